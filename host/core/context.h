@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// co_context: what every part of Cohort gets instead of globals: a counting allocator with fault
+// injection, a log, I/O fault injection and a thread count. Several may live in one process. The
+// functions here may be called from any thread.
+#ifndef COHORT_CORE_CONTEXT_H
+#define COHORT_CORE_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/core/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_context co_context;
+
+typedef enum co_log_level {
+  CO_LOG_ERROR,
+  CO_LOG_WARN,
+  CO_LOG_INFO,
+  CO_LOG_DEBUG,
+  CO_LOG_TRACE
+} co_log_level;
+
+// Receives every log record at or below the level, one complete line without '\n', serialised by a
+// mutex. `event` is a stable word ("train", "eval", "checkpoint", …), `text` is key=value pairs or
+// a sentence.
+typedef void (*co_log_sink)(void *user, co_log_level level, const char *event, const char *text);
+
+typedef struct co_context_options {
+  int threads;        // compute threads; 0 = all cores this process may use
+  co_log_level level; // default CO_LOG_WARN (0 is CO_LOG_ERROR)
+  co_log_sink sink;   // NULL = silent
+  void *sink_user;
+} co_context_options;
+
+// `options` may be NULL. Out: *out is owned; free with co_context_free.
+co_status co_context_create(co_context **out, const co_context_options *options);
+void co_context_free(co_context *ctx);
+int co_context_threads(const co_context *ctx);
+void co_context_set_threads(co_context *ctx, int threads);
+void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
+
+void co_log(co_context *ctx, co_log_level level, const char *event, const char *format, ...)
+    CO_PRINTF(4, 5);
+// Warnings are also counted and kept (the first 100) for the final summary and run.json.
+int64_t co_context_warning_count(const co_context *ctx);
+// The i-th kept warning, borrowed until co_context_free; NULL beyond the kept ones.
+const char *co_context_warning(const co_context *ctx, int64_t i);
+
+// ---- memory ------------------------------------------------------------------------------------
+// All memory of Cohort's own comes from here. On failure: NULL, and a CO_ERR_MEMORY error naming
+// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer.
+void *co_alloc(co_context *ctx, size_t bytes);                   // 64-byte aligned, uninitialised
+void *co_alloc_zero(co_context *ctx, size_t count, size_t size); // overflow-checked, zeroed
+// Grows or shrinks; on failure the old block stays valid. `pointer` may be NULL.
+void *co_realloc(co_context *ctx, void *pointer, size_t bytes);
+char *co_strdup(co_context *ctx, const char *text);
+char *co_format(co_context *ctx, const char *format, ...) CO_PRINTF(2, 3);
+void co_free(co_context *ctx, void *pointer); // NULL is legal
+
+typedef struct co_alloc_stats {
+  int64_t live_blocks, live_bytes, peak_bytes;
+  int64_t calls; // allocations asked for so far (alloc, zero, realloc)
+} co_alloc_stats;
+co_alloc_stats co_alloc_get_stats(const co_context *ctx);
+// Fault injection: the `nth` allocation from now (1 = the next) fails; with `persistent` also all
+// later ones. nth = 0 switches it off.
+void co_alloc_fail_at(co_context *ctx, int64_t nth, bool persistent);
+// The same for writing file operations made through core/file.h and core/h5.h (open for writing,
+// write, flush, sync, rename); fails with `errno_value` (ENOSPC, EIO …).
+void co_io_fail_at(co_context *ctx, int64_t nth, bool persistent, int errno_value);
+// Called by those before each such operation: 0, or the errno to fail with.
+int co_io_fault(co_context *ctx);
+int64_t co_io_calls(const co_context *ctx);
+
+// ---- arena -------------------------------------------------------------------------------------
+// Bump allocation for trees and tables that die together. Not thread-safe. NULL as co_alloc.
+typedef struct co_arena co_arena;
+co_status co_arena_create(co_arena **out, co_context *ctx);
+void co_arena_free(co_arena *arena);
+co_context *co_arena_context(co_arena *arena);
+void *co_arena_alloc(co_arena *arena, size_t count, size_t size); // zeroed, 16-byte aligned
+char *co_arena_strdup(co_arena *arena, const char *text);
+char *co_arena_strndup(co_arena *arena, const char *text, size_t length);
+char *co_arena_format(co_arena *arena, const char *format, ...) CO_PRINTF(2, 3);
+
+// ---- growing arrays ----------------------------------------------------------------------------
+// Makes room for one more element in `*data` (element size `size`), doubling `*capacity`.
+co_status co_grow(co_context *ctx, void **data, int64_t *capacity, int64_t count, size_t size);
+
+// A growing text buffer; `data` is NUL-terminated once anything was added.
+typedef struct co_text {
+  co_context *ctx;
+  char *data;
+  size_t length, capacity;
+  co_status status; // the first failure sticks; later appends do nothing
+} co_text;
+void co_text_init(co_text *text, co_context *ctx);
+void co_text_free(co_text *text);
+void co_text_append(co_text *text, const char *bytes, size_t length);
+void co_text_printf(co_text *text, const char *format, ...) CO_PRINTF(2, 3);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

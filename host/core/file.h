@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files: atomic publication, reading whole files, directories, locks. Errors name the path. Every
+// writing operation passes co_io_fault() first.
+#ifndef COHORT_CORE_FILE_H
+#define COHORT_CORE_FILE_H
+
+#include <stdio.h>
+
+#include "host/core/context.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A file that appears under its name only when complete: written as PATH.tmp-PID in the same
+// directory, then fsync, rename, fsync of the directory.
+typedef struct co_atomic_file {
+  co_context *ctx;
+  char *path, *temporary; // owned
+} co_atomic_file;
+// Reserves the names (creates nothing yet); the caller writes `file->temporary`.
+co_status co_atomic_begin(co_atomic_file *file, co_context *ctx, const char *path);
+// Publishes the temporary. On failure the temporary is removed. Ends the use of `file`.
+co_status co_atomic_commit(co_atomic_file *file);
+// Removes the temporary if there; legal after commit and on a zeroed struct.
+void co_atomic_abort(co_atomic_file *file);
+// All in one for small contents.
+co_status co_write_file_atomic(co_context *ctx, const char *path, const void *bytes, size_t length);
+// Removes PATH.tmp-PID files beside `path` whose process is dead.
+void co_remove_stale_temporaries(co_context *ctx, const char *path);
+
+// A buffered writing stream whose every failure (also at close) is reported; counts bytes.
+typedef struct co_writer co_writer;
+co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, bool append);
+co_status co_writer_write(co_writer *writer, const void *bytes, size_t length);
+co_status co_writer_printf(co_writer *writer, const char *format, ...) CO_PRINTF(2, 3);
+co_status co_writer_flush(co_writer *writer); // to the kernel
+co_status co_writer_sync(co_writer *writer);  // to the disk
+int64_t co_writer_position(const co_writer *writer);
+co_status co_writer_close(co_writer *writer); // flushes; frees in any case; NULL is legal
+
+// Reads a whole file of at most `limit` bytes; *out is NUL-terminated and owned (co_free). "-" is
+// standard input. A missing file is `missing` (CO_ERR_CONFIG, CO_ERR_DATA …) with the path.
+co_status co_read_file(co_context *ctx, const char *path, size_t limit, co_status missing,
+                       char **out, size_t *length);
+
+char *co_path_join(co_context *ctx, const char *directory, const char *name); // NULL = no memory
+bool co_path_exists(const char *path);
+bool co_path_is_directory(const char *path);
+co_status co_make_directories(co_context *ctx, const char *path); // like mkdir -p
+co_status co_truncate_file(co_context *ctx, const char *path, int64_t length);
+co_status co_rename(co_context *ctx, const char *from, const char *to); // and fsync of the folder
+co_status co_remove_file(co_context *ctx, const char *path);            // a missing one is no error
+// Makes the symbolic link `path` -> `target` by rename, replacing an older link.
+co_status co_replace_symlink(co_context *ctx, const char *target, const char *path);
+// Exclusive advisory lock; the file is created and stays. CO_ERR_IO naming the holder if taken.
+co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path);
+void co_unlock_file(int descriptor); // -1 is legal
+
+#ifdef __cplusplus
+}
+#endif
+#endif
