@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a backend ("ref", "cpu", "cuda:0") offers: device memory, layouts, and two-phase
+// operations: query says whether and how, prepare creates vendor descriptors, run only computes.
+#ifndef COHORT_KERNELS_BACKEND_H
+#define COHORT_KERNELS_BACKEND_H
+
+#include "host/core/context.h"
+#include "kernels/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_backend co_backend;
+typedef struct co_prepared co_prepared; // backend-private; borrows nothing from the descriptor
+
+// "The backend may choose": for operands of a queried descriptor.
+#define CO_LAYOUT_ANY ((co_layout)-1)
+
+// Answer to a query.
+typedef struct co_op_choice {
+  const char *implementation; // "dnnl:jit:avx512_core", "omp", "ref"; borrowed until backend free
+  const char *refused;        // implementations passed over and why, one line, or NULL; likewise
+  co_layout in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS]; // the layouts it works on
+  size_t workspace; // scratch bytes during run, ours
+} co_op_choice;
+
+typedef struct co_backend_api {
+  const char *name;
+  size_t alignment; // of every tensor's address in bytes: 64 on the CPU, 256 on CUDA
+  void (*free)(co_backend *backend);
+
+  // Operand layouts in `desc` are facts (the operand already lies so), or CO_LAYOUT_ANY. The answer
+  // names what the fastest implementation works on; where it differs from a fact, the planner adds
+  // a REORDER. Accumulation that is not supported: CO_ERR_DEVICE only if desc->accumulate != 0 and
+  // it would be accepted with 0 (the planner then adds a temporary and an ADD). Any other refusal
+  // is CO_ERR_DEVICE with the reason.
+  co_status (*query)(co_backend *backend, const co_op_desc *desc, co_op_choice *out);
+  // All layouts concrete and as answered by query.
+  co_status (*prepare)(co_backend *backend, const co_op_desc *desc, co_prepared **out);
+  void (*release)(co_backend *backend, co_prepared *prepared);
+  // Absent operands are NULL. No allocation. On the CPU it returns when done; on CUDA it enqueues.
+  co_status (*run)(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
+                   void *workspace);
+
+  // Bytes of a tensor in its layout (canonical or an id this backend gave out), padding included.
+  size_t (*layout_bytes)(co_backend *backend, const co_tensor_desc *desc);
+  // For tables: "canonical", "nhwc", "aBcd16b". Borrowed until backend free.
+  const char *(*layout_name)(co_backend *backend, co_layout layout);
+
+  // Device memory, aligned; CO_ERR_MEMORY with the bytes when there is none.
+  co_status (*buffer_create)(co_backend *backend, size_t bytes, void **out);
+  void (*buffer_free)(co_backend *backend, void *buffer);
+  co_status (*upload)(co_backend *backend, void *device, const void *host, size_t bytes);
+  co_status (*download)(co_backend *backend, void *host, const void *device, size_t bytes);
+  co_status (*fill_zero)(co_backend *backend, void *device, size_t bytes);
+  co_status (*synchronize)(co_backend *backend);
+  // True where host pointers may be passed to run (CPU, reference).
+  bool host_memory;
+} co_backend_api;
+
+struct co_backend {
+  const co_backend_api *api;
+  co_context *ctx;
+};
+
+typedef struct co_backend_options {
+  int threads;       // 0 = the context's
+  const char *force; // implementation name prefix to use where offered ("ref"), NULL = fastest
+} co_backend_options;
+
+// The reference: canonical layouts, one thread; takes f32 and f64 descriptors. Always complete.
+co_status co_ref_backend_open(co_backend **out, co_context *ctx, const co_backend_options *options);
+// oneDNN and OpenMP, the reference last.
+co_status co_cpu_backend_open(co_backend **out, co_context *ctx, const co_backend_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

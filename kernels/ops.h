@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// THE CONTRACT between the planner and the backends: every operation, its operands, its maths, how
+// its gradient is derived and what stands in for it at inference. Shared with CUDA sources: common
+// subset of C11 and C++17.
+//
+// Notation: N rows of a batch, H W C height, width, channels, P Q pooled/convolved height and
+// width, I O input and output features, K classes. "real" is the computing type (f32, or f64 under
+// the double policy of the reference). Shapes are logical; memory order is the operand's layout.
+// A trailing ? marks an optional operand.
+//
+// CO_OPS(X) lists X(ENUM, name, inputs, outputs, backward, inference):
+//   inputs/outputs  operand names in order.
+//   backward        rules "OP a b -> c d; …": operands are forward operands (x, w, y, …: saved until
+//                   then) or incoming gradients d<output>; results are d<input>. "dy -> da" without
+//                   an OP passes the gradient on unchanged. An input that no rule produces has no
+//                   gradient. "" = not differentiable (an error if a gradient is needed).
+//   inference       "" = the same; else a rule in the same language that replaces the operation in
+//                   evaluation and inference plans ("x -> y" = y is x).
+// Reference code lives in kernels/ref/<name>.c and is found by name:
+//   co_status co_infer_<name>(co_op_desc *desc)      shapes and dtypes of the outputs from the
+//       inputs and attributes, checking both (symbolic N passes through); forward operations only:
+//       results of backward rules have the shape and dtype of the operand they belong to.
+//   void co_ref_<name>_f32 / _f64(desc, in, out)     plain loops, canonical layouts.
+#ifndef COHORT_KERNELS_OPS_H
+#define COHORT_KERNELS_OPS_H
+
+#include "host/core/status.h"
+#include "host/core/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// clang-format off
+#define CO_OPS(X)                                                                                  \
+  /* ---- layers ---------------------------------------------------------------------------- */   \
+  X(DENSE, dense, "x w b?", "y",                                                                   \
+    "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw db?", "")                   \
+  X(DENSE_BACKWARD_DATA, dense_backward_data, "dy w", "dx", "", "")                                \
+  X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, "x dy", "dw db?", "", "")                      \
+  X(CONV2D, conv2d, "x w b?", "y",                                                                 \
+    "CONV2D_BACKWARD_DATA dy w -> dx; CONV2D_BACKWARD_WEIGHTS x dy -> dw db?", "")                 \
+  X(CONV2D_BACKWARD_DATA, conv2d_backward_data, "dy w", "dx", "", "")                              \
+  X(CONV2D_BACKWARD_WEIGHTS, conv2d_backward_weights, "x dy", "dw db?", "", "")                    \
+  X(MAX_POOL2D, max_pool2d, "x", "y argmax?", "MAX_POOL2D_BACKWARD dy argmax -> dx", "")           \
+  X(MAX_POOL2D_BACKWARD, max_pool2d_backward, "dy argmax", "dx", "", "")                           \
+  X(RELU, relu, "x", "y", "RELU_BACKWARD y dy -> dx", "")                                          \
+  X(RELU_BACKWARD, relu_backward, "y dy", "dx", "", "")                                            \
+  X(RELU_BIAS_BACKWARD, relu_bias_backward, "y dy", "dx db", "", "")                               \
+  X(BATCH_NORM, batch_norm, "x gamma beta running_mean running_variance",                          \
+    "y mean variance new_mean new_variance",                                                       \
+    "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
+    "BATCH_NORM_INFERENCE x gamma beta running_mean running_variance -> y")                        \
+  X(BATCH_NORM_BACKWARD, batch_norm_backward, "x gamma mean variance dy", "dx dgamma dbeta", "", "") \
+  X(BATCH_NORM_INFERENCE, batch_norm_inference, "x gamma beta running_mean running_variance", "y", \
+    "", "")                                                                                        \
+  X(ADD, add, "a b", "y", "dy -> da; dy -> db", "")                                                \
+  X(RESHAPE, reshape, "x", "y", "RESHAPE dy -> dx", "")                                            \
+  X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
+  X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
+  /* ---- losses and metrics ---------------------------------------------------------------- */   \
+  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx", "", "")   \
+  X(MEAN_SQUARED_ERROR, mean_squared_error, "x target weight step", "loss sum dx", "", "")         \
+  X(CATEGORICAL_HITS, categorical_hits, "x target weight", "sums", "", "")                         \
+  /* ---- input section --------------------------------------------------------------------- */   \
+  X(GATHER, gather, "table index", "y", "", "")                                                    \
+  X(CAST, cast, "x", "y", "", "")                                                                  \
+  X(NORMALIZE, normalize, "x mean scale", "y", "", "")                                             \
+  X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
+  X(SHIFTED_CROP, shifted_crop, "x ids step", "y", "", "x -> y")                                   \
+  /* ---- parameters ------------------------------------------------------------------------ */   \
+  X(GRADIENT_NORM, gradient_norm, "g segments", "sum", "", "")                                     \
+  X(FINITE_CHECK, finite_check, "sum", "gate", "", "")                                             \
+  X(SGD, sgd, "w g m? segments step gate", "new_w new_m?", "", "")                                 \
+  X(ADAM, adam, "w g m v segments step gate", "new_w new_m new_v", "", "")                         \
+  /* ---- plumbing -------------------------------------------------------------------------- */   \
+  X(REORDER, reorder, "x", "y", "", "")
+// clang-format on
+
+// What each computes (accumulate: bit i of co_op_desc.accumulate makes output i += instead of =).
+//
+// DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in canonical
+//                order), w (I, O), b (O): y (N, O) = act(x w + b).
+//                db = sum over rows of dy.
+// CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
+//                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
+//                down; zero padding. The rules of DENSE and CONV2D apply below the activation: the
+//                planner puts RELU_BACKWARD(y, dy) in front.
+// MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = max over the window; padding never wins; argmax
+//                i32: winning position kh*KW + kw in the window, the first in row-major order on
+//                ties (backends may store argmax in a layout of their own). NaN: unspecified.
+// RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
+// RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
+// BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
+//                statistics as Keras 3): y = gamma (x - mean) / sqrt(variance + epsilon) + beta;
+//                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
+//                new_* may be the same memory as running_*. BATCH_NORM_INFERENCE: with running
+//                statistics, then act.
+// ADD            y = act(a + b), equal shapes. y may be the memory of a.
+// RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
+// DROPOUT        element e (canonical index within the effective batch: (row_offset + n) * row size
+//                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
+//                1 / (1 - rate) (inverted dropout, as Keras); else 0. Its own backward.
+// SOFTMAX        over the last dimension.
+// SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
+//                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
+//                sum_n weight loss; dx (N, K) = weight inv_norm (softmax(x) - onehot). A row of
+//                weight 0 has loss 0 and dx 0 whatever its target (which may be -1).
+// MEAN_SQUARED_ERROR  x, target (N, …), weight real (N): loss (N) = mean over the row of (x -
+//                target)²; sum f64 (1) = sum_n weight loss; dx = weight inv_norm 2 (x - target) /
+//                row size. Rows of weight 0: loss 0, dx 0, even where the target is NaN.
+// CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
+//                first arg max of x equals target, sum of weight}.
+// GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
+//                checked by the caller.
+// CAST           to attr.dtype (u8, i32, i64, f32, f64 to real).
+// NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
+//                all channels.
+// FLIP           x (N, H, W, C), ids i64 (N) sample ids: mirrored left-right if
+//                uniform(seed, ids[n], epoch, purpose) < rate.
+// SHIFTED_CROP   x (N, H, W, C): shifts each image by (dy, dx), each uniform in [-pad, pad]: with
+//                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
+//                purpose), d = (uniform32 bits * (2 pad + 1)) >> 32 - pad; vacated pixels = fill.
+// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments.
+// FINITE_CHECK   sum f64 (1): gate f64 (2) = {1 if sum is finite else 0, clip factor: 1, or
+//                clip_norm / sqrt(sum) where clip_norm > 0 and sqrt(sum) > clip_norm}.
+// SGD            where gate[0] != 0, for every listed segment: g' = gate[1] g + l2 w; without m:
+//                w -= lr rate g'; with m: m = momentum m + g'; w -= lr rate (nesterov ? g' +
+//                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay.
+// ADAM           (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019) g' = gate[1] g
+//                (+ l2 w unless decoupled); m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2) g'²;
+//                w -= lr rate decay_w w (if decoupled); w -= lr rate (m bias_correction1) /
+//                (sqrt(v bias_correction2) + epsilon), bias_correctionK = 1 / (1 - betaK^t).
+// REORDER        y = x in another layout (padding of the result is zero).
+
+typedef enum co_op {
+#define X(ENUM, name, inputs, outputs, backward, inference) CO_OP_##ENUM,
+  CO_OPS(X)
+#undef X
+      CO_OP_COUNT
+} co_op;
+
+enum { CO_OP_MAX_OPERANDS = 8, CO_MAX_OUTPUTS = 8 };
+
+typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
+
+// Attributes; each operation reads those named in its description, the others stay zero so that
+// descriptors compare bytewise.
+typedef struct co_op_attr {
+  int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2]; // height, width
+  co_activation activation; // DENSE, CONV2D, ADD, BATCH_NORM_INFERENCE
+  double epsilon, momentum; // BATCH_NORM, ADAM, SGD
+  double rate;              // DROPOUT, FLIP
+  double fill;              // SHIFTED_CROP
+  int64_t pad;              // SHIFTED_CROP
+  uint32_t purpose;         // random operations, co_purpose(kind, path)
+  int32_t output;           // losses: index into co_step.inv_norm
+  double clip_norm;         // FINITE_CHECK, 0 = off
+  double weight_decay, beta1, beta2;
+  int32_t nesterov, decoupled;
+  co_dtype dtype;  // CAST
+  co_shape shape;  // RESHAPE
+} co_op_attr;
+
+// Step scalars: computed on the host in double, uploaded once per launch, read by operations with
+// an input `step` (a u8 tensor of sizeof(co_step) bytes).
+typedef struct co_step {
+  uint64_t seed;
+  uint32_t step;  // effective step, 0-based: random draws of layers
+  uint32_t epoch; // random draws of augmentation
+  int64_t row_offset; // first row of this micro-batch within the effective batch
+  double learning_rate;
+  double bias_correction1, bias_correction2;
+  double inv_norm[CO_MAX_OUTPUTS]; // 1 / sum of weights over the effective batch, per output
+} co_step;
+
+// Part of a flat parameter block that one update touches; a tensor of segments is u8 of
+// count * sizeof(co_segment) bytes. Disjoint, ascending.
+typedef struct co_segment {
+  int64_t begin, count; // elements
+  double rate;          // multiplies the learning rate
+  double decay;         // multiplies the weight decay
+} co_segment;
+
+// One operation with concrete operands.
+typedef struct co_op_desc {
+  co_op op;
+  co_op_attr attr;
+  co_tensor_desc in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS];
+  uint32_t has_in, has_out; // bit i: operand i is present
+  uint32_t accumulate;      // bit i: out[i] += result
+} co_op_desc;
+
+typedef struct co_op_info {
+  const char *enum_name; // "CONV2D"
+  const char *name;      // "conv2d"
+  const char *inputs, *outputs, *backward, *inference;
+} co_op_info;
+
+const co_op_info *co_op_get_info(co_op op);
+// -1 if unknown. Takes the enum name ("CONV2D"), of `length` characters.
+int co_op_find(const char *enum_name, size_t length);
+// Number of operands in a list such as "x w b?", and the i-th as a slice without '?'.
+int co_operand_count(const char *list);
+bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional);
+// Position of a name in a list, -1 if absent.
+int co_operand_find(const char *list, const char *name, size_t length);
+
+// A parsed backward or inference rule. Tokens are slices into the constant rule string.
+typedef struct co_rule {
+  int op; // co_op, or -1 for a pass-through
+  int inputs, outputs;
+  struct {
+    const char *name;
+    size_t length;
+    bool optional;
+  } in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS];
+} co_rule;
+// Parses the next rule at *cursor (start with info->backward or info->inference) and advances it;
+// false at the end. Rules are constants checked by a unit test; a malformed one trips an assert.
+bool co_rule_next(const char **cursor, co_rule *out);
+
+// Shapes and dtypes of a forward operation's outputs; checks operands and attributes, with the
+// message a user of a layer should read. Sets has_out for all non-optional outputs.
+co_status co_op_infer(co_op_desc *desc);
+// Floating-point operations of one execution (multiply and add count separately); an estimate of
+// one per output element for operations that are bound by memory. Shapes must be concrete.
+int64_t co_op_flops(const co_op_desc *desc);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
