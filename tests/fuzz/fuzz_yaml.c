@@ -18,19 +18,24 @@ static void require(bool truth, const char *what) {
   abort();
 }
 
-static bool same(const co_node *a, const co_node *b) {
+// Equal in type and value; the spelling of a number counts where `exact`.
+static bool same_scalar(const co_node *a, const co_node *b, bool exact) {
+  bool x, y, typed = co_node_bool(a, &x), again = co_node_bool(b, &y);
+  double p, q;
+  bool number = co_node_double(a, &p), number_again = co_node_double(b, &q);
+  if (typed != again || number != number_again) return false;
+  if (number && !exact) return memcmp(&p, &q, sizeof p) == 0 || (p == 0 && q == 0);
+  return strcmp(a->text, b->text) == 0;
+}
+
+static bool equal(const co_node *a, const co_node *b, bool exact) {
   if (a->kind != b->kind) return false;
   if (a->kind == CO_NODE_NULL) return true;
-  if (a->kind == CO_NODE_SCALAR) {
-    bool x, y, typed = co_node_bool(a, &x), again = co_node_bool(b, &y);
-    double p, q;
-    bool number = co_node_double(a, &p), number_again = co_node_double(b, &q);
-    return strcmp(a->text, b->text) == 0 && typed == again && number == number_again;
-  }
+  if (a->kind == CO_NODE_SCALAR) return same_scalar(a, b, exact);
   if (a->count != b->count) return false;
   for (int64_t i = 0; i < a->count; i++) {
     if (a->kind == CO_NODE_MAP && strcmp(a->keys[i], b->keys[i]) != 0) return false;
-    if (!same(a->items[i], b->items[i])) return false;
+    if (!equal(a->items[i], b->items[i], exact)) return false;
   }
   return true;
 }
@@ -43,10 +48,19 @@ static void check_round_trip(co_context *ctx, co_arena *arena, const co_node *no
   require(co_node_to_yaml(&text, node) == CO_OK, "cannot render");
   co_node *back;
   co_status status = co_yaml_parse(&back, arena, "again", text.data, text.length, &problems);
-  if (status != CO_OK || !same(node, back)) fprintf(stderr, "---\n%s\n---\n", text.data);
+  if (status != CO_OK || !equal(node, back, true)) fprintf(stderr, "---\n%s\n---\n", text.data);
   require(status == CO_OK, "the rendered text does not parse");
-  require(same(node, back), "the rendered text reads differently");
+  require(equal(node, back, true), "the rendered text reads differently");
   co_text_free(&text);
+  co_json json;
+  co_json_init(&json, ctx, 0);
+  co_node_render(&json, node);
+  require(json.text.status == CO_OK, "cannot render JSON");
+  status = co_yaml_parse(&back, arena, "json", json.text.data, json.text.length, &problems);
+  if (status != CO_OK) fprintf(stderr, "---\n%s\n---\n", json.text.data);
+  require(status == CO_OK, "the rendered JSON does not parse");
+  require(equal(node, back, false), "the rendered JSON reads differently");
+  co_json_free(&json);
   co_diagnostics_free(&problems);
 }
 
