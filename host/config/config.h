@@ -59,7 +59,8 @@ bool co_node_double(const co_node *node, double *out);
 // and dotted `path`. The return is not CO_OK only without memory.
 co_status co_fields_parse(void *out, const co_field *fields, const co_node *map, const char *path,
                           co_arena *arena, co_diagnostics *problems);
-// The inverse: writes the struct as key-value pairs into an open JSON object, defaults included.
+// The inverse: writes the struct as key-value pairs into an open JSON object, defaults included;
+// absent sections (CO_FIELD_NODE) are left out.
 void co_fields_render(co_json *json, const co_field *fields, const void *options);
 // A node as JSON (scalars typed by their text).
 void co_node_render(co_json *json, const co_node *node);

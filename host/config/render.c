@@ -9,6 +9,8 @@
 void co_fields_render(co_json *json, const co_field *fields, const void *options) {
   for (const co_field *f = fields; f->key; f++) {
     const void *at = (const char *)options + f->offset;
+    // An absent section stays absent: its owner may render it in full beside these.
+    if (f->type == CO_FIELD_NODE && !*(const co_node *const *)at) continue;
     co_json_key(json, f->key);
     switch (f->type) {
     case CO_FIELD_BOOL:
