@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// YAML text to a tree that remembers where everything stood, merging, overrides, and checked
+// parsing into structs by field tables. (JSON is read with the same parser.)
+#ifndef COHORT_CONFIG_CONFIG_H
+#define COHORT_CONFIG_CONFIG_H
+
+#include "host/core/context.h"
+#include "host/core/diagnostics.h"
+#include "host/core/field.h"
+#include "host/core/json.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum co_node_kind { CO_NODE_NULL, CO_NODE_SCALAR, CO_NODE_LIST, CO_NODE_MAP } co_node_kind;
+
+// A node of the tree; all memory belongs to the arena the tree was read into.
+typedef struct co_node {
+  co_node_kind kind;
+  const char *text;  // SCALAR: the text
+  bool quoted;       // SCALAR: stood in quotes (then it is a string whatever it looks like)
+  int64_t count;     // LIST, MAP
+  const char **keys; // MAP: in the order of the file
+  struct co_node **items;
+  const char *file; // origin, e.g. "config.yaml" or "--set trainer.max_steps"
+  long line, column;
+} co_node;
+
+// Parses YAML. Duplicate keys, anchors, aliases, tags, several documents, nesting beyond 64 and
+// more than a million nodes are errors (all with line and column, collected in `problems`).
+co_status co_yaml_parse(co_node **out, co_arena *arena, const char *name, const char *text,
+                        size_t length, co_diagnostics *problems);
+co_status co_yaml_read_file(co_node **out, co_arena *arena, const char *path,
+                            co_diagnostics *problems);
+// Maps merge deeply, `input_features` and `output_features` by "name", other lists are replaced,
+// an explicit null removes a key. *base may be NULL.
+co_status co_node_merge(co_node **base, co_arena *arena, const co_node *over);
+// Applies "a.b=c" (value in YAML syntax). A step may be a list item's "name", or an index; the name
+// of a feature may start a path. Missing maps are created.
+co_status co_node_set(co_node **root, co_arena *arena, const char *assignment,
+                      co_diagnostics *problems);
+
+const co_node *co_node_get(const co_node *map, const char *key); // NULL if absent or not a map
+// Strict readers: false if the scalar is not exactly of the type (`2000*12`, `1e3` as an integer,
+// `yes` as a bool and quoted numbers are not).
+bool co_node_bool(const co_node *node, bool *out);
+bool co_node_int(const co_node *node, int64_t *out);
+bool co_node_double(const co_node *node, double *out);
+
+// Fills `out` (a struct described by `fields`) from a map, with defaults; `map` may be NULL (all
+// defaults). Unknown keys ("did you mean"), wrong types, values out of range and missing required
+// keys are collected in `problems`, each with place and dotted `path`. The return is not CO_OK only
+// without memory.
+co_status co_fields_parse(void *out, const co_field *fields, const co_node *map, const char *path,
+                          co_arena *arena, co_diagnostics *problems);
+// The inverse: writes the struct as key-value pairs into an open JSON object, defaults included.
+void co_fields_render(co_json *json, const co_field *fields, const void *options);
+// A node as JSON (scalars typed by their text).
+void co_node_render(co_json *json, const co_node *node);
+// Adds an error located at `node` (which may be NULL).
+co_status co_node_problem(co_diagnostics *problems, const co_node *node, const char *hint,
+                          const char *format, ...) CO_PRINTF(4, 5);
+// A JSON document as YAML text (block style), for config.full.yaml.
+co_status co_node_to_yaml(co_text *out, const co_node *node);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
