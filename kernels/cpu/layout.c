@@ -18,7 +18,8 @@ static void canonical_strides(co_cpu_view view, const int64_t d[4], int64_t stri
     strides[3] = d[1];
     strides[2] = d[3] * d[1];
     strides[0] = d[2] * d[3] * d[1];
-  } else { // memory h, w, i, o
+    if (d[1] == 1) strides[1] = strides[0]; // the same memory, in the words oneDNN's kernels expect
+  } else {                                  // memory h, w, i, o
     strides[0] = 1;
     strides[1] = d[0];
     strides[3] = d[1] * d[0];
