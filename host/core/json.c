@@ -132,6 +132,17 @@ static size_t character(const unsigned char *p) {
   return 0;
 }
 
+// JSON allows these raw, but the YAML parser, which reads our JSON, refuses them or takes them for
+// line breaks. Gives the code point, or 0.
+static unsigned unsafe_in_yaml(const unsigned char *p) {
+  if (p[0] == 0x7F) return 0x7F;
+  if (p[0] == 0xC2 && p[1] < 0xA0) return p[1];
+  if (p[0] == 0xE2 && p[1] == 0x80 && (p[2] == 0xA8 || p[2] == 0xA9)) return 0x2028u + (p[2] & 1u);
+  if (p[0] == 0xEF && p[1] == 0xBB && p[2] == 0xBF) return 0xFEFF;
+  if (p[0] == 0xEF && p[1] == 0xBF && p[2] >= 0xBE) return 0xFFC0u + (p[2] & 63u);
+  return 0;
+}
+
 static void put_control(co_json *json, unsigned char byte) {
   static const char names[] = "btnvfr"; // 8 to 13; JSON has no \v
   if (byte >= 8 && byte <= 13 && byte != 11)
@@ -146,7 +157,7 @@ static void put_string(co_json *json, const char *value) {
   while (*p) {
     size_t plain = 0, length;
     while (p[plain] >= 0x20 && p[plain] != '"' && p[plain] != '\\' &&
-           (length = character(p + plain)) > 0)
+           (length = character(p + plain)) > 0 && !unsafe_in_yaml(p + plain))
       plain += length;
     co_text_append(&json->text, (const char *)p, plain);
     p += plain;
@@ -154,7 +165,10 @@ static void put_string(co_json *json, const char *value) {
       co_text_printf(&json->text, "\\%c", *p++);
     else if (*p && *p < 0x20)
       put_control(json, *p++);
-    else if (*p) {
+    else if (*p && (length = character(p)) > 0) {
+      co_text_printf(&json->text, "\\u%04x", unsafe_in_yaml(p));
+      p += length;
+    } else if (*p) {
       put(json, "\xEF\xBF\xBD");
       p++;
     }

@@ -86,7 +86,7 @@ static void strings_are_escaped(void **state) {
   co_context *ctx = *state;
   check_string(ctx, "", "\"\"");
   check_string(ctx, "a\"b\\c/", "\"a\\\"b\\\\c/\"");
-  check_string(ctx, "\b\t\n\v\f\r\x01\x1f\x7f", "\"\\b\\t\\n\\u000b\\f\\r\\u0001\\u001f\x7f\"");
+  check_string(ctx, "\b\t\n\v\f\r\x01\x1f\x7f", "\"\\b\\t\\n\\u000b\\f\\r\\u0001\\u001f\\u007f\"");
   check_string(ctx, "Zürich 日本 \xF0\x9F\x98\x80", "\"Zürich 日本 \xF0\x9F\x98\x80\"");
 #define BAD "\xEF\xBF\xBD"
   check_string(ctx, "a\xFFz", "\"a" BAD "z\"");
