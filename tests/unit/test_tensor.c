@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "host/core/tensor.h"
+
+static void dtypes_have_sizes(void **unused) {
+  (void)unused;
+  static const size_t sizes[] = {1, 4, 8, 4, 8, 2};
+  static const char *const names[] = {"u8", "i32", "i64", "f32", "f64", "bf16"};
+  for (int i = 0; i < CO_DTYPE_COUNT; i++) {
+    assert_int_equal(co_dtype_size((co_dtype)i), sizes[i]);
+    assert_string_equal(co_dtype_name((co_dtype)i), names[i]);
+  }
+  assert_string_equal(co_dtype_name(CO_DTYPE_COUNT), "unknown");
+}
+
+static void counts_do_not_wrap(void **unused) {
+  (void)unused;
+  co_shape scalar = co_shape_make(0);
+  assert_int_equal(co_shape_count(&scalar), 1);
+  co_shape s = co_shape_make(3, (int64_t)4, (int64_t)5, (int64_t)6);
+  assert_int_equal(co_shape_count(&s), 120);
+  s = co_shape_make(2, (int64_t)1 << 32, (int64_t)1 << 31);
+  assert_int_equal(co_shape_count(&s), -1);
+  s = co_shape_make(2, (int64_t)1 << 32, ((int64_t)1 << 31) - 1);
+  assert_int_equal(co_shape_count(&s), INT64_MAX - (((int64_t)1 << 32) - 1));
+  s = co_shape_make(3, INT64_MAX, (int64_t)0, INT64_MAX);
+  assert_int_equal(co_shape_count(&s), 0);
+  s = co_shape_make(2, (int64_t)0, CO_DIM_N);
+  assert_int_equal(co_shape_count(&s), -1);
+  s.rank = 7;
+  assert_int_equal(co_shape_count(&s), -1);
+}
+
+static void bytes_that_cannot_be_fail(void **unused) {
+  (void)unused;
+  co_tensor_desc d = {CO_F64, CO_LAYOUT_CANONICAL, co_shape_make(2, (int64_t)3, (int64_t)7)};
+  assert_int_equal(co_tensor_bytes(&d), 168);
+  d.dtype = CO_BF16;
+  assert_int_equal(co_tensor_bytes(&d), 42);
+  d.shape.dim[0] = INT64_MAX / 8;
+  d.dtype = CO_F64;
+  assert_int_equal(co_tensor_bytes(&d), SIZE_MAX);
+  d.shape.dim[0] = CO_DIM_N;
+  assert_int_equal(co_tensor_bytes(&d), SIZE_MAX);
+}
+
+static void shapes_compare(void **unused) {
+  (void)unused;
+  co_shape a = co_shape_make(2, (int64_t)3, (int64_t)4), b = a;
+  b.dim[2] = 99; // beyond the rank: does not count
+  assert_true(co_shape_equal(&a, &b));
+  b.rank = 3;
+  assert_false(co_shape_equal(&a, &b));
+  b = co_shape_make(2, (int64_t)3, (int64_t)5);
+  assert_false(co_shape_equal(&a, &b));
+}
+
+static void shapes_print(void **unused) {
+  (void)unused;
+  char text[200];
+  co_shape s = co_shape_make(4, (int64_t)128, (int64_t)28, (int64_t)28, (int64_t)1);
+  co_shape_print(&s, text, sizeof text);
+  assert_string_equal(text, "(128, 28, 28, 1)");
+  s = co_shape_make(0);
+  co_shape_print(&s, text, sizeof text);
+  assert_string_equal(text, "()");
+  s = co_shape_make(4, CO_DIM_N, CO_DIM_T, CO_DIM_T - 2, (int64_t)8);
+  co_shape_print(&s, text, sizeof text);
+  assert_string_equal(text, "(N, T, T2, 8)");
+  memset(text, '#', sizeof text);
+  co_shape_print(&s, text, 5);
+  assert_string_equal(text, "(N, ");
+  assert_int_equal(text[5], '#');
+  co_shape_print(&s, text, 0);
+  assert_int_equal(text[0], '(');
+  s = co_shape_make(6, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX);
+  co_shape_print(&s, text, sizeof text);
+  assert_int_equal(strlen(text), 6 * 19 + 5 * 2 + 2);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(dtypes_have_sizes),
+      cmocka_unit_test(counts_do_not_wrap),
+      cmocka_unit_test(bytes_that_cannot_be_fail),
+      cmocka_unit_test(shapes_compare),
+      cmocka_unit_test(shapes_print),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
