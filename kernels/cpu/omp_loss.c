@@ -54,6 +54,43 @@ CO_CPU_KERNEL(softmax_rows, (const float *x, float *y, int64_t rows, int64_t K),
   }
 }
 
+// Rows of up to sixteen classes as one vector, filled up with logits that never count.
+CO_CPU_KERNEL(cross_entropy_short_rows,
+              (const float *x, const int32_t *target, const float *weight, double inv_norm,
+               float *loss, float *dx, int64_t rows, int64_t K),
+              (x, target, weight, inv_norm, loss, dx, rows, K)) {
+  enum { LANES = 16 };
+  for (int64_t n = 0; n < rows; n++, x += K) {
+    float *d = dx ? dx + n * K : NULL;
+    float e[LANES];
+    if (weight[n] == 0) {
+      loss[n] = 0;
+      if (d) memset(d, 0, (size_t)K * sizeof *d);
+      continue;
+    }
+    for (int k = 0; k < LANES; k++)
+      e[k] = -INFINITY;
+    for (int64_t k = 0; k < K; k++)
+      e[k] = x[k];
+    float largest = e[0], sum = 0;
+#pragma omp simd reduction(max : largest)
+    for (int k = 0; k < LANES; k++)
+      largest = e[k] > largest ? e[k] : largest;
+#pragma omp simd
+    for (int k = 0; k < LANES; k++)
+      e[k] = exp_negative(e[k] - largest);
+    for (int64_t k = 0; k < K; k++)
+      sum += e[k];
+    const bool known = target[n] >= 0 && target[n] < K;
+    loss[n] = known ? logf(sum) + (largest - x[target[n]]) : NAN;
+    if (d == NULL) continue;
+    const float factor = (float)((double)weight[n] * inv_norm), scale = factor / sum;
+    for (int64_t k = 0; k < K; k++)
+      d[k] = e[k] * scale;
+    if (known) d[target[n]] -= factor;
+  }
+}
+
 CO_CPU_KERNEL(cross_entropy_rows,
               (const float *x, const int32_t *target, const float *weight, double inv_norm,
                float *loss, float *dx, int64_t rows, int64_t K),
@@ -163,8 +200,8 @@ static co_status run_cross_entropy(co_cpu *cpu, co_prepared *prepared, void *con
   {
     int64_t b, e;
     co_cpu_share(N, 1, &b, &e);
-    cross_entropy_rows[cpu->isa](x + b * K, target + b, weight + b, inv_norm, loss + b,
-                                 dx ? dx + b * K : NULL, e - b, K);
+    (K <= 16 ? cross_entropy_short_rows : cross_entropy_rows)[cpu->isa](
+        x + b * K, target + b, weight + b, inv_norm, loss + b, dx ? dx + b * K : NULL, e - b, K);
   }
   weighted_sum(desc, loss, weight, N, out[1]);
   return CO_OK;

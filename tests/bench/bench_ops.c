@@ -3,7 +3,9 @@
 // backend: a convolutional network on 28 x 28 images (conv 32 3x3, pool, conv 64 3x3, pool, dense
 // 128, dense 10) or a dense one (64-256-128-1). Each operation runs in its place in the step, so
 // caches are as warm as they will be.
-//     bench_ops [-m cnn|mlp] [-n batch] [-t threads] [-r rounds] [-f forced implementation]
+//     bench_ops [-m cnn|mlp] [-n batch] [-t threads] [-r rounds] [-f forced implementation] [-d]
+// The gradient of relu is taken below the pooling, where it is four times smaller: the winner of a
+// window is positive where the pooled value is. With -d it is taken above, as the rules derive it.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,7 +261,20 @@ static void add_update(bench *b, int64_t count) {
   add(b, CO_OP_ADAM, "", &attr, IN(w, g, m, v, segments, scalars, gate), IN(w, m, v));
 }
 
-static void plan_cnn(bench *b, int64_t n) {
+// From the gradient dm of pooled m to the gradient e below the relu under the pooling.
+static void add_pool_relu_backward(bench *b, const char *label, const co_op_attr *window,
+                                   bool derived, tensor *m, tensor *dm, tensor *em, tensor *argmax,
+                                   tensor *a, tensor *da, tensor *e, tensor *db) {
+  if (derived) {
+    add(b, CO_OP_MAX_POOL2D_BACKWARD, label, window, IN(dm, argmax), IN(da));
+    add(b, CO_OP_RELU_BIAS_BACKWARD, label, NULL, IN(a, da), IN(e, db));
+  } else {
+    add(b, CO_OP_RELU_BIAS_BACKWARD, label, NULL, IN(m, dm), IN(em, db));
+    add(b, CO_OP_MAX_POOL2D_BACKWARD, label, window, IN(em, argmax), IN(e));
+  }
+}
+
+static void plan_cnn(bench *b, int64_t n, bool derived) {
   const co_op_attr conv = {.kernel = {3, 3},
                            .stride = {1, 1},
                            .dilation = {1, 1},
@@ -284,6 +299,7 @@ static void plan_cnn(bench *b, int64_t n) {
   tensor *scalars = make(b, CO_U8, 0, s1((int64_t)sizeof(co_step)));
   tensor *loss = open_f32(b, s1(n)), *sum = make(b, CO_F64, 0, s1(1));
   tensor *d4 = open_f32(b, s2(n, 10)), *d3 = open_f32(b, s2(n, 128)), *e3 = open_f32(b, s2(n, 128));
+  tensor *em2 = open_f32(b, s4(n, 7, 7, 64)), *em1 = open_f32(b, s4(n, 14, 14, 32));
   tensor *dm2 = open_f32(b, s4(n, 7, 7, 64)), *da2 = open_f32(b, s4(n, 14, 14, 64));
   tensor *e2 = open_f32(b, s4(n, 14, 14, 64)), *dm1 = open_f32(b, s4(n, 14, 14, 32));
   tensor *da1 = open_f32(b, s4(n, 28, 28, 32)), *e1 = open_f32(b, s4(n, 28, 28, 32));
@@ -304,12 +320,10 @@ static void plan_cnn(bench *b, int64_t n) {
   add(b, CO_OP_RELU_BIAS_BACKWARD, "3", NULL, IN(a3, d3), IN(e3, p3.db));
   add(b, CO_OP_DENSE_BACKWARD_WEIGHTS, "3", NULL, IN(m2, e3), IN(p3.dw));
   add(b, CO_OP_DENSE_BACKWARD_DATA, "3", NULL, IN(e3, p3.w), IN(dm2));
-  add(b, CO_OP_MAX_POOL2D_BACKWARD, "2", &window, IN(dm2, i2), IN(da2));
-  add(b, CO_OP_RELU_BIAS_BACKWARD, "2", NULL, IN(a2, da2), IN(e2, p2.db));
+  add_pool_relu_backward(b, "2", &window, derived, m2, dm2, em2, i2, a2, da2, e2, p2.db);
   add(b, CO_OP_CONV2D_BACKWARD_WEIGHTS, "2", &linear, IN(m1, e2), IN(p2.dw));
   add(b, CO_OP_CONV2D_BACKWARD_DATA, "2", &linear, IN(e2, p2.w), IN(dm1));
-  add(b, CO_OP_MAX_POOL2D_BACKWARD, "1", &window, IN(dm1, i1), IN(da1));
-  add(b, CO_OP_RELU_BIAS_BACKWARD, "1", NULL, IN(a1, da1), IN(e1, p1.db));
+  add_pool_relu_backward(b, "1", &window, derived, m1, dm1, em1, i1, a1, da1, e1, p1.db);
   add(b, CO_OP_CONV2D_BACKWARD_WEIGHTS, "1", &linear, IN(x, e1), IN(p1.dw));
   add_update(b, 3 * 3 * 32 + 32 + 3 * 3 * 32 * 64 + 64 + 3136 * 128 + 128 + 1280 + 10);
 }
@@ -359,10 +373,14 @@ int main(int argc, char **argv) {
   static bench b;
   co_backend_options options = {0};
   const char *model = "cnn";
+  bool derived = false;
   int64_t n = 128;
   b.rounds = 50;
-  for (int c; (c = getopt(argc, argv, "m:n:t:r:f:")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "m:n:t:r:f:d")) != -1;) {
     switch (c) {
+    case 'd':
+      derived = true;
+      break;
     case 'm':
       model = optarg;
       break;
@@ -389,7 +407,7 @@ int main(int argc, char **argv) {
   if (strcmp(model, "mlp") == 0)
     plan_mlp(&b, n);
   else
-    plan_cnn(&b, n);
+    plan_cnn(&b, n, derived);
   execute(&b);
   const double reached = report(&b);
   printf("matmul 1024: %.1f GFLOP/s; share reached %.0f %%\n", limit, 100 * reached / limit);
