@@ -25,7 +25,7 @@ struct Sum {
     return a + b;
   }
 };
-// A NaN is ignored unless there is nothing else, as by fmax.
+// A NaN is ignored, as by fmax; the maximum of nothing is minus infinity.
 struct Max {
   template <typename T> static __device__ __forceinline__ T identity() {
     return T(-INFINITY);

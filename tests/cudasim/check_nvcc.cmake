@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# cmake -DNVCC=nvcc -DSOURCE=x.cu -DARCH=sm_90 -DROOT=repository -DOUTPUT=x.cubin -P check_nvcc.cmake
+# cmake -DNVCC=nvcc -DSOURCE=x.cu -DARCH=sm_90 -DROOT=repository -DOUTPUT=x.cubin
+#   -P check_nvcc.cmake
 # Passes if nvcc compiles the file without a warning and no kernel spills registers.
 execute_process(
   COMMAND ${NVCC} -std=c++17 -arch=${ARCH} -cubin -Xptxas -v -Werror all-warnings

@@ -20,14 +20,13 @@ __global__ void row_statistics(const T *__restrict__ x, T *__restrict__ sum, T *
     row_sum += row[c];
     row_max = co::Max::combine(row_max, row[c]);
   }
-  // Back to back, so that they need the barrier in between; the second sum reuses the first's
-  // array.
+  // Twice the same reduction back to back: the second must not overtake readers of the first.
   row_sum = co::block_sum(row_sum);
+  T threads = co::block_sum(T(1));
   row_max = co::block_max(row_max);
-  T again = co::block_sum(row_max) / T(step);
   if (first == 0) {
     sum[blockIdx.x] = row_sum;
-    max[blockIdx.x] = again;
+    max[blockIdx.x] = row_max * threads / T(step);
   }
 }
 

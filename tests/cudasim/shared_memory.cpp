@@ -11,8 +11,8 @@
 namespace emu {
 
 static constexpr unsigned char poison_byte = 0xFF; // a NaN in every floating-point type
-static constexpr unsigned char guard_byte = 0xA5;
-static constexpr size_t guard_bytes = 64;
+[[maybe_unused]] static constexpr unsigned char guard_byte = 0xA5;
+[[maybe_unused]] static constexpr size_t guard_bytes = 64;
 
 // Not memset: the thread sanitizer intercepts that and would take the scheduler for one more thread
 // that writes to the array.
