@@ -79,12 +79,15 @@ void *SharedMemory::static_array(const void *key, size_t bytes, size_t alignment
 void SharedMemory::end_block() {
   for (const Array &array : arrays_) {
 #if !defined(CO_EMU_ASAN)
-    for (size_t i = 0; i < array.before; i++)
-      if (static_cast<unsigned char>(array.data[-1 - static_cast<ptrdiff_t>(i)]) != guard_byte)
-        fault("write %zu bytes before the start of '%s'", i + 1, array.name);
-    for (size_t i = 0; i < guard_bytes; i++)
-      if (static_cast<unsigned char>(array.data[array.bytes + i]) != guard_byte)
-        fault("write %zu bytes past the end of '%s' (%zu bytes)", i + 1, array.name, array.bytes);
+    // From the outside in, to report how far the write went.
+    const unsigned char *data = reinterpret_cast<unsigned char *>(array.data);
+    for (size_t distance = array.before; distance > 0; distance--)
+      if (*(data - distance) != guard_byte)
+        fault("write %zu bytes before the start of '%s'", distance, array.name);
+    for (size_t distance = guard_bytes; distance > 0; distance--)
+      if (data[array.bytes + distance - 1] != guard_byte)
+        fault("write %zu bytes past the end of '%s' (%zu bytes)", distance, array.name,
+              array.bytes);
 #endif
 #if !defined(CO_EMU_TSAN)
     free(array.allocation);
