@@ -150,16 +150,17 @@ inline unsigned __brev(unsigned x) {
     reversed |= (x >> i & 1u) << (31 - i);
   return reversed;
 }
-// CUDA declares min and max for every pair of arithmetic types.
+// CUDA's overloads take two integers or two floating-point numbers; a mixed call is ambiguous to
+// nvcc.
 template <typename A, typename B> constexpr std::common_type_t<A, B> min(A a, B b) {
-  using Common = std::common_type_t<A, B>;
-  return static_cast<Common>(b) < static_cast<Common>(a) ? static_cast<Common>(b)
-                                                         : static_cast<Common>(a);
+  static_assert(std::is_integral<A>::value == std::is_integral<B>::value, "ambiguous for nvcc");
+  std::common_type_t<A, B> x = a, y = b;
+  return y < x ? y : x;
 }
 template <typename A, typename B> constexpr std::common_type_t<A, B> max(A a, B b) {
-  using Common = std::common_type_t<A, B>;
-  return static_cast<Common>(a) < static_cast<Common>(b) ? static_cast<Common>(b)
-                                                         : static_cast<Common>(a);
+  static_assert(std::is_integral<A>::value == std::is_integral<B>::value, "ambiguous for nvcc");
+  std::common_type_t<A, B> x = a, y = b;
+  return x < y ? y : x;
 }
 
 // ---- reinterpreting bits

@@ -264,7 +264,7 @@ __global__ void intrinsics(double *y) {
   y[4] = __ffs(8);
   y[5] = __float_as_uint(1.0f);
   y[6] = __saturatef(-2.0f);
-  y[7] = max(3, 4.5) + min(2u, 1u);
+  y[7] = max(3.0f, 4.5) + min(2u, 1u);
   y[8] = rsqrtf(0.25f);
   y[9] = __expf(0.0f);
 }
