@@ -6,14 +6,14 @@
 // Notation: N rows of a batch, H W C height, width, channels, P Q pooled/convolved height and
 // width, I O input and output features, K classes. "real" is the computing type (f32, or f64 under
 // the double policy of the reference). Shapes are logical; memory order is the operand's layout.
-// A trailing ? marks an optional operand.
+// A trailing ? marks an optional operand. Operands without a type are real.
 //
 // CO_OPS(X) lists X(ENUM, name, inputs, outputs, backward, inference):
 //   inputs/outputs  operand names in order.
-//   backward        rules "OP a b -> c d; …": operands are forward operands (x, w, y, …: saved until
-//                   then) or incoming gradients d<output>; results are d<input>. "dy -> da" without
-//                   an OP passes the gradient on unchanged. An input that no rule produces has no
-//                   gradient. "" = not differentiable (an error if a gradient is needed).
+//   backward        rules "OP a b -> c d; …": operands are forward operands (x, w, y, …: saved
+//                   until then) or incoming gradients d<output>; results are d<input>. "dy -> da"
+//                   without an OP passes the gradient on unchanged. An input that no rule produces
+//                   has no gradient. "" = not differentiable (an error if a gradient is needed).
 //   inference       "" = the same; else a rule in the same language that replaces the operation in
 //                   evaluation and inference plans ("x -> y" = y is x).
 // Reference code lives in kernels/ref/<name>.c and is found by name:
@@ -78,9 +78,11 @@ extern "C" {
 // clang-format on
 
 // What each computes (accumulate: bit i of co_op_desc.accumulate makes output i += instead of =).
+// Outputs that can be accumulated into: those of *_BACKWARD*, y of ADD, DROPOUT and RESHAPE, sum,
+// sums and dx of the losses, metrics and GRADIENT_NORM; the activation comes before the addition.
 //
-// DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in canonical
-//                order), w (I, O), b (O): y (N, O) = act(x w + b).
+// DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in
+//                canonical order), w (I, O), b (O): y (N, O) = act(x w + b).
 //                db = sum over rows of dy.
 // CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
 //                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
@@ -89,6 +91,7 @@ extern "C" {
 // MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = max over the window; padding never wins; argmax
 //                i32: winning position kh*KW + kw in the window, the first in row-major order on
 //                ties (backends may store argmax in a layout of their own). NaN: unspecified.
+//                Padding is smaller than the window; dilation is not read.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
@@ -100,7 +103,8 @@ extern "C" {
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
 // DROPOUT        element e (canonical index within the effective batch: (row_offset + n) * row size
 //                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
-//                1 / (1 - rate) (inverted dropout, as Keras); else 0. Its own backward.
+//                1 / (1 - rate) (inverted dropout, as Keras); else 0. Its own backward. Rates are
+//                compared with uniforms in float (FLIP too).
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -120,17 +124,21 @@ extern "C" {
 //                uniform(seed, ids[n], epoch, purpose) < rate.
 // SHIFTED_CROP   x (N, H, W, C): shifts each image by (dy, dx), each uniform in [-pad, pad]: with
 //                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
-//                purpose), d = (uniform32 bits * (2 pad + 1)) >> 32 - pad; vacated pixels = fill.
+//                purpose), d = ((bits * (2 pad + 1)) >> 32) - pad, dy from the first; y at (h, w)
+//                = x at (h - dy, w - dx); vacated pixels = fill.
 // GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments.
 // FINITE_CHECK   sum f64 (1): gate f64 (2) = {1 if sum is finite else 0, clip factor: 1, or
-//                clip_norm / sqrt(sum) where clip_norm > 0 and sqrt(sum) > clip_norm}.
+//                clip_norm / sqrt(sum) where clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is
+//                unspecified where gate[0] is 0.
 // SGD            where gate[0] != 0, for every listed segment: g' = gate[1] g + l2 w; without m:
 //                w -= lr rate g'; with m: m = momentum m + g'; w -= lr rate (nesterov ? g' +
-//                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay.
+//                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay, rate =
+//                segment.rate. SGD and ADAM work in place: new_w, new_m, new_v are the memory of w,
+//                m, v; what no segment lists stays. new_m is present where m is.
 // ADAM           (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019) g' = gate[1] g
-//                (+ l2 w unless decoupled); m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2) g'²;
-//                w -= lr rate decay_w w (if decoupled); w -= lr rate (m bias_correction1) /
-//                (sqrt(v bias_correction2) + epsilon), bias_correctionK = 1 / (1 - betaK^t).
+//                (+ l2 w unless decoupled); m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2)
+//                g'²; w -= lr rate l2 w (if decoupled); w -= lr rate (m bias_correction1) / (sqrt(v
+//                bias_correction2) + epsilon), bias_correctionK = 1 / (1 - betaK^t).
 // REORDER        y = x in another layout (padding of the result is zero).
 
 typedef enum co_op {
@@ -158,16 +166,16 @@ typedef struct co_op_attr {
   double clip_norm;         // FINITE_CHECK, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
-  co_dtype dtype;  // CAST
-  co_shape shape;  // RESHAPE
+  co_dtype dtype; // CAST
+  co_shape shape; // RESHAPE; a symbolic N in front stands for the rows of x
 } co_op_attr;
 
 // Step scalars: computed on the host in double, uploaded once per launch, read by operations with
 // an input `step` (a u8 tensor of sizeof(co_step) bytes).
 typedef struct co_step {
   uint64_t seed;
-  uint32_t step;  // effective step, 0-based: random draws of layers
-  uint32_t epoch; // random draws of augmentation
+  uint32_t step;      // effective step, 0-based: random draws of layers
+  uint32_t epoch;     // random draws of augmentation
   int64_t row_offset; // first row of this micro-batch within the effective batch
   double learning_rate;
   double bias_correction1, bias_correction2;
@@ -221,7 +229,8 @@ typedef struct co_rule {
 bool co_rule_next(const char **cursor, co_rule *out);
 
 // Shapes and dtypes of a forward operation's outputs; checks operands and attributes, with the
-// message a user of a layer should read. Sets has_out for all non-optional outputs.
+// message a user of a layer should read. Sets has_out for all non-optional outputs; describes the
+// optional ones too.
 co_status co_op_infer(co_op_desc *desc);
 // Floating-point operations of one execution (multiply and add count separately); an estimate of
 // one per output element for operations that are bound by memory. Shapes must be concrete.

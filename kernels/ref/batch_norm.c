@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ref/real.h"
+
+// Statistics are over all elements of a channel; channels are the last dimension.
+static int64_t channels(const co_shape *x) {
+  return x->dim[x->rank - 1];
+}
+
+void CO_REF(batch_norm)(const co_op_desc *desc, void *const *in, void *const *out) {
+  int64_t C = channels(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
+  const real *x = in[0], *gamma = in[1], *beta = in[2]; // (N, …, C), (C), (C)
+  const real *running_mean = in[3], *running_variance = in[4];
+  real *y = out[0], *mean = out[1], *variance = out[2], *new_mean = out[3], *new_variance = out[4];
+  const double momentum = desc->attr.momentum;
+  for (int64_t c = 0; c < C; c++) {
+    double sum = 0, squares = 0;
+    for (int64_t r = 0; r < rows; r++)
+      sum += (double)x[r * C + c];
+    double center = sum / (double)rows;
+    for (int64_t r = 0; r < rows; r++) {
+      double distance = (double)x[r * C + c] - center;
+      squares += distance * distance;
+    }
+    double spread = squares / (double)rows;
+    double scale = (double)gamma[c] / sqrt(spread + desc->attr.epsilon);
+    for (int64_t r = 0; r < rows; r++)
+      y[r * C + c] = (real)(((double)x[r * C + c] - center) * scale + (double)beta[c]);
+    mean[c] = (real)center;
+    variance[c] = (real)spread;
+    new_mean[c] = (real)(momentum * (double)running_mean[c] + (1 - momentum) * center);
+    new_variance[c] = (real)(momentum * (double)running_variance[c] + (1 - momentum) * spread);
+  }
+}
+
+void CO_REF(batch_norm_backward)(const co_op_desc *desc, void *const *in, void *const *out) {
+  int64_t C = channels(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
+  const real *x = in[0], *gamma = in[1], *mean = in[2], *variance = in[3], *dy = in[4];
+  real *dx = out[0], *dgamma = out[1], *dbeta = out[2];
+  for (int64_t c = 0; c < C; c++) {
+    double inverse = 1 / sqrt((double)variance[c] + desc->attr.epsilon);
+    double sum = 0, product = 0; // of dy, and of dy times the normalised x
+    for (int64_t r = 0; r < rows; r++) {
+      sum += (double)dy[r * C + c];
+      product += (double)dy[r * C + c] * ((double)x[r * C + c] - (double)mean[c]) * inverse;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+      double normalised = ((double)x[r * C + c] - (double)mean[c]) * inverse;
+      double through = (double)dy[r * C + c] - (sum + normalised * product) / (double)rows;
+      co_put(desc, 0, &dx[r * C + c], (double)gamma[c] * inverse * through);
+    }
+    co_put(desc, 1, &dgamma[c], product);
+    co_put(desc, 2, &dbeta[c], sum);
+  }
+}
+
+void CO_REF(batch_norm_inference)(const co_op_desc *desc, void *const *in, void *const *out) {
+  int64_t C = channels(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
+  const real *x = in[0], *gamma = in[1], *beta = in[2];
+  const real *running_mean = in[3], *running_variance = in[4];
+  real *y = out[0];
+  for (int64_t c = 0; c < C; c++) {
+    double scale = (double)gamma[c] / sqrt((double)running_variance[c] + desc->attr.epsilon);
+    for (int64_t r = 0; r < rows; r++) {
+      double value = ((double)x[r * C + c] - (double)running_mean[c]) * scale + (double)beta[c];
+      y[r * C + c] = (real)co_activate(desc->attr.activation, value);
+    }
+  }
+}
+
+#if CO_REF_ONCE
+static co_status check_inputs(const co_op_desc *desc) {
+  CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, CO_MAX_RANK));
+  int64_t C = channels(&desc->in[0].shape);
+  if (C < 1) return co_fail(CO_ERR_CONFIG, "batch_norm: the channels must be known");
+  co_shape vector = co_shape_vector(C);
+  for (int i = 1; i < 5; i++) {
+    CO_RETURN_IF_FAILED(co_check_real(desc, i, 0));
+    CO_RETURN_IF_FAILED(co_check_shape(desc, i, &vector));
+  }
+  if (!(desc->attr.epsilon > 0))
+    return co_fail(CO_ERR_CONFIG, "batch_norm: epsilon must be positive");
+  return CO_OK;
+}
+
+co_status co_infer_batch_norm(co_op_desc *desc) {
+  CO_RETURN_IF_FAILED(check_inputs(desc));
+  if (!(desc->attr.momentum >= 0 && desc->attr.momentum <= 1))
+    return co_fail(CO_ERR_CONFIG, "batch_norm: momentum must be within 0 and 1");
+  co_set_out(desc, 0, desc->in[0].dtype, &desc->in[0].shape);
+  for (int i = 1; i < 5; i++)
+    co_set_out(desc, i, desc->in[0].dtype, &desc->in[1].shape);
+  return CO_OK;
+}
+
+co_status co_infer_batch_norm_inference(co_op_desc *desc) {
+  CO_RETURN_IF_FAILED(check_inputs(desc));
+  co_set_out(desc, 0, desc->in[0].dtype, &desc->in[0].shape);
+  return CO_OK;
+}
+
+CO_INFER_BACKWARD(batch_norm_backward)
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ref/real.h"
+
+void CO_REF(gradient_norm)(const co_op_desc *desc, void *const *in, void *const *out) {
+  const real *g = in[0]; // (M)
+  const co_segment *segment = in[1];
+  int64_t segments = co_shape_count(&desc->in[1].shape) / (int64_t)sizeof(co_segment);
+  double *sum = out[0]; // (1)
+  double total = 0;
+  for (int64_t s = 0; s < segments; s++)
+    for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++)
+      total += (double)g[i] * (double)g[i];
+  *sum = (co_accumulates(desc, 0) ? *sum : 0) + total;
+}
+
+#if CO_REF_ONCE
+co_status co_infer_gradient_norm(co_op_desc *desc) {
+  CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 1, 1));
+  CO_RETURN_IF_FAILED(co_check_real(desc, 0, 0));
+  CO_RETURN_IF_FAILED(co_check_segments(desc, 1));
+  const co_shape one = co_shape_vector(1);
+  co_set_out(desc, 0, CO_F64, &one);
+  return CO_OK;
+}
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every operation file of this folder is compiled twice: with CO_REF_DOUBLE=0 (real is float, and
+// the shape inference is compiled, under CO_REF_ONCE) and with CO_REF_DOUBLE=1 (real is double).
+// Sums run in double in both, so that the float version is off by little more than its rounding.
+#ifndef COHORT_KERNELS_REF_REAL_H
+#define COHORT_KERNELS_REF_REAL_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/check.h"
+#include "kernels/ref/ref.h"
+
+#if CO_REF_DOUBLE
+typedef double real;
+#define CO_REF(name) co_ref_##name##_f64
+#define CO_REF_ONCE 0
+#else
+typedef float real;
+#define CO_REF(name) co_ref_##name##_f32
+#define CO_REF_ONCE 1
+#endif
+
+// Inference of an operation that only backward rules use: the planner knows its shapes already.
+#define CO_INFER_BACKWARD(name)                                                                    \
+  co_status co_infer_##name(co_op_desc *desc) {                                                    \
+    (void)desc;                                                                                    \
+    return co_fail(CO_ERR_INTERNAL, #name " is not a forward operation");                          \
+  }
+
+static inline bool co_accumulates(const co_op_desc *desc, int output) {
+  return (desc->accumulate >> output & 1) != 0;
+}
+
+// Writes an element of an output, or adds to it where the descriptor says so.
+static inline void co_put(const co_op_desc *desc, int output, real *element, double value) {
+  *element = (real)(co_accumulates(desc, output) ? (double)*element + value : value);
+}
+
+static inline double co_activate(co_activation activation, double value) {
+  if (activation == CO_ACTIVATION_RELU) return value < 0 ? 0 : value; // NaN passes
+  return value;
+}
+
+#endif

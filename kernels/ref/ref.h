@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference: every operation in plain loops over canonical layouts, for f32 and f64. It is the
+// specification and the oracle of the tests, and other CPU backends fall back to it per operation.
+#ifndef COHORT_KERNELS_REF_REF_H
+#define COHORT_KERNELS_REF_REF_H
+
+#include "kernels/backend.h"
+#include "kernels/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void co_ref_function(const co_op_desc *desc, void *const *in, void *const *out);
+
+#define X(ENUM, name, inputs, outputs, backward, inference)                                        \
+  co_status co_infer_##name(co_op_desc *desc);                                                     \
+  co_ref_function co_ref_##name##_f32, co_ref_##name##_f64;
+CO_OPS(X)
+#undef X
+
+// As query of a backend: always canonical layouts, no workspace, implementation "ref". Refuses
+// missing operands, types without a kernel, and accumulation into outputs that are not gradients
+// or sums.
+co_status co_ref_query(const co_op_desc *desc, co_op_choice *out);
+// Computes f32 if any operand is f32, else f64 if any is f64 (operations without real operands
+// do not care). Pointers are canonical host memory; absent operands are NULL.
+co_status co_ref_run(const co_op_desc *desc, void *const *in, void *const *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ref/real.h"
+
+void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
+  const real *w = in[0], *g = in[1], *m = in[2]; // (M); m may be NULL
+  const co_segment *segment = in[3];
+  const co_step *step = in[4];
+  const double *gate = in[5];
+  real *new_w = out[0], *new_m = out[1]; // the memory of w and m
+  int64_t segments = co_shape_count(&desc->in[3].shape) / (int64_t)sizeof(co_segment);
+  const co_op_attr *attr = &desc->attr;
+  if (gate[0] == 0) return;
+  for (int64_t s = 0; s < segments; s++) {
+    double l2 = attr->weight_decay * segment[s].decay;
+    double rate = step->learning_rate * segment[s].rate;
+    for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++) {
+      double direction = gate[1] * (double)g[i] + l2 * (double)w[i];
+      if (m != NULL) {
+        double momentum = attr->momentum * (double)m[i] + direction;
+        new_m[i] = (real)momentum;
+        direction = attr->nesterov ? direction + attr->momentum * momentum : momentum;
+      }
+      new_w[i] = (real)((double)w[i] - rate * direction);
+    }
+  }
+}
+
+#if CO_REF_ONCE
+co_status co_infer_sgd(co_op_desc *desc) {
+  const co_shape gate = co_shape_vector(2);
+  bool momentum = (desc->has_in >> 2 & 1) != 0;
+  CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 1, 1));
+  for (int i = 0; i < (momentum ? 3 : 2); i++) {
+    CO_RETURN_IF_FAILED(co_check_real(desc, i, 0));
+    CO_RETURN_IF_FAILED(co_check_shape(desc, i, &desc->in[0].shape));
+  }
+  CO_RETURN_IF_FAILED(co_check_segments(desc, 3));
+  CO_RETURN_IF_FAILED(co_check_step(desc, 4));
+  CO_RETURN_IF_FAILED(co_check_dtype(desc, 5, CO_F64));
+  CO_RETURN_IF_FAILED(co_check_shape(desc, 5, &gate));
+  co_set_out(desc, 0, desc->in[0].dtype, &desc->in[0].shape);
+  co_set_out(desc, 1, desc->in[0].dtype, &desc->in[0].shape);
+  desc->has_out = momentum ? 3 : 1;
+  return CO_OK;
+}
+#endif
