@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a verb is and what it works with. A verb adds its result to `json` or to `text`; the
+// framework alone writes stdout, prints errors and chooses the exit code.
+#ifndef COHORT_CLI_CLI_H
+#define COHORT_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "host/cli/option.h"
+#include "host/core/diagnostics.h"
+#include "host/core/json.h"
+#include "host/core/progress.h"
+
+typedef struct cli_verb cli_verb;
+
+typedef struct cli_job {
+  co_context *ctx;
+  co_arena *arena;
+  const cli_verb *verb;     // NULL before one was found
+  const cli_common *common; // NULL before the options were read
+  co_diagnostics problems;  // errors found so far; the first is the one that counts
+  bool as_json;             // --json
+  co_json json;             // with it: an open object for the members of the result
+  co_text text;             // without: what goes to stdout
+  co_progress *progress;    // NULL = none
+  FILE *log_file;           // NULL = none
+  bool log_as_json, colored;
+} cli_job;
+
+struct cli_verb {
+  const char *name, *aliases; // aliases separated by blanks, or NULL
+  const char *usage;          // "-c CONFIG --dataset FILE [options]"
+  const char *summary;        // one line
+  const char *details;        // more lines for its own help, or NULL
+  unsigned common;            // CLI_DEVICE | …
+  const cli_option *options;
+  size_t options_size; // of the struct that `run` gets, which starts with a cli_common
+  const char *operand; // see cli_syntax
+  int min_operands, max_operands;
+  size_t operands;
+  // NULL = not there yet: neither listed nor found.
+  co_status (*run)(cli_job *cli, const void *options);
+};
+
+// The i-th verb that can run, NULL beyond the last; and by name or alias.
+const cli_verb *cli_verb_at(int i);
+const cli_verb *cli_verb_find(const char *name);
+cli_syntax cli_verb_syntax(const cli_verb *verb);
+// Fails with the nearest verb as hint.
+co_status cli_verb_unknown(const char *name);
+
+// ---- help.c ------------------------------------------------------------------------------------
+void cli_help_overview(co_text *text);
+void cli_help_verb(co_text *text, const cli_verb *verb);
+co_status cli_show_version(cli_job *cli);
+
+// ---- output.c ----------------------------------------------------------------------------------
+// Applies the common options: log, progress, colours, threads.
+co_status cli_configure(cli_job *cli, const cli_common *common);
+// Writes result and errors to where they belong and gives the exit code.
+int cli_finish(cli_job *cli, co_status status);
+
+#endif

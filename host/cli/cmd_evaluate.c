@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/cli/verbs.h"
+
+#define AT(member) offsetof(cli_evaluate_options, member)
+
+static const cli_option options[] = {
+    {.name = "model",
+     .letter = 'm',
+     .kind = CLI_TEXT,
+     .offset = AT(model),
+     .value = "MODEL",
+     .doc = "run directory, checkpoint or model file",
+     .aliases = "model-path",
+     .required = true},
+    {.name = "dataset",
+     .kind = CLI_TEXT,
+     .offset = AT(dataset),
+     .value = "FILE",
+     .doc = "dataset.h5",
+     .required = true},
+    {.name = "split",
+     .kind = CLI_TEXT,
+     .offset = AT(split),
+     .value = "NAME",
+     .doc = "train, validation, test or all",
+     .fallback = "test"},
+    {.name = "require",
+     .kind = CLI_LIST,
+     .offset = AT(requirements),
+     .value = "TEST",
+     .doc = "gate such as 'accuracy>=0.9'; repeatable; a false one exits with 10"},
+    {.name = "batch-size",
+     .kind = CLI_INT,
+     .offset = AT(batch_size),
+     .value = "N",
+     .doc = "rows at a time",
+     .minimum = 1,
+     .maximum = 1 << 24},
+    {.name = "workers",
+     .kind = CLI_INT,
+     .offset = AT(workers),
+     .value = "N",
+     .doc = "threads that prepare batches",
+     .fallback = "2",
+     .minimum = 0,
+     .maximum = 256},
+    {.name = NULL},
+};
+
+const cli_verb cli_verb_evaluate = {
+    .name = "evaluate",
+    .aliases = "test validate",
+    .usage = "-m MODEL --dataset FILE [--split NAME] [--require TEST] [options]",
+    .summary = "measure a model on a split, with optional gates",
+    .common = CLI_DEVICE | CLI_THREADS,
+    .options = options,
+    .options_size = sizeof(cli_evaluate_options),
+};

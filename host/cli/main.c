@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/signal.h"
+#include "host/cli/verbs.h"
+
+// ---- verbs -------------------------------------------------------------------------------------
+
+static const cli_verb *const verbs[] = {
+    &cli_verb_import,  &cli_verb_plan,   &cli_verb_train,  &cli_verb_evaluate, &cli_verb_predict,
+    &cli_verb_inspect, &cli_verb_render, &cli_verb_doctor, &cli_verb_help,
+};
+
+const cli_verb *cli_verb_at(int i) {
+  for (size_t k = 0; k < sizeof verbs / sizeof *verbs; k++)
+    if (verbs[k]->run && i-- == 0) return verbs[k];
+  return NULL;
+}
+
+const cli_verb *cli_verb_find(const char *name) {
+  const cli_verb *verb;
+  for (int i = 0; (verb = cli_verb_at(i)) != NULL; i++)
+    if (cli_same_name(verb->name, name) || cli_in_names(verb->aliases, name)) return verb;
+  return NULL;
+}
+
+co_status cli_verb_unknown(const char *name) {
+  const char *names[sizeof verbs / sizeof *verbs];
+  int64_t count = 0;
+  for (; cli_verb_at((int)count); count++)
+    names[count] = cli_verb_at((int)count)->name;
+  const char *near = co_nearest(name, names, count);
+  co_fail(CO_ERR_USAGE, name[0] == '-' ? "the verb comes first, not '%s'" : "unknown verb '%s'",
+          name);
+  if (near)
+    co_hint("did you mean '%s'?", near);
+  else
+    co_hint("`cohort help` lists the verbs");
+  return CO_ERR_USAGE;
+}
+
+cli_syntax cli_verb_syntax(const cli_verb *verb) {
+  return (cli_syntax){.verb = verb->name,
+                      .common = verb->common,
+                      .options = verb->options,
+                      .operand = verb->operand,
+                      .min_operands = verb->min_operands,
+                      .max_operands = verb->max_operands,
+                      .operands = verb->operands};
+}
+
+// ---- running -----------------------------------------------------------------------------------
+
+// A file opened later must not get the number of a closed standard stream and be written as such.
+static void open_standard_streams(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      // stdout read-only: writing a result to nowhere is an error.
+      if (open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) < 0) return;
+}
+
+// Errors in the options themselves must already be reported in the form asked for.
+static bool asks_for_json(int count, char *const *words) {
+  for (int i = 0; i < count && strcmp(words[i], "--") != 0; i++)
+    if (strcmp(words[i], "--json") == 0) return true;
+  return false;
+}
+
+static co_status run_verb(cli_job *cli, int count, char *const *words) {
+  const cli_verb *verb = cli->verb;
+  void *options = co_arena_alloc(cli->arena, 1, verb->options_size);
+  if (!options) return CO_ERR_MEMORY;
+  cli_syntax syntax = cli_verb_syntax(verb);
+  co_status status = cli_parse(options, &syntax, cli->arena, count, words);
+  if (status == CO_ERR_USAGE && !cli->as_json)
+    fprintf(stderr, "usage: cohort %s %s\n", verb->name, verb->usage);
+  if (status != CO_OK) return status;
+  const cli_common *common = options;
+  CO_RETURN_IF_FAILED(cli_configure(cli, common));
+  if (!common->help) return verb->run(cli, options);
+  if (common->json) return co_fail(CO_ERR_USAGE, "--help is text: it does not go with --json");
+  cli_help_verb(&cli->text, verb);
+  return CO_OK;
+}
+
+static co_status dispatch(cli_job *cli, int count, char *const *words) {
+  const char *first = count ? words[0] : "";
+  if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) return cli_show_version(cli);
+  if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
+    cli_help_overview(&cli->text);
+    return CO_OK;
+  }
+  cli->verb = cli_verb_find(first);
+  if (cli->verb) return run_verb(cli, count - 1, words + 1);
+  if (!cli->as_json) {
+    co_text usage;
+    co_text_init(&usage, cli->ctx);
+    cli_help_overview(&usage);
+    if (usage.data) fputs(usage.data, stderr);
+    co_text_free(&usage);
+  }
+  return count ? cli_verb_unknown(first) : co_fail(CO_ERR_USAGE, "a verb is missing");
+}
+
+static void clean_up(cli_job *cli) {
+  co_context_set_log(cli->ctx, CO_LOG_ERROR, NULL, NULL);
+  co_progress_free(cli->progress);
+  if (cli->log_file) fclose(cli->log_file);
+  co_json_free(&cli->json);
+  co_text_free(&cli->text);
+  co_diagnostics_free(&cli->problems);
+  co_arena_free(cli->arena);
+  co_context_free(cli->ctx);
+}
+
+int main(int argc, char **argv) {
+  open_standard_streams();
+  cli_signals_install();
+  int count = argc > 0 ? argc - 1 : 0;
+  char *const *words = argv + 1;
+  cli_job cli = {.as_json = asks_for_json(count, words)};
+  co_status status = co_context_create(&cli.ctx, NULL);
+  if (status == CO_OK) status = co_arena_create(&cli.arena, cli.ctx);
+  if (status != CO_OK) {
+    fprintf(stderr, "error[%s]: %s\n", co_status_name(status), co_error_last()->message);
+    return status;
+  }
+  co_diagnostics_init(&cli.problems, cli.ctx);
+  co_json_init(&cli.json, cli.ctx, 0);
+  co_text_init(&cli.text, cli.ctx);
+  co_json_open(&cli.json, '{');
+  int exit_code = cli_finish(&cli, dispatch(&cli, count, words));
+  clean_up(&cli);
+  return exit_code;
+}

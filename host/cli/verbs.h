@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs and the options each hands on to its work.
+#ifndef COHORT_CLI_VERBS_H
+#define COHORT_CLI_VERBS_H
+
+#include "host/cli/cli.h"
+
+extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_evaluate,
+    cli_verb_predict, cli_verb_inspect, cli_verb_render, cli_verb_doctor, cli_verb_help;
+
+typedef struct cli_import_options {
+  cli_common common; // --seed, --force
+  const char *output;
+  int format;                                        // 0 = idx
+  const char *training[2], *validation[2], *test[2]; // images, labels; NULL = not given
+  double validation_fraction;
+  cli_list class_names;
+} cli_import_options;
+
+typedef struct cli_plan_options {
+  cli_common common; // -c, -s, --device, --threads
+  const char *dataset;
+  int mode;           // 0 = train, 1 = infer
+  int64_t batch_size; // CLI_UNSET = the config's
+} cli_plan_options;
+
+typedef struct cli_train_options {
+  cli_common common;   // -c, -s, --device, --threads, --seed, --dry-run
+  const char *dataset; // NULL = the config's
+  const char *run_dir;
+  const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
+  int64_t workers;
+} cli_train_options;
+
+typedef struct cli_evaluate_options {
+  cli_common common; // --device, --threads
+  const char *model, *dataset, *split;
+  cli_list requirements; // "accuracy>=0.9"
+  int64_t batch_size;    // CLI_UNSET = the model's
+  int64_t workers;
+} cli_evaluate_options;
+
+typedef struct cli_predict_options {
+  cli_common common; // --device, --threads, --force
+  const char *model, *dataset, *split, *output;
+  int64_t batch_size; // CLI_UNSET = the model's
+  int64_t workers;
+} cli_predict_options;
+
+typedef struct cli_inspect_options {
+  cli_common common;
+  cli_list files; // exactly one
+} cli_inspect_options;
+
+typedef struct cli_render_options {
+  cli_common common;            // -c, -s, --force
+  const char *dataset, *output; // NULL = none, stdout
+} cli_render_options;
+
+typedef struct cli_doctor_options {
+  cli_common common;
+} cli_doctor_options;
+
+typedef struct cli_help_options {
+  cli_common common;
+  cli_list verbs; // at most one
+} cli_help_options;
+
+#endif
