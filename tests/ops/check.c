@@ -33,14 +33,16 @@ static void free_all(void **pointers) {
 
 // ---- tolerance ---------------------------------------------------------------------------------
 
-// |got - want| <= roundoff * (terms + 8) * amplification * magnitude, where magnitude is what the
-// oracle gives for absolute inputs, element by element (linear operations: the classical bound for
-// a sum of products in any order), or the largest |want| of the output (others); 8 covers a handful
-// of roundings and library exponentials after the sum. Integer inputs make sums exact: then
-// nothing, where the family says so.
+// |got - want| <= roundoff * (terms + 8) * magnitude. For linear operations the magnitude is what
+// the oracle gives for absolute inputs, element by element: the classical bound for a sum of
+// products in any order. For others it is the largest |want| of the output, or of the terms that
+// cancel in it where the family names them. The 8 covers a handful of roundings and library
+// exponentials after the sum. Integer inputs make sums exact: then nothing is allowed, where the
+// family says so.
 typedef struct tolerance {
   bool exact;
-  double factor;       // without magnitude and roundoff
+  double factor;       // terms + 8
+  double floor;        // least magnitude
   const double *bound; // magnitudes, NULL = the largest |want|
 } tolerance;
 
@@ -82,7 +84,7 @@ static void compare(ops_suite *suite, const ops_problem *p, const char *where, c
   int64_t count = co_shape_count(&desc.out[output].shape), wrong = 0, first = -1;
   double roundoff = policy == CO_F64 ? OPS_ROUNDOFF_F64 : OPS_ROUNDOFF_F32;
   bool integer = dtype != CO_F32 && dtype != CO_F64;
-  double largest = 0, allowed = 0;
+  double largest = t->floor, allowed = 0;
   for (int64_t i = 0; i < count; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));
   for (int64_t i = 0; i < count; i++) {
@@ -169,7 +171,7 @@ static void check_outputs(ops_suite *suite, const ops_problem *p, const char *wh
     int64_t count = co_shape_count(&p->desc.out[i].shape);
     int64_t terms = p->family->terms != NULL ? p->family->terms(&p->desc, i) : 1;
     tolerance allowed = {.exact = is_exact(p), .factor = (double)terms + 8, .bound = t->bound[i]};
-    if (p->family->amplify != NULL) allowed.factor *= p->family->amplify(p);
+    if (p->family->magnitude != NULL) allowed.floor = p->family->magnitude(p, i);
     double *want = t->want[i], *sums = NULL, *bounds = NULL;
     if (mode->accumulate >> i & 1) {
       sums = want = ops_allocate((size_t)count * sizeof *sums);

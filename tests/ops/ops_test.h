@@ -39,8 +39,8 @@ typedef struct ops_family {
   int64_t (*terms)(const co_op_desc *desc, int output);
   // Replaces some of the inputs' values; NULL = the defaults by name will do.
   void (*adjust)(ops_problem *problem);
-  // Factor on the tolerance for outputs that magnify errors of intermediate results.
-  double (*amplify)(const ops_problem *problem);
+  // Magnitude of what cancels in output i, where the output itself may be smaller; NULL = nothing.
+  double (*magnitude)(const ops_problem *problem, int output);
   const char *const *cases; // ends with NULL
 } ops_family;
 
@@ -71,7 +71,8 @@ co_op_desc ops_problem_desc(const ops_problem *problem, co_dtype policy);
 void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype policy);
 // Output `output` may be the memory of the input returned, -1 if of none; *always: it must.
 int ops_alias(co_op op, int output, bool *always);
-double ops_random(uint32_t purpose, int64_t i); // within (-1, 1)
+double ops_random(uint32_t purpose, int64_t i);            // within (-1, 1)
+double ops_largest(const ops_problem *problem, int input); // absolute value of a real input, or 0
 
 // ---- execute.c ---------------------------------------------------------------------------------
 typedef struct ops_report {
