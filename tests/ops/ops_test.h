@@ -87,8 +87,9 @@ typedef enum ops_outcome { OPS_RAN, OPS_REFUSED, OPS_SAME, OPS_FAILED } ops_outc
 
 typedef struct ops_mode {
   co_dtype policy;
-  bool any;      // the backend chooses layouts; otherwise canonical operands are facts
-  bool in_place; // outputs that may share an input's memory do
+  bool any;                  // the backend chooses layouts; otherwise canonical operands are facts
+  const co_op_choice *facts; // or they lie so (layouts only; CO_LAYOUT_ANY where they are open)
+  bool in_place;             // outputs that may share an input's memory do
   uint32_t
       accumulate; // outputs that start from `start` (values as in problem->in) and are added to
   void *const *start;
