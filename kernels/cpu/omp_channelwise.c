@@ -7,8 +7,9 @@
 #include "kernels/cpu/cpu.h"
 
 enum {
-  TILE = 64,          // channels of a tile of canonical order, four vectors
-  CHUNK_FLOATS = 8192 // of one tile in one chunk: fits the first-level cache with its gradient
+  TILE = 64,           // channels of a tile of canonical order, four vectors
+  CHUNK_FLOATS = 8192, // of one tile in one chunk: fits the first-level cache with its gradient
+  FEW_ROWS = 16
 };
 
 typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
@@ -375,6 +376,32 @@ static co_status run_batch_norm_inference(co_cpu *cpu, co_prepared *prepared, vo
   return CO_OK;
 }
 
+// Of few rows little is left after the subtractions: in double.
+static void normalise_backward_few(const co_cpu_tiles *t, const float *x, const float *dy,
+                                   const float *gamma, const float *mean, const float *variance,
+                                   double epsilon, float *dx) {
+  const int64_t rows = t->outer * t->inner;
+  for (int64_t c = 0; c < t->padded_channels; c++) {
+    const int64_t tile = c / t->width, lane = tile * t->stride_tile + c % t->width;
+    if (c >= t->channels && !t->blocked) return;
+    const bool padding = c >= t->channels;
+    double inverse = 0, sum = 0, product = 0;
+    if (!padding) inverse = 1 / sqrt((double)variance[c] + epsilon);
+    for (int pass = 0; pass < 2; pass++)
+      for (int64_t r = 0; r < rows; r++) {
+        const int64_t at = r / t->inner * t->stride_outer + r % t->inner * t->stride_inner + lane;
+        const double normal = padding ? 0 : ((double)x[at] - (double)mean[c]) * inverse;
+        if (pass == 0) {
+          sum += (double)dy[at];
+          product += (double)dy[at] * normal;
+        } else {
+          const double through = (double)dy[at] - (sum + normal * product) / (double)rows;
+          dx[at] = padding ? 0 : (float)((double)gamma[c] * inverse * through);
+        }
+      }
+  }
+}
+
 static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                          void *const *out, void *workspace) {
   const co_op_desc *desc = &prepared->desc;
@@ -408,6 +435,10 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
     scale[c] = (float)((double)gamma[c] * inverse);
     mean_dy[c] = (float)(sum / n);
     slope[c] = (float)(product * inverse * inverse / n);
+  }
+  if (n <= FEW_ROWS) {
+    normalise_backward_few(&t, x, dy, gamma, mean, variance, desc->attr.epsilon, dx);
+    return CO_OK;
   }
 #pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)

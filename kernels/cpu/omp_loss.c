@@ -54,6 +54,23 @@ CO_CPU_KERNEL(softmax_rows, (const float *x, float *y, int64_t rows, int64_t K),
   }
 }
 
+// What is left of a row once the exponentials (of logits less the largest) are known: `rest` is
+// their sum without the target's, so that neither a loss near 0 nor the gradient of a probability
+// near 1 is a difference of equals. Returns what the exponentials are to be multiplied by for the
+// gradient.
+CO_CPU_INLINE float finish_row(const float *x, int64_t K, int32_t target, float largest, float rest,
+                               float factor, float *loss, float *target_gradient) {
+  // Targets are checked by the caller; a wild one gives NaN rather than a wild read.
+  const bool known = target >= 0 && target < K;
+  const float own = known ? exp_negative(x[target] - largest) : 0, sum = rest + own;
+  if (!known)
+    *loss = NAN;
+  else
+    *loss = x[target] == largest ? log1pf(rest) : logf(sum) + (largest - x[target]);
+  *target_gradient = -factor * (rest / sum);
+  return factor / sum;
+}
+
 // Rows of up to sixteen classes as one vector, filled up with logits that never count.
 CO_CPU_KERNEL(cross_entropy_short_rows,
               (const float *x, const int32_t *target, const float *weight, double inv_norm,
@@ -63,7 +80,7 @@ CO_CPU_KERNEL(cross_entropy_short_rows,
   for (int64_t n = 0; n < rows; n++, x += K) {
     float *d = dx ? dx + n * K : NULL;
     float e[LANES];
-    if (weight[n] == 0) {
+    if (weight[n] == 0) { // missing: not even a NaN counts
       loss[n] = 0;
       if (d) memset(d, 0, (size_t)K * sizeof *d);
       continue;
@@ -72,7 +89,7 @@ CO_CPU_KERNEL(cross_entropy_short_rows,
       e[k] = -INFINITY;
     for (int64_t k = 0; k < K; k++)
       e[k] = x[k];
-    float largest = e[0], sum = 0;
+    float largest = e[0], rest = 0, gradient;
 #pragma omp simd reduction(max : largest)
     for (int k = 0; k < LANES; k++)
       largest = e[k] > largest ? e[k] : largest;
@@ -80,14 +97,12 @@ CO_CPU_KERNEL(cross_entropy_short_rows,
     for (int k = 0; k < LANES; k++)
       e[k] = exp_negative(e[k] - largest);
     for (int64_t k = 0; k < K; k++)
-      sum += e[k];
-    const bool known = target[n] >= 0 && target[n] < K;
-    loss[n] = known ? logf(sum) + (largest - x[target[n]]) : NAN;
+      rest += k == target[n] ? 0 : e[k];
+    const float factor = (float)((double)weight[n] * inv_norm);
+    const float scale = finish_row(x, K, target[n], largest, rest, factor, &loss[n], &gradient);
     if (d == NULL) continue;
-    const float factor = (float)((double)weight[n] * inv_norm), scale = factor / sum;
     for (int64_t k = 0; k < K; k++)
-      d[k] = e[k] * scale;
-    if (known) d[target[n]] -= factor;
+      d[k] = k == target[n] ? gradient : e[k] * scale;
   }
 }
 
@@ -97,33 +112,32 @@ CO_CPU_KERNEL(cross_entropy_rows,
               (x, target, weight, inv_norm, loss, dx, rows, K)) {
   for (int64_t n = 0; n < rows; n++, x += K) {
     float *d = dx ? dx + n * K : NULL;
-    if (weight[n] == 0) { // missing: not even a NaN counts
+    if (weight[n] == 0) {
       loss[n] = 0;
       if (d) memset(d, 0, (size_t)K * sizeof *d);
       continue;
     }
     const float largest = row_max(x, K);
-    float sum = 0;
+    const int64_t own = target[n];
+    float rest = 0, gradient;
     if (d) {
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd reduction(+ : rest)
       for (int64_t k = 0; k < K; k++) {
         d[k] = exp_negative(x[k] - largest);
-        sum += d[k];
+        rest += k == own ? 0 : d[k];
       }
     } else {
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd reduction(+ : rest)
       for (int64_t k = 0; k < K; k++)
-        sum += exp_negative(x[k] - largest);
+        rest += k == own ? 0 : exp_negative(x[k] - largest);
     }
-    // Targets are checked by the caller; a wild one gives NaN rather than a wild read.
-    const bool known = target[n] >= 0 && target[n] < K;
-    loss[n] = known ? logf(sum) + (largest - x[target[n]]) : NAN;
+    const float factor = (float)((double)weight[n] * inv_norm);
+    const float scale = finish_row(x, K, target[n], largest, rest, factor, &loss[n], &gradient);
     if (d == NULL) continue;
-    const float factor = (float)((double)weight[n] * inv_norm), scale = factor / sum;
 #pragma omp simd
     for (int64_t k = 0; k < K; k++)
       d[k] *= scale;
-    if (known) d[target[n]] -= factor;
+    if (own >= 0 && own < K) d[own] = gradient;
   }
 }
 

@@ -4,6 +4,7 @@
 // 128, dense 10) or a dense one (64-256-128-1). Each operation runs in its place in the step, so
 // caches are as warm as they will be.
 //     bench_ops [-m cnn|mlp] [-n batch] [-t threads] [-r rounds] [-f forced implementation] [-d]
+//         [-s image side, a multiple of 4] [-c image channels]
 // The gradient of relu is taken below the pooling, where it is four times smaller: the winner of a
 // window is positive where the pooled value is. With -d it is taken above, as the rules derive it.
 #include <getopt.h>
@@ -274,7 +275,8 @@ static void add_pool_relu_backward(bench *b, const char *label, const co_op_attr
   }
 }
 
-static void plan_cnn(bench *b, int64_t n, bool derived) {
+static void plan_cnn(bench *b, int64_t n, int64_t side, int64_t channels, bool derived) {
+  const int64_t s = side, flat = s / 4 * (s / 4) * 64;
   const co_op_attr conv = {.kernel = {3, 3},
                            .stride = {1, 1},
                            .dilation = {1, 1},
@@ -285,24 +287,23 @@ static void plan_cnn(bench *b, int64_t n, bool derived) {
   const co_op_attr relu = {.activation = CO_ACTIVATION_RELU};
   co_op_attr linear = conv;
   linear.activation = CO_ACTIVATION_NONE;
-  tensor *x = filled(b, s4(n, 28, 28, 1), 1);
-  parameters p1 = parameters_of(b, s4(3, 3, 1, 32), 32),
+  tensor *x = filled(b, s4(n, s, s, channels), 1);
+  parameters p1 = parameters_of(b, s4(3, 3, channels, 32), 32),
              p2 = parameters_of(b, s4(3, 3, 32, 64), 64);
-  parameters p3 = parameters_of(b, s2(7 * 7 * 64, 128), 128),
-             p4 = parameters_of(b, s2(128, 10), 10);
-  tensor *a1 = open_f32(b, s4(n, 28, 28, 32)), *m1 = open_f32(b, s4(n, 14, 14, 32));
-  tensor *i1 = make(b, CO_I32, CO_LAYOUT_ANY, s4(n, 14, 14, 32));
-  tensor *a2 = open_f32(b, s4(n, 14, 14, 64)), *m2 = open_f32(b, s4(n, 7, 7, 64));
-  tensor *i2 = make(b, CO_I32, CO_LAYOUT_ANY, s4(n, 7, 7, 64));
+  parameters p3 = parameters_of(b, s2(flat, 128), 128), p4 = parameters_of(b, s2(128, 10), 10);
+  tensor *a1 = open_f32(b, s4(n, s, s, 32)), *m1 = open_f32(b, s4(n, s / 2, s / 2, 32));
+  tensor *i1 = make(b, CO_I32, CO_LAYOUT_ANY, s4(n, s / 2, s / 2, 32));
+  tensor *a2 = open_f32(b, s4(n, s / 2, s / 2, 64)), *m2 = open_f32(b, s4(n, s / 4, s / 4, 64));
+  tensor *i2 = make(b, CO_I32, CO_LAYOUT_ANY, s4(n, s / 4, s / 4, 64));
   tensor *a3 = open_f32(b, s2(n, 128)), *a4 = open_f32(b, s2(n, 10));
   tensor *target = make(b, CO_I32, 0, s1(n)), *weight = filled(b, s1(n), 1);
   tensor *scalars = make(b, CO_U8, 0, s1((int64_t)sizeof(co_step)));
   tensor *loss = open_f32(b, s1(n)), *sum = make(b, CO_F64, 0, s1(1));
   tensor *d4 = open_f32(b, s2(n, 10)), *d3 = open_f32(b, s2(n, 128)), *e3 = open_f32(b, s2(n, 128));
-  tensor *em2 = open_f32(b, s4(n, 7, 7, 64)), *em1 = open_f32(b, s4(n, 14, 14, 32));
-  tensor *dm2 = open_f32(b, s4(n, 7, 7, 64)), *da2 = open_f32(b, s4(n, 14, 14, 64));
-  tensor *e2 = open_f32(b, s4(n, 14, 14, 64)), *dm1 = open_f32(b, s4(n, 14, 14, 32));
-  tensor *da1 = open_f32(b, s4(n, 28, 28, 32)), *e1 = open_f32(b, s4(n, 28, 28, 32));
+  tensor *em2 = open_f32(b, s4(n, s / 4, s / 4, 64)), *em1 = open_f32(b, s4(n, s / 2, s / 2, 32));
+  tensor *dm2 = open_f32(b, s4(n, s / 4, s / 4, 64)), *da2 = open_f32(b, s4(n, s / 2, s / 2, 64));
+  tensor *e2 = open_f32(b, s4(n, s / 2, s / 2, 64)), *dm1 = open_f32(b, s4(n, s / 2, s / 2, 32));
+  tensor *da1 = open_f32(b, s4(n, s, s, 32)), *e1 = open_f32(b, s4(n, s, s, 32));
 
   add(b, CO_OP_CONV2D, "1", &conv, IN(x, p1.w, p1.b), IN(a1));
   add(b, CO_OP_MAX_POOL2D, "1", &window, IN(a1), IN(m1, i1));
@@ -325,7 +326,7 @@ static void plan_cnn(bench *b, int64_t n, bool derived) {
   add(b, CO_OP_CONV2D_BACKWARD_DATA, "2", &linear, IN(e2, p2.w), IN(dm1));
   add_pool_relu_backward(b, "1", &window, derived, m1, dm1, em1, i1, a1, da1, e1, p1.db);
   add(b, CO_OP_CONV2D_BACKWARD_WEIGHTS, "1", &linear, IN(x, e1), IN(p1.dw));
-  add_update(b, 3 * 3 * 32 + 32 + 3 * 3 * 32 * 64 + 64 + 3136 * 128 + 128 + 1280 + 10);
+  add_update(b, 9 * channels * 32 + 32 + 9 * 32 * 64 + 64 + flat * 128 + 128 + 1280 + 10);
 }
 
 static void plan_mlp(bench *b, int64_t n) {
@@ -374,10 +375,16 @@ int main(int argc, char **argv) {
   co_backend_options options = {0};
   const char *model = "cnn";
   bool derived = false;
-  int64_t n = 128;
+  int64_t n = 128, side = 28, channels = 1;
   b.rounds = 50;
-  for (int c; (c = getopt(argc, argv, "m:n:t:r:f:d")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "m:n:t:r:f:ds:c:")) != -1;) {
     switch (c) {
+    case 's':
+      side = strtol(optarg, NULL, 10);
+      break;
+    case 'c':
+      channels = strtol(optarg, NULL, 10);
+      break;
     case 'd':
       derived = true;
       break;
@@ -400,14 +407,14 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  if (b.rounds < 1 || n < 1) return 2;
+  if (b.rounds < 1 || n < 1 || side < 4 || side % 4 != 0 || channels < 1) return 2;
   must(co_context_create(&b.ctx, NULL));
   must(co_cpu_backend_open(&b.backend, b.ctx, &options));
   const double limit = ceiling(&b);
   if (strcmp(model, "mlp") == 0)
     plan_mlp(&b, n);
   else
-    plan_cnn(&b, n, derived);
+    plan_cnn(&b, n, side, channels, derived);
   execute(&b);
   const double reached = report(&b);
   printf("matmul 1024: %.1f GFLOP/s; share reached %.0f %%\n", limit, 100 * reached / limit);

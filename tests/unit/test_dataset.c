@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Labels: tsan
 #include "tests/unit/data_fixture.h"
 
 #include <errno.h>

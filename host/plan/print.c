@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of a plan's operations.
+#include <string.h>
+
+#include "host/plan/plan.h"
+
+static void print_count(co_text *out, double value, const char *const *units, double base) {
+  int unit = 0;
+  while (value >= base * 10 && units[unit + 1]) {
+    value /= base;
+    unit++;
+  }
+  co_text_printf(out, "%8.*f %-3s", value < 100 && unit ? 1 : 0, value, units[unit]);
+}
+
+static void print_bytes(co_text *out, size_t bytes) {
+  static const char *const units[] = {"B", "KiB", "MiB", "GiB", NULL};
+  print_count(out, (double)bytes, units, 1024);
+}
+
+static void print_flops(co_text *out, int64_t flops) {
+  static const char *const units[] = {"", "k", "M", "G", "T", NULL};
+  print_count(out, (double)flops, units, 1000);
+}
+
+static size_t output_bytes(const co_plan *plan, const co_plan_op *op) {
+  size_t bytes = 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if (op->out[i] != CO_NO_VALUE) bytes += plan->values[op->out[i]].bytes;
+  return bytes;
+}
+
+void co_plan_print(const co_plan *plan, co_text *out) {
+  co_backend *backend = plan->backend;
+  co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s %12s %12s  %s\n", "layer", "operation",
+                 "result", "layout", "implementation", "bytes", "FLOPs", "note");
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    const co_plan_op *op = &plan->ops[i];
+    const co_tensor_desc *result = &op->desc.out[0];
+    char shape[96];
+    co_shape_print(&result->shape, shape, sizeof shape);
+    co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s ", op->layer ? op->layer : "",
+                   co_op_get_info(op->desc.op)->name, shape,
+                   backend->api->layout_name(backend, result->layout),
+                   op->choice.implementation);
+    print_bytes(out, output_bytes(plan, op));
+    co_text_printf(out, " ");
+    print_flops(out, co_op_flops(&op->desc));
+    co_text_printf(out, "  %s\n", op->note ? op->note : "");
+  }
+}

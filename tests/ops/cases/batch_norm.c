@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ops/cases/list.h"
+#include "tests/ops/ops_test.h"
+
+#include <math.h>
+
+static int64_t terms(const co_op_desc *desc, int output) {
+  const co_shape *x = &desc->in[0].shape; // rows
+  (void)output;
+  return desc->op == CO_OP_BATCH_NORM_INFERENCE ? 1 : co_shape_count(x) / x->dim[x->rank - 1];
+}
+
+// x - mean has errors of the inputs' magnitude, divided by the smallest standard deviation.
+static double magnitude(const ops_problem *p, int output) {
+  (void)output;
+  const co_shape *x = &p->desc.in[0].shape;
+  int64_t C = x->dim[x->rank - 1], rows = co_shape_count(x) / C;
+  const double *values = p->in[0];
+  double smallest = INFINITY;
+  for (int64_t c = 0; c < C; c++) {
+    double sum = 0, squares = 0;
+    for (int64_t r = 0; r < rows; r++)
+      sum += values[r * C + c];
+    for (int64_t r = 0; r < rows; r++)
+      squares +=
+          (values[r * C + c] - sum / (double)rows) * (values[r * C + c] - sum / (double)rows);
+    smallest = fmin(smallest, squares / (double)rows);
+  }
+  double largest = 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    largest = fmax(largest, ops_largest(p, i));
+  return largest * (1 + 1 / sqrt(smallest + p->desc.attr.epsilon));
+}
+
+static const char *const cases[] = {
+    "x=2x1 epsilon=1e-3 momentum=0.99",
+    "x=1x3 epsilon=1e-3 momentum=0.99", // one row: no variance
+    "x=7x13 epsilon=1e-3 momentum=0.9",        "x=128x10 epsilon=1e-5 momentum=0",
+    "x=3x5x7x16 epsilon=1e-3 momentum=0.99",   "x=2x9x9x17 epsilon=1e-3 momentum=1",
+    "x=4x14x14x33 epsilon=1e-3 momentum=0.5",  "x=5x11x3 epsilon=1e-2 momentum=0.99",
+    "x=16x28x28x1 epsilon=1e-3 momentum=0.99", NULL,
+};
+
+const ops_family ops_batch_norm = {
+    .op = CO_OP_BATCH_NORM,
+    .terms = terms,
+    .magnitude = magnitude,
+    .cases = cases,
+};
+
+// A variance near zero: epsilon decides.
+static void adjust(ops_problem *p) {
+  int variance = ops_problem_input(p, "running_variance");
+  if (ops_problem_has_flag(p, "flat")) ((double *)p->in[variance])[0] = 0;
+}
+
+static const char *const inference_cases[] = {
+    "x=1x1 epsilon=1e-3",
+    "x=7x13 epsilon=1e-3 relu",
+    "x=1x5x7x16 epsilon=1e-3",
+    "x=2x9x9x17 epsilon=1e-3 relu",
+    "x=3x4x33 epsilon=1e-3 flat",
+    "x=5x3 epsilon=1e-5 flat relu",
+    NULL,
+};
+
+const ops_family ops_batch_norm_inference = {
+    .op = CO_OP_BATCH_NORM_INFERENCE,
+    .terms = terms,
+    .flags = "flat",
+    .adjust = adjust,
+    .cases = inference_cases,
+};

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ops/cases/list.h"
+#include "tests/ops/ops_test.h"
+
+static int64_t terms(const co_op_desc *desc, int output) {
+  switch (desc->op) {
+  case CO_OP_DENSE: // I and the bias
+    return desc->in[1].shape.dim[0] + 1;
+  case CO_OP_DENSE_BACKWARD_DATA: // O
+    return desc->in[1].shape.dim[1];
+  default: // N, for dw and db
+    (void)output;
+    return desc->in[1].shape.dim[0];
+  }
+}
+
+static const char *const cases[] = {
+    "x=1x1 w=1x1",
+    "x=1x1 w=1x1 b=1 relu",
+    "x=1x17 w=17x10 b=10",
+    "x=7x13 w=13x11",
+    "x=7x13 w=13x11 b=11 relu",
+    "x=2x3 w=3x1 b=1",
+    "x=33x1 w=1x33 b=33",
+    "x=16x16 w=16x16 b=16",
+    "x=17x33 w=33x31 b=31 relu",
+    "x=128x784 w=784x10 b=10",
+    "x=31x257 w=257x65 b=65",
+    "x=3x2x5x3 w=30x10 b=10", // a fused flatten
+    "x=1x1x1x16 w=16x3 b=3 relu",
+    "x=5x7x7x17 w=833x10 b=10",
+    "x=4x4x4x16 w=256x33",
+    "x=2x3x5 w=15x4 b=4",
+    NULL,
+};
+
+const ops_family ops_dense = {
+    .op = CO_OP_DENSE,
+    .exact = OPS_EXACT_ON_INTEGERS,
+    .linear = true,
+    .terms = terms,
+    .cases = cases,
+};

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ops/cases/list.h"
+#include "tests/ops/ops_test.h"
+
+#include <math.h>
+
+static int64_t row_terms(const co_op_desc *desc, int output) {
+  (void)output; // sums over rows are f64 and add nothing
+  return co_shape_count(&desc->in[0].shape) / desc->in[0].shape.dim[0];
+}
+
+// "holes": some rows are missing: weight 0, with targets that must not matter. "large": predictions
+// whose exponentials overflow f32.
+static void adjust(ops_problem *p) {
+  int64_t rows = p->desc.in[0].shape.dim[0], count = co_shape_count(&p->desc.in[0].shape);
+  int64_t size = count / rows;
+  double *x = p->in[0], *weight = p->in[ops_problem_input(p, "weight")];
+  void *target = p->in[ops_problem_input(p, "target")];
+  bool classes = p->desc.in[1].dtype == CO_I32;
+  if (ops_problem_has_flag(p, "large"))
+    for (int64_t i = 0; i < count; i++)
+      x[i] = (double)(float)(300 * x[i]);
+  if (ops_problem_has_flag(p, "none"))
+    for (int64_t n = 0; n < rows; n++)
+      weight[n] = 0;
+  if (!ops_problem_has_flag(p, "holes") && !ops_problem_has_flag(p, "none")) return;
+  for (int64_t n = 0; n < rows; n += 3) {
+    weight[n] = 0;
+    if (classes)
+      ((int32_t *)target)[n] = -1;
+    else
+      ((double *)target)[n * size + n % size] = (double)NAN;
+  }
+}
+
+// The logarithm of the sum and the target's logit cancel in the loss, the probability and 1 in dx.
+static double classes_magnitude(const ops_problem *p, int output) {
+  const co_step *step = p->in[ops_problem_input(p, "step")];
+  double weight = ops_largest(p, ops_problem_input(p, "weight"));
+  if (output == 0) return 1 + ops_largest(p, 0);
+  if (output == 1) return weight * (1 + ops_largest(p, 0));
+  return weight * step->inv_norm[p->desc.attr.output];
+}
+
+static const char *const classes_cases[] = {
+    "x=1x1",
+    "x=1x2",
+    "x=128x10",
+    "x=7x3 holes",
+    "x=16x17 holes output=3",
+    "x=33x10 large",
+    "x=5x1000 holes output=7",
+    "x=4x10 none",
+    "x=1x10 holes",
+    NULL,
+};
+
+const ops_family ops_softmax_cross_entropy = {
+    .op = CO_OP_SOFTMAX_CROSS_ENTROPY,
+    .loss = true,
+    .flags = "holes large none",
+    .terms = row_terms,
+    .adjust = adjust,
+    .magnitude = classes_magnitude,
+    .cases = classes_cases,
+};
+
+static const char *const squares_cases[] = {
+    "x=1",
+    "x=1x1",
+    "x=17 holes",
+    "x=128x1",
+    "x=7x3 holes",
+    "x=5x33 output=2",
+    "x=3x4x5x2 holes",
+    "x=2x28x28x1",
+    "x=16x16 none",
+    "x=1x7 holes",
+    NULL,
+};
+
+const ops_family ops_mean_squared_error = {
+    .op = CO_OP_MEAN_SQUARED_ERROR,
+    .loss = true,
+    .flags = "holes large none",
+    .terms = row_terms,
+    .adjust = adjust,
+    .cases = squares_cases,
+};
+
+static const char *const hits_cases[] = {
+    "x=1x1",         "x=1x2",      "x=128x10",  "x=7x3 holes", "x=1000x2 holes",
+    "x=33x17 holes", "x=4x5 none", "x=16x1000", NULL,
+};
+
+const ops_family ops_categorical_hits = {
+    .op = CO_OP_CATEGORICAL_HITS,
+    .exact = OPS_EXACT_ON_INTEGERS, // of which there are ties, too: the first counts
+    .flags = "holes large none",
+    .adjust = adjust,
+    .cases = hits_cases,
+};

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ops/cases/list.h"
+#include "tests/ops/ops_test.h"
+
+// Operations that only move values.
+
+static const char *const reshape_cases[] = {
+    "x=1x1 shape=1",       "x=7x4x4x3 shape=7x48",     "x=6x35 shape=6x5x7",
+    "x=2x3x5 shape=30",    "x=12 shape=2x2x3",         "x=5x2x2x17 shape=5x4x17",
+    "x:i64=3x4 shape=4x3", "x:u8=3x5x7 shape=3x7x5x1", NULL,
+};
+
+const ops_family ops_reshape = {
+    .op = CO_OP_RESHAPE,
+    .exact = OPS_EXACT_ALWAYS,
+    .linear = true,
+    .cases = reshape_cases,
+};
+
+static const char *const gather_cases[] = {
+    "table=1 index=1",         "table=5x3 index=17",      "table=100x2x3x5 index=7",
+    "table:u8=11x28 index=33", "table:u8=7x1 index=1",    "table:u8=50x5x5x3 index=16",
+    "table:i32=13 index=64",   "table:i64=13x2 index=3",  "table:f32=9x17 index=15",
+    "table:f64=9x3 index=4",   "table=1000x16 index=128", NULL,
+};
+
+const ops_family ops_gather = {
+    .op = CO_OP_GATHER,
+    .exact = OPS_EXACT_ALWAYS,
+    .cases = gather_cases,
+};
+
+static const char *const cast_cases[] = {
+    "x:u8=1",  "x:u8=17x3", "x:u8=2x5x7x3", "x:u8=100003", "x:i32=15", "x:i32=7x16",
+    "x:i64=1", "x:i64=33",  "x:f32=17",     "x:f64=5x7",   NULL,
+};
+
+const ops_family ops_cast = {
+    .op = CO_OP_CAST,
+    .exact = OPS_EXACT_ALWAYS,
+    .cases = cast_cases,
+};
+
+static const char *const flip_cases[] = {
+    "x=1x1x1x1 rate=0.5", "x=1x3x4x1 rate=1",     "x=5x2x7x3 rate=0.5",   "x=33x3x8x3 rate=0.5",
+    "x=17x1x5x16 rate=0", "x=9x28x28x1 rate=0.3", "x=7x5x33x17 rate=0.7", NULL,
+};
+
+const ops_family ops_flip = {
+    .op = CO_OP_FLIP,
+    .exact = OPS_EXACT_ALWAYS,
+    .cases = flip_cases,
+};
+
+static const char *const shifted_crop_cases[] = {
+    "x=1x1x1x1 pad=0",
+    "x=3x1x1x1 pad=2 fill=-1",
+    "x=16x5x7x3 pad=2",
+    "x=17x8x8x1 pad=4 fill=0.5",
+    "x=5x3x9x16 pad=3 fill=-0.25",
+    "x=9x28x28x1 pad=2",
+    "x=4x3x3x17 pad=7 fill=2", // everything may be shifted out
+    NULL,
+};
+
+const ops_family ops_shifted_crop = {
+    .op = CO_OP_SHIFTED_CROP,
+    .exact = OPS_EXACT_ALWAYS,
+    .cases = shifted_crop_cases,
+};
+
+static const char *const reorder_cases[] = {
+    "x=1", "x=1x1x1x1", "x=2x7x5x3", "x=3x3x16x33", "x=17x33", "x:i32=2x3x5x7", NULL,
+};
+
+const ops_family ops_reorder = {
+    .op = CO_OP_REORDER,
+    .exact = OPS_EXACT_ALWAYS,
+    .cases = reorder_cases,
+};

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ops/cases/list.h"
+#include "tests/ops/ops_test.h"
+
+#include <math.h>
+
+// "skip": the gate is closed and nothing may change. "clip": it scales gradients.
+static void adjust_gate(ops_problem *p) {
+  double *gate = p->in[ops_problem_input(p, "gate")];
+  if (ops_problem_has_flag(p, "skip")) gate[0] = 0;
+  if (ops_problem_has_flag(p, "clip")) gate[1] = 0.25;
+}
+
+// "infinite", "nan": what FINITE_CHECK is for.
+static void adjust_sum(ops_problem *p) {
+  double *sum = p->in[0];
+  sum[0] = 2.5;
+  if (ops_problem_has_flag(p, "infinite")) sum[0] = (double)INFINITY;
+  if (ops_problem_has_flag(p, "nan")) sum[0] = (double)NAN;
+  if (ops_problem_has_flag(p, "zero")) sum[0] = 0;
+}
+
+static const char *const norm_cases[] = {
+    "g=1 segments=1",       "g=15 segments=1",     "g=16 segments=1",
+    "g=17 segments=1",      "g=1000 segments=3",   "g=33 segments=2",
+    "g=1000003 segments=1", "g=100003 segments=7", NULL,
+};
+
+// Sums are in f64: only the squares may be rounded to the policy's type.
+const ops_family ops_gradient_norm = {
+    .op = CO_OP_GRADIENT_NORM,
+    .exact = OPS_EXACT_ON_INTEGERS,
+    .cases = norm_cases,
+};
+
+static const char *const finite_cases[] = {
+    "sum=1", "sum=1 clip_norm=1", "sum=1 clip_norm=100", "sum=1 zero clip_norm=1", NULL,
+};
+
+const ops_family ops_finite_check = {
+    .op = CO_OP_FINITE_CHECK,
+    .flags = "infinite nan zero",
+    .adjust = adjust_sum,
+    .cases = finite_cases,
+};
+
+static const char *const sgd_cases[] = {
+    "w=1 segments=1",
+    "w=15 segments=1 weight_decay=0.1",
+    "w=16 m segments=1 momentum=0.9",
+    "w=17 m segments=1 momentum=0.9 nesterov weight_decay=0.01",
+    "w=100 segments=3 weight_decay=0.1",
+    "w=100 m segments=3 momentum=0.9 clip",
+    "w=33 m segments=1 momentum=0.9 skip",
+    "w=33 segments=1 skip weight_decay=0.1",
+    "w=33 segments=2 clip weight_decay=0.1",
+    "w=1000003 m segments=7 momentum=0.9 nesterov weight_decay=0.001",
+    NULL,
+};
+
+const ops_family ops_sgd = {
+    .op = CO_OP_SGD,
+    .flags = "skip clip",
+    .adjust = adjust_gate,
+    .cases = sgd_cases,
+};
+
+#define BETAS "beta1=0.9 beta2=0.999 epsilon=1e-7"
+
+static const char *const adam_cases[] = {
+    "w=1 segments=1 " BETAS,
+    "w=15 segments=1 weight_decay=0.1 " BETAS,
+    "w=16 segments=1 weight_decay=0.1 decoupled " BETAS,
+    "w=17 segments=1 " BETAS,
+    "w=100 segments=3 weight_decay=0.01 decoupled clip " BETAS,
+    "w=100 segments=3 weight_decay=0.01 " BETAS,
+    "w=33 segments=1 skip " BETAS,
+    "w=1000003 segments=7 weight_decay=0.001 decoupled " BETAS,
+    NULL,
+};
+
+const ops_family ops_adam = {
+    .op = CO_OP_ADAM,
+    .flags = "skip clip",
+    .adjust = adjust_gate,
+    .cases = adam_cases,
+};
