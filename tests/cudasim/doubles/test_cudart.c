@@ -183,6 +183,17 @@ static void test_legacy_stream(void) {
     CHECK_OK(cudaDeviceSynchronize());
   }
   CHECK(unordered > 0);
+  float *b = device_bytes(4);
+  for (uint64_t seed = 0; seed < 30; seed++) {
+    co_double_set_seed(seed);
+    CHECK_OK(cudaMemset(a, 0xFF, 4));
+    CHECK_OK(cudaMemset(a, 0, 4));
+    launch_add(blocking, b, a, 1, 1);
+    CHECK_OK(cudaMemset(a, 0xFF, 4));
+    CHECK_OK(cudaMemcpy(&value, b, 4, cudaMemcpyDeviceToHost));
+    CHECK(value == 1);
+  }
+  CHECK_OK(cudaFree(b));
   co_double_set_seed(0);
   CHECK_OK(cudaFree(a));
   CHECK_OK(cudaStreamDestroy(blocking));

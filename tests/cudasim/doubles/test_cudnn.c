@@ -240,6 +240,40 @@ static void test_engines(void) {
   conv_graph_free(&graph);
 }
 
+// Runs wgrad twice on the engine and counts the elements that differ.
+static int count_differences(descriptor config, void *const buffers[3]) {
+  enum { COUNT = 2 * 2 * 3 * 3 };
+  float runs[2][COUNT];
+  int differences = 0;
+  descriptor plan = new_plan(config);
+  descriptor pack = new_pack(3, (int64_t[]){CONV_X, CONV_W, CONV_Y}, buffers);
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(cudnnBackendExecute(handle, plan, pack));
+    from_device(runs[i], buffers[1], sizeof runs[i]);
+  }
+  for (int i = 0; i < COUNT; i++)
+    differences += runs[0][i] != runs[1][i];
+  CHECK_OK(cudnnBackendDestroyDescriptor(pack));
+  CHECK_OK(cudnnBackendDestroyDescriptor(plan));
+  return differences;
+}
+
+static void test_determinism(void) {
+  descriptor configs[MAX_CONFIGS];
+  tensor x = new_tensor(CUDNN_DATA_FLOAT, 1, 2, 4, 4), y = new_tensor(CUDNN_DATA_FLOAT, 1, 2, 4, 4);
+  void *buffers[3] = {x.device, device_bytes(2 * 2 * 3 * 3 * sizeof(float)), y.device};
+  conv_graph graph = conv_graph_build(CONV_BACKWARD_FILTER, &small, CUDNN_DATA_FLOAT, handle, 0);
+  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 3);
+  for (int i = 0; i < 3; i++) {
+    bool noted = has_note(configs[i], CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
+    CHECK((count_differences(configs[i], buffers) > 0) == noted);
+  }
+  free_configs(configs);
+  conv_graph_free(&graph);
+  CHECK_OK(cudaFree(buffers[1]));
+  free_tensor(&x), free_tensor(&y);
+}
+
 static void test_refusals(void) {
   descriptor tensor_, configs[MAX_CONFIGS];
   int64_t value = 1;
@@ -322,6 +356,7 @@ int main(void) {
   workspace = device_bytes(WORKSPACE);
   test_passes();
   test_engines();
+  test_determinism();
   test_refusals();
   test_capture();
   CHECK_OK(cudaFree(workspace));
