@@ -125,24 +125,11 @@ cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int *version) {
 }
 
 const char *cublasGetStatusName(cublasStatus_t status) {
-  switch (status) {
-  case CUBLAS_STATUS_SUCCESS:
-    return "CUBLAS_STATUS_SUCCESS";
-  case CUBLAS_STATUS_NOT_INITIALIZED:
-    return "CUBLAS_STATUS_NOT_INITIALIZED";
-  case CUBLAS_STATUS_INVALID_VALUE:
-    return "CUBLAS_STATUS_INVALID_VALUE";
-  case CUBLAS_STATUS_EXECUTION_FAILED:
-    return "CUBLAS_STATUS_EXECUTION_FAILED";
-  case CUBLAS_STATUS_NOT_SUPPORTED:
-    return "CUBLAS_STATUS_NOT_SUPPORTED";
-  default:
-    return "CUBLAS_STATUS unknown to the double";
-  }
+  return gemm_status_name(status);
 }
 
 const char *cublasGetStatusString(cublasStatus_t status) {
-  return cublasGetStatusName(status);
+  return gemm_status_name(status);
 }
 
 // ---- products

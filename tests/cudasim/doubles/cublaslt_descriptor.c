@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cublaslt_double.h"
+#include "gemm.h"
 
 typedef struct attribute {
   int id;
@@ -103,24 +104,11 @@ size_t cublasLtGetCudartVersion(void) {
 }
 
 const char *cublasLtGetStatusName(cublasStatus_t status) {
-  switch (status) {
-  case CUBLAS_STATUS_SUCCESS:
-    return "CUBLAS_STATUS_SUCCESS";
-  case CUBLAS_STATUS_NOT_INITIALIZED:
-    return "CUBLAS_STATUS_NOT_INITIALIZED";
-  case CUBLAS_STATUS_INVALID_VALUE:
-    return "CUBLAS_STATUS_INVALID_VALUE";
-  case CUBLAS_STATUS_EXECUTION_FAILED:
-    return "CUBLAS_STATUS_EXECUTION_FAILED";
-  case CUBLAS_STATUS_NOT_SUPPORTED:
-    return "CUBLAS_STATUS_NOT_SUPPORTED";
-  default:
-    return "CUBLAS_STATUS unknown to the double";
-  }
+  return gemm_status_name(status);
 }
 
 const char *cublasLtGetStatusString(cublasStatus_t status) {
-  return cublasLtGetStatusName(status);
+  return gemm_status_name(status);
 }
 
 // ---- matmul descriptors

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the doubles of cuBLAS and cuBLASLt share: matrices seen through two strides, and a plain
-// product in double precision.
+// What the doubles of cuBLAS and cuBLASLt share: names of statuses, matrices seen through two
+// strides, and a plain product in double precision.
 #ifndef COHORT_CUDASIM_GEMM_H
 #define COHORT_CUDASIM_GEMM_H
 
-#include <library_types.h>
+#include <cublas_api.h>
 
 #include "double.h"
+
+const char *gemm_status_name(cublasStatus_t status);
 
 // Element (i, j) lies i * row_step + j * column_step elements behind data.
 typedef struct gemm_matrix {
