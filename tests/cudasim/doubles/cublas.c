@@ -140,10 +140,9 @@ static void run_gemm(void *closure) {
   double *product = calloc((size_t)(call->c.rows * call->c.columns), sizeof *product);
   if (product == NULL) abort();
   for (int64_t batch = 0; batch < call->batch; batch++) {
-    gemm_matrix a = call->a, b = call->b;
+    gemm_matrix a = gemm_moved(call->a, batch * call->stride_a);
+    gemm_matrix b = gemm_moved(call->b, batch * call->stride_b);
     char *c = call->c.data + batch * call->stride_c;
-    a.data += batch * call->stride_a;
-    b.data += batch * call->stride_b;
     if (call->alpha != 0) gemm_multiply(&a, &b, product);
     for (int64_t j = 0; j < call->c.columns; j++)
       for (int64_t i = 0; i < call->c.rows; i++) {

@@ -280,11 +280,11 @@ static void run_matmul(void *closure) {
   double *product = calloc((size_t)(p->d.rows * p->d.columns), sizeof *product);
   if (product == NULL) abort();
   for (int64_t batch = 0; batch < p->batch; batch++) {
-    gemm_matrix a = p->a, b = p->b;
-    a.data += batch * p->stride_a;
-    b.data += batch * p->stride_b;
+    gemm_matrix a = gemm_moved(p->a, batch * p->stride_a);
+    gemm_matrix b = gemm_moved(p->b, batch * p->stride_b);
+    gemm_matrix c = gemm_moved(p->c, batch * p->stride_c);
     if (call->alpha != 0) gemm_multiply(&a, &b, product);
-    finish_batch(call, product, p->c.data + batch * p->stride_c, p->d.data + batch * p->stride_d);
+    finish_batch(call, product, c.data, p->d.data + batch * p->stride_d);
   }
   gemm_matrix columns_of_b = gemm_transposed(p->b);
   if (p->epilogue.epilogue == CUBLASLT_EPILOGUE_BGRADA) sum_rows(call, &p->a);

@@ -39,6 +39,11 @@ gemm_matrix gemm_transposed(gemm_matrix m) {
   return (gemm_matrix){m.data, m.type, m.columns, m.rows, m.column_step, m.row_step};
 }
 
+gemm_matrix gemm_moved(gemm_matrix m, int64_t bytes) {
+  if (m.data != NULL) m.data += bytes;
+  return m;
+}
+
 bool gemm_overlap(const gemm_matrix *a, const gemm_matrix *b) {
   return a->data < b->data + gemm_bytes(b) && b->data < a->data + gemm_bytes(a);
 }

@@ -21,6 +21,8 @@ typedef struct gemm_matrix {
 size_t gemm_type_bytes(cudaDataType_t type);  // 0: not modelled
 size_t gemm_bytes(const gemm_matrix *matrix); // from data to the last element
 gemm_matrix gemm_transposed(gemm_matrix matrix);
+// The matrix `bytes` further on; NULL (a matrix that is not read) stays NULL.
+gemm_matrix gemm_moved(gemm_matrix matrix, int64_t bytes);
 bool gemm_overlap(const gemm_matrix *a, const gemm_matrix *b);
 
 float gemm_load(const void *data, cudaDataType_t type, int64_t index);
