@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a test may ask of the doubles beyond the CUDA interfaces: hand over kernel launches,
+// inject faults, look at counters. Exported by the double of libcudart under the symbol version
+// COHORT_DOUBLE; the real library has none of it.
+//
+// Settings from the environment (read when first needed; the functions below override them):
+//   COHORT_SIM_SEED=n          order in which streams and graph branches interleave. n % 3 also
+//                              says when work runs: 0 as late as allowed, 1 at random moments,
+//                              2 as soon as possible
+//   COHORT_SIM_LEAKS=1         list what is still allocated at process end, then exit with 97
+//   COHORT_SIM_FAIL_ALLOC=n    the n-th cudaMalloc returns cudaErrorMemoryAllocation
+//   COHORT_SIM_FAIL_HOST_ALLOC=n  the same for cudaMallocHost and cudaHostAlloc
+//   COHORT_SIM_FAIL_LAUNCH=n   the n-th kernel or library call fails while it runs: from then on
+//                              every call returns cudaErrorLaunchFailure ("device lost")
+//   COHORT_SIM_DEVICES=0|1     0: cudaErrorNoDevice
+//   COHORT_SIM_DRIVER=n        driver version; 0 or a major version below the toolkit's:
+//                              cudaErrorInsufficientDriver
+//   COHORT_SIM_CAPABILITY=9.0  compute capability
+//   COHORT_SIM_MEMORY=bytes    device memory in all
+//   COHORT_SIM_KERNELS=file    library with emulated kernels for binaries built by nvcc
+#ifndef COHORT_CUDASIM_CUDA_DOUBLE_H
+#define COHORT_CUDASIM_CUDA_DOUBLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cuda_runtime_api.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Puts a kernel launch on a stream. `run` is called with device memory accessible, later, any
+// number of times (a captured launch once per replay), so it must not change the closure.
+// `destroy` (may be NULL) is called once, after the last run. Errors (a broken capture, a lost
+// device) are kept for cudaGetLastError, as for any launch.
+void co_double_enqueue(cudaStream_t stream, void (*run)(void *), void (*destroy)(void *),
+                       void *closure);
+
+// Sends the launches of the kernel emulator in this process (../control.h) through
+// co_double_enqueue: co_double_connect_emulator(emu_set_launch_hook, emu_call_run, emu_call_free).
+struct emu_call;
+typedef void co_double_launch_hook(void *context, struct emu_call *call, cudaStream_t stream);
+void co_double_connect_emulator(void (*set_launch_hook)(co_double_launch_hook *hook, void *context),
+                                void (*run)(struct emu_call *call),
+                                void (*free_)(struct emu_call *call));
+
+void co_double_set_seed(uint64_t seed);
+// n counts from now; 0 switches the fault off.
+void co_double_fail_alloc(long n);
+void co_double_fail_host_alloc(long n);
+void co_double_fail_launch(long n);
+// Brings a lost device back, as a fresh process would; existing handles and memory stay valid.
+void co_double_revive(void);
+
+typedef struct co_double_counters {
+  size_t live_bytes; // device memory, as asked for
+  size_t peak_bytes;
+  long allocations; // cudaMalloc calls so far, failed ones included
+  long launches;    // kernels and library calls that ran, one per replay
+  long graph_launches;
+  long live_objects; // memory blocks, streams, events, graphs, handles, descriptors
+} co_double_counters;
+
+co_double_counters co_double_count(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
