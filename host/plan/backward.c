@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pass 3: reverse-mode differentiation, operation by operation from the rules of kernels/ops.h.
+#include <string.h>
+
+#include "host/plan/pass.h"
+
+typedef struct backward {
+  co_plan *plan;
+  co_store *store;
+  bool *wanted;        // per value: a gradient is needed
+  co_value *gradient;  // per value: the gradient so far, CO_NO_VALUE if none
+  co_value *parameter; // per store entry: its gradient value, CO_NO_VALUE if none yet
+  int64_t tracked;     // values covered by the arrays (those of the forward plan)
+} backward;
+
+static bool trains(const co_plan *plan, const co_store *store, const co_plan_value *value) {
+  if (value->info.storage != CO_STORAGE_PARAM) return false;
+  const co_param_info *info = &store->entries[value->param].info;
+  return info->trainable && (!plan->options.groups || plan->options.groups >> info->group & 1);
+}
+
+static void mark_wanted(backward *b) {
+  const co_plan *plan = b->plan;
+  for (int64_t i = 0; i < b->tracked; i++) b->wanted[i] = trains(plan, b->store, &plan->values[i]);
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    const co_plan_op *op = &plan->ops[i];
+    bool any = false;
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      any = any || (op->in[k] != CO_NO_VALUE && b->wanted[op->in[k]]);
+    for (int k = 0; any && k < CO_OP_MAX_OPERANDS; k++)
+      if (op->out[k] != CO_NO_VALUE && plan->values[op->out[k]].info.storage == CO_STORAGE_ARENA)
+        b->wanted[op->out[k]] = true;
+  }
+}
+
+static co_status new_gradient(backward *b, co_value of, co_value *out) {
+  char *name = co_arena_format(b->plan->arena, "d(%s)", b->plan->values[of].info.name);
+  if (!name) return CO_ERR_MEMORY;
+  co_tensor_desc desc = b->plan->values[of].info.desc;
+  return co_plan_add_value(b->plan, name, &desc, CO_STORAGE_ARENA, 0, out);
+}
+
+// A further contribution to an activation's gradient: in graph order, by ADD.
+static co_status contribute(backward *b, co_value to, co_value part, const char *layer) {
+  co_value *total = &b->gradient[to];
+  if (*total == CO_NO_VALUE) {
+    *total = part;
+    return CO_OK;
+  }
+  co_plan_op add = co_plan_op_make(CO_OP_ADD, layer, "sum of gradients");
+  add.backward = true;
+  add.in[0] = *total;
+  add.in[1] = part;
+  CO_RETURN_IF_FAILED(new_gradient(b, to, &add.out[0]));
+  *total = add.out[0];
+  return co_plan_add_op(b->plan, &add, NULL);
+}
+
+// Where the gradient of a parameter goes; later writers of an effective step add.
+static co_status parameter_gradient(backward *b, co_value of, co_value *out, bool *add) {
+  int32_t entry = b->plan->values[of].param;
+  *add = b->plan->options.add_gradients || b->parameter[entry] != CO_NO_VALUE;
+  if (b->parameter[entry] == CO_NO_VALUE) {
+    CO_RETURN_IF_FAILED(new_gradient(b, of, &b->parameter[entry]));
+    co_plan_value *value = &b->plan->values[b->parameter[entry]];
+    value->info.storage = CO_STORAGE_GRADIENT;
+    value->param = entry;
+    b->plan->has_gradient[entry] = true;
+  }
+  *out = b->parameter[entry];
+  return CO_OK;
+}
+
+// Finds what a rule's operand name stands for in the forward operation: d<output> is the incoming
+// gradient, else a forward operand.
+static co_value rule_input(const backward *b, const co_plan_op *op, const co_value *dy,
+                           const char *name, size_t length) {
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  (void)b;
+  int i = co_operand_find(info->inputs, name, length);
+  if (i >= 0) return op->in[i];
+  i = co_operand_find(info->outputs, name, length);
+  if (i >= 0) return op->out[i];
+  i = co_operand_find(info->outputs, name + 1, length - 1);
+  return i >= 0 ? dy[i] : CO_NO_VALUE;
+}
+
+static co_value rule_target(const co_plan_op *op, const char *name, size_t length) {
+  int i = co_operand_find(co_op_get_info(op->desc.op)->inputs, name + 1, length - 1);
+  return i >= 0 ? op->in[i] : CO_NO_VALUE;
+}
+
+// Chooses where each result of a backward operation goes. `contribution` gets, per result, the
+// activation that it is a gradient of.
+static co_status place_results(backward *b, const co_plan_op *op, const co_rule *rule,
+                               co_plan_op *made, co_value *contribution) {
+  for (int i = 0; i < rule->outputs; i++) {
+    contribution[i] = CO_NO_VALUE;
+    co_value target = rule_target(op, rule->out[i].name, rule->out[i].length);
+    if (target == CO_NO_VALUE) continue;
+    bool wanted = b->wanted[target];
+    if (!wanted && rule->out[i].optional) continue;
+    if (wanted && b->plan->values[target].info.storage == CO_STORAGE_PARAM) {
+      bool add;
+      CO_RETURN_IF_FAILED(parameter_gradient(b, target, &made->out[i], &add));
+      if (add) made->desc.accumulate |= 1u << i;
+      continue;
+    }
+    CO_RETURN_IF_FAILED(new_gradient(b, target, &made->out[i]));
+    if (wanted) contribution[i] = target;
+  }
+  return CO_OK;
+}
+
+static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *rule,
+                            const co_value *dy) {
+  bool any = false;
+  for (int i = 0; i < rule->outputs; i++) {
+    co_value target = rule_target(op, rule->out[i].name, rule->out[i].length);
+    any = any || (target != CO_NO_VALUE && b->wanted[target]);
+  }
+  if (!any) return CO_OK;
+  if (rule->op < 0)
+    return contribute(b, rule_target(op, rule->out[0].name, rule->out[0].length),
+                      rule_input(b, op, dy, rule->in[0].name, rule->in[0].length), op->layer);
+  co_plan_op made = co_plan_op_make((co_op)rule->op, op->layer, NULL);
+  made.backward = true;
+  made.desc.attr = op->desc.attr;
+  made.desc.attr.activation = CO_ACTIVATION_NONE;
+  for (int i = 0; i < rule->inputs; i++)
+    made.in[i] = rule_input(b, op, dy, rule->in[i].name, rule->in[i].length);
+  co_value contribution[CO_OP_MAX_OPERANDS];
+  CO_RETURN_IF_FAILED(place_results(b, op, rule, &made, contribution));
+  if (made.desc.op == CO_OP_RESHAPE)
+    made.desc.attr.shape = b->plan->values[made.out[0]].info.desc.shape;
+  CO_RETURN_IF_FAILED(co_plan_add_op(b->plan, &made, NULL));
+  for (int i = 0; i < rule->outputs; i++)
+    if (contribution[i] != CO_NO_VALUE)
+      CO_RETURN_IF_FAILED(contribute(b, contribution[i], made.out[i], op->layer));
+  return CO_OK;
+}
+
+// Below a fused activation the incoming gradient is masked first.
+static co_status through_activation(backward *b, const co_plan_op *op, co_value *dy) {
+  co_plan_op mask = co_plan_op_make(CO_OP_RELU_BACKWARD, op->layer, NULL);
+  mask.backward = true;
+  mask.in[0] = op->out[0];
+  mask.in[1] = *dy;
+  CO_RETURN_IF_FAILED(new_gradient(b, op->out[0], &mask.out[0]));
+  *dy = mask.out[0];
+  return co_plan_add_op(b->plan, &mask, NULL);
+}
+
+// A loss carries its own gradient: outputs named d<input>.
+static co_status seed(backward *b, const co_plan_op *op) {
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  for (int i = 0; i < co_operand_count(info->outputs); i++) {
+    const char *name;
+    size_t length;
+    co_operand_get(info->outputs, i, &name, &length, NULL);
+    co_value target = name[0] == 'd' ? rule_target(op, name, length) : CO_NO_VALUE;
+    if (target != CO_NO_VALUE && b->wanted[target])
+      CO_RETURN_IF_FAILED(contribute(b, target, op->out[i], op->layer));
+  }
+  return CO_OK;
+}
+
+static co_status differentiate(backward *b, co_plan_op op) {
+  const co_op_info *info = co_op_get_info(op.desc.op);
+  CO_RETURN_IF_FAILED(seed(b, &op));
+  co_value dy[CO_OP_MAX_OPERANDS];
+  bool any = false;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    bool tracked = op.out[i] != CO_NO_VALUE && op.out[i] < b->tracked;
+    dy[i] = tracked ? b->gradient[op.out[i]] : CO_NO_VALUE;
+    any = any || dy[i] != CO_NO_VALUE;
+  }
+  if (!any) return CO_OK;
+  bool below = false;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    below = below || (op.in[i] != CO_NO_VALUE && b->wanted[op.in[i]]);
+  if (!below) return CO_OK;
+  if (!*info->backward)
+    return co_fail(CO_ERR_CONFIG, "layer '%s': %s has no gradient, but parameters before it are "
+                   "to be trained", op.layer ? op.layer : "?", info->name);
+  if (op.desc.attr.activation != CO_ACTIVATION_NONE)
+    CO_RETURN_IF_FAILED(through_activation(b, &op, &dy[0]));
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule)) CO_RETURN_IF_FAILED(apply_rule(b, &op, &rule, dy));
+  return CO_OK;
+}
+
+co_status co_pass_backward(co_plan *plan, co_store *store) {
+  size_t count = (size_t)plan->value_count, entries = (size_t)store->count;
+  backward b = {.plan = plan, .store = store, .tracked = plan->value_count};
+  b.wanted = co_arena_alloc(plan->arena, count + 1, sizeof *b.wanted);
+  b.gradient = co_arena_alloc(plan->arena, count + 1, sizeof *b.gradient);
+  b.parameter = co_arena_alloc(plan->arena, entries + 1, sizeof *b.parameter);
+  if (!b.wanted || !b.gradient || !b.parameter) return CO_ERR_MEMORY;
+  for (size_t i = 0; i < count; i++) b.gradient[i] = CO_NO_VALUE;
+  for (size_t i = 0; i < entries; i++) b.parameter[i] = CO_NO_VALUE;
+  mark_wanted(&b);
+  for (int64_t i = plan->op_count - 1; i >= 0; i--)
+    CO_RETURN_IF_FAILED(differentiate(&b, plan->ops[i]));
+  return CO_OK;
+}

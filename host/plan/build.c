@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pass 1: what the mode needs of the graph, with concrete shapes.
+#include <string.h>
+
+#include "host/plan/pass.h"
+
+static void bind_rows(co_shape *shape, int64_t rows) {
+  for (int i = 0; i < shape->rank; i++)
+    if (shape->dim[i] == CO_DIM_N) shape->dim[i] = rows;
+}
+
+static co_status copy_values(co_plan *plan, co_store *store) {
+  const co_graph *graph = plan->graph;
+  for (int64_t i = 0; i < graph->value_count; i++) {
+    const co_value_info *from = &graph->values[i];
+    co_tensor_desc desc = from->desc;
+    bind_rows(&desc.shape, plan->options.rows);
+    co_value made;
+    CO_RETURN_IF_FAILED(
+        co_plan_add_value(plan, from->name, &desc, from->storage, from->index, &made));
+    co_plan_value *value = &plan->values[made];
+    value->info.observed = from->observed;
+    if (from->storage != CO_STORAGE_PARAM && from->storage != CO_STORAGE_STATE) continue;
+    value->param = (int32_t)co_store_find(store, from->name);
+    if (value->param < 0)
+      return co_fail(CO_ERR_INTERNAL, "parameter '%s' is not in the store", from->name);
+  }
+  return CO_OK;
+}
+
+// Marks the values that this mode is asked for.
+static void mark_roots(const co_plan *plan, bool *needed) {
+  const co_graph *graph = plan->graph;
+  co_mode mode = plan->options.mode;
+  if (mode != CO_MODE_TRAIN || graph->loss_count == 0)
+    for (int64_t i = 0; i < graph->output_count; i++) needed[graph->outputs[i].value] = true;
+  if (mode == CO_MODE_INFER) return;
+  for (int64_t i = 0; i < graph->loss_count; i++)
+    if (mode != CO_MODE_TRAIN || !plan->options.losses || plan->options.losses >> i & 1)
+      needed[graph->losses[i].sum] = true;
+  for (int64_t i = 0; i < graph->metric_count; i++) needed[graph->metrics[i].sums] = true;
+}
+
+// Backwards over the operations: one is kept if any of its outputs is needed.
+static void mark_operations(const co_plan *plan, bool *needed, bool *keep) {
+  const co_graph *graph = plan->graph;
+  for (int64_t i = graph->op_count - 1; i >= 0; i--) {
+    const co_graph_op *op = &graph->ops[i];
+    keep[i] = plan->options.mode == CO_MODE_UPDATE;
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      if (op->out[k] != CO_NO_VALUE && needed[op->out[k]]) keep[i] = true;
+    for (int k = 0; keep[i] && k < CO_OP_MAX_OPERANDS; k++)
+      if (op->in[k] != CO_NO_VALUE) needed[op->in[k]] = true;
+  }
+}
+
+// Applies an operation's inference rule: another operation, or its input passed through.
+static void apply_inference(co_plan_op *op, co_value *alias) {
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  const char *cursor = info->inference;
+  co_rule rule;
+  if (!co_rule_next(&cursor, &rule)) return;
+  co_value in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS];
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) in[i] = out[i] = CO_NO_VALUE;
+  for (int i = 0; i < rule.inputs; i++)
+    in[i] = op->in[co_operand_find(info->inputs, rule.in[i].name, rule.in[i].length)];
+  for (int i = 0; i < rule.outputs; i++)
+    out[i] = op->out[co_operand_find(info->outputs, rule.out[i].name, rule.out[i].length)];
+  if (rule.op < 0) {
+    alias[out[0]] = in[0];
+    op->desc.op = CO_OP_COUNT;
+    return;
+  }
+  op->desc.op = (co_op)rule.op;
+  memcpy(op->in, in, sizeof in);
+  memcpy(op->out, out, sizeof out);
+}
+
+static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value *alias) {
+  co_plan_op op = co_plan_op_make(from->op, from->layer, NULL);
+  op.desc.attr = from->attr;
+  op.desc.accumulate = from->accumulate;
+  bind_rows(&op.desc.attr.shape, plan->options.rows);
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+    op.in[k] = from->in[k] == CO_NO_VALUE ? CO_NO_VALUE : alias[from->in[k]];
+    op.out[k] = from->out[k];
+  }
+  bool inference =
+      plan->options.mode == CO_MODE_EVALUATE || plan->options.mode == CO_MODE_INFER;
+  if (inference) apply_inference(&op, alias);
+  return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
+}
+
+// In inference a pooling window's position and a loss's gradient are not needed: absent outputs
+// let the backend skip them.
+static void drop_unread_outputs(co_plan *plan) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    co_plan_op *op = &plan->ops[i];
+    const co_op_info *info = co_op_get_info(op->desc.op);
+    for (int k = 0; k < co_operand_count(info->outputs); k++) {
+      const char *name;
+      size_t length;
+      bool optional;
+      co_operand_get(info->outputs, k, &name, &length, &optional);
+      if (optional && op->out[k] != CO_NO_VALUE && plan->options.mode != CO_MODE_TRAIN &&
+          plan->options.mode != CO_MODE_UPDATE &&
+          co_plan_count_readers(plan, op->out[k], NULL) == 0)
+        op->out[k] = CO_NO_VALUE;
+    }
+  }
+}
+
+co_status co_pass_build(co_plan *plan, co_store *store) {
+  const co_graph *graph = plan->graph;
+  bool *needed = co_arena_alloc(plan->arena, (size_t)graph->value_count + 1, sizeof *needed);
+  bool *keep = co_arena_alloc(plan->arena, (size_t)graph->op_count + 1, sizeof *keep);
+  co_value *alias = co_arena_alloc(plan->arena, (size_t)graph->value_count + 1, sizeof *alias);
+  if (!needed || !keep || !alias) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(copy_values(plan, store));
+  mark_roots(plan, needed);
+  mark_operations(plan, needed, keep);
+  for (int64_t i = 0; i < graph->value_count; i++) alias[i] = (co_value)i;
+  for (int64_t i = 0; i < graph->op_count; i++)
+    if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, &graph->ops[i], alias));
+  drop_unread_outputs(plan);
+  for (int64_t i = 0; i < graph->output_count; i++) {
+    co_value value = graph->outputs[i].value;
+    plan->outputs[i] = needed[value] ? alias[value] : CO_NO_VALUE;
+    if (needed[value]) plan->values[alias[value]].info.observed = true;
+  }
+  return CO_OK;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The passes of co_plan_create and what they share. Private to host/plan.
+#ifndef COHORT_HOST_PLAN_PASS_H
+#define COHORT_HOST_PLAN_PASS_H
+
+#include "host/plan/plan.h"
+
+// Copies what the mode needs of the graph, with N concrete and inference rules applied.
+co_status co_pass_build(co_plan *plan, co_store *store);
+// Folds activations and flattens into the operations before or after them.
+co_status co_pass_fuse_forward(co_plan *plan);
+// Appends gradient operations, op by op from the rules, for trainable parameters of the groups.
+co_status co_pass_backward(co_plan *plan, co_store *store);
+// Joins neighbouring backward operations.
+co_status co_pass_fuse_backward(co_plan *plan);
+// Applies the element type policy.
+co_status co_pass_dtypes(co_plan *plan);
+// Asks the backend for layouts, fixes open home layouts, inserts REORDERs and the temporaries for
+// accumulation that the backend refuses.
+co_status co_pass_layouts(co_plan *plan, co_store *store);
+// Creates the backend's primitives.
+co_status co_pass_prepare(co_plan *plan);
+// Packs the arena by lifetime.
+co_status co_pass_pack(co_plan *plan);
+
+// Adds a value; the name is copied.
+co_status co_plan_add_value(co_plan *plan, const char *name, const co_tensor_desc *desc,
+                            co_storage storage, int32_t index, co_value *out);
+// Appends an operation and returns it for further filling (valid until the next append).
+co_status co_plan_add_op(co_plan *plan, const co_plan_op *op, co_plan_op **out);
+// An operation with all operands absent.
+co_plan_op co_plan_op_make(co_op op, const char *layer, const char *note);
+// Number of operations that read `value`; *reader is one of them (may be NULL).
+int co_plan_count_readers(const co_plan *plan, co_value value, int64_t *reader);
+// Drops operations whose desc.op is CO_OP_COUNT (the mark passes leave).
+void co_plan_compact(co_plan *plan);
+// Writes the operands' descriptions and presence bits into op->desc from the values.
+void co_plan_describe(const co_plan *plan, co_plan_op *op);
+bool co_plan_is_output(const co_plan *plan, co_value value);
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan: a graph specialised to mode, batch rows, element type and backend, as a flat list of
+// prepared operations and one packed arena. Immutable once made. Passes, each in a file, in this
+// order: build, fuse_forward, backward, fuse_backward, dtypes, layouts, prepare, pack.
+#ifndef COHORT_HOST_PLAN_PLAN_H
+#define COHORT_HOST_PLAN_PLAN_H
+
+#include "host/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum co_mode {
+  CO_MODE_TRAIN,    // losses, metrics and gradients; outputs only where there is no loss
+  CO_MODE_EVALUATE, // inference layers, with losses, metrics and outputs
+  CO_MODE_INFER,    // outputs only; targets are not needed
+  CO_MODE_UPDATE    // a graph of optimizer operations; everything in it is kept
+} co_mode;
+
+typedef struct co_plan_options {
+  co_mode mode;
+  int64_t rows;         // N
+  co_dtype real;        // CO_F32 or CO_F64
+  bool add_gradients;   // a later micro-batch: parameter gradients are added to
+  uint32_t groups;      // TRAIN: parameter groups that get gradients; 0 = all
+  uint32_t losses;      // TRAIN: losses that are differentiated; 0 = all
+  bool no_fusion;       // for tests
+} co_plan_options;
+
+typedef struct co_plan_value {
+  co_value_info info;
+  size_t bytes;
+  size_t offset;     // in the arena, for CO_STORAGE_ARENA
+  int32_t first, last; // operations that write it first and use it last; -1 = unused
+  int32_t param;     // store entry of PARAM, STATE and GRADIENT values
+  co_value view_of;  // shares the memory of this earlier value (an elided RESHAPE)
+} co_plan_value;
+
+typedef struct co_plan_op {
+  co_op_desc desc;
+  co_value in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS];
+  co_op_choice choice;
+  co_prepared *prepared;
+  size_t workspace_offset; // in the arena
+  const char *layer;       // may be NULL
+  const char *note;        // "fused relu", "layout", "accumulate", … or NULL
+  bool backward;
+} co_plan_op;
+
+typedef struct co_plan {
+  co_context *ctx;
+  co_backend *backend; // borrowed
+  co_arena *arena;
+  const co_graph *graph; // borrowed: names and tables
+  co_plan_options options;
+  co_plan_value *values;
+  co_plan_op *ops;
+  int64_t value_count, op_count, value_capacity, op_capacity;
+  co_value *outputs;    // per graph output: the value that holds it, or CO_NO_VALUE
+  bool *has_gradient;   // per store entry: this plan writes its gradient
+  size_t arena_bytes;   // activations, gradients of activations and workspaces
+  size_t workspace_bytes; // the largest workspace
+  int64_t flops;
+} co_plan;
+
+// The store must know the graph's parameters; home layouts still open are fixed here. `graph` and
+// `store`'s backend must outlive the plan.
+co_status co_plan_create(co_plan **out, const co_graph *graph, co_store *store,
+                         const co_plan_options *options);
+void co_plan_free(co_plan *plan);
+// A table of operations: shapes, layouts, implementation, bytes, FLOPs, notes.
+void co_plan_print(const co_plan *plan, co_text *out);
+const char *co_mode_name(co_mode mode);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution by oneDNN, direct algorithm. Layouts: facts are kept where a fast kernel takes them;
+// else the weights, then the activations, are left to oneDNN and the planner reorders.
+#include <stdio.h>
+
+#include "kernels/cpu/cpu.h"
+
+enum { CONV_X, CONV_W, CONV_Y, CONV_OPERANDS };
+
+// One convolution in oneDNN's terms.
+typedef struct conv {
+  co_dnnl_conv kind;
+  int64_t dims[CONV_OPERANDS][4]; // (N, C, H, W), (O, I, KH, KW), (N, O, P, Q)
+  co_layout layout[CONV_OPERANDS];
+  co_dnnl_window window;
+  bool bias, relu;
+} conv;
+
+typedef struct prepared_conv {
+  co_prepared base;
+  co_dnnl_exec exec;
+} prepared_conv;
+
+// Where operand x, w or y of a kind stands in the descriptor: inputs from 0, outputs from 8.
+static int slot(co_dnnl_conv kind, int operand) {
+  static const int slots[3][CONV_OPERANDS] = {{0, 1, 8}, {8, 1, 0}, {0, 8, 1}};
+  return slots[kind][operand];
+}
+
+static const co_tensor_desc *tensor(const co_op_desc *desc, int at) {
+  return at < 8 ? &desc->in[at] : &desc->out[at - 8];
+}
+
+static void activation_dims(const co_shape *shape, int64_t dims[4]) {
+  const int64_t *d = shape->dim;
+  dims[0] = d[0], dims[1] = d[3], dims[2] = d[1], dims[3] = d[2];
+}
+
+static void kernel_dims(const co_shape *shape, int64_t dims[4]) {
+  const int64_t *d = shape->dim;
+  dims[0] = d[3], dims[1] = d[2], dims[2] = d[0], dims[3] = d[1];
+}
+
+static co_status describe(const co_op_desc *desc, conv *out, co_cpu_answer *answer) {
+  memset(out, 0, sizeof *out);
+  out->kind = desc->op == CO_OP_CONV2D                 ? CO_DNNL_CONV_FORWARD
+              : desc->op == CO_OP_CONV2D_BACKWARD_DATA ? CO_DNNL_CONV_BACKWARD_DATA
+                                                       : CO_DNNL_CONV_BACKWARD_WEIGHTS;
+  for (int i = 0; i < CONV_OPERANDS; i++) {
+    const co_tensor_desc *t = tensor(desc, slot(out->kind, i));
+    if (t->dtype != CO_F32) return co_cpu_refuse(answer, "f32 only");
+    if (t->shape.rank != 4 || co_shape_count(&t->shape) <= 0)
+      return co_cpu_refuse(answer, "empty operand");
+    out->layout[i] = t->layout;
+    if (i == CONV_W)
+      kernel_dims(&t->shape, out->dims[i]);
+    else
+      activation_dims(&t->shape, out->dims[i]);
+  }
+  if (desc->accumulate & desc->has_out) {
+    answer->accumulate = true;
+    return co_cpu_refuse(answer, "cannot accumulate");
+  }
+  const co_op_attr *attr = &desc->attr;
+  for (int d = 0; d < 2; d++) {
+    // oneDNN wants the padding at the end to fit the output exactly; less is read when the last
+    // window does not reach the edge.
+    int64_t extent = (out->dims[CONV_W][2 + d] - 1) * attr->dilation[d] + 1;
+    int64_t reached = (out->dims[CONV_Y][2 + d] - 1) * attr->stride[d] + extent;
+    out->window.stride[d] = attr->stride[d];
+    out->window.dilation[d] = attr->dilation[d] - 1;
+    out->window.pad_begin[d] = attr->pad_begin[d];
+    out->window.pad_end[d] = reached - attr->pad_begin[d] - out->dims[CONV_X][2 + d];
+  }
+  out->bias = out->kind == CO_DNNL_CONV_FORWARD            ? co_cpu_has_in(desc, 2)
+              : out->kind == CO_DNNL_CONV_BACKWARD_WEIGHTS ? co_cpu_has_out(desc, 1)
+                                                           : false;
+  out->relu = out->kind == CO_DNNL_CONV_FORWARD && attr->activation == CO_ACTIVATION_RELU;
+  return CO_OK;
+}
+
+static co_cpu_view view_of(int operand) {
+  return operand == CONV_W ? CO_VIEW_KERNEL : CO_VIEW_ACTIVATION;
+}
+
+// *pd is NULL where oneDNN has no such primitive. `free_operands`: bit i = operand i may have any
+// layout.
+static co_status create(co_cpu *cpu, const conv *c, unsigned free_operands,
+                        dnnl_primitive_desc_t *pd) {
+  co_status status = CO_OK;
+  co_md md[CONV_OPERANDS] = {0}, bias = {0};
+  const int64_t one = 1;
+  *pd = NULL;
+  for (int i = 0; i < CONV_OPERANDS; i++)
+    CO_TRY(co_cpu_operand_md(cpu, free_operands >> i & 1 ? CO_LAYOUT_ANY : c->layout[i], view_of(i),
+                             c->dims[i], &md[i]));
+  if (c->bias) CO_TRY(co_md_strided(&bias, 1, &c->dims[CONV_Y][1], &one));
+  const co_dnnl_attr attr = {.relu = c->relu};
+  dnnl_status_t made = co_dnnl_conv_create(pd, &cpu->dnnl, c->kind, &md[CONV_X], &md[CONV_W],
+                                           c->bias ? &bias : NULL, &md[CONV_Y], &c->window, &attr);
+  if (made == dnnl_out_of_memory) status = co_dnnl_fail(made, "convolution");
+  if (made != dnnl_success) *pd = NULL;
+cleanup:
+  for (int i = 0; i < CONV_OPERANDS; i++)
+    co_md_free(&md[i]);
+  co_md_free(&bias);
+  return status;
+}
+
+// Kernels that are made for the shape, against oneDNN's general product and plain loops.
+static bool is_fast(dnnl_primitive_desc_t pd) {
+  const char *name = co_dnnl_implementation(pd);
+  return strncmp(name, "ref", 3) != 0 && strncmp(name, "gemm", 4) != 0;
+}
+
+static bool is_reference(dnnl_primitive_desc_t pd) {
+  return strncmp(co_dnnl_implementation(pd), "ref", 3) == 0;
+}
+
+// Canonical activations of many channels run a third slower than blocked ones: worth a reorder.
+static unsigned slow_facts(const conv *c) {
+  unsigned slow = 0;
+  if (c->layout[CONV_X] == CO_LAYOUT_CANONICAL && c->dims[CONV_X][1] >= 8) slow |= 1u << CONV_X;
+  if (c->layout[CONV_Y] == CO_LAYOUT_CANONICAL && c->dims[CONV_Y][1] >= 8) slow |= 1u << CONV_Y;
+  return slow ? slow | 1u << CONV_W : 0;
+}
+
+static co_status search(co_cpu *cpu, const conv *c, bool strict, bool accept_reference,
+                        co_cpu_answer *answer, dnnl_primitive_desc_t *out) {
+  const unsigned attempts[] = {slow_facts(c), 0, 1u << CONV_W, 7};
+  dnnl_primitive_desc_t best = NULL;
+  char passed[64] = "";
+  *out = NULL;
+  for (int i = 0; i < 4; i++) {
+    dnnl_primitive_desc_t pd = NULL;
+    if (strict && i != 1) continue;
+    if (i == 0 && attempts[0] == 0) continue;
+    co_status status = create(cpu, c, attempts[i], &pd);
+    if (status != CO_OK) {
+      if (best) dnnl_primitive_desc_destroy(best);
+      return status == CO_ERR_DEVICE ? co_cpu_refuse(answer, "%s", co_error_last()->message)
+                                     : status;
+    }
+    if (pd == NULL) continue;
+    snprintf(passed, sizeof passed, "%s", co_dnnl_implementation(pd));
+    if (is_fast(pd)) {
+      if (best) dnnl_primitive_desc_destroy(best);
+      *out = pd;
+      return CO_OK;
+    }
+    // Second best: without reorders of our making, and never plain loops where a product is had.
+    bool better = best == NULL || (is_reference(best) && !is_reference(pd));
+    if (better && (!is_reference(pd) || accept_reference)) {
+      if (best) dnnl_primitive_desc_destroy(best);
+      best = pd;
+    } else {
+      dnnl_primitive_desc_destroy(pd);
+    }
+  }
+  *out = best;
+  if (best) return CO_OK;
+  return co_cpu_refuse(answer, "%s", passed[0] ? passed : "no such primitive");
+}
+
+static co_status run_conv(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                          void *workspace) {
+  const prepared_conv *p = (prepared_conv *)prepared;
+  const co_op op = prepared->desc.op;
+  void *handles[4];
+  if (op == CO_OP_CONV2D)
+    handles[0] = in[0], handles[1] = in[1], handles[2] = out[0], handles[3] = in[2];
+  else if (op == CO_OP_CONV2D_BACKWARD_DATA)
+    handles[0] = out[0], handles[1] = in[1], handles[2] = in[0], handles[3] = NULL;
+  else
+    handles[0] = in[0], handles[1] = out[0], handles[2] = in[1], handles[3] = out[1];
+  return co_dnnl_exec_run(&p->exec, &cpu->dnnl, handles, workspace);
+}
+
+static void release_conv(co_cpu *cpu, co_prepared *prepared) {
+  (void)cpu;
+  co_dnnl_exec_free(&((prepared_conv *)prepared)->exec);
+}
+
+static co_status prepare_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
+                              const conv *c, dnnl_primitive_desc_t pd, const char *name,
+                              const int *args, co_prepared **out) {
+  co_prepared *prepared = NULL;
+  CO_RETURN_IF_FAILED(
+      co_cpu_prepared_create(cpu, impl, desc, name, sizeof(prepared_conv), run_conv, &prepared));
+  co_status status = co_dnnl_exec_create(&((prepared_conv *)prepared)->exec, &cpu->dnnl, pd, args,
+                                         c->bias ? 4 : 3);
+  if (status != CO_OK) {
+    co_free(cpu->base.ctx, prepared);
+    return status;
+  }
+  prepared->release = release_conv;
+  *out = prepared;
+  return CO_OK;
+}
+
+static co_status plan_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
+                           bool strict, co_cpu_answer *answer, co_prepared **out) {
+  static const int args[3][4] = {
+      {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
+      {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0},
+      {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_BIAS}};
+  conv c;
+  dnnl_primitive_desc_t pd = NULL;
+  CO_RETURN_IF_FAILED(describe(desc, &c, answer));
+  co_status status = search(cpu, &c, strict, impl->variant != 0, answer, &pd);
+  if (status != CO_OK) return status;
+
+  co_op_choice *choice = &answer->choice;
+  char name[64];
+  for (int i = 0; i < CONV_OPERANDS; i++) {
+    co_layout layout = CO_LAYOUT_CANONICAL;
+    int at = slot(c.kind, i);
+    CO_TRY(co_cpu_layout_put(cpu, view_of(i), c.dims[i], co_dnnl_md(pd, args[c.kind][i]), &layout));
+    if (strict) layout = c.layout[i];
+    *(at < 8 ? &choice->in[at] : &choice->out[at - 8]) = layout;
+  }
+  snprintf(name, sizeof name, "dnnl:%s", co_dnnl_implementation(pd));
+  choice->implementation = co_cpu_intern(cpu, name);
+  if (choice->implementation == NULL) {
+    status = CO_ERR_MEMORY;
+    goto cleanup;
+  }
+  choice->workspace = co_dnnl_scratch_bytes(pd);
+  if (out) CO_TRY(prepare_conv(cpu, impl, desc, &c, pd, choice->implementation, args[c.kind], out));
+cleanup:
+  dnnl_primitive_desc_destroy(pd);
+  return status;
+}
+
+const co_cpu_impl co_cpu_conv2d[] = {
+    {.op = CO_OP_CONV2D, .name = "dnnl", .plan = plan_conv},
+    {.op = CO_OP_CONV2D, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
+    {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "dnnl", .plan = plan_conv},
+    {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
+    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "dnnl", .plan = plan_conv},
+    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
+    {.name = NULL},
+};

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Updates of flat parameter blocks: one pass over memory each.
+#include <math.h>
+
+#include "kernels/cpu/cpu.h"
+
+enum { NORM_BLOCK = 8192 }; // elements whose squares are summed together, whoever does it
+
+static int64_t segment_count(const co_tensor_desc *segments) {
+  return co_shape_count(&segments->shape) / (int64_t)sizeof(co_segment);
+}
+
+// clang-format off
+CO_CPU_KERNEL(sum_of_squares, (const float *g, int64_t n, double *out), (g, n, out)) {
+  double lanes[16] = {0};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+#pragma omp simd
+    for (int l = 0; l < 16; l++)
+      lanes[l] += (double)g[i + l] * (double)g[i + l];
+  }
+  double sum = 0;
+  for (; i < n; i++)
+    sum += (double)g[i] * (double)g[i];
+  for (int l = 0; l < 16; l++)
+    sum += lanes[l];
+  *out = sum;
+}
+
+typedef struct sgd_constants {
+  float gate, l2, rate, momentum;
+  bool nesterov;
+} sgd_constants;
+
+CO_CPU_KERNEL(sgd_plain, (sgd_constants c, float *w, const float *g, int64_t n), (c, w, g, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    w[i] -= c.rate * (c.gate * g[i] + c.l2 * w[i]);
+}
+
+CO_CPU_KERNEL(sgd_momentum, (sgd_constants c, float *w, const float *g, float *m, int64_t n),
+              (c, w, g, m, n)) {
+  if (c.nesterov) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+      const float gradient = c.gate * g[i] + c.l2 * w[i];
+      m[i] = c.momentum * m[i] + gradient;
+      w[i] -= c.rate * (gradient + c.momentum * m[i]);
+    }
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+      m[i] = c.momentum * m[i] + (c.gate * g[i] + c.l2 * w[i]);
+      w[i] -= c.rate * m[i];
+    }
+  }
+}
+
+typedef struct adam_constants {
+  float gate, l2, shrink; // shrink: decoupled decay times rate
+  float beta1, beta2, rest1, rest2;
+  float step, correction2, epsilon; // step: rate times the first correction
+} adam_constants;
+
+CO_CPU_KERNEL(adam, (adam_constants c, float *w, const float *g, float *m, float *v, int64_t n),
+              (c, w, g, m, v, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    const float gradient = c.gate * g[i] + c.l2 * w[i];
+    const float first = c.beta1 * m[i] + c.rest1 * gradient;
+    const float second = c.beta2 * v[i] + c.rest2 * gradient * gradient;
+    const float weight = w[i] - c.shrink * w[i];
+    m[i] = first;
+    v[i] = second;
+    w[i] = weight - c.step * first / (sqrtf(second * c.correction2) + c.epsilon);
+  }
+}
+// clang-format on
+
+static size_t norm_workspace(co_cpu *cpu, const co_op_desc *desc) {
+  (void)cpu;
+  return (size_t)(co_shape_count(&desc->in[0].shape) / NORM_BLOCK + 1) * sizeof(double);
+}
+
+static co_status run_gradient_norm(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                   void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const float *g = in[0];
+  const co_segment *segments = in[1];
+  const int64_t count = segment_count(&desc->in[1]);
+  double *sum = out[0], *partial = workspace, total = 0;
+  for (int64_t s = 0; s < count; s++) {
+    const float *part = g + segments[s].begin;
+    const int64_t n = segments[s].count, blocks = (n + NORM_BLOCK - 1) / NORM_BLOCK;
+#pragma omp parallel for schedule(static) if (blocks > 8)
+    for (int64_t b = 0; b < blocks; b++) {
+      const int64_t left = n - b * NORM_BLOCK;
+      sum_of_squares[cpu->isa](part + b * NORM_BLOCK, left < NORM_BLOCK ? left : NORM_BLOCK,
+                               &partial[b]);
+    }
+    for (int64_t b = 0; b < blocks; b++)
+      total += partial[b];
+  }
+  *sum = (co_cpu_accumulates(desc, 0) ? *sum : 0) + total;
+  return CO_OK;
+}
+
+static co_status run_finite_check(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                  void *const *out, void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const double sum = *(const double *)in[0], norm = sqrt(sum);
+  const double limit = prepared->desc.attr.clip_norm;
+  double *gate = out[0];
+  gate[0] = isfinite(sum) ? 1 : 0;
+  gate[1] = limit > 0 && norm > limit ? limit / norm : 1;
+  return CO_OK;
+}
+
+// Results may have memory of their own; what no segment lists is unchanged there.
+static void start_from(const co_op_desc *desc, const void *old, void *result) {
+  if (old != result)
+    memcpy(result, old, (size_t)co_shape_count(&desc->in[0].shape) * sizeof(float));
+}
+
+static co_status run_sgd(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                         void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const bool momentum = co_cpu_has_in(desc, 2);
+  const co_segment *segments = in[3];
+  const co_step *step = in[4];
+  const double *gate = in[5];
+  const float *g = in[1];
+  float *w = out[0], *m = momentum ? out[1] : NULL;
+  start_from(desc, in[0], w);
+  if (momentum) start_from(desc, in[2], m);
+  if (gate[0] == 0) return CO_OK;
+  for (int64_t s = 0; s < segment_count(&desc->in[3]); s++) {
+    const int64_t first = segments[s].begin, n = segments[s].count;
+    const sgd_constants c = {.gate = (float)gate[1],
+                             .l2 = (float)(desc->attr.weight_decay * segments[s].decay),
+                             .rate = (float)(step->learning_rate * segments[s].rate),
+                             .momentum = (float)desc->attr.momentum,
+                             .nesterov = desc->attr.nesterov != 0};
+#pragma omp parallel if (n > CO_CPU_SERIAL)
+    {
+      int64_t b, e;
+      co_cpu_share(n, 16, &b, &e);
+      if (momentum)
+        sgd_momentum[cpu->isa](c, w + first + b, g + first + b, m + first + b, e - b);
+      else
+        sgd_plain[cpu->isa](c, w + first + b, g + first + b, e - b);
+    }
+  }
+  return CO_OK;
+}
+
+static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                          void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const co_op_attr *attr = &desc->attr;
+  const co_segment *segments = in[4];
+  const co_step *step = in[5];
+  const double *gate = in[6];
+  const float *g = in[1];
+  float *w = out[0], *m = out[1], *v = out[2];
+  start_from(desc, in[0], w);
+  start_from(desc, in[2], m);
+  start_from(desc, in[3], v);
+  if (gate[0] == 0) return CO_OK;
+  for (int64_t s = 0; s < segment_count(&desc->in[4]); s++) {
+    const int64_t first = segments[s].begin, n = segments[s].count;
+    const double decay = attr->weight_decay * segments[s].decay;
+    const double rate = step->learning_rate * segments[s].rate;
+    const adam_constants c = {.gate = (float)gate[1],
+                              .l2 = attr->decoupled ? 0 : (float)decay,
+                              .shrink = attr->decoupled ? (float)(rate * decay) : 0,
+                              .beta1 = (float)attr->beta1,
+                              .beta2 = (float)attr->beta2,
+                              .rest1 = (float)(1 - attr->beta1),
+                              .rest2 = (float)(1 - attr->beta2),
+                              .step = (float)(rate * step->bias_correction1),
+                              .correction2 = (float)step->bias_correction2,
+                              .epsilon = (float)attr->epsilon};
+#pragma omp parallel if (n > CO_CPU_SERIAL / 4)
+    {
+      int64_t b, e;
+      co_cpu_share(n, 16, &b, &e);
+      adam[cpu->isa](c, w + first + b, g + first + b, m + first + b, v + first + b, e - b);
+    }
+  }
+  return CO_OK;
+}
+
+const co_cpu_impl co_cpu_optimizer[] = {
+    {.op = CO_OP_GRADIENT_NORM,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_gradient_norm,
+     .workspace = norm_workspace,
+     .f32_in = 1,
+     .accumulate = 1},
+    {.op = CO_OP_FINITE_CHECK, .name = "omp", .plan = co_cpu_plan_simple, .run = run_finite_check},
+    {.op = CO_OP_SGD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_sgd,
+     .f32_in = 7,
+     .f32_out = 3},
+    {.op = CO_OP_ADAM,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_adam,
+     .f32_in = 15,
+     .f32_out = 7},
+    {.name = NULL},
+};
