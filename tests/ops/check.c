@@ -529,10 +529,24 @@ static void check_case(ops_suite *suite, const ops_family *family, const char *t
   ops_problem_free(p);
 }
 
+// Whether a family makes problems of the selected operation.
+static bool concerns(const ops_suite *suite, const ops_family *family) {
+  if (suite->only_op == NULL) return true;
+  const co_op_info *info = co_op_get_info(family->op);
+  if (strcmp(info->name, suite->only_op) == 0) return true;
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule))
+    if (rule.op >= 0 && strcmp(co_op_get_info((co_op)rule.op)->name, suite->only_op) == 0)
+      return true;
+  return false;
+}
+
 void ops_suite_run(ops_suite *suite) {
   bool covered[CO_OP_COUNT] = {false};
   for (const ops_family *const *family = suite->families; *family != NULL; family++)
     for (const char *const *text = (*family)->cases; *text != NULL; text++) {
+      if (!concerns(suite, *family)) continue;
       if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
       for (int values = 0; values < OPS_VALUES_COUNT; values++)
         check_case(suite, *family, *text, (ops_values)values, covered);
