@@ -53,7 +53,8 @@ typedef struct cohort_context_options {
   void *log_user;
   cohort_progress_function progress; // NULL = none
   void *progress_user;
-  const volatile int *stop; // set to non-zero to finish the step, save and return; NULL = never
+  // Set to non-zero (a signal's number) to finish the step, save and return 128 + it; NULL = never.
+  const volatile int *stop;
 } cohort_context_options;
 
 COHORT_API cohort_status cohort_context_create(cohort_context **out,

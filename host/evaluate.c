@@ -136,7 +136,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
 
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
                               cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context->ctx, "evaluate"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context, "evaluate"));
   co_scorer scorer;
   co_evaluation evaluation = {0};
   memset(&scorer, 0, sizeof scorer);

@@ -45,11 +45,13 @@ void cohort_context_free(cohort_context *context) {
 
 // ---- results -----------------------------------------------------------------------------------
 
-co_status co_result_create(cohort_result **out, co_context *ctx, const char *verb) {
+co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb) {
+  co_context *ctx = context->ctx;
   (void)verb;
   *out = co_alloc_zero(ctx, 1, sizeof **out);
   if (!*out) return CO_ERR_MEMORY;
   (*out)->ctx = ctx;
+  (*out)->stop = context->options.stop;
   co_json_init(&(*out)->json, ctx, 0);
   co_text_init(&(*out)->text, ctx);
   co_diagnostics_init(&(*out)->errors, ctx);
@@ -96,8 +98,10 @@ static void render_failure(co_json *json, const co_diagnostics *errors) {
 }
 
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status) {
-  if (status != CO_OK && status != CO_STOPPED && status != CO_INTERRUPTED && !result->errors.count)
-    co_diagnostics_add_last(&result->errors);
+  if (status != CO_OK && !result->errors.count) co_diagnostics_add_last(&result->errors);
+  // What a shell reports of a program that a signal ended.
+  int exit_code = (int)status;
+  if (status == CO_INTERRUPTED && result->stop && *result->stop) exit_code = 128 + *result->stop;
   co_json whole;
   co_json_init(&whole, result->ctx, 0);
   co_json_open(&whole, '{');
@@ -106,7 +110,7 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
   co_json_key(&whole, "verb");
   co_json_string(&whole, verb);
   co_json_key(&whole, "exit");
-  co_json_int(&whole, status);
+  co_json_int(&whole, exit_code);
   if (result->errors.count) render_failure(&whole, &result->errors);
   co_json_close(&whole);
   // The verb's own fields follow inside the same object, unless an error took their place.
@@ -119,7 +123,7 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
                                         fields + 1)
                             : co_strdup(result->ctx, whole.text.data);
   co_json_free(&whole);
-  return status;
+  return exit_code;
 }
 
 const char *cohort_result_json(const cohort_result *result) {

@@ -21,10 +21,11 @@ struct cohort_result {
   co_text text;         // for people
   char *document;       // the finished JSON document
   co_diagnostics errors;
+  const volatile int *stop;
 };
 
 // Starts a result: {"ok":…} is added by co_result_finish.
-co_status co_result_create(cohort_result **out, co_context *ctx, const char *verb);
+co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb);
 // Ends the document according to `status`; on failure the recorded errors (or this thread's last
 // error) replace the fields. Returns `status` for the caller to return.
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "host/cli/option.h"
+#include "host/cohort.h"
 #include "host/core/diagnostics.h"
 #include "host/core/json.h"
 #include "host/core/progress.h"
@@ -22,7 +23,10 @@ typedef struct cli_job {
   bool as_json;             // --json
   co_json json;             // with it: an open object for the members of the result
   co_text text;             // without: what goes to stdout
+  const char *command;      // the words of the command line, for the record
+  char *document;           // with it: the library's whole document, in place of `json`
   co_progress *progress;    // NULL = none
+  const char *stage;        // of the library that it shows now, NULL between stages
   FILE *log_file;           // NULL = none
   bool log_as_json, colored;
 } cli_job;
@@ -53,6 +57,13 @@ co_status cli_verb_unknown(const char *name);
 void cli_help_overview(co_text *text);
 void cli_help_verb(co_text *text, const cli_verb *verb);
 co_status cli_show_version(cli_job *cli);
+
+// ---- library.c ---------------------------------------------------------------------------------
+// A library context that logs, shows progress and stops as this job does.
+co_status cli_library_open(cohort_context **out, cli_job *cli);
+// Takes over a result (and frees it): text, document and errors. Gives the status to return.
+co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result);
+cohort_config cli_library_config(cli_job *cli, const cli_common *common);
 
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.

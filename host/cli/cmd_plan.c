@@ -28,6 +28,23 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_plan_options *o = options_;
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_plan_options request = {.config = cli_library_config(cli, &o->common),
+                                 .dataset = o->dataset,
+                                 .device = o->common.device,
+                                 .inference = o->mode == 1,
+                                 .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
+                                 .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads)};
+  cohort_status status = cohort_plan(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
 const cli_verb cli_verb_plan = {
     .name = "plan",
     .usage = "-c CONFIG --dataset FILE [options]",
@@ -35,4 +52,5 @@ const cli_verb cli_verb_plan = {
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS,
     .options = options,
     .options_size = sizeof(cli_plan_options),
+    .run = run,
 };

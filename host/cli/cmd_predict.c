@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_predict_options, member)
@@ -49,6 +51,31 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_predict_options *o = options_;
+  if (cli->as_json && strcmp(o->output, "-") == 0) {
+    co_status status = co_fail(CO_ERR_USAGE, "-O - and --json both want standard output");
+    co_hint("give -O FILE");
+    return status;
+  }
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_predict_options request = {.model = o->model,
+                                    .dataset = o->dataset,
+                                    .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
+                                    .output = o->output,
+                                    .device = o->common.device,
+                                    .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+                                    .workers = (int)o->workers,
+                                    .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
+                                    .force = o->common.force};
+  cohort_status status = cohort_predict(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
 const cli_verb cli_verb_predict = {
     .name = "predict",
     .aliases = "score",
@@ -57,4 +84,5 @@ const cli_verb cli_verb_predict = {
     .common = CLI_DEVICE | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_predict_options),
+    .run = run,
 };

@@ -13,8 +13,19 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(run_dir),
      .value = "DIR",
-     .doc = "directory of the run",
-     .required = true},
+     .doc = "exact directory of the run; by default one below --output-directory"},
+    {.name = "output-directory",
+     .letter = 'o',
+     .kind = CLI_TEXT,
+     .offset = AT(output_directory),
+     .value = "DIR",
+     .doc = "where runs without --run-dir go",
+     .fallback = "runs"},
+    {.name = "experiment-name",
+     .kind = CLI_TEXT,
+     .offset = AT(experiment),
+     .value = "NAME",
+     .doc = "folder of the run below it; by default the config's name"},
     {.name = "resume",
      .kind = CLI_OPTIONAL,
      .offset = AT(resume),
@@ -32,14 +43,37 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_train_options *o = options_;
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_train_options request = {.config = cli_library_config(cli, &o->common),
+                                  .dataset = o->dataset,
+                                  .run_dir = o->run_dir,
+                                  .output_directory = o->output_directory,
+                                  .experiment = o->experiment,
+                                  .resume = o->resume,
+                                  .device = o->common.device,
+                                  .command = cli->command,
+                                  .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+                                  .workers = (int)o->workers,
+                                  .dry_run = o->common.dry_run};
+  cohort_status status = cohort_train(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
 const cli_verb cli_verb_train = {
     .name = "train",
     .aliases = "fit",
-    .usage = "-c CONFIG --dataset FILE --run-dir DIR [options]",
+    .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]",
     .summary = "train a model, or go on training",
     .details = "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at "
                "once.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
     .options = options,
     .options_size = sizeof(cli_train_options),
+    .run = run,
 };

@@ -105,11 +105,18 @@ static co_status dispatch(cli_job *cli, int count, char *const *words) {
   return count ? cli_verb_unknown(first) : co_fail(CO_ERR_USAGE, "a verb is missing");
 }
 
+static const char *join_words(co_arena *arena, int count, char *const *words) {
+  const char *line = co_arena_strdup(arena, "cohort");
+  for (int i = 0; line && i < count; i++) line = co_arena_format(arena, "%s %s", line, words[i]);
+  return line;
+}
+
 static void clean_up(cli_job *cli) {
   co_context_set_log(cli->ctx, CO_LOG_ERROR, NULL, NULL);
   co_progress_free(cli->progress);
   if (cli->log_file) fclose(cli->log_file);
   co_json_free(&cli->json);
+  co_free(cli->ctx, cli->document);
   co_text_free(&cli->text);
   co_diagnostics_free(&cli->problems);
   co_arena_free(cli->arena);
@@ -132,6 +139,7 @@ int main(int argc, char **argv) {
   co_json_init(&cli.json, cli.ctx, 0);
   co_text_init(&cli.text, cli.ctx);
   co_json_open(&cli.json, '{');
+  cli.command = join_words(cli.arena, count, words);
   int exit_code = cli_finish(&cli, dispatch(&cli, count, words));
   clean_up(&cli);
   return exit_code;

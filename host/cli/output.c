@@ -269,6 +269,10 @@ static co_status write_stdout(const char *bytes, size_t length) {
 
 static co_status write_result(const cli_job *cli, co_status status, int exit_code) {
   if (!cli->as_json) return write_stdout(cli->text.data, cli->text.length);
+  if (cli->document) {
+    co_status document = write_stdout(cli->document, strlen(cli->document));
+    return document == CO_OK ? write_stdout("\n", 1) : document;
+  }
   co_json json;
   co_json_init(&json, cli->ctx, 0);
   co_status built = build_document(&json, cli, status, exit_code);

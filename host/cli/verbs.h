@@ -27,7 +27,7 @@ typedef struct cli_plan_options {
 typedef struct cli_train_options {
   cli_common common;   // -c, -s, --device, --threads, --seed, --dry-run
   const char *dataset; // NULL = the config's
-  const char *run_dir;
+  const char *run_dir, *output_directory, *experiment; // NULL = by default
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   int64_t workers;
 } cli_train_options;
