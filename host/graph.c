@@ -121,6 +121,17 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
   }
 }
 
+// Optional outputs exist for the sake of a gradient; plans without one drop them again.
+static bool saved_for_backward(const co_op_info *info, const char *operand, size_t length) {
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule))
+    for (int i = 0; i < rule.inputs; i++)
+      if (rule.in[i].length == length && strncmp(rule.in[i].name, operand, length) == 0)
+        return true;
+  return false;
+}
+
 static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co_value *out) {
   const co_op_info *info = co_op_get_info(desc->op);
   if (*out != CO_NO_VALUE) {
@@ -130,10 +141,11 @@ static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co
                      graph->values[*out].name);
     return CO_OK;
   }
-  if (!(desc->has_out >> i & 1)) return CO_OK;
   const char *operand;
   size_t length;
-  co_operand_get(info->outputs, i, &operand, &length, NULL);
+  bool optional;
+  co_operand_get(info->outputs, i, &operand, &length, &optional);
+  if (optional && !saved_for_backward(info, operand, length)) return CO_OK;
   char *name = co_arena_format(graph->arena, "%s%s%s.%.*s", graph->layer ? graph->layer : "",
                                graph->layer ? "/" : "", info->name, (int)length, operand);
   if (!name) return CO_ERR_MEMORY;

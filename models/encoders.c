@@ -42,7 +42,7 @@ static const co_field cnn_fields[] = {
     {"batch_normalization", CO_FIELD_BOOL, offsetof(cnn_options, batch_normalization), "true", 0, 0,
      NULL, "Normalise after each convolution.", NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(cnn_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate before the last dense layer.", NULL},
+     "Rate after the dense layer.", NULL},
     {"output_size", CO_FIELD_INT, offsetof(cnn_options, output_size), "128", 1, 1 << 20, NULL,
      "Features that come out.", NULL},
     {.key = NULL}};
@@ -99,7 +99,6 @@ static void expand_cnn(co_text *text, const void *options, const char *path,
     co_text_printf(text, "{MaxPooling2D: 2}, ");
   }
   co_text_printf(text, "Flatten, ");
-  if (cnn->dropout > 0) co_text_printf(text, "{Dropout: %.17g}, ", cnn->dropout);
   co_text_printf(text, "{Dense: {units: %lld, activation: relu}}", (long long)cnn->output_size);
   if (cnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", cnn->dropout);
   co_text_printf(text, "]");

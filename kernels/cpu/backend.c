@@ -123,7 +123,7 @@ static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice
       out->refused = co_cpu_intern(cpu, refused.data);
       if (out->refused == NULL) status = CO_ERR_MEMORY;
     }
-    co_log(backend->ctx, CO_LOG_DEBUG, "choice", "op=%s implementation=%s%s%s", name,
+    co_log(backend->ctx, CO_LOG_TRACE, "choice", "op=%s implementation=%s%s%s", name,
            out->implementation, out->refused ? " refused=" : "", out->refused ? out->refused : "");
   } else if (status == CO_ERR_DEVICE) {
     status = co_fail(CO_ERR_DEVICE, "cpu: %s: %s", name,
