@@ -349,7 +349,7 @@ static const co_backend_api api = {
 };
 
 static co_isa detect_isa(void) {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if CO_CPU_X86
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
