@@ -57,8 +57,7 @@ co_status co_graph_add_input(co_graph *graph, const char *name, co_dtype dtype,
     return co_fail(CO_ERR_CONFIG, "input '%s' is declared twice", name);
   co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, *shape};
   CO_RETURN_IF_FAILED(GROW(graph, inputs, input_count, input_capacity));
-  CO_RETURN_IF_FAILED(
-      add_value(graph, name, &desc, CO_STORAGE_INPUT, graph->input_count, out));
+  CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_INPUT, graph->input_count, out));
   graph->inputs[graph->input_count++] = *out;
   return CO_OK;
 }
@@ -164,8 +163,10 @@ co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, con
   }
   CO_RETURN_IF_FAILED(GROW(graph, ops, op_count, op_capacity));
   co_graph_op node = {.op = op, .attr = desc.attr, .layer = graph->layer};
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) node.in[i] = node.out[i] = CO_NO_VALUE;
-  for (int i = 0; i < co_operand_count(info->inputs); i++) node.in[i] = in[i];
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    node.in[i] = node.out[i] = CO_NO_VALUE;
+  for (int i = 0; i < co_operand_count(info->inputs); i++)
+    node.in[i] = in[i];
   for (int i = 0; i < co_operand_count(info->outputs); i++) {
     CO_RETURN_IF_FAILED(place_output(graph, &desc, i, &out[i]));
     node.out[i] = out[i];
@@ -209,8 +210,7 @@ co_status co_graph_get_step(co_graph *graph, co_value *out) {
 co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t doubles,
                                     co_value *out) {
   co_tensor_desc desc = {CO_F64, CO_LAYOUT_CANONICAL, co_shape_make(1, doubles)};
-  CO_RETURN_IF_FAILED(
-      add_value(graph, name, &desc, CO_STORAGE_METRIC, graph->metric_doubles, out));
+  CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_METRIC, graph->metric_doubles, out));
   graph->metric_doubles += doubles;
   return CO_OK;
 }

@@ -24,8 +24,8 @@ static const co_field trainer_fields[] = {
      "Rows of a batch in evaluation and scoring.", NULL},
     {"accumulate_grad_batches", CO_FIELD_INT, IN(accumulate_grad_batches), "1", 1, 65536, NULL,
      "Micro-batches whose gradients add up to one update.", NULL},
-    {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL,
-     "Base step size.", NULL},
+    {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL, "Base step size.",
+     NULL},
     {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL,
      "Start of every random choice: weights, order, dropout, augmentation.", "random_seed"},
     {"steps_per_checkpoint", CO_FIELD_INT, IN(steps_per_checkpoint), "0", 0, 1e15, NULL,
@@ -63,15 +63,15 @@ typedef struct checkpoint_options {
   int64_t keep_last;
 } checkpoint_options;
 
-static const co_field checkpoint_fields[] = {
-    {"keep_last", CO_FIELD_INT, offsetof(checkpoint_options, keep_last), "2", 1, 1000, NULL,
-     "Checkpoints kept beside the best one.", NULL},
-    {.key = NULL}};
+static const co_field checkpoint_fields[] = {{"keep_last", CO_FIELD_INT,
+                                              offsetof(checkpoint_options, keep_last), "2", 1, 1000,
+                                              NULL, "Checkpoints kept beside the best one.", NULL},
+                                             {.key = NULL}};
 
 // ---- reading -----------------------------------------------------------------------------------
 
-static const char *const sections[] = {"version",         "dataset",        "input_features", "combiner",
-                                       "output_features", "trainer"};
+static const char *const sections[] = {"version",  "dataset",         "input_features",
+                                       "combiner", "output_features", "trainer"};
 static const char *const later[] = {"defaults", "evaluation", "hyperopt", "privacy", "model_type"};
 
 static co_status check_sections(const co_node *root, co_diagnostics *problems) {

@@ -23,13 +23,12 @@ typedef struct mlp_options {
 } mlp_options;
 
 #define TYPE_FIELD(options)                                                                        \
-  {"type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL}
+  { "type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL }
 
-static const co_field graph_fields[] = {
-    TYPE_FIELD(graph_options),
-    {"layers", CO_FIELD_NODE, offsetof(graph_options, layers), NULL, 0, 0, NULL,
-     "The layers, in order.", NULL},
-    {.key = NULL}};
+static const co_field graph_fields[] = {TYPE_FIELD(graph_options),
+                                        {"layers", CO_FIELD_NODE, offsetof(graph_options, layers),
+                                         NULL, 0, 0, NULL, "The layers, in order.", NULL},
+                                        {.key = NULL}};
 
 static const co_field cnn_fields[] = {
     TYPE_FIELD(cnn_options),
@@ -47,13 +46,13 @@ static const co_field cnn_fields[] = {
      "Features that come out.", NULL},
     {.key = NULL}};
 
-static const co_field mlp_fields[] = {
-    TYPE_FIELD(mlp_options),
-    {"sizes", CO_FIELD_NODE, offsetof(mlp_options, sizes), "null", 0, 0, NULL,
-     "List: units of each dense layer. Default [64].", NULL},
-    {"dropout", CO_FIELD_DOUBLE, offsetof(mlp_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate after each layer.", NULL},
-    {.key = NULL}};
+static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
+                                      {"sizes", CO_FIELD_NODE, offsetof(mlp_options, sizes), "null",
+                                       0, 0, NULL, "List: units of each dense layer. Default [64].",
+                                       NULL},
+                                      {"dropout", CO_FIELD_DOUBLE, offsetof(mlp_options, dropout),
+                                       "0.0", 0, 0.999, NULL, "Rate after each layer.", NULL},
+                                      {.key = NULL}};
 
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
 
@@ -173,7 +172,8 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
   const encoder *found = find_encoder(name);
   if (!found) {
     const char *names[ENCODER_COUNT];
-    for (int i = 0; i < ENCODER_COUNT; i++) names[i] = encoders[i].name;
+    for (int i = 0; i < ENCODER_COUNT; i++)
+      names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
     return co_node_problem(problems, type_node, "known: graph, stacked_cnn, mlp, passthrough",
                            "%s.type: unknown encoder '%s'%s%s%s", path, name,
@@ -182,8 +182,7 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
   void *options = co_arena_alloc(arena, 1, found->options_size);
   if (!options) return CO_ERR_MEMORY;
   int64_t before = problems->count;
-  CO_RETURN_IF_FAILED(
-      co_fields_parse(options, found->fields, encoder_node, path, arena, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(options, found->fields, encoder_node, path, arena, problems));
   if (problems->count > before) return CO_OK;
   if (!found->expand) {
     *layers = ((const graph_options *)options)->layers;

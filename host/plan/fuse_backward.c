@@ -6,8 +6,7 @@
 static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *op = &plan->ops[i];
-    if (op->desc.op == CO_OP_DENSE_BACKWARD_WEIGHTS && op->in[1] == dz &&
-        op->out[1] != CO_NO_VALUE)
+    if (op->desc.op == CO_OP_DENSE_BACKWARD_WEIGHTS && op->in[1] == dz && op->out[1] != CO_NO_VALUE)
       return op;
   }
   return NULL;
