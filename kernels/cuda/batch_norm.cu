@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batch normalisation: sums by channel, then element by element with a few numbers a channel, which
+// lie at the start of the workspace.
+#include "kernels/cuda/launch.h"
+
+#include "kernels/cuda/columns.cuh"
+
+namespace co {
+
+struct AddMoments {
+  const float *x;
+  __device__ void operator()(int64_t i, int64_t, double *sums) const {
+    double value = static_cast<double>(x[i]);
+    sums[0] += value;
+    sums[1] += value * value;
+  }
+};
+
+struct PutStatistics {
+  float4 *scale; // center, factor, offset, unused
+  const float *gamma, *beta, *running_mean, *running_variance;
+  float *mean, *variance, *new_mean, *new_variance;
+  double rows, epsilon, momentum;
+  __device__ void operator()(int64_t c, const double *sums) const {
+    double center = sums[0] / rows;
+    double spread = sums[1] / rows - center * center;
+    if (spread < 0) spread = 0; // rounding; a NaN stays
+    double factor = static_cast<double>(gamma[c]) / sqrt(spread + epsilon);
+    scale[c] = make_float4(static_cast<float>(center), static_cast<float>(factor), beta[c], 0.0f);
+    mean[c] = static_cast<float>(center);
+    variance[c] = static_cast<float>(spread);
+    // new_* may be the memory of running_*.
+    new_mean[c] = static_cast<float>(momentum * static_cast<double>(running_mean[c]) +
+                                     (1 - momentum) * center);
+    new_variance[c] = static_cast<float>(momentum * static_cast<double>(running_variance[c]) +
+                                         (1 - momentum) * spread);
+  }
+};
+
+__global__ void normalize_batch(float *y, const float *x, const float4 *scale, unsigned count,
+                                unsigned channels) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    float4 s = scale[static_cast<unsigned>(i) % channels];
+    y[i] = (x[i] - s.x) * s.y + s.z;
+  }
+}
+
+struct AddGradients { // of dy, and of dy times x - mean
+  const float *x, *dy, *mean;
+  __device__ void operator()(int64_t i, int64_t c, double *sums) const {
+    double d = static_cast<double>(dy[i]);
+    sums[0] += d;
+    sums[1] += d * (static_cast<double>(x[i]) - static_cast<double>(mean[c]));
+  }
+};
+
+struct PutGradients {
+  float4 *scale; // mean, and factors of dy, of x - mean, of one
+  const float *gamma, *mean, *variance;
+  float *dgamma, *dbeta;
+  double rows, epsilon;
+  bool accumulate_gamma, accumulate_beta;
+  __device__ void operator()(int64_t c, const double *sums) const {
+    double inverse = 1 / sqrt(static_cast<double>(variance[c]) + epsilon);
+    double product = sums[1] * inverse, factor = static_cast<double>(gamma[c]) * inverse;
+    put(&dgamma[c], static_cast<float>(product), accumulate_gamma);
+    put(&dbeta[c], static_cast<float>(sums[0]), accumulate_beta);
+    scale[c] = make_float4(mean[c], static_cast<float>(factor),
+                           static_cast<float>(-factor * inverse * product / rows),
+                           static_cast<float>(-factor * sums[0] / rows));
+  }
+};
+
+__global__ void batch_norm_dx(float *dx, const float *x, const float *dy, const float4 *scale,
+                              unsigned count, unsigned channels, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    float4 s = scale[static_cast<unsigned>(i) % channels];
+    put(&dx[i], dy[i] * s.y + (x[i] - s.x) * s.z + s.w, accumulate);
+  }
+}
+
+__global__ void batch_norm_inference(float *y, const float *x, const float *gamma,
+                                     const float *beta, const float *mean, const float *variance,
+                                     unsigned count, unsigned channels, float epsilon,
+                                     co_activation activation) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned c = static_cast<unsigned>(i) % channels;
+    float scale = gamma[c] / sqrtf(variance[c] + epsilon);
+    y[i] = activate(activation, (x[i] - mean[c]) * scale + beta[c]);
+  }
+}
+
+static size_t scale_bytes(const Columns &c) {
+  return static_cast<size_t>(c.channels) * sizeof(float4);
+}
+
+static size_t scratch(const co_op_desc *desc) {
+  Columns c = columns_of(desc->in[0].shape);
+  return scale_bytes(c) + column_scratch(c, 2);
+}
+
+} // namespace co
+
+extern "C" size_t co_cuda_batch_norm_scratch(const co_op_desc *desc) {
+  return co::scratch(desc);
+}
+
+extern "C" size_t co_cuda_batch_norm_backward_scratch(const co_op_desc *desc) {
+  return co::scratch(desc);
+}
+
+extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  co::Columns c = co::columns_of(desc->in[0].shape);
+  float *const *in = reinterpret_cast<float *const *>(call->in);
+  float *const *out = reinterpret_cast<float *const *>(call->out);
+  float4 *scale = static_cast<float4 *>(call->workspace);
+  co::PutStatistics finish = {scale,
+                              in[1],
+                              in[2],
+                              in[3],
+                              in[4],
+                              out[1],
+                              out[2],
+                              out[3],
+                              out[4],
+                              static_cast<double>(c.rows),
+                              desc->attr.epsilon,
+                              desc->attr.momentum};
+  cudaError_t error =
+      co::sum_columns<2>(c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call->stream,
+                         co::AddMoments{in[0]}, finish);
+  if (error != cudaSuccess) return error;
+  int64_t count = c.rows * c.channels;
+  CO_LAUNCH(co::normalize_batch, co::blocks_for(count), co::block_threads, 0, call->stream, out[0],
+            in[0], scale, static_cast<unsigned>(count), static_cast<unsigned>(c.channels));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_batch_norm_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  co::Columns c = co::columns_of(desc->in[0].shape);
+  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy
+  float *const *out = reinterpret_cast<float *const *>(call->out);
+  float4 *scale = static_cast<float4 *>(call->workspace);
+  co::AddGradients add = {in[0], in[4], in[2]};
+  co::PutGradients finish = {scale,
+                             in[1],
+                             in[2],
+                             in[3],
+                             out[1],
+                             out[2],
+                             static_cast<double>(c.rows),
+                             desc->attr.epsilon,
+                             co_cuda_accumulates(desc, 1),
+                             co_cuda_accumulates(desc, 2)};
+  cudaError_t error = co::sum_columns<2>(
+      c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call->stream, add, finish);
+  if (error != cudaSuccess) return error;
+  int64_t count = c.rows * c.channels;
+  CO_LAUNCH(co::batch_norm_dx, co::blocks_for(count), co::block_threads, 0, call->stream, out[0],
+            in[0], in[4], scale, static_cast<unsigned>(count), static_cast<unsigned>(c.channels),
+            co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_batch_norm_inference(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  float *const *in = reinterpret_cast<float *const *>(call->in);
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::batch_norm_inference, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), in[0], in[1], in[2], in[3], in[4],
+            static_cast<unsigned>(count), static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
+            static_cast<float>(desc->attr.epsilon), desc->attr.activation);
+  return cudaGetLastError();
+}

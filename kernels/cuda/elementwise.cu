@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element by element, four at a time: any layout will do that all operands share.
+#include "kernels/cuda/launch.h"
+
+#include "host/core/rng.h"
+#include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace co {
+
+struct Relu {
+  __device__ float operator()(float x, float) const {
+    return activate(CO_ACTIVATION_RELU, x);
+  }
+};
+struct ReluBackward { // of y and dy
+  __device__ float operator()(float y, float dy) const {
+    return y > 0 ? dy : 0.0f;
+  }
+};
+struct Add {
+  co_activation activation;
+  __device__ float operator()(float a, float b) const {
+    return activate(activation, a + b);
+  }
+};
+struct First {
+  __device__ float operator()(float x, float) const {
+    return x;
+  }
+};
+
+// y (+)= f(a, b). No restrict: y may be the memory of a.
+template <typename F>
+__global__ void map(float *y, const float *a, const float *b, int64_t count, bool accumulate, F f) {
+  for (int64_t i = 4 * grid_index(); i < count; i += 4 * grid_size()) {
+    int valid = count - i < 4 ? static_cast<int>(count - i) : 4;
+    float4 p = valid == 4 ? load4(a + i) : load4_tail(a + i, valid, 0.0f);
+    float4 q = valid == 4 ? load4(b + i) : load4_tail(b + i, valid, 0.0f);
+    float4 r = make_float4(f(p.x, q.x), f(p.y, q.y), f(p.z, q.z), f(p.w, q.w));
+    if (accumulate) {
+      float4 old = valid == 4 ? load4(y + i) : load4_tail(y + i, valid, 0.0f);
+      r = make_float4(old.x + r.x, old.y + r.y, old.z + r.z, old.w + r.w);
+    }
+    if (valid == 4)
+      store4(y + i, r);
+    else
+      store4_tail(y + i, valid, r);
+  }
+}
+
+// The mask of CO_OP_DROPOUT. Philox gives the bits of four consecutive elements at once; where the
+// row offset is no multiple of four, those of a thread lie in two blocks.
+__global__ void dropout(float *y, const float *x, const co_step *step, int64_t count, int64_t row,
+                        float rate, float scale, uint32_t purpose, bool accumulate) {
+  uint64_t seed = step->seed;
+  uint32_t number = step->step;
+  uint64_t first = static_cast<uint64_t>(step->row_offset * row);
+  for (int64_t i = 4 * grid_index(); i < count; i += 4 * grid_size()) {
+    uint64_t element = first + static_cast<uint64_t>(i);
+    co_philox_block block = co_philox(seed, element >> 2, number, purpose);
+    for (int k = 0; k < 4 && i + k < count; k++, element++) {
+      if (k > 0 && (element & 3) == 0) block = co_philox(seed, element >> 2, number, purpose);
+      unsigned word = static_cast<unsigned>(element & 3);
+      uint32_t bits = word < 2 ? (word == 0 ? block.word[0] : block.word[1])
+                               : (word == 2 ? block.word[2] : block.word[3]);
+      bool kept = co_uniform_from_bits(bits) >= rate;
+      put(&y[i + k], kept ? x[i + k] * scale : 0.0f, accumulate);
+    }
+  }
+}
+
+template <typename F>
+static cudaError_t launch_map(const co_cuda_call *call, const void *a, const void *b, F f) {
+  int64_t count = co_cuda_count(&call->desc->in[0].shape);
+  CO_LAUNCH(map<F>, blocks_for((count + 3) / 4), block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(a),
+            static_cast<const float *>(b), count, co_cuda_accumulates(call->desc, 0), f);
+  return cudaGetLastError();
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_relu(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[0], co::Relu{});
+}
+
+extern "C" cudaError_t co_cuda_relu_backward(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::ReluBackward{});
+}
+
+extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::Add{call->desc->attr.activation});
+}
+
+extern "C" cudaError_t co_cuda_reshape(const co_cuda_call *call) {
+  if (!co_cuda_accumulates(call->desc, 0)) return co_cuda_copy(call);
+  return co::launch_map(call, call->in[0], call->in[0], co::First{});
+}
+
+extern "C" cudaError_t co_cuda_dropout(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::dropout, co::blocks_for((count + 3) / 4), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<const co_step *>(call->in[1]), count, co_cuda_row(&desc->in[0].shape),
+            static_cast<float>(desc->attr.rate), static_cast<float>(1 / (1 - desc->attr.rate)),
+            desc->attr.purpose, co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}

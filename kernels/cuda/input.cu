@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The input section: fetching rows of a resident table, casts, normalisation, augmentation.
+#include "kernels/cuda/launch.h"
+
+#include "host/core/rng.h"
+#include "kernels/cuda/grid.cuh"
+
+namespace co {
+
+// Rows of `row` words; a word is the widest type that divides a row.
+template <typename Word>
+__global__ void gather(Word *y, const Word *table, const int64_t *index, int64_t count,
+                       unsigned row) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t n = i / row;
+    y[i] = table[index[n] * row + (i - n * row)];
+  }
+}
+
+template <typename T> __global__ void cast(float *y, const T *x, int64_t count) {
+  for (int64_t i = grid_index(); i < count; i += grid_size())
+    y[i] = static_cast<float>(x[i]);
+}
+
+__global__ void normalize(float *y, const float *x, const float *mean, const float *scale,
+                          unsigned count, unsigned channels) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned c = static_cast<unsigned>(i) % channels;
+    y[i] = (x[i] - mean[c]) * scale[c];
+  }
+}
+
+// Images of H x W x C; some blocks an image, so that the random draw of an image is made once a
+// thread and not once a pixel.
+struct Images {
+  unsigned H, W, C, blocks; // blocks an image
+};
+
+constexpr int pixels_per_thread = 8;
+
+static Images images_of(const co_shape &x) {
+  Images s;
+  s.H = static_cast<unsigned>(x.dim[1]);
+  s.W = static_cast<unsigned>(x.dim[2]);
+  s.C = static_cast<unsigned>(x.dim[3]);
+  unsigned per_block = block_threads * pixels_per_thread;
+  s.blocks = (s.H * s.W * s.C + per_block - 1) / per_block;
+  return s;
+}
+
+__global__ void flip(float *y, const float *x, const int64_t *ids, const co_step *step, Images s,
+                     float rate, uint32_t purpose) {
+  unsigned n = blockIdx.x / s.blocks, size = s.H * s.W * s.C;
+  uint32_t bits = co_random_bits(step->seed, static_cast<uint64_t>(ids[n]), step->epoch, purpose);
+  bool mirrored = co_uniform_from_bits(bits) < rate;
+  int64_t image = static_cast<int64_t>(n) * size;
+  for (unsigned i = blockIdx.x % s.blocks * blockDim.x + threadIdx.x; i < size;
+       i += s.blocks * blockDim.x) {
+    unsigned pixel = i / s.C, w = pixel % s.W;
+    unsigned from = mirrored ? i + (s.W - 1 - 2 * w) * s.C : i; // wraps around below zero: mod 2^32
+    y[image + i] = x[image + from];
+  }
+}
+
+// Uniform in [-pad, pad], from 32 random bits without a division.
+__device__ __forceinline__ int shift_from_bits(uint32_t bits, unsigned pad) {
+  return static_cast<int>((static_cast<uint64_t>(bits) * (2 * pad + 1)) >> 32) -
+         static_cast<int>(pad);
+}
+
+__global__ void shifted_crop(float *y, const float *x, const int64_t *ids, const co_step *step,
+                             Images s, unsigned pad, float fill, uint32_t purpose) {
+  unsigned n = blockIdx.x / s.blocks, size = s.H * s.W * s.C;
+  uint64_t id = static_cast<uint64_t>(ids[n]);
+  int down = shift_from_bits(co_random_bits(step->seed, 2 * id, step->epoch, purpose), pad);
+  int right = shift_from_bits(co_random_bits(step->seed, 2 * id + 1, step->epoch, purpose), pad);
+  int64_t image = static_cast<int64_t>(n) * size;
+  for (unsigned i = blockIdx.x % s.blocks * blockDim.x + threadIdx.x; i < size;
+       i += s.blocks * blockDim.x) {
+    unsigned pixel = i / s.C;
+    int h = static_cast<int>(pixel / s.W) - down, w = static_cast<int>(pixel % s.W) - right;
+    bool vacated = h < 0 || h >= static_cast<int>(s.H) || w < 0 || w >= static_cast<int>(s.W);
+    y[image + i] = vacated ? fill : x[image + (static_cast<int64_t>(h) * s.W + w) * s.C + i % s.C];
+  }
+}
+
+template <typename Word>
+static cudaError_t launch_gather(const co_cuda_call *call, size_t row_bytes) {
+  unsigned row = static_cast<unsigned>(row_bytes / sizeof(Word));
+  int64_t count = call->desc->in[1].shape.dim[0] * row;
+  CO_LAUNCH(gather<Word>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<Word *>(call->out[0]), static_cast<const Word *>(call->in[0]),
+            static_cast<const int64_t *>(call->in[1]), count, row);
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_cast(const co_cuda_call *call) {
+  int64_t count = co_cuda_count(&call->desc->in[0].shape);
+  CO_LAUNCH(cast<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const T *>(call->in[0]), count);
+  return cudaGetLastError();
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_gather(const co_cuda_call *call) {
+  const co_tensor_desc *table = &call->desc->in[0];
+  size_t row = static_cast<size_t>(co_cuda_row(&table->shape)) * co_cuda_element(table->dtype);
+  if (row % 16 == 0) return co::launch_gather<uint4>(call, row);
+  if (row % 4 == 0) return co::launch_gather<uint32_t>(call, row);
+  return co::launch_gather<uint8_t>(call, row);
+}
+
+extern "C" cudaError_t co_cuda_cast(const co_cuda_call *call) {
+  switch (call->desc->in[0].dtype) {
+  case CO_U8:
+    return co::launch_cast<uint8_t>(call);
+  case CO_I32:
+    return co::launch_cast<int32_t>(call);
+  case CO_I64:
+    return co::launch_cast<int64_t>(call);
+  case CO_F64:
+    return co::launch_cast<double>(call);
+  default:
+    return co::launch_cast<float>(call);
+  }
+}
+
+extern "C" cudaError_t co_cuda_normalize(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::normalize, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<const float *>(call->in[1]), static_cast<const float *>(call->in[2]),
+            static_cast<unsigned>(count), static_cast<unsigned>(desc->in[1].shape.dim[0]));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_flip(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  co::Images s = co::images_of(desc->in[0].shape);
+  CO_LAUNCH(co::flip, static_cast<unsigned>(desc->in[0].shape.dim[0] * s.blocks), co::block_threads,
+            0, call->stream, static_cast<float *>(call->out[0]),
+            static_cast<const float *>(call->in[0]), static_cast<const int64_t *>(call->in[1]),
+            static_cast<const co_step *>(call->in[2]), s, static_cast<float>(desc->attr.rate),
+            desc->attr.purpose);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_shifted_crop(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  co::Images s = co::images_of(desc->in[0].shape);
+  CO_LAUNCH(co::shifted_crop, static_cast<unsigned>(desc->in[0].shape.dim[0] * s.blocks),
+            co::block_threads, 0, call->stream, static_cast<float *>(call->out[0]),
+            static_cast<const float *>(call->in[0]), static_cast<const int64_t *>(call->in[1]),
+            static_cast<const co_step *>(call->in[2]), s, static_cast<unsigned>(desc->attr.pad),
+            static_cast<float>(desc->attr.fill), desc->attr.purpose);
+  return cudaGetLastError();
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The launchers of our own kernels, one per operation and all of one form: they take shapes and
+// attributes from the descriptor, enqueue and never wait. Those that need scratch memory have a
+// function for its size beside them. Shared by C and CUDA sources.
+#ifndef COHORT_KERNELS_CUDA_KERNELS_H
+#define COHORT_KERNELS_CUDA_KERNELS_H
+
+#include <cuda_runtime_api.h>
+
+#include "kernels/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_cuda_call {
+  const co_op_desc *desc;
+  void *const *in;
+  void *const *out;
+  void *workspace;
+  cudaStream_t stream;
+} co_cuda_call;
+
+typedef cudaError_t co_cuda_launcher(const co_cuda_call *call);
+typedef size_t co_cuda_scratch(const co_op_desc *desc);
+
+// elementwise.cu
+co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_reshape, co_cuda_dropout;
+// channelwise.cu
+co_cuda_launcher co_cuda_relu_bias_backward;
+co_cuda_scratch co_cuda_relu_bias_backward_scratch;
+// batch_norm.cu
+co_cuda_launcher co_cuda_batch_norm, co_cuda_batch_norm_backward, co_cuda_batch_norm_inference;
+co_cuda_scratch co_cuda_batch_norm_scratch, co_cuda_batch_norm_backward_scratch;
+// pool.cu
+co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward;
+// loss.cu
+co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
+    co_cuda_categorical_hits;
+co_cuda_scratch co_cuda_loss_scratch;
+// input.cu
+co_cuda_launcher co_cuda_gather, co_cuda_cast, co_cuda_normalize, co_cuda_flip,
+    co_cuda_shifted_crop;
+// optimizer.cu
+co_cuda_launcher co_cuda_gradient_norm, co_cuda_finite_check, co_cuda_sgd, co_cuda_adam;
+co_cuda_scratch co_cuda_gradient_norm_scratch;
+// reorder.cu
+co_cuda_launcher co_cuda_copy; // in[0] to out[0], any type
+// x (rows, columns) to y (columns, rows), four bytes an element.
+cudaError_t co_cuda_transpose(void *y, const void *x, int64_t rows, int64_t columns,
+                              cudaStream_t stream);
+
+// ---- helpers of the vendor files, in channelwise.cu
+// sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes.
+size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels);
+cudaError_t co_cuda_column_sum(float *sum, const float *x, int64_t rows, int64_t channels,
+                               bool accumulate, void *scratch, cudaStream_t stream);
+// y (count) = act(y + b (channels)); b may be NULL.
+cudaError_t co_cuda_bias_activation(float *y, const float *b, int64_t count, int64_t channels,
+                                    co_activation activation, cudaStream_t stream);
+
+// ---- shapes, as host/core has them, which the plugin is not linked with
+
+static inline int64_t co_cuda_count(const co_shape *shape) {
+  int64_t count = 1;
+  for (int i = 0; i < shape->rank; i++)
+    count *= shape->dim[i];
+  return count;
+}
+// Elements of one row, and of the last dimension.
+static inline int64_t co_cuda_row(const co_shape *shape) {
+  return co_cuda_count(shape) / shape->dim[0];
+}
+static inline int64_t co_cuda_last(const co_shape *shape) {
+  return shape->dim[shape->rank - 1];
+}
+static inline size_t co_cuda_element(co_dtype dtype) {
+  return dtype == CO_U8 ? 1 : dtype == CO_BF16 ? 2 : dtype == CO_I32 || dtype == CO_F32 ? 4 : 8;
+}
+static inline size_t co_cuda_bytes(const co_tensor_desc *desc) {
+  return (size_t)co_cuda_count(&desc->shape) * co_cuda_element(desc->dtype);
+}
+static inline bool co_cuda_has_in(const co_op_desc *desc, int i) {
+  return (desc->has_in >> i & 1) != 0;
+}
+static inline bool co_cuda_has_out(const co_op_desc *desc, int i) {
+  return (desc->has_out >> i & 1) != 0;
+}
+static inline bool co_cuda_accumulates(const co_op_desc *desc, int i) {
+  return (desc->accumulate >> i & 1) != 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softmax, losses and hits: a group of threads per row (one, a warp or a block), sums over rows in
+// double, by block and then over blocks in order.
+#include "kernels/cuda/launch.h"
+
+#include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace co {
+
+// Threads that share a row. All threads of a group follow the same path.
+template <int Width> struct Group;
+
+template <> struct Group<1> {
+  static __device__ float sum(float x) {
+    return x;
+  }
+  static __device__ float largest(float x) {
+    return x;
+  }
+};
+template <> struct Group<warp_lanes> {
+  static __device__ float sum(float x) {
+    return warp_sum(x);
+  }
+  static __device__ float largest(float x) {
+    return warp_max(x);
+  }
+};
+template <> struct Group<block_threads> {
+  static __device__ float sum(float x) {
+    return block_sum(x);
+  }
+  static __device__ float largest(float x) {
+    return block_max(x);
+  }
+};
+
+template <int Width> __device__ __forceinline__ int64_t first_row() {
+  return static_cast<int64_t>(blockIdx.x) * (block_threads / Width) + threadIdx.x / Width;
+}
+template <int Width> __device__ __forceinline__ int64_t row_step() {
+  return static_cast<int64_t>(gridDim.x) * (block_threads / Width);
+}
+
+constexpr int64_t most_loss_blocks = 512;
+
+static int width_for(int64_t row) {
+  return row <= 2 ? 1 : row <= 2048 ? warp_lanes : block_threads;
+}
+
+static int64_t loss_blocks(int64_t rows, int64_t row) {
+  int64_t per_block = block_threads / width_for(row);
+  int64_t blocks = (rows + per_block - 1) / per_block;
+  return blocks < most_loss_blocks ? blocks : most_loss_blocks;
+}
+
+// Sums over the block's threads in double to partials[blockIdx], or, of the only block, to sums.
+template <int K>
+__device__ __forceinline__ void deliver(double *partials, double *sums, const double *values,
+                                        bool accumulate) {
+  for (int k = 0; k < K; k++) {
+    double total = block_sum(values[k]);
+    if (threadIdx.x != 0) continue;
+    if (gridDim.x == 1)
+      sums[k] = accumulate ? sums[k] + total : total;
+    else
+      partials[static_cast<int64_t>(blockIdx.x) * K + k] = total;
+  }
+}
+
+template <int K>
+__global__ void sum_partials(double *sums, const double *partials, int64_t count, bool accumulate) {
+  for (int k = 0; k < K; k++) {
+    double value = 0;
+    for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
+      value += partials[i * K + k];
+    value = block_sum(value);
+    if (threadIdx.x == 0) sums[k] = accumulate ? sums[k] + value : value;
+  }
+}
+
+template <int Width> __global__ void softmax(float *y, const float *x, int64_t rows, int64_t K) {
+  int lane = static_cast<int>(threadIdx.x) % Width;
+  for (int64_t n = first_row<Width>(); n < rows; n += row_step<Width>()) {
+    const float *row = x + n * K;
+    float largest = -INFINITY, sum = 0;
+    for (int64_t k = lane; k < K; k += Width)
+      largest = fmaxf(largest, row[k]);
+    largest = Group<Width>::largest(largest);
+    for (int64_t k = lane; k < K; k += Width)
+      sum += expf(row[k] - largest);
+    sum = Group<Width>::sum(sum);
+    for (int64_t k = lane; k < K; k += Width)
+      y[n * K + k] = expf(row[k] - largest) / sum;
+  }
+}
+
+struct LossRows {
+  const float *x, *weight;
+  const co_step *step;
+  float *loss, *dx;
+  double *sum, *partials;
+  int64_t rows, row;
+  int output; // of the model
+  bool accumulate_sum, accumulate_dx;
+};
+
+template <int Width> __global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
+  int lane = static_cast<int>(threadIdx.x) % Width;
+  double total = 0, inv_norm = a.step->inv_norm[a.output];
+  for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
+    const float *row = a.x + n * a.row;
+    float *dx = a.dx + n * a.row, weight = a.weight[n];
+    if (weight == 0) { // missing: neither target nor prediction counts, not even a NaN
+      for (int64_t k = lane; k < a.row; k += Width)
+        put(&dx[k], 0.0f, a.accumulate_dx);
+      if (lane == 0) a.loss[n] = 0;
+      continue;
+    }
+    float largest = -INFINITY, sum = 0;
+    for (int64_t k = lane; k < a.row; k += Width)
+      largest = fmaxf(largest, row[k]);
+    largest = Group<Width>::largest(largest);
+    for (int64_t k = lane; k < a.row; k += Width)
+      sum += expf(row[k] - largest);
+    sum = Group<Width>::sum(sum);
+    int32_t wanted = target[n]; // a wild one gives NaN rather than a wild read
+    if (lane == 0) {
+      float value = wanted >= 0 && wanted < a.row ? logf(sum) + (largest - row[wanted]) : NAN;
+      a.loss[n] = value;
+      total += static_cast<double>(weight) * static_cast<double>(value);
+    }
+    float factor = static_cast<float>(static_cast<double>(weight) * inv_norm);
+    for (int64_t k = lane; k < a.row; k += Width)
+      put(&dx[k], factor * (expf(row[k] - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
+          a.accumulate_dx);
+  }
+  deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
+}
+
+template <int Width> __global__ void mean_squared_error(LossRows a, const float *target) {
+  int lane = static_cast<int>(threadIdx.x) % Width;
+  double total = 0, inv_norm = a.step->inv_norm[a.output];
+  for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
+    float weight = a.weight[n], squares = 0;
+    float factor =
+        static_cast<float>(static_cast<double>(weight) * inv_norm * 2 / static_cast<double>(a.row));
+    for (int64_t k = lane; k < a.row; k += Width) {
+      int64_t i = n * a.row + k;
+      float error = weight == 0 ? 0.0f : a.x[i] - target[i]; // a missing target may be NaN
+      squares += error * error;
+      put(&a.dx[i], factor * error, a.accumulate_dx);
+    }
+    squares = Group<Width>::sum(squares);
+    if (lane != 0) continue;
+    float value = squares / static_cast<float>(a.row);
+    a.loss[n] = value;
+    total += static_cast<double>(weight) * static_cast<double>(value);
+  }
+  deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
+}
+
+// A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
+__global__ void categorical_hits(double *sums, double *partials, const float *x,
+                                 const int32_t *target, const float *weight, int64_t rows,
+                                 int64_t K, bool accumulate) {
+  int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+  double totals[2] = {0, 0};
+  for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
+    const float *row = x + n * K;
+    float value = -INFINITY;
+    int best = static_cast<int>(K);
+    for (int k = lane; k < K; k += warp_lanes)
+      if (row[k] > value || (row[k] == value && k < best)) {
+        value = row[k];
+        best = k;
+      }
+    for (int distance = warp_lanes / 2; distance > 0; distance /= 2) {
+      float other = __shfl_xor_sync(full_warp, value, distance);
+      int at = __shfl_xor_sync(full_warp, best, distance);
+      if (other > value || (other == value && at < best)) {
+        value = other;
+        best = at;
+      }
+    }
+    if (lane != 0) continue;
+    if (best == K || row[0] != row[0]) best = 0; // nothing is larger than a NaN
+    if (best == target[n]) totals[0] += static_cast<double>(weight[n]);
+    totals[1] += static_cast<double>(weight[n]);
+  }
+  deliver<2>(partials, sums, totals, accumulate);
+}
+
+template <int K>
+static cudaError_t finish(double *sums, const double *partials, int64_t blocks, bool accumulate,
+                          cudaStream_t stream) {
+  if (blocks > 1)
+    CO_LAUNCH(sum_partials<K>, 1, block_threads, 0, stream, sums, partials, blocks, accumulate);
+  return cudaGetLastError();
+}
+
+static LossRows loss_rows(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  return {static_cast<const float *>(call->in[0]),
+          static_cast<const float *>(call->in[2]),
+          static_cast<const co_step *>(call->in[3]),
+          static_cast<float *>(call->out[0]),
+          static_cast<float *>(call->out[2]),
+          static_cast<double *>(call->out[1]),
+          static_cast<double *>(call->workspace),
+          desc->in[0].shape.dim[0],
+          co_cuda_row(&desc->in[0].shape),
+          desc->attr.output,
+          co_cuda_accumulates(desc, 1),
+          co_cuda_accumulates(desc, 2)};
+}
+
+} // namespace co
+
+extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
+  return 2 * static_cast<size_t>(co::most_loss_blocks) * sizeof(double) *
+         (desc->in[0].shape.dim[0] > 1 ? 1 : 0);
+}
+
+extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {
+  const co_shape *shape = &call->desc->in[0].shape;
+  int64_t K = co_cuda_last(shape), rows = co_cuda_count(shape) / K;
+  int width = co::width_for(K);
+  int64_t per_block = co::block_threads / width, blocks = (rows + per_block - 1) / per_block;
+  unsigned grid = static_cast<unsigned>(blocks < co::most_blocks ? blocks : co::most_blocks);
+  float *y = static_cast<float *>(call->out[0]);
+  const float *x = static_cast<const float *>(call->in[0]);
+  if (width == 1)
+    CO_LAUNCH(co::softmax<1>, grid, co::block_threads, 0, call->stream, y, x, rows, K);
+  else if (width == co::warp_lanes)
+    CO_LAUNCH(co::softmax<co::warp_lanes>, grid, co::block_threads, 0, call->stream, y, x, rows, K);
+  else
+    CO_LAUNCH(co::softmax<co::block_threads>, grid, co::block_threads, 0, call->stream, y, x, rows,
+              K);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
+  co::LossRows a = co::loss_rows(call);
+  const int32_t *target = static_cast<const int32_t *>(call->in[1]);
+  int64_t blocks = co::loss_blocks(a.rows, a.row);
+  unsigned grid = static_cast<unsigned>(blocks);
+  int width = co::width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH(co::softmax_cross_entropy<1>, grid, co::block_threads, 0, call->stream, a, target);
+  else if (width == co::warp_lanes)
+    CO_LAUNCH(co::softmax_cross_entropy<co::warp_lanes>, grid, co::block_threads, 0, call->stream,
+              a, target);
+  else
+    CO_LAUNCH(co::softmax_cross_entropy<co::block_threads>, grid, co::block_threads, 0,
+              call->stream, a, target);
+  return co::finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+}
+
+extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
+  co::LossRows a = co::loss_rows(call);
+  const float *target = static_cast<const float *>(call->in[1]);
+  int64_t blocks = co::loss_blocks(a.rows, a.row);
+  unsigned grid = static_cast<unsigned>(blocks);
+  int width = co::width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH(co::mean_squared_error<1>, grid, co::block_threads, 0, call->stream, a, target);
+  else if (width == co::warp_lanes)
+    CO_LAUNCH(co::mean_squared_error<co::warp_lanes>, grid, co::block_threads, 0, call->stream, a,
+              target);
+  else
+    CO_LAUNCH(co::mean_squared_error<co::block_threads>, grid, co::block_threads, 0, call->stream,
+              a, target);
+  return co::finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+}
+
+extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
+  constexpr int64_t per_block = co::block_threads / co::warp_lanes;
+  int64_t blocks = (rows + per_block - 1) / per_block;
+  if (blocks > co::most_loss_blocks) blocks = co::most_loss_blocks;
+  double *sums = static_cast<double *>(call->out[0]);
+  double *partials = static_cast<double *>(call->workspace);
+  CO_LAUNCH(co::categorical_hits, static_cast<unsigned>(blocks), co::block_threads, 0, call->stream,
+            sums, partials, static_cast<const float *>(call->in[0]),
+            static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
+            rows, K, co_cuda_accumulates(desc, 0));
+  return co::finish<2>(sums, partials, blocks, co_cuda_accumulates(desc, 0), call->stream);
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradient norm, finite check and updates over flat parameter blocks, one launch whatever the
+// number of segments: a thread block takes a fixed range of elements and searches the segments in
+// it.
+#include "kernels/cuda/launch.h"
+
+#include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+namespace co {
+
+constexpr int64_t range = 4 * block_threads; // elements a block takes at once
+
+// The first segment that ends after `at`.
+__device__ __forceinline__ int64_t segment_after(const co_segment *segments, int64_t count,
+                                                 int64_t at) {
+  int64_t low = 0, high = count;
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if (segments[middle].begin + segments[middle].count <= at)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// visit(element, segment) for the elements that segments list. Ranges go to blocks in turn.
+template <typename Visit>
+__device__ __forceinline__ void for_each_listed(const co_segment *segments, int64_t count,
+                                                int64_t elements, Visit visit) {
+  for (int64_t from = static_cast<int64_t>(blockIdx.x) * range; from < elements;
+       from += static_cast<int64_t>(gridDim.x) * range) {
+    int64_t to = from + range < elements ? from + range : elements;
+    for (int64_t s = segment_after(segments, count, from); s < count; s++) {
+      int64_t begin = segments[s].begin, end = begin + segments[s].count;
+      if (begin >= to) break;
+      if (end > to) end = to;
+      // Threads stay with elements of their own place in the range: aligned whatever begin is.
+      for (int64_t i = from + threadIdx.x; i < end; i += block_threads)
+        if (i >= begin) visit(i, segments[s]);
+    }
+  }
+}
+
+__global__ void gradient_norm(double *sum, double *partials, const float *g,
+                              const co_segment *segments, int64_t count, int64_t elements,
+                              bool accumulate) {
+  double squares = 0;
+  for_each_listed(segments, count, elements, [&](int64_t i, const co_segment &) {
+    double value = static_cast<double>(g[i]);
+    squares += value * value;
+  });
+  squares = block_sum(squares);
+  if (threadIdx.x != 0) return;
+  if (gridDim.x > 1)
+    partials[blockIdx.x] = squares;
+  else
+    *sum = accumulate ? *sum + squares : squares;
+}
+
+__global__ void gradient_norm_finish(double *sum, const double *partials, int64_t count,
+                                     bool accumulate) {
+  double value = 0;
+  for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
+    value += partials[i];
+  value = block_sum(value);
+  if (threadIdx.x == 0) *sum = accumulate ? *sum + value : value;
+}
+
+__global__ void finite_check(double *gate, const double *sum, double clip_norm) {
+  double norm = sqrt(*sum);
+  gate[0] = isfinite(*sum) ? 1 : 0;
+  gate[1] = clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1;
+}
+
+struct Update {
+  float *w, *m, *v;
+  const float *g;
+  const co_segment *segments;
+  int64_t count, elements;
+  const co_step *step;
+  const double *gate;
+};
+
+__global__ void sgd(Update u, float weight_decay, float momentum, bool nesterov) {
+  if (u.gate[0] == 0) return;
+  float clip = static_cast<float>(u.gate[1]);
+  double learning_rate = u.step->learning_rate;
+  for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
+    float rate = static_cast<float>(learning_rate * segment.rate);
+    float l2 = weight_decay * static_cast<float>(segment.decay);
+    float direction = clip * u.g[i] + l2 * u.w[i];
+    if (u.m) {
+      float m = momentum * u.m[i] + direction;
+      u.m[i] = m;
+      direction = nesterov ? direction + momentum * m : m;
+    }
+    u.w[i] -= rate * direction;
+  });
+}
+
+struct AdamFactors {
+  float weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon;
+  bool decoupled;
+};
+
+__global__ void adam(Update u, AdamFactors f) {
+  if (u.gate[0] == 0) return;
+  float clip = static_cast<float>(u.gate[1]);
+  float correction1 = static_cast<float>(u.step->bias_correction1);
+  float correction2 = static_cast<float>(u.step->bias_correction2);
+  double learning_rate = u.step->learning_rate;
+  for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
+    float rate = static_cast<float>(learning_rate * segment.rate);
+    float decay = f.weight_decay * static_cast<float>(segment.decay);
+    float weight = u.w[i], gradient = clip * u.g[i];
+    if (!f.decoupled) gradient += decay * weight;
+    float first = f.beta1 * u.m[i] + f.one_minus_beta1 * gradient;
+    float second = f.beta2 * u.v[i] + f.one_minus_beta2 * gradient * gradient;
+    if (f.decoupled) weight -= rate * decay * weight;
+    u.w[i] = weight - rate * (first * correction1) / (sqrtf(second * correction2) + f.epsilon);
+    u.m[i] = first;
+    u.v[i] = second;
+  });
+}
+
+static unsigned range_blocks(int64_t elements, int64_t most) {
+  int64_t blocks = (elements + range - 1) / range;
+  return static_cast<unsigned>(blocks < most ? blocks : most);
+}
+
+constexpr int64_t norm_blocks = 1024;
+
+static int64_t segment_count(const co_op_desc *desc, int operand) {
+  return co_cuda_count(&desc->in[operand].shape) / static_cast<int64_t>(sizeof(co_segment));
+}
+
+} // namespace co
+
+extern "C" size_t co_cuda_gradient_norm_scratch(const co_op_desc *desc) {
+  unsigned blocks = co::range_blocks(desc->in[0].shape.dim[0], co::norm_blocks);
+  return blocks > 1 ? blocks * sizeof(double) : 0;
+}
+
+extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t elements = desc->in[0].shape.dim[0];
+  unsigned blocks = co::range_blocks(elements, co::norm_blocks);
+  double *sum = static_cast<double *>(call->out[0]);
+  double *partials = static_cast<double *>(call->workspace);
+  bool accumulate = co_cuda_accumulates(desc, 0);
+  CO_LAUNCH(co::gradient_norm, blocks, co::block_threads, 0, call->stream, sum, partials,
+            static_cast<const float *>(call->in[0]), static_cast<const co_segment *>(call->in[1]),
+            co::segment_count(desc, 1), elements, accumulate);
+  if (blocks > 1)
+    CO_LAUNCH(co::gradient_norm_finish, 1, co::block_threads, 0, call->stream, sum, partials,
+              static_cast<int64_t>(blocks), accumulate);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_finite_check(const co_cuda_call *call) {
+  CO_LAUNCH(co::finite_check, 1, 1, 0, call->stream, static_cast<double *>(call->out[0]),
+            static_cast<const double *>(call->in[0]), call->desc->attr.clip_norm);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_sgd(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const co_op_attr *attr = &desc->attr;
+  int64_t elements = desc->in[0].shape.dim[0];
+  co::Update u = {static_cast<float *>(call->out[0]),
+                  static_cast<float *>(call->out[1]),
+                  nullptr,
+                  static_cast<const float *>(call->in[1]),
+                  static_cast<const co_segment *>(call->in[3]),
+                  co::segment_count(desc, 3),
+                  elements,
+                  static_cast<const co_step *>(call->in[4]),
+                  static_cast<const double *>(call->in[5])};
+  CO_LAUNCH(co::sgd, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
+            call->stream, u, static_cast<float>(attr->weight_decay),
+            static_cast<float>(attr->momentum), attr->nesterov != 0);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_adam(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const co_op_attr *attr = &desc->attr;
+  int64_t elements = desc->in[0].shape.dim[0];
+  co::Update u = {static_cast<float *>(call->out[0]),
+                  static_cast<float *>(call->out[1]),
+                  static_cast<float *>(call->out[2]),
+                  static_cast<const float *>(call->in[1]),
+                  static_cast<const co_segment *>(call->in[4]),
+                  co::segment_count(desc, 4),
+                  elements,
+                  static_cast<const co_step *>(call->in[5]),
+                  static_cast<const double *>(call->in[6])};
+  co::AdamFactors f = {static_cast<float>(attr->weight_decay),
+                       static_cast<float>(attr->beta1),
+                       static_cast<float>(1 - attr->beta1),
+                       static_cast<float>(attr->beta2),
+                       static_cast<float>(1 - attr->beta2),
+                       static_cast<float>(attr->epsilon),
+                       attr->decoupled != 0};
+  CO_LAUNCH(co::adam, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
+            call->stream, u, f);
+  return cudaGetLastError();
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Max pooling. The backward gathers: a pixel asks the windows over it whether it has won, so that
+// no two threads write one element and the order of the sum is fixed.
+#include "kernels/cuda/launch.h"
+
+#include "kernels/cuda/grid.cuh"
+
+namespace co {
+
+struct Pool { // extents fit 32 bits, as query makes sure
+  int H, W, C, P, Q;
+  int kernel[2], stride[2], pad[2];
+};
+
+__global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned count, Pool s) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned rest = static_cast<unsigned>(i);
+    int c = static_cast<int>(rest % s.C);
+    rest /= s.C;
+    int q = static_cast<int>(rest % s.Q);
+    rest /= s.Q;
+    int p = static_cast<int>(rest % s.P), top = p * s.stride[0] - s.pad[0];
+    int left = q * s.stride[1] - s.pad[1];
+    const float *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
+    float best = 0;
+    int winner = -1;
+    for (int kh = 0; kh < s.kernel[0]; kh++) {
+      int h = top + kh;
+      if (h < 0 || h >= s.H) continue;
+      for (int kw = 0; kw < s.kernel[1]; kw++) {
+        int w = left + kw;
+        if (w < 0 || w >= s.W) continue;
+        float value = image[static_cast<int64_t>(h * s.W + w) * s.C];
+        if (winner >= 0 && !(value > best)) continue;
+        best = value;
+        winner = kh * s.kernel[1] + kw;
+      }
+    }
+    y[i] = best;
+    if (argmax) argmax[i] = winner;
+  }
+}
+
+// The positions p >= 0 whose window [p stride, p stride + kernel) holds `at` are first ... last.
+__device__ __forceinline__ void windows_over(int at, int kernel, int stride, int positions,
+                                             int *first, int *last) {
+  *first = at < kernel ? 0 : (at - kernel) / stride + 1;
+  *last = at / stride < positions ? at / stride : positions - 1;
+}
+
+__global__ void max_pool_backward(float *dx, const float *dy, const int32_t *argmax, unsigned count,
+                                  Pool s, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned rest = static_cast<unsigned>(i);
+    int c = static_cast<int>(rest % s.C);
+    rest /= s.C;
+    int w = static_cast<int>(rest % s.W) + s.pad[1];
+    rest /= s.W;
+    int h = static_cast<int>(rest % s.H) + s.pad[0];
+    int64_t image = static_cast<int64_t>(rest / s.H) * s.P * s.Q * s.C + c;
+    int first_p, last_p, first_q, last_q;
+    windows_over(h, s.kernel[0], s.stride[0], s.P, &first_p, &last_p);
+    windows_over(w, s.kernel[1], s.stride[1], s.Q, &first_q, &last_q);
+    float sum = 0;
+    for (int p = first_p; p <= last_p; p++)
+      for (int q = first_q; q <= last_q; q++) {
+        int64_t at = image + static_cast<int64_t>(p * s.Q + q) * s.C;
+        int tap = (h - p * s.stride[0]) * s.kernel[1] + w - q * s.stride[1];
+        if (argmax[at] == tap) sum += dy[at];
+      }
+    put(&dx[i], sum, accumulate);
+  }
+}
+
+static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y) {
+  Pool s;
+  s.H = static_cast<int>(x.dim[1]);
+  s.W = static_cast<int>(x.dim[2]);
+  s.C = static_cast<int>(x.dim[3]);
+  s.P = static_cast<int>(y.dim[1]);
+  s.Q = static_cast<int>(y.dim[2]);
+  for (int axis = 0; axis < 2; axis++) {
+    s.kernel[axis] = static_cast<int>(attr.kernel[axis]);
+    s.stride[axis] = static_cast<int>(attr.stride[axis]);
+    s.pad[axis] = static_cast<int>(attr.pad_begin[axis]);
+  }
+  return s;
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::max_pool, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
+            static_cast<const float *>(call->in[0]), static_cast<unsigned>(count),
+            co::pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::max_pool_backward, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<const int32_t *>(call->in[1]), static_cast<unsigned>(count),
+            co::pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
+            co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}

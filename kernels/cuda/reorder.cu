@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies and the change between the two layouts of a convolution kernel, which is a transposition:
+// canonical (KH KW C, O), cuDNN's (O, KH KW C).
+#include "kernels/cuda/launch.h"
+
+#include "kernels/cuda/grid.cuh"
+
+namespace co {
+
+constexpr int tile = 32;
+constexpr int tile_rows = 8;
+
+__global__ void transpose(uint32_t *y, const uint32_t *x, int64_t rows, int64_t columns,
+                          int64_t tiles_across) {
+  CO_SHARED_2D(uint32_t, values, tile, tile + 1); // one more: no bank conflicts
+  int64_t top = static_cast<int64_t>(blockIdx.x) / tiles_across * tile;
+  int64_t left = static_cast<int64_t>(blockIdx.x) % tiles_across * tile;
+  for (unsigned r = threadIdx.y; r < tile; r += tile_rows)
+    if (top + r < rows && left + threadIdx.x < columns)
+      values[r][threadIdx.x] = x[(top + r) * columns + left + threadIdx.x];
+  __syncthreads();
+  for (unsigned r = threadIdx.y; r < tile; r += tile_rows)
+    if (left + r < columns && top + threadIdx.x < rows)
+      y[(left + r) * rows + top + threadIdx.x] = values[threadIdx.x][r];
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_copy(const co_cuda_call *call) {
+  return cudaMemcpyAsync(call->out[0], call->in[0], co_cuda_bytes(&call->desc->in[0]),
+                         cudaMemcpyDeviceToDevice, call->stream);
+}
+
+extern "C" cudaError_t co_cuda_transpose(void *y, const void *x, int64_t rows, int64_t columns,
+                                         cudaStream_t stream) {
+  int64_t across = (columns + co::tile - 1) / co::tile, down = (rows + co::tile - 1) / co::tile;
+  CO_LAUNCH(co::transpose, static_cast<unsigned>(across * down), dim3(co::tile, co::tile_rows), 0,
+            stream, static_cast<uint32_t *>(y), static_cast<const uint32_t *>(x), rows, columns,
+            across);
+  return cudaGetLastError();
+}
