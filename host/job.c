@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/backend.h"
 #include "host/metric/metric.h"
 #include "host/pipeline.h"
 
@@ -172,17 +173,8 @@ bool co_job_stopped(const cohort_context *context) {
 }
 
 co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads) {
-  co_backend_options options = {.threads = threads};
-  if (!device || strcmp(device, "auto") == 0 || strcmp(device, "cpu") == 0)
-    return co_cpu_backend_open(out, ctx, &options);
-  if (strcmp(device, "ref") == 0) return co_ref_backend_open(out, ctx, &options);
-  *out = NULL;
-  co_status status =
-      strncmp(device, "cuda", 4) == 0
-          ? co_fail(CO_ERR_DEVICE, "--device %s: this build has no CUDA backend", device)
-          : co_fail(CO_ERR_DEVICE, "--device %s: no such device", device);
-  co_hint("use --device cpu");
-  return status;
+  const co_backend_options options = {.threads = threads};
+  return co_backend_open_device(out, ctx, device, &options);
 }
 
 static bool same_shape(const co_column *a, const co_column *b) {

@@ -55,6 +55,17 @@ typedef struct co_backend_api {
   co_status (*download)(co_backend *backend, void *host, const void *device, size_t bytes);
   co_status (*fill_zero)(co_backend *backend, void *device, size_t bytes);
   co_status (*synchronize)(co_backend *backend);
+
+  // Recording runs, to repeat them by one launch; NULL where the backend cannot (CPU, reference).
+  // Between begin and end, run and fill_zero record instead of doing, with the addresses they are
+  // given; nothing else may be called but query, prepare and release. A failed run is followed by
+  // capture_end all the same, which then fails and leaves *graph NULL. A recording borrows the
+  // prepared operations and must be freed before them. Whatever changes from step to step (rows,
+  // step scalars) lies in device memory and is uploaded before each launch.
+  co_status (*capture_begin)(co_backend *backend);
+  co_status (*capture_end)(co_backend *backend, void **graph);
+  co_status (*graph_launch)(co_backend *backend, void *graph);
+  void (*graph_free)(co_backend *backend, void *graph); // NULL is legal
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;
@@ -67,12 +78,14 @@ struct co_backend {
 typedef struct co_backend_options {
   int threads;       // 0 = the context's
   const char *force; // implementation name prefix to use where offered ("ref"), NULL = fastest
+  bool strict_f32;   // f32 products exactly so, where the device would round operands to TF32
 } co_backend_options;
 
 // The reference: canonical layouts, one thread; takes f32 and f64 descriptors. Always complete.
 co_status co_ref_backend_open(co_backend **out, co_context *ctx, const co_backend_options *options);
 // oneDNN and OpenMP, the reference last.
 co_status co_cpu_backend_open(co_backend **out, co_context *ctx, const co_backend_options *options);
+// CUDA comes as a plugin: host/backend.h opens any device by its name.
 // Of the oneDNN in use: "2.6.3".
 void co_dnnl_library_version(char *out, size_t size);
 

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_ops [-o OP] [-k CASE] [-b cpu|ref] [--list]: checks operations on the backends.
+// test_ops [-o OP] [-k CASE] [-b DEVICE] [--list]: checks operations on ref and cpu, or on a device,
+// such as cuda:0.
 #include <string.h>
 
+#include "host/backend.h"
 #include "kernels/ref/ref.h"
 #include "ops_test.h"
 
 static int usage(void) {
-  (void)fprintf(stderr, "usage: test_ops [-o OP] [-k CASE] [-b cpu|ref] [--list]\n");
+  (void)fprintf(stderr, "usage: test_ops [-o OP] [-k CASE] [-b DEVICE] [--list]\n");
   return 2;
 }
 
-typedef co_status open_function(co_backend **, co_context *, const co_backend_options *);
+static bool open_backend(ops_suite *suite, co_context *ctx, const char *device) {
+  // Rounding to TF32 is no error, but it would hide some.
+  const co_backend_options options = {.strict_f32 = true};
+  if (co_backend_open_device(&suite->backends[suite->backend_count], ctx, device, &options) !=
+      CO_OK) {
+    (void)fprintf(stderr, "%s: %s\n", device, co_error_last()->message);
+    return false;
+  }
+  suite->backend_count++;
+  return true;
+}
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *name;
-    open_function *open;
-  } offered[] = {
-    {"ref", co_ref_backend_open},
-#if COHORT_TEST_CPU
-    {"cpu", co_cpu_backend_open},
-#endif
-  };
   ops_suite suite = {
       .families = ops_families, .reference = co_ref_run, .report = {.stream = stderr}};
   const char *only_backend = NULL;
@@ -48,18 +51,10 @@ int main(int argc, char **argv) {
   co_context *ctx = NULL;
   const co_context_options options = {.threads = 2, .level = CO_LOG_WARN};
   if (co_context_create(&ctx, &options) != CO_OK) return 1;
-  for (size_t i = 0; i < sizeof offered / sizeof offered[0]; i++) {
-    if (only_backend != NULL && strcmp(only_backend, offered[i].name) != 0) continue;
-    co_backend *backend = NULL;
-    if (offered[i].open(&backend, ctx, NULL) != CO_OK) {
-      (void)fprintf(stderr, "%s: %s\n", offered[i].name, co_error_last()->message);
-      return 1;
-    }
-    suite.backends[suite.backend_count++] = backend;
-  }
-  if (suite.backend_count == 0) {
-    (void)fprintf(stderr, "no backend '%s' in this build\n", only_backend);
-    return 2;
+  if (only_backend != NULL) {
+    if (!open_backend(&suite, ctx, only_backend)) return 1;
+  } else if (!open_backend(&suite, ctx, "ref") || !open_backend(&suite, ctx, "cpu")) {
+    return 1;
   }
   ops_suite_run(&suite);
   for (int i = 0; i < suite.backend_count; i++)

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA backend: the device, choice among implementations, memory, recorded graphs.
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/cuda/cuda.h"
+
+// The least compute capability the kernels are built for; CMake knows.
+#ifndef CO_CUDA_LEAST_CAPABILITY
+#define CO_CUDA_LEAST_CAPABILITY 75
+#endif
+
+#define FAIL(cuda, status, ...) (cuda)->host.fail((status), __VA_ARGS__)
+
+co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what) {
+  if (error == cudaSuccess) return CO_OK;
+  (void)cudaGetLastError(); // or the next launch reports it again
+  return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, what, cudaGetErrorString(error));
+}
+
+// Other libraries and threads may have another device current.
+static void enter(const co_cuda *cuda) {
+  (void)cudaSetDevice(cuda->device);
+}
+
+// ---- choice ------------------------------------------------------------------------------------
+
+static const co_cuda_impl *implementation(co_op op, int i) {
+  const co_cuda_impl *const tables[] = {co_cuda_cublas, co_cuda_cudnn, co_cuda_kernels};
+  for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+    for (const co_cuda_impl *impl = tables[t]; impl->name != NULL; impl++)
+      if (impl->op == op && i-- == 0) return impl;
+  return NULL;
+}
+
+co_status co_cuda_refuse(co_cuda_answer *answer, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(answer->reason, sizeof answer->reason, format, arguments);
+  va_end(arguments);
+  return CO_ERR_DEVICE;
+}
+
+co_status co_cuda_prepared_create(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                                  size_t size, co_prepared **out) {
+  co_prepared *prepared = cuda->host.alloc_zero(cuda->base.ctx, 1, size);
+  if (prepared == NULL) return CO_ERR_MEMORY;
+  prepared->impl = impl;
+  prepared->desc = *desc;
+  *out = prepared;
+  return CO_OK;
+}
+
+static co_status choose(co_cuda *cuda, const co_op_desc *desc, co_cuda_answer *answer,
+                        co_prepared **out) {
+  const char *name = cuda->host.op_name(desc->op);
+  char reason[CO_CUDA_REASON] = "no implementation";
+  enter(cuda);
+  for (int i = 0;; i++) {
+    const co_cuda_impl *impl = implementation(desc->op, i);
+    if (impl == NULL) break;
+    memset(answer, 0, sizeof *answer);
+    answer->choice.implementation = impl->name;
+    co_status status = impl->plan(cuda, impl, desc, answer, out);
+    if (status != CO_ERR_DEVICE) return status;
+    (void)snprintf(reason, sizeof reason, "%s", answer->reason);
+    cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "choice", "op=%s refused_by=%s reason=%s", name,
+                   impl->name, reason);
+    if (answer->accumulate) break; // rather a temporary and an addition
+  }
+  return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, name, reason);
+}
+
+static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice *out) {
+  co_cuda *cuda = (co_cuda *)backend;
+  co_cuda_answer answer;
+  memset(out, 0, sizeof *out);
+  CO_RETURN_IF_FAILED(cuda->host.check(desc));
+  CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, NULL));
+  *out = answer.choice;
+  cuda->host.log(backend->ctx, CO_LOG_DEBUG, "choice", "op=%s implementation=%s",
+                 cuda->host.op_name(desc->op), out->implementation);
+  return CO_OK;
+}
+
+static void release(co_backend *backend, co_prepared *prepared) {
+  co_cuda *cuda = (co_cuda *)backend;
+  if (prepared == NULL) return;
+  if (prepared->release) prepared->release(cuda, prepared);
+  cuda->host.free(backend->ctx, prepared);
+}
+
+static co_status prepare(co_backend *backend, const co_op_desc *desc, co_prepared **out) {
+  co_cuda *cuda = (co_cuda *)backend;
+  co_cuda_answer answer;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(cuda->host.check(desc));
+  CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, out));
+  bool kept = true;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    if (co_cuda_has_in(desc, i)) kept = kept && desc->in[i].layout == answer.choice.in[i];
+    if (co_cuda_has_out(desc, i)) kept = kept && desc->out[i].layout == answer.choice.out[i];
+  }
+  if (kept) return CO_OK;
+  release(backend, *out);
+  *out = NULL;
+  return FAIL(cuda, CO_ERR_INTERNAL, "%s: %s was not offered with these layouts", cuda->name,
+              cuda->host.op_name(desc->op));
+}
+
+static co_status run(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
+                     void *workspace) {
+  co_cuda *cuda = (co_cuda *)backend;
+  const co_cuda_call call = {&prepared->desc, in, out, workspace, cuda->stream};
+  enter(cuda);
+  return prepared->run(cuda, prepared, &call);
+}
+
+// ---- memory ------------------------------------------------------------------------------------
+
+static size_t layout_bytes(co_backend *backend, const co_tensor_desc *desc) {
+  (void)backend;
+  return co_cuda_bytes(desc);
+}
+
+static const char *layout_name(co_backend *backend, co_layout layout) {
+  (void)backend;
+  if (layout == CO_LAYOUT_CANONICAL) return "canonical";
+  if (layout == CO_LAYOUT_ANY) return "any";
+  return layout == CO_CUDA_LAYOUT_OHWI ? "ohwi" : "unknown";
+}
+
+static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
+  co_cuda *cuda = (co_cuda *)backend;
+  *out = NULL;
+  enter(cuda);
+  cudaError_t error = cudaMalloc(out, bytes > 0 ? bytes : 1);
+  if (error != cudaErrorMemoryAllocation) return co_cuda_check(cuda, error, "allocate");
+  (void)cudaGetLastError();
+  co_status status =
+      FAIL(cuda, CO_ERR_MEMORY, "%s: out of memory allocating %zu bytes", cuda->name, bytes);
+  cuda->host.hint("use a smaller batch, or close other programs that use the GPU");
+  return status;
+}
+
+static void buffer_free(co_backend *backend, void *buffer) {
+  enter((co_cuda *)backend);
+  (void)cudaFree(buffer); // waits for work that uses it
+}
+
+static co_status not_in_capture(const co_cuda *cuda, const char *what) {
+  if (!cuda->capturing) return CO_OK;
+  return FAIL(cuda, CO_ERR_INTERNAL, "%s: %s while a graph is recorded", cuda->name, what);
+}
+
+// The host's memory is free for reuse on return, though the copy may still be under way.
+static co_status upload(co_backend *backend, void *device, const void *host, size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  const char *from = host;
+  char *to = device;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "upload"));
+  enter(cuda);
+  while (bytes > 0) {
+    if (cuda->up.used == CO_CUDA_STAGING) {
+      CO_RETURN_IF_FAILED(co_cuda_check(
+          cuda, cudaEventRecord(cuda->up.copied[cuda->up.half], cuda->stream), "upload"));
+      cuda->up.half ^= 1;
+      cuda->up.used = 0;
+      CO_RETURN_IF_FAILED(
+          co_cuda_check(cuda, cudaEventSynchronize(cuda->up.copied[cuda->up.half]), "upload"));
+    }
+    size_t room = CO_CUDA_STAGING - cuda->up.used, piece = bytes < room ? bytes : room;
+    char *staged = cuda->up.memory + (size_t)cuda->up.half * CO_CUDA_STAGING + cuda->up.used;
+    memcpy(staged, from, piece);
+    CO_RETURN_IF_FAILED(co_cuda_check(
+        cuda, cudaMemcpyAsync(to, staged, piece, cudaMemcpyHostToDevice, cuda->stream), "upload"));
+    size_t used = (cuda->up.used + piece + 15) / 16 * 16;
+    cuda->up.used = used < CO_CUDA_STAGING ? used : CO_CUDA_STAGING;
+    from += piece;
+    to += piece;
+    bytes -= piece;
+  }
+  return CO_OK;
+}
+
+static co_status download(co_backend *backend, void *host, const void *device, size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  const char *from = device;
+  char *to = host;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "download"));
+  enter(cuda);
+  while (bytes > 0) {
+    size_t piece = bytes < CO_CUDA_STAGING ? bytes : CO_CUDA_STAGING;
+    CO_RETURN_IF_FAILED(co_cuda_check(
+        cuda, cudaMemcpyAsync(cuda->down, from, piece, cudaMemcpyDeviceToHost, cuda->stream),
+        "download"));
+    CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "download"));
+    memcpy(to, cuda->down, piece);
+    from += piece;
+    to += piece;
+    bytes -= piece;
+  }
+  return CO_OK;
+}
+
+static co_status fill_zero(co_backend *backend, void *device, size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  if (bytes == 0) return CO_OK;
+  enter(cuda);
+  return co_cuda_check(cuda, cudaMemsetAsync(device, 0, bytes, cuda->stream), "fill");
+}
+
+static co_status synchronize(co_backend *backend) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "synchronize"));
+  enter(cuda);
+  return co_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "synchronize");
+}
+
+// ---- recorded graphs ---------------------------------------------------------------------------
+
+static co_status capture_begin(co_backend *backend) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "a second recording"));
+  enter(cuda);
+  CO_RETURN_IF_FAILED(co_cuda_check(
+      cuda, cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal), "record"));
+  cuda->capturing = true;
+  return CO_OK;
+}
+
+static co_status capture_end(co_backend *backend, void **graph) {
+  co_cuda *cuda = (co_cuda *)backend;
+  cudaGraph_t recorded = NULL;
+  cudaGraphExec_t executable = NULL;
+  *graph = NULL;
+  if (!cuda->capturing)
+    return FAIL(cuda, CO_ERR_INTERNAL, "%s: no graph is being recorded", cuda->name);
+  cuda->capturing = false;
+  enter(cuda);
+  cudaError_t error = cudaStreamEndCapture(cuda->stream, &recorded);
+  if (error == cudaSuccess) error = cudaGraphInstantiate(&executable, recorded, 0);
+  if (recorded) (void)cudaGraphDestroy(recorded);
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, error, "record"));
+  *graph = executable;
+  return CO_OK;
+}
+
+static co_status graph_launch(co_backend *backend, void *graph) {
+  co_cuda *cuda = (co_cuda *)backend;
+  enter(cuda);
+  return co_cuda_check(cuda, cudaGraphLaunch(graph, cuda->stream), "graph launch");
+}
+
+static void graph_free(co_backend *backend, void *graph) {
+  enter((co_cuda *)backend);
+  if (graph) (void)cudaGraphExecDestroy(graph);
+}
+
+// ---- open --------------------------------------------------------------------------------------
+
+static void free_backend(co_backend *backend) {
+  if (backend == NULL) return;
+  co_cuda *cuda = (co_cuda *)backend;
+  enter(cuda);
+  if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+  co_cuda_cublas_close(cuda);
+  co_cuda_cudnn_close(cuda);
+  for (int i = 0; i < 2; i++)
+    if (cuda->up.copied[i]) (void)cudaEventDestroy(cuda->up.copied[i]);
+  if (cuda->up.memory) (void)cudaFreeHost(cuda->up.memory);
+  if (cuda->down) (void)cudaFreeHost(cuda->down);
+  if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
+  cuda->host.free(backend->ctx, cuda);
+}
+
+static const co_backend_api api = {
+    .alignment = CO_CUDA_ALIGNMENT,
+    .free = free_backend,
+    .query = query,
+    .prepare = prepare,
+    .release = release,
+    .run = run,
+    .layout_bytes = layout_bytes,
+    .layout_name = layout_name,
+    .buffer_create = buffer_create,
+    .buffer_free = buffer_free,
+    .upload = upload,
+    .download = download,
+    .fill_zero = fill_zero,
+    .synchronize = synchronize,
+    .capture_begin = capture_begin,
+    .capture_end = capture_end,
+    .graph_launch = graph_launch,
+    .graph_free = graph_free,
+    .host_memory = false,
+};
+
+// Everything that can be wrong with the machine, in the words of its owner.
+static co_status find_device(const co_host_api *host, int index,
+                             struct cudaDeviceProp *properties) {
+  int count = 0, driver = 0;
+  co_status status;
+  cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    (void)cudaDriverGetVersion(&driver);
+    status = driver == 0 ? host->fail(CO_ERR_DEVICE, "no NVIDIA driver answers")
+                         : host->fail(CO_ERR_DEVICE,
+                                      "the NVIDIA driver is for CUDA %d.%d at most; %d.%d "
+                                      "is needed",
+                                      driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                                      CUDART_VERSION % 1000 / 10);
+    host->hint("update the NVIDIA driver, or use --device cpu");
+    return status;
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    status = host->fail(CO_ERR_DEVICE, "no NVIDIA GPU is visible");
+    host->hint("check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu");
+    return status;
+  }
+  if (error == cudaSuccess && (index < 0 || index >= count)) {
+    status = host->fail(CO_ERR_DEVICE, "cuda:%d: there is no such device", index);
+    host->hint("devices are cuda:0 to cuda:%d", count - 1);
+    return status;
+  }
+  if (error == cudaSuccess) error = cudaGetDeviceProperties(properties, index);
+  if (error == cudaSuccess) error = cudaSetDevice(index);
+  if (error != cudaSuccess)
+    return host->fail(CO_ERR_DEVICE, "cuda:%d: %s", index, cudaGetErrorString(error));
+  int capability = 10 * properties->major + properties->minor;
+  if (capability < CO_CUDA_LEAST_CAPABILITY) {
+    status = host->fail(CO_ERR_DEVICE, "cuda:%d: %s has compute capability %d.%d; %d.%d is needed",
+                        index, properties->name, properties->major, properties->minor,
+                        CO_CUDA_LEAST_CAPABILITY / 10, CO_CUDA_LEAST_CAPABILITY % 10);
+    host->hint("use --device cpu");
+    return status;
+  }
+  return CO_OK;
+}
+
+static co_status open_stream(co_cuda *cuda) {
+  CO_RETURN_IF_FAILED(co_cuda_check(
+      cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "create a stream"));
+  for (int i = 0; i < 2; i++)
+    CO_RETURN_IF_FAILED(
+        co_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->up.copied[i], cudaEventDisableTiming),
+                      "create an event"));
+  CO_RETURN_IF_FAILED(
+      co_cuda_check(cuda, cudaMallocHost((void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING),
+                    "allocate pinned memory"));
+  return co_cuda_check(cuda, cudaMallocHost((void **)&cuda->down, CO_CUDA_STAGING),
+                       "allocate pinned memory");
+}
+
+co_cuda_open_function co_cuda_open;
+
+__attribute__((visibility("default"))) co_status
+co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device_index) {
+  *out = NULL;
+  if (abi != CO_CUDA_ABI) return CO_ERR_DEVICE; // nothing of the caller's can be trusted
+  struct cudaDeviceProp properties;
+  CO_RETURN_IF_FAILED(find_device(host, device_index, &properties));
+  co_cuda *cuda = host->alloc_zero(host->ctx, 1, sizeof *cuda);
+  if (cuda == NULL) return CO_ERR_MEMORY;
+  cuda->host = *host;
+  cuda->api = api;
+  cuda->base.api = &cuda->api;
+  cuda->base.ctx = host->ctx;
+  cuda->device = device_index;
+  cuda->strict_f32 = host->options->strict_f32;
+  cuda->host.options = NULL; // borrowed only so far
+  (void)snprintf(cuda->name, sizeof cuda->name, "cuda:%d", device_index);
+  cuda->api.name = cuda->name;
+  co_status status = open_stream(cuda);
+  if (status != CO_OK) {
+    free_backend(&cuda->base);
+    return status;
+  }
+  host->log(host->ctx, CO_LOG_INFO, "device",
+            "device=%s name=\"%s\" memory=%zu capability=%d.%d cuda=%d.%d", cuda->name,
+            properties.name, properties.totalGlobalMem, properties.major, properties.minor,
+            CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+  *out = &cuda->base;
+  return CO_OK;
+}

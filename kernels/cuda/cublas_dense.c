@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dense layers by cuBLASLt, bias and relu as epilogues. cuBLASLt counts columns first, so a
+// row-major matrix is its transpose there: y = x w is computed as y' = w' x'.
+#include <cublasLt.h>
+#include <string.h>
+
+#include "kernels/cuda/cuda.h"
+
+typedef struct product {
+  cublasLtMatmulDesc_t desc;
+  cublasLtMatrixLayout_t a, b, d; // column-major, D (m, n) = op(A) op(B); C is D
+  cublasLtMatmulAlgo_t algo;
+  size_t workspace;
+  float beta;
+} product;
+
+typedef struct dense {
+  co_prepared base;
+  product product;
+  bool sums_bias; // db by our own kernel
+  size_t sum_offset;
+} dense;
+
+// What a pass multiplies. The operands a, b and vector are indices of inputs, d of outputs.
+typedef struct shape {
+  uint64_t m, n, k;
+  cublasOperation_t transpose_a, transpose_b;
+  cublasLtEpilogue_t epilogue;
+  float beta;
+} shape;
+
+static co_status check(const co_cuda *cuda, cublasStatus_t status) {
+  if (status == CUBLAS_STATUS_SUCCESS) return CO_OK;
+  return cuda->host.fail(CO_ERR_DEVICE, "%s: cuBLASLt: %s", cuda->name,
+                         cublasLtGetStatusString(status));
+}
+
+static co_status handle_of(co_cuda *cuda, cublasLtHandle_t *out) {
+  if (cuda->cublaslt == NULL) {
+    cublasLtHandle_t handle = NULL;
+    CO_RETURN_IF_FAILED(check(cuda, cublasLtCreate(&handle)));
+    cuda->cublaslt = handle;
+  }
+  *out = cuda->cublaslt;
+  return CO_OK;
+}
+
+void co_cuda_cublas_close(co_cuda *cuda) {
+  if (cuda->cublaslt) (void)cublasLtDestroy(cuda->cublaslt);
+  cuda->cublaslt = NULL;
+}
+
+static void product_free(product *p) {
+  if (p->a) (void)cublasLtMatrixLayoutDestroy(p->a);
+  if (p->b) (void)cublasLtMatrixLayoutDestroy(p->b);
+  if (p->d) (void)cublasLtMatrixLayoutDestroy(p->d);
+  if (p->desc) (void)cublasLtMatmulDescDestroy(p->desc);
+  memset(p, 0, sizeof *p);
+}
+
+static cublasStatus_t set(product *p, cublasLtMatmulDescAttributes_t name, const void *value,
+                          size_t bytes) {
+  return cublasLtMatmulDescSetAttribute(p->desc, name, value, bytes);
+}
+
+static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) {
+  bool ta = s->transpose_a == CUBLAS_OP_T, tb = s->transpose_b == CUBLAS_OP_T;
+  cublasComputeType_t compute =
+      cuda->strict_f32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+  // Only its alignment matters to the heuristics, which want one where there will be one.
+  const void *vector = (const void *)(uintptr_t)16;
+  cublasStatus_t status = cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = set(p, CUBLASLT_MATMUL_DESC_TRANSA, &s->transpose_a, sizeof s->transpose_a);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = set(p, CUBLASLT_MATMUL_DESC_TRANSB, &s->transpose_b, sizeof s->transpose_b);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = set(p, CUBLASLT_MATMUL_DESC_EPILOGUE, &s->epilogue, sizeof s->epilogue);
+  if (status == CUBLAS_STATUS_SUCCESS && s->epilogue != CUBLASLT_EPILOGUE_DEFAULT &&
+      s->epilogue != CUBLASLT_EPILOGUE_RELU)
+    status = set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, ta ? s->k : s->m, ta ? s->m : s->k,
+                                        (int64_t)(ta ? s->k : s->m));
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, tb ? s->n : s->k, tb ? s->k : s->n,
+                                        (int64_t)(tb ? s->n : s->k));
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = cublasLtMatrixLayoutCreate(&p->d, CUDA_R_32F, s->m, s->n, (int64_t)s->m);
+  return status;
+}
+
+// CO_ERR_DEVICE without a message where cuBLASLt has no algorithm for it.
+static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
+  cublasLtHandle_t handle;
+  cublasLtMatmulPreference_t preference = NULL;
+  cublasLtMatmulHeuristicResult_t result;
+  const size_t limit = CO_CUDA_WORKSPACE_LIMIT;
+  int found = 0;
+  memset(p, 0, sizeof *p);
+  CO_RETURN_IF_FAILED(handle_of(cuda, &handle));
+  cublasStatus_t status = describe(cuda, s, p);
+  if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatmulPreferenceCreate(&preference);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit, sizeof limit);
+  if (status == CUBLAS_STATUS_SUCCESS)
+    status = cublasLtMatmulAlgoGetHeuristic(handle, p->desc, p->a, p->b, p->d, p->d, preference, 1,
+                                            &result, &found);
+  if (preference) (void)cublasLtMatmulPreferenceDestroy(preference);
+  if (status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS) {
+    p->algo = result.algo;
+    p->workspace = result.workspaceSize;
+    p->beta = s->beta;
+    return CO_OK;
+  }
+  product_free(p);
+  if (status == CUBLAS_STATUS_SUCCESS || status == CUBLAS_STATUS_NOT_SUPPORTED)
+    return CO_ERR_DEVICE;
+  return check(cuda, status);
+}
+
+static co_status product_run(co_cuda *cuda, product *p, const void *a, const void *b, void *d,
+                             void *vector, const co_cuda_call *call) {
+  const float one = 1;
+  if (vector)
+    CO_RETURN_IF_FAILED(
+        check(cuda, set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector)));
+  return check(cuda,
+               cublasLtMatmul(cuda->cublaslt, p->desc, &one, a, p->a, b, p->b, &p->beta, d, p->d, d,
+                              p->d, &p->algo, call->workspace, p->workspace, call->stream));
+}
+
+// ---- passes ------------------------------------------------------------------------------------
+
+static co_status run_dense(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  dense *self = (dense *)prepared; // y' = w' x'
+  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], call->in[2],
+                     call);
+}
+
+static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  dense *self = (dense *)prepared; // dx' = w dy'
+  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], NULL, call);
+}
+
+static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
+                                      const co_cuda_call *call) {
+  dense *self = (dense *)prepared; // dw' = dy' x
+  const co_op_desc *desc = &prepared->desc;
+  void *db = call->out[1];
+  CO_RETURN_IF_FAILED(product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0],
+                                  self->sums_bias ? NULL : db, call));
+  if (db == NULL || !self->sums_bias) return CO_OK;
+  const co_shape *dy = &desc->in[1].shape;
+  return co_cuda_check(cuda,
+                       co_cuda_column_sum(db, call->in[1], dy->dim[0], dy->dim[1],
+                                          co_cuda_accumulates(desc, 1),
+                                          (char *)call->workspace + self->sum_offset, call->stream),
+                       "bias gradient");
+}
+
+static void release(co_cuda *cuda, co_prepared *prepared) {
+  (void)cuda;
+  product_free(&((dense *)prepared)->product);
+}
+
+static shape shape_of(const co_op_desc *desc) {
+  const float beta = co_cuda_accumulates(desc, 0) ? 1 : 0;
+  shape s = {.epilogue = CUBLASLT_EPILOGUE_DEFAULT, .beta = beta};
+  const int64_t *w =
+      desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS ? desc->out[0].shape.dim : desc->in[1].shape.dim;
+  uint64_t N = (uint64_t)desc->in[0].shape.dim[0], I = (uint64_t)w[0], O = (uint64_t)w[1];
+  bool bias = co_cuda_has_in(desc, 2), relu = desc->attr.activation == CO_ACTIVATION_RELU;
+  switch (desc->op) {
+  case CO_OP_DENSE:
+    s.m = O, s.n = N, s.k = I;
+    s.transpose_a = s.transpose_b = CUBLAS_OP_N;
+    s.epilogue = bias   ? (relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS)
+                 : relu ? CUBLASLT_EPILOGUE_RELU
+                        : CUBLASLT_EPILOGUE_DEFAULT;
+    break;
+  case CO_OP_DENSE_BACKWARD_DATA:
+    s.m = I, s.n = N, s.k = O;
+    s.transpose_a = CUBLAS_OP_T;
+    s.transpose_b = CUBLAS_OP_N;
+    break;
+  default:
+    s.m = O, s.n = I, s.k = N;
+    s.transpose_a = CUBLAS_OP_N;
+    s.transpose_b = CUBLAS_OP_T;
+    // Over k, the rows. It cannot be added to what db holds.
+    if (co_cuda_has_out(desc, 1) && !co_cuda_accumulates(desc, 1))
+      s.epilogue = CUBLASLT_EPILOGUE_BGRADA;
+    break;
+  }
+  return s;
+}
+
+static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                      co_cuda_answer *answer, co_prepared **out) {
+  dense self;
+  memset(&self, 0, sizeof self);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if ((co_cuda_has_in(desc, i) && desc->in[i].dtype != CO_F32) ||
+        (co_cuda_has_out(desc, i) && desc->out[i].dtype != CO_F32))
+      return co_cuda_refuse(answer, "f32 only");
+  shape s = shape_of(desc);
+  bool weights = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS;
+  self.sums_bias = weights && co_cuda_has_out(desc, 1) && s.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
+  co_status status = product_create(cuda, &s, &self.product);
+  if (status == CO_ERR_DEVICE && s.epilogue == CUBLASLT_EPILOGUE_BGRADA) {
+    s.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    self.sums_bias = true;
+    status = product_create(cuda, &s, &self.product);
+  }
+  if (status == CO_ERR_DEVICE) return co_cuda_refuse(answer, "cuBLASLt has no algorithm for it");
+  CO_RETURN_IF_FAILED(status);
+  answer->choice.workspace = self.product.workspace;
+  if (self.sums_bias) {
+    const co_shape *dy = &desc->in[1].shape;
+    self.sum_offset =
+        (self.product.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
+    answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
+  }
+  co_prepared *prepared = NULL;
+  if (out == NULL) {
+    product_free(&self.product);
+    return CO_OK;
+  }
+  status = co_cuda_prepared_create(cuda, impl, desc, sizeof self, &prepared);
+  if (status != CO_OK) {
+    product_free(&self.product);
+    return status;
+  }
+  self.base = *prepared;
+  self.base.run = desc->op == CO_OP_DENSE                 ? run_dense
+                  : desc->op == CO_OP_DENSE_BACKWARD_DATA ? run_backward_data
+                                                          : run_backward_weights;
+  self.base.release = release;
+  *(dense *)prepared = self;
+  *out = prepared;
+  return CO_OK;
+}
+
+const co_cuda_impl co_cuda_cublas[] = {
+    {.op = CO_OP_DENSE, .name = "cublaslt", .plan = plan},
+    {.op = CO_OP_DENSE_BACKWARD_DATA, .name = "cublaslt", .plan = plan},
+    {.op = CO_OP_DENSE_BACKWARD_WEIGHTS, .name = "cublaslt", .plan = plan},
+    {.name = NULL},
+};

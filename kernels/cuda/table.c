@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our own kernels as implementations of operations.
+#include "kernels/cuda/cuda.h"
+
+static co_status run_kernel(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  return co_cuda_check(cuda, prepared->impl->launch(call), cuda->host.op_name(prepared->desc.op));
+}
+
+static bool fits(const co_tensor_desc *operand) {
+  return co_cuda_count(&operand->shape) <= INT32_MAX;
+}
+
+co_status co_cuda_plan_kernel(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                              co_cuda_answer *answer, co_prepared **out) {
+  co_layout shared = CO_LAYOUT_CANONICAL;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    for (int side = 0; side < 2; side++) {
+      if (!(side ? co_cuda_has_out(desc, i) : co_cuda_has_in(desc, i))) continue;
+      const co_tensor_desc *operand = side ? &desc->out[i] : &desc->in[i];
+      uint32_t f32 = side ? impl->f32_out : impl->f32_in;
+      if ((f32 >> i & 1) && operand->dtype != CO_F32) return co_cuda_refuse(answer, "f32 only");
+      if (!impl->large && !fits(operand))
+        return co_cuda_refuse(answer, "a tensor of more than 2^31 - 1 elements");
+      if (impl->same && shared == CO_LAYOUT_CANONICAL && operand->layout > 0)
+        shared = operand->layout;
+    }
+  }
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    answer->choice.in[i] = answer->choice.out[i] = shared;
+  answer->choice.workspace = impl->scratch ? impl->scratch(desc) : 0;
+  if (out == NULL) return CO_OK;
+  CO_RETURN_IF_FAILED(co_cuda_prepared_create(cuda, impl, desc, sizeof(co_prepared), out));
+  (*out)->run = run_kernel;
+  return CO_OK;
+}
+
+// ---- reorder -----------------------------------------------------------------------------------
+
+static co_status run_reorder(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  const co_op_desc *desc = &prepared->desc;
+  if (desc->in[0].layout == desc->out[0].layout)
+    return co_cuda_check(cuda, co_cuda_copy(call), "reorder");
+  // Canonical (KH KW I, O) to (O, KH KW I) or back.
+  int64_t O = co_cuda_last(&desc->in[0].shape), taps = co_cuda_count(&desc->in[0].shape) / O;
+  bool home = desc->out[0].layout == CO_CUDA_LAYOUT_OHWI;
+  return co_cuda_check(
+      cuda,
+      co_cuda_transpose(call->out[0], call->in[0], home ? taps : O, home ? O : taps, call->stream),
+      "reorder");
+}
+
+static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                              co_cuda_answer *answer, co_prepared **out) {
+  co_layout in = desc->in[0].layout, result = desc->out[0].layout;
+  if (in == CO_LAYOUT_ANY) in = CO_LAYOUT_CANONICAL;
+  if (result == CO_LAYOUT_ANY) result = in;
+  if (in != result && (desc->in[0].shape.rank != 4 || co_cuda_element(desc->in[0].dtype) != 4))
+    return co_cuda_refuse(answer, "only convolution kernels of f32 have two layouts");
+  if (!fits(&desc->in[0])) return co_cuda_refuse(answer, "more than 2^31 - 1 elements");
+  answer->choice.in[0] = in;
+  answer->choice.out[0] = result;
+  if (out == NULL) return CO_OK;
+  CO_RETURN_IF_FAILED(co_cuda_prepared_create(cuda, impl, desc, sizeof(co_prepared), out));
+  (*out)->run = run_reorder;
+  return CO_OK;
+}
+
+// ---- table -------------------------------------------------------------------------------------
+
+#define KERNEL(OP, function, ...)                                                                  \
+  { .op = CO_OP_##OP, .name = "cuda", .plan = co_cuda_plan_kernel, .launch = function, __VA_ARGS__ }
+
+const co_cuda_impl co_cuda_kernels[] = {
+    KERNEL(RELU, co_cuda_relu, .f32_in = 1, .f32_out = 1, .large = true),
+    KERNEL(RELU_BACKWARD, co_cuda_relu_backward, .f32_in = 3, .f32_out = 1, .large = true),
+    KERNEL(ADD, co_cuda_add, .f32_in = 3, .f32_out = 1, .large = true, .same = true),
+    KERNEL(RESHAPE, co_cuda_reshape, .large = true),
+    KERNEL(DROPOUT, co_cuda_dropout, .f32_in = 1, .f32_out = 1, .large = true),
+    KERNEL(RELU_BIAS_BACKWARD, co_cuda_relu_bias_backward, .f32_in = 3, .f32_out = 3,
+           .scratch = co_cuda_relu_bias_backward_scratch),
+    KERNEL(BATCH_NORM, co_cuda_batch_norm, .f32_in = 31, .f32_out = 31,
+           .scratch = co_cuda_batch_norm_scratch),
+    KERNEL(BATCH_NORM_BACKWARD, co_cuda_batch_norm_backward, .f32_in = 31, .f32_out = 7,
+           .scratch = co_cuda_batch_norm_backward_scratch),
+    KERNEL(BATCH_NORM_INFERENCE, co_cuda_batch_norm_inference, .f32_in = 31, .f32_out = 1),
+    KERNEL(MAX_POOL2D, co_cuda_max_pool2d, .f32_in = 1, .f32_out = 1),
+    KERNEL(MAX_POOL2D_BACKWARD, co_cuda_max_pool2d_backward, .f32_in = 1, .f32_out = 1),
+    KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .large = true),
+    KERNEL(SOFTMAX_CROSS_ENTROPY, co_cuda_softmax_cross_entropy, .f32_in = 5, .f32_out = 5,
+           .large = true, .scratch = co_cuda_loss_scratch),
+    KERNEL(MEAN_SQUARED_ERROR, co_cuda_mean_squared_error, .f32_in = 7, .f32_out = 5, .large = true,
+           .scratch = co_cuda_loss_scratch),
+    KERNEL(CATEGORICAL_HITS, co_cuda_categorical_hits, .f32_in = 5,
+           .scratch = co_cuda_loss_scratch),
+    KERNEL(GATHER, co_cuda_gather, .large = true),
+    KERNEL(CAST, co_cuda_cast, .f32_out = 1, .large = true),
+    KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1),
+    KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1),
+    KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1),
+    KERNEL(GRADIENT_NORM, co_cuda_gradient_norm, .f32_in = 1, .large = true,
+           .scratch = co_cuda_gradient_norm_scratch),
+    KERNEL(FINITE_CHECK, co_cuda_finite_check, .large = true),
+    KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),
+    KERNEL(ADAM, co_cuda_adam, .f32_in = 15, .f32_out = 7, .large = true),
+    {.op = CO_OP_REORDER, .name = "cuda", .plan = plan_reorder},
+    {.name = NULL},
+};
