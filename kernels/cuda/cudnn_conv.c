@@ -1,8 +1,180 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/cuda.h"
+// Convolutions by cuDNN. What its engines do not take with a convolution (bias, relu, the gradient
+// of the bias) is done by our own kernels.
+#include <string.h>
 
-void co_cuda_cudnn_close(co_cuda *cuda) {
-  (void)cuda;
+#include "kernels/cuda/cudnn_api.h"
+
+typedef struct conv {
+  co_prepared base;
+  co_cudnn_plan plan;
+  bool fused; // bias and relu, forward
+  size_t sum_offset;
+} conv;
+
+// N H W C to N C H W, O last of KH KW C to O C KH KW.
+static void image(const co_shape *shape, int64_t out[4]) {
+  const int64_t *d = shape->dim;
+  out[0] = d[0], out[1] = d[3], out[2] = d[1], out[3] = d[2];
 }
 
-const co_cuda_impl co_cuda_cudnn[] = {{.name = NULL}};
+static void kernel(const co_shape *shape, int64_t out[4]) {
+  const int64_t *d = shape->dim;
+  out[0] = d[3], out[1] = d[2], out[2] = d[0], out[3] = d[1];
+}
+
+static co_cudnn_problem problem_of(const co_op_desc *desc) {
+  const co_op_attr *attr = &desc->attr;
+  const co_shape *x = &desc->in[0].shape, *w = &desc->in[1].shape, *y = &desc->out[0].shape;
+  co_cudnn_problem p;
+  memset(&p, 0, sizeof p);
+  if (desc->op == CO_OP_CONV2D_BACKWARD_DATA) {
+    p.pass = CO_CUDNN_BACKWARD_DATA;
+    x = &desc->out[0].shape, y = &desc->in[0].shape;
+  } else if (desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS) {
+    p.pass = CO_CUDNN_BACKWARD_WEIGHTS;
+    w = &desc->out[0].shape, y = &desc->in[1].shape;
+  } else {
+    p.bias = co_cuda_has_in(desc, 2);
+    p.relu = attr->activation == CO_ACTIVATION_RELU;
+  }
+  image(x, p.x);
+  kernel(w, p.w);
+  image(y, p.y);
+  p.accumulate = co_cuda_accumulates(desc, 0);
+  for (int axis = 0; axis < 2; axis++) {
+    int64_t reach = (p.w[2 + axis] - 1) * attr->dilation[axis] + 1;
+    p.stride[axis] = attr->stride[axis];
+    p.dilation[axis] = attr->dilation[axis];
+    p.pad_begin[axis] = p.pad_end[axis] = attr->pad_begin[axis];
+    // Engines like even padding; where it gives as many positions, it gives the same result.
+    int64_t positions =
+        (p.x[2 + axis] + 2 * attr->pad_begin[axis] - reach) / attr->stride[axis] + 1;
+    if (positions != p.y[2 + axis]) p.pad_end[axis] = attr->pad_end[axis];
+  }
+  return p;
+}
+
+static co_status failed(const co_cuda *cuda, const co_cudnn *dnn, cudnnStatus_t status) {
+  if (status == CUDNN_STATUS_SUCCESS) return CO_OK;
+  return cuda->host.fail(CO_ERR_DEVICE, "%s: cuDNN: %s", cuda->name, dnn->get_error_string(status));
+}
+
+// ---- run ---------------------------------------------------------------------------------------
+
+static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  conv *self = (conv *)prepared;
+  const co_cudnn *dnn = cuda->cudnn;
+  const co_op_desc *desc = &prepared->desc;
+  void *bias = call->in[2];
+  CO_RETURN_IF_FAILED(
+      failed(cuda, dnn,
+             co_cudnn_plan_run(dnn, &self->plan, call->in[0], call->in[1], call->out[0],
+                               self->fused ? bias : NULL, call->workspace)));
+  if (self->fused || (!bias && desc->attr.activation == CO_ACTIVATION_NONE)) return CO_OK;
+  const co_shape *y = &desc->out[0].shape;
+  return co_cuda_check(cuda,
+                       co_cuda_bias_activation(call->out[0], bias, co_cuda_count(y),
+                                               co_cuda_last(y), desc->attr.activation,
+                                               call->stream),
+                       "conv2d");
+}
+
+static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  const co_cudnn *dnn = cuda->cudnn;
+  return failed(cuda, dnn,
+                co_cudnn_plan_run(dnn, &((conv *)prepared)->plan, call->out[0], call->in[1],
+                                  call->in[0], NULL, call->workspace));
+}
+
+static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
+                                      const co_cuda_call *call) {
+  conv *self = (conv *)prepared;
+  const co_cudnn *dnn = cuda->cudnn;
+  const co_op_desc *desc = &prepared->desc;
+  CO_RETURN_IF_FAILED(failed(cuda, dnn,
+                             co_cudnn_plan_run(dnn, &self->plan, call->in[0], call->out[0],
+                                               call->in[1], NULL, call->workspace)));
+  if (call->out[1] == NULL) return CO_OK;
+  const co_shape *dy = &desc->in[1].shape;
+  int64_t channels = co_cuda_last(dy);
+  return co_cuda_check(cuda,
+                       co_cuda_column_sum(call->out[1], call->in[1], co_cuda_count(dy) / channels,
+                                          channels, co_cuda_accumulates(desc, 1),
+                                          (char *)call->workspace + self->sum_offset, call->stream),
+                       "bias gradient");
+}
+
+static void release(co_cuda *cuda, co_prepared *prepared) {
+  co_cudnn_plan_free(cuda->cudnn, &((conv *)prepared)->plan);
+}
+
+// ---- plan --------------------------------------------------------------------------------------
+
+static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
+                            conv *self) {
+  self->fused = problem.bias || problem.relu;
+  cudnnStatus_t status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
+  if (status == CUDNN_STATUS_SUCCESS) return status;
+  if (self->fused) {
+    self->fused = problem.bias = problem.relu = false;
+    status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
+    if (status == CUDNN_STATUS_SUCCESS) return status;
+  }
+  return co_cudnn_plan_create(cuda, dnn, &problem, true, &self->plan);
+}
+
+static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                      co_cuda_answer *answer, co_prepared **out) {
+  const co_cudnn *dnn;
+  conv self;
+  memset(&self, 0, sizeof self);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if ((co_cuda_has_in(desc, i) && desc->in[i].dtype != CO_F32) ||
+        (co_cuda_has_out(desc, i) && desc->out[i].dtype != CO_F32))
+      return co_cuda_refuse(answer, "f32 only");
+  CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
+  cudnnStatus_t made = create(cuda, dnn, problem_of(desc), &self);
+  if (made != CUDNN_STATUS_SUCCESS) {
+    co_status refused =
+        co_cuda_refuse(answer, "cuDNN has no engine for it: %s", dnn->get_error_string(made));
+    answer->accumulate = co_cuda_accumulates(desc, 0);
+    return refused;
+  }
+  bool weights = desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+  if (weights)
+    answer->choice.out[0] = CO_CUDA_LAYOUT_OHWI;
+  else
+    answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
+  answer->choice.workspace = self.plan.workspace;
+  if (weights && co_cuda_has_out(desc, 1)) {
+    const co_shape *dy = &desc->in[1].shape;
+    int64_t channels = co_cuda_last(dy);
+    self.sum_offset =
+        (self.plan.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
+    answer->choice.workspace =
+        self.sum_offset + co_cuda_column_sum_scratch(co_cuda_count(dy) / channels, channels);
+  }
+  co_prepared *prepared = NULL;
+  co_status status = CO_OK;
+  if (out != NULL) status = co_cuda_prepared_create(cuda, impl, desc, sizeof self, &prepared);
+  if (prepared == NULL) {
+    co_cudnn_plan_free(dnn, &self.plan);
+    return status;
+  }
+  self.base = *prepared;
+  self.base.run = desc->op == CO_OP_CONV2D                 ? run_forward
+                  : desc->op == CO_OP_CONV2D_BACKWARD_DATA ? run_backward_data
+                                                           : run_backward_weights;
+  self.base.release = release;
+  *(conv *)prepared = self;
+  *out = prepared;
+  return CO_OK;
+}
+
+const co_cuda_impl co_cuda_cudnn[] = {
+    {.op = CO_OP_CONV2D, .name = "cudnn", .plan = plan},
+    {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "cudnn", .plan = plan},
+    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "cudnn", .plan = plan},
+    {.name = NULL},
+};

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// cuDNN's graph interface, loaded when the first convolution asks for it: models without
+// convolutions do not pay for it, and run where it is not installed.
+#ifndef COHORT_KERNELS_CUDA_CUDNN_API_H
+#define COHORT_KERNELS_CUDA_CUDNN_API_H
+
+#include <cudnn_graph.h>
+
+#include "kernels/cuda/cuda.h"
+
+// X(member, function)
+#define CO_CUDNN_FUNCTIONS(X)                                                                      \
+  X(get_version, cudnnGetVersion)                                                                  \
+  X(get_error_string, cudnnGetErrorString)                                                         \
+  X(create, cudnnCreate)                                                                           \
+  X(destroy, cudnnDestroy)                                                                         \
+  X(set_stream, cudnnSetStream)                                                                    \
+  X(create_descriptor, cudnnBackendCreateDescriptor)                                               \
+  X(destroy_descriptor, cudnnBackendDestroyDescriptor)                                             \
+  X(set_attribute, cudnnBackendSetAttribute)                                                       \
+  X(get_attribute, cudnnBackendGetAttribute)                                                       \
+  X(finalize, cudnnBackendFinalize)                                                                \
+  X(execute, cudnnBackendExecute)
+
+typedef struct co_cudnn {
+  cudnnHandle_t handle;
+#define X(member, function) __typeof__(function) *member;
+  CO_CUDNN_FUNCTIONS(X)
+#undef X
+  char missing[CO_CUDA_REASON]; // why it cannot be used, "" if it can
+} co_cudnn;
+
+// Loads it once; refuses through `answer` where it is not installed.
+co_status co_cudnn_get(co_cuda *cuda, co_cuda_answer *answer, const co_cudnn **out);
+
+// ---- one convolution ---------------------------------------------------------------------------
+
+enum { CO_CUDNN_MAX_PARTS = 24 };
+
+typedef enum co_cudnn_pass {
+  CO_CUDNN_FORWARD,
+  CO_CUDNN_BACKWARD_DATA,
+  CO_CUDNN_BACKWARD_WEIGHTS
+} co_cudnn_pass;
+
+typedef struct co_cudnn_problem {
+  co_cudnn_pass pass;
+  int64_t x[4], w[4], y[4]; // N C H W, O C KH KW, N O P Q
+  int64_t pad_begin[2], pad_end[2], stride[2], dilation[2];
+  bool bias, relu; // forward only
+  bool accumulate; // onto what the result holds
+} co_cudnn_problem;
+
+// A finalized plan with all it is made of.
+typedef struct co_cudnn_plan {
+  cudnnBackendDescriptor_t parts[CO_CUDNN_MAX_PARTS];
+  int part_count;
+  cudnnBackendDescriptor_t plan;
+  size_t workspace;
+} co_cudnn_plan;
+
+// CUDNN_STATUS_NOT_SUPPORTED where no engine will do: deterministic, compiled beforehand (unless
+// `compile`), in full precision if that is asked for.
+cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,
+                                   const co_cudnn_problem *problem, bool compile,
+                                   co_cudnn_plan *out);
+void co_cudnn_plan_free(const co_cudnn *dnn, co_cudnn_plan *plan);
+// `bias` is NULL where the problem has none.
+cudnnStatus_t co_cudnn_plan_run(const co_cudnn *dnn, const co_cudnn_plan *plan, void *x, void *w,
+                                void *y, void *bias, void *workspace);
+
+#endif
