@@ -52,24 +52,37 @@ co_status co_cuda_prepared_create(co_cuda *cuda, const co_cuda_impl *impl, const
   return CO_OK;
 }
 
-static co_status choose(co_cuda *cuda, const co_op_desc *desc, co_cuda_answer *answer,
-                        co_prepared **out) {
-  const char *name = cuda->host.op_name(desc->op);
-  char reason[CO_CUDA_REASON] = "no implementation";
-  enter(cuda);
+static bool is_forced(const co_cuda *cuda, const co_cuda_impl *impl) {
+  return strncmp(impl->name, cuda->force, strlen(cuda->force)) == 0;
+}
+
+static co_status choose_among(co_cuda *cuda, const co_op_desc *desc, bool forced, char *reason,
+                              co_cuda_answer *answer, co_prepared **out) {
   for (int i = 0;; i++) {
     const co_cuda_impl *impl = implementation(desc->op, i);
-    if (impl == NULL) break;
+    if (impl == NULL) return CO_ERR_DEVICE;
+    if (forced && !is_forced(cuda, impl)) continue;
     memset(answer, 0, sizeof *answer);
     answer->choice.implementation = impl->name;
     co_status status = impl->plan(cuda, impl, desc, answer, out);
     if (status != CO_ERR_DEVICE) return status;
-    (void)snprintf(reason, sizeof reason, "%s", answer->reason);
-    cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "choice", "op=%s refused_by=%s reason=%s", name,
-                   impl->name, reason);
-    if (answer->accumulate) break; // rather a temporary and an addition
+    (void)snprintf(reason, CO_CUDA_REASON, "%s", answer->reason);
+    cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "choice", "op=%s refused_by=%s reason=\"%s\"",
+                   cuda->host.op_name(desc->op), impl->name, reason);
+    if (answer->accumulate) return status; // rather a temporary and an addition
   }
-  return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, name, reason);
+}
+
+static co_status choose(co_cuda *cuda, const co_op_desc *desc, co_cuda_answer *answer,
+                        co_prepared **out) {
+  char reason[CO_CUDA_REASON] = "";
+  co_status status = CO_ERR_DEVICE;
+  enter(cuda);
+  if (cuda->force[0]) status = choose_among(cuda, desc, true, reason, answer, out);
+  if (status == CO_ERR_DEVICE) status = choose_among(cuda, desc, false, reason, answer, out);
+  if (status != CO_ERR_DEVICE) return status;
+  return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, cuda->host.op_name(desc->op),
+              reason[0] ? reason : "not there yet on CUDA");
 }
 
 static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice *out) {
@@ -369,6 +382,8 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
   cuda->base.ctx = host->ctx;
   cuda->device = device_index;
   cuda->strict_f32 = host->options->strict_f32;
+  if (host->options->force)
+    (void)snprintf(cuda->force, sizeof cuda->force, "%s", host->options->force);
   cuda->host.options = NULL; // borrowed only so far
   (void)snprintf(cuda->name, sizeof cuda->name, "cuda:%d", device_index);
   cuda->api.name = cuda->name;

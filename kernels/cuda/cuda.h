@@ -27,6 +27,7 @@ typedef struct co_cuda {
   char name[16];
   int device;
   bool strict_f32;
+  char force[32]; // prefix of implementations' names, "" = none
   cudaStream_t stream;
   bool capturing;
   struct { // uploads go through two halves in turn, so that they need not wait

@@ -32,6 +32,9 @@ co_cuda_scratch co_cuda_relu_bias_backward_scratch;
 // batch_norm.cu
 co_cuda_launcher co_cuda_batch_norm, co_cuda_batch_norm_backward, co_cuda_batch_norm_inference;
 co_cuda_scratch co_cuda_batch_norm_scratch, co_cuda_batch_norm_backward_scratch;
+// conv.cu
+co_cuda_launcher co_cuda_conv2d, co_cuda_conv2d_backward_data, co_cuda_conv2d_backward_weights;
+co_cuda_scratch co_cuda_conv2d_backward_weights_scratch;
 // pool.cu
 co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward;
 // loss.cu

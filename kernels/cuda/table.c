@@ -65,6 +65,18 @@ static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_
   return CO_OK;
 }
 
+// ---- convolutions without cuDNN ----------------------------------------------------------------
+
+static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                           co_cuda_answer *answer, co_prepared **out) {
+  CO_RETURN_IF_FAILED(co_cuda_plan_kernel(cuda, impl, desc, answer, out));
+  if (desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS)
+    answer->choice.out[0] = CO_CUDA_LAYOUT_OHWI;
+  else
+    answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
+  return CO_OK;
+}
+
 // ---- table -------------------------------------------------------------------------------------
 
 #define KERNEL(OP, function, ...)                                                                  \
@@ -102,6 +114,25 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(FINITE_CHECK, co_cuda_finite_check, .large = true),
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),
     KERNEL(ADAM, co_cuda_adam, .f32_in = 15, .f32_out = 7, .large = true),
+    {.op = CO_OP_CONV2D,
+     .name = "cuda",
+     .plan = plan_conv,
+     .launch = co_cuda_conv2d,
+     .f32_in = 7,
+     .f32_out = 1},
+    {.op = CO_OP_CONV2D_BACKWARD_DATA,
+     .name = "cuda",
+     .plan = plan_conv,
+     .launch = co_cuda_conv2d_backward_data,
+     .f32_in = 3,
+     .f32_out = 1},
+    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS,
+     .name = "cuda",
+     .plan = plan_conv,
+     .launch = co_cuda_conv2d_backward_weights,
+     .scratch = co_cuda_conv2d_backward_weights_scratch,
+     .f32_in = 3,
+     .f32_out = 3},
     {.op = CO_OP_REORDER, .name = "cuda", .plan = plan_reorder},
     {.name = NULL},
 };

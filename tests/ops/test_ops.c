@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_ops [-o OP] [-k CASE] [-b DEVICE] [--list]: checks operations on ref and cpu, or on a device,
-// such as cuda:0.
+// test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--list]: checks operations on
+// ref and cpu, or on a device, such as cuda:0. With --tf32 the device may round f32 operands, which
+// fails on a GPU but not on its double.
 #include <string.h>
 
 #include "host/backend.h"
@@ -8,14 +9,15 @@
 #include "ops_test.h"
 
 static int usage(void) {
-  (void)fprintf(stderr, "usage: test_ops [-o OP] [-k CASE] [-b DEVICE] [--list]\n");
+  (void)fprintf(
+      stderr,
+      "usage: test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--list]\n");
   return 2;
 }
 
-static bool open_backend(ops_suite *suite, co_context *ctx, const char *device) {
-  // Rounding to TF32 is no error, but it would hide some.
-  const co_backend_options options = {.strict_f32 = true};
-  if (co_backend_open_device(&suite->backends[suite->backend_count], ctx, device, &options) !=
+static bool open_backend(ops_suite *suite, co_context *ctx, const char *device,
+                         const co_backend_options *options) {
+  if (co_backend_open_device(&suite->backends[suite->backend_count], ctx, device, options) !=
       CO_OK) {
     (void)fprintf(stderr, "%s: %s\n", device, co_error_last()->message);
     return false;
@@ -28,6 +30,7 @@ int main(int argc, char **argv) {
   ops_suite suite = {
       .families = ops_families, .reference = co_ref_run, .report = {.stream = stderr}};
   const char *only_backend = NULL;
+  co_backend_options chosen = {.strict_f32 = true};
   for (int i = 1; i < argc; i++) {
     bool value = i + 1 < argc;
     if (strcmp(argv[i], "--list") == 0)
@@ -38,6 +41,10 @@ int main(int argc, char **argv) {
       suite.only_case = argv[++i];
     else if (strcmp(argv[i], "-b") == 0 && value)
       only_backend = argv[++i];
+    else if (strcmp(argv[i], "-f") == 0 && value)
+      chosen.force = argv[++i];
+    else if (strcmp(argv[i], "--tf32") == 0)
+      chosen.strict_f32 = false;
     else
       return usage();
   }
@@ -52,8 +59,9 @@ int main(int argc, char **argv) {
   const co_context_options options = {.threads = 2, .level = CO_LOG_WARN};
   if (co_context_create(&ctx, &options) != CO_OK) return 1;
   if (only_backend != NULL) {
-    if (!open_backend(&suite, ctx, only_backend)) return 1;
-  } else if (!open_backend(&suite, ctx, "ref") || !open_backend(&suite, ctx, "cpu")) {
+    if (!open_backend(&suite, ctx, only_backend, &chosen)) return 1;
+  } else if (!open_backend(&suite, ctx, "ref", &chosen) ||
+             !open_backend(&suite, ctx, "cpu", &chosen)) {
     return 1;
   }
   ops_suite_run(&suite);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions without a library: slow, for machines without cuDNN and for what it refuses (padding
+// that is uneven, most of all). Kernels lie (O, KH, KW, C), as for cuDNN.
+#include "kernels/cuda/launch.h"
+
+#include "kernels/cuda/columns.cuh"
+
+namespace co {
+
+struct Conv { // extents fit 32 bits, as query makes sure
+  int N, H, W, C, KH, KW, P, Q, O;
+  int stride[2], dilation[2], pad[2];
+};
+
+__global__ void conv_forward(float *y, const float *x, const float *w, const float *b,
+                             unsigned count, Conv s, co_activation activation) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned rest = static_cast<unsigned>(i);
+    int o = static_cast<int>(rest % s.O);
+    rest /= s.O;
+    int q = static_cast<int>(rest % s.Q);
+    rest /= s.Q;
+    int p = static_cast<int>(rest % s.P);
+    const float *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C;
+    const float *kernel = w + static_cast<int64_t>(o) * s.KH * s.KW * s.C;
+    float sum = 0;
+    for (int kh = 0; kh < s.KH; kh++) {
+      int h = p * s.stride[0] - s.pad[0] + kh * s.dilation[0];
+      if (h < 0 || h >= s.H) continue;
+      for (int kw = 0; kw < s.KW; kw++) {
+        int v = q * s.stride[1] - s.pad[1] + kw * s.dilation[1];
+        if (v < 0 || v >= s.W) continue;
+        const float *pixel = image + static_cast<int64_t>(h * s.W + v) * s.C;
+        const float *tap = kernel + static_cast<int64_t>(kh * s.KW + kw) * s.C;
+        for (int c = 0; c < s.C; c++)
+          sum += pixel[c] * tap[c];
+      }
+    }
+    y[i] = activate(activation, sum + (b ? b[o] : 0.0f));
+  }
+}
+
+// The output position whose tap k lies over row or column i of x, -1 if there is none.
+__device__ __forceinline__ int position_over(const Conv &s, int axis, int i, int k, int count) {
+  int from_begin = i + s.pad[axis] - k * s.dilation[axis];
+  if (from_begin < 0 || from_begin % s.stride[axis] != 0) return -1;
+  int p = from_begin / s.stride[axis];
+  return p < count ? p : -1;
+}
+
+__global__ void conv_backward_data(float *dx, const float *dy, const float *w, unsigned count,
+                                   Conv s, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned rest = static_cast<unsigned>(i);
+    int c = static_cast<int>(rest % s.C);
+    rest /= s.C;
+    int v = static_cast<int>(rest % s.W);
+    rest /= s.W;
+    int h = static_cast<int>(rest % s.H);
+    const float *image = dy + static_cast<int64_t>(rest / s.H) * s.P * s.Q * s.O;
+    float sum = 0;
+    for (int kh = 0; kh < s.KH; kh++) {
+      int p = position_over(s, 0, h, kh, s.P);
+      if (p < 0) continue;
+      for (int kw = 0; kw < s.KW; kw++) {
+        int q = position_over(s, 1, v, kw, s.Q);
+        if (q < 0) continue;
+        const float *pixel = image + static_cast<int64_t>(p * s.Q + q) * s.O;
+        const float *tap = w + static_cast<int64_t>(kh * s.KW + kw) * s.C + c;
+        for (int o = 0; o < s.O; o++)
+          sum += pixel[o] * tap[static_cast<int64_t>(o) * s.KH * s.KW * s.C];
+      }
+    }
+    put(&dx[i], sum, accumulate);
+  }
+}
+
+// A warp a weight: its lanes share the output positions.
+__global__ void conv_backward_weights(float *dw, const float *x, const float *dy, int64_t count,
+                                      Conv s, bool accumulate) {
+  int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+  int64_t positions = static_cast<int64_t>(s.N) * s.P * s.Q;
+  for (int64_t i = grid_index() / warp_lanes; i < count; i += grid_size() / warp_lanes) {
+    int c = static_cast<int>(i % s.C), kw = static_cast<int>(i / s.C % s.KW);
+    int kh = static_cast<int>(i / s.C / s.KW % s.KH);
+    int o = static_cast<int>(i / s.C / s.KW / s.KH);
+    double sum = 0;
+    for (int64_t at = lane; at < positions; at += warp_lanes) {
+      int64_t n = at / s.Q / s.P;
+      int h = static_cast<int>(at / s.Q % s.P) * s.stride[0] - s.pad[0] + kh * s.dilation[0];
+      int v = static_cast<int>(at % s.Q) * s.stride[1] - s.pad[1] + kw * s.dilation[1];
+      if (h < 0 || h >= s.H || v < 0 || v >= s.W) continue;
+      sum += static_cast<double>(x[((n * s.H + h) * s.W + v) * s.C + c]) *
+             static_cast<double>(dy[at * s.O + o]);
+    }
+    sum = warp_sum(sum);
+    if (lane == 0) put(&dw[i], static_cast<float>(sum), accumulate);
+  }
+}
+
+static Conv conv_of(const co_op_attr &attr, const co_shape &x, const co_shape &w,
+                    const co_shape &y) {
+  Conv s;
+  s.N = static_cast<int>(x.dim[0]);
+  s.H = static_cast<int>(x.dim[1]);
+  s.W = static_cast<int>(x.dim[2]);
+  s.C = static_cast<int>(x.dim[3]);
+  s.KH = static_cast<int>(w.dim[0]);
+  s.KW = static_cast<int>(w.dim[1]);
+  s.P = static_cast<int>(y.dim[1]);
+  s.Q = static_cast<int>(y.dim[2]);
+  s.O = static_cast<int>(y.dim[3]);
+  for (int axis = 0; axis < 2; axis++) {
+    s.stride[axis] = static_cast<int>(attr.stride[axis]);
+    s.dilation[axis] = static_cast<int>(attr.dilation[axis]);
+    s.pad[axis] = static_cast<int>(attr.pad_begin[axis]);
+  }
+  return s;
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_conv2d(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::conv_forward, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<const float *>(call->in[1]), static_cast<const float *>(call->in[2]),
+            static_cast<unsigned>(count),
+            co::conv_of(desc->attr, desc->in[0].shape, desc->in[1].shape, desc->out[0].shape),
+            desc->attr.activation);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_conv2d_backward_data(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::conv_backward_data, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<const float *>(call->in[1]), static_cast<unsigned>(count),
+            co::conv_of(desc->attr, desc->out[0].shape, desc->in[1].shape, desc->in[0].shape),
+            co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
+extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc) {
+  if (!co_cuda_has_out(desc, 1)) return 0;
+  return co::column_scratch(co::columns_of(desc->in[1].shape), 1);
+}
+
+extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::conv_backward_weights, co::blocks_for(count * co::warp_lanes), co::block_threads, 0,
+            call->stream, static_cast<float *>(call->out[0]),
+            static_cast<const float *>(call->in[0]), static_cast<const float *>(call->in[1]), count,
+            co::conv_of(desc->attr, desc->in[0].shape, desc->out[0].shape, desc->in[1].shape),
+            co_cuda_accumulates(desc, 0));
+  cudaError_t error = cudaGetLastError();
+  if (error != cudaSuccess || !call->out[1]) return error;
+  const co_shape *dy = &desc->in[1].shape;
+  return co_cuda_column_sum(static_cast<float *>(call->out[1]),
+                            static_cast<const float *>(call->in[1]),
+                            co_cuda_count(dy) / co_cuda_last(dy), co_cuda_last(dy),
+                            co_cuda_accumulates(desc, 1), call->workspace, call->stream);
+}
