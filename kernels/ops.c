@@ -59,8 +59,10 @@ int co_operand_count(const char *list) {
 }
 
 bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional) {
+  bool mark = false;
   for (int k = 0; k <= i; k++)
-    if (!next_word(&list, name, length, optional)) return false;
+    if (!next_word(&list, name, length, &mark)) return false;
+  if (optional) *optional = mark;
   return i >= 0;
 }
 
