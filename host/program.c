@@ -284,6 +284,7 @@ static void bind_inputs(const co_graph *graph, co_executor *executor, const void
 
 static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
                                    const void *const *inputs, co_step *step) {
+  if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
   for (int64_t first = 0; first < rows; first += program->options.rows) {
     int64_t left = rows - first;
     unit *item = find_unit(p, left < program->options.rows ? left : program->options.rows,
