@@ -21,7 +21,8 @@ static bool trains(const co_plan *plan, const co_store *store, const co_plan_val
 
 static void mark_wanted(backward *b) {
   const co_plan *plan = b->plan;
-  for (int64_t i = 0; i < b->tracked; i++) b->wanted[i] = trains(plan, b->store, &plan->values[i]);
+  for (int64_t i = 0; i < b->tracked; i++)
+    b->wanted[i] = trains(plan, b->store, &plan->values[i]);
   for (int64_t i = 0; i < plan->op_count; i++) {
     const co_plan_op *op = &plan->ops[i];
     bool any = false;
@@ -183,8 +184,8 @@ static co_status save_outputs(backward *b, int64_t index) {
       char *name = co_arena_format(plan->arena, "%s.%.*s", plan->values[op->out[0]].info.name,
                                    (int)rule.in[k].length, rule.in[k].name);
       if (!name) return CO_ERR_MEMORY;
-      CO_RETURN_IF_FAILED(co_plan_add_value(plan, name, &described.desc.out[i], CO_STORAGE_ARENA, 0,
-                                            &op->out[i]));
+      CO_RETURN_IF_FAILED(
+          co_plan_add_value(plan, name, &described.desc.out[i], CO_STORAGE_ARENA, 0, &op->out[i]));
     }
   return CO_OK;
 }
@@ -206,15 +207,18 @@ static co_status differentiate(backward *b, int64_t index) {
     below = below || (op.in[i] != CO_NO_VALUE && b->wanted[op.in[i]]);
   if (!below) return CO_OK;
   if (!*info->backward)
-    return co_fail(CO_ERR_CONFIG, "layer '%s': %s has no gradient, but parameters before it are "
-                   "to be trained", op.layer ? op.layer : "?", info->name);
+    return co_fail(CO_ERR_CONFIG,
+                   "layer '%s': %s has no gradient, but parameters before it are "
+                   "to be trained",
+                   op.layer ? op.layer : "?", info->name);
   if (op.desc.attr.activation != CO_ACTIVATION_NONE)
     CO_RETURN_IF_FAILED(through_activation(b, &op, &dy[0]));
   CO_RETURN_IF_FAILED(save_outputs(b, index));
   op = b->plan->ops[index];
   const char *cursor = info->backward;
   co_rule rule;
-  while (co_rule_next(&cursor, &rule)) CO_RETURN_IF_FAILED(apply_rule(b, &op, &rule, dy));
+  while (co_rule_next(&cursor, &rule))
+    CO_RETURN_IF_FAILED(apply_rule(b, &op, &rule, dy));
   return CO_OK;
 }
 
@@ -225,8 +229,10 @@ co_status co_pass_backward(co_plan *plan, co_store *store) {
   b.gradient = co_arena_alloc(plan->arena, count + 1, sizeof *b.gradient);
   b.parameter = co_arena_alloc(plan->arena, entries + 1, sizeof *b.parameter);
   if (!b.wanted || !b.gradient || !b.parameter) return CO_ERR_MEMORY;
-  for (size_t i = 0; i < count; i++) b.gradient[i] = CO_NO_VALUE;
-  for (size_t i = 0; i < entries; i++) b.parameter[i] = CO_NO_VALUE;
+  for (size_t i = 0; i < count; i++)
+    b.gradient[i] = CO_NO_VALUE;
+  for (size_t i = 0; i < entries; i++)
+    b.parameter[i] = CO_NO_VALUE;
   mark_wanted(&b);
   for (int64_t i = plan->op_count - 1; i >= 0; i--)
     CO_RETURN_IF_FAILED(differentiate(&b, i));

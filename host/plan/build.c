@@ -47,7 +47,8 @@ static void mark_roots(const co_plan *plan, bool *needed) {
   const co_graph *graph = plan->graph;
   co_mode mode = plan->options.mode;
   if (mode != CO_MODE_TRAIN || graph->loss_count == 0)
-    for (int64_t i = 0; i < graph->output_count; i++) needed[graph->outputs[i].value] = true;
+    for (int64_t i = 0; i < graph->output_count; i++)
+      needed[graph->outputs[i].value] = true;
   if (mode == CO_MODE_INFER) return;
   for (int64_t i = 0; i < graph->loss_count; i++)
     if (wants_loss(plan, i)) needed[graph->losses[i].sum] = true;
@@ -75,7 +76,8 @@ static void apply_inference(co_plan_op *op, co_value *alias) {
   co_rule rule;
   if (!co_rule_next(&cursor, &rule)) return;
   co_value in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS];
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) in[i] = out[i] = CO_NO_VALUE;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    in[i] = out[i] = CO_NO_VALUE;
   for (int i = 0; i < rule.inputs; i++)
     in[i] = op->in[co_operand_find(info->inputs, rule.in[i].name, rule.in[i].length)];
   for (int i = 0; i < rule.outputs; i++)
@@ -99,8 +101,7 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
     op.in[k] = from->in[k] == CO_NO_VALUE ? CO_NO_VALUE : alias[from->in[k]];
     op.out[k] = from->out[k];
   }
-  bool inference =
-      plan->options.mode == CO_MODE_EVALUATE || plan->options.mode == CO_MODE_INFER;
+  bool inference = plan->options.mode == CO_MODE_EVALUATE || plan->options.mode == CO_MODE_INFER;
   if (inference) apply_inference(&op, alias);
   return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
 }
@@ -114,7 +115,8 @@ co_status co_pass_build(co_plan *plan, co_store *store) {
   CO_RETURN_IF_FAILED(copy_values(plan, store));
   mark_roots(plan, needed);
   mark_operations(plan, needed, keep);
-  for (int64_t i = 0; i < graph->value_count; i++) alias[i] = (co_value)i;
+  for (int64_t i = 0; i < graph->value_count; i++)
+    alias[i] = (co_value)i;
   for (int64_t i = 0; i < graph->op_count; i++)
     if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, &graph->ops[i], alias));
   for (int64_t i = 0; i < graph->output_count; i++) {
