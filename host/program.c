@@ -39,8 +39,7 @@ static co_status plan_unit(co_program *program, const co_graph *graph, unit *out
   CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
   out->rows = options->rows;
   out->add = options->add_gradients;
-  if (out->plan->arena_bytes > program->arena_bytes)
-    program->arena_bytes = out->plan->arena_bytes;
+  if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
   if (out->plan->workspace_bytes > program->workspace_bytes)
     program->workspace_bytes = out->plan->workspace_bytes;
   return CO_OK;
@@ -118,8 +117,13 @@ static co_status add_segments(co_program *program, phase *p, co_value *out) {
   co_segment *segments = co_alloc_zero(program->ctx, most, sizeof *segments);
   if (!segments) return CO_ERR_MEMORY;
   int64_t count = list_segments(program, p, segments);
+  if (!count) {
+    co_free(program->ctx, segments);
+    return co_fail(CO_ERR_CONFIG, "there is no parameter to train (of those groups and losses)");
+  }
   co_shape shape = co_shape_make(1, count * (int64_t)sizeof *segments);
-  co_status status = co_graph_add_constant(p->update_graph, "segments", CO_U8, &shape, segments, out);
+  co_status status =
+      co_graph_add_constant(p->update_graph, "segments", CO_U8, &shape, segments, out);
   co_free(program->ctx, segments);
   return status;
 }
@@ -133,12 +137,13 @@ static co_status build_update(co_program *program, phase *p) {
   CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_PARAM, elements, &operands.w));
   CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements, &operands.g));
   for (int i = 0; i < program->store->slots; i++)
-    CO_RETURN_IF_FAILED(co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements,
-                                           &operands.slot[i]));
+    CO_RETURN_IF_FAILED(
+        co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
   co_value none[CO_OP_MAX_OPERANDS];
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) none[i] = CO_NO_VALUE;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    none[i] = CO_NO_VALUE;
   co_value norm_in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments};
   co_value norm_out[CO_OP_MAX_OPERANDS], gate_out[CO_OP_MAX_OPERANDS];
   memcpy(norm_out, none, sizeof none);
@@ -200,6 +205,8 @@ static co_status allocate(co_program *program) {
   CO_RETURN_IF_FAILED(api->buffer_create(
       backend, program->arena_bytes ? program->arena_bytes : api->alignment, &program->arena));
   CO_RETURN_IF_FAILED(api->buffer_create(backend, sizeof(co_step), &program->step));
+  // Evaluation reads scalars (to no effect) before any step has set them.
+  CO_RETURN_IF_FAILED(api->fill_zero(backend, program->step, sizeof(co_step)));
   for (int i = 0; i < 2; i++) {
     CO_RETURN_IF_FAILED(api->buffer_create(backend, metric_bytes, &program->metrics[i]));
     CO_RETURN_IF_FAILED(co_program_clear_metrics(program, i));
@@ -249,7 +256,8 @@ void co_program_free(co_program *program) {
   if (!program) return;
   for (int64_t i = 0; program->phases && i < program->options.phase_count; i++) {
     phase *p = &program->phases[i];
-    for (int64_t k = 0; k < p->unit_count; k++) free_unit(&p->units[k]);
+    for (int64_t k = 0; k < p->unit_count; k++)
+      free_unit(&p->units[k]);
     free_unit(&p->update);
     co_graph_free(p->update_graph);
     co_free(program->ctx, p->units);
@@ -287,13 +295,13 @@ static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
   if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
   for (int64_t first = 0; first < rows; first += program->options.rows) {
     int64_t left = rows - first;
-    unit *item = find_unit(p, left < program->options.rows ? left : program->options.rows,
-                           first > 0);
+    unit *item =
+        find_unit(p, left < program->options.rows ? left : program->options.rows, first > 0);
     if (!item)
       return co_fail(CO_ERR_INTERNAL, "a batch of %lld rows was not planned", (long long)rows);
     step->row_offset = first;
-    CO_RETURN_IF_FAILED(program->backend->api->upload(program->backend, program->step, step,
-                                                      sizeof *step));
+    CO_RETURN_IF_FAILED(
+        program->backend->api->upload(program->backend, program->step, step, sizeof *step));
     bind_inputs(program->graph, item->executor, inputs, first, program->options.real);
     CO_RETURN_IF_FAILED(co_executor_run(item->executor));
   }
