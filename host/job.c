@@ -310,7 +310,7 @@ co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_mo
     if (status != CO_OK) goto cleanup;
     co_job_progress(context, stage, "rows", out->rows, count, NULL);
     if (co_job_stopped(context)) {
-      status = CO_INTERRUPTED;
+      status = co_fail(CO_INTERRUPTED, "stopped during %s", stage);
       goto cleanup;
     }
   }
