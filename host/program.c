@@ -347,6 +347,11 @@ co_status co_program_read_metrics(co_program *program, bool evaluation, double *
                                          (size_t)program->graph->metric_doubles * sizeof(double));
 }
 
+co_status co_program_write_metrics(co_program *program, bool evaluation, const double *values) {
+  return program->backend->api->upload(program->backend, program->metrics[evaluation], values,
+                                       (size_t)program->graph->metric_doubles * sizeof(double));
+}
+
 co_status co_program_clear_metrics(co_program *program, bool evaluation) {
   return program->backend->api->fill_zero(program->backend, program->metrics[evaluation],
                                           (size_t)(program->graph->metric_doubles + 1) *

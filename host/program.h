@@ -60,6 +60,7 @@ co_executor *co_program_evaluator(co_program *program);
 
 // Accumulators of the graph's metrics: of training, or of evaluation.
 co_status co_program_read_metrics(co_program *program, bool evaluation, double *out);
+co_status co_program_write_metrics(co_program *program, bool evaluation, const double *values);
 co_status co_program_clear_metrics(co_program *program, bool evaluation);
 
 typedef struct co_program_bytes {

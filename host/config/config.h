@@ -23,21 +23,26 @@ typedef struct co_node {
   int64_t count;     // LIST, MAP
   const char **keys; // MAP: in the order of the file
   struct co_node **items;
-  const char *file; // origin, e.g. "config.yaml" or "--set trainer.max_steps"
-  long line, column;
+  const char *file;          // origin, e.g. "config.yaml" or "--set trainer.max_steps"
+  long line, column;         // 1-based; 0 = not from a file
+  long key_line, key_column; // where its key stood, for a map's item
 } co_node;
 
 // Parses YAML. Duplicate keys, anchors, aliases, tags, several documents, nesting beyond 64 and
-// more than a million nodes are errors (all with line and column, collected in `problems`).
+// more than a million nodes are errors (all with line and column, collected in `problems`). An
+// empty text is an empty map. On failure *out is NULL after an error of syntax; it is a tree where
+// reading could go on, so that later checks can report their errors as well.
 co_status co_yaml_parse(co_node **out, co_arena *arena, const char *name, const char *text,
                         size_t length, co_diagnostics *problems);
 co_status co_yaml_read_file(co_node **out, co_arena *arena, const char *path,
                             co_diagnostics *problems);
+const char *co_yaml_version(void); // of libyaml
 // Maps merge deeply, `input_features` and `output_features` by "name", other lists are replaced,
-// an explicit null removes a key. *base may be NULL.
+// an explicit null removes a key. *base may be NULL. `over` is copied and may come from elsewhere.
 co_status co_node_merge(co_node **base, co_arena *arena, const co_node *over);
 // Applies "a.b=c" (value in YAML syntax). A step may be a list item's "name", or an index; the name
-// of a feature may start a path. Missing maps are created.
+// of a feature may start a path, also as "features.NAME"; names with dots are found where they
+// exist. Missing maps are created, null removes, maps merge.
 co_status co_node_set(co_node **root, co_arena *arena, const char *assignment,
                       co_diagnostics *problems);
 
@@ -49,9 +54,9 @@ bool co_node_int(const co_node *node, int64_t *out);
 bool co_node_double(const co_node *node, double *out);
 
 // Fills `out` (a struct described by `fields`) from a map, with defaults; `map` may be NULL (all
-// defaults). Unknown keys ("did you mean"), wrong types, values out of range and missing required
-// keys are collected in `problems`, each with place and dotted `path`. The return is not CO_OK only
-// without memory.
+// defaults), and a null value is as good as an absent key. Unknown keys ("did you mean"), wrong
+// types, values out of range and missing required keys are collected in `problems`, each with place
+// and dotted `path`. The return is not CO_OK only without memory.
 co_status co_fields_parse(void *out, const co_field *fields, const co_node *map, const char *path,
                           co_arena *arena, co_diagnostics *problems);
 // The inverse: writes the struct as key-value pairs into an open JSON object, defaults included.
@@ -61,7 +66,7 @@ void co_node_render(co_json *json, const co_node *node);
 // Adds an error located at `node` (which may be NULL).
 co_status co_node_problem(co_diagnostics *problems, const co_node *node, const char *hint,
                           const char *format, ...) CO_PRINTF(4, 5);
-// A JSON document as YAML text (block style), for config.full.yaml.
+// A node as YAML text (block style), for config.full.yaml.
 co_status co_node_to_yaml(co_text *out, const co_node *node);
 
 #ifdef __cplusplus

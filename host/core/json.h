@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON output. (Cohort reads JSON with the YAML parser of host/config: JSON is a subset.) Numbers
-// print shortest-round-trip; NaN and infinities as null; strings are escaped, invalid UTF-8 bytes
-// become U+FFFD. Separators and nesting are handled here; misuse trips an assert.
+// print shortest-round-trip; NaN and infinities as null; strings are escaped (also the characters
+// that YAML readers refuse or take for line breaks), invalid UTF-8 bytes become U+FFFD. Separators
+// and nesting are handled here; misuse trips an assert.
 #ifndef COHORT_CORE_JSON_H
 #define COHORT_CORE_JSON_H
 
@@ -12,9 +13,9 @@ extern "C" {
 #endif
 
 typedef struct co_json {
-  co_text text; // the document so far; text.status carries a failed allocation
-  int depth, indent; // indent 0 = one line
-  unsigned char state[64];
+  co_text text;             // the document so far; text.status carries a failed allocation
+  int depth, indent;        // indent 0 = one line
+  unsigned char state[128]; // a config may nest 64 deep, inside other documents
 } co_json;
 
 void co_json_init(co_json *json, co_context *ctx, int indent);

@@ -24,6 +24,8 @@ typedef struct co_progress co_progress;
 co_status co_progress_create(co_progress **out, co_context *ctx, FILE *stream,
                              co_progress_mode mode);
 void co_progress_free(co_progress *progress);
+// Another clock, in seconds, for tests; call before co_progress_begin.
+void co_progress_set_clock(co_progress *progress, double (*now)(void *user), void *user);
 // Starts a stage of `total` units (0 = unknown); `what` is copied.
 void co_progress_begin(co_progress *progress, const char *what, int64_t total, const char *unit);
 // `detail` (may be NULL) follows the bar: "loss=0.41 acc=.85". Legal with progress == NULL.

@@ -14,6 +14,7 @@ typedef enum co_column_type {
   CO_COLUMN_VECTOR,   // f32 (D)
   CO_COLUMN_CATEGORY, // i32 code, -1 = missing, with category names
   CO_COLUMN_IMAGE,    // u8 (H, W, C)
+  CO_COLUMN_TEXT,     // stored integers or text of keys and ignored columns; never delivered
   CO_COLUMN_TYPE_COUNT
 } co_column_type;
 

@@ -33,14 +33,16 @@ static void free_all(void **pointers) {
 
 // ---- tolerance ---------------------------------------------------------------------------------
 
-// |got - want| <= roundoff * (terms + 8) * amplification * magnitude, where magnitude is what the
-// oracle gives for absolute inputs, element by element (linear operations: the classical bound for
-// a sum of products in any order), or the largest |want| of the output (others); 8 covers a handful
-// of roundings and library exponentials after the sum. Integer inputs make sums exact: then
-// nothing, where the family says so.
+// |got - want| <= roundoff * (terms + 8) * magnitude. For linear operations the magnitude is what
+// the oracle gives for absolute inputs, element by element: the classical bound for a sum of
+// products in any order. For others it is the largest |want| of the output, or of the terms that
+// cancel in it where the family names them. The 8 covers a handful of roundings and library
+// exponentials after the sum. Integer inputs make sums exact: then nothing is allowed, where the
+// family says so.
 typedef struct tolerance {
   bool exact;
-  double factor;       // without magnitude and roundoff
+  double factor;       // terms + 8
+  double floor;        // least magnitude
   const double *bound; // magnitudes, NULL = the largest |want|
 } tolerance;
 
@@ -82,7 +84,7 @@ static void compare(ops_suite *suite, const ops_problem *p, const char *where, c
   int64_t count = co_shape_count(&desc.out[output].shape), wrong = 0, first = -1;
   double roundoff = policy == CO_F64 ? OPS_ROUNDOFF_F64 : OPS_ROUNDOFF_F32;
   bool integer = dtype != CO_F32 && dtype != CO_F64;
-  double largest = 0, allowed = 0;
+  double largest = t->floor, allowed = 0;
   for (int64_t i = 0; i < count; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));
   for (int64_t i = 0; i < count; i++) {
@@ -169,7 +171,7 @@ static void check_outputs(ops_suite *suite, const ops_problem *p, const char *wh
     int64_t count = co_shape_count(&p->desc.out[i].shape);
     int64_t terms = p->family->terms != NULL ? p->family->terms(&p->desc, i) : 1;
     tolerance allowed = {.exact = is_exact(p), .factor = (double)terms + 8, .bound = t->bound[i]};
-    if (p->family->amplify != NULL) allowed.factor *= p->family->amplify(p);
+    if (p->family->magnitude != NULL) allowed.floor = p->family->magnitude(p, i);
     double *want = t->want[i], *sums = NULL, *bounds = NULL;
     if (mode->accumulate >> i & 1) {
       sums = want = ops_allocate((size_t)count * sizeof *sums);
@@ -195,7 +197,8 @@ static ops_outcome check_mode(ops_suite *suite, const ops_problem *p, co_backend
   if (outcome != OPS_RAN) return outcome;
   char where[64];
   (void)snprintf(where, sizeof where, "%s %s%s%s%s", backend->api->name,
-                 co_dtype_name(mode->policy), mode->any ? "" : " canonical",
+                 co_dtype_name(mode->policy),
+                 mode->any ? "" : (mode->facts != NULL ? " blocked" : " canonical"),
                  mode->accumulate ? " accumulating" : "", mode->in_place ? " in place" : "");
   check_outputs(suite, p, where, mode, choice->implementation, got, t);
   free_all(got);
@@ -204,6 +207,86 @@ static ops_outcome check_mode(ops_suite *suite, const ops_problem *p, co_backend
 
 static bool is_reference(const co_backend *backend) {
   return strcmp(backend->api->name, "ref") == 0;
+}
+
+// The layout that a convolution gives its output of this shape: what other operations on images
+// have to cope with. Canonical where the backend has no better one.
+static co_layout image_layout(co_backend *backend, const co_tensor_desc *image) {
+  co_op_desc conv;
+  memset(&conv, 0, sizeof conv);
+  conv.op = CO_OP_CONV2D;
+  conv.has_in = 3;
+  conv.in[0] = *image;
+  conv.in[1].dtype = image->dtype;
+  int64_t C = image->shape.dim[3];
+  conv.in[1].shape = co_shape_make(4, (int64_t)3, (int64_t)3, C, C);
+  for (int axis = 0; axis < 2; axis++) {
+    conv.attr.kernel[axis] = 3;
+    conv.attr.stride[axis] = conv.attr.dilation[axis] = 1;
+    conv.attr.pad_begin[axis] = conv.attr.pad_end[axis] = 1;
+  }
+  co_op_choice choice;
+  if (co_op_infer(&conv) != CO_OK) return CO_LAYOUT_CANONICAL;
+  conv.in[0].layout = conv.in[1].layout = conv.out[0].layout = CO_LAYOUT_ANY;
+  if (backend->api->query(backend, &conv, &choice) != CO_OK) return CO_LAYOUT_CANONICAL;
+  return choice.out[0];
+}
+
+static bool is_image(const ops_problem *p, bool input, int i) {
+  const co_op_info *info = co_op_get_info(p->desc.op);
+  const co_tensor_desc *operand = input ? &p->desc.in[i] : &p->desc.out[i];
+  uint32_t real = input ? p->real_in : p->real_out;
+  const char *name;
+  size_t length;
+  bool optional;
+  if (!co_operand_get(input ? info->inputs : info->outputs, i, &name, &length, &optional))
+    return false;
+  return (real >> i & 1) != 0 && operand->shape.rank == 4 && name[length - 1] != 'w';
+}
+
+// Images lie as a convolution leaves them: all inputs, the first only, the outputs only; the rest
+// is open, then canonical.
+static void check_image_layouts(ops_suite *suite, const ops_problem *p, co_backend *backend,
+                                const co_op_choice *usual, const truth *t) {
+  void *start[CO_OP_MAX_OPERANDS];
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    start[i] = t->start[i];
+  for (int variant = 0; variant < 6; variant++) {
+    co_op_choice facts = *usual, choice;
+    bool special = false, taken = false;
+    co_layout rest = variant % 2 == 0 ? CO_LAYOUT_ANY : CO_LAYOUT_CANONICAL;
+    co_op_desc desc = ops_problem_desc(p, CO_F32);
+    for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+      facts.in[i] = facts.out[i] = rest;
+      if (is_image(p, false, i) && variant >= 4) facts.out[i] = image_layout(backend, &desc.out[i]);
+      if (is_image(p, true, i) && (variant < 2 || (variant < 4 && !taken))) {
+        facts.in[i] = image_layout(backend, &desc.in[i]);
+        taken = true;
+      }
+      special = special || (facts.in[i] != rest && facts.in[i] != CO_LAYOUT_CANONICAL) ||
+                (facts.out[i] != rest && facts.out[i] != CO_LAYOUT_CANONICAL);
+    }
+    if (!special) continue;
+    ops_mode mode = {.policy = CO_F32, .facts = &facts, .unlike = usual};
+    if (check_mode(suite, p, backend, &mode, &choice, t) != OPS_RAN || variant != 0) continue;
+    bool always, aliases = false;
+    uint32_t accepted = 0;
+    for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+      if ((desc.has_out >> i & 1) == 0) continue;
+      co_op_choice answer;
+      desc.accumulate = 1u << i;
+      if (co_ref_query(&desc, &answer) == CO_OK) accepted |= 1u << i;
+      aliases = aliases || (ops_alias(p->desc.op, i, &always) >= 0 && !always);
+    }
+    if (aliases) {
+      ops_mode in_place = {.policy = CO_F32, .facts = &facts, .unlike = usual, .in_place = true};
+      (void)check_mode(suite, p, backend, &in_place, &choice, t);
+    }
+    if (accepted == 0) continue;
+    ops_mode adding = {
+        .policy = CO_F32, .facts = &facts, .unlike = usual, .accumulate = accepted, .start = start};
+    (void)check_mode(suite, p, backend, &adding, &choice, t);
+  }
 }
 
 static void check_backend(ops_suite *suite, const ops_problem *p, co_backend *backend,
@@ -227,6 +310,8 @@ static void check_backend(ops_suite *suite, const ops_problem *p, co_backend *ba
     ops_mode in_place = {.policy = policy, .in_place = true};
     (void)check_mode(suite, p, backend, &in_place, &other, t);
   }
+  if (policy == CO_F32 && !is_reference(backend))
+    check_image_layouts(suite, p, backend, &choice, t);
   // What the contract lets accumulate is what the reference accepts. Each output alone, then all.
   uint32_t accepted = 0;
   co_op_desc desc = ops_problem_desc(p, policy);
@@ -444,10 +529,24 @@ static void check_case(ops_suite *suite, const ops_family *family, const char *t
   ops_problem_free(p);
 }
 
+// Whether a family makes problems of the selected operation.
+static bool concerns(const ops_suite *suite, const ops_family *family) {
+  if (suite->only_op == NULL) return true;
+  const co_op_info *info = co_op_get_info(family->op);
+  if (strcmp(info->name, suite->only_op) == 0) return true;
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule))
+    if (rule.op >= 0 && strcmp(co_op_get_info((co_op)rule.op)->name, suite->only_op) == 0)
+      return true;
+  return false;
+}
+
 void ops_suite_run(ops_suite *suite) {
   bool covered[CO_OP_COUNT] = {false};
   for (const ops_family *const *family = suite->families; *family != NULL; family++)
     for (const char *const *text = (*family)->cases; *text != NULL; text++) {
+      if (!concerns(suite, *family)) continue;
       if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
       for (int values = 0; values < OPS_VALUES_COUNT; values++)
         check_case(suite, *family, *text, (ops_values)values, covered);

@@ -191,6 +191,23 @@ static ops_outcome place(run_state *s, buffer *b, const co_tensor_desc *operand,
   return reorder(s->backend, &from, operand, values, b->before + GUARD);
 }
 
+// Layout that this operation has for the gradient of an operand of the forward one, else ANY.
+static co_layout layout_of_gradient(const run_state *s, const char *list, int i) {
+  const co_op_info *info = co_op_get_info(s->desc.op);
+  const char *name, *gradient;
+  size_t length, gradient_length;
+  bool optional;
+  if (!co_operand_get(list, i, &name, &length, &optional)) return CO_LAYOUT_ANY;
+  for (int side = 0; side < 2; side++)
+    for (int k = 0; co_operand_get(side ? info->outputs : info->inputs, k, &gradient,
+                                   &gradient_length, &optional);
+         k++)
+      if (gradient_length == length + 1 && gradient[0] == 'd' &&
+          memcmp(gradient + 1, name, length) == 0)
+        return side ? s->desc.out[k].layout : s->desc.in[k].layout;
+  return CO_LAYOUT_ANY;
+}
+
 // A saved operand in a private layout that REORDER does not make (argmax of a pool) comes from a
 // run of the forward operation.
 static ops_outcome place_from_forward(run_state *s, int input) {
@@ -210,8 +227,11 @@ static ops_outcome place_from_forward(run_state *s, int input) {
   void *ins[CO_OP_MAX_OPERANDS] = {0}, *outs[CO_OP_MAX_OPERANDS] = {0};
   first.desc = ops_problem_desc(forward, mode.policy);
   co_op_desc question = first.desc;
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    question.in[i].layout = question.out[i].layout = CO_LAYOUT_ANY;
+  const co_op_info *of_forward = co_op_get_info(forward->desc.op);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    question.in[i].layout = layout_of_gradient(s, of_forward->inputs, i);
+    question.out[i].layout = layout_of_gradient(s, of_forward->outputs, i);
+  }
   question.out[output].layout = s->desc.in[input].layout;
   if (api->query(s->backend, &question, &first.choice) != CO_OK || !set_layouts(&first))
     return OPS_FAILED;
@@ -389,10 +409,12 @@ ops_outcome ops_execute(ops_report *report, const ops_problem *problem, co_backe
   s.desc = ops_problem_desc(problem, mode->policy);
   s.desc.accumulate = mode->accumulate;
   co_op_desc question = s.desc;
-  if (mode->any)
+  if (mode->any || mode->facts != NULL)
     for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
-      if (question.has_in >> i & 1) question.in[i].layout = CO_LAYOUT_ANY;
-      if (question.has_out >> i & 1) question.out[i].layout = CO_LAYOUT_ANY;
+      if (question.has_in >> i & 1)
+        question.in[i].layout = mode->any ? CO_LAYOUT_ANY : mode->facts->in[i];
+      if (question.has_out >> i & 1)
+        question.out[i].layout = mode->any ? CO_LAYOUT_ANY : mode->facts->out[i];
     }
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     out[i] = NULL;

@@ -39,8 +39,8 @@ typedef struct ops_family {
   int64_t (*terms)(const co_op_desc *desc, int output);
   // Replaces some of the inputs' values; NULL = the defaults by name will do.
   void (*adjust)(ops_problem *problem);
-  // Factor on the tolerance for outputs that magnify errors of intermediate results.
-  double (*amplify)(const ops_problem *problem);
+  // Magnitude of what cancels in output i, where the output itself may be smaller; NULL = nothing.
+  double (*magnitude)(const ops_problem *problem, int output);
   const char *const *cases; // ends with NULL
 } ops_family;
 
@@ -71,7 +71,8 @@ co_op_desc ops_problem_desc(const ops_problem *problem, co_dtype policy);
 void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype policy);
 // Output `output` may be the memory of the input returned, -1 if of none; *always: it must.
 int ops_alias(co_op op, int output, bool *always);
-double ops_random(uint32_t purpose, int64_t i); // within (-1, 1)
+double ops_random(uint32_t purpose, int64_t i);            // within (-1, 1)
+double ops_largest(const ops_problem *problem, int input); // absolute value of a real input, or 0
 
 // ---- execute.c ---------------------------------------------------------------------------------
 typedef struct ops_report {
@@ -86,8 +87,9 @@ typedef enum ops_outcome { OPS_RAN, OPS_REFUSED, OPS_SAME, OPS_FAILED } ops_outc
 
 typedef struct ops_mode {
   co_dtype policy;
-  bool any;      // the backend chooses layouts; otherwise canonical operands are facts
-  bool in_place; // outputs that may share an input's memory do
+  bool any;                  // the backend chooses layouts; otherwise canonical operands are facts
+  const co_op_choice *facts; // or they lie so (layouts only; CO_LAYOUT_ANY where they are open)
+  bool in_place;             // outputs that may share an input's memory do
   uint32_t
       accumulate; // outputs that start from `start` (values as in problem->in) and are added to
   void *const *start;

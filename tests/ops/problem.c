@@ -25,6 +25,15 @@ double ops_random(uint32_t purpose, int64_t i) {
   return 2 * (double)co_uniform_from_bits(bits) - 1 + 0x1p-24;
 }
 
+double ops_largest(const ops_problem *p, int input) {
+  if ((p->real_in >> input & 1) == 0) return 0;
+  int64_t count = co_shape_count(&p->desc.in[input].shape);
+  double largest = 0;
+  for (int64_t i = 0; i < count; i++)
+    largest = fmax(largest, fabs(((const double *)p->in[input])[i]));
+  return largest;
+}
+
 static bool is(const char *name, size_t length, const char *word) {
   return strlen(word) == length && memcmp(name, word, length) == 0;
 }

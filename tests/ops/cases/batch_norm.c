@@ -10,9 +10,9 @@ static int64_t terms(const co_op_desc *desc, int output) {
   return desc->op == CO_OP_BATCH_NORM_INFERENCE ? 1 : co_shape_count(x) / x->dim[x->rank - 1];
 }
 
-// Errors of the mean and of x are divided by the standard deviation; its smallest is what counts.
-// The inputs are of magnitude 1, and the output may cancel to nothing.
-static double amplify(const ops_problem *p) {
+// x - mean has errors of the inputs' magnitude, divided by the smallest standard deviation.
+static double magnitude(const ops_problem *p, int output) {
+  (void)output;
   const co_shape *x = &p->desc.in[0].shape;
   int64_t C = x->dim[x->rank - 1], rows = co_shape_count(x) / C;
   const double *values = p->in[0];
@@ -26,7 +26,10 @@ static double amplify(const ops_problem *p) {
           (values[r * C + c] - sum / (double)rows) * (values[r * C + c] - sum / (double)rows);
     smallest = fmin(smallest, squares / (double)rows);
   }
-  return 1 + 1 / sqrt(smallest + p->desc.attr.epsilon);
+  double largest = 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    largest = fmax(largest, ops_largest(p, i));
+  return largest * (1 + 1 / sqrt(smallest + p->desc.attr.epsilon));
 }
 
 static const char *const cases[] = {
@@ -41,7 +44,7 @@ static const char *const cases[] = {
 const ops_family ops_batch_norm = {
     .op = CO_OP_BATCH_NORM,
     .terms = terms,
-    .amplify = amplify,
+    .magnitude = magnitude,
     .cases = cases,
 };
 

@@ -33,6 +33,15 @@ static void adjust(ops_problem *p) {
   }
 }
 
+// The logarithm of the sum and the target's logit cancel in the loss, the probability and 1 in dx.
+static double classes_magnitude(const ops_problem *p, int output) {
+  const co_step *step = p->in[ops_problem_input(p, "step")];
+  double weight = ops_largest(p, ops_problem_input(p, "weight"));
+  if (output == 0) return 1 + ops_largest(p, 0);
+  if (output == 1) return weight * (1 + ops_largest(p, 0));
+  return weight * step->inv_norm[p->desc.attr.output];
+}
+
 static const char *const classes_cases[] = {
     "x=1x1",
     "x=1x2",
@@ -52,6 +61,7 @@ const ops_family ops_softmax_cross_entropy = {
     .flags = "holes large none",
     .terms = row_terms,
     .adjust = adjust,
+    .magnitude = classes_magnitude,
     .cases = classes_cases,
 };
 

@@ -7,15 +7,15 @@ static const char *const cases[] = {
     "x=9x28x28x1",        "x=15x16", NULL,
 };
 
-// (x - mean) scale may cancel, so that its errors are those of the inputs: below 1.
-static double amplify(const ops_problem *p) {
-  (void)p;
-  return 4;
+// x and the mean may cancel.
+static double magnitude(const ops_problem *p, int output) {
+  (void)output;
+  return (ops_largest(p, 0) + ops_largest(p, 1)) * ops_largest(p, 2);
 }
 
 const ops_family ops_normalize = {
     .op = CO_OP_NORMALIZE,
     .exact = OPS_EXACT_ON_INTEGERS,
-    .amplify = amplify,
+    .magnitude = magnitude,
     .cases = cases,
 };

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/writer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "datasets/format.h"
+#include "host/core/file.h"
+#include "host/core/h5.h"
+#include "host/core/hash.h"
+
+struct co_dataset_writer {
+  co_context *ctx;
+  co_atomic_file file;
+  co_h5 *h5;
+  // The column being filled.
+  char path[CO_DATASET_PATH_MAX]; // "" = none
+  size_t row_bytes;
+  int64_t rows, written;
+  uint32_t crc;
+};
+
+co_status co_dataset_writer_create(co_dataset_writer **out, co_context *ctx, const char *path) {
+  co_status status = CO_OK;
+  *out = NULL;
+  co_dataset_writer *w = co_alloc_zero(ctx, 1, sizeof *w);
+  if (!w) return CO_ERR_MEMORY;
+  w->ctx = ctx;
+  co_remove_stale_temporaries(ctx, path);
+  CO_TRY(co_atomic_begin(&w->file, ctx, path));
+  CO_TRY(co_h5_create(&w->h5, ctx, w->file.temporary));
+  CO_TRY(co_h5_set_string(w->h5, "/", "format", CO_DATASET_FORMAT));
+  CO_TRY(co_h5_set_int(w->h5, "/", "version", CO_DATASET_VERSION));
+  *out = w;
+  return CO_OK;
+
+cleanup:
+  co_dataset_writer_free(w);
+  return status;
+}
+
+void co_dataset_writer_free(co_dataset_writer *w) {
+  if (!w) return;
+  co_h5_abandon(w->h5);
+  co_atomic_abort(&w->file);
+  co_free(w->ctx, w);
+}
+
+// The checksum of a column written row by row is known only when its last row is.
+static co_status end_column(co_dataset_writer *w) {
+  if (!w->path[0]) return CO_OK;
+  if (w->written != w->rows)
+    return co_fail(CO_ERR_INTERNAL, "'%s': %lld of %lld rows written", w->path,
+                   (long long)w->written, (long long)w->rows);
+  CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, w->path, "crc32c", w->crc));
+  w->path[0] = '\0';
+  return CO_OK;
+}
+
+static co_status column_path(char out[CO_DATASET_BASE_MAX], const char *entity, const char *name) {
+  if (!co_dataset_name_ok(name) || (entity && !co_dataset_name_ok(entity)))
+    return co_fail(CO_ERR_DATA, "'%s' cannot be the name of a column", name);
+  if (entity)
+    snprintf(out, CO_DATASET_BASE_MAX, "/entities/%s/%s", entity, name);
+  else
+    snprintf(out, CO_DATASET_BASE_MAX, "/samples/%s", name);
+  return CO_OK;
+}
+
+static co_status describe(co_dataset_writer *w, const char *path, co_column_type type,
+                          co_role role) {
+  CO_RETURN_IF_FAILED(co_h5_set_string(w->h5, path, "type", co_column_type_name(type)));
+  return co_h5_set_string(w->h5, path, "role", co_role_name(role));
+}
+
+co_status co_dataset_writer_column(co_dataset_writer *w, const char *entity,
+                                   const co_column *column, int64_t rows) {
+  char path[CO_DATASET_BASE_MAX];
+  CO_RETURN_IF_FAILED(end_column(w));
+  CO_RETURN_IF_FAILED(column_path(path, entity, column->name));
+  co_shape shape = {.rank = column->shape.rank + 1, .dim = {rows}};
+  if (shape.rank > CO_MAX_RANK)
+    return co_fail(CO_ERR_INTERNAL, "'%s': too many dimensions", column->name);
+  memcpy(shape.dim + 1, column->shape.dim, (size_t)column->shape.rank * sizeof *shape.dim);
+
+  if (column->type == CO_COLUMN_CATEGORY) {
+    char part[CO_DATASET_PATH_MAX];
+    CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, path));
+    CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
+    snprintf(part, sizeof part, "%s/categories", path);
+    CO_RETURN_IF_FAILED(
+        co_h5_write_strings(w->h5, part, column->categories, column->category_count));
+    snprintf(part, sizeof part, "%s/codes", path);
+    CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, part, column->dtype, &shape, NULL));
+    snprintf(w->path, sizeof w->path, "%s", part);
+  } else {
+    CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, path, column->dtype, &shape, NULL));
+    CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
+    snprintf(w->path, sizeof w->path, "%s", path);
+  }
+  w->row_bytes = co_dtype_size(column->dtype) * (size_t)co_shape_count(&column->shape);
+  w->rows = rows;
+  w->written = 0;
+  w->crc = 0;
+  return CO_OK;
+}
+
+co_status co_dataset_writer_rows(co_dataset_writer *w, int64_t count, const void *data) {
+  if (!w->path[0] || count > w->rows - w->written)
+    return co_fail(CO_ERR_INTERNAL, "dataset writer: more rows than declared");
+  CO_RETURN_IF_FAILED(co_h5_write_rows(w->h5, w->path, w->written, count, data));
+  w->crc = co_crc32c(w->crc, data, (size_t)count * w->row_bytes);
+  w->written += count;
+  return CO_OK;
+}
+
+co_status co_dataset_writer_texts(co_dataset_writer *w, const char *entity, const char *name,
+                                  co_role role, const char *const *text, int64_t rows) {
+  char path[CO_DATASET_BASE_MAX];
+  CO_RETURN_IF_FAILED(end_column(w));
+  CO_RETURN_IF_FAILED(column_path(path, entity, name));
+  CO_RETURN_IF_FAILED(co_h5_write_strings(w->h5, path, text, rows));
+  CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, path, "crc32c", co_dataset_text_checksum(text, rows)));
+  return describe(w, path, CO_COLUMN_TEXT, role);
+}
+
+co_status co_dataset_writer_samples(co_dataset_writer *w, const char *entity, int64_t rows,
+                                    const int64_t *entity_row, const int64_t *as_of,
+                                    const uint8_t *split) {
+  co_shape shape = {.rank = 1, .dim = {rows}};
+  CO_RETURN_IF_FAILED(end_column(w));
+  CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, "/samples"));
+  CO_RETURN_IF_FAILED(co_h5_set_string(w->h5, "/samples", "entity", entity));
+  if (entity_row)
+    CO_RETURN_IF_FAILED(
+        co_h5_write(w->h5, "/samples/entity_row", CO_I64, &shape, entity_row, NULL, true));
+  if (as_of)
+    CO_RETURN_IF_FAILED(co_h5_write(w->h5, "/samples/as_of", CO_I64, &shape, as_of, NULL, true));
+  if (split)
+    CO_RETURN_IF_FAILED(co_h5_write(w->h5, "/samples/split", CO_U8, &shape, split, NULL, true));
+  return CO_OK;
+}
+
+co_status co_dataset_writer_source(co_dataset_writer *w, const char *name, const char *value) {
+  CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, "/source"));
+  return co_h5_set_string(w->h5, "/source", name, value);
+}
+
+// A dataset that this build could not read again must not appear.
+static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
+  co_dataset *dataset;
+  co_status status = co_dataset_open(&dataset, w->ctx, w->file.temporary);
+  if (status != CO_OK) return status;
+  const co_schema *schema = co_dataset_schema(dataset);
+  for (int64_t i = 0; i < schema->column_count && status == CO_OK; i++) {
+    const void *data;
+    int64_t rows;
+    const int64_t *entity_row;
+    if (schema->columns[i].type != CO_COLUMN_TEXT)
+      status = co_dataset_column(dataset, schema->columns[i].name, &data, &rows, &entity_row);
+  }
+  if (fingerprint) snprintf(fingerprint, 65, "%s", co_dataset_fingerprint(dataset));
+  co_dataset_close(dataset);
+  return status;
+}
+
+co_status co_dataset_writer_commit(co_dataset_writer *w, char fingerprint[65]) {
+  CO_RETURN_IF_FAILED(end_column(w));
+  co_h5 *h5 = w->h5;
+  w->h5 = NULL; // closed in any case
+  CO_RETURN_IF_FAILED(co_h5_close(h5));
+  CO_RETURN_IF_FAILED(verify(w, fingerprint));
+  return co_atomic_commit(&w->file);
+}

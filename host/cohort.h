@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public interface of libcohort, unstable until 1.0. Every verb of the command line is one of
+// these functions. The library has no globals, reads no environment, installs no signal handler,
+// and writes only what it is asked to.
+//
+// Ownership: cohort_result objects are the caller's (cohort_result_free); strings read from one are
+// borrowed from it. Options are only read during the call. A context serves one call at a time;
+// several contexts may be used from several threads.
+#ifndef COHORT_COHORT_H
+#define COHORT_COHORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define COHORT_API __attribute__((visibility("default")))
+#else
+#define COHORT_API
+#endif
+
+// What a function returns: 0, or the exit code of the command line (README, "Exit codes").
+typedef int cohort_status;
+
+typedef struct cohort_context cohort_context;
+typedef struct cohort_result cohort_result;
+
+// "0.1.0"
+COHORT_API const char *cohort_version(void);
+
+typedef enum cohort_log_level {
+  COHORT_LOG_ERROR,
+  COHORT_LOG_WARN,
+  COHORT_LOG_INFO,
+  COHORT_LOG_DEBUG,
+  COHORT_LOG_TRACE
+} cohort_log_level;
+
+// One record; called from any thread, one at a time.
+typedef void (*cohort_log_function)(void *user, int level, const char *event, const char *text);
+// `done` of `total` units (0 = unknown) of a stage; `detail` may be NULL. `done` < 0 ends a stage.
+typedef void (*cohort_progress_function)(void *user, const char *stage, const char *unit,
+                                         int64_t done, int64_t total, const char *detail);
+
+typedef struct cohort_context_options {
+  int threads; // 0 = all cores
+  int log_level;
+  cohort_log_function log; // NULL = silent
+  void *log_user;
+  cohort_progress_function progress; // NULL = none
+  void *progress_user;
+  const volatile int *stop; // set to non-zero to finish the step, save and return; NULL = never
+} cohort_context_options;
+
+COHORT_API cohort_status cohort_context_create(cohort_context **out,
+                                               const cohort_context_options *options);
+COHORT_API void cohort_context_free(cohort_context *context);
+
+// ---- results -----------------------------------------------------------------------------------
+// Functions give a result on success and on failure alike (NULL only without memory).
+COHORT_API const char *cohort_result_json(const cohort_result *result); // one JSON document
+COHORT_API const char *cohort_result_text(const cohort_result *result); // the same for people
+typedef struct cohort_error {
+  cohort_status status;
+  const char *code;    // "config", "data", …
+  const char *message; // one line
+  const char *file;    // "" if not about a place
+  long line, column;   // 1-based, 0 = unknown
+  const char *hint;    // "" if none
+} cohort_error;
+COHORT_API int64_t cohort_result_error_count(const cohort_result *result);
+COHORT_API bool cohort_result_error(const cohort_result *result, int64_t i, cohort_error *out);
+COHORT_API void cohort_result_free(cohort_result *result); // NULL is legal
+
+// ---- verbs -------------------------------------------------------------------------------------
+// Where a config comes from: files merged left to right, then assignments "a.b=c".
+typedef struct cohort_config {
+  const char *const *files;
+  int64_t file_count;
+  const char *const *assignments;
+  int64_t assignment_count;
+} cohort_config;
+
+typedef struct cohort_train_options {
+  cohort_config config;
+  const char *dataset;          // overrides the config's; NULL = the config's
+  const char *run_dir;          // exact directory; NULL = one below output_directory
+  const char *output_directory; // default "runs"
+  const char *experiment;       // default: the first config file's stem
+  const char *resume;           // a run directory to continue, "auto" (start, continue or nothing to
+                                // do), NULL = a new run
+  const char *device;           // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
+  const char *command;          // recorded in the run; may be NULL
+  int threads, workers;         // 0 = all cores; 0 = 1 loader thread
+  bool dry_run;                 // validate and plan only
+} cohort_train_options;
+COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
+                                      cohort_result **out);
+
+typedef struct cohort_evaluate_options {
+  const char *model; // run directory, checkpoint or model file
+  const char *dataset;
+  const char *split;  // "train", "validation", "test"; NULL = "test"
+  const char *device; // as for training
+  int threads, workers;
+  int64_t batch_size; // 0 = the model's
+  const char *const *require; // gates such as "accuracy>=0.9"
+  int64_t require_count;
+} cohort_evaluate_options;
+COHORT_API cohort_status cohort_evaluate(cohort_context *context,
+                                         const cohort_evaluate_options *options,
+                                         cohort_result **out);
+
+typedef struct cohort_predict_options {
+  const char *model, *dataset;
+  const char *split; // NULL = all rows
+  const char *output; // CSV file; "-" = standard output
+  const char *device;
+  int threads, workers;
+  int64_t batch_size;
+  bool force; // replace an existing output
+} cohort_predict_options;
+COHORT_API cohort_status cohort_predict(cohort_context *context,
+                                        const cohort_predict_options *options, cohort_result **out);
+
+typedef struct cohort_plan_options {
+  cohort_config config;
+  const char *dataset, *device;
+  bool inference;     // plan scoring instead of training
+  int64_t batch_size; // 0 = the config's
+  int threads;
+} cohort_plan_options;
+COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
+                                     cohort_result **out);
+
+typedef struct cohort_import_idx_options {
+  const char *output;
+  const char *training[2], *validation[2], *test[2]; // images, labels; NULL = not given
+  double validation_fraction; // of the training rows where no validation files are given; < 0 = 0.1
+  uint64_t seed;
+  const char *const *class_names;
+  int64_t class_name_count;
+  bool force;
+} cohort_import_idx_options;
+COHORT_API cohort_status cohort_import_idx(cohort_context *context,
+                                           const cohort_import_idx_options *options,
+                                           cohort_result **out);
+
+typedef struct cohort_render_options {
+  cohort_config config;
+  const char *dataset; // NULL = leave features as written
+  const char *output;  // YAML file; NULL = only in the result
+  bool force;
+} cohort_render_options;
+COHORT_API cohort_status cohort_render_config(cohort_context *context,
+                                              const cohort_render_options *options,
+                                              cohort_result **out);
+
+// A dataset, model, checkpoint or run directory.
+COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,
+                                        cohort_result **out);
+// This machine: processor, memory, libraries, devices.
+COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
+// Layers, encoders, losses, optimizers and metrics with their options.
+COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
+                                         cohort_result **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

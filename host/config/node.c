@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looking into a tree: keys, and scalars read strictly.
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/config/config.h"
+
+const co_node *co_node_get(const co_node *map, const char *key) {
+  if (!map || map->kind != CO_NODE_MAP) return NULL;
+  for (int64_t i = 0; i < map->count; i++)
+    if (strcmp(map->keys[i], key) == 0) return map->items[i];
+  return NULL;
+}
+
+static const char *plain_text(const co_node *node) {
+  return node && node->kind == CO_NODE_SCALAR && !node->quoted ? node->text : NULL;
+}
+
+bool co_node_bool(const co_node *node, bool *out) {
+  const char *text = plain_text(node);
+  if (!text) return false;
+  bool yes = strcmp(text, "true") == 0;
+  if (!yes && strcmp(text, "false") != 0) return false;
+  *out = yes;
+  return true;
+}
+
+static const char *skip_digits(const char *p) {
+  while (*p >= '0' && *p <= '9')
+    p++;
+  return p;
+}
+
+static const char *skip_sign(const char *p) {
+  return *p == '+' || *p == '-' ? p + 1 : p;
+}
+
+bool co_node_int(const co_node *node, int64_t *out) {
+  const char *text = plain_text(node);
+  if (!text) return false;
+  const char *digits = skip_sign(text), *end = skip_digits(digits);
+  if (end == digits || *end) return false;
+  errno = 0;
+  long long value = strtoll(text, NULL, 10);
+  if (errno) return false;
+  *out = value;
+  return true;
+}
+
+// [+-] digits [. digits] [e [+-] digits], at least one digit before the exponent.
+static bool is_decimal(const char *p) {
+  p = skip_sign(p);
+  const char *end = skip_digits(p);
+  ptrdiff_t digits = end - p;
+  if (*end == '.') {
+    p = end + 1;
+    end = skip_digits(p);
+    digits += end - p;
+  }
+  if (!digits) return false;
+  if (*end == 'e' || *end == 'E') {
+    p = skip_sign(end + 1);
+    end = skip_digits(p);
+    if (end == p) return false;
+  }
+  return !*end;
+}
+
+bool co_node_double(const co_node *node, double *out) {
+  const char *text = plain_text(node);
+  char local[512];
+  if (!text || !is_decimal(text)) return false;
+  // strtod expects the point of the program's locale, which is not ours to change.
+  const char *point = localeconv()->decimal_point, *dot = strchr(text, '.');
+  size_t head = dot ? (size_t)(dot - text) : strlen(text);
+  int written = snprintf(local, sizeof local, "%.*s%s%s", (int)head, text, dot ? point : "",
+                         dot ? dot + 1 : "");
+  if (written < 0 || (size_t)written >= sizeof local) return false;
+  double value = strtod(local, NULL);
+  if (!isfinite(value)) return false;
+  *out = value;
+  return true;
+}
+
+co_status co_node_problem(co_diagnostics *problems, const co_node *node, const char *hint,
+                          const char *format, ...) {
+  enum { ENOUGH = 1000 }; // messages of one run
+  if (problems->count >= ENOUGH) return CO_OK;
+  char message[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  return co_diagnostics_add(problems, CO_ERR_CONFIG, node ? node->file : NULL,
+                            node ? node->line : 0, node ? node->column : 0, hint, "%s", message);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/core/schema.h"
+
+#include <string.h>
+
+static const char *const type_names[CO_COLUMN_TYPE_COUNT] = {
+    [CO_COLUMN_NUMBER] = "number", [CO_COLUMN_VECTOR] = "vector", [CO_COLUMN_CATEGORY] = "category",
+    [CO_COLUMN_IMAGE] = "image",   [CO_COLUMN_TEXT] = "text",
+};
+static const char *const role_names[CO_ROLE_COUNT] = {
+    [CO_ROLE_INPUT] = "input",   [CO_ROLE_TARGET] = "target", [CO_ROLE_KEY] = "key",
+    [CO_ROLE_WEIGHT] = "weight", [CO_ROLE_IGNORE] = "ignore",
+};
+
+static int find(const char *const *names, int count, const char *name) {
+  for (int i = 0; name && i < count; i++)
+    if (!strcmp(names[i], name)) return i;
+  return -1;
+}
+
+const co_column *co_schema_find(const co_schema *schema, const char *name) {
+  for (int64_t i = 0; i < schema->column_count; i++)
+    if (!strcmp(schema->columns[i].name, name)) return &schema->columns[i];
+  return NULL;
+}
+
+const char *co_column_type_name(co_column_type type) {
+  return (unsigned)type < CO_COLUMN_TYPE_COUNT ? type_names[type] : "unknown";
+}
+
+const char *co_role_name(co_role role) {
+  return (unsigned)role < CO_ROLE_COUNT ? role_names[role] : "unknown";
+}
+
+int co_column_type_parse(const char *name) {
+  return find(type_names, CO_COLUMN_TYPE_COUNT, name);
+}
+
+int co_role_parse(const char *name) {
+  return find(role_names, CO_ROLE_COUNT, name);
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/job.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/metric/metric.h"
+#include "host/pipeline.h"
+
+#ifndef COHORT_VERSION
+#define COHORT_VERSION "0.1.0"
+#endif
+
+const char *cohort_version(void) {
+  return COHORT_VERSION;
+}
+
+cohort_status cohort_context_create(cohort_context **out, const cohort_context_options *options) {
+  *out = NULL;
+  cohort_context_options chosen = {.log_level = COHORT_LOG_WARN};
+  if (options) chosen = *options;
+  co_context_options core = {.threads = chosen.threads,
+                             .level = (co_log_level)chosen.log_level,
+                             .sink = (co_log_sink)(void *)chosen.log,
+                             .sink_user = chosen.log_user};
+  co_context *ctx;
+  CO_RETURN_IF_FAILED(co_context_create(&ctx, &core));
+  cohort_context *context = co_alloc_zero(ctx, 1, sizeof *context);
+  if (!context) {
+    co_context_free(ctx);
+    return CO_ERR_MEMORY;
+  }
+  context->ctx = ctx;
+  context->options = chosen;
+  *out = context;
+  return CO_OK;
+}
+
+void cohort_context_free(cohort_context *context) {
+  if (!context) return;
+  co_context *ctx = context->ctx;
+  co_free(ctx, context);
+  co_context_free(ctx);
+}
+
+// ---- results -----------------------------------------------------------------------------------
+
+co_status co_result_create(cohort_result **out, co_context *ctx, const char *verb) {
+  (void)verb;
+  *out = co_alloc_zero(ctx, 1, sizeof **out);
+  if (!*out) return CO_ERR_MEMORY;
+  (*out)->ctx = ctx;
+  co_json_init(&(*out)->json, ctx, 0);
+  co_text_init(&(*out)->text, ctx);
+  co_diagnostics_init(&(*out)->errors, ctx);
+  co_json_open(&(*out)->json, '{');
+  return CO_OK;
+}
+
+static void render_error(co_json *json, const co_error *error) {
+  co_json_open(json, '{');
+  co_json_key(json, "code");
+  co_json_string(json, co_status_name(error->status));
+  co_json_key(json, "exit");
+  co_json_int(json, error->status);
+  co_json_key(json, "message");
+  co_json_string(json, error->message);
+  if (error->file[0]) {
+    co_json_key(json, "where");
+    co_json_open(json, '{');
+    co_json_key(json, "file");
+    co_json_string(json, error->file);
+    if (error->line) {
+      co_json_key(json, "line");
+      co_json_int(json, error->line);
+      co_json_key(json, "column");
+      co_json_int(json, error->column);
+    }
+    co_json_close(json);
+  }
+  if (error->hint[0]) {
+    co_json_key(json, "hint");
+    co_json_string(json, error->hint);
+  }
+  co_json_close(json);
+}
+
+static void render_failure(co_json *json, const co_diagnostics *errors) {
+  co_json_key(json, "error");
+  render_error(json, &errors->item[0]);
+  if (errors->count < 2) return;
+  co_json_key(json, "errors");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < errors->count; i++) render_error(json, &errors->item[i]);
+  co_json_close(json);
+}
+
+cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status) {
+  if (status != CO_OK && status != CO_STOPPED && status != CO_INTERRUPTED && !result->errors.count)
+    co_diagnostics_add_last(&result->errors);
+  co_json whole;
+  co_json_init(&whole, result->ctx, 0);
+  co_json_open(&whole, '{');
+  co_json_key(&whole, "ok");
+  co_json_bool(&whole, status == CO_OK);
+  co_json_key(&whole, "verb");
+  co_json_string(&whole, verb);
+  co_json_key(&whole, "exit");
+  co_json_int(&whole, status);
+  if (result->errors.count) render_failure(&whole, &result->errors);
+  co_json_close(&whole);
+  // The verb's own fields follow inside the same object, unless an error took their place.
+  while (result->json.depth > 0) co_json_close(&result->json);
+  const char *fields = result->json.text.data ? result->json.text.data : "{}";
+  size_t head = whole.text.length ? whole.text.length - 1 : 0;
+  bool more = !result->errors.count && strlen(fields) > 2;
+  if (whole.text.data)
+    result->document = more ? co_format(result->ctx, "%.*s,%s", (int)head, whole.text.data,
+                                        fields + 1)
+                            : co_strdup(result->ctx, whole.text.data);
+  co_json_free(&whole);
+  return status;
+}
+
+const char *cohort_result_json(const cohort_result *result) {
+  return result->document ? result->document : "{\"ok\":false}";
+}
+
+const char *cohort_result_text(const cohort_result *result) {
+  return result->text.data ? result->text.data : "";
+}
+
+int64_t cohort_result_error_count(const cohort_result *result) {
+  return result->errors.count;
+}
+
+bool cohort_result_error(const cohort_result *result, int64_t i, cohort_error *out) {
+  if (i < 0 || i >= result->errors.count) return false;
+  const co_error *error = &result->errors.item[i];
+  *out = (cohort_error){error->status, co_status_name(error->status), error->message, error->file,
+                        error->line,   error->column,                 error->hint};
+  return true;
+}
+
+void cohort_result_free(cohort_result *result) {
+  if (!result) return;
+  co_json_free(&result->json);
+  co_text_free(&result->text);
+  co_diagnostics_free(&result->errors);
+  co_free(result->ctx, result->document);
+  co_free(result->ctx, result);
+}
+
+// ---- shared parts ------------------------------------------------------------------------------
+
+void co_job_progress(cohort_context *context, const char *stage, const char *unit, int64_t done,
+                     int64_t total, const char *detail) {
+  if (context->options.progress)
+    context->options.progress(context->options.progress_user, stage, unit, done, total, detail);
+}
+
+bool co_job_stopped(const cohort_context *context) {
+  return context->options.stop && *context->options.stop;
+}
+
+co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads) {
+  co_backend_options options = {.threads = threads};
+  if (!device || strcmp(device, "auto") == 0 || strcmp(device, "cpu") == 0)
+    return co_cpu_backend_open(out, ctx, &options);
+  if (strcmp(device, "ref") == 0) return co_ref_backend_open(out, ctx, &options);
+  *out = NULL;
+  co_status status =
+      strncmp(device, "cuda", 4) == 0
+          ? co_fail(CO_ERR_DEVICE, "--device %s: this build has no CUDA backend", device)
+          : co_fail(CO_ERR_DEVICE, "--device %s: no such device", device);
+  co_hint("use --device cpu");
+  return status;
+}
+
+static bool same_shape(const co_column *a, const co_column *b) {
+  return co_shape_equal(&a->shape, &b->shape);
+}
+
+static co_status check_column(const co_column *want, const co_dataset *dataset, const char *role) {
+  const co_column *have = co_schema_find(co_dataset_schema(dataset), want->name);
+  const char *path = co_dataset_path(dataset);
+  if (!have)
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "the model's %s '%s' is missing", role, want->name);
+  if (have->type != want->type)
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' is of type %s, the model's is %s",
+                      want->name, co_column_type_name(have->type), co_column_type_name(want->type));
+  if (!same_shape(have, want)) {
+    char a[96], b[96];
+    co_shape_print(&have->shape, a, sizeof a);
+    co_shape_print(&want->shape, b, sizeof b);
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' has shape %s, the model's has %s",
+                      want->name, a, b);
+  }
+  if (have->category_count != want->category_count)
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' has %lld classes, the model has %lld",
+                      want->name, (long long)have->category_count, (long long)want->category_count);
+  for (int64_t i = 0; i < want->category_count; i++)
+    if (strcmp(have->categories[i], want->categories[i]) != 0)
+      return co_fail_at(CO_ERR_DATA, path, 0, 0,
+                        "column '%s': class %lld is '%s', in the model it is '%s'", want->name,
+                        (long long)i, have->categories[i], want->categories[i]);
+  return CO_OK;
+}
+
+co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets) {
+  for (int64_t i = 0; i < model->input_count; i++)
+    CO_RETURN_IF_FAILED(check_column(&model->inputs[i].column, dataset, "input"));
+  for (int64_t i = 0; targets && i < model->output_count; i++)
+    CO_RETURN_IF_FAILED(check_column(&model->outputs[i].column, dataset, "target"));
+  return CO_OK;
+}
+
+static int64_t stored_batch_size(const co_node *config) {
+  int64_t rows = 256;
+  const co_node *trainer = co_node_get(config, "trainer");
+  const co_node *node = trainer ? co_node_get(trainer, "eval_batch_size") : NULL;
+  if (node) co_node_int(node, &rows);
+  return rows;
+}
+
+co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
+                         const char *device, int threads, int64_t batch_size, co_mode mode) {
+  memset(s, 0, sizeof *s);
+  co_diagnostics_init(&s->problems, ctx);
+  CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
+  CO_RETURN_IF_FAILED(co_model_file_find(&s->path, ctx, model));
+  CO_RETURN_IF_FAILED(co_model_file_read(&s->file, s->arena, s->path));
+  co_status status =
+      co_model_create(&s->model, ctx, s->file.config, &s->file.schema, &s->problems);
+  if (status == CO_ERR_CONFIG)
+    return co_fail_at(CO_ERR_MODEL, s->path, 0, 0, "its stored config cannot be used: %s",
+                      co_error_last()->message);
+  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(co_model_file_read_statistics(ctx, s->path, s->model));
+  CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
+  CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
+  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads));
+  s->rows = batch_size ? batch_size : stored_batch_size(s->file.config);
+  co_program_options options = {
+      .evaluation_rows = s->rows, .evaluation_mode = mode, .real = CO_F32};
+  CO_RETURN_IF_FAILED(co_program_create(&s->program, s->model->network, s->backend, &options));
+  return co_model_file_read_weights(ctx, s->path, co_program_store(s->program), false);
+}
+
+void co_scorer_close(co_scorer *s) {
+  co_program_free(s->program);
+  if (s->backend) s->backend->api->free(s->backend);
+  co_model_free(s->model);
+  co_dataset_close(s->dataset);
+  if (s->arena) co_free(co_arena_context(s->arena), s->path);
+  co_arena_free(s->arena);
+  co_diagnostics_free(&s->problems);
+  memset(s, 0, sizeof *s);
+}
+
+// ---- evaluation --------------------------------------------------------------------------------
+
+co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model) {
+  memset(evaluation, 0, sizeof *evaluation);
+  evaluation->sums =
+      co_alloc_zero(model->ctx, (size_t)model->network->metric_doubles + 1, sizeof(double));
+  evaluation->weight_sum =
+      co_alloc_zero(model->ctx, (size_t)model->output_count + 1, sizeof(double));
+  return evaluation->sums && evaluation->weight_sum ? CO_OK : CO_ERR_MEMORY;
+}
+
+void co_evaluation_free(co_evaluation *evaluation, const co_model *model) {
+  if (!model) return;
+  co_free(model->ctx, evaluation->sums);
+  co_free(model->ctx, evaluation->weight_sum);
+  memset(evaluation, 0, sizeof *evaluation);
+}
+
+co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_model *model,
+                              co_program *program, co_dataset *dataset, const int64_t *samples,
+                              int64_t count, int64_t batch_rows, int workers, const char *stage) {
+  co_pipeline_options options = {.samples = samples,
+                                 .sample_count = count,
+                                 .batch_rows = batch_rows,
+                                 .targets = true,
+                                 .epochs = 1,
+                                 .workers = workers > 0 ? workers : 1};
+  co_pipeline *pipeline = NULL;
+  co_status status;
+  memset(out->weight_sum, 0, (size_t)model->output_count * sizeof(double));
+  out->rows = 0;
+  CO_TRY(co_program_clear_metrics(program, true));
+  if (count) CO_TRY(co_pipeline_create(&pipeline, model, dataset, &options));
+  for (bool done = !count; !done;) {
+    co_view view;
+    CO_TRY(co_pipeline_next(pipeline, &view, &done));
+    if (done) break;
+    status = co_program_evaluate(program, view.inputs);
+    for (int64_t i = 0; i < model->output_count; i++) out->weight_sum[i] += view.weight_sum[i];
+    out->rows += view.valid;
+    co_pipeline_release(pipeline, &view);
+    if (status != CO_OK) goto cleanup;
+    co_job_progress(context, stage, "rows", out->rows, count, NULL);
+    if (co_job_stopped(context)) {
+      status = CO_INTERRUPTED;
+      goto cleanup;
+    }
+  }
+  CO_TRY(co_program_read_metrics(program, true, out->sums));
+cleanup:
+  co_job_progress(context, stage, "rows", -1, count, NULL);
+  co_pipeline_free(pipeline);
+  return status;
+}
+
+static double mean_loss(const co_evaluation *evaluation, const co_model *model, int64_t i) {
+  const co_graph *graph = model->network;
+  int32_t at = graph->values[graph->losses[i].sum].index;
+  double weight = evaluation->weight_sum[i];
+  return weight > 0 ? evaluation->sums[at] / weight : NAN;
+}
+
+double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model) {
+  double total = 0;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    double loss = mean_loss(evaluation, model, i);
+    if (!isnan(loss) || evaluation->weight_sum[i] > 0) total += model->outputs[i].weight * loss;
+  }
+  return total;
+}
+
+static double metric_value(const co_evaluation *evaluation, const co_model *model, int64_t i) {
+  const co_graph *graph = model->network;
+  const double *sums = &evaluation->sums[graph->values[graph->metrics[i].sums].index];
+  return sums[1] > 0 ? sums[0] / sums[1] : NAN;
+}
+
+void co_evaluation_render(co_json *json, const co_evaluation *evaluation, const co_model *model) {
+  const co_graph *graph = model->network;
+  co_json_open(json, '{');
+  for (int64_t i = 0; i < model->output_count; i++) {
+    co_json_key(json, model->outputs[i].name);
+    co_json_open(json, '{');
+    co_json_key(json, model->outputs[i].loss->metric);
+    co_json_double(json, mean_loss(evaluation, model, i));
+    for (int64_t k = 0; k < graph->metric_count; k++) {
+      if (strcmp(graph->metrics[k].output, model->outputs[i].name) != 0) continue;
+      co_json_key(json, graph->metrics[k].name);
+      co_json_double(json, metric_value(evaluation, model, k));
+    }
+    co_json_close(json);
+  }
+  co_json_close(json);
+}
+
+bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, const char *metric,
+                        double *value, bool *higher) {
+  if (!metric || strcmp(metric, "loss") == 0) {
+    *value = co_evaluation_loss(evaluation, model);
+    *higher = false;
+    return true;
+  }
+  const co_graph *graph = model->network;
+  const char *dot = strrchr(metric, '.');
+  const char *id = dot ? dot + 1 : metric;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const char *output = model->outputs[i].name;
+    if (dot && (strlen(output) != (size_t)(dot - metric) ||
+                strncmp(output, metric, (size_t)(dot - metric)) != 0))
+      continue;
+    if (strcmp(model->outputs[i].loss->metric, id) == 0 ||
+        (strcmp(id, "logloss") == 0 && strcmp(model->outputs[i].loss->metric, "log_loss") == 0)) {
+      *value = mean_loss(evaluation, model, i);
+      *higher = false;
+      return true;
+    }
+    for (int64_t k = 0; k < graph->metric_count; k++) {
+      if (strcmp(graph->metrics[k].output, output) != 0 || strcmp(graph->metrics[k].name, id) != 0)
+        continue;
+      *value = metric_value(evaluation, model, k);
+      *higher = co_metric_find(id)->higher_is_better;
+      return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run directory: config, metrics stream, events, checkpoints, model, status. It appears whole (a
+// folder prepared aside and renamed), is locked while in use, and everything in it but
+// metrics.jsonl and events.jsonl is replaced atomically.
+#ifndef COHORT_HOST_RUN_H
+#define COHORT_HOST_RUN_H
+
+#include "host/core/context.h"
+#include "host/core/file.h"
+#include "host/core/json.h"
+
+typedef struct co_run {
+  co_context *ctx;
+  char *path;     // owned
+  int lock;       // descriptor
+  co_writer *metrics, *events;
+} co_run;
+
+// What a new run directory holds from the start.
+typedef struct co_run_start {
+  const char *config_json; // full config; becomes config.full.yaml
+  const char *config_yaml; // as given, merged
+  const char *command;     // may be NULL
+  const char *dataset;     // path, for run.json
+  int threads;
+} co_run_start;
+
+// Creates `path` (which must not exist, or be empty) and locks it.
+co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start);
+// Opens and locks an existing one for continuing; metrics.jsonl is cut to `metrics_bytes`.
+co_status co_run_open(co_run *run, co_context *ctx, const char *path);
+co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes);
+void co_run_close(co_run *run); // legal on a zeroed struct
+
+// A default path: <root>/<experiment>/<UTC time>-<6 hex>; co_free it.
+char *co_run_default_path(co_context *ctx, const char *root, const char *experiment);
+
+// One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
+co_status co_run_write_metrics(co_run *run, const char *json);
+co_status co_run_write_event(co_run *run, const char *event, const char *json_fields);
+co_status co_run_sync_metrics(co_run *run, int64_t *position);
+
+// run.json: `fields` is the inner text of a JSON object ("\"status\":\"done\",…").
+co_status co_run_write_status(co_run *run, const char *json);
+
+// checkpoints/step-%08d.h5
+char *co_run_checkpoint_path(co_run *run, int64_t step);
+// The newest step with a checkpoint file that `usable` accepts, -1 if none. Unusable ones are
+// reported as warnings.
+int64_t co_run_newest_checkpoint(co_run *run, co_status (*usable)(void *user, const char *path),
+                                 void *user);
+// Points last.h5 (and best.h5 if best_step >= 0) at their files and removes checkpoints that are
+// neither among the newest `keep` nor the best, and any of a later step.
+co_status co_run_settle_checkpoints(co_run *run, int64_t step, int64_t best_step, int64_t keep);
+
+#endif

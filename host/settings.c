@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/settings.h"
+
+#include <string.h>
+
+static const char *const precisions[] = {"32", NULL};
+
+// Nested sections are read by their own tables below.
+typedef struct section_options {
+  co_trainer_settings settings;
+  const co_node *optimizer, *schedule, *clipping, *checkpoint;
+} section_options;
+
+#define IN(member) offsetof(section_options, settings.member)
+
+static const co_field trainer_fields[] = {
+    {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
+     "Passes over the training rows.", "epochs"},
+    {"max_steps", CO_FIELD_INT, IN(max_steps), "0", 0, 1e15, NULL,
+     "Updates after which training ends; 0 = by max_epochs alone.", NULL},
+    {"batch_size", CO_FIELD_INT, IN(batch_size), "128", 1, 1 << 24, NULL,
+     "Rows of a (micro-)batch.", NULL},
+    {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL,
+     "Rows of a batch in evaluation and scoring.", NULL},
+    {"accumulate_grad_batches", CO_FIELD_INT, IN(accumulate_grad_batches), "1", 1, 65536, NULL,
+     "Micro-batches whose gradients add up to one update.", NULL},
+    {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL,
+     "Base step size.", NULL},
+    {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL,
+     "Start of every random choice: weights, order, dropout, augmentation.", "random_seed"},
+    {"steps_per_checkpoint", CO_FIELD_INT, IN(steps_per_checkpoint), "0", 0, 1e15, NULL,
+     "Updates between checkpoints; 0 = at the end of each epoch.", NULL},
+    {"early_stop", CO_FIELD_INT, IN(early_stop), "0", -1, 1e6, NULL,
+     "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
+    {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
+     "Updates between records in metrics.jsonl.", NULL},
+    {"precision", CO_FIELD_ENUM, IN(precision), "\"32\"", 0, 0, precisions,
+     "Number format of the computation.", NULL},
+    {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL,
+     "Equal inputs give equal bytes.", NULL},
+    {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
+     "[OUTPUT.]ID that chooses the best checkpoint; the loss if absent.", NULL},
+    {"optimizer", CO_FIELD_NODE, offsetof(section_options, optimizer), "null", 0, 0, NULL,
+     "{type: adam, …}", NULL},
+    {"learning_rate_scheduler", CO_FIELD_NODE, offsetof(section_options, schedule), "null", 0, 0,
+     NULL, "{decay: cosine, warmup_fraction: 0.05}", NULL},
+    {"gradient_clipping", CO_FIELD_NODE, offsetof(section_options, clipping), "null", 0, 0, NULL,
+     "{clip_global_norm: 1.0}", NULL},
+    {"checkpoint", CO_FIELD_NODE, offsetof(section_options, checkpoint), "null", 0, 0, NULL,
+     "{keep_last: 2}", NULL},
+    {.key = NULL}};
+
+typedef struct clipping_options {
+  double clip_global_norm;
+} clipping_options;
+
+static const co_field clipping_fields[] = {
+    {"clip_global_norm", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_global_norm), "0.0", 0,
+     1e30, NULL, "Longest gradient over all parameters; 0 = off.", NULL},
+    {.key = NULL}};
+
+typedef struct checkpoint_options {
+  int64_t keep_last;
+} checkpoint_options;
+
+static const co_field checkpoint_fields[] = {
+    {"keep_last", CO_FIELD_INT, offsetof(checkpoint_options, keep_last), "2", 1, 1000, NULL,
+     "Checkpoints kept beside the best one.", NULL},
+    {.key = NULL}};
+
+// ---- reading -----------------------------------------------------------------------------------
+
+static const char *const sections[] = {"version",         "dataset",        "input_features", "combiner",
+                                       "output_features", "trainer"};
+static const char *const later[] = {"defaults", "evaluation", "hyperopt", "privacy", "model_type"};
+
+static co_status check_sections(const co_node *root, co_diagnostics *problems) {
+  for (int64_t i = 0; i < root->count; i++) {
+    const char *key = root->keys[i];
+    bool known = false;
+    for (size_t k = 0; k < sizeof sections / sizeof *sections; k++)
+      known = known || strcmp(key, sections[k]) == 0;
+    if (known) continue;
+    bool planned = false;
+    for (size_t k = 0; k < sizeof later / sizeof *later; k++)
+      planned = planned || strcmp(key, later[k]) == 0;
+    const char *near = co_nearest(key, sections, sizeof sections / sizeof *sections);
+    CO_RETURN_IF_FAILED(co_node_problem(
+        problems, root->items[i], planned ? "remove it for now" : NULL, "%s: %s%s%s%s", key,
+        planned ? "this section is not there yet" : "unknown key",
+        !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
+        !planned && near ? "'?" : ""));
+  }
+  const co_node *version = co_node_get(root, "version");
+  int64_t number = 1;
+  if (version && (!co_node_int(version, &number) || number != 1))
+    return co_node_problem(problems, version, NULL, "version: this program reads version 1");
+  return CO_OK;
+}
+
+co_status co_settings_read(co_node **root, co_arena *arena, const char *const *files,
+                           int64_t file_count, const char *const *assignments,
+                           int64_t assignment_count, co_diagnostics *problems) {
+  *root = NULL;
+  for (int64_t i = 0; i < file_count; i++) {
+    co_node *tree = NULL;
+    CO_RETURN_IF_FAILED(co_yaml_read_file(&tree, arena, files[i], problems));
+    if (tree && tree->kind != CO_NODE_MAP) {
+      CO_RETURN_IF_FAILED(
+          co_node_problem(problems, tree, NULL, "a config is a map of sections, this is not"));
+    } else if (tree) {
+      CO_RETURN_IF_FAILED(co_node_merge(root, arena, tree));
+    }
+  }
+  if (!*root) CO_RETURN_IF_FAILED(co_yaml_parse(root, arena, "config", "{}", 2, problems));
+  for (int64_t i = 0; i < assignment_count; i++)
+    CO_RETURN_IF_FAILED(co_node_set(root, arena, assignments[i], problems));
+  return check_sections(*root, problems);
+}
+
+static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, co_arena *arena,
+                                 co_diagnostics *problems) {
+  const co_node *type = node ? co_node_get(node, "type") : NULL;
+  const char *name = type && type->kind == CO_NODE_SCALAR ? type->text : "adam";
+  out->optimizer = co_optimizer_find(name);
+  if (!out->optimizer) {
+    const char *names[32];
+    int64_t count = 0;
+    for (; co_optimizer_list()[count] && count < 32; count++)
+      names[count] = co_optimizer_list()[count]->name;
+    const char *near = co_nearest(name, names, count);
+    return co_node_problem(problems, type, "known: sgd, adam, adamw",
+                           "trainer.optimizer.type: unknown optimizer '%s'%s%s%s", name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  }
+  out->optimizer_options = co_arena_alloc(arena, 1, out->optimizer->options_size);
+  co_node *rest = NULL, *clear;
+  if (!out->optimizer_options) return CO_ERR_MEMORY;
+  // `type` chose the table; the rest is the table's.
+  static const char text[] = "type: null";
+  CO_RETURN_IF_FAILED(co_yaml_parse(&clear, arena, "optimizer", text, sizeof text - 1, problems));
+  if (node && node->kind == CO_NODE_MAP) {
+    CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, node));
+    CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, clear));
+  } else if (node && node->kind != CO_NODE_NULL) {
+    return co_node_problem(problems, node, "for example {type: adam}",
+                           "trainer.optimizer: must be a map");
+  }
+  return co_fields_parse(out->optimizer_options, out->optimizer->fields, rest, "trainer.optimizer",
+                         arena, problems);
+}
+
+co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
+                                    co_diagnostics *problems) {
+  section_options options;
+  clipping_options clipping;
+  checkpoint_options checkpoint;
+  memset(&options, 0, sizeof options);
+  CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
+                                      "trainer", arena, problems));
+  CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
+                                      options.schedule, "trainer.learning_rate_scheduler", arena,
+                                      problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&clipping, clipping_fields, options.clipping,
+                                      "trainer.gradient_clipping", arena, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,
+                                      "trainer.checkpoint", arena, problems));
+  options.settings.clip_norm = clipping.clip_global_norm;
+  options.settings.keep_last = checkpoint.keep_last;
+  *out = options.settings;
+  return CO_OK;
+}
+
+const char *co_settings_dataset(const co_node *root) {
+  const co_node *dataset = co_node_get(root, "dataset");
+  const co_node *path = dataset ? co_node_get(dataset, "path") : NULL;
+  return path && path->kind == CO_NODE_SCALAR ? path->text : NULL;
+}
+
+// ---- rendering ---------------------------------------------------------------------------------
+
+static void render_trainer(co_json *json, const co_trainer_settings *settings) {
+  section_options options;
+  memset(&options, 0, sizeof options);
+  options.settings = *settings;
+  co_json_open(json, '{');
+  // Sections (fields of kind NODE) are absent here and follow in full.
+  co_fields_render(json, trainer_fields, &options);
+  co_json_key(json, "optimizer");
+  co_json_open(json, '{');
+  co_json_key(json, "type");
+  co_json_string(json, settings->optimizer->name);
+  co_fields_render(json, settings->optimizer->fields, settings->optimizer_options);
+  co_json_close(json);
+  co_json_key(json, "learning_rate_scheduler");
+  co_json_open(json, '{');
+  co_fields_render(json, co_schedule_fields, &settings->schedule);
+  co_json_close(json);
+  clipping_options clipping = {settings->clip_norm};
+  co_json_key(json, "gradient_clipping");
+  co_json_open(json, '{');
+  co_fields_render(json, clipping_fields, &clipping);
+  co_json_close(json);
+  checkpoint_options checkpoint = {settings->keep_last};
+  co_json_key(json, "checkpoint");
+  co_json_open(json, '{');
+  co_fields_render(json, checkpoint_fields, &checkpoint);
+  co_json_close(json);
+  co_json_close(json);
+}
+
+co_status co_settings_render(co_json *json, const co_node *root,
+                             const co_trainer_settings *settings) {
+  static const char *const model_sections[] = {"input_features", "combiner", "output_features"};
+  co_json_open(json, '{');
+  co_json_key(json, "version");
+  co_json_int(json, 1);
+  for (size_t i = 0; i < sizeof model_sections / sizeof *model_sections; i++) {
+    const co_node *node = co_node_get(root, model_sections[i]);
+    if (!node) continue;
+    co_json_key(json, model_sections[i]);
+    co_node_render(json, node);
+  }
+  co_json_key(json, "trainer");
+  render_trainer(json, settings);
+  co_json_close(json);
+  return json->text.status;
+}

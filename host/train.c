@@ -1,0 +1,737 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_train: config and dataset to a run directory with a model; exact resume.
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/fit.h"
+#include "host/job.h"
+#include "host/pipeline.h"
+#include "host/run.h"
+#include "host/settings.h"
+
+typedef struct trainer {
+  cohort_context *context;
+  co_context *ctx;
+  const cohort_train_options *options;
+  co_diagnostics *problems;
+  co_arena *arena;
+  co_node *config;
+  co_trainer_settings settings;
+  co_text config_json; // what models store
+  char *dataset_path, *run_path;
+  co_dataset *dataset;
+  co_model *model;
+  co_backend *backend;
+  co_program *program;
+  co_run run;
+  co_training_state state;
+  co_evaluation interval; // training metrics since the last record
+  co_evaluation validation;
+  const int64_t *samples[CO_SPLIT_COUNT];
+  int64_t sample_count[CO_SPLIT_COUNT];
+  int64_t batch_rows, batches_per_epoch, total_steps;
+  int threads;
+  bool resumed, already_done;
+  int64_t resumed_step;
+  double started, wait_seconds, evaluation_seconds, checkpoint_seconds;
+  double norm; // gradient norm of the last step
+} trainer;
+
+static double now_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+// ---- what is to be trained ---------------------------------------------------------------------
+
+// A value of a run's run.json, NULL if there is none.
+static const char *recorded(trainer *t, const char *key) {
+  char *path = co_path_join(t->ctx, t->run_path, "run.json");
+  co_node *node = NULL;
+  co_diagnostics ignored;
+  co_diagnostics_init(&ignored, t->ctx);
+  if (path && co_path_exists(path)) co_yaml_read_file(&node, t->arena, path, &ignored);
+  co_diagnostics_free(&ignored);
+  co_free(t->ctx, path);
+  const co_node *value = node ? co_node_get(node, key) : NULL;
+  return value && value->kind == CO_NODE_SCALAR ? value->text : NULL;
+}
+
+static bool run_has(trainer *t, const char *name) {
+  char *path = co_path_join(t->ctx, t->run_path, name);
+  bool there = path && co_path_exists(path);
+  co_free(t->ctx, path);
+  return there;
+}
+
+// Decides between a new run and continuing one, and where it lives.
+static co_status choose_run(trainer *t) {
+  const cohort_train_options *options = t->options;
+  const char *resume = options->resume;
+  bool automatic = resume && strcmp(resume, "auto") == 0;
+  const char *path = resume && !automatic && *resume ? resume : options->run_dir;
+  if (resume && !path) {
+    co_status status = co_fail(CO_ERR_USAGE, "--resume needs to know which run");
+    co_hint("give --resume RUN_DIRECTORY, or --run-dir with --resume=auto");
+    return status;
+  }
+  if (path) {
+    t->run_path = co_strdup(t->ctx, path);
+  } else {
+    const char *root = options->output_directory ? options->output_directory : "runs";
+    const char *name = options->experiment;
+    if (!name && options->config.file_count) {
+      const char *file = strrchr(options->config.files[0], '/');
+      file = file ? file + 1 : options->config.files[0];
+      const char *dot = strrchr(file, '.');
+      name = co_arena_strndup(t->arena, file, dot ? (size_t)(dot - file) : strlen(file));
+    }
+    t->run_path = co_run_default_path(t->ctx, root, name ? name : "run");
+  }
+  if (!t->run_path) return CO_ERR_MEMORY;
+  if (!resume) return CO_OK;
+  t->resumed = run_has(t, "config.full.yaml");
+  // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
+  if (t->resumed || automatic || (co_path_is_directory(t->run_path) && options->config.file_count))
+    return CO_OK;
+  return co_fail_at(CO_ERR_MODEL, t->run_path, 0, 0, "there is no run to resume");
+}
+
+static co_status read_config(trainer *t) {
+  const cohort_config *given = &t->options->config;
+  char *own = co_arena_format(t->arena, "%s/config.full.yaml", t->run_path);
+  if (!own) return CO_ERR_MEMORY;
+  const char *const files[] = {own};
+  bool from_run = t->resumed && !given->file_count;
+  if (!given->file_count && !from_run) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no config");
+    co_hint("give -c CONFIG.yaml, for example -c models/presets/product-cnn.yaml");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_settings_read(&t->config, t->arena, from_run ? files : given->files,
+                                       from_run ? 1 : given->file_count, given->assignments,
+                                       given->assignment_count, t->problems));
+  CO_RETURN_IF_FAILED(
+      co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
+  const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
+  if (!dataset && t->resumed) dataset = recorded(t, "dataset");
+  if (!dataset && !t->problems->count) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
+    co_hint("give --dataset FILE.h5, or dataset: {path: …} in the config");
+    return status;
+  }
+  if (!dataset) return co_diagnostics_result(t->problems);
+  t->dataset_path = co_strdup(t->ctx, dataset);
+  return t->dataset_path ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status render_config(trainer *t) {
+  co_json json;
+  co_json_init(&json, t->ctx, 0);
+  co_status status = co_settings_render(&json, t->config, &t->settings);
+  if (status == CO_OK) co_text_append(&t->config_json, json.text.data, json.text.length);
+  co_json_free(&json);
+  return status == CO_OK ? t->config_json.status : status;
+}
+
+static co_status open_data_and_model(trainer *t) {
+  CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
+  co_status status = co_model_create(&t->model, t->ctx, t->config,
+                                     co_dataset_schema(t->dataset), t->problems);
+  if (status != CO_OK && status != CO_ERR_CONFIG) return status;
+  if (t->problems->count) return co_diagnostics_result(t->problems);
+  for (int split = 0; split < CO_SPLIT_COUNT; split++)
+    CO_RETURN_IF_FAILED(co_dataset_split(t->dataset, (co_split)split, &t->samples[split],
+                                         &t->sample_count[split]));
+  if (!t->sample_count[CO_SPLIT_TRAIN])
+    return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
+  t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
+  if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
+    t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
+  t->batches_per_epoch =
+      (t->sample_count[CO_SPLIT_TRAIN] + t->batch_rows - 1) / t->batch_rows;
+  t->total_steps = t->settings.max_epochs * t->batches_per_epoch;
+  if (t->settings.max_steps && t->settings.max_steps < t->total_steps)
+    t->total_steps = t->settings.max_steps;
+  return CO_OK;
+}
+
+static co_status check_validation_metric(trainer *t) {
+  double value;
+  bool higher;
+  CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
+  CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
+  if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
+    return CO_OK;
+  const co_node *trainer_node = co_node_get(t->config, "trainer");
+  CO_RETURN_IF_FAILED(co_node_problem(
+      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL,
+      "known: loss, log_loss, mean_squared_error, accuracy, each also as OUTPUT.ID",
+      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric));
+  return co_diagnostics_result(t->problems);
+}
+
+static co_status create_program(trainer *t) {
+  int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
+  co_phase_options phase = {.optimizer = t->settings.optimizer,
+                            .optimizer_options = t->settings.optimizer_options,
+                            .clip_norm = t->settings.clip_norm};
+  int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
+  co_program_options options = {.rows = micro,
+                                .batch_rows = sizes,
+                                .batch_row_count = sizes[1] ? 2 : 1,
+                                .evaluation_rows = t->settings.eval_batch_size,
+                                .evaluation_mode = CO_MODE_EVALUATE,
+                                .phases = &phase,
+                                .phase_count = 1,
+                                .real = CO_F32};
+  CO_RETURN_IF_FAILED(
+      co_job_open_backend(&t->backend, t->ctx, t->options->device, t->threads));
+  return co_program_create(&t->program, t->model->network, t->backend, &options);
+}
+
+// ---- state -------------------------------------------------------------------------------------
+
+static co_status start_state(trainer *t) {
+  t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
+                                 .best = NAN,
+                                 .best_step = -1,
+                                 .sum_count =
+                                     t->model->network->metric_doubles + t->model->output_count};
+  t->state.sums = co_alloc_zero(t->ctx, (size_t)t->state.sum_count + 1, sizeof(double));
+  return t->state.sums ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status usable_checkpoint(void *user, const char *path) {
+  trainer *t = user;
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
+  co_model_file file;
+  co_status status = co_model_file_read(&file, arena, path);
+  if (status == CO_OK && !file.has_training)
+    status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
+  co_arena_free(arena);
+  return status;
+}
+
+// Equal bytes need equal config and data: what differs is said before anything is touched.
+static co_status check_drift(trainer *t, const co_model_file *file) {
+  if (strcmp(file->config_text, t->config_json.data) != 0) {
+    co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                                  "the config differs from the one this run was started with");
+    co_hint("resume without -c and --set, or compare with %s/config.full.yaml", t->run_path);
+    return status;
+  }
+  if (strcmp(file->dataset_fingerprint, co_dataset_fingerprint(t->dataset)) != 0)
+    return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
+                      "the dataset is not the one this run was started with");
+  return CO_OK;
+}
+
+static co_status load_checkpoint(trainer *t, int64_t step) {
+  char *path = co_run_checkpoint_path(&t->run, step);
+  if (!path) return CO_ERR_MEMORY;
+  co_model_file file;
+  co_status status;
+  CO_TRY(co_model_file_read(&file, t->arena, path));
+  CO_TRY(check_drift(t, &file));
+  CO_TRY(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
+  if (file.training.sum_count != t->state.sum_count) {
+    status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
+    goto cleanup;
+  }
+  double *sums = t->state.sums;
+  memcpy(sums, file.training.sums, (size_t)t->state.sum_count * sizeof *sums);
+  t->state = file.training;
+  t->state.sums = sums;
+  co_program_set_updates(t->program, 0, t->state.updates);
+  memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
+         (size_t)t->model->output_count * sizeof *sums);
+  CO_TRY(co_program_write_metrics(t->program, false, sums));
+cleanup:
+  co_free(t->ctx, path);
+  return status;
+}
+
+static co_status write_status(trainer *t, const char *status_word, int exit_code) {
+  co_json json;
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  co_json_init(&json, t->ctx, 2);
+  co_json_open(&json, '{');
+  co_json_key(&json, "status");
+  co_json_string(&json, status_word);
+  co_json_key(&json, "exit");
+  co_json_int(&json, exit_code);
+  co_json_key(&json, "step");
+  co_json_int(&json, t->state.step);
+  co_json_key(&json, "dataset");
+  co_json_string(&json, t->dataset_path);
+  co_json_key(&json, "dataset_fingerprint");
+  co_json_string(&json, co_dataset_fingerprint(t->dataset));
+  co_json_key(&json, "seed");
+  co_json_int(&json, (int64_t)t->state.seed);
+  co_json_key(&json, "threads");
+  co_json_int(&json, t->threads);
+  co_json_key(&json, "device");
+  co_json_string(&json, t->backend->api->name);
+  co_json_key(&json, "version");
+  co_json_string(&json, cohort_version());
+  co_json_key(&json, "host");
+  co_json_string(&json, host);
+  co_json_key(&json, "pid");
+  co_json_int(&json, getpid());
+  co_json_key(&json, "time");
+  co_json_int(&json, (int64_t)time(NULL));
+  co_json_key(&json, "warnings");
+  co_json_open(&json, '[');
+  for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
+    co_json_string(&json, co_context_warning(t->ctx, i));
+  co_json_close(&json);
+  co_json_close(&json);
+  co_status status = json.text.status;
+  if (status == CO_OK) status = co_run_write_status(&t->run, json.text.data);
+  co_json_free(&json);
+  return status;
+}
+
+static co_status begin_new_run(trainer *t) {
+  co_text yaml;
+  co_text_init(&yaml, t->ctx);
+  co_status status;
+  CO_TRY(co_node_to_yaml(&yaml, t->config));
+  co_run_start start = {.config_json = t->config_json.data,
+                        .config_yaml = yaml.data ? yaml.data : "",
+                        .command = t->options->command,
+                        .dataset = t->dataset_path,
+                        .threads = t->threads};
+  char *slash = strrchr(t->run_path, '/');
+  if (slash && slash != t->run_path) {
+    char *parent = co_arena_strndup(t->arena, t->run_path, (size_t)(slash - t->run_path));
+    if (parent) CO_TRY(co_make_directories(t->ctx, parent));
+  }
+  CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
+cleanup:
+  co_text_free(&yaml);
+  return status;
+}
+
+// The step of the newest checkpoint of the opened run, -1 if it has none yet.
+static co_status begin(trainer *t) {
+  CO_RETURN_IF_FAILED(start_state(t));
+  int64_t step = -1;
+  if (t->resumed) {
+    CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
+    step = co_run_newest_checkpoint(&t->run, usable_checkpoint, t);
+    t->resumed_step = step < 0 ? 0 : step;
+  } else {
+    CO_RETURN_IF_FAILED(begin_new_run(t));
+  }
+  if (step >= 0) {
+    CO_RETURN_IF_FAILED(load_checkpoint(t, step));
+    CO_RETURN_IF_FAILED(
+        co_run_settle_checkpoints(&t->run, step, t->state.best_step, t->settings.keep_last));
+  } else {
+    CO_RETURN_IF_FAILED(co_fit(t->model, t->dataset));
+    CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
+  }
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  t->already_done = t->resumed && t->state.finished && run_has(t, "model.h5");
+  CO_RETURN_IF_FAILED(co_run_write_event(&t->run, t->resumed ? "resume" : "start", ""));
+  return t->already_done ? CO_OK : write_status(t, "running", 0);
+}
+
+// ---- metrics -----------------------------------------------------------------------------------
+
+static double learning_rate(const trainer *t, int64_t step) {
+  return t->settings.learning_rate *
+         co_schedule_factor(&t->settings.schedule, step, t->total_steps);
+}
+
+static co_status write_record(trainer *t, const char *split, const co_evaluation *evaluation,
+                              bool training) {
+  co_json json;
+  co_json_init(&json, t->ctx, 0);
+  co_json_open(&json, '{');
+  co_json_key(&json, "step");
+  co_json_int(&json, t->state.step);
+  co_json_key(&json, "epoch");
+  co_json_int(&json, t->state.epoch);
+  co_json_key(&json, "split");
+  co_json_string(&json, split);
+  co_json_key(&json, "loss");
+  co_json_double(&json, co_evaluation_loss(evaluation, t->model));
+  co_json_key(&json, "metrics");
+  co_evaluation_render(&json, evaluation, t->model);
+  if (training) {
+    co_json_key(&json, "learning_rate");
+    co_json_double(&json, learning_rate(t, t->state.step - 1));
+    co_json_key(&json, "gradient_norm");
+    co_json_double(&json, t->norm);
+  }
+  co_json_close(&json);
+  co_status status = json.text.status;
+  if (status == CO_OK) status = co_run_write_metrics(&t->run, json.text.data);
+  co_json_free(&json);
+  return status;
+}
+
+// One record over all steps since the last one.
+static co_status log_interval(trainer *t) {
+  CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->interval.sums));
+  CO_RETURN_IF_FAILED(write_record(t, "train", &t->interval, true));
+  memset(t->interval.weight_sum, 0, (size_t)t->model->output_count * sizeof(double));
+  return co_program_clear_metrics(t->program, false);
+}
+
+static co_status validate(trainer *t) {
+  if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
+  double begun = now_seconds(), value;
+  bool higher;
+  CO_RETURN_IF_FAILED(co_evaluate_samples(
+      &t->validation, t->context, t->model, t->program, t->dataset,
+      t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
+      t->settings.eval_batch_size, t->options->workers, "validate"));
+  t->evaluation_seconds += now_seconds() - begun;
+  CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
+  co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher);
+  bool better = isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best);
+  if (better && !isnan(value)) {
+    t->state.best = value;
+    t->state.best_step = t->state.step;
+    t->state.bad_epochs = 0;
+  } else {
+    t->state.bad_epochs++;
+  }
+  co_log(t->ctx, CO_LOG_INFO, "eval", "step=%lld epoch=%u split=validation %s=%.4f%s",
+         (long long)t->state.step, t->state.epoch + 1,
+         t->settings.validation_metric ? t->settings.validation_metric : "loss", value,
+         better ? " best" : "");
+  return CO_OK;
+}
+
+// ---- checkpoints -------------------------------------------------------------------------------
+
+static co_status checkpoint(trainer *t) {
+  double begun = now_seconds();
+  // The sums of the interval in work go along, so that a resumed run adds to the same numbers.
+  int64_t doubles = t->model->network->metric_doubles;
+  CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->state.sums));
+  memcpy(t->state.sums + doubles, t->interval.weight_sum,
+         (size_t)t->model->output_count * sizeof(double));
+  CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
+  t->state.updates = co_program_updates(t->program, 0);
+  co_model_file_content content = {.model = t->model,
+                                   .store = co_program_store(t->program),
+                                   .config = t->config_json.data,
+                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
+                                   .training = &t->state};
+  char *path = co_run_checkpoint_path(&t->run, t->state.step);
+  if (!path) return CO_ERR_MEMORY;
+  co_status status = co_model_file_write(t->ctx, path, &content);
+  co_free(t->ctx, path);
+  if (status == CO_OK)
+    status = co_run_settle_checkpoints(&t->run, t->state.step, t->state.best_step,
+                                       t->settings.keep_last);
+  t->checkpoint_seconds += now_seconds() - begun;
+  if (status == CO_OK) {
+    char fields[64];
+    snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
+    status = co_run_write_event(&t->run, "checkpoint", fields);
+  }
+  return status;
+}
+
+// ---- steps -------------------------------------------------------------------------------------
+
+static co_status stop_diverged(trainer *t, const co_view *view) {
+  char fields[96];
+  snprintf(fields, sizeof fields, "\"step\":%lld,\"batch\":%lld", (long long)t->state.step,
+           (long long)view->batch->index);
+  co_run_write_event(&t->run, "diverged", fields);
+  co_status status = co_fail(
+      CO_ERR_DIVERGED,
+      "the gradient of step %lld is not finite (epoch %u, batch %lld, first row %lld); the update "
+      "was not made",
+      (long long)t->state.step + 1, view->batch->epoch + 1, (long long)view->batch->index,
+      (long long)view->batch->samples[0]);
+  co_hint("lower trainer.learning_rate, or set trainer.gradient_clipping.clip_global_norm");
+  return status;
+}
+
+static co_status one_step(trainer *t, const co_view *view) {
+  co_step step = {.seed = t->state.seed,
+                  .step = (uint32_t)t->state.step,
+                  .epoch = view->batch->epoch,
+                  .learning_rate = learning_rate(t, t->state.step)};
+  co_step_result result;
+  co_view_inv_norm(t->model, view, step.inv_norm);
+  CO_RETURN_IF_FAILED(
+      co_program_step(t->program, 0, view->rows, view->inputs, &step, &result));
+  for (int64_t i = 0; i < t->model->output_count; i++)
+    t->interval.weight_sum[i] += view->weight_sum[i];
+  t->norm = result.gradient_norm;
+  if (!result.finite) return stop_diverged(t, view);
+  t->state.step++;
+  t->state.epoch = view->batch->epoch;
+  t->state.batch = view->batch->index + 1;
+  return CO_OK;
+}
+
+static void show_progress(trainer *t) {
+  char detail[96];
+  double seconds = now_seconds() - t->started;
+  snprintf(detail, sizeof detail, "epoch %u/%lld, %.0f steps/s", t->state.epoch + 1,
+           (long long)t->settings.max_epochs,
+           seconds > 0 ? (double)(t->state.step - t->resumed_step) / seconds : 0);
+  co_job_progress(t->context, "train", "steps", t->state.step, t->total_steps, detail);
+}
+
+// After the last batch of an epoch, or the last step of all.
+static co_status end_epoch(trainer *t, bool epoch_over) {
+  if (t->state.step % t->settings.log_every_n_steps) CO_RETURN_IF_FAILED(log_interval(t));
+  CO_RETURN_IF_FAILED(validate(t));
+  if (epoch_over) {
+    t->state.epoch++;
+    t->state.batch = 0;
+  }
+  bool patience_over =
+      t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
+  t->state.finished = t->state.step >= t->total_steps || patience_over;
+  bool due = t->settings.steps_per_checkpoint == 0 || t->state.finished ||
+             t->state.best_step == t->state.step;
+  return due ? checkpoint(t) : CO_OK;
+}
+
+static co_status run_batches(trainer *t, co_pipeline *pipeline) {
+  co_status status = CO_OK;
+  while (status == CO_OK && !t->state.finished) {
+    co_view view;
+    bool done;
+    CO_RETURN_IF_FAILED(co_pipeline_next(pipeline, &view, &done));
+    if (done) return co_fail(CO_ERR_INTERNAL, "the batches ended before the steps");
+    bool last = view.batch->last;
+    status = one_step(t, &view);
+    co_pipeline_release(pipeline, &view);
+    if (status != CO_OK) break;
+    show_progress(t);
+    if (t->state.step % t->settings.log_every_n_steps == 0) status = log_interval(t);
+    int64_t every = t->settings.steps_per_checkpoint;
+    if (status == CO_OK && (last || t->state.step == t->total_steps))
+      status = end_epoch(t, last);
+    else if (status == CO_OK && every && t->state.step % every == 0)
+      status = checkpoint(t);
+    if (status == CO_OK && !t->state.finished && co_job_stopped(t->context)) {
+      status = checkpoint(t);
+      if (status == CO_OK)
+        status = co_fail(CO_INTERRUPTED, "stopped at step %lld; a checkpoint is written",
+                         (long long)t->state.step);
+    }
+  }
+  return status;
+}
+
+static co_status train_loop(trainer *t) {
+  co_pipeline_options options = {.samples = t->samples[CO_SPLIT_TRAIN],
+                                 .sample_count = t->sample_count[CO_SPLIT_TRAIN],
+                                 .batch_rows = t->batch_rows,
+                                 .training = true,
+                                 .targets = true,
+                                 .seed = t->state.seed,
+                                 .epoch = t->state.epoch,
+                                 .first_batch = (uint32_t)t->state.batch,
+                                 .workers = t->options->workers > 0 ? t->options->workers : 1};
+  co_pipeline *pipeline;
+  if (t->state.finished) return CO_OK;
+  CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, t->model, t->dataset, &options));
+  t->started = now_seconds();
+  co_status status = run_batches(t, pipeline);
+  t->wait_seconds = co_pipeline_wait_seconds(pipeline);
+  co_job_progress(t->context, "train", "steps", -1, t->total_steps, NULL);
+  co_pipeline_free(pipeline);
+  return status;
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+// model.h5 holds the best checkpoint's weights where there was validation, else the last.
+static co_status write_model(trainer *t) {
+  co_store *store = co_program_store(t->program);
+  char *path = co_path_join(t->ctx, t->run.path, "model.h5"), *best = NULL;
+  co_status status = path ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK && t->state.best_step >= 0 && t->state.best_step != t->state.step) {
+    best = co_run_checkpoint_path(&t->run, t->state.best_step);
+    status = best ? co_model_file_read_weights(t->ctx, best, store, false) : CO_ERR_MEMORY;
+  }
+  co_model_file_content content = {.model = t->model,
+                                   .store = store,
+                                   .config = t->config_json.data,
+                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
+  if (status == CO_OK) status = co_model_file_write(t->ctx, path, &content);
+  co_free(t->ctx, path);
+  co_free(t->ctx, best);
+  return status;
+}
+
+static co_status report(trainer *t, cohort_result *result) {
+  co_json *json = &result->json;
+  char hex[65];
+  double total = now_seconds() - t->started;
+  int64_t steps = t->state.step - t->resumed_step;
+  CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
+  co_json_key(json, "run");
+  co_json_string(json, t->run.path);
+  co_json_key(json, "status");
+  co_json_string(json, "done");
+  co_json_key(json, "steps");
+  co_json_int(json, t->state.step);
+  co_json_key(json, "epochs");
+  co_json_int(json, t->state.epoch);
+  co_json_key(json, "best");
+  if (t->state.best_step < 0) {
+    co_json_null(json);
+  } else {
+    co_json_open(json, '{');
+    co_json_key(json, "step");
+    co_json_int(json, t->state.best_step);
+    co_json_key(json, "metric");
+    co_json_string(json,
+                   t->settings.validation_metric ? t->settings.validation_metric : "loss");
+    co_json_key(json, "value");
+    co_json_double(json, t->state.best);
+    co_json_close(json);
+  }
+  co_json_key(json, "weights_sha256");
+  co_json_string(json, hex);
+  co_json_key(json, "resumed");
+  co_json_bool(json, t->resumed);
+  co_json_key(json, "device");
+  co_json_string(json, t->backend->api->name);
+  co_json_key(json, "threads");
+  co_json_int(json, t->threads);
+  co_json_key(json, "steps_per_second");
+  double busy = total - t->evaluation_seconds - t->checkpoint_seconds;
+  co_json_double(json, steps > 0 && busy > 0 ? (double)steps / busy : 0);
+  co_json_key(json, "time_s");
+  co_json_open(json, '{');
+  co_json_key(json, "total");
+  co_json_double(json, total);
+  co_json_key(json, "data_wait");
+  co_json_double(json, t->wait_seconds);
+  co_json_key(json, "evaluation");
+  co_json_double(json, t->evaluation_seconds);
+  co_json_key(json, "checkpoint");
+  co_json_double(json, t->checkpoint_seconds);
+  co_json_close(json);
+  co_json_key(json, "warnings");
+  co_json_open(json, '[');
+  for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
+    co_json_string(json, co_context_warning(t->ctx, i));
+  co_json_close(json);
+  co_text_printf(&result->text, "run      %s\nsteps    %lld in %.1f s (%.0f steps/s)\n",
+                 t->run.path, (long long)t->state.step, total,
+                 steps > 0 && busy > 0 ? (double)steps / busy : 0);
+  if (t->state.best_step >= 0)
+    co_text_printf(&result->text, "best     %s %.4f on validation, at step %lld\n",
+                   t->settings.validation_metric ? t->settings.validation_metric : "loss",
+                   t->state.best, (long long)t->state.best_step);
+  co_text_printf(&result->text, "model    %s/model.h5\nweights  sha256 %s\n", t->run.path, hex);
+  return CO_OK;
+}
+
+static co_status report_dry_run(trainer *t, cohort_result *result) {
+  co_program_bytes bytes;
+  co_program_get_bytes(t->program, &bytes);
+  co_json_key(&result->json, "status");
+  co_json_string(&result->json, "dry_run");
+  co_json_key(&result->json, "total_steps");
+  co_json_int(&result->json, t->total_steps);
+  co_json_key(&result->json, "planned_bytes");
+  co_json_int(&result->json, (int64_t)bytes.total);
+  co_text_printf(&result->text, "would train %lld steps into %s, planned memory %.1f MiB\n",
+                 (long long)t->total_steps, t->run_path, (double)bytes.total / 1048576);
+  return CO_OK;
+}
+
+static const char *status_word(co_status status) {
+  switch (status) {
+  case CO_OK:
+    return "done";
+  case CO_INTERRUPTED:
+  case CO_STOPPED:
+    return "stopped";
+  case CO_ERR_DIVERGED:
+    return "diverged";
+  default:
+    return "failed";
+  }
+}
+
+static co_status prepare(trainer *t) {
+  CO_RETURN_IF_FAILED(choose_run(t));
+  CO_RETURN_IF_FAILED(read_config(t));
+  CO_RETURN_IF_FAILED(open_data_and_model(t));
+  CO_RETURN_IF_FAILED(check_validation_metric(t));
+  CO_RETURN_IF_FAILED(render_config(t));
+  t->threads = t->options->threads > 0 ? t->options->threads : co_context_threads(t->ctx);
+  // The thread count is part of a run: reductions depend on it.
+  const char *threads = t->resumed && t->options->threads <= 0 ? recorded(t, "threads") : NULL;
+  int64_t number;
+  co_node node = {.kind = CO_NODE_SCALAR, .text = threads};
+  if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096)
+    t->threads = (int)number;
+  return create_program(t);
+}
+
+static co_status train(trainer *t, cohort_result *result) {
+  CO_RETURN_IF_FAILED(prepare(t));
+  t->started = now_seconds();
+  if (t->options->dry_run) return report_dry_run(t, result);
+  co_status status = begin(t);
+  if (status == CO_OK && !t->already_done) status = train_loop(t);
+  if (status == CO_OK && !t->already_done) status = write_model(t);
+  if (status == CO_OK) status = report(t, result);
+  if (!t->run.events || t->already_done) return status;
+  // The run's own record must not hide the error that ended it.
+  co_error error;
+  co_error_copy(&error);
+  co_run_write_event(&t->run, "end", "");
+  co_status recorded_status = write_status(t, status_word(status), status);
+  if (status == CO_OK) return recorded_status;
+  return co_error_raise(&error);
+}
+
+static void free_trainer(trainer *t) {
+  co_run_close(&t->run);
+  co_free(t->ctx, t->state.sums);
+  co_evaluation_free(&t->interval, t->model);
+  co_evaluation_free(&t->validation, t->model);
+  co_program_free(t->program);
+  if (t->backend) t->backend->api->free(t->backend);
+  co_model_free(t->model);
+  co_dataset_close(t->dataset);
+  co_text_free(&t->config_json);
+  co_free(t->ctx, t->dataset_path);
+  co_free(t->ctx, t->run_path);
+  co_arena_free(t->arena);
+}
+
+cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
+                           cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context->ctx, "train"));
+  trainer t = {.context = context,
+               .ctx = context->ctx,
+               .options = options,
+               .problems = &(*out)->errors,
+               .run = {.lock = -1}};
+  co_text_init(&t.config_json, t.ctx);
+  co_status status = co_arena_create(&t.arena, t.ctx);
+  if (status == CO_OK) status = train(&t, *out);
+  free_trainer(&t);
+  return co_result_finish(*out, "train", status);
+}

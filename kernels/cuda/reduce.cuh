@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reductions and vector access for device code. The order of every reduction is fixed by the shape
+// of the block alone, so equal input gives equal bits in each run.
+#ifndef COHORT_KERNELS_CUDA_REDUCE_CUH
+#define COHORT_KERNELS_CUDA_REDUCE_CUH
+
+#include <math.h>
+
+#include "kernels/cuda/launch.h"
+
+namespace co {
+
+constexpr unsigned full_warp = 0xffffffffu;
+constexpr int warp_lanes = 32;
+constexpr int max_warps = 32;
+
+// The operations. Combining is commutative to the bit, which the butterfly below relies on to give
+// all lanes the same result.
+struct Sum {
+  template <typename T> static __device__ __forceinline__ T identity() {
+    return T(0);
+  }
+  template <typename T> static __device__ __forceinline__ T combine(T a, T b) {
+    return a + b;
+  }
+};
+// A NaN is ignored, as by fmax; the maximum of nothing is minus infinity.
+struct Max {
+  template <typename T> static __device__ __forceinline__ T identity() {
+    return T(-INFINITY);
+  }
+  static __device__ __forceinline__ float combine(float a, float b) {
+    return fmaxf(a, b);
+  }
+  static __device__ __forceinline__ double combine(double a, double b) {
+    return fmax(a, b);
+  }
+};
+
+// All 32 lanes call it and get the result.
+template <typename Op, typename T> __device__ __forceinline__ T warp_reduce(T value) {
+#pragma unroll
+  for (int distance = warp_lanes / 2; distance > 0; distance /= 2)
+    value = Op::combine(value, __shfl_xor_sync(full_warp, value, distance));
+  return value;
+}
+
+template <typename T> __device__ __forceinline__ T warp_sum(T value) {
+  return warp_reduce<Sum>(value);
+}
+template <typename T> __device__ __forceinline__ T warp_max(T value) {
+  return warp_reduce<Max>(value);
+}
+
+// All threads of the block call it and get the result. The block has a multiple of 32 threads, in
+// any number of dimensions. It contains two barriers.
+template <typename Op, typename T> __device__ __forceinline__ T block_reduce(T value) {
+  CO_SHARED(T, partial, max_warps);
+  unsigned index = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+  unsigned lane = index % warp_lanes;
+  unsigned warps = blockDim.x * blockDim.y * blockDim.z / warp_lanes;
+  value = warp_reduce<Op>(value);
+  __syncthreads(); // other warps may still read the result of an earlier reduction
+  if (lane == 0) partial[index / warp_lanes] = value;
+  __syncthreads();
+  // Every warp reduces the partial results by itself: cheaper than a third barrier.
+  value = lane < warps ? partial[lane] : Op::template identity<T>();
+  return warp_reduce<Op>(value);
+}
+
+template <typename T> __device__ __forceinline__ T block_sum(T value) {
+  return block_reduce<Sum>(value);
+}
+template <typename T> __device__ __forceinline__ T block_max(T value) {
+  return block_reduce<Max>(value);
+}
+
+// ---- four values at once, computed in float whatever they are stored as
+
+template <typename Pair> struct alignas(8) PairOfPairs {
+  Pair low;
+  Pair high;
+};
+
+// The address is a multiple of four elements: 16 bytes of float, 8 of half precision.
+__device__ __forceinline__ float4 load4(const float *from) {
+  return *reinterpret_cast<const float4 *>(from);
+}
+__device__ __forceinline__ float4 load4(const __half *from) {
+  PairOfPairs<__half2> four = *reinterpret_cast<const PairOfPairs<__half2> *>(from);
+  float2 low = __half22float2(four.low);
+  float2 high = __half22float2(four.high);
+  return make_float4(low.x, low.y, high.x, high.y);
+}
+__device__ __forceinline__ float4 load4(const __nv_bfloat16 *from) {
+  PairOfPairs<__nv_bfloat162> four = *reinterpret_cast<const PairOfPairs<__nv_bfloat162> *>(from);
+  float2 low = __bfloat1622float2(four.low);
+  float2 high = __bfloat1622float2(four.high);
+  return make_float4(low.x, low.y, high.x, high.y);
+}
+
+__device__ __forceinline__ void store4(float *to, float4 four) {
+  *reinterpret_cast<float4 *>(to) = four;
+}
+__device__ __forceinline__ void store4(__half *to, float4 four) {
+  PairOfPairs<__half2> pairs = {__float22half2_rn(make_float2(four.x, four.y)),
+                                __float22half2_rn(make_float2(four.z, four.w))};
+  *reinterpret_cast<PairOfPairs<__half2> *>(to) = pairs;
+}
+__device__ __forceinline__ void store4(__nv_bfloat16 *to, float4 four) {
+  PairOfPairs<__nv_bfloat162> pairs = {__float22bfloat162_rn(make_float2(four.x, four.y)),
+                                       __float22bfloat162_rn(make_float2(four.z, four.w))};
+  *reinterpret_cast<PairOfPairs<__nv_bfloat162> *>(to) = pairs;
+}
+
+// The last `valid` < 4 elements of an array; the rest reads as `fill` and is not written.
+template <typename T>
+__device__ __forceinline__ float4 load4_tail(const T *from, int valid, float fill) {
+  return make_float4(valid > 0 ? static_cast<float>(from[0]) : fill,
+                     valid > 1 ? static_cast<float>(from[1]) : fill,
+                     valid > 2 ? static_cast<float>(from[2]) : fill, fill);
+}
+template <typename T> __device__ __forceinline__ void store4_tail(T *to, int valid, float4 four) {
+  if (valid > 0) to[0] = static_cast<T>(four.x);
+  if (valid > 1) to[1] = static_cast<T>(four.y);
+  if (valid > 2) to[2] = static_cast<T>(four.z);
+}
+
+} // namespace co
+
+#endif

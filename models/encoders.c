@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/encoders.h"
+
+#include <string.h>
+
+typedef struct graph_options {
+  const char *type;
+  const co_node *layers;
+} graph_options;
+
+typedef struct cnn_options {
+  const char *type;
+  const co_node *filters;
+  int64_t convolutions, kernel_size, output_size;
+  bool batch_normalization;
+  double dropout;
+} cnn_options;
+
+typedef struct mlp_options {
+  const char *type;
+  const co_node *sizes;
+  double dropout;
+} mlp_options;
+
+#define TYPE_FIELD(options)                                                                        \
+  {"type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL}
+
+static const co_field graph_fields[] = {
+    TYPE_FIELD(graph_options),
+    {"layers", CO_FIELD_NODE, offsetof(graph_options, layers), NULL, 0, 0, NULL,
+     "The layers, in order.", NULL},
+    {.key = NULL}};
+
+static const co_field cnn_fields[] = {
+    TYPE_FIELD(cnn_options),
+    {"filters", CO_FIELD_NODE, offsetof(cnn_options, filters), "null", 0, 0, NULL,
+     "List: channels of each stage; a stage halves the image. Default [32, 64].", NULL},
+    {"convolutions", CO_FIELD_INT, offsetof(cnn_options, convolutions), "1", 1, 16, NULL,
+     "Convolutions in a stage.", NULL},
+    {"kernel_size", CO_FIELD_INT, offsetof(cnn_options, kernel_size), "3", 1, 99, NULL,
+     "Height and width of the kernels in pixels.", NULL},
+    {"batch_normalization", CO_FIELD_BOOL, offsetof(cnn_options, batch_normalization), "true", 0, 0,
+     NULL, "Normalise after each convolution.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(cnn_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate before the last dense layer.", NULL},
+    {"output_size", CO_FIELD_INT, offsetof(cnn_options, output_size), "128", 1, 1 << 20, NULL,
+     "Features that come out.", NULL},
+    {.key = NULL}};
+
+static const co_field mlp_fields[] = {
+    TYPE_FIELD(mlp_options),
+    {"sizes", CO_FIELD_NODE, offsetof(mlp_options, sizes), "null", 0, 0, NULL,
+     "List: units of each dense layer. Default [64].", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(mlp_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate after each layer.", NULL},
+    {.key = NULL}};
+
+static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
+
+// Reads a list of positive integers; absent = `fallback`. Returns the count, -1 after a problem.
+static int read_sizes(const co_node *node, const char *path, const char *key,
+                      const int64_t *fallback, int fallback_count, int64_t *out, int most,
+                      co_diagnostics *problems) {
+  if (!node || node->kind == CO_NODE_NULL) {
+    memcpy(out, fallback, (size_t)fallback_count * sizeof *out);
+    return fallback_count;
+  }
+  bool good = node->kind == CO_NODE_LIST && node->count >= 1 && node->count <= most;
+  for (int64_t i = 0; good && i < node->count; i++)
+    good = co_node_int(node->items[i], &out[i]) && out[i] > 0 && out[i] <= 1 << 20;
+  if (good) return (int)node->count;
+  co_node_problem(problems, node, NULL, "%s.%s: must be a list of 1 to %d positive whole numbers",
+                  path, key, most);
+  return -1;
+}
+
+static void expand_passthrough(co_text *text, const void *options, const char *path,
+                               co_diagnostics *problems) {
+  (void)options;
+  (void)path;
+  (void)problems;
+  co_text_printf(text, "[Flatten]");
+}
+
+static void expand_cnn(co_text *text, const void *options, const char *path,
+                       co_diagnostics *problems) {
+  const cnn_options *cnn = options;
+  static const int64_t fallback[] = {32, 64};
+  int64_t filters[16];
+  int stages = read_sizes(cnn->filters, path, "filters", fallback, 2, filters, 16, problems);
+  co_text_printf(text, "[");
+  for (int stage = 0; stage < stages; stage++) {
+    for (int64_t i = 0; i < cnn->convolutions; i++) {
+      co_text_printf(text, "{Conv2D: {filters: %lld, kernel_size: %lld, padding: same%s}}, ",
+                     (long long)filters[stage], (long long)cnn->kernel_size,
+                     cnn->batch_normalization ? ", use_bias: false" : ", activation: relu");
+      if (cnn->batch_normalization) co_text_printf(text, "BatchNormalization, ReLU, ");
+    }
+    co_text_printf(text, "{MaxPooling2D: 2}, ");
+  }
+  co_text_printf(text, "Flatten, ");
+  if (cnn->dropout > 0) co_text_printf(text, "{Dropout: %.17g}, ", cnn->dropout);
+  co_text_printf(text, "{Dense: {units: %lld, activation: relu}}", (long long)cnn->output_size);
+  if (cnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", cnn->dropout);
+  co_text_printf(text, "]");
+}
+
+static void expand_mlp(co_text *text, const void *options, const char *path,
+                       co_diagnostics *problems) {
+  const mlp_options *mlp = options;
+  static const int64_t fallback[] = {64};
+  int64_t sizes[16];
+  int count = read_sizes(mlp->sizes, path, "sizes", fallback, 1, sizes, 16, problems);
+  co_text_printf(text, "[Flatten");
+  for (int i = 0; i < count; i++) {
+    co_text_printf(text, ", {Dense: {units: %lld, activation: relu}}", (long long)sizes[i]);
+    if (mlp->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", mlp->dropout);
+  }
+  co_text_printf(text, "]");
+}
+
+typedef struct encoder {
+  const char *name, *doc;
+  const co_field *fields;
+  size_t options_size;
+  void (*expand)(co_text *text, const void *options, const char *path, co_diagnostics *problems);
+} encoder;
+
+// graph comes first: it needs no expansion.
+static const encoder encoders[] = {
+    {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options), NULL},
+    {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
+     cnn_fields, sizeof(cnn_options), expand_cnn},
+    {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), expand_mlp},
+    {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
+     expand_passthrough}};
+enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
+
+bool co_encoder_describe(int i, const char **name, const char **doc, const co_field **fields) {
+  if (i < 0 || i >= ENCODER_COUNT) return false;
+  *name = encoders[i].name;
+  *doc = encoders[i].doc;
+  *fields = encoders[i].fields;
+  return true;
+}
+
+static const encoder *find_encoder(const char *name) {
+  for (int i = 0; i < ENCODER_COUNT; i++)
+    if (strcmp(encoders[i].name, name) == 0) return &encoders[i];
+  return NULL;
+}
+
+static co_status expand(const co_node **layers, const encoder *found, const void *options,
+                        const char *path, co_arena *arena, co_diagnostics *problems) {
+  co_text text;
+  co_text_init(&text, co_arena_context(arena));
+  int64_t before = problems->count;
+  found->expand(&text, options, path, problems);
+  co_status status = text.status;
+  co_node *made = NULL;
+  if (status == CO_OK && problems->count == before)
+    status = co_yaml_parse(&made, arena, found->name, text.data, text.length, problems);
+  co_text_free(&text);
+  *layers = made;
+  return status;
+}
+
+co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node, const char *path,
+                            co_column_type type, co_arena *arena, co_diagnostics *problems) {
+  *layers = NULL;
+  const char *name = type == CO_COLUMN_IMAGE ? "stacked_cnn" : "passthrough";
+  const co_node *type_node = encoder_node ? co_node_get(encoder_node, "type") : NULL;
+  if (type_node && type_node->kind == CO_NODE_SCALAR) name = type_node->text;
+  const encoder *found = find_encoder(name);
+  if (!found) {
+    const char *names[ENCODER_COUNT];
+    for (int i = 0; i < ENCODER_COUNT; i++) names[i] = encoders[i].name;
+    const char *near = co_nearest(name, names, ENCODER_COUNT);
+    return co_node_problem(problems, type_node, "known: graph, stacked_cnn, mlp, passthrough",
+                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  }
+  void *options = co_arena_alloc(arena, 1, found->options_size);
+  if (!options) return CO_ERR_MEMORY;
+  int64_t before = problems->count;
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(options, found->fields, encoder_node, path, arena, problems));
+  if (problems->count > before) return CO_OK;
+  if (!found->expand) {
+    *layers = ((const graph_options *)options)->layers;
+    return CO_OK;
+  }
+  return expand(layers, found, options, path, arena, problems);
+}

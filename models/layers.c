@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/layers.h"
+
+#include <ctype.h>
+#include <string.h>
+
+// A layer that was built, for `inputs:` and `shared:`.
+typedef struct built {
+  const char *name, *path;
+  const co_layer_class *class_;
+  void *options;
+  co_value value;
+} built;
+
+typedef struct list {
+  co_graph *graph;
+  const co_layer_list_options *options;
+  co_arena *arena;
+  co_diagnostics *problems;
+  built *done;
+  int64_t count;
+} list;
+
+static const char *const item_keys[] = {"name", "inputs", "trainable", "group"};
+
+static bool is_item_key(const char *key) {
+  for (size_t i = 0; i < sizeof item_keys / sizeof *item_keys; i++)
+    if (strcmp(key, item_keys[i]) == 0) return true;
+  return false;
+}
+
+// "MaxPooling2D" -> "max_pooling2d", Keras' rule for automatic names.
+static char *snake_case(co_arena *arena, const char *name) {
+  char *out = co_arena_alloc(arena, 2 * strlen(name) + 1, 1);
+  if (!out) return NULL;
+  size_t length = 0;
+  for (size_t i = 0; name[i]; i++) {
+    unsigned char c = (unsigned char)name[i];
+    bool word = i && isupper(c) && (islower((unsigned char)name[i - 1]) ||
+                                    islower((unsigned char)name[i + 1]));
+    if (word && !isdigit((unsigned char)name[i - 1])) out[length++] = '_';
+    out[length++] = (char)tolower(c);
+  }
+  return out;
+}
+
+static built *find_built(list *l, const char *name) {
+  for (int64_t i = 0; i < l->count; i++)
+    if (strcmp(l->done[i].name, name) == 0) return &l->done[i];
+  return NULL;
+}
+
+// `conv2d`, `conv2d_1`, … as Keras numbers them.
+static const char *automatic_name(list *l, const co_layer_class *class_) {
+  char *base = snake_case(l->arena, class_->name), *name = base;
+  for (int i = 1; name && find_built(l, name); i++)
+    name = co_arena_format(l->arena, "%s_%d", base, i);
+  return name;
+}
+
+static co_value find_value(list *l, const char *name) {
+  built *layer = find_built(l, name);
+  if (layer) return layer->value;
+  for (int64_t i = 0; i < l->options->known_count; i++)
+    if (strcmp(l->options->known[i].name, name) == 0) return l->options->known[i].value;
+  return CO_NO_VALUE;
+}
+
+static co_status suggest_value(list *l, const co_node *node, const char *path) {
+  size_t most = (size_t)(l->count + l->options->known_count);
+  const char **names = co_arena_alloc(l->arena, most + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  int64_t count = 0;
+  for (int64_t i = 0; i < l->count; i++) names[count++] = l->done[i].name;
+  for (int64_t i = 0; i < l->options->known_count; i++) names[count++] = l->options->known[i].name;
+  const char *near = co_nearest(node->text, names, count);
+  return co_node_problem(l->problems, node, near, "%s: no layer or input is called '%s'%s%s%s",
+                         path, node->text, near ? "; did you mean '" : "", near ? near : "",
+                         near ? "'?" : "");
+}
+
+// Reads `inputs: [a, b]`; without it the value before.
+static co_status find_inputs(list *l, const co_node *item, const char *path, co_value *in,
+                             int *count) {
+  const co_node *inputs = co_node_get(item, "inputs");
+  *count = 0;
+  if (!inputs) {
+    in[0] = l->count ? l->done[l->count - 1].value : l->options->input;
+    *count = in[0] == CO_NO_VALUE ? 0 : 1;
+    if (*count) return CO_OK;
+    return co_node_problem(l->problems, item, NULL, "%s: the first layer needs `inputs:` here",
+                           path);
+  }
+  if (inputs->kind != CO_NODE_LIST || inputs->count > 64)
+    return co_node_problem(l->problems, inputs, NULL, "%s.inputs: must be a list of names", path);
+  for (int64_t i = 0; i < inputs->count; i++) {
+    const co_node *name = inputs->items[i];
+    if (name->kind != CO_NODE_SCALAR)
+      return co_node_problem(l->problems, name, NULL, "%s.inputs: must be a list of names", path);
+    in[i] = find_value(l, name->text);
+    if (in[i] == CO_NO_VALUE) return suggest_value(l, name, path);
+  }
+  *count = (int)inputs->count;
+  return CO_OK;
+}
+
+static const char *class_key(const co_node *item) {
+  for (int64_t i = 0; item->kind == CO_NODE_MAP && i < item->count; i++)
+    if (!is_item_key(item->keys[i])) return item->keys[i];
+  return item->kind == CO_NODE_SCALAR ? item->text : NULL;
+}
+
+static co_status unknown_layer(list *l, const co_node *item, const char *path, const char *name) {
+  const char *names[128];
+  int64_t count = 0;
+  for (; co_layer_list()[count] && count < 128; count++) names[count] = co_layer_list()[count]->name;
+  const char *near = co_nearest(name, names, count);
+  return co_node_problem(l->problems, item, "`cohort help layers` lists them",
+                         "%s: unknown layer '%s'%s%s%s", path, name,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static co_status check_extra_keys(list *l, const co_node *item, const char *path) {
+  int classes = 0;
+  for (int64_t i = 0; item->kind == CO_NODE_MAP && i < item->count; i++)
+    if (!is_item_key(item->keys[i]) && ++classes > 1)
+      return co_node_problem(l->problems, item->items[i], NULL,
+                             "%s.%s: unknown key (options of a layer stand inside its braces)",
+                             path, item->keys[i]);
+  return CO_OK;
+}
+
+// `Dense: 64` becomes `Dense: {units: 64}`.
+static const co_node *options_node(list *l, const co_layer_class *class_, const co_node *item) {
+  const co_node *value = item->kind == CO_NODE_MAP ? co_node_get(item, class_->name) : NULL;
+  if (!value || value->kind == CO_NODE_NULL || value->kind == CO_NODE_MAP || !class_->shorthand)
+    return value && value->kind == CO_NODE_NULL ? NULL : value;
+  co_node *map = co_arena_alloc(l->arena, 1, sizeof *map);
+  const char **keys = co_arena_alloc(l->arena, 1, sizeof *keys);
+  co_node **items = co_arena_alloc(l->arena, 1, sizeof *items);
+  if (!map || !keys || !items) return value;
+  *map = *value;
+  map->kind = CO_NODE_MAP;
+  map->count = 1;
+  map->keys = keys;
+  map->items = items;
+  keys[0] = class_->shorthand;
+  items[0] = (co_node *)(uintptr_t)value;
+  return map;
+}
+
+static co_status apply(list *l, const co_node *item, const char *path, built *layer) {
+  co_value in[64];
+  int count;
+  int64_t before = l->problems->count;
+  CO_RETURN_IF_FAILED(find_inputs(l, item, path, in, &count));
+  if (l->problems->count > before) return CO_OK;
+  bool frozen = l->graph->frozen;
+  int32_t group = l->graph->group;
+  bool trainable = true;
+  int64_t number = group;
+  const co_node *node = co_node_get(item, "trainable");
+  if (node && !co_node_bool(node, &trainable))
+    CO_RETURN_IF_FAILED(
+        co_node_problem(l->problems, node, NULL, "%s.trainable: must be true or false", path));
+  node = co_node_get(item, "group");
+  if (node && (!co_node_int(node, &number) || number < 0 || number > 31))
+    CO_RETURN_IF_FAILED(
+        co_node_problem(l->problems, node, NULL, "%s.group: must be 0 to 31", path));
+  l->graph->frozen = frozen || !trainable;
+  l->graph->group = (int32_t)number;
+  co_status status = co_layer_apply(l->graph, layer->class_, layer->path, layer->options, in, count,
+                                    &layer->value);
+  l->graph->frozen = frozen;
+  l->graph->group = group;
+  if (status != CO_ERR_CONFIG) return status;
+  const co_error *error = co_error_last();
+  return co_node_problem(l->problems, item, error->hint[0] ? error->hint : NULL, "%s: %s", path,
+                         error->message);
+}
+
+static co_status build_new(list *l, const co_node *item, const char *path, const char *key,
+                           built *layer) {
+  layer->class_ = co_layer_find(key);
+  if (!layer->class_) return unknown_layer(l, item, path, key);
+  layer->options = co_arena_alloc(l->arena, 1, layer->class_->options_size);
+  if (!layer->options) return CO_ERR_MEMORY;
+  int64_t before = l->problems->count;
+  CO_RETURN_IF_FAILED(check_extra_keys(l, item, path));
+  char *options_path = co_arena_format(l->arena, "%s.%s", path, key);
+  if (!options_path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_fields_parse(layer->options, layer->class_->fields,
+                                      options_node(l, layer->class_, item), options_path, l->arena,
+                                      l->problems));
+  const co_node *name = co_node_get(item, "name");
+  layer->name = name && name->kind == CO_NODE_SCALAR ? name->text : automatic_name(l, layer->class_);
+  if (!layer->name) return CO_ERR_MEMORY;
+  if (find_value(l, layer->name) != CO_NO_VALUE)
+    return co_node_problem(l->problems, name ? name : item, NULL,
+                           "%s: the name '%s' is taken; `shared: %s` calls that layer again", path,
+                           layer->name, layer->name);
+  layer->path = co_arena_format(l->arena, "%s/%s", l->options->scope, layer->name);
+  if (!layer->path) return CO_ERR_MEMORY;
+  return l->problems->count == before ? apply(l, item, path, layer) : CO_OK;
+}
+
+static co_status build_shared(list *l, const co_node *item, const char *path, built *layer) {
+  const co_node *shared = co_node_get(item, "shared");
+  built *first = shared->kind == CO_NODE_SCALAR ? find_built(l, shared->text) : NULL;
+  if (!first) return suggest_value(l, shared, path);
+  *layer = *first;
+  const co_node *name = co_node_get(item, "name");
+  layer->name = name && name->kind == CO_NODE_SCALAR
+                    ? name->text
+                    : co_arena_format(l->arena, "%s_again_%lld", first->name, (long long)l->count);
+  if (!layer->name) return CO_ERR_MEMORY;
+  return apply(l, item, path, layer);
+}
+
+static co_status build_item(list *l, const co_node *item, const char *path) {
+  built *layer = &l->done[l->count];
+  layer->value = CO_NO_VALUE;
+  const char *key = class_key(item);
+  int64_t before = l->problems->count;
+  if (!key)
+    CO_RETURN_IF_FAILED(co_node_problem(l->problems, item, "for example {Dense: {units: 64}}",
+                                        "%s: names no layer", path));
+  else if (strcmp(key, "shared") == 0)
+    CO_RETURN_IF_FAILED(build_shared(l, item, path, layer));
+  else
+    CO_RETURN_IF_FAILED(build_new(l, item, path, key, layer));
+  if (l->problems->count == before) l->count++;
+  return CO_OK;
+}
+
+co_status co_layer_list_build(co_graph *graph, const co_node *layers, const char *path,
+                              const co_layer_list_options *options, co_arena *arena,
+                              co_diagnostics *problems, co_value *out) {
+  *out = options->input;
+  if (!layers || layers->kind != CO_NODE_LIST)
+    return co_node_problem(problems, layers, NULL, "%s: must be a list of layers", path);
+  list l = {.graph = graph, .options = options, .arena = arena, .problems = problems};
+  l.done = co_arena_alloc(arena, (size_t)layers->count + 1, sizeof *l.done);
+  if (!l.done) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < layers->count; i++) {
+    char *item_path = co_arena_format(arena, "%s[%lld]", path, (long long)i);
+    if (!item_path) return CO_ERR_MEMORY;
+    int64_t before = problems->count;
+    CO_RETURN_IF_FAILED(build_item(&l, layers->items[i], item_path));
+    // Shapes after a broken layer are unknown: later complaints would be noise.
+    if (problems->count > before) return CO_OK;
+  }
+  if (l.count) *out = l.done[l.count - 1].value;
+  return CO_OK;
+}

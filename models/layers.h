@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lists of layers as configs write them, to graph operations.
+#ifndef COHORT_MODELS_LAYERS_H
+#define COHORT_MODELS_LAYERS_H
+
+#include "host/config/config.h"
+#include "host/layer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A name that a layer's `inputs:` may refer to.
+typedef struct co_named_value {
+  const char *name;
+  co_value value;
+} co_named_value;
+
+typedef struct co_layer_list_options {
+  const char *scope;            // path prefix of the layers, e.g. "image"
+  const co_named_value *known;  // values from outside
+  int64_t known_count;
+  co_value input; // what the first layer reads without `inputs:`, may be CO_NO_VALUE
+} co_layer_list_options;
+
+// Builds `layers:`. Each item is `Name`, `{Name: shorthand}` or `{Name: {options}}`, beside which
+// may stand `name:`, `inputs: [a, b]`, `trainable: false`, `group: n`; or `{shared: layer, inputs:
+// [a]}`, which calls an earlier layer again with its weights. *out is the last layer's value.
+co_status co_layer_list_build(co_graph *graph, const co_node *layers, const char *path,
+                              const co_layer_list_options *options, co_arena *arena,
+                              co_diagnostics *problems, co_value *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

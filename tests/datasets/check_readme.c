@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens images.h5 and table.h5, as written by the code in datasets/README.md.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "datasets/dataset.h"
+
+static co_dataset *open_dataset(co_context *ctx, const char *path) {
+  co_dataset *d;
+  if (co_dataset_open(&d, ctx, path) != CO_OK)
+    fail_msg("%s: %s", co_error_last()->file, co_error_last()->message);
+  return d;
+}
+
+static void assert_split(co_dataset *d, co_split split, int64_t first, int64_t count) {
+  const int64_t *rows;
+  int64_t found;
+  assert_int_equal(co_dataset_split(d, split, &rows, &found), CO_OK);
+  assert_int_equal(found, count);
+  for (int64_t i = 0; i < count; i++)
+    assert_int_equal(rows[i], first + i);
+}
+
+static void images(void **state) {
+  co_context *ctx = *state;
+  co_dataset *d = open_dataset(ctx, "images.h5");
+  assert_int_equal(co_dataset_rows(d), 30);
+  assert_split(d, CO_SPLIT_TRAIN, 0, 20);
+  assert_split(d, CO_SPLIT_VALIDATION, 20, 5);
+  assert_split(d, CO_SPLIT_TEST, 25, 5);
+  const co_column *image = co_schema_find(co_dataset_schema(d), "image");
+  assert_int_equal(image->type, CO_COLUMN_IMAGE);
+  co_shape shape = co_shape_make(3, (int64_t)8, (int64_t)6, (int64_t)1);
+  assert_true(co_shape_equal(&image->shape, &shape));
+  const co_column *label = co_schema_find(co_dataset_schema(d), "label");
+  assert_int_equal(label->category_count, 3);
+  assert_string_equal(label->categories[1], "shoe");
+  int32_t code[2];
+  assert_int_equal(co_dataset_gather(d, "label", (int64_t[]){4, 29}, 2, code), CO_OK);
+  assert_int_equal(code[0], 1);
+  assert_int_equal(code[1], 2);
+  char key[8];
+  assert_int_equal(co_dataset_key(d, 29, key, sizeof key), CO_OK);
+  assert_string_equal(key, "29");
+  co_dataset_close(d);
+}
+
+static void table(void **state) {
+  co_context *ctx = *state;
+  co_dataset *d = open_dataset(ctx, "table.h5");
+  static const char *const names[] = {"customer", "spend", "channel", "churned", "weight"};
+  static const co_role roles[] = {CO_ROLE_KEY, CO_ROLE_INPUT, CO_ROLE_INPUT, CO_ROLE_TARGET,
+                                  CO_ROLE_WEIGHT};
+  const co_schema *schema = co_dataset_schema(d);
+  assert_int_equal(schema->column_count, 5);
+  for (int i = 0; i < 5; i++) {
+    assert_string_equal(schema->columns[i].name, names[i]);
+    assert_int_equal(schema->columns[i].role, roles[i]);
+  }
+  const int64_t all[] = {0, 1, 2, 3};
+  float number[4];
+  int32_t code[4];
+  assert_int_equal(co_dataset_gather(d, "spend", all, 4, number), CO_OK);
+  assert_true(number[0] == 12.5f && isnan(number[1]) && number[3] == 3.25f);
+  assert_int_equal(co_dataset_gather(d, "weight", all, 4, number), CO_OK);
+  assert_true(number[2] == 0.5f);
+  assert_int_equal(co_dataset_gather(d, "channel", all, 4, code), CO_OK);
+  assert_int_equal(code[2], -1);
+  char key[8];
+  assert_int_equal(co_dataset_key(d, 2, key, sizeof key), CO_OK);
+  assert_string_equal(key, "C-42");
+  assert_split(d, CO_SPLIT_TRAIN, 0, 2);
+  assert_split(d, CO_SPLIT_TEST, 3, 1);
+  co_dataset_close(d);
+}
+
+static int open_context(void **state) {
+  co_context *ctx;
+  if (co_context_create(&ctx, NULL) != CO_OK) return -1;
+  *state = ctx;
+  return 0;
+}
+
+static int close_context(void **state) {
+  int64_t live = co_alloc_get_stats(*state).live_blocks;
+  co_context_free(*state);
+  return live == 0 ? 0 : -1;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(images, open_context, close_context),
+      cmocka_unit_test_setup_teardown(table, open_context, close_context),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

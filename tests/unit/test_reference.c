@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference against values worked out by hand: what finite differences do not see (optimizers,
+// running statistics, ties, random draws, metrics).
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/core/rng.h"
+#include "kernels/ref/ref.h"
+
+static void operand(co_op_desc *desc, bool input, int i, co_dtype dtype, co_shape shape) {
+  co_tensor_desc *tensor = input ? &desc->in[i] : &desc->out[i];
+  tensor->dtype = dtype;
+  tensor->shape = shape;
+  if (input) desc->has_in |= 1u << i;
+}
+
+static co_shape vector(int64_t n) {
+  return co_shape_make(1, n);
+}
+
+static void run(co_op_desc *desc, void *const *in, void *const *out) {
+  assert_int_equal(co_op_infer(desc), CO_OK);
+  co_op_choice choice;
+  assert_int_equal(co_ref_query(desc, &choice), CO_OK);
+  assert_int_equal(co_ref_run(desc, in, out), CO_OK);
+}
+
+static void near_to(double got, double want) {
+  if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g, not %.17g", got, want);
+}
+
+static void test_max_pool(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_MAX_POOL2D, .has_out = 3};
+  desc.attr.kernel[0] = desc.attr.kernel[1] = 2;
+  desc.attr.stride[0] = desc.attr.stride[1] = 2;
+  desc.attr.pad_begin[0] = 1;
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)3, (int64_t)2, (int64_t)1));
+  double x[6] = {-3, -2, 5, 5, 1, 5}, y[2];
+  int32_t argmax[2];
+  run(&desc, (void *[8]){x}, (void *[8]){y, argmax});
+  near_to(y[0], -2); // padding, were it 0, would win
+  assert_int_equal(argmax[0], 3);
+  near_to(y[1], 5); // the first of three
+  assert_int_equal(argmax[1], 0);
+}
+
+static void test_batch_norm(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_BATCH_NORM};
+  desc.attr.epsilon = 1;
+  desc.attr.momentum = 0.75;
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)4, (int64_t)1));
+  for (int i = 1; i < 5; i++)
+    operand(&desc, true, i, CO_F64, vector(1));
+  // Mean 3, biased variance 3, so that the divisor is 2.
+  double x[4] = {0, 4, 4, 4}, gamma = 4, beta = 10, running_mean = 1, running_variance = 2;
+  double y[4], mean, variance, new_mean, new_variance;
+  run(&desc, (void *[8]){x, &gamma, &beta, &running_mean, &running_variance},
+      (void *[8]){y, &mean, &variance, &new_mean, &new_variance});
+  near_to(mean, 3);
+  near_to(variance, 3);
+  near_to(y[0], 10 - 6);
+  near_to(y[1], 10 + 2);
+  near_to(new_mean, 0.75 * 1 + 0.25 * 3);
+  near_to(new_variance, 0.75 * 2 + 0.25 * 3);
+
+  desc.op = CO_OP_BATCH_NORM_INFERENCE;
+  desc.has_out = 0;
+  desc.attr.activation = CO_ACTIVATION_RELU;
+  running_variance = 3;
+  running_mean = 10;
+  run(&desc, (void *[8]){x, &gamma, &beta, &running_mean, &running_variance}, (void *[8]){y});
+  near_to(y[0], 0); // (0 - 10) 2 + 10 is negative
+  near_to(y[1], 0);
+  running_mean = 1;
+  run(&desc, (void *[8]){x, &gamma, &beta, &running_mean, &running_variance}, (void *[8]){y});
+  near_to(y[0], 8);
+  near_to(y[3], 16);
+}
+
+static void test_losses(void **state) {
+  (void)state;
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.inv_norm[1] = 0.5;
+  co_op_desc desc = {.op = CO_OP_SOFTMAX_CROSS_ENTROPY};
+  desc.attr.output = 1;
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  operand(&desc, true, 1, CO_I32, vector(2));
+  operand(&desc, true, 2, CO_F64, vector(2));
+  operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof step));
+  double x[4] = {1000, 1000 + log(3), NAN, 0}, weight[2] = {2, 0}, loss[2], sum = 7, dx[4];
+  int32_t target[2] = {0, -1};
+  run(&desc, (void *[8]){x, target, weight, &step}, (void *[8]){loss, &sum, dx});
+  assert_true(fabs(loss[0] - log(4)) < 1e-12 * 1000);
+  assert_true(fabs(sum - 2 * log(4)) < 1e-12 * 1000);
+  assert_true(fabs(dx[0] - 2 * 0.5 * (0.25 - 1)) < 1e-12 * 1000);
+  assert_true(fabs(dx[1] - 2 * 0.5 * 0.75) < 1e-12 * 1000);
+  near_to(loss[1], 0);
+  near_to(dx[2], 0);
+  near_to(dx[3], 0);
+  desc.accumulate = 2;
+  sum = 7;
+  run(&desc, (void *[8]){x, target, weight, &step}, (void *[8]){loss, &sum, dx});
+  assert_true(fabs(sum - 7 - 2 * log(4)) < 1e-12 * 1000);
+
+  co_op_desc squares = {.op = CO_OP_MEAN_SQUARED_ERROR};
+  squares.attr.output = 1;
+  operand(&squares, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  operand(&squares, true, 1, CO_F64, squares.in[0].shape);
+  operand(&squares, true, 2, CO_F64, vector(2));
+  operand(&squares, true, 3, CO_U8, vector((int64_t)sizeof step));
+  double p[4] = {1, 2, 3, 4}, t[4] = {0, 5, NAN, 1};
+  run(&squares, (void *[8]){p, t, weight, &step}, (void *[8]){loss, &sum, dx});
+  near_to(loss[0], (1 + 9) / 2.0);
+  near_to(sum, 10);
+  near_to(dx[0], 2 * 0.5 * 2 * 1 / 2);
+  near_to(dx[1], 2 * 0.5 * 2 * -3 / 2);
+  near_to(dx[2], 0);
+
+  co_op_desc hits = {.op = CO_OP_CATEGORICAL_HITS};
+  operand(&hits, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)3));
+  operand(&hits, true, 1, CO_I32, vector(3));
+  operand(&hits, true, 2, CO_F64, vector(3));
+  double scores[9] = {1, 2, 2, 0, 0, 0, 3, 1, 2}, weights[3] = {1, 2, 4}, sums[2];
+  int32_t classes[3] = {2, 0, 1}; // the first maximum: a miss, a hit, a miss
+  run(&hits, (void *[8]){scores, classes, weights}, (void *[8]){sums});
+  near_to(sums[0], 2);
+  near_to(sums[1], 7);
+}
+
+static void test_sgd(void **state) {
+  (void)state;
+  co_segment segment = {.begin = 1, .count = 2, .rate = 0.5, .decay = 2};
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.learning_rate = 0.2;
+  double w[4] = {1, 1, 2, 3}, g[4] = {8, 8, 4, 8}, m[4] = {1, 1, 1, 1}, gate[2] = {1, 0.5};
+  co_op_desc desc = {.op = CO_OP_SGD};
+  desc.attr.weight_decay = 0.25;
+  operand(&desc, true, 0, CO_F64, vector(4));
+  operand(&desc, true, 1, CO_F64, vector(4));
+  operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof segment));
+  operand(&desc, true, 4, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, 5, CO_F64, vector(2));
+  run(&desc, (void *[8]){w, g, NULL, &segment, &step, gate}, (void *[8]){w});
+  near_to(w[0], 1);
+  near_to(w[1], 1 - 0.1 * (4 + 0.5 * 1)); // l2 = 0.25 * 2
+  near_to(w[2], 2 - 0.1 * (2 + 0.5 * 2));
+  near_to(w[3], 3);
+
+  desc.attr.momentum = 0.9;
+  operand(&desc, true, 2, CO_F64, vector(4));
+  w[1] = 1;
+  run(&desc, (void *[8]){w, g, m, &segment, &step, gate}, (void *[8]){w, m});
+  assert_int_equal(desc.has_out, 3);
+  near_to(m[1], 0.9 + 4.5);
+  near_to(w[1], 1 - 0.1 * 5.4);
+  near_to(m[0], 1);
+
+  desc.attr.nesterov = 1;
+  w[1] = m[1] = 1;
+  run(&desc, (void *[8]){w, g, m, &segment, &step, gate}, (void *[8]){w, m});
+  near_to(w[1], 1 - 0.1 * (4.5 + 0.9 * 5.4));
+
+  gate[0] = 0;
+  w[1] = 1;
+  run(&desc, (void *[8]){w, g, m, &segment, &step, gate}, (void *[8]){w, m});
+  near_to(w[1], 1);
+}
+
+static void test_adam(void **state) {
+  (void)state;
+  co_segment segment = {.begin = 0, .count = 1, .rate = 1, .decay = 1};
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.learning_rate = 0.1;
+  step.bias_correction1 = 1 / (1 - 0.5); // the first step with beta1 = 0.5, beta2 = 0.75
+  step.bias_correction2 = 1 / (1 - 0.75);
+  double w = 2, g = 3, m = 0, v = 0, gate[2] = {1, 1};
+  co_op_desc desc = {.op = CO_OP_ADAM};
+  desc.attr.beta1 = 0.5;
+  desc.attr.beta2 = 0.75;
+  desc.attr.epsilon = 1;
+  for (int i = 0; i < 4; i++)
+    operand(&desc, true, i, CO_F64, vector(1));
+  operand(&desc, true, 4, CO_U8, vector((int64_t)sizeof segment));
+  operand(&desc, true, 5, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, 6, CO_F64, vector(2));
+  void *in[8] = {&w, &g, &m, &v, &segment, &step, gate}, *out[8] = {&w, &m, &v};
+  run(&desc, in, out);
+  near_to(m, 1.5);
+  near_to(v, 2.25);
+  near_to(w, 2 - 0.1 * 3 / (3 + 1)); // corrected moments of a first step are g and g²
+
+  w = 2, m = v = 0;
+  desc.attr.weight_decay = 0.5;
+  desc.attr.decoupled = 1;
+  run(&desc, in, out);
+  near_to(w, 2 * (1 - 0.1 * 0.5) - 0.1 * 3 / 4);
+
+  w = 2, m = v = 0;
+  desc.attr.decoupled = 0; // g' = 3 + 0.5 * 2
+  run(&desc, in, out);
+  near_to(m, 2);
+  near_to(w, 2 - 0.1 * 4 / 5);
+}
+
+static void test_gate(void **state) {
+  (void)state;
+  co_segment segments[2] = {{.begin = 0, .count = 1}, {.begin = 2, .count = 2}};
+  double g[4] = {1, 100, 2, 2}, sum, gate[2];
+  co_op_desc norm = {.op = CO_OP_GRADIENT_NORM};
+  operand(&norm, true, 0, CO_F64, vector(4));
+  operand(&norm, true, 1, CO_U8, vector((int64_t)sizeof segments));
+  run(&norm, (void *[8]){g, segments}, (void *[8]){&sum});
+  near_to(sum, 9);
+  co_op_desc check = {.op = CO_OP_FINITE_CHECK};
+  operand(&check, true, 0, CO_F64, vector(1));
+  const double limits[3] = {0, 6, 1.5}, factors[3] = {1, 1, 0.5};
+  for (int i = 0; i < 3; i++) {
+    check.attr.clip_norm = limits[i];
+    run(&check, (void *[8]){&sum}, (void *[8]){gate});
+    near_to(gate[0], 1);
+    near_to(gate[1], factors[i]);
+  }
+  sum = NAN;
+  run(&check, (void *[8]){&sum}, (void *[8]){gate});
+  near_to(gate[0], 0);
+  sum = INFINITY;
+  run(&check, (void *[8]){&sum}, (void *[8]){gate});
+  near_to(gate[0], 0);
+}
+
+static void test_dropout(void **state) {
+  (void)state;
+  enum { ROWS = 100, SIZE = 50 };
+  static float x[ROWS * SIZE], whole[ROWS * SIZE], half[ROWS * SIZE / 2];
+  for (int i = 0; i < ROWS * SIZE; i++)
+    x[i] = 1;
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.seed = 5;
+  co_op_desc desc = {.op = CO_OP_DROPOUT};
+  desc.attr.rate = 0.75;
+  desc.attr.purpose = 9;
+  operand(&desc, true, 0, CO_F32, co_shape_make(2, (int64_t)ROWS, (int64_t)SIZE));
+  operand(&desc, true, 1, CO_U8, vector((int64_t)sizeof step));
+  run(&desc, (void *[8]){x, &step}, (void *[8]){whole});
+  double sum = 0;
+  for (int i = 0; i < ROWS * SIZE; i++) {
+    assert_true(whole[i] == 0 || whole[i] == 4);
+    sum += (double)whole[i];
+  }
+  // 5000 draws: the mean is 1 with deviation 0.025.
+  assert_true(fabs(sum / (ROWS * SIZE) - 1) < 0.1);
+  // A micro-batch of the second half of the rows draws what the whole batch draws.
+  step.row_offset = ROWS / 2;
+  desc.in[0].shape.dim[0] = ROWS / 2;
+  run(&desc, (void *[8]){x, &step}, (void *[8]){half});
+  assert_memory_equal(half, whole + ROWS * SIZE / 2, sizeof half);
+}
+
+static void test_augmentation(void **state) {
+  (void)state;
+  enum { N = 64, W = 9 };
+  static double x[N * W], y[N * W];
+  int64_t ids[N];
+  for (int i = 0; i < N * W; i++)
+    x[i] = i;
+  for (int n = 0; n < N; n++)
+    ids[n] = 1000 + n;
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.seed = 3;
+  co_op_desc desc = {.op = CO_OP_FLIP};
+  desc.attr.rate = 0.5;
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)N, (int64_t)1, (int64_t)W, (int64_t)1));
+  operand(&desc, true, 1, CO_I64, vector(N));
+  operand(&desc, true, 2, CO_U8, vector((int64_t)sizeof step));
+  run(&desc, (void *[8]){x, ids, &step}, (void *[8]){y});
+  int flipped = 0;
+  for (int n = 0; n < N; n++) {
+    bool mirrored = y[n * W] != x[n * W];
+    flipped += mirrored;
+    for (int w = 0; w < W; w++)
+      near_to(y[n * W + w], x[n * W + (mirrored ? W - 1 - w : w)]);
+  }
+  assert_in_range(flipped, N / 4, 3 * N / 4);
+
+  desc.op = CO_OP_SHIFTED_CROP;
+  desc.attr.rate = 0;
+  desc.attr.pad = 2;
+  desc.attr.fill = -1;
+  int seen[5] = {0}, gone = 0;
+  run(&desc, (void *[8]){x, ids, &step}, (void *[8]){y});
+  for (int n = 0; n < N; n++) {
+    uint32_t bits = co_random_bits(3, (uint64_t)(2 * ids[n]), 0, 0);
+    int down = (int)(((uint64_t)bits * 5) >> 32) - 2;
+    if (down != 0) { // images of one row
+      gone++;
+      for (int w = 0; w < W; w++)
+        near_to(y[n * W + w], -1);
+      continue;
+    }
+    // A shift to the right by one has its first pixel vacated and then the old first.
+    int right = 0;
+    while (y[n * W + right] == -1)
+      right++;
+    if (right == 0) right = (int)(x[n * W] - y[n * W]);
+    assert_in_range(right + 2, 0, 4);
+    seen[right + 2]++;
+  }
+  assert_in_range(gone, N / 2, N - 1);
+  assert_true(seen[0] + seen[1] + seen[3] + seen[4] > 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_max_pool), cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_losses),   cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_adam),     cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_dropout),  cmocka_unit_test(test_augmentation),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
