@@ -11,7 +11,12 @@
 extern "C" {
 #endif
 
-typedef enum co_split { CO_SPLIT_TRAIN, CO_SPLIT_VALIDATION, CO_SPLIT_TEST, CO_SPLIT_COUNT } co_split;
+typedef enum co_split {
+  CO_SPLIT_TRAIN,
+  CO_SPLIT_VALIDATION,
+  CO_SPLIT_TEST,
+  CO_SPLIT_COUNT
+} co_split;
 const char *co_split_name(co_split split); // "train", "validation", "test"
 int co_split_parse(const char *name);      // also "training"; -1 if unknown
 

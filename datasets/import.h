@@ -23,7 +23,7 @@ typedef struct co_import_idx_options {
   // Without a validation pair: the share of training rows that becomes the validation split, by
   // seeded hash of the row's content (duplicates stay together). 0 = none. Default 0.1.
   double validation_fraction;
-  uint64_t seed; // default 42
+  uint64_t seed;                  // default 42
   const char *const *class_names; // NULL = "0", "1", …
   int64_t class_name_count;
   bool force; // replace an existing output
@@ -38,6 +38,8 @@ typedef struct co_import_result {
   bool up_to_date;    // an equal output existed and was left alone
   char fingerprint[65];
 } co_import_result;
+
+const char *co_zlib_version(void); // of the library that reads gzip files
 
 // Image column "image", target column "label". All problems found are added to `problems`.
 co_status co_import_idx(co_import_result *out, co_context *ctx,

@@ -92,12 +92,12 @@ typedef struct cohort_train_options {
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem
-  const char *resume;           // a run directory to continue, "auto" (start, continue or nothing to
-                                // do), NULL = a new run
-  const char *device;           // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
-  const char *command;          // recorded in the run; may be NULL
-  int threads, workers;         // 0 = all cores; 0 = 1 loader thread
-  bool dry_run;                 // validate and plan only
+  const char *resume;   // a run directory to continue, "auto" (start, continue or nothing to
+                        // do), NULL = a new run
+  const char *device;   // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
+  const char *command;  // recorded in the run; may be NULL
+  int threads, workers; // 0 = all cores; 0 = 1 loader thread
+  bool dry_run;         // validate and plan only
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
@@ -108,7 +108,7 @@ typedef struct cohort_evaluate_options {
   const char *split;  // "train", "validation", "test"; NULL = "test"
   const char *device; // as for training
   int threads, workers;
-  int64_t batch_size; // 0 = the model's
+  int64_t batch_size;         // 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
 } cohort_evaluate_options;
@@ -118,7 +118,7 @@ COHORT_API cohort_status cohort_evaluate(cohort_context *context,
 
 typedef struct cohort_predict_options {
   const char *model, *dataset;
-  const char *split; // NULL = all rows
+  const char *split;  // NULL = all rows
   const char *output; // CSV file; "-" = standard output
   const char *device;
   int threads, workers;

@@ -61,7 +61,8 @@ static co_status parse_gate(const char *text, gate *out) {
   }
   memset(out, 0, sizeof *out);
   memcpy(out->metric, text, length);
-  while (length && out->metric[length - 1] == ' ') out->metric[--length] = '\0';
+  while (length && out->metric[length - 1] == ' ')
+    out->metric[--length] = '\0';
   memcpy(out->relation, text + strcspn(text, "<>="), relation);
   out->bound = bound;
   return CO_OK;

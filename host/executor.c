@@ -42,7 +42,8 @@ static void *block_address(const co_store *store, co_block block) {
 
 void *co_executor_address(const co_executor *executor, co_value id) {
   const co_plan *plan = executor->plan;
-  while (plan->values[id].view_of != CO_NO_VALUE) id = plan->values[id].view_of;
+  while (plan->values[id].view_of != CO_NO_VALUE)
+    id = plan->values[id].view_of;
   const co_plan_value *value = &plan->values[id];
   const co_store *store = executor->store;
   switch (value->info.storage) {
@@ -69,7 +70,8 @@ void *co_executor_address(const co_executor *executor, co_value id) {
 }
 
 static bool is_input(const co_plan *plan, co_value id, int64_t *input) {
-  while (plan->values[id].view_of != CO_NO_VALUE) id = plan->values[id].view_of;
+  while (plan->values[id].view_of != CO_NO_VALUE)
+    id = plan->values[id].view_of;
   *input = plan->values[id].info.index;
   return plan->values[id].info.storage == CO_STORAGE_INPUT;
 }
@@ -81,8 +83,8 @@ static co_status upload_constants(co_executor *executor) {
     const co_constant *constant = &graph->constants[i];
     CO_RETURN_IF_FAILED(
         api->buffer_create(executor->backend, constant->size, &executor->constants[i]));
-    CO_RETURN_IF_FAILED(api->upload(executor->backend, executor->constants[i], constant->bytes,
-                                    constant->size));
+    CO_RETURN_IF_FAILED(
+        api->upload(executor->backend, executor->constants[i], constant->bytes, constant->size));
   }
   return CO_OK;
 }
@@ -123,7 +125,8 @@ co_status co_executor_create(co_executor **out, const co_plan *plan, co_store *s
       co_alloc_zero(plan->ctx, (size_t)graph->input_count + 1, sizeof *executor->inputs);
   if (!executor->ops || !executor->constants || !executor->inputs) goto cleanup;
   CO_TRY(upload_constants(executor));
-  for (int64_t i = 0; i < plan->op_count; i++) CO_TRY(bind_op(executor, i));
+  for (int64_t i = 0; i < plan->op_count; i++)
+    CO_TRY(bind_op(executor, i));
   *out = executor;
   return CO_OK;
 cleanup:
@@ -147,8 +150,7 @@ void co_executor_bind(co_executor *executor, int64_t input, const void *address)
   executor->inputs[input] = address;
   for (int64_t i = 0; i < executor->use_count; i++) {
     const input_use *use = &executor->uses[i];
-    if (use->input == input)
-      executor->ops[use->op].in[use->operand] = (void *)(uintptr_t)address;
+    if (use->input == input) executor->ops[use->op].in[use->operand] = (void *)(uintptr_t)address;
   }
 }
 

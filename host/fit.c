@@ -49,7 +49,8 @@ static co_status fit_feature(co_context *ctx, co_dataset *dataset, co_input_feat
   int64_t count;
   CO_RETURN_IF_FAILED(co_dataset_split(dataset, CO_SPLIT_TRAIN, &samples, &count));
   size_t channels = (size_t)feature->channels;
-  size_t row = (size_t)co_shape_count(&feature->column.shape) * co_dtype_size(feature->column.dtype);
+  size_t row =
+      (size_t)co_shape_count(&feature->column.shape) * co_dtype_size(feature->column.dtype);
   double *sums = co_alloc_zero(ctx, 4 * channels, sizeof *sums);
   void *bytes = co_alloc(ctx, CHUNK * row);
   co_status status = sums && bytes ? CO_OK : CO_ERR_MEMORY;

@@ -57,8 +57,7 @@ co_status co_graph_add_input(co_graph *graph, const char *name, co_dtype dtype,
     return co_fail(CO_ERR_CONFIG, "input '%s' is declared twice", name);
   co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, *shape};
   CO_RETURN_IF_FAILED(GROW(graph, inputs, input_count, input_capacity));
-  CO_RETURN_IF_FAILED(
-      add_value(graph, name, &desc, CO_STORAGE_INPUT, graph->input_count, out));
+  CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_INPUT, graph->input_count, out));
   graph->inputs[graph->input_count++] = *out;
   return CO_OK;
 }
@@ -121,6 +120,17 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
   }
 }
 
+// Optional outputs exist for the sake of a gradient; plans without one drop them again.
+static bool saved_for_backward(const co_op_info *info, const char *operand, size_t length) {
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule))
+    for (int i = 0; i < rule.inputs; i++)
+      if (rule.in[i].length == length && strncmp(rule.in[i].name, operand, length) == 0)
+        return true;
+  return false;
+}
+
 static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co_value *out) {
   const co_op_info *info = co_op_get_info(desc->op);
   if (*out != CO_NO_VALUE) {
@@ -130,10 +140,11 @@ static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co
                      graph->values[*out].name);
     return CO_OK;
   }
-  if (!(desc->has_out >> i & 1)) return CO_OK;
   const char *operand;
   size_t length;
-  co_operand_get(info->outputs, i, &operand, &length, NULL);
+  bool optional;
+  co_operand_get(info->outputs, i, &operand, &length, &optional);
+  if (optional && !saved_for_backward(info, operand, length)) return CO_OK;
   char *name = co_arena_format(graph->arena, "%s%s%s.%.*s", graph->layer ? graph->layer : "",
                                graph->layer ? "/" : "", info->name, (int)length, operand);
   if (!name) return CO_ERR_MEMORY;
@@ -152,8 +163,10 @@ co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, con
   }
   CO_RETURN_IF_FAILED(GROW(graph, ops, op_count, op_capacity));
   co_graph_op node = {.op = op, .attr = desc.attr, .layer = graph->layer};
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) node.in[i] = node.out[i] = CO_NO_VALUE;
-  for (int i = 0; i < co_operand_count(info->inputs); i++) node.in[i] = in[i];
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    node.in[i] = node.out[i] = CO_NO_VALUE;
+  for (int i = 0; i < co_operand_count(info->inputs); i++)
+    node.in[i] = in[i];
   for (int i = 0; i < co_operand_count(info->outputs); i++) {
     CO_RETURN_IF_FAILED(place_output(graph, &desc, i, &out[i]));
     node.out[i] = out[i];
@@ -197,8 +210,7 @@ co_status co_graph_get_step(co_graph *graph, co_value *out) {
 co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t doubles,
                                     co_value *out) {
   co_tensor_desc desc = {CO_F64, CO_LAYOUT_CANONICAL, co_shape_make(1, doubles)};
-  CO_RETURN_IF_FAILED(
-      add_value(graph, name, &desc, CO_STORAGE_METRIC, graph->metric_doubles, out));
+  CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_METRIC, graph->metric_doubles, out));
   graph->metric_doubles += doubles;
   return CO_OK;
 }

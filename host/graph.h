@@ -28,15 +28,20 @@ typedef enum co_storage {
   CO_STORAGE_CONSTANT  // bytes owned by the graph
 } co_storage;
 
-typedef enum co_block { CO_BLOCK_PARAM, CO_BLOCK_GRADIENT, CO_BLOCK_SLOT0, CO_BLOCK_SLOT1 } co_block;
+typedef enum co_block {
+  CO_BLOCK_PARAM,
+  CO_BLOCK_GRADIENT,
+  CO_BLOCK_SLOT0,
+  CO_BLOCK_SLOT1
+} co_block;
 enum { CO_MAX_SLOTS = 2 };
 
 typedef struct co_value_info {
   const char *name;
   co_tensor_desc desc; // real tensors are CO_F32 here; the plan's policy may make them f64
   co_storage storage;
-  int32_t index;    // of the input, parameter, metric, constant or block
-  bool observed;    // must exist in canonical layout after the run (outputs, reports)
+  int32_t index; // of the input, parameter, metric, constant or block
+  bool observed; // must exist in canonical layout after the run (outputs, reports)
 } co_value_info;
 
 typedef enum co_init_kind {

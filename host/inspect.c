@@ -19,12 +19,14 @@ static void render_column(cohort_result *result, const co_column *column) {
   co_json_string(json, co_role_name(column->role));
   co_json_key(json, "shape");
   co_json_open(json, '[');
-  for (int i = 0; i < column->shape.rank; i++) co_json_int(json, column->shape.dim[i]);
+  for (int i = 0; i < column->shape.rank; i++)
+    co_json_int(json, column->shape.dim[i]);
   co_json_close(json);
   if (column->type == CO_COLUMN_CATEGORY) {
     co_json_key(json, "categories");
     co_json_open(json, '[');
-    for (int64_t i = 0; i < column->category_count; i++) co_json_string(json, column->categories[i]);
+    for (int64_t i = 0; i < column->category_count; i++)
+      co_json_string(json, column->categories[i]);
     co_json_close(json);
   }
   co_json_close(json);
@@ -39,7 +41,8 @@ static void render_column(cohort_result *result, const co_column *column) {
 static void render_schema(cohort_result *result, const co_schema *schema) {
   co_json_key(&result->json, "columns");
   co_json_open(&result->json, '[');
-  for (int64_t i = 0; i < schema->column_count; i++) render_column(result, &schema->columns[i]);
+  for (int64_t i = 0; i < schema->column_count; i++)
+    render_column(result, &schema->columns[i]);
   co_json_close(&result->json);
 }
 
@@ -102,7 +105,8 @@ static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *res
       co_json_string(&result->json, path + strlen("/model_weights/"));
       co_json_key(&result->json, "shape");
       co_json_open(&result->json, '[');
-      for (int d = 0; d < info.shape.rank; d++) co_json_int(&result->json, info.shape.dim[d]);
+      for (int d = 0; d < info.shape.rank; d++)
+        co_json_int(&result->json, info.shape.dim[d]);
       co_json_close(&result->json);
       co_json_close(&result->json);
       co_text_printf(&result->text, "  %-48s %s\n", path + strlen("/model_weights/"), shape);

@@ -93,7 +93,8 @@ static void render_failure(co_json *json, const co_diagnostics *errors) {
   if (errors->count < 2) return;
   co_json_key(json, "errors");
   co_json_open(json, '[');
-  for (int64_t i = 0; i < errors->count; i++) render_error(json, &errors->item[i]);
+  for (int64_t i = 0; i < errors->count; i++)
+    render_error(json, &errors->item[i]);
   co_json_close(json);
 }
 
@@ -114,14 +115,15 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
   if (result->errors.count) render_failure(&whole, &result->errors);
   co_json_close(&whole);
   // The verb's own fields follow inside the same object, unless an error took their place.
-  while (result->json.depth > 0) co_json_close(&result->json);
+  while (result->json.depth > 0)
+    co_json_close(&result->json);
   const char *fields = result->json.text.data ? result->json.text.data : "{}";
   size_t head = whole.text.length ? whole.text.length - 1 : 0;
   bool more = !result->errors.count && strlen(fields) > 2;
   if (whole.text.data)
-    result->document = more ? co_format(result->ctx, "%.*s,%s", (int)head, whole.text.data,
-                                        fields + 1)
-                            : co_strdup(result->ctx, whole.text.data);
+    result->document =
+        more ? co_format(result->ctx, "%.*s,%s", (int)head, whole.text.data, fields + 1)
+             : co_strdup(result->ctx, whole.text.data);
   co_json_free(&whole);
   return exit_code;
 }
@@ -141,8 +143,10 @@ int64_t cohort_result_error_count(const cohort_result *result) {
 bool cohort_result_error(const cohort_result *result, int64_t i, cohort_error *out) {
   if (i < 0 || i >= result->errors.count) return false;
   const co_error *error = &result->errors.item[i];
-  *out = (cohort_error){error->status, co_status_name(error->status), error->message, error->file,
-                        error->line,   error->column,                 error->hint};
+  *out = (cohort_error){error->status,  co_status_name(error->status),
+                        error->message, error->file,
+                        error->line,    error->column,
+                        error->hint};
   return true;
 }
 
@@ -234,8 +238,7 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
   CO_RETURN_IF_FAILED(co_model_file_find(&s->path, ctx, model));
   CO_RETURN_IF_FAILED(co_model_file_read(&s->file, s->arena, s->path));
-  co_status status =
-      co_model_create(&s->model, ctx, s->file.config, &s->file.schema, &s->problems);
+  co_status status = co_model_create(&s->model, ctx, s->file.config, &s->file.schema, &s->problems);
   if (status == CO_ERR_CONFIG)
     return co_fail_at(CO_ERR_MODEL, s->path, 0, 0, "its stored config cannot be used: %s",
                       co_error_last()->message);
@@ -300,13 +303,14 @@ co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_mo
     CO_TRY(co_pipeline_next(pipeline, &view, &done));
     if (done) break;
     status = co_program_evaluate(program, view.inputs);
-    for (int64_t i = 0; i < model->output_count; i++) out->weight_sum[i] += view.weight_sum[i];
+    for (int64_t i = 0; i < model->output_count; i++)
+      out->weight_sum[i] += view.weight_sum[i];
     out->rows += view.valid;
     co_pipeline_release(pipeline, &view);
     if (status != CO_OK) goto cleanup;
     co_job_progress(context, stage, "rows", out->rows, count, NULL);
     if (co_job_stopped(context)) {
-      status = CO_INTERRUPTED;
+      status = co_fail(CO_INTERRUPTED, "stopped during %s", stage);
       goto cleanup;
     }
   }

@@ -17,9 +17,9 @@ struct cohort_context {
 
 struct cohort_result {
   co_context *ctx;
-  co_json json;         // the verb's fields, inside one open object
-  co_text text;         // for people
-  char *document;       // the finished JSON document
+  co_json json;   // the verb's fields, inside one open object
+  co_text text;   // for people
+  char *document; // the finished JSON document
   co_diagnostics errors;
   const volatile int *stop;
 };

@@ -83,12 +83,14 @@ static void render_column(co_json *json, const co_column *column) {
   co_json_string(json, co_role_name(column->role));
   co_json_key(json, "shape");
   co_json_open(json, '[');
-  for (int i = 0; i < column->shape.rank; i++) co_json_int(json, column->shape.dim[i]);
+  for (int i = 0; i < column->shape.rank; i++)
+    co_json_int(json, column->shape.dim[i]);
   co_json_close(json);
   if (column->type == CO_COLUMN_CATEGORY) {
     co_json_key(json, "categories");
     co_json_open(json, '[');
-    for (int64_t i = 0; i < column->category_count; i++) co_json_string(json, column->categories[i]);
+    for (int64_t i = 0; i < column->category_count; i++)
+      co_json_string(json, column->categories[i]);
     co_json_close(json);
   }
   co_json_close(json);
@@ -98,8 +100,10 @@ static co_status write_schema(co_h5 *file, const co_model *model) {
   co_json json;
   co_json_init(&json, model->ctx, 0);
   co_json_open(&json, '[');
-  for (int64_t i = 0; i < model->input_count; i++) render_column(&json, &model->inputs[i].column);
-  for (int64_t i = 0; i < model->output_count; i++) render_column(&json, &model->outputs[i].column);
+  for (int64_t i = 0; i < model->input_count; i++)
+    render_column(&json, &model->inputs[i].column);
+  for (int64_t i = 0; i < model->output_count; i++)
+    render_column(&json, &model->outputs[i].column);
   co_json_close(&json);
   co_status status = json.text.status;
   if (status == CO_OK) status = write_text(file, "/cohort/schema", json.text.data);
@@ -139,8 +143,7 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
     CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", numbers[i].name, numbers[i].value));
   CO_RETURN_IF_FAILED(co_h5_set_double(file, "/trainer", "best", state->best));
   co_shape shape = co_shape_make(1, state->sum_count);
-  CO_RETURN_IF_FAILED(
-      co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
+  CO_RETURN_IF_FAILED(co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
   for (int slot = 0; slot < store->slots; slot++)
     for (int64_t i = 0; i < store->count; i++) {
       if (store->entries[i].info.state) continue;
@@ -152,8 +155,7 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   return CO_OK;
 }
 
-static co_status write_content(co_h5 *file, const co_model_file_content *content,
-                               co_arena *arena) {
+static co_status write_content(co_h5 *file, const co_model_file_content *content, co_arena *arena) {
   char hex[65];
   CO_RETURN_IF_FAILED(write_weights(file, content->store, arena));
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/cohort"));
@@ -166,9 +168,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
   CO_RETURN_IF_FAILED(write_schema(file, content->model));
   CO_RETURN_IF_FAILED(write_statistics(file, content->model, arena));
-  return content->training
-             ? write_training(file, content->store, content->training, arena)
-             : CO_OK;
+  return content->training ? write_training(file, content->store, content->training, arena) : CO_OK;
 }
 
 // Reads back what was written: a checkpoint that cannot be opened is not published.
@@ -236,7 +236,8 @@ static const char *text_of(const co_node *map, const char *key) {
 
 static co_status parse_column(co_arena *arena, const char *path, const co_node *node,
                               co_column *out) {
-  int type = co_column_type_parse(text_of(node, "type")), role = co_role_parse(text_of(node, "role"));
+  int type = co_column_type_parse(text_of(node, "type")),
+      role = co_role_parse(text_of(node, "role"));
   const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
   if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST ||
       shape->count >= CO_MAX_RANK || !*text_of(node, "name"))
@@ -355,8 +356,8 @@ cleanup:
 static co_status read_entry(co_h5 *file, co_store *store, int64_t i, co_block block,
                             const char *path) {
   const co_param_info *info = &store->entries[i].info;
-  void *values = co_alloc(store->ctx, (size_t)co_shape_count(&info->shape) *
-                                          co_dtype_size(store->real));
+  void *values =
+      co_alloc(store->ctx, (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real));
   if (!values) return CO_ERR_MEMORY;
   co_status status = co_h5_read(file, path, store->real, &info->shape, values);
   if (status == CO_OK) status = co_store_write(store, i, block, values);

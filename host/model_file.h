@@ -11,15 +11,15 @@
 
 // Where training stands, as a checkpoint keeps it.
 typedef struct co_training_state {
-  int64_t step;        // updates done (skipped ones count)
-  uint32_t epoch;      // epoch in work
-  int64_t batch;       // next batch of it
-  int64_t updates;     // of the optimizer
+  int64_t step;    // updates done (skipped ones count)
+  uint32_t epoch;  // epoch in work
+  int64_t batch;   // next batch of it
+  int64_t updates; // of the optimizer
   uint64_t seed;
-  double best;         // best monitored value so far, NaN if none
-  int64_t best_step;   // its checkpoint's step, -1 if none
-  int64_t bad_epochs;  // since the best
-  bool finished;       // early stop or the last epoch
+  double best;           // best monitored value so far, NaN if none
+  int64_t best_step;     // its checkpoint's step, -1 if none
+  int64_t bad_epochs;    // since the best
+  bool finished;         // early stop or the last epoch
   int64_t metrics_bytes; // length of metrics.jsonl that belongs to it
   int64_t sum_count;     // accumulators of the epoch in work
   double *sums;          // owned by whoever filled it
@@ -28,7 +28,7 @@ typedef struct co_training_state {
 typedef struct co_model_file_content {
   const co_model *model;
   co_store *store;
-  const char *config;      // JSON
+  const char *config; // JSON
   const char *dataset_fingerprint;
   const co_training_state *training; // NULL: a model without training state
 } co_model_file_content;

@@ -44,9 +44,8 @@ struct co_pipeline {
 // ---- one slot ----------------------------------------------------------------------------------
 
 static co_status create_section(co_pipeline *p, section *s, int64_t rows) {
-  co_plan_options options = {.mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER,
-                             .rows = rows,
-                             .real = CO_F32};
+  co_plan_options options = {
+      .mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER, .rows = rows, .real = CO_F32};
   const co_backend_api *api = p->backend->api;
   s->backend = p->backend;
   s->rows = rows;
@@ -93,7 +92,8 @@ static co_status allocate_slot(co_pipeline *p, slot *s) {
 static void free_slot(co_pipeline *p, slot *s) {
   free_section(&s->sections[0]);
   free_section(&s->sections[1]);
-  for (int64_t i = 0; s->index && i < p->model->input_count; i++) co_free(p->ctx, s->index[i]);
+  for (int64_t i = 0; s->index && i < p->model->input_count; i++)
+    co_free(p->ctx, s->index[i]);
   for (int64_t i = 0; i < p->model->output_count; i++) {
     if (s->targets) co_free(p->ctx, s->targets[i]);
     if (s->weights) co_free(p->ctx, s->weights[i]);
@@ -155,7 +155,8 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
   s->valid = batch->rows;
   s->rows = p->options.training ? batch->rows : p->options.batch_rows;
   memcpy(s->samples, batch->samples, (size_t)batch->rows * sizeof *s->samples);
-  for (int64_t row = batch->rows; row < s->rows; row++) s->samples[row] = batch->samples[0];
+  for (int64_t row = batch->rows; row < s->rows; row++)
+    s->samples[row] = batch->samples[0];
   section *ready = s->sections[0].rows == s->rows ? &s->sections[0] : &s->sections[1];
   co_step step = {.seed = p->options.seed, .epoch = batch->epoch};
   memcpy(ready->memory.step, &step, sizeof step);
@@ -244,7 +245,8 @@ cleanup:
 void co_pipeline_free(co_pipeline *p) {
   if (!p) return;
   co_loader_free(p->loader);
-  for (int i = 0; p->slots && i < p->slot_count; i++) free_slot(p, &p->slots[i]);
+  for (int i = 0; p->slots && i < p->slot_count; i++)
+    free_slot(p, &p->slots[i]);
   co_free(p->ctx, p->slots);
   co_graph_free(p->graph);
   co_free(p->ctx, p->tables);

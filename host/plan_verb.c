@@ -27,8 +27,7 @@ static co_status read_inputs(planning *p) {
     return status;
   }
   CO_RETURN_IF_FAILED(co_settings_read(&p->config, p->arena, config->files, config->file_count,
-                                       config->assignments, config->assignment_count,
-                                       p->problems));
+                                       config->assignments, config->assignment_count, p->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&p->settings, p->config, p->arena, p->problems));
   const char *path = p->options->dataset ? p->options->dataset : co_settings_dataset(p->config);
   if (!path) {
@@ -38,8 +37,8 @@ static co_status read_inputs(planning *p) {
     return status;
   }
   CO_RETURN_IF_FAILED(co_dataset_open(&p->dataset, p->ctx, path));
-  co_status status = co_model_create(&p->model, p->ctx, p->config, co_dataset_schema(p->dataset),
-                                     p->problems);
+  co_status status =
+      co_model_create(&p->model, p->ctx, p->config, co_dataset_schema(p->dataset), p->problems);
   if (status != CO_OK && status != CO_ERR_CONFIG) return status;
   return p->problems->count ? co_diagnostics_result(p->problems) : CO_OK;
 }
@@ -59,15 +58,14 @@ static co_status create_program(planning *p) {
   co_phase_options phase = {.optimizer = settings->optimizer,
                             .optimizer_options = settings->optimizer_options,
                             .clip_norm = settings->clip_norm};
-  co_program_options options = {
-      .rows = rows < effective ? rows : effective,
-      .batch_rows = sizes,
-      .batch_row_count = sizes[1] ? 2 : 1,
-      .evaluation_rows = inference ? rows : settings->eval_batch_size,
-      .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
-      .phases = &phase,
-      .phase_count = inference ? 0 : 1,
-      .real = CO_F32};
+  co_program_options options = {.rows = rows < effective ? rows : effective,
+                                .batch_rows = sizes,
+                                .batch_row_count = sizes[1] ? 2 : 1,
+                                .evaluation_rows = inference ? rows : settings->eval_batch_size,
+                                .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
+                                .phases = &phase,
+                                .phase_count = inference ? 0 : 1,
+                                .real = CO_F32};
   CO_RETURN_IF_FAILED(
       co_job_open_backend(&p->backend, p->ctx, p->options->device, p->options->threads));
   return co_program_create(&p->program, p->model->network, p->backend, &options);
@@ -125,7 +123,8 @@ static void report_layers(const planning *p, cohort_result *result) {
     co_json_close(json);
   }
   co_json_close(json);
-  for (int64_t i = 0; i < graph->param_count; i++) total += co_shape_count(&graph->params[i].shape);
+  for (int64_t i = 0; i < graph->param_count; i++)
+    total += co_shape_count(&graph->params[i].shape);
   co_json_key(json, "parameters");
   co_json_int(json, total);
   co_text_printf(&result->text, "%-76s %12lld in all\n\n", "", (long long)total);
@@ -185,7 +184,8 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_int(json, plan->flops);
     co_json_key(json, "operations");
     co_json_open(json, '[');
-    for (int64_t k = 0; k < plan->op_count; k++) report_operation(json, plan, &plan->ops[k]);
+    for (int64_t k = 0; k < plan->op_count; k++)
+      report_operation(json, plan, &plan->ops[k]);
     co_json_close(json);
     co_json_close(json);
     co_text_printf(&result->text, "plan: %s, %lld rows, %.1f MFLOP, arena %.2f MiB\n",
@@ -203,12 +203,9 @@ static void report_memory(const planning *p, cohort_result *result) {
   const struct {
     const char *name;
     size_t value;
-  } rows[] = {{"parameters", bytes.parameters},
-              {"state", bytes.state},
-              {"gradients", bytes.gradients},
-              {"optimizer", bytes.slots},
-              {"arena", bytes.arena},
-              {"total", bytes.total}};
+  } rows[] = {{"parameters", bytes.parameters}, {"state", bytes.state},
+              {"gradients", bytes.gradients},   {"optimizer", bytes.slots},
+              {"arena", bytes.arena},           {"total", bytes.total}};
   co_json_key(&result->json, "memory_bytes");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "memory\n");

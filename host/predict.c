@@ -56,12 +56,12 @@ static co_status write_header(scoring *s) {
     const co_output_feature *output = &model->outputs[i];
     int64_t width = width_of(output);
     for (int64_t k = is_category(output) ? -2 : 0; k < width; k++) {
-      char *name = k == -2             ? co_strdup(s->ctx, output->name)
-                   : k == -1           ? co_format(s->ctx, "%s_score", output->name)
-                   : is_category(output) ? co_format(s->ctx, "%s:%s", output->name,
-                                                     output->column.categories[k])
-                   : width == 1        ? co_strdup(s->ctx, output->name)
-                                       : co_format(s->ctx, "%s_%lld", output->name, (long long)k);
+      char *name = k == -2   ? co_strdup(s->ctx, output->name)
+                   : k == -1 ? co_format(s->ctx, "%s_score", output->name)
+                   : is_category(output)
+                       ? co_format(s->ctx, "%s:%s", output->name, output->column.categories[k])
+                   : width == 1 ? co_strdup(s->ctx, output->name)
+                                : co_format(s->ctx, "%s_%lld", output->name, (long long)k);
       if (!name) return CO_ERR_MEMORY;
       co_status status = co_writer_write(s->writer, ",", 1);
       if (status == CO_OK) status = write_cell(s->writer, name);
@@ -91,7 +91,8 @@ static co_status write_output(scoring *s, const co_output_feature *output, const
     CO_RETURN_IF_FAILED(write_cell(s->writer, output->column.categories[best]));
     CO_RETURN_IF_FAILED(write_number(s->writer, row[best]));
   }
-  for (int64_t k = 0; k < width; k++) CO_RETURN_IF_FAILED(write_number(s->writer, row[k]));
+  for (int64_t k = 0; k < width; k++)
+    CO_RETURN_IF_FAILED(write_number(s->writer, row[k]));
   return CO_OK;
 }
 
@@ -126,7 +127,8 @@ static co_status choose_rows(scoring *s) {
   s->count = co_dataset_rows(s->scorer.dataset);
   s->samples = s->all = co_alloc_zero(s->ctx, (size_t)s->count + 1, sizeof *s->all);
   if (!s->all) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < s->count; i++) s->all[i] = i;
+  for (int64_t i = 0; i < s->count; i++)
+    s->all[i] = i;
   return CO_OK;
 }
 
@@ -156,8 +158,7 @@ static co_status score_rows(scoring *s) {
                                  .workers = s->options->workers > 0 ? s->options->workers : 1};
   co_pipeline *pipeline;
   if (!s->count) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_pipeline_create(&pipeline, s->scorer.model, s->scorer.dataset, &options));
+  CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, s->scorer.model, s->scorer.dataset, &options));
   co_status status = CO_OK;
   for (int64_t rows = 0; status == CO_OK;) {
     co_view view;

@@ -21,11 +21,11 @@ typedef struct co_phase_options {
 } co_phase_options;
 
 typedef struct co_program_options {
-  int64_t rows;                       // of a micro-batch
-  const int64_t *batch_rows;          // the effective batch sizes that will occur
-  int64_t batch_row_count;            // (full, and the last partial one)
-  int64_t evaluation_rows;            // 0 = no evaluation plan
-  co_mode evaluation_mode;            // CO_MODE_EVALUATE or CO_MODE_INFER
+  int64_t rows;              // of a micro-batch
+  const int64_t *batch_rows; // the effective batch sizes that will occur
+  int64_t batch_row_count;   // (full, and the last partial one)
+  int64_t evaluation_rows;   // 0 = no evaluation plan
+  co_mode evaluation_mode;   // CO_MODE_EVALUATE or CO_MODE_INFER
   const co_phase_options *phases;
   int64_t phase_count; // 0 = nothing is trained
   co_dtype real;

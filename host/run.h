@@ -11,8 +11,8 @@
 
 typedef struct co_run {
   co_context *ctx;
-  char *path;     // owned
-  int lock;       // descriptor
+  char *path; // owned
+  int lock;   // descriptor
   co_writer *metrics, *events;
 } co_run;
 

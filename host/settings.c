@@ -13,7 +13,7 @@ typedef struct section_options {
 
 #define IN(member) offsetof(section_options, settings.member)
 
-static const co_field trainer_fields[] = {
+const co_field co_trainer_fields[] = {
     {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
      "Passes over the training rows.", "epochs"},
     {"max_steps", CO_FIELD_INT, IN(max_steps), "0", 0, 1e15, NULL,
@@ -24,8 +24,8 @@ static const co_field trainer_fields[] = {
      "Rows of a batch in evaluation and scoring.", NULL},
     {"accumulate_grad_batches", CO_FIELD_INT, IN(accumulate_grad_batches), "1", 1, 65536, NULL,
      "Micro-batches whose gradients add up to one update.", NULL},
-    {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL,
-     "Base step size.", NULL},
+    {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL, "Base step size.",
+     NULL},
     {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL,
      "Start of every random choice: weights, order, dropout, augmentation.", "random_seed"},
     {"steps_per_checkpoint", CO_FIELD_INT, IN(steps_per_checkpoint), "0", 0, 1e15, NULL,
@@ -63,15 +63,15 @@ typedef struct checkpoint_options {
   int64_t keep_last;
 } checkpoint_options;
 
-static const co_field checkpoint_fields[] = {
-    {"keep_last", CO_FIELD_INT, offsetof(checkpoint_options, keep_last), "2", 1, 1000, NULL,
-     "Checkpoints kept beside the best one.", NULL},
-    {.key = NULL}};
+static const co_field checkpoint_fields[] = {{"keep_last", CO_FIELD_INT,
+                                              offsetof(checkpoint_options, keep_last), "2", 1, 1000,
+                                              NULL, "Checkpoints kept beside the best one.", NULL},
+                                             {.key = NULL}};
 
 // ---- reading -----------------------------------------------------------------------------------
 
-static const char *const sections[] = {"version",         "dataset",        "input_features", "combiner",
-                                       "output_features", "trainer"};
+static const char *const sections[] = {"version",  "dataset",         "input_features",
+                                       "combiner", "output_features", "trainer"};
 static const char *const later[] = {"defaults", "evaluation", "hyperopt", "privacy", "model_type"};
 
 static co_status check_sections(const co_node *root, co_diagnostics *problems) {
@@ -156,7 +156,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   clipping_options clipping;
   checkpoint_options checkpoint;
   memset(&options, 0, sizeof options);
-  CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
+  CO_RETURN_IF_FAILED(co_fields_parse(&options, co_trainer_fields, co_node_get(root, "trainer"),
                                       "trainer", arena, problems));
   CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
@@ -186,7 +186,7 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   options.settings = *settings;
   co_json_open(json, '{');
   // Sections (fields of kind NODE) are absent here and follow in full.
-  co_fields_render(json, trainer_fields, &options);
+  co_fields_render(json, co_trainer_fields, &options);
   co_json_key(json, "optimizer");
   co_json_open(json, '{');
   co_json_key(json, "type");

@@ -134,8 +134,7 @@ static co_status reorder_once(co_backend *backend, const co_tensor_desc *from, v
   void *workspace = NULL;
   co_status status;
   CO_TRY(backend->api->prepare(backend, &desc, &prepared));
-  if (choice.workspace)
-    CO_TRY(backend->api->buffer_create(backend, choice.workspace, &workspace));
+  if (choice.workspace) CO_TRY(backend->api->buffer_create(backend, choice.workspace, &workspace));
   CO_TRY(backend->api->run(backend, prepared, &source, &destination, workspace));
   CO_TRY(backend->api->synchronize(backend));
 cleanup:

@@ -14,8 +14,8 @@ extern "C" {
 #endif
 
 typedef struct co_store_entry {
-  co_param_info info;  // strings are the store's own
-  co_tensor_desc home; // layout is CO_LAYOUT_ANY until fixed
+  co_param_info info;   // strings are the store's own
+  co_tensor_desc home;  // layout is CO_LAYOUT_ANY until fixed
   size_t bytes, offset; // within the block, once allocated
 } co_store_entry;
 
@@ -27,7 +27,7 @@ typedef struct co_store {
   co_store_entry *entries;
   int64_t count, capacity;
   size_t param_bytes, state_bytes;
-  int slots;         // optimizer slots allocated
+  int slots; // optimizer slots allocated
   bool allocated;
   uint64_t version; // grows with every change of parameters or state: derived data follow it
   void *param, *state, *gradient, *slot[CO_MAX_SLOTS]; // device

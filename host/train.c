@@ -115,8 +115,7 @@ static co_status read_config(trainer *t) {
   CO_RETURN_IF_FAILED(co_settings_read(&t->config, t->arena, from_run ? files : given->files,
                                        from_run ? 1 : given->file_count, given->assignments,
                                        given->assignment_count, t->problems));
-  CO_RETURN_IF_FAILED(
-      co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
   if (!dataset && t->resumed) dataset = recorded(t, "dataset");
   if (!dataset && !t->problems->count) {
@@ -140,20 +139,19 @@ static co_status render_config(trainer *t) {
 
 static co_status open_data_and_model(trainer *t) {
   CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
-  co_status status = co_model_create(&t->model, t->ctx, t->config,
-                                     co_dataset_schema(t->dataset), t->problems);
+  co_status status =
+      co_model_create(&t->model, t->ctx, t->config, co_dataset_schema(t->dataset), t->problems);
   if (status != CO_OK && status != CO_ERR_CONFIG) return status;
   if (t->problems->count) return co_diagnostics_result(t->problems);
   for (int split = 0; split < CO_SPLIT_COUNT; split++)
-    CO_RETURN_IF_FAILED(co_dataset_split(t->dataset, (co_split)split, &t->samples[split],
-                                         &t->sample_count[split]));
+    CO_RETURN_IF_FAILED(
+        co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
   t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
-  t->batches_per_epoch =
-      (t->sample_count[CO_SPLIT_TRAIN] + t->batch_rows - 1) / t->batch_rows;
+  t->batches_per_epoch = (t->sample_count[CO_SPLIT_TRAIN] + t->batch_rows - 1) / t->batch_rows;
   t->total_steps = t->settings.max_epochs * t->batches_per_epoch;
   if (t->settings.max_steps && t->settings.max_steps < t->total_steps)
     t->total_steps = t->settings.max_steps;
@@ -189,19 +187,18 @@ static co_status create_program(trainer *t) {
                                 .phases = &phase,
                                 .phase_count = 1,
                                 .real = CO_F32};
-  CO_RETURN_IF_FAILED(
-      co_job_open_backend(&t->backend, t->ctx, t->options->device, t->threads));
+  CO_RETURN_IF_FAILED(co_job_open_backend(&t->backend, t->ctx, t->options->device, t->threads));
   return co_program_create(&t->program, t->model->network, t->backend, &options);
 }
 
 // ---- state -------------------------------------------------------------------------------------
 
 static co_status start_state(trainer *t) {
-  t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
-                                 .best = NAN,
-                                 .best_step = -1,
-                                 .sum_count =
-                                     t->model->network->metric_doubles + t->model->output_count};
+  t->state =
+      (co_training_state){.seed = (uint64_t)t->settings.seed,
+                          .best = NAN,
+                          .best_step = -1,
+                          .sum_count = t->model->network->metric_doubles + t->model->output_count};
   t->state.sums = co_alloc_zero(t->ctx, (size_t)t->state.sum_count + 1, sizeof(double));
   return t->state.sums ? CO_OK : CO_ERR_MEMORY;
 }
@@ -393,10 +390,10 @@ static co_status validate(trainer *t) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
   double begun = now_seconds(), value;
   bool higher;
-  CO_RETURN_IF_FAILED(co_evaluate_samples(
-      &t->validation, t->context, t->model, t->program, t->dataset,
-      t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
-      t->settings.eval_batch_size, t->options->workers, "validate"));
+  CO_RETURN_IF_FAILED(
+      co_evaluate_samples(&t->validation, t->context, t->model, t->program, t->dataset,
+                          t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
+                          t->settings.eval_batch_size, t->options->workers, "validate"));
   t->evaluation_seconds += now_seconds() - begun;
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
   co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher);
@@ -471,8 +468,7 @@ static co_status one_step(trainer *t, const co_view *view) {
                   .learning_rate = learning_rate(t, t->state.step)};
   co_step_result result;
   co_view_inv_norm(t->model, view, step.inv_norm);
-  CO_RETURN_IF_FAILED(
-      co_program_step(t->program, 0, view->rows, view->inputs, &step, &result));
+  CO_RETURN_IF_FAILED(co_program_step(t->program, 0, view->rows, view->inputs, &step, &result));
   for (int64_t i = 0; i < t->model->output_count; i++)
     t->interval.weight_sum[i] += view->weight_sum[i];
   t->norm = result.gradient_norm;
@@ -500,8 +496,7 @@ static co_status end_epoch(trainer *t, bool epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;
   }
-  bool patience_over =
-      t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
+  bool patience_over = t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
   t->state.finished = t->state.step >= t->total_steps || patience_over;
   bool due = t->settings.steps_per_checkpoint == 0 || t->state.finished ||
              t->state.best_step == t->state.step;
@@ -600,8 +595,7 @@ static co_status report(trainer *t, cohort_result *result) {
     co_json_key(json, "step");
     co_json_int(json, t->state.best_step);
     co_json_key(json, "metric");
-    co_json_string(json,
-                   t->settings.validation_metric ? t->settings.validation_metric : "loss");
+    co_json_string(json, t->settings.validation_metric ? t->settings.validation_metric : "loss");
     co_json_key(json, "value");
     co_json_double(json, t->state.best);
     co_json_close(json);

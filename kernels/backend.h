@@ -22,7 +22,7 @@ typedef struct co_op_choice {
   const char *implementation; // "dnnl:jit:avx512_core", "omp", "ref"; borrowed until backend free
   const char *refused;        // implementations passed over and why, one line, or NULL; likewise
   co_layout in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS]; // the layouts it works on
-  size_t workspace; // scratch bytes during run, ours
+  size_t workspace;                                          // scratch bytes during run, ours
 } co_op_choice;
 
 typedef struct co_backend_api {

@@ -23,13 +23,12 @@ typedef struct mlp_options {
 } mlp_options;
 
 #define TYPE_FIELD(options)                                                                        \
-  {"type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL}
+  { "type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL }
 
-static const co_field graph_fields[] = {
-    TYPE_FIELD(graph_options),
-    {"layers", CO_FIELD_NODE, offsetof(graph_options, layers), NULL, 0, 0, NULL,
-     "The layers, in order.", NULL},
-    {.key = NULL}};
+static const co_field graph_fields[] = {TYPE_FIELD(graph_options),
+                                        {"layers", CO_FIELD_NODE, offsetof(graph_options, layers),
+                                         NULL, 0, 0, NULL, "The layers, in order.", NULL},
+                                        {.key = NULL}};
 
 static const co_field cnn_fields[] = {
     TYPE_FIELD(cnn_options),
@@ -42,18 +41,18 @@ static const co_field cnn_fields[] = {
     {"batch_normalization", CO_FIELD_BOOL, offsetof(cnn_options, batch_normalization), "true", 0, 0,
      NULL, "Normalise after each convolution.", NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(cnn_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate before the last dense layer.", NULL},
+     "Rate after the dense layer.", NULL},
     {"output_size", CO_FIELD_INT, offsetof(cnn_options, output_size), "128", 1, 1 << 20, NULL,
      "Features that come out.", NULL},
     {.key = NULL}};
 
-static const co_field mlp_fields[] = {
-    TYPE_FIELD(mlp_options),
-    {"sizes", CO_FIELD_NODE, offsetof(mlp_options, sizes), "null", 0, 0, NULL,
-     "List: units of each dense layer. Default [64].", NULL},
-    {"dropout", CO_FIELD_DOUBLE, offsetof(mlp_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate after each layer.", NULL},
-    {.key = NULL}};
+static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
+                                      {"sizes", CO_FIELD_NODE, offsetof(mlp_options, sizes), "null",
+                                       0, 0, NULL, "List: units of each dense layer. Default [64].",
+                                       NULL},
+                                      {"dropout", CO_FIELD_DOUBLE, offsetof(mlp_options, dropout),
+                                       "0.0", 0, 0.999, NULL, "Rate after each layer.", NULL},
+                                      {.key = NULL}};
 
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
 
@@ -99,7 +98,6 @@ static void expand_cnn(co_text *text, const void *options, const char *path,
     co_text_printf(text, "{MaxPooling2D: 2}, ");
   }
   co_text_printf(text, "Flatten, ");
-  if (cnn->dropout > 0) co_text_printf(text, "{Dropout: %.17g}, ", cnn->dropout);
   co_text_printf(text, "{Dense: {units: %lld, activation: relu}}", (long long)cnn->output_size);
   if (cnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", cnn->dropout);
   co_text_printf(text, "]");
@@ -174,7 +172,8 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
   const encoder *found = find_encoder(name);
   if (!found) {
     const char *names[ENCODER_COUNT];
-    for (int i = 0; i < ENCODER_COUNT; i++) names[i] = encoders[i].name;
+    for (int i = 0; i < ENCODER_COUNT; i++)
+      names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
     return co_node_problem(problems, type_node, "known: graph, stacked_cnn, mlp, passthrough",
                            "%s.type: unknown encoder '%s'%s%s%s", path, name,
@@ -183,8 +182,7 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
   void *options = co_arena_alloc(arena, 1, found->options_size);
   if (!options) return CO_ERR_MEMORY;
   int64_t before = problems->count;
-  CO_RETURN_IF_FAILED(
-      co_fields_parse(options, found->fields, encoder_node, path, arena, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(options, found->fields, encoder_node, path, arena, problems));
   if (problems->count > before) return CO_OK;
   if (!found->expand) {
     *layers = ((const graph_options *)options)->layers;

@@ -36,8 +36,8 @@ static char *snake_case(co_arena *arena, const char *name) {
   size_t length = 0;
   for (size_t i = 0; name[i]; i++) {
     unsigned char c = (unsigned char)name[i];
-    bool word = i && isupper(c) && (islower((unsigned char)name[i - 1]) ||
-                                    islower((unsigned char)name[i + 1]));
+    bool word = i && isupper(c) &&
+                (islower((unsigned char)name[i - 1]) || islower((unsigned char)name[i + 1]));
     if (word && !isdigit((unsigned char)name[i - 1])) out[length++] = '_';
     out[length++] = (char)tolower(c);
   }
@@ -71,8 +71,10 @@ static co_status suggest_value(list *l, const co_node *node, const char *path) {
   const char **names = co_arena_alloc(l->arena, most + 1, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
   int64_t count = 0;
-  for (int64_t i = 0; i < l->count; i++) names[count++] = l->done[i].name;
-  for (int64_t i = 0; i < l->options->known_count; i++) names[count++] = l->options->known[i].name;
+  for (int64_t i = 0; i < l->count; i++)
+    names[count++] = l->done[i].name;
+  for (int64_t i = 0; i < l->options->known_count; i++)
+    names[count++] = l->options->known[i].name;
   const char *near = co_nearest(node->text, names, count);
   return co_node_problem(l->problems, node, near, "%s: no layer or input is called '%s'%s%s%s",
                          path, node->text, near ? "; did you mean '" : "", near ? near : "",
@@ -113,11 +115,12 @@ static const char *class_key(const co_node *item) {
 static co_status unknown_layer(list *l, const co_node *item, const char *path, const char *name) {
   const char *names[128];
   int64_t count = 0;
-  for (; co_layer_list()[count] && count < 128; count++) names[count] = co_layer_list()[count]->name;
+  for (; co_layer_list()[count] && count < 128; count++)
+    names[count] = co_layer_list()[count]->name;
   const char *near = co_nearest(name, names, count);
   return co_node_problem(l->problems, item, "`cohort help layers` lists them",
-                         "%s: unknown layer '%s'%s%s%s", path, name,
-                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                         "%s: unknown layer '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+                         near ? near : "", near ? "'?" : "");
 }
 
 static co_status check_extra_keys(list *l, const co_node *item, const char *path) {
@@ -193,7 +196,8 @@ static co_status build_new(list *l, const co_node *item, const char *path, const
                                       options_node(l, layer->class_, item), options_path, l->arena,
                                       l->problems));
   const co_node *name = co_node_get(item, "name");
-  layer->name = name && name->kind == CO_NODE_SCALAR ? name->text : automatic_name(l, layer->class_);
+  layer->name =
+      name && name->kind == CO_NODE_SCALAR ? name->text : automatic_name(l, layer->class_);
   if (!layer->name) return CO_ERR_MEMORY;
   if (find_value(l, layer->name) != CO_NO_VALUE)
     return co_node_problem(l->problems, name ? name : item, NULL,

@@ -17,8 +17,8 @@ typedef struct co_named_value {
 } co_named_value;
 
 typedef struct co_layer_list_options {
-  const char *scope;            // path prefix of the layers, e.g. "image"
-  const co_named_value *known;  // values from outside
+  const char *scope;           // path prefix of the layers, e.g. "image"
+  const co_named_value *known; // values from outside
   int64_t known_count;
   co_value input; // what the first layer reads without `inputs:`, may be CO_NO_VALUE
 } co_layer_list_options;

@@ -93,7 +93,8 @@ typedef struct builder {
 static co_status copy_column(co_model *model, const co_column *from, co_column *out) {
   *out = *from;
   out->name = co_arena_strdup(model->arena, from->name);
-  const char **names = co_arena_alloc(model->arena, (size_t)from->category_count + 1, sizeof *names);
+  const char **names =
+      co_arena_alloc(model->arena, (size_t)from->category_count + 1, sizeof *names);
   if (!out->name || !names) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < from->category_count; i++) {
     names[i] = co_arena_strdup(model->arena, from->categories[i]);
@@ -112,15 +113,16 @@ static co_status find_column(builder *b, const co_node *item, const char *path, 
   if (!column) {
     const char *names[256];
     int64_t count = b->schema->column_count < 256 ? b->schema->column_count : 256;
-    for (int64_t i = 0; i < count; i++) names[i] = b->schema->columns[i].name;
+    for (int64_t i = 0; i < count; i++)
+      names[i] = b->schema->columns[i].name;
     const char *near = co_nearest(name, names, count);
     return co_node_problem(b->problems, at, "`cohort inspect DATASET` lists the columns",
                            "%s.name: the dataset has no column '%s'%s%s%s", path, name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   if (type && strcmp(type, co_column_type_name(column->type)) != 0)
-    return co_node_problem(b->problems, at, NULL, "%s.type: column '%s' is of type %s, not %s", path,
-                           name, co_column_type_name(column->type), type);
+    return co_node_problem(b->problems, at, NULL, "%s.type: column '%s' is of type %s, not %s",
+                           path, name, co_column_type_name(column->type), type);
   *out = column;
   return CO_OK;
 }
@@ -247,7 +249,8 @@ static co_status read_loss(builder *b, const co_node *node, const char *path,
   if (!loss) {
     const char *names[64];
     int64_t count = 0;
-    for (; co_loss_list()[count] && count < 64; count++) names[count] = co_loss_list()[count]->name;
+    for (; co_loss_list()[count] && count < 64; count++)
+      names[count] = co_loss_list()[count]->name;
     const char *near = co_nearest(options.type, names, count);
     return co_node_problem(b->problems, node, NULL, "%s.type: unknown loss '%s'%s%s%s", path,
                            options.type, near ? "; did you mean '" : "", near ? near : "",
@@ -294,8 +297,7 @@ static co_status read_outputs(builder *b) {
     char *path = co_arena_format(model->arena, "output_features[%lld]", (long long)i);
     if (!path) return CO_ERR_MEMORY;
     int64_t before = b->problems->count;
-    CO_RETURN_IF_FAILED(
-        read_output(b, list->items[i], path, &model->outputs[model->output_count]));
+    CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, &model->outputs[model->output_count]));
     if (b->problems->count == before) model->output_count++;
   }
   if (list && !count)
@@ -310,8 +312,7 @@ static co_status network_input(co_model *model, co_input_feature *feature) {
   for (int i = 0; i < feature->column.shape.rank; i++)
     shape.dim[i + 1] = feature->column.shape.dim[i];
   if (shape.rank == 1) shape = co_shape_make(2, CO_DIM_N, (int64_t)1); // a number is one feature
-  return co_graph_add_input(model->network, feature->name, CO_F32, &shape,
-                            &feature->network_input);
+  return co_graph_add_input(model->network, feature->name, CO_F32, &shape, &feature->network_input);
 }
 
 static co_status encode(builder *b, int64_t i, co_value *out) {
@@ -433,11 +434,10 @@ static co_status written_head(builder *b, const co_output_feature *feature, co_v
   if (b->problems->count > before) return CO_OK;
   co_named_value combined = {"combiner", in};
   co_layer_list_options options = {feature->name, &combined, 1, in};
-  CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, path, &options, model->arena,
-                                          b->problems, out));
+  CO_RETURN_IF_FAILED(
+      co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
   const co_shape *shape = co_value_shape(model->network, *out);
-  if (b->problems->count == before &&
-      (shape->rank != 2 || shape->dim[1] != output_width(feature)))
+  if (b->problems->count == before && (shape->rank != 2 || shape->dim[1] != output_width(feature)))
     return co_node_problem(b->problems, feature->decoder, NULL,
                            "%s: must end in %lld units for '%s'", path,
                            (long long)output_width(feature), feature->name);
@@ -471,7 +471,8 @@ static co_status add_output(builder *b, int64_t i, co_value combined) {
                                       prediction, feature->target, feature->row_weight));
   co_value shown = prediction;
   bool category = feature->column.type == CO_COLUMN_CATEGORY;
-  if (category) CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_SOFTMAX, NULL, 1, &prediction, &shown));
+  if (category)
+    CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_SOFTMAX, NULL, 1, &prediction, &shown));
   model->network->layer = NULL;
   char *name = co_arena_format(model->arena, "%s/%s", feature->name,
                                category ? "probability" : "prediction");
@@ -570,8 +571,7 @@ static co_status normalize(co_graph *graph, const co_input_feature *feature, co_
 static co_status augment(co_graph *graph, const co_input_feature *feature, co_value ids,
                          co_value *value) {
   co_value in[3] = {*value, ids, CO_NO_VALUE};
-  if (feature->flip > 0 || feature->crop > 0)
-    CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[2]));
+  if (feature->flip > 0 || feature->crop > 0) CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[2]));
   if (feature->flip > 0) {
     co_op_attr flip = {.rate = feature->flip, .purpose = co_purpose("flip", feature->name)};
     CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_FLIP, &flip, 3, in, &in[0]));

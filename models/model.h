@@ -23,10 +23,10 @@ typedef enum co_normalization {
 // An input feature: a column with preprocessing, augmentation and encoder.
 typedef struct co_input_feature {
   const char *name;
-  co_column column; // copied; strings are the model's own
-  int normalization; // co_normalization
-  double flip;       // probability of a left-right mirror image in training
-  int64_t crop;      // largest shift in training, pixels
+  co_column column;       // copied; strings are the model's own
+  int normalization;      // co_normalization
+  double flip;            // probability of a left-right mirror image in training
+  int64_t crop;           // largest shift in training, pixels
   const co_node *encoder; // NULL = by type
   int64_t channels;       // length of mean and scale
   float *mean, *scale;    // x -> (x - mean) scale; NULL until fitted
@@ -38,7 +38,7 @@ typedef struct co_output_feature {
   co_column column;
   const co_loss_class *loss;
   double weight;
-  const co_node *decoder; // NULL = one Dense layer
+  const co_node *decoder;      // NULL = one Dense layer
   co_value target, row_weight; // inputs of the network graph
   int64_t prediction;          // its position in graph->outputs
 } co_output_feature;

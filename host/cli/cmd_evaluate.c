@@ -52,15 +52,16 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_evaluate_options request = {.model = o->model,
-                                     .dataset = o->dataset,
-                                     .split = o->split,
-                                     .device = o->common.device,
-                                     .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
-                                     .workers = (int)o->workers,
-                                     .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
-                                     .require = o->requirements.item,
-                                     .require_count = o->requirements.count};
+  cohort_evaluate_options request = {
+      .model = o->model,
+      .dataset = o->dataset,
+      .split = o->split,
+      .device = o->common.device,
+      .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+      .workers = (int)o->workers,
+      .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
+      .require = o->requirements.item,
+      .require_count = o->requirements.count};
   cohort_status status = cohort_evaluate(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);

@@ -61,17 +61,18 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_import_idx_options request = {.output = o->output,
-                                       .training = {o->training[0], o->training[1]},
-                                       .validation = {o->validation[0], o->validation[1]},
-                                       .test = {o->test[0], o->test[1]},
-                                       .validation_fraction = fraction           ? o->validation_fraction
-                                                              : o->validation[0] ? 0
-                                                                                 : 0.1,
-                                       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
-                                       .class_names = o->class_names.item,
-                                       .class_name_count = o->class_names.count,
-                                       .force = o->common.force};
+  cohort_import_idx_options request = {
+      .output = o->output,
+      .training = {o->training[0], o->training[1]},
+      .validation = {o->validation[0], o->validation[1]},
+      .test = {o->test[0], o->test[1]},
+      .validation_fraction = fraction           ? o->validation_fraction
+                             : o->validation[0] ? 0
+                                                : 0.1,
+      .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
+      .class_names = o->class_names.item,
+      .class_name_count = o->class_names.count,
+      .force = o->common.force};
   cohort_status status = cohort_import_idx(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);

@@ -38,7 +38,8 @@ static co_status run(cli_job *cli, const void *options_) {
                                  .device = o->common.device,
                                  .inference = o->mode == 1,
                                  .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
-                                 .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads)};
+                                 .threads =
+                                     (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads)};
   cohort_status status = cohort_plan(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);

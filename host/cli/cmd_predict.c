@@ -61,15 +61,16 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_predict_options request = {.model = o->model,
-                                    .dataset = o->dataset,
-                                    .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
-                                    .output = o->output,
-                                    .device = o->common.device,
-                                    .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
-                                    .workers = (int)o->workers,
-                                    .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
-                                    .force = o->common.force};
+  cohort_predict_options request = {
+      .model = o->model,
+      .dataset = o->dataset,
+      .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
+      .output = o->output,
+      .device = o->common.device,
+      .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+      .workers = (int)o->workers,
+      .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
+      .force = o->common.force};
   cohort_status status = cohort_predict(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);

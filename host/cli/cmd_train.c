@@ -56,7 +56,8 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .resume = o->resume,
                                   .device = o->common.device,
                                   .command = cli->command,
-                                  .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+                                  .threads =
+                                      (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
                                   .workers = (int)o->workers,
                                   .dry_run = o->common.dry_run};
   cohort_status status = cohort_train(context, &request, &result);

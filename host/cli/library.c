@@ -67,7 +67,8 @@ cohort_config cli_library_config(cli_job *cli, const cli_common *common) {
       co_arena_alloc(cli->arena, (size_t)config.assignment_count + 1, sizeof *with_seed);
   char *seed = co_arena_format(cli->arena, "trainer.seed=%lld", (long long)common->seed);
   if (!with_seed || !seed) return config;
-  for (int64_t i = 0; i < config.assignment_count; i++) with_seed[i] = config.assignments[i];
+  for (int64_t i = 0; i < config.assignment_count; i++)
+    with_seed[i] = config.assignments[i];
   with_seed[config.assignment_count++] = seed;
   config.assignments = with_seed;
   return config;

@@ -107,7 +107,8 @@ static co_status dispatch(cli_job *cli, int count, char *const *words) {
 
 static const char *join_words(co_arena *arena, int count, char *const *words) {
   const char *line = co_arena_strdup(arena, "cohort");
-  for (int i = 0; line && i < count; i++) line = co_arena_format(arena, "%s %s", line, words[i]);
+  for (int i = 0; line && i < count; i++)
+    line = co_arena_format(arena, "%s %s", line, words[i]);
   return line;
 }
 

@@ -25,9 +25,9 @@ typedef enum co_field_type {
 typedef struct co_field {
   const char *key; // NULL ends a table
   co_field_type type;
-  size_t offset;          // into the options struct
-  const char *fallback;   // default as YAML text; NULL = required
-  double minimum, maximum; // inclusive, for numbers; both 0 = unbounded
+  size_t offset;            // into the options struct
+  const char *fallback;     // default as YAML text; NULL = required
+  double minimum, maximum;  // inclusive, for numbers; both 0 = unbounded
   const char *const *words; // ENUM: NULL-terminated; others NULL
   const char *doc;          // one sentence with the unit
   const char *alias;        // another accepted spelling, or NULL

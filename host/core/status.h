@@ -52,8 +52,7 @@ co_status co_fail(co_status status, const char *format, ...) CO_PRINTF(2, 3);
 co_status co_fail_at(co_status status, const char *file, long line, long column, const char *format,
                      ...) CO_PRINTF(5, 6);
 // Records "what: strerror(errno_value)", with CO_ERR_MEMORY for ENOMEM, else `status`.
-co_status co_fail_errno(co_status status, int errno_value, const char *format, ...)
-    CO_PRINTF(3, 4);
+co_status co_fail_errno(co_status status, int errno_value, const char *format, ...) CO_PRINTF(3, 4);
 // Sets the hint of the current error; returns nothing because it never changes the outcome.
 void co_hint(const char *format, ...) CO_PRINTF(1, 2);
 // Puts "context: " in front of the current error's message.

@@ -5,10 +5,10 @@ typedef struct activation_options {
   int activation;
 } activation_options;
 
-static const co_field fields[] = {
-    {"activation", CO_FIELD_ENUM, offsetof(activation_options, activation), NULL, 0, 0,
-     co_activation_words, "Which function.", NULL},
-    {.key = NULL}};
+static const co_field fields[] = {{"activation", CO_FIELD_ENUM,
+                                   offsetof(activation_options, activation), NULL, 0, 0,
+                                   co_activation_words, "Which function.", NULL},
+                                  {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {

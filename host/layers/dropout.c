@@ -6,10 +6,10 @@ typedef struct dropout_options {
   double rate;
 } dropout_options;
 
-static const co_field fields[] = {
-    {"rate", CO_FIELD_DOUBLE, offsetof(dropout_options, rate), NULL, 0, 0.999, NULL,
-     "Share of elements set to zero in training.", NULL},
-    {.key = NULL}};
+static const co_field fields[] = {{"rate", CO_FIELD_DOUBLE, offsetof(dropout_options, rate), NULL,
+                                   0, 0.999, NULL, "Share of elements set to zero in training.",
+                                   NULL},
+                                  {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {

@@ -9,7 +9,8 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   (void)count;
   const co_shape *x = co_value_shape(graph, in[0]);
   int64_t features = 1;
-  for (int i = 1; i < x->rank; i++) features *= x->dim[i];
+  for (int i = 1; i < x->rank; i++)
+    features *= x->dim[i];
   co_op_attr attr = {.shape = co_shape_make(2, x->dim[0], features)};
   return co_emit(graph, CO_OP_RESHAPE, &attr, 1, in, out);
 }

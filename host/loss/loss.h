@@ -14,8 +14,8 @@ extern "C" {
 typedef struct co_loss_class {
   const char *name; // "softmax_cross_entropy"
   const char *doc;
-  const char *metric; // the id its mean is reported under: "log_loss"
-  co_op op;           // a loss operation (x target weight step -> loss sum dx)
+  const char *metric;            // the id its mean is reported under: "log_loss"
+  co_op op;                      // a loss operation (x target weight step -> loss sum dx)
   bool category, number, vector; // target types it takes
 } co_loss_class;
 

@@ -7,15 +7,47 @@ typedef struct adam_options {
 } adam_options;
 
 #define ADAM_FIELDS(decay, decay_doc)                                                              \
-  {{"beta1", CO_FIELD_DOUBLE, offsetof(adam_options, beta1), "0.9", 0, 0.9999999, NULL,            \
-    "Decay of the first moment.", "beta_1"},                                                       \
-   {"beta2", CO_FIELD_DOUBLE, offsetof(adam_options, beta2), "0.999", 0, 0.9999999, NULL,          \
-    "Decay of the second moment.", "beta_2"},                                                      \
-   {"epsilon", CO_FIELD_DOUBLE, offsetof(adam_options, epsilon), "1.0e-8", 1e-30, 1, NULL,         \
-    "Added to the root of the second moment.", "eps"},                                             \
-   {"weight_decay", CO_FIELD_DOUBLE, offsetof(adam_options, weight_decay), decay, 0, 1e6, NULL,    \
-    decay_doc, NULL},                                                                              \
-   {.key = NULL}}
+  {                                                                                                \
+    {"beta1",                                                                                      \
+     CO_FIELD_DOUBLE,                                                                              \
+     offsetof(adam_options, beta1),                                                                \
+     "0.9",                                                                                        \
+     0,                                                                                            \
+     0.9999999,                                                                                    \
+     NULL,                                                                                         \
+     "Decay of the first moment.",                                                                 \
+     "beta_1"},                                                                                    \
+        {"beta2",                                                                                  \
+         CO_FIELD_DOUBLE,                                                                          \
+         offsetof(adam_options, beta2),                                                            \
+         "0.999",                                                                                  \
+         0,                                                                                        \
+         0.9999999,                                                                                \
+         NULL,                                                                                     \
+         "Decay of the second moment.",                                                            \
+         "beta_2"},                                                                                \
+        {"epsilon",                                                                                \
+         CO_FIELD_DOUBLE,                                                                          \
+         offsetof(adam_options, epsilon),                                                          \
+         "1.0e-8",                                                                                 \
+         1e-30,                                                                                    \
+         1,                                                                                        \
+         NULL,                                                                                     \
+         "Added to the root of the second moment.",                                                \
+         "eps"},                                                                                   \
+        {"weight_decay",                                                                           \
+         CO_FIELD_DOUBLE,                                                                          \
+         offsetof(adam_options, weight_decay),                                                     \
+         decay,                                                                                    \
+         0,                                                                                        \
+         1e6,                                                                                      \
+         NULL,                                                                                     \
+         decay_doc,                                                                                \
+         NULL},                                                                                    \
+    {                                                                                              \
+      .key = NULL                                                                                  \
+    }                                                                                              \
+  }
 
 static const co_field adam_fields[] =
     ADAM_FIELDS("0.0", "L2 penalty added to the gradient (adamw decouples it).");
@@ -57,19 +89,18 @@ static void betas(const void *options, double *beta1, double *beta2) {
 }
 
 extern const co_optimizer_class co_optimizer_adam, co_optimizer_adamw;
-const co_optimizer_class co_optimizer_adam = {
-    .name = "adam",
-    .doc = "Adaptive moments.",
-    .fields = adam_fields,
-    .options_size = sizeof(adam_options),
-    .slots = slots,
-    .emit = emit_adam,
-    .betas = betas};
-const co_optimizer_class co_optimizer_adamw = {
-    .name = "adamw",
-    .doc = "Adaptive moments with decoupled weight decay.",
-    .fields = adamw_fields,
-    .options_size = sizeof(adam_options),
-    .slots = slots,
-    .emit = emit_adamw,
-    .betas = betas};
+const co_optimizer_class co_optimizer_adam = {.name = "adam",
+                                              .doc = "Adaptive moments.",
+                                              .fields = adam_fields,
+                                              .options_size = sizeof(adam_options),
+                                              .slots = slots,
+                                              .emit = emit_adam,
+                                              .betas = betas};
+const co_optimizer_class co_optimizer_adamw = {.name = "adamw",
+                                               .doc =
+                                                   "Adaptive moments with decoupled weight decay.",
+                                               .fields = adamw_fields,
+                                               .options_size = sizeof(adam_options),
+                                               .slots = slots,
+                                               .emit = emit_adamw,
+                                               .betas = betas};

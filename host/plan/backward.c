@@ -158,7 +158,8 @@ static co_status seed(backward *b, const co_plan_op *op) {
   for (int i = 0; i < co_operand_count(info->outputs); i++) {
     const char *name;
     size_t length;
-    co_operand_get(info->outputs, i, &name, &length, NULL);
+    bool optional;
+    co_operand_get(info->outputs, i, &name, &length, &optional);
     co_value target = name[0] == 'd' ? rule_target(op, name, length) : CO_NO_VALUE;
     if (target != CO_NO_VALUE && b->wanted[target])
       CO_RETURN_IF_FAILED(contribute(b, target, op->out[i], op->layer));

@@ -13,7 +13,7 @@ typedef struct layouts {
   struct copy {
     co_value from, to;
     co_layout layout;
-  } *copies; // REORDERs made so far
+  } * copies; // REORDERs made so far
   int64_t copy_count, copy_capacity;
 } layouts;
 
@@ -36,8 +36,7 @@ static void state_facts(layouts *l, co_plan_op *op) {
       co_value id = side ? op->out[i] : op->in[i];
       if (id == CO_NO_VALUE) continue;
       co_plan_value *value = &plan->values[id];
-      if (value->param >= 0)
-        value->info.desc.layout = l->store->entries[value->param].home.layout;
+      if (value->param >= 0) value->info.desc.layout = l->store->entries[value->param].home.layout;
       co_tensor_desc *desc = side ? &op->desc.out[i] : &op->desc.in[i];
       desc->layout = side && !fixed(value) ? CO_LAYOUT_ANY : value->info.desc.layout;
     }
@@ -180,8 +179,7 @@ co_status co_pass_layouts(co_plan *plan, co_store *store) {
   plan->op_count = plan->op_capacity = 0;
   co_status status = CO_OK;
   for (int64_t i = 0; i < l.old_count && status == CO_OK; i++)
-    status = l.old[i].desc.op == CO_OP_RESHAPE ? place_reshape(&l, &l.old[i])
-                                               : place(&l, l.old[i]);
+    status = l.old[i].desc.op == CO_OP_RESHAPE ? place_reshape(&l, &l.old[i]) : place(&l, l.old[i]);
   co_free(plan->ctx, l.old);
   co_free(plan->ctx, l.copies);
   return status;

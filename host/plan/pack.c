@@ -10,13 +10,14 @@
 typedef struct interval {
   size_t bytes, offset;
   int32_t first, last;
-  int32_t order;    // keeps sorting stable
-  co_value value;   // or CO_NO_VALUE for a workspace
+  int32_t order;  // keeps sorting stable
+  co_value value; // or CO_NO_VALUE for a workspace
   int64_t workspace_of;
 } interval;
 
 static co_value root_of(const co_plan *plan, co_value value) {
-  while (plan->values[value].view_of != CO_NO_VALUE) value = plan->values[value].view_of;
+  while (plan->values[value].view_of != CO_NO_VALUE)
+    value = plan->values[value].view_of;
   return value;
 }
 

@@ -43,7 +43,8 @@ co_plan_op co_plan_op_make(co_op op, const char *layer, const char *note) {
   made.desc.op = op;
   made.layer = layer;
   made.note = note;
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) made.in[i] = made.out[i] = CO_NO_VALUE;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    made.in[i] = made.out[i] = CO_NO_VALUE;
   return made;
 }
 

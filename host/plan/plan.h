@@ -20,21 +20,21 @@ typedef enum co_mode {
 
 typedef struct co_plan_options {
   co_mode mode;
-  int64_t rows;         // N
-  co_dtype real;        // CO_F32 or CO_F64
-  bool add_gradients;   // a later micro-batch: parameter gradients are added to
-  uint32_t groups;      // TRAIN: parameter groups that get gradients; 0 = all
-  uint32_t losses;      // TRAIN: losses that are differentiated; 0 = all
-  bool no_fusion;       // for tests
+  int64_t rows;       // N
+  co_dtype real;      // CO_F32 or CO_F64
+  bool add_gradients; // a later micro-batch: parameter gradients are added to
+  uint32_t groups;    // TRAIN: parameter groups that get gradients; 0 = all
+  uint32_t losses;    // TRAIN: losses that are differentiated; 0 = all
+  bool no_fusion;     // for tests
 } co_plan_options;
 
 typedef struct co_plan_value {
   co_value_info info;
   size_t bytes;
-  size_t offset;     // in the arena, for CO_STORAGE_ARENA
+  size_t offset;       // in the arena, for CO_STORAGE_ARENA
   int32_t first, last; // operations that write it first and use it last; -1 = unused
-  int32_t param;     // store entry of PARAM, STATE and GRADIENT values
-  co_value view_of;  // shares the memory of this earlier value (an elided RESHAPE)
+  int32_t param;       // store entry of PARAM, STATE and GRADIENT values
+  co_value view_of;    // shares the memory of this earlier value (an elided RESHAPE)
 } co_plan_value;
 
 typedef struct co_plan_op {
@@ -57,9 +57,9 @@ typedef struct co_plan {
   co_plan_value *values;
   co_plan_op *ops;
   int64_t value_count, op_count, value_capacity, op_capacity;
-  co_value *outputs;    // per graph output: the value that holds it, or CO_NO_VALUE
-  bool *has_gradient;   // per store entry: this plan writes its gradient
-  size_t arena_bytes;   // activations, gradients of activations and workspaces
+  co_value *outputs;      // per graph output: the value that holds it, or CO_NO_VALUE
+  bool *has_gradient;     // per store entry: this plan writes its gradient
+  size_t arena_bytes;     // activations, gradients of activations and workspaces
   size_t workspace_bytes; // the largest workspace
   int64_t flops;
 } co_plan;

@@ -41,8 +41,7 @@ void co_plan_print(const co_plan *plan, co_text *out) {
     co_shape_print(&result->shape, shape, sizeof shape);
     co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s ", op->layer ? op->layer : "",
                    co_op_get_info(op->desc.op)->name, shape,
-                   backend->api->layout_name(backend, result->layout),
-                   op->choice.implementation);
+                   backend->api->layout_name(backend, result->layout), op->choice.implementation);
     print_bytes(out, output_bytes(plan, op));
     co_text_printf(out, " ");
     print_flops(out, co_op_flops(&op->desc));

@@ -14,9 +14,9 @@ extern "C" {
 typedef enum co_decay { CO_DECAY_NONE, CO_DECAY_LINEAR, CO_DECAY_COSINE } co_decay;
 
 typedef struct co_schedule_options {
-  int decay;                // co_decay
-  double warmup_fraction;   // of all steps, linear from 0
-  double minimum_fraction;  // of the base rate, reached at the end
+  int decay;               // co_decay
+  double warmup_fraction;  // of all steps, linear from 0
+  double minimum_fraction; // of the base rate, reached at the end
 } co_schedule_options;
 
 extern const co_field co_schedule_fields[];

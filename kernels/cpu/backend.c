@@ -123,7 +123,7 @@ static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice
       out->refused = co_cpu_intern(cpu, refused.data);
       if (out->refused == NULL) status = CO_ERR_MEMORY;
     }
-    co_log(backend->ctx, CO_LOG_DEBUG, "choice", "op=%s implementation=%s%s%s", name,
+    co_log(backend->ctx, CO_LOG_TRACE, "choice", "op=%s implementation=%s%s%s", name,
            out->implementation, out->refused ? " refused=" : "", out->refused ? out->refused : "");
   } else if (status == CO_ERR_DEVICE) {
     status = co_fail(CO_ERR_DEVICE, "cpu: %s: %s", name,
@@ -349,7 +349,7 @@ static const co_backend_api api = {
 };
 
 static co_isa detect_isa(void) {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if CO_CPU_X86
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

@@ -173,10 +173,12 @@ enum { CO_CPU_SERIAL = 16384 };
 // name[cpu->isa](…). Use: CO_CPU_KERNEL(add, (const float *a, float *y, int64_t n), (a, y, n)) {…}.
 // A table rather than target_clones: those need ifunc, which sanitizers and static linking dislike.
 #if defined(__x86_64__) && defined(__GNUC__)
+#define CO_CPU_X86 1
 #define CO_CPU_TARGET_AVX512                                                                       \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
 #define CO_CPU_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #else
+#define CO_CPU_X86 0
 #define CO_CPU_TARGET_AVX512
 #define CO_CPU_TARGET_AVX2
 #endif
@@ -209,6 +211,7 @@ typedef struct co_cpu_tiles {
   int64_t chunks, chunk;   // chunk outers each, the last maybe fewer
   int64_t padded_channels; // tiles * width
   bool blocked;
+  bool large; // worth several threads
 } co_cpu_tiles;
 // False if the layout is not of this kind.
 bool co_cpu_tiles_of(co_cpu *cpu, const co_tensor_desc *desc, co_cpu_tiles *out);

@@ -46,6 +46,7 @@ bool co_cpu_tiles_of(co_cpu *cpu, const co_tensor_desc *desc, co_cpu_tiles *out)
   out->chunk = row_floats > 0 ? CHUNK_FLOATS / row_floats : 1;
   if (out->chunk < 1) out->chunk = 1;
   out->chunks = (out->outer + out->chunk - 1) / out->chunk;
+  out->large = count > CO_CPU_SERIAL;
   return true;
 }
 
@@ -223,10 +224,6 @@ CO_CPU_KERNEL(normalise_backward,
 }
 // clang-format on
 
-static int64_t elements(const co_cpu_tiles *t) {
-  return t->outer * t->inner * t->padded_channels;
-}
-
 // ---- bias gradients ----------------------------------------------------------------------------
 
 size_t co_cpu_column_sum_bytes(const co_cpu_tiles *t) {
@@ -247,7 +244,7 @@ void co_cpu_column_sum(co_cpu *cpu, const co_cpu_tiles *tiles, const float *dy, 
                        bool accumulate, void *scratch) {
   const co_cpu_tiles t = *tiles;
   float *partial = scratch;
-#pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;
@@ -263,7 +260,7 @@ static co_status run_relu_bias_backward(co_cpu *cpu, co_prepared *prepared, void
   (void)co_cpu_tiles_of(cpu, &prepared->desc.in[0], &t);
   const float *y = in[0], *dy = in[1];
   float *dx = out[0], *partial = workspace;
-#pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;
@@ -292,7 +289,7 @@ static size_t norm_bytes(co_cpu *cpu, const co_op_desc *desc) {
 static void scale_all(co_cpu *cpu, const co_cpu_tiles *tiles, const float *x, const float *center,
                       const float *scale, const float *shift, float *y, bool rectify) {
   const co_cpu_tiles t = *tiles;
-#pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;
@@ -308,7 +305,7 @@ static void moments(co_cpu *cpu, const co_cpu_tiles *tiles, const float *x, floa
                     float *mean, float *variance) {
   const co_cpu_tiles t = *tiles;
   float *squares = partial + t.chunks * t.padded_channels;
-#pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;
@@ -414,7 +411,7 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
   float *mean_dy = scale + t.padded_channels, *slope = mean_dy + t.padded_channels;
   memset(center, 0, 4 * (size_t)t.padded_channels * sizeof *center);
   memcpy(center, mean, (size_t)t.channels * sizeof *center);
-#pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;
@@ -440,7 +437,7 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
     normalise_backward_few(&t, x, dy, gamma, mean, variance, desc->attr.epsilon, dx);
     return CO_OK;
   }
-#pragma omp parallel for collapse(2) schedule(static) if (elements(&t) > CO_CPU_SERIAL)
+#pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;

@@ -141,6 +141,25 @@ CO_CPU_KERNEL(cross_entropy_rows,
   }
 }
 
+// sums of weights where the target is the first of the largest, and of all.
+CO_CPU_KERNEL(count_hits,
+              (const float *x, const int32_t *target, const float *weight, int64_t rows, int64_t K,
+               double *sums),
+              (x, target, weight, rows, K, sums)) {
+  double hits = 0, weights = 0;
+  for (int64_t n = 0; n < rows; n++, x += K) {
+    const float largest = row_max(x, K);
+    const int64_t own = target[n];
+    bool hit = own >= 0 && own < K && x[own] == largest;
+    for (int64_t k = 0; hit && k < own; k++)
+      hit = x[k] != largest;
+    if (hit) hits += (double)weight[n];
+    weights += (double)weight[n];
+  }
+  sums[0] = hits;
+  sums[1] = weights;
+}
+
 CO_CPU_KERNEL(squared_error_rows,
               (const float *x, const float *target, const float *weight, double inv_norm,
                float *loss, float *dx, int64_t rows, int64_t size),
@@ -243,23 +262,14 @@ static co_status run_squared_error(co_cpu *cpu, co_prepared *prepared, void *con
 
 static co_status run_hits(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                           void *workspace) {
-  (void)cpu;
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t N = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
-  const float *x = in[0], *weight = in[2];
-  const int32_t *target = in[1];
-  double *sums = out[0], hits = 0, weights = 0;
-  for (int64_t n = 0; n < N; n++, x += K) {
-    int64_t best = 0;
-    for (int64_t k = 1; k < K; k++)
-      if (x[k] > x[best]) best = k;
-    if (best == target[n]) hits += (double)weight[n];
-    weights += (double)weight[n];
-  }
+  double *sums = out[0], found[2];
+  count_hits[cpu->isa](in[0], in[1], in[2], N, K, found);
   const bool add = co_cpu_accumulates(desc, 0);
-  sums[0] = (add ? sums[0] : 0) + hits;
-  sums[1] = (add ? sums[1] : 0) + weights;
+  sums[0] = (add ? sums[0] : 0) + found[0];
+  sums[1] = (add ? sums[1] : 0) + found[1];
   return CO_OK;
 }
 

@@ -3,7 +3,8 @@
 // backend: a convolutional network on 28 x 28 images (conv 32 3x3, pool, conv 64 3x3, pool, dense
 // 128, dense 10) or a dense one (64-256-128-1). Each operation runs in its place in the step, so
 // caches are as warm as they will be.
-//     bench_ops [-m cnn|mlp] [-n batch] [-t threads] [-r rounds] [-f forced implementation] [-d]
+//     bench_ops [-m cnn|mlp|other] [-n batch] [-t threads] [-r rounds] [-f forced implementation]
+//     [-d]
 //         [-s image side, a multiple of 4] [-c image channels]
 // The gradient of relu is taken below the pooling, where it is four times smaller: the winner of a
 // window is positive where the pooled value is. With -d it is taken above, as the rules derive it.
@@ -357,6 +358,46 @@ static void plan_mlp(bench *b, int64_t n) {
   add_update(b, 64 * 256 + 256 + 256 * 128 + 128 + 128 + 1);
 }
 
+// Operations that the two networks lack, on n images of 28 x 28 x 32 or n rows of 1000 classes.
+static void plan_other(bench *b, int64_t n) {
+  const co_op_attr norm = {.epsilon = 1e-3, .momentum = 0.99}, drop = {.rate = 0.5, .purpose = 1};
+  const co_op_attr cast = {.dtype = CO_F32}, flip = {.rate = 0.5}, crop = {.pad = 4};
+  const co_shape shape = s4(n, 28, 28, 32), rgb = s4(n, 64, 64, 3), channels = s1(32);
+  tensor *x = filled(b, shape, 1), *dy = filled(b, shape, 1);
+  tensor *y = open_f32(b, shape), *z = open_f32(b, shape), *dx = open_f32(b, shape);
+  tensor *gamma = filled(b, channels, 1), *beta = filled(b, channels, 1);
+  tensor *mean = filled(b, channels, 1), *variance = filled(b, channels, 1);
+  tensor *moving_mean = filled(b, channels, 1), *moving_variance = filled(b, channels, 1);
+  tensor *scalars = make(b, CO_U8, 0, s1((int64_t)sizeof(co_step)));
+  tensor *bytes = make(b, CO_U8, 0, rgb), *index = make(b, CO_I64, 0, s1(n));
+  tensor *picked = make(b, CO_U8, 0, rgb), *image = open_f32(b, rgb), *scaled = open_f32(b, rgb);
+  tensor *flipped = open_f32(b, rgb), *shifted = open_f32(b, rgb);
+  tensor *offset = filled(b, s1(3), 1), *scale = filled(b, s1(3), 1);
+  tensor *logits = filled(b, s2(n, 1000), 1), *p = open_f32(b, s2(n, 1000));
+  tensor *target = make(b, CO_I32, 0, s1(n)), *weight = filled(b, s1(n), 1);
+  tensor *loss = open_f32(b, s1(n)), *sum = make(b, CO_F64, 0, s1(1));
+  tensor *sums = make(b, CO_F64, 0, s1(2)), *dlogits = open_f32(b, s2(n, 1000));
+  add(b, CO_OP_BATCH_NORM, "", &norm, IN(x, gamma, beta, moving_mean, moving_variance),
+      IN(y, mean, variance, moving_mean, moving_variance));
+  add(b, CO_OP_BATCH_NORM_BACKWARD, "", &norm, IN(x, gamma, mean, variance, dy),
+      IN(dx, gamma, beta));
+  add(b, CO_OP_BATCH_NORM_INFERENCE, "", &norm, IN(x, gamma, beta, moving_mean, moving_variance),
+      IN(y));
+  add(b, CO_OP_RELU, "", NULL, IN(x), IN(y));
+  add(b, CO_OP_RELU_BACKWARD, "", NULL, IN(y, dy), IN(dx));
+  add(b, CO_OP_ADD, "", NULL, IN(x, y), IN(z));
+  add(b, CO_OP_DROPOUT, "", &drop, IN(x, scalars), IN(y));
+  add(b, CO_OP_SOFTMAX, "", NULL, IN(logits), IN(p));
+  add(b, CO_OP_SOFTMAX_CROSS_ENTROPY, "", NULL, IN(logits, target, weight, scalars),
+      IN(loss, sum, dlogits));
+  add(b, CO_OP_CATEGORICAL_HITS, "", NULL, IN(logits, target, weight), IN(sums));
+  add(b, CO_OP_GATHER, "", NULL, IN(bytes, index), IN(picked));
+  add(b, CO_OP_CAST, "", &cast, IN(picked), IN(image));
+  add(b, CO_OP_NORMALIZE, "", NULL, IN(image, offset, scale), IN(scaled));
+  add(b, CO_OP_FLIP, "", &flip, IN(scaled, index, scalars), IN(flipped));
+  add(b, CO_OP_SHIFTED_CROP, "", &crop, IN(flipped, index, scalars), IN(shifted));
+}
+
 // What a matrix product of 1024 x 1024 reaches: the yardstick.
 static double ceiling(bench *b) {
   tensor *x = filled(b, s2(1024, 1024), 0.1f), *w = filled(b, s2(1024, 1024), 0.1f);
@@ -411,12 +452,17 @@ int main(int argc, char **argv) {
   must(co_context_create(&b.ctx, NULL));
   must(co_cpu_backend_open(&b.backend, b.ctx, &options));
   const double limit = ceiling(&b);
+  const double start = now();
   if (strcmp(model, "mlp") == 0)
     plan_mlp(&b, n);
+  else if (strcmp(model, "other") == 0)
+    plan_other(&b, n);
   else
     plan_cnn(&b, n, side, channels, derived);
+  const double planned = now() - start;
   execute(&b);
   const double reached = report(&b);
+  printf("planned and prepared in %.1f ms\n", 1e3 * planned);
   printf("matmul 1024: %.1f GFLOP/s; share reached %.0f %%\n", limit, 100 * reached / limit);
   clear(&b);
   b.backend->api->free(b.backend);
