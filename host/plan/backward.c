@@ -167,32 +167,7 @@ static co_status seed(backward *b, const co_plan_op *op) {
   return CO_OK;
 }
 
-// What the rules read of an operation's optional outputs (where the maximum was) is saved only now
-// that somebody wants it.
-static co_status save_outputs(backward *b, int64_t index) {
-  co_plan *plan = b->plan;
-  co_plan_op *op = &plan->ops[index];
-  const co_op_info *info = co_op_get_info(op->desc.op);
-  co_plan_op described = *op;
-  co_plan_describe(plan, &described);
-  const char *cursor = info->backward;
-  co_rule rule;
-  while (co_rule_next(&cursor, &rule))
-    for (int k = 0; k < rule.inputs; k++) {
-      int i = co_operand_find(info->outputs, rule.in[k].name, rule.in[k].length);
-      if (i < 0 || op->out[i] != CO_NO_VALUE) continue;
-      CO_RETURN_IF_FAILED(co_op_infer(&described.desc));
-      char *name = co_arena_format(plan->arena, "%s.%.*s", plan->values[op->out[0]].info.name,
-                                   (int)rule.in[k].length, rule.in[k].name);
-      if (!name) return CO_ERR_MEMORY;
-      CO_RETURN_IF_FAILED(
-          co_plan_add_value(plan, name, &described.desc.out[i], CO_STORAGE_ARENA, 0, &op->out[i]));
-    }
-  return CO_OK;
-}
-
-static co_status differentiate(backward *b, int64_t index) {
-  co_plan_op op = b->plan->ops[index];
+static co_status differentiate(backward *b, co_plan_op op) {
   const co_op_info *info = co_op_get_info(op.desc.op);
   CO_RETURN_IF_FAILED(seed(b, &op));
   co_value dy[CO_OP_MAX_OPERANDS];
@@ -214,8 +189,6 @@ static co_status differentiate(backward *b, int64_t index) {
                    op.layer ? op.layer : "?", info->name);
   if (op.desc.attr.activation != CO_ACTIVATION_NONE)
     CO_RETURN_IF_FAILED(through_activation(b, &op, &dy[0]));
-  CO_RETURN_IF_FAILED(save_outputs(b, index));
-  op = b->plan->ops[index];
   const char *cursor = info->backward;
   co_rule rule;
   while (co_rule_next(&cursor, &rule))
@@ -236,6 +209,6 @@ co_status co_pass_backward(co_plan *plan, co_store *store) {
     b.parameter[i] = CO_NO_VALUE;
   mark_wanted(&b);
   for (int64_t i = plan->op_count - 1; i >= 0; i--)
-    CO_RETURN_IF_FAILED(differentiate(&b, i));
+    CO_RETURN_IF_FAILED(differentiate(&b, plan->ops[i]));
   return CO_OK;
 }

@@ -106,6 +106,25 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
   return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
 }
 
+// In inference a pooling window's position and a loss's gradient are not needed: absent outputs
+// let the backend skip them.
+static void drop_unread_outputs(co_plan *plan) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    co_plan_op *op = &plan->ops[i];
+    const co_op_info *info = co_op_get_info(op->desc.op);
+    for (int k = 0; k < co_operand_count(info->outputs); k++) {
+      const char *name;
+      size_t length;
+      bool optional;
+      co_operand_get(info->outputs, k, &name, &length, &optional);
+      if (optional && op->out[k] != CO_NO_VALUE && plan->options.mode != CO_MODE_TRAIN &&
+          plan->options.mode != CO_MODE_UPDATE &&
+          co_plan_count_readers(plan, op->out[k], NULL) == 0)
+        op->out[k] = CO_NO_VALUE;
+    }
+  }
+}
+
 co_status co_pass_build(co_plan *plan, co_store *store) {
   const co_graph *graph = plan->graph;
   bool *needed = co_arena_alloc(plan->arena, (size_t)graph->value_count + 1, sizeof *needed);
@@ -119,6 +138,7 @@ co_status co_pass_build(co_plan *plan, co_store *store) {
     alias[i] = (co_value)i;
   for (int64_t i = 0; i < graph->op_count; i++)
     if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, &graph->ops[i], alias));
+  drop_unread_outputs(plan);
   for (int64_t i = 0; i < graph->output_count; i++) {
     co_value value = graph->outputs[i].value;
     plan->outputs[i] = needed[value] ? alias[value] : CO_NO_VALUE;
