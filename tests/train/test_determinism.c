@@ -8,7 +8,8 @@ static const char model[] =
     "input_features:\n"
     "  - name: wide_image\n"
     "    encoder: {type: graph, layers: [\n"
-    "      {Conv2D: {filters: 16, kernel_size: 3, padding: same}}, BatchNormalization, ReLU,\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3, padding: same, use_bias: false}},\n"
+    "      BatchNormalization, ReLU,\n"
     "      MaxPooling2D, {Conv2D: {filters: 16, kernel_size: 3, activation: relu}}, Flatten,\n"
     "      {Dense: {units: 24, activation: relu}}, {Dropout: 0.5}]}\n"
     "output_features: [{name: label}]\n";
