@@ -23,15 +23,9 @@ const ops_family ops_concat = {
 
 // The rule gives both gradients; here is one of them alone.
 static const char *const backward_cases[] = {
-    "dy=1x2 da=1x1",
-    "dy=1x2 db=1x1",
-    "dy=7x8 da=7x3",
-    "dy=7x8 db=7x3",
-    "dy=2x5x7x24 da=2x5x7x16",
-    "dy=2x5x7x24 db=2x5x7x16",
-    "dy=1021x30 da=1021x13",
-    "dy=1021x30 db=1021x17",
-    NULL,
+    "dy=1x2 da=1x1",         "dy=1x2 db=1x1",           "dy=7x8 da=7x3",
+    "dy=7x8 db=7x3",         "dy=2x5x7x24 da=2x5x7x16", "dy=2x5x7x24 db=2x5x7x16",
+    "dy=1021x30 da=1021x13", "dy=1021x30 db=1021x17",   NULL,
 };
 
 const ops_family ops_concat_backward = {
