@@ -640,3 +640,7 @@ co_status co_import_idx(co_import_result *out, co_context *ctx,
   co_free(ctx, m);
   return status;
 }
+
+const char *co_zlib_version(void) {
+  return zlibVersion();
+}

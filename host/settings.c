@@ -13,7 +13,7 @@ typedef struct section_options {
 
 #define IN(member) offsetof(section_options, settings.member)
 
-static const co_field trainer_fields[] = {
+const co_field co_trainer_fields[] = {
     {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
      "Passes over the training rows.", "epochs"},
     {"max_steps", CO_FIELD_INT, IN(max_steps), "0", 0, 1e15, NULL,
@@ -85,11 +85,14 @@ static co_status check_sections(const co_node *root, co_diagnostics *problems) {
     for (size_t k = 0; k < sizeof later / sizeof *later; k++)
       planned = planned || strcmp(key, later[k]) == 0;
     const char *near = co_nearest(key, sections, sizeof sections / sizeof *sections);
-    CO_RETURN_IF_FAILED(co_node_problem(
-        problems, root->items[i], planned ? "remove it for now" : NULL, "%s: %s%s%s%s", key,
-        planned ? "this section is not there yet" : "unknown key",
-        !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
-        !planned && near ? "'?" : ""));
+    co_node place = *root->items[i];
+    place.line = place.key_line;
+    place.column = place.key_column;
+    CO_RETURN_IF_FAILED(
+        co_node_problem(problems, &place, planned ? "remove it for now" : NULL, "%s: %s%s%s%s", key,
+                        planned ? "this section is not there yet" : "unknown key",
+                        !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
+                        !planned && near ? "'?" : ""));
   }
   const co_node *version = co_node_get(root, "version");
   int64_t number = 1;
@@ -156,7 +159,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   clipping_options clipping;
   checkpoint_options checkpoint;
   memset(&options, 0, sizeof options);
-  CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
+  CO_RETURN_IF_FAILED(co_fields_parse(&options, co_trainer_fields, co_node_get(root, "trainer"),
                                       "trainer", arena, problems));
   CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
@@ -186,7 +189,7 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   options.settings = *settings;
   co_json_open(json, '{');
   // Sections (fields of kind NODE) are absent here and follow in full.
-  co_fields_render(json, trainer_fields, &options);
+  co_fields_render(json, co_trainer_fields, &options);
   co_json_key(json, "optimizer");
   co_json_open(json, '{');
   co_json_key(json, "type");

@@ -20,6 +20,9 @@ typedef struct co_trainer_settings {
   co_schedule_options schedule;
 } co_trainer_settings;
 
+// The keys of `trainer:`, for help; its nested sections have tables of their own.
+extern const co_field co_trainer_fields[];
+
 // Reads and merges `files` (may be none), then applies `assignments` ("a.b=c"). Unknown top-level
 // sections are problems. *root is never NULL on CO_OK.
 co_status co_settings_read(co_node **root, co_arena *arena, const char *const *files,

@@ -1,114 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this machine offers. Finding something missing is an answer, not a failure.
-#include <dlfcn.h>
-#include <string.h>
-#include <unistd.h>
-#include <zlib.h>
-
 #include "host/cli/verbs.h"
-#include "host/config/config.h"
-#include "host/core/h5.h"
-#include "kernels/backend.h"
-
-static void fact(cli_job *cli, const char *key, const char *value) {
-  co_json_key(&cli->json, key);
-  co_json_string(&cli->json, value);
-  co_text_printf(&cli->text, "%-10s %s\n", key, value);
-}
-
-static void number(cli_job *cli, const char *key, int64_t value) {
-  co_json_key(&cli->json, key);
-  co_json_int(&cli->json, value);
-}
-
-static void find_cpu_model(char *out, size_t size) {
-  snprintf(out, size, "unknown");
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  char line[512];
-  while (file && fgets(line, sizeof line, file)) {
-    const char *colon = strchr(line, ':');
-    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
-    line[strcspn(line, "\n")] = '\0';
-    snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " "));
-    break;
-  }
-  if (file) fclose(file);
-}
-
-static void find_isa(char *out, size_t size) {
-  snprintf(out, size, "generic");
-#if defined(__x86_64__) || defined(__i386__)
-  const char *best = "sse2";
-  if (__builtin_cpu_supports("sse4.1")) best = "sse4.1";
-  if (__builtin_cpu_supports("avx")) best = "avx";
-  if (__builtin_cpu_supports("avx2")) best = "avx2";
-  if (__builtin_cpu_supports("avx512f")) best = "avx512f";
-  if (__builtin_cpu_supports("avx512vnni")) best = "avx512vnni";
-  snprintf(out, size, "%s", best);
-#elif defined(__aarch64__)
-  snprintf(out, size, "neon");
-#endif
-}
-
-// Beside the program, as built and as installed, then where the system looks.
-static void *open_plugin(char *reason, size_t size) {
-  static const char name[] = "libcohort_cuda.so";
-  static const char *const places[] = {"", "../lib/"};
-  char program[2048], path[4200];
-  ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-  program[length > 0 ? length : 0] = '\0';
-  char *slash = strrchr(program, '/');
-  if (slash) slash[1] = '\0';
-  for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-    snprintf(path, sizeof path, "%s%s%s", program, places[i], name);
-    if (access(path, R_OK) != 0) continue;
-    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!plugin) snprintf(reason, size, "%s", dlerror());
-    return plugin;
-  }
-  void *plugin = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (!plugin) snprintf(reason, size, "%s", dlerror());
-  return plugin;
-}
-
-static void report_cuda(cli_job *cli) {
-  char line[600], reason[400] = "";
-  void *plugin = open_plugin(reason, sizeof reason);
-  bool usable = plugin && dlsym(plugin, "co_cuda_open");
-  if (usable)
-    snprintf(line, sizeof line, "plugin found");
-  else if (plugin)
-    snprintf(line, sizeof line, "not usable: the plugin lacks co_cuda_open (another version?)");
-  else
-    snprintf(line, sizeof line, "not usable: %s", reason);
-  fact(cli, "cuda", line);
-  co_json_key(&cli->json, "cuda_usable");
-  co_json_bool(&cli->json, usable);
-  if (plugin) dlclose(plugin);
-}
 
 static co_status run(cli_job *cli, const void *options) {
   (void)options;
-  char text[256];
-  cli_show_version(cli);
-  find_cpu_model(text, sizeof text);
-  fact(cli, "cpu", text);
-  find_isa(text, sizeof text);
-  fact(cli, "isa", text);
-  number(cli, "threads", co_context_threads(cli->ctx));
-  co_text_printf(&cli->text, "%-10s %d\n", "threads", co_context_threads(cli->ctx));
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  int64_t memory = pages > 0 && page > 0 ? (int64_t)pages * page : 0;
-  number(cli, "memory_bytes", memory);
-  co_text_printf(&cli->text, "%-10s %.1f GiB\n", "memory", (double)memory / (1 << 30));
-  co_dnnl_library_version(text, sizeof text);
-  fact(cli, "onednn", text);
-  co_h5_version(text, sizeof text);
-  fact(cli, "hdf5", text);
-  fact(cli, "libyaml", co_yaml_version());
-  fact(cli, "zlib", zlibVersion());
-  report_cuda(cli);
-  return CO_OK;
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_status status = cohort_doctor(context, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
 }
 
 const cli_verb cli_verb_doctor = {

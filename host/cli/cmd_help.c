@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/cli/verbs.h"
 
+// Not a verb: perhaps a topic of the library ("layers").
+static co_status describe(cli_job *cli, const char *topic) {
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_status status = cohort_describe(context, topic, &result);
+  if (status == CO_ERR_USAGE) {
+    cohort_result_free(result);
+    cohort_context_free(context);
+    return cli_verb_unknown(topic);
+  }
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
 static co_status run(cli_job *cli, const void *options) {
   const cli_help_options *o = options;
   if (cli->as_json) return co_fail(CO_ERR_USAGE, "help is text: it does not go with --json");
@@ -9,15 +25,15 @@ static co_status run(cli_job *cli, const void *options) {
     return CO_OK;
   }
   const cli_verb *verb = cli_verb_find(o->verbs.item[0]);
-  if (!verb) return cli_verb_unknown(o->verbs.item[0]);
+  if (!verb) return describe(cli, o->verbs.item[0]);
   cli_help_verb(&cli->text, verb);
   return CO_OK;
 }
 
 const cli_verb cli_verb_help = {
     .name = "help",
-    .usage = "[VERB]",
-    .summary = "list the verbs, or explain one",
+    .usage = "[VERB | layers | encoders | losses | metrics | optimizers | trainer]",
+    .summary = "list the verbs, explain one, or list what configs may say",
     .options_size = sizeof(cli_help_options),
     .operand = "VERB",
     .max_operands = 1,
