@@ -14,6 +14,8 @@
 //                   until then) or incoming gradients d<output>; results are d<input>. "dy -> da"
 //                   without an OP passes the gradient on unchanged. An input that no rule produces
 //                   has no gradient. "" = not differentiable (an error if a gradient is needed).
+//                   A result marked ? is left out where nobody needs that gradient or the input
+//                   is absent; the others are computed all the same.
 //   inference       "" = the same; else a rule in the same language that replaces the operation in
 //                   evaluation and inference plans ("x -> y" = y is x).
 // Reference code lives in kernels/ref/<name>.c and is found by name:
@@ -55,6 +57,8 @@ extern "C" {
   X(BATCH_NORM_INFERENCE, batch_norm_inference, "x gamma beta running_mean running_variance", "y", \
     "", "")                                                                                        \
   X(ADD, add, "a b", "y", "dy -> da; dy -> db", "")                                                \
+  X(CONCAT, concat, "a b", "y", "CONCAT_BACKWARD dy -> da? db?", "")                               \
+  X(CONCAT_BACKWARD, concat_backward, "dy", "da? db?", "", "")                                     \
   X(RESHAPE, reshape, "x", "y", "RESHAPE dy -> dx", "")                                            \
   X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
   X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
@@ -100,6 +104,9 @@ extern "C" {
 //                new_* may be the same memory as running_*. BATCH_NORM_INFERENCE: with running
 //                statistics, then act.
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
+// CONCAT         a (…, A), b (…, B), equal but for the last of at least two dimensions: y (…, A + B)
+//                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of
+//                them absent, the other's shape says where dy is cut.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
 // DROPOUT        element e (canonical index within the effective batch: (row_offset + n) * row size
 //                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
