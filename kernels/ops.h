@@ -208,7 +208,8 @@ typedef struct co_op_info {
 const co_op_info *co_op_get_info(co_op op);
 // -1 if unknown. Takes the enum name ("CONV2D"), of `length` characters.
 int co_op_find(const char *enum_name, size_t length);
-// Number of operands in a list such as "x w b?", and the i-th as a slice without '?'.
+// Number of operands in a list such as "x w b?", and the i-th as a slice without '?' (`optional`
+// may be NULL).
 int co_operand_count(const char *list);
 bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional);
 // Position of a name in a list, -1 if absent.

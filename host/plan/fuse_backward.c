@@ -62,10 +62,18 @@ static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
   return NULL;
 }
 
+// A tied layer's gradient has several writers, of which the first of a step overwrites.
+static bool written_between(const co_plan_op *first, const co_plan_op *last, co_value value) {
+  for (const co_plan_op *op = first + 1; op < last; op++)
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      if (op->out[k] == value) return true;
+  return false;
+}
+
 // RELU_BACKWARD and the bias gradient below read the same tensor: one pass over it gives both.
 static void join_bias_gradient(co_plan *plan, co_plan_op *mask) {
   co_plan_op *weights = find_bias_gradient(plan, mask->out[0]);
-  if (!weights) return;
+  if (!weights || written_between(mask, weights, weights->out[1])) return;
   mask->desc.op = CO_OP_RELU_BIAS_BACKWARD;
   mask->note = mask->note ? "before unpooling, fused bias gradient" : "fused bias gradient";
   mask->out[1] = weights->out[1];
