@@ -130,6 +130,26 @@ static pid_t owner_of(const char *entry, const char *name) {
   return pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
+// Best effort: what cannot be removed stays. Links are removed, never followed.
+static void remove_at(int folder, const char *name) {
+  if (unlinkat(folder, name, 0) == 0 || (errno != EISDIR && errno != EPERM)) return;
+  int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *stream = fd == -1 ? NULL : fdopendir(fd);
+  if (!stream) {
+    if (fd != -1) close(fd);
+    return;
+  }
+  for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      remove_at(dirfd(stream), entry->d_name);
+  closedir(stream);
+  unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+void co_remove_tree(const char *path) {
+  remove_at(AT_FDCWD, path);
+}
+
 void co_remove_stale_temporaries(co_context *ctx, const char *path) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   char *folder = folder_of(ctx, path);
@@ -138,7 +158,18 @@ void co_remove_stale_temporaries(co_context *ctx, const char *path) {
   if (!stream) return;
   for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
     pid_t pid = owner_of(entry->d_name, name);
-    if (pid > 0 && kill(pid, 0) == -1 && errno == ESRCH) unlinkat(dirfd(stream), entry->d_name, 0);
+    if (pid > 0 && kill(pid, 0) == -1 && errno == ESRCH) remove_at(dirfd(stream), entry->d_name);
+  }
+  closedir(stream);
+}
+
+void co_remove_all_temporaries(const char *folder) {
+  DIR *stream = opendir(folder);
+  if (!stream) return;
+  for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+    const char *mark = strstr(entry->d_name, ".tmp-");
+    if (mark && mark[5] && !mark[5 + strspn(mark + 5, "0123456789")])
+      remove_at(dirfd(stream), entry->d_name);
   }
   closedir(stream);
 }
