@@ -196,8 +196,9 @@ static co_status writer_failed(co_writer *writer, int error) {
 co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, bool append) {
   int error, flags = O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC);
   *out = NULL;
+  bool standard = strcmp(path, "-") == 0;
   co_writer *writer = co_alloc(ctx, sizeof *writer);
-  char *copy = writer ? co_strdup(ctx, path) : NULL;
+  char *copy = writer ? co_strdup(ctx, standard ? "standard output" : path) : NULL;
   if (!copy) {
     co_free(ctx, writer);
     return CO_ERR_MEMORY;
@@ -207,7 +208,7 @@ co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, boo
   writer->error = 0;
   writer->used = 0;
   writer->fd = -1;
-  DO_FAULTY(error, ctx, writer->fd = open_retry(path, flags, 0666));
+  DO_FAULTY(error, ctx, writer->fd = standard ? dup(STDOUT_FILENO) : open_retry(path, flags, 0666));
   writer->position = writer->fd != -1 && append ? (int64_t)lseek(writer->fd, 0, SEEK_END) : 0;
   if (writer->position < 0) writer->position = 0; // a pipe has no position: count from here
   if (error) {
