@@ -39,7 +39,10 @@ typedef struct trainer {
   bool begun; // the run is this process's: run.json tells how it ends
   int64_t resumed_step, checkpoint_step;
   double started, wait_seconds, evaluation_seconds, checkpoint_seconds;
-  double norm; // gradient norm of the last step
+  double norm;                                 // gradient norm of the last step
+  double shown_loss;                           // of the last record, for people
+  double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
+  int64_t epoch_step;
 } trainer;
 
 static double now_seconds(void) {
@@ -471,8 +474,18 @@ static co_status write_record(trainer *t, const char *split, const co_evaluation
 static co_status log_interval(trainer *t) {
   CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->interval.sums));
   CO_RETURN_IF_FAILED(write_record(t, "train", &t->interval, true));
+  t->shown_loss = co_evaluation_loss(&t->interval, t->model);
   memset(t->interval.weight_sum, 0, (size_t)t->model->output_count * sizeof(double));
   return co_program_clear_metrics(t->program, false);
+}
+
+static void show_progress(trainer *t) {
+  char detail[96];
+  int length = snprintf(detail, sizeof detail, "epoch %u/%lld", t->state.epoch + 1,
+                        (long long)t->settings.max_epochs);
+  if (t->shown_loss > 0)
+    snprintf(detail + length, sizeof detail - (size_t)length, " loss=%.4g", t->shown_loss);
+  co_job_progress(t->context, "train", "steps", t->state.step, t->total_steps, detail);
 }
 
 static co_status validate(trainer *t) {
@@ -480,11 +493,12 @@ static co_status validate(trainer *t) {
   double begun = now_seconds(), value;
   bool higher;
   CO_RETURN_IF_FAILED(
-      co_evaluate_samples(&t->validation, t->context, t->model, t->program, t->dataset,
+      co_evaluate_samples(&t->validation, t->context, false, t->model, t->program, t->dataset,
                           t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
                           t->settings.eval_batch_size, t->options->workers, "validate"));
   t->evaluation_seconds += now_seconds() - begun;
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
+  show_progress(t);
   co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher);
   bool better = isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best);
   if (better && !isnan(value)) {
@@ -527,12 +541,11 @@ static co_status checkpoint(trainer *t, bool scheduled) {
                                        t->settings.keep_last);
   if (status == CO_OK) t->checkpoint_step = t->state.step;
   t->checkpoint_seconds += now_seconds() - begun;
-  if (status == CO_OK) {
-    char fields[64];
-    snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
-    status = co_run_write_event(&t->run, "checkpoint", fields);
-  }
-  return status;
+  CO_RETURN_IF_FAILED(status);
+  char fields[64];
+  snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
+  co_log(t->ctx, CO_LOG_INFO, "checkpoint", "step=%lld", (long long)t->state.step);
+  return co_run_write_event(&t->run, "checkpoint", fields);
 }
 
 // ---- steps -------------------------------------------------------------------------------------
@@ -570,18 +583,28 @@ static co_status one_step(trainer *t, const co_view *view) {
   return CO_OK;
 }
 
-static void show_progress(trainer *t) {
-  char detail[96];
-  double seconds = now_seconds() - t->started;
-  snprintf(detail, sizeof detail, "epoch %u/%lld, %.0f steps/s", t->state.epoch + 1,
-           (long long)t->settings.max_epochs,
-           seconds > 0 ? (double)(t->state.step - t->resumed_step) / seconds : 0);
-  co_job_progress(t->context, "train", "steps", t->state.step, t->total_steps, detail);
+// Speed and waiting since the last call, without evaluation and checkpoints.
+static void log_epoch(trainer *t, const co_pipeline *pipeline) {
+  double now = now_seconds(), apart = t->evaluation_seconds + t->checkpoint_seconds;
+  double wait = co_pipeline_wait_seconds(pipeline);
+  double seconds = now - t->epoch_begun - (apart - t->epoch_apart);
+  double steps = (double)(t->state.step - t->epoch_step);
+  if (seconds > 0 && steps > 0)
+    co_log(t->ctx, CO_LOG_INFO, "train",
+           "step=%lld epoch=%u loss=%.4g lr=%.3g steps/s=%.3g wait=%.0f%%",
+           (long long)t->state.step, t->state.epoch + 1, t->shown_loss,
+           learning_rate(t, t->state.step - 1), steps / seconds,
+           100 * (wait - t->epoch_wait) / seconds);
+  t->epoch_begun = now;
+  t->epoch_apart = apart;
+  t->epoch_wait = wait;
+  t->epoch_step = t->state.step;
 }
 
 // After the last batch of an epoch, or the last step of all.
-static co_status end_epoch(trainer *t, bool epoch_over) {
+static co_status end_epoch(trainer *t, const co_pipeline *pipeline, bool epoch_over) {
   if (t->state.step % t->settings.log_every_n_steps) CO_RETURN_IF_FAILED(log_interval(t));
+  log_epoch(t, pipeline);
   CO_RETURN_IF_FAILED(validate(t));
   if (epoch_over) {
     t->state.epoch++;
@@ -609,7 +632,7 @@ static co_status run_batches(trainer *t, co_pipeline *pipeline) {
     if (t->state.step % t->settings.log_every_n_steps == 0) status = log_interval(t);
     int64_t every = t->settings.steps_per_checkpoint;
     if (status == CO_OK && (last || t->state.step == t->total_steps))
-      status = end_epoch(t, last);
+      status = end_epoch(t, pipeline, last);
     else if (status == CO_OK && every && t->state.step % every == 0)
       status = checkpoint(t, true);
     if (status == CO_OK && !t->state.finished && co_job_stopped(t->context)) {
@@ -635,7 +658,9 @@ static co_status train_loop(trainer *t) {
   co_pipeline *pipeline;
   if (t->state.finished) return CO_OK;
   CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, t->model, t->dataset, &options));
-  t->started = now_seconds();
+  t->started = t->epoch_begun = now_seconds();
+  t->epoch_step = t->state.step;
+  show_progress(t);
   co_status status = run_batches(t, pipeline);
   t->wait_seconds = co_pipeline_wait_seconds(pipeline);
   co_job_progress(t->context, "train", "steps", -1, t->total_steps, NULL);
@@ -713,9 +738,12 @@ static co_status report(trainer *t, cohort_result *result) {
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
     co_json_string(json, co_context_warning(t->ctx, i));
   co_json_close(json);
-  co_text_printf(&result->text, "run      %s\nsteps    %lld in %.1f s (%.0f steps/s)\n",
-                 t->run.path, (long long)t->state.step, total,
-                 steps > 0 && busy > 0 ? (double)steps / busy : 0);
+  co_text_printf(&result->text, "run      %s\nsteps    %lld", t->run.path,
+                 (long long)t->state.step);
+  if (steps > 0 && busy > 0)
+    co_text_printf(&result->text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps,
+                   total, (double)steps / busy);
+  co_text_printf(&result->text, "\n");
   if (t->state.best_step >= 0)
     co_text_printf(&result->text, "best     %s %.4f on validation, at step %lld\n",
                    t->settings.validation_metric ? t->settings.validation_metric : "loss",
