@@ -117,7 +117,7 @@ static void test_stopped_at_every_step(void **state) {
     char expected[64];
     snprintf(expected, sizeof expected, "\"step\": %lld,", (long long)step);
     assert_true(file_has("run/run.json", expected));
-    if (step % 3 == 0) { // and once more
+    if (step % 3 == 0 && step < 15) { // and once more
       t = (training){.resume = "run", .stop_at = step + 1};
       assert_int_equal(train_apart(&t), 143);
     }
@@ -146,9 +146,9 @@ static void test_damaged_checkpoint(void **state) {
   assert_int_equal(train_apart(&stopped), 143);
   for (int how = 0; how < 24; how++) {
     assert_int_equal(system("rm -rf run && cp -a stopped run"), 0);
-    char newest[300] = "run/checkpoints/", target[256] = "";
+    char newest[300], target[256] = "";
     assert_true(readlink("run/checkpoints/last.h5", target, sizeof target - 1) > 0);
-    strcat(newest, target);
+    snprintf(newest, sizeof newest, "run/checkpoints/%s", target);
     struct stat info;
     assert_int_equal(stat(newest, &info), 0);
     if (how == 0)

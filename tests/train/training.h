@@ -124,7 +124,8 @@ static inline const char *run_difference(const char *a, const char *b) {
     snprintf(what, sizeof what, "checkpoints: %s against %s", in_a, in_b);
     return what;
   }
-  for (char *name = strtok(in_a, "\n"); name; name = strtok(NULL, "\n")) {
+  char *rest;
+  for (char *name = strtok_r(in_a, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
     snprintf(x, sizeof x, "%s/checkpoints/%s", a, name);
     snprintf(y, sizeof y, "%s/checkpoints/%s", b, name);
     if (same_file(x, y)) continue;
