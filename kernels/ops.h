@@ -101,8 +101,9 @@ extern "C" {
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
 //                statistics as Keras 3): y = gamma (x - mean) / sqrt(variance + epsilon) + beta;
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
-//                new_* may be the same memory as running_*. BATCH_NORM_INFERENCE: with running
-//                statistics, then act.
+//                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
+//                one bad batch must not spoil the state for good. new_* may be the same memory as
+//                running_*. BATCH_NORM_INFERENCE: with running statistics, then act.
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
 // CONCAT         a (…, A), b (…, B), equal but for the last of at least two dimensions: y (…, A + B)
 //                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of

@@ -194,6 +194,34 @@ static const char plain[] = "input_features: [{name: x, encoder: {type: graph, l
                             "  {Dense: {units: 6, activation: relu}}]}}]\n"
                             "output_features: [{name: score}]\n";
 
+// The bad value reaches every channel of the normalisation.
+static const char normalised[] = "input_features: [{name: x, encoder: {type: graph, layers: [\n"
+                                 "  {Dense: {units: 6}}, BatchNormalization, ReLU]}}]\n"
+                                 "output_features: [{name: score}]\n";
+
+static void steps_that_are_not_finite_leave_the_state(void **unused) {
+  (void)unused;
+  for (int p = 0; p < 2 * POLICIES; p++) {
+    rig r;
+    setup s = make_setup(p / 2, "{sgd: {}}", 0.5);
+    rig_make(&r, &s, normalised);
+    batch good, bad;
+    batch_make(&r, &good, 6, 2);
+    batch_make(&r, &bad, 6, 2);
+    batch_set(&r, &bad, "x", 7, p % 2 ? NAN : INFINITY);
+    train(&r, 0, &good, 0, 0.1);
+    const void *state = block_copy(&r, CO_BLOCK_PARAM, true);
+    co_step step = step_for(&r, &bad, 1, 0.1);
+    co_step_result result;
+    train_with(&r, 0, &bad, &step, &result);
+    assert_false(result.finite);
+    assert_true(block_equal(&r, CO_BLOCK_PARAM, true, state));
+    batch_free(&r, &good);
+    batch_free(&r, &bad);
+    rig_free(&r);
+  }
+}
+
 static void steps_that_are_not_finite_change_nothing(void **unused) {
   (void)unused;
   static const char *const optimizers[] = {"{sgd: {momentum: 0.9}}", "{adam: {}}"};
@@ -261,6 +289,7 @@ int main(void) {
       cmocka_unit_test(a_model_without_trainable_parameters_is_refused),
       cmocka_unit_test(rates_and_decay_are_per_parameter),
       cmocka_unit_test(running_statistics_follow_training_only),
+      cmocka_unit_test(steps_that_are_not_finite_leave_the_state),
       cmocka_unit_test(steps_that_are_not_finite_change_nothing),
       cmocka_unit_test(clipping_bounds_the_norm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
