@@ -195,7 +195,7 @@ static const char plain[] = "input_features: [{name: x, encoder: {type: graph, l
                             "output_features: [{name: score}]\n";
 
 // The bad value reaches every channel of the normalisation.
-static const char normalised[] = "input_features: [{name: x, encoder: {type: graph, layers: [\n"
+static const char bad_reaches_all[] = "input_features: [{name: x, encoder: {type: graph, layers: [\n"
                                  "  {Dense: {units: 6}}, BatchNormalization, ReLU]}}]\n"
                                  "output_features: [{name: score}]\n";
 
@@ -204,7 +204,7 @@ static void steps_that_are_not_finite_leave_the_state(void **unused) {
   for (int p = 0; p < 2 * POLICIES; p++) {
     rig r;
     setup s = make_setup(p / 2, "{sgd: {}}", 0.5);
-    rig_make(&r, &s, normalised);
+    rig_make(&r, &s, bad_reaches_all);
     batch good, bad;
     batch_make(&r, &good, 6, 2);
     batch_make(&r, &bad, 6, 2);
