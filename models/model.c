@@ -123,6 +123,12 @@ static co_status find_column(builder *b, const co_node *item, const char *path, 
   if (type && strcmp(type, co_column_type_name(column->type)) != 0)
     return co_node_problem(b->problems, at, NULL, "%s.type: column '%s' is of type %s, not %s",
                            path, name, co_column_type_name(column->type), type);
+  // Layers are named after their feature: equal names would tie weights that have nothing to do
+  // with each other.
+  if (strcmp(name, "combiner") == 0)
+    return co_node_problem(b->problems, at, "rename the column when importing",
+                           "%s.name: a feature cannot be called 'combiner', the joining layers are",
+                           path);
   *out = column;
   return CO_OK;
 }

@@ -67,6 +67,15 @@ static const char pooled[] =
     "      ReLU, Flatten]}\n"
     "output_features: [{name: label}]\n";
 
+// What is pooled is not the activation itself, although its gradient is the same.
+static const char skipped[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 2, kernel_size: 3, padding: same, activation: relu}},\n"
+    "      {Add: {}, inputs: [conv2d, image]}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
 static const char two[] =
     "input_features:\n"
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: relu}}]}}\n"
@@ -99,9 +108,9 @@ static const char branches[] =
 
 static const struct {
   const char *name, *yaml;
-} models[] = {{"cnn", cnn},   {"mlp", mlp},         {"residual", residual},
-              {"tied", tied}, {"crossed", crossed}, {"pooled", pooled},
-              {"two", two},   {"joined", joined},   {"branches", branches}};
+} models[] = {{"cnn", cnn},         {"mlp", mlp},          {"residual", residual}, {"tied", tied},
+              {"crossed", crossed}, {"pooled", pooled},    {"skipped", skipped},   {"two", two},
+              {"joined", joined},   {"branches", branches}};
 enum { MODELS = sizeof models / sizeof *models };
 
 // Weights that are not all alike, biases and gammas away from their special values.

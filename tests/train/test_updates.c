@@ -164,7 +164,10 @@ static void running_statistics_follow_training_only(void **unused) {
     for (uint32_t step = 0; step < 4; step++) {
       batch b;
       batch_make(&r, &b, 6, step);
+      uint64_t version = r.store->version; // what is derived from parameters goes by it
       train(&r, 0, &b, step, 0.1);
+      assert_true(r.store->version > version);
+      version = r.store->version;
       for (int k = 0; k < 5; k++) {
         double m, v;
         column_statistics(&r, &b, k, &m, &v);
@@ -179,6 +182,7 @@ static void running_statistics_follow_training_only(void **unused) {
       OK(co_program_evaluate(r.program, b.inputs));
       assert_true(block_equal(&r, CO_BLOCK_PARAM, false, parameters));
       assert_true(block_equal(&r, CO_BLOCK_PARAM, true, state));
+      assert_true(r.store->version == version);
       check_prediction(&r, &b, 10 * policies[p].tolerance);
       batch_free(&r, &b);
     }
