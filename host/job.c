@@ -283,9 +283,10 @@ void co_evaluation_free(co_evaluation *evaluation, const co_model *model) {
   memset(evaluation, 0, sizeof *evaluation);
 }
 
-co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_model *model,
-                              co_program *program, co_dataset *dataset, const int64_t *samples,
-                              int64_t count, int64_t batch_rows, int workers, const char *stage) {
+co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool stoppable,
+                              co_model *model, co_program *program, co_dataset *dataset,
+                              const int64_t *samples, int64_t count, int64_t batch_rows,
+                              int workers, const char *stage) {
   co_pipeline_options options = {.samples = samples,
                                  .sample_count = count,
                                  .batch_rows = batch_rows,
@@ -309,7 +310,7 @@ co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_mo
     co_pipeline_release(pipeline, &view);
     if (status != CO_OK) goto cleanup;
     co_job_progress(context, stage, "rows", out->rows, count, NULL);
-    if (co_job_stopped(context)) {
+    if (stoppable && co_job_stopped(context)) {
       status = co_fail(CO_INTERRUPTED, "stopped during %s", stage);
       goto cleanup;
     }
@@ -330,11 +331,13 @@ static double mean_loss(const co_evaluation *evaluation, const co_model *model, 
 
 double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model) {
   double total = 0;
+  bool any = false;
   for (int64_t i = 0; i < model->output_count; i++) {
-    double loss = mean_loss(evaluation, model, i);
-    if (!isnan(loss) || evaluation->weight_sum[i] > 0) total += model->outputs[i].weight * loss;
+    if (!(evaluation->weight_sum[i] > 0)) continue; // nothing known of this output
+    total += model->outputs[i].weight * mean_loss(evaluation, model, i);
+    any = true;
   }
-  return total;
+  return any ? total : NAN;
 }
 
 static double metric_value(const co_evaluation *evaluation, const co_model *model, int64_t i) {

@@ -29,6 +29,7 @@ typedef struct cli_job {
   const char *stage;        // of the library that it shows now, NULL between stages
   FILE *log_file;           // NULL = none
   bool log_as_json, colored;
+  bool reader_gone; // of standard output: needs no message
 } cli_job;
 
 struct cli_verb {

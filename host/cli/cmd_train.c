@@ -29,7 +29,7 @@ static const cli_option options[] = {
     {.name = "resume",
      .kind = CLI_OPTIONAL,
      .offset = AT(resume),
-     .value = "RUN|CHECKPOINT",
+     .value = "RUN",
      .doc = "continue the run; =auto starts, continues or finds it done",
      .aliases = "model-resume-path ckpt-path -mrp"},
     {.name = "workers",
