@@ -38,8 +38,14 @@ co_status co_infer_concat(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_real(desc, 1, 0));
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, CO_MAX_RANK));
   co_shape wanted = *a;
-  if (a->rank == b->rank) wanted.dim[a->rank - 1] = last(b);
-  CO_RETURN_IF_FAILED(co_check_shape(desc, 1, &wanted));
+  wanted.dim[a->rank - 1] = b->rank > 0 ? last(b) : 0;
+  if (!co_shape_equal(b, &wanted)) {
+    char left[128], right[128];
+    co_shape_print(a, left, sizeof left);
+    co_shape_print(b, right, sizeof right);
+    return co_fail(CO_ERR_CONFIG, "concat: %s and %s differ in more than the last dimension%s",
+                   left, right, a->rank != b->rank ? "; put a Flatten before the longer one" : "");
+  }
   if (last(a) < 1 || last(b) < 1 || last(a) > INT64_MAX - last(b))
     return co_fail(CO_ERR_CONFIG, "concat: the last dimensions must be known and of a usable size");
   wanted.dim[a->rank - 1] = last(a) + last(b);

@@ -85,10 +85,32 @@ static const char two[] =
     "  - {name: label, weight: 0.5}\n"
     "  - {name: vector, weight: 3.0}\n";
 
+// Three inputs side by side, of which one has nothing to train.
+static const char joined[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: relu}}]}}\n"
+    "  - {name: image, encoder: {type: passthrough}}\n"
+    "  - {name: z, encoder: {type: graph, layers: [{Dense: 2}]}}\n"
+    "combiner: {type: concat, layers: [ReLU, {Dense: {units: 5, activation: relu}}]}\n"
+    "output_features: [{name: label}]\n";
+
+// Channels side by side; one branch is taken twice, one goes around the join as well.
+static const char branches[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 3, kernel_size: 1, activation: relu}, name: one},\n"
+    "      {Conv2D: {filters: 2, kernel_size: 3, padding: same}, inputs: [image], name: two},\n"
+    "      {Concatenate: {}, inputs: [two, one, two]}, ReLU,\n"
+    "      {Conv2D: {filters: 3, kernel_size: 2, padding: same}},\n"
+    "      {Concatenate: {}, inputs: [one, conv2d]}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
 static const struct {
   const char *name, *yaml;
-} models[] = {{"cnn", cnn},         {"mlp", mlp},       {"residual", residual}, {"tied", tied},
-              {"crossed", crossed}, {"pooled", pooled}, {"skipped", skipped},   {"two", two}};
+} models[] = {{"cnn", cnn},         {"mlp", mlp},          {"residual", residual}, {"tied", tied},
+              {"crossed", crossed}, {"pooled", pooled},    {"skipped", skipped},   {"two", two},
+              {"joined", joined},   {"branches", branches}};
 enum { MODELS = sizeof models / sizeof *models };
 
 // Weights that are not all alike, biases and gammas away from their special values.
@@ -208,6 +230,17 @@ static const char blocked[] =
     "      {Dense: {units: 20, activation: relu}}, {Dropout: 0.2}]}\n"
     "output_features: [{name: label}]\n";
 
+// Joins of what convolutions leave, of widths that fill the blocks and that do not.
+static const char blocked_branches[] =
+    "input_features:\n"
+    "  - name: wide_image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 32, kernel_size: 1, activation: relu}, name: one},\n"
+    "      {Conv2D: {filters: 20, kernel_size: 3, padding: same}, name: two},\n"
+    "      {Concatenate: {}, inputs: [one, two, wide_image]}, ReLU,\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3}}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
 static int64_t count_layouts(const rig *r) {
   int64_t count = 0;
   const co_plan *plan = co_program_plan(r->program, 0);
@@ -218,15 +251,18 @@ static int64_t count_layouts(const rig *r) {
 
 static void blocked_layouts_agree(void **unused) {
   (void)unused;
-  rig r;
-  setup fast = {.backend = "cpu", .real = CO_F32, .rows = 6};
-  rig_make(&r, &fast, blocked);
-  if (!count_layouts(&r)) print_message("this processor's layouts are all canonical\n");
-  rig_free(&r);
-  setup wide = {.backend = "ref", .real = CO_F64, .rows = 6};
-  compare(blocked, &fast, &wide, 1e-4);
-  fast.no_fusion = true;
-  compare(blocked, &fast, &wide, 1e-4);
+  const char *const yaml[] = {blocked, blocked_branches};
+  for (int m = 0; m < 2; m++) {
+    rig r;
+    setup fast = {.backend = "cpu", .real = CO_F32, .rows = 6};
+    rig_make(&r, &fast, yaml[m]);
+    if (!count_layouts(&r)) print_message("this processor's layouts are all canonical\n");
+    rig_free(&r);
+    setup wide = {.backend = "ref", .real = CO_F64, .rows = 6};
+    compare(yaml[m], &fast, &wide, 1e-4);
+    fast.no_fusion = true;
+    compare(yaml[m], &fast, &wide, 1e-4);
+  }
 }
 
 // ---- observed values ---------------------------------------------------------------------------
