@@ -90,7 +90,6 @@ static void render_error(co_json *json, const co_error *error) {
 static void render_failure(co_json *json, const co_diagnostics *errors) {
   co_json_key(json, "error");
   render_error(json, &errors->item[0]);
-  if (errors->count < 2) return;
   co_json_key(json, "errors");
   co_json_open(json, '[');
   for (int64_t i = 0; i < errors->count; i++)
@@ -114,13 +113,13 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
   co_json_int(&whole, exit_code);
   if (result->errors.count) render_failure(&whole, &result->errors);
   co_json_close(&whole);
-  // The verb's own fields follow inside the same object, unless an error took their place; a gate
-  // that fails does not.
+  // The verb's own fields follow inside the same object, unless it failed in the midst of one.
+  bool whole_fields = result->json.depth == 1;
   while (result->json.depth > 0)
     co_json_close(&result->json);
   const char *fields = result->json.text.data ? result->json.text.data : "{}";
   size_t head = whole.text.length ? whole.text.length - 1 : 0;
-  bool more = (status == CO_OK || status == CO_ERR_GATE) && strlen(fields) > 2;
+  bool more = whole_fields && strlen(fields) > 2;
   if (whole.text.data)
     result->document =
         more ? co_format(result->ctx, "%.*s,%s", (int)head, whole.text.data, fields + 1)

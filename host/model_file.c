@@ -332,7 +332,7 @@ static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *
 
 static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) {
   int64_t version;
-  char *text, *config, *schema, *checksum, actual[65];
+  char *text = NULL, *config = NULL, *schema = NULL, *checksum = NULL, actual[65];
   if (!co_h5_exists(file, "/cohort"))
     return damaged(co_h5_path(file), "this is an HDF5 file, but not a Cohort model");
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/cohort", "format_version", &version));

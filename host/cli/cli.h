@@ -64,7 +64,7 @@ co_status cli_show_version(cli_job *cli);
 co_status cli_library_open(cohort_context **out, cli_job *cli);
 // Takes over a result (and frees it): text, document and errors. Gives the status to return.
 co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result);
-cohort_config cli_library_config(cli_job *cli, const cli_common *common);
+co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common);
 
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.

@@ -170,7 +170,7 @@ for name in ("train", "test"):
         f.write(struct.pack(">II", 0x801, rows) + bytes(i % 2 for i in range(rows)))
 PYTHON
   import=(import -O "$dir/d.h5" --format idx --training-set "$dir/train-images" "$dir/train-labels"
-    --test-set "$dir/test-images" "$dir/test-labels" --class-names no,yes)
+    --test-set "$dir/test-images" "$dir/test-labels" --class-names "no,yes")
   expect 0 "${import[@]}" --json
   json ok=true verb=import up_to_date=false classes=2 rows.test=20
   expect 0 "${import[@]}"
