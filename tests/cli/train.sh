@@ -25,6 +25,7 @@ expect() {
   code=$?
   [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
 }
+no_temporaries() { [ -z "$(find . "$1" -name '*.tmp-*')" ] || fail "temporaries are left in $1"; }
 # refused EXIT TEXT... -- ARGUMENTS...: an error in one line (and a hint) that has these texts, the
 # same as one JSON document, and no new file.
 refused() {
@@ -56,7 +57,8 @@ output_features:
   - {name: label, type: category}
 trainer: {max_epochs: 3, batch_size: 32, learning_rate: 0.01, log_every_n_steps: 4}
 YAML
-"$make_idx" 300 8 3 1 i l && "$make_idx" 60 8 3 2 ti tl || fail 'make_idx'
+"$make_idx" 300 8 3 1 i l
+"$make_idx" 60 8 3 2 ti tl
 raw=(--format idx --training-set i l --test-set ti tl)
 with=(-c c.yaml --dataset d.h5)
 
@@ -100,7 +102,7 @@ expect 0 train "${with[@]}" --run-dir killed --threads 1 --resume=auto
 for file in model.h5 metrics.jsonl $(cd run && ls checkpoints/*.h5); do
   cmp -s "run/$file" "killed/$file" || fail "$file differs after kills"
 done
-ls killed killed/checkpoints | grep tmp- && fail 'temporaries are left'
+no_temporaries killed
 
 # ---- raw files
 : >empty
@@ -169,12 +171,12 @@ for limit in 0 4 12; do
   limited train "${with[@]}" --run-dir full --threads 1
   expect 0 train "${with[@]}" --run-dir full --threads 1 --resume=auto
   cmp -s run/model.h5 full/model.h5 || fail 'the model differs after a full disk'
-  ls . full full/checkpoints | grep tmp- && fail 'temporaries after a full disk'
+  no_temporaries full
   rm -rf full
   limited import -O e.h5 "${raw[@]}"
   limited predict -m run --dataset d.h5 -O x.csv
-  [ ! -e e.h5 ] && [ ! -e x.csv ] || fail 'half an output'
-  ls | grep tmp- && fail 'temporaries after a full disk'
+  if [ -e e.h5 ] || [ -e x.csv ]; then fail 'half an output'; fi
+  no_temporaries .
 done
 
 # ---- configs
