@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 24, LINE_BYTES = 1024 };
+enum { BAR_CELLS = 14, LINE_BYTES = 1024 };
 
 static const double REDRAW = 0.1, PLAIN_FIRST = 30, PLAIN_LATER = 300, LATER = 3600, AT_ONCE = 1e-3;
 
@@ -115,7 +115,7 @@ static void append_speed(const co_progress *p, double now, char *line) {
   double elapsed = now - p->begun;
   if (elapsed <= 0 || p->done <= p->first) return;
   double rate = (double)(p->done - p->first) / elapsed;
-  snprintf(text, sizeof text, "%.*f %s/s", rate < 10 ? 2 : 0, rate, p->unit);
+  snprintf(text, sizeof text, "%.*f/s", rate < 10 ? 2 : 0, rate);
   append(line, text);
   if (p->total <= p->done) return;
   print_duration((double)(p->total - p->done) / rate, left, sizeof left);
