@@ -26,9 +26,9 @@ static void describe_field(cohort_result *result, const co_field *field) {
   co_json_key(json, "doc");
   co_json_string(json, field->doc);
   co_text_printf(&result->text, "    %-24s %-10s %-10s %s", field->key, type_name(field->type),
-                 !field->fallback                        ? "required"
+                 !field->fallback                       ? "required"
                  : strcmp(field->fallback, "null") == 0 ? "-"
-                                                         : field->fallback,
+                                                        : field->fallback,
                  field->doc);
   if (field->words) {
     co_json_key(json, "words");
@@ -56,7 +56,8 @@ static void describe_entry(cohort_result *result, const char *name, const char *
   co_text_printf(&result->text, "  %-26s %s\n", name, doc);
   co_json_key(json, "options");
   co_json_open(json, '[');
-  for (int i = 0; fields && fields[i].key; i++) describe_field(result, &fields[i]);
+  for (int i = 0; fields && fields[i].key; i++)
+    describe_field(result, &fields[i]);
   co_json_close(json);
   co_json_close(json);
 }
@@ -103,8 +104,8 @@ typedef struct topic {
   void (*describe)(cohort_result *result);
 } topic;
 
-static const topic topics[] = {{"layers", describe_layers},       {"encoders", describe_encoders},
-                               {"losses", describe_losses},       {"metrics", describe_metrics},
+static const topic topics[] = {{"layers", describe_layers},         {"encoders", describe_encoders},
+                               {"losses", describe_losses},         {"metrics", describe_metrics},
                                {"optimizers", describe_optimizers}, {"trainer", describe_trainer}};
 enum { TOPIC_COUNT = sizeof topics / sizeof *topics };
 

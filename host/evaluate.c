@@ -73,20 +73,27 @@ static bool holds(const gate *g, double value) {
   return g->relation[1] ? value <= g->bound : value < g->bound;
 }
 
+// With `names_only`, before any work: are there such metrics? Else every gate that does not hold is
+// an error of its own.
 static co_status check_gates(const cohort_evaluate_options *options,
-                             const co_evaluation *evaluation, const co_model *model) {
+                             const co_evaluation *evaluation, const co_model *model,
+                             bool names_only, co_diagnostics *errors) {
   for (int64_t i = 0; i < options->require_count; i++) {
     gate g;
     double value;
     bool higher;
     CO_RETURN_IF_FAILED(parse_gate(options->require[i], &g));
-    if (!co_evaluation_find(evaluation, model, g.metric, &value, &higher))
-      return co_fail(CO_ERR_USAGE, "--require %s: the model has no metric '%s'",
-                     options->require[i], g.metric);
-    if (!holds(&g, value))
-      return co_fail(CO_ERR_GATE, "required %s, but it is %.6g", options->require[i], value);
+    if (!co_evaluation_find(evaluation, model, g.metric, &value, &higher)) {
+      co_status status = co_fail(CO_ERR_USAGE, "--require '%s': the model has no metric '%s'",
+                                 options->require[i], g.metric);
+      co_hint("known: loss, log_loss, mean_squared_error, accuracy, each also as OUTPUT.ID");
+      return status;
+    }
+    if (names_only || holds(&g, value)) continue;
+    co_fail(CO_ERR_GATE, "required %s, but it is %.6g", options->require[i], value);
+    CO_RETURN_IF_FAILED(co_diagnostics_add_last(errors));
   }
-  return CO_OK;
+  return co_diagnostics_result(errors);
 }
 
 // Gates are read before any work is done.
@@ -113,7 +120,8 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
-  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, scorer->model, scorer->program,
+  CO_RETURN_IF_FAILED(check_gates(options, evaluation, scorer->model, true, &result->errors));
+  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->model, scorer->program,
                                           scorer->dataset, samples, count, scorer->rows,
                                           options->workers, "evaluate"));
   co_json *json = &result->json;
@@ -132,7 +140,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_text_printf(&result->text, "%s on %lld %s rows\n", scorer->path, (long long)evaluation->rows,
                  co_split_name((co_split)split));
   print_metrics(&result->text, evaluation, scorer->model);
-  return check_gates(options, evaluation, scorer->model);
+  return check_gates(options, evaluation, scorer->model, false, &result->errors);
 }
 
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,

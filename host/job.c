@@ -91,7 +91,6 @@ static void render_error(co_json *json, const co_error *error) {
 static void render_failure(co_json *json, const co_diagnostics *errors) {
   co_json_key(json, "error");
   render_error(json, &errors->item[0]);
-  if (errors->count < 2) return;
   co_json_key(json, "errors");
   co_json_open(json, '[');
   for (int64_t i = 0; i < errors->count; i++)
@@ -115,12 +114,13 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
   co_json_int(&whole, exit_code);
   if (result->errors.count) render_failure(&whole, &result->errors);
   co_json_close(&whole);
-  // The verb's own fields follow inside the same object, unless an error took their place.
+  // The verb's own fields follow inside the same object, unless it failed in the midst of one.
+  bool whole_fields = result->json.depth == 1;
   while (result->json.depth > 0)
     co_json_close(&result->json);
   const char *fields = result->json.text.data ? result->json.text.data : "{}";
   size_t head = whole.text.length ? whole.text.length - 1 : 0;
-  bool more = !result->errors.count && strlen(fields) > 2;
+  bool more = whole_fields && strlen(fields) > 2;
   if (whole.text.data)
     result->document =
         more ? co_format(result->ctx, "%.*s,%s", (int)head, whole.text.data, fields + 1)
@@ -275,9 +275,10 @@ void co_evaluation_free(co_evaluation *evaluation, const co_model *model) {
   memset(evaluation, 0, sizeof *evaluation);
 }
 
-co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_model *model,
-                              co_program *program, co_dataset *dataset, const int64_t *samples,
-                              int64_t count, int64_t batch_rows, int workers, const char *stage) {
+co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool stoppable,
+                              co_model *model, co_program *program, co_dataset *dataset,
+                              const int64_t *samples, int64_t count, int64_t batch_rows,
+                              int workers, const char *stage) {
   co_pipeline_options options = {.samples = samples,
                                  .sample_count = count,
                                  .batch_rows = batch_rows,
@@ -301,8 +302,8 @@ co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_mo
     co_pipeline_release(pipeline, &view);
     if (status != CO_OK) goto cleanup;
     co_job_progress(context, stage, "rows", out->rows, count, NULL);
-    if (co_job_stopped(context)) {
-      status = CO_INTERRUPTED;
+    if (stoppable && co_job_stopped(context)) {
+      status = co_fail(CO_INTERRUPTED, "stopped during %s", stage);
       goto cleanup;
     }
   }
@@ -322,11 +323,13 @@ static double mean_loss(const co_evaluation *evaluation, const co_model *model, 
 
 double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model) {
   double total = 0;
+  bool any = false;
   for (int64_t i = 0; i < model->output_count; i++) {
-    double loss = mean_loss(evaluation, model, i);
-    if (!isnan(loss) || evaluation->weight_sum[i] > 0) total += model->outputs[i].weight * loss;
+    if (!(evaluation->weight_sum[i] > 0)) continue; // nothing known of this output
+    total += model->outputs[i].weight * mean_loss(evaluation, model, i);
+    any = true;
   }
-  return total;
+  return any ? total : NAN;
 }
 
 static double metric_value(const co_evaluation *evaluation, const co_model *model, int64_t i) {

@@ -64,9 +64,10 @@ typedef struct co_evaluation {
 co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model);
 void co_evaluation_free(co_evaluation *evaluation, const co_model *model);
 // Runs the program's evaluation plan over the samples. `stage` names the progress line.
-co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, co_model *model,
-                              co_program *program, co_dataset *dataset, const int64_t *samples,
-                              int64_t count, int64_t batch_rows, int workers, const char *stage);
+co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool stoppable,
+                              co_model *model, co_program *program, co_dataset *dataset,
+                              const int64_t *samples, int64_t count, int64_t batch_rows,
+                              int workers, const char *stage);
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.
 double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model);
 // {"label":{"log_loss":…,"accuracy":…}}

@@ -6,8 +6,32 @@
 
 #include "host/core/file.h"
 #include "host/core/h5.h"
+#include "host/core/hash.h"
 
 enum { FORMAT_VERSION = 1 };
+
+// ---- checksum ----------------------------------------------------------------------------------
+
+// Arrays have a CRC of their own; this is for what stands in texts and attributes.
+static void digest(char hex[65], const char *config, const char *schema, const char *dataset,
+                   const char *weights, const co_training_state *state) {
+  const char *const texts[] = {config, schema, dataset, weights};
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    co_sha256_update(&hash, texts[i], strlen(texts[i]) + 1);
+  if (state) {
+    const int64_t numbers[] = {state->step,       (int64_t)state->epoch, state->batch,
+                               state->updates,    (int64_t)state->seed,  state->best_step,
+                               state->bad_epochs, state->finished,       state->metrics_bytes};
+    char best[64];
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+      co_sha256_update(&hash, &numbers[i], sizeof numbers[i]);
+    int length = snprintf(best, sizeof best, "%a", state->best);
+    co_sha256_update(&hash, best, (size_t)length);
+  }
+  co_sha256_final(&hash, hex);
+}
 
 // ---- writing -----------------------------------------------------------------------------------
 
@@ -96,7 +120,7 @@ static void render_column(co_json *json, const co_column *column) {
   co_json_close(json);
 }
 
-static co_status write_schema(co_h5 *file, const co_model *model) {
+static co_status render_schema(co_text *out, const co_model *model) {
   co_json json;
   co_json_init(&json, model->ctx, 0);
   co_json_open(&json, '[');
@@ -106,9 +130,9 @@ static co_status write_schema(co_h5 *file, const co_model *model) {
     render_column(&json, &model->outputs[i].column);
   co_json_close(&json);
   co_status status = json.text.status;
-  if (status == CO_OK) status = write_text(file, "/cohort/schema", json.text.data);
+  if (status == CO_OK) co_text_append(out, json.text.data, json.text.length);
   co_json_free(&json);
-  return status;
+  return status == CO_OK ? out->status : status;
 }
 
 static co_status write_statistics(co_h5 *file, const co_model *model, co_arena *arena) {
@@ -155,8 +179,9 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   return CO_OK;
 }
 
-static co_status write_content(co_h5 *file, const co_model_file_content *content, co_arena *arena) {
-  char hex[65];
+static co_status write_content(co_h5 *file, const co_model_file_content *content,
+                               const char *schema, co_arena *arena) {
+  char hex[65], checksum[65];
   CO_RETURN_IF_FAILED(write_weights(file, content->store, arena));
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/cohort"));
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "format", "cohort-model"));
@@ -166,7 +191,9 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(co_store_fingerprint(content->store, hex));
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "weights_sha256", hex));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
-  CO_RETURN_IF_FAILED(write_schema(file, content->model));
+  CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
+  digest(checksum, content->config, schema, content->dataset_fingerprint, hex, content->training);
+  CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
   CO_RETURN_IF_FAILED(write_statistics(file, content->model, arena));
   return content->training ? write_training(file, content->store, content->training, arena) : CO_OK;
 }
@@ -186,11 +213,14 @@ co_status co_model_file_write(co_context *ctx, const char *path,
   co_atomic_file atomic = {0};
   co_h5 *file = NULL;
   co_arena *arena = NULL;
+  co_text schema;
+  co_text_init(&schema, ctx);
   co_status status;
   CO_TRY(co_atomic_begin(&atomic, ctx, path));
   CO_TRY(co_arena_create(&arena, ctx));
+  CO_TRY(render_schema(&schema, content->model));
   CO_TRY(co_h5_create(&file, ctx, atomic.temporary));
-  CO_TRY(write_content(file, content, arena));
+  CO_TRY(write_content(file, content, schema.data, arena));
   status = co_h5_close(file);
   file = NULL;
   if (status != CO_OK) goto cleanup;
@@ -199,6 +229,7 @@ co_status co_model_file_write(co_context *ctx, const char *path,
 cleanup:
   co_h5_abandon(file);
   co_atomic_abort(&atomic);
+  co_text_free(&schema);
   co_arena_free(arena);
   return status;
 }
@@ -262,10 +293,8 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   return CO_OK;
 }
 
-static co_status read_schema(co_h5 *file, co_arena *arena, co_schema *out) {
-  char *text;
+static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_schema *out) {
   co_node *list;
-  CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/schema", &text));
   CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "schema", text, &list));
   if (list->kind != CO_NODE_LIST) return damaged(co_h5_path(file), "its stored schema is damaged");
   co_column *columns = co_arena_alloc(arena, (size_t)list->count + 1, sizeof *columns);
@@ -303,7 +332,7 @@ static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *
 
 static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) {
   int64_t version;
-  char *text, *config;
+  char *text = NULL, *config = NULL, *schema = NULL, *checksum = NULL, actual[65];
   if (!co_h5_exists(file, "/cohort"))
     return damaged(co_h5_path(file), "this is an HDF5 file, but not a Cohort model");
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/cohort", "format_version", &version));
@@ -317,10 +346,16 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
   out->weights_sha256 = text;
   CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/config", &config));
   out->config_text = config;
-  CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "config", config, &out->config));
-  CO_RETURN_IF_FAILED(read_schema(file, arena, &out->schema));
+  CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/schema", &schema));
+  CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "checksum", arena, &checksum));
   out->has_training = co_h5_exists(file, "/trainer");
-  return out->has_training ? read_training(file, arena, &out->training) : CO_OK;
+  if (out->has_training) CO_RETURN_IF_FAILED(read_training(file, arena, &out->training));
+  digest(actual, config, schema, out->dataset_fingerprint, out->weights_sha256,
+         out->has_training ? &out->training : NULL);
+  if (strcmp(actual, checksum) != 0)
+    return damaged(co_h5_path(file), "it is damaged: its checksum differs");
+  CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "config", config, &out->config));
+  return read_schema(file, arena, schema, &out->schema);
 }
 
 co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path) {

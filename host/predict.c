@@ -134,7 +134,7 @@ static co_status choose_rows(scoring *s) {
 
 static co_status open_output(scoring *s) {
   const char *output = s->options->output;
-  if (strcmp(output, "-") == 0) return co_writer_open(&s->writer, s->ctx, "/dev/stdout", true);
+  if (strcmp(output, "-") == 0) return co_writer_open(&s->writer, s->ctx, "-", true);
   CO_RETURN_IF_FAILED(co_atomic_begin(&s->atomic, s->ctx, output));
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
 }

@@ -117,6 +117,10 @@ static co_status add_segments(co_program *program, phase *p, co_value *out) {
   co_segment *segments = co_alloc_zero(program->ctx, most, sizeof *segments);
   if (!segments) return CO_ERR_MEMORY;
   int64_t count = list_segments(program, p, segments);
+  if (!count) {
+    co_free(program->ctx, segments);
+    return co_fail(CO_ERR_CONFIG, "there is no parameter to train (of those groups and losses)");
+  }
   co_shape shape = co_shape_make(1, count * (int64_t)sizeof *segments);
   co_status status =
       co_graph_add_constant(p->update_graph, "segments", CO_U8, &shape, segments, out);
@@ -201,6 +205,8 @@ static co_status allocate(co_program *program) {
   CO_RETURN_IF_FAILED(api->buffer_create(
       backend, program->arena_bytes ? program->arena_bytes : api->alignment, &program->arena));
   CO_RETURN_IF_FAILED(api->buffer_create(backend, sizeof(co_step), &program->step));
+  // Evaluation reads scalars (to no effect) before any step has set them.
+  CO_RETURN_IF_FAILED(api->fill_zero(backend, program->step, sizeof(co_step)));
   for (int i = 0; i < 2; i++) {
     CO_RETURN_IF_FAILED(api->buffer_create(backend, metric_bytes, &program->metrics[i]));
     CO_RETURN_IF_FAILED(co_program_clear_metrics(program, i));
@@ -286,6 +292,7 @@ static void bind_inputs(const co_graph *graph, co_executor *executor, const void
 
 static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
                                    const void *const *inputs, co_step *step) {
+  if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
   for (int64_t first = 0; first < rows; first += program->options.rows) {
     int64_t left = rows - first;
     unit *item =

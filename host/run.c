@@ -6,11 +6,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "host/config/config.h"
 #include "host/core/hash.h"
+
+enum { MAX_CONFIG = 1 << 24 };
 
 static co_status write_named(co_context *ctx, const char *folder, const char *name,
                              const char *text) {
@@ -22,23 +25,28 @@ static co_status write_named(co_context *ctx, const char *folder, const char *na
 }
 
 // JSON to block-style YAML, for people.
-static co_status write_yaml(co_context *ctx, const char *folder, const char *name,
-                            const char *json) {
+static co_status to_yaml(co_text *out, co_context *ctx, const char *json) {
   co_arena *arena;
   co_diagnostics problems;
-  co_text text;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
   co_diagnostics_init(&problems, ctx);
-  co_text_init(&text, ctx);
   co_node *node;
   co_status status;
-  CO_TRY(co_yaml_parse(&node, arena, name, json, strlen(json), &problems));
-  CO_TRY(co_node_to_yaml(&text, node));
-  CO_TRY(write_named(ctx, folder, name, text.data ? text.data : ""));
+  CO_TRY(co_yaml_parse(&node, arena, "config", json, strlen(json), &problems));
+  CO_TRY(co_node_to_yaml(out, node));
 cleanup:
-  co_text_free(&text);
   co_diagnostics_free(&problems);
   co_arena_free(arena);
+  return status;
+}
+
+static co_status write_yaml(co_context *ctx, const char *folder, const char *name,
+                            const char *json) {
+  co_text text;
+  co_text_init(&text, ctx);
+  co_status status = to_yaml(&text, ctx, json);
+  if (status == CO_OK) status = write_named(ctx, folder, name, text.data ? text.data : "");
+  co_text_free(&text);
   return status;
 }
 
@@ -51,6 +59,7 @@ static co_status fill_folder(co_context *ctx, const char *folder, const co_run_s
   CO_TRY(write_named(ctx, folder, "config.yaml", start->config_yaml));
   if (start->command) CO_TRY(write_named(ctx, folder, "command.txt", start->command));
   CO_TRY(write_named(ctx, folder, "metrics.jsonl", ""));
+  CO_TRY(write_named(ctx, folder, "run.json", start->status));
 cleanup:
   co_free(ctx, checkpoints);
   return status;
@@ -66,18 +75,6 @@ static bool is_empty_directory(const char *path) {
   return empty;
 }
 
-// Best effort: the folder is a temporary of ours that was never published.
-static void remove_folder(co_context *ctx, const char *folder) {
-  static const char *const names[] = {"checkpoints", "config.full.yaml", "config.yaml",
-                                      "command.txt", "metrics.jsonl",    "run.json"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    char *path = co_path_join(ctx, folder, names[i]);
-    if (path && rmdir(path) != 0) unlink(path);
-    co_free(ctx, path);
-  }
-  rmdir(folder);
-}
-
 co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start) {
   memset(run, 0, sizeof *run);
   run->ctx = ctx;
@@ -89,13 +86,15 @@ co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co
   }
   char *aside = co_format(ctx, "%s.tmp-%ld", path, (long)getpid());
   if (!aside) return CO_ERR_MEMORY;
+  co_remove_stale_temporaries(ctx, path);
+  co_remove_tree(aside); // left by a dead process of this number
   co_status status;
   CO_TRY(co_make_directories(ctx, aside));
   CO_TRY(fill_folder(ctx, aside, start));
   CO_TRY(co_rename(ctx, aside, path));
   CO_TRY(co_run_open(run, ctx, path));
 cleanup:
-  if (status != CO_OK) remove_folder(ctx, aside);
+  if (status != CO_OK) co_remove_tree(aside);
   co_free(ctx, aside);
   return status;
 }
@@ -108,17 +107,48 @@ co_status co_run_open(co_run *run, co_context *ctx, const char *path) {
   char *lock = co_path_join(ctx, path, "LOCK");
   co_status status = run->path && lock ? co_lock_file(&run->lock, ctx, lock) : CO_ERR_MEMORY;
   co_free(ctx, lock);
+  char *checkpoints = status == CO_OK ? co_path_join(ctx, path, "checkpoints") : NULL;
+  if (status == CO_OK && !checkpoints) status = CO_ERR_MEMORY;
   if (status != CO_OK) {
     co_run_close(run);
     return status;
   }
+  co_remove_all_temporaries(path);
+  co_remove_all_temporaries(checkpoints);
+  co_free(ctx, checkpoints);
   return CO_OK;
+}
+
+co_status co_run_config_differs(co_run *run, const char *config_json, bool *differs) {
+  char *path = co_path_join(run->ctx, run->path, "config.full.yaml"), *stored = NULL;
+  co_text text;
+  co_text_init(&text, run->ctx);
+  co_status status = path ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK)
+    status = co_read_file(run->ctx, path, MAX_CONFIG, CO_ERR_MODEL, &stored, NULL);
+  if (status == CO_OK) status = to_yaml(&text, run->ctx, config_json);
+  if (status == CO_OK) *differs = strcmp(stored, text.data ? text.data : "") != 0;
+  co_text_free(&text);
+  co_free(run->ctx, stored);
+  co_free(run->ctx, path);
+  return status;
+}
+
+// Cutting must not lengthen: what a checkpoint counts on was on the disk before it.
+static co_status check_length(const char *path, int64_t at_least) {
+  struct stat info;
+  int64_t length = stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
+  if (length >= at_least) return CO_OK;
+  return co_fail_at(CO_ERR_MODEL, path, 0, 0,
+                    "it has %lld bytes, but the checkpoint was written after %lld",
+                    (long long)length, (long long)at_least);
 }
 
 co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes) {
   char *metrics = co_path_join(run->ctx, run->path, "metrics.jsonl");
   char *events = co_path_join(run->ctx, run->path, "events.jsonl");
   co_status status = metrics && events ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) status = check_length(metrics, metrics_bytes);
   if (status == CO_OK) status = co_truncate_file(run->ctx, metrics, metrics_bytes);
   if (status == CO_OK) status = co_writer_open(&run->metrics, run->ctx, metrics, true);
   if (status == CO_OK) status = co_writer_open(&run->events, run->ctx, events, true);
@@ -174,88 +204,121 @@ co_status co_run_write_status(co_run *run, const char *json) {
   return write_named(run->ctx, run->path, "run.json", json);
 }
 
-char *co_run_checkpoint_path(co_run *run, int64_t step) {
-  return co_format(run->ctx, "%s/checkpoints/step-%08" PRId64 ".h5", run->path, step);
+// ---- checkpoints -------------------------------------------------------------------------------
+
+enum { NAME_BYTES = 40 };
+static const char *const prefixes[] = {"stop", "step"};
+
+static void name_checkpoint(char out[NAME_BYTES], int64_t step, bool scheduled) {
+  snprintf(out, NAME_BYTES, "%s-%08" PRId64 ".h5", prefixes[scheduled], step);
 }
 
-// "step-00000042.h5" -> 42, anything else -> -1.
-static int64_t parse_step(const char *name) {
-  if (strncmp(name, "step-", 5) != 0) return -1;
-  char *end;
-  errno = 0;
-  long long step = strtoll(name + 5, &end, 10);
-  return errno == 0 && end != name + 5 && strcmp(end, ".h5") == 0 ? step : -1;
+char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled) {
+  char name[NAME_BYTES];
+  name_checkpoint(name, step, scheduled);
+  return co_format(run->ctx, "%s/checkpoints/%s", run->path, name);
+}
+
+typedef struct checkpoint {
+  int64_t step;
+  bool scheduled;
+} checkpoint;
+
+static bool parse_checkpoint(const char *name, checkpoint *out) {
+  char again[NAME_BYTES];
+  if (strlen(name) < 5) return false;
+  for (int scheduled = 0; scheduled < 2; scheduled++) {
+    if (strncmp(name, prefixes[scheduled], 4) != 0) continue;
+    *out = (checkpoint){strtoll(name + 5, NULL, 10), scheduled};
+    name_checkpoint(again, out->step, scheduled);
+    return out->step >= 0 && strcmp(again, name) == 0;
+  }
+  return false;
 }
 
 static int descending(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x < y ? 1 : x > y ? -1 : 0;
+  const checkpoint *x = a, *y = b;
+  if (x->step != y->step) return x->step < y->step ? 1 : -1;
+  return x->scheduled < y->scheduled ? 1 : x->scheduled > y->scheduled ? -1 : 0;
 }
 
-// Steps that have a file, newest first; *out is owned.
-static co_status list_steps(co_run *run, int64_t **out, int64_t *count) {
+// The checkpoints that have a file, newest first; *out is owned.
+static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count) {
   *out = NULL;
   *count = 0;
   int64_t capacity = 0;
   char *folder = co_path_join(run->ctx, run->path, "checkpoints");
   if (!folder) return CO_ERR_MEMORY;
   DIR *directory = opendir(folder);
-  co_free(run->ctx, folder);
-  if (!directory) return CO_OK;
   co_status status = CO_OK;
+  if (!directory)
+    status = co_fail_errno(CO_ERR_MODEL, errno, "cannot read the folder '%s'", folder);
   for (struct dirent *entry; status == CO_OK && (entry = readdir(directory));) {
-    int64_t step = parse_step(entry->d_name);
-    if (step < 0) continue;
+    checkpoint found;
+    if (!parse_checkpoint(entry->d_name, &found)) continue;
     status = co_grow(run->ctx, (void **)out, &capacity, *count, sizeof **out);
-    if (status == CO_OK) (*out)[(*count)++] = step;
+    if (status == CO_OK) (*out)[(*count)++] = found;
   }
-  closedir(directory);
+  if (directory) closedir(directory);
+  co_free(run->ctx, folder);
   if (*count) qsort(*out, (size_t)*count, sizeof **out, descending);
   return status;
 }
 
-int64_t co_run_newest_checkpoint(co_run *run, co_status (*usable)(void *user, const char *path),
-                                 void *user) {
-  int64_t *steps, count, found = -1;
-  if (list_steps(run, &steps, &count) != CO_OK) count = 0;
-  for (int64_t i = 0; i < count && found < 0; i++) {
-    char *path = co_run_checkpoint_path(run, steps[i]);
-    if (path && usable(user, path) == CO_OK)
-      found = steps[i];
-    else
-      co_log(run->ctx, CO_LOG_WARN, "resume", "checkpoint of step %lld is not usable: %s",
-             (long long)steps[i], co_error_last()->message);
+co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const char *path),
+                             void *user, int64_t *step, bool *scheduled) {
+  checkpoint *list;
+  int64_t count;
+  *step = -1;
+  *scheduled = true;
+  co_status status = list_checkpoints(run, &list, &count);
+  for (int64_t i = 0; status == CO_OK && *step < 0 && i < count; i++) {
+    char *path = co_run_checkpoint_path(run, list[i].step, list[i].scheduled);
+    status = path ? load(user, path) : CO_ERR_MEMORY;
+    if (status == CO_OK) {
+      *step = list[i].step;
+      *scheduled = list[i].scheduled;
+    }
+    if (status == CO_ERR_MODEL) {
+      co_log(run->ctx, CO_LOG_WARN, "resume", "%s is not usable (%s); falling back to %s", path,
+             co_error_last()->message, i + 1 < count ? "the one before it" : "the start");
+      status = CO_OK;
+    }
     co_free(run->ctx, path);
   }
-  co_free(run->ctx, steps);
-  return found;
+  co_free(run->ctx, list);
+  return status;
 }
 
-static co_status link_checkpoint(co_run *run, const char *name, int64_t step) {
-  char target[64];
-  snprintf(target, sizeof target, "step-%08" PRId64 ".h5", step);
+// Makes the link `name`, or removes it if there is nothing to point at.
+static co_status link_checkpoint(co_run *run, const char *name, int64_t step, bool scheduled) {
+  char target[NAME_BYTES];
+  name_checkpoint(target, step, scheduled);
   char *path = co_format(run->ctx, "%s/checkpoints/%s", run->path, name);
   if (!path) return CO_ERR_MEMORY;
-  co_status status = co_replace_symlink(run->ctx, target, path);
+  co_status status =
+      step >= 0 ? co_replace_symlink(run->ctx, target, path) : co_remove_file(run->ctx, path);
   co_free(run->ctx, path);
   return status;
 }
 
-co_status co_run_settle_checkpoints(co_run *run, int64_t step, int64_t best_step, int64_t keep) {
-  CO_RETURN_IF_FAILED(link_checkpoint(run, "last.h5", step));
-  if (best_step >= 0) CO_RETURN_IF_FAILED(link_checkpoint(run, "best.h5", best_step));
-  int64_t *steps, count, kept = 0;
-  co_status status = list_steps(run, &steps, &count);
+co_status co_run_settle_checkpoints(co_run *run, int64_t step, bool scheduled, int64_t best_step,
+                                    int64_t keep) {
+  CO_RETURN_IF_FAILED(link_checkpoint(run, "last.h5", step, scheduled));
+  CO_RETURN_IF_FAILED(link_checkpoint(run, "best.h5", best_step, true));
+  checkpoint *list;
+  int64_t count, kept = 0;
+  co_status status = list_checkpoints(run, &list, &count);
   for (int64_t i = 0; status == CO_OK && i < count; i++) {
-    if (steps[i] <= step && kept < keep) {
-      kept++;
+    const checkpoint *c = &list[i];
+    bool regular = c->scheduled && c->step <= step && kept < keep;
+    kept += regular;
+    if (regular || (c->scheduled && c->step == best_step) || (c->step == step && !scheduled))
       continue;
-    }
-    if (steps[i] == best_step) continue;
-    char *path = co_run_checkpoint_path(run, steps[i]);
+    char *path = co_run_checkpoint_path(run, c->step, c->scheduled);
     status = path ? co_remove_file(run->ctx, path) : CO_ERR_MEMORY;
     co_free(run->ctx, path);
   }
-  co_free(run->ctx, steps);
+  co_free(run->ctx, list);
   return status;
 }

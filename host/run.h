@@ -21,14 +21,16 @@ typedef struct co_run_start {
   const char *config_json; // full config; becomes config.full.yaml
   const char *config_yaml; // as given, merged
   const char *command;     // may be NULL
-  const char *dataset;     // path, for run.json
-  int threads;
+  const char *status;      // run.json
 } co_run_start;
 
 // Creates `path` (which must not exist, or be empty) and locks it.
 co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start);
-// Opens and locks an existing one for continuing; metrics.jsonl is cut to `metrics_bytes`.
+// Opens and locks an existing one for continuing; removes what a killed process left half-written.
 co_status co_run_open(co_run *run, co_context *ctx, const char *path);
+// Whether config.full.yaml says something else than this config.
+co_status co_run_config_differs(co_run *run, const char *config_json, bool *differs);
+// Opens metrics.jsonl, cut to `metrics_bytes`, and events.jsonl for appending.
 co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes);
 void co_run_close(co_run *run); // legal on a zeroed struct
 
@@ -40,17 +42,19 @@ co_status co_run_write_metrics(co_run *run, const char *json);
 co_status co_run_write_event(co_run *run, const char *event, const char *json_fields);
 co_status co_run_sync_metrics(co_run *run, int64_t *position);
 
-// run.json: `fields` is the inner text of a JSON object ("\"status\":\"done\",…").
-co_status co_run_write_status(co_run *run, const char *json);
+co_status co_run_write_status(co_run *run, const char *json); // run.json
 
-// checkpoints/step-%08d.h5
-char *co_run_checkpoint_path(co_run *run, int64_t step);
-// The newest step with a checkpoint file that `usable` accepts, -1 if none. Unusable ones are
-// reported as warnings.
-int64_t co_run_newest_checkpoint(co_run *run, co_status (*usable)(void *user, const char *path),
-                                 void *user);
+// checkpoints/step-%08d.h5, or stop-%08d.h5 for one outside the schedule: written because of a
+// signal, it goes when the next regular one is there, so that a resumed run ends with the files of
+// one never stopped. Owned by the caller; NULL = no memory.
+char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled);
+// Gives the checkpoints to `load`, newest first, until one is not refused with CO_ERR_MODEL; those
+// refused are reported as warnings. *step = -1 if none is left.
+co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const char *path),
+                             void *user, int64_t *step, bool *scheduled);
 // Points last.h5 (and best.h5 if best_step >= 0) at their files and removes checkpoints that are
-// neither among the newest `keep` nor the best, and any of a later step.
-co_status co_run_settle_checkpoints(co_run *run, int64_t step, int64_t best_step, int64_t keep);
+// neither among the newest `keep` nor the best, and any of a later step. step = -1: all of them.
+co_status co_run_settle_checkpoints(co_run *run, int64_t step, bool scheduled, int64_t best_step,
+                                    int64_t keep);
 
 #endif

@@ -85,11 +85,14 @@ static co_status check_sections(const co_node *root, co_diagnostics *problems) {
     for (size_t k = 0; k < sizeof later / sizeof *later; k++)
       planned = planned || strcmp(key, later[k]) == 0;
     const char *near = co_nearest(key, sections, sizeof sections / sizeof *sections);
-    CO_RETURN_IF_FAILED(co_node_problem(
-        problems, root->items[i], planned ? "remove it for now" : NULL, "%s: %s%s%s%s", key,
-        planned ? "this section is not there yet" : "unknown key",
-        !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
-        !planned && near ? "'?" : ""));
+    co_node place = *root->items[i];
+    place.line = place.key_line;
+    place.column = place.key_column;
+    CO_RETURN_IF_FAILED(
+        co_node_problem(problems, &place, planned ? "remove it for now" : NULL, "%s: %s%s%s%s", key,
+                        planned ? "this section is not there yet" : "unknown key",
+                        !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
+                        !planned && near ? "'?" : ""));
   }
   const co_node *version = co_node_get(root, "version");
   int64_t number = 1;

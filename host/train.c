@@ -2,6 +2,7 @@
 // cohort_train: config and dataset to a run directory with a model; exact resume.
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,9 +36,13 @@ typedef struct trainer {
   int64_t batch_rows, batches_per_epoch, total_steps;
   int threads;
   bool resumed, already_done;
-  int64_t resumed_step;
+  bool begun; // the run is this process's: run.json tells how it ends
+  int64_t resumed_step, checkpoint_step;
   double started, wait_seconds, evaluation_seconds, checkpoint_seconds;
-  double norm; // gradient norm of the last step
+  double norm;                                 // gradient norm of the last step
+  double shown_loss;                           // of the last record, for people
+  double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
+  int64_t epoch_step;
 } trainer;
 
 static double now_seconds(void) {
@@ -93,6 +98,8 @@ static co_status choose_run(trainer *t) {
     t->run_path = co_run_default_path(t->ctx, root, name ? name : "run");
   }
   if (!t->run_path) return CO_ERR_MEMORY;
+  for (size_t end = strlen(t->run_path); end > 1 && t->run_path[end - 1] == '/';)
+    t->run_path[--end] = '\0'; // temporaries are named after it
   if (!resume) return CO_OK;
   t->resumed = run_has(t, "config.full.yaml");
   // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
@@ -124,7 +131,10 @@ static co_status read_config(trainer *t) {
     return status;
   }
   if (!dataset) return co_diagnostics_result(t->problems);
-  t->dataset_path = co_strdup(t->ctx, dataset);
+  // Absolute, so that a run can be resumed from another folder.
+  char *absolute = realpath(dataset, NULL);
+  t->dataset_path = co_strdup(t->ctx, absolute ? absolute : dataset);
+  free(absolute);
   return t->dataset_path ? CO_OK : CO_ERR_MEMORY;
 }
 
@@ -193,154 +203,236 @@ static co_status create_program(trainer *t) {
 
 // ---- state -------------------------------------------------------------------------------------
 
-static co_status start_state(trainer *t) {
-  t->state =
-      (co_training_state){.seed = (uint64_t)t->settings.seed,
-                          .best = NAN,
-                          .best_step = -1,
-                          .sum_count = t->model->network->metric_doubles + t->model->output_count};
-  t->state.sums = co_alloc_zero(t->ctx, (size_t)t->state.sum_count + 1, sizeof(double));
-  return t->state.sums ? CO_OK : CO_ERR_MEMORY;
+// Equal bytes need equal config, data and machine: what differs is said before anything is touched.
+static co_status config_drifted(trainer *t) {
+  co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                                "the config differs from the one this run was started with");
+  co_hint("resume without -c and --set, or compare with %s/config.full.yaml", t->run_path);
+  return status;
 }
 
-static co_status usable_checkpoint(void *user, const char *path) {
+static co_status check_fingerprint(trainer *t, const char *recorded_fingerprint) {
+  const char *mine = co_dataset_fingerprint(t->dataset);
+  if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
+  return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
+                    "the dataset is not the one this run was started with");
+}
+
+static co_status check_machine(trainer *t) {
+  const char *threads = recorded(t, "threads"), *device = recorded(t, "device");
+  const char *name = t->backend->api->name;
+  if (threads && strtol(threads, NULL, 10) != t->threads) {
+    co_status status =
+        co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                   "this run was started with %s threads, not %d; the number decides "
+                   "in which order sums are made",
+                   threads, t->threads);
+    co_hint("resume without --threads");
+    return status;
+  }
+  if (!device || strcmp(device, name) == 0) return CO_OK;
+  co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                                "this run was started on device %s, not %s", device, name);
+  co_hint("resume without --device");
+  return status;
+}
+
+static co_status load_state(trainer *t, const co_model_file *file, const char *path) {
+  const co_training_state *stored = &file->training;
+  if (!file->has_training)
+    return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
+  if (strcmp(file->config_text, t->config_json.data) != 0) return config_drifted(t);
+  CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
+  if (stored->sum_count != t->state.sum_count)
+    return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
+  CO_RETURN_IF_FAILED(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_RETURN_IF_FAILED(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
+  double *sums = t->state.sums;
+  memcpy(sums, stored->sums, (size_t)stored->sum_count * sizeof *sums);
+  t->state = *stored;
+  t->state.sums = sums;
+  return CO_OK;
+}
+
+static co_status load_checkpoint(void *user, const char *path) {
   trainer *t = user;
   co_arena *arena;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_model_file file;
   co_status status = co_model_file_read(&file, arena, path);
-  if (status == CO_OK && !file.has_training)
-    status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
+  if (status == CO_OK) status = load_state(t, &file, path);
   co_arena_free(arena);
   return status;
 }
 
-// Equal bytes need equal config and data: what differs is said before anything is touched.
-static co_status check_drift(trainer *t, const co_model_file *file) {
-  if (strcmp(file->config_text, t->config_json.data) != 0) {
-    co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
-                                  "the config differs from the one this run was started with");
-    co_hint("resume without -c and --set, or compare with %s/config.full.yaml", t->run_path);
-    return status;
-  }
-  if (strcmp(file->dataset_fingerprint, co_dataset_fingerprint(t->dataset)) != 0)
-    return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
-                      "the dataset is not the one this run was started with");
-  return CO_OK;
-}
-
-static co_status load_checkpoint(trainer *t, int64_t step) {
-  char *path = co_run_checkpoint_path(&t->run, step);
-  if (!path) return CO_ERR_MEMORY;
-  co_model_file file;
-  co_status status;
-  CO_TRY(co_model_file_read(&file, t->arena, path));
-  CO_TRY(check_drift(t, &file));
-  CO_TRY(co_model_file_read_statistics(t->ctx, path, t->model));
-  CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
-  if (file.training.sum_count != t->state.sum_count) {
-    status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
-    goto cleanup;
-  }
-  double *sums = t->state.sums;
-  memcpy(sums, file.training.sums, (size_t)t->state.sum_count * sizeof *sums);
-  t->state = file.training;
-  t->state.sums = sums;
-  co_program_set_updates(t->program, 0, t->state.updates);
-  memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
-         (size_t)t->model->output_count * sizeof *sums);
-  CO_TRY(co_program_write_metrics(t->program, false, sums));
-cleanup:
-  co_free(t->ctx, path);
+// run.json; here, unlike in models and metrics, paths and clocks have their place.
+static co_status render_status(trainer *t, co_text *out, const char *status_word, int exit_code) {
+  co_json json_, *json = &json_;
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  co_json_init(json, t->ctx, 2);
+  co_json_open(json, '{');
+  co_json_key(json, "status");
+  co_json_string(json, status_word);
+  co_json_key(json, "exit");
+  co_json_int(json, exit_code);
+  co_json_key(json, "step");
+  co_json_int(json, t->state.step);
+  co_json_key(json, "dataset");
+  co_json_string(json, t->dataset_path);
+  co_json_key(json, "dataset_fingerprint");
+  co_json_string(json, co_dataset_fingerprint(t->dataset));
+  co_json_key(json, "seed");
+  co_json_int(json, (int64_t)t->state.seed);
+  co_json_key(json, "threads");
+  co_json_int(json, t->threads);
+  co_json_key(json, "device");
+  co_json_string(json, t->backend->api->name);
+  co_json_key(json, "version");
+  co_json_string(json, cohort_version());
+  co_json_key(json, "host");
+  co_json_string(json, host);
+  co_json_key(json, "pid");
+  co_json_int(json, getpid());
+  co_json_key(json, "time");
+  co_json_int(json, (int64_t)time(NULL));
+  co_json_key(json, "warnings");
+  co_json_open(json, '[');
+  for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
+    co_json_string(json, co_context_warning(t->ctx, i));
+  co_json_close(json);
+  co_json_close(json);
+  co_text_printf(out, "%s\n", json->text.data ? json->text.data : "");
+  co_status status = json->text.status == CO_OK ? out->status : json->text.status;
+  co_json_free(json);
   return status;
 }
 
 static co_status write_status(trainer *t, const char *status_word, int exit_code) {
-  co_json json;
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  co_json_init(&json, t->ctx, 2);
-  co_json_open(&json, '{');
-  co_json_key(&json, "status");
-  co_json_string(&json, status_word);
-  co_json_key(&json, "exit");
-  co_json_int(&json, exit_code);
-  co_json_key(&json, "step");
-  co_json_int(&json, t->state.step);
-  co_json_key(&json, "dataset");
-  co_json_string(&json, t->dataset_path);
-  co_json_key(&json, "dataset_fingerprint");
-  co_json_string(&json, co_dataset_fingerprint(t->dataset));
-  co_json_key(&json, "seed");
-  co_json_int(&json, (int64_t)t->state.seed);
-  co_json_key(&json, "threads");
-  co_json_int(&json, t->threads);
-  co_json_key(&json, "device");
-  co_json_string(&json, t->backend->api->name);
-  co_json_key(&json, "version");
-  co_json_string(&json, cohort_version());
-  co_json_key(&json, "host");
-  co_json_string(&json, host);
-  co_json_key(&json, "pid");
-  co_json_int(&json, getpid());
-  co_json_key(&json, "time");
-  co_json_int(&json, (int64_t)time(NULL));
-  co_json_key(&json, "warnings");
-  co_json_open(&json, '[');
-  for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
-    co_json_string(&json, co_context_warning(t->ctx, i));
-  co_json_close(&json);
-  co_json_close(&json);
-  co_status status = json.text.status;
-  if (status == CO_OK) status = co_run_write_status(&t->run, json.text.data);
-  co_json_free(&json);
+  co_text text;
+  co_text_init(&text, t->ctx);
+  co_status status = render_status(t, &text, status_word, exit_code);
+  if (status == CO_OK) status = co_run_write_status(&t->run, text.data);
+  co_text_free(&text);
   return status;
 }
 
-static co_status begin_new_run(trainer *t) {
-  co_text yaml;
+static void log_begin(trainer *t) {
+  const int64_t *count = t->sample_count;
+  const co_store *store = co_program_store(t->program);
+  int64_t values = 0;
+  for (int64_t i = 0; i < store->count; i++)
+    values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
+  if (t->already_done) {
+    co_log(t->ctx, CO_LOG_INFO, "train", "%s is done since step %lld; nothing to do", t->run.path,
+           (long long)t->state.step);
+    return;
+  }
+  co_log(t->ctx, CO_LOG_INFO, "train",
+         "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads",
+         t->run.path, (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
+         (long long)values, t->backend->api->name, t->threads);
+  co_log(t->ctx, CO_LOG_INFO, "train",
+         "%s at step %lld of %lld, %lld steps an epoch of %lld rows each",
+         t->resumed ? "going on" : "beginning", (long long)t->state.step, (long long)t->total_steps,
+         (long long)t->batches_per_epoch, (long long)t->batch_rows);
+}
+
+static co_status create_run(trainer *t) {
+  co_text yaml, status_text;
   co_text_init(&yaml, t->ctx);
+  co_text_init(&status_text, t->ctx);
   co_status status;
   CO_TRY(co_node_to_yaml(&yaml, t->config));
+  CO_TRY(render_status(t, &status_text, "running", 0));
   co_run_start start = {.config_json = t->config_json.data,
                         .config_yaml = yaml.data ? yaml.data : "",
                         .command = t->options->command,
-                        .dataset = t->dataset_path,
-                        .threads = t->threads};
-  char *slash = strrchr(t->run_path, '/');
-  if (slash && slash != t->run_path) {
-    char *parent = co_arena_strndup(t->arena, t->run_path, (size_t)(slash - t->run_path));
-    if (parent) CO_TRY(co_make_directories(t->ctx, parent));
-  }
+                        .status = status_text.data};
   CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
 cleanup:
   co_text_free(&yaml);
+  co_text_free(&status_text);
   return status;
 }
 
-// The step of the newest checkpoint of the opened run, -1 if it has none yet.
+// Weights and statistics as they are before the first step.
+static co_status start_state(trainer *t) {
+  double *sums = t->state.sums;
+  int64_t count = t->model->network->metric_doubles + t->model->output_count;
+  if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
+  if (!sums) return CO_ERR_MEMORY;
+  t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
+                                 .best = NAN,
+                                 .best_step = -1,
+                                 .sum_count = count,
+                                 .sums = sums};
+  return CO_OK;
+}
+
+static co_status initialize(trainer *t) {
+  CO_RETURN_IF_FAILED(co_fit(t->model, t->dataset));
+  return co_store_initialize(co_program_store(t->program), t->state.seed);
+}
+
+static co_status load_best_weights(trainer *t) {
+  if (t->state.best_step < 0 || t->state.best_step == t->state.step) return CO_OK;
+  char *path = co_run_checkpoint_path(&t->run, t->state.best_step, true);
+  co_status status =
+      path ? co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false)
+           : CO_ERR_MEMORY;
+  co_free(t->ctx, path);
+  return status;
+}
+
+// Nothing in the folder changes before it is clear that this process may continue the run.
+static co_status continue_run(trainer *t) {
+  int64_t step;
+  bool scheduled, differs = false;
+  CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
+  CO_RETURN_IF_FAILED(check_machine(t));
+  CO_RETURN_IF_FAILED(check_fingerprint(t, recorded(t, "dataset_fingerprint")));
+  CO_RETURN_IF_FAILED(co_run_load_newest(&t->run, load_checkpoint, t, &step, &scheduled));
+  if (step < 0) {
+    CO_RETURN_IF_FAILED(co_run_config_differs(&t->run, t->config_json.data, &differs));
+    if (differs) return config_drifted(t);
+    CO_RETURN_IF_FAILED(start_state(t)); // an unusable checkpoint may have been read in part
+    CO_RETURN_IF_FAILED(initialize(t));
+  }
+  t->resumed_step = t->state.step;
+  t->checkpoint_step = step;
+  t->already_done = t->state.finished && run_has(t, "model.h5");
+  if (t->already_done) return load_best_weights(t);
+  t->begun = true;
+  co_program_set_updates(t->program, 0, t->state.updates);
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
+                                                t->settings.keep_last));
+  if (step >= 0) {
+    // The interval in work goes on where it was.
+    const double *sums = t->state.sums;
+    memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
+           (size_t)t->model->output_count * sizeof *sums);
+    CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
+  }
+  CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
+  return write_status(t, "running", 0);
+}
+
 static co_status begin(trainer *t) {
   CO_RETURN_IF_FAILED(start_state(t));
-  int64_t step = -1;
+  t->checkpoint_step = -1;
   if (t->resumed) {
-    CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
-    step = co_run_newest_checkpoint(&t->run, usable_checkpoint, t);
-    t->resumed_step = step < 0 ? 0 : step;
+    CO_RETURN_IF_FAILED(continue_run(t));
   } else {
-    CO_RETURN_IF_FAILED(begin_new_run(t));
+    CO_RETURN_IF_FAILED(initialize(t)); // before the folder: what fails here leaves none
+    CO_RETURN_IF_FAILED(create_run(t));
+    t->begun = true;
+    CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0));
+    CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "start", ""));
   }
-  if (step >= 0) {
-    CO_RETURN_IF_FAILED(load_checkpoint(t, step));
-    CO_RETURN_IF_FAILED(
-        co_run_settle_checkpoints(&t->run, step, t->state.best_step, t->settings.keep_last));
-  } else {
-    CO_RETURN_IF_FAILED(co_fit(t->model, t->dataset));
-    CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
-  }
-  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
-  t->already_done = t->resumed && t->state.finished && run_has(t, "model.h5");
-  CO_RETURN_IF_FAILED(co_run_write_event(&t->run, t->resumed ? "resume" : "start", ""));
-  return t->already_done ? CO_OK : write_status(t, "running", 0);
+  log_begin(t);
+  return CO_OK;
 }
 
 // ---- metrics -----------------------------------------------------------------------------------
@@ -382,8 +474,18 @@ static co_status write_record(trainer *t, const char *split, const co_evaluation
 static co_status log_interval(trainer *t) {
   CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->interval.sums));
   CO_RETURN_IF_FAILED(write_record(t, "train", &t->interval, true));
+  t->shown_loss = co_evaluation_loss(&t->interval, t->model);
   memset(t->interval.weight_sum, 0, (size_t)t->model->output_count * sizeof(double));
   return co_program_clear_metrics(t->program, false);
+}
+
+static void show_progress(trainer *t) {
+  char detail[96];
+  int length = snprintf(detail, sizeof detail, "epoch %u/%lld", t->state.epoch + 1,
+                        (long long)t->settings.max_epochs);
+  if (t->shown_loss > 0)
+    snprintf(detail + length, sizeof detail - (size_t)length, " loss=%.4g", t->shown_loss);
+  co_job_progress(t->context, "train", "steps", t->state.step, t->total_steps, detail);
 }
 
 static co_status validate(trainer *t) {
@@ -391,11 +493,12 @@ static co_status validate(trainer *t) {
   double begun = now_seconds(), value;
   bool higher;
   CO_RETURN_IF_FAILED(
-      co_evaluate_samples(&t->validation, t->context, t->model, t->program, t->dataset,
+      co_evaluate_samples(&t->validation, t->context, false, t->model, t->program, t->dataset,
                           t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
                           t->settings.eval_batch_size, t->options->workers, "validate"));
   t->evaluation_seconds += now_seconds() - begun;
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
+  show_progress(t);
   co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher);
   bool better = isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best);
   if (better && !isnan(value)) {
@@ -414,8 +517,9 @@ static co_status validate(trainer *t) {
 
 // ---- checkpoints -------------------------------------------------------------------------------
 
-static co_status checkpoint(trainer *t) {
+static co_status checkpoint(trainer *t, bool scheduled) {
   double begun = now_seconds();
+  if (t->checkpoint_step == t->state.step) return CO_OK;
   // The sums of the interval in work go along, so that a resumed run adds to the same numbers.
   int64_t doubles = t->model->network->metric_doubles;
   CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->state.sums));
@@ -428,20 +532,20 @@ static co_status checkpoint(trainer *t) {
                                    .config = t->config_json.data,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .training = &t->state};
-  char *path = co_run_checkpoint_path(&t->run, t->state.step);
+  char *path = co_run_checkpoint_path(&t->run, t->state.step, scheduled);
   if (!path) return CO_ERR_MEMORY;
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
   if (status == CO_OK)
-    status = co_run_settle_checkpoints(&t->run, t->state.step, t->state.best_step,
+    status = co_run_settle_checkpoints(&t->run, t->state.step, scheduled, t->state.best_step,
                                        t->settings.keep_last);
+  if (status == CO_OK) t->checkpoint_step = t->state.step;
   t->checkpoint_seconds += now_seconds() - begun;
-  if (status == CO_OK) {
-    char fields[64];
-    snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
-    status = co_run_write_event(&t->run, "checkpoint", fields);
-  }
-  return status;
+  CO_RETURN_IF_FAILED(status);
+  char fields[64];
+  snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
+  co_log(t->ctx, CO_LOG_INFO, "checkpoint", "step=%lld", (long long)t->state.step);
+  return co_run_write_event(&t->run, "checkpoint", fields);
 }
 
 // ---- steps -------------------------------------------------------------------------------------
@@ -479,18 +583,28 @@ static co_status one_step(trainer *t, const co_view *view) {
   return CO_OK;
 }
 
-static void show_progress(trainer *t) {
-  char detail[96];
-  double seconds = now_seconds() - t->started;
-  snprintf(detail, sizeof detail, "epoch %u/%lld, %.0f steps/s", t->state.epoch + 1,
-           (long long)t->settings.max_epochs,
-           seconds > 0 ? (double)(t->state.step - t->resumed_step) / seconds : 0);
-  co_job_progress(t->context, "train", "steps", t->state.step, t->total_steps, detail);
+// Speed and waiting since the last call, without evaluation and checkpoints.
+static void log_epoch(trainer *t, const co_pipeline *pipeline) {
+  double now = now_seconds(), apart = t->evaluation_seconds + t->checkpoint_seconds;
+  double wait = co_pipeline_wait_seconds(pipeline);
+  double seconds = now - t->epoch_begun - (apart - t->epoch_apart);
+  double steps = (double)(t->state.step - t->epoch_step);
+  if (seconds > 0 && steps > 0)
+    co_log(t->ctx, CO_LOG_INFO, "train",
+           "step=%lld epoch=%u loss=%.4g lr=%.3g steps/s=%.3g wait=%.0f%%",
+           (long long)t->state.step, t->state.epoch + 1, t->shown_loss,
+           learning_rate(t, t->state.step - 1), steps / seconds,
+           100 * (wait - t->epoch_wait) / seconds);
+  t->epoch_begun = now;
+  t->epoch_apart = apart;
+  t->epoch_wait = wait;
+  t->epoch_step = t->state.step;
 }
 
 // After the last batch of an epoch, or the last step of all.
-static co_status end_epoch(trainer *t, bool epoch_over) {
+static co_status end_epoch(trainer *t, const co_pipeline *pipeline, bool epoch_over) {
   if (t->state.step % t->settings.log_every_n_steps) CO_RETURN_IF_FAILED(log_interval(t));
+  log_epoch(t, pipeline);
   CO_RETURN_IF_FAILED(validate(t));
   if (epoch_over) {
     t->state.epoch++;
@@ -500,7 +614,7 @@ static co_status end_epoch(trainer *t, bool epoch_over) {
   t->state.finished = t->state.step >= t->total_steps || patience_over;
   bool due = t->settings.steps_per_checkpoint == 0 || t->state.finished ||
              t->state.best_step == t->state.step;
-  return due ? checkpoint(t) : CO_OK;
+  return due ? checkpoint(t, true) : CO_OK;
 }
 
 static co_status run_batches(trainer *t, co_pipeline *pipeline) {
@@ -518,11 +632,11 @@ static co_status run_batches(trainer *t, co_pipeline *pipeline) {
     if (t->state.step % t->settings.log_every_n_steps == 0) status = log_interval(t);
     int64_t every = t->settings.steps_per_checkpoint;
     if (status == CO_OK && (last || t->state.step == t->total_steps))
-      status = end_epoch(t, last);
+      status = end_epoch(t, pipeline, last);
     else if (status == CO_OK && every && t->state.step % every == 0)
-      status = checkpoint(t);
+      status = checkpoint(t, true);
     if (status == CO_OK && !t->state.finished && co_job_stopped(t->context)) {
-      status = checkpoint(t);
+      status = checkpoint(t, false);
       if (status == CO_OK)
         status = co_fail(CO_INTERRUPTED, "stopped at step %lld; a checkpoint is written",
                          (long long)t->state.step);
@@ -544,7 +658,9 @@ static co_status train_loop(trainer *t) {
   co_pipeline *pipeline;
   if (t->state.finished) return CO_OK;
   CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, t->model, t->dataset, &options));
-  t->started = now_seconds();
+  t->started = t->epoch_begun = now_seconds();
+  t->epoch_step = t->state.step;
+  show_progress(t);
   co_status status = run_batches(t, pipeline);
   t->wait_seconds = co_pipeline_wait_seconds(pipeline);
   co_job_progress(t->context, "train", "steps", -1, t->total_steps, NULL);
@@ -556,20 +672,15 @@ static co_status train_loop(trainer *t) {
 
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
 static co_status write_model(trainer *t) {
-  co_store *store = co_program_store(t->program);
-  char *path = co_path_join(t->ctx, t->run.path, "model.h5"), *best = NULL;
-  co_status status = path ? CO_OK : CO_ERR_MEMORY;
-  if (status == CO_OK && t->state.best_step >= 0 && t->state.best_step != t->state.step) {
-    best = co_run_checkpoint_path(&t->run, t->state.best_step);
-    status = best ? co_model_file_read_weights(t->ctx, best, store, false) : CO_ERR_MEMORY;
-  }
+  CO_RETURN_IF_FAILED(load_best_weights(t));
+  char *path = co_path_join(t->ctx, t->run.path, "model.h5");
+  if (!path) return CO_ERR_MEMORY;
   co_model_file_content content = {.model = t->model,
-                                   .store = store,
+                                   .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
-  if (status == CO_OK) status = co_model_file_write(t->ctx, path, &content);
+  co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
-  co_free(t->ctx, best);
   return status;
 }
 
@@ -627,9 +738,12 @@ static co_status report(trainer *t, cohort_result *result) {
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
     co_json_string(json, co_context_warning(t->ctx, i));
   co_json_close(json);
-  co_text_printf(&result->text, "run      %s\nsteps    %lld in %.1f s (%.0f steps/s)\n",
-                 t->run.path, (long long)t->state.step, total,
-                 steps > 0 && busy > 0 ? (double)steps / busy : 0);
+  co_text_printf(&result->text, "run      %s\nsteps    %lld", t->run.path,
+                 (long long)t->state.step);
+  if (steps > 0 && busy > 0)
+    co_text_printf(&result->text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps,
+                   total, (double)steps / busy);
+  co_text_printf(&result->text, "\n");
   if (t->state.best_step >= 0)
     co_text_printf(&result->text, "best     %s %.4f on validation, at step %lld\n",
                    t->settings.validation_metric ? t->settings.validation_metric : "loss",
@@ -666,6 +780,11 @@ static const char *status_word(co_status status) {
   }
 }
 
+static int exit_code(const trainer *t, co_status status) {
+  const volatile int *stop = t->context->options.stop;
+  return status == CO_INTERRUPTED && stop && *stop ? 128 + *stop : (int)status;
+}
+
 static co_status prepare(trainer *t) {
   CO_RETURN_IF_FAILED(choose_run(t));
   CO_RETURN_IF_FAILED(read_config(t));
@@ -690,12 +809,17 @@ static co_status train(trainer *t, cohort_result *result) {
   if (status == CO_OK && !t->already_done) status = train_loop(t);
   if (status == CO_OK && !t->already_done) status = write_model(t);
   if (status == CO_OK) status = report(t, result);
-  if (!t->run.events || t->already_done) return status;
+  if (t->already_done && status == CO_OK) {
+    // Killed between model.h5 and this.
+    const char *word = recorded(t, "status");
+    return word && strcmp(word, "done") == 0 ? CO_OK : write_status(t, "done", 0);
+  }
+  if (!t->begun) return status;
   // The run's own record must not hide the error that ended it.
   co_error error;
   co_error_copy(&error);
-  co_run_write_event(&t->run, "end", "");
-  co_status recorded_status = write_status(t, status_word(status), status);
+  if (t->run.events) co_run_write_event(&t->run, "end", "");
+  co_status recorded_status = write_status(t, status_word(status), exit_code(t, status));
   if (status == CO_OK) return recorded_status;
   return co_error_raise(&error);
 }

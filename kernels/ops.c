@@ -59,8 +59,10 @@ int co_operand_count(const char *list) {
 }
 
 bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional) {
+  bool mark = false;
   for (int k = 0; k <= i; k++)
-    if (!next_word(&list, name, length, optional)) return false;
+    if (!next_word(&list, name, length, &mark)) return false;
+  if (optional) *optional = mark;
   return i >= 0;
 }
 
@@ -122,9 +124,9 @@ co_status co_op_infer(co_op_desc *desc) {
   int inputs = co_operand_count(info->inputs), outputs = co_operand_count(info->outputs);
   if (desc->has_in >> inputs != 0 || desc->has_out >> outputs != 0)
     return co_fail(CO_ERR_INTERNAL, "%s: more operands than the operation has", info->name);
-  const char *name;
-  size_t length;
-  bool optional;
+  const char *name = NULL;
+  size_t length = 0;
+  bool optional = false;
   for (int i = 0; i < inputs; i++) {
     (void)co_operand_get(info->inputs, i, &name, &length, &optional);
     if ((desc->has_in >> i & 1) == 0) {

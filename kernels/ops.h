@@ -14,6 +14,8 @@
 //                   until then) or incoming gradients d<output>; results are d<input>. "dy -> da"
 //                   without an OP passes the gradient on unchanged. An input that no rule produces
 //                   has no gradient. "" = not differentiable (an error if a gradient is needed).
+//                   A result marked ? is left out where nobody needs that gradient or the input
+//                   is absent; the others are computed all the same.
 //   inference       "" = the same; else a rule in the same language that replaces the operation in
 //                   evaluation and inference plans ("x -> y" = y is x).
 // Reference code lives in kernels/ref/<name>.c and is found by name:
@@ -55,6 +57,8 @@ extern "C" {
   X(BATCH_NORM_INFERENCE, batch_norm_inference, "x gamma beta running_mean running_variance", "y", \
     "", "")                                                                                        \
   X(ADD, add, "a b", "y", "dy -> da; dy -> db", "")                                                \
+  X(CONCAT, concat, "a b", "y", "CONCAT_BACKWARD dy -> da? db?", "")                               \
+  X(CONCAT_BACKWARD, concat_backward, "dy", "da? db?", "", "")                                     \
   X(RESHAPE, reshape, "x", "y", "RESHAPE dy -> dx", "")                                            \
   X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
   X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
@@ -97,9 +101,13 @@ extern "C" {
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
 //                statistics as Keras 3): y = gamma (x - mean) / sqrt(variance + epsilon) + beta;
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
-//                new_* may be the same memory as running_*. BATCH_NORM_INFERENCE: with running
-//                statistics, then act.
+//                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
+//                one bad batch must not spoil the state for good. new_* may be the same memory as
+//                running_*. BATCH_NORM_INFERENCE: with running statistics, then act.
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
+// CONCAT         a (…, A), b (…, B), equal but for the last of at least two dimensions: y (…, A + B)
+//                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of
+//                them absent, the other's shape says where dy is cut.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
 // DROPOUT        element e (canonical index within the effective batch: (row_offset + n) * row size
 //                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
@@ -208,7 +216,8 @@ typedef struct co_op_info {
 const co_op_info *co_op_get_info(co_op op);
 // -1 if unknown. Takes the enum name ("CONV2D"), of `length` characters.
 int co_op_find(const char *enum_name, size_t length);
-// Number of operands in a list such as "x w b?", and the i-th as a slice without '?'.
+// Number of operands in a list such as "x w b?", and the i-th as a slice without '?' (`optional`
+// may be NULL).
 int co_operand_count(const char *list);
 bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional);
 // Position of a name in a list, -1 if absent.

@@ -123,6 +123,12 @@ static co_status find_column(builder *b, const co_node *item, const char *path, 
   if (type && strcmp(type, co_column_type_name(column->type)) != 0)
     return co_node_problem(b->problems, at, NULL, "%s.type: column '%s' is of type %s, not %s",
                            path, name, co_column_type_name(column->type), type);
+  // Layers are named after their feature: equal names would tie weights that have nothing to do
+  // with each other.
+  if (strcmp(name, "combiner") == 0)
+    return co_node_problem(b->problems, at, "rename the column when importing",
+                           "%s.name: a feature cannot be called 'combiner', the joining layers are",
+                           path);
   *out = column;
   return CO_OK;
 }
@@ -377,11 +383,11 @@ static co_status combine(builder *b, const co_value *encoded, co_value *out) {
                           model->input_count == 1 ? encoded[0] : CO_NO_VALUE, out);
   if (model->input_count > 1) {
     const co_layer_class *layer = co_layer_find(strcmp(type, "add") == 0 ? "Add" : "Concatenate");
-    if (!layer)
-      return co_node_problem(b->problems, node, "use {type: add} or {type: graph}",
-                             "combiner.type: concat of several inputs is not there yet");
-    char none[64] = {0};
-    co_status status = co_layer_apply(model->network, layer, "combiner/join", none, encoded,
+    void *defaults = co_arena_alloc(model->arena, 1, layer->options_size);
+    if (!defaults) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(
+        co_fields_parse(defaults, layer->fields, NULL, "combiner", model->arena, b->problems));
+    co_status status = co_layer_apply(model->network, layer, "combiner/join", defaults, encoded,
                                       (int)model->input_count, out);
     if (status == CO_ERR_CONFIG)
       return co_node_problem(b->problems, node, NULL, "combiner: %s", co_error_last()->message);

@@ -29,6 +29,7 @@ typedef struct cli_job {
   const char *stage;        // of the library that it shows now, NULL between stages
   FILE *log_file;           // NULL = none
   bool log_as_json, colored;
+  bool reader_gone; // of standard output: needs no message
 } cli_job;
 
 struct cli_verb {
@@ -63,7 +64,7 @@ co_status cli_show_version(cli_job *cli);
 co_status cli_library_open(cohort_context **out, cli_job *cli);
 // Takes over a result (and frees it): text, document and errors. Gives the status to return.
 co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result);
-cohort_config cli_library_config(cli_job *cli, const cli_common *common);
+co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common);
 
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.

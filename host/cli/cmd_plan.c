@@ -32,8 +32,10 @@ static co_status run(cli_job *cli, const void *options_) {
   const cli_plan_options *o = options_;
   cohort_context *context;
   cohort_result *result = NULL;
+  cohort_config config;
+  CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_plan_options request = {.config = cli_library_config(cli, &o->common),
+  cohort_plan_options request = {.config = config,
                                  .dataset = o->dataset,
                                  .device = o->common.device,
                                  .inference = o->mode == 1,

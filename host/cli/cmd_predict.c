@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/cli/verbs.h"
 
@@ -74,6 +76,10 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_status status = cohort_predict(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
+  // `| head` has read enough: that is no error to tell anybody.
+  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  if (taken == CO_ERR_IO && strcmp(o->output, "-") == 0 && poll(&reader, 1, 0) == 1)
+    cli->reader_gone = reader.revents & POLLERR;
   return taken;
 }
 

@@ -24,11 +24,11 @@ static co_status run(cli_job *cli, const void *options_) {
     return co_fail(CO_ERR_USAGE, "'cohort render-config' also needs --config FILE");
   cohort_context *context;
   cohort_result *result = NULL;
+  cohort_config config;
+  CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_render_options request = {.config = cli_library_config(cli, &o->common),
-                                   .dataset = o->dataset,
-                                   .output = o->output,
-                                   .force = o->common.force};
+  cohort_render_options request = {
+      .config = config, .dataset = o->dataset, .output = o->output, .force = o->common.force};
   cohort_status status = cohort_render_config(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   if (o->output) cli->text.length = 0; // it went into the file

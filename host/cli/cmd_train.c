@@ -29,7 +29,7 @@ static const cli_option options[] = {
     {.name = "resume",
      .kind = CLI_OPTIONAL,
      .offset = AT(resume),
-     .value = "RUN|CHECKPOINT",
+     .value = "RUN",
      .doc = "continue the run; =auto starts, continues or finds it done",
      .aliases = "model-resume-path ckpt-path -mrp"},
     {.name = "workers",
@@ -47,8 +47,10 @@ static co_status run(cli_job *cli, const void *options_) {
   const cli_train_options *o = options_;
   cohort_context *context;
   cohort_result *result = NULL;
+  cohort_config config;
+  CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_train_options request = {.config = cli_library_config(cli, &o->common),
+  cohort_train_options request = {.config = config,
                                   .dataset = o->dataset,
                                   .run_dir = o->run_dir,
                                   .output_directory = o->output_directory,

@@ -56,20 +56,22 @@ co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *re
   return status > 128 ? CO_INTERRUPTED : (co_status)status;
 }
 
-cohort_config cli_library_config(cli_job *cli, const cli_common *common) {
+co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common) {
   cohort_config config = {.files = common->configs.item,
                           .file_count = common->configs.count,
                           .assignments = common->sets.item,
                           .assignment_count = common->sets.count};
-  if (common->seed == CLI_UNSET) return config;
+  *out = config;
+  if (common->seed == CLI_UNSET) return CO_OK;
   // --seed is one more assignment, after the others.
   const char **with_seed =
       co_arena_alloc(cli->arena, (size_t)config.assignment_count + 1, sizeof *with_seed);
   char *seed = co_arena_format(cli->arena, "trainer.seed=%lld", (long long)common->seed);
-  if (!with_seed || !seed) return config;
+  if (!with_seed || !seed) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < config.assignment_count; i++)
     with_seed[i] = config.assignments[i];
   with_seed[config.assignment_count++] = seed;
   config.assignments = with_seed;
-  return config;
+  *out = config;
+  return CO_OK;
 }

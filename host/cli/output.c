@@ -311,7 +311,7 @@ int cli_finish(cli_job *cli, co_status status) {
     collect(cli, status);
   }
   int exit_code = exit_code_of(status);
-  if (status != CO_OK) print_errors(cli);
+  if (status != CO_OK && !cli->reader_gone) print_errors(cli);
   co_status written = write_result(cli, status, exit_code);
   if (written == CO_OK || status != CO_OK) return exit_code;
   if (written == CO_ERR_IO) print_error(stderr, cli, cli->colored, co_error_last());

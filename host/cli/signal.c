@@ -22,6 +22,7 @@ void cli_signals_install(void) {
   sigaction(SIGTERM, &action, NULL);
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, NULL);
+  sigaction(SIGXFSZ, &action, NULL); // a file that may not grow is an error of its write
 }
 
 const volatile sig_atomic_t *cli_stop_flag(void) {

@@ -130,6 +130,26 @@ static pid_t owner_of(const char *entry, const char *name) {
   return pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
+// Best effort: what cannot be removed stays. Links are removed, never followed.
+static void remove_at(int folder, const char *name) {
+  if (unlinkat(folder, name, 0) == 0 || (errno != EISDIR && errno != EPERM)) return;
+  int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *stream = fd == -1 ? NULL : fdopendir(fd);
+  if (!stream) {
+    if (fd != -1) close(fd);
+    return;
+  }
+  for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      remove_at(dirfd(stream), entry->d_name);
+  closedir(stream);
+  unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+void co_remove_tree(const char *path) {
+  remove_at(AT_FDCWD, path);
+}
+
 void co_remove_stale_temporaries(co_context *ctx, const char *path) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   char *folder = folder_of(ctx, path);
@@ -138,7 +158,18 @@ void co_remove_stale_temporaries(co_context *ctx, const char *path) {
   if (!stream) return;
   for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
     pid_t pid = owner_of(entry->d_name, name);
-    if (pid > 0 && kill(pid, 0) == -1 && errno == ESRCH) unlinkat(dirfd(stream), entry->d_name, 0);
+    if (pid > 0 && kill(pid, 0) == -1 && errno == ESRCH) remove_at(dirfd(stream), entry->d_name);
+  }
+  closedir(stream);
+}
+
+void co_remove_all_temporaries(const char *folder) {
+  DIR *stream = opendir(folder);
+  if (!stream) return;
+  for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+    const char *mark = strstr(entry->d_name, ".tmp-");
+    if (mark && mark[5] && !mark[5 + strspn(mark + 5, "0123456789")])
+      remove_at(dirfd(stream), entry->d_name);
   }
   closedir(stream);
 }
@@ -165,8 +196,9 @@ static co_status writer_failed(co_writer *writer, int error) {
 co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, bool append) {
   int error, flags = O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC);
   *out = NULL;
+  bool standard = strcmp(path, "-") == 0;
   co_writer *writer = co_alloc(ctx, sizeof *writer);
-  char *copy = writer ? co_strdup(ctx, path) : NULL;
+  char *copy = writer ? co_strdup(ctx, standard ? "standard output" : path) : NULL;
   if (!copy) {
     co_free(ctx, writer);
     return CO_ERR_MEMORY;
@@ -176,7 +208,7 @@ co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, boo
   writer->error = 0;
   writer->used = 0;
   writer->fd = -1;
-  DO_FAULTY(error, ctx, writer->fd = open_retry(path, flags, 0666));
+  DO_FAULTY(error, ctx, writer->fd = standard ? dup(STDOUT_FILENO) : open_retry(path, flags, 0666));
   writer->position = writer->fd != -1 && append ? (int64_t)lseek(writer->fd, 0, SEEK_END) : 0;
   if (writer->position < 0) writer->position = 0; // a pipe has no position: count from here
   if (error) {

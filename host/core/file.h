@@ -26,11 +26,16 @@ co_status co_atomic_commit(co_atomic_file *file);
 void co_atomic_abort(co_atomic_file *file);
 // All in one for small contents.
 co_status co_write_file_atomic(co_context *ctx, const char *path, const void *bytes, size_t length);
-// Removes PATH.tmp-PID files beside `path` whose process is dead.
+// Removes PATH.tmp-PID files and folders beside `path` whose process is dead.
 void co_remove_stale_temporaries(co_context *ctx, const char *path);
+// Removes every *.tmp-PID in `folder`: for whoever holds its lock.
+void co_remove_all_temporaries(const char *folder);
+// A file, or a folder with all that is in it; best effort.
+void co_remove_tree(const char *path);
 
 // A buffered writing stream whose every failure (also at close) is reported; counts bytes.
 typedef struct co_writer co_writer;
+// "-" is standard output.
 co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, bool append);
 co_status co_writer_write(co_writer *writer, const void *bytes, size_t length);
 co_status co_writer_printf(co_writer *writer, const char *format, ...) CO_PRINTF(2, 3);

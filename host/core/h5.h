@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one door to HDF5: h5.c alone includes hdf5.h. Writing: time stamps off, so equal contents
-// give equal bytes; default (oldest) format bounds. Reading: the file is treated as untrusted: no
-// soft, external or user-defined links, no external or virtual storage, filters only deflate,
-// shuffle and fletcher32, ranks and sizes checked before any allocation. Errors name file and
-// object. All calls on one file must come from one thread at a time.
+// The one door to HDF5: h5*.c alone include hdf5.h, through h5_private.h. Writing: time stamps off,
+// so equal contents give equal bytes; default (oldest) format bounds. Reading: the file is treated
+// as untrusted: no soft, external or user-defined links, no external or virtual storage, filters
+// only deflate, shuffle and fletcher32, ranks and sizes checked before any allocation. Errors name
+// file and object. All calls on one file must come from one thread at a time.
 #ifndef COHORT_CORE_H5_H
 #define COHORT_CORE_H5_H
 

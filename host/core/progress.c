@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 24, LINE_BYTES = 1024 };
+enum { BAR_CELLS = 14, LINE_BYTES = 1024 };
 
-static const double REDRAW = 0.1, PLAIN_FIRST = 30, PLAIN_LATER = 300, LATER = 3600;
+static const double REDRAW = 0.1, PLAIN_FIRST = 30, PLAIN_LATER = 300, LATER = 3600, AT_ONCE = 1e-3;
 
 struct co_progress {
   co_context *ctx;
@@ -22,6 +22,7 @@ struct co_progress {
   pthread_mutex_t mutex; // guards everything below; the log may erase from any thread
   char what[64], unit[32];
   int64_t total, done;
+  int64_t first;                  // done when the stage began, -1 until it is told
   double created, begun, printed; // seconds; when the last line was printed
   bool active, visible, reported; // a stage runs; the bar is on screen; a plain line was printed
 };
@@ -112,9 +113,9 @@ static void append_count(const co_progress *p, char *line) {
 static void append_speed(const co_progress *p, double now, char *line) {
   char text[96], left[32];
   double elapsed = now - p->begun;
-  if (elapsed <= 0 || p->done <= 0) return;
-  double rate = (double)p->done / elapsed;
-  snprintf(text, sizeof text, "%.*f %s/s", rate < 10 ? 2 : 0, rate, p->unit);
+  if (elapsed <= 0 || p->done <= p->first) return;
+  double rate = (double)(p->done - p->first) / elapsed;
+  snprintf(text, sizeof text, "%.*f/s", rate < 10 ? 2 : 0, rate);
   append(line, text);
   if (p->total <= p->done) return;
   print_duration((double)(p->total - p->done) / rate, left, sizeof left);
@@ -190,6 +191,7 @@ void co_progress_begin(co_progress *progress, const char *what, int64_t total, c
   copy_plain(p->unit, sizeof p->unit, unit);
   p->total = total;
   p->done = 0;
+  p->first = -1;
   p->begun = p->now(p->now_user);
   p->active = true;
   // A plain line is for long waits only; a bar shows at once.
@@ -206,6 +208,8 @@ void co_progress_update(co_progress *progress, int64_t done, const char *detail)
   pthread_mutex_lock(&p->mutex);
   p->done = done;
   double now = p->now(p->now_user);
+  // A stage that goes on where it stopped says so at once; only what follows makes its speed.
+  if (p->first < 0) p->first = now - p->begun < AT_ONCE ? done : 0;
   if (p->active && now - p->printed >= interval(p, now)) print(p, now, detail);
   pthread_mutex_unlock(&p->mutex);
 }

@@ -28,6 +28,20 @@ static co_status copy_values(co_plan *plan, co_store *store) {
   return CO_OK;
 }
 
+// Whether this mode computes an output's loss; a phase of training only has its own.
+static bool wants_loss(const co_plan *plan, int64_t i) {
+  return plan->options.mode != CO_MODE_TRAIN || !plan->options.losses ||
+         plan->options.losses >> i & 1;
+}
+
+// A metric goes with the loss of its output: the batch of another phase lacks its target.
+static bool wants_metric(const co_plan *plan, const co_metric_info *metric) {
+  const co_graph *graph = plan->graph;
+  for (int64_t i = 0; i < graph->loss_count; i++)
+    if (strcmp(graph->losses[i].name, metric->output) == 0) return wants_loss(plan, i);
+  return true;
+}
+
 // Marks the values that this mode is asked for.
 static void mark_roots(const co_plan *plan, bool *needed) {
   const co_graph *graph = plan->graph;
@@ -37,10 +51,9 @@ static void mark_roots(const co_plan *plan, bool *needed) {
       needed[graph->outputs[i].value] = true;
   if (mode == CO_MODE_INFER) return;
   for (int64_t i = 0; i < graph->loss_count; i++)
-    if (mode != CO_MODE_TRAIN || !plan->options.losses || plan->options.losses >> i & 1)
-      needed[graph->losses[i].sum] = true;
+    if (wants_loss(plan, i)) needed[graph->losses[i].sum] = true;
   for (int64_t i = 0; i < graph->metric_count; i++)
-    needed[graph->metrics[i].sums] = true;
+    if (wants_metric(plan, &graph->metrics[i])) needed[graph->metrics[i].sums] = true;
 }
 
 // Backwards over the operations: one is kept if any of its outputs is needed.

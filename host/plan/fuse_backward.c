@@ -1,29 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 4: RELU_BACKWARD and the bias gradient of the dense layer below read the same tensor: one
-// pass over it gives both.
+// Pass 4: cheaper orders and joins of neighbouring backward operations.
 #include "host/plan/pass.h"
 
+static co_plan_op *find_forward_pool(co_plan *plan, co_value argmax) {
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_MAX_POOL2D && plan->ops[i].out[1] == argmax)
+      return &plan->ops[i];
+  return NULL;
+}
+
+// RELU_BACKWARD(y, MAX_POOL2D_BACKWARD(dy)) with the pool reading y. A pooled value is positive
+// exactly where the element it came from is, so the mask may be applied to the smaller tensor
+// first, with the pooled values; the unpooled activation need not be kept for it.
+static co_status mask_before_unpooling(co_plan *plan, int64_t unpool_at, int64_t mask_at) {
+  co_plan_op *unpool = &plan->ops[unpool_at], *mask = &plan->ops[mask_at];
+  const co_plan_op *pool = find_forward_pool(plan, unpool->in[1]);
+  if (!pool || pool->in[0] != mask->in[0]) return CO_OK;
+  co_value pooled = pool->out[0], masked;
+  co_tensor_desc desc = plan->values[pooled].info.desc;
+  char *name = co_arena_format(plan->arena, "%s masked", plan->values[unpool->in[0]].info.name);
+  if (!name) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_plan_add_value(plan, name, &desc, CO_STORAGE_ARENA, 0, &masked));
+  co_plan_op first = *mask, second = *unpool;
+  first.in[0] = pooled;
+  first.in[1] = unpool->in[0];
+  first.out[0] = masked;
+  first.note = "before unpooling";
+  second.in[0] = masked;
+  second.out[0] = mask->out[0];
+  *unpool = first;
+  *mask = second;
+  return CO_OK;
+}
+
+static co_status order_masks(co_plan *plan) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    int64_t reader;
+    if (plan->ops[i].desc.op != CO_OP_MAX_POOL2D_BACKWARD ||
+        co_plan_count_readers(plan, plan->ops[i].out[0], &reader) != 1 ||
+        plan->ops[reader].desc.op != CO_OP_RELU_BACKWARD ||
+        plan->ops[reader].in[1] != plan->ops[i].out[0])
+      continue;
+    CO_RETURN_IF_FAILED(mask_before_unpooling(plan, i, reader));
+  }
+  return CO_OK;
+}
+
+static bool makes_bias_gradient(co_op op) {
+  return op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+}
+
+// The operation whose bias gradient is the sum of `dz`: directly, or of `dz` spread by an unpooling
+// that keeps sums.
 static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *op = &plan->ops[i];
-    if (op->desc.op == CO_OP_DENSE_BACKWARD_WEIGHTS && op->in[1] == dz && op->out[1] != CO_NO_VALUE)
-      return op;
+    if (makes_bias_gradient(op->desc.op) && op->in[1] == dz && op->out[1] != CO_NO_VALUE) return op;
+    if (op->desc.op == CO_OP_MAX_POOL2D_BACKWARD && op->in[0] == dz)
+      return find_bias_gradient(plan, op->out[0]);
   }
   return NULL;
 }
 
+// A tied layer's gradient has several writers, of which the first of a step overwrites.
+static bool written_between(const co_plan_op *first, const co_plan_op *last, co_value value) {
+  for (const co_plan_op *op = first + 1; op < last; op++)
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      if (op->out[k] == value) return true;
+  return false;
+}
+
+// RELU_BACKWARD and the bias gradient below read the same tensor: one pass over it gives both.
+static void join_bias_gradient(co_plan *plan, co_plan_op *mask) {
+  co_plan_op *weights = find_bias_gradient(plan, mask->out[0]);
+  if (!weights || written_between(mask, weights, weights->out[1])) return;
+  mask->desc.op = CO_OP_RELU_BIAS_BACKWARD;
+  mask->note = mask->note ? "before unpooling, fused bias gradient" : "fused bias gradient";
+  mask->out[1] = weights->out[1];
+  mask->desc.accumulate = (weights->desc.accumulate >> 1 & 1) << 1;
+  weights->out[1] = CO_NO_VALUE;
+  weights->desc.accumulate &= 1u;
+}
+
 co_status co_pass_fuse_backward(co_plan *plan) {
-  for (int64_t i = 0; i < plan->op_count; i++) {
-    co_plan_op *mask = &plan->ops[i];
-    if (mask->desc.op != CO_OP_RELU_BACKWARD) continue;
-    co_plan_op *weights = find_bias_gradient(plan, mask->out[0]);
-    if (!weights) continue;
-    mask->desc.op = CO_OP_RELU_BIAS_BACKWARD;
-    mask->note = "fused bias gradient";
-    mask->out[1] = weights->out[1];
-    mask->desc.accumulate = (weights->desc.accumulate >> 1 & 1) << 1;
-    weights->out[1] = CO_NO_VALUE;
-    weights->desc.accumulate &= 1u;
-  }
+  CO_RETURN_IF_FAILED(order_masks(plan));
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_bias_gradient(plan, &plan->ops[i]);
   return CO_OK;
 }

@@ -347,9 +347,13 @@ static co_status run_batch_norm(co_cpu *cpu, co_prepared *prepared, void *const 
     center[c] = mean[c];
     scale[c] = (float)((double)gamma[c] / sqrt((double)variance[c] + epsilon));
     shift[c] = beta[c];
-    new_mean[c] = (float)(momentum * (double)running_mean[c] + (1 - momentum) * (double)mean[c]);
-    new_variance[c] =
-        (float)(momentum * (double)running_variance[c] + (1 - momentum) * (double)variance[c]);
+    // A batch that is not finite leaves the state alone.
+    bool finite = isfinite(mean[c]) && isfinite(variance[c]);
+    double kept = finite ? momentum : 1;
+    double added_mean = finite ? (1 - kept) * (double)mean[c] : 0;
+    double added_variance = finite ? (1 - kept) * (double)variance[c] : 0;
+    new_mean[c] = (float)(kept * (double)running_mean[c] + added_mean);
+    new_variance[c] = (float)(kept * (double)running_variance[c] + added_variance);
   }
   scale_all(cpu, &t, in[0], center, scale, shift, out[0], false);
   return CO_OK;

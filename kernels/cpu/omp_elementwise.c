@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Element by element, in memory order: any layout will do that all operands share, because the
-// padding of blocked layouts is zero and stays zero.
+// padding of blocked layouts is zero and stays zero. RESHAPE, CONCAT and DROPOUT count elements in
+// canonical order.
 #include "host/core/rng.h"
 #include "kernels/cpu/cpu.h"
 
@@ -102,6 +103,52 @@ static co_status run_reshape(co_cpu *cpu, co_prepared *prepared, void *const *in
   (void)workspace;
   const size_t bytes = co_tensor_bytes(&prepared->desc.in[0]);
   if (bytes > 0 && in[0] != out[0]) memcpy(out[0], in[0], bytes);
+  return CO_OK;
+}
+
+// ---- concat ------------------------------------------------------------------------------------
+
+static int64_t last(const co_tensor_desc *desc) {
+  return desc->shape.dim[desc->shape.rank - 1];
+}
+
+static co_status run_concat(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                            void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_tensor_desc *operands = prepared->desc.in;
+  const int64_t A = last(&operands[0]), B = last(&operands[1]), width = A + B;
+  const int64_t rows = co_shape_count(&operands[0].shape) / A;
+  const float *a = in[0], *b = in[1];
+  float *y = out[0];
+#pragma omp parallel for schedule(static) if (rows * width > CO_CPU_SERIAL)
+  for (int64_t r = 0; r < rows; r++) {
+    memcpy(y + r * width, a + r * A, (size_t)A * sizeof *y);
+    memcpy(y + r * width + A, b + r * B, (size_t)B * sizeof *y);
+  }
+  return CO_OK;
+}
+
+static co_status run_concat_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                     void *const *out, void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t width = last(&desc->in[0]), rows = co_shape_count(&desc->in[0].shape) / width;
+  for (int k = 0; k < 2; k++) {
+    if (!co_cpu_has_out(desc, k)) continue;
+    const bool sum = co_cpu_accumulates(desc, k);
+    const int64_t count = last(&desc->out[k]);
+    const float *from = (const float *)in[0] + (k == 0 ? 0 : width - count);
+    float *part = out[k];
+#pragma omp parallel for schedule(static) if (rows * count > CO_CPU_SERIAL)
+    for (int64_t r = 0; r < rows; r++)
+      if (sum)
+        for (int64_t i = 0; i < count; i++)
+          part[r * count + i] += from[r * width + i];
+      else
+        memcpy(part + r * count, from + r * width, (size_t)count * sizeof *part);
+  }
   return CO_OK;
 }
 
@@ -293,6 +340,19 @@ const co_cpu_impl co_cpu_elementwise[] = {
      .same_in = 3,
      .same_out = 1},
     {.op = CO_OP_RESHAPE, .name = "omp", .plan = co_cpu_plan_simple, .run = run_reshape},
+    {.op = CO_OP_CONCAT,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_concat,
+     .f32_in = 3,
+     .f32_out = 1},
+    {.op = CO_OP_CONCAT_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_concat_backward,
+     .f32_in = 1,
+     .f32_out = 3,
+     .accumulate = 3},
     {.op = CO_OP_DROPOUT,
      .name = "omp",
      .plan = co_cpu_plan_simple,

@@ -15,7 +15,18 @@ typedef struct pool {
 
 typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t mask16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t words16 __attribute__((vector_size(32), aligned(2), may_alias));
 typedef uint8_t bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
+
+// In two steps: gcc 12 converts to twice or half the width in one instruction, to four times or a
+// quarter lane by lane.
+CO_CPU_INLINE void widen(const uint8_t *from, mask16 *to) {
+  *to = __builtin_convertvector(__builtin_convertvector(*(const bytes16 *)from, words16), mask16);
+}
+
+CO_CPU_INLINE void narrow(const mask16 *from, uint8_t *to) {
+  *(bytes16 *)to = __builtin_convertvector(__builtin_convertvector(*from, words16), bytes16);
+}
 
 // The part [*begin, *end) of a window of `kernel` at `start` that lies in [0, extent).
 CO_CPU_INLINE void clip(int64_t start, int64_t kernel, int64_t extent, int64_t *begin,
@@ -26,108 +37,140 @@ CO_CPU_INLINE void clip(int64_t start, int64_t kernel, int64_t extent, int64_t *
 
 // clang-format off
 // One row of outputs; winner may be NULL. x is the plane, y and winner the row.
-CO_CPU_KERNEL(pool_row, (const pool *g, int64_t p, const float *x, float *y, uint8_t *winner),
-              (g, p, x, y, winner)) {
+CO_CPU_INLINE void any_pool_row(const pool g, int64_t p, const float *x, float *y, uint8_t *winner) {
   int64_t h0, h1;
-  clip(p * g->SH - g->top, g->KH, g->H, &h0, &h1);
-  for (int64_t q = 0; q < g->Q; q++) {
+  clip(p * g.SH - g.top, g.KH, g.H, &h0, &h1);
+  for (int64_t q = 0; q < g.Q; q++) {
     int64_t w0, w1, l = 0;
-    clip(q * g->SW - g->left, g->KW, g->W, &w0, &w1);
+    clip(q * g.SW - g.left, g.KW, g.W, &w0, &w1);
     const float *corner =
-        x + ((p * g->SH - g->top) * g->W + q * g->SW - g->left) * g->width;
-    for (; l + 16 <= g->width; l += 16) {
-      lanes16 best = *(const lanes16 *)(corner + (h0 * g->W + w0) * g->width + l);
-      mask16 index = (mask16){0} + (int32_t)(h0 * g->KW + w0);
+        x + ((p * g.SH - g.top) * g.W + q * g.SW - g.left) * g.width;
+    for (; l + 16 <= g.width; l += 16) {
+      lanes16 best = *(const lanes16 *)(corner + (h0 * g.W + w0) * g.width + l);
+      mask16 index = (mask16){0} + (int32_t)(h0 * g.KW + w0);
       for (int64_t h = h0; h < h1; h++)
         for (int64_t w = w0; w < w1; w++) {
-          const lanes16 value = *(const lanes16 *)(corner + (h * g->W + w) * g->width + l);
+          const lanes16 value = *(const lanes16 *)(corner + (h * g.W + w) * g.width + l);
           const mask16 more = (mask16)(value > best);
           best = (lanes16)(((mask16)value & more) | ((mask16)best & ~more));
-          index = (((mask16){0} + (int32_t)(h * g->KW + w)) & more) | (index & ~more);
+          index = (((mask16){0} + (int32_t)(h * g.KW + w)) & more) | (index & ~more);
         }
-      *(lanes16 *)(y + q * g->width + l) = best;
+      *(lanes16 *)(y + q * g.width + l) = best;
       if (winner)
-        *(bytes16 *)(winner + q * g->width + l) = __builtin_convertvector(index, bytes16);
+        narrow(&index, winner + q * g.width + l);
     }
-    for (; l < g->width; l++) {
-      float best = corner[(h0 * g->W + w0) * g->width + l];
-      int64_t index = h0 * g->KW + w0;
+    for (; l < g.width; l++) {
+      float best = corner[(h0 * g.W + w0) * g.width + l];
+      int64_t index = h0 * g.KW + w0;
       for (int64_t h = h0; h < h1; h++)
         for (int64_t w = w0; w < w1; w++) {
-          const float value = corner[(h * g->W + w) * g->width + l];
+          const float value = corner[(h * g.W + w) * g.width + l];
           if (value > best) {
             best = value;
-            index = h * g->KW + w;
+            index = h * g.KW + w;
           }
         }
-      y[q * g->width + l] = best;
-      if (winner) winner[q * g->width + l] = (uint8_t)index;
+      y[q * g.width + l] = best;
+      if (winner) winner[q * g.width + l] = (uint8_t)index;
     }
   }
 }
 
 // Windows that do not overlap: the rows of dx that belong to output row p, each written once.
 // dy and winner are the row, dx the plane.
-CO_CPU_KERNEL(unpool_apart,
-              (const pool *g, int64_t p, const float *dy, const uint8_t *winner, float *dx),
-              (g, p, dy, winner, dx)) {
-  const int64_t start = p * g->SH - g->top;
-  const int64_t first = p == 0 ? 0 : start, last = p == g->P - 1 ? g->H : start + g->SH;
-  const bool covered = g->KW == g->SW && g->left == 0 && g->Q * g->SW == g->W;
-  for (int64_t ih = first; ih < last && ih < g->H; ih++) {
-    float *row = dx + ih * g->W * g->width;
+CO_CPU_INLINE void any_unpool_apart(const pool g, int64_t p, const float *dy, const uint8_t *winner, float *dx) {
+  const int64_t start = p * g.SH - g.top;
+  const int64_t first = p == 0 ? 0 : start, last = p == g.P - 1 ? g.H : start + g.SH;
+  const bool covered = g.KW == g.SW && g.left == 0 && g.Q * g.SW == g.W;
+  for (int64_t ih = first; ih < last && ih < g.H; ih++) {
+    float *row = dx + ih * g.W * g.width;
     const int64_t h = ih - start;
-    const bool window = h >= 0 && h < g->KH;
-    if (!covered || !window) memset(row, 0, (size_t)(g->W * g->width) * sizeof *row);
+    const bool window = h >= 0 && h < g.KH;
+    if (!covered || !window) memset(row, 0, (size_t)(g.W * g.width) * sizeof *row);
     if (!window) continue;
-    for (int64_t q = 0; q < g->Q; q++) {
+    for (int64_t q = 0; q < g.Q; q++) {
       int64_t w0, w1, l = 0;
-      clip(q * g->SW - g->left, g->KW, g->W, &w0, &w1);
-      float *pixel = row + (q * g->SW - g->left) * g->width;
-      const int64_t from = q * g->width;
-      for (; l + 16 <= g->width; l += 16) {
-        const mask16 index =
-            __builtin_convertvector(*(const bytes16 *)(winner + from + l), mask16);
+      clip(q * g.SW - g.left, g.KW, g.W, &w0, &w1);
+      float *pixel = row + (q * g.SW - g.left) * g.width;
+      const int64_t from = q * g.width;
+      for (; l + 16 <= g.width; l += 16) {
+        mask16 index;
+        widen(winner + from + l, &index);
         const mask16 value = *(const mask16 *)(dy + from + l);
         for (int64_t w = w0; w < w1; w++)
-          *(mask16 *)(pixel + w * g->width + l) =
-              value & (index == (mask16){0} + (int32_t)(h * g->KW + w));
+          *(mask16 *)(pixel + w * g.width + l) =
+              value & (index == (mask16){0} + (int32_t)(h * g.KW + w));
       }
-      for (; l < g->width; l++)
+      for (; l < g.width; l++)
         for (int64_t w = w0; w < w1; w++)
-          pixel[w * g->width + l] = winner[from + l] == h * g->KW + w ? dy[from + l] : 0;
+          pixel[w * g.width + l] = winner[from + l] == h * g.KW + w ? dy[from + l] : 0;
     }
   }
 }
 
 // Windows that overlap: one plane, in the order of the outputs.
-CO_CPU_KERNEL(unpool_plane, (const pool *g, const float *dy, const uint8_t *winner, float *dx),
-              (g, dy, winner, dx)) {
-  memset(dx, 0, (size_t)g->x_plane * sizeof *dx);
-  for (int64_t p = 0; p < g->P; p++) {
+CO_CPU_INLINE void any_unpool_plane(const pool g, const float *dy, const uint8_t *winner, float *dx) {
+  memset(dx, 0, (size_t)g.x_plane * sizeof *dx);
+  for (int64_t p = 0; p < g.P; p++) {
     int64_t h0, h1;
-    clip(p * g->SH - g->top, g->KH, g->H, &h0, &h1);
-    for (int64_t q = 0; q < g->Q; q++) {
+    clip(p * g.SH - g.top, g.KH, g.H, &h0, &h1);
+    for (int64_t q = 0; q < g.Q; q++) {
       int64_t w0, w1, l = 0;
-      clip(q * g->SW - g->left, g->KW, g->W, &w0, &w1);
-      float *corner = dx + ((p * g->SH - g->top) * g->W + q * g->SW - g->left) * g->width;
-      const int64_t from = (p * g->Q + q) * g->width;
-      for (; l + 16 <= g->width; l += 16) {
-        const mask16 index =
-            __builtin_convertvector(*(const bytes16 *)(winner + from + l), mask16);
+      clip(q * g.SW - g.left, g.KW, g.W, &w0, &w1);
+      float *corner = dx + ((p * g.SH - g.top) * g.W + q * g.SW - g.left) * g.width;
+      const int64_t from = (p * g.Q + q) * g.width;
+      for (; l + 16 <= g.width; l += 16) {
+        mask16 index;
+        widen(winner + from + l, &index);
         const mask16 value = *(const mask16 *)(dy + from + l);
         for (int64_t h = h0; h < h1; h++)
           for (int64_t w = w0; w < w1; w++)
-            *(lanes16 *)(corner + (h * g->W + w) * g->width + l) +=
-                (lanes16)(value & (index == (mask16){0} + (int32_t)(h * g->KW + w)));
+            *(lanes16 *)(corner + (h * g.W + w) * g.width + l) +=
+                (lanes16)(value & (index == (mask16){0} + (int32_t)(h * g.KW + w)));
       }
-      for (; l < g->width; l++) {
-        const int64_t h = winner[from + l] / g->KW, w = winner[from + l] % g->KW;
-        corner[(h * g->W + w) * g->width + l] += dy[from + l];
+      for (; l < g.width; l++) {
+        const int64_t h = winner[from + l] / g.KW, w = winner[from + l] % g.KW;
+        corner[(h * g.W + w) * g.width + l] += dy[from + l];
       }
     }
   }
 }
+// Each is compiled for any window and once more for 2 x 2 on blocks of 16 with the numbers known.
+#define IS_USUAL(g) ((g).KH == 2 && (g).KW == 2 && (g).width == 16)
+
+CO_CPU_KERNEL(pool_row, (const pool *given, int64_t p, const float *x, float *y, uint8_t *winner), (given, p, x, y, winner)) {
+  pool g = *given; // by value: the stores below cannot change it
+  if (IS_USUAL(g)) {
+    g.KH = g.KW = 2;
+    g.width = 16;
+    any_pool_row(g, p, x, y, winner);
+  } else {
+    any_pool_row(g, p, x, y, winner);
+  }
+}
+
+CO_CPU_KERNEL(unpool_apart, (const pool *given, int64_t p, const float *dy, const uint8_t *winner, float *dx), (given, p, dy, winner, dx)) {
+  pool g = *given; // by value: the stores below cannot change it
+  if (IS_USUAL(g)) {
+    g.KH = g.KW = 2;
+    g.width = 16;
+    any_unpool_apart(g, p, dy, winner, dx);
+  } else {
+    any_unpool_apart(g, p, dy, winner, dx);
+  }
+}
+
+CO_CPU_KERNEL(unpool_plane, (const pool *given, const float *dy, const uint8_t *winner, float *dx), (given, dy, winner, dx)) {
+  pool g = *given; // by value: the stores below cannot change it
+  if (IS_USUAL(g)) {
+    g.KH = g.KW = 2;
+    g.width = 16;
+    any_unpool_plane(g, dy, winner, dx);
+  } else {
+    any_unpool_plane(g, dy, winner, dx);
+  }
+}
+
 // clang-format on
 
 static pool geometry(co_cpu *cpu, const co_op_attr *attr, const co_tensor_desc *x,

@@ -28,6 +28,7 @@ static uint32_t accumulable(const co_op_desc *desc) {
   case CO_OP_DENSE_BACKWARD_WEIGHTS:
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
   case CO_OP_RELU_BIAS_BACKWARD:
+  case CO_OP_CONCAT_BACKWARD:
     return 3;
   case CO_OP_BATCH_NORM_BACKWARD:
     return 7;

@@ -27,8 +27,11 @@ void CO_REF(batch_norm)(const co_op_desc *desc, void *const *in, void *const *ou
       y[r * C + c] = (real)(((double)x[r * C + c] - center) * scale + (double)beta[c]);
     mean[c] = (real)center;
     variance[c] = (real)spread;
-    new_mean[c] = (real)(momentum * (double)running_mean[c] + (1 - momentum) * center);
-    new_variance[c] = (real)(momentum * (double)running_variance[c] + (1 - momentum) * spread);
+    bool finite = isfinite(center) && isfinite(spread);
+    double kept = finite ? momentum : 1; // a batch that is not finite leaves the state alone
+    new_mean[c] = (real)(kept * (double)running_mean[c] + (finite ? (1 - kept) * center : 0));
+    new_variance[c] =
+        (real)(kept * (double)running_variance[c] + (finite ? (1 - kept) * spread : 0));
   }
 }
 

@@ -170,15 +170,70 @@ for name in ("train", "test"):
         f.write(struct.pack(">II", 0x801, rows) + bytes(i % 2 for i in range(rows)))
 PYTHON
   import=(import -O "$dir/d.h5" --format idx --training-set "$dir/train-images" "$dir/train-labels"
-    --test-set "$dir/test-images" "$dir/test-labels" --class-names no,yes)
+    --test-set "$dir/test-images" "$dir/test-labels" --class-names "no,yes")
   expect 0 "${import[@]}" --json
   json ok=true verb=import up_to_date=false classes=2 rows.test=20
   expect 0 "${import[@]}"
-  stdout_has 'is up to date'
+  stdout_has 'up to date'
   expect 2 "${import[@]}" --validation-fraction 0.1 --validation-set a b
   expect 4 import -O "$dir/e.h5" --format idx --training-set "$dir/none" "$dir/none" --json
   json ok=false error.code=data
   [ ! -e "$dir/e.h5" ] || fail 'a failed import left an output'
+fi
+
+# ---- from the dataset to the scores
+if [ -e "$dir/d.h5" ]; then
+  cat >"$dir/c.yaml" <<'YAML'
+input_features:
+  - {name: image, encoder: {type: mlp}}
+output_features: targets
+trainer: {max_steps: 6, batch_size: 8, steps_per_checkpoint: 2}
+YAML
+  with=(-c "$dir/c.yaml" --dataset "$dir/d.h5")
+  expect 0 plan "${with[@]}" --json
+  json ok=true verb=plan
+  expect 0 plan "${with[@]}" --mode infer --batch-size 3
+  expect 3 plan "${with[@]}" --image.encoder.type mpl
+  stderr_has '--set image.encoder.type'
+  expect 0 train "${with[@]}" --run-dir "$dir/run" --seed 3 --json
+  json ok=true verb=train exit=0 status=done steps=6
+  stderr_has ' INFO '
+  expect 0 train "${with[@]}" --run-dir "$dir/run" --seed 3 --resume=auto --json
+  json ok=true status=done
+  expect 5 train "${with[@]}" --run-dir "$dir/none" --resume --json
+  json ok=false error.code=model
+  expect 0 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'log_loss<1000'
+  stdout_has 'accuracy'
+  expect 10 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'accuracy>=1.5' --json
+  json ok=false exit=10 error.code=gate
+  expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/s.csv"
+  [ "$(wc -l <"$dir/s.csv")" = 21 ] || fail 'not one line per row and a header'
+  expect 9 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/s.csv"
+  expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O -
+  cmp -s "$dir/out" "$dir/s.csv" || fail 'scores on stdout differ from those in a file'
+  expect 2 predict -m "$dir/run" --dataset "$dir/d.h5" -O - --json
+  for file in d.h5 run run/model.h5; do
+    expect 0 inspect "$dir/$file" --json
+    json ok=true verb=inspect
+  done
+  # A signal ends training after a checkpoint; the run can go on.
+  for signal in INT:130 TERM:143; do
+    run="$dir/${signal%:*}"
+    # A shell ignores SIGINT for what it starts in the background; env undoes that.
+    env --default-signal=INT "$cohort" train "${with[@]}" --run-dir "$run" \
+      --trainer.max_steps 100000000 --trainer.max_epochs 100000000 \
+      --trainer.steps_per_checkpoint 1000000 >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    for _ in $(seq 100); do
+      ls "$run"/checkpoints/*.h5 >/dev/null 2>&1 && break
+      sleep 0.1
+    done
+    kill -"${signal%:*}" $pid
+    wait $pid
+    code=$?
+    [ $code = "${signal#*:}" ] || fail "exit $code after SIG${signal%:*}"
+    stderr_has 'error[interrupted]'
+  done
 fi
 
 [ $failed = 0 ] && echo 'all passed'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The input is a program that builds a file through core/h5.h: well-formed HDF5, arbitrary as a
 // dataset. Opened and read in full, it must give data or an error. (Bytes that are not HDF5 are
-// the library's and h5.c's business: mutating those finds the library's own faults.)
+// the library's and h5*.c's business: mutating those finds the library's own faults.)
 #include "tests/fuzz/driver.h"
 
 #include "datasets/dataset.h"

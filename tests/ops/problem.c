@@ -376,7 +376,9 @@ ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_
   }
   // Outputs with extents: an operation that infers nothing. Words without extents ask for
   // optional outputs of others.
-  bool explicit_outputs = p->desc.has_out != 0 && p->desc.out[0].shape.rank > 0;
+  bool explicit_outputs = false;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    explicit_outputs = explicit_outputs || p->desc.out[i].shape.rank > 0;
   if (!explicit_outputs && co_op_infer(&p->desc) != CO_OK) {
     (void)fprintf(stderr, "%s '%s': %s\n", co_op_get_info(family->op)->name, text,
                   co_error_last()->message);

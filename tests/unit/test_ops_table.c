@@ -207,6 +207,20 @@ static void test_infer(void **state) {
   pool.attr.pad_end[0] = 2;
   assert_int_equal(co_op_infer(&pool), CO_ERR_CONFIG);
 
+  co_op_desc concat = {.op = CO_OP_CONCAT, .has_in = 3};
+  concat.in[0] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)5));
+  concat.in[1] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)2));
+  assert_int_equal(co_op_infer(&concat), CO_OK);
+  assert_true(concat.out[0].shape.dim[0] == CO_DIM_N);
+  assert_int_equal(concat.out[0].shape.dim[2], 7);
+  concat.in[1].shape.dim[1] = 3;
+  assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "(N, 4, 5) and (N, 3, 2) differ"));
+  concat.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)2));
+  assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
+  concat.in[0] = concat.in[1] = f32(co_shape_make(1, (int64_t)4));
+  assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
+
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&backward), CO_ERR_INTERNAL);

@@ -79,7 +79,7 @@ static void files_get_plain_lines(void **state) {
     contents(f, stream);
     assert_int_equal(count(f->text, "\n"), 5); // at 30, 60, 90, 120 s and at the end
     assert_int_equal(count(f->text, "\r") + count(f->text, "\033"), 0);
-    assert_non_null(strstr(f->text, "train:  24% 240/1000 rows 8.00 rows/s 1:35 left loss=0.41"));
+    assert_non_null(strstr(f->text, "train:  24% 240/1000 rows 8.00/s 1:35 left loss=0.41"));
     assert_non_null(strstr(f->text, "train: 100% 1000/1000 rows"));
     assert_int_equal(f->text[strlen(f->text) - 1], '\n');
     fclose(stream);

@@ -84,6 +84,29 @@ static void test_batch_norm(void **state) {
   near_to(y[3], 16);
 }
 
+static void test_concat(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_CONCAT};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)1));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  double a[2] = {1, 2}, b[4] = {3, 4, 5, 6}, y[6];
+  run(&desc, (void *[8]){a, b}, (void *[8]){y});
+  const double want[6] = {1, 3, 4, 2, 5, 6};
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], want[i]);
+
+  // Only the second gradient is wanted, and added.
+  co_op_desc backward = {.op = CO_OP_CONCAT_BACKWARD, .has_out = 2, .accumulate = 2};
+  operand(&backward, true, 0, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 1, CO_F64, desc.in[1].shape);
+  double db[4] = {10, 20, 30, 40};
+  assert_int_equal(co_ref_run(&backward, (void *[8]){y}, (void *[8]){NULL, db}), CO_OK);
+  near_to(db[0], 13);
+  near_to(db[1], 24);
+  near_to(db[2], 35);
+  near_to(db[3], 46);
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -323,10 +346,11 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool), cmocka_unit_test(test_batch_norm),
-      cmocka_unit_test(test_losses),   cmocka_unit_test(test_sgd),
-      cmocka_unit_test(test_adam),     cmocka_unit_test(test_gate),
-      cmocka_unit_test(test_dropout),  cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_concat),       cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_gate),         cmocka_unit_test(test_dropout),
+      cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
   F(batch_norm)                                                                                    \
   F(batch_norm_inference)                                                                          \
   F(add)                                                                                           \
+  F(concat)                                                                                        \
+  F(concat_backward)                                                                               \
   F(reshape)                                                                                       \
   F(dropout)                                                                                       \
   F(softmax)                                                                                       \

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Getting the values of columns, and checking them.
+#include "datasets/dataset_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "datasets/format.h"
+
+enum { LAZY_BYTES = 1 << 20 };
+
+// ---- checking values ---------------------------------------------------------------------------
+
+// Stops at the first value that no training could use.
+static co_status check_values(const co_dataset *d, const co_column *c, const dataset_column *part) {
+  int64_t width = co_shape_count(&c->shape);
+  if (c->type == CO_COLUMN_CATEGORY) {
+    const int32_t *code = part->data;
+    for (int64_t i = 0; i < part->rows; i++)
+      if (code[i] < -1 || code[i] >= c->category_count)
+        return co_dataset_bad(d, part->path,
+                              "row %" PRId64 " has code %" PRId32 ", but there are %" PRId64
+                              " categories (-1 = missing)",
+                              i, code[i], c->category_count);
+  } else if (c->type == CO_COLUMN_NUMBER || c->type == CO_COLUMN_VECTOR) {
+    const float *value = part->data;
+    bool may_miss = c->type == CO_COLUMN_NUMBER && c->role != CO_ROLE_WEIGHT;
+    for (int64_t i = 0; i < part->rows * width; i++) {
+      if (isfinite(value[i]) && (c->role != CO_ROLE_WEIGHT || value[i] >= 0)) continue;
+      if (isnan(value[i]) && may_miss) continue;
+      return co_dataset_bad(d, part->path, "row %" PRId64 " holds %g, but %s must be finite%s",
+                            i / width, (double)value[i],
+                            c->role == CO_ROLE_WEIGHT ? "weights" : "values",
+                            may_miss                    ? " (NaN = missing)"
+                            : c->role == CO_ROLE_WEIGHT ? " and not negative"
+                                                        : "");
+    }
+  }
+  return CO_OK;
+}
+
+static co_status corrupt(const co_dataset *d, const char *object) {
+  co_status status =
+      co_dataset_bad(d, object, "the contents do not match their checksum; the file is damaged");
+  co_hint("import the data again");
+  return status;
+}
+
+static co_status check_mapped(const co_dataset *d, const co_column *c, const dataset_column *part) {
+  uint32_t crc = co_crc32c(0, part->data, (size_t)part->rows * part->row_bytes);
+  return crc == part->crc ? check_values(d, c, part) : corrupt(d, part->path);
+}
+
+// ---- loading -----------------------------------------------------------------------------------
+
+static co_status stored_checksum(co_dataset *d, const char *path, bool *has, uint32_t *out) {
+  int64_t value = 0;
+  *has = co_h5_has_attribute(d->h5, path, "crc32c");
+  if (!*has) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_int(d->h5, path, "crc32c", &value));
+  if (value < 0 || value > UINT32_MAX)
+    return co_dataset_bad(d, path, "attribute crc32c holds %" PRId64, value);
+  *out = (uint32_t)value;
+  return CO_OK;
+}
+
+// Maps the file once; later columns share it.
+static co_status map_file(co_dataset *d) {
+  struct stat info;
+  if (d->map) return CO_OK;
+  int fd = open(d->path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return co_fail_errno(CO_ERR_DATA, errno, "cannot open '%s'", d->path);
+  void *map = MAP_FAILED;
+  if (fstat(fd, &info) == 0 && info.st_size > 0)
+    map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
+  int error = errno;
+  close(fd);
+  if (map == MAP_FAILED) return co_fail_errno(CO_ERR_DATA, error, "cannot map '%s'", d->path);
+  d->map = map;
+  d->map_bytes = (size_t)info.st_size;
+  return CO_OK;
+}
+
+// Sets *mapped if the values lie in the file as they are delivered.
+static co_status try_map(co_dataset *d, const co_column *c, dataset_column *part,
+                         const co_h5_info *info, bool *mapped) {
+  int64_t offset = -1;
+  size_t bytes = (size_t)part->rows * part->row_bytes;
+  *mapped = false;
+  if (info->dtype != c->dtype || info->stored_bytes != (int64_t)bytes) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_offset(d->h5, part->path, &offset));
+  if (offset < 0 || (size_t)offset % co_dtype_size(c->dtype) != 0) return CO_OK;
+  CO_RETURN_IF_FAILED(map_file(d));
+  // Touching a page beyond the end would kill the process.
+  if ((size_t)offset > d->map_bytes || bytes > d->map_bytes - (size_t)offset)
+    return co_dataset_bad(d, part->path, "the file ends before the data does; it is truncated");
+  part->data = d->map + offset;
+  *mapped = true;
+  return CO_OK;
+}
+
+// Numbers of any stored type, rounded to float32.
+static co_status load_floats(co_dataset *d, const dataset_column *part, const co_h5_info *info,
+                             int64_t count, float *out) {
+  if (info->dtype == CO_F32) return co_h5_read(d->h5, part->path, CO_F32, NULL, out);
+  // 64-bit integers are not all doubles, so they are read as what they are.
+  co_dtype as = info->dtype == CO_I64 ? CO_I64 : CO_F64;
+  co_status status = CO_ERR_MEMORY;
+  void *wide = co_alloc_zero(d->ctx, (size_t)count, co_dtype_size(as));
+  if (!wide) return status;
+  CO_TRY(co_h5_read(d->h5, part->path, as, NULL, wide));
+  for (int64_t i = 0; i < count; i++) {
+    double value = as == CO_I64 ? (double)((int64_t *)wide)[i] : ((double *)wide)[i];
+    if (isfinite(value) && fabs(value) > FLT_MAX) {
+      status = co_dataset_bad(d, part->path, "row %" PRId64 " holds %g, too large for float32",
+                              i / (count / part->rows), value);
+      goto cleanup;
+    }
+    out[i] = (float)value;
+  }
+
+cleanup:
+  co_free(d->ctx, wide);
+  return status;
+}
+
+co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
+                          const co_h5_info *info) {
+  bool mapped, has;
+  uint32_t stored = 0;
+  int64_t count = part->rows * co_shape_count(&c->shape);
+  part->row_bytes = co_dtype_size(c->dtype) * (size_t)co_shape_count(&c->shape);
+  CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &stored));
+  CO_RETURN_IF_FAILED(try_map(d, c, part, info, &mapped));
+  if (c->type == CO_COLUMN_IMAGE && !mapped) {
+    co_status status =
+        co_dataset_bad(d, part->path, "images must be stored contiguous and uncompressed");
+    co_hint("create the dataset without chunks, compression and maxshape");
+    return status;
+  }
+  if (mapped && has) {
+    part->crc = stored;
+    if (c->type != CO_COLUMN_CATEGORY && info->stored_bytes > LAZY_BYTES) return CO_OK;
+    CO_RETURN_IF_FAILED(check_mapped(d, c, part));
+  } else {
+    if (!mapped) {
+      part->data = part->owned = co_alloc_zero(d->ctx, (size_t)part->rows, part->row_bytes);
+      if (!part->owned) return CO_ERR_MEMORY;
+      if (c->dtype == CO_F32)
+        CO_RETURN_IF_FAILED(load_floats(d, part, info, count, part->owned));
+      else
+        CO_RETURN_IF_FAILED(co_h5_read(d->h5, part->path, c->dtype, NULL, part->owned));
+    }
+    CO_RETURN_IF_FAILED(check_values(d, c, part));
+    part->crc = co_crc32c(0, part->data, (size_t)part->rows * part->row_bytes);
+  }
+  atomic_store(&part->ready, true);
+  return CO_OK;
+}
+
+// Text and integer columns; `h5` is open for the call.
+static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool is_string) {
+  if (is_string) {
+    int64_t count;
+    CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
+    if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
+    part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
+  } else {
+    part->integer = co_arena_alloc(d->arena, (size_t)part->rows, sizeof *part->integer);
+    if (!part->integer) return CO_ERR_MEMORY;
+    co_shape shape = {.rank = 1, .dim = {part->rows}};
+    CO_RETURN_IF_FAILED(co_h5_read(h5, part->path, CO_I64, &shape, part->integer));
+    part->crc = co_crc32c(0, part->integer, (size_t)part->rows * sizeof *part->integer);
+  }
+  return CO_OK;
+}
+
+co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
+                               const co_h5_info *info) {
+  bool has = false;
+  if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64) {
+    if (c->role == CO_ROLE_KEY)
+      return co_dataset_bad(d, part->path, "a key must hold integers or text");
+    return CO_OK; // ignored columns may hold anything
+  }
+  // Integers are cheap to read; texts are read now only if nothing vouches for them.
+  if (info->is_string) CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &part->crc));
+  if (has) return CO_OK;
+  CO_RETURN_IF_FAILED(load_text(d, d->h5, part, info->is_string));
+  atomic_store(&part->ready, true);
+  return CO_OK;
+}
+
+co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
+  dataset_column *part = &d->parts[index];
+  co_status status = CO_OK;
+  if (atomic_load_explicit(&part->ready, memory_order_acquire)) return CO_OK;
+  pthread_mutex_lock(&d->mutex);
+  if (!atomic_load(&part->ready)) {
+    if (d->columns[index].type != CO_COLUMN_TEXT) {
+      status = check_mapped(d, &d->columns[index], part);
+    } else {
+      co_h5 *h5 = NULL;
+      uint32_t stored = part->crc;
+      status = co_h5_open(&h5, d->ctx, d->path, CO_ERR_DATA);
+      if (status == CO_OK) status = load_text(d, h5, part, true);
+      if (status == CO_OK && part->crc != stored) status = corrupt(d, part->path);
+      part->crc = stored;
+      co_h5_abandon(h5);
+    }
+    if (status == CO_OK) atomic_store(&part->ready, true);
+  }
+  pthread_mutex_unlock(&d->mutex);
+  return status;
+}

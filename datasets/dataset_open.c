@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening a data set: its description, column by column, its splits and its fingerprint.
+#include "datasets/dataset_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "datasets/format.h"
+#include "host/core/diagnostics.h"
+
+enum { MAX_EXTENT = 65535, MAX_COLUMNS = 1 << 20 };
+
+// ---- describing columns ------------------------------------------------------------------------
+
+static const char *missing_attribute_hint(const char *name) {
+  return !strcmp(name, "type") ? "number, vector, category, image or text"
+                               : "input, target, key, weight or ignore";
+}
+
+// Reads a word attribute into *out; a missing one leaves `fallback`, -1 = there is none.
+static co_status get_word(co_dataset *d, const char *path, const char *name,
+                          int (*parse)(const char *), int fallback, int *out) {
+  char *word;
+  *out = fallback;
+  if (!co_h5_has_attribute(d->h5, path, name)) {
+    if (fallback >= 0) return CO_OK;
+    co_status status = co_dataset_bad(d, path, "attribute '%s' is missing", name);
+    co_hint("one of %s", missing_attribute_hint(name));
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_h5_get_string(d->h5, path, name, d->arena, &word));
+  *out = parse(word);
+  if (*out >= 0) return CO_OK;
+  co_status status = co_dataset_bad(d, path, "%s '%s' is unknown", name, word);
+  co_hint("one of %s", missing_attribute_hint(name));
+  return status;
+}
+
+static co_status check_form(co_dataset *d, const char *path, co_column *c, const co_h5_info *info) {
+  int rank = info->shape.rank;
+  char shape[128];
+  co_shape_print(&info->shape, shape, sizeof shape);
+  static const char *const wanted[CO_COLUMN_TYPE_COUNT] = {
+      [CO_COLUMN_NUMBER] = "numbers (rows)",
+      [CO_COLUMN_VECTOR] = "numbers (rows, length)",
+      [CO_COLUMN_CATEGORY] = "integers (rows)",
+      [CO_COLUMN_IMAGE] = "uint8 (rows, height, width, channels)",
+      [CO_COLUMN_TEXT] = "text or integers (rows)",
+  };
+  bool is_integer = info->dtype == CO_U8 || info->dtype == CO_I32 || info->dtype == CO_I64;
+  bool fits = false;
+  c->shape = (co_shape){.rank = rank - 1};
+  if (rank > 0)
+    memcpy(c->shape.dim, info->shape.dim + 1, (size_t)c->shape.rank * sizeof *c->shape.dim);
+  switch (c->type) {
+  case CO_COLUMN_NUMBER:
+    fits = rank == 1 && !info->is_string;
+    c->dtype = CO_F32;
+    break;
+  case CO_COLUMN_VECTOR:
+    fits = rank == 2 && !info->is_string;
+    c->dtype = CO_F32;
+    break;
+  case CO_COLUMN_CATEGORY:
+    fits = rank == 1 && is_integer && !info->is_string;
+    c->dtype = CO_I32;
+    break;
+  case CO_COLUMN_IMAGE:
+    fits = rank == 4 && info->dtype == CO_U8 && !info->is_string;
+    c->dtype = CO_U8;
+    break;
+  case CO_COLUMN_TEXT:
+    fits = rank == 1 || (rank > 1 && c->role == CO_ROLE_IGNORE);
+    c->dtype = CO_U8;
+    c->shape = (co_shape){0};
+    break;
+  default:
+    break;
+  }
+  if (!fits)
+    return co_dataset_bad(d, path, "a column of type %s holds %s, not %s %s",
+                          co_column_type_name(c->type), wanted[c->type],
+                          info->is_string ? "text" : co_dtype_name(info->dtype), shape);
+  for (int i = 0; i < c->shape.rank; i++)
+    if (c->shape.dim[i] < 1 || (c->type == CO_COLUMN_IMAGE && c->shape.dim[i] > MAX_EXTENT))
+      return co_dataset_bad(d, path, "the shape %s is out of range", shape);
+  if (co_shape_count(&info->shape) < 0 || co_shape_count(&info->shape) > INT64_MAX / 16)
+    return co_dataset_bad(d, path, "the shape %s is too large", shape);
+  return CO_OK;
+}
+
+static co_status read_categories(co_dataset *d, const char group[CO_DATASET_BASE_MAX],
+                                 co_column *c) {
+  char path[CO_DATASET_PATH_MAX];
+  char **names;
+  co_h5_info info;
+  snprintf(path, sizeof path, "%s/categories", group);
+  CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, path, &info));
+  if (info.is_group || !info.is_string || info.shape.rank != 1)
+    return co_dataset_bad(d, path, "categories must be a list of texts");
+  CO_RETURN_IF_FAILED(co_h5_read_strings(d->h5, path, d->arena, &names, &c->category_count));
+  if (c->category_count < 1 || c->category_count > INT32_MAX)
+    return co_dataset_bad(d, path, "there must be at least one category");
+  c->categories = (const char *const *)names;
+
+  // Equal names would make the codes ambiguous. Open addressing, twice as many slots as names.
+  int64_t slots = 2 * c->category_count + 1;
+  int64_t *table = co_alloc_zero(d->ctx, (size_t)slots, sizeof *table);
+  if (!table) return CO_ERR_MEMORY;
+  co_status status = CO_OK;
+  for (int64_t i = 0; i < c->category_count && status == CO_OK; i++) {
+    int64_t at = co_crc32c(0, names[i], strlen(names[i])) % slots;
+    while (table[at] && strcmp(names[table[at] - 1], names[i]))
+      at = (at + 1) % slots;
+    if (table[at])
+      status = co_dataset_bad(d, path, "categories %" PRId64 " and %" PRId64 " are both '%.100s'",
+                              table[at] - 1, i, names[i]);
+    table[at] = i + 1;
+  }
+  co_free(d->ctx, table);
+  return status;
+}
+
+static co_status grow_columns(co_dataset *d) {
+  if (d->schema.column_count < d->capacity) return CO_OK;
+  if (d->capacity >= MAX_COLUMNS) return co_dataset_bad(d, "/", "too many columns");
+  int64_t capacity = d->capacity ? 2 * d->capacity : 16;
+  co_column *columns = co_realloc(d->ctx, d->columns, (size_t)capacity * sizeof *columns);
+  if (!columns) return CO_ERR_MEMORY;
+  d->schema.columns = d->columns = columns;
+  dataset_column *parts = co_realloc(d->ctx, d->parts, (size_t)capacity * sizeof *parts);
+  if (!parts) return CO_ERR_MEMORY;
+  d->parts = parts;
+  d->capacity = capacity;
+  return CO_OK;
+}
+
+// Adds the column stored as `group`/`name`. *rows: of the table, -1 as long as unknown.
+static co_status add_column(co_dataset *d, const char *group, const char *name, bool of_samples,
+                            int64_t *rows) {
+  char path[CO_DATASET_BASE_MAX], values[CO_DATASET_PATH_MAX];
+  co_h5_info info;
+  int type, role;
+  if (!co_dataset_name_ok(name)) return co_dataset_bad(d, group, "a column has an unusable name");
+  snprintf(path, sizeof path, "%s/%s", group, name);
+  if (co_schema_find(&d->schema, name))
+    return co_dataset_bad(d, path, "another column has this name");
+
+  CO_RETURN_IF_FAILED(get_word(d, path, "role", co_role_parse, -1, &role));
+  int fallback = role == CO_ROLE_KEY ? CO_COLUMN_TEXT : role == CO_ROLE_WEIGHT ? 0 : -1;
+  CO_RETURN_IF_FAILED(get_word(d, path, "type", co_column_type_parse, fallback, &type));
+  bool is_text_role = role == CO_ROLE_KEY || role == CO_ROLE_IGNORE;
+  if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
+      (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
+      (type == CO_COLUMN_TEXT && !is_text_role))
+    return co_dataset_bad(d, path, "a column of role %s cannot have type %s",
+                          co_role_name((co_role)role), co_column_type_name((co_column_type)type));
+
+  CO_RETURN_IF_FAILED(grow_columns(d));
+  co_column *c = &d->columns[d->schema.column_count];
+  dataset_column *part = &d->parts[d->schema.column_count];
+  *c = (co_column){.type = (co_column_type)type, .role = (co_role)role};
+  memset(part, 0, sizeof *part);
+  atomic_init(&part->ready, false);
+
+  CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, path, &info));
+  if (info.is_group != (type == CO_COLUMN_CATEGORY))
+    return co_dataset_bad(d, path,
+                          info.is_group ? "a group, but only a category column is one"
+                                        : "a category column must be a group {codes, categories}");
+  snprintf(values, sizeof values, "%s%s", path, info.is_group ? "/codes" : "");
+  if (info.is_group) {
+    CO_RETURN_IF_FAILED(read_categories(d, path, c));
+    CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, values, &info));
+    if (info.is_group) return co_dataset_bad(d, values, "must be a dataset");
+  }
+  CO_RETURN_IF_FAILED(check_form(d, values, c, &info));
+  c->name = co_arena_strdup(d->arena, name);
+  part->path = co_arena_strdup(d->arena, values);
+  if (!c->name || !part->path) return CO_ERR_MEMORY;
+  part->of_samples = of_samples;
+  part->rows = info.shape.dim[0];
+  if (*rows >= 0 && part->rows != *rows)
+    return co_dataset_bad(d, values, "has %" PRId64 " rows, but other columns have %" PRId64,
+                          part->rows, *rows);
+  if (part->rows < 1) return co_dataset_bad(d, values, "there are no rows");
+  *rows = part->rows;
+  d->schema.column_count++; // from here on it is freed with the rest
+  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, c, part, &info)
+                                : co_dataset_load(d, c, part, &info);
+}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+static co_status check_header(co_dataset *d) {
+  char *format = NULL;
+  int64_t version = 0;
+  if (co_h5_has_attribute(d->h5, "/", "format"))
+    CO_RETURN_IF_FAILED(co_h5_get_string(d->h5, "/", "format", d->arena, &format));
+  if (!format || strcmp(format, CO_DATASET_FORMAT)) {
+    co_status status = co_dataset_bad(d, "/", "not a Cohort dataset: attribute format is not '%s'",
+                                      CO_DATASET_FORMAT);
+    co_hint("make one with 'cohort import', or see datasets/README.md");
+    return status;
+  }
+  if (!co_h5_has_attribute(d->h5, "/", "version"))
+    return co_dataset_bad(d, "/", "attribute 'version' is missing");
+  CO_RETURN_IF_FAILED(co_h5_get_int(d->h5, "/", "version", &version));
+  if (version != CO_DATASET_VERSION)
+    return co_dataset_bad(d, "/", "format version %" PRId64 "; this build reads version %d",
+                          version, CO_DATASET_VERSION);
+  return CO_OK;
+}
+
+// Which entity the samples are of.
+static co_status find_entity(co_dataset *d) {
+  char **names;
+  int64_t count;
+  if (!co_h5_exists(d->h5, "/entities"))
+    return co_dataset_bad(d, "/", "group 'entities' is missing");
+  CO_RETURN_IF_FAILED(co_h5_list(d->h5, "/entities", d->arena, &names, &count));
+  if (co_h5_exists(d->h5, "/samples") && co_h5_has_attribute(d->h5, "/samples", "entity")) {
+    CO_RETURN_IF_FAILED(co_h5_get_string(d->h5, "/samples", "entity", d->arena, &d->entity));
+  } else if (count == 1) {
+    d->entity = names[0];
+  } else {
+    return co_dataset_bad(d, "/samples",
+                          "attribute 'entity' must say which of %" PRId64 " entities", count);
+  }
+  bool found = false;
+  for (int64_t i = 0; i < count; i++) {
+    if (!strcmp(names[i], d->entity))
+      found = true;
+    else
+      co_log(d->ctx, CO_LOG_WARN, "dataset",
+             "'%s': entity '%.200s' is not used: samples are of '%.200s'", d->path, names[i],
+             d->entity);
+  }
+  if (!found || !co_dataset_name_ok(d->entity))
+    return co_dataset_bad(d, "/samples", "there is no entity '%.200s'", d->entity);
+  if (co_h5_exists(d->h5, "/events"))
+    co_log(d->ctx, CO_LOG_WARN, "dataset", "'%s': events are not used by this version", d->path);
+  return CO_OK;
+}
+
+static co_status add_table(co_dataset *d, const char *group, bool of_samples, int64_t *rows) {
+  char **names;
+  int64_t count;
+  CO_RETURN_IF_FAILED(co_h5_list(d->h5, group, d->arena, &names, &count));
+  for (int64_t i = 0; i < count; i++) {
+    bool reserved =
+        !strcmp(names[i], "entity_row") || !strcmp(names[i], "as_of") || !strcmp(names[i], "split");
+    if (of_samples && reserved) continue;
+    CO_RETURN_IF_FAILED(add_column(d, group, names[i], of_samples, rows));
+  }
+  return CO_OK;
+}
+
+// Reads one of the reserved integer columns of /samples; *out NULL where absent.
+static co_status read_reserved(co_dataset *d, const char *path, int64_t *rows, int64_t **out) {
+  co_h5_info info;
+  *out = NULL;
+  if (!co_h5_exists(d->h5, path)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, path, &info));
+  bool is_integer = info.dtype == CO_U8 || info.dtype == CO_I32 || info.dtype == CO_I64;
+  if (info.is_group || info.is_string || !is_integer || info.shape.rank != 1)
+    return co_dataset_bad(d, path, "must be a list of integers");
+  if (*rows >= 0 && info.shape.dim[0] != *rows)
+    return co_dataset_bad(d, path, "has %" PRId64 " rows, but there are %" PRId64 " samples",
+                          info.shape.dim[0], *rows);
+  *rows = info.shape.dim[0];
+  if (*rows < 1) return co_dataset_bad(d, path, "there are no rows");
+  *out = co_alloc_zero(d->ctx, (size_t)*rows, sizeof **out);
+  if (!*out) return CO_ERR_MEMORY;
+  co_status status = co_h5_read(d->h5, path, CO_I64, &info.shape, *out);
+  if (status != CO_OK) {
+    co_free(d->ctx, *out);
+    *out = NULL;
+  }
+  return status;
+}
+
+static void hash_text(co_dataset *d, const char *text) {
+  co_sha256_update(&d->hash, text, strlen(text) + 1);
+}
+
+static void hash_array(co_dataset *d, const char *name, const int64_t *values, int64_t count) {
+  char line[96];
+  size_t bytes = values ? (size_t)count * sizeof *values : 0;
+  snprintf(line, sizeof line, "%s %" PRId64 " %08" PRIx32, name, values ? count : 0,
+           co_crc32c(0, values ? (const void *)values : "", bytes));
+  hash_text(d, line);
+}
+
+static co_status make_splits(co_dataset *d, const int64_t *split) {
+  int64_t *next[CO_SPLIT_COUNT];
+  if (!split) {
+    d->split_count[CO_SPLIT_TRAIN] = d->rows;
+    co_log(d->ctx, CO_LOG_WARN, "dataset",
+           "'%s' has no /samples/split: all %" PRId64 " rows are training rows", d->path, d->rows);
+  }
+  for (int64_t i = 0; split && i < d->rows; i++) {
+    if (split[i] < 0 || split[i] >= CO_SPLIT_COUNT)
+      return co_dataset_bad(d, "/samples/split",
+                            "row %" PRId64 " holds %" PRId64
+                            ", not 0 (train), 1 (validation) or 2 (test)",
+                            i, split[i]);
+    d->split_count[split[i]]++;
+  }
+  for (int s = 0; s < CO_SPLIT_COUNT; s++) {
+    next[s] = d->split_rows[s] =
+        co_arena_alloc(d->arena, (size_t)d->split_count[s], sizeof(int64_t));
+    if (!next[s]) return CO_ERR_MEMORY;
+  }
+  for (int64_t i = 0; i < d->rows; i++)
+    *next[split ? split[i] : CO_SPLIT_TRAIN]++ = i;
+  return CO_OK;
+}
+
+static co_status read_samples(co_dataset *d) {
+  co_status status = CO_OK;
+  int64_t rows = -1, *as_of = NULL, *split = NULL;
+  bool present = co_h5_exists(d->h5, "/samples");
+  if (present) CO_TRY(read_reserved(d, "/samples/entity_row", &rows, &d->entity_row));
+  if (!d->entity_row) rows = d->entity_rows;
+  for (int64_t i = 0; d->entity_row && i < rows; i++) {
+    if (d->entity_row[i] >= 0 && d->entity_row[i] < d->entity_rows) continue;
+    status =
+        co_dataset_bad(d, "/samples/entity_row",
+                       "row %" PRId64 " holds %" PRId64 ", but entity '%s' has %" PRId64 " rows", i,
+                       d->entity_row[i], d->entity, d->entity_rows);
+    goto cleanup;
+  }
+  if (present) {
+    CO_TRY(read_reserved(d, "/samples/as_of", &rows, &as_of));
+    CO_TRY(read_reserved(d, "/samples/split", &rows, &split));
+    CO_TRY(add_table(d, "/samples", true, &rows));
+  }
+  d->rows = rows;
+  CO_TRY(make_splits(d, split));
+  hash_text(d, d->entity);
+  hash_array(d, "entity_row", d->entity_row, rows);
+  hash_array(d, "as_of", as_of, rows);
+  hash_array(d, "split", split, rows);
+
+cleanup:
+  co_free(d->ctx, as_of);
+  co_free(d->ctx, split);
+  return status;
+}
+
+// Roles that may occur once only, and the contents' identity.
+static co_status finish(co_dataset *d) {
+  char line[256], shape[128];
+  int64_t weight = -1, inputs = 0;
+  d->key = -1;
+  for (int64_t i = 0; i < d->schema.column_count; i++) {
+    const co_column *c = &d->columns[i];
+    const dataset_column *part = &d->parts[i];
+    if (c->role == CO_ROLE_WEIGHT) {
+      if (weight >= 0) return co_dataset_bad(d, part->path, "a second column of role weight");
+      weight = i;
+    }
+    if (c->role == CO_ROLE_KEY) {
+      // The id of a sample is nearer than that of its entity.
+      if (d->key >= 0 && d->parts[d->key].of_samples == part->of_samples)
+        return co_dataset_bad(d, part->path, "a second column of role key");
+      d->key = i;
+    }
+    inputs += c->role == CO_ROLE_INPUT;
+    co_shape_print(&c->shape, shape, sizeof shape);
+    hash_text(d, c->name);
+    snprintf(line, sizeof line, "%s %s %s %s %d %" PRId64 " %08" PRIx32 " %" PRId64,
+             co_column_type_name(c->type), co_role_name(c->role), co_dtype_name(c->dtype), shape,
+             part->of_samples, part->rows, part->crc, c->category_count);
+    hash_text(d, line);
+    for (int64_t k = 0; k < c->category_count; k++)
+      hash_text(d, c->categories[k]);
+  }
+  if (!inputs) return co_dataset_bad(d, "/entities", "no column has role input");
+  co_sha256_final(&d->hash, d->fingerprint);
+  return CO_OK;
+}
+
+co_status co_dataset_open(co_dataset **out, co_context *ctx, const char *path) {
+  co_status status = CO_OK;
+  char group[CO_DATASET_BASE_MAX];
+  *out = NULL;
+  co_dataset *d = co_alloc_zero(ctx, 1, sizeof *d);
+  if (!d) return CO_ERR_MEMORY;
+  d->ctx = ctx;
+  d->entity_rows = -1;
+  pthread_mutex_init(&d->mutex, NULL);
+  co_sha256_init(&d->hash);
+  CO_TRY(co_arena_create(&d->arena, ctx));
+  if (!(d->path = co_arena_strdup(d->arena, path))) {
+    status = CO_ERR_MEMORY;
+    goto cleanup;
+  }
+  CO_TRY(co_h5_open(&d->h5, ctx, path, CO_ERR_DATA));
+  CO_TRY(check_header(d));
+  snprintf(group, sizeof group, "%s %d", CO_DATASET_FORMAT, CO_DATASET_VERSION);
+  hash_text(d, group);
+  CO_TRY(find_entity(d));
+  snprintf(group, sizeof group, "/entities/%s", d->entity);
+  CO_TRY(add_table(d, group, false, &d->entity_rows));
+  if (d->entity_rows < 0) {
+    status = co_dataset_bad(d, group, "there are no columns");
+    goto cleanup;
+  }
+  CO_TRY(read_samples(d));
+  CO_TRY(finish(d));
+  co_h5_abandon(d->h5);
+  d->h5 = NULL;
+  *out = d;
+  return CO_OK;
+
+cleanup:
+  co_dataset_close(d);
+  return status;
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradients of whole models: against finite differences in double, with and without fusion, and of
+// the fast backend against the reference.
+#include "helpers.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char cnn[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 4, kernel_size: 3, padding: same}}, BatchNormalization, ReLU,\n"
+    "      {MaxPooling2D: 2},\n"
+    "      {Conv2D: {filters: 5, kernel_size: 2, activation: relu}}, Flatten,\n"
+    "      {Dense: {units: 7, activation: relu}}, {Dropout: 0.3}]}\n"
+    "output_features: [{name: label}]\n";
+
+static const char mlp[] =
+    "input_features:\n"
+    "  - name: x\n"
+    "    encoder: {type: graph, layers: [{Dense: {units: 8, activation: relu}}, {Dropout: 0.25},\n"
+    "      {Dense: {units: 6, use_bias: false}}, BatchNormalization, ReLU]}\n"
+    "output_features: [{name: score}]\n";
+
+// A shared input, a block that is added to it, an activation after the sum, a branch taken twice.
+static const char residual[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 4, kernel_size: 1}, name: stem},\n"
+    "      {Conv2D: {filters: 4, kernel_size: 3, padding: same, activation: relu}},\n"
+    "      {Conv2D: {filters: 4, kernel_size: 3, padding: same}, name: block},\n"
+    "      {Add: {}, inputs: [stem, block], name: sum}, ReLU,\n"
+    "      {Add: {}, inputs: [re_lu, stem, stem]}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
+// One layer called three times; the second and third results meet in one activation.
+static const char tied[] =
+    "input_features:\n"
+    "  - name: x\n"
+    "    encoder: {type: graph, layers: [{Dense: 6, name: first},\n"
+    "      {Dense: 6, name: twin}, {shared: twin, inputs: [first], name: again}, ReLU,\n"
+    "      {shared: twin, name: thrice}, {Add: {}, inputs: [twin, thrice]}, ReLU]}\n"
+    "output_features: [{name: vector}]\n";
+
+// The bias gradient of `twin` could be made together with the mask of the last activation, were it
+// not for its other call, which comes first in the backward direction.
+static const char crossed[] =
+    "input_features:\n"
+    "  - name: x\n"
+    "    encoder: {type: graph, layers: [{Dense: 6, name: first},\n"
+    "      {Dense: 6, name: twin}, {shared: twin, inputs: [first], name: again},\n"
+    "      {Dense: {units: 6, use_bias: false}, name: bare},\n"
+    "      {Add: {}, inputs: [twin, bare]}, ReLU]}\n"
+    "output_features: [{name: vector}]\n";
+
+// Pooling of an activation over windows that overlap and stick out, and an activation of a pool.
+static const char pooled[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 4, kernel_size: 3, padding: same, activation: relu}},\n"
+    "      {MaxPooling2D: {pool_size: 3, strides: 2, padding: same}},\n"
+    "      {Conv2D: {filters: 4, kernel_size: 2, strides: 1}}, {MaxPooling2D: {pool_size: 2, "
+    "strides: 1}},\n"
+    "      ReLU, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
+// What is pooled is not the activation itself, although its gradient is the same.
+static const char skipped[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 2, kernel_size: 3, padding: same, activation: relu}},\n"
+    "      {Add: {}, inputs: [conv2d, image]}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
+static const char two[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: relu}}]}}\n"
+    "  - {name: z, encoder: {type: graph, layers: [{Dense: 6}]}}\n"
+    "combiner: {type: add, layers: [ReLU, {Dense: {units: 5, activation: relu}}]}\n"
+    "output_features:\n"
+    "  - {name: label, weight: 0.5}\n"
+    "  - {name: vector, weight: 3.0}\n";
+
+// Three inputs side by side, of which one has nothing to train.
+static const char joined[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: relu}}]}}\n"
+    "  - {name: image, encoder: {type: passthrough}}\n"
+    "  - {name: z, encoder: {type: graph, layers: [{Dense: 2}]}}\n"
+    "combiner: {type: concat, layers: [ReLU, {Dense: {units: 5, activation: relu}}]}\n"
+    "output_features: [{name: label}]\n";
+
+// Channels side by side; one branch is taken twice, one goes around the join as well.
+static const char branches[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 3, kernel_size: 1, activation: relu}, name: one},\n"
+    "      {Conv2D: {filters: 2, kernel_size: 3, padding: same}, inputs: [image], name: two},\n"
+    "      {Concatenate: {}, inputs: [two, one, two]}, ReLU,\n"
+    "      {Conv2D: {filters: 3, kernel_size: 2, padding: same}},\n"
+    "      {Concatenate: {}, inputs: [one, conv2d]}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
+static const struct {
+  const char *name, *yaml;
+} models[] = {{"cnn", cnn},         {"mlp", mlp},          {"residual", residual}, {"tied", tied},
+              {"crossed", crossed}, {"pooled", pooled},    {"skipped", skipped},   {"two", two},
+              {"joined", joined},   {"branches", branches}};
+enum { MODELS = sizeof models / sizeof *models };
+
+// Weights that are not all alike, biases and gammas away from their special values.
+static void disturb(rig *r) {
+  for (int64_t e = 0; e < r->store->count; e++) {
+    if (r->store->entries[e].info.state) continue;
+    double *values = entry_read(r, e, CO_BLOCK_PARAM);
+    for (int64_t i = 0; i < entry_count(r, e); i++)
+      values[i] += 0.0625 * sin(3.0 * (double)(i + e));
+    entry_write(r, e, CO_BLOCK_PARAM, values);
+  }
+}
+
+static void check_entry(rig *r, const batch *b, int64_t entry) {
+  bool normalised = co_store_find(r->store, "image/batch_normalization/beta") >= 0;
+  const double h = 1e-6;
+  train(r, 0, b, 3, 0);
+  const double *gradient = entry_read(r, entry, CO_BLOCK_GRADIENT);
+  double *values = entry_read(r, entry, CO_BLOCK_PARAM), largest = 0;
+  for (int64_t i = 0; i < entry_count(r, entry); i++) {
+    double was = values[i];
+    values[i] = was + h;
+    entry_write(r, entry, CO_BLOCK_PARAM, values);
+    double up = train(r, 0, b, 3, 0);
+    values[i] = was - h;
+    entry_write(r, entry, CO_BLOCK_PARAM, values);
+    double down = train(r, 0, b, 3, 0);
+    values[i] = was;
+    entry_write(r, entry, CO_BLOCK_PARAM, values);
+    double measured = (up - down) / (2 * h);
+    if (fabs(measured) > largest) largest = fabs(measured);
+    if (!(fabs(measured - gradient[i]) < 1e-8 * (1 + fabs(measured))))
+      fail_msg("%s[%lld]: %.12g, measured %.12g", r->store->entries[entry].info.name, (long long)i,
+               gradient[i], measured);
+  }
+  // A bias in front of a normalisation has none.
+  if (!(normalised && strstr(r->store->entries[entry].info.name, "conv2d/bias")))
+    assert_true(largest > 1e-4);
+}
+
+static void gradients_are_derivatives(void **unused) {
+  (void)unused;
+  for (int m = 0; m < MODELS; m++) {
+    rig r;
+    rig_make(&r, &(setup){.backend = "ref", .real = CO_F64, .rows = 5}, models[m].yaml);
+    disturb(&r);
+    batch b;
+    batch_make(&r, &b, 5, 11);
+    for (int64_t e = 0; e < r.store->count; e++)
+      if (!r.store->entries[e].info.state) check_entry(&r, &b, e);
+    batch_free(&r, &b);
+    rig_free(&r);
+  }
+}
+
+// Loss, gradients, parameters after one step, and state of two rigs with equal weights.
+static void compare(const char *yaml, const setup *one, const setup *other, double tolerance) {
+  rig a, b;
+  rig_make(&a, one, yaml);
+  rig_make(&b, other, yaml);
+  disturb(&a);
+  disturb(&b);
+  batch p, q;
+  batch_make(&a, &p, one->rows, 5);
+  batch_make(&b, &q, one->rows, 5);
+  for (uint32_t step = 0; step < 3; step++) {
+    double x = train(&a, 0, &p, step, 0.01), y = train(&b, 0, &q, step, 0.01);
+    if (!(fabs(x - y) <= tolerance * fabs(y))) fail_msg("losses %.9g and %.9g", x, y);
+    for (int64_t e = 0; e < a.store->count; e++) {
+      bool state = a.store->entries[e].info.state;
+      double worst = state ? 0 : entry_difference(&a, &b, e, CO_BLOCK_GRADIENT);
+      double values = entry_difference(&a, &b, e, CO_BLOCK_PARAM);
+      if (!(worst <= tolerance && values <= tolerance))
+        fail_msg("step %u: %s differs by %g, its gradient by %g", step,
+                 a.store->entries[e].info.name, values, worst);
+    }
+  }
+  batch_free(&a, &p);
+  batch_free(&b, &q);
+  rig_free(&a);
+  rig_free(&b);
+}
+
+static void fusion_changes_nothing(void **unused) {
+  (void)unused;
+  for (int m = 0; m < MODELS; m++) {
+    setup fused = {.backend = "ref", .real = CO_F64, .rows = 5}, plain = fused;
+    plain.no_fusion = true;
+    compare(models[m].yaml, &fused, &plain, 1e-12);
+    fused.backend = plain.backend = "cpu";
+    fused.real = plain.real = CO_F32;
+    compare(models[m].yaml, &fused, &plain, 1e-5);
+  }
+}
+
+static void fast_backend_agrees(void **unused) {
+  (void)unused;
+  for (int m = 0; m < MODELS; m++)
+    for (int plain = 0; plain < 2; plain++) {
+      setup fast = {.backend = "cpu", .real = CO_F32, .rows = 5, .no_fusion = plain};
+      setup narrow = {.backend = "ref", .real = CO_F32, .rows = 5};
+      setup wide = {.backend = "ref", .real = CO_F64, .rows = 5};
+      compare(models[m].yaml, &fast, &narrow, 2e-5);
+      compare(models[m].yaml, &fast, &wide, 2e-5);
+    }
+}
+
+// Wide enough for the fast backend to choose channel blocks.
+static const char blocked[] =
+    "input_features:\n"
+    "  - name: wide_image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 32, kernel_size: 3, padding: same, use_bias: false}},\n"
+    "      BatchNormalization, ReLU, {Conv2D: {filters: 24, kernel_size: 3, activation: relu}},\n"
+    "      {MaxPooling2D: 2}, {Conv2D: {filters: 32, kernel_size: 3, padding: same}, name: last},\n"
+    "      {Conv2D: {filters: 32, kernel_size: 1}}, {Add: {}, inputs: [conv2d_2, last]}, Flatten,\n"
+    "      {Dense: {units: 20, activation: relu}}, {Dropout: 0.2}]}\n"
+    "output_features: [{name: label}]\n";
+
+// Joins of what convolutions leave, of widths that fill the blocks and that do not.
+static const char blocked_branches[] =
+    "input_features:\n"
+    "  - name: wide_image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 32, kernel_size: 1, activation: relu}, name: one},\n"
+    "      {Conv2D: {filters: 20, kernel_size: 3, padding: same}, name: two},\n"
+    "      {Concatenate: {}, inputs: [one, two, wide_image]}, ReLU,\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3}}, MaxPooling2D, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
+static int64_t count_layouts(const rig *r) {
+  int64_t count = 0;
+  const co_plan *plan = co_program_plan(r->program, 0);
+  for (int64_t i = 0; i < plan->value_count; i++)
+    count += plan->values[i].info.desc.layout != CO_LAYOUT_CANONICAL;
+  return count;
+}
+
+static void blocked_layouts_agree(void **unused) {
+  (void)unused;
+  const char *const yaml[] = {blocked, blocked_branches};
+  for (int m = 0; m < 2; m++) {
+    rig r;
+    setup fast = {.backend = "cpu", .real = CO_F32, .rows = 6};
+    rig_make(&r, &fast, yaml[m]);
+    if (!count_layouts(&r)) print_message("this processor's layouts are all canonical\n");
+    rig_free(&r);
+    setup wide = {.backend = "ref", .real = CO_F64, .rows = 6};
+    compare(yaml[m], &fast, &wide, 1e-4);
+    fast.no_fusion = true;
+    compare(yaml[m], &fast, &wide, 1e-4);
+  }
+}
+
+// ---- observed values ---------------------------------------------------------------------------
+
+static const char watched[] =
+    "input_features:\n"
+    "  - name: wide_image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3, activation: relu}}, MaxPooling2D, Flatten,\n"
+    "      {Dense: {units: 8, activation: relu}}]}\n"
+    "output_features: [{name: label}]\n";
+
+// Reports what fusion would do away with: pre-activations and the flattened image.
+static void watch(rig *r) {
+  for (int64_t i = 0; i < r->graph->op_count; i++) {
+    const co_graph_op *op = &r->graph->ops[i];
+    if (op->op == CO_OP_CONV2D || op->op == CO_OP_RESHAPE || op->op == CO_OP_DENSE)
+      OK(co_graph_add_output(r->graph, r->graph->values[op->out[0]].name, op->out[0]));
+  }
+}
+
+static float *read_output(rig *r, int64_t output, int64_t *count) {
+  co_executor *executor = co_program_evaluator(r->program);
+  const co_plan *plan = co_executor_plan(executor);
+  const co_tensor_desc *desc = &plan->values[plan->outputs[output]].info.desc;
+  assert_int_equal(desc->layout, CO_LAYOUT_CANONICAL);
+  *count = co_shape_count(&desc->shape);
+  float *values = co_arena_alloc(r->arena, (size_t)*count, sizeof *values);
+  assert_non_null(values);
+  OK(co_executor_read_output(executor, output, values));
+  return values;
+}
+
+static void observed_values_are_kept(void **unused) {
+  (void)unused;
+  rig r[2];
+  batch b[2];
+  for (int i = 0; i < 2; i++) {
+    rig_open(&r[i], &(setup){.backend = i ? "cpu" : "ref",
+                             .real = CO_F32,
+                             .rows = 4,
+                             .evaluation_rows = 4,
+                             .no_fusion = !i});
+    rig_model(&r[i], watched);
+    watch(&r[i]);
+    rig_program(&r[i]);
+    batch_make(&r[i], &b[i], 4, 1);
+    train(&r[i], 0, &b[i], 0, 0.01); // what is reported does not disturb training
+    OK(co_program_evaluate(r[i].program, b[i].inputs));
+  }
+  assert_int_equal(r[0].graph->output_count, 5);
+  for (int64_t output = 0; output < 5; output++) {
+    int64_t count;
+    const float *plain = read_output(&r[0], output, &count);
+    const float *fused = read_output(&r[1], output, &count);
+    bool negative = false;
+    for (int64_t i = 0; i < count; i++) {
+      negative = negative || fused[i] < 0;
+      assert_true(fabsf(plain[i] - fused[i]) <= 1e-5f);
+    }
+    // Pre-activations show it.
+    assert_int_equal(negative, strstr(r[0].graph->outputs[output].name, "conv2d.y") ||
+                                   strstr(r[0].graph->outputs[output].name, "dense.y"));
+  }
+  for (int i = 0; i < 2; i++) {
+    batch_free(&r[i], &b[i]);
+    rig_free(&r[i]);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(gradients_are_derivatives), cmocka_unit_test(fusion_changes_nothing),
+      cmocka_unit_test(fast_backend_agrees), cmocka_unit_test(blocked_layouts_agree),
+      cmocka_unit_test(observed_values_are_kept)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

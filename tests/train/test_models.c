@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// From stored rows to network inputs: the input section that a model builds; and names of features.
+#include "helpers.h"
+
+#include <string.h>
+
+#include "host/core/rng.h"
+
+enum { TABLE = 7, ROWS = 5, PIXELS = 6 * 6 * 2 };
+
+static const char yaml[] =
+    "input_features:\n"
+    "  - {name: image, preprocessing: {normalization: zscore}, augmentation: {flip: 0.5}}\n"
+    "  - {name: x, preprocessing: {normalization: none}}\n"
+    "combiner: {type: graph, layers: [{Flatten: {}, inputs: [image]}]}\n"
+    "output_features: [{name: label}]\n";
+
+static double expected_pixel(const uint8_t *image, int e, bool mirrored) {
+  int channel = e % 2, column = e / 2 % 6, row = e / 12;
+  if (mirrored) column = 5 - column;
+  return (image[(row * 6 + column) * 2 + channel] - (channel ? 20.0 : 10.0)) *
+         (channel ? 0.5 : 0.25);
+}
+
+// Draws rows of two tables, as a pipeline's slot does.
+static void check_input_section(const char *backend, co_mode mode) {
+  rig r;
+  rig_open(&r, &(setup){.backend = backend, .rows = ROWS, .real = CO_F32});
+  rig_model(&r, yaml);
+  for (int i = 0; i < 2; i++)
+    OK(co_model_make_statistics(r.model, i));
+  co_input_feature *feature = &r.model->inputs[0];
+  assert_int_equal(feature->channels, 2);
+  feature->mean[0] = 10, feature->mean[1] = 20;
+  feature->scale[0] = 0.25f, feature->scale[1] = 0.5f;
+  co_graph *graph;
+  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE, TABLE}));
+  co_store *store;
+  OK(co_store_create(&store, r.backend, CO_F32));
+  OK(co_store_add_graph(store, graph));
+  co_plan *plan;
+  OK(co_plan_create(&plan, graph, store,
+                    &(co_plan_options){.mode = mode, .rows = ROWS, .real = CO_F32}));
+  OK(co_store_allocate(store, false, 0));
+  co_step step = {.seed = 6, .epoch = 1};
+  co_memory memory = {co_alloc(r.ctx, plan->arena_bytes), &step, NULL};
+  co_executor *executor;
+  OK(co_executor_create(&executor, plan, store, &memory));
+
+  static const int64_t index[ROWS] = {6, 0, 3, 3, 1}, other[ROWS] = {1, 2, 0, 6, 5};
+  static const int64_t ids[ROWS] = {100, 7, 12, 13, 1000};
+  uint8_t images[TABLE * PIXELS];
+  float vectors[TABLE * 5], out[ROWS * PIXELS];
+  for (int i = 0; i < TABLE * PIXELS; i++)
+    images[i] = (uint8_t)(37 * i % 251);
+  for (int i = 0; i < TABLE * 5; i++)
+    vectors[i] = (float)i;
+  const void *inputs[] = {ids, images, index, vectors, other};
+  assert_int_equal(graph->input_count, 5);
+  for (int i = 0; i < 5; i++)
+    co_executor_bind(executor, i, inputs[i]);
+  OK(co_executor_run(executor));
+
+  OK(co_executor_read_output(executor, 0, out));
+  uint32_t purpose = co_purpose("flip", "image");
+  int mirrored = 0;
+  for (int n = 0; n < ROWS; n++) {
+    float uniform =
+        co_uniform_from_bits(co_random_bits(step.seed, (uint64_t)ids[n], step.epoch, purpose));
+    bool mirror = mode == CO_MODE_TRAIN && uniform < 0.5f;
+    mirrored += mirror;
+    for (int e = 0; e < PIXELS; e++)
+      assert_true((double)out[n * PIXELS + e] ==
+                  expected_pixel(images + index[n] * PIXELS, e, mirror));
+  }
+  if (mode == CO_MODE_TRAIN) assert_true(mirrored > 0 && mirrored < ROWS);
+  OK(co_executor_read_output(executor, 1, out));
+  for (int n = 0; n < ROWS; n++)
+    for (int k = 0; k < 5; k++)
+      assert_true(out[n * 5 + k] == vectors[other[n] * 5 + k]);
+
+  co_executor_free(executor);
+  co_plan_free(plan);
+  co_store_free(store);
+  co_graph_free(graph);
+  co_free(r.ctx, memory.arena);
+  rig_free(&r);
+}
+
+static void stored_rows_become_inputs(void **unused) {
+  (void)unused;
+  check_input_section("ref", CO_MODE_TRAIN);
+  check_input_section("ref", CO_MODE_INFER);
+  check_input_section("cpu", CO_MODE_TRAIN);
+  check_input_section("cpu", CO_MODE_INFER);
+}
+
+// A column called like a part of the model must not share that part's weights unnoticed.
+static void features_cannot_be_called_combiner(void **unused) {
+  (void)unused;
+  static const co_column columns[] = {
+      {"combiner", CO_COLUMN_VECTOR, CO_ROLE_INPUT, CO_F32, {1, {5}}, 0, NULL},
+      {"score", CO_COLUMN_NUMBER, CO_ROLE_TARGET, CO_F32, {0, {0}}, 0, NULL}};
+  static const char text[] = "input_features: [{name: combiner, encoder: {type: graph, layers: [\n"
+                             "  {Dense: 5}]}}]\n"
+                             "combiner: {layers: [{Dense: 5}]}\n";
+  rig r;
+  rig_open(&r, &(setup){.backend = "ref", .real = CO_F32});
+  co_node *config;
+  OK(co_yaml_parse(&config, r.arena, "test.yaml", text, strlen(text), &r.problems));
+  assert_int_equal(co_model_create(&r.model, r.ctx, config, &(co_schema){2, columns}, &r.problems),
+                   CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "cannot be called 'combiner'"));
+  rig_free(&r);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(stored_rows_become_inputs),
+                                     cmocka_unit_test(features_cannot_be_called_combiner)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

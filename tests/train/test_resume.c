@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run that was stopped anywhere and resumed ends with the bytes of one never stopped.
+// Wrap: co_io_fault
+// Timeout: 240
+#include "training.h"
+
+// Stands before every operation of the library on files: here the process is killed.
+int __real_co_io_fault(co_context *ctx);
+int __wrap_co_io_fault(co_context *ctx);
+int __wrap_co_io_fault(co_context *ctx) {
+  if (io_operations) ++*io_operations;
+  if (io_kill_at && --io_kill_at == 0) raise(SIGKILL);
+  return __real_co_io_fault(ctx);
+}
+
+enum { ROWS = 90 };
+
+static const char stopping_config[] =
+    "input_features:\n"
+    "  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [2], output_size: 4}}\n"
+    "output_features:\n"
+    "  - {name: label, type: category}\n"
+    "trainer:\n"
+    "  max_epochs: 9\n"
+    "  batch_size: 16\n"
+    "  early_stop: 2\n"
+    "  learning_rate: 0.3\n"
+    "  checkpoint: {keep_last: 1}\n";
+
+static void begin_with(const char *config) {
+  io_operations =
+      mmap(NULL, sizeof *io_operations, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", config);
+}
+
+static const training whole = {.run_dir = "whole", .config = "c.yaml", .dataset = "d.h5"};
+
+// Continues what a kill left of `run`: by itself where the run exists, else from the start.
+static int go_on(const char *run, const char *records) {
+  training t = {.resume = run, .records = records};
+  char path[256];
+  snprintf(path, sizeof path, "%s/run.json", run);
+  if (access(path, F_OK) == 0) return train_apart(&t);
+  t = (training){
+      .run_dir = run, .resume = "auto", .config = "c.yaml", .dataset = "d.h5", .records = records};
+  return train_apart(&t);
+}
+
+static void kill_everywhere(const char *config, int64_t stride) {
+  begin_with(config);
+  assert_int_equal(train_apart(&whole), 0);
+  int64_t operations = *io_operations;
+  assert_true(operations > 50);
+  for (int64_t n = 1; n <= operations; n += stride) {
+    training killed = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .kill_at = n};
+    assert_int_equal(train_apart(&killed), 128 + SIGKILL);
+    int code = go_on("run", "records");
+    const char *difference = code ? "exit code" : run_difference("whole", "run");
+    if (*difference) {
+      char *records = read_whole("records", NULL);
+      fail_msg("killed at %lld of %lld: exit %d, %s\n%s", (long long)n, (long long)operations, code,
+               difference, records);
+    }
+    assert_true(file_has("run/run.json", "\"status\": \"done\""));
+    assert_int_equal(count_temporaries("run"), 0);
+    remove_tree("run");
+  }
+}
+
+static void test_killed_anywhere(void **state) {
+  (void)state;
+  kill_everywhere(rich_config, 3);
+}
+
+static void test_killed_with_early_stop(void **state) {
+  (void)state;
+  kill_everywhere(stopping_config, 4);
+  assert_false(file_has("whole/metrics.jsonl", "\"epoch\":8"));
+}
+
+// Several kills of one run.
+static void test_killed_again_and_again(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .resume = "auto"};
+  int code = 0, kills = 0;
+  for (int64_t n = 60; n < 400; n += 31, kills += code != 0) {
+    t.kill_at = n;
+    code = train_apart(&t);
+    if (code == 0) break;
+    assert_int_equal(code, 128 + SIGKILL);
+  }
+  assert_true(kills > 2);
+  t.kill_at = 0;
+  assert_int_equal(train_apart(&t), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
+// SIGTERM finishes the step and writes a checkpoint, which leaves no trace after the resumption.
+static void test_stopped_at_every_step(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  for (int64_t step = 1; step < 16; step++) {
+    training t = {.run_dir = "run",
+                  .config = "c.yaml",
+                  .dataset = "d.h5",
+                  .stop_at = step,
+                  .records = "records"};
+    int code = train_apart(&t);
+    assert_int_equal(code, 143);
+    assert_true(file_has("run/run.json", "\"status\": \"stopped\""));
+    assert_true(file_has("run/run.json", "\"exit\": 143"));
+    assert_true(file_has("records", "\"exit\":143"));
+    char expected[64];
+    snprintf(expected, sizeof expected, "\"step\": %lld,", (long long)step);
+    assert_true(file_has("run/run.json", expected));
+    if (step % 3 == 0 && step < 15) { // and once more
+      t = (training){.resume = "run", .stop_at = step + 1};
+      assert_int_equal(train_apart(&t), 143);
+    }
+    assert_int_equal(go_on("run", "records"), 0);
+    const char *difference = run_difference("whole", "run");
+    if (*difference) fail_msg("stopped at step %lld: %s", (long long)step, difference);
+    remove_tree("run");
+  }
+}
+
+static void flip_byte(const char *path, double where) {
+  size_t length = 0;
+  char *bytes = read_whole(path, &length);
+  bytes[(size_t)((double)length * where)] ^= 0x55;
+  FILE *stream = fopen(path, "wb");
+  fwrite(bytes, 1, length, stream);
+  fclose(stream);
+  free(bytes);
+}
+
+static void test_damaged_checkpoint(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  training stopped = {.run_dir = "stopped", .config = "c.yaml", .dataset = "d.h5", .stop_at = 13};
+  assert_int_equal(train_apart(&stopped), 143);
+  for (int how = 0; how < 24; how++) {
+    assert_int_equal(system("rm -rf run && cp -a stopped run"), 0);
+    char newest[300], target[256] = "";
+    assert_true(readlink("run/checkpoints/last.h5", target, sizeof target - 1) > 0);
+    snprintf(newest, sizeof newest, "run/checkpoints/%s", target);
+    struct stat info;
+    assert_int_equal(stat(newest, &info), 0);
+    if (how == 0)
+      assert_int_equal(truncate(newest, 0), 0);
+    else if (how == 1)
+      assert_int_equal(truncate(newest, info.st_size / 2), 0);
+    else if (how == 2)
+      assert_int_equal(truncate(newest, info.st_size - 1), 0);
+    else if (how == 3)
+      write_text(newest, "not HDF5 at all");
+    else
+      flip_byte(newest, (how - 3) / 21.0);
+    assert_int_equal(go_on("run", "records"), 0);
+    const char *difference = run_difference("whole", "run");
+    if (*difference) {
+      char *records = read_whole("records", NULL);
+      fail_msg("damage %d: %s\n%s", how, difference, records);
+    }
+    if (how < 4) assert_true(file_has("records", "not usable"));
+  }
+  // All of them: from the start.
+  assert_int_equal(system("rm -rf run && cp -a stopped run && "
+                          "for f in run/checkpoints/s*.h5; do : >$f; done"),
+                   0);
+  assert_int_equal(go_on("run", "records"), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
+static void test_finished_run(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  training t = whole;
+  t.records = "first";
+  assert_int_equal(train_apart(&t), 0);
+  assert_int_equal(system("cp -a whole copy"), 0);
+  t.resume = "auto";
+  t.records = "second";
+  assert_int_equal(train_apart(&t), 0);
+  assert_string_equal(run_difference("whole", "copy"), "");
+  assert_true(same_file("whole/run.json", "copy/run.json"));
+  assert_true(same_file("whole/events.jsonl", "copy/events.jsonl"));
+  // The same answer: steps, best, fingerprint of the weights in model.h5.
+  char *first = read_whole("first", NULL), *second = read_whole("second", NULL);
+  char *a = strstr(first, "\"weights_sha256\""), *b = strstr(second, "\"weights_sha256\"");
+  assert_non_null(a);
+  assert_non_null(b);
+  assert_memory_equal(a, b, 82);
+  free(first);
+  free(second);
+  // Killed after the model and before the last record of its status.
+  write_text("whole/run.json", "{\"status\": \"running\", \"dataset\": \"d.h5\", \"threads\": 1}");
+  assert_int_equal(go_on("whole", NULL), 0);
+  assert_true(file_has("whole/run.json", "\"status\": \"done\""));
+  t = (training){.resume = "nothing"};
+  assert_int_equal(train_apart(&t), CO_ERR_MODEL);
+  assert_true(access("nothing", F_OK) != 0);
+  t = whole;
+  assert_int_equal(train_apart(&t), CO_ERR_IO);
+}
+
+// Another config, dataset, device or thread count is refused, and nothing changes.
+static void test_drift(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  make_images("e.h5", ROWS, 2);
+  // With and without a checkpoint.
+  for (int64_t kill = 60; kill < 160; kill += 90) {
+    training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .kill_at = kill};
+    assert_int_equal(train_apart(&t), 128 + SIGKILL);
+    assert_int_equal(system("rm -rf copy && cp -a run copy"), 0);
+    t = (training){.resume = "run", .records = "records", .set = {"trainer.max_epochs=5"}};
+    assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
+    assert_true(file_has("records", "the config differs"));
+    t = (training){
+        .resume = "run", .records = "records", .config = "c.yaml", .set = {"trainer.seed=5"}};
+    assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
+    t = (training){.resume = "run", .records = "records", .dataset = "e.h5"};
+    assert_int_equal(train_apart(&t), CO_ERR_DATA);
+    assert_true(file_has("records", "e.h5"));
+    t = (training){.resume = "run", .records = "records", .threads = 2};
+    assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
+    assert_true(file_has("records", "thread"));
+    t = (training){.resume = "run", .records = "records", .device = "ref"};
+    assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
+    assert_int_equal(system("diff -r -x LOCK -x '*.tmp-*' run copy"), 0);
+    t = (training){.resume = "run", .config = "c.yaml", .dataset = "d.h5"};
+    assert_int_equal(train_apart(&t), 0);
+    remove_tree("run");
+  }
+}
+
+static void test_lock(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .stop_at = 3};
+  assert_int_equal(train_apart(&t), 143);
+  co_context *ctx;
+  int lock;
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
+  assert_int_equal(co_lock_file(&lock, ctx, "run/LOCK"), CO_OK);
+  t = (training){.resume = "run", .records = "records"};
+  assert_int_equal(train_apart(&t), CO_ERR_IO);
+  assert_true(file_has("records", "run/LOCK"));
+  co_unlock_file(lock);
+  assert_int_equal(train_apart(&t), 0);
+  co_context_free(ctx);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_finished_run),
+      TRAINING_TEST(test_drift),
+      TRAINING_TEST(test_lock),
+      TRAINING_TEST(test_stopped_at_every_step),
+      TRAINING_TEST(test_damaged_checkpoint),
+      TRAINING_TEST(test_killed_again_and_again),
+      TRAINING_TEST(test_killed_with_early_stop),
+      TRAINING_TEST(test_killed_anywhere),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
