@@ -29,11 +29,13 @@ struct PutStatistics {
     scale[c] = make_float4(static_cast<float>(center), static_cast<float>(factor), beta[c], 0.0f);
     mean[c] = static_cast<float>(center);
     variance[c] = static_cast<float>(spread);
-    // new_* may be the memory of running_*.
-    new_mean[c] = static_cast<float>(momentum * static_cast<double>(running_mean[c]) +
-                                     (1 - momentum) * center);
-    new_variance[c] = static_cast<float>(momentum * static_cast<double>(running_variance[c]) +
-                                         (1 - momentum) * spread);
+    // new_* may be the memory of running_*. A batch that is not finite leaves them alone.
+    bool finite = isfinite(center) && isfinite(spread);
+    double kept = finite ? momentum : 1;
+    new_mean[c] = static_cast<float>(kept * static_cast<double>(running_mean[c]) +
+                                     (finite ? (1 - kept) * center : 0));
+    new_variance[c] = static_cast<float>(kept * static_cast<double>(running_variance[c]) +
+                                         (finite ? (1 - kept) * spread : 0));
   }
 };
 

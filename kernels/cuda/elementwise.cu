@@ -70,6 +70,23 @@ __global__ void dropout(float *y, const float *x, const co_step *step, int64_t c
   }
 }
 
+__global__ void concat(float *y, const float *a, const float *b, unsigned count, unsigned A,
+                       unsigned B) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned row = static_cast<unsigned>(i) / (A + B), at = static_cast<unsigned>(i) % (A + B);
+    y[i] = at < A ? a[row * A + at] : b[row * B + at - A];
+  }
+}
+
+// part (rows, width) (+)= columns from ... of dy (rows, across).
+__global__ void cut_columns(float *part, const float *dy, unsigned count, unsigned width,
+                            unsigned across, unsigned from, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned row = static_cast<unsigned>(i) / width, at = static_cast<unsigned>(i) % width;
+    put(&part[i], dy[row * across + from + at], accumulate);
+  }
+}
+
 template <typename F>
 static cudaError_t launch_map(const co_cuda_call *call, const void *a, const void *b, F f) {
   int64_t count = co_cuda_count(&call->desc->in[0].shape);
@@ -91,6 +108,32 @@ extern "C" cudaError_t co_cuda_relu_backward(const co_cuda_call *call) {
 
 extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {
   return co::launch_map(call, call->in[0], call->in[1], co::Add{call->desc->attr.activation});
+}
+
+extern "C" cudaError_t co_cuda_concat(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::concat, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<const float *>(call->in[1]), static_cast<unsigned>(count),
+            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
+            static_cast<unsigned>(co_cuda_last(&desc->in[1].shape)));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_concat_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t across = co_cuda_last(&desc->in[0].shape);
+  for (int k = 0; k < 2; k++) { // one of them may be absent
+    if (!co_cuda_has_out(desc, k)) continue;
+    int64_t count = co_cuda_count(&desc->out[k].shape), width = co_cuda_last(&desc->out[k].shape);
+    CO_LAUNCH(co::cut_columns, co::blocks_for(count), co::block_threads, 0, call->stream,
+              static_cast<float *>(call->out[k]), static_cast<const float *>(call->in[0]),
+              static_cast<unsigned>(count), static_cast<unsigned>(width),
+              static_cast<unsigned>(across), static_cast<unsigned>(k == 0 ? 0 : across - width),
+              co_cuda_accumulates(desc, k));
+  }
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_reshape(const co_cuda_call *call) {

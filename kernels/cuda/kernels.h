@@ -25,7 +25,8 @@ typedef cudaError_t co_cuda_launcher(const co_cuda_call *call);
 typedef size_t co_cuda_scratch(const co_op_desc *desc);
 
 // elementwise.cu
-co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_reshape, co_cuda_dropout;
+co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_concat,
+    co_cuda_concat_backward, co_cuda_reshape, co_cuda_dropout;
 // channelwise.cu
 co_cuda_launcher co_cuda_relu_bias_backward;
 co_cuda_scratch co_cuda_relu_bias_backward_scratch;

@@ -86,6 +86,8 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(RELU, co_cuda_relu, .f32_in = 1, .f32_out = 1, .large = true),
     KERNEL(RELU_BACKWARD, co_cuda_relu_backward, .f32_in = 3, .f32_out = 1, .large = true),
     KERNEL(ADD, co_cuda_add, .f32_in = 3, .f32_out = 1, .large = true, .same = true),
+    KERNEL(CONCAT, co_cuda_concat, .f32_in = 3, .f32_out = 1),
+    KERNEL(CONCAT_BACKWARD, co_cuda_concat_backward, .f32_in = 1, .f32_out = 3),
     KERNEL(RESHAPE, co_cuda_reshape, .large = true),
     KERNEL(DROPOUT, co_cuda_dropout, .f32_in = 1, .f32_out = 1, .large = true),
     KERNEL(RELU_BIAS_BACKWARD, co_cuda_relu_bias_backward, .f32_in = 3, .f32_out = 3,
