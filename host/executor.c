@@ -25,7 +25,18 @@ struct co_executor {
   int64_t use_count, use_capacity;
   void **constants; // device copies
   const void **inputs;
+  // On devices that can: the operations as one recorded launch, from the second run on. The first
+  // one lets libraries load what they need, which they cannot do while recording.
+  void *recorded;
+  int64_t runs; // since a bound address has changed
+  bool not_recordable;
 };
+
+static void drop_record(co_executor *executor) {
+  if (executor->recorded) executor->backend->api->graph_free(executor->backend, executor->recorded);
+  executor->recorded = NULL;
+  executor->runs = 0;
+}
 
 static void *block_address(const co_store *store, co_block block) {
   switch (block) {
@@ -136,6 +147,7 @@ cleanup:
 
 void co_executor_free(co_executor *executor) {
   if (!executor) return;
+  drop_record(executor);
   if (executor->constants)
     for (int64_t i = 0; i < executor->plan->graph->constant_count; i++)
       executor->backend->api->buffer_free(executor->backend, executor->constants[i]);
@@ -147,6 +159,8 @@ void co_executor_free(co_executor *executor) {
 }
 
 void co_executor_bind(co_executor *executor, int64_t input, const void *address) {
+  if (executor->inputs[input] == address) return;
+  drop_record(executor);
   executor->inputs[input] = address;
   for (int64_t i = 0; i < executor->use_count; i++) {
     const input_use *use = &executor->uses[i];
@@ -154,7 +168,7 @@ void co_executor_bind(co_executor *executor, int64_t input, const void *address)
   }
 }
 
-co_status co_executor_run(co_executor *executor) {
+static co_status run_each(co_executor *executor) {
   const co_plan *plan = executor->plan;
   const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < plan->op_count; i++) {
@@ -167,6 +181,38 @@ co_status co_executor_run(co_executor *executor) {
     }
   }
   return CO_OK;
+}
+
+static co_status record(co_executor *executor) {
+  const co_backend_api *api = executor->backend->api;
+  void *graph = NULL;
+  CO_RETURN_IF_FAILED(api->capture_begin(executor->backend));
+  co_status status = run_each(executor), ended = api->capture_end(executor->backend, &graph);
+  if (status == CO_OK) status = ended;
+  if (status == CO_OK) {
+    executor->recorded = graph;
+    return CO_OK;
+  }
+  api->graph_free(executor->backend, graph);
+  return status;
+}
+
+co_status co_executor_run(co_executor *executor) {
+  const co_backend_api *api = executor->backend->api;
+  if (!executor->recorded && api->capture_begin && executor->runs > 0 &&
+      !executor->not_recordable) {
+    co_status status = record(executor);
+    if (status != CO_OK && status != CO_ERR_DEVICE) return status;
+    if (status == CO_ERR_DEVICE) { // slower, not wrong
+      co_log(executor->ctx, CO_LOG_WARN, "device", "steps are not recorded: %s",
+             co_error_last()->message);
+      executor->not_recordable = true;
+      co_error_clear();
+    }
+  }
+  executor->runs++;
+  if (executor->recorded) return api->graph_launch(executor->backend, executor->recorded);
+  return run_each(executor);
 }
 
 co_status co_executor_read_output(co_executor *executor, int64_t output, void *host) {

@@ -32,6 +32,7 @@ struct co_program {
   unit evaluation;
   size_t arena_bytes, workspace_bytes;
   void *arena, *step, *metrics[2]; // metrics: training, evaluation
+  void **inputs; // device copies of the graph's inputs, NULL where it reads the host's memory
 };
 
 static co_status plan_unit(co_program *program, const co_graph *graph, unit *out,
@@ -214,6 +215,31 @@ static co_status allocate(co_program *program) {
   return CO_OK;
 }
 
+// A graph input of `rows` rows, as the plans read it.
+static co_tensor_desc input_desc(const co_program *program, int64_t i, int64_t rows) {
+  co_tensor_desc desc = program->graph->values[program->graph->inputs[i]].desc;
+  if (desc.dtype == CO_F32) desc.dtype = program->options.real;
+  desc.shape.dim[0] = rows;
+  return desc;
+}
+
+static co_status allocate_inputs(co_program *program) {
+  co_backend *backend = program->backend;
+  const co_program_options *options = &program->options;
+  if (backend->api->host_memory) return CO_OK;
+  program->inputs =
+      co_alloc_zero(program->ctx, (size_t)program->graph->input_count + 1, sizeof *program->inputs);
+  if (!program->inputs) return CO_ERR_MEMORY;
+  int64_t rows =
+      options->rows > options->evaluation_rows ? options->rows : options->evaluation_rows;
+  for (int64_t i = 0; i < program->graph->input_count; i++) {
+    co_tensor_desc desc = input_desc(program, i, rows);
+    CO_RETURN_IF_FAILED(
+        backend->api->buffer_create(backend, co_tensor_bytes(&desc), &program->inputs[i]));
+  }
+  return CO_OK;
+}
+
 static co_status bind_all(co_program *program) {
   for (int64_t i = 0; i < program->options.phase_count; i++) {
     phase *p = &program->phases[i];
@@ -244,6 +270,7 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_update(program, &program->phases[i]));
   CO_TRY(allocate(program));
+  CO_TRY(allocate_inputs(program));
   CO_TRY(bind_all(program));
   *out = program;
   return CO_OK;
@@ -269,6 +296,9 @@ void co_program_free(co_program *program) {
   api->buffer_free(program->backend, program->step);
   api->buffer_free(program->backend, program->metrics[0]);
   api->buffer_free(program->backend, program->metrics[1]);
+  for (int64_t i = 0; program->inputs && i < program->graph->input_count; i++)
+    api->buffer_free(program->backend, program->inputs[i]);
+  co_free(program->ctx, program->inputs);
   co_store_free(program->store);
   co_free(program->ctx, program->phases);
   co_free(program->ctx, program);
@@ -278,16 +308,23 @@ co_store *co_program_store(co_program *program) {
   return program->store;
 }
 
-// Binds rows [first, …) of each input.
-static void bind_inputs(const co_graph *graph, co_executor *executor, const void *const *inputs,
-                        int64_t first, co_dtype real) {
-  for (int64_t i = 0; i < graph->input_count; i++) {
+// Rows [first, first + rows) of each input: bound where they lie, or copied to the device. A copy
+// always lies at the same address, so that what the executor has recorded stays valid.
+static co_status give_inputs(co_program *program, co_executor *executor, const void *const *inputs,
+                             int64_t first, int64_t rows) {
+  co_backend *backend = program->backend;
+  for (int64_t i = 0; i < program->graph->input_count; i++) {
     if (!inputs[i]) continue;
-    co_tensor_desc desc = graph->values[graph->inputs[i]].desc;
-    if (desc.dtype == CO_F32) desc.dtype = real;
-    desc.shape.dim[0] = 1;
-    co_executor_bind(executor, i, (const char *)inputs[i] + (size_t)first * co_tensor_bytes(&desc));
+    co_tensor_desc row = input_desc(program, i, 1), slice = input_desc(program, i, rows);
+    const char *from = (const char *)inputs[i] + (size_t)first * co_tensor_bytes(&row);
+    if (program->inputs) {
+      CO_RETURN_IF_FAILED(
+          backend->api->upload(backend, program->inputs[i], from, co_tensor_bytes(&slice)));
+      from = program->inputs[i];
+    }
+    co_executor_bind(executor, i, from);
   }
+  return CO_OK;
 }
 
 static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
@@ -302,7 +339,7 @@ static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
     step->row_offset = first;
     CO_RETURN_IF_FAILED(
         program->backend->api->upload(program->backend, program->step, step, sizeof *step));
-    bind_inputs(program->graph, item->executor, inputs, first, program->options.real);
+    CO_RETURN_IF_FAILED(give_inputs(program, item->executor, inputs, first, item->rows));
     CO_RETURN_IF_FAILED(co_executor_run(item->executor));
   }
   return CO_OK;
@@ -343,7 +380,7 @@ void co_program_set_updates(co_program *program, int64_t index, int64_t updates)
 
 co_status co_program_evaluate(co_program *program, const void *const *inputs) {
   co_executor *executor = program->evaluation.executor;
-  bind_inputs(program->graph, executor, inputs, 0, program->options.real);
+  CO_RETURN_IF_FAILED(give_inputs(program, executor, inputs, 0, program->options.evaluation_rows));
   return co_executor_run(executor);
 }
 

@@ -45,8 +45,9 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
 void co_program_free(co_program *program);
 co_store *co_program_store(co_program *program);
 
-// One effective batch of `rows` (one of batch_rows) through a phase. `inputs` has a device address
-// per graph input with `rows` rows each, NULL where the phase's losses do not need it. Of `step`
+// One effective batch of `rows` (one of batch_rows) through a phase. `inputs` has an address
+// per graph input with `rows` rows each, in host memory (copied to a device that does not read it),
+// NULL where the phase's losses do not need it. Of `step`
 // the caller fills seed, step, epoch, learning_rate and inv_norm; the rest is filled here.
 co_status co_program_step(co_program *program, int64_t phase, int64_t rows,
                           const void *const *inputs, const co_step *step, co_step_result *result);
