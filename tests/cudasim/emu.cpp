@@ -77,7 +77,10 @@ emu_options options_from_environment() {
     }
   }
   if (const char *seed = getenv("CO_EMU_SEED")) options.seed = strtoull(seed, nullptr, 10);
-  if (const char *workers = getenv("CO_EMU_WORKERS")) options.workers = std::max(1, atoi(workers));
+  if (const char *workers = getenv("CO_EMU_WORKERS")) {
+    long wanted = strtol(workers, nullptr, 10);
+    options.workers = wanted < 1 ? 1 : static_cast<int>(wanted);
+  }
   return options;
 }
 

@@ -3,10 +3,10 @@
 // plain loops; pointwise graphs; engines and their notes; what finalize and execute refuse.
 #include <string.h>
 
-#include "../conv_graph.h"
 #include "bfloat16.h"
 #include "check.h"
 #include "cuda_double.h"
+#include "tests/cudasim/conv_graph.h"
 
 typedef cudnnBackendDescriptor_t descriptor;
 

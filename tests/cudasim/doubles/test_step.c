@@ -6,8 +6,8 @@
 #include <cublas_v2.h>
 #include <string.h>
 
-#include "../conv_graph.h"
 #include "check.h"
+#include "tests/cudasim/conv_graph.h"
 
 enum { ROWS = 32, INPUTS = 4, OUTPUTS = 2, STEPS = 300 };
 
