@@ -27,10 +27,11 @@ static co_status no_driver(const char *format, int code) {
   return status;
 }
 
-// Before the plugin, which would load much and then say less.
-static co_status check_driver(void) {
+// Before the plugin, which would load much and then say less. *found: there is a driver at all.
+static co_status check_driver(bool *found) {
   enum { NO_DEVICE = 100 };
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  *found = driver != NULL;
   if (!driver) return no_driver("no NVIDIA driver: libcuda.so.1 cannot be loaded", 0);
   int (*initialise)(unsigned flags) = NULL;
   find(driver, "cuInit", (void *)&initialise, sizeof initialise);
@@ -118,7 +119,7 @@ static co_status check(const co_op_desc *desc) {
 }
 
 static co_status open_cuda(co_backend **out, co_context *ctx, int index,
-                           const co_backend_options *options) {
+                           const co_backend_options *options, bool *driver) {
   const co_host_api host = {.ctx = ctx,
                             .log = co_log,
                             .fail = co_fail,
@@ -131,7 +132,7 @@ static co_status open_cuda(co_backend **out, co_context *ctx, int index,
                             .options = options};
   co_cuda_open_function *open_plugin = NULL;
   void *plugin;
-  CO_RETURN_IF_FAILED(check_driver());
+  CO_RETURN_IF_FAILED(check_driver(driver));
   CO_RETURN_IF_FAILED(load_plugin(&plugin)); // stays loaded: CUDA cannot be unloaded safely
   find(plugin, CO_CUDA_OPEN_SYMBOL, (void *)&open_plugin, sizeof open_plugin);
   co_error_clear();
@@ -160,19 +161,22 @@ static bool cuda_index(const char *device, int *out) {
 co_status co_backend_open_device(co_backend **out, co_context *ctx, const char *device,
                                  const co_backend_options *options) {
   const co_backend_options defaults = {0};
+  bool driver = false;
   int index;
   *out = NULL;
   if (!options) options = &defaults;
   if (!device || strcmp(device, "auto") == 0) {
-    co_status status = open_cuda(out, ctx, 0, options);
+    co_status status = open_cuda(out, ctx, 0, options, &driver);
     if (status != CO_ERR_DEVICE) return status;
-    co_log(ctx, CO_LOG_INFO, "device", "device=cpu reason=\"%s\"", co_error_last()->message);
+    // Without a driver nobody expects a GPU to be used; otherwise somebody will ask why it is not.
+    co_log(ctx, driver ? CO_LOG_INFO : CO_LOG_DEBUG, "device", "device=cpu reason=\"%s\"",
+           co_error_last()->message);
     co_error_clear();
     return co_cpu_backend_open(out, ctx, options);
   }
   if (strcmp(device, "cpu") == 0) return co_cpu_backend_open(out, ctx, options);
   if (strcmp(device, "ref") == 0) return co_ref_backend_open(out, ctx, options);
-  if (cuda_index(device, &index)) return open_cuda(out, ctx, index, options);
+  if (cuda_index(device, &index)) return open_cuda(out, ctx, index, options, &driver);
   co_status status = co_fail(CO_ERR_DEVICE, "--device %s: no such device", device);
   co_hint("devices are auto, cpu, cuda, cuda:0 and so on");
   return status;

@@ -10,9 +10,10 @@ extern "C" {
 #endif
 
 // "ref", "cpu", "cuda" (= "cuda:0"), "cuda:N", or "auto" (also NULL): CUDA where it can be used,
-// else the CPU, with the reason in the log. CUDA comes as a plugin, libcohort_cuda.so, loaded only
-// when asked for: beside the program or library, then from the library path. What is missing is
-// CO_ERR_DEVICE with a hint at the way out. `options` may be NULL.
+// else the CPU, with the reason in the log (at level debug where there is no NVIDIA driver at all).
+// CUDA comes as a plugin, libcohort_cuda.so, loaded only when asked for: beside the program or
+// library, then from the library path. What is missing is CO_ERR_DEVICE with a hint at the way out.
+// `options` may be NULL.
 co_status co_backend_open_device(co_backend **out, co_context *ctx, const char *device,
                                  const co_backend_options *options);
 

@@ -26,12 +26,13 @@ static char logged[512];
 static void keep_log(void *user, co_log_level level, const char *event, const char *text) {
   (void)user;
   (void)level;
+  if (strcmp(event, "device") != 0) return;
   (void)snprintf(logged, sizeof logged, "%s %s", event, text);
 }
 
 static co_context *open_context(void) {
   co_context *ctx = NULL;
-  const co_context_options options = {.threads = 1, .level = CO_LOG_INFO, .sink = keep_log};
+  const co_context_options options = {.threads = 1, .level = CO_LOG_DEBUG, .sink = keep_log};
   OK(co_context_create(&ctx, &options));
   return ctx;
 }
