@@ -60,12 +60,12 @@ co_status co_result_create(cohort_result **out, cohort_context *context, const c
   return CO_OK;
 }
 
-static void render_error(co_json *json, const co_error *error) {
+static void render_error(co_json *json, const co_error *error, int exit_code) {
   co_json_open(json, '{');
   co_json_key(json, "code");
   co_json_string(json, co_status_name(error->status));
   co_json_key(json, "exit");
-  co_json_int(json, error->status);
+  co_json_int(json, error->status == CO_INTERRUPTED ? exit_code : (int)error->status);
   co_json_key(json, "message");
   co_json_string(json, error->message);
   if (error->file[0]) {
@@ -88,13 +88,13 @@ static void render_error(co_json *json, const co_error *error) {
   co_json_close(json);
 }
 
-static void render_failure(co_json *json, const co_diagnostics *errors) {
+static void render_failure(co_json *json, const co_diagnostics *errors, int exit_code) {
   co_json_key(json, "error");
-  render_error(json, &errors->item[0]);
+  render_error(json, &errors->item[0], exit_code);
   co_json_key(json, "errors");
   co_json_open(json, '[');
   for (int64_t i = 0; i < errors->count; i++)
-    render_error(json, &errors->item[i]);
+    render_error(json, &errors->item[i], exit_code);
   co_json_close(json);
 }
 
@@ -112,7 +112,7 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
   co_json_string(&whole, verb);
   co_json_key(&whole, "exit");
   co_json_int(&whole, exit_code);
-  if (result->errors.count) render_failure(&whole, &result->errors);
+  if (result->errors.count) render_failure(&whole, &result->errors, exit_code);
   co_json_close(&whole);
   // The verb's own fields follow inside the same object, unless it failed in the midst of one.
   bool whole_fields = result->json.depth == 1;

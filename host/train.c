@@ -105,7 +105,9 @@ static co_status choose_run(trainer *t) {
   // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
   if (t->resumed || automatic || (co_path_is_directory(t->run_path) && options->config.file_count))
     return CO_OK;
-  return co_fail_at(CO_ERR_MODEL, t->run_path, 0, 0, "there is no run to resume");
+  co_status status = co_fail_at(CO_ERR_MODEL, t->run_path, 0, 0, "there is no run to resume");
+  co_hint("--resume takes a run's directory; --run-dir DIR --resume=auto begins one where none is");
+  return status;
 }
 
 static co_status read_config(trainer *t) {
@@ -617,6 +619,13 @@ static co_status end_epoch(trainer *t, const co_pipeline *pipeline, bool epoch_o
   return due ? checkpoint(t, true) : CO_OK;
 }
 
+static co_status stop_interrupted(const trainer *t) {
+  co_status status = co_fail(CO_INTERRUPTED, "stopped at step %lld; a checkpoint is written",
+                             (long long)t->state.step);
+  co_hint("go on with --resume %s", t->run.path);
+  return status;
+}
+
 static co_status run_batches(trainer *t, co_pipeline *pipeline) {
   co_status status = CO_OK;
   while (status == CO_OK && !t->state.finished) {
@@ -637,9 +646,7 @@ static co_status run_batches(trainer *t, co_pipeline *pipeline) {
       status = checkpoint(t, true);
     if (status == CO_OK && !t->state.finished && co_job_stopped(t->context)) {
       status = checkpoint(t, false);
-      if (status == CO_OK)
-        status = co_fail(CO_INTERRUPTED, "stopped at step %lld; a checkpoint is written",
-                         (long long)t->state.step);
+      if (status == CO_OK) status = stop_interrupted(t);
     }
   }
   return status;

@@ -148,6 +148,15 @@ static const encoder *find_encoder(const char *name) {
   return NULL;
 }
 
+// Expanded layers have no place of their own: errors point at the encoder that asked for them.
+static void relocate(co_node *node, const co_node *to) {
+  node->file = to->file;
+  node->line = node->key_line = to->line;
+  node->column = node->key_column = to->column;
+  for (int64_t i = 0; i < node->count; i++)
+    relocate(node->items[i], to);
+}
+
 static co_status expand(const co_node **layers, const encoder *found, const void *options,
                         const char *path, co_arena *arena, co_diagnostics *problems) {
   co_text text;
@@ -188,5 +197,7 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     *layers = ((const graph_options *)options)->layers;
     return CO_OK;
   }
-  return expand(layers, found, options, path, arena, problems);
+  CO_RETURN_IF_FAILED(expand(layers, found, options, path, arena, problems));
+  if (*layers && encoder_node) relocate((co_node *)(uintptr_t)*layers, encoder_node);
+  return CO_OK;
 }

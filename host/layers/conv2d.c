@@ -36,6 +36,19 @@ static void pad_same(co_op_attr *attr, const co_shape *x, int axis) {
   attr->pad_end[axis] = needed - needed / 2;
 }
 
+// `same` allows any kernel, but one that reaches this far past the image is a slip: most of its
+// weights would never meet a pixel.
+static co_status check_reach(const co_op_attr *attr, const co_shape *x) {
+  for (int axis = 0; axis < 2; axis++) {
+    int64_t reach = (attr->kernel[axis] - 1) * attr->dilation[axis] + 1, size = x->dim[1 + axis];
+    if (reach > 2 * size + 1)
+      return co_fail(CO_ERR_CONFIG, "a kernel of %lld x %lld is larger than the image of %lld x %lld",
+                     (long long)attr->kernel[0], (long long)attr->kernel[1], (long long)x->dim[1],
+                     (long long)x->dim[2]);
+  }
+  return CO_OK;
+}
+
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {
   const conv2d_options *conv = options;
@@ -49,6 +62,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
     attr.dilation[axis] = conv->dilation_rate[axis];
     if (conv->padding == 1) pad_same(&attr, &x, axis);
   }
+  CO_RETURN_IF_FAILED(check_reach(&attr, &x));
   int64_t channels = x.dim[3], window = attr.kernel[0] * attr.kernel[1];
   co_value operands[3] = {in[0], CO_NO_VALUE, CO_NO_VALUE};
   co_param_info kernel = {

@@ -70,12 +70,12 @@ static void kill_everywhere(const char *config, int64_t stride) {
 
 static void test_killed_anywhere(void **state) {
   (void)state;
-  kill_everywhere(rich_config, 3);
+  kill_everywhere(rich_config, 5);
 }
 
 static void test_killed_with_early_stop(void **state) {
   (void)state;
-  kill_everywhere(stopping_config, 4);
+  kill_everywhere(stopping_config, 7);
   assert_false(file_has("whole/metrics.jsonl", "\"epoch\":8"));
 }
 

@@ -195,9 +195,10 @@ static const char plain[] = "input_features: [{name: x, encoder: {type: graph, l
                             "output_features: [{name: score}]\n";
 
 // The bad value reaches every channel of the normalisation.
-static const char bad_reaches_all[] = "input_features: [{name: x, encoder: {type: graph, layers: [\n"
-                                 "  {Dense: {units: 6}}, BatchNormalization, ReLU]}}]\n"
-                                 "output_features: [{name: score}]\n";
+static const char bad_reaches_all[] =
+    "input_features: [{name: x, encoder: {type: graph, layers: [\n"
+    "  {Dense: {units: 6}}, BatchNormalization, ReLU]}}]\n"
+    "output_features: [{name: score}]\n";
 
 static void steps_that_are_not_finite_leave_the_state(void **unused) {
   (void)unused;
