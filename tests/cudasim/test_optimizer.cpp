@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "call.h"
+
+int main() {
+  const int64_t n = 5000;
+  DeviceArray<float> w(n), g(n), m(n), before(n);
+  DeviceArray<co_segment> segments(3);
+  DeviceArray<co_step> step(1);
+  DeviceArray<double> sum(1), gate(2);
+  fill_integers(w, 1);
+  fill_integers(g, 2);
+  fill_integers(m, 3);
+  for (size_t i = 0; i < n; i++)
+    before[i] = w[i];
+  segments[0] = {3, 10, 1, 0};
+  segments[1] = {20, 1100, 2, 0};
+  segments[2] = {2047, 2900, 1, 0};
+  step[0] = co_step{};
+  step[0].learning_rate = 0.5;
+  const int64_t bytes = 3 * sizeof(co_segment), step_bytes = sizeof(co_step);
+  Call norm, check, update;
+  norm.input(g, CO_F32, {n});
+  norm.input(segments, CO_U8, {bytes});
+  norm.output(sum, CO_F64, {1});
+  norm.run(co_cuda_gradient_norm, co_cuda_gradient_norm_scratch);
+  check.input(sum, CO_F64, {1});
+  check.output(gate, CO_F64, {2});
+  check.run(co_cuda_finite_check, nullptr);
+  update.input(w, CO_F32, {n});
+  update.input(g, CO_F32, {n});
+  update.input(m, CO_F32, {n});
+  update.input(segments, CO_U8, {bytes});
+  update.input(step, CO_U8, {step_bytes});
+  update.input(gate, CO_F64, {2});
+  update.output(w, CO_F32, {n});
+  update.output(m, CO_F32, {n});
+  update.run(co_cuda_sgd, nullptr); // momentum 0
+  double wanted = 0;
+  for (size_t i = 0; i < n; i++) {
+    float rate = 0;
+    for (size_t s = 0; s < 3; s++) {
+      size_t begin = static_cast<size_t>(segments[s].begin);
+      if (i >= begin && i < begin + static_cast<size_t>(segments[s].count))
+        rate = static_cast<float>(segments[s].rate);
+    }
+    if (rate > 0) wanted += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    CHECK(w[i] == before[i] - 0.5f * rate * g[i], "element %zu is %g", i,
+          static_cast<double>(w[i]));
+  }
+  CHECK(sum[0] == wanted && gate[0] == 1 && gate[1] == 1, "%g instead of %g", sum[0], wanted);
+  return test_result();
+}
