@@ -303,7 +303,12 @@ static co_status read_outputs(builder *b) {
     char *path = co_arena_format(model->arena, "output_features[%lld]", (long long)i);
     if (!path) return CO_ERR_MEMORY;
     int64_t before = b->problems->count;
-    CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, &model->outputs[model->output_count]));
+    co_output_feature *feature = &model->outputs[model->output_count];
+    CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, feature));
+    for (int64_t k = 0; b->problems->count == before && k < model->output_count; k++)
+      if (strcmp(model->outputs[k].name, feature->name) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(b->problems, list->items[i], NULL,
+                                            "%s: '%s' is listed twice", path, feature->name));
     if (b->problems->count == before) model->output_count++;
   }
   if (list && !count)
@@ -521,6 +526,8 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
   *out = model;
   return CO_OK;
 cleanup:
+  // Callers look at the problems: what no part of the config was blamed for is among them too.
+  if (status == CO_ERR_CONFIG && problems->count == before) co_diagnostics_add_last(problems);
   co_model_free(model);
   return status;
 }
