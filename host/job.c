@@ -99,7 +99,7 @@ static void render_failure(co_json *json, const co_diagnostics *errors, int exit
 }
 
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status) {
-  if (status != CO_OK && !result->errors.count) co_diagnostics_add_last(&result->errors);
+  if (status != CO_OK) (void)co_diagnostics_lead(&result->errors, status);
   // What a shell reports of a program that a signal ended.
   int exit_code = (int)status;
   if (status == CO_INTERRUPTED && result->stop && *result->stop) exit_code = 128 + *result->stop;
