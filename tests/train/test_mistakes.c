@@ -41,9 +41,30 @@ static void test_output_twice(void **state) {
              CO_ERR_CONFIG, "output_features[1]: 'label' is listed twice");
 }
 
+// Of two mistakes the one that ended the call leads, and neither is lost.
+static void test_two_kinds(void **state) {
+  (void)state;
+  static const char text[] = "trainer: {max_epoch: 3}\n";
+  check_plan("missing.h5", text, CO_ERR_DATA, "missing.h5");
+  check_plan("missing.h5", text, CO_ERR_DATA, "did you mean trainer.max_epochs?");
+}
+
+// What is wrong beyond what can be listed is still wrong.
+static void test_a_thousand(void **state) {
+  (void)state;
+  static char text[64 * 1100] = "input_features:\n";
+  make_images("d.h5", ROWS, 1);
+  for (int i = 0; i < 1010; i++)
+    snprintf(text + strlen(text), 64, "  - {name: none%d}\n", i);
+  strcat(text, "output_features: [{name: label}]\n");
+  check_plan("d.h5", text, CO_ERR_CONFIG, "no column 'none0'");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_output_twice),
+      TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
