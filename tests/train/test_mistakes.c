@@ -60,11 +60,32 @@ static void test_a_thousand(void **state) {
   check_plan("d.h5", text, CO_ERR_CONFIG, "no column 'none0'");
 }
 
+static const char model[] = "input_features: [{name: image}]\n"
+                            "output_features: [{name: label}]\n";
+
+static void check_trainer(const char *trainer, cohort_status wanted, const char *message) {
+  char text[512];
+  snprintf(text, sizeof text, "%strainer: {%s}\n", model, trainer);
+  check_plan("d.h5", text, wanted, message);
+}
+
+static void test_optimizer(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_trainer("optimizer: {}", 0, NULL);
+  check_trainer("optimizer: {beta1: 0.8}", 0, NULL); // of the default, adam
+  check_trainer("optimizer: {type: null, beta1: 0.8}", 0, NULL);
+  check_trainer("optimizer: {momentum: 0.8}", CO_ERR_CONFIG, "trainer.optimizer.momentum");
+  check_trainer("optimizer: {type: [sgd]}", CO_ERR_CONFIG, "trainer.optimizer.type");
+  check_trainer("optimizer: sgd", CO_ERR_CONFIG, "trainer.optimizer: must be a map");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_output_twice),
       TRAINING_TEST(test_two_kinds),
       TRAINING_TEST(test_a_thousand),
+      TRAINING_TEST(test_optimizer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
