@@ -4,7 +4,6 @@
 
 enum { ROWS = 60 };
 
-
 static cohort_context *context_of(void) {
   cohort_context *context;
   assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
@@ -80,12 +79,55 @@ static void test_optimizer(void **state) {
   check_trainer("optimizer: sgd", CO_ERR_CONFIG, "trainer.optimizer: must be a map");
 }
 
+static void check_layers(const char *layers, cohort_status wanted, const char *message) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "input_features: [{name: image, encoder: {type: graph, layers: [Flatten, %s]}}]\n"
+           "output_features: [{name: label}]\n",
+           layers);
+  check_plan("d.h5", text, wanted, message);
+}
+
+// Names of layers become names in model files.
+static void test_layer_names(void **state) {
+  (void)state;
+  static const char *const bad[] = {"a/kernel", "/", "''", ".", "..", "\"a\\tb\"", "[a]"};
+  make_images("d.h5", ROWS, 1);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    char layers[200];
+    snprintf(layers, sizeof layers, "{Dense: 4, name: %s}", bad[i]);
+    check_layers(layers, CO_ERR_CONFIG, "layers[1].name: ");
+    snprintf(layers, sizeof layers, "{Dense: 64, name: b}, {shared: b, name: %s}", bad[i]);
+    check_layers(layers, CO_ERR_CONFIG, "layers[2].name: ");
+  }
+  char longest[400];
+  snprintf(longest, sizeof longest, "{Dense: 4, name: %0256d}", 0);
+  check_layers(longest, CO_ERR_CONFIG, "layers[1].name: ");
+  check_layers("{Dense: 4, name: 'Größe 1'}", 0, "image/Größe 1");
+  check_layers("{Dense: 4, name: null}", 0, "image/dense");
+}
+
+// Whatever stands beside `shared:` is either used or refused.
+static void test_shared_layers(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_layers("{Dense: 36, name: a}, {shared: a}", 0, NULL);
+  check_layers("{Dense: 36, name: a}, {shared: a, name: b}, {Dense: 2, inputs: [b]}", 0, NULL);
+  check_layers("{Dense: 36, name: a}, {shared: a, Dense: 8}", CO_ERR_CONFIG,
+               "layers[2].Dense: unknown key");
+  check_layers("{Dense: 36, name: a}, {shared: a, name: a}", CO_ERR_CONFIG,
+               "layers[2]: the name 'a' is taken");
+  check_layers("{Dense: 36, name: a}, {shared: a, trainable: false}", CO_ERR_CONFIG,
+               "layers[2].trainable: belongs to the first call");
+  check_layers("{Dense: 36, name: a}, {shared: a, group: 1}", CO_ERR_CONFIG,
+               "layers[2].group: belongs to the first call");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_output_twice),
-      TRAINING_TEST(test_two_kinds),
-      TRAINING_TEST(test_a_thousand),
-      TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
