@@ -42,7 +42,8 @@ static co_status check_reach(const co_op_attr *attr, const co_shape *x) {
   for (int axis = 0; axis < 2; axis++) {
     int64_t reach = (attr->kernel[axis] - 1) * attr->dilation[axis] + 1, size = x->dim[1 + axis];
     if (reach > 2 * size + 1)
-      return co_fail(CO_ERR_CONFIG, "a kernel of %lld x %lld is larger than the image of %lld x %lld",
+      return co_fail(CO_ERR_CONFIG,
+                     "a kernel of %lld x %lld is larger than the image of %lld x %lld",
                      (long long)attr->kernel[0], (long long)attr->kernel[1], (long long)x->dim[1],
                      (long long)x->dim[2]);
   }
