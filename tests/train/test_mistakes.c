@@ -80,7 +80,7 @@ static void test_optimizer(void **state) {
 }
 
 static void check_layers(const char *layers, cohort_status wanted, const char *message) {
-  char text[512];
+  char text[4400];
   snprintf(text, sizeof text,
            "input_features: [{name: image, encoder: {type: graph, layers: [Flatten, %s]}}]\n"
            "output_features: [{name: label}]\n",
@@ -123,11 +123,26 @@ static void test_shared_layers(void **state) {
                "layers[2].group: belongs to the first call");
 }
 
+// Sizes that no machine has, and that no integer holds.
+static void test_too_large(void **state) {
+  (void)state;
+  char layers[4000];
+  make_images("d.h5", ROWS, 1);
+  strcpy(layers, "{Dense: 8, name: a0}");
+  for (int i = 1; i < 25; i++)
+    sprintf(layers + strlen(layers),
+            ", {Concatenate: {}, name: a%d, inputs: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}", i,
+            i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+  check_layers(layers, CO_ERR_CONFIG, "too large");
+  check_layers("{Dense: 16777216}, {Dense: 16777216}", CO_ERR_CONFIG, "too large");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
       TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
       TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
+      TRAINING_TEST(test_too_large),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
