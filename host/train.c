@@ -185,6 +185,17 @@ static co_status check_validation_metric(trainer *t) {
   return co_diagnostics_result(t->problems);
 }
 
+static void warn_without_validation(trainer *t) {
+  const co_trainer_settings *settings = &t->settings;
+  if (t->sample_count[CO_SPLIT_VALIDATION]) return;
+  const char *key = settings->early_stop > 0      ? "early_stop"
+                    : settings->validation_metric ? "validation_metric"
+                                                  : NULL;
+  if (key)
+    co_log(t->ctx, CO_LOG_WARN, "train", "there are no validation rows: trainer.%s has no effect",
+           key);
+}
+
 static co_status create_program(trainer *t) {
   int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
   co_phase_options phase = {.optimizer = t->settings.optimizer,
@@ -505,8 +516,9 @@ static co_status validate(trainer *t) {
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
   show_progress(t);
   co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher);
-  bool better = isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best);
-  if (better && !isnan(value)) {
+  bool better = !isnan(value) &&
+                (isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best));
+  if (better) {
     t->state.best = value;
     t->state.best_step = t->state.step;
     t->state.bad_epochs = 0;
@@ -800,6 +812,7 @@ static co_status prepare(trainer *t) {
   CO_RETURN_IF_FAILED(read_config(t));
   CO_RETURN_IF_FAILED(open_data_and_model(t));
   CO_RETURN_IF_FAILED(check_validation_metric(t));
+  warn_without_validation(t);
   CO_RETURN_IF_FAILED(render_config(t));
   t->threads = t->options->threads > 0 ? t->options->threads : co_context_threads(t->ctx);
   // The thread count is part of a run: reductions depend on it.

@@ -137,12 +137,47 @@ static void test_too_large(void **state) {
   check_layers("{Dense: 16777216}, {Dense: 16777216}", CO_ERR_CONFIG, "too large");
 }
 
+// What asks for validation rows says so where there are none.
+static void test_no_validation(void **state) {
+  (void)state;
+  static const float values[ROWS] = {1, 2, 3, 4};
+  co_context *ctx;
+  co_dataset_writer *w;
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
+  assert_int_equal(co_dataset_writer_create(&w, ctx, "d.h5"), CO_OK);
+  for (int i = 0; i < 2; i++) {
+    co_column column = {.name = i ? "y" : "x",
+                        .type = CO_COLUMN_NUMBER,
+                        .role = i ? CO_ROLE_TARGET : CO_ROLE_INPUT,
+                        .dtype = CO_F32};
+    assert_int_equal(co_dataset_writer_column(w, "things", &column, ROWS), CO_OK);
+    assert_int_equal(co_dataset_writer_rows(w, ROWS, values), CO_OK);
+  }
+  assert_int_equal(co_dataset_writer_commit(w, NULL), CO_OK);
+  co_dataset_writer_free(w);
+  co_context_free(ctx);
+  write_text("c.yaml", "trainer: {max_epochs: 1, early_stop: 2}\n");
+  training t = {.run_dir = "a", .config = "c.yaml", .dataset = "d.h5", .records = "records"};
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "trainer.early_stop has no effect"));
+  assert_true(file_has("a/run.json", "trainer.early_stop has no effect"));
+  t.run_dir = "b";
+  t.set[0] = "trainer.early_stop=-1";
+  t.set[1] = "trainer.validation_metric=mean_squared_error";
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "trainer.validation_metric has no effect"));
+  t.run_dir = "c";
+  t.set[1] = NULL;
+  assert_int_equal(train_apart(&t), 0);
+  assert_false(file_has("records", "has no effect"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
       TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
       TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
-      TRAINING_TEST(test_too_large),
+      TRAINING_TEST(test_too_large),    TRAINING_TEST(test_no_validation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
