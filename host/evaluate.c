@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_evaluate: metrics of a model on a split, and gates on them.
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/job.h"
@@ -46,25 +43,22 @@ typedef struct gate {
 } gate;
 
 static co_status parse_gate(const char *text, gate *out) {
-  size_t length = strcspn(text, "<>=");
-  size_t relation = strspn(text + length, "<>=");
-  char *end = NULL;
-  errno = 0;
-  double bound = strtod(text + length + relation, &end);
-  bool good = length > 0 && length < sizeof out->metric && relation >= 1 && relation <= 2 &&
-              text[length] != '=' && end != text + length + relation && *end == '\0' &&
-              errno == 0 && isfinite(bound);
+  size_t length = strcspn(text, "<>="), relation = strspn(text + length, "<>=");
+  const char *sign = text + length, *number = sign + relation;
+  co_node bound = {.kind = CO_NODE_SCALAR, .text = number + strspn(number, " ")};
+  bool good = length > 0 && length < sizeof out->metric && *sign != '=' &&
+              (relation == 1 || (relation == 2 && sign[1] == '='));
+  memset(out, 0, sizeof *out);
+  good = good && co_node_double(&bound, &out->bound);
   if (!good) {
     co_status status = co_fail(CO_ERR_USAGE, "--require '%s' is not METRIC>=NUMBER", text);
     co_hint("for example --require 'accuracy>=0.9' or --require 'label.log_loss<=0.3'");
     return status;
   }
-  memset(out, 0, sizeof *out);
   memcpy(out->metric, text, length);
   while (length && out->metric[length - 1] == ' ')
     out->metric[--length] = '\0';
-  memcpy(out->relation, text + strcspn(text, "<>="), relation);
-  out->bound = bound;
+  memcpy(out->relation, sign, relation);
   return CO_OK;
 }
 

@@ -6,7 +6,8 @@
 enum { CHUNK = 1024 };
 
 typedef struct statistics {
-  double *sum, *squares, *low, *high; // per channel
+  double *pivot;                      // per channel: its first value
+  double *sum, *squares, *low, *high; // of what the values differ from it by
   int64_t count;                      // values per channel
 } statistics;
 
@@ -22,6 +23,9 @@ static co_status add_rows(const co_input_feature *feature, const void *bytes, in
                      "not there yet",
                      feature->name, (long long)samples[i / per_row]);
     int64_t c = i % channels;
+    // Far from zero, squares would leave no digit for the variance.
+    if (s->count == 0 && i < channels) s->pivot[c] = value;
+    value -= s->pivot[c];
     s->sum[c] += value;
     s->squares[c] += value * value;
     if (value < s->low[c]) s->low[c] = value;
@@ -39,7 +43,7 @@ static void finish(co_input_feature *feature, const statistics *s) {
     double span = s->high[c] - s->low[c];
     bool zscore = feature->normalization == CO_NORMALIZATION_ZSCORE;
     double scale = zscore ? deviation : span;
-    feature->mean[c] = (float)(zscore ? mean : s->low[c]);
+    feature->mean[c] = (float)(s->pivot[c] + (zscore ? mean : s->low[c]));
     feature->scale[c] = (float)(scale > 1e-12 ? 1 / scale : 1); // a constant column stays finite
   }
 }
@@ -51,7 +55,7 @@ static co_status fit_feature(co_context *ctx, co_dataset *dataset, co_input_feat
   size_t channels = (size_t)feature->channels;
   size_t row =
       (size_t)co_shape_count(&feature->column.shape) * co_dtype_size(feature->column.dtype);
-  double *sums = co_alloc_zero(ctx, 4 * channels, sizeof *sums);
+  double *sums = co_alloc_zero(ctx, 5 * channels, sizeof *sums);
   void *bytes = co_alloc(ctx, CHUNK * row);
   co_status status = sums && bytes ? CO_OK : CO_ERR_MEMORY;
   statistics s = {.sum = sums};
@@ -59,6 +63,7 @@ static co_status fit_feature(co_context *ctx, co_dataset *dataset, co_input_feat
     s.squares = sums + channels;
     s.low = sums + 2 * channels;
     s.high = sums + 3 * channels;
+    s.pivot = sums + 4 * channels;
     for (size_t c = 0; c < channels; c++) {
       s.low[c] = INFINITY;
       s.high[c] = -INFINITY;

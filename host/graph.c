@@ -39,8 +39,24 @@ void co_graph_free(co_graph *graph) {
   co_grow((graph)->ctx, (void **)&(graph)->table, &(graph)->capacity, (graph)->count,              \
           sizeof *(graph)->table)
 
+// Of one row, or of a parameter. What is within can be multiplied by the rows of a batch and by the
+// bytes of an element; nobody means what is beyond.
+static co_status check_size(const char *name, const co_shape *shape) {
+  static const int64_t most = (int64_t)1 << 36;
+  co_shape row = *shape;
+  char text[160];
+  for (int i = 0; i < row.rank; i++)
+    if (row.dim[i] < 0) row.dim[i] = 1; // symbolic
+  int64_t count = co_shape_count(&row);
+  if (count >= 0 && count <= most) return CO_OK;
+  co_shape_print(shape, text, sizeof text);
+  return co_fail(CO_ERR_CONFIG, "'%s' of shape %s is too large", name, text);
+}
+
 static co_status add_value(co_graph *graph, const char *name, const co_tensor_desc *desc,
                            co_storage storage, int64_t index, co_value *out) {
+  if (storage == CO_STORAGE_ARENA || storage == CO_STORAGE_PARAM || storage == CO_STORAGE_STATE)
+    CO_RETURN_IF_FAILED(check_size(name, &desc->shape));
   CO_RETURN_IF_FAILED(GROW(graph, values, value_count, value_capacity));
   char *copy = co_arena_strdup(graph->arena, name);
   if (!copy) return CO_ERR_MEMORY;

@@ -99,7 +99,7 @@ static void render_failure(co_json *json, const co_diagnostics *errors, int exit
 }
 
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status) {
-  if (status != CO_OK && !result->errors.count) co_diagnostics_add_last(&result->errors);
+  if (status != CO_OK) (void)co_diagnostics_lead(&result->errors, status);
   // What a shell reports of a program that a signal ended.
   int exit_code = (int)status;
   if (status == CO_INTERRUPTED && result->stop && *result->stop) exit_code = 128 + *result->stop;
@@ -215,12 +215,21 @@ co_status co_check_dataset(const co_model *model, const co_dataset *dataset, boo
   return CO_OK;
 }
 
-static int64_t stored_batch_size(const co_node *config) {
-  int64_t rows = 256;
-  const co_node *trainer = co_node_get(config, "trainer");
+enum { MAX_BATCH_ROWS = 1 << 24 };
+
+// The size asked for, else the model's: of a file that anybody may have made.
+static co_status choose_batch_size(co_scorer *s, int64_t asked) {
+  if (asked < 0 || asked > MAX_BATCH_ROWS)
+    return co_fail(CO_ERR_USAGE, "batch size %lld is not between 1 and %d", (long long)asked,
+                   (int)MAX_BATCH_ROWS);
+  s->rows = asked ? asked : 256;
+  const co_node *trainer = co_node_get(s->file.config, "trainer");
   const co_node *node = trainer ? co_node_get(trainer, "eval_batch_size") : NULL;
-  if (node) co_node_int(node, &rows);
-  return rows;
+  if (asked || !node) return CO_OK;
+  if (co_node_int(node, &s->rows) && s->rows >= 1 && s->rows <= MAX_BATCH_ROWS) return CO_OK;
+  return co_fail_at(CO_ERR_MODEL, s->path, 0, 0,
+                    "its stored config cannot be used: trainer.eval_batch_size must be 1 to %d",
+                    (int)MAX_BATCH_ROWS);
 }
 
 co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
@@ -230,16 +239,17 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
   CO_RETURN_IF_FAILED(co_model_file_find(&s->path, ctx, model));
   CO_RETURN_IF_FAILED(co_model_file_read(&s->file, s->arena, s->path));
+  CO_RETURN_IF_FAILED(choose_batch_size(s, batch_size));
   co_status status = co_model_create(&s->model, ctx, s->file.config, &s->file.schema, &s->problems);
   if (status == CO_ERR_CONFIG)
     return co_fail_at(CO_ERR_MODEL, s->path, 0, 0, "its stored config cannot be used: %s",
                       co_error_last()->message);
   CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(co_model_file_read_statistics(ctx, s->path, s->model));
+  CO_RETURN_IF_FAILED(co_model_file_check_weights(ctx, s->path, s->model->network));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
   CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads));
-  s->rows = batch_size ? batch_size : stored_batch_size(s->file.config);
   co_program_options options = {
       .evaluation_rows = s->rows, .evaluation_mode = mode, .real = CO_F32};
   CO_RETURN_IF_FAILED(co_program_create(&s->program, s->model->network, s->backend, &options));

@@ -255,7 +255,8 @@ static co_status parse(co_arena *arena, const char *path, const char *name, cons
   co_diagnostics problems;
   co_diagnostics_init(&problems, co_arena_context(arena));
   co_status status = co_yaml_parse(out, arena, name, text, strlen(text), &problems);
-  if (status == CO_OK && problems.count) status = damaged(path, "its stored config is damaged");
+  if (status == CO_ERR_CONFIG || (status == CO_OK && problems.count))
+    status = damaged(path, "its stored config is damaged");
   co_diagnostics_free(&problems);
   return status;
 }
@@ -265,13 +266,29 @@ static const char *text_of(const co_node *map, const char *key) {
   return node && node->kind == CO_NODE_SCALAR ? node->text : "";
 }
 
+// Dimensions of a column of this type, -1 for types that no model has.
+static int rank_of(int type) {
+  switch (type) {
+  case CO_COLUMN_NUMBER:
+  case CO_COLUMN_CATEGORY:
+    return 0;
+  case CO_COLUMN_VECTOR:
+    return 1;
+  case CO_COLUMN_IMAGE:
+    return 3;
+  default:
+    return -1;
+  }
+}
+
 static co_status parse_column(co_arena *arena, const char *path, const co_node *node,
                               co_column *out) {
   int type = co_column_type_parse(text_of(node, "type")),
       role = co_role_parse(text_of(node, "role"));
   const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
   if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST ||
-      shape->count >= CO_MAX_RANK || !*text_of(node, "name"))
+      shape->count != rank_of(type) || !*text_of(node, "name") ||
+      (type == CO_COLUMN_CATEGORY) != (names && names->kind == CO_NODE_LIST && names->count > 0))
     return damaged(path, "its stored schema is damaged");
   memset(out, 0, sizeof *out);
   out->name = text_of(node, "name");
@@ -283,7 +300,7 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
     if (!co_node_int(shape->items[i], &out->shape.dim[i]) || out->shape.dim[i] < 1 ||
         out->shape.dim[i] > 1 << 20)
       return damaged(path, "its stored schema is damaged");
-  if (!names || names->kind != CO_NODE_LIST) return CO_OK;
+  if (type != CO_COLUMN_CATEGORY) return CO_OK;
   const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
   if (!categories) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < names->count; i++)
@@ -384,6 +401,27 @@ co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_mo
     if (status == CO_OK) CO_TRY(co_h5_read(file, scale, CO_F32, &shape, feature->scale));
   }
 cleanup:
+  co_h5_abandon(file);
+  return status;
+}
+
+co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < network->param_count; i++) {
+    const co_param_info *param = &network->params[i];
+    co_h5_info info;
+    char *name = co_format(ctx, "/model_weights/%s", param->name), has[96], want[96];
+    status = name ? co_h5_get_info(file, name, &info) : CO_ERR_MEMORY;
+    if (status == CO_OK && (info.is_group || !co_shape_equal(&info.shape, &param->shape))) {
+      co_shape_print(&info.shape, has, sizeof has);
+      co_shape_print(&param->shape, want, sizeof want);
+      status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has shape %s, its config says %s", name,
+                          info.is_group ? "of a group" : has, want);
+    }
+    co_free(ctx, name);
+  }
   co_h5_abandon(file);
   return status;
 }

@@ -51,6 +51,9 @@ typedef struct co_model_file {
 co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path);
 // Fills the model's fitted preprocessing.
 co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_model *model);
+// Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
+// since a small file may claim a huge network.
+co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);
 // Fills the store's parameters and state; with `slots` also the optimizer's slots. Names, shapes
 // and checksums are verified.
 co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,

@@ -124,6 +124,9 @@ co_status co_settings_read(co_node **root, co_arena *arena, const char *const *f
 static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, co_arena *arena,
                                  co_diagnostics *problems) {
   const co_node *type = node ? co_node_get(node, "type") : NULL;
+  if (type && type->kind != CO_NODE_SCALAR && type->kind != CO_NODE_NULL)
+    return co_node_problem(problems, type, "for example {type: adam}",
+                           "trainer.optimizer.type: must be a name");
   const char *name = type && type->kind == CO_NODE_SCALAR ? type->text : "adam";
   out->optimizer = co_optimizer_find(name);
   if (!out->optimizer) {
@@ -144,7 +147,7 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
   CO_RETURN_IF_FAILED(co_yaml_parse(&clear, arena, "optimizer", text, sizeof text - 1, problems));
   if (node && node->kind == CO_NODE_MAP) {
     CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, node));
-    CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, clear));
+    if (type) CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, clear));
   } else if (node && node->kind != CO_NODE_NULL) {
     return co_node_problem(problems, node, "for example {type: adam}",
                            "trainer.optimizer: must be a map");

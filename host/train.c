@@ -199,7 +199,10 @@ static co_status create_program(trainer *t) {
                                 .phases = &phase,
                                 .phase_count = 1,
                                 .real = CO_F32};
-  CO_RETURN_IF_FAILED(co_job_open_backend(&t->backend, t->ctx, t->options->device, t->threads));
+  // A run goes on where it was, unless it is told otherwise: then check_machine refuses.
+  const char *device = t->options->device;
+  if (t->resumed && (!device || strcmp(device, "auto") == 0)) device = recorded(t, "device");
+  CO_RETURN_IF_FAILED(co_job_open_backend(&t->backend, t->ctx, device, t->threads));
   return co_program_create(&t->program, t->model->network, t->backend, &options);
 }
 

@@ -182,6 +182,29 @@ static co_status apply(list *l, const co_node *item, const char *path, built *la
                          error->message);
 }
 
+// Names become names in model files, so a path has no place in one. An absent name is automatic.
+static co_status read_name(list *l, const co_node *item, const char *path, const char *automatic,
+                           built *layer) {
+  enum { LONGEST = 255 };
+  const co_node *name = co_node_get(item, "name");
+  if (name && name->kind == CO_NODE_NULL) name = NULL;
+  layer->name = name && name->kind == CO_NODE_SCALAR ? name->text : automatic;
+  if (!layer->name) return CO_ERR_MEMORY;
+  bool good = !name || name->kind == CO_NODE_SCALAR;
+  size_t length = strlen(layer->name);
+  for (size_t i = 0; i < length; i++)
+    good = good && !iscntrl((unsigned char)layer->name[i]) && layer->name[i] != '/';
+  if (!good || !length || length > LONGEST || !strcmp(layer->name, ".") ||
+      !strcmp(layer->name, ".."))
+    return co_node_problem(l->problems, name, NULL,
+                           "%s.name: must be a name of at most %d bytes without '/'", path,
+                           (int)LONGEST);
+  if (find_value(l, layer->name) == CO_NO_VALUE) return CO_OK;
+  return co_node_problem(l->problems, name ? name : item, NULL,
+                         "%s: the name '%s' is taken; `shared: %s` calls that layer again", path,
+                         layer->name, layer->name);
+}
+
 static co_status build_new(list *l, const co_node *item, const char *path, const char *key,
                            built *layer) {
   layer->class_ = co_layer_find(key);
@@ -189,20 +212,12 @@ static co_status build_new(list *l, const co_node *item, const char *path, const
   layer->options = co_arena_alloc(l->arena, 1, layer->class_->options_size);
   if (!layer->options) return CO_ERR_MEMORY;
   int64_t before = l->problems->count;
-  CO_RETURN_IF_FAILED(check_extra_keys(l, item, path));
   char *options_path = co_arena_format(l->arena, "%s.%s", path, key);
   if (!options_path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_fields_parse(layer->options, layer->class_->fields,
                                       options_node(l, layer->class_, item), options_path, l->arena,
                                       l->problems));
-  const co_node *name = co_node_get(item, "name");
-  layer->name =
-      name && name->kind == CO_NODE_SCALAR ? name->text : automatic_name(l, layer->class_);
-  if (!layer->name) return CO_ERR_MEMORY;
-  if (find_value(l, layer->name) != CO_NO_VALUE)
-    return co_node_problem(l->problems, name ? name : item, NULL,
-                           "%s: the name '%s' is taken; `shared: %s` calls that layer again", path,
-                           layer->name, layer->name);
+  CO_RETURN_IF_FAILED(read_name(l, item, path, automatic_name(l, layer->class_), layer));
   layer->path = co_arena_format(l->arena, "%s/%s", l->options->scope, layer->name);
   if (!layer->path) return CO_ERR_MEMORY;
   return l->problems->count == before ? apply(l, item, path, layer) : CO_OK;
@@ -212,13 +227,18 @@ static co_status build_shared(list *l, const co_node *item, const char *path, bu
   const co_node *shared = co_node_get(item, "shared");
   built *first = shared->kind == CO_NODE_SCALAR ? find_built(l, shared->text) : NULL;
   if (!first) return suggest_value(l, shared, path);
+  static const char *const firsts[] = {"trainable", "group"};
+  for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
+    if (co_node_get(item, firsts[i]))
+      return co_node_problem(l->problems, co_node_get(item, firsts[i]), NULL,
+                             "%s.%s: belongs to the first call, whose weights these are", path,
+                             firsts[i]);
   *layer = *first;
-  const co_node *name = co_node_get(item, "name");
-  layer->name = name && name->kind == CO_NODE_SCALAR
-                    ? name->text
-                    : co_arena_format(l->arena, "%s_again_%lld", first->name, (long long)l->count);
-  if (!layer->name) return CO_ERR_MEMORY;
-  return apply(l, item, path, layer);
+  int64_t before = l->problems->count;
+  CO_RETURN_IF_FAILED(read_name(
+      l, item, path, co_arena_format(l->arena, "%s_again_%lld", first->name, (long long)l->count),
+      layer));
+  return l->problems->count == before ? apply(l, item, path, layer) : CO_OK;
 }
 
 static co_status build_item(list *l, const co_node *item, const char *path) {
@@ -226,6 +246,8 @@ static co_status build_item(list *l, const co_node *item, const char *path) {
   layer->value = CO_NO_VALUE;
   const char *key = class_key(item);
   int64_t before = l->problems->count;
+  CO_RETURN_IF_FAILED(check_extra_keys(l, item, path));
+  if (l->problems->count > before) return CO_OK;
   if (!key)
     CO_RETURN_IF_FAILED(co_node_problem(l->problems, item, "for example {Dense: {units: 64}}",
                                         "%s: names no layer", path));

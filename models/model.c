@@ -303,7 +303,12 @@ static co_status read_outputs(builder *b) {
     char *path = co_arena_format(model->arena, "output_features[%lld]", (long long)i);
     if (!path) return CO_ERR_MEMORY;
     int64_t before = b->problems->count;
-    CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, &model->outputs[model->output_count]));
+    co_output_feature *feature = &model->outputs[model->output_count];
+    CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, feature));
+    for (int64_t k = 0; b->problems->count == before && k < model->output_count; k++)
+      if (strcmp(model->outputs[k].name, feature->name) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(b->problems, list->items[i], NULL,
+                                            "%s: '%s' is listed twice", path, feature->name));
     if (b->problems->count == before) model->output_count++;
   }
   if (list && !count)
@@ -521,6 +526,8 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
   *out = model;
   return CO_OK;
 cleanup:
+  // Callers look at the problems: what no part of the config was blamed for is among them too.
+  if (status == CO_ERR_CONFIG && problems->count == before) co_diagnostics_add_last(problems);
   co_model_free(model);
   return status;
 }
@@ -560,11 +567,13 @@ static co_status add_table(co_graph *graph, const co_input_feature *feature, int
   return co_emit(graph, CO_OP_GATHER, NULL, 2, in, gathered);
 }
 
+static co_status cast(co_graph *graph, const co_input_feature *feature, co_value *value) {
+  co_op_attr attr = {.dtype = CO_F32};
+  if (feature->column.dtype == CO_F32) return CO_OK;
+  return co_emit(graph, CO_OP_CAST, &attr, 1, value, value);
+}
+
 static co_status normalize(co_graph *graph, const co_input_feature *feature, co_value *value) {
-  if (feature->column.dtype != CO_F32) {
-    co_op_attr cast = {.dtype = CO_F32};
-    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CAST, &cast, 1, value, value));
-  }
   co_shape channels = co_shape_make(1, feature->channels);
   co_value in[3] = {*value};
   CO_RETURN_IF_FAILED(
@@ -574,6 +583,7 @@ static co_status normalize(co_graph *graph, const co_input_feature *feature, co_
   return co_emit(graph, CO_OP_NORMALIZE, NULL, 3, in, value);
 }
 
+// Before normalising: the pixels that a crop vacates are black, whatever the channel's statistics.
 static co_status augment(co_graph *graph, const co_input_feature *feature, co_value ids,
                          co_value *value) {
   co_value in[3] = {*value, ids, CO_NO_VALUE};
@@ -583,10 +593,7 @@ static co_status augment(co_graph *graph, const co_input_feature *feature, co_va
     CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_FLIP, &flip, 3, in, &in[0]));
   }
   if (feature->crop > 0) {
-    // Vacated pixels look like black ones, after normalisation.
-    double fill = (0.0 - (double)feature->mean[0]) * (double)feature->scale[0];
-    co_op_attr crop = {
-        .pad = feature->crop, .fill = fill, .purpose = co_purpose("crop", feature->name)};
+    co_op_attr crop = {.pad = feature->crop, .purpose = co_purpose("crop", feature->name)};
     CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_SHIFTED_CROP, &crop, 3, in, &in[0]));
   }
   *value = in[0];
@@ -606,8 +613,9 @@ co_status co_model_build_input(co_graph **out, const co_model *model, const int6
     co_value value;
     graph->layer = feature->name;
     CO_TRY(add_table(graph, feature, rows[i], &value));
-    CO_TRY(normalize(graph, feature, &value));
+    CO_TRY(cast(graph, feature, &value));
     CO_TRY(augment(graph, feature, ids, &value));
+    CO_TRY(normalize(graph, feature, &value));
     CO_TRY(co_graph_add_output(graph, feature->name, value));
   }
   *out = graph;

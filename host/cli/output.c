@@ -289,12 +289,7 @@ static co_status write_result(const cli_job *cli, co_status status, int exit_cod
 // Makes sure that a failure has its error at the head of the list.
 static void collect(cli_job *cli, co_status status) {
   if (status == CO_OK || status == CO_STOPPED || status == CO_INTERRUPTED) return;
-  if (cli->problems.count && cli->problems.item[0].status == status) return;
-  if (co_error_last()->status != status) co_fail(status, "failed without a message");
-  if (co_diagnostics_add_last(&cli->problems) != CO_OK) return;
-  co_error *item = cli->problems.item, last = item[cli->problems.count - 1];
-  memmove(item + 1, item, (size_t)(cli->problems.count - 1) * sizeof *item);
-  item[0] = last;
+  (void)co_diagnostics_lead(&cli->problems, status); // without memory there is no list either
 }
 
 static int exit_code_of(co_status status) {

@@ -90,7 +90,9 @@ bool co_node_double(const co_node *node, double *out) {
 co_status co_node_problem(co_diagnostics *problems, const co_node *node, const char *hint,
                           const char *format, ...) {
   enum { ENOUGH = 1000 }; // messages of one run
-  if (problems->count >= ENOUGH) return CO_OK;
+  // Who reports a problem counts on the list to grow; so nobody goes on where it does not.
+  if (problems->count >= ENOUGH)
+    return co_fail(CO_ERR_CONFIG, "more than %d mistakes; the first ones are listed", ENOUGH);
   char message[1024];
   va_list arguments;
   va_start(arguments, format);

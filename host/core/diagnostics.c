@@ -44,6 +44,20 @@ co_status co_diagnostics_add_last(co_diagnostics *list) {
   return push(list, &last);
 }
 
+co_status co_diagnostics_lead(co_diagnostics *list, co_status status) {
+  int64_t at = 0;
+  while (at < list->count && list->item[at].status != status)
+    at++;
+  if (at == list->count) {
+    if (co_error_last()->status != status) co_fail(status, "failed without a message");
+    CO_RETURN_IF_FAILED(co_diagnostics_add_last(list));
+  }
+  co_error lead = list->item[at];
+  memmove(list->item + 1, list->item, (size_t)at * sizeof lead);
+  list->item[0] = lead;
+  return CO_OK;
+}
+
 co_status co_diagnostics_result(const co_diagnostics *list) {
   return list->count ? co_error_raise(&list->item[0]) : CO_OK;
 }

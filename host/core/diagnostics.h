@@ -23,6 +23,9 @@ co_status co_diagnostics_add(co_diagnostics *list, co_status status, const char 
     CO_PRINTF(7, 8);
 // Adds this thread's current error.
 co_status co_diagnostics_add_last(co_diagnostics *list);
+// Makes sure that an error of this status leads the list: the first that has it, else this thread's
+// current error, else a new one. Fails only without memory.
+co_status co_diagnostics_lead(co_diagnostics *list, co_status status);
 // CO_OK if empty; else raises the first item (its status is returned).
 co_status co_diagnostics_result(const co_diagnostics *list);
 

@@ -88,7 +88,7 @@ expect 0 train "${with[@]}" --run-dir run --threads 1 --resume=auto
 grep -q 'nothing to do' err || fail 'a finished run says so'
 "$cohort" predict -m run --dataset d.h5 -O - 2>err | head -1 >out
 [ ! -s err ] || fail 'noise after | head'
-expect 0 evaluate -m run --dataset d.h5 --require 'accuracy>=0.1' --require 'label.log_loss<5'
+expect 0 evaluate -m run --dataset d.h5 --require 'accuracy >= 1e-1' --require 'label.log_loss<5'
 expect 10 evaluate -m run --dataset d.h5 --require 'accuracy>1' --require 'log_loss<0' --json
 "$check_json" ok=false error.code=gate error.exit=10 rows=60 <out || fail 'JSON of a gate'
 [ "$(grep -c 'error\[gate\]' err)" = 2 ] || fail 'not every gate that failed is named'
@@ -147,6 +147,10 @@ refused 9 no/such -- predict -m run --dataset d.h5 -O no/such/x.csv
 refused 9 run --resume -- train "${with[@]}" --run-dir run
 refused 9 words -- train "${with[@]}" --run-dir words/run
 refused 5 nothing -- train --resume nothing
+for gate in 'accuracy>>0.1' 'accuracy><1' 'accuracy=>0.1' 'accuracy>=' 'accuracy>=0x1' '>=1' accuracy \
+  'accuracy>=nan' 'accuracy==1' 'accuracy>=0.9 '; do
+  refused 2 'METRIC>=NUMBER' -- evaluate -m run --dataset d.h5 --require "$gate"
+done
 refused 2 -c -- train --dataset d.h5 --run-dir r
 refused 2 dataset -- train -c c.yaml --run-dir r
 expect 2 predict -m run --dataset d.h5 -O - --json

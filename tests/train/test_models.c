@@ -95,6 +95,56 @@ static void stored_rows_become_inputs(void **unused) {
   check_input_section("cpu", CO_MODE_INFER);
 }
 
+// What crops bring in from outside is black, in every channel.
+static void cropped_borders_are_black(void **unused) {
+  (void)unused;
+  static const char text[] = "input_features:\n"
+                             "  - {name: image, augmentation: {crop: 2},\n"
+                             "     preprocessing: {normalization: zscore}}\n"
+                             "output_features: [{name: label}]\n";
+  rig r;
+  rig_open(&r, &(setup){.backend = "ref", .rows = ROWS, .real = CO_F32});
+  rig_model(&r, text);
+  OK(co_model_make_statistics(r.model, 0));
+  co_input_feature *feature = &r.model->inputs[0];
+  feature->mean[0] = 10, feature->mean[1] = 20;
+  feature->scale[0] = 0.25f, feature->scale[1] = 0.5f;
+  co_graph *graph;
+  co_store *store;
+  co_plan *plan;
+  co_executor *executor;
+  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE}));
+  OK(co_store_create(&store, r.backend, CO_F32));
+  OK(co_plan_create(&plan, graph, store,
+                    &(co_plan_options){.mode = CO_MODE_TRAIN, .rows = ROWS, .real = CO_F32}));
+  OK(co_store_allocate(store, false, 0));
+  co_step step = {.seed = 6, .epoch = 1};
+  co_memory memory = {co_alloc(r.ctx, plan->arena_bytes), &step, NULL};
+  OK(co_executor_create(&executor, plan, store, &memory));
+  static const int64_t index[ROWS] = {6, 0, 3, 3, 1}, ids[ROWS] = {100, 7, 12, 13, 1000};
+  uint8_t images[TABLE * PIXELS];
+  float out[ROWS * PIXELS];
+  memset(images, 200, sizeof images);
+  const void *inputs[] = {ids, images, index};
+  for (int i = 0; i < 3; i++)
+    co_executor_bind(executor, i, inputs[i]);
+  OK(co_executor_run(executor));
+  OK(co_executor_read_output(executor, 0, out));
+  int black = 0;
+  for (int i = 0; i < ROWS * PIXELS; i++) {
+    float dark = i % 2 ? -10.0f : -2.5f, bright = i % 2 ? 90.0f : 47.5f;
+    assert_true(out[i] == dark || out[i] == bright);
+    black += out[i] == dark;
+  }
+  assert_true(black > 0 && black < ROWS * PIXELS);
+  co_executor_free(executor);
+  co_plan_free(plan);
+  co_store_free(store);
+  co_graph_free(graph);
+  co_free(r.ctx, memory.arena);
+  rig_free(&r);
+}
+
 // A column called like a part of the model must not share that part's weights unnoticed.
 static void features_cannot_be_called_combiner(void **unused) {
   (void)unused;
@@ -116,6 +166,7 @@ static void features_cannot_be_called_combiner(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(stored_rows_become_inputs),
+                                     cmocka_unit_test(cropped_borders_are_black),
                                      cmocka_unit_test(features_cannot_be_called_combiner)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,6 +240,20 @@ static void test_drift(void **state) {
   }
 }
 
+// Without --device, or with auto, a run goes on where it was.
+static void test_device(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .device = "ref"};
+  t.stop_at = 3;
+  assert_int_equal(train_apart(&t), 143);
+  t = (training){.resume = "run", .stop_at = 5};
+  assert_int_equal(train_apart(&t), 143);
+  t = (training){.resume = "run", .records = "records", .device = "auto"};
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("run/run.json", "\"device\": \"ref\""));
+}
+
 static void test_lock(void **state) {
   (void)state;
   begin_with(rich_config);
@@ -261,6 +275,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_finished_run),
       TRAINING_TEST(test_drift),
+      TRAINING_TEST(test_device),
       TRAINING_TEST(test_lock),
       TRAINING_TEST(test_stopped_at_every_step),
       TRAINING_TEST(test_damaged_checkpoint),

@@ -32,6 +32,19 @@ static void errors_are_collected_in_order(void **unused) {
   assert_int_equal(co_diagnostics_result(&list), CO_ERR_CONFIG);
   assert_string_equal(co_error_last()->message, "no 0 x");
   assert_string_equal(co_error_last()->hint, "try");
+  // The first of a status comes to the head, the others keep their order.
+  co_error_clear();
+  assert_int_equal(co_diagnostics_lead(&list, CO_ERR_DATA), CO_OK);
+  assert_int_equal(list.count, 21);
+  assert_string_equal(list.item[0].message, "the current one");
+  assert_string_equal(list.item[1].message, "no 0 x");
+  assert_string_equal(list.item[20].message, "no 19 x");
+  co_fail(CO_ERR_IO, "ended it");
+  assert_int_equal(co_diagnostics_lead(&list, CO_ERR_IO), CO_OK);
+  assert_string_equal(list.item[0].message, "ended it");
+  assert_int_equal(co_diagnostics_lead(&list, CO_ERR_MODEL), CO_OK);
+  assert_int_equal(list.item[0].status, CO_ERR_MODEL);
+  assert_int_equal(list.count, 23);
   co_diagnostics_free(&list);
   assert_int_equal(co_alloc_get_stats(ctx).live_blocks, 0);
   co_alloc_fail_at(ctx, 1, false);

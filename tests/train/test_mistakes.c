@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mistakes in configs and calls: each is said where it was made, under the status that is returned.
+#include "training.h"
+
+enum { ROWS = 60 };
+
+static cohort_context *context_of(void) {
+  cohort_context *context;
+  assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
+  return context;
+}
+
+// What planning says about a config; `message` NULL = nothing.
+static void check_plan(const char *dataset, const char *text, cohort_status wanted,
+                       const char *message) {
+  static const char *const files[] = {"c.yaml"};
+  write_text(files[0], text);
+  cohort_plan_options options = {
+      .config = {.files = files, .file_count = 1}, .dataset = dataset, .device = "cpu"};
+  cohort_context *context = context_of();
+  cohort_result *result;
+  cohort_error error;
+  cohort_status status = cohort_plan(context, &options, &result);
+  if (status != wanted || (message && !strstr(cohort_result_json(result), message)))
+    fail_msg("%s\n%s", text, cohort_result_json(result));
+  if (status != 0) {
+    assert_true(cohort_result_error(result, 0, &error));
+    if (error.status != status) fail_msg("%s\n%s", text, cohort_result_json(result));
+  }
+  cohort_result_free(result);
+  cohort_context_free(context);
+}
+
+static void test_output_twice(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_plan("d.h5",
+             "input_features: [{name: image}]\n"
+             "output_features: [{name: label}, {name: label}]\n",
+             CO_ERR_CONFIG, "output_features[1]: 'label' is listed twice");
+}
+
+// Of two mistakes the one that ended the call leads, and neither is lost.
+static void test_two_kinds(void **state) {
+  (void)state;
+  static const char text[] = "trainer: {max_epoch: 3}\n";
+  check_plan("missing.h5", text, CO_ERR_DATA, "missing.h5");
+  check_plan("missing.h5", text, CO_ERR_DATA, "did you mean trainer.max_epochs?");
+}
+
+// What is wrong beyond what can be listed is still wrong.
+static void test_a_thousand(void **state) {
+  (void)state;
+  static char text[64 * 1100] = "input_features:\n";
+  make_images("d.h5", ROWS, 1);
+  for (int i = 0; i < 1010; i++)
+    snprintf(text + strlen(text), 64, "  - {name: none%d}\n", i);
+  strcat(text, "output_features: [{name: label}]\n");
+  check_plan("d.h5", text, CO_ERR_CONFIG, "no column 'none0'");
+}
+
+static const char model[] = "input_features: [{name: image}]\n"
+                            "output_features: [{name: label}]\n";
+
+static void check_trainer(const char *trainer, cohort_status wanted, const char *message) {
+  char text[512];
+  snprintf(text, sizeof text, "%strainer: {%s}\n", model, trainer);
+  check_plan("d.h5", text, wanted, message);
+}
+
+static void test_optimizer(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_trainer("optimizer: {}", 0, NULL);
+  check_trainer("optimizer: {beta1: 0.8}", 0, NULL); // of the default, adam
+  check_trainer("optimizer: {type: null, beta1: 0.8}", 0, NULL);
+  check_trainer("optimizer: {momentum: 0.8}", CO_ERR_CONFIG, "trainer.optimizer.momentum");
+  check_trainer("optimizer: {type: [sgd]}", CO_ERR_CONFIG, "trainer.optimizer.type");
+  check_trainer("optimizer: sgd", CO_ERR_CONFIG, "trainer.optimizer: must be a map");
+}
+
+static void check_layers(const char *layers, cohort_status wanted, const char *message) {
+  char text[4400];
+  snprintf(text, sizeof text,
+           "input_features: [{name: image, encoder: {type: graph, layers: [Flatten, %s]}}]\n"
+           "output_features: [{name: label}]\n",
+           layers);
+  check_plan("d.h5", text, wanted, message);
+}
+
+// Names of layers become names in model files.
+static void test_layer_names(void **state) {
+  (void)state;
+  static const char *const bad[] = {"a/kernel", "/", "''", ".", "..", "\"a\\tb\"", "[a]"};
+  make_images("d.h5", ROWS, 1);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    char layers[200];
+    snprintf(layers, sizeof layers, "{Dense: 4, name: %s}", bad[i]);
+    check_layers(layers, CO_ERR_CONFIG, "layers[1].name: ");
+    snprintf(layers, sizeof layers, "{Dense: 64, name: b}, {shared: b, name: %s}", bad[i]);
+    check_layers(layers, CO_ERR_CONFIG, "layers[2].name: ");
+  }
+  char longest[400];
+  snprintf(longest, sizeof longest, "{Dense: 4, name: %0256d}", 0);
+  check_layers(longest, CO_ERR_CONFIG, "layers[1].name: ");
+  check_layers("{Dense: 4, name: 'Größe 1'}", 0, "image/Größe 1");
+  check_layers("{Dense: 4, name: null}", 0, "image/dense");
+}
+
+// Whatever stands beside `shared:` is either used or refused.
+static void test_shared_layers(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_layers("{Dense: 36, name: a}, {shared: a}", 0, NULL);
+  check_layers("{Dense: 36, name: a}, {shared: a, name: b}, {Dense: 2, inputs: [b]}", 0, NULL);
+  check_layers("{Dense: 36, name: a}, {shared: a, Dense: 8}", CO_ERR_CONFIG,
+               "layers[2].Dense: unknown key");
+  check_layers("{Dense: 36, name: a}, {shared: a, name: a}", CO_ERR_CONFIG,
+               "layers[2]: the name 'a' is taken");
+  check_layers("{Dense: 36, name: a}, {shared: a, trainable: false}", CO_ERR_CONFIG,
+               "layers[2].trainable: belongs to the first call");
+  check_layers("{Dense: 36, name: a}, {shared: a, group: 1}", CO_ERR_CONFIG,
+               "layers[2].group: belongs to the first call");
+}
+
+// Sizes that no machine has, and that no integer holds.
+static void test_too_large(void **state) {
+  (void)state;
+  char layers[4000];
+  make_images("d.h5", ROWS, 1);
+  strcpy(layers, "{Dense: 8, name: a0}");
+  for (int i = 1; i < 25; i++)
+    sprintf(layers + strlen(layers),
+            ", {Concatenate: {}, name: a%d, inputs: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}", i,
+            i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+  check_layers(layers, CO_ERR_CONFIG, "too large");
+  check_layers("{Dense: 16777216}, {Dense: 16777216}", CO_ERR_CONFIG, "too large");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
+      TRAINING_TEST(test_too_large),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
