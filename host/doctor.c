@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_doctor: what this machine offers. Finding something missing is an answer, not a failure.
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "datasets/import.h"
+#include "host/backend.h"
 #include "host/core/h5.h"
 #include "host/job.h"
 
@@ -44,41 +44,20 @@ static void find_isa(char *out, size_t size) {
 #endif
 }
 
-// Beside the program, as built and as installed, then where the system looks.
-static void *open_plugin(char *reason, size_t size) {
-  static const char name[] = "libcohort_cuda.so";
-  static const char *const places[] = {"", "../lib/"};
-  char program[2048], path[4200];
-  ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-  program[length > 0 ? length : 0] = '\0';
-  char *slash = strrchr(program, '/');
-  if (slash) slash[1] = '\0';
-  for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-    snprintf(path, sizeof path, "%s%s%s", program, places[i], name);
-    if (access(path, R_OK) != 0) continue;
-    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!plugin) snprintf(reason, size, "%s", dlerror());
-    return plugin;
-  }
-  void *plugin = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (!plugin) snprintf(reason, size, "%s", dlerror());
-  return plugin;
-}
-
-static void report_cuda(cohort_result *result) {
-  char line[600], reason[400] = "";
-  void *plugin = open_plugin(reason, sizeof reason);
-  bool usable = plugin && dlsym(plugin, "co_cuda_open");
+// Opened as training would open it, so that what is missing is said in training's words.
+static void report_cuda(co_context *ctx, cohort_result *result) {
+  co_backend *backend = NULL;
+  bool usable = co_backend_open_device(&backend, ctx, "cuda", NULL) == CO_OK;
+  char line[sizeof co_error_last()->message + 32];
   if (usable)
-    snprintf(line, sizeof line, "plugin found");
-  else if (plugin)
-    snprintf(line, sizeof line, "not usable: the plugin lacks co_cuda_open (another version?)");
+    snprintf(line, sizeof line, "%s is usable", backend->api->name);
   else
-    snprintf(line, sizeof line, "not usable: %s", reason);
+    snprintf(line, sizeof line, "not usable: %s", co_error_last()->message);
   fact(result, "cuda", line);
   co_json_key(&result->json, "cuda_usable");
   co_json_bool(&result->json, usable);
-  if (plugin) dlclose(plugin);
+  if (backend) backend->api->free(backend);
+  co_error_clear();
 }
 
 static void report(co_context *ctx, cohort_result *result) {
@@ -102,7 +81,7 @@ static void report(co_context *ctx, cohort_result *result) {
   fact(result, "hdf5", text);
   fact(result, "libyaml", co_yaml_version());
   fact(result, "zlib", co_zlib_version());
-  report_cuda(result);
+  report_cuda(ctx, result);
 }
 
 cohort_status cohort_doctor(cohort_context *context, cohort_result **out) {

@@ -92,6 +92,66 @@ static void test_two_contexts(void **state) {
   assert_string_equal(run_difference("e", "e2"), "");
 }
 
+// ---- evaluation in between ---------------------------------------------------------------------
+
+// After every step, a finished model is measured on another data set, in a context of its own.
+typedef struct between {
+  cohort_context *context;
+  int done, failed;
+} between;
+
+static void evaluate_between(void *user, const char *stage, const char *unit, int64_t done,
+                             int64_t total, const char *detail) {
+  between *b = user;
+  (void)unit;
+  (void)total;
+  (void)detail;
+  if (strcmp(stage, "train") != 0 || done <= 0) return;
+  cohort_evaluate_options options = {
+      .model = "d", .dataset = "e.h5", .split = "train", .device = "cpu", .batch_size = 7};
+  cohort_result *result = NULL;
+  b->failed += cohort_evaluate(b->context, &options, &result) != 0;
+  b->done++;
+  cohort_result_free(result);
+}
+
+static int train_with_evaluations(void) {
+  between b = {0};
+  cohort_context *context;
+  cohort_context_options options = {
+      .threads = 1, .progress = evaluate_between, .progress_user = &b};
+  if (cohort_context_create(&b.context, NULL) || cohort_context_create(&context, &options))
+    return 1;
+  const char *const files[] = {"c.yaml"};
+  cohort_train_options job = {.config = {.files = files, .file_count = 1},
+                              .dataset = "d.h5",
+                              .run_dir = "d3",
+                              .threads = 1,
+                              .device = "cpu"};
+  cohort_result *result = NULL;
+  int code = cohort_train(context, &job, &result);
+  cohort_result_free(result);
+  cohort_context_free(context);
+  cohort_context_free(b.context);
+  return code ? code : b.failed ? 2 : b.done < 5 ? 3 : 0;
+}
+
+static void test_evaluation_in_between(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  make_images("e.h5", ROWS, 2);
+  write_text("c.yaml", rich_config);
+  training alone = {.run_dir = "d", .config = "c.yaml", .dataset = "d.h5"};
+  assert_int_equal(train_apart(&alone), 0);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) _exit(train_with_evaluations());
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_string_equal(run_difference("d", "d3"), "");
+}
+
 // ---- a table -----------------------------------------------------------------------------------
 
 static const char table_config[] =
@@ -317,9 +377,9 @@ static void test_model_file(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_equal_bytes), TRAINING_TEST(test_two_contexts),
-      TRAINING_TEST(test_table),       TRAINING_TEST(test_missing_input),
-      TRAINING_TEST(test_model_file),
+      TRAINING_TEST(test_equal_bytes),           TRAINING_TEST(test_two_contexts),
+      TRAINING_TEST(test_evaluation_in_between), TRAINING_TEST(test_table),
+      TRAINING_TEST(test_missing_input),         TRAINING_TEST(test_model_file),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_plugin replay             a training step recorded once gives what single runs give
 // test_plugin refuse             what the backend refuses, and that it goes on working
+// test_plugin lost               a device that fails amid a step is an error, not a crash
 // test_plugin abi PLUGIN         a caller of another version
 // test_plugin message TEXT       opening cuda:0 fails with a message holding TEXT; auto is the CPU
 // test_plugin direct PLUGIN TEXT the same without the library's own check of the driver
@@ -412,6 +413,26 @@ static void refuse(void) {
   close_context(ctx);
 }
 
+// With COHORT_SIM_FAIL_LAUNCH: whatever comes next says so.
+static void lost(void) {
+  static machine on_cuda;
+  machine *m = &on_cuda;
+  co_status status = CO_OK;
+  double sum;
+  open_machine(m, "cuda");
+  start(m);
+  feed(m, 0);
+  for (int i = 0; i < m->count && status == CO_OK; i++)
+    status = m->backend->api->run(m->backend, m->prepared[i], m->in[i], m->out[i], m->workspace);
+  if (status == CO_OK)
+    status = m->backend->api->download(m->backend, &sum, m->memory[SUM], sizeof sum);
+  CHECK(status == CO_ERR_DEVICE && strncmp(co_error_last()->message, "cuda:0: ", 8) == 0);
+  (void)printf("%s\n", co_error_last()->message);
+  CHECK(m->backend->api->synchronize(m->backend) == CO_ERR_DEVICE);
+  CHECK(m->backend->api->buffer_create(m->backend, 16, &m->workspace) == CO_ERR_DEVICE);
+  close_machine(m);
+}
+
 // ---- what is missing ---------------------------------------------------------------------------
 
 static void message(const char *text) {
@@ -471,6 +492,8 @@ int main(int argc, char **argv) {
     replay();
   } else if (strcmp(what, "refuse") == 0) {
     refuse();
+  } else if (strcmp(what, "lost") == 0) {
+    lost();
   } else if (strcmp(what, "abi") == 0 && argc == 3) {
     abi(argv[2]);
   } else if (strcmp(what, "message") == 0 && argc == 3) {
@@ -480,7 +503,7 @@ int main(int argc, char **argv) {
     skip_with_driver();
     direct(argv[2], argv[3]);
   } else {
-    (void)fprintf(stderr, "usage: test_plugin replay|refuse|abi|message|direct ...\n");
+    (void)fprintf(stderr, "usage: test_plugin replay|refuse|lost|abi|message|direct ...\n");
     return 2;
   }
   return 0;
