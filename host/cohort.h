@@ -138,6 +138,27 @@ typedef struct cohort_plan_options {
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);
 
+// Whether a device calculates what the reference does: one batch through inference, and through
+// training with its gradients, on the device in float and on the reference in double, from the same
+// weights, inputs and dropout masks. Compared are every layer's output, predictions, losses, every
+// gradient and running statistics, each by max |a - b| / max |b| over the tensor, b being the
+// reference's. (What is zero by construction is measured against the largest of its layer.)
+// A gradient out of tolerance is tried again on up to three further batches, since ReLU and max
+// pooling may decide otherwise within rounding; the smallest difference counts.
+// Status 10 if a tensor is out of tolerance: the error names the first one's layer.
+typedef struct cohort_verify_parity_options {
+  const char *model; // run directory, checkpoint or model file
+  const char *dataset;
+  const char *split;  // whose first rows are taken; NULL = "train"
+  const char *device; // as for training
+  int threads;
+  int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
+  double tolerance;   // largest difference allowed; 0 = 1e-3
+} cohort_verify_parity_options;
+COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
+                                              const cohort_verify_parity_options *options,
+                                              cohort_result **out);
+
 typedef struct cohort_import_idx_options {
   const char *output;
   const char *training[2], *validation[2], *test[2]; // images, labels; NULL = not given

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,8 +11,8 @@
 // ---- verbs -------------------------------------------------------------------------------------
 
 static const cli_verb *const verbs[] = {
-    &cli_verb_import,  &cli_verb_plan,   &cli_verb_train,  &cli_verb_evaluate, &cli_verb_predict,
-    &cli_verb_inspect, &cli_verb_render, &cli_verb_doctor, &cli_verb_help,
+    &cli_verb_import, &cli_verb_plan,    &cli_verb_train,  &cli_verb_evaluate, &cli_verb_predict,
+    &cli_verb_verify, &cli_verb_inspect, &cli_verb_render, &cli_verb_doctor,   &cli_verb_help,
 };
 
 const cli_verb *cli_verb_at(int i) {
@@ -124,7 +125,20 @@ static void clean_up(cli_job *cli) {
   co_context_free(cli->ctx);
 }
 
+// Threads of GNU OpenMP wait for each other spinning, by default for so long that on a machine that
+// others use too, a training slows down tenfold: its threads spin while the one they wait for has
+// no core. A short spin costs nothing measurable on an idle machine (tests/bench/README.md). The
+// library reads this variable before main, so the program starts itself once more with it.
+static void bound_spinning(const char *first, char *const *argv) {
+  const cli_verb *verb = first ? cli_verb_find(first) : NULL;
+  if (!verb || !(verb->common & CLI_THREADS)) return;
+  if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+  if (setenv("GOMP_SPINCOUNT", "10000", 1) == 0) execv("/proc/self/exe", argv);
+  // Without /proc it goes on as it is.
+}
+
 int main(int argc, char **argv) {
+  bound_spinning(argc > 1 ? argv[1] : NULL, argv);
   open_standard_streams();
   cli_signals_install();
   int count = argc > 0 ? argc - 1 : 0;

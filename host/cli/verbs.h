@@ -6,7 +6,8 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_evaluate,
-    cli_verb_predict, cli_verb_inspect, cli_verb_render, cli_verb_doctor, cli_verb_help;
+    cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render, cli_verb_doctor,
+    cli_verb_help;
 
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
@@ -46,6 +47,14 @@ typedef struct cli_predict_options {
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
 } cli_predict_options;
+
+typedef struct cli_verify_options {
+  cli_common common;   // --device, --threads
+  cli_list properties; // exactly one: "parity"
+  const char *model, *dataset, *split;
+  int64_t batch_size; // CLI_UNSET = the model's, at most 32
+  double tolerance;
+} cli_verify_options;
 
 typedef struct cli_inspect_options {
   cli_common common;

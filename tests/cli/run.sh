@@ -206,6 +206,24 @@ YAML
   stdout_has 'accuracy'
   expect 10 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'accuracy>=1.5' --json
   json ok=false exit=10 error.code=gate
+  parity=(verify parity -m "$dir/run" --dataset "$dir/d.h5" --device cpu)
+  expect 0 "${parity[@]}"
+  stdout_has 'gradient kernel'
+  stdout_has ': the same'
+  stderr_is_empty
+  expect 0 "${parity[@]}" --split test --batch-size 5 --json
+  json ok=true verb=verify exit=0 device=cpu split=test rows=5 out_of_tolerance=0 first=null
+  expect 10 "${parity[@]}" --tolerance 1e-12
+  stdout_has 'OUT OF TOLERANCE'
+  stderr_has "error[gate]: 'image/"
+  expect 10 "${parity[@]}" --tolerance 1e-12 --json
+  json ok=false verb=verify exit=10 error.code=gate batches=1
+  expect 2 verify resume -m "$dir/run" --dataset "$dir/d.h5"
+  stderr_has 'known: parity'
+  expect 2 verify -m "$dir/run" --dataset "$dir/d.h5"
+  expect 2 verify parity -m "$dir/run"
+  expect 2 "${parity[@]}" --split tset
+  expect 5 verify parity -m "$dir/none" --dataset "$dir/d.h5"
   expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/s.csv"
   [ "$(wc -l <"$dir/s.csv")" = 21 ] || fail 'not one line per row and a header'
   expect 9 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/s.csv"

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "host/cli/verbs.h"
+
+#define AT(member) offsetof(cli_verify_options, member)
+
+static const cli_option options[] = {
+    {.name = "model",
+     .letter = 'm',
+     .kind = CLI_TEXT,
+     .offset = AT(model),
+     .value = "MODEL",
+     .doc = "run directory, checkpoint or model file",
+     .aliases = "model-path",
+     .required = true},
+    {.name = "dataset",
+     .kind = CLI_TEXT,
+     .offset = AT(dataset),
+     .value = "FILE",
+     .doc = "dataset.h5",
+     .required = true},
+    {.name = "split",
+     .kind = CLI_TEXT,
+     .offset = AT(split),
+     .value = "NAME",
+     .doc = "train, validation or test; its first rows are the batch",
+     .fallback = "train"},
+    {.name = "batch-size",
+     .kind = CLI_INT,
+     .offset = AT(batch_size),
+     .value = "N",
+     .doc = "rows; default: the model's, at most 32",
+     .minimum = 1,
+     .maximum = 1 << 24},
+    {.name = "tolerance",
+     .kind = CLI_DOUBLE,
+     .offset = AT(tolerance),
+     .value = "T",
+     .doc = "largest difference of a tensor; see below",
+     .fallback = "1e-3",
+     .minimum = 1e-12,
+     .maximum = 1},
+    {.name = NULL},
+};
+
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_verify_options *o = options_;
+  const char *property = o->properties.item[0];
+  if (strcmp(property, "parity") != 0) {
+    co_status status = co_fail(CO_ERR_USAGE, "cannot verify '%s'", property);
+    co_hint("known: parity");
+    return status;
+  }
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_verify_parity_options request = {
+      .model = o->model,
+      .dataset = o->dataset,
+      .split = o->split,
+      .device = o->common.device,
+      .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+      .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
+      .tolerance = o->tolerance};
+  cohort_status status = cohort_verify_parity(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
+const cli_verb cli_verb_verify = {
+    .name = "verify",
+    .usage = "parity -m MODEL --dataset FILE [--device DEVICE] [options]",
+    .summary = "prove a property of a model on this machine",
+    .details =
+        "parity: one batch of the model's data through inference and training (forward, loss,\n"
+        "backward) on the device in float and on the reference in double, from the same weights.\n"
+        "Compared are every layer's output, predictions, losses, every gradient and running\n"
+        "statistics: max |a - b| / max |b| over each tensor, b being the reference's. (What is\n"
+        "zero by construction, such as the gradient of a bias before batch normalisation, is\n"
+        "measured against the largest of its layer.) Products are calculated in float, not TF32.\n"
+        "A gradient out of tolerance is tried again on up to three further batches, because a "
+        "ReLU\n"
+        "or max pooling within rounding of a tie may decide otherwise; the smallest counts.\n"
+        "Exit 10 if a tensor is out of tolerance; the error names the first one's layer.\n",
+    .common = CLI_DEVICE | CLI_THREADS,
+    .options = options,
+    .options_size = sizeof(cli_verify_options),
+    .operand = "PROPERTY",
+    .min_operands = 1,
+    .max_operands = 1,
+    .operands = offsetof(cli_verify_options, properties),
+    .run = run,
+};
