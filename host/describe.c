@@ -110,6 +110,7 @@ static const topic topics[] = {{"layers", describe_layers},         {"encoders",
 enum { TOPIC_COUNT = sizeof topics / sizeof *topics };
 
 static co_status describe(const char *name, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_job_require(name, "describe", "a topic"));
   for (int i = 0; i < TOPIC_COUNT; i++) {
     if (strcmp(topics[i].name, name) != 0) continue;
     co_json_key(&result->json, name);

@@ -104,6 +104,8 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   int split;
   const int64_t *samples;
   int64_t count;
+  CO_RETURN_IF_FAILED(co_job_require(options->model, "evaluate", "a model"));
+  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "evaluate", "a dataset"));
   CO_RETURN_IF_FAILED(parse_split(options->split, &split));
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
   CO_RETURN_IF_FAILED(co_scorer_open(scorer, context->ctx, options->model, options->dataset,

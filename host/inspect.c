@@ -174,6 +174,7 @@ cleanup:
 }
 
 static co_status inspect(co_context *ctx, const char *path, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_job_require(path, "inspect", "a file"));
   if (!co_path_exists(path))
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "no such file or directory");
   if (!co_path_is_directory(path)) {

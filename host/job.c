@@ -16,14 +16,16 @@ const char *cohort_version(void) {
   return COHORT_VERSION;
 }
 
+static void pass_log(void *user, co_log_level level, const char *event, const char *text) {
+  const cohort_context *context = user;
+  context->options.log(context->options.log_user, (int)level, event, text);
+}
+
 cohort_status cohort_context_create(cohort_context **out, const cohort_context_options *options) {
   *out = NULL;
   cohort_context_options chosen = {.log_level = COHORT_LOG_WARN};
   if (options) chosen = *options;
-  co_context_options core = {.threads = chosen.threads,
-                             .level = (co_log_level)chosen.log_level,
-                             .sink = (co_log_sink)(void *)chosen.log,
-                             .sink_user = chosen.log_user};
+  co_context_options core = {.threads = chosen.threads, .level = (co_log_level)chosen.log_level};
   co_context *ctx;
   CO_RETURN_IF_FAILED(co_context_create(&ctx, &core));
   cohort_context *context = co_alloc_zero(ctx, 1, sizeof *context);
@@ -33,6 +35,7 @@ cohort_status cohort_context_create(cohort_context **out, const cohort_context_o
   }
   context->ctx = ctx;
   context->options = chosen;
+  if (chosen.log) co_context_set_log(ctx, core.level, pass_log, context);
   *out = context;
   return CO_OK;
 }
@@ -98,35 +101,43 @@ static void render_failure(co_json *json, const co_diagnostics *errors, int exit
   co_json_close(json);
 }
 
+// {"ok":…, …} of a call that ended so; `more` are the verb's own fields behind them, or NULL.
+static char *render_document(co_context *ctx, const char *verb, const co_diagnostics *errors,
+                             int exit_code, const char *more) {
+  co_json json;
+  co_json_init(&json, ctx, 0);
+  co_json_open(&json, '{');
+  co_json_key(&json, "ok");
+  co_json_bool(&json, exit_code == 0);
+  co_json_key(&json, "verb");
+  co_json_string(&json, verb);
+  co_json_key(&json, "exit");
+  co_json_int(&json, exit_code);
+  if (errors->count) render_failure(&json, errors, exit_code);
+  co_json_close(&json);
+  char *document = NULL;
+  if (json.text.status == CO_OK)
+    document = more ? co_format(ctx, "%.*s,%s", (int)json.text.length - 1, json.text.data, more)
+                    : co_strdup(ctx, json.text.data);
+  co_json_free(&json);
+  return document;
+}
+
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status) {
+  // Half an answer is none.
+  if (status == CO_OK) status = result->json.text.status;
+  if (status == CO_OK) status = result->text.status;
   if (status != CO_OK) (void)co_diagnostics_lead(&result->errors, status);
   // What a shell reports of a program that a signal ended.
   int exit_code = (int)status;
   if (status == CO_INTERRUPTED && result->stop && *result->stop) exit_code = 128 + *result->stop;
-  co_json whole;
-  co_json_init(&whole, result->ctx, 0);
-  co_json_open(&whole, '{');
-  co_json_key(&whole, "ok");
-  co_json_bool(&whole, status == CO_OK);
-  co_json_key(&whole, "verb");
-  co_json_string(&whole, verb);
-  co_json_key(&whole, "exit");
-  co_json_int(&whole, exit_code);
-  if (result->errors.count) render_failure(&whole, &result->errors, exit_code);
-  co_json_close(&whole);
-  // The verb's own fields follow inside the same object, unless it failed in the midst of one.
-  bool whole_fields = result->json.depth == 1;
-  while (result->json.depth > 0)
-    co_json_close(&result->json);
-  const char *fields = result->json.text.data ? result->json.text.data : "{}";
-  size_t head = whole.text.length ? whole.text.length - 1 : 0;
-  bool more = whole_fields && strlen(fields) > 2;
-  if (whole.text.data)
-    result->document =
-        more ? co_format(result->ctx, "%.*s,%s", (int)head, whole.text.data, fields + 1)
-             : co_strdup(result->ctx, whole.text.data);
-  co_json_free(&whole);
-  return exit_code;
+  // The verb's own fields are left out where it failed in the midst of one.
+  bool whole = result->json.depth == 1 && result->json.text.status == CO_OK;
+  co_json_close(&result->json);
+  whole = whole && result->json.text.status == CO_OK && result->json.text.length > 2;
+  result->document = render_document(result->ctx, verb, &result->errors, exit_code,
+                                     whole ? result->json.text.data + 1 : NULL);
+  return result->document || status != CO_OK ? exit_code : (int)CO_ERR_MEMORY;
 }
 
 const char *cohort_result_json(const cohort_result *result) {
@@ -172,6 +183,16 @@ bool co_job_stopped(const cohort_context *context) {
   return context->options.stop && *context->options.stop;
 }
 
+co_status co_job_require(const char *value, const char *verb, const char *what) {
+  return value ? CO_OK : co_fail(CO_ERR_USAGE, "%s needs %s", verb, what);
+}
+
+co_status co_job_check_batch_size(int64_t rows) {
+  if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
+  return co_fail(CO_ERR_USAGE, "batch size %lld is not between 1 and %d", (long long)rows,
+                 (int)CO_MAX_BATCH_ROWS);
+}
+
 co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads) {
   const co_backend_options options = {.threads = threads};
   return co_backend_open_device(out, ctx, device, &options);
@@ -215,21 +236,17 @@ co_status co_check_dataset(const co_model *model, const co_dataset *dataset, boo
   return CO_OK;
 }
 
-enum { MAX_BATCH_ROWS = 1 << 24 };
-
 // The size asked for, else the model's: of a file that anybody may have made.
 static co_status choose_batch_size(co_scorer *s, int64_t asked) {
-  if (asked < 0 || asked > MAX_BATCH_ROWS)
-    return co_fail(CO_ERR_USAGE, "batch size %lld is not between 1 and %d", (long long)asked,
-                   (int)MAX_BATCH_ROWS);
+  CO_RETURN_IF_FAILED(co_job_check_batch_size(asked));
   s->rows = asked ? asked : 256;
   const co_node *trainer = co_node_get(s->file.config, "trainer");
   const co_node *node = trainer ? co_node_get(trainer, "eval_batch_size") : NULL;
   if (asked || !node) return CO_OK;
-  if (co_node_int(node, &s->rows) && s->rows >= 1 && s->rows <= MAX_BATCH_ROWS) return CO_OK;
+  if (co_node_int(node, &s->rows) && s->rows >= 1 && s->rows <= CO_MAX_BATCH_ROWS) return CO_OK;
   return co_fail_at(CO_ERR_MODEL, s->path, 0, 0,
                     "its stored config cannot be used: trainer.eval_batch_size must be 1 to %d",
-                    (int)MAX_BATCH_ROWS);
+                    (int)CO_MAX_BATCH_ROWS);
 }
 
 co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,

@@ -34,6 +34,11 @@ void co_job_progress(cohort_context *context, const char *stage, const char *uni
                      int64_t total, const char *detail);
 bool co_job_stopped(const cohort_context *context);
 
+// What a caller from C may have left out, or set to nonsense, is CO_ERR_USAGE. 0 rows = not given.
+enum { CO_MAX_BATCH_ROWS = 1 << 24 };
+co_status co_job_require(const char *value, const char *verb, const char *what);
+co_status co_job_check_batch_size(int64_t rows);
+
 // Opens a backend by device name; what is not there is CO_ERR_DEVICE.
 co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads);
 

@@ -48,6 +48,7 @@ static co_status create_program(planning *p) {
   const int64_t *samples;
   int64_t train_rows;
   CO_RETURN_IF_FAILED(co_dataset_split(p->dataset, CO_SPLIT_TRAIN, &samples, &train_rows));
+  CO_RETURN_IF_FAILED(co_job_check_batch_size(p->options->batch_size));
   bool inference = p->options->inference;
   int64_t rows = p->options->batch_size ? p->options->batch_size
                  : inference            ? settings->eval_batch_size

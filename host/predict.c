@@ -180,6 +180,9 @@ static co_status score_rows(scoring *s) {
 
 static co_status predict(scoring *s, cohort_result *result) {
   const cohort_predict_options *options = s->options;
+  CO_RETURN_IF_FAILED(co_job_require(options->model, "predict", "a model"));
+  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "predict", "a dataset"));
+  CO_RETURN_IF_FAILED(co_job_require(options->output, "predict", "an output"));
   bool to_file = strcmp(options->output, "-") != 0;
   if (to_file && !options->force && co_path_exists(options->output)) {
     co_status status = co_fail_at(CO_ERR_IO, options->output, 0, 0, "the output exists already");

@@ -172,12 +172,83 @@ static void test_no_validation(void **state) {
   assert_false(file_has("records", "has no effect"));
 }
 
+static void check_call(cohort_status status, cohort_result *result, const char *message) {
+  if (status != CO_ERR_USAGE || !strstr(cohort_result_json(result), message))
+    fail_msg("%d, not '%s': %s", status, message, cohort_result_json(result));
+  cohort_result_free(result);
+}
+
+#define CHECK_CALL(call, message)                                                                  \
+  do {                                                                                             \
+    cohort_status call_status_ = call;                                                             \
+    check_call(call_status_, result, message);                                                     \
+  } while (0)
+
+// Calls from C that the program would not make.
+static void test_calls(void **state) {
+  (void)state;
+  cohort_context *context = context_of();
+  cohort_result *result;
+  cohort_evaluate_options evaluate = {.dataset = "d.h5"};
+  CHECK_CALL(cohort_evaluate(context, &evaluate, &result), "needs a model");
+  evaluate = (cohort_evaluate_options){.model = "run"};
+  CHECK_CALL(cohort_evaluate(context, &evaluate, &result), "needs a dataset");
+  cohort_predict_options predict = {.model = "run", .dataset = "d.h5"};
+  CHECK_CALL(cohort_predict(context, &predict, &result), "needs an output");
+  CHECK_CALL(cohort_inspect(context, NULL, &result), "needs a file");
+  CHECK_CALL(cohort_describe(context, NULL, &result), "needs a topic");
+  cohort_import_idx_options import = {.training = {"i", "l"}};
+  CHECK_CALL(cohort_import_idx(context, &import, &result), "an output");
+  write_text("c.yaml", "trainer: {max_epochs: 1}\n");
+  make_images("d.h5", ROWS, 1);
+  static const char *const files[] = {"c.yaml"};
+  cohort_config config = {.files = files, .file_count = 1};
+  cohort_plan_options plan = {.config = config, .dataset = "d.h5", .batch_size = -1};
+  CHECK_CALL(cohort_plan(context, &plan, &result), "batch size -1");
+  cohort_train_options train = {.config = config, .dataset = "d.h5", .run_dir = "run"};
+  assert_int_equal(cohort_train(context, &train, &result), 0);
+  cohort_result_free(result);
+  evaluate = (cohort_evaluate_options){.model = "run", .dataset = "d.h5", .batch_size = -1};
+  CHECK_CALL(cohort_evaluate(context, &evaluate, &result), "batch size -1");
+  cohort_context_free(context);
+}
+
+// A call that succeeds has its whole result, whichever allocation fails.
+static void test_result_memory(void **state) {
+  (void)state;
+  cohort_context *context = context_of();
+  cohort_result *result = NULL;
+  assert_int_equal(cohort_describe(context, "layers", &result), 0);
+  char *json = strdup(cohort_result_json(result)), *text = strdup(cohort_result_text(result));
+  cohort_result_free(result);
+  int failed = 0;
+  for (int64_t n = 1; n < 60; n++) {
+    result = NULL;
+    co_alloc_fail_at(context->ctx, n, false);
+    cohort_status status = cohort_describe(context, "layers", &result);
+    co_alloc_fail_at(context->ctx, 0, false);
+    if (status == 0) {
+      assert_string_equal(cohort_result_json(result), json);
+      assert_string_equal(cohort_result_text(result), text);
+    } else {
+      assert_int_equal(status, CO_ERR_MEMORY);
+      failed++;
+    }
+    if (result) cohort_result_free(result);
+  }
+  assert_true(failed > 5);
+  free(json);
+  free(text);
+  cohort_context_free(context);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
       TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
       TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
       TRAINING_TEST(test_too_large),    TRAINING_TEST(test_no_validation),
+      TRAINING_TEST(test_calls),        TRAINING_TEST(test_result_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
