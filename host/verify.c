@@ -242,7 +242,7 @@ static co_status open_batches(parity *p) {
   if (!count)
     return co_fail_at(CO_ERR_DATA, p->options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name(p->split));
-  p->rows = p->options->batch_size ? p->options->batch_size : stored_batch_size(p->file.config);
+  p->rows = p->options->batch_size > 0 ? p->options->batch_size : stored_batch_size(p->file.config);
   if (p->rows > count) p->rows = count;
   co_pipeline_options options = {.samples = samples,
                                  .sample_count = count < most_batches * p->rows

@@ -59,8 +59,25 @@ static void test_equal_bytes(void **state) {
   assert_string_equal(run_difference("a", "c"), "");
 }
 
+static void test_parity(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", rich_config);
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .device = "cpu"};
+  assert_int_equal(train_apart(&t), 0);
+  cohort_context *context;
+  cohort_result *result;
+  assert_int_equal(cohort_context_create(&context, NULL), 0);
+  cohort_verify_parity_options options = {.model = "run", .dataset = "d.h5", .device = "cuda:0"};
+  int status = cohort_verify_parity(context, &options, &result);
+  if (status) fail_msg("%s", cohort_result_text(result));
+  assert_non_null(strstr(cohort_result_json(result), "\"device\":\"cuda"));
+  cohort_result_free(result);
+  cohort_context_free(context);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_as_on_the_cpu),
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_as_on_the_cpu), TRAINING_TEST(test_parity),
                                      TRAINING_TEST(test_equal_bytes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
