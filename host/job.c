@@ -236,17 +236,31 @@ co_status co_check_dataset(const co_model *model, const co_dataset *dataset, boo
   return CO_OK;
 }
 
-// The size asked for, else the model's: of a file that anybody may have made.
-static co_status choose_batch_size(co_scorer *s, int64_t asked) {
+co_status co_job_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
+                                   const char *key, int64_t fallback) {
   CO_RETURN_IF_FAILED(co_job_check_batch_size(asked));
-  s->rows = asked ? asked : 256;
-  const co_node *trainer = co_node_get(s->file.config, "trainer");
-  const co_node *node = trainer ? co_node_get(trainer, "eval_batch_size") : NULL;
+  *rows = asked ? asked : fallback;
+  const co_node *trainer = co_node_get(file->config, "trainer");
+  const co_node *node = trainer ? co_node_get(trainer, key) : NULL;
   if (asked || !node) return CO_OK;
-  if (co_node_int(node, &s->rows) && s->rows >= 1 && s->rows <= CO_MAX_BATCH_ROWS) return CO_OK;
-  return co_fail_at(CO_ERR_MODEL, s->path, 0, 0,
-                    "its stored config cannot be used: trainer.eval_batch_size must be 1 to %d",
+  if (co_node_int(node, rows) && *rows >= 1 && *rows <= CO_MAX_BATCH_ROWS) return CO_OK;
+  return co_fail_at(CO_ERR_MODEL, file->path, 0, 0,
+                    "its stored config cannot be used: trainer.%s must be 1 to %d", key,
                     (int)CO_MAX_BATCH_ROWS);
+}
+
+co_status co_job_open_model(co_model **out, co_model_file *file, char **path, co_arena *arena,
+                            const char *model, co_diagnostics *problems) {
+  co_context *ctx = co_arena_context(arena);
+  CO_RETURN_IF_FAILED(co_model_file_find(path, ctx, model));
+  CO_RETURN_IF_FAILED(co_model_file_read(file, arena, *path));
+  co_status status = co_model_create(out, ctx, file->config, &file->schema, problems);
+  if (status == CO_ERR_CONFIG)
+    return co_fail_at(CO_ERR_MODEL, *path, 0, 0, "its stored config cannot be used: %s",
+                      co_error_last()->message);
+  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(co_model_file_read_statistics(ctx, *path, *out));
+  return co_model_file_check_weights(ctx, *path, (*out)->network);
 }
 
 co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
@@ -254,16 +268,10 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
   memset(s, 0, sizeof *s);
   co_diagnostics_init(&s->problems, ctx);
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
-  CO_RETURN_IF_FAILED(co_model_file_find(&s->path, ctx, model));
-  CO_RETURN_IF_FAILED(co_model_file_read(&s->file, s->arena, s->path));
-  CO_RETURN_IF_FAILED(choose_batch_size(s, batch_size));
-  co_status status = co_model_create(&s->model, ctx, s->file.config, &s->file.schema, &s->problems);
-  if (status == CO_ERR_CONFIG)
-    return co_fail_at(CO_ERR_MODEL, s->path, 0, 0, "its stored config cannot be used: %s",
-                      co_error_last()->message);
-  CO_RETURN_IF_FAILED(status);
-  CO_RETURN_IF_FAILED(co_model_file_read_statistics(ctx, s->path, s->model));
-  CO_RETURN_IF_FAILED(co_model_file_check_weights(ctx, s->path, s->model->network));
+  CO_RETURN_IF_FAILED(
+      co_job_open_model(&s->model, &s->file, &s->path, s->arena, model, &s->problems));
+  CO_RETURN_IF_FAILED(
+      co_job_choose_batch_size(&s->rows, batch_size, &s->file, "eval_batch_size", 256));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
   CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads));

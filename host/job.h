@@ -42,6 +42,14 @@ co_status co_job_check_batch_size(int64_t rows);
 // Opens a backend by device name; what is not there is CO_ERR_DEVICE.
 co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads);
 
+// Opens a run's, checkpoint's or model file's model with what was fitted for it, and checks that the
+// file has its weights. *path (co_free it) is the file.
+co_status co_job_open_model(co_model **out, co_model_file *file, char **path, co_arena *arena,
+                            const char *model, co_diagnostics *problems);
+// The rows asked for, else those under trainer.`key` of the file's config, else `fallback`.
+co_status co_job_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
+                                   const char *key, int64_t fallback);
+
 // A model file made ready to run over a dataset.
 typedef struct co_scorer {
   co_arena *arena;

@@ -303,8 +303,11 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   if (type != CO_COLUMN_CATEGORY) return CO_OK;
   const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
   if (!categories) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < names->count; i++)
-    categories[i] = names->items[i]->text ? names->items[i]->text : "";
+  for (int64_t i = 0; i < names->count; i++) {
+    if (names->items[i]->kind != CO_NODE_SCALAR)
+      return damaged(path, "its stored schema is damaged");
+    categories[i] = names->items[i]->text;
+  }
   out->categories = categories;
   out->category_count = names->count;
   return CO_OK;

@@ -186,16 +186,10 @@ static co_status run_side(side *s, const parity *p, int stage, int kind) {
 
 // ---- opening -----------------------------------------------------------------------------------
 
-static int64_t stored_batch_size(const co_node *config) {
-  int64_t rows = most_rows;
-  const co_node *trainer = co_node_get(config, "trainer");
-  const co_node *node = trainer ? co_node_get(trainer, "batch_size") : NULL;
-  if (node) co_node_int(node, &rows);
-  return rows < most_rows ? rows : most_rows;
-}
-
 static co_status read_options(parity *p) {
   const cohort_verify_parity_options *options = p->options;
+  CO_RETURN_IF_FAILED(co_job_require(options->model, "verify", "a model"));
+  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "verify", "a dataset"));
   p->tolerance = options->tolerance > 0 ? options->tolerance : default_tolerance;
   int split = co_split_parse(options->split ? options->split : "train");
   if (split < 0) {
@@ -205,18 +199,6 @@ static co_status read_options(parity *p) {
   }
   p->split = (co_split)split;
   return CO_OK;
-}
-
-static co_status open_model(parity *p) {
-  CO_RETURN_IF_FAILED(co_model_file_find(&p->path, p->ctx, p->options->model));
-  CO_RETURN_IF_FAILED(co_model_file_read(&p->file, p->arena, p->path));
-  co_status status =
-      co_model_create(&p->model, p->ctx, p->file.config, &p->file.schema, &p->problems);
-  if (status == CO_ERR_CONFIG)
-    return co_fail_at(CO_ERR_MODEL, p->path, 0, 0, "its stored config cannot be used: %s",
-                      co_error_last()->message);
-  CO_RETURN_IF_FAILED(status);
-  return co_model_file_read_statistics(p->ctx, p->path, p->model);
 }
 
 // The next rows of the split go to both sides, with equal step scalars: equal dropout masks.
@@ -242,7 +224,9 @@ static co_status open_batches(parity *p) {
   if (!count)
     return co_fail_at(CO_ERR_DATA, p->options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name(p->split));
-  p->rows = p->options->batch_size > 0 ? p->options->batch_size : stored_batch_size(p->file.config);
+  CO_RETURN_IF_FAILED(co_job_choose_batch_size(&p->rows, p->options->batch_size, &p->file,
+                                               "batch_size", most_rows));
+  if (!p->options->batch_size && p->rows > most_rows) p->rows = most_rows;
   if (p->rows > count) p->rows = count;
   co_pipeline_options options = {.samples = samples,
                                  .sample_count = count < most_batches * p->rows
@@ -557,7 +541,8 @@ static co_status report_verdict(parity *p) {
 static co_status verify(parity *p) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
   CO_RETURN_IF_FAILED(read_options(p));
-  CO_RETURN_IF_FAILED(open_model(p));
+  CO_RETURN_IF_FAILED(
+      co_job_open_model(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));
   bool done;

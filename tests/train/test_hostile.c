@@ -13,9 +13,10 @@ enum { ROWS = 30, DEEP = 100, MANY = 1010 };
   "[\"shoe\",\"bag\",\"coat, \\\"long\\\"\"]}"
 #define SCHEMA "[" IMAGE "," LABEL "]"
 #define CONFIG                                                                                     \
-  "{\"input_features\":[{\"name\":\"image\"}],\"output_features\":[{\"name\":\"label\"}]"
+  "{\"input_features\":[{\"name\":\"image\",\"encoder\":{\"type\":\"passthrough\"}}],\"output_"    \
+  "features\":[{\"name\":\"label\"}]"
 
-// A model file whose checksums are right. It has no weights.
+// A model file whose checksums are right, with the weights that CONFIG asks for.
 static void forge(const char *config, const char *schema) {
   co_context *ctx;
   co_h5 *file;
@@ -43,6 +44,14 @@ static void forge(const char *config, const char *schema) {
     snprintf(path, sizeof path, "/cohort/preprocessing/image/%s", statistics[i]);
     assert_int_equal(co_h5_write(file, path, CO_F32, &shape, &one, NULL, true), CO_OK);
   }
+  static const float weights[36 * 3];
+  co_shape kernel = co_shape_make(2, (int64_t)36, (int64_t)3), bias = co_shape_make(1, (int64_t)3);
+  assert_int_equal(
+      co_h5_write(file, "/model_weights/label/logits/kernel", CO_F32, &kernel, weights, NULL, true),
+      CO_OK);
+  assert_int_equal(
+      co_h5_write(file, "/model_weights/label/logits/bias", CO_F32, &bias, weights, NULL, true),
+      CO_OK);
   assert_int_equal(co_h5_close(file), CO_OK);
   co_context_free(ctx);
 }
@@ -65,6 +74,9 @@ static void check_refused(const char *config, const char *schema, const char *me
     cohort_result_free(result);
     good = cohort_evaluate(context, &evaluate, &result) == status && good;
     cohort_result_free(result);
+    cohort_verify_parity_options verify = {.model = "model.h5", .dataset = "d.h5", .device = "cpu"};
+    good = cohort_verify_parity(context, &verify, &result) == CO_ERR_MODEL && good;
+    cohort_result_free(result);
     (void)cohort_inspect(context, "model.h5", &result);
     cohort_result_free(result);
     if (co_alloc_get_stats(context->ctx).live_blocks != 1) _exit(91);
@@ -82,7 +94,8 @@ static void test_batch_size(void **state) {
   make_images("d.h5", ROWS, 1);
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     char config[400];
-    snprintf(config, sizeof config, CONFIG ",\"trainer\":{\"eval_batch_size\":%s}}", sizes[i]);
+    snprintf(config, sizeof config,
+             CONFIG ",\"trainer\":{\"eval_batch_size\":%s,\"batch_size\":%s}}", sizes[i], sizes[i]);
     check_refused(config, SCHEMA, "eval_batch_size");
   }
 }
@@ -144,10 +157,10 @@ static void test_config(void **state) {
     text[i] = '[', text[2 * DEEP - 1 - i] = ']';
   text[2 * DEEP] = '\0';
   check_refused(text, SCHEMA, "damaged");
-  strcpy(text, "{\"input_features\":[");
+  snprintf(text, sizeof text, "{\"input_features\":[");
   for (int i = 0; i < MANY; i++)
-    sprintf(text + strlen(text), "{\"name\":\"none%d\"},", i);
-  strcat(text, "]}");
+    snprintf(text + strlen(text), 40, "{\"name\":\"none%d\"},", i);
+  snprintf(text + strlen(text), 40, "]}");
   check_refused(text, SCHEMA, "1000 mistakes");
 }
 

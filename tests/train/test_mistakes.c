@@ -55,7 +55,7 @@ static void test_a_thousand(void **state) {
   make_images("d.h5", ROWS, 1);
   for (int i = 0; i < 1010; i++)
     snprintf(text + strlen(text), 64, "  - {name: none%d}\n", i);
-  strcat(text, "output_features: [{name: label}]\n");
+  snprintf(text + strlen(text), 64, "output_features: [{name: label}]\n");
   check_plan("d.h5", text, CO_ERR_CONFIG, "no column 'none0'");
 }
 
@@ -128,9 +128,9 @@ static void test_too_large(void **state) {
   (void)state;
   char layers[4000];
   make_images("d.h5", ROWS, 1);
-  strcpy(layers, "{Dense: 8, name: a0}");
+  snprintf(layers, sizeof layers, "{Dense: 8, name: a0}");
   for (int i = 1; i < 25; i++)
-    sprintf(layers + strlen(layers),
+    snprintf(layers + strlen(layers), 160,
             ", {Concatenate: {}, name: a%d, inputs: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}", i,
             i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
   check_layers(layers, CO_ERR_CONFIG, "too large");
