@@ -131,8 +131,8 @@ static void test_too_large(void **state) {
   snprintf(layers, sizeof layers, "{Dense: 8, name: a0}");
   for (int i = 1; i < 25; i++)
     snprintf(layers + strlen(layers), 160,
-            ", {Concatenate: {}, name: a%d, inputs: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}", i,
-            i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+             ", {Concatenate: {}, name: a%d, inputs: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}", i,
+             i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
   check_layers(layers, CO_ERR_CONFIG, "too large");
   check_layers("{Dense: 16777216}, {Dense: 16777216}", CO_ERR_CONFIG, "too large");
 }
