@@ -9,6 +9,7 @@
 
 #include "host/fit.h"
 #include "host/job.h"
+#include "host/machine.h"
 #include "host/pipeline.h"
 #include "host/run.h"
 #include "host/settings.h"
@@ -253,6 +254,18 @@ static co_status check_machine(trainer *t) {
   return status;
 }
 
+// Another processor or library computes as well, but rounds in its own way.
+static void warn_of_machine(trainer *t) {
+  char now[256];
+  const char *then = recorded(t, "machine");
+  co_machine_describe(now, sizeof now);
+  if (then && strcmp(then, now) != 0)
+    co_log(t->ctx, CO_LOG_WARN, "resume",
+           "this run was begun on %s, this is %s: its bytes may differ from those of a run never "
+           "stopped",
+           then, now);
+}
+
 static co_status load_state(trainer *t, const co_model_file *file, const char *path) {
   const co_training_state *stored = &file->training;
   if (!file->has_training)
@@ -284,7 +297,8 @@ static co_status load_checkpoint(void *user, const char *path) {
 // run.json; here, unlike in models and metrics, paths and clocks have their place.
 static co_status render_status(trainer *t, co_text *out, const char *status_word, int exit_code) {
   co_json json_, *json = &json_;
-  char host[256] = "";
+  char host[256] = "", machine[256];
+  co_machine_describe(machine, sizeof machine);
   gethostname(host, sizeof host - 1);
   co_json_init(json, t->ctx, 2);
   co_json_open(json, '{');
@@ -306,6 +320,8 @@ static co_status render_status(trainer *t, co_text *out, const char *status_word
   co_json_string(json, t->backend->api->name);
   co_json_key(json, "version");
   co_json_string(json, cohort_version());
+  co_json_key(json, "machine");
+  co_json_string(json, machine);
   co_json_key(json, "host");
   co_json_string(json, host);
   co_json_key(json, "pid");
@@ -419,6 +435,7 @@ static co_status continue_run(trainer *t) {
   t->checkpoint_step = step;
   t->already_done = t->state.finished && run_has(t, "model.h5");
   if (t->already_done) return load_best_weights(t);
+  warn_of_machine(t);
   t->begun = true;
   co_program_set_updates(t->program, 0, t->state.updates);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
