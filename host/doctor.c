@@ -1,47 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_doctor: what this machine offers. Finding something missing is an answer, not a failure.
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "datasets/import.h"
 #include "host/backend.h"
 #include "host/core/h5.h"
 #include "host/job.h"
+#include "host/machine.h"
 
 static void fact(cohort_result *result, const char *key, const char *value) {
   co_json_key(&result->json, key);
   co_json_string(&result->json, value);
   co_text_printf(&result->text, "%-10s %s\n", key, value);
-}
-
-static void find_cpu_model(char *out, size_t size) {
-  snprintf(out, size, "unknown");
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  char line[512];
-  while (file && fgets(line, sizeof line, file)) {
-    const char *colon = strchr(line, ':');
-    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
-    line[strcspn(line, "\n")] = '\0';
-    snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " "));
-    break;
-  }
-  if (file) fclose(file);
-}
-
-static void find_isa(char *out, size_t size) {
-  snprintf(out, size, "generic");
-#if defined(__x86_64__) || defined(__i386__)
-  const char *best = "sse2";
-  if (__builtin_cpu_supports("sse4.1")) best = "sse4.1";
-  if (__builtin_cpu_supports("avx")) best = "avx";
-  if (__builtin_cpu_supports("avx2")) best = "avx2";
-  if (__builtin_cpu_supports("avx512f")) best = "avx512f";
-  if (__builtin_cpu_supports("avx512vnni")) best = "avx512vnni";
-  snprintf(out, size, "%s", best);
-#elif defined(__aarch64__)
-  snprintf(out, size, "neon");
-#endif
 }
 
 // Opened as training would open it, so that what is missing is said in training's words.
@@ -63,9 +34,9 @@ static void report_cuda(co_context *ctx, cohort_result *result) {
 static void report(co_context *ctx, cohort_result *result) {
   char text[256];
   fact(result, "cohort", cohort_version());
-  find_cpu_model(text, sizeof text);
+  co_machine_find_cpu(text, sizeof text);
   fact(result, "cpu", text);
-  find_isa(text, sizeof text);
+  co_machine_find_isa(text, sizeof text);
   fact(result, "isa", text);
   co_json_key(&result->json, "threads");
   co_json_int(&result->json, co_context_threads(ctx));

@@ -137,7 +137,9 @@ cohort_status co_result_finish(cohort_result *result, const char *verb, co_statu
   whole = whole && result->json.text.status == CO_OK && result->json.text.length > 2;
   result->document = render_document(result->ctx, verb, &result->errors, exit_code,
                                      whole ? result->json.text.data + 1 : NULL);
-  return result->document || status != CO_OK ? exit_code : (int)CO_ERR_MEMORY;
+  if (result->document || status != CO_OK) return exit_code;
+  (void)co_diagnostics_lead(&result->errors, CO_ERR_MEMORY);
+  return CO_ERR_MEMORY;
 }
 
 const char *cohort_result_json(const cohort_result *result) {

@@ -5,6 +5,7 @@
 
 #include "host/fit.h"
 #include "host/job.h"
+#include "host/machine.h"
 #include "host/pipeline.h"
 #include "host/run.h"
 #include "host/settings.h"

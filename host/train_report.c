@@ -11,7 +11,8 @@
 co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *status_word,
                                    int exit_code) {
   co_json json_, *json = &json_;
-  char host[256] = "";
+  char host[256] = "", machine[256];
+  co_machine_describe(machine, sizeof machine);
   gethostname(host, sizeof host - 1);
   co_json_init(json, t->ctx, 2);
   co_json_open(json, '{');
@@ -33,6 +34,8 @@ co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *stat
   co_json_string(json, t->backend->api->name);
   co_json_key(json, "version");
   co_json_string(json, cohort_version());
+  co_json_key(json, "machine");
+  co_json_string(json, machine);
   co_json_key(json, "host");
   co_json_string(json, host);
   co_json_key(json, "pid");

@@ -61,6 +61,18 @@ static co_status check_machine(co_trainer *t) {
   return status;
 }
 
+// Another processor or library computes as well, but rounds in its own way.
+static void warn_of_machine(co_trainer *t) {
+  char now[256];
+  const char *then = co_trainer_recorded(t, "machine");
+  co_machine_describe(now, sizeof now);
+  if (then && strcmp(then, now) != 0)
+    co_log(t->ctx, CO_LOG_WARN, "resume",
+           "this run was begun on %s, this is %s: its bytes may differ from those of a run never "
+           "stopped",
+           then, now);
+}
+
 static co_status load_state(co_trainer *t, const co_model_file *file, const char *path) {
   const co_training_state *stored = &file->training;
   if (!file->has_training)
@@ -154,6 +166,7 @@ static co_status continue_run(co_trainer *t) {
   t->checkpoint_step = step;
   t->already_done = t->state.finished && co_trainer_run_has(t, "model.h5");
   if (t->already_done) return load_best_weights(t);
+  warn_of_machine(t);
   t->begun = true;
   co_program_set_updates(t->program, 0, t->state.updates);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));

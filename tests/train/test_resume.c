@@ -254,6 +254,24 @@ static void test_device(void **state) {
   assert_true(file_has("run/run.json", "\"device\": \"ref\""));
 }
 
+// The processor and the libraries may decide the bytes: they are recorded, and a change is said.
+static void test_machine(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .stop_at = 3};
+  assert_int_equal(train_apart(&t), 143);
+  assert_true(file_has("run/run.json", "oneDNN "));
+  assert_true(file_has("run/run.json", "HDF5 "));
+  t = (training){.resume = "run", .records = "records", .stop_at = 5};
+  assert_int_equal(train_apart(&t), 143);
+  assert_false(file_has("records", "may differ"));
+  assert_int_equal(system("sed -i 's/\"machine\": \".*\"/\"machine\": \"abacus\"/' run/run.json"),
+                   0);
+  t = (training){.resume = "run", .records = "records"};
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "this run was begun on abacus"));
+}
+
 static void test_lock(void **state) {
   (void)state;
   begin_with(rich_config);
@@ -276,6 +294,7 @@ int main(void) {
       TRAINING_TEST(test_finished_run),
       TRAINING_TEST(test_drift),
       TRAINING_TEST(test_device),
+      TRAINING_TEST(test_machine),
       TRAINING_TEST(test_lock),
       TRAINING_TEST(test_stopped_at_every_step),
       TRAINING_TEST(test_damaged_checkpoint),

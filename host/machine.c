@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/backend.h"
+#include "host/core/h5.h"
+
+void co_machine_find_cpu(char *out, size_t size) {
+  snprintf(out, size, "unknown");
+  FILE *file = fopen("/proc/cpuinfo", "r");
+  char line[512];
+  while (file && fgets(line, sizeof line, file)) {
+    const char *colon = strchr(line, ':');
+    if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+    line[strcspn(line, "\n")] = '\0';
+    snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " "));
+    break;
+  }
+  if (file) fclose(file);
+}
+
+void co_machine_find_isa(char *out, size_t size) {
+  snprintf(out, size, "generic");
+#if defined(__x86_64__) || defined(__i386__)
+  const char *best = "sse2";
+  if (__builtin_cpu_supports("sse4.1")) best = "sse4.1";
+  if (__builtin_cpu_supports("avx")) best = "avx";
+  if (__builtin_cpu_supports("avx2")) best = "avx2";
+  if (__builtin_cpu_supports("avx512f")) best = "avx512f";
+  if (__builtin_cpu_supports("avx512vnni")) best = "avx512vnni";
+  snprintf(out, size, "%s", best);
+#elif defined(__aarch64__)
+  snprintf(out, size, "neon");
+#endif
+}
+
+void co_machine_describe(char *out, size_t size) {
+  char cpu[128], isa[32], onednn[32], hdf5[32];
+  co_machine_find_cpu(cpu, sizeof cpu);
+  co_machine_find_isa(isa, sizeof isa);
+  co_dnnl_library_version(onednn, sizeof onednn);
+  co_h5_version(hdf5, sizeof hdf5);
+  snprintf(out, size, "%s (%s), oneDNN %s, HDF5 %s", cpu, isa, onednn, hdf5);
+}
