@@ -29,6 +29,7 @@ typedef struct co_import_idx_options {
   bool force; // replace an existing output
   co_import_progress progress;
   void *progress_user;
+  const volatile int *stop; // non-zero: end with CO_INTERRUPTED and no output; NULL = never
 } co_import_idx_options;
 
 typedef struct co_import_result {

@@ -510,6 +510,8 @@ static co_status copy_images(import *m, int s, int64_t begin, co_dataset_writer 
     row += count;
     if (m->options->progress)
       m->options->progress(m->options->progress_user, pair_names[s], begin + row, m->rows);
+    if (m->options->stop && *m->options->stop)
+      return co_fail(CO_INTERRUPTED, "stopped; no output was written");
   }
   CO_RETURN_IF_FAILED(source_finish(&f->source, f->rows));
   co_sha256_final(&f->source.hash, m->digest[2 * s]);

@@ -4,8 +4,10 @@
 // and writes only what it is asked to.
 //
 // Ownership: cohort_result objects are the caller's (cohort_result_free); strings read from one are
-// borrowed from it. Options are only read during the call. A context serves one call at a time;
-// several contexts may be used from several threads.
+// borrowed from it. Options are only read during the call; zeroed, they mean what is said
+// below, and what has no default is required (status 2 without it). Text is UTF-8. A context serves
+// one call at a time; several contexts may be used from several threads if HDF5 was built to be
+// thread-safe. Nothing aborts or exits; `options` and `out` must not be NULL unless it is said.
 #ifndef COHORT_COHORT_H
 #define COHORT_COHORT_H
 
@@ -47,8 +49,8 @@ typedef void (*cohort_progress_function)(void *user, const char *stage, const ch
                                          int64_t done, int64_t total, const char *detail);
 
 typedef struct cohort_context_options {
-  int threads; // 0 = all cores
-  int log_level;
+  int threads;             // 0 = all cores
+  int log_level;           // cohort_log_level: what is graver or equal is passed on
   cohort_log_function log; // NULL = silent
   void *log_user;
   cohort_progress_function progress; // NULL = none
@@ -57,12 +59,15 @@ typedef struct cohort_context_options {
   const volatile int *stop;
 } cohort_context_options;
 
+// `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
 COHORT_API cohort_status cohort_context_create(cohort_context **out,
                                                const cohort_context_options *options);
+// After the results of its calls have been freed. NULL is legal.
 COHORT_API void cohort_context_free(cohort_context *context);
 
 // ---- results -----------------------------------------------------------------------------------
-// Functions give a result on success and on failure alike (NULL only without memory).
+// Functions give a result on success and on failure alike (NULL only without memory), and return the
+// status of its first error. What it says stays until it is freed; `result` must not be NULL.
 COHORT_API const char *cohort_result_json(const cohort_result *result); // one JSON document
 COHORT_API const char *cohort_result_text(const cohort_result *result); // the same for people
 typedef struct cohort_error {
@@ -74,6 +79,7 @@ typedef struct cohort_error {
   const char *hint;    // "" if none
 } cohort_error;
 COHORT_API int64_t cohort_result_error_count(const cohort_result *result);
+// Fills *out with error i, from 0; false if there is none.
 COHORT_API bool cohort_result_error(const cohort_result *result, int64_t i, cohort_error *out);
 COHORT_API void cohort_result_free(cohort_result *result); // NULL is legal
 
@@ -92,11 +98,12 @@ typedef struct cohort_train_options {
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem
-  const char *resume;   // a run directory to continue, "auto" (start, continue or nothing to
-                        // do), NULL = a new run
-  const char *device;   // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
-  const char *command;  // recorded in the run; may be NULL
-  int threads, workers; // 0 = all cores; 0 = 1 loader thread
+  const char *resume;  // a run directory to continue, "auto" (start, continue or nothing to
+                       // do), NULL = a new run
+  const char *device;  // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
+                       // one goes on
+  const char *command; // recorded in the run; may be NULL
+  int threads, workers; // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
   bool dry_run;         // validate and plan only
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
@@ -105,10 +112,10 @@ COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_trai
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file
   const char *dataset;
-  const char *split;  // "train", "validation", "test"; NULL = "test"
-  const char *device; // as for training
-  int threads, workers;
-  int64_t batch_size;         // 0 = the model's
+  const char *split;          // "train", "validation", "test"; NULL = "test"
+  const char *device;         // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
+  int threads, workers;       // 0 = the context's; 0 = 1 loader thread
+  int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
 } cohort_evaluate_options;
@@ -121,7 +128,7 @@ typedef struct cohort_predict_options {
   const char *split;  // NULL = all rows
   const char *output; // CSV file; "-" = standard output
   const char *device;
-  int threads, workers;
+  int threads, workers; // these three as for evaluation
   int64_t batch_size;
   bool force; // replace an existing output
 } cohort_predict_options;
@@ -130,10 +137,11 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
 
 typedef struct cohort_plan_options {
   cohort_config config;
-  const char *dataset, *device;
+  const char *dataset; // overrides the config's; NULL = the config's
+  const char *device;
   bool inference;     // plan scoring instead of training
-  int64_t batch_size; // 0 = the config's
-  int threads;
+  int64_t batch_size; // rows, at most 2^24; 0 = the config's
+  int threads;        // 0 = the context's
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);
@@ -160,13 +168,14 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               cohort_result **out);
 
 typedef struct cohort_import_idx_options {
-  const char *output;
-  const char *training[2], *validation[2], *test[2]; // images, labels; NULL = not given
+  const char *output;      // an existing one is kept if these inputs and options made it
+  const char *training[2]; // images, labels
+  const char *validation[2], *test[2]; // NULL = not given
   double validation_fraction; // of the training rows where no validation files are given; < 0 = 0.1
   uint64_t seed;
-  const char *const *class_names;
+  const char *const *class_names; // of labels 0, 1, …; NULL = the numbers
   int64_t class_name_count;
-  bool force;
+  bool force; // replace an existing output
 } cohort_import_idx_options;
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
@@ -187,7 +196,8 @@ COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *pat
                                         cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
-// Layers, encoders, losses, optimizers and metrics with their options.
+// What configs may say, with options: "layers", "encoders", "losses", "metrics", "optimizers" or
+// "trainer".
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

@@ -61,7 +61,8 @@ cohort_status cohort_import_idx(cohort_context *context, const cohort_import_idx
       .class_name_count = options->class_name_count,
       .force = options->force,
       .progress = forward_progress,
-      .progress_user = context};
+      .progress_user = context,
+      .stop = context->options.stop};
   co_import_result done;
   co_status status = co_import_idx(&done, context->ctx, &inner, &(*out)->errors);
   co_job_progress(context, "import", "rows", -1, 0, NULL);

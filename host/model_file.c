@@ -58,13 +58,13 @@ static const char *weight_name(const co_param_info *info) {
 static co_status write_layer(co_h5 *file, co_store *store, co_arena *arena, int64_t first,
                              int64_t *next, const char **layer) {
   const char *name = store->entries[first].info.layer;
-  const char *names[16];
+  const char **names = co_arena_alloc(arena, (size_t)(store->count - first), sizeof *names);
   int64_t count = 0;
   char *group = co_arena_format(arena, "/model_weights/%s", name);
-  if (!group) return CO_ERR_MEMORY;
+  if (!names || !group) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_h5_make_group(file, group));
   int64_t i = first;
-  for (; i < store->count && strcmp(store->entries[i].info.layer, name) == 0 && count < 16; i++) {
+  for (; i < store->count && strcmp(store->entries[i].info.layer, name) == 0; i++) {
     names[count] = weight_name(&store->entries[i].info);
     char *path = co_arena_format(arena, "%s/%s", group, names[count]);
     if (!path) return CO_ERR_MEMORY;

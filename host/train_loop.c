@@ -154,7 +154,8 @@ static co_status end_epoch(co_trainer *t, const co_pipeline *pipeline, bool epoc
   }
   bool patience_over = t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
   t->state.finished = t->state.step >= t->total_steps || patience_over;
-  bool due = t->settings.steps_per_checkpoint == 0 || t->state.finished ||
+  int64_t every = t->settings.steps_per_checkpoint;
+  bool due = !every || t->state.step % every == 0 || t->state.finished ||
              t->state.best_step == t->state.step;
   return due ? co_trainer_checkpoint(t, true) : CO_OK;
 }

@@ -79,7 +79,8 @@ static co_status load_state(co_trainer *t, const co_model_file *file, const char
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
   if (strcmp(file->config_text, t->config_json.data) != 0) return config_drifted(t);
   CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
-  if (stored->sum_count != t->state.sum_count)
+  if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
+      stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
   CO_RETURN_IF_FAILED(co_model_file_read_statistics(t->ctx, path, t->model));
   CO_RETURN_IF_FAILED(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_render_options, member)
@@ -9,7 +11,7 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "write there instead of to standard output"},
+     .doc = "write there instead of to standard output (-)"},
     {.name = "dataset",
      .kind = CLI_TEXT,
      .offset = AT(dataset),
@@ -22,16 +24,17 @@ static co_status run(cli_job *cli, const void *options_) {
   const cli_render_options *o = options_;
   if (!o->common.configs.count)
     return co_fail(CO_ERR_USAGE, "'cohort render-config' also needs --config FILE");
+  const char *output = o->output && strcmp(o->output, "-") == 0 ? NULL : o->output;
   cohort_context *context;
   cohort_result *result = NULL;
   cohort_config config;
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_render_options request = {
-      .config = config, .dataset = o->dataset, .output = o->output, .force = o->common.force};
+      .config = config, .dataset = o->dataset, .output = output, .force = o->common.force};
   cohort_status status = cohort_render_config(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
-  if (o->output) cli->text.length = 0; // it went into the file
+  if (output) cli->text.length = 0; // it went into the file
   cohort_context_free(context);
   return taken;
 }

@@ -119,6 +119,10 @@ expect 0 render-config -c "$dir/full.yaml"
 cmp -s "$dir/out" "$dir/full.yaml" || fail 'rendering a rendered config changes it'
 expect 0 render-config -c "$dir/good.yaml" --json
 json ok=true config.trainer.max_steps=7
+expect 0 render-config -c "$dir/good.yaml"
+cp "$dir/out" "$dir/plain"
+expect 0 render-config -c "$dir/good.yaml" -O -
+cmp -s "$dir/out" "$dir/plain" || fail 'render-config -O - is not standard output'
 expect 0 render-config -c "$dir/good.yaml" -O "$dir/copy.yaml"
 stdout_is_empty
 expect 9 render-config -c "$dir/good.yaml" -O "$dir/copy.yaml"

@@ -272,6 +272,22 @@ static void test_machine(void **state) {
   assert_true(file_has("records", "this run was begun on abacus"));
 }
 
+// A checkpoint that is due at the end of an epoch is not left out.
+static void test_due_at_epochs(void **state) {
+  (void)state;
+  begin_with(rich_config); // of 4 updates an epoch
+  training t = {.run_dir = "run",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .set = {"trainer.steps_per_checkpoint=4", "trainer.learning_rate=0"}};
+  assert_int_equal(train_apart(&t), 0);
+  for (int step = 4; step <= 16; step += 4) {
+    char event[64];
+    snprintf(event, sizeof event, "\"checkpoint\",\"step\":%d}", step);
+    if (!file_has("run/events.jsonl", event)) fail_msg("no checkpoint at step %d", step);
+  }
+}
+
 static void test_lock(void **state) {
   (void)state;
   begin_with(rich_config);
@@ -295,6 +311,7 @@ int main(void) {
       TRAINING_TEST(test_drift),
       TRAINING_TEST(test_device),
       TRAINING_TEST(test_machine),
+      TRAINING_TEST(test_due_at_epochs),
       TRAINING_TEST(test_lock),
       TRAINING_TEST(test_stopped_at_every_step),
       TRAINING_TEST(test_damaged_checkpoint),

@@ -420,6 +420,24 @@ static void a_killed_import_leaves_only_a_temporary(void **state) {
   assert_int_equal(count_files("out.h5.tmp-"), 0);
 }
 
+static volatile int stop_flag;
+
+static void raise_flag(void *user, const char *what, int64_t done, int64_t total) {
+  (void)user, (void)what, (void)done, (void)total;
+  stop_flag = SIGINT;
+}
+
+static void a_stopped_import_leaves_nothing(void **state) {
+  fixture *f = *state;
+  write_inputs();
+  co_import_result result;
+  co_import_idx_options o = defaults;
+  o.progress = raise_flag;
+  o.stop = &stop_flag;
+  assert_int_equal(import(f, &o, &result), CO_INTERRUPTED);
+  assert_int_equal(count_files("out.h5"), 0);
+}
+
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -490,6 +508,7 @@ int main(void) {
       DATA_TEST(every_failing_write_is_clean),
       DATA_TEST(a_full_disk_is_reported),
       DATA_TEST(a_killed_import_leaves_only_a_temporary),
+      DATA_TEST(a_stopped_import_leaves_nothing),
       DATA_TEST(fashion_mnist),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
