@@ -59,6 +59,7 @@ co_status co_h5_refuse(co_h5 *file, const char *object, const char *why) {
 
 static void file_free(co_h5 *file) {
   if (!file) return;
+  if (file->methods > 0) H5FDunregister(file->methods);
   co_free(file->ctx, file->path);
   co_free(file->ctx, file);
 }
@@ -145,7 +146,9 @@ static co_status open_for_writing(co_h5 *file) {
                          : co_h5_library_failed(file, "create", "/");
   co_h5_drop(fcpl);
   co_h5_drop(fapl);
-  if (methods >= 0) H5FDunregister(methods); // the open file holds it
+  // Until the file is closed: the library drops a file's own hold on the methods before it calls
+  // the last of them.
+  if (methods >= 0) file->methods = methods;
   return status;
 }
 

@@ -16,6 +16,7 @@
 enum { H5_NAME_BYTES = 1024, H5_MAX_MEMBERS = 1 << 24 };
 
 struct co_h5 {
+  hid_t methods; // of the driver, when writing; 0 = none
   co_context *ctx;
   char *path;
   hid_t id;
