@@ -126,8 +126,8 @@ static void clean_up(cli_job *cli) {
 }
 
 // Threads of GNU OpenMP wait for each other spinning, by default for so long that on a machine that
-// others use too, a training slows down tenfold: its threads spin while the one they wait for has
-// no core. A short spin costs nothing measurable on an idle machine (tests/bench/README.md). The
+// others use too, a training can slow down tenfold: its threads spin while the one they wait for has
+// no core. What a shorter spin costs and gives is measured roughly (tests/bench/README.md). The
 // library reads this variable before main, so the program starts itself once more with it.
 static void bound_spinning(const char *first, char *const *argv) {
   const cli_verb *verb = first ? cli_verb_find(first) : NULL;
