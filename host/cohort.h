@@ -98,13 +98,15 @@ typedef struct cohort_train_options {
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem
-  const char *resume;  // a run directory to continue, "auto" (start, continue or nothing to
-                       // do), NULL = a new run
-  const char *device;  // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
-                       // one goes on
-  const char *command; // recorded in the run; may be NULL
-  int threads, workers; // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
-  bool dry_run;         // validate and plan only
+  const char *resume; // a run directory to continue, "auto" (start, continue or nothing to
+                      // do), NULL = a new run
+  const char *device; // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
+                      // one goes on
+  const char *placement; // where a GPU reads the dataset from: "device" (its own memory), "host"
+                         // (each batch brings its rows), "auto" (NULL): device where it fits
+  const char *command;   // recorded in the run; may be NULL
+  int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
+  bool dry_run;          // validate and plan only
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);

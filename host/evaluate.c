@@ -117,9 +117,9 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, scorer->model, true, &result->errors));
-  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->model, scorer->program,
-                                          scorer->dataset, samples, count, scorer->rows,
-                                          options->workers, "evaluate"));
+  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->source,
+                                          scorer->program, scorer->dataset, samples, count,
+                                          scorer->rows, options->workers, "evaluate"));
   co_json *json = &result->json;
   co_json_key(json, "model");
   co_json_string(json, scorer->path);

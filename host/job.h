@@ -8,7 +8,7 @@
 #include "host/cohort.h"
 #include "host/config/config.h"
 #include "host/model_file.h"
-#include "host/program.h"
+#include "host/source.h"
 
 struct cohort_context {
   co_context *ctx;
@@ -59,6 +59,7 @@ typedef struct co_scorer {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
+  co_source *source;
   co_program *program;
   int64_t rows; // of a batch
 } co_scorer;
@@ -78,7 +79,7 @@ co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model)
 void co_evaluation_free(co_evaluation *evaluation, const co_model *model);
 // Runs the program's evaluation plan over the samples. `stage` names the progress line.
 co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool stoppable,
-                              co_model *model, co_program *program, co_dataset *dataset,
+                              co_source *source, co_program *program, co_dataset *dataset,
                               const int64_t *samples, int64_t count, int64_t batch_rows,
                               int workers, const char *stage);
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.

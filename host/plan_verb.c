@@ -16,6 +16,7 @@ typedef struct planning {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
+  co_source *source;
   co_program *program;
 } planning;
 
@@ -69,7 +70,8 @@ static co_status create_program(planning *p) {
                                 .real = CO_F32};
   CO_RETURN_IF_FAILED(
       co_job_open_backend(&p->backend, p->ctx, p->options->device, p->options->threads));
-  return co_program_create(&p->program, p->model->network, p->backend, &options);
+  return co_source_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
+                          CO_PLACEMENT_AUTO);
 }
 
 static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen) {
@@ -204,9 +206,13 @@ static void report_memory(const planning *p, cohort_result *result) {
   const struct {
     const char *name;
     size_t value;
-  } rows[] = {{"parameters", bytes.parameters}, {"state", bytes.state},
-              {"gradients", bytes.gradients},   {"optimizer", bytes.slots},
-              {"arena", bytes.arena},           {"total", bytes.total}};
+  } rows[] = {{"parameters", bytes.parameters},
+              {"state", bytes.state},
+              {"gradients", bytes.gradients},
+              {"optimizer", bytes.slots},
+              {"arena", bytes.arena},
+              {"batches", bytes.batches},
+              {"total", bytes.total}};
   co_json_key(&result->json, "memory_bytes");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "memory\n");
@@ -240,6 +246,7 @@ cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *op
   planning p = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = plan(&p, *out);
   co_program_free(p.program);
+  co_source_free(p.source);
   if (p.backend) p.backend->api->free(p.backend);
   co_model_free(p.model);
   co_dataset_close(p.dataset);

@@ -129,7 +129,21 @@ static void warn_without_validation(co_trainer *t) {
            key);
 }
 
+static co_status parse_placement(const char *name, co_placement *out) {
+  static const char *const names[] = {"auto", "device", "host"}; // as co_placement
+  for (int i = 0; i < 3; i++)
+    if (!name || strcmp(name, names[i]) == 0) {
+      *out = (co_placement)i;
+      return CO_OK;
+    }
+  co_status status = co_fail(CO_ERR_USAGE, "--dataset-placement %s: no such place", name);
+  co_hint("known: auto, device, host");
+  return status;
+}
+
 static co_status create_program(co_trainer *t) {
+  co_placement placement = CO_PLACEMENT_AUTO;
+  CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
   int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
   co_phase_options phase = {.optimizer = t->settings.optimizer,
                             .optimizer_options = t->settings.optimizer_options,
@@ -148,7 +162,8 @@ static co_status create_program(co_trainer *t) {
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
     device = co_trainer_recorded(t, "device");
   CO_RETURN_IF_FAILED(co_job_open_backend(&t->backend, t->ctx, device, t->threads));
-  return co_program_create(&t->program, t->model->network, t->backend, &options);
+  return co_source_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
+                          placement);
 }
 
 static const char *status_word(co_status status) {
@@ -217,6 +232,7 @@ static void free_trainer(co_trainer *t) {
   co_evaluation_free(&t->interval, t->model);
   co_evaluation_free(&t->validation, t->model);
   co_program_free(t->program);
+  co_source_free(t->source);
   if (t->backend) t->backend->api->free(t->backend);
   co_model_free(t->model);
   co_dataset_close(t->dataset);

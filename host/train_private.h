@@ -9,6 +9,7 @@
 #include "host/pipeline.h"
 #include "host/run.h"
 #include "host/settings.h"
+#include "host/source.h"
 
 typedef struct co_trainer {
   cohort_context *context;
@@ -23,6 +24,7 @@ typedef struct co_trainer {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
+  co_source *source;
   co_program *program;
   co_run run;
   co_training_state state;

@@ -114,7 +114,7 @@ static co_status finish_side(side *s, const parity *p) {
   CO_RETURN_IF_FAILED(api->buffer_create(s->backend, arena_bytes, &s->arena));
   CO_RETURN_IF_FAILED(api->buffer_create(s->backend, sizeof(co_step), &s->step));
   CO_RETURN_IF_FAILED(api->buffer_create(s->backend, metric_bytes, &s->metrics));
-  co_memory memory = {s->arena, s->step, s->metrics};
+  co_memory memory = {.arena = s->arena, .step = s->step, .metrics = s->metrics};
   for (int i = 0; i < STAGES * KINDS; i++) {
     unit *u = &s->units[i / KINDS][i % KINDS];
     if (u->plan) CO_RETURN_IF_FAILED(co_executor_create(&u->executor, u->plan, s->store, &memory));

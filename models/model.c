@@ -551,20 +551,31 @@ co_status co_model_make_statistics(co_model *model, int64_t input) {
   return CO_OK;
 }
 
-static co_status add_table(co_graph *graph, const co_input_feature *feature, int64_t rows,
-                           co_value *gathered) {
+static co_status add_input(co_graph *graph, const co_input_feature *feature, const char *what,
+                           co_dtype dtype, const co_shape *shape, int32_t *position,
+                           co_value *out) {
+  char *name = co_arena_format(graph->arena, "%s.%s", feature->name, what);
+  if (!name) return CO_ERR_MEMORY;
+  *position = (int32_t)graph->input_count;
+  return co_graph_add_input(graph, name, dtype, shape, out);
+}
+
+// The stored rows of a batch: picked from the table, or delivered.
+static co_status add_rows(co_graph *graph, const co_input_feature *feature, int64_t rows,
+                          co_input_positions *at, co_value *out) {
+  bool delivered = rows == CO_DIM_N;
   co_shape shape = {.rank = feature->column.shape.rank + 1, .dim = {rows}};
   for (int i = 0; i < feature->column.shape.rank; i++)
     shape.dim[i + 1] = feature->column.shape.dim[i];
   if (shape.rank == 1) shape = co_shape_make(2, rows, (int64_t)1);
-  char *table = co_arena_format(graph->arena, "%s.table", feature->name);
-  char *index = co_arena_format(graph->arena, "%s.index", feature->name);
-  if (!table || !index) return CO_ERR_MEMORY;
+  if (delivered)
+    return add_input(graph, feature, "rows", feature->column.dtype, &shape, &at->rows, out);
   co_shape ids = co_shape_make(1, CO_DIM_N);
   co_value in[2];
-  CO_RETURN_IF_FAILED(co_graph_add_input(graph, table, feature->column.dtype, &shape, &in[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_input(graph, index, CO_I64, &ids, &in[1]));
-  return co_emit(graph, CO_OP_GATHER, NULL, 2, in, gathered);
+  CO_RETURN_IF_FAILED(
+      add_input(graph, feature, "table", feature->column.dtype, &shape, &at->table, &in[0]));
+  CO_RETURN_IF_FAILED(add_input(graph, feature, "index", CO_I64, &ids, &at->index, &in[1]));
+  return co_emit(graph, CO_OP_GATHER, NULL, 2, in, out);
 }
 
 static co_status cast(co_graph *graph, const co_input_feature *feature, co_value *value) {
@@ -573,13 +584,13 @@ static co_status cast(co_graph *graph, const co_input_feature *feature, co_value
   return co_emit(graph, CO_OP_CAST, &attr, 1, value, value);
 }
 
-static co_status normalize(co_graph *graph, const co_input_feature *feature, co_value *value) {
+static co_status normalize(co_graph *graph, const co_input_feature *feature, co_input_positions *at,
+                           co_value *value) {
   co_shape channels = co_shape_make(1, feature->channels);
   co_value in[3] = {*value};
-  CO_RETURN_IF_FAILED(
-      co_graph_add_constant(graph, "mean", CO_F32, &channels, feature->mean, &in[1]));
-  CO_RETURN_IF_FAILED(
-      co_graph_add_constant(graph, "scale", CO_F32, &channels, feature->scale, &in[2]));
+  if (feature->normalization == CO_NORMALIZATION_NONE) return CO_OK;
+  CO_RETURN_IF_FAILED(add_input(graph, feature, "mean", CO_F32, &channels, &at->mean, &in[1]));
+  CO_RETURN_IF_FAILED(add_input(graph, feature, "scale", CO_F32, &channels, &at->scale, &in[2]));
   return co_emit(graph, CO_OP_NORMALIZE, NULL, 3, in, value);
 }
 
@@ -600,7 +611,8 @@ static co_status augment(co_graph *graph, const co_input_feature *feature, co_va
   return CO_OK;
 }
 
-co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows) {
+co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows,
+                               co_input_positions *positions) {
   *out = NULL;
   co_graph *graph;
   CO_RETURN_IF_FAILED(co_graph_create(&graph, model->ctx));
@@ -611,11 +623,12 @@ co_status co_model_build_input(co_graph **out, const co_model *model, const int6
   for (int64_t i = 0; i < model->input_count; i++) {
     const co_input_feature *feature = &model->inputs[i];
     co_value value;
+    positions[i] = (co_input_positions){-1, -1, -1, -1, -1};
     graph->layer = feature->name;
-    CO_TRY(add_table(graph, feature, rows[i], &value));
+    CO_TRY(add_rows(graph, feature, rows[i], &positions[i], &value));
     CO_TRY(cast(graph, feature, &value));
     CO_TRY(augment(graph, feature, ids, &value));
-    CO_TRY(normalize(graph, feature, &value));
+    CO_TRY(normalize(graph, feature, &positions[i], &value));
     CO_TRY(co_graph_add_output(graph, feature->name, value));
   }
   *out = graph;

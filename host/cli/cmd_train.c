@@ -32,6 +32,14 @@ static const cli_option options[] = {
      .value = "RUN",
      .doc = "continue the run; =auto starts, continues or finds it done",
      .aliases = "model-resume-path ckpt-path -mrp"},
+    {.name = "dataset-placement",
+     .kind = CLI_TEXT,
+     .offset = AT(placement),
+     .value = "WHERE",
+     .doc =
+         "where a GPU reads the rows: device (its memory), host (with each batch), or where they "
+         "fit",
+     .fallback = "auto"},
     {.name = "workers",
      .kind = CLI_INT,
      .offset = AT(workers),
@@ -57,6 +65,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .experiment = o->experiment,
                                   .resume = o->resume,
                                   .device = o->common.device,
+                                  .placement = o->placement,
                                   .command = cli->command,
                                   .threads =
                                       (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),

@@ -30,6 +30,7 @@ typedef struct cli_train_options {
   const char *dataset; // NULL = the config's
   const char *run_dir, *output_directory, *experiment; // NULL = by default
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
+  const char *placement;
   int64_t workers;
 } cli_train_options;
 

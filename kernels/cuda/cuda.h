@@ -27,8 +27,8 @@ typedef struct co_cuda {
   char name[16];
   int device;
   bool strict_f32;
-  char force[32]; // prefix of implementations' names, "" = none
-  cudaStream_t stream;
+  char force[32];              // prefix of implementations' names, "" = none
+  cudaStream_t stream, copies; // the queues
   bool capturing;
   struct { // uploads go through two halves in turn, so that they need not wait
     char *memory;
