@@ -107,6 +107,7 @@ typedef struct cohort_train_options {
   const char *command;   // recorded in the run; may be NULL
   int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
   bool dry_run;          // validate and plan only
+  bool eager;            // on a GPU, operation by operation instead of recorded: to debug
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);

@@ -219,7 +219,11 @@ static co_status record(co_program *program, const co_flight *flight, void **gra
   if (status == CO_OK) status = ended;
   if (status == CO_OK)
     status = add_recording(program, flight, (int)(flight - program->flights), *graph);
-  if (status == CO_OK) return CO_OK;
+  if (status == CO_OK) {
+    co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
+           (long long)flight->phase, (long long)flight->rows, (long long)flight->count);
+    return CO_OK;
+  }
   backend->api->graph_free(backend, *graph);
   *graph = NULL;
   return status;

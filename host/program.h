@@ -39,7 +39,7 @@ typedef struct co_program_options {
   co_dtype real;
   const co_program_source *source; // borrowed; NULL: the network's inputs are delivered
   bool no_fusion;
-  bool no_recording; // for tests: launches are not recorded and replayed
+  bool no_recording; // operations are launched one by one: to debug
 } co_program_options;
 
 // What one step did. Norm and `finite` are of the update's gradient.

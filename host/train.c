@@ -156,7 +156,8 @@ static co_status create_program(co_trainer *t) {
                                 .evaluation_mode = CO_MODE_EVALUATE,
                                 .phases = &phase,
                                 .phase_count = 1,
-                                .real = CO_F32};
+                                .real = CO_F32,
+                                .no_recording = t->options->eager};
   // A run goes on where it was, unless it is told otherwise: then check_machine refuses.
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))

@@ -40,6 +40,10 @@ static const cli_option options[] = {
          "where a GPU reads the rows: device (its memory), host (with each batch), or where they "
          "fit",
      .fallback = "auto"},
+    {.name = "eager",
+     .kind = CLI_FLAG,
+     .offset = AT(eager),
+     .doc = "on a GPU, launch each operation by itself instead of recorded steps: to debug"},
     {.name = "workers",
      .kind = CLI_INT,
      .offset = AT(workers),
@@ -70,7 +74,8 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .threads =
                                       (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
                                   .workers = (int)o->workers,
-                                  .dry_run = o->common.dry_run};
+                                  .dry_run = o->common.dry_run,
+                                  .eager = o->eager};
   cohort_status status = cohort_train(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);

@@ -32,6 +32,7 @@ typedef struct cli_train_options {
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
   int64_t workers;
+  bool eager;
 } cli_train_options;
 
 typedef struct cli_evaluate_options {

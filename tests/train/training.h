@@ -244,6 +244,9 @@ typedef struct training {
   int64_t kill_at;     // the operation on files before which the process is killed; 0 = none
   int64_t stop_at;     // the step after which SIGTERM's flag is set; 0 = none
   const char *records; // file for log and result; NULL = none
+  int level;           // of the log; 0 = COHORT_LOG_INFO
+  const char *placement;
+  bool eager;
 } training;
 
 // Counts the operations on files where a test links with --wrap=co_io_fault.
@@ -281,7 +284,9 @@ static inline cohort_train_options training_options(const training *t) {
                                 .device = t->device,
                                 .command = "cohort train",
                                 .threads = t->threads,
-                                .workers = t->workers};
+                                .workers = t->workers,
+                                .placement = t->placement,
+                                .eager = t->eager};
 }
 
 // Trains in this process and returns the status.
@@ -289,7 +294,7 @@ static inline int train_here(const training *t) {
   training_watch watch = {.stop_at = t->stop_at};
   if (t->records) watch.records = fopen(t->records, "w");
   cohort_context_options options = {.threads = t->threads ? t->threads : 1,
-                                    .log_level = COHORT_LOG_INFO,
+                                    .log_level = t->level ? t->level : COHORT_LOG_INFO,
                                     .log = watch_log,
                                     .log_user = &watch,
                                     .progress = watch_progress,
