@@ -4,11 +4,7 @@
 #define AT(member) offsetof(cli_train_options, member)
 
 static const cli_option options[] = {
-    {.name = "dataset",
-     .kind = CLI_TEXT,
-     .offset = AT(dataset),
-     .value = "FILE",
-     .doc = "dataset.h5; overrides the config's"},
+    CLI_ROW_CONFIG_DATASET(cli_train_options),
     {.name = "run-dir",
      .kind = CLI_TEXT,
      .offset = AT(run_dir),
@@ -32,14 +28,7 @@ static const cli_option options[] = {
      .value = "RUN",
      .doc = "continue the run; =auto starts, continues or finds it done",
      .aliases = "model-resume-path ckpt-path -mrp"},
-    {.name = "workers",
-     .kind = CLI_INT,
-     .offset = AT(workers),
-     .value = "N",
-     .doc = "threads that prepare batches",
-     .fallback = "2",
-     .minimum = 0,
-     .maximum = 256},
+    CLI_ROW_WORKERS(cli_train_options),
     {.name = NULL},
 };
 
