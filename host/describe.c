@@ -127,6 +127,6 @@ static co_status describe(const char *name, cohort_result *result) {
 
 cohort_status cohort_describe(cohort_context *context, const char *topic_name,
                               cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "describe"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   return co_result_finish(*out, "describe", describe(topic_name, *out));
 }

@@ -141,7 +141,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
 
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
                               cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "evaluate"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_scorer scorer;
   co_evaluation evaluation = {0};
   memset(&scorer, 0, sizeof scorer);

@@ -49,9 +49,8 @@ void cohort_context_free(cohort_context *context) {
 
 // ---- results -----------------------------------------------------------------------------------
 
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb) {
+co_status co_result_create(cohort_result **out, cohort_context *context) {
   co_context *ctx = context->ctx;
-  (void)verb;
   *out = co_alloc_zero(ctx, 1, sizeof **out);
   if (!*out) return CO_ERR_MEMORY;
   (*out)->ctx = ctx;

@@ -25,7 +25,7 @@ struct cohort_result {
 };
 
 // Starts a result: {"ok":…} is added by co_result_finish.
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb);
+co_status co_result_create(cohort_result **out, cohort_context *context);
 // Ends the document according to `status`; on failure the recorded errors (or this thread's last
 // error) replace the fields. Returns `status` for the caller to return.
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status);

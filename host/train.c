@@ -228,7 +228,7 @@ static void free_trainer(co_trainer *t) {
 
 cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                            cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "train"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_trainer t = {.context = context,
                   .ctx = context->ctx,
                   .options = options,

@@ -562,7 +562,7 @@ static co_status verify(parity *p) {
 cohort_status cohort_verify_parity(cohort_context *context,
                                    const cohort_verify_parity_options *options,
                                    cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "verify"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   parity p = {.context = context, .ctx = context->ctx, .options = options, .result = *out};
   co_diagnostics_init(&p.problems, p.ctx);
   co_status status = verify(&p);
