@@ -356,10 +356,14 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
   if (!co_h5_exists(file, "/cohort"))
     return damaged(co_h5_path(file), "this is an HDF5 file, but not a Cohort model");
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/cohort", "format_version", &version));
-  if (version != FORMAT_VERSION)
-    return co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0,
-                      "its format version is %lld; this program reads %d", (long long)version,
-                      FORMAT_VERSION);
+  out->newer = version > FORMAT_VERSION;
+  if (version != FORMAT_VERSION) {
+    co_status status = co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0,
+                                  "its format version is %lld; this program reads %d",
+                                  (long long)version, FORMAT_VERSION);
+    if (out->newer) co_hint("use the version of Cohort that wrote it, or a later one");
+    return status;
+  }
   CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "dataset_fingerprint", arena, &text));
   out->dataset_fingerprint = text;
   CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "weights_sha256", arena, &text));
