@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/memory.h"
+
 // One plan with its executor.
 typedef struct unit {
   co_plan *plan;
@@ -31,6 +33,7 @@ struct co_program {
   phase *phases;
   unit evaluation;
   size_t arena_bytes, workspace_bytes;
+  const co_plan *largest;          // that needs the most of the arena
   void *arena, *step, *metrics[2]; // metrics: training, evaluation
   void **inputs; // device copies of the graph's inputs, NULL where it reads the host's memory
 };
@@ -40,6 +43,8 @@ static co_status plan_unit(co_program *program, const co_graph *graph, unit *out
   CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
   out->rows = options->rows;
   out->add = options->add_gradients;
+  if (!program->largest || out->plan->arena_bytes > program->arena_bytes)
+    program->largest = out->plan;
   if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
   if (out->plan->workspace_bytes > program->workspace_bytes)
     program->workspace_bytes = out->plan->workspace_bytes;
@@ -266,6 +271,8 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
+  CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
+                         most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_update(program, &program->phases[i]));

@@ -137,6 +137,35 @@ static void test_too_large(void **state) {
   check_layers("{Dense: 16777216}, {Dense: 16777216}", CO_ERR_CONFIG, "too large");
 }
 
+// A plan that the machine has no memory for ends before any is taken, with what it needs, where and
+// the way out.
+static void test_too_little_memory(void **state) {
+  (void)state;
+  static const struct {
+    const char *layers, *trainer, *message, *way_out;
+  } cases[] = {
+      {"{Dense: 30000, name: wide}", "eval_batch_size: 16000000", "layer 'image/wide' with 1.7 TiB",
+       "lower trainer.eval_batch_size"},
+      {"{Dense: 200000, name: wide}", "eval_batch_size: 16000000", "'image/wide",
+       "eval_batch_size"},
+      {"{Dense: 1000000}, {Dense: 64000, name: next}, {Dense: 1000000}, {Dense: 64000}",
+       "batch_size: 2", "layer 'image/next' with 238.4 GiB", "use fewer units"},
+  };
+  make_images("d.h5", ROWS, 1);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[600];
+    snprintf(text, sizeof text,
+             "input_features: [{name: image, encoder: {type: graph, layers: [Flatten, %s]}}]\n"
+             "output_features: [{name: label}]\ntrainer: {%s}\n",
+             cases[i].layers, cases[i].trainer);
+    check_plan("d.h5", text, CO_ERR_MEMORY, cases[i].message);
+    check_plan("d.h5", text, CO_ERR_MEMORY, cases[i].way_out);
+    training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5"};
+    assert_int_equal(train_apart(&t), CO_ERR_MEMORY);
+    assert_true(access("run", F_OK) != 0);
+  }
+}
+
 // What asks for validation rows says so where there are none.
 static void test_no_validation(void **state) {
   (void)state;
@@ -244,11 +273,12 @@ static void test_result_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
-      TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
-      TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
-      TRAINING_TEST(test_too_large),    TRAINING_TEST(test_no_validation),
-      TRAINING_TEST(test_calls),        TRAINING_TEST(test_result_memory),
+      TRAINING_TEST(test_output_twice),  TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),    TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_layer_names),   TRAINING_TEST(test_shared_layers),
+      TRAINING_TEST(test_too_large),     TRAINING_TEST(test_too_little_memory),
+      TRAINING_TEST(test_no_validation), TRAINING_TEST(test_calls),
+      TRAINING_TEST(test_result_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
