@@ -196,8 +196,8 @@ COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *pat
                                         cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
-// What configs may say, with options: "layers", "encoders", "losses", "metrics", "optimizers" or
-// "trainer".
+// What configs may say, with options, by topic: "config", "features", "encoders", "layers",
+// "losses", "metrics", "trainer", "optimizers"; "topics" lists them.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

@@ -28,7 +28,7 @@ static const co_field input_fields[] = {
     {"augmentation", CO_FIELD_NODE, offsetof(input_options, augmentation), "null", 0, 0, NULL,
      "Random changes of images in training.", NULL},
     {"encoder", CO_FIELD_NODE, offsetof(input_options, encoder), "null", 0, 0, NULL,
-     "Layers from the input to features.", NULL},
+     "Layers from the input to features: {type: …}; `cohort help encoders`.", NULL},
     {.key = NULL}};
 
 typedef struct preprocessing_options {
@@ -70,7 +70,7 @@ static const co_field output_fields[] = {
     {"loss", CO_FIELD_NODE, offsetof(output_options, loss), "null", 0, 0, NULL,
      "{type: …}; by the target's type if absent.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
-     "{type: graph, layers: […]} in place of one Dense layer.", NULL},
+     "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
      "Factor of this output in the total loss.", NULL},
     {.key = NULL}};
@@ -537,6 +537,25 @@ void co_model_free(co_model *model) {
   co_graph_free(model->network);
   co_arena_free(model->arena);
   co_free(model->ctx, model);
+}
+
+bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields) {
+  static const struct {
+    const char *path, *doc;
+    const co_field *fields;
+  } tables[] = {
+      {"input_features", "Columns that go in.", input_fields},
+      {"input_features.preprocessing", "Of images.", image_preprocessing_fields},
+      {"input_features.preprocessing", "Of numbers and vectors.", number_preprocessing_fields},
+      {"input_features.augmentation", "Of images, in training.", augmentation_fields},
+      {"combiner", "What joins the encoded inputs.", combiner_fields},
+      {"output_features", "Columns that are predicted.", output_fields},
+      {"output_features.loss", "`cohort help losses` lists them.", loss_fields}};
+  if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
+  *path = tables[i].path;
+  *doc = tables[i].doc;
+  *fields = tables[i].fields;
+  return true;
 }
 
 // ---- input section -----------------------------------------------------------------------------

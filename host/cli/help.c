@@ -16,8 +16,7 @@ void cli_help_overview(co_text *text) {
   const cli_verb *verb;
   for (int i = 0; (verb = cli_verb_at(i)) != NULL; i++)
     co_text_printf(text, "  %-14s %s\n", verb->name, verb->summary);
-  co_text_printf(text, "\nFor configs: cohort help layers | encoders | losses | metrics | "
-                       "optimizers | trainer\n");
+  co_text_printf(text, "\nWhat configs may hold: cohort help topics\n");
 }
 
 void cli_help_verb(co_text *text, const cli_verb *verb) {

@@ -79,6 +79,14 @@ static void test_optimizer(void **state) {
   check_trainer("optimizer: sgd", CO_ERR_CONFIG, "trainer.optimizer: must be a map");
 }
 
+static void test_dataset_section(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_plan(NULL, "dataset: {path: d.h5}\n", 0, NULL);
+  check_plan("d.h5", "dataset: {pth: d.h5}\n", CO_ERR_CONFIG, "did you mean dataset.path?");
+  check_plan("d.h5", "dataset: d.h5\n", CO_ERR_CONFIG, "dataset: expected a section of keys");
+}
+
 static void check_layers(const char *layers, cohort_status wanted, const char *message) {
   char text[4400];
   snprintf(text, sizeof text,
@@ -273,11 +281,17 @@ static void test_result_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_output_twice),  TRAINING_TEST(test_two_kinds),
-      TRAINING_TEST(test_a_thousand),    TRAINING_TEST(test_optimizer),
-      TRAINING_TEST(test_layer_names),   TRAINING_TEST(test_shared_layers),
-      TRAINING_TEST(test_too_large),     TRAINING_TEST(test_too_little_memory),
-      TRAINING_TEST(test_no_validation), TRAINING_TEST(test_calls),
+      TRAINING_TEST(test_output_twice),
+      TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),
+      TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_dataset_section),
+      TRAINING_TEST(test_layer_names),
+      TRAINING_TEST(test_shared_layers),
+      TRAINING_TEST(test_too_large),
+      TRAINING_TEST(test_too_little_memory),
+      TRAINING_TEST(test_no_validation),
+      TRAINING_TEST(test_calls),
       TRAINING_TEST(test_result_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
