@@ -199,6 +199,15 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
                          arena, problems);
 }
 
+static co_status check_schedule(const co_schedule_options *schedule, const co_node *node,
+                                co_diagnostics *problems) {
+  if (schedule->decay != CO_DECAY_NONE || !(schedule->minimum_fraction > 0)) return CO_OK;
+  return co_node_problem(problems, co_node_get(node, "minimum_fraction"),
+                         "add decay: cosine or decay: linear, or remove it",
+                         "trainer.learning_rate_scheduler.minimum_fraction: without a decay the "
+                         "learning rate stays at its base");
+}
+
 co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
                                     co_diagnostics *problems) {
   section_options options;
@@ -211,6 +220,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
                                       options.schedule, "trainer.learning_rate_scheduler", arena,
                                       problems));
+  CO_RETURN_IF_FAILED(check_schedule(&options.settings.schedule, options.schedule, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&clipping, clipping_fields, options.clipping,
                                       "trainer.gradient_clipping", arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,

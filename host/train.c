@@ -111,10 +111,12 @@ static co_status check_validation_metric(co_trainer *t) {
   if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
     return CO_OK;
   const co_node *trainer_node = co_node_get(t->config, "trainer");
-  CO_RETURN_IF_FAILED(co_node_problem(
-      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL,
-      "known: loss, log_loss, mean_squared_error, accuracy, each also as OUTPUT.ID",
-      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric));
+  char *known = co_evaluation_known(t->model);
+  co_status status = co_node_problem(
+      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
+      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
+  co_free(t->ctx, known);
+  CO_RETURN_IF_FAILED(status);
   return co_diagnostics_result(t->problems);
 }
 
