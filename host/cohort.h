@@ -57,6 +57,9 @@ typedef struct cohort_context_options {
   void *progress_user;
   // Set to non-zero (a signal's number) to finish the step, save and return 128 + it; NULL = never.
   const volatile int *stop;
+  // Each change of the number asks a training, which answers after the step in work and goes on:
+  // for a checkpoint; for a line in the log of where it stands. NULL = never.
+  const volatile int *checkpoint, *status;
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
@@ -105,6 +108,9 @@ typedef struct cohort_train_options {
   const char *command; // recorded in the run; may be NULL
   int threads, workers; // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
   bool dry_run;         // validate and plan only
+  // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
+  // limit.
+  double max_seconds;
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);

@@ -171,7 +171,9 @@ static co_status score_rows(scoring *s) {
     co_pipeline_release(pipeline, &view);
     co_job_progress(s->context, "predict", "rows", rows, s->count, NULL);
     if (status == CO_OK && co_job_stopped(s->context))
-      status = co_fail(CO_INTERRUPTED, "stopped; no output was written");
+      status = co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
+                                           ? "stopped; the output is not complete"
+                                           : "stopped; no output was written");
   }
   co_job_progress(s->context, "predict", "rows", -1, s->count, NULL);
   co_pipeline_free(pipeline);

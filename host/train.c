@@ -236,6 +236,9 @@ cohort_status cohort_train(cohort_context *context, const cohort_train_options *
                   .options = options,
                   .problems = &(*out)->errors,
                   .run = {.lock = -1}};
+  t.called = co_trainer_now();
+  if (context->options.checkpoint) t.checkpoints_asked = *context->options.checkpoint;
+  if (context->options.status) t.statuses_asked = *context->options.status;
   co_text_init(&t.config_json, t.ctx);
   co_status status = co_arena_create(&t.arena, t.ctx);
   if (status == CO_OK) status = train(&t, *out);

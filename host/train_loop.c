@@ -167,6 +167,30 @@ static co_status stop_interrupted(const co_trainer *t) {
   return status;
 }
 
+static bool is_asked(const volatile int *number, int *answered) {
+  bool asked = number && *number != *answered;
+  if (asked) *answered = *number;
+  return asked;
+}
+
+// What others may want of a training between two steps, beside stopping it.
+static co_status answer_requests(co_trainer *t) {
+  const cohort_context_options *options = &t->context->options;
+  if (is_asked(options->status, &t->statuses_asked))
+    co_log(t->ctx, CO_LOG_INFO, "status", "step=%lld of=%lld epoch=%u loss=%.4g seconds=%.0f",
+           (long long)t->state.step, (long long)t->total_steps, t->state.epoch + 1, t->shown_loss,
+           co_trainer_now() - t->called);
+  if (is_asked(options->checkpoint, &t->checkpoints_asked))
+    CO_RETURN_IF_FAILED(co_trainer_checkpoint(t, false));
+  if (!(t->options->max_seconds > 0) || co_trainer_now() - t->called < t->options->max_seconds)
+    return CO_OK;
+  CO_RETURN_IF_FAILED(co_trainer_checkpoint(t, false));
+  co_status status = co_fail(CO_STOPPED, "the time is over at step %lld; a checkpoint is written",
+                             (long long)t->state.step);
+  co_hint("go on with --resume %s", t->run.path);
+  return status;
+}
+
 static co_status run_batches(co_trainer *t, co_pipeline *pipeline) {
   co_status status = CO_OK;
   while (status == CO_OK && !t->state.finished) {
@@ -189,6 +213,7 @@ static co_status run_batches(co_trainer *t, co_pipeline *pipeline) {
       status = co_trainer_checkpoint(t, false);
       if (status == CO_OK) status = stop_interrupted(t);
     }
+    if (status == CO_OK && !t->state.finished) status = answer_requests(t);
   }
   return status;
 }

@@ -31,6 +31,7 @@ typedef struct cli_train_options {
   const char *run_dir, *output_directory, *experiment; // NULL = by default
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   int64_t workers;
+  const char *max_time; // NULL = no limit
 } cli_train_options;
 
 typedef struct cli_evaluate_options {

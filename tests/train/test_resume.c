@@ -150,6 +150,62 @@ static void test_stopped_at_every_step(void **state) {
   }
 }
 
+// A checkpoint that is asked for changes nothing of the training, and can be gone on from.
+static void test_asked_at_every_step(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  for (int64_t step = 1; step < 16; step++) {
+    training t = {.run_dir = "run",
+                  .config = "c.yaml",
+                  .dataset = "d.h5",
+                  .ask_at = step,
+                  .records = "records"};
+    char event[64], status[64];
+    assert_int_equal(train_apart(&t), 0);
+    snprintf(event, sizeof event, "\"checkpoint\",\"step\":%lld}", (long long)step);
+    snprintf(status, sizeof status, "status step=%lld of=16 ", (long long)step);
+    assert_true(file_has("run/events.jsonl", event));
+    assert_true(file_has("records", status));
+    const char *difference = run_difference("whole", "run");
+    if (*difference) fail_msg("asked at step %lld: %s", (long long)step, difference);
+    remove_tree("run");
+  }
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .ask_at = 7, .kill_at = 1};
+  // Killed at the first operation on files after it.
+  int64_t before = 0;
+  for (int64_t n = 100; n < 1000 && access("run/checkpoints/stop-00000007.h5", F_OK) != 0; n++) {
+    remove_tree("run");
+    t.kill_at = before = n;
+    assert_int_equal(train_apart(&t), 128 + SIGKILL);
+  }
+  assert_true(before > 0 && access("run/checkpoints/stop-00000007.h5", F_OK) == 0);
+  assert_int_equal(go_on("run", "records"), 0);
+  assert_true(file_has("records", "going on at step 7 "));
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
+// Time after time until it is done.
+static void test_time_is_over(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  training t = {.run_dir = "run",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .resume = "auto",
+                .max_seconds = 1e-6,
+                .records = "records"};
+  for (int step = 1; step < 16; step++) {
+    assert_int_equal(train_apart(&t), CO_STOPPED);
+    assert_true(file_has("run/run.json", "\"status\": \"stopped\""));
+    assert_true(file_has("run/run.json", "\"exit\": 75"));
+    assert_true(file_has("records", "\"exit\":75"));
+  }
+  assert_int_equal(train_apart(&t), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
 static void flip_byte(const char *path, double where) {
   size_t length = 0;
   char *bytes = read_whole(path, &length);
@@ -430,6 +486,8 @@ int main(void) {
       TRAINING_TEST(test_due_at_epochs),
       TRAINING_TEST(test_lock),
       TRAINING_TEST(test_stopped_at_every_step),
+      TRAINING_TEST(test_asked_at_every_step),
+      TRAINING_TEST(test_time_is_over),
       TRAINING_TEST(test_damaged_checkpoint),
       TRAINING_TEST(test_unreadable_checkpoint),
       TRAINING_TEST(test_finished_without_checkpoints),
