@@ -67,9 +67,8 @@ size_t co_memory_limit(void) {
 // ---- what is wanted ----------------------------------------------------------------------------
 
 // "123.4 GiB"
-static const char *in_units(char out[32], size_t bytes) {
+static const char *in_units(char out[32], double value) {
   static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  double value = (double)bytes;
   int unit = 0;
   for (; value >= 1024 && unit < 6; unit++)
     value /= 1024;
@@ -132,8 +131,8 @@ co_status co_memory_check(const co_plan *largest, co_store *store, bool training
   co_status status =
       co_fail(CO_ERR_MEMORY,
               "the plan needs %zu bytes (%s), and there are %s; most of it is layer '%s' with %s%s",
-              kept + arena, in_units(all, kept + arena), in_units(has, limit), layer,
-              in_units(part, most), rows);
+              kept + arena, in_units(all, (double)(kept + arena)), in_units(has, (double)limit),
+              layer, in_units(part, (double)most), rows);
   hint_of(largest, training, parameters);
   return status;
 }
@@ -144,7 +143,8 @@ co_status co_memory_check_batches(const co_plan *plan, int copies) {
   char all[32], has[32];
   co_status status = co_fail(
       CO_ERR_MEMORY, "preparing %d batches of %lld rows at a time needs %s, and there are %s",
-      copies, (long long)plan->options.rows, in_units(all, bytes), in_units(has, limit));
+      copies, (long long)plan->options.rows, in_units(all, (double)bytes * copies),
+      in_units(has, (double)limit));
   co_hint("use smaller batches, or fewer --workers");
   return status;
 }

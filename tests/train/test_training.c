@@ -152,7 +152,7 @@ static void test_evaluation_in_between(void **state) {
   assert_string_equal(run_difference("d", "d3"), "");
 }
 
-// ---- a table -----------------------------------------------------------------------------------
+// ---- scoring that is stopped ------------------------------------------------------------------
 
 typedef struct stop_watch {
   int64_t rows; // after which it stops
@@ -195,6 +195,8 @@ static void test_scoring_stopped(void **state) {
   assert_true(file_has("old.csv", "old scores\n"));
   assert_int_equal(count_temporaries("run"), 0);
 }
+
+// ---- a table -----------------------------------------------------------------------------------
 
 static const char table_config[] =
     "input_features:\n"
