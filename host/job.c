@@ -49,9 +49,8 @@ void cohort_context_free(cohort_context *context) {
 
 // ---- results -----------------------------------------------------------------------------------
 
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb) {
+co_status co_result_create(cohort_result **out, cohort_context *context) {
   co_context *ctx = context->ctx;
-  (void)verb;
   *out = co_alloc_zero(ctx, 1, sizeof **out);
   if (!*out) return CO_ERR_MEMORY;
   (*out)->ctx = ctx;
@@ -482,4 +481,22 @@ bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, 
     }
   }
   return false;
+}
+
+char *co_evaluation_known(const co_model *model) {
+  const co_graph *graph = model->network;
+  co_text text;
+  co_text_init(&text, model->ctx);
+  co_text_printf(&text, "known: loss");
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const char *output = model->outputs[i].name;
+    co_text_printf(&text, ", %s.%s", output, model->outputs[i].loss->metric);
+    for (int64_t k = 0; k < graph->metric_count; k++)
+      if (strcmp(graph->metrics[k].output, output) == 0)
+        co_text_printf(&text, ", %s.%s", output, graph->metrics[k].name);
+  }
+  co_text_printf(&text, "; the output may be left out");
+  char *known = text.status == CO_OK ? co_strdup(model->ctx, text.data) : NULL;
+  co_text_free(&text);
+  return known;
 }

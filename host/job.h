@@ -25,7 +25,7 @@ struct cohort_result {
 };
 
 // Starts a result: {"ok":…} is added by co_result_finish.
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb);
+co_status co_result_create(cohort_result **out, cohort_context *context);
 // Ends the document according to `status`; on failure the recorded errors (or this thread's last
 // error) replace the fields. Returns `status` for the caller to return.
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status);
@@ -86,7 +86,10 @@ co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool 
 double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model);
 // {"label":{"log_loss":…,"accuracy":…}}
 void co_evaluation_render(co_json *json, const co_evaluation *evaluation, const co_model *model);
-// Finds "[OUTPUT.]ID"; false if there is none. *higher tells which direction is better.
+// What co_evaluation_find finds, for hints: "known: loss, label.log_loss, …" (to be freed; NULL = no
+// memory).
+char *co_evaluation_known(const co_model *model);
+// Finds "[OUTPUT.]ID" or "loss"; false if there is none. *higher tells which direction is better.
 bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, const char *metric,
                         double *value, bool *higher);
 

@@ -242,7 +242,7 @@ static co_status plan(planning *p, cohort_result *result) {
 
 cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                           cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "plan"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   planning p = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = plan(&p, *out);
   co_program_free(p.program);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "host/memory.h"
 #include "host/program_private.h"
 
 static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *out,
@@ -8,6 +9,8 @@ static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *
   CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
   out->rows = options->rows;
   out->add = options->add_gradients;
+  if (!program->largest || out->plan->arena_bytes > program->arena_bytes)
+    program->largest = out->plan;
   if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
   if (out->plan->workspace_bytes > program->workspace_bytes)
     program->workspace_bytes = out->plan->workspace_bytes;
@@ -261,6 +264,8 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
   CO_TRY(plan_sections(program));
+  CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
+                         most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_update(program, &program->phases[i]));

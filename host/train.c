@@ -111,10 +111,12 @@ static co_status check_validation_metric(co_trainer *t) {
   if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
     return CO_OK;
   const co_node *trainer_node = co_node_get(t->config, "trainer");
-  CO_RETURN_IF_FAILED(co_node_problem(
-      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL,
-      "known: loss, log_loss, mean_squared_error, accuracy, each also as OUTPUT.ID",
-      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric));
+  char *known = co_evaluation_known(t->model);
+  co_status status = co_node_problem(
+      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
+      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
+  co_free(t->ctx, known);
+  CO_RETURN_IF_FAILED(status);
   return co_diagnostics_result(t->problems);
 }
 
@@ -245,12 +247,15 @@ static void free_trainer(co_trainer *t) {
 
 cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                            cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "train"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_trainer t = {.context = context,
                   .ctx = context->ctx,
                   .options = options,
                   .problems = &(*out)->errors,
                   .run = {.lock = -1}};
+  t.called = co_trainer_now();
+  if (context->options.checkpoint) t.checkpoints_asked = *context->options.checkpoint;
+  if (context->options.status) t.statuses_asked = *context->options.status;
   co_text_init(&t.config_json, t.ctx);
   co_status status = co_arena_create(&t.arena, t.ctx);
   if (status == CO_OK) status = train(&t, *out);
