@@ -342,8 +342,14 @@ static void test_finished_without_checkpoints(void **state) {
     assert_true(file_has("records", "it is trained again"));
     assert_true(same_file("run/model.h5", "whole/model.h5"));
     assert_true(same_file("run/metrics.jsonl", "whole/metrics.jsonl"));
-    assert_int_equal(system("rm -f run/checkpoints/*"), 0);
+    assert_int_equal(system(i ? "rm -rf run/checkpoints" : "rm -f run/checkpoints/*"), 0);
   }
+  // Without the folder, too.
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "nothing to do"));
+  assert_int_equal(truncate("run/model.h5", 9000), 0);
+  assert_int_equal(train_apart(&t), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
 }
 
 static void test_finished_run(void **state) {
