@@ -98,13 +98,14 @@ typedef struct cohort_train_options {
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem
-  const char *resume;  // a run directory to continue, "auto" (start, continue or nothing to
-                       // do), NULL = a new run
-  const char *device;  // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
-                       // one goes on
-  const char *command; // recorded in the run; may be NULL
-  int threads, workers; // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
-  bool dry_run;         // validate and plan only
+  const char *resume; // a run directory to continue, "auto" (start, continue or nothing to
+                      // do), NULL = a new run
+  const char *device; // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
+                      // one goes on
+  const char *precision; // "tf32", "32" or "bf16" instead of the config's; NULL = the config's
+  const char *command;   // recorded in the run; may be NULL
+  int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
+  bool dry_run;          // validate and plan only
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
@@ -114,6 +115,7 @@ typedef struct cohort_evaluate_options {
   const char *dataset;
   const char *split;          // "train", "validation", "test"; NULL = "test"
   const char *device;         // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
+  const char *precision;      // "tf32", "32" or "bf16"; NULL = "tf32", however it was trained
   int threads, workers;       // 0 = the context's; 0 = 1 loader thread
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
@@ -127,8 +129,8 @@ typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split;  // NULL = all rows
   const char *output; // CSV file; "-" = standard output
-  const char *device;
-  int threads, workers; // these three as for evaluation
+  const char *device, *precision;
+  int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force; // replace an existing output
 } cohort_predict_options;
@@ -139,9 +141,10 @@ typedef struct cohort_plan_options {
   cohort_config config;
   const char *dataset; // overrides the config's; NULL = the config's
   const char *device;
-  bool inference;     // plan scoring instead of training
-  int64_t batch_size; // rows, at most 2^24; 0 = the config's
-  int threads;        // 0 = the context's
+  const char *precision; // as for training
+  bool inference;        // plan scoring instead of training
+  int64_t batch_size;    // rows, at most 2^24; 0 = the config's
+  int threads;           // 0 = the context's
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);
@@ -157,11 +160,13 @@ COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_
 typedef struct cohort_verify_parity_options {
   const char *model; // run directory, checkpoint or model file
   const char *dataset;
-  const char *split;  // whose first rows are taken; NULL = "train"
-  const char *device; // as for training
+  const char *split;     // whose first rows are taken; NULL = "train"
+  const char *device;    // as for training
+  const char *precision; // of the device; NULL = "32"
   int threads;
   int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
-  double tolerance;   // largest difference allowed; 0 = 1e-3
+  double tolerance;   // largest difference allowed; 0 = 1e-3; in bf16 0.25 for gradients,
+                      // 0.05 for all else
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,

@@ -71,6 +71,7 @@ static co_status need_unit(co_program *program, phase *p, int64_t rows, bool add
   co_plan_options options = {.mode = CO_MODE_TRAIN,
                              .rows = rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
                              .add_gradients = add,
                              .groups = p->options.groups,
                              .losses = p->options.losses,
@@ -103,7 +104,7 @@ static int64_t list_segments(const co_program *program, const phase *p, co_segme
     co_segment next = {(int64_t)(entry->offset / real), (int64_t)(entry->bytes / real),
                        entry->info.rate, entry->info.decay};
     co_segment *last = count ? &out[count - 1] : NULL;
-    size_t alignment = store->backend->api->alignment / real;
+    size_t alignment = store->alignment / real;
     if (last && last->rate == next.rate && last->decay == next.decay &&
         next.begin - (last->begin + last->count) < (int64_t)alignment)
       last->count = next.begin + next.count - last->begin; // the zero padding between rides along
@@ -140,6 +141,9 @@ static co_status build_update(co_program *program, phase *p) {
   for (int i = 0; i < program->store->slots; i++)
     CO_RETURN_IF_FAILED(
         co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
+  operands.mirror = CO_NO_VALUE;
+  if (program->store->mirror)
+    CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
   co_value none[CO_OP_MAX_OPERANDS];
@@ -169,6 +173,7 @@ static co_status plan_evaluation(co_program *program) {
   co_plan_options options = {.mode = program->options.evaluation_mode,
                              .rows = program->options.evaluation_rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
                              .no_fusion = program->options.no_fusion};
   return plan_unit(program, program->graph, &program->evaluation, &options);
 }
@@ -329,6 +334,7 @@ static co_status give_inputs(co_program *program, co_executor *executor, const v
 
 static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
                                    const void *const *inputs, co_step *step) {
+  CO_RETURN_IF_FAILED(co_store_refresh(program->store));
   if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
   for (int64_t first = 0; first < rows; first += program->options.rows) {
     int64_t left = rows - first;
@@ -366,7 +372,7 @@ co_status co_program_step(co_program *program, int64_t index, int64_t rows,
   result->gradient_norm = sqrt(norm);
   result->finite = gate[0] != 0;
   if (result->finite) p->updates++; // a skipped step advances no moment
-  program->store->version++;
+  co_store_note_update(program->store);
   return CO_OK;
 }
 
@@ -380,6 +386,7 @@ void co_program_set_updates(co_program *program, int64_t index, int64_t updates)
 
 co_status co_program_evaluate(co_program *program, const void *const *inputs) {
   co_executor *executor = program->evaluation.executor;
+  CO_RETURN_IF_FAILED(co_store_refresh(program->store));
   CO_RETURN_IF_FAILED(give_inputs(program, executor, inputs, 0, program->options.evaluation_rows));
   return co_executor_run(executor);
 }
@@ -408,12 +415,14 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   const co_store *store = program->store;
   memset(out, 0, sizeof *out);
   out->parameters = store->param_bytes;
+  out->mirror = store->mirror ? store->param_bytes / 2 : 0;
   out->state = store->state_bytes;
   out->gradients = store->gradient ? store->param_bytes : 0;
   out->slots = store->param_bytes * (size_t)store->slots;
   out->arena = program->arena_bytes;
   out->workspace = program->workspace_bytes;
-  out->total = out->parameters + out->state + out->gradients + out->slots + out->arena;
+  out->total =
+      out->parameters + out->mirror + out->state + out->gradients + out->slots + out->arena;
 }
 
 const co_plan *co_program_plan(const co_program *program, int64_t i) {

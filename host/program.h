@@ -29,6 +29,7 @@ typedef struct co_program_options {
   const co_phase_options *phases;
   int64_t phase_count; // 0 = nothing is trained
   co_dtype real;
+  bool bf16; // with CO_F32: as co_plan_options has it, in all plans
   bool no_fusion;
 } co_program_options;
 
@@ -65,7 +66,7 @@ co_status co_program_write_metrics(co_program *program, bool evaluation, const d
 co_status co_program_clear_metrics(co_program *program, bool evaluation);
 
 typedef struct co_program_bytes {
-  size_t parameters, state, gradients, slots, arena, workspace, total;
+  size_t parameters, mirror, state, gradients, slots, arena, workspace, total;
 } co_program_bytes;
 void co_program_get_bytes(const co_program *program, co_program_bytes *out);
 // The i-th plan, for tables and tests; NULL past the end.

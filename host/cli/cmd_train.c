@@ -57,6 +57,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .experiment = o->experiment,
                                   .resume = o->resume,
                                   .device = o->common.device,
+                                  .precision = o->common.precision,
                                   .command = cli->command,
                                   .threads =
                                       (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -75,7 +76,7 @@ const cli_verb cli_verb_train = {
     .summary = "train a model, or go on training",
     .details = "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at "
                "once.\n",
-    .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
+    .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
     .options = options,
     .options_size = sizeof(cli_train_options),
     .run = run,
