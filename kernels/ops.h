@@ -156,7 +156,8 @@ extern "C" {
 // x and w are bf16; x and y of CAST, NORMALIZE, FLIP and SHIFTED_CROP, each as it likes; y of SOFTMAX,
 // f32 always. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays
 // f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
-// nearest, ties to even; an accumulated one after the addition.
+// nearest, ties to even; an accumulated one after the addition. One exception is cuDNN's: dw of
+// CONV2D_BACKWARD_WEIGHTS may be rounded to bf16 on its way to f32.
 
 typedef enum co_op {
 #define X(ENUM, name, inputs, outputs, backward, inference) CO_OP_##ENUM,
