@@ -32,15 +32,15 @@ static size_t output_bytes(const co_plan *plan, const co_plan_op *op) {
 
 void co_plan_print(const co_plan *plan, co_text *out) {
   co_backend *backend = plan->backend;
-  co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s %12s %12s  %s\n", "layer", "operation",
-                 "result", "layout", "implementation", "bytes", "FLOPs", "note");
+  co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s %12s %12s  %s\n", "layer", "operation",
+                 "result", "type", "layout", "implementation", "bytes", "FLOPs", "note");
   for (int64_t i = 0; i < plan->op_count; i++) {
     const co_plan_op *op = &plan->ops[i];
     const co_tensor_desc *result = &op->desc.out[0];
     char shape[96];
     co_shape_print(&result->shape, shape, sizeof shape);
-    co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s ", op->layer ? op->layer : "",
-                   co_op_get_info(op->desc.op)->name, shape,
+    co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s ", op->layer ? op->layer : "",
+                   co_op_get_info(op->desc.op)->name, shape, co_dtype_name(result->dtype),
                    backend->api->layout_name(backend, result->layout), op->choice.implementation);
     print_bytes(out, output_bytes(plan, op));
     co_text_printf(out, " ");

@@ -65,10 +65,11 @@ struct co_cuda_impl {
                     co_cuda_answer *answer, co_prepared **out);
   // Our own kernels (plan is co_cuda_plan_kernel):
   co_cuda_launcher *launch;
-  co_cuda_scratch *scratch; // NULL = none
-  uint32_t f32_in, f32_out; // operands that must be f32 if present
-  bool large;               // counts elements in 64 bits everywhere
-  bool same;                // all operands in one layout, whichever it is
+  co_cuda_scratch *scratch;   // NULL = none
+  uint32_t f32_in, f32_out;   // operands that must be f32 if present,
+  uint32_t bf16_in, bf16_out; // but for these, which may be bf16 (as the contract lets them)
+  bool large;                 // counts elements in 64 bits everywhere
+  bool same;                  // all operands in one layout, whichever it is
 };
 
 co_status co_cuda_plan_kernel(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
