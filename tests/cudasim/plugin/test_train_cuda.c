@@ -108,6 +108,47 @@ static void check_parity(const char *precision) {
   cohort_context_free(context);
 }
 
+// Which precision lets products round to TF32: the doubles abort where one may.
+static void test_tf32(void **state) {
+  (void)state;
+  static const struct {
+    const char *set;
+    int code;
+  } expected[] = {{"trainer.precision=32", 0},
+                  {"trainer.precision=bf16", 0},
+                  {"trainer.precision=tf32", 128 + SIGABRT}};
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", rich_config);
+  setenv("COHORT_SIM_NO_TF32", "1", 1);
+  for (int i = 0; i < 3; i++) {
+    training t = {.run_dir = "run",
+                  .config = "c.yaml",
+                  .dataset = "d.h5",
+                  .device = "cuda:0",
+                  .set = {expected[i].set, "trainer.max_epochs=1"}};
+    assert_int_equal(train_apart(&t), expected[i].code);
+    remove_tree("run");
+  }
+  unsetenv("COHORT_SIM_NO_TF32");
+}
+
+static void test_bf16_needs_a_device(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", rich_config);
+  setenv("COHORT_SIM_CAPABILITY", "7.5", 1);
+  training t = {.run_dir = "run",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .device = "cuda:0",
+                .set = {"trainer.precision=bf16"},
+                .records = "log"};
+  int code = train_apart(&t);
+  unsetenv("COHORT_SIM_CAPABILITY");
+  assert_int_equal(code, CO_ERR_DEVICE);
+  assert_true(file_has("log", "8.0"));
+}
+
 static void test_parity(void **state) {
   (void)state;
   check_parity(NULL);
@@ -118,10 +159,17 @@ static void test_parity_bf16(void **state) {
   check_parity("bf16");
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_as_on_the_cpu),    TRAINING_TEST(test_parity),
-      TRAINING_TEST(test_parity_bf16),      TRAINING_TEST(test_equal_bytes),
-      TRAINING_TEST(test_equal_bytes_bf16), TRAINING_TEST(test_fashion_bf16)};
+// With an argument the long test, else the others.
+int main(int argc, char **argv) {
+  (void)argv;
+  const struct CMUnitTest fashion[] = {TRAINING_TEST(test_fashion_bf16)};
+  if (argc > 1) return cmocka_run_group_tests(fashion, NULL, NULL);
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_as_on_the_cpu),
+                                     TRAINING_TEST(test_parity),
+                                     TRAINING_TEST(test_tf32),
+                                     TRAINING_TEST(test_bf16_needs_a_device),
+                                     TRAINING_TEST(test_parity_bf16),
+                                     TRAINING_TEST(test_equal_bytes),
+                                     TRAINING_TEST(test_equal_bytes_bf16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
