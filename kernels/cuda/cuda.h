@@ -25,7 +25,7 @@ typedef struct co_cuda {
   co_backend_api api;
   co_host_api host;
   char name[16];
-  int device;
+  int device, capability; // 80 is 8.0
   bool strict_f32;
   char force[32];              // prefix of implementations' names, "" = none
   cudaStream_t stream, copies; // the queues
