@@ -132,7 +132,7 @@ static co_status open_cuda(co_backend **out, co_context *ctx, int index,
                             .options = options};
   co_cuda_open_function *open_plugin = NULL;
   void *plugin;
-  CO_RETURN_IF_FAILED(check_driver(driver));
+  if (!options->planning) CO_RETURN_IF_FAILED(check_driver(driver));
   CO_RETURN_IF_FAILED(load_plugin(&plugin)); // stays loaded: CUDA cannot be unloaded safely
   find(plugin, CO_CUDA_OPEN_SYMBOL, (void *)&open_plugin, sizeof open_plugin);
   co_error_clear();

@@ -21,7 +21,7 @@ co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what
 
 // Other libraries and threads may have another device current.
 static void enter(const co_cuda *cuda) {
-  (void)cudaSetDevice(cuda->device);
+  if (!cuda->planning) (void)cudaSetDevice(cuda->device);
 }
 
 // ---- choice ------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
   *out = NULL;
   if (abi != CO_CUDA_ABI) return CO_ERR_DEVICE; // nothing of the caller's can be trusted
   struct cudaDeviceProp properties;
-  CO_RETURN_IF_FAILED(find_device(host, device_index, &properties));
+  if (!host->options->planning) CO_RETURN_IF_FAILED(find_device(host, device_index, &properties));
   co_cuda *cuda = host->alloc_zero(host->ctx, 1, sizeof *cuda);
   if (cuda == NULL) return CO_ERR_MEMORY;
   cuda->host = *host;
@@ -387,6 +387,11 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
   cuda->host.options = NULL; // borrowed only so far
   (void)snprintf(cuda->name, sizeof cuda->name, "cuda:%d", device_index);
   cuda->api.name = cuda->name;
+  if (host->options->planning) {
+    co_cuda_plan_only(cuda);
+    *out = &cuda->base;
+    return CO_OK;
+  }
   co_status status = open_stream(cuda);
   if (status != CO_OK) {
     free_backend(&cuda->base);

@@ -98,6 +98,10 @@ static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
   const size_t limit = CO_CUDA_WORKSPACE_LIMIT;
   int found = 0;
   memset(p, 0, sizeof *p);
+  if (cuda->planning) {
+    p->workspace = limit;
+    return CO_OK;
+  }
   CO_RETURN_IF_FAILED(handle_of(cuda, &handle));
   cublasStatus_t status = describe(cuda, s, p);
   if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatmulPreferenceCreate(&preference);
@@ -217,11 +221,18 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
   if (status == CO_ERR_DEVICE) return co_cuda_refuse(answer, "cuBLASLt has no algorithm for it");
   CO_RETURN_IF_FAILED(status);
   answer->choice.workspace = self.product.workspace;
+  answer->choice.launches = 1;
+  answer->choice.planned = cuda->planning;
   if (self.sums_bias) {
     const co_shape *dy = &desc->in[1].shape;
     self.sum_offset =
         (self.product.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
     answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
+    answer->choice.launches += co_cuda_column_sum_launches(dy->dim[0], dy->dim[1]);
+    answer->choice.why =
+        co_cuda_accumulates(desc, 1)
+            ? "bias gradient by our own kernel: cuBLASLt adds none"
+            : "bias gradient by our own kernel: cuBLASLt has none with this product";
   }
   co_prepared *prepared = NULL;
   if (out == NULL) {

@@ -27,6 +27,8 @@ typedef struct co_cuda {
   char name[16];
   int device;
   bool strict_f32;
+  bool planning; // without a device: planning.c
+  size_t planned_bytes;
   char force[32]; // prefix of implementations' names, "" = none
   cudaStream_t stream;
   bool capturing;
@@ -65,10 +67,12 @@ struct co_cuda_impl {
                     co_cuda_answer *answer, co_prepared **out);
   // Our own kernels (plan is co_cuda_plan_kernel):
   co_cuda_launcher *launch;
-  co_cuda_scratch *scratch; // NULL = none
-  uint32_t f32_in, f32_out; // operands that must be f32 if present
-  bool large;               // counts elements in 64 bits everywhere
-  bool same;                // all operands in one layout, whichever it is
+  co_cuda_scratch *scratch;   // NULL = none
+  co_cuda_launches *launches; // NULL = one
+  const char *why;            // why they can be more than one
+  uint32_t f32_in, f32_out;   // operands that must be f32 if present
+  bool large;                 // counts elements in 64 bits everywhere
+  bool same;                  // all operands in one layout, whichever it is
 };
 
 co_status co_cuda_plan_kernel(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
@@ -84,5 +88,10 @@ co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what
 extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[];
 void co_cuda_cublas_close(co_cuda *cuda);
 void co_cuda_cudnn_close(co_cuda *cuda);
+
+// The capability that plans without a device are made for.
+#define CO_CUDA_PLANNED_CAPABILITY 90
+// planning.c: replaces what would touch a device.
+void co_cuda_plan_only(co_cuda *cuda);
 
 #endif

@@ -121,6 +121,10 @@ extern "C" cudaError_t co_cuda_concat(const co_cuda_call *call) {
   return cudaGetLastError();
 }
 
+extern "C" int co_cuda_concat_backward_launches(const co_op_desc *desc) {
+  return co_cuda_has_out(desc, 0) + co_cuda_has_out(desc, 1);
+}
+
 extern "C" cudaError_t co_cuda_concat_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t across = co_cuda_last(&desc->in[0].shape);

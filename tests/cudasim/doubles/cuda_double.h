@@ -63,6 +63,8 @@ typedef struct co_double_counters {
 } co_double_counters;
 
 co_double_counters co_double_count(void);
+// Kernels, library calls, copies and fills put on streams so far; in a graph once, when recorded.
+long co_double_enqueued(void);
 
 #ifdef __cplusplus
 }
