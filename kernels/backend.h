@@ -69,6 +69,7 @@ typedef struct co_backend_api {
   co_status (*capture_end)(co_backend *backend, void **graph);
   co_status (*graph_launch)(co_backend *backend, void *graph);
   void (*graph_free)(co_backend *backend, void *graph); // NULL is legal
+  int capability; // of a GPU, 90 = 9.0: of the device, or that is planned for; else 0
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;

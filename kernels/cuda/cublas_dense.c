@@ -35,6 +35,20 @@ static co_status check(const co_cuda *cuda, cublasStatus_t status) {
                          cublasLtGetStatusString(status));
 }
 
+size_t co_cuda_cublas_version(void) {
+  return cublasLtGetVersion();
+}
+
+co_status co_cuda_cublas_check(const co_host_api *host) {
+  size_t version = cublasLtGetVersion(), major = version / 10000;
+  if (major == CUBLAS_VER_MAJOR) return CO_OK;
+  co_status status = host->fail(CO_ERR_DEVICE, "cuBLASLt %zu.%zu is installed, %d is needed", major,
+                                version / 100 % 100, CUBLAS_VER_MAJOR);
+  host->hint("install cuBLAS %d (libcublasLt.so.%d), or use --device cpu", CUBLAS_VER_MAJOR,
+             CUBLAS_VER_MAJOR);
+  return status;
+}
+
 static co_status handle_of(co_cuda *cuda, cublasLtHandle_t *out) {
   if (cuda->cublaslt == NULL) {
     cublasLtHandle_t handle = NULL;

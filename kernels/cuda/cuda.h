@@ -15,7 +15,7 @@
 enum {
   CO_CUDA_ALIGNMENT = 256,
   CO_CUDA_STAGING = 512 << 10, // bytes of pinned memory in each of the staging buffers
-  CO_CUDA_REASON = 256
+  CO_CUDA_REASON = CO_CUDA_TEXT
 };
 // Scratch memory that a vendor library may ask for; the arena pays it once for all operations.
 #define CO_CUDA_WORKSPACE_LIMIT ((size_t)64 << 20)
@@ -56,6 +56,7 @@ typedef struct co_cuda_answer {
   co_op_choice choice; // all canonical at first
   char reason[CO_CUDA_REASON];
   bool accumulate; // refused only because of desc->accumulate
+  bool failed;     // CO_ERR_DEVICE is no refusal but an error that host.fail has been given
 } co_cuda_answer;
 
 struct co_cuda_impl {
@@ -88,6 +89,17 @@ co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what
 extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[];
 void co_cuda_cublas_close(co_cuda *cuda);
 void co_cuda_cudnn_close(co_cuda *cuda);
+
+// machine.c: everything that can be wrong with the machine, in the words of its owner.
+// A device that exists, that the driver can serve and that there is code for; fills *properties.
+co_status co_cuda_find_device(const co_host_api *host, int index,
+                              struct cudaDeviceProp *properties);
+co_status co_cuda_enter_device(const co_host_api *host, int index); // makes it current, or says why
+void co_cuda_describe_machine(const co_host_api *host);             // fills host->machine
+co_status co_cuda_cublas_check(const co_host_api *host); // cuBLASLt is of the version built for
+size_t co_cuda_cublas_version(void);
+// Of the cuDNN that would be loaded; 0 with the reason where none can be used.
+size_t co_cuda_cudnn_version(char *problem, size_t size);
 
 // The capability that plans without a device are made for.
 #define CO_CUDA_PLANNED_CAPABILITY 90
