@@ -138,10 +138,10 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
 typedef struct cohort_plan_options {
   cohort_config config;
   const char *dataset; // overrides the config's; NULL = the config's
-  const char *device;
-  bool inference;     // plan scoring instead of training
-  int64_t batch_size; // rows, at most 2^24; 0 = the config's
-  int threads;        // 0 = the context's
+  const char *device;  // as for training; CUDA is planned for without a device, driver or GPU
+  bool inference;      // plan scoring instead of training
+  int64_t batch_size;  // rows, at most 2^24; 0 = the config's
+  int threads;         // 0 = the context's
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);

@@ -106,9 +106,9 @@ static void report_libraries(cohort_result *result, const co_cuda_machine *m) {
     bool is_cudnn = i == 3 && m->cudnn_problem[0];
     text(result, rows[i].key, rows[i].value);
     if (!m->loaded) continue;
-    co_text_printf(&result->text, "%-10s %s%s%s%s%s\n", rows[i].label, i < 2 ? "CUDA " : "",
-                   rows[i].value ? rows[i].value : "none", is_cudnn ? " (" : "",
-                   is_cudnn ? m->cudnn_problem : "", is_cudnn ? ")" : "");
+    co_text_printf(&result->text, "%-10s %s%s%s%s%s\n", rows[i].label,
+                   i < 2 && rows[i].value ? "CUDA " : "", rows[i].value ? rows[i].value : "none",
+                   is_cudnn ? " (" : "", is_cudnn ? m->cudnn_problem : "", is_cudnn ? ")" : "");
   }
   text(result, "cudnn_problem", m->cudnn_problem[0] ? m->cudnn_problem : NULL);
 }

@@ -287,9 +287,13 @@ static void report_memory(const planning *p, cohort_result *result) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     co_json_key(&result->json, rows[i].name);
     co_json_int(&result->json, (int64_t)rows[i].value);
-    co_text_printf(&result->text, "  %-12s %14.2f MiB%s\n", rows[i].name,
-                   (double)rows[i].value / 1048576,
-                   strcmp(rows[i].name, "arena") == 0 ? "  (activations and workspaces)" : "");
+    co_text_printf(&result->text, "  %-12s %14.2f MiB", rows[i].name,
+                   (double)rows[i].value / 1048576);
+    if (strcmp(rows[i].name, "arena") == 0)
+      co_text_printf(&result->text, "  (activations, and %s%.2f MiB of workspace)",
+                     p->backend->api->capability ? "at most " : "",
+                     (double)bytes.workspace / 1048576);
+    co_text_printf(&result->text, "\n");
   }
   co_json_key(&result->json, "workspace");
   co_json_int(&result->json, (int64_t)bytes.workspace);

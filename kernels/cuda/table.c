@@ -85,7 +85,7 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
 // Blocks cannot wait for each other, so what crosses them needs another launch.
 static const char column_sums[] = "sums over rows: parts by block, then their sum";
 static const char block_sums[] = "a sum over blocks: parts, then their sum";
-static const char statistics[] = "every row needs sums over all rows first";
+static const char statistics[] = "sums over rows, then every row by them";
 
 #define KERNEL(OP, function, ...)                                                                  \
   { .op = CO_OP_##OP, .name = "cuda", .plan = co_cuda_plan_kernel, .launch = function, __VA_ARGS__ }
