@@ -147,9 +147,16 @@ static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
   cudaError_t error = cudaMalloc(out, bytes > 0 ? bytes : 1);
   if (error != cudaErrorMemoryAllocation) return co_cuda_check(cuda, error, "allocate");
   (void)cudaGetLastError();
+  size_t available = 0, total = 0;
+  const double MiB = 1 << 20;
+  (void)cudaMemGetInfo(&available, &total);
   co_status status =
-      FAIL(cuda, CO_ERR_MEMORY, "%s: out of memory allocating %zu bytes", cuda->name, bytes);
-  cuda->host.hint("use a smaller batch, or close other programs that use the GPU");
+      FAIL(cuda, CO_ERR_MEMORY,
+           "%s: out of memory: %zu bytes (%.1f MiB) asked for, %.1f of %.1f MiB free", cuda->name,
+           bytes, (double)bytes / MiB, (double)available / MiB, (double)total / MiB);
+  cuda->host.hint(
+      "lower trainer.batch_size (raising trainer.accumulate_grad_batches as much keeps the updates "
+      "what they are) or trainer.eval_batch_size, or close other programs that use the GPU");
   return status;
 }
 
@@ -306,6 +313,17 @@ static const co_backend_api api = {
     .host_memory = false,
 };
 
+static co_status allocate_pinned(co_cuda *cuda, void **out, size_t bytes) {
+  cudaError_t error = cudaMallocHost(out, bytes);
+  if (error != cudaErrorMemoryAllocation)
+    return co_cuda_check(cuda, error, "allocate pinned memory");
+  (void)cudaGetLastError();
+  co_status status = FAIL(cuda, CO_ERR_MEMORY, "%s: %zu bytes of pinned host memory cannot be had",
+                          cuda->name, bytes);
+  cuda->host.hint("see ulimit -l and the memory that the container may use, or use --device cpu");
+  return status;
+}
+
 static co_status open_stream(co_cuda *cuda) {
   CO_RETURN_IF_FAILED(co_cuda_check(
       cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "create a stream"));
@@ -314,10 +332,8 @@ static co_status open_stream(co_cuda *cuda) {
         co_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->up.copied[i], cudaEventDisableTiming),
                       "create an event"));
   CO_RETURN_IF_FAILED(
-      co_cuda_check(cuda, cudaMallocHost((void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING),
-                    "allocate pinned memory"));
-  return co_cuda_check(cuda, cudaMallocHost((void **)&cuda->down, CO_CUDA_STAGING),
-                       "allocate pinned memory");
+      allocate_pinned(cuda, (void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING));
+  return allocate_pinned(cuda, (void **)&cuda->down, CO_CUDA_STAGING);
 }
 
 co_cuda_open_function co_cuda_open;
