@@ -148,8 +148,8 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
 
 typedef struct cohort_plan_options {
   cohort_config config;
-  const char *dataset; // overrides the config's; NULL = the config's
-  const char *device;
+  const char *dataset;   // overrides the config's; NULL = the config's
+  const char *device;    // as for training; CUDA is planned for without a device, driver or GPU
   const char *precision; // as for training
   bool inference;        // plan scoring instead of training
   int64_t batch_size;    // rows, at most 2^24; 0 = the config's

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_plan: what a config would run: layers, parameters, operations, memory, FLOPs. Nothing is
 // trained.
+#include <stdio.h>
 #include <string.h>
 
+#include "host/backend.h"
 #include "host/job.h"
 #include "host/settings.h"
 
@@ -18,6 +20,7 @@ typedef struct planning {
   co_backend *backend;
   co_source *source;
   co_program *program;
+  int64_t rows, step_rows; // of a micro-batch, of an effective batch
 } planning;
 
 static co_status read_inputs(planning *p) {
@@ -70,8 +73,12 @@ static co_status create_program(planning *p) {
                                 .phase_count = inference ? 0 : 1,
                                 .real = CO_F32,
                                 .bf16 = settings->precision == CO_PRECISION_BF16};
-  CO_RETURN_IF_FAILED(co_job_open_backend(&p->backend, p->ctx, p->options->device,
-                                          p->options->threads, settings->precision));
+  p->rows = options.rows;
+  p->step_rows = inference ? 0 : effective;
+  const co_backend_options backend = {.threads = p->options->threads,
+                                      .strict_f32 = settings->precision == CO_PRECISION_F32,
+                                      .planning = true};
+  CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
   return co_source_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
                           CO_PLACEMENT_AUTO);
 }
@@ -164,6 +171,16 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
   co_json_bool(json, op->backward);
   co_json_key(json, "note");
   co_json_string(json, op->note);
+  if (op->choice.launches) {
+    co_json_key(json, "launches");
+    co_json_int(json, op->choice.launches);
+    co_json_key(json, "launches_why");
+    co_json_string(json, op->choice.why);
+    co_json_key(json, "reason");
+    co_json_string(json, co_plan_reason(op));
+    co_json_key(json, "planned");
+    co_json_bool(json, op->choice.planned);
+  }
   if (op->choice.refused) {
     co_json_key(json, "refused");
     co_json_string(json, op->choice.refused);
@@ -178,9 +195,12 @@ static void report_plans(const planning *p, cohort_result *result) {
   for (int64_t i = 0;; i++) {
     const co_plan *plan = co_program_plan(p->program, i);
     if (!plan) break;
+    bool section = p->source->graph && plan->graph == p->source->graph;
     co_json_open(json, '{');
     co_json_key(json, "mode");
     co_json_string(json, co_mode_name(plan->options.mode));
+    co_json_key(json, "input_section");
+    co_json_bool(json, section);
     co_json_key(json, "rows");
     co_json_int(json, plan->options.rows);
     co_json_key(json, "arena_bytes");
@@ -189,19 +209,79 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_int(json, (int64_t)plan->workspace_bytes);
     co_json_key(json, "flops");
     co_json_int(json, plan->flops);
+    if (co_plan_launches(plan)) {
+      co_json_key(json, "launches");
+      co_json_int(json, co_plan_launches(plan));
+    }
     co_json_key(json, "operations");
     co_json_open(json, '[');
     for (int64_t k = 0; k < plan->op_count; k++)
       report_operation(json, plan, &plan->ops[k]);
     co_json_close(json);
     co_json_close(json);
-    co_text_printf(&result->text, "plan: %s, %lld rows, %.1f MFLOP, arena %.2f MiB\n",
-                   co_mode_name(plan->options.mode), (long long)plan->options.rows,
-                   (double)plan->flops / 1e6, (double)plan->arena_bytes / 1048576);
+    co_text_printf(&result->text, "plan: %s%s, %lld rows, %.1f MFLOP, arena %.2f MiB",
+                   section ? "input section, " : "", co_mode_name(plan->options.mode),
+                   (long long)plan->options.rows, (double)plan->flops / 1e6,
+                   (double)plan->arena_bytes / 1048576);
+    if (co_plan_launches(plan))
+      co_text_printf(&result->text, ", %lld launches", (long long)co_plan_launches(plan));
+    co_text_printf(&result->text, "\n");
     co_plan_print(plan, &result->text);
     co_text_printf(&result->text, "\n");
   }
   co_json_close(json);
+}
+
+// Launches of a part of a training step: forward and backward of a micro-batch (with what prepares
+// its inputs), or the update.
+static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add) {
+  int64_t launches = 0;
+  for (int64_t i = 0;; i++) {
+    const co_plan *plan = co_program_plan(p->program, i);
+    if (!plan) return launches;
+    const co_plan_options *options = &plan->options;
+    if (options->mode != mode) continue;
+    bool network = plan->graph == p->model->network;
+    if (mode == CO_MODE_UPDATE ||
+        (options->rows == rows && (!network || options->add_gradients == add)))
+      launches += co_plan_launches(plan);
+  }
+}
+
+static void report_launches(const planning *p, cohort_result *result) {
+  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false), parts = 0;
+  if (!launches) return;
+  for (int64_t first = 0; first < p->step_rows; first += p->rows, parts++) {
+    int64_t left = p->step_rows - first;
+    launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0);
+  }
+  co_json_key(&result->json, "launches_per_step");
+  co_json_int(&result->json, launches);
+  co_text_printf(&result->text,
+                 "launches %lld in a training step of %lld rows (a library call counts as one); "
+                 "they are recorded once\n         and replayed as CUDA graphs, so that the host "
+                 "does not launch each of them\n\n",
+                 (long long)launches, (long long)p->step_rows);
+}
+
+// What of the answer is not the device's own.
+static void report_device(const planning *p, cohort_result *result) {
+  const co_backend_api *api = p->backend->api;
+  co_json *json = &result->json;
+  co_json_key(json, "device");
+  co_json_string(json, api->name);
+  if (!api->capability) return;
+  char capability[32];
+  snprintf(capability, sizeof capability, "%d.%d", api->capability / 10, api->capability % 10);
+  co_json_key(json, "compute_capability");
+  co_json_string(json, capability);
+  co_json_key(json, "planned");
+  co_json_bool(json, true);
+  co_text_printf(&result->text,
+                 "%s, planned for compute capability %s; no device was opened. What cuBLASLt and "
+                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may "
+                 "take.\n\n",
+                 api->name, capability);
 }
 
 static void report_memory(const planning *p, cohort_result *result) {
@@ -219,13 +299,15 @@ static void report_memory(const planning *p, cohort_result *result) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     co_json_key(&result->json, rows[i].name);
     co_json_int(&result->json, (int64_t)rows[i].value);
-    bool arena = strcmp(rows[i].name, "arena") == 0, mirror = strcmp(rows[i].name, "mirror") == 0;
+    bool mirror = strcmp(rows[i].name, "mirror") == 0;
     if (mirror && !rows[i].value) continue;
-    co_text_printf(&result->text, "  %-12s %14.2f MiB%s\n", rows[i].name,
-                   (double)rows[i].value / 1048576,
-                   arena    ? "  (activations and workspaces)"
-                   : mirror ? "  (of the parameters, in bf16)"
-                            : "");
+    co_text_printf(&result->text, "  %-12s %14.2f MiB%s", rows[i].name,
+                   (double)rows[i].value / 1048576, mirror ? "  (of the parameters, in bf16)" : "");
+    if (strcmp(rows[i].name, "arena") == 0)
+      co_text_printf(&result->text, "  (activations, and %s%.2f MiB of workspace)",
+                     p->backend->api->capability ? "at most " : "",
+                     (double)bytes.workspace / 1048576);
+    co_text_printf(&result->text, "\n");
   }
   co_json_key(&result->json, "workspace");
   co_json_int(&result->json, (int64_t)bytes.workspace);
@@ -236,12 +318,12 @@ static co_status plan(planning *p, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
   CO_RETURN_IF_FAILED(read_inputs(p));
   CO_RETURN_IF_FAILED(create_program(p));
-  co_json_key(&result->json, "device");
-  co_json_string(&result->json, p->backend->api->name);
+  report_device(p, result);
   co_json_key(&result->json, "precision");
   co_json_string(&result->json, co_precision_name(p->settings.precision));
   report_layers(p, result);
   report_plans(p, result);
+  report_launches(p, result);
   report_memory(p, result);
   return CO_OK;
 }

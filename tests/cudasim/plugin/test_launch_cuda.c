@@ -236,10 +236,12 @@ static void test_scores(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_recorded_as_eager), TRAINING_TEST(test_partial_batches),
-      TRAINING_TEST(test_placements),        TRAINING_TEST(test_vectors),
-      TRAINING_TEST(test_divergence),        TRAINING_TEST(test_scores),
-      TRAINING_TEST(test_too_large_for_the_device)};
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_recorded_as_eager),
+                                     TRAINING_TEST(test_partial_batches),
+                                     TRAINING_TEST(test_placements),
+                                     TRAINING_TEST(test_vectors),
+                                     TRAINING_TEST(test_divergence),
+                                     TRAINING_TEST(test_scores),
+                                     TRAINING_TEST(test_too_large_for_the_device)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
