@@ -153,6 +153,6 @@ static co_status report(co_context *ctx, cohort_result *result) {
 }
 
 cohort_status cohort_doctor(cohort_context *context, cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "doctor"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   return co_result_finish(*out, "doctor", report(context->ctx, *out));
 }

@@ -18,6 +18,7 @@ typedef struct planning {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
+  co_source *source;
   co_program *program;
   int64_t rows, step_rows; // of a micro-batch, of an effective batch
 } planning;
@@ -74,7 +75,8 @@ static co_status create_program(planning *p) {
   p->step_rows = inference ? 0 : effective;
   const co_backend_options backend = {.threads = p->options->threads, .planning = true};
   CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
-  return co_program_create(&p->program, p->model->network, p->backend, &options);
+  return co_source_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
+                          CO_PLACEMENT_AUTO);
 }
 
 static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen) {
@@ -180,6 +182,11 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
   co_json_close(json);
 }
 
+// Of the section that prepares the network's inputs on the device.
+static bool is_input(const planning *p, const co_plan *plan) {
+  return plan->options.mode != CO_MODE_UPDATE && plan->graph != p->model->network;
+}
+
 static void report_plans(const planning *p, cohort_result *result) {
   co_json *json = &result->json;
   co_json_key(json, "plans");
@@ -190,6 +197,8 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_open(json, '{');
     co_json_key(json, "mode");
     co_json_string(json, co_mode_name(plan->options.mode));
+    co_json_key(json, "input");
+    co_json_bool(json, is_input(p, plan));
     co_json_key(json, "rows");
     co_json_int(json, plan->options.rows);
     co_json_key(json, "arena_bytes");
@@ -208,9 +217,10 @@ static void report_plans(const planning *p, cohort_result *result) {
       report_operation(json, plan, &plan->ops[k]);
     co_json_close(json);
     co_json_close(json);
-    co_text_printf(&result->text, "plan: %s, %lld rows, %.1f MFLOP, arena %.2f MiB",
-                   co_mode_name(plan->options.mode), (long long)plan->options.rows,
-                   (double)plan->flops / 1e6, (double)plan->arena_bytes / 1048576);
+    co_text_printf(&result->text, "plan: %s%s, %lld rows, %.1f MFLOP, arena %.2f MiB",
+                   co_mode_name(plan->options.mode), is_input(p, plan) ? " input" : "",
+                   (long long)plan->options.rows, (double)plan->flops / 1e6,
+                   (double)plan->arena_bytes / 1048576);
     if (co_plan_launches(plan))
       co_text_printf(&result->text, ", %lld launches", (long long)co_plan_launches(plan));
     co_text_printf(&result->text, "\n");
@@ -229,27 +239,29 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
     if (!plan) return launches;
     const co_plan_options *options = &plan->options;
     if (options->mode != mode) continue;
-    bool network = plan->graph == p->model->network;
     if (mode == CO_MODE_UPDATE ||
-        (options->rows == rows && (!network || options->add_gradients == add)))
+        (options->rows == rows && (is_input(p, plan) || options->add_gradients == add)))
       launches += co_plan_launches(plan);
   }
 }
 
 static void report_launches(const planning *p, cohort_result *result) {
-  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false), parts = 0;
+  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false);
   if (!launches) return;
-  for (int64_t first = 0; first < p->step_rows; first += p->rows, parts++) {
+  for (int64_t first = 0; first < p->step_rows; first += p->rows) {
     int64_t left = p->step_rows - first;
     launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0);
   }
   co_json_key(&result->json, "launches_per_step");
   co_json_int(&result->json, launches);
+  long long steps = co_program_launch_limit(p->program, false);
+  co_json_key(&result->json, "steps_per_graph_launch");
+  co_json_int(&result->json, steps);
   co_text_printf(&result->text,
                  "launches %lld in a training step of %lld rows (a library call counts as one); "
-                 "they are recorded once\n         and replayed as CUDA graphs, so that the host "
-                 "does not launch each of them\n\n",
-                 (long long)launches, (long long)p->step_rows);
+                 "recorded, so that\n         the host launches up to %lld step%s at once, as one "
+                 "CUDA graph\n\n",
+                 (long long)launches, (long long)p->step_rows, steps, steps > 1 ? "s" : "");
 }
 
 // What of the answer is not the device's own.
@@ -267,8 +279,8 @@ static void report_device(const planning *p, cohort_result *result) {
   co_json_bool(json, true);
   co_text_printf(&result->text,
                  "%s, planned for compute capability %s; no device was opened. What cuBLASLt and "
-                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may "
-                 "take.\n\n",
+                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may take; "
+                 "so is room for the data set.\n\n",
                  api->name, capability);
 }
 
@@ -278,9 +290,13 @@ static void report_memory(const planning *p, cohort_result *result) {
   const struct {
     const char *name;
     size_t value;
-  } rows[] = {{"parameters", bytes.parameters}, {"state", bytes.state},
-              {"gradients", bytes.gradients},   {"optimizer", bytes.slots},
-              {"arena", bytes.arena},           {"total", bytes.total}};
+  } rows[] = {{"parameters", bytes.parameters},
+              {"state", bytes.state},
+              {"gradients", bytes.gradients},
+              {"optimizer", bytes.slots},
+              {"arena", bytes.arena},
+              {"batches", bytes.batches},
+              {"total", bytes.total}};
   co_json_key(&result->json, "memory_bytes");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "memory\n");
@@ -314,10 +330,11 @@ static co_status plan(planning *p, cohort_result *result) {
 
 cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                           cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "plan"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   planning p = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = plan(&p, *out);
   co_program_free(p.program);
+  co_source_free(p.source);
   if (p.backend) p.backend->api->free(p.backend);
   co_model_free(p.model);
   co_dataset_close(p.dataset);

@@ -252,7 +252,8 @@ static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count)
   DIR *directory = opendir(folder);
   co_status status = CO_OK;
   if (!directory)
-    status = co_fail_errno(CO_ERR_MODEL, errno, "cannot read the folder '%s'", folder);
+    status = co_fail_errno(errno == ENOENT || errno == ENOTDIR ? CO_ERR_MODEL : CO_ERR_IO, errno,
+                           "cannot read the folder '%s'", folder);
   for (struct dirent *entry; status == CO_OK && (entry = readdir(directory));) {
     checkpoint found;
     if (!parse_checkpoint(entry->d_name, &found)) continue;
@@ -265,8 +266,8 @@ static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count)
   return status;
 }
 
-co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const char *path),
-                             void *user, int64_t *step, bool *scheduled) {
+co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
+                             bool *scheduled) {
   checkpoint *list;
   int64_t count;
   *step = -1;
@@ -274,17 +275,40 @@ co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const ch
   co_status status = list_checkpoints(run, &list, &count);
   for (int64_t i = 0; status == CO_OK && *step < 0 && i < count; i++) {
     char *path = co_run_checkpoint_path(run, list[i].step, list[i].scheduled);
-    status = path ? load(user, path) : CO_ERR_MEMORY;
+    bool damaged = false;
+    status = path ? load(user, path, &damaged) : CO_ERR_MEMORY;
     if (status == CO_OK) {
       *step = list[i].step;
       *scheduled = list[i].scheduled;
     }
-    if (status == CO_ERR_MODEL) {
+    if (status == CO_ERR_MODEL && damaged) {
       co_log(run->ctx, CO_LOG_WARN, "resume", "%s is not usable (%s); falling back to %s", path,
              co_error_last()->message, i + 1 < count ? "the one before it" : "the start");
       status = CO_OK;
     }
     co_free(run->ctx, path);
+  }
+  co_free(run->ctx, list);
+  return status;
+}
+
+static co_status set_aside(co_run *run, const checkpoint *c) {
+  char *path = co_run_checkpoint_path(run, c->step, c->scheduled);
+  char *aside = path ? co_format(run->ctx, "%s.damaged", path) : NULL;
+  co_status status = aside ? co_rename(run->ctx, path, aside) : CO_ERR_MEMORY;
+  if (status == CO_OK) co_log(run->ctx, CO_LOG_WARN, "resume", "%s is kept as %s", path, aside);
+  co_free(run->ctx, aside);
+  co_free(run->ctx, path);
+  return status;
+}
+
+co_status co_run_set_damaged_aside(co_run *run, int64_t step, bool scheduled) {
+  checkpoint *list;
+  int64_t count;
+  co_status status = list_checkpoints(run, &list, &count);
+  for (int64_t i = 0; status == CO_OK && i < count; i++) {
+    if (list[i].step == step && list[i].scheduled == scheduled) break;
+    status = set_aside(run, &list[i]);
   }
   co_free(run->ctx, list);
   return status;

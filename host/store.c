@@ -80,6 +80,7 @@ static size_t align_up(size_t value, size_t alignment) {
 // Offsets follow the order of the table, parameters and state each in their block.
 static void place_entries(co_store *store) {
   const co_backend_api *api = store->backend->api;
+  store->param_bytes = store->state_bytes = 0;
   for (int64_t i = 0; i < store->count; i++) {
     co_store_entry *entry = &store->entries[i];
     if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
@@ -88,6 +89,12 @@ static void place_entries(co_store *store) {
     entry->offset = *total;
     *total += align_up(entry->bytes, api->alignment);
   }
+}
+
+size_t co_store_bytes(co_store *store, bool training, int slots) {
+  if (!store->allocated) place_entries(store);
+  size_t blocks = training ? 2 + (size_t)slots : 1; // parameters, gradients, slots
+  return store->param_bytes * blocks + store->state_bytes;
 }
 
 static co_status create_zeroed(co_store *store, size_t bytes, void **out) {

@@ -231,7 +231,97 @@ static co_status synchronize(co_backend *backend) {
   co_cuda *cuda = (co_cuda *)backend;
   CO_RETURN_IF_FAILED(not_in_capture(cuda, "synchronize"));
   enter(cuda);
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaStreamSynchronize(cuda->copies), "synchronize"));
   return co_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "synchronize");
+}
+
+// ---- beside the host ---------------------------------------------------------------------------
+
+static cudaStream_t queue_of(const co_cuda *cuda, co_queue queue) {
+  return queue == CO_QUEUE_COPY ? cuda->copies : cuda->stream;
+}
+
+static co_status host_buffer_create(co_backend *backend, size_t bytes, void **out) {
+  co_cuda *cuda = (co_cuda *)backend;
+  *out = NULL;
+  enter(cuda);
+  cudaError_t error = cudaMallocHost(out, bytes > 0 ? bytes : 1);
+  if (error != cudaErrorMemoryAllocation)
+    return co_cuda_check(cuda, error, "allocate page-locked memory");
+  (void)cudaGetLastError();
+  return FAIL(cuda, CO_ERR_MEMORY, "out of page-locked host memory allocating %zu bytes", bytes);
+}
+
+static void host_buffer_free(co_backend *backend, void *buffer) {
+  enter((co_cuda *)backend);
+  if (buffer) (void)cudaFreeHost(buffer);
+}
+
+static co_status send(co_backend *backend, co_queue queue, void *device, const void *host_buffer,
+                      size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "send"));
+  enter(cuda);
+  return co_cuda_check(
+      cuda,
+      cudaMemcpyAsync(device, host_buffer, bytes, cudaMemcpyHostToDevice, queue_of(cuda, queue)),
+      "send");
+}
+
+static co_status fetch(co_backend *backend, co_queue queue, void *host_buffer, const void *device,
+                       size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "fetch"));
+  enter(cuda);
+  return co_cuda_check(
+      cuda,
+      cudaMemcpyAsync(host_buffer, device, bytes, cudaMemcpyDeviceToHost, queue_of(cuda, queue)),
+      "fetch");
+}
+
+// A fence is an event.
+static co_status fence_create(co_backend *backend, co_fence **out) {
+  co_cuda *cuda = (co_cuda *)backend;
+  cudaEvent_t event = NULL;
+  enter(cuda);
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaEventCreateWithFlags(&event, cudaEventDisableTiming),
+                                    "create an event"));
+  *out = (co_fence *)event;
+  return CO_OK;
+}
+
+static void fence_free(co_backend *backend, co_fence *fence) {
+  enter((co_cuda *)backend);
+  if (fence) (void)cudaEventDestroy((cudaEvent_t)fence);
+}
+
+static co_status fence_record(co_backend *backend, co_fence *fence, co_queue queue) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "a fence"));
+  enter(cuda);
+  return co_cuda_check(cuda, cudaEventRecord((cudaEvent_t)fence, queue_of(cuda, queue)), "fence");
+}
+
+static co_status fence_wait(co_backend *backend, co_fence *fence) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "waiting"));
+  enter(cuda);
+  return co_cuda_check(cuda, cudaEventSynchronize((cudaEvent_t)fence), "wait");
+}
+
+static co_status queue_wait(co_backend *backend, co_queue queue, co_fence *fence) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "waiting"));
+  enter(cuda);
+  return co_cuda_check(
+      cuda, cudaStreamWaitEvent(queue_of(cuda, queue), (cudaEvent_t)fence, cudaEventWaitDefault),
+      "wait");
+}
+
+static co_status memory_info(co_backend *backend, size_t *available, size_t *total) {
+  co_cuda *cuda = (co_cuda *)backend;
+  enter(cuda);
+  return co_cuda_check(cuda, cudaMemGetInfo(available, total), "memory");
 }
 
 // ---- recorded graphs ---------------------------------------------------------------------------
@@ -280,6 +370,7 @@ static void free_backend(co_backend *backend) {
   if (backend == NULL) return;
   co_cuda *cuda = (co_cuda *)backend;
   enter(cuda);
+  if (cuda->copies) (void)cudaStreamSynchronize(cuda->copies);
   if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
   co_cuda_cublas_close(cuda);
   co_cuda_cudnn_close(cuda);
@@ -287,6 +378,7 @@ static void free_backend(co_backend *backend) {
     if (cuda->up.copied[i]) (void)cudaEventDestroy(cuda->up.copied[i]);
   if (cuda->up.memory) (void)cudaFreeHost(cuda->up.memory);
   if (cuda->down) (void)cudaFreeHost(cuda->down);
+  if (cuda->copies) (void)cudaStreamDestroy(cuda->copies);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
   cuda->host.free(backend->ctx, cuda);
 }
@@ -310,6 +402,16 @@ static const co_backend_api api = {
     .capture_end = capture_end,
     .graph_launch = graph_launch,
     .graph_free = graph_free,
+    .host_buffer_create = host_buffer_create,
+    .host_buffer_free = host_buffer_free,
+    .send = send,
+    .fetch = fetch,
+    .fence_create = fence_create,
+    .fence_free = fence_free,
+    .fence_record = fence_record,
+    .fence_wait = fence_wait,
+    .queue_wait = queue_wait,
+    .memory_info = memory_info,
     .host_memory = false,
 };
 
@@ -327,6 +429,8 @@ static co_status allocate_pinned(co_cuda *cuda, void **out, size_t bytes) {
 static co_status open_stream(co_cuda *cuda) {
   CO_RETURN_IF_FAILED(co_cuda_check(
       cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "create a stream"));
+  CO_RETURN_IF_FAILED(co_cuda_check(
+      cuda, cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking), "create a stream"));
   for (int i = 0; i < 2; i++)
     CO_RETURN_IF_FAILED(
         co_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->up.copied[i], cudaEventDisableTiming),

@@ -29,8 +29,8 @@ typedef struct co_cuda {
   bool strict_f32;
   bool planning; // without a device: planning.c
   size_t planned_bytes;
-  char force[32]; // prefix of implementations' names, "" = none
-  cudaStream_t stream;
+  char force[32];              // prefix of implementations' names, "" = none
+  cudaStream_t stream, copies; // the queues
   bool capturing;
   struct { // uploads go through two halves in turn, so that they need not wait
     char *memory;
@@ -101,8 +101,9 @@ size_t co_cuda_cublas_version(void);
 // Of the cuDNN that would be loaded; 0 with the reason where none can be used.
 size_t co_cuda_cudnn_version(char *problem, size_t size);
 
-// The capability that plans without a device are made for.
+// What plans without a device are made for.
 #define CO_CUDA_PLANNED_CAPABILITY 90
+#define CO_CUDA_PLANNED_MEMORY ((size_t)80 << 30)
 // planning.c: replaces what would touch a device.
 void co_cuda_plan_only(co_cuda *cuda);
 

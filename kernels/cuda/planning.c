@@ -68,6 +68,54 @@ static void graph_free(co_backend *backend, void *graph) {
   (void)backend, (void)graph;
 }
 
+static void host_buffer_free(co_backend *backend, void *buffer) {
+  (void)backend, (void)buffer;
+}
+
+static co_status send(co_backend *backend, co_queue queue, void *device, const void *host_buffer,
+                      size_t bytes) {
+  (void)queue, (void)device, (void)host_buffer, (void)bytes;
+  return refuse((co_cuda *)backend, "a copy");
+}
+
+static co_status fetch(co_backend *backend, co_queue queue, void *host_buffer, const void *device,
+                       size_t bytes) {
+  (void)queue, (void)device, (void)host_buffer, (void)bytes;
+  return refuse((co_cuda *)backend, "a copy");
+}
+
+// Fences are never looked into either.
+static co_status fence_create(co_backend *backend, co_fence **out) {
+  *out = (co_fence *)backend;
+  return CO_OK;
+}
+
+static void fence_free(co_backend *backend, co_fence *fence) {
+  (void)backend, (void)fence;
+}
+
+static co_status fence_record(co_backend *backend, co_fence *fence, co_queue queue) {
+  (void)fence, (void)queue;
+  return refuse((co_cuda *)backend, "a fence");
+}
+
+static co_status fence_wait(co_backend *backend, co_fence *fence) {
+  (void)fence;
+  return refuse((co_cuda *)backend, "waiting");
+}
+
+static co_status queue_wait(co_backend *backend, co_queue queue, co_fence *fence) {
+  (void)queue, (void)fence;
+  return refuse((co_cuda *)backend, "waiting");
+}
+
+static co_status memory_info(co_backend *backend, size_t *available, size_t *total) {
+  size_t used = ((co_cuda *)backend)->planned_bytes;
+  *total = CO_CUDA_PLANNED_MEMORY;
+  *available = used < *total ? *total - used : 0;
+  return CO_OK;
+}
+
 static void free_backend(co_backend *backend) {
   if (backend) ((co_cuda *)backend)->host.free(backend->ctx, backend);
 }
@@ -88,4 +136,14 @@ void co_cuda_plan_only(co_cuda *cuda) {
   api->capture_end = capture_end;
   api->graph_launch = graph_launch;
   api->graph_free = graph_free;
+  api->host_buffer_create = buffer_create;
+  api->host_buffer_free = host_buffer_free;
+  api->send = send;
+  api->fetch = fetch;
+  api->fence_create = fence_create;
+  api->fence_free = fence_free;
+  api->fence_record = fence_record;
+  api->fence_wait = fence_wait;
+  api->queue_wait = queue_wait;
+  api->memory_info = memory_info;
 }
