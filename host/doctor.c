@@ -36,8 +36,9 @@ static void report_use(co_context *ctx, cohort_result *result, const co_cuda_mac
     snprintf(missing, sizeof missing, "%s%s%s", error->message, error->hint[0] ? "; " : "",
              error->hint);
   else if (machine->cudnn_problem[0])
-    snprintf(missing, sizeof missing, "%s; install it: convolutions are slow without",
-             machine->cudnn_problem);
+    snprintf(missing, sizeof missing, "%s; %s", machine->cudnn_problem,
+             machine->cudnn ? "install the right one, or models with convolutions fail"
+                            : "install it, or convolutions are slow");
   co_json_key(&result->json, "cuda");
   co_json_string(&result->json, usable ? "cuda:0 is usable" : "not usable");
   co_json_key(&result->json, "cuda_usable");
@@ -49,10 +50,12 @@ static void report_use(co_context *ctx, cohort_result *result, const co_cuda_mac
   co_error_clear();
 }
 
-// A version as major * 10000 + minor * 100 + patch, or NULL where there is none.
+// A version as major * 10000 + minor * 100 + patch (cuDNN 8: major * 1000), or NULL where there is
+// none.
 static const char *print_version(char *out, size_t size, size_t version) {
   if (!version) return NULL;
-  snprintf(out, size, "%zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
+  size_t unit = version < 10000 ? 1000 : 10000;
+  snprintf(out, size, "%zu.%zu.%zu", version / unit, version % unit / 100, version % 100);
   return out;
 }
 
@@ -80,15 +83,20 @@ static void report_device(cohort_result *result, int i, const co_cuda_device_inf
   text(result, "problem", device->problem[0] ? device->problem : NULL);
   text(result, "hint", device->hint[0] ? device->hint : NULL);
   co_json_close(json);
-  co_text_printf(&result->text, "%-10s %s, %.1f of %.1f GiB free, compute capability %s%s%s%s\n",
-                 name, device->name, (double)device->memory_free / (1 << 30),
-                 (double)device->memory_total / (1 << 30), capability,
-                 device->has_code ? "" : " (no code for it)", device->problem[0] ? ": " : "",
+  co_text_printf(&result->text, "%-10s %s, ", name, device->name);
+  if (!device->problem[0])
+    co_text_printf(&result->text, "%.1f of %.1f GiB free", (double)device->memory_free / (1 << 30),
+                   (double)device->memory_total / (1 << 30));
+  else
+    co_text_printf(&result->text, "%.1f GiB", (double)device->memory_total / (1 << 30));
+  co_text_printf(&result->text, ", compute capability %s%s%s%s\n", capability,
+                 device->has_code ? "" : " (no code for it)", device->problem[0] ? "; " : "",
                  device->problem);
 }
 
 static void report_libraries(cohort_result *result, const co_cuda_machine *m) {
-  char version[4][64];
+  char version[4][64], driver[64];
+  co_machine_find_nvidia_driver(driver, sizeof driver, "/proc/driver/nvidia/version");
   const struct {
     const char *key, *label, *value;
   } rows[] = {
@@ -97,6 +105,8 @@ static void report_libraries(cohort_result *result, const co_cuda_machine *m) {
       {"cublaslt", "cublaslt", print_version(version[2], 64, m->cublaslt)},
       {"cudnn", "cudnn", print_version(version[3], 64, m->cudnn)},
   };
+  text(result, "nvidia_driver", driver[0] ? driver : NULL);
+  if (driver[0]) co_text_printf(&result->text, "%-10s %s\n", "nvidia", driver);
   text(result, "cuda_plugin", m->loaded ? m->codes : NULL);
   number(result, "cuda_plugin_abi", m->abi);
   if (m->loaded)

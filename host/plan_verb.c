@@ -188,6 +188,11 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
   co_json_close(json);
 }
 
+// Of the section that prepares the network's inputs on the device.
+static bool is_input(const planning *p, const co_plan *plan) {
+  return plan->options.mode != CO_MODE_UPDATE && plan->graph != p->model->network;
+}
+
 static void report_plans(const planning *p, cohort_result *result) {
   co_json *json = &result->json;
   co_json_key(json, "plans");
@@ -195,12 +200,11 @@ static void report_plans(const planning *p, cohort_result *result) {
   for (int64_t i = 0;; i++) {
     const co_plan *plan = co_program_plan(p->program, i);
     if (!plan) break;
-    bool section = p->source->graph && plan->graph == p->source->graph;
     co_json_open(json, '{');
     co_json_key(json, "mode");
     co_json_string(json, co_mode_name(plan->options.mode));
-    co_json_key(json, "input_section");
-    co_json_bool(json, section);
+    co_json_key(json, "input");
+    co_json_bool(json, is_input(p, plan));
     co_json_key(json, "rows");
     co_json_int(json, plan->options.rows);
     co_json_key(json, "arena_bytes");
@@ -220,7 +224,7 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_close(json);
     co_json_close(json);
     co_text_printf(&result->text, "plan: %s%s, %lld rows, %.1f MFLOP, arena %.2f MiB",
-                   section ? "input section, " : "", co_mode_name(plan->options.mode),
+                   co_mode_name(plan->options.mode), is_input(p, plan) ? " input" : "",
                    (long long)plan->options.rows, (double)plan->flops / 1e6,
                    (double)plan->arena_bytes / 1048576);
     if (co_plan_launches(plan))
@@ -241,27 +245,29 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
     if (!plan) return launches;
     const co_plan_options *options = &plan->options;
     if (options->mode != mode) continue;
-    bool network = plan->graph == p->model->network;
     if (mode == CO_MODE_UPDATE ||
-        (options->rows == rows && (!network || options->add_gradients == add)))
+        (options->rows == rows && (is_input(p, plan) || options->add_gradients == add)))
       launches += co_plan_launches(plan);
   }
 }
 
 static void report_launches(const planning *p, cohort_result *result) {
-  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false), parts = 0;
+  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false);
   if (!launches) return;
-  for (int64_t first = 0; first < p->step_rows; first += p->rows, parts++) {
+  for (int64_t first = 0; first < p->step_rows; first += p->rows) {
     int64_t left = p->step_rows - first;
     launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0);
   }
   co_json_key(&result->json, "launches_per_step");
   co_json_int(&result->json, launches);
+  long long steps = co_program_launch_limit(p->program, false);
+  co_json_key(&result->json, "steps_per_graph_launch");
+  co_json_int(&result->json, steps);
   co_text_printf(&result->text,
                  "launches %lld in a training step of %lld rows (a library call counts as one); "
-                 "they are recorded once\n         and replayed as CUDA graphs, so that the host "
-                 "does not launch each of them\n\n",
-                 (long long)launches, (long long)p->step_rows);
+                 "recorded, so that\n         the host launches up to %lld step%s at once, as one "
+                 "CUDA graph\n\n",
+                 (long long)launches, (long long)p->step_rows, steps, steps > 1 ? "s" : "");
 }
 
 // What of the answer is not the device's own.
@@ -279,8 +285,8 @@ static void report_device(const planning *p, cohort_result *result) {
   co_json_bool(json, true);
   co_text_printf(&result->text,
                  "%s, planned for compute capability %s; no device was opened. What cuBLASLt and "
-                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may "
-                 "take.\n\n",
+                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may take; "
+                 "so is room for the data set.\n\n",
                  api->name, capability);
 }
 

@@ -11,7 +11,12 @@
 co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what) {
   if (error == cudaSuccess) return CO_OK;
   (void)cudaGetLastError(); // or the next launch reports it again
-  return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, what, cudaGetErrorString(error));
+  co_status status =
+      FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, what, cudaGetErrorString(error));
+  cuda->host.hint(
+      "see nvidia-smi and the kernel's log; a training goes on from its last checkpoint "
+      "with --resume");
+  return status;
 }
 
 // Other libraries and threads may have another device current.
@@ -255,15 +260,21 @@ static cudaStream_t queue_of(const co_cuda *cuda, co_queue queue) {
   return queue == CO_QUEUE_COPY ? cuda->copies : cuda->stream;
 }
 
-static co_status host_buffer_create(co_backend *backend, size_t bytes, void **out) {
-  co_cuda *cuda = (co_cuda *)backend;
-  *out = NULL;
-  enter(cuda);
+static co_status allocate_pinned(co_cuda *cuda, void **out, size_t bytes) {
   cudaError_t error = cudaMallocHost(out, bytes > 0 ? bytes : 1);
   if (error != cudaErrorMemoryAllocation)
-    return co_cuda_check(cuda, error, "allocate page-locked memory");
+    return co_cuda_check(cuda, error, "allocate pinned memory");
   (void)cudaGetLastError();
-  return FAIL(cuda, CO_ERR_MEMORY, "out of page-locked host memory allocating %zu bytes", bytes);
+  co_status status = FAIL(cuda, CO_ERR_MEMORY, "%s: %zu bytes of pinned host memory cannot be had",
+                          cuda->name, bytes);
+  cuda->host.hint("see ulimit -l and the memory that the container may use, or use --device cpu");
+  return status;
+}
+
+static co_status host_buffer_create(co_backend *backend, size_t bytes, void **out) {
+  *out = NULL;
+  enter((co_cuda *)backend);
+  return allocate_pinned((co_cuda *)backend, out, bytes);
 }
 
 static void host_buffer_free(co_backend *backend, void *buffer) {
@@ -428,17 +439,6 @@ static const co_backend_api api = {
     .memory_info = memory_info,
     .host_memory = false,
 };
-
-static co_status allocate_pinned(co_cuda *cuda, void **out, size_t bytes) {
-  cudaError_t error = cudaMallocHost(out, bytes);
-  if (error != cudaErrorMemoryAllocation)
-    return co_cuda_check(cuda, error, "allocate pinned memory");
-  (void)cudaGetLastError();
-  co_status status = FAIL(cuda, CO_ERR_MEMORY, "%s: %zu bytes of pinned host memory cannot be had",
-                          cuda->name, bytes);
-  cuda->host.hint("see ulimit -l and the memory that the container may use, or use --device cpu");
-  return status;
-}
 
 static co_status open_stream(co_cuda *cuda) {
   CO_RETURN_IF_FAILED(co_cuda_check(

@@ -102,8 +102,9 @@ size_t co_cuda_cublas_version(void);
 // Of the cuDNN that would be loaded; 0 with the reason where none can be used.
 size_t co_cuda_cudnn_version(char *problem, size_t size);
 
-// The capability that plans without a device are made for.
+// What plans without a device are made for.
 #define CO_CUDA_PLANNED_CAPABILITY 90
+#define CO_CUDA_PLANNED_MEMORY ((size_t)80 << 30)
 // planning.c: replaces what would touch a device.
 void co_cuda_plan_only(co_cuda *cuda);
 

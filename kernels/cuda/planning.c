@@ -68,17 +68,25 @@ static void graph_free(co_backend *backend, void *graph) {
   (void)backend, (void)graph;
 }
 
-static co_status move(co_backend *backend, co_queue queue, void *to, const void *from,
+static void host_buffer_free(co_backend *backend, void *buffer) {
+  (void)backend, (void)buffer;
+}
+
+static co_status send(co_backend *backend, co_queue queue, void *device, const void *host_buffer,
                       size_t bytes) {
-  (void)queue, (void)to, (void)from, (void)bytes;
+  (void)queue, (void)device, (void)host_buffer, (void)bytes;
   return refuse((co_cuda *)backend, "a copy");
 }
 
-// As imaginary as memory.
+static co_status fetch(co_backend *backend, co_queue queue, void *host_buffer, const void *device,
+                       size_t bytes) {
+  (void)queue, (void)device, (void)host_buffer, (void)bytes;
+  return refuse((co_cuda *)backend, "a copy");
+}
+
+// Fences are never looked into either.
 static co_status fence_create(co_backend *backend, co_fence **out) {
-  void *address;
-  CO_RETURN_IF_FAILED(buffer_create(backend, 1, &address));
-  *out = address;
+  *out = (co_fence *)backend;
   return CO_OK;
 }
 
@@ -102,8 +110,9 @@ static co_status queue_wait(co_backend *backend, co_queue queue, co_fence *fence
 }
 
 static co_status memory_info(co_backend *backend, size_t *available, size_t *total) {
-  (void)backend;
-  *available = *total = SIZE_MAX / 2;
+  size_t used = ((co_cuda *)backend)->planned_bytes;
+  *total = CO_CUDA_PLANNED_MEMORY;
+  *available = used < *total ? *total - used : 0;
   return CO_OK;
 }
 
@@ -128,9 +137,9 @@ void co_cuda_plan_only(co_cuda *cuda) {
   api->graph_launch = graph_launch;
   api->graph_free = graph_free;
   api->host_buffer_create = buffer_create;
-  api->host_buffer_free = buffer_free;
-  api->send = move;
-  api->fetch = move;
+  api->host_buffer_free = host_buffer_free;
+  api->send = send;
+  api->fetch = fetch;
   api->fence_create = fence_create;
   api->fence_free = fence_free;
   api->fence_record = fence_record;

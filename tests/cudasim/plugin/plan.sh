@@ -21,11 +21,13 @@ for config in "$@"; do
   [ ! -s err ] || fail "something on stderr: $config"
   grep -q '^cuda:0, planned for compute capability 9.0; no device was opened' out ||
     fail "does not say that it is planned: $config"
-  # Launches of a step: the first training plan (the whole batch) and the update.
+  # Launches of a step: its inputs, the first training plan (the whole batch), the update.
+  input=$(sed -n 's/^plan: train input, .*, \([0-9]*\) launches$/\1/p' out | head -1)
   train=$(sed -n 's/^plan: train, .*, \([0-9]*\) launches$/\1/p' out | head -1)
   update=$(sed -n 's/^plan: update, .*, \([0-9]*\) launches$/\1/p' out)
   step=$(sed -n 's/^launches \([0-9]*\) in a training step of .*/\1/p' out)
-  [ "$step" = $((train + update)) ] || fail "$step is not $train + $update: $config"
+  [ "$step" = $((input + train + update)) ] ||
+    fail "$step is not $input + $train + $update: $config"
   # What is no product of a library says why it is there.
   awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cuda  /' out >own
   [ -s own ] || fail "no kernels of our own: $config"
@@ -44,9 +46,10 @@ done
 # Several micro-batches: what the step repeats counts as often as it runs.
 plan -c "$1" --device cuda --trainer.batch_size 32 --trainer.accumulate_grad_batches 3
 read -r first added < <(sed -n 's/^plan: train, 32 rows, .*, \([0-9]*\) launches$/\1/p' out | xargs)
+input=$(sed -n 's/^plan: train input, 32 rows, .*, \([0-9]*\) launches$/\1/p' out)
 update=$(sed -n 's/^plan: update, .*, \([0-9]*\) launches$/\1/p' out)
 step=$(sed -n 's/^launches \([0-9]*\) in a training step of 96 rows.*/\1/p' out)
-[ "$step" = $((first + 2 * added + update)) ] ||
-  fail "$step is not $first + 2 * $added + $update"
+[ "$step" = $((3 * input + first + 2 * added + update)) ] ||
+  fail "$step is not 3 * $input + $first + 2 * $added + $update"
 [ "$failed" = 0 ] && echo 'all passed'
 exit "$failed"

@@ -10,8 +10,8 @@
 
 #include "datasets/dataset.h"
 #include "host/backend.h"
-#include "host/program.h"
 #include "host/settings.h"
+#include "host/source.h"
 #include "models/model.h"
 
 static void fail_at(int line, const char *what) {
@@ -29,6 +29,7 @@ typedef struct job {
   co_dataset *dataset;
   co_model *model;
   co_backend *backends[2];
+  co_source *sources[2];
   co_program *programs[2];
 } job;
 
@@ -62,12 +63,15 @@ static void plan(job *j, int i, bool planning) {
                                       .real = CO_F32};
   const co_backend_options backend = {.planning = planning};
   OK(co_backend_open_device(&j->backends[i], j->ctx, "cuda", &backend));
-  OK(co_program_create(&j->programs[i], j->model->network, j->backends[i], &options));
+  OK(co_source_create(&j->sources[i], &j->programs[i], j->model, j->dataset, j->backends[i],
+                      &options, CO_PLACEMENT_AUTO));
+  CHECK(j->sources[i]->resident);
 }
 
 static void close_job(job *j) {
   for (int i = 0; i < 2; i++) {
-    if (j->programs[i]) co_program_free(j->programs[i]);
+    co_program_free(j->programs[i]);
+    co_source_free(j->sources[i]);
     if (j->backends[i]) j->backends[i]->api->free(j->backends[i]);
   }
   co_model_free(j->model);
@@ -154,6 +158,11 @@ static void check_refusals(const job *j) {
   const co_plan_op *op = &co_program_plan(j->programs[0], 0)->ops[0];
   CHECK(api->run(backend, op->prepared, none, none, NULL) == CO_ERR_INTERNAL);
   CHECK(strstr(co_error_last()->message, "only a plan was asked for"));
+  CHECK(api->send(backend, CO_QUEUE_COPY, buffer, &value, 8) == CO_ERR_INTERNAL);
+  CHECK(api->fetch(backend, CO_QUEUE_COPY, &value, buffer, 8) == CO_ERR_INTERNAL);
+  CHECK(api->fence_record(backend, NULL, CO_QUEUE_COPY) == CO_ERR_INTERNAL);
+  CHECK(api->fence_wait(backend, NULL) == CO_ERR_INTERNAL);
+  CHECK(api->queue_wait(backend, CO_QUEUE_COPY, NULL) == CO_ERR_INTERNAL);
   api->graph_free(backend, NULL);
   api->buffer_free(backend, buffer);
 }
