@@ -81,7 +81,7 @@ static co_status narrow_input(narrowing *n, const co_plan_op *for_op, co_value *
 
 static bool stays_wide(const narrowing *n, co_value value) {
   return n->plan->values[value].info.storage != CO_STORAGE_ARENA ||
-         co_plan_is_output(n->plan, value);
+         (!n->plan->options.bf16_outputs && co_plan_is_output(n->plan, value));
 }
 
 // Softmax, losses and metrics compute in f32 from what there is.
@@ -161,8 +161,13 @@ static co_status make_bf16(co_plan *plan, co_store *store) {
   narrowing n = {.plan = plan, .store = store, .old = plan->ops, .old_count = plan->op_count};
   n.narrow = co_arena_alloc(plan->arena, (size_t)plan->value_count + 1, sizeof *n.narrow);
   if (!n.narrow) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < plan->value_count; i++)
+  for (int64_t i = 0; i < plan->value_count; i++) {
+    co_value_info *info = &plan->values[i].info;
     n.narrow[i] = CO_NO_VALUE;
+    if (plan->options.bf16_inputs && info->storage == CO_STORAGE_INPUT &&
+        plan->options.bf16_inputs[info->index])
+      info->desc.dtype = CO_BF16;
+  }
   plan->ops = NULL;
   plan->op_count = plan->op_capacity = 0;
   co_status status = CO_OK;

@@ -20,13 +20,16 @@ typedef enum co_mode {
 
 typedef struct co_plan_options {
   co_mode mode;
-  int64_t rows;       // N
-  co_dtype real;      // CO_F32 or CO_F64
-  bool bf16;          // with CO_F32: activations and their gradients in bf16 (dtypes.c)
-  bool add_gradients; // a later micro-batch: parameter gradients are added to
-  uint32_t groups;    // TRAIN: parameter groups that get gradients; 0 = all
-  uint32_t losses;    // TRAIN: losses that are differentiated; 0 = all
-  bool no_fusion;     // for tests
+  int64_t rows;            // N
+  co_dtype real;           // CO_F32 or CO_F64
+  bool bf16;               // with CO_F32: activations and their gradients in bf16 (dtypes.c)
+  const bool *bf16_inputs; // with it, per graph input: it is delivered in bf16; NULL = none is.
+                           // Read while the plan is made
+  bool bf16_outputs;       // with it: outputs may be bf16, too
+  bool add_gradients;      // a later micro-batch: parameter gradients are added to
+  uint32_t groups;         // TRAIN: parameter groups that get gradients; 0 = all
+  uint32_t losses;         // TRAIN: losses that are differentiated; 0 = all
+  bool no_fusion;          // for tests
 } co_plan_options;
 
 typedef struct co_plan_value {
