@@ -166,6 +166,8 @@ int64_t co_op_flops(const co_op_desc *desc) {
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
     window = co_shape_count(&desc->out[0].shape) / desc->out[0].shape.dim[3];
     return 2 * co_shape_count(&desc->in[1].shape) * window;
+  case CO_OP_GLOBAL_AVERAGE_POOL2D: // an addition per pixel
+    return co_shape_count(&desc->in[0].shape);
   default:
     break;
   }

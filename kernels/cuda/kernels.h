@@ -37,7 +37,8 @@ co_cuda_scratch co_cuda_batch_norm_scratch, co_cuda_batch_norm_backward_scratch;
 co_cuda_launcher co_cuda_conv2d, co_cuda_conv2d_backward_data, co_cuda_conv2d_backward_weights;
 co_cuda_scratch co_cuda_conv2d_backward_weights_scratch;
 // pool.cu
-co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward;
+co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global_average_pool2d,
+    co_cuda_global_average_pool2d_backward;
 // loss.cu
 co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
     co_cuda_categorical_hits;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max pooling. The backward gathers: a pixel asks the windows over it whether it has won, so that
-// no two threads write one element and the order of the sum is fixed.
+// Pooling. The backward of the maximum gathers: a pixel asks the windows over it whether it has
+// won, so that no two threads write one element and the order of the sum is fixed.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
@@ -72,6 +72,28 @@ __global__ void max_pool_backward(float *dx, const float *dy, const int32_t *arg
   }
 }
 
+// One thread an image and channel: neighbours read neighbouring channels.
+__global__ void mean_of_images(float *y, const float *x, unsigned count, unsigned pixels,
+                               unsigned C) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned c = static_cast<unsigned>(i) % C;
+    const float *image = x + static_cast<int64_t>(static_cast<unsigned>(i) / C) * pixels * C + c;
+    double sum = 0;
+    for (unsigned k = 0; k < pixels; k++)
+      sum += image[static_cast<int64_t>(k) * C];
+    y[i] = static_cast<float>(sum / pixels);
+  }
+}
+
+__global__ void mean_of_images_backward(float *dx, const float *dy, unsigned count, unsigned pixels,
+                                        unsigned C, bool accumulate) {
+  float share = static_cast<float>(pixels);
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned row = static_cast<unsigned>(i) / C, c = static_cast<unsigned>(i) % C;
+    put(&dx[i], dy[static_cast<int64_t>(row / pixels) * C + c] / share, accumulate);
+  }
+}
+
 static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y) {
   Pool s;
   s.H = static_cast<int>(x.dim[1]);
@@ -107,5 +129,29 @@ extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
             static_cast<const int32_t *>(call->in[1]), static_cast<unsigned>(count),
             co::pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
             co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
+static unsigned pixels_of(const co_shape &x) {
+  return static_cast<unsigned>(x.dim[1] * x.dim[2]);
+}
+
+extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::mean_of_images, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<unsigned>(count), pixels_of(desc->in[0].shape),
+            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_global_average_pool2d_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(co::mean_of_images_backward, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+            static_cast<unsigned>(count), pixels_of(desc->out[0].shape),
+            static_cast<unsigned>(co_cuda_last(&desc->out[0].shape)), co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
