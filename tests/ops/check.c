@@ -76,6 +76,15 @@ static bool unwritten(const void *values, co_dtype dtype, int64_t i) {
   return true;
 }
 
+// Of a product, the share of its magnitude by which operands rounded to TF32 may move it: each keeps
+// 10 bits after the first, and may be cut instead of rounded.
+static double tf32_share(const ops_suite *suite, co_op op) {
+  bool product = op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA ||
+                 op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D ||
+                 op == CO_OP_CONV2D_BACKWARD_DATA || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+  return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
+}
+
 static void compare(ops_suite *suite, const ops_problem *p, const char *where, co_dtype policy,
                     const char *implementation, int output, const void *got, const double *want,
                     const tolerance *t) {
@@ -84,12 +93,13 @@ static void compare(ops_suite *suite, const ops_problem *p, const char *where, c
   int64_t count = co_shape_count(&desc.out[output].shape), wrong = 0, first = -1;
   double roundoff = policy == CO_F64 ? OPS_ROUNDOFF_F64 : OPS_ROUNDOFF_F32;
   bool integer = dtype != CO_F32 && dtype != CO_F64;
+  double tf32 = policy == CO_F32 ? tf32_share(suite, p->desc.op) : 0;
   double largest = t->floor, allowed = 0;
   for (int64_t i = 0; i < count; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));
   for (int64_t i = 0; i < count; i++) {
     double magnitude = t->bound != NULL ? t->bound[i] : largest;
-    double bound = t->exact || integer ? 0 : roundoff * t->factor * magnitude;
+    double bound = t->exact || integer ? 0 : (roundoff * t->factor + tf32) * magnitude;
     double wanted = dtype == CO_F32 && t->exact ? (double)(float)want[i] : want[i];
     double value = load(got, dtype, i);
     if (value == wanted || (isnan(value) && isnan(wanted) && !unwritten(got, dtype, i))) continue;
