@@ -94,6 +94,8 @@ static const struct {
     [CO_OP_CONV2D_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
     [CO_OP_MAX_POOL2D] = {1, 1, TOGETHER},
     [CO_OP_MAX_POOL2D_BACKWARD] = {1, 1, TOGETHER},
+    [CO_OP_GLOBAL_AVERAGE_POOL2D] = {1, 1, TOGETHER},
+    [CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD] = {1, 1, TOGETHER},
     [CO_OP_RELU] = {1, 1, TOGETHER},
     [CO_OP_RELU_BACKWARD] = {3, 1, TOGETHER},
     [CO_OP_RELU_BIAS_BACKWARD] = {3, 1, TOGETHER},
@@ -239,6 +241,8 @@ int64_t co_op_flops(const co_op_desc *desc) {
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
     window = co_shape_count(&desc->out[0].shape) / desc->out[0].shape.dim[3];
     return 2 * co_shape_count(&desc->in[1].shape) * window;
+  case CO_OP_GLOBAL_AVERAGE_POOL2D: // an addition per pixel
+    return co_shape_count(&desc->in[0].shape);
   default:
     break;
   }

@@ -46,6 +46,9 @@ extern "C" {
   X(CONV2D_BACKWARD_WEIGHTS, conv2d_backward_weights, "x dy", "dw db?", "", "")                    \
   X(MAX_POOL2D, max_pool2d, "x", "y argmax?", "MAX_POOL2D_BACKWARD dy argmax -> dx", "")           \
   X(MAX_POOL2D_BACKWARD, max_pool2d_backward, "dy argmax", "dx", "", "")                           \
+  X(GLOBAL_AVERAGE_POOL2D, global_average_pool2d, "x", "y",                                        \
+    "GLOBAL_AVERAGE_POOL2D_BACKWARD dy -> dx", "")                                                 \
+  X(GLOBAL_AVERAGE_POOL2D_BACKWARD, global_average_pool2d_backward, "dy", "dx", "", "")            \
   X(RELU, relu, "x", "y", "RELU_BACKWARD y dy -> dx", "")                                          \
   X(RELU_BACKWARD, relu_backward, "y dy", "dx", "", "")                                            \
   X(RELU_BIAS_BACKWARD, relu_bias_backward, "y dy", "dx db", "", "")                               \
@@ -96,6 +99,8 @@ extern "C" {
 //                i32: winning position kh*KW + kw in the window, the first in row-major order on
 //                ties (backends may store argmax in a layout of their own). NaN: unspecified.
 //                Padding is smaller than the window; dilation is not read.
+// GLOBAL_AVERAGE_POOL2D  x (N, H, W, C): y (N, C) = mean over H and W. Backward: dx = dy / (H W) at
+//                every pixel.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running

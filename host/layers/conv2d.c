@@ -7,7 +7,7 @@ typedef struct conv2d_options {
   bool use_bias;
 } conv2d_options;
 
-static const char *const paddings[] = {"valid", "same", NULL};
+static const char *const paddings[] = {"valid", "same", "symmetric", NULL};
 
 static const co_field fields[] = {
     {"filters", CO_FIELD_INT, offsetof(conv2d_options, filters), NULL, 1, 1 << 20, NULL,
@@ -19,7 +19,10 @@ static const co_field fields[] = {
     {"dilation_rate", CO_FIELD_PAIR, offsetof(conv2d_options, dilation_rate), "1", 1, 4096, NULL,
      "Distance of neighbouring kernel elements in pixels.", NULL},
     {"padding", CO_FIELD_ENUM, offsetof(conv2d_options, padding), "valid", 0, 0, paddings,
-     "same: zeros around the image keep its size / strides.", NULL},
+     "same: zeros around the image keep its size / strides; symmetric: kernel_size / 2 on each "
+     "side, "
+     "as PyTorch's models pad.",
+     NULL},
     {"activation", CO_FIELD_ENUM, offsetof(conv2d_options, activation), "linear", 0, 0,
      co_activation_words, "Applied to the result.", NULL},
     {"use_bias", CO_FIELD_BOOL, offsetof(conv2d_options, use_bias), "true", 0, 0, NULL,
@@ -62,6 +65,8 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
     attr.stride[axis] = conv->strides[axis];
     attr.dilation[axis] = conv->dilation_rate[axis];
     if (conv->padding == 1) pad_same(&attr, &x, axis);
+    if (conv->padding == 2)
+      attr.pad_begin[axis] = attr.pad_end[axis] = attr.kernel[axis] / 2 * attr.dilation[axis];
   }
   CO_RETURN_IF_FAILED(check_reach(&attr, &x));
   int64_t channels = x.dim[3], window = attr.kernel[0] * attr.kernel[1];

@@ -6,7 +6,7 @@ typedef struct pooling_options {
   int padding;
 } pooling_options;
 
-static const char *const paddings[] = {"valid", "same", NULL};
+static const char *const paddings[] = {"valid", "same", "symmetric", NULL};
 
 static const co_field fields[] = {
     {"pool_size", CO_FIELD_PAIR, offsetof(pooling_options, pool_size), "2", 1, 4096, NULL,
@@ -14,7 +14,10 @@ static const co_field fields[] = {
     {"strides", CO_FIELD_PAIR, offsetof(pooling_options, strides), "0", 0, 4096, NULL,
      "Step of the window in pixels; 0 = pool_size.", NULL},
     {"padding", CO_FIELD_ENUM, offsetof(pooling_options, padding), "valid", 0, 0, paddings,
-     "valid drops an incomplete window at the border, same keeps it.", NULL},
+     "valid drops an incomplete window at the border, same keeps it; symmetric: as of an image "
+     "with "
+     "pool_size / 2 more pixels on each side, which never win.",
+     NULL},
     {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
@@ -27,6 +30,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   for (int axis = 0; axis < 2; axis++) {
     attr.kernel[axis] = pool->pool_size[axis];
     attr.stride[axis] = pool->strides[axis] ? pool->strides[axis] : pool->pool_size[axis];
+    if (pool->padding == 2) attr.pad_begin[axis] = attr.pad_end[axis] = attr.kernel[axis] / 2;
     if (pool->padding != 1) continue;
     int64_t size = x->dim[1 + axis], stride = attr.stride[axis];
     int64_t needed = ((size + stride - 1) / stride - 1) * stride + attr.kernel[axis] - size;

@@ -6,6 +6,8 @@
 static const char *const reasons[CO_OP_COUNT] = {
     [CO_OP_MAX_POOL2D] = "reads windows of a whole result",
     [CO_OP_MAX_POOL2D_BACKWARD] = "spreads gradients over windows",
+    [CO_OP_GLOBAL_AVERAGE_POOL2D] = "sums a whole result",
+    [CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD] = "spreads gradients over images",
     [CO_OP_RELU] = "what it follows takes no relu, or others read that too",
     [CO_OP_RELU_BACKWARD] = "the product before it applies no mask; no bias gradient beside it",
     [CO_OP_RELU_BIAS_BACKWARD] = "the product before it applies no mask",

@@ -300,7 +300,72 @@ static co_status plan_pool(co_cpu *cpu, const co_cpu_impl *impl, const co_op_des
                                 forward ? run_pool : run_pool_backward, out);
 }
 
+// ---- the mean of an image ----------------------------------------------------------------------
+
+enum { MEAN_CHANNELS = 64 }; // sums held at once
+
+// One image: y (C) = mean over pixels of x (pixels, C), summed in double.
+static void mean_of_image(const float *x, float *y, int64_t pixels, int64_t C) {
+  for (int64_t first = 0; first < C; first += MEAN_CHANNELS) {
+    const int64_t width = C - first < MEAN_CHANNELS ? C - first : MEAN_CHANNELS;
+    double sum[MEAN_CHANNELS] = {0};
+    for (int64_t i = 0; i < pixels; i++)
+#pragma omp simd
+      for (int64_t c = 0; c < width; c++)
+        sum[c] += (double)x[i * C + first + c];
+    for (int64_t c = 0; c < width; c++)
+      y[first + c] = (float)(sum[c] / (double)pixels);
+  }
+}
+
+static co_status run_mean(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                          void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const int64_t *dim = prepared->desc.in[0].shape.dim;
+  const int64_t N = dim[0], pixels = dim[1] * dim[2], C = dim[3];
+  const float *x = in[0];
+  float *y = out[0];
+#pragma omp parallel for schedule(static) if (N * pixels * C > CO_CPU_SERIAL)
+  for (int64_t n = 0; n < N; n++)
+    mean_of_image(x + n * pixels * C, y + n * C, pixels, C);
+  return CO_OK;
+}
+
+static co_status run_mean_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                   void *const *out, void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const int64_t *dim = prepared->desc.out[0].shape.dim;
+  const int64_t pixels = dim[1] * dim[2], rows = dim[0] * pixels, C = dim[3];
+  const bool sum = co_cpu_accumulates(&prepared->desc, 0);
+  const float *dy = in[0], share = (float)pixels;
+  float *dx = out[0];
+#pragma omp parallel for schedule(static) if (rows * C > CO_CPU_SERIAL)
+  for (int64_t r = 0; r < rows; r++) {
+    const float *from = dy + r / pixels * C;
+    float *to = dx + r * C;
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++)
+      to[c] = (sum ? to[c] : 0) + from[c] / share;
+  }
+  return CO_OK;
+}
+
 const co_cpu_impl co_cpu_pool[] = {
+    {.op = CO_OP_GLOBAL_AVERAGE_POOL2D,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_mean,
+     .f32_in = 1,
+     .f32_out = 1},
+    {.op = CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_mean_backward,
+     .f32_in = 1,
+     .f32_out = 1,
+     .accumulate = 1},
     {.op = CO_OP_MAX_POOL2D, .name = "omp", .plan = plan_pool},
     {.op = CO_OP_MAX_POOL2D_BACKWARD, .name = "omp", .plan = plan_pool},
     {.name = NULL},

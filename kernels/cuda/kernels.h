@@ -42,7 +42,8 @@ co_cuda_launcher co_cuda_conv2d, co_cuda_conv2d_backward_data, co_cuda_conv2d_ba
 co_cuda_scratch co_cuda_conv2d_backward_weights_scratch;
 co_cuda_launches co_cuda_conv2d_backward_weights_launches;
 // pool.cu
-co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward;
+co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global_average_pool2d,
+    co_cuda_global_average_pool2d_backward;
 // loss.cu
 co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
     co_cuda_categorical_hits;

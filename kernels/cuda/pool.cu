@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max pooling. The backward gathers: a pixel asks the windows over it whether it has won, so that
-// no two threads write one element and the order of the sum is fixed.
+// Pooling. The backward of the maximum gathers: a pixel asks the windows over it whether it has
+// won, so that no two threads write one element and the order of the sum is fixed.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
@@ -74,6 +74,30 @@ __global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, uns
   }
 }
 
+// One thread an image and channel: neighbours read neighbouring channels.
+template <typename T>
+__global__ void mean_of_images(T *y, const T *x, unsigned count, unsigned pixels, unsigned C) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned c = static_cast<unsigned>(i) % C;
+    const T *image = x + static_cast<int64_t>(static_cast<unsigned>(i) / C) * pixels * C + c;
+    double sum = 0;
+    for (unsigned k = 0; k < pixels; k++)
+      sum += static_cast<double>(static_cast<float>(image[static_cast<int64_t>(k) * C]));
+    put(&y[i], static_cast<float>(sum / pixels), false);
+  }
+}
+
+template <typename T>
+__global__ void mean_of_images_backward(T *dx, const T *dy, unsigned count, unsigned pixels,
+                                        unsigned C, bool accumulate) {
+  float share = static_cast<float>(pixels);
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned row = static_cast<unsigned>(i) / C, c = static_cast<unsigned>(i) % C;
+    put(&dx[i], static_cast<float>(dy[static_cast<int64_t>(row / pixels) * C + c]) / share,
+        accumulate);
+  }
+}
+
 static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y) {
   Pool s;
   s.H = static_cast<int>(x.dim[1]);
@@ -110,6 +134,30 @@ template <typename T> static cudaError_t launch_max_pool_backward(const co_cuda_
   return cudaGetLastError();
 }
 
+static unsigned pixels_of(const co_shape &x) {
+  return static_cast<unsigned>(x.dim[1] * x.dim[2]);
+}
+
+template <typename T> static cudaError_t launch_mean(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(mean_of_images<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<unsigned>(count), pixels_of(desc->in[0].shape),
+            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)));
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_mean_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(mean_of_images_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<unsigned>(count), pixels_of(desc->out[0].shape),
+            static_cast<unsigned>(co_cuda_last(&desc->out[0].shape)), co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
 } // namespace co
 
 extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
@@ -120,4 +168,14 @@ extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16>(call)
                                         : co::launch_max_pool_backward<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_mean<co::bf16>(call)
+                                        : co::launch_mean<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_global_average_pool2d_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_mean_backward<co::bf16>(call)
+                                        : co::launch_mean_backward<float>(call);
 }

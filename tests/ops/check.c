@@ -87,6 +87,15 @@ static bool unwritten(const void *values, co_dtype dtype, int64_t i) {
   return true;
 }
 
+// Of a product, the share of its magnitude by which operands rounded to TF32 may move it: each keeps
+// 10 bits after the first, and may be cut instead of rounded.
+static double tf32_share(const ops_suite *suite, co_op op) {
+  bool product = op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA ||
+                 op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D ||
+                 op == CO_OP_CONV2D_BACKWARD_DATA || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+  return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
+}
+
 static void compare(ops_suite *suite, const ops_problem *p, const char *where, co_dtype policy,
                     const char *implementation, int output, const void *got, const double *want,
                     const tolerance *t) {
@@ -101,12 +110,14 @@ static void compare(ops_suite *suite, const ops_problem *p, const char *where, c
   bool through_bf16 =
       policy == CO_BF16 && strcmp(implementation, "cudnn+widen") == 0 && output == 0;
   if (through_bf16) narrow = OPS_ROUNDOFF_BF16;
+  double tf32 = policy == CO_F32 ? tf32_share(suite, p->desc.op) : 0;
   double largest = t->floor, allowed = 0;
   for (int64_t i = 0; i < count; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));
   for (int64_t i = 0; i < count; i++) {
     double magnitude = t->bound != NULL ? t->bound[i] : largest;
-    double bound = (t->exact && !through_bf16) || integer ? 0 : roundoff * t->factor * magnitude;
+    double bound =
+        (t->exact && !through_bf16) || integer ? 0 : (roundoff * t->factor + tf32) * magnitude;
     if (bound > 0) bound += narrow * ((through_bf16 ? magnitude : fabs(want[i])) + bound);
     double wanted = t->exact ? rounded_to(dtype, want[i]) : want[i];
     double value = load(got, dtype, i);

@@ -12,6 +12,7 @@
 #define OPS_ROUNDOFF_F32 0x1p-24
 #define OPS_ROUNDOFF_F64 0x1p-53
 #define OPS_ROUNDOFF_BF16 0x1p-8
+#define OPS_ROUNDOFF_TF32 0x1p-10 // cut, not rounded
 
 typedef enum ops_values {
   OPS_REAL,    // distinct values within (-1, 1), none at a kink of relu
@@ -118,6 +119,7 @@ typedef struct ops_suite {
   const char *only_op;      // lower-case name, NULL = all
   const char *only_case;    // text contained in the case, NULL = all
   bool list;                // only print the problems
+  bool tf32;                // operands of f32 products may be rounded to TF32
   ops_report report;
 } ops_suite;
 

@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "-f") == 0 && value)
       chosen.force = argv[++i];
     else if (strcmp(argv[i], "--tf32") == 0)
-      chosen.strict_f32 = false;
+      suite.tf32 = true, chosen.strict_f32 = false;
     else if (strcmp(argv[i], "--launches") == 0)
       count = true;
     else

@@ -106,11 +106,27 @@ static const char branches[] =
     "      {Concatenate: {}, inputs: [one, conv2d]}, MaxPooling2D, Flatten]}\n"
     "output_features: [{name: label}]\n";
 
+// A bottleneck block of a residual network in small: strides, a projected shortcut, a global mean
+// that one branch goes around.
+static const char bottleneck[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 2, kernel_size: 1, use_bias: false}, name: narrow},\n"
+    "      BatchNormalization, ReLU,\n"
+    "      {MaxPooling2D: {pool_size: 3, strides: 1, padding: symmetric}},\n"
+    "      {Conv2D: {filters: 2, kernel_size: 3, strides: 2, padding: symmetric}, name: middle},\n"
+    "      {Conv2D: {filters: 4, kernel_size: 1}, name: wide},\n"
+    "      {Conv2D: {filters: 4, kernel_size: 1, strides: 2}, inputs: [image], name: shortcut},\n"
+    "      {Add: {}, inputs: [wide, shortcut]}, ReLU, GlobalAveragePooling2D]}\n"
+    "output_features: [{name: label}]\n";
+
 static const struct {
   const char *name, *yaml;
-} models[] = {{"cnn", cnn},         {"mlp", mlp},          {"residual", residual}, {"tied", tied},
-              {"crossed", crossed}, {"pooled", pooled},    {"skipped", skipped},   {"two", two},
-              {"joined", joined},   {"branches", branches}};
+} models[] = {
+    {"cnn", cnn},         {"mlp", mlp},           {"residual", residual},    {"tied", tied},
+    {"crossed", crossed}, {"pooled", pooled},     {"skipped", skipped},      {"two", two},
+    {"joined", joined},   {"branches", branches}, {"bottleneck", bottleneck}};
 enum { MODELS = sizeof models / sizeof *models };
 
 // Weights that are not all alike, biases and gammas away from their special values.
@@ -238,7 +254,7 @@ static const char blocked_branches[] =
     "      {Conv2D: {filters: 32, kernel_size: 1, activation: relu}, name: one},\n"
     "      {Conv2D: {filters: 20, kernel_size: 3, padding: same}, name: two},\n"
     "      {Concatenate: {}, inputs: [one, two, wide_image]}, ReLU,\n"
-    "      {Conv2D: {filters: 16, kernel_size: 3}}, MaxPooling2D, Flatten]}\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3}}, MaxPooling2D, GlobalAveragePooling2D]}\n"
     "output_features: [{name: label}]\n";
 
 static int64_t count_layouts(const rig *r) {

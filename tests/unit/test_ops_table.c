@@ -207,6 +207,15 @@ static void test_infer(void **state) {
   pool.attr.pad_end[0] = 2;
   assert_int_equal(co_op_infer(&pool), CO_ERR_CONFIG);
 
+  pool = (co_op_desc){.op = CO_OP_GLOBAL_AVERAGE_POOL2D, .has_in = 1};
+  pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
+  assert_int_equal(co_op_infer(&pool), CO_OK);
+  assert_int_equal(pool.out[0].shape.rank, 2);
+  assert_true(pool.out[0].shape.dim[0] == CO_DIM_N);
+  assert_int_equal(pool.out[0].shape.dim[1], 3);
+  pool.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
+  assert_int_equal(co_op_infer(&pool), CO_ERR_CONFIG);
+
   co_op_desc concat = {.op = CO_OP_CONCAT, .has_in = 3};
   concat.in[0] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)5));
   concat.in[1] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)2));

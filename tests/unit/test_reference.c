@@ -50,6 +50,26 @@ static void test_max_pool(void **state) {
   assert_int_equal(argmax[1], 0);
 }
 
+static void test_global_average_pool(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_GLOBAL_AVERAGE_POOL2D};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)2, (int64_t)1, (int64_t)2, (int64_t)2));
+  double x[8] = {1, 10, 3, 30, -5, 0, 6, 8}, y[4];
+  run(&desc, (void *[8]){x}, (void *[8]){y});
+  const double want[4] = {2, 20, 0.5, 4};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], want[i]);
+
+  co_op_desc backward = {.op = CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD, .has_out = 1, .accumulate = 1};
+  operand(&backward, true, 0, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[0].shape);
+  double dx[8] = {100};
+  assert_int_equal(co_ref_run(&backward, (void *[8]){y}, (void *[8]){dx}), CO_OK);
+  const double gradient[8] = {101, 10, 1, 10, 0.25, 2, 0.25, 2};
+  for (int i = 0; i < 8; i++)
+    near_to(dx[i], gradient[i]);
+}
+
 static void test_batch_norm(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_BATCH_NORM};
@@ -346,11 +366,11 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_batch_norm),
-      cmocka_unit_test(test_concat),       cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
-      cmocka_unit_test(test_gate),         cmocka_unit_test(test_dropout),
-      cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_losses),     cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_adam),       cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_dropout),    cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
   F(dense)                                                                                         \
   F(conv2d)                                                                                        \
   F(max_pool2d)                                                                                    \
+  F(global_average_pool2d)                                                                         \
   F(relu)                                                                                          \
   F(relu_bias_backward)                                                                            \
   F(batch_norm)                                                                                    \
