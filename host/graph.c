@@ -232,6 +232,13 @@ co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t d
   return CO_OK;
 }
 
+co_status co_graph_add_result(co_graph *graph, const char *name, int64_t doubles, co_value *out) {
+  co_tensor_desc desc = {CO_F64, CO_LAYOUT_CANONICAL, co_shape_make(1, doubles)};
+  CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_RESULT, graph->result_doubles, out));
+  graph->result_doubles += doubles;
+  return CO_OK;
+}
+
 co_status co_graph_add_output(co_graph *graph, const char *name, co_value value) {
   CO_RETURN_IF_FAILED(GROW(graph, outputs, output_count, output_capacity));
   char *copy = co_arena_strdup(graph->arena, name);

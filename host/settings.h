@@ -21,8 +21,9 @@ typedef struct co_trainer_settings {
   co_schedule_options schedule;
 } co_trainer_settings;
 
-// The keys of `trainer:`, for help; its nested sections have tables of their own.
-extern const co_field co_trainer_fields[];
+// Field tables by where they stand in a config ("trainer.checkpoint"; "" for the top level), for
+// help: the i-th, false past the end. Optimizers and schedules have tables of their own.
+bool co_settings_describe(int i, const char **path, const char **doc, const co_field **fields);
 
 // Reads and merges `files` (may be none), then applies `assignments` ("a.b=c"). Unknown top-level
 // sections are problems. *root is never NULL on CO_OK.

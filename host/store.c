@@ -84,6 +84,7 @@ static void place_entries(co_store *store) {
   const co_backend_api *api = store->backend->api;
   // Elements of the mirror are half as large, and start as well aligned.
   store->alignment = api->alignment * (store->mirrored ? 2 : 1);
+  store->param_bytes = store->state_bytes = 0;
   for (int64_t i = 0; i < store->count; i++) {
     co_store_entry *entry = &store->entries[i];
     if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
@@ -92,6 +93,13 @@ static void place_entries(co_store *store) {
     entry->offset = *total;
     *total += align_up(entry->bytes, store->alignment);
   }
+}
+
+size_t co_store_bytes(co_store *store, bool training, int slots) {
+  if (!store->allocated) place_entries(store);
+  size_t blocks = training ? 2 + (size_t)slots : 1; // parameters, gradients, slots
+  size_t mirror = store->mirrored ? store->param_bytes / 2 : 0;
+  return store->param_bytes * blocks + mirror + store->state_bytes;
 }
 
 static co_status create_zeroed(co_store *store, size_t bytes, void **out) {

@@ -45,6 +45,8 @@ void co_store_free(co_store *store);
 // Adds the graph's parameters; those known by name must have equal shapes. Before allocation.
 co_status co_store_add_graph(co_store *store, const co_graph *graph);
 int64_t co_store_find(const co_store *store, const char *name); // -1 if absent
+// Bytes that co_store_allocate will take; fixes offsets as it does.
+size_t co_store_bytes(co_store *store, bool training, int slots);
 // Fixes offsets and allocates: parameters and state; gradients and `slots` only if `training`.
 // Entries whose layout is still open become canonical.
 co_status co_store_allocate(co_store *store, bool training, int slots);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "host/job.h"
+#include "host/memory.h"
 #include "host/pipeline.h"
 
 // Measured on three convolution stages with batch norm, max pooling and ReLU on photographs of
@@ -114,15 +115,18 @@ static co_status finish_side(side *s, const parity *p) {
   const co_backend_api *api = s->backend->api;
   size_t metric_bytes = (size_t)(p->model->network->metric_doubles + 1) * sizeof(double);
   size_t arena_bytes = api->alignment;
+  const co_plan *largest = NULL;
   for (int i = 0; i < STAGES * KINDS; i++) {
     const co_plan *plan = s->units[i / KINDS][i % KINDS].plan;
-    if (plan && plan->arena_bytes > arena_bytes) arena_bytes = plan->arena_bytes;
+    if (plan && (!largest || plan->arena_bytes > largest->arena_bytes)) largest = plan;
   }
+  if (largest && largest->arena_bytes > arena_bytes) arena_bytes = largest->arena_bytes;
+  CO_RETURN_IF_FAILED(co_memory_check(largest, s->store, true, 0));
   CO_RETURN_IF_FAILED(co_store_allocate(s->store, true, 0));
   CO_RETURN_IF_FAILED(api->buffer_create(s->backend, arena_bytes, &s->arena));
   CO_RETURN_IF_FAILED(api->buffer_create(s->backend, sizeof(co_step), &s->step));
   CO_RETURN_IF_FAILED(api->buffer_create(s->backend, metric_bytes, &s->metrics));
-  co_memory memory = {s->arena, s->step, s->metrics};
+  co_memory memory = {.arena = s->arena, .step = s->step, .metrics = s->metrics};
   for (int i = 0; i < STAGES * KINDS; i++) {
     unit *u = &s->units[i / KINDS][i % KINDS];
     if (u->plan) CO_RETURN_IF_FAILED(co_executor_create(&u->executor, u->plan, s->store, &memory));
@@ -583,7 +587,7 @@ static co_status verify(parity *p) {
 cohort_status cohort_verify_parity(cohort_context *context,
                                    const cohort_verify_parity_options *options,
                                    cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "verify"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   parity p = {.context = context, .ctx = context->ctx, .options = options, .result = *out};
   co_diagnostics_init(&p.problems, p.ctx);
   co_status status = verify(&p);

@@ -43,7 +43,7 @@ static const shared_option shared[] = {
       .kind = CLI_TEXT,
       .offset = AT(device),
       .value = "DEVICE",
-      .doc = "auto, cpu or cuda:N",
+      .doc = "auto, cpu, ref (slow, the reference) or cuda:N",
       .aliases = "accelerator",
       .fallback = "auto"}},
     {CLI_PRECISION,

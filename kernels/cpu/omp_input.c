@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The input section, run by loader threads: gather, cast, normalise, augment.
+// The input section, run by loader threads: gather, cast, augment, normalise.
 #include "host/core/rng.h"
 #include "kernels/cpu/cpu.h"
 

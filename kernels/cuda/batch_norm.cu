@@ -185,6 +185,10 @@ extern "C" size_t co_cuda_batch_norm_backward_scratch(const co_op_desc *desc) {
   return co::scratch(desc);
 }
 
+extern "C" int co_cuda_batch_norm_launches(const co_op_desc *desc) {
+  return co::column_launches(co::columns_of(desc->in[0].shape)) + 1;
+}
+
 extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm<co::bf16>(call)
                                         : co::launch_batch_norm<float>(call);

@@ -56,6 +56,10 @@ extern "C" size_t co_cuda_relu_bias_backward_scratch(const co_op_desc *desc) {
   return co::column_scratch(co::columns_of(desc->in[0].shape), 1);
 }
 
+extern "C" int co_cuda_relu_bias_backward_launches(const co_op_desc *desc) {
+  return co::column_launches(co::columns_of(desc->in[0].shape));
+}
+
 extern "C" cudaError_t co_cuda_relu_bias_backward(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_relu_bias_backward<co::bf16>(call)
                                         : co::launch_relu_bias_backward<float>(call);
@@ -63,6 +67,10 @@ extern "C" cudaError_t co_cuda_relu_bias_backward(const co_cuda_call *call) {
 
 extern "C" size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels) {
   return co::column_scratch(co::columns_of(rows, channels), 1);
+}
+
+extern "C" int co_cuda_column_sum_launches(int64_t rows, int64_t channels) {
+  return co::column_launches(co::columns_of(rows, channels));
 }
 
 extern "C" cudaError_t co_cuda_column_sum(float *sum, const void *x, co_dtype dtype, int64_t rows,

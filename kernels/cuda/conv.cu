@@ -178,6 +178,11 @@ extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc
   return co::column_scratch(co::columns_of(desc->in[1].shape), 1);
 }
 
+extern "C" int co_cuda_conv2d_backward_weights_launches(const co_op_desc *desc) {
+  if (!co_cuda_has_out(desc, 1)) return 1;
+  return 1 + co::column_launches(co::columns_of(desc->in[1].shape));
+}
+
 extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call)
                                         : co::launch_backward_weights<float>(call);

@@ -36,6 +36,20 @@ static co_status check(const co_cuda *cuda, cublasStatus_t status) {
                          cublasLtGetStatusString(status));
 }
 
+size_t co_cuda_cublas_version(void) {
+  return cublasLtGetVersion();
+}
+
+co_status co_cuda_cublas_check(const co_host_api *host) {
+  size_t version = cublasLtGetVersion(), major = version / 10000;
+  if (major == CUBLAS_VER_MAJOR) return CO_OK;
+  co_status status = host->fail(CO_ERR_DEVICE, "cuBLASLt %zu.%zu is installed, %d is needed", major,
+                                version / 100 % 100, CUBLAS_VER_MAJOR);
+  host->hint("install cuBLAS %d (libcublasLt.so.%d), or use --device cpu", CUBLAS_VER_MAJOR,
+             CUBLAS_VER_MAJOR);
+  return status;
+}
+
 static co_status handle_of(co_cuda *cuda, cublasLtHandle_t *out) {
   if (cuda->cublaslt == NULL) {
     cublasLtHandle_t handle = NULL;
@@ -99,6 +113,10 @@ static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
   const size_t limit = CO_CUDA_WORKSPACE_LIMIT;
   int found = 0;
   memset(p, 0, sizeof *p);
+  if (cuda->planning) {
+    p->workspace = limit;
+    return CO_OK;
+  }
   CO_RETURN_IF_FAILED(handle_of(cuda, &handle));
   cublasStatus_t status = describe(cuda, s, p);
   if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatmulPreferenceCreate(&preference);
@@ -226,11 +244,18 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
   if (status == CO_ERR_DEVICE) return co_cuda_refuse(answer, "cuBLASLt has no algorithm for it");
   CO_RETURN_IF_FAILED(status);
   answer->choice.workspace = self.product.workspace;
+  answer->choice.launches = 1;
+  answer->choice.planned = cuda->planning;
   if (self.sums_bias) {
     const co_shape *dy = &desc->in[1].shape;
     self.sum_offset =
         (self.product.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
     answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
+    answer->choice.launches += co_cuda_column_sum_launches(dy->dim[0], dy->dim[1]);
+    answer->choice.why =
+        co_cuda_accumulates(desc, 1)
+            ? "bias gradient by our own kernel: cuBLASLt adds none"
+            : "bias gradient by our own kernel: cuBLASLt has none with this product";
   }
   co_prepared *prepared = NULL;
   if (out == NULL) {

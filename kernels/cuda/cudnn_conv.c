@@ -130,6 +130,10 @@ static void release(co_cuda *cuda, co_prepared *prepared) {
 static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
                             conv *self) {
   self->fused = problem.bias || problem.relu;
+  if (cuda->planning) {
+    self->plan.workspace = CO_CUDA_WORKSPACE_LIMIT;
+    return CUDNN_STATUS_SUCCESS;
+  }
   cudnnStatus_t status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
   if (status == CUDNN_STATUS_SUCCESS) return status;
   if (self->fused) {
@@ -144,9 +148,26 @@ static size_t aligned(size_t bytes) {
   return (bytes + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
 }
 
+static void count_launches(const conv *self, const co_op_desc *desc, co_op_choice *choice) {
+  bool follows = desc->op == CO_OP_CONV2D && !self->fused &&
+                 (co_cuda_has_in(desc, 2) || desc->attr.activation != CO_ACTIVATION_NONE);
+  choice->launches = follows ? 2 : 1;
+  if (follows) choice->why = "bias and relu by our own kernel: cuDNN has no engine with them";
+  if (self->widens) {
+    choice->launches++;
+    choice->why = "cuDNN writes weight gradients in bf16: one launch widens them";
+  }
+  if (desc->op != CO_OP_CONV2D_BACKWARD_WEIGHTS || !co_cuda_has_out(desc, 1)) return;
+  const co_shape *dy = &desc->in[1].shape;
+  int64_t channels = co_cuda_last(dy);
+  choice->launches += co_cuda_column_sum_launches(co_cuda_count(dy) / channels, channels);
+  choice->why = self->widens ? "cuDNN writes weight gradients in bf16, and adds no bias gradient"
+                             : "bias gradient by our own kernel: cuDNN has none";
+}
+
 static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                       co_cuda_answer *answer, co_prepared **out) {
-  const co_cudnn *dnn;
+  const co_cudnn *dnn = NULL;
   conv self;
   memset(&self, 0, sizeof self);
   // f32, and bf16 wherever the contract has it: query has checked that.
@@ -154,7 +175,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     if ((co_cuda_has_in(desc, i) && !co_cuda_is_data(&desc->in[i])) ||
         (co_cuda_has_out(desc, i) && !co_cuda_is_data(&desc->out[i])))
       return co_cuda_refuse(answer, "f32 and bf16 only");
-  CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
+  if (!cuda->planning) CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
   cudnnStatus_t made = create(cuda, dnn, problem_of(desc), &self);
   if (made != CUDNN_STATUS_SUCCESS) {
     co_status refused =
@@ -175,6 +196,8 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
         self.widen_offset + (size_t)co_cuda_count(&desc->out[0].shape) * co_cuda_element(CO_BF16);
     answer->choice.implementation = "cudnn+widen";
   }
+  answer->choice.planned = cuda->planning;
+  count_launches(&self, desc, &answer->choice);
   if (weights && co_cuda_has_out(desc, 1)) {
     const co_shape *dy = &desc->in[1].shape;
     int64_t channels = co_cuda_last(dy);

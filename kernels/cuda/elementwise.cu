@@ -165,6 +165,10 @@ extern "C" cudaError_t co_cuda_concat(const co_cuda_call *call) {
                                         : co::launch_concat<float>(call);
 }
 
+extern "C" int co_cuda_concat_backward_launches(const co_op_desc *desc) {
+  return co_cuda_has_out(desc, 0) + co_cuda_has_out(desc, 1);
+}
+
 extern "C" cudaError_t co_cuda_concat_backward(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_concat_backward<co::bf16>(call)
                                         : co::launch_concat_backward<float>(call);

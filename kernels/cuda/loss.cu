@@ -214,6 +214,12 @@ static cudaError_t finish(double *sums, const double *partials, int64_t blocks, 
   return cudaGetLastError();
 }
 
+static int64_t hits_blocks(int64_t rows) {
+  constexpr int64_t per_block = block_threads / warp_lanes;
+  int64_t blocks = (rows + per_block - 1) / per_block;
+  return blocks < most_loss_blocks ? blocks : most_loss_blocks;
+}
+
 template <typename T> static LossRows<T> loss_rows(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   return {static_cast<const T *>(call->in[0]),
@@ -283,9 +289,7 @@ template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda
 template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
-  constexpr int64_t per_block = block_threads / warp_lanes;
-  int64_t blocks = (rows + per_block - 1) / per_block;
-  if (blocks > most_loss_blocks) blocks = most_loss_blocks;
+  int64_t blocks = hits_blocks(rows);
   double *sums = static_cast<double *>(call->out[0]);
   double *partials = static_cast<double *>(call->workspace);
   CO_LAUNCH(categorical_hits<T>, static_cast<unsigned>(blocks), block_threads, 0, call->stream,
@@ -300,6 +304,15 @@ template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_c
 extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
   return 2 * static_cast<size_t>(co::most_loss_blocks) * sizeof(double) *
          (desc->in[0].shape.dim[0] > 1 ? 1 : 0);
+}
+
+extern "C" int co_cuda_loss_launches(const co_op_desc *desc) {
+  const co_shape *shape = &desc->in[0].shape;
+  return co::loss_blocks(shape->dim[0], co_cuda_row(shape)) > 1 ? 2 : 1;
+}
+
+extern "C" int co_cuda_categorical_hits_launches(const co_op_desc *desc) {
+  return co::hits_blocks(desc->in[0].shape.dim[0]) > 1 ? 2 : 1;
 }
 
 extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {

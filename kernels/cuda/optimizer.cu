@@ -148,6 +148,10 @@ extern "C" size_t co_cuda_gradient_norm_scratch(const co_op_desc *desc) {
   return blocks > 1 ? blocks * sizeof(double) : 0;
 }
 
+extern "C" int co_cuda_gradient_norm_launches(const co_op_desc *desc) {
+  return co::range_blocks(desc->in[0].shape.dim[0], co::norm_blocks) > 1 ? 2 : 1;
+}
+
 extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t elements = desc->in[0].shape.dim[0];

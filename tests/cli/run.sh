@@ -273,6 +273,45 @@ YAML
     [ $code = "${signal#*:}" ] || fail "exit $code after SIG${signal%:*}"
     stderr_has 'error[interrupted]'
   done
+  # Other signals ask for something, and the training goes on.
+  wait_for() { # wait_for TEXT FILE
+    for _ in $(seq 100); do
+      grep -qF -- "$1" "$2" 2>/dev/null && return
+      sleep 0.1
+    done
+    fail "$2 lacks: $1"
+  }
+  run="$dir/asked"
+  "$cohort" train "${with[@]}" --run-dir "$run" --log-file "$dir/log" \
+    --trainer.max_steps 100000000 --trainer.max_epochs 100000000 \
+    --trainer.steps_per_checkpoint 100000000 --trainer.learning_rate 0 >"$dir/out" 2>"$dir/err" &
+  pid=$!
+  wait_for 'eval step=' "$dir/log"
+  checkpoints=$(grep -c '"checkpoint"' "$run/events.jsonl")
+  mv "$dir/log" "$dir/log.1"
+  kill -HUP $pid
+  kill -USR2 $pid
+  wait_for 'INFO status step=' "$dir/err"
+  wait_for 'step=' "$dir/log"
+  kill -USR1 $pid
+  for _ in $(seq 100); do
+    [ "$(grep -c '"checkpoint"' "$run/events.jsonl")" -gt "$checkpoints" ] && break
+    sleep 0.1
+  done
+  ls "$run"/checkpoints/stop-*.h5 >/dev/null 2>&1 || fail 'SIGUSR1 wrote no checkpoint'
+  kill -TERM $pid
+  wait $pid
+  [ $? = 143 ] || fail 'the training did not go on after SIGUSR1'
+  # So does the end of its time.
+  expect 75 train "${with[@]}" --run-dir "$dir/timed" --trainer.max_steps 100000000 \
+    --trainer.max_epochs 100000000 --max-time 0:01 --json
+  json ok=false exit=75 error.code=stopped
+  stderr_has "go on with --resume $dir/timed"
+  expect 0 inspect "$dir/timed"
+  for time in 5 0:00 1:60 1:24:00:00 0:0:0:0:1 1:x -1:00 1:00x ''; do
+    expect 2 train "${with[@]}" --run-dir "$dir/none" --max-time "$time"
+    stderr_has '[[DD:]HH:]MM:SS'
+  done
 fi
 
 [ $failed = 0 ] && echo 'all passed'

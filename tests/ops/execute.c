@@ -321,6 +321,19 @@ static bool place_outputs(run_state *s) {
          failed(s, "no memory for the workspace", 0, false);
 }
 
+static bool check_launches(const run_state *s, long launches) {
+  const co_op_choice *choice = &s->choice;
+  if (launches != choice->launches)
+    ops_fail(s->report, s->problem, where(s), "%s says %d launches and makes %ld",
+             choice->implementation, choice->launches, launches);
+  else if ((launches > 1) != (choice->why != NULL))
+    ops_fail(s->report, s->problem, where(s), "%s makes %ld launches and says why: %s",
+             choice->implementation, launches, choice->why ? choice->why : "nothing");
+  else
+    return true;
+  return false;
+}
+
 static bool run_once(run_state *s) {
   const co_backend_api *api = s->backend->api;
   void *in[CO_OP_MAX_OPERANDS] = {0}, *out[CO_OP_MAX_OPERANDS] = {0};
@@ -332,14 +345,17 @@ static bool run_once(run_state *s) {
                  ? payload_of(s->alias[i] >= 0 ? &s->in[s->alias[i]] : &s->out[i])
                  : NULL;
   }
-  ok = ok && api->run(s->backend, s->prepared, in, out, payload_of(&s->workspace)) == CO_OK &&
-       api->synchronize(s->backend) == CO_OK && buffer_download(&s->workspace);
+  long before = s->report->enqueued ? s->report->enqueued() : 0, launches = 0;
+  ok = ok && api->run(s->backend, s->prepared, in, out, payload_of(&s->workspace)) == CO_OK;
+  if (s->report->enqueued) launches = s->report->enqueued() - before;
+  ok = ok && api->synchronize(s->backend) == CO_OK && buffer_download(&s->workspace);
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     ok = ok && buffer_download(&s->in[i]) && buffer_download(&s->out[i]);
   if (!ok) {
     ops_fail(s->report, s->problem, where(s), "run failed: %s", co_error_last()->message);
     return false;
   }
+  if (s->report->enqueued && !check_launches(s, launches)) return false;
   bool written[CO_OP_MAX_OPERANDS] = {false};
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (s->alias[i] >= 0) written[s->alias[i]] = true;

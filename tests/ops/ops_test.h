@@ -83,7 +83,8 @@ double ops_largest(const ops_problem *problem, int input); // absolute value of 
 typedef struct ops_report {
   FILE *stream; // NULL = silent
   int checks, failures, refusals;
-  char last[512]; // the latest failure
+  char last[512];         // the latest failure
+  long (*enqueued)(void); // launches so far, of a device that counts them; or NULL
 } ops_report;
 void ops_fail(ops_report *report, const ops_problem *problem, const char *where, const char *format,
               ...) CO_PRINTF(4, 5);

@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole trainings on the emulated device: as on the CPU within rounding, equal bytes each time, and
 // across a stop.
+#include "records.h"
 #include "tests/train/fashion.h"
 
-enum { ROWS = 60, RECORDS = 64, FASHION_ROWS = 1500 };
-
-// The numbers behind `key` in a file, in order.
-static int numbers(const char *path, const char *key, double *out) {
-  char *text = read_whole(path, NULL);
-  int count = 0;
-  assert_non_null(text);
-  for (const char *at = text; count < RECORDS && (at = strstr(at, key)); count++) {
-    at += strlen(key);
-    out[count] = strtod(at, NULL);
-  }
-  free(text);
-  return count;
-}
-
-static void compare(const char *key, double tolerance) {
-  double cpu[RECORDS], cuda[RECORDS];
-  int count = numbers("cpu/metrics.jsonl", key, cpu);
-  assert_true(count > 2);
-  assert_int_equal(numbers("cuda/metrics.jsonl", key, cuda), count);
-  for (int i = 0; i < count; i++)
-    if (fabs(cpu[i] - cuda[i]) > tolerance) fail_msg("%s %d: %g and %g", key, i, cpu[i], cuda[i]);
-}
+enum { ROWS = 60, FASHION_ROWS = 1500 };
 
 static void test_as_on_the_cpu(void **state) {
   (void)state;
