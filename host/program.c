@@ -28,50 +28,15 @@ static void free_unit(co_unit *item) {
   co_plan_free(item->plan);
 }
 
-// ---- input section -----------------------------------------------------------------------------
-
-co_unit *co_program_find_section(co_program *program, int64_t rows, bool training) {
-  for (int64_t i = 0; i < program->section_count; i++)
-    if (program->sections[i].rows == rows && program->sections[i].training == training)
-      return &program->sections[i];
-  return NULL;
-}
-
-// What the section makes in bf16 the network need not cast.
-static void note_types(co_program *program, const co_plan *section, bool training) {
-  const co_program_source *source = program->options.source;
-  for (int64_t i = 0; i < source->graph->output_count; i++)
-    program->narrow[training][source->feeds[i]] =
-        section->values[section->outputs[i]].info.desc.dtype == CO_BF16;
-}
-
-static co_status need_section(co_program *program, int64_t rows, bool training) {
-  if (!program->options.source || !co_program_is_apart(program)) return CO_OK;
-  if (co_program_find_section(program, rows, training)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->sections, &program->section_capacity,
-                              program->section_count, sizeof *program->sections));
-  co_unit *item = &program->sections[program->section_count++];
-  *item = (co_unit){.rows = rows, .training = training};
-  co_plan_options options = {.mode = training ? CO_MODE_TRAIN : CO_MODE_INFER,
-                             .rows = rows,
-                             .real = program->options.real,
-                             .bf16 = program->options.bf16,
-                             .bf16_outputs = true,
-                             .no_fusion = program->options.no_fusion};
-  CO_RETURN_IF_FAILED(
-      co_plan_create(&item->plan, program->options.source->graph, program->store, &options));
-  if (item->plan->arena_bytes > program->section_bytes)
-    program->section_bytes = item->plan->arena_bytes;
-  note_types(program, item->plan, training);
-  return CO_OK;
-}
-
-// ---- network -----------------------------------------------------------------------------------
-
 co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add) {
   for (int64_t i = 0; i < p->unit_count; i++)
     if (p->units[i].rows == rows && p->units[i].add == add) return &p->units[i];
   return NULL;
+}
+
+// Whether the input section runs on the device; it then writes what the network reads.
+static bool has_sections(const co_program *program) {
+  return program->options.source && co_program_is_apart(program);
 }
 
 static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool add) {
@@ -80,12 +45,11 @@ static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool 
                               sizeof *p->units));
   co_unit *item = &p->units[p->unit_count++];
   memset(item, 0, sizeof *item);
-  CO_RETURN_IF_FAILED(need_section(program, rows, true));
   co_plan_options options = {.mode = CO_MODE_TRAIN,
                              .rows = rows,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
-                             .bf16_inputs = program->narrow[true],
+                             .narrow_inputs = has_sections(program),
                              .add_gradients = add,
                              .groups = p->options.groups,
                              .losses = p->options.losses,
@@ -184,12 +148,11 @@ static co_status plan_update(co_program *program, co_phase *p) {
 
 static co_status plan_evaluation(co_program *program) {
   if (!program->options.evaluation_rows) return CO_OK;
-  CO_RETURN_IF_FAILED(need_section(program, program->options.evaluation_rows, false));
   co_plan_options options = {.mode = program->options.evaluation_mode,
                              .rows = program->options.evaluation_rows,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
-                             .bf16_inputs = program->narrow[false],
+                             .narrow_inputs = has_sections(program),
                              .no_fusion = program->options.no_fusion};
   return plan_unit(program, program->graph, &program->evaluation, &options);
 }
@@ -236,6 +199,57 @@ static co_status allocate(co_program *program) {
   return CO_OK;
 }
 
+// ---- input section -----------------------------------------------------------------------------
+
+co_unit *co_program_find_section(co_program *program, int64_t rows, bool training) {
+  for (int64_t i = 0; i < program->section_count; i++)
+    if (program->sections[i].rows == rows && program->sections[i].training == training)
+      return &program->sections[i];
+  return NULL;
+}
+
+// Which outputs of the section the network reads in bf16; to be freed.
+static bool *list_narrow(const co_program *program) {
+  const co_program_source *source = program->options.source;
+  bool *narrow =
+      co_alloc_zero(program->ctx, (size_t)source->graph->output_count + 1, sizeof *narrow);
+  for (int64_t i = 0; narrow && program->options.bf16 && i < source->graph->output_count; i++)
+    narrow[i] = co_plan_reads_bf16(program->graph, program->graph->inputs[source->feeds[i]]);
+  return narrow;
+}
+
+static co_status need_section(co_program *program, int64_t rows, bool training) {
+  if (co_program_find_section(program, rows, training)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->sections, &program->section_capacity,
+                              program->section_count, sizeof *program->sections));
+  co_unit *item = &program->sections[program->section_count++];
+  *item = (co_unit){.rows = rows, .training = training};
+  bool *narrow = list_narrow(program);
+  if (!narrow) return CO_ERR_MEMORY;
+  co_plan_options options = {.mode = training ? CO_MODE_TRAIN : CO_MODE_INFER,
+                             .rows = rows,
+                             .real = program->options.real,
+                             .bf16 = program->options.bf16,
+                             .narrow_outputs = narrow,
+                             .no_fusion = program->options.no_fusion};
+  co_status status =
+      co_plan_create(&item->plan, program->options.source->graph, program->store, &options);
+  co_free(program->ctx, narrow);
+  CO_RETURN_IF_FAILED(status);
+  if (item->plan->arena_bytes > program->section_bytes)
+    program->section_bytes = item->plan->arena_bytes;
+  return CO_OK;
+}
+
+static co_status plan_sections(co_program *program) {
+  if (!has_sections(program)) return CO_OK;
+  for (int64_t i = 0; i < program->options.phase_count; i++)
+    for (int64_t k = 0; k < program->phases[i].unit_count; k++)
+      CO_RETURN_IF_FAILED(need_section(program, program->phases[i].units[k].rows, true));
+  int64_t rows = program->options.evaluation_rows;
+  return rows ? need_section(program, rows, false) : CO_OK;
+}
+
 static co_status bind_sections(co_program *program) {
   if (!program->section_count) return CO_OK;
   const co_backend_api *api = program->backend->api;
@@ -270,17 +284,14 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
   program->graph = graph;
   program->backend = backend;
   program->options = *options;
-  co_status status = CO_OK;
-  for (int i = 0; i < 2; i++)
-    if (!(program->narrow[i] = co_alloc_zero(program->ctx, (size_t)graph->input_count + 1, 1)))
-      status = CO_ERR_MEMORY;
-  if (status != CO_OK) goto cleanup;
+  co_status status;
   CO_TRY(copy_phases(program));
   CO_TRY(co_store_create(&program->store, backend, options->real));
   CO_TRY(co_store_add_graph(program->store, graph));
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
+  CO_TRY(plan_sections(program));
   CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
                          most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
@@ -313,8 +324,6 @@ void co_program_free(co_program *program) {
   for (int64_t i = 0; i < program->section_count; i++)
     free_unit(&program->sections[i]);
   co_free(program->ctx, program->sections);
-  co_free(program->ctx, program->narrow[0]);
-  co_free(program->ctx, program->narrow[1]);
   const co_backend_api *api = program->backend->api;
   api->buffer_free(program->backend, program->arena);
   api->buffer_free(program->backend, program->step);

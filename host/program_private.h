@@ -67,8 +67,6 @@ struct co_program {
   co_unit *sections;
   int64_t section_count, section_capacity;
   size_t section_bytes;
-  bool *narrow[2]; // evaluation, training: per input of the network, whether the section makes it
-                   // in bf16
   void *section_arena;
   const void **section_inputs, **network_inputs; // room to bind from, per input of the graph
   const void **fixed;                            // per section input: device memory, or NULL
