@@ -112,7 +112,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
   CO_RETURN_IF_FAILED(co_scorer_open(scorer, context->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
-                                     CO_MODE_EVALUATE));
+                                     CO_MODE_EVALUATE, options->precision));
   CO_RETURN_IF_FAILED(co_dataset_split(scorer->dataset, (co_split)split, &samples, &count));
   if (!count)
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",

@@ -194,9 +194,15 @@ co_status co_job_check_batch_size(int64_t rows) {
                  (int)CO_MAX_BATCH_ROWS);
 }
 
-co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads) {
-  const co_backend_options options = {.threads = threads};
+co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
+                              co_precision precision) {
+  const co_backend_options options = {.threads = threads,
+                                      .strict_f32 = precision == CO_PRECISION_F32};
   return co_backend_open_device(out, ctx, device, &options);
+}
+
+co_status co_job_choose_precision(co_precision *precision, const char *asked) {
+  return asked ? co_precision_parse(precision, asked, "--precision") : CO_OK;
 }
 
 static bool same_shape(const co_column *a, const co_column *b) {
@@ -265,9 +271,12 @@ co_status co_job_open_model(co_model **out, co_model_file *file, char **path, co
 }
 
 co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
-                         const char *device, int threads, int64_t batch_size, co_mode mode) {
+                         const char *device, int threads, int64_t batch_size, co_mode mode,
+                         const char *precision) {
+  co_precision chosen = CO_PRECISION_TF32;
   memset(s, 0, sizeof *s);
   co_diagnostics_init(&s->problems, ctx);
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&chosen, precision));
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
   CO_RETURN_IF_FAILED(
       co_job_open_model(&s->model, &s->file, &s->path, s->arena, model, &s->problems));
@@ -275,9 +284,11 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
       co_job_choose_batch_size(&s->rows, batch_size, &s->file, "eval_batch_size", 256));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
-  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads));
-  co_program_options options = {
-      .evaluation_rows = s->rows, .evaluation_mode = mode, .real = CO_F32};
+  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads, chosen));
+  co_program_options options = {.evaluation_rows = s->rows,
+                                .evaluation_mode = mode,
+                                .real = CO_F32,
+                                .bf16 = chosen == CO_PRECISION_BF16};
   // Every row is needed once: it comes with its batch.
   CO_RETURN_IF_FAILED(co_source_create(&s->source, &s->program, s->model, s->dataset, s->backend,
                                        &options, CO_PLACEMENT_HOST));

@@ -36,10 +36,10 @@ static size_t least_limit(const char *root, const char *group, const char *name)
 }
 
 // Lines of /proc/self/cgroup: "0::/group" (v2), "9:memory:/group" (v1).
-static size_t group_limit(void) {
+size_t co_memory_group_limit(const char *path, const char *unified, const char *memory) {
   char line[1024];
   size_t least = SIZE_MAX;
-  FILE *file = fopen("/proc/self/cgroup", "r");
+  FILE *file = fopen(path, "r");
   while (file && fgets(line, sizeof line, file)) {
     line[strcspn(line, "\n")] = '\0';
     char *controllers = strchr(line, ':'),
@@ -48,9 +48,9 @@ static size_t group_limit(void) {
     *group++ = '\0';
     size_t limit = SIZE_MAX;
     if (!controllers[1])
-      limit = least_limit("/sys/fs/cgroup", group, "memory.max");
+      limit = least_limit(unified, group, "memory.max");
     else if (strcmp(controllers + 1, "memory") == 0)
-      limit = least_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+      limit = least_limit(memory, group, "memory.limit_in_bytes");
     if (limit < least) least = limit;
   }
   if (file) fclose(file);
@@ -60,7 +60,8 @@ static size_t group_limit(void) {
 size_t co_memory_limit(void) {
   long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   size_t machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
-  size_t group = group_limit();
+  size_t group =
+      co_memory_group_limit("/proc/self/cgroup", "/sys/fs/cgroup", "/sys/fs/cgroup/memory");
   return group < machine ? group : machine;
 }
 

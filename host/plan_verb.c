@@ -33,6 +33,7 @@ static co_status read_inputs(planning *p) {
   CO_RETURN_IF_FAILED(co_settings_read(&p->config, p->arena, config->files, config->file_count,
                                        config->assignments, config->assignment_count, p->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&p->settings, p->config, p->arena, p->problems));
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&p->settings.precision, p->options->precision));
   const char *path = p->options->dataset ? p->options->dataset : co_settings_dataset(p->config);
   if (!path) {
     if (p->problems->count) return co_diagnostics_result(p->problems);
@@ -70,10 +71,13 @@ static co_status create_program(planning *p) {
                                 .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
                                 .phases = &phase,
                                 .phase_count = inference ? 0 : 1,
-                                .real = CO_F32};
+                                .real = CO_F32,
+                                .bf16 = settings->precision == CO_PRECISION_BF16};
   p->rows = options.rows;
   p->step_rows = inference ? 0 : effective;
-  const co_backend_options backend = {.threads = p->options->threads, .planning = true};
+  const co_backend_options backend = {.threads = p->options->threads,
+                                      .strict_f32 = settings->precision == CO_PRECISION_F32,
+                                      .planning = true};
   CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
   return co_source_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
                           CO_PLACEMENT_AUTO);
@@ -151,6 +155,8 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
   co_json_string(json, info->name);
   co_json_key(json, "shape");
   render_shape(json, &op->desc.out[0].shape);
+  co_json_key(json, "type");
+  co_json_string(json, co_dtype_name(op->desc.out[0].dtype));
   co_json_key(json, "layout");
   co_json_string(json, backend->api->layout_name(backend, op->desc.out[0].layout));
   co_json_key(json, "implementation");
@@ -290,21 +296,19 @@ static void report_memory(const planning *p, cohort_result *result) {
   const struct {
     const char *name;
     size_t value;
-  } rows[] = {{"parameters", bytes.parameters},
-              {"state", bytes.state},
-              {"gradients", bytes.gradients},
-              {"optimizer", bytes.slots},
-              {"arena", bytes.arena},
-              {"batches", bytes.batches},
-              {"total", bytes.total}};
+  } rows[] = {{"parameters", bytes.parameters}, {"mirror", bytes.mirror},   {"state", bytes.state},
+              {"gradients", bytes.gradients},   {"optimizer", bytes.slots}, {"arena", bytes.arena},
+              {"batches", bytes.batches},       {"total", bytes.total}};
   co_json_key(&result->json, "memory_bytes");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "memory\n");
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     co_json_key(&result->json, rows[i].name);
     co_json_int(&result->json, (int64_t)rows[i].value);
-    co_text_printf(&result->text, "  %-12s %14.2f MiB", rows[i].name,
-                   (double)rows[i].value / 1048576);
+    bool mirror = strcmp(rows[i].name, "mirror") == 0;
+    if (mirror && !rows[i].value) continue;
+    co_text_printf(&result->text, "  %-12s %14.2f MiB%s", rows[i].name,
+                   (double)rows[i].value / 1048576, mirror ? "  (of the parameters, in bf16)" : "");
     if (strcmp(rows[i].name, "arena") == 0)
       co_text_printf(&result->text, "  (activations, and %s%.2f MiB of workspace)",
                      p->backend->api->capability ? "at most " : "",
@@ -321,6 +325,8 @@ static co_status plan(planning *p, cohort_result *result) {
   CO_RETURN_IF_FAILED(read_inputs(p));
   CO_RETURN_IF_FAILED(create_program(p));
   report_device(p, result);
+  co_json_key(&result->json, "precision");
+  co_json_string(&result->json, co_precision_name(p->settings.precision));
   report_layers(p, result);
   report_plans(p, result);
   report_launches(p, result);

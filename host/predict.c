@@ -210,7 +210,7 @@ static co_status predict(scoring *s, cohort_result *result) {
   }
   CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
-                                     CO_MODE_INFER));
+                                     CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));

@@ -147,13 +147,16 @@ static co_status check_length(const char *path, int64_t at_least) {
 co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes) {
   char *metrics = co_path_join(run->ctx, run->path, "metrics.jsonl");
   char *events = co_path_join(run->ctx, run->path, "events.jsonl");
-  co_status status = metrics && events ? CO_OK : CO_ERR_MEMORY;
+  char *checkpoints = co_path_join(run->ctx, run->path, "checkpoints");
+  co_status status = metrics && events && checkpoints ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) status = co_make_directories(run->ctx, checkpoints); // if it was deleted
   if (status == CO_OK) status = check_length(metrics, metrics_bytes);
   if (status == CO_OK) status = co_truncate_file(run->ctx, metrics, metrics_bytes);
   if (status == CO_OK) status = co_writer_open(&run->metrics, run->ctx, metrics, true);
   if (status == CO_OK) status = co_writer_open(&run->events, run->ctx, events, true);
   co_free(run->ctx, metrics);
   co_free(run->ctx, events);
+  co_free(run->ctx, checkpoints);
   return status;
 }
 
@@ -251,10 +254,9 @@ static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count)
   if (!folder) return CO_ERR_MEMORY;
   DIR *directory = opendir(folder);
   co_status status = CO_OK;
-  if (!directory)
-    status = co_fail_errno(errno == ENOENT || errno == ENOTDIR ? CO_ERR_MODEL : CO_ERR_IO, errno,
-                           "cannot read the folder '%s'", folder);
-  for (struct dirent *entry; status == CO_OK && (entry = readdir(directory));) {
+  if (!directory && errno != ENOENT)
+    status = co_fail_errno(CO_ERR_IO, errno, "cannot read the folder '%s'", folder);
+  for (struct dirent *entry; directory && status == CO_OK && (entry = readdir(directory));) {
     checkpoint found;
     if (!parse_checkpoint(entry->d_name, &found)) continue;
     status = co_grow(run->ctx, (void **)out, &capacity, *count, sizeof **out);

@@ -3,11 +3,10 @@
 
 #include <string.h>
 
-static const char *const precisions[] = {"32", NULL};
-
 // Nested sections are read by their own tables below.
 typedef struct section_options {
   co_trainer_settings settings;
+  const char *precision; // its name
   const co_node *optimizer, *schedule, *clipping, *checkpoint;
 } section_options;
 
@@ -34,8 +33,10 @@ static const co_field trainer_fields[] = {
      "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
-    {"precision", CO_FIELD_ENUM, IN(precision), "\"32\"", 0, 0, precisions,
-     "Number format of the computation.", NULL},
+    {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
+     "tf32: f32, products may round to TF32 where the device can; 32: f32 strictly; bf16: data in "
+     "bf16, weights and sums in f32.",
+     NULL},
     {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL,
      "Equal inputs give equal bytes.", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
@@ -208,6 +209,17 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
                          "learning rate stays at its base");
 }
 
+static co_status parse_precision(co_trainer_settings *out, const char *text, const co_node *trainer,
+                                 co_diagnostics *problems) {
+  if (!text || co_precision_parse(&out->precision, text, "trainer.precision:") == CO_OK)
+    return CO_OK;
+  co_error error;
+  co_error_copy(&error);
+  co_error_clear();
+  return co_node_problem(problems, co_node_get(trainer, "precision"), error.hint, "%s",
+                         error.message);
+}
+
 co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
                                     co_diagnostics *problems) {
   section_options options;
@@ -216,6 +228,8 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   memset(&options, 0, sizeof options);
   CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
                                       "trainer", arena, problems));
+  CO_RETURN_IF_FAILED(parse_precision(&options.settings, options.precision,
+                                      co_node_get(root, "trainer"), problems));
   CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
                                       options.schedule, "trainer.learning_rate_scheduler", arena,
@@ -243,6 +257,7 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   section_options options;
   memset(&options, 0, sizeof options);
   options.settings = *settings;
+  options.precision = co_precision_name(settings->precision);
   co_json_open(json, '{');
   // Sections (fields of kind NODE) are absent here and follow in full.
   co_fields_render(json, trainer_fields, &options);

@@ -6,13 +6,14 @@
 
 #include "host/config/config.h"
 #include "host/optim/optimizer.h"
+#include "host/precision.h"
 #include "host/schedule/schedule.h"
 
 typedef struct co_trainer_settings {
   int64_t max_epochs, max_steps, batch_size, eval_batch_size, accumulate_grad_batches;
   double learning_rate, clip_norm;
   int64_t seed, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
-  int precision;
+  co_precision precision;
   bool deterministic;
   const char *validation_metric; // "[OUTPUT.]ID", NULL = loss
   const co_optimizer_class *optimizer;

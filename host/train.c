@@ -58,6 +58,7 @@ static co_status read_config(co_trainer *t) {
                                        from_run ? 1 : given->file_count, given->assignments,
                                        given->assignment_count, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
   if (!dataset && t->resumed) dataset = co_trainer_recorded(t, "dataset");
   if (!dataset && !t->problems->count) {
@@ -159,12 +160,14 @@ static co_status create_program(co_trainer *t) {
                                 .phases = &phase,
                                 .phase_count = 1,
                                 .real = CO_F32,
-                                .no_recording = t->options->eager};
+                                .no_recording = t->options->eager,
+                                .bf16 = t->settings.precision == CO_PRECISION_BF16};
   // A run goes on where it was, unless it is told otherwise: then check_machine refuses.
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
     device = co_trainer_recorded(t, "device");
-  CO_RETURN_IF_FAILED(co_job_open_backend(&t->backend, t->ctx, device, t->threads));
+  CO_RETURN_IF_FAILED(
+      co_job_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
   return co_source_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
                           placement);
 }

@@ -28,6 +28,7 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_plan_options request = {.config = config,
                                  .dataset = o->dataset,
                                  .device = o->common.device,
+                                 .precision = o->common.precision,
                                  .inference = o->mode == 1,
                                  .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
                                  .threads =
@@ -43,7 +44,7 @@ const cli_verb cli_verb_plan = {
     .usage = "-c CONFIG --dataset FILE [options]",
     .summary = "check a config and show shapes, parameters, work and memory; trains nothing.\n"
                "No GPU is opened: --device cuda plans without one, alike on every machine",
-    .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS,
+    .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS,
     .options = options,
     .options_size = sizeof(cli_plan_options),
     .run = run,

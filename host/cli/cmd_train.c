@@ -88,6 +88,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .resume = o->resume,
                                   .device = o->common.device,
                                   .placement = o->placement,
+                                  .precision = o->common.precision,
                                   .command = cli->command,
                                   .threads =
                                       (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -110,7 +111,7 @@ const cli_verb cli_verb_train = {
         "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at once.\n"
         "SIGUSR1 writes a checkpoint and goes on, SIGUSR2 logs where the training stands, SIGHUP\n"
         "opens the --log-file anew.\n",
-    .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
+    .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
     .options = options,
     .options_size = sizeof(cli_train_options),
     .run = run,

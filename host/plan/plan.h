@@ -22,6 +22,7 @@ typedef struct co_plan_options {
   co_mode mode;
   int64_t rows;       // N
   co_dtype real;      // CO_F32 or CO_F64
+  bool bf16;          // with CO_F32: activations and their gradients in bf16 (dtypes.c)
   bool add_gradients; // a later micro-batch: parameter gradients are added to
   uint32_t groups;    // TRAIN: parameter groups that get gradients; 0 = all
   uint32_t losses;    // TRAIN: losses that are differentiated; 0 = all

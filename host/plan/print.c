@@ -47,8 +47,8 @@ static void print_launches(co_text *out, const co_plan_op *op) {
 void co_plan_print(const co_plan *plan, co_text *out) {
   co_backend *backend = plan->backend;
   bool counted = co_plan_launches(plan) > 0;
-  co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s %12s %12s", "layer", "operation", "result",
-                 "layout", "implementation", "bytes", "FLOPs");
+  co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s %12s %12s", "layer", "operation",
+                 "result", "type", "layout", "implementation", "bytes", "FLOPs");
   if (counted)
     co_text_printf(out, "  %8s  %-36s  %s\n", "launches", "note", "why");
   else
@@ -58,8 +58,8 @@ void co_plan_print(const co_plan *plan, co_text *out) {
     const co_tensor_desc *result = &op->desc.out[0];
     char shape[96];
     co_shape_print(&result->shape, shape, sizeof shape);
-    co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s ", op->layer ? op->layer : "",
-                   co_op_get_info(op->desc.op)->name, shape,
+    co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s ", op->layer ? op->layer : "",
+                   co_op_get_info(op->desc.op)->name, shape, co_dtype_name(result->dtype),
                    backend->api->layout_name(backend, result->layout), op->choice.implementation);
     print_bytes(out, output_bytes(plan, op));
     co_text_printf(out, " ");

@@ -86,11 +86,25 @@ static co_status choose(co_cuda *cuda, const co_op_desc *desc, co_cuda_answer *a
               reason[0] ? reason : "not there yet on CUDA");
 }
 
+static co_status check_bf16(const co_cuda *cuda, const co_op_desc *desc) {
+  bool bf16 = false;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    bf16 = bf16 || (co_cuda_has_in(desc, i) && desc->in[i].dtype == CO_BF16) ||
+           (co_cuda_has_out(desc, i) && desc->out[i].dtype == CO_BF16);
+  if (!bf16 || cuda->capability >= 80) return CO_OK;
+  co_status status =
+      FAIL(cuda, CO_ERR_DEVICE, "%s: bf16 needs compute capability 8.0; this device has %d.%d",
+           cuda->name, cuda->capability / 10, cuda->capability % 10);
+  cuda->host.hint("use --precision tf32");
+  return status;
+}
+
 static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice *out) {
   co_cuda *cuda = (co_cuda *)backend;
   co_cuda_answer answer;
   memset(out, 0, sizeof *out);
   CO_RETURN_IF_FAILED(cuda->host.check(desc));
+  CO_RETURN_IF_FAILED(check_bf16(cuda, desc));
   CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, NULL));
   *out = answer.choice;
   cuda->host.log(backend->ctx, CO_LOG_DEBUG, "choice", "op=%s implementation=%s",
@@ -463,6 +477,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
   cuda->base.api = &cuda->api;
   cuda->base.ctx = host->ctx;
   cuda->device = device_index;
+  cuda->capability = 10 * properties.major + properties.minor;
   cuda->strict_f32 = host->options->strict_f32;
   if (host->options->force)
     (void)snprintf(cuda->force, sizeof cuda->force, "%s", host->options->force);

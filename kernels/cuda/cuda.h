@@ -25,7 +25,7 @@ typedef struct co_cuda {
   co_backend_api api;
   co_host_api host;
   char name[16];
-  int device;
+  int device, capability; // 80 is 8.0
   bool strict_f32;
   bool planning; // without a device: planning.c
   size_t planned_bytes;
@@ -71,7 +71,8 @@ struct co_cuda_impl {
   co_cuda_scratch *scratch;   // NULL = none
   co_cuda_launches *launches; // NULL = one
   const char *why;            // why they can be more than one
-  uint32_t f32_in, f32_out;   // operands that must be f32 if present
+  uint32_t f32_in, f32_out;   // operands that must be f32 if present,
+  uint32_t bf16_in, bf16_out; // but for these, which may be bf16 (as the contract lets them)
   bool large;                 // counts elements in 64 bits everywhere
   bool same;                  // all operands in one layout, whichever it is
 };

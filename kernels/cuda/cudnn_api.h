@@ -49,6 +49,7 @@ typedef struct co_cudnn_problem {
   co_cudnn_pass pass;
   int64_t x[4], w[4], y[4]; // N C H W, O C KH KW, N O P Q
   int64_t pad_begin[2], pad_end[2], stride[2], dilation[2];
+  bool bf16;       // all tensors; sums are float
   bool bias, relu; // forward only
   bool accumulate; // onto what the result holds
 } co_cudnn_problem;

@@ -196,7 +196,18 @@ YAML
   with=(-c "$dir/c.yaml" --dataset "$dir/d.h5")
   expect 0 plan "${with[@]}" --json
   json ok=true verb=plan
+  json precision=tf32
   expect 0 plan "${with[@]}" --mode infer --batch-size 3
+  expect 0 plan "${with[@]}" --precision bf16-mixed --json
+  json ok=true precision=bf16
+  grep -q '"type":"bf16"' "$dir/out" || fail 'no type bf16 in the plan'
+  expect 0 plan "${with[@]}" --set trainer.precision=bf16
+  stdout_has 'bf16'
+  stdout_has 'mirror'
+  expect 3 plan "${with[@]}" --set trainer.precision=16
+  stderr_has 'not there yet'
+  expect 2 plan "${with[@]}" --precision 64
+  stderr_has 'use tf32, 32 or bf16'
   expect 3 plan "${with[@]}" --image.encoder.type mpl
   stderr_has '--set image.encoder.type'
   expect 0 train "${with[@]}" --run-dir "$dir/run" --seed 3 --json
@@ -208,6 +219,7 @@ YAML
   json ok=false error.code=model
   expect 0 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'log_loss<1000'
   stdout_has 'accuracy'
+  expect 0 evaluate -m "$dir/run" --dataset "$dir/d.h5" --precision bf16
   expect 10 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'accuracy>=1.5' --json
   json ok=false exit=10 error.code=gate
   parity=(verify parity -m "$dir/run" --dataset "$dir/d.h5" --device cpu)
@@ -217,6 +229,9 @@ YAML
   stderr_is_empty
   expect 0 "${parity[@]}" --split test --batch-size 5 --json
   json ok=true verb=verify exit=0 device=cpu split=test rows=5 out_of_tolerance=0 first=null
+  expect 0 "${parity[@]}" --precision bf16 --json
+  json ok=true precision=bf16
+  expect 10 "${parity[@]}" --precision bf16 --tolerance 1e-5
   expect 10 "${parity[@]}" --tolerance 1e-12
   stdout_has 'OUT OF TOLERANCE'
   stderr_has "error[gate]: 'image/"
@@ -233,6 +248,8 @@ YAML
   expect 9 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/s.csv"
   expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O -
   cmp -s "$dir/out" "$dir/s.csv" || fail 'scores on stdout differ from those in a file'
+  expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/n.csv" --precision bf16
+  ! cmp -s "$dir/n.csv" "$dir/s.csv" || fail 'bf16 scores to the last bit as float does'
   expect 2 predict -m "$dir/run" --dataset "$dir/d.h5" -O - --json
   for file in d.h5 run run/model.h5; do
     expect 0 inspect "$dir/$file" --json

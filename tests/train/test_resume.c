@@ -151,11 +151,11 @@ static void test_stopped_at_every_step(void **state) {
 }
 
 // A checkpoint that is asked for changes nothing of the training, and can be gone on from.
-static void test_asked_at_every_step(void **state) {
+static void test_asked(void **state) {
   (void)state;
   begin_with(rich_config);
   assert_int_equal(train_apart(&whole), 0);
-  for (int64_t step = 1; step < 16; step++) {
+  for (int64_t step = 1; step < 16; step += 2) { // 3, 9 and 15 are scheduled
     training t = {.run_dir = "run",
                   .config = "c.yaml",
                   .dataset = "d.h5",
@@ -171,15 +171,12 @@ static void test_asked_at_every_step(void **state) {
     if (*difference) fail_msg("asked at step %lld: %s", (long long)step, difference);
     remove_tree("run");
   }
-  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .ask_at = 7, .kill_at = 1};
-  // Killed at the first operation on files after it.
-  int64_t before = 0;
-  for (int64_t n = 100; n < 1000 && access("run/checkpoints/stop-00000007.h5", F_OK) != 0; n++) {
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .ask_at = 7};
+  // Killed soon after it: before the next checkpoint takes its place.
+  for (t.kill_at = 100; access("run/checkpoints/stop-00000007.h5", F_OK) != 0; t.kill_at += 10) {
     remove_tree("run");
-    t.kill_at = before = n;
     assert_int_equal(train_apart(&t), 128 + SIGKILL);
   }
-  assert_true(before > 0 && access("run/checkpoints/stop-00000007.h5", F_OK) == 0);
   assert_int_equal(go_on("run", "records"), 0);
   assert_true(file_has("records", "going on at step 7 "));
   assert_string_equal(run_difference("whole", "run"), "");
@@ -345,8 +342,14 @@ static void test_finished_without_checkpoints(void **state) {
     assert_true(file_has("records", "it is trained again"));
     assert_true(same_file("run/model.h5", "whole/model.h5"));
     assert_true(same_file("run/metrics.jsonl", "whole/metrics.jsonl"));
-    assert_int_equal(system("rm -f run/checkpoints/*"), 0);
+    assert_int_equal(system(i ? "rm -rf run/checkpoints" : "rm -f run/checkpoints/*"), 0);
   }
+  // Without the folder, too.
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "nothing to do"));
+  assert_int_equal(truncate("run/model.h5", 9000), 0);
+  assert_int_equal(train_apart(&t), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
 }
 
 static void test_finished_run(void **state) {
@@ -486,7 +489,7 @@ int main(void) {
       TRAINING_TEST(test_due_at_epochs),
       TRAINING_TEST(test_lock),
       TRAINING_TEST(test_stopped_at_every_step),
-      TRAINING_TEST(test_asked_at_every_step),
+      TRAINING_TEST(test_asked),
       TRAINING_TEST(test_time_is_over),
       TRAINING_TEST(test_damaged_checkpoint),
       TRAINING_TEST(test_unreadable_checkpoint),
