@@ -63,7 +63,7 @@ extern "C" {
   X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
   X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
-  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx", "", "")   \
+  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx hits?", "", "") \
   X(MEAN_SQUARED_ERROR, mean_squared_error, "x target weight step", "loss sum dx", "", "")         \
   X(CATEGORICAL_HITS, categorical_hits, "x target weight", "sums", "", "")                         \
   /* ---- input section --------------------------------------------------------------------- */   \
@@ -73,8 +73,7 @@ extern "C" {
   X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
   X(SHIFTED_CROP, shifted_crop, "x ids step", "y", "", "x -> y")                                   \
   /* ---- parameters ------------------------------------------------------------------------ */   \
-  X(GRADIENT_NORM, gradient_norm, "g segments", "sum", "", "")                                     \
-  X(FINITE_CHECK, finite_check, "sum", "gate", "", "")                                             \
+  X(GRADIENT_NORM, gradient_norm, "g segments", "sum gate?", "", "")                               \
   X(SGD, sgd, "w g m? segments step gate", "new_w new_m?", "", "")                                 \
   X(ADAM, adam, "w g m v segments step gate", "new_w new_m new_v", "", "")                         \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
@@ -83,7 +82,8 @@ extern "C" {
 
 // What each computes (accumulate: bit i of co_op_desc.accumulate makes output i += instead of =).
 // Outputs that can be accumulated into: those of *_BACKWARD*, y of ADD, DROPOUT and RESHAPE, sum,
-// sums and dx of the losses, metrics and GRADIENT_NORM; the activation comes before the addition.
+// sums, hits and dx of the losses, metrics and GRADIENT_NORM (not beside a gate, which would be that of
+// the total); the activation comes before the addition.
 //
 // DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in
 //                canonical order), w (I, O), b (O): y (N, O) = act(x w + b).
@@ -117,7 +117,8 @@ extern "C" {
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
 //                sum_n weight loss; dx (N, K) = weight inv_norm (softmax(x) - onehot). A row of
-//                weight 0 has loss 0 and dx 0 whatever its target (which may be -1).
+//                weight 0 has loss 0 and dx 0 whatever its target (which may be -1). hits f64 (2)
+//                is what CATEGORICAL_HITS gives for the same x, target and weight.
 // MEAN_SQUARED_ERROR  x, target (N, …), weight real (N): loss (N) = mean over the row of (x -
 //                target)²; sum f64 (1) = sum_n weight loss; dx = weight inv_norm 2 (x - target) /
 //                row size. Rows of weight 0: loss 0, dx 0, even where the target is NaN.
@@ -134,10 +135,10 @@ extern "C" {
 //                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
 //                purpose), d = ((bits * (2 pad + 1)) >> 32) - pad, dy from the first; y at (h, w)
 //                = x at (h - dy, w - dx); vacated pixels = fill.
-// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments.
-// FINITE_CHECK   sum f64 (1): gate f64 (2) = {1 if sum is finite else 0, clip factor: 1, or
-//                clip_norm / sqrt(sum) where clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is
-//                unspecified where gate[0] is 0.
+// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments; gate f64
+//                (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
+//                clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is unspecified where gate[0] is
+//                0.
 // SGD            where gate[0] != 0, for every listed segment: g' = gate[1] g + l2 w; without m:
 //                w -= lr rate g'; with m: m = momentum m + g'; w -= lr rate (nesterov ? g' +
 //                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay, rate =
@@ -171,7 +172,7 @@ typedef struct co_op_attr {
   int64_t pad;              // SHIFTED_CROP
   uint32_t purpose;         // random operations, co_purpose(kind, path)
   int32_t output;           // losses: index into co_step.inv_norm
-  double clip_norm;         // FINITE_CHECK, 0 = off
+  double clip_norm;         // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
   co_dtype dtype; // CAST

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 2: activations become epilogues, flattens become multi-dimensional inputs of DENSE. Observed
-// values are never fused away.
+// Pass 2: activations become epilogues, flattens become multi-dimensional inputs of DENSE, metrics
+// outputs of their loss. Observed values are never fused away.
 #include "host/plan/pass.h"
 
 // Operations whose attr.activation is honoured.
@@ -48,11 +48,28 @@ static void fuse_flatten(co_plan *plan, co_plan_op *dense) {
   reshape->desc.op = CO_OP_COUNT;
 }
 
+// A loss that has seen every logit can count the hits as well.
+static void join_hits(co_plan *plan, co_plan_op *hits) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    co_plan_op *loss = &plan->ops[i];
+    if (loss->desc.op != CO_OP_SOFTMAX_CROSS_ENTROPY || loss->out[3] != CO_NO_VALUE) continue;
+    if (loss->in[0] != hits->in[0] || loss->in[1] != hits->in[1] || loss->in[2] != hits->in[2])
+      continue;
+    loss->out[3] = hits->out[0];
+    loss->desc.accumulate |= (hits->desc.accumulate & 1) << 3;
+    loss->note = "fused hits";
+    hits->desc.op = CO_OP_COUNT;
+    return;
+  }
+}
+
 co_status co_pass_fuse_forward(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_RELU) fuse_activation(plan, &plan->ops[i]);
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_DENSE) fuse_flatten(plan, &plan->ops[i]);
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_CATEGORICAL_HITS) join_hits(plan, &plan->ops[i]);
   co_plan_compact(plan);
   return CO_OK;
 }

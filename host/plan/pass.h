@@ -7,7 +7,7 @@
 
 // Copies what the mode needs of the graph, with N concrete and inference rules applied.
 co_status co_pass_build(co_plan *plan, co_store *store);
-// Folds activations and flattens into the operations before or after them.
+// Folds activations, flattens and metrics into the operations before or after them.
 co_status co_pass_fuse_forward(co_plan *plan);
 // Appends gradient operations, op by op from the rules, for trainable parameters of the groups.
 co_status co_pass_backward(co_plan *plan, co_store *store);

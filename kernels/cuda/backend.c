@@ -125,7 +125,7 @@ static co_status prepare(co_backend *backend, const co_op_desc *desc, co_prepare
 static co_status run(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
                      void *workspace) {
   co_cuda *cuda = (co_cuda *)backend;
-  const co_cuda_call call = {&prepared->desc, in, out, workspace, cuda->stream};
+  const co_cuda_call call = {&prepared->desc, in, out, workspace, cuda->stream, cuda->tickets};
   enter(cuda);
   return prepared->run(cuda, prepared, &call);
 }
@@ -375,6 +375,7 @@ static void free_backend(co_backend *backend) {
     if (cuda->up.copied[i]) (void)cudaEventDestroy(cuda->up.copied[i]);
   if (cuda->up.memory) (void)cudaFreeHost(cuda->up.memory);
   if (cuda->down) (void)cudaFreeHost(cuda->down);
+  if (cuda->tickets) (void)cudaFree(cuda->tickets);
   if (cuda->copies) (void)cudaStreamDestroy(cuda->copies);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
   cuda->host.free(backend->ctx, cuda);
@@ -466,8 +467,11 @@ static co_status open_stream(co_cuda *cuda) {
   CO_RETURN_IF_FAILED(
       co_cuda_check(cuda, cudaMallocHost((void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING),
                     "allocate pinned memory"));
-  return co_cuda_check(cuda, cudaMallocHost((void **)&cuda->down, CO_CUDA_STAGING),
-                       "allocate pinned memory");
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaMallocHost((void **)&cuda->down, CO_CUDA_STAGING),
+                                    "allocate pinned memory"));
+  const size_t bytes = CO_CUDA_TICKETS * sizeof *cuda->tickets;
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaMalloc((void **)&cuda->tickets, bytes), "allocate"));
+  return co_cuda_check(cuda, cudaMemsetAsync(cuda->tickets, 0, bytes, cuda->stream), "fill");
 }
 
 co_cuda_open_function co_cuda_open;

@@ -130,7 +130,7 @@ extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
                               desc->attr.epsilon,
                               desc->attr.momentum};
   cudaError_t error =
-      co::sum_columns<2>(c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call->stream,
+      co::sum_columns<2>(c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call,
                          co::AddMoments{in[0]}, finish);
   if (error != cudaSuccess) return error;
   int64_t count = c.rows * c.channels;
@@ -157,7 +157,7 @@ extern "C" cudaError_t co_cuda_batch_norm_backward(const co_cuda_call *call) {
                              co_cuda_accumulates(desc, 1),
                              co_cuda_accumulates(desc, 2)};
   cudaError_t error = co::sum_columns<2>(
-      c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call->stream, add, finish);
+      c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call, add, finish);
   if (error != cudaSuccess) return error;
   int64_t count = c.rows * c.channels;
   CO_LAUNCH(co::batch_norm_dx, co::blocks_for(count), co::block_threads, 0, call->stream, out[0],

@@ -52,8 +52,7 @@ extern "C" cudaError_t co_cuda_relu_bias_backward(const co_cuda_call *call) {
                              static_cast<const float *>(call->in[1]),
                              static_cast<float *>(call->out[0]), co_cuda_accumulates(desc, 0)};
   co::PutSum finish = {static_cast<float *>(call->out[1]), co_cuda_accumulates(desc, 1)};
-  return co::sum_columns<1>(co::columns_of(desc->in[0].shape), call->workspace, call->stream, add,
-                            finish);
+  return co::sum_columns<1>(co::columns_of(desc->in[0].shape), call->workspace, call, add, finish);
 }
 
 extern "C" size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels) {
@@ -62,8 +61,8 @@ extern "C" size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels) {
 
 extern "C" cudaError_t co_cuda_column_sum(float *sum, const float *x, int64_t rows,
                                           int64_t channels, bool accumulate, void *scratch,
-                                          cudaStream_t stream) {
-  return co::sum_columns<1>(co::columns_of(rows, channels), scratch, stream, co::AddValue{x},
+                                          const co_cuda_call *call) {
+  return co::sum_columns<1>(co::columns_of(rows, channels), scratch, call, co::AddValue{x},
                             co::PutSum{sum, accumulate});
 }
 

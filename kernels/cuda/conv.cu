@@ -162,5 +162,5 @@ extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call)
   return co_cuda_column_sum(static_cast<float *>(call->out[1]),
                             static_cast<const float *>(call->in[1]),
                             co_cuda_count(dy) / co_cuda_last(dy), co_cuda_last(dy),
-                            co_cuda_accumulates(desc, 1), call->workspace, call->stream);
+                            co_cuda_accumulates(desc, 1), call->workspace, call);
 }

@@ -37,8 +37,9 @@ typedef struct co_cuda {
     size_t used;
   } up;
   char *down;
-  void *cublaslt; // of cublas_dense.c, made when first needed
-  void *cudnn;    // of cudnn_conv.c, likewise
+  unsigned *tickets; // of all launches of `stream`
+  void *cublaslt;    // of cublas_dense.c, made when first needed
+  void *cudnn;       // of cudnn_conv.c, likewise
 } co_cuda;
 
 typedef struct co_cuda_impl co_cuda_impl;

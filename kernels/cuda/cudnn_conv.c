@@ -101,7 +101,7 @@ static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
   return co_cuda_check(cuda,
                        co_cuda_column_sum(call->out[1], call->in[1], co_cuda_count(dy) / channels,
                                           channels, co_cuda_accumulates(desc, 1),
-                                          (char *)call->workspace + self->sum_offset, call->stream),
+                                          (char *)call->workspace + self->sum_offset, call),
                        "bias gradient");
 }
 

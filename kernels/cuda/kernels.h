@@ -13,12 +13,18 @@
 extern "C" {
 #endif
 
+// Counters on the device that the blocks of a launch share (comes_last in reduce.cuh). They are 0
+// before each launch and each launch leaves them so: the launches of a stream, which run one after
+// another, share them.
+enum { CO_CUDA_TICKETS = 1024 };
+
 typedef struct co_cuda_call {
   const co_op_desc *desc;
   void *const *in;
   void *const *out;
   void *workspace;
   cudaStream_t stream;
+  unsigned *tickets; // CO_CUDA_TICKETS
 } co_cuda_call;
 
 typedef cudaError_t co_cuda_launcher(const co_cuda_call *call);
@@ -46,7 +52,7 @@ co_cuda_scratch co_cuda_loss_scratch;
 co_cuda_launcher co_cuda_gather, co_cuda_cast, co_cuda_normalize, co_cuda_flip,
     co_cuda_shifted_crop;
 // optimizer.cu
-co_cuda_launcher co_cuda_gradient_norm, co_cuda_finite_check, co_cuda_sgd, co_cuda_adam;
+co_cuda_launcher co_cuda_gradient_norm, co_cuda_sgd, co_cuda_adam;
 co_cuda_scratch co_cuda_gradient_norm_scratch;
 // reorder.cu
 co_cuda_launcher co_cuda_copy; // in[0] to out[0], any type
@@ -55,10 +61,11 @@ cudaError_t co_cuda_transpose(void *y, const void *x, int64_t rows, int64_t colu
                               cudaStream_t stream);
 
 // ---- helpers of the vendor files, in channelwise.cu
-// sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes.
+// sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes; stream and
+// tickets are those of the call.
 size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels);
 cudaError_t co_cuda_column_sum(float *sum, const float *x, int64_t rows, int64_t channels,
-                               bool accumulate, void *scratch, cudaStream_t stream);
+                               bool accumulate, void *scratch, const co_cuda_call *call);
 // y (count) = act(y + b (channels)); b may be NULL.
 cudaError_t co_cuda_bias_activation(float *y, const float *b, int64_t count, int64_t channels,
                                     co_activation activation, cudaStream_t stream);

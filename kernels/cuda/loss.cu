@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax, losses and hits: a group of threads per row (one, a warp or a block), sums over rows in
-// double, by block and then over blocks in order.
+// double, by block and then, in the same launch, over blocks in order.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
@@ -18,6 +18,9 @@ template <> struct Group<1> {
   static __device__ float largest(float x) {
     return x;
   }
+  static __device__ long long least(long long x) {
+    return x;
+  }
 };
 template <> struct Group<warp_lanes> {
   static __device__ float sum(float x) {
@@ -26,6 +29,9 @@ template <> struct Group<warp_lanes> {
   static __device__ float largest(float x) {
     return warp_max(x);
   }
+  static __device__ long long least(long long x) {
+    return warp_reduce<Least>(x);
+  }
 };
 template <> struct Group<block_threads> {
   static __device__ float sum(float x) {
@@ -33,6 +39,9 @@ template <> struct Group<block_threads> {
   }
   static __device__ float largest(float x) {
     return block_max(x);
+  }
+  static __device__ long long least(long long x) {
+    return block_reduce<Least>(x);
   }
 };
 
@@ -55,31 +64,6 @@ static int64_t loss_blocks(int64_t rows, int64_t row) {
   return blocks < most_loss_blocks ? blocks : most_loss_blocks;
 }
 
-// Sums over the block's threads in double to partials[blockIdx], or, of the only block, to sums.
-template <int K>
-__device__ __forceinline__ void deliver(double *partials, double *sums, const double *values,
-                                        bool accumulate) {
-  for (int k = 0; k < K; k++) {
-    double total = block_sum(values[k]);
-    if (threadIdx.x != 0) continue;
-    if (gridDim.x == 1)
-      sums[k] = accumulate ? sums[k] + total : total;
-    else
-      partials[static_cast<int64_t>(blockIdx.x) * K + k] = total;
-  }
-}
-
-template <int K>
-__global__ void sum_partials(double *sums, const double *partials, int64_t count, bool accumulate) {
-  for (int k = 0; k < K; k++) {
-    double value = 0;
-    for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
-      value += partials[i * K + k];
-    value = block_sum(value);
-    if (threadIdx.x == 0) sums[k] = accumulate ? sums[k] + value : value;
-  }
-}
-
 template <int Width> __global__ void softmax(float *y, const float *x, int64_t rows, int64_t K) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   for (int64_t n = first_row<Width>(); n < rows; n += row_step<Width>()) {
@@ -100,15 +84,36 @@ struct LossRows {
   const float *x, *weight;
   const co_step *step;
   float *loss, *dx;
-  double *sum, *partials;
+  double *sum, *hits, *partials; // hits: NULL, or the sums of CATEGORICAL_HITS
+  unsigned *ticket;
   int64_t rows, row;
   int output; // of the model
-  bool accumulate_sum, accumulate_dx;
+  bool accumulate_sum, accumulate_dx, accumulate_hits;
 };
 
-template <int Width> __global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
+__device__ __forceinline__ void put_total(double *sum, double total, bool accumulate) {
+  *sum = accumulate ? *sum + total : total;
+}
+
+// The first of the largest of a row, given the largest that is no NaN; nothing is larger than a NaN
+// in front.
+template <int Width>
+__device__ __forceinline__ int64_t first_largest(const float *row, int64_t K, int lane,
+                                                 float largest) {
+  long long best = K;
+  for (int64_t k = lane; k < K && best == K; k += Width)
+    if (row[k] == largest) best = k;
+  best = Group<Width>::least(best);
+  return best == K || row[0] != row[0] ? 0 : best;
+}
+
+// Totals: the loss and, where Hits, the weight of hits and all weight.
+template <int Width, bool Hits>
+__global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
+  constexpr int sums = Hits ? 3 : 1;
   int lane = static_cast<int>(threadIdx.x) % Width;
-  double total = 0, inv_norm = a.step->inv_norm[a.output];
+  double totals[sums] = {};
+  double inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
     const float *row = a.x + n * a.row;
     float *dx = a.dx + n * a.row, weight = a.weight[n];
@@ -129,14 +134,26 @@ template <int Width> __global__ void softmax_cross_entropy(LossRows a, const int
     if (lane == 0) {
       float value = wanted >= 0 && wanted < a.row ? logf(sum) + (largest - row[wanted]) : NAN;
       a.loss[n] = value;
-      total += static_cast<double>(weight) * static_cast<double>(value);
+      totals[0] += static_cast<double>(weight) * static_cast<double>(value);
+    }
+    if constexpr (Hits) {
+      int64_t best = first_largest<Width>(row, a.row, lane, largest);
+      if (lane == 0) {
+        if (best == wanted) totals[1] += static_cast<double>(weight);
+        totals[2] += static_cast<double>(weight);
+      }
     }
     float factor = static_cast<float>(static_cast<double>(weight) * inv_norm);
     for (int64_t k = lane; k < a.row; k += Width)
       put(&dx[k], factor * (expf(row[k] - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
           a.accumulate_dx);
   }
-  deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
+  grid_sums<sums>(a.partials, a.ticket, totals, [&](int k, double total) {
+    if (k == 0)
+      put_total(a.sum, total, a.accumulate_sum);
+    else
+      put_total(&a.hits[k - 1], total, a.accumulate_hits);
+  });
 }
 
 template <int Width> __global__ void mean_squared_error(LossRows a, const float *target) {
@@ -158,13 +175,14 @@ template <int Width> __global__ void mean_squared_error(LossRows a, const float 
     a.loss[n] = value;
     total += static_cast<double>(weight) * static_cast<double>(value);
   }
-  deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
+  grid_sums<1>(a.partials, a.ticket, &total,
+               [&](int, double sum) { put_total(a.sum, sum, a.accumulate_sum); });
 }
 
 // A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
 __global__ void categorical_hits(double *sums, double *partials, const float *x,
                                  const int32_t *target, const float *weight, int64_t rows,
-                                 int64_t K, bool accumulate) {
+                                 int64_t K, bool accumulate, unsigned *ticket) {
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   double totals[2] = {0, 0};
   for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
@@ -189,15 +207,8 @@ __global__ void categorical_hits(double *sums, double *partials, const float *x,
     if (best == target[n]) totals[0] += static_cast<double>(weight[n]);
     totals[1] += static_cast<double>(weight[n]);
   }
-  deliver<2>(partials, sums, totals, accumulate);
-}
-
-template <int K>
-static cudaError_t finish(double *sums, const double *partials, int64_t blocks, bool accumulate,
-                          cudaStream_t stream) {
-  if (blocks > 1)
-    CO_LAUNCH(sum_partials<K>, 1, block_threads, 0, stream, sums, partials, blocks, accumulate);
-  return cudaGetLastError();
+  grid_sums<2>(partials, ticket, totals,
+               [&](int k, double total) { put_total(&sums[k], total, accumulate); });
 }
 
 static LossRows loss_rows(const co_cuda_call *call) {
@@ -208,18 +219,34 @@ static LossRows loss_rows(const co_cuda_call *call) {
           static_cast<float *>(call->out[0]),
           static_cast<float *>(call->out[2]),
           static_cast<double *>(call->out[1]),
+          nullptr,
           static_cast<double *>(call->workspace),
+          call->tickets,
           desc->in[0].shape.dim[0],
           co_cuda_row(&desc->in[0].shape),
           desc->attr.output,
           co_cuda_accumulates(desc, 1),
-          co_cuda_accumulates(desc, 2)};
+          co_cuda_accumulates(desc, 2),
+          false};
+}
+
+template <bool Hits>
+static void launch_cross_entropy(const LossRows &a, const int32_t *target, cudaStream_t stream) {
+  unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
+  int width = width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH((softmax_cross_entropy<1, Hits>), grid, block_threads, 0, stream, a, target);
+  else if (width == warp_lanes)
+    CO_LAUNCH((softmax_cross_entropy<warp_lanes, Hits>), grid, block_threads, 0, stream, a, target);
+  else
+    CO_LAUNCH((softmax_cross_entropy<block_threads, Hits>), grid, block_threads, 0, stream, a,
+              target);
 }
 
 } // namespace co
 
 extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
-  return 2 * static_cast<size_t>(co::most_loss_blocks) * sizeof(double) *
+  return 3 * static_cast<size_t>(co::most_loss_blocks) * sizeof(double) *
          (desc->in[0].shape.dim[0] > 1 ? 1 : 0);
 }
 
@@ -244,18 +271,13 @@ extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
   co::LossRows a = co::loss_rows(call);
   const int32_t *target = static_cast<const int32_t *>(call->in[1]);
-  int64_t blocks = co::loss_blocks(a.rows, a.row);
-  unsigned grid = static_cast<unsigned>(blocks);
-  int width = co::width_for(a.row);
-  if (width == 1)
-    CO_LAUNCH(co::softmax_cross_entropy<1>, grid, co::block_threads, 0, call->stream, a, target);
-  else if (width == co::warp_lanes)
-    CO_LAUNCH(co::softmax_cross_entropy<co::warp_lanes>, grid, co::block_threads, 0, call->stream,
-              a, target);
+  a.hits = static_cast<double *>(call->out[3]);
+  a.accumulate_hits = co_cuda_accumulates(call->desc, 3);
+  if (a.hits)
+    co::launch_cross_entropy<true>(a, target, call->stream);
   else
-    CO_LAUNCH(co::softmax_cross_entropy<co::block_threads>, grid, co::block_threads, 0,
-              call->stream, a, target);
-  return co::finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+    co::launch_cross_entropy<false>(a, target, call->stream);
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
@@ -272,7 +294,7 @@ extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
   else
     CO_LAUNCH(co::mean_squared_error<co::block_threads>, grid, co::block_threads, 0, call->stream,
               a, target);
-  return co::finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {
@@ -286,6 +308,6 @@ extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {
   CO_LAUNCH(co::categorical_hits, static_cast<unsigned>(blocks), co::block_threads, 0, call->stream,
             sums, partials, static_cast<const float *>(call->in[0]),
             static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
-            rows, K, co_cuda_accumulates(desc, 0));
-  return co::finish<2>(sums, partials, blocks, co_cuda_accumulates(desc, 0), call->stream);
+            rows, K, co_cuda_accumulates(desc, 0), call->tickets);
+  return cudaGetLastError();
 }

@@ -113,7 +113,6 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1),
     KERNEL(GRADIENT_NORM, co_cuda_gradient_norm, .f32_in = 1, .large = true,
            .scratch = co_cuda_gradient_norm_scratch),
-    KERNEL(FINITE_CHECK, co_cuda_finite_check, .large = true),
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),
     KERNEL(ADAM, co_cuda_adam, .f32_in = 15, .f32_out = 7, .large = true),
     {.op = CO_OP_CONV2D,

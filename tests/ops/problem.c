@@ -93,7 +93,8 @@ static bool fixed_type(co_op op, const char *name, size_t length, co_dtype *out)
     *out = CO_I32;
   else if (is(name, length, "ids") || is(name, length, "index"))
     *out = CO_I64;
-  else if (is(name, length, "gate") || is(name, length, "sum") || is(name, length, "sums"))
+  else if (is(name, length, "gate") || is(name, length, "sum") || is(name, length, "sums") ||
+           is(name, length, "hits"))
     *out = CO_F64;
   else
     return false;

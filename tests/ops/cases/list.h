@@ -27,7 +27,6 @@
   F(flip)                                                                                          \
   F(shifted_crop)                                                                                  \
   F(gradient_norm)                                                                                 \
-  F(finite_check)                                                                                  \
   F(sgd)                                                                                           \
   F(adam)                                                                                          \
   F(reorder)
