@@ -72,6 +72,7 @@ extern "C" {
   X(NORMALIZE, normalize, "x mean scale", "y", "", "")                                             \
   X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
   X(SHIFTED_CROP, shifted_crop, "x ids step", "y", "", "x -> y")                                   \
+  X(INPUT_ROWS, input_rows, "table index? ids? step? mean? scale?", "y", "", "")                   \
   /* ---- parameters ------------------------------------------------------------------------ */   \
   X(GRADIENT_NORM, gradient_norm, "g segments", "sum gate?", "", "")                               \
   X(SGD, sgd, "w g m? segments step gate", "new_w new_m?", "", "")                                 \
@@ -135,6 +136,10 @@ extern "C" {
 //                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
 //                purpose), d = ((bits * (2 pad + 1)) >> 32) - pad, dy from the first; y at (h, w)
 //                = x at (h - dy, w - dx); vacated pixels = fill.
+// INPUT_ROWS     GATHER (or, without index, the table's rows as they lie), CAST to attr.dtype, and,
+//                with ids and step, FLIP (rate, purpose) and SHIFTED_CROP (pad, fill, crop_purpose),
+//                with mean and scale, NORMALIZE: in this order, and to the bit what they give one
+//                after another. rate = 0 and pad = 0 leave images as they are.
 // GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments; gate f64
 //                (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
 //                clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is unspecified where gate[0] is
@@ -167,15 +172,16 @@ typedef struct co_op_attr {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2]; // height, width
   co_activation activation; // DENSE, CONV2D, ADD, BATCH_NORM_INFERENCE
   double epsilon, momentum; // BATCH_NORM, ADAM, SGD
-  double rate;              // DROPOUT, FLIP
-  double fill;              // SHIFTED_CROP
-  int64_t pad;              // SHIFTED_CROP
+  double rate;              // DROPOUT, FLIP, INPUT_ROWS
+  double fill;              // SHIFTED_CROP, INPUT_ROWS
+  int64_t pad;              // SHIFTED_CROP, INPUT_ROWS
   uint32_t purpose;         // random operations, co_purpose(kind, path)
+  uint32_t crop_purpose;    // INPUT_ROWS, which has two
   int32_t output;           // losses: index into co_step.inv_norm
   double clip_norm;         // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
-  co_dtype dtype; // CAST
+  co_dtype dtype; // CAST, INPUT_ROWS
   co_shape shape; // RESHAPE; a symbolic N in front stands for the rows of x
 } co_op_attr;
 

@@ -12,7 +12,8 @@ co_status co_pass_dtypes(co_plan *plan) {
     value->info.desc.dtype = plan->options.real;
   }
   for (int64_t i = 0; i < plan->op_count; i++)
-    if (plan->ops[i].desc.op == CO_OP_CAST && plan->ops[i].desc.attr.dtype == CO_F32)
+    if ((plan->ops[i].desc.op == CO_OP_CAST || plan->ops[i].desc.op == CO_OP_INPUT_ROWS) &&
+        plan->ops[i].desc.attr.dtype == CO_F32)
       plan->ops[i].desc.attr.dtype = plan->options.real;
   return CO_OK;
 }

@@ -84,6 +84,80 @@ __global__ void shifted_crop(float *y, const float *x, const int64_t *ids, const
   }
 }
 
+// ---- all of it in one pass
+
+struct InputRows {
+  float *y;
+  const void *table;
+  const int64_t *index, *ids; // or NULL
+  const co_step *step;
+  const float *mean, *scale; // or NULL
+  int64_t rows;
+  unsigned row, channels; // elements of a row, and of mean
+  Images images;
+  float rate, fill;
+  unsigned pad;
+  uint32_t flip_purpose, crop_purpose;
+
+  __device__ int64_t stored(int64_t n) const {
+    return (index ? index[n] : n) * row;
+  }
+  __device__ float normalized(float value, unsigned at) const {
+    if (mean == nullptr) return value;
+    unsigned c = at % channels;
+    return (value - mean[c]) * scale[c];
+  }
+};
+
+template <typename T> __global__ void input_rows(InputRows a) {
+  const T *table = static_cast<const T *>(a.table);
+  int64_t count = a.rows * a.row;
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t n = i / a.row;
+    unsigned at = static_cast<unsigned>(i - n * a.row);
+    a.y[i] = a.normalized(static_cast<float>(table[a.stored(n) + at]), at);
+  }
+}
+
+// Augmented images: pieces of an image go to blocks in turn.
+template <typename T> __global__ void input_images(InputRows a) {
+  const T *table = static_cast<const T *>(a.table);
+  Images s = a.images;
+  int width = static_cast<int>(s.W), height = static_cast<int>(s.H);
+  for (int64_t piece = blockIdx.x; piece < a.rows * s.blocks; piece += gridDim.x) {
+    int64_t n = piece / s.blocks, first = a.stored(n);
+    uint64_t id = static_cast<uint64_t>(a.ids[n]), seed = a.step->seed;
+    uint32_t epoch = a.step->epoch;
+    bool mirrored = co_uniform_from_bits(co_random_bits(seed, id, epoch, a.flip_purpose)) < a.rate;
+    int down = 0, right = 0;
+    if (a.pad > 0) {
+      down = shift_from_bits(co_random_bits(seed, 2 * id, epoch, a.crop_purpose), a.pad);
+      right = shift_from_bits(co_random_bits(seed, 2 * id + 1, epoch, a.crop_purpose), a.pad);
+    }
+    unsigned part = static_cast<unsigned>(piece - n * s.blocks);
+    for (unsigned i = part * blockDim.x + threadIdx.x; i < a.row; i += s.blocks * blockDim.x) {
+      unsigned pixel = i / s.C;
+      int h = static_cast<int>(pixel / s.W) - down, w = static_cast<int>(pixel % s.W) - right;
+      bool vacated = h < 0 || h >= height || w < 0 || w >= width;
+      if (mirrored) w = width - 1 - w;
+      int64_t from = (static_cast<int64_t>(h) * width + w) * s.C + i % s.C;
+      float value = vacated ? a.fill : static_cast<float>(table[first + from]);
+      a.y[n * a.row + i] = a.normalized(value, i);
+    }
+  }
+}
+
+template <typename T> static cudaError_t launch_input(const InputRows &a, cudaStream_t stream) {
+  if (a.ids) {
+    int64_t pieces = a.rows * a.images.blocks;
+    CO_LAUNCH(input_images<T>, static_cast<unsigned>(pieces < 1 << 20 ? pieces : 1 << 20),
+              block_threads, 0, stream, a);
+  } else {
+    CO_LAUNCH(input_rows<T>, blocks_for(a.rows * a.row), block_threads, 0, stream, a);
+  }
+  return cudaGetLastError();
+}
+
 template <typename Word>
 static cudaError_t launch_gather(const co_cuda_call *call, size_t row_bytes) {
   unsigned row = static_cast<unsigned>(row_bytes / sizeof(Word));
@@ -156,4 +230,38 @@ extern "C" cudaError_t co_cuda_shifted_crop(const co_cuda_call *call) {
             static_cast<const co_step *>(call->in[2]), s, static_cast<unsigned>(desc->attr.pad),
             static_cast<float>(desc->attr.fill), desc->attr.purpose);
   return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_input_rows(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const co_op_attr *attr = &desc->attr;
+  const co_shape *shape = &desc->out[0].shape;
+  co::InputRows a = {static_cast<float *>(call->out[0]),
+                     call->in[0],
+                     static_cast<const int64_t *>(call->in[1]),
+                     static_cast<const int64_t *>(call->in[2]),
+                     static_cast<const co_step *>(call->in[3]),
+                     static_cast<const float *>(call->in[4]),
+                     static_cast<const float *>(call->in[5]),
+                     shape->dim[0],
+                     static_cast<unsigned>(co_cuda_row(shape)),
+                     call->in[4] ? static_cast<unsigned>(desc->in[4].shape.dim[0]) : 1u,
+                     call->in[2] ? co::images_of(*shape) : co::Images{},
+                     static_cast<float>(attr->rate),
+                     static_cast<float>(attr->fill),
+                     static_cast<unsigned>(attr->pad),
+                     attr->purpose,
+                     attr->crop_purpose};
+  switch (desc->in[0].dtype) {
+  case CO_U8:
+    return co::launch_input<uint8_t>(a, call->stream);
+  case CO_I32:
+    return co::launch_input<int32_t>(a, call->stream);
+  case CO_I64:
+    return co::launch_input<int64_t>(a, call->stream);
+  case CO_F64:
+    return co::launch_input<double>(a, call->stream);
+  default:
+    return co::launch_input<float>(a, call->stream);
+  }
 }

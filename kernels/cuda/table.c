@@ -111,6 +111,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1),
     KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1),
     KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1),
+    KERNEL(INPUT_ROWS, co_cuda_input_rows, .f32_in = 3u << 4, .f32_out = 1, .large = true),
     KERNEL(GRADIENT_NORM, co_cuda_gradient_norm, .f32_in = 1, .large = true,
            .scratch = co_cuda_gradient_norm_scratch),
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),

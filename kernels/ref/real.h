@@ -37,6 +37,23 @@ static inline void co_put(const co_op_desc *desc, int output, real *element, dou
   *element = (real)(co_accumulates(desc, output) ? (double)*element + value : value);
 }
 
+// An element of any type. For operations whose types come from the descriptor, not from `real`: f32
+// to f64 and back is a cast like any other.
+static inline double co_load(const void *x, co_dtype dtype, int64_t i) {
+  switch (dtype) {
+  case CO_U8:
+    return (double)((const uint8_t *)x)[i];
+  case CO_I32:
+    return (double)((const int32_t *)x)[i];
+  case CO_I64:
+    return (double)((const int64_t *)x)[i];
+  case CO_F32:
+    return (double)((const float *)x)[i];
+  default:
+    return ((const double *)x)[i];
+  }
+}
+
 static inline double co_activate(co_activation activation, double value) {
   if (activation == CO_ACTIVATION_RELU) return value < 0 ? 0 : value; // NaN passes
   return value;

@@ -248,8 +248,9 @@ static bool parse(ops_problem *p) {
     }
   }
   if (p->desc.op == CO_OP_MAX_POOL2D) attr->stride[0] = attr->stride[1] = 1;
-  if (p->desc.op == CO_OP_CAST) attr->dtype = CO_F64;
+  if (p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS) attr->dtype = CO_F64;
   attr->purpose = co_purpose("ops", "test");
+  if (p->desc.op == CO_OP_INPUT_ROWS) attr->crop_purpose = co_purpose("ops", "crop");
   for (const char *at = p->text; *at != '\0';) {
     at += strspn(at, " ");
     size_t length = strcspn(at, " "), name = strcspn(at, "=: ");
@@ -361,7 +362,7 @@ static bool is_real_output(const ops_problem *p, int i) {
   if (!co_operand_get(co_op_get_info(p->desc.op)->outputs, i, &name, &length, &optional))
     return false;
   if (p->desc.out[i].dtype != CO_F64 || fixed_type(p->desc.op, name, length, &fixed)) return false;
-  return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST;
+  return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS;
 }
 
 ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values) {
@@ -466,7 +467,7 @@ co_op_desc ops_problem_desc(const ops_problem *p, co_dtype policy) {
     if (p->real_in >> i & 1) desc.in[i].dtype = policy;
     if (p->real_out >> i & 1) desc.out[i].dtype = policy;
   }
-  if (desc.op == CO_OP_CAST) desc.attr.dtype = policy;
+  if (desc.op == CO_OP_CAST || desc.op == CO_OP_INPUT_ROWS) desc.attr.dtype = policy;
   return desc;
 }
 

@@ -26,6 +26,7 @@
   F(normalize)                                                                                     \
   F(flip)                                                                                          \
   F(shifted_crop)                                                                                  \
+  F(input_rows)                                                                                    \
   F(gradient_norm)                                                                                 \
   F(sgd)                                                                                           \
   F(adam)                                                                                          \
