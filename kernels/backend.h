@@ -89,6 +89,8 @@ typedef struct co_backend_api {
   // Bytes of device memory that are free, and in all.
   co_status (*memory_info)(co_backend *backend, size_t *available, size_t *total);
 
+  // True where a mask of DENSE and DENSE_RELU_BACKWARD cost less than the operations they replace.
+  bool relu_masks;
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;

@@ -154,6 +154,7 @@ int64_t co_op_flops(const co_op_desc *desc) {
   case CO_OP_DENSE: // 2 N I O
     return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[1];
   case CO_OP_DENSE_BACKWARD_DATA:
+  case CO_OP_DENSE_RELU_BACKWARD:
     return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[0];
   case CO_OP_DENSE_BACKWARD_WEIGHTS:
     return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[1];

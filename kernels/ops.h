@@ -36,10 +36,11 @@ extern "C" {
 // clang-format off
 #define CO_OPS(X)                                                                                  \
   /* ---- layers ---------------------------------------------------------------------------- */   \
-  X(DENSE, dense, "x w b?", "y",                                                                   \
+  X(DENSE, dense, "x w b?", "y mask?",                                                             \
     "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw db?", "")                   \
   X(DENSE_BACKWARD_DATA, dense_backward_data, "dy w", "dx", "", "")                                \
   X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, "x dy", "dw db?", "", "")                      \
+  X(DENSE_RELU_BACKWARD, dense_relu_backward, "dy w mask", "dx db?", "", "")                       \
   X(CONV2D, conv2d, "x w b?", "y",                                                                 \
     "CONV2D_BACKWARD_DATA dy w -> dx; CONV2D_BACKWARD_WEIGHTS x dy -> dw db?", "")                 \
   X(CONV2D_BACKWARD_DATA, conv2d_backward_data, "dy w", "dx", "", "")                              \
@@ -88,7 +89,11 @@ extern "C" {
 //
 // DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in
 //                canonical order), w (I, O), b (O): y (N, O) = act(x w + b).
-//                db = sum over rows of dy.
+//                db = sum over rows of dy. mask u8 (N, O): 1 where y > 0, else 0 (backends may
+//                store it in a layout of their own).
+// DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
+//                (N, I) = mask ? dy w' : 0, mask as that layer saved it; db (I) = sum over rows of
+//                dx, the gradient of that layer's bias.
 // CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
 //                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
 //                down; zero padding. The rules of DENSE and CONV2D apply below the activation: the

@@ -134,6 +134,9 @@ static co_status run(co_backend *backend, co_prepared *prepared, void *const *in
 
 static size_t layout_bytes(co_backend *backend, const co_tensor_desc *desc) {
   (void)backend;
+  const int64_t *dim = desc->shape.dim;
+  if (desc->layout == CO_CUDA_LAYOUT_MASK)
+    return (size_t)(dim[0] * (CO_CUDA_MASK_BITS(dim[1]) / 8));
   return co_cuda_bytes(desc);
 }
 
@@ -141,6 +144,7 @@ static const char *layout_name(co_backend *backend, co_layout layout) {
   (void)backend;
   if (layout == CO_LAYOUT_CANONICAL) return "canonical";
   if (layout == CO_LAYOUT_ANY) return "any";
+  if (layout == CO_CUDA_LAYOUT_MASK) return "mask";
   return layout == CO_CUDA_LAYOUT_OHWI ? "ohwi" : "unknown";
 }
 
@@ -410,6 +414,7 @@ static const co_backend_api api = {
     .fence_wait = fence_wait,
     .queue_wait = queue_wait,
     .memory_info = memory_info,
+    .relu_masks = true,
     .host_memory = false,
 };
 

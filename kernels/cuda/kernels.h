@@ -60,6 +60,12 @@ co_cuda_launcher co_cuda_copy; // in[0] to out[0], any type
 cudaError_t co_cuda_transpose(void *y, const void *x, int64_t rows, int64_t columns,
                               cudaStream_t stream);
 
+// Between masks of a byte an element (rows, units) and of bits, rows of `stride` bytes.
+cudaError_t co_cuda_pack_mask(void *bits, const void *bytes, int64_t rows, int64_t units,
+                              int64_t stride, cudaStream_t stream);
+cudaError_t co_cuda_unpack_mask(void *bytes, const void *bits, int64_t rows, int64_t units,
+                                int64_t stride, cudaStream_t stream);
+
 // ---- helpers of the vendor files, in channelwise.cu
 // sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes; stream and
 // tickets are those of the call.

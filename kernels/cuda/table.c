@@ -40,6 +40,15 @@ static co_status run_reorder(co_cuda *cuda, co_prepared *prepared, const co_cuda
   const co_op_desc *desc = &prepared->desc;
   if (desc->in[0].layout == desc->out[0].layout)
     return co_cuda_check(cuda, co_cuda_copy(call), "reorder");
+  if (desc->in[0].dtype == CO_U8) { // a mask
+    const int64_t *dim = desc->in[0].shape.dim;
+    bool pack = desc->out[0].layout == CO_CUDA_LAYOUT_MASK;
+    return co_cuda_check(cuda,
+                         (pack ? co_cuda_pack_mask
+                               : co_cuda_unpack_mask)(call->out[0], call->in[0], dim[0], dim[1],
+                                                      CO_CUDA_MASK_BITS(dim[1]) / 8, call->stream),
+                         "reorder");
+  }
   // Canonical (KH KW I, O) to (O, KH KW I) or back.
   int64_t O = co_cuda_last(&desc->in[0].shape), taps = co_cuda_count(&desc->in[0].shape) / O;
   bool home = desc->out[0].layout == CO_CUDA_LAYOUT_OHWI;
@@ -54,8 +63,12 @@ static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_
   co_layout in = desc->in[0].layout, result = desc->out[0].layout;
   if (in == CO_LAYOUT_ANY) in = CO_LAYOUT_CANONICAL;
   if (result == CO_LAYOUT_ANY) result = in;
-  if (in != result && (desc->in[0].shape.rank != 4 || co_cuda_element(desc->in[0].dtype) != 4))
-    return co_cuda_refuse(answer, "only convolution kernels of f32 have two layouts");
+  bool mask = desc->in[0].dtype == CO_U8 && desc->in[0].shape.rank == 2 &&
+              in != CO_CUDA_LAYOUT_OHWI && result != CO_CUDA_LAYOUT_OHWI;
+  bool kernel = desc->in[0].shape.rank == 4 && co_cuda_element(desc->in[0].dtype) == 4 &&
+                in != CO_CUDA_LAYOUT_MASK && result != CO_CUDA_LAYOUT_MASK;
+  if (in != result && !mask && !kernel)
+    return co_cuda_refuse(answer, "only masks and convolution kernels of f32 have two layouts");
   if (!fits(&desc->in[0])) return co_cuda_refuse(answer, "more than 2^31 - 1 elements");
   answer->choice.in[0] = in;
   answer->choice.out[0] = result;

@@ -29,6 +29,7 @@ static uint32_t accumulable(const co_op_desc *desc) {
   case CO_OP_DENSE_BACKWARD_WEIGHTS:
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
   case CO_OP_RELU_BIAS_BACKWARD:
+  case CO_OP_DENSE_RELU_BACKWARD:
   case CO_OP_CONCAT_BACKWARD:
     return 3;
   case CO_OP_BATCH_NORM_BACKWARD:
@@ -195,6 +196,7 @@ static const co_backend_api ref_api = {
     .download = ref_download,
     .fill_zero = ref_fill_zero,
     .synchronize = ref_synchronize,
+    .relu_masks = true,
     .host_memory = true,
 };
 

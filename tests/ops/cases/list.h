@@ -6,6 +6,7 @@
 
 #define OPS_FAMILIES(F)                                                                            \
   F(dense)                                                                                         \
+  F(dense_relu_backward)                                                                           \
   F(conv2d)                                                                                        \
   F(max_pool2d)                                                                                    \
   F(relu)                                                                                          \
