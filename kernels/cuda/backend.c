@@ -179,7 +179,8 @@ static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
            bytes, (double)bytes / MiB, (double)available / MiB, (double)total / MiB);
   cuda->host.hint(
       "lower trainer.batch_size (raising trainer.accumulate_grad_batches as much keeps the updates "
-      "what they are) or trainer.eval_batch_size, or close other programs that use the GPU");
+      "what they are) or trainer.eval_batch_size, set trainer.precision to bf16, or close other "
+      "programs that use the GPU");
   return status;
 }
 
@@ -476,6 +477,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
     return CO_OK;
   }
   struct cudaDeviceProp properties;
+  memset(&properties, 0, sizeof properties);
   if (!host->options->planning) {
     CO_RETURN_IF_FAILED(co_cuda_find_device(host, device_index, &properties));
     CO_RETURN_IF_FAILED(co_cuda_enter_device(host, device_index));
@@ -500,7 +502,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
     *out = &cuda->base;
     return CO_OK;
   }
-  cuda->api.capability = 10 * properties.major + properties.minor;
+  cuda->api.capability = cuda->capability;
   co_status status = open_stream(cuda);
   if (status != CO_OK) {
     free_backend(&cuda->base);

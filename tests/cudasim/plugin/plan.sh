@@ -38,6 +38,8 @@ for config in "$@"; do
   plan -c "$config" --device cuda --json
   "$check_json" ok=true verb=plan device=cuda:0 compute_capability=9.0 planned=true \
     "launches_per_step=$step" <out || fail "JSON: $config"
+  plan -c "$config" --device cuda --trainer.precision bf16
+  grep -q '^launches ' out || fail "no plan in bf16: $config"
   plan -c "$config" --device cuda:3 --mode infer --batch-size 7
   grep -q '^cuda:3, planned' out || fail "not of the device asked for: $config"
   plan -c "$config" --device cpu
