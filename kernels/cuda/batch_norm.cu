@@ -41,10 +41,10 @@ struct PutStatistics {
 
 template <typename T>
 __global__ void normalize_batch(T *y, const T *x, const float4 *scale, unsigned count,
-                                unsigned channels) {
+                                unsigned channels, co_activation activation) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     float4 s = scale[static_cast<unsigned>(i) % channels];
-    y[i] = static_cast<T>((static_cast<float>(x[i]) - s.x) * s.y + s.z);
+    y[i] = static_cast<T>(activate(activation, (static_cast<float>(x[i]) - s.x) * s.y + s.z));
   }
 }
 
@@ -130,7 +130,7 @@ template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *c
   int64_t count = c.rows * c.channels;
   CO_LAUNCH(normalize_batch<T>, blocks_for(count), block_threads, 0, call->stream,
             static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), scale,
-            static_cast<unsigned>(count), static_cast<unsigned>(c.channels));
+            static_cast<unsigned>(count), static_cast<unsigned>(c.channels), desc->attr.activation);
   return cudaGetLastError();
 }
 
