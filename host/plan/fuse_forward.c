@@ -5,7 +5,7 @@
 
 // Operations whose attr.activation is honoured.
 static bool takes_activation(co_op op) {
-  return op == CO_OP_DENSE || op == CO_OP_CONV2D || op == CO_OP_ADD ||
+  return op == CO_OP_DENSE || op == CO_OP_CONV2D || op == CO_OP_ADD || op == CO_OP_BATCH_NORM ||
          op == CO_OP_BATCH_NORM_INFERENCE;
 }
 

@@ -40,10 +40,10 @@ struct PutStatistics {
 };
 
 __global__ void normalize_batch(float *y, const float *x, const float4 *scale, unsigned count,
-                                unsigned channels) {
+                                unsigned channels, co_activation activation) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     float4 s = scale[static_cast<unsigned>(i) % channels];
-    y[i] = (x[i] - s.x) * s.y + s.z;
+    y[i] = activate(activation, (x[i] - s.x) * s.y + s.z);
   }
 }
 
@@ -135,7 +135,8 @@ extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
   if (error != cudaSuccess) return error;
   int64_t count = c.rows * c.channels;
   CO_LAUNCH(co::normalize_batch, co::blocks_for(count), co::block_threads, 0, call->stream, out[0],
-            in[0], scale, static_cast<unsigned>(count), static_cast<unsigned>(c.channels));
+            in[0], scale, static_cast<unsigned>(count), static_cast<unsigned>(c.channels),
+            desc->attr.activation);
   return cudaGetLastError();
 }
 
