@@ -98,10 +98,11 @@ extern "C" {
 //                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
 //                down; zero padding. The rules of DENSE and CONV2D, as those of BATCH_NORM, apply below
 //                the activation: the planner puts RELU_BACKWARD(y, dy) in front.
-// MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = max over the window; padding never wins; argmax
-//                i32: winning position kh*KW + kw in the window, the first in row-major order on
-//                ties (backends may store argmax in a layout of their own). NaN: unspecified.
-//                Padding is smaller than the window; dilation is not read.
+// MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = act(max over the window); padding never wins;
+//                argmax i32: winning position kh*KW + kw in the window, the first in row-major order
+//                on ties, or -1 where relu leaves nothing of it: the gradient by argmax is that below
+//                the activation (backends may store argmax in a layout of their own). NaN:
+//                unspecified. Padding is smaller than the window; dilation is not read.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
@@ -175,7 +176,7 @@ typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activat
 // descriptors compare bytewise.
 typedef struct co_op_attr {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2]; // height, width
-  co_activation activation; // DENSE, CONV2D, ADD, BATCH_NORM, BATCH_NORM_INFERENCE
+  co_activation activation; // DENSE, CONV2D, MAX_POOL2D, ADD, BATCH_NORM, BATCH_NORM_INFERENCE
   double epsilon, momentum; // BATCH_NORM, ADAM, SGD
   double rate;              // DROPOUT, FLIP, INPUT_ROWS
   double fill;              // SHIFTED_CROP, INPUT_ROWS

@@ -10,6 +10,7 @@ namespace co {
 struct Pool { // extents fit 32 bits, as query makes sure
   int H, W, C, P, Q;
   int kernel[2], stride[2], pad[2];
+  co_activation activation; // forward
 };
 
 __global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned count, Pool s) {
@@ -36,8 +37,8 @@ __global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned cou
         winner = kh * s.kernel[1] + kw;
       }
     }
-    y[i] = best;
-    if (argmax) argmax[i] = winner;
+    y[i] = activate(s.activation, best);
+    if (argmax) argmax[i] = s.activation == CO_ACTIVATION_RELU && !(best > 0) ? -1 : winner;
   }
 }
 
@@ -84,6 +85,7 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
     s.stride[axis] = static_cast<int>(attr.stride[axis]);
     s.pad[axis] = static_cast<int>(attr.pad_begin[axis]);
   }
+  s.activation = attr.activation;
   return s;
 }
 

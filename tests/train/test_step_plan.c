@@ -30,6 +30,18 @@ static const char branched[] =
     "      {Dense: {units: 8, activation: relu}}, {Dropout: 0.5}]}\n"
     "output_features: [{name: label}]\n";
 
+// A stage as the presets have it, whose relu costs nothing of its own, and one without a
+// normalisation, where the bias gradient is made with the mask.
+static const char cnn[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3, padding: same, use_bias: false}},\n"
+    "      BatchNormalization, ReLU, {MaxPooling2D: 2},\n"
+    "      {Conv2D: {filters: 16, kernel_size: 2, activation: relu}}, {MaxPooling2D: 2},\n"
+    "      Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
 // Names of the operations of a plan, in order.
 static void list(const co_plan *plan, char *out, size_t size) {
   size_t at = 0;
@@ -81,6 +93,22 @@ static void check_step(const char *device, bool masks) {
   rig_free(&r);
 }
 
+static void check_convolutions(const char *device) {
+  rig r;
+  rig_make(&r, &(setup){.backend = device, .real = CO_F32, .rows = 6}, cnn);
+  expect(&r, CO_MODE_TRAIN, false,
+         "conv2d batch_norm max_pool2d conv2d max_pool2d dense softmax_cross_entropy "
+         "dense_backward_data dense_backward_weights relu_bias_backward max_pool2d_backward "
+         "conv2d_backward_data conv2d_backward_weights max_pool2d_backward batch_norm_backward "
+         "conv2d_backward_weights");
+  rig_free(&r);
+}
+
+static void a_convolution_step_is_short(void **state) {
+  (void)state;
+  check_convolutions(only_device ? only_device : "ref");
+}
+
 static void a_dense_step_is_short(void **state) {
   (void)state;
   if (only_device) {
@@ -123,8 +151,8 @@ static void check_numbers(const char *device, co_dtype real, const char *yaml, d
 
 static void a_short_step_computes_the_same(void **state) {
   (void)state;
-  const char *const models[] = {mlp, branched};
-  for (int i = 0; i < 2; i++) {
+  const char *const models[] = {mlp, branched, cnn};
+  for (int i = 0; i < 3; i++) {
     if (only_device) {
       check_numbers(only_device, CO_F32, models[i], 1e-5);
       continue;
@@ -177,10 +205,12 @@ int main(int argc, char **argv) {
   only_masks = argc <= 2;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_dense_step_is_short),
+      cmocka_unit_test(a_convolution_step_is_short),
       cmocka_unit_test(a_short_step_computes_the_same),
   };
   const struct CMUnitTest on_device[] = {
       cmocka_unit_test(a_dense_step_is_short),
+      cmocka_unit_test(a_convolution_step_is_short),
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(an_operation_is_one_launch),
   };
