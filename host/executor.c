@@ -36,6 +36,8 @@ static void *block_address(const co_store *store, co_block block) {
     return store->gradient;
   case CO_BLOCK_SLOT0:
     return store->slot[0];
+  case CO_BLOCK_MIRROR:
+    return store->mirror;
   default:
     return store->slot[1];
   }
@@ -54,6 +56,8 @@ void *co_executor_address(const co_executor *executor, co_value id) {
     return (void *)(uintptr_t)executor->inputs[value->info.index];
   case CO_STORAGE_PARAM:
     return (char *)store->param + store->entries[value->param].offset;
+  case CO_STORAGE_MIRROR:
+    return (char *)store->mirror + co_store_mirror_offset(store, value->param);
   case CO_STORAGE_STATE:
     return (char *)store->state + store->entries[value->param].offset;
   case CO_STORAGE_GRADIENT:

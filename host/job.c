@@ -49,9 +49,8 @@ void cohort_context_free(cohort_context *context) {
 
 // ---- results -----------------------------------------------------------------------------------
 
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb) {
+co_status co_result_create(cohort_result **out, cohort_context *context) {
   co_context *ctx = context->ctx;
-  (void)verb;
   *out = co_alloc_zero(ctx, 1, sizeof **out);
   if (!*out) return CO_ERR_MEMORY;
   (*out)->ctx = ctx;
@@ -195,9 +194,15 @@ co_status co_job_check_batch_size(int64_t rows) {
                  (int)CO_MAX_BATCH_ROWS);
 }
 
-co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads) {
-  const co_backend_options options = {.threads = threads};
+co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
+                              co_precision precision) {
+  const co_backend_options options = {.threads = threads,
+                                      .strict_f32 = precision == CO_PRECISION_F32};
   return co_backend_open_device(out, ctx, device, &options);
+}
+
+co_status co_job_choose_precision(co_precision *precision, const char *asked) {
+  return asked ? co_precision_parse(precision, asked, "--precision") : CO_OK;
 }
 
 static bool same_shape(const co_column *a, const co_column *b) {
@@ -266,9 +271,12 @@ co_status co_job_open_model(co_model **out, co_model_file *file, char **path, co
 }
 
 co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
-                         const char *device, int threads, int64_t batch_size, co_mode mode) {
+                         const char *device, int threads, int64_t batch_size, co_mode mode,
+                         const char *precision) {
+  co_precision chosen = CO_PRECISION_TF32;
   memset(s, 0, sizeof *s);
   co_diagnostics_init(&s->problems, ctx);
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&chosen, precision));
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
   CO_RETURN_IF_FAILED(
       co_job_open_model(&s->model, &s->file, &s->path, s->arena, model, &s->problems));
@@ -276,9 +284,11 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
       co_job_choose_batch_size(&s->rows, batch_size, &s->file, "eval_batch_size", 256));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
-  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads));
-  co_program_options options = {
-      .evaluation_rows = s->rows, .evaluation_mode = mode, .real = CO_F32};
+  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads, chosen));
+  co_program_options options = {.evaluation_rows = s->rows,
+                                .evaluation_mode = mode,
+                                .real = CO_F32,
+                                .bf16 = chosen == CO_PRECISION_BF16};
   // Every row is needed once: it comes with its batch.
   CO_RETURN_IF_FAILED(co_source_create(&s->source, &s->program, s->model, s->dataset, s->backend,
                                        &options, CO_PLACEMENT_HOST));
@@ -482,4 +492,22 @@ bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, 
     }
   }
   return false;
+}
+
+char *co_evaluation_known(const co_model *model) {
+  const co_graph *graph = model->network;
+  co_text text;
+  co_text_init(&text, model->ctx);
+  co_text_printf(&text, "known: loss");
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const char *output = model->outputs[i].name;
+    co_text_printf(&text, ", %s.%s", output, model->outputs[i].loss->metric);
+    for (int64_t k = 0; k < graph->metric_count; k++)
+      if (strcmp(graph->metrics[k].output, output) == 0)
+        co_text_printf(&text, ", %s.%s", output, graph->metrics[k].name);
+  }
+  co_text_printf(&text, "; the output may be left out");
+  char *known = text.status == CO_OK ? co_strdup(model->ctx, text.data) : NULL;
+  co_text_free(&text);
+  return known;
 }

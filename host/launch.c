@@ -311,6 +311,7 @@ static co_status submit(co_program *program, int64_t phase, int64_t rows, int64_
   flight->rows = rows;
   flight->count = count;
   flight->metrics = metrics;
+  CO_RETURN_IF_FAILED(co_store_refresh(program->store));
   if (co_program_is_apart(program)) {
     CO_RETURN_IF_FAILED(launch_apart(program, flight, batches, steps));
   } else {
@@ -330,7 +331,7 @@ co_status co_program_submit(co_program *program, int64_t phase, int64_t rows, in
     scalars[i] = complete(p, &steps[i], i);
   CO_RETURN_IF_FAILED(submit(program, phase, rows, count, batches, scalars, take_metrics));
   p->submitted += count;
-  program->store->version++;
+  co_store_note_update(program->store);
   return CO_OK;
 }
 

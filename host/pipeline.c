@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/memory.h"
+
 // An input plan for one number of rows, with its memory.
 typedef struct section {
   co_backend *backend;
@@ -68,6 +70,7 @@ static co_status create_section(co_pipeline *p, section *s, int64_t rows) {
   s->rows = rows;
   CO_RETURN_IF_FAILED(co_store_create(&s->store, p->backend, CO_F32));
   CO_RETURN_IF_FAILED(co_plan_create(&s->plan, p->graph, s->store, &options));
+  CO_RETURN_IF_FAILED(co_memory_check_batches(s->plan, p->slot_count));
   CO_RETURN_IF_FAILED(co_store_allocate(s->store, false, 0));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, s->plan->arena_bytes + 64, &s->memory.arena));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, sizeof(co_step), &s->memory.step));

@@ -210,7 +210,7 @@ static co_status predict(scoring *s, cohort_result *result) {
   }
   CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
-                                     CO_MODE_INFER));
+                                     CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));
@@ -234,7 +234,7 @@ static co_status predict(scoring *s, cohort_result *result) {
 
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "predict"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   scoring s = {.context = context, .ctx = context->ctx, .options = options};
   co_status status = predict(&s, *out);
   co_error error;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
+#include "host/memory.h"
 #include "host/program_private.h"
 
 static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *out,
@@ -8,6 +9,8 @@ static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *
   CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
   out->rows = options->rows;
   out->add = options->add_gradients;
+  if (!program->largest || out->plan->arena_bytes > program->arena_bytes)
+    program->largest = out->plan;
   if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
   if (out->plan->workspace_bytes > program->workspace_bytes)
     program->workspace_bytes = out->plan->workspace_bytes;
@@ -40,6 +43,7 @@ static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool 
   co_plan_options options = {.mode = CO_MODE_TRAIN,
                              .rows = rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
                              .add_gradients = add,
                              .groups = p->options.groups,
                              .losses = p->options.losses,
@@ -72,7 +76,7 @@ static int64_t list_segments(const co_program *program, const co_phase *p, co_se
     co_segment next = {(int64_t)(entry->offset / real), (int64_t)(entry->bytes / real),
                        entry->info.rate, entry->info.decay};
     co_segment *last = count ? &out[count - 1] : NULL;
-    size_t alignment = store->backend->api->alignment / real;
+    size_t alignment = store->alignment / real;
     if (last && last->rate == next.rate && last->decay == next.decay &&
         next.begin - (last->begin + last->count) < (int64_t)alignment)
       last->count = next.begin + next.count - last->begin; // the zero padding between rides along
@@ -109,6 +113,9 @@ static co_status build_update(co_program *program, co_phase *p) {
   for (int i = 0; i < program->store->slots; i++)
     CO_RETURN_IF_FAILED(
         co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
+  operands.mirror = CO_NO_VALUE;
+  if (program->store->mirror)
+    CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
   co_value in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments}, out[CO_OP_MAX_OPERANDS];
@@ -133,6 +140,7 @@ static co_status plan_evaluation(co_program *program) {
   co_plan_options options = {.mode = program->options.evaluation_mode,
                              .rows = program->options.evaluation_rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
                              .no_fusion = program->options.no_fusion};
   return plan_unit(program, program->graph, &program->evaluation, &options);
 }
@@ -256,6 +264,8 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
   CO_TRY(plan_sections(program));
+  CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
+                         most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_update(program, &program->phases[i]));
@@ -333,6 +343,7 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   const co_store *store = program->store;
   memset(out, 0, sizeof *out);
   out->parameters = store->param_bytes;
+  out->mirror = store->mirror ? store->param_bytes / 2 : 0;
   out->state = store->state_bytes;
   out->gradients = store->gradient ? store->param_bytes : 0;
   out->slots = store->param_bytes * (size_t)store->slots;
@@ -341,8 +352,8 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   out->batches = program->section_bytes;
   for (int i = 0; i < program->depth; i++)
     out->batches += co_program_flight_bytes(program);
-  out->total =
-      out->parameters + out->state + out->gradients + out->slots + out->arena + out->batches;
+  out->total = out->parameters + out->mirror + out->state + out->gradients + out->slots +
+               out->arena + out->batches;
 }
 
 const co_plan *co_program_plan(const co_program *program, int64_t i) {

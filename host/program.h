@@ -37,6 +37,7 @@ typedef struct co_program_options {
   const co_phase_options *phases;
   int64_t phase_count; // 0 = nothing is trained
   co_dtype real;
+  bool bf16;                       // with CO_F32: as co_plan_options has it, in all plans
   const co_program_source *source; // borrowed; NULL: the network's inputs are delivered
   bool no_fusion;
   bool no_recording; // operations are launched one by one: to debug
@@ -119,7 +120,7 @@ co_status co_program_write_metrics(co_program *program, bool evaluation, const d
 co_status co_program_clear_metrics(co_program *program, bool evaluation);
 
 typedef struct co_program_bytes {
-  size_t parameters, state, gradients, slots, arena, workspace;
+  size_t parameters, mirror, state, gradients, slots, arena, workspace;
   size_t batches; // input sections and batches on their way, on devices with memory of their own
   size_t total;
 } co_program_bytes;

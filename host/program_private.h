@@ -61,6 +61,7 @@ struct co_program {
   co_phase *phases;
   co_unit evaluation;
   size_t arena_bytes, workspace_bytes;
+  const co_plan *largest;          // that needs the most of the arena
   void *arena, *step, *metrics[2]; // metrics: training, evaluation
   // Devices with memory of their own: the input section, and what steps bring along.
   co_unit *sections;

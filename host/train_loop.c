@@ -268,14 +268,38 @@ static co_status collect(stepping *s) {
   return decides ? decide(s, epoch_over) : CO_OK;
 }
 
-static co_status stop_if_asked(stepping *s) {
+static bool is_asked(const volatile int *number, int *answered) {
+  bool asked = number && *number != *answered;
+  if (asked) *answered = *number;
+  return asked;
+}
+
+static co_status stop_out_of_time(const co_trainer *t) {
+  co_status status = co_fail(CO_STOPPED, "the time is over at step %lld; a checkpoint is written",
+                             (long long)t->state.step);
+  co_hint("go on with --resume %s", t->run.path);
+  return status;
+}
+
+// What others may want of a training between two steps.
+static co_status answer_requests(stepping *s) {
   co_trainer *t = s->t;
-  if (t->state.finished || !co_job_stopped(t->context)) return CO_OK;
+  const cohort_context_options *options = &t->context->options;
+  double seconds = co_trainer_now() - t->called;
+  if (t->state.finished) return CO_OK;
+  if (is_asked(options->status, &t->statuses_asked))
+    co_log(t->ctx, CO_LOG_INFO, "status", "step=%lld of=%lld epoch=%u loss=%.4g seconds=%.0f",
+           (long long)t->state.step, (long long)t->total_steps, t->state.epoch + 1, t->shown_loss,
+           seconds);
+  bool stop = co_job_stopped(t->context);
+  bool over = t->options->max_seconds > 0 && seconds >= t->options->max_seconds;
+  bool asked = is_asked(options->checkpoint, &t->checkpoints_asked);
+  if (!stop && !over && !asked) return CO_OK;
   while (s->count)
     CO_RETURN_IF_FAILED(collect(s));
   if (t->state.finished) return CO_OK;
   CO_RETURN_IF_FAILED(co_trainer_checkpoint(t, false));
-  return stop_interrupted(t);
+  return stop ? stop_interrupted(t) : over ? stop_out_of_time(t) : CO_OK;
 }
 
 static co_status run_batches(co_trainer *t, co_pipeline *pipeline) {
@@ -284,7 +308,7 @@ static co_status run_batches(co_trainer *t, co_pipeline *pipeline) {
   while (status == CO_OK && !t->state.finished) {
     bool room = s.count < co_program_depth(t->program) && !s.waiting;
     status = room ? submit(&s) : collect(&s);
-    if (status == CO_OK) status = stop_if_asked(&s);
+    if (status == CO_OK) status = answer_requests(&s);
   }
   co_program_drain(t->program); // before the batches go
   while (s.count)

@@ -37,6 +37,8 @@ typedef struct co_trainer {
   bool resumed, already_done;
   bool begun; // the run is this process's: run.json tells how it ends
   int64_t resumed_step, checkpoint_step;
+  int checkpoints_asked, statuses_asked; // how often, as far as answered
+  double called;                         // clock at the start of it all
   double started, wait_seconds, evaluation_seconds, checkpoint_seconds;
   double norm;                                 // gradient norm of the last step
   double shown_loss;                           // of the last record, for people

@@ -28,6 +28,9 @@ typedef struct co_op_choice {
   const char *refused;        // implementations passed over and why, one line, or NULL; likewise
   co_layout in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS]; // the layouts it works on
   size_t workspace;                                          // scratch bytes during run, ours
+  int launches;    // kernels, library calls and memory operations of one run; 0 = not counted
+  const char *why; // why they are more than one; NULL where they are not
+  bool planned;    // what a device is expected to say, which has not been asked
 } co_op_choice;
 
 typedef struct co_backend_api {
@@ -91,6 +94,7 @@ typedef struct co_backend_api {
 
   // True where a mask of DENSE and DENSE_RELU_BACKWARD cost less than the operations they replace.
   bool relu_masks;
+  int capability; // of a GPU, 90 = 9.0: of the device, or that is planned for; else 0
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;
@@ -104,6 +108,10 @@ typedef struct co_backend_options {
   int threads;       // 0 = the context's
   const char *force; // implementation name prefix to use where offered ("ref"), NULL = fastest
   bool strict_f32;   // f32 products exactly so, where the device would round operands to TF32
+  // Nothing will be run: CUDA answers without a device. What its libraries would say is taken for
+  // said (co_op_choice.planned), with the most workspace that they may take; addresses are made up,
+  // uploads do nothing, runs and downloads are CO_ERR_INTERNAL. The CPU does as always.
+  bool planning;
 } co_backend_options;
 
 // The reference: canonical layouts, one thread; takes f32 and f64 descriptors. Always complete.

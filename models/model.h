@@ -60,6 +60,10 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
                           const co_schema *schema, co_diagnostics *problems);
 void co_model_free(co_model *model);
 
+// Field tables by where they stand in a config ("input_features.preprocessing"), for help: the i-th,
+// false past the end.
+bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields);
+
 // Room for an input's fitted mean and scale (identity), of feature->channels each.
 co_status co_model_make_statistics(co_model *model, int64_t input);
 

@@ -14,7 +14,7 @@ co_status co_pass_backward(co_plan *plan, co_store *store);
 // Joins neighbouring backward operations.
 co_status co_pass_fuse_backward(co_plan *plan);
 // Applies the element type policy.
-co_status co_pass_dtypes(co_plan *plan);
+co_status co_pass_dtypes(co_plan *plan, co_store *store);
 // Lets dense products apply the relu of the layer below, where the backend does.
 co_status co_pass_fuse_masks(co_plan *plan);
 // Asks the backend for layouts, fixes open home layouts, inserts REORDERs and the temporaries for

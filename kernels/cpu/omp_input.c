@@ -66,7 +66,7 @@ CO_CPU_KERNEL(normalize_rows,
 }
 // clang-format on
 
-// n elements of x, from element `first`, whatever they are stored as.
+// n elements of x, from element `first`, as floats.
 static void cast_span(const co_cpu *cpu, co_dtype from, const void *x, int64_t first, float *y,
                       int64_t n) {
   switch (from) {
@@ -78,6 +78,9 @@ static void cast_span(const co_cpu *cpu, co_dtype from, const void *x, int64_t f
     break;
   case CO_I64:
     cast_i64[cpu->isa]((const int64_t *)x + first, y, n);
+    break;
+  case CO_BF16:
+    co_cpu_widen(cpu, y, (const co_bf16 *)x + first, n);
     break;
   case CO_F32:
     memcpy(y, (const float *)x + first, (size_t)n * sizeof *y);
@@ -93,20 +96,24 @@ static co_status run_cast(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   (void)workspace;
   const co_dtype from = prepared->desc.in[0].dtype;
   const int64_t n = co_shape_count(&prepared->desc.in[0].shape);
-  float *y = out[0];
 #pragma omp parallel if (n > CO_CPU_SERIAL)
   {
     int64_t b, e;
     co_cpu_share(n, 64, &b, &e);
-    cast_span(cpu, from, in[0], b, y + b, e - b);
+    if (prepared->desc.out[0].dtype == CO_BF16)
+      co_cpu_round(cpu, (co_bf16 *)out[0] + b, (const float *)in[0] + b, e - b);
+    else
+      cast_span(cpu, from, in[0], b, (float *)out[0] + b, e - b);
   }
   return CO_OK;
 }
 
-static bool casts_to_f32(const co_op_desc *desc, co_cpu_answer *answer) {
-  const co_dtype from = desc->in[0].dtype;
-  if (from == CO_U8 || from == CO_I32 || from == CO_I64) return true;
-  (void)co_cpu_refuse(answer, "integers to f32 only");
+static bool has_cast(const co_op_desc *desc, co_cpu_answer *answer) {
+  const co_dtype from = desc->in[0].dtype, to = desc->out[0].dtype;
+  bool integer = from == CO_U8 || from == CO_I32 || from == CO_I64;
+  if (to == CO_F32 && (integer || from == CO_BF16)) return true;
+  if (to == CO_BF16 && from == CO_F32) return true;
+  (void)co_cpu_refuse(answer, "integers to f32, bf16 to f32 and back only");
   return false;
 }
 
@@ -320,8 +327,7 @@ const co_cpu_impl co_cpu_input[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_cast,
-     .accepts = casts_to_f32,
-     .f32_out = 1},
+     .accepts = has_cast},
     {.op = CO_OP_NORMALIZE,
      .name = "omp",
      .plan = co_cpu_plan_simple,

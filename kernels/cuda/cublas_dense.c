@@ -27,13 +27,28 @@ typedef struct shape {
   cublasOperation_t transpose_a, transpose_b;
   cublasLtEpilogue_t epilogue;
   float beta;
-  int64_t mask_bits; // of a row of the mask, 0 = no mask
+  int64_t mask_bits;              // of a row of the mask, 0 = no mask
+  cudaDataType_t factors, result; // of a and b, of d and the vector
 } shape;
 
 static co_status check(const co_cuda *cuda, cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return CO_OK;
   return cuda->host.fail(CO_ERR_DEVICE, "%s: cuBLASLt: %s", cuda->name,
                          cublasLtGetStatusString(status));
+}
+
+size_t co_cuda_cublas_version(void) {
+  return cublasLtGetVersion();
+}
+
+co_status co_cuda_cublas_check(const co_host_api *host) {
+  size_t version = cublasLtGetVersion(), major = version / 10000;
+  if (major == CUBLAS_VER_MAJOR) return CO_OK;
+  co_status status = host->fail(CO_ERR_DEVICE, "cuBLASLt %zu.%zu is installed, %d is needed", major,
+                                version / 100 % 100, CUBLAS_VER_MAJOR);
+  host->hint("install cuBLAS %d (libcublasLt.so.%d), or use --device cpu", CUBLAS_VER_MAJOR,
+             CUBLAS_VER_MAJOR);
+  return status;
 }
 
 static co_status handle_of(co_cuda *cuda, cublasLtHandle_t *out) {
@@ -71,8 +86,8 @@ static bool has_vector(cublasLtEpilogue_t epilogue) {
 
 static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) {
   bool ta = s->transpose_a == CUBLAS_OP_T, tb = s->transpose_b == CUBLAS_OP_T;
-  cublasComputeType_t compute =
-      cuda->strict_f32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+  bool exact = cuda->strict_f32 || s->factors != CUDA_R_32F; // bf16 has nothing to round to TF32
+  cublasComputeType_t compute = exact ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
   // Only its alignment matters to the heuristics, which want one where there will be one.
   const void *vector = (const void *)(uintptr_t)16;
   cublasStatus_t status = cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F);
@@ -89,13 +104,13 @@ static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) 
   if (status == CUBLAS_STATUS_SUCCESS && s->mask_bits)
     status = set(p, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &s->mask_bits, sizeof s->mask_bits);
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, ta ? s->k : s->m, ta ? s->m : s->k,
+    status = cublasLtMatrixLayoutCreate(&p->a, s->factors, ta ? s->k : s->m, ta ? s->m : s->k,
                                         (int64_t)(ta ? s->k : s->m));
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, tb ? s->n : s->k, tb ? s->k : s->n,
+    status = cublasLtMatrixLayoutCreate(&p->b, s->factors, tb ? s->n : s->k, tb ? s->k : s->n,
                                         (int64_t)(tb ? s->n : s->k));
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatrixLayoutCreate(&p->d, CUDA_R_32F, s->m, s->n, (int64_t)s->m);
+    status = cublasLtMatrixLayoutCreate(&p->d, s->result, s->m, s->n, (int64_t)s->m);
   return status;
 }
 
@@ -107,6 +122,10 @@ static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
   const size_t limit = CO_CUDA_WORKSPACE_LIMIT;
   int found = 0;
   memset(p, 0, sizeof *p);
+  if (cuda->planning) {
+    p->workspace = limit;
+    return CO_OK;
+  }
   CO_RETURN_IF_FAILED(handle_of(cuda, &handle));
   cublasStatus_t status = describe(cuda, s, p);
   if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatmulPreferenceCreate(&preference);
@@ -157,26 +176,31 @@ static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const c
                      call);
 }
 
+// The bias gradient by our own kernel, from the operand that it is the sum of.
+static co_status sum_bias(co_cuda *cuda, const dense *self, const co_tensor_desc *of,
+                          const void *values, const co_cuda_call *call) {
+  return co_cuda_check(cuda,
+                       co_cuda_column_sum(call->out[1], values, of->dtype, of->shape.dim[0],
+                                          of->shape.dim[1], co_cuda_accumulates(call->desc, 1),
+                                          (char *)call->workspace + self->sum_offset, call),
+                       "bias gradient");
+}
+
 static co_status run_relu_backward(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   dense *self = (dense *)prepared; // dx' = mask of (w dy')
-  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], call->out[1],
-                     call->in[2], call);
+  CO_RETURN_IF_FAILED(product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0],
+                                  self->sums_bias ? NULL : call->out[1], call->in[2], call));
+  if (!self->sums_bias) return CO_OK;
+  return sum_bias(cuda, self, &prepared->desc.out[0], call->out[0], call);
 }
 
 static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
                                       const co_cuda_call *call) {
   dense *self = (dense *)prepared; // dw' = dy' x
-  const co_op_desc *desc = &prepared->desc;
-  void *db = call->out[1];
   CO_RETURN_IF_FAILED(product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0],
-                                  self->sums_bias ? NULL : db, NULL, call));
-  if (db == NULL || !self->sums_bias) return CO_OK;
-  const co_shape *dy = &desc->in[1].shape;
-  return co_cuda_check(cuda,
-                       co_cuda_column_sum(db, call->in[1], dy->dim[0], dy->dim[1],
-                                          co_cuda_accumulates(desc, 1),
-                                          (char *)call->workspace + self->sum_offset, call),
-                       "bias gradient");
+                                  self->sums_bias ? NULL : call->out[1], NULL, call));
+  if (!self->sums_bias) return CO_OK;
+  return sum_bias(cuda, self, &prepared->desc.in[1], call->in[1], call);
 }
 
 static void release(co_cuda *cuda, co_prepared *prepared) {
@@ -184,9 +208,16 @@ static void release(co_cuda *cuda, co_prepared *prepared) {
   product_free(&((dense *)prepared)->product);
 }
 
+static cudaDataType_t type_of(const co_tensor_desc *operand) {
+  return operand->dtype == CO_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
 static shape shape_of(const co_op_desc *desc) {
   const float beta = co_cuda_accumulates(desc, 0) ? 1 : 0;
-  shape s = {.epilogue = CUBLASLT_EPILOGUE_DEFAULT, .beta = beta};
+  shape s = {.epilogue = CUBLASLT_EPILOGUE_DEFAULT,
+             .beta = beta,
+             .factors = type_of(&desc->in[0]),
+             .result = type_of(&desc->out[0])};
   const int64_t *w =
       desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS ? desc->out[0].shape.dim : desc->in[1].shape.dim;
   uint64_t N = (uint64_t)desc->in[0].shape.dim[0], I = (uint64_t)w[0], O = (uint64_t)w[1];
@@ -213,7 +244,11 @@ static shape shape_of(const co_op_desc *desc) {
     s.m = I, s.n = N, s.k = O;
     s.transpose_a = CUBLAS_OP_T;
     s.transpose_b = CUBLAS_OP_N;
-    s.epilogue = co_cuda_has_out(desc, 1) ? CUBLASLT_EPILOGUE_DRELU_BGRAD : CUBLASLT_EPILOGUE_DRELU;
+    s.epilogue = CUBLASLT_EPILOGUE_DRELU;
+    // The sum is of the type of dx, which may be bf16, and cannot be added to what db holds.
+    if (co_cuda_has_out(desc, 1) && !co_cuda_accumulates(desc, 1) &&
+        desc->out[0].dtype == desc->out[1].dtype)
+      s.epilogue = CUBLASLT_EPILOGUE_DRELU_BGRAD;
     s.mask_bits = CO_CUDA_MASK_BITS((int64_t)I);
     break;
   default:
@@ -228,15 +263,16 @@ static shape shape_of(const co_op_desc *desc) {
   return s;
 }
 
-// Masks are no f32, and a masked product can be added to nothing.
+// f32, and bf16 wherever the contract has it: query has checked that. Masks are neither, and a
+// masked product cannot be added to what there is.
 static co_status check_operands(const co_op_desc *desc, co_cuda_answer *answer) {
   uint32_t mask_in = desc->op == CO_OP_DENSE_RELU_BACKWARD ? 4 : 0;
   uint32_t mask_out = desc->op == CO_OP_DENSE ? 2 : 0;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    if ((co_cuda_has_in(desc, i) && !(mask_in >> i & 1) && desc->in[i].dtype != CO_F32) ||
-        (co_cuda_has_out(desc, i) && !(mask_out >> i & 1) && desc->out[i].dtype != CO_F32))
-      return co_cuda_refuse(answer, "f32 only");
-  if (mask_in && desc->accumulate) {
+    if ((co_cuda_has_in(desc, i) && !(mask_in >> i & 1) && !co_cuda_is_data(&desc->in[i])) ||
+        (co_cuda_has_out(desc, i) && !(mask_out >> i & 1) && !co_cuda_is_data(&desc->out[i])))
+      return co_cuda_refuse(answer, "f32 and bf16 only");
+  if (mask_in && co_cuda_accumulates(desc, 0)) {
     answer->accumulate = true;
     return co_cuda_refuse(answer, "what is masked cannot be added to");
   }
@@ -267,22 +303,31 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
   memset(&self, 0, sizeof self);
   CO_RETURN_IF_FAILED(check_operands(desc, answer));
   shape s = shape_of(desc);
-  bool weights = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS;
-  self.sums_bias = weights && co_cuda_has_out(desc, 1) && s.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
+  bool masked = desc->op == CO_OP_DENSE_RELU_BACKWARD;
+  cublasLtEpilogue_t without = masked ? CUBLASLT_EPILOGUE_DRELU : CUBLASLT_EPILOGUE_DEFAULT;
+  bool sums = (masked || desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS) && co_cuda_has_out(desc, 1);
+  self.sums_bias = sums && s.epilogue == without;
   co_status status = product_create(cuda, &s, &self.product);
-  if (status == CO_ERR_DEVICE && s.epilogue == CUBLASLT_EPILOGUE_BGRADA) {
-    s.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+  if (status == CO_ERR_DEVICE && sums && s.epilogue != without) {
+    s.epilogue = without;
     self.sums_bias = true;
     status = product_create(cuda, &s, &self.product);
   }
   if (status == CO_ERR_DEVICE) return co_cuda_refuse(answer, "cuBLASLt has no algorithm for it");
   CO_RETURN_IF_FAILED(status);
   answer->choice.workspace = self.product.workspace;
+  answer->choice.launches = 1;
+  answer->choice.planned = cuda->planning;
   if (self.sums_bias) {
-    const co_shape *dy = &desc->in[1].shape;
+    const co_shape *dy = masked ? &desc->out[0].shape : &desc->in[1].shape;
     self.sum_offset =
         (self.product.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
     answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
+    answer->choice.launches++;
+    answer->choice.why =
+        co_cuda_accumulates(desc, 1)
+            ? "bias gradient by our own kernel: cuBLASLt adds none"
+            : "bias gradient by our own kernel: cuBLASLt has none with this product";
   }
   co_prepared *prepared = NULL;
   if (out == NULL) {

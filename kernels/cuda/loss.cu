@@ -64,26 +64,29 @@ static int64_t loss_blocks(int64_t rows, int64_t row) {
   return blocks < most_loss_blocks ? blocks : most_loss_blocks;
 }
 
-template <int Width> __global__ void softmax(float *y, const float *x, int64_t rows, int64_t K) {
+template <int Width, typename T>
+__global__ void softmax(float *y, const T *x, int64_t rows, int64_t K) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   for (int64_t n = first_row<Width>(); n < rows; n += row_step<Width>()) {
-    const float *row = x + n * K;
+    const T *row = x + n * K;
     float largest = -INFINITY, sum = 0;
     for (int64_t k = lane; k < K; k += Width)
-      largest = fmaxf(largest, row[k]);
+      largest = fmaxf(largest, static_cast<float>(row[k]));
     largest = Group<Width>::largest(largest);
     for (int64_t k = lane; k < K; k += Width)
-      sum += expf(row[k] - largest);
+      sum += expf(static_cast<float>(row[k]) - largest);
     sum = Group<Width>::sum(sum);
     for (int64_t k = lane; k < K; k += Width)
-      y[n * K + k] = expf(row[k] - largest) / sum;
+      y[n * K + k] = expf(static_cast<float>(row[k]) - largest) / sum;
   }
 }
 
-struct LossRows {
-  const float *x, *weight;
+template <typename T> struct LossRows {
+  const T *x;
+  const float *weight;
   const co_step *step;
-  float *loss, *dx;
+  float *loss;
+  T *dx;
   double *sum, *hits, *partials; // hits: NULL, or the sums of CATEGORICAL_HITS
   unsigned *ticket;
   int64_t rows, row;
@@ -97,26 +100,27 @@ __device__ __forceinline__ void put_total(double *sum, double total, bool accumu
 
 // The first of the largest of a row, given the largest that is no NaN; nothing is larger than a NaN
 // in front.
-template <int Width>
-__device__ __forceinline__ int64_t first_largest(const float *row, int64_t K, int lane,
-                                                 float largest) {
+template <int Width, typename T>
+__device__ __forceinline__ int64_t first_largest(const T *row, int64_t K, int lane, float largest) {
   long long best = K;
   for (int64_t k = lane; k < K && best == K; k += Width)
-    if (row[k] == largest) best = k;
+    if (static_cast<float>(row[k]) == largest) best = k;
   best = Group<Width>::least(best);
-  return best == K || row[0] != row[0] ? 0 : best;
+  float first = static_cast<float>(row[0]);
+  return best == K || first != first ? 0 : best;
 }
 
 // Totals: the loss and, where Hits, the weight of hits and all weight.
-template <int Width, bool Hits>
-__global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
+template <int Width, bool Hits, typename T>
+__global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
   constexpr int sums = Hits ? 3 : 1;
   int lane = static_cast<int>(threadIdx.x) % Width;
   double totals[sums] = {};
   double inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
-    const float *row = a.x + n * a.row;
-    float *dx = a.dx + n * a.row, weight = a.weight[n];
+    const T *row = a.x + n * a.row;
+    T *dx = a.dx + n * a.row;
+    float weight = a.weight[n];
     if (weight == 0) { // missing: neither target nor prediction counts, not even a NaN
       for (int64_t k = lane; k < a.row; k += Width)
         put(&dx[k], 0.0f, a.accumulate_dx);
@@ -125,14 +129,16 @@ __global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
     }
     float largest = -INFINITY, sum = 0;
     for (int64_t k = lane; k < a.row; k += Width)
-      largest = fmaxf(largest, row[k]);
+      largest = fmaxf(largest, static_cast<float>(row[k]));
     largest = Group<Width>::largest(largest);
     for (int64_t k = lane; k < a.row; k += Width)
-      sum += expf(row[k] - largest);
+      sum += expf(static_cast<float>(row[k]) - largest);
     sum = Group<Width>::sum(sum);
     int32_t wanted = target[n]; // a wild one gives NaN rather than a wild read
     if (lane == 0) {
-      float value = wanted >= 0 && wanted < a.row ? logf(sum) + (largest - row[wanted]) : NAN;
+      float value = wanted >= 0 && wanted < a.row
+                        ? logf(sum) + (largest - static_cast<float>(row[wanted]))
+                        : NAN;
       a.loss[n] = value;
       totals[0] += static_cast<double>(weight) * static_cast<double>(value);
     }
@@ -145,7 +151,8 @@ __global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
     }
     float factor = static_cast<float>(static_cast<double>(weight) * inv_norm);
     for (int64_t k = lane; k < a.row; k += Width)
-      put(&dx[k], factor * (expf(row[k] - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
+      put(&dx[k],
+          factor * (expf(static_cast<float>(row[k]) - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
           a.accumulate_dx);
   }
   grid_sums<sums>(a.partials, a.ticket, totals, [&](int k, double total) {
@@ -156,7 +163,8 @@ __global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
   });
 }
 
-template <int Width> __global__ void mean_squared_error(LossRows a, const float *target) {
+template <int Width, typename T>
+__global__ void mean_squared_error(LossRows<T> a, const float *target) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   double total = 0, inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
@@ -165,7 +173,9 @@ template <int Width> __global__ void mean_squared_error(LossRows a, const float 
         static_cast<float>(static_cast<double>(weight) * inv_norm * 2 / static_cast<double>(a.row));
     for (int64_t k = lane; k < a.row; k += Width) {
       int64_t i = n * a.row + k;
-      float error = weight == 0 ? 0.0f : a.x[i] - target[i]; // a missing target may be NaN
+      float error = weight == 0
+                        ? 0.0f
+                        : static_cast<float>(a.x[i]) - target[i]; // a missing target may be NaN
       squares += error * error;
       put(&a.dx[i], factor * error, a.accumulate_dx);
     }
@@ -180,20 +190,23 @@ template <int Width> __global__ void mean_squared_error(LossRows a, const float 
 }
 
 // A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
-__global__ void categorical_hits(double *sums, double *partials, const float *x,
-                                 const int32_t *target, const float *weight, int64_t rows,
-                                 int64_t K, bool accumulate, unsigned *ticket) {
+template <typename T>
+__global__ void categorical_hits(double *sums, double *partials, const T *x, const int32_t *target,
+                                 const float *weight, int64_t rows, int64_t K, bool accumulate,
+                                 unsigned *ticket) {
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   double totals[2] = {0, 0};
   for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
-    const float *row = x + n * K;
+    const T *row = x + n * K;
     float value = -INFINITY;
     int best = static_cast<int>(K);
-    for (int k = lane; k < K; k += warp_lanes)
-      if (row[k] > value || (row[k] == value && k < best)) {
-        value = row[k];
+    for (int k = lane; k < K; k += warp_lanes) {
+      float score = static_cast<float>(row[k]);
+      if (score > value || (score == value && k < best)) {
+        value = score;
         best = k;
       }
+    }
     for (int distance = warp_lanes / 2; distance > 0; distance /= 2) {
       float other = __shfl_xor_sync(full_warp, value, distance);
       int at = __shfl_xor_sync(full_warp, best, distance);
@@ -203,7 +216,8 @@ __global__ void categorical_hits(double *sums, double *partials, const float *x,
       }
     }
     if (lane != 0) continue;
-    if (best == K || row[0] != row[0]) best = 0; // nothing is larger than a NaN
+    float first = static_cast<float>(row[0]);
+    if (best == K || first != first) best = 0; // nothing is larger than a NaN
     if (best == target[n]) totals[0] += static_cast<double>(weight[n]);
     totals[1] += static_cast<double>(weight[n]);
   }
@@ -211,13 +225,19 @@ __global__ void categorical_hits(double *sums, double *partials, const float *x,
                [&](int k, double total) { put_total(&sums[k], total, accumulate); });
 }
 
-static LossRows loss_rows(const co_cuda_call *call) {
+static int64_t hits_blocks(int64_t rows) {
+  constexpr int64_t per_block = block_threads / warp_lanes;
+  int64_t blocks = (rows + per_block - 1) / per_block;
+  return blocks < most_loss_blocks ? blocks : most_loss_blocks;
+}
+
+template <typename T> static LossRows<T> loss_rows(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  return {static_cast<const float *>(call->in[0]),
+  return {static_cast<const T *>(call->in[0]),
           static_cast<const float *>(call->in[2]),
           static_cast<const co_step *>(call->in[3]),
           static_cast<float *>(call->out[0]),
-          static_cast<float *>(call->out[2]),
+          static_cast<T *>(call->out[2]),
           static_cast<double *>(call->out[1]),
           nullptr,
           static_cast<double *>(call->workspace),
@@ -230,17 +250,76 @@ static LossRows loss_rows(const co_cuda_call *call) {
           false};
 }
 
-template <bool Hits>
-static void launch_cross_entropy(const LossRows &a, const int32_t *target, cudaStream_t stream) {
+template <bool Hits, typename T>
+static void launch_cross_entropy(const LossRows<T> &a, const int32_t *target, cudaStream_t stream) {
   unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
   int width = width_for(a.row);
   if (width == 1)
-    CO_LAUNCH((softmax_cross_entropy<1, Hits>), grid, block_threads, 0, stream, a, target);
+    CO_LAUNCH((softmax_cross_entropy<1, Hits, T>), grid, block_threads, 0, stream, a, target);
   else if (width == warp_lanes)
-    CO_LAUNCH((softmax_cross_entropy<warp_lanes, Hits>), grid, block_threads, 0, stream, a, target);
-  else
-    CO_LAUNCH((softmax_cross_entropy<block_threads, Hits>), grid, block_threads, 0, stream, a,
+    CO_LAUNCH((softmax_cross_entropy<warp_lanes, Hits, T>), grid, block_threads, 0, stream, a,
               target);
+  else
+    CO_LAUNCH((softmax_cross_entropy<block_threads, Hits, T>), grid, block_threads, 0, stream, a,
+              target);
+}
+
+template <typename T> static cudaError_t launch_softmax(const co_cuda_call *call) {
+  const co_shape *shape = &call->desc->in[0].shape;
+  int64_t K = co_cuda_last(shape), rows = co_cuda_count(shape) / K;
+  int width = width_for(K);
+  int64_t per_block = block_threads / width, blocks = (rows + per_block - 1) / per_block;
+  unsigned grid = static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks);
+  float *y = static_cast<float *>(call->out[0]);
+  const T *x = static_cast<const T *>(call->in[0]);
+  if (width == 1)
+    CO_LAUNCH((softmax<1, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+  else if (width == warp_lanes)
+    CO_LAUNCH((softmax<warp_lanes, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+  else
+    CO_LAUNCH((softmax<block_threads, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_softmax_cross_entropy(const co_cuda_call *call) {
+  LossRows<T> a = loss_rows<T>(call);
+  const int32_t *target = static_cast<const int32_t *>(call->in[1]);
+  a.hits = static_cast<double *>(call->out[3]);
+  a.accumulate_hits = co_cuda_accumulates(call->desc, 3);
+  if (a.hits)
+    launch_cross_entropy<true>(a, target, call->stream);
+  else
+    launch_cross_entropy<false>(a, target, call->stream);
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda_call *call) {
+  LossRows<T> a = loss_rows<T>(call);
+  const float *target = static_cast<const float *>(call->in[1]);
+  int64_t blocks = loss_blocks(a.rows, a.row);
+  unsigned grid = static_cast<unsigned>(blocks);
+  int width = width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH((mean_squared_error<1, T>), grid, block_threads, 0, call->stream, a, target);
+  else if (width == warp_lanes)
+    CO_LAUNCH((mean_squared_error<warp_lanes, T>), grid, block_threads, 0, call->stream, a, target);
+  else
+    CO_LAUNCH((mean_squared_error<block_threads, T>), grid, block_threads, 0, call->stream, a,
+              target);
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
+  int64_t blocks = hits_blocks(rows);
+  double *sums = static_cast<double *>(call->out[0]);
+  double *partials = static_cast<double *>(call->workspace);
+  CO_LAUNCH(categorical_hits<T>, static_cast<unsigned>(blocks), block_threads, 0, call->stream,
+            sums, partials, static_cast<const T *>(call->in[0]),
+            static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
+            rows, K, co_cuda_accumulates(desc, 0), call->tickets);
+  return cudaGetLastError();
 }
 
 } // namespace co
@@ -251,63 +330,21 @@ extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
 }
 
 extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {
-  const co_shape *shape = &call->desc->in[0].shape;
-  int64_t K = co_cuda_last(shape), rows = co_cuda_count(shape) / K;
-  int width = co::width_for(K);
-  int64_t per_block = co::block_threads / width, blocks = (rows + per_block - 1) / per_block;
-  unsigned grid = static_cast<unsigned>(blocks < co::most_blocks ? blocks : co::most_blocks);
-  float *y = static_cast<float *>(call->out[0]);
-  const float *x = static_cast<const float *>(call->in[0]);
-  if (width == 1)
-    CO_LAUNCH(co::softmax<1>, grid, co::block_threads, 0, call->stream, y, x, rows, K);
-  else if (width == co::warp_lanes)
-    CO_LAUNCH(co::softmax<co::warp_lanes>, grid, co::block_threads, 0, call->stream, y, x, rows, K);
-  else
-    CO_LAUNCH(co::softmax<co::block_threads>, grid, co::block_threads, 0, call->stream, y, x, rows,
-              K);
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_softmax<co::bf16>(call)
+                                        : co::launch_softmax<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
-  co::LossRows a = co::loss_rows(call);
-  const int32_t *target = static_cast<const int32_t *>(call->in[1]);
-  a.hits = static_cast<double *>(call->out[3]);
-  a.accumulate_hits = co_cuda_accumulates(call->desc, 3);
-  if (a.hits)
-    co::launch_cross_entropy<true>(a, target, call->stream);
-  else
-    co::launch_cross_entropy<false>(a, target, call->stream);
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_softmax_cross_entropy<co::bf16>(call)
+                                        : co::launch_softmax_cross_entropy<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
-  co::LossRows a = co::loss_rows(call);
-  const float *target = static_cast<const float *>(call->in[1]);
-  int64_t blocks = co::loss_blocks(a.rows, a.row);
-  unsigned grid = static_cast<unsigned>(blocks);
-  int width = co::width_for(a.row);
-  if (width == 1)
-    CO_LAUNCH(co::mean_squared_error<1>, grid, co::block_threads, 0, call->stream, a, target);
-  else if (width == co::warp_lanes)
-    CO_LAUNCH(co::mean_squared_error<co::warp_lanes>, grid, co::block_threads, 0, call->stream, a,
-              target);
-  else
-    CO_LAUNCH(co::mean_squared_error<co::block_threads>, grid, co::block_threads, 0, call->stream,
-              a, target);
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_mean_squared_error<co::bf16>(call)
+                                        : co::launch_mean_squared_error<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
-  constexpr int64_t per_block = co::block_threads / co::warp_lanes;
-  int64_t blocks = (rows + per_block - 1) / per_block;
-  if (blocks > co::most_loss_blocks) blocks = co::most_loss_blocks;
-  double *sums = static_cast<double *>(call->out[0]);
-  double *partials = static_cast<double *>(call->workspace);
-  CO_LAUNCH(co::categorical_hits, static_cast<unsigned>(blocks), co::block_threads, 0, call->stream,
-            sums, partials, static_cast<const float *>(call->in[0]),
-            static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
-            rows, K, co_cuda_accumulates(desc, 0), call->tickets);
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_categorical_hits<co::bf16>(call)
+                                        : co::launch_categorical_hits<float>(call);
 }

@@ -13,7 +13,8 @@ struct Pool { // extents fit 32 bits, as query makes sure
   co_activation activation; // forward
 };
 
-__global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned count, Pool s) {
+template <typename T>
+__global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool s) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -22,7 +23,7 @@ __global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned cou
     rest /= s.Q;
     int p = static_cast<int>(rest % s.P), top = p * s.stride[0] - s.pad[0];
     int left = q * s.stride[1] - s.pad[1];
-    const float *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
+    const T *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
     float best = 0;
     int winner = -1;
     for (int kh = 0; kh < s.kernel[0]; kh++) {
@@ -31,13 +32,13 @@ __global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned cou
       for (int kw = 0; kw < s.kernel[1]; kw++) {
         int w = left + kw;
         if (w < 0 || w >= s.W) continue;
-        float value = image[static_cast<int64_t>(h * s.W + w) * s.C];
+        float value = static_cast<float>(image[static_cast<int64_t>(h * s.W + w) * s.C]);
         if (winner >= 0 && !(value > best)) continue;
         best = value;
         winner = kh * s.kernel[1] + kw;
       }
     }
-    y[i] = activate(s.activation, best);
+    y[i] = static_cast<T>(activate(s.activation, best));
     if (argmax) argmax[i] = s.activation == CO_ACTIVATION_RELU && !(best > 0) ? -1 : winner;
   }
 }
@@ -49,8 +50,9 @@ __device__ __forceinline__ void windows_over(int at, int kernel, int stride, int
   *last = at / stride < positions ? at / stride : positions - 1;
 }
 
-__global__ void max_pool_backward(float *dx, const float *dy, const int32_t *argmax, unsigned count,
-                                  Pool s, bool accumulate) {
+template <typename T>
+__global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, unsigned count, Pool s,
+                                  bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -67,7 +69,7 @@ __global__ void max_pool_backward(float *dx, const float *dy, const int32_t *arg
       for (int q = first_q; q <= last_q; q++) {
         int64_t at = image + static_cast<int64_t>(p * s.Q + q) * s.C;
         int tap = (h - p * s.stride[0]) * s.kernel[1] + w - q * s.stride[1];
-        if (argmax[at] == tap) sum += dy[at];
+        if (argmax[at] == tap) sum += static_cast<float>(dy[at]);
       }
     put(&dx[i], sum, accumulate);
   }
@@ -89,25 +91,35 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
   return s;
 }
 
-} // namespace co
-
-extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_max_pool(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::max_pool, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
-            static_cast<const float *>(call->in[0]), static_cast<unsigned>(count),
-            co::pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
+  CO_LAUNCH(max_pool<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
+            static_cast<const T *>(call->in[0]), static_cast<unsigned>(count),
+            pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_max_pool_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::max_pool_backward, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+  CO_LAUNCH(max_pool_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
             static_cast<const int32_t *>(call->in[1]), static_cast<unsigned>(count),
-            co::pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
+            pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
             co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool<co::bf16>(call)
+                                        : co::launch_max_pool<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16>(call)
+                                        : co::launch_max_pool_backward<float>(call);
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
 #include "kernels/check.h"
 #include "kernels/ref/ref.h"
 
@@ -49,6 +50,8 @@ static inline double co_load(const void *x, co_dtype dtype, int64_t i) {
     return (double)((const int64_t *)x)[i];
   case CO_F32:
     return (double)((const float *)x)[i];
+  case CO_BF16:
+    return (double)co_bf16_widen(((const co_bf16 *)x)[i]);
   default:
     return ((const double *)x)[i];
   }
