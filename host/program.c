@@ -108,7 +108,7 @@ static co_status add_segments(co_program *program, co_phase *p, co_value *out) {
   return status;
 }
 
-// The update as a graph: norm, finite check, optimizer.
+// The update as a graph: norm with its gate, optimizer.
 static co_status build_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
   co_graph *graph = p->update_graph;
@@ -124,19 +124,14 @@ static co_status build_update(co_program *program, co_phase *p) {
     CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
-  co_value none[CO_OP_MAX_OPERANDS];
+  co_value in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments}, out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    none[i] = CO_NO_VALUE;
-  co_value norm_in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments};
-  co_value norm_out[CO_OP_MAX_OPERANDS], gate_out[CO_OP_MAX_OPERANDS];
-  memcpy(norm_out, none, sizeof none);
-  memcpy(gate_out, none, sizeof none);
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &norm_out[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &gate_out[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, NULL, norm_in, norm_out));
+    out[i] = CO_NO_VALUE;
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[0]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[1]));
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
-  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_FINITE_CHECK, &attr, norm_out, gate_out));
-  operands.gate = gate_out[0];
+  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
+  operands.gate = out[1];
   return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
 }
 

@@ -20,7 +20,8 @@ static co_status make_double(co_plan *plan) {
     value->info.desc.dtype = plan->options.real;
   }
   for (int64_t i = 0; i < plan->op_count; i++)
-    if (plan->ops[i].desc.op == CO_OP_CAST && plan->ops[i].desc.attr.dtype == CO_F32)
+    if ((plan->ops[i].desc.op == CO_OP_CAST || plan->ops[i].desc.op == CO_OP_INPUT_ROWS) &&
+        plan->ops[i].desc.attr.dtype == CO_F32)
       plan->ops[i].desc.attr.dtype = plan->options.real;
   return CO_OK;
 }
@@ -101,7 +102,7 @@ static bool takes_either(co_op op) {
 // features are not rounded before they are normalised.
 static bool is_of_input(co_op op) {
   return op == CO_OP_GATHER || op == CO_OP_CAST || op == CO_OP_NORMALIZE || op == CO_OP_FLIP ||
-         op == CO_OP_SHIFTED_CROP;
+         op == CO_OP_SHIFTED_CROP || op == CO_OP_INPUT_ROWS;
 }
 
 static bool is_read_by_input(const narrowing *n, co_value value) {
@@ -157,7 +158,8 @@ static co_status narrow_operation(narrowing *n, co_plan_op op) {
   if (!(in | out) || !narrows(n, &op)) return co_plan_add_op(n->plan, &op, NULL);
   CO_RETURN_IF_FAILED(narrow_inputs(n, &op, in));
   CO_RETURN_IF_FAILED(narrow_outputs(n, &op, out, wide));
-  if (op.desc.op == CO_OP_CAST) op.desc.attr.dtype = dtype_of(n, op.out[0]);
+  if (op.desc.op == CO_OP_CAST || op.desc.op == CO_OP_INPUT_ROWS)
+    op.desc.attr.dtype = dtype_of(n, op.out[0]);
   CO_RETURN_IF_FAILED(co_plan_add_op(n->plan, &op, NULL));
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (wide[i] != CO_NO_VALUE) CO_RETURN_IF_FAILED(cast(n, &op, op.out[i], wide[i]));

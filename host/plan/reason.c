@@ -28,10 +28,10 @@ static const char *const reasons[CO_OP_COUNT] = {
     [CO_OP_NORMALIZE] = "of the inputs, with fitted statistics",
     [CO_OP_FLIP] = "augmentation",
     [CO_OP_SHIFTED_CROP] = "augmentation",
+    [CO_OP_INPUT_ROWS] = "brings the rows together, as numbers",
     [CO_OP_GRADIENT_NORM] = "needs every gradient",
-    [CO_OP_FINITE_CHECK] = "needs the whole norm",
-    [CO_OP_SGD] = "needs the check; one for all parameters",
-    [CO_OP_ADAM] = "needs the check; one for all parameters",
+    [CO_OP_SGD] = "needs the whole norm; one for all parameters",
+    [CO_OP_ADAM] = "needs the whole norm; one for all parameters",
     [CO_OP_REORDER] = "its neighbours want different layouts",
 };
 

@@ -10,6 +10,7 @@ namespace co {
 struct Pool { // extents fit 32 bits, as query makes sure
   int H, W, C, P, Q;
   int kernel[2], stride[2], pad[2];
+  co_activation activation; // forward
 };
 
 template <typename T>
@@ -37,8 +38,8 @@ __global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool
         winner = kh * s.kernel[1] + kw;
       }
     }
-    y[i] = static_cast<T>(best);
-    if (argmax) argmax[i] = winner;
+    y[i] = static_cast<T>(activate(s.activation, best));
+    if (argmax) argmax[i] = s.activation == CO_ACTIVATION_RELU && !(best > 0) ? -1 : winner;
   }
 }
 
@@ -110,6 +111,7 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
     s.stride[axis] = static_cast<int>(attr.stride[axis]);
     s.pad[axis] = static_cast<int>(attr.pad_begin[axis]);
   }
+  s.activation = attr.activation;
   return s;
 }
 
