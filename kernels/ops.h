@@ -93,7 +93,8 @@ extern "C" {
 //                store it in a layout of their own).
 // DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
 //                (N, I) = mask ? dy w' : 0, mask as that layer saved it; db (I) = sum over rows of
-//                dx, the gradient of that layer's bias.
+//                dx, the gradient of that layer's bias. Not in bf16, in which dx would be rounded
+//                before or db after the sum.
 // CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
 //                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
 //                down; zero padding. The rules of DENSE and CONV2D, as those of BATCH_NORM, apply below

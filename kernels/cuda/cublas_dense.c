@@ -245,9 +245,8 @@ static shape shape_of(const co_op_desc *desc) {
     s.transpose_a = CUBLAS_OP_T;
     s.transpose_b = CUBLAS_OP_N;
     s.epilogue = CUBLASLT_EPILOGUE_DRELU;
-    // The sum is of the type of dx, which may be bf16, and cannot be added to what db holds.
-    if (co_cuda_has_out(desc, 1) && !co_cuda_accumulates(desc, 1) &&
-        desc->out[0].dtype == desc->out[1].dtype)
+    // The sum cannot be added to what db holds.
+    if (co_cuda_has_out(desc, 1) && !co_cuda_accumulates(desc, 1))
       s.epilogue = CUBLASLT_EPILOGUE_DRELU_BGRAD;
     s.mask_bits = CO_CUDA_MASK_BITS((int64_t)I);
     break;
