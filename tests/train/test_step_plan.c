@@ -73,23 +73,43 @@ static void expect(const rig *r, co_mode mode, bool add, const char *wanted) {
   "dense_backward_data dense_backward_weights relu_bias_backward dense_backward_data "             \
   "dense_backward_weights relu_bias_backward dense_backward_weights"
 
-static void check_step(const char *device, bool masks) {
+// With `cast`, which is in front of a network in bf16.
+static void expect_step(const rig *r, co_mode mode, bool add, const char *wanted) {
+  char names[2048];
+  (void)snprintf(names, sizeof names, "%s%s", r->setup.bf16 ? "cast " : "", wanted);
+  expect(r, mode, add, names);
+}
+
+// Operations of a kind that give a bias gradient.
+static int count_biases(const rig *r, co_op op) {
+  const co_plan *plan = find_plan(r, CO_MODE_TRAIN, false);
+  int count = 0;
+  for (int64_t i = 0; i < plan->op_count; i++)
+    count += plan->ops[i].desc.op == op && plan->ops[i].out[1] != CO_NO_VALUE;
+  return count;
+}
+
+static void check_step(const char *device, bool bf16, bool masks) {
   rig r;
   rig_make(&r,
            &(setup){.backend = device,
                     .real = CO_F32,
+                    .bf16 = bf16,
                     .rows = 6,
                     .batch = {6, 12},
                     .evaluation_rows = 6,
                     .phase = {{.optimizer = "{adam: {}}", .clip_norm = 1}}},
            mlp);
-  expect(&r, CO_MODE_TRAIN, false,
-         masks ? FORWARD "dense_backward_weights dense_relu_backward dense_backward_weights "
-                         "dense_relu_backward dense_backward_weights"
-               : UNMASKED);
-  expect(&r, CO_MODE_TRAIN, true, UNMASKED); // a product adds to no bias gradient
+  expect_step(&r, CO_MODE_TRAIN, false,
+              masks ? FORWARD "dense_backward_weights dense_relu_backward dense_backward_weights "
+                              "dense_relu_backward dense_backward_weights"
+                    : UNMASKED);
+  // Bias gradients are f32: beside a masked product in bf16, the weights' gradient sums them.
+  assert_int_equal(count_biases(&r, CO_OP_DENSE_RELU_BACKWARD), masks && !bf16 ? 2 : 0);
+  assert_int_equal(count_biases(&r, CO_OP_DENSE_BACKWARD_WEIGHTS), masks && bf16 ? 3 : 1);
+  expect_step(&r, CO_MODE_TRAIN, true, UNMASKED); // a product adds to no bias gradient
   expect(&r, CO_MODE_UPDATE, false, "gradient_norm adam");
-  expect(&r, CO_MODE_EVALUATE, false, FORWARD "softmax");
+  expect_step(&r, CO_MODE_EVALUATE, false, FORWARD "softmax");
   rig_free(&r);
 }
 
@@ -111,18 +131,21 @@ static void a_convolution_step_is_short(void **state) {
 
 static void a_dense_step_is_short(void **state) {
   (void)state;
-  if (only_device) {
-    check_step(only_device, only_masks);
-    return;
+  for (int bf16 = 0; bf16 < 2; bf16++) {
+    if (only_device) {
+      check_step(only_device, bf16, only_masks);
+      continue;
+    }
+    check_step("ref", bf16, true);
+    check_step("cpu", bf16, false);
   }
-  check_step("ref", true);
-  check_step("cpu", false);
 }
 
 // Three steps with and without fusion; 12 rows are two micro-batches.
-static void check_numbers(const char *device, co_dtype real, const char *yaml, double tolerance) {
+static void check_numbers(const char *device, co_dtype real, bool bf16, const char *yaml,
+                          double tolerance) {
   rig fused, apart;
-  setup s = {.backend = device, .real = real, .rows = 6, .batch = {6, 12}};
+  setup s = {.backend = device, .real = real, .bf16 = bf16, .rows = 6, .batch = {6, 12}};
   rig_make(&fused, &s, yaml);
   s.no_fusion = true;
   rig_make(&apart, &s, yaml);
@@ -154,13 +177,25 @@ static void a_short_step_computes_the_same(void **state) {
   const char *const models[] = {mlp, branched, cnn};
   for (int i = 0; i < 3; i++) {
     if (only_device) {
-      check_numbers(only_device, CO_F32, models[i], 1e-5);
+      check_numbers(only_device, CO_F32, false, models[i], 1e-5);
       continue;
     }
-    check_numbers("ref", CO_F64, models[i], 1e-13);
-    check_numbers("ref", CO_F32, models[i], 1e-5);
-    check_numbers("cpu", CO_F32, models[i], 1e-5);
+    check_numbers("ref", CO_F64, false, models[i], 1e-13);
+    check_numbers("ref", CO_F32, false, models[i], 1e-5);
+    check_numbers("cpu", CO_F32, false, models[i], 1e-5);
   }
+}
+
+// In bf16 a result is rounded where an operation ends; behind relu and masks it is the same, so that
+// only the order of sums differs.
+static void a_short_step_in_bf16_computes_the_same(void **state) {
+  (void)state;
+  if (only_device) {
+    check_numbers(only_device, CO_F32, true, mlp, 1e-5);
+    return;
+  }
+  check_numbers("ref", CO_F32, true, mlp, 1e-5);
+  check_numbers("cpu", CO_F32, true, mlp, 1e-5);
 }
 
 // What the doubles of the CUDA libraries have run, -1 on real ones (tests/cudasim/doubles).
@@ -182,11 +217,10 @@ static long launches(void) {
 }
 
 // An operation is a launch; here without the input section.
-static void an_operation_is_one_launch(void **state) {
-  (void)state;
+static void check_launches(bool bf16) {
   rig r;
   batch b;
-  rig_make(&r, &(setup){.backend = only_device, .real = CO_F32, .rows = 600}, mlp);
+  rig_make(&r, &(setup){.backend = only_device, .real = CO_F32, .bf16 = bf16, .rows = 600}, mlp);
   batch_make(&r, &b, 600, 1);
   train(&r, 0, &b, 0, 0.05);
   if (launches() < 0) {
@@ -195,9 +229,16 @@ static void an_operation_is_one_launch(void **state) {
   }
   long before = launches();
   train(&r, 0, &b, 1, 0.05);
-  assert_int_equal(launches() - before, only_masks ? 11 : 13);
+  // A network in bf16 casts what it is given here.
+  assert_int_equal(launches() - before, (only_masks ? 11 : 13) + (bf16 ? 1 : 0));
   batch_free(&r, &b);
   rig_free(&r);
+}
+
+static void an_operation_is_one_launch(void **state) {
+  (void)state;
+  check_launches(false);
+  check_launches(true);
 }
 
 int main(int argc, char **argv) {
@@ -207,11 +248,13 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_dense_step_is_short),
       cmocka_unit_test(a_convolution_step_is_short),
       cmocka_unit_test(a_short_step_computes_the_same),
+      cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
   };
   const struct CMUnitTest on_device[] = {
       cmocka_unit_test(a_dense_step_is_short),
       cmocka_unit_test(a_convolution_step_is_short),
       cmocka_unit_test(a_short_step_computes_the_same),
+      cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
       cmocka_unit_test(an_operation_is_one_launch),
   };
   return only_device ? cmocka_run_group_tests(on_device, NULL, NULL)
