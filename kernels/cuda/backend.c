@@ -459,8 +459,8 @@ static co_status open_stream(co_cuda *cuda) {
       allocate_pinned(cuda, (void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING));
   CO_RETURN_IF_FAILED(allocate_pinned(cuda, (void **)&cuda->down, CO_CUDA_STAGING));
   const size_t bytes = CO_CUDA_TICKETS * sizeof *cuda->tickets;
-  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaMalloc((void **)&cuda->tickets, bytes), "allocate"));
-  return co_cuda_check(cuda, cudaMemsetAsync(cuda->tickets, 0, bytes, cuda->stream), "fill");
+  CO_RETURN_IF_FAILED(buffer_create(&cuda->base, bytes, (void **)&cuda->tickets));
+  return fill_zero(&cuda->base, cuda->tickets, bytes);
 }
 
 co_cuda_open_function co_cuda_open;
