@@ -52,6 +52,7 @@ struct co_pipeline {
   co_graph *graph;
   co_input_positions *positions; // per input feature, in the graph
   field_source *fields;          // per field of a packet
+  char *packets;                 // of all slots: page-locked memory is slow to get
   slot *slots;
   int slot_count;
   co_loader *loader;
@@ -88,13 +89,7 @@ static void free_section(section *s) {
 
 static co_status allocate_slot(co_pipeline *p, slot *s) {
   const co_model *model = p->model;
-  const co_packet_layout *packet = p->options.packet;
   size_t rows = (size_t)p->options.batch_rows;
-  if (packet) {
-    co_backend *device = p->options.source->backend;
-    CO_RETURN_IF_FAILED(device->api->host_buffer_create(
-        device, co_packet_bytes(packet, p->options.batch_rows), (void **)&s->packet));
-  }
   s->samples = co_alloc_zero(p->ctx, rows, sizeof *s->samples);
   s->index = co_alloc_zero(p->ctx, (size_t)model->input_count + 1, sizeof *s->index);
   s->targets = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->targets);
@@ -124,8 +119,6 @@ static void free_slot(co_pipeline *p, slot *s) {
     if (s->targets) co_free(p->ctx, s->targets[i]);
     if (s->weights) co_free(p->ctx, s->weights[i]);
   }
-  if (s->packet)
-    p->options.source->backend->api->host_buffer_free(p->options.source->backend, s->packet);
   co_free(p->ctx, s->samples);
   co_free(p->ctx, s->index);
   co_free(p->ctx, s->targets);
@@ -302,10 +295,18 @@ static co_status create_slots(co_pipeline *p) {
   p->slot_count = p->options.workers + 1 + (p->options.ahead > 1 ? p->options.ahead : 1);
   p->slots = co_alloc_zero(p->ctx, (size_t)p->slot_count, sizeof *p->slots);
   if (!p->slots) return CO_ERR_MEMORY;
+  size_t packet = 0;
+  if (p->options.packet) {
+    co_backend *device = p->options.source->backend;
+    packet = co_packet_bytes(p->options.packet, p->options.batch_rows);
+    CO_RETURN_IF_FAILED(device->api->host_buffer_create(device, (size_t)p->slot_count * packet,
+                                                        (void **)&p->packets));
+  }
   for (int i = 0; i < p->slot_count; i++) {
     slot *s = &p->slots[i];
     CO_RETURN_IF_FAILED(allocate_slot(p, s));
-    if (p->options.packet) continue;
+    if (p->packets) s->packet = p->packets + (size_t)i * packet;
+    if (p->packets) continue;
     CO_RETURN_IF_FAILED(create_section(p, &s->sections[0], p->options.batch_rows));
     if (p->options.training && partial)
       CO_RETURN_IF_FAILED(create_section(p, &s->sections[1], partial));
@@ -363,6 +364,8 @@ void co_pipeline_free(co_pipeline *p) {
   co_loader_free(p->loader);
   for (int i = 0; p->slots && i < p->slot_count; i++)
     free_slot(p, &p->slots[i]);
+  if (p->packets)
+    p->options.source->backend->api->host_buffer_free(p->options.source->backend, p->packets);
   co_free(p->ctx, p->slots);
   co_graph_free(p->graph);
   co_free(p->ctx, p->positions);
