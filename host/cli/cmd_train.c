@@ -34,14 +34,12 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(placement),
      .value = "WHERE",
-     .doc =
-         "where a GPU reads the rows: device (its memory), host (with each batch), or where they "
-         "fit",
+     .doc = "where a GPU reads rows: device (its memory) or host (with each batch)",
      .fallback = "auto"},
     {.name = "eager",
      .kind = CLI_FLAG,
      .offset = AT(eager),
-     .doc = "on a GPU, launch each operation by itself instead of recorded steps: to debug"},
+     .doc = "on a GPU, run operations one by one instead of recorded: to debug"},
     CLI_ROW_WORKERS(cli_train_options),
     {.name = "max-time",
      .kind = CLI_TEXT,
