@@ -118,8 +118,9 @@ static co_status check(const co_op_desc *desc) {
   return co_ref_query(desc, &choice);
 }
 
-static co_status open_cuda(co_backend **out, co_context *ctx, int index,
-                           const co_backend_options *options, bool *driver) {
+// Of a device, or (host->machine) what there is.
+static co_status call_plugin(co_backend **out, co_context *ctx, int index,
+                             const co_backend_options *options, co_cuda_machine *machine) {
   const co_host_api host = {.ctx = ctx,
                             .log = co_log,
                             .fail = co_fail,
@@ -129,10 +130,10 @@ static co_status open_cuda(co_backend **out, co_context *ctx, int index,
                             .free = co_free,
                             .op_name = op_name,
                             .check = check,
-                            .options = options};
+                            .options = options,
+                            .machine = machine};
   co_cuda_open_function *open_plugin = NULL;
   void *plugin;
-  CO_RETURN_IF_FAILED(check_driver(driver));
   CO_RETURN_IF_FAILED(load_plugin(&plugin)); // stays loaded: CUDA cannot be unloaded safely
   find(plugin, CO_CUDA_OPEN_SYMBOL, (void *)&open_plugin, sizeof open_plugin);
   co_error_clear();
@@ -141,6 +142,47 @@ static co_status open_cuda(co_backend **out, co_context *ctx, int index,
   status = co_fail(CO_ERR_DEVICE, "the CUDA plugin is of another version of Cohort");
   co_hint("install program and plugin together, or use --device cpu");
   return status;
+}
+
+static co_status open_cuda(co_backend **out, co_context *ctx, int index,
+                           const co_backend_options *options, bool *driver) {
+  if (!options->planning) CO_RETURN_IF_FAILED(check_driver(driver));
+  return call_plugin(out, ctx, index, options, NULL);
+}
+
+static void keep_error(char *problem, char *hint) {
+  (void)snprintf(problem, CO_CUDA_TEXT, "%.*s", CO_CUDA_TEXT - 1, co_error_last()->message);
+  (void)snprintf(hint, CO_CUDA_TEXT, "%.*s", CO_CUDA_TEXT - 1, co_error_last()->hint);
+  co_error_clear();
+}
+
+void co_backend_describe_cuda(co_cuda_machine *out, co_context *ctx, bool brief) {
+  const co_backend_options options = {0};
+  co_backend *none = NULL;
+  bool driver = false;
+  memset(out, 0, sizeof *out);
+  out->brief = brief;
+  co_error_clear();
+  bool answers = check_driver(&driver) == CO_OK;
+  char problem[CO_CUDA_TEXT], hint[CO_CUDA_TEXT];
+  keep_error(problem, hint);
+  out->loaded = call_plugin(&none, ctx, 0, &options, out) == CO_OK;
+  if (!out->loaded) keep_error(out->problem, out->hint);
+  // Without a driver, the plugin can only say so, and less well.
+  if (answers) return;
+  (void)snprintf(out->problem, sizeof out->problem, "%s", problem);
+  (void)snprintf(out->hint, sizeof out->hint, "%s", hint);
+}
+
+// "auto": as far as can be told without a device opened for work.
+static co_status plan_auto(co_backend **out, co_context *ctx, const co_backend_options *options) {
+  co_cuda_machine *machine = co_alloc_zero(ctx, 1, sizeof *machine);
+  bool driver = false;
+  if (!machine) return CO_ERR_MEMORY;
+  co_backend_describe_cuda(machine, ctx, true);
+  bool usable = !machine->problem[0];
+  co_free(ctx, machine);
+  return usable ? open_cuda(out, ctx, 0, options, &driver) : co_cpu_backend_open(out, ctx, options);
 }
 
 // ---- names -------------------------------------------------------------------------------------
@@ -166,6 +208,7 @@ co_status co_backend_open_device(co_backend **out, co_context *ctx, const char *
   *out = NULL;
   if (!options) options = &defaults;
   if (!device || strcmp(device, "auto") == 0) {
+    if (options->planning) return plan_auto(out, ctx, options);
     co_status status = open_cuda(out, ctx, 0, options, &driver);
     if (status != CO_ERR_DEVICE) return status;
     // Without a driver nobody expects a GPU to be used; otherwise somebody will ask why it is not.

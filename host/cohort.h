@@ -57,6 +57,9 @@ typedef struct cohort_context_options {
   void *progress_user;
   // Set to non-zero (a signal's number) to finish the step, save and return 128 + it; NULL = never.
   const volatile int *stop;
+  // Each change of the number asks a training, which answers after the step in work and goes on:
+  // for a checkpoint; for a line in the log of where it stands. NULL = never.
+  const volatile int *checkpoint, *status;
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
@@ -98,13 +101,20 @@ typedef struct cohort_train_options {
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem
-  const char *resume;  // a run directory to continue, "auto" (start, continue or nothing to
-                       // do), NULL = a new run
-  const char *device;  // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
-                       // one goes on
-  const char *command; // recorded in the run; may be NULL
-  int threads, workers; // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
-  bool dry_run;         // validate and plan only
+  const char *resume; // a run directory to continue, "auto" (start, continue or nothing to
+                      // do), NULL = a new run
+  const char *device; // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
+                      // one goes on
+  const char *placement; // where a GPU reads the dataset from: "device" (its own memory), "host"
+                         // (each batch brings its rows), "auto" (NULL): device where it fits
+  const char *precision; // "tf32", "32" or "bf16" instead of the config's; NULL = the config's
+  const char *command;   // recorded in the run; may be NULL
+  int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
+  bool dry_run;          // validate and plan only
+  bool eager;            // on a GPU, operation by operation instead of recorded: to debug
+  // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
+  // limit.
+  double max_seconds;
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
@@ -114,6 +124,7 @@ typedef struct cohort_evaluate_options {
   const char *dataset;
   const char *split;          // "train", "validation", "test"; NULL = "test"
   const char *device;         // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
+  const char *precision;      // "tf32", "32" or "bf16"; NULL = "tf32", however it was trained
   int threads, workers;       // 0 = the context's; 0 = 1 loader thread
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
@@ -127,8 +138,8 @@ typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split;  // NULL = all rows
   const char *output; // CSV file; "-" = standard output
-  const char *device;
-  int threads, workers; // these three as for evaluation
+  const char *device, *precision;
+  int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force; // replace an existing output
 } cohort_predict_options;
@@ -137,11 +148,12 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
 
 typedef struct cohort_plan_options {
   cohort_config config;
-  const char *dataset; // overrides the config's; NULL = the config's
-  const char *device;
-  bool inference;     // plan scoring instead of training
-  int64_t batch_size; // rows, at most 2^24; 0 = the config's
-  int threads;        // 0 = the context's
+  const char *dataset;   // overrides the config's; NULL = the config's
+  const char *device;    // as for training; CUDA is planned for without a device, driver or GPU
+  const char *precision; // as for training
+  bool inference;        // plan scoring instead of training
+  int64_t batch_size;    // rows, at most 2^24; 0 = the config's
+  int threads;           // 0 = the context's
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);
@@ -157,11 +169,13 @@ COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_
 typedef struct cohort_verify_parity_options {
   const char *model; // run directory, checkpoint or model file
   const char *dataset;
-  const char *split;  // whose first rows are taken; NULL = "train"
-  const char *device; // as for training
+  const char *split;     // whose first rows are taken; NULL = "train"
+  const char *device;    // as for training
+  const char *precision; // of the device; NULL = "32"
   int threads;
   int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
-  double tolerance;   // largest difference allowed; 0 = 1e-3
+  double tolerance;   // largest difference allowed; 0 = 1e-3; in bf16 0.25 for gradients,
+                      // 0.05 for all else
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,
@@ -196,8 +210,8 @@ COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *pat
                                         cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
-// What configs may say, with options: "layers", "encoders", "losses", "metrics", "optimizers" or
-// "trainer".
+// What configs may say, with options, by topic: "config", "features", "encoders", "layers",
+// "losses", "metrics", "trainer", "optimizers"; "topics" lists them.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_describe: what configs may say, from the same tables that parse them.
+#include <stdio.h>
 #include <string.h>
 
 #include "host/job.h"
@@ -7,6 +8,8 @@
 #include "host/metric/metric.h"
 #include "host/settings.h"
 #include "models/encoders.h"
+#include "models/layers.h"
+#include "models/model.h"
 
 static const char *type_name(co_field_type type) {
   static const char *const names[] = {"true|false", "integer", "number", "text",
@@ -41,6 +44,11 @@ static void describe_field(cohort_result *result, const co_field *field) {
     co_text_printf(&result->text, ")");
     co_json_close(json);
   }
+  if (field->alias) {
+    co_json_key(json, "alias");
+    co_json_string(json, field->alias);
+    co_text_printf(&result->text, " (also %s)", field->alias);
+  }
   co_text_printf(&result->text, "\n");
   co_json_close(json);
 }
@@ -53,7 +61,7 @@ static void describe_entry(cohort_result *result, const char *name, const char *
   co_json_string(json, name);
   co_json_key(json, "doc");
   co_json_string(json, doc);
-  co_text_printf(&result->text, "  %-26s %s\n", name, doc);
+  co_text_printf(&result->text, "  %-32s %s\n", name, doc);
   co_json_key(json, "options");
   co_json_open(json, '[');
   for (int i = 0; fields && fields[i].key; i++)
@@ -63,6 +71,8 @@ static void describe_entry(cohort_result *result, const char *name, const char *
 }
 
 static void describe_layers(cohort_result *result) {
+  describe_entry(result, "{LAYER: OPTIONS, …}",
+                 "Any layer; beside its name may stand:", co_layer_item_fields);
   for (int i = 0; co_layer_list()[i]; i++)
     describe_entry(result, co_layer_list()[i]->name, co_layer_list()[i]->doc,
                    co_layer_list()[i]->fields);
@@ -88,26 +98,68 @@ static void describe_metrics(cohort_result *result) {
 }
 
 static void describe_optimizers(cohort_result *result) {
+  static const co_field type[] = {{"type", CO_FIELD_STRING, 0, "adam", 0, 0, NULL,
+                                   "One of those below, whose options stand beside it.", NULL},
+                                  {.key = NULL}};
+  describe_entry(result, "trainer.optimizer", "How gradients become updates.", type);
   for (int i = 0; co_optimizer_list()[i]; i++)
     describe_entry(result, co_optimizer_list()[i]->name, co_optimizer_list()[i]->doc,
                    co_optimizer_list()[i]->fields);
 }
 
-static void describe_trainer(cohort_result *result) {
-  describe_entry(result, "trainer", "How the model is trained.", co_trainer_fields);
-  describe_entry(result, "learning_rate_scheduler", "How the learning rate moves.",
-                 co_schedule_fields);
+static bool is_of(const char *path, const char *section) {
+  size_t length = strlen(section);
+  return strncmp(path, section, length) == 0 && (!path[length] || path[length] == '.');
 }
 
+// The tables of the settings that belong to the trainer, or all others.
+static void describe_settings(cohort_result *result, bool trainer) {
+  const char *path, *doc;
+  const co_field *fields;
+  for (int i = 0; co_settings_describe(i, &path, &doc, &fields); i++)
+    if (is_of(path, "trainer") == trainer)
+      describe_entry(result, *path ? path : "config.yaml", doc, fields);
+}
+
+static void describe_config(cohort_result *result) {
+  describe_settings(result, false);
+}
+
+static void describe_trainer(cohort_result *result) {
+  describe_settings(result, true);
+}
+
+static void describe_features(cohort_result *result) {
+  const char *path, *doc;
+  const co_field *fields;
+  for (int i = 0; co_model_describe(i, &path, &doc, &fields); i++)
+    describe_entry(result, path, doc, fields);
+}
+
+static void describe_topics(cohort_result *result);
+
 typedef struct topic {
-  const char *name;
+  const char *name, *doc;
   void (*describe)(cohort_result *result);
 } topic;
 
-static const topic topics[] = {{"layers", describe_layers},         {"encoders", describe_encoders},
-                               {"losses", describe_losses},         {"metrics", describe_metrics},
-                               {"optimizers", describe_optimizers}, {"trainer", describe_trainer}};
+static const topic topics[] = {
+    {"config", "The sections of a config.", describe_config},
+    {"features", "Inputs, their preprocessing and augmentation; the combiner; outputs.",
+     describe_features},
+    {"encoders", "What makes features of an input, or an output of features.", describe_encoders},
+    {"layers", "What encoders, combiner and decoders are made of.", describe_layers},
+    {"losses", "What training minimises.", describe_losses},
+    {"metrics", "What evaluation measures.", describe_metrics},
+    {"trainer", "How a model is trained.", describe_trainer},
+    {"optimizers", "How gradients become updates.", describe_optimizers},
+    {"topics", "This list.", describe_topics}};
 enum { TOPIC_COUNT = sizeof topics / sizeof *topics };
+
+static void describe_topics(cohort_result *result) {
+  for (int i = 0; i < TOPIC_COUNT; i++)
+    describe_entry(result, topics[i].name, topics[i].doc, NULL);
+}
 
 static co_status describe(const char *name, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_job_require(name, "describe", "a topic"));
@@ -121,12 +173,16 @@ static co_status describe(const char *name, cohort_result *result) {
     return CO_OK;
   }
   co_status status = co_fail(CO_ERR_USAGE, "there is no topic '%s'", name);
-  co_hint("known: layers, encoders, losses, metrics, optimizers, trainer");
+  char known[256] = "";
+  for (int i = 0; i < TOPIC_COUNT; i++)
+    snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+             topics[i].name);
+  co_hint("known: %s", known);
   return status;
 }
 
 cohort_status cohort_describe(cohort_context *context, const char *topic_name,
                               cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "describe"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   return co_result_finish(*out, "describe", describe(topic_name, *out));
 }

@@ -80,7 +80,9 @@ static co_status check_gates(const cohort_evaluate_options *options,
     if (!co_evaluation_find(evaluation, model, g.metric, &value, &higher)) {
       co_status status = co_fail(CO_ERR_USAGE, "--require '%s': the model has no metric '%s'",
                                  options->require[i], g.metric);
-      co_hint("known: loss, log_loss, mean_squared_error, accuracy, each also as OUTPUT.ID");
+      char *known = co_evaluation_known(model);
+      if (known) co_hint("%s", known);
+      co_free(model->ctx, known);
       return status;
     }
     if (names_only || holds(&g, value)) continue;
@@ -110,16 +112,16 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
   CO_RETURN_IF_FAILED(co_scorer_open(scorer, context->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
-                                     CO_MODE_EVALUATE));
+                                     CO_MODE_EVALUATE, options->precision));
   CO_RETURN_IF_FAILED(co_dataset_split(scorer->dataset, (co_split)split, &samples, &count));
   if (!count)
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, scorer->model, true, &result->errors));
-  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->model, scorer->program,
-                                          scorer->dataset, samples, count, scorer->rows,
-                                          options->workers, "evaluate"));
+  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->source,
+                                          scorer->program, scorer->dataset, samples, count,
+                                          scorer->rows, options->workers, "evaluate"));
   co_json *json = &result->json;
   co_json_key(json, "model");
   co_json_string(json, scorer->path);
@@ -141,7 +143,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
 
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
                               cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "evaluate"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_scorer scorer;
   co_evaluation evaluation = {0};
   memset(&scorer, 0, sizeof scorer);

@@ -8,11 +8,12 @@ typedef struct bound_op {
   void *workspace;
 } bound_op;
 
-// An operand that follows a graph input.
-typedef struct input_use {
+// An operand whose address changes from run to run: an input, the step scalars, a result.
+typedef struct moving_use {
   int32_t op, operand;
-  int64_t input;
-} input_use;
+  bool out;
+  co_value value;
+} moving_use;
 
 struct co_executor {
   co_context *ctx;
@@ -21,22 +22,11 @@ struct co_executor {
   co_store *store;
   co_memory memory;
   bound_op *ops;
-  input_use *uses;
+  moving_use *uses;
   int64_t use_count, use_capacity;
   void **constants; // device copies
   const void **inputs;
-  // On devices that can: the operations as one recorded launch, from the second run on. The first
-  // one lets libraries load what they need, which they cannot do while recording.
-  void *recorded;
-  int64_t runs; // since a bound address has changed
-  bool not_recordable;
 };
-
-static void drop_record(co_executor *executor) {
-  if (executor->recorded) executor->backend->api->graph_free(executor->backend, executor->recorded);
-  executor->recorded = NULL;
-  executor->runs = 0;
-}
 
 static void *block_address(const co_store *store, co_block block) {
   switch (block) {
@@ -46,6 +36,8 @@ static void *block_address(const co_store *store, co_block block) {
     return store->gradient;
   case CO_BLOCK_SLOT0:
     return store->slot[0];
+  case CO_BLOCK_MIRROR:
+    return store->mirror;
   default:
     return store->slot[1];
   }
@@ -64,6 +56,8 @@ void *co_executor_address(const co_executor *executor, co_value id) {
     return (void *)(uintptr_t)executor->inputs[value->info.index];
   case CO_STORAGE_PARAM:
     return (char *)store->param + store->entries[value->param].offset;
+  case CO_STORAGE_MIRROR:
+    return (char *)store->mirror + co_store_mirror_offset(store, value->param);
   case CO_STORAGE_STATE:
     return (char *)store->state + store->entries[value->param].offset;
   case CO_STORAGE_GRADIENT:
@@ -74,17 +68,19 @@ void *co_executor_address(const co_executor *executor, co_value id) {
     return executor->memory.step;
   case CO_STORAGE_METRIC:
     return (double *)executor->memory.metrics + value->info.index;
+  case CO_STORAGE_RESULT:
+    return (double *)executor->memory.results + value->info.index;
   case CO_STORAGE_CONSTANT:
     return executor->constants[value->info.index];
   }
   return NULL;
 }
 
-static bool is_input(const co_plan *plan, co_value id, int64_t *input) {
+static bool moves(const co_plan *plan, co_value id) {
   while (plan->values[id].view_of != CO_NO_VALUE)
     id = plan->values[id].view_of;
-  *input = plan->values[id].info.index;
-  return plan->values[id].info.storage == CO_STORAGE_INPUT;
+  co_storage storage = plan->values[id].info.storage;
+  return storage == CO_STORAGE_INPUT || storage == CO_STORAGE_STEP || storage == CO_STORAGE_RESULT;
 }
 
 static co_status upload_constants(co_executor *executor) {
@@ -100,19 +96,25 @@ static co_status upload_constants(co_executor *executor) {
   return CO_OK;
 }
 
+static co_status bind_operand(co_executor *executor, int64_t op, int operand, bool out) {
+  const co_plan_op *planned = &executor->plan->ops[op];
+  co_value value = out ? planned->out[operand] : planned->in[operand];
+  if (value == CO_NO_VALUE) return CO_OK;
+  void **address = out ? executor->ops[op].out : executor->ops[op].in;
+  address[operand] = co_executor_address(executor, value);
+  if (!moves(executor->plan, value)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_grow(executor->ctx, (void **)&executor->uses, &executor->use_capacity,
+                              executor->use_count, sizeof *executor->uses));
+  executor->uses[executor->use_count++] = (moving_use){(int32_t)op, operand, out, value};
+  return CO_OK;
+}
+
 static co_status bind_op(co_executor *executor, int64_t i) {
-  const co_plan_op *op = &executor->plan->ops[i];
-  bound_op *bound = &executor->ops[i];
-  bound->workspace = (char *)executor->memory.arena + op->workspace_offset;
+  executor->ops[i].workspace =
+      (char *)executor->memory.arena + executor->plan->ops[i].workspace_offset;
   for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
-    if (op->out[k] != CO_NO_VALUE) bound->out[k] = co_executor_address(executor, op->out[k]);
-    if (op->in[k] == CO_NO_VALUE) continue;
-    bound->in[k] = co_executor_address(executor, op->in[k]);
-    int64_t input;
-    if (!is_input(executor->plan, op->in[k], &input)) continue;
-    CO_RETURN_IF_FAILED(co_grow(executor->ctx, (void **)&executor->uses, &executor->use_capacity,
-                                executor->use_count, sizeof *executor->uses));
-    executor->uses[executor->use_count++] = (input_use){(int32_t)i, k, input};
+    CO_RETURN_IF_FAILED(bind_operand(executor, i, k, true));
+    CO_RETURN_IF_FAILED(bind_operand(executor, i, k, false));
   }
   return CO_OK;
 }
@@ -147,7 +149,6 @@ cleanup:
 
 void co_executor_free(co_executor *executor) {
   if (!executor) return;
-  drop_record(executor);
   if (executor->constants)
     for (int64_t i = 0; i < executor->plan->graph->constant_count; i++)
       executor->backend->api->buffer_free(executor->backend, executor->constants[i]);
@@ -158,17 +159,30 @@ void co_executor_free(co_executor *executor) {
   co_free(executor->ctx, executor);
 }
 
-void co_executor_bind(co_executor *executor, int64_t input, const void *address) {
-  if (executor->inputs[input] == address) return;
-  drop_record(executor);
-  executor->inputs[input] = address;
+static void move_operands(co_executor *executor) {
   for (int64_t i = 0; i < executor->use_count; i++) {
-    const input_use *use = &executor->uses[i];
-    if (use->input == input) executor->ops[use->op].in[use->operand] = (void *)(uintptr_t)address;
+    const moving_use *use = &executor->uses[i];
+    bound_op *op = &executor->ops[use->op];
+    (use->out ? op->out : op->in)[use->operand] = co_executor_address(executor, use->value);
   }
 }
 
-static co_status run_each(co_executor *executor) {
+void co_executor_bind(co_executor *executor, int64_t input, const void *address) {
+  if (executor->inputs[input] == address) return;
+  executor->inputs[input] = address;
+  move_operands(executor);
+}
+
+void co_executor_bind_all(co_executor *executor, const void *const *inputs, void *step,
+                          double *results) {
+  executor->memory.step = step;
+  executor->memory.results = results;
+  for (int64_t i = 0; i < executor->plan->graph->input_count; i++)
+    if (inputs && inputs[i]) executor->inputs[i] = inputs[i];
+  move_operands(executor);
+}
+
+co_status co_executor_run(co_executor *executor) {
   const co_plan *plan = executor->plan;
   const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < plan->op_count; i++) {
@@ -181,38 +195,6 @@ static co_status run_each(co_executor *executor) {
     }
   }
   return CO_OK;
-}
-
-static co_status record(co_executor *executor) {
-  const co_backend_api *api = executor->backend->api;
-  void *graph = NULL;
-  CO_RETURN_IF_FAILED(api->capture_begin(executor->backend));
-  co_status status = run_each(executor), ended = api->capture_end(executor->backend, &graph);
-  if (status == CO_OK) status = ended;
-  if (status == CO_OK) {
-    executor->recorded = graph;
-    return CO_OK;
-  }
-  api->graph_free(executor->backend, graph);
-  return status;
-}
-
-co_status co_executor_run(co_executor *executor) {
-  const co_backend_api *api = executor->backend->api;
-  if (!executor->recorded && api->capture_begin && executor->runs > 0 &&
-      !executor->not_recordable) {
-    co_status status = record(executor);
-    if (status != CO_OK && status != CO_ERR_DEVICE) return status;
-    if (status == CO_ERR_DEVICE) { // slower, not wrong
-      co_log(executor->ctx, CO_LOG_WARN, "device", "steps are not recorded: %s",
-             co_error_last()->message);
-      executor->not_recordable = true;
-      co_error_clear();
-    }
-  }
-  executor->runs++;
-  if (executor->recorded) return api->graph_launch(executor->backend, executor->recorded);
-  return run_each(executor);
 }
 
 co_status co_executor_read_output(co_executor *executor, int64_t output, void *host) {

@@ -11,9 +11,10 @@ extern "C" {
 
 // Device memory that executors of one program share, because they never run at once. Borrowed.
 typedef struct co_memory {
-  void *arena;   // at least the plan's arena_bytes
-  void *step;    // sizeof(co_step)
-  void *metrics; // the graph's metric_doubles
+  void *arena;     // at least the plan's arena_bytes
+  void *step;      // sizeof(co_step)
+  void *metrics;   // the graph's metric_doubles
+  double *results; // the graph's result_doubles
 } co_memory;
 
 typedef struct co_executor co_executor;
@@ -22,6 +23,10 @@ co_status co_executor_create(co_executor **out, const co_plan *plan, co_store *s
 void co_executor_free(co_executor *executor); // NULL is legal
 // `address` is device memory holding graph input `input` (its position in graph->inputs).
 void co_executor_bind(co_executor *executor, int64_t input, const void *address);
+// All that changes from step to step: the inputs (per graph input; NULL leaves one as it is), the
+// step scalars and where results go.
+void co_executor_bind_all(co_executor *executor, const void *const *inputs, void *step,
+                          double *results);
 co_status co_executor_run(co_executor *executor);
 // Where a plan value lies; valid between runs for observed values.
 void *co_executor_address(const co_executor *executor, co_value value);

@@ -209,8 +209,9 @@ co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtyp
 }
 
 co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out) {
-  static const char *const names[] = {"parameters", "gradients", "slot 0", "slot 1"};
-  co_tensor_desc desc = {CO_F32, CO_LAYOUT_CANONICAL, co_shape_make(1, elements)};
+  static const char *const names[] = {"parameters", "gradients", "slot 0", "slot 1", "mirror"};
+  co_dtype dtype = block == CO_BLOCK_MIRROR ? CO_BF16 : CO_F32;
+  co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, co_shape_make(1, elements)};
   return add_value(graph, names[block], &desc, CO_STORAGE_BLOCK, block, out);
 }
 
@@ -228,6 +229,13 @@ co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t d
   co_tensor_desc desc = {CO_F64, CO_LAYOUT_CANONICAL, co_shape_make(1, doubles)};
   CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_METRIC, graph->metric_doubles, out));
   graph->metric_doubles += doubles;
+  return CO_OK;
+}
+
+co_status co_graph_add_result(co_graph *graph, const char *name, int64_t doubles, co_value *out) {
+  co_tensor_desc desc = {CO_F64, CO_LAYOUT_CANONICAL, co_shape_make(1, doubles)};
+  CO_RETURN_IF_FAILED(add_value(graph, name, &desc, CO_STORAGE_RESULT, graph->result_doubles, out));
+  graph->result_doubles += doubles;
   return CO_OK;
 }
 

@@ -25,20 +25,23 @@ typedef enum co_storage {
   CO_STORAGE_BLOCK,    // a whole store block, flat (update plans): co_block in `index`
   CO_STORAGE_STEP,     // the step scalars
   CO_STORAGE_METRIC,   // f64 accumulators that outlive the run; zeroed by the owner
-  CO_STORAGE_CONSTANT  // bytes owned by the graph
+  CO_STORAGE_RESULT,   // f64 that one run writes and its caller reads, wherever he binds them
+  CO_STORAGE_CONSTANT, // bytes owned by the graph
+  CO_STORAGE_MIRROR    // the bf16 copy of a parameter, in the store (plans only)
 } co_storage;
 
 typedef enum co_block {
   CO_BLOCK_PARAM,
   CO_BLOCK_GRADIENT,
   CO_BLOCK_SLOT0,
-  CO_BLOCK_SLOT1
+  CO_BLOCK_SLOT1,
+  CO_BLOCK_MIRROR // bf16 copies of the parameters
 } co_block;
 enum { CO_MAX_SLOTS = 2 };
 
 typedef struct co_value_info {
   const char *name;
-  co_tensor_desc desc; // real tensors are CO_F32 here; the plan's policy may make them f64
+  co_tensor_desc desc; // real tensors are CO_F32 here; the plan's policy may make them f64 or bf16
   co_storage storage;
   int32_t index; // of the input, parameter, metric, constant or block
   bool observed; // must exist in canonical layout after the run (outputs, reports)
@@ -120,6 +123,7 @@ typedef struct co_graph {
   int64_t value_capacity, op_capacity, param_capacity, layer_capacity, loss_capacity,
       metric_capacity, output_capacity, input_capacity, constant_capacity;
   int64_t metric_doubles; // accumulators in all
+  int64_t result_doubles; // results in all
   co_value step;          // CO_NO_VALUE until asked for
   const char *layer;      // the layer being built: stamped on operations
   int32_t group;          // stamped on new parameters
@@ -144,12 +148,14 @@ co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, con
                           co_value *out);
 co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,
                                 const co_shape *shape, const void *bytes, co_value *out);
-// A value that is a whole store block of `elements` reals.
+// A value that is a whole store block of `elements` reals (of the mirror, bf16).
 co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out);
 co_status co_graph_get_step(co_graph *graph, co_value *out);
 // `doubles` zero-initialised accumulators.
 co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t doubles,
                                     co_value *out);
+// `doubles` doubles that an operation writes anew in each run.
+co_status co_graph_add_result(co_graph *graph, const char *name, int64_t doubles, co_value *out);
 co_status co_graph_add_output(co_graph *graph, const char *name, co_value value);
 // Records a loss made of the operation just emitted (outputs "loss sum dx").
 co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info);

@@ -49,7 +49,7 @@ static void report(cohort_result *result, const cohort_import_idx_options *optio
 
 cohort_status cohort_import_idx(cohort_context *context, const cohort_import_idx_options *options,
                                 cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "import"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_import_idx_options inner = {
       .output = options->output,
       .training = {options->training[0], options->training[1]},

@@ -195,6 +195,6 @@ static co_status inspect(co_context *ctx, const char *path, cohort_result *resul
 }
 
 cohort_status cohort_inspect(cohort_context *context, const char *path, cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "inspect"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   return co_result_finish(*out, "inspect", inspect(context->ctx, path, *out));
 }

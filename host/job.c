@@ -49,9 +49,8 @@ void cohort_context_free(cohort_context *context) {
 
 // ---- results -----------------------------------------------------------------------------------
 
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb) {
+co_status co_result_create(cohort_result **out, cohort_context *context) {
   co_context *ctx = context->ctx;
-  (void)verb;
   *out = co_alloc_zero(ctx, 1, sizeof **out);
   if (!*out) return CO_ERR_MEMORY;
   (*out)->ctx = ctx;
@@ -195,9 +194,15 @@ co_status co_job_check_batch_size(int64_t rows) {
                  (int)CO_MAX_BATCH_ROWS);
 }
 
-co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads) {
-  const co_backend_options options = {.threads = threads};
+co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
+                              co_precision precision) {
+  const co_backend_options options = {.threads = threads,
+                                      .strict_f32 = precision == CO_PRECISION_F32};
   return co_backend_open_device(out, ctx, device, &options);
+}
+
+co_status co_job_choose_precision(co_precision *precision, const char *asked) {
+  return asked ? co_precision_parse(precision, asked, "--precision") : CO_OK;
 }
 
 static bool same_shape(const co_column *a, const co_column *b) {
@@ -266,9 +271,12 @@ co_status co_job_open_model(co_model **out, co_model_file *file, char **path, co
 }
 
 co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
-                         const char *device, int threads, int64_t batch_size, co_mode mode) {
+                         const char *device, int threads, int64_t batch_size, co_mode mode,
+                         const char *precision) {
+  co_precision chosen = CO_PRECISION_TF32;
   memset(s, 0, sizeof *s);
   co_diagnostics_init(&s->problems, ctx);
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&chosen, precision));
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
   CO_RETURN_IF_FAILED(
       co_job_open_model(&s->model, &s->file, &s->path, s->arena, model, &s->problems));
@@ -276,15 +284,21 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
       co_job_choose_batch_size(&s->rows, batch_size, &s->file, "eval_batch_size", 256));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
-  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads));
-  co_program_options options = {
-      .evaluation_rows = s->rows, .evaluation_mode = mode, .real = CO_F32};
-  CO_RETURN_IF_FAILED(co_program_create(&s->program, s->model->network, s->backend, &options));
+  CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads, chosen));
+  co_program_options options = {.evaluation_rows = s->rows,
+                                .evaluation_mode = mode,
+                                .real = CO_F32,
+                                .bf16 = chosen == CO_PRECISION_BF16};
+  // Every row is needed once: it comes with its batch.
+  CO_RETURN_IF_FAILED(co_source_create(&s->source, &s->program, s->model, s->dataset, s->backend,
+                                       &options, CO_PLACEMENT_HOST));
+  CO_RETURN_IF_FAILED(co_source_load(s->source, s->program, s->dataset));
   return co_model_file_read_weights(ctx, s->path, co_program_store(s->program), false);
 }
 
 void co_scorer_close(co_scorer *s) {
   co_program_free(s->program);
+  co_source_free(s->source);
   if (s->backend) s->backend->api->free(s->backend);
   co_model_free(s->model);
   co_dataset_close(s->dataset);
@@ -312,8 +326,72 @@ void co_evaluation_free(co_evaluation *evaluation, const co_model *model) {
   memset(evaluation, 0, sizeof *evaluation);
 }
 
+// A launch of evaluation and the batches that it borrows.
+typedef struct evaluation_launch {
+  co_view views[CO_LAUNCH_STEPS];
+  int64_t count;
+} evaluation_launch;
+
+typedef struct evaluating {
+  co_evaluation *out;
+  const co_model *model;
+  co_program *program;
+  co_pipeline *pipeline;
+  evaluation_launch queue[8]; // at least the program's depth
+  int first, count;
+  bool done; // all is submitted
+} evaluating;
+
+static co_status submit_batches(evaluating *e) {
+  evaluation_launch *launch = &e->queue[(e->first + e->count) % 8];
+  co_program_batch batches[CO_LAUNCH_STEPS];
+  int64_t limit = co_program_launch_limit(e->program, true);
+  launch->count = 0;
+  e->count++; // from here on its views are given back with it
+  while (launch->count < limit && !e->done) {
+    co_view *view = &launch->views[launch->count];
+    CO_RETURN_IF_FAILED(co_pipeline_next(e->pipeline, view, &e->done));
+    if (e->done) break;
+    batches[launch->count++] = (co_program_batch){view->inputs, view->packet};
+  }
+  return launch->count ? co_program_submit_evaluation(e->program, launch->count, batches) : CO_OK;
+}
+
+static void give_back(evaluating *e) {
+  const evaluation_launch *launch = &e->queue[e->first];
+  for (int64_t i = 0; i < launch->count; i++)
+    co_pipeline_release(e->pipeline, &launch->views[i]);
+  e->first = (e->first + 1) % 8;
+  e->count--;
+}
+
+static co_status collect_batches(evaluating *e) {
+  const evaluation_launch *launch = &e->queue[e->first];
+  co_launch_result result;
+  co_status status = launch->count ? co_program_collect(e->program, &result) : CO_OK;
+  for (int64_t k = 0; k < launch->count; k++) {
+    for (int64_t i = 0; i < e->model->output_count; i++)
+      e->out->weight_sum[i] += launch->views[k].weight_sum[i];
+    e->out->rows += launch->views[k].valid;
+  }
+  give_back(e);
+  return status;
+}
+
+static co_status run_evaluation(evaluating *e, cohort_context *context, bool stoppable,
+                                int64_t rows, const char *stage) {
+  while (!e->done || e->count) {
+    bool room = !e->done && e->count < co_program_depth(e->program);
+    CO_RETURN_IF_FAILED(room ? submit_batches(e) : collect_batches(e));
+    co_job_progress(context, stage, "rows", e->out->rows, rows, NULL);
+    if (stoppable && co_job_stopped(context))
+      return co_fail(CO_INTERRUPTED, "stopped during %s", stage);
+  }
+  return CO_OK;
+}
+
 co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool stoppable,
-                              co_model *model, co_program *program, co_dataset *dataset,
+                              co_source *source, co_program *program, co_dataset *dataset,
                               const int64_t *samples, int64_t count, int64_t batch_rows,
                               int workers, const char *stage) {
   co_pipeline_options options = {.samples = samples,
@@ -321,33 +399,24 @@ co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool 
                                  .batch_rows = batch_rows,
                                  .targets = true,
                                  .epochs = 1,
-                                 .workers = workers > 0 ? workers : 1};
-  co_pipeline *pipeline = NULL;
+                                 .workers = workers > 0 ? workers : 1,
+                                 .source = source,
+                                 .packet = co_program_packet(program, true)};
+  options.ahead = co_program_depth(program) * (int)co_program_launch_limit(program, true);
+  evaluating e = {.out = out, .model = source->model, .program = program, .done = !count};
   co_status status;
-  memset(out->weight_sum, 0, (size_t)model->output_count * sizeof(double));
+  memset(out->weight_sum, 0, (size_t)source->model->output_count * sizeof(double));
   out->rows = 0;
   CO_TRY(co_program_clear_metrics(program, true));
-  if (count) CO_TRY(co_pipeline_create(&pipeline, model, dataset, &options));
-  for (bool done = !count; !done;) {
-    co_view view;
-    CO_TRY(co_pipeline_next(pipeline, &view, &done));
-    if (done) break;
-    status = co_program_evaluate(program, view.inputs);
-    for (int64_t i = 0; i < model->output_count; i++)
-      out->weight_sum[i] += view.weight_sum[i];
-    out->rows += view.valid;
-    co_pipeline_release(pipeline, &view);
-    if (status != CO_OK) goto cleanup;
-    co_job_progress(context, stage, "rows", out->rows, count, NULL);
-    if (stoppable && co_job_stopped(context)) {
-      status = co_fail(CO_INTERRUPTED, "stopped during %s", stage);
-      goto cleanup;
-    }
-  }
+  if (count) CO_TRY(co_pipeline_create(&e.pipeline, source->model, dataset, &options));
+  CO_TRY(run_evaluation(&e, context, stoppable, count, stage));
   CO_TRY(co_program_read_metrics(program, true, out->sums));
 cleanup:
+  co_program_drain(program); // before the batches go
+  while (e.count)
+    give_back(&e);
   co_job_progress(context, stage, "rows", -1, count, NULL);
-  co_pipeline_free(pipeline);
+  co_pipeline_free(e.pipeline);
   return status;
 }
 
@@ -423,4 +492,22 @@ bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, 
     }
   }
   return false;
+}
+
+char *co_evaluation_known(const co_model *model) {
+  const co_graph *graph = model->network;
+  co_text text;
+  co_text_init(&text, model->ctx);
+  co_text_printf(&text, "known: loss");
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const char *output = model->outputs[i].name;
+    co_text_printf(&text, ", %s.%s", output, model->outputs[i].loss->metric);
+    for (int64_t k = 0; k < graph->metric_count; k++)
+      if (strcmp(graph->metrics[k].output, output) == 0)
+        co_text_printf(&text, ", %s.%s", output, graph->metrics[k].name);
+  }
+  co_text_printf(&text, "; the output may be left out");
+  char *known = text.status == CO_OK ? co_strdup(model->ctx, text.data) : NULL;
+  co_text_free(&text);
+  return known;
 }

@@ -8,7 +8,8 @@
 #include "host/cohort.h"
 #include "host/config/config.h"
 #include "host/model_file.h"
-#include "host/program.h"
+#include "host/precision.h"
+#include "host/source.h"
 
 struct cohort_context {
   co_context *ctx;
@@ -25,7 +26,7 @@ struct cohort_result {
 };
 
 // Starts a result: {"ok":…} is added by co_result_finish.
-co_status co_result_create(cohort_result **out, cohort_context *context, const char *verb);
+co_status co_result_create(cohort_result **out, cohort_context *context);
 // Ends the document according to `status`; on failure the recorded errors (or this thread's last
 // error) replace the fields. Returns `status` for the caller to return.
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status);
@@ -40,7 +41,10 @@ co_status co_job_require(const char *value, const char *verb, const char *what);
 co_status co_job_check_batch_size(int64_t rows);
 
 // Opens a backend by device name; what is not there is CO_ERR_DEVICE.
-co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads);
+co_status co_job_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
+                              co_precision precision);
+// The precision that an option asks for; NULL = `*precision` as it is.
+co_status co_job_choose_precision(co_precision *precision, const char *asked);
 
 // Opens a run's, checkpoint's or model file's model with what was fitted for it, and checks that the
 // file has its weights. *path (co_free it) is the file.
@@ -59,11 +63,13 @@ typedef struct co_scorer {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
+  co_source *source;
   co_program *program;
   int64_t rows; // of a batch
 } co_scorer;
 co_status co_scorer_open(co_scorer *scorer, co_context *ctx, const char *model, const char *dataset,
-                         const char *device, int threads, int64_t batch_size, co_mode mode);
+                         const char *device, int threads, int64_t batch_size, co_mode mode,
+                         const char *precision);
 void co_scorer_close(co_scorer *scorer); // legal on a zeroed struct
 // Checks that the dataset has what the model needs: names, types, shapes, classes.
 co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets);
@@ -78,14 +84,17 @@ co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model)
 void co_evaluation_free(co_evaluation *evaluation, const co_model *model);
 // Runs the program's evaluation plan over the samples. `stage` names the progress line.
 co_status co_evaluate_samples(co_evaluation *out, cohort_context *context, bool stoppable,
-                              co_model *model, co_program *program, co_dataset *dataset,
+                              co_source *source, co_program *program, co_dataset *dataset,
                               const int64_t *samples, int64_t count, int64_t batch_rows,
                               int workers, const char *stage);
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.
 double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model);
 // {"label":{"log_loss":…,"accuracy":…}}
 void co_evaluation_render(co_json *json, const co_evaluation *evaluation, const co_model *model);
-// Finds "[OUTPUT.]ID"; false if there is none. *higher tells which direction is better.
+// What co_evaluation_find finds, for hints: "known: loss, label.log_loss, …" (to be freed; NULL = no
+// memory).
+char *co_evaluation_known(const co_model *model);
+// Finds "[OUTPUT.]ID" or "loss"; false if there is none. *higher tells which direction is better.
 bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, const char *metric,
                         double *value, bool *higher);
 

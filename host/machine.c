@@ -36,6 +36,22 @@ void co_machine_find_isa(char *out, size_t size) {
 #endif
 }
 
+// NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024
+// NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  560.35.03  Release Build ...
+void co_machine_find_nvidia_driver(char *out, size_t size, const char *path) {
+  snprintf(out, size, "%s", "");
+  FILE *file = fopen(path, "r");
+  char line[512] = "", *rest;
+  if (!file) return;
+  if (!fgets(line, sizeof line, file)) line[0] = '\0';
+  fclose(file);
+  for (char *word = strtok_r(line, " \t\n", &rest); word; word = strtok_r(NULL, " \t\n", &rest))
+    if (strchr(word, '.') && word[strspn(word, "0123456789.")] == '\0') {
+      snprintf(out, size, "%s", word);
+      return;
+    }
+}
+
 void co_machine_describe(char *out, size_t size) {
   char cpu[128], isa[32], onednn[32], hdf5[32];
   co_machine_find_cpu(cpu, sizeof cpu);

@@ -356,10 +356,14 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
   if (!co_h5_exists(file, "/cohort"))
     return damaged(co_h5_path(file), "this is an HDF5 file, but not a Cohort model");
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/cohort", "format_version", &version));
-  if (version != FORMAT_VERSION)
-    return co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0,
-                      "its format version is %lld; this program reads %d", (long long)version,
-                      FORMAT_VERSION);
+  out->newer = version > FORMAT_VERSION;
+  if (version != FORMAT_VERSION) {
+    co_status status = co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0,
+                                  "its format version is %lld; this program reads %d",
+                                  (long long)version, FORMAT_VERSION);
+    if (out->newer) co_hint("use the version of Cohort that wrote it, or a later one");
+    return status;
+  }
   CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "dataset_fingerprint", arena, &text));
   out->dataset_fingerprint = text;
   CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "weights_sha256", arena, &text));
@@ -408,6 +412,14 @@ cleanup:
   return status;
 }
 
+// A dataset that was never written reads as zeros of whatever size it claims. Cohort stores weights
+// as they are; room is left for tools that compress.
+static bool is_stored(const co_h5_info *info, const co_shape *shape) {
+  enum { SMALL = 1 << 20, COMPRESSION = 16 };
+  double bytes = (double)co_shape_count(shape) * (double)sizeof(float);
+  return bytes <= SMALL || (double)info->stored_bytes * COMPRESSION >= bytes;
+}
+
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {
   co_h5 *file;
   CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
@@ -423,6 +435,10 @@ co_status co_model_file_check_weights(co_context *ctx, const char *path, const c
       status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has shape %s, its config says %s", name,
                           info.is_group ? "of a group" : has, want);
     }
+    if (status == CO_OK && !is_stored(&info, &param->shape))
+      status =
+          co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has %lld values, but stores %lld bytes", name,
+                     (long long)co_shape_count(&param->shape), (long long)info.stored_bytes);
     co_free(ctx, name);
   }
   co_h5_abandon(file);

@@ -46,8 +46,10 @@ typedef struct co_model_file {
   const char *dataset_fingerprint, *weights_sha256;
   bool has_training;
   co_training_state training;
+  bool newer; // refused, but not damaged: it is of a format that a later version writes
 } co_model_file;
 
+// What is damaged or of another format is CO_ERR_MODEL, what cannot be read CO_ERR_IO.
 co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path);
 // Fills the model's fitted preprocessing.
 co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_model *model);

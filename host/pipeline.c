@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/memory.h"
+
 // An input plan for one number of rows, with its memory.
 typedef struct section {
   co_backend *backend;
@@ -24,7 +26,22 @@ typedef struct slot {
   const void **inputs; // per network input: what is delivered
   double *weight_sum;
   int64_t valid, rows;
+  char *packet; // page-locked, or NULL
 } slot;
+
+// Where a packet's field comes from: rows of a dense array of the slot, or stored rows.
+typedef enum field_kind {
+  FIELD_IDS,
+  FIELD_INDEX,
+  FIELD_ROWS,
+  FIELD_TARGET,
+  FIELD_WEIGHT
+} field_kind;
+
+typedef struct field_source {
+  field_kind kind;
+  int64_t feature; // of the model's inputs or outputs
+} field_source;
 
 struct co_pipeline {
   co_context *ctx;
@@ -33,6 +50,8 @@ struct co_pipeline {
   co_pipeline_options options;
   co_backend *backend; // one thread
   co_graph *graph;
+  co_input_positions *positions; // per input feature, in the graph
+  field_source *fields;          // per field of a packet
   slot *slots;
   int slot_count;
   co_loader *loader;
@@ -51,6 +70,7 @@ static co_status create_section(co_pipeline *p, section *s, int64_t rows) {
   s->rows = rows;
   CO_RETURN_IF_FAILED(co_store_create(&s->store, p->backend, CO_F32));
   CO_RETURN_IF_FAILED(co_plan_create(&s->plan, p->graph, s->store, &options));
+  CO_RETURN_IF_FAILED(co_memory_check_batches(s->plan, p->slot_count));
   CO_RETURN_IF_FAILED(co_store_allocate(s->store, false, 0));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, s->plan->arena_bytes + 64, &s->memory.arena));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, sizeof(co_step), &s->memory.step));
@@ -68,7 +88,13 @@ static void free_section(section *s) {
 
 static co_status allocate_slot(co_pipeline *p, slot *s) {
   const co_model *model = p->model;
+  const co_packet_layout *packet = p->options.packet;
   size_t rows = (size_t)p->options.batch_rows;
+  if (packet) {
+    co_backend *device = p->options.source->backend;
+    CO_RETURN_IF_FAILED(device->api->host_buffer_create(
+        device, co_packet_bytes(packet, p->options.batch_rows), (void **)&s->packet));
+  }
   s->samples = co_alloc_zero(p->ctx, rows, sizeof *s->samples);
   s->index = co_alloc_zero(p->ctx, (size_t)model->input_count + 1, sizeof *s->index);
   s->targets = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->targets);
@@ -98,6 +124,8 @@ static void free_slot(co_pipeline *p, slot *s) {
     if (s->targets) co_free(p->ctx, s->targets[i]);
     if (s->weights) co_free(p->ctx, s->weights[i]);
   }
+  if (s->packet)
+    p->options.source->backend->api->host_buffer_free(p->options.source->backend, s->packet);
   co_free(p->ctx, s->samples);
   co_free(p->ctx, s->index);
   co_free(p->ctx, s->targets);
@@ -147,6 +175,86 @@ static co_status fill_targets(co_pipeline *p, slot *s) {
   return CO_OK;
 }
 
+// ---- packets -----------------------------------------------------------------------------------
+
+static field_source source_of(const co_pipeline *p, const co_packet_field *field) {
+  const co_model *model = p->model;
+  const co_source *source = p->options.source;
+  for (int64_t i = 0; field->section && i < model->input_count; i++) {
+    if (source->positions[i].index == field->input) return (field_source){FIELD_INDEX, i};
+    if (source->positions[i].rows == field->input) return (field_source){FIELD_ROWS, i};
+  }
+  for (int64_t i = 0; !field->section && i < model->output_count; i++) {
+    const co_value_info *values = model->network->values;
+    if (values[model->outputs[i].target].index == field->input)
+      return (field_source){FIELD_TARGET, i};
+    if (values[model->outputs[i].row_weight].index == field->input)
+      return (field_source){FIELD_WEIGHT, i};
+  }
+  return (field_source){FIELD_IDS, 0};
+}
+
+static const void *dense_rows(const slot *s, const field_source *from) {
+  switch (from->kind) {
+  case FIELD_INDEX:
+    return s->index[from->feature];
+  case FIELD_TARGET:
+    return s->targets[from->feature];
+  case FIELD_WEIGHT:
+    return s->weights[from->feature];
+  default:
+    return s->samples;
+  }
+}
+
+static void write_field(const co_pipeline *p, const slot *s, int64_t f, char *to, int64_t first,
+                        int64_t rows) {
+  size_t bytes = p->options.packet->fields[f].row_bytes;
+  const field_source *from = &p->fields[f];
+  if (from->kind == FIELD_ROWS) {
+    const int64_t *index = s->index[from->feature];
+    const char *table = p->tables[from->feature];
+    for (int64_t row = 0; row < rows; row++)
+      memcpy(to + (size_t)row * bytes, table + (size_t)index[first + row] * bytes, bytes);
+    return;
+  }
+  const char *dense = dense_rows(s, from);
+  if (dense) memcpy(to, dense + (size_t)first * bytes, (size_t)rows * bytes);
+}
+
+static void write_packet(const co_pipeline *p, slot *s) {
+  const co_packet_layout *layout = p->options.packet;
+  int64_t first = 0;
+  for (int64_t part = 0; part < co_packet_parts(layout, s->rows); part++) {
+    int64_t rows = co_packet_part_rows(layout, s->rows, part);
+    for (int64_t f = 0; f < layout->field_count; f++)
+      write_field(p, s, f, s->packet + co_packet_field_offset(layout, s->rows, part, f), first,
+                  rows);
+    first += rows;
+  }
+}
+
+// ---- filling -----------------------------------------------------------------------------------
+
+static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
+  section *ready = s->sections[0].rows == s->rows ? &s->sections[0] : &s->sections[1];
+  co_step step = {.seed = p->options.seed, .epoch = epoch};
+  memcpy(ready->memory.step, &step, sizeof step);
+  co_executor_bind(ready->executor, 0, s->samples);
+  for (int64_t i = 0; i < p->model->input_count; i++) {
+    const co_input_feature *feature = &p->model->inputs[i];
+    const co_input_positions *at = &p->positions[i];
+    co_executor_bind(ready->executor, at->table, p->tables[i]);
+    co_executor_bind(ready->executor, at->index, s->index[i]);
+    if (at->mean < 0) continue;
+    co_executor_bind(ready->executor, at->mean, feature->mean);
+    co_executor_bind(ready->executor, at->scale, feature->scale);
+  }
+  CO_RETURN_IF_FAILED(co_executor_run(ready->executor));
+  deliver(p, s, ready);
+  return CO_OK;
+}
+
 // Runs on a worker thread.
 static co_status fill(void *user, int worker, const co_batch *batch) {
   co_pipeline *p = user;
@@ -157,19 +265,12 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
   memcpy(s->samples, batch->samples, (size_t)batch->rows * sizeof *s->samples);
   for (int64_t row = batch->rows; row < s->rows; row++)
     s->samples[row] = batch->samples[0];
-  section *ready = s->sections[0].rows == s->rows ? &s->sections[0] : &s->sections[1];
-  co_step step = {.seed = p->options.seed, .epoch = batch->epoch};
-  memcpy(ready->memory.step, &step, sizeof step);
-  co_executor_bind(ready->executor, 0, s->samples);
-  for (int64_t i = 0; i < p->model->input_count; i++) {
+  for (int64_t i = 0; i < p->model->input_count; i++)
     for (int64_t row = 0; row < s->rows; row++)
       s->index[i][row] = p->entity_row[i] ? p->entity_row[i][s->samples[row]] : s->samples[row];
-    co_executor_bind(ready->executor, 1 + 2 * i, p->tables[i]);
-    co_executor_bind(ready->executor, 2 + 2 * i, s->index[i]);
-  }
-  CO_RETURN_IF_FAILED(co_executor_run(ready->executor));
   if (p->options.targets) CO_RETURN_IF_FAILED(fill_targets(p, s));
-  deliver(p, s, ready);
+  if (!s->packet) return run_section(p, s, batch->epoch);
+  write_packet(p, s);
   return CO_OK;
 }
 
@@ -185,7 +286,10 @@ static co_status open_tables(co_pipeline *p) {
   for (int64_t i = 0; status == CO_OK && i < model->input_count; i++)
     status = co_dataset_column(p->dataset, model->inputs[i].name, &p->tables[i], &rows[i],
                                &p->entity_row[i]);
-  if (status == CO_OK) status = co_model_build_input(&p->graph, model, rows);
+  p->positions = co_alloc_zero(p->ctx, count, sizeof *p->positions);
+  if (!p->positions) status = CO_ERR_MEMORY;
+  if (status == CO_OK && !p->options.packet)
+    status = co_model_build_input(&p->graph, model, rows, p->positions);
   co_free(p->ctx, rows);
   const co_schema *schema = co_dataset_schema(p->dataset);
   for (int64_t i = 0; i < schema->column_count; i++)
@@ -195,16 +299,27 @@ static co_status open_tables(co_pipeline *p) {
 
 static co_status create_slots(co_pipeline *p) {
   int64_t partial = p->options.sample_count % p->options.batch_rows;
-  p->slot_count = p->options.workers + 2;
+  p->slot_count = p->options.workers + 1 + (p->options.ahead > 1 ? p->options.ahead : 1);
   p->slots = co_alloc_zero(p->ctx, (size_t)p->slot_count, sizeof *p->slots);
   if (!p->slots) return CO_ERR_MEMORY;
   for (int i = 0; i < p->slot_count; i++) {
     slot *s = &p->slots[i];
     CO_RETURN_IF_FAILED(allocate_slot(p, s));
+    if (p->options.packet) continue;
     CO_RETURN_IF_FAILED(create_section(p, &s->sections[0], p->options.batch_rows));
     if (p->options.training && partial)
       CO_RETURN_IF_FAILED(create_section(p, &s->sections[1], partial));
   }
+  return CO_OK;
+}
+
+static co_status find_fields(co_pipeline *p) {
+  const co_packet_layout *packet = p->options.packet;
+  if (!packet) return CO_OK;
+  p->fields = co_alloc_zero(p->ctx, (size_t)packet->field_count + 1, sizeof *p->fields);
+  if (!p->fields) return CO_ERR_MEMORY;
+  for (int64_t f = 0; f < packet->field_count; f++)
+    p->fields[f] = source_of(p, &packet->fields[f]);
   return CO_OK;
 }
 
@@ -221,6 +336,7 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
   co_status status;
   CO_TRY(co_cpu_backend_open(&p->backend, p->ctx, &single));
   CO_TRY(open_tables(p));
+  CO_TRY(find_fields(p));
   CO_TRY(create_slots(p));
   co_loader_options loader = {.rows = options->samples,
                               .row_count = options->sample_count,
@@ -249,6 +365,8 @@ void co_pipeline_free(co_pipeline *p) {
     free_slot(p, &p->slots[i]);
   co_free(p->ctx, p->slots);
   co_graph_free(p->graph);
+  co_free(p->ctx, p->positions);
+  co_free(p->ctx, p->fields);
   co_free(p->ctx, p->tables);
   co_free(p->ctx, p->entity_row);
   if (p->backend) p->backend->api->free(p->backend);
@@ -260,7 +378,8 @@ co_status co_pipeline_next(co_pipeline *p, co_view *out, bool *done) {
   CO_RETURN_IF_FAILED(co_loader_next(p->loader, &batch, done));
   if (*done) return CO_OK;
   const slot *s = &p->slots[batch->slot];
-  *out = (co_view){batch, s->rows, s->valid, s->inputs, s->weight_sum};
+  *out =
+      (co_view){batch, s->rows, s->valid, s->packet ? NULL : s->inputs, s->packet, s->weight_sum};
   return CO_OK;
 }
 

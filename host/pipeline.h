@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // From dataset rows to the network's inputs: loader threads run the model's input section into the
 // next slots of a ring, and add targets and row weights. A slot owns its plans, so workers share
-// nothing that changes.
+// nothing that changes. For devices with memory of their own the section runs there: the slots are
+// packets (host/packet.h), and the threads write row numbers or stored rows, targets and weights.
 #ifndef COHORT_HOST_PIPELINE_H
 #define COHORT_HOST_PIPELINE_H
 
 #include "datasets/dataset.h"
 #include "datasets/loader.h"
-#include "host/executor.h"
-#include "models/model.h"
+#include "host/source.h"
 
 typedef struct co_pipeline_options {
   const int64_t *samples; // to draw from; borrowed
@@ -21,6 +21,9 @@ typedef struct co_pipeline_options {
   uint32_t epoch, first_batch;
   int64_t epochs; // 0 = without end
   int workers;
+  const co_source *source;        // with `packet`: whose section the packets are for
+  const co_packet_layout *packet; // of the program; NULL: the threads run the section
+  int ahead;                      // batches that are lent at the same time; 0 = 1
 } co_pipeline_options;
 
 // One batch as the network takes it.
@@ -28,7 +31,8 @@ typedef struct co_view {
   const co_batch *batch;
   int64_t rows;              // rows of every input, padding included
   int64_t valid;             // rows that are not padding
-  const void *const *inputs; // per input of the network graph, NULL where not delivered
+  const void *const *inputs; // per input of the network graph, NULL where not delivered; or
+  void *packet;              // all of them, for the device
   const double *weight_sum;  // per output: sum of row weights, in row order
 } co_view;
 

@@ -19,7 +19,6 @@ typedef struct scoring {
   int64_t *all; // owned, when no split is asked for
   co_atomic_file atomic;
   co_writer *writer;
-  float **scores; // per output: a batch of predictions
 } scoring;
 
 // RFC 4180: quoted where a separator, quote or line end is inside.
@@ -96,19 +95,18 @@ static co_status write_output(scoring *s, const co_output_feature *output, const
   return CO_OK;
 }
 
-static co_status write_batch(scoring *s, const co_view *view) {
+static co_status write_batch(scoring *s, const co_view *view, const void *const *outputs) {
   const co_model *model = s->scorer.model;
-  for (int64_t i = 0; i < model->output_count; i++)
-    CO_RETURN_IF_FAILED(co_executor_read_output(co_program_evaluator(s->scorer.program),
-                                                model->outputs[i].prediction, s->scores[i]));
   for (int64_t row = 0; row < view->valid; row++) {
     char key[1024];
     int64_t sample = view->batch->samples[row];
     CO_RETURN_IF_FAILED(co_dataset_key(s->scorer.dataset, sample, key, sizeof key));
     CO_RETURN_IF_FAILED(write_cell(s->writer, key));
-    for (int64_t i = 0; i < model->output_count; i++)
-      CO_RETURN_IF_FAILED(write_output(s, &model->outputs[i],
-                                       s->scores[i] + row * width_of(&model->outputs[i]), sample));
+    for (int64_t i = 0; i < model->output_count; i++) {
+      const co_output_feature *output = &model->outputs[i];
+      const float *scores = outputs[output->prediction];
+      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * width_of(output), sample));
+    }
     CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
   }
   return CO_OK;
@@ -139,14 +137,36 @@ static co_status open_output(scoring *s) {
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
 }
 
-static co_status create_scores(scoring *s) {
-  const co_model *model = s->scorer.model;
-  s->scores = co_alloc_zero(s->ctx, (size_t)model->output_count + 1, sizeof *s->scores);
-  if (!s->scores) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    size_t count = (size_t)(s->scorer.rows * width_of(&model->outputs[i]));
-    if (!(s->scores[i] = co_alloc_zero(s->ctx, count, sizeof **s->scores))) return CO_ERR_MEMORY;
-  }
+// Batches on the device, or done and not yet written.
+typedef struct batch_queue {
+  co_view views[8]; // at least the program's depth
+  int first, count;
+} batch_queue;
+
+static co_status submit_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, bool *done) {
+  co_view *view = &q->views[(q->first + q->count) % 8];
+  CO_RETURN_IF_FAILED(co_pipeline_next(pipeline, view, done));
+  if (*done) return CO_OK;
+  q->count++;
+  const co_program_batch batch = {view->inputs, view->packet};
+  return co_program_submit_evaluation(s->scorer.program, 1, &batch);
+}
+
+static void give_back(co_pipeline *pipeline, batch_queue *q) {
+  co_pipeline_release(pipeline, &q->views[q->first]);
+  q->first = (q->first + 1) % 8;
+  q->count--;
+}
+
+static co_status collect_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, int64_t *rows) {
+  const co_view *view = &q->views[q->first];
+  co_launch_result result;
+  CO_RETURN_IF_FAILED(co_program_collect(s->scorer.program, &result));
+  CO_RETURN_IF_FAILED(write_batch(s, view, result.outputs));
+  *rows += view->valid;
+  give_back(pipeline, q);
+  co_job_progress(s->context, "predict", "rows", *rows, s->count, NULL);
+  if (co_job_stopped(s->context)) return co_fail(CO_INTERRUPTED, "stopped; no output was written");
   return CO_OK;
 }
 
@@ -155,24 +175,23 @@ static co_status score_rows(scoring *s) {
                                  .sample_count = s->count,
                                  .batch_rows = s->scorer.rows,
                                  .epochs = 1,
-                                 .workers = s->options->workers > 0 ? s->options->workers : 1};
+                                 .workers = s->options->workers > 0 ? s->options->workers : 1,
+                                 .source = s->scorer.source,
+                                 .packet = co_program_packet(s->scorer.program, true),
+                                 .ahead = co_program_depth(s->scorer.program)};
   co_pipeline *pipeline;
+  batch_queue q = {.count = 0};
+  int64_t rows = 0;
   if (!s->count) return CO_OK;
   CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, s->scorer.model, s->scorer.dataset, &options));
   co_status status = CO_OK;
-  for (int64_t rows = 0; status == CO_OK;) {
-    co_view view;
-    bool done;
-    status = co_pipeline_next(pipeline, &view, &done);
-    if (status != CO_OK || done) break;
-    status = co_program_evaluate(s->scorer.program, view.inputs);
-    if (status == CO_OK) status = write_batch(s, &view);
-    rows += view.valid;
-    co_pipeline_release(pipeline, &view);
-    co_job_progress(s->context, "predict", "rows", rows, s->count, NULL);
-    if (status == CO_OK && co_job_stopped(s->context))
-      status = co_fail(CO_INTERRUPTED, "stopped; no output was written");
+  for (bool done = false; status == CO_OK && (!done || q.count);) {
+    bool room = !done && q.count < co_program_depth(s->scorer.program);
+    status = room ? submit_batch(s, pipeline, &q, &done) : collect_batch(s, pipeline, &q, &rows);
   }
+  co_program_drain(s->scorer.program); // before the batches go
+  while (q.count)
+    give_back(pipeline, &q);
   co_job_progress(s->context, "predict", "rows", -1, s->count, NULL);
   co_pipeline_free(pipeline);
   return status;
@@ -191,9 +210,8 @@ static co_status predict(scoring *s, cohort_result *result) {
   }
   CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
-                                     CO_MODE_INFER));
+                                     CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
-  CO_RETURN_IF_FAILED(create_scores(s));
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
@@ -216,16 +234,13 @@ static co_status predict(scoring *s, cohort_result *result) {
 
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "predict"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   scoring s = {.context = context, .ctx = context->ctx, .options = options};
   co_status status = predict(&s, *out);
   co_error error;
   co_error_copy(&error);
   co_writer_close(s.writer);
   co_atomic_abort(&s.atomic);
-  for (int64_t i = 0; s.scores && i < s.scorer.model->output_count; i++)
-    co_free(s.ctx, s.scores[i]);
-  co_free(s.ctx, s.scores);
   co_free(s.ctx, s.all);
   co_scorer_close(&s.scorer);
   if (status != CO_OK) co_error_raise(&error);

@@ -1,76 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/program.h"
-
-#include <math.h>
 #include <string.h>
 
-// One plan with its executor.
-typedef struct unit {
-  co_plan *plan;
-  co_executor *executor;
-  int64_t rows;
-  bool add; // adds to the gradients
-} unit;
+#include "host/memory.h"
+#include "host/program_private.h"
 
-typedef struct phase {
-  co_phase_options options;
-  void *optimizer_options;
-  co_graph *update_graph;
-  unit *units; // forward and backward, by rows and add
-  int64_t unit_count, unit_capacity;
-  unit update;
-  int64_t updates;
-} phase;
-
-struct co_program {
-  co_context *ctx;
-  const co_graph *graph;
-  co_backend *backend;
-  co_program_options options;
-  co_store *store;
-  phase *phases;
-  unit evaluation;
-  size_t arena_bytes, workspace_bytes;
-  void *arena, *step, *metrics[2]; // metrics: training, evaluation
-  void **inputs; // device copies of the graph's inputs, NULL where it reads the host's memory
-};
-
-static co_status plan_unit(co_program *program, const co_graph *graph, unit *out,
+static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *out,
                            const co_plan_options *options) {
   CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
   out->rows = options->rows;
   out->add = options->add_gradients;
+  if (!program->largest || out->plan->arena_bytes > program->arena_bytes)
+    program->largest = out->plan;
   if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
   if (out->plan->workspace_bytes > program->workspace_bytes)
     program->workspace_bytes = out->plan->workspace_bytes;
   return CO_OK;
 }
 
-static co_status bind_unit(co_program *program, unit *item, bool evaluation) {
-  co_memory memory = {program->arena, program->step, program->metrics[evaluation]};
+static co_status bind_unit(co_program *program, co_unit *item, bool evaluation) {
+  co_memory memory = {
+      .arena = program->arena, .step = program->step, .metrics = program->metrics[evaluation]};
   return co_executor_create(&item->executor, item->plan, program->store, &memory);
 }
 
-static void free_unit(unit *item) {
+static void free_unit(co_unit *item) {
   co_executor_free(item->executor);
   co_plan_free(item->plan);
 }
 
-static unit *find_unit(phase *p, int64_t rows, bool add) {
+co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add) {
   for (int64_t i = 0; i < p->unit_count; i++)
     if (p->units[i].rows == rows && p->units[i].add == add) return &p->units[i];
   return NULL;
 }
 
-static co_status need_unit(co_program *program, phase *p, int64_t rows, bool add) {
-  if (find_unit(p, rows, add)) return CO_OK;
+static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool add) {
+  if (co_phase_find_unit(p, rows, add)) return CO_OK;
   CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&p->units, &p->unit_capacity, p->unit_count,
                               sizeof *p->units));
-  unit *item = &p->units[p->unit_count++];
+  co_unit *item = &p->units[p->unit_count++];
   memset(item, 0, sizeof *item);
   co_plan_options options = {.mode = CO_MODE_TRAIN,
                              .rows = rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
                              .add_gradients = add,
                              .groups = p->options.groups,
                              .losses = p->options.losses,
@@ -79,7 +52,7 @@ static co_status need_unit(co_program *program, phase *p, int64_t rows, bool add
 }
 
 // Every (rows, first or later micro-batch) that the effective batch sizes lead to.
-static co_status plan_phase(co_program *program, phase *p) {
+static co_status plan_phase(co_program *program, co_phase *p) {
   for (int64_t i = 0; i < program->options.batch_row_count; i++) {
     int64_t left = program->options.batch_rows[i];
     for (bool add = false; left > 0; add = true) {
@@ -93,7 +66,7 @@ static co_status plan_phase(co_program *program, phase *p) {
 
 // The parts of the parameter block that this phase's gradients cover; neighbours of equal rate and
 // decay become one. (Offsets are exact once the store is allocated.)
-static int64_t list_segments(const co_program *program, const phase *p, co_segment *out) {
+static int64_t list_segments(const co_program *program, const co_phase *p, co_segment *out) {
   const co_store *store = program->store;
   size_t real = co_dtype_size(store->real);
   int64_t count = 0;
@@ -103,7 +76,7 @@ static int64_t list_segments(const co_program *program, const phase *p, co_segme
     co_segment next = {(int64_t)(entry->offset / real), (int64_t)(entry->bytes / real),
                        entry->info.rate, entry->info.decay};
     co_segment *last = count ? &out[count - 1] : NULL;
-    size_t alignment = store->backend->api->alignment / real;
+    size_t alignment = store->alignment / real;
     if (last && last->rate == next.rate && last->decay == next.decay &&
         next.begin - (last->begin + last->count) < (int64_t)alignment)
       last->count = next.begin + next.count - last->begin; // the zero padding between rides along
@@ -113,7 +86,7 @@ static int64_t list_segments(const co_program *program, const phase *p, co_segme
   return count;
 }
 
-static co_status add_segments(co_program *program, phase *p, co_value *out) {
+static co_status add_segments(co_program *program, co_phase *p, co_value *out) {
   size_t most = (size_t)program->store->count + 1;
   co_segment *segments = co_alloc_zero(program->ctx, most, sizeof *segments);
   if (!segments) return CO_ERR_MEMORY;
@@ -130,7 +103,7 @@ static co_status add_segments(co_program *program, phase *p, co_value *out) {
 }
 
 // The update as a graph: norm, finite check, optimizer.
-static co_status build_update(co_program *program, phase *p) {
+static co_status build_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
   co_graph *graph = p->update_graph;
   int64_t elements = co_store_elements(program->store);
@@ -140,6 +113,9 @@ static co_status build_update(co_program *program, phase *p) {
   for (int i = 0; i < program->store->slots; i++)
     CO_RETURN_IF_FAILED(
         co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
+  operands.mirror = CO_NO_VALUE;
+  if (program->store->mirror)
+    CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
   co_value none[CO_OP_MAX_OPERANDS];
@@ -149,16 +125,16 @@ static co_status build_update(co_program *program, phase *p) {
   co_value norm_out[CO_OP_MAX_OPERANDS], gate_out[CO_OP_MAX_OPERANDS];
   memcpy(norm_out, none, sizeof none);
   memcpy(gate_out, none, sizeof none);
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &norm_out[0]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &gate_out[0]));
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, NULL, norm_in, norm_out));
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_FINITE_CHECK, &attr, norm_out, gate_out));
   operands.gate = gate_out[0];
-  CO_RETURN_IF_FAILED(p->options.optimizer->emit(graph, p->optimizer_options, &operands));
-  CO_RETURN_IF_FAILED(co_graph_add_output(graph, "norm", norm_out[0]));
-  return co_graph_add_output(graph, "gate", gate_out[0]);
+  return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
 }
 
-static co_status plan_update(co_program *program, phase *p) {
+static co_status plan_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(build_update(program, p));
   co_plan_options options = {.mode = CO_MODE_UPDATE, .rows = 1, .real = program->options.real};
   return plan_unit(program, p->update_graph, &p->update, &options);
@@ -169,6 +145,7 @@ static co_status plan_evaluation(co_program *program) {
   co_plan_options options = {.mode = program->options.evaluation_mode,
                              .rows = program->options.evaluation_rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
                              .no_fusion = program->options.no_fusion};
   return plan_unit(program, program->graph, &program->evaluation, &options);
 }
@@ -179,7 +156,7 @@ static co_status copy_phases(co_program *program) {
       co_alloc_zero(program->ctx, (size_t)options->phase_count + 1, sizeof *program->phases);
   if (!program->phases) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < options->phase_count; i++) {
-    phase *p = &program->phases[i];
+    co_phase *p = &program->phases[i];
     p->options = options->phases[i];
     size_t size = p->options.optimizer->options_size;
     p->optimizer_options = co_alloc_zero(program->ctx, 1, size);
@@ -192,7 +169,7 @@ static co_status copy_phases(co_program *program) {
 static int most_slots(const co_program *program) {
   int most = 0;
   for (int64_t i = 0; i < program->options.phase_count; i++) {
-    const phase *p = &program->phases[i];
+    const co_phase *p = &program->phases[i];
     int slots = p->options.optimizer->slots(p->optimizer_options);
     if (slots > most) most = slots;
   }
@@ -215,34 +192,59 @@ static co_status allocate(co_program *program) {
   return CO_OK;
 }
 
-// A graph input of `rows` rows, as the plans read it.
-static co_tensor_desc input_desc(const co_program *program, int64_t i, int64_t rows) {
-  co_tensor_desc desc = program->graph->values[program->graph->inputs[i]].desc;
-  if (desc.dtype == CO_F32) desc.dtype = program->options.real;
-  desc.shape.dim[0] = rows;
-  return desc;
+// ---- input section -----------------------------------------------------------------------------
+
+co_unit *co_program_find_section(co_program *program, int64_t rows, bool training) {
+  for (int64_t i = 0; i < program->section_count; i++)
+    if (program->sections[i].rows == rows && program->sections[i].training == training)
+      return &program->sections[i];
+  return NULL;
 }
 
-static co_status allocate_inputs(co_program *program) {
-  co_backend *backend = program->backend;
-  const co_program_options *options = &program->options;
-  if (backend->api->host_memory) return CO_OK;
-  program->inputs =
-      co_alloc_zero(program->ctx, (size_t)program->graph->input_count + 1, sizeof *program->inputs);
-  if (!program->inputs) return CO_ERR_MEMORY;
-  int64_t rows =
-      options->rows > options->evaluation_rows ? options->rows : options->evaluation_rows;
-  for (int64_t i = 0; i < program->graph->input_count; i++) {
-    co_tensor_desc desc = input_desc(program, i, rows);
-    CO_RETURN_IF_FAILED(
-        backend->api->buffer_create(backend, co_tensor_bytes(&desc), &program->inputs[i]));
+static co_status need_section(co_program *program, int64_t rows, bool training) {
+  if (co_program_find_section(program, rows, training)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->sections, &program->section_capacity,
+                              program->section_count, sizeof *program->sections));
+  co_unit *item = &program->sections[program->section_count++];
+  *item = (co_unit){.rows = rows, .training = training};
+  co_plan_options options = {.mode = training ? CO_MODE_TRAIN : CO_MODE_INFER,
+                             .rows = rows,
+                             .real = program->options.real,
+                             .no_fusion = program->options.no_fusion};
+  CO_RETURN_IF_FAILED(
+      co_plan_create(&item->plan, program->options.source->graph, program->store, &options));
+  if (item->plan->arena_bytes > program->section_bytes)
+    program->section_bytes = item->plan->arena_bytes;
+  return CO_OK;
+}
+
+static co_status plan_sections(co_program *program) {
+  if (!program->options.source || !co_program_is_apart(program)) return CO_OK;
+  for (int64_t i = 0; i < program->options.phase_count; i++)
+    for (int64_t k = 0; k < program->phases[i].unit_count; k++)
+      CO_RETURN_IF_FAILED(need_section(program, program->phases[i].units[k].rows, true));
+  int64_t rows = program->options.evaluation_rows;
+  return rows ? need_section(program, rows, false) : CO_OK;
+}
+
+static co_status bind_sections(co_program *program) {
+  if (!program->section_count) return CO_OK;
+  const co_backend_api *api = program->backend->api;
+  size_t bytes = program->section_bytes ? program->section_bytes : api->alignment;
+  CO_RETURN_IF_FAILED(api->buffer_create(program->backend, bytes, &program->section_arena));
+  co_memory memory = {.arena = program->section_arena, .step = program->step};
+  for (int64_t i = 0; i < program->section_count; i++) {
+    co_unit *item = &program->sections[i];
+    CO_RETURN_IF_FAILED(co_executor_create(&item->executor, item->plan, program->store, &memory));
   }
   return CO_OK;
 }
 
+// ---- all of it ---------------------------------------------------------------------------------
+
 static co_status bind_all(co_program *program) {
   for (int64_t i = 0; i < program->options.phase_count; i++) {
-    phase *p = &program->phases[i];
+    co_phase *p = &program->phases[i];
     for (int64_t k = 0; k < p->unit_count; k++)
       CO_RETURN_IF_FAILED(bind_unit(program, &p->units[k], false));
     CO_RETURN_IF_FAILED(bind_unit(program, &p->update, false));
@@ -266,12 +268,16 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
+  CO_TRY(plan_sections(program));
+  CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
+                         most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_update(program, &program->phases[i]));
   CO_TRY(allocate(program));
-  CO_TRY(allocate_inputs(program));
   CO_TRY(bind_all(program));
+  CO_TRY(bind_sections(program));
+  CO_TRY(co_program_create_flights(program));
   *out = program;
   return CO_OK;
 cleanup:
@@ -281,8 +287,9 @@ cleanup:
 
 void co_program_free(co_program *program) {
   if (!program) return;
+  co_program_free_flights(program); // waits for what is in flight
   for (int64_t i = 0; program->phases && i < program->options.phase_count; i++) {
-    phase *p = &program->phases[i];
+    co_phase *p = &program->phases[i];
     for (int64_t k = 0; k < p->unit_count; k++)
       free_unit(&p->units[k]);
     free_unit(&p->update);
@@ -291,14 +298,15 @@ void co_program_free(co_program *program) {
     co_free(program->ctx, p->optimizer_options);
   }
   free_unit(&program->evaluation);
+  for (int64_t i = 0; i < program->section_count; i++)
+    free_unit(&program->sections[i]);
+  co_free(program->ctx, program->sections);
   const co_backend_api *api = program->backend->api;
   api->buffer_free(program->backend, program->arena);
   api->buffer_free(program->backend, program->step);
   api->buffer_free(program->backend, program->metrics[0]);
   api->buffer_free(program->backend, program->metrics[1]);
-  for (int64_t i = 0; program->inputs && i < program->graph->input_count; i++)
-    api->buffer_free(program->backend, program->inputs[i]);
-  co_free(program->ctx, program->inputs);
+  api->buffer_free(program->backend, program->section_arena);
   co_store_free(program->store);
   co_free(program->ctx, program->phases);
   co_free(program->ctx, program);
@@ -308,80 +316,12 @@ co_store *co_program_store(co_program *program) {
   return program->store;
 }
 
-// Rows [first, first + rows) of each input: bound where they lie, or copied to the device. A copy
-// always lies at the same address, so that what the executor has recorded stays valid.
-static co_status give_inputs(co_program *program, co_executor *executor, const void *const *inputs,
-                             int64_t first, int64_t rows) {
-  co_backend *backend = program->backend;
-  for (int64_t i = 0; i < program->graph->input_count; i++) {
-    if (!inputs[i]) continue;
-    co_tensor_desc row = input_desc(program, i, 1), slice = input_desc(program, i, rows);
-    const char *from = (const char *)inputs[i] + (size_t)first * co_tensor_bytes(&row);
-    if (program->inputs) {
-      CO_RETURN_IF_FAILED(
-          backend->api->upload(backend, program->inputs[i], from, co_tensor_bytes(&slice)));
-      from = program->inputs[i];
-    }
-    co_executor_bind(executor, i, from);
-  }
-  return CO_OK;
-}
-
-static co_status run_micro_batches(co_program *program, phase *p, int64_t rows,
-                                   const void *const *inputs, co_step *step) {
-  if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
-  for (int64_t first = 0; first < rows; first += program->options.rows) {
-    int64_t left = rows - first;
-    unit *item =
-        find_unit(p, left < program->options.rows ? left : program->options.rows, first > 0);
-    if (!item)
-      return co_fail(CO_ERR_INTERNAL, "a batch of %lld rows was not planned", (long long)rows);
-    step->row_offset = first;
-    CO_RETURN_IF_FAILED(
-        program->backend->api->upload(program->backend, program->step, step, sizeof *step));
-    CO_RETURN_IF_FAILED(give_inputs(program, item->executor, inputs, first, item->rows));
-    CO_RETURN_IF_FAILED(co_executor_run(item->executor));
-  }
-  return CO_OK;
-}
-
-// 1 / (1 - beta^t), 1 where there is no beta.
-static double bias_correction(double beta, int64_t t) {
-  return beta > 0 ? 1 / (1 - pow(beta, (double)t)) : 1;
-}
-
-co_status co_program_step(co_program *program, int64_t index, int64_t rows,
-                          const void *const *inputs, const co_step *step, co_step_result *result) {
-  phase *p = &program->phases[index];
-  co_step scalars = *step;
-  double beta1, beta2;
-  p->options.optimizer->betas(p->optimizer_options, &beta1, &beta2);
-  scalars.bias_correction1 = bias_correction(beta1, p->updates + 1);
-  scalars.bias_correction2 = bias_correction(beta2, p->updates + 1);
-  CO_RETURN_IF_FAILED(run_micro_batches(program, p, rows, inputs, &scalars));
-  CO_RETURN_IF_FAILED(co_executor_run(p->update.executor));
-  double norm, gate[2];
-  CO_RETURN_IF_FAILED(co_executor_read_output(p->update.executor, 0, &norm));
-  CO_RETURN_IF_FAILED(co_executor_read_output(p->update.executor, 1, gate));
-  result->gradient_norm = sqrt(norm);
-  result->finite = gate[0] != 0;
-  if (result->finite) p->updates++; // a skipped step advances no moment
-  program->store->version++;
-  return CO_OK;
-}
-
 int64_t co_program_updates(const co_program *program, int64_t index) {
   return program->phases[index].updates;
 }
 
 void co_program_set_updates(co_program *program, int64_t index, int64_t updates) {
-  program->phases[index].updates = updates;
-}
-
-co_status co_program_evaluate(co_program *program, const void *const *inputs) {
-  co_executor *executor = program->evaluation.executor;
-  CO_RETURN_IF_FAILED(give_inputs(program, executor, inputs, 0, program->options.evaluation_rows));
-  return co_executor_run(executor);
+  program->phases[index].updates = program->phases[index].submitted = updates;
 }
 
 co_executor *co_program_evaluator(co_program *program) {
@@ -408,17 +348,24 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   const co_store *store = program->store;
   memset(out, 0, sizeof *out);
   out->parameters = store->param_bytes;
+  out->mirror = store->mirror ? store->param_bytes / 2 : 0;
   out->state = store->state_bytes;
   out->gradients = store->gradient ? store->param_bytes : 0;
   out->slots = store->param_bytes * (size_t)store->slots;
   out->arena = program->arena_bytes;
   out->workspace = program->workspace_bytes;
-  out->total = out->parameters + out->state + out->gradients + out->slots + out->arena;
+  out->batches = program->section_bytes;
+  for (int i = 0; i < program->depth; i++)
+    out->batches += co_program_flight_bytes(program);
+  out->total = out->parameters + out->mirror + out->state + out->gradients + out->slots +
+               out->arena + out->batches;
 }
 
 const co_plan *co_program_plan(const co_program *program, int64_t i) {
+  if (i < program->section_count) return program->sections[i].plan;
+  i -= program->section_count;
   for (int64_t k = 0; k < program->options.phase_count; k++) {
-    const phase *p = &program->phases[k];
+    const co_phase *p = &program->phases[k];
     if (i < p->unit_count) return p->units[i].plan;
     i -= p->unit_count;
     if (i-- == 0) return p->update.plan;

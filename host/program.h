@@ -8,6 +8,7 @@
 
 #include "host/executor.h"
 #include "host/optim/optimizer.h"
+#include "host/packet.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +21,13 @@ typedef struct co_phase_options {
   double clip_norm;              // of the global gradient norm, 0 = off
 } co_phase_options;
 
+// The input section, run before the network on devices that have memory of their own. Its inputs
+// are rows, delivered in packets, or hold no N and lie on the device (tables, statistics).
+typedef struct co_program_source {
+  const co_graph *graph;
+  const int32_t *feeds; // per output of `graph`: the input of the network's graph that it becomes
+} co_program_source;
+
 typedef struct co_program_options {
   int64_t rows;              // of a micro-batch
   const int64_t *batch_rows; // the effective batch sizes that will occur
@@ -29,7 +37,10 @@ typedef struct co_program_options {
   const co_phase_options *phases;
   int64_t phase_count; // 0 = nothing is trained
   co_dtype real;
+  bool bf16;                       // with CO_F32: as co_plan_options has it, in all plans
+  const co_program_source *source; // borrowed; NULL: the network's inputs are delivered
   bool no_fusion;
+  bool no_recording; // operations are launched one by one: to debug
 } co_program_options;
 
 // What one step did. Norm and `finite` are of the update's gradient.
@@ -45,19 +56,63 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
 void co_program_free(co_program *program);
 co_store *co_program_store(co_program *program);
 
-// One effective batch of `rows` (one of batch_rows) through a phase. `inputs` has an address
-// per graph input with `rows` rows each, in host memory (copied to a device that does not read it),
-// NULL where the phase's losses do not need it. Of `step`
-// the caller fills seed, step, epoch, learning_rate and inv_norm; the rest is filled here.
+// ---- launches ----
+// Steps are submitted in launches of one or more and collected in the same order. A device that
+// works beside the host runs them meanwhile, as one recorded graph where it can; the CPU runs them
+// before the submission returns.
+
+enum { CO_LAUNCH_STEPS = 8 }; // at most, in one launch
+
+// One effective batch: an address in host memory per graph input (NULL where the phase's losses do
+// not need it), or a packet.
+typedef struct co_program_batch {
+  const void *const *inputs;
+  void *packet;
+} co_program_batch;
+
+// The layout of packets of training or of evaluation, NULL where the device reads host memory.
+// Packets lie in the backend's host buffers and stay untouched until their launch is collected.
+const co_packet_layout *co_program_packet(const co_program *program, bool evaluation);
+// Device memory, borrowed, for an input of the section that holds no rows. Before the first launch.
+void co_program_fix_input(co_program *program, int64_t section_input, const void *address);
+int64_t co_program_launch_limit(const co_program *program, bool evaluation); // steps of a launch
+int co_program_depth(const co_program *program); // launches that may be in flight
+int co_program_in_flight(const co_program *program);
+
+// `count` effective batches of `rows` (one of batch_rows) each through a phase. Of `steps` the
+// caller fills seed, step, epoch, learning_rate and inv_norm; the rest is filled here.
+// `take_metrics`: reads the metrics of training after the last of them, and clears them.
+// Batches with `inputs` need an empty queue.
+co_status co_program_submit(co_program *program, int64_t phase, int64_t rows, int64_t count,
+                            const co_program_batch *batches, const co_step *steps,
+                            bool take_metrics);
+// `count` evaluation batches of exactly `evaluation_rows` rows (pad with weight 0).
+co_status co_program_submit_evaluation(co_program *program, int64_t count,
+                                       const co_program_batch *batches);
+
+typedef struct co_launch_result {
+  int64_t count;
+  co_step_result steps[CO_LAUNCH_STEPS]; // of a phase
+  const double *metrics;                 // if they were to be taken
+  const void *const *outputs; // CO_MODE_INFER: per graph output, canonical, in host memory
+} co_launch_result;
+// The oldest launch; waits for it. What it points to is valid until the next submission. Where a
+// step was not finite, later ones of the same queue have taken it for made (Adam's t): drain, then
+// stop or go on.
+co_status co_program_collect(co_program *program, co_launch_result *out);
+// Waits for what is in flight and forgets its results.
+void co_program_drain(co_program *program);
+
+// One effective batch submitted and collected.
 co_status co_program_step(co_program *program, int64_t phase, int64_t rows,
                           const void *const *inputs, const co_step *step, co_step_result *result);
+// One evaluation batch submitted and collected; outputs can be read from the evaluator.
+co_status co_program_evaluate(co_program *program, const void *const *inputs);
+co_executor *co_program_evaluator(co_program *program);
+
 // Updates made by a phase so far (Adam's t); part of a checkpoint.
 int64_t co_program_updates(const co_program *program, int64_t phase);
 void co_program_set_updates(co_program *program, int64_t phase, int64_t updates);
-
-// One evaluation batch of exactly `evaluation_rows` rows (pad with weight 0).
-co_status co_program_evaluate(co_program *program, const void *const *inputs);
-co_executor *co_program_evaluator(co_program *program);
 
 // Accumulators of the graph's metrics: of training, or of evaluation.
 co_status co_program_read_metrics(co_program *program, bool evaluation, double *out);
@@ -65,7 +120,9 @@ co_status co_program_write_metrics(co_program *program, bool evaluation, const d
 co_status co_program_clear_metrics(co_program *program, bool evaluation);
 
 typedef struct co_program_bytes {
-  size_t parameters, state, gradients, slots, arena, workspace, total;
+  size_t parameters, mirror, state, gradients, slots, arena, workspace;
+  size_t batches; // input sections and batches on their way, on devices with memory of their own
+  size_t total;
 } co_program_bytes;
 void co_program_get_bytes(const co_program *program, co_program_bytes *out);
 // The i-th plan, for tables and tests; NULL past the end.

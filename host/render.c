@@ -60,7 +60,7 @@ cleanup:
 
 cohort_status cohort_render_config(cohort_context *context, const cohort_render_options *options,
                                    cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "render-config"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   rendering r = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = co_arena_create(&r.arena, r.ctx);
   if (status == CO_OK) status = render(&r, *out);

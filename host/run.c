@@ -147,13 +147,16 @@ static co_status check_length(const char *path, int64_t at_least) {
 co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes) {
   char *metrics = co_path_join(run->ctx, run->path, "metrics.jsonl");
   char *events = co_path_join(run->ctx, run->path, "events.jsonl");
-  co_status status = metrics && events ? CO_OK : CO_ERR_MEMORY;
+  char *checkpoints = co_path_join(run->ctx, run->path, "checkpoints");
+  co_status status = metrics && events && checkpoints ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) status = co_make_directories(run->ctx, checkpoints); // if it was deleted
   if (status == CO_OK) status = check_length(metrics, metrics_bytes);
   if (status == CO_OK) status = co_truncate_file(run->ctx, metrics, metrics_bytes);
   if (status == CO_OK) status = co_writer_open(&run->metrics, run->ctx, metrics, true);
   if (status == CO_OK) status = co_writer_open(&run->events, run->ctx, events, true);
   co_free(run->ctx, metrics);
   co_free(run->ctx, events);
+  co_free(run->ctx, checkpoints);
   return status;
 }
 
@@ -251,9 +254,9 @@ static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count)
   if (!folder) return CO_ERR_MEMORY;
   DIR *directory = opendir(folder);
   co_status status = CO_OK;
-  if (!directory)
-    status = co_fail_errno(CO_ERR_MODEL, errno, "cannot read the folder '%s'", folder);
-  for (struct dirent *entry; status == CO_OK && (entry = readdir(directory));) {
+  if (!directory && errno != ENOENT)
+    status = co_fail_errno(CO_ERR_IO, errno, "cannot read the folder '%s'", folder);
+  for (struct dirent *entry; directory && status == CO_OK && (entry = readdir(directory));) {
     checkpoint found;
     if (!parse_checkpoint(entry->d_name, &found)) continue;
     status = co_grow(run->ctx, (void **)out, &capacity, *count, sizeof **out);
@@ -265,8 +268,8 @@ static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count)
   return status;
 }
 
-co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const char *path),
-                             void *user, int64_t *step, bool *scheduled) {
+co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
+                             bool *scheduled) {
   checkpoint *list;
   int64_t count;
   *step = -1;
@@ -274,17 +277,40 @@ co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const ch
   co_status status = list_checkpoints(run, &list, &count);
   for (int64_t i = 0; status == CO_OK && *step < 0 && i < count; i++) {
     char *path = co_run_checkpoint_path(run, list[i].step, list[i].scheduled);
-    status = path ? load(user, path) : CO_ERR_MEMORY;
+    bool damaged = false;
+    status = path ? load(user, path, &damaged) : CO_ERR_MEMORY;
     if (status == CO_OK) {
       *step = list[i].step;
       *scheduled = list[i].scheduled;
     }
-    if (status == CO_ERR_MODEL) {
+    if (status == CO_ERR_MODEL && damaged) {
       co_log(run->ctx, CO_LOG_WARN, "resume", "%s is not usable (%s); falling back to %s", path,
              co_error_last()->message, i + 1 < count ? "the one before it" : "the start");
       status = CO_OK;
     }
     co_free(run->ctx, path);
+  }
+  co_free(run->ctx, list);
+  return status;
+}
+
+static co_status set_aside(co_run *run, const checkpoint *c) {
+  char *path = co_run_checkpoint_path(run, c->step, c->scheduled);
+  char *aside = path ? co_format(run->ctx, "%s.damaged", path) : NULL;
+  co_status status = aside ? co_rename(run->ctx, path, aside) : CO_ERR_MEMORY;
+  if (status == CO_OK) co_log(run->ctx, CO_LOG_WARN, "resume", "%s is kept as %s", path, aside);
+  co_free(run->ctx, aside);
+  co_free(run->ctx, path);
+  return status;
+}
+
+co_status co_run_set_damaged_aside(co_run *run, int64_t step, bool scheduled) {
+  checkpoint *list;
+  int64_t count;
+  co_status status = list_checkpoints(run, &list, &count);
+  for (int64_t i = 0; status == CO_OK && i < count; i++) {
+    if (list[i].step == step && list[i].scheduled == scheduled) break;
+    status = set_aside(run, &list[i]);
   }
   co_free(run->ctx, list);
   return status;

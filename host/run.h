@@ -48,10 +48,15 @@ co_status co_run_write_status(co_run *run, const char *json); // run.json
 // signal, it goes when the next regular one is there, so that a resumed run ends with the files of
 // one never stopped. Owned by the caller; NULL = no memory.
 char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled);
-// Gives the checkpoints to `load`, newest first, until one is not refused with CO_ERR_MODEL; those
-// refused are reported as warnings. *step = -1 if none is left.
-co_status co_run_load_newest(co_run *run, co_status (*load)(void *user, const char *path),
-                             void *user, int64_t *step, bool *scheduled);
+// Gives the checkpoints to `load`, newest first, while they turn out *damaged (with CO_ERR_MODEL),
+// which is reported as a warning; any other failure ends it. *step = -1 if none is left. Changes
+// nothing.
+typedef co_status (*co_run_loader)(void *user, const char *path, bool *damaged);
+co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
+                             bool *scheduled);
+// Renames the checkpoints that were passed over (those newer than the one that was loaded, or all if
+// `step` is -1) to NAME.damaged, with a warning: they are evidence, and no longer in the way.
+co_status co_run_set_damaged_aside(co_run *run, int64_t step, bool scheduled);
 // Points last.h5 (and best.h5 if best_step >= 0) at their files and removes checkpoints that are
 // neither among the newest `keep` nor the best, and any of a later step. step = -1: all of them.
 co_status co_run_settle_checkpoints(co_run *run, int64_t step, bool scheduled, int64_t best_step,

@@ -3,17 +3,16 @@
 
 #include <string.h>
 
-static const char *const precisions[] = {"32", NULL};
-
 // Nested sections are read by their own tables below.
 typedef struct section_options {
   co_trainer_settings settings;
+  const char *precision; // its name
   const co_node *optimizer, *schedule, *clipping, *checkpoint;
 } section_options;
 
 #define IN(member) offsetof(section_options, settings.member)
 
-const co_field co_trainer_fields[] = {
+static const co_field trainer_fields[] = {
     {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
      "Passes over the training rows.", "epochs"},
     {"max_steps", CO_FIELD_INT, IN(max_steps), "0", 0, 1e15, NULL,
@@ -34,8 +33,10 @@ const co_field co_trainer_fields[] = {
      "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
-    {"precision", CO_FIELD_ENUM, IN(precision), "\"32\"", 0, 0, precisions,
-     "Number format of the computation.", NULL},
+    {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
+     "tf32: f32, products may round to TF32 where the device can; 32: f32 strictly; bf16: data in "
+     "bf16, weights and sums in f32.",
+     NULL},
     {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL,
      "Equal inputs give equal bytes.", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
@@ -70,21 +71,61 @@ static const co_field checkpoint_fields[] = {{"keep_last", CO_FIELD_INT,
 
 // ---- reading -----------------------------------------------------------------------------------
 
-static const char *const sections[] = {"version",  "dataset",         "input_features",
-                                       "combiner", "output_features", "trainer"};
+// Read by their own tables.
+static const co_field section_fields[] = {
+    {"version", CO_FIELD_INT, 0, "1", 1, 1, NULL, "Of the config's form.", NULL},
+    {"dataset", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "Which data, if not by --dataset.", NULL},
+    {"input_features", CO_FIELD_NODE, 0, "all", 0, 0, NULL, "A list, or `all` input columns.",
+     NULL},
+    {"combiner", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "What joins the inputs.", NULL},
+    {"output_features", CO_FIELD_NODE, 0, "targets", 0, 0, NULL, "A list, or all `targets`.", NULL},
+    {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
+    {.key = NULL}};
+
+typedef struct dataset_options {
+  const char *path;
+} dataset_options;
+
+static const co_field dataset_fields[] = {{"path", CO_FIELD_STRING, offsetof(dataset_options, path),
+                                           "null", 0, 0, NULL,
+                                           "The dataset.h5; --dataset overrides it.", NULL},
+                                          {.key = NULL}};
+
+bool co_settings_describe(int i, const char **path, const char **doc, const co_field **fields) {
+  static const struct {
+    const char *path, *doc;
+    const co_field *fields;
+  } tables[] = {
+      {"", "The sections of a config.", section_fields},
+      {"dataset", "Which data.", dataset_fields},
+      {"trainer", "How the model is trained.", trainer_fields},
+      {"trainer.learning_rate_scheduler", "How the learning rate moves.", co_schedule_fields},
+      {"trainer.gradient_clipping", "What is done about large gradients.", clipping_fields},
+      {"trainer.checkpoint", "Which checkpoints are kept.", checkpoint_fields}};
+  if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
+  *path = tables[i].path;
+  *doc = tables[i].doc;
+  *fields = tables[i].fields;
+  return true;
+}
+
 static const char *const later[] = {"defaults", "evaluation", "hyperopt", "privacy", "model_type"};
 
-static co_status check_sections(const co_node *root, co_diagnostics *problems) {
+static co_status check_sections(const co_node *root, co_arena *arena, co_diagnostics *problems) {
+  const char *sections[16];
+  int64_t section_count = 0;
+  for (; section_fields[section_count].key; section_count++)
+    sections[section_count] = section_fields[section_count].key;
   for (int64_t i = 0; i < root->count; i++) {
     const char *key = root->keys[i];
     bool known = false;
-    for (size_t k = 0; k < sizeof sections / sizeof *sections; k++)
+    for (int64_t k = 0; k < section_count; k++)
       known = known || strcmp(key, sections[k]) == 0;
     if (known) continue;
     bool planned = false;
     for (size_t k = 0; k < sizeof later / sizeof *later; k++)
       planned = planned || strcmp(key, later[k]) == 0;
-    const char *near = co_nearest(key, sections, sizeof sections / sizeof *sections);
+    const char *near = co_nearest(key, sections, section_count);
     co_node place = *root->items[i];
     place.line = place.key_line;
     place.column = place.key_column;
@@ -94,6 +135,9 @@ static co_status check_sections(const co_node *root, co_diagnostics *problems) {
                         !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
                         !planned && near ? "'?" : ""));
   }
+  dataset_options ignored;
+  CO_RETURN_IF_FAILED(co_fields_parse(&ignored, dataset_fields, co_node_get(root, "dataset"),
+                                      "dataset", arena, problems));
   const co_node *version = co_node_get(root, "version");
   int64_t number = 1;
   if (version && (!co_node_int(version, &number) || number != 1))
@@ -118,7 +162,7 @@ co_status co_settings_read(co_node **root, co_arena *arena, const char *const *f
   if (!*root) CO_RETURN_IF_FAILED(co_yaml_parse(root, arena, "config", "{}", 2, problems));
   for (int64_t i = 0; i < assignment_count; i++)
     CO_RETURN_IF_FAILED(co_node_set(root, arena, assignments[i], problems));
-  return check_sections(*root, problems);
+  return check_sections(*root, arena, problems);
 }
 
 static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, co_arena *arena,
@@ -156,18 +200,41 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
                          arena, problems);
 }
 
+static co_status check_schedule(const co_schedule_options *schedule, const co_node *node,
+                                co_diagnostics *problems) {
+  if (schedule->decay != CO_DECAY_NONE || !(schedule->minimum_fraction > 0)) return CO_OK;
+  return co_node_problem(problems, co_node_get(node, "minimum_fraction"),
+                         "add decay: cosine or decay: linear, or remove it",
+                         "trainer.learning_rate_scheduler.minimum_fraction: without a decay the "
+                         "learning rate stays at its base");
+}
+
+static co_status parse_precision(co_trainer_settings *out, const char *text, const co_node *trainer,
+                                 co_diagnostics *problems) {
+  if (!text || co_precision_parse(&out->precision, text, "trainer.precision:") == CO_OK)
+    return CO_OK;
+  co_error error;
+  co_error_copy(&error);
+  co_error_clear();
+  return co_node_problem(problems, co_node_get(trainer, "precision"), error.hint, "%s",
+                         error.message);
+}
+
 co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
                                     co_diagnostics *problems) {
   section_options options;
   clipping_options clipping;
   checkpoint_options checkpoint;
   memset(&options, 0, sizeof options);
-  CO_RETURN_IF_FAILED(co_fields_parse(&options, co_trainer_fields, co_node_get(root, "trainer"),
+  CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
                                       "trainer", arena, problems));
+  CO_RETURN_IF_FAILED(parse_precision(&options.settings, options.precision,
+                                      co_node_get(root, "trainer"), problems));
   CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
                                       options.schedule, "trainer.learning_rate_scheduler", arena,
                                       problems));
+  CO_RETURN_IF_FAILED(check_schedule(&options.settings.schedule, options.schedule, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&clipping, clipping_fields, options.clipping,
                                       "trainer.gradient_clipping", arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,
@@ -190,9 +257,10 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   section_options options;
   memset(&options, 0, sizeof options);
   options.settings = *settings;
+  options.precision = co_precision_name(settings->precision);
   co_json_open(json, '{');
   // Sections (fields of kind NODE) are absent here and follow in full.
-  co_fields_render(json, co_trainer_fields, &options);
+  co_fields_render(json, trainer_fields, &options);
   co_json_key(json, "optimizer");
   co_json_open(json, '{');
   co_json_key(json, "type");

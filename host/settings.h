@@ -6,13 +6,14 @@
 
 #include "host/config/config.h"
 #include "host/optim/optimizer.h"
+#include "host/precision.h"
 #include "host/schedule/schedule.h"
 
 typedef struct co_trainer_settings {
   int64_t max_epochs, max_steps, batch_size, eval_batch_size, accumulate_grad_batches;
   double learning_rate, clip_norm;
   int64_t seed, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
-  int precision;
+  co_precision precision;
   bool deterministic;
   const char *validation_metric; // "[OUTPUT.]ID", NULL = loss
   const co_optimizer_class *optimizer;
@@ -20,8 +21,9 @@ typedef struct co_trainer_settings {
   co_schedule_options schedule;
 } co_trainer_settings;
 
-// The keys of `trainer:`, for help; its nested sections have tables of their own.
-extern const co_field co_trainer_fields[];
+// Field tables by where they stand in a config ("trainer.checkpoint"; "" for the top level), for
+// help: the i-th, false past the end. Optimizers and schedules have tables of their own.
+bool co_settings_describe(int i, const char **path, const char **doc, const co_field **fields);
 
 // Reads and merges `files` (may be none), then applies `assignments` ("a.b=c"). Unknown top-level
 // sections are problems. *root is never NULL on CO_OK.

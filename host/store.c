@@ -29,6 +29,8 @@ void co_store_free(co_store *store) {
   api->buffer_free(store->backend, store->param);
   api->buffer_free(store->backend, store->state);
   api->buffer_free(store->backend, store->gradient);
+  api->buffer_free(store->backend, store->mirror);
+  if (store->mirror_cast) api->release(store->backend, store->mirror_cast);
   for (int i = 0; i < CO_MAX_SLOTS; i++)
     api->buffer_free(store->backend, store->slot[i]);
   co_free(store->ctx, store->entries);
@@ -80,14 +82,24 @@ static size_t align_up(size_t value, size_t alignment) {
 // Offsets follow the order of the table, parameters and state each in their block.
 static void place_entries(co_store *store) {
   const co_backend_api *api = store->backend->api;
+  // Elements of the mirror are half as large, and start as well aligned.
+  store->alignment = api->alignment * (store->mirrored ? 2 : 1);
+  store->param_bytes = store->state_bytes = 0;
   for (int64_t i = 0; i < store->count; i++) {
     co_store_entry *entry = &store->entries[i];
     if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
     entry->bytes = api->layout_bytes(store->backend, &entry->home);
     size_t *total = entry->info.state ? &store->state_bytes : &store->param_bytes;
     entry->offset = *total;
-    *total += align_up(entry->bytes, api->alignment);
+    *total += align_up(entry->bytes, store->alignment);
   }
+}
+
+size_t co_store_bytes(co_store *store, bool training, int slots) {
+  if (!store->allocated) place_entries(store);
+  size_t blocks = training ? 2 + (size_t)slots : 1; // parameters, gradients, slots
+  size_t mirror = store->mirrored ? store->param_bytes / 2 : 0;
+  return store->param_bytes * blocks + mirror + store->state_bytes;
 }
 
 static co_status create_zeroed(co_store *store, size_t bytes, void **out) {
@@ -95,6 +107,48 @@ static co_status create_zeroed(co_store *store, size_t bytes, void **out) {
   CO_RETURN_IF_FAILED(api->buffer_create(store->backend, bytes ? bytes : api->alignment, out));
   return api->fill_zero(store->backend, *out, bytes);
 }
+
+// ---- the mirror --------------------------------------------------------------------------------
+
+static co_op_desc cast_to_mirror(const co_store *store) {
+  co_op_desc desc = {.op = CO_OP_CAST, .has_in = 1, .has_out = 1, .attr = {.dtype = CO_BF16}};
+  desc.in[0] =
+      (co_tensor_desc){CO_F32, CO_LAYOUT_CANONICAL, co_shape_make(1, co_store_elements(store))};
+  desc.out[0] = desc.in[0];
+  desc.out[0].dtype = CO_BF16;
+  return desc;
+}
+
+static co_status create_mirror(co_store *store) {
+  if (!store->mirrored || !store->param_bytes) return CO_OK;
+  co_backend *backend = store->backend;
+  co_op_desc desc = cast_to_mirror(store);
+  co_op_choice choice;
+  CO_RETURN_IF_FAILED(backend->api->query(backend, &desc, &choice));
+  if (choice.workspace) return co_fail(CO_ERR_INTERNAL, "a cast that needs memory");
+  CO_RETURN_IF_FAILED(backend->api->prepare(backend, &desc, &store->mirror_cast));
+  store->mirror_version = store->version - 1; // of nothing yet
+  return backend->api->buffer_create(backend, co_tensor_bytes(&desc.out[0]), &store->mirror);
+}
+
+co_status co_store_refresh(co_store *store) {
+  if (!store->mirror || store->mirror_version == store->version) return CO_OK;
+  store->mirror_version = store->version;
+  return store->backend->api->run(store->backend, store->mirror_cast, &store->param, &store->mirror,
+                                  NULL);
+}
+
+void co_store_note_update(co_store *store) {
+  bool fresh = store->mirror_version == store->version;
+  store->version++;
+  if (fresh) store->mirror_version = store->version;
+}
+
+size_t co_store_mirror_offset(const co_store *store, int64_t entry) {
+  return store->entries[entry].offset / co_dtype_size(CO_F32) * co_dtype_size(CO_BF16);
+}
+
+// ---- blocks ------------------------------------------------------------------------------------
 
 co_status co_store_allocate(co_store *store, bool training, int slots) {
   if (store->allocated) return CO_OK;
@@ -106,7 +160,7 @@ co_status co_store_allocate(co_store *store, bool training, int slots) {
   for (int i = 0; i < store->slots; i++)
     CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->slot[i]));
   store->allocated = true;
-  return CO_OK;
+  return create_mirror(store);
 }
 
 int64_t co_store_elements(const co_store *store) {

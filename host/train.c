@@ -58,6 +58,7 @@ static co_status read_config(co_trainer *t) {
                                        from_run ? 1 : given->file_count, given->assignments,
                                        given->assignment_count, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
   if (!dataset && t->resumed) dataset = co_trainer_recorded(t, "dataset");
   if (!dataset && !t->problems->count) {
@@ -111,10 +112,12 @@ static co_status check_validation_metric(co_trainer *t) {
   if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
     return CO_OK;
   const co_node *trainer_node = co_node_get(t->config, "trainer");
-  CO_RETURN_IF_FAILED(co_node_problem(
-      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL,
-      "known: loss, log_loss, mean_squared_error, accuracy, each also as OUTPUT.ID",
-      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric));
+  char *known = co_evaluation_known(t->model);
+  co_status status = co_node_problem(
+      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
+      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
+  co_free(t->ctx, known);
+  CO_RETURN_IF_FAILED(status);
   return co_diagnostics_result(t->problems);
 }
 
@@ -129,7 +132,21 @@ static void warn_without_validation(co_trainer *t) {
            key);
 }
 
+static co_status parse_placement(const char *name, co_placement *out) {
+  static const char *const names[] = {"auto", "device", "host"}; // as co_placement
+  for (int i = 0; i < 3; i++)
+    if (!name || strcmp(name, names[i]) == 0) {
+      *out = (co_placement)i;
+      return CO_OK;
+    }
+  co_status status = co_fail(CO_ERR_USAGE, "--dataset-placement %s: no such place", name);
+  co_hint("known: auto, device, host");
+  return status;
+}
+
 static co_status create_program(co_trainer *t) {
+  co_placement placement = CO_PLACEMENT_AUTO;
+  CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
   int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
   co_phase_options phase = {.optimizer = t->settings.optimizer,
                             .optimizer_options = t->settings.optimizer_options,
@@ -142,13 +159,17 @@ static co_status create_program(co_trainer *t) {
                                 .evaluation_mode = CO_MODE_EVALUATE,
                                 .phases = &phase,
                                 .phase_count = 1,
-                                .real = CO_F32};
+                                .real = CO_F32,
+                                .no_recording = t->options->eager,
+                                .bf16 = t->settings.precision == CO_PRECISION_BF16};
   // A run goes on where it was, unless it is told otherwise: then check_machine refuses.
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
     device = co_trainer_recorded(t, "device");
-  CO_RETURN_IF_FAILED(co_job_open_backend(&t->backend, t->ctx, device, t->threads));
-  return co_program_create(&t->program, t->model->network, t->backend, &options);
+  CO_RETURN_IF_FAILED(
+      co_job_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
+  return co_source_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
+                          placement);
 }
 
 static const char *status_word(co_status status) {
@@ -217,6 +238,7 @@ static void free_trainer(co_trainer *t) {
   co_evaluation_free(&t->interval, t->model);
   co_evaluation_free(&t->validation, t->model);
   co_program_free(t->program);
+  co_source_free(t->source);
   if (t->backend) t->backend->api->free(t->backend);
   co_model_free(t->model);
   co_dataset_close(t->dataset);
@@ -228,12 +250,15 @@ static void free_trainer(co_trainer *t) {
 
 cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                            cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context, "train"));
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_trainer t = {.context = context,
                   .ctx = context->ctx,
                   .options = options,
                   .problems = &(*out)->errors,
                   .run = {.lock = -1}};
+  t.called = co_trainer_now();
+  if (context->options.checkpoint) t.checkpoints_asked = *context->options.checkpoint;
+  if (context->options.status) t.statuses_asked = *context->options.status;
   co_text_init(&t.config_json, t.ctx);
   co_status status = co_arena_create(&t.arena, t.ctx);
   if (status == CO_OK) status = train(&t, *out);

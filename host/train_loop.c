@@ -46,13 +46,13 @@ static co_status write_record(co_trainer *t, const char *split, const co_evaluat
   return status;
 }
 
-// One record over all steps since the last one.
-static co_status log_interval(co_trainer *t) {
-  CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->interval.sums));
+// One record over all steps since the last one; `sums` are the metrics of those.
+static co_status log_interval(co_trainer *t, const double *sums) {
+  memcpy(t->interval.sums, sums, (size_t)t->model->network->metric_doubles * sizeof *sums);
   CO_RETURN_IF_FAILED(write_record(t, "train", &t->interval, true));
   t->shown_loss = co_evaluation_loss(&t->interval, t->model);
   memset(t->interval.weight_sum, 0, (size_t)t->model->output_count * sizeof(double));
-  return co_program_clear_metrics(t->program, false);
+  return CO_OK;
 }
 
 static void show_progress(co_trainer *t) {
@@ -69,7 +69,7 @@ static co_status validate(co_trainer *t) {
   double begun = co_trainer_now(), value;
   bool higher;
   CO_RETURN_IF_FAILED(
-      co_evaluate_samples(&t->validation, t->context, false, t->model, t->program, t->dataset,
+      co_evaluate_samples(&t->validation, t->context, false, t->source, t->program, t->dataset,
                           t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
                           t->settings.eval_batch_size, t->options->workers, "validate"));
   t->evaluation_seconds += co_trainer_now() - begun;
@@ -107,24 +107,6 @@ static co_status stop_diverged(co_trainer *t, const co_view *view) {
   return status;
 }
 
-static co_status one_step(co_trainer *t, const co_view *view) {
-  co_step step = {.seed = t->state.seed,
-                  .step = (uint32_t)t->state.step,
-                  .epoch = view->batch->epoch,
-                  .learning_rate = learning_rate(t, t->state.step)};
-  co_step_result result;
-  co_view_inv_norm(t->model, view, step.inv_norm);
-  CO_RETURN_IF_FAILED(co_program_step(t->program, 0, view->rows, view->inputs, &step, &result));
-  for (int64_t i = 0; i < t->model->output_count; i++)
-    t->interval.weight_sum[i] += view->weight_sum[i];
-  t->norm = result.gradient_norm;
-  if (!result.finite) return stop_diverged(t, view);
-  t->state.step++;
-  t->state.epoch = view->batch->epoch;
-  t->state.batch = view->batch->index + 1;
-  return CO_OK;
-}
-
 // Speed and waiting since the last call, without evaluation and checkpoints.
 static void log_epoch(co_trainer *t, const co_pipeline *pipeline) {
   double now = co_trainer_now(), apart = t->evaluation_seconds + t->checkpoint_seconds;
@@ -145,7 +127,6 @@ static void log_epoch(co_trainer *t, const co_pipeline *pipeline) {
 
 // After the last batch of an epoch, or the last step of all.
 static co_status end_epoch(co_trainer *t, const co_pipeline *pipeline, bool epoch_over) {
-  if (t->state.step % t->settings.log_every_n_steps) CO_RETURN_IF_FAILED(log_interval(t));
   log_epoch(t, pipeline);
   CO_RETURN_IF_FAILED(validate(t));
   if (epoch_over) {
@@ -167,29 +148,171 @@ static co_status stop_interrupted(const co_trainer *t) {
   return status;
 }
 
+// ---- steps -------------------------------------------------------------------------------------
+// Launches of steps are submitted ahead of what their results are needed for. A launch ends where
+// something is recorded; nothing is submitted beyond a step at which the host decides (end of an
+// epoch, a checkpoint) until that is collected.
+
+// Submitted and not yet collected.
+typedef struct pending {
+  co_view views[CO_LAUNCH_STEPS];
+  int64_t count;
+  bool log;    // the launch took the metrics
+  bool decide; // the host decides something behind it
+} pending;
+
+typedef struct stepping {
+  co_trainer *t;
+  co_pipeline *pipeline;
+  pending queue[8];    // at least the program's depth
+  int first, count;    // of the queue
+  int64_t step, batch; // of the next one to be submitted; batch within its epoch
+  bool waiting;        // for a decision
+} stepping;
+
+// Steps from the next one on to the nearest at which `every` divides the number of steps done.
+static int64_t steps_until(int64_t step, int64_t every) {
+  return every ? every - step % every : INT64_MAX;
+}
+
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+// How many steps the next launch may hold.
+static int64_t launch_size(const stepping *s) {
+  const co_trainer *t = s->t;
+  bool partial = t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows != 0;
+  int64_t left = t->batches_per_epoch - s->batch;       // in the epoch
+  int64_t size = partial && left > 1 ? left - 1 : left; // the partial batch goes alone
+  size = least(size, t->total_steps - s->step);
+  size = least(size, steps_until(s->step, t->settings.log_every_n_steps));
+  size = least(size, steps_until(s->step, t->settings.steps_per_checkpoint));
+  size = least(size, co_program_launch_limit(t->program, false));
+  int64_t power = 1; // few sizes, so that few are recorded
+  while (2 * power <= size)
+    power *= 2;
+  return power;
+}
+
+static co_status submit(stepping *s) {
+  co_trainer *t = s->t;
+  pending *p = &s->queue[(s->first + s->count) % 8];
+  co_program_batch batches[CO_LAUNCH_STEPS];
+  co_step steps[CO_LAUNCH_STEPS];
+  int64_t size = launch_size(s);
+  memset(p, 0, sizeof *p);
+  s->count++; // from here on its views are given back with it
+  for (int64_t i = 0; i < size; i++) {
+    co_view *view = &p->views[i];
+    bool done;
+    CO_RETURN_IF_FAILED(co_pipeline_next(s->pipeline, view, &done));
+    if (done) return co_fail(CO_ERR_INTERNAL, "the batches ended before the steps");
+    p->count++;
+    batches[i] = (co_program_batch){view->inputs, view->packet};
+    steps[i] = (co_step){.seed = t->state.seed,
+                         .step = (uint32_t)(s->step + i),
+                         .epoch = view->batch->epoch,
+                         .learning_rate = learning_rate(t, s->step + i)};
+    co_view_inv_norm(t->model, view, steps[i].inv_norm);
+  }
+  s->step += size;
+  s->batch += size;
+  bool last = s->batch == t->batches_per_epoch || s->step == t->total_steps;
+  int64_t every = t->settings.steps_per_checkpoint;
+  p->log = last || s->step % t->settings.log_every_n_steps == 0;
+  p->decide = last || (every && s->step % every == 0);
+  s->waiting = p->decide;
+  if (s->batch == t->batches_per_epoch) s->batch = 0;
+  return co_program_submit(t->program, 0, p->views[0].rows, size, batches, steps, p->log);
+}
+
+static co_status take_step(co_trainer *t, const co_view *view, const co_step_result *result) {
+  for (int64_t i = 0; i < t->model->output_count; i++)
+    t->interval.weight_sum[i] += view->weight_sum[i];
+  t->norm = result->gradient_norm;
+  if (!result->finite) return stop_diverged(t, view);
+  t->state.step++;
+  t->state.epoch = view->batch->epoch;
+  t->state.batch = view->batch->index + 1;
+  return CO_OK;
+}
+
+static void give_back(stepping *s) {
+  const pending *p = &s->queue[s->first];
+  for (int64_t i = 0; i < p->count; i++)
+    co_pipeline_release(s->pipeline, &p->views[i]);
+  s->first = (s->first + 1) % 8;
+  s->count--;
+}
+
+static co_status decide(stepping *s, bool epoch_over) {
+  co_trainer *t = s->t;
+  s->waiting = false;
+  if (epoch_over || t->state.step == t->total_steps) return end_epoch(t, s->pipeline, epoch_over);
+  return co_trainer_checkpoint(t, true);
+}
+
+static co_status collect(stepping *s) {
+  co_trainer *t = s->t;
+  const pending *p = &s->queue[s->first];
+  co_launch_result result;
+  co_status status = co_program_collect(t->program, &result);
+  for (int64_t i = 0; i < p->count && status == CO_OK; i++)
+    status = take_step(t, &p->views[i], &result.steps[i]);
+  if (status == CO_OK && p->log) status = log_interval(t, result.metrics);
+  bool decides = p->decide, epoch_over = p->count && p->views[p->count - 1].batch->last;
+  give_back(s);
+  CO_RETURN_IF_FAILED(status);
+  show_progress(t);
+  return decides ? decide(s, epoch_over) : CO_OK;
+}
+
+static bool is_asked(const volatile int *number, int *answered) {
+  bool asked = number && *number != *answered;
+  if (asked) *answered = *number;
+  return asked;
+}
+
+static co_status stop_out_of_time(const co_trainer *t) {
+  co_status status = co_fail(CO_STOPPED, "the time is over at step %lld; a checkpoint is written",
+                             (long long)t->state.step);
+  co_hint("go on with --resume %s", t->run.path);
+  return status;
+}
+
+// What others may want of a training between two steps.
+static co_status answer_requests(stepping *s) {
+  co_trainer *t = s->t;
+  const cohort_context_options *options = &t->context->options;
+  double seconds = co_trainer_now() - t->called;
+  if (t->state.finished) return CO_OK;
+  if (is_asked(options->status, &t->statuses_asked))
+    co_log(t->ctx, CO_LOG_INFO, "status", "step=%lld of=%lld epoch=%u loss=%.4g seconds=%.0f",
+           (long long)t->state.step, (long long)t->total_steps, t->state.epoch + 1, t->shown_loss,
+           seconds);
+  bool stop = co_job_stopped(t->context);
+  bool over = t->options->max_seconds > 0 && seconds >= t->options->max_seconds;
+  bool asked = is_asked(options->checkpoint, &t->checkpoints_asked);
+  if (!stop && !over && !asked) return CO_OK;
+  while (s->count)
+    CO_RETURN_IF_FAILED(collect(s));
+  if (t->state.finished) return CO_OK;
+  CO_RETURN_IF_FAILED(co_trainer_checkpoint(t, false));
+  return stop ? stop_interrupted(t) : over ? stop_out_of_time(t) : CO_OK;
+}
+
 static co_status run_batches(co_trainer *t, co_pipeline *pipeline) {
+  stepping s = {.t = t, .pipeline = pipeline, .step = t->state.step, .batch = t->state.batch};
   co_status status = CO_OK;
   while (status == CO_OK && !t->state.finished) {
-    co_view view;
-    bool done;
-    CO_RETURN_IF_FAILED(co_pipeline_next(pipeline, &view, &done));
-    if (done) return co_fail(CO_ERR_INTERNAL, "the batches ended before the steps");
-    bool last = view.batch->last;
-    status = one_step(t, &view);
-    co_pipeline_release(pipeline, &view);
-    if (status != CO_OK) break;
-    show_progress(t);
-    if (t->state.step % t->settings.log_every_n_steps == 0) status = log_interval(t);
-    int64_t every = t->settings.steps_per_checkpoint;
-    if (status == CO_OK && (last || t->state.step == t->total_steps))
-      status = end_epoch(t, pipeline, last);
-    else if (status == CO_OK && every && t->state.step % every == 0)
-      status = co_trainer_checkpoint(t, true);
-    if (status == CO_OK && !t->state.finished && co_job_stopped(t->context)) {
-      status = co_trainer_checkpoint(t, false);
-      if (status == CO_OK) status = stop_interrupted(t);
-    }
+    bool room = s.count < co_program_depth(t->program) && !s.waiting;
+    status = room ? submit(&s) : collect(&s);
+    if (status == CO_OK) status = answer_requests(&s);
   }
+  co_program_drain(t->program); // before the batches go
+  while (s.count)
+    give_back(&s);
   return status;
 }
 
@@ -202,9 +325,13 @@ co_status co_trainer_loop(co_trainer *t) {
                                  .seed = t->state.seed,
                                  .epoch = t->state.epoch,
                                  .first_batch = (uint32_t)t->state.batch,
-                                 .workers = t->options->workers > 0 ? t->options->workers : 1};
+                                 .workers = t->options->workers > 0 ? t->options->workers : 1,
+                                 .source = t->source,
+                                 .packet = co_program_packet(t->program, false)};
+  options.ahead = co_program_depth(t->program) * (int)co_program_launch_limit(t->program, false);
   co_pipeline *pipeline;
   if (t->state.finished) return CO_OK;
+  CO_RETURN_IF_FAILED(co_source_load(t->source, t->program, t->dataset));
   CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, t->model, t->dataset, &options));
   t->started = t->epoch_begun = co_trainer_now();
   t->epoch_step = t->state.step;

@@ -9,6 +9,7 @@
 #include "host/pipeline.h"
 #include "host/run.h"
 #include "host/settings.h"
+#include "host/source.h"
 
 typedef struct co_trainer {
   cohort_context *context;
@@ -23,6 +24,7 @@ typedef struct co_trainer {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
+  co_source *source;
   co_program *program;
   co_run run;
   co_training_state state;
@@ -35,6 +37,8 @@ typedef struct co_trainer {
   bool resumed, already_done;
   bool begun; // the run is this process's: run.json tells how it ends
   int64_t resumed_step, checkpoint_step;
+  int checkpoints_asked, statuses_asked; // how often, as far as answered
+  double called;                         // clock at the start of it all
   double started, wait_seconds, evaluation_seconds, checkpoint_seconds;
   double norm;                                 // gradient norm of the last step
   double shown_loss;                           // of the last record, for people

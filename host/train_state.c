@@ -91,13 +91,35 @@ static co_status load_state(co_trainer *t, const co_model_file *file, const char
   return CO_OK;
 }
 
-static co_status load_checkpoint(void *user, const char *path) {
+static co_status load_checkpoint(void *user, const char *path, bool *damaged) {
   co_trainer *t = user;
   co_arena *arena;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_model_file file;
   co_status status = co_model_file_read(&file, arena, path);
   if (status == CO_OK) status = load_state(t, &file, path);
+  *damaged = status == CO_ERR_MODEL && !file.newer;
+  if (status == CO_ERR_MODEL && file.newer)
+    co_hint(
+        "use the version of Cohort that wrote it, or a later one; or move it away to go on from "
+        "the checkpoint before it");
+  co_arena_free(arena);
+  return status;
+}
+
+// The model of a run that is done, loaded as the result.
+static co_status load_model(co_trainer *t, const char *path, bool *damaged) {
+  co_arena *arena;
+  co_model_file file;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
+  co_status status;
+  CO_TRY(co_model_file_read(&file, arena, path));
+  if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
+  CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
+  CO_TRY(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false));
+cleanup:
+  *damaged = status == CO_ERR_MODEL && !file.newer;
   co_arena_free(arena);
   return status;
 }
@@ -149,6 +171,36 @@ static co_status load_best_weights(co_trainer *t) {
   return status;
 }
 
+// A run that says it is done and has its model is done, whatever became of its checkpoints.
+static co_status find_done(co_trainer *t, bool *damaged) {
+  const char *word = co_trainer_recorded(t, "status"), *step = co_trainer_recorded(t, "step");
+  *damaged = false;
+  if (!word || strcmp(word, "done") != 0 || !co_trainer_run_has(t, "model.h5")) return CO_OK;
+  char *path = co_path_join(t->ctx, t->run_path, "model.h5");
+  co_status status = path ? load_model(t, path, damaged) : CO_ERR_MEMORY;
+  if (*damaged)
+    co_log(t->ctx, CO_LOG_WARN, "resume", "%s is not usable (%s); it is trained again", path,
+           co_error_last()->message);
+  co_free(t->ctx, path);
+  if (*damaged) return CO_OK;
+  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(start_state(t));
+  t->state.step = step ? strtoll(step, NULL, 10) : 0;
+  t->state.finished = t->already_done = true;
+  return CO_OK;
+}
+
+// Loads what there is: the state of the newest checkpoint, or a finished run's model.
+static co_status load_run(co_trainer *t, int64_t *step, bool *scheduled) {
+  bool damaged;
+  CO_RETURN_IF_FAILED(co_run_load_newest(&t->run, load_checkpoint, t, step, scheduled));
+  t->already_done = t->state.finished && co_trainer_run_has(t, "model.h5");
+  if (t->already_done) return load_best_weights(t);
+  CO_RETURN_IF_FAILED(find_done(t, &damaged));
+  // The damaged model may have been read in part.
+  return damaged ? co_run_load_newest(&t->run, load_checkpoint, t, step, scheduled) : CO_OK;
+}
+
 // Nothing in the folder changes before it is clear that this process may continue the run.
 static co_status continue_run(co_trainer *t) {
   int64_t step;
@@ -156,8 +208,8 @@ static co_status continue_run(co_trainer *t) {
   CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
   CO_RETURN_IF_FAILED(check_machine(t));
   CO_RETURN_IF_FAILED(check_fingerprint(t, co_trainer_recorded(t, "dataset_fingerprint")));
-  CO_RETURN_IF_FAILED(co_run_load_newest(&t->run, load_checkpoint, t, &step, &scheduled));
-  if (step < 0) {
+  CO_RETURN_IF_FAILED(load_run(t, &step, &scheduled));
+  if (step < 0 && !t->already_done) {
     CO_RETURN_IF_FAILED(co_run_config_differs(&t->run, t->config_json.data, &differs));
     if (differs) return config_drifted(t);
     CO_RETURN_IF_FAILED(start_state(t)); // an unusable checkpoint may have been read in part
@@ -165,12 +217,12 @@ static co_status continue_run(co_trainer *t) {
   }
   t->resumed_step = t->state.step;
   t->checkpoint_step = step;
-  t->already_done = t->state.finished && co_trainer_run_has(t, "model.h5");
-  if (t->already_done) return load_best_weights(t);
+  if (t->already_done) return CO_OK;
   warn_of_machine(t);
   t->begun = true;
   co_program_set_updates(t->program, 0, t->state.updates);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
                                                 t->settings.keep_last));
   if (step >= 0) {

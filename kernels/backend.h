@@ -14,6 +14,11 @@ extern "C" {
 typedef struct co_backend co_backend;
 typedef struct co_prepared co_prepared; // backend-private; borrows nothing from the descriptor
 
+// Where work waits its turn on devices that work beside the host: operations, uploads and downloads
+// on one queue, copies that should run beside them on the other.
+typedef enum co_queue { CO_QUEUE_COMPUTE, CO_QUEUE_COPY } co_queue;
+typedef struct co_fence co_fence; // a place in a queue that others can wait for
+
 // "The backend may choose": for operands of a queried descriptor.
 #define CO_LAYOUT_ANY ((co_layout)-1)
 
@@ -23,6 +28,9 @@ typedef struct co_op_choice {
   const char *refused;        // implementations passed over and why, one line, or NULL; likewise
   co_layout in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS]; // the layouts it works on
   size_t workspace;                                          // scratch bytes during run, ours
+  int launches;    // kernels, library calls and memory operations of one run; 0 = not counted
+  const char *why; // why they are more than one; NULL where they are not
+  bool planned;    // what a device is expected to say, which has not been asked
 } co_op_choice;
 
 typedef struct co_backend_api {
@@ -66,6 +74,25 @@ typedef struct co_backend_api {
   co_status (*capture_end)(co_backend *backend, void **graph);
   co_status (*graph_launch)(co_backend *backend, void *graph);
   void (*graph_free)(co_backend *backend, void *graph); // NULL is legal
+
+  // Working beside the host; NULL where host_memory. Host buffers are page-locked: copies between
+  // them and the device are enqueued and done when a fence recorded behind them has been passed.
+  // All of it is outside of recordings.
+  co_status (*host_buffer_create)(co_backend *backend, size_t bytes, void **out);
+  void (*host_buffer_free)(co_backend *backend, void *buffer); // NULL is legal
+  co_status (*send)(co_backend *backend, co_queue queue, void *device, const void *host_buffer,
+                    size_t bytes);
+  co_status (*fetch)(co_backend *backend, co_queue queue, void *host_buffer, const void *device,
+                     size_t bytes);
+  co_status (*fence_create)(co_backend *backend, co_fence **out);
+  void (*fence_free)(co_backend *backend, co_fence *fence); // NULL is legal
+  co_status (*fence_record)(co_backend *backend, co_fence *fence, co_queue queue);
+  co_status (*fence_wait)(co_backend *backend, co_fence *fence); // the host waits
+  co_status (*queue_wait)(co_backend *backend, co_queue queue, co_fence *fence);
+  // Bytes of device memory that are free, and in all.
+  co_status (*memory_info)(co_backend *backend, size_t *available, size_t *total);
+
+  int capability; // of a GPU, 90 = 9.0: of the device, or that is planned for; else 0
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;
@@ -79,6 +106,10 @@ typedef struct co_backend_options {
   int threads;       // 0 = the context's
   const char *force; // implementation name prefix to use where offered ("ref"), NULL = fastest
   bool strict_f32;   // f32 products exactly so, where the device would round operands to TF32
+  // Nothing will be run: CUDA answers without a device. What its libraries would say is taken for
+  // said (co_op_choice.planned), with the most workspace that they may take; addresses are made up,
+  // uploads do nothing, runs and downloads are CO_ERR_INTERNAL. The CPU does as always.
+  bool planning;
 } co_backend_options;
 
 // The reference: canonical layouts, one thread; takes f32 and f64 descriptors. Always complete.

@@ -5,6 +5,7 @@
 #define COHORT_KERNELS_CUDA_PLUGIN_H
 
 #include "kernels/backend.h"
+#include "kernels/cuda_machine.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -12,7 +13,7 @@ extern "C" {
 
 // Counts every change of this file, backend.h, ops.h or what they include: library and plugin pass
 // structures to each other.
-#define CO_CUDA_ABI 2u
+#define CO_CUDA_ABI 4u
 
 typedef struct co_host_api {
   co_context *ctx; // for the functions below
@@ -28,6 +29,8 @@ typedef struct co_host_api {
   // gradients accumulated into.
   co_status (*check)(const co_op_desc *desc);
   const co_backend_options *options; // never NULL; borrowed during open
+  // Not NULL: nothing is opened (*out stays NULL); what there is is described here.
+  co_cuda_machine *machine;
 } co_host_api;
 
 // `abi` is the caller's CO_CUDA_ABI; with any other than the plugin's own, host is not read and

@@ -75,6 +75,79 @@ int co_operand_find(const char *list, const char *name, size_t length) {
   return -1;
 }
 
+// ---- bf16 --------------------------------------------------------------------------------------
+
+typedef enum bf16_rule {
+  TOGETHER, // all or none
+  BY_ITSELF,
+  DENSE_LIKE // b and y may be f32 where x and w are bf16
+} bf16_rule;
+
+static const struct {
+  uint8_t in, out, rule;
+} bf16_of[CO_OP_COUNT] = {
+    [CO_OP_DENSE] = {7, 1, DENSE_LIKE},
+    [CO_OP_DENSE_BACKWARD_DATA] = {3, 1, TOGETHER},
+    [CO_OP_DENSE_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
+    [CO_OP_CONV2D] = {7, 1, TOGETHER},
+    [CO_OP_CONV2D_BACKWARD_DATA] = {3, 1, TOGETHER},
+    [CO_OP_CONV2D_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
+    [CO_OP_MAX_POOL2D] = {1, 1, TOGETHER},
+    [CO_OP_MAX_POOL2D_BACKWARD] = {1, 1, TOGETHER},
+    [CO_OP_RELU] = {1, 1, TOGETHER},
+    [CO_OP_RELU_BACKWARD] = {3, 1, TOGETHER},
+    [CO_OP_RELU_BIAS_BACKWARD] = {3, 1, TOGETHER},
+    [CO_OP_BATCH_NORM] = {1, 1, TOGETHER},
+    [CO_OP_BATCH_NORM_BACKWARD] = {1 | 1 << 4, 1, TOGETHER}, // x, dy: dx
+    [CO_OP_BATCH_NORM_INFERENCE] = {1, 1, TOGETHER},
+    [CO_OP_ADD] = {3, 1, TOGETHER},
+    [CO_OP_CONCAT] = {3, 1, TOGETHER},
+    [CO_OP_CONCAT_BACKWARD] = {1, 3, TOGETHER},
+    [CO_OP_RESHAPE] = {1, 1, TOGETHER},
+    [CO_OP_DROPOUT] = {1, 1, TOGETHER},
+    [CO_OP_SOFTMAX] = {1, 0, TOGETHER},
+    [CO_OP_SOFTMAX_CROSS_ENTROPY] = {1, 1 << 2, TOGETHER}, // x: dx
+    [CO_OP_MEAN_SQUARED_ERROR] = {1, 1 << 2, TOGETHER},
+    [CO_OP_CATEGORICAL_HITS] = {1, 0, TOGETHER},
+    [CO_OP_GATHER] = {1, 1, TOGETHER},
+    [CO_OP_CAST] = {1, 1, BY_ITSELF},
+    [CO_OP_NORMALIZE] = {1, 1, BY_ITSELF},
+    [CO_OP_FLIP] = {1, 1, BY_ITSELF},
+    [CO_OP_SHIFTED_CROP] = {1, 1, BY_ITSELF},
+    [CO_OP_SGD] = {0, 1 << 2, BY_ITSELF}, // mirror
+    [CO_OP_ADAM] = {0, 1 << 3, BY_ITSELF},
+    [CO_OP_REORDER] = {1, 1, TOGETHER},
+};
+
+void co_op_bf16_operands(co_op op, uint32_t *in, uint32_t *out) {
+  *in = bf16_of[op].in;
+  *out = bf16_of[op].out;
+}
+
+static uint32_t bf16_bits(const co_tensor_desc *operands, uint32_t present) {
+  uint32_t bits = 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if ((present >> i & 1) && operands[i].dtype == CO_BF16) bits |= 1u << i;
+  return bits;
+}
+
+co_status co_op_check_bf16(const co_op_desc *desc) {
+  uint32_t in, out, may_in, may_out;
+  in = bf16_bits(desc->in, desc->has_in);
+  out = bf16_bits(desc->out, desc->has_out);
+  if (!(in | out)) return CO_OK;
+  const char *name = infos[desc->op].name;
+  co_op_bf16_operands(desc->op, &may_in, &may_out);
+  if ((in & ~may_in) || (out & ~may_out))
+    return co_fail(CO_ERR_DEVICE, "%s: an operand is bf16 that must not be", name);
+  may_in &= desc->has_in;
+  may_out &= desc->has_out;
+  bool together = in == may_in && out == may_out;
+  if (bf16_of[desc->op].rule == BY_ITSELF || together) return CO_OK;
+  if (bf16_of[desc->op].rule == DENSE_LIKE && in == (may_in & 3u) && out == 0) return CO_OK;
+  return co_fail(CO_ERR_DEVICE, "%s: some of its data are bf16, some not", name);
+}
+
 // ---- rules -------------------------------------------------------------------------------------
 
 static bool is_op_name(const char *name, size_t length) {

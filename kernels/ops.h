@@ -78,8 +78,8 @@ extern "C" {
   /* ---- parameters ------------------------------------------------------------------------ */   \
   X(GRADIENT_NORM, gradient_norm, "g segments", "sum", "", "")                                     \
   X(FINITE_CHECK, finite_check, "sum", "gate", "", "")                                             \
-  X(SGD, sgd, "w g m? segments step gate", "new_w new_m?", "", "")                                 \
-  X(ADAM, adam, "w g m v segments step gate", "new_w new_m new_v", "", "")                         \
+  X(SGD, sgd, "w g m? segments step gate", "new_w new_m? mirror?", "", "")                         \
+  X(ADAM, adam, "w g m v segments step gate", "new_w new_m new_v mirror?", "", "")                 \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
   X(REORDER, reorder, "x", "y", "", "")
 // clang-format on
@@ -130,7 +130,7 @@ extern "C" {
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
 //                checked by the caller.
-// CAST           to attr.dtype (u8, i32, i64, f32, f64 to real).
+// CAST           to attr.dtype (u8, i32, i64, f32, f64, bf16 to real or bf16).
 // NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
 //                all channels.
 // FLIP           x (N, H, W, C), ids i64 (N) sample ids: mirrored left-right if
@@ -147,12 +147,22 @@ extern "C" {
 //                w -= lr rate g'; with m: m = momentum m + g'; w -= lr rate (nesterov ? g' +
 //                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay, rate =
 //                segment.rate. SGD and ADAM work in place: new_w, new_m, new_v are the memory of w,
-//                m, v; what no segment lists stays. new_m is present where m is.
+//                m, v; what no segment lists stays. new_m is present where m is. mirror bf16 (M): new_w
+//                rounded, for the listed elements where gate[0] != 0; the others stay.
 // ADAM           (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019) g' = gate[1] g
 //                (+ l2 w unless decoupled); m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2)
 //                g'²; w -= lr rate l2 w (if decoupled); w -= lr rate (m bias_correction1) / (sqrt(v
 //                bias_correction2) + epsilon), bias_correctionK = 1 / (1 - betaK^t).
 // REORDER        y = x in another layout (padding of the result is zero).
+//
+// bf16: data may be bf16 where "real" is f32: activations, their gradients, and the copies of
+// parameters that DENSE and CONV2D read (co_op_bf16_operands says which operands, by name). Data of
+// one operation are all bf16 or all f32, but for: b and y of DENSE, which may be f32 together where
+// x and w are bf16; x and y of CAST, NORMALIZE, FLIP and SHIFTED_CROP, each as it likes; y of SOFTMAX,
+// f32 always. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays
+// f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
+// nearest, ties to even; an accumulated one after the addition. One exception is cuDNN's: dw of
+// CONV2D_BACKWARD_WEIGHTS may be rounded to bf16 on its way to f32.
 
 typedef enum co_op {
 #define X(ENUM, name, inputs, outputs, backward, inference) CO_OP_##ENUM,
@@ -225,6 +235,10 @@ int co_op_find(const char *enum_name, size_t length);
 // may be NULL).
 int co_operand_count(const char *list);
 bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional);
+// Operands that may be bf16, bit i for operand i.
+void co_op_bf16_operands(co_op op, uint32_t *in, uint32_t *out);
+// CO_ERR_DEVICE where the descriptor's bf16 operands are not as the contract has them.
+co_status co_op_check_bf16(const co_op_desc *desc);
 // Position of a name in a list, -1 if absent.
 int co_operand_find(const char *list, const char *name, size_t length);
 

@@ -21,11 +21,21 @@ typedef struct list {
   int64_t count;
 } list;
 
-static const char *const item_keys[] = {"name", "inputs", "trainable", "group"};
+// `shared` stands in the place of a layer's name and comes last.
+const co_field co_layer_item_fields[] = {
+    {"name", CO_FIELD_STRING, 0, "null", 0, 0, NULL, "As Keras would number it if absent.", NULL},
+    {"inputs", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
+     "List of names: layers and inputs to read; the layer before if absent.", NULL},
+    {"trainable", CO_FIELD_BOOL, 0, "true", 0, 0, NULL, "false: its weights stay as they are.",
+     NULL},
+    {"group", CO_FIELD_INT, 0, "0", 0, 31, NULL, "Of parameters that are trained together.", NULL},
+    {"shared", CO_FIELD_STRING, 0, "null", 0, 0, NULL,
+     "In place of a class: calls this earlier layer again, with its weights.", NULL},
+    {.key = NULL}};
 
 static bool is_item_key(const char *key) {
-  for (size_t i = 0; i < sizeof item_keys / sizeof *item_keys; i++)
-    if (strcmp(key, item_keys[i]) == 0) return true;
+  for (int i = 0; strcmp(co_layer_item_fields[i].key, "shared") != 0; i++)
+    if (strcmp(key, co_layer_item_fields[i].key) == 0) return true;
   return false;
 }
 

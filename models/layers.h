@@ -23,6 +23,9 @@ typedef struct co_layer_list_options {
   co_value input; // what the first layer reads without `inputs:`, may be CO_NO_VALUE
 } co_layer_list_options;
 
+// What may stand beside a layer's name, for help.
+extern const co_field co_layer_item_fields[];
+
 // Builds `layers:`. Each item is `Name`, `{Name: shorthand}` or `{Name: {options}}`, beside which
 // may stand `name:`, `inputs: [a, b]`, `trainable: false`, `group: n`; or `{shared: layer, inputs:
 // [a]}`, which calls an earlier layer again with its weights. *out is the last layer's value.

@@ -28,7 +28,7 @@ static const co_field input_fields[] = {
     {"augmentation", CO_FIELD_NODE, offsetof(input_options, augmentation), "null", 0, 0, NULL,
      "Random changes of images in training.", NULL},
     {"encoder", CO_FIELD_NODE, offsetof(input_options, encoder), "null", 0, 0, NULL,
-     "Layers from the input to features.", NULL},
+     "Layers from the input to features: {type: …}; `cohort help encoders`.", NULL},
     {.key = NULL}};
 
 typedef struct preprocessing_options {
@@ -70,7 +70,7 @@ static const co_field output_fields[] = {
     {"loss", CO_FIELD_NODE, offsetof(output_options, loss), "null", 0, 0, NULL,
      "{type: …}; by the target's type if absent.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
-     "{type: graph, layers: […]} in place of one Dense layer.", NULL},
+     "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
      "Factor of this output in the total loss.", NULL},
     {.key = NULL}};
@@ -242,6 +242,32 @@ static bool loss_takes(const co_loss_class *loss, co_column_type type) {
          (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector);
 }
 
+// What another program calls a loss is no edit away from what it is called here.
+static const char *nearest_loss(const char *name) {
+  const char *names[64];
+  int64_t count = 0;
+  for (; co_loss_list()[count] && count < 64; count++) {
+    names[count] = co_loss_list()[count]->name;
+    for (int k = 0; co_loss_list()[count]->elsewhere && co_loss_list()[count]->elsewhere[k]; k++)
+      if (strcmp(co_loss_list()[count]->elsewhere[k], name) == 0) return names[count];
+  }
+  return co_nearest(name, names, count);
+}
+
+static co_status unknown_loss(builder *b, const co_node *node, const char *path, const char *name) {
+  const char *near = nearest_loss(name);
+  co_text known;
+  co_text_init(&known, b->model->ctx);
+  for (int i = 0; co_loss_list()[i]; i++)
+    co_text_printf(&known, "%s%s", i ? ", " : "known: ", co_loss_list()[i]->name);
+  const co_node *type = co_node_get(node, "type");
+  co_status status = co_node_problem(
+      b->problems, type ? type : node, known.data, "%s.type: unknown loss '%s'%s%s%s", path, name,
+      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  co_text_free(&known);
+  return status;
+}
+
 static co_status read_loss(builder *b, const co_node *node, const char *path,
                            co_output_feature *feature) {
   feature->loss = co_loss_default(feature->column.type);
@@ -252,16 +278,7 @@ static co_status read_loss(builder *b, const co_node *node, const char *path,
       co_fields_parse(&options, loss_fields, node, path, b->model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   const co_loss_class *loss = co_loss_find(options.type);
-  if (!loss) {
-    const char *names[64];
-    int64_t count = 0;
-    for (; co_loss_list()[count] && count < 64; count++)
-      names[count] = co_loss_list()[count]->name;
-    const char *near = co_nearest(options.type, names, count);
-    return co_node_problem(b->problems, node, NULL, "%s.type: unknown loss '%s'%s%s%s", path,
-                           options.type, near ? "; did you mean '" : "", near ? near : "",
-                           near ? "'?" : "");
-  }
+  if (!loss) return unknown_loss(b, node, path, options.type);
   feature->loss = loss;
   if (loss_takes(loss, feature->column.type)) return CO_OK;
   return co_node_problem(b->problems, node, NULL, "%s.type: %s does not fit the %s target '%s'",
@@ -445,8 +462,10 @@ static co_status written_head(builder *b, const co_output_feature *feature, co_v
   if (b->problems->count > before) return CO_OK;
   co_named_value combined = {"combiner", in};
   co_layer_list_options options = {feature->name, &combined, 1, in};
-  CO_RETURN_IF_FAILED(
-      co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
+  char *layers_path = co_arena_format(model->arena, "%s.layers", path);
+  if (!layers_path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, layers_path, &options,
+                                          model->arena, b->problems, out));
   const co_shape *shape = co_value_shape(model->network, *out);
   if (b->problems->count == before && (shape->rank != 2 || shape->dim[1] != output_width(feature)))
     return co_node_problem(b->problems, feature->decoder, NULL,
@@ -539,6 +558,25 @@ void co_model_free(co_model *model) {
   co_free(model->ctx, model);
 }
 
+bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields) {
+  static const struct {
+    const char *path, *doc;
+    const co_field *fields;
+  } tables[] = {
+      {"input_features", "Columns that go in.", input_fields},
+      {"input_features.preprocessing", "Of images.", image_preprocessing_fields},
+      {"input_features.preprocessing", "Of numbers and vectors.", number_preprocessing_fields},
+      {"input_features.augmentation", "Of images, in training.", augmentation_fields},
+      {"combiner", "What joins the encoded inputs.", combiner_fields},
+      {"output_features", "Columns that are predicted.", output_fields},
+      {"output_features.loss", "`cohort help losses` lists them.", loss_fields}};
+  if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
+  *path = tables[i].path;
+  *doc = tables[i].doc;
+  *fields = tables[i].fields;
+  return true;
+}
+
 // ---- input section -----------------------------------------------------------------------------
 
 co_status co_model_make_statistics(co_model *model, int64_t input) {
@@ -551,20 +589,31 @@ co_status co_model_make_statistics(co_model *model, int64_t input) {
   return CO_OK;
 }
 
-static co_status add_table(co_graph *graph, const co_input_feature *feature, int64_t rows,
-                           co_value *gathered) {
+static co_status add_input(co_graph *graph, const co_input_feature *feature, const char *what,
+                           co_dtype dtype, const co_shape *shape, int32_t *position,
+                           co_value *out) {
+  char *name = co_arena_format(graph->arena, "%s.%s", feature->name, what);
+  if (!name) return CO_ERR_MEMORY;
+  *position = (int32_t)graph->input_count;
+  return co_graph_add_input(graph, name, dtype, shape, out);
+}
+
+// The stored rows of a batch: picked from the table, or delivered.
+static co_status add_rows(co_graph *graph, const co_input_feature *feature, int64_t rows,
+                          co_input_positions *at, co_value *out) {
+  bool delivered = rows == CO_DIM_N;
   co_shape shape = {.rank = feature->column.shape.rank + 1, .dim = {rows}};
   for (int i = 0; i < feature->column.shape.rank; i++)
     shape.dim[i + 1] = feature->column.shape.dim[i];
   if (shape.rank == 1) shape = co_shape_make(2, rows, (int64_t)1);
-  char *table = co_arena_format(graph->arena, "%s.table", feature->name);
-  char *index = co_arena_format(graph->arena, "%s.index", feature->name);
-  if (!table || !index) return CO_ERR_MEMORY;
+  if (delivered)
+    return add_input(graph, feature, "rows", feature->column.dtype, &shape, &at->rows, out);
   co_shape ids = co_shape_make(1, CO_DIM_N);
   co_value in[2];
-  CO_RETURN_IF_FAILED(co_graph_add_input(graph, table, feature->column.dtype, &shape, &in[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_input(graph, index, CO_I64, &ids, &in[1]));
-  return co_emit(graph, CO_OP_GATHER, NULL, 2, in, gathered);
+  CO_RETURN_IF_FAILED(
+      add_input(graph, feature, "table", feature->column.dtype, &shape, &at->table, &in[0]));
+  CO_RETURN_IF_FAILED(add_input(graph, feature, "index", CO_I64, &ids, &at->index, &in[1]));
+  return co_emit(graph, CO_OP_GATHER, NULL, 2, in, out);
 }
 
 static co_status cast(co_graph *graph, const co_input_feature *feature, co_value *value) {
@@ -573,13 +622,13 @@ static co_status cast(co_graph *graph, const co_input_feature *feature, co_value
   return co_emit(graph, CO_OP_CAST, &attr, 1, value, value);
 }
 
-static co_status normalize(co_graph *graph, const co_input_feature *feature, co_value *value) {
+static co_status normalize(co_graph *graph, const co_input_feature *feature, co_input_positions *at,
+                           co_value *value) {
   co_shape channels = co_shape_make(1, feature->channels);
   co_value in[3] = {*value};
-  CO_RETURN_IF_FAILED(
-      co_graph_add_constant(graph, "mean", CO_F32, &channels, feature->mean, &in[1]));
-  CO_RETURN_IF_FAILED(
-      co_graph_add_constant(graph, "scale", CO_F32, &channels, feature->scale, &in[2]));
+  if (feature->normalization == CO_NORMALIZATION_NONE) return CO_OK;
+  CO_RETURN_IF_FAILED(add_input(graph, feature, "mean", CO_F32, &channels, &at->mean, &in[1]));
+  CO_RETURN_IF_FAILED(add_input(graph, feature, "scale", CO_F32, &channels, &at->scale, &in[2]));
   return co_emit(graph, CO_OP_NORMALIZE, NULL, 3, in, value);
 }
 
@@ -600,7 +649,8 @@ static co_status augment(co_graph *graph, const co_input_feature *feature, co_va
   return CO_OK;
 }
 
-co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows) {
+co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows,
+                               co_input_positions *positions) {
   *out = NULL;
   co_graph *graph;
   CO_RETURN_IF_FAILED(co_graph_create(&graph, model->ctx));
@@ -611,11 +661,12 @@ co_status co_model_build_input(co_graph **out, const co_model *model, const int6
   for (int64_t i = 0; i < model->input_count; i++) {
     const co_input_feature *feature = &model->inputs[i];
     co_value value;
+    positions[i] = (co_input_positions){-1, -1, -1, -1, -1};
     graph->layer = feature->name;
-    CO_TRY(add_table(graph, feature, rows[i], &value));
+    CO_TRY(add_rows(graph, feature, rows[i], &positions[i], &value));
     CO_TRY(cast(graph, feature, &value));
     CO_TRY(augment(graph, feature, ids, &value));
-    CO_TRY(normalize(graph, feature, &value));
+    CO_TRY(normalize(graph, feature, &positions[i], &value));
     CO_TRY(co_graph_add_output(graph, feature->name, value));
   }
   *out = graph;

@@ -60,13 +60,25 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
                           const co_schema *schema, co_diagnostics *problems);
 void co_model_free(co_model *model);
 
+// Field tables by where they stand in a config ("input_features.preprocessing"), for help: the i-th,
+// false past the end.
+bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields);
+
 // Room for an input's fitted mean and scale (identity), of feature->channels each.
 co_status co_model_make_statistics(co_model *model, int64_t input);
 
-// The input section for tables of `rows[i]` entity rows per input. Inputs of the graph, in order:
-// "ids" i64 (N) sample ids, then per feature "<name>.table" and "<name>.index" i64 (N) entity rows;
-// outputs are named like the features. Statistics must be there.
-co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows);
+// Where the inputs of the input section's graph are, per feature; -1 = there is none.
+typedef struct co_input_positions {
+  int32_t table, index; // stored rows of all entities, and i64 (N) which of them
+  int32_t rows;         // instead: the batch's stored rows (N, …)
+  int32_t mean, scale;  // f32 (channels), the feature's statistics
+} co_input_positions;
+
+// The input section, for tables of `rows[i]` entity rows per input, or CO_DIM_N for rows that are
+// delivered with the batch. Input 0 is "ids" i64 (N), sample ids; the others are found by
+// `positions`, one per feature. Outputs are named like the features.
+co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows,
+                               co_input_positions *positions);
 
 #ifdef __cplusplus
 }

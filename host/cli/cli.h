@@ -28,6 +28,7 @@ typedef struct cli_job {
   co_progress *progress;    // NULL = none
   const char *stage;        // of the library that it shows now, NULL between stages
   FILE *log_file;           // NULL = none
+  int hangups;              // after which it was opened last
   bool log_as_json, colored;
   bool reader_gone; // of standard output: needs no message
 } cli_job;

@@ -32,8 +32,9 @@ static co_status run(cli_job *cli, const void *options) {
 
 const cli_verb cli_verb_help = {
     .name = "help",
-    .usage = "[VERB | layers | encoders | losses | metrics | optimizers | trainer]",
-    .summary = "list the verbs, explain one, or list what configs may say",
+    .usage = "[VERB | TOPIC]",
+    .summary = "list the verbs, explain one, or say what configs may hold",
+    .details = "TOPIC is one of those that `cohort help topics` lists.\n",
     .options_size = sizeof(cli_help_options),
     .operand = "VERB",
     .max_operands = 1,

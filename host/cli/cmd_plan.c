@@ -6,11 +6,7 @@
 static const char *const modes[] = {"train", "infer", NULL};
 
 static const cli_option options[] = {
-    {.name = "dataset",
-     .kind = CLI_TEXT,
-     .offset = AT(dataset),
-     .value = "FILE",
-     .doc = "dataset.h5; overrides the config's"},
+    CLI_ROW_CONFIG_DATASET(cli_plan_options),
     {.name = "mode",
      .kind = CLI_WORD,
      .offset = AT(mode),
@@ -18,13 +14,7 @@ static const cli_option options[] = {
      .doc = "train or infer",
      .fallback = "train",
      .words = modes},
-    {.name = "batch-size",
-     .kind = CLI_INT,
-     .offset = AT(batch_size),
-     .value = "N",
-     .doc = "rows; overrides the config's",
-     .minimum = 1,
-     .maximum = 1 << 24},
+    CLI_ROW_BATCH_SIZE(cli_plan_options, "rows; overrides the config's"),
     {.name = NULL},
 };
 
@@ -38,6 +28,7 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_plan_options request = {.config = config,
                                  .dataset = o->dataset,
                                  .device = o->common.device,
+                                 .precision = o->common.precision,
                                  .inference = o->mode == 1,
                                  .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
                                  .threads =
@@ -51,8 +42,9 @@ static co_status run(cli_job *cli, const void *options_) {
 const cli_verb cli_verb_plan = {
     .name = "plan",
     .usage = "-c CONFIG --dataset FILE [options]",
-    .summary = "check a config and show shapes, parameters, work and memory; trains nothing",
-    .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS,
+    .summary = "check a config and show shapes, parameters, work and memory; trains nothing.\n"
+               "No GPU is opened: --device cuda plans without one, alike on every machine",
+    .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS,
     .options = options,
     .options_size = sizeof(cli_plan_options),
     .run = run,

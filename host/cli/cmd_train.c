@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_train_options, member)
 
 static const cli_option options[] = {
-    {.name = "dataset",
-     .kind = CLI_TEXT,
-     .offset = AT(dataset),
-     .value = "FILE",
-     .doc = "dataset.h5; overrides the config's"},
+    CLI_ROW_CONFIG_DATASET(cli_train_options),
     {.name = "run-dir",
      .kind = CLI_TEXT,
      .offset = AT(run_dir),
@@ -32,22 +30,54 @@ static const cli_option options[] = {
      .value = "RUN",
      .doc = "continue the run; =auto starts, continues or finds it done",
      .aliases = "model-resume-path ckpt-path -mrp"},
-    {.name = "workers",
-     .kind = CLI_INT,
-     .offset = AT(workers),
-     .value = "N",
-     .doc = "threads that prepare batches",
-     .fallback = "2",
-     .minimum = 0,
-     .maximum = 256},
+    {.name = "dataset-placement",
+     .kind = CLI_TEXT,
+     .offset = AT(placement),
+     .value = "WHERE",
+     .doc =
+         "where a GPU reads the rows: device (its memory), host (with each batch), or where they "
+         "fit",
+     .fallback = "auto"},
+    {.name = "eager",
+     .kind = CLI_FLAG,
+     .offset = AT(eager),
+     .doc = "on a GPU, launch each operation by itself instead of recorded steps: to debug"},
+    CLI_ROW_WORKERS(cli_train_options),
+    {.name = "max-time",
+     .kind = CLI_TEXT,
+     .offset = AT(max_time),
+     .value = "TIME",
+     .doc = "stop after [[DD:]HH:]MM:SS with a checkpoint and exit code 75"},
     {.name = NULL},
 };
+
+// "1:30:00" to seconds: two to four parts, of which only the first may be large.
+static co_status read_time(const char *text, double *seconds) {
+  static const int64_t units[] = {24, 60, 60}, largest[] = {23, 59, 59};
+  int64_t total = 0, parts = 1;
+  for (const char *at = text; *at; at++)
+    parts += *at == ':';
+  bool good = parts >= 2 && parts <= 4;
+  for (int64_t i = 4 - parts; good && i < 4; i++) {
+    char *end;
+    long value = strtol(text, &end, 10);
+    good = text[0] >= '0' && text[0] <= '9' && *end == (i < 3 ? ':' : '\0') && value < 1000000 &&
+           (i == 4 - parts || value <= largest[i - 1]);
+    total = (i == 4 - parts ? 0 : total * units[i - 1]) + value;
+    text = end + 1;
+  }
+  *seconds = (double)total;
+  return good && total > 0 ? CO_OK
+                           : co_fail(CO_ERR_USAGE, "--max-time is not [[DD:]HH:]MM:SS above zero");
+}
 
 static co_status run(cli_job *cli, const void *options_) {
   const cli_train_options *o = options_;
   cohort_context *context;
   cohort_result *result = NULL;
   cohort_config config;
+  double max_seconds = 0;
+  if (o->max_time) CO_RETURN_IF_FAILED(read_time(o->max_time, &max_seconds));
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_train_options request = {.config = config,
@@ -57,11 +87,15 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .experiment = o->experiment,
                                   .resume = o->resume,
                                   .device = o->common.device,
+                                  .placement = o->placement,
+                                  .precision = o->common.precision,
                                   .command = cli->command,
                                   .threads =
                                       (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
                                   .workers = (int)o->workers,
-                                  .dry_run = o->common.dry_run};
+                                  .dry_run = o->common.dry_run,
+                                  .eager = o->eager,
+                                  .max_seconds = max_seconds};
   cohort_status status = cohort_train(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
@@ -73,9 +107,11 @@ const cli_verb cli_verb_train = {
     .aliases = "fit",
     .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]",
     .summary = "train a model, or go on training",
-    .details = "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at "
-               "once.\n",
-    .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
+    .details =
+        "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at once.\n"
+        "SIGUSR1 writes a checkpoint and goes on, SIGUSR2 logs where the training stands, SIGHUP\n"
+        "opens the --log-file anew.\n",
+    .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,
     .options = options,
     .options_size = sizeof(cli_train_options),
     .run = run,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
 #include <string.h>
 
 #include "host/cli/verbs.h"
@@ -6,39 +7,16 @@
 #define AT(member) offsetof(cli_verify_options, member)
 
 static const cli_option options[] = {
-    {.name = "model",
-     .letter = 'm',
-     .kind = CLI_TEXT,
-     .offset = AT(model),
-     .value = "MODEL",
-     .doc = "run directory, checkpoint or model file",
-     .aliases = "model-path",
-     .required = true},
-    {.name = "dataset",
-     .kind = CLI_TEXT,
-     .offset = AT(dataset),
-     .value = "FILE",
-     .doc = "dataset.h5",
-     .required = true},
-    {.name = "split",
-     .kind = CLI_TEXT,
-     .offset = AT(split),
-     .value = "NAME",
-     .doc = "train, validation or test; its first rows are the batch",
-     .fallback = "train"},
-    {.name = "batch-size",
-     .kind = CLI_INT,
-     .offset = AT(batch_size),
-     .value = "N",
-     .doc = "rows; default: the model's, at most 32",
-     .minimum = 1,
-     .maximum = 1 << 24},
+    CLI_ROW_MODEL(cli_verify_options),
+    CLI_ROW_DATASET(cli_verify_options),
+    CLI_ROW_SPLIT(cli_verify_options, "train, validation or test; its first rows are the batch",
+                  "train"),
+    CLI_ROW_BATCH_SIZE(cli_verify_options, "rows; default: the model's, at most 32"),
     {.name = "tolerance",
      .kind = CLI_DOUBLE,
      .offset = AT(tolerance),
      .value = "T",
-     .doc = "largest difference of a tensor; see above",
-     .fallback = "1e-3",
+     .doc = "largest difference of a tensor; see above (default: 1e-3; bf16: 0.05, gradients 0.25)",
      .minimum = 1e-12,
      .maximum = 1},
     {.name = NULL},
@@ -60,9 +38,10 @@ static co_status run(cli_job *cli, const void *options_) {
       .dataset = o->dataset,
       .split = o->split,
       .device = o->common.device,
+      .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
       .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
-      .tolerance = o->tolerance};
+      .tolerance = isnan(o->tolerance) ? 0 : o->tolerance};
   cohort_status status = cohort_verify_parity(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
@@ -75,16 +54,17 @@ const cli_verb cli_verb_verify = {
     .summary = "prove a property of a model on this machine",
     .details =
         "parity: one batch of the model's data through inference and training (forward, loss,\n"
-        "backward) on the device in float and on the reference in double, from the same weights.\n"
+        "backward) on the device and on the reference in double, from the same weights.\n"
         "Compared are every layer's output, predictions, losses, every gradient and running\n"
         "statistics: max |a - b| / max |b| over each tensor, b being the reference's. (What is\n"
         "zero by construction, such as the gradient of a bias before batch normalisation, is\n"
-        "measured against the largest of its layer.) Products are calculated in float, not TF32.\n"
+        "measured against the largest of its layer.) Products are calculated in float, not TF32,\n"
+        "unless --precision says tf32 or bf16.\n"
         "A gradient out of tolerance is tried again on up to three further batches, because a "
         "ReLU\n"
         "or max pooling within rounding of a tie may decide otherwise; the smallest counts.\n"
         "Exit 10 if a tensor is out of tolerance; the error names the first one's layer.\n",
-    .common = CLI_DEVICE | CLI_THREADS,
+    .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS,
     .options = options,
     .options_size = sizeof(cli_verify_options),
     .operand = "PROPERTY",

@@ -6,7 +6,7 @@
 static const char exit_codes[] =
     "\nexit codes:\n"
     "  0 done, 1 internal error, 2 usage, 3 config, 4 data, 5 model, 6 device, 7 memory,\n"
-    "  8 diverged, 9 input/output, 10 a gate failed,\n"
+    "  8 diverged, 9 input/output, 10 a gate failed, 75 the time was over (resumable),\n"
     "  130/143 interrupted\n";
 
 void cli_help_overview(co_text *text) {
@@ -16,8 +16,7 @@ void cli_help_overview(co_text *text) {
   const cli_verb *verb;
   for (int i = 0; (verb = cli_verb_at(i)) != NULL; i++)
     co_text_printf(text, "  %-14s %s\n", verb->name, verb->summary);
-  co_text_printf(text, "\nFor configs: cohort help layers | encoders | losses | metrics | "
-                       "optimizers | trainer\n");
+  co_text_printf(text, "\nWhat configs may hold: cohort help topics\n");
 }
 
 void cli_help_verb(co_text *text, const cli_verb *verb) {

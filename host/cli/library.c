@@ -32,7 +32,9 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .log_user = cli,
                                     .progress = pass_progress,
                                     .progress_user = cli,
-                                    .stop = cli_stop_flag()};
+                                    .stop = cli_stop_flag(),
+                                    .checkpoint = cli_checkpoint_requests(),
+                                    .status = cli_status_requests()};
   return (co_status)cohort_context_create(out, &options);
 }
 

@@ -106,10 +106,37 @@ static co_status dispatch(cli_job *cli, int count, char *const *words) {
   return count ? cli_verb_unknown(first) : co_fail(CO_ERR_USAGE, "a verb is missing");
 }
 
+// A word as a shell reads it back: as it is, or in single quotes, where only the quote itself is
+// special.
+static void quote_word(co_text *text, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "@%+=:,./_-";
+  if (*word && strspn(word, plain) == strlen(word)) {
+    co_text_printf(text, "%s", word);
+    return;
+  }
+  co_text_printf(text, "'");
+  for (size_t length; *word; word += length) {
+    length = strcspn(word, "'");
+    co_text_append(text, word, length);
+    if (!word[length]) break;
+    co_text_printf(text, "'\\''");
+    length++;
+  }
+  co_text_printf(text, "'");
+}
+
+// The command line, for the record, such that it can be given to a shell again.
 static const char *join_words(co_arena *arena, int count, char *const *words) {
-  const char *line = co_arena_strdup(arena, "cohort");
-  for (int i = 0; line && i < count; i++)
-    line = co_arena_format(arena, "%s %s", line, words[i]);
+  co_text text;
+  co_text_init(&text, co_arena_context(arena));
+  co_text_printf(&text, "cohort");
+  for (int i = 0; i < count; i++) {
+    co_text_printf(&text, " ");
+    quote_word(&text, words[i]);
+  }
+  const char *line = text.status == CO_OK ? co_arena_strdup(arena, text.data) : NULL;
+  co_text_free(&text);
   return line;
 }
 

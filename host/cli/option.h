@@ -45,7 +45,7 @@ typedef struct cli_common {
   bool help, json, dry_run, force;
   int quiet, verbose;
   int log_level, log_format, progress, color; // indices into the words of the table
-  const char *log_file, *device;
+  const char *log_file, *device, *precision;
   int64_t threads, seed;
   cli_list configs, sets;
 } cli_common;
@@ -56,7 +56,8 @@ enum { // which of them a verb takes, beside those that all take
   CLI_SEED = 4,
   CLI_CONFIG = 8, // -c, -s and --NAME.SUB
   CLI_DRY_RUN = 16,
-  CLI_FORCE = 32
+  CLI_FORCE = 32,
+  CLI_PRECISION = 64
 };
 
 // What may be given to a verb.

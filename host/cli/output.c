@@ -130,8 +130,20 @@ static void write_line(FILE *out, const cli_job *cli, bool colored, co_log_level
   fflush(out);
 }
 
+// Who moves a log file away says so by SIGHUP. What cannot be opened anew goes on where it was.
+static void follow_log_file(cli_job *cli) {
+  int hangups = *cli_hangups();
+  if (!cli->log_file || hangups == cli->hangups) return;
+  cli->hangups = hangups;
+  FILE *file = fopen(cli->common->log_file, "a");
+  if (!file) return;
+  fclose(cli->log_file);
+  cli->log_file = file;
+}
+
 static void log_sink(void *user, co_log_level level, const char *event, const char *text) {
-  const cli_job *cli = user;
+  cli_job *cli = user;
+  follow_log_file(cli);
   if (cli->progress) co_progress_erase(cli->progress);
   write_line(stderr, cli, cli->colored, level, event, text);
   if (cli->log_file) write_line(cli->log_file, cli, false, level, event, text);
@@ -162,6 +174,7 @@ co_status cli_configure(cli_job *cli, const cli_common *common) {
   if (common->threads != CLI_UNSET) co_context_set_threads(cli->ctx, (int)common->threads);
   if (common->log_file && !(cli->log_file = fopen(common->log_file, "a")))
     return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
+  if (cli->log_file) cli_signals_take_hangups();
   int mode = common->progress;
   if (mode == CO_PROGRESS_AUTO && common->quiet) mode = CO_PROGRESS_NONE;
   if (mode == CO_PROGRESS_NONE) return CO_OK;

@@ -30,7 +30,10 @@ typedef struct cli_train_options {
   const char *dataset; // NULL = the config's
   const char *run_dir, *output_directory, *experiment; // NULL = by default
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
+  const char *placement;
   int64_t workers;
+  bool eager;
+  const char *max_time; // NULL = no limit
 } cli_train_options;
 
 typedef struct cli_evaluate_options {
@@ -74,5 +77,40 @@ typedef struct cli_help_options {
   cli_common common;
   cli_list verbs; // at most one
 } cli_help_options;
+
+// Rows that several verbs' tables share; `struct_` is the verb's options struct, which has the
+// member that the row fills.
+#define CLI_ROW_MODEL(struct_)                                                                     \
+  {                                                                                                \
+    .name = "model", .letter = 'm', .kind = CLI_TEXT, .offset = offsetof(struct_, model),          \
+    .value = "MODEL", .doc = "run directory, checkpoint or model file", .aliases = "model-path",   \
+    .required = true                                                                               \
+  }
+#define CLI_ROW_DATASET(struct_)                                                                   \
+  {                                                                                                \
+    .name = "dataset", .kind = CLI_TEXT, .offset = offsetof(struct_, dataset), .value = "FILE",    \
+    .doc = "dataset.h5", .required = true                                                          \
+  }
+// Of verbs that have a config, which may name one.
+#define CLI_ROW_CONFIG_DATASET(struct_)                                                            \
+  {                                                                                                \
+    .name = "dataset", .kind = CLI_TEXT, .offset = offsetof(struct_, dataset), .value = "FILE",    \
+    .doc = "dataset.h5; overrides the config's"                                                    \
+  }
+#define CLI_ROW_SPLIT(struct_, doc_, fallback_)                                                    \
+  {                                                                                                \
+    .name = "split", .kind = CLI_TEXT, .offset = offsetof(struct_, split), .value = "NAME",        \
+    .doc = doc_, .fallback = fallback_                                                             \
+  }
+#define CLI_ROW_BATCH_SIZE(struct_, doc_)                                                          \
+  {                                                                                                \
+    .name = "batch-size", .kind = CLI_INT, .offset = offsetof(struct_, batch_size), .value = "N",  \
+    .doc = doc_, .minimum = 1, .maximum = 1 << 24                                                  \
+  }
+#define CLI_ROW_WORKERS(struct_)                                                                   \
+  {                                                                                                \
+    .name = "workers", .kind = CLI_INT, .offset = offsetof(struct_, workers), .value = "N",        \
+    .doc = "threads that prepare batches", .fallback = "2", .minimum = 0, .maximum = 256           \
+  }
 
 #endif

@@ -3,9 +3,12 @@
 #include "host/core/h5_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // ---- errors ------------------------------------------------------------------------------------
 
@@ -20,6 +23,7 @@ void co_h5_drop(hid_t id) {
 typedef struct reason {
   char text[256];
   bool no_memory;
+  int error; // errno of a system call that failed, 0 if none did
 } reason;
 
 static herr_t take_innermost(unsigned n, const H5E_error2_t *entry, void *user) {
@@ -27,6 +31,8 @@ static herr_t take_innermost(unsigned n, const H5E_error2_t *entry, void *user) 
   if (entry->maj_num == H5E_RESOURCE && entry->min_num == H5E_NOSPACE) r->no_memory = true;
   if (n != 0 || !entry->desc) return 0;
   // System errors come with times and addresses around the part that says something.
+  const char *number = strstr(entry->desc, "errno = ");
+  if (number) r->error = (int)strtol(number + strlen("errno = "), NULL, 10);
   const char *mark = "error message = '", *found = strstr(entry->desc, mark);
   const char *text = found ? found + strlen(mark) : entry->desc;
   size_t length = found ? strcspn(text, "'") : strlen(text);
@@ -44,9 +50,15 @@ co_status co_h5_disk_failed(co_h5 *file) {
   return co_fail_errno(CO_ERR_IO, file->error, "cannot write '%s'", file->path);
 }
 
+// A file that cannot be read says nothing of what is in it.
+static co_status cannot_read(const co_h5 *file, int error) {
+  return co_fail_errno(CO_ERR_IO, error, "cannot read '%s'", file->path);
+}
+
 co_status co_h5_library_failed(co_h5 *file, const char *what, const char *object) {
   if (file->error) return co_h5_disk_failed(file);
   reason r = library_reason();
+  if (r.error && !file->writing) return cannot_read(file, r.error);
   return co_fail(r.no_memory ? CO_ERR_MEMORY : file->failure, "'%s': cannot %s '%s': %s",
                  file->path, what, object, r.text);
 }
@@ -89,6 +101,7 @@ static co_status open_failed(co_h5 *file, hid_t fapl) {
   reason r = library_reason();
   htri_t signature = looks_like_hdf5(file->path, fapl);
   if (r.no_memory) return co_fail(CO_ERR_MEMORY, "cannot open '%s': %s", file->path, r.text);
+  if (r.error) return cannot_read(file, r.error);
   if (signature > 0)
     return co_fail(file->failure, "'%s' is truncated or damaged: %s", file->path, r.text);
   if (signature == 0) return co_fail(file->failure, "'%s' is not an HDF5 file", file->path);
@@ -96,9 +109,16 @@ static co_status open_failed(co_h5 *file, hid_t fapl) {
 }
 
 static co_status open_for_reading(co_h5 *file) {
-  struct stat info;
-  if (stat(file->path, &info) != 0)
-    return co_fail_errno(file->failure, errno, "cannot open '%s'", file->path);
+  struct stat info = {0};
+  // Opened here first, because the library does not say why it could not. (Without waiting: it may
+  // be a pipe.)
+  int fd = open(file->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  int error = fd < 0 || fstat(fd, &info) != 0 ? errno : 0;
+  if (fd >= 0) close(fd);
+  bool missing = error == ENOENT || error == ENOTDIR;
+  if (error)
+    return co_fail_errno(missing ? file->failure : CO_ERR_IO, error, "cannot open '%s'",
+                         file->path);
   if (!S_ISREG(info.st_mode))
     return co_fail(file->failure, "'%s' is not a regular file", file->path);
   if (info.st_size == 0)

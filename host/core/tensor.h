@@ -18,7 +18,7 @@ typedef enum co_dtype {
   CO_I64,
   CO_F32,
   CO_F64,
-  CO_BF16, // reserved for the mixed-precision policy; no CPU operation takes it yet
+  CO_BF16, // data under the bf16 policy (kernels/ops.h says where)
   CO_DTYPE_COUNT
 } co_dtype;
 

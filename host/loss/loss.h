@@ -17,6 +17,8 @@ typedef struct co_loss_class {
   const char *metric;            // the id its mean is reported under: "log_loss"
   co_op op;                      // a loss operation (x target weight step -> loss sum dx)
   bool category, number, vector; // target types it takes
+  // What other programs call it, NULL-terminated, for "did you mean"; may be NULL.
+  const char *const *elsewhere;
 } co_loss_class;
 
 const co_loss_class *co_loss_find(const char *name); // NULL if unknown

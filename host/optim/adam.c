@@ -69,7 +69,8 @@ static co_status emit(co_graph *graph, const adam_options *adam, int32_t decoupl
   co_value in[CO_OP_MAX_OPERANDS] = {operands->w,       operands->g,        operands->slot[0],
                                      operands->slot[1], operands->segments, operands->step,
                                      operands->gate};
-  co_value out[CO_OP_MAX_OPERANDS] = {operands->w, operands->slot[0], operands->slot[1]};
+  co_value out[CO_OP_MAX_OPERANDS] = {operands->w, operands->slot[0], operands->slot[1],
+                                      operands->mirror};
   return co_graph_add_op(graph, CO_OP_ADAM, &attr, in, out);
 }
 

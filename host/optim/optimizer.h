@@ -11,9 +11,10 @@
 extern "C" {
 #endif
 
-// Operands of an update, all in `graph`: blocks w, g, slots; segments; step; gate.
+// Operands of an update, all in `graph`: blocks w, g, slots; segments; step; gate; the mirror of w,
+// CO_NO_VALUE where there is none.
 typedef struct co_update_operands {
-  co_value w, g, slot[CO_MAX_SLOTS], segments, step, gate;
+  co_value w, g, slot[CO_MAX_SLOTS], segments, step, gate, mirror;
 } co_update_operands;
 
 typedef struct co_optimizer_class {

@@ -26,7 +26,7 @@ static co_status emit(co_graph *graph, const void *options, const co_update_oper
   co_value m = slots(options) ? operands->slot[0] : CO_NO_VALUE;
   co_value in[CO_OP_MAX_OPERANDS] = {operands->w,        operands->g,    m,
                                      operands->segments, operands->step, operands->gate};
-  co_value out[CO_OP_MAX_OPERANDS] = {operands->w, m};
+  co_value out[CO_OP_MAX_OPERANDS] = {operands->w, m, operands->mirror};
   return co_graph_add_op(graph, CO_OP_SGD, &attr, in, out);
 }
 

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 5: the element type policy. Graphs write f32 for "real"; the double policy makes it f64.
+// Pass 5: the element type policy. Graphs write f32 for "real".
+//
+// The double policy makes it f64. Under the bf16 policy activations and their gradients are bf16,
+// and what reads a parameter as data (DENSE, CONV2D) reads its bf16 copy in the store, the mirror.
+// Parameters themselves, their gradients, statistics, losses and the graph's inputs and outputs
+// stay f32: casts are put in where they meet bf16.
+#include <string.h>
+
 #include "host/plan/pass.h"
 
-co_status co_pass_dtypes(co_plan *plan) {
-  if (plan->options.real == CO_F32) return CO_OK;
+// ---- double ------------------------------------------------------------------------------------
+
+static co_status make_double(co_plan *plan) {
   for (int64_t i = 0; i < plan->value_count; i++) {
     co_plan_value *value = &plan->values[i];
     if (value->info.desc.dtype != CO_F32) continue;
@@ -15,4 +23,160 @@ co_status co_pass_dtypes(co_plan *plan) {
     if (plan->ops[i].desc.op == CO_OP_CAST && plan->ops[i].desc.attr.dtype == CO_F32)
       plan->ops[i].desc.attr.dtype = plan->options.real;
   return CO_OK;
+}
+
+// ---- bf16 --------------------------------------------------------------------------------------
+
+typedef struct narrowing {
+  co_plan *plan;
+  co_store *store;
+  co_plan_op *old; // the operations before the pass
+  int64_t old_count;
+  co_value *narrow; // per value before the pass: its bf16 copy, CO_NO_VALUE if none yet
+} narrowing;
+
+static co_dtype dtype_of(const narrowing *n, co_value value) {
+  return n->plan->values[value].info.desc.dtype;
+}
+
+static co_status new_narrow(narrowing *n, co_value of, co_storage storage, co_value *out) {
+  co_plan *plan = n->plan;
+  char *name = co_arena_format(plan->arena, "%s bf16", plan->values[of].info.name);
+  if (!name) return CO_ERR_MEMORY;
+  co_tensor_desc desc = plan->values[of].info.desc;
+  desc.dtype = CO_BF16;
+  CO_RETURN_IF_FAILED(co_plan_add_value(plan, name, &desc, storage, 0, out));
+  n->narrow[of] = *out;
+  return CO_OK;
+}
+
+static co_status cast(narrowing *n, const co_plan_op *for_op, co_value from, co_value to) {
+  co_plan_op op = co_plan_op_make(CO_OP_CAST, for_op->layer, "element type");
+  op.backward = for_op->backward;
+  op.desc.attr.dtype = dtype_of(n, to);
+  op.in[0] = from;
+  op.out[0] = to;
+  return co_plan_add_op(n->plan, &op, NULL);
+}
+
+// Replaces an operand by its bf16 form: itself, a copy made before, the store's mirror, a cast.
+static co_status narrow_input(narrowing *n, const co_plan_op *for_op, co_value *operand) {
+  co_value from = *operand;
+  if (dtype_of(n, from) != CO_F32) return CO_OK;
+  if (n->narrow[from] != CO_NO_VALUE) {
+    *operand = n->narrow[from];
+    return CO_OK;
+  }
+  if (n->plan->values[from].info.storage != CO_STORAGE_PARAM) {
+    CO_RETURN_IF_FAILED(new_narrow(n, from, CO_STORAGE_ARENA, operand));
+    return cast(n, for_op, from, *operand);
+  }
+  if (n->store->allocated && !n->store->mirrored)
+    return co_fail(CO_ERR_INTERNAL, "the store has no mirror");
+  n->store->mirrored = true;
+  CO_RETURN_IF_FAILED(new_narrow(n, from, CO_STORAGE_MIRROR, operand));
+  n->plan->values[*operand].param = n->plan->values[from].param;
+  return CO_OK;
+}
+
+static bool stays_wide(const narrowing *n, co_value value) {
+  return n->plan->values[value].info.storage != CO_STORAGE_ARENA ||
+         co_plan_is_output(n->plan, value);
+}
+
+// Softmax, losses and metrics compute in f32 from what there is.
+static bool takes_either(co_op op) {
+  return op == CO_OP_SOFTMAX || op == CO_OP_SOFTMAX_CROSS_ENTROPY ||
+         op == CO_OP_MEAN_SQUARED_ERROR || op == CO_OP_CATEGORICAL_HITS;
+}
+
+// Operations of the input section read what there is, and write bf16 only for the network: raw
+// features are not rounded before they are normalised.
+static bool is_of_input(co_op op) {
+  return op == CO_OP_GATHER || op == CO_OP_CAST || op == CO_OP_NORMALIZE || op == CO_OP_FLIP ||
+         op == CO_OP_SHIFTED_CROP;
+}
+
+static bool is_read_by_input(const narrowing *n, co_value value) {
+  for (int64_t i = 0; i < n->old_count; i++)
+    for (int k = 0; is_of_input(n->old[i].desc.op) && k < CO_OP_MAX_OPERANDS; k++)
+      if (n->old[i].in[k] == value) return true;
+  return false;
+}
+
+// Whether the operation's data become bf16 here.
+static bool narrows(const narrowing *n, const co_plan_op *op) {
+  if (takes_either(op->desc.op)) return dtype_of(n, op->in[0]) == CO_BF16;
+  if (op->desc.op == CO_OP_GATHER) return dtype_of(n, op->in[0]) == CO_BF16;
+  if (is_of_input(op->desc.op))
+    return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);
+  return true;
+}
+
+static co_status narrow_inputs(narrowing *n, co_plan_op *op, uint32_t may) {
+  if (takes_either(op->desc.op) || is_of_input(op->desc.op)) return CO_OK;
+  // A dense layer whose result is an output writes f32, and adds the bias in f32.
+  if (op->desc.op == CO_OP_DENSE && stays_wide(n, op->out[0])) may &= ~4u;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if ((may >> i & 1) && op->in[i] != CO_NO_VALUE)
+      CO_RETURN_IF_FAILED(narrow_input(n, op, &op->in[i]));
+  return CO_OK;
+}
+
+// What must stay f32 is written as bf16 first and cast then; `wide` gets those.
+static co_status narrow_outputs(narrowing *n, co_plan_op *op, uint32_t may, co_value *wide) {
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    wide[i] = CO_NO_VALUE;
+    co_value value = op->out[i];
+    if (!(may >> i & 1) || value == CO_NO_VALUE || dtype_of(n, value) != CO_F32) continue;
+    if (!stays_wide(n, value)) {
+      n->plan->values[value].info.desc.dtype = CO_BF16;
+      continue;
+    }
+    if (op->desc.op == CO_OP_DENSE) continue;
+    if (op->desc.accumulate >> i & 1)
+      return co_fail(CO_ERR_INTERNAL, "'%s' cannot be added to in bf16",
+                     n->plan->values[value].info.name);
+    wide[i] = value;
+    CO_RETURN_IF_FAILED(new_narrow(n, value, CO_STORAGE_ARENA, &op->out[i]));
+  }
+  return CO_OK;
+}
+
+static co_status narrow_operation(narrowing *n, co_plan_op op) {
+  uint32_t in, out;
+  co_value wide[CO_OP_MAX_OPERANDS];
+  co_op_bf16_operands(op.desc.op, &in, &out);
+  if (!(in | out) || !narrows(n, &op)) return co_plan_add_op(n->plan, &op, NULL);
+  CO_RETURN_IF_FAILED(narrow_inputs(n, &op, in));
+  CO_RETURN_IF_FAILED(narrow_outputs(n, &op, out, wide));
+  if (op.desc.op == CO_OP_CAST) op.desc.attr.dtype = dtype_of(n, op.out[0]);
+  CO_RETURN_IF_FAILED(co_plan_add_op(n->plan, &op, NULL));
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if (wide[i] != CO_NO_VALUE) CO_RETURN_IF_FAILED(cast(n, &op, op.out[i], wide[i]));
+  return CO_OK;
+}
+
+static co_status make_bf16(co_plan *plan, co_store *store) {
+  narrowing n = {.plan = plan, .store = store, .old = plan->ops, .old_count = plan->op_count};
+  n.narrow = co_arena_alloc(plan->arena, (size_t)plan->value_count + 1, sizeof *n.narrow);
+  if (!n.narrow) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < plan->value_count; i++)
+    n.narrow[i] = CO_NO_VALUE;
+  plan->ops = NULL;
+  plan->op_count = plan->op_capacity = 0;
+  co_status status = CO_OK;
+  for (int64_t i = 0; i < n.old_count && status == CO_OK; i++)
+    status = narrow_operation(&n, n.old[i]);
+  co_free(plan->ctx, n.old);
+  return status;
+}
+
+co_status co_pass_dtypes(co_plan *plan, co_store *store) {
+  if (plan->options.bf16 && plan->options.real != CO_F32)
+    return co_fail(CO_ERR_INTERNAL, "bf16 goes with parameters in f32");
+  if (plan->options.real != CO_F32) return make_double(plan);
+  // An update works on whole blocks of f32; its mirror is bf16 in the graph already.
+  bool narrow = plan->options.bf16 && plan->options.mode != CO_MODE_UPDATE;
+  return narrow ? make_bf16(plan, store) : CO_OK;
 }

@@ -14,7 +14,7 @@ co_status co_pass_backward(co_plan *plan, co_store *store);
 // Joins neighbouring backward operations.
 co_status co_pass_fuse_backward(co_plan *plan);
 // Applies the element type policy.
-co_status co_pass_dtypes(co_plan *plan);
+co_status co_pass_dtypes(co_plan *plan, co_store *store);
 // Asks the backend for layouts, fixes open home layouts, inserts REORDERs and the temporaries for
 // accumulation that the backend refuses.
 co_status co_pass_layouts(co_plan *plan, co_store *store);

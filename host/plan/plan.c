@@ -10,8 +10,21 @@ const char *co_mode_name(co_mode mode) {
   return names[mode];
 }
 
+// What is within can be padded and added up; nobody means what is beyond.
+static co_status check_bytes(const co_plan *plan, const char *name, const co_tensor_desc *desc) {
+  static const size_t most = (size_t)1 << 42;
+  size_t bytes = co_tensor_bytes(desc);
+  if (bytes <= most) return CO_OK;
+  co_status status =
+      co_fail(CO_ERR_MEMORY, "'%s' would be %zu bytes (%.1f TiB) for %lld rows", name, bytes,
+              (double)bytes / (double)((size_t)1 << 40), (long long)plan->options.rows);
+  co_hint("use fewer rows at a time: trainer.batch_size, trainer.eval_batch_size, --batch-size");
+  return status;
+}
+
 co_status co_plan_add_value(co_plan *plan, const char *name, const co_tensor_desc *desc,
                             co_storage storage, int32_t index, co_value *out) {
+  if (storage == CO_STORAGE_ARENA) CO_RETURN_IF_FAILED(check_bytes(plan, name, desc));
   CO_RETURN_IF_FAILED(co_grow(plan->ctx, (void **)&plan->values, &plan->value_capacity,
                               plan->value_count, sizeof *plan->values));
   char *copy = co_arena_strdup(plan->arena, name);
@@ -104,7 +117,7 @@ static co_status run_passes(co_plan *plan, co_store *store) {
   if (!plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_forward(plan));
   if (train) CO_RETURN_IF_FAILED(co_pass_backward(plan, store));
   if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_backward(plan));
-  CO_RETURN_IF_FAILED(co_pass_dtypes(plan));
+  CO_RETURN_IF_FAILED(co_pass_dtypes(plan, store));
   CO_RETURN_IF_FAILED(co_pass_layouts(plan, store));
   CO_RETURN_IF_FAILED(co_pass_prepare(plan));
   return co_pass_pack(plan);

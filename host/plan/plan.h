@@ -22,6 +22,7 @@ typedef struct co_plan_options {
   co_mode mode;
   int64_t rows;       // N
   co_dtype real;      // CO_F32 or CO_F64
+  bool bf16;          // with CO_F32: activations and their gradients in bf16 (dtypes.c)
   bool add_gradients; // a later micro-batch: parameter gradients are added to
   uint32_t groups;    // TRAIN: parameter groups that get gradients; 0 = all
   uint32_t losses;    // TRAIN: losses that are differentiated; 0 = all
@@ -72,6 +73,9 @@ void co_plan_free(co_plan *plan);
 // A table of operations: shapes, layouts, implementation, bytes, FLOPs, notes.
 void co_plan_print(const co_plan *plan, co_text *out);
 const char *co_mode_name(co_mode mode);
+// Why the operation is one of its own; NULL for products, which others become part of.
+const char *co_plan_reason(const co_plan_op *op);
+int64_t co_plan_launches(const co_plan *plan); // of one run; 0 where they are not counted
 
 #ifdef __cplusplus
 }

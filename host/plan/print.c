@@ -30,21 +30,43 @@ static size_t output_bytes(const co_plan *plan, const co_plan_op *op) {
   return bytes;
 }
 
+int64_t co_plan_launches(const co_plan *plan) {
+  int64_t launches = 0;
+  for (int64_t i = 0; i < plan->op_count; i++)
+    launches += plan->ops[i].choice.launches;
+  return launches;
+}
+
+// Launches, note, and why there are so many.
+static void print_launches(co_text *out, const co_plan_op *op) {
+  const char *reason = co_plan_reason(op), *why = op->choice.why;
+  co_text_printf(out, "  %8d  %-36s  %s%s%s\n", op->choice.launches, op->note ? op->note : "",
+                 reason ? reason : "", reason && why ? "; " : "", why ? why : "");
+}
+
 void co_plan_print(const co_plan *plan, co_text *out) {
   co_backend *backend = plan->backend;
-  co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s %12s %12s  %s\n", "layer", "operation",
-                 "result", "layout", "implementation", "bytes", "FLOPs", "note");
+  bool counted = co_plan_launches(plan) > 0;
+  co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s %12s %12s", "layer", "operation",
+                 "result", "type", "layout", "implementation", "bytes", "FLOPs");
+  if (counted)
+    co_text_printf(out, "  %8s  %-36s  %s\n", "launches", "note", "why");
+  else
+    co_text_printf(out, "  %s\n", "note");
   for (int64_t i = 0; i < plan->op_count; i++) {
     const co_plan_op *op = &plan->ops[i];
     const co_tensor_desc *result = &op->desc.out[0];
     char shape[96];
     co_shape_print(&result->shape, shape, sizeof shape);
-    co_text_printf(out, "%-28s %-24s %-22s %-14s %-24s ", op->layer ? op->layer : "",
-                   co_op_get_info(op->desc.op)->name, shape,
+    co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s ", op->layer ? op->layer : "",
+                   co_op_get_info(op->desc.op)->name, shape, co_dtype_name(result->dtype),
                    backend->api->layout_name(backend, result->layout), op->choice.implementation);
     print_bytes(out, output_bytes(plan, op));
     co_text_printf(out, " ");
     print_flops(out, co_op_flops(&op->desc));
-    co_text_printf(out, "  %s\n", op->note ? op->note : "");
+    if (counted)
+      print_launches(out, op);
+    else
+      co_text_printf(out, "  %s\n", op->note ? op->note : "");
   }
 }

@@ -11,7 +11,7 @@ const co_field co_schedule_fields[] = {
     {"warmup_fraction", CO_FIELD_DOUBLE, offsetof(co_schedule_options, warmup_fraction), "0.0", 0,
      1, NULL, "Share of all steps in which the rate rises linearly from zero.", NULL},
     {"minimum_fraction", CO_FIELD_DOUBLE, offsetof(co_schedule_options, minimum_fraction), "0.0", 0,
-     1, NULL, "Share of the base rate that remains at the end.", NULL},
+     1, NULL, "Share of the base rate that remains at the end of a decay.", NULL},
     {.key = NULL}};
 
 double co_schedule_factor(const co_schedule_options *options, int64_t step, int64_t total) {

@@ -11,11 +11,10 @@
 static co_status run_reference(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                void *const *out, void *workspace) {
   (void)cpu;
-  (void)workspace;
-  return co_ref_run(&prepared->desc, in, out);
+  return co_ref_run_in(&prepared->desc, in, out, workspace);
 }
 
-static bool all_canonical(const co_op_desc *desc) {
+bool co_cpu_all_canonical(const co_op_desc *desc) {
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     if (co_cpu_has_in(desc, i) && desc->in[i].layout != CO_LAYOUT_CANONICAL) return false;
     if (co_cpu_has_out(desc, i) && desc->out[i].layout != CO_LAYOUT_CANONICAL) return false;
@@ -25,32 +24,32 @@ static bool all_canonical(const co_op_desc *desc) {
 
 static co_status plan_reference(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
                                 bool strict, co_cpu_answer *answer, co_prepared **out) {
-  if (strict && !all_canonical(desc)) return co_cpu_refuse(answer, "takes canonical layouts only");
+  if (strict && !co_cpu_all_canonical(desc))
+    return co_cpu_refuse(answer, "takes canonical layouts only");
   co_status status = co_ref_query(desc, &answer->choice);
   if (status == CO_ERR_DEVICE) {
     answer->accumulate = desc->accumulate != 0;
     return co_cpu_refuse(answer, "%s", co_error_last()->message);
   }
   if (status != CO_OK) return status;
-  answer->choice.implementation = impl->name;
   if (out == NULL) return CO_OK;
-  return co_cpu_prepared_create(cpu, impl, desc, impl->name, sizeof(co_prepared), run_reference,
-                                out);
+  return co_cpu_prepared_create(cpu, impl, desc, answer->choice.implementation, sizeof(co_prepared),
+                                run_reference, out);
 }
 
 // ---- choice ------------------------------------------------------------------------------------
 
 static const co_cpu_impl reference = {.name = "ref", .plan = plan_reference};
 
-// The i-th implementation of an operation, NULL at the end; the reference is the last of each.
-static const co_cpu_impl *implementation(co_op op, int i) {
+const co_cpu_impl *co_cpu_implementation(co_op op, int i) {
   const co_cpu_impl *const tables[] = {co_cpu_dense,       co_cpu_conv2d,      co_cpu_pool,
                                        co_cpu_elementwise, co_cpu_channelwise, co_cpu_loss,
                                        co_cpu_input,       co_cpu_optimizer,   co_cpu_reorder};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const co_cpu_impl *impl = tables[t]; impl->name != NULL; impl++)
       if (impl->op == op && i-- == 0) return impl;
-  return i == 0 ? &reference : NULL;
+  if (i == 0) return &co_cpu_widened;
+  return i == 1 ? &reference : NULL;
 }
 
 co_status co_cpu_refuse(co_cpu_answer *answer, const char *format, ...) {
@@ -87,7 +86,7 @@ static co_status ask(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *des
 static co_status choose(co_cpu *cpu, const co_op_desc *desc, bool use_force, co_cpu_answer *answer,
                         co_text *refused) {
   for (int i = 0;; i++) {
-    const co_cpu_impl *impl = implementation(desc->op, i);
+    const co_cpu_impl *impl = co_cpu_implementation(desc->op, i);
     if (impl == NULL) return CO_ERR_DEVICE;
     co_status status = ask(cpu, impl, desc, answer);
     if (status != CO_OK && status != CO_ERR_DEVICE) return status;
@@ -96,7 +95,8 @@ static co_status choose(co_cpu *cpu, const co_op_desc *desc, bool use_force, co_
       snprintf(answer->reason, sizeof answer->reason, "not forced");
     }
     if (status == CO_OK) return CO_OK;
-    co_text_printf(refused, "%s%s: %s", refused->length ? "; " : "", impl->name, answer->reason);
+    if (answer->reason[0])
+      co_text_printf(refused, "%s%s: %s", refused->length ? "; " : "", impl->name, answer->reason);
     // Rather a temporary and an addition than a slower implementation.
     if (answer->accumulate) return CO_ERR_DEVICE;
   }
@@ -136,7 +136,7 @@ static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice
 static co_status prepare_by(co_cpu *cpu, const co_op_desc *desc, bool use_force, char *reason,
                             size_t size, co_prepared **out) {
   for (int i = 0;; i++) {
-    const co_cpu_impl *impl = implementation(desc->op, i);
+    const co_cpu_impl *impl = co_cpu_implementation(desc->op, i);
     if (impl == NULL) return CO_ERR_DEVICE;
     co_cpu_answer answer;
     memset(&answer, 0, sizeof answer);

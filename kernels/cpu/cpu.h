@@ -12,6 +12,7 @@
 #endif
 
 #include "kernels/backend.h"
+#include "kernels/bf16.h"
 #include "kernels/cpu/dnnl_api.h"
 
 typedef struct co_cpu co_cpu;
@@ -128,6 +129,17 @@ co_status co_cpu_prepared_create(co_cpu *cpu, const co_cpu_impl *impl, const co_
 // one operation is the order of preference, the files' order is in backend.c.
 extern const co_cpu_impl co_cpu_dense[], co_cpu_conv2d[], co_cpu_reorder[], co_cpu_elementwise[],
     co_cpu_channelwise[], co_cpu_pool[], co_cpu_loss[], co_cpu_input[], co_cpu_optimizer[];
+
+// ---- bf16 --------------------------------------------------------------------------------------
+
+// The implementation of any operation on bf16 data by one in float: "omp+bf16".
+extern const co_cpu_impl co_cpu_widened;
+// The i-th implementation of an operation, the reference last; NULL at the end.
+const co_cpu_impl *co_cpu_implementation(co_op op, int i);
+bool co_cpu_all_canonical(const co_op_desc *desc);
+// Arrays to float and back, by the calling thread alone.
+void co_cpu_widen(const co_cpu *cpu, float *to, const co_bf16 *from, int64_t count);
+void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t count);
 
 // ---- threads -----------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The input section, run by loader threads: gather, cast, normalise, augment.
+// The input section, run by loader threads: gather, cast, augment, normalise.
 #include "host/core/rng.h"
 #include "kernels/cpu/cpu.h"
 
@@ -66,30 +66,45 @@ CO_CPU_KERNEL(normalize_rows,
 }
 // clang-format on
 
+static void cast_part(const co_cpu *cpu, const co_op_desc *desc, const void *x, void *y, int64_t b,
+                      int64_t n) {
+  switch (desc->in[0].dtype) {
+  case CO_U8:
+    cast_u8[cpu->isa]((const uint8_t *)x + b, (float *)y + b, n);
+    break;
+  case CO_I32:
+    cast_i32[cpu->isa]((const int32_t *)x + b, (float *)y + b, n);
+    break;
+  case CO_I64:
+    cast_i64[cpu->isa]((const int64_t *)x + b, (float *)y + b, n);
+    break;
+  case CO_BF16:
+    co_cpu_widen(cpu, (float *)y + b, (const co_bf16 *)x + b, n);
+    break;
+  default:
+    co_cpu_round(cpu, (co_bf16 *)y + b, (const float *)x + b, n);
+  }
+}
+
 static co_status run_cast(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                           void *workspace) {
   (void)workspace;
-  const co_dtype from = prepared->desc.in[0].dtype;
   const int64_t n = co_shape_count(&prepared->desc.in[0].shape);
-  float *y = out[0];
 #pragma omp parallel if (n > CO_CPU_SERIAL)
   {
     int64_t b, e;
     co_cpu_share(n, 64, &b, &e);
-    if (from == CO_U8)
-      cast_u8[cpu->isa]((const uint8_t *)in[0] + b, y + b, e - b);
-    else if (from == CO_I32)
-      cast_i32[cpu->isa]((const int32_t *)in[0] + b, y + b, e - b);
-    else
-      cast_i64[cpu->isa]((const int64_t *)in[0] + b, y + b, e - b);
+    cast_part(cpu, &prepared->desc, in[0], out[0], b, e - b);
   }
   return CO_OK;
 }
 
-static bool casts_to_f32(const co_op_desc *desc, co_cpu_answer *answer) {
-  const co_dtype from = desc->in[0].dtype;
-  if (from == CO_U8 || from == CO_I32 || from == CO_I64) return true;
-  (void)co_cpu_refuse(answer, "integers to f32 only");
+static bool has_cast(const co_op_desc *desc, co_cpu_answer *answer) {
+  const co_dtype from = desc->in[0].dtype, to = desc->out[0].dtype;
+  bool integer = from == CO_U8 || from == CO_I32 || from == CO_I64;
+  if (to == CO_F32 && (integer || from == CO_BF16)) return true;
+  if (to == CO_BF16 && from == CO_F32) return true;
+  (void)co_cpu_refuse(answer, "integers to f32, bf16 to f32 and back only");
   return false;
 }
 
@@ -223,8 +238,7 @@ const co_cpu_impl co_cpu_input[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_cast,
-     .accepts = casts_to_f32,
-     .f32_out = 1},
+     .accepts = has_cast},
     {.op = CO_OP_NORMALIZE,
      .name = "omp",
      .plan = co_cpu_plan_simple,

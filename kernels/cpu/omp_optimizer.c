@@ -133,6 +133,7 @@ static co_status run_sgd(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
   const double *gate = in[5];
   const float *g = in[1];
   float *w = out[0], *m = momentum ? out[1] : NULL;
+  co_bf16 *mirror = out[2];
   start_from(desc, in[0], w);
   if (momentum) start_from(desc, in[2], m);
   if (gate[0] == 0) return CO_OK;
@@ -151,6 +152,7 @@ static co_status run_sgd(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
         sgd_momentum[cpu->isa](c, w + first + b, g + first + b, m + first + b, e - b);
       else
         sgd_plain[cpu->isa](c, w + first + b, g + first + b, e - b);
+      if (mirror) co_cpu_round(cpu, mirror + first + b, w + first + b, e - b);
     }
   }
   return CO_OK;
@@ -166,6 +168,7 @@ static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   const double *gate = in[6];
   const float *g = in[1];
   float *w = out[0], *m = out[1], *v = out[2];
+  co_bf16 *mirror = out[3];
   start_from(desc, in[0], w);
   start_from(desc, in[2], m);
   start_from(desc, in[3], v);
@@ -189,6 +192,7 @@ static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, v
       int64_t b, e;
       co_cpu_share(n, 16, &b, &e);
       adam[cpu->isa](c, w + first + b, g + first + b, m + first + b, v + first + b, e - b);
+      if (mirror) co_cpu_round(cpu, mirror + first + b, w + first + b, e - b);
     }
   }
   return CO_OK;

@@ -6,22 +6,22 @@
 
 #include "kernels/cuda/cuda.h"
 
-// The least compute capability the kernels are built for; CMake knows.
-#ifndef CO_CUDA_LEAST_CAPABILITY
-#define CO_CUDA_LEAST_CAPABILITY 75
-#endif
-
 #define FAIL(cuda, status, ...) (cuda)->host.fail((status), __VA_ARGS__)
 
 co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what) {
   if (error == cudaSuccess) return CO_OK;
   (void)cudaGetLastError(); // or the next launch reports it again
-  return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, what, cudaGetErrorString(error));
+  co_status status =
+      FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, what, cudaGetErrorString(error));
+  cuda->host.hint(
+      "see nvidia-smi and the kernel's log; a training goes on from its last checkpoint "
+      "with --resume");
+  return status;
 }
 
 // Other libraries and threads may have another device current.
 static void enter(const co_cuda *cuda) {
-  (void)cudaSetDevice(cuda->device);
+  if (!cuda->planning) (void)cudaSetDevice(cuda->device);
 }
 
 // ---- choice ------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ static co_status choose_among(co_cuda *cuda, const co_op_desc *desc, bool forced
     memset(answer, 0, sizeof *answer);
     answer->choice.implementation = impl->name;
     co_status status = impl->plan(cuda, impl, desc, answer, out);
-    if (status != CO_ERR_DEVICE) return status;
+    if (status != CO_ERR_DEVICE || answer->failed) return status;
     (void)snprintf(reason, CO_CUDA_REASON, "%s", answer->reason);
     cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "choice", "op=%s refused_by=%s reason=\"%s\"",
                    cuda->host.op_name(desc->op), impl->name, reason);
@@ -79,10 +79,24 @@ static co_status choose(co_cuda *cuda, const co_op_desc *desc, co_cuda_answer *a
   co_status status = CO_ERR_DEVICE;
   enter(cuda);
   if (cuda->force[0]) status = choose_among(cuda, desc, true, reason, answer, out);
-  if (status == CO_ERR_DEVICE) status = choose_among(cuda, desc, false, reason, answer, out);
-  if (status != CO_ERR_DEVICE) return status;
+  if (status == CO_ERR_DEVICE && !(cuda->force[0] && answer->failed))
+    status = choose_among(cuda, desc, false, reason, answer, out);
+  if (status != CO_ERR_DEVICE || answer->failed) return status;
   return FAIL(cuda, CO_ERR_DEVICE, "%s: %s: %s", cuda->name, cuda->host.op_name(desc->op),
               reason[0] ? reason : "not there yet on CUDA");
+}
+
+static co_status check_bf16(const co_cuda *cuda, const co_op_desc *desc) {
+  bool bf16 = false;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    bf16 = bf16 || (co_cuda_has_in(desc, i) && desc->in[i].dtype == CO_BF16) ||
+           (co_cuda_has_out(desc, i) && desc->out[i].dtype == CO_BF16);
+  if (!bf16 || cuda->capability >= 80) return CO_OK;
+  co_status status =
+      FAIL(cuda, CO_ERR_DEVICE, "%s: bf16 needs compute capability 8.0; this device has %d.%d",
+           cuda->name, cuda->capability / 10, cuda->capability % 10);
+  cuda->host.hint("use --precision tf32");
+  return status;
 }
 
 static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice *out) {
@@ -90,6 +104,7 @@ static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice
   co_cuda_answer answer;
   memset(out, 0, sizeof *out);
   CO_RETURN_IF_FAILED(cuda->host.check(desc));
+  CO_RETURN_IF_FAILED(check_bf16(cuda, desc));
   CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, NULL));
   *out = answer.choice;
   cuda->host.log(backend->ctx, CO_LOG_DEBUG, "choice", "op=%s implementation=%s",
@@ -151,9 +166,16 @@ static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
   cudaError_t error = cudaMalloc(out, bytes > 0 ? bytes : 1);
   if (error != cudaErrorMemoryAllocation) return co_cuda_check(cuda, error, "allocate");
   (void)cudaGetLastError();
+  size_t available = 0, total = 0;
+  const double MiB = 1 << 20;
+  (void)cudaMemGetInfo(&available, &total);
   co_status status =
-      FAIL(cuda, CO_ERR_MEMORY, "%s: out of memory allocating %zu bytes", cuda->name, bytes);
-  cuda->host.hint("use a smaller batch, or close other programs that use the GPU");
+      FAIL(cuda, CO_ERR_MEMORY,
+           "%s: out of memory: %zu bytes (%.1f MiB) asked for, %.1f of %.1f MiB free", cuda->name,
+           bytes, (double)bytes / MiB, (double)available / MiB, (double)total / MiB);
+  cuda->host.hint(
+      "lower trainer.batch_size (raising trainer.accumulate_grad_batches as much keeps the updates "
+      "what they are) or trainer.eval_batch_size, or close other programs that use the GPU");
   return status;
 }
 
@@ -228,7 +250,103 @@ static co_status synchronize(co_backend *backend) {
   co_cuda *cuda = (co_cuda *)backend;
   CO_RETURN_IF_FAILED(not_in_capture(cuda, "synchronize"));
   enter(cuda);
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaStreamSynchronize(cuda->copies), "synchronize"));
   return co_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "synchronize");
+}
+
+// ---- beside the host ---------------------------------------------------------------------------
+
+static cudaStream_t queue_of(const co_cuda *cuda, co_queue queue) {
+  return queue == CO_QUEUE_COPY ? cuda->copies : cuda->stream;
+}
+
+static co_status allocate_pinned(co_cuda *cuda, void **out, size_t bytes) {
+  cudaError_t error = cudaMallocHost(out, bytes > 0 ? bytes : 1);
+  if (error != cudaErrorMemoryAllocation)
+    return co_cuda_check(cuda, error, "allocate pinned memory");
+  (void)cudaGetLastError();
+  co_status status = FAIL(cuda, CO_ERR_MEMORY, "%s: %zu bytes of pinned host memory cannot be had",
+                          cuda->name, bytes);
+  cuda->host.hint("see ulimit -l and the memory that the container may use, or use --device cpu");
+  return status;
+}
+
+static co_status host_buffer_create(co_backend *backend, size_t bytes, void **out) {
+  *out = NULL;
+  enter((co_cuda *)backend);
+  return allocate_pinned((co_cuda *)backend, out, bytes);
+}
+
+static void host_buffer_free(co_backend *backend, void *buffer) {
+  enter((co_cuda *)backend);
+  if (buffer) (void)cudaFreeHost(buffer);
+}
+
+static co_status send(co_backend *backend, co_queue queue, void *device, const void *host_buffer,
+                      size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "send"));
+  enter(cuda);
+  return co_cuda_check(
+      cuda,
+      cudaMemcpyAsync(device, host_buffer, bytes, cudaMemcpyHostToDevice, queue_of(cuda, queue)),
+      "send");
+}
+
+static co_status fetch(co_backend *backend, co_queue queue, void *host_buffer, const void *device,
+                       size_t bytes) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "fetch"));
+  enter(cuda);
+  return co_cuda_check(
+      cuda,
+      cudaMemcpyAsync(host_buffer, device, bytes, cudaMemcpyDeviceToHost, queue_of(cuda, queue)),
+      "fetch");
+}
+
+// A fence is an event.
+static co_status fence_create(co_backend *backend, co_fence **out) {
+  co_cuda *cuda = (co_cuda *)backend;
+  cudaEvent_t event = NULL;
+  enter(cuda);
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaEventCreateWithFlags(&event, cudaEventDisableTiming),
+                                    "create an event"));
+  *out = (co_fence *)event;
+  return CO_OK;
+}
+
+static void fence_free(co_backend *backend, co_fence *fence) {
+  enter((co_cuda *)backend);
+  if (fence) (void)cudaEventDestroy((cudaEvent_t)fence);
+}
+
+static co_status fence_record(co_backend *backend, co_fence *fence, co_queue queue) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "a fence"));
+  enter(cuda);
+  return co_cuda_check(cuda, cudaEventRecord((cudaEvent_t)fence, queue_of(cuda, queue)), "fence");
+}
+
+static co_status fence_wait(co_backend *backend, co_fence *fence) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "waiting"));
+  enter(cuda);
+  return co_cuda_check(cuda, cudaEventSynchronize((cudaEvent_t)fence), "wait");
+}
+
+static co_status queue_wait(co_backend *backend, co_queue queue, co_fence *fence) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, "waiting"));
+  enter(cuda);
+  return co_cuda_check(
+      cuda, cudaStreamWaitEvent(queue_of(cuda, queue), (cudaEvent_t)fence, cudaEventWaitDefault),
+      "wait");
+}
+
+static co_status memory_info(co_backend *backend, size_t *available, size_t *total) {
+  co_cuda *cuda = (co_cuda *)backend;
+  enter(cuda);
+  return co_cuda_check(cuda, cudaMemGetInfo(available, total), "memory");
 }
 
 // ---- recorded graphs ---------------------------------------------------------------------------
@@ -277,6 +395,7 @@ static void free_backend(co_backend *backend) {
   if (backend == NULL) return;
   co_cuda *cuda = (co_cuda *)backend;
   enter(cuda);
+  if (cuda->copies) (void)cudaStreamSynchronize(cuda->copies);
   if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
   co_cuda_cublas_close(cuda);
   co_cuda_cudnn_close(cuda);
@@ -284,6 +403,7 @@ static void free_backend(co_backend *backend) {
     if (cuda->up.copied[i]) (void)cudaEventDestroy(cuda->up.copied[i]);
   if (cuda->up.memory) (void)cudaFreeHost(cuda->up.memory);
   if (cuda->down) (void)cudaFreeHost(cuda->down);
+  if (cuda->copies) (void)cudaStreamDestroy(cuda->copies);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
   cuda->host.free(backend->ctx, cuda);
 }
@@ -307,63 +427,31 @@ static const co_backend_api api = {
     .capture_end = capture_end,
     .graph_launch = graph_launch,
     .graph_free = graph_free,
+    .host_buffer_create = host_buffer_create,
+    .host_buffer_free = host_buffer_free,
+    .send = send,
+    .fetch = fetch,
+    .fence_create = fence_create,
+    .fence_free = fence_free,
+    .fence_record = fence_record,
+    .fence_wait = fence_wait,
+    .queue_wait = queue_wait,
+    .memory_info = memory_info,
     .host_memory = false,
 };
-
-// Everything that can be wrong with the machine, in the words of its owner.
-static co_status find_device(const co_host_api *host, int index,
-                             struct cudaDeviceProp *properties) {
-  int count = 0, driver = 0;
-  co_status status;
-  cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaErrorInsufficientDriver) {
-    (void)cudaDriverGetVersion(&driver);
-    status = driver == 0 ? host->fail(CO_ERR_DEVICE, "no NVIDIA driver answers")
-                         : host->fail(CO_ERR_DEVICE,
-                                      "the NVIDIA driver is for CUDA %d.%d at most; %d.%d "
-                                      "is needed",
-                                      driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
-                                      CUDART_VERSION % 1000 / 10);
-    host->hint("update the NVIDIA driver, or use --device cpu");
-    return status;
-  }
-  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
-    status = host->fail(CO_ERR_DEVICE, "no NVIDIA GPU is visible");
-    host->hint("check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu");
-    return status;
-  }
-  if (error == cudaSuccess && (index < 0 || index >= count)) {
-    status = host->fail(CO_ERR_DEVICE, "cuda:%d: there is no such device", index);
-    host->hint("devices are cuda:0 to cuda:%d", count - 1);
-    return status;
-  }
-  if (error == cudaSuccess) error = cudaGetDeviceProperties(properties, index);
-  if (error == cudaSuccess) error = cudaSetDevice(index);
-  if (error != cudaSuccess)
-    return host->fail(CO_ERR_DEVICE, "cuda:%d: %s", index, cudaGetErrorString(error));
-  int capability = 10 * properties->major + properties->minor;
-  if (capability < CO_CUDA_LEAST_CAPABILITY) {
-    status = host->fail(CO_ERR_DEVICE, "cuda:%d: %s has compute capability %d.%d; %d.%d is needed",
-                        index, properties->name, properties->major, properties->minor,
-                        CO_CUDA_LEAST_CAPABILITY / 10, CO_CUDA_LEAST_CAPABILITY % 10);
-    host->hint("use --device cpu");
-    return status;
-  }
-  return CO_OK;
-}
 
 static co_status open_stream(co_cuda *cuda) {
   CO_RETURN_IF_FAILED(co_cuda_check(
       cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "create a stream"));
+  CO_RETURN_IF_FAILED(co_cuda_check(
+      cuda, cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking), "create a stream"));
   for (int i = 0; i < 2; i++)
     CO_RETURN_IF_FAILED(
         co_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->up.copied[i], cudaEventDisableTiming),
                       "create an event"));
   CO_RETURN_IF_FAILED(
-      co_cuda_check(cuda, cudaMallocHost((void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING),
-                    "allocate pinned memory"));
-  return co_cuda_check(cuda, cudaMallocHost((void **)&cuda->down, CO_CUDA_STAGING),
-                       "allocate pinned memory");
+      allocate_pinned(cuda, (void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING));
+  return allocate_pinned(cuda, (void **)&cuda->down, CO_CUDA_STAGING);
 }
 
 co_cuda_open_function co_cuda_open;
@@ -372,8 +460,16 @@ __attribute__((visibility("default"))) co_status
 co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device_index) {
   *out = NULL;
   if (abi != CO_CUDA_ABI) return CO_ERR_DEVICE; // nothing of the caller's can be trusted
+  if (host->machine) {
+    co_cuda_describe_machine(host);
+    return CO_OK;
+  }
   struct cudaDeviceProp properties;
-  CO_RETURN_IF_FAILED(find_device(host, device_index, &properties));
+  if (!host->options->planning) {
+    CO_RETURN_IF_FAILED(co_cuda_find_device(host, device_index, &properties));
+    CO_RETURN_IF_FAILED(co_cuda_enter_device(host, device_index));
+    CO_RETURN_IF_FAILED(co_cuda_cublas_check(host));
+  }
   co_cuda *cuda = host->alloc_zero(host->ctx, 1, sizeof *cuda);
   if (cuda == NULL) return CO_ERR_MEMORY;
   cuda->host = *host;
@@ -381,12 +477,19 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
   cuda->base.api = &cuda->api;
   cuda->base.ctx = host->ctx;
   cuda->device = device_index;
+  cuda->capability = 10 * properties.major + properties.minor;
   cuda->strict_f32 = host->options->strict_f32;
   if (host->options->force)
     (void)snprintf(cuda->force, sizeof cuda->force, "%s", host->options->force);
   cuda->host.options = NULL; // borrowed only so far
   (void)snprintf(cuda->name, sizeof cuda->name, "cuda:%d", device_index);
   cuda->api.name = cuda->name;
+  if (host->options->planning) {
+    co_cuda_plan_only(cuda);
+    *out = &cuda->base;
+    return CO_OK;
+  }
+  cuda->api.capability = 10 * properties.major + properties.minor;
   co_status status = open_stream(cuda);
   if (status != CO_OK) {
     free_backend(&cuda->base);

@@ -7,10 +7,10 @@
 
 namespace co {
 
-struct AddMoments {
-  const float *x;
+template <typename T> struct AddMoments {
+  const T *x;
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
-    double value = static_cast<double>(x[i]);
+    double value = static_cast<double>(static_cast<float>(x[i]));
     sums[0] += value;
     sums[1] += value * value;
   }
@@ -39,20 +39,22 @@ struct PutStatistics {
   }
 };
 
-__global__ void normalize_batch(float *y, const float *x, const float4 *scale, unsigned count,
+template <typename T>
+__global__ void normalize_batch(T *y, const T *x, const float4 *scale, unsigned count,
                                 unsigned channels) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     float4 s = scale[static_cast<unsigned>(i) % channels];
-    y[i] = (x[i] - s.x) * s.y + s.z;
+    y[i] = static_cast<T>((static_cast<float>(x[i]) - s.x) * s.y + s.z);
   }
 }
 
-struct AddGradients { // of dy, and of dy times x - mean
-  const float *x, *dy, *mean;
+template <typename T> struct AddGradients { // of dy, and of dy times x - mean
+  const T *x, *dy;
+  const float *mean;
   __device__ void operator()(int64_t i, int64_t c, double *sums) const {
-    double d = static_cast<double>(dy[i]);
+    double d = static_cast<double>(static_cast<float>(dy[i]));
     sums[0] += d;
-    sums[1] += d * (static_cast<double>(x[i]) - static_cast<double>(mean[c]));
+    sums[1] += d * (static_cast<double>(static_cast<float>(x[i])) - static_cast<double>(mean[c]));
   }
 };
 
@@ -73,22 +75,25 @@ struct PutGradients {
   }
 };
 
-__global__ void batch_norm_dx(float *dx, const float *x, const float *dy, const float4 *scale,
-                              unsigned count, unsigned channels, bool accumulate) {
+template <typename T>
+__global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const float4 *scale, unsigned count,
+                              unsigned channels, bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     float4 s = scale[static_cast<unsigned>(i) % channels];
-    put(&dx[i], dy[i] * s.y + (x[i] - s.x) * s.z + s.w, accumulate);
+    float d = static_cast<float>(dy[i]);
+    put(&dx[i], d * s.y + (static_cast<float>(x[i]) - s.x) * s.z + s.w, accumulate);
   }
 }
 
-__global__ void batch_norm_inference(float *y, const float *x, const float *gamma,
-                                     const float *beta, const float *mean, const float *variance,
-                                     unsigned count, unsigned channels, float epsilon,
-                                     co_activation activation) {
+template <typename T>
+__global__ void batch_norm_inference(T *y, const T *x, const float *gamma, const float *beta,
+                                     const float *mean, const float *variance, unsigned count,
+                                     unsigned channels, float epsilon, co_activation activation) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned c = static_cast<unsigned>(i) % channels;
     float scale = gamma[c] / sqrtf(variance[c] + epsilon);
-    y[i] = activate(activation, (x[i] - mean[c]) * scale + beta[c]);
+    float value = (static_cast<float>(x[i]) - mean[c]) * scale + beta[c];
+    y[i] = static_cast<T>(activate(activation, value));
   }
 }
 
@@ -101,6 +106,75 @@ static size_t scratch(const co_op_desc *desc) {
   return scale_bytes(c) + column_scratch(c, 2);
 }
 
+template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  Columns c = columns_of(desc->in[0].shape);
+  float *const *in = reinterpret_cast<float *const *>(call->in);
+  float *const *out = reinterpret_cast<float *const *>(call->out);
+  float4 *scale = static_cast<float4 *>(call->workspace);
+  PutStatistics finish = {scale,
+                          in[1],
+                          in[2],
+                          in[3],
+                          in[4],
+                          out[1],
+                          out[2],
+                          out[3],
+                          out[4],
+                          static_cast<double>(c.rows),
+                          desc->attr.epsilon,
+                          desc->attr.momentum};
+  cudaError_t error =
+      sum_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c), call->stream,
+                     AddMoments<T>{static_cast<const T *>(call->in[0])}, finish);
+  if (error != cudaSuccess) return error;
+  int64_t count = c.rows * c.channels;
+  CO_LAUNCH(normalize_batch<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), scale,
+            static_cast<unsigned>(count), static_cast<unsigned>(c.channels));
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  Columns c = columns_of(desc->in[0].shape);
+  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy
+  float *const *out = reinterpret_cast<float *const *>(call->out);
+  float4 *scale = static_cast<float4 *>(call->workspace);
+  AddGradients<T> add = {static_cast<const T *>(call->in[0]), static_cast<const T *>(call->in[4]),
+                         in[2]};
+  PutGradients finish = {scale,
+                         in[1],
+                         in[2],
+                         in[3],
+                         out[1],
+                         out[2],
+                         static_cast<double>(c.rows),
+                         desc->attr.epsilon,
+                         co_cuda_accumulates(desc, 1),
+                         co_cuda_accumulates(desc, 2)};
+  cudaError_t error = sum_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c),
+                                     call->stream, add, finish);
+  if (error != cudaSuccess) return error;
+  int64_t count = c.rows * c.channels;
+  CO_LAUNCH(batch_norm_dx<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), add.x, add.dy, scale, static_cast<unsigned>(count),
+            static_cast<unsigned>(c.channels), co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_batch_norm_inference(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  float *const *in = reinterpret_cast<float *const *>(call->in);
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(batch_norm_inference<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), in[1], in[2],
+            in[3], in[4], static_cast<unsigned>(count),
+            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
+            static_cast<float>(desc->attr.epsilon), desc->attr.activation);
+  return cudaGetLastError();
+}
+
 } // namespace co
 
 extern "C" size_t co_cuda_batch_norm_scratch(const co_op_desc *desc) {
@@ -111,68 +185,21 @@ extern "C" size_t co_cuda_batch_norm_backward_scratch(const co_op_desc *desc) {
   return co::scratch(desc);
 }
 
+extern "C" int co_cuda_batch_norm_launches(const co_op_desc *desc) {
+  return co::column_launches(co::columns_of(desc->in[0].shape)) + 1;
+}
+
 extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  co::Columns c = co::columns_of(desc->in[0].shape);
-  float *const *in = reinterpret_cast<float *const *>(call->in);
-  float *const *out = reinterpret_cast<float *const *>(call->out);
-  float4 *scale = static_cast<float4 *>(call->workspace);
-  co::PutStatistics finish = {scale,
-                              in[1],
-                              in[2],
-                              in[3],
-                              in[4],
-                              out[1],
-                              out[2],
-                              out[3],
-                              out[4],
-                              static_cast<double>(c.rows),
-                              desc->attr.epsilon,
-                              desc->attr.momentum};
-  cudaError_t error =
-      co::sum_columns<2>(c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call->stream,
-                         co::AddMoments{in[0]}, finish);
-  if (error != cudaSuccess) return error;
-  int64_t count = c.rows * c.channels;
-  CO_LAUNCH(co::normalize_batch, co::blocks_for(count), co::block_threads, 0, call->stream, out[0],
-            in[0], scale, static_cast<unsigned>(count), static_cast<unsigned>(c.channels));
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm<co::bf16>(call)
+                                        : co::launch_batch_norm<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_batch_norm_backward(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  co::Columns c = co::columns_of(desc->in[0].shape);
-  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy
-  float *const *out = reinterpret_cast<float *const *>(call->out);
-  float4 *scale = static_cast<float4 *>(call->workspace);
-  co::AddGradients add = {in[0], in[4], in[2]};
-  co::PutGradients finish = {scale,
-                             in[1],
-                             in[2],
-                             in[3],
-                             out[1],
-                             out[2],
-                             static_cast<double>(c.rows),
-                             desc->attr.epsilon,
-                             co_cuda_accumulates(desc, 1),
-                             co_cuda_accumulates(desc, 2)};
-  cudaError_t error = co::sum_columns<2>(
-      c, static_cast<char *>(call->workspace) + co::scale_bytes(c), call->stream, add, finish);
-  if (error != cudaSuccess) return error;
-  int64_t count = c.rows * c.channels;
-  CO_LAUNCH(co::batch_norm_dx, co::blocks_for(count), co::block_threads, 0, call->stream, out[0],
-            in[0], in[4], scale, static_cast<unsigned>(count), static_cast<unsigned>(c.channels),
-            co_cuda_accumulates(desc, 0));
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_backward<co::bf16>(call)
+                                        : co::launch_batch_norm_backward<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_batch_norm_inference(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  float *const *in = reinterpret_cast<float *const *>(call->in);
-  int64_t count = co_cuda_count(&desc->in[0].shape);
-  CO_LAUNCH(co::batch_norm_inference, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), in[0], in[1], in[2], in[3], in[4],
-            static_cast<unsigned>(count), static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
-            static_cast<float>(desc->attr.epsilon), desc->attr.activation);
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_inference<co::bf16>(call)
+                                        : co::launch_batch_norm_inference<float>(call);
 }

@@ -6,19 +6,19 @@
 
 namespace co {
 
-struct AddValue {
-  const float *x;
+template <typename T> struct AddValue {
+  const T *x;
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
-    sums[0] += static_cast<double>(x[i]);
+    sums[0] += static_cast<double>(static_cast<float>(x[i]));
   }
 };
 
-struct AddReluBackward { // and writes dx
-  const float *y, *dy;
-  float *dx;
+template <typename T> struct AddReluBackward { // and writes dx
+  const T *y, *dy;
+  T *dx;
   bool accumulate;
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
-    float value = y[i] > 0 ? dy[i] : 0.0f;
+    float value = static_cast<float>(y[i]) > 0 ? static_cast<float>(dy[i]) : 0.0f;
     put(&dx[i], value, accumulate);
     sums[0] += static_cast<double>(value);
   }
@@ -32,12 +32,22 @@ struct PutSum {
   }
 };
 
-__global__ void bias_activation(float *y, const float *b, unsigned count, unsigned channels,
+template <typename T>
+__global__ void bias_activation(T *y, const T *b, unsigned count, unsigned channels,
                                 co_activation activation) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    float bias = b ? b[static_cast<unsigned>(i) % channels] : 0.0f;
-    y[i] = activate(activation, y[i] + bias);
+    float bias = b ? static_cast<float>(b[static_cast<unsigned>(i) % channels]) : 0.0f;
+    y[i] = static_cast<T>(activate(activation, static_cast<float>(y[i]) + bias));
   }
+}
+
+template <typename T> static cudaError_t launch_relu_bias_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  AddReluBackward<T> add = {static_cast<const T *>(call->in[0]),
+                            static_cast<const T *>(call->in[1]), static_cast<T *>(call->out[0]),
+                            co_cuda_accumulates(desc, 0)};
+  PutSum finish = {static_cast<float *>(call->out[1]), co_cuda_accumulates(desc, 1)};
+  return sum_columns<1>(columns_of(desc->in[0].shape), call->workspace, call->stream, add, finish);
 }
 
 } // namespace co
@@ -46,31 +56,44 @@ extern "C" size_t co_cuda_relu_bias_backward_scratch(const co_op_desc *desc) {
   return co::column_scratch(co::columns_of(desc->in[0].shape), 1);
 }
 
+extern "C" int co_cuda_relu_bias_backward_launches(const co_op_desc *desc) {
+  return co::column_launches(co::columns_of(desc->in[0].shape));
+}
+
 extern "C" cudaError_t co_cuda_relu_bias_backward(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  co::AddReluBackward add = {static_cast<const float *>(call->in[0]),
-                             static_cast<const float *>(call->in[1]),
-                             static_cast<float *>(call->out[0]), co_cuda_accumulates(desc, 0)};
-  co::PutSum finish = {static_cast<float *>(call->out[1]), co_cuda_accumulates(desc, 1)};
-  return co::sum_columns<1>(co::columns_of(desc->in[0].shape), call->workspace, call->stream, add,
-                            finish);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_relu_bias_backward<co::bf16>(call)
+                                        : co::launch_relu_bias_backward<float>(call);
 }
 
 extern "C" size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels) {
   return co::column_scratch(co::columns_of(rows, channels), 1);
 }
 
-extern "C" cudaError_t co_cuda_column_sum(float *sum, const float *x, int64_t rows,
-                                          int64_t channels, bool accumulate, void *scratch,
-                                          cudaStream_t stream) {
-  return co::sum_columns<1>(co::columns_of(rows, channels), scratch, stream, co::AddValue{x},
-                            co::PutSum{sum, accumulate});
+extern "C" int co_cuda_column_sum_launches(int64_t rows, int64_t channels) {
+  return co::column_launches(co::columns_of(rows, channels));
 }
 
-extern "C" cudaError_t co_cuda_bias_activation(float *y, const float *b, int64_t count,
-                                               int64_t channels, co_activation activation,
-                                               cudaStream_t stream) {
-  CO_LAUNCH(co::bias_activation, co::blocks_for(count), co::block_threads, 0, stream, y, b,
-            static_cast<unsigned>(count), static_cast<unsigned>(channels), activation);
+extern "C" cudaError_t co_cuda_column_sum(float *sum, const void *x, co_dtype dtype, int64_t rows,
+                                          int64_t channels, bool accumulate, void *scratch,
+                                          cudaStream_t stream) {
+  co::Columns columns = co::columns_of(rows, channels);
+  co::PutSum finish = {sum, accumulate};
+  if (dtype == CO_BF16)
+    return co::sum_columns<1>(columns, scratch, stream,
+                              co::AddValue<co::bf16>{static_cast<const co::bf16 *>(x)}, finish);
+  return co::sum_columns<1>(columns, scratch, stream,
+                            co::AddValue<float>{static_cast<const float *>(x)}, finish);
+}
+
+extern "C" cudaError_t co_cuda_bias_activation(void *y, const void *b, co_dtype dtype,
+                                               int64_t count, int64_t channels,
+                                               co_activation activation, cudaStream_t stream) {
+  unsigned n = static_cast<unsigned>(count), across = static_cast<unsigned>(channels);
+  if (dtype == CO_BF16)
+    CO_LAUNCH(co::bias_activation<co::bf16>, co::blocks_for(count), co::block_threads, 0, stream,
+              static_cast<co::bf16 *>(y), static_cast<const co::bf16 *>(b), n, across, activation);
+  else
+    CO_LAUNCH(co::bias_activation<float>, co::blocks_for(count), co::block_threads, 0, stream,
+              static_cast<float *>(y), static_cast<const float *>(b), n, across, activation);
   return cudaGetLastError();
 }

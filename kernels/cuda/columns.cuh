@@ -44,6 +44,10 @@ inline size_t column_scratch(const Columns &c, int sums) {
   return c.chunks == 1 ? 0 : static_cast<size_t>(c.chunks * sums * c.channels) * sizeof(double);
 }
 
+inline int column_launches(const Columns &c) {
+  return c.chunks == 1 ? 1 : 2;
+}
+
 // add(index of the element, channel, sums) for each element; finish(channel, sums) once a channel.
 template <int K, typename Add, typename Finish>
 __global__ void column_sums(double *partials, Columns c, Add add, Finish finish) {

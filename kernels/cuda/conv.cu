@@ -12,8 +12,9 @@ struct Conv { // extents fit 32 bits, as query makes sure
   int stride[2], dilation[2], pad[2];
 };
 
-__global__ void conv_forward(float *y, const float *x, const float *w, const float *b,
-                             unsigned count, Conv s, co_activation activation) {
+template <typename T>
+__global__ void conv_forward(T *y, const T *x, const T *w, const T *b, unsigned count, Conv s,
+                             co_activation activation) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int o = static_cast<int>(rest % s.O);
@@ -21,8 +22,8 @@ __global__ void conv_forward(float *y, const float *x, const float *w, const flo
     int q = static_cast<int>(rest % s.Q);
     rest /= s.Q;
     int p = static_cast<int>(rest % s.P);
-    const float *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C;
-    const float *kernel = w + static_cast<int64_t>(o) * s.KH * s.KW * s.C;
+    const T *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C;
+    const T *kernel = w + static_cast<int64_t>(o) * s.KH * s.KW * s.C;
     float sum = 0;
     for (int kh = 0; kh < s.KH; kh++) {
       int h = p * s.stride[0] - s.pad[0] + kh * s.dilation[0];
@@ -30,13 +31,13 @@ __global__ void conv_forward(float *y, const float *x, const float *w, const flo
       for (int kw = 0; kw < s.KW; kw++) {
         int v = q * s.stride[1] - s.pad[1] + kw * s.dilation[1];
         if (v < 0 || v >= s.W) continue;
-        const float *pixel = image + static_cast<int64_t>(h * s.W + v) * s.C;
-        const float *tap = kernel + static_cast<int64_t>(kh * s.KW + kw) * s.C;
+        const T *pixel = image + static_cast<int64_t>(h * s.W + v) * s.C;
+        const T *tap = kernel + static_cast<int64_t>(kh * s.KW + kw) * s.C;
         for (int c = 0; c < s.C; c++)
-          sum += pixel[c] * tap[c];
+          sum += static_cast<float>(pixel[c]) * static_cast<float>(tap[c]);
       }
     }
-    y[i] = activate(activation, sum + (b ? b[o] : 0.0f));
+    y[i] = static_cast<T>(activate(activation, sum + (b ? static_cast<float>(b[o]) : 0.0f)));
   }
 }
 
@@ -48,8 +49,9 @@ __device__ __forceinline__ int position_over(const Conv &s, int axis, int i, int
   return p < count ? p : -1;
 }
 
-__global__ void conv_backward_data(float *dx, const float *dy, const float *w, unsigned count,
-                                   Conv s, bool accumulate) {
+template <typename T>
+__global__ void conv_backward_data(T *dx, const T *dy, const T *w, unsigned count, Conv s,
+                                   bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -57,7 +59,7 @@ __global__ void conv_backward_data(float *dx, const float *dy, const float *w, u
     int v = static_cast<int>(rest % s.W);
     rest /= s.W;
     int h = static_cast<int>(rest % s.H);
-    const float *image = dy + static_cast<int64_t>(rest / s.H) * s.P * s.Q * s.O;
+    const T *image = dy + static_cast<int64_t>(rest / s.H) * s.P * s.Q * s.O;
     float sum = 0;
     for (int kh = 0; kh < s.KH; kh++) {
       int p = position_over(s, 0, h, kh, s.P);
@@ -65,10 +67,11 @@ __global__ void conv_backward_data(float *dx, const float *dy, const float *w, u
       for (int kw = 0; kw < s.KW; kw++) {
         int q = position_over(s, 1, v, kw, s.Q);
         if (q < 0) continue;
-        const float *pixel = image + static_cast<int64_t>(p * s.Q + q) * s.O;
-        const float *tap = w + static_cast<int64_t>(kh * s.KW + kw) * s.C + c;
+        const T *pixel = image + static_cast<int64_t>(p * s.Q + q) * s.O;
+        const T *tap = w + static_cast<int64_t>(kh * s.KW + kw) * s.C + c;
         for (int o = 0; o < s.O; o++)
-          sum += pixel[o] * tap[static_cast<int64_t>(o) * s.KH * s.KW * s.C];
+          sum += static_cast<float>(pixel[o]) *
+                 static_cast<float>(tap[static_cast<int64_t>(o) * s.KH * s.KW * s.C]);
       }
     }
     put(&dx[i], sum, accumulate);
@@ -76,8 +79,9 @@ __global__ void conv_backward_data(float *dx, const float *dy, const float *w, u
 }
 
 // A warp a weight: its lanes share the output positions.
-__global__ void conv_backward_weights(float *dw, const float *x, const float *dy, int64_t count,
-                                      Conv s, bool accumulate) {
+template <typename T>
+__global__ void conv_backward_weights(float *dw, const T *x, const T *dy, int64_t count, Conv s,
+                                      bool accumulate) {
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   int64_t positions = static_cast<int64_t>(s.N) * s.P * s.Q;
   for (int64_t i = grid_index() / warp_lanes; i < count; i += grid_size() / warp_lanes) {
@@ -90,8 +94,8 @@ __global__ void conv_backward_weights(float *dw, const float *x, const float *dy
       int h = static_cast<int>(at / s.Q % s.P) * s.stride[0] - s.pad[0] + kh * s.dilation[0];
       int v = static_cast<int>(at % s.Q) * s.stride[1] - s.pad[1] + kw * s.dilation[1];
       if (h < 0 || h >= s.H || v < 0 || v >= s.W) continue;
-      sum += static_cast<double>(x[((n * s.H + h) * s.W + v) * s.C + c]) *
-             static_cast<double>(dy[at * s.O + o]);
+      float pixel = static_cast<float>(x[((n * s.H + h) * s.W + v) * s.C + c]);
+      sum += static_cast<double>(pixel) * static_cast<double>(static_cast<float>(dy[at * s.O + o]));
     }
     sum = warp_sum(sum);
     if (lane == 0) put(&dw[i], static_cast<float>(sum), accumulate);
@@ -118,29 +122,55 @@ static Conv conv_of(const co_op_attr &attr, const co_shape &x, const co_shape &w
   return s;
 }
 
-} // namespace co
-
-extern "C" cudaError_t co_cuda_conv2d(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_forward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::conv_forward, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
-            static_cast<const float *>(call->in[1]), static_cast<const float *>(call->in[2]),
+  CO_LAUNCH(conv_forward<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<const T *>(call->in[1]), static_cast<const T *>(call->in[2]),
             static_cast<unsigned>(count),
-            co::conv_of(desc->attr, desc->in[0].shape, desc->in[1].shape, desc->out[0].shape),
+            conv_of(desc->attr, desc->in[0].shape, desc->in[1].shape, desc->out[0].shape),
             desc->attr.activation);
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t co_cuda_conv2d_backward_data(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_backward_data(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::conv_backward_data, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
-            static_cast<const float *>(call->in[1]), static_cast<unsigned>(count),
-            co::conv_of(desc->attr, desc->out[0].shape, desc->in[1].shape, desc->in[0].shape),
+  CO_LAUNCH(conv_backward_data<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<const T *>(call->in[1]), static_cast<unsigned>(count),
+            conv_of(desc->attr, desc->out[0].shape, desc->in[1].shape, desc->in[0].shape),
             co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_backward_weights(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(conv_backward_weights<T>, blocks_for(count * warp_lanes), block_threads, 0,
+            call->stream, static_cast<float *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<const T *>(call->in[1]), count,
+            conv_of(desc->attr, desc->in[0].shape, desc->out[0].shape, desc->in[1].shape),
+            co_cuda_accumulates(desc, 0));
+  cudaError_t error = cudaGetLastError();
+  if (error != cudaSuccess || !call->out[1]) return error;
+  const co_shape *dy = &desc->in[1].shape;
+  return co_cuda_column_sum(static_cast<float *>(call->out[1]), call->in[1], desc->in[1].dtype,
+                            co_cuda_count(dy) / co_cuda_last(dy), co_cuda_last(dy),
+                            co_cuda_accumulates(desc, 1), call->workspace, call->stream);
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_conv2d(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_forward<co::bf16>(call)
+                                        : co::launch_forward<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_conv2d_backward_data(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_data<co::bf16>(call)
+                                        : co::launch_backward_data<float>(call);
 }
 
 extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc) {
@@ -148,19 +178,12 @@ extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc
   return co::column_scratch(co::columns_of(desc->in[1].shape), 1);
 }
 
+extern "C" int co_cuda_conv2d_backward_weights_launches(const co_op_desc *desc) {
+  if (!co_cuda_has_out(desc, 1)) return 1;
+  return 1 + co::column_launches(co::columns_of(desc->in[1].shape));
+}
+
 extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::conv_backward_weights, co::blocks_for(count * co::warp_lanes), co::block_threads, 0,
-            call->stream, static_cast<float *>(call->out[0]),
-            static_cast<const float *>(call->in[0]), static_cast<const float *>(call->in[1]), count,
-            co::conv_of(desc->attr, desc->in[0].shape, desc->out[0].shape, desc->in[1].shape),
-            co_cuda_accumulates(desc, 0));
-  cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess || !call->out[1]) return error;
-  const co_shape *dy = &desc->in[1].shape;
-  return co_cuda_column_sum(static_cast<float *>(call->out[1]),
-                            static_cast<const float *>(call->in[1]),
-                            co_cuda_count(dy) / co_cuda_last(dy), co_cuda_last(dy),
-                            co_cuda_accumulates(desc, 1), call->workspace, call->stream);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call)
+                                        : co::launch_backward_weights<float>(call);
 }

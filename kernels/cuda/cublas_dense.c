@@ -27,12 +27,27 @@ typedef struct shape {
   cublasOperation_t transpose_a, transpose_b;
   cublasLtEpilogue_t epilogue;
   float beta;
+  cudaDataType_t factors, result; // of a and b, of d and the vector
 } shape;
 
 static co_status check(const co_cuda *cuda, cublasStatus_t status) {
   if (status == CUBLAS_STATUS_SUCCESS) return CO_OK;
   return cuda->host.fail(CO_ERR_DEVICE, "%s: cuBLASLt: %s", cuda->name,
                          cublasLtGetStatusString(status));
+}
+
+size_t co_cuda_cublas_version(void) {
+  return cublasLtGetVersion();
+}
+
+co_status co_cuda_cublas_check(const co_host_api *host) {
+  size_t version = cublasLtGetVersion(), major = version / 10000;
+  if (major == CUBLAS_VER_MAJOR) return CO_OK;
+  co_status status = host->fail(CO_ERR_DEVICE, "cuBLASLt %zu.%zu is installed, %d is needed", major,
+                                version / 100 % 100, CUBLAS_VER_MAJOR);
+  host->hint("install cuBLAS %d (libcublasLt.so.%d), or use --device cpu", CUBLAS_VER_MAJOR,
+             CUBLAS_VER_MAJOR);
+  return status;
 }
 
 static co_status handle_of(co_cuda *cuda, cublasLtHandle_t *out) {
@@ -65,8 +80,8 @@ static cublasStatus_t set(product *p, cublasLtMatmulDescAttributes_t name, const
 
 static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) {
   bool ta = s->transpose_a == CUBLAS_OP_T, tb = s->transpose_b == CUBLAS_OP_T;
-  cublasComputeType_t compute =
-      cuda->strict_f32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+  bool exact = cuda->strict_f32 || s->factors != CUDA_R_32F; // bf16 has nothing to round to TF32
+  cublasComputeType_t compute = exact ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
   // Only its alignment matters to the heuristics, which want one where there will be one.
   const void *vector = (const void *)(uintptr_t)16;
   cublasStatus_t status = cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F);
@@ -80,13 +95,13 @@ static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) 
       s->epilogue != CUBLASLT_EPILOGUE_RELU)
     status = set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector);
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, ta ? s->k : s->m, ta ? s->m : s->k,
+    status = cublasLtMatrixLayoutCreate(&p->a, s->factors, ta ? s->k : s->m, ta ? s->m : s->k,
                                         (int64_t)(ta ? s->k : s->m));
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, tb ? s->n : s->k, tb ? s->k : s->n,
+    status = cublasLtMatrixLayoutCreate(&p->b, s->factors, tb ? s->n : s->k, tb ? s->k : s->n,
                                         (int64_t)(tb ? s->n : s->k));
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatrixLayoutCreate(&p->d, CUDA_R_32F, s->m, s->n, (int64_t)s->m);
+    status = cublasLtMatrixLayoutCreate(&p->d, s->result, s->m, s->n, (int64_t)s->m);
   return status;
 }
 
@@ -98,6 +113,10 @@ static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
   const size_t limit = CO_CUDA_WORKSPACE_LIMIT;
   int found = 0;
   memset(p, 0, sizeof *p);
+  if (cuda->planning) {
+    p->workspace = limit;
+    return CO_OK;
+  }
   CO_RETURN_IF_FAILED(handle_of(cuda, &handle));
   cublasStatus_t status = describe(cuda, s, p);
   if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatmulPreferenceCreate(&preference);
@@ -154,8 +173,8 @@ static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
   if (db == NULL || !self->sums_bias) return CO_OK;
   const co_shape *dy = &desc->in[1].shape;
   return co_cuda_check(cuda,
-                       co_cuda_column_sum(db, call->in[1], dy->dim[0], dy->dim[1],
-                                          co_cuda_accumulates(desc, 1),
+                       co_cuda_column_sum(db, call->in[1], desc->in[1].dtype, dy->dim[0],
+                                          dy->dim[1], co_cuda_accumulates(desc, 1),
                                           (char *)call->workspace + self->sum_offset, call->stream),
                        "bias gradient");
 }
@@ -165,9 +184,16 @@ static void release(co_cuda *cuda, co_prepared *prepared) {
   product_free(&((dense *)prepared)->product);
 }
 
+static cudaDataType_t type_of(const co_tensor_desc *operand) {
+  return operand->dtype == CO_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
 static shape shape_of(const co_op_desc *desc) {
   const float beta = co_cuda_accumulates(desc, 0) ? 1 : 0;
-  shape s = {.epilogue = CUBLASLT_EPILOGUE_DEFAULT, .beta = beta};
+  shape s = {.epilogue = CUBLASLT_EPILOGUE_DEFAULT,
+             .beta = beta,
+             .factors = type_of(&desc->in[0]),
+             .result = type_of(&desc->out[0])};
   const int64_t *w =
       desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS ? desc->out[0].shape.dim : desc->in[1].shape.dim;
   uint64_t N = (uint64_t)desc->in[0].shape.dim[0], I = (uint64_t)w[0], O = (uint64_t)w[1];
@@ -201,10 +227,11 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
                       co_cuda_answer *answer, co_prepared **out) {
   dense self;
   memset(&self, 0, sizeof self);
+  // f32, and bf16 wherever the contract has it: query has checked that.
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    if ((co_cuda_has_in(desc, i) && desc->in[i].dtype != CO_F32) ||
-        (co_cuda_has_out(desc, i) && desc->out[i].dtype != CO_F32))
-      return co_cuda_refuse(answer, "f32 only");
+    if ((co_cuda_has_in(desc, i) && !co_cuda_is_data(&desc->in[i])) ||
+        (co_cuda_has_out(desc, i) && !co_cuda_is_data(&desc->out[i])))
+      return co_cuda_refuse(answer, "f32 and bf16 only");
   shape s = shape_of(desc);
   bool weights = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS;
   self.sums_bias = weights && co_cuda_has_out(desc, 1) && s.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
@@ -217,11 +244,18 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
   if (status == CO_ERR_DEVICE) return co_cuda_refuse(answer, "cuBLASLt has no algorithm for it");
   CO_RETURN_IF_FAILED(status);
   answer->choice.workspace = self.product.workspace;
+  answer->choice.launches = 1;
+  answer->choice.planned = cuda->planning;
   if (self.sums_bias) {
     const co_shape *dy = &desc->in[1].shape;
     self.sum_offset =
         (self.product.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
     answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
+    answer->choice.launches += co_cuda_column_sum_launches(dy->dim[0], dy->dim[1]);
+    answer->choice.why =
+        co_cuda_accumulates(desc, 1)
+            ? "bias gradient by our own kernel: cuBLASLt adds none"
+            : "bias gradient by our own kernel: cuBLASLt has none with this product";
   }
   co_prepared *prepared = NULL;
   if (out == NULL) {

@@ -15,7 +15,7 @@
 enum {
   CO_CUDA_ALIGNMENT = 256,
   CO_CUDA_STAGING = 512 << 10, // bytes of pinned memory in each of the staging buffers
-  CO_CUDA_REASON = 256
+  CO_CUDA_REASON = CO_CUDA_TEXT
 };
 // Scratch memory that a vendor library may ask for; the arena pays it once for all operations.
 #define CO_CUDA_WORKSPACE_LIMIT ((size_t)64 << 20)
@@ -25,10 +25,12 @@ typedef struct co_cuda {
   co_backend_api api;
   co_host_api host;
   char name[16];
-  int device;
+  int device, capability; // 80 is 8.0
   bool strict_f32;
-  char force[32]; // prefix of implementations' names, "" = none
-  cudaStream_t stream;
+  bool planning; // without a device: planning.c
+  size_t planned_bytes;
+  char force[32];              // prefix of implementations' names, "" = none
+  cudaStream_t stream, copies; // the queues
   bool capturing;
   struct { // uploads go through two halves in turn, so that they need not wait
     char *memory;
@@ -54,6 +56,7 @@ typedef struct co_cuda_answer {
   co_op_choice choice; // all canonical at first
   char reason[CO_CUDA_REASON];
   bool accumulate; // refused only because of desc->accumulate
+  bool failed;     // CO_ERR_DEVICE is no refusal but an error that host.fail has been given
 } co_cuda_answer;
 
 struct co_cuda_impl {
@@ -65,10 +68,13 @@ struct co_cuda_impl {
                     co_cuda_answer *answer, co_prepared **out);
   // Our own kernels (plan is co_cuda_plan_kernel):
   co_cuda_launcher *launch;
-  co_cuda_scratch *scratch; // NULL = none
-  uint32_t f32_in, f32_out; // operands that must be f32 if present
-  bool large;               // counts elements in 64 bits everywhere
-  bool same;                // all operands in one layout, whichever it is
+  co_cuda_scratch *scratch;   // NULL = none
+  co_cuda_launches *launches; // NULL = one
+  const char *why;            // why they can be more than one
+  uint32_t f32_in, f32_out;   // operands that must be f32 if present,
+  uint32_t bf16_in, bf16_out; // but for these, which may be bf16 (as the contract lets them)
+  bool large;                 // counts elements in 64 bits everywhere
+  bool same;                  // all operands in one layout, whichever it is
 };
 
 co_status co_cuda_plan_kernel(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
@@ -84,5 +90,22 @@ co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what
 extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[];
 void co_cuda_cublas_close(co_cuda *cuda);
 void co_cuda_cudnn_close(co_cuda *cuda);
+
+// machine.c: everything that can be wrong with the machine, in the words of its owner.
+// A device that exists, that the driver can serve and that there is code for; fills *properties.
+co_status co_cuda_find_device(const co_host_api *host, int index,
+                              struct cudaDeviceProp *properties);
+co_status co_cuda_enter_device(const co_host_api *host, int index); // makes it current, or says why
+void co_cuda_describe_machine(const co_host_api *host);             // fills host->machine
+co_status co_cuda_cublas_check(const co_host_api *host); // cuBLASLt is of the version built for
+size_t co_cuda_cublas_version(void);
+// Of the cuDNN that would be loaded; 0 with the reason where none can be used.
+size_t co_cuda_cudnn_version(char *problem, size_t size);
+
+// What plans without a device are made for.
+#define CO_CUDA_PLANNED_CAPABILITY 90
+#define CO_CUDA_PLANNED_MEMORY ((size_t)80 << 30)
+// planning.c: replaces what would touch a device.
+void co_cuda_plan_only(co_cuda *cuda);
 
 #endif

@@ -16,13 +16,53 @@ static bool find(void *library, const char *name, void *function_pointer, size_t
   return symbol != NULL;
 }
 
-static void load(co_cuda *cuda, co_cudnn *dnn) {
+// cuDNN 8 counted 8907 for 8.9.7, 9 counts 90100 for 9.1.0.
+static size_t major_of(size_t version) {
+  return version < 10000 ? version / 1000 : version / 10000;
+}
+
+// Why a library that is there is the wrong one; false if it is not.
+static bool is_other_version(size_t version, char *problem, size_t size) {
+  if (major_of(version) == CUDNN_MAJOR) return false;
+  (void)snprintf(problem, size,
+                 "cuDNN %zu (version %zu) is installed as " LIBRARY
+                 ", " TEXT(CUDNN_MAJOR) " is needed",
+                 major_of(version), version);
+  return true;
+}
+
+static void *open_library(char *problem, size_t size) {
   void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL); // stays loaded, as CUDA itself
+  if (library) return library;
+  const char *reason = dlerror();
+  if (!reason || strstr(reason, "No such file"))
+    (void)snprintf(problem, size, "cuDNN " TEXT(CUDNN_MAJOR) " (" LIBRARY ") is not installed");
+  else
+    (void)snprintf(problem, size, "cuDNN cannot be loaded: %s", reason);
+  return NULL;
+}
+
+size_t co_cuda_cudnn_version(char *problem, size_t size) {
+  __typeof__(cudnnGetVersion) *get_version = NULL;
+  void *library = open_library(problem, size);
+  if (!library) return 0;
+  if (!find(library, "cudnnGetVersion", (void *)&get_version, sizeof get_version)) {
+    (void)snprintf(problem, size, LIBRARY " lacks cudnnGetVersion");
+    return 0;
+  }
+  size_t version = get_version();
+  (void)is_other_version(version, problem, size);
+  return version;
+}
+
+static void load(co_cuda *cuda, co_cudnn *dnn) {
+  void *library = open_library(dnn->missing, sizeof dnn->missing);
   if (!library) {
-    (void)snprintf(dnn->missing, sizeof dnn->missing,
-                   "cuDNN " TEXT(CUDNN_MAJOR) " (" LIBRARY ") is not installed");
+    cuda->host.log(cuda->base.ctx, CO_LOG_WARN, "device",
+                   "%s: convolutions run on slow kernels of our own: %s", cuda->name, dnn->missing);
     return;
   }
+  dnn->wrong = true;
   const char *absent = NULL;
 #define X(member, function)                                                                        \
   if (!find(library, #function, (void *)&dnn->member, sizeof dnn->member)) absent = #function;
@@ -32,6 +72,7 @@ static void load(co_cuda *cuda, co_cudnn *dnn) {
     (void)snprintf(dnn->missing, sizeof dnn->missing, LIBRARY " lacks %s", absent);
     return;
   }
+  if (is_other_version(dnn->get_version(), dnn->missing, sizeof dnn->missing)) return;
   cudnnStatus_t status = dnn->create(&dnn->handle);
   if (status == CUDNN_STATUS_SUCCESS) status = dnn->set_stream(dnn->handle, cuda->stream);
   if (status != CUDNN_STATUS_SUCCESS) {
@@ -39,6 +80,7 @@ static void load(co_cuda *cuda, co_cudnn *dnn) {
                    dnn->get_error_string(status));
     return;
   }
+  dnn->wrong = false;
   cuda->host.log(cuda->base.ctx, CO_LOG_INFO, "device", "device=%s cudnn=%zu", cuda->name,
                  dnn->get_version());
 }
@@ -52,7 +94,12 @@ co_status co_cudnn_get(co_cuda *cuda, co_cuda_answer *answer, const co_cudnn **o
     cuda->cudnn = dnn;
   }
   *out = dnn;
-  return dnn->missing[0] ? co_cuda_refuse(answer, "%s", dnn->missing) : CO_OK;
+  if (!dnn->missing[0]) return CO_OK;
+  if (!dnn->wrong) return co_cuda_refuse(answer, "%s", dnn->missing);
+  answer->failed = true;
+  co_status status = cuda->host.fail(CO_ERR_DEVICE, "%s: %s", cuda->name, dnn->missing);
+  cuda->host.hint("install cuDNN " TEXT(CUDNN_MAJOR) ", or use --device cpu");
+  return status;
 }
 
 void co_cuda_cudnn_close(co_cuda *cuda) {

@@ -28,9 +28,11 @@ typedef struct co_cudnn {
   CO_CUDNN_FUNCTIONS(X)
 #undef X
   char missing[CO_CUDA_REASON]; // why it cannot be used, "" if it can
+  bool wrong;                   // it is there, but not as it should be: an error
 } co_cudnn;
 
-// Loads it once; refuses through `answer` where it is not installed.
+// Loads it once; refuses through `answer` where it is not installed. Where it is of another major
+// version or does not start, that is an error: our own convolutions are no quiet way around it.
 co_status co_cudnn_get(co_cuda *cuda, co_cuda_answer *answer, const co_cudnn **out);
 
 // ---- one convolution ---------------------------------------------------------------------------
@@ -47,6 +49,7 @@ typedef struct co_cudnn_problem {
   co_cudnn_pass pass;
   int64_t x[4], w[4], y[4]; // N C H W, O C KH KW, N O P Q
   int64_t pad_begin[2], pad_end[2], stride[2], dilation[2];
+  bool bf16;       // all tensors; sums are float
   bool bias, relu; // forward only
   bool accumulate; // onto what the result holds
 } co_cudnn_problem;

@@ -8,8 +8,9 @@
 typedef struct conv {
   co_prepared base;
   co_cudnn_plan plan;
-  bool fused; // bias and relu, forward
-  size_t sum_offset;
+  bool fused;  // bias and relu, forward
+  bool widens; // dw: cuDNN gives it in the type of x and dy
+  size_t sum_offset, widen_offset;
 } conv;
 
 // N H W C to N C H W, O last of KH KW C to O C KH KW.
@@ -21,6 +22,11 @@ static void image(const co_shape *shape, int64_t out[4]) {
 static void kernel(const co_shape *shape, int64_t out[4]) {
   const int64_t *d = shape->dim;
   out[0] = d[3], out[1] = d[2], out[2] = d[0], out[3] = d[1];
+}
+
+// No engine of cuDNN 9 reads bf16 and writes a gradient of weights in f32.
+static bool widens(const co_op_desc *desc) {
+  return desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS && desc->in[0].dtype == CO_BF16;
 }
 
 static co_cudnn_problem problem_of(const co_op_desc *desc) {
@@ -41,7 +47,8 @@ static co_cudnn_problem problem_of(const co_op_desc *desc) {
   image(x, p.x);
   kernel(w, p.w);
   image(y, p.y);
-  p.accumulate = co_cuda_accumulates(desc, 0);
+  p.bf16 = desc->in[0].dtype == CO_BF16;
+  p.accumulate = co_cuda_accumulates(desc, 0) && !widens(desc);
   for (int axis = 0; axis < 2; axis++) {
     int64_t reach = (p.w[2 + axis] - 1) * attr->dilation[axis] + 1;
     p.stride[axis] = attr->stride[axis];
@@ -74,9 +81,9 @@ static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda
   if (self->fused || (!bias && desc->attr.activation == CO_ACTIVATION_NONE)) return CO_OK;
   const co_shape *y = &desc->out[0].shape;
   return co_cuda_check(cuda,
-                       co_cuda_bias_activation(call->out[0], bias, co_cuda_count(y),
-                                               co_cuda_last(y), desc->attr.activation,
-                                               call->stream),
+                       co_cuda_bias_activation(call->out[0], bias, desc->out[0].dtype,
+                                               co_cuda_count(y), co_cuda_last(y),
+                                               desc->attr.activation, call->stream),
                        "conv2d");
 }
 
@@ -92,16 +99,25 @@ static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
   conv *self = (conv *)prepared;
   const co_cudnn *dnn = cuda->cudnn;
   const co_op_desc *desc = &prepared->desc;
-  CO_RETURN_IF_FAILED(failed(cuda, dnn,
-                             co_cudnn_plan_run(dnn, &self->plan, call->in[0], call->out[0],
-                                               call->in[1], NULL, call->workspace)));
+  char *workspace = call->workspace;
+  void *dw = self->widens ? workspace + self->widen_offset : call->out[0];
+  CO_RETURN_IF_FAILED(failed(
+      cuda, dnn,
+      co_cudnn_plan_run(dnn, &self->plan, call->in[0], dw, call->in[1], NULL, call->workspace)));
+  if (self->widens)
+    CO_RETURN_IF_FAILED(
+        co_cuda_check(cuda,
+                      co_cuda_widen(call->out[0], dw, co_cuda_count(&desc->out[0].shape),
+                                    co_cuda_accumulates(desc, 0), call->stream),
+                      "weight gradient"));
   if (call->out[1] == NULL) return CO_OK;
   const co_shape *dy = &desc->in[1].shape;
   int64_t channels = co_cuda_last(dy);
   return co_cuda_check(cuda,
-                       co_cuda_column_sum(call->out[1], call->in[1], co_cuda_count(dy) / channels,
-                                          channels, co_cuda_accumulates(desc, 1),
-                                          (char *)call->workspace + self->sum_offset, call->stream),
+                       co_cuda_column_sum(call->out[1], call->in[1], desc->in[1].dtype,
+                                          co_cuda_count(dy) / channels, channels,
+                                          co_cuda_accumulates(desc, 1),
+                                          workspace + self->sum_offset, call->stream),
                        "bias gradient");
 }
 
@@ -114,6 +130,10 @@ static void release(co_cuda *cuda, co_prepared *prepared) {
 static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
                             conv *self) {
   self->fused = problem.bias || problem.relu;
+  if (cuda->planning) {
+    self->plan.workspace = CO_CUDA_WORKSPACE_LIMIT;
+    return CUDNN_STATUS_SUCCESS;
+  }
   cudnnStatus_t status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
   if (status == CUDNN_STATUS_SUCCESS) return status;
   if (self->fused) {
@@ -124,16 +144,38 @@ static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_p
   return co_cudnn_plan_create(cuda, dnn, &problem, true, &self->plan);
 }
 
+static size_t aligned(size_t bytes) {
+  return (bytes + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
+}
+
+static void count_launches(const conv *self, const co_op_desc *desc, co_op_choice *choice) {
+  bool follows = desc->op == CO_OP_CONV2D && !self->fused &&
+                 (co_cuda_has_in(desc, 2) || desc->attr.activation != CO_ACTIVATION_NONE);
+  choice->launches = follows ? 2 : 1;
+  if (follows) choice->why = "bias and relu by our own kernel: cuDNN has no engine with them";
+  if (self->widens) {
+    choice->launches++;
+    choice->why = "cuDNN writes weight gradients in bf16: one launch widens them";
+  }
+  if (desc->op != CO_OP_CONV2D_BACKWARD_WEIGHTS || !co_cuda_has_out(desc, 1)) return;
+  const co_shape *dy = &desc->in[1].shape;
+  int64_t channels = co_cuda_last(dy);
+  choice->launches += co_cuda_column_sum_launches(co_cuda_count(dy) / channels, channels);
+  choice->why = self->widens ? "cuDNN writes weight gradients in bf16, and adds no bias gradient"
+                             : "bias gradient by our own kernel: cuDNN has none";
+}
+
 static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                       co_cuda_answer *answer, co_prepared **out) {
-  const co_cudnn *dnn;
+  const co_cudnn *dnn = NULL;
   conv self;
   memset(&self, 0, sizeof self);
+  // f32, and bf16 wherever the contract has it: query has checked that.
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    if ((co_cuda_has_in(desc, i) && desc->in[i].dtype != CO_F32) ||
-        (co_cuda_has_out(desc, i) && desc->out[i].dtype != CO_F32))
-      return co_cuda_refuse(answer, "f32 only");
-  CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
+    if ((co_cuda_has_in(desc, i) && !co_cuda_is_data(&desc->in[i])) ||
+        (co_cuda_has_out(desc, i) && !co_cuda_is_data(&desc->out[i])))
+      return co_cuda_refuse(answer, "f32 and bf16 only");
+  if (!cuda->planning) CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
   cudnnStatus_t made = create(cuda, dnn, problem_of(desc), &self);
   if (made != CUDNN_STATUS_SUCCESS) {
     co_status refused =
@@ -147,11 +189,19 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
   else
     answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
   answer->choice.workspace = self.plan.workspace;
+  self.widens = widens(desc);
+  if (self.widens) {
+    self.widen_offset = aligned(answer->choice.workspace);
+    answer->choice.workspace =
+        self.widen_offset + (size_t)co_cuda_count(&desc->out[0].shape) * co_cuda_element(CO_BF16);
+    answer->choice.implementation = "cudnn+widen";
+  }
+  answer->choice.planned = cuda->planning;
+  count_launches(&self, desc, &answer->choice);
   if (weights && co_cuda_has_out(desc, 1)) {
     const co_shape *dy = &desc->in[1].shape;
     int64_t channels = co_cuda_last(dy);
-    self.sum_offset =
-        (self.plan.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
+    self.sum_offset = aligned(answer->choice.workspace);
     answer->choice.workspace =
         self.sum_offset + co_cuda_column_sum_scratch(co_cuda_count(dy) / channels, channels);
   }

@@ -48,8 +48,8 @@ static descriptor end(builder *b, descriptor d) {
 }
 
 // Extents N C H W of a tensor that lies N H W C; kernels likewise.
-static descriptor tensor(builder *b, int64_t uid, const int64_t extents[4], bool is_virtual) {
-  const cudnnDataType_t type = CUDNN_DATA_FLOAT;
+static descriptor tensor(builder *b, int64_t uid, cudnnDataType_t type, const int64_t extents[4],
+                         bool is_virtual) {
   const int64_t c = extents[1], h = extents[2], w = extents[3], alignment = TENSOR_ALIGNMENT;
   const int64_t strides[4] = {c * h * w, 1, w * c, c};
   descriptor d = begin(b, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
@@ -105,10 +105,15 @@ static const pass_names names_of[] = {
                                    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
                                    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
 
+static cudnnDataType_t data_type(const co_cudnn_problem *p) {
+  return p->bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
+
 static descriptor convolve(builder *b, const co_cudnn_problem *p, descriptor y) {
   const pass_names *names = &names_of[p->pass];
   const float alpha = 1, beta = p->accumulate ? 1 : 0;
-  descriptor x = tensor(b, X, p->x, false), w = tensor(b, W, p->w, false), c = convolution(b, p);
+  descriptor x = tensor(b, X, data_type(p), p->x, false);
+  descriptor w = tensor(b, W, data_type(p), p->w, false), c = convolution(b, p);
   descriptor d = begin(b, names->type);
   set_child(b, d, names->convolution, c);
   set_child(b, d, names->x, x);
@@ -137,14 +142,15 @@ static descriptor pointwise(builder *b, cudnnPointwiseMode_t mode, descriptor x,
 static descriptor operation_graph(builder *b, const co_cudnn_problem *p) {
   descriptor operations[3];
   int64_t count = 0;
-  descriptor y = tensor(b, Y, p->y, false), sum = y, biased = y;
-  if (p->bias || p->relu) sum = tensor(b, SUM, p->y, true);
+  const cudnnDataType_t wide = CUDNN_DATA_FLOAT; // what is not stored
+  descriptor y = tensor(b, Y, data_type(p), p->y, false), sum = y, biased = y;
+  if (p->bias || p->relu) sum = tensor(b, SUM, wide, p->y, true);
   operations[count++] = convolve(b, p, sum);
   if (p->bias) {
     const int64_t extents[4] = {1, p->y[1], 1, 1};
-    if (p->relu) biased = tensor(b, BIASED, p->y, true);
-    operations[count++] =
-        pointwise(b, CUDNN_POINTWISE_ADD, sum, tensor(b, BIAS, extents, false), biased);
+    descriptor bias = tensor(b, BIAS, data_type(p), extents, false);
+    if (p->relu) biased = tensor(b, BIASED, wide, p->y, true);
+    operations[count++] = pointwise(b, CUDNN_POINTWISE_ADD, sum, bias, biased);
   }
   if (p->relu)
     operations[count++] = pointwise(b, CUDNN_POINTWISE_RELU_FWD, p->bias ? biased : sum, NULL, y);
@@ -179,7 +185,8 @@ static bool is_compiled_at_runtime(const co_cudnn *dnn, descriptor engine) {
   return false;
 }
 
-static bool is_welcome(const co_cuda *cuda, const co_cudnn *dnn, descriptor config, bool compile) {
+static bool is_welcome(const co_cuda *cuda, const co_cudnn *dnn, descriptor config, bool compile,
+                       bool bf16) {
   descriptor engine = NULL;
   int64_t count = 0;
   if (dnn->create_descriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) != CUDNN_STATUS_SUCCESS)
@@ -189,7 +196,8 @@ static bool is_welcome(const co_cuda *cuda, const co_cudnn *dnn, descriptor conf
                          &count, &engine) == CUDNN_STATUS_SUCCESS &&
       !numerical_note(dnn, engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) &&
       // In f32 tensor cores mean TF32.
-      !(cuda->strict_f32 && numerical_note(dnn, engine, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) &&
+      !(cuda->strict_f32 && !bf16 &&
+        numerical_note(dnn, engine, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) &&
       (compile || !is_compiled_at_runtime(dnn, engine));
   (void)dnn->destroy_descriptor(engine);
   return welcome;
@@ -224,7 +232,7 @@ static bool try_engine(builder *b, descriptor config) {
 
 // The first welcome engine, in the order of cuDNN's heuristics.
 static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
-                          cudnnBackendHeurMode_t mode, bool compile) {
+                          cudnnBackendHeurMode_t mode, bool compile, bool bf16) {
   const co_cudnn *dnn = b->dnn;
   descriptor heuristics = NULL, configs[MOST_ENGINES] = {NULL};
   int64_t count = 0;
@@ -244,7 +252,7 @@ static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
   if (status != CUDNN_STATUS_SUCCESS || count > MOST_ENGINES) count = 0;
   int64_t chosen = -1;
   for (int64_t i = 0; i < count && chosen < 0; i++)
-    if (is_welcome(cuda, dnn, configs[i], compile) && try_engine(b, configs[i])) chosen = i;
+    if (is_welcome(cuda, dnn, configs[i], compile, bf16) && try_engine(b, configs[i])) chosen = i;
   for (int i = 0; i < MOST_ENGINES; i++)
     if (configs[i] && i != chosen) (void)dnn->destroy_descriptor(configs[i]);
   if (heuristics) (void)dnn->destroy_descriptor(heuristics);
@@ -258,8 +266,8 @@ cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,
   builder b = {.dnn = dnn, .plan = out, .status = CUDNN_STATUS_SUCCESS};
   descriptor graph = operation_graph(&b, problem);
   if (b.status == CUDNN_STATUS_SUCCESS &&
-      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_A, compile) &&
-      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_FALLBACK, compile))
+      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_A, compile, problem->bf16) &&
+      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_FALLBACK, compile, problem->bf16))
     b.status = CUDNN_STATUS_NOT_SUPPORTED;
   if (b.status != CUDNN_STATUS_SUCCESS) co_cudnn_plan_free(dnn, out);
   return b.status;

@@ -31,8 +31,8 @@ struct First {
 };
 
 // y (+)= f(a, b). No restrict: y may be the memory of a.
-template <typename F>
-__global__ void map(float *y, const float *a, const float *b, int64_t count, bool accumulate, F f) {
+template <typename T, typename F>
+__global__ void map(T *y, const T *a, const T *b, int64_t count, bool accumulate, F f) {
   for (int64_t i = 4 * grid_index(); i < count; i += 4 * grid_size()) {
     int valid = count - i < 4 ? static_cast<int>(count - i) : 4;
     float4 p = valid == 4 ? load4(a + i) : load4_tail(a + i, valid, 0.0f);
@@ -49,9 +49,15 @@ __global__ void map(float *y, const float *a, const float *b, int64_t count, boo
   }
 }
 
+__global__ void widen(float *y, const bf16 *x, int64_t count, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size())
+    put(&y[i], static_cast<float>(x[i]), accumulate);
+}
+
 // The mask of CO_OP_DROPOUT. Philox gives the bits of four consecutive elements at once; where the
 // row offset is no multiple of four, those of a thread lie in two blocks.
-__global__ void dropout(float *y, const float *x, const co_step *step, int64_t count, int64_t row,
+template <typename T>
+__global__ void dropout(T *y, const T *x, const co_step *step, int64_t count, int64_t row,
                         float rate, float scale, uint32_t purpose, bool accumulate) {
   uint64_t seed = step->seed;
   uint32_t number = step->step;
@@ -65,13 +71,13 @@ __global__ void dropout(float *y, const float *x, const co_step *step, int64_t c
       uint32_t bits = word < 2 ? (word == 0 ? block.word[0] : block.word[1])
                                : (word == 2 ? block.word[2] : block.word[3]);
       bool kept = co_uniform_from_bits(bits) >= rate;
-      put(&y[i + k], kept ? x[i + k] * scale : 0.0f, accumulate);
+      put(&y[i + k], kept ? static_cast<float>(x[i + k]) * scale : 0.0f, accumulate);
     }
   }
 }
 
-__global__ void concat(float *y, const float *a, const float *b, unsigned count, unsigned A,
-                       unsigned B) {
+template <typename T>
+__global__ void concat(T *y, const T *a, const T *b, unsigned count, unsigned A, unsigned B) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned row = static_cast<unsigned>(i) / (A + B), at = static_cast<unsigned>(i) % (A + B);
     y[i] = at < A ? a[row * A + at] : b[row * B + at - A];
@@ -79,20 +85,64 @@ __global__ void concat(float *y, const float *a, const float *b, unsigned count,
 }
 
 // part (rows, width) (+)= columns from ... of dy (rows, across).
-__global__ void cut_columns(float *part, const float *dy, unsigned count, unsigned width,
-                            unsigned across, unsigned from, bool accumulate) {
+template <typename T>
+__global__ void cut_columns(T *part, const T *dy, unsigned count, unsigned width, unsigned across,
+                            unsigned from, bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned row = static_cast<unsigned>(i) / width, at = static_cast<unsigned>(i) % width;
-    put(&part[i], dy[row * across + from + at], accumulate);
+    put(&part[i], static_cast<float>(dy[row * across + from + at]), accumulate);
   }
+}
+
+template <typename T, typename F>
+static cudaError_t launch_map_of(const co_cuda_call *call, const void *a, const void *b, F f) {
+  int64_t count = co_cuda_count(&call->desc->in[0].shape);
+  CO_LAUNCH((map<T, F>), blocks_for((count + 3) / 4), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(a), static_cast<const T *>(b),
+            count, co_cuda_accumulates(call->desc, 0), f);
+  return cudaGetLastError();
 }
 
 template <typename F>
 static cudaError_t launch_map(const co_cuda_call *call, const void *a, const void *b, F f) {
-  int64_t count = co_cuda_count(&call->desc->in[0].shape);
-  CO_LAUNCH(map<F>, blocks_for((count + 3) / 4), block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(a),
-            static_cast<const float *>(b), count, co_cuda_accumulates(call->desc, 0), f);
+  return is_bf16(call->desc->in[0]) ? launch_map_of<bf16>(call, a, b, f)
+                                    : launch_map_of<float>(call, a, b, f);
+}
+
+template <typename T> static cudaError_t launch_concat(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(concat<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<const T *>(call->in[1]), static_cast<unsigned>(count),
+            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
+            static_cast<unsigned>(co_cuda_last(&desc->in[1].shape)));
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_concat_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t across = co_cuda_last(&desc->in[0].shape);
+  for (int k = 0; k < 2; k++) { // one of them may be absent
+    if (!co_cuda_has_out(desc, k)) continue;
+    int64_t count = co_cuda_count(&desc->out[k].shape), width = co_cuda_last(&desc->out[k].shape);
+    CO_LAUNCH(cut_columns<T>, blocks_for(count), block_threads, 0, call->stream,
+              static_cast<T *>(call->out[k]), static_cast<const T *>(call->in[0]),
+              static_cast<unsigned>(count), static_cast<unsigned>(width),
+              static_cast<unsigned>(across), static_cast<unsigned>(k == 0 ? 0 : across - width),
+              co_cuda_accumulates(desc, k));
+  }
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_dropout(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(dropout<T>, blocks_for((count + 3) / 4), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<const co_step *>(call->in[1]), count, co_cuda_row(&desc->in[0].shape),
+            static_cast<float>(desc->attr.rate), static_cast<float>(1 / (1 - desc->attr.rate)),
+            desc->attr.purpose, co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
 
@@ -111,29 +161,17 @@ extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_concat(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::concat, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
-            static_cast<const float *>(call->in[1]), static_cast<unsigned>(count),
-            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
-            static_cast<unsigned>(co_cuda_last(&desc->in[1].shape)));
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_concat<co::bf16>(call)
+                                        : co::launch_concat<float>(call);
+}
+
+extern "C" int co_cuda_concat_backward_launches(const co_op_desc *desc) {
+  return co_cuda_has_out(desc, 0) + co_cuda_has_out(desc, 1);
 }
 
 extern "C" cudaError_t co_cuda_concat_backward(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t across = co_cuda_last(&desc->in[0].shape);
-  for (int k = 0; k < 2; k++) { // one of them may be absent
-    if (!co_cuda_has_out(desc, k)) continue;
-    int64_t count = co_cuda_count(&desc->out[k].shape), width = co_cuda_last(&desc->out[k].shape);
-    CO_LAUNCH(co::cut_columns, co::blocks_for(count), co::block_threads, 0, call->stream,
-              static_cast<float *>(call->out[k]), static_cast<const float *>(call->in[0]),
-              static_cast<unsigned>(count), static_cast<unsigned>(width),
-              static_cast<unsigned>(across), static_cast<unsigned>(k == 0 ? 0 : across - width),
-              co_cuda_accumulates(desc, k));
-  }
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_concat_backward<co::bf16>(call)
+                                        : co::launch_concat_backward<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_reshape(const co_cuda_call *call) {
@@ -142,12 +180,13 @@ extern "C" cudaError_t co_cuda_reshape(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_dropout(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->in[0].shape);
-  CO_LAUNCH(co::dropout, co::blocks_for((count + 3) / 4), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
-            static_cast<const co_step *>(call->in[1]), count, co_cuda_row(&desc->in[0].shape),
-            static_cast<float>(desc->attr.rate), static_cast<float>(1 / (1 - desc->attr.rate)),
-            desc->attr.purpose, co_cuda_accumulates(desc, 0));
+  return co::is_bf16(call->desc->in[0]) ? co::launch_dropout<co::bf16>(call)
+                                        : co::launch_dropout<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_widen(float *y, const void *x, int64_t count, bool accumulate,
+                                     cudaStream_t stream) {
+  CO_LAUNCH(co::widen, co::blocks_for(count), co::block_threads, 0, stream, y,
+            static_cast<const co::bf16 *>(x), count, accumulate);
   return cudaGetLastError();
 }

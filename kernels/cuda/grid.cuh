@@ -9,6 +9,12 @@
 
 namespace co {
 
+using bf16 = __nv_bfloat16;
+
+inline bool is_bf16(const co_tensor_desc &operand) {
+  return operand.dtype == CO_BF16;
+}
+
 constexpr int block_threads = 256;
 constexpr int64_t most_blocks = 4096; // enough to fill any device several times
 
@@ -31,8 +37,10 @@ __device__ __forceinline__ float activate(co_activation activation, float value)
   return activation == CO_ACTIVATION_RELU && value < 0 ? 0.0f : value;
 }
 
-__device__ __forceinline__ void put(float *element, float value, bool accumulate) {
-  *element = accumulate ? *element + value : value;
+// Data are float or bf16, computed in float whatever they are stored as, and rounded once, here.
+template <typename T>
+__device__ __forceinline__ void put(T *element, float value, bool accumulate) {
+  *element = static_cast<T>(accumulate ? static_cast<float>(*element) + value : value);
 }
 
 } // namespace co

@@ -17,16 +17,17 @@ __global__ void gather(Word *y, const Word *table, const int64_t *index, int64_t
   }
 }
 
-template <typename T> __global__ void cast(float *y, const T *x, int64_t count) {
+template <typename Y, typename X> __global__ void cast(Y *y, const X *x, int64_t count) {
   for (int64_t i = grid_index(); i < count; i += grid_size())
-    y[i] = static_cast<float>(x[i]);
+    y[i] = static_cast<Y>(static_cast<float>(x[i]));
 }
 
-__global__ void normalize(float *y, const float *x, const float *mean, const float *scale,
-                          unsigned count, unsigned channels) {
+template <typename Y, typename X>
+__global__ void normalize(Y *y, const X *x, const float *mean, const float *scale, unsigned count,
+                          unsigned channels) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned c = static_cast<unsigned>(i) % channels;
-    y[i] = (x[i] - mean[c]) * scale[c];
+    y[i] = static_cast<Y>((static_cast<float>(x[i]) - mean[c]) * scale[c]);
   }
 }
 
@@ -48,7 +49,8 @@ static Images images_of(const co_shape &x) {
   return s;
 }
 
-__global__ void flip(float *y, const float *x, const int64_t *ids, const co_step *step, Images s,
+template <typename Y, typename X>
+__global__ void flip(Y *y, const X *x, const int64_t *ids, const co_step *step, Images s,
                      float rate, uint32_t purpose) {
   unsigned n = blockIdx.x / s.blocks, size = s.H * s.W * s.C;
   uint32_t bits = co_random_bits(step->seed, static_cast<uint64_t>(ids[n]), step->epoch, purpose);
@@ -58,7 +60,7 @@ __global__ void flip(float *y, const float *x, const int64_t *ids, const co_step
        i += s.blocks * blockDim.x) {
     unsigned pixel = i / s.C, w = pixel % s.W;
     unsigned from = mirrored ? i + (s.W - 1 - 2 * w) * s.C : i; // wraps around below zero: mod 2^32
-    y[image + i] = x[image + from];
+    y[image + i] = static_cast<Y>(static_cast<float>(x[image + from]));
   }
 }
 
@@ -68,8 +70,9 @@ __device__ __forceinline__ int shift_from_bits(uint32_t bits, unsigned pad) {
          static_cast<int>(pad);
 }
 
-__global__ void shifted_crop(float *y, const float *x, const int64_t *ids, const co_step *step,
-                             Images s, unsigned pad, float fill, uint32_t purpose) {
+template <typename Y, typename X>
+__global__ void shifted_crop(Y *y, const X *x, const int64_t *ids, const co_step *step, Images s,
+                             unsigned pad, float fill, uint32_t purpose) {
   unsigned n = blockIdx.x / s.blocks, size = s.H * s.W * s.C;
   uint64_t id = static_cast<uint64_t>(ids[n]);
   int down = shift_from_bits(co_random_bits(step->seed, 2 * id, step->epoch, purpose), pad);
@@ -80,7 +83,8 @@ __global__ void shifted_crop(float *y, const float *x, const int64_t *ids, const
     unsigned pixel = i / s.C;
     int h = static_cast<int>(pixel / s.W) - down, w = static_cast<int>(pixel % s.W) - right;
     bool vacated = h < 0 || h >= static_cast<int>(s.H) || w < 0 || w >= static_cast<int>(s.W);
-    y[image + i] = vacated ? fill : x[image + (static_cast<int64_t>(h) * s.W + w) * s.C + i % s.C];
+    int64_t from = image + (static_cast<int64_t>(h) * s.W + w) * s.C + i % s.C;
+    y[image + i] = static_cast<Y>(vacated ? fill : static_cast<float>(x[from]));
   }
 }
 
@@ -94,12 +98,66 @@ static cudaError_t launch_gather(const co_cuda_call *call, size_t row_bytes) {
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_cast(const co_cuda_call *call) {
+template <typename Y, typename X> static cudaError_t launch_cast_from(const co_cuda_call *call) {
   int64_t count = co_cuda_count(&call->desc->in[0].shape);
-  CO_LAUNCH(cast<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const T *>(call->in[0]), count);
+  CO_LAUNCH((cast<Y, X>), blocks_for(count), block_threads, 0, call->stream,
+            static_cast<Y *>(call->out[0]), static_cast<const X *>(call->in[0]), count);
   return cudaGetLastError();
 }
+
+template <typename Y> static cudaError_t launch_cast(const co_cuda_call *call) {
+  switch (call->desc->in[0].dtype) {
+  case CO_U8:
+    return launch_cast_from<Y, uint8_t>(call);
+  case CO_I32:
+    return launch_cast_from<Y, int32_t>(call);
+  case CO_I64:
+    return launch_cast_from<Y, int64_t>(call);
+  case CO_F64:
+    return launch_cast_from<Y, double>(call);
+  case CO_BF16:
+    return launch_cast_from<Y, bf16>(call);
+  default:
+    return launch_cast_from<Y, float>(call);
+  }
+}
+
+template <typename Y, typename X> static cudaError_t launch_normalize(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH((normalize<Y, X>), blocks_for(count), block_threads, 0, call->stream,
+            static_cast<Y *>(call->out[0]), static_cast<const X *>(call->in[0]),
+            static_cast<const float *>(call->in[1]), static_cast<const float *>(call->in[2]),
+            static_cast<unsigned>(count), static_cast<unsigned>(desc->in[1].shape.dim[0]));
+  return cudaGetLastError();
+}
+
+template <typename Y, typename X> static cudaError_t launch_flip(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  Images s = images_of(desc->in[0].shape);
+  CO_LAUNCH((flip<Y, X>), static_cast<unsigned>(desc->in[0].shape.dim[0] * s.blocks), block_threads,
+            0, call->stream, static_cast<Y *>(call->out[0]), static_cast<const X *>(call->in[0]),
+            static_cast<const int64_t *>(call->in[1]), static_cast<const co_step *>(call->in[2]), s,
+            static_cast<float>(desc->attr.rate), desc->attr.purpose);
+  return cudaGetLastError();
+}
+
+template <typename Y, typename X> static cudaError_t launch_shifted_crop(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  Images s = images_of(desc->in[0].shape);
+  CO_LAUNCH((shifted_crop<Y, X>), static_cast<unsigned>(desc->in[0].shape.dim[0] * s.blocks),
+            block_threads, 0, call->stream, static_cast<Y *>(call->out[0]),
+            static_cast<const X *>(call->in[0]), static_cast<const int64_t *>(call->in[1]),
+            static_cast<const co_step *>(call->in[2]), s, static_cast<unsigned>(desc->attr.pad),
+            static_cast<float>(desc->attr.fill), desc->attr.purpose);
+  return cudaGetLastError();
+}
+
+// launch<result, x>(call), each float or bf16.
+#define CO_BY_TYPES(launch, call)                                                                  \
+  (is_bf16((call)->desc->out[0])                                                                   \
+       ? (is_bf16((call)->desc->in[0]) ? launch<bf16, bf16>(call) : launch<bf16, float>(call))     \
+       : (is_bf16((call)->desc->in[0]) ? launch<float, bf16>(call) : launch<float, float>(call)))
 
 } // namespace co
 
@@ -112,48 +170,21 @@ extern "C" cudaError_t co_cuda_gather(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_cast(const co_cuda_call *call) {
-  switch (call->desc->in[0].dtype) {
-  case CO_U8:
-    return co::launch_cast<uint8_t>(call);
-  case CO_I32:
-    return co::launch_cast<int32_t>(call);
-  case CO_I64:
-    return co::launch_cast<int64_t>(call);
-  case CO_F64:
-    return co::launch_cast<double>(call);
-  default:
-    return co::launch_cast<float>(call);
-  }
+  return co::is_bf16(call->desc->out[0]) ? co::launch_cast<co::bf16>(call)
+                                         : co::launch_cast<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_normalize(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->in[0].shape);
-  CO_LAUNCH(co::normalize, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
-            static_cast<const float *>(call->in[1]), static_cast<const float *>(call->in[2]),
-            static_cast<unsigned>(count), static_cast<unsigned>(desc->in[1].shape.dim[0]));
-  return cudaGetLastError();
+  using namespace co;
+  return CO_BY_TYPES(launch_normalize, call);
 }
 
 extern "C" cudaError_t co_cuda_flip(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  co::Images s = co::images_of(desc->in[0].shape);
-  CO_LAUNCH(co::flip, static_cast<unsigned>(desc->in[0].shape.dim[0] * s.blocks), co::block_threads,
-            0, call->stream, static_cast<float *>(call->out[0]),
-            static_cast<const float *>(call->in[0]), static_cast<const int64_t *>(call->in[1]),
-            static_cast<const co_step *>(call->in[2]), s, static_cast<float>(desc->attr.rate),
-            desc->attr.purpose);
-  return cudaGetLastError();
+  using namespace co;
+  return CO_BY_TYPES(launch_flip, call);
 }
 
 extern "C" cudaError_t co_cuda_shifted_crop(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  co::Images s = co::images_of(desc->in[0].shape);
-  CO_LAUNCH(co::shifted_crop, static_cast<unsigned>(desc->in[0].shape.dim[0] * s.blocks),
-            co::block_threads, 0, call->stream, static_cast<float *>(call->out[0]),
-            static_cast<const float *>(call->in[0]), static_cast<const int64_t *>(call->in[1]),
-            static_cast<const co_step *>(call->in[2]), s, static_cast<unsigned>(desc->attr.pad),
-            static_cast<float>(desc->attr.fill), desc->attr.purpose);
-  return cudaGetLastError();
+  using namespace co;
+  return CO_BY_TYPES(launch_shifted_crop, call);
 }

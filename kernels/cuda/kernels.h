@@ -23,19 +23,24 @@ typedef struct co_cuda_call {
 
 typedef cudaError_t co_cuda_launcher(const co_cuda_call *call);
 typedef size_t co_cuda_scratch(const co_op_desc *desc);
+typedef int co_cuda_launches(const co_op_desc *desc); // that the launcher enqueues
 
 // elementwise.cu
 co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_concat,
     co_cuda_concat_backward, co_cuda_reshape, co_cuda_dropout;
+co_cuda_launches co_cuda_concat_backward_launches;
 // channelwise.cu
 co_cuda_launcher co_cuda_relu_bias_backward;
 co_cuda_scratch co_cuda_relu_bias_backward_scratch;
+co_cuda_launches co_cuda_relu_bias_backward_launches;
 // batch_norm.cu
 co_cuda_launcher co_cuda_batch_norm, co_cuda_batch_norm_backward, co_cuda_batch_norm_inference;
 co_cuda_scratch co_cuda_batch_norm_scratch, co_cuda_batch_norm_backward_scratch;
+co_cuda_launches co_cuda_batch_norm_launches; // of batch_norm and its backward
 // conv.cu
 co_cuda_launcher co_cuda_conv2d, co_cuda_conv2d_backward_data, co_cuda_conv2d_backward_weights;
 co_cuda_scratch co_cuda_conv2d_backward_weights_scratch;
+co_cuda_launches co_cuda_conv2d_backward_weights_launches;
 // pool.cu
 co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global_average_pool2d,
     co_cuda_global_average_pool2d_backward;
@@ -43,26 +48,35 @@ co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global
 co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
     co_cuda_categorical_hits;
 co_cuda_scratch co_cuda_loss_scratch;
+co_cuda_launches co_cuda_loss_launches, co_cuda_categorical_hits_launches;
 // input.cu
 co_cuda_launcher co_cuda_gather, co_cuda_cast, co_cuda_normalize, co_cuda_flip,
     co_cuda_shifted_crop;
 // optimizer.cu
 co_cuda_launcher co_cuda_gradient_norm, co_cuda_finite_check, co_cuda_sgd, co_cuda_adam;
 co_cuda_scratch co_cuda_gradient_norm_scratch;
+co_cuda_launches co_cuda_gradient_norm_launches;
 // reorder.cu
 co_cuda_launcher co_cuda_copy; // in[0] to out[0], any type
-// x (rows, columns) to y (columns, rows), four bytes an element.
-cudaError_t co_cuda_transpose(void *y, const void *x, int64_t rows, int64_t columns,
+// x (rows, columns) to y (columns, rows), f32 or bf16.
+cudaError_t co_cuda_transpose(void *y, const void *x, co_dtype dtype, int64_t rows, int64_t columns,
                               cudaStream_t stream);
 
 // ---- helpers of the vendor files, in channelwise.cu
 // sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes.
 size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels);
-cudaError_t co_cuda_column_sum(float *sum, const float *x, int64_t rows, int64_t channels,
-                               bool accumulate, void *scratch, cudaStream_t stream);
-// y (count) = act(y + b (channels)); b may be NULL.
-cudaError_t co_cuda_bias_activation(float *y, const float *b, int64_t count, int64_t channels,
-                                    co_activation activation, cudaStream_t stream);
+int co_cuda_column_sum_launches(int64_t rows, int64_t channels);
+// x is f32 or bf16, as `dtype` says.
+cudaError_t co_cuda_column_sum(float *sum, const void *x, co_dtype dtype, int64_t rows,
+                               int64_t channels, bool accumulate, void *scratch,
+                               cudaStream_t stream);
+// y (count) = act(y + b (channels)), both f32 or both bf16; b may be NULL.
+cudaError_t co_cuda_bias_activation(void *y, const void *b, co_dtype dtype, int64_t count,
+                                    int64_t channels, co_activation activation,
+                                    cudaStream_t stream);
+// y (count) f32 (+)= x bf16, in elementwise.cu.
+cudaError_t co_cuda_widen(float *y, const void *x, int64_t count, bool accumulate,
+                          cudaStream_t stream);
 
 // ---- shapes, as host/core has them, which the plugin is not linked with
 
@@ -81,6 +95,9 @@ static inline int64_t co_cuda_last(const co_shape *shape) {
 }
 static inline size_t co_cuda_element(co_dtype dtype) {
   return dtype == CO_U8 ? 1 : dtype == CO_BF16 ? 2 : dtype == CO_I32 || dtype == CO_F32 ? 4 : 8;
+}
+static inline bool co_cuda_is_data(const co_tensor_desc *desc) {
+  return desc->dtype == CO_F32 || desc->dtype == CO_BF16;
 }
 static inline size_t co_cuda_bytes(const co_tensor_desc *desc) {
   return (size_t)co_cuda_count(&desc->shape) * co_cuda_element(desc->dtype);

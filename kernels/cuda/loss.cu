@@ -80,38 +80,43 @@ __global__ void sum_partials(double *sums, const double *partials, int64_t count
   }
 }
 
-template <int Width> __global__ void softmax(float *y, const float *x, int64_t rows, int64_t K) {
+template <int Width, typename T>
+__global__ void softmax(float *y, const T *x, int64_t rows, int64_t K) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   for (int64_t n = first_row<Width>(); n < rows; n += row_step<Width>()) {
-    const float *row = x + n * K;
+    const T *row = x + n * K;
     float largest = -INFINITY, sum = 0;
     for (int64_t k = lane; k < K; k += Width)
-      largest = fmaxf(largest, row[k]);
+      largest = fmaxf(largest, static_cast<float>(row[k]));
     largest = Group<Width>::largest(largest);
     for (int64_t k = lane; k < K; k += Width)
-      sum += expf(row[k] - largest);
+      sum += expf(static_cast<float>(row[k]) - largest);
     sum = Group<Width>::sum(sum);
     for (int64_t k = lane; k < K; k += Width)
-      y[n * K + k] = expf(row[k] - largest) / sum;
+      y[n * K + k] = expf(static_cast<float>(row[k]) - largest) / sum;
   }
 }
 
-struct LossRows {
-  const float *x, *weight;
+template <typename T> struct LossRows {
+  const T *x;
+  const float *weight;
   const co_step *step;
-  float *loss, *dx;
+  float *loss;
+  T *dx;
   double *sum, *partials;
   int64_t rows, row;
   int output; // of the model
   bool accumulate_sum, accumulate_dx;
 };
 
-template <int Width> __global__ void softmax_cross_entropy(LossRows a, const int32_t *target) {
+template <int Width, typename T>
+__global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   double total = 0, inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
-    const float *row = a.x + n * a.row;
-    float *dx = a.dx + n * a.row, weight = a.weight[n];
+    const T *row = a.x + n * a.row;
+    T *dx = a.dx + n * a.row;
+    float weight = a.weight[n];
     if (weight == 0) { // missing: neither target nor prediction counts, not even a NaN
       for (int64_t k = lane; k < a.row; k += Width)
         put(&dx[k], 0.0f, a.accumulate_dx);
@@ -120,26 +125,30 @@ template <int Width> __global__ void softmax_cross_entropy(LossRows a, const int
     }
     float largest = -INFINITY, sum = 0;
     for (int64_t k = lane; k < a.row; k += Width)
-      largest = fmaxf(largest, row[k]);
+      largest = fmaxf(largest, static_cast<float>(row[k]));
     largest = Group<Width>::largest(largest);
     for (int64_t k = lane; k < a.row; k += Width)
-      sum += expf(row[k] - largest);
+      sum += expf(static_cast<float>(row[k]) - largest);
     sum = Group<Width>::sum(sum);
     int32_t wanted = target[n]; // a wild one gives NaN rather than a wild read
     if (lane == 0) {
-      float value = wanted >= 0 && wanted < a.row ? logf(sum) + (largest - row[wanted]) : NAN;
+      float value = wanted >= 0 && wanted < a.row
+                        ? logf(sum) + (largest - static_cast<float>(row[wanted]))
+                        : NAN;
       a.loss[n] = value;
       total += static_cast<double>(weight) * static_cast<double>(value);
     }
     float factor = static_cast<float>(static_cast<double>(weight) * inv_norm);
     for (int64_t k = lane; k < a.row; k += Width)
-      put(&dx[k], factor * (expf(row[k] - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
+      put(&dx[k],
+          factor * (expf(static_cast<float>(row[k]) - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
           a.accumulate_dx);
   }
   deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
 }
 
-template <int Width> __global__ void mean_squared_error(LossRows a, const float *target) {
+template <int Width, typename T>
+__global__ void mean_squared_error(LossRows<T> a, const float *target) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   double total = 0, inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
@@ -148,7 +157,9 @@ template <int Width> __global__ void mean_squared_error(LossRows a, const float 
         static_cast<float>(static_cast<double>(weight) * inv_norm * 2 / static_cast<double>(a.row));
     for (int64_t k = lane; k < a.row; k += Width) {
       int64_t i = n * a.row + k;
-      float error = weight == 0 ? 0.0f : a.x[i] - target[i]; // a missing target may be NaN
+      float error = weight == 0
+                        ? 0.0f
+                        : static_cast<float>(a.x[i]) - target[i]; // a missing target may be NaN
       squares += error * error;
       put(&a.dx[i], factor * error, a.accumulate_dx);
     }
@@ -162,20 +173,22 @@ template <int Width> __global__ void mean_squared_error(LossRows a, const float 
 }
 
 // A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
-__global__ void categorical_hits(double *sums, double *partials, const float *x,
-                                 const int32_t *target, const float *weight, int64_t rows,
-                                 int64_t K, bool accumulate) {
+template <typename T>
+__global__ void categorical_hits(double *sums, double *partials, const T *x, const int32_t *target,
+                                 const float *weight, int64_t rows, int64_t K, bool accumulate) {
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   double totals[2] = {0, 0};
   for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
-    const float *row = x + n * K;
+    const T *row = x + n * K;
     float value = -INFINITY;
     int best = static_cast<int>(K);
-    for (int k = lane; k < K; k += warp_lanes)
-      if (row[k] > value || (row[k] == value && k < best)) {
-        value = row[k];
+    for (int k = lane; k < K; k += warp_lanes) {
+      float score = static_cast<float>(row[k]);
+      if (score > value || (score == value && k < best)) {
+        value = score;
         best = k;
       }
+    }
     for (int distance = warp_lanes / 2; distance > 0; distance /= 2) {
       float other = __shfl_xor_sync(full_warp, value, distance);
       int at = __shfl_xor_sync(full_warp, best, distance);
@@ -185,7 +198,8 @@ __global__ void categorical_hits(double *sums, double *partials, const float *x,
       }
     }
     if (lane != 0) continue;
-    if (best == K || row[0] != row[0]) best = 0; // nothing is larger than a NaN
+    float first = static_cast<float>(row[0]);
+    if (best == K || first != first) best = 0; // nothing is larger than a NaN
     if (best == target[n]) totals[0] += static_cast<double>(weight[n]);
     totals[1] += static_cast<double>(weight[n]);
   }
@@ -200,13 +214,19 @@ static cudaError_t finish(double *sums, const double *partials, int64_t blocks, 
   return cudaGetLastError();
 }
 
-static LossRows loss_rows(const co_cuda_call *call) {
+static int64_t hits_blocks(int64_t rows) {
+  constexpr int64_t per_block = block_threads / warp_lanes;
+  int64_t blocks = (rows + per_block - 1) / per_block;
+  return blocks < most_loss_blocks ? blocks : most_loss_blocks;
+}
+
+template <typename T> static LossRows<T> loss_rows(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  return {static_cast<const float *>(call->in[0]),
+  return {static_cast<const T *>(call->in[0]),
           static_cast<const float *>(call->in[2]),
           static_cast<const co_step *>(call->in[3]),
           static_cast<float *>(call->out[0]),
-          static_cast<float *>(call->out[2]),
+          static_cast<T *>(call->out[2]),
           static_cast<double *>(call->out[1]),
           static_cast<double *>(call->workspace),
           desc->in[0].shape.dim[0],
@@ -216,6 +236,69 @@ static LossRows loss_rows(const co_cuda_call *call) {
           co_cuda_accumulates(desc, 2)};
 }
 
+template <typename T> static cudaError_t launch_softmax(const co_cuda_call *call) {
+  const co_shape *shape = &call->desc->in[0].shape;
+  int64_t K = co_cuda_last(shape), rows = co_cuda_count(shape) / K;
+  int width = width_for(K);
+  int64_t per_block = block_threads / width, blocks = (rows + per_block - 1) / per_block;
+  unsigned grid = static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks);
+  float *y = static_cast<float *>(call->out[0]);
+  const T *x = static_cast<const T *>(call->in[0]);
+  if (width == 1)
+    CO_LAUNCH((softmax<1, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+  else if (width == warp_lanes)
+    CO_LAUNCH((softmax<warp_lanes, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+  else
+    CO_LAUNCH((softmax<block_threads, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_softmax_cross_entropy(const co_cuda_call *call) {
+  LossRows<T> a = loss_rows<T>(call);
+  const int32_t *target = static_cast<const int32_t *>(call->in[1]);
+  int64_t blocks = loss_blocks(a.rows, a.row);
+  unsigned grid = static_cast<unsigned>(blocks);
+  int width = width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH((softmax_cross_entropy<1, T>), grid, block_threads, 0, call->stream, a, target);
+  else if (width == warp_lanes)
+    CO_LAUNCH((softmax_cross_entropy<warp_lanes, T>), grid, block_threads, 0, call->stream, a,
+              target);
+  else
+    CO_LAUNCH((softmax_cross_entropy<block_threads, T>), grid, block_threads, 0, call->stream, a,
+              target);
+  return finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+}
+
+template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda_call *call) {
+  LossRows<T> a = loss_rows<T>(call);
+  const float *target = static_cast<const float *>(call->in[1]);
+  int64_t blocks = loss_blocks(a.rows, a.row);
+  unsigned grid = static_cast<unsigned>(blocks);
+  int width = width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH((mean_squared_error<1, T>), grid, block_threads, 0, call->stream, a, target);
+  else if (width == warp_lanes)
+    CO_LAUNCH((mean_squared_error<warp_lanes, T>), grid, block_threads, 0, call->stream, a, target);
+  else
+    CO_LAUNCH((mean_squared_error<block_threads, T>), grid, block_threads, 0, call->stream, a,
+              target);
+  return finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+}
+
+template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
+  int64_t blocks = hits_blocks(rows);
+  double *sums = static_cast<double *>(call->out[0]);
+  double *partials = static_cast<double *>(call->workspace);
+  CO_LAUNCH(categorical_hits<T>, static_cast<unsigned>(blocks), block_threads, 0, call->stream,
+            sums, partials, static_cast<const T *>(call->in[0]),
+            static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
+            rows, K, co_cuda_accumulates(desc, 0));
+  return finish<2>(sums, partials, blocks, co_cuda_accumulates(desc, 0), call->stream);
+}
+
 } // namespace co
 
 extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
@@ -223,69 +306,31 @@ extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
          (desc->in[0].shape.dim[0] > 1 ? 1 : 0);
 }
 
+extern "C" int co_cuda_loss_launches(const co_op_desc *desc) {
+  const co_shape *shape = &desc->in[0].shape;
+  return co::loss_blocks(shape->dim[0], co_cuda_row(shape)) > 1 ? 2 : 1;
+}
+
+extern "C" int co_cuda_categorical_hits_launches(const co_op_desc *desc) {
+  return co::hits_blocks(desc->in[0].shape.dim[0]) > 1 ? 2 : 1;
+}
+
 extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {
-  const co_shape *shape = &call->desc->in[0].shape;
-  int64_t K = co_cuda_last(shape), rows = co_cuda_count(shape) / K;
-  int width = co::width_for(K);
-  int64_t per_block = co::block_threads / width, blocks = (rows + per_block - 1) / per_block;
-  unsigned grid = static_cast<unsigned>(blocks < co::most_blocks ? blocks : co::most_blocks);
-  float *y = static_cast<float *>(call->out[0]);
-  const float *x = static_cast<const float *>(call->in[0]);
-  if (width == 1)
-    CO_LAUNCH(co::softmax<1>, grid, co::block_threads, 0, call->stream, y, x, rows, K);
-  else if (width == co::warp_lanes)
-    CO_LAUNCH(co::softmax<co::warp_lanes>, grid, co::block_threads, 0, call->stream, y, x, rows, K);
-  else
-    CO_LAUNCH(co::softmax<co::block_threads>, grid, co::block_threads, 0, call->stream, y, x, rows,
-              K);
-  return cudaGetLastError();
+  return co::is_bf16(call->desc->in[0]) ? co::launch_softmax<co::bf16>(call)
+                                        : co::launch_softmax<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
-  co::LossRows a = co::loss_rows(call);
-  const int32_t *target = static_cast<const int32_t *>(call->in[1]);
-  int64_t blocks = co::loss_blocks(a.rows, a.row);
-  unsigned grid = static_cast<unsigned>(blocks);
-  int width = co::width_for(a.row);
-  if (width == 1)
-    CO_LAUNCH(co::softmax_cross_entropy<1>, grid, co::block_threads, 0, call->stream, a, target);
-  else if (width == co::warp_lanes)
-    CO_LAUNCH(co::softmax_cross_entropy<co::warp_lanes>, grid, co::block_threads, 0, call->stream,
-              a, target);
-  else
-    CO_LAUNCH(co::softmax_cross_entropy<co::block_threads>, grid, co::block_threads, 0,
-              call->stream, a, target);
-  return co::finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_softmax_cross_entropy<co::bf16>(call)
+                                        : co::launch_softmax_cross_entropy<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
-  co::LossRows a = co::loss_rows(call);
-  const float *target = static_cast<const float *>(call->in[1]);
-  int64_t blocks = co::loss_blocks(a.rows, a.row);
-  unsigned grid = static_cast<unsigned>(blocks);
-  int width = co::width_for(a.row);
-  if (width == 1)
-    CO_LAUNCH(co::mean_squared_error<1>, grid, co::block_threads, 0, call->stream, a, target);
-  else if (width == co::warp_lanes)
-    CO_LAUNCH(co::mean_squared_error<co::warp_lanes>, grid, co::block_threads, 0, call->stream, a,
-              target);
-  else
-    CO_LAUNCH(co::mean_squared_error<co::block_threads>, grid, co::block_threads, 0, call->stream,
-              a, target);
-  return co::finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_mean_squared_error<co::bf16>(call)
+                                        : co::launch_mean_squared_error<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
-  constexpr int64_t per_block = co::block_threads / co::warp_lanes;
-  int64_t blocks = (rows + per_block - 1) / per_block;
-  if (blocks > co::most_loss_blocks) blocks = co::most_loss_blocks;
-  double *sums = static_cast<double *>(call->out[0]);
-  double *partials = static_cast<double *>(call->workspace);
-  CO_LAUNCH(co::categorical_hits, static_cast<unsigned>(blocks), co::block_threads, 0, call->stream,
-            sums, partials, static_cast<const float *>(call->in[0]),
-            static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
-            rows, K, co_cuda_accumulates(desc, 0));
-  return co::finish<2>(sums, partials, blocks, co_cuda_accumulates(desc, 0), call->stream);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_categorical_hits<co::bf16>(call)
+                                        : co::launch_categorical_hits<float>(call);
 }

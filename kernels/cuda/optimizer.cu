@@ -76,6 +76,7 @@ __global__ void finite_check(double *gate, const double *sum, double clip_norm) 
 
 struct Update {
   float *w, *m, *v;
+  bf16 *mirror; // nullptr if there is none
   const float *g;
   const co_segment *segments;
   int64_t count, elements;
@@ -96,7 +97,9 @@ __global__ void sgd(Update u, float weight_decay, float momentum, bool nesterov)
       u.m[i] = m;
       direction = nesterov ? direction + momentum * m : m;
     }
-    u.w[i] -= rate * direction;
+    float weight = u.w[i] - rate * direction;
+    u.w[i] = weight;
+    if (u.mirror) u.mirror[i] = static_cast<bf16>(weight);
   });
 }
 
@@ -119,7 +122,9 @@ __global__ void adam(Update u, AdamFactors f) {
     float first = f.beta1 * u.m[i] + f.one_minus_beta1 * gradient;
     float second = f.beta2 * u.v[i] + f.one_minus_beta2 * gradient * gradient;
     if (f.decoupled) weight -= rate * decay * weight;
-    u.w[i] = weight - rate * (first * correction1) / (sqrtf(second * correction2) + f.epsilon);
+    weight -= rate * (first * correction1) / (sqrtf(second * correction2) + f.epsilon);
+    u.w[i] = weight;
+    if (u.mirror) u.mirror[i] = static_cast<bf16>(weight);
     u.m[i] = first;
     u.v[i] = second;
   });
@@ -141,6 +146,10 @@ static int64_t segment_count(const co_op_desc *desc, int operand) {
 extern "C" size_t co_cuda_gradient_norm_scratch(const co_op_desc *desc) {
   unsigned blocks = co::range_blocks(desc->in[0].shape.dim[0], co::norm_blocks);
   return blocks > 1 ? blocks * sizeof(double) : 0;
+}
+
+extern "C" int co_cuda_gradient_norm_launches(const co_op_desc *desc) {
+  return co::range_blocks(desc->in[0].shape.dim[0], co::norm_blocks) > 1 ? 2 : 1;
 }
 
 extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
@@ -172,6 +181,7 @@ extern "C" cudaError_t co_cuda_sgd(const co_cuda_call *call) {
   co::Update u = {static_cast<float *>(call->out[0]),
                   static_cast<float *>(call->out[1]),
                   nullptr,
+                  static_cast<co::bf16 *>(call->out[2]),
                   static_cast<const float *>(call->in[1]),
                   static_cast<const co_segment *>(call->in[3]),
                   co::segment_count(desc, 3),
@@ -191,6 +201,7 @@ extern "C" cudaError_t co_cuda_adam(const co_cuda_call *call) {
   co::Update u = {static_cast<float *>(call->out[0]),
                   static_cast<float *>(call->out[1]),
                   static_cast<float *>(call->out[2]),
+                  static_cast<co::bf16 *>(call->out[3]),
                   static_cast<const float *>(call->in[1]),
                   static_cast<const co_segment *>(call->in[4]),
                   co::segment_count(desc, 4),

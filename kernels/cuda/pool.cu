@@ -12,7 +12,8 @@ struct Pool { // extents fit 32 bits, as query makes sure
   int kernel[2], stride[2], pad[2];
 };
 
-__global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned count, Pool s) {
+template <typename T>
+__global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool s) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -21,7 +22,7 @@ __global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned cou
     rest /= s.Q;
     int p = static_cast<int>(rest % s.P), top = p * s.stride[0] - s.pad[0];
     int left = q * s.stride[1] - s.pad[1];
-    const float *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
+    const T *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
     float best = 0;
     int winner = -1;
     for (int kh = 0; kh < s.kernel[0]; kh++) {
@@ -30,13 +31,13 @@ __global__ void max_pool(float *y, int32_t *argmax, const float *x, unsigned cou
       for (int kw = 0; kw < s.kernel[1]; kw++) {
         int w = left + kw;
         if (w < 0 || w >= s.W) continue;
-        float value = image[static_cast<int64_t>(h * s.W + w) * s.C];
+        float value = static_cast<float>(image[static_cast<int64_t>(h * s.W + w) * s.C]);
         if (winner >= 0 && !(value > best)) continue;
         best = value;
         winner = kh * s.kernel[1] + kw;
       }
     }
-    y[i] = best;
+    y[i] = static_cast<T>(best);
     if (argmax) argmax[i] = winner;
   }
 }
@@ -48,8 +49,9 @@ __device__ __forceinline__ void windows_over(int at, int kernel, int stride, int
   *last = at / stride < positions ? at / stride : positions - 1;
 }
 
-__global__ void max_pool_backward(float *dx, const float *dy, const int32_t *argmax, unsigned count,
-                                  Pool s, bool accumulate) {
+template <typename T>
+__global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, unsigned count, Pool s,
+                                  bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -66,31 +68,33 @@ __global__ void max_pool_backward(float *dx, const float *dy, const int32_t *arg
       for (int q = first_q; q <= last_q; q++) {
         int64_t at = image + static_cast<int64_t>(p * s.Q + q) * s.C;
         int tap = (h - p * s.stride[0]) * s.kernel[1] + w - q * s.stride[1];
-        if (argmax[at] == tap) sum += dy[at];
+        if (argmax[at] == tap) sum += static_cast<float>(dy[at]);
       }
     put(&dx[i], sum, accumulate);
   }
 }
 
 // One thread an image and channel: neighbours read neighbouring channels.
-__global__ void mean_of_images(float *y, const float *x, unsigned count, unsigned pixels,
-                               unsigned C) {
+template <typename T>
+__global__ void mean_of_images(T *y, const T *x, unsigned count, unsigned pixels, unsigned C) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned c = static_cast<unsigned>(i) % C;
-    const float *image = x + static_cast<int64_t>(static_cast<unsigned>(i) / C) * pixels * C + c;
+    const T *image = x + static_cast<int64_t>(static_cast<unsigned>(i) / C) * pixels * C + c;
     double sum = 0;
     for (unsigned k = 0; k < pixels; k++)
-      sum += image[static_cast<int64_t>(k) * C];
-    y[i] = static_cast<float>(sum / pixels);
+      sum += static_cast<float>(image[static_cast<int64_t>(k) * C]);
+    y[i] = static_cast<T>(static_cast<float>(sum / pixels));
   }
 }
 
-__global__ void mean_of_images_backward(float *dx, const float *dy, unsigned count, unsigned pixels,
+template <typename T>
+__global__ void mean_of_images_backward(T *dx, const T *dy, unsigned count, unsigned pixels,
                                         unsigned C, bool accumulate) {
   float share = static_cast<float>(pixels);
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned row = static_cast<unsigned>(i) / C, c = static_cast<unsigned>(i) % C;
-    put(&dx[i], dy[static_cast<int64_t>(row / pixels) * C + c] / share, accumulate);
+    float value = static_cast<float>(dy[static_cast<int64_t>(row / pixels) * C + c]);
+    put(&dx[i], value / share, accumulate);
   }
 }
 
@@ -109,25 +113,23 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
   return s;
 }
 
-} // namespace co
-
-extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_max_pool(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::max_pool, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
-            static_cast<const float *>(call->in[0]), static_cast<unsigned>(count),
-            co::pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
+  CO_LAUNCH(max_pool<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
+            static_cast<const T *>(call->in[0]), static_cast<unsigned>(count),
+            pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_max_pool_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::max_pool_backward, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+  CO_LAUNCH(max_pool_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
             static_cast<const int32_t *>(call->in[1]), static_cast<unsigned>(count),
-            co::pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
+            pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
             co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
@@ -136,22 +138,44 @@ static unsigned pixels_of(const co_shape &x) {
   return static_cast<unsigned>(x.dim[1] * x.dim[2]);
 }
 
-extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_mean(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::mean_of_images, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+  CO_LAUNCH(mean_of_images<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
             static_cast<unsigned>(count), pixels_of(desc->in[0].shape),
             static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)));
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t co_cuda_global_average_pool2d_backward(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_mean_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(co::mean_of_images_backward, co::blocks_for(count), co::block_threads, 0, call->stream,
-            static_cast<float *>(call->out[0]), static_cast<const float *>(call->in[0]),
+  CO_LAUNCH(mean_of_images_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
             static_cast<unsigned>(count), pixels_of(desc->out[0].shape),
             static_cast<unsigned>(co_cuda_last(&desc->out[0].shape)), co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
+}
+
+} // namespace co
+
+extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool<co::bf16>(call)
+                                        : co::launch_max_pool<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16>(call)
+                                        : co::launch_max_pool_backward<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_mean<co::bf16>(call)
+                                        : co::launch_mean<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_global_average_pool2d_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_mean_backward<co::bf16>(call)
+                                        : co::launch_mean_backward<float>(call);
 }

@@ -10,9 +10,10 @@ namespace co {
 constexpr int tile = 32;
 constexpr int tile_rows = 8;
 
-__global__ void transpose(uint32_t *y, const uint32_t *x, int64_t rows, int64_t columns,
+template <typename Word>
+__global__ void transpose(Word *y, const Word *x, int64_t rows, int64_t columns,
                           int64_t tiles_across) {
-  CO_SHARED_2D(uint32_t, values, tile, tile + 1); // one more: no bank conflicts
+  CO_SHARED_2D(Word, values, tile, tile + 1); // one more: no bank conflicts
   int64_t top = static_cast<int64_t>(blockIdx.x) / tiles_across * tile;
   int64_t left = static_cast<int64_t>(blockIdx.x) % tiles_across * tile;
   for (unsigned r = threadIdx.y; r < tile; r += tile_rows)
@@ -24,6 +25,15 @@ __global__ void transpose(uint32_t *y, const uint32_t *x, int64_t rows, int64_t 
       y[(left + r) * rows + top + threadIdx.x] = values[threadIdx.x][r];
 }
 
+template <typename Word>
+static cudaError_t launch_transpose(void *y, const void *x, int64_t rows, int64_t columns,
+                                    cudaStream_t stream) {
+  int64_t across = (columns + tile - 1) / tile, down = (rows + tile - 1) / tile;
+  CO_LAUNCH(transpose<Word>, static_cast<unsigned>(across * down), dim3(tile, tile_rows), 0, stream,
+            static_cast<Word *>(y), static_cast<const Word *>(x), rows, columns, across);
+  return cudaGetLastError();
+}
+
 } // namespace co
 
 extern "C" cudaError_t co_cuda_copy(const co_cuda_call *call) {
@@ -31,11 +41,8 @@ extern "C" cudaError_t co_cuda_copy(const co_cuda_call *call) {
                          cudaMemcpyDeviceToDevice, call->stream);
 }
 
-extern "C" cudaError_t co_cuda_transpose(void *y, const void *x, int64_t rows, int64_t columns,
-                                         cudaStream_t stream) {
-  int64_t across = (columns + co::tile - 1) / co::tile, down = (rows + co::tile - 1) / co::tile;
-  CO_LAUNCH(co::transpose, static_cast<unsigned>(across * down), dim3(co::tile, co::tile_rows), 0,
-            stream, static_cast<uint32_t *>(y), static_cast<const uint32_t *>(x), rows, columns,
-            across);
-  return cudaGetLastError();
+extern "C" cudaError_t co_cuda_transpose(void *y, const void *x, co_dtype dtype, int64_t rows,
+                                         int64_t columns, cudaStream_t stream) {
+  return dtype == CO_BF16 ? co::launch_transpose<uint16_t>(y, x, rows, columns, stream)
+                          : co::launch_transpose<uint32_t>(y, x, rows, columns, stream);
 }

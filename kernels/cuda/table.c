@@ -18,7 +18,9 @@ co_status co_cuda_plan_kernel(co_cuda *cuda, const co_cuda_impl *impl, const co_
       if (!(side ? co_cuda_has_out(desc, i) : co_cuda_has_in(desc, i))) continue;
       const co_tensor_desc *operand = side ? &desc->out[i] : &desc->in[i];
       uint32_t f32 = side ? impl->f32_out : impl->f32_in;
-      if ((f32 >> i & 1) && operand->dtype != CO_F32) return co_cuda_refuse(answer, "f32 only");
+      uint32_t bf16 = side ? impl->bf16_out : impl->bf16_in;
+      bool taken = operand->dtype == CO_F32 || ((bf16 >> i & 1) && operand->dtype == CO_BF16);
+      if ((f32 >> i & 1) && !taken) return co_cuda_refuse(answer, "f32 only");
       if (!impl->large && !fits(operand))
         return co_cuda_refuse(answer, "a tensor of more than 2^31 - 1 elements");
       if (impl->same && shared == CO_LAYOUT_CANONICAL && operand->layout > 0)
@@ -28,6 +30,8 @@ co_status co_cuda_plan_kernel(co_cuda *cuda, const co_cuda_impl *impl, const co_
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     answer->choice.in[i] = answer->choice.out[i] = shared;
   answer->choice.workspace = impl->scratch ? impl->scratch(desc) : 0;
+  answer->choice.launches = impl->launches ? impl->launches(desc) : 1;
+  if (answer->choice.launches > 1) answer->choice.why = impl->why;
   if (out == NULL) return CO_OK;
   CO_RETURN_IF_FAILED(co_cuda_prepared_create(cuda, impl, desc, sizeof(co_prepared), out));
   (*out)->run = run_kernel;
@@ -43,10 +47,10 @@ static co_status run_reorder(co_cuda *cuda, co_prepared *prepared, const co_cuda
   // Canonical (KH KW I, O) to (O, KH KW I) or back.
   int64_t O = co_cuda_last(&desc->in[0].shape), taps = co_cuda_count(&desc->in[0].shape) / O;
   bool home = desc->out[0].layout == CO_CUDA_LAYOUT_OHWI;
-  return co_cuda_check(
-      cuda,
-      co_cuda_transpose(call->out[0], call->in[0], home ? taps : O, home ? O : taps, call->stream),
-      "reorder");
+  return co_cuda_check(cuda,
+                       co_cuda_transpose(call->out[0], call->in[0], desc->in[0].dtype,
+                                         home ? taps : O, home ? O : taps, call->stream),
+                       "reorder");
 }
 
 static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
@@ -54,11 +58,14 @@ static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_
   co_layout in = desc->in[0].layout, result = desc->out[0].layout;
   if (in == CO_LAYOUT_ANY) in = CO_LAYOUT_CANONICAL;
   if (result == CO_LAYOUT_ANY) result = in;
-  if (in != result && (desc->in[0].shape.rank != 4 || co_cuda_element(desc->in[0].dtype) != 4))
-    return co_cuda_refuse(answer, "only convolution kernels of f32 have two layouts");
+  bool kernel = desc->in[0].shape.rank == 4 &&
+                (desc->in[0].dtype == CO_BF16 || co_cuda_element(desc->in[0].dtype) == 4);
+  if (in != result && !kernel)
+    return co_cuda_refuse(answer, "only convolution kernels have two layouts");
   if (!fits(&desc->in[0])) return co_cuda_refuse(answer, "more than 2^31 - 1 elements");
   answer->choice.in[0] = in;
   answer->choice.out[0] = result;
+  answer->choice.launches = 1;
   if (out == NULL) return CO_OK;
   CO_RETURN_IF_FAILED(co_cuda_prepared_create(cuda, impl, desc, sizeof(co_prepared), out));
   (*out)->run = run_reorder;
@@ -79,43 +86,64 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
 
 // ---- table -------------------------------------------------------------------------------------
 
+// Blocks cannot wait for each other, so what crosses them needs another launch.
+static const char column_sums[] = "sums over rows: parts by block, then their sum";
+static const char block_sums[] = "a sum over blocks: parts, then their sum";
+static const char statistics[] = "sums over rows, then every row by them";
+
 #define KERNEL(OP, function, ...)                                                                  \
   { .op = CO_OP_##OP, .name = "cuda", .plan = co_cuda_plan_kernel, .launch = function, __VA_ARGS__ }
 
 const co_cuda_impl co_cuda_kernels[] = {
-    KERNEL(RELU, co_cuda_relu, .f32_in = 1, .f32_out = 1, .large = true),
-    KERNEL(RELU_BACKWARD, co_cuda_relu_backward, .f32_in = 3, .f32_out = 1, .large = true),
-    KERNEL(ADD, co_cuda_add, .f32_in = 3, .f32_out = 1, .large = true, .same = true),
-    KERNEL(CONCAT, co_cuda_concat, .f32_in = 3, .f32_out = 1),
-    KERNEL(CONCAT_BACKWARD, co_cuda_concat_backward, .f32_in = 1, .f32_out = 3),
+    KERNEL(RELU, co_cuda_relu, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1,
+           .large = true),
+    KERNEL(RELU_BACKWARD, co_cuda_relu_backward, .f32_in = 3, .f32_out = 1, .bf16_in = 3,
+           .bf16_out = 1, .large = true),
+    KERNEL(ADD, co_cuda_add, .f32_in = 3, .f32_out = 1, .bf16_in = 3, .bf16_out = 1, .large = true,
+           .same = true),
+    KERNEL(CONCAT, co_cuda_concat, .f32_in = 3, .f32_out = 1, .bf16_in = 3, .bf16_out = 1),
+    KERNEL(CONCAT_BACKWARD, co_cuda_concat_backward, .f32_in = 1, .f32_out = 3, .bf16_in = 1,
+           .bf16_out = 3, .launches = co_cuda_concat_backward_launches, .why = "one for each part"),
     KERNEL(RESHAPE, co_cuda_reshape, .large = true),
-    KERNEL(DROPOUT, co_cuda_dropout, .f32_in = 1, .f32_out = 1, .large = true),
-    KERNEL(RELU_BIAS_BACKWARD, co_cuda_relu_bias_backward, .f32_in = 3, .f32_out = 3,
-           .scratch = co_cuda_relu_bias_backward_scratch),
-    KERNEL(BATCH_NORM, co_cuda_batch_norm, .f32_in = 31, .f32_out = 31,
-           .scratch = co_cuda_batch_norm_scratch),
+    KERNEL(DROPOUT, co_cuda_dropout, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1,
+           .large = true),
+    KERNEL(RELU_BIAS_BACKWARD, co_cuda_relu_bias_backward, .f32_in = 3, .f32_out = 3, .bf16_in = 3,
+           .bf16_out = 1, .scratch = co_cuda_relu_bias_backward_scratch,
+           .launches = co_cuda_relu_bias_backward_launches, .why = column_sums),
+    KERNEL(BATCH_NORM, co_cuda_batch_norm, .f32_in = 31, .f32_out = 31, .bf16_in = 1, .bf16_out = 1,
+           .scratch = co_cuda_batch_norm_scratch, .launches = co_cuda_batch_norm_launches,
+           .why = statistics),
     KERNEL(BATCH_NORM_BACKWARD, co_cuda_batch_norm_backward, .f32_in = 31, .f32_out = 7,
-           .scratch = co_cuda_batch_norm_backward_scratch),
-    KERNEL(BATCH_NORM_INFERENCE, co_cuda_batch_norm_inference, .f32_in = 31, .f32_out = 1),
-    KERNEL(MAX_POOL2D, co_cuda_max_pool2d, .f32_in = 1, .f32_out = 1),
-    KERNEL(MAX_POOL2D_BACKWARD, co_cuda_max_pool2d_backward, .f32_in = 1, .f32_out = 1),
-    KERNEL(GLOBAL_AVERAGE_POOL2D, co_cuda_global_average_pool2d, .f32_in = 1, .f32_out = 1),
+           .bf16_in = 17, .bf16_out = 1, .scratch = co_cuda_batch_norm_backward_scratch,
+           .launches = co_cuda_batch_norm_launches, .why = statistics),
+    KERNEL(BATCH_NORM_INFERENCE, co_cuda_batch_norm_inference, .f32_in = 31, .f32_out = 1,
+           .bf16_in = 1, .bf16_out = 1),
+    KERNEL(MAX_POOL2D, co_cuda_max_pool2d, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    KERNEL(MAX_POOL2D_BACKWARD, co_cuda_max_pool2d_backward, .f32_in = 1, .f32_out = 1,
+           .bf16_in = 1, .bf16_out = 1),
+    KERNEL(GLOBAL_AVERAGE_POOL2D, co_cuda_global_average_pool2d, .f32_in = 1, .f32_out = 1,
+           .bf16_in = 1, .bf16_out = 1),
     KERNEL(GLOBAL_AVERAGE_POOL2D_BACKWARD, co_cuda_global_average_pool2d_backward, .f32_in = 1,
-           .f32_out = 1),
-    KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .large = true),
+           .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .large = true),
     KERNEL(SOFTMAX_CROSS_ENTROPY, co_cuda_softmax_cross_entropy, .f32_in = 5, .f32_out = 5,
-           .large = true, .scratch = co_cuda_loss_scratch),
-    KERNEL(MEAN_SQUARED_ERROR, co_cuda_mean_squared_error, .f32_in = 7, .f32_out = 5, .large = true,
-           .scratch = co_cuda_loss_scratch),
-    KERNEL(CATEGORICAL_HITS, co_cuda_categorical_hits, .f32_in = 5,
-           .scratch = co_cuda_loss_scratch),
+           .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch,
+           .launches = co_cuda_loss_launches, .why = block_sums),
+    KERNEL(MEAN_SQUARED_ERROR, co_cuda_mean_squared_error, .f32_in = 7, .f32_out = 5, .bf16_in = 1,
+           .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch,
+           .launches = co_cuda_loss_launches, .why = block_sums),
+    KERNEL(CATEGORICAL_HITS, co_cuda_categorical_hits, .f32_in = 5, .bf16_in = 1,
+           .scratch = co_cuda_loss_scratch, .launches = co_cuda_categorical_hits_launches,
+           .why = block_sums),
     KERNEL(GATHER, co_cuda_gather, .large = true),
-    KERNEL(CAST, co_cuda_cast, .f32_out = 1, .large = true),
-    KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1),
-    KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1),
-    KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1),
+    KERNEL(CAST, co_cuda_cast, .f32_out = 1, .bf16_out = 1, .large = true),
+    KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
+           .bf16_out = 1),
     KERNEL(GRADIENT_NORM, co_cuda_gradient_norm, .f32_in = 1, .large = true,
-           .scratch = co_cuda_gradient_norm_scratch),
+           .scratch = co_cuda_gradient_norm_scratch, .launches = co_cuda_gradient_norm_launches,
+           .why = block_sums),
     KERNEL(FINITE_CHECK, co_cuda_finite_check, .large = true),
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),
     KERNEL(ADAM, co_cuda_adam, .f32_in = 15, .f32_out = 7, .large = true),
@@ -124,20 +152,27 @@ const co_cuda_impl co_cuda_kernels[] = {
      .plan = plan_conv,
      .launch = co_cuda_conv2d,
      .f32_in = 7,
-     .f32_out = 1},
+     .f32_out = 1,
+     .bf16_in = 7,
+     .bf16_out = 1},
     {.op = CO_OP_CONV2D_BACKWARD_DATA,
      .name = "cuda",
      .plan = plan_conv,
      .launch = co_cuda_conv2d_backward_data,
      .f32_in = 3,
-     .f32_out = 1},
+     .f32_out = 1,
+     .bf16_in = 3,
+     .bf16_out = 1},
     {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS,
      .name = "cuda",
      .plan = plan_conv,
      .launch = co_cuda_conv2d_backward_weights,
      .scratch = co_cuda_conv2d_backward_weights_scratch,
+     .launches = co_cuda_conv2d_backward_weights_launches,
+     .why = "the bias gradient is summed beside it",
      .f32_in = 3,
-     .f32_out = 3},
+     .f32_out = 3,
+     .bf16_in = 3},
     {.op = CO_OP_REORDER, .name = "cuda", .plan = plan_reorder},
     {.name = NULL},
 };

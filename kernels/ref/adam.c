@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/bf16.h"
 #include "kernels/ref/real.h"
 
 void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
@@ -7,6 +8,7 @@ void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
   const co_step *step = in[5];
   const double *gate = in[6];
   real *new_w = out[0], *new_m = out[1], *new_v = out[2]; // the memory of w, m and v
+  co_bf16 *mirror = out[3];                               // may be NULL
   int64_t segments = co_shape_count(&desc->in[4].shape) / (int64_t)sizeof(co_segment);
   const co_op_attr *attr = &desc->attr;
   if (gate[0] == 0) return;
@@ -24,6 +26,7 @@ void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
       new_w[i] = (real)weight;
       new_m[i] = (real)first;
       new_v[i] = (real)second;
+      if (mirror != NULL) mirror[i] = co_bf16_round((float)new_w[i]);
     }
   }
 }
@@ -42,6 +45,7 @@ co_status co_infer_adam(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_shape(desc, 6, &gate));
   for (int i = 0; i < 3; i++)
     co_set_out(desc, i, desc->in[0].dtype, &desc->in[0].shape);
+  co_set_out(desc, 3, CO_BF16, &desc->in[0].shape);
   return CO_OK;
 }
 #endif

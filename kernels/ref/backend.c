@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/ref/ref.h"
+#include "kernels/widen.h"
 
 static co_ref_function *const functions[CO_OP_COUNT][2] = {
 #define X(ENUM, name, inputs, outputs, backward, inference)                                        \
@@ -25,7 +26,7 @@ static uint32_t accumulable(const co_op_desc *desc) {
   case CO_OP_GRADIENT_NORM:
     return 1;
   case CO_OP_RESHAPE: // likewise, but it moves integers too
-    return desc->out[0].dtype == CO_F32 || desc->out[0].dtype == CO_F64 ? 1 : 0;
+    return desc->out[0].dtype >= CO_F32 ? 1 : 0;
   case CO_OP_DENSE_BACKWARD_WEIGHTS:
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
   case CO_OP_RELU_BIAS_BACKWARD:
@@ -61,9 +62,6 @@ static co_status check_operands(const co_op_desc *desc, bool inputs) {
     if (co_shape_count(&operands[i].shape) < 0)
       return co_fail(CO_ERR_INTERNAL, "%s: operand %.*s has no concrete shape", info->name,
                      (int)length, name);
-    if (operands[i].dtype > CO_F64)
-      return co_fail(CO_ERR_DEVICE, "%s: the reference does not compute in %s", info->name,
-                     co_dtype_name(operands[i].dtype));
   }
   return CO_OK;
 }
@@ -73,6 +71,12 @@ co_status co_ref_query(const co_op_desc *desc, co_op_choice *out) {
   out->implementation = "ref";
   CO_RETURN_IF_FAILED(check_operands(desc, true));
   CO_RETURN_IF_FAILED(check_operands(desc, false));
+  CO_RETURN_IF_FAILED(co_op_check_bf16(desc));
+  co_widened widened;
+  if (co_widen(desc, &widened)) {
+    out->implementation = "ref+bf16";
+    out->workspace = widened.bytes;
+  }
   if ((desc->accumulate & ~accumulable(desc)) != 0)
     return co_fail(CO_ERR_DEVICE, "%s: this output cannot be accumulated into",
                    co_op_get_info(desc->op)->name);
@@ -85,6 +89,30 @@ static bool has_dtype(const co_op_desc *desc, co_dtype dtype) {
     if ((desc->has_out >> i & 1) && desc->out[i].dtype == dtype) return true;
   }
   return false;
+}
+
+static void widen(const void *user, float *to, const co_bf16 *from, int64_t count) {
+  (void)user;
+  for (int64_t i = 0; i < count; i++)
+    to[i] = co_bf16_widen(from[i]);
+}
+
+static void round_to_bf16(const void *user, co_bf16 *to, const float *from, int64_t count) {
+  (void)user;
+  for (int64_t i = 0; i < count; i++)
+    to[i] = co_bf16_round(from[i]);
+}
+
+co_status co_ref_run_in(const co_op_desc *desc, void *const *in, void *const *out,
+                        void *workspace) {
+  const co_widen_loops loops = {widen, round_to_bf16, NULL};
+  void *wide_in[CO_OP_MAX_OPERANDS], *wide_out[CO_OP_MAX_OPERANDS];
+  co_widened widened;
+  if (!co_widen(desc, &widened)) return co_ref_run(desc, in, out);
+  co_widen_begin(&widened, &loops, in, out, workspace, wide_in, wide_out);
+  CO_RETURN_IF_FAILED(co_ref_run(&widened.desc, wide_in, wide_out));
+  co_widen_end(&widened, &loops, out, wide_out);
+  return CO_OK;
 }
 
 co_status co_ref_run(const co_op_desc *desc, void *const *in, void *const *out) {
@@ -132,8 +160,7 @@ static void ref_release(co_backend *backend, co_prepared *prepared) {
 static co_status ref_run(co_backend *backend, co_prepared *prepared, void *const *in,
                          void *const *out, void *workspace) {
   (void)backend;
-  (void)workspace;
-  return co_ref_run(&prepared->desc, in, out);
+  return co_ref_run_in(&prepared->desc, in, out, workspace);
 }
 
 static size_t ref_layout_bytes(co_backend *backend, const co_tensor_desc *desc) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/bf16.h"
 #include "kernels/ref/real.h"
 
 // Types come from the descriptor, not from `real`: f32 to f64 and back is a cast like any other.
@@ -12,6 +13,8 @@ static double load(const void *x, co_dtype dtype, int64_t i) {
     return (double)((const int64_t *)x)[i];
   case CO_F32:
     return (double)((const float *)x)[i];
+  case CO_BF16:
+    return (double)co_bf16_widen(((const co_bf16 *)x)[i]);
   default:
     return ((const double *)x)[i];
   }
@@ -23,6 +26,8 @@ void CO_REF(cast)(const co_op_desc *desc, void *const *in, void *const *out) {
     double value = load(in[0], desc->in[0].dtype, i);
     if (desc->out[0].dtype == CO_F32)
       ((float *)out[0])[i] = (float)value;
+    else if (desc->out[0].dtype == CO_BF16) // from integers and f64 by way of float
+      ((co_bf16 *)out[0])[i] = co_bf16_round((float)value);
     else
       ((double *)out[0])[i] = value;
   }
@@ -30,11 +35,9 @@ void CO_REF(cast)(const co_op_desc *desc, void *const *in, void *const *out) {
 
 #if CO_REF_ONCE
 co_status co_infer_cast(co_op_desc *desc) {
-  if (desc->attr.dtype != CO_F32 && desc->attr.dtype != CO_F64)
-    return co_fail(CO_ERR_CONFIG, "cast: to f32 or f64, not to %s",
-                   co_dtype_name(desc->attr.dtype));
-  if (desc->in[0].dtype > CO_F64)
-    return co_fail(CO_ERR_CONFIG, "cast: cannot read %s", co_dtype_name(desc->in[0].dtype));
+  co_dtype to = desc->attr.dtype;
+  if (to != CO_F32 && to != CO_F64 && to != CO_BF16)
+    return co_fail(CO_ERR_CONFIG, "cast: to f32, f64 or bf16, not to %s", co_dtype_name(to));
   co_set_out(desc, 0, desc->attr.dtype, &desc->in[0].shape);
   return CO_OK;
 }

@@ -19,13 +19,15 @@ typedef void co_ref_function(const co_op_desc *desc, void *const *in, void *cons
 CO_OPS(X)
 #undef X
 
-// As query of a backend: always canonical layouts, no workspace, implementation "ref". Refuses
-// missing operands, types without a kernel, and accumulation into outputs that are not gradients
-// or sums.
+// As query of a backend: always canonical layouts, implementation "ref", a workspace only for bf16
+// (then "ref+bf16"). Refuses missing operands, types without a kernel, and accumulation into outputs
+// that are not gradients or sums.
 co_status co_ref_query(const co_op_desc *desc, co_op_choice *out);
 // Computes f32 if any operand is f32, else f64 if any is f64 (operations without real operands
 // do not care). Pointers are canonical host memory; absent operands are NULL.
 co_status co_ref_run(const co_op_desc *desc, void *const *in, void *const *out);
+// The same for all types, with the workspace that co_ref_query asks for.
+co_status co_ref_run_in(const co_op_desc *desc, void *const *in, void *const *out, void *workspace);
 
 #ifdef __cplusplus
 }

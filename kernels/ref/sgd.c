@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/bf16.h"
 #include "kernels/ref/real.h"
 
 void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
@@ -7,6 +8,7 @@ void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
   const co_step *step = in[4];
   const double *gate = in[5];
   real *new_w = out[0], *new_m = out[1]; // the memory of w and m
+  co_bf16 *mirror = out[2];              // may be NULL
   int64_t segments = co_shape_count(&desc->in[3].shape) / (int64_t)sizeof(co_segment);
   const co_op_attr *attr = &desc->attr;
   if (gate[0] == 0) return;
@@ -21,6 +23,7 @@ void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
         direction = attr->nesterov ? direction + attr->momentum * momentum : momentum;
       }
       new_w[i] = (real)((double)w[i] - rate * direction);
+      if (mirror != NULL) mirror[i] = co_bf16_round((float)new_w[i]);
     }
   }
 }
@@ -40,7 +43,8 @@ co_status co_infer_sgd(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_shape(desc, 5, &gate));
   co_set_out(desc, 0, desc->in[0].dtype, &desc->in[0].shape);
   co_set_out(desc, 1, desc->in[0].dtype, &desc->in[0].shape);
-  desc->has_out = momentum ? 3 : 1;
+  co_set_out(desc, 2, CO_BF16, &desc->in[0].shape);
+  desc->has_out = (momentum ? 3u : 1u) | (desc->has_out & 4u);
   return CO_OK;
 }
 #endif

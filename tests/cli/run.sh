@@ -196,7 +196,18 @@ YAML
   with=(-c "$dir/c.yaml" --dataset "$dir/d.h5")
   expect 0 plan "${with[@]}" --json
   json ok=true verb=plan
+  json precision=tf32
   expect 0 plan "${with[@]}" --mode infer --batch-size 3
+  expect 0 plan "${with[@]}" --precision bf16-mixed --json
+  json ok=true precision=bf16
+  grep -q '"type":"bf16"' "$dir/out" || fail 'no type bf16 in the plan'
+  expect 0 plan "${with[@]}" --set trainer.precision=bf16
+  stdout_has 'bf16'
+  stdout_has 'mirror'
+  expect 3 plan "${with[@]}" --set trainer.precision=16
+  stderr_has 'not there yet'
+  expect 2 plan "${with[@]}" --precision 64
+  stderr_has 'use tf32, 32 or bf16'
   expect 3 plan "${with[@]}" --image.encoder.type mpl
   stderr_has '--set image.encoder.type'
   expect 0 train "${with[@]}" --run-dir "$dir/run" --seed 3 --json
@@ -208,6 +219,7 @@ YAML
   json ok=false error.code=model
   expect 0 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'log_loss<1000'
   stdout_has 'accuracy'
+  expect 0 evaluate -m "$dir/run" --dataset "$dir/d.h5" --precision bf16
   expect 10 evaluate -m "$dir/run" --dataset "$dir/d.h5" --require 'accuracy>=1.5' --json
   json ok=false exit=10 error.code=gate
   parity=(verify parity -m "$dir/run" --dataset "$dir/d.h5" --device cpu)
@@ -217,6 +229,9 @@ YAML
   stderr_is_empty
   expect 0 "${parity[@]}" --split test --batch-size 5 --json
   json ok=true verb=verify exit=0 device=cpu split=test rows=5 out_of_tolerance=0 first=null
+  expect 0 "${parity[@]}" --precision bf16 --json
+  json ok=true precision=bf16
+  expect 10 "${parity[@]}" --precision bf16 --tolerance 1e-5
   expect 10 "${parity[@]}" --tolerance 1e-12
   stdout_has 'OUT OF TOLERANCE'
   stderr_has "error[gate]: 'image/"
@@ -233,6 +248,8 @@ YAML
   expect 9 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/s.csv"
   expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O -
   cmp -s "$dir/out" "$dir/s.csv" || fail 'scores on stdout differ from those in a file'
+  expect 0 predict -m "$dir/run" --dataset "$dir/d.h5" --split test -O "$dir/n.csv" --precision bf16
+  ! cmp -s "$dir/n.csv" "$dir/s.csv" || fail 'bf16 scores to the last bit as float does'
   expect 2 predict -m "$dir/run" --dataset "$dir/d.h5" -O - --json
   for file in d.h5 run run/model.h5; do
     expect 0 inspect "$dir/$file" --json
@@ -255,6 +272,45 @@ YAML
     code=$?
     [ $code = "${signal#*:}" ] || fail "exit $code after SIG${signal%:*}"
     stderr_has 'error[interrupted]'
+  done
+  # Other signals ask for something, and the training goes on.
+  wait_for() { # wait_for TEXT FILE
+    for _ in $(seq 100); do
+      grep -qF -- "$1" "$2" 2>/dev/null && return
+      sleep 0.1
+    done
+    fail "$2 lacks: $1"
+  }
+  run="$dir/asked"
+  "$cohort" train "${with[@]}" --run-dir "$run" --log-file "$dir/log" \
+    --trainer.max_steps 100000000 --trainer.max_epochs 100000000 \
+    --trainer.steps_per_checkpoint 100000000 --trainer.learning_rate 0 >"$dir/out" 2>"$dir/err" &
+  pid=$!
+  wait_for 'eval step=' "$dir/log"
+  checkpoints=$(grep -c '"checkpoint"' "$run/events.jsonl")
+  mv "$dir/log" "$dir/log.1"
+  kill -HUP $pid
+  kill -USR2 $pid
+  wait_for 'INFO status step=' "$dir/err"
+  wait_for 'step=' "$dir/log"
+  kill -USR1 $pid
+  for _ in $(seq 100); do
+    [ "$(grep -c '"checkpoint"' "$run/events.jsonl")" -gt "$checkpoints" ] && break
+    sleep 0.1
+  done
+  ls "$run"/checkpoints/stop-*.h5 >/dev/null 2>&1 || fail 'SIGUSR1 wrote no checkpoint'
+  kill -TERM $pid
+  wait $pid
+  [ $? = 143 ] || fail 'the training did not go on after SIGUSR1'
+  # So does the end of its time.
+  expect 75 train "${with[@]}" --run-dir "$dir/timed" --trainer.max_steps 100000000 \
+    --trainer.max_epochs 100000000 --max-time 0:01 --json
+  json ok=false exit=75 error.code=stopped
+  stderr_has "go on with --resume $dir/timed"
+  expect 0 inspect "$dir/timed"
+  for time in 5 0:00 1:60 1:24:00:00 0:0:0:0:1 1:x -1:00 1:00x ''; do
+    expect 2 train "${with[@]}" --run-dir "$dir/none" --max-time "$time"
+    stderr_has '[[DD:]HH:]MM:SS'
   done
 fi
 

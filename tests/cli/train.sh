@@ -93,6 +93,15 @@ expect 10 evaluate -m run --dataset d.h5 --require 'accuracy>1' --require 'log_l
 "$check_json" ok=false error.code=gate error.exit=10 rows=60 <out || fail 'JSON of a gate'
 [ "$(grep -c 'error\[gate\]' err)" = 2 ] || fail 'not every gate that failed is named'
 
+# ---- the record of the command line can be given to a shell
+odd="it's \$HOME & \"co\" *"
+expect 0 train "${with[@]}" --run-dir "$odd" --threads 1 --trainer.max_steps 1
+eval "set -- $(cat "$odd/command.txt")"
+[ "$*" = "cohort train ${with[*]} --run-dir $odd --threads 1 --trainer.max_steps 1" ] ||
+  fail "command.txt: $(cat "$odd/command.txt")"
+[ $# = $((${#with[@]} + 8)) ] || fail "command.txt: $# words"
+grep -qF "cohort train ${with[0]} " "$odd/command.txt" || fail 'words without need are quoted'
+
 # ---- killed at random moments, with real writes
 for i in 1 2 3 4 5 6; do
   timeout -s KILL "0.$((i * 17 % 40 + 10))" "$cohort" train "${with[@]}" --run-dir killed \

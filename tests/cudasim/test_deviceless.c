@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real cuDNN has an engine for each pass of every convolution of the list, in float and in
-// bfloat16; and it does refuse what is wrong. Usage: test_deviceless h100.json
+// bfloat16; and it does refuse what is wrong. Usage: test_deviceless h100.json [LIST]
+// LIST: lines of plugin/plan_configs convolutions, in place of the shapes here, which are of the
+// kinds that configs may ask for.
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "deviceless.h"
 
@@ -43,10 +47,56 @@ static int check_shape(cudnnBackendDescriptor_t device, const named_shape *s) {
   return failures;
 }
 
+enum { PLANNED = 16 }; // numbers of a line
+
+static bool read_shape(char *line, char *name, named_shape *out) {
+  long long v[PLANNED];
+  int used = 0;
+  if (sscanf(line, "%255s%n", name, &used) != 1) return false;
+  for (int i = 0, length; i < PLANNED; i++, used += length)
+    if (sscanf(line + used, "%lld%n", &v[i], &length) != 1) return false;
+  // N C H W, O C KH KW, padding (4), stride (2), dilation (2)
+  const conv_shape shape = {v[0], v[1], v[2], v[3], v[4], v[6], v[7], v[8], v[12], v[14], 1};
+  *out = (named_shape){name, shape};
+  // What conv_graph.c describes.
+  return v[1] == v[5] && v[8] == v[9] && v[8] == v[10] && v[8] == v[11] && v[12] == v[13] &&
+         v[14] == v[15];
+}
+
+static int check_list(cudnnBackendDescriptor_t device, const char *path) {
+  char line[512], name[256];
+  int failures = 0, count = 0;
+  named_shape shape;
+  FILE *file = fopen(path, "r");
+  if (file == NULL) {
+    perror(path);
+    return 1;
+  }
+  while (fgets(line, sizeof line, file) != NULL) {
+    line[strcspn(line, "\n")] = '\0';
+    count++;
+    if (read_shape(line, name, &shape)) {
+      failures += check_shape(device, &shape);
+    } else {
+      failures++;
+      printf("FAIL no convolution that this test can describe: %s\n", line);
+    }
+  }
+  fclose(file);
+  printf("%s: cuDNN %zu, %d planned convolutions\n", failures == 0 && count > 0 ? "ok" : "FAILED",
+         cudnnGetVersion(), count);
+  return failures != 0 || count == 0;
+}
+
 int main(int argc, char **argv) {
-  if (argc != 2) return 2;
+  if (argc != 2 && argc != 3) return 2;
   cudnnBackendDescriptor_t device = deviceless_device(argv[1]);
   if (device == NULL) return 1;
+  if (argc == 3) {
+    int failed = check_list(device, argv[2]);
+    cudnnBackendDestroyDescriptor(device);
+    return failed;
+  }
   int failures = 0;
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     failures += check_shape(device, &shapes[i]);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "call.h"
+#include "kernels/bf16.h"
 
 int main() {
   const int64_t n = 5000;
   DeviceArray<float> w(n), g(n), m(n), before(n);
+  DeviceArray<uint16_t> mirror(n);
   DeviceArray<co_segment> segments(3);
   DeviceArray<co_step> step(1);
   DeviceArray<double> sum(1), gate(2);
@@ -11,7 +13,7 @@ int main() {
   fill_integers(g, 2);
   fill_integers(m, 3);
   for (size_t i = 0; i < n; i++)
-    before[i] = w[i];
+    before[i] = w[i], mirror[i] = 7;
   segments[0] = {3, 10, 1, 0};
   segments[1] = {20, 1100, 2, 0};
   segments[2] = {2047, 2900, 1, 0};
@@ -34,6 +36,7 @@ int main() {
   update.input(gate, CO_F64, {2});
   update.output(w, CO_F32, {n});
   update.output(m, CO_F32, {n});
+  update.output(mirror, CO_BF16, {n});
   update.run(co_cuda_sgd, nullptr); // momentum 0
   double wanted = 0;
   for (size_t i = 0; i < n; i++) {
@@ -44,6 +47,8 @@ int main() {
         rate = static_cast<float>(segments[s].rate);
     }
     if (rate > 0) wanted += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    uint16_t rounded = co_bf16_round(w[i]);
+    CHECK(mirror[i] == (rate > 0 ? rounded : 7), "mirror of element %zu is %x", i, mirror[i]);
     CHECK(w[i] == before[i] - 0.5f * rate * g[i], "element %zu is %g", i,
           static_cast<double>(w[i]));
   }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
 #include "kernels/ref/ref.h"
 #include "ops_test.h"
 
@@ -38,7 +39,8 @@ static void free_all(void **pointers) {
 // products in any order. For others it is the largest |want| of the output, or of the terms that
 // cancel in it where the family names them. The 8 covers a handful of roundings and library
 // exponentials after the sum. Integer inputs make sums exact: then nothing is allowed, where the
-// family says so.
+// family says so. A result in bf16 is rounded once more, by at most 2^-8 of what it is; an exact one
+// must be the oracle's, rounded.
 typedef struct tolerance {
   bool exact;
   double factor;       // terms + 8
@@ -62,15 +64,24 @@ static double load(const void *values, co_dtype dtype, int64_t i) {
     return (double)((const int64_t *)values)[i];
   case CO_F32:
     return (double)((const float *)values)[i];
+  case CO_BF16:
+    return (double)co_bf16_widen(((const co_bf16 *)values)[i]);
   default:
     return ((const double *)values)[i];
   }
 }
 
+// As the result of an exact operation in this type.
+static double rounded_to(co_dtype dtype, double value) {
+  if (dtype == CO_F32) return (double)(float)value;
+  if (dtype == CO_BF16) return (double)co_bf16_widen(co_bf16_round((float)value));
+  return value;
+}
+
 static bool unwritten(const void *values, co_dtype dtype, int64_t i) {
   size_t size = co_dtype_size(dtype);
   const unsigned char *bytes = (const unsigned char *)values + (size_t)i * size;
-  int bad = dtype == CO_F32 || dtype == CO_F64 ? 0xFF : 0xA5;
+  int bad = dtype >= CO_F32 ? 0xFF : 0xA5;
   for (size_t k = 0; k < size; k++)
     if (bytes[k] != bad) return false;
   return true;
@@ -92,15 +103,23 @@ static void compare(ops_suite *suite, const ops_problem *p, const char *where, c
   co_dtype dtype = desc.out[output].dtype;
   int64_t count = co_shape_count(&desc.out[output].shape), wrong = 0, first = -1;
   double roundoff = policy == CO_F64 ? OPS_ROUNDOFF_F64 : OPS_ROUNDOFF_F32;
-  bool integer = dtype != CO_F32 && dtype != CO_F64;
+  bool integer = dtype < CO_F32;
+  // Of a mirror, which is bf16 under every policy, the oracle's value is rounded, too.
+  double narrow = dtype != CO_BF16 ? 0 : OPS_ROUNDOFF_BF16 * (p->real_out >> output & 1 ? 1 : 2);
+  // cuDNN writes weight gradients in the type of its operands; they are widened afterwards.
+  bool through_bf16 =
+      policy == CO_BF16 && strcmp(implementation, "cudnn+widen") == 0 && output == 0;
+  if (through_bf16) narrow = OPS_ROUNDOFF_BF16;
   double tf32 = policy == CO_F32 ? tf32_share(suite, p->desc.op) : 0;
   double largest = t->floor, allowed = 0;
   for (int64_t i = 0; i < count; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));
   for (int64_t i = 0; i < count; i++) {
     double magnitude = t->bound != NULL ? t->bound[i] : largest;
-    double bound = t->exact || integer ? 0 : (roundoff * t->factor + tf32) * magnitude;
-    double wanted = dtype == CO_F32 && t->exact ? (double)(float)want[i] : want[i];
+    double bound =
+        (t->exact && !through_bf16) || integer ? 0 : (roundoff * t->factor + tf32) * magnitude;
+    if (bound > 0) bound += narrow * ((through_bf16 ? magnitude : fabs(want[i])) + bound);
+    double wanted = t->exact ? rounded_to(dtype, want[i]) : want[i];
     double value = load(got, dtype, i);
     if (value == wanted || (isnan(value) && isnan(wanted) && !unwritten(got, dtype, i))) continue;
     if (isfinite(wanted) && fabs(value - wanted) <= bound) continue;
@@ -489,31 +508,44 @@ static bool selected(const ops_suite *suite, const ops_problem *p) {
 // Activations have their gradient taken by RELU_BACKWARD in front of the rules. Inputs of more
 // elements lie closer to each other and to zero than the steps of the differences.
 static bool has_gradient_check(const ops_suite *suite, const ops_problem *p) {
-  if (p->values != OPS_REAL || suite->list || p->desc.attr.activation != CO_ACTIVATION_NONE)
+  if (p->values != OPS_REAL || p->bf16 || suite->list ||
+      p->desc.attr.activation != CO_ACTIVATION_NONE)
     return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((p->desc.has_in >> i & 1) && co_shape_count(&p->desc.in[i].shape) > 6000) return false;
   return (p->real_in & 1) != 0;
 }
 
+static bool has_bf16(const ops_problem *p) {
+  co_op_desc desc = ops_problem_desc(p, CO_BF16);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if (((p->real_in >> i & 1) && desc.in[i].dtype == CO_BF16) ||
+        ((p->real_out >> i & 1) && desc.out[i].dtype == CO_BF16))
+      return true;
+  return false;
+}
+
 static void check_problem(ops_suite *suite, const ops_problem *p) {
+  if (p->bf16 && !has_bf16(p)) return; // the same as in f32
   if (suite->list) {
-    if (p->values == OPS_REAL) (void)printf("%s\t%s\n", co_op_get_info(p->desc.op)->name, p->text);
+    if (p->values == OPS_REAL && !p->bf16)
+      (void)printf("%s\t%s\n", co_op_get_info(p->desc.op)->name, p->text);
     return;
   }
   truth t = {0};
   truth_open(suite, p, &t);
   for (int b = 0; b < suite->backend_count; b++) {
-    check_backend(suite, p, suite->backends[b], CO_F32, &t);
-    if (is_reference(suite->backends[b])) check_backend(suite, p, suite->backends[b], CO_F64, &t);
+    check_backend(suite, p, suite->backends[b], p->bf16 ? CO_BF16 : CO_F32, &t);
+    if (!p->bf16 && is_reference(suite->backends[b]))
+      check_backend(suite, p, suite->backends[b], CO_F64, &t);
   }
   truth_close(&t);
 }
 
 // A forward problem and those of its backward rules.
 static void check_case(ops_suite *suite, const ops_family *family, const char *text,
-                       ops_values values, bool covered[CO_OP_COUNT]) {
-  ops_problem *p = ops_problem_create(family, text, values);
+                       ops_values values, bool bf16, bool covered[CO_OP_COUNT]) {
+  ops_problem *p = ops_problem_create(family, text, values, bf16);
   if (p == NULL) {
     suite->report.failures++;
     return;
@@ -559,7 +591,8 @@ void ops_suite_run(ops_suite *suite) {
       if (!concerns(suite, *family)) continue;
       if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
       for (int values = 0; values < OPS_VALUES_COUNT; values++)
-        check_case(suite, *family, *text, (ops_values)values, covered);
+        for (int bf16 = 0; bf16 < 2; bf16++)
+          check_case(suite, *family, *text, (ops_values)values, bf16, covered);
     }
   if (suite->only_case != NULL) return;
   for (int op = 0; op < CO_OP_COUNT; op++) {

@@ -10,7 +10,7 @@
 enum {
   GUARD = 256, // a multiple of every backend's alignment
   GUARD_BYTE = 0xC3,
-  BAD_REAL = 0xFF, // NaN in f32 and f64
+  BAD_REAL = 0xFF, // NaN in f32, f64 and bf16
   BAD_INTEGER = 0xA5
 };
 
@@ -145,6 +145,7 @@ typedef struct run_state {
 } run_state;
 
 static const char *where(const run_state *s) {
+  if (s->mode->policy == CO_BF16) return s->mode->accumulate ? "bf16 accumulating" : "bf16";
   if (s->mode->policy == CO_F64) return s->mode->accumulate ? "ref f64 accumulating" : "ref f64";
   if (s->mode->accumulate)
     return s->backend->api->name[0] == 'r' ? "ref accumulating" : "accumulating";
@@ -239,9 +240,9 @@ static ops_outcome place_from_forward(run_state *s, int input) {
   bool ok = api->prepare(s->backend, &first.desc, &first.prepared) == CO_OK;
   for (int i = 0; ok && i < CO_OP_MAX_OPERANDS; i++) {
     if (first.desc.has_in >> i & 1) {
-      void *values =
-          ops_narrow(forward->in[i], co_shape_count(&first.desc.in[i].shape),
-                     (forward->real_in >> i & 1) != 0, forward->desc.in[i].dtype, mode.policy);
+      void *values = ops_narrow(forward->in[i], co_shape_count(&first.desc.in[i].shape),
+                                (forward->real_in >> i & 1) != 0, forward->desc.in[i].dtype,
+                                first.desc.in[i].dtype);
       ok = place(&first, &first.in[i], &first.desc.in[i], values) == OPS_RAN &&
            buffer_upload(&first.in[i]);
       free(values);
@@ -278,10 +279,10 @@ static bool place_inputs(run_state *s) {
     const co_tensor_desc *operand = &s->desc.in[i];
     void *values = ops_narrow(s->problem->in[i], co_shape_count(&operand->shape),
                               (s->problem->real_in >> i & 1) != 0, s->problem->desc.in[i].dtype,
-                              s->mode->policy);
+                              operand->dtype);
     ops_outcome outcome = place(s, &s->in[i], operand, values);
     free(values);
-    if (outcome == OPS_REFUSED && operand->dtype != s->mode->policy)
+    if (outcome == OPS_REFUSED && (s->problem->real_in >> i & 1) == 0)
       outcome = place_from_forward(s, i);
     if (outcome != OPS_RAN)
       return failed(s, "cannot be brought into the layout asked for", i, true);
@@ -294,7 +295,7 @@ static bool place_outputs(run_state *s) {
     s->alias[i] = -1;
     if ((s->desc.has_out >> i & 1) == 0) continue;
     const co_tensor_desc *operand = &s->desc.out[i];
-    bool always, real = operand->dtype == CO_F32 || operand->dtype == CO_F64;
+    bool always, real = operand->dtype >= CO_F32;
     int of = ops_alias(s->desc.op, i, &always);
     if (of >= 0 && (always || (s->mode->in_place && operand->layout == s->desc.in[of].layout))) {
       s->alias[i] = of;
@@ -305,7 +306,7 @@ static bool place_outputs(run_state *s) {
     if (s->mode->accumulate >> i & 1) {
       void *values = ops_narrow(s->mode->start[i], co_shape_count(&operand->shape),
                                 (s->problem->real_out >> i & 1) != 0, s->problem->desc.out[i].dtype,
-                                s->mode->policy);
+                                operand->dtype);
       ops_outcome outcome = place(s, &s->out[i], operand, values);
       free(values);
       if (outcome != OPS_RAN) return failed(s, "cannot be brought into its layout", i, false);
@@ -320,6 +321,19 @@ static bool place_outputs(run_state *s) {
          failed(s, "no memory for the workspace", 0, false);
 }
 
+static bool check_launches(const run_state *s, long launches) {
+  const co_op_choice *choice = &s->choice;
+  if (launches != choice->launches)
+    ops_fail(s->report, s->problem, where(s), "%s says %d launches and makes %ld",
+             choice->implementation, choice->launches, launches);
+  else if ((launches > 1) != (choice->why != NULL))
+    ops_fail(s->report, s->problem, where(s), "%s makes %ld launches and says why: %s",
+             choice->implementation, launches, choice->why ? choice->why : "nothing");
+  else
+    return true;
+  return false;
+}
+
 static bool run_once(run_state *s) {
   const co_backend_api *api = s->backend->api;
   void *in[CO_OP_MAX_OPERANDS] = {0}, *out[CO_OP_MAX_OPERANDS] = {0};
@@ -331,14 +345,17 @@ static bool run_once(run_state *s) {
                  ? payload_of(s->alias[i] >= 0 ? &s->in[s->alias[i]] : &s->out[i])
                  : NULL;
   }
-  ok = ok && api->run(s->backend, s->prepared, in, out, payload_of(&s->workspace)) == CO_OK &&
-       api->synchronize(s->backend) == CO_OK && buffer_download(&s->workspace);
+  long before = s->report->enqueued ? s->report->enqueued() : 0, launches = 0;
+  ok = ok && api->run(s->backend, s->prepared, in, out, payload_of(&s->workspace)) == CO_OK;
+  if (s->report->enqueued) launches = s->report->enqueued() - before;
+  ok = ok && api->synchronize(s->backend) == CO_OK && buffer_download(&s->workspace);
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     ok = ok && buffer_download(&s->in[i]) && buffer_download(&s->out[i]);
   if (!ok) {
     ops_fail(s->report, s->problem, where(s), "run failed: %s", co_error_last()->message);
     return false;
   }
+  if (s->report->enqueued && !check_launches(s, launches)) return false;
   bool written[CO_OP_MAX_OPERANDS] = {false};
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (s->alias[i] >= 0) written[s->alias[i]] = true;
@@ -396,7 +413,7 @@ static bool collect(run_state *s, void **out) {
     free(out[i]);
     out[i] = NULL;
     // Private layouts are for saved integers (argmax) only; their reader is tested instead.
-    if (outcome != OPS_REFUSED || operand->dtype == s->mode->policy)
+    if (outcome != OPS_REFUSED || (s->problem->real_out >> i & 1))
       return failed(s, "cannot be brought back from its layout", i, false);
   }
   return true;

@@ -11,6 +11,7 @@
 // Unit roundoff of the computing types.
 #define OPS_ROUNDOFF_F32 0x1p-24
 #define OPS_ROUNDOFF_F64 0x1p-53
+#define OPS_ROUNDOFF_BF16 0x1p-8
 #define OPS_ROUNDOFF_TF32 0x1p-10 // cut, not rounded
 
 typedef enum ops_values {
@@ -45,11 +46,13 @@ typedef struct ops_family {
   const char *const *cases; // ends with NULL
 } ops_family;
 
-// An operation with inputs. Real operands are held as f64, with values that f32 holds, too.
+// An operation with inputs. Real operands are held as f64, with values that f32 holds, too; in a
+// problem for the policy bf16, data with values that bf16 holds.
 struct ops_problem {
   const ops_family *family;
   const char *text;
   ops_values values;
+  bool bf16;
   co_op_desc desc;            // canonical, under the f64 policy
   uint32_t real_in, real_out; // operands whose type follows the policy
   void *in[CO_OP_MAX_OPERANDS];
@@ -59,7 +62,8 @@ struct ops_problem {
 // ---- problem.c ---------------------------------------------------------------------------------
 void *ops_allocate(size_t bytes); // zeroed; ends the program where there is none
 // NULL, with a message on stderr, where the text is wrong.
-ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values);
+ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values,
+                                bool bf16);
 // The problem of one rule; NULL if an operand it needs is absent.
 ops_problem *ops_problem_derive(const ops_problem *forward, const co_rule *rule,
                                 void *const *forward_out);
@@ -67,9 +71,10 @@ void ops_problem_free(ops_problem *problem);
 bool ops_problem_has_flag(const ops_problem *problem, const char *flag);
 // Index of a named input of the operation, -1 if absent.
 int ops_problem_input(const ops_problem *problem, const char *name);
-// Descriptor under the policy f32 or f64, and a copy of the values of an operand under it.
+// Descriptor under the policy f32, f64 or bf16 (data bf16, other reals f32).
 co_op_desc ops_problem_desc(const ops_problem *problem, co_dtype policy);
-void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype policy);
+// A copy of an operand's values: reals (f64) as `to`, others (`dtype`) as they are.
+void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype to);
 // Output `output` may be the memory of the input returned, -1 if of none; *always: it must.
 int ops_alias(co_op op, int output, bool *always);
 double ops_random(uint32_t purpose, int64_t i);            // within (-1, 1)
@@ -79,7 +84,8 @@ double ops_largest(const ops_problem *problem, int input); // absolute value of 
 typedef struct ops_report {
   FILE *stream; // NULL = silent
   int checks, failures, refusals;
-  char last[512]; // the latest failure
+  char last[512];         // the latest failure
+  long (*enqueued)(void); // launches so far, of a device that counts them; or NULL
 } ops_report;
 void ops_fail(ops_report *report, const ops_problem *problem, const char *where, const char *format,
               ...) CO_PRINTF(4, 5);

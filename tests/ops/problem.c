@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/core/rng.h"
+#include "kernels/bf16.h"
 #include "ops_test.h"
 
 void *ops_allocate(size_t bytes) {
@@ -194,6 +195,7 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
   if (co_operand_find(info->outputs, key, length) >= 0) return true;
   if (co_operand_find(p->family->flags != NULL ? p->family->flags : "", key, length) >= 0)
     return true;
+  if (is(key, length, "wide_in") || is(key, length, "wide_out")) return true;
   if (is(key, length, "kernel")) return parse_pair(value, attr->kernel);
   if (is(key, length, "stride")) return parse_pair(value, attr->stride);
   if (is(key, length, "dilation")) return parse_pair(value, attr->dilation);
@@ -349,6 +351,20 @@ static void fill_input(ops_problem *p, int i) {
   }
 }
 
+// The policy bf16 gives every backend and the oracle the same values, too.
+static void round_data(ops_problem *p) {
+  uint32_t in, out;
+  co_op_bf16_operands(p->desc.op, &in, &out);
+  for (int i = 0; p->bf16 && i < CO_OP_MAX_OPERANDS; i++) {
+    if ((p->desc.has_in & p->real_in & in) >> i & 1) {
+      int64_t count = co_shape_count(&p->desc.in[i].shape);
+      double *values = p->in[i];
+      for (int64_t k = 0; k < count; k++)
+        values[k] = (double)co_bf16_widen(co_bf16_round((float)values[k]));
+    }
+  }
+}
+
 // ---- problems ----------------------------------------------------------------------------------
 
 // Whether output i is computed in the policy's type.
@@ -363,11 +379,13 @@ static bool is_real_output(const ops_problem *p, int i) {
   return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST;
 }
 
-ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values) {
+ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values,
+                                bool bf16) {
   ops_problem *p = ops_allocate(sizeof *p);
   p->family = family;
   p->text = text;
   p->values = values;
+  p->bf16 = bf16;
   p->desc.op = family->op;
   if (!parse(p)) {
     (void)fprintf(stderr, "%s: malformed case '%s'\n", co_op_get_info(family->op)->name, text);
@@ -393,6 +411,7 @@ ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (p->desc.has_in >> i & 1) fill_input(p, i);
   if (family->adjust != NULL) family->adjust(p);
+  round_data(p);
   return p;
 }
 
@@ -403,6 +422,7 @@ ops_problem *ops_problem_derive(const ops_problem *forward, const co_rule *rule,
   p->family = forward->family;
   p->text = forward->text;
   p->values = forward->values;
+  p->bf16 = forward->bf16;
   p->forward = forward;
   p->desc.op = (co_op)rule->op;
   p->desc.attr = forward->desc.attr;
@@ -449,6 +469,7 @@ ops_problem *ops_problem_derive(const ops_problem *forward, const co_rule *rule,
     p->desc.has_out |= 1u << i;
     p->real_out |= (forward->real_in >> of & 1) << i;
   }
+  round_data(p);
   return p;
 }
 
@@ -461,20 +482,30 @@ void ops_problem_free(ops_problem *p) {
 
 co_op_desc ops_problem_desc(const ops_problem *p, co_dtype policy) {
   co_op_desc desc = p->desc;
+  uint32_t in = ~0u, out = ~0u;
+  if (policy == CO_BF16) co_op_bf16_operands(desc.op, &in, &out);
+  if (policy == CO_BF16 && ops_problem_has_flag(p, "wide_in")) in &= ~1u;
+  if (policy == CO_BF16 && ops_problem_has_flag(p, "wide_out") && p->forward == NULL) {
+    out &= ~1u;
+    if (desc.op == CO_OP_DENSE) in &= ~4u; // the bias goes with the result
+  }
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
-    if (p->real_in >> i & 1) desc.in[i].dtype = policy;
-    if (p->real_out >> i & 1) desc.out[i].dtype = policy;
+    if (p->real_in >> i & 1) desc.in[i].dtype = in >> i & 1 ? policy : CO_F32;
+    if (p->real_out >> i & 1) desc.out[i].dtype = out >> i & 1 ? policy : CO_F32;
   }
   if (desc.op == CO_OP_CAST) desc.attr.dtype = policy;
   return desc;
 }
 
-void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype policy) {
+void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype to) {
   size_t bytes = (size_t)count * co_dtype_size(dtype);
   void *out = ops_allocate(bytes);
-  if (real && policy == CO_F32)
+  if (real && to == CO_F32)
     for (int64_t i = 0; i < count; i++)
       ((float *)out)[i] = (float)((const double *)values)[i];
+  else if (real && to == CO_BF16)
+    for (int64_t i = 0; i < count; i++)
+      ((co_bf16 *)out)[i] = co_bf16_round((float)((const double *)values)[i]);
   else
     memcpy(out, values, bytes);
   return out;

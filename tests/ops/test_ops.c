@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--list]: checks operations on
-// ref and cpu, or on a device, such as cuda:0. With --tf32 the device may round f32 operands, which
-// fails on a GPU but not on its double.
+// test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--launches] [--list]: checks
+// operations on ref and cpu, or on a device, such as cuda:0. With --tf32 the device may round f32
+// operands, which fails on a GPU but not on its double; with --launches what operations say of
+// their launches is compared with what the double counts.
+#include <dlfcn.h>
 #include <string.h>
 
 #include "host/backend.h"
@@ -11,7 +13,8 @@
 static int usage(void) {
   (void)fprintf(
       stderr,
-      "usage: test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--list]\n");
+      "usage: test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--launches] "
+      "[--list]\n");
   return 2;
 }
 
@@ -26,10 +29,21 @@ static bool open_backend(ops_suite *suite, co_context *ctx, const char *device,
   return true;
 }
 
+// The double of the CUDA runtime counts launches (tests/cudasim/doubles/cuda_double.h).
+static bool find_counter(ops_report *report) {
+  void *plugin = dlopen("libcohort_cuda.so", RTLD_LAZY | RTLD_NOLOAD);
+  void *symbol = plugin ? dlsym(plugin, "co_double_enqueued") : NULL;
+  memcpy((void *)&report->enqueued, &symbol, sizeof symbol);
+  if (plugin) (void)dlclose(plugin);
+  if (!symbol) (void)fprintf(stderr, "--launches: nothing counts them\n");
+  return symbol != NULL;
+}
+
 int main(int argc, char **argv) {
   ops_suite suite = {
       .families = ops_families, .reference = co_ref_run, .report = {.stream = stderr}};
   const char *only_backend = NULL;
+  bool count = false;
   co_backend_options chosen = {.strict_f32 = true};
   for (int i = 1; i < argc; i++) {
     bool value = i + 1 < argc;
@@ -45,6 +59,8 @@ int main(int argc, char **argv) {
       chosen.force = argv[++i];
     else if (strcmp(argv[i], "--tf32") == 0)
       suite.tf32 = true, chosen.strict_f32 = false;
+    else if (strcmp(argv[i], "--launches") == 0)
+      count = true;
     else
       return usage();
   }
@@ -60,6 +76,7 @@ int main(int argc, char **argv) {
   if (co_context_create(&ctx, &options) != CO_OK) return 1;
   if (only_backend != NULL) {
     if (!open_backend(&suite, ctx, only_backend, &chosen)) return 1;
+    if (count && !find_counter(&suite.report)) return 1;
   } else if (!open_backend(&suite, ctx, "ref", &chosen) ||
              !open_backend(&suite, ctx, "cpu", &chosen)) {
     return 1;

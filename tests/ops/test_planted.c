@@ -42,7 +42,7 @@ static wrapper *self(co_backend *backend) {
 static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice *out) {
   CO_RETURN_IF_FAILED(co_ref_query(desc, out));
   out->implementation = "planted";
-  if (self(backend)->mistake == WORKSPACE) out->workspace = 64;
+  if (self(backend)->mistake == WORKSPACE) out->workspace += 64;
   if (self(backend)->mistake == REFUSED) return co_fail(CO_ERR_DEVICE, "planted refusal");
   if (self(backend)->mistake == NOT_CANONICAL && desc->op != CO_OP_REORDER) out->out[0] = 77;
   if (self(backend)->mistake == NOT_CANONICAL && desc->op == CO_OP_REORDER)
@@ -69,7 +69,7 @@ static co_status run(co_backend *backend, co_prepared *prepared, void *const *in
   size_t size = co_tensor_bytes(&desc->out[0]), element = co_dtype_size(desc->out[0].dtype);
   unsigned char *y = out[0], *last = y + size - element, kept[8];
   memcpy(kept, last, element);
-  CO_RETURN_IF_FAILED(co_ref_run(desc, in, out));
+  CO_RETURN_IF_FAILED(co_ref_run_in(desc, in, out, workspace));
   float value = 0;
   bool is_float = desc->out[0].dtype == CO_F32;
   if (is_float) memcpy(&value, last, sizeof value);

@@ -94,6 +94,7 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                 .phases = phases,
                                 .phase_count = count,
                                 .real = s->real,
+                                .bf16 = s->bf16,
                                 .no_fusion = s->no_fusion};
   return co_program_create(out, r->graph, r->backend, &options);
 }

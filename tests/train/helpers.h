@@ -33,6 +33,7 @@ typedef struct phase_setup {
 typedef struct setup {
   const char *backend; // "ref" or "cpu"
   co_dtype real;
+  bool bf16;
   int threads;      // 0 = 1
   int64_t rows;     // of a micro-batch
   int64_t batch[4]; // effective batch sizes, until 0; none = rows

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several inputs, each with an encoder of its own, joined by the combiner: the label is only to be
 // had from all of them, and only if the gradient reaches each encoder.
-#include "tests/unit/data_fixture.h"
+#include "tests/train/training.h"
 
-#include "datasets/writer.h"
-#include "host/cohort.h"
 #include "host/core/rng.h"
 
 enum { ROWS = 3000, P = 8, Q = 6 };
@@ -34,7 +32,9 @@ static void write_column(co_dataset_writer *writer, const char *name, co_role ro
 
 // label = (p along a direction + n > 0) xor (q along a direction > 0). An encoder that stays as it
 // was drawn does not see these directions.
-static void write_dataset(co_context *ctx) {
+static void write_dataset(void) {
+  co_context *ctx;
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
   static float p[ROWS][P], q[ROWS][Q], n[ROWS];
   static int32_t label[ROWS];
   static uint8_t split[ROWS];
@@ -60,6 +60,7 @@ static void write_dataset(co_context *ctx) {
   assert_int_equal(co_dataset_writer_samples(writer, "things", ROWS, NULL, NULL, split), CO_OK);
   assert_int_equal(co_dataset_writer_commit(writer, NULL), CO_OK);
   co_dataset_writer_free(writer);
+  co_context_free(ctx);
 }
 
 #define FEATURES                                                                                   \
@@ -71,12 +72,6 @@ static void write_dataset(co_context *ctx) {
 // Frozen, or it would adapt to encoders that get each other's gradient.
 #define JOINED "layers: [{Dense: {units: 32, activation: relu}, trainable: false}]"
 
-static cohort_config config_of(const char *text) {
-  static const char *const files[] = {"config.yaml"};
-  write_bytes(files[0], text, strlen(text));
-  return (cohort_config){.files = files, .file_count = 1};
-}
-
 static cohort_context *context_of(void) {
   cohort_context *context;
   assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 2}), 0);
@@ -84,24 +79,25 @@ static cohort_context *context_of(void) {
 }
 
 static void test_training(void **state) {
-  write_dataset(((fixture *)*state)->ctx);
+  (void)state;
+  write_dataset();
+  write_text("config.yaml", FEATURES "combiner: {type: concat, " JOINED "}\n"
+                                     "trainer: {max_epochs: 20, batch_size: 32, seed: 5,\n"
+                                     "          optimizer: {type: adam}, learning_rate: 0.01}\n");
+  const training run = {.run_dir = "run",
+                        .config = "config.yaml",
+                        .dataset = "data.h5",
+                        .device = "cpu",
+                        .threads = 2,
+                        .records = "records"};
+  if (train_here(&run) != 0) fail_msg("%s", read_whole("records", NULL));
+
   cohort_context *context = context_of();
   cohort_result *result;
-  cohort_train_options train = {
-      .config = config_of(FEATURES "combiner: {type: concat, " JOINED "}\n"
-                                   "trainer: {max_epochs: 20, batch_size: 32, seed: 5,\n"
-                                   "          optimizer: {type: adam}, learning_rate: 0.01}\n"),
-      .dataset = "data.h5",
-      .run_dir = "run",
-      .device = "cpu"};
-  cohort_status status = cohort_train(context, &train, &result);
-  if (status != 0) fail_msg("%s", cohort_result_text(result));
-  cohort_result_free(result);
-
   const char *const gates[] = {"accuracy>=0.95"};
   cohort_evaluate_options evaluate = {
       .model = "run", .dataset = "data.h5", .require = gates, .require_count = 1};
-  status = cohort_evaluate(context, &evaluate, &result);
+  cohort_status status = cohort_evaluate(context, &evaluate, &result);
   if (status != 0) fail_msg("%s", cohort_result_json(result));
   cohort_result_free(result);
   cohort_context_free(context);
@@ -110,7 +106,10 @@ static void test_training(void **state) {
 // What planning says about a combiner.
 static void check_plan(cohort_context *context, const char *text, cohort_status wanted,
                        const char *message) {
-  cohort_plan_options plan = {.config = config_of(text), .dataset = "data.h5", .device = "cpu"};
+  static const char *const files[] = {"config.yaml"};
+  write_text(files[0], text);
+  cohort_plan_options plan = {
+      .config = {.files = files, .file_count = 1}, .dataset = "data.h5", .device = "cpu"};
   cohort_result *result;
   assert_int_equal(cohort_plan(context, &plan, &result), wanted);
   if (!strstr(cohort_result_json(result), message)) fail_msg("%s", cohort_result_json(result));
@@ -118,7 +117,8 @@ static void check_plan(cohort_context *context, const char *text, cohort_status 
 }
 
 static void test_layer(void **state) {
-  write_dataset(((fixture *)*state)->ctx);
+  (void)state;
+  write_dataset();
   cohort_context *context = context_of();
   check_plan(context, FEATURES "combiner: {type: concat}\n", 0, "combiner/join");
   check_plan(context,
@@ -136,6 +136,6 @@ static void test_layer(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {DATA_TEST(test_training), DATA_TEST(test_layer)};
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_training), TRAINING_TEST(test_layer)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

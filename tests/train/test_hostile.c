@@ -2,10 +2,12 @@
 // Model files that somebody made: whatever stands in them, it ends in an error of the model.
 #include "training.h"
 
+#include <hdf5.h>
+
 #include "host/core/h5.h"
 #include "host/core/hash.h"
 
-enum { ROWS = 30, DEEP = 100, MANY = 1010 };
+enum { ROWS = 30, DEEP = 100, MANY = 1010, PIXELS = 36, WIDE = PIXELS * 8 * 8 * 8 * 3 };
 
 #define IMAGE "{\"name\":\"image\",\"type\":\"image\",\"role\":\"input\",\"shape\":[6,6,1]}"
 #define LABEL                                                                                      \
@@ -15,6 +17,8 @@ enum { ROWS = 30, DEEP = 100, MANY = 1010 };
 #define CONFIG                                                                                     \
   "{\"input_features\":[{\"name\":\"image\",\"encoder\":{\"type\":\"passthrough\"}}],\"output_"    \
   "features\":[{\"name\":\"label\"}]"
+
+static int64_t features = PIXELS; // that the last layer of the file reads
 
 // A model file whose checksums are right, with the weights that CONFIG asks for.
 static void forge(const char *config, const char *schema) {
@@ -44,8 +48,8 @@ static void forge(const char *config, const char *schema) {
     snprintf(path, sizeof path, "/cohort/preprocessing/image/%s", statistics[i]);
     assert_int_equal(co_h5_write(file, path, CO_F32, &shape, &one, NULL, true), CO_OK);
   }
-  static const float weights[36 * 3];
-  co_shape kernel = co_shape_make(2, (int64_t)36, (int64_t)3), bias = co_shape_make(1, (int64_t)3);
+  static const float weights[WIDE * 3];
+  co_shape kernel = co_shape_make(2, features, (int64_t)3), bias = co_shape_make(1, (int64_t)3);
   assert_int_equal(
       co_h5_write(file, "/model_weights/label/logits/kernel", CO_F32, &kernel, weights, NULL, true),
       CO_OK);
@@ -182,12 +186,62 @@ static void test_sizes(void **state) {
   }
 }
 
+static void check_predict(int wanted, const char *message) {
+  cohort_context *context;
+  cohort_result *result;
+  assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
+  cohort_predict_options predict = {
+      .model = "model.h5", .dataset = "d.h5", .output = "out.csv", .device = "cpu"};
+  int status = cohort_predict(context, &predict, &result);
+  if (status != wanted || !strstr(cohort_result_json(result), message))
+    fail_msg("%d, not %d with '%s': %s", status, wanted, message, cohort_result_json(result));
+  cohort_result_free(result);
+  cohort_context_free(context);
+  assert_true(access("out.csv", F_OK) != 0);
+}
+
+// A weight that was never written is as large as it says, in a file of some bytes.
+static void test_unwritten_weights(void **state) {
+  (void)state;
+  static const hsize_t extent[] = {PIXELS, 10000000};
+  make_images("d.h5", ROWS, 1);
+  forge("{input_features: [{name: image, encoder: {type: graph, layers: [Flatten, "
+        "{Dense: {units: 10000000, use_bias: false}}]}}]}",
+        SCHEMA);
+  hid_t file = H5Fopen("model.h5", H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t space = H5Screate_simple(2, extent, NULL), links = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group(links, 1);
+  hid_t kernel = H5Dcreate2(file, "/model_weights/image/dense/kernel", H5T_IEEE_F32LE, space, links,
+                            H5P_DEFAULT, H5P_DEFAULT);
+  assert_true(kernel >= 0);
+  assert_true(H5Dclose(kernel) >= 0 && H5Sclose(space) >= 0 && H5Pclose(links) >= 0);
+  assert_true(H5Fclose(file) >= 0);
+  check_predict(CO_ERR_MODEL, "has 360000000 values, but stores 0 bytes");
+}
+
+// Layers without weights and a batch size of the file's choice.
+static void test_huge_activations(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  features = WIDE;
+  forge("{input_features: [{name: image, encoder: {type: graph, layers: [{Flatten: {}, name: a}, "
+        "{Concatenate: {}, name: b, inputs: [a, a, a, a, a, a, a, a]}, "
+        "{Concatenate: {}, name: c, inputs: [b, b, b, b, b, b, b, b]}, "
+        "{Concatenate: {}, name: d, inputs: [c, c, c, c, c, c, c, c]}, "
+        "{Concatenate: {}, name: e, inputs: [d, d, d]}]}}], trainer: {eval_batch_size: 16777216}}",
+        SCHEMA);
+  features = PIXELS;
+  check_predict(CO_ERR_MEMORY, "layer 'image/e' with 3.4 TiB for 16777216 rows");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_batch_size),
       TRAINING_TEST(test_schema),
       TRAINING_TEST(test_config),
       TRAINING_TEST(test_sizes),
+      TRAINING_TEST(test_unwritten_weights),
+      TRAINING_TEST(test_huge_activations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

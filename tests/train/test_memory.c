@@ -169,8 +169,9 @@ static void bench_open(bench *t, const char *backend, co_mode mode) {
   OK(co_store_allocate(t->r.store, true, 0));
   OK(co_store_initialize(t->r.store, 1));
   t->arena = co_alloc(t->r.ctx, t->plan->arena_bytes + 2 * GUARD);
-  t->memory = (co_memory){t->arena + GUARD, co_alloc_zero(t->r.ctx, 1, sizeof(co_step)),
-                          co_alloc_zero(t->r.ctx, 32, sizeof(double))};
+  t->memory = (co_memory){.arena = t->arena + GUARD,
+                          .step = co_alloc_zero(t->r.ctx, 1, sizeof(co_step)),
+                          .metrics = co_alloc_zero(t->r.ctx, 32, sizeof(double))};
   OK(co_executor_create(&t->executor, t->plan, t->r.store, &t->memory));
   batch_make(&t->r, &t->b, ROWS, 1);
   *(co_step *)t->memory.step = step_for(&t->r, &t->b, 1, 0.1);

@@ -2,6 +2,8 @@
 // Mistakes in configs and calls: each is said where it was made, under the status that is returned.
 #include "training.h"
 
+#include "host/memory.h"
+
 enum { ROWS = 60 };
 
 static cohort_context *context_of(void) {
@@ -79,6 +81,83 @@ static void test_optimizer(void **state) {
   check_trainer("optimizer: sgd", CO_ERR_CONFIG, "trainer.optimizer: must be a map");
 }
 
+static void test_schedule(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_trainer("learning_rate_scheduler: {minimum_fraction: 0.1}", CO_ERR_CONFIG,
+                "trainer.learning_rate_scheduler.minimum_fraction: without a decay");
+  check_trainer("learning_rate_scheduler: {decay: none, minimum_fraction: 0.1}", CO_ERR_CONFIG,
+                "add decay: cosine");
+  check_trainer("learning_rate_scheduler: {decay: linear, minimum_fraction: 0.1}", 0, NULL);
+  check_trainer("learning_rate_scheduler: {minimum_fraction: 0.0}", 0, NULL);
+}
+
+// What another program calls a loss leads to its name here.
+static void test_losses(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"mse", "did you mean 'mean_squared_error'?"},
+      {"cross_entropy", "did you mean 'softmax_cross_entropy'?"},
+      {"mean_square_error", "did you mean 'mean_squared_error'?"},
+      {"hinge", "known: softmax_cross_entropy, mean_sq"},
+      {"mean_squared_error", "does not fit the category target"}};
+  make_images("d.h5", ROWS, 1);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[200];
+    snprintf(text, sizeof text, "output_features: [{name: label, loss: {type: %s}}]\n",
+             cases[i][0]);
+    check_plan("d.h5", text, CO_ERR_CONFIG, cases[i][1]);
+  }
+}
+
+// The path of an error is where it stands in the file.
+static void test_paths_of_layers(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_plan(
+      "d.h5",
+      "output_features: [{name: label, decoder: {type: graph, layers: [{Dense: {unit: 3}}]}}]",
+      CO_ERR_CONFIG, "output_features.label.decoder.layers[0].Dense.unit: unknown key");
+  check_plan("d.h5", "combiner: {type: concat, layers: [{Dense: {unit: 3}}]}", CO_ERR_CONFIG,
+             "combiner.layers[0].Dense.unit: unknown key");
+}
+
+// An unknown metric is answered with those that the model has.
+static void test_metrics(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", "trainer: {max_epochs: 1, validation_metric: label.loss}\n");
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .records = "records"};
+  assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
+  assert_true(file_has("records", "no output has a metric 'label.loss'"));
+  assert_true(file_has("records", "known: loss, label.log_loss, label.accuracy; the output may"));
+  t.set[0] = "trainer.validation_metric=label.log_loss";
+  assert_int_equal(train_apart(&t), 0);
+  // Before any work, whatever other gates say.
+  static const char *const gates[] = {"accuracy>2", "label.loss<1"};
+  cohort_context *context = context_of();
+  cohort_result *result;
+  cohort_evaluate_options evaluate = {
+      .model = "run", .dataset = "d.h5", .require = gates, .require_count = 2};
+  assert_int_equal(cohort_evaluate(context, &evaluate, &result), CO_ERR_USAGE);
+  assert_int_equal(cohort_result_error_count(result), 1);
+  assert_non_null(strstr(cohort_result_json(result), "known: loss, label.log_loss"));
+  assert_null(strstr(cohort_result_json(result), "\"metrics\""));
+  cohort_result_free(result);
+  evaluate.require_count = 1;
+  assert_int_equal(cohort_evaluate(context, &evaluate, &result), CO_ERR_GATE);
+  cohort_result_free(result);
+  cohort_context_free(context);
+}
+
+static void test_dataset_section(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_plan(NULL, "dataset: {path: d.h5}\n", 0, NULL);
+  check_plan("d.h5", "dataset: {pth: d.h5}\n", CO_ERR_CONFIG, "did you mean dataset.path?");
+  check_plan("d.h5", "dataset: d.h5\n", CO_ERR_CONFIG, "dataset: expected a section of keys");
+}
+
 static void check_layers(const char *layers, cohort_status wanted, const char *message) {
   char text[4400];
   snprintf(text, sizeof text,
@@ -135,6 +214,57 @@ static void test_too_large(void **state) {
              i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
   check_layers(layers, CO_ERR_CONFIG, "too large");
   check_layers("{Dense: 16777216}, {Dense: 16777216}", CO_ERR_CONFIG, "too large");
+}
+
+// A plan that the machine has no memory for ends before any is taken, with what it needs, where and
+// the way out.
+static void test_too_little_memory(void **state) {
+  (void)state;
+  static const struct {
+    const char *layers, *trainer, *message, *way_out;
+  } cases[] = {
+      {"{Dense: 30000, name: wide}", "eval_batch_size: 16000000", "layer 'image/wide' with 1.7 TiB",
+       "lower trainer.eval_batch_size"},
+      {"{Dense: 200000, name: wide}", "eval_batch_size: 16000000", "'image/wide",
+       "eval_batch_size"},
+      {"{Dense: 1000000}, {Dense: 64000, name: next}, {Dense: 1000000}, {Dense: 64000}",
+       "batch_size: 2", "layer 'image/next' with 238.4 GiB", "use fewer units"},
+  };
+  if (co_memory_limit() > (size_t)1 << 40) {
+    print_message("NOT RUN: there is more memory than these plans need\n");
+    skip();
+  }
+  make_images("d.h5", ROWS, 1);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[600];
+    snprintf(text, sizeof text,
+             "input_features: [{name: image, encoder: {type: graph, layers: [Flatten, %s]}}]\n"
+             "output_features: [{name: label}]\ntrainer: {%s}\n",
+             cases[i].layers, cases[i].trainer);
+    check_plan("d.h5", text, CO_ERR_MEMORY, cases[i].message);
+    check_plan("d.h5", text, CO_ERR_MEMORY, cases[i].way_out);
+    training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5"};
+    assert_int_equal(train_apart(&t), CO_ERR_MEMORY);
+    assert_true(access("run", F_OK) != 0);
+  }
+  // Batches in preparation count as well.
+  write_text("c.yaml", "{input_features: [{name: image, encoder: {type: passthrough}}],\n"
+                       "trainer: {max_epochs: 1}}\n");
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5"};
+  assert_int_equal(train_apart(&t), 0);
+  cohort_context *context = context_of();
+  cohort_result *result;
+  cohort_predict_options predict = {.model = "run",
+                                    .dataset = "d.h5",
+                                    .output = "out.csv",
+                                    .batch_size = 1 << 24,
+                                    .workers = 1000};
+  assert_int_equal(cohort_predict(context, &predict, &result), CO_ERR_MEMORY);
+  assert_non_null(strstr(cohort_result_json(result),
+                         "preparing 1002 batches of 16777216 rows at a time needs 4.4 TiB"));
+  cohort_result_free(result);
+  cohort_context_free(context);
+  assert_true(access("out.csv", F_OK) != 0);
 }
 
 // What asks for validation rows says so where there are none.
@@ -244,11 +374,22 @@ static void test_result_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_output_twice), TRAINING_TEST(test_two_kinds),
-      TRAINING_TEST(test_a_thousand),   TRAINING_TEST(test_optimizer),
-      TRAINING_TEST(test_layer_names),  TRAINING_TEST(test_shared_layers),
-      TRAINING_TEST(test_too_large),    TRAINING_TEST(test_no_validation),
-      TRAINING_TEST(test_calls),        TRAINING_TEST(test_result_memory),
+      TRAINING_TEST(test_output_twice),
+      TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),
+      TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_dataset_section),
+      TRAINING_TEST(test_schedule),
+      TRAINING_TEST(test_losses),
+      TRAINING_TEST(test_paths_of_layers),
+      TRAINING_TEST(test_metrics),
+      TRAINING_TEST(test_layer_names),
+      TRAINING_TEST(test_shared_layers),
+      TRAINING_TEST(test_too_large),
+      TRAINING_TEST(test_too_little_memory),
+      TRAINING_TEST(test_no_validation),
+      TRAINING_TEST(test_calls),
+      TRAINING_TEST(test_result_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void check_input_section(const char *backend, co_mode mode) {
   feature->mean[0] = 10, feature->mean[1] = 20;
   feature->scale[0] = 0.25f, feature->scale[1] = 0.5f;
   co_graph *graph;
-  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE, TABLE}));
+  co_input_positions at[2];
+  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE, TABLE}, at));
   co_store *store;
   OK(co_store_create(&store, r.backend, CO_F32));
   OK(co_store_add_graph(store, graph));
@@ -43,7 +44,7 @@ static void check_input_section(const char *backend, co_mode mode) {
                     &(co_plan_options){.mode = mode, .rows = ROWS, .real = CO_F32}));
   OK(co_store_allocate(store, false, 0));
   co_step step = {.seed = 6, .epoch = 1};
-  co_memory memory = {co_alloc(r.ctx, plan->arena_bytes), &step, NULL};
+  co_memory memory = {.arena = co_alloc(r.ctx, plan->arena_bytes), .step = &step};
   co_executor *executor;
   OK(co_executor_create(&executor, plan, store, &memory));
 
@@ -55,10 +56,15 @@ static void check_input_section(const char *backend, co_mode mode) {
     images[i] = (uint8_t)(37 * i % 251);
   for (int i = 0; i < TABLE * 5; i++)
     vectors[i] = (float)i;
-  const void *inputs[] = {ids, images, index, vectors, other};
-  assert_int_equal(graph->input_count, 5);
-  for (int i = 0; i < 5; i++)
-    co_executor_bind(executor, i, inputs[i]);
+  assert_int_equal(graph->input_count, 7);
+  co_executor_bind(executor, 0, ids);
+  co_executor_bind(executor, at[0].table, images);
+  co_executor_bind(executor, at[0].index, index);
+  co_executor_bind(executor, at[0].mean, feature->mean);
+  co_executor_bind(executor, at[0].scale, feature->scale);
+  co_executor_bind(executor, at[1].table, vectors);
+  co_executor_bind(executor, at[1].index, other);
+  assert_int_equal(at[1].mean, -1);
   OK(co_executor_run(executor));
 
   OK(co_executor_read_output(executor, 0, out));
@@ -113,20 +119,21 @@ static void cropped_borders_are_black(void **unused) {
   co_store *store;
   co_plan *plan;
   co_executor *executor;
-  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE}));
+  co_input_positions at[1];
+  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE}, at));
   OK(co_store_create(&store, r.backend, CO_F32));
   OK(co_plan_create(&plan, graph, store,
                     &(co_plan_options){.mode = CO_MODE_TRAIN, .rows = ROWS, .real = CO_F32}));
   OK(co_store_allocate(store, false, 0));
   co_step step = {.seed = 6, .epoch = 1};
-  co_memory memory = {co_alloc(r.ctx, plan->arena_bytes), &step, NULL};
+  co_memory memory = {.arena = co_alloc(r.ctx, plan->arena_bytes), .step = &step};
   OK(co_executor_create(&executor, plan, store, &memory));
   static const int64_t index[ROWS] = {6, 0, 3, 3, 1}, ids[ROWS] = {100, 7, 12, 13, 1000};
   uint8_t images[TABLE * PIXELS];
   float out[ROWS * PIXELS];
   memset(images, 200, sizeof images);
-  const void *inputs[] = {ids, images, index};
-  for (int i = 0; i < 3; i++)
+  const void *inputs[] = {ids, images, index, feature->mean, feature->scale};
+  for (int i = 0; i < 5; i++)
     co_executor_bind(executor, i, inputs[i]);
   OK(co_executor_run(executor));
   OK(co_executor_read_output(executor, 0, out));

@@ -4,6 +4,10 @@
 // Timeout: 240
 #include "training.h"
 
+#include <errno.h>
+#include <hdf5.h>
+#include <sys/syscall.h>
+
 // Stands before every operation of the library on files: here the process is killed.
 int __real_co_io_fault(co_context *ctx);
 int __wrap_co_io_fault(co_context *ctx);
@@ -11,6 +15,24 @@ int __wrap_co_io_fault(co_context *ctx) {
   if (io_operations) ++*io_operations;
   if (io_kill_at && --io_kill_at == 0) raise(SIGKILL);
   return __real_co_io_fault(ctx);
+}
+
+// Stands before the C library's, whose callers include HDF5: the disk fails to read this file.
+static const char *unreadable;
+static bool is_unreadable(int fd) {
+  struct stat wanted, info;
+  return unreadable && stat(unreadable, &wanted) == 0 && fstat(fd, &info) == 0 &&
+         wanted.st_ino == info.st_ino && wanted.st_dev == info.st_dev;
+}
+__attribute__((visibility("default"))) ssize_t pread(int fd, void *out, size_t size, off_t offset) {
+  if (!is_unreadable(fd)) return syscall(SYS_pread64, fd, out, size, offset);
+  errno = EIO;
+  return -1;
+}
+__attribute__((visibility("default"))) ssize_t pread64(int fd, void *out, size_t size,
+                                                       off_t offset);
+ssize_t pread64(int fd, void *out, size_t size, off_t offset) {
+  return pread(fd, out, size, offset);
 }
 
 enum { ROWS = 90 };
@@ -128,6 +150,59 @@ static void test_stopped_at_every_step(void **state) {
   }
 }
 
+// A checkpoint that is asked for changes nothing of the training, and can be gone on from.
+static void test_asked(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  for (int64_t step = 1; step < 16; step += 2) { // 3, 9 and 15 are scheduled
+    training t = {.run_dir = "run",
+                  .config = "c.yaml",
+                  .dataset = "d.h5",
+                  .ask_at = step,
+                  .records = "records"};
+    char event[64], status[64];
+    assert_int_equal(train_apart(&t), 0);
+    snprintf(event, sizeof event, "\"checkpoint\",\"step\":%lld}", (long long)step);
+    snprintf(status, sizeof status, "status step=%lld of=16 ", (long long)step);
+    assert_true(file_has("run/events.jsonl", event));
+    assert_true(file_has("records", status));
+    const char *difference = run_difference("whole", "run");
+    if (*difference) fail_msg("asked at step %lld: %s", (long long)step, difference);
+    remove_tree("run");
+  }
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .ask_at = 7};
+  // Killed soon after it: before the next checkpoint takes its place.
+  for (t.kill_at = 100; access("run/checkpoints/stop-00000007.h5", F_OK) != 0; t.kill_at += 10) {
+    remove_tree("run");
+    assert_int_equal(train_apart(&t), 128 + SIGKILL);
+  }
+  assert_int_equal(go_on("run", "records"), 0);
+  assert_true(file_has("records", "going on at step 7 "));
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
+// Time after time until it is done.
+static void test_time_is_over(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  training t = {.run_dir = "run",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .resume = "auto",
+                .max_seconds = 1e-6,
+                .records = "records"};
+  for (int step = 1; step < 16; step++) {
+    assert_int_equal(train_apart(&t), CO_STOPPED);
+    assert_true(file_has("run/run.json", "\"status\": \"stopped\""));
+    assert_true(file_has("run/run.json", "\"exit\": 75"));
+    assert_true(file_has("records", "\"exit\":75"));
+  }
+  assert_int_equal(train_apart(&t), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
 static void flip_byte(const char *path, double where) {
   size_t length = 0;
   char *bytes = read_whole(path, &length);
@@ -161,19 +236,119 @@ static void test_damaged_checkpoint(void **state) {
       write_text(newest, "not HDF5 at all");
     else
       flip_byte(newest, (how - 3) / 21.0);
+    char aside[320];
+    snprintf(aside, sizeof aside, "%s.damaged", newest);
+    assert_int_equal(system("rm -rf damaged && cp -a run damaged"), 0);
     assert_int_equal(go_on("run", "records"), 0);
+    if (how < 4) {
+      char before[310];
+      snprintf(before, sizeof before, "damaged/%s", newest + strlen("run/"));
+      assert_true(file_has("records", "not usable"));
+      assert_true(file_has("records", aside));
+      assert_true(same_file(before, aside));
+    }
+    unlink(aside); // where the flipped byte was noticed
     const char *difference = run_difference("whole", "run");
     if (*difference) {
       char *records = read_whole("records", NULL);
       fail_msg("damage %d: %s\n%s", how, difference, records);
     }
-    if (how < 4) assert_true(file_has("records", "not usable"));
   }
   // All of them: from the start.
   assert_int_equal(system("rm -rf run && cp -a stopped run && "
                           "for f in run/checkpoints/s*.h5; do : >$f; done"),
                    0);
   assert_int_equal(go_on("run", "records"), 0);
+  assert_int_equal(system("ls run/checkpoints/*.damaged >/dev/null && "
+                          "rm run/checkpoints/*.damaged"),
+                   0);
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
+// A checkpoint that cannot be read may be whole: it ends the run, and nothing is touched.
+static void check_stopped(const char *newest, int wanted, const char *message) {
+  training t = {.resume = "run", .records = "records"};
+  assert_int_equal(system("rm -rf copy && cp -a run copy"), 0);
+  int code = train_apart(&t);
+  char *records = read_whole("records", NULL);
+  if (code != wanted || !strstr(records, message) || !strstr(records, newest))
+    fail_msg("exit %d, not %d with '%s'\n%s", code, wanted, message, records);
+  free(records);
+  assert_int_equal(system("diff -r --no-dereference -x LOCK run copy"), 0);
+}
+
+static void set_format_version(const char *path, int64_t version) {
+  hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+  hid_t group = H5Gopen2(file, "/cohort", H5P_DEFAULT), scalar = H5Screate(H5S_SCALAR);
+  assert_true(H5Adelete(group, "format_version") >= 0);
+  hid_t attribute =
+      H5Acreate2(group, "format_version", H5T_STD_I64LE, scalar, H5P_DEFAULT, H5P_DEFAULT);
+  assert_true(H5Awrite(attribute, H5T_NATIVE_INT64, &version) >= 0);
+  assert_true(H5Aclose(attribute) >= 0 && H5Sclose(scalar) >= 0);
+  assert_true(H5Gclose(group) >= 0 && H5Fclose(file) >= 0);
+}
+
+static void test_unreadable_checkpoint(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  training stopped = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .stop_at = 13};
+  assert_int_equal(train_apart(&stopped), 143);
+  static const char newest[] = "run/checkpoints/stop-00000013.h5";
+  // The disk fails.
+  unreadable = newest;
+  check_stopped(newest, CO_ERR_IO, strerror(EIO));
+  unreadable = NULL;
+  // It cannot be opened.
+  assert_int_equal(rename(newest, "aside"), 0);
+  assert_int_equal(symlink("stop-00000013.h5", newest), 0);
+  check_stopped(newest, CO_ERR_IO, strerror(ELOOP));
+  assert_int_equal(rename("aside", newest), 0);
+  // It is of a later version of the program.
+  set_format_version(newest, 2);
+  check_stopped(newest, CO_ERR_MODEL, "its format version is 2; this program reads 1");
+  assert_true(file_has("records", "or move it away"));
+  set_format_version(newest, 1);
+  assert_int_equal(go_on("run", "records"), 0);
+  assert_string_equal(run_difference("whole", "run"), "");
+}
+
+// Done is done, as long as there is the model.
+static void test_finished_without_checkpoints(void **state) {
+  (void)state;
+  begin_with(rich_config);
+  assert_int_equal(train_apart(&whole), 0);
+  assert_int_equal(system("cp -a whole run && rm -rf run/checkpoints/* && cp -a run copy"), 0);
+  training t = {.run_dir = "run",
+                .resume = "auto",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .records = "records"};
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "is done since step 16; nothing to do"));
+  assert_int_equal(system("diff -r -x LOCK run copy"), 0);
+  t.set[0] = "trainer.seed=5";
+  assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
+  // With an older checkpoint only.
+  t.set[0] = NULL;
+  assert_int_equal(system("cp whole/checkpoints/step-0000001[25].h5 run/checkpoints"), 0);
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "nothing to do"));
+  // Without a usable model it is not done: from the checkpoint, or from the start.
+  for (int i = 0; i < 2; i++) {
+    flip_byte("run/model.h5", 0.3);
+    assert_int_equal(truncate("run/model.h5", 9000), 0);
+    if (train_apart(&t) != 0) fail_msg("%s", read_whole("records", NULL));
+    assert_true(file_has("records", "it is trained again"));
+    assert_true(same_file("run/model.h5", "whole/model.h5"));
+    assert_true(same_file("run/metrics.jsonl", "whole/metrics.jsonl"));
+    assert_int_equal(system(i ? "rm -rf run/checkpoints" : "rm -f run/checkpoints/*"), 0);
+  }
+  // Without the folder, too.
+  assert_int_equal(train_apart(&t), 0);
+  assert_true(file_has("records", "nothing to do"));
+  assert_int_equal(truncate("run/model.h5", 9000), 0);
+  assert_int_equal(train_apart(&t), 0);
   assert_string_equal(run_difference("whole", "run"), "");
 }
 
@@ -314,7 +489,11 @@ int main(void) {
       TRAINING_TEST(test_due_at_epochs),
       TRAINING_TEST(test_lock),
       TRAINING_TEST(test_stopped_at_every_step),
+      TRAINING_TEST(test_asked),
+      TRAINING_TEST(test_time_is_over),
       TRAINING_TEST(test_damaged_checkpoint),
+      TRAINING_TEST(test_unreadable_checkpoint),
+      TRAINING_TEST(test_finished_without_checkpoints),
       TRAINING_TEST(test_killed_again_and_again),
       TRAINING_TEST(test_killed_with_early_stop),
       TRAINING_TEST(test_killed_anywhere),

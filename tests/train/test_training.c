@@ -152,6 +152,50 @@ static void test_evaluation_in_between(void **state) {
   assert_string_equal(run_difference("d", "d3"), "");
 }
 
+// ---- scoring that is stopped ------------------------------------------------------------------
+
+typedef struct stop_watch {
+  int64_t rows; // after which it stops
+  volatile int stop;
+} stop_watch;
+
+static void stop_at_rows(void *user, const char *stage, const char *unit, int64_t done,
+                         int64_t total, const char *detail) {
+  stop_watch *watch = user;
+  (void)unit, (void)total, (void)detail;
+  if (strcmp(stage, "predict") == 0 && done >= watch->rows) watch->stop = SIGTERM;
+}
+
+// Scores 7 rows at a time and stops after some; an output that was there stays as it was.
+static void test_scoring_stopped(void **state) {
+  (void)state;
+  make_images("d.h5", 60, 1);
+  write_text("c.yaml", "trainer: {max_epochs: 1}\n");
+  training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5"};
+  assert_int_equal(train_apart(&t), 0);
+  write_text("old.csv", "old scores\n");
+  for (int existing = 0; existing < 2; existing++) {
+    stop_watch watch = {.rows = 21};
+    cohort_context_options options = {
+        .threads = 1, .progress = stop_at_rows, .progress_user = &watch, .stop = &watch.stop};
+    cohort_context *context;
+    cohort_result *result;
+    assert_int_equal(cohort_context_create(&context, &options), 0);
+    cohort_predict_options predict = {.model = "run",
+                                      .dataset = "d.h5",
+                                      .output = existing ? "old.csv" : "new.csv",
+                                      .batch_size = 7,
+                                      .force = existing};
+    assert_int_equal(cohort_predict(context, &predict, &result), 143);
+    assert_non_null(strstr(cohort_result_json(result), "no output was written"));
+    cohort_result_free(result);
+    cohort_context_free(context);
+  }
+  assert_true(access("new.csv", F_OK) != 0);
+  assert_true(file_has("old.csv", "old scores\n"));
+  assert_int_equal(count_temporaries("run"), 0);
+}
+
 // ---- a table -----------------------------------------------------------------------------------
 
 static const char table_config[] =
@@ -377,9 +421,13 @@ static void test_model_file(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_equal_bytes),           TRAINING_TEST(test_two_contexts),
-      TRAINING_TEST(test_evaluation_in_between), TRAINING_TEST(test_table),
-      TRAINING_TEST(test_missing_input),         TRAINING_TEST(test_model_file),
+      TRAINING_TEST(test_equal_bytes),
+      TRAINING_TEST(test_two_contexts),
+      TRAINING_TEST(test_evaluation_in_between),
+      TRAINING_TEST(test_table),
+      TRAINING_TEST(test_scoring_stopped),
+      TRAINING_TEST(test_missing_input),
+      TRAINING_TEST(test_model_file),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,9 +241,14 @@ typedef struct training {
   const char *set[4];           // assignments
   const char *device;
   int threads, workers;
-  int64_t kill_at;     // the operation on files before which the process is killed; 0 = none
-  int64_t stop_at;     // the step after which SIGTERM's flag is set; 0 = none
+  int64_t kill_at; // the operation on files before which the process is killed; 0 = none
+  int64_t stop_at; // the step after which SIGTERM's flag is set; 0 = none
+  int64_t ask_at;  // the step after which a checkpoint and a status are asked for; 0 = none
+  double max_seconds;
   const char *records; // file for log and result; NULL = none
+  int level;           // of the log; 0 = COHORT_LOG_INFO
+  const char *placement;
+  bool eager;
 } training;
 
 // Counts the operations on files where a test links with --wrap=co_io_fault.
@@ -251,8 +256,8 @@ static int64_t *io_operations, io_kill_at;
 
 typedef struct training_watch {
   FILE *records;
-  int64_t stop_at;
-  volatile int stop;
+  int64_t stop_at, ask_at;
+  volatile int stop, asked;
 } training_watch;
 
 static inline void watch_log(void *user, int level, const char *event, const char *text) {
@@ -264,6 +269,7 @@ static inline void watch_progress(void *user, const char *stage, const char *uni
                                   int64_t total, const char *detail) {
   training_watch *watch = user;
   (void)unit, (void)total, (void)detail;
+  if (watch->ask_at && done == watch->ask_at && strcmp(stage, "train") == 0) watch->asked = 1;
   if (watch->stop_at && done >= watch->stop_at && strcmp(stage, "train") == 0) watch->stop = 15;
 }
 
@@ -281,20 +287,25 @@ static inline cohort_train_options training_options(const training *t) {
                                 .device = t->device,
                                 .command = "cohort train",
                                 .threads = t->threads,
-                                .workers = t->workers};
+                                .workers = t->workers,
+                                .placement = t->placement,
+                                .eager = t->eager,
+                                .max_seconds = t->max_seconds};
 }
 
 // Trains in this process and returns the status.
 static inline int train_here(const training *t) {
-  training_watch watch = {.stop_at = t->stop_at};
+  training_watch watch = {.stop_at = t->stop_at, .ask_at = t->ask_at};
   if (t->records) watch.records = fopen(t->records, "w");
   cohort_context_options options = {.threads = t->threads ? t->threads : 1,
-                                    .log_level = COHORT_LOG_INFO,
+                                    .log_level = t->level ? t->level : COHORT_LOG_INFO,
                                     .log = watch_log,
                                     .log_user = &watch,
                                     .progress = watch_progress,
                                     .progress_user = &watch,
-                                    .stop = &watch.stop};
+                                    .stop = &watch.stop,
+                                    .checkpoint = &watch.asked,
+                                    .status = &watch.asked};
   cohort_context *context;
   cohort_result *result;
   if (cohort_context_create(&context, &options) != 0) return -1;

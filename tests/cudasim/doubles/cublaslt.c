@@ -128,6 +128,8 @@ static void check_desc(const lt_desc *desc) {
   if (desc->compute != CUBLAS_COMPUTE_32F && desc->compute != CUBLAS_COMPUTE_32F_PEDANTIC &&
       desc->compute != CUBLAS_COMPUTE_32F_FAST_TF32)
     co_double_die("compute type=%d not modelled", desc->compute);
+  if (desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && co_double_setting("COHORT_SIM_NO_TF32", 0))
+    co_double_die("a product that may round to TF32");
   if (desc->scale != CUDA_R_32F) co_double_die("scale type=%d not modelled", desc->scale);
   if (desc->pointer_mode != CUBLASLT_POINTER_MODE_HOST)
     co_double_die("pointer mode=%d not modelled", desc->pointer_mode);
@@ -186,6 +188,10 @@ static cublasStatus_t resolve(const lt_desc *desc, const lt_layout *const layout
   }
   if (p->a.type != p->b.type || (p->a.type == CUDA_R_32F && p->d.type != CUDA_R_32F)) {
     co_double_complain("types %d, %d, %d do not go together", p->a.type, p->b.type, p->d.type);
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
+  if (desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && p->a.type != CUDA_R_32F) {
+    co_double_complain("compute type FAST_TF32 is for f32 operands");
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   p->hash = hash_problem(desc, layouts);

@@ -96,7 +96,7 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
 }
 
 size_t cublasLtGetVersion(void) {
-  return CUBLAS_VERSION;
+  return (size_t)co_double_setting("COHORT_SIM_CUBLASLT", CUBLAS_VERSION);
 }
 
 size_t cublasLtGetCudartVersion(void) {

@@ -12,11 +12,14 @@
 //   COHORT_SIM_FAIL_HOST_ALLOC=n  the same for cudaMallocHost and cudaHostAlloc
 //   COHORT_SIM_FAIL_LAUNCH=n   the n-th kernel or library call fails while it runs: from then on
 //                              every call returns cudaErrorLaunchFailure ("device lost")
-//   COHORT_SIM_DEVICES=0|1     0: cudaErrorNoDevice
+//   COHORT_SIM_DEVICES=n       0: cudaErrorNoDevice; all but the first can only be described
+//   COHORT_SIM_BUSY=1          cudaSetDevice returns cudaErrorDevicesUnavailable
+//   COHORT_SIM_CUBLASLT=n, COHORT_SIM_CUDNN=n  versions that the libraries say they are of
 //   COHORT_SIM_DRIVER=n        driver version; 0 or a major version below the toolkit's:
 //                              cudaErrorInsufficientDriver
 //   COHORT_SIM_CAPABILITY=9.0  compute capability
 //   COHORT_SIM_MEMORY=bytes    device memory in all
+//   COHORT_SIM_NO_TF32=1       a product or convolution in f32 that may round operands to TF32 aborts
 //   COHORT_SIM_KERNELS=file    library with emulated kernels for binaries built by nvcc
 #ifndef COHORT_CUDASIM_CUDA_DOUBLE_H
 #define COHORT_CUDASIM_CUDA_DOUBLE_H
@@ -63,6 +66,8 @@ typedef struct co_double_counters {
 } co_double_counters;
 
 co_double_counters co_double_count(void);
+// Kernels, library calls, copies and fills put on streams so far; in a graph once, when recorded.
+long co_double_enqueued(void);
 
 #ifdef __cplusplus
 }

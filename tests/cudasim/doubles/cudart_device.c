@@ -20,6 +20,12 @@ enum {
   L2_BYTES = 50 << 20
 };
 
+static _Thread_local int current_device;
+
+static int device_count(void) {
+  return (int)co_double_setting("COHORT_SIM_DEVICES", 1);
+}
+
 static void read_capability(int *major, int *minor) {
   const char *text = getenv("COHORT_SIM_CAPABILITY");
   *major = 9;
@@ -37,24 +43,32 @@ cudaError_t cudaGetDeviceCount(int *count) {
   if (state == cudaErrorNoDevice)
     *count = 0;
   else if (state != cudaErrorInsufficientDriver)
-    *count = 1;
+    *count = device_count();
   return co_double_error(state);
 }
 
+// Others than the first can only be described.
 cudaError_t cudaSetDevice(int device) {
   CUDART_ENTER();
-  return co_double_error(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device < 0 || device >= device_count()) return co_double_error(cudaErrorInvalidDevice);
+  if (co_double_setting("COHORT_SIM_BUSY", 0)) return co_double_error(cudaErrorDevicesUnavailable);
+  current_device = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *device) {
   CUDART_ENTER();
-  *device = 0;
+  *device = current_device;
   return cudaSuccess;
+}
+
+void co_double_need_first_device(void) {
+  if (current_device != 0) co_double_die("device %d: only the first is modelled", current_device);
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
   CUDART_ENTER();
-  if (device != 0) return co_double_error(cudaErrorInvalidDevice);
+  if (device < 0 || device >= device_count()) return co_double_error(cudaErrorInvalidDevice);
   memset(p, 0, sizeof *p);
   read_capability(&p->major, &p->minor);
   snprintf(p->name, sizeof p->name, "cudasim");
@@ -198,6 +212,8 @@ static const struct error_text {
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable",
+     "CUDA-capable device(s) is/are busy or unavailable"},
     {cudaErrorIllegalState, "cudaErrorIllegalState",
      "the operation cannot be performed in the present state"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},

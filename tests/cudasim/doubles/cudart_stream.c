@@ -26,6 +26,7 @@ cudaError_t cudaStreamCreate(cudaStream_t *result) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *result, unsigned flags) {
   CUDART_ENTER();
+  co_double_need_first_device();
   return create_stream(result, flags);
 }
 

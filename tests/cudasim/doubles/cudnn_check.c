@@ -332,6 +332,18 @@ static cudnnStatus_t check_pack(const dn_descriptor *pack) {
   return CUDNN_STATUS_SUCCESS;
 }
 
+// In float the tensor cores round operands to TF32.
+static cudnnStatus_t check_plan(const dn_descriptor *plan) {
+  const dn_descriptor *engine = dn_child(dn_child(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG),
+                                         CUDNN_ATTR_ENGINECFG_ENGINE);
+  dn_operation first = operation_at(dn_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH), 0);
+  bool fallback = dn_integer(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0) == DN_ENGINES - 1;
+  if (!fallback && dn_resolve_tensor(first.x).type == CUDNN_DATA_FLOAT &&
+      co_double_setting("COHORT_SIM_NO_TF32", 0))
+    co_double_die("a convolution that may round to TF32");
+  return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t dn_check(const dn_descriptor *d) {
   switch ((int)d->type) {
   case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
@@ -354,6 +366,8 @@ cudnnStatus_t dn_check(const dn_descriptor *d) {
     return check_graph(d);
   case CUDNN_BACKEND_ENGINE_DESCRIPTOR:
     return check_engine(d);
+  case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
+    return check_plan(d);
   case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
     return check_pack(d);
   default:

@@ -153,7 +153,7 @@ const char *cudnnGetErrorString(cudnnStatus_t status) {
 }
 
 size_t cudnnGetVersion(void) {
-  return CUDNN_VERSION;
+  return (size_t)co_double_setting("COHORT_SIM_CUDNN", CUDNN_VERSION);
 }
 
 size_t cudnnGetCudartVersion(void) {

@@ -37,6 +37,7 @@ void co_double_complain(const char *format, ...) __attribute__((format(printf, 1
 // cudaSuccess, or why no call can succeed: driver too old, no device, device lost.
 cudaError_t co_double_state(void);
 void co_double_lose_device(void);
+void co_double_need_first_device(void); // aborts where another is current
 // Keeps the code for cudaGetLastError and returns it.
 cudaError_t co_double_error(cudaError_t error);
 

@@ -234,6 +234,7 @@ long co_double_report_memory(bool print) {
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
   CUDART_ENTER();
+  co_double_need_first_device();
   cudaError_t unsafe = co_double_refuse_in_capture(CO_DOUBLE_UNSAFE);
   if (unsafe != cudaSuccess) return unsafe;
   if (pointer == NULL) return co_double_error(cudaErrorInvalidValue);

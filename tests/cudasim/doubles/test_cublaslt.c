@@ -92,7 +92,9 @@ static cublasLtMatmulDesc_t new_desc(const variant *v, void *bias, void *mask) {
   cublasLtMatmulDesc_t desc;
   int32_t ta = v->transa ? CUBLAS_OP_T : CUBLAS_OP_N, tb = v->transb ? CUBLAS_OP_T : CUBLAS_OP_N;
   int64_t mask_ld = MASK_LD;
-  CHECK_OK(cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F_FAST_TF32, CUDA_R_32F));
+  cublasComputeType_t compute =
+      v->type == CUDA_R_32F ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  CHECK_OK(cublasLtMatmulDescCreate(&desc, compute, CUDA_R_32F));
 #define SET(name, value)                                                                           \
   CHECK_OK(                                                                                        \
       cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_##name, &(value), sizeof(value)))

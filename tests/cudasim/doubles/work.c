@@ -16,7 +16,7 @@ static bool seeded;
 static uint64_t random_state;
 static progress_policy policy;
 static bool in_host_function;
-static long launches;
+static long launches, enqueued;
 static co_double_fault launch_fault = {.variable = "COHORT_SIM_FAIL_LAUNCH"};
 
 static void seed_with(uint64_t seed) {
@@ -72,6 +72,11 @@ bool co_double_in_host_function(void) {
 
 long co_double_launches(void) {
   return launches;
+}
+
+long co_double_enqueued(void) {
+  DOUBLE_ENTER();
+  return enqueued;
 }
 
 void co_double_work_release(co_double_work *work) {
@@ -293,6 +298,7 @@ cudaError_t co_double_submit(cudaStream_t handle, co_double_work_kind kind, cons
   struct CUstream_st *stream = co_double_stream(handle);
   co_double_work *work = malloc(sizeof *work);
   if (work == NULL) abort();
+  if (kind != CO_DOUBLE_HOST) enqueued++;
   *work = (co_double_work){kind, what, run, submit, destroy, closure, 1};
   cudaError_t error = co_double_state();
   if (error == cudaSuccess && stream->capture != NULL) return co_double_capture_work(stream, work);

@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole trainings on the emulated device: as on the CPU within rounding, equal bytes each time, and
 // across a stop.
-#include "tests/train/training.h"
+#include "records.h"
+#include "tests/train/fashion.h"
 
-enum { ROWS = 60, RECORDS = 64 };
-
-// The numbers behind `key` in a file, in order.
-static int numbers(const char *path, const char *key, double *out) {
-  char *text = read_whole(path, NULL);
-  int count = 0;
-  assert_non_null(text);
-  for (const char *at = text; count < RECORDS && (at = strstr(at, key)); count++) {
-    at += strlen(key);
-    out[count] = strtod(at, NULL);
-  }
-  free(text);
-  return count;
-}
-
-static void compare(const char *key, double tolerance) {
-  double cpu[RECORDS], cuda[RECORDS];
-  int count = numbers("cpu/metrics.jsonl", key, cpu);
-  assert_true(count > 2);
-  assert_int_equal(numbers("cuda/metrics.jsonl", key, cuda), count);
-  for (int i = 0; i < count; i++)
-    if (fabs(cpu[i] - cuda[i]) > tolerance) fail_msg("%s %d: %g and %g", key, i, cpu[i], cuda[i]);
-}
+enum { ROWS = 60, FASHION_ROWS = 1500 };
 
 static void test_as_on_the_cpu(void **state) {
   (void)state;
@@ -42,11 +21,14 @@ static void test_as_on_the_cpu(void **state) {
   compare("\"loss\":", 1e-3);
 }
 
-static void test_equal_bytes(void **state) {
-  (void)state;
+static void check_equal_bytes(const char *precision) {
   make_images("d.h5", ROWS, 1);
   write_text("c.yaml", rich_config);
-  training t = {.run_dir = "a", .config = "c.yaml", .dataset = "d.h5", .device = "cuda:0"};
+  training t = {.run_dir = "a",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .device = "cuda:0",
+                .set = {precision}};
   assert_int_equal(train_apart(&t), 0);
   t.run_dir = "b";
   assert_int_equal(train_apart(&t), 0);
@@ -59,8 +41,36 @@ static void test_equal_bytes(void **state) {
   assert_string_equal(run_difference("a", "c"), "");
 }
 
-static void test_parity(void **state) {
+static void test_equal_bytes(void **state) {
   (void)state;
+  check_equal_bytes("trainer.precision=tf32");
+}
+
+// The mirror that a resumed run casts from its masters is the one that the optimizer wrote.
+static void test_equal_bytes_bf16(void **state) {
+  (void)state;
+  check_equal_bytes("trainer.precision=bf16");
+  assert_true(file_has("a/config.full.yaml", "precision: bf16"));
+}
+
+// Real images, on the device in bf16 and on the CPU in float.
+static void test_fashion_bf16(void **state) {
+  (void)state;
+  if (!make_fashion("d.h5", FASHION_ROWS)) skip();
+  write_text("c.yaml", fashion_config);
+  training t = {.run_dir = "cpu", .config = "c.yaml", .dataset = "d.h5", .device = "cpu"};
+  assert_int_equal(train_apart(&t), 0);
+  t.run_dir = "cuda";
+  t.device = "cuda:0";
+  t.set[0] = "trainer.precision=bf16";
+  assert_int_equal(train_apart(&t), 0);
+  double wide = fashion_accuracy("cpu"), narrow = fashion_accuracy("cuda");
+  print_message("accuracy %.4f in float on the CPU, %.4f in bf16 here\n", wide, narrow);
+  assert_true(wide > 0.7);
+  assert_true(narrow > wide - 0.06); // of 500 rows: two standard deviations of a difference
+}
+
+static void check_parity(const char *precision) {
   make_images("d.h5", ROWS, 1);
   write_text("c.yaml", rich_config);
   training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .device = "cpu"};
@@ -68,7 +78,8 @@ static void test_parity(void **state) {
   cohort_context *context;
   cohort_result *result;
   assert_int_equal(cohort_context_create(&context, NULL), 0);
-  cohort_verify_parity_options options = {.model = "run", .dataset = "d.h5", .device = "cuda:0"};
+  cohort_verify_parity_options options = {
+      .model = "run", .dataset = "d.h5", .device = "cuda:0", .precision = precision};
   int status = cohort_verify_parity(context, &options, &result);
   if (status) fail_msg("%s", cohort_result_text(result));
   assert_non_null(strstr(cohort_result_json(result), "\"device\":\"cuda"));
@@ -76,8 +87,68 @@ static void test_parity(void **state) {
   cohort_context_free(context);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_as_on_the_cpu), TRAINING_TEST(test_parity),
-                                     TRAINING_TEST(test_equal_bytes)};
+// Which precision lets products round to TF32: the doubles abort where one may.
+static void test_tf32(void **state) {
+  (void)state;
+  static const struct {
+    const char *set;
+    int code;
+  } expected[] = {{"trainer.precision=32", 0},
+                  {"trainer.precision=bf16", 0},
+                  {"trainer.precision=tf32", 128 + SIGABRT}};
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", rich_config);
+  setenv("COHORT_SIM_NO_TF32", "1", 1);
+  for (int i = 0; i < 3; i++) {
+    training t = {.run_dir = "run",
+                  .config = "c.yaml",
+                  .dataset = "d.h5",
+                  .device = "cuda:0",
+                  .set = {expected[i].set, "trainer.max_epochs=1"}};
+    assert_int_equal(train_apart(&t), expected[i].code);
+    remove_tree("run");
+  }
+  unsetenv("COHORT_SIM_NO_TF32");
+}
+
+static void test_bf16_needs_a_device(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", rich_config);
+  setenv("COHORT_SIM_CAPABILITY", "7.5", 1);
+  training t = {.run_dir = "run",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .device = "cuda:0",
+                .set = {"trainer.precision=bf16"},
+                .records = "log"};
+  int code = train_apart(&t);
+  unsetenv("COHORT_SIM_CAPABILITY");
+  assert_int_equal(code, CO_ERR_DEVICE);
+  assert_true(file_has("log", "8.0"));
+}
+
+static void test_parity(void **state) {
+  (void)state;
+  check_parity(NULL);
+}
+
+static void test_parity_bf16(void **state) {
+  (void)state;
+  check_parity("bf16");
+}
+
+// With an argument the long test, else the others.
+int main(int argc, char **argv) {
+  (void)argv;
+  const struct CMUnitTest fashion[] = {TRAINING_TEST(test_fashion_bf16)};
+  if (argc > 1) return cmocka_run_group_tests(fashion, NULL, NULL);
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_as_on_the_cpu),
+                                     TRAINING_TEST(test_parity),
+                                     TRAINING_TEST(test_tf32),
+                                     TRAINING_TEST(test_bf16_needs_a_device),
+                                     TRAINING_TEST(test_parity_bf16),
+                                     TRAINING_TEST(test_equal_bytes),
+                                     TRAINING_TEST(test_equal_bytes_bf16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

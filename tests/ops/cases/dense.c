@@ -24,6 +24,8 @@ static const char *const cases[] = {
     "x=33x1 w=1x33 b=33",
     "x=16x16 w=16x16 b=16",
     "x=17x33 w=33x31 b=31 relu",
+    "x=17x33 w=33x31 b=31 relu wide_out",
+    "x=16x40 w=40x24 wide_out",
     "x=128x784 w=784x10 b=10",
     "x=31x257 w=257x65 b=65",
     "x=3x2x5x3 w=30x10 b=10", // a fused flatten

@@ -31,8 +31,9 @@ const ops_family ops_gather = {
 };
 
 static const char *const cast_cases[] = {
-    "x:u8=1",  "x:u8=17x3", "x:u8=2x5x7x3", "x:u8=100003", "x:i32=15", "x:i32=7x16",
-    "x:i64=1", "x:i64=33",  "x:f32=17",     "x:f64=5x7",   NULL,
+    "x:u8=1",        "x:u8=17x3",    "x:u8=2x5x7x3", "x:u8=100003", "x:i32=15",
+    "x:i32=7x16",    "x:i64=1",      "x:i64=33",     "x:f32=17",    "x:f64=5x7",
+    "x=77 wide_out", "x=77 wide_in", NULL,
 };
 
 const ops_family ops_cast = {
@@ -42,8 +43,10 @@ const ops_family ops_cast = {
 };
 
 static const char *const flip_cases[] = {
-    "x=1x1x1x1 rate=0.5", "x=1x3x4x1 rate=1",     "x=5x2x7x3 rate=0.5",   "x=33x3x8x3 rate=0.5",
-    "x=17x1x5x16 rate=0", "x=9x28x28x1 rate=0.3", "x=7x5x33x17 rate=0.7", NULL,
+    "x=1x1x1x1 rate=0.5",         "x=1x3x4x1 rate=1",
+    "x=5x2x7x3 rate=0.5",         "x=33x3x8x3 rate=0.5",
+    "x=17x1x5x16 rate=0 wide_in", "x=9x28x28x1 rate=0.3 wide_out",
+    "x=7x5x33x17 rate=0.7",       NULL,
 };
 
 const ops_family ops_flip = {
@@ -58,7 +61,8 @@ static const char *const shifted_crop_cases[] = {
     "x=16x5x7x3 pad=2",
     "x=17x8x8x1 pad=4 fill=0.5",
     "x=5x3x9x16 pad=3 fill=-0.25",
-    "x=9x28x28x1 pad=2",
+    "x=9x28x28x1 pad=2 wide_in",
+    "x=9x5x4x3 pad=2 wide_out",
     "x=4x3x3x17 pad=7 fill=2", // everything may be shifted out
     NULL,
 };

@@ -3,8 +3,15 @@
 #include "tests/ops/ops_test.h"
 
 static const char *const cases[] = {
-    "x=1 mean=1 scale=1", "x=7x1",   "x=17x3", "x=2x5x7x3", "x=2x5x7x3 mean=1 scale=1", "x=3x33",
-    "x=9x28x28x1",        "x=15x16", NULL,
+    "x=1 mean=1 scale=1",
+    "x=7x1",
+    "x=17x3",
+    "x=2x5x7x3",
+    "x=2x5x7x3 mean=1 scale=1",
+    "x=3x33",
+    "x=9x28x28x1 wide_in",
+    "x=15x16 wide_out",
+    NULL,
 };
 
 // x and the mean may cancel.

@@ -47,6 +47,8 @@ const ops_family ops_finite_check = {
 static const char *const sgd_cases[] = {
     "w=1 segments=1",
     "w=15 segments=1 weight_decay=0.1",
+    "w=37 mirror segments=1",
+    "w=20001 m mirror segments=1 momentum=0.9",
     "w=16 m segments=1 momentum=0.9",
     "w=17 m segments=1 momentum=0.9 nesterov weight_decay=0.01",
     "w=100 segments=3 weight_decay=0.1",
@@ -69,6 +71,8 @@ const ops_family ops_sgd = {
 
 static const char *const adam_cases[] = {
     "w=1 segments=1 " BETAS,
+    "w=37 mirror segments=1 " BETAS,
+    "w=20001 mirror segments=1 weight_decay=0.1 decoupled " BETAS,
     "w=15 segments=1 weight_decay=0.1 " BETAS,
     "w=16 segments=1 weight_decay=0.1 decoupled " BETAS,
     "w=17 segments=1 " BETAS,

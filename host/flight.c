@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of launches, and how much one may hold.
+#include "host/program_private.h"
+
+enum { LAUNCH_BYTES = 4 << 20 }; // of the packets of one launch with several steps
+// Worth of work that makes a launch's own cost vanish: more in one would only delay stopping.
+static const double launch_flops = 32e9;
+
+// ---- packets -----------------------------------------------------------------------------------
+
+static size_t row_bytes(const co_program *program, const co_graph *graph, int64_t input) {
+  co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
+  if (desc.dtype == CO_F32) desc.dtype = program->options.real;
+  desc.shape.dim[0] = 1;
+  return co_tensor_bytes(&desc);
+}
+
+static bool holds_rows(const co_graph *graph, int64_t input) {
+  const co_shape *shape = &graph->values[graph->inputs[input]].desc.shape;
+  return shape->rank > 0 && shape->dim[0] == CO_DIM_N;
+}
+
+static bool is_fed(const co_program *program, int64_t network_input) {
+  const co_program_source *source = program->options.source;
+  for (int64_t i = 0; source && i < source->graph->output_count; i++)
+    if (source->feeds[i] == network_input) return true;
+  return false;
+}
+
+static co_status list_fields(co_program *program) {
+  const co_program_source *source = program->options.source;
+  const co_graph *network = program->graph;
+  int64_t most = network->input_count + (source ? source->graph->input_count : 0), count = 0;
+  co_packet_field *fields = co_alloc_zero(program->ctx, (size_t)most + 1, sizeof *fields);
+  if (!fields) return CO_ERR_MEMORY;
+  for (int64_t i = 0; source && i < source->graph->input_count; i++)
+    if (holds_rows(source->graph, i))
+      fields[count++] = (co_packet_field){true, i, row_bytes(program, source->graph, i)};
+  for (int64_t i = 0; i < network->input_count; i++)
+    if (!is_fed(program, i))
+      fields[count++] = (co_packet_field){false, i, row_bytes(program, network, i)};
+  program->packets[0] = (co_packet_layout){fields, count, program->options.rows};
+  program->packets[1] = (co_packet_layout){fields, count, program->options.evaluation_rows};
+  return CO_OK;
+}
+
+static size_t largest_packet(const co_program *program, bool evaluation) {
+  const co_program_options *options = &program->options;
+  size_t most = 0;
+  if (evaluation)
+    return options->evaluation_rows
+               ? co_packet_bytes(&program->packets[1], options->evaluation_rows)
+               : 0;
+  for (int64_t i = 0; options->phase_count && i < options->batch_row_count; i++) {
+    size_t bytes = co_packet_bytes(&program->packets[0], options->batch_rows[i]);
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+// ---- limits ------------------------------------------------------------------------------------
+
+static double flops_of(const co_program *program, bool evaluation) {
+  double most = 0;
+  if (evaluation) return program->evaluation.plan ? (double)program->evaluation.plan->flops : 0;
+  for (int64_t i = 0; i < program->options.phase_count; i++) {
+    double flops = (double)program->phases[i].units[0].plan->flops *
+                   (double)co_packet_parts(&program->packets[0], program->options.batch_rows[0]);
+    if (flops > most) most = flops;
+  }
+  return most;
+}
+
+static int64_t launch_limit(const co_program *program, bool evaluation) {
+  if (evaluation && program->options.evaluation_mode == CO_MODE_INFER) return 1; // outputs are read
+  size_t bytes = largest_packet(program, evaluation);
+  double flops = flops_of(program, evaluation);
+  int64_t limit = CO_LAUNCH_STEPS;
+  while (limit > 1 &&
+         ((size_t)limit * bytes > LAUNCH_BYTES || (double)limit * flops > launch_flops))
+    limit /= 2;
+  return limit;
+}
+
+// ---- memory ------------------------------------------------------------------------------------
+
+static size_t align(size_t bytes) {
+  return (bytes + 255) / 256 * 256;
+}
+
+static size_t result_bytes(const co_program *program) {
+  return (size_t)(CO_LAUNCH_STEPS * CO_LAUNCH_RESULTS + program->graph->metric_doubles) *
+         sizeof(double);
+}
+
+static size_t list_outputs(co_program *program) {
+  const co_plan *plan = program->evaluation.plan;
+  size_t bytes = 0;
+  for (int64_t i = 0; plan && i < program->graph->output_count; i++) {
+    program->output_offset[i] = bytes;
+    if (plan->outputs[i] != CO_NO_VALUE)
+      bytes += align(co_tensor_bytes(&plan->values[plan->outputs[i]].info.desc));
+  }
+  return program->options.evaluation_mode == CO_MODE_INFER ? bytes : 0;
+}
+
+static size_t packets_bytes(const co_program *program) {
+  int64_t most = program->launch_limit[0] > program->launch_limit[1] ? program->launch_limit[0]
+                                                                     : program->launch_limit[1];
+  return (size_t)most * program->packet_bytes;
+}
+
+size_t co_program_flight_bytes(const co_program *program) {
+  if (!co_program_is_apart(program)) return 0;
+  return packets_bytes(program) + result_bytes(program);
+}
+
+static co_status create_apart(co_program *program, co_flight *flight, size_t output_bytes) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  CO_RETURN_IF_FAILED(
+      api->buffer_create(backend, packets_bytes(program), (void **)&flight->packets));
+  CO_RETURN_IF_FAILED(
+      api->buffer_create(backend, result_bytes(program), (void **)&flight->results));
+  CO_RETURN_IF_FAILED(
+      api->host_buffer_create(backend, result_bytes(program), (void **)&flight->host_results));
+  if (output_bytes)
+    CO_RETURN_IF_FAILED(
+        api->host_buffer_create(backend, output_bytes, (void **)&flight->host_outputs));
+  CO_RETURN_IF_FAILED(api->fence_create(backend, &flight->sent));
+  return api->fence_create(backend, &flight->done);
+}
+
+static co_status create_beside(co_program *program, co_flight *flight, size_t output_bytes) {
+  flight->host_results = co_alloc_zero(program->ctx, 1, result_bytes(program));
+  flight->results = flight->host_results;
+  flight->host_outputs = co_alloc_zero(program->ctx, 1, output_bytes + 1);
+  return flight->host_results && flight->host_outputs ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status create_rooms(co_program *program) {
+  const co_program_source *source = program->options.source;
+  size_t outputs = (size_t)program->graph->output_count + 1;
+  size_t inputs = (size_t)program->graph->input_count + 1;
+  size_t section = source ? (size_t)source->graph->input_count + 1 : 1;
+  program->output_offset = co_alloc_zero(program->ctx, outputs, sizeof *program->output_offset);
+  program->outputs = co_alloc_zero(program->ctx, outputs, sizeof *program->outputs);
+  program->network_inputs = co_alloc_zero(program->ctx, inputs, sizeof *program->network_inputs);
+  program->section_inputs = co_alloc_zero(program->ctx, section, sizeof *program->section_inputs);
+  program->fixed = co_alloc_zero(program->ctx, section, sizeof *program->fixed);
+  return program->output_offset && program->outputs && program->network_inputs &&
+                 program->section_inputs && program->fixed
+             ? CO_OK
+             : CO_ERR_MEMORY;
+}
+
+co_status co_program_create_flights(co_program *program) {
+  bool apart = co_program_is_apart(program);
+  program->depth = apart ? CO_LAUNCH_DEPTH : 1;
+  program->launch_limit[0] = program->launch_limit[1] = 1;
+  CO_RETURN_IF_FAILED(create_rooms(program));
+  if (apart) {
+    CO_RETURN_IF_FAILED(list_fields(program));
+    for (int i = 0; i < 2; i++) {
+      size_t bytes = largest_packet(program, i);
+      if (bytes > program->packet_bytes) program->packet_bytes = bytes;
+      program->launch_limit[i] = launch_limit(program, i);
+    }
+    CO_RETURN_IF_FAILED(program->backend->api->host_buffer_create(
+        program->backend, program->packet_bytes, (void **)&program->staging));
+  }
+  size_t output_bytes = list_outputs(program);
+  for (int i = 0; i < program->depth; i++)
+    CO_RETURN_IF_FAILED(apart ? create_apart(program, &program->flights[i], output_bytes)
+                              : create_beside(program, &program->flights[i], output_bytes));
+  return CO_OK;
+}
+
+static void free_apart(co_program *program, co_flight *flight) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  api->buffer_free(backend, flight->packets);
+  api->buffer_free(backend, flight->results);
+  api->host_buffer_free(backend, flight->host_results);
+  api->host_buffer_free(backend, flight->host_outputs);
+  api->fence_free(backend, flight->sent);
+  api->fence_free(backend, flight->done);
+}
+
+void co_program_free_flights(co_program *program) {
+  const co_backend_api *api = program->backend->api;
+  bool apart = co_program_is_apart(program);
+  if (apart) co_program_drain(program);
+  for (int64_t i = 0; i < program->recording_count; i++)
+    if (program->recordings[i].graph)
+      api->graph_free(program->backend, program->recordings[i].graph);
+  for (int i = 0; i < CO_LAUNCH_DEPTH; i++) {
+    co_flight *flight = &program->flights[i];
+    if (apart) {
+      free_apart(program, flight);
+      continue;
+    }
+    co_free(program->ctx, flight->host_results);
+    co_free(program->ctx, flight->host_outputs);
+  }
+  if (apart) api->host_buffer_free(program->backend, program->staging);
+  co_free(program->ctx, program->recordings);
+  co_free(program->ctx, program->packets[0].fields); // shared
+  co_free(program->ctx, program->output_offset);
+  co_free(program->ctx, program->outputs);
+  co_free(program->ctx, program->network_inputs);
+  co_free(program->ctx, program->section_inputs);
+  co_free(program->ctx, program->fixed);
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running a program: launches of steps, one behind the other.
+#include <math.h>
+#include <string.h>
+
+#include "host/program_private.h"
+
+const co_packet_layout *co_program_packet(const co_program *program, bool evaluation) {
+  return co_program_is_apart(program) ? &program->packets[evaluation] : NULL;
+}
+
+void co_program_fix_input(co_program *program, int64_t section_input, const void *address) {
+  program->fixed[section_input] = address;
+}
+
+int64_t co_program_launch_limit(const co_program *program, bool evaluation) {
+  return program->launch_limit[evaluation];
+}
+
+int co_program_depth(const co_program *program) {
+  return program->depth;
+}
+
+int co_program_in_flight(const co_program *program) {
+  return program->in_flight;
+}
+
+static co_unit *unit_of(co_program *program, int64_t phase, int64_t rows, bool add) {
+  if (phase != CO_EVALUATION) return co_phase_find_unit(&program->phases[phase], rows, add);
+  return program->evaluation.rows == rows ? &program->evaluation : NULL;
+}
+
+static co_status not_planned(int64_t rows) {
+  return co_fail(CO_ERR_INTERNAL, "a batch of %lld rows was not planned", (long long)rows);
+}
+
+// ---- step scalars ------------------------------------------------------------------------------
+
+// 1 / (1 - beta^t), 1 where there is no beta.
+static double bias_correction(double beta, int64_t t) {
+  return beta > 0 ? 1 / (1 - pow(beta, (double)t)) : 1;
+}
+
+// Of step number `ahead` of a launch.
+static co_step complete(const co_phase *p, const co_step *step, int64_t ahead) {
+  co_step out = *step;
+  double beta1, beta2;
+  p->options.optimizer->betas(p->optimizer_options, &beta1, &beta2);
+  out.bias_correction1 = bias_correction(beta1, p->submitted + 1 + ahead);
+  out.bias_correction2 = bias_correction(beta2, p->submitted + 1 + ahead);
+  return out;
+}
+
+// ---- where the device reads the host's memory ---------------------------------------------------
+
+static size_t row_bytes(const co_program *program, int64_t input) {
+  co_tensor_desc desc = program->graph->values[program->graph->inputs[input]].desc;
+  if (desc.dtype == CO_F32) desc.dtype = program->options.real;
+  desc.shape.dim[0] = 1;
+  return co_tensor_bytes(&desc);
+}
+
+static co_status run_part(co_program *program, co_unit *item, const void *const *inputs,
+                          int64_t first, co_step *step, co_flight *flight) {
+  step->row_offset = first;
+  memcpy(program->step, step, sizeof *step);
+  for (int64_t i = 0; i < program->graph->input_count; i++)
+    program->network_inputs[i] =
+        inputs[i] ? (const char *)inputs[i] + (size_t)first * row_bytes(program, i) : NULL;
+  co_executor_bind_all(item->executor, program->network_inputs, program->step, flight->results);
+  return co_executor_run(item->executor);
+}
+
+static co_status run_beside(co_program *program, co_flight *flight, const co_program_batch *batch,
+                            const co_step *step) {
+  bool evaluation = flight->phase == CO_EVALUATION;
+  int64_t most = evaluation ? flight->rows : program->options.rows;
+  co_step scalars = *step;
+  for (int64_t first = 0; first < flight->rows; first += most) {
+    int64_t rows = flight->rows - first < most ? flight->rows - first : most;
+    co_unit *item = unit_of(program, flight->phase, rows, first > 0);
+    if (!item) return not_planned(flight->rows);
+    CO_RETURN_IF_FAILED(run_part(program, item, batch->inputs, first, &scalars, flight));
+  }
+  if (evaluation) return CO_OK;
+  co_executor *update = program->phases[flight->phase].update.executor;
+  co_executor_bind_all(update, NULL, program->step, flight->results);
+  return co_executor_run(update);
+}
+
+static co_status read_beside(co_program *program, co_flight *flight) {
+  double *metrics = flight->host_results + CO_LAUNCH_STEPS * CO_LAUNCH_RESULTS;
+  if (flight->metrics) {
+    CO_RETURN_IF_FAILED(co_program_read_metrics(program, false, metrics));
+    CO_RETURN_IF_FAILED(co_program_clear_metrics(program, false));
+  }
+  const co_plan *plan = program->evaluation.plan;
+  if (flight->phase != CO_EVALUATION || plan->options.mode != CO_MODE_INFER) return CO_OK;
+  for (int64_t i = 0; i < program->graph->output_count; i++)
+    if (plan->outputs[i] != CO_NO_VALUE)
+      CO_RETURN_IF_FAILED(co_executor_read_output(
+          program->evaluation.executor, i, flight->host_outputs + program->output_offset[i]));
+  return CO_OK;
+}
+
+// ---- devices that work beside the host ------------------------------------------------------------
+
+// Rows in the host's memory as a packet.
+static co_status stage(co_program *program, const co_packet_layout *layout, int64_t rows,
+                       const void *const *inputs) {
+  if (program->in_flight)
+    return co_fail(CO_ERR_INTERNAL, "batches in host memory are submitted one by one");
+  for (int64_t part = 0, first = 0; part < co_packet_parts(layout, rows); part++) {
+    int64_t count = co_packet_part_rows(layout, rows, part);
+    for (int64_t f = 0; f < layout->field_count; f++) {
+      const co_packet_field *field = &layout->fields[f];
+      if (field->section)
+        return co_fail(CO_ERR_INTERNAL, "the input section's rows come in packets");
+      if (!inputs[field->input]) continue;
+      memcpy(program->staging + co_packet_field_offset(layout, rows, part, f),
+             (const char *)inputs[field->input] + (size_t)first * field->row_bytes,
+             (size_t)count * field->row_bytes);
+    }
+    first += count;
+  }
+  return CO_OK;
+}
+
+static co_status send_step(co_program *program, co_flight *flight, int64_t at, char *packet,
+                           const co_step *step) {
+  const co_packet_layout *layout = &program->packets[flight->phase == CO_EVALUATION];
+  co_step scalars = *step;
+  scalars.row_offset = 0;
+  for (int64_t part = 0; part < co_packet_parts(layout, flight->rows); part++) {
+    memcpy(packet + co_packet_part_offset(layout, part), &scalars, sizeof scalars);
+    scalars.row_offset += co_packet_part_rows(layout, flight->rows, part);
+  }
+  return program->backend->api->send(program->backend, CO_QUEUE_COPY,
+                                     flight->packets + (size_t)at * program->packet_bytes, packet,
+                                     co_packet_bytes(layout, flight->rows));
+}
+
+static co_status enqueue_part(co_program *program, const co_flight *flight, char *packet,
+                              int64_t part, double *results) {
+  bool evaluation = flight->phase == CO_EVALUATION;
+  const co_packet_layout *layout = &program->packets[evaluation];
+  const co_program_source *source = program->options.source;
+  int64_t rows = co_packet_part_rows(layout, flight->rows, part);
+  co_unit *item = unit_of(program, flight->phase, rows, part > 0);
+  if (!item) return not_planned(flight->rows);
+  void *step = packet + co_packet_part_offset(layout, part);
+  memset(program->network_inputs, 0,
+         (size_t)program->graph->input_count * sizeof *program->network_inputs);
+  if (source)
+    memcpy(program->section_inputs, program->fixed,
+           (size_t)source->graph->input_count * sizeof *program->fixed);
+  for (int64_t f = 0; f < layout->field_count; f++) {
+    const co_packet_field *field = &layout->fields[f];
+    const void **inputs = field->section ? program->section_inputs : program->network_inputs;
+    inputs[field->input] = packet + co_packet_field_offset(layout, flight->rows, part, f);
+  }
+  if (source) {
+    co_unit *section = co_program_find_section(program, rows, !evaluation);
+    co_executor_bind_all(section->executor, program->section_inputs, step, NULL);
+    CO_RETURN_IF_FAILED(co_executor_run(section->executor));
+    for (int64_t i = 0; i < source->graph->output_count; i++)
+      program->network_inputs[source->feeds[i]] =
+          co_executor_address(section->executor, section->plan->outputs[i]);
+  }
+  co_executor_bind_all(item->executor, program->network_inputs, step, results);
+  return co_executor_run(item->executor);
+}
+
+static co_status enqueue_step(co_program *program, const co_flight *flight, int64_t at) {
+  const co_packet_layout *layout = &program->packets[flight->phase == CO_EVALUATION];
+  char *packet = flight->packets + (size_t)at * program->packet_bytes;
+  double *results = flight->results + at * CO_LAUNCH_RESULTS;
+  int64_t parts = co_packet_parts(layout, flight->rows);
+  for (int64_t part = 0; part < parts; part++)
+    CO_RETURN_IF_FAILED(enqueue_part(program, flight, packet, part, results));
+  if (flight->phase == CO_EVALUATION) return CO_OK;
+  co_executor *update = program->phases[flight->phase].update.executor;
+  co_executor_bind_all(update, NULL, packet + co_packet_part_offset(layout, parts - 1), results);
+  return co_executor_run(update);
+}
+
+static co_status enqueue(co_program *program, const co_flight *flight) {
+  for (int64_t i = 0; i < flight->count; i++)
+    CO_RETURN_IF_FAILED(enqueue_step(program, flight, i));
+  return CO_OK;
+}
+
+// ---- recordings --------------------------------------------------------------------------------
+
+static co_recording *find_recording(co_program *program, const co_flight *flight, int slot) {
+  for (int64_t i = 0; i < program->recording_count; i++) {
+    co_recording *r = &program->recordings[i];
+    bool counts = slot < 0 || r->count == flight->count; // having run once is enough for all counts
+    if (r->slot == slot && r->phase == flight->phase && r->rows == flight->rows && counts) return r;
+  }
+  return NULL;
+}
+
+static co_status add_recording(co_program *program, const co_flight *flight, int slot,
+                               void *graph) {
+  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->recordings,
+                              &program->recording_capacity, program->recording_count,
+                              sizeof *program->recordings));
+  program->recordings[program->recording_count++] =
+      (co_recording){slot, flight->phase, flight->rows, flight->count, graph};
+  return CO_OK;
+}
+
+static co_status record(co_program *program, const co_flight *flight, void **graph) {
+  co_backend *backend = program->backend;
+  *graph = NULL;
+  CO_RETURN_IF_FAILED(backend->api->capture_begin(backend));
+  co_status status = enqueue(program, flight), ended = backend->api->capture_end(backend, graph);
+  if (status == CO_OK) status = ended;
+  if (status == CO_OK)
+    status = add_recording(program, flight, (int)(flight - program->flights), *graph);
+  if (status == CO_OK) {
+    co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
+           (long long)flight->phase, (long long)flight->rows, (long long)flight->count);
+    return CO_OK;
+  }
+  backend->api->graph_free(backend, *graph);
+  *graph = NULL;
+  return status;
+}
+
+static co_status run_apart(co_program *program, const co_flight *flight) {
+  co_backend *backend = program->backend;
+  const co_recording *known = find_recording(program, flight, (int)(flight - program->flights));
+  void *graph = known ? known->graph : NULL;
+  bool may_record =
+      backend->api->capture_begin && !program->not_recordable && !program->options.no_recording;
+  if (!graph && may_record && find_recording(program, flight, -1)) {
+    co_status status = record(program, flight, &graph);
+    if (status != CO_OK && status != CO_ERR_DEVICE) return status;
+    if (status == CO_ERR_DEVICE) { // slower, not wrong
+      co_log(program->ctx, CO_LOG_WARN, "device", "steps are not recorded: %s",
+             co_error_last()->message);
+      program->not_recordable = true;
+      co_error_clear();
+    }
+  }
+  if (graph) return backend->api->graph_launch(backend, graph);
+  CO_RETURN_IF_FAILED(enqueue(program, flight));
+  return find_recording(program, flight, -1) ? CO_OK : add_recording(program, flight, -1, NULL);
+}
+
+static co_status fetch_results(co_program *program, co_flight *flight) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  const co_plan *plan = program->evaluation.plan;
+  if (flight->phase != CO_EVALUATION)
+    CO_RETURN_IF_FAILED(api->fetch(backend, CO_QUEUE_COMPUTE, flight->host_results, flight->results,
+                                   (size_t)flight->count * CO_LAUNCH_RESULTS * sizeof(double)));
+  if (flight->metrics && program->graph->metric_doubles) {
+    CO_RETURN_IF_FAILED(api->fetch(
+        backend, CO_QUEUE_COMPUTE, flight->host_results + CO_LAUNCH_STEPS * CO_LAUNCH_RESULTS,
+        program->metrics[0], (size_t)program->graph->metric_doubles * sizeof(double)));
+    CO_RETURN_IF_FAILED(co_program_clear_metrics(program, false));
+  }
+  bool outputs = flight->phase == CO_EVALUATION && plan->options.mode == CO_MODE_INFER;
+  for (int64_t i = 0; outputs && i < program->graph->output_count; i++) {
+    co_value value = plan->outputs[i];
+    if (value == CO_NO_VALUE) continue;
+    CO_RETURN_IF_FAILED(api->fetch(backend, CO_QUEUE_COMPUTE,
+                                   flight->host_outputs + program->output_offset[i],
+                                   co_executor_address(program->evaluation.executor, value),
+                                   co_tensor_bytes(&plan->values[value].info.desc)));
+  }
+  return CO_OK;
+}
+
+static co_status launch_apart(co_program *program, co_flight *flight,
+                              const co_program_batch *batches, const co_step *steps) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  const co_packet_layout *layout = &program->packets[flight->phase == CO_EVALUATION];
+  for (int64_t i = 0; i < flight->count; i++) {
+    char *packet = batches[i].packet;
+    if (!packet) {
+      CO_RETURN_IF_FAILED(stage(program, layout, flight->rows, batches[i].inputs));
+      packet = program->staging;
+    }
+    CO_RETURN_IF_FAILED(send_step(program, flight, i, packet, &steps[i]));
+  }
+  CO_RETURN_IF_FAILED(api->fence_record(backend, flight->sent, CO_QUEUE_COPY));
+  CO_RETURN_IF_FAILED(api->queue_wait(backend, CO_QUEUE_COMPUTE, flight->sent));
+  CO_RETURN_IF_FAILED(run_apart(program, flight));
+  CO_RETURN_IF_FAILED(fetch_results(program, flight));
+  return api->fence_record(backend, flight->done, CO_QUEUE_COMPUTE);
+}
+
+// ---- launches ----------------------------------------------------------------------------------
+
+static co_status submit(co_program *program, int64_t phase, int64_t rows, int64_t count,
+                        const co_program_batch *batches, const co_step *steps, bool metrics) {
+  bool evaluation = phase == CO_EVALUATION;
+  if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
+  if (program->in_flight == program->depth || count < 1 ||
+      count > program->launch_limit[evaluation] || (count > 1 && !batches[0].packet))
+    return co_fail(CO_ERR_INTERNAL, "a launch of %lld steps, with %d in flight", (long long)count,
+                   program->in_flight);
+  co_flight *flight =
+      &program->flights[(program->first_flight + program->in_flight) % program->depth];
+  flight->phase = phase;
+  flight->rows = rows;
+  flight->count = count;
+  flight->metrics = metrics;
+  CO_RETURN_IF_FAILED(co_store_refresh(program->store));
+  if (co_program_is_apart(program)) {
+    CO_RETURN_IF_FAILED(launch_apart(program, flight, batches, steps));
+  } else {
+    CO_RETURN_IF_FAILED(run_beside(program, flight, batches, steps));
+    CO_RETURN_IF_FAILED(read_beside(program, flight));
+  }
+  program->in_flight++;
+  return CO_OK;
+}
+
+co_status co_program_submit(co_program *program, int64_t phase, int64_t rows, int64_t count,
+                            const co_program_batch *batches, const co_step *steps,
+                            bool take_metrics) {
+  co_phase *p = &program->phases[phase];
+  co_step scalars[CO_LAUNCH_STEPS];
+  for (int64_t i = 0; i < count && i < CO_LAUNCH_STEPS; i++)
+    scalars[i] = complete(p, &steps[i], i);
+  CO_RETURN_IF_FAILED(submit(program, phase, rows, count, batches, scalars, take_metrics));
+  p->submitted += count;
+  co_store_note_update(program->store);
+  return CO_OK;
+}
+
+co_status co_program_submit_evaluation(co_program *program, int64_t count,
+                                       const co_program_batch *batches) {
+  const co_step none[CO_LAUNCH_STEPS] = {{0}}; // losses read scalars, to no effect
+  return submit(program, CO_EVALUATION, program->options.evaluation_rows, count, batches, none,
+                false);
+}
+
+static void read_steps(co_phase *p, const co_flight *flight, co_launch_result *out) {
+  for (int64_t i = 0; i < flight->count; i++) {
+    const double *result = flight->host_results + i * CO_LAUNCH_RESULTS;
+    out->steps[i].gradient_norm = sqrt(result[0]);
+    out->steps[i].finite = result[1] != 0;
+    if (out->steps[i].finite) p->updates++; // a skipped step advances no moment
+  }
+}
+
+co_status co_program_collect(co_program *program, co_launch_result *out) {
+  memset(out, 0, sizeof *out);
+  if (!program->in_flight) return co_fail(CO_ERR_INTERNAL, "there is no launch to collect");
+  co_flight *flight = &program->flights[program->first_flight];
+  if (flight->done)
+    CO_RETURN_IF_FAILED(program->backend->api->fence_wait(program->backend, flight->done));
+  program->first_flight = (program->first_flight + 1) % program->depth;
+  program->in_flight--;
+  out->count = flight->count;
+  if (flight->metrics) out->metrics = flight->host_results + CO_LAUNCH_STEPS * CO_LAUNCH_RESULTS;
+  if (flight->phase == CO_EVALUATION) {
+    const co_plan *plan = program->evaluation.plan;
+    for (int64_t i = 0; i < program->graph->output_count; i++)
+      program->outputs[i] =
+          plan->outputs[i] == CO_NO_VALUE ? NULL : flight->host_outputs + program->output_offset[i];
+    if (plan->options.mode == CO_MODE_INFER) out->outputs = program->outputs;
+    return CO_OK;
+  }
+  co_phase *p = &program->phases[flight->phase];
+  read_steps(p, flight, out);
+  if (!program->in_flight) p->submitted = p->updates;
+  return CO_OK;
+}
+
+void co_program_drain(co_program *program) {
+  co_error error;
+  co_error_copy(&error); // waiting may fail where something has failed before
+  if (co_program_is_apart(program)) (void)program->backend->api->synchronize(program->backend);
+  if (error.status != CO_OK) co_error_raise(&error);
+  program->in_flight = 0;
+  for (int64_t i = 0; i < program->options.phase_count; i++)
+    program->phases[i].submitted = program->phases[i].updates;
+}
+
+co_status co_program_step(co_program *program, int64_t phase, int64_t rows,
+                          const void *const *inputs, const co_step *step, co_step_result *result) {
+  const co_program_batch batch = {.inputs = inputs};
+  co_launch_result launch;
+  CO_RETURN_IF_FAILED(co_program_submit(program, phase, rows, 1, &batch, step, false));
+  CO_RETURN_IF_FAILED(co_program_collect(program, &launch));
+  *result = launch.steps[0];
+  return CO_OK;
+}
+
+co_status co_program_evaluate(co_program *program, const void *const *inputs) {
+  const co_program_batch batch = {.inputs = inputs};
+  co_launch_result launch;
+  CO_RETURN_IF_FAILED(co_program_submit_evaluation(program, 1, &batch));
+  return co_program_collect(program, &launch);
+}

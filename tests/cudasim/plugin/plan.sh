@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: plan.sh COHORT CHECK_JSON DATASET CONFIG... Plans for CUDA with neither device nor driver.
+set -u
+cohort=$1
+check_json=$2
+dataset=$3
+shift 3
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' out err
+  failed=1
+}
+plan() { "$cohort" plan --dataset "$dataset" "$@" >out 2>err </dev/null || fail "exit $?: plan $*"; }
+for config in "$@"; do
+  plan -c "$config" --device cuda
+  [ ! -s err ] || fail "something on stderr: $config"
+  grep -q '^cuda:0, planned for compute capability 9.0; no device was opened' out ||
+    fail "does not say that it is planned: $config"
+  # Launches of a step: its inputs, the first training plan (the whole batch), the update.
+  input=$(sed -n 's/^plan: train input, .*, \([0-9]*\) launches$/\1/p' out | head -1)
+  train=$(sed -n 's/^plan: train, .*, \([0-9]*\) launches$/\1/p' out | head -1)
+  update=$(sed -n 's/^plan: update, .*, \([0-9]*\) launches$/\1/p' out)
+  step=$(sed -n 's/^launches \([0-9]*\) in a training step of .*/\1/p' out)
+  [ "$step" = $((input + train + update)) ] ||
+    fail "$step is not $input + $train + $update: $config"
+  # What is no product of a library says why it is there.
+  awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cuda  /' out >own
+  [ -s own ] || fail "no kernels of our own: $config"
+  grep -E ' [0-9]+  +$' own && fail "a kernel without a reason: $config"
+  cp out first
+  plan -c "$config" --device cuda
+  cmp -s out first || fail "a second plan differs: $config"
+  plan -c "$config" --device cuda --json
+  "$check_json" ok=true verb=plan device=cuda:0 compute_capability=9.0 planned=true \
+    "launches_per_step=$step" <out || fail "JSON: $config"
+  plan -c "$config" --device cuda:3 --mode infer --batch-size 7
+  grep -q '^cuda:3, planned' out || fail "not of the device asked for: $config"
+  plan -c "$config" --device cpu
+  grep -q launches out && fail "the CPU has no launches: $config"
+done
+# Several micro-batches: what the step repeats counts as often as it runs.
+plan -c "$1" --device cuda --trainer.batch_size 32 --trainer.accumulate_grad_batches 3
+read -r first added < <(sed -n 's/^plan: train, 32 rows, .*, \([0-9]*\) launches$/\1/p' out | xargs)
+input=$(sed -n 's/^plan: train input, 32 rows, .*, \([0-9]*\) launches$/\1/p' out)
+update=$(sed -n 's/^plan: update, .*, \([0-9]*\) launches$/\1/p' out)
+step=$(sed -n 's/^launches \([0-9]*\) in a training step of 96 rows.*/\1/p' out)
+[ "$step" = $((3 * input + first + 2 * added + update)) ] ||
+  fail "$step is not 3 * $input + $first + 2 * $added + $update"
+[ "$failed" = 0 ] && echo 'all passed'
+exit "$failed"

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// plan_configs same DATASET CONFIG...          the plans of an opened cuda:0 are those planned
+//                                              without it: operations, choices, launches, notes
+// plan_configs convolutions DATASET CONFIG...  one line per convolution of the plans without a
+//                                              device: CONFIG, then N C H W, O C KH KW, padding
+//                                              (begin and end of height and width), stride, dilation
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "host/backend.h"
+#include "host/settings.h"
+#include "host/source.h"
+#include "models/model.h"
+
+static void fail_at(int line, const char *what) {
+  (void)fprintf(stderr, "line %d: %s; last error: %s\n", line, what, co_error_last()->message);
+  exit(1);
+}
+#define CHECK(condition) ((condition) ? (void)0 : fail_at(__LINE__, #condition))
+#define OK(expression) CHECK((expression) == CO_OK)
+
+typedef struct job {
+  co_context *ctx;
+  co_arena *arena;
+  co_diagnostics problems;
+  co_trainer_settings settings;
+  co_dataset *dataset;
+  co_model *model;
+  co_backend *backends[2];
+  co_source *sources[2];
+  co_program *programs[2];
+} job;
+
+static void read_config(job *j, const char *dataset, const char *config) {
+  const char *files[] = {config};
+  co_node *tree = NULL;
+  OK(co_context_create(&j->ctx, NULL));
+  OK(co_arena_create(&j->arena, j->ctx));
+  co_diagnostics_init(&j->problems, j->ctx);
+  OK(co_settings_read(&tree, j->arena, files, 1, NULL, 0, &j->problems));
+  OK(co_settings_parse_trainer(&j->settings, tree, j->arena, &j->problems));
+  OK(co_dataset_open(&j->dataset, j->ctx, dataset));
+  OK(co_model_create(&j->model, j->ctx, tree, co_dataset_schema(j->dataset), &j->problems));
+  CHECK(j->problems.count == 0);
+}
+
+// A step of two whole micro-batches and a smaller one, another of a single one, and evaluation.
+static void plan(job *j, int i, bool planning) {
+  const co_trainer_settings *settings = &j->settings;
+  int64_t rows = settings->batch_size, sizes[2] = {2 * rows + 3, rows};
+  const co_phase_options phase = {.optimizer = settings->optimizer,
+                                  .optimizer_options = settings->optimizer_options,
+                                  .clip_norm = settings->clip_norm};
+  const co_program_options options = {.rows = rows,
+                                      .batch_rows = sizes,
+                                      .batch_row_count = 2,
+                                      .evaluation_rows = settings->eval_batch_size,
+                                      .evaluation_mode = CO_MODE_EVALUATE,
+                                      .phases = &phase,
+                                      .phase_count = 1,
+                                      .real = CO_F32};
+  const co_backend_options backend = {.planning = planning};
+  OK(co_backend_open_device(&j->backends[i], j->ctx, "cuda", &backend));
+  OK(co_source_create(&j->sources[i], &j->programs[i], j->model, j->dataset, j->backends[i],
+                      &options, CO_PLACEMENT_AUTO));
+  CHECK(j->sources[i]->resident);
+}
+
+static void close_job(job *j) {
+  for (int i = 0; i < 2; i++) {
+    co_program_free(j->programs[i]);
+    co_source_free(j->sources[i]);
+    if (j->backends[i]) j->backends[i]->api->free(j->backends[i]);
+  }
+  co_model_free(j->model);
+  co_dataset_close(j->dataset);
+  co_diagnostics_free(&j->problems);
+  co_arena_free(j->arena);
+  CHECK(co_alloc_get_stats(j->ctx).live_blocks == 0);
+  co_context_free(j->ctx);
+}
+
+// ---- same --------------------------------------------------------------------------------------
+
+static bool equal(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_tensors(const co_tensor_desc *a, const co_tensor_desc *b) {
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if (a[i].dtype != b[i].dtype || a[i].layout != b[i].layout ||
+        !co_shape_equal(&a[i].shape, &b[i].shape))
+      return false;
+  return true;
+}
+
+static void compare_ops(const co_plan_op *a, const co_plan_op *b) {
+  CHECK(a->desc.op == b->desc.op && equal(a->layer, b->layer) && equal(a->note, b->note));
+  CHECK(a->desc.has_in == b->desc.has_in && a->desc.has_out == b->desc.has_out);
+  CHECK(a->desc.accumulate == b->desc.accumulate && a->backward == b->backward);
+  CHECK(memcmp(&a->desc.attr, &b->desc.attr, sizeof a->desc.attr) == 0);
+  CHECK(same_tensors(a->desc.in, b->desc.in) && same_tensors(a->desc.out, b->desc.out));
+  CHECK(equal(a->choice.implementation, b->choice.implementation));
+  CHECK(equal(a->choice.refused, b->choice.refused));
+  CHECK(a->choice.launches > 0 && a->choice.launches == b->choice.launches);
+  CHECK(equal(a->choice.why, b->choice.why) && (a->choice.launches > 1) == (a->choice.why != NULL));
+  // Only libraries have to be believed, and they do not take more than is planned for them.
+  CHECK(!b->choice.planned && a->choice.planned == (strcmp(a->choice.implementation, "cuda") != 0));
+  CHECK(a->choice.planned ? a->choice.workspace >= b->choice.workspace
+                          : a->choice.workspace == b->choice.workspace);
+}
+
+static void compare(const job *j, const char *config) {
+  int64_t ops = 0, planned = 0, launches = 0;
+  for (int64_t i = 0;; i++) {
+    const co_plan *a = co_program_plan(j->programs[0], i), *b = co_program_plan(j->programs[1], i);
+    CHECK((a == NULL) == (b == NULL));
+    if (!a) break;
+    CHECK(a->options.mode == b->options.mode && a->options.rows == b->options.rows);
+    CHECK(a->op_count == b->op_count && a->flops == b->flops && a->arena_bytes >= b->arena_bytes);
+    CHECK(co_plan_launches(a) == co_plan_launches(b));
+    for (int64_t k = 0; k < a->op_count; k++) {
+      compare_ops(&a->ops[k], &b->ops[k]);
+      planned += a->ops[k].choice.planned;
+    }
+    ops += a->op_count;
+    launches += co_plan_launches(a);
+  }
+  co_program_bytes bytes[2];
+  for (int i = 0; i < 2; i++)
+    co_program_get_bytes(j->programs[i], &bytes[i]);
+  CHECK(bytes[0].parameters == bytes[1].parameters && bytes[0].slots == bytes[1].slots);
+  CHECK(bytes[0].total >= bytes[1].total && bytes[0].workspace >= bytes[1].workspace);
+  CHECK(ops > 0 && planned > 0 && launches > ops);
+  (void)printf("%s: %lld operations, %lld of them by libraries, %lld launches\n", config,
+               (long long)ops, (long long)planned, (long long)launches);
+}
+
+// A plan cannot be run by mistake.
+static void check_refusals(const job *j) {
+  co_backend *backend = j->backends[0];
+  const co_backend_api *api = backend->api;
+  double value = 0;
+  void *buffer = NULL, *graph = NULL, *none[CO_OP_MAX_OPERANDS] = {0};
+  CHECK(api->capability == 90 && api->alignment == 256);
+  OK(api->buffer_create(backend, 0, &buffer));
+  CHECK(buffer && (uintptr_t)buffer % 256 == 0);
+  CHECK(api->buffer_create(backend, SIZE_MAX - 64, &graph) == CO_ERR_MEMORY && !graph);
+  OK(api->upload(backend, buffer, &value, sizeof value));
+  OK(api->fill_zero(backend, buffer, sizeof value));
+  OK(api->synchronize(backend));
+  CHECK(api->download(backend, &value, buffer, sizeof value) == CO_ERR_INTERNAL);
+  CHECK(api->capture_begin(backend) == CO_ERR_INTERNAL);
+  CHECK(api->capture_end(backend, &graph) == CO_ERR_INTERNAL && !graph);
+  CHECK(api->graph_launch(backend, NULL) == CO_ERR_INTERNAL);
+  const co_plan_op *op = &co_program_plan(j->programs[0], 0)->ops[0];
+  CHECK(api->run(backend, op->prepared, none, none, NULL) == CO_ERR_INTERNAL);
+  CHECK(strstr(co_error_last()->message, "only a plan was asked for"));
+  CHECK(api->send(backend, CO_QUEUE_COPY, buffer, &value, 8) == CO_ERR_INTERNAL);
+  CHECK(api->fetch(backend, CO_QUEUE_COPY, &value, buffer, 8) == CO_ERR_INTERNAL);
+  CHECK(api->fence_record(backend, NULL, CO_QUEUE_COPY) == CO_ERR_INTERNAL);
+  CHECK(api->fence_wait(backend, NULL) == CO_ERR_INTERNAL);
+  CHECK(api->queue_wait(backend, CO_QUEUE_COPY, NULL) == CO_ERR_INTERNAL);
+  api->graph_free(backend, NULL);
+  api->buffer_free(backend, buffer);
+}
+
+// ---- convolutions ------------------------------------------------------------------------------
+
+static const co_shape *shape_of(const co_op_desc *desc, char which) {
+  switch (desc->op) {
+  case CO_OP_CONV2D_BACKWARD_DATA: // dy w -> dx
+    return which == 'x' ? &desc->out[0].shape : &desc->in[1].shape;
+  case CO_OP_CONV2D_BACKWARD_WEIGHTS: // x dy -> dw
+    return which == 'x' ? &desc->in[0].shape : &desc->out[0].shape;
+  default:
+    return which == 'x' ? &desc->in[0].shape : &desc->in[1].shape;
+  }
+}
+
+static void print_convolution(const char *config, const co_op_desc *desc) {
+  const int64_t *x = shape_of(desc, 'x')->dim, *w = shape_of(desc, 'w')->dim;
+  const co_op_attr *attr = &desc->attr;
+  const int64_t numbers[] = {x[0],
+                             x[3],
+                             x[1],
+                             x[2],
+                             w[3],
+                             w[2],
+                             w[0],
+                             w[1],
+                             attr->pad_begin[0],
+                             attr->pad_end[0],
+                             attr->pad_begin[1],
+                             attr->pad_end[1],
+                             attr->stride[0],
+                             attr->stride[1],
+                             attr->dilation[0],
+                             attr->dilation[1]};
+  (void)printf("%s", config);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    (void)printf(" %lld", (long long)numbers[i]);
+  (void)printf("\n");
+}
+
+static void print_convolutions(const job *j, const char *config) {
+  const char *slash = strrchr(config, '/');
+  for (int64_t i = 0;; i++) {
+    const co_plan *plan = co_program_plan(j->programs[0], i);
+    if (!plan) return;
+    for (int64_t k = 0; k < plan->op_count; k++)
+      if (strncmp(co_op_get_info(plan->ops[k].desc.op)->name, "conv2d", 6) == 0)
+        print_convolution(slash ? slash + 1 : config, &plan->ops[k].desc);
+  }
+}
+
+int main(int argc, char **argv) {
+  bool same = argc > 3 && strcmp(argv[1], "same") == 0;
+  if (!same && (argc < 4 || strcmp(argv[1], "convolutions") != 0)) {
+    (void)fprintf(stderr, "usage: plan_configs same|convolutions DATASET CONFIG...\n");
+    return 2;
+  }
+  for (int i = 3; i < argc; i++) {
+    job j;
+    memset(&j, 0, sizeof j);
+    read_config(&j, argv[2], argv[i]);
+    plan(&j, 0, true);
+    if (same) {
+      plan(&j, 1, false);
+      compare(&j, argv[i]);
+      check_refusals(&j);
+    } else {
+      print_convolutions(&j, argv[i]);
+    }
+    close_job(&j);
+  }
+  return 0;
+}

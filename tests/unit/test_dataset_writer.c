@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// Labels: tsan
+// Data sets that Cohort wrote: fingerprint, damage, several readers, failures while writing.
+#include "tests/unit/dataset_fixture.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "datasets/writer.h"
+
+enum { BIG = 3000, SIDE = 20, PIXELS = SIDE * SIDE };
+
+static uint8_t *big_pixels(void) {
+  uint8_t *p = malloc((size_t)BIG * PIXELS);
+  for (int i = 0; i < BIG * PIXELS; i++)
+    p[i] = (uint8_t)(i * 7 + i / 1000);
+  return p;
+}
+
+// A mapped image column, texts as key, numbers; equal calls.
+static co_status write_all(co_context *ctx, const uint8_t *image, char fingerprint[65]) {
+  co_status status = CO_OK;
+  co_dataset_writer *w = NULL;
+  static char text[BIG][8];
+  static const char *key[BIG];
+  static float number[BIG];
+  static uint8_t split[BIG];
+  for (int i = 0; i < BIG; i++) {
+    snprintf(text[i], sizeof text[i], "k%d", i);
+    key[i] = text[i];
+    number[i] = (float)i;
+    split[i] = (uint8_t)(i % 3);
+  }
+  co_column c = {
+      .name = "image", .type = CO_COLUMN_IMAGE, .dtype = CO_U8, .shape = {3, {SIDE, SIDE, 1}}};
+  co_column n = {.name = "n", .role = CO_ROLE_TARGET, .dtype = CO_F32};
+  CO_TRY(co_dataset_writer_create(&w, ctx, "d.h5"));
+  CO_TRY(co_dataset_writer_column(w, "e", &c, BIG));
+  for (int i = 0; i < BIG; i += 1000)
+    CO_TRY(co_dataset_writer_rows(w, 1000, image + (size_t)i * PIXELS));
+  CO_TRY(co_dataset_writer_texts(w, "e", "id", CO_ROLE_KEY, key, BIG));
+  CO_TRY(co_dataset_writer_column(w, "e", &n, BIG));
+  CO_TRY(co_dataset_writer_rows(w, BIG, number));
+  CO_TRY(co_dataset_writer_samples(w, "e", BIG, NULL, NULL, split));
+  CO_TRY(co_dataset_writer_source(w, "note", "test"));
+  CO_TRY(co_dataset_writer_commit(w, fingerprint));
+cleanup:
+  co_dataset_writer_free(w);
+  return status;
+}
+
+// Where `needle` lies in the file.
+static size_t find(const unsigned char *bytes, size_t length, const void *needle, size_t size) {
+  for (size_t i = 0; i + size <= length; i++)
+    if (!memcmp(bytes + i, needle, size)) return i;
+  fail_msg("not found");
+  return 0;
+}
+
+static void damaged_contents_are_found(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  char fingerprint[65];
+  uint8_t *image = big_pixels();
+  OK(write_all(f->ctx, image, fingerprint));
+  opens(f, &d);
+  assert_string_equal(co_dataset_fingerprint(d), fingerprint);
+  char key[8];
+  OK(co_dataset_key(d, 2999, key, sizeof key));
+  assert_string_equal(key, "k2999");
+  co_dataset_close(d);
+
+  size_t length;
+  unsigned char *bytes = read_bytes("d.h5", &length);
+  size_t at = find(bytes, length, image, 64) + 777777; // within the mapped images
+  bytes[at] ^= 1;
+  write_bytes("d.h5", bytes, length);
+  bytes[at] ^= 1;
+  opens(f, &d); // not looked at yet
+  uint8_t got[PIXELS];
+  for (int again = 0; again < 2; again++) {
+    co_error_clear();
+    assert_int_equal(co_dataset_gather(d, "image", (int64_t[]){0}, 1, got), CO_ERR_DATA);
+    assert_string_equal(co_error_last()->file, "d.h5");
+    assert_non_null(strstr(co_error_last()->message, "/entities/e/image: the contents do not"));
+  }
+  float n;
+  OK(co_dataset_gather(d, "n", (int64_t[]){5}, 1, &n)); // other columns are fine
+  co_dataset_close(d);
+
+  static const float some[4] = {100, 101, 102, 103};
+  at = find(bytes, length, some, sizeof some);
+  bytes[at] ^= 1; // small: found while opening
+  write_bytes("d.h5", bytes, length);
+  bytes[at] ^= 1;
+  refused(f, "/entities/e/n", "checksum");
+
+  at = find(bytes, length, "k2718", 5);
+  bytes[at] = 'x';
+  write_bytes("d.h5", bytes, length);
+  opens(f, &d);
+  assert_int_equal(co_dataset_key(d, 1, key, sizeof key), CO_ERR_DATA);
+  assert_non_null(strstr(co_error_last()->message, "/entities/e/id"));
+  co_dataset_close(d);
+  free(bytes);
+  free(image);
+}
+
+static void the_fingerprint_is_that_of_the_contents(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  char a[65], b[65], c[65];
+  uint8_t *image = big_pixels();
+  OK(write_all(f->ctx, image, a));
+  OK(write_all(f->ctx, image, b));
+  assert_string_equal(a, b);
+  image[PIXELS * 1500]++;
+  OK(write_all(f->ctx, image, c));
+  assert_string_not_equal(a, c);
+  image[PIXELS * 1500]--;
+
+  // The same without checksums, other types and compression: still the same dataset.
+  co_h5 *h = begin(f->ctx);
+  static double number[BIG];
+  static int64_t split[BIG];
+  static char text[BIG][8];
+  static const char *key[BIG];
+  for (int i = 0; i < BIG; i++) {
+    snprintf(text[i], sizeof text[i], "k%d", i);
+    key[i] = text[i];
+    number[i] = i;
+    split[i] = i % 3;
+  }
+  co_shape flat = one(BIG), shape = {4, {BIG, SIDE, SIDE, 1}};
+  put(h, "/entities/e/image", CO_U8, &shape, image, "image", "input");
+  OK(co_h5_write_strings(h, "/entities/e/id", key, BIG));
+  describe(h, "/entities/e/id", "text", "key");
+  OK(co_h5_write(h, "/entities/e/n", CO_F64, &flat, number,
+                 &(co_h5_storage){.chunk_rows = 100, .deflate = 1}, false));
+  describe(h, "/entities/e/n", "number", "target");
+  OK(co_h5_write(h, "/samples/split", CO_I64, &flat, split, NULL, false));
+  OK(co_h5_close(h));
+  opens(f, &d);
+  assert_string_equal(co_dataset_fingerprint(d), a);
+  co_dataset_close(d);
+  free(image);
+}
+
+typedef struct reader {
+  co_dataset *dataset;
+  const uint8_t *image;
+  bool good;
+} reader;
+
+static void *read_all(void *argument) {
+  reader *r = argument;
+  uint8_t got[PIXELS];
+  char key[8];
+  r->good = true;
+  for (int64_t i = 0; i < BIG; i += 7) {
+    r->good &= co_dataset_gather(r->dataset, "image", &i, 1, got) == CO_OK &&
+               !memcmp(got, r->image + i * PIXELS, PIXELS);
+    r->good &= co_dataset_key(r->dataset, i, key, sizeof key) == CO_OK && key[0] == 'k';
+  }
+  return NULL;
+}
+
+static void several_threads_may_be_the_first_to_read(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  uint8_t *image = big_pixels();
+  OK(write_all(f->ctx, image, NULL));
+  opens(f, &d);
+  pthread_t thread[4];
+  reader readers[4];
+  for (int i = 0; i < 4; i++) {
+    readers[i] = (reader){d, image, false};
+    assert_int_equal(pthread_create(&thread[i], NULL, read_all, &readers[i]), 0);
+  }
+  for (int i = 0; i < 4; i++) {
+    pthread_join(thread[i], NULL);
+    assert_true(readers[i].good);
+  }
+  co_dataset_close(d);
+  free(image);
+}
+
+static void failing_allocations_while_reading_are_clean(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  char key[8];
+  build_related(f->ctx, NULL);
+  int64_t before = co_alloc_get_stats(f->ctx).calls;
+  opens(f, &d);
+  int64_t calls = co_alloc_get_stats(f->ctx).calls - before;
+  co_dataset_close(d);
+  for (int64_t nth = 1; nth <= calls; nth++) {
+    co_alloc_fail_at(f->ctx, nth, nth % 2 == 0);
+    assert_int_equal(co_dataset_open(&d, f->ctx, "d.h5"), CO_ERR_MEMORY);
+    co_alloc_fail_at(f->ctx, 0, false);
+    assert_int_equal(co_alloc_get_stats(f->ctx).live_blocks, 0);
+  }
+  uint8_t *image = big_pixels();
+  OK(write_all(f->ctx, image, NULL));
+  opens(f, &d);
+  co_alloc_fail_at(f->ctx, 1, true);
+  assert_int_equal(co_dataset_key(d, 0, key, sizeof key), CO_ERR_MEMORY);
+  co_alloc_fail_at(f->ctx, 0, false);
+  OK(co_dataset_key(d, 0, key, sizeof key)); // and it can be tried again
+  co_dataset_close(d);
+  free(image);
+}
+
+static void failing_writes_leave_nothing(void **state) {
+  fixture *f = *state;
+  uint8_t *image = big_pixels();
+  int64_t before = co_io_calls(f->ctx);
+  OK(write_all(f->ctx, image, NULL));
+  int64_t calls = co_io_calls(f->ctx) - before;
+  remove("d.h5");
+  for (int64_t nth = 1; nth < calls; nth++) { // the last one is the sync of the folder
+    co_io_fail_at(f->ctx, nth, false, EIO);
+    assert_int_equal(write_all(f->ctx, image, NULL), CO_ERR_IO);
+    assert_int_equal(count_files("d.h5"), 0);
+    assert_int_equal(co_alloc_get_stats(f->ctx).live_blocks, 0);
+  }
+  co_io_fail_at(f->ctx, 0, false, 0);
+  free(image);
+}
+
+static void the_writer_refuses_misuse(void **state) {
+  fixture *f = *state;
+  co_dataset_writer *w;
+  co_column n = {.name = "n", .dtype = CO_F32}, slash = {.name = "a/b", .dtype = CO_F32};
+  OK(co_dataset_writer_create(&w, f->ctx, "d.h5"));
+  assert_int_equal(co_dataset_writer_column(w, "e", &slash, 3), CO_ERR_DATA);
+  assert_int_equal(co_dataset_writer_rows(w, 1, numbers), CO_ERR_INTERNAL);
+  OK(co_dataset_writer_column(w, "e", &n, 3));
+  assert_int_equal(co_dataset_writer_rows(w, 4, numbers), CO_ERR_INTERNAL);
+  OK(co_dataset_writer_rows(w, 2, numbers));
+  assert_int_equal(co_dataset_writer_commit(w, NULL), CO_ERR_INTERNAL); // a row is missing
+  co_dataset_writer_free(w);
+  assert_int_equal(count_files("d.h5"), 0);
+
+  static const float bad[3] = {1, INFINITY, 2};
+  OK(co_dataset_writer_create(&w, f->ctx, "d.h5"));
+  OK(co_dataset_writer_column(w, "e", &n, 3));
+  OK(co_dataset_writer_rows(w, 3, bad));
+  assert_int_equal(co_dataset_writer_commit(w, NULL), CO_ERR_DATA); // unreadable: not published
+  co_dataset_writer_free(w);
+  assert_int_equal(count_files("d.h5"), 0);
+  co_dataset_writer_free(NULL);
+}
+
+static void words_of_types_roles_and_splits(void **state) {
+  (void)state;
+  for (int i = 0; i < CO_COLUMN_TYPE_COUNT; i++)
+    assert_int_equal(co_column_type_parse(co_column_type_name((co_column_type)i)), i);
+  for (int i = 0; i < CO_ROLE_COUNT; i++)
+    assert_int_equal(co_role_parse(co_role_name((co_role)i)), i);
+  for (int i = 0; i < CO_SPLIT_COUNT; i++)
+    assert_int_equal(co_split_parse(co_split_name((co_split)i)), i);
+  assert_int_equal(co_split_parse("training"), CO_SPLIT_TRAIN);
+  assert_int_equal(co_split_parse("tests"), -1);
+  assert_int_equal(co_role_parse("Input"), -1);
+  assert_int_equal(co_column_type_parse(NULL), -1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      DATA_TEST(damaged_contents_are_found),
+      DATA_TEST(the_fingerprint_is_that_of_the_contents),
+      DATA_TEST(several_threads_may_be_the_first_to_read),
+      DATA_TEST(failing_allocations_while_reading_are_clean),
+      DATA_TEST(failing_writes_leave_nothing),
+      DATA_TEST(the_writer_refuses_misuse),
+      cmocka_unit_test(words_of_types_roles_and_splits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
