@@ -34,6 +34,11 @@ co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add) {
   return NULL;
 }
 
+// Whether the input section runs on the device; it then writes what the network reads.
+static bool has_sections(const co_program *program) {
+  return program->options.source && co_program_is_apart(program);
+}
+
 static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool add) {
   if (co_phase_find_unit(p, rows, add)) return CO_OK;
   CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&p->units, &p->unit_capacity, p->unit_count,
@@ -44,6 +49,7 @@ static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool 
                              .rows = rows,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
+                             .narrow_inputs = has_sections(program),
                              .add_gradients = add,
                              .groups = p->options.groups,
                              .losses = p->options.losses,
@@ -102,7 +108,7 @@ static co_status add_segments(co_program *program, co_phase *p, co_value *out) {
   return status;
 }
 
-// The update as a graph: norm, finite check, optimizer.
+// The update as a graph: norm with its gate, optimizer.
 static co_status build_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
   co_graph *graph = p->update_graph;
@@ -118,19 +124,14 @@ static co_status build_update(co_program *program, co_phase *p) {
     CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
-  co_value none[CO_OP_MAX_OPERANDS];
+  co_value in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments}, out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    none[i] = CO_NO_VALUE;
-  co_value norm_in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments};
-  co_value norm_out[CO_OP_MAX_OPERANDS], gate_out[CO_OP_MAX_OPERANDS];
-  memcpy(norm_out, none, sizeof none);
-  memcpy(gate_out, none, sizeof none);
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &norm_out[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &gate_out[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, NULL, norm_in, norm_out));
+    out[i] = CO_NO_VALUE;
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[0]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[1]));
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
-  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_FINITE_CHECK, &attr, norm_out, gate_out));
-  operands.gate = gate_out[0];
+  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
+  operands.gate = out[1];
   return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
 }
 
@@ -146,6 +147,7 @@ static co_status plan_evaluation(co_program *program) {
                              .rows = program->options.evaluation_rows,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
+                             .narrow_inputs = has_sections(program),
                              .no_fusion = program->options.no_fusion};
   return plan_unit(program, program->graph, &program->evaluation, &options);
 }
@@ -201,25 +203,41 @@ co_unit *co_program_find_section(co_program *program, int64_t rows, bool trainin
   return NULL;
 }
 
+// Which outputs of the section the network reads in bf16; to be freed.
+static bool *list_narrow(const co_program *program) {
+  const co_program_source *source = program->options.source;
+  bool *narrow =
+      co_alloc_zero(program->ctx, (size_t)source->graph->output_count + 1, sizeof *narrow);
+  for (int64_t i = 0; narrow && program->options.bf16 && i < source->graph->output_count; i++)
+    narrow[i] = co_plan_reads_bf16(program->graph, program->graph->inputs[source->feeds[i]]);
+  return narrow;
+}
+
 static co_status need_section(co_program *program, int64_t rows, bool training) {
   if (co_program_find_section(program, rows, training)) return CO_OK;
   CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->sections, &program->section_capacity,
                               program->section_count, sizeof *program->sections));
   co_unit *item = &program->sections[program->section_count++];
   *item = (co_unit){.rows = rows, .training = training};
+  bool *narrow = list_narrow(program);
+  if (!narrow) return CO_ERR_MEMORY;
   co_plan_options options = {.mode = training ? CO_MODE_TRAIN : CO_MODE_INFER,
                              .rows = rows,
                              .real = program->options.real,
+                             .bf16 = program->options.bf16,
+                             .narrow_outputs = narrow,
                              .no_fusion = program->options.no_fusion};
-  CO_RETURN_IF_FAILED(
-      co_plan_create(&item->plan, program->options.source->graph, program->store, &options));
+  co_status status =
+      co_plan_create(&item->plan, program->options.source->graph, program->store, &options);
+  co_free(program->ctx, narrow);
+  CO_RETURN_IF_FAILED(status);
   if (item->plan->arena_bytes > program->section_bytes)
     program->section_bytes = item->plan->arena_bytes;
   return CO_OK;
 }
 
 static co_status plan_sections(co_program *program) {
-  if (!program->options.source || !co_program_is_apart(program)) return CO_OK;
+  if (!has_sections(program)) return CO_OK;
   for (int64_t i = 0; i < program->options.phase_count; i++)
     for (int64_t k = 0; k < program->phases[i].unit_count; k++)
       CO_RETURN_IF_FAILED(need_section(program, program->phases[i].units[k].rows, true));

@@ -96,6 +96,8 @@ co_status co_trainer_report(co_trainer *t, cohort_result *result) {
   co_json_bool(json, t->resumed);
   co_json_key(json, "device");
   co_json_string(json, t->backend->api->name);
+  co_json_key(json, "precision");
+  co_json_string(json, co_precision_name(t->settings.precision));
   co_json_key(json, "threads");
   co_json_int(json, t->threads);
   co_json_key(json, "steps_per_second");

@@ -93,6 +93,8 @@ typedef struct co_backend_api {
   co_status (*memory_info)(co_backend *backend, size_t *available, size_t *total);
 
   int capability; // of a GPU, 90 = 9.0: of the device, or that is planned for; else 0
+  // True where a mask of DENSE and DENSE_RELU_BACKWARD cost less than the operations they replace.
+  bool relu_masks;
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;

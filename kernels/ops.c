@@ -89,11 +89,14 @@ static const struct {
     [CO_OP_DENSE] = {7, 1, DENSE_LIKE},
     [CO_OP_DENSE_BACKWARD_DATA] = {3, 1, TOGETHER},
     [CO_OP_DENSE_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
+    [CO_OP_DENSE_RELU_BACKWARD] = {3, 1, TOGETHER}, // dy, w: dx
     [CO_OP_CONV2D] = {7, 1, TOGETHER},
     [CO_OP_CONV2D_BACKWARD_DATA] = {3, 1, TOGETHER},
     [CO_OP_CONV2D_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
     [CO_OP_MAX_POOL2D] = {1, 1, TOGETHER},
     [CO_OP_MAX_POOL2D_BACKWARD] = {1, 1, TOGETHER},
+    [CO_OP_GLOBAL_AVERAGE_POOL2D] = {1, 1, TOGETHER},
+    [CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD] = {1, 1, TOGETHER},
     [CO_OP_RELU] = {1, 1, TOGETHER},
     [CO_OP_RELU_BACKWARD] = {3, 1, TOGETHER},
     [CO_OP_RELU_BIAS_BACKWARD] = {3, 1, TOGETHER},
@@ -114,6 +117,7 @@ static const struct {
     [CO_OP_NORMALIZE] = {1, 1, BY_ITSELF},
     [CO_OP_FLIP] = {1, 1, BY_ITSELF},
     [CO_OP_SHIFTED_CROP] = {1, 1, BY_ITSELF},
+    [CO_OP_INPUT_ROWS] = {0, 1, BY_ITSELF},
     [CO_OP_SGD] = {0, 1 << 2, BY_ITSELF}, // mirror
     [CO_OP_ADAM] = {0, 1 << 3, BY_ITSELF},
     [CO_OP_REORDER] = {1, 1, TOGETHER},
@@ -140,6 +144,8 @@ co_status co_op_check_bf16(const co_op_desc *desc) {
   co_op_bf16_operands(desc->op, &may_in, &may_out);
   if ((in & ~may_in) || (out & ~may_out))
     return co_fail(CO_ERR_DEVICE, "%s: an operand is bf16 that must not be", name);
+  if (desc->op == CO_OP_DENSE_RELU_BACKWARD && (desc->has_out >> 1 & 1))
+    return co_fail(CO_ERR_DEVICE, "%s: no bias gradient beside a result in bf16", name);
   may_in &= desc->has_in;
   may_out &= desc->has_out;
   bool together = in == may_in && out == may_out;
@@ -227,6 +233,7 @@ int64_t co_op_flops(const co_op_desc *desc) {
   case CO_OP_DENSE: // 2 N I O
     return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[1];
   case CO_OP_DENSE_BACKWARD_DATA:
+  case CO_OP_DENSE_RELU_BACKWARD:
     return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[0];
   case CO_OP_DENSE_BACKWARD_WEIGHTS:
     return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[1];

@@ -36,10 +36,11 @@ extern "C" {
 // clang-format off
 #define CO_OPS(X)                                                                                  \
   /* ---- layers ---------------------------------------------------------------------------- */   \
-  X(DENSE, dense, "x w b?", "y",                                                                   \
+  X(DENSE, dense, "x w b?", "y mask?",                                                             \
     "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw db?", "")                   \
   X(DENSE_BACKWARD_DATA, dense_backward_data, "dy w", "dx", "", "")                                \
   X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, "x dy", "dw db?", "", "")                      \
+  X(DENSE_RELU_BACKWARD, dense_relu_backward, "dy w mask", "dx db?", "", "")                       \
   X(CONV2D, conv2d, "x w b?", "y",                                                                 \
     "CONV2D_BACKWARD_DATA dy w -> dx; CONV2D_BACKWARD_WEIGHTS x dy -> dw db?", "")                 \
   X(CONV2D_BACKWARD_DATA, conv2d_backward_data, "dy w", "dx", "", "")                              \
@@ -66,7 +67,7 @@ extern "C" {
   X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
   X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
-  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx", "", "")   \
+  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx hits?", "", "") \
   X(MEAN_SQUARED_ERROR, mean_squared_error, "x target weight step", "loss sum dx", "", "")         \
   X(CATEGORICAL_HITS, categorical_hits, "x target weight", "sums", "", "")                         \
   /* ---- input section --------------------------------------------------------------------- */   \
@@ -75,9 +76,9 @@ extern "C" {
   X(NORMALIZE, normalize, "x mean scale", "y", "", "")                                             \
   X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
   X(SHIFTED_CROP, shifted_crop, "x ids step", "y", "", "x -> y")                                   \
+  X(INPUT_ROWS, input_rows, "table index? ids? step? mean? scale?", "y", "", "")                   \
   /* ---- parameters ------------------------------------------------------------------------ */   \
-  X(GRADIENT_NORM, gradient_norm, "g segments", "sum", "", "")                                     \
-  X(FINITE_CHECK, finite_check, "sum", "gate", "", "")                                             \
+  X(GRADIENT_NORM, gradient_norm, "g segments", "sum gate?", "", "")                               \
   X(SGD, sgd, "w g m? segments step gate", "new_w new_m? mirror?", "", "")                         \
   X(ADAM, adam, "w g m v segments step gate", "new_w new_m new_v mirror?", "", "")                 \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
@@ -86,25 +87,31 @@ extern "C" {
 
 // What each computes (accumulate: bit i of co_op_desc.accumulate makes output i += instead of =).
 // Outputs that can be accumulated into: those of *_BACKWARD*, y of ADD, DROPOUT and RESHAPE, sum,
-// sums and dx of the losses, metrics and GRADIENT_NORM; the activation comes before the addition.
+// sums, hits and dx of the losses, metrics and GRADIENT_NORM (not beside a gate, which would be that
+// of the total); the activation comes before the addition.
 //
 // DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in
 //                canonical order), w (I, O), b (O): y (N, O) = act(x w + b).
-//                db = sum over rows of dy.
+//                db = sum over rows of dy. mask u8 (N, O): 1 where y > 0, else 0 (backends may
+//                store it in a layout of their own).
+// DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
+//                (N, I) = mask ? dy w' : 0, mask as that layer saved it; db (I) = sum over rows of
+//                dx, the gradient of that layer's bias.
 // CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
 //                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
-//                down; zero padding. The rules of DENSE and CONV2D apply below the activation: the
-//                planner puts RELU_BACKWARD(y, dy) in front.
-// MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = max over the window; padding never wins; argmax
-//                i32: winning position kh*KW + kw in the window, the first in row-major order on
-//                ties (backends may store argmax in a layout of their own). NaN: unspecified.
-//                Padding is smaller than the window; dilation is not read.
+//                down; zero padding. The rules of DENSE and CONV2D, as those of BATCH_NORM, apply below
+//                the activation: the planner puts RELU_BACKWARD(y, dy) in front.
+// MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = act(max over the window); padding never wins;
+//                argmax i32: winning position kh*KW + kw in the window, the first in row-major order
+//                on ties, or -1 where relu leaves nothing of it: the gradient by argmax is that below
+//                the activation (backends may store argmax in a layout of their own). NaN:
+//                unspecified. Padding is smaller than the window; dilation is not read.
 // GLOBAL_AVERAGE_POOL2D  x (N, H, W, C): y (N, C) = mean over H and W. Backward: dx = dy / (H W) at
 //                every pixel.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
-//                statistics as Keras 3): y = gamma (x - mean) / sqrt(variance + epsilon) + beta;
+//                statistics as Keras 3): y = act(gamma (x - mean) / sqrt(variance + epsilon) + beta);
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
 //                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
@@ -122,7 +129,8 @@ extern "C" {
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
 //                sum_n weight loss; dx (N, K) = weight inv_norm (softmax(x) - onehot). A row of
-//                weight 0 has loss 0 and dx 0 whatever its target (which may be -1).
+//                weight 0 has loss 0 and dx 0 whatever its target (which may be -1). hits f64 (2)
+//                is what CATEGORICAL_HITS gives for the same x, target and weight.
 // MEAN_SQUARED_ERROR  x, target (N, …), weight real (N): loss (N) = mean over the row of (x -
 //                target)²; sum f64 (1) = sum_n weight loss; dx = weight inv_norm 2 (x - target) /
 //                row size. Rows of weight 0: loss 0, dx 0, even where the target is NaN.
@@ -139,10 +147,14 @@ extern "C" {
 //                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
 //                purpose), d = ((bits * (2 pad + 1)) >> 32) - pad, dy from the first; y at (h, w)
 //                = x at (h - dy, w - dx); vacated pixels = fill.
-// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments.
-// FINITE_CHECK   sum f64 (1): gate f64 (2) = {1 if sum is finite else 0, clip factor: 1, or
-//                clip_norm / sqrt(sum) where clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is
-//                unspecified where gate[0] is 0.
+// INPUT_ROWS     GATHER (or, without index, the table's rows as they lie), CAST to attr.dtype, and,
+//                with ids and step, FLIP (rate, purpose) and SHIFTED_CROP (pad, fill, crop_purpose),
+//                with mean and scale, NORMALIZE: in this order, and to the bit what they give one
+//                after another. rate = 0 and pad = 0 leave images as they are.
+// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments; gate f64
+//                (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
+//                clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is unspecified where gate[0] is
+//                0.
 // SGD            where gate[0] != 0, for every listed segment: g' = gate[1] g + l2 w; without m:
 //                w -= lr rate g'; with m: m = momentum m + g'; w -= lr rate (nesterov ? g' +
 //                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay, rate =
@@ -158,8 +170,10 @@ extern "C" {
 // bf16: data may be bf16 where "real" is f32: activations, their gradients, and the copies of
 // parameters that DENSE and CONV2D read (co_op_bf16_operands says which operands, by name). Data of
 // one operation are all bf16 or all f32, but for: b and y of DENSE, which may be f32 together where
-// x and w are bf16; x and y of CAST, NORMALIZE, FLIP and SHIFTED_CROP, each as it likes; y of SOFTMAX,
-// f32 always. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays
+// x and w are bf16; x and y of CAST, NORMALIZE, FLIP and SHIFTED_CROP, and y of INPUT_ROWS (rounded
+// once, at the end), each as it likes; y of SOFTMAX, f32 always.
+// DENSE_RELU_BACKWARD has no db in bf16: libraries would round it to the type of dx, and
+// DENSE_BACKWARD_WEIGHTS gives it from the same rows. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays
 // f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
 // nearest, ties to even; an accumulated one after the addition. One exception is cuDNN's: dw of
 // CONV2D_BACKWARD_WEIGHTS may be rounded to bf16 on its way to f32.
@@ -179,17 +193,18 @@ typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activat
 // descriptors compare bytewise.
 typedef struct co_op_attr {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2]; // height, width
-  co_activation activation; // DENSE, CONV2D, ADD, BATCH_NORM_INFERENCE
+  co_activation activation; // DENSE, CONV2D, MAX_POOL2D, ADD, BATCH_NORM, BATCH_NORM_INFERENCE
   double epsilon, momentum; // BATCH_NORM, ADAM, SGD
-  double rate;              // DROPOUT, FLIP
-  double fill;              // SHIFTED_CROP
-  int64_t pad;              // SHIFTED_CROP
+  double rate;              // DROPOUT, FLIP, INPUT_ROWS
+  double fill;              // SHIFTED_CROP, INPUT_ROWS
+  int64_t pad;              // SHIFTED_CROP, INPUT_ROWS
   uint32_t purpose;         // random operations, co_purpose(kind, path)
+  uint32_t crop_purpose;    // INPUT_ROWS, which has two
   int32_t output;           // losses: index into co_step.inv_norm
-  double clip_norm;         // FINITE_CHECK, 0 = off
+  double clip_norm;         // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
-  co_dtype dtype; // CAST
+  co_dtype dtype; // CAST, INPUT_ROWS
   co_shape shape; // RESHAPE; a symbolic N in front stands for the rows of x
 } co_op_attr;
 

@@ -34,7 +34,9 @@ co_status co_loss_emit(co_graph *graph, const co_loss_class *loss, const char *n
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[3]));
   char *sum = co_arena_format(graph->arena, "%s/%s", name, loss->metric);
   if (!sum) return CO_ERR_MEMORY;
-  co_value out[CO_OP_MAX_OPERANDS] = {CO_NO_VALUE, CO_NO_VALUE, CO_NO_VALUE};
+  co_value out[CO_OP_MAX_OPERANDS];
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    out[i] = CO_NO_VALUE;
   CO_RETURN_IF_FAILED(co_graph_add_metric_value(graph, sum, 1, &out[1]));
   co_op_attr attr = {.output = (int32_t)graph->loss_count};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, loss->op, &attr, in, out));

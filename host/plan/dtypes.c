@@ -20,7 +20,8 @@ static co_status make_double(co_plan *plan) {
     value->info.desc.dtype = plan->options.real;
   }
   for (int64_t i = 0; i < plan->op_count; i++)
-    if (plan->ops[i].desc.op == CO_OP_CAST && plan->ops[i].desc.attr.dtype == CO_F32)
+    if ((plan->ops[i].desc.op == CO_OP_CAST || plan->ops[i].desc.op == CO_OP_INPUT_ROWS) &&
+        plan->ops[i].desc.attr.dtype == CO_F32)
       plan->ops[i].desc.attr.dtype = plan->options.real;
   return CO_OK;
 }
@@ -79,9 +80,16 @@ static co_status narrow_input(narrowing *n, const co_plan_op *for_op, co_value *
   return CO_OK;
 }
 
+// Of the input section: an output that the network reads in bf16.
+static bool is_narrow_output(const narrowing *n, int64_t output) {
+  return n->plan->options.narrow_outputs && n->plan->options.narrow_outputs[output];
+}
+
 static bool stays_wide(const narrowing *n, co_value value) {
-  return n->plan->values[value].info.storage != CO_STORAGE_ARENA ||
-         co_plan_is_output(n->plan, value);
+  if (n->plan->values[value].info.storage != CO_STORAGE_ARENA) return true;
+  for (int64_t i = 0; i < n->plan->graph->output_count; i++)
+    if (n->plan->outputs[i] == value && !is_narrow_output(n, i)) return true;
+  return false;
 }
 
 // Softmax, losses and metrics compute in f32 from what there is.
@@ -94,7 +102,7 @@ static bool takes_either(co_op op) {
 // features are not rounded before they are normalised.
 static bool is_of_input(co_op op) {
   return op == CO_OP_GATHER || op == CO_OP_CAST || op == CO_OP_NORMALIZE || op == CO_OP_FLIP ||
-         op == CO_OP_SHIFTED_CROP;
+         op == CO_OP_SHIFTED_CROP || op == CO_OP_INPUT_ROWS;
 }
 
 static bool is_read_by_input(const narrowing *n, co_value value) {
@@ -150,10 +158,49 @@ static co_status narrow_operation(narrowing *n, co_plan_op op) {
   if (!(in | out) || !narrows(n, &op)) return co_plan_add_op(n->plan, &op, NULL);
   CO_RETURN_IF_FAILED(narrow_inputs(n, &op, in));
   CO_RETURN_IF_FAILED(narrow_outputs(n, &op, out, wide));
-  if (op.desc.op == CO_OP_CAST) op.desc.attr.dtype = dtype_of(n, op.out[0]);
+  if (op.desc.op == CO_OP_CAST || op.desc.op == CO_OP_INPUT_ROWS)
+    op.desc.attr.dtype = dtype_of(n, op.out[0]);
   CO_RETURN_IF_FAILED(co_plan_add_op(n->plan, &op, NULL));
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (wide[i] != CO_NO_VALUE) CO_RETURN_IF_FAILED(cast(n, &op, op.out[i], wide[i]));
+  return CO_OK;
+}
+
+bool co_plan_reads_bf16(const co_graph *graph, co_value input) {
+  bool any = false;
+  if (graph->values[input].desc.dtype != CO_F32) return false;
+  for (int64_t i = 0; i < graph->op_count; i++) {
+    const co_graph_op *op = &graph->ops[i];
+    uint32_t in, out;
+    co_op_bf16_operands(op->op, &in, &out);
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+      if (op->in[k] != input) continue;
+      if (!(in >> k & 1) || takes_either(op->op) || is_of_input(op->op)) return false;
+      any = true;
+    }
+  }
+  for (int64_t i = 0; i < graph->output_count; i++)
+    if (graph->outputs[i].value == input) return false;
+  return any;
+}
+
+static void narrow_graph_inputs(co_plan *plan) {
+  const co_graph *graph = plan->graph;
+  for (int64_t i = 0; plan->options.narrow_inputs && i < graph->input_count; i++)
+    if (co_plan_reads_bf16(graph, graph->inputs[i]))
+      plan->values[graph->inputs[i]].info.desc.dtype = CO_BF16;
+}
+
+// Outputs asked for in bf16 that no operation could write so.
+static co_status narrow_graph_outputs(narrowing *n) {
+  co_plan *plan = n->plan;
+  for (int64_t i = 0; i < plan->graph->output_count; i++) {
+    co_value value = plan->outputs[i];
+    if (!is_narrow_output(n, i) || value == CO_NO_VALUE || dtype_of(n, value) != CO_F32) continue;
+    const co_plan_op nowhere = co_plan_op_make(CO_OP_CAST, NULL, NULL);
+    CO_RETURN_IF_FAILED(narrow_input(n, &nowhere, &plan->outputs[i]));
+    plan->values[plan->outputs[i]].info.observed = true;
+  }
   return CO_OK;
 }
 
@@ -166,8 +213,10 @@ static co_status make_bf16(co_plan *plan, co_store *store) {
   plan->ops = NULL;
   plan->op_count = plan->op_capacity = 0;
   co_status status = CO_OK;
+  narrow_graph_inputs(plan);
   for (int64_t i = 0; i < n.old_count && status == CO_OK; i++)
     status = narrow_operation(&n, n.old[i]);
+  if (status == CO_OK) status = narrow_graph_outputs(&n);
   co_free(plan->ctx, n.old);
   return status;
 }
@@ -178,5 +227,7 @@ co_status co_pass_dtypes(co_plan *plan, co_store *store) {
   if (plan->options.real != CO_F32) return make_double(plan);
   // An update works on whole blocks of f32; its mirror is bf16 in the graph already.
   bool narrow = plan->options.bf16 && plan->options.mode != CO_MODE_UPDATE;
-  return narrow ? make_bf16(plan, store) : CO_OK;
+  co_status status = narrow ? make_bf16(plan, store) : CO_OK;
+  plan->options.narrow_outputs = NULL; // the caller's
+  return status;
 }

@@ -9,13 +9,37 @@ static co_plan_op *find_forward_pool(co_plan *plan, co_value argmax) {
   return NULL;
 }
 
+static bool makes_bias_gradient(co_op op) {
+  return op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+}
+
+// The operation whose bias gradient is the sum of `dz`: directly, or of `dz` spread by an unpooling
+// that keeps sums.
+static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    co_plan_op *op = &plan->ops[i];
+    if (makes_bias_gradient(op->desc.op) && op->in[1] == dz && op->out[1] != CO_NO_VALUE) return op;
+    if (op->desc.op == CO_OP_MAX_POOL2D_BACKWARD && op->in[0] == dz)
+      return find_bias_gradient(plan, op->out[0]);
+  }
+  return NULL;
+}
+
 // RELU_BACKWARD(y, MAX_POOL2D_BACKWARD(dy)) with the pool reading y. A pooled value is positive
 // exactly where the element it came from is, so the mask may be applied to the smaller tensor
-// first, with the pooled values; the unpooled activation need not be kept for it.
+// first, with the pooled values; the unpooled activation need not be kept for it. Where that would
+// not make a bias gradient as well, the pool leaves out by itself what is not positive.
 static co_status mask_before_unpooling(co_plan *plan, int64_t unpool_at, int64_t mask_at) {
   co_plan_op *unpool = &plan->ops[unpool_at], *mask = &plan->ops[mask_at];
-  const co_plan_op *pool = find_forward_pool(plan, unpool->in[1]);
+  co_plan_op *pool = find_forward_pool(plan, unpool->in[1]);
   if (!pool || pool->in[0] != mask->in[0]) return CO_OK;
+  if (!find_bias_gradient(plan, mask->out[0])) {
+    pool->desc.attr.activation = CO_ACTIVATION_RELU;
+    unpool->out[0] = mask->out[0];
+    unpool->note = "below the relu";
+    mask->desc.op = CO_OP_COUNT;
+    return CO_OK;
+  }
   co_value pooled = pool->out[0], masked;
   co_tensor_desc desc = plan->values[pooled].info.desc;
   char *name = co_arena_format(plan->arena, "%s masked", plan->values[unpool->in[0]].info.name);
@@ -43,23 +67,8 @@ static co_status order_masks(co_plan *plan) {
       continue;
     CO_RETURN_IF_FAILED(mask_before_unpooling(plan, i, reader));
   }
+  co_plan_compact(plan);
   return CO_OK;
-}
-
-static bool makes_bias_gradient(co_op op) {
-  return op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
-}
-
-// The operation whose bias gradient is the sum of `dz`: directly, or of `dz` spread by an unpooling
-// that keeps sums.
-static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
-  for (int64_t i = 0; i < plan->op_count; i++) {
-    co_plan_op *op = &plan->ops[i];
-    if (makes_bias_gradient(op->desc.op) && op->in[1] == dz && op->out[1] != CO_NO_VALUE) return op;
-    if (op->desc.op == CO_OP_MAX_POOL2D_BACKWARD && op->in[0] == dz)
-      return find_bias_gradient(plan, op->out[0]);
-  }
-  return NULL;
 }
 
 // A tied layer's gradient has several writers, of which the first of a step overwrites.

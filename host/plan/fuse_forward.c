@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 2: activations become epilogues, flattens become multi-dimensional inputs of DENSE. Observed
-// values are never fused away.
+// Pass 2: activations become epilogues, flattens become multi-dimensional inputs of DENSE, metrics
+// outputs of their loss, the operations of an input section one. Observed values are never fused away.
 #include "host/plan/pass.h"
 
 // Operations whose attr.activation is honoured.
 static bool takes_activation(co_op op) {
-  return op == CO_OP_DENSE || op == CO_OP_CONV2D || op == CO_OP_ADD ||
+  return op == CO_OP_DENSE || op == CO_OP_CONV2D || op == CO_OP_ADD || op == CO_OP_BATCH_NORM ||
          op == CO_OP_BATCH_NORM_INFERENCE;
 }
 
@@ -48,11 +48,99 @@ static void fuse_flatten(co_plan *plan, co_plan_op *dense) {
   reshape->desc.op = CO_OP_COUNT;
 }
 
+// A loss that has seen every logit can count the hits as well.
+static void join_hits(co_plan *plan, co_plan_op *hits) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    co_plan_op *loss = &plan->ops[i];
+    if (loss->desc.op != CO_OP_SOFTMAX_CROSS_ENTROPY || loss->out[3] != CO_NO_VALUE) continue;
+    if (loss->in[0] != hits->in[0] || loss->in[1] != hits->in[1] || loss->in[2] != hits->in[2])
+      continue;
+    loss->out[3] = hits->out[0];
+    loss->desc.accumulate |= (hits->desc.accumulate & 1) << 3;
+    loss->note = "fused hits";
+    hits->desc.op = CO_OP_COUNT;
+    return;
+  }
+}
+
+// Place of an operation in the sequence that INPUT_ROWS stands for, -1 if it has none.
+static int input_stage(co_op op) {
+  static const co_op stages[] = {CO_OP_GATHER, CO_OP_CAST, CO_OP_FLIP, CO_OP_SHIFTED_CROP,
+                                 CO_OP_NORMALIZE};
+  for (int i = 0; i < (int)(sizeof stages / sizeof *stages); i++)
+    if (stages[i] == op) return i;
+  return -1;
+}
+
+// Adds one operation of the sequence to those that `rows` has taken in.
+static void take_in(co_plan_op *rows, const co_plan_op *op) {
+  co_op_attr *attr = &rows->desc.attr;
+  switch (op->desc.op) {
+  case CO_OP_GATHER:
+    rows->in[1] = op->in[1];
+    break;
+  case CO_OP_FLIP:
+  case CO_OP_SHIFTED_CROP:
+    rows->in[2] = op->in[1];
+    rows->in[3] = op->in[2];
+    if (op->desc.op == CO_OP_FLIP) {
+      attr->rate = op->desc.attr.rate;
+      attr->purpose = op->desc.attr.purpose;
+    } else {
+      attr->pad = op->desc.attr.pad;
+      attr->fill = op->desc.attr.fill;
+      attr->crop_purpose = op->desc.attr.purpose;
+    }
+    break;
+  case CO_OP_NORMALIZE:
+    rows->in[4] = op->in[1];
+    rows->in[5] = op->in[2];
+    break;
+  default: // CAST
+    break;
+  }
+}
+
+// The operation that alone reads the result of `at` and comes later in the sequence, or -1.
+static int64_t next_stage(const co_plan *plan, int64_t at, const co_plan_op *rows) {
+  const co_plan_op *op = &plan->ops[at], *next;
+  int64_t reader;
+  if (!may_vanish(plan, op->out[0])) return -1;
+  (void)co_plan_count_readers(plan, op->out[0], &reader);
+  next = &plan->ops[reader];
+  if (next->in[0] != op->out[0] || input_stage(next->desc.op) <= input_stage(op->desc.op))
+    return -1;
+  if (next->desc.op == CO_OP_CAST && next->desc.attr.dtype != CO_F32) return -1;
+  bool crop = next->desc.op == CO_OP_SHIFTED_CROP && rows->in[2] != CO_NO_VALUE;
+  return crop && next->in[1] != rows->in[2] ? -1 : reader;
+}
+
+// Fetching, casting, augmenting and normalising rows: one pass over them.
+static void fuse_input(co_plan *plan, int64_t first) {
+  co_plan_op rows = co_plan_op_make(CO_OP_INPUT_ROWS, plan->ops[first].layer, "fused input");
+  rows.desc.attr.dtype = CO_F32; // "real"
+  rows.in[0] = plan->ops[first].in[0];
+  take_in(&rows, &plan->ops[first]);
+  int64_t last = first, next;
+  while ((next = next_stage(plan, last, &rows)) >= 0) {
+    take_in(&rows, &plan->ops[next]);
+    plan->ops[last].desc.op = CO_OP_COUNT;
+    last = next;
+  }
+  if (last == first) return;
+  rows.out[0] = plan->ops[last].out[0];
+  plan->ops[last] = rows;
+}
+
 co_status co_pass_fuse_forward(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_RELU) fuse_activation(plan, &plan->ops[i]);
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_DENSE) fuse_flatten(plan, &plan->ops[i]);
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_CATEGORICAL_HITS) join_hits(plan, &plan->ops[i]);
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (input_stage(plan->ops[i].desc.op) >= 0) fuse_input(plan, i);
   co_plan_compact(plan);
   return CO_OK;
 }

@@ -7,7 +7,7 @@
 
 // Copies what the mode needs of the graph, with N concrete and inference rules applied.
 co_status co_pass_build(co_plan *plan, co_store *store);
-// Folds activations and flattens into the operations before or after them.
+// Folds activations, flattens and metrics into the operations before or after them.
 co_status co_pass_fuse_forward(co_plan *plan);
 // Appends gradient operations, op by op from the rules, for trainable parameters of the groups.
 co_status co_pass_backward(co_plan *plan, co_store *store);
@@ -15,6 +15,8 @@ co_status co_pass_backward(co_plan *plan, co_store *store);
 co_status co_pass_fuse_backward(co_plan *plan);
 // Applies the element type policy.
 co_status co_pass_dtypes(co_plan *plan, co_store *store);
+// Lets dense products apply the relu of the layer below, where the backend does.
+co_status co_pass_fuse_masks(co_plan *plan);
 // Asks the backend for layouts, fixes open home layouts, inserts REORDERs and the temporaries for
 // accumulation that the backend refuses.
 co_status co_pass_layouts(co_plan *plan, co_store *store);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan: a graph specialised to mode, batch rows, element type and backend, as a flat list of
 // prepared operations and one packed arena. Immutable once made. Passes, each in a file, in this
-// order: build, fuse_forward, backward, fuse_backward, dtypes, layouts, prepare, pack.
+// order: build, fuse_forward, backward, fuse_backward, dtypes, fuse_masks, layouts, prepare, pack.
 #ifndef COHORT_HOST_PLAN_PLAN_H
 #define COHORT_HOST_PLAN_PLAN_H
 
@@ -20,13 +20,16 @@ typedef enum co_mode {
 
 typedef struct co_plan_options {
   co_mode mode;
-  int64_t rows;       // N
-  co_dtype real;      // CO_F32 or CO_F64
-  bool bf16;          // with CO_F32: activations and their gradients in bf16 (dtypes.c)
-  bool add_gradients; // a later micro-batch: parameter gradients are added to
-  uint32_t groups;    // TRAIN: parameter groups that get gradients; 0 = all
-  uint32_t losses;    // TRAIN: losses that are differentiated; 0 = all
-  bool no_fusion;     // for tests
+  int64_t rows;               // N
+  co_dtype real;              // CO_F32 or CO_F64
+  bool bf16;                  // with CO_F32: activations and their gradients in bf16 (dtypes.c)
+  bool narrow_inputs;         // bf16: inputs for which co_plan_reads_bf16 holds come in bf16
+  const bool *narrow_outputs; // bf16: per output, whether it is bf16, too; NULL = none. Only read
+                              // while the plan is made
+  bool add_gradients;         // a later micro-batch: parameter gradients are added to
+  uint32_t groups;            // TRAIN: parameter groups that get gradients; 0 = all
+  uint32_t losses;            // TRAIN: losses that are differentiated; 0 = all
+  bool no_fusion;             // for tests
 } co_plan_options;
 
 typedef struct co_plan_value {
@@ -70,6 +73,8 @@ typedef struct co_plan {
 co_status co_plan_create(co_plan **out, const co_graph *graph, co_store *store,
                          const co_plan_options *options);
 void co_plan_free(co_plan *plan);
+// Whether plans in bf16 read this input of the graph as data only, so that it may come in bf16.
+bool co_plan_reads_bf16(const co_graph *graph, co_value input);
 // A table of operations: shapes, layouts, implementation, bytes, FLOPs, notes.
 void co_plan_print(const co_plan *plan, co_text *out);
 const char *co_mode_name(co_mode mode);

@@ -6,6 +6,8 @@
 static const char *const reasons[CO_OP_COUNT] = {
     [CO_OP_MAX_POOL2D] = "reads windows of a whole result",
     [CO_OP_MAX_POOL2D_BACKWARD] = "spreads gradients over windows",
+    [CO_OP_GLOBAL_AVERAGE_POOL2D] = "sums a whole result",
+    [CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD] = "spreads gradients over images",
     [CO_OP_RELU] = "what it follows takes no relu, or others read that too",
     [CO_OP_RELU_BACKWARD] = "the product before it applies no mask; no bias gradient beside it",
     [CO_OP_RELU_BIAS_BACKWARD] = "the product before it applies no mask",
@@ -26,10 +28,10 @@ static const char *const reasons[CO_OP_COUNT] = {
     [CO_OP_NORMALIZE] = "of the inputs, with fitted statistics",
     [CO_OP_FLIP] = "augmentation",
     [CO_OP_SHIFTED_CROP] = "augmentation",
+    [CO_OP_INPUT_ROWS] = "brings the rows together, as numbers",
     [CO_OP_GRADIENT_NORM] = "needs every gradient",
-    [CO_OP_FINITE_CHECK] = "needs the whole norm",
-    [CO_OP_SGD] = "needs the check; one for all parameters",
-    [CO_OP_ADAM] = "needs the check; one for all parameters",
+    [CO_OP_SGD] = "needs the whole norm; one for all parameters",
+    [CO_OP_ADAM] = "needs the whole norm; one for all parameters",
     [CO_OP_REORDER] = "its neighbours want different layouts",
 };
 

@@ -109,35 +109,49 @@ static bool takes_any_layout(co_op op) {
          op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
 }
 
+// The winners of a pool, which have layouts of their own, are between it and its backward alone.
+static bool is_private(const co_tensor_desc *operand) {
+  return operand->dtype == CO_I32;
+}
+
 static void set_layouts(co_op_desc *desc, const co_op_choice *choice) {
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
-    desc->in[i].layout = co_cpu_has_in(desc, i) && choice ? choice->in[i] : CO_LAYOUT_CANONICAL;
-    desc->out[i].layout = co_cpu_has_out(desc, i) && choice ? choice->out[i] : CO_LAYOUT_CANONICAL;
+    if (co_cpu_has_in(desc, i)) desc->in[i].layout = choice->in[i];
+    if (co_cpu_has_out(desc, i)) desc->out[i].layout = choice->out[i];
   }
 }
 
-// Asks one implementation in float; `desc` gets the layouts it will work on.
-static co_status ask_inner(co_cpu *cpu, const co_cpu_impl *inner, co_op_desc *desc,
-                           co_cpu_answer *answer) {
-  memset(answer, 0, sizeof *answer);
-  set_layouts(desc, NULL);
-  if (takes_any_layout(desc->op)) {
-    co_op_desc open = *desc;
-    for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-      open.in[i].layout = open.out[i].layout = CO_LAYOUT_ANY;
-    CO_RETURN_IF_FAILED(inner->plan(cpu, inner, &open, false, answer, NULL));
-    set_layouts(desc, &answer->choice);
-    memset(answer, 0, sizeof *answer);
+static bool canonical_but_private(const co_op_desc *desc) {
+  co_op_desc rest = *desc;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    if (is_private(&rest.in[i])) rest.in[i].layout = CO_LAYOUT_CANONICAL;
+    if (is_private(&rest.out[i])) rest.out[i].layout = CO_LAYOUT_CANONICAL;
   }
+  return co_cpu_all_canonical(&rest);
+}
+
+// Asks one implementation in float; `desc` gets the layouts it will work on. Private ones are those
+// of `outer`.
+static co_status ask_inner(co_cpu *cpu, const co_cpu_impl *inner, const co_op_desc *outer,
+                           co_op_desc *desc, co_cpu_answer *answer) {
+  const co_layout others = takes_any_layout(desc->op) ? CO_LAYOUT_ANY : CO_LAYOUT_CANONICAL;
+  memset(answer, 0, sizeof *answer);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    desc->in[i].layout = is_private(&desc->in[i]) ? outer->in[i].layout : others;
+    desc->out[i].layout = is_private(&desc->out[i]) ? outer->out[i].layout : others;
+  }
+  CO_RETURN_IF_FAILED(inner->plan(cpu, inner, desc, false, answer, NULL));
+  set_layouts(desc, &answer->choice);
+  memset(answer, 0, sizeof *answer);
   return inner->plan(cpu, inner, desc, true, answer, NULL);
 }
 
 // The first that takes the operation in float; NULL if there is none.
-static co_status find_inner(co_cpu *cpu, co_op_desc *desc, co_cpu_answer *answer,
-                            const co_cpu_impl **out) {
+static co_status find_inner(co_cpu *cpu, const co_op_desc *outer, co_op_desc *desc,
+                            co_cpu_answer *answer, const co_cpu_impl **out) {
   for (int i = 0; (*out = co_cpu_implementation(desc->op, i)) != NULL; i++) {
     if (*out == &co_cpu_widened) continue;
-    co_status status = ask_inner(cpu, *out, desc, answer);
+    co_status status = ask_inner(cpu, *out, outer, desc, answer);
     const char *name = answer->choice.implementation;
     if (status == CO_OK && (!cpu->force || strncmp(name, cpu->force, strlen(cpu->force)) == 0))
       return CO_OK;
@@ -151,7 +165,7 @@ static co_status find_inner(co_cpu *cpu, co_op_desc *desc, co_cpu_answer *answer
 // Plans the way of one operand between the canonical layout and the one in `wanted`.
 static co_status plan_move(co_cpu *cpu, const co_tensor_desc *wanted, bool input, size_t *bytes,
                            size_t *scratch, bool prepare, move *out) {
-  if (wanted->layout == CO_LAYOUT_CANONICAL) return CO_OK;
+  if (wanted->layout == CO_LAYOUT_CANONICAL || is_private(wanted)) return CO_OK;
   const co_cpu_impl *reorder = co_cpu_implementation(CO_OP_REORDER, 0);
   co_op_desc desc = {.op = CO_OP_REORDER, .has_in = 1, .has_out = 1};
   co_cpu_answer answer;
@@ -210,9 +224,9 @@ static co_status plan_widened(co_cpu *cpu, const co_cpu_impl *impl, const co_op_
   memset(&plan, 0, sizeof plan);
   if (!co_widen(desc, &plan.widened)) return CO_ERR_DEVICE; // nothing to say of it
   if (co_op_check_bf16(desc) != CO_OK) return co_cpu_refuse(answer, "%s", co_error_last()->message);
-  if (strict && !co_cpu_all_canonical(desc))
+  if (strict && !canonical_but_private(desc))
     return co_cpu_refuse(answer, "takes canonical layouts only");
-  CO_RETURN_IF_FAILED(find_inner(cpu, &plan.widened.desc, &inner_answer, &inner));
+  CO_RETURN_IF_FAILED(find_inner(cpu, desc, &plan.widened.desc, &inner_answer, &inner));
   if (inner == NULL) {
     answer->accumulate = inner_answer.accumulate;
     return co_cpu_refuse(answer, "%s", inner_answer.reason);
@@ -224,6 +238,10 @@ static co_status plan_widened(co_cpu *cpu, const co_cpu_impl *impl, const co_op_
   answer->choice.implementation = co_cpu_intern(cpu, name);
   if (answer->choice.implementation == NULL) return CO_ERR_MEMORY;
   answer->choice.workspace = bytes + scratch;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    if (is_private(&desc->in[i])) answer->choice.in[i] = plan.widened.desc.in[i].layout;
+    if (is_private(&desc->out[i])) answer->choice.out[i] = plan.widened.desc.out[i].layout;
+  }
   return out ? prepare_widened(cpu, impl, desc, inner, &plan, answer, out) : CO_OK;
 }
 

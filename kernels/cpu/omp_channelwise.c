@@ -355,7 +355,8 @@ static co_status run_batch_norm(co_cpu *cpu, co_prepared *prepared, void *const 
     new_mean[c] = (float)(kept * (double)running_mean[c] + added_mean);
     new_variance[c] = (float)(kept * (double)running_variance[c] + added_variance);
   }
-  scale_all(cpu, &t, in[0], center, scale, shift, out[0], false);
+  scale_all(cpu, &t, in[0], center, scale, shift, out[0],
+            prepared->desc.attr.activation == CO_ACTIVATION_RELU);
   return CO_OK;
 }
 

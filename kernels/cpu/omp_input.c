@@ -66,23 +66,28 @@ CO_CPU_KERNEL(normalize_rows,
 }
 // clang-format on
 
-static void cast_part(const co_cpu *cpu, const co_op_desc *desc, const void *x, void *y, int64_t b,
+// n elements of x, from element `first`, whatever they are stored as.
+static void cast_span(const co_cpu *cpu, co_dtype from, const void *x, int64_t first, float *y,
                       int64_t n) {
-  switch (desc->in[0].dtype) {
+  switch (from) {
   case CO_U8:
-    cast_u8[cpu->isa]((const uint8_t *)x + b, (float *)y + b, n);
+    cast_u8[cpu->isa]((const uint8_t *)x + first, y, n);
     break;
   case CO_I32:
-    cast_i32[cpu->isa]((const int32_t *)x + b, (float *)y + b, n);
+    cast_i32[cpu->isa]((const int32_t *)x + first, y, n);
     break;
   case CO_I64:
-    cast_i64[cpu->isa]((const int64_t *)x + b, (float *)y + b, n);
+    cast_i64[cpu->isa]((const int64_t *)x + first, y, n);
+    break;
+  case CO_F32:
+    memcpy(y, (const float *)x + first, (size_t)n * sizeof *y);
     break;
   case CO_BF16:
-    co_cpu_widen(cpu, (float *)y + b, (const co_bf16 *)x + b, n);
+    co_cpu_widen(cpu, y, (const co_bf16 *)x + first, n);
     break;
   default:
-    co_cpu_round(cpu, (co_bf16 *)y + b, (const float *)x + b, n);
+    for (int64_t i = 0; i < n; i++)
+      y[i] = (float)((const double *)x)[first + i];
   }
 }
 
@@ -94,7 +99,10 @@ static co_status run_cast(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   {
     int64_t b, e;
     co_cpu_share(n, 64, &b, &e);
-    cast_part(cpu, &prepared->desc, in[0], out[0], b, e - b);
+    if (prepared->desc.out[0].dtype == CO_BF16)
+      co_cpu_round(cpu, (co_bf16 *)out[0] + b, (const float *)in[0] + b, e - b);
+    else
+      cast_span(cpu, prepared->desc.in[0].dtype, in[0], b, (float *)out[0] + b, e - b);
   }
   return CO_OK;
 }
@@ -108,35 +116,55 @@ static bool has_cast(const co_op_desc *desc, co_cpu_answer *answer) {
   return false;
 }
 
+// Few channels are repeated until they fill vectors.
+enum { REPEAT = 16, SMALL = 32 };
+typedef struct statistics {
+  const float *mean, *scale;
+  int64_t C;
+  bool repeat;
+  float means[REPEAT * SMALL], scales[REPEAT * SMALL];
+} statistics;
+
+static void statistics_open(statistics *s, const float *mean, const float *scale, int64_t C) {
+  s->mean = mean;
+  s->scale = scale;
+  s->C = C;
+  s->repeat = C > 1 && C <= SMALL;
+  for (int64_t i = 0; s->repeat && i < REPEAT * C; i++) {
+    s->means[i] = mean[i % C];
+    s->scales[i] = scale[i % C];
+  }
+}
+
+// n elements from a first channel on; y may be x.
+static void normalize_span(const co_cpu *cpu, const statistics *s, const float *x, float *y,
+                           int64_t n) {
+  const int64_t C = s->C;
+  if (C == 1) {
+    normalize_one[cpu->isa](x, s->mean[0], s->scale[0], y, n);
+  } else if (s->repeat) {
+    const int64_t rows = n / (REPEAT * C), done = rows * REPEAT * C;
+    normalize_rows[cpu->isa](x, s->means, s->scales, y, rows, REPEAT * C);
+    normalize_rows[cpu->isa](x + done, s->mean, s->scale, y + done, (n - done) / C, C);
+  } else {
+    normalize_rows[cpu->isa](x, s->mean, s->scale, y, n / C, C);
+  }
+}
+
 static co_status run_normalize(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                void *const *out, void *workspace) {
   (void)workspace;
-  enum { REPEAT = 16, SMALL = 32 };
   const co_op_desc *desc = &prepared->desc;
-  const int64_t n = co_shape_count(&desc->in[0].shape), C = desc->in[1].shape.dim[0];
-  const float *x = in[0], *mean = in[1], *scale = in[2];
+  const int64_t n = co_shape_count(&desc->in[0].shape);
+  const float *x = in[0];
   float *y = out[0];
-  // Few channels are repeated until they fill vectors.
-  float means[REPEAT * SMALL], scales[REPEAT * SMALL];
-  const bool repeat = C > 1 && C <= SMALL;
-  if (repeat)
-    for (int64_t i = 0; i < REPEAT * C; i++) {
-      means[i] = mean[i % C];
-      scales[i] = scale[i % C];
-    }
+  statistics s;
+  statistics_open(&s, in[1], in[2], desc->in[1].shape.dim[0]);
 #pragma omp parallel if (n > CO_CPU_SERIAL)
   {
     int64_t b, e;
-    co_cpu_share(n, repeat ? REPEAT * C : C, &b, &e);
-    if (C == 1) {
-      normalize_one[cpu->isa](x + b, mean[0], scale[0], y + b, e - b);
-    } else if (repeat) {
-      const int64_t rows = (e - b) / (REPEAT * C), done = b + rows * REPEAT * C;
-      normalize_rows[cpu->isa](x + b, means, scales, y + b, rows, REPEAT * C);
-      normalize_rows[cpu->isa](x + done, mean, scale, y + done, (e - done) / C, C);
-    } else {
-      normalize_rows[cpu->isa](x + b, mean, scale, y + b, (e - b) / C, C);
-    }
+    co_cpu_share(n, s.repeat ? REPEAT * s.C : s.C, &b, &e);
+    normalize_span(cpu, &s, x + b, y + b, e - b);
   }
   return CO_OK;
 }
@@ -195,38 +223,98 @@ static int64_t draw_shift(const co_step *step, uint64_t index, uint32_t purpose,
   return (int64_t)((bits * (uint64_t)(2 * pad + 1)) >> 32) - pad;
 }
 
+// An image moved down and to the right; what is vacated gets a value.
+static void shift(const float *x, float *y, const int64_t *dim, int64_t down, int64_t right,
+                  float value) {
+  const int64_t H = dim[1], W = dim[2], C = dim[3];
+  // Columns [first, last) of y come from x.
+  int64_t first = right > 0 ? right : 0, last = right < 0 ? W + right : W;
+  if (first > W) first = W;
+  if (last < first) last = first;
+  for (int64_t h = 0; h < H; h++) {
+    float *row = y + h * W * C;
+    const int64_t from = h - down;
+    if (from < 0 || from >= H) {
+      fill(row, W * C, value);
+      continue;
+    }
+    fill(row, first * C, value);
+    if (last > first)
+      memcpy(row + first * C, x + (from * W + first - right) * C,
+             (size_t)((last - first) * C) * sizeof *row);
+    fill(row + last * C, (W - last) * C, value);
+  }
+}
+
 static co_status run_shifted_crop(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                   void *const *out, void *workspace) {
   (void)cpu;
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t *d = desc->in[0].shape.dim;
-  const int64_t N = d[0], H = d[1], W = d[2], C = d[3], pad = desc->attr.pad;
+  const int64_t N = d[0], size = d[1] * d[2] * d[3], pad = desc->attr.pad;
   const float *x = in[0], value = (float)desc->attr.fill;
   const int64_t *ids = in[1];
   const co_step *step = in[2];
   float *y = out[0];
-#pragma omp parallel for schedule(static) if (N * H * W * C > CO_CPU_SERIAL)
+#pragma omp parallel for schedule(static) if (N * size > CO_CPU_SERIAL)
   for (int64_t n = 0; n < N; n++) {
     const uint64_t id = (uint64_t)ids[n];
     const int64_t down = draw_shift(step, 2 * id, desc->attr.purpose, pad);
     const int64_t right = draw_shift(step, 2 * id + 1, desc->attr.purpose, pad);
-    // Columns [first, last) of y come from x.
-    int64_t first = right > 0 ? right : 0, last = right < 0 ? W + right : W;
-    if (first > W) first = W;
-    if (last < first) last = first;
-    for (int64_t h = 0; h < H; h++) {
-      float *row = y + (n * H + h) * W * C;
-      const int64_t from = h - down;
-      if (from < 0 || from >= H) {
-        fill(row, W * C, value);
-        continue;
-      }
-      fill(row, first * C, value);
-      if (last > first)
-        memcpy(row + first * C, x + ((n * H + from) * W + first - right) * C,
-               (size_t)((last - first) * C) * sizeof *row);
-      fill(row + last * C, (W - last) * C, value);
+    shift(x + n * size, y + n * size, d, down, right, value);
+  }
+  return CO_OK;
+}
+
+// ---- all of it, row by row, so that what is between stays in the nearest cache -------------------
+
+// Two rows a thread.
+static size_t input_workspace(co_cpu *cpu, const co_op_desc *desc) {
+  if (!co_cpu_has_in(desc, 2)) return 0;
+  return 2 * (size_t)cpu->threads * (size_t)row_size(&desc->out[0].shape) * sizeof(float);
+}
+
+// Row n of the result but for the normalisation.
+static void load_row(const co_cpu *cpu, const co_op_desc *desc, void *const *in, int64_t n,
+                     float *scratch, float *y) {
+  const int64_t size = row_size(&desc->out[0].shape), *dim = desc->out[0].shape.dim;
+  const int64_t *index = in[1], *ids = in[2];
+  const co_step *step = in[3];
+  const co_op_attr *attr = &desc->attr;
+  const uint64_t id = ids ? (uint64_t)ids[n] : 0;
+  const bool crops = ids && attr->pad > 0;
+  const bool mirrored =
+      ids && co_uniform_from_bits(co_random_bits(step->seed, id, step->epoch, attr->purpose)) <
+                 (float)attr->rate;
+  float *row = crops || mirrored ? scratch : y;
+  cast_span(cpu, desc->in[0].dtype, in[0], (index ? index[n] : n) * size, row, size);
+  if (mirrored) {
+    float *to = crops ? scratch + size : y;
+    mirror(row, to, dim[1], dim[2], dim[3]);
+    row = to;
+  }
+  if (crops)
+    shift(row, y, dim, draw_shift(step, 2 * id, attr->crop_purpose, attr->pad),
+          draw_shift(step, 2 * id + 1, attr->crop_purpose, attr->pad), (float)attr->fill);
+}
+
+static co_status run_input_rows(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t N = desc->out[0].shape.dim[0], size = row_size(&desc->out[0].shape);
+  const bool normalizes = co_cpu_has_in(desc, 4);
+  statistics s;
+  if (normalizes) statistics_open(&s, in[4], in[5], desc->in[4].shape.dim[0]);
+#pragma omp parallel if (N * size > CO_CPU_SERIAL)
+  {
+    int64_t b, e;
+    co_cpu_share(N, 1, &b, &e);
+    float *scratch = workspace ? (float *)workspace + 2 * co_cpu_part() * size : NULL;
+    for (int64_t n = b; n < e; n++) {
+      float *y = (float *)out[0] + n * size;
+      load_row(cpu, desc, in, n, scratch, y);
+      if (normalizes) normalize_span(cpu, &s, y, y, size);
     }
   }
   return CO_OK;
@@ -256,6 +344,13 @@ const co_cpu_impl co_cpu_input[] = {
      .plan = co_cpu_plan_simple,
      .run = run_shifted_crop,
      .f32_in = 1,
+     .f32_out = 1},
+    {.op = CO_OP_INPUT_ROWS,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_input_rows,
+     .workspace = input_workspace,
+     .f32_in = 3u << 4,
      .f32_out = 1},
     {.name = NULL},
 };

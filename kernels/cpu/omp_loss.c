@@ -219,6 +219,11 @@ static void weighted_sum(const co_op_desc *desc, const float *loss, const float 
   *sum = (co_cpu_accumulates(desc, 1) ? *sum : 0) + total;
 }
 
+static void put_hits(double *sums, const double *found, bool accumulate) {
+  sums[0] = (accumulate ? sums[0] : 0) + found[0];
+  sums[1] = (accumulate ? sums[1] : 0) + found[1];
+}
+
 static co_status run_cross_entropy(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                    void *const *out, void *workspace) {
   (void)workspace;
@@ -237,6 +242,10 @@ static co_status run_cross_entropy(co_cpu *cpu, co_prepared *prepared, void *con
         x + b * K, target + b, weight + b, inv_norm, loss + b, dx ? dx + b * K : NULL, e - b, K);
   }
   weighted_sum(desc, loss, weight, N, out[1]);
+  if (!co_cpu_has_out(desc, 3)) return CO_OK;
+  double found[2];
+  count_hits[cpu->isa](x, target, weight, N, K, found);
+  put_hits(out[3], found, co_cpu_accumulates(desc, 3));
   return CO_OK;
 }
 
@@ -265,11 +274,9 @@ static co_status run_hits(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t N = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
-  double *sums = out[0], found[2];
+  double found[2];
   count_hits[cpu->isa](in[0], in[1], in[2], N, K, found);
-  const bool add = co_cpu_accumulates(desc, 0);
-  sums[0] = (add ? sums[0] : 0) + found[0];
-  sums[1] = (add ? sums[1] : 0) + found[1];
+  put_hits(out[0], found, co_cpu_accumulates(desc, 0));
   return CO_OK;
 }
 
@@ -294,7 +301,7 @@ const co_cpu_impl co_cpu_loss[] = {
      .accepts = has_rows,
      .f32_in = 5,
      .f32_out = 5,
-     .accumulate = 2},
+     .accumulate = 10},
     {.op = CO_OP_MEAN_SQUARED_ERROR,
      .name = "omp",
      .plan = co_cpu_plan_simple,

@@ -102,17 +102,10 @@ static co_status run_gradient_norm(co_cpu *cpu, co_prepared *prepared, void *con
       total += partial[b];
   }
   *sum = (co_cpu_accumulates(desc, 0) ? *sum : 0) + total;
-  return CO_OK;
-}
-
-static co_status run_finite_check(co_cpu *cpu, co_prepared *prepared, void *const *in,
-                                  void *const *out, void *workspace) {
-  (void)cpu;
-  (void)workspace;
-  const double sum = *(const double *)in[0], norm = sqrt(sum);
-  const double limit = prepared->desc.attr.clip_norm;
-  double *gate = out[0];
-  gate[0] = isfinite(sum) ? 1 : 0;
+  if (!co_cpu_has_out(desc, 1)) return CO_OK;
+  const double norm = sqrt(*sum), limit = desc->attr.clip_norm;
+  double *gate = out[1];
+  gate[0] = isfinite(*sum) ? 1 : 0;
   gate[1] = limit > 0 && norm > limit ? limit / norm : 1;
   return CO_OK;
 }
@@ -206,7 +199,6 @@ const co_cpu_impl co_cpu_optimizer[] = {
      .workspace = norm_workspace,
      .f32_in = 1,
      .accumulate = 1},
-    {.op = CO_OP_FINITE_CHECK, .name = "omp", .plan = co_cpu_plan_simple, .run = run_finite_check},
     {.op = CO_OP_SGD,
      .name = "omp",
      .plan = co_cpu_plan_simple,

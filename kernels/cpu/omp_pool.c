@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Max pooling over canonical and channel-blocked activations, sixteen channels at a time. The
 // winner is kept as one byte per output in the order of y, a layout of our own: a quarter of the
-// memory traffic, and backward writes every gradient once.
+// memory traffic, and backward writes every gradient once. Where relu leaves nothing it is 255, which
+// is then no position.
 #include <stdio.h>
 
 #include "kernels/cpu/cpu.h"
@@ -11,6 +12,7 @@ typedef struct pool {
   int64_t planes, H, W, P, Q, width;
   int64_t x_plane, y_plane; // elements of one plane
   int64_t KH, KW, SH, SW, top, left;
+  bool relu;
 } pool;
 
 typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
@@ -55,6 +57,11 @@ CO_CPU_INLINE void any_pool_row(const pool g, int64_t p, const float *x, float *
           best = (lanes16)(((mask16)value & more) | ((mask16)best & ~more));
           index = (((mask16){0} + (int32_t)(h * g.KW + w)) & more) | (index & ~more);
         }
+      if (g.relu) {
+        const lanes16 zero = {0};
+        best = (lanes16)((mask16)best & ~(mask16)(best < zero));
+        index |= ~(mask16)(best > zero);
+      }
       *(lanes16 *)(y + q * g.width + l) = best;
       if (winner)
         narrow(&index, winner + q * g.width + l);
@@ -70,7 +77,8 @@ CO_CPU_INLINE void any_pool_row(const pool g, int64_t p, const float *x, float *
             index = h * g.KW + w;
           }
         }
-      y[q * g.width + l] = best;
+      if (g.relu && !(best > 0)) index = UINT8_MAX;
+      y[q * g.width + l] = g.relu && best < 0 ? 0 : best;
       if (winner) winner[q * g.width + l] = (uint8_t)index;
     }
   }
@@ -130,6 +138,7 @@ CO_CPU_INLINE void any_unpool_plane(const pool g, const float *dy, const uint8_t
       }
       for (; l < g.width; l++) {
         const int64_t h = winner[from + l] / g.KW, w = winner[from + l] % g.KW;
+        if (h >= g.KH) continue; // none
         corner[(h * g.W + w) * g.width + l] += dy[from + l];
       }
     }
@@ -187,6 +196,7 @@ static pool geometry(co_cpu *cpu, const co_op_attr *attr, const co_tensor_desc *
   g.KH = attr->kernel[0], g.KW = attr->kernel[1];
   g.SH = attr->stride[0], g.SW = attr->stride[1];
   g.top = attr->pad_begin[0], g.left = attr->pad_begin[1];
+  g.relu = attr->activation == CO_ACTIVATION_RELU;
   return g;
 }
 
@@ -265,8 +275,9 @@ static co_status plan_pool(co_cpu *cpu, const co_cpu_impl *impl, const co_op_des
   if (x->dtype != CO_F32 || y->dtype != CO_F32) return co_cpu_refuse(answer, "f32 only");
   if (co_shape_count(&x->shape) <= 0 || co_shape_count(&y->shape) <= 0)
     return co_cpu_refuse(answer, "empty operand");
-  if (desc->attr.kernel[0] * desc->attr.kernel[1] > 256)
-    return co_cpu_refuse(answer, "windows of at most 256 positions");
+  // Backward is not told of the activation: a window of 256 positions may hold a 255 of either kind.
+  if (desc->attr.kernel[0] * desc->attr.kernel[1] > UINT8_MAX)
+    return co_cpu_refuse(answer, "windows of at most 255 positions");
   if (keeps && argmax->layout == CO_LAYOUT_CANONICAL)
     return co_cpu_refuse(answer, "argmax in a layout of its own");
   if (desc->accumulate & desc->has_out) {

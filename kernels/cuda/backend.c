@@ -140,7 +140,7 @@ static co_status prepare(co_backend *backend, const co_op_desc *desc, co_prepare
 static co_status run(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
                      void *workspace) {
   co_cuda *cuda = (co_cuda *)backend;
-  const co_cuda_call call = {&prepared->desc, in, out, workspace, cuda->stream};
+  const co_cuda_call call = {&prepared->desc, in, out, workspace, cuda->stream, cuda->tickets};
   enter(cuda);
   return prepared->run(cuda, prepared, &call);
 }
@@ -149,6 +149,9 @@ static co_status run(co_backend *backend, co_prepared *prepared, void *const *in
 
 static size_t layout_bytes(co_backend *backend, const co_tensor_desc *desc) {
   (void)backend;
+  const int64_t *dim = desc->shape.dim;
+  if (desc->layout == CO_CUDA_LAYOUT_MASK)
+    return (size_t)(dim[0] * (CO_CUDA_MASK_BITS(dim[1]) / 8));
   return co_cuda_bytes(desc);
 }
 
@@ -156,6 +159,7 @@ static const char *layout_name(co_backend *backend, co_layout layout) {
   (void)backend;
   if (layout == CO_LAYOUT_CANONICAL) return "canonical";
   if (layout == CO_LAYOUT_ANY) return "any";
+  if (layout == CO_CUDA_LAYOUT_MASK) return "mask";
   return layout == CO_CUDA_LAYOUT_OHWI ? "ohwi" : "unknown";
 }
 
@@ -175,7 +179,8 @@ static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
            bytes, (double)bytes / MiB, (double)available / MiB, (double)total / MiB);
   cuda->host.hint(
       "lower trainer.batch_size (raising trainer.accumulate_grad_batches as much keeps the updates "
-      "what they are) or trainer.eval_batch_size, or close other programs that use the GPU");
+      "what they are) or trainer.eval_batch_size, set trainer.precision to bf16, or close other "
+      "programs that use the GPU");
   return status;
 }
 
@@ -403,6 +408,7 @@ static void free_backend(co_backend *backend) {
     if (cuda->up.copied[i]) (void)cudaEventDestroy(cuda->up.copied[i]);
   if (cuda->up.memory) (void)cudaFreeHost(cuda->up.memory);
   if (cuda->down) (void)cudaFreeHost(cuda->down);
+  if (cuda->tickets) (void)cudaFree(cuda->tickets);
   if (cuda->copies) (void)cudaStreamDestroy(cuda->copies);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
   cuda->host.free(backend->ctx, cuda);
@@ -437,6 +443,7 @@ static const co_backend_api api = {
     .fence_wait = fence_wait,
     .queue_wait = queue_wait,
     .memory_info = memory_info,
+    .relu_masks = true,
     .host_memory = false,
 };
 
@@ -451,7 +458,12 @@ static co_status open_stream(co_cuda *cuda) {
                       "create an event"));
   CO_RETURN_IF_FAILED(
       allocate_pinned(cuda, (void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING));
-  return allocate_pinned(cuda, (void **)&cuda->down, CO_CUDA_STAGING);
+  CO_RETURN_IF_FAILED(allocate_pinned(cuda, (void **)&cuda->down, CO_CUDA_STAGING));
+  const size_t bytes = CO_CUDA_TICKETS * sizeof *cuda->tickets;
+  void *tickets;
+  CO_RETURN_IF_FAILED(buffer_create(&cuda->base, bytes, &tickets));
+  cuda->tickets = tickets;
+  return fill_zero(&cuda->base, tickets, bytes);
 }
 
 co_cuda_open_function co_cuda_open;
@@ -465,6 +477,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
     return CO_OK;
   }
   struct cudaDeviceProp properties;
+  memset(&properties, 0, sizeof properties);
   if (!host->options->planning) {
     CO_RETURN_IF_FAILED(co_cuda_find_device(host, device_index, &properties));
     CO_RETURN_IF_FAILED(co_cuda_enter_device(host, device_index));
@@ -489,7 +502,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
     *out = &cuda->base;
     return CO_OK;
   }
-  cuda->api.capability = 10 * properties.major + properties.minor;
+  cuda->api.capability = cuda->capability;
   co_status status = open_stream(cuda);
   if (status != CO_OK) {
     free_backend(&cuda->base);

@@ -47,17 +47,13 @@ template <typename T> static cudaError_t launch_relu_bias_backward(const co_cuda
                             static_cast<const T *>(call->in[1]), static_cast<T *>(call->out[0]),
                             co_cuda_accumulates(desc, 0)};
   PutSum finish = {static_cast<float *>(call->out[1]), co_cuda_accumulates(desc, 1)};
-  return sum_columns<1>(columns_of(desc->in[0].shape), call->workspace, call->stream, add, finish);
+  return sum_columns<1>(columns_of(desc->in[0].shape), call->workspace, call, add, finish);
 }
 
 } // namespace co
 
 extern "C" size_t co_cuda_relu_bias_backward_scratch(const co_op_desc *desc) {
   return co::column_scratch(co::columns_of(desc->in[0].shape), 1);
-}
-
-extern "C" int co_cuda_relu_bias_backward_launches(const co_op_desc *desc) {
-  return co::column_launches(co::columns_of(desc->in[0].shape));
 }
 
 extern "C" cudaError_t co_cuda_relu_bias_backward(const co_cuda_call *call) {
@@ -69,19 +65,15 @@ extern "C" size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels) {
   return co::column_scratch(co::columns_of(rows, channels), 1);
 }
 
-extern "C" int co_cuda_column_sum_launches(int64_t rows, int64_t channels) {
-  return co::column_launches(co::columns_of(rows, channels));
-}
-
 extern "C" cudaError_t co_cuda_column_sum(float *sum, const void *x, co_dtype dtype, int64_t rows,
                                           int64_t channels, bool accumulate, void *scratch,
-                                          cudaStream_t stream) {
+                                          const co_cuda_call *call) {
   co::Columns columns = co::columns_of(rows, channels);
   co::PutSum finish = {sum, accumulate};
   if (dtype == CO_BF16)
-    return co::sum_columns<1>(columns, scratch, stream,
+    return co::sum_columns<1>(columns, scratch, call,
                               co::AddValue<co::bf16>{static_cast<const co::bf16 *>(x)}, finish);
-  return co::sum_columns<1>(columns, scratch, stream,
+  return co::sum_columns<1>(columns, scratch, call,
                             co::AddValue<float>{static_cast<const float *>(x)}, finish);
 }
 

@@ -158,7 +158,7 @@ template <typename T> static cudaError_t launch_backward_weights(const co_cuda_c
   const co_shape *dy = &desc->in[1].shape;
   return co_cuda_column_sum(static_cast<float *>(call->out[1]), call->in[1], desc->in[1].dtype,
                             co_cuda_count(dy) / co_cuda_last(dy), co_cuda_last(dy),
-                            co_cuda_accumulates(desc, 1), call->workspace, call->stream);
+                            co_cuda_accumulates(desc, 1), call->workspace, call);
 }
 
 } // namespace co
@@ -179,8 +179,7 @@ extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc
 }
 
 extern "C" int co_cuda_conv2d_backward_weights_launches(const co_op_desc *desc) {
-  if (!co_cuda_has_out(desc, 1)) return 1;
-  return 1 + co::column_launches(co::columns_of(desc->in[1].shape));
+  return co_cuda_has_out(desc, 1) ? 2 : 1;
 }
 
 extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers by cuBLASLt, bias and relu as epilogues. cuBLASLt counts columns first, so a
-// row-major matrix is its transpose there: y = x w is computed as y' = w' x'.
+// Dense layers by cuBLASLt; bias, relu, the relu's mask and what a mask lets pass as epilogues.
+// cuBLASLt counts columns first, so a row-major matrix is its transpose there: y = x w is computed
+// as y' = w' x'.
 #include <cublasLt.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ typedef struct shape {
   cublasLtEpilogue_t epilogue;
   float beta;
   cudaDataType_t factors, result; // of a and b, of d and the vector
+  int64_t mask_bits;              // of a row of the mask, 0 = no mask
 } shape;
 
 static co_status check(const co_cuda *cuda, cublasStatus_t status) {
@@ -78,6 +80,11 @@ static cublasStatus_t set(product *p, cublasLtMatmulDescAttributes_t name, const
   return cublasLtMatmulDescSetAttribute(p->desc, name, value, bytes);
 }
 
+static bool has_vector(cublasLtEpilogue_t epilogue) {
+  return epilogue != CUBLASLT_EPILOGUE_DEFAULT && epilogue != CUBLASLT_EPILOGUE_RELU &&
+         epilogue != CUBLASLT_EPILOGUE_RELU_AUX && epilogue != CUBLASLT_EPILOGUE_DRELU;
+}
+
 static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) {
   bool ta = s->transpose_a == CUBLAS_OP_T, tb = s->transpose_b == CUBLAS_OP_T;
   bool exact = cuda->strict_f32 || s->factors != CUDA_R_32F; // bf16 has nothing to round to TF32
@@ -91,9 +98,12 @@ static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) 
     status = set(p, CUBLASLT_MATMUL_DESC_TRANSB, &s->transpose_b, sizeof s->transpose_b);
   if (status == CUBLAS_STATUS_SUCCESS)
     status = set(p, CUBLASLT_MATMUL_DESC_EPILOGUE, &s->epilogue, sizeof s->epilogue);
-  if (status == CUBLAS_STATUS_SUCCESS && s->epilogue != CUBLASLT_EPILOGUE_DEFAULT &&
-      s->epilogue != CUBLASLT_EPILOGUE_RELU)
+  if (status == CUBLAS_STATUS_SUCCESS && has_vector(s->epilogue))
     status = set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector);
+  if (status == CUBLAS_STATUS_SUCCESS && s->mask_bits)
+    status = set(p, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &vector, sizeof vector);
+  if (status == CUBLAS_STATUS_SUCCESS && s->mask_bits)
+    status = set(p, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &s->mask_bits, sizeof s->mask_bits);
   if (status == CUBLAS_STATUS_SUCCESS)
     status = cublasLtMatrixLayoutCreate(&p->a, s->factors, ta ? s->k : s->m, ta ? s->m : s->k,
                                         (int64_t)(ta ? s->k : s->m));
@@ -140,8 +150,11 @@ static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
 }
 
 static co_status product_run(co_cuda *cuda, product *p, const void *a, const void *b, void *d,
-                             void *vector, const co_cuda_call *call) {
+                             void *vector, void *mask, const co_cuda_call *call) {
   const float one = 1;
+  if (mask)
+    CO_RETURN_IF_FAILED(
+        check(cuda, set(p, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &mask, sizeof mask)));
   if (vector)
     CO_RETURN_IF_FAILED(
         check(cuda, set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector)));
@@ -155,12 +168,19 @@ static co_status product_run(co_cuda *cuda, product *p, const void *a, const voi
 static co_status run_dense(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   dense *self = (dense *)prepared; // y' = w' x'
   return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], call->in[2],
-                     call);
+                     call->out[1], call);
 }
 
 static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   dense *self = (dense *)prepared; // dx' = w dy'
-  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], NULL, call);
+  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], NULL, NULL,
+                     call);
+}
+
+static co_status run_relu_backward(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
+  dense *self = (dense *)prepared; // dx' = mask of (w dy')
+  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], call->out[1],
+                     call->in[2], call);
 }
 
 static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
@@ -169,13 +189,13 @@ static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
   const co_op_desc *desc = &prepared->desc;
   void *db = call->out[1];
   CO_RETURN_IF_FAILED(product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0],
-                                  self->sums_bias ? NULL : db, call));
+                                  self->sums_bias ? NULL : db, NULL, call));
   if (db == NULL || !self->sums_bias) return CO_OK;
   const co_shape *dy = &desc->in[1].shape;
   return co_cuda_check(cuda,
                        co_cuda_column_sum(db, call->in[1], desc->in[1].dtype, dy->dim[0],
                                           dy->dim[1], co_cuda_accumulates(desc, 1),
-                                          (char *)call->workspace + self->sum_offset, call->stream),
+                                          (char *)call->workspace + self->sum_offset, call),
                        "bias gradient");
 }
 
@@ -202,6 +222,11 @@ static shape shape_of(const co_op_desc *desc) {
   case CO_OP_DENSE:
     s.m = O, s.n = N, s.k = I;
     s.transpose_a = s.transpose_b = CUBLAS_OP_N;
+    if (co_cuda_has_out(desc, 1)) { // only relu has a mask
+      s.epilogue = bias ? CUBLASLT_EPILOGUE_RELU_AUX_BIAS : CUBLASLT_EPILOGUE_RELU_AUX;
+      s.mask_bits = CO_CUDA_MASK_BITS((int64_t)O);
+      break;
+    }
     s.epilogue = bias   ? (relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS)
                  : relu ? CUBLASLT_EPILOGUE_RELU
                         : CUBLASLT_EPILOGUE_DEFAULT;
@@ -210,6 +235,13 @@ static shape shape_of(const co_op_desc *desc) {
     s.m = I, s.n = N, s.k = O;
     s.transpose_a = CUBLAS_OP_T;
     s.transpose_b = CUBLAS_OP_N;
+    break;
+  case CO_OP_DENSE_RELU_BACKWARD:
+    s.m = I, s.n = N, s.k = O;
+    s.transpose_a = CUBLAS_OP_T;
+    s.transpose_b = CUBLAS_OP_N;
+    s.epilogue = co_cuda_has_out(desc, 1) ? CUBLASLT_EPILOGUE_DRELU_BGRAD : CUBLASLT_EPILOGUE_DRELU;
+    s.mask_bits = CO_CUDA_MASK_BITS((int64_t)I);
     break;
   default:
     s.m = O, s.n = I, s.k = N;
@@ -223,15 +255,44 @@ static shape shape_of(const co_op_desc *desc) {
   return s;
 }
 
+// f32, and bf16 wherever the contract has it (query has checked that), but for masks. A masked
+// product can be added to nothing.
+static co_status check_operands(const co_op_desc *desc, co_cuda_answer *answer) {
+  uint32_t mask_in = desc->op == CO_OP_DENSE_RELU_BACKWARD ? 4 : 0;
+  uint32_t mask_out = desc->op == CO_OP_DENSE && co_cuda_has_out(desc, 1) ? 2 : 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if ((co_cuda_has_in(desc, i) && !(mask_in >> i & 1) && !co_cuda_is_data(&desc->in[i])) ||
+        (co_cuda_has_out(desc, i) && !(mask_out >> i & 1) && !co_cuda_is_data(&desc->out[i])))
+      return co_cuda_refuse(answer, "f32 and bf16 only");
+  if (mask_in && desc->accumulate) {
+    answer->accumulate = true;
+    return co_cuda_refuse(answer, "what is masked cannot be added to");
+  }
+  if (mask_out && desc->attr.activation != CO_ACTIVATION_RELU)
+    return co_cuda_refuse(answer, "only relu has a mask");
+  if (mask_in) answer->choice.in[2] = CO_CUDA_LAYOUT_MASK;
+  if (mask_out) answer->choice.out[1] = CO_CUDA_LAYOUT_MASK;
+  return CO_OK;
+}
+
+static co_status (*run_of(co_op op))(co_cuda *, co_prepared *, const co_cuda_call *) {
+  switch (op) {
+  case CO_OP_DENSE:
+    return run_dense;
+  case CO_OP_DENSE_BACKWARD_DATA:
+    return run_backward_data;
+  case CO_OP_DENSE_RELU_BACKWARD:
+    return run_relu_backward;
+  default:
+    return run_backward_weights;
+  }
+}
+
 static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                       co_cuda_answer *answer, co_prepared **out) {
   dense self;
   memset(&self, 0, sizeof self);
-  // f32, and bf16 wherever the contract has it: query has checked that.
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    if ((co_cuda_has_in(desc, i) && !co_cuda_is_data(&desc->in[i])) ||
-        (co_cuda_has_out(desc, i) && !co_cuda_is_data(&desc->out[i])))
-      return co_cuda_refuse(answer, "f32 and bf16 only");
+  CO_RETURN_IF_FAILED(check_operands(desc, answer));
   shape s = shape_of(desc);
   bool weights = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS;
   self.sums_bias = weights && co_cuda_has_out(desc, 1) && s.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
@@ -251,7 +312,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     self.sum_offset =
         (self.product.workspace + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
     answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
-    answer->choice.launches += co_cuda_column_sum_launches(dy->dim[0], dy->dim[1]);
+    answer->choice.launches++;
     answer->choice.why =
         co_cuda_accumulates(desc, 1)
             ? "bias gradient by our own kernel: cuBLASLt adds none"
@@ -268,9 +329,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     return status;
   }
   self.base = *prepared;
-  self.base.run = desc->op == CO_OP_DENSE                 ? run_dense
-                  : desc->op == CO_OP_DENSE_BACKWARD_DATA ? run_backward_data
-                                                          : run_backward_weights;
+  self.base.run = run_of(desc->op);
   self.base.release = release;
   *(dense *)prepared = self;
   *out = prepared;
@@ -281,5 +340,6 @@ const co_cuda_impl co_cuda_cublas[] = {
     {.op = CO_OP_DENSE, .name = "cublaslt", .plan = plan},
     {.op = CO_OP_DENSE_BACKWARD_DATA, .name = "cublaslt", .plan = plan},
     {.op = CO_OP_DENSE_BACKWARD_WEIGHTS, .name = "cublaslt", .plan = plan},
+    {.op = CO_OP_DENSE_RELU_BACKWARD, .name = "cublaslt", .plan = plan},
     {.name = NULL},
 };

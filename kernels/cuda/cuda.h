@@ -8,9 +8,12 @@
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda_plugin.h"
 
-// Convolution kernels as cuDNN wants them: logical (KH, KW, I, O) lies as (O, KH, KW, I). All other
-// tensors are canonical.
+// Convolution kernels as cuDNN wants them: logical (KH, KW, I, O) lies as (O, KH, KW, I). Masks of
+// dense layers (N, O) as cuBLASLt makes them: a bit an element, the lowest of a byte first, rows of
+// CO_CUDA_MASK_BITS(O) bits. All other tensors are canonical.
 #define CO_CUDA_LAYOUT_OHWI ((co_layout)1)
+#define CO_CUDA_LAYOUT_MASK ((co_layout)2)
+#define CO_CUDA_MASK_BITS(units) (((units) + 127) / 128 * 128)
 
 enum {
   CO_CUDA_ALIGNMENT = 256,
@@ -39,8 +42,9 @@ typedef struct co_cuda {
     size_t used;
   } up;
   char *down;
-  void *cublaslt; // of cublas_dense.c, made when first needed
-  void *cudnn;    // of cudnn_conv.c, likewise
+  unsigned *tickets; // of all launches of `stream`
+  void *cublaslt;    // of cublas_dense.c, made when first needed
+  void *cudnn;       // of cudnn_conv.c, likewise
 } co_cuda;
 
 typedef struct co_cuda_impl co_cuda_impl;

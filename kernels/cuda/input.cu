@@ -88,6 +88,100 @@ __global__ void shifted_crop(Y *y, const X *x, const int64_t *ids, const co_step
   }
 }
 
+// ---- all of it in one pass
+
+struct InputRows {
+  void *y; // f32 or bf16
+  const void *table;
+  const int64_t *index, *ids; // or NULL
+  const co_step *step;
+  const float *mean, *scale; // or NULL
+  int64_t rows;
+  unsigned row, channels; // elements of a row, and of mean
+  Images images;
+  float rate, fill;
+  unsigned pad;
+  uint32_t flip_purpose, crop_purpose;
+
+  __device__ int64_t stored(int64_t n) const {
+    return (index ? index[n] : n) * row;
+  }
+  __device__ float normalized(float value, unsigned at) const {
+    if (mean == nullptr) return value;
+    unsigned c = at % channels;
+    return (value - mean[c]) * scale[c];
+  }
+};
+
+template <typename Y, typename T> __global__ void input_rows(InputRows a) {
+  Y *y = static_cast<Y *>(a.y);
+  const T *table = static_cast<const T *>(a.table);
+  int64_t count = a.rows * a.row;
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t n = i / a.row;
+    unsigned at = static_cast<unsigned>(i - n * a.row);
+    y[i] = static_cast<Y>(a.normalized(static_cast<float>(table[a.stored(n) + at]), at));
+  }
+}
+
+// Augmented images: pieces of an image go to blocks in turn.
+template <typename Y, typename T> __global__ void input_images(InputRows a) {
+  Y *y = static_cast<Y *>(a.y);
+  const T *table = static_cast<const T *>(a.table);
+  Images s = a.images;
+  int width = static_cast<int>(s.W), height = static_cast<int>(s.H);
+  for (int64_t piece = blockIdx.x; piece < a.rows * s.blocks; piece += gridDim.x) {
+    int64_t n = piece / s.blocks, first = a.stored(n);
+    uint64_t id = static_cast<uint64_t>(a.ids[n]), seed = a.step->seed;
+    uint32_t epoch = a.step->epoch;
+    bool mirrored = co_uniform_from_bits(co_random_bits(seed, id, epoch, a.flip_purpose)) < a.rate;
+    int down = 0, right = 0;
+    if (a.pad > 0) {
+      down = shift_from_bits(co_random_bits(seed, 2 * id, epoch, a.crop_purpose), a.pad);
+      right = shift_from_bits(co_random_bits(seed, 2 * id + 1, epoch, a.crop_purpose), a.pad);
+    }
+    unsigned part = static_cast<unsigned>(piece - n * s.blocks);
+    for (unsigned i = part * blockDim.x + threadIdx.x; i < a.row; i += s.blocks * blockDim.x) {
+      unsigned pixel = i / s.C;
+      int h = static_cast<int>(pixel / s.W) - down, w = static_cast<int>(pixel % s.W) - right;
+      bool vacated = h < 0 || h >= height || w < 0 || w >= width;
+      if (mirrored) w = width - 1 - w;
+      int64_t from = (static_cast<int64_t>(h) * width + w) * s.C + i % s.C;
+      float value = vacated ? a.fill : static_cast<float>(table[first + from]);
+      y[n * a.row + i] = static_cast<Y>(a.normalized(value, i));
+    }
+  }
+}
+
+template <typename Y, typename T>
+static cudaError_t launch_input(const InputRows &a, cudaStream_t stream) {
+  if (a.ids) {
+    int64_t pieces = a.rows * a.images.blocks;
+    CO_LAUNCH((input_images<Y, T>), static_cast<unsigned>(pieces < 1 << 20 ? pieces : 1 << 20),
+              block_threads, 0, stream, a);
+  } else {
+    CO_LAUNCH((input_rows<Y, T>), blocks_for(a.rows * a.row), block_threads, 0, stream, a);
+  }
+  return cudaGetLastError();
+}
+
+template <typename Y>
+static cudaError_t launch_input_from(const InputRows &a, const co_op_desc *desc,
+                                     cudaStream_t stream) {
+  switch (desc->in[0].dtype) {
+  case CO_U8:
+    return launch_input<Y, uint8_t>(a, stream);
+  case CO_I32:
+    return launch_input<Y, int32_t>(a, stream);
+  case CO_I64:
+    return launch_input<Y, int64_t>(a, stream);
+  case CO_F64:
+    return launch_input<Y, double>(a, stream);
+  default:
+    return launch_input<Y, float>(a, stream);
+  }
+}
+
 template <typename Word>
 static cudaError_t launch_gather(const co_cuda_call *call, size_t row_bytes) {
   unsigned row = static_cast<unsigned>(row_bytes / sizeof(Word));
@@ -187,4 +281,28 @@ extern "C" cudaError_t co_cuda_flip(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_shifted_crop(const co_cuda_call *call) {
   using namespace co;
   return CO_BY_TYPES(launch_shifted_crop, call);
+}
+
+extern "C" cudaError_t co_cuda_input_rows(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const co_op_attr *attr = &desc->attr;
+  const co_shape *shape = &desc->out[0].shape;
+  co::InputRows a = {call->out[0],
+                     call->in[0],
+                     static_cast<const int64_t *>(call->in[1]),
+                     static_cast<const int64_t *>(call->in[2]),
+                     static_cast<const co_step *>(call->in[3]),
+                     static_cast<const float *>(call->in[4]),
+                     static_cast<const float *>(call->in[5]),
+                     shape->dim[0],
+                     static_cast<unsigned>(co_cuda_row(shape)),
+                     call->in[4] ? static_cast<unsigned>(desc->in[4].shape.dim[0]) : 1u,
+                     call->in[2] ? co::images_of(*shape) : co::Images{},
+                     static_cast<float>(attr->rate),
+                     static_cast<float>(attr->fill),
+                     static_cast<unsigned>(attr->pad),
+                     attr->purpose,
+                     attr->crop_purpose};
+  return co::is_bf16(desc->out[0]) ? co::launch_input_from<co::bf16>(a, desc, call->stream)
+                                   : co::launch_input_from<float>(a, desc, call->stream);
 }

@@ -13,12 +13,18 @@
 extern "C" {
 #endif
 
+// Counters on the device that the blocks of a launch share (comes_last in reduce.cuh). They are 0
+// before each launch and each launch leaves them so: the launches of a stream, which run one after
+// another, share them.
+enum { CO_CUDA_TICKETS = 1024 };
+
 typedef struct co_cuda_call {
   const co_op_desc *desc;
   void *const *in;
   void *const *out;
   void *workspace;
   cudaStream_t stream;
+  unsigned *tickets; // CO_CUDA_TICKETS
 } co_cuda_call;
 
 typedef cudaError_t co_cuda_launcher(const co_cuda_call *call);
@@ -32,7 +38,6 @@ co_cuda_launches co_cuda_concat_backward_launches;
 // channelwise.cu
 co_cuda_launcher co_cuda_relu_bias_backward;
 co_cuda_scratch co_cuda_relu_bias_backward_scratch;
-co_cuda_launches co_cuda_relu_bias_backward_launches;
 // batch_norm.cu
 co_cuda_launcher co_cuda_batch_norm, co_cuda_batch_norm_backward, co_cuda_batch_norm_inference;
 co_cuda_scratch co_cuda_batch_norm_scratch, co_cuda_batch_norm_backward_scratch;
@@ -48,28 +53,32 @@ co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global
 co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
     co_cuda_categorical_hits;
 co_cuda_scratch co_cuda_loss_scratch;
-co_cuda_launches co_cuda_loss_launches, co_cuda_categorical_hits_launches;
 // input.cu
 co_cuda_launcher co_cuda_gather, co_cuda_cast, co_cuda_normalize, co_cuda_flip,
-    co_cuda_shifted_crop;
+    co_cuda_shifted_crop, co_cuda_input_rows;
 // optimizer.cu
-co_cuda_launcher co_cuda_gradient_norm, co_cuda_finite_check, co_cuda_sgd, co_cuda_adam;
+co_cuda_launcher co_cuda_gradient_norm, co_cuda_sgd, co_cuda_adam;
 co_cuda_scratch co_cuda_gradient_norm_scratch;
-co_cuda_launches co_cuda_gradient_norm_launches;
 // reorder.cu
 co_cuda_launcher co_cuda_copy; // in[0] to out[0], any type
 // x (rows, columns) to y (columns, rows), f32 or bf16.
 cudaError_t co_cuda_transpose(void *y, const void *x, co_dtype dtype, int64_t rows, int64_t columns,
                               cudaStream_t stream);
 
+// Between masks of a byte an element (rows, units) and of bits, rows of `stride` bytes.
+cudaError_t co_cuda_pack_mask(void *bits, const void *bytes, int64_t rows, int64_t units,
+                              int64_t stride, cudaStream_t stream);
+cudaError_t co_cuda_unpack_mask(void *bytes, const void *bits, int64_t rows, int64_t units,
+                                int64_t stride, cudaStream_t stream);
+
 // ---- helpers of the vendor files, in channelwise.cu
-// sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes.
+// sum (C) (+)= sum over rows of x (rows, C); scratch of co_cuda_column_sum_scratch bytes; stream and
+// tickets are those of the call.
 size_t co_cuda_column_sum_scratch(int64_t rows, int64_t channels);
-int co_cuda_column_sum_launches(int64_t rows, int64_t channels);
 // x is f32 or bf16, as `dtype` says.
 cudaError_t co_cuda_column_sum(float *sum, const void *x, co_dtype dtype, int64_t rows,
                                int64_t channels, bool accumulate, void *scratch,
-                               cudaStream_t stream);
+                               const co_cuda_call *call);
 // y (count) = act(y + b (channels)), both f32 or both bf16; b may be NULL.
 cudaError_t co_cuda_bias_activation(void *y, const void *b, co_dtype dtype, int64_t count,
                                     int64_t channels, co_activation activation,

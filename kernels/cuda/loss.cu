@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax, losses and hits: a group of threads per row (one, a warp or a block), sums over rows in
-// double, by block and then over blocks in order.
+// double, by block and then, in the same launch, over blocks in order.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
@@ -18,6 +18,9 @@ template <> struct Group<1> {
   static __device__ float largest(float x) {
     return x;
   }
+  static __device__ long long least(long long x) {
+    return x;
+  }
 };
 template <> struct Group<warp_lanes> {
   static __device__ float sum(float x) {
@@ -26,6 +29,9 @@ template <> struct Group<warp_lanes> {
   static __device__ float largest(float x) {
     return warp_max(x);
   }
+  static __device__ long long least(long long x) {
+    return warp_reduce<Least>(x);
+  }
 };
 template <> struct Group<block_threads> {
   static __device__ float sum(float x) {
@@ -33,6 +39,9 @@ template <> struct Group<block_threads> {
   }
   static __device__ float largest(float x) {
     return block_max(x);
+  }
+  static __device__ long long least(long long x) {
+    return block_reduce<Least>(x);
   }
 };
 
@@ -53,31 +62,6 @@ static int64_t loss_blocks(int64_t rows, int64_t row) {
   int64_t per_block = block_threads / width_for(row);
   int64_t blocks = (rows + per_block - 1) / per_block;
   return blocks < most_loss_blocks ? blocks : most_loss_blocks;
-}
-
-// Sums over the block's threads in double to partials[blockIdx], or, of the only block, to sums.
-template <int K>
-__device__ __forceinline__ void deliver(double *partials, double *sums, const double *values,
-                                        bool accumulate) {
-  for (int k = 0; k < K; k++) {
-    double total = block_sum(values[k]);
-    if (threadIdx.x != 0) continue;
-    if (gridDim.x == 1)
-      sums[k] = accumulate ? sums[k] + total : total;
-    else
-      partials[static_cast<int64_t>(blockIdx.x) * K + k] = total;
-  }
-}
-
-template <int K>
-__global__ void sum_partials(double *sums, const double *partials, int64_t count, bool accumulate) {
-  for (int k = 0; k < K; k++) {
-    double value = 0;
-    for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
-      value += partials[i * K + k];
-    value = block_sum(value);
-    if (threadIdx.x == 0) sums[k] = accumulate ? sums[k] + value : value;
-  }
 }
 
 template <int Width, typename T>
@@ -103,16 +87,36 @@ template <typename T> struct LossRows {
   const co_step *step;
   float *loss;
   T *dx;
-  double *sum, *partials;
+  double *sum, *hits, *partials; // hits: NULL, or the sums of CATEGORICAL_HITS
+  unsigned *ticket;
   int64_t rows, row;
   int output; // of the model
-  bool accumulate_sum, accumulate_dx;
+  bool accumulate_sum, accumulate_dx, accumulate_hits;
 };
 
+__device__ __forceinline__ void put_total(double *sum, double total, bool accumulate) {
+  *sum = accumulate ? *sum + total : total;
+}
+
+// The first of the largest of a row, given the largest that is no NaN; nothing is larger than a NaN
+// in front.
 template <int Width, typename T>
+__device__ __forceinline__ int64_t first_largest(const T *row, int64_t K, int lane, float largest) {
+  long long best = K;
+  for (int64_t k = lane; k < K && best == K; k += Width)
+    if (static_cast<float>(row[k]) == largest) best = k;
+  best = Group<Width>::least(best);
+  float first = static_cast<float>(row[0]);
+  return best == K || first != first ? 0 : best;
+}
+
+// Totals: the loss and, where Hits, the weight of hits and all weight.
+template <int Width, bool Hits, typename T>
 __global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
+  constexpr int sums = Hits ? 3 : 1;
   int lane = static_cast<int>(threadIdx.x) % Width;
-  double total = 0, inv_norm = a.step->inv_norm[a.output];
+  double totals[sums] = {};
+  double inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
     const T *row = a.x + n * a.row;
     T *dx = a.dx + n * a.row;
@@ -136,7 +140,14 @@ __global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
                         ? logf(sum) + (largest - static_cast<float>(row[wanted]))
                         : NAN;
       a.loss[n] = value;
-      total += static_cast<double>(weight) * static_cast<double>(value);
+      totals[0] += static_cast<double>(weight) * static_cast<double>(value);
+    }
+    if constexpr (Hits) {
+      int64_t best = first_largest<Width>(row, a.row, lane, largest);
+      if (lane == 0) {
+        if (best == wanted) totals[1] += static_cast<double>(weight);
+        totals[2] += static_cast<double>(weight);
+      }
     }
     float factor = static_cast<float>(static_cast<double>(weight) * inv_norm);
     for (int64_t k = lane; k < a.row; k += Width)
@@ -144,7 +155,12 @@ __global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
           factor * (expf(static_cast<float>(row[k]) - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
           a.accumulate_dx);
   }
-  deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
+  grid_sums<sums>(a.partials, a.ticket, totals, [&](int k, double total) {
+    if (k == 0)
+      put_total(a.sum, total, a.accumulate_sum);
+    else
+      put_total(&a.hits[k - 1], total, a.accumulate_hits);
+  });
 }
 
 template <int Width, typename T>
@@ -169,13 +185,15 @@ __global__ void mean_squared_error(LossRows<T> a, const float *target) {
     a.loss[n] = value;
     total += static_cast<double>(weight) * static_cast<double>(value);
   }
-  deliver<1>(a.partials, a.sum, &total, a.accumulate_sum);
+  grid_sums<1>(a.partials, a.ticket, &total,
+               [&](int, double sum) { put_total(a.sum, sum, a.accumulate_sum); });
 }
 
 // A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
 template <typename T>
 __global__ void categorical_hits(double *sums, double *partials, const T *x, const int32_t *target,
-                                 const float *weight, int64_t rows, int64_t K, bool accumulate) {
+                                 const float *weight, int64_t rows, int64_t K, bool accumulate,
+                                 unsigned *ticket) {
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   double totals[2] = {0, 0};
   for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
@@ -203,15 +221,8 @@ __global__ void categorical_hits(double *sums, double *partials, const T *x, con
     if (best == target[n]) totals[0] += static_cast<double>(weight[n]);
     totals[1] += static_cast<double>(weight[n]);
   }
-  deliver<2>(partials, sums, totals, accumulate);
-}
-
-template <int K>
-static cudaError_t finish(double *sums, const double *partials, int64_t blocks, bool accumulate,
-                          cudaStream_t stream) {
-  if (blocks > 1)
-    CO_LAUNCH(sum_partials<K>, 1, block_threads, 0, stream, sums, partials, blocks, accumulate);
-  return cudaGetLastError();
+  grid_sums<2>(partials, ticket, totals,
+               [&](int k, double total) { put_total(&sums[k], total, accumulate); });
 }
 
 static int64_t hits_blocks(int64_t rows) {
@@ -228,12 +239,15 @@ template <typename T> static LossRows<T> loss_rows(const co_cuda_call *call) {
           static_cast<float *>(call->out[0]),
           static_cast<T *>(call->out[2]),
           static_cast<double *>(call->out[1]),
+          nullptr,
           static_cast<double *>(call->workspace),
+          call->tickets,
           desc->in[0].shape.dim[0],
           co_cuda_row(&desc->in[0].shape),
           desc->attr.output,
           co_cuda_accumulates(desc, 1),
-          co_cuda_accumulates(desc, 2)};
+          co_cuda_accumulates(desc, 2),
+          false};
 }
 
 template <typename T> static cudaError_t launch_softmax(const co_cuda_call *call) {
@@ -253,28 +267,36 @@ template <typename T> static cudaError_t launch_softmax(const co_cuda_call *call
   return cudaGetLastError();
 }
 
+template <bool Hits, typename T>
+static void launch_cross_entropy(const LossRows<T> &a, const int32_t *target, cudaStream_t stream) {
+  unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
+  int width = width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH((softmax_cross_entropy<1, Hits, T>), grid, block_threads, 0, stream, a, target);
+  else if (width == warp_lanes)
+    CO_LAUNCH((softmax_cross_entropy<warp_lanes, Hits, T>), grid, block_threads, 0, stream, a,
+              target);
+  else
+    CO_LAUNCH((softmax_cross_entropy<block_threads, Hits, T>), grid, block_threads, 0, stream, a,
+              target);
+}
+
 template <typename T> static cudaError_t launch_softmax_cross_entropy(const co_cuda_call *call) {
   LossRows<T> a = loss_rows<T>(call);
   const int32_t *target = static_cast<const int32_t *>(call->in[1]);
-  int64_t blocks = loss_blocks(a.rows, a.row);
-  unsigned grid = static_cast<unsigned>(blocks);
-  int width = width_for(a.row);
-  if (width == 1)
-    CO_LAUNCH((softmax_cross_entropy<1, T>), grid, block_threads, 0, call->stream, a, target);
-  else if (width == warp_lanes)
-    CO_LAUNCH((softmax_cross_entropy<warp_lanes, T>), grid, block_threads, 0, call->stream, a,
-              target);
+  a.hits = static_cast<double *>(call->out[3]);
+  a.accumulate_hits = co_cuda_accumulates(call->desc, 3);
+  if (a.hits)
+    launch_cross_entropy<true>(a, target, call->stream);
   else
-    CO_LAUNCH((softmax_cross_entropy<block_threads, T>), grid, block_threads, 0, call->stream, a,
-              target);
-  return finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+    launch_cross_entropy<false>(a, target, call->stream);
+  return cudaGetLastError();
 }
 
 template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda_call *call) {
   LossRows<T> a = loss_rows<T>(call);
   const float *target = static_cast<const float *>(call->in[1]);
-  int64_t blocks = loss_blocks(a.rows, a.row);
-  unsigned grid = static_cast<unsigned>(blocks);
+  unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
   int width = width_for(a.row);
   if (width == 1)
     CO_LAUNCH((mean_squared_error<1, T>), grid, block_threads, 0, call->stream, a, target);
@@ -283,7 +305,7 @@ template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda
   else
     CO_LAUNCH((mean_squared_error<block_threads, T>), grid, block_threads, 0, call->stream, a,
               target);
-  return finish<1>(a.sum, a.partials, blocks, a.accumulate_sum, call->stream);
+  return cudaGetLastError();
 }
 
 template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_call *call) {
@@ -295,24 +317,15 @@ template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_c
   CO_LAUNCH(categorical_hits<T>, static_cast<unsigned>(blocks), block_threads, 0, call->stream,
             sums, partials, static_cast<const T *>(call->in[0]),
             static_cast<const int32_t *>(call->in[1]), static_cast<const float *>(call->in[2]),
-            rows, K, co_cuda_accumulates(desc, 0));
-  return finish<2>(sums, partials, blocks, co_cuda_accumulates(desc, 0), call->stream);
+            rows, K, co_cuda_accumulates(desc, 0), call->tickets);
+  return cudaGetLastError();
 }
 
 } // namespace co
 
 extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
-  return 2 * static_cast<size_t>(co::most_loss_blocks) * sizeof(double) *
+  return 3 * static_cast<size_t>(co::most_loss_blocks) * sizeof(double) *
          (desc->in[0].shape.dim[0] > 1 ? 1 : 0);
-}
-
-extern "C" int co_cuda_loss_launches(const co_op_desc *desc) {
-  const co_shape *shape = &desc->in[0].shape;
-  return co::loss_blocks(shape->dim[0], co_cuda_row(shape)) > 1 ? 2 : 1;
-}
-
-extern "C" int co_cuda_categorical_hits_launches(const co_op_desc *desc) {
-  return co::hits_blocks(desc->in[0].shape.dim[0]) > 1 ? 2 : 1;
 }
 
 extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {

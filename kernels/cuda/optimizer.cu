@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradient norm, finite check and updates over flat parameter blocks, one launch whatever the
+// Gradient norm with its gate, and updates over flat parameter blocks, one launch whatever the
 // number of segments: a thread block takes a fixed range of elements and searches the segments in
 // it.
 #include "kernels/cuda/launch.h"
@@ -43,35 +43,29 @@ __device__ __forceinline__ void for_each_listed(const co_segment *segments, int6
   }
 }
 
+struct Gate {
+  double *gate; // or NULL
+  double clip_norm;
+  __device__ void put(double sum) const {
+    if (gate == nullptr) return;
+    double norm = sqrt(sum);
+    gate[0] = isfinite(sum) ? 1 : 0;
+    gate[1] = clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1;
+  }
+};
+
 __global__ void gradient_norm(double *sum, double *partials, const float *g,
                               const co_segment *segments, int64_t count, int64_t elements,
-                              bool accumulate) {
+                              bool accumulate, Gate gate, unsigned *ticket) {
   double squares = 0;
   for_each_listed(segments, count, elements, [&](int64_t i, const co_segment &) {
     double value = static_cast<double>(g[i]);
     squares += value * value;
   });
-  squares = block_sum(squares);
-  if (threadIdx.x != 0) return;
-  if (gridDim.x > 1)
-    partials[blockIdx.x] = squares;
-  else
-    *sum = accumulate ? *sum + squares : squares;
-}
-
-__global__ void gradient_norm_finish(double *sum, const double *partials, int64_t count,
-                                     bool accumulate) {
-  double value = 0;
-  for (int64_t i = threadIdx.x; i < count; i += blockDim.x)
-    value += partials[i];
-  value = block_sum(value);
-  if (threadIdx.x == 0) *sum = accumulate ? *sum + value : value;
-}
-
-__global__ void finite_check(double *gate, const double *sum, double clip_norm) {
-  double norm = sqrt(*sum);
-  gate[0] = isfinite(*sum) ? 1 : 0;
-  gate[1] = clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1;
+  grid_sums<1>(partials, ticket, &squares, [&](int, double total) {
+    *sum = accumulate ? *sum + total : total;
+    gate.put(*sum);
+  });
 }
 
 struct Update {
@@ -148,29 +142,16 @@ extern "C" size_t co_cuda_gradient_norm_scratch(const co_op_desc *desc) {
   return blocks > 1 ? blocks * sizeof(double) : 0;
 }
 
-extern "C" int co_cuda_gradient_norm_launches(const co_op_desc *desc) {
-  return co::range_blocks(desc->in[0].shape.dim[0], co::norm_blocks) > 1 ? 2 : 1;
-}
-
 extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t elements = desc->in[0].shape.dim[0];
   unsigned blocks = co::range_blocks(elements, co::norm_blocks);
-  double *sum = static_cast<double *>(call->out[0]);
-  double *partials = static_cast<double *>(call->workspace);
-  bool accumulate = co_cuda_accumulates(desc, 0);
-  CO_LAUNCH(co::gradient_norm, blocks, co::block_threads, 0, call->stream, sum, partials,
+  co::Gate gate = {static_cast<double *>(call->out[1]), desc->attr.clip_norm};
+  CO_LAUNCH(co::gradient_norm, blocks, co::block_threads, 0, call->stream,
+            static_cast<double *>(call->out[0]), static_cast<double *>(call->workspace),
             static_cast<const float *>(call->in[0]), static_cast<const co_segment *>(call->in[1]),
-            co::segment_count(desc, 1), elements, accumulate);
-  if (blocks > 1)
-    CO_LAUNCH(co::gradient_norm_finish, 1, co::block_threads, 0, call->stream, sum, partials,
-              static_cast<int64_t>(blocks), accumulate);
-  return cudaGetLastError();
-}
-
-extern "C" cudaError_t co_cuda_finite_check(const co_cuda_call *call) {
-  CO_LAUNCH(co::finite_check, 1, 1, 0, call->stream, static_cast<double *>(call->out[0]),
-            static_cast<const double *>(call->in[0]), call->desc->attr.clip_norm);
+            co::segment_count(desc, 1), elements, co_cuda_accumulates(desc, 0), gate,
+            call->tickets);
   return cudaGetLastError();
 }
 

@@ -123,7 +123,7 @@ static void free_backend(co_backend *backend) {
 void co_cuda_plan_only(co_cuda *cuda) {
   co_backend_api *api = &cuda->api;
   cuda->planning = true;
-  api->capability = CO_CUDA_PLANNED_CAPABILITY;
+  cuda->capability = api->capability = CO_CUDA_PLANNED_CAPABILITY;
   api->free = free_backend;
   api->run = run;
   api->buffer_create = buffer_create;

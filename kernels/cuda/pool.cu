@@ -10,6 +10,7 @@ namespace co {
 struct Pool { // extents fit 32 bits, as query makes sure
   int H, W, C, P, Q;
   int kernel[2], stride[2], pad[2];
+  co_activation activation; // forward
 };
 
 template <typename T>
@@ -37,8 +38,8 @@ __global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool
         winner = kh * s.kernel[1] + kw;
       }
     }
-    y[i] = static_cast<T>(best);
-    if (argmax) argmax[i] = winner;
+    y[i] = static_cast<T>(activate(s.activation, best));
+    if (argmax) argmax[i] = s.activation == CO_ACTIVATION_RELU && !(best > 0) ? -1 : winner;
   }
 }
 
@@ -82,8 +83,8 @@ __global__ void mean_of_images(T *y, const T *x, unsigned count, unsigned pixels
     const T *image = x + static_cast<int64_t>(static_cast<unsigned>(i) / C) * pixels * C + c;
     double sum = 0;
     for (unsigned k = 0; k < pixels; k++)
-      sum += static_cast<float>(image[static_cast<int64_t>(k) * C]);
-    y[i] = static_cast<T>(static_cast<float>(sum / pixels));
+      sum += static_cast<double>(static_cast<float>(image[static_cast<int64_t>(k) * C]));
+    put(&y[i], static_cast<float>(sum / pixels), false);
   }
 }
 
@@ -93,8 +94,8 @@ __global__ void mean_of_images_backward(T *dx, const T *dy, unsigned count, unsi
   float share = static_cast<float>(pixels);
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned row = static_cast<unsigned>(i) / C, c = static_cast<unsigned>(i) % C;
-    float value = static_cast<float>(dy[static_cast<int64_t>(row / pixels) * C + c]);
-    put(&dx[i], value / share, accumulate);
+    put(&dx[i], static_cast<float>(dy[static_cast<int64_t>(row / pixels) * C + c]) / share,
+        accumulate);
   }
 }
 
@@ -110,6 +111,7 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
     s.stride[axis] = static_cast<int>(attr.stride[axis]);
     s.pad[axis] = static_cast<int>(attr.pad_begin[axis]);
   }
+  s.activation = attr.activation;
   return s;
 }
 

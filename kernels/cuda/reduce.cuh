@@ -38,6 +38,15 @@ struct Max {
   }
 };
 
+struct Least { // of indices
+  template <typename T> static __device__ __forceinline__ T identity() {
+    return T(0x7fffffffffffffffLL);
+  }
+  template <typename T> static __device__ __forceinline__ T combine(T a, T b) {
+    return a < b ? a : b;
+  }
+};
+
 // All 32 lanes call it and get the result.
 template <typename Op, typename T> __device__ __forceinline__ T warp_reduce(T value) {
 #pragma unroll
@@ -74,6 +83,49 @@ template <typename T> __device__ __forceinline__ T block_sum(T value) {
 }
 template <typename T> __device__ __forceinline__ T block_max(T value) {
   return block_reduce<Max>(value);
+}
+
+// Whether this block is the last of `blocks` to come here: then all its threads see what the threads
+// of the others wrote before they came. All threads of a one-dimensional block call it, at most once
+// in a kernel. The ticket is 0 before the first block comes and after the last.
+__device__ __forceinline__ bool comes_last(unsigned *ticket, unsigned blocks) {
+  CO_SHARED(bool, last, 1);
+  __threadfence(); // what this thread wrote, before the ticket of its block
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last[0] = atomicInc(ticket, blocks - 1) == blocks - 1; // wraps around to 0
+    __threadfence(); // the tickets of the others, before what is read of them
+  }
+  __syncthreads();
+  return last[0];
+}
+
+// Sums over all threads of a one-dimensional grid: of each block, then of the blocks, by the one that
+// comes last. Every thread calls it, once in a kernel; thread 0 of that block calls put(k, sum) for
+// each of K sums. partials: K of each block, not read where there is one.
+template <int K, typename Put>
+__device__ __forceinline__ void grid_sums(double *partials, unsigned *ticket, const double *values,
+                                          Put put) {
+  double sums[K];
+#pragma unroll
+  for (int k = 0; k < K; k++)
+    sums[k] = block_sum(values[k]);
+  if (gridDim.x > 1) {
+#pragma unroll
+    for (int k = 0; k < K; k++)
+      if (threadIdx.x == 0) partials[static_cast<size_t>(blockIdx.x) * K + k] = sums[k];
+    if (!comes_last(ticket, gridDim.x)) return;
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+      double value = 0;
+      for (unsigned i = threadIdx.x; i < gridDim.x; i += blockDim.x)
+        value += partials[static_cast<size_t>(i) * K + k];
+      sums[k] = block_sum(value);
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < K; k++)
+    if (threadIdx.x == 0) put(k, sums[k]);
 }
 
 // ---- four values at once, computed in float whatever they are stored as

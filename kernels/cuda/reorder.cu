@@ -34,6 +34,25 @@ static cudaError_t launch_transpose(void *y, const void *x, int64_t rows, int64_
   return cudaGetLastError();
 }
 
+__global__ void pack_mask(unsigned char *bits, const unsigned char *bytes, int64_t count,
+                          int64_t units, int64_t stride) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t row = i / stride, first = (i - row * stride) * 8;
+    unsigned packed = 0;
+    for (int k = 0; k < 8 && first + k < units; k++)
+      packed |= (bytes[row * units + first + k] != 0 ? 1u : 0u) << k;
+    bits[i] = static_cast<unsigned char>(packed);
+  }
+}
+
+__global__ void unpack_mask(unsigned char *bytes, const unsigned char *bits, int64_t count,
+                            int64_t units, int64_t stride) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t row = i / units, at = i - row * units;
+    bytes[i] = static_cast<unsigned char>(bits[row * stride + at / 8] >> at % 8 & 1);
+  }
+}
+
 } // namespace co
 
 extern "C" cudaError_t co_cuda_copy(const co_cuda_call *call) {
@@ -45,4 +64,22 @@ extern "C" cudaError_t co_cuda_transpose(void *y, const void *x, co_dtype dtype,
                                          int64_t columns, cudaStream_t stream) {
   return dtype == CO_BF16 ? co::launch_transpose<uint16_t>(y, x, rows, columns, stream)
                           : co::launch_transpose<uint32_t>(y, x, rows, columns, stream);
+}
+
+extern "C" cudaError_t co_cuda_pack_mask(void *bits, const void *bytes, int64_t rows, int64_t units,
+                                         int64_t stride, cudaStream_t stream) {
+  int64_t count = rows * stride;
+  CO_LAUNCH(co::pack_mask, co::blocks_for(count), co::block_threads, 0, stream,
+            static_cast<unsigned char *>(bits), static_cast<const unsigned char *>(bytes), count,
+            units, stride);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_unpack_mask(void *bytes, const void *bits, int64_t rows,
+                                           int64_t units, int64_t stride, cudaStream_t stream) {
+  int64_t count = rows * units;
+  CO_LAUNCH(co::unpack_mask, co::blocks_for(count), co::block_threads, 0, stream,
+            static_cast<unsigned char *>(bytes), static_cast<const unsigned char *>(bits), count,
+            units, stride);
+  return cudaGetLastError();
 }

@@ -44,6 +44,15 @@ static co_status run_reorder(co_cuda *cuda, co_prepared *prepared, const co_cuda
   const co_op_desc *desc = &prepared->desc;
   if (desc->in[0].layout == desc->out[0].layout)
     return co_cuda_check(cuda, co_cuda_copy(call), "reorder");
+  if (desc->in[0].dtype == CO_U8) { // a mask
+    const int64_t *dim = desc->in[0].shape.dim;
+    bool pack = desc->out[0].layout == CO_CUDA_LAYOUT_MASK;
+    return co_cuda_check(cuda,
+                         (pack ? co_cuda_pack_mask
+                               : co_cuda_unpack_mask)(call->out[0], call->in[0], dim[0], dim[1],
+                                                      CO_CUDA_MASK_BITS(dim[1]) / 8, call->stream),
+                         "reorder");
+  }
   // Canonical (KH KW I, O) to (O, KH KW I) or back.
   int64_t O = co_cuda_last(&desc->in[0].shape), taps = co_cuda_count(&desc->in[0].shape) / O;
   bool home = desc->out[0].layout == CO_CUDA_LAYOUT_OHWI;
@@ -58,10 +67,13 @@ static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_
   co_layout in = desc->in[0].layout, result = desc->out[0].layout;
   if (in == CO_LAYOUT_ANY) in = CO_LAYOUT_CANONICAL;
   if (result == CO_LAYOUT_ANY) result = in;
+  bool mask = desc->in[0].dtype == CO_U8 && desc->in[0].shape.rank == 2 &&
+              in != CO_CUDA_LAYOUT_OHWI && result != CO_CUDA_LAYOUT_OHWI;
   bool kernel = desc->in[0].shape.rank == 4 &&
-                (desc->in[0].dtype == CO_BF16 || co_cuda_element(desc->in[0].dtype) == 4);
-  if (in != result && !kernel)
-    return co_cuda_refuse(answer, "only convolution kernels have two layouts");
+                (desc->in[0].dtype == CO_BF16 || co_cuda_element(desc->in[0].dtype) == 4) &&
+                in != CO_CUDA_LAYOUT_MASK && result != CO_CUDA_LAYOUT_MASK;
+  if (in != result && !mask && !kernel)
+    return co_cuda_refuse(answer, "only masks and convolution kernels have two layouts");
   if (!fits(&desc->in[0])) return co_cuda_refuse(answer, "more than 2^31 - 1 elements");
   answer->choice.in[0] = in;
   answer->choice.out[0] = result;
@@ -86,9 +98,7 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
 
 // ---- table -------------------------------------------------------------------------------------
 
-// Blocks cannot wait for each other, so what crosses them needs another launch.
-static const char column_sums[] = "sums over rows: parts by block, then their sum";
-static const char block_sums[] = "a sum over blocks: parts, then their sum";
+// Blocks cannot wait for each other, so what needs all their sums needs another launch.
 static const char statistics[] = "sums over rows, then every row by them";
 
 #define KERNEL(OP, function, ...)                                                                  \
@@ -108,8 +118,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(DROPOUT, co_cuda_dropout, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1,
            .large = true),
     KERNEL(RELU_BIAS_BACKWARD, co_cuda_relu_bias_backward, .f32_in = 3, .f32_out = 3, .bf16_in = 3,
-           .bf16_out = 1, .scratch = co_cuda_relu_bias_backward_scratch,
-           .launches = co_cuda_relu_bias_backward_launches, .why = column_sums),
+           .bf16_out = 1, .scratch = co_cuda_relu_bias_backward_scratch),
     KERNEL(BATCH_NORM, co_cuda_batch_norm, .f32_in = 31, .f32_out = 31, .bf16_in = 1, .bf16_out = 1,
            .scratch = co_cuda_batch_norm_scratch, .launches = co_cuda_batch_norm_launches,
            .why = statistics),
@@ -127,24 +136,21 @@ const co_cuda_impl co_cuda_kernels[] = {
            .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .large = true),
     KERNEL(SOFTMAX_CROSS_ENTROPY, co_cuda_softmax_cross_entropy, .f32_in = 5, .f32_out = 5,
-           .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch,
-           .launches = co_cuda_loss_launches, .why = block_sums),
+           .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),
     KERNEL(MEAN_SQUARED_ERROR, co_cuda_mean_squared_error, .f32_in = 7, .f32_out = 5, .bf16_in = 1,
-           .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch,
-           .launches = co_cuda_loss_launches, .why = block_sums),
+           .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),
     KERNEL(CATEGORICAL_HITS, co_cuda_categorical_hits, .f32_in = 5, .bf16_in = 1,
-           .scratch = co_cuda_loss_scratch, .launches = co_cuda_categorical_hits_launches,
-           .why = block_sums),
+           .scratch = co_cuda_loss_scratch),
     KERNEL(GATHER, co_cuda_gather, .large = true),
     KERNEL(CAST, co_cuda_cast, .f32_out = 1, .bf16_out = 1, .large = true),
     KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
            .bf16_out = 1),
+    KERNEL(INPUT_ROWS, co_cuda_input_rows, .f32_in = 3u << 4, .f32_out = 1, .bf16_out = 1,
+           .large = true),
     KERNEL(GRADIENT_NORM, co_cuda_gradient_norm, .f32_in = 1, .large = true,
-           .scratch = co_cuda_gradient_norm_scratch, .launches = co_cuda_gradient_norm_launches,
-           .why = block_sums),
-    KERNEL(FINITE_CHECK, co_cuda_finite_check, .large = true),
+           .scratch = co_cuda_gradient_norm_scratch),
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),
     KERNEL(ADAM, co_cuda_adam, .f32_in = 15, .f32_out = 7, .large = true),
     {.op = CO_OP_CONV2D,

@@ -23,19 +23,22 @@ static uint32_t accumulable(const co_op_desc *desc) {
   case CO_OP_ADD:
   case CO_OP_DROPOUT: // its own backward
   case CO_OP_CATEGORICAL_HITS:
-  case CO_OP_GRADIENT_NORM:
     return 1;
+  case CO_OP_GRADIENT_NORM: // a gate is that of this sum alone
+    return desc->has_out >> 1 & 1 ? 0 : 1;
   case CO_OP_RESHAPE: // likewise, but it moves integers too
     return desc->out[0].dtype >= CO_F32 ? 1 : 0;
   case CO_OP_DENSE_BACKWARD_WEIGHTS:
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
   case CO_OP_RELU_BIAS_BACKWARD:
+  case CO_OP_DENSE_RELU_BACKWARD:
   case CO_OP_CONCAT_BACKWARD:
     return 3;
   case CO_OP_BATCH_NORM_BACKWARD:
     return 7;
-  case CO_OP_SOFTMAX_CROSS_ENTROPY: // sum and dx
-  case CO_OP_MEAN_SQUARED_ERROR:
+  case CO_OP_SOFTMAX_CROSS_ENTROPY: // sum, dx and hits
+    return 14;
+  case CO_OP_MEAN_SQUARED_ERROR: // sum and dx
     return 6;
   default:
     return 0;
@@ -221,6 +224,7 @@ static const co_backend_api ref_api = {
     .download = ref_download,
     .fill_zero = ref_fill_zero,
     .synchronize = ref_synchronize,
+    .relu_masks = true,
     .host_memory = true,
 };
 

@@ -23,8 +23,10 @@ void CO_REF(batch_norm)(const co_op_desc *desc, void *const *in, void *const *ou
     }
     double spread = squares / (double)rows;
     double scale = (double)gamma[c] / sqrt(spread + desc->attr.epsilon);
-    for (int64_t r = 0; r < rows; r++)
-      y[r * C + c] = (real)(((double)x[r * C + c] - center) * scale + (double)beta[c]);
+    for (int64_t r = 0; r < rows; r++) {
+      double value = ((double)x[r * C + c] - center) * scale + (double)beta[c];
+      y[r * C + c] = (real)co_activate(desc->attr.activation, value);
+    }
     mean[c] = (real)center;
     variance[c] = (real)spread;
     bool finite = isfinite(center) && isfinite(spread);

@@ -1,29 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/bf16.h"
 #include "kernels/ref/real.h"
-
-// Types come from the descriptor, not from `real`: f32 to f64 and back is a cast like any other.
-static double load(const void *x, co_dtype dtype, int64_t i) {
-  switch (dtype) {
-  case CO_U8:
-    return (double)((const uint8_t *)x)[i];
-  case CO_I32:
-    return (double)((const int32_t *)x)[i];
-  case CO_I64:
-    return (double)((const int64_t *)x)[i];
-  case CO_F32:
-    return (double)((const float *)x)[i];
-  case CO_BF16:
-    return (double)co_bf16_widen(((const co_bf16 *)x)[i]);
-  default:
-    return ((const double *)x)[i];
-  }
-}
 
 void CO_REF(cast)(const co_op_desc *desc, void *const *in, void *const *out) {
   int64_t count = co_shape_count(&desc->in[0].shape);
   for (int64_t i = 0; i < count; i++) {
-    double value = load(in[0], desc->in[0].dtype, i);
+    double value = co_load(in[0], desc->in[0].dtype, i);
     if (desc->out[0].dtype == CO_F32)
       ((float *)out[0])[i] = (float)value;
     else if (desc->out[0].dtype == CO_BF16) // from integers and f64 by way of float

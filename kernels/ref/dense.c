@@ -6,12 +6,14 @@ void CO_REF(dense)(const co_op_desc *desc, void *const *in, void *const *out) {
   int64_t I = desc->in[1].shape.dim[0], O = desc->in[1].shape.dim[1];
   const real *x = in[0], *w = in[1], *b = in[2]; // (N, I), (I, O), (O) or NULL
   real *y = out[0];                              // (N, O)
+  uint8_t *mask = out[1];                        // (N, O) or NULL
   for (int64_t n = 0; n < N; n++)
     for (int64_t o = 0; o < O; o++) {
       double sum = b != NULL ? (double)b[o] : 0;
       for (int64_t i = 0; i < I; i++)
         sum += (double)x[n * I + i] * (double)w[i * O + o];
       y[n * O + o] = (real)co_activate(desc->attr.activation, sum);
+      if (mask != NULL) mask[n * O + o] = y[n * O + o] > 0;
     }
 }
 
@@ -27,6 +29,25 @@ void CO_REF(dense_backward_data)(const co_op_desc *desc, void *const *in, void *
         sum += (double)dy[n * O + o] * (double)w[i * O + o];
       co_put(desc, 0, &dx[n * I + i], sum);
     }
+}
+
+void CO_REF(dense_relu_backward)(const co_op_desc *desc, void *const *in, void *const *out) {
+  int64_t N = desc->in[0].shape.dim[0];
+  int64_t I = desc->in[1].shape.dim[0], O = desc->in[1].shape.dim[1];
+  const real *dy = in[0], *w = in[1]; // (N, O), (I, O)
+  const uint8_t *mask = in[2];        // (N, I)
+  real *dx = out[0], *db = out[1];    // (N, I), (I) or NULL
+  for (int64_t i = 0; i < I; i++) {
+    double total = 0;
+    for (int64_t n = 0; n < N; n++) {
+      double sum = 0;
+      for (int64_t o = 0; mask[n * I + i] && o < O; o++)
+        sum += (double)dy[n * O + o] * (double)w[i * O + o];
+      co_put(desc, 0, &dx[n * I + i], sum);
+      total += sum;
+    }
+    if (db != NULL) co_put(desc, 1, &db[i], total);
+  }
 }
 
 void CO_REF(dense_backward_weights)(const co_op_desc *desc, void *const *in, void *const *out) {
@@ -70,9 +91,11 @@ co_status co_infer_dense(co_op_desc *desc) {
   }
   co_shape y = co_shape_make(2, desc->in[0].shape.dim[0], O);
   co_set_out(desc, 0, desc->in[0].dtype, &y);
+  co_set_out(desc, 1, CO_U8, &y);
   return CO_OK;
 }
 
+CO_INFER_BACKWARD(dense_relu_backward)
 CO_INFER_BACKWARD(dense_backward_data)
 CO_INFER_BACKWARD(dense_backward_weights)
 #endif

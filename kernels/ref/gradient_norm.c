@@ -11,6 +11,11 @@ void CO_REF(gradient_norm)(const co_op_desc *desc, void *const *in, void *const 
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++)
       total += (double)g[i] * (double)g[i];
   *sum = (co_accumulates(desc, 0) ? *sum : 0) + total;
+  double *gate = out[1]; // (2) or NULL
+  if (gate == NULL) return;
+  const double norm = sqrt(*sum), limit = desc->attr.clip_norm;
+  gate[0] = isfinite(*sum) ? 1 : 0;
+  gate[1] = limit > 0 && norm > limit ? limit / norm : 1;
 }
 
 #if CO_REF_ONCE
@@ -18,8 +23,11 @@ co_status co_infer_gradient_norm(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 1, 1));
   CO_RETURN_IF_FAILED(co_check_real(desc, 0, 0));
   CO_RETURN_IF_FAILED(co_check_segments(desc, 1));
-  const co_shape one = co_shape_vector(1);
+  if (!(desc->attr.clip_norm >= 0))
+    return co_fail(CO_ERR_CONFIG, "the norm to clip to must not be negative");
+  const co_shape one = co_shape_vector(1), two = co_shape_vector(2);
   co_set_out(desc, 0, CO_F64, &one);
+  co_set_out(desc, 1, CO_F64, &two);
   return CO_OK;
 }
 #endif

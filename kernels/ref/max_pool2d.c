@@ -36,7 +36,9 @@ void CO_REF(max_pool2d)(const co_op_desc *desc, void *const *in, void *const *ou
             winner = k;
           }
           int64_t i = ((n * s.P + p) * s.Q + q) * s.C + c;
-          y[i] = best;
+          bool relu = desc->attr.activation == CO_ACTIVATION_RELU;
+          if (relu && !(best > 0)) winner = -1;
+          y[i] = (real)co_activate(desc->attr.activation, (double)best);
           if (argmax != NULL) argmax[i] = (int32_t)winner;
         }
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
 #include "kernels/check.h"
 #include "kernels/ref/ref.h"
 
@@ -35,6 +36,25 @@ static inline bool co_accumulates(const co_op_desc *desc, int output) {
 // Writes an element of an output, or adds to it where the descriptor says so.
 static inline void co_put(const co_op_desc *desc, int output, real *element, double value) {
   *element = (real)(co_accumulates(desc, output) ? (double)*element + value : value);
+}
+
+// An element of any type. For operations whose types come from the descriptor, not from `real`: f32
+// to f64 and back is a cast like any other.
+static inline double co_load(const void *x, co_dtype dtype, int64_t i) {
+  switch (dtype) {
+  case CO_U8:
+    return (double)((const uint8_t *)x)[i];
+  case CO_I32:
+    return (double)((const int32_t *)x)[i];
+  case CO_I64:
+    return (double)((const int64_t *)x)[i];
+  case CO_F32:
+    return (double)((const float *)x)[i];
+  case CO_BF16:
+    return (double)co_bf16_widen(((const co_bf16 *)x)[i]);
+  default:
+    return ((const double *)x)[i];
+  }
 }
 
 static inline double co_activate(co_activation activation, double value) {

@@ -6,8 +6,8 @@ void CO_REF(softmax_cross_entropy)(const co_op_desc *desc, void *const *in, void
   const real *x = in[0], *weight = in[2]; // (N, K), (N)
   const int32_t *target = in[1];          // (N)
   const co_step *step = in[3];
-  real *loss = out[0], *dx = out[2]; // (N), (N, K)
-  double *sum = out[1];              // (1)
+  real *loss = out[0], *dx = out[2];    // (N), (N, K)
+  double *sum = out[1], *hits = out[3]; // (1), (2) or NULL
   const double inv_norm = step->inv_norm[desc->attr.output];
   double total = 0;
   for (int64_t n = 0; n < N; n++) {
@@ -36,12 +36,24 @@ void CO_REF(softmax_cross_entropy)(const co_op_desc *desc, void *const *in, void
     }
   }
   *sum = (co_accumulates(desc, 1) ? *sum : 0) + total;
+  if (hits == NULL) return;
+  double found[2] = {0, 0};
+  for (int64_t n = 0; n < N; n++) {
+    int64_t best = 0;
+    for (int64_t k = 1; k < K; k++)
+      if (x[n * K + k] > x[n * K + best]) best = k;
+    if (best == target[n]) found[0] += (double)weight[n];
+    found[1] += (double)weight[n];
+  }
+  for (int i = 0; i < 2; i++)
+    hits[i] = (co_accumulates(desc, 3) ? hits[i] : 0) + found[i];
 }
 
 #if CO_REF_ONCE
 co_status co_infer_softmax_cross_entropy(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, 2));
   const co_shape rows = co_shape_vector(desc->in[0].shape.dim[0]), one = co_shape_vector(1);
+  const co_shape two = co_shape_vector(2);
   CO_RETURN_IF_FAILED(co_check_shape(desc, 1, &rows));
   CO_RETURN_IF_FAILED(co_check_dtype(desc, 1, CO_I32));
   CO_RETURN_IF_FAILED(co_check_shape(desc, 2, &rows));
@@ -52,6 +64,7 @@ co_status co_infer_softmax_cross_entropy(co_op_desc *desc) {
   co_set_out(desc, 0, desc->in[0].dtype, &rows);
   co_set_out(desc, 1, CO_F64, &one);
   co_set_out(desc, 2, desc->in[0].dtype, &desc->in[0].shape);
+  co_set_out(desc, 3, CO_F64, &two);
   return CO_OK;
 }
 #endif

@@ -22,9 +22,12 @@ public:
   }
   void run(co_cuda_launcher *launcher, co_cuda_scratch *scratch) {
     DeviceArray<double> workspace(scratch ? scratch(&desc) / sizeof(double) + 1 : 1);
-    co_cuda_call call = {&desc, in_, out_, workspace.get(), nullptr};
+    DeviceArray<unsigned> tickets(std::vector<unsigned>(CO_CUDA_TICKETS, 0));
+    co_cuda_call call = {&desc, in_, out_, workspace.get(), nullptr, tickets.get()};
     cudaError_t status = launcher(&call);
     CHECK(status == cudaSuccess, "status %d", status);
+    for (size_t i = 0; i < CO_CUDA_TICKETS; i++)
+      CHECK(tickets[i] == 0, "ticket %zu is left at %u", i, tickets[i]);
   }
 
   co_op_desc desc{};

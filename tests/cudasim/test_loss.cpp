@@ -52,6 +52,12 @@ static void test_losses(int64_t rows, int64_t K) {
   for (size_t i = 0; i < n; i++)
     total += static_cast<double>(weight[i]);
   CHECK(hits[1] == total && hits[0] >= 0 && hits[0] <= total, "%g of %g", hits[0], hits[1]);
+  DeviceArray<double> beside(2); // the loss's own count
+  beside[0] = beside[1] = 3;
+  classes.output(beside, CO_F64, {2});
+  classes.desc.accumulate = 8;
+  classes.run(co_cuda_softmax_cross_entropy, co_cuda_loss_scratch);
+  CHECK(beside[0] == hits[0] + 3 && beside[1] == hits[1] + 3, "%g of %g", beside[0], beside[1]);
   softmax.input(x, CO_F32, {rows, K});
   softmax.output(y, CO_F32, {rows, K});
   softmax.run(co_cuda_softmax, nullptr);

@@ -78,9 +78,10 @@ static co_status attempt(const setup *s, int64_t nth, bool persistent, bool *fir
   return status;
 }
 
-static void check_all(const char *backend, co_dtype real, bool persistent) {
+static void check_all(const char *backend, co_dtype real, bool bf16, bool persistent) {
   setup s = {.backend = backend,
              .real = real,
+             .bf16 = bf16,
              .rows = ROWS,
              .evaluation_rows = ROWS,
              .phase = {{.optimizer = "{adam: {}}"}}};
@@ -99,14 +100,15 @@ static void check_all(const char *backend, co_dtype real, bool persistent) {
 
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  check_all("ref", CO_F64, false);
-  check_all("cpu", CO_F32, false);
+  check_all("ref", CO_F64, false, false);
+  check_all("cpu", CO_F32, false, false);
+  check_all("cpu", CO_F32, true, false);
 }
 
 static void memory_may_stay_short(void **unused) {
   (void)unused;
-  check_all("ref", CO_F32, true);
-  check_all("cpu", CO_F32, true);
+  check_all("ref", CO_F32, true, true);
+  check_all("cpu", CO_F32, false, true);
 }
 
 int main(void) {

@@ -505,12 +505,15 @@ static bool selected(const ops_suite *suite, const ops_problem *p) {
   return suite->only_op == NULL || strcmp(suite->only_op, co_op_get_info(p->desc.op)->name) == 0;
 }
 
-// Activations have their gradient taken by RELU_BACKWARD in front of the rules. Inputs of more
-// elements lie closer to each other and to zero than the steps of the differences.
+// Activations have their gradient taken by RELU_BACKWARD in front of the rules, but for that of a
+// pool, which its argmax knows of.
+static bool begins_below_activation(const ops_problem *p) {
+  return p->desc.attr.activation != CO_ACTIVATION_NONE && p->desc.op != CO_OP_MAX_POOL2D;
+}
+
+// Inputs of more elements lie closer to each other and to zero than the steps of the differences.
 static bool has_gradient_check(const ops_suite *suite, const ops_problem *p) {
-  if (p->values != OPS_REAL || p->bf16 || suite->list ||
-      p->desc.attr.activation != CO_ACTIVATION_NONE)
-    return false;
+  if (p->values != OPS_REAL || p->bf16 || suite->list || begins_below_activation(p)) return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((p->desc.has_in >> i & 1) && co_shape_count(&p->desc.in[i].shape) > 6000) return false;
   return (p->real_in & 1) != 0;
@@ -518,6 +521,7 @@ static bool has_gradient_check(const ops_suite *suite, const ops_problem *p) {
 
 static bool has_bf16(const ops_problem *p) {
   co_op_desc desc = ops_problem_desc(p, CO_BF16);
+  if (desc.op == CO_OP_DENSE_RELU_BACKWARD && (desc.has_out >> 1 & 1)) return false; // no db
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (((p->real_in >> i & 1) && desc.in[i].dtype == CO_BF16) ||
         ((p->real_out >> i & 1) && desc.out[i].dtype == CO_BF16))
@@ -560,7 +564,7 @@ static void check_case(ops_suite *suite, const ops_family *family, const char *t
   const char *cursor = co_op_get_info(family->op)->backward;
   co_rule rule;
   while (co_rule_next(&cursor, &rule)) {
-    if (rule.op < 0 || p->desc.attr.activation != CO_ACTIVATION_NONE) continue;
+    if (rule.op < 0 || begins_below_activation(p)) continue;
     ops_problem *backward = ops_problem_derive(p, &rule, out);
     if (backward == NULL) continue;
     covered[rule.op] = true;

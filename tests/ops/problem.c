@@ -88,13 +88,14 @@ static int parse_extents(const char *text, int64_t *out, int most) {
 // Types that operands of this name have whatever the policy; false = real.
 static bool fixed_type(co_op op, const char *name, size_t length, co_dtype *out) {
   bool class_target = op == CO_OP_SOFTMAX_CROSS_ENTROPY || op == CO_OP_CATEGORICAL_HITS;
-  if (is(name, length, "step") || is(name, length, "segments"))
+  if (is(name, length, "step") || is(name, length, "segments") || is(name, length, "mask"))
     *out = CO_U8;
   else if (is(name, length, "argmax") || (class_target && is(name, length, "target")))
     *out = CO_I32;
   else if (is(name, length, "ids") || is(name, length, "index"))
     *out = CO_I64;
-  else if (is(name, length, "gate") || is(name, length, "sum") || is(name, length, "sums"))
+  else if (is(name, length, "gate") || is(name, length, "sum") || is(name, length, "sums") ||
+           is(name, length, "hits"))
     *out = CO_F64;
   else
     return false;
@@ -249,8 +250,9 @@ static bool parse(ops_problem *p) {
     }
   }
   if (p->desc.op == CO_OP_MAX_POOL2D) attr->stride[0] = attr->stride[1] = 1;
-  if (p->desc.op == CO_OP_CAST) attr->dtype = CO_F64;
+  if (p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS) attr->dtype = CO_F64;
   attr->purpose = co_purpose("ops", "test");
+  if (p->desc.op == CO_OP_INPUT_ROWS) attr->crop_purpose = co_purpose("ops", "crop");
   for (const char *at = p->text; *at != '\0';) {
     at += strspn(at, " ");
     size_t length = strcspn(at, " "), name = strcspn(at, "=: ");
@@ -376,7 +378,7 @@ static bool is_real_output(const ops_problem *p, int i) {
   if (!co_operand_get(co_op_get_info(p->desc.op)->outputs, i, &name, &length, &optional))
     return false;
   if (p->desc.out[i].dtype != CO_F64 || fixed_type(p->desc.op, name, length, &fixed)) return false;
-  return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST;
+  return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS;
 }
 
 ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values,
@@ -493,7 +495,7 @@ co_op_desc ops_problem_desc(const ops_problem *p, co_dtype policy) {
     if (p->real_in >> i & 1) desc.in[i].dtype = in >> i & 1 ? policy : CO_F32;
     if (p->real_out >> i & 1) desc.out[i].dtype = out >> i & 1 ? policy : CO_F32;
   }
-  if (desc.op == CO_OP_CAST) desc.attr.dtype = policy;
+  if (desc.op == CO_OP_CAST || desc.op == CO_OP_INPUT_ROWS) desc.attr.dtype = policy;
   return desc;
 }
 

@@ -13,6 +13,7 @@ typedef enum mistake {
   NONE,
   WRONG_VALUE,   // one element off by 1e-4
   LAST_BIT,      // one element off by one unit in the last place
+  BF16_BIT,      // the same in bf16 alone
   PAST_END,      // one byte
   BEFORE_START,  // one byte
   UNWRITTEN,     // the last element
@@ -82,6 +83,9 @@ static co_status run(co_backend *backend, co_prepared *prepared, void *const *in
   case LAST_BIT:
     value = nextafterf(value, 100);
     if (is_float) memcpy(last, &value, sizeof value);
+    break;
+  case BF16_BIT:
+    if (desc->out[0].dtype == CO_BF16) last[0] ^= 1;
     break;
   case PAST_END:
     y[size] = 0;
@@ -204,6 +208,9 @@ int main(void) {
       {WRONG_VALUE, "a wrong optimizer step", "adam", "w=17", "instead of"},
       {LAST_BIT, "a last bit where sums are exact", "dense", "x=7x13", "(integers)"},
       {LAST_BIT, "a last bit where values are moved", "flip", "x=5x2x7x3", "instead of"},
+      {BF16_BIT, "a last bit of an exact sum in bf16", "dense", "x=7x13", "bf16"},
+      {BF16_BIT, "a last bit of a moved value in bf16", "flip", "x=5x2x7x3", "bf16"},
+      {BF16_BIT, "a last bit of a gradient in bf16", "dense_backward_data", "x=7x13", "bf16"},
       {PAST_END, "a write past the end", "relu", "x=17", "wrote past the end"},
       {BEFORE_START, "a write before the start", "relu", "x=17", "wrote before the start"},
       {UNWRITTEN, "an unwritten output", "relu", "x=17", "is unwritten"},

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/backend.h"
 #include "host/core/rng.h"
 #include "host/layer.h"
 
@@ -35,9 +36,8 @@ void rig_open(rig *r, const setup *s) {
   r->setup = *s;
   co_context_options options = {.threads = s->threads ? s->threads : 1, .level = CO_LOG_WARN};
   OK(co_context_create(&r->ctx, &options));
-  bool cpu = strcmp(s->backend, "cpu") == 0;
-  OK(cpu ? co_cpu_backend_open(&r->backend, r->ctx, NULL)
-         : co_ref_backend_open(&r->backend, r->ctx, NULL));
+  const co_backend_options exact = {.strict_f32 = true};
+  OK(co_backend_open_device(&r->backend, r->ctx, s->backend, &exact));
   OK(co_arena_create(&r->arena, r->ctx));
   co_diagnostics_init(&r->problems, r->ctx);
 }

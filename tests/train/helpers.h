@@ -31,7 +31,7 @@ typedef struct phase_setup {
 } phase_setup;
 
 typedef struct setup {
-  const char *backend; // "ref" or "cpu"
+  const char *backend; // "ref", "cpu", "cuda:0"
   co_dtype real;
   bool bf16;
   int threads;      // 0 = 1

@@ -261,7 +261,7 @@ static void test_too_little_memory(void **state) {
                                     .workers = 1000};
   assert_int_equal(cohort_predict(context, &predict, &result), CO_ERR_MEMORY);
   assert_non_null(strstr(cohort_result_json(result),
-                         "preparing 1002 batches of 16777216 rows at a time needs 4.4 TiB"));
+                         "preparing 1002 batches of 16777216 rows at a time needs 2.2 TiB"));
   cohort_result_free(result);
   cohort_context_free(context);
   assert_true(access("out.csv", F_OK) != 0);

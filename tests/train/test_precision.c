@@ -104,6 +104,56 @@ static void test_types(void **state) {
   }
 }
 
+// An input section for a network in bf16: what it delivers is bf16, what it works on is not.
+static void check_section(const co_plan *plan) {
+  for (int64_t i = 0; i < plan->graph->output_count; i++) {
+    assert_int_equal(operand(plan, plan->outputs[i])->info.desc.dtype, CO_BF16);
+    assert_true(operand(plan, plan->outputs[i])->info.observed);
+  }
+  for (int64_t i = 0; i < plan->op_count; i++)
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      if (plan->ops[i].in[k] != CO_NO_VALUE)
+        assert_int_not_equal(plan->ops[i].desc.in[k].dtype, CO_BF16);
+}
+
+static void test_input_section(void **state) {
+  (void)state;
+  setup s = {.backend = "ref", .real = CO_F32, .bf16 = true, .rows = 8};
+  const int64_t table_rows[2] = {5, 5};
+  bool narrow[2] = {true, true};
+  co_input_positions positions[2];
+  rig r;
+  co_graph *section;
+  co_plan *plan;
+  rig_make(&r, &s, network);
+  OK(co_model_build_input(&section, r.model, table_rows, positions));
+  assert_int_equal(section->output_count, 2);
+  for (int trains = 0; trains < 2; trains++) {
+    co_plan_options options = {.mode = trains ? CO_MODE_TRAIN : CO_MODE_INFER,
+                               .rows = 8,
+                               .real = CO_F32,
+                               .bf16 = true,
+                               .narrow_outputs = narrow};
+    OK(co_plan_create(&plan, section, r.store, &options));
+    check_section(plan);
+    co_plan_free(plan);
+  }
+  co_plan_options options = {
+      .mode = CO_MODE_TRAIN, .rows = 8, .real = CO_F32, .bf16 = true, .narrow_inputs = true};
+  OK(co_plan_create(&plan, r.graph, r.store, &options));
+  for (int64_t i = 0; i < r.graph->input_count; i++) {
+    const co_plan_value *input = operand(plan, r.graph->inputs[i]);
+    bool feature = strcmp(input->info.name, "image") == 0 || strcmp(input->info.name, "x") == 0;
+    assert_int_equal(input->info.desc.dtype == CO_BF16, feature);
+    for (int64_t k = 0; k < plan->op_count; k++)
+      if (plan->ops[k].desc.op == CO_OP_CAST)
+        assert_int_not_equal(plan->ops[k].in[0], r.graph->inputs[i]);
+  }
+  co_plan_free(plan);
+  co_graph_free(section);
+  rig_free(&r);
+}
+
 // ---- the mirror --------------------------------------------------------------------------------
 
 static void check_mirror(const rig *r) {
@@ -300,6 +350,7 @@ static void test_fashion(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_types),
+      cmocka_unit_test(test_input_section),
       cmocka_unit_test(test_mirror_follows),
       cmocka_unit_test(test_gradients_are_close),
       TRAINING_TEST(test_resume_is_exact),

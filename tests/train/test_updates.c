@@ -60,7 +60,8 @@ static void frozen_layers_stay(void **unused) {
     // the lowest none.
     int data = 0;
     for (int64_t i = 0; i < plan->op_count; i++) {
-      data += plan->ops[i].desc.op == CO_OP_DENSE_BACKWARD_DATA;
+      data += plan->ops[i].desc.op == CO_OP_DENSE_BACKWARD_DATA ||
+              plan->ops[i].desc.op == CO_OP_DENSE_RELU_BACKWARD;
       assert_false(plan->ops[i].backward && strstr(plan->ops[i].layer, "bottom"));
     }
     assert_int_equal(data, 2); // of the head and of `top`

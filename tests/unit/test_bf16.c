@@ -175,6 +175,15 @@ static void data_are_of_one_type(void **unused) {
     desc.in[1] = vector(CO_U8, (int64_t)sizeof(co_segment));
     desc.out[0] = vector(CO_F64, 1);
     assert_int_equal(backend->api->query(backend, &desc, &choice), CO_ERR_DEVICE);
+    co_op_desc masked = {.op = CO_OP_DENSE_RELU_BACKWARD, .has_in = 7, .has_out = 1};
+    masked.in[0] = masked.in[1] = masked.in[2] = masked.out[0] = vector(CO_BF16, 1);
+    masked.in[0].shape = masked.in[1].shape = masked.out[0].shape = co_shape_make(2, 1, 1);
+    masked.in[2].shape = masked.out[0].shape;
+    masked.in[2].dtype = CO_U8;
+    masked.out[1] = vector(CO_F32, 1);
+    OK(backend->api->query(backend, &masked, &choice));
+    masked.has_out |= 2; // a bias gradient is not beside a result in bf16
+    assert_int_equal(backend->api->query(backend, &masked, &choice), CO_ERR_DEVICE);
     close_backend(ctx, backend);
   }
 }

@@ -147,6 +147,8 @@ static bool same_matrix(const lt_layout *a, const lt_layout *b) {
 static cublasStatus_t resolve_epilogue(const lt_desc *desc, problem *p) {
   p->epilogue = find_epilogue(desc->epilogue);
   bool has_vector = p->epilogue.vector != NO_VECTOR, has_mask = p->epilogue.mask != NO_MASK;
+  if (has_mask && co_double_setting("COHORT_SIM_RELU_MASKS", 1) == 0)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
   if ((has_vector || has_mask) && (p->d.row_step != 1 || p->batch > 1)) {
     co_double_complain("epilogue=%u with a row-major or batched D is refused", desc->epilogue);
     return CUBLAS_STATUS_NOT_SUPPORTED;

@@ -71,6 +71,9 @@ static void test_placements(void **state) {
   brought.placement = "host";
   brought.records = NULL;
   expect_equal(stretched, brought);
+  // The section's results go to the network in bf16.
+  device.set[0] = host.set[0] = "trainer.precision=bf16";
+  expect_equal(device, host);
   training wrong = device;
   wrong.run_dir = "wrong";
   wrong.placement = "disk";

@@ -78,7 +78,7 @@ for place in device host; do
     train COHORT_SIM_FAIL_ALLOC="$n" -- --run-dir r --dataset-placement "$place"
     [ "$code" = 0 ] && break
     one_error 7 memory 'cuda:0: out of memory: ' ' bytes (' ' MiB) asked for, ' 'MiB free' \
-      trainer.batch_size trainer.accumulate_grad_batches
+      trainer.batch_size trainer.accumulate_grad_batches trainer.precision
     if ((n % 5 == 0)); then goes_on r; else rm -rf r; fi
     [ "$place" = host ] && step=4 # most are the same
   done

@@ -33,6 +33,10 @@ static const char *const cases[] = {
     "x=5x7x7x17 w=833x10 b=10",
     "x=4x4x4x16 w=256x33",
     "x=2x3x5 w=15x4 b=4",
+    "x=1x1 w=1x1 relu mask",
+    "x=7x13 w=13x11 relu mask",
+    "x=17x33 w=33x129 b=129 relu mask",
+    "x=3x2x5x3 w=30x256 b=256 relu mask",
     NULL,
 };
 
@@ -42,4 +46,35 @@ const ops_family ops_dense = {
     .linear = true,
     .terms = terms,
     .cases = cases,
+};
+
+static int64_t masked_terms(const co_op_desc *desc, int output) {
+  int64_t O = desc->in[1].shape.dim[1], N = desc->in[0].shape.dim[0];
+  return output == 0 ? O : O + N;
+}
+
+static void adjust_mask(ops_problem *p) {
+  uint8_t *mask = p->in[2];
+  int64_t count = co_shape_count(&p->desc.in[2].shape);
+  for (int64_t i = 0; i < count; i++)
+    mask[i] &= 1;
+}
+
+static const char *const masked_cases[] = {
+    "dy=1x1 w=1x1 mask=1x1 dx=1x1",
+    "dy=7x11 w=13x11 mask=7x13 dx=7x13",
+    "dy=7x11 w=13x11 mask=7x13 dx=7x13 db=13",
+    "dy=17x31 w=129x31 mask=17x129 dx=17x129 db=129",
+    "dy=33x10 w=256x10 mask=33x256 dx=33x256 db=256",
+    "dy=128x10 w=127x10 mask=128x127 dx=128x127 db=127",
+    NULL,
+};
+
+const ops_family ops_dense_relu_backward = {
+    .op = CO_OP_DENSE_RELU_BACKWARD,
+    .exact = OPS_EXACT_ON_INTEGERS,
+    .linear = true,
+    .terms = masked_terms,
+    .adjust = adjust_mask,
+    .cases = masked_cases,
 };

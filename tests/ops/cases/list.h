@@ -6,6 +6,7 @@
 
 #define OPS_FAMILIES(F)                                                                            \
   F(dense)                                                                                         \
+  F(dense_relu_backward)                                                                           \
   F(conv2d)                                                                                        \
   F(max_pool2d)                                                                                    \
   F(global_average_pool2d)                                                                         \
@@ -27,8 +28,8 @@
   F(normalize)                                                                                     \
   F(flip)                                                                                          \
   F(shifted_crop)                                                                                  \
+  F(input_rows)                                                                                    \
   F(gradient_norm)                                                                                 \
-  F(finite_check)                                                                                  \
   F(sgd)                                                                                           \
   F(adam)                                                                                          \
   F(reorder)

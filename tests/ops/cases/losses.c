@@ -52,6 +52,12 @@ static const char *const classes_cases[] = {
     "x=5x1000 holes output=7",
     "x=4x10 none",
     "x=1x10 holes",
+    "x=1x1 hits",
+    "x=1000x2 holes hits",
+    "x=33x17 holes hits",
+    "x=4x5 none hits",
+    "x=16x1000 hits",
+    "x=5x3000 holes hits",
     NULL,
 };
 

@@ -11,37 +11,42 @@ static void adjust_gate(ops_problem *p) {
   if (ops_problem_has_flag(p, "clip")) gate[1] = 0.25;
 }
 
-// "infinite", "nan": what FINITE_CHECK is for.
-static void adjust_sum(ops_problem *p) {
-  double *sum = p->in[0];
-  sum[0] = 2.5;
-  if (ops_problem_has_flag(p, "infinite")) sum[0] = (double)INFINITY;
-  if (ops_problem_has_flag(p, "nan")) sum[0] = (double)NAN;
-  if (ops_problem_has_flag(p, "zero")) sum[0] = 0;
+// "infinite", "nan": what the gate is for.
+static void adjust_gradient(ops_problem *p) {
+  double *g = p->in[0];
+  int64_t last = p->desc.in[0].shape.dim[0] - 1;
+  if (ops_problem_has_flag(p, "infinite")) g[last] = (double)INFINITY;
+  if (ops_problem_has_flag(p, "nan")) g[last] = (double)NAN;
+  for (int64_t i = 0; ops_problem_has_flag(p, "zero") && i <= last; i++)
+    g[i] = 0;
 }
 
 static const char *const norm_cases[] = {
-    "g=1 segments=1",       "g=15 segments=1",     "g=16 segments=1",
-    "g=17 segments=1",      "g=1000 segments=3",   "g=33 segments=2",
-    "g=1000003 segments=1", "g=100003 segments=7", NULL,
+    "g=1 segments=1",
+    "g=15 segments=1",
+    "g=16 segments=1",
+    "g=17 segments=1",
+    "g=1000 segments=3",
+    "g=33 segments=2",
+    "g=1000003 segments=1",
+    "g=100003 segments=7",
+    "g=1 segments=1 gate",
+    "g=17 segments=1 gate clip_norm=1",        // clips
+    "g=100003 segments=7 gate clip_norm=10",   // clips
+    "g=100003 segments=7 gate clip_norm=1000", // does not
+    "g=33 segments=2 gate zero clip_norm=1",
+    "g=100003 segments=1 gate infinite clip_norm=1",
+    "g=17 segments=1 gate nan clip_norm=1",
+    NULL,
 };
 
 // Sums are in f64: only the squares may be rounded to the policy's type.
 const ops_family ops_gradient_norm = {
     .op = CO_OP_GRADIENT_NORM,
     .exact = OPS_EXACT_ON_INTEGERS,
-    .cases = norm_cases,
-};
-
-static const char *const finite_cases[] = {
-    "sum=1", "sum=1 clip_norm=1", "sum=1 clip_norm=100", "sum=1 zero clip_norm=1", NULL,
-};
-
-const ops_family ops_finite_check = {
-    .op = CO_OP_FINITE_CHECK,
     .flags = "infinite nan zero",
-    .adjust = adjust_sum,
-    .cases = finite_cases,
+    .adjust = adjust_gradient,
+    .cases = norm_cases,
 };
 
 static const char *const sgd_cases[] = {
