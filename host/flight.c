@@ -73,7 +73,8 @@ static double flops_of(const co_program *program, bool evaluation) {
 
 static int64_t launch_limit(const co_program *program, bool evaluation) {
   if (evaluation && program->options.evaluation_mode == CO_MODE_INFER) return 1; // outputs are read
-  size_t bytes = largest_packet(program, evaluation);
+  size_t bytes = program->packet_bytes[evaluation];
+  if (!bytes) return 1; // there are none
   double flops = flops_of(program, evaluation);
   int64_t limit = CO_LAUNCH_STEPS;
   while (limit > 1 &&
@@ -105,9 +106,12 @@ static size_t list_outputs(co_program *program) {
 }
 
 static size_t packets_bytes(const co_program *program) {
-  int64_t most = program->launch_limit[0] > program->launch_limit[1] ? program->launch_limit[0]
-                                                                     : program->launch_limit[1];
-  return (size_t)most * program->packet_bytes;
+  size_t most = 0;
+  for (int i = 0; i < 2; i++) {
+    size_t bytes = (size_t)program->launch_limit[i] * program->packet_bytes[i];
+    if (bytes > most) most = bytes;
+  }
+  return most;
 }
 
 size_t co_program_flight_bytes(const co_program *program) {
@@ -162,12 +166,9 @@ co_status co_program_create_flights(co_program *program) {
   if (apart) {
     CO_RETURN_IF_FAILED(list_fields(program));
     for (int i = 0; i < 2; i++) {
-      size_t bytes = largest_packet(program, i);
-      if (bytes > program->packet_bytes) program->packet_bytes = bytes;
+      program->packet_bytes[i] = largest_packet(program, i);
       program->launch_limit[i] = launch_limit(program, i);
     }
-    CO_RETURN_IF_FAILED(program->backend->api->host_buffer_create(
-        program->backend, program->packet_bytes, (void **)&program->staging));
   }
   size_t output_bytes = list_outputs(program);
   for (int i = 0; i < program->depth; i++)

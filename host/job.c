@@ -368,14 +368,15 @@ static void give_back(evaluating *e) {
 static co_status collect_batches(evaluating *e) {
   const evaluation_launch *launch = &e->queue[e->first];
   co_launch_result result;
-  co_status status = launch->count ? co_program_collect(e->program, &result) : CO_OK;
+  if (launch->count) // failed, its batches may still be read
+    CO_RETURN_IF_FAILED(co_program_collect(e->program, &result));
   for (int64_t k = 0; k < launch->count; k++) {
     for (int64_t i = 0; i < e->model->output_count; i++)
       e->out->weight_sum[i] += launch->views[k].weight_sum[i];
     e->out->rows += launch->views[k].valid;
   }
   give_back(e);
-  return status;
+  return CO_OK;
 }
 
 static co_status run_evaluation(evaluating *e, cohort_context *context, bool stoppable,

@@ -108,8 +108,12 @@ static co_status read_beside(co_program *program, co_flight *flight) {
 // Rows in the host's memory as a packet.
 static co_status stage(co_program *program, const co_packet_layout *layout, int64_t rows,
                        const void *const *inputs) {
+  const size_t *bytes = program->packet_bytes;
   if (program->in_flight)
     return co_fail(CO_ERR_INTERNAL, "batches in host memory are submitted one by one");
+  if (!program->staging)
+    CO_RETURN_IF_FAILED(program->backend->api->host_buffer_create(
+        program->backend, bytes[0] > bytes[1] ? bytes[0] : bytes[1], (void **)&program->staging));
   for (int64_t part = 0, first = 0; part < co_packet_parts(layout, rows); part++) {
     int64_t count = co_packet_part_rows(layout, rows, part);
     for (int64_t f = 0; f < layout->field_count; f++) {
@@ -135,9 +139,10 @@ static co_status send_step(co_program *program, co_flight *flight, int64_t at, c
     memcpy(packet + co_packet_part_offset(layout, part), &scalars, sizeof scalars);
     scalars.row_offset += co_packet_part_rows(layout, flight->rows, part);
   }
-  return program->backend->api->send(program->backend, CO_QUEUE_COPY,
-                                     flight->packets + (size_t)at * program->packet_bytes, packet,
-                                     co_packet_bytes(layout, flight->rows));
+  return program->backend->api->send(
+      program->backend, CO_QUEUE_COPY,
+      flight->packets + (size_t)at * program->packet_bytes[flight->phase == CO_EVALUATION], packet,
+      co_packet_bytes(layout, flight->rows));
 }
 
 static co_status enqueue_part(co_program *program, const co_flight *flight, char *packet,
@@ -173,7 +178,8 @@ static co_status enqueue_part(co_program *program, const co_flight *flight, char
 
 static co_status enqueue_step(co_program *program, const co_flight *flight, int64_t at) {
   const co_packet_layout *layout = &program->packets[flight->phase == CO_EVALUATION];
-  char *packet = flight->packets + (size_t)at * program->packet_bytes;
+  char *packet =
+      flight->packets + (size_t)at * program->packet_bytes[flight->phase == CO_EVALUATION];
   double *results = flight->results + at * CO_LAUNCH_RESULTS;
   int64_t parts = co_packet_parts(layout, flight->rows);
   for (int64_t part = 0; part < parts; part++)
@@ -215,8 +221,11 @@ static co_status record(co_program *program, const co_flight *flight, void **gra
   co_backend *backend = program->backend;
   *graph = NULL;
   CO_RETURN_IF_FAILED(backend->api->capture_begin(backend));
-  co_status status = enqueue(program, flight), ended = backend->api->capture_end(backend, graph);
-  if (status == CO_OK) status = ended;
+  co_status status = enqueue(program, flight);
+  co_error first;
+  co_error_copy(&first);
+  co_status ended = backend->api->capture_end(backend, graph);
+  status = status == CO_OK ? ended : co_error_raise(&first);
   if (status == CO_OK)
     status = add_recording(program, flight, (int)(flight - program->flights), *graph);
   if (status == CO_OK) {
@@ -363,10 +372,11 @@ co_status co_program_collect(co_program *program, co_launch_result *out) {
   if (flight->metrics) out->metrics = flight->host_results + CO_LAUNCH_STEPS * CO_LAUNCH_RESULTS;
   if (flight->phase == CO_EVALUATION) {
     const co_plan *plan = program->evaluation.plan;
+    if (plan->options.mode != CO_MODE_INFER) return CO_OK;
     for (int64_t i = 0; i < program->graph->output_count; i++)
       program->outputs[i] =
           plan->outputs[i] == CO_NO_VALUE ? NULL : flight->host_outputs + program->output_offset[i];
-    if (plan->options.mode == CO_MODE_INFER) out->outputs = program->outputs;
+    out->outputs = program->outputs;
     return CO_OK;
   }
   co_phase *p = &program->phases[flight->phase];
@@ -381,7 +391,7 @@ void co_program_drain(co_program *program) {
   if (co_program_is_apart(program)) (void)program->backend->api->synchronize(program->backend);
   if (error.status != CO_OK) co_error_raise(&error);
   program->in_flight = 0;
-  for (int64_t i = 0; i < program->options.phase_count; i++)
+  for (int64_t i = 0; program->phases && i < program->options.phase_count; i++)
     program->phases[i].submitted = program->phases[i].updates;
 }
 

@@ -138,14 +138,13 @@ co_status co_memory_check(const co_plan *largest, co_store *store, bool training
   return status;
 }
 
-co_status co_memory_check_batches(const co_plan *plan, int copies) {
-  size_t limit = co_memory_limit(), bytes = plan->arena_bytes;
+co_status co_memory_check_batches(int64_t rows, size_t bytes, int copies) {
+  size_t limit = co_memory_limit();
   if (bytes <= limit / (size_t)copies) return CO_OK;
   char all[32], has[32];
   co_status status = co_fail(
       CO_ERR_MEMORY, "preparing %d batches of %lld rows at a time needs %s, and there are %s",
-      copies, (long long)plan->options.rows, in_units(all, (double)bytes * copies),
-      in_units(has, (double)limit));
+      copies, (long long)rows, in_units(all, (double)bytes * copies), in_units(has, (double)limit));
   co_hint("use smaller batches, or fewer --workers");
   return status;
 }

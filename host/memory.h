@@ -21,8 +21,8 @@ size_t co_memory_group_limit(const char *file, const char *unified, const char *
 // arena (of `largest`, the plan that needs most, or NULL) do not fit into host memory, naming the
 // bytes and the layer that needs most. Memory of a device is the device's to refuse.
 co_status co_memory_check(const co_plan *largest, co_store *store, bool training, int slots);
-// The same for batches being prepared: `copies` of the plan's arena.
-co_status co_memory_check_batches(const co_plan *plan, int copies);
+// The same for batches of `rows` being prepared: `copies` of `bytes`.
+co_status co_memory_check_batches(int64_t rows, size_t bytes, int copies);
 
 #ifdef __cplusplus
 }

@@ -71,7 +71,7 @@ static co_status create_section(co_pipeline *p, section *s, int64_t rows) {
   s->rows = rows;
   CO_RETURN_IF_FAILED(co_store_create(&s->store, p->backend, CO_F32));
   CO_RETURN_IF_FAILED(co_plan_create(&s->plan, p->graph, s->store, &options));
-  CO_RETURN_IF_FAILED(co_memory_check_batches(s->plan, p->slot_count));
+  CO_RETURN_IF_FAILED(co_memory_check_batches(rows, s->plan->arena_bytes, p->slot_count));
   CO_RETURN_IF_FAILED(co_store_allocate(s->store, false, 0));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, s->plan->arena_bytes + 64, &s->memory.arena));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, sizeof(co_step), &s->memory.step));
@@ -299,6 +299,7 @@ static co_status create_slots(co_pipeline *p) {
   if (p->options.packet) {
     co_backend *device = p->options.source->backend;
     packet = co_packet_bytes(p->options.packet, p->options.batch_rows);
+    CO_RETURN_IF_FAILED(co_memory_check_batches(p->options.batch_rows, packet, p->slot_count));
     CO_RETURN_IF_FAILED(device->api->host_buffer_create(device, (size_t)p->slot_count * packet,
                                                         (void **)&p->packets));
   }

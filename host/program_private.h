@@ -71,8 +71,8 @@ struct co_program {
   const void **section_inputs, **network_inputs; // room to bind from, per input of the graph
   const void **fixed;                            // per section input: device memory, or NULL
   co_packet_layout packets[2];                   // of training, of evaluation
-  size_t packet_bytes;                           // the larger of both
-  char *staging;                                 // one packet, page-locked
+  size_t packet_bytes[2];                        // of the largest
+  char *staging;                                 // one packet, page-locked, once it is needed
   co_flight flights[CO_LAUNCH_DEPTH];
   int first_flight, in_flight, depth;
   int64_t launch_limit[2]; // training, evaluation

@@ -139,9 +139,11 @@ co_status co_source_create(co_source **out, co_program **program, co_model *mode
     undo(out, program);
     // A program that does not fit beside the columns may fit without them.
     if (must_fit || (status != CO_OK && status != CO_ERR_MEMORY)) return status;
-    co_error_clear();
     co_log(model->ctx, CO_LOG_INFO, "device",
-           "the dataset's %zu bytes do not fit on the device: rows come with each batch", bytes);
+           "the dataset's %zu bytes do not fit on the device%s%s: rows come with each batch", bytes,
+           status == CO_OK ? "" : " beside the model: ",
+           status == CO_OK ? "" : co_error_last()->message);
+    co_error_clear();
   }
   status = make(out, program, model, dataset, backend, options, false, true, &fitting);
   if (status != CO_OK) undo(out, program);

@@ -133,9 +133,10 @@ static co_status create_mirror(co_store *store) {
 
 co_status co_store_refresh(co_store *store) {
   if (!store->mirror || store->mirror_version == store->version) return CO_OK;
+  CO_RETURN_IF_FAILED(store->backend->api->run(store->backend, store->mirror_cast, &store->param,
+                                               &store->mirror, NULL));
   store->mirror_version = store->version;
-  return store->backend->api->run(store->backend, store->mirror_cast, &store->param, &store->mirror,
-                                  NULL);
+  return CO_OK;
 }
 
 void co_store_note_update(co_store *store) {

@@ -257,7 +257,8 @@ static co_status collect(stepping *s) {
   co_trainer *t = s->t;
   const pending *p = &s->queue[s->first];
   co_launch_result result;
-  co_status status = co_program_collect(t->program, &result);
+  CO_RETURN_IF_FAILED(co_program_collect(t->program, &result)); // its batches may still be read
+  co_status status = CO_OK;
   for (int64_t i = 0; i < p->count && status == CO_OK; i++)
     status = take_step(t, &p->views[i], &result.steps[i]);
   if (status == CO_OK && p->log) status = log_interval(t, result.metrics);

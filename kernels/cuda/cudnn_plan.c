@@ -249,7 +249,8 @@ static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
   if (status == CUDNN_STATUS_SUCCESS)
     status = dnn->get_attribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_ENGINES, &count, configs);
-  if (status != CUDNN_STATUS_SUCCESS || count > MOST_ENGINES) count = 0;
+  if (status != CUDNN_STATUS_SUCCESS) count = 0;
+  if (count > MOST_ENGINES) count = MOST_ENGINES; // there are more
   int64_t chosen = -1;
   for (int64_t i = 0; i < count && chosen < 0; i++)
     if (is_welcome(cuda, dnn, configs[i], compile, bf16) && try_engine(b, configs[i])) chosen = i;
