@@ -8,7 +8,7 @@ static const double launch_flops = 32e9;
 
 // ---- packets -----------------------------------------------------------------------------------
 
-static size_t row_bytes(const co_program *program, const co_graph *graph, int64_t input) {
+size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input) {
   co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
   if (desc.dtype == CO_F32) desc.dtype = program->options.real;
   desc.shape.dim[0] = 1;
@@ -35,10 +35,10 @@ static co_status list_fields(co_program *program) {
   if (!fields) return CO_ERR_MEMORY;
   for (int64_t i = 0; source && i < source->graph->input_count; i++)
     if (holds_rows(source->graph, i))
-      fields[count++] = (co_packet_field){true, i, row_bytes(program, source->graph, i)};
+      fields[count++] = (co_packet_field){true, i, co_program_row_bytes(program, source->graph, i)};
   for (int64_t i = 0; i < network->input_count; i++)
     if (!is_fed(program, i))
-      fields[count++] = (co_packet_field){false, i, row_bytes(program, network, i)};
+      fields[count++] = (co_packet_field){false, i, co_program_row_bytes(program, network, i)};
   program->packets[0] = (co_packet_layout){fields, count, program->options.rows};
   program->packets[1] = (co_packet_layout){fields, count, program->options.evaluation_rows};
   return CO_OK;

@@ -337,13 +337,13 @@ typedef struct evaluating {
   const co_model *model;
   co_program *program;
   co_pipeline *pipeline;
-  evaluation_launch queue[8]; // at least the program's depth
+  evaluation_launch queue[CO_LAUNCH_DEPTH];
   int first, count;
   bool done; // all is submitted
 } evaluating;
 
 static co_status submit_batches(evaluating *e) {
-  evaluation_launch *launch = &e->queue[(e->first + e->count) % 8];
+  evaluation_launch *launch = &e->queue[(e->first + e->count) % CO_LAUNCH_DEPTH];
   co_program_batch batches[CO_LAUNCH_STEPS];
   int64_t limit = co_program_launch_limit(e->program, true);
   launch->count = 0;
@@ -361,7 +361,7 @@ static void give_back(evaluating *e) {
   const evaluation_launch *launch = &e->queue[e->first];
   for (int64_t i = 0; i < launch->count; i++)
     co_pipeline_release(e->pipeline, &launch->views[i]);
-  e->first = (e->first + 1) % 8;
+  e->first = (e->first + 1) % CO_LAUNCH_DEPTH;
   e->count--;
 }
 

@@ -53,20 +53,15 @@ static co_step complete(const co_phase *p, const co_step *step, int64_t ahead) {
 
 // ---- where the device reads the host's memory ---------------------------------------------------
 
-static size_t row_bytes(const co_program *program, int64_t input) {
-  co_tensor_desc desc = program->graph->values[program->graph->inputs[input]].desc;
-  if (desc.dtype == CO_F32) desc.dtype = program->options.real;
-  desc.shape.dim[0] = 1;
-  return co_tensor_bytes(&desc);
-}
-
 static co_status run_part(co_program *program, co_unit *item, const void *const *inputs,
                           int64_t first, co_step *step, co_flight *flight) {
   step->row_offset = first;
   memcpy(program->step, step, sizeof *step);
   for (int64_t i = 0; i < program->graph->input_count; i++)
     program->network_inputs[i] =
-        inputs[i] ? (const char *)inputs[i] + (size_t)first * row_bytes(program, i) : NULL;
+        inputs[i] ? (const char *)inputs[i] +
+                        (size_t)first * co_program_row_bytes(program, program->graph, i)
+                  : NULL;
   co_executor_bind_all(item->executor, program->network_inputs, program->step, flight->results);
   return co_executor_run(item->executor);
 }

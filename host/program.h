@@ -61,7 +61,10 @@ co_store *co_program_store(co_program *program);
 // works beside the host runs them meanwhile, as one recorded graph where it can; the CPU runs them
 // before the submission returns.
 
-enum { CO_LAUNCH_STEPS = 8 }; // at most, in one launch
+enum {
+  CO_LAUNCH_STEPS = 8, // at most, in one launch
+  CO_LAUNCH_DEPTH = 3  // launches in flight, at most (on devices that work beside the host)
+};
 
 // One effective batch: an address in host memory per graph input (NULL where the phase's losses do
 // not need it), or a packet.

@@ -5,10 +5,7 @@
 
 #include "host/program.h"
 
-enum {
-  CO_LAUNCH_RESULTS = 3, // doubles of a step: squared gradient norm, gate (2)
-  CO_LAUNCH_DEPTH = 3    // launches in flight on devices that work beside the host
-};
+enum { CO_LAUNCH_RESULTS = 3 }; // doubles of a step: squared gradient norm, gate (2)
 
 // One plan with its executor.
 typedef struct co_unit {
@@ -91,6 +88,8 @@ static inline bool co_program_is_apart(const co_program *program) {
 co_status co_program_create_flights(co_program *program);
 void co_program_free_flights(co_program *program);
 size_t co_program_flight_bytes(const co_program *program); // device memory of one
+// Of one row of a graph's input, as plans read it.
+size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input);
 
 co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add);
 co_unit *co_program_find_section(co_program *program, int64_t rows, bool training);

@@ -164,7 +164,7 @@ typedef struct pending {
 typedef struct stepping {
   co_trainer *t;
   co_pipeline *pipeline;
-  pending queue[8];    // at least the program's depth
+  pending queue[CO_LAUNCH_DEPTH];
   int first, count;    // of the queue
   int64_t step, batch; // of the next one to be submitted; batch within its epoch
   bool waiting;        // for a decision
@@ -197,7 +197,7 @@ static int64_t launch_size(const stepping *s) {
 
 static co_status submit(stepping *s) {
   co_trainer *t = s->t;
-  pending *p = &s->queue[(s->first + s->count) % 8];
+  pending *p = &s->queue[(s->first + s->count) % CO_LAUNCH_DEPTH];
   co_program_batch batches[CO_LAUNCH_STEPS];
   co_step steps[CO_LAUNCH_STEPS];
   int64_t size = launch_size(s);
@@ -242,7 +242,7 @@ static void give_back(stepping *s) {
   const pending *p = &s->queue[s->first];
   for (int64_t i = 0; i < p->count; i++)
     co_pipeline_release(s->pipeline, &p->views[i]);
-  s->first = (s->first + 1) % 8;
+  s->first = (s->first + 1) % CO_LAUNCH_DEPTH;
   s->count--;
 }
 

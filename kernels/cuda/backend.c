@@ -287,26 +287,22 @@ static void host_buffer_free(co_backend *backend, void *buffer) {
   if (buffer) (void)cudaFreeHost(buffer);
 }
 
+static co_status copy_beside(co_backend *backend, co_queue queue, void *to, const void *from,
+                             size_t bytes, enum cudaMemcpyKind kind, const char *what) {
+  co_cuda *cuda = (co_cuda *)backend;
+  CO_RETURN_IF_FAILED(not_in_capture(cuda, what));
+  enter(cuda);
+  return co_cuda_check(cuda, cudaMemcpyAsync(to, from, bytes, kind, queue_of(cuda, queue)), what);
+}
+
 static co_status send(co_backend *backend, co_queue queue, void *device, const void *host_buffer,
                       size_t bytes) {
-  co_cuda *cuda = (co_cuda *)backend;
-  CO_RETURN_IF_FAILED(not_in_capture(cuda, "send"));
-  enter(cuda);
-  return co_cuda_check(
-      cuda,
-      cudaMemcpyAsync(device, host_buffer, bytes, cudaMemcpyHostToDevice, queue_of(cuda, queue)),
-      "send");
+  return copy_beside(backend, queue, device, host_buffer, bytes, cudaMemcpyHostToDevice, "send");
 }
 
 static co_status fetch(co_backend *backend, co_queue queue, void *host_buffer, const void *device,
                        size_t bytes) {
-  co_cuda *cuda = (co_cuda *)backend;
-  CO_RETURN_IF_FAILED(not_in_capture(cuda, "fetch"));
-  enter(cuda);
-  return co_cuda_check(
-      cuda,
-      cudaMemcpyAsync(host_buffer, device, bytes, cudaMemcpyDeviceToHost, queue_of(cuda, queue)),
-      "fetch");
+  return copy_beside(backend, queue, host_buffer, device, bytes, cudaMemcpyDeviceToHost, "fetch");
 }
 
 // A fence is an event.

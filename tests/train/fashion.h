@@ -33,18 +33,6 @@ static inline bool make_fashion(const char *path, int64_t rows) {
   static const char *const classes[FASHION_CLASSES] = {"t-shirt", "trouser", "pullover", "dress",
                                                        "coat",    "sandal",  "shirt",    "sneaker",
                                                        "bag",     "boot"};
-  co_column image = {
-      .name = "image",
-      .type = CO_COLUMN_IMAGE,
-      .role = CO_ROLE_INPUT,
-      .dtype = CO_U8,
-      .shape = co_shape_make(3, (int64_t)FASHION_SIDE, (int64_t)FASHION_SIDE, (int64_t)1)};
-  co_column label = {.name = "label",
-                     .type = CO_COLUMN_CATEGORY,
-                     .role = CO_ROLE_TARGET,
-                     .dtype = CO_I32,
-                     .category_count = FASHION_CLASSES,
-                     .categories = classes};
   size_t count = (size_t)rows;
   uint8_t *images = calloc(count, FASHION_PIXELS), *bytes = calloc(count, 1);
   uint8_t *split = calloc(count, 1);
@@ -57,16 +45,15 @@ static inline bool make_fashion(const char *path, int64_t rows) {
   }
   if (there) {
     co_context *ctx;
-    co_dataset_writer *writer;
+    const labelled_images data = {.side = FASHION_SIDE,
+                                  .rows = rows,
+                                  .class_count = FASHION_CLASSES,
+                                  .classes = classes,
+                                  .images = images,
+                                  .split = split,
+                                  .labels = labels};
     assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
-    assert_int_equal(co_dataset_writer_create(&writer, ctx, path), CO_OK);
-    assert_int_equal(co_dataset_writer_column(writer, "images", &image, rows), CO_OK);
-    assert_int_equal(co_dataset_writer_rows(writer, rows, images), CO_OK);
-    assert_int_equal(co_dataset_writer_column(writer, "images", &label, rows), CO_OK);
-    assert_int_equal(co_dataset_writer_rows(writer, rows, labels), CO_OK);
-    assert_int_equal(co_dataset_writer_samples(writer, "images", rows, NULL, NULL, split), CO_OK);
-    assert_int_equal(co_dataset_writer_commit(writer, NULL), CO_OK);
-    co_dataset_writer_free(writer);
+    write_labelled(ctx, path, &data);
     co_context_free(ctx);
   }
   free(images);

@@ -159,20 +159,42 @@ static inline uint32_t scramble(uint32_t i) {
   return i ^ i >> 15;
 }
 
-// Images whose bright row tells the class, with noise: split 4 : 1 : 1.
-static inline void write_images(co_context *ctx, const char *path, int64_t rows, uint32_t salt) {
-  static const char *const classes[] = {"shoe", "bag", "coat, \"long\""};
+// Square images of one channel, each with its class, as a data set.
+typedef struct labelled_images {
+  int64_t side, rows, class_count;
+  const char *const *classes;
+  const uint8_t *images, *split;
+  const int32_t *labels;
+} labelled_images;
+
+static inline void write_labelled(co_context *ctx, const char *path, const labelled_images *data) {
   co_column image = {.name = "image",
                      .type = CO_COLUMN_IMAGE,
                      .role = CO_ROLE_INPUT,
                      .dtype = CO_U8,
-                     .shape = co_shape_make(3, IMAGE_SIDE, IMAGE_SIDE, 1)};
+                     .shape = co_shape_make(3, data->side, data->side, (int64_t)1)};
   co_column label = {.name = "label",
                      .type = CO_COLUMN_CATEGORY,
                      .role = CO_ROLE_TARGET,
                      .dtype = CO_I32,
-                     .category_count = IMAGE_CLASSES,
-                     .categories = classes};
+                     .category_count = data->class_count,
+                     .categories = data->classes};
+  int64_t rows = data->rows;
+  co_dataset_writer *writer;
+  assert_int_equal(co_dataset_writer_create(&writer, ctx, path), CO_OK);
+  assert_int_equal(co_dataset_writer_column(writer, "images", &image, rows), CO_OK);
+  assert_int_equal(co_dataset_writer_rows(writer, rows, data->images), CO_OK);
+  assert_int_equal(co_dataset_writer_column(writer, "images", &label, rows), CO_OK);
+  assert_int_equal(co_dataset_writer_rows(writer, rows, data->labels), CO_OK);
+  assert_int_equal(co_dataset_writer_samples(writer, "images", rows, NULL, NULL, data->split),
+                   CO_OK);
+  assert_int_equal(co_dataset_writer_commit(writer, NULL), CO_OK);
+  co_dataset_writer_free(writer);
+}
+
+// Images whose bright row tells the class, with noise: split 4 : 1 : 1.
+static inline void write_images(co_context *ctx, const char *path, int64_t rows, uint32_t salt) {
+  static const char *const classes[] = {"shoe", "bag", "coat, \"long\""};
   size_t pixels = IMAGE_SIDE * IMAGE_SIDE;
   uint8_t *images = calloc((size_t)rows, pixels), *split = calloc((size_t)rows, 1);
   int32_t *labels = calloc((size_t)rows, sizeof *labels);
@@ -185,15 +207,14 @@ static inline void write_images(co_context *ctx, const char *path, int64_t rows,
       images[(size_t)r * pixels + p] = (uint8_t)(noise + (bright ? 100 : 0));
     }
   }
-  co_dataset_writer *writer;
-  assert_int_equal(co_dataset_writer_create(&writer, ctx, path), CO_OK);
-  assert_int_equal(co_dataset_writer_column(writer, "images", &image, rows), CO_OK);
-  assert_int_equal(co_dataset_writer_rows(writer, rows, images), CO_OK);
-  assert_int_equal(co_dataset_writer_column(writer, "images", &label, rows), CO_OK);
-  assert_int_equal(co_dataset_writer_rows(writer, rows, labels), CO_OK);
-  assert_int_equal(co_dataset_writer_samples(writer, "images", rows, NULL, NULL, split), CO_OK);
-  assert_int_equal(co_dataset_writer_commit(writer, NULL), CO_OK);
-  co_dataset_writer_free(writer);
+  const labelled_images data = {.side = IMAGE_SIDE,
+                                .rows = rows,
+                                .class_count = IMAGE_CLASSES,
+                                .classes = classes,
+                                .images = images,
+                                .split = split,
+                                .labels = labels};
+  write_labelled(ctx, path, &data);
   free(images);
   free(labels);
   free(split);
