@@ -139,12 +139,12 @@ static co_status open_output(scoring *s) {
 
 // Batches on the device, or done and not yet written.
 typedef struct batch_queue {
-  co_view views[8]; // at least the program's depth
+  co_view views[CO_LAUNCH_DEPTH];
   int first, count;
 } batch_queue;
 
 static co_status submit_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, bool *done) {
-  co_view *view = &q->views[(q->first + q->count) % 8];
+  co_view *view = &q->views[(q->first + q->count) % CO_LAUNCH_DEPTH];
   CO_RETURN_IF_FAILED(co_pipeline_next(pipeline, view, done));
   if (*done) return CO_OK;
   q->count++;
@@ -154,7 +154,7 @@ static co_status submit_batch(scoring *s, co_pipeline *pipeline, batch_queue *q,
 
 static void give_back(co_pipeline *pipeline, batch_queue *q) {
   co_pipeline_release(pipeline, &q->views[q->first]);
-  q->first = (q->first + 1) % 8;
+  q->first = (q->first + 1) % CO_LAUNCH_DEPTH;
   q->count--;
 }
 
@@ -166,8 +166,10 @@ static co_status collect_batch(scoring *s, co_pipeline *pipeline, batch_queue *q
   *rows += view->valid;
   give_back(pipeline, q);
   co_job_progress(s->context, "predict", "rows", *rows, s->count, NULL);
-  if (co_job_stopped(s->context)) return co_fail(CO_INTERRUPTED, "stopped; no output was written");
-  return CO_OK;
+  if (!co_job_stopped(s->context)) return CO_OK;
+  return co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
+                                     ? "stopped; the output is not complete"
+                                     : "stopped; no output was written");
 }
 
 static co_status score_rows(scoring *s) {
