@@ -118,7 +118,7 @@ typedef struct co_backend_options {
 co_status co_ref_backend_open(co_backend **out, co_context *ctx, const co_backend_options *options);
 // oneDNN and OpenMP, the reference last.
 co_status co_cpu_backend_open(co_backend **out, co_context *ctx, const co_backend_options *options);
-// CUDA comes as a plugin: host/backend.h opens any device by its name.
+// CUDA comes as a plugin: host/device/backend.h opens any device by its name.
 // Of the oneDNN in use: "2.6.3".
 void co_dnnl_library_version(char *out, size_t size);
 

@@ -4,7 +4,7 @@
 #define COHORT_MODELS_LAYERS_H
 
 #include "host/config/config.h"
-#include "host/layer.h"
+#include "host/graph/layer.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "host/core/rng.h"
-#include "host/metric/metric.h"
+#include "host/graph/metric/metric.h"
 #include "models/encoders.h"
 #include "models/layers.h"
 

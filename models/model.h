@@ -6,8 +6,8 @@
 
 #include "host/config/config.h"
 #include "host/core/schema.h"
-#include "host/graph.h"
-#include "host/loss/loss.h"
+#include "host/graph/graph.h"
+#include "host/graph/loss/loss.h"
 
 #ifdef __cplusplus
 extern "C" {

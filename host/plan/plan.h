@@ -5,7 +5,7 @@
 #ifndef COHORT_HOST_PLAN_PLAN_H
 #define COHORT_HOST_PLAN_PLAN_H
 
-#include "host/store.h"
+#include "host/plan/store.h"
 
 #ifdef __cplusplus
 extern "C" {

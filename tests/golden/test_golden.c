@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "host/core/h5.h"
-#include "host/loss/loss.h"
+#include "host/graph/loss/loss.h"
 #include "tests/train/helpers.h"
 
 enum { STEPS = 10, ROWS = 8, CLASSES = 10, PIXELS = 12 * 12 * 3 };

@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "host/backend.h"
+#include "host/device/backend.h"
 #include "kernels/ref/ref.h"
 #include "ops_test.h"
 

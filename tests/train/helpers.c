@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/backend.h"
 #include "host/core/rng.h"
-#include "host/layer.h"
+#include "host/device/backend.h"
+#include "host/graph/layer.h"
 
 #define SHAPE(...)                                                                                 \
   {                                                                                                \

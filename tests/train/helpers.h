@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "host/program.h"
+#include "host/exec/program.h"
 #include "models/model.h"
 
 // Asserts CO_OK and shows the library's message otherwise.

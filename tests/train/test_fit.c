@@ -2,7 +2,7 @@
 // Statistics of training rows, where sums of squares would lose them.
 #include "training.h"
 
-#include "host/fit.h"
+#include "host/feed/fit_features.h"
 
 enum { ROWS = 3000 };
 
@@ -47,7 +47,7 @@ static void test_large_offsets(void **state) {
   assert_int_equal(co_yaml_parse(&config, arena, "c", text, strlen(text), &problems), CO_OK);
   assert_int_equal(co_model_create(&model, ctx, config, co_dataset_schema(dataset), &problems),
                    CO_OK);
-  assert_int_equal(co_fit(model, dataset), CO_OK);
+  assert_int_equal(co_fit_features(model, dataset), CO_OK);
   const co_input_feature *f = model->inputs;
   assert_float_equal(f[0].mean[0], 1.6e9f + 128, 0);
   assert_float_equal(1 / f[0].scale[0], 128 * sqrt(2.0 / 3), 1e-4);

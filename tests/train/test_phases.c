@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "host/core/rng.h"
-#include "host/loss/loss.h"
+#include "host/graph/loss/loss.h"
 
 enum { ROWS = 64, GENERATED = 2000 };
 enum { DISCRIMINATOR, GENERATOR }; // phases; groups are 1 and 0

@@ -24,8 +24,8 @@
 
 #include "datasets/dataset.h"
 #include "datasets/writer.h"
+#include "host/api/job.h"
 #include "host/core/file.h"
-#include "host/job.h"
 
 enum { IMAGE_SIDE = 6, IMAGE_CLASSES = 3 };
 

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "host/backend.h"
 #include "host/core/rng.h"
-#include "host/executor.h"
-#include "host/layer.h"
+#include "host/device/backend.h"
+#include "host/exec/executor.h"
+#include "host/graph/layer.h"
 
 #define OK(expression) assert_int_equal((expression), CO_OK)
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "host/machine.h"
+#include "host/device/machine.h"
 
 static void check_driver(const char *text, const char *wanted) {
   char path[] = "/tmp/cohort_machine_XXXXXX", found[16] = "before";

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "datasets/dataset.h"
-#include "host/backend.h"
-#include "host/settings.h"
-#include "host/source.h"
+#include "host/device/backend.h"
+#include "host/feed/resident.h"
+#include "host/train/settings.h"
 #include "models/model.h"
 
 static void fail_at(int line, const char *what) {
@@ -29,7 +29,7 @@ typedef struct job {
   co_dataset *dataset;
   co_model *model;
   co_backend *backends[2];
-  co_source *sources[2];
+  co_resident *sources[2];
   co_program *programs[2];
 } job;
 
@@ -64,15 +64,15 @@ static void plan(job *j, int i, bool planning, bool bf16) {
                                       .bf16 = bf16};
   const co_backend_options backend = {.planning = planning};
   OK(co_backend_open_device(&j->backends[i], j->ctx, "cuda", &backend));
-  OK(co_source_create(&j->sources[i], &j->programs[i], j->model, j->dataset, j->backends[i],
-                      &options, CO_PLACEMENT_AUTO));
+  OK(co_resident_create(&j->sources[i], &j->programs[i], j->model, j->dataset, j->backends[i],
+                        &options, CO_PLACEMENT_AUTO));
   CHECK(j->sources[i]->resident);
 }
 
 static void close_job(job *j) {
   for (int i = 0; i < 2; i++) {
     co_program_free(j->programs[i]);
-    co_source_free(j->sources[i]);
+    co_resident_free(j->sources[i]);
     if (j->backends[i]) j->backends[i]->api->free(j->backends[i]);
   }
   co_model_free(j->model);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/backend.h"
+#include "host/device/backend.h"
 #include "kernels/cuda_plugin.h"
 
 enum { NOT_RUN = 77 };

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_describe: what configs may say, from the same tables that parse them.
+#include <stdio.h>
+#include <string.h>
+
+#include "host/api/job.h"
+#include "host/graph/layer.h"
+#include "host/graph/metric/metric.h"
+#include "host/train/settings.h"
+#include "models/encoders.h"
+#include "models/layers.h"
+#include "models/model.h"
+
+static const char *type_name(co_field_type type) {
+  static const char *const names[] = {"true|false", "integer", "number", "text",
+                                      "word",       "pair",    "section"};
+  return names[type];
+}
+
+static void describe_field(cohort_result *result, const co_field *field) {
+  co_json *json = &result->json;
+  co_json_open(json, '{');
+  co_json_key(json, "key");
+  co_json_string(json, field->key);
+  co_json_key(json, "type");
+  co_json_string(json, type_name(field->type));
+  co_json_key(json, "default");
+  co_json_string(json, field->fallback);
+  co_json_key(json, "doc");
+  co_json_string(json, field->doc);
+  co_text_printf(&result->text, "    %-24s %-10s %-10s %s", field->key, type_name(field->type),
+                 !field->fallback                       ? "required"
+                 : strcmp(field->fallback, "null") == 0 ? "-"
+                                                        : field->fallback,
+                 field->doc);
+  if (field->words) {
+    co_json_key(json, "words");
+    co_json_open(json, '[');
+    co_text_printf(&result->text, " (");
+    for (int i = 0; field->words[i]; i++) {
+      co_json_string(json, field->words[i]);
+      co_text_printf(&result->text, "%s%s", i ? ", " : "", field->words[i]);
+    }
+    co_text_printf(&result->text, ")");
+    co_json_close(json);
+  }
+  if (field->alias) {
+    co_json_key(json, "alias");
+    co_json_string(json, field->alias);
+    co_text_printf(&result->text, " (also %s)", field->alias);
+  }
+  co_text_printf(&result->text, "\n");
+  co_json_close(json);
+}
+
+static void describe_entry(cohort_result *result, const char *name, const char *doc,
+                           const co_field *fields) {
+  co_json *json = &result->json;
+  co_json_open(json, '{');
+  co_json_key(json, "name");
+  co_json_string(json, name);
+  co_json_key(json, "doc");
+  co_json_string(json, doc);
+  co_text_printf(&result->text, "  %-32s %s\n", name, doc);
+  co_json_key(json, "options");
+  co_json_open(json, '[');
+  for (int i = 0; fields && fields[i].key; i++)
+    describe_field(result, &fields[i]);
+  co_json_close(json);
+  co_json_close(json);
+}
+
+static void describe_layers(cohort_result *result) {
+  describe_entry(result, "{LAYER: OPTIONS, …}",
+                 "Any layer; beside its name may stand:", co_layer_item_fields);
+  for (int i = 0; co_layer_list()[i]; i++)
+    describe_entry(result, co_layer_list()[i]->name, co_layer_list()[i]->doc,
+                   co_layer_list()[i]->fields);
+}
+
+static void describe_encoders(cohort_result *result) {
+  const char *name, *doc;
+  const co_field *fields;
+  for (int i = 0; co_encoder_describe(i, &name, &doc, &fields); i++)
+    describe_entry(result, name, doc, fields);
+}
+
+static void describe_losses(cohort_result *result) {
+  for (int i = 0; co_loss_list()[i]; i++)
+    describe_entry(result, co_loss_list()[i]->name, co_loss_list()[i]->doc, NULL);
+}
+
+static void describe_metrics(cohort_result *result) {
+  for (int i = 0; co_metric_list()[i]; i++)
+    describe_entry(result, co_metric_list()[i]->name, co_metric_list()[i]->doc, NULL);
+  for (int i = 0; co_loss_list()[i]; i++)
+    describe_entry(result, co_loss_list()[i]->metric, co_loss_list()[i]->doc, NULL);
+}
+
+static void describe_optimizers(cohort_result *result) {
+  static const co_field type[] = {{"type", CO_FIELD_STRING, 0, "adam", 0, 0, NULL,
+                                   "One of those below, whose options stand beside it.", NULL},
+                                  {.key = NULL}};
+  describe_entry(result, "trainer.optimizer", "How gradients become updates.", type);
+  for (int i = 0; co_optimizer_list()[i]; i++)
+    describe_entry(result, co_optimizer_list()[i]->name, co_optimizer_list()[i]->doc,
+                   co_optimizer_list()[i]->fields);
+}
+
+static bool is_of(const char *path, const char *section) {
+  size_t length = strlen(section);
+  return strncmp(path, section, length) == 0 && (!path[length] || path[length] == '.');
+}
+
+// The tables of the settings that belong to the trainer, or all others.
+static void describe_settings(cohort_result *result, bool trainer) {
+  const char *path, *doc;
+  const co_field *fields;
+  for (int i = 0; co_settings_describe(i, &path, &doc, &fields); i++)
+    if (is_of(path, "trainer") == trainer)
+      describe_entry(result, *path ? path : "config.yaml", doc, fields);
+}
+
+static void describe_config(cohort_result *result) {
+  describe_settings(result, false);
+}
+
+static void describe_trainer(cohort_result *result) {
+  describe_settings(result, true);
+}
+
+static void describe_features(cohort_result *result) {
+  const char *path, *doc;
+  const co_field *fields;
+  for (int i = 0; co_model_describe(i, &path, &doc, &fields); i++)
+    describe_entry(result, path, doc, fields);
+}
+
+static void describe_topics(cohort_result *result);
+
+typedef struct topic {
+  const char *name, *doc;
+  void (*describe)(cohort_result *result);
+} topic;
+
+static const topic topics[] = {
+    {"config", "The sections of a config.", describe_config},
+    {"features", "Inputs, their preprocessing and augmentation; the combiner; outputs.",
+     describe_features},
+    {"encoders", "What makes features of an input, or an output of features.", describe_encoders},
+    {"layers", "What encoders, combiner and decoders are made of.", describe_layers},
+    {"losses", "What training minimises.", describe_losses},
+    {"metrics", "What evaluation measures.", describe_metrics},
+    {"trainer", "How a model is trained.", describe_trainer},
+    {"optimizers", "How gradients become updates.", describe_optimizers},
+    {"topics", "This list.", describe_topics}};
+enum { TOPIC_COUNT = sizeof topics / sizeof *topics };
+
+static void describe_topics(cohort_result *result) {
+  for (int i = 0; i < TOPIC_COUNT; i++)
+    describe_entry(result, topics[i].name, topics[i].doc, NULL);
+}
+
+static co_status describe(const char *name, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_job_require(name, "describe", "a topic"));
+  for (int i = 0; i < TOPIC_COUNT; i++) {
+    if (strcmp(topics[i].name, name) != 0) continue;
+    co_json_key(&result->json, name);
+    co_json_open(&result->json, '[');
+    co_text_printf(&result->text, "%s\n", name);
+    topics[i].describe(result);
+    co_json_close(&result->json);
+    return CO_OK;
+  }
+  co_status status = co_fail(CO_ERR_USAGE, "there is no topic '%s'", name);
+  char known[256] = "";
+  for (int i = 0; i < TOPIC_COUNT; i++)
+    snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+             topics[i].name);
+  co_hint("known: %s", known);
+  return status;
+}
+
+cohort_status cohort_describe(cohort_context *context, const char *topic_name,
+                              cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  return co_result_finish(*out, "describe", describe(topic_name, *out));
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_evaluate: metrics of a model on a split, and gates on them.
+#include <string.h>
+
+#include "host/api/job.h"
+
+static co_status parse_split(const char *name, int *split) {
+  *split = co_split_parse(name ? name : "test");
+  if (*split >= 0) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "--split %s: no such split", name);
+  co_hint("known: train, validation, test");
+  return status;
+}
+
+static void print_value(co_text *text, const char *output, const char *metric, double value) {
+  co_text_printf(text, "  %-24s %-20s %.6g\n", output, metric, value);
+}
+
+static void print_metrics(co_text *text, const co_evaluation *evaluation, const co_model *model) {
+  bool higher;
+  double value;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const char *output = model->outputs[i].name;
+    char *path = co_format(model->ctx, "%s.%s", output, model->outputs[i].loss->metric);
+    if (path && co_evaluation_find(evaluation, model, path, &value, &higher))
+      print_value(text, output, model->outputs[i].loss->metric, value);
+    co_free(model->ctx, path);
+  }
+  const co_graph *graph = model->network;
+  for (int64_t i = 0; i < graph->metric_count; i++) {
+    char *path = co_format(model->ctx, "%s.%s", graph->metrics[i].output, graph->metrics[i].name);
+    if (path && co_evaluation_find(evaluation, model, path, &value, &higher))
+      print_value(text, graph->metrics[i].output, graph->metrics[i].name, value);
+    co_free(model->ctx, path);
+  }
+}
+
+// One gate: "[OUTPUT.]ID" then >=, <=, > or <, then a number.
+typedef struct gate {
+  char metric[256];
+  char relation[3];
+  double bound;
+} gate;
+
+static co_status parse_gate(const char *text, gate *out) {
+  size_t length = strcspn(text, "<>="), relation = strspn(text + length, "<>=");
+  const char *sign = text + length, *number = sign + relation;
+  co_node bound = {.kind = CO_NODE_SCALAR, .text = number + strspn(number, " ")};
+  bool good = length > 0 && length < sizeof out->metric && *sign != '=' &&
+              (relation == 1 || (relation == 2 && sign[1] == '='));
+  memset(out, 0, sizeof *out);
+  good = good && co_node_double(&bound, &out->bound);
+  if (!good) {
+    co_status status = co_fail(CO_ERR_USAGE, "--require '%s' is not METRIC>=NUMBER", text);
+    co_hint("for example --require 'accuracy>=0.9' or --require 'label.log_loss<=0.3'");
+    return status;
+  }
+  memcpy(out->metric, text, length);
+  while (length && out->metric[length - 1] == ' ')
+    out->metric[--length] = '\0';
+  memcpy(out->relation, sign, relation);
+  return CO_OK;
+}
+
+static bool holds(const gate *g, double value) {
+  if (g->relation[0] == '>') return g->relation[1] ? value >= g->bound : value > g->bound;
+  return g->relation[1] ? value <= g->bound : value < g->bound;
+}
+
+// With `names_only`, before any work: are there such metrics? Else every gate that does not hold is
+// an error of its own.
+static co_status check_gates(const cohort_evaluate_options *options,
+                             const co_evaluation *evaluation, const co_model *model,
+                             bool names_only, co_diagnostics *errors) {
+  for (int64_t i = 0; i < options->require_count; i++) {
+    gate g;
+    double value;
+    bool higher;
+    CO_RETURN_IF_FAILED(parse_gate(options->require[i], &g));
+    if (!co_evaluation_find(evaluation, model, g.metric, &value, &higher)) {
+      co_status status = co_fail(CO_ERR_USAGE, "--require '%s': the model has no metric '%s'",
+                                 options->require[i], g.metric);
+      char *known = co_evaluation_known(model);
+      if (known) co_hint("%s", known);
+      co_free(model->ctx, known);
+      return status;
+    }
+    if (names_only || holds(&g, value)) continue;
+    co_fail(CO_ERR_GATE, "required %s, but it is %.6g", options->require[i], value);
+    CO_RETURN_IF_FAILED(co_diagnostics_add_last(errors));
+  }
+  return co_diagnostics_result(errors);
+}
+
+// Gates are read before any work is done.
+static co_status check_gate_syntax(const cohort_evaluate_options *options) {
+  for (int64_t i = 0; i < options->require_count; i++) {
+    gate ignored;
+    CO_RETURN_IF_FAILED(parse_gate(options->require[i], &ignored));
+  }
+  return CO_OK;
+}
+
+static co_status evaluate(cohort_context *context, const cohort_evaluate_options *options,
+                          co_scorer *scorer, co_evaluation *evaluation, cohort_result *result) {
+  int split;
+  const int64_t *samples;
+  int64_t count;
+  CO_RETURN_IF_FAILED(co_job_require(options->model, "evaluate", "a model"));
+  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "evaluate", "a dataset"));
+  CO_RETURN_IF_FAILED(parse_split(options->split, &split));
+  CO_RETURN_IF_FAILED(check_gate_syntax(options));
+  CO_RETURN_IF_FAILED(co_scorer_open(scorer, context->ctx, options->model, options->dataset,
+                                     options->device, options->threads, options->batch_size,
+                                     CO_MODE_EVALUATE, options->precision));
+  CO_RETURN_IF_FAILED(co_dataset_split(scorer->dataset, (co_split)split, &samples, &count));
+  if (!count)
+    return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
+                      co_split_name((co_split)split));
+  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
+  CO_RETURN_IF_FAILED(check_gates(options, evaluation, scorer->model, true, &result->errors));
+  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->source,
+                                          scorer->program, scorer->dataset, samples, count,
+                                          scorer->rows, options->workers, "evaluate"));
+  co_json *json = &result->json;
+  co_json_key(json, "model");
+  co_json_string(json, scorer->path);
+  co_json_key(json, "dataset");
+  co_json_string(json, options->dataset);
+  co_json_key(json, "split");
+  co_json_string(json, co_split_name((co_split)split));
+  co_json_key(json, "rows");
+  co_json_int(json, evaluation->rows);
+  co_json_key(json, "loss");
+  co_json_double(json, co_evaluation_loss(evaluation, scorer->model));
+  co_json_key(json, "metrics");
+  co_evaluation_render(json, evaluation, scorer->model);
+  co_text_printf(&result->text, "%s on %lld %s rows\n", scorer->path, (long long)evaluation->rows,
+                 co_split_name((co_split)split));
+  print_metrics(&result->text, evaluation, scorer->model);
+  return check_gates(options, evaluation, scorer->model, false, &result->errors);
+}
+
+cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
+                              cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  co_scorer scorer;
+  co_evaluation evaluation = {0};
+  memset(&scorer, 0, sizeof scorer);
+  co_status status = evaluate(context, options, &scorer, &evaluation, *out);
+  co_evaluation_free(&evaluation, scorer.model);
+  co_scorer_close(&scorer);
+  return co_result_finish(*out, "evaluate", status);
+}

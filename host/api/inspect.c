@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_inspect: what is in a dataset, model, checkpoint or run directory.
+#include <string.h>
+
+#include "host/api/job.h"
+#include "host/core/file.h"
+#include "host/core/h5.h"
+
+static void render_column(cohort_result *result, const co_column *column) {
+  co_json *json = &result->json;
+  char shape[96];
+  co_shape_print(&column->shape, shape, sizeof shape);
+  co_json_open(json, '{');
+  co_json_key(json, "name");
+  co_json_string(json, column->name);
+  co_json_key(json, "type");
+  co_json_string(json, co_column_type_name(column->type));
+  co_json_key(json, "role");
+  co_json_string(json, co_role_name(column->role));
+  co_json_key(json, "shape");
+  co_json_open(json, '[');
+  for (int i = 0; i < column->shape.rank; i++)
+    co_json_int(json, column->shape.dim[i]);
+  co_json_close(json);
+  if (column->type == CO_COLUMN_CATEGORY) {
+    co_json_key(json, "categories");
+    co_json_open(json, '[');
+    for (int64_t i = 0; i < column->category_count; i++)
+      co_json_string(json, column->categories[i]);
+    co_json_close(json);
+  }
+  co_json_close(json);
+  co_text_printf(&result->text, "  %-24s %-10s %-8s ", column->name,
+                 co_column_type_name(column->type), co_role_name(column->role));
+  if (column->type == CO_COLUMN_CATEGORY)
+    co_text_printf(&result->text, "%lld classes\n", (long long)column->category_count);
+  else
+    co_text_printf(&result->text, "%s\n", column->shape.rank ? shape : "");
+}
+
+static void render_schema(cohort_result *result, const co_schema *schema) {
+  co_json_key(&result->json, "columns");
+  co_json_open(&result->json, '[');
+  for (int64_t i = 0; i < schema->column_count; i++)
+    render_column(result, &schema->columns[i]);
+  co_json_close(&result->json);
+}
+
+static co_status inspect_dataset(co_context *ctx, const char *path, cohort_result *result) {
+  co_dataset *dataset;
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, ctx, path));
+  co_json *json = &result->json;
+  co_json_key(json, "kind");
+  co_json_string(json, "dataset");
+  co_json_key(json, "rows");
+  co_json_int(json, co_dataset_rows(dataset));
+  co_text_printf(&result->text, "dataset  %s\nrows     %lld\n", path,
+                 (long long)co_dataset_rows(dataset));
+  co_json_key(json, "splits");
+  co_json_open(json, '{');
+  co_status status = CO_OK;
+  for (int split = 0; status == CO_OK && split < CO_SPLIT_COUNT; split++) {
+    const int64_t *rows;
+    int64_t count = 0;
+    status = co_dataset_split(dataset, (co_split)split, &rows, &count);
+    co_json_key(json, co_split_name((co_split)split));
+    co_json_int(json, count);
+    co_text_printf(&result->text, "  %-24s %lld\n", co_split_name((co_split)split),
+                   (long long)count);
+  }
+  co_json_close(json);
+  co_text_printf(&result->text, "columns\n");
+  render_schema(result, co_dataset_schema(dataset));
+  co_json_key(json, "fingerprint");
+  co_json_string(json, co_dataset_fingerprint(dataset));
+  co_text_printf(&result->text, "sha256   %s\n", co_dataset_fingerprint(dataset));
+  co_dataset_close(dataset);
+  return status;
+}
+
+// Layers and weights straight from the Keras groups.
+static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *result) {
+  char **layers;
+  int64_t layer_count, total = 0;
+  CO_RETURN_IF_FAILED(
+      co_h5_get_strings(file, "/model_weights", "layer_names", arena, &layers, &layer_count));
+  co_json_key(&result->json, "weights");
+  co_json_open(&result->json, '[');
+  co_text_printf(&result->text, "weights\n");
+  for (int64_t i = 0; i < layer_count; i++) {
+    char **names;
+    int64_t count;
+    char *group = co_arena_format(arena, "/model_weights/%s", layers[i]);
+    if (!group) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_h5_get_strings(file, group, "weight_names", arena, &names, &count));
+    for (int64_t k = 0; k < count; k++) {
+      co_h5_info info;
+      char *path = co_arena_format(arena, "%s/%s", group, names[k]), shape[96];
+      if (!path) return CO_ERR_MEMORY;
+      CO_RETURN_IF_FAILED(co_h5_get_info(file, path, &info));
+      co_shape_print(&info.shape, shape, sizeof shape);
+      total += co_shape_count(&info.shape);
+      co_json_open(&result->json, '{');
+      co_json_key(&result->json, "name");
+      co_json_string(&result->json, path + strlen("/model_weights/"));
+      co_json_key(&result->json, "shape");
+      co_json_open(&result->json, '[');
+      for (int d = 0; d < info.shape.rank; d++)
+        co_json_int(&result->json, info.shape.dim[d]);
+      co_json_close(&result->json);
+      co_json_close(&result->json);
+      co_text_printf(&result->text, "  %-48s %s\n", path + strlen("/model_weights/"), shape);
+    }
+  }
+  co_json_close(&result->json);
+  co_json_key(&result->json, "parameters");
+  co_json_int(&result->json, total);
+  co_text_printf(&result->text, "  %lld values in all\n", (long long)total);
+  return CO_OK;
+}
+
+static void render_training(cohort_result *result, const co_training_state *state) {
+  co_json *json = &result->json;
+  co_json_key(json, "training");
+  co_json_open(json, '{');
+  co_json_key(json, "step");
+  co_json_int(json, state->step);
+  co_json_key(json, "epoch");
+  co_json_int(json, state->epoch);
+  co_json_key(json, "batch");
+  co_json_int(json, state->batch);
+  co_json_key(json, "seed");
+  co_json_int(json, (int64_t)state->seed);
+  co_json_key(json, "best");
+  co_json_double(json, state->best);
+  co_json_key(json, "best_step");
+  co_json_int(json, state->best_step);
+  co_json_key(json, "finished");
+  co_json_bool(json, state->finished);
+  co_json_close(json);
+  co_text_printf(&result->text, "training step %lld, epoch %u, %s\n", (long long)state->step,
+                 state->epoch, state->finished ? "finished" : "to be continued");
+}
+
+static co_status inspect_model(co_context *ctx, const char *path, cohort_result *result) {
+  co_arena *arena;
+  co_h5 *file = NULL;
+  co_model_file model;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_status status;
+  CO_TRY(co_model_file_read(&model, arena, path));
+  co_json_key(&result->json, "kind");
+  co_json_string(&result->json, model.has_training ? "checkpoint" : "model");
+  co_json_key(&result->json, "file");
+  co_json_string(&result->json, path);
+  co_text_printf(&result->text, "%-8s %s\n", model.has_training ? "checkpoint" : "model", path);
+  if (model.has_training) render_training(result, &model.training);
+  co_text_printf(&result->text, "columns\n");
+  render_schema(result, &model.schema);
+  CO_TRY(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  CO_TRY(render_weights(file, arena, result));
+  co_json_key(&result->json, "weights_sha256");
+  co_json_string(&result->json, model.weights_sha256);
+  co_json_key(&result->json, "dataset_fingerprint");
+  co_json_string(&result->json, model.dataset_fingerprint);
+  co_json_key(&result->json, "config");
+  co_node_render(&result->json, model.config);
+  co_text_printf(&result->text, "sha256   weights %s\n         dataset %s\n", model.weights_sha256,
+                 model.dataset_fingerprint);
+cleanup:
+  co_h5_abandon(file);
+  co_arena_free(arena);
+  return status;
+}
+
+static co_status inspect(co_context *ctx, const char *path, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_job_require(path, "inspect", "a file"));
+  if (!co_path_exists(path))
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "no such file or directory");
+  if (!co_path_is_directory(path)) {
+    co_h5 *file;
+    CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_DATA));
+    bool model = co_h5_exists(file, "/cohort"), dataset = co_h5_has_attribute(file, "/", "format");
+    co_h5_abandon(file);
+    if (dataset) return inspect_dataset(ctx, path, result);
+    if (model) return inspect_model(ctx, path, result);
+    return co_fail_at(CO_ERR_DATA, path, 0, 0,
+                      "an HDF5 file, but neither a Cohort dataset nor a Cohort model");
+  }
+  char *file;
+  CO_RETURN_IF_FAILED(co_model_file_find(&file, ctx, path));
+  co_status status = inspect_model(ctx, file, result);
+  co_free(ctx, file);
+  return status;
+}
+
+cohort_status cohort_inspect(cohort_context *context, const char *path, cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  return co_result_finish(*out, "inspect", inspect(context->ctx, path, *out));
+}

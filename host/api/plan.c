@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_plan: what a config would run: layers, parameters, operations, memory, FLOPs. Nothing is
+// trained.
+#include <stdio.h>
+#include <string.h>
+
+#include "host/api/job.h"
+#include "host/device/backend.h"
+#include "host/train/settings.h"
+
+typedef struct planning {
+  co_context *ctx;
+  const cohort_plan_options *options;
+  co_diagnostics *problems;
+  co_arena *arena;
+  co_node *config;
+  co_trainer_settings settings;
+  co_dataset *dataset;
+  co_model *model;
+  co_backend *backend;
+  co_resident *source;
+  co_program *program;
+  int64_t rows, step_rows; // of a micro-batch, of an effective batch
+} planning;
+
+static co_status read_inputs(planning *p) {
+  const cohort_config *config = &p->options->config;
+  if (!config->file_count) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no config");
+    co_hint("give -c CONFIG.yaml, for example -c models/presets/product-cnn.yaml");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_settings_read(&p->config, p->arena, config->files, config->file_count,
+                                       config->assignments, config->assignment_count, p->problems));
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&p->settings, p->config, p->arena, p->problems));
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&p->settings.precision, p->options->precision));
+  const char *path = p->options->dataset ? p->options->dataset : co_settings_dataset(p->config);
+  if (!path) {
+    if (p->problems->count) return co_diagnostics_result(p->problems);
+    co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
+    co_hint("give --dataset FILE.h5: shapes and classes come from it");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_dataset_open(&p->dataset, p->ctx, path));
+  co_status status =
+      co_model_create(&p->model, p->ctx, p->config, co_dataset_schema(p->dataset), p->problems);
+  if (status != CO_OK && status != CO_ERR_CONFIG) return status;
+  return p->problems->count ? co_diagnostics_result(p->problems) : CO_OK;
+}
+
+static co_status create_program(planning *p) {
+  const co_trainer_settings *settings = &p->settings;
+  const int64_t *samples;
+  int64_t train_rows;
+  CO_RETURN_IF_FAILED(co_dataset_split(p->dataset, CO_SPLIT_TRAIN, &samples, &train_rows));
+  CO_RETURN_IF_FAILED(co_job_check_batch_size(p->options->batch_size));
+  bool inference = p->options->inference;
+  int64_t rows = p->options->batch_size ? p->options->batch_size
+                 : inference            ? settings->eval_batch_size
+                                        : settings->batch_size;
+  int64_t effective = rows * settings->accumulate_grad_batches;
+  if (train_rows && effective > train_rows) effective = train_rows;
+  int64_t sizes[2] = {effective, train_rows % effective};
+  co_phase_options phase = {.optimizer = settings->optimizer,
+                            .optimizer_options = settings->optimizer_options,
+                            .clip_norm = settings->clip_norm};
+  co_program_options options = {.rows = rows < effective ? rows : effective,
+                                .batch_rows = sizes,
+                                .batch_row_count = sizes[1] ? 2 : 1,
+                                .evaluation_rows = inference ? rows : settings->eval_batch_size,
+                                .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
+                                .phases = &phase,
+                                .phase_count = inference ? 0 : 1,
+                                .real = CO_F32,
+                                .bf16 = settings->precision == CO_PRECISION_BF16};
+  p->rows = options.rows;
+  p->step_rows = inference ? 0 : effective;
+  const co_backend_options backend = {.threads = p->options->threads,
+                                      .strict_f32 = settings->precision == CO_PRECISION_F32,
+                                      .planning = true};
+  CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
+  return co_resident_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
+                            CO_PLACEMENT_AUTO);
+}
+
+static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen) {
+  int64_t count = 0;
+  *frozen = false;
+  for (int64_t i = 0; i < graph->param_count; i++) {
+    if (strcmp(graph->params[i].layer, layer) != 0) continue;
+    count += co_shape_count(&graph->params[i].shape);
+    if (!graph->params[i].trainable && !graph->params[i].state) *frozen = true;
+  }
+  return count;
+}
+
+static void render_shape(co_json *json, const co_shape *shape) {
+  co_json_open(json, '[');
+  for (int i = 0; i < shape->rank; i++)
+    if (shape->dim[i] < 0)
+      co_json_null(json); // the batch
+    else
+      co_json_int(json, shape->dim[i]);
+  co_json_close(json);
+}
+
+static void report_layers(const planning *p, cohort_result *result) {
+  const co_graph *graph = p->model->network;
+  co_json *json = &result->json;
+  int64_t total = 0;
+  co_json_key(json, "layers");
+  co_json_open(json, '[');
+  co_text_printf(&result->text, "%-32s %-20s %-22s %12s\n", "layer", "class", "result",
+                 "parameters");
+  for (int64_t i = 0; i < graph->layer_count; i++) {
+    const co_layer_info *layer = &graph->layers[i];
+    const co_shape *shape = &graph->values[layer->output].desc.shape;
+    bool frozen;
+    int64_t parameters = layer_parameters(graph, layer->name, &frozen);
+    char text[96];
+    co_shape_print(shape, text, sizeof text);
+    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s\n", layer->name, layer->class_name,
+                   text, (long long)parameters, frozen ? "  frozen" : "");
+    co_json_open(json, '{');
+    co_json_key(json, "name");
+    co_json_string(json, layer->name);
+    co_json_key(json, "class");
+    co_json_string(json, layer->class_name);
+    co_json_key(json, "shape");
+    render_shape(json, shape);
+    co_json_key(json, "parameters");
+    co_json_int(json, parameters);
+    co_json_key(json, "trainable");
+    co_json_bool(json, !frozen);
+    co_json_close(json);
+  }
+  co_json_close(json);
+  for (int64_t i = 0; i < graph->param_count; i++)
+    total += co_shape_count(&graph->params[i].shape);
+  co_json_key(json, "parameters");
+  co_json_int(json, total);
+  co_text_printf(&result->text, "%-76s %12lld in all\n\n", "", (long long)total);
+}
+
+static void report_operation(co_json *json, const co_plan *plan, const co_plan_op *op) {
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  co_backend *backend = plan->backend;
+  size_t bytes = 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if (op->out[i] != CO_NO_VALUE) bytes += plan->values[op->out[i]].bytes;
+  co_json_open(json, '{');
+  co_json_key(json, "layer");
+  co_json_string(json, op->layer);
+  co_json_key(json, "op");
+  co_json_string(json, info->name);
+  co_json_key(json, "shape");
+  render_shape(json, &op->desc.out[0].shape);
+  co_json_key(json, "type");
+  co_json_string(json, co_dtype_name(op->desc.out[0].dtype));
+  co_json_key(json, "layout");
+  co_json_string(json, backend->api->layout_name(backend, op->desc.out[0].layout));
+  co_json_key(json, "implementation");
+  co_json_string(json, op->choice.implementation);
+  co_json_key(json, "bytes");
+  co_json_int(json, (int64_t)bytes);
+  co_json_key(json, "workspace_bytes");
+  co_json_int(json, (int64_t)op->choice.workspace);
+  co_json_key(json, "flops");
+  co_json_int(json, co_op_flops(&op->desc));
+  co_json_key(json, "backward");
+  co_json_bool(json, op->backward);
+  co_json_key(json, "note");
+  co_json_string(json, op->note);
+  if (op->choice.launches) {
+    co_json_key(json, "launches");
+    co_json_int(json, op->choice.launches);
+    co_json_key(json, "launches_why");
+    co_json_string(json, op->choice.why);
+    co_json_key(json, "reason");
+    co_json_string(json, co_plan_reason(op));
+    co_json_key(json, "planned");
+    co_json_bool(json, op->choice.planned);
+  }
+  if (op->choice.refused) {
+    co_json_key(json, "refused");
+    co_json_string(json, op->choice.refused);
+  }
+  co_json_close(json);
+}
+
+// Of the section that prepares the network's inputs on the device.
+static bool is_input(const planning *p, const co_plan *plan) {
+  return plan->options.mode != CO_MODE_UPDATE && plan->graph != p->model->network;
+}
+
+static void report_plans(const planning *p, cohort_result *result) {
+  co_json *json = &result->json;
+  co_json_key(json, "plans");
+  co_json_open(json, '[');
+  for (int64_t i = 0;; i++) {
+    const co_plan *plan = co_program_plan(p->program, i);
+    if (!plan) break;
+    co_json_open(json, '{');
+    co_json_key(json, "mode");
+    co_json_string(json, co_mode_name(plan->options.mode));
+    co_json_key(json, "input");
+    co_json_bool(json, is_input(p, plan));
+    co_json_key(json, "rows");
+    co_json_int(json, plan->options.rows);
+    co_json_key(json, "arena_bytes");
+    co_json_int(json, (int64_t)plan->arena_bytes);
+    co_json_key(json, "workspace_bytes");
+    co_json_int(json, (int64_t)plan->workspace_bytes);
+    co_json_key(json, "flops");
+    co_json_int(json, plan->flops);
+    if (co_plan_launches(plan)) {
+      co_json_key(json, "launches");
+      co_json_int(json, co_plan_launches(plan));
+    }
+    co_json_key(json, "operations");
+    co_json_open(json, '[');
+    for (int64_t k = 0; k < plan->op_count; k++)
+      report_operation(json, plan, &plan->ops[k]);
+    co_json_close(json);
+    co_json_close(json);
+    co_text_printf(&result->text, "plan: %s%s, %lld rows, %.1f MFLOP, arena %.2f MiB",
+                   co_mode_name(plan->options.mode), is_input(p, plan) ? " input" : "",
+                   (long long)plan->options.rows, (double)plan->flops / 1e6,
+                   (double)plan->arena_bytes / 1048576);
+    if (co_plan_launches(plan))
+      co_text_printf(&result->text, ", %lld launches", (long long)co_plan_launches(plan));
+    co_text_printf(&result->text, "\n");
+    co_plan_print(plan, &result->text);
+    co_text_printf(&result->text, "\n");
+  }
+  co_json_close(json);
+}
+
+// Launches of a part of a training step: forward and backward of a micro-batch (with what prepares
+// its inputs), or the update.
+static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add) {
+  int64_t launches = 0;
+  for (int64_t i = 0;; i++) {
+    const co_plan *plan = co_program_plan(p->program, i);
+    if (!plan) return launches;
+    const co_plan_options *options = &plan->options;
+    if (options->mode != mode) continue;
+    if (mode == CO_MODE_UPDATE ||
+        (options->rows == rows && (is_input(p, plan) || options->add_gradients == add)))
+      launches += co_plan_launches(plan);
+  }
+}
+
+static void report_launches(const planning *p, cohort_result *result) {
+  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false);
+  if (!launches) return;
+  for (int64_t first = 0; first < p->step_rows; first += p->rows) {
+    int64_t left = p->step_rows - first;
+    launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0);
+  }
+  co_json_key(&result->json, "launches_per_step");
+  co_json_int(&result->json, launches);
+  long long steps = co_program_submission_limit(p->program, false);
+  co_json_key(&result->json, "steps_per_graph_launch");
+  co_json_int(&result->json, steps);
+  co_text_printf(&result->text,
+                 "launches %lld in a training step of %lld rows (a library call counts as one); "
+                 "recorded, so that\n         the host launches up to %lld step%s at once, as one "
+                 "CUDA graph\n\n",
+                 (long long)launches, (long long)p->step_rows, steps, steps > 1 ? "s" : "");
+}
+
+// What of the answer is not the device's own.
+static void report_device(const planning *p, cohort_result *result) {
+  const co_backend_api *api = p->backend->api;
+  co_json *json = &result->json;
+  co_json_key(json, "device");
+  co_json_string(json, api->name);
+  if (!api->capability) return;
+  char capability[32];
+  snprintf(capability, sizeof capability, "%d.%d", api->capability / 10, api->capability % 10);
+  co_json_key(json, "compute_capability");
+  co_json_string(json, capability);
+  co_json_key(json, "planned");
+  co_json_bool(json, true);
+  co_text_printf(&result->text,
+                 "%s, planned for compute capability %s; no device was opened. What cuBLASLt and "
+                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may take; "
+                 "so is room for the data set.\n\n",
+                 api->name, capability);
+}
+
+static void report_memory(const planning *p, cohort_result *result) {
+  co_program_bytes bytes;
+  co_program_get_bytes(p->program, &bytes);
+  const struct {
+    const char *name;
+    size_t value;
+  } rows[] = {{"parameters", bytes.parameters}, {"mirror", bytes.mirror},   {"state", bytes.state},
+              {"gradients", bytes.gradients},   {"optimizer", bytes.slots}, {"arena", bytes.arena},
+              {"batches", bytes.batches},       {"total", bytes.total}};
+  co_json_key(&result->json, "memory_bytes");
+  co_json_open(&result->json, '{');
+  co_text_printf(&result->text, "memory\n");
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    co_json_key(&result->json, rows[i].name);
+    co_json_int(&result->json, (int64_t)rows[i].value);
+    bool mirror = strcmp(rows[i].name, "mirror") == 0;
+    if (mirror && !rows[i].value) continue;
+    co_text_printf(&result->text, "  %-12s %14.2f MiB%s", rows[i].name,
+                   (double)rows[i].value / 1048576, mirror ? "  (of the parameters, in bf16)" : "");
+    if (strcmp(rows[i].name, "arena") == 0)
+      co_text_printf(&result->text, "  (activations, and %s%.2f MiB of workspace)",
+                     p->backend->api->capability ? "at most " : "",
+                     (double)bytes.workspace / 1048576);
+    co_text_printf(&result->text, "\n");
+  }
+  co_json_key(&result->json, "workspace");
+  co_json_int(&result->json, (int64_t)bytes.workspace);
+  co_json_close(&result->json);
+}
+
+static co_status plan(planning *p, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
+  CO_RETURN_IF_FAILED(read_inputs(p));
+  CO_RETURN_IF_FAILED(create_program(p));
+  report_device(p, result);
+  co_json_key(&result->json, "precision");
+  co_json_string(&result->json, co_precision_name(p->settings.precision));
+  report_layers(p, result);
+  report_plans(p, result);
+  report_launches(p, result);
+  report_memory(p, result);
+  return CO_OK;
+}
+
+cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
+                          cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  planning p = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
+  co_status status = plan(&p, *out);
+  co_program_free(p.program);
+  co_resident_free(p.source);
+  if (p.backend) p.backend->api->free(p.backend);
+  co_model_free(p.model);
+  co_dataset_close(p.dataset);
+  co_arena_free(p.arena);
+  return co_result_finish(*out, "plan", status);
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_predict: scores of every row as CSV, keyed, in the order of the dataset, in bounded
+// memory.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/api/job.h"
+#include "host/core/file.h"
+#include "host/feed/pipeline.h"
+
+typedef struct scoring {
+  cohort_context *context;
+  co_context *ctx;
+  const cohort_predict_options *options;
+  co_scorer scorer;
+  const int64_t *samples;
+  int64_t count;
+  int64_t *all; // owned, when no split is asked for
+  co_atomic_file atomic;
+  co_writer *writer;
+} scoring;
+
+// RFC 4180: quoted where a separator, quote or line end is inside.
+static co_status write_cell(co_writer *writer, const char *text) {
+  if (!strpbrk(text, ",\"\r\n")) return co_writer_write(writer, text, strlen(text));
+  CO_RETURN_IF_FAILED(co_writer_write(writer, "\"", 1));
+  for (const char *at = text; *at; at++)
+    CO_RETURN_IF_FAILED(*at == '"' ? co_writer_write(writer, "\"\"", 2)
+                                   : co_writer_write(writer, at, 1));
+  return co_writer_write(writer, "\"", 1);
+}
+
+static const char *key_name(const co_dataset *dataset) {
+  const co_schema *schema = co_dataset_schema(dataset);
+  for (int64_t i = 0; i < schema->column_count; i++)
+    if (schema->columns[i].role == CO_ROLE_KEY) return schema->columns[i].name;
+  return "row";
+}
+
+static bool is_category(const co_output_feature *output) {
+  return output->column.type == CO_COLUMN_CATEGORY;
+}
+
+static int64_t width_of(const co_output_feature *output) {
+  if (is_category(output)) return output->column.category_count;
+  return output->column.shape.rank ? output->column.shape.dim[0] : 1;
+}
+
+// key, then per output: OUTPUT, OUTPUT_score, OUTPUT:CLASS… for categories; OUTPUT for numbers.
+static co_status write_header(scoring *s) {
+  const co_model *model = s->scorer.model;
+  CO_RETURN_IF_FAILED(write_cell(s->writer, key_name(s->scorer.dataset)));
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const co_output_feature *output = &model->outputs[i];
+    int64_t width = width_of(output);
+    for (int64_t k = is_category(output) ? -2 : 0; k < width; k++) {
+      char *name = k == -2   ? co_strdup(s->ctx, output->name)
+                   : k == -1 ? co_format(s->ctx, "%s_score", output->name)
+                   : is_category(output)
+                       ? co_format(s->ctx, "%s:%s", output->name, output->column.categories[k])
+                   : width == 1 ? co_strdup(s->ctx, output->name)
+                                : co_format(s->ctx, "%s_%lld", output->name, (long long)k);
+      if (!name) return CO_ERR_MEMORY;
+      co_status status = co_writer_write(s->writer, ",", 1);
+      if (status == CO_OK) status = write_cell(s->writer, name);
+      co_free(s->ctx, name);
+      CO_RETURN_IF_FAILED(status);
+    }
+  }
+  return co_writer_write(s->writer, "\n", 1);
+}
+
+// Nine significant digits bring a float back exactly.
+static co_status write_number(co_writer *writer, float value) {
+  return co_writer_printf(writer, ",%.9g", (double)value);
+}
+
+static co_status write_output(scoring *s, const co_output_feature *output, const float *row,
+                              int64_t sample) {
+  int64_t width = width_of(output), best = 0;
+  for (int64_t k = 0; k < width; k++) {
+    if (!isfinite(row[k]))
+      return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
+                     (long long)sample, output->name);
+    if (row[k] > row[best]) best = k;
+  }
+  if (is_category(output)) {
+    CO_RETURN_IF_FAILED(co_writer_write(s->writer, ",", 1));
+    CO_RETURN_IF_FAILED(write_cell(s->writer, output->column.categories[best]));
+    CO_RETURN_IF_FAILED(write_number(s->writer, row[best]));
+  }
+  for (int64_t k = 0; k < width; k++)
+    CO_RETURN_IF_FAILED(write_number(s->writer, row[k]));
+  return CO_OK;
+}
+
+static co_status write_batch(scoring *s, const co_view *view, const void *const *outputs) {
+  const co_model *model = s->scorer.model;
+  for (int64_t row = 0; row < view->valid; row++) {
+    char key[1024];
+    int64_t sample = view->batch->samples[row];
+    CO_RETURN_IF_FAILED(co_dataset_key(s->scorer.dataset, sample, key, sizeof key));
+    CO_RETURN_IF_FAILED(write_cell(s->writer, key));
+    for (int64_t i = 0; i < model->output_count; i++) {
+      const co_output_feature *output = &model->outputs[i];
+      const float *scores = outputs[output->prediction];
+      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * width_of(output), sample));
+    }
+    CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
+  }
+  return CO_OK;
+}
+
+static co_status choose_rows(scoring *s) {
+  if (s->options->split) {
+    int split = co_split_parse(s->options->split);
+    if (split < 0) {
+      co_status status = co_fail(CO_ERR_USAGE, "--split %s: no such split", s->options->split);
+      co_hint("known: train, validation, test; without --split all rows are scored");
+      return status;
+    }
+    return co_dataset_split(s->scorer.dataset, (co_split)split, &s->samples, &s->count);
+  }
+  s->count = co_dataset_rows(s->scorer.dataset);
+  s->samples = s->all = co_alloc_zero(s->ctx, (size_t)s->count + 1, sizeof *s->all);
+  if (!s->all) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < s->count; i++)
+    s->all[i] = i;
+  return CO_OK;
+}
+
+static co_status open_output(scoring *s) {
+  const char *output = s->options->output;
+  if (strcmp(output, "-") == 0) return co_writer_open(&s->writer, s->ctx, "-", true);
+  CO_RETURN_IF_FAILED(co_atomic_begin(&s->atomic, s->ctx, output));
+  return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
+}
+
+// Batches on the device, or done and not yet written.
+typedef struct batch_queue {
+  co_view views[CO_SUBMISSION_DEPTH];
+  int first, count;
+} batch_queue;
+
+static co_status submit_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, bool *done) {
+  co_view *view = &q->views[(q->first + q->count) % CO_SUBMISSION_DEPTH];
+  CO_RETURN_IF_FAILED(co_pipeline_next(pipeline, view, done));
+  if (*done) return CO_OK;
+  q->count++;
+  const co_program_batch batch = {view->inputs, view->packet};
+  return co_program_submit_evaluation(s->scorer.program, 1, &batch);
+}
+
+static void give_back(co_pipeline *pipeline, batch_queue *q) {
+  co_pipeline_release(pipeline, &q->views[q->first]);
+  q->first = (q->first + 1) % CO_SUBMISSION_DEPTH;
+  q->count--;
+}
+
+static co_status collect_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, int64_t *rows) {
+  const co_view *view = &q->views[q->first];
+  co_submission_result result;
+  CO_RETURN_IF_FAILED(co_program_collect(s->scorer.program, &result));
+  CO_RETURN_IF_FAILED(write_batch(s, view, result.outputs));
+  *rows += view->valid;
+  give_back(pipeline, q);
+  co_job_progress(s->context, "predict", "rows", *rows, s->count, NULL);
+  if (!co_job_stopped(s->context)) return CO_OK;
+  return co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
+                                     ? "stopped; the output is not complete"
+                                     : "stopped; no output was written");
+}
+
+static co_status score_rows(scoring *s) {
+  co_pipeline_options options = {.samples = s->samples,
+                                 .sample_count = s->count,
+                                 .batch_rows = s->scorer.rows,
+                                 .epochs = 1,
+                                 .workers = s->options->workers > 0 ? s->options->workers : 1,
+                                 .source = s->scorer.source,
+                                 .packet = co_program_staging(s->scorer.program, true),
+                                 .ahead = co_program_depth(s->scorer.program)};
+  co_pipeline *pipeline;
+  batch_queue q = {.count = 0};
+  int64_t rows = 0;
+  if (!s->count) return CO_OK;
+  CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, s->scorer.model, s->scorer.dataset, &options));
+  co_status status = CO_OK;
+  for (bool done = false; status == CO_OK && (!done || q.count);) {
+    bool room = !done && q.count < co_program_depth(s->scorer.program);
+    status = room ? submit_batch(s, pipeline, &q, &done) : collect_batch(s, pipeline, &q, &rows);
+  }
+  co_program_drain(s->scorer.program); // before the batches go
+  while (q.count)
+    give_back(pipeline, &q);
+  co_job_progress(s->context, "predict", "rows", -1, s->count, NULL);
+  co_pipeline_free(pipeline);
+  return status;
+}
+
+static co_status predict(scoring *s, cohort_result *result) {
+  const cohort_predict_options *options = s->options;
+  CO_RETURN_IF_FAILED(co_job_require(options->model, "predict", "a model"));
+  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "predict", "a dataset"));
+  CO_RETURN_IF_FAILED(co_job_require(options->output, "predict", "an output"));
+  bool to_file = strcmp(options->output, "-") != 0;
+  if (to_file && !options->force && co_path_exists(options->output)) {
+    co_status status = co_fail_at(CO_ERR_IO, options->output, 0, 0, "the output exists already");
+    co_hint("replace it with --force, or choose another -O");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
+                                     options->device, options->threads, options->batch_size,
+                                     CO_MODE_INFER, options->precision));
+  CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(open_output(s));
+  CO_RETURN_IF_FAILED(write_header(s));
+  CO_RETURN_IF_FAILED(score_rows(s));
+  co_status status = co_writer_close(s->writer);
+  s->writer = NULL;
+  CO_RETURN_IF_FAILED(status);
+  if (to_file) CO_RETURN_IF_FAILED(co_atomic_commit(&s->atomic));
+  co_json *json = &result->json;
+  co_json_key(json, "model");
+  co_json_string(json, s->scorer.path);
+  co_json_key(json, "output");
+  co_json_string(json, options->output);
+  co_json_key(json, "rows");
+  co_json_int(json, s->count);
+  if (to_file)
+    co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
+                   options->output);
+  return CO_OK;
+}
+
+cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
+                             cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  scoring s = {.context = context, .ctx = context->ctx, .options = options};
+  co_status status = predict(&s, *out);
+  co_error error;
+  co_error_copy(&error);
+  co_writer_close(s.writer);
+  co_atomic_abort(&s.atomic);
+  co_free(s.ctx, s.all);
+  co_scorer_close(&s.scorer);
+  if (status != CO_OK) co_error_raise(&error);
+  return co_result_finish(*out, "predict", status);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_render_config: the config as it will be used, defaults filled in.
+#include <string.h>
+
+#include "host/api/job.h"
+#include "host/core/file.h"
+#include "host/train/settings.h"
+
+typedef struct rendering {
+  co_context *ctx;
+  const cohort_render_options *options;
+  co_diagnostics *problems;
+  co_arena *arena;
+} rendering;
+
+// With a dataset the features are checked too: what renders, trains.
+static co_status check_model(rendering *r, const co_node *config) {
+  co_dataset *dataset;
+  co_model *model = NULL;
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, r->ctx, r->options->dataset));
+  co_status status =
+      co_model_create(&model, r->ctx, config, co_dataset_schema(dataset), r->problems);
+  co_model_free(model);
+  co_dataset_close(dataset);
+  return status == CO_ERR_CONFIG ? co_diagnostics_result(r->problems) : status;
+}
+
+static co_status write_output(rendering *r, const char *yaml) {
+  const char *path = r->options->output;
+  if (!r->options->force && co_path_exists(path)) {
+    co_status status = co_fail_at(CO_ERR_IO, path, 0, 0, "the output exists already");
+    co_hint("replace it with --force");
+    return status;
+  }
+  return co_write_file_atomic(r->ctx, path, yaml, strlen(yaml));
+}
+
+static co_status render(rendering *r, cohort_result *result) {
+  const cohort_config *given = &r->options->config;
+  co_node *config, *full;
+  co_trainer_settings settings;
+  CO_RETURN_IF_FAILED(co_settings_read(&config, r->arena, given->files, given->file_count,
+                                       given->assignments, given->assignment_count, r->problems));
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, config, r->arena, r->problems));
+  if (r->problems->count) return co_diagnostics_result(r->problems);
+  if (r->options->dataset) CO_RETURN_IF_FAILED(check_model(r, config));
+  co_json json;
+  co_json_init(&json, r->ctx, 0);
+  co_status status;
+  CO_TRY(co_settings_render(&json, config, &settings));
+  CO_TRY(co_yaml_parse(&full, r->arena, "config", json.text.data, json.text.length, r->problems));
+  co_json_key(&result->json, "config");
+  co_json_raw(&result->json, json.text.data);
+  CO_TRY(co_node_to_yaml(&result->text, full));
+  if (r->options->output) CO_TRY(write_output(r, result->text.data));
+cleanup:
+  co_json_free(&json);
+  return status;
+}
+
+cohort_status cohort_render_config(cohort_context *context, const cohort_render_options *options,
+                                   cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  rendering r = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
+  co_status status = co_arena_create(&r.arena, r.ctx);
+  if (status == CO_OK) status = render(&r, *out);
+  co_arena_free(r.arena);
+  return co_result_finish(*out, "render-config", status);
+}

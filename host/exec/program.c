@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "host/exec/memory.h"
+#include "host/exec/program_private.h"
+
+static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *out,
+                           const co_plan_options *options) {
+  CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
+  out->rows = options->rows;
+  out->add = options->add_gradients;
+  if (!program->largest || out->plan->arena_bytes > program->arena_bytes)
+    program->largest = out->plan;
+  if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
+  if (out->plan->workspace_bytes > program->workspace_bytes)
+    program->workspace_bytes = out->plan->workspace_bytes;
+  return CO_OK;
+}
+
+static co_status bind_unit(co_program *program, co_unit *item, bool evaluation) {
+  co_memory memory = {
+      .arena = program->arena, .step = program->step, .metrics = program->metrics[evaluation]};
+  return co_executor_create(&item->executor, item->plan, program->store, &memory);
+}
+
+static void free_unit(co_unit *item) {
+  co_executor_free(item->executor);
+  co_plan_free(item->plan);
+}
+
+co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add) {
+  for (int64_t i = 0; i < p->unit_count; i++)
+    if (p->units[i].rows == rows && p->units[i].add == add) return &p->units[i];
+  return NULL;
+}
+
+// Whether the input section runs on the device; it then writes what the network reads.
+static bool has_sections(const co_program *program) {
+  return program->options.source && co_program_is_on_device(program);
+}
+
+static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool add) {
+  if (co_phase_find_unit(p, rows, add)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&p->units, &p->unit_capacity, p->unit_count,
+                              sizeof *p->units));
+  co_unit *item = &p->units[p->unit_count++];
+  memset(item, 0, sizeof *item);
+  co_plan_options options = {.mode = CO_MODE_TRAIN,
+                             .rows = rows,
+                             .real = program->options.real,
+                             .bf16 = program->options.bf16,
+                             .narrow_inputs = has_sections(program),
+                             .add_gradients = add,
+                             .groups = p->options.groups,
+                             .losses = p->options.losses,
+                             .no_fusion = program->options.no_fusion};
+  return plan_unit(program, program->graph, item, &options);
+}
+
+// Every (rows, first or later micro-batch) that the effective batch sizes lead to.
+static co_status plan_phase(co_program *program, co_phase *p) {
+  for (int64_t i = 0; i < program->options.batch_row_count; i++) {
+    int64_t left = program->options.batch_rows[i];
+    for (bool add = false; left > 0; add = true) {
+      int64_t rows = left < program->options.rows ? left : program->options.rows;
+      CO_RETURN_IF_FAILED(need_unit(program, p, rows, add));
+      left -= rows;
+    }
+  }
+  return CO_OK;
+}
+
+// The parts of the parameter block that this phase's gradients cover; neighbours of equal rate and
+// decay become one. (Offsets are exact once the store is allocated.)
+static int64_t list_segments(const co_program *program, const co_phase *p, co_segment *out) {
+  const co_store *store = program->store;
+  size_t real = co_dtype_size(store->real);
+  int64_t count = 0;
+  for (int64_t i = 0; i < store->count; i++) {
+    const co_store_entry *entry = &store->entries[i];
+    if (entry->info.state || !p->units[0].plan->has_gradient[i]) continue;
+    co_segment next = {(int64_t)(entry->offset / real), (int64_t)(entry->bytes / real),
+                       entry->info.rate, entry->info.decay};
+    co_segment *last = count ? &out[count - 1] : NULL;
+    size_t alignment = store->alignment / real;
+    if (last && last->rate == next.rate && last->decay == next.decay &&
+        next.begin - (last->begin + last->count) < (int64_t)alignment)
+      last->count = next.begin + next.count - last->begin; // the zero padding between rides along
+    else
+      out[count++] = next;
+  }
+  return count;
+}
+
+static co_status add_segments(co_program *program, co_phase *p, co_value *out) {
+  size_t most = (size_t)program->store->count + 1;
+  co_segment *segments = co_alloc_zero(program->ctx, most, sizeof *segments);
+  if (!segments) return CO_ERR_MEMORY;
+  int64_t count = list_segments(program, p, segments);
+  if (!count) {
+    co_free(program->ctx, segments);
+    return co_fail(CO_ERR_CONFIG, "there is no parameter to train (of those groups and losses)");
+  }
+  co_shape shape = co_shape_make(1, count * (int64_t)sizeof *segments);
+  co_status status =
+      co_graph_add_constant(p->update_graph, "segments", CO_U8, &shape, segments, out);
+  co_free(program->ctx, segments);
+  return status;
+}
+
+// The update as a graph: norm with its gate, optimizer.
+static co_status build_update(co_program *program, co_phase *p) {
+  CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
+  co_graph *graph = p->update_graph;
+  int64_t elements = co_store_elements(program->store);
+  co_update_operands operands;
+  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_PARAM, elements, &operands.w));
+  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements, &operands.g));
+  for (int i = 0; i < program->store->slots; i++)
+    CO_RETURN_IF_FAILED(
+        co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
+  operands.mirror = CO_NO_VALUE;
+  if (program->store->mirror)
+    CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
+  CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
+  CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
+  co_value in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments}, out[CO_OP_MAX_OPERANDS];
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    out[i] = CO_NO_VALUE;
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[0]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[1]));
+  co_op_attr attr = {.clip_norm = p->options.clip_norm};
+  CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
+  operands.gate = out[1];
+  return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
+}
+
+static co_status plan_update(co_program *program, co_phase *p) {
+  CO_RETURN_IF_FAILED(build_update(program, p));
+  co_plan_options options = {.mode = CO_MODE_UPDATE, .rows = 1, .real = program->options.real};
+  return plan_unit(program, p->update_graph, &p->update, &options);
+}
+
+static co_status plan_evaluation(co_program *program) {
+  if (!program->options.evaluation_rows) return CO_OK;
+  co_plan_options options = {.mode = program->options.evaluation_mode,
+                             .rows = program->options.evaluation_rows,
+                             .real = program->options.real,
+                             .bf16 = program->options.bf16,
+                             .narrow_inputs = has_sections(program),
+                             .no_fusion = program->options.no_fusion};
+  return plan_unit(program, program->graph, &program->evaluation, &options);
+}
+
+static co_status copy_phases(co_program *program) {
+  const co_program_options *options = &program->options;
+  program->phases =
+      co_alloc_zero(program->ctx, (size_t)options->phase_count + 1, sizeof *program->phases);
+  if (!program->phases) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < options->phase_count; i++) {
+    co_phase *p = &program->phases[i];
+    p->options = options->phases[i];
+    size_t size = p->options.optimizer->options_size;
+    p->optimizer_options = co_alloc_zero(program->ctx, 1, size);
+    if (!p->optimizer_options) return CO_ERR_MEMORY;
+    memcpy(p->optimizer_options, options->phases[i].optimizer_options, size);
+  }
+  return CO_OK;
+}
+
+static int most_slots(const co_program *program) {
+  int most = 0;
+  for (int64_t i = 0; i < program->options.phase_count; i++) {
+    const co_phase *p = &program->phases[i];
+    int slots = p->options.optimizer->slots(p->optimizer_options);
+    if (slots > most) most = slots;
+  }
+  return most;
+}
+
+static co_status allocate(co_program *program) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  size_t metric_bytes = (size_t)(program->graph->metric_doubles + 1) * sizeof(double);
+  CO_RETURN_IF_FAILED(api->buffer_create(
+      backend, program->arena_bytes ? program->arena_bytes : api->alignment, &program->arena));
+  CO_RETURN_IF_FAILED(api->buffer_create(backend, sizeof(co_step), &program->step));
+  // Evaluation reads scalars (to no effect) before any step has set them.
+  CO_RETURN_IF_FAILED(api->fill_zero(backend, program->step, sizeof(co_step)));
+  for (int i = 0; i < 2; i++) {
+    CO_RETURN_IF_FAILED(api->buffer_create(backend, metric_bytes, &program->metrics[i]));
+    CO_RETURN_IF_FAILED(co_program_clear_metrics(program, i));
+  }
+  return CO_OK;
+}
+
+// ---- input section -----------------------------------------------------------------------------
+
+co_unit *co_program_find_section(co_program *program, int64_t rows, bool training) {
+  for (int64_t i = 0; i < program->section_count; i++)
+    if (program->sections[i].rows == rows && program->sections[i].training == training)
+      return &program->sections[i];
+  return NULL;
+}
+
+// Which outputs of the section the network reads in bf16; to be freed.
+static bool *list_narrow(const co_program *program) {
+  const co_input_section *source = program->options.source;
+  bool *narrow =
+      co_alloc_zero(program->ctx, (size_t)source->graph->output_count + 1, sizeof *narrow);
+  for (int64_t i = 0; narrow && program->options.bf16 && i < source->graph->output_count; i++)
+    narrow[i] = co_plan_reads_bf16(program->graph, program->graph->inputs[source->feeds[i]]);
+  return narrow;
+}
+
+static co_status need_section(co_program *program, int64_t rows, bool training) {
+  if (co_program_find_section(program, rows, training)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->sections, &program->section_capacity,
+                              program->section_count, sizeof *program->sections));
+  co_unit *item = &program->sections[program->section_count++];
+  *item = (co_unit){.rows = rows, .training = training};
+  bool *narrow = list_narrow(program);
+  if (!narrow) return CO_ERR_MEMORY;
+  co_plan_options options = {.mode = training ? CO_MODE_TRAIN : CO_MODE_INFER,
+                             .rows = rows,
+                             .real = program->options.real,
+                             .bf16 = program->options.bf16,
+                             .narrow_outputs = narrow,
+                             .no_fusion = program->options.no_fusion};
+  co_status status =
+      co_plan_create(&item->plan, program->options.source->graph, program->store, &options);
+  co_free(program->ctx, narrow);
+  CO_RETURN_IF_FAILED(status);
+  if (item->plan->arena_bytes > program->section_bytes)
+    program->section_bytes = item->plan->arena_bytes;
+  return CO_OK;
+}
+
+static co_status plan_sections(co_program *program) {
+  if (!has_sections(program)) return CO_OK;
+  for (int64_t i = 0; i < program->options.phase_count; i++)
+    for (int64_t k = 0; k < program->phases[i].unit_count; k++)
+      CO_RETURN_IF_FAILED(need_section(program, program->phases[i].units[k].rows, true));
+  int64_t rows = program->options.evaluation_rows;
+  return rows ? need_section(program, rows, false) : CO_OK;
+}
+
+static co_status bind_sections(co_program *program) {
+  if (!program->section_count) return CO_OK;
+  const co_backend_api *api = program->backend->api;
+  size_t bytes = program->section_bytes ? program->section_bytes : api->alignment;
+  CO_RETURN_IF_FAILED(api->buffer_create(program->backend, bytes, &program->section_arena));
+  co_memory memory = {.arena = program->section_arena, .step = program->step};
+  for (int64_t i = 0; i < program->section_count; i++) {
+    co_unit *item = &program->sections[i];
+    CO_RETURN_IF_FAILED(co_executor_create(&item->executor, item->plan, program->store, &memory));
+  }
+  return CO_OK;
+}
+
+// ---- all of it ---------------------------------------------------------------------------------
+
+static co_status bind_all(co_program *program) {
+  for (int64_t i = 0; i < program->options.phase_count; i++) {
+    co_phase *p = &program->phases[i];
+    for (int64_t k = 0; k < p->unit_count; k++)
+      CO_RETURN_IF_FAILED(bind_unit(program, &p->units[k], false));
+    CO_RETURN_IF_FAILED(bind_unit(program, &p->update, false));
+  }
+  return program->evaluation.plan ? bind_unit(program, &program->evaluation, true) : CO_OK;
+}
+
+co_status co_program_create(co_program **out, const co_graph *graph, co_backend *backend,
+                            const co_program_options *options) {
+  *out = NULL;
+  co_program *program = co_alloc_zero(graph->ctx, 1, sizeof *program);
+  if (!program) return CO_ERR_MEMORY;
+  program->ctx = graph->ctx;
+  program->graph = graph;
+  program->backend = backend;
+  program->options = *options;
+  co_status status;
+  CO_TRY(copy_phases(program));
+  CO_TRY(co_store_create(&program->store, backend, options->real));
+  CO_TRY(co_store_add_graph(program->store, graph));
+  for (int64_t i = 0; i < options->phase_count; i++)
+    CO_TRY(plan_phase(program, &program->phases[i]));
+  CO_TRY(plan_evaluation(program));
+  CO_TRY(plan_sections(program));
+  CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
+                         most_slots(program)));
+  CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
+  for (int64_t i = 0; i < options->phase_count; i++)
+    CO_TRY(plan_update(program, &program->phases[i]));
+  CO_TRY(allocate(program));
+  CO_TRY(bind_all(program));
+  CO_TRY(bind_sections(program));
+  CO_TRY(co_program_create_submissions(program));
+  *out = program;
+  return CO_OK;
+cleanup:
+  co_program_free(program);
+  return status;
+}
+
+void co_program_free(co_program *program) {
+  if (!program) return;
+  co_program_free_submissions(program); // waits for what is in flight
+  for (int64_t i = 0; program->phases && i < program->options.phase_count; i++) {
+    co_phase *p = &program->phases[i];
+    for (int64_t k = 0; k < p->unit_count; k++)
+      free_unit(&p->units[k]);
+    free_unit(&p->update);
+    co_graph_free(p->update_graph);
+    co_free(program->ctx, p->units);
+    co_free(program->ctx, p->optimizer_options);
+  }
+  free_unit(&program->evaluation);
+  for (int64_t i = 0; i < program->section_count; i++)
+    free_unit(&program->sections[i]);
+  co_free(program->ctx, program->sections);
+  const co_backend_api *api = program->backend->api;
+  api->buffer_free(program->backend, program->arena);
+  api->buffer_free(program->backend, program->step);
+  api->buffer_free(program->backend, program->metrics[0]);
+  api->buffer_free(program->backend, program->metrics[1]);
+  api->buffer_free(program->backend, program->section_arena);
+  co_store_free(program->store);
+  co_free(program->ctx, program->phases);
+  co_free(program->ctx, program);
+}
+
+co_store *co_program_store(co_program *program) {
+  return program->store;
+}
+
+int64_t co_program_updates(const co_program *program, int64_t index) {
+  return program->phases[index].updates;
+}
+
+void co_program_set_updates(co_program *program, int64_t index, int64_t updates) {
+  program->phases[index].updates = program->phases[index].submitted = updates;
+}
+
+co_executor *co_program_evaluator(co_program *program) {
+  return program->evaluation.executor;
+}
+
+co_status co_program_read_metrics(co_program *program, bool evaluation, double *out) {
+  return program->backend->api->download(program->backend, out, program->metrics[evaluation],
+                                         (size_t)program->graph->metric_doubles * sizeof(double));
+}
+
+co_status co_program_write_metrics(co_program *program, bool evaluation, const double *values) {
+  return program->backend->api->upload(program->backend, program->metrics[evaluation], values,
+                                       (size_t)program->graph->metric_doubles * sizeof(double));
+}
+
+co_status co_program_clear_metrics(co_program *program, bool evaluation) {
+  return program->backend->api->fill_zero(program->backend, program->metrics[evaluation],
+                                          (size_t)(program->graph->metric_doubles + 1) *
+                                              sizeof(double));
+}
+
+void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
+  const co_store *store = program->store;
+  memset(out, 0, sizeof *out);
+  out->parameters = store->param_bytes;
+  out->mirror = store->mirror ? store->param_bytes / 2 : 0;
+  out->state = store->state_bytes;
+  out->gradients = store->gradient ? store->param_bytes : 0;
+  out->slots = store->param_bytes * (size_t)store->slots;
+  out->arena = program->arena_bytes;
+  out->workspace = program->workspace_bytes;
+  out->batches = program->section_bytes;
+  for (int i = 0; i < program->depth; i++)
+    out->batches += co_program_submission_bytes(program);
+  out->total = out->parameters + out->mirror + out->state + out->gradients + out->slots +
+               out->arena + out->batches;
+}
+
+const co_plan *co_program_plan(const co_program *program, int64_t i) {
+  if (i < program->section_count) return program->sections[i].plan;
+  i -= program->section_count;
+  for (int64_t k = 0; k < program->options.phase_count; k++) {
+    const co_phase *p = &program->phases[k];
+    if (i < p->unit_count) return p->units[i].plan;
+    i -= p->unit_count;
+    if (i-- == 0) return p->update.plan;
+  }
+  return i == 0 ? program->evaluation.plan : NULL;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program's insides, shared by program.c (planning, memory) and launch.c (running).
+#ifndef COHORT_HOST_EXEC_PROGRAM_PRIVATE_H
+#define COHORT_HOST_EXEC_PROGRAM_PRIVATE_H
+
+#include "host/exec/program.h"
+
+enum { CO_SUBMISSION_RESULTS = 3 }; // doubles of a step: squared gradient norm, gate (2)
+
+// One plan with its executor.
+typedef struct co_unit {
+  co_plan *plan;
+  co_executor *executor;
+  int64_t rows;
+  bool add;      // adds to the gradients
+  bool training; // of input sections: augments
+} co_unit;
+
+typedef struct co_phase {
+  co_phase_options options;
+  void *optimizer_options;
+  co_graph *update_graph;
+  co_unit *units; // forward and backward, by rows and add
+  int64_t unit_count, unit_capacity;
+  co_unit update;
+  int64_t updates;   // made
+  int64_t submitted; // the same, with those in flight
+} co_phase;
+
+enum { CO_EVALUATION = -1 }; // in place of a phase
+
+// What has been recorded, or (slot -1) has run once, as it must before it can be recorded: libraries
+// load what they need then.
+typedef struct co_captured_graph {
+  int slot;
+  int64_t phase, rows, count;
+  void *graph;
+} co_captured_graph;
+
+// One launch: up to `submission_limit` steps.
+typedef struct co_submission {
+  char *packets;   // device
+  double *results; // device; the host's own memory where the device reads that
+  // Page-locked where the device works beside the host: results, then metrics; outputs.
+  double *host_results;
+  char *host_outputs;
+  co_fence *sent, *done;
+  int64_t phase, rows, count;
+  bool metrics; // were asked for
+} co_submission;
+
+struct co_program {
+  co_context *ctx;
+  const co_graph *graph;
+  co_backend *backend;
+  co_program_options options;
+  co_store *store;
+  co_phase *phases;
+  co_unit evaluation;
+  size_t arena_bytes, workspace_bytes;
+  const co_plan *largest;          // that needs the most of the arena
+  void *arena, *step, *metrics[2]; // metrics: training, evaluation
+  // Devices with memory of their own: the input section, and what steps bring along.
+  co_unit *sections;
+  int64_t section_count, section_capacity;
+  size_t section_bytes;
+  void *section_arena;
+  const void **section_inputs, **network_inputs; // room to bind from, per input of the graph
+  const void **fixed;                            // per section input: device memory, or NULL
+  co_staging_layout packets[2];                  // of training, of evaluation
+  size_t packet_bytes[2];                        // of the largest
+  char *staging;                                 // one packet, page-locked, once it is needed
+  co_submission submissions[CO_SUBMISSION_DEPTH];
+  int first_submission, in_flight, depth;
+  int64_t submission_limit[2]; // training, evaluation
+  co_captured_graph *captured_graphs;
+  int64_t captured_graph_count, captured_graph_capacity;
+  bool not_capturable;
+  size_t *output_offset; // per graph output, in host_outputs
+  const void **outputs;  // room for a launch result's
+};
+
+static inline bool co_program_is_on_device(const co_program *program) {
+  return !program->backend->api->host_memory;
+}
+
+// submission_memory.c: memory and limits of launches.
+co_status co_program_create_submissions(co_program *program);
+void co_program_free_submissions(co_program *program);
+size_t co_program_submission_bytes(const co_program *program); // device memory of one
+// Of one row of a graph's input, as plans read it.
+size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input);
+
+co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add);
+co_unit *co_program_find_section(co_program *program, int64_t rows, bool training);
+
+#endif

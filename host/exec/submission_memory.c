@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of launches, and how much one may hold.
+#include "host/exec/program_private.h"
+
+enum { SUBMISSION_BYTES = 4 << 20 }; // of the packets of one launch with several steps
+// Worth of work that makes a launch's own cost vanish: more in one would only delay stopping.
+static const double submission_flops = 32e9;
+
+// ---- packets -----------------------------------------------------------------------------------
+
+size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input) {
+  co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
+  if (desc.dtype == CO_F32) desc.dtype = program->options.real;
+  desc.shape.dim[0] = 1;
+  return co_tensor_bytes(&desc);
+}
+
+static bool holds_rows(const co_graph *graph, int64_t input) {
+  const co_shape *shape = &graph->values[graph->inputs[input]].desc.shape;
+  return shape->rank > 0 && shape->dim[0] == CO_DIM_N;
+}
+
+static bool is_fed(const co_program *program, int64_t network_input) {
+  const co_input_section *source = program->options.source;
+  for (int64_t i = 0; source && i < source->graph->output_count; i++)
+    if (source->feeds[i] == network_input) return true;
+  return false;
+}
+
+static co_status list_fields(co_program *program) {
+  const co_input_section *source = program->options.source;
+  const co_graph *network = program->graph;
+  int64_t most = network->input_count + (source ? source->graph->input_count : 0), count = 0;
+  co_staging_field *fields = co_alloc_zero(program->ctx, (size_t)most + 1, sizeof *fields);
+  if (!fields) return CO_ERR_MEMORY;
+  for (int64_t i = 0; source && i < source->graph->input_count; i++)
+    if (holds_rows(source->graph, i))
+      fields[count++] =
+          (co_staging_field){true, i, co_program_row_bytes(program, source->graph, i)};
+  for (int64_t i = 0; i < network->input_count; i++)
+    if (!is_fed(program, i))
+      fields[count++] = (co_staging_field){false, i, co_program_row_bytes(program, network, i)};
+  program->packets[0] = (co_staging_layout){fields, count, program->options.rows};
+  program->packets[1] = (co_staging_layout){fields, count, program->options.evaluation_rows};
+  return CO_OK;
+}
+
+static size_t largest_packet(const co_program *program, bool evaluation) {
+  const co_program_options *options = &program->options;
+  size_t most = 0;
+  if (evaluation)
+    return options->evaluation_rows
+               ? co_staging_bytes(&program->packets[1], options->evaluation_rows)
+               : 0;
+  for (int64_t i = 0; options->phase_count && i < options->batch_row_count; i++) {
+    size_t bytes = co_staging_bytes(&program->packets[0], options->batch_rows[i]);
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+// ---- limits ------------------------------------------------------------------------------------
+
+static double flops_of(const co_program *program, bool evaluation) {
+  double most = 0;
+  if (evaluation) return program->evaluation.plan ? (double)program->evaluation.plan->flops : 0;
+  for (int64_t i = 0; i < program->options.phase_count; i++) {
+    double flops = (double)program->phases[i].units[0].plan->flops *
+                   (double)co_staging_parts(&program->packets[0], program->options.batch_rows[0]);
+    if (flops > most) most = flops;
+  }
+  return most;
+}
+
+static int64_t submission_limit(const co_program *program, bool evaluation) {
+  if (evaluation && program->options.evaluation_mode == CO_MODE_INFER) return 1; // outputs are read
+  size_t bytes = program->packet_bytes[evaluation];
+  if (!bytes) return 1; // there are none
+  double flops = flops_of(program, evaluation);
+  int64_t limit = CO_SUBMISSION_STEPS;
+  while (limit > 1 &&
+         ((size_t)limit * bytes > SUBMISSION_BYTES || (double)limit * flops > submission_flops))
+    limit /= 2;
+  return limit;
+}
+
+// ---- memory ------------------------------------------------------------------------------------
+
+static size_t align(size_t bytes) {
+  return (bytes + 255) / 256 * 256;
+}
+
+static size_t result_bytes(const co_program *program) {
+  return (size_t)(CO_SUBMISSION_STEPS * CO_SUBMISSION_RESULTS + program->graph->metric_doubles) *
+         sizeof(double);
+}
+
+static size_t list_outputs(co_program *program) {
+  const co_plan *plan = program->evaluation.plan;
+  size_t bytes = 0;
+  for (int64_t i = 0; plan && i < program->graph->output_count; i++) {
+    program->output_offset[i] = bytes;
+    if (plan->outputs[i] != CO_NO_VALUE)
+      bytes += align(co_tensor_bytes(&plan->values[plan->outputs[i]].info.desc));
+  }
+  return program->options.evaluation_mode == CO_MODE_INFER ? bytes : 0;
+}
+
+static size_t packets_bytes(const co_program *program) {
+  size_t most = 0;
+  for (int i = 0; i < 2; i++) {
+    size_t bytes = (size_t)program->submission_limit[i] * program->packet_bytes[i];
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+size_t co_program_submission_bytes(const co_program *program) {
+  if (!co_program_is_on_device(program)) return 0;
+  return packets_bytes(program) + result_bytes(program);
+}
+
+static co_status create_on_device(co_program *program, co_submission *submission,
+                                  size_t output_bytes) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  CO_RETURN_IF_FAILED(
+      api->buffer_create(backend, packets_bytes(program), (void **)&submission->packets));
+  CO_RETURN_IF_FAILED(
+      api->buffer_create(backend, result_bytes(program), (void **)&submission->results));
+  CO_RETURN_IF_FAILED(
+      api->host_buffer_create(backend, result_bytes(program), (void **)&submission->host_results));
+  if (output_bytes)
+    CO_RETURN_IF_FAILED(
+        api->host_buffer_create(backend, output_bytes, (void **)&submission->host_outputs));
+  CO_RETURN_IF_FAILED(api->fence_create(backend, &submission->sent));
+  return api->fence_create(backend, &submission->done);
+}
+
+static co_status create_on_host(co_program *program, co_submission *submission,
+                                size_t output_bytes) {
+  submission->host_results = co_alloc_zero(program->ctx, 1, result_bytes(program));
+  submission->results = submission->host_results;
+  submission->host_outputs = co_alloc_zero(program->ctx, 1, output_bytes + 1);
+  return submission->host_results && submission->host_outputs ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status create_rooms(co_program *program) {
+  const co_input_section *source = program->options.source;
+  size_t outputs = (size_t)program->graph->output_count + 1;
+  size_t inputs = (size_t)program->graph->input_count + 1;
+  size_t section = source ? (size_t)source->graph->input_count + 1 : 1;
+  program->output_offset = co_alloc_zero(program->ctx, outputs, sizeof *program->output_offset);
+  program->outputs = co_alloc_zero(program->ctx, outputs, sizeof *program->outputs);
+  program->network_inputs = co_alloc_zero(program->ctx, inputs, sizeof *program->network_inputs);
+  program->section_inputs = co_alloc_zero(program->ctx, section, sizeof *program->section_inputs);
+  program->fixed = co_alloc_zero(program->ctx, section, sizeof *program->fixed);
+  return program->output_offset && program->outputs && program->network_inputs &&
+                 program->section_inputs && program->fixed
+             ? CO_OK
+             : CO_ERR_MEMORY;
+}
+
+co_status co_program_create_submissions(co_program *program) {
+  bool apart = co_program_is_on_device(program);
+  program->depth = apart ? CO_SUBMISSION_DEPTH : 1;
+  program->submission_limit[0] = program->submission_limit[1] = 1;
+  CO_RETURN_IF_FAILED(create_rooms(program));
+  if (apart) {
+    CO_RETURN_IF_FAILED(list_fields(program));
+    for (int i = 0; i < 2; i++) {
+      program->packet_bytes[i] = largest_packet(program, i);
+      program->submission_limit[i] = submission_limit(program, i);
+    }
+  }
+  size_t output_bytes = list_outputs(program);
+  for (int i = 0; i < program->depth; i++)
+    CO_RETURN_IF_FAILED(apart ? create_on_device(program, &program->submissions[i], output_bytes)
+                              : create_on_host(program, &program->submissions[i], output_bytes));
+  return CO_OK;
+}
+
+static void free_on_device(co_program *program, co_submission *submission) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  api->buffer_free(backend, submission->packets);
+  api->buffer_free(backend, submission->results);
+  api->host_buffer_free(backend, submission->host_results);
+  api->host_buffer_free(backend, submission->host_outputs);
+  api->fence_free(backend, submission->sent);
+  api->fence_free(backend, submission->done);
+}
+
+void co_program_free_submissions(co_program *program) {
+  const co_backend_api *api = program->backend->api;
+  bool apart = co_program_is_on_device(program);
+  if (apart) co_program_drain(program);
+  for (int64_t i = 0; i < program->captured_graph_count; i++)
+    if (program->captured_graphs[i].graph)
+      api->graph_free(program->backend, program->captured_graphs[i].graph);
+  for (int i = 0; i < CO_SUBMISSION_DEPTH; i++) {
+    co_submission *submission = &program->submissions[i];
+    if (apart) {
+      free_on_device(program, submission);
+      continue;
+    }
+    co_free(program->ctx, submission->host_results);
+    co_free(program->ctx, submission->host_outputs);
+  }
+  if (apart) api->host_buffer_free(program->backend, program->staging);
+  co_free(program->ctx, program->captured_graphs);
+  co_free(program->ctx, program->packets[0].fields); // shared
+  co_free(program->ctx, program->output_offset);
+  co_free(program->ctx, program->outputs);
+  co_free(program->ctx, program->network_inputs);
+  co_free(program->ctx, program->section_inputs);
+  co_free(program->ctx, program->fixed);
+}

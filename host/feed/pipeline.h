@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// From dataset rows to the network's inputs: loader threads run the model's input section into the
+// next slots of a ring, and add targets and row weights. A slot owns its plans, so workers share
+// nothing that changes. For devices with memory of their own the section runs there: the slots are
+// packets (host/exec/staging.h), and the threads write row numbers or stored rows, targets and weights.
+#ifndef COHORT_HOST_FEED_PIPELINE_H
+#define COHORT_HOST_FEED_PIPELINE_H
+
+#include "datasets/dataset.h"
+#include "datasets/loader.h"
+#include "host/feed/resident.h"
+
+typedef struct co_pipeline_options {
+  const int64_t *samples; // to draw from; borrowed
+  int64_t sample_count;
+  int64_t batch_rows;
+  bool training; // shuffle and augment, partial last batch; else: in order, last batch padded
+                 // to batch_rows with rows of weight 0
+  bool targets;  // deliver targets and weights too
+  uint64_t seed;
+  uint32_t epoch, first_batch;
+  int64_t epochs; // 0 = without end
+  int workers;
+  const co_resident *source;       // with `packet`: whose section the packets are for
+  const co_staging_layout *packet; // of the program; NULL: the threads run the section
+  int ahead;                       // batches that are lent at the same time; 0 = 1
+} co_pipeline_options;
+
+// One batch as the network takes it.
+typedef struct co_view {
+  const co_batch *batch;
+  int64_t rows;              // rows of every input, padding included
+  int64_t valid;             // rows that are not padding
+  const void *const *inputs; // per input of the network graph, NULL where not delivered; or
+  void *packet;              // all of them, for the device
+  const double *weight_sum;  // per output: sum of row weights, in row order
+} co_view;
+
+typedef struct co_pipeline co_pipeline;
+co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dataset,
+                             const co_pipeline_options *options);
+void co_pipeline_free(co_pipeline *pipeline);
+co_status co_pipeline_next(co_pipeline *pipeline, co_view *out, bool *done);
+void co_pipeline_release(co_pipeline *pipeline, const co_view *view);
+double co_pipeline_wait_seconds(const co_pipeline *pipeline);
+int64_t co_pipeline_batches(const co_pipeline *pipeline); // per epoch
+// 1 / weight_sum per output, times its loss weight; 0 where the sum is 0.
+void co_view_inv_norm(const co_model *model, const co_view *view, double *inv_norm);
+
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model before planning: values (tensors with symbolic N) and forward operations in order, as
+// layers, losses and metrics emit them, with the table of parameters and state. A graph knows no
+// mode, batch size, layout or device; a plan is made from it for each.
+#ifndef COHORT_HOST_GRAPH_GRAPH_H
+#define COHORT_HOST_GRAPH_GRAPH_H
+
+#include "host/core/context.h"
+#include "kernels/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int32_t co_value; // index into the graph's values
+#define CO_NO_VALUE ((co_value)-1)
+
+// Where a value lives.
+typedef enum co_storage {
+  CO_STORAGE_ARENA,    // activations and temporaries: packed by lifetime
+  CO_STORAGE_INPUT,    // bound by the caller for each run
+  CO_STORAGE_PARAM,    // a trainable or frozen parameter in the store
+  CO_STORAGE_STATE,    // written by training plans only, never optimised; in the store
+  CO_STORAGE_GRADIENT, // of the parameter with the same index; in the store
+  CO_STORAGE_BLOCK,    // a whole store block, flat (update plans): co_block in `index`
+  CO_STORAGE_STEP,     // the step scalars
+  CO_STORAGE_METRIC,   // f64 accumulators that outlive the run; zeroed by the owner
+  CO_STORAGE_RESULT,   // f64 that one run writes and its caller reads, wherever he binds them
+  CO_STORAGE_CONSTANT, // bytes owned by the graph
+  CO_STORAGE_MIRROR    // the bf16 copy of a parameter, in the store (plans only)
+} co_storage;
+
+typedef enum co_block {
+  CO_BLOCK_PARAM,
+  CO_BLOCK_GRADIENT,
+  CO_BLOCK_SLOT0,
+  CO_BLOCK_SLOT1,
+  CO_BLOCK_MIRROR // bf16 copies of the parameters
+} co_block;
+enum { CO_MAX_SLOTS = 2 };
+
+typedef struct co_value_info {
+  const char *name;
+  co_tensor_desc desc; // real tensors are CO_F32 here; the plan's policy may make them f64 or bf16
+  co_storage storage;
+  int32_t index; // of the input, parameter, metric, constant or block
+  bool observed; // must exist in canonical layout after the run (outputs, reports)
+} co_value_info;
+
+typedef enum co_init_kind {
+  CO_INIT_ZEROS,
+  CO_INIT_ONES,
+  CO_INIT_GLOROT_UNIFORM, // U(-l, l), l = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)
+  CO_INIT_HE_NORMAL       // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
+} co_init_kind;
+
+typedef struct co_param_info {
+  const char *name;  // "encoder/conv2d/kernel", unique
+  const char *layer; // "encoder/conv2d"
+  bool state;        // STATE instead of PARAM
+  bool trainable;    // false: frozen, no gradient is planned
+  int32_t group;     // parameter group 0..31 (programs with several phases update one each)
+  co_shape shape;    // canonical
+  co_init_kind init;
+  int64_t fan_in, fan_out;
+  double rate, decay; // multipliers of learning rate and weight decay
+  co_value value;
+} co_param_info;
+
+typedef struct co_graph_op {
+  co_op op;
+  co_op_attr attr;
+  co_value in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS]; // CO_NO_VALUE = absent
+  uint32_t accumulate;
+  const char *layer; // borrowed
+} co_graph_op;
+
+// For tables: what the user named.
+typedef struct co_layer_info {
+  const char *name, *class_name;
+  co_value output;
+} co_layer_info;
+
+typedef struct co_loss_info {
+  const char *name;      // output feature
+  const char *loss_name; // "softmax_cross_entropy"
+  int32_t op;            // index of the loss operation
+  double weight;         // of this output in the total loss
+  co_value prediction, target, row_weight;
+  co_value sum; // METRIC f64 (1): sum over rows of weight * loss
+} co_loss_info;
+
+typedef struct co_metric_info {
+  const char *output, *name; // "label", "accuracy"
+  co_value sums;             // METRIC f64 (2): numerator, denominator
+} co_metric_info;
+
+typedef struct co_output_info {
+  const char *name; // "label/probability"
+  co_value value;
+} co_output_info;
+
+typedef struct co_constant {
+  const void *bytes;
+  size_t size;
+} co_constant;
+
+// Tables are read freely; they change through the functions below only.
+typedef struct co_graph {
+  co_context *ctx;
+  co_arena *arena;
+  co_value_info *values;
+  co_graph_op *ops;
+  co_param_info *params;
+  co_layer_info *layers;
+  co_loss_info *losses;
+  co_metric_info *metrics;
+  co_output_info *outputs;
+  co_value *inputs; // values of storage INPUT
+  co_constant *constants;
+  int64_t value_count, op_count, param_count, layer_count, loss_count, metric_count, output_count,
+      input_count, constant_count;
+  int64_t value_capacity, op_capacity, param_capacity, layer_capacity, loss_capacity,
+      metric_capacity, output_capacity, input_capacity, constant_capacity;
+  int64_t metric_doubles; // accumulators in all
+  int64_t result_doubles; // results in all
+  co_value step;          // CO_NO_VALUE until asked for
+  const char *layer;      // the layer being built: stamped on operations
+  int32_t group;          // stamped on new parameters
+  bool frozen;            // new parameters are not trainable
+} co_graph;
+
+co_status co_graph_create(co_graph **out, co_context *ctx);
+void co_graph_free(co_graph *graph);
+
+// Names are copied. A repeated input name gives CO_ERR_CONFIG.
+co_status co_graph_add_input(co_graph *graph, const char *name, co_dtype dtype,
+                             const co_shape *shape, co_value *out);
+co_value co_graph_find_input(const co_graph *graph, const char *name);
+// Adds a parameter or state named <current layer>/<name>. If it exists already with an equal shape
+// (a layer called again), that one is returned: this is how weights are tied.
+co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_info *info,
+                             co_value *out);
+int32_t co_graph_find_param(const co_graph *graph, const char *full_name); // -1 if absent
+// Emits an operation; absent inputs are CO_NO_VALUE. Outputs given as CO_NO_VALUE are created
+// (arena) with inferred descriptions; a given one must fit (in-place state, metrics).
+co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, const co_value *in,
+                          co_value *out);
+co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,
+                                const co_shape *shape, const void *bytes, co_value *out);
+// A value that is a whole store block of `elements` reals (of the mirror, bf16).
+co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out);
+co_status co_graph_get_step(co_graph *graph, co_value *out);
+// `doubles` zero-initialised accumulators.
+co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t doubles,
+                                    co_value *out);
+// `doubles` doubles that an operation writes anew in each run.
+co_status co_graph_add_result(co_graph *graph, const char *name, int64_t doubles, co_value *out);
+co_status co_graph_add_output(co_graph *graph, const char *name, co_value value);
+// Records a loss made of the operation just emitted (outputs "loss sum dx").
+co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info);
+co_status co_graph_add_metric(co_graph *graph, const co_metric_info *info);
+co_status co_graph_add_layer(co_graph *graph, const char *name, const char *class_name,
+                             co_value output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers: each a file in host/layers with a field table and a build function that checks shapes,
+// declares parameters and emits forward operations. layers.def lists them. A layer never knows
+// mode, device or layout. Names and options are Keras'.
+#ifndef COHORT_HOST_GRAPH_LAYER_H
+#define COHORT_HOST_GRAPH_LAYER_H
+
+#include "host/core/field.h"
+#include "host/graph/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_layer_class {
+  const char *name; // "Conv2D"
+  const char *doc;  // one line
+  const co_field *fields;
+  size_t options_size;
+  // The field that a bare scalar sets (`Dense: 64`), NULL if none.
+  const char *shorthand;
+  int inputs_min, inputs_max;
+  // Emits the layer under graph->layer (set by co_layer_apply). Errors are CO_ERR_CONFIG.
+  co_status (*build)(co_graph *graph, const void *options, const co_value *in, int count,
+                     co_value *out);
+  // Names of the parameters in Keras order, NULL-terminated; NULL where there are none.
+  const char *const *weights;
+} co_layer_class;
+
+const co_layer_class *co_layer_find(const char *name); // NULL if unknown
+// All of them, NULL-terminated.
+const co_layer_class *const *co_layer_list(void);
+
+// Builds a layer named `path` ("encoder/conv2d") and records it in the graph's layer table. Calling
+// a path again shares its weights.
+co_status co_layer_apply(co_graph *graph, const co_layer_class *class_, const char *path,
+                         const void *options, const co_value *in, int count, co_value *out);
+
+// ---- for layers --------------------------------------------------------------------------------
+extern const char *const co_activation_words[]; // "linear", "relu"
+// Emits one operation with one output.
+co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, const co_value *in,
+                  co_value *out);
+// Emits an activation (index into co_activation_words); linear emits nothing.
+co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_value *out);
+const co_shape *co_value_shape(const co_graph *graph, co_value value);
+// CO_ERR_CONFIG unless the value has `rank` dimensions (N included).
+co_status co_require_rank(const co_graph *graph, co_value value, int rank);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

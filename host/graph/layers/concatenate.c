@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/graph/layer.h"
+
+typedef struct concatenate_options {
+  int64_t axis;
+} concatenate_options;
+
+static const co_field fields[] = {{"axis", CO_FIELD_INT, offsetof(concatenate_options, axis), "-1",
+                                   0, 0, NULL, "Dimension to join along; only -1, the last.", NULL},
+                                  {.key = NULL}};
+
+static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
+                       co_value *out) {
+  int64_t axis = ((const concatenate_options *)options)->axis;
+  if (axis != -1)
+    return co_fail(CO_ERR_CONFIG, "axis %lld: only the last dimension, -1, can be joined",
+                   (long long)axis);
+  co_value joined = in[0];
+  for (int i = 1; i < count; i++) {
+    co_value operands[2] = {joined, in[i]};
+    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONCAT, NULL, 2, operands, &joined));
+  }
+  *out = joined;
+  return CO_OK;
+}
+
+extern const co_layer_class co_layer_concatenate;
+const co_layer_class co_layer_concatenate = {.name = "Concatenate",
+                                             .doc = "Tensors side by side in the last dimension.",
+                                             .fields = fields,
+                                             .options_size = sizeof(concatenate_options),
+                                             .inputs_min = 2,
+                                             .inputs_max = 64,
+                                             .build = build};

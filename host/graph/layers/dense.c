@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/graph/layer.h"
+
+typedef struct dense_options {
+  int64_t units;
+  int activation;
+  bool use_bias;
+} dense_options;
+
+static const co_field fields[] = {
+    {"units", CO_FIELD_INT, offsetof(dense_options, units), NULL, 1, 1 << 24, NULL,
+     "Number of output features.", "output_size"},
+    {"activation", CO_FIELD_ENUM, offsetof(dense_options, activation), "linear", 0, 0,
+     co_activation_words, "Applied to the result.", NULL},
+    {"use_bias", CO_FIELD_BOOL, offsetof(dense_options, use_bias), "true", 0, 0, NULL,
+     "Adds a trained offset per output feature.", NULL},
+    {.key = NULL}};
+
+static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
+                       co_value *out) {
+  const dense_options *dense = options;
+  (void)count;
+  CO_RETURN_IF_FAILED(co_require_rank(graph, in[0], 2));
+  int64_t features = co_value_shape(graph, in[0])->dim[1];
+  co_value operands[3] = {in[0], CO_NO_VALUE, CO_NO_VALUE};
+  co_param_info kernel = {.shape = co_shape_make(2, features, dense->units),
+                          .init = CO_INIT_GLOROT_UNIFORM,
+                          .fan_in = features,
+                          .fan_out = dense->units,
+                          .decay = 1};
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "kernel", &kernel, &operands[1]));
+  co_param_info bias = {.shape = co_shape_make(1, dense->units), .init = CO_INIT_ZEROS};
+  if (dense->use_bias) CO_RETURN_IF_FAILED(co_graph_add_param(graph, "bias", &bias, &operands[2]));
+  co_value y;
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_DENSE, NULL, 3, operands, &y));
+  return co_emit_activation(graph, dense->activation, y, out);
+}
+
+static const char *const weights[] = {"kernel", "bias", NULL};
+
+extern const co_layer_class co_layer_dense;
+const co_layer_class co_layer_dense = {.name = "Dense",
+                                       .doc = "Fully connected: y = activation(x kernel + bias).",
+                                       .fields = fields,
+                                       .options_size = sizeof(dense_options),
+                                       .shorthand = "units",
+                                       .inputs_min = 1,
+                                       .inputs_max = 1,
+                                       .build = build,
+                                       .weights = weights};

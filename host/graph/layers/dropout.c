@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "host/core/rng.h"
+#include "host/graph/layer.h"
+
+typedef struct dropout_options {
+  double rate;
+} dropout_options;
+
+static const co_field fields[] = {{"rate", CO_FIELD_DOUBLE, offsetof(dropout_options, rate), NULL,
+                                   0, 0.999, NULL, "Share of elements set to zero in training.",
+                                   NULL},
+                                  {.key = NULL}};
+
+// A layer called again draws masks of its own: the purpose counts the calls.
+static co_status purpose_of_call(co_graph *graph, uint32_t *out) {
+  int calls = 0;
+  for (int64_t i = 0; i < graph->op_count; i++) {
+    const co_graph_op *op = &graph->ops[i];
+    calls += op->op == CO_OP_DROPOUT && op->layer && strcmp(op->layer, graph->layer) == 0;
+  }
+  char *path = calls ? co_arena_format(graph->arena, "%s#%d", graph->layer, calls)
+                     : co_arena_strdup(graph->arena, graph->layer);
+  if (!path) return CO_ERR_MEMORY;
+  *out = co_purpose("dropout", path);
+  return CO_OK;
+}
+
+static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
+                       co_value *out) {
+  (void)count;
+  co_op_attr attr = {.rate = ((const dropout_options *)options)->rate};
+  CO_RETURN_IF_FAILED(purpose_of_call(graph, &attr.purpose));
+  if (attr.rate == 0) {
+    *out = in[0];
+    return CO_OK;
+  }
+  co_value operands[2] = {in[0], CO_NO_VALUE};
+  CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands[1]));
+  return co_emit(graph, CO_OP_DROPOUT, &attr, 2, operands, out);
+}
+
+extern const co_layer_class co_layer_dropout;
+const co_layer_class co_layer_dropout = {.name = "Dropout",
+                                         .doc = "Sets random elements to zero in training.",
+                                         .fields = fields,
+                                         .options_size = sizeof(dropout_options),
+                                         .shorthand = "rate",
+                                         .inputs_min = 1,
+                                         .inputs_max = 1,
+                                         .build = build};

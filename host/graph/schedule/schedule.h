@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Learning-rate schedules: pure functions of the step, so that resuming needs no state.
+#ifndef COHORT_HOST_GRAPH_SCHEDULE_SCHEDULE_H
+#define COHORT_HOST_GRAPH_SCHEDULE_SCHEDULE_H
+
+#include <stdint.h>
+
+#include "host/core/field.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum co_decay { CO_DECAY_NONE, CO_DECAY_LINEAR, CO_DECAY_COSINE } co_decay;
+
+typedef struct co_schedule_options {
+  int decay;               // co_decay
+  double warmup_fraction;  // of all steps, linear from 0
+  double minimum_fraction; // of the base rate, reached at the end
+} co_schedule_options;
+
+extern const co_field co_schedule_fields[];
+
+// Factor on the base learning rate at 0-based `step` of `total` steps (total <= 0: no decay, and
+// warm-up is off because its length is unknown).
+double co_schedule_factor(const co_schedule_options *options, int64_t step, int64_t total);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/persist/model_file.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/core/file.h"
+#include "host/core/h5.h"
+#include "host/core/hash.h"
+
+enum { FORMAT_VERSION = 1 };
+
+// ---- checksum ----------------------------------------------------------------------------------
+
+// Arrays have a CRC of their own; this is for what stands in texts and attributes.
+static void digest(char hex[65], const char *config, const char *schema, const char *dataset,
+                   const char *weights, const co_training_state *state) {
+  const char *const texts[] = {config, schema, dataset, weights};
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    co_sha256_update(&hash, texts[i], strlen(texts[i]) + 1);
+  if (state) {
+    const int64_t numbers[] = {state->step,       (int64_t)state->epoch, state->batch,
+                               state->updates,    (int64_t)state->seed,  state->best_step,
+                               state->bad_epochs, state->finished,       state->metrics_bytes};
+    char best[64];
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+      co_sha256_update(&hash, &numbers[i], sizeof numbers[i]);
+    int length = snprintf(best, sizeof best, "%a", state->best);
+    co_sha256_update(&hash, best, (size_t)length);
+  }
+  co_sha256_final(&hash, hex);
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+// Writes one block of an entry, canonical, as float or double.
+static co_status write_entry(co_h5 *file, co_store *store, int64_t i, co_block block,
+                             const char *path) {
+  const co_param_info *info = &store->entries[i].info;
+  size_t bytes = (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real);
+  void *values = co_alloc(store->ctx, bytes);
+  if (!values) return CO_ERR_MEMORY;
+  co_status status = co_store_read(store, i, block, values);
+  if (status == CO_OK)
+    status = co_h5_write(file, path, store->real, &info->shape, values, NULL, true);
+  co_free(store->ctx, values);
+  return status;
+}
+
+static const char *weight_name(const co_param_info *info) {
+  size_t prefix = strlen(info->layer);
+  return prefix ? info->name + prefix + 1 : info->name;
+}
+
+// One group a layer, in model order, with its weights in Keras order.
+static co_status write_layer(co_h5 *file, co_store *store, co_arena *arena, int64_t first,
+                             int64_t *next, const char **layer) {
+  const char *name = store->entries[first].info.layer;
+  const char **names = co_arena_alloc(arena, (size_t)(store->count - first), sizeof *names);
+  int64_t count = 0;
+  char *group = co_arena_format(arena, "/model_weights/%s", name);
+  if (!names || !group) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_h5_make_group(file, group));
+  int64_t i = first;
+  for (; i < store->count && strcmp(store->entries[i].info.layer, name) == 0; i++) {
+    names[count] = weight_name(&store->entries[i].info);
+    char *path = co_arena_format(arena, "%s/%s", group, names[count]);
+    if (!path) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(write_entry(file, store, i, CO_BLOCK_PARAM, path));
+    count++;
+  }
+  *next = i;
+  *layer = name;
+  return co_h5_set_strings(file, group, "weight_names", names, count);
+}
+
+static co_status write_weights(co_h5 *file, co_store *store, co_arena *arena) {
+  const char **layers = co_arena_alloc(arena, (size_t)store->count + 1, sizeof *layers);
+  if (!layers) return CO_ERR_MEMORY;
+  int64_t count = 0;
+  CO_RETURN_IF_FAILED(co_h5_make_group(file, "/model_weights"));
+  for (int64_t i = 0; i < store->count; count++)
+    CO_RETURN_IF_FAILED(write_layer(file, store, arena, i, &i, &layers[count]));
+  CO_RETURN_IF_FAILED(co_h5_set_strings(file, "/model_weights", "layer_names", layers, count));
+  // Readers of Keras files ask for these two at both places.
+  static const char *const places[] = {"/", "/model_weights"};
+  for (int i = 0; i < 2; i++) {
+    CO_RETURN_IF_FAILED(co_h5_set_string(file, places[i], "backend", "tensorflow"));
+    CO_RETURN_IF_FAILED(co_h5_set_string(file, places[i], "keras_version", "3.6.0"));
+  }
+  return CO_OK;
+}
+
+static co_status write_text(co_h5 *file, const char *path, const char *text) {
+  return co_h5_write_strings(file, path, &text, 1);
+}
+
+static void render_column(co_json *json, const co_column *column) {
+  co_json_open(json, '{');
+  co_json_key(json, "name");
+  co_json_string(json, column->name);
+  co_json_key(json, "type");
+  co_json_string(json, co_column_type_name(column->type));
+  co_json_key(json, "role");
+  co_json_string(json, co_role_name(column->role));
+  co_json_key(json, "shape");
+  co_json_open(json, '[');
+  for (int i = 0; i < column->shape.rank; i++)
+    co_json_int(json, column->shape.dim[i]);
+  co_json_close(json);
+  if (column->type == CO_COLUMN_CATEGORY) {
+    co_json_key(json, "categories");
+    co_json_open(json, '[');
+    for (int64_t i = 0; i < column->category_count; i++)
+      co_json_string(json, column->categories[i]);
+    co_json_close(json);
+  }
+  co_json_close(json);
+}
+
+static co_status render_schema(co_text *out, const co_model *model) {
+  co_json json;
+  co_json_init(&json, model->ctx, 0);
+  co_json_open(&json, '[');
+  for (int64_t i = 0; i < model->input_count; i++)
+    render_column(&json, &model->inputs[i].column);
+  for (int64_t i = 0; i < model->output_count; i++)
+    render_column(&json, &model->outputs[i].column);
+  co_json_close(&json);
+  co_status status = json.text.status;
+  if (status == CO_OK) co_text_append(out, json.text.data, json.text.length);
+  co_json_free(&json);
+  return status == CO_OK ? out->status : status;
+}
+
+static co_status write_statistics(co_h5 *file, const co_model *model, co_arena *arena) {
+  for (int64_t i = 0; i < model->input_count; i++) {
+    const co_input_feature *feature = &model->inputs[i];
+    co_shape shape = co_shape_make(1, feature->channels);
+    char *mean = co_arena_format(arena, "/cohort/preprocessing/%s/mean", feature->name);
+    char *scale = co_arena_format(arena, "/cohort/preprocessing/%s/scale", feature->name);
+    if (!mean || !scale) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_h5_write(file, mean, CO_F32, &shape, feature->mean, NULL, true));
+    CO_RETURN_IF_FAILED(co_h5_write(file, scale, CO_F32, &shape, feature->scale, NULL, true));
+  }
+  return CO_OK;
+}
+
+static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state,
+                                co_arena *arena) {
+  CO_RETURN_IF_FAILED(co_h5_make_group(file, "/trainer"));
+  const struct {
+    const char *name;
+    int64_t value;
+  } numbers[] = {{"step", state->step},
+                 {"epoch", (int64_t)state->epoch},
+                 {"batch", state->batch},
+                 {"updates", state->updates},
+                 {"seed", (int64_t)state->seed},
+                 {"best_step", state->best_step},
+                 {"bad_epochs", state->bad_epochs},
+                 {"finished", state->finished},
+                 {"metrics_bytes", state->metrics_bytes}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", numbers[i].name, numbers[i].value));
+  CO_RETURN_IF_FAILED(co_h5_set_double(file, "/trainer", "best", state->best));
+  co_shape shape = co_shape_make(1, state->sum_count);
+  CO_RETURN_IF_FAILED(co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
+  for (int slot = 0; slot < store->slots; slot++)
+    for (int64_t i = 0; i < store->count; i++) {
+      if (store->entries[i].info.state) continue;
+      char *path =
+          co_arena_format(arena, "/optimizer/slot%d/%s", slot, store->entries[i].info.name);
+      if (!path) return CO_ERR_MEMORY;
+      CO_RETURN_IF_FAILED(write_entry(file, store, i, (co_block)(CO_BLOCK_SLOT0 + slot), path));
+    }
+  return CO_OK;
+}
+
+static co_status write_content(co_h5 *file, const co_model_file_content *content,
+                               const char *schema, co_arena *arena) {
+  char hex[65], checksum[65];
+  CO_RETURN_IF_FAILED(write_weights(file, content->store, arena));
+  CO_RETURN_IF_FAILED(co_h5_make_group(file, "/cohort"));
+  CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "format", "cohort-model"));
+  CO_RETURN_IF_FAILED(co_h5_set_int(file, "/cohort", "format_version", FORMAT_VERSION));
+  CO_RETURN_IF_FAILED(
+      co_h5_set_string(file, "/cohort", "dataset_fingerprint", content->dataset_fingerprint));
+  CO_RETURN_IF_FAILED(co_store_fingerprint(content->store, hex));
+  CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "weights_sha256", hex));
+  CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
+  CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
+  digest(checksum, content->config, schema, content->dataset_fingerprint, hex, content->training);
+  CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
+  CO_RETURN_IF_FAILED(write_statistics(file, content->model, arena));
+  return content->training ? write_training(file, content->store, content->training, arena) : CO_OK;
+}
+
+// Reads back what was written: a checkpoint that cannot be opened is not published.
+static co_status verify(co_context *ctx, const char *path) {
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_model_file file;
+  co_status status = co_model_file_read(&file, arena, path);
+  co_arena_free(arena);
+  return status;
+}
+
+co_status co_model_file_write(co_context *ctx, const char *path,
+                              const co_model_file_content *content) {
+  co_atomic_file atomic = {0};
+  co_h5 *file = NULL;
+  co_arena *arena = NULL;
+  co_text schema;
+  co_text_init(&schema, ctx);
+  co_status status;
+  CO_TRY(co_atomic_begin(&atomic, ctx, path));
+  CO_TRY(co_arena_create(&arena, ctx));
+  CO_TRY(render_schema(&schema, content->model));
+  CO_TRY(co_h5_create(&file, ctx, atomic.temporary));
+  CO_TRY(write_content(file, content, schema.data, arena));
+  status = co_h5_close(file);
+  file = NULL;
+  if (status != CO_OK) goto cleanup;
+  CO_TRY(verify(ctx, atomic.temporary));
+  CO_TRY(co_atomic_commit(&atomic));
+cleanup:
+  co_h5_abandon(file);
+  co_atomic_abort(&atomic);
+  co_text_free(&schema);
+  co_arena_free(arena);
+  return status;
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+static co_status damaged(const char *path, const char *what) {
+  return co_fail_at(CO_ERR_MODEL, path, 0, 0, "%s", what);
+}
+
+static co_status read_text(co_h5 *file, co_arena *arena, const char *path, char **out) {
+  char **text;
+  int64_t count;
+  CO_RETURN_IF_FAILED(co_h5_read_strings(file, path, arena, &text, &count));
+  if (count != 1) return damaged(co_h5_path(file), "a text entry is damaged");
+  *out = text[0];
+  return CO_OK;
+}
+
+// Parses JSON that Cohort wrote; a problem means damage.
+static co_status parse(co_arena *arena, const char *path, const char *name, const char *text,
+                       co_node **out) {
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, co_arena_context(arena));
+  co_status status = co_yaml_parse(out, arena, name, text, strlen(text), &problems);
+  if (status == CO_ERR_CONFIG || (status == CO_OK && problems.count))
+    status = damaged(path, "its stored config is damaged");
+  co_diagnostics_free(&problems);
+  return status;
+}
+
+static const char *text_of(const co_node *map, const char *key) {
+  const co_node *node = co_node_get(map, key);
+  return node && node->kind == CO_NODE_SCALAR ? node->text : "";
+}
+
+// Dimensions of a column of this type, -1 for types that no model has.
+static int rank_of(int type) {
+  switch (type) {
+  case CO_COLUMN_NUMBER:
+  case CO_COLUMN_CATEGORY:
+    return 0;
+  case CO_COLUMN_VECTOR:
+    return 1;
+  case CO_COLUMN_IMAGE:
+    return 3;
+  default:
+    return -1;
+  }
+}
+
+static co_status parse_column(co_arena *arena, const char *path, const co_node *node,
+                              co_column *out) {
+  int type = co_column_type_parse(text_of(node, "type")),
+      role = co_role_parse(text_of(node, "role"));
+  const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
+  if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST ||
+      shape->count != rank_of(type) || !*text_of(node, "name") ||
+      (type == CO_COLUMN_CATEGORY) != (names && names->kind == CO_NODE_LIST && names->count > 0))
+    return damaged(path, "its stored schema is damaged");
+  memset(out, 0, sizeof *out);
+  out->name = text_of(node, "name");
+  out->type = (co_column_type)type;
+  out->role = (co_role)role;
+  out->dtype = type == CO_COLUMN_IMAGE ? CO_U8 : type == CO_COLUMN_CATEGORY ? CO_I32 : CO_F32;
+  out->shape.rank = (int32_t)shape->count;
+  for (int64_t i = 0; i < shape->count; i++)
+    if (!co_node_int(shape->items[i], &out->shape.dim[i]) || out->shape.dim[i] < 1 ||
+        out->shape.dim[i] > 1 << 20)
+      return damaged(path, "its stored schema is damaged");
+  if (type != CO_COLUMN_CATEGORY) return CO_OK;
+  const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
+  if (!categories) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < names->count; i++) {
+    if (names->items[i]->kind != CO_NODE_SCALAR)
+      return damaged(path, "its stored schema is damaged");
+    categories[i] = names->items[i]->text;
+  }
+  out->categories = categories;
+  out->category_count = names->count;
+  return CO_OK;
+}
+
+static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_schema *out) {
+  co_node *list;
+  CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "schema", text, &list));
+  if (list->kind != CO_NODE_LIST) return damaged(co_h5_path(file), "its stored schema is damaged");
+  co_column *columns = co_arena_alloc(arena, (size_t)list->count + 1, sizeof *columns);
+  if (!columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < list->count; i++)
+    CO_RETURN_IF_FAILED(parse_column(arena, co_h5_path(file), list->items[i], &columns[i]));
+  *out = (co_schema){list->count, columns};
+  return CO_OK;
+}
+
+static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *state) {
+  int64_t epoch, seed, finished;
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "step", &state->step));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "epoch", &epoch));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "batch", &state->batch));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "updates", &state->updates));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "seed", &seed));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "best_step", &state->best_step));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "bad_epochs", &state->bad_epochs));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "finished", &finished));
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "metrics_bytes", &state->metrics_bytes));
+  CO_RETURN_IF_FAILED(co_h5_get_double(file, "/trainer", "best", &state->best));
+  state->epoch = (uint32_t)epoch;
+  state->seed = (uint64_t)seed;
+  state->finished = finished != 0;
+  co_h5_info info;
+  CO_RETURN_IF_FAILED(co_h5_get_info(file, "/trainer/sums", &info));
+  if (info.shape.rank != 1 || info.shape.dim[0] > 4096)
+    return damaged(co_h5_path(file), "its training state is damaged");
+  state->sum_count = info.shape.dim[0];
+  state->sums = co_arena_alloc(arena, (size_t)state->sum_count + 1, sizeof *state->sums);
+  if (!state->sums) return CO_ERR_MEMORY;
+  return co_h5_read(file, "/trainer/sums", CO_F64, &info.shape, state->sums);
+}
+
+static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) {
+  int64_t version;
+  char *text = NULL, *config = NULL, *schema = NULL, *checksum = NULL, actual[65];
+  if (!co_h5_exists(file, "/cohort"))
+    return damaged(co_h5_path(file), "this is an HDF5 file, but not a Cohort model");
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/cohort", "format_version", &version));
+  out->newer = version > FORMAT_VERSION;
+  if (version != FORMAT_VERSION) {
+    co_status status = co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0,
+                                  "its format version is %lld; this program reads %d",
+                                  (long long)version, FORMAT_VERSION);
+    if (out->newer) co_hint("use the version of Cohort that wrote it, or a later one");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "dataset_fingerprint", arena, &text));
+  out->dataset_fingerprint = text;
+  CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "weights_sha256", arena, &text));
+  out->weights_sha256 = text;
+  CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/config", &config));
+  out->config_text = config;
+  CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/schema", &schema));
+  CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "checksum", arena, &checksum));
+  out->has_training = co_h5_exists(file, "/trainer");
+  if (out->has_training) CO_RETURN_IF_FAILED(read_training(file, arena, &out->training));
+  digest(actual, config, schema, out->dataset_fingerprint, out->weights_sha256,
+         out->has_training ? &out->training : NULL);
+  if (strcmp(actual, checksum) != 0)
+    return damaged(co_h5_path(file), "it is damaged: its checksum differs");
+  CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "config", config, &out->config));
+  return read_schema(file, arena, schema, &out->schema);
+}
+
+co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path) {
+  memset(out, 0, sizeof *out);
+  out->path = co_arena_strdup(arena, path);
+  if (!out->path) return CO_ERR_MEMORY;
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, co_arena_context(arena), path, CO_ERR_MODEL));
+  co_status status = read_content(out, arena, file);
+  co_h5_abandon(file);
+  return status;
+}
+
+co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_model *model) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < model->input_count; i++) {
+    co_input_feature *feature = &model->inputs[i];
+    co_shape shape = co_shape_make(1, feature->channels);
+    CO_TRY(co_model_make_statistics(model, i));
+    char *mean = co_arena_format(model->arena, "/cohort/preprocessing/%s/mean", feature->name);
+    char *scale = co_arena_format(model->arena, "/cohort/preprocessing/%s/scale", feature->name);
+    if (!mean || !scale) status = CO_ERR_MEMORY;
+    if (status == CO_OK) CO_TRY(co_h5_read(file, mean, CO_F32, &shape, feature->mean));
+    if (status == CO_OK) CO_TRY(co_h5_read(file, scale, CO_F32, &shape, feature->scale));
+  }
+cleanup:
+  co_h5_abandon(file);
+  return status;
+}
+
+// A dataset that was never written reads as zeros of whatever size it claims. Cohort stores weights
+// as they are; room is left for tools that compress.
+static bool is_stored(const co_h5_info *info, const co_shape *shape) {
+  enum { SMALL = 1 << 20, COMPRESSION = 16 };
+  double bytes = (double)co_shape_count(shape) * (double)sizeof(float);
+  return bytes <= SMALL || (double)info->stored_bytes * COMPRESSION >= bytes;
+}
+
+co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < network->param_count; i++) {
+    const co_param_info *param = &network->params[i];
+    co_h5_info info;
+    char *name = co_format(ctx, "/model_weights/%s", param->name), has[96], want[96];
+    status = name ? co_h5_get_info(file, name, &info) : CO_ERR_MEMORY;
+    if (status == CO_OK && (info.is_group || !co_shape_equal(&info.shape, &param->shape))) {
+      co_shape_print(&info.shape, has, sizeof has);
+      co_shape_print(&param->shape, want, sizeof want);
+      status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has shape %s, its config says %s", name,
+                          info.is_group ? "of a group" : has, want);
+    }
+    if (status == CO_OK && !is_stored(&info, &param->shape))
+      status =
+          co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has %lld values, but stores %lld bytes", name,
+                     (long long)co_shape_count(&param->shape), (long long)info.stored_bytes);
+    co_free(ctx, name);
+  }
+  co_h5_abandon(file);
+  return status;
+}
+
+static co_status read_entry(co_h5 *file, co_store *store, int64_t i, co_block block,
+                            const char *path) {
+  const co_param_info *info = &store->entries[i].info;
+  void *values =
+      co_alloc(store->ctx, (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real));
+  if (!values) return CO_ERR_MEMORY;
+  co_status status = co_h5_read(file, path, store->real, &info->shape, values);
+  if (status == CO_OK) status = co_store_write(store, i, block, values);
+  co_free(store->ctx, values);
+  return status;
+}
+
+static co_status read_all(co_h5 *file, co_store *store, bool slots) {
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < store->count; i++) {
+    const co_param_info *info = &store->entries[i].info;
+    char *path = co_format(store->ctx, "/model_weights/%s", info->name);
+    status = path ? read_entry(file, store, i, CO_BLOCK_PARAM, path) : CO_ERR_MEMORY;
+    co_free(store->ctx, path);
+    for (int slot = 0; status == CO_OK && slots && !info->state && slot < store->slots; slot++) {
+      path = co_format(store->ctx, "/optimizer/slot%d/%s", slot, info->name);
+      status = path ? read_entry(file, store, i, (co_block)(CO_BLOCK_SLOT0 + slot), path)
+                    : CO_ERR_MEMORY;
+      co_free(store->ctx, path);
+    }
+  }
+  return status;
+}
+
+co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,
+                                     bool slots) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  co_status status = read_all(file, store, slots);
+  co_h5_abandon(file);
+  return status;
+}
+
+co_status co_model_file_find(char **out, co_context *ctx, const char *path) {
+  *out = NULL;
+  if (!co_path_exists(path))
+    return co_fail_at(CO_ERR_MODEL, path, 0, 0, "no such run directory or model file");
+  if (!co_path_is_directory(path)) {
+    *out = co_strdup(ctx, path);
+    return *out ? CO_OK : CO_ERR_MEMORY;
+  }
+  static const char *const candidates[] = {"model.h5", "checkpoints/last.h5"};
+  for (int i = 0; i < 2; i++) {
+    char *file = co_path_join(ctx, path, candidates[i]);
+    if (!file) return CO_ERR_MEMORY;
+    if (co_path_exists(file)) {
+      *out = file;
+      return CO_OK;
+    }
+    co_free(ctx, file);
+  }
+  return co_fail_at(CO_ERR_MODEL, path, 0, 0,
+                    "this folder holds no model.h5 and no checkpoint; is it a run directory?");
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// model.h5 and checkpoints: one HDF5 file with the weights in Keras orientation under
+// /model_weights (what Keras' load_weights reads), and Cohort's own groups beside them: /cohort
+// (config, schema, preprocessing), and in checkpoints /optimizer and /trainer. No clock, host or
+// path in it: equal runs give equal bytes.
+#ifndef COHORT_HOST_PERSIST_MODEL_FILE_H
+#define COHORT_HOST_PERSIST_MODEL_FILE_H
+
+#include "host/exec/program.h"
+#include "models/model.h"
+
+// Where training stands, as a checkpoint keeps it.
+typedef struct co_training_state {
+  int64_t step;    // updates done (skipped ones count)
+  uint32_t epoch;  // epoch in work
+  int64_t batch;   // next batch of it
+  int64_t updates; // of the optimizer
+  uint64_t seed;
+  double best;           // best monitored value so far, NaN if none
+  int64_t best_step;     // its checkpoint's step, -1 if none
+  int64_t bad_epochs;    // since the best
+  bool finished;         // early stop or the last epoch
+  int64_t metrics_bytes; // length of metrics.jsonl that belongs to it
+  int64_t sum_count;     // accumulators of the epoch in work
+  double *sums;          // owned by whoever filled it
+} co_training_state;
+
+typedef struct co_model_file_content {
+  const co_model *model;
+  co_store *store;
+  const char *config; // JSON
+  const char *dataset_fingerprint;
+  const co_training_state *training; // NULL: a model without training state
+} co_model_file_content;
+
+// Writes atomically.
+co_status co_model_file_write(co_context *ctx, const char *path,
+                              const co_model_file_content *content);
+
+// What a file says before a network is built from it. All in the arena.
+typedef struct co_model_file {
+  const char *path;
+  co_node *config;
+  const char *config_text;
+  co_schema schema; // columns the model uses
+  const char *dataset_fingerprint, *weights_sha256;
+  bool has_training;
+  co_training_state training;
+  bool newer; // refused, but not damaged: it is of a format that a later version writes
+} co_model_file;
+
+// What is damaged or of another format is CO_ERR_MODEL, what cannot be read CO_ERR_IO.
+co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path);
+// Fills the model's fitted preprocessing.
+co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_model *model);
+// Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
+// since a small file may claim a huge network.
+co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);
+// Fills the store's parameters and state; with `slots` also the optimizer's slots. Names, shapes
+// and checksums are verified.
+co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,
+                                     bool slots);
+// Resolves a run directory, checkpoint or model file to the file to open (co_free it): of a run
+// directory model.h5, else the newest checkpoint.
+co_status co_model_file_find(char **out, co_context *ctx, const char *path);
+
+#endif

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/plan/store.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/core/hash.h"
+#include "host/core/rng.h"
+
+co_status co_store_create(co_store **out, co_backend *backend, co_dtype real) {
+  *out = NULL;
+  co_store *store = co_alloc_zero(backend->ctx, 1, sizeof *store);
+  if (!store) return CO_ERR_MEMORY;
+  store->ctx = backend->ctx;
+  store->backend = backend;
+  store->real = real;
+  co_status status = co_arena_create(&store->arena, store->ctx);
+  if (status != CO_OK) {
+    co_free(store->ctx, store);
+    return status;
+  }
+  *out = store;
+  return CO_OK;
+}
+
+void co_store_free(co_store *store) {
+  if (!store) return;
+  const co_backend_api *api = store->backend->api;
+  api->buffer_free(store->backend, store->param);
+  api->buffer_free(store->backend, store->state);
+  api->buffer_free(store->backend, store->gradient);
+  api->buffer_free(store->backend, store->mirror);
+  if (store->mirror_cast) api->release(store->backend, store->mirror_cast);
+  for (int i = 0; i < CO_MAX_SLOTS; i++)
+    api->buffer_free(store->backend, store->slot[i]);
+  co_free(store->ctx, store->entries);
+  co_arena_free(store->arena);
+  co_free(store->ctx, store);
+}
+
+int64_t co_store_find(const co_store *store, const char *name) {
+  for (int64_t i = 0; i < store->count; i++)
+    if (strcmp(store->entries[i].info.name, name) == 0) return i;
+  return -1;
+}
+
+static co_status add_entry(co_store *store, const co_param_info *info) {
+  if (store->allocated)
+    return co_fail(CO_ERR_INTERNAL, "parameter '%s' is new to an allocated store", info->name);
+  CO_RETURN_IF_FAILED(co_grow(store->ctx, (void **)&store->entries, &store->capacity, store->count,
+                              sizeof *store->entries));
+  co_store_entry *entry = &store->entries[store->count];
+  memset(entry, 0, sizeof *entry);
+  entry->info = *info;
+  entry->info.name = co_arena_strdup(store->arena, info->name);
+  entry->info.layer = co_arena_strdup(store->arena, info->layer);
+  if (!entry->info.name || !entry->info.layer) return CO_ERR_MEMORY;
+  entry->home = (co_tensor_desc){store->real, CO_LAYOUT_ANY, info->shape};
+  // Vectors have one sensible order; leaving them open would only invite reorders.
+  if (info->state || info->shape.rank <= 1) entry->home.layout = CO_LAYOUT_CANONICAL;
+  store->count++;
+  return CO_OK;
+}
+
+co_status co_store_add_graph(co_store *store, const co_graph *graph) {
+  for (int64_t i = 0; i < graph->param_count; i++) {
+    const co_param_info *info = &graph->params[i];
+    int64_t known = co_store_find(store, info->name);
+    if (known < 0) {
+      CO_RETURN_IF_FAILED(add_entry(store, info));
+    } else if (!co_shape_equal(&store->entries[known].info.shape, &info->shape)) {
+      return co_fail(CO_ERR_CONFIG, "parameter '%s' has two shapes", info->name);
+    }
+  }
+  return CO_OK;
+}
+
+static size_t align_up(size_t value, size_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
+
+// Offsets follow the order of the table, parameters and state each in their block.
+static void place_entries(co_store *store) {
+  const co_backend_api *api = store->backend->api;
+  // Elements of the mirror are half as large, and start as well aligned.
+  store->alignment = api->alignment * (store->mirrored ? 2 : 1);
+  store->param_bytes = store->state_bytes = 0;
+  for (int64_t i = 0; i < store->count; i++) {
+    co_store_entry *entry = &store->entries[i];
+    if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
+    entry->bytes = api->layout_bytes(store->backend, &entry->home);
+    size_t *total = entry->info.state ? &store->state_bytes : &store->param_bytes;
+    entry->offset = *total;
+    *total += align_up(entry->bytes, store->alignment);
+  }
+}
+
+size_t co_store_bytes(co_store *store, bool training, int slots) {
+  if (!store->allocated) place_entries(store);
+  size_t blocks = training ? 2 + (size_t)slots : 1; // parameters, gradients, slots
+  size_t mirror = store->mirrored ? store->param_bytes / 2 : 0;
+  return store->param_bytes * blocks + mirror + store->state_bytes;
+}
+
+static co_status create_zeroed(co_store *store, size_t bytes, void **out) {
+  const co_backend_api *api = store->backend->api;
+  CO_RETURN_IF_FAILED(api->buffer_create(store->backend, bytes ? bytes : api->alignment, out));
+  return api->fill_zero(store->backend, *out, bytes);
+}
+
+// ---- the mirror --------------------------------------------------------------------------------
+
+static co_op_desc cast_to_mirror(const co_store *store) {
+  co_op_desc desc = {.op = CO_OP_CAST, .has_in = 1, .has_out = 1, .attr = {.dtype = CO_BF16}};
+  desc.in[0] =
+      (co_tensor_desc){CO_F32, CO_LAYOUT_CANONICAL, co_shape_make(1, co_store_elements(store))};
+  desc.out[0] = desc.in[0];
+  desc.out[0].dtype = CO_BF16;
+  return desc;
+}
+
+static co_status create_mirror(co_store *store) {
+  if (!store->mirrored || !store->param_bytes) return CO_OK;
+  co_backend *backend = store->backend;
+  co_op_desc desc = cast_to_mirror(store);
+  co_op_choice choice;
+  CO_RETURN_IF_FAILED(backend->api->query(backend, &desc, &choice));
+  if (choice.workspace) return co_fail(CO_ERR_INTERNAL, "a cast that needs memory");
+  CO_RETURN_IF_FAILED(backend->api->prepare(backend, &desc, &store->mirror_cast));
+  store->mirror_version = store->version - 1; // of nothing yet
+  return backend->api->buffer_create(backend, co_tensor_bytes(&desc.out[0]), &store->mirror);
+}
+
+co_status co_store_refresh(co_store *store) {
+  if (!store->mirror || store->mirror_version == store->version) return CO_OK;
+  CO_RETURN_IF_FAILED(store->backend->api->run(store->backend, store->mirror_cast, &store->param,
+                                               &store->mirror, NULL));
+  store->mirror_version = store->version;
+  return CO_OK;
+}
+
+void co_store_note_update(co_store *store) {
+  bool fresh = store->mirror_version == store->version;
+  store->version++;
+  if (fresh) store->mirror_version = store->version;
+}
+
+size_t co_store_mirror_offset(const co_store *store, int64_t entry) {
+  return store->entries[entry].offset / co_dtype_size(CO_F32) * co_dtype_size(CO_BF16);
+}
+
+// ---- blocks ------------------------------------------------------------------------------------
+
+co_status co_store_allocate(co_store *store, bool training, int slots) {
+  if (store->allocated) return CO_OK;
+  place_entries(store);
+  CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->param));
+  CO_RETURN_IF_FAILED(create_zeroed(store, store->state_bytes, &store->state));
+  if (training) CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->gradient));
+  store->slots = training ? slots : 0;
+  for (int i = 0; i < store->slots; i++)
+    CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->slot[i]));
+  store->allocated = true;
+  return create_mirror(store);
+}
+
+int64_t co_store_elements(const co_store *store) {
+  return (int64_t)(store->param_bytes / co_dtype_size(store->real));
+}
+
+static void *entry_address(co_store *store, const co_store_entry *entry, co_block block) {
+  char *base = store->param;
+  if (block == CO_BLOCK_GRADIENT) base = store->gradient;
+  if (block == CO_BLOCK_SLOT0) base = store->slot[0];
+  if (block == CO_BLOCK_SLOT1) base = store->slot[1];
+  if (entry->info.state) base = block == CO_BLOCK_PARAM ? store->state : NULL;
+  return base ? base + entry->offset : NULL;
+}
+
+// Runs one REORDER between two device addresses; not for hot paths.
+static co_status reorder_once(co_backend *backend, const co_tensor_desc *from, void *source,
+                              const co_tensor_desc *to, void *destination) {
+  co_op_desc desc = {.op = CO_OP_REORDER, .has_in = 1, .has_out = 1};
+  desc.in[0] = *from;
+  desc.out[0] = *to;
+  co_op_choice choice;
+  CO_RETURN_IF_FAILED(backend->api->query(backend, &desc, &choice));
+  co_prepared *prepared = NULL;
+  void *workspace = NULL;
+  co_status status;
+  CO_TRY(backend->api->prepare(backend, &desc, &prepared));
+  if (choice.workspace) CO_TRY(backend->api->buffer_create(backend, choice.workspace, &workspace));
+  CO_TRY(backend->api->run(backend, prepared, &source, &destination, workspace));
+  CO_TRY(backend->api->synchronize(backend));
+cleanup:
+  backend->api->release(backend, prepared);
+  backend->api->buffer_free(backend, workspace);
+  return status;
+}
+
+// Moves one entry between host canonical order and its place in a block.
+static co_status transfer(co_store *store, int64_t index, co_block block, void *host, bool write) {
+  co_store_entry *entry = &store->entries[index];
+  co_backend *backend = store->backend;
+  char *address = entry_address(store, entry, block);
+  if (!address) return co_fail(CO_ERR_INTERNAL, "'%s' has no such block", entry->info.name);
+  co_tensor_desc canonical = entry->home;
+  canonical.layout = CO_LAYOUT_CANONICAL;
+  size_t bytes = co_tensor_bytes(&canonical);
+  if (entry->home.layout == CO_LAYOUT_CANONICAL)
+    return write ? backend->api->upload(backend, address, host, bytes)
+                 : backend->api->download(backend, host, address, bytes);
+  void *staging = NULL;
+  co_status status;
+  CO_TRY(backend->api->buffer_create(backend, bytes, &staging));
+  if (write) {
+    CO_TRY(backend->api->upload(backend, staging, host, bytes));
+    CO_TRY(reorder_once(backend, &canonical, staging, &entry->home, address));
+  } else {
+    CO_TRY(reorder_once(backend, &entry->home, address, &canonical, staging));
+    CO_TRY(backend->api->download(backend, host, staging, bytes));
+  }
+cleanup:
+  backend->api->buffer_free(backend, staging);
+  return status;
+}
+
+co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values) {
+  return transfer(store, entry, block, values, false);
+}
+
+co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values) {
+  store->version++;
+  return transfer(store, entry, block, (void *)(uintptr_t)values, true);
+}
+
+// Two uniforms in [0, 1) of one element; `attempt` separates rejected draws.
+static void two_uniforms(uint64_t seed, uint64_t index, uint32_t attempt, uint32_t purpose,
+                         double out[2]) {
+  co_philox_block bits = co_philox(seed, index, attempt, purpose);
+  for (int i = 0; i < 2; i++) {
+    uint64_t wide = (uint64_t)bits.word[2 * i] << 32 | bits.word[2 * i + 1];
+    out[i] = (double)(wide >> 11) * 0x1p-53;
+  }
+}
+
+// Standard normal truncated at two sigma: Box-Muller, redrawn while outside.
+static double truncated_normal(uint64_t seed, uint64_t index, uint32_t purpose) {
+  for (uint32_t attempt = 0;; attempt++) {
+    double u[2];
+    two_uniforms(seed, index, attempt, purpose, u);
+    double value = sqrt(-2 * log(1 - u[0])) * cos(6.283185307179586 * u[1]);
+    if (fabs(value) <= 2) return value;
+  }
+}
+
+// Standard deviation of a standard normal truncated at two sigma, divided out as Keras does.
+static const double truncated_deviation = 0.87962566103423978;
+
+static double initial_value(const co_param_info *info, uint64_t seed, uint64_t index,
+                            uint32_t purpose) {
+  double u[2];
+  switch (info->init) {
+  case CO_INIT_ZEROS:
+    return 0;
+  case CO_INIT_ONES:
+    return 1;
+  case CO_INIT_GLOROT_UNIFORM:
+    two_uniforms(seed, index, 0, purpose, u);
+    return (2 * u[0] - 1) * sqrt(6.0 / (double)(info->fan_in + info->fan_out));
+  case CO_INIT_HE_NORMAL:
+    return truncated_normal(seed, index, purpose) * sqrt(2.0 / (double)info->fan_in) /
+           truncated_deviation;
+  }
+  return 0;
+}
+
+static co_status initialize_entry(co_store *store, int64_t index, uint64_t seed) {
+  const co_store_entry *entry = &store->entries[index];
+  int64_t count = co_shape_count(&entry->info.shape);
+  uint32_t purpose = co_purpose("init", entry->info.name);
+  void *values = co_alloc_zero(store->ctx, (size_t)count, co_dtype_size(store->real));
+  if (!values) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    // Rounded to float under every policy, so that a double run starts from the same weights.
+    float value = (float)initial_value(&entry->info, seed, (uint64_t)i, purpose);
+    if (store->real == CO_F64)
+      ((double *)values)[i] = value;
+    else
+      ((float *)values)[i] = value;
+  }
+  co_status status = co_store_write(store, index, CO_BLOCK_PARAM, values);
+  co_free(store->ctx, values);
+  return status;
+}
+
+co_status co_store_initialize(co_store *store, uint64_t seed) {
+  const co_backend_api *api = store->backend->api;
+  for (int64_t i = 0; i < store->count; i++)
+    CO_RETURN_IF_FAILED(initialize_entry(store, i, seed));
+  if (store->gradient)
+    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->gradient, store->param_bytes));
+  for (int i = 0; i < store->slots; i++)
+    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->slot[i], store->param_bytes));
+  return CO_OK;
+}
+
+co_status co_store_fingerprint(co_store *store, char hex[65]) {
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (int64_t i = 0; i < store->count; i++) {
+    const co_param_info *info = &store->entries[i].info;
+    size_t bytes = (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real);
+    void *values = co_alloc(store->ctx, bytes);
+    if (!values) return CO_ERR_MEMORY;
+    co_status status = co_store_read(store, i, CO_BLOCK_PARAM, values);
+    if (status == CO_OK) {
+      co_sha256_update(&hash, info->name, strlen(info->name) + 1);
+      co_sha256_update(&hash, values, bytes);
+    }
+    co_free(store->ctx, values);
+    if (status != CO_OK) return status;
+  }
+  co_sha256_final(&hash, hex);
+  return CO_OK;
+}

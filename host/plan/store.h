@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parameters, state, gradients and optimizer slots: one block each, made of 'entries' at equal,
+// aligned offsets, each in a home layout that the first plan to use it fixes. Padding is zero and
+// stays zero. Plans that compute in bf16 read copies of the parameters in a further block, the
+// mirror: the same elements in the same order, rounded. The optimizer writes it with the parameters;
+// whatever else writes those is followed by co_store_refresh. It is never stored. Names and canonical shapes come from graphs; several graphs (and plans) may share a
+// store, matched by parameter name.
+#ifndef COHORT_HOST_PLAN_STORE_H
+#define COHORT_HOST_PLAN_STORE_H
+
+#include "host/graph/graph.h"
+#include "kernels/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_store_entry {
+  co_param_info info;   // strings are the store's own
+  co_tensor_desc home;  // layout is CO_LAYOUT_ANY until fixed
+  size_t bytes, offset; // within the block, once allocated
+} co_store_entry;
+
+typedef struct co_store {
+  co_context *ctx;
+  co_backend *backend; // borrowed
+  co_arena *arena;
+  co_dtype real; // CO_F32, or CO_F64 under the double policy
+  co_store_entry *entries;
+  int64_t count, capacity;
+  size_t param_bytes, state_bytes;
+  int slots; // optimizer slots allocated
+  bool allocated;
+  size_t alignment; // of entries in the blocks, once allocated
+  uint64_t version; // grows with every change of parameters or state: derived data follow it
+  void *param, *state, *gradient, *slot[CO_MAX_SLOTS]; // device
+  bool mirrored;                                       // a plan reads the mirror
+  void *mirror;                                        // device, bf16; NULL if not mirrored
+  uint64_t mirror_version;                             // of the parameters it was made from
+  co_prepared *mirror_cast;
+} co_store;
+
+co_status co_store_create(co_store **out, co_backend *backend, co_dtype real);
+void co_store_free(co_store *store);
+// Adds the graph's parameters; those known by name must have equal shapes. Before allocation.
+co_status co_store_add_graph(co_store *store, const co_graph *graph);
+int64_t co_store_find(const co_store *store, const char *name); // -1 if absent
+// Bytes that co_store_allocate will take; fixes offsets as it does.
+size_t co_store_bytes(co_store *store, bool training, int slots);
+// Fixes offsets and allocates: parameters and state; gradients and `slots` only if `training`.
+// Entries whose layout is still open become canonical.
+co_status co_store_allocate(co_store *store, bool training, int slots);
+// Brings the mirror up to date, by one cast where parameters were written since. Before each run.
+co_status co_store_refresh(co_store *store);
+// After an update that wrote the parameters and, with them, the mirror.
+void co_store_note_update(co_store *store);
+size_t co_store_mirror_offset(const co_store *store, int64_t entry); // bytes
+// Reals in the parameter block, padding included: the length of flat updates.
+int64_t co_store_elements(const co_store *store);
+
+// Which copy of an entry: CO_BLOCK_PARAM means state for state entries.
+// Canonical values on the host, converted to or from the store's layout; `count` must be the
+// canonical element count. `values` is float (`real` CO_F32) or double.
+co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values);
+co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values);
+// Initial values by each entry's initialiser, a pure function of (seed, name, canonical index);
+// clears gradients and slots.
+co_status co_store_initialize(co_store *store, uint64_t seed);
+// SHA-256 over names and canonical float values of parameters and state, in order.
+co_status co_store_fingerprint(co_store *store, char hex[65]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training says of itself: run.json and the result.
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/train/trainer.h"
+
+// run.json; here, unlike in models and metrics, paths and clocks have their place.
+co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *status_word,
+                                   int exit_code) {
+  co_json json_, *json = &json_;
+  char host[256] = "", machine[256];
+  co_machine_describe(machine, sizeof machine);
+  gethostname(host, sizeof host - 1);
+  co_json_init(json, t->ctx, 2);
+  co_json_open(json, '{');
+  co_json_key(json, "status");
+  co_json_string(json, status_word);
+  co_json_key(json, "exit");
+  co_json_int(json, exit_code);
+  co_json_key(json, "step");
+  co_json_int(json, t->state.step);
+  co_json_key(json, "dataset");
+  co_json_string(json, t->dataset_path);
+  co_json_key(json, "dataset_fingerprint");
+  co_json_string(json, co_dataset_fingerprint(t->dataset));
+  co_json_key(json, "seed");
+  co_json_int(json, (int64_t)t->state.seed);
+  co_json_key(json, "threads");
+  co_json_int(json, t->threads);
+  co_json_key(json, "device");
+  co_json_string(json, t->backend->api->name);
+  co_json_key(json, "version");
+  co_json_string(json, cohort_version());
+  co_json_key(json, "machine");
+  co_json_string(json, machine);
+  co_json_key(json, "host");
+  co_json_string(json, host);
+  co_json_key(json, "pid");
+  co_json_int(json, getpid());
+  co_json_key(json, "time");
+  co_json_int(json, (int64_t)time(NULL));
+  co_json_key(json, "warnings");
+  co_json_open(json, '[');
+  for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
+    co_json_string(json, co_context_warning(t->ctx, i));
+  co_json_close(json);
+  co_json_close(json);
+  co_text_printf(out, "%s\n", json->text.data ? json->text.data : "");
+  co_status status = json->text.status == CO_OK ? out->status : json->text.status;
+  co_json_free(json);
+  return status;
+}
+
+co_status co_trainer_write_status(co_trainer *t, const char *status_word, int exit_code) {
+  co_text text;
+  co_text_init(&text, t->ctx);
+  co_status status = co_trainer_render_status(t, &text, status_word, exit_code);
+  if (status == CO_OK) status = co_run_write_status(&t->run, text.data);
+  co_text_free(&text);
+  return status;
+}
+
+co_status co_trainer_report(co_trainer *t, cohort_result *result) {
+  co_json *json = &result->json;
+  char hex[65];
+  double total = co_trainer_now() - t->started;
+  int64_t steps = t->state.step - t->resumed_step;
+  CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
+  co_json_key(json, "run");
+  co_json_string(json, t->run.path);
+  co_json_key(json, "status");
+  co_json_string(json, "done");
+  co_json_key(json, "steps");
+  co_json_int(json, t->state.step);
+  co_json_key(json, "epochs");
+  co_json_int(json, t->state.epoch);
+  co_json_key(json, "best");
+  if (t->state.best_step < 0) {
+    co_json_null(json);
+  } else {
+    co_json_open(json, '{');
+    co_json_key(json, "step");
+    co_json_int(json, t->state.best_step);
+    co_json_key(json, "metric");
+    co_json_string(json, t->settings.validation_metric ? t->settings.validation_metric : "loss");
+    co_json_key(json, "value");
+    co_json_double(json, t->state.best);
+    co_json_close(json);
+  }
+  co_json_key(json, "weights_sha256");
+  co_json_string(json, hex);
+  co_json_key(json, "resumed");
+  co_json_bool(json, t->resumed);
+  co_json_key(json, "device");
+  co_json_string(json, t->backend->api->name);
+  co_json_key(json, "precision");
+  co_json_string(json, co_precision_name(t->settings.precision));
+  co_json_key(json, "threads");
+  co_json_int(json, t->threads);
+  co_json_key(json, "steps_per_second");
+  double busy = total - t->evaluation_seconds - t->checkpoint_seconds;
+  co_json_double(json, steps > 0 && busy > 0 ? (double)steps / busy : 0);
+  co_json_key(json, "time_s");
+  co_json_open(json, '{');
+  co_json_key(json, "total");
+  co_json_double(json, total);
+  co_json_key(json, "data_wait");
+  co_json_double(json, t->wait_seconds);
+  co_json_key(json, "evaluation");
+  co_json_double(json, t->evaluation_seconds);
+  co_json_key(json, "checkpoint");
+  co_json_double(json, t->checkpoint_seconds);
+  co_json_close(json);
+  co_json_key(json, "warnings");
+  co_json_open(json, '[');
+  for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
+    co_json_string(json, co_context_warning(t->ctx, i));
+  co_json_close(json);
+  co_text_printf(&result->text, "run      %s\nsteps    %lld", t->run.path,
+                 (long long)t->state.step);
+  if (steps > 0 && busy > 0)
+    co_text_printf(&result->text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps,
+                   total, (double)steps / busy);
+  co_text_printf(&result->text, "\n");
+  if (t->state.best_step >= 0)
+    co_text_printf(&result->text, "best     %s %.4f on validation, at step %lld\n",
+                   t->settings.validation_metric ? t->settings.validation_metric : "loss",
+                   t->state.best, (long long)t->state.best_step);
+  co_text_printf(&result->text, "model    %s/model.h5\nweights  sha256 %s\n", t->run.path, hex);
+  return CO_OK;
+}
+
+co_status co_trainer_report_dry_run(co_trainer *t, cohort_result *result) {
+  co_program_bytes bytes;
+  co_program_get_bytes(t->program, &bytes);
+  co_json_key(&result->json, "status");
+  co_json_string(&result->json, "dry_run");
+  co_json_key(&result->json, "total_steps");
+  co_json_int(&result->json, t->total_steps);
+  co_json_key(&result->json, "planned_bytes");
+  co_json_int(&result->json, (int64_t)bytes.total);
+  co_text_printf(&result->text, "would train %lld steps into %s, planned memory %.1f MiB\n",
+                 (long long)t->total_steps, t->run_path, (double)bytes.total / 1048576);
+  return CO_OK;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run directory: config, metrics stream, events, checkpoints, model, status. It appears whole (a
+// folder prepared aside and renamed), is locked while in use, and everything in it but
+// metrics.jsonl and events.jsonl is replaced atomically.
+#ifndef COHORT_HOST_TRAIN_RUN_H
+#define COHORT_HOST_TRAIN_RUN_H
+
+#include "host/core/context.h"
+#include "host/core/file.h"
+#include "host/core/json.h"
+
+typedef struct co_run {
+  co_context *ctx;
+  char *path; // owned
+  int lock;   // descriptor
+  co_writer *metrics, *events;
+} co_run;
+
+// What a new run directory holds from the start.
+typedef struct co_run_start {
+  const char *config_json; // full config; becomes config.full.yaml
+  const char *config_yaml; // as given, merged
+  const char *command;     // may be NULL
+  const char *status;      // run.json
+} co_run_start;
+
+// Creates `path` (which must not exist, or be empty) and locks it.
+co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start);
+// Opens and locks an existing one for continuing; removes what a killed process left half-written.
+co_status co_run_open(co_run *run, co_context *ctx, const char *path);
+// Whether config.full.yaml says something else than this config.
+co_status co_run_config_differs(co_run *run, const char *config_json, bool *differs);
+// Opens metrics.jsonl, cut to `metrics_bytes`, and events.jsonl for appending.
+co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes);
+void co_run_close(co_run *run); // legal on a zeroed struct
+
+// A default path: <root>/<experiment>/<UTC time>-<6 hex>; co_free it.
+char *co_run_default_path(co_context *ctx, const char *root, const char *experiment);
+
+// One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
+co_status co_run_write_metrics(co_run *run, const char *json);
+co_status co_run_write_event(co_run *run, const char *event, const char *json_fields);
+co_status co_run_sync_metrics(co_run *run, int64_t *position);
+
+co_status co_run_write_status(co_run *run, const char *json); // run.json
+
+// checkpoints/step-%08d.h5, or stop-%08d.h5 for one outside the schedule: written because of a
+// signal, it goes when the next regular one is there, so that a resumed run ends with the files of
+// one never stopped. Owned by the caller; NULL = no memory.
+char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled);
+// Gives the checkpoints to `load`, newest first, while they turn out *damaged (with CO_ERR_MODEL),
+// which is reported as a warning; any other failure ends it. *step = -1 if none is left. Changes
+// nothing.
+typedef co_status (*co_run_loader)(void *user, const char *path, bool *damaged);
+co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
+                             bool *scheduled);
+// Renames the checkpoints that were passed over (those newer than the one that was loaded, or all if
+// `step` is -1) to NAME.damaged, with a warning: they are evidence, and no longer in the way.
+co_status co_run_set_damaged_aside(co_run *run, int64_t step, bool scheduled);
+// Points last.h5 (and best.h5 if best_step >= 0) at their files and removes checkpoints that are
+// neither among the newest `keep` nor the best, and any of a later step. step = -1: all of them.
+co_status co_run_settle_checkpoints(co_run *run, int64_t step, bool scheduled, int64_t best_step,
+                                    int64_t keep);
+
+#endif

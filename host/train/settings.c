@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/train/settings.h"
+
+#include <string.h>
+
+// Nested sections are read by their own tables below.
+typedef struct section_options {
+  co_trainer_settings settings;
+  const char *precision; // its name
+  const co_node *optimizer, *schedule, *clipping, *checkpoint;
+} section_options;
+
+#define IN(member) offsetof(section_options, settings.member)
+
+static const co_field trainer_fields[] = {
+    {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
+     "Passes over the training rows.", "epochs"},
+    {"max_steps", CO_FIELD_INT, IN(max_steps), "0", 0, 1e15, NULL,
+     "Updates after which training ends; 0 = by max_epochs alone.", NULL},
+    {"batch_size", CO_FIELD_INT, IN(batch_size), "128", 1, 1 << 24, NULL,
+     "Rows of a (micro-)batch.", NULL},
+    {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL,
+     "Rows of a batch in evaluation and scoring.", NULL},
+    {"accumulate_grad_batches", CO_FIELD_INT, IN(accumulate_grad_batches), "1", 1, 65536, NULL,
+     "Micro-batches whose gradients add up to one update.", NULL},
+    {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL, "Base step size.",
+     NULL},
+    {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL,
+     "Start of every random choice: weights, order, dropout, augmentation.", "random_seed"},
+    {"steps_per_checkpoint", CO_FIELD_INT, IN(steps_per_checkpoint), "0", 0, 1e15, NULL,
+     "Updates between checkpoints; 0 = at the end of each epoch.", NULL},
+    {"early_stop", CO_FIELD_INT, IN(early_stop), "0", -1, 1e6, NULL,
+     "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
+    {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
+     "Updates between records in metrics.jsonl.", NULL},
+    {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
+     "tf32: f32, products may round to TF32 where the device can; 32: f32 strictly; bf16: data in "
+     "bf16, weights and sums in f32.",
+     NULL},
+    {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL,
+     "Equal inputs give equal bytes.", NULL},
+    {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
+     "[OUTPUT.]ID that chooses the best checkpoint; the loss if absent.", NULL},
+    {"optimizer", CO_FIELD_NODE, offsetof(section_options, optimizer), "null", 0, 0, NULL,
+     "{type: adam, …}", NULL},
+    {"learning_rate_scheduler", CO_FIELD_NODE, offsetof(section_options, schedule), "null", 0, 0,
+     NULL, "{decay: cosine, warmup_fraction: 0.05}", NULL},
+    {"gradient_clipping", CO_FIELD_NODE, offsetof(section_options, clipping), "null", 0, 0, NULL,
+     "{clip_global_norm: 1.0}", NULL},
+    {"checkpoint", CO_FIELD_NODE, offsetof(section_options, checkpoint), "null", 0, 0, NULL,
+     "{keep_last: 2}", NULL},
+    {.key = NULL}};
+
+typedef struct clipping_options {
+  double clip_global_norm;
+} clipping_options;
+
+static const co_field clipping_fields[] = {
+    {"clip_global_norm", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_global_norm), "0.0", 0,
+     1e30, NULL, "Longest gradient over all parameters; 0 = off.", NULL},
+    {.key = NULL}};
+
+typedef struct checkpoint_options {
+  int64_t keep_last;
+} checkpoint_options;
+
+static const co_field checkpoint_fields[] = {{"keep_last", CO_FIELD_INT,
+                                              offsetof(checkpoint_options, keep_last), "2", 1, 1000,
+                                              NULL, "Checkpoints kept beside the best one.", NULL},
+                                             {.key = NULL}};
+
+// ---- reading -----------------------------------------------------------------------------------
+
+// Read by their own tables.
+static const co_field section_fields[] = {
+    {"version", CO_FIELD_INT, 0, "1", 1, 1, NULL, "Of the config's form.", NULL},
+    {"dataset", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "Which data, if not by --dataset.", NULL},
+    {"input_features", CO_FIELD_NODE, 0, "all", 0, 0, NULL, "A list, or `all` input columns.",
+     NULL},
+    {"combiner", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "What joins the inputs.", NULL},
+    {"output_features", CO_FIELD_NODE, 0, "targets", 0, 0, NULL, "A list, or all `targets`.", NULL},
+    {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
+    {.key = NULL}};
+
+typedef struct dataset_options {
+  const char *path;
+} dataset_options;
+
+static const co_field dataset_fields[] = {{"path", CO_FIELD_STRING, offsetof(dataset_options, path),
+                                           "null", 0, 0, NULL,
+                                           "The dataset.h5; --dataset overrides it.", NULL},
+                                          {.key = NULL}};
+
+bool co_settings_describe(int i, const char **path, const char **doc, const co_field **fields) {
+  static const struct {
+    const char *path, *doc;
+    const co_field *fields;
+  } tables[] = {
+      {"", "The sections of a config.", section_fields},
+      {"dataset", "Which data.", dataset_fields},
+      {"trainer", "How the model is trained.", trainer_fields},
+      {"trainer.learning_rate_scheduler", "How the learning rate moves.", co_schedule_fields},
+      {"trainer.gradient_clipping", "What is done about large gradients.", clipping_fields},
+      {"trainer.checkpoint", "Which checkpoints are kept.", checkpoint_fields}};
+  if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
+  *path = tables[i].path;
+  *doc = tables[i].doc;
+  *fields = tables[i].fields;
+  return true;
+}
+
+static const char *const later[] = {"defaults", "evaluation", "hyperopt", "privacy", "model_type"};
+
+static co_status check_sections(const co_node *root, co_arena *arena, co_diagnostics *problems) {
+  const char *sections[16];
+  int64_t section_count = 0;
+  for (; section_fields[section_count].key; section_count++)
+    sections[section_count] = section_fields[section_count].key;
+  for (int64_t i = 0; i < root->count; i++) {
+    const char *key = root->keys[i];
+    bool known = false;
+    for (int64_t k = 0; k < section_count; k++)
+      known = known || strcmp(key, sections[k]) == 0;
+    if (known) continue;
+    bool planned = false;
+    for (size_t k = 0; k < sizeof later / sizeof *later; k++)
+      planned = planned || strcmp(key, later[k]) == 0;
+    const char *near = co_nearest(key, sections, section_count);
+    co_node place = *root->items[i];
+    place.line = place.key_line;
+    place.column = place.key_column;
+    CO_RETURN_IF_FAILED(
+        co_node_problem(problems, &place, planned ? "remove it for now" : NULL, "%s: %s%s%s%s", key,
+                        planned ? "this section is not there yet" : "unknown key",
+                        !planned && near ? "; did you mean '" : "", !planned && near ? near : "",
+                        !planned && near ? "'?" : ""));
+  }
+  dataset_options ignored;
+  CO_RETURN_IF_FAILED(co_fields_parse(&ignored, dataset_fields, co_node_get(root, "dataset"),
+                                      "dataset", arena, problems));
+  const co_node *version = co_node_get(root, "version");
+  int64_t number = 1;
+  if (version && (!co_node_int(version, &number) || number != 1))
+    return co_node_problem(problems, version, NULL, "version: this program reads version 1");
+  return CO_OK;
+}
+
+co_status co_settings_read(co_node **root, co_arena *arena, const char *const *files,
+                           int64_t file_count, const char *const *assignments,
+                           int64_t assignment_count, co_diagnostics *problems) {
+  *root = NULL;
+  for (int64_t i = 0; i < file_count; i++) {
+    co_node *tree = NULL;
+    CO_RETURN_IF_FAILED(co_yaml_read_file(&tree, arena, files[i], problems));
+    if (tree && tree->kind != CO_NODE_MAP) {
+      CO_RETURN_IF_FAILED(
+          co_node_problem(problems, tree, NULL, "a config is a map of sections, this is not"));
+    } else if (tree) {
+      CO_RETURN_IF_FAILED(co_node_merge(root, arena, tree));
+    }
+  }
+  if (!*root) CO_RETURN_IF_FAILED(co_yaml_parse(root, arena, "config", "{}", 2, problems));
+  for (int64_t i = 0; i < assignment_count; i++)
+    CO_RETURN_IF_FAILED(co_node_set(root, arena, assignments[i], problems));
+  return check_sections(*root, arena, problems);
+}
+
+static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, co_arena *arena,
+                                 co_diagnostics *problems) {
+  const co_node *type = node ? co_node_get(node, "type") : NULL;
+  if (type && type->kind != CO_NODE_SCALAR && type->kind != CO_NODE_NULL)
+    return co_node_problem(problems, type, "for example {type: adam}",
+                           "trainer.optimizer.type: must be a name");
+  const char *name = type && type->kind == CO_NODE_SCALAR ? type->text : "adam";
+  out->optimizer = co_optimizer_find(name);
+  if (!out->optimizer) {
+    const char *names[32];
+    int64_t count = 0;
+    for (; co_optimizer_list()[count] && count < 32; count++)
+      names[count] = co_optimizer_list()[count]->name;
+    const char *near = co_nearest(name, names, count);
+    return co_node_problem(problems, type, "known: sgd, adam, adamw",
+                           "trainer.optimizer.type: unknown optimizer '%s'%s%s%s", name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  }
+  out->optimizer_options = co_arena_alloc(arena, 1, out->optimizer->options_size);
+  co_node *rest = NULL, *clear;
+  if (!out->optimizer_options) return CO_ERR_MEMORY;
+  // `type` chose the table; the rest is the table's.
+  static const char text[] = "type: null";
+  CO_RETURN_IF_FAILED(co_yaml_parse(&clear, arena, "optimizer", text, sizeof text - 1, problems));
+  if (node && node->kind == CO_NODE_MAP) {
+    CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, node));
+    if (type) CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, clear));
+  } else if (node && node->kind != CO_NODE_NULL) {
+    return co_node_problem(problems, node, "for example {type: adam}",
+                           "trainer.optimizer: must be a map");
+  }
+  return co_fields_parse(out->optimizer_options, out->optimizer->fields, rest, "trainer.optimizer",
+                         arena, problems);
+}
+
+static co_status check_schedule(const co_schedule_options *schedule, const co_node *node,
+                                co_diagnostics *problems) {
+  if (schedule->decay != CO_DECAY_NONE || !(schedule->minimum_fraction > 0)) return CO_OK;
+  return co_node_problem(problems, co_node_get(node, "minimum_fraction"),
+                         "add decay: cosine or decay: linear, or remove it",
+                         "trainer.learning_rate_scheduler.minimum_fraction: without a decay the "
+                         "learning rate stays at its base");
+}
+
+static co_status parse_precision(co_trainer_settings *out, const char *text, const co_node *trainer,
+                                 co_diagnostics *problems) {
+  if (!text || co_precision_parse(&out->precision, text, "trainer.precision:") == CO_OK)
+    return CO_OK;
+  co_error error;
+  co_error_copy(&error);
+  co_error_clear();
+  return co_node_problem(problems, co_node_get(trainer, "precision"), error.hint, "%s",
+                         error.message);
+}
+
+co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
+                                    co_diagnostics *problems) {
+  section_options options;
+  clipping_options clipping;
+  checkpoint_options checkpoint;
+  memset(&options, 0, sizeof options);
+  CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
+                                      "trainer", arena, problems));
+  CO_RETURN_IF_FAILED(parse_precision(&options.settings, options.precision,
+                                      co_node_get(root, "trainer"), problems));
+  CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
+                                      options.schedule, "trainer.learning_rate_scheduler", arena,
+                                      problems));
+  CO_RETURN_IF_FAILED(check_schedule(&options.settings.schedule, options.schedule, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&clipping, clipping_fields, options.clipping,
+                                      "trainer.gradient_clipping", arena, problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,
+                                      "trainer.checkpoint", arena, problems));
+  options.settings.clip_norm = clipping.clip_global_norm;
+  options.settings.keep_last = checkpoint.keep_last;
+  *out = options.settings;
+  return CO_OK;
+}
+
+const char *co_settings_dataset(const co_node *root) {
+  const co_node *dataset = co_node_get(root, "dataset");
+  const co_node *path = dataset ? co_node_get(dataset, "path") : NULL;
+  return path && path->kind == CO_NODE_SCALAR ? path->text : NULL;
+}
+
+// ---- rendering ---------------------------------------------------------------------------------
+
+static void render_trainer(co_json *json, const co_trainer_settings *settings) {
+  section_options options;
+  memset(&options, 0, sizeof options);
+  options.settings = *settings;
+  options.precision = co_precision_name(settings->precision);
+  co_json_open(json, '{');
+  // Sections (fields of kind NODE) are absent here and follow in full.
+  co_fields_render(json, trainer_fields, &options);
+  co_json_key(json, "optimizer");
+  co_json_open(json, '{');
+  co_json_key(json, "type");
+  co_json_string(json, settings->optimizer->name);
+  co_fields_render(json, settings->optimizer->fields, settings->optimizer_options);
+  co_json_close(json);
+  co_json_key(json, "learning_rate_scheduler");
+  co_json_open(json, '{');
+  co_fields_render(json, co_schedule_fields, &settings->schedule);
+  co_json_close(json);
+  clipping_options clipping = {settings->clip_norm};
+  co_json_key(json, "gradient_clipping");
+  co_json_open(json, '{');
+  co_fields_render(json, clipping_fields, &clipping);
+  co_json_close(json);
+  checkpoint_options checkpoint = {settings->keep_last};
+  co_json_key(json, "checkpoint");
+  co_json_open(json, '{');
+  co_fields_render(json, checkpoint_fields, &checkpoint);
+  co_json_close(json);
+  co_json_close(json);
+}
+
+co_status co_settings_render(co_json *json, const co_node *root,
+                             const co_trainer_settings *settings) {
+  static const char *const model_sections[] = {"input_features", "combiner", "output_features"};
+  co_json_open(json, '{');
+  co_json_key(json, "version");
+  co_json_int(json, 1);
+  for (size_t i = 0; i < sizeof model_sections / sizeof *model_sections; i++) {
+    const co_node *node = co_node_get(root, model_sections[i]);
+    if (!node) continue;
+    co_json_key(json, model_sections[i]);
+    co_node_render(json, node);
+  }
+  co_json_key(json, "trainer");
+  render_trainer(json, settings);
+  co_json_close(json);
+  return json->text.status;
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a training stands: beginning, checkpoints, exact resume.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/train/trainer.h"
+
+// A value of a run's run.json, NULL if there is none.
+const char *co_trainer_recorded(co_trainer *t, const char *key) {
+  char *path = co_path_join(t->ctx, t->run_path, "run.json");
+  co_node *node = NULL;
+  co_diagnostics ignored;
+  co_diagnostics_init(&ignored, t->ctx);
+  if (path && co_path_exists(path)) co_yaml_read_file(&node, t->arena, path, &ignored);
+  co_diagnostics_free(&ignored);
+  co_free(t->ctx, path);
+  const co_node *value = node ? co_node_get(node, key) : NULL;
+  return value && value->kind == CO_NODE_SCALAR ? value->text : NULL;
+}
+
+bool co_trainer_run_has(co_trainer *t, const char *name) {
+  char *path = co_path_join(t->ctx, t->run_path, name);
+  bool there = path && co_path_exists(path);
+  co_free(t->ctx, path);
+  return there;
+}
+
+// Equal bytes need equal config, data and machine: what differs is said before anything is touched.
+static co_status config_drifted(co_trainer *t) {
+  co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                                "the config differs from the one this run was started with");
+  co_hint("resume without -c and --set, or compare with %s/config.full.yaml", t->run_path);
+  return status;
+}
+
+static co_status check_fingerprint(co_trainer *t, const char *recorded_fingerprint) {
+  const char *mine = co_dataset_fingerprint(t->dataset);
+  if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
+  return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
+                    "the dataset is not the one this run was started with");
+}
+
+static co_status check_machine(co_trainer *t) {
+  const char *threads = co_trainer_recorded(t, "threads"),
+             *device = co_trainer_recorded(t, "device");
+  const char *name = t->backend->api->name;
+  if (threads && strtol(threads, NULL, 10) != t->threads) {
+    co_status status =
+        co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                   "this run was started with %s threads, not %d; the number decides "
+                   "in which order sums are made",
+                   threads, t->threads);
+    co_hint("resume without --threads");
+    return status;
+  }
+  if (!device || strcmp(device, name) == 0) return CO_OK;
+  co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
+                                "this run was started on device %s, not %s", device, name);
+  co_hint("resume without --device");
+  return status;
+}
+
+// Another processor or library computes as well, but rounds in its own way.
+static void warn_of_machine(co_trainer *t) {
+  char now[256];
+  const char *then = co_trainer_recorded(t, "machine");
+  co_machine_describe(now, sizeof now);
+  if (then && strcmp(then, now) != 0)
+    co_log(t->ctx, CO_LOG_WARN, "resume",
+           "this run was begun on %s, this is %s: its bytes may differ from those of a run never "
+           "stopped",
+           then, now);
+}
+
+static co_status load_state(co_trainer *t, const co_model_file *file, const char *path) {
+  const co_training_state *stored = &file->training;
+  if (!file->has_training)
+    return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
+  if (strcmp(file->config_text, t->config_json.data) != 0) return config_drifted(t);
+  CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
+  if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
+      stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
+    return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
+  CO_RETURN_IF_FAILED(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_RETURN_IF_FAILED(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
+  double *sums = t->state.sums;
+  memcpy(sums, stored->sums, (size_t)stored->sum_count * sizeof *sums);
+  t->state = *stored;
+  t->state.sums = sums;
+  return CO_OK;
+}
+
+static co_status load_checkpoint(void *user, const char *path, bool *damaged) {
+  co_trainer *t = user;
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
+  co_model_file file;
+  co_status status = co_model_file_read(&file, arena, path);
+  if (status == CO_OK) status = load_state(t, &file, path);
+  *damaged = status == CO_ERR_MODEL && !file.newer;
+  if (status == CO_ERR_MODEL && file.newer)
+    co_hint(
+        "use the version of Cohort that wrote it, or a later one; or move it away to go on from "
+        "the checkpoint before it");
+  co_arena_free(arena);
+  return status;
+}
+
+// The model of a run that is done, loaded as the result.
+static co_status load_model(co_trainer *t, const char *path, bool *damaged) {
+  co_arena *arena;
+  co_model_file file;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
+  co_status status;
+  CO_TRY(co_model_file_read(&file, arena, path));
+  if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
+  CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
+  CO_TRY(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false));
+cleanup:
+  *damaged = status == CO_ERR_MODEL && !file.newer;
+  co_arena_free(arena);
+  return status;
+}
+
+static co_status create_run(co_trainer *t) {
+  co_text yaml, status_text;
+  co_text_init(&yaml, t->ctx);
+  co_text_init(&status_text, t->ctx);
+  co_status status;
+  CO_TRY(co_node_to_yaml(&yaml, t->config));
+  CO_TRY(co_trainer_render_status(t, &status_text, "running", 0));
+  co_run_start start = {.config_json = t->config_json.data,
+                        .config_yaml = yaml.data ? yaml.data : "",
+                        .command = t->options->command,
+                        .status = status_text.data};
+  CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
+cleanup:
+  co_text_free(&yaml);
+  co_text_free(&status_text);
+  return status;
+}
+
+// Weights and statistics as they are before the first step.
+static co_status start_state(co_trainer *t) {
+  double *sums = t->state.sums;
+  int64_t count = t->model->network->metric_doubles + t->model->output_count;
+  if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
+  if (!sums) return CO_ERR_MEMORY;
+  t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
+                                 .best = NAN,
+                                 .best_step = -1,
+                                 .sum_count = count,
+                                 .sums = sums};
+  return CO_OK;
+}
+
+static co_status initialize(co_trainer *t) {
+  CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset));
+  return co_store_initialize(co_program_store(t->program), t->state.seed);
+}
+
+static co_status load_best_weights(co_trainer *t) {
+  if (t->state.best_step < 0 || t->state.best_step == t->state.step) return CO_OK;
+  char *path = co_run_checkpoint_path(&t->run, t->state.best_step, true);
+  co_status status =
+      path ? co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false)
+           : CO_ERR_MEMORY;
+  co_free(t->ctx, path);
+  return status;
+}
+
+// A run that says it is done and has its model is done, whatever became of its checkpoints.
+static co_status find_done(co_trainer *t, bool *damaged) {
+  const char *word = co_trainer_recorded(t, "status"), *step = co_trainer_recorded(t, "step");
+  *damaged = false;
+  if (!word || strcmp(word, "done") != 0 || !co_trainer_run_has(t, "model.h5")) return CO_OK;
+  char *path = co_path_join(t->ctx, t->run_path, "model.h5");
+  co_status status = path ? load_model(t, path, damaged) : CO_ERR_MEMORY;
+  if (*damaged)
+    co_log(t->ctx, CO_LOG_WARN, "resume", "%s is not usable (%s); it is trained again", path,
+           co_error_last()->message);
+  co_free(t->ctx, path);
+  if (*damaged) return CO_OK;
+  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(start_state(t));
+  t->state.step = step ? strtoll(step, NULL, 10) : 0;
+  t->state.finished = t->already_done = true;
+  return CO_OK;
+}
+
+// Loads what there is: the state of the newest checkpoint, or a finished run's model.
+static co_status load_run(co_trainer *t, int64_t *step, bool *scheduled) {
+  bool damaged;
+  CO_RETURN_IF_FAILED(co_run_load_newest(&t->run, load_checkpoint, t, step, scheduled));
+  t->already_done = t->state.finished && co_trainer_run_has(t, "model.h5");
+  if (t->already_done) return load_best_weights(t);
+  CO_RETURN_IF_FAILED(find_done(t, &damaged));
+  // The damaged model may have been read in part.
+  return damaged ? co_run_load_newest(&t->run, load_checkpoint, t, step, scheduled) : CO_OK;
+}
+
+// Nothing in the folder changes before it is clear that this process may continue the run.
+static co_status continue_run(co_trainer *t) {
+  int64_t step;
+  bool scheduled, differs = false;
+  CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
+  CO_RETURN_IF_FAILED(check_machine(t));
+  CO_RETURN_IF_FAILED(check_fingerprint(t, co_trainer_recorded(t, "dataset_fingerprint")));
+  CO_RETURN_IF_FAILED(load_run(t, &step, &scheduled));
+  if (step < 0 && !t->already_done) {
+    CO_RETURN_IF_FAILED(co_run_config_differs(&t->run, t->config_json.data, &differs));
+    if (differs) return config_drifted(t);
+    CO_RETURN_IF_FAILED(start_state(t)); // an unusable checkpoint may have been read in part
+    CO_RETURN_IF_FAILED(initialize(t));
+  }
+  t->resumed_step = t->state.step;
+  t->checkpoint_step = step;
+  if (t->already_done) return CO_OK;
+  warn_of_machine(t);
+  t->begun = true;
+  co_program_set_updates(t->program, 0, t->state.updates);
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
+  CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
+                                                t->settings.keep_last));
+  if (step >= 0) {
+    // The interval in work goes on where it was.
+    const double *sums = t->state.sums;
+    memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
+           (size_t)t->model->output_count * sizeof *sums);
+    CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
+  }
+  CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
+  return co_trainer_write_status(t, "running", 0);
+}
+
+static void log_begin(co_trainer *t) {
+  const int64_t *count = t->sample_count;
+  const co_store *store = co_program_store(t->program);
+  int64_t values = 0;
+  for (int64_t i = 0; i < store->count; i++)
+    values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
+  if (t->already_done) {
+    co_log(t->ctx, CO_LOG_INFO, "train", "%s is done since step %lld; nothing to do", t->run.path,
+           (long long)t->state.step);
+    return;
+  }
+  co_log(t->ctx, CO_LOG_INFO, "train",
+         "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads",
+         t->run.path, (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
+         (long long)values, t->backend->api->name, t->threads);
+  co_log(t->ctx, CO_LOG_INFO, "train",
+         "%s at step %lld of %lld, %lld steps an epoch of %lld rows each",
+         t->resumed ? "going on" : "beginning", (long long)t->state.step, (long long)t->total_steps,
+         (long long)t->batches_per_epoch, (long long)t->batch_rows);
+}
+
+co_status co_trainer_begin(co_trainer *t) {
+  CO_RETURN_IF_FAILED(start_state(t));
+  t->checkpoint_step = -1;
+  if (t->resumed) {
+    CO_RETURN_IF_FAILED(continue_run(t));
+  } else {
+    CO_RETURN_IF_FAILED(initialize(t)); // before the folder: what fails here leaves none
+    CO_RETURN_IF_FAILED(create_run(t));
+    t->begun = true;
+    CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0));
+    CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "start", ""));
+  }
+  log_begin(t);
+  return CO_OK;
+}
+
+co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
+  double begun = co_trainer_now();
+  if (t->checkpoint_step == t->state.step) return CO_OK;
+  // The sums of the interval in work go along, so that a resumed run adds to the same numbers.
+  int64_t doubles = t->model->network->metric_doubles;
+  CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->state.sums));
+  memcpy(t->state.sums + doubles, t->interval.weight_sum,
+         (size_t)t->model->output_count * sizeof(double));
+  CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
+  t->state.updates = co_program_updates(t->program, 0);
+  co_model_file_content content = {.model = t->model,
+                                   .store = co_program_store(t->program),
+                                   .config = t->config_json.data,
+                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
+                                   .training = &t->state};
+  char *path = co_run_checkpoint_path(&t->run, t->state.step, scheduled);
+  if (!path) return CO_ERR_MEMORY;
+  co_status status = co_model_file_write(t->ctx, path, &content);
+  co_free(t->ctx, path);
+  if (status == CO_OK)
+    status = co_run_settle_checkpoints(&t->run, t->state.step, scheduled, t->state.best_step,
+                                       t->settings.keep_last);
+  if (status == CO_OK) t->checkpoint_step = t->state.step;
+  t->checkpoint_seconds += co_trainer_now() - begun;
+  CO_RETURN_IF_FAILED(status);
+  char fields[64];
+  snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
+  co_log(t->ctx, CO_LOG_INFO, "checkpoint", "step=%lld", (long long)t->state.step);
+  return co_run_write_event(&t->run, "checkpoint", fields);
+}
+
+// model.h5 holds the best checkpoint's weights where there was validation, else the last.
+co_status co_trainer_write_model(co_trainer *t) {
+  CO_RETURN_IF_FAILED(load_best_weights(t));
+  char *path = co_path_join(t->ctx, t->run.path, "model.h5");
+  if (!path) return CO_ERR_MEMORY;
+  co_model_file_content content = {.model = t->model,
+                                   .store = co_program_store(t->program),
+                                   .config = t->config_json.data,
+                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
+  co_status status = co_model_file_write(t->ctx, path, &content);
+  co_free(t->ctx, path);
+  return status;
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_train: config and dataset to a run directory with a model.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/train/trainer.h"
+
+// Decides between a new run and continuing one, and where it lives.
+static co_status choose_run(co_trainer *t) {
+  const cohort_train_options *options = t->options;
+  const char *resume = options->resume;
+  bool automatic = resume && strcmp(resume, "auto") == 0;
+  const char *path = resume && !automatic && *resume ? resume : options->run_dir;
+  if (resume && !path) {
+    co_status status = co_fail(CO_ERR_USAGE, "--resume needs to know which run");
+    co_hint("give --resume RUN_DIRECTORY, or --run-dir with --resume=auto");
+    return status;
+  }
+  if (path) {
+    t->run_path = co_strdup(t->ctx, path);
+  } else {
+    const char *root = options->output_directory ? options->output_directory : "runs";
+    const char *name = options->experiment;
+    if (!name && options->config.file_count) {
+      const char *file = strrchr(options->config.files[0], '/');
+      file = file ? file + 1 : options->config.files[0];
+      const char *dot = strrchr(file, '.');
+      name = co_arena_strndup(t->arena, file, dot ? (size_t)(dot - file) : strlen(file));
+    }
+    t->run_path = co_run_default_path(t->ctx, root, name ? name : "run");
+  }
+  if (!t->run_path) return CO_ERR_MEMORY;
+  for (size_t end = strlen(t->run_path); end > 1 && t->run_path[end - 1] == '/';)
+    t->run_path[--end] = '\0'; // temporaries are named after it
+  if (!resume) return CO_OK;
+  t->resumed = co_trainer_run_has(t, "config.full.yaml");
+  // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
+  if (t->resumed || automatic || (co_path_is_directory(t->run_path) && options->config.file_count))
+    return CO_OK;
+  co_status status = co_fail_at(CO_ERR_MODEL, t->run_path, 0, 0, "there is no run to resume");
+  co_hint("--resume takes a run's directory; --run-dir DIR --resume=auto begins one where none is");
+  return status;
+}
+
+static co_status read_config(co_trainer *t) {
+  const cohort_config *given = &t->options->config;
+  char *own = co_arena_format(t->arena, "%s/config.full.yaml", t->run_path);
+  if (!own) return CO_ERR_MEMORY;
+  const char *const files[] = {own};
+  bool from_run = t->resumed && !given->file_count;
+  if (!given->file_count && !from_run) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no config");
+    co_hint("give -c CONFIG.yaml, for example -c models/presets/product-cnn.yaml");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_settings_read(&t->config, t->arena, from_run ? files : given->files,
+                                       from_run ? 1 : given->file_count, given->assignments,
+                                       given->assignment_count, t->problems));
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(co_job_choose_precision(&t->settings.precision, t->options->precision));
+  const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
+  if (!dataset && t->resumed) dataset = co_trainer_recorded(t, "dataset");
+  if (!dataset && !t->problems->count) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
+    co_hint("give --dataset FILE.h5, or dataset: {path: …} in the config");
+    return status;
+  }
+  if (!dataset) return co_diagnostics_result(t->problems);
+  // Absolute, so that a run can be resumed from another folder.
+  char *absolute = realpath(dataset, NULL);
+  t->dataset_path = co_strdup(t->ctx, absolute ? absolute : dataset);
+  free(absolute);
+  return t->dataset_path ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status render_config(co_trainer *t) {
+  co_json json;
+  co_json_init(&json, t->ctx, 0);
+  co_status status = co_settings_render(&json, t->config, &t->settings);
+  if (status == CO_OK) co_text_append(&t->config_json, json.text.data, json.text.length);
+  co_json_free(&json);
+  return status == CO_OK ? t->config_json.status : status;
+}
+
+static co_status open_data_and_model(co_trainer *t) {
+  CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
+  co_status status =
+      co_model_create(&t->model, t->ctx, t->config, co_dataset_schema(t->dataset), t->problems);
+  if (status != CO_OK && status != CO_ERR_CONFIG) return status;
+  if (t->problems->count) return co_diagnostics_result(t->problems);
+  for (int split = 0; split < CO_SPLIT_COUNT; split++)
+    CO_RETURN_IF_FAILED(
+        co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
+  if (!t->sample_count[CO_SPLIT_TRAIN])
+    return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
+  t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
+  if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
+    t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
+  t->batches_per_epoch = (t->sample_count[CO_SPLIT_TRAIN] + t->batch_rows - 1) / t->batch_rows;
+  t->total_steps = t->settings.max_epochs * t->batches_per_epoch;
+  if (t->settings.max_steps && t->settings.max_steps < t->total_steps)
+    t->total_steps = t->settings.max_steps;
+  return CO_OK;
+}
+
+static co_status check_validation_metric(co_trainer *t) {
+  double value;
+  bool higher;
+  CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
+  CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
+  if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
+    return CO_OK;
+  const co_node *trainer_node = co_node_get(t->config, "trainer");
+  char *known = co_evaluation_known(t->model);
+  co_status status = co_node_problem(
+      t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
+      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
+  co_free(t->ctx, known);
+  CO_RETURN_IF_FAILED(status);
+  return co_diagnostics_result(t->problems);
+}
+
+static void warn_without_validation(co_trainer *t) {
+  const co_trainer_settings *settings = &t->settings;
+  if (t->sample_count[CO_SPLIT_VALIDATION]) return;
+  const char *key = settings->early_stop > 0      ? "early_stop"
+                    : settings->validation_metric ? "validation_metric"
+                                                  : NULL;
+  if (key)
+    co_log(t->ctx, CO_LOG_WARN, "train", "there are no validation rows: trainer.%s has no effect",
+           key);
+}
+
+static co_status parse_placement(const char *name, co_placement *out) {
+  static const char *const names[] = {"auto", "device", "host"}; // as co_placement
+  for (int i = 0; i < 3; i++)
+    if (!name || strcmp(name, names[i]) == 0) {
+      *out = (co_placement)i;
+      return CO_OK;
+    }
+  co_status status = co_fail(CO_ERR_USAGE, "--dataset-placement %s: no such place", name);
+  co_hint("known: auto, device, host");
+  return status;
+}
+
+static co_status create_program(co_trainer *t) {
+  co_placement placement = CO_PLACEMENT_AUTO;
+  CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
+  int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
+  co_phase_options phase = {.optimizer = t->settings.optimizer,
+                            .optimizer_options = t->settings.optimizer_options,
+                            .clip_norm = t->settings.clip_norm};
+  int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
+  co_program_options options = {.rows = micro,
+                                .batch_rows = sizes,
+                                .batch_row_count = sizes[1] ? 2 : 1,
+                                .evaluation_rows = t->settings.eval_batch_size,
+                                .evaluation_mode = CO_MODE_EVALUATE,
+                                .phases = &phase,
+                                .phase_count = 1,
+                                .real = CO_F32,
+                                .no_capture = t->options->eager,
+                                .bf16 = t->settings.precision == CO_PRECISION_BF16};
+  // A run goes on where it was, unless it is told otherwise: then check_machine refuses.
+  const char *device = t->options->device;
+  if (t->resumed && (!device || strcmp(device, "auto") == 0))
+    device = co_trainer_recorded(t, "device");
+  CO_RETURN_IF_FAILED(
+      co_job_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
+  return co_resident_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
+                            placement);
+}
+
+static const char *status_word(co_status status) {
+  switch (status) {
+  case CO_OK:
+    return "done";
+  case CO_INTERRUPTED:
+  case CO_STOPPED:
+    return "stopped";
+  case CO_ERR_DIVERGED:
+    return "diverged";
+  default:
+    return "failed";
+  }
+}
+
+static int exit_code(const co_trainer *t, co_status status) {
+  const volatile int *stop = t->context->options.stop;
+  return status == CO_INTERRUPTED && stop && *stop ? 128 + *stop : (int)status;
+}
+
+static co_status prepare(co_trainer *t) {
+  CO_RETURN_IF_FAILED(choose_run(t));
+  CO_RETURN_IF_FAILED(read_config(t));
+  CO_RETURN_IF_FAILED(open_data_and_model(t));
+  CO_RETURN_IF_FAILED(check_validation_metric(t));
+  warn_without_validation(t);
+  CO_RETURN_IF_FAILED(render_config(t));
+  t->threads = t->options->threads > 0 ? t->options->threads : co_context_threads(t->ctx);
+  // The thread count is part of a run: reductions depend on it.
+  const char *threads =
+      t->resumed && t->options->threads <= 0 ? co_trainer_recorded(t, "threads") : NULL;
+  int64_t number;
+  co_node node = {.kind = CO_NODE_SCALAR, .text = threads};
+  if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096)
+    t->threads = (int)number;
+  return create_program(t);
+}
+
+static co_status train(co_trainer *t, cohort_result *result) {
+  CO_RETURN_IF_FAILED(prepare(t));
+  t->started = co_trainer_now();
+  if (t->options->dry_run) return co_trainer_report_dry_run(t, result);
+  co_status status = co_trainer_begin(t);
+  if (status == CO_OK && !t->already_done) status = co_trainer_loop(t);
+  if (status == CO_OK && !t->already_done) status = co_trainer_write_model(t);
+  if (status == CO_OK) status = co_trainer_report(t, result);
+  if (t->already_done && status == CO_OK) {
+    // Killed between model.h5 and this.
+    const char *word = co_trainer_recorded(t, "status");
+    return word && strcmp(word, "done") == 0 ? CO_OK : co_trainer_write_status(t, "done", 0);
+  }
+  if (!t->begun) return status;
+  // The run's own record must not hide the error that ended it.
+  co_error error;
+  co_error_copy(&error);
+  if (t->run.events) co_run_write_event(&t->run, "end", "");
+  co_status recorded_status = co_trainer_write_status(t, status_word(status), exit_code(t, status));
+  if (status == CO_OK) return recorded_status;
+  return co_error_raise(&error);
+}
+
+static void free_trainer(co_trainer *t) {
+  co_run_close(&t->run);
+  co_free(t->ctx, t->state.sums);
+  co_evaluation_free(&t->interval, t->model);
+  co_evaluation_free(&t->validation, t->model);
+  co_program_free(t->program);
+  co_resident_free(t->source);
+  if (t->backend) t->backend->api->free(t->backend);
+  co_model_free(t->model);
+  co_dataset_close(t->dataset);
+  co_text_free(&t->config_json);
+  co_free(t->ctx, t->dataset_path);
+  co_free(t->ctx, t->run_path);
+  co_arena_free(t->arena);
+}
+
+cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
+                           cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  co_trainer t = {.context = context,
+                  .ctx = context->ctx,
+                  .options = options,
+                  .problems = &(*out)->errors,
+                  .run = {.lock = -1}};
+  t.called = co_trainer_now();
+  if (context->options.checkpoint) t.checkpoints_asked = *context->options.checkpoint;
+  if (context->options.status) t.statuses_asked = *context->options.status;
+  co_text_init(&t.config_json, t.ctx);
+  co_status status = co_arena_create(&t.arena, t.ctx);
+  if (status == CO_OK) status = train(&t, *out);
+  free_trainer(&t);
+  return co_result_finish(*out, "train", status);
+}
