@@ -30,11 +30,18 @@ typedef enum co_log_level {
 // a sentence.
 typedef void (*co_log_sink)(void *user, co_log_level level, const char *event, const char *text);
 
+// Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
+// crash the library or keep it busy for ever, so whoever can lets another process read the file
+// first. CO_OK: it could be read. Else an error, with `failure` where the file is at fault.
+typedef co_status (*co_probe)(void *user, const char *path, co_status failure);
+
 typedef struct co_context_options {
   int threads;        // compute threads; 0 = all cores this process may use
   co_log_level level; // default CO_LOG_WARN (0 is CO_LOG_ERROR)
   co_log_sink sink;   // NULL = silent
   void *sink_user;
+  co_probe probe; // NULL = files are opened as they are
+  void *probe_user;
 } co_context_options;
 
 // `options` may be NULL. Out: *out is owned; free with co_context_free.
@@ -43,6 +50,8 @@ void co_context_free(co_context *ctx);
 int co_context_threads(const co_context *ctx);
 void co_context_set_threads(co_context *ctx, int threads);
 void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
+
+co_status co_context_probe(co_context *ctx, const char *path, co_status failure);
 
 void co_log(co_context *ctx, co_log_level level, const char *event, const char *format, ...)
     CO_PRINTF(4, 5);
@@ -53,7 +62,9 @@ const char *co_context_warning(const co_context *ctx, int64_t i);
 
 // ---- memory ------------------------------------------------------------------------------------
 // All memory of Cohort's own comes from here. On failure: NULL, and a CO_ERR_MEMORY error naming
-// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer.
+// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer. What goes
+// beyond the process's limit (host/core/memory.h, found out when the context is created) fails as
+// well: the system would give it, and end the process when it is used.
 void *co_alloc(co_context *ctx, size_t bytes);                   // 64-byte aligned, uninitialised
 void *co_alloc_zero(co_context *ctx, size_t count, size_t size); // overflow-checked, zeroed
 // Grows or shrinks; on failure the old block stays valid. `pointer` may be NULL.
@@ -61,6 +72,13 @@ void *co_realloc(co_context *ctx, void *pointer, size_t bytes);
 char *co_strdup(co_context *ctx, const char *text);
 char *co_format(co_context *ctx, const char *format, ...) CO_PRINTF(2, 3);
 void co_free(co_context *ctx, void *pointer); // NULL is legal
+
+// The same question for memory that a library is about to take by itself.
+co_status co_memory_require(co_context *ctx, size_t bytes);
+// What is left below the limit: less what is allocated here, or resident if that is more.
+size_t co_context_memory_left(const co_context *ctx);
+size_t co_context_memory_limit(const co_context *ctx);
+void co_context_set_memory_limit(co_context *ctx, size_t bytes);
 
 typedef struct co_alloc_stats {
   int64_t live_blocks, live_bytes, peak_bytes;

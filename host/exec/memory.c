@@ -2,80 +2,8 @@
 #include "host/exec/memory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-// ---- what there is -----------------------------------------------------------------------------
-
-// A file that holds one number; SIZE_MAX for "max", and where there is none.
-static size_t read_limit(const char *folder, const char *name) {
-  char path[1200], text[64] = "";
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  FILE *file = fopen(path, "r");
-  if (!file) return SIZE_MAX;
-  bool read = fgets(text, sizeof text, file) != NULL;
-  fclose(file);
-  char *end;
-  unsigned long long value = strtoull(text, &end, 10);
-  return read && end != text ? (size_t)value : SIZE_MAX;
-}
-
-// The least limit of a group and all above it, up to the root of the hierarchy.
-static size_t least_limit(const char *root, const char *group, const char *name) {
-  char folder[1100];
-  size_t least = SIZE_MAX, root_length = strlen(root);
-  snprintf(folder, sizeof folder, "%s%s", root, group);
-  for (;;) {
-    size_t limit = read_limit(folder, name);
-    if (limit < least) least = limit;
-    char *slash = strrchr(folder, '/');
-    if (strlen(folder) <= root_length || !slash) return least;
-    *slash = '\0';
-  }
-}
-
-// Lines of /proc/self/cgroup: "0::/group" (v2), "9:memory:/group" (v1).
-size_t co_memory_group_limit(const char *path, const char *unified, const char *memory) {
-  char line[1024];
-  size_t least = SIZE_MAX;
-  FILE *file = fopen(path, "r");
-  while (file && fgets(line, sizeof line, file)) {
-    line[strcspn(line, "\n")] = '\0';
-    char *controllers = strchr(line, ':'),
-         *group = controllers ? strchr(controllers + 1, ':') : NULL;
-    if (!group) continue;
-    *group++ = '\0';
-    size_t limit = SIZE_MAX;
-    if (!controllers[1])
-      limit = least_limit(unified, group, "memory.max");
-    else if (strcmp(controllers + 1, "memory") == 0)
-      limit = least_limit(memory, group, "memory.limit_in_bytes");
-    if (limit < least) least = limit;
-  }
-  if (file) fclose(file);
-  return least;
-}
-
-size_t co_memory_limit(void) {
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  size_t machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
-  size_t group =
-      co_memory_group_limit("/proc/self/cgroup", "/sys/fs/cgroup", "/sys/fs/cgroup/memory");
-  return group < machine ? group : machine;
-}
-
-// ---- what is wanted ----------------------------------------------------------------------------
-
-// "123.4 GiB"
-static const char *in_units(char out[32], double value) {
-  static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  int unit = 0;
-  for (; value >= 1024 && unit < 6; unit++)
-    value /= 1024;
-  snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-  return out;
-}
+#include "host/core/memory.h"
 
 static const char *name_of(const char *layer) {
   return layer && *layer ? layer : "an input";
@@ -121,9 +49,9 @@ static void hint_of(const co_plan *plan, bool training, bool parameters) {
 
 co_status co_memory_check(const co_plan *largest, co_store *store, bool training, int slots) {
   if (!store->backend->api->host_memory) return CO_OK;
-  size_t limit = co_memory_limit(), kept = co_store_bytes(store, training, slots);
+  size_t left = co_context_memory_left(store->ctx), kept = co_store_bytes(store, training, slots);
   size_t arena = largest ? largest->arena_bytes : 0;
-  if (kept <= limit && arena <= limit - kept) return CO_OK;
+  if (kept <= left && arena <= left - kept) return CO_OK;
   bool parameters = kept > arena;
   const char *layer = "";
   size_t most = parameters ? largest_parameter(store, &layer) : largest_result(largest, &layer);
@@ -132,19 +60,20 @@ co_status co_memory_check(const co_plan *largest, co_store *store, bool training
   co_status status =
       co_fail(CO_ERR_MEMORY,
               "the plan needs %zu bytes (%s), and there are %s; most of it is layer '%s' with %s%s",
-              kept + arena, in_units(all, (double)(kept + arena)), in_units(has, (double)limit),
-              layer, in_units(part, (double)most), rows);
+              kept + arena, co_memory_print(all, (double)(kept + arena)),
+              co_memory_print(has, (double)left), layer, co_memory_print(part, (double)most), rows);
   hint_of(largest, training, parameters);
   return status;
 }
 
 co_status co_memory_check_batches(int64_t rows, size_t bytes, int copies) {
-  size_t limit = co_memory_limit();
+  size_t limit = co_memory_limit(NULL);
   if (bytes <= limit / (size_t)copies) return CO_OK;
   char all[32], has[32];
   co_status status = co_fail(
       CO_ERR_MEMORY, "preparing %d batches of %lld rows at a time needs %s, and there are %s",
-      copies, (long long)rows, in_units(all, (double)bytes * copies), in_units(has, (double)limit));
+      copies, (long long)rows, co_memory_print(all, (double)bytes * copies),
+      co_memory_print(has, (double)limit));
   co_hint("use smaller batches, or fewer --workers");
   return status;
 }
