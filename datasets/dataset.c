@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "datasets/format.h"
+#include "host/core/utf8.h"
 
 co_status co_dataset_bad(const co_dataset *d, const char *object, const char *format, ...) {
   char text[768];
@@ -26,7 +27,7 @@ bool co_dataset_name_ok(const char *name) {
     return false;
   for (const unsigned char *p = (const unsigned char *)name; *p; p++)
     if (*p < 32 || *p == 127 || *p == '/') return false;
-  return true;
+  return co_utf8_find_bad(name) < 0;
 }
 
 uint32_t co_dataset_text_checksum(const char *const *text, int64_t count) {
@@ -112,6 +113,10 @@ co_status co_dataset_gather(co_dataset *d, const char *name, const int64_t *samp
     memcpy(to, from + (size_t)row * part->row_bytes, part->row_bytes);
   }
   return CO_OK;
+}
+
+co_status co_dataset_load_keys(co_dataset *d) {
+  return d->key < 0 ? CO_OK : co_dataset_make_ready(d, d->key);
 }
 
 co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) {

@@ -39,6 +39,8 @@ co_status co_dataset_column(co_dataset *dataset, const char *name, const void **
 // Copies one column of the given samples to `out`, dense (N, row shape), stored type.
 co_status co_dataset_gather(co_dataset *dataset, const char *name, const int64_t *samples,
                             int64_t count, void *out);
+// Reads and checks the keys now instead of with the first one asked for.
+co_status co_dataset_load_keys(co_dataset *dataset);
 // The key of a sample as text: the key column, else the row number; `out` has room for `size`.
 co_status co_dataset_key(co_dataset *dataset, int64_t sample, char *out, size_t size);
 

@@ -14,8 +14,6 @@
 
 #include "datasets/format.h"
 
-enum { LAZY_BYTES = 1 << 20 };
-
 // ---- checking values ---------------------------------------------------------------------------
 
 // Stops at the first value that no training could use.
@@ -147,7 +145,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   }
   if (mapped && has) {
     part->crc = stored;
-    if (c->type != CO_COLUMN_CATEGORY && info->stored_bytes > LAZY_BYTES) return CO_OK;
+    if (c->type != CO_COLUMN_CATEGORY && info->stored_bytes > CO_DATASET_LAZY_BYTES) return CO_OK;
     CO_RETURN_IF_FAILED(check_mapped(d, c, part));
   } else {
     if (!mapped) {
@@ -166,10 +164,13 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
 }
 
 // Text and integer columns; `h5` is open for the call.
-static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool is_string) {
+static co_status load_text(co_dataset *d, co_h5 *h5, const co_column *c, dataset_column *part,
+                           bool is_string) {
   if (is_string) {
     int64_t count;
-    CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
+    CO_RETURN_IF_FAILED(c->role == CO_ROLE_IGNORE
+                            ? co_h5_read_bytes(h5, part->path, d->arena, &part->text, &count)
+                            : co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
     if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
     part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
   } else {
@@ -193,7 +194,7 @@ co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column
   // Integers are cheap to read; texts are read now only if nothing vouches for them.
   if (info->is_string) CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &part->crc));
   if (has) return CO_OK;
-  CO_RETURN_IF_FAILED(load_text(d, d->h5, part, info->is_string));
+  CO_RETURN_IF_FAILED(load_text(d, d->h5, c, part, info->is_string));
   atomic_store(&part->ready, true);
   return CO_OK;
 }
@@ -210,7 +211,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
       co_h5 *h5 = NULL;
       uint32_t stored = part->crc;
       status = co_h5_open(&h5, d->ctx, d->path, CO_ERR_DATA);
-      if (status == CO_OK) status = load_text(d, h5, part, true);
+      if (status == CO_OK) status = load_text(d, h5, &d->columns[index], part, true);
       if (status == CO_OK && part->crc != stored) status = corrupt(d, part->path);
       part->crc = stored;
       co_h5_abandon(h5);

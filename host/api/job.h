@@ -54,6 +54,9 @@ co_status co_job_open_model(co_model **out, co_model_file *file, char **path, co
 co_status co_job_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
                                    const char *key, int64_t fallback);
 
+// What inspecting a model reads of its weights, and nothing else.
+co_status co_inspect_weights(co_context *ctx, const char *path);
+
 // A model file made ready to run over a dataset.
 typedef struct co_scorer {
   co_arena *arena;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "host/cli/option.h"
+#include "host/cli/probe.h"
 #include "host/cohort.h"
 #include "host/core/diagnostics.h"
 #include "host/core/json.h"
@@ -30,6 +31,7 @@ typedef struct cli_job {
   FILE *log_file;           // NULL = none
   int hangups;              // after which it was opened last
   bool log_as_json, colored;
+  cli_probed probed;
   bool reader_gone; // of standard output: needs no message
 } cli_job;
 

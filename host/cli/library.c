@@ -34,7 +34,9 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .progress_user = cli,
                                     .stop = cli_stop_flag(),
                                     .checkpoint = cli_checkpoint_requests(),
-                                    .status = cli_status_requests()};
+                                    .status = cli_status_requests(),
+                                    .probe = cli_probe,
+                                    .probe_user = cli};
   return (co_status)cohort_context_create(out, &options);
 }
 

@@ -61,8 +61,6 @@ co_status co_context_create(co_context **out, const co_context_options *options)
   atomic_store(&ctx->level, (int)(options ? options->level : CO_LOG_WARN));
   ctx->sink = options ? options->sink : NULL;
   ctx->sink_user = options ? options->sink_user : NULL;
-  ctx->probe = options ? options->probe : NULL;
-  ctx->probe_user = options ? options->probe_user : NULL;
   atomic_store(&ctx->memory_limit, co_memory_limit(NULL));
   *out = ctx;
   return CO_OK;
@@ -82,6 +80,11 @@ int co_context_threads(const co_context *ctx) {
 
 void co_context_set_threads(co_context *ctx, int threads) {
   atomic_store(&ctx->threads, threads > 0 ? threads : usable_cores());
+}
+
+void co_context_set_probe(co_context *ctx, co_probe probe, void *user) {
+  ctx->probe = probe;
+  ctx->probe_user = user;
 }
 
 co_status co_context_probe(co_context *ctx, const char *path, co_status failure) {

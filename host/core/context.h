@@ -30,18 +30,11 @@ typedef enum co_log_level {
 // a sentence.
 typedef void (*co_log_sink)(void *user, co_log_level level, const char *event, const char *text);
 
-// Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
-// crash the library or keep it busy for ever, so whoever can lets another process read the file
-// first. CO_OK: it could be read. Else an error, with `failure` where the file is at fault.
-typedef co_status (*co_probe)(void *user, const char *path, co_status failure);
-
 typedef struct co_context_options {
   int threads;        // compute threads; 0 = all cores this process may use
   co_log_level level; // default CO_LOG_WARN (0 is CO_LOG_ERROR)
   co_log_sink sink;   // NULL = silent
   void *sink_user;
-  co_probe probe; // NULL = files are opened as they are
-  void *probe_user;
 } co_context_options;
 
 // `options` may be NULL. Out: *out is owned; free with co_context_free.
@@ -51,6 +44,12 @@ int co_context_threads(const co_context *ctx);
 void co_context_set_threads(co_context *ctx, int threads);
 void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
 
+// Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
+// crash the library or keep it busy for ever, so whoever can lets another process read the file
+// first. CO_OK: it could be read. Else an error, with `failure` where the file is at fault.
+typedef co_status (*co_probe)(void *user, const char *path, co_status failure);
+// NULL (the default) = files are opened as they are.
+void co_context_set_probe(co_context *ctx, co_probe probe, void *user);
 co_status co_context_probe(co_context *ctx, const char *path, co_status failure);
 
 void co_log(co_context *ctx, co_log_level level, const char *event, const char *format, ...)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/core/hash.h"
+#include "host/core/utf8.h"
 
 enum { SLAB_BYTES = 1 << 20 };
 
@@ -191,6 +192,22 @@ static co_status fill_missing(co_arena *arena, char **text, int64_t count) {
   return CO_OK;
 }
 
+// `name` is that of an attribute, "" for a dataset's own values.
+co_status co_h5_check_utf8(co_h5 *file, const char *object, const char *name, char *const *text,
+                           int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    int64_t bad = co_utf8_find_bad(text[i]);
+    if (bad < 0) continue;
+    co_status status =
+        co_fail(file->failure, "'%s': %s%s%s'%s' is not UTF-8 in row %lld, byte %lld (0x%02X)",
+                file->path, *name ? "the attribute '" : "", name, *name ? "' of " : "", object,
+                (long long)i, (long long)bad, (unsigned char)text[i][bad]);
+    co_hint("write texts as UTF-8 (from Python: as str, not as bytes in another encoding)");
+    return status;
+  }
+  return CO_OK;
+}
+
 static co_status read_strings(co_h5 *file, const char *path, h5_dataset *d, co_arena *arena,
                               char ***out, int64_t *count) {
   if (!d->element.is_string) return co_h5_refuse(file, path, "holds no text");
@@ -206,13 +223,24 @@ static co_status read_strings(co_h5 *file, const char *path, h5_dataset *d, co_a
   return CO_OK;
 }
 
-co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
-                             int64_t *count) {
+static co_status read_text(co_h5 *file, const char *path, co_arena *arena, bool any_encoding,
+                           char ***out, int64_t *count) {
   h5_dataset d;
   *out = NULL;
   *count = 0;
   CO_RETURN_IF_FAILED(co_h5_dataset_open(file, path, &d));
   co_status status = read_strings(file, path, &d, arena, out, count);
   co_h5_dataset_close(&d);
-  return status;
+  if (status != CO_OK || any_encoding) return status;
+  return co_h5_check_utf8(file, path, "", *out, *count);
+}
+
+co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
+                             int64_t *count) {
+  return read_text(file, path, arena, false, out, count);
+}
+
+co_status co_h5_read_bytes(co_h5 *file, const char *path, co_arena *arena, char ***out,
+                           int64_t *count) {
+  return read_text(file, path, arena, true, out, count);
 }
