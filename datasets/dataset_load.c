@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -104,36 +103,10 @@ static co_status try_map(co_dataset *d, const co_column *c, dataset_column *part
   return CO_OK;
 }
 
-// Numbers of any stored type, rounded to float32.
-static co_status load_floats(co_dataset *d, const dataset_column *part, const co_h5_info *info,
-                             int64_t count, float *out) {
-  if (info->dtype == CO_F32) return co_h5_read(d->h5, part->path, CO_F32, NULL, out);
-  // 64-bit integers are not all doubles, so they are read as what they are.
-  co_dtype as = info->dtype == CO_I64 ? CO_I64 : CO_F64;
-  co_status status = CO_ERR_MEMORY;
-  void *wide = co_alloc_zero(d->ctx, (size_t)count, co_dtype_size(as));
-  if (!wide) return status;
-  CO_TRY(co_h5_read(d->h5, part->path, as, NULL, wide));
-  for (int64_t i = 0; i < count; i++) {
-    double value = as == CO_I64 ? (double)((int64_t *)wide)[i] : ((double *)wide)[i];
-    if (isfinite(value) && fabs(value) > FLT_MAX) {
-      status = co_dataset_bad(d, part->path, "row %" PRId64 " holds %g, too large for float32",
-                              i / (count / part->rows), value);
-      goto cleanup;
-    }
-    out[i] = (float)value;
-  }
-
-cleanup:
-  co_free(d->ctx, wide);
-  return status;
-}
-
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info) {
   bool mapped, has;
   uint32_t stored = 0;
-  int64_t count = part->rows * co_shape_count(&c->shape);
   part->row_bytes = co_dtype_size(c->dtype) * (size_t)co_shape_count(&c->shape);
   CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &stored));
   CO_RETURN_IF_FAILED(try_map(d, c, part, info, &mapped));
@@ -152,7 +125,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
       part->data = part->owned = co_alloc_zero(d->ctx, (size_t)part->rows, part->row_bytes);
       if (!part->owned) return CO_ERR_MEMORY;
       if (c->dtype == CO_F32)
-        CO_RETURN_IF_FAILED(load_floats(d, part, info, count, part->owned));
+        CO_RETURN_IF_FAILED(co_h5_read_rounded(d->h5, part->path, NULL, part->owned));
       else
         CO_RETURN_IF_FAILED(co_h5_read(d->h5, part->path, c->dtype, NULL, part->owned));
     }
@@ -216,6 +189,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
       part->crc = stored;
       co_h5_abandon(h5);
     }
+    if (status == CO_ERR_MEMORY) co_note("'%s': %s", d->path, part->path);
     if (status == CO_OK) atomic_store(&part->ready, true);
   }
   pthread_mutex_unlock(&d->mutex);

@@ -252,7 +252,9 @@ static co_status add_table(co_dataset *d, const char *group, bool of_samples, in
     bool reserved =
         !strcmp(names[i], "entity_row") || !strcmp(names[i], "as_of") || !strcmp(names[i], "split");
     if (of_samples && reserved) continue;
-    CO_RETURN_IF_FAILED(add_column(d, group, names[i], of_samples, rows));
+    co_status status = add_column(d, group, names[i], of_samples, rows);
+    if (status == CO_ERR_MEMORY) co_note("'%s': %s/%s", d->path, group, names[i]);
+    CO_RETURN_IF_FAILED(status);
   }
   return CO_OK;
 }
@@ -272,6 +274,7 @@ static co_status read_reserved(co_dataset *d, const char *path, int64_t *rows, i
   *rows = info.shape.dim[0];
   if (*rows < 1) return co_dataset_bad(d, path, "there are no rows");
   *out = co_alloc_zero(d->ctx, (size_t)*rows, sizeof **out);
+  if (!*out) co_note("'%s': %s", d->path, path);
   if (!*out) return CO_ERR_MEMORY;
   co_status status = co_h5_read(d->h5, path, CO_I64, &info.shape, *out);
   if (status != CO_OK) {
@@ -311,6 +314,7 @@ static co_status make_splits(co_dataset *d, const int64_t *split) {
   for (int s = 0; s < CO_SPLIT_COUNT; s++) {
     next[s] = d->split_rows[s] =
         co_arena_alloc(d->arena, (size_t)d->split_count[s], sizeof(int64_t));
+    if (!next[s]) co_note("'%s': /samples", d->path);
     if (!next[s]) return CO_ERR_MEMORY;
   }
   for (int64_t i = 0; i < d->rows; i++)

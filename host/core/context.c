@@ -27,6 +27,7 @@ struct co_context {
   atomic_int threads;
   atomic_int_least64_t live_blocks, live_bytes, peak_bytes;
   atomic_size_t memory_limit;
+  size_t memory_before; // resident in the process when the context was created
   co_probe probe;
   void *probe_user;
   fault alloc_fault, io_fault;
@@ -62,6 +63,7 @@ co_status co_context_create(co_context **out, const co_context_options *options)
   ctx->sink = options ? options->sink : NULL;
   ctx->sink_user = options ? options->sink_user : NULL;
   atomic_store(&ctx->memory_limit, co_memory_limit(NULL));
+  ctx->memory_before = co_memory_anonymous();
   *out = ctx;
   return CO_OK;
 }
@@ -211,7 +213,8 @@ void co_context_set_memory_limit(co_context *ctx, size_t bytes) {
 
 // Asking the system takes some microseconds: for large blocks that is nothing.
 static size_t memory_left(const co_context *ctx, bool ask) {
-  size_t limit = atomic_load(&ctx->memory_limit), taken = (size_t)atomic_load(&ctx->live_bytes);
+  size_t limit = atomic_load(&ctx->memory_limit);
+  size_t taken = ctx->memory_before + (size_t)atomic_load(&ctx->live_bytes);
   size_t resident = ask ? co_memory_anonymous() : 0;
   if (resident > taken) taken = resident;
   return taken < limit ? limit - taken : 0;

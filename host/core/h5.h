@@ -94,6 +94,8 @@ co_status co_h5_get_info(co_h5 *file, const char *path, co_h5_info *out);
 // "crc32c" attribute exists a whole read checks it.
 co_status co_h5_read(co_h5 *file, const char *path, co_dtype dtype, const co_shape *shape,
                      void *out);
+// The same for numbers of any type, rounded to float; one beyond its range is an error.
+co_status co_h5_read_rounded(co_h5 *file, const char *path, const co_shape *shape, float *out);
 co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t begin,
                           int64_t count, void *out);
 // String arrays, variable or fixed length, into the arena. What is not UTF-8, here and below, is an
