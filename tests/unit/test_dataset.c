@@ -419,7 +419,7 @@ static void memory_is_counted_before_it_is_taken(void **state) {
     cases[i].fill(h);
     OK(co_h5_close(h));
     size_t now = co_context_memory_limit(f->ctx) - co_context_memory_left(f->ctx);
-    co_context_set_memory_limit(f->ctx, now + cases[i].needed * 3 / 4);
+    co_context_set_memory_limit(f->ctx, now + cases[i].needed / 4);
     assert_int_equal(co_dataset_open(&d, f->ctx, "d.h5"), CO_ERR_MEMORY);
     const char *message = co_error_last()->message;
     if (!strstr(message, "'d.h5'") || !strstr(message, cases[i].object) ||
