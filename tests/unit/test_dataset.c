@@ -383,6 +383,10 @@ static void many_keys(co_h5 *h) {
     text[i] = "some key";
   OK(co_h5_write_strings(h, "/entities/e/x", text, MANY));
   describe(h, "/entities/e/x", NULL, "key");
+  co_shape flat = one(MANY);
+  uint8_t *small = calloc(MANY, 1);
+  put(h, "/entities/e/y", CO_U8, &flat, small, "number", "input");
+  free(small);
   free(text);
 }
 static void one_fat_chunk(co_h5 *h) {
