@@ -17,7 +17,8 @@ enum {
   // file's own leaves them out. It has room for this many columns.
   CO_DATASET_LAZY_BYTES = 1 << 20,
   CO_DATASET_LAZY_COLUMNS = 250,
-  CO_DATASET_VERSION = 1,
+  CO_DATASET_VERSION = 1,                             // tables and images
+  CO_DATASET_VERSION_RELATIONAL = 2,                  // with events, joined tables, binary columns
   CO_DATASET_NAME_MAX = 200,                          // bytes of a column's or an entity's name
   CO_DATASET_BASE_MAX = 2 * CO_DATASET_NAME_MAX + 32, // "/entities/E/C"
   CO_DATASET_PATH_MAX = CO_DATASET_BASE_MAX + 16      // "/entities/E/C/categories"

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_probe: all the reading that other functions do of a dataset, model or checkpoint through
 // HDF5, keeping nothing of it.
-#include "host/api/job.h"
+#include "datasets/dataset.h"
+#include "host/api/api.h"
 #include "host/core/h5.h"
+#include "host/persist/model_file.h"
+#include "models/model.h"
 
 static co_status probe_dataset(co_context *ctx, const char *path) {
   co_dataset *dataset;
@@ -48,7 +51,7 @@ static co_status probe_model(cohort_context *context, const char *path) {
 
 static co_status probe(cohort_context *context, const char *path) {
   co_h5 *file;
-  CO_RETURN_IF_FAILED(co_job_require(path, "probe", "a file"));
+  CO_RETURN_IF_FAILED(co_require(path, "probe", "a file"));
   CO_RETURN_IF_FAILED(co_h5_open(&file, context->ctx, path, CO_ERR_DATA));
   bool model = co_h5_exists(file, "/cohort"), dataset = co_h5_has_attribute(file, "/", "format");
   co_h5_abandon(file);
