@@ -138,6 +138,8 @@ static bool judge(co_error *error, const char *path, int failure, outcome how, i
     co_fail((co_status)failure,
             "'%s' is damaged: HDF5 did not come to an end reading it (given up after %.0f s%s)",
             path, seconds, how == TOO_LONG ? "" : " of processor time");
+  } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) { // nobody else does that
+    co_fail(CO_ERR_MEMORY, "'%s': the system ended the process that read it: out of memory", path);
   } else if (WIFSIGNALED(status)) {
     co_fail((co_status)failure, "'%s' is damaged: HDF5 could not read it and ended by signal %d",
             path, WTERMSIG(status));

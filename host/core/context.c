@@ -15,7 +15,7 @@
 
 #include "host/core/memory.h"
 
-enum { MAX_WARNINGS = 100, ALIGNMENT = 64, LARGE_BYTES = 1 << 20 };
+enum { MAX_WARNINGS = 100, ALIGNMENT = 64, LARGE_BYTES = 1 << 20, RESERVE_BYTES = 32 << 20 };
 
 // A countdown on a counter of calls: the call number that fails, negated if all later ones fail
 // too, 0 if none. One number, so that arming it is one atomic store.
@@ -217,6 +217,8 @@ static size_t memory_left(const co_context *ctx, bool ask) {
   size_t taken = ctx->memory_before + (size_t)atomic_load(&ctx->live_bytes);
   size_t resident = ask ? co_memory_anonymous() : 0;
   if (resident > taken) taken = resident;
+  // For what the system and libraries take for their own ends.
+  taken += limit / 4 < RESERVE_BYTES ? limit / 4 : RESERVE_BYTES;
   return taken < limit ? limit - taken : 0;
 }
 

@@ -75,7 +75,7 @@ void co_free(co_context *ctx, void *pointer); // NULL is legal
 // The same question for memory that a library is about to take by itself.
 co_status co_memory_require(co_context *ctx, size_t bytes);
 // What is left below the limit: less what was resident before and is allocated here, or what is
-// resident now if that is more.
+// resident now if that is more, and a reserve of 32 MiB (of small limits, a quarter).
 size_t co_context_memory_left(const co_context *ctx);
 size_t co_context_memory_limit(const co_context *ctx);
 void co_context_set_memory_limit(co_context *ctx, size_t bytes);
