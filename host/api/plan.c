@@ -19,7 +19,7 @@ typedef struct planning {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
-  co_resident *source;
+  co_resident *resident;
   co_program *program;
   int64_t rows, step_rows; // of a micro-batch, of an effective batch
 } planning;
@@ -80,7 +80,7 @@ static co_status create_program(planning *p) {
                                       .strict_f32 = settings->precision == CO_PRECISION_F32,
                                       .planning = true};
   CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
-  return co_resident_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
+  return co_resident_create(&p->resident, &p->program, p->model, p->dataset, p->backend, &options,
                             CO_PLACEMENT_AUTO);
 }
 
@@ -341,7 +341,7 @@ cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *op
   planning p = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = plan(&p, *out);
   co_program_free(p.program);
-  co_resident_free(p.source);
+  co_resident_free(p.resident);
   if (p.backend) p.backend->api->free(p.backend);
   co_model_free(p.model);
   co_dataset_close(p.dataset);

@@ -109,10 +109,10 @@ static co_status check_validation_metric(co_session *t) {
   bool higher;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
-  if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
+  if (co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher))
     return CO_OK;
   const co_node *trainer_node = co_node_get(t->config, "trainer");
-  char *known = co_evaluation_known(t->model);
+  char *known = co_evaluation_known(&t->validation);
   co_status status = co_node_problem(
       t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
       "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
@@ -157,6 +157,7 @@ static co_status create_program(co_session *t) {
                                 .batch_row_count = sizes[1] ? 2 : 1,
                                 .evaluation_rows = t->settings.eval_batch_size,
                                 .evaluation_mode = CO_MODE_EVALUATE,
+                                .evaluation_outputs = co_evaluation_needs_scores(t->model),
                                 .phases = &phase,
                                 .phase_count = 1,
                                 .real = CO_F32,
@@ -168,7 +169,7 @@ static co_status create_program(co_session *t) {
     device = co_session_recorded(t, "device");
   CO_RETURN_IF_FAILED(
       co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
-  return co_resident_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
+  return co_resident_create(&t->resident, &t->program, t->model, t->dataset, t->backend, &options,
                             placement);
 }
 
@@ -213,10 +214,10 @@ static void free_session(co_session *t) {
   co_session_close_batches(t);
   co_run_close(&t->run);
   co_free(t->ctx, t->state.sums);
-  co_evaluation_free(&t->interval, t->model);
-  co_evaluation_free(&t->validation, t->model);
+  co_evaluation_free(&t->interval);
+  co_evaluation_free(&t->validation);
   co_program_free(t->program);
-  co_resident_free(t->source);
+  co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
   co_model_free(t->model);
   co_dataset_close(t->dataset);
