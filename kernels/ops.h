@@ -121,8 +121,11 @@ extern "C" {
 //                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of
 //                them absent, the other's shape says where dy is cut.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
+//                attr.shape may hold symbolic extents: N in front stands for the rows of x; N T
+//                splits into N, T and back.
 // DROPOUT        element e (canonical index within the effective batch: (row_offset + n) * row size
-//                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
+//                + offset in row; for x (N, T, …) with attr.max_length the row size is that of
+//                max_length instead of T, so that a mask does not depend on the padding) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
 //                1 / (1 - rate) (inverted dropout, as Keras); else 0. Its own backward. Rates are
 //                compared with uniforms in float (FLIP too).
 // SOFTMAX        over the last dimension.
@@ -204,8 +207,9 @@ typedef struct co_op_attr {
   double clip_norm;         // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
-  co_dtype dtype; // CAST, INPUT_ROWS
-  co_shape shape; // RESHAPE; a symbolic N in front stands for the rows of x
+  co_dtype dtype;     // CAST, INPUT_ROWS
+  co_shape shape;     // RESHAPE, symbolic extents included
+  int64_t max_length; // DROPOUT: the longest T there is; 0 = x has none
 } co_op_attr;
 
 // Step scalars: computed on the host in double, uploaded once per launch, read by operations with
@@ -275,6 +279,14 @@ bool co_rule_next(const char **cursor, co_rule *out);
 // message a user of a layer should read. Sets has_out for all non-optional outputs; describes the
 // optional ones too.
 co_status co_op_infer(co_op_desc *desc);
+// Random draws that a row of DROPOUT's x counts for, one an element: those of a row of the longest T.
+static inline int64_t co_draws_of_row(const co_op_desc *desc) {
+  const co_shape *x = &desc->in[0].shape;
+  int64_t draws = 1;
+  for (int i = 1; i < x->rank; i++)
+    draws *= i == 1 && desc->attr.max_length > 0 ? desc->attr.max_length : x->dim[i];
+  return draws;
+}
 // Floating-point operations of one execution (multiply and add count separately); an estimate of
 // one per output element for operations that are bound by memory. Shapes must be concrete.
 int64_t co_op_flops(const co_op_desc *desc);

@@ -285,7 +285,9 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
   CO_RETURN_IF_FAILED(co_job_open_backend(&s->backend, ctx, device, threads, chosen));
-  co_program_options options = {.evaluation_rows = s->rows,
+  const co_shape_class shape = {.rows = s->rows};
+  co_program_options options = {.evaluation_classes = &shape,
+                                .evaluation_class_count = 1,
                                 .evaluation_mode = mode,
                                 .real = CO_F32,
                                 .bf16 = chosen == CO_PRECISION_BF16};
@@ -354,7 +356,9 @@ static co_status submit_batches(evaluating *e) {
     if (e->done) break;
     batches[launch->count++] = (co_program_batch){view->inputs, view->packet};
   }
-  return launch->count ? co_program_submit_evaluation(e->program, launch->count, batches) : CO_OK;
+  const co_shape_class shape = {.rows = launch->views[0].rows};
+  return launch->count ? co_program_submit_evaluation(e->program, &shape, launch->count, batches)
+                       : CO_OK;
 }
 
 static void give_back(evaluating *e) {

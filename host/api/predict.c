@@ -149,7 +149,8 @@ static co_status submit_batch(scoring *s, co_pipeline *pipeline, batch_queue *q,
   if (*done) return CO_OK;
   q->count++;
   const co_program_batch batch = {view->inputs, view->packet};
-  return co_program_submit_evaluation(s->scorer.program, 1, &batch);
+  const co_shape_class shape = {.rows = view->rows};
+  return co_program_submit_evaluation(s->scorer.program, &shape, 1, &batch);
 }
 
 static void give_back(co_pipeline *pipeline, batch_queue *q) {

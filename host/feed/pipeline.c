@@ -64,8 +64,9 @@ struct co_pipeline {
 // ---- one slot ----------------------------------------------------------------------------------
 
 static co_status create_section(co_pipeline *p, section *s, int64_t rows) {
-  co_plan_options options = {
-      .mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER, .rows = rows, .real = CO_F32};
+  co_plan_options options = {.mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER,
+                             .shape = {.rows = rows},
+                             .real = CO_F32};
   const co_backend_api *api = p->backend->api;
   s->backend = p->backend;
   s->rows = rows;
@@ -202,7 +203,8 @@ static const void *dense_rows(const slot *s, const field_source *from) {
 
 static void write_field(const co_pipeline *p, const slot *s, int64_t f, char *to, int64_t first,
                         int64_t rows) {
-  size_t bytes = p->options.packet->fields[f].row_bytes;
+  const co_shape_class shape = {.rows = s->rows};
+  size_t bytes = co_staging_row_bytes(&p->options.packet->fields[f], &shape);
   const field_source *from = &p->fields[f];
   if (from->kind == FIELD_ROWS) {
     const int64_t *index = s->index[from->feature];
@@ -217,11 +219,12 @@ static void write_field(const co_pipeline *p, const slot *s, int64_t f, char *to
 
 static void write_packet(const co_pipeline *p, slot *s) {
   const co_staging_layout *layout = p->options.packet;
+  const co_shape_class shape = {.rows = s->rows};
   int64_t first = 0;
   for (int64_t part = 0; part < co_staging_parts(layout, s->rows); part++) {
     int64_t rows = co_staging_part_rows(layout, s->rows, part);
     for (int64_t f = 0; f < layout->field_count; f++)
-      write_field(p, s, f, s->packet + co_staging_field_offset(layout, s->rows, part, f), first,
+      write_field(p, s, f, s->packet + co_staging_field_offset(layout, &shape, part, f), first,
                   rows);
     first += rows;
   }
@@ -298,7 +301,7 @@ static co_status create_slots(co_pipeline *p) {
   size_t packet = 0;
   if (p->options.packet) {
     co_backend *device = p->options.source->backend;
-    packet = co_staging_bytes(p->options.packet, p->options.batch_rows);
+    packet = co_staging_bytes(p->options.packet, &(co_shape_class){.rows = p->options.batch_rows});
     CO_RETURN_IF_FAILED(co_memory_check_batches(p->options.batch_rows, packet, p->slot_count));
     CO_RETURN_IF_FAILED(device->api->host_buffer_create(device, (size_t)p->slot_count * packet,
                                                         (void **)&p->packets));

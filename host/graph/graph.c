@@ -194,6 +194,10 @@ co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, con
   return CO_OK;
 }
 
+void co_graph_set_max_length(co_graph *graph, int event_table, int64_t length) {
+  graph->max_length[event_table] = length;
+}
+
 co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,
                                 const co_shape *shape, const void *bytes, co_value *out) {
   co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, *shape};

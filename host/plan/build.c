@@ -4,9 +4,19 @@
 
 #include "host/plan/pass.h"
 
-static void bind_rows(co_shape *shape, int64_t rows) {
-  for (int i = 0; i < shape->rank; i++)
-    if (shape->dim[i] == CO_DIM_N) shape->dim[i] = rows;
+// Symbolic extents become those of the plan's class, which must have them.
+static co_status bind(const co_plan *plan, const char *name, co_shape *shape) {
+  const co_shape symbolic = *shape;
+  co_shape_bind(shape, &plan->options.shape);
+  for (int i = 0; i < shape->rank; i++) {
+    int table = co_dim_event_table(symbolic.dim[i]);
+    if (table < 0) continue;
+    int64_t t = plan->options.shape.t[table], most = plan->graph->max_length[table];
+    if (t < 1 || (most && t > most))
+      return co_fail(CO_ERR_INTERNAL, "'%s' cannot be planned for T%d = %lld", name, table,
+                     (long long)t);
+  }
+  return CO_OK;
 }
 
 static co_status copy_values(co_plan *plan, co_store *store) {
@@ -14,7 +24,7 @@ static co_status copy_values(co_plan *plan, co_store *store) {
   for (int64_t i = 0; i < graph->value_count; i++) {
     const co_value_info *from = &graph->values[i];
     co_tensor_desc desc = from->desc;
-    bind_rows(&desc.shape, plan->options.rows);
+    CO_RETURN_IF_FAILED(bind(plan, from->name, &desc.shape));
     co_value made;
     CO_RETURN_IF_FAILED(
         co_plan_add_value(plan, from->name, &desc, from->storage, from->index, &made));
@@ -96,7 +106,7 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
   co_plan_op op = co_plan_op_make(from->op, from->layer, NULL);
   op.desc.attr = from->attr;
   op.desc.accumulate = from->accumulate;
-  bind_rows(&op.desc.attr.shape, plan->options.rows);
+  co_shape_bind(&op.desc.attr.shape, &plan->options.shape);
   for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
     op.in[k] = from->in[k] == CO_NO_VALUE ? CO_NO_VALUE : alias[from->in[k]];
     op.out[k] = from->out[k];

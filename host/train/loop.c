@@ -224,7 +224,8 @@ static co_status submit(stepping *s) {
   p->decide = last || (every && s->step % every == 0);
   s->waiting = p->decide;
   if (s->batch == t->batches_per_epoch) s->batch = 0;
-  return co_program_submit(t->program, 0, p->views[0].rows, size, batches, steps, p->log);
+  const co_shape_class shape = {.rows = p->views[0].rows};
+  return co_program_submit(t->program, 0, &shape, size, batches, steps, p->log);
 }
 
 static co_status take_step(co_trainer *t, const co_view *view, const co_step_result *result) {

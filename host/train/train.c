@@ -147,15 +147,18 @@ static co_status parse_placement(const char *name, co_placement *out) {
 static co_status create_program(co_trainer *t) {
   co_placement placement = CO_PLACEMENT_AUTO;
   CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
-  int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
+  const co_shape_class classes[2] = {{.rows = t->batch_rows},
+                                     {.rows = t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows}};
+  const co_shape_class evaluation = {.rows = t->settings.eval_batch_size};
   co_phase_options phase = {.optimizer = t->settings.optimizer,
                             .optimizer_options = t->settings.optimizer_options,
                             .clip_norm = t->settings.clip_norm};
   int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
   co_program_options options = {.rows = micro,
-                                .batch_rows = sizes,
-                                .batch_row_count = sizes[1] ? 2 : 1,
-                                .evaluation_rows = t->settings.eval_batch_size,
+                                .classes = classes,
+                                .class_count = classes[1].rows ? 2 : 1,
+                                .evaluation_classes = &evaluation,
+                                .evaluation_class_count = 1,
                                 .evaluation_mode = CO_MODE_EVALUATE,
                                 .phases = &phase,
                                 .phase_count = 1,

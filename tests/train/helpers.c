@@ -83,13 +83,16 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                    .clip_norm = s->phase[i].clip_norm};
     CO_RETURN_IF_FAILED(read_optimizer(r, &phases[i], s->phase[i].optimizer));
   }
+  co_shape_class shapes[4] = {{.rows = s->rows}};
+  const co_shape_class evaluation = {.rows = s->evaluation_rows};
   int64_t sizes = 0;
-  while (sizes < 4 && s->batch[sizes])
-    sizes++;
+  for (; sizes < 4 && s->batch[sizes]; sizes++)
+    shapes[sizes].rows = s->batch[sizes];
   co_program_options options = {.rows = s->rows,
-                                .batch_rows = sizes ? s->batch : &s->rows,
-                                .batch_row_count = sizes ? sizes : 1,
-                                .evaluation_rows = s->evaluation_rows,
+                                .classes = shapes,
+                                .class_count = sizes ? sizes : 1,
+                                .evaluation_classes = &evaluation,
+                                .evaluation_class_count = evaluation.rows ? 1 : 0,
                                 .evaluation_mode = s->infer ? CO_MODE_INFER : CO_MODE_EVALUATE,
                                 .phases = phases,
                                 .phase_count = count,
@@ -225,7 +228,8 @@ double train_with(rig *r, int64_t phase, const batch *b, const co_step *step,
   double sums[32];
   assert_true(r->graph->metric_doubles <= 32);
   OK(co_program_clear_metrics(r->program, false));
-  OK(co_program_step(r->program, phase, b->rows, b->inputs, step, result));
+  const co_shape_class shape = {.rows = b->rows};
+  OK(co_program_step(r->program, phase, &shape, b->inputs, step, result));
   OK(co_program_read_metrics(r->program, false, sums));
   double total = 0;
   for (int64_t i = 0; i < r->graph->loss_count; i++)

@@ -196,6 +196,20 @@ static void test_infer(void **state) {
   reshape.attr.shape = co_shape_make(2, CO_DIM_N, (int64_t)21);
   assert_int_equal(co_op_infer(&reshape), CO_ERR_CONFIG);
 
+  // Events as rows of their own, and back.
+  reshape.in[0] = f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(1), (int64_t)6));
+  reshape.attr.shape = co_shape_make(2, CO_DIM_NT(1), (int64_t)6);
+  assert_int_equal(co_op_infer(&reshape), CO_OK);
+  assert_true(reshape.out[0].shape.dim[0] == CO_DIM_NT(1));
+  reshape.in[0] = reshape.out[0];
+  reshape.attr.shape = co_shape_make(4, CO_DIM_N, CO_DIM_T(1), (int64_t)3, (int64_t)2);
+  assert_int_equal(co_op_infer(&reshape), CO_OK);
+  assert_true(reshape.out[0].shape.dim[0] == CO_DIM_N);
+  reshape.attr.shape.dim[1] = CO_DIM_T(0);
+  assert_int_equal(co_op_infer(&reshape), CO_ERR_CONFIG);
+  reshape.attr.shape = co_shape_make(2, CO_DIM_N, (int64_t)6);
+  assert_int_equal(co_op_infer(&reshape), CO_ERR_CONFIG);
+
   co_op_desc pool = {.op = CO_OP_MAX_POOL2D, .has_in = 1};
   pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
   for (int axis = 0; axis < 2; axis++)
