@@ -2,9 +2,10 @@
 // cohort_inspect: what is in a dataset, model, checkpoint or run directory.
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/core/h5.h"
+#include "host/eval/scorer.h"
 
 static void render_column(cohort_result *result, const co_column *column) {
   co_json *json = &result->json;
@@ -174,7 +175,7 @@ cleanup:
 }
 
 static co_status inspect(co_context *ctx, const char *path, cohort_result *result) {
-  CO_RETURN_IF_FAILED(co_job_require(path, "inspect", "a file"));
+  CO_RETURN_IF_FAILED(co_require(path, "inspect", "a file"));
   if (!co_path_exists(path))
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "no such file or directory");
   if (!co_path_is_directory(path)) {
