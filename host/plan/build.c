@@ -116,8 +116,29 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
   return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
 }
 
-// In inference a pooling window's position and a loss's gradient are not needed: absent outputs
-// let the backend skip them.
+// Whether a gradient rule reads the output itself, not only its gradient.
+static bool is_saved(const co_op_info *info, const char *name, size_t length) {
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule))
+    for (int i = 0; i < rule.inputs; i++)
+      if (rule.in[i].length == length && memcmp(rule.in[i].name, name, length) == 0) return true;
+  return false;
+}
+
+// In inference a pooling window's position and a loss's gradient are not needed, in no mode the
+// results of single events where only the last counts: absent outputs let the backend skip them.
+// Metrics and results are read by others.
+static bool is_unused_in_training(const co_plan *plan, const co_plan_op *op, int output) {
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  const co_value_info *value = &plan->values[op->out[output]].info;
+  const char *name;
+  size_t length;
+  bool optional;
+  co_operand_get(info->outputs, output, &name, &length, &optional);
+  return value->storage == CO_STORAGE_ARENA && !is_saved(info, name, length);
+}
+
 static void drop_unread_outputs(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *op = &plan->ops[i];
@@ -127,10 +148,10 @@ static void drop_unread_outputs(co_plan *plan) {
       size_t length;
       bool optional;
       co_operand_get(info->outputs, k, &name, &length, &optional);
-      if (optional && op->out[k] != CO_NO_VALUE && plan->options.mode != CO_MODE_TRAIN &&
-          plan->options.mode != CO_MODE_UPDATE &&
-          co_plan_count_readers(plan, op->out[k], NULL) == 0)
-        op->out[k] = CO_NO_VALUE;
+      if (!optional || op->out[k] == CO_NO_VALUE || plan->options.mode == CO_MODE_UPDATE) continue;
+      if (plan->options.mode == CO_MODE_TRAIN && !is_unused_in_training(plan, op, k)) continue;
+      bool read = co_plan_count_readers(plan, op->out[k], NULL) > 0;
+      if (!read && !plan->values[op->out[k]].info.observed) op->out[k] = CO_NO_VALUE;
     }
   }
 }
@@ -148,11 +169,11 @@ co_status co_pass_build(co_plan *plan, co_store *store) {
     alias[i] = (co_value)i;
   for (int64_t i = 0; i < graph->op_count; i++)
     if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, &graph->ops[i], alias));
-  drop_unread_outputs(plan);
   for (int64_t i = 0; i < graph->output_count; i++) {
     co_value value = graph->outputs[i].value;
     plan->outputs[i] = needed[value] ? alias[value] : CO_NO_VALUE;
     if (needed[value]) plan->values[alias[value]].info.observed = true;
   }
+  drop_unread_outputs(plan);
   return CO_OK;
 }
