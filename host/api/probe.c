@@ -20,7 +20,7 @@ static co_status read_model(co_context *ctx, const char *path, const co_model_fi
   co_model *model = NULL;
   co_status status = co_model_create(&model, ctx, file->config, &file->schema, problems);
   if (status == CO_OK) {
-    status = co_model_file_read_statistics(ctx, path, model);
+    status = co_model_file_read_fitted(ctx, path, model->fitted, model->fitted_count);
     if (status == CO_OK) status = co_model_file_check_weights(ctx, path, model->network);
     if (status == CO_OK) status = co_model_file_read_all(ctx, path, model->network);
   } else if (status == CO_ERR_CONFIG) {
