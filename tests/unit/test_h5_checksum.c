@@ -9,6 +9,14 @@ static void write_bytes(const char *path, const void *bytes, size_t length) {
   assert_true(stream && fwrite(bytes, 1, length, stream) == length && fclose(stream) == 0);
 }
 
+static void flip(const char *path, size_t at, uint8_t mask) {
+  FILE *stream = fopen(path, "r+b");
+  assert_true(stream && fseek(stream, (long)at, SEEK_SET) == 0);
+  int byte = fgetc(stream) ^ mask;
+  assert_true(fseek(stream, (long)at, SEEK_SET) == 0 && fputc(byte, stream) == byte);
+  assert_int_equal(fclose(stream), 0);
+}
+
 // With room for one byte more; freed by the caller.
 static unsigned char *read_bytes(const char *path, size_t *length) {
   FILE *stream = fopen(path, "rb");
@@ -50,20 +58,20 @@ static void every_flipped_bit_is_noticed(void **state) {
   fixture *f = *state;
   size_t length, magic = 16;
   write_file(f, "a.h5", "model", 0);
-  unsigned char *bytes = read_bytes("a.h5", &length);
+  free(read_bytes("a.h5", &length));
   assert_true(length > 2000);
   assert_true(opens(f, "a.h5"));
   for (size_t at = magic; at < length; at++) {
-    bytes[at] ^= (unsigned char)(1 << at % 8);
-    write_bytes("b.h5", bytes, length);
-    bytes[at] ^= (unsigned char)(1 << at % 8);
+    uint8_t mask = (uint8_t)(1 << at % 8);
+    flip("a.h5", at, mask);
     co_error_clear();
-    if (opens(f, "b.h5")) fail_msg("byte %zu", at);
+    if (opens(f, "a.h5")) fail_msg("byte %zu", at);
     assert_int_equal(co_error_last()->status, CO_ERR_MODEL);
-    assert_non_null(strstr(co_error_last()->message, "'b.h5' is "));
+    assert_non_null(strstr(co_error_last()->message, "'a.h5' is "));
     assert_non_null(strstr(co_error_last()->message, "damaged"));
+    flip("a.h5", at, mask);
   }
-  free(bytes);
+  assert_true(opens(f, "a.h5"));
 }
 
 static void cut_and_lengthened_files_are_noticed(void **state) {
@@ -131,7 +139,6 @@ static void the_largest_are_left_out(void **state) {
   enum { ROOM = 29, SETS = 60 };
   static double data[SETS * 10];
   int64_t offset[SETS];
-  size_t length;
   char name[16];
   co_h5 *h;
   OK(co_h5_create_checked(&h, f->ctx, "a.h5", "dataset", ROOM));
@@ -148,14 +155,11 @@ static void the_largest_are_left_out(void **state) {
     OK(co_h5_get_offset(h, name, &offset[i]));
   }
   OK(co_h5_close(h));
-  unsigned char *bytes = read_bytes("a.h5", &length);
   for (int i = 0; i < SETS; i++) {
-    bytes[offset[i] + 3] ^= 1;
-    write_bytes("b.h5", bytes, length);
-    bytes[offset[i] + 3] ^= 1;
-    assert_int_equal(opens(f, "b.h5"), i >= SETS - ROOM);
+    flip("a.h5", (size_t)offset[i] + 3, 1);
+    assert_int_equal(opens(f, "a.h5"), i >= SETS - ROOM);
+    flip("a.h5", (size_t)offset[i] + 3, 1);
   }
-  free(bytes);
   OK(co_h5_create(&h, f->ctx, "c.h5"));
   co_shape one = co_shape_make(1, (int64_t)1);
   OK(co_h5_write(h, "d", CO_F64, &one, data, NULL, true));
