@@ -72,6 +72,7 @@ extern "C" {
   X(CATEGORICAL_HITS, categorical_hits, "x target weight", "sums", "", "")                         \
   /* ---- input section --------------------------------------------------------------------- */   \
   X(GATHER, gather, "table index", "y", "", "")                                                    \
+  X(LOOKUP, lookup, "x map", "y", "", "")                                                          \
   X(CAST, cast, "x", "y", "", "")                                                                  \
   X(NORMALIZE, normalize, "x mean scale", "y", "", "")                                             \
   X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
@@ -138,6 +139,8 @@ extern "C" {
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
 //                checked by the caller.
+// LOOKUP         x i32 (N, …) category codes as stored, -1 = missing; map i32 (K): y (N, …) i32 =
+//                map[x + 1] where 0 <= x + 1 < K, else map[0]: missing and unknown are one.
 // CAST           to attr.dtype (u8, i32, i64, f32, f64, bf16 to real or bf16).
 // NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
 //                all channels.

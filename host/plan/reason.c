@@ -24,6 +24,7 @@ static const char *const reasons[CO_OP_COUNT] = {
     [CO_OP_MEAN_SQUARED_ERROR] = "needs whole rows; makes loss and gradient",
     [CO_OP_CATEGORICAL_HITS] = "a metric beside the loss",
     [CO_OP_GATHER] = "brings the rows together",
+    [CO_OP_LOOKUP] = "from stored categories to rows of a table",
     [CO_OP_CAST] = "from stored bytes to numbers",
     [CO_OP_NORMALIZE] = "of the inputs, with fitted statistics",
     [CO_OP_FLIP] = "augmentation",

@@ -27,6 +27,26 @@ static co_status run_gather(co_cpu *cpu, co_prepared *prepared, void *const *in,
   return CO_OK;
 }
 
+// ---- categories --------------------------------------------------------------------------------
+
+static co_status run_lookup(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                            void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t n = co_shape_count(&desc->in[0].shape), K = desc->in[1].shape.dim[0];
+  const int32_t *x = in[0], *map = in[1];
+  int32_t *y = out[0];
+#pragma omp parallel for schedule(static) if (n > CO_CPU_SERIAL)
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t at = (uint64_t)((int64_t)x[i] + 1); // below 0 is large
+    y[i] = map[at < (uint64_t)K ? at : 0];
+  }
+  return CO_OK;
+}
+
+// ---- numbers -----------------------------------------------------------------------------------
+
 // clang-format off
 CO_CPU_KERNEL(cast_u8, (const uint8_t *x, float *y, int64_t n), (x, y, n)) {
 #pragma omp simd
@@ -168,6 +188,8 @@ static co_status run_normalize(co_cpu *cpu, co_prepared *prepared, void *const *
   }
   return CO_OK;
 }
+
+// ---- images ------------------------------------------------------------------------------------
 
 // A row of W pixels backwards; inlined with the usual numbers of channels.
 CO_CPU_INLINE void mirror_row(const float *x, float *y, int64_t W, int64_t C) {
@@ -322,6 +344,7 @@ static co_status run_input_rows(co_cpu *cpu, co_prepared *prepared, void *const 
 
 const co_cpu_impl co_cpu_input[] = {
     {.op = CO_OP_GATHER, .name = "omp", .plan = co_cpu_plan_simple, .run = run_gather},
+    {.op = CO_OP_LOOKUP, .name = "omp", .plan = co_cpu_plan_simple, .run = run_lookup},
     {.op = CO_OP_CAST,
      .name = "omp",
      .plan = co_cpu_plan_simple,

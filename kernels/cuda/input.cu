@@ -17,6 +17,13 @@ __global__ void gather(Word *y, const Word *table, const int64_t *index, int64_t
   }
 }
 
+__global__ void lookup(int32_t *y, const int32_t *x, const int32_t *map, int64_t count, int64_t K) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t at = static_cast<int64_t>(x[i]) + 1;
+    y[i] = map[at >= 0 && at < K ? at : 0];
+  }
+}
+
 template <typename Y, typename X> __global__ void cast(Y *y, const X *x, int64_t count) {
   for (int64_t i = grid_index(); i < count; i += grid_size())
     y[i] = static_cast<Y>(static_cast<float>(x[i]));
@@ -261,6 +268,15 @@ extern "C" cudaError_t co_cuda_gather(const co_cuda_call *call) {
   if (row % 16 == 0) return co::launch_gather<uint4>(call, row);
   if (row % 4 == 0) return co::launch_gather<uint32_t>(call, row);
   return co::launch_gather<uint8_t>(call, row);
+}
+
+extern "C" cudaError_t co_cuda_lookup(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::lookup, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<int32_t *>(call->out[0]), static_cast<const int32_t *>(call->in[0]),
+            static_cast<const int32_t *>(call->in[1]), count, desc->in[1].shape.dim[0]);
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_cast(const co_cuda_call *call) {

@@ -142,6 +142,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(CATEGORICAL_HITS, co_cuda_categorical_hits, .f32_in = 5, .bf16_in = 1,
            .scratch = co_cuda_loss_scratch),
     KERNEL(GATHER, co_cuda_gather, .large = true),
+    KERNEL(LOOKUP, co_cuda_lookup, .large = true),
     KERNEL(CAST, co_cuda_cast, .f32_out = 1, .bf16_out = 1, .large = true),
     KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),

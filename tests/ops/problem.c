@@ -90,7 +90,8 @@ static bool fixed_type(co_op op, const char *name, size_t length, co_dtype *out)
   bool class_target = op == CO_OP_SOFTMAX_CROSS_ENTROPY || op == CO_OP_CATEGORICAL_HITS;
   if (is(name, length, "step") || is(name, length, "segments") || is(name, length, "mask"))
     *out = CO_U8;
-  else if (is(name, length, "argmax") || (class_target && is(name, length, "target")))
+  else if (is(name, length, "argmax") || is(name, length, "map") ||
+           (class_target && is(name, length, "target")))
     *out = CO_I32;
   else if (is(name, length, "ids") || is(name, length, "index"))
     *out = CO_I64;

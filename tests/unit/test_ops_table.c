@@ -230,6 +230,20 @@ static void test_infer(void **state) {
   concat.in[0] = concat.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
 
+  co_op_desc lookup = {.op = CO_OP_LOOKUP, .has_in = 3};
+  lookup.in[0] = lookup.in[1] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  lookup.in[1].shape.dim[0] = 9;
+  assert_int_equal(co_op_infer(&lookup), CO_OK);
+  assert_int_equal(lookup.out[0].dtype, CO_I32);
+  assert_true(lookup.out[0].shape.dim[0] == CO_DIM_N);
+  lookup.in[1].dtype = CO_F32;
+  assert_int_equal(co_op_infer(&lookup), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "map is of type f32 but i32 is needed"));
+  lookup.in[1] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, (int64_t)9, (int64_t)1)};
+  assert_int_equal(co_op_infer(&lookup), CO_ERR_CONFIG);
+
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&backward), CO_ERR_INTERNAL);

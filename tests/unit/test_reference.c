@@ -127,6 +127,19 @@ static void test_concat(void **state) {
   near_to(db[3], 46);
 }
 
+static void test_lookup(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LOOKUP};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&desc, true, 1, CO_I32, vector(3));
+  // Missing, the first two codes, one that fitting has not seen, and what no code can be.
+  const int32_t x[6] = {-1, 0, 1, 2, INT32_MAX, INT32_MIN}, map[3] = {9, 4, 7};
+  int32_t y[6];
+  run(&desc, (void *[8]){(void *)x, (void *)map}, (void *[8]){y});
+  const int32_t want[6] = {9, 4, 7, 9, 9, 9};
+  assert_memory_equal(y, want, sizeof want);
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -376,11 +389,12 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_losses),     cmocka_unit_test(test_sgd),
-      cmocka_unit_test(test_adam),       cmocka_unit_test(test_gate),
-      cmocka_unit_test(test_dropout),    cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_lookup),       cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_gate),         cmocka_unit_test(test_dropout),
+      cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@
   F(mean_squared_error)                                                                            \
   F(categorical_hits)                                                                              \
   F(gather)                                                                                        \
+  F(lookup)                                                                                        \
   F(cast)                                                                                          \
   F(normalize)                                                                                     \
   F(flip)                                                                                          \
