@@ -74,6 +74,7 @@ extern "C" {
   X(GATHER, gather, "table index", "y", "", "")                                                    \
   X(LOOKUP, lookup, "x map", "y", "", "")                                                          \
   X(CAST, cast, "x", "y", "", "")                                                                  \
+  X(IMPUTE, impute, "x fill", "y flags?", "", "")                                                  \
   X(NORMALIZE, normalize, "x mean scale", "y", "", "")                                             \
   X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
   X(SHIFTED_CROP, shifted_crop, "x ids step", "y", "", "x -> y")                                   \
@@ -142,6 +143,9 @@ extern "C" {
 // LOOKUP         x i32 (N, …) category codes as stored, -1 = missing; map i32 (K): y (N, …) i32 =
 //                map[x + 1] where 0 <= x + 1 < K, else map[0]: missing and unknown are one.
 // CAST           to attr.dtype (u8, i32, i64, f32, f64, bf16 to real or bf16).
+// IMPUTE         x (N, …, C), fill real (C): y = x, to the bit, where x is no NaN, else fill of its
+//                channel; flags real, shape of x: 1 where x is NaN, else 0. C = 1 applies to all
+//                channels.
 // NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
 //                all channels.
 // FLIP           x (N, H, W, C), ids i64 (N) sample ids: mirrored left-right if

@@ -101,8 +101,8 @@ static bool takes_either(co_op op) {
 // Operations of the input section read what there is, and write bf16 only for the network: raw
 // features are not rounded before they are normalised.
 static bool is_of_input(co_op op) {
-  return op == CO_OP_GATHER || op == CO_OP_CAST || op == CO_OP_NORMALIZE || op == CO_OP_FLIP ||
-         op == CO_OP_SHIFTED_CROP || op == CO_OP_INPUT_ROWS;
+  return op == CO_OP_GATHER || op == CO_OP_CAST || op == CO_OP_IMPUTE || op == CO_OP_NORMALIZE ||
+         op == CO_OP_FLIP || op == CO_OP_SHIFTED_CROP || op == CO_OP_INPUT_ROWS;
 }
 
 static bool is_read_by_input(const narrowing *n, co_value value) {

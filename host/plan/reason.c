@@ -26,6 +26,7 @@ static const char *const reasons[CO_OP_COUNT] = {
     [CO_OP_GATHER] = "brings the rows together",
     [CO_OP_LOOKUP] = "from stored categories to rows of a table",
     [CO_OP_CAST] = "from stored bytes to numbers",
+    [CO_OP_IMPUTE] = "of the inputs, with fitted values",
     [CO_OP_NORMALIZE] = "of the inputs, with fitted statistics",
     [CO_OP_FLIP] = "augmentation",
     [CO_OP_SHIFTED_CROP] = "augmentation",

@@ -38,6 +38,16 @@ __global__ void normalize(Y *y, const X *x, const float *mean, const float *scal
   }
 }
 
+__global__ void impute(float *y, float *flags, const float *x, const float *fill, int64_t count,
+                       unsigned channels) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    float value = x[i];
+    bool missing = value != value;
+    y[i] = missing ? fill[i % channels] : value;
+    if (flags) flags[i] = missing ? 1.0f : 0.0f;
+  }
+}
+
 // Images of H x W x C; some blocks an image, so that the random draw of an image is made once a
 // thread and not once a pixel.
 struct Images {
@@ -282,6 +292,16 @@ extern "C" cudaError_t co_cuda_lookup(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_cast(const co_cuda_call *call) {
   return co::is_bf16(call->desc->out[0]) ? co::launch_cast<co::bf16>(call)
                                          : co::launch_cast<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_impute(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::impute, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<float *>(call->out[1]),
+            static_cast<const float *>(call->in[0]), static_cast<const float *>(call->in[1]), count,
+            static_cast<unsigned>(desc->in[1].shape.dim[0]));
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_normalize(const co_cuda_call *call) {

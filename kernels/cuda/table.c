@@ -144,6 +144,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(GATHER, co_cuda_gather, .large = true),
     KERNEL(LOOKUP, co_cuda_lookup, .large = true),
     KERNEL(CAST, co_cuda_cast, .f32_out = 1, .bf16_out = 1, .large = true),
+    KERNEL(IMPUTE, co_cuda_impute, .f32_in = 3, .f32_out = 3, .large = true),
     KERNEL(NORMALIZE, co_cuda_normalize, .f32_in = 7, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1, .bf16_in = 1,

@@ -123,8 +123,8 @@ static bool implied_shape(const ops_problem *p, const char *name, size_t length,
            is(name, length, "v") || is(name, length, "b"))
     *out = *x;
   else if (is(name, length, "gamma") || is(name, length, "beta") || is(name, length, "mean") ||
-           is(name, length, "scale") || is(name, length, "running_mean") ||
-           is(name, length, "running_variance"))
+           is(name, length, "scale") || is(name, length, "fill") ||
+           is(name, length, "running_mean") || is(name, length, "running_variance"))
     out->dim[0] = x->dim[x->rank - 1];
   else
     return false;

@@ -244,6 +244,19 @@ static void test_infer(void **state) {
       (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, (int64_t)9, (int64_t)1)};
   assert_int_equal(co_op_infer(&lookup), CO_ERR_CONFIG);
 
+  co_op_desc impute = {.op = CO_OP_IMPUTE, .has_in = 3};
+  impute.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)4));
+  impute.in[1] = f32(co_shape_make(1, (int64_t)4));
+  assert_int_equal(co_op_infer(&impute), CO_OK);
+  assert_int_equal(impute.has_out, 1); // flags are asked for
+  assert_true(impute.out[1].shape.dim[0] == CO_DIM_N);
+  impute.in[1].shape.dim[0] = 1;
+  assert_int_equal(co_op_infer(&impute), CO_OK);
+  impute.in[1].shape.dim[0] = 3;
+  assert_int_equal(co_op_infer(&impute), CO_ERR_CONFIG);
+  impute.in[1] = (co_tensor_desc){.dtype = CO_F64, .shape = co_shape_make(1, (int64_t)4)};
+  assert_int_equal(co_op_infer(&impute), CO_ERR_CONFIG);
+
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&backward), CO_ERR_INTERNAL);

@@ -140,6 +140,19 @@ static void test_lookup(void **state) {
   assert_memory_equal(y, want, sizeof want);
 }
 
+static void test_impute(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_IMPUTE, .has_out = 2};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, vector(3));
+  const double x[6] = {1, NAN, -0.0, NAN, INFINITY, NAN}, fill[3] = {10, 20, 30};
+  double y[6], flags[6];
+  run(&desc, (void *[8]){(void *)x, (void *)fill}, (void *[8]){y, flags});
+  const double want[6] = {1, 20, -0.0, 10, INFINITY, 30}, missing[6] = {0, 1, 0, 1, 0, 1};
+  assert_memory_equal(y, want, sizeof want);
+  assert_memory_equal(flags, missing, sizeof missing);
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -389,12 +402,12 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_lookup),       cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
-      cmocka_unit_test(test_gate),         cmocka_unit_test(test_dropout),
-      cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_lookup),     cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_losses),     cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_adam),       cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_dropout),    cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@
   F(gather)                                                                                        \
   F(lookup)                                                                                        \
   F(cast)                                                                                          \
+  F(impute)                                                                                        \
   F(normalize)                                                                                     \
   F(flip)                                                                                          \
   F(shifted_crop)                                                                                  \
