@@ -108,6 +108,8 @@ static const struct {
     [CO_OP_CONCAT_BACKWARD] = {1, 3, TOGETHER},
     [CO_OP_RESHAPE] = {1, 1, TOGETHER},
     [CO_OP_DROPOUT] = {1, 1, TOGETHER},
+    [CO_OP_EMBEDDING] = {0, 1, BY_ITSELF},
+    [CO_OP_EMBEDDING_BACKWARD] = {2, 0, TOGETHER}, // dy
     [CO_OP_SOFTMAX] = {1, 0, TOGETHER},
     [CO_OP_SOFTMAX_CROSS_ENTROPY] = {1, 1 << 2, TOGETHER}, // x: dx
     [CO_OP_MEAN_SQUARED_ERROR] = {1, 1 << 2, TOGETHER},
@@ -248,6 +250,8 @@ int64_t co_op_flops(const co_op_desc *desc) {
     return 2 * co_shape_count(&desc->in[1].shape) * window;
   case CO_OP_GLOBAL_AVERAGE_POOL2D: // an addition per pixel
     return co_shape_count(&desc->in[0].shape);
+  case CO_OP_EMBEDDING_BACKWARD: // an addition per element of dy
+    return co_shape_count(&desc->in[1].shape);
   default:
     break;
   }

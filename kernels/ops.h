@@ -65,6 +65,8 @@ extern "C" {
   X(CONCAT_BACKWARD, concat_backward, "dy", "da? db?", "", "")                                     \
   X(RESHAPE, reshape, "x", "y", "RESHAPE dy -> dx", "")                                            \
   X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
+  X(EMBEDDING, embedding, "index table", "y", "EMBEDDING_BACKWARD index dy -> dtable", "")         \
+  X(EMBEDDING_BACKWARD, embedding_backward, "index dy", "dtable", "", "")                          \
   X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
   X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx hits?", "", "") \
@@ -127,6 +129,10 @@ extern "C" {
 //                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
 //                1 / (1 - rate) (inverted dropout, as Keras); else 0. Its own backward. Rates are
 //                compared with uniforms in float (FLIP too).
+// EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
+//                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
+//                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
+//                in an order that positions alone decide (on CPUs the ascending one).
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -178,7 +184,7 @@ extern "C" {
 // parameters that DENSE and CONV2D read (co_op_bf16_operands says which operands, by name). Data of
 // one operation are all bf16 or all f32, but for: b and y of DENSE, which may be f32 together where
 // x and w are bf16; x and y of CAST, NORMALIZE, FLIP and SHIFTED_CROP, and y of INPUT_ROWS (rounded
-// once, at the end), each as it likes; y of SOFTMAX, f32 always.
+// once, at the end) and EMBEDDING, each as it likes; y of SOFTMAX, f32 always.
 // DENSE_RELU_BACKWARD has no db in bf16: libraries would round it to the type of dx, and
 // DENSE_BACKWARD_WEIGHTS gives it from the same rows. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays
 // f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to

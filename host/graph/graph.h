@@ -51,7 +51,8 @@ typedef enum co_init_kind {
   CO_INIT_ZEROS,
   CO_INIT_ONES,
   CO_INIT_GLOROT_UNIFORM, // U(-l, l), l = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)
-  CO_INIT_HE_NORMAL       // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
+  CO_INIT_HE_NORMAL,      // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
+  CO_INIT_UNIFORM         // U(-0.05, 0.05), Keras' "uniform"
 } co_init_kind;
 
 typedef struct co_param_info {

@@ -271,6 +271,9 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
   case CO_INIT_HE_NORMAL:
     return truncated_normal(seed, index, purpose) * sqrt(2.0 / (double)info->fan_in) /
            truncated_deviation;
+  case CO_INIT_UNIFORM:
+    two_uniforms(seed, index, 0, purpose, u);
+    return (2 * u[0] - 1) * 0.05;
   }
   return 0;
 }

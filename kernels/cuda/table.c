@@ -134,6 +134,8 @@ const co_cuda_impl co_cuda_kernels[] = {
            .bf16_in = 1, .bf16_out = 1),
     KERNEL(GLOBAL_AVERAGE_POOL2D_BACKWARD, co_cuda_global_average_pool2d_backward, .f32_in = 1,
            .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    KERNEL(EMBEDDING, co_cuda_embedding, .f32_in = 2, .f32_out = 1, .bf16_out = 1, .large = true),
+    KERNEL(EMBEDDING_BACKWARD, co_cuda_embedding_backward, .f32_in = 2, .f32_out = 1, .bf16_in = 2),
     KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .large = true),
     KERNEL(SOFTMAX_CROSS_ENTROPY, co_cuda_softmax_cross_entropy, .f32_in = 5, .f32_out = 5,
            .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),

@@ -20,6 +20,7 @@ static uint32_t accumulable(const co_op_desc *desc) {
   case CO_OP_MAX_POOL2D_BACKWARD:
   case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_RELU_BACKWARD:
+  case CO_OP_EMBEDDING_BACKWARD:
   case CO_OP_ADD:
   case CO_OP_DROPOUT: // its own backward
   case CO_OP_CATEGORICAL_HITS:

@@ -88,10 +88,11 @@ static int parse_extents(const char *text, int64_t *out, int most) {
 // Types that operands of this name have whatever the policy; false = real.
 static bool fixed_type(co_op op, const char *name, size_t length, co_dtype *out) {
   bool class_target = op == CO_OP_SOFTMAX_CROSS_ENTROPY || op == CO_OP_CATEGORICAL_HITS;
+  bool embeds = op == CO_OP_EMBEDDING || op == CO_OP_EMBEDDING_BACKWARD;
   if (is(name, length, "step") || is(name, length, "segments") || is(name, length, "mask"))
     *out = CO_U8;
   else if (is(name, length, "argmax") || is(name, length, "map") ||
-           (class_target && is(name, length, "target")))
+           (class_target && is(name, length, "target")) || (embeds && is(name, length, "index")))
     *out = CO_I32;
   else if (is(name, length, "ids") || is(name, length, "index"))
     *out = CO_I64;
@@ -305,6 +306,20 @@ static void fill_segments(co_segment *segment, int64_t segments, int64_t count) 
   }
 }
 
+// Rows of the table, both ends among them.
+static void fill_index(ops_problem *p, int i, uint32_t purpose) {
+  const co_tensor_desc *operand = &p->desc.in[i];
+  uint64_t rows = (uint64_t)p->desc.in[ops_problem_input(p, "table")].shape.dim[0];
+  for (int64_t k = 0; k < co_shape_count(&operand->shape); k++) {
+    uint64_t row = co_random_bits(1, (uint64_t)k, 0, purpose) % rows;
+    if (k < 2) row = k == 0 ? rows - 1 : 0;
+    if (operand->dtype == CO_I32)
+      ((int32_t *)p->in[i])[k] = (int32_t)row;
+    else
+      ((int64_t *)p->in[i])[k] = (int64_t)row;
+  }
+}
+
 static void fill_input(ops_problem *p, int i) {
   const co_tensor_desc *operand = &p->desc.in[i];
   int64_t count = co_shape_count(&operand->shape);
@@ -329,13 +344,8 @@ static void fill_input(ops_problem *p, int i) {
     for (int64_t k = 0; k < count; k++)
       ((int32_t *)p->in[i])[k] =
           (int32_t)(co_random_bits(1, (uint64_t)k, 0, purpose) % (uint64_t)first->dim[1]);
-  } else if (is_input(p, i, "index")) { // with both ends of the table
-    for (int64_t k = 0; k < count; k++)
-      ((int64_t *)p->in[i])[k] =
-          k == 0 ? first->dim[0] - 1
-                 : (k == 1 ? 0
-                           : (int64_t)(co_random_bits(1, (uint64_t)k, 0, purpose) %
-                                       (uint64_t)first->dim[0]));
+  } else if (is_input(p, i, "index")) {
+    fill_index(p, i, purpose);
   } else if (operand->dtype == CO_U8) {
     for (int64_t k = 0; k < count; k++)
       ((uint8_t *)p->in[i])[k] = (uint8_t)(co_random_bits(1, (uint64_t)k, 0, purpose) >> 24);
@@ -379,7 +389,7 @@ static bool is_real_output(const ops_problem *p, int i) {
   if (!co_operand_get(co_op_get_info(p->desc.op)->outputs, i, &name, &length, &optional))
     return false;
   if (p->desc.out[i].dtype != CO_F64 || fixed_type(p->desc.op, name, length, &fixed)) return false;
-  return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS;
+  return p->real_in != 0 || p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS;
 }
 
 ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values,

@@ -257,6 +257,22 @@ static void test_infer(void **state) {
   impute.in[1] = (co_tensor_desc){.dtype = CO_F64, .shape = co_shape_make(1, (int64_t)4)};
   assert_int_equal(co_op_infer(&impute), CO_ERR_CONFIG);
 
+  co_op_desc embedding = {.op = CO_OP_EMBEDDING, .has_in = 3};
+  embedding.in[0] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, CO_DIM_N, (int64_t)7)};
+  embedding.in[1] = f32(co_shape_make(2, (int64_t)100, (int64_t)16));
+  assert_int_equal(co_op_infer(&embedding), CO_OK);
+  assert_int_equal(embedding.out[0].dtype, CO_F32);
+  assert_int_equal(embedding.out[0].shape.rank, 3);
+  assert_true(embedding.out[0].shape.dim[0] == CO_DIM_N);
+  assert_int_equal(embedding.out[0].shape.dim[2], 16);
+  embedding.in[0].dtype = CO_F32;
+  assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "index is of type f32 but i32 is needed"));
+  embedding.in[0].dtype = CO_I32;
+  embedding.in[1].shape.rank = 1;
+  assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
+
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&backward), CO_ERR_INTERNAL);

@@ -153,6 +153,35 @@ static void test_impute(void **state) {
   assert_memory_equal(flags, missing, sizeof missing);
 }
 
+static void test_embedding(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_EMBEDDING};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  const int32_t index[6] = {2, 0, 2, 3, -1, 2};
+  const double table[6] = {1, 2, 3, 4, 5, 6};
+  double y[12];
+  run(&desc, (void *[8]){(void *)index, (void *)table}, (void *[8]){y});
+  const double want[12] = {5, 6, 1, 2, 5, 6, NAN, NAN, NAN, NAN, 5, 6};
+  for (int i = 0; i < 12; i++)
+    if (isnan(want[i]))
+      assert_true(isnan(y[i]));
+    else
+      near_to(y[i], want[i]);
+
+  co_op_desc backward = {.op = CO_OP_EMBEDDING_BACKWARD, .has_out = 1, .accumulate = 1};
+  operand(&backward, true, 0, CO_I32, desc.in[0].shape);
+  operand(&backward, true, 1, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[1].shape);
+  const double dy[12] = {1, 10, 2, 20, 4, 40, NAN, NAN, NAN, NAN, 8, 80};
+  double dtable[6] = {100, 0, 7, 9, 0, 0};
+  assert_int_equal(
+      co_ref_run(&backward, (void *[8]){(void *)index, (void *)dy}, (void *[8]){dtable}), CO_OK);
+  const double gradient[6] = {102, 20, 7, 9, 13, 130};
+  for (int i = 0; i < 6; i++)
+    near_to(dtable[i], gradient[i]);
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -402,12 +431,13 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_lookup),     cmocka_unit_test(test_impute),
-      cmocka_unit_test(test_losses),     cmocka_unit_test(test_sgd),
-      cmocka_unit_test(test_adam),       cmocka_unit_test(test_gate),
-      cmocka_unit_test(test_dropout),    cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_lookup),       cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_embedding),    cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_gate),         cmocka_unit_test(test_dropout),
+      cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

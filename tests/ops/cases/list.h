@@ -19,6 +19,7 @@
   F(concat_backward)                                                                               \
   F(reshape)                                                                                       \
   F(dropout)                                                                                       \
+  F(embedding)                                                                                     \
   F(softmax)                                                                                       \
   F(softmax_cross_entropy)                                                                         \
   F(mean_squared_error)                                                                            \

@@ -65,3 +65,42 @@ const ops_family ops_impute = {
     .adjust = adjust_missing,
     .cases = impute_cases,
 };
+
+// "hot": nearly every position has one row. "wild": some have none.
+static void adjust_rows(ops_problem *p) {
+  int64_t count = co_shape_count(&p->desc.in[0].shape), V = p->desc.in[1].shape.dim[0];
+  int32_t *index = p->in[0];
+  const int32_t outside[4] = {-1, (int32_t)V, INT32_MAX, INT32_MIN};
+  for (int64_t i = 0; i < count; i++) {
+    if (ops_problem_has_flag(p, "hot") && i % 16 != 3) index[i] = (int32_t)(V / 2);
+    if (ops_problem_has_flag(p, "wild") && i % 5 == 2) index[i] = outside[i / 5 % 4];
+  }
+}
+
+static int64_t position_terms(const co_op_desc *desc, int output) {
+  (void)output;
+  return desc->op == CO_OP_EMBEDDING_BACKWARD ? co_shape_count(&desc->in[0].shape) : 1;
+}
+
+static const char *const embedding_cases[] = {
+    "index=1 table=1x1",
+    "index=7 table=3x5",
+    "index=33x3 table=17x8 wide_out",
+    "index=5x7x2 table=2x33",
+    "index=128x5 table=9x16 hot",
+    "index=17 table=5x300",
+    "index=77 table=300x7",        // several rows of the table to a block of threads,
+    "index=700x3 table=260x3 hot", // more positions than it takes down at once
+    "index=6007 table=5x3 wild",
+    NULL,
+};
+
+const ops_family ops_embedding = {
+    .op = CO_OP_EMBEDDING,
+    .exact = OPS_EXACT_ALWAYS,
+    .linear = true,
+    .flags = "hot wild",
+    .terms = position_terms,
+    .adjust = adjust_rows,
+    .cases = embedding_cases,
+};
