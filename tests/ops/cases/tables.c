@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 #include <math.h>
@@ -27,7 +26,7 @@ static const char *const lookup_cases[] = {
     NULL,
 };
 
-const ops_family ops_lookup = {
+OPS_FAMILY(lookup) = {
     .op = CO_OP_LOOKUP,
     .exact = OPS_EXACT_ALWAYS,
     .adjust = adjust_codes,
@@ -58,7 +57,7 @@ static const char *const impute_cases[] = {
     "x=100003 fill=1", NULL,
 };
 
-const ops_family ops_impute = {
+OPS_FAMILY(impute) = {
     .op = CO_OP_IMPUTE,
     .exact = OPS_EXACT_ALWAYS,
     .flags = "all none",
@@ -95,7 +94,7 @@ static const char *const embedding_cases[] = {
     NULL,
 };
 
-const ops_family ops_embedding = {
+OPS_FAMILY(embedding) = {
     .op = CO_OP_EMBEDDING,
     .exact = OPS_EXACT_ALWAYS,
     .linear = true,
