@@ -73,6 +73,14 @@ extern "C" {
     .why = "the product before it applies no mask; no bias gradient beside it")                    \
   X(RELU_BIAS_BACKWARD, relu_bias_backward, (y, dy), (dx, db), "", "",                             \
     .bf16 = "y dy -> dx", .accumulate = "dx db", .why = "the product before it applies no mask")   \
+  X(SIGMOID, sigmoid, (x), (y), "SIGMOID_BACKWARD y dy -> dx", "",                                   \
+    .bf16 = "x -> y", .why = "products apply no sigmoid")                                            \
+  X(SIGMOID_BACKWARD, sigmoid_backward, (y, dy), (dx), "", "",                                       \
+    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no sigmoid")                    \
+  X(TANH, tanh, (x), (y), "TANH_BACKWARD y dy -> dx", "",                                            \
+    .bf16 = "x -> y", .why = "products apply no tanh")                                               \
+  X(TANH_BACKWARD, tanh_backward, (y, dy), (dx), "", "",                                             \
+    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no tanh")                       \
   X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
     (y, mean, variance, new_mean, new_variance),                                                   \
     "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
@@ -182,6 +190,8 @@ extern "C" {
 //                every pixel.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
+// SIGMOID        y = 1 / (1 + exp(-x)). SIGMOID_BACKWARD: dx = dy y (1 - y).
+// TANH           y = tanh(x). TANH_BACKWARD: dx = dy (1 - y²).
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
 //                statistics as Keras 3): y = act(gamma (x - mean) / sqrt(variance + epsilon) + beta);
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.

@@ -4,30 +4,7 @@
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
-
-// exp for arguments up to 0, in a form that compilers vectorise: 2^n times a polynomial on
-// [-ln 2 / 2, ln 2 / 2] (coefficients of Cephes' expf), error below 2 ulp; results under 1.2e-38
-// are that. NaN stays NaN.
-CO_CPU_INLINE float exp_negative(float x) {
-  const float shift = 12582912.0f; // 1.5 2^23: adding it rounds to an integer in the low bits
-  const float bounded = x < -87.3f ? -87.3f : x;
-  const float shifted = bounded * 1.44269504f + shift;
-  const float n = shifted - shift;
-  const float r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1;
-  union {
-    float f;
-    uint32_t u;
-  } bits = {.f = shifted}, power;
-  power.u = (bits.u + 127u) << 23; // the shift's own bits leave at the top
-  return p * power.f;
-}
+#include "kernels/cpu/exp.h"
 
 CO_CPU_INLINE float row_max(const float *x, int64_t n) {
   float largest = x[0];

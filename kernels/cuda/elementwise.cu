@@ -18,6 +18,26 @@ struct ReluBackward { // of y and dy
     return y > 0 ? dy : 0.0f;
   }
 };
+struct Sigmoid { // an infinite exponential gives 0
+  __device__ float operator()(float x, float) const {
+    return 1.0f / (1.0f + expf(-x));
+  }
+};
+struct SigmoidBackward {
+  __device__ float operator()(float y, float dy) const {
+    return dy * y * (1.0f - y);
+  }
+};
+struct Tanh {
+  __device__ float operator()(float x, float) const {
+    return tanhf(x);
+  }
+};
+struct TanhBackward {
+  __device__ float operator()(float y, float dy) const {
+    return dy * (1.0f - y) * (1.0f + y);
+  }
+};
 struct Add {
   co_activation activation;
   __device__ float operator()(float a, float b) const {
@@ -154,6 +174,22 @@ extern "C" cudaError_t co_cuda_relu(const co_cuda_call *call) {
 
 extern "C" cudaError_t co_cuda_relu_backward(const co_cuda_call *call) {
   return co::launch_map(call, call->in[0], call->in[1], co::ReluBackward{});
+}
+
+extern "C" cudaError_t co_cuda_sigmoid(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[0], co::Sigmoid{});
+}
+
+extern "C" cudaError_t co_cuda_sigmoid_backward(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::SigmoidBackward{});
+}
+
+extern "C" cudaError_t co_cuda_tanh(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[0], co::Tanh{});
+}
+
+extern "C" cudaError_t co_cuda_tanh_backward(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::TanhBackward{});
 }
 
 extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {

@@ -32,8 +32,9 @@ typedef size_t co_cuda_scratch(const co_op_desc *desc);
 typedef int co_cuda_launches(const co_op_desc *desc); // that the launcher enqueues
 
 // elementwise.cu
-co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_concat,
-    co_cuda_concat_backward, co_cuda_reshape, co_cuda_dropout;
+co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_sigmoid, co_cuda_sigmoid_backward,
+    co_cuda_tanh, co_cuda_tanh_backward, co_cuda_add, co_cuda_concat, co_cuda_concat_backward,
+    co_cuda_reshape, co_cuda_dropout;
 co_cuda_launches co_cuda_concat_backward_launches;
 // embedding.cu
 co_cuda_launcher co_cuda_embedding, co_cuda_embedding_backward;

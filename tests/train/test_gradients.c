@@ -123,6 +123,16 @@ static const char bottleneck[] =
     "      {Add: {}, inputs: [wide, shortcut]}, ReLU, GlobalAveragePooling2D]}\n"
     "output_features: [{name: label}]\n";
 
+// Activations that are operations of their own, before and behind what convolutions leave.
+static const char smooth[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 4, kernel_size: 3, activation: tanh}}, MaxPooling2D,\n"
+    "      {Conv2D: {filters: 3, kernel_size: 2}}, {Activation: sigmoid}, Flatten,\n"
+    "      {Dense: {units: 5, activation: sigmoid}}, {Dense: {units: 6, activation: tanh}}]}\n"
+    "output_features: [{name: label}]\n";
+
 // Rows of a table by lists of indices and by single ones, the same table twice, into a second one.
 static void embedded(rig *r) {
   const co_shape list = co_shape_make(2, CO_DIM_N, (int64_t)3), one = co_shape_make(1, CO_DIM_N);
@@ -159,6 +169,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"joined", joined, NULL},
                                {"branches", branches, NULL},
                                {"bottleneck", bottleneck, NULL},
+                               {"smooth", smooth, NULL},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 

@@ -182,6 +182,30 @@ static void test_embedding(void **state) {
     near_to(dtable[i], gradient[i]);
 }
 
+static void test_activations(void **state) {
+  (void)state;
+  const double x[5] = {0, log(3), -log(3), -1000, INFINITY};
+  const double sigmoid[5] = {0.5, 0.75, 0.25, 0, 1}, tangent[5] = {0, 0.8, -0.8, -1, 1};
+  const double dy[5] = {4, 4, -4, 1, 1};
+  const double of_sigmoid[5] = {1, 0.75, -0.75, 0, 0}, of_tangent[5] = {4, 1.44, -1.44, 0, 0};
+  for (int tanhs = 0; tanhs < 2; tanhs++) {
+    co_op_desc desc = {.op = tanhs ? CO_OP_TANH : CO_OP_SIGMOID};
+    operand(&desc, true, 0, CO_F64, vector(5));
+    double y[5], dx[5];
+    run(&desc, (void *[8]){(void *)x}, (void *[8]){y});
+    co_op_desc backward = {.op = tanhs ? CO_OP_TANH_BACKWARD : CO_OP_SIGMOID_BACKWARD,
+                           .has_out = 1};
+    operand(&backward, true, 0, CO_F64, vector(5));
+    operand(&backward, true, 1, CO_F64, vector(5));
+    operand(&backward, false, 0, CO_F64, vector(5));
+    assert_int_equal(co_ref_run(&backward, (void *[8]){y, (void *)dy}, (void *[8]){dx}), CO_OK);
+    for (int i = 0; i < 5; i++) {
+      near_to(y[i], (tanhs ? tangent : sigmoid)[i]);
+      near_to(dx[i], (tanhs ? of_tangent : of_sigmoid)[i]);
+    }
+  }
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -431,13 +455,13 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_lookup),       cmocka_unit_test(test_impute),
-      cmocka_unit_test(test_embedding),    cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_sgd),          cmocka_unit_test(test_adam),
-      cmocka_unit_test(test_gate),         cmocka_unit_test(test_dropout),
-      cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_lookup),     cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_embedding),  cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_losses),     cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_adam),       cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_dropout),    cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
