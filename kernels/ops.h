@@ -73,14 +73,14 @@ extern "C" {
     .why = "the product before it applies no mask; no bias gradient beside it")                    \
   X(RELU_BIAS_BACKWARD, relu_bias_backward, (y, dy), (dx, db), "", "",                             \
     .bf16 = "y dy -> dx", .accumulate = "dx db", .why = "the product before it applies no mask")   \
-  X(SIGMOID, sigmoid, (x), (y), "SIGMOID_BACKWARD y dy -> dx", "",                                   \
-    .bf16 = "x -> y", .why = "products apply no sigmoid")                                            \
-  X(SIGMOID_BACKWARD, sigmoid_backward, (y, dy), (dx), "", "",                                       \
-    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no sigmoid")                    \
-  X(TANH, tanh, (x), (y), "TANH_BACKWARD y dy -> dx", "",                                            \
-    .bf16 = "x -> y", .why = "products apply no tanh")                                               \
-  X(TANH_BACKWARD, tanh_backward, (y, dy), (dx), "", "",                                             \
-    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no tanh")                       \
+  X(SIGMOID, sigmoid, (x), (y), "SIGMOID_BACKWARD y dy -> dx", "",                                 \
+    .bf16 = "x -> y", .bf16_or_f32 = "-> y", .why = "products apply no sigmoid")                   \
+  X(SIGMOID_BACKWARD, sigmoid_backward, (y, dy), (dx), "", "",                                     \
+    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no sigmoid")                  \
+  X(TANH, tanh, (x), (y), "TANH_BACKWARD y dy -> dx", "",                                          \
+    .bf16 = "x -> y", .why = "products apply no tanh")                                             \
+  X(TANH_BACKWARD, tanh_backward, (y, dy), (dx), "", "",                                           \
+    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no tanh")                     \
   X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
     (y, mean, variance, new_mean, new_variance),                                                   \
     "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
@@ -107,11 +107,11 @@ extern "C" {
   X(DROPOUT, dropout, (x, step), (y), "DROPOUT dy step -> dx", "x -> y",                           \
     .types = "step:u8", .bf16 = "x -> y", .accumulate = "y",                                       \
     .why = "products draw no random numbers")                                                      \
-  X(EMBEDDING, embedding, (index, table), (y), "EMBEDDING_BACKWARD index dy -> dtable", "",          \
-    .types = "index:i32", .bf16 = "-> y", .bf16_each = true, .why = "picks rows of a table")         \
-  X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                           \
-    .types = "index:i32", .bf16 = "dy ->", .accumulate = "dtable", .flops = "dy",                    \
-    .why = "brings gradients of equal rows together")                                                \
+  X(EMBEDDING, embedding, (index, table), (y), "EMBEDDING_BACKWARD index dy -> dtable", "",        \
+    .types = "index:i32", .bf16 = "-> y", .bf16_each = true, .why = "picks rows of a table")       \
+  X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
+    .types = "index:i32", .bf16 = "dy ->", .accumulate = "dtable", .flops = "dy",                  \
+    .why = "brings gradients of equal rows together")                                              \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -122,6 +122,9 @@ extern "C" {
   X(MEAN_SQUARED_ERROR, mean_squared_error, (x, target, weight, step), (loss, sum, dx), "", "",    \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
     .why = "needs whole rows; makes loss and gradient")                                            \
+  X(BINARY_CROSS_ENTROPY, binary_cross_entropy, (x, target, weight, step), (loss, sum, dx),        \
+    "", "", .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",\
+    .why = "needs whole rows; makes loss and gradient")                                            \
   X(CATEGORICAL_HITS, categorical_hits, (x, target, weight), (sums), "", "",                       \
     .types = "target:i32 sums:f64", .bf16 = "x ->", .follows = true, .accumulate = "sums",         \
     .why = "a metric beside the loss")                                                             \
@@ -129,14 +132,14 @@ extern "C" {
   X(GATHER, gather, (table, index), (y), "", "",                                                   \
     .types = "table:any index:i64 y:any", .bf16 = "table -> y", .moves = true, .follows = true,    \
     .input = true, .why = "brings the rows together")                                              \
-  X(LOOKUP, lookup, (x, map), (y), "", "",                                                           \
-    .types = "x:i32 map:i32 y:i32", .input = true,                                                   \
-    .why = "from stored categories to rows of a table")                                              \
+  X(LOOKUP, lookup, (x, map), (y), "", "",                                                         \
+    .types = "x:i32 map:i32 y:i32", .input = true,                                                 \
+    .why = "from stored categories to rows of a table")                                            \
   X(CAST, cast, (x), (y), "", "",                                                                  \
     .types = "x:any", .bf16 = "x -> y", .bf16_each = true, .moves = true, .typed = true,           \
     .input = true, .why = "from stored bytes to numbers")                                          \
-  X(IMPUTE, impute, (x, fill), (y, (flags)), "", "",                                                 \
-    .input = true, .why = "of the inputs, with fitted values")                                       \
+  X(IMPUTE, impute, (x, fill), (y, (flags)), "", "",                                               \
+    .input = true, .why = "of the inputs, with fitted values")                                     \
   X(NORMALIZE, normalize, (x, mean, scale), (y), "", "",                                           \
     .bf16 = "x -> y", .bf16_each = true, .input = true,                                            \
     .why = "of the inputs, with fitted statistics")                                                \
@@ -220,6 +223,10 @@ extern "C" {
 // MEAN_SQUARED_ERROR  x, target (N, …), weight real (N): loss (N) = mean over the row of (x -
 //                target)²; sum f64 (1) = sum_n weight loss; dx = weight inv_norm 2 (x - target) /
 //                row size. Rows of weight 0: loss 0, dx 0, even where the target is NaN.
+// BINARY_CROSS_ENTROPY  x logits, target within [0, 1] (N, …), weight real (N): loss (N) = mean over
+//                the row of max(x, 0) - x target + log(1 + exp(-|x|)); sum f64 (1) = sum_n weight
+//                loss; dx = weight inv_norm (sigmoid(x) - target) / row size. Rows of weight 0: loss
+//                0, dx 0, even where the target is NaN.
 // CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are

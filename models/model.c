@@ -239,7 +239,8 @@ static co_status read_inputs(builder *b) {
 
 static bool loss_takes(const co_loss_class *loss, co_column_type type) {
   return (type == CO_COLUMN_CATEGORY && loss->category) ||
-         (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector);
+         (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector) ||
+         (type == CO_COLUMN_BINARY && loss->binary);
 }
 
 // What another program calls a loss is no edit away from what it is called here.
@@ -503,6 +504,8 @@ static co_status add_output(builder *b, int64_t i, co_value combined) {
   bool category = feature->column.type == CO_COLUMN_CATEGORY;
   if (category)
     CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_SOFTMAX, NULL, 1, &prediction, &shown));
+  else if (feature->loss->op == CO_OP_BINARY_CROSS_ENTROPY)
+    CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_SIGMOID, NULL, 1, &prediction, &shown));
   model->network->layer = NULL;
   char *name = co_arena_format(model->arena, "%s/%s", feature->name,
                                category ? "probability" : "prediction");

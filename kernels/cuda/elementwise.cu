@@ -51,8 +51,8 @@ struct First {
 };
 
 // y (+)= f(a, b). No restrict: y may be the memory of a.
-template <typename T, typename F>
-__global__ void map(T *y, const T *a, const T *b, int64_t count, bool accumulate, F f) {
+template <typename Y, typename T, typename F>
+__global__ void map(Y *y, const T *a, const T *b, int64_t count, bool accumulate, F f) {
   for (int64_t i = 4 * grid_index(); i < count; i += 4 * grid_size()) {
     int valid = count - i < 4 ? static_cast<int>(count - i) : 4;
     float4 p = valid == 4 ? load4(a + i) : load4_tail(a + i, valid, 0.0f);
@@ -114,19 +114,19 @@ __global__ void cut_columns(T *part, const T *dy, unsigned count, unsigned width
   }
 }
 
-template <typename T, typename F>
+template <typename Y, typename T, typename F>
 static cudaError_t launch_map_of(const co_cuda_call *call, const void *a, const void *b, F f) {
   int64_t count = co_cuda_count(&call->desc->in[0].shape);
-  CO_LAUNCH((map<T, F>), blocks_for((count + 3) / 4), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(a), static_cast<const T *>(b),
+  CO_LAUNCH((map<Y, T, F>), blocks_for((count + 3) / 4), block_threads, 0, call->stream,
+            static_cast<Y *>(call->out[0]), static_cast<const T *>(a), static_cast<const T *>(b),
             count, co_cuda_accumulates(call->desc, 0), f);
   return cudaGetLastError();
 }
 
 template <typename F>
 static cudaError_t launch_map(const co_cuda_call *call, const void *a, const void *b, F f) {
-  return is_bf16(call->desc->in[0]) ? launch_map_of<bf16>(call, a, b, f)
-                                    : launch_map_of<float>(call, a, b, f);
+  return is_bf16(call->desc->in[0]) ? launch_map_of<bf16, bf16>(call, a, b, f)
+                                    : launch_map_of<float, float>(call, a, b, f);
 }
 
 template <typename T> static cudaError_t launch_concat(const co_cuda_call *call) {
@@ -177,6 +177,8 @@ extern "C" cudaError_t co_cuda_relu_backward(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_sigmoid(const co_cuda_call *call) {
+  if (co::is_bf16(call->desc->in[0]) && !co::is_bf16(call->desc->out[0]))
+    return co::launch_map_of<float, co::bf16>(call, call->in[0], call->in[0], co::Sigmoid{});
   return co::launch_map(call, call->in[0], call->in[0], co::Sigmoid{});
 }
 

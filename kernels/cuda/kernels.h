@@ -54,7 +54,7 @@ co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global
     co_cuda_global_average_pool2d_backward;
 // loss.cu
 co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
-    co_cuda_categorical_hits;
+    co_cuda_binary_cross_entropy, co_cuda_categorical_hits;
 co_cuda_scratch co_cuda_loss_scratch;
 // input.cu
 co_cuda_launcher co_cuda_gather, co_cuda_lookup, co_cuda_cast, co_cuda_impute, co_cuda_normalize,

@@ -149,6 +149,8 @@ const co_cuda_impl co_cuda_kernels[] = {
            .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),
     KERNEL(MEAN_SQUARED_ERROR, co_cuda_mean_squared_error, .f32_in = 7, .f32_out = 5, .bf16_in = 1,
            .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),
+    KERNEL(BINARY_CROSS_ENTROPY, co_cuda_binary_cross_entropy, .f32_in = 7, .f32_out = 5,
+           .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),
     KERNEL(CATEGORICAL_HITS, co_cuda_categorical_hits, .f32_in = 5, .bf16_in = 1,
            .scratch = co_cuda_loss_scratch),
     KERNEL(GATHER, co_cuda_gather, .large = true),

@@ -133,6 +133,13 @@ static const char smooth[] =
     "      {Dense: {units: 5, activation: sigmoid}}, {Dense: {units: 6, activation: tanh}}]}\n"
     "output_features: [{name: label}]\n";
 
+static const char binary[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
+    "output_features:\n"
+    "  - {name: score, weight: 2.0, loss: {type: binary_cross_entropy}}\n"
+    "  - {name: label}\n";
+
 // Rows of a table by lists of indices and by single ones, the same table twice, into a second one.
 static void embedded(rig *r) {
   const co_shape list = co_shape_make(2, CO_DIM_N, (int64_t)3), one = co_shape_make(1, CO_DIM_N);
@@ -170,6 +177,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"branches", branches, NULL},
                                {"bottleneck", bottleneck, NULL},
                                {"smooth", smooth, NULL},
+                               {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 

@@ -394,6 +394,20 @@ static void test_infer(void **state) {
   embedding.in[1].shape.rank = 1;
   assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
 
+  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .has_in = 15};
+  binary.in[0] = binary.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
+  binary.in[2] = f32(co_shape_make(1, CO_DIM_N));
+  binary.in[3] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&binary), CO_OK);
+  assert_int_equal(binary.out[0].shape.rank, 1);
+  assert_int_equal(binary.out[1].dtype, CO_F64);
+  assert_int_equal(binary.out[2].shape.dim[1], 3);
+  binary.in[1].dtype = CO_I32;
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  binary.in[1] = f32(co_shape_make(1, CO_DIM_N));
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&backward), CO_ERR_INTERNAL);

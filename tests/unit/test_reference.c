@@ -246,6 +246,29 @@ static void test_losses(void **state) {
   near_to(dx[1], 2 * 0.5 * 2 * -3 / 2);
   near_to(dx[2], 0);
 
+  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .attr.output = 1};
+  operand(&binary, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&binary, true, 1, CO_F64, binary.in[0].shape);
+  operand(&binary, true, 2, CO_F64, vector(3));
+  operand(&binary, true, 3, CO_U8, vector((int64_t)sizeof step));
+  // A probability of 3/4 that was 1 and that was 0; certain hit and certain miss; a missing row.
+  double z[6] = {log(3), log(3), 1000, 1000, NAN, 1}, b[6] = {1, 0, 1, 0, NAN, 1};
+  double rows[3] = {2, 1, 0}, row_loss[3], dz[6];
+  run(&binary, (void *[8]){z, b, rows, &step}, (void *[8]){row_loss, &sum, dz});
+  near_to(row_loss[0], (log(4.0 / 3) + log(4)) / 2);
+  near_to(row_loss[1], (0 + 1000) / 2.0);
+  near_to(row_loss[2], 0);
+  near_to(sum, 2 * row_loss[0] + 500);
+  const double slope[6] = {-0.125, 0.375, 0, 0.25, 0, 0}; // weight 0.5 (p - t) / 2
+  for (int i = 0; i < 6; i++)
+    near_to(dz[i], slope[i]);
+  const double soft = 0.25; // least where the probability is the target
+  z[0] = -log(3);
+  b[0] = soft;
+  run(&binary, (void *[8]){z, b, rows, &step}, (void *[8]){row_loss, &sum, dz});
+  near_to(dz[0], 0);
+  near_to(row_loss[0], (-0.25 * log(0.25) - 0.75 * log(0.75) + log(4)) / 2);
+
   co_op_desc hits = {.op = CO_OP_CATEGORICAL_HITS};
   operand(&hits, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)3));
   operand(&hits, true, 1, CO_I32, vector(3));

@@ -16,8 +16,8 @@ static void adjust(ops_problem *p) {
 }
 
 static const char *const cases[] = {
-    "x=1",           "x=15",      "x=17 large",    "x=7x33",   "x=2x3x5x7", "x=3x14x14x16",
-    "x=65x16 large", "x=2x2x2x2", "x=7001 limits", "x=100003", NULL,
+    "x=1",           "x=15",      "x=17 large",    "x=7x33",          "x=2x3x5x7", "x=3x14x14x16",
+    "x=65x16 large", "x=2x2x2x2", "x=7001 limits", "x=33x5 wide_out", "x=100003",  NULL,
 };
 
 OPS_FAMILY(sigmoid) = {
