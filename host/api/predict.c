@@ -8,6 +8,7 @@
 #include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/eval/scorer.h"
+#include "host/feed/fit_features.h"
 #include "host/feed/submission_queue.h"
 #include "models/feature.h"
 
@@ -186,6 +187,7 @@ static co_status predict(scoring *s, cohort_result *result) {
                                      options->device, options->threads, options->batch_size,
                                      CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(co_check_inputs(s->scorer.model, s->scorer.dataset, s->samples, s->count));
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));

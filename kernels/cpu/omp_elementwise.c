@@ -4,6 +4,7 @@
 // canonical order.
 #include "host/core/rng.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/exp.h"
 
 #if CO_CPU_X86
 #include <immintrin.h>
@@ -34,6 +35,32 @@ CO_CPU_KERNEL(relu_backward_add, (const float *y, const float *dy, float *dx, in
     dx[i] += y[i] > 0 ? dy[i] : 0;
 }
 
+CO_CPU_KERNEL(sigmoid, (const float *x, float *y, int64_t n), (x, y, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = sigmoid_of(x[i]);
+}
+
+CO_CPU_KERNEL(tanh_kernel, (const float *x, float *y, int64_t n), (x, y, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = tanh_of(x[i]);
+}
+
+// Of SIGMOID where `least` is 0, of TANH where it is -1: dx (+)= dy (y - least) (1 - y).
+CO_CPU_KERNEL(slope, (const float *y, const float *dy, float *dx, int64_t n, float least, bool sum),
+              (y, dy, dx, n, least, sum)) {
+  if (sum) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+      dx[i] += dy[i] * (y[i] - least) * (1 - y[i]);
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+      dx[i] = dy[i] * (y[i] - least) * (1 - y[i]);
+  }
+}
+
 CO_CPU_KERNEL(add, (const float *a, const float *b, float *y, int64_t n), (a, b, y, n)) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++)
@@ -49,17 +76,37 @@ CO_CPU_KERNEL(add_relu, (const float *a, const float *b, float *y, int64_t n), (
 }
 // clang-format on
 
-static co_status run_relu(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
-                          void *workspace) {
+static co_status run_activation(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                void *const *out, void *workspace) {
   (void)workspace;
   const int64_t n = elements(cpu, &prepared->desc.in[0]);
+  const co_op op = prepared->desc.op;
   const float *x = in[0];
   float *y = out[0];
 #pragma omp parallel if (n > CO_CPU_SERIAL)
   {
     int64_t begin, end;
     co_cpu_share(n, 16, &begin, &end);
-    relu[cpu->isa](x + begin, y + begin, end - begin);
+    (op == CO_OP_RELU      ? relu
+     : op == CO_OP_SIGMOID ? sigmoid
+                           : tanh_kernel)[cpu->isa](x + begin, y + begin, end - begin);
+  }
+  return CO_OK;
+}
+
+static co_status run_slope(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                           void *workspace) {
+  (void)workspace;
+  const int64_t n = elements(cpu, &prepared->desc.in[0]);
+  const bool sum = co_cpu_accumulates(&prepared->desc, 0);
+  const float *y = in[0], *dy = in[1];
+  const float least = prepared->desc.op == CO_OP_SIGMOID_BACKWARD ? 0 : -1;
+  float *dx = out[0];
+#pragma omp parallel if (n > CO_CPU_SERIAL)
+  {
+    int64_t begin, end;
+    co_cpu_share(n, 16, &begin, &end);
+    slope[cpu->isa](y + begin, dy + begin, dx + begin, end - begin, least, sum);
   }
   return CO_OK;
 }
@@ -328,7 +375,7 @@ const co_cpu_impl co_cpu_elementwise[] = {
     {.op = CO_OP_RELU,
      .name = "omp",
      .plan = co_cpu_plan_simple,
-     .run = run_relu,
+     .run = run_activation,
      .f32_in = 1,
      .f32_out = 1,
      .same_in = 1,
@@ -337,6 +384,38 @@ const co_cpu_impl co_cpu_elementwise[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_relu_backward,
+     .f32_in = 3,
+     .f32_out = 1,
+     .same_in = 3,
+     .same_out = 1,
+     .accumulate = 1},
+    {.op = CO_OP_SIGMOID, // of the padding of a blocked layout it would make something
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_activation,
+     .f32_in = 1,
+     .f32_out = 1},
+    {.op = CO_OP_TANH,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_activation,
+     .f32_in = 1,
+     .f32_out = 1,
+     .same_in = 1,
+     .same_out = 1},
+    {.op = CO_OP_SIGMOID_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_slope,
+     .f32_in = 3,
+     .f32_out = 1,
+     .same_in = 3,
+     .same_out = 1,
+     .accumulate = 1},
+    {.op = CO_OP_TANH_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_slope,
      .f32_in = 3,
      .f32_out = 1,
      .same_in = 3,

@@ -516,7 +516,7 @@ static bool has_gradient_check(const ops_suite *suite, const ops_problem *p) {
   if (p->values != OPS_REAL || p->bf16 || suite->list || begins_below_activation(p)) return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((p->desc.has_in >> i & 1) && co_shape_count(&p->desc.in[i].shape) > 6000) return false;
-  return (p->real_in & 1) != 0;
+  return p->real_in != 0;
 }
 
 static bool has_bf16(const ops_problem *p) {

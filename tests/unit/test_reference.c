@@ -127,6 +127,85 @@ static void test_concat(void **state) {
   near_to(db[3], 46);
 }
 
+static void test_lookup(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LOOKUP};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&desc, true, 1, CO_I32, vector(3));
+  // Missing, the first two codes, one that fitting has not seen, and what no code can be.
+  const int32_t x[6] = {-1, 0, 1, 2, INT32_MAX, INT32_MIN}, map[3] = {9, 4, 7};
+  int32_t y[6];
+  run(&desc, (void *[8]){(void *)x, (void *)map}, (void *[8]){y});
+  const int32_t want[6] = {9, 4, 7, 9, 9, 9};
+  assert_memory_equal(y, want, sizeof want);
+}
+
+static void test_impute(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_IMPUTE, .has_out = 2};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, vector(3));
+  const double x[6] = {1, NAN, -0.0, NAN, INFINITY, NAN}, fill[3] = {10, 20, 30};
+  double y[6], flags[6];
+  run(&desc, (void *[8]){(void *)x, (void *)fill}, (void *[8]){y, flags});
+  const double want[6] = {1, 20, -0.0, 10, INFINITY, 30}, missing[6] = {0, 1, 0, 1, 0, 1};
+  assert_memory_equal(y, want, sizeof want);
+  assert_memory_equal(flags, missing, sizeof missing);
+}
+
+static void test_embedding(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_EMBEDDING};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  const int32_t index[6] = {2, 0, 2, 3, -1, 2};
+  const double table[6] = {1, 2, 3, 4, 5, 6};
+  double y[12];
+  run(&desc, (void *[8]){(void *)index, (void *)table}, (void *[8]){y});
+  const double want[12] = {5, 6, 1, 2, 5, 6, NAN, NAN, NAN, NAN, 5, 6};
+  for (int i = 0; i < 12; i++)
+    if (isnan(want[i]))
+      assert_true(isnan(y[i]));
+    else
+      near_to(y[i], want[i]);
+
+  co_op_desc backward = {.op = CO_OP_EMBEDDING_BACKWARD, .has_out = 1, .accumulate = 1};
+  operand(&backward, true, 0, CO_I32, desc.in[0].shape);
+  operand(&backward, true, 1, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[1].shape);
+  const double dy[12] = {1, 10, 2, 20, 4, 40, NAN, NAN, NAN, NAN, 8, 80};
+  double dtable[6] = {100, 0, 7, 9, 0, 0};
+  assert_int_equal(
+      co_ref_run(&backward, (void *[8]){(void *)index, (void *)dy}, (void *[8]){dtable}), CO_OK);
+  const double gradient[6] = {102, 20, 7, 9, 13, 130};
+  for (int i = 0; i < 6; i++)
+    near_to(dtable[i], gradient[i]);
+}
+
+static void test_activations(void **state) {
+  (void)state;
+  const double x[5] = {0, log(3), -log(3), -1000, INFINITY};
+  const double sigmoid[5] = {0.5, 0.75, 0.25, 0, 1}, tangent[5] = {0, 0.8, -0.8, -1, 1};
+  const double dy[5] = {4, 4, -4, 1, 1};
+  const double of_sigmoid[5] = {1, 0.75, -0.75, 0, 0}, of_tangent[5] = {4, 1.44, -1.44, 0, 0};
+  for (int tanhs = 0; tanhs < 2; tanhs++) {
+    co_op_desc desc = {.op = tanhs ? CO_OP_TANH : CO_OP_SIGMOID};
+    operand(&desc, true, 0, CO_F64, vector(5));
+    double y[5], dx[5];
+    run(&desc, (void *[8]){(void *)x}, (void *[8]){y});
+    co_op_desc backward = {.op = tanhs ? CO_OP_TANH_BACKWARD : CO_OP_SIGMOID_BACKWARD,
+                           .has_out = 1};
+    operand(&backward, true, 0, CO_F64, vector(5));
+    operand(&backward, true, 1, CO_F64, vector(5));
+    operand(&backward, false, 0, CO_F64, vector(5));
+    assert_int_equal(co_ref_run(&backward, (void *[8]){y, (void *)dy}, (void *[8]){dx}), CO_OK);
+    for (int i = 0; i < 5; i++) {
+      near_to(y[i], (tanhs ? tangent : sigmoid)[i]);
+      near_to(dx[i], (tanhs ? of_tangent : of_sigmoid)[i]);
+    }
+  }
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -166,6 +245,29 @@ static void test_losses(void **state) {
   near_to(dx[0], 2 * 0.5 * 2 * 1 / 2);
   near_to(dx[1], 2 * 0.5 * 2 * -3 / 2);
   near_to(dx[2], 0);
+
+  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .attr.output = 1};
+  operand(&binary, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&binary, true, 1, CO_F64, binary.in[0].shape);
+  operand(&binary, true, 2, CO_F64, vector(3));
+  operand(&binary, true, 3, CO_U8, vector((int64_t)sizeof step));
+  // A probability of 3/4 that was 1 and that was 0; certain hit and certain miss; a missing row.
+  double z[6] = {log(3), log(3), 1000, 1000, NAN, 1}, b[6] = {1, 0, 1, 0, NAN, 1};
+  double rows[3] = {2, 1, 0}, row_loss[3], dz[6];
+  run(&binary, (void *[8]){z, b, rows, &step}, (void *[8]){row_loss, &sum, dz});
+  near_to(row_loss[0], (log(4.0 / 3) + log(4)) / 2);
+  near_to(row_loss[1], (0 + 1000) / 2.0);
+  near_to(row_loss[2], 0);
+  near_to(sum, 2 * row_loss[0] + 500);
+  const double slope[6] = {-0.125, 0.375, 0, 0.25, 0, 0}; // weight 0.5 (p - t) / 2
+  for (int i = 0; i < 6; i++)
+    near_to(dz[i], slope[i]);
+  const double soft = 0.25; // least where the probability is the target
+  z[0] = -log(3);
+  b[0] = soft;
+  run(&binary, (void *[8]){z, b, rows, &step}, (void *[8]){row_loss, &sum, dz});
+  near_to(dz[0], 0);
+  near_to(row_loss[0], (-0.25 * log(0.25) - 0.75 * log(0.75) + log(4)) / 2);
 
   co_op_desc hits = {.op = CO_OP_CATEGORICAL_HITS};
   operand(&hits, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)3));
@@ -453,6 +555,10 @@ int main(void) {
       cmocka_unit_test(test_lstm),
       cmocka_unit_test(test_dropout),
       cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_lookup),
+      cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_embedding),
+      cmocka_unit_test(test_activations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
