@@ -35,10 +35,8 @@ static co_status write_cell(co_writer *writer, const char *text) {
 }
 
 static const char *key_name(const co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_KEY) return schema->columns[i].name;
-  return "row";
+  const co_column *key = co_dataset_key_column(dataset);
+  return key ? key->name : "row";
 }
 
 // key, then what each output's class writes.
