@@ -113,6 +113,13 @@ static co_status place_results(backward *b, const co_plan_op *op, const co_rule 
   return CO_OK;
 }
 
+// Results add to gradients in the order in which operations of two operands would give them, each
+// joining one more: the last first, and the first two as they come. The sum of a value that stands
+// more than once among the operands depends on it.
+static int contribution_order(int i, int count) {
+  return i < count - 2 ? count - 1 - i : i - (count > 2 ? count - 2 : 0);
+}
+
 static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *rule,
                             const co_value *dy) {
   bool any = false;
@@ -135,9 +142,11 @@ static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *ru
   if (made.desc.op == CO_OP_RESHAPE)
     made.desc.attr.shape = b->plan->values[made.out[0]].info.desc.shape;
   CO_RETURN_IF_FAILED(co_plan_add_op(b->plan, &made, NULL));
-  for (int i = 0; i < rule->outputs; i++)
-    if (contribution[i] != CO_NO_VALUE)
-      CO_RETURN_IF_FAILED(contribute(b, contribution[i], made.out[i], op->layer));
+  for (int i = 0; i < rule->outputs; i++) {
+    int k = contribution_order(i, rule->outputs);
+    if (contribution[k] != CO_NO_VALUE)
+      CO_RETURN_IF_FAILED(contribute(b, contribution[k], made.out[k], op->layer));
+  }
   return CO_OK;
 }
 

@@ -34,7 +34,6 @@ typedef int co_cuda_launches(const co_op_desc *desc); // that the launcher enque
 // elementwise.cu
 co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_concat,
     co_cuda_concat_backward, co_cuda_reshape, co_cuda_dropout;
-co_cuda_launches co_cuda_concat_backward_launches;
 // channelwise.cu
 co_cuda_launcher co_cuda_relu_bias_backward;
 co_cuda_scratch co_cuda_relu_bias_backward_scratch;
