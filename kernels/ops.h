@@ -97,10 +97,13 @@ extern "C" {
   X(ADD, add, (a, b), (y), "dy -> da; dy -> db", "",                                               \
     .bf16 = "a b -> y", .accumulate = "y", .activation = true, .may_alias = "y=a",                 \
     .why = "two values meet")                                                                      \
-  X(CONCAT, concat, (a, b), (y), "CONCAT_BACKWARD dy -> (da) (db)", "",                            \
-    .bf16 = "* -> *", .why = "two values meet")                                                    \
-  X(CONCAT_BACKWARD, concat_backward, (dy), ((da), (db)), "", "",                                  \
-    .bf16 = "* -> *", .accumulate = "*", .why = "one value parts in two")                          \
+  X(CONCAT, concat,                                                                                \
+    (a, b, (c), (d), (e), (f), (g), (h), (i), (j), (k), (l), (m), (n), (o), (p)), (y),             \
+    "CONCAT_BACKWARD dy -> (da) (db) (dc) (dd) (de) (df) (dg) (dh) (di) (dj) (dk) (dl) (dm) (dn) " \
+    "(do) (dp)", "", .bf16 = "* -> *", .why = "several values meet")                               \
+  X(CONCAT_BACKWARD, concat_backward, (dy),                                                        \
+    ((da), (db), (dc), (dd), (de), (df), (dg), (dh), (di), (dj), (dk), (dl), (dm), (dn), (do),     \
+     (dp)), "", "", .bf16 = "* -> *", .accumulate = "*", .why = "one value parts in several")      \
   X(RESHAPE, reshape, (x), (y), "RESHAPE dy -> dx", "",                                            \
     .types = "x:any y:any", .bf16 = "x -> y", .moves = true, .accumulate = "y",                    \
     .why = "its two sides cannot share memory")                                                    \
@@ -213,9 +216,9 @@ extern "C" {
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
 //                running_*. BATCH_NORM_INFERENCE: with running statistics, then act.
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
-// CONCAT         a (…, A), b (…, B), equal but for the last of at least two dimensions: y (…, A + B)
-//                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of
-//                them absent, the other's shape says where dy is cut.
+// CONCAT         a (…, A), b (…, B), …, equal but for the last of at least two dimensions: y (…, A +
+//                B + …) = a, then b, …. CONCAT_BACKWARD: da = the first A of dy, db = the next B, …;
+//                where each begins and ends says attr.parts, absent ones included.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
 //                attr.shape may hold symbolic extents: N in front stands for the rows of x; N T
 //                splits into N, T and back.
@@ -338,6 +341,9 @@ typedef struct co_op_attr {
   co_dtype dtype;     // CAST, INPUT_ROWS
   co_shape shape;     // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
   int64_t max_length; // DROPOUT: the longest T there is; 0 = x has none
+  // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
+  // by the inference.
+  int64_t parts[CO_OPERANDS_MOST];
 } co_op_attr;
 
 // Step scalars: computed on the host in double, uploaded once per launch, read by operations with

@@ -163,15 +163,17 @@ static co_status run_concat(co_cpu *cpu, co_prepared *prepared, void *const *in,
                             void *workspace) {
   (void)cpu;
   (void)workspace;
-  const co_tensor_desc *operands = prepared->desc.in;
-  const int64_t A = last(&operands[0]), B = last(&operands[1]), width = A + B;
-  const int64_t rows = co_shape_count(&operands[0].shape) / A;
-  const float *a = in[0], *b = in[1];
-  float *y = out[0];
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t width = last(&desc->out[0]), rows = co_shape_count(&desc->out[0].shape) / width;
 #pragma omp parallel for schedule(static) if (rows * width > CO_CPU_SERIAL)
   for (int64_t r = 0; r < rows; r++) {
-    memcpy(y + r * width, a + r * A, (size_t)A * sizeof *y);
-    memcpy(y + r * width + A, b + r * B, (size_t)B * sizeof *y);
+    float *y = (float *)out[0] + r * width;
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+      if (!co_cpu_has_in(desc, k)) continue;
+      const int64_t count = last(&desc->in[k]);
+      memcpy(y, (const float *)in[k] + r * count, (size_t)count * sizeof *y);
+      y += count;
+    }
   }
   return CO_OK;
 }
@@ -182,11 +184,11 @@ static co_status run_concat_backward(co_cpu *cpu, co_prepared *prepared, void *c
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t width = last(&desc->in[0]), rows = co_shape_count(&desc->in[0].shape) / width;
-  for (int k = 0; k < 2; k++) {
+  const float *from = in[0];
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; from += desc->attr.parts[k++]) {
     if (!co_cpu_has_out(desc, k)) continue;
     const bool sum = co_cpu_accumulates(desc, k);
-    const int64_t count = last(&desc->out[k]);
-    const float *from = (const float *)in[0] + (k == 0 ? 0 : width - count);
+    const int64_t count = desc->attr.parts[k];
     float *part = out[k];
 #pragma omp parallel for schedule(static) if (rows * count > CO_CPU_SERIAL)
     for (int64_t r = 0; r < rows; r++)
@@ -434,15 +436,15 @@ const co_cpu_impl co_cpu_elementwise[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_concat,
-     .f32_in = 3,
+     .f32_in = 0xFFFF,
      .f32_out = 1},
     {.op = CO_OP_CONCAT_BACKWARD,
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_concat_backward,
      .f32_in = 1,
-     .f32_out = 3,
-     .accumulate = 3},
+     .f32_out = 0xFFFF,
+     .accumulate = 0xFFFF},
     {.op = CO_OP_DROPOUT,
      .name = "omp",
      .plan = co_cpu_plan_simple,

@@ -101,24 +101,6 @@ __global__ void dropout(T *y, const T *x, const co_step *step, int64_t count, in
   }
 }
 
-template <typename T>
-__global__ void concat(T *y, const T *a, const T *b, unsigned count, unsigned A, unsigned B) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned row = static_cast<unsigned>(i) / (A + B), at = static_cast<unsigned>(i) % (A + B);
-    y[i] = at < A ? a[row * A + at] : b[row * B + at - A];
-  }
-}
-
-// part (rows, width) (+)= columns from ... of dy (rows, across).
-template <typename T>
-__global__ void cut_columns(T *part, const T *dy, unsigned count, unsigned width, unsigned across,
-                            unsigned from, bool accumulate) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned row = static_cast<unsigned>(i) / width, at = static_cast<unsigned>(i) % width;
-    put(&part[i], static_cast<float>(dy[row * across + from + at]), accumulate);
-  }
-}
-
 template <typename Y, typename T, typename F>
 static cudaError_t launch_map_of(const co_cuda_call *call, const void *a, const void *b, F f) {
   int64_t count = co_cuda_count(&call->desc->in[0].shape);
@@ -132,32 +114,6 @@ template <typename F>
 static cudaError_t launch_map(const co_cuda_call *call, const void *a, const void *b, F f) {
   return is_bf16(call->desc->in[0]) ? launch_map_of<bf16, bf16>(call, a, b, f)
                                     : launch_map_of<float, float>(call, a, b, f);
-}
-
-template <typename T> static cudaError_t launch_concat(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(concat<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const T *>(call->in[1]), static_cast<unsigned>(count),
-            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
-            static_cast<unsigned>(co_cuda_last(&desc->in[1].shape)));
-  return cudaGetLastError();
-}
-
-template <typename T> static cudaError_t launch_concat_backward(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t across = co_cuda_last(&desc->in[0].shape);
-  for (int k = 0; k < 2; k++) { // one of them may be absent
-    if (!co_cuda_has_out(desc, k)) continue;
-    int64_t count = co_cuda_count(&desc->out[k].shape), width = co_cuda_last(&desc->out[k].shape);
-    CO_LAUNCH(cut_columns<T>, blocks_for(count), block_threads, 0, call->stream,
-              static_cast<T *>(call->out[k]), static_cast<const T *>(call->in[0]),
-              static_cast<unsigned>(count), static_cast<unsigned>(width),
-              static_cast<unsigned>(across), static_cast<unsigned>(k == 0 ? 0 : across - width),
-              co_cuda_accumulates(desc, k));
-  }
-  return cudaGetLastError();
 }
 
 template <typename T> static cudaError_t launch_dropout(const co_cuda_call *call) {
@@ -202,20 +158,6 @@ extern "C" cudaError_t co_cuda_tanh_backward(const co_cuda_call *call) {
 
 extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {
   return co::launch_map(call, call->in[0], call->in[1], co::Add{call->desc->attr.activation});
-}
-
-extern "C" cudaError_t co_cuda_concat(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_concat<co::bf16>(call)
-                                        : co::launch_concat<float>(call);
-}
-
-extern "C" int co_cuda_concat_backward_launches(const co_op_desc *desc) {
-  return co_cuda_has_out(desc, 0) + co_cuda_has_out(desc, 1);
-}
-
-extern "C" cudaError_t co_cuda_concat_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_concat_backward<co::bf16>(call)
-                                        : co::launch_concat_backward<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_reshape(const co_cuda_call *call) {

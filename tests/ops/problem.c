@@ -191,6 +191,7 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->shape.rank = parse_extents(value, attr->shape.dim, CO_MAX_RANK);
     return attr->shape.rank > 0;
   }
+  if (is(key, length, "parts")) return parse_extents(value, attr->parts, CO_OP_MAX_OPERANDS) > 0;
   if (is(key, length, "relu")) {
     attr->activation = CO_ACTIVATION_RELU;
     return true;

@@ -4,6 +4,7 @@
 #include "helpers.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "host/graph/loss/loss.h"
@@ -246,10 +247,11 @@ static void gradients_are_derivatives(void **unused) {
 }
 
 // Loss, gradients, parameters after one step, and state of two rigs with equal weights.
-static void compare(const model *m, const setup *one, const setup *other, double tolerance) {
+static void compare_two(const model *m, const model *n, const setup *one, const setup *other,
+                        double tolerance) {
   rig a, b;
   make(&a, one, m);
-  make(&b, other, m);
+  make(&b, other, n);
   disturb(&a);
   disturb(&b);
   batch p, q;
@@ -271,6 +273,10 @@ static void compare(const model *m, const setup *one, const setup *other, double
   batch_free(&b, &q);
   rig_free(&a);
   rig_free(&b);
+}
+
+static void compare(const model *m, const setup *one, const setup *other, double tolerance) {
+  compare_two(m, m, one, other, tolerance);
 }
 
 static void fusion_changes_nothing(void **unused) {
@@ -344,6 +350,64 @@ static void blocked_layouts_agree(void **unused) {
   }
 }
 
+// ---- joining -----------------------------------------------------------------------------------
+
+enum { JOINED = 34 }; // more than two operations take
+
+// A model that joins two layers' results in turns, `count` of them, at once or two by two.
+static void write_join(char *out, size_t size, int count, bool at_once) {
+  static const char *const parts[] = {"one", "one", "two"};
+  int used = snprintf(out, size,
+                      "input_features:\n"
+                      "  - name: x\n"
+                      "    encoder: {type: graph, layers: [\n"
+                      "      {Dense: {units: 3, activation: relu}, name: one},\n"
+                      "      {Dense: 2, inputs: [x], name: two},\n");
+  if (at_once) {
+    used += snprintf(out + used, size - (size_t)used, "      {Concatenate: {}, inputs: [one");
+    for (int i = 1; i < count; i++)
+      used += snprintf(out + used, size - (size_t)used, ", %s", parts[i % 3]);
+    used += snprintf(out + used, size - (size_t)used, "]},\n");
+  }
+  for (int i = 1; !at_once && i < count; i++) {
+    used += snprintf(out + used, size - (size_t)used, "      {Concatenate: {}, inputs: [");
+    used += i == 1 ? snprintf(out + used, size - (size_t)used, "one")
+                   : snprintf(out + used, size - (size_t)used, "join%d", i - 1);
+    used += snprintf(out + used, size - (size_t)used, ", %s], name: join%d},\n", parts[i % 3], i);
+  }
+  used += snprintf(out + used, size - (size_t)used,
+                   "      {Dense: {units: 4}, name: head}]}\n"
+                   "output_features: [{name: label}]\n");
+  assert_true(used < (int)size);
+}
+
+static int64_t count_joins(const char *yaml) {
+  rig r;
+  rig_make(&r, &(setup){.backend = "ref", .real = CO_F32, .rows = 5}, yaml);
+  int64_t count = 0;
+  for (int64_t i = 0; i < r.graph->op_count; i++)
+    count += r.graph->ops[i].op == CO_OP_CONCAT;
+  rig_free(&r);
+  return count;
+}
+
+static void joins_at_once_equal_joins_two_by_two(void **unused) {
+  (void)unused;
+  static const int counts[] = {2, 3, 4, 5, CO_OP_MAX_OPERANDS, CO_OP_MAX_OPERANDS + 1, JOINED};
+  static const char *const backends[] = {"ref", "cpu"};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    char one[4096], several[4096];
+    write_join(one, sizeof one, counts[i], true);
+    write_join(several, sizeof several, counts[i], false);
+    assert_int_equal(count_joins(one), (counts[i] + 13) / 15);
+    assert_int_equal(count_joins(several), counts[i] - 1);
+    for (int b = 0; b < 2; b++) {
+      setup plain = {.backend = backends[b], .real = CO_F32, .rows = 5};
+      compare_two(&(model){"one", one, NULL}, &(model){"several", several, NULL}, &plain, &plain, 0);
+    }
+  }
+}
+
 // ---- observed values ---------------------------------------------------------------------------
 
 static const char watched[] =
@@ -413,9 +477,11 @@ static void observed_values_are_kept(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gradients_are_derivatives), cmocka_unit_test(fusion_changes_nothing),
-      cmocka_unit_test(fast_backend_agrees), cmocka_unit_test(blocked_layouts_agree),
-      cmocka_unit_test(observed_values_are_kept)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_are_derivatives),
+                                     cmocka_unit_test(fusion_changes_nothing),
+                                     cmocka_unit_test(fast_backend_agrees),
+                                     cmocka_unit_test(blocked_layouts_agree),
+                                     cmocka_unit_test(joins_at_once_equal_joins_two_by_two),
+                                     cmocka_unit_test(observed_values_are_kept)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

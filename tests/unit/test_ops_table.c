@@ -392,6 +392,15 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&concat), CO_OK);
   assert_true(concat.out[0].shape.dim[0] == CO_DIM_N);
   assert_int_equal(concat.out[0].shape.dim[2], 7);
+  assert_int_equal(concat.attr.parts[1], 2);
+  concat.has_in |= 1u << CO_CONCAT_p; // between absent ones
+  concat.in[CO_CONCAT_p] = concat.in[0];
+  assert_int_equal(co_op_infer(&concat), CO_OK);
+  assert_int_equal(concat.out[0].shape.dim[2], 12);
+  assert_int_equal(concat.attr.parts[CO_CONCAT_c], 0);
+  concat.in[CO_CONCAT_p].shape.dim[2] = INT64_MAX;
+  assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
+  concat.has_in = 3;
   concat.in[1].shape.dim[1] = 3;
   assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
   assert_non_null(strstr(co_error_last()->message, "(N, 4, 5) and (N, 3, 2) differ"));
