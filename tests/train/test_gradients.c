@@ -403,7 +403,8 @@ static void joins_at_once_equal_joins_two_by_two(void **unused) {
     assert_int_equal(count_joins(several), counts[i] - 1);
     for (int b = 0; b < 2; b++) {
       setup plain = {.backend = backends[b], .real = CO_F32, .rows = 5};
-      compare_two(&(model){"one", one, NULL}, &(model){"several", several, NULL}, &plain, &plain, 0);
+      compare_two(&(model){"one", one, NULL}, &(model){"several", several, NULL}, &plain, &plain,
+                  0);
     }
   }
 }
