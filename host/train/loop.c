@@ -119,6 +119,7 @@ static void log_epoch(co_trainer *t, const co_pipeline *pipeline) {
            (long long)t->state.step, t->state.epoch + 1, t->shown_loss,
            learning_rate(t, t->state.step - 1), steps / seconds,
            100 * (wait - t->epoch_wait) / seconds);
+  t->epoch_rate = seconds > 0 ? steps / seconds : 0;
   t->epoch_begun = now;
   t->epoch_apart = apart;
   t->epoch_wait = wait;
@@ -129,6 +130,7 @@ static void log_epoch(co_trainer *t, const co_pipeline *pipeline) {
 static co_status end_epoch(co_trainer *t, const co_pipeline *pipeline, bool epoch_over) {
   log_epoch(t, pipeline);
   CO_RETURN_IF_FAILED(validate(t));
+  co_trainer_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;

@@ -44,6 +44,8 @@ typedef struct co_trainer {
   double shown_loss;                           // of the last record, for people
   double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
   int64_t epoch_step;
+  double epoch_rate;  // steps a second of the last epoch
+  double epoch_shown; // clock when co_trainer_show_epoch was last called, 0 = not yet
 } co_trainer;
 
 // A value of the run's run.json, NULL if there is none.
@@ -67,6 +69,8 @@ co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *stat
 co_status co_trainer_write_status(co_trainer *t, const char *status_word, int exit_code);
 // What the finished run is told by.
 co_status co_trainer_report(co_trainer *t, cohort_result *result);
+// Tells whoever asked of the epoch that ended, after its validation.
+void co_trainer_show_epoch(co_trainer *t, double learning_rate);
 // What would be trained.
 co_status co_trainer_report_dry_run(co_trainer *t, cohort_result *result);
 
