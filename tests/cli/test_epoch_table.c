@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of a training: what stands in a line of each width.
+// Labels: asan
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
