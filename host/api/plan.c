@@ -177,7 +177,7 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
     co_json_key(json, "launches_why");
     co_json_string(json, op->choice.why);
     co_json_key(json, "reason");
-    co_json_string(json, co_plan_reason(op));
+    co_json_string(json, co_op_get_info(op->desc.op)->why);
     co_json_key(json, "planned");
     co_json_bool(json, op->choice.planned);
   }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 #include <math.h>
@@ -62,7 +61,7 @@ static const char *const classes_cases[] = {
     NULL,
 };
 
-const ops_family ops_softmax_cross_entropy = {
+OPS_FAMILY(softmax_cross_entropy) = {
     .op = CO_OP_SOFTMAX_CROSS_ENTROPY,
     .loss = true,
     .flags = "holes large none",
@@ -77,7 +76,7 @@ static const char *const squares_cases[] = {
     "x=1x7 holes", OPS_SWEEP, "x=128x1",    "x=5x33 output=2", "x=2x28x28x1",     NULL,
 };
 
-const ops_family ops_mean_squared_error = {
+OPS_FAMILY(mean_squared_error) = {
     .op = CO_OP_MEAN_SQUARED_ERROR,
     .loss = true,
     .flags = "holes large none",
@@ -91,7 +90,7 @@ static const char *const hits_cases[] = {
     "x=4x5 none", OPS_SWEEP, "x=128x10",    "x=16x1000",      NULL,
 };
 
-const ops_family ops_categorical_hits = {
+OPS_FAMILY(categorical_hits) = {
     .op = CO_OP_CATEGORICAL_HITS,
     .exact = OPS_EXACT_ON_INTEGERS, // of which there are ties, too: the first counts
     .flags = "holes large none",
