@@ -3,7 +3,7 @@
 // Labels: asan
 #include "training.h"
 
-#include "host/exec/memory.h"
+#include "host/device/memory.h"
 
 enum { ROWS = 60 };
 
