@@ -99,7 +99,10 @@ co_status co_feature_declare(co_model *model, co_input_feature *feature, const c
 co_fitted *co_feature_fitted(const co_input_feature *feature, const char *name);
 
 // The block's stored values (N, …): gathered from their table, or as they came. Scalars are (N, C).
-co_status co_section_rows(co_section_builder *builder, co_value *out);
+// `pivots`: each feature has a fitted array "pivot", which is taken off.
+co_status co_section_rows(co_section_builder *builder, bool pivots, co_value *out);
+// The same of a block whose columns belong to events: (N, T, …).
+co_status co_section_events(co_section_builder *builder, bool pivots, co_value *out);
 // The fitted arrays of that name of all the block's features, one behind the other, as (length).
 co_status co_section_fitted(co_section_builder *builder, const char *name, co_value *out);
 

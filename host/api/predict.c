@@ -126,7 +126,9 @@ static co_status submit_batch(scoring *s, co_submission_queue *queue, bool *done
   co_queued_submission *item;
   CO_RETURN_IF_FAILED(co_submission_queue_take(queue, 1, &item));
   *done = !item;
-  return item ? co_program_submit_evaluation(s->scorer.program, item->count, item->batches) : CO_OK;
+  return item ? co_program_submit_evaluation(s->scorer.program, &item->views[0].shape, item->count,
+                                             item->batches)
+              : CO_OK;
 }
 
 static co_status collect_batch(scoring *s, co_submission_queue *queue, int64_t *rows) {

@@ -205,7 +205,7 @@ static co_status submit(co_session *t) {
   item->decide = last || (every && t->next_step % every == 0);
   t->waiting = item->decide;
   if (t->next_batch == t->batches_per_epoch) t->next_batch = 0;
-  return co_program_submit(t->program, 0, item->views[0].rows, item->count, item->batches, steps,
+  return co_program_submit(t->program, 0, &item->views[0].shape, item->count, item->batches, steps,
                            item->log);
 }
 

@@ -8,6 +8,7 @@
 #include "host/eval/scorer.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/resident.h"
+#include "host/feed/shape_classes.h"
 #include "host/feed/submission_queue.h"
 #include "host/train/run.h"
 #include "host/train/session.h"

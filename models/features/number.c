@@ -10,7 +10,7 @@ static const co_field preprocessing[] = {
     {.key = NULL}};
 
 static co_status emit(co_section_builder *b, co_value *out) {
-  CO_RETURN_IF_FAILED(co_section_rows(b, out));
+  CO_RETURN_IF_FAILED(co_section_rows(b, false, out));
   return co_numeric_emit(b, out);
 }
 

@@ -129,7 +129,7 @@ static void test_input_section(void **state) {
   assert_int_equal(section->graph->output_count, 2);
   for (int trains = 0; trains < 2; trains++) {
     co_plan_options options = {.mode = trains ? CO_MODE_TRAIN : CO_MODE_INFER,
-                               .rows = 8,
+                               .shape = {.rows = 8},
                                .real = CO_F32,
                                .bf16 = true,
                                .narrow_outputs = narrow};
@@ -137,8 +137,11 @@ static void test_input_section(void **state) {
     check_section(plan);
     co_plan_free(plan);
   }
-  co_plan_options options = {
-      .mode = CO_MODE_TRAIN, .rows = 8, .real = CO_F32, .bf16 = true, .narrow_inputs = true};
+  co_plan_options options = {.mode = CO_MODE_TRAIN,
+                             .shape = {.rows = 8},
+                             .real = CO_F32,
+                             .bf16 = true,
+                             .narrow_inputs = true};
   OK(co_plan_create(&plan, r.graph, r.store, &options));
   for (int64_t i = 0; i < r.graph->input_count; i++) {
     const co_plan_value *input = operand(plan, r.graph->inputs[i]);
