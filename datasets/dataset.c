@@ -197,6 +197,10 @@ co_status co_dataset_load_keys(co_dataset *d) {
   return d->key < 0 ? CO_OK : co_dataset_make_ready(d, d->key);
 }
 
+const co_column *co_dataset_key_column(const co_dataset *d) {
+  return d->key < 0 ? NULL : &d->columns[d->key];
+}
+
 co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) {
   if (sample < 0 || sample >= d->rows)
     return co_fail(CO_ERR_INTERNAL, "sample %" PRId64 " of %" PRId64, sample, d->rows);
