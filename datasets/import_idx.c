@@ -15,9 +15,9 @@
 
 #include "datasets/dataset.h"
 #include "datasets/writer.h"
-#include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/core/output.h"
 
 enum {
   INPUT_BYTES = 1 << 16,
@@ -594,8 +594,19 @@ cleanup:
   return status;
 }
 
+// Of the files that are read, and of anything but a file, none is written.
+static co_status check_output(import *m) {
+  const co_import_idx_options *o = m->options;
+  const char *const inputs[] = {o->training.images,   o->training.labels, o->validation.images,
+                                o->validation.labels, o->test.images,     o->test.labels};
+  // Whether one that exists may be replaced is for check_existing to say.
+  const co_output output = {o->output, true, inputs, sizeof inputs / sizeof *inputs};
+  return co_output_check(m->ctx, &output);
+}
+
 static co_status run(import *m) {
   CO_RETURN_IF_FAILED(check_options(m));
+  CO_RETURN_IF_FAILED(check_output(m));
   CO_RETURN_IF_FAILED(co_arena_create(&m->arena, m->ctx));
   if (!m->options->force && co_path_exists(m->options->output)) {
     CO_RETURN_IF_FAILED(check_existing(m));

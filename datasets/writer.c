@@ -9,6 +9,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/core/temporary.h"
 
 struct co_dataset_writer {
   co_context *ctx;

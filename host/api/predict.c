@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "host/api/job.h"
-#include "host/core/file.h"
+#include "host/core/output.h"
 #include "host/feed/pipeline.h"
 
 typedef struct scoring {
@@ -130,10 +130,17 @@ static co_status choose_rows(scoring *s) {
   return CO_OK;
 }
 
+// Before the model and the rows are read: what cannot be written need not be computed.
 static co_status open_output(scoring *s) {
   const char *output = s->options->output;
   if (strcmp(output, "-") == 0) return co_writer_open(&s->writer, s->ctx, "-", true);
-  CO_RETURN_IF_FAILED(co_atomic_begin(&s->atomic, s->ctx, output));
+  char *model = NULL;
+  CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, s->options->model));
+  const char *const inputs[] = {model, s->options->dataset};
+  co_output wanted = {output, s->options->force, inputs, 2};
+  co_status status = co_output_begin(&s->atomic, s->ctx, &wanted);
+  co_free(s->ctx, model);
+  CO_RETURN_IF_FAILED(status);
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
 }
 
@@ -205,16 +212,11 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_job_require(options->dataset, "predict", "a dataset"));
   CO_RETURN_IF_FAILED(co_job_require(options->output, "predict", "an output"));
   bool to_file = strcmp(options->output, "-") != 0;
-  if (to_file && !options->force && co_path_exists(options->output)) {
-    co_status status = co_fail_at(CO_ERR_IO, options->output, 0, 0, "the output exists already");
-    co_hint("replace it with --force, or choose another -O");
-    return status;
-  }
+  CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
                                      CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
-  CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);

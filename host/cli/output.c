@@ -165,6 +165,23 @@ static co_log_level chosen_level(const cli_common *common) {
   return level < CO_LOG_ERROR ? CO_LOG_ERROR : level > CO_LOG_TRACE ? CO_LOG_TRACE : level;
 }
 
+// Never into a file that the command reads or writes.
+static co_status open_log_file(cli_job *cli, const cli_common *common) {
+  cli_syntax syntax = cli_verb_syntax(cli->verb);
+  const char *other = cli_option_naming(common, &syntax, common->log_file);
+  if (other) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--log-file %s is the file of %s%s", common->log_file,
+                strcmp(other, syntax.operand ? syntax.operand : "") ? "--" : "", other);
+    co_hint("choose another --log-file");
+    return status;
+  }
+  if (!(cli->log_file = fopen(common->log_file, "a")))
+    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
+  cli_signals_take_hangups();
+  return CO_OK;
+}
+
 co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->common = common;
   cli->as_json = common->json;
@@ -172,9 +189,7 @@ co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->colored = wants_color(common->color);
   co_context_set_log(cli->ctx, chosen_level(common), log_sink, cli);
   if (common->threads != CLI_UNSET) co_context_set_threads(cli->ctx, (int)common->threads);
-  if (common->log_file && !(cli->log_file = fopen(common->log_file, "a")))
-    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
-  if (cli->log_file) cli_signals_take_hangups();
+  if (common->log_file) CO_RETURN_IF_FAILED(open_log_file(cli, common));
   int mode = common->progress;
   if (mode == CO_PROGRESS_AUTO && common->quiet) mode = CO_PROGRESS_NONE;
   if (mode == CO_PROGRESS_NONE) return CO_OK;

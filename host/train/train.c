@@ -11,6 +11,14 @@ static co_status choose_run(co_trainer *t) {
   const cohort_train_options *options = t->options;
   const char *resume = options->resume;
   bool automatic = resume && strcmp(resume, "auto") == 0;
+  if (resume && !automatic && *resume && options->run_dir) {
+    co_status status = co_fail(CO_ERR_USAGE,
+                               "--resume %s already says which run, so there can be "
+                               "no --run-dir",
+                               resume);
+    co_hint("leave --run-dir out; what a run goes on to write stays in its folder");
+    return status;
+  }
   const char *path = resume && !automatic && *resume ? resume : options->run_dir;
   if (resume && !path) {
     co_status status = co_fail(CO_ERR_USAGE, "--resume needs to know which run");
@@ -33,7 +41,7 @@ static co_status choose_run(co_trainer *t) {
   if (!t->run_path) return CO_ERR_MEMORY;
   for (size_t end = strlen(t->run_path); end > 1 && t->run_path[end - 1] == '/';)
     t->run_path[--end] = '\0'; // temporaries are named after it
-  if (!resume) return CO_OK;
+  if (!resume) return co_run_check_free(t->ctx, t->run_path);
   t->resumed = co_trainer_run_has(t, "config.full.yaml");
   // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
   if (t->resumed || automatic || (co_path_is_directory(t->run_path) && options->config.file_count))
