@@ -74,7 +74,22 @@ static bool is_number(const char *p, size_t length) {
   return p == end;
 }
 
-// "step=5 loss=0.1" becomes {"step":5,"loss":0.1}.
+static bool is_word(const char *value, size_t length, const char *word) {
+  return length == strlen(word) && memcmp(value, word, length) == 0;
+}
+
+// As the kind of value it is, which must not depend on what it is: a loss that is no number is null.
+static void put_value(FILE *out, const char *value, size_t length) {
+  if (is_number(value, length) || is_word(value, length, "true") || is_word(value, length, "false"))
+    fprintf(out, "%.*s", (int)length, value);
+  else if (is_word(value, length, "nan") || is_word(value, length, "-nan") ||
+           is_word(value, length, "inf") || is_word(value, length, "-inf"))
+    fputs("null", out);
+  else
+    put_json_text(out, value, length);
+}
+
+// "step=5 loss=0.1 best=true" becomes {"step":5,"loss":0.1,"best":true}.
 static void put_pairs(FILE *out, const char *text) {
   const char *separator = "{";
   while (*text) {
@@ -83,10 +98,7 @@ static void put_pairs(FILE *out, const char *text) {
     fputs(separator, out);
     put_json_text(out, text, key);
     fputc(':', out);
-    if (is_number(start, value))
-      fprintf(out, "%.*s", (int)value, start);
-    else
-      put_json_text(out, start, value);
+    put_value(out, start, value);
     separator = ",";
     text = start + value + (start[value] == ' ');
   }

@@ -68,7 +68,7 @@ expect 0 plan "${with[@]}"
 [ -s out ] || fail 'plan says nothing'
 expect 0 train "${with[@]}" --run-dir run --threads 1 --json
 "$check_json" ok=true status=done run=run resumed=false <out || fail 'JSON of train'
-for word in 'INFO train run: ' 'beginning at step 0' 'steps/s=' 'wait=' 'INFO eval' 'INFO checkpoint'; do
+for word in 'INFO begin run: ' 'beginning at step 0' 'steps/s=' 'wait=' 'INFO eval' 'INFO checkpoint'; do
   grep -qF "$word" err || fail "the log of train lacks: $word"
 done
 cp out first
@@ -92,6 +92,17 @@ expect 0 evaluate -m run --dataset d.h5 --require 'accuracy >= 1e-1' --require '
 expect 10 evaluate -m run --dataset d.h5 --require 'accuracy>1' --require 'log_loss<0' --json
 "$check_json" ok=false error.code=gate error.exit=10 rows=60 <out || fail 'JSON of a gate'
 [ "$(grep -c 'error\[gate\]' err)" = 2 ] || fail 'not every gate that failed is named'
+
+# ---- every record of an event has one form in the log for machines
+expect 0 train "${with[@]}" --run-dir logged --log-format json --log-level trace \
+  --set trainer.validation_metric=label.accuracy
+sed -n 's/.*"event":"\([^"]*\)","\(fields\|text\)":.*/\1 \2/p' err | sort -u >forms
+if [ "$(wc -l <forms)" -lt 5 ] || [ -n "$(cut -d' ' -f1 forms | uniq -d)" ]; then
+  fail "records of one event differ in form: $(cat forms)"
+fi
+[ "$(grep '"event":"eval"' err | grep -cE '"accuracy":[0-9.]+,"best":(true|false)}')" = 3 ] ||
+  fail 'the fields of eval'
+rm -rf logged
 
 # ---- the record of the command line can be given to a shell
 odd="it's \$HOME & \"co\" *"
