@@ -39,7 +39,9 @@ co_status co_dataset_column(co_dataset *dataset, const char *name, const void **
 // Copies one column of the given samples to `out`, dense (N, row shape), stored type.
 co_status co_dataset_gather(co_dataset *dataset, const char *name, const int64_t *samples,
                             int64_t count, void *out);
-// The key of a sample as text: the key column, else the row number; `out` has room for `size`.
+enum { CO_DATASET_KEY_MAX = 1023 }; // bytes of a key
+// The key of a sample as text: the key column, else the row number; `out` has room for `size`. The
+// first call reads and checks all keys.
 co_status co_dataset_key(co_dataset *dataset, int64_t sample, char *out, size_t size);
 
 #ifdef __cplusplus

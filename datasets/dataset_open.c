@@ -71,7 +71,7 @@ static co_status check_form(co_dataset *d, const char *path, co_column *c, const
     c->dtype = CO_U8;
     break;
   case CO_COLUMN_TEXT:
-    fits = rank == 1 || (rank > 1 && c->role == CO_ROLE_IGNORE);
+    fits = rank == 1;
     c->dtype = CO_U8;
     c->shape = (co_shape){0};
     break;
@@ -136,6 +136,32 @@ static co_status grow_columns(co_dataset *d) {
   return CO_OK;
 }
 
+// A column that is ignored is listed and no more: whatever it holds cannot be wrong. Its type is told
+// where that can be read.
+static co_status add_ignored(co_dataset *d, const char *path, const char *name, bool of_samples) {
+  char *word = NULL;
+  int type = -1;
+  CO_RETURN_IF_FAILED(grow_columns(d));
+  co_column *c = &d->columns[d->schema.column_count];
+  dataset_column *part = &d->parts[d->schema.column_count];
+  *c = (co_column){.type = CO_COLUMN_TEXT, .role = CO_ROLE_IGNORE, .dtype = CO_U8};
+  memset(part, 0, sizeof *part);
+  atomic_init(&part->ready, false);
+  if (co_h5_has_attribute(d->h5, path, "type")) {
+    co_status status = co_h5_get_string(d->h5, path, "type", d->arena, &word);
+    if (status == CO_ERR_MEMORY) return status;
+    if (status == CO_OK) type = co_column_type_parse(word);
+    co_error_clear();
+  }
+  if (type >= 0) c->type = (co_column_type)type;
+  c->name = co_arena_strdup(d->arena, name);
+  part->path = co_arena_strdup(d->arena, path);
+  part->of_samples = of_samples;
+  if (!c->name || !part->path) return CO_ERR_MEMORY;
+  d->schema.column_count++;
+  return CO_OK;
+}
+
 // Adds the column stored as `group`/`name`. *rows: of the table, -1 as long as unknown.
 static co_status add_column(co_dataset *d, const char *group, const char *name, bool of_samples,
                             int64_t *rows) {
@@ -148,12 +174,12 @@ static co_status add_column(co_dataset *d, const char *group, const char *name, 
     return co_dataset_bad(d, path, "another column has this name");
 
   CO_RETURN_IF_FAILED(get_word(d, path, "role", co_role_parse, -1, &role));
+  if (role == CO_ROLE_IGNORE) return add_ignored(d, path, name, of_samples);
   int fallback = role == CO_ROLE_KEY ? CO_COLUMN_TEXT : role == CO_ROLE_WEIGHT ? 0 : -1;
   CO_RETURN_IF_FAILED(get_word(d, path, "type", co_column_type_parse, fallback, &type));
-  bool is_text_role = role == CO_ROLE_KEY || role == CO_ROLE_IGNORE;
   if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
       (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
-      (type == CO_COLUMN_TEXT && !is_text_role))
+      (type == CO_COLUMN_TEXT && role != CO_ROLE_KEY))
     return co_dataset_bad(d, path, "a column of role %s cannot have type %s",
                           co_role_name((co_role)role), co_column_type_name((co_column_type)type));
 
@@ -187,7 +213,7 @@ static co_status add_column(co_dataset *d, const char *group, const char *name, 
   if (part->rows < 1) return co_dataset_bad(d, values, "there are no rows");
   *rows = part->rows;
   d->schema.column_count++; // from here on it is freed with the rest
-  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, c, part, &info)
+  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, part, &info)
                                 : co_dataset_load(d, c, part, &info);
 }
 
@@ -358,6 +384,7 @@ static co_status finish(co_dataset *d) {
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     const co_column *c = &d->columns[i];
     const dataset_column *part = &d->parts[i];
+    if (c->role == CO_ROLE_IGNORE) continue;
     if (c->role == CO_ROLE_WEIGHT) {
       if (weight >= 0) return co_dataset_bad(d, part->path, "a second column of role weight");
       weight = i;

@@ -60,8 +60,7 @@ co_status co_dataset_bad(const co_dataset *d, const char *object, const char *fo
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info);
 // The same for one of type text.
-co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
-                               const co_h5_info *info);
+co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_info *info);
 // Makes sure that a column's contents are checked; any thread.
 co_status co_dataset_make_ready(co_dataset *d, int64_t index);
 

@@ -120,13 +120,16 @@ static co_status find_column(builder *b, const co_node *item, const char *path, 
                            "%s.name: the dataset has no column '%s'%s%s%s", path, name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
+  if (column->role == CO_ROLE_IGNORE)
+    return co_node_problem(b->problems, at, "give the column another role in the dataset",
+                           "%s.name: column '%s' has role ignore", path, name);
   if (type && strcmp(type, co_column_type_name(column->type)) != 0)
     return co_node_problem(b->problems, at, NULL, "%s.type: column '%s' is of type %s, not %s",
                            path, name, co_column_type_name(column->type), type);
   // Layers are named after their feature: equal names would tie weights that have nothing to do
   // with each other.
   if (strcmp(name, "combiner") == 0)
-    return co_node_problem(b->problems, at, "rename the column when importing",
+    return co_node_problem(b->problems, at, "give the column another name in the dataset",
                            "%s.name: a feature cannot be called 'combiner', the joining layers are",
                            path);
   *out = column;
@@ -234,6 +237,22 @@ static co_status read_inputs(builder *b) {
   }
   if (list && !count)
     return co_node_problem(b->problems, list, NULL, "input_features: there is no input");
+  return CO_OK;
+}
+
+// The network takes the weights of a target's rows by a name of their own.
+static co_status check_input_names(builder *b) {
+  static const char end[] = ".weight";
+  const co_model *model = b->model;
+  for (int64_t i = 0; i < model->input_count; i++)
+    for (int64_t k = 0; k < model->output_count; k++) {
+      const char *input = model->inputs[i].name, *output = model->outputs[k].name;
+      size_t length = strlen(output);
+      if (strncmp(input, output, length) == 0 && strcmp(input + length, end) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(
+            b->problems, NULL, "give the column another name in the dataset",
+            "input_features: an input cannot be called '%s', beside a target '%s'", input, output));
+    }
   return CO_OK;
 }
 
@@ -540,6 +559,7 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
   CO_TRY(co_graph_create(&model->network, ctx));
   CO_TRY(read_inputs(&b));
   CO_TRY(read_outputs(&b));
+  CO_TRY(check_input_names(&b));
   CO_TRY(build_network(&b));
   if (problems->count > before) CO_TRY(co_diagnostics_result(problems));
   *out = model;

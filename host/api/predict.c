@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/api/job.h"
+#include "host/api/score_columns.h"
 #include "host/core/output.h"
 #include "host/feed/pipeline.h"
 
@@ -17,6 +18,8 @@ typedef struct scoring {
   const int64_t *samples;
   int64_t count;
   int64_t *all; // owned, when no split is asked for
+  char **columns;
+  int64_t column_count;
   co_atomic_file atomic;
   co_writer *writer;
 } scoring;
@@ -31,42 +34,14 @@ static co_status write_cell(co_writer *writer, const char *text) {
   return co_writer_write(writer, "\"", 1);
 }
 
-static const char *key_name(const co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_KEY) return schema->columns[i].name;
-  return "row";
-}
-
 static bool is_category(const co_output_feature *output) {
   return output->column.type == CO_COLUMN_CATEGORY;
 }
 
-static int64_t width_of(const co_output_feature *output) {
-  if (is_category(output)) return output->column.category_count;
-  return output->column.shape.rank ? output->column.shape.dim[0] : 1;
-}
-
-// key, then per output: OUTPUT, OUTPUT_score, OUTPUT:CLASS… for categories; OUTPUT for numbers.
 static co_status write_header(scoring *s) {
-  const co_model *model = s->scorer.model;
-  CO_RETURN_IF_FAILED(write_cell(s->writer, key_name(s->scorer.dataset)));
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const co_output_feature *output = &model->outputs[i];
-    int64_t width = width_of(output);
-    for (int64_t k = is_category(output) ? -2 : 0; k < width; k++) {
-      char *name = k == -2   ? co_strdup(s->ctx, output->name)
-                   : k == -1 ? co_format(s->ctx, "%s_score", output->name)
-                   : is_category(output)
-                       ? co_format(s->ctx, "%s:%s", output->name, output->column.categories[k])
-                   : width == 1 ? co_strdup(s->ctx, output->name)
-                                : co_format(s->ctx, "%s_%lld", output->name, (long long)k);
-      if (!name) return CO_ERR_MEMORY;
-      co_status status = co_writer_write(s->writer, ",", 1);
-      if (status == CO_OK) status = write_cell(s->writer, name);
-      co_free(s->ctx, name);
-      CO_RETURN_IF_FAILED(status);
-    }
+  for (int64_t i = 0; i < s->column_count; i++) {
+    if (i) CO_RETURN_IF_FAILED(co_writer_write(s->writer, ",", 1));
+    CO_RETURN_IF_FAILED(write_cell(s->writer, s->columns[i]));
   }
   return co_writer_write(s->writer, "\n", 1);
 }
@@ -78,7 +53,7 @@ static co_status write_number(co_writer *writer, float value) {
 
 static co_status write_output(scoring *s, const co_output_feature *output, const float *row,
                               int64_t sample) {
-  int64_t width = width_of(output), best = 0;
+  int64_t width = co_score_width(output), best = 0;
   for (int64_t k = 0; k < width; k++) {
     if (!isfinite(row[k]))
       return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
@@ -98,14 +73,14 @@ static co_status write_output(scoring *s, const co_output_feature *output, const
 static co_status write_batch(scoring *s, const co_view *view, const void *const *outputs) {
   const co_model *model = s->scorer.model;
   for (int64_t row = 0; row < view->valid; row++) {
-    char key[1024];
+    char key[CO_DATASET_KEY_MAX + 1];
     int64_t sample = view->batch->samples[row];
     CO_RETURN_IF_FAILED(co_dataset_key(s->scorer.dataset, sample, key, sizeof key));
     CO_RETURN_IF_FAILED(write_cell(s->writer, key));
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
       const float *scores = outputs[output->prediction];
-      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * width_of(output), sample));
+      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * co_score_width(output), sample));
     }
     CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
   }
@@ -142,6 +117,14 @@ static co_status open_output(scoring *s) {
   co_free(s->ctx, model);
   CO_RETURN_IF_FAILED(status);
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
+}
+
+// What is wrong with the columns or the keys is said before anything is scored.
+static co_status check_columns(scoring *s) {
+  char key[CO_DATASET_KEY_MAX + 1];
+  CO_RETURN_IF_FAILED(co_score_columns(&s->columns, &s->column_count, s->scorer.arena,
+                                       s->scorer.model, s->scorer.dataset));
+  return s->count ? co_dataset_key(s->scorer.dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
 // Batches on the device, or done and not yet written.
@@ -217,6 +200,7 @@ static co_status predict(scoring *s, cohort_result *result) {
                                      options->device, options->threads, options->batch_size,
                                      CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(check_columns(s));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/exec/memory.h"
+#include "host/feed/labels.h"
 
 // An input plan for one number of rows, with its memory.
 typedef struct section {
@@ -141,14 +142,6 @@ static void deliver(const co_pipeline *p, slot *s, const section *ready) {
   }
 }
 
-static bool target_missing(const co_column *column, const void *values, int64_t row) {
-  if (column->dtype == CO_I32) return ((const int32_t *)values)[row] < 0;
-  int64_t width = co_shape_count(&column->shape);
-  for (int64_t i = 0; i < width; i++)
-    if (isnan(((const float *)values)[row * width + i])) return true;
-  return false;
-}
-
 static co_status fill_targets(co_pipeline *p, slot *s) {
   for (int64_t i = 0; i < p->model->output_count; i++) {
     const co_column *column = &p->model->outputs[i].column;
@@ -160,7 +153,7 @@ static co_status fill_targets(co_pipeline *p, slot *s) {
     s->weight_sum[i] = 0;
     for (int64_t row = 0; row < s->rows; row++) {
       float weight = p->weight_column ? s->weights[i][row] : 1;
-      bool counts = row < s->valid && !target_missing(column, s->targets[i], row);
+      bool counts = row < s->valid && !co_target_is_missing(column, s->targets[i], row);
       s->weights[i][row] = counts ? weight : 0;
       s->weight_sum[i] += (double)s->weights[i][row];
     }
@@ -284,9 +277,7 @@ static co_status open_tables(co_pipeline *p) {
   if (status == CO_OK && !p->options.packet)
     status = co_model_build_input(&p->graph, model, rows, p->positions);
   co_free(p->ctx, rows);
-  const co_schema *schema = co_dataset_schema(p->dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_WEIGHT) p->weight_column = schema->columns[i].name;
+  p->weight_column = co_weight_column(p->dataset);
   return status;
 }
 

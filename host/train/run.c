@@ -213,7 +213,9 @@ static co_status begin_run(co_run *run, co_context *ctx, const char *path) {
 // The name becomes the run's, unless another process was faster.
 static co_status publish(co_run *run, const char *aside, const char *target) {
   co_status status = co_rename(run->ctx, aside, target);
-  if (status == CO_OK || !co_path_exists(target) || is_empty_directory(target)) return status;
+  if (status == CO_OK || !co_path_exists(aside) || !co_path_exists(target) ||
+      is_empty_directory(target))
+    return status;
   status = co_fail_at(CO_ERR_IO, run->path, 0, 0, "another run has this folder since a moment ago");
   co_hint("choose another --run-dir");
   return status;

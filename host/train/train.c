@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/api/score_columns.h"
+#include "host/feed/labels.h"
 #include "host/train/trainer.h"
 
 // Decides between a new run and continuing one, and where it lives.
@@ -102,6 +104,12 @@ static co_status open_data_and_model(co_trainer *t) {
         co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
+  CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_TRAIN));
+  CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_VALIDATION));
+  // What could be trained, but not be scored, is better said now.
+  char **columns;
+  int64_t column_count;
+  CO_RETURN_IF_FAILED(co_score_columns(&columns, &column_count, t->arena, t->model, t->dataset));
   t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
@@ -136,7 +144,7 @@ static void warn_without_validation(co_trainer *t) {
                     : settings->validation_metric ? "validation_metric"
                                                   : NULL;
   if (key)
-    co_log(t->ctx, CO_LOG_WARN, "train", "there are no validation rows: trainer.%s has no effect",
+    co_log(t->ctx, CO_LOG_WARN, "begin", "there are no validation rows: trainer.%s has no effect",
            key);
 }
 
