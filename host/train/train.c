@@ -13,7 +13,8 @@ static co_status choose_run(co_trainer *t) {
   const cohort_train_options *options = t->options;
   const char *resume = options->resume;
   bool automatic = resume && strcmp(resume, "auto") == 0;
-  if (resume && !automatic && *resume && options->run_dir) {
+  if (resume && !automatic && *resume && options->run_dir &&
+      strcmp(resume, options->run_dir) != 0) {
     co_status status = co_fail(CO_ERR_USAGE,
                                "--resume %s already says which run, so there can be "
                                "no --run-dir",
