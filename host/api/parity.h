@@ -4,7 +4,8 @@
 #ifndef COHORT_HOST_API_PARITY_H
 #define COHORT_HOST_API_PARITY_H
 
-#include "host/api/job.h"
+#include "host/api/api.h"
+#include "host/eval/scorer.h"
 #include "host/feed/pipeline.h"
 
 enum { CO_PARITY_INFERENCE, CO_PARITY_TRAINING, CO_PARITY_STAGES };

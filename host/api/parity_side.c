@@ -105,7 +105,7 @@ co_status co_parity_side_give(co_parity_side *s, co_parity *p, const co_step *st
 }
 
 co_status co_parity_side_run(co_parity_side *s, const co_parity *p, int stage, int kind) {
-  if (co_job_stopped(p->context)) return co_fail(CO_INTERRUPTED, "stopped during verify");
+  if (co_watch_stopped(&p->context->watch)) return co_fail(CO_INTERRUPTED, "stopped during verify");
   CO_RETURN_IF_FAILED(s->backend->api->fill_zero(
       s->backend, s->metrics, (size_t)(p->model->network->metric_doubles + 1) * sizeof(double)));
   CO_RETURN_IF_FAILED(co_store_refresh(s->store));

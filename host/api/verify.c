@@ -53,11 +53,11 @@ static void set_tolerances(co_parity *p, double tolerance) {
 
 static co_status read_options(co_parity *p) {
   const cohort_verify_parity_options *options = p->options;
-  CO_RETURN_IF_FAILED(co_job_require(options->model, "verify", "a model"));
-  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "verify", "a dataset"));
+  CO_RETURN_IF_FAILED(co_require(options->model, "verify", "a model"));
+  CO_RETURN_IF_FAILED(co_require(options->dataset, "verify", "a dataset"));
   // Unless TF32 or bf16 is asked for, what is left is an error, not a precision that was chosen.
   p->precision = CO_PRECISION_F32;
-  CO_RETURN_IF_FAILED(co_job_choose_precision(&p->precision, options->precision));
+  CO_RETURN_IF_FAILED(co_choose_precision(&p->precision, options->precision));
   p->device.bf16 = p->precision == CO_PRECISION_BF16;
   set_tolerances(p, options->tolerance);
   int split = co_split_parse(options->split ? options->split : "train");
@@ -94,8 +94,8 @@ static co_status open_batches(co_parity *p) {
   if (!count)
     return co_fail_at(CO_ERR_DATA, p->options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name(p->split));
-  CO_RETURN_IF_FAILED(co_job_choose_batch_size(&p->rows, p->options->batch_size, &p->file,
-                                               "batch_size", most_rows));
+  CO_RETURN_IF_FAILED(
+      co_choose_batch_size(&p->rows, p->options->batch_size, &p->file, "batch_size", most_rows));
   if (!p->options->batch_size && p->rows > most_rows) p->rows = most_rows;
   if (p->rows > count) p->rows = count;
   co_pipeline_options options = {.samples = samples,
@@ -130,7 +130,7 @@ static co_status observe_layers(co_parity *p) {
 static co_status open_sides(co_parity *p) {
   co_backend *backend;
   CO_RETURN_IF_FAILED(
-      co_job_open_backend(&backend, p->ctx, p->options->device, p->options->threads, p->precision));
+      co_open_backend(&backend, p->ctx, p->options->device, p->options->threads, p->precision));
   CO_RETURN_IF_FAILED(co_parity_side_start(&p->device, p, backend, CO_F32));
   CO_RETURN_IF_FAILED(co_parity_side_plan(&p->device, p, CO_PARITY_AS_USED));
   CO_RETURN_IF_FAILED(observe_layers(p));
@@ -441,7 +441,7 @@ static co_status verify(co_parity *p) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
   CO_RETURN_IF_FAILED(read_options(p));
   CO_RETURN_IF_FAILED(
-      co_job_open_model(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
+      co_model_open(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));
   CO_RETURN_IF_FAILED(make_differences(p));

@@ -90,7 +90,7 @@ static co_status read_on_host(co_program *program, co_submission *submission) {
     CO_RETURN_IF_FAILED(co_program_clear_metrics(program, false));
   }
   const co_plan *plan = program->evaluation.plan;
-  if (submission->phase != CO_EVALUATION || plan->options.mode != CO_MODE_INFER) return CO_OK;
+  if (submission->phase != CO_EVALUATION || !co_program_reads_outputs(program)) return CO_OK;
   for (int64_t i = 0; i < program->graph->output_count; i++)
     if (plan->outputs[i] != CO_NO_VALUE)
       CO_RETURN_IF_FAILED(co_executor_read_output(
@@ -144,28 +144,28 @@ static co_status enqueue_part(co_program *program, const co_submission *submissi
                               int64_t part, double *results) {
   bool evaluation = submission->phase == CO_EVALUATION;
   const co_staging_layout *layout = &program->packets[evaluation];
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   int64_t rows = co_staging_part_rows(layout, submission->rows, part);
   co_unit *item = unit_of(program, submission->phase, rows, part > 0);
   if (!item) return not_planned(submission->rows);
   void *step = packet + co_staging_part_offset(layout, part);
   memset(program->network_inputs, 0,
          (size_t)program->graph->input_count * sizeof *program->network_inputs);
-  if (source)
+  if (section)
     memcpy(program->section_inputs, program->fixed,
-           (size_t)source->graph->input_count * sizeof *program->fixed);
+           (size_t)section->graph->input_count * sizeof *program->fixed);
   for (int64_t f = 0; f < layout->field_count; f++) {
     const co_staging_field *field = &layout->fields[f];
     const void **inputs = field->section ? program->section_inputs : program->network_inputs;
     inputs[field->input] = packet + co_staging_field_offset(layout, submission->rows, part, f);
   }
-  if (source) {
-    co_unit *section = co_program_find_section(program, rows, !evaluation);
-    co_executor_bind_all(section->executor, program->section_inputs, step, NULL);
-    CO_RETURN_IF_FAILED(co_executor_run(section->executor));
-    for (int64_t i = 0; i < source->graph->output_count; i++)
-      program->network_inputs[source->feeds[i]] =
-          co_executor_address(section->executor, section->plan->outputs[i]);
+  if (section) {
+    co_unit *input = co_program_find_section(program, rows, !evaluation);
+    co_executor_bind_all(input->executor, program->section_inputs, step, NULL);
+    CO_RETURN_IF_FAILED(co_executor_run(input->executor));
+    for (int64_t i = 0; i < section->graph->output_count; i++)
+      program->network_inputs[section->network_inputs[i]] =
+          co_executor_address(input->executor, input->plan->outputs[i]);
   }
   co_executor_bind_all(item->executor, program->network_inputs, step, results);
   return co_executor_run(item->executor);
@@ -276,7 +276,7 @@ static co_status fetch_results(co_program *program, co_submission *submission) {
                    program->metrics[0], (size_t)program->graph->metric_doubles * sizeof(double)));
     CO_RETURN_IF_FAILED(co_program_clear_metrics(program, false));
   }
-  bool outputs = submission->phase == CO_EVALUATION && plan->options.mode == CO_MODE_INFER;
+  bool outputs = submission->phase == CO_EVALUATION && co_program_reads_outputs(program);
   for (int64_t i = 0; outputs && i < program->graph->output_count; i++) {
     co_value value = plan->outputs[i];
     if (value == CO_NO_VALUE) continue;
@@ -377,7 +377,7 @@ co_status co_program_collect(co_program *program, co_submission_result *out) {
     out->metrics = submission->host_results + CO_SUBMISSION_STEPS * CO_SUBMISSION_RESULTS;
   if (submission->phase == CO_EVALUATION) {
     const co_plan *plan = program->evaluation.plan;
-    if (plan->options.mode != CO_MODE_INFER) return CO_OK;
+    if (!co_program_reads_outputs(program)) return CO_OK;
     for (int64_t i = 0; i < program->graph->output_count; i++)
       program->outputs[i] = plan->outputs[i] == CO_NO_VALUE
                                 ? NULL

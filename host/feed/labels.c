@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-bool co_target_is_missing(const co_column *column, const void *values, int64_t row) {
+static bool is_missing(const co_column *column, const void *values, int64_t row) {
   if (column->dtype == CO_I32) return ((const int32_t *)values)[row] < 0;
   int64_t width = co_shape_count(&column->shape);
   for (int64_t i = 0; i < width; i++)
@@ -11,7 +11,8 @@ bool co_target_is_missing(const co_column *column, const void *values, int64_t r
   return false;
 }
 
-const char *co_weight_column(const co_dataset *dataset) {
+// NULL: every row counts 1.
+static const char *weight_column(const co_dataset *dataset) {
   const co_schema *schema = co_dataset_schema(dataset);
   for (int64_t i = 0; i < schema->column_count; i++)
     if (schema->columns[i].role == CO_ROLE_WEIGHT) return schema->columns[i].name;
@@ -20,7 +21,8 @@ const char *co_weight_column(const co_dataset *dataset) {
 
 enum { CHUNK = 256 };
 
-// Whether any of the rows counts: has this target (any, where `column` is NULL) and a weight.
+// Whether any of the rows counts: has this target (where `column` is NULL, none is needed) and a
+// weight.
 static co_status find_row(co_dataset *dataset, const co_column *column, const char *weight,
                           const int64_t *samples, int64_t count, void *values, bool *found) {
   float weights[CHUNK];
@@ -32,7 +34,7 @@ static co_status find_row(co_dataset *dataset, const co_column *column, const ch
     if (weight)
       CO_RETURN_IF_FAILED(co_dataset_gather(dataset, weight, samples + begin, rows, weights));
     for (int64_t i = 0; i < rows && !*found; i++)
-      *found = (!weight || weights[i] > 0) && !(column && co_target_is_missing(column, values, i));
+      *found = (!weight || weights[i] > 0) && !(column && is_missing(column, values, i));
   }
   return CO_OK;
 }
@@ -41,19 +43,19 @@ static co_status nothing_found(co_dataset *dataset, co_split split, bool weighte
   const char *path = co_dataset_path(dataset), *name = co_split_name(split);
   if (!weighted)
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "no %s row has a weight ('%s') above zero", name,
-                      co_weight_column(dataset));
+                      weight_column(dataset));
   return co_fail_at(CO_ERR_DATA, path, 0, 0, "no %s row has a target%s", name,
-                    co_weight_column(dataset) ? " and a weight above zero" : "");
+                    weight_column(dataset) ? " and a weight above zero" : "");
 }
 
 static co_status check_outputs(const co_model *model, co_dataset *dataset, co_split split,
                                const int64_t *samples, int64_t count, void *values) {
-  const char *weight = co_weight_column(dataset);
+  const char *weight = weight_column(dataset);
   bool found, weighted = true;
   int64_t labelled = 0;
   for (int64_t i = 0; i < model->output_count; i++) {
     CO_RETURN_IF_FAILED(
-        find_row(dataset, &model->outputs[i].column, weight, samples, count, values, &found));
+        find_row(dataset, model->outputs[i].column, weight, samples, count, values, &found));
     labelled += found;
   }
   if (!labelled && weight)
@@ -61,7 +63,7 @@ static co_status check_outputs(const co_model *model, co_dataset *dataset, co_sp
   if (!labelled) return nothing_found(dataset, split, weighted);
   for (int64_t i = 0; i < model->output_count && labelled < model->output_count; i++) {
     CO_RETURN_IF_FAILED(
-        find_row(dataset, &model->outputs[i].column, weight, samples, count, values, &found));
+        find_row(dataset, model->outputs[i].column, weight, samples, count, values, &found));
     if (!found)
       co_log(model->ctx, CO_LOG_WARN, "dataset", "no %s row has the target '%s'",
              co_split_name(split), model->outputs[i].name);
@@ -76,7 +78,8 @@ co_status co_check_labels(const co_model *model, co_dataset *dataset, co_split s
   CO_RETURN_IF_FAILED(co_dataset_split(dataset, split, &samples, &count));
   if (!count) return CO_OK;
   for (int64_t i = 0; i < model->output_count; i++) {
-    const co_column *column = &model->outputs[i].column;
+    const co_column *column = model->outputs[i].column;
+    if (!column) continue;
     size_t bytes = co_dtype_size(column->dtype) * (size_t)co_shape_count(&column->shape);
     if (bytes > row) row = bytes;
   }

@@ -6,10 +6,6 @@
 #include "datasets/dataset.h"
 #include "models/model.h"
 
-// Whether row `row` of a target column's gathered values leaves the target open.
-bool co_target_is_missing(const co_column *column, const void *values, int64_t row);
-// The column of role weight; NULL = every row counts 1.
-const char *co_weight_column(const co_dataset *dataset);
 // CO_ERR_DATA if no row of the split has a target and a weight above 0, since then there is nothing
 // to learn or to measure; a warning for each output of several that no row says anything about. A
 // split without rows is not looked at.

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/train/trainer.h"
+#include "host/train/session_private.h"
 
 // A value of a run's run.json, NULL if there is none.
-const char *co_trainer_recorded(co_trainer *t, const char *key) {
+const char *co_session_recorded(co_session *t, const char *key) {
   char *path = co_path_join(t->ctx, t->run_path, "run.json");
   co_node *node = NULL;
   co_diagnostics ignored;
@@ -19,7 +19,7 @@ const char *co_trainer_recorded(co_trainer *t, const char *key) {
   return value && value->kind == CO_NODE_SCALAR ? value->text : NULL;
 }
 
-bool co_trainer_run_has(co_trainer *t, const char *name) {
+bool co_session_run_has(co_session *t, const char *name) {
   char *path = co_path_join(t->ctx, t->run_path, name);
   bool there = path && co_path_exists(path);
   co_free(t->ctx, path);
@@ -27,7 +27,7 @@ bool co_trainer_run_has(co_trainer *t, const char *name) {
 }
 
 // Equal bytes need equal config, data and machine: what differs is said before anything is touched.
-static co_status config_drifted(co_trainer *t) {
+static co_status config_drifted(co_session *t) {
   char *path = co_path_join(t->ctx, t->run_path, "config.full.yaml");
   co_node *then = NULL, *now = NULL;
   co_difference d;
@@ -48,16 +48,16 @@ static co_status config_drifted(co_trainer *t) {
   return status;
 }
 
-static co_status check_fingerprint(co_trainer *t, const char *recorded_fingerprint) {
+static co_status check_fingerprint(co_session *t, const char *recorded_fingerprint) {
   const char *mine = co_dataset_fingerprint(t->dataset);
   if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
   return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
                     "the dataset is not the one this run was started with");
 }
 
-static co_status check_machine(co_trainer *t) {
-  const char *threads = co_trainer_recorded(t, "threads"),
-             *device = co_trainer_recorded(t, "device");
+static co_status check_machine(co_session *t) {
+  const char *threads = co_session_recorded(t, "threads"),
+             *device = co_session_recorded(t, "device");
   const char *name = t->backend->api->name;
   if (threads && strtol(threads, NULL, 10) != t->threads) {
     co_status status =
@@ -76,9 +76,9 @@ static co_status check_machine(co_trainer *t) {
 }
 
 // Another processor or library computes as well, but rounds in its own way.
-static void warn_of_machine(co_trainer *t) {
+static void warn_of_machine(co_session *t) {
   char now[256];
-  const char *then = co_trainer_recorded(t, "machine");
+  const char *then = co_session_recorded(t, "machine");
   co_machine_describe(now, sizeof now);
   if (then && strcmp(then, now) != 0)
     co_log(t->ctx, CO_LOG_WARN, "resume",
@@ -87,7 +87,7 @@ static void warn_of_machine(co_trainer *t) {
            then, now);
 }
 
-static co_status load_state(co_trainer *t, const co_model_file *file, const char *path) {
+static co_status load_state(co_session *t, const co_model_file *file, const char *path) {
   const co_training_state *stored = &file->training;
   if (!file->has_training)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
@@ -96,7 +96,8 @@ static co_status load_state(co_trainer *t, const co_model_file *file, const char
   if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
       stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
-  CO_RETURN_IF_FAILED(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_RETURN_IF_FAILED(
+      co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   CO_RETURN_IF_FAILED(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
   double *sums = t->state.sums;
   memcpy(sums, stored->sums, (size_t)stored->sum_count * sizeof *sums);
@@ -106,7 +107,7 @@ static co_status load_state(co_trainer *t, const co_model_file *file, const char
 }
 
 static co_status load_checkpoint(void *user, const char *path, bool *damaged) {
-  co_trainer *t = user;
+  co_session *t = user;
   co_arena *arena;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_model_file file;
@@ -122,7 +123,7 @@ static co_status load_checkpoint(void *user, const char *path, bool *damaged) {
 }
 
 // The model of a run that is done, loaded as the result.
-static co_status load_model(co_trainer *t, const char *path, bool *damaged) {
+static co_status load_model(co_session *t, const char *path, bool *damaged) {
   co_arena *arena;
   co_model_file file;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
@@ -130,7 +131,7 @@ static co_status load_model(co_trainer *t, const char *path, bool *damaged) {
   CO_TRY(co_model_file_read(&file, arena, path));
   if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
-  CO_TRY(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false));
 cleanup:
   *damaged = status == CO_ERR_MODEL && !file.newer;
@@ -138,13 +139,13 @@ cleanup:
   return status;
 }
 
-static co_status create_run(co_trainer *t) {
+static co_status create_run(co_session *t) {
   co_text yaml, status_text;
   co_text_init(&yaml, t->ctx);
   co_text_init(&status_text, t->ctx);
   co_status status;
   CO_TRY(co_node_to_yaml(&yaml, t->config));
-  CO_TRY(co_trainer_render_status(t, &status_text, "running", 0));
+  CO_TRY(co_session_render_status(t, &status_text, "running", 0));
   co_run_start start = {.config_json = t->config_json.data,
                         .config_yaml = yaml.data ? yaml.data : "",
                         .command = t->options->command,
@@ -157,9 +158,9 @@ cleanup:
 }
 
 // Weights and statistics as they are before the first step.
-static co_status start_state(co_trainer *t) {
+static co_status start_state(co_session *t) {
   double *sums = t->state.sums;
-  int64_t count = t->model->network->metric_doubles + t->model->output_count;
+  int64_t count = t->model->network->metric_doubles + t->model->network->loss_count;
   if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
   if (!sums) return CO_ERR_MEMORY;
   t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
@@ -170,12 +171,12 @@ static co_status start_state(co_trainer *t) {
   return CO_OK;
 }
 
-static co_status initialize(co_trainer *t) {
-  CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset));
+static co_status initialize(co_session *t) {
+  CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset, t->threads));
   return co_store_initialize(co_program_store(t->program), t->state.seed);
 }
 
-static co_status load_best_weights(co_trainer *t) {
+static co_status load_best_weights(co_session *t) {
   if (t->state.best_step < 0 || t->state.best_step == t->state.step) return CO_OK;
   char *path = co_run_checkpoint_path(&t->run, t->state.best_step, true);
   co_status status =
@@ -186,10 +187,10 @@ static co_status load_best_weights(co_trainer *t) {
 }
 
 // A run that says it is done and has its model is done, whatever became of its checkpoints.
-static co_status find_done(co_trainer *t, bool *damaged) {
-  const char *word = co_trainer_recorded(t, "status"), *step = co_trainer_recorded(t, "step");
+static co_status find_done(co_session *t, bool *damaged) {
+  const char *word = co_session_recorded(t, "status"), *step = co_session_recorded(t, "step");
   *damaged = false;
-  if (!word || strcmp(word, "done") != 0 || !co_trainer_run_has(t, "model.h5")) return CO_OK;
+  if (!word || strcmp(word, "done") != 0 || !co_session_run_has(t, "model.h5")) return CO_OK;
   char *path = co_path_join(t->ctx, t->run_path, "model.h5");
   co_status status = path ? load_model(t, path, damaged) : CO_ERR_MEMORY;
   if (*damaged)
@@ -205,10 +206,10 @@ static co_status find_done(co_trainer *t, bool *damaged) {
 }
 
 // Loads what there is: the state of the newest checkpoint, or a finished run's model.
-static co_status load_run(co_trainer *t, int64_t *step, bool *scheduled) {
+static co_status load_run(co_session *t, int64_t *step, bool *scheduled) {
   bool damaged;
   CO_RETURN_IF_FAILED(co_run_load_newest(&t->run, load_checkpoint, t, step, scheduled));
-  t->already_done = t->state.finished && co_trainer_run_has(t, "model.h5");
+  t->already_done = t->state.finished && co_session_run_has(t, "model.h5");
   if (t->already_done) return load_best_weights(t);
   CO_RETURN_IF_FAILED(find_done(t, &damaged));
   // The damaged model may have been read in part.
@@ -216,12 +217,12 @@ static co_status load_run(co_trainer *t, int64_t *step, bool *scheduled) {
 }
 
 // Nothing in the folder changes before it is clear that this process may continue the run.
-static co_status continue_run(co_trainer *t) {
+static co_status continue_run(co_session *t) {
   int64_t step;
   bool scheduled, differs = false;
   CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
   CO_RETURN_IF_FAILED(check_machine(t));
-  CO_RETURN_IF_FAILED(check_fingerprint(t, co_trainer_recorded(t, "dataset_fingerprint")));
+  CO_RETURN_IF_FAILED(check_fingerprint(t, co_session_recorded(t, "dataset_fingerprint")));
   CO_RETURN_IF_FAILED(load_run(t, &step, &scheduled));
   if (step < 0 && !t->already_done) {
     CO_RETURN_IF_FAILED(co_run_config_differs(&t->run, t->config_json.data, &differs));
@@ -243,14 +244,14 @@ static co_status continue_run(co_trainer *t) {
     // The interval in work goes on where it was.
     const double *sums = t->state.sums;
     memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
-           (size_t)t->model->output_count * sizeof *sums);
+           (size_t)t->model->network->loss_count * sizeof *sums);
     CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
   }
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
-  return co_trainer_write_status(t, "running", 0);
+  return co_session_write_status(t, "running", 0);
 }
 
-static void log_begin(co_trainer *t) {
+static void log_begin(co_session *t) {
   const int64_t *count = t->sample_count;
   const co_store *store = co_program_store(t->program);
   int64_t values = 0;
@@ -271,7 +272,7 @@ static void log_begin(co_trainer *t) {
          (long long)t->batches_per_epoch, (long long)t->batch_rows);
 }
 
-co_status co_trainer_begin(co_trainer *t) {
+co_status co_session_begin(co_session *t) {
   CO_RETURN_IF_FAILED(start_state(t));
   t->checkpoint_step = -1;
   if (t->resumed) {
@@ -287,17 +288,19 @@ co_status co_trainer_begin(co_trainer *t) {
   return CO_OK;
 }
 
-co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
-  double begun = co_trainer_now();
+co_status co_session_checkpoint(co_session *t, bool scheduled) {
+  double begun = co_session_now();
   if (t->checkpoint_step == t->state.step) return CO_OK;
   // The sums of the interval in work go along, so that a resumed run adds to the same numbers.
   int64_t doubles = t->model->network->metric_doubles;
   CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->state.sums));
   memcpy(t->state.sums + doubles, t->interval.weight_sum,
-         (size_t)t->model->output_count * sizeof(double));
+         (size_t)t->model->network->loss_count * sizeof(double));
   CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
   t->state.updates = co_program_updates(t->program, 0);
-  co_model_file_content content = {.model = t->model,
+  co_model_file_content content = {.schema = &t->model->schema,
+                                   .fitted = t->model->fitted,
+                                   .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
@@ -310,7 +313,7 @@ co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
     status = co_run_settle_checkpoints(&t->run, t->state.step, scheduled, t->state.best_step,
                                        t->settings.keep_last);
   if (status == CO_OK) t->checkpoint_step = t->state.step;
-  t->checkpoint_seconds += co_trainer_now() - begun;
+  t->checkpoint_seconds += co_session_now() - begun;
   CO_RETURN_IF_FAILED(status);
   char fields[64];
   snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
@@ -319,11 +322,13 @@ co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
 }
 
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
-co_status co_trainer_write_model(co_trainer *t) {
+co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(load_best_weights(t));
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
-  co_model_file_content content = {.model = t->model,
+  co_model_file_content content = {.schema = &t->model->schema,
+                                   .fitted = t->model->fitted,
+                                   .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
