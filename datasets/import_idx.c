@@ -122,20 +122,14 @@ static co_status read_plain(source *s, unsigned char *out, size_t bytes, size_t 
 // Whether nothing but zero bytes, of which archives on tape have some at the end, is left.
 static co_status skip_padding(source *s, bool *at_end) {
   bool padded = false;
-  *at_end = false;
-  for (;;) {
+  CO_RETURN_IF_FAILED(refill(s));
+  for (; s->at < s->end && !s->input[s->at]; padded = true) {
+    s->at++;
     CO_RETURN_IF_FAILED(refill(s));
-    while (s->at < s->end && !s->input[s->at]) {
-      s->at++;
-      padded = true;
-    }
-    if (s->at < s->end) break;
-    if (!s->end) {
-      *at_end = true;
-      return CO_OK;
-    }
   }
-  return padded ? wrong(s, "there is something else after the gzip data and its padding") : CO_OK;
+  *at_end = s->at == s->end;
+  if (*at_end || !padded) return CO_OK;
+  return wrong(s, "there is something else after the gzip data and its padding");
 }
 
 static co_status read_gzip(source *s, unsigned char *out, size_t bytes, size_t *got) {
