@@ -80,6 +80,8 @@ const char *co_dataset_fingerprint(const co_dataset *d) {
 static co_status find_values(co_dataset *d, const char *name, int64_t *index) {
   const co_column *c = co_schema_find(&d->schema, name);
   if (!c) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
+  if (co_dataset_is_unread(&d->parts[c - d->columns]))
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' has role ignore", name);
   if (c->type == CO_COLUMN_TEXT)
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' is text, not data for a model",
                       name);

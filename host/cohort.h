@@ -190,9 +190,12 @@ COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_
 // training with its gradients, on the device in float and on the reference in double, from the same
 // weights, inputs and dropout masks. Compared are every layer's output, predictions, losses, every
 // gradient and running statistics, each by max |a - b| / max |b| over the tensor, b being the
-// reference's. (What is zero by construction is measured against the largest of its layer.)
-// A gradient out of tolerance is tried again on up to three further batches, since ReLU and max
-// pooling may decide otherwise within rounding; the smallest difference counts.
+// reference's. (What is zero but for rounding is told in the size of the terms that cancel.) By
+// default as much is allowed as rounding makes of the tensor, which is measured by rounding at
+// random after each operation of the reference, and a little besides: 1e-4, in tf32 1e-3, in bf16
+// 0.25 for gradients and 0.05 for all else. A gradient out of tolerance, or uncertain because ReLU
+// or max pooling may decide otherwise within rounding, is looked at in up to three further batches;
+// the one that tells most counts.
 // Status 10 if a tensor is out of tolerance: the error names the first one's layer.
 typedef struct cohort_verify_parity_options {
   const char *model; // run directory, checkpoint or model file
@@ -202,8 +205,7 @@ typedef struct cohort_verify_parity_options {
   const char *precision; // of the device; NULL = "32"
   int threads;
   int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
-  double tolerance;   // largest difference allowed; 0 = 1e-3; in bf16 0.25 for gradients,
-                      // 0.05 for all else
+  double tolerance;   // largest difference allowed; 0 = what rounding allows
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,

@@ -102,9 +102,6 @@ co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t
 // error that says where.
 co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
                              int64_t *count);
-// The same whatever their encoding: for what is only carried along.
-co_status co_h5_read_bytes(co_h5 *file, const char *path, co_arena *arena, char ***out,
-                           int64_t *count);
 co_status co_h5_get_string(co_h5 *file, const char *object, const char *name, co_arena *arena,
                            char **out);
 co_status co_h5_get_strings(co_h5 *file, const char *object, const char *name, co_arena *arena,

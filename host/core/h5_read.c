@@ -248,24 +248,13 @@ static co_status read_strings(co_h5 *file, const char *path, h5_dataset *d, co_a
   return CO_OK;
 }
 
-static co_status read_text(co_h5 *file, const char *path, co_arena *arena, bool any_encoding,
-                           char ***out, int64_t *count) {
+co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
+                             int64_t *count) {
   h5_dataset d;
   *out = NULL;
   *count = 0;
   CO_RETURN_IF_FAILED(co_h5_dataset_open(file, path, &d));
   co_status status = read_strings(file, path, &d, arena, out, count);
   co_h5_dataset_close(&d);
-  if (status != CO_OK || any_encoding) return status;
-  return co_h5_check_utf8(file, path, "", *out, *count);
-}
-
-co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
-                             int64_t *count) {
-  return read_text(file, path, arena, false, out, count);
-}
-
-co_status co_h5_read_bytes(co_h5 *file, const char *path, co_arena *arena, char ***out,
-                           int64_t *count) {
-  return read_text(file, path, arena, true, out, count);
+  return status == CO_OK ? co_h5_check_utf8(file, path, "", *out, *count) : status;
 }
