@@ -64,6 +64,14 @@ typedef struct cohort_epoch {
 // Called on the thread that trains. `epoch` and its text are borrowed for the call.
 typedef void (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
 
+struct cohort_error; // below
+// Asked before an HDF5 file without a checksum of Cohort's is opened (datasets/README.md): a damaged
+// one can crash the HDF5 library or keep it busy for ever, so whoever can has another process read
+// it first, by cohort_probe. 0: it could be read. Else the status to fail with, `failure` where the
+// file is at fault, and *error, whose texts are read before the next call.
+typedef cohort_status (*cohort_probe_function)(void *user, const char *path, cohort_status failure,
+                                               struct cohort_error *error);
+
 typedef struct cohort_context_options {
   int threads;             // 0 = all cores
   int log_level;           // cohort_log_level: what is graver or equal is passed on
@@ -78,6 +86,8 @@ typedef struct cohort_context_options {
   const volatile int *checkpoint, *status;
   cohort_epoch_function epoch; // after each epoch of a training; NULL = none
   void *epoch_user;
+  cohort_probe_function probe; // NULL = such files are opened as they are
+  void *probe_user;
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
@@ -228,6 +238,10 @@ COHORT_API cohort_status cohort_render_config(cohort_context *context,
 // A dataset, model, checkpoint or run directory.
 COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,
                                         cohort_result **out);
+// Does all the reading through HDF5 that the others do of a dataset, model or checkpoint, and fails
+// where they would for what is in it. Its result says nothing else.
+COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
+                                      cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
