@@ -69,8 +69,7 @@ const co_column *co_dataset_key_column(const co_dataset *dataset);
 enum { CO_DATASET_KEY_MAX = 1023 }; // bytes of a key
 // Reads and checks the keys now instead of with the first one asked for.
 co_status co_dataset_load_keys(co_dataset *dataset);
-// The key of a sample as text: the key column, else the row number; `out` has room for `size`. The
-// first call reads and checks all keys.
+// The key of a sample as text: the key column, else the row number; `out` has room for `size`.
 co_status co_dataset_key(co_dataset *dataset, int64_t sample, char *out, size_t size);
 
 #ifdef __cplusplus
