@@ -210,6 +210,19 @@ enum { CO_CPU_SERIAL = 16384 };
       parameters = {name##_portable, name##_avx2, name##_avx512};                                  \
   CO_CPU_INLINE void name##_body parameters
 
+// ---- vectors -----------------------------------------------------------------------------------
+
+// Sixteen lanes as gcc's vector types. Values have the types without _at, which lie as vectors must;
+// in tensors they lie as their elements do and are reached as *(const co_lanes16_at *)p only. A
+// value declared with the lesser alignment is kept so, yet moved as if it had the greater one.
+typedef float co_lanes16 __attribute__((vector_size(64)));
+typedef int32_t co_mask16 __attribute__((vector_size(64)));
+typedef uint16_t co_words16 __attribute__((vector_size(32)));
+typedef uint8_t co_bytes16 __attribute__((vector_size(16)));
+typedef co_lanes16 co_lanes16_at __attribute__((aligned(4), may_alias));
+typedef co_mask16 co_mask16_at __attribute__((aligned(4), may_alias));
+typedef co_bytes16 co_bytes16_at __attribute__((aligned(1), may_alias));
+
 // ---- channels ----------------------------------------------------------------------------------
 
 // A tensor as tiles of channels: element (row r = outer * inner + s, channel lane l of tile t) lies
