@@ -143,9 +143,18 @@ void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t cou
 
 // ---- threads -----------------------------------------------------------------------------------
 
-// oneDNN and OpenMP take the number of threads from the calling thread's setting.
+// That OpenMP gives as many threads as the backend has. oneDNN shares out the work of some operations
+// before it knows how many threads there are; with fewer it waits for the others for ever.
+// CO_ERR_DEVICE: a limit stands against it; CO_ERR_MEMORY: the system cannot create them.
+co_status co_cpu_check_threads(const co_cpu *cpu, bool create);
+
+// oneDNN and OpenMP take the number of threads from the calling thread's settings, and a thread has
+// them from the environment when it starts: neither may OpenMP give fewer threads where the machine is
+// busy (OMP_DYNAMIC) nor none but the caller (OMP_MAX_ACTIVE_LEVELS=0).
 static inline void co_cpu_enter(const co_cpu *cpu) {
 #ifdef _OPENMP
+  if (omp_get_dynamic()) omp_set_dynamic(0);
+  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
   if (omp_get_max_threads() != cpu->threads) omp_set_num_threads(cpu->threads);
 #else
   (void)cpu;
