@@ -30,7 +30,10 @@ typedef struct cli_job {
   FILE *log_file;           // NULL = none
   int hangups;              // after which it was opened last
   bool log_as_json, colored;
-  bool reader_gone; // of standard output: needs no message
+  bool reader_gone;          // of standard output: needs no message
+  int result;                // descriptor of standard output
+  int threads, thread_limit; // for the library's context: 0 = its default, none
+  const char *threads_why;   // of threads, if it is not 0
 } cli_job;
 
 struct cli_verb {
@@ -70,6 +73,9 @@ co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common 
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.
 co_status cli_configure(cli_job *cli, const cli_common *common);
+// Where results go. Once opened, it is a descriptor of its own, and what libraries print on their
+// standard output goes to standard error: a JSON document stays alone.
+void cli_result_open(cli_job *cli);
 // Writes result and errors to where they belong and gives the exit code.
 int cli_finish(cli_job *cli, co_status status);
 
