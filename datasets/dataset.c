@@ -86,32 +86,110 @@ static co_status find_values(co_dataset *d, const char *name, int64_t *index) {
   return co_dataset_make_ready(d, *index);
 }
 
-co_status co_dataset_column(co_dataset *d, const char *name, const void **data,
-                            int64_t *entity_rows, const int64_t **entity_row) {
-  int64_t index = 0;
-  CO_RETURN_IF_FAILED(find_values(d, name, &index));
-  const dataset_column *part = &d->parts[index];
+static co_status has_ranges(const co_dataset *d, const char *name, const char *table) {
+  return co_fail_at(CO_ERR_DATA, d->path, 0, 0,
+                    "column '%.200s' is of events '%.200s', of which a sample has any number", name,
+                    table);
+}
+
+co_status co_dataset_column(co_dataset *d, const char *name, const void **data, int64_t *rows,
+                            const int64_t **index) {
+  int64_t column = 0;
+  CO_RETURN_IF_FAILED(find_values(d, name, &column));
+  const dataset_column *part = &d->parts[column];
+  const co_table *table = &d->tables[part->table];
+  if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
   *data = part->data;
-  *entity_rows = part->rows;
-  *entity_row = part->of_samples ? NULL : d->entity_row;
+  *rows = part->rows;
+  if (index) *index = d->reach[part->table].index;
   return CO_OK;
 }
 
 co_status co_dataset_gather(co_dataset *d, const char *name, const int64_t *samples, int64_t count,
                             void *out) {
-  int64_t index = 0;
-  CO_RETURN_IF_FAILED(find_values(d, name, &index));
-  const dataset_column *part = &d->parts[index];
-  const int64_t *entity_row = part->of_samples ? NULL : d->entity_row;
+  int64_t column = 0;
+  CO_RETURN_IF_FAILED(find_values(d, name, &column));
+  const dataset_column *part = &d->parts[column];
+  const co_table *table = &d->tables[part->table];
+  if (table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
+  const int64_t *index = d->reach[part->table].index;
   const unsigned char *from = part->data;
   unsigned char *to = out;
   for (int64_t i = 0; i < count; i++, to += part->row_bytes) {
     if (samples[i] < 0 || samples[i] >= d->rows)
       return co_fail(CO_ERR_INTERNAL, "sample %" PRId64 " of %" PRId64, samples[i], d->rows);
-    int64_t row = entity_row ? entity_row[samples[i]] : samples[i];
+    int64_t row = index ? index[samples[i]] : samples[i];
     memcpy(to, from + (size_t)row * part->row_bytes, part->row_bytes);
   }
   return CO_OK;
+}
+
+static co_status find_table(const co_dataset *d, const char *name, bool events,
+                            const dataset_table **out) {
+  const co_table *table = co_schema_table(&d->schema, name);
+  if (!table) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no table '%.200s'", name);
+  if ((table->kind == CO_TABLE_EVENTS) != events)
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "table '%.200s' is%s one of events", name,
+                      events ? " not" : "");
+  *out = &d->reach[table - d->tables];
+  return CO_OK;
+}
+
+co_status co_dataset_index(co_dataset *d, const char *table, const int64_t **index) {
+  const dataset_table *reach = NULL;
+  CO_RETURN_IF_FAILED(find_table(d, table, false, &reach));
+  *index = reach->index;
+  return CO_OK;
+}
+
+co_status co_dataset_ranges(co_dataset *d, const char *table, const int64_t **begin,
+                            const int64_t **end) {
+  const dataset_table *reach = NULL;
+  CO_RETURN_IF_FAILED(find_table(d, table, true, &reach));
+  *begin = reach->begin;
+  *end = reach->end;
+  return CO_OK;
+}
+
+// ---- numbers as stored -------------------------------------------------------------------------
+
+co_status co_dataset_numbers(co_dataset *d, const char *name, co_numbers *out) {
+  int64_t column = 0;
+  CO_RETURN_IF_FAILED(find_values(d, name, &column));
+  co_column_type type = d->columns[column].type;
+  if (type != CO_COLUMN_NUMBER && type != CO_COLUMN_BINARY)
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' is of type %s, not a number",
+                      name, co_column_type_name(type));
+  const dataset_column *part = &d->parts[column];
+  // What is delivered of a binary column says more than what is stored: -1 is missing there.
+  if (type == CO_COLUMN_BINARY || part->stored_dtype == CO_F32) {
+    *out = (co_numbers){CO_F32, part->data, part->rows};
+    return CO_OK;
+  }
+  CO_RETURN_IF_FAILED(co_dataset_make_stored(d, column));
+  *out = (co_numbers){part->stored_dtype, part->stored, part->rows};
+  return CO_OK;
+}
+
+double co_numbers_at(const co_numbers *n, int64_t row) {
+  switch (n->dtype) {
+  case CO_U8:
+    return ((const uint8_t *)n->values)[row];
+  case CO_I32:
+    return ((const int32_t *)n->values)[row];
+  case CO_I64:
+    return (double)((const int64_t *)n->values)[row];
+  case CO_F32:
+    return (double)((const float *)n->values)[row];
+  default:
+    return ((const double *)n->values)[row];
+  }
+}
+
+void co_numbers_deliver(const co_numbers *n, double pivot, int64_t begin, int64_t count, float *out,
+                        int64_t stride) {
+  for (int64_t k = 0; k < count; k++)
+    out[k * stride] = (float)(co_numbers_at(n, begin + k) - pivot);
 }
 
 co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) {
@@ -123,7 +201,8 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
   }
   CO_RETURN_IF_FAILED(co_dataset_make_ready(d, d->key));
   const dataset_column *part = &d->parts[d->key];
-  int64_t row = part->of_samples || !d->entity_row ? sample : d->entity_row[sample];
+  const int64_t *index = d->reach[part->table].index;
+  int64_t row = index ? index[sample] : sample;
   int length = part->text ? snprintf(out, size, "%s", part->text[row])
                           : snprintf(out, size, "%" PRId64, part->integer[row]);
   if (length < 0 || (size_t)length >= size)
@@ -132,13 +211,32 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
   return CO_OK;
 }
 
+void co_dataset_end_opening(co_dataset *d) {
+  for (int64_t i = 0; i < d->entity_count; i++)
+    co_free(d->ctx, d->entities[i].rows);
+  co_free(d->ctx, d->entities);
+  co_free(d->ctx, d->as_of);
+  d->entities = NULL;
+  d->entity_count = 0;
+  d->as_of = NULL;
+}
+
 void co_dataset_close(co_dataset *d) {
   if (!d) return;
   co_h5_abandon(d->h5);
-  for (int64_t i = 0; i < d->schema.column_count; i++)
+  co_dataset_end_opening(d);
+  for (int64_t i = 0; i < d->schema.column_count; i++) {
     co_free(d->ctx, d->parts[i].owned);
+    co_free(d->ctx, d->parts[i].stored_owned);
+  }
+  for (int64_t i = 0; i < d->schema.table_count; i++) {
+    co_free(d->ctx, d->reach[i].index);
+    co_free(d->ctx, d->reach[i].begin);
+    co_free(d->ctx, d->reach[i].end);
+  }
   if (d->map) munmap((void *)d->map, d->map_bytes);
-  co_free(d->ctx, d->entity_row);
+  co_free(d->ctx, d->reach);
+  co_free(d->ctx, d->tables);
   co_free(d->ctx, d->parts);
   co_free(d->ctx, d->columns);
   co_arena_free(d->arena);

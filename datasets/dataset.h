@@ -32,13 +32,38 @@ co_status co_dataset_split(co_dataset *dataset, co_split split, const int64_t **
 // SHA-256 over format, schema and the contents' stored checksums: the dataset's identity.
 const char *co_dataset_fingerprint(const co_dataset *dataset);
 
-// A column as one dense array over *entity* rows, mapped or loaded, valid until close: what GATHER
-// reads. *entity_row maps sample index to entity row, NULL for the identity.
-co_status co_dataset_column(co_dataset *dataset, const char *name, const void **data,
-                            int64_t *entity_rows, const int64_t **entity_row);
-// Copies one column of the given samples to `out`, dense (N, row shape), stored type.
+// A column as one dense array over the rows of its table, mapped or loaded, valid until close: what
+// GATHER reads. *index maps a sample to its row, NULL for the identity. Of an event table a sample
+// has no one row but a range (co_dataset_ranges): asking for its index is an error, pass NULL.
+co_status co_dataset_column(co_dataset *dataset, const char *name, const void **data, int64_t *rows,
+                            const int64_t **index);
+// Copies one column of the given samples to `out`, dense (N, row shape), delivered type. Not for
+// columns of events.
 co_status co_dataset_gather(co_dataset *dataset, const char *name, const int64_t *samples,
                             int64_t count, void *out);
+// The row of each sample in an entity's table (of a joined one: composed of the sample's row of the
+// first entity and the pointer there), NULL for the identity; borrowed.
+co_status co_dataset_index(co_dataset *dataset, const char *table, const int64_t **index);
+// The rows [begin, end) of an event table that each sample sees; within one entity and in order of
+// time; begin = end where there are none. Borrowed.
+co_status co_dataset_ranges(co_dataset *dataset, const char *table, const int64_t **begin,
+                            const int64_t **end);
+
+// A number or binary column as it is stored, not rounded to float32, over the rows of its table;
+// valid until close. For what is fitted, and for numbers whose digits float32 does not hold.
+typedef struct co_numbers {
+  co_dtype dtype; // u8, i32, i64, f32 or f64
+  const void *values;
+  int64_t rows;
+} co_numbers;
+co_status co_dataset_numbers(co_dataset *dataset, const char *name, co_numbers *out);
+// The value of a row; integers beyond 2^53 are rounded to double. NaN = missing.
+double co_numbers_at(const co_numbers *numbers, int64_t row);
+// out[k * stride] = (float)(value of row begin + k - pivot), for k < count: with a pivot amid the
+// values their differences keep their digits. Pivot 0 gives what co_dataset_column gives.
+void co_numbers_deliver(const co_numbers *numbers, double pivot, int64_t begin, int64_t count,
+                        float *out, int64_t stride);
+
 // The key of a sample as text: the key column, else the row number; `out` has room for `size`.
 co_status co_dataset_key(co_dataset *dataset, int64_t sample, char *out, size_t size);
 

@@ -29,6 +29,14 @@ static co_status check_values(const co_dataset *d, const co_column *c, const dat
                               "row %" PRId64 " has code %" PRId32 ", but there are %" PRId64
                               " categories (-1 = missing)",
                               i, code[i], c->category_count);
+  } else if (c->type == CO_COLUMN_BINARY) {
+    const float *value = part->data;
+    for (int64_t i = 0; i < part->rows; i++)
+      if (!isnan(value[i]) && value[i] != 0 && value[i] != 1)
+        return co_dataset_bad(d, part->path,
+                              "row %" PRId64 " holds %g, but a binary column holds 0 and 1 (-1 of "
+                              "integers, NaN of floats = missing)",
+                              i, (double)value[i]);
   } else if (c->type == CO_COLUMN_NUMBER || c->type == CO_COLUMN_VECTOR) {
     const float *value = part->data;
     bool may_miss = c->type == CO_COLUMN_NUMBER && c->role != CO_ROLE_WEIGHT;
@@ -88,27 +96,25 @@ static co_status map_file(co_dataset *d) {
   return CO_OK;
 }
 
-// Sets *mapped if the values lie in the file as they are delivered.
-static co_status try_map(co_dataset *d, const co_column *c, dataset_column *part,
-                         const co_h5_info *info, bool *mapped) {
+// Sets *data if `bytes` of values lie in the file as they are read, else leaves it NULL.
+static co_status try_map(co_dataset *d, const dataset_column *part, const co_h5_info *info,
+                         size_t bytes, const void **data) {
   int64_t offset = -1;
-  size_t bytes = (size_t)part->rows * part->row_bytes;
-  *mapped = false;
-  if (info->dtype != c->dtype || info->stored_bytes != (int64_t)bytes) return CO_OK;
+  *data = NULL;
+  if (info->stored_bytes != (int64_t)bytes) return CO_OK;
   CO_RETURN_IF_FAILED(co_h5_get_offset(d->h5, part->path, &offset));
-  if (offset < 0 || (size_t)offset % co_dtype_size(c->dtype) != 0) return CO_OK;
+  if (offset < 0 || (size_t)offset % co_dtype_size(info->dtype) != 0) return CO_OK;
   CO_RETURN_IF_FAILED(map_file(d));
   // Touching a page beyond the end would kill the process.
   if ((size_t)offset > d->map_bytes || bytes > d->map_bytes - (size_t)offset)
     return co_dataset_bad(d, part->path, "the file ends before the data does; it is truncated");
-  part->data = d->map + offset;
-  *mapped = true;
+  *data = d->map + offset;
   return CO_OK;
 }
 
 // Numbers of any stored type, rounded to float32.
-static co_status load_floats(co_dataset *d, const dataset_column *part, const co_h5_info *info,
-                             int64_t count, float *out) {
+static co_status load_floats(co_dataset *d, const co_column *c, const dataset_column *part,
+                             const co_h5_info *info, int64_t count, float *out) {
   if (info->dtype == CO_F32) return co_h5_read(d->h5, part->path, CO_F32, NULL, out);
   // 64-bit integers are not all doubles, so they are read as what they are.
   co_dtype as = info->dtype == CO_I64 ? CO_I64 : CO_F64;
@@ -123,7 +129,8 @@ static co_status load_floats(co_dataset *d, const dataset_column *part, const co
                               i / (count / part->rows), value);
       goto cleanup;
     }
-    out[i] = (float)value;
+    bool missing = c->type == CO_COLUMN_BINARY && info->dtype != CO_F64 && value == -1;
+    out[i] = missing ? NAN : (float)value;
   }
 
 cleanup:
@@ -133,12 +140,18 @@ cleanup:
 
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info) {
-  bool mapped, has;
+  bool has;
   uint32_t stored = 0;
   int64_t count = part->rows * co_shape_count(&c->shape);
   part->row_bytes = co_dtype_size(c->dtype) * (size_t)co_shape_count(&c->shape);
   CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &stored));
-  CO_RETURN_IF_FAILED(try_map(d, c, part, info, &mapped));
+  if (info->dtype == c->dtype)
+    CO_RETURN_IF_FAILED(try_map(d, part, info, (size_t)part->rows * part->row_bytes, &part->data));
+  bool mapped = part->data != NULL;
+  part->stored_dtype = info->dtype;
+  if (c->type == CO_COLUMN_NUMBER && info->dtype != CO_F32)
+    CO_RETURN_IF_FAILED(
+        try_map(d, part, info, (size_t)count * co_dtype_size(info->dtype), &part->stored));
   if (c->type == CO_COLUMN_IMAGE && !mapped) {
     co_status status =
         co_dataset_bad(d, part->path, "images must be stored contiguous and uncompressed");
@@ -154,7 +167,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
       part->data = part->owned = co_alloc_zero(d->ctx, (size_t)part->rows, part->row_bytes);
       if (!part->owned) return CO_ERR_MEMORY;
       if (c->dtype == CO_F32)
-        CO_RETURN_IF_FAILED(load_floats(d, part, info, count, part->owned));
+        CO_RETURN_IF_FAILED(load_floats(d, c, part, info, count, part->owned));
       else
         CO_RETURN_IF_FAILED(co_h5_read(d->h5, part->path, c->dtype, NULL, part->owned));
     }
@@ -217,6 +230,31 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
     }
     if (status == CO_OK) atomic_store(&part->ready, true);
   }
+  pthread_mutex_unlock(&d->mutex);
+  return status;
+}
+
+static co_status load_stored(co_dataset *d, dataset_column *part) {
+  co_h5 *h5 = NULL;
+  co_shape shape = {.rank = 1, .dim = {part->rows}};
+  co_status status = CO_OK;
+  void *values = co_alloc_zero(d->ctx, (size_t)part->rows, co_dtype_size(part->stored_dtype));
+  if (!values) return CO_ERR_MEMORY;
+  CO_TRY(co_h5_open(&h5, d->ctx, d->path, CO_ERR_DATA));
+  CO_TRY(co_h5_read(h5, part->path, part->stored_dtype, &shape, values));
+  part->stored = part->stored_owned = values;
+  values = NULL;
+
+cleanup:
+  co_h5_abandon(h5);
+  co_free(d->ctx, values);
+  return status;
+}
+
+co_status co_dataset_make_stored(co_dataset *d, int64_t index) {
+  dataset_column *part = &d->parts[index];
+  pthread_mutex_lock(&d->mutex);
+  co_status status = part->stored ? CO_OK : load_stored(d, part);
   pthread_mutex_unlock(&d->mutex);
   return status;
 }

@@ -14,7 +14,7 @@ enum { MAX_EXTENT = 65535, MAX_COLUMNS = 1 << 20 };
 // ---- describing columns ------------------------------------------------------------------------
 
 static const char *missing_attribute_hint(const char *name) {
-  return !strcmp(name, "type") ? "number, vector, category, image or text"
+  return !strcmp(name, "type") ? "number, vector, category, binary, image or text"
                                : "input, target, key, weight or ignore";
 }
 
@@ -45,6 +45,7 @@ static co_status check_form(co_dataset *d, const char *path, co_column *c, const
       [CO_COLUMN_NUMBER] = "numbers (rows)",
       [CO_COLUMN_VECTOR] = "numbers (rows, length)",
       [CO_COLUMN_CATEGORY] = "integers (rows)",
+      [CO_COLUMN_BINARY] = "numbers (rows)",
       [CO_COLUMN_IMAGE] = "uint8 (rows, height, width, channels)",
       [CO_COLUMN_TEXT] = "text or integers (rows)",
   };
@@ -55,6 +56,7 @@ static co_status check_form(co_dataset *d, const char *path, co_column *c, const
     memcpy(c->shape.dim, info->shape.dim + 1, (size_t)c->shape.rank * sizeof *c->shape.dim);
   switch (c->type) {
   case CO_COLUMN_NUMBER:
+  case CO_COLUMN_BINARY:
     fits = rank == 1 && !info->is_string;
     c->dtype = CO_F32;
     break;
@@ -122,6 +124,59 @@ static co_status read_categories(co_dataset *d, const char group[CO_DATASET_BASE
   return status;
 }
 
+// The texts of 0 and 1, in this order.
+static co_status read_classes(co_dataset *d, const char *path, co_column *c) {
+  static const char *const fallback[] = {"0", "1"};
+  c->categories = fallback;
+  c->category_count = 2;
+  if (d->version < CO_DATASET_VERSION_RELATIONAL) {
+    co_status status = co_dataset_bad(d, path, "binary columns need format version %d",
+                                      CO_DATASET_VERSION_RELATIONAL);
+    co_hint("set attribute 'version' of / to %d", CO_DATASET_VERSION_RELATIONAL);
+    return status;
+  }
+  if (!co_h5_has_attribute(d->h5, path, "classes")) return CO_OK;
+  char **names;
+  int64_t count;
+  CO_RETURN_IF_FAILED(co_h5_get_strings(d->h5, path, "classes", d->arena, &names, &count));
+  if (count != 2 || !strcmp(names[0], names[1]))
+    return co_dataset_bad(d, path, "attribute 'classes' must hold two texts, that of 1 last");
+  c->categories = (const char *const *)names;
+  return CO_OK;
+}
+
+// Of tables that belong to nobody's sample alone only inputs can be used; `key` is for their reader.
+static co_status check_role(co_dataset *d, const char *path, int64_t table, co_role role,
+                            co_column_type type) {
+  bool is_text_role = role == CO_ROLE_KEY || role == CO_ROLE_IGNORE;
+  if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
+      (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
+      (type == CO_COLUMN_TEXT && !is_text_role))
+    return co_dataset_bad(d, path, "a column of role %s cannot have type %s", co_role_name(role),
+                          co_column_type_name(type));
+  if (table > DATASET_SAMPLES && (role == CO_ROLE_TARGET || role == CO_ROLE_WEIGHT)) {
+    co_status status =
+        co_dataset_bad(d, path, "a column of role %s cannot stand here", co_role_name(role));
+    co_hint("targets and weights stand in /samples or in entity '%s'", d->entity);
+    return status;
+  }
+  return CO_OK;
+}
+
+// Columns of joined tables and events whose name is taken get that of their table in front.
+static co_status name_column(co_dataset *d, int64_t table, const char *path, const char *name,
+                             const char **out) {
+  const char *full = name;
+  if (table > DATASET_SAMPLES && co_schema_find(&d->schema, name)) {
+    full = co_arena_format(d->arena, "%s.%s", d->tables[table].name, name);
+    if (!full) return CO_ERR_MEMORY;
+  }
+  if (co_schema_find(&d->schema, full))
+    return co_dataset_bad(d, path, "another column has this name");
+  *out = full == name ? co_arena_strdup(d->arena, name) : full;
+  return *out ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status grow_columns(co_dataset *d) {
   if (d->schema.column_count < d->capacity) return CO_OK;
   if (d->capacity >= MAX_COLUMNS) return co_dataset_bad(d, "/", "too many columns");
@@ -136,31 +191,32 @@ static co_status grow_columns(co_dataset *d) {
   return CO_OK;
 }
 
-// Adds the column stored as `group`/`name`. *rows: of the table, -1 as long as unknown.
-static co_status add_column(co_dataset *d, const char *group, const char *name, bool of_samples,
-                            int64_t *rows) {
+// Adds the column stored as `name` in the group of a table.
+static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   char path[CO_DATASET_BASE_MAX], values[CO_DATASET_PATH_MAX];
+  const char *group = d->reach[table].path, *full = NULL;
+  int64_t *rows = &d->tables[table].rows; // -1 as long as unknown
   co_h5_info info;
   int type, role;
+  bool is_pointer = false;
   if (!co_dataset_name_ok(name)) return co_dataset_bad(d, group, "a column has an unusable name");
   snprintf(path, sizeof path, "%s/%s", group, name);
-  if (co_schema_find(&d->schema, name))
-    return co_dataset_bad(d, path, "another column has this name");
+  CO_RETURN_IF_FAILED(co_dataset_add_pointer(d, table, path, &is_pointer));
+  if (is_pointer) return CO_OK;
+  CO_RETURN_IF_FAILED(name_column(d, table, path, name, &full));
 
   CO_RETURN_IF_FAILED(get_word(d, path, "role", co_role_parse, -1, &role));
   int fallback = role == CO_ROLE_KEY ? CO_COLUMN_TEXT : role == CO_ROLE_WEIGHT ? 0 : -1;
   CO_RETURN_IF_FAILED(get_word(d, path, "type", co_column_type_parse, fallback, &type));
-  bool is_text_role = role == CO_ROLE_KEY || role == CO_ROLE_IGNORE;
-  if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
-      (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
-      (type == CO_COLUMN_TEXT && !is_text_role))
-    return co_dataset_bad(d, path, "a column of role %s cannot have type %s",
-                          co_role_name((co_role)role), co_column_type_name((co_column_type)type));
+  CO_RETURN_IF_FAILED(check_role(d, path, table, (co_role)role, (co_column_type)type));
 
   CO_RETURN_IF_FAILED(grow_columns(d));
   co_column *c = &d->columns[d->schema.column_count];
   dataset_column *part = &d->parts[d->schema.column_count];
-  *c = (co_column){.type = (co_column_type)type, .role = (co_role)role};
+  *c = (co_column){.name = full,
+                   .table = d->tables[table].name,
+                   .type = (co_column_type)type,
+                   .role = (co_role)role};
   memset(part, 0, sizeof *part);
   atomic_init(&part->ready, false);
 
@@ -176,10 +232,10 @@ static co_status add_column(co_dataset *d, const char *group, const char *name, 
     if (info.is_group) return co_dataset_bad(d, values, "must be a dataset");
   }
   CO_RETURN_IF_FAILED(check_form(d, values, c, &info));
-  c->name = co_arena_strdup(d->arena, name);
+  if (type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(read_classes(d, path, c));
   part->path = co_arena_strdup(d->arena, values);
-  if (!c->name || !part->path) return CO_ERR_MEMORY;
-  part->of_samples = of_samples;
+  if (!part->path) return CO_ERR_MEMORY;
+  part->table = table;
   part->rows = info.shape.dim[0];
   if (*rows >= 0 && part->rows != *rows)
     return co_dataset_bad(d, values, "has %" PRId64 " rows, but other columns have %" PRId64,
@@ -207,58 +263,25 @@ static co_status check_header(co_dataset *d) {
   if (!co_h5_has_attribute(d->h5, "/", "version"))
     return co_dataset_bad(d, "/", "attribute 'version' is missing");
   CO_RETURN_IF_FAILED(co_h5_get_int(d->h5, "/", "version", &version));
-  if (version != CO_DATASET_VERSION)
-    return co_dataset_bad(d, "/", "format version %" PRId64 "; this build reads version %d",
-                          version, CO_DATASET_VERSION);
+  if (version != CO_DATASET_VERSION && version != CO_DATASET_VERSION_RELATIONAL)
+    return co_dataset_bad(d, "/", "format version %" PRId64 "; this build reads versions %d and %d",
+                          version, CO_DATASET_VERSION, CO_DATASET_VERSION_RELATIONAL);
+  d->version = version;
   return CO_OK;
 }
 
-// Which entity the samples are of.
-static co_status find_entity(co_dataset *d) {
+co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
   char **names;
   int64_t count;
-  if (!co_h5_exists(d->h5, "/entities"))
-    return co_dataset_bad(d, "/", "group 'entities' is missing");
-  CO_RETURN_IF_FAILED(co_h5_list(d->h5, "/entities", d->arena, &names, &count));
-  if (co_h5_exists(d->h5, "/samples") && co_h5_has_attribute(d->h5, "/samples", "entity")) {
-    CO_RETURN_IF_FAILED(co_h5_get_string(d->h5, "/samples", "entity", d->arena, &d->entity));
-  } else if (count == 1) {
-    d->entity = names[0];
-  } else {
-    return co_dataset_bad(d, "/samples",
-                          "attribute 'entity' must say which of %" PRId64 " entities", count);
-  }
-  bool found = false;
-  for (int64_t i = 0; i < count; i++) {
-    if (!strcmp(names[i], d->entity))
-      found = true;
-    else
-      co_log(d->ctx, CO_LOG_WARN, "dataset",
-             "'%s': entity '%.200s' is not used: samples are of '%.200s'", d->path, names[i],
-             d->entity);
-  }
-  if (!found || !co_dataset_name_ok(d->entity))
-    return co_dataset_bad(d, "/samples", "there is no entity '%.200s'", d->entity);
-  if (co_h5_exists(d->h5, "/events"))
-    co_log(d->ctx, CO_LOG_WARN, "dataset", "'%s': events are not used by this version", d->path);
+  CO_RETURN_IF_FAILED(co_h5_list(d->h5, d->reach[table].path, d->arena, &names, &count));
+  for (int64_t i = 0; i < count; i++)
+    if (!co_dataset_is_reserved(d, table, names[i]))
+      CO_RETURN_IF_FAILED(add_column(d, table, names[i]));
   return CO_OK;
 }
 
-static co_status add_table(co_dataset *d, const char *group, bool of_samples, int64_t *rows) {
-  char **names;
-  int64_t count;
-  CO_RETURN_IF_FAILED(co_h5_list(d->h5, group, d->arena, &names, &count));
-  for (int64_t i = 0; i < count; i++) {
-    bool reserved =
-        !strcmp(names[i], "entity_row") || !strcmp(names[i], "as_of") || !strcmp(names[i], "split");
-    if (of_samples && reserved) continue;
-    CO_RETURN_IF_FAILED(add_column(d, group, names[i], of_samples, rows));
-  }
-  return CO_OK;
-}
-
-// Reads one of the reserved integer columns of /samples; *out NULL where absent.
-static co_status read_reserved(co_dataset *d, const char *path, int64_t *rows, int64_t **out) {
+co_status co_dataset_read_integers(co_dataset *d, const char *path, const char *what, int64_t *rows,
+                                   int64_t **out) {
   co_h5_info info;
   *out = NULL;
   if (!co_h5_exists(d->h5, path)) return CO_OK;
@@ -267,8 +290,8 @@ static co_status read_reserved(co_dataset *d, const char *path, int64_t *rows, i
   if (info.is_group || info.is_string || !is_integer || info.shape.rank != 1)
     return co_dataset_bad(d, path, "must be a list of integers");
   if (*rows >= 0 && info.shape.dim[0] != *rows)
-    return co_dataset_bad(d, path, "has %" PRId64 " rows, but there are %" PRId64 " samples",
-                          info.shape.dim[0], *rows);
+    return co_dataset_bad(d, path, "has %" PRId64 " rows, but there are %" PRId64 " %s",
+                          info.shape.dim[0], *rows, what);
   *rows = info.shape.dim[0];
   if (*rows < 1) return co_dataset_bad(d, path, "there are no rows");
   *out = co_alloc_zero(d->ctx, (size_t)*rows, sizeof **out);
@@ -281,16 +304,16 @@ static co_status read_reserved(co_dataset *d, const char *path, int64_t *rows, i
   return status;
 }
 
-static void hash_text(co_dataset *d, const char *text) {
+void co_dataset_hash_text(co_dataset *d, const char *text) {
   co_sha256_update(&d->hash, text, strlen(text) + 1);
 }
 
-static void hash_array(co_dataset *d, const char *name, const int64_t *values, int64_t count) {
+void co_dataset_hash_array(co_dataset *d, const char *name, const int64_t *values, int64_t count) {
   char line[96];
   size_t bytes = values ? (size_t)count * sizeof *values : 0;
   snprintf(line, sizeof line, "%s %" PRId64 " %08" PRIx32, name, values ? count : 0,
            co_crc32c(0, values ? (const void *)values : "", bytes));
-  hash_text(d, line);
+  co_dataset_hash_text(d, line);
 }
 
 static co_status make_splits(co_dataset *d, const int64_t *split) {
@@ -320,32 +343,33 @@ static co_status make_splits(co_dataset *d, const int64_t *split) {
 
 static co_status read_samples(co_dataset *d) {
   co_status status = CO_OK;
-  int64_t rows = -1, *as_of = NULL, *split = NULL;
+  int64_t *split = NULL, **entity_row = &d->reach[DATASET_ENTITY].index;
+  int64_t entity_rows = d->tables[DATASET_ENTITY].rows, *rows = &d->tables[DATASET_SAMPLES].rows;
   bool present = co_h5_exists(d->h5, "/samples");
-  if (present) CO_TRY(read_reserved(d, "/samples/entity_row", &rows, &d->entity_row));
-  if (!d->entity_row) rows = d->entity_rows;
-  for (int64_t i = 0; d->entity_row && i < rows; i++) {
-    if (d->entity_row[i] >= 0 && d->entity_row[i] < d->entity_rows) continue;
+  if (present)
+    CO_TRY(co_dataset_read_integers(d, "/samples/entity_row", "samples", rows, entity_row));
+  if (!*entity_row) *rows = entity_rows;
+  for (int64_t i = 0; *entity_row && i < *rows; i++) {
+    if ((*entity_row)[i] >= 0 && (*entity_row)[i] < entity_rows) continue;
     status =
         co_dataset_bad(d, "/samples/entity_row",
                        "row %" PRId64 " holds %" PRId64 ", but entity '%s' has %" PRId64 " rows", i,
-                       d->entity_row[i], d->entity, d->entity_rows);
+                       (*entity_row)[i], d->entity, entity_rows);
     goto cleanup;
   }
   if (present) {
-    CO_TRY(read_reserved(d, "/samples/as_of", &rows, &as_of));
-    CO_TRY(read_reserved(d, "/samples/split", &rows, &split));
-    CO_TRY(add_table(d, "/samples", true, &rows));
+    CO_TRY(co_dataset_read_integers(d, "/samples/as_of", "samples", rows, &d->as_of));
+    CO_TRY(co_dataset_read_integers(d, "/samples/split", "samples", rows, &split));
+    CO_TRY(co_dataset_add_columns(d, DATASET_SAMPLES));
   }
-  d->rows = rows;
+  d->rows = *rows;
   CO_TRY(make_splits(d, split));
-  hash_text(d, d->entity);
-  hash_array(d, "entity_row", d->entity_row, rows);
-  hash_array(d, "as_of", as_of, rows);
-  hash_array(d, "split", split, rows);
+  co_dataset_hash_text(d, d->entity);
+  co_dataset_hash_array(d, "entity_row", *entity_row, d->rows);
+  co_dataset_hash_array(d, "as_of", d->as_of, d->rows);
+  co_dataset_hash_array(d, "split", split, d->rows);
 
 cleanup:
-  co_free(d->ctx, as_of);
   co_free(d->ctx, split);
   return status;
 }
@@ -362,35 +386,53 @@ static co_status finish(co_dataset *d) {
       if (weight >= 0) return co_dataset_bad(d, part->path, "a second column of role weight");
       weight = i;
     }
-    if (c->role == CO_ROLE_KEY) {
+    if (c->role == CO_ROLE_KEY && part->table <= DATASET_SAMPLES) {
       // The id of a sample is nearer than that of its entity.
-      if (d->key >= 0 && d->parts[d->key].of_samples == part->of_samples)
+      if (d->key >= 0 && d->parts[d->key].table == part->table)
         return co_dataset_bad(d, part->path, "a second column of role key");
       d->key = i;
     }
     inputs += c->role == CO_ROLE_INPUT;
     co_shape_print(&c->shape, shape, sizeof shape);
-    hash_text(d, c->name);
+    co_dataset_hash_text(d, c->name);
+    if (part->table > DATASET_SAMPLES) co_dataset_hash_text(d, c->table);
     snprintf(line, sizeof line, "%s %s %s %s %d %" PRId64 " %08" PRIx32 " %" PRId64,
              co_column_type_name(c->type), co_role_name(c->role), co_dtype_name(c->dtype), shape,
-             part->of_samples, part->rows, part->crc, c->category_count);
-    hash_text(d, line);
+             part->table == DATASET_SAMPLES, part->rows, part->crc, c->category_count);
+    co_dataset_hash_text(d, line);
     for (int64_t k = 0; k < c->category_count; k++)
-      hash_text(d, c->categories[k]);
+      co_dataset_hash_text(d, c->categories[k]);
   }
   if (!inputs) return co_dataset_bad(d, "/entities", "no column has role input");
   co_sha256_final(&d->hash, d->fingerprint);
   return CO_OK;
 }
 
+// Everything but its own memory.
+static co_status read_all(co_dataset *d) {
+  char format[64];
+  CO_RETURN_IF_FAILED(co_h5_open(&d->h5, d->ctx, d->path, CO_ERR_DATA));
+  CO_RETURN_IF_FAILED(check_header(d));
+  snprintf(format, sizeof format, "%s %" PRId64, CO_DATASET_FORMAT, d->version);
+  co_dataset_hash_text(d, format);
+  CO_RETURN_IF_FAILED(co_dataset_find_entities(d));
+  CO_RETURN_IF_FAILED(co_dataset_add_columns(d, DATASET_ENTITY));
+  if (d->tables[DATASET_ENTITY].rows < 0)
+    return co_dataset_bad(d, d->reach[DATASET_ENTITY].path, "there are no columns");
+  CO_RETURN_IF_FAILED(read_samples(d));
+  CO_RETURN_IF_FAILED(co_dataset_join(d));
+  CO_RETURN_IF_FAILED(co_dataset_add_events(d));
+  co_dataset_warn_unused(d);
+  co_dataset_hash_tables(d);
+  return finish(d);
+}
+
 co_status co_dataset_open(co_dataset **out, co_context *ctx, const char *path) {
   co_status status = CO_OK;
-  char group[CO_DATASET_BASE_MAX];
   *out = NULL;
   co_dataset *d = co_alloc_zero(ctx, 1, sizeof *d);
   if (!d) return CO_ERR_MEMORY;
   d->ctx = ctx;
-  d->entity_rows = -1;
   pthread_mutex_init(&d->mutex, NULL);
   co_sha256_init(&d->hash);
   CO_TRY(co_arena_create(&d->arena, ctx));
@@ -398,21 +440,10 @@ co_status co_dataset_open(co_dataset **out, co_context *ctx, const char *path) {
     status = CO_ERR_MEMORY;
     goto cleanup;
   }
-  CO_TRY(co_h5_open(&d->h5, ctx, path, CO_ERR_DATA));
-  CO_TRY(check_header(d));
-  snprintf(group, sizeof group, "%s %d", CO_DATASET_FORMAT, CO_DATASET_VERSION);
-  hash_text(d, group);
-  CO_TRY(find_entity(d));
-  snprintf(group, sizeof group, "/entities/%s", d->entity);
-  CO_TRY(add_table(d, group, false, &d->entity_rows));
-  if (d->entity_rows < 0) {
-    status = co_dataset_bad(d, group, "there are no columns");
-    goto cleanup;
-  }
-  CO_TRY(read_samples(d));
-  CO_TRY(finish(d));
+  CO_TRY(read_all(d));
   co_h5_abandon(d->h5);
   d->h5 = NULL;
+  co_dataset_end_opening(d);
   *out = d;
   return CO_OK;
 

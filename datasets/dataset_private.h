@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set as its own files see it: dataset_open.c describes and checks it, dataset_load.c gets
-// the values, dataset.c hands them out. A column is either loaded and checked while opening, or, if
+// A data set as its own files see it: dataset_open.c describes and checks it and its columns,
+// dataset_tables.c how samples reach them, dataset_load.c gets the values, dataset.c hands them out. A column is either loaded and checked while opening, or, if
 // it is big, dense, stored as delivered and carries a checksum, mapped and checked on first use. So
 // opening is quick for image sets, the fingerprint never needs a pass over them, and yet no
 // unchecked byte is handed out.
@@ -15,8 +15,8 @@
 #include "host/core/hash.h"
 
 typedef struct dataset_column {
-  char *path; // of the dataset holding the values
-  bool of_samples;
+  char *path;    // of the dataset holding the values
+  int64_t table; // index into the tables
   int64_t rows;
   size_t row_bytes;
   uint32_t crc;     // of the values as delivered
@@ -26,7 +26,28 @@ typedef struct dataset_column {
   char **text;
   int64_t *integer;
   atomic_bool ready; // contents checked
+  // Numbers that are not stored as float32: as they are stored, mapped or owned.
+  co_dtype stored_dtype;
+  const void *stored; // NULL until first asked for, unless mapped
+  void *stored_owned;
 } dataset_column;
+
+enum { DATASET_ENTITY, DATASET_SAMPLES }; // the first two tables; joined ones and events follow
+
+// How samples reach a table, parallel to co_schema.tables.
+typedef struct dataset_table {
+  char *path;           // "/entities/E", "/samples", "/events/T"
+  int64_t *index;       // ENTITY: the row of each sample; NULL = identity
+  int64_t *begin, *end; // EVENTS: the rows of each sample
+} dataset_table;
+
+// An entity other than the samples' while opening.
+typedef struct dataset_entity {
+  const char *name;
+  const char *path; // of the column that points to it, NULL if none does
+  bool of_samples;  // that column has a row for each sample, not for each row of the first entity
+  int64_t *rows;    // what it holds
+} dataset_entity;
 
 struct co_dataset {
   co_context *ctx;
@@ -36,9 +57,12 @@ struct co_dataset {
   co_column *columns;    // what schema.columns points to
   dataset_column *parts; // parallel to it
   int64_t capacity;
+  co_table *tables; // what schema.tables points to
+  dataset_table *reach;
+  int64_t table_capacity;
+  int64_t version;
   char *entity;
-  int64_t rows, entity_rows;
-  int64_t *entity_row; // NULL = identity
+  int64_t rows;
   int64_t *split_rows[CO_SPLIT_COUNT], split_count[CO_SPLIT_COUNT];
   int64_t key; // index of the key column, -1 = none
   char fingerprint[65];
@@ -48,11 +72,44 @@ struct co_dataset {
   pthread_mutex_t mutex; // guards first use of lazy columns
   // While opening only.
   co_h5 *h5;
+  dataset_entity *entities; // all but the samples'
+  int64_t entity_count;
+  int64_t *as_of; // NULL if absent
 };
 
 // An error of the file, at `object` in it.
 co_status co_dataset_bad(const co_dataset *d, const char *object, const char *format, ...)
     CO_PRINTF(3, 4);
+
+// ---- dataset_open.c ----------------------------------------------------------------------------
+
+// Adds the columns stored in the group of a table; its number of rows becomes theirs, unless known
+// before.
+co_status co_dataset_add_columns(co_dataset *d, int64_t table);
+// Reads a list of integers; *out, owned by the caller, stays NULL where there is none. *rows: how
+// many there must be, of `what`; -1 = any number, which *rows then becomes.
+co_status co_dataset_read_integers(co_dataset *d, const char *path, const char *what, int64_t *rows,
+                                   int64_t **out);
+void co_dataset_hash_text(co_dataset *d, const char *text);
+void co_dataset_hash_array(co_dataset *d, const char *name, const int64_t *values, int64_t count);
+
+// ---- dataset_tables.c --------------------------------------------------------------------------
+
+// Lists the entities, and finds the one that the samples are of.
+co_status co_dataset_find_entities(co_dataset *d);
+co_status co_dataset_add_table(co_dataset *d, co_table_kind kind, const char *name);
+// Whether a member of a table's group is no column but says how rows are reached.
+bool co_dataset_is_reserved(co_dataset *d, int64_t table, const char *name);
+// Sets *is_pointer if the column at `path` points to rows of another entity, and then reads it.
+co_status co_dataset_add_pointer(co_dataset *d, int64_t table, const char *path, bool *is_pointer);
+// After the samples: tables that are pointed to, and events.
+co_status co_dataset_join(co_dataset *d);
+co_status co_dataset_add_events(co_dataset *d);
+void co_dataset_warn_unused(co_dataset *d);
+// Frees what only opening needs.
+void co_dataset_end_opening(co_dataset *d);
+// What the fingerprint has to say of joined tables and events.
+void co_dataset_hash_tables(co_dataset *d);
 
 // ---- dataset_load.c ----------------------------------------------------------------------------
 
@@ -64,5 +121,7 @@ co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column
                                const co_h5_info *info);
 // Makes sure that a column's contents are checked; any thread.
 co_status co_dataset_make_ready(co_dataset *d, int64_t index);
+// Makes sure that a number column's values are there as they are stored; any thread.
+co_status co_dataset_make_stored(co_dataset *d, int64_t index);
 
 #endif

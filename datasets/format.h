@@ -12,7 +12,8 @@ extern "C" {
 
 #define CO_DATASET_FORMAT "cohort-dataset"
 enum {
-  CO_DATASET_VERSION = 1,
+  CO_DATASET_VERSION = 1,                             // tables and images
+  CO_DATASET_VERSION_RELATIONAL = 2,                  // with events, joined tables, binary columns
   CO_DATASET_NAME_MAX = 200,                          // bytes of a column's or an entity's name
   CO_DATASET_BASE_MAX = 2 * CO_DATASET_NAME_MAX + 32, // "/entities/E/C"
   CO_DATASET_PATH_MAX = CO_DATASET_BASE_MAX + 16      // "/entities/E/C/categories"

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "host/core/rng.h"
+#include "datasets/order.h"
 
 typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_FAILED, SLOT_LENT } slot_state;
 
@@ -24,13 +24,15 @@ typedef struct worker {
   co_loader *loader;
   int index;
   pthread_t thread;
+  co_order_window window;
 } worker;
 
 struct co_loader {
   co_context *ctx;
   co_loader_options options;
-  uint32_t purpose;
-  int64_t batches; // per epoch
+  co_order order;
+  co_order_window window; // the consumer's
+  int64_t batches;        // per epoch
   slot *slots;
   int64_t *samples; // of all slots
   worker *workers;
@@ -44,7 +46,8 @@ struct co_loader {
   bool stop;
 };
 
-static void prepare(const co_loader *loader, int64_t number, slot *s) {
+static void prepare(worker *self, int64_t number, slot *s) {
+  const co_loader *loader = self->loader;
   const co_loader_options *o = &loader->options;
   int64_t position = number + o->first_batch_of_epoch;
   co_batch *batch = &s->batch;
@@ -53,14 +56,11 @@ static void prepare(const co_loader *loader, int64_t number, slot *s) {
   batch->last = batch->index == loader->batches - 1;
   batch->slot = (int)(number % o->slots);
   batch->samples = s->samples;
-  int64_t begin = batch->index * o->batch_rows;
-  batch->rows = batch->last ? o->row_count - begin : o->batch_rows;
-  for (int64_t i = 0; i < batch->rows; i++) {
-    uint64_t at = (uint64_t)(begin + i);
-    if (o->shuffle)
-      at = co_permute(o->seed, batch->epoch, loader->purpose, (uint64_t)o->row_count, at);
-    s->samples[i] = o->rows[at];
-  }
+  batch->rows = co_order_rows(&loader->order, batch->index);
+  batch->class_number =
+      co_order_batch(&loader->order, &self->window, batch->epoch, batch->index, s->samples);
+  for (int64_t i = 0; i < batch->rows; i++)
+    s->samples[i] = o->rows[s->samples[i]];
 }
 
 static void *work(void *argument) {
@@ -79,7 +79,7 @@ static void *work(void *argument) {
     s->state = SLOT_FILLING;
     pthread_mutex_unlock(&loader->mutex);
 
-    prepare(loader, number, s);
+    prepare(self, number, s);
     co_status status = loader->options.fill(loader->options.user, self->index, &s->batch);
 
     pthread_mutex_lock(&loader->mutex);
@@ -105,6 +105,12 @@ static co_status check(const co_loader_options *o) {
   if (o->first_batch_of_epoch >= batches)
     return co_fail(CO_ERR_INTERNAL, "loader: cannot start at batch %lu of an epoch of %lld",
                    (unsigned long)o->first_batch_of_epoch, (long long)batches);
+  if (o->classes && (o->class_count < 1 || o->class_count > 256))
+    return co_fail(CO_ERR_INTERNAL, "loader: %d classes", o->class_count);
+  for (int64_t i = 0; o->classes && i < o->row_count; i++)
+    if (o->classes[i] >= o->class_count)
+      return co_fail(CO_ERR_INTERNAL, "loader: row %lld has class %d of %d", (long long)i,
+                     o->classes[i], o->class_count);
   if (o->epochs > (int64_t)UINT32_MAX + 1 - o->epoch || o->epochs > INT64_MAX / batches)
     return co_fail(CO_ERR_INTERNAL, "loader: %lld epochs are too many", (long long)o->epochs);
   return CO_OK;
@@ -118,7 +124,6 @@ static co_status start_workers(co_loader *loader) {
   int error = 0;
   for (int i = 0; i < loader->options.workers && !error; i++) {
     worker *w = &loader->workers[i];
-    *w = (worker){.loader = loader, .index = i};
     error = pthread_create(&w->thread, NULL, work, w);
     if (!error) loader->started++;
   }
@@ -134,7 +139,13 @@ co_status co_loader_create(co_loader **out, co_context *ctx, const co_loader_opt
   if (!loader) return CO_ERR_MEMORY;
   loader->ctx = ctx;
   loader->options = *options;
-  loader->purpose = co_purpose("order", "");
+  loader->order = (co_order){.row_count = options->row_count,
+                             .batch_rows = options->batch_rows,
+                             .shuffle = options->shuffle,
+                             .seed = options->seed,
+                             .classes = options->classes,
+                             .class_count = options->class_count};
+  co_order_init(&loader->order);
   loader->batches = (options->row_count - 1) / options->batch_rows + 1;
   loader->total = options->epochs
                       ? options->epochs * loader->batches - options->first_batch_of_epoch
@@ -154,6 +165,11 @@ co_status co_loader_create(co_loader **out, co_context *ctx, const co_loader_opt
     loader->slots[i].samples = loader->samples + (int64_t)i * rows;
   loader->workers = co_alloc_zero(ctx, (size_t)options->workers, sizeof *loader->workers);
   if (!loader->workers) goto cleanup;
+  CO_TRY(co_order_window_create(&loader->window, ctx, &loader->order));
+  for (int i = 0; i < options->workers; i++) {
+    loader->workers[i] = (worker){.loader = loader, .index = i};
+    CO_TRY(co_order_window_create(&loader->workers[i].window, ctx, &loader->order));
+  }
   CO_TRY(start_workers(loader));
   *out = loader;
   return CO_OK;
@@ -174,6 +190,9 @@ void co_loader_free(co_loader *loader) {
   pthread_cond_destroy(&loader->ready);
   pthread_cond_destroy(&loader->work);
   pthread_mutex_destroy(&loader->mutex);
+  for (int i = 0; loader->workers && i < loader->options.workers; i++)
+    co_order_window_free(&loader->workers[i].window, loader->ctx);
+  co_order_window_free(&loader->window, loader->ctx);
   co_free(loader->ctx, loader->workers);
   co_free(loader->ctx, loader->samples);
   co_free(loader->ctx, loader->slots);
@@ -230,4 +249,8 @@ double co_loader_wait_seconds(const co_loader *loader) {
 
 int64_t co_loader_batches(const co_loader *loader) {
   return loader->batches;
+}
+
+int co_loader_class(co_loader *loader, uint32_t epoch, int64_t index) {
+  return co_order_class(&loader->order, &loader->window, epoch, index);
 }

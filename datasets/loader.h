@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Delivers batches of sample indices in an order that is a pure function of (seed, epoch,
-// position), and has worker threads fill a ring of slots ahead of the consumer. What a slot holds
+// position; datasets/order.h), and has worker threads fill a ring of slots ahead of the consumer. What a slot holds
 // is the caller's: the loader knows indices only. Any number of workers gives the same batches.
 #ifndef COHORT_DATASETS_LOADER_H
 #define COHORT_DATASETS_LOADER_H
@@ -16,6 +16,7 @@ typedef struct co_batch {
   int64_t index;          // of the batch within its epoch
   int64_t rows;           // the last batch of an epoch may be smaller
   const int64_t *samples; // sample indices
+  int class_number;       // the largest of its rows; 0 without classes
   int slot;               // which slot the fill callback filled
   bool last;              // last batch of the epoch
 } co_batch;
@@ -27,6 +28,8 @@ typedef co_status (*co_fill)(void *user, int worker, const co_batch *batch);
 typedef struct co_loader_options {
   const int64_t *rows; // sample indices to draw from; borrowed
   int64_t row_count;
+  const uint8_t *classes; // of each of `rows`, below class_count; NULL = none; borrowed
+  int class_count;        // at most 256
   int64_t batch_rows;
   bool shuffle;
   uint64_t seed;
@@ -47,6 +50,8 @@ co_status co_loader_next(co_loader *loader, const co_batch **out, bool *done);
 void co_loader_release(co_loader *loader, const co_batch *batch);
 // Seconds the consumer has waited in co_loader_next so far.
 double co_loader_wait_seconds(const co_loader *loader);
+// The class of any batch of any epoch; the consumer's thread only.
+int co_loader_class(co_loader *loader, uint32_t epoch, int64_t index);
 // Batches per epoch.
 int64_t co_loader_batches(const co_loader *loader);
 

@@ -10,6 +10,8 @@
 #include "host/core/h5.h"
 #include "host/core/hash.h"
 
+enum { MAX_EVENT_TABLES = 64 };
+
 struct co_dataset_writer {
   co_context *ctx;
   co_atomic_file file;
@@ -19,6 +21,10 @@ struct co_dataset_writer {
   size_t row_bytes;
   int64_t rows, written;
   uint32_t crc;
+  co_arena *arena;
+  const char *events[MAX_EVENT_TABLES]; // names of tables that are events
+  int event_count;
+  bool relational; // holds what version 1 does not know
 };
 
 co_status co_dataset_writer_create(co_dataset_writer **out, co_context *ctx, const char *path) {
@@ -27,6 +33,7 @@ co_status co_dataset_writer_create(co_dataset_writer **out, co_context *ctx, con
   co_dataset_writer *w = co_alloc_zero(ctx, 1, sizeof *w);
   if (!w) return CO_ERR_MEMORY;
   w->ctx = ctx;
+  CO_TRY(co_arena_create(&w->arena, ctx));
   co_remove_stale_temporaries(ctx, path);
   CO_TRY(co_atomic_begin(&w->file, ctx, path));
   CO_TRY(co_h5_create(&w->h5, ctx, w->file.temporary));
@@ -44,6 +51,7 @@ void co_dataset_writer_free(co_dataset_writer *w) {
   if (!w) return;
   co_h5_abandon(w->h5);
   co_atomic_abort(&w->file);
+  co_arena_free(w->arena);
   co_free(w->ctx, w);
 }
 
@@ -58,11 +66,19 @@ static co_status end_column(co_dataset_writer *w) {
   return CO_OK;
 }
 
-static co_status column_path(char out[CO_DATASET_BASE_MAX], const char *entity, const char *name) {
-  if (!co_dataset_name_ok(name) || (entity && !co_dataset_name_ok(entity)))
+static bool is_events(const co_dataset_writer *w, const char *table) {
+  for (int i = 0; i < w->event_count; i++)
+    if (!strcmp(w->events[i], table)) return true;
+  return false;
+}
+
+static co_status column_path(const co_dataset_writer *w, char out[CO_DATASET_BASE_MAX],
+                             const char *table, const char *name) {
+  if (!co_dataset_name_ok(name) || (table && !co_dataset_name_ok(table)))
     return co_fail(CO_ERR_DATA, "'%s' cannot be the name of a column", name);
-  if (entity)
-    snprintf(out, CO_DATASET_BASE_MAX, "/entities/%s/%s", entity, name);
+  if (table)
+    snprintf(out, CO_DATASET_BASE_MAX, "/%s/%s/%s", is_events(w, table) ? "events" : "entities",
+             table, name);
   else
     snprintf(out, CO_DATASET_BASE_MAX, "/samples/%s", name);
   return CO_OK;
@@ -74,11 +90,18 @@ static co_status describe(co_dataset_writer *w, const char *path, co_column_type
   return co_h5_set_string(w->h5, path, "role", co_role_name(role));
 }
 
-co_status co_dataset_writer_column(co_dataset_writer *w, const char *entity,
-                                   const co_column *column, int64_t rows) {
+// The texts of 0 and 1, if there are any.
+static co_status describe_classes(co_dataset_writer *w, const char *path, const co_column *column) {
+  w->relational = true;
+  if (!column->category_count) return CO_OK;
+  return co_h5_set_strings(w->h5, path, "classes", column->categories, column->category_count);
+}
+
+co_status co_dataset_writer_column(co_dataset_writer *w, const char *table, const co_column *column,
+                                   int64_t rows) {
   char path[CO_DATASET_BASE_MAX];
   CO_RETURN_IF_FAILED(end_column(w));
-  CO_RETURN_IF_FAILED(column_path(path, entity, column->name));
+  CO_RETURN_IF_FAILED(column_path(w, path, table, column->name));
   co_shape shape = {.rank = column->shape.rank + 1, .dim = {rows}};
   if (shape.rank > CO_MAX_RANK)
     return co_fail(CO_ERR_INTERNAL, "'%s': too many dimensions", column->name);
@@ -97,6 +120,7 @@ co_status co_dataset_writer_column(co_dataset_writer *w, const char *entity,
   } else {
     CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, path, column->dtype, &shape, NULL));
     CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
+    if (column->type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(describe_classes(w, path, column));
     snprintf(w->path, sizeof w->path, "%s", path);
   }
   w->row_bytes = co_dtype_size(column->dtype) * (size_t)co_shape_count(&column->shape);
@@ -115,11 +139,11 @@ co_status co_dataset_writer_rows(co_dataset_writer *w, int64_t count, const void
   return CO_OK;
 }
 
-co_status co_dataset_writer_texts(co_dataset_writer *w, const char *entity, const char *name,
+co_status co_dataset_writer_texts(co_dataset_writer *w, const char *table, const char *name,
                                   co_role role, const char *const *text, int64_t rows) {
   char path[CO_DATASET_BASE_MAX];
   CO_RETURN_IF_FAILED(end_column(w));
-  CO_RETURN_IF_FAILED(column_path(path, entity, name));
+  CO_RETURN_IF_FAILED(column_path(w, path, table, name));
   CO_RETURN_IF_FAILED(co_h5_write_strings(w->h5, path, text, rows));
   CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, path, "crc32c", co_dataset_text_checksum(text, rows)));
   return describe(w, path, CO_COLUMN_TEXT, role);
@@ -142,6 +166,52 @@ co_status co_dataset_writer_samples(co_dataset_writer *w, const char *entity, in
   return CO_OK;
 }
 
+static co_status write_integers(co_dataset_writer *w, const char *path, int64_t rows,
+                                const int64_t *values) {
+  co_shape shape = {.rank = 1, .dim = {rows}};
+  return co_h5_write(w->h5, path, CO_I64, &shape, values, NULL, true);
+}
+
+co_status co_dataset_writer_pointer(co_dataset_writer *w, const char *entity, const char *name,
+                                    const char *target, int64_t rows, const int64_t *target_row) {
+  char path[CO_DATASET_BASE_MAX];
+  CO_RETURN_IF_FAILED(end_column(w));
+  CO_RETURN_IF_FAILED(column_path(w, path, entity, name));
+  CO_RETURN_IF_FAILED(write_integers(w, path, rows, target_row));
+  w->relational = true;
+  return co_h5_set_string(w->h5, path, "rows_of", target);
+}
+
+co_status co_dataset_writer_events(co_dataset_writer *w, const char *table, const char *entity,
+                                   const char *time, int64_t entity_rows, const int64_t *offsets) {
+  char path[CO_DATASET_BASE_MAX], group[CO_DATASET_BASE_MAX];
+  CO_RETURN_IF_FAILED(end_column(w));
+  if (w->event_count == MAX_EVENT_TABLES)
+    return co_fail(CO_ERR_DATA, "more than %d tables of events", MAX_EVENT_TABLES);
+  char *name = co_arena_strdup(w->arena, table);
+  if (!name) return CO_ERR_MEMORY;
+  w->events[w->event_count++] = name;
+  w->relational = true;
+  CO_RETURN_IF_FAILED(column_path(w, path, table, "offsets"));
+  snprintf(group, sizeof group, "/events/%s", table);
+  CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, group));
+  CO_RETURN_IF_FAILED(co_h5_set_string(w->h5, group, "entity", entity));
+  if (time) CO_RETURN_IF_FAILED(co_h5_set_string(w->h5, group, "time", time));
+  return write_integers(w, path, entity_rows + 1, offsets);
+}
+
+co_status co_dataset_writer_ranges(co_dataset_writer *w, const char *table, int64_t rows,
+                                   const int64_t *begin, const int64_t *end) {
+  char path[CO_DATASET_PATH_MAX];
+  CO_RETURN_IF_FAILED(end_column(w));
+  if (!is_events(w, table))
+    return co_fail(CO_ERR_INTERNAL, "dataset writer: '%s' is no table of events", table);
+  snprintf(path, sizeof path, "/samples/%s.begin", table);
+  CO_RETURN_IF_FAILED(write_integers(w, path, rows, begin));
+  snprintf(path, sizeof path, "/samples/%s.end", table);
+  return write_integers(w, path, rows, end);
+}
+
 co_status co_dataset_writer_source(co_dataset_writer *w, const char *name, const char *value) {
   CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, "/source"));
   return co_h5_set_string(w->h5, "/source", name, value);
@@ -156,9 +226,8 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   for (int64_t i = 0; i < schema->column_count && status == CO_OK; i++) {
     const void *data;
     int64_t rows;
-    const int64_t *entity_row;
     if (schema->columns[i].type != CO_COLUMN_TEXT)
-      status = co_dataset_column(dataset, schema->columns[i].name, &data, &rows, &entity_row);
+      status = co_dataset_column(dataset, schema->columns[i].name, &data, &rows, NULL);
   }
   if (fingerprint) snprintf(fingerprint, 65, "%s", co_dataset_fingerprint(dataset));
   co_dataset_close(dataset);
@@ -167,6 +236,8 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
 
 co_status co_dataset_writer_commit(co_dataset_writer *w, char fingerprint[65]) {
   CO_RETURN_IF_FAILED(end_column(w));
+  if (w->relational)
+    CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, "/", "version", CO_DATASET_VERSION_RELATIONAL));
   co_h5 *h5 = w->h5;
   w->h5 = NULL; // closed in any case
   CO_RETURN_IF_FAILED(co_h5_close(h5));

@@ -17,21 +17,34 @@ co_status co_dataset_writer_create(co_dataset_writer **out, co_context *ctx, con
 // Drops everything; NULL is legal, also after commit.
 void co_dataset_writer_free(co_dataset_writer *writer);
 
-// A column of `rows` rows of entity `entity` (NULL: of the samples), which co_dataset_writer_rows
-// then fills. Shape, dtype and categories are the column's; CO_COLUMN_TEXT takes dtype i64 or i32
-// here. `column->name` and the rest are copied as far as needed.
-co_status co_dataset_writer_column(co_dataset_writer *writer, const char *entity,
+// A column of `rows` rows of a table, which co_dataset_writer_rows then fills: an entity, events
+// declared by co_dataset_writer_events, or NULL for the samples. Shape, dtype and categories are the
+// column's; CO_COLUMN_TEXT takes dtype i64 or i32 here, CO_COLUMN_BINARY also u8 or i32, with the
+// texts of 0 and 1 as categories or none. `column->name` and the rest are copied as far as needed.
+co_status co_dataset_writer_column(co_dataset_writer *writer, const char *table,
                                    const co_column *column, int64_t rows);
 // Appends rows to the column declared last; `data` has its dtype.
 co_status co_dataset_writer_rows(co_dataset_writer *writer, int64_t count, const void *data);
 // A key or ignored column of texts.
-co_status co_dataset_writer_texts(co_dataset_writer *writer, const char *entity, const char *name,
+co_status co_dataset_writer_texts(co_dataset_writer *writer, const char *table, const char *name,
                                   co_role role, const char *const *text, int64_t rows);
 // Which rows are samples: each row of `entity` (entity_row NULL), or the listed ones. `split` and
 // `as_of` may be NULL.
 co_status co_dataset_writer_samples(co_dataset_writer *writer, const char *entity, int64_t rows,
                                     const int64_t *entity_row, const int64_t *as_of,
                                     const uint8_t *split);
+// Joins entity `target`: column `name` of the samples' entity (or, NULL, of the samples) holds the
+// row of `target` that belongs to each of its rows.
+co_status co_dataset_writer_pointer(co_dataset_writer *writer, const char *entity, const char *name,
+                                    const char *target, int64_t rows, const int64_t *target_row);
+// Declares a table of events of `entity`, whose columns follow: those of its row r are offsets[r] …
+// offsets[r + 1] - 1 of entity_rows + 1 offsets. `time` names their number column of times, NULL =
+// none.
+co_status co_dataset_writer_events(co_dataset_writer *writer, const char *table, const char *entity,
+                                   const char *time, int64_t entity_rows, const int64_t *offsets);
+// The events [begin, end) that each sample sees; after co_dataset_writer_samples.
+co_status co_dataset_writer_ranges(co_dataset_writer *writer, const char *table, int64_t rows,
+                                   const int64_t *begin, const int64_t *end);
 // What it was made from: attribute `name` of /source.
 co_status co_dataset_writer_source(co_dataset_writer *writer, const char *name, const char *value);
 // Closes, reads everything back, publishes. `fingerprint` as co_dataset_fingerprint, may be NULL.

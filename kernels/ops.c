@@ -9,14 +9,20 @@
 #include "kernels/ref/ref.h"
 
 static const co_op_info infos[CO_OP_COUNT] = {
-#define X(ENUM, name, inputs, outputs, backward, inference)                                        \
-  {#ENUM, #name, inputs, outputs, backward, inference},
+#define X(ENUM, name_, inputs_, outputs_, backward_, inference_, ...)                              \
+  {.enum_name = #ENUM,                                                                             \
+   .name = #name_,                                                                                 \
+   .inputs = CO_OPERANDS_TEXT(inputs_),                                                            \
+   .outputs = CO_OPERANDS_TEXT(outputs_),                                                          \
+   .backward = backward_,                                                                          \
+   .inference = inference_,                                                                        \
+   __VA_ARGS__},
     CO_OPS(X)
 #undef X
 };
 
 static co_status (*const infers[CO_OP_COUNT])(co_op_desc *) = {
-#define X(ENUM, name, inputs, outputs, backward, inference) co_infer_##name,
+#define X(ENUM, name, ...) co_infer_##name,
     CO_OPS(X)
 #undef X
 };
@@ -35,16 +41,16 @@ int co_op_find(const char *enum_name, size_t length) {
 
 // ---- operand lists -----------------------------------------------------------------------------
 
-// The next word of a list of words at *cursor, without its '?'; false at the end.
+// The next word of a list of words at *cursor, without its parentheses; false at the end.
 static bool next_word(const char **cursor, const char **name, size_t *length, bool *optional) {
   const char *at = *cursor;
-  at += strspn(at, " ");
-  size_t word = strcspn(at, " ;");
+  at += strspn(at, " ,");
+  size_t word = strcspn(at, " ,;");
   if (word == 0) return false;
   *cursor = at + word;
-  *optional = at[word - 1] == '?';
-  *name = at;
-  *length = word - (*optional ? 1 : 0);
+  *optional = *at == '(';
+  *name = at + (*optional ? 1 : 0);
+  *length = word - (*optional ? 2 : 0);
   return true;
 }
 
@@ -75,57 +81,44 @@ int co_operand_find(const char *list, const char *name, size_t length) {
   return -1;
 }
 
-// ---- bf16 --------------------------------------------------------------------------------------
+// ---- facts -------------------------------------------------------------------------------------
 
-typedef enum bf16_rule {
-  TOGETHER, // all or none
-  BY_ITSELF,
-  DENSE_LIKE // b and y may be f32 where x and w are bf16
-} bf16_rule;
+// Operands of `list` that the words of a fact name; stops at "->" and at the end.
+static uint32_t named(const char **cursor, const char *list) {
+  const char *name;
+  size_t length;
+  bool optional;
+  uint32_t bits = 0;
+  while (next_word(cursor, &name, &length, &optional)) {
+    if (length == 2 && memcmp(name, "->", 2) == 0) break;
+    if (length == 1 && *name == '*') {
+      bits |= (1u << co_operand_count(list)) - 1;
+      continue;
+    }
+    int i = co_operand_find(list, name, length);
+    assert(i >= 0 && "a fact about an operand that is not there");
+    bits |= 1u << i;
+  }
+  return bits;
+}
 
-static const struct {
-  uint8_t in, out, rule;
-} bf16_of[CO_OP_COUNT] = {
-    [CO_OP_DENSE] = {7, 1, DENSE_LIKE},
-    [CO_OP_DENSE_BACKWARD_DATA] = {3, 1, TOGETHER},
-    [CO_OP_DENSE_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
-    [CO_OP_DENSE_RELU_BACKWARD] = {3, 1, TOGETHER}, // dy, w: dx
-    [CO_OP_CONV2D] = {7, 1, TOGETHER},
-    [CO_OP_CONV2D_BACKWARD_DATA] = {3, 1, TOGETHER},
-    [CO_OP_CONV2D_BACKWARD_WEIGHTS] = {3, 0, TOGETHER},
-    [CO_OP_MAX_POOL2D] = {1, 1, TOGETHER},
-    [CO_OP_MAX_POOL2D_BACKWARD] = {1, 1, TOGETHER},
-    [CO_OP_GLOBAL_AVERAGE_POOL2D] = {1, 1, TOGETHER},
-    [CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD] = {1, 1, TOGETHER},
-    [CO_OP_RELU] = {1, 1, TOGETHER},
-    [CO_OP_RELU_BACKWARD] = {3, 1, TOGETHER},
-    [CO_OP_RELU_BIAS_BACKWARD] = {3, 1, TOGETHER},
-    [CO_OP_BATCH_NORM] = {1, 1, TOGETHER},
-    [CO_OP_BATCH_NORM_BACKWARD] = {1 | 1 << 4, 1, TOGETHER}, // x, dy: dx
-    [CO_OP_BATCH_NORM_INFERENCE] = {1, 1, TOGETHER},
-    [CO_OP_ADD] = {3, 1, TOGETHER},
-    [CO_OP_CONCAT] = {3, 1, TOGETHER},
-    [CO_OP_CONCAT_BACKWARD] = {1, 3, TOGETHER},
-    [CO_OP_RESHAPE] = {1, 1, TOGETHER},
-    [CO_OP_DROPOUT] = {1, 1, TOGETHER},
-    [CO_OP_SOFTMAX] = {1, 0, TOGETHER},
-    [CO_OP_SOFTMAX_CROSS_ENTROPY] = {1, 1 << 2, TOGETHER}, // x: dx
-    [CO_OP_MEAN_SQUARED_ERROR] = {1, 1 << 2, TOGETHER},
-    [CO_OP_CATEGORICAL_HITS] = {1, 0, TOGETHER},
-    [CO_OP_GATHER] = {1, 1, TOGETHER},
-    [CO_OP_CAST] = {1, 1, BY_ITSELF},
-    [CO_OP_NORMALIZE] = {1, 1, BY_ITSELF},
-    [CO_OP_FLIP] = {1, 1, BY_ITSELF},
-    [CO_OP_SHIFTED_CROP] = {1, 1, BY_ITSELF},
-    [CO_OP_INPUT_ROWS] = {0, 1, BY_ITSELF},
-    [CO_OP_SGD] = {0, 1 << 2, BY_ITSELF}, // mirror
-    [CO_OP_ADAM] = {0, 1 << 3, BY_ITSELF},
-    [CO_OP_REORDER] = {1, 1, TOGETHER},
-};
+// A fact about inputs and outputs: "x w -> y".
+static void both_sides(const co_op_info *info, const char *fact, uint32_t *in, uint32_t *out) {
+  *in = fact ? named(&fact, info->inputs) : 0;
+  *out = fact ? named(&fact, info->outputs) : 0;
+}
+
+// A fact about outputs alone: "dw db".
+static uint32_t outputs_of(const co_op_info *info, const char *fact) {
+  return fact ? named(&fact, info->outputs) : 0;
+}
 
 void co_op_bf16_operands(co_op op, uint32_t *in, uint32_t *out) {
-  *in = bf16_of[op].in;
-  *out = bf16_of[op].out;
+  both_sides(&infos[op], infos[op].bf16, in, out);
+}
+
+void co_op_bf16_or_f32(co_op op, uint32_t *in, uint32_t *out) {
+  both_sides(&infos[op], infos[op].bf16_or_f32, in, out);
 }
 
 static uint32_t bf16_bits(const co_tensor_desc *operands, uint32_t present) {
@@ -136,22 +129,71 @@ static uint32_t bf16_bits(const co_tensor_desc *operands, uint32_t present) {
 }
 
 co_status co_op_check_bf16(const co_op_desc *desc) {
-  uint32_t in, out, may_in, may_out;
-  in = bf16_bits(desc->in, desc->has_in);
-  out = bf16_bits(desc->out, desc->has_out);
+  uint32_t may_in, may_out, or_in, or_out;
+  uint32_t in = bf16_bits(desc->in, desc->has_in), out = bf16_bits(desc->out, desc->has_out);
   if (!(in | out)) return CO_OK;
-  const char *name = infos[desc->op].name;
+  const co_op_info *info = &infos[desc->op];
   co_op_bf16_operands(desc->op, &may_in, &may_out);
   if ((in & ~may_in) || (out & ~may_out))
-    return co_fail(CO_ERR_DEVICE, "%s: an operand is bf16 that must not be", name);
-  if (desc->op == CO_OP_DENSE_RELU_BACKWARD && (desc->has_out >> 1 & 1))
-    return co_fail(CO_ERR_DEVICE, "%s: no bias gradient beside a result in bf16", name);
+    return co_fail(CO_ERR_DEVICE, "%s: an operand is bf16 that must not be", info->name);
+  if (desc->has_out & outputs_of(info, info->bf16_without))
+    return co_fail(CO_ERR_DEVICE, "%s: no %s beside a result in bf16", info->name,
+                   info->bf16_without);
   may_in &= desc->has_in;
   may_out &= desc->has_out;
-  bool together = in == may_in && out == may_out;
-  if (bf16_of[desc->op].rule == BY_ITSELF || together) return CO_OK;
-  if (bf16_of[desc->op].rule == DENSE_LIKE && in == (may_in & 3u) && out == 0) return CO_OK;
-  return co_fail(CO_ERR_DEVICE, "%s: some of its data are bf16, some not", name);
+  if (info->bf16_each || (in == may_in && out == may_out)) return CO_OK;
+  co_op_bf16_or_f32(desc->op, &or_in, &or_out);
+  if (in == (may_in & ~or_in) && out == (may_out & ~or_out)) return CO_OK;
+  return co_fail(CO_ERR_DEVICE, "%s: some of its data are bf16, some not", info->name);
+}
+
+uint32_t co_op_accumulable(const co_op_desc *desc) {
+  const co_op_info *info = &infos[desc->op];
+  if (desc->has_out & outputs_of(info, info->accumulate_without)) return 0;
+  uint32_t bits = outputs_of(info, info->accumulate);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if (desc->out[i].dtype < CO_F32) bits &= ~(1u << i);
+  return bits;
+}
+
+// The value of `key` in words such as "y=a" or "mask:u8"; false if it is not there.
+static bool find_pair(const char *words, char mark, const char *key, size_t key_length,
+                      const char **value, size_t *length) {
+  const char *word;
+  size_t count;
+  bool optional;
+  while (words && next_word(&words, &word, &count, &optional)) {
+    if (count <= key_length || memcmp(word, key, key_length) != 0 || word[key_length] != mark)
+      continue;
+    *value = word + key_length + 1;
+    *length = count - key_length - 1;
+    return true;
+  }
+  return false;
+}
+
+int co_op_alias(co_op op, int output, bool *always) {
+  const co_op_info *info = &infos[op];
+  const char *name, *input;
+  size_t length, input_length;
+  *always = false;
+  if (!co_operand_get(info->outputs, output, &name, &length, NULL)) return -1;
+  *always = find_pair(info->is_alias, '=', name, length, &input, &input_length);
+  if (!*always && !find_pair(info->may_alias, '=', name, length, &input, &input_length)) return -1;
+  return co_operand_find(info->inputs, input, input_length);
+}
+
+bool co_op_operand_type(co_op op, const char *name, size_t length, co_dtype *out) {
+  const char *type;
+  size_t type_length;
+  if (!find_pair(infos[op].types, ':', name, length, &type, &type_length)) return false;
+  for (int i = 0; i < CO_DTYPE_COUNT; i++) {
+    const char *candidate = co_dtype_name((co_dtype)i);
+    if (strlen(candidate) != type_length || memcmp(candidate, type, type_length) != 0) continue;
+    *out = (co_dtype)i;
+    return true;
+  }
+  return false; // any
 }
 
 // ---- rules -------------------------------------------------------------------------------------
@@ -227,32 +269,38 @@ co_status co_op_infer(co_op_desc *desc) {
   return CO_OK;
 }
 
+// ---- FLOPs -------------------------------------------------------------------------------------
+
+static const co_shape *shape_of(const co_op_desc *desc, const char *name, size_t length) {
+  const co_op_info *info = &infos[desc->op];
+  int i = co_operand_find(info->inputs, name, length);
+  if (i >= 0) return &desc->in[i].shape;
+  i = co_operand_find(info->outputs, name, length);
+  assert(i >= 0 && "FLOPs by an operand that is not there");
+  return &desc->out[i].shape;
+}
+
 int64_t co_op_flops(const co_op_desc *desc) {
-  int64_t window;
-  switch (desc->op) {
-  case CO_OP_DENSE: // 2 N I O
-    return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[1];
-  case CO_OP_DENSE_BACKWARD_DATA:
-  case CO_OP_DENSE_RELU_BACKWARD:
-    return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[0];
-  case CO_OP_DENSE_BACKWARD_WEIGHTS:
-    return 2 * co_shape_count(&desc->in[0].shape) * desc->in[1].shape.dim[1];
-  case CO_OP_CONV2D: // 2 N P Q O KH KW C, zero padding counted like the image
-    window = co_shape_count(&desc->in[1].shape) / desc->in[1].shape.dim[3];
-    return 2 * co_shape_count(&desc->out[0].shape) * window;
-  case CO_OP_CONV2D_BACKWARD_DATA:
-    window = co_shape_count(&desc->in[1].shape) / desc->in[1].shape.dim[3];
-    return 2 * co_shape_count(&desc->in[0].shape) * window;
-  case CO_OP_CONV2D_BACKWARD_WEIGHTS:
-    window = co_shape_count(&desc->out[0].shape) / desc->out[0].shape.dim[3];
-    return 2 * co_shape_count(&desc->in[1].shape) * window;
-  case CO_OP_GLOBAL_AVERAGE_POOL2D: // an addition per pixel
-    return co_shape_count(&desc->in[0].shape);
-  default:
-    break;
-  }
   int64_t flops = 0;
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    if (desc->has_out >> i & 1) flops += co_shape_count(&desc->out[i].shape);
+  const char *words = infos[desc->op].flops, *word;
+  size_t length;
+  bool optional;
+  if (!words) {
+    for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+      if (desc->has_out >> i & 1) flops += co_shape_count(&desc->out[i].shape);
+    return flops;
+  }
+  while (next_word(&words, &word, &length, &optional)) {
+    const char *times = memchr(word, '*', length);
+    if (!times) {
+      flops += co_shape_count(shape_of(desc, word, length));
+      continue;
+    }
+    // Rows times weights; of a convolution, with zero padding counted like the image.
+    size_t left = (size_t)(times - word);
+    const co_shape *weights = shape_of(desc, word, left);
+    int64_t rows = co_shape_count(shape_of(desc, times + 1, length - left - 1));
+    flops += 2 * rows * (co_shape_count(weights) / weights->dim[weights->rank - 1]);
+  }
   return flops;
 }

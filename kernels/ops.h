@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // THE CONTRACT between the planner and the backends: every operation, its operands, its maths, how
-// its gradient is derived and what stands in for it at inference. Shared with CUDA sources: common
-// subset of C11 and C++17.
+// its gradient is derived, what stands in for it at inference, and what else is to be known of it.
+// Shared with CUDA sources: common subset of C11 and C++17.
 //
 // Notation: N rows of a batch, H W C height, width, channels, P Q pooled/convolved height and
 // width, I O input and output features, K classes. "real" is the computing type (f32, or f64 under
 // the double policy of the reference). Shapes are logical; memory order is the operand's layout.
-// A trailing ? marks an optional operand. Operands without a type are real.
 //
-// CO_OPS(X) lists X(ENUM, name, inputs, outputs, backward, inference):
-//   inputs/outputs  operand names in order.
+// CO_OPS(X) lists X(ENUM, name, inputs, outputs, backward, inference, facts…):
+//   inputs/outputs  operands in order, optional ones in parentheses: (x, w, (b)). Their places have
+//                   names: in[CO_DENSE_w], out[CO_DENSE_y].
 //   backward        rules "OP a b -> c d; …": operands are forward operands (x, w, y, …: saved
 //                   until then) or incoming gradients d<output>; results are d<input>. "dy -> da"
 //                   without an OP passes the gradient on unchanged. An input that no rule produces
 //                   has no gradient. "" = not differentiable (an error if a gradient is needed).
-//                   A result marked ? is left out where nobody needs that gradient or the input
-//                   is absent; the others are computed all the same.
+//                   A result in parentheses is left out where nobody needs that gradient or the
+//                   input is absent; the others are computed all the same.
 //   inference       "" = the same; else a rule in the same language that replaces the operation in
 //                   evaluation and inference plans ("x -> y" = y is x).
+//   facts           initialisers of co_op_info, which explains them: .bf16 = "x w b -> y", …
 // Reference code lives in kernels/ref/<name>.c and is found by name:
 //   co_status co_infer_<name>(co_op_desc *desc)      shapes and dtypes of the outputs from the
 //       inputs and attributes, checking both (symbolic N passes through); forward operations only:
@@ -28,6 +29,7 @@
 
 #include "host/core/status.h"
 #include "host/core/tensor.h"
+#include "kernels/operands.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,59 +38,119 @@ extern "C" {
 // clang-format off
 #define CO_OPS(X)                                                                                  \
   /* ---- layers ---------------------------------------------------------------------------- */   \
-  X(DENSE, dense, "x w b?", "y mask?",                                                             \
-    "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw db?", "")                   \
-  X(DENSE_BACKWARD_DATA, dense_backward_data, "dy w", "dx", "", "")                                \
-  X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, "x dy", "dw db?", "", "")                      \
-  X(DENSE_RELU_BACKWARD, dense_relu_backward, "dy w mask", "dx db?", "", "")                       \
-  X(CONV2D, conv2d, "x w b?", "y",                                                                 \
-    "CONV2D_BACKWARD_DATA dy w -> dx; CONV2D_BACKWARD_WEIGHTS x dy -> dw db?", "")                 \
-  X(CONV2D_BACKWARD_DATA, conv2d_backward_data, "dy w", "dx", "", "")                              \
-  X(CONV2D_BACKWARD_WEIGHTS, conv2d_backward_weights, "x dy", "dw db?", "", "")                    \
-  X(MAX_POOL2D, max_pool2d, "x", "y argmax?", "MAX_POOL2D_BACKWARD dy argmax -> dx", "")           \
-  X(MAX_POOL2D_BACKWARD, max_pool2d_backward, "dy argmax", "dx", "", "")                           \
-  X(GLOBAL_AVERAGE_POOL2D, global_average_pool2d, "x", "y",                                        \
-    "GLOBAL_AVERAGE_POOL2D_BACKWARD dy -> dx", "")                                                 \
-  X(GLOBAL_AVERAGE_POOL2D_BACKWARD, global_average_pool2d_backward, "dy", "dx", "", "")            \
-  X(RELU, relu, "x", "y", "RELU_BACKWARD y dy -> dx", "")                                          \
-  X(RELU_BACKWARD, relu_backward, "y dy", "dx", "", "")                                            \
-  X(RELU_BIAS_BACKWARD, relu_bias_backward, "y dy", "dx db", "", "")                               \
-  X(BATCH_NORM, batch_norm, "x gamma beta running_mean running_variance",                          \
-    "y mean variance new_mean new_variance",                                                       \
+  X(DENSE, dense, (x, w, (b)), (y, (mask)),                                                        \
+    "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw (db)", "",                  \
+    .types = "mask:u8", .bf16 = "x w b -> y", .bf16_or_f32 = "b -> y", .flops = "w*y",             \
+    .activation = true)                                                                            \
+  X(DENSE_BACKWARD_DATA, dense_backward_data, (dy, w), (dx), "", "",                               \
+    .bf16 = "dy w -> dx", .accumulate = "dx", .flops = "w*dy")                                     \
+  X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, (x, dy), (dw, (db)), "", "",                   \
+    .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*dy")                                    \
+  X(DENSE_RELU_BACKWARD, dense_relu_backward, (dy, w, mask), (dx, (db)), "", "",                   \
+    .types = "mask:u8", .bf16 = "dy w -> dx", .bf16_without = "db", .accumulate = "dx db",         \
+    .flops = "w*dy")                                                                               \
+  X(CONV2D, conv2d, (x, w, (b)), (y),                                                              \
+    "CONV2D_BACKWARD_DATA dy w -> dx; CONV2D_BACKWARD_WEIGHTS x dy -> dw (db)", "",                \
+    .bf16 = "x w b -> y", .flops = "w*y", .activation = true)                                      \
+  X(CONV2D_BACKWARD_DATA, conv2d_backward_data, (dy, w), (dx), "", "",                             \
+    .bf16 = "dy w -> dx", .accumulate = "dx", .flops = "w*dy")                                     \
+  X(CONV2D_BACKWARD_WEIGHTS, conv2d_backward_weights, (x, dy), (dw, (db)), "", "",                 \
+    .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*dy")                                    \
+  X(MAX_POOL2D, max_pool2d, (x), (y, (argmax)), "MAX_POOL2D_BACKWARD dy argmax -> dx", "",         \
+    .types = "argmax:i32", .bf16 = "x -> y", .why = "reads windows of a whole result")             \
+  X(MAX_POOL2D_BACKWARD, max_pool2d_backward, (dy, argmax), (dx), "", "",                          \
+    .types = "argmax:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                 \
+    .why = "spreads gradients over windows")                                                       \
+  X(GLOBAL_AVERAGE_POOL2D, global_average_pool2d, (x), (y),                                        \
+    "GLOBAL_AVERAGE_POOL2D_BACKWARD dy -> dx", "",                                                 \
+    .bf16 = "x -> y", .flops = "x", .why = "sums a whole result")                                  \
+  X(GLOBAL_AVERAGE_POOL2D_BACKWARD, global_average_pool2d_backward, (dy), (dx), "", "",            \
+    .bf16 = "dy -> dx", .accumulate = "dx", .why = "spreads gradients over images")                \
+  X(RELU, relu, (x), (y), "RELU_BACKWARD y dy -> dx", "",                                          \
+    .bf16 = "x -> y", .why = "what it follows takes no relu, or others read that too")             \
+  X(RELU_BACKWARD, relu_backward, (y, dy), (dx), "", "",                                           \
+    .bf16 = "y dy -> dx", .accumulate = "dx",                                                      \
+    .why = "the product before it applies no mask; no bias gradient beside it")                    \
+  X(RELU_BIAS_BACKWARD, relu_bias_backward, (y, dy), (dx, db), "", "",                             \
+    .bf16 = "y dy -> dx", .accumulate = "dx db", .why = "the product before it applies no mask")   \
+  X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
+    (y, mean, variance, new_mean, new_variance),                                                   \
     "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
-    "BATCH_NORM_INFERENCE x gamma beta running_mean running_variance -> y")                        \
-  X(BATCH_NORM_BACKWARD, batch_norm_backward, "x gamma mean variance dy", "dx dgamma dbeta", "", "") \
-  X(BATCH_NORM_INFERENCE, batch_norm_inference, "x gamma beta running_mean running_variance", "y", \
-    "", "")                                                                                        \
-  X(ADD, add, "a b", "y", "dy -> da; dy -> db", "")                                                \
-  X(CONCAT, concat, "a b", "y", "CONCAT_BACKWARD dy -> da? db?", "")                               \
-  X(CONCAT_BACKWARD, concat_backward, "dy", "da? db?", "", "")                                     \
-  X(RESHAPE, reshape, "x", "y", "RESHAPE dy -> dx", "")                                            \
-  X(DROPOUT, dropout, "x step", "y", "DROPOUT dy step -> dx", "x -> y")                            \
-  X(SOFTMAX, softmax, "x", "y", "", "")                                                            \
+    "BATCH_NORM_INFERENCE x gamma beta running_mean running_variance -> y",                        \
+    .bf16 = "x -> y", .activation = true,                                                          \
+    .may_alias = "new_mean=running_mean new_variance=running_variance",                            \
+    .why = "needs sums over the whole batch first")                                                \
+  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy), (dx, dgamma, dbeta), \
+    "", "", .bf16 = "x dy -> dx", .accumulate = "dx dgamma dbeta",                                 \
+    .why = "needs sums over the whole batch first")                                                \
+  X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
+    (y), "", "", .bf16 = "x -> y", .activation = true,                                             \
+    .why = "not folded into the weights, which training changes")                                  \
+  X(ADD, add, (a, b), (y), "dy -> da; dy -> db", "",                                               \
+    .bf16 = "a b -> y", .accumulate = "y", .activation = true, .may_alias = "y=a",                 \
+    .why = "two values meet")                                                                      \
+  X(CONCAT, concat, (a, b), (y), "CONCAT_BACKWARD dy -> (da) (db)", "",                            \
+    .bf16 = "* -> *", .why = "two values meet")                                                    \
+  X(CONCAT_BACKWARD, concat_backward, (dy), ((da), (db)), "", "",                                  \
+    .bf16 = "* -> *", .accumulate = "*", .why = "one value parts in two")                          \
+  X(RESHAPE, reshape, (x), (y), "RESHAPE dy -> dx", "",                                            \
+    .types = "x:any y:any", .bf16 = "x -> y", .moves = true, .accumulate = "y",                    \
+    .why = "its two sides cannot share memory")                                                    \
+  X(DROPOUT, dropout, (x, step), (y), "DROPOUT dy step -> dx", "x -> y",                           \
+    .types = "step:u8", .bf16 = "x -> y", .accumulate = "y",                                       \
+    .why = "products draw no random numbers")                                                      \
+  X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
+    .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
-  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "x target weight step", "loss sum dx hits?", "", "") \
-  X(MEAN_SQUARED_ERROR, mean_squared_error, "x target weight step", "loss sum dx", "", "")         \
-  X(CATEGORICAL_HITS, categorical_hits, "x target weight", "sums", "", "")                         \
+  X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, (x, target, weight, step),                       \
+    (loss, sum, dx, (hits)), "", "", .types = "target:i32 step:u8 sum:f64 hits:f64",               \
+    .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx hits",                               \
+    .why = "needs whole rows; makes loss and gradient")                                            \
+  X(MEAN_SQUARED_ERROR, mean_squared_error, (x, target, weight, step), (loss, sum, dx), "", "",    \
+    .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
+    .why = "needs whole rows; makes loss and gradient")                                            \
+  X(CATEGORICAL_HITS, categorical_hits, (x, target, weight), (sums), "", "",                       \
+    .types = "target:i32 sums:f64", .bf16 = "x ->", .follows = true, .accumulate = "sums",         \
+    .why = "a metric beside the loss")                                                             \
   /* ---- input section --------------------------------------------------------------------- */   \
-  X(GATHER, gather, "table index", "y", "", "")                                                    \
-  X(CAST, cast, "x", "y", "", "")                                                                  \
-  X(NORMALIZE, normalize, "x mean scale", "y", "", "")                                             \
-  X(FLIP, flip, "x ids step", "y", "", "x -> y")                                                   \
-  X(SHIFTED_CROP, shifted_crop, "x ids step", "y", "", "x -> y")                                   \
-  X(INPUT_ROWS, input_rows, "table index? ids? step? mean? scale?", "y", "", "")                   \
+  X(GATHER, gather, (table, index), (y), "", "",                                                   \
+    .types = "table:any index:i64 y:any", .bf16 = "table -> y", .moves = true, .follows = true,    \
+    .input = true, .why = "brings the rows together")                                              \
+  X(CAST, cast, (x), (y), "", "",                                                                  \
+    .types = "x:any", .bf16 = "x -> y", .bf16_each = true, .moves = true, .typed = true,           \
+    .input = true, .why = "from stored bytes to numbers")                                          \
+  X(NORMALIZE, normalize, (x, mean, scale), (y), "", "",                                           \
+    .bf16 = "x -> y", .bf16_each = true, .input = true,                                            \
+    .why = "of the inputs, with fitted statistics")                                                \
+  X(FLIP, flip, (x, ids, step), (y), "", "x -> y",                                                 \
+    .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
+    .why = "augmentation")                                                                         \
+  X(SHIFTED_CROP, shifted_crop, (x, ids, step), (y), "", "x -> y",                                 \
+    .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
+    .why = "augmentation")                                                                         \
+  X(INPUT_ROWS, input_rows, (table, (index), (ids), (step), (mean), (scale)), (y), "", "",         \
+    .types = "table:any index:i64 ids:i64 step:u8", .bf16 = "-> y", .bf16_each = true,             \
+    .typed = true, .input = true, .why = "brings the rows together, as numbers")                   \
   /* ---- parameters ------------------------------------------------------------------------ */   \
-  X(GRADIENT_NORM, gradient_norm, "g segments", "sum gate?", "", "")                               \
-  X(SGD, sgd, "w g m? segments step gate", "new_w new_m? mirror?", "", "")                         \
-  X(ADAM, adam, "w g m v segments step gate", "new_w new_m new_v mirror?", "", "")                 \
+  X(GRADIENT_NORM, gradient_norm, (g, segments), (sum, (gate)), "", "",                            \
+    .types = "segments:u8 sum:f64 gate:f64", .accumulate = "sum", .accumulate_without = "gate",    \
+    .why = "needs every gradient")                                                                 \
+  X(SGD, sgd, (w, g, (m), segments, step, gate), (new_w, (new_m), (mirror)), "", "",               \
+    .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror", .bf16_each = true,   \
+    .moves = true, .is_alias = "new_w=w new_m=m",                                                  \
+    .why = "needs the whole norm; one for all parameters")                                         \
+  X(ADAM, adam, (w, g, m, v, segments, step, gate), (new_w, new_m, new_v, (mirror)), "", "",       \
+    .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror", .bf16_each = true,   \
+    .moves = true, .is_alias = "new_w=w new_m=m new_v=v",                                          \
+    .why = "needs the whole norm; one for all parameters")                                         \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
-  X(REORDER, reorder, "x", "y", "", "")
+  X(REORDER, reorder, (x), (y), "", "",                                                            \
+    .types = "x:any y:any", .bf16 = "x -> y", .moves = true,                                       \
+    .why = "its neighbours want different layouts")
 // clang-format on
 
-// What each computes (accumulate: bit i of co_op_desc.accumulate makes output i += instead of =).
-// Outputs that can be accumulated into: those of *_BACKWARD*, y of ADD, DROPOUT and RESHAPE, sum,
-// sums, hits and dx of the losses, metrics and GRADIENT_NORM (not beside a gate, which would be that
-// of the total); the activation comes before the addition.
+// What each computes (accumulate: bit i of co_op_desc.accumulate makes output i += instead of =; the
+// activation comes before the addition; a gate beside GRADIENT_NORM's sum would be that of the total).
 //
 // DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in
 //                canonical order), w (I, O), b (O): y (N, O) = act(x w + b).
@@ -168,24 +230,30 @@ extern "C" {
 // REORDER        y = x in another layout (padding of the result is zero).
 //
 // bf16: data may be bf16 where "real" is f32: activations, their gradients, and the copies of
-// parameters that DENSE and CONV2D read (co_op_bf16_operands says which operands, by name). Data of
-// one operation are all bf16 or all f32, but for: b and y of DENSE, which may be f32 together where
-// x and w are bf16; x and y of CAST, NORMALIZE, FLIP and SHIFTED_CROP, and y of INPUT_ROWS (rounded
-// once, at the end), each as it likes; y of SOFTMAX, f32 always.
-// DENSE_RELU_BACKWARD has no db in bf16: libraries would round it to the type of dx, and
-// DENSE_BACKWARD_WEIGHTS gives it from the same rows. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays
-// f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
+// parameters that DENSE and CONV2D read (the fact .bf16 says which operands). Data of one operation
+// are all bf16 or all f32, but for what .bf16_or_f32 and .bf16_each say. DENSE_RELU_BACKWARD has no
+// db in bf16: libraries would round it to the type of dx, and DENSE_BACKWARD_WEIGHTS gives it from
+// the same rows. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots)
+// stays f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
 // nearest, ties to even; an accumulated one after the addition. One exception is cuDNN's: dw of
 // CONV2D_BACKWARD_WEIGHTS may be rounded to bf16 on its way to f32.
 
 typedef enum co_op {
-#define X(ENUM, name, inputs, outputs, backward, inference) CO_OP_##ENUM,
+#define X(ENUM, ...) CO_OP_##ENUM,
   CO_OPS(X)
 #undef X
       CO_OP_COUNT
 } co_op;
 
-enum { CO_OP_MAX_OPERANDS = 8, CO_MAX_OUTPUTS = 8 };
+// The places of operands: CO_DENSE_x, CO_DENSE_w and CO_DENSE_b are 0, 1 and 2 of in, CO_DENSE_y 0 of
+// out. No operation has an input and an output of one name.
+#define X(ENUM, name, inputs, outputs, ...)                                                        \
+  enum { CO_OPERAND_PLACES(CO_##ENUM##_, inputs) };                                                \
+  enum { CO_OPERAND_PLACES(CO_##ENUM##_, outputs) };
+CO_OPS(X)
+#undef X
+
+enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_OUTPUTS = 8 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
@@ -193,7 +261,7 @@ typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activat
 // descriptors compare bytewise.
 typedef struct co_op_attr {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2]; // height, width
-  co_activation activation; // DENSE, CONV2D, MAX_POOL2D, ADD, BATCH_NORM, BATCH_NORM_INFERENCE
+  co_activation activation; // those of the fact .activation, MAX_POOL2D
   double epsilon, momentum; // BATCH_NORM, ADAM, SGD
   double rate;              // DROPOUT, FLIP, INPUT_ROWS
   double fill;              // SHIFTED_CROP, INPUT_ROWS
@@ -237,25 +305,57 @@ typedef struct co_op_desc {
   uint32_t accumulate;      // bit i: out[i] += result
 } co_op_desc;
 
+// What the planner and the backends have to know of an operation. Lists of operands are as in ops.h:
+// "x, w, (b)". In facts they are words: "x w -> y" names inputs and outputs, "*" all of one side.
 typedef struct co_op_info {
-  const char *enum_name; // "CONV2D"
-  const char *name;      // "conv2d"
-  const char *inputs, *outputs, *backward, *inference;
+  const char *enum_name;        // "CONV2D"
+  const char *name;             // "conv2d"
+  const char *inputs, *outputs; // "x, w, (b)"
+  const char *backward, *inference;
+  // Facts. NULL or false = nothing of the kind.
+  const char *types;              // "mask:u8 table:any": operands that are not real, and their type
+  const char *bf16;               // "x w b -> y": operands that may be bf16
+  bool bf16_each;                 // each of them as it likes; otherwise all or none, but for
+  const char *bf16_or_f32;        // "b -> y": those that may stay f32, together
+  const char *bf16_without;       // outputs that must be absent then
+  bool moves;                     // reads and writes bf16 itself, unless it accumulates (widen.h)
+  bool follows;                   // is bf16 where its first input is; nothing is made so for it
+  bool input;                     // of the input section: reads what there is
+  bool typed;                     // its result has the type attr.dtype
+  const char *accumulate;         // "dw db": real outputs that can be added to
+  const char *accumulate_without; // outputs that must be absent then
+  bool activation;                // attr.activation can take in a RELU of its first output
+  const char *may_alias;          // "y=a": output y may be the memory of input a
+  const char *is_alias;           // it always is
+  const char *flops; // "w*y": a product of a matrix w and rows, y of the size of w's last dimension
+                     // (or the result): 2 multiply-adds a weight and row; "x": one an element of x.
+                     // Sums of such; NULL = one an element of the outputs
+  const char *why; // it is an operation of its own and not part of a neighbour, for plans of GPUs;
+                   // products are what others become part of: NULL
 } co_op_info;
 
 const co_op_info *co_op_get_info(co_op op);
 // -1 if unknown. Takes the enum name ("CONV2D"), of `length` characters.
 int co_op_find(const char *enum_name, size_t length);
-// Number of operands in a list such as "x w b?", and the i-th as a slice without '?' (`optional`
-// may be NULL).
+// Number of operands in a list such as "x, w, (b)", and the i-th as a slice without parentheses
+// (`optional` may be NULL).
 int co_operand_count(const char *list);
 bool co_operand_get(const char *list, int i, const char **name, size_t *length, bool *optional);
-// Operands that may be bf16, bit i for operand i.
-void co_op_bf16_operands(co_op op, uint32_t *in, uint32_t *out);
-// CO_ERR_DEVICE where the descriptor's bf16 operands are not as the contract has them.
-co_status co_op_check_bf16(const co_op_desc *desc);
 // Position of a name in a list, -1 if absent.
 int co_operand_find(const char *list, const char *name, size_t length);
+
+// ---- facts, by place: bit i for operand i
+// Operands that may be bf16, and of those the ones that may stay f32 together.
+void co_op_bf16_operands(co_op op, uint32_t *in, uint32_t *out);
+void co_op_bf16_or_f32(co_op op, uint32_t *in, uint32_t *out);
+// CO_ERR_DEVICE where the descriptor's bf16 operands are not as the contract has them.
+co_status co_op_check_bf16(const co_op_desc *desc);
+// Outputs of this descriptor that the contract lets be added to.
+uint32_t co_op_accumulable(const co_op_desc *desc);
+// The input whose memory the output may be, -1 if none; *always: it must.
+int co_op_alias(co_op op, int output, bool *always);
+// The type of a named operand where it is not real; false if it is, or can be any.
+bool co_op_operand_type(co_op op, const char *name, size_t length, co_dtype *out);
 
 // A parsed backward or inference rule. Tokens are slices into the constant rule string.
 typedef struct co_rule {

@@ -7,24 +7,9 @@ static size_t reserve(size_t *bytes, const co_shape *shape) {
   return at;
 }
 
-static bool moves_bf16(const co_op_desc *desc) {
-  switch (desc->op) {
-  case CO_OP_GATHER:
-  case CO_OP_REORDER:
-  case CO_OP_CAST:
-  case CO_OP_SGD:
-  case CO_OP_ADAM:
-    return true;
-  case CO_OP_RESHAPE:
-    return desc->accumulate == 0;
-  default:
-    return false;
-  }
-}
-
 bool co_widen(const co_op_desc *desc, co_widened *out) {
   memset(out, 0, sizeof *out);
-  if (moves_bf16(desc)) return false;
+  if (co_op_get_info(desc->op)->moves && !desc->accumulate) return false;
   out->desc = *desc;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     co_tensor_desc *in = &out->desc.in[i], *result = &out->desc.out[i];

@@ -22,8 +22,8 @@ typedef struct co_widen_loops {
   const void *user;
 } co_widen_loops;
 
-// False if the operation has no operand to widen: all in f32, or one that handles bf16 itself
-// (moves, casts, the optimizers' mirror).
+// False if the operation has no operand to widen: all in f32, or one that handles bf16 itself (the
+// fact .moves).
 bool co_widen(const co_op_desc *desc, co_widened *out);
 // Before the run in float: widens inputs, and outputs that are added to. `scratch` is aligned to 64
 // bytes.

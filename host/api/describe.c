@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/graph/layer.h"
 #include "host/graph/metric/metric.h"
 #include "host/train/settings.h"
@@ -162,7 +162,7 @@ static void describe_topics(cohort_result *result) {
 }
 
 static co_status describe(const char *name, cohort_result *result) {
-  CO_RETURN_IF_FAILED(co_job_require(name, "describe", "a topic"));
+  CO_RETURN_IF_FAILED(co_require(name, "describe", "a topic"));
   for (int i = 0; i < TOPIC_COUNT; i++) {
     if (strcmp(topics[i].name, name) != 0) continue;
     co_json_key(&result->json, name);

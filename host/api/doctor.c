@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include "datasets/import.h"
-#include "host/api/job.h"
+#include "host/api/api.h"
+#include "host/config/config.h"
 #include "host/core/h5.h"
 #include "host/device/backend.h"
 #include "host/device/machine.h"

@@ -2,7 +2,9 @@
 // cohort_evaluate: metrics of a model on a split, and gates on them.
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
+#include "host/eval/evaluation.h"
+#include "host/eval/scorer.h"
 
 static co_status parse_split(const char *name, int *split) {
   *split = co_split_parse(name ? name : "test");
@@ -106,8 +108,8 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   int split;
   const int64_t *samples;
   int64_t count;
-  CO_RETURN_IF_FAILED(co_job_require(options->model, "evaluate", "a model"));
-  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "evaluate", "a dataset"));
+  CO_RETURN_IF_FAILED(co_require(options->model, "evaluate", "a model"));
+  CO_RETURN_IF_FAILED(co_require(options->dataset, "evaluate", "a dataset"));
   CO_RETURN_IF_FAILED(parse_split(options->split, &split));
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
   CO_RETURN_IF_FAILED(co_scorer_open(scorer, context->ctx, options->model, options->dataset,
@@ -119,7 +121,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, scorer->model, true, &result->errors));
-  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, context, true, scorer->source,
+  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, &context->watch, true, scorer->source,
                                           scorer->program, scorer->dataset, samples, count,
                                           scorer->rows, options->workers, "evaluate"));
   co_json *json = &result->json;

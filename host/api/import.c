@@ -2,10 +2,10 @@
 // cohort_import_idx: the public face of the importer.
 #include "datasets/import.h"
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
-  co_job_progress(user, what, "rows", done, total, NULL);
+  co_watch_progress(&((cohort_context *)user)->watch, what, "rows", done, total, NULL);
 }
 
 static void report(cohort_result *result, const cohort_import_idx_options *options,
@@ -65,7 +65,7 @@ cohort_status cohort_import_idx(cohort_context *context, const cohort_import_idx
       .stop = context->options.stop};
   co_import_result done;
   co_status status = co_import_idx(&done, context->ctx, &inner, &(*out)->errors);
-  co_job_progress(context, "import", "rows", -1, 0, NULL);
+  co_watch_progress(&context->watch, "import", "rows", -1, 0, NULL);
   if (status == CO_OK) report(*out, options, &done);
   return co_result_finish(*out, "import", status);
 }

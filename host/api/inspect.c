@@ -2,17 +2,22 @@
 // cohort_inspect: what is in a dataset, model, checkpoint or run directory.
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/core/h5.h"
+#include "host/eval/scorer.h"
 
-static void render_column(cohort_result *result, const co_column *column) {
+static void render_column(cohort_result *result, const co_column *column, const char *table) {
   co_json *json = &result->json;
   char shape[96];
   co_shape_print(&column->shape, shape, sizeof shape);
   co_json_open(json, '{');
   co_json_key(json, "name");
   co_json_string(json, column->name);
+  if (table) {
+    co_json_key(json, "table");
+    co_json_string(json, table);
+  }
   co_json_key(json, "type");
   co_json_string(json, co_column_type_name(column->type));
   co_json_key(json, "role");
@@ -22,7 +27,7 @@ static void render_column(cohort_result *result, const co_column *column) {
   for (int i = 0; i < column->shape.rank; i++)
     co_json_int(json, column->shape.dim[i]);
   co_json_close(json);
-  if (column->type == CO_COLUMN_CATEGORY) {
+  if (column->category_count) {
     co_json_key(json, "categories");
     co_json_open(json, '[');
     for (int64_t i = 0; i < column->category_count; i++)
@@ -33,17 +38,50 @@ static void render_column(cohort_result *result, const co_column *column) {
   co_text_printf(&result->text, "  %-24s %-10s %-8s ", column->name,
                  co_column_type_name(column->type), co_role_name(column->role));
   if (column->type == CO_COLUMN_CATEGORY)
-    co_text_printf(&result->text, "%lld classes\n", (long long)column->category_count);
+    co_text_printf(&result->text, "%lld classes%s%s\n", (long long)column->category_count,
+                   table ? " of " : "", table ? table : "");
   else
-    co_text_printf(&result->text, "%s\n", column->shape.rank ? shape : "");
+    co_text_printf(&result->text, "%s%s%s\n", column->shape.rank ? shape : "",
+                   column->shape.rank && table ? " of "
+                   : table                     ? "of "
+                                               : "",
+                   table ? table : "");
+}
+
+// More than an entity and its samples.
+static bool several_tables(const co_schema *schema) {
+  return schema->table_count > 2;
 }
 
 static void render_schema(cohort_result *result, const co_schema *schema) {
   co_json_key(&result->json, "columns");
   co_json_open(&result->json, '[');
   for (int64_t i = 0; i < schema->column_count; i++)
-    render_column(result, &schema->columns[i]);
+    render_column(result, &schema->columns[i],
+                  several_tables(schema) ? schema->columns[i].table : NULL);
   co_json_close(&result->json);
+}
+
+static void render_tables(cohort_result *result, const co_schema *schema) {
+  co_json *json = &result->json;
+  if (!several_tables(schema)) return;
+  co_json_key(json, "tables");
+  co_json_open(json, '[');
+  co_text_printf(&result->text, "tables\n");
+  for (int64_t i = 0; i < schema->table_count; i++) {
+    const co_table *table = &schema->tables[i];
+    co_json_open(json, '{');
+    co_json_key(json, "name");
+    co_json_string(json, table->name);
+    co_json_key(json, "kind");
+    co_json_string(json, co_table_kind_name(table->kind));
+    co_json_key(json, "rows");
+    co_json_int(json, table->rows);
+    co_json_close(json);
+    co_text_printf(&result->text, "  %-24s %-10s %lld\n", table->name,
+                   co_table_kind_name(table->kind), (long long)table->rows);
+  }
+  co_json_close(json);
 }
 
 static co_status inspect_dataset(co_context *ctx, const char *path, cohort_result *result) {
@@ -69,6 +107,7 @@ static co_status inspect_dataset(co_context *ctx, const char *path, cohort_resul
                    (long long)count);
   }
   co_json_close(json);
+  render_tables(result, co_dataset_schema(dataset));
   co_text_printf(&result->text, "columns\n");
   render_schema(result, co_dataset_schema(dataset));
   co_json_key(json, "fingerprint");
@@ -174,7 +213,7 @@ cleanup:
 }
 
 static co_status inspect(co_context *ctx, const char *path, cohort_result *result) {
-  CO_RETURN_IF_FAILED(co_job_require(path, "inspect", "a file"));
+  CO_RETURN_IF_FAILED(co_require(path, "inspect", "a file"));
   if (!co_path_exists(path))
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "no such file or directory");
   if (!co_path_is_directory(path)) {

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/device/backend.h"
+#include "host/eval/scorer.h"
 #include "host/train/settings.h"
 
 typedef struct planning {
@@ -33,7 +34,7 @@ static co_status read_inputs(planning *p) {
   CO_RETURN_IF_FAILED(co_settings_read(&p->config, p->arena, config->files, config->file_count,
                                        config->assignments, config->assignment_count, p->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&p->settings, p->config, p->arena, p->problems));
-  CO_RETURN_IF_FAILED(co_job_choose_precision(&p->settings.precision, p->options->precision));
+  CO_RETURN_IF_FAILED(co_choose_precision(&p->settings.precision, p->options->precision));
   const char *path = p->options->dataset ? p->options->dataset : co_settings_dataset(p->config);
   if (!path) {
     if (p->problems->count) return co_diagnostics_result(p->problems);
@@ -53,7 +54,7 @@ static co_status create_program(planning *p) {
   const int64_t *samples;
   int64_t train_rows;
   CO_RETURN_IF_FAILED(co_dataset_split(p->dataset, CO_SPLIT_TRAIN, &samples, &train_rows));
-  CO_RETURN_IF_FAILED(co_job_check_batch_size(p->options->batch_size));
+  CO_RETURN_IF_FAILED(co_check_batch_size(p->options->batch_size));
   bool inference = p->options->inference;
   int64_t rows = p->options->batch_size ? p->options->batch_size
                  : inference            ? settings->eval_batch_size
@@ -177,7 +178,7 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
     co_json_key(json, "launches_why");
     co_json_string(json, op->choice.why);
     co_json_key(json, "reason");
-    co_json_string(json, co_plan_reason(op));
+    co_json_string(json, co_op_get_info(op->desc.op)->why);
     co_json_key(json, "planned");
     co_json_bool(json, op->choice.planned);
   }

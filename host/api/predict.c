@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/core/file.h"
+#include "host/eval/scorer.h"
 #include "host/feed/pipeline.h"
 
 typedef struct scoring {
@@ -165,8 +166,8 @@ static co_status collect_batch(scoring *s, co_pipeline *pipeline, batch_queue *q
   CO_RETURN_IF_FAILED(write_batch(s, view, result.outputs));
   *rows += view->valid;
   give_back(pipeline, q);
-  co_job_progress(s->context, "predict", "rows", *rows, s->count, NULL);
-  if (!co_job_stopped(s->context)) return CO_OK;
+  co_watch_progress(&s->context->watch, "predict", "rows", *rows, s->count, NULL);
+  if (!co_watch_stopped(&s->context->watch)) return CO_OK;
   return co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
                                      ? "stopped; the output is not complete"
                                      : "stopped; no output was written");
@@ -194,16 +195,16 @@ static co_status score_rows(scoring *s) {
   co_program_drain(s->scorer.program); // before the batches go
   while (q.count)
     give_back(pipeline, &q);
-  co_job_progress(s->context, "predict", "rows", -1, s->count, NULL);
+  co_watch_progress(&s->context->watch, "predict", "rows", -1, s->count, NULL);
   co_pipeline_free(pipeline);
   return status;
 }
 
 static co_status predict(scoring *s, cohort_result *result) {
   const cohort_predict_options *options = s->options;
-  CO_RETURN_IF_FAILED(co_job_require(options->model, "predict", "a model"));
-  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "predict", "a dataset"));
-  CO_RETURN_IF_FAILED(co_job_require(options->output, "predict", "an output"));
+  CO_RETURN_IF_FAILED(co_require(options->model, "predict", "a model"));
+  CO_RETURN_IF_FAILED(co_require(options->dataset, "predict", "a dataset"));
+  CO_RETURN_IF_FAILED(co_require(options->output, "predict", "an output"));
   bool to_file = strcmp(options->output, "-") != 0;
   if (to_file && !options->force && co_path_exists(options->output)) {
     co_status status = co_fail_at(CO_ERR_IO, options->output, 0, 0, "the output exists already");

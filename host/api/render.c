@@ -2,8 +2,9 @@
 // cohort_render_config: the config as it will be used, defaults filled in.
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/core/file.h"
+#include "host/eval/scorer.h"
 #include "host/train/settings.h"
 
 typedef struct rendering {

@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/api/job.h"
+#include "host/api/api.h"
+#include "host/eval/scorer.h"
 #include "host/exec/memory.h"
 #include "host/feed/pipeline.h"
 
@@ -192,7 +193,7 @@ static co_status give_side(side *s, parity *p, const co_step *step) {
 }
 
 static co_status run_side(side *s, const parity *p, int stage, int kind) {
-  if (co_job_stopped(p->context)) return co_fail(CO_INTERRUPTED, "stopped during verify");
+  if (co_watch_stopped(&p->context->watch)) return co_fail(CO_INTERRUPTED, "stopped during verify");
   CO_RETURN_IF_FAILED(s->backend->api->fill_zero(
       s->backend, s->metrics, (size_t)(p->model->network->metric_doubles + 1) * sizeof(double)));
   CO_RETURN_IF_FAILED(co_store_refresh(s->store));
@@ -203,11 +204,11 @@ static co_status run_side(side *s, const parity *p, int stage, int kind) {
 
 static co_status read_options(parity *p) {
   const cohort_verify_parity_options *options = p->options;
-  CO_RETURN_IF_FAILED(co_job_require(options->model, "verify", "a model"));
-  CO_RETURN_IF_FAILED(co_job_require(options->dataset, "verify", "a dataset"));
+  CO_RETURN_IF_FAILED(co_require(options->model, "verify", "a model"));
+  CO_RETURN_IF_FAILED(co_require(options->dataset, "verify", "a dataset"));
   // Unless TF32 or bf16 is asked for, what is left is an error, not a precision that was chosen.
   p->precision = CO_PRECISION_F32;
-  CO_RETURN_IF_FAILED(co_job_choose_precision(&p->precision, options->precision));
+  CO_RETURN_IF_FAILED(co_choose_precision(&p->precision, options->precision));
   p->device.bf16 = p->precision == CO_PRECISION_BF16;
   p->tolerance = options->tolerance > 0 ? options->tolerance
                  : p->device.bf16       ? default_tolerance_bf16
@@ -247,8 +248,8 @@ static co_status open_batches(parity *p) {
   if (!count)
     return co_fail_at(CO_ERR_DATA, p->options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name(p->split));
-  CO_RETURN_IF_FAILED(co_job_choose_batch_size(&p->rows, p->options->batch_size, &p->file,
-                                               "batch_size", most_rows));
+  CO_RETURN_IF_FAILED(
+      co_choose_batch_size(&p->rows, p->options->batch_size, &p->file, "batch_size", most_rows));
   if (!p->options->batch_size && p->rows > most_rows) p->rows = most_rows;
   if (p->rows > count) p->rows = count;
   co_pipeline_options options = {.samples = samples,
@@ -283,7 +284,7 @@ static co_status observe_layers(parity *p) {
 static co_status open_sides(parity *p) {
   co_backend *backend;
   CO_RETURN_IF_FAILED(
-      co_job_open_backend(&backend, p->ctx, p->options->device, p->options->threads, p->precision));
+      co_open_backend(&backend, p->ctx, p->options->device, p->options->threads, p->precision));
   CO_RETURN_IF_FAILED(start_side(&p->device, p, backend, CO_F32));
   CO_RETURN_IF_FAILED(plan_side(&p->device, p, AS_USED));
   CO_RETURN_IF_FAILED(observe_layers(p));
@@ -569,7 +570,7 @@ static co_status verify(parity *p) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
   CO_RETURN_IF_FAILED(read_options(p));
   CO_RETURN_IF_FAILED(
-      co_job_open_model(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
+      co_model_open(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));
   bool done;

@@ -5,7 +5,7 @@
 
 static const char *const type_names[CO_COLUMN_TYPE_COUNT] = {
     [CO_COLUMN_NUMBER] = "number", [CO_COLUMN_VECTOR] = "vector", [CO_COLUMN_CATEGORY] = "category",
-    [CO_COLUMN_IMAGE] = "image",   [CO_COLUMN_TEXT] = "text",
+    [CO_COLUMN_BINARY] = "binary", [CO_COLUMN_IMAGE] = "image",   [CO_COLUMN_TEXT] = "text",
 };
 static const char *const role_names[CO_ROLE_COUNT] = {
     [CO_ROLE_INPUT] = "input",   [CO_ROLE_TARGET] = "target", [CO_ROLE_KEY] = "key",
@@ -22,6 +22,16 @@ const co_column *co_schema_find(const co_schema *schema, const char *name) {
   for (int64_t i = 0; i < schema->column_count; i++)
     if (!strcmp(schema->columns[i].name, name)) return &schema->columns[i];
   return NULL;
+}
+
+const co_table *co_schema_table(const co_schema *schema, const char *name) {
+  for (int64_t i = 0; i < schema->table_count; i++)
+    if (!strcmp(schema->tables[i].name, name)) return &schema->tables[i];
+  return NULL;
+}
+
+const char *co_table_kind_name(co_table_kind kind) {
+  return kind == CO_TABLE_SAMPLES ? "samples" : kind == CO_TABLE_ENTITY ? "entity" : "events";
 }
 
 const char *co_column_type_name(co_column_type type) {

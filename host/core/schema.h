@@ -13,6 +13,7 @@ typedef enum co_column_type {
   CO_COLUMN_NUMBER,   // f32 scalar, NaN = missing
   CO_COLUMN_VECTOR,   // f32 (D)
   CO_COLUMN_CATEGORY, // i32 code, -1 = missing, with category names
+  CO_COLUMN_BINARY,   // f32 0 or 1, NaN = missing, with the names of both, that of 1 last
   CO_COLUMN_IMAGE,    // u8 (H, W, C)
   CO_COLUMN_TEXT,     // stored integers or text of keys and ignored columns; never delivered
   CO_COLUMN_TYPE_COUNT
@@ -27,11 +28,30 @@ typedef enum co_role {
   CO_ROLE_COUNT
 } co_role;
 
+// Every column belongs to a table; its kind says how a sample reaches the table's rows.
+typedef enum co_table_kind {
+  CO_TABLE_SAMPLES, // one row a sample
+  CO_TABLE_ENTITY,  // by the sample's index into the table
+  CO_TABLE_EVENTS   // by the sample's range [begin, end) of rows, of one entity, in order of time
+} co_table_kind;
+
+// The name of the samples' own table; no other can be called so, for names have no '/'.
+#define CO_SAMPLES_TABLE "/samples"
+
+typedef struct co_table {
+  const char *name;
+  co_table_kind kind;
+  int64_t rows;
+  const char *entity; // of events: whose they are; else NULL
+  const char *time;   // of events: the column with their times, NULL if none is named; else NULL
+} co_table;
+
 typedef struct co_column {
   const char *name;
+  const char *table; // name of its table; NULL where a schema has no tables
   co_column_type type;
   co_role role;
-  co_dtype dtype; // as stored and delivered: u8 images, i32 codes, f32 numbers
+  co_dtype dtype; // as stored and delivered: u8 images, i32 codes, f32 others
   co_shape shape; // of one row; rank 0 for scalars
   int64_t category_count;
   const char *const *categories;
@@ -40,12 +60,16 @@ typedef struct co_column {
 typedef struct co_schema {
   int64_t column_count;
   const co_column *columns;
+  int64_t table_count; // 0 where only columns are known
+  const co_table *tables;
 } co_schema;
 
 const co_column *co_schema_find(const co_schema *schema, const char *name); // NULL if absent
+const co_table *co_schema_table(const co_schema *schema, const char *name); // NULL if absent
 const char *co_column_type_name(co_column_type type);                       // "number", …
-const char *co_role_name(co_role role);                                     // "input", …
-int co_column_type_parse(const char *name);                                 // -1 if unknown
+const char *co_table_kind_name(co_table_kind kind); // "samples", "entity", "events"
+const char *co_role_name(co_role role);             // "input", …
+int co_column_type_parse(const char *name);         // -1 if unknown
 int co_role_parse(const char *name);
 
 #ifdef __cplusplus

@@ -10,13 +10,6 @@
 extern "C" {
 #endif
 
-// Bytes of host memory that this process may use: the machine's, or the limit of a control group
-// (cgroup v1 or v2: containers, batch systems) above it; SIZE_MAX if neither is told.
-size_t co_memory_limit(void);
-// The least limit of the groups that a file like /proc/self/cgroup names, and of those above them:
-// `unified` and `memory` are where the hierarchies of v2 and of v1's controller are mounted.
-size_t co_memory_group_limit(const char *file, const char *unified, const char *memory);
-
 // Before co_store_allocate, after all plans of its parameters: CO_ERR_MEMORY if the store and the
 // arena (of `largest`, the plan that needs most, or NULL) do not fit into host memory, naming the
 // bytes and the layer that needs most. Memory of a device is the device's to refuse.

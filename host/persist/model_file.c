@@ -270,6 +270,7 @@ static const char *text_of(const co_node *map, const char *key) {
 static int rank_of(int type) {
   switch (type) {
   case CO_COLUMN_NUMBER:
+  case CO_COLUMN_BINARY:
   case CO_COLUMN_CATEGORY:
     return 0;
   case CO_COLUMN_VECTOR:
@@ -321,7 +322,7 @@ static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_
   if (!columns) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < list->count; i++)
     CO_RETURN_IF_FAILED(parse_column(arena, co_h5_path(file), list->items[i], &columns[i]));
-  *out = (co_schema){list->count, columns};
+  *out = (co_schema){.column_count = list->count, .columns = columns};
   return CO_OK;
 }
 

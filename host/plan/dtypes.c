@@ -20,8 +20,7 @@ static co_status make_double(co_plan *plan) {
     value->info.desc.dtype = plan->options.real;
   }
   for (int64_t i = 0; i < plan->op_count; i++)
-    if ((plan->ops[i].desc.op == CO_OP_CAST || plan->ops[i].desc.op == CO_OP_INPUT_ROWS) &&
-        plan->ops[i].desc.attr.dtype == CO_F32)
+    if (co_op_get_info(plan->ops[i].desc.op)->typed && plan->ops[i].desc.attr.dtype == CO_F32)
       plan->ops[i].desc.attr.dtype = plan->options.real;
   return CO_OK;
 }
@@ -92,39 +91,35 @@ static bool stays_wide(const narrowing *n, co_value value) {
   return false;
 }
 
-// Softmax, losses and metrics compute in f32 from what there is.
-static bool takes_either(co_op op) {
-  return op == CO_OP_SOFTMAX || op == CO_OP_SOFTMAX_CROSS_ENTROPY ||
-         op == CO_OP_MEAN_SQUARED_ERROR || op == CO_OP_CATEGORICAL_HITS;
-}
-
-// Operations of the input section read what there is, and write bf16 only for the network: raw
-// features are not rounded before they are normalised.
-static bool is_of_input(co_op op) {
-  return op == CO_OP_GATHER || op == CO_OP_CAST || op == CO_OP_NORMALIZE || op == CO_OP_FLIP ||
-         op == CO_OP_SHIFTED_CROP || op == CO_OP_INPUT_ROWS;
+// Softmax, losses and metrics compute in f32 from what there is. Operations of the input section
+// read what there is, and write bf16 only for the network: raw features are not rounded before they
+// are normalised.
+static bool reads_either(co_op op) {
+  const co_op_info *info = co_op_get_info(op);
+  return info->follows || info->input;
 }
 
 static bool is_read_by_input(const narrowing *n, co_value value) {
   for (int64_t i = 0; i < n->old_count; i++)
-    for (int k = 0; is_of_input(n->old[i].desc.op) && k < CO_OP_MAX_OPERANDS; k++)
+    for (int k = 0; co_op_get_info(n->old[i].desc.op)->input && k < CO_OP_MAX_OPERANDS; k++)
       if (n->old[i].in[k] == value) return true;
   return false;
 }
 
 // Whether the operation's data become bf16 here.
 static bool narrows(const narrowing *n, const co_plan_op *op) {
-  if (takes_either(op->desc.op)) return dtype_of(n, op->in[0]) == CO_BF16;
-  if (op->desc.op == CO_OP_GATHER) return dtype_of(n, op->in[0]) == CO_BF16;
-  if (is_of_input(op->desc.op))
-    return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  if (info->follows) return dtype_of(n, op->in[0]) == CO_BF16;
+  if (info->input) return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);
   return true;
 }
 
 static co_status narrow_inputs(narrowing *n, co_plan_op *op, uint32_t may) {
-  if (takes_either(op->desc.op) || is_of_input(op->desc.op)) return CO_OK;
+  if (reads_either(op->desc.op)) return CO_OK;
   // A dense layer whose result is an output writes f32, and adds the bias in f32.
-  if (op->desc.op == CO_OP_DENSE && stays_wide(n, op->out[0])) may &= ~4u;
+  uint32_t or_in, or_out;
+  co_op_bf16_or_f32(op->desc.op, &or_in, &or_out);
+  if (or_in && stays_wide(n, op->out[0])) may &= ~or_in;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((may >> i & 1) && op->in[i] != CO_NO_VALUE)
       CO_RETURN_IF_FAILED(narrow_input(n, op, &op->in[i]));
@@ -133,6 +128,8 @@ static co_status narrow_inputs(narrowing *n, co_plan_op *op, uint32_t may) {
 
 // What must stay f32 is written as bf16 first and cast then; `wide` gets those.
 static co_status narrow_outputs(narrowing *n, co_plan_op *op, uint32_t may, co_value *wide) {
+  uint32_t or_in, or_out;
+  co_op_bf16_or_f32(op->desc.op, &or_in, &or_out);
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     wide[i] = CO_NO_VALUE;
     co_value value = op->out[i];
@@ -141,7 +138,7 @@ static co_status narrow_outputs(narrowing *n, co_plan_op *op, uint32_t may, co_v
       n->plan->values[value].info.desc.dtype = CO_BF16;
       continue;
     }
-    if (op->desc.op == CO_OP_DENSE) continue;
+    if (or_out >> i & 1) continue;
     if (op->desc.accumulate >> i & 1)
       return co_fail(CO_ERR_INTERNAL, "'%s' cannot be added to in bf16",
                      n->plan->values[value].info.name);
@@ -158,8 +155,7 @@ static co_status narrow_operation(narrowing *n, co_plan_op op) {
   if (!(in | out) || !narrows(n, &op)) return co_plan_add_op(n->plan, &op, NULL);
   CO_RETURN_IF_FAILED(narrow_inputs(n, &op, in));
   CO_RETURN_IF_FAILED(narrow_outputs(n, &op, out, wide));
-  if (op.desc.op == CO_OP_CAST || op.desc.op == CO_OP_INPUT_ROWS)
-    op.desc.attr.dtype = dtype_of(n, op.out[0]);
+  if (co_op_get_info(op.desc.op)->typed) op.desc.attr.dtype = dtype_of(n, op.out[0]);
   CO_RETURN_IF_FAILED(co_plan_add_op(n->plan, &op, NULL));
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (wide[i] != CO_NO_VALUE) CO_RETURN_IF_FAILED(cast(n, &op, op.out[i], wide[i]));
@@ -175,7 +171,7 @@ bool co_plan_reads_bf16(const co_graph *graph, co_value input) {
     co_op_bf16_operands(op->op, &in, &out);
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
       if (op->in[k] != input) continue;
-      if (!(in >> k & 1) || takes_either(op->op) || is_of_input(op->op)) return false;
+      if (!(in >> k & 1) || reads_either(op->op)) return false;
       any = true;
     }
   }

@@ -3,12 +3,6 @@
 // outputs of their loss, the operations of an input section one. Observed values are never fused away.
 #include "host/plan/pass.h"
 
-// Operations whose attr.activation is honoured.
-static bool takes_activation(co_op op) {
-  return op == CO_OP_DENSE || op == CO_OP_CONV2D || op == CO_OP_ADD || op == CO_OP_BATCH_NORM ||
-         op == CO_OP_BATCH_NORM_INFERENCE;
-}
-
 static int64_t find_writer(const co_plan *plan, co_value value) {
   for (int64_t i = 0; i < plan->op_count; i++)
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
@@ -26,7 +20,8 @@ static void fuse_activation(co_plan *plan, co_plan_op *relu) {
   int64_t writer = find_writer(plan, relu->in[0]);
   if (writer < 0 || !may_vanish(plan, relu->in[0])) return;
   co_plan_op *op = &plan->ops[writer];
-  if (!takes_activation(op->desc.op) || op->desc.attr.activation != CO_ACTIVATION_NONE) return;
+  if (!co_op_get_info(op->desc.op)->activation || op->desc.attr.activation != CO_ACTIVATION_NONE)
+    return;
   op->desc.attr.activation = CO_ACTIVATION_RELU;
   op->out[0] = relu->out[0];
   op->note = "fused relu";

@@ -78,8 +78,6 @@ bool co_plan_reads_bf16(const co_graph *graph, co_value input);
 // A table of operations: shapes, layouts, implementation, bytes, FLOPs, notes.
 void co_plan_print(const co_plan *plan, co_text *out);
 const char *co_mode_name(co_mode mode);
-// Why the operation is one of its own; NULL for products, which others become part of.
-const char *co_plan_reason(const co_plan_op *op);
 int64_t co_plan_launches(const co_plan *plan); // of one run; 0 where they are not counted
 
 #ifdef __cplusplus

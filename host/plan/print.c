@@ -39,7 +39,7 @@ int64_t co_plan_launches(const co_plan *plan) {
 
 // Launches, note, and why there are so many.
 static void print_launches(co_text *out, const co_plan_op *op) {
-  const char *reason = co_plan_reason(op), *why = op->choice.why;
+  const char *reason = co_op_get_info(op->desc.op)->why, *why = op->choice.why;
   co_text_printf(out, "  %8d  %-36s  %s%s%s\n", op->choice.launches, op->note ? op->note : "",
                  reason ? reason : "", reason && why ? "; " : "", why ? why : "");
 }

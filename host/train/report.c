@@ -5,10 +5,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/train/trainer.h"
+#include "host/train/session_private.h"
 
 // run.json; here, unlike in models and metrics, paths and clocks have their place.
-co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *status_word,
+co_status co_session_render_status(co_session *t, co_text *out, const char *status_word,
                                    int exit_code) {
   co_json json_, *json = &json_;
   char host[256] = "", machine[256];
@@ -54,19 +54,18 @@ co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *stat
   return status;
 }
 
-co_status co_trainer_write_status(co_trainer *t, const char *status_word, int exit_code) {
+co_status co_session_write_status(co_session *t, const char *status_word, int exit_code) {
   co_text text;
   co_text_init(&text, t->ctx);
-  co_status status = co_trainer_render_status(t, &text, status_word, exit_code);
+  co_status status = co_session_render_status(t, &text, status_word, exit_code);
   if (status == CO_OK) status = co_run_write_status(&t->run, text.data);
   co_text_free(&text);
   return status;
 }
 
-co_status co_trainer_report(co_trainer *t, cohort_result *result) {
-  co_json *json = &result->json;
+static co_status report_run(co_session *t, co_json *json, co_text *text) {
   char hex[65];
-  double total = co_trainer_now() - t->started;
+  double total = co_session_now() - t->started;
   int64_t steps = t->state.step - t->resumed_step;
   CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
   co_json_key(json, "run");
@@ -119,30 +118,33 @@ co_status co_trainer_report(co_trainer *t, cohort_result *result) {
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
     co_json_string(json, co_context_warning(t->ctx, i));
   co_json_close(json);
-  co_text_printf(&result->text, "run      %s\nsteps    %lld", t->run.path,
-                 (long long)t->state.step);
+  co_text_printf(text, "run      %s\nsteps    %lld", t->run.path, (long long)t->state.step);
   if (steps > 0 && busy > 0)
-    co_text_printf(&result->text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps,
-                   total, (double)steps / busy);
-  co_text_printf(&result->text, "\n");
+    co_text_printf(text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps, total,
+                   (double)steps / busy);
+  co_text_printf(text, "\n");
   if (t->state.best_step >= 0)
-    co_text_printf(&result->text, "best     %s %.4f on validation, at step %lld\n",
+    co_text_printf(text, "best     %s %.4f on validation, at step %lld\n",
                    t->settings.validation_metric ? t->settings.validation_metric : "loss",
                    t->state.best, (long long)t->state.best_step);
-  co_text_printf(&result->text, "model    %s/model.h5\nweights  sha256 %s\n", t->run.path, hex);
+  co_text_printf(text, "model    %s/model.h5\nweights  sha256 %s\n", t->run.path, hex);
   return CO_OK;
 }
 
-co_status co_trainer_report_dry_run(co_trainer *t, cohort_result *result) {
+static co_status report_dry_run(co_session *t, co_json *json, co_text *text) {
   co_program_bytes bytes;
   co_program_get_bytes(t->program, &bytes);
-  co_json_key(&result->json, "status");
-  co_json_string(&result->json, "dry_run");
-  co_json_key(&result->json, "total_steps");
-  co_json_int(&result->json, t->total_steps);
-  co_json_key(&result->json, "planned_bytes");
-  co_json_int(&result->json, (int64_t)bytes.total);
-  co_text_printf(&result->text, "would train %lld steps into %s, planned memory %.1f MiB\n",
+  co_json_key(json, "status");
+  co_json_string(json, "dry_run");
+  co_json_key(json, "total_steps");
+  co_json_int(json, t->total_steps);
+  co_json_key(json, "planned_bytes");
+  co_json_int(json, (int64_t)bytes.total);
+  co_text_printf(text, "would train %lld steps into %s, planned memory %.1f MiB\n",
                  (long long)t->total_steps, t->run_path, (double)bytes.total / 1048576);
   return CO_OK;
+}
+
+co_status co_session_report(co_session *t, co_json *json, co_text *text) {
+  return t->options->dry_run ? report_dry_run(t, json, text) : report_run(t, json, text);
 }

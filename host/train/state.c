@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/train/trainer.h"
+#include "host/train/session_private.h"
 
 // A value of a run's run.json, NULL if there is none.
-const char *co_trainer_recorded(co_trainer *t, const char *key) {
+const char *co_session_recorded(co_session *t, const char *key) {
   char *path = co_path_join(t->ctx, t->run_path, "run.json");
   co_node *node = NULL;
   co_diagnostics ignored;
@@ -19,7 +19,7 @@ const char *co_trainer_recorded(co_trainer *t, const char *key) {
   return value && value->kind == CO_NODE_SCALAR ? value->text : NULL;
 }
 
-bool co_trainer_run_has(co_trainer *t, const char *name) {
+bool co_session_run_has(co_session *t, const char *name) {
   char *path = co_path_join(t->ctx, t->run_path, name);
   bool there = path && co_path_exists(path);
   co_free(t->ctx, path);
@@ -27,23 +27,23 @@ bool co_trainer_run_has(co_trainer *t, const char *name) {
 }
 
 // Equal bytes need equal config, data and machine: what differs is said before anything is touched.
-static co_status config_drifted(co_trainer *t) {
+static co_status config_drifted(co_session *t) {
   co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
                                 "the config differs from the one this run was started with");
   co_hint("resume without -c and --set, or compare with %s/config.full.yaml", t->run_path);
   return status;
 }
 
-static co_status check_fingerprint(co_trainer *t, const char *recorded_fingerprint) {
+static co_status check_fingerprint(co_session *t, const char *recorded_fingerprint) {
   const char *mine = co_dataset_fingerprint(t->dataset);
   if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
   return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
                     "the dataset is not the one this run was started with");
 }
 
-static co_status check_machine(co_trainer *t) {
-  const char *threads = co_trainer_recorded(t, "threads"),
-             *device = co_trainer_recorded(t, "device");
+static co_status check_machine(co_session *t) {
+  const char *threads = co_session_recorded(t, "threads"),
+             *device = co_session_recorded(t, "device");
   const char *name = t->backend->api->name;
   if (threads && strtol(threads, NULL, 10) != t->threads) {
     co_status status =
@@ -62,9 +62,9 @@ static co_status check_machine(co_trainer *t) {
 }
 
 // Another processor or library computes as well, but rounds in its own way.
-static void warn_of_machine(co_trainer *t) {
+static void warn_of_machine(co_session *t) {
   char now[256];
-  const char *then = co_trainer_recorded(t, "machine");
+  const char *then = co_session_recorded(t, "machine");
   co_machine_describe(now, sizeof now);
   if (then && strcmp(then, now) != 0)
     co_log(t->ctx, CO_LOG_WARN, "resume",
@@ -73,7 +73,7 @@ static void warn_of_machine(co_trainer *t) {
            then, now);
 }
 
-static co_status load_state(co_trainer *t, const co_model_file *file, const char *path) {
+static co_status load_state(co_session *t, const co_model_file *file, const char *path) {
   const co_training_state *stored = &file->training;
   if (!file->has_training)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
@@ -92,7 +92,7 @@ static co_status load_state(co_trainer *t, const co_model_file *file, const char
 }
 
 static co_status load_checkpoint(void *user, const char *path, bool *damaged) {
-  co_trainer *t = user;
+  co_session *t = user;
   co_arena *arena;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_model_file file;
@@ -108,7 +108,7 @@ static co_status load_checkpoint(void *user, const char *path, bool *damaged) {
 }
 
 // The model of a run that is done, loaded as the result.
-static co_status load_model(co_trainer *t, const char *path, bool *damaged) {
+static co_status load_model(co_session *t, const char *path, bool *damaged) {
   co_arena *arena;
   co_model_file file;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
@@ -124,13 +124,13 @@ cleanup:
   return status;
 }
 
-static co_status create_run(co_trainer *t) {
+static co_status create_run(co_session *t) {
   co_text yaml, status_text;
   co_text_init(&yaml, t->ctx);
   co_text_init(&status_text, t->ctx);
   co_status status;
   CO_TRY(co_node_to_yaml(&yaml, t->config));
-  CO_TRY(co_trainer_render_status(t, &status_text, "running", 0));
+  CO_TRY(co_session_render_status(t, &status_text, "running", 0));
   co_run_start start = {.config_json = t->config_json.data,
                         .config_yaml = yaml.data ? yaml.data : "",
                         .command = t->options->command,
@@ -143,7 +143,7 @@ cleanup:
 }
 
 // Weights and statistics as they are before the first step.
-static co_status start_state(co_trainer *t) {
+static co_status start_state(co_session *t) {
   double *sums = t->state.sums;
   int64_t count = t->model->network->metric_doubles + t->model->output_count;
   if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
@@ -156,12 +156,12 @@ static co_status start_state(co_trainer *t) {
   return CO_OK;
 }
 
-static co_status initialize(co_trainer *t) {
+static co_status initialize(co_session *t) {
   CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset));
   return co_store_initialize(co_program_store(t->program), t->state.seed);
 }
 
-static co_status load_best_weights(co_trainer *t) {
+static co_status load_best_weights(co_session *t) {
   if (t->state.best_step < 0 || t->state.best_step == t->state.step) return CO_OK;
   char *path = co_run_checkpoint_path(&t->run, t->state.best_step, true);
   co_status status =
@@ -172,10 +172,10 @@ static co_status load_best_weights(co_trainer *t) {
 }
 
 // A run that says it is done and has its model is done, whatever became of its checkpoints.
-static co_status find_done(co_trainer *t, bool *damaged) {
-  const char *word = co_trainer_recorded(t, "status"), *step = co_trainer_recorded(t, "step");
+static co_status find_done(co_session *t, bool *damaged) {
+  const char *word = co_session_recorded(t, "status"), *step = co_session_recorded(t, "step");
   *damaged = false;
-  if (!word || strcmp(word, "done") != 0 || !co_trainer_run_has(t, "model.h5")) return CO_OK;
+  if (!word || strcmp(word, "done") != 0 || !co_session_run_has(t, "model.h5")) return CO_OK;
   char *path = co_path_join(t->ctx, t->run_path, "model.h5");
   co_status status = path ? load_model(t, path, damaged) : CO_ERR_MEMORY;
   if (*damaged)
@@ -191,10 +191,10 @@ static co_status find_done(co_trainer *t, bool *damaged) {
 }
 
 // Loads what there is: the state of the newest checkpoint, or a finished run's model.
-static co_status load_run(co_trainer *t, int64_t *step, bool *scheduled) {
+static co_status load_run(co_session *t, int64_t *step, bool *scheduled) {
   bool damaged;
   CO_RETURN_IF_FAILED(co_run_load_newest(&t->run, load_checkpoint, t, step, scheduled));
-  t->already_done = t->state.finished && co_trainer_run_has(t, "model.h5");
+  t->already_done = t->state.finished && co_session_run_has(t, "model.h5");
   if (t->already_done) return load_best_weights(t);
   CO_RETURN_IF_FAILED(find_done(t, &damaged));
   // The damaged model may have been read in part.
@@ -202,12 +202,12 @@ static co_status load_run(co_trainer *t, int64_t *step, bool *scheduled) {
 }
 
 // Nothing in the folder changes before it is clear that this process may continue the run.
-static co_status continue_run(co_trainer *t) {
+static co_status continue_run(co_session *t) {
   int64_t step;
   bool scheduled, differs = false;
   CO_RETURN_IF_FAILED(co_run_open(&t->run, t->ctx, t->run_path));
   CO_RETURN_IF_FAILED(check_machine(t));
-  CO_RETURN_IF_FAILED(check_fingerprint(t, co_trainer_recorded(t, "dataset_fingerprint")));
+  CO_RETURN_IF_FAILED(check_fingerprint(t, co_session_recorded(t, "dataset_fingerprint")));
   CO_RETURN_IF_FAILED(load_run(t, &step, &scheduled));
   if (step < 0 && !t->already_done) {
     CO_RETURN_IF_FAILED(co_run_config_differs(&t->run, t->config_json.data, &differs));
@@ -233,10 +233,10 @@ static co_status continue_run(co_trainer *t) {
     CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
   }
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
-  return co_trainer_write_status(t, "running", 0);
+  return co_session_write_status(t, "running", 0);
 }
 
-static void log_begin(co_trainer *t) {
+static void log_begin(co_session *t) {
   const int64_t *count = t->sample_count;
   const co_store *store = co_program_store(t->program);
   int64_t values = 0;
@@ -257,7 +257,7 @@ static void log_begin(co_trainer *t) {
          (long long)t->batches_per_epoch, (long long)t->batch_rows);
 }
 
-co_status co_trainer_begin(co_trainer *t) {
+co_status co_session_begin(co_session *t) {
   CO_RETURN_IF_FAILED(start_state(t));
   t->checkpoint_step = -1;
   if (t->resumed) {
@@ -273,8 +273,8 @@ co_status co_trainer_begin(co_trainer *t) {
   return CO_OK;
 }
 
-co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
-  double begun = co_trainer_now();
+co_status co_session_checkpoint(co_session *t, bool scheduled) {
+  double begun = co_session_now();
   if (t->checkpoint_step == t->state.step) return CO_OK;
   // The sums of the interval in work go along, so that a resumed run adds to the same numbers.
   int64_t doubles = t->model->network->metric_doubles;
@@ -296,7 +296,7 @@ co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
     status = co_run_settle_checkpoints(&t->run, t->state.step, scheduled, t->state.best_step,
                                        t->settings.keep_last);
   if (status == CO_OK) t->checkpoint_step = t->state.step;
-  t->checkpoint_seconds += co_trainer_now() - begun;
+  t->checkpoint_seconds += co_session_now() - begun;
   CO_RETURN_IF_FAILED(status);
   char fields[64];
   snprintf(fields, sizeof fields, "\"step\":%lld", (long long)t->state.step);
@@ -305,7 +305,7 @@ co_status co_trainer_checkpoint(co_trainer *t, bool scheduled) {
 }
 
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
-co_status co_trainer_write_model(co_trainer *t) {
+co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(load_best_weights(t));
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;

@@ -6,44 +6,10 @@
 #include "kernels/widen.h"
 
 static co_ref_function *const functions[CO_OP_COUNT][2] = {
-#define X(ENUM, name, inputs, outputs, backward, inference)                                        \
-  {co_ref_##name##_f32, co_ref_##name##_f64},
+#define X(ENUM, name, ...) {co_ref_##name##_f32, co_ref_##name##_f64},
     CO_OPS(X)
 #undef X
 };
-
-// Outputs that may be added to: gradients, y of ADD, and sums.
-static uint32_t accumulable(const co_op_desc *desc) {
-  switch (desc->op) {
-  case CO_OP_DENSE_BACKWARD_DATA:
-  case CO_OP_CONV2D_BACKWARD_DATA:
-  case CO_OP_MAX_POOL2D_BACKWARD:
-  case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
-  case CO_OP_RELU_BACKWARD:
-  case CO_OP_ADD:
-  case CO_OP_DROPOUT: // its own backward
-  case CO_OP_CATEGORICAL_HITS:
-    return 1;
-  case CO_OP_GRADIENT_NORM: // a gate is that of this sum alone
-    return desc->has_out >> 1 & 1 ? 0 : 1;
-  case CO_OP_RESHAPE: // likewise, but it moves integers too
-    return desc->out[0].dtype >= CO_F32 ? 1 : 0;
-  case CO_OP_DENSE_BACKWARD_WEIGHTS:
-  case CO_OP_CONV2D_BACKWARD_WEIGHTS:
-  case CO_OP_RELU_BIAS_BACKWARD:
-  case CO_OP_DENSE_RELU_BACKWARD:
-  case CO_OP_CONCAT_BACKWARD:
-    return 3;
-  case CO_OP_BATCH_NORM_BACKWARD:
-    return 7;
-  case CO_OP_SOFTMAX_CROSS_ENTROPY: // sum, dx and hits
-    return 14;
-  case CO_OP_MEAN_SQUARED_ERROR: // sum and dx
-    return 6;
-  default:
-    return 0;
-  }
-}
 
 static co_status check_operands(const co_op_desc *desc, bool inputs) {
   const co_op_info *info = co_op_get_info(desc->op);
@@ -80,7 +46,7 @@ co_status co_ref_query(const co_op_desc *desc, co_op_choice *out) {
     out->implementation = "ref+bf16";
     out->workspace = widened.bytes;
   }
-  if ((desc->accumulate & ~accumulable(desc)) != 0)
+  if ((desc->accumulate & ~co_op_accumulable(desc)) != 0)
     return co_fail(CO_ERR_DEVICE, "%s: this output cannot be accumulated into",
                    co_op_get_info(desc->op)->name);
   return CO_OK;

@@ -13,7 +13,7 @@ extern "C" {
 
 typedef void co_ref_function(const co_op_desc *desc, void *const *in, void *const *out);
 
-#define X(ENUM, name, inputs, outputs, backward, inference)                                        \
+#define X(ENUM, name, ...)                                                                         \
   co_status co_infer_##name(co_op_desc *desc);                                                     \
   co_ref_function co_ref_##name##_f32, co_ref_##name##_f64;
 CO_OPS(X)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens images.h5 and table.h5, as written by the code in datasets/README.md.
+// Opens images.h5, table.h5 and events.h5, as written by the code in datasets/README.md.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,6 +79,41 @@ static void table(void **state) {
   co_dataset_close(d);
 }
 
+static void events(void **state) {
+  co_context *ctx = *state;
+  co_dataset *d = open_dataset(ctx, "events.h5");
+  const co_table *table = co_schema_table(co_dataset_schema(d), "orders");
+  assert_int_equal(table->kind, CO_TABLE_EVENTS);
+  assert_int_equal(table->rows, 5);
+  assert_string_equal(table->time, "time");
+  const int64_t *begin, *end, *index;
+  assert_int_equal(co_dataset_ranges(d, "orders", &begin, &end), CO_OK);
+  assert_memory_equal(begin, ((int64_t[]){0, 0, 3, 3}), 32);
+  assert_memory_equal(end, ((int64_t[]){2, 3, 3, 4}), 32);
+  const void *data;
+  int64_t rows;
+  assert_int_equal(co_dataset_column(d, "amount", &data, &rows, NULL), CO_OK);
+  assert_int_equal(rows, 5);
+  static const float amount[] = {10, 20, 30, 9.5f, 1.25f};
+  assert_memory_equal(data, amount, sizeof amount);
+  assert_int_equal(co_dataset_index(d, "shops", &index), CO_OK);
+  assert_memory_equal(index, ((int64_t[]){1, 1, 0, 1}), 32);
+  float area[4], buys[4], seconds[5];
+  assert_int_equal(co_dataset_gather(d, "area", (int64_t[]){0, 1, 2, 3}, 4, area), CO_OK);
+  assert_true(area[0] == 80 && area[2] == 120);
+  assert_int_equal(co_dataset_gather(d, "buys_again", (int64_t[]){0, 1, 2, 3}, 4, buys), CO_OK);
+  assert_true(buys[0] == 1 && buys[1] == 0 && isnan(buys[3]));
+  assert_string_equal(co_schema_find(co_dataset_schema(d), "buys_again")->categories[1], "yes");
+  co_numbers time;
+  assert_int_equal(co_dataset_numbers(d, "time", &time), CO_OK);
+  co_numbers_deliver(&time, 1700000000, 0, 5, seconds, 1);
+  for (int i = 0; i < 5; i++)
+    assert_true(seconds[i] == 100 * (float)i);
+  assert_split(d, CO_SPLIT_TRAIN, 0, 2);
+  assert_int_equal(co_context_warning_count(ctx), 0);
+  co_dataset_close(d);
+}
+
 static int open_context(void **state) {
   co_context *ctx;
   if (co_context_create(&ctx, NULL) != CO_OK) return -1;
@@ -96,6 +131,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(images, open_context, close_context),
       cmocka_unit_test_setup_teardown(table, open_context, close_context),
+      cmocka_unit_test_setup_teardown(events, open_context, close_context),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

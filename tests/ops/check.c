@@ -17,7 +17,7 @@ static void run_oracle(const ops_suite *suite, const ops_problem *p, void *const
     out[i] = NULL;
     if ((p->desc.has_out >> i & 1) == 0) continue;
     bool always;
-    int of = ops_alias(p->desc.op, i, &always);
+    int of = co_op_alias(p->desc.op, i, &always);
     size_t bytes = co_tensor_bytes(&p->desc.out[i]);
     out[i] = ops_allocate(bytes);
     if (always && of >= 0) memcpy(out[i], in[of], bytes);
@@ -305,7 +305,7 @@ static void check_image_layouts(ops_suite *suite, const ops_problem *p, co_backe
       co_op_choice answer;
       desc.accumulate = 1u << i;
       if (co_ref_query(&desc, &answer) == CO_OK) accepted |= 1u << i;
-      aliases = aliases || (ops_alias(p->desc.op, i, &always) >= 0 && !always);
+      aliases = aliases || (co_op_alias(p->desc.op, i, &always) >= 0 && !always);
     }
     if (aliases) {
       ops_mode in_place = {.policy = CO_F32, .facts = &facts, .unlike = usual, .in_place = true};
@@ -333,7 +333,7 @@ static void check_backend(ops_suite *suite, const ops_problem *p, co_backend *ba
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (p->desc.has_out >> i & 1) {
       outputs |= 1u << i;
-      aliases = aliases || (ops_alias(p->desc.op, i, &always) >= 0 && !always);
+      aliases = aliases || (co_op_alias(p->desc.op, i, &always) >= 0 && !always);
     }
   if (aliases) {
     ops_mode in_place = {.policy = policy, .in_place = true};

@@ -296,7 +296,7 @@ static bool place_outputs(run_state *s) {
     if ((s->desc.has_out >> i & 1) == 0) continue;
     const co_tensor_desc *operand = &s->desc.out[i];
     bool always, real = operand->dtype >= CO_F32;
-    int of = ops_alias(s->desc.op, i, &always);
+    int of = co_op_alias(s->desc.op, i, &always);
     if (of >= 0 && (always || (s->mode->in_place && operand->layout == s->desc.in[of].layout))) {
       s->alias[i] = of;
       if (operand->layout != s->desc.in[of].layout)

@@ -45,6 +45,11 @@ typedef struct ops_family {
   double (*magnitude)(const ops_problem *problem, int output);
   const char *const *cases; // ends with NULL
 } ops_family;
+// Defines a family: OPS_FAMILY(relu) = {.op = CO_OP_RELU, …}; CMake finds it by these words at the
+// beginning of a line.
+#define OPS_FAMILY(name)                                                                           \
+  extern const ops_family ops_##name;                                                              \
+  const ops_family ops_##name
 
 // An operation with inputs. Real operands are held as f64, with values that f32 holds, too; in a
 // problem for the policy bf16, data with values that bf16 holds.
@@ -75,8 +80,6 @@ int ops_problem_input(const ops_problem *problem, const char *name);
 co_op_desc ops_problem_desc(const ops_problem *problem, co_dtype policy);
 // A copy of an operand's values: reals (f64) as `to`, others (`dtype`) as they are.
 void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, co_dtype to);
-// Output `output` may be the memory of the input returned, -1 if of none; *always: it must.
-int ops_alias(co_op op, int output, bool *always);
 double ops_random(uint32_t purpose, int64_t i);            // within (-1, 1)
 double ops_largest(const ops_problem *problem, int input); // absolute value of a real input, or 0
 
@@ -126,6 +129,6 @@ typedef struct ops_suite {
 // Runs everything selected; failures are counted in suite->report.
 void ops_suite_run(ops_suite *suite);
 
-extern const ops_family *const ops_families[];
+extern const ops_family *const ops_families[]; // ends with NULL
 
 #endif

@@ -85,23 +85,6 @@ static int parse_extents(const char *text, int64_t *out, int most) {
   return 0;
 }
 
-// Types that operands of this name have whatever the policy; false = real.
-static bool fixed_type(co_op op, const char *name, size_t length, co_dtype *out) {
-  bool class_target = op == CO_OP_SOFTMAX_CROSS_ENTROPY || op == CO_OP_CATEGORICAL_HITS;
-  if (is(name, length, "step") || is(name, length, "segments") || is(name, length, "mask"))
-    *out = CO_U8;
-  else if (is(name, length, "argmax") || (class_target && is(name, length, "target")))
-    *out = CO_I32;
-  else if (is(name, length, "ids") || is(name, length, "index"))
-    *out = CO_I64;
-  else if (is(name, length, "gate") || is(name, length, "sum") || is(name, length, "sums") ||
-           is(name, length, "hits"))
-    *out = CO_F64;
-  else
-    return false;
-  return true;
-}
-
 // Shapes that follow from those of earlier operands.
 static bool implied_shape(const ops_problem *p, const char *name, size_t length, co_shape *out) {
   const co_shape *x = &p->desc.in[0].shape;
@@ -116,7 +99,7 @@ static bool implied_shape(const ops_problem *p, const char *name, size_t length,
     out->dim[0] = 1;
   else if (is(name, length, "weight") || is(name, length, "ids"))
     out->dim[0] = x->dim[0];
-  else if (is(name, length, "target") && fixed_type(p->desc.op, name, length, &dtype))
+  else if (is(name, length, "target") && co_op_operand_type(p->desc.op, name, length, &dtype))
     out->dim[0] = x->dim[0];
   else if (is(name, length, "target") || is(name, length, "g") || is(name, length, "m") ||
            is(name, length, "v") || is(name, length, "b"))
@@ -141,7 +124,7 @@ static bool parse_operands(ops_problem *p, bool inputs) {
   bool optional;
   for (int i = 0; co_operand_get(list, i, &name, &length, &optional); i++) {
     co_tensor_desc *operand = &operands[i];
-    bool fixed = fixed_type(p->desc.op, name, length, &operand->dtype);
+    bool fixed = co_op_operand_type(p->desc.op, name, length, &operand->dtype);
     const char *token = find_token(p->text, name, length);
     if (token != NULL && *token == ':') {
       token++;
@@ -250,7 +233,7 @@ static bool parse(ops_problem *p) {
     }
   }
   if (p->desc.op == CO_OP_MAX_POOL2D) attr->stride[0] = attr->stride[1] = 1;
-  if (p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS) attr->dtype = CO_F64;
+  if (co_op_get_info(p->desc.op)->typed) attr->dtype = CO_F64;
   attr->purpose = co_purpose("ops", "test");
   if (p->desc.op == CO_OP_INPUT_ROWS) attr->crop_purpose = co_purpose("ops", "crop");
   for (const char *at = p->text; *at != '\0';) {
@@ -377,8 +360,9 @@ static bool is_real_output(const ops_problem *p, int i) {
   co_dtype fixed;
   if (!co_operand_get(co_op_get_info(p->desc.op)->outputs, i, &name, &length, &optional))
     return false;
-  if (p->desc.out[i].dtype != CO_F64 || fixed_type(p->desc.op, name, length, &fixed)) return false;
-  return (p->real_in & 1) != 0 || p->desc.op == CO_OP_CAST || p->desc.op == CO_OP_INPUT_ROWS;
+  if (p->desc.out[i].dtype != CO_F64 || co_op_operand_type(p->desc.op, name, length, &fixed))
+    return false;
+  return (p->real_in & 1) != 0 || co_op_get_info(p->desc.op)->typed;
 }
 
 ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values,
@@ -484,18 +468,19 @@ void ops_problem_free(ops_problem *p) {
 
 co_op_desc ops_problem_desc(const ops_problem *p, co_dtype policy) {
   co_op_desc desc = p->desc;
-  uint32_t in = ~0u, out = ~0u;
+  uint32_t in = ~0u, out = ~0u, or_in, or_out;
+  co_op_bf16_or_f32(desc.op, &or_in, &or_out);
   if (policy == CO_BF16) co_op_bf16_operands(desc.op, &in, &out);
   if (policy == CO_BF16 && ops_problem_has_flag(p, "wide_in")) in &= ~1u;
   if (policy == CO_BF16 && ops_problem_has_flag(p, "wide_out") && p->forward == NULL) {
     out &= ~1u;
-    if (desc.op == CO_OP_DENSE) in &= ~4u; // the bias goes with the result
+    in &= ~or_in; // a bias goes with the result
   }
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     if (p->real_in >> i & 1) desc.in[i].dtype = in >> i & 1 ? policy : CO_F32;
     if (p->real_out >> i & 1) desc.out[i].dtype = out >> i & 1 ? policy : CO_F32;
   }
-  if (desc.op == CO_OP_CAST || desc.op == CO_OP_INPUT_ROWS) desc.attr.dtype = policy;
+  if (co_op_get_info(desc.op)->typed) desc.attr.dtype = policy;
   return desc;
 }
 
@@ -511,20 +496,4 @@ void *ops_narrow(const void *values, int64_t count, bool real, co_dtype dtype, c
   else
     memcpy(out, values, bytes);
   return out;
-}
-
-int ops_alias(co_op op, int output, bool *always) {
-  const co_op_info *info = co_op_get_info(op);
-  const char *name;
-  size_t length;
-  bool optional;
-  *always = op == CO_OP_SGD || op == CO_OP_ADAM;
-  if (!co_operand_get(info->outputs, output, &name, &length, &optional)) return -1;
-  if (op == CO_OP_ADD) return 0;
-  if (*always) return co_operand_find(info->inputs, name + 4, length - 4); // new_w: w
-  if (op == CO_OP_BATCH_NORM && is(name, length, "new_mean"))
-    return co_operand_find(info->inputs, "running_mean", 12);
-  if (op == CO_OP_BATCH_NORM && is(name, length, "new_variance"))
-    return co_operand_find(info->inputs, "running_variance", 16);
-  return -1;
 }

@@ -19,15 +19,41 @@
 static const char *const classes[] = {"a", "b", "c", "d"};
 
 static const co_column columns[] = {
-    {"image", CO_COLUMN_IMAGE, CO_ROLE_INPUT, CO_U8, SHAPE(6, 6, 2), 0, NULL},
-    {"wide_image", CO_COLUMN_IMAGE, CO_ROLE_INPUT, CO_U8, SHAPE(16, 16, 16), 0, NULL},
-    {"x", CO_COLUMN_VECTOR, CO_ROLE_INPUT, CO_F32, SHAPE(5), 0, NULL},
-    {"z", CO_COLUMN_VECTOR, CO_ROLE_INPUT, CO_F32, SHAPE(3), 0, NULL},
-    {"label", CO_COLUMN_CATEGORY, CO_ROLE_TARGET, CO_I32, {0, {0}}, 4, classes},
-    {"score", CO_COLUMN_NUMBER, CO_ROLE_TARGET, CO_F32, {0, {0}}, 0, NULL},
-    {"vector", CO_COLUMN_VECTOR, CO_ROLE_TARGET, CO_F32, SHAPE(3), 0, NULL}};
+    {.name = "image",
+     .type = CO_COLUMN_IMAGE,
+     .role = CO_ROLE_INPUT,
+     .dtype = CO_U8,
+     .shape = SHAPE(6, 6, 2)},
+    {.name = "wide_image",
+     .type = CO_COLUMN_IMAGE,
+     .role = CO_ROLE_INPUT,
+     .dtype = CO_U8,
+     .shape = SHAPE(16, 16, 16)},
+    {.name = "x",
+     .type = CO_COLUMN_VECTOR,
+     .role = CO_ROLE_INPUT,
+     .dtype = CO_F32,
+     .shape = SHAPE(5)},
+    {.name = "z",
+     .type = CO_COLUMN_VECTOR,
+     .role = CO_ROLE_INPUT,
+     .dtype = CO_F32,
+     .shape = SHAPE(3)},
+    {.name = "label",
+     .type = CO_COLUMN_CATEGORY,
+     .role = CO_ROLE_TARGET,
+     .dtype = CO_I32,
+     .category_count = 4,
+     .categories = classes},
+    {.name = "score", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_TARGET, .dtype = CO_F32},
+    {.name = "vector",
+     .type = CO_COLUMN_VECTOR,
+     .role = CO_ROLE_TARGET,
+     .dtype = CO_F32,
+     .shape = SHAPE(3)}};
 
-const co_schema test_schema = {sizeof columns / sizeof *columns, columns};
+const co_schema test_schema = {.column_count = sizeof columns / sizeof *columns,
+                               .columns = columns};
 
 // ---- rig ---------------------------------------------------------------------------------------
 

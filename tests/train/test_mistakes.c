@@ -2,7 +2,7 @@
 // Mistakes in configs and calls: each is said where it was made, under the status that is returned.
 #include "training.h"
 
-#include "host/exec/memory.h"
+#include "host/device/memory.h"
 
 enum { ROWS = 60 };
 

@@ -156,8 +156,12 @@ static void cropped_borders_are_black(void **unused) {
 static void features_cannot_be_called_combiner(void **unused) {
   (void)unused;
   static const co_column columns[] = {
-      {"combiner", CO_COLUMN_VECTOR, CO_ROLE_INPUT, CO_F32, {1, {5}}, 0, NULL},
-      {"score", CO_COLUMN_NUMBER, CO_ROLE_TARGET, CO_F32, {0, {0}}, 0, NULL}};
+      {.name = "combiner",
+       .type = CO_COLUMN_VECTOR,
+       .role = CO_ROLE_INPUT,
+       .dtype = CO_F32,
+       .shape = {1, {5}}},
+      {.name = "score", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_TARGET, .dtype = CO_F32}};
   static const char text[] = "input_features: [{name: combiner, encoder: {type: graph, layers: [\n"
                              "  {Dense: 5}]}}]\n"
                              "combiner: {layers: [{Dense: 5}]}\n";
@@ -165,7 +169,9 @@ static void features_cannot_be_called_combiner(void **unused) {
   rig_open(&r, &(setup){.backend = "ref", .real = CO_F32});
   co_node *config;
   OK(co_yaml_parse(&config, r.arena, "test.yaml", text, strlen(text), &r.problems));
-  assert_int_equal(co_model_create(&r.model, r.ctx, config, &(co_schema){2, columns}, &r.problems),
+  assert_int_equal(co_model_create(&r.model, r.ctx, config,
+                                   &(co_schema){.column_count = 2, .columns = columns},
+                                   &r.problems),
                    CO_ERR_CONFIG);
   assert_non_null(strstr(co_error_last()->message, "cannot be called 'combiner'"));
   rig_free(&r);

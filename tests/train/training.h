@@ -24,8 +24,9 @@
 
 #include "datasets/dataset.h"
 #include "datasets/writer.h"
-#include "host/api/job.h"
+#include "host/api/api.h"
 #include "host/core/file.h"
+#include "host/eval/scorer.h"
 
 enum { IMAGE_SIDE = 6, IMAGE_CLASSES = 3 };
 

@@ -106,7 +106,7 @@ static void other_format(co_h5 *h) {
   OK(co_h5_set_string(h, "/", "format", "something"));
 }
 static void newer_version(co_h5 *h) {
-  OK(co_h5_set_int(h, "/", "version", 2));
+  OK(co_h5_set_int(h, "/", "version", 3));
 }
 static void no_type(co_h5 *h) {
   co_shape flat = one(ROWS);
@@ -222,7 +222,7 @@ static void broken_files_are_refused_with_the_place(void **state) {
     const char *object, *text;
   } cases[] = {
       {other_format, "/", "not a Cohort dataset"},
-      {newer_version, "/", "version 2"},
+      {newer_version, "/", "version 3; this build reads versions 1 and 2"},
       {no_type, "/entities/e/z", "attribute 'type' is missing"},
       {no_role, "/entities/e/z", "attribute 'role' is missing"},
       {unknown_role, "/entities/e/z", "role 'label' is unknown"},

@@ -2,7 +2,7 @@
 // How much memory a process may use, from files as Linux writes them.
 #include "tests/unit/data_fixture.h"
 
-#include "host/exec/memory.h"
+#include "host/device/memory.h"
 
 static void put(const char *path, const char *text) {
   write_bytes(path, text, strlen(text));

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -19,7 +20,8 @@ static void check_list(const char *list) {
     bool optional;
     assert_true(co_operand_get(list, i, &name, &length, &optional));
     assert_true(length > 0);
-    assert_null(memchr(name, '?', length));
+    assert_null(memchr(name, '(', length));
+    assert_null(memchr(name, ')', length));
     assert_int_equal(co_operand_find(list, name, length), i); // so names are unique
   }
   const char *name;
@@ -40,13 +42,13 @@ static void test_operand_lists(void **state) {
   assert_int_equal(co_op_find("DENS", 4), -1);
   assert_int_equal(co_op_find("DENSE_", 6), -1);
   assert_int_equal(co_op_find("dense", 5), -1);
-  assert_int_equal(co_operand_find("x w b?", "b", 1), 2);
-  assert_int_equal(co_operand_find("x w b?", "c", 1), -1);
+  assert_int_equal(co_operand_find("x, w, (b)", "b", 1), 2);
+  assert_int_equal(co_operand_find("x, w, (b)", "c", 1), -1);
   assert_int_equal(co_operand_count(""), 0);
   bool optional;
   const char *name;
   size_t length;
-  assert_true(co_operand_get("x w b?", 2, &name, &length, &optional));
+  assert_true(co_operand_get("x, w, (b)", 2, &name, &length, &optional));
   assert_true(optional);
   assert_int_equal(length, 1);
 }
@@ -137,6 +139,125 @@ static void test_rule_parsing(void **state) {
   cursor = co_op_get_info(CO_OP_ADD)->backward;
   assert_true(co_rule_next(&cursor, &rule));
   assert_int_equal(rule.op, -1);
+}
+
+// ---- facts -------------------------------------------------------------------------------------
+
+// Every word of a fact is an operand of the lists, "->" goes from one to the other.
+static void check_fact(const char *fact, const char *inputs, const char *outputs) {
+  const char *list = inputs ? inputs : outputs;
+  for (int i = 0; fact && i < co_operand_count(fact); i++) {
+    const char *name;
+    size_t length;
+    assert_true(co_operand_get(fact, i, &name, &length, NULL));
+    if (length == 2 && memcmp(name, "->", 2) == 0) {
+      assert_ptr_equal(list, inputs);
+      list = outputs;
+    } else if (!(length == 1 && *name == '*') && !known(list, name, length)) {
+      fail_msg("'%s': there is no %.*s", fact, (int)length, name);
+    }
+  }
+  if (inputs) assert_true(!fact || list == outputs);
+}
+
+// "y=a" and "w*y": both sides are operands; of a type, the left.
+static void check_pairs(const char *fact, char mark, const co_op_info *info) {
+  for (int i = 0; fact && i < co_operand_count(fact); i++) {
+    const char *name;
+    size_t length;
+    assert_true(co_operand_get(fact, i, &name, &length, NULL));
+    const char *at = memchr(name, mark, length);
+    size_t left = at ? (size_t)(at - name) : length;
+    assert_true(known(info->inputs, name, left) || known(info->outputs, name, left));
+    if (mark == '*' && !at) continue;
+    assert_non_null(at);
+    if (mark == ':') continue;
+    assert_true(known(info->inputs, at + 1, length - left - 1) ||
+                known(info->outputs, at + 1, length - left - 1));
+  }
+}
+
+static void check_types(const co_op_info *info) {
+  check_pairs(info->types, ':', info);
+  for (int i = 0; info->types && i < co_operand_count(info->types); i++) {
+    const char *name;
+    size_t length;
+    co_dtype dtype;
+    assert_true(co_operand_get(info->types, i, &name, &length, NULL));
+    const char *type = (const char *)memchr(name, ':', length) + 1;
+    bool any = length - (size_t)(type - name) == 3 && memcmp(type, "any", 3) == 0;
+    co_op op = (co_op)co_op_find(info->enum_name, strlen(info->enum_name));
+    assert_int_equal(co_op_operand_type(op, name, (size_t)(type - name) - 1, &dtype), !any);
+  }
+}
+
+static bool is_product(const co_op_info *info) {
+  return info->flops && strchr(info->flops, '*');
+}
+
+static void test_facts(void **state) {
+  (void)state;
+  for (int op = 0; op < CO_OP_COUNT; op++) {
+    const co_op_info *info = co_op_get_info((co_op)op);
+    check_fact(info->bf16, info->inputs, info->outputs);
+    check_fact(info->bf16_or_f32, info->inputs, info->outputs);
+    check_fact(info->bf16_without, NULL, info->outputs);
+    check_fact(info->accumulate, NULL, info->outputs);
+    check_fact(info->accumulate_without, NULL, info->outputs);
+    check_pairs(info->may_alias, '=', info);
+    check_pairs(info->is_alias, '=', info);
+    check_pairs(info->flops, '*', info);
+    check_types(info);
+    // Every operation that is not a product says why it is one of its own.
+    if (is_product(info) == (info->why != NULL))
+      fail_msg("%s: %s", info->name, info->why ? info->why : "no reason");
+  }
+}
+
+static void test_places(void **state) {
+  (void)state;
+  assert_int_equal(CO_DENSE_x, 0);
+  assert_int_equal(CO_DENSE_b, 2);
+  assert_int_equal(CO_DENSE_mask, 1);
+#define X(ENUM, name, list_in, list_out, ...)                                                      \
+  {                                                                                                \
+    const int in[] = {CO_OPERAND_PLACES(CO_##ENUM##_, list_in)};                                   \
+    const int out[] = {CO_OPERAND_PLACES(CO_##ENUM##_, list_out)};                                 \
+    const co_op_info *info = co_op_get_info(CO_OP_##ENUM);                                         \
+    assert_int_equal(sizeof in / sizeof *in, co_operand_count(info->inputs));                      \
+    assert_int_equal(sizeof out / sizeof *out, co_operand_count(info->outputs));                   \
+  }
+  CO_OPS(X)
+#undef X
+}
+
+static void test_masks(void **state) {
+  (void)state;
+  uint32_t in, out;
+  bool always;
+  co_op_bf16_operands(CO_OP_BATCH_NORM_BACKWARD, &in, &out);
+  assert_int_equal(in, 1u << CO_BATCH_NORM_BACKWARD_x | 1u << CO_BATCH_NORM_BACKWARD_dy);
+  assert_int_equal(out, 1u << CO_BATCH_NORM_BACKWARD_dx);
+  co_op_bf16_operands(CO_OP_GRADIENT_NORM, &in, &out);
+  assert_int_equal(in | out, 0);
+  co_op_bf16_or_f32(CO_OP_DENSE, &in, &out);
+  assert_int_equal(in, 1u << CO_DENSE_b);
+  assert_int_equal(out, 1u << CO_DENSE_y);
+  assert_int_equal(co_op_alias(CO_OP_ADAM, CO_ADAM_new_v, &always), CO_ADAM_v);
+  assert_true(always);
+  assert_int_equal(co_op_alias(CO_OP_ADAM, CO_ADAM_mirror, &always), -1);
+  assert_int_equal(co_op_alias(CO_OP_ADD, CO_ADD_y, &always), CO_ADD_a);
+  assert_false(always);
+  co_op_desc norm = {.op = CO_OP_GRADIENT_NORM, .has_out = 1};
+  norm.out[0].dtype = norm.out[1].dtype = CO_F64;
+  assert_int_equal(co_op_accumulable(&norm), 1u << CO_GRADIENT_NORM_sum);
+  norm.has_out |= 1u << CO_GRADIENT_NORM_gate;
+  assert_int_equal(co_op_accumulable(&norm), 0);
+  co_op_desc reshape = {.op = CO_OP_RESHAPE, .has_out = 1};
+  reshape.out[0].dtype = CO_F32;
+  assert_int_equal(co_op_accumulable(&reshape), 1);
+  reshape.out[0].dtype = CO_I32;
+  assert_int_equal(co_op_accumulable(&reshape), 0);
 }
 
 // ---- shape inference ---------------------------------------------------------------------------
@@ -237,9 +358,9 @@ static void test_infer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_operand_lists),
-      cmocka_unit_test(test_rules),
-      cmocka_unit_test(test_rule_parsing),
+      cmocka_unit_test(test_operand_lists), cmocka_unit_test(test_rules),
+      cmocka_unit_test(test_rule_parsing),  cmocka_unit_test(test_facts),
+      cmocka_unit_test(test_places),        cmocka_unit_test(test_masks),
       cmocka_unit_test(test_infer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static const char *const cases[] = {
@@ -7,7 +6,7 @@ static const char *const cases[] = {
     "a=2x5x7x33", "a=3x8x8x16 relu", "a=100003", NULL,
 };
 
-const ops_family ops_add = {
+OPS_FAMILY(add) = {
     .op = CO_OP_ADD,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 #include <math.h>
@@ -48,7 +47,7 @@ static const char *const cases[] = {
     NULL,
 };
 
-const ops_family ops_batch_norm = {
+OPS_FAMILY(batch_norm) = {
     .op = CO_OP_BATCH_NORM,
     .terms = terms,
     .magnitude = magnitude,
@@ -71,7 +70,7 @@ static const char *const inference_cases[] = {
     NULL,
 };
 
-const ops_family ops_batch_norm_inference = {
+OPS_FAMILY(batch_norm_inference) = {
     .op = CO_OP_BATCH_NORM_INFERENCE,
     .terms = terms,
     .flags = "flat",

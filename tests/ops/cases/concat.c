@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static const char *const cases[] = {
@@ -14,7 +13,7 @@ static const char *const cases[] = {
     NULL,
 };
 
-const ops_family ops_concat = {
+OPS_FAMILY(concat) = {
     .op = CO_OP_CONCAT,
     .exact = OPS_EXACT_ALWAYS,
     .linear = true,
@@ -28,7 +27,7 @@ static const char *const backward_cases[] = {
     "dy=1021x30 da=1021x13", "dy=1021x30 db=1021x17",   NULL,
 };
 
-const ops_family ops_concat_backward = {
+OPS_FAMILY(concat_backward) = {
     .op = CO_OP_CONCAT_BACKWARD,
     .exact = OPS_EXACT_ALWAYS,
     .linear = true,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -40,7 +39,7 @@ static const char *const cases[] = {
     NULL,
 };
 
-const ops_family ops_conv2d = {
+OPS_FAMILY(conv2d) = {
     .op = CO_OP_CONV2D,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -40,7 +39,7 @@ static const char *const cases[] = {
     NULL,
 };
 
-const ops_family ops_dense = {
+OPS_FAMILY(dense) = {
     .op = CO_OP_DENSE,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,
@@ -70,7 +69,7 @@ static const char *const masked_cases[] = {
     NULL,
 };
 
-const ops_family ops_dense_relu_backward = {
+OPS_FAMILY(dense_relu_backward) = {
     .op = CO_OP_DENSE_RELU_BACKWARD,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,

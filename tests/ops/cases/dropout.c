@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static const char *const cases[] = {
@@ -10,7 +9,7 @@ static const char *const cases[] = {
     "x=1009x17 rate=0.7", NULL,
 };
 
-const ops_family ops_dropout = {
+OPS_FAMILY(dropout) = {
     .op = CO_OP_DROPOUT,
     .linear = true,
     .cases = cases,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -14,7 +13,7 @@ static const char *const cases[] = {
     "x=2x31x29x3",  NULL,
 };
 
-const ops_family ops_global_average_pool2d = {
+OPS_FAMILY(global_average_pool2d) = {
     .op = CO_OP_GLOBAL_AVERAGE_POOL2D,
     .linear = true,
     .terms = terms,

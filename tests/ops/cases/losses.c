@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 #include <math.h>
@@ -61,7 +60,7 @@ static const char *const classes_cases[] = {
     NULL,
 };
 
-const ops_family ops_softmax_cross_entropy = {
+OPS_FAMILY(softmax_cross_entropy) = {
     .op = CO_OP_SOFTMAX_CROSS_ENTROPY,
     .loss = true,
     .flags = "holes large none",
@@ -85,7 +84,7 @@ static const char *const squares_cases[] = {
     NULL,
 };
 
-const ops_family ops_mean_squared_error = {
+OPS_FAMILY(mean_squared_error) = {
     .op = CO_OP_MEAN_SQUARED_ERROR,
     .loss = true,
     .flags = "holes large none",
@@ -99,7 +98,7 @@ static const char *const hits_cases[] = {
     "x=33x17 holes", "x=4x5 none", "x=16x1000", NULL,
 };
 
-const ops_family ops_categorical_hits = {
+OPS_FAMILY(categorical_hits) = {
     .op = CO_OP_CATEGORICAL_HITS,
     .exact = OPS_EXACT_ON_INTEGERS, // of which there are ties, too: the first counts
     .flags = "holes large none",

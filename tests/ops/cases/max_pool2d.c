@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -28,7 +27,7 @@ static const char *const cases[] = {
     NULL,
 };
 
-const ops_family ops_max_pool2d = {
+OPS_FAMILY(max_pool2d) = {
     .op = CO_OP_MAX_POOL2D,
     .exact = OPS_EXACT_ALWAYS,
     .linear = true,

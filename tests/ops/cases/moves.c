@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 // Operations that only move values.
@@ -10,7 +9,7 @@ static const char *const reshape_cases[] = {
     "x:i64=3x4 shape=4x3", "x:u8=3x5x7 shape=3x7x5x1", NULL,
 };
 
-const ops_family ops_reshape = {
+OPS_FAMILY(reshape) = {
     .op = CO_OP_RESHAPE,
     .exact = OPS_EXACT_ALWAYS,
     .linear = true,
@@ -24,7 +23,7 @@ static const char *const gather_cases[] = {
     "table:f64=9x3 index=4",   "table=1000x16 index=128", NULL,
 };
 
-const ops_family ops_gather = {
+OPS_FAMILY(gather) = {
     .op = CO_OP_GATHER,
     .exact = OPS_EXACT_ALWAYS,
     .cases = gather_cases,
@@ -36,7 +35,7 @@ static const char *const cast_cases[] = {
     "x=77 wide_out", "x=77 wide_in", NULL,
 };
 
-const ops_family ops_cast = {
+OPS_FAMILY(cast) = {
     .op = CO_OP_CAST,
     .exact = OPS_EXACT_ALWAYS,
     .cases = cast_cases,
@@ -49,7 +48,7 @@ static const char *const flip_cases[] = {
     "x=7x5x33x17 rate=0.7",       NULL,
 };
 
-const ops_family ops_flip = {
+OPS_FAMILY(flip) = {
     .op = CO_OP_FLIP,
     .exact = OPS_EXACT_ALWAYS,
     .cases = flip_cases,
@@ -67,7 +66,7 @@ static const char *const shifted_crop_cases[] = {
     NULL,
 };
 
-const ops_family ops_shifted_crop = {
+OPS_FAMILY(shifted_crop) = {
     .op = CO_OP_SHIFTED_CROP,
     .exact = OPS_EXACT_ALWAYS,
     .cases = shifted_crop_cases,
@@ -77,7 +76,7 @@ static const char *const reorder_cases[] = {
     "x=1", "x=1x1x1x1", "x=2x7x5x3", "x=3x3x16x33", "x=17x33", "x:i32=2x3x5x7", NULL,
 };
 
-const ops_family ops_reorder = {
+OPS_FAMILY(reorder) = {
     .op = CO_OP_REORDER,
     .exact = OPS_EXACT_ALWAYS,
     .cases = reorder_cases,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static const char *const cases[] = {
@@ -20,7 +19,7 @@ static double magnitude(const ops_problem *p, int output) {
   return (ops_largest(p, 0) + ops_largest(p, 1)) * ops_largest(p, 2);
 }
 
-const ops_family ops_normalize = {
+OPS_FAMILY(normalize) = {
     .op = CO_OP_NORMALIZE,
     .exact = OPS_EXACT_ON_INTEGERS,
     .magnitude = magnitude,
@@ -68,7 +67,7 @@ static double rows_magnitude(const ops_problem *p, int output) {
   return (largest + ops_largest(p, mean)) * ops_largest(p, scale);
 }
 
-const ops_family ops_input_rows = {
+OPS_FAMILY(input_rows) = {
     .op = CO_OP_INPUT_ROWS,
     .magnitude = rows_magnitude,
     .cases = row_cases,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 #include <math.h>
@@ -41,7 +40,7 @@ static const char *const norm_cases[] = {
 };
 
 // Sums are in f64: only the squares may be rounded to the policy's type.
-const ops_family ops_gradient_norm = {
+OPS_FAMILY(gradient_norm) = {
     .op = CO_OP_GRADIENT_NORM,
     .exact = OPS_EXACT_ON_INTEGERS,
     .flags = "infinite nan zero",
@@ -65,7 +64,7 @@ static const char *const sgd_cases[] = {
     NULL,
 };
 
-const ops_family ops_sgd = {
+OPS_FAMILY(sgd) = {
     .op = CO_OP_SGD,
     .flags = "skip clip",
     .adjust = adjust_gate,
@@ -88,7 +87,7 @@ static const char *const adam_cases[] = {
     NULL,
 };
 
-const ops_family ops_adam = {
+OPS_FAMILY(adam) = {
     .op = CO_OP_ADAM,
     .flags = "skip clip",
     .adjust = adjust_gate,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static int64_t bias_terms(const co_op_desc *desc, int output) {
@@ -11,7 +10,7 @@ static const char *const cases[] = {
     "x=1", "x=15", "x=16", "x=17", "x=7x33", "x=2x3x5x7", "x=3x14x14x16", "x=100003", NULL,
 };
 
-const ops_family ops_relu = {
+OPS_FAMILY(relu) = {
     .op = CO_OP_RELU,
     .exact = OPS_EXACT_ALWAYS,
     .linear = true,
@@ -29,7 +28,7 @@ static const char *const bias_cases[] = {
     NULL,
 };
 
-const ops_family ops_relu_bias_backward = {
+OPS_FAMILY(relu_bias_backward) = {
     .op = CO_OP_RELU_BIAS_BACKWARD,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,

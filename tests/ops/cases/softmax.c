@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/ops/cases/list.h"
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -21,7 +20,7 @@ static const char *const cases[] = {
     "x=2x5x3x33", "x=16x16", "x=13x10 large", NULL,
 };
 
-const ops_family ops_softmax = {
+OPS_FAMILY(softmax) = {
     .op = CO_OP_SOFTMAX,
     .terms = terms,
     .flags = "large",

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// A training in work, shared by the files of cohort_train alone.
-#ifndef COHORT_HOST_TRAIN_TRAINER_H
-#define COHORT_HOST_TRAIN_TRAINER_H
+// A session's insides, shared by the files of host/train alone.
+#ifndef COHORT_HOST_TRAIN_SESSION_PRIVATE_H
+#define COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 
-#include "host/api/job.h"
 #include "host/device/machine.h"
+#include "host/eval/evaluation.h"
+#include "host/eval/scorer.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/pipeline.h"
 #include "host/feed/resident.h"
 #include "host/train/run.h"
+#include "host/train/session.h"
 #include "host/train/settings.h"
 
-typedef struct co_trainer {
-  cohort_context *context;
+// Submitted and not yet collected.
+typedef struct pending_steps {
+  co_view views[CO_SUBMISSION_STEPS];
+  int64_t count;
+  bool log;    // the submission took the metrics
+  bool decide; // the host decides something behind it
+} pending_steps;
+
+struct co_session {
   co_context *ctx;
+  const co_watch *watch;
   const cohort_train_options *options;
   co_diagnostics *problems;
   co_arena *arena;
@@ -45,30 +55,36 @@ typedef struct co_trainer {
   double shown_loss;                           // of the last record, for people
   double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
   int64_t epoch_step;
-} co_trainer;
+  co_epoch_hook *hook;
+  void *hook_user;
+  bool hook_stopped; // the hook asked to end the training
+  // Steps on their way to the device and back (loop.c).
+  co_pipeline *pipeline;
+  pending_steps queue[CO_SUBMISSION_DEPTH];
+  int first, pending;            // of the queue
+  int64_t next_step, next_batch; // to be submitted; the batch within its epoch
+  bool waiting;                  // for a decision
+};
 
 // A value of the run's run.json, NULL if there is none.
-const char *co_trainer_recorded(co_trainer *t, const char *key);
+const char *co_session_recorded(co_session *t, const char *key);
 // Whether the run directory has this file.
-bool co_trainer_run_has(co_trainer *t, const char *name);
+bool co_session_run_has(co_session *t, const char *name);
 // Starts the run directory or continues the run that is in it.
-co_status co_trainer_begin(co_trainer *t);
+co_status co_session_begin(co_session *t);
 // Writes the state. `scheduled`: at a step that an undisturbed run writes one at, too.
-co_status co_trainer_checkpoint(co_trainer *t, bool scheduled);
+co_status co_session_checkpoint(co_session *t, bool scheduled);
 // Writes model.h5.
-co_status co_trainer_write_model(co_trainer *t);
+co_status co_session_write_model(co_session *t);
 // Seconds on a clock that only goes forward.
-double co_trainer_now(void);
-// Trains until the run is finished or stopped.
-co_status co_trainer_loop(co_trainer *t);
+double co_session_now(void);
+// Opens the batches; closes them again, waiting for what is in flight.
+co_status co_session_open_batches(co_session *t);
+void co_session_close_batches(co_session *t);
 // run.json as text.
-co_status co_trainer_render_status(co_trainer *t, co_text *out, const char *status_word,
+co_status co_session_render_status(co_session *t, co_text *out, const char *status_word,
                                    int exit_code);
 // Writes run.json.
-co_status co_trainer_write_status(co_trainer *t, const char *status_word, int exit_code);
-// What the finished run is told by.
-co_status co_trainer_report(co_trainer *t, cohort_result *result);
-// What would be trained.
-co_status co_trainer_report_dry_run(co_trainer *t, cohort_result *result);
+co_status co_session_write_status(co_session *t, const char *status_word, int exit_code);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_train: config and dataset to a run directory with a model.
+// Opening a session: config and dataset to a plan and a run directory; and its end.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/train/trainer.h"
+#include "host/train/session_private.h"
 
 // Decides between a new run and continuing one, and where it lives.
-static co_status choose_run(co_trainer *t) {
+static co_status choose_run(co_session *t) {
   const cohort_train_options *options = t->options;
   const char *resume = options->resume;
   bool automatic = resume && strcmp(resume, "auto") == 0;
@@ -34,7 +34,7 @@ static co_status choose_run(co_trainer *t) {
   for (size_t end = strlen(t->run_path); end > 1 && t->run_path[end - 1] == '/';)
     t->run_path[--end] = '\0'; // temporaries are named after it
   if (!resume) return CO_OK;
-  t->resumed = co_trainer_run_has(t, "config.full.yaml");
+  t->resumed = co_session_run_has(t, "config.full.yaml");
   // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
   if (t->resumed || automatic || (co_path_is_directory(t->run_path) && options->config.file_count))
     return CO_OK;
@@ -43,7 +43,7 @@ static co_status choose_run(co_trainer *t) {
   return status;
 }
 
-static co_status read_config(co_trainer *t) {
+static co_status read_config(co_session *t) {
   const cohort_config *given = &t->options->config;
   char *own = co_arena_format(t->arena, "%s/config.full.yaml", t->run_path);
   if (!own) return CO_ERR_MEMORY;
@@ -58,9 +58,9 @@ static co_status read_config(co_trainer *t) {
                                        from_run ? 1 : given->file_count, given->assignments,
                                        given->assignment_count, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
-  CO_RETURN_IF_FAILED(co_job_choose_precision(&t->settings.precision, t->options->precision));
+  CO_RETURN_IF_FAILED(co_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
-  if (!dataset && t->resumed) dataset = co_trainer_recorded(t, "dataset");
+  if (!dataset && t->resumed) dataset = co_session_recorded(t, "dataset");
   if (!dataset && !t->problems->count) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
     co_hint("give --dataset FILE.h5, or dataset: {path: …} in the config");
@@ -74,7 +74,7 @@ static co_status read_config(co_trainer *t) {
   return t->dataset_path ? CO_OK : CO_ERR_MEMORY;
 }
 
-static co_status render_config(co_trainer *t) {
+static co_status render_config(co_session *t) {
   co_json json;
   co_json_init(&json, t->ctx, 0);
   co_status status = co_settings_render(&json, t->config, &t->settings);
@@ -83,7 +83,7 @@ static co_status render_config(co_trainer *t) {
   return status == CO_OK ? t->config_json.status : status;
 }
 
-static co_status open_data_and_model(co_trainer *t) {
+static co_status open_data_and_model(co_session *t) {
   CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
   co_status status =
       co_model_create(&t->model, t->ctx, t->config, co_dataset_schema(t->dataset), t->problems);
@@ -104,7 +104,7 @@ static co_status open_data_and_model(co_trainer *t) {
   return CO_OK;
 }
 
-static co_status check_validation_metric(co_trainer *t) {
+static co_status check_validation_metric(co_session *t) {
   double value;
   bool higher;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
@@ -121,7 +121,7 @@ static co_status check_validation_metric(co_trainer *t) {
   return co_diagnostics_result(t->problems);
 }
 
-static void warn_without_validation(co_trainer *t) {
+static void warn_without_validation(co_session *t) {
   const co_trainer_settings *settings = &t->settings;
   if (t->sample_count[CO_SPLIT_VALIDATION]) return;
   const char *key = settings->early_stop > 0      ? "early_stop"
@@ -144,7 +144,7 @@ static co_status parse_placement(const char *name, co_placement *out) {
   return status;
 }
 
-static co_status create_program(co_trainer *t) {
+static co_status create_program(co_session *t) {
   co_placement placement = CO_PLACEMENT_AUTO;
   CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
   int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
@@ -165,9 +165,9 @@ static co_status create_program(co_trainer *t) {
   // A run goes on where it was, unless it is told otherwise: then check_machine refuses.
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
-    device = co_trainer_recorded(t, "device");
+    device = co_session_recorded(t, "device");
   CO_RETURN_IF_FAILED(
-      co_job_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
+      co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
   return co_resident_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
                             placement);
 }
@@ -186,12 +186,12 @@ static const char *status_word(co_status status) {
   }
 }
 
-static int exit_code(const co_trainer *t, co_status status) {
-  const volatile int *stop = t->context->options.stop;
+static int exit_code(const co_session *t, co_status status) {
+  const volatile int *stop = t->watch->stop;
   return status == CO_INTERRUPTED && stop && *stop ? 128 + *stop : (int)status;
 }
 
-static co_status prepare(co_trainer *t) {
+static co_status prepare(co_session *t) {
   CO_RETURN_IF_FAILED(choose_run(t));
   CO_RETURN_IF_FAILED(read_config(t));
   CO_RETURN_IF_FAILED(open_data_and_model(t));
@@ -203,7 +203,7 @@ static co_status prepare(co_trainer *t) {
       t->threads == co_context_threads(t->ctx) ? co_context_threads_why(t->ctx) : "given";
   // The thread count is part of a run: reductions depend on it.
   const char *threads =
-      t->resumed && t->options->threads <= 0 ? co_trainer_recorded(t, "threads") : NULL;
+      t->resumed && t->options->threads <= 0 ? co_session_recorded(t, "threads") : NULL;
   int64_t number;
   co_node node = {.kind = CO_NODE_SCALAR, .text = threads};
   if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096) {
@@ -213,30 +213,8 @@ static co_status prepare(co_trainer *t) {
   return create_program(t);
 }
 
-static co_status train(co_trainer *t, cohort_result *result) {
-  CO_RETURN_IF_FAILED(prepare(t));
-  t->started = co_trainer_now();
-  if (t->options->dry_run) return co_trainer_report_dry_run(t, result);
-  co_status status = co_trainer_begin(t);
-  if (status == CO_OK && !t->already_done) status = co_trainer_loop(t);
-  if (status == CO_OK && !t->already_done) status = co_trainer_write_model(t);
-  if (status == CO_OK) status = co_trainer_report(t, result);
-  if (t->already_done && status == CO_OK) {
-    // Killed between model.h5 and this.
-    const char *word = co_trainer_recorded(t, "status");
-    return word && strcmp(word, "done") == 0 ? CO_OK : co_trainer_write_status(t, "done", 0);
-  }
-  if (!t->begun) return status;
-  // The run's own record must not hide the error that ended it.
-  co_error error;
-  co_error_copy(&error);
-  if (t->run.events) co_run_write_event(&t->run, "end", "");
-  co_status recorded_status = co_trainer_write_status(t, status_word(status), exit_code(t, status));
-  if (status == CO_OK) return recorded_status;
-  return co_error_raise(&error);
-}
-
-static void free_trainer(co_trainer *t) {
+static void free_session(co_session *t) {
+  co_session_close_batches(t);
   co_run_close(&t->run);
   co_free(t->ctx, t->state.sums);
   co_evaluation_free(&t->interval, t->model);
@@ -250,22 +228,60 @@ static void free_trainer(co_trainer *t) {
   co_free(t->ctx, t->dataset_path);
   co_free(t->ctx, t->run_path);
   co_arena_free(t->arena);
+  co_free(t->ctx, t);
 }
 
-cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
-                           cohort_result **out) {
-  CO_RETURN_IF_FAILED(co_result_create(out, context));
-  co_trainer t = {.context = context,
-                  .ctx = context->ctx,
-                  .options = options,
-                  .problems = &(*out)->errors,
-                  .run = {.lock = -1}};
-  t.called = co_trainer_now();
-  if (context->options.checkpoint) t.checkpoints_asked = *context->options.checkpoint;
-  if (context->options.status) t.statuses_asked = *context->options.status;
-  co_text_init(&t.config_json, t.ctx);
-  co_status status = co_arena_create(&t.arena, t.ctx);
-  if (status == CO_OK) status = train(&t, *out);
-  free_trainer(&t);
-  return co_result_finish(*out, "train", status);
+co_status co_session_open(co_session **out, co_context *ctx, const co_watch *watch,
+                          const cohort_train_options *options, co_diagnostics *problems) {
+  co_session *t = *out = co_alloc_zero(ctx, 1, sizeof *t);
+  if (!t) return CO_ERR_MEMORY;
+  t->ctx = ctx;
+  t->watch = watch;
+  t->options = options;
+  t->problems = problems;
+  t->run.lock = -1;
+  t->called = co_session_now();
+  if (watch->checkpoint) t->checkpoints_asked = *watch->checkpoint;
+  if (watch->status) t->statuses_asked = *watch->status;
+  co_text_init(&t->config_json, ctx);
+  CO_RETURN_IF_FAILED(co_arena_create(&t->arena, ctx));
+  CO_RETURN_IF_FAILED(prepare(t));
+  t->started = co_session_now();
+  if (options->dry_run) return CO_OK;
+  CO_RETURN_IF_FAILED(co_session_begin(t));
+  return t->state.finished ? CO_OK : co_session_open_batches(t);
+}
+
+void co_session_set_epoch_hook(co_session *t, co_epoch_hook *hook, void *user) {
+  t->hook = hook;
+  t->hook_user = user;
+}
+
+co_status co_session_finish(co_session *t) {
+  co_session_close_batches(t);
+  return t->already_done ? CO_OK : co_session_write_model(t);
+}
+
+// The run's own record must not hide the error that ended it.
+static co_status record_end(co_session *t, co_status status) {
+  if (t->already_done && status == CO_OK) {
+    // Killed between model.h5 and this.
+    const char *word = co_session_recorded(t, "status");
+    return word && strcmp(word, "done") == 0 ? CO_OK : co_session_write_status(t, "done", 0);
+  }
+  if (!t->begun) return status;
+  co_error error;
+  co_error_copy(&error);
+  if (t->run.events) co_run_write_event(&t->run, "end", "");
+  co_status recorded = co_session_write_status(t, status_word(status), exit_code(t, status));
+  return status == CO_OK ? recorded : co_error_raise(&error);
+}
+
+co_status co_session_close(co_session *t, co_status status) {
+  if (!t) return status;
+  status = record_end(t, status);
+  co_error error;
+  co_error_copy(&error);
+  free_session(t);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

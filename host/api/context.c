@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/api/api.h"
+
+#ifndef COHORT_VERSION
+#define COHORT_VERSION "0.1.0"
+#endif
+
+const char *cohort_version(void) {
+  return COHORT_VERSION;
+}
+
+static void pass_log(void *user, co_log_level level, const char *event, const char *text) {
+  const cohort_context *context = user;
+  context->options.log(context->options.log_user, (int)level, event, text);
+}
+
+cohort_status cohort_context_create(cohort_context **out, const cohort_context_options *options) {
+  *out = NULL;
+  cohort_context_options chosen = {.log_level = COHORT_LOG_WARN};
+  if (options) chosen = *options;
+  co_context_options core = {.threads = chosen.threads,
+                             .threads_why = chosen.threads_why,
+                             .thread_limit = chosen.thread_limit,
+                             .limit_why = chosen.limit_why,
+                             .level = (co_log_level)chosen.log_level,
+                             .alive = chosen.alive,
+                             .alive_user = chosen.alive_user,
+                             .standard_output = chosen.standard_output};
+  co_context *ctx;
+  CO_RETURN_IF_FAILED(co_context_create(&ctx, &core));
+  cohort_context *context = co_alloc_zero(ctx, 1, sizeof *context);
+  if (!context) {
+    co_context_free(ctx);
+    return CO_ERR_MEMORY;
+  }
+  context->ctx = ctx;
+  context->options = chosen;
+  context->watch = (co_watch){.progress = chosen.progress,
+                              .user = chosen.progress_user,
+                              .stop = chosen.stop,
+                              .checkpoint = chosen.checkpoint,
+                              .status = chosen.status};
+  if (chosen.log) co_context_set_log(ctx, core.level, pass_log, context);
+  *out = context;
+  return CO_OK;
+}
+
+void cohort_context_free(cohort_context *context) {
+  if (!context) return;
+  co_context *ctx = context->ctx;
+  co_free(ctx, context);
+  co_context_free(ctx);
+}
+
+co_status co_require(const char *value, const char *verb, const char *what) {
+  return value ? CO_OK : co_fail(CO_ERR_USAGE, "%s needs %s", verb, what);
+}

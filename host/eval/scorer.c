@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/scorer.h"
+
+#include <string.h>
+
+#include "host/device/backend.h"
+
+co_status co_check_batch_size(int64_t rows) {
+  if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
+  return co_fail(CO_ERR_USAGE, "batch size %lld is not between 1 and %d", (long long)rows,
+                 (int)CO_MAX_BATCH_ROWS);
+}
+
+co_status co_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
+                          co_precision precision) {
+  const co_backend_options options = {.threads = threads,
+                                      .strict_f32 = precision == CO_PRECISION_F32};
+  return co_backend_open_device(out, ctx, device, &options);
+}
+
+co_status co_choose_precision(co_precision *precision, const char *asked) {
+  return asked ? co_precision_parse(precision, asked, "--precision") : CO_OK;
+}
+
+static bool same_shape(const co_column *a, const co_column *b) {
+  return co_shape_equal(&a->shape, &b->shape);
+}
+
+static co_status check_column(const co_column *want, const co_dataset *dataset, const char *role) {
+  const co_column *have = co_schema_find(co_dataset_schema(dataset), want->name);
+  const char *path = co_dataset_path(dataset);
+  if (!have)
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "the model's %s '%s' is missing", role, want->name);
+  if (have->type != want->type)
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' is of type %s, the model's is %s",
+                      want->name, co_column_type_name(have->type), co_column_type_name(want->type));
+  if (!same_shape(have, want)) {
+    char a[96], b[96];
+    co_shape_print(&have->shape, a, sizeof a);
+    co_shape_print(&want->shape, b, sizeof b);
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' has shape %s, the model's has %s",
+                      want->name, a, b);
+  }
+  if (have->category_count != want->category_count)
+    return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' has %lld classes, the model has %lld",
+                      want->name, (long long)have->category_count, (long long)want->category_count);
+  for (int64_t i = 0; i < want->category_count; i++)
+    if (strcmp(have->categories[i], want->categories[i]) != 0)
+      return co_fail_at(CO_ERR_DATA, path, 0, 0,
+                        "column '%s': class %lld is '%s', in the model it is '%s'", want->name,
+                        (long long)i, have->categories[i], want->categories[i]);
+  return CO_OK;
+}
+
+co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets) {
+  for (int64_t i = 0; i < model->input_count; i++)
+    CO_RETURN_IF_FAILED(check_column(&model->inputs[i].column, dataset, "input"));
+  for (int64_t i = 0; targets && i < model->output_count; i++)
+    CO_RETURN_IF_FAILED(check_column(&model->outputs[i].column, dataset, "target"));
+  return CO_OK;
+}
+
+co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
+                               const char *key, int64_t fallback) {
+  CO_RETURN_IF_FAILED(co_check_batch_size(asked));
+  *rows = asked ? asked : fallback;
+  const co_node *trainer = co_node_get(file->config, "trainer");
+  const co_node *node = trainer ? co_node_get(trainer, key) : NULL;
+  if (asked || !node) return CO_OK;
+  if (co_node_int(node, rows) && *rows >= 1 && *rows <= CO_MAX_BATCH_ROWS) return CO_OK;
+  return co_fail_at(CO_ERR_MODEL, file->path, 0, 0,
+                    "its stored config cannot be used: trainer.%s must be 1 to %d", key,
+                    (int)CO_MAX_BATCH_ROWS);
+}
+
+co_status co_model_open(co_model **out, co_model_file *file, char **path, co_arena *arena,
+                        const char *model, co_diagnostics *problems) {
+  co_context *ctx = co_arena_context(arena);
+  CO_RETURN_IF_FAILED(co_model_file_find(path, ctx, model));
+  CO_RETURN_IF_FAILED(co_model_file_read(file, arena, *path));
+  co_status status = co_model_create(out, ctx, file->config, &file->schema, problems);
+  if (status == CO_ERR_CONFIG)
+    return co_fail_at(CO_ERR_MODEL, *path, 0, 0, "its stored config cannot be used: %s",
+                      co_error_last()->message);
+  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(co_model_file_read_statistics(ctx, *path, *out));
+  return co_model_file_check_weights(ctx, *path, (*out)->network);
+}
+
+co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
+                         const char *device, int threads, int64_t batch_size, co_mode mode,
+                         const char *precision) {
+  co_precision chosen = CO_PRECISION_TF32;
+  memset(s, 0, sizeof *s);
+  co_diagnostics_init(&s->problems, ctx);
+  CO_RETURN_IF_FAILED(co_choose_precision(&chosen, precision));
+  CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
+  CO_RETURN_IF_FAILED(co_model_open(&s->model, &s->file, &s->path, s->arena, model, &s->problems));
+  CO_RETURN_IF_FAILED(co_choose_batch_size(&s->rows, batch_size, &s->file, "eval_batch_size", 256));
+  CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
+  CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
+  CO_RETURN_IF_FAILED(co_open_backend(&s->backend, ctx, device, threads, chosen));
+  co_program_options options = {.evaluation_rows = s->rows,
+                                .evaluation_mode = mode,
+                                .real = CO_F32,
+                                .bf16 = chosen == CO_PRECISION_BF16};
+  // Every row is needed once: it comes with its batch.
+  CO_RETURN_IF_FAILED(co_resident_create(&s->source, &s->program, s->model, s->dataset, s->backend,
+                                         &options, CO_PLACEMENT_HOST));
+  CO_RETURN_IF_FAILED(co_resident_load(s->source, s->program, s->dataset));
+  return co_model_file_read_weights(ctx, s->path, co_program_store(s->program), false);
+}
+
+void co_scorer_close(co_scorer *s) {
+  co_program_free(s->program);
+  co_resident_free(s->source);
+  if (s->backend) s->backend->api->free(s->backend);
+  co_model_free(s->model);
+  co_dataset_close(s->dataset);
+  if (s->arena) co_free(co_arena_context(s->arena), s->path);
+  co_arena_free(s->arena);
+  co_diagnostics_free(&s->problems);
+  memset(s, 0, sizeof *s);
+}

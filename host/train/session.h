@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// A training as an object: open, advance until it is done, close. cohort_train is a loop around it;
+// several sessions may be open in one process, each with a run directory of its own.
+#ifndef COHORT_HOST_TRAIN_SESSION_H
+#define COHORT_HOST_TRAIN_SESSION_H
+
+#include "host/cohort.h"
+#include "host/core/context.h"
+#include "host/core/diagnostics.h"
+#include "host/core/json.h"
+#include "host/core/watch.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_session co_session;
+
+// Reads config and dataset, plans, and starts the run directory or continues the run that is in it.
+// All is borrowed until the session is closed. *out is set wherever there is something to be closed,
+// on failure too; problems of the config are added to `problems`.
+co_status co_session_open(co_session **out, co_context *ctx, const co_watch *watch,
+                          const cohort_train_options *options, co_diagnostics *problems);
+
+// Called after each epoch's validation with the value of the chosen metric (NaN without validation
+// rows); true ends the training there, as early stopping does.
+typedef bool co_epoch_hook(void *user, const co_session *session, int64_t epoch, double value);
+void co_session_set_epoch_hook(co_session *session, co_epoch_hook *hook, void *user);
+
+bool co_session_is_done(const co_session *session);
+// Submits the next steps, or collects the oldest and does what is due behind them (a record,
+// validation, a checkpoint). CO_INTERRUPTED and CO_STOPPED after a checkpoint, where that was asked.
+co_status co_session_advance(co_session *session);
+// Writes a checkpoint of where it stands, waiting for what is in flight.
+co_status co_session_save(co_session *session);
+// Once done: writes model.h5.
+co_status co_session_finish(co_session *session);
+// Once finished, or for a dry run: what there is to tell.
+co_status co_session_report(co_session *session, co_json *json, co_text *text);
+
+// Records in the run how it ended (`status`) and frees the session. Returns `status`, or what failed
+// in recording. NULL is legal.
+co_status co_session_close(co_session *session, co_status status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
