@@ -99,6 +99,14 @@ extern "C" {
   X(DROPOUT, dropout, (x, step), (y), "DROPOUT dy step -> dx", "x -> y",                           \
     .types = "step:u8", .bf16 = "x -> y", .accumulate = "y",                                       \
     .why = "products draw no random numbers")                                                      \
+  X(LSTM, lstm, (x, lengths, kernel, recurrent, bias), (last, (y), (gates), (cells)),              \
+    "LSTM_BACKWARD x lengths kernel recurrent gates cells (dlast) (dy) ->"                         \
+    " (dx) dkernel drecurrent dbias", "",                                                          \
+    .types = "lengths:i32", .bf16 = "x -> last y", .flops = "x*kernel x*recurrent")                \
+  X(LSTM_BACKWARD, lstm_backward, (x, lengths, kernel, recurrent, gates, cells, (dlast), (dy)),    \
+    ((dx), dkernel, drecurrent, dbias), "", "", .types = "lengths:i32",                            \
+    .bf16 = "x dlast dy -> dx", .accumulate = "dx dkernel drecurrent dbias",                       \
+    .flops = "x*kernel x*kernel x*recurrent x*recurrent")                                          \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -116,6 +124,9 @@ extern "C" {
   X(GATHER, gather, (table, index), (y), "", "",                                                   \
     .types = "table:any index:i64 y:any", .bf16 = "table -> y", .moves = true, .follows = true,    \
     .input = true, .why = "brings the rows together")                                              \
+  X(GATHER_EVENTS, gather_events, (table, begin, lengths), (y), "", "",                            \
+    .types = "table:any begin:i64 lengths:i32 y:any", .bf16 = "table -> y", .moves = true,         \
+    .follows = true, .input = true, .why = "brings the events together")                           \
   X(CAST, cast, (x), (y), "", "",                                                                  \
     .types = "x:any", .bf16 = "x -> y", .bf16_each = true, .moves = true, .typed = true,           \
     .input = true, .why = "from stored bytes to numbers")                                          \
@@ -183,10 +194,23 @@ extern "C" {
 //                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of
 //                them absent, the other's shape says where dy is cut.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
+//                attr.shape may hold symbolic extents: N in front stands for the rows of x; N T
+//                splits into N, T and back.
 // DROPOUT        element e (canonical index within the effective batch: (row_offset + n) * row size
-//                + offset in row) is kept if uniform(seed, e, step, purpose) >= rate, and scaled by
-//                1 / (1 - rate) (inverted dropout, as Keras); else 0. Its own backward. Rates are
-//                compared with uniforms in float (FLIP too).
+//                + offset in row; for x (N, T, …) with attr.max_length the row size is that of
+//                max_length instead of T, so that a mask does not depend on the padding) is kept
+//                if uniform(seed, e, step, purpose) >= rate, and scaled by 1 / (1 - rate) (inverted
+//                dropout, as Keras); else 0. Its own backward. Rates are compared with uniforms in
+//                float (FLIP too).
+// LSTM           (Hochreiter & Schmidhuber 1997, with forget gates; as Keras) x (N, T, I), lengths
+//                i32 (N), kernel (I, 4 U), recurrent (U, 4 U), bias (4 U), columns in the order of
+//                the gates i f c o. For each row, from h = c = 0, for t < lengths[n]:
+//                z = x[t] kernel + h recurrent + bias; i, f, o = sigmoid, g = tanh of their parts of
+//                z; c = f c + i g; h = o tanh(c). y (N, T, U) = h and cells (N, T, U) = c after each
+//                event, gates (N, T, 4 U) = i f g o; all three are 0 for t >= lengths[n], where x is
+//                not read. last (N, U) = h after the last event, 0 for a row without. Lengths beyond
+//                T count as T. U is at most CO_LSTM_UNITS. LSTM_BACKWARD: dx is 0 for t >=
+//                lengths[n], and dy is not read there.
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -200,6 +224,9 @@ extern "C" {
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
 //                checked by the caller.
+// GATHER_EVENTS  table (E, …) of any type, sorted by entity, begin i64 (N), lengths i32 (N): y
+//                (N, T, …) = table[begin[n] + t] for t < lengths[n], else 0; T is attr.shape[0].
+//                Ranges are checked by the caller; lengths beyond T count as T.
 // CAST           to attr.dtype (u8, i32, i64, f32, f64, bf16 to real or bf16).
 // NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
 //                all channels.
@@ -253,7 +280,7 @@ typedef enum co_op {
 CO_OPS(X)
 #undef X
 
-enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_OUTPUTS = 8 };
+enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_OUTPUTS = 8, CO_LSTM_UNITS = 4096 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
@@ -272,8 +299,9 @@ typedef struct co_op_attr {
   double clip_norm;         // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
-  co_dtype dtype; // CAST, INPUT_ROWS
-  co_shape shape; // RESHAPE; a symbolic N in front stands for the rows of x
+  co_dtype dtype;     // CAST, INPUT_ROWS
+  co_shape shape;     // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
+  int64_t max_length; // DROPOUT: the longest T there is; 0 = x has none
 } co_op_attr;
 
 // Step scalars: computed on the host in double, uploaded once per launch, read by operations with
@@ -375,6 +403,18 @@ bool co_rule_next(const char **cursor, co_rule *out);
 // message a user of a layer should read. Sets has_out for all non-optional outputs; describes the
 // optional ones too.
 co_status co_op_infer(co_op_desc *desc);
+// Events of a row of T; the rest is padding.
+static inline int64_t co_clamp_length(int32_t length, int64_t T) {
+  return length < 0 ? 0 : length < T ? length : T;
+}
+// Random draws that a row of DROPOUT's x counts for, one an element: those of a row of the longest T.
+static inline int64_t co_draws_of_row(const co_op_desc *desc) {
+  const co_shape *x = &desc->in[0].shape;
+  int64_t draws = 1;
+  for (int i = 1; i < x->rank; i++)
+    draws *= i == 1 && desc->attr.max_length > 0 ? desc->attr.max_length : x->dim[i];
+  return draws;
+}
 // Floating-point operations of one execution (multiply and add count separately); an estimate of
 // one per output element for operations that are bound by memory. Shapes must be concrete.
 int64_t co_op_flops(const co_op_desc *desc);

@@ -95,7 +95,7 @@ typedef struct parity {
 static co_status plan_side(side *s, const parity *p, int kind) {
   for (int stage = STAGES; stage-- > 0;) { // as a trainer: training's plan fixes the layouts
     co_plan_options options = {.mode = stage == TRAINING ? CO_MODE_TRAIN : CO_MODE_INFER,
-                               .rows = p->rows,
+                               .shape = {.rows = p->rows},
                                .real = s->real,
                                .bf16 = s->bf16};
     CO_RETURN_IF_FAILED(

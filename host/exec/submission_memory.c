@@ -8,11 +8,11 @@ static const double submission_flops = 32e9;
 
 // ---- packets -----------------------------------------------------------------------------------
 
-size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input) {
+co_tensor_desc co_program_row(const co_program *program, const co_graph *graph, int64_t input) {
   co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
   if (desc.dtype == CO_F32) desc.dtype = program->options.real;
   desc.shape.dim[0] = 1;
-  return co_tensor_bytes(&desc);
+  return desc;
 }
 
 static bool holds_rows(const co_graph *graph, int64_t input) {
@@ -21,39 +21,46 @@ static bool holds_rows(const co_graph *graph, int64_t input) {
 }
 
 static bool is_fed(const co_program *program, int64_t network_input) {
-  const co_input_section *source = program->options.source;
-  for (int64_t i = 0; source && i < source->graph->output_count; i++)
-    if (source->feeds[i] == network_input) return true;
+  const co_input_section *section = program->options.section;
+  for (int64_t i = 0; section && i < section->graph->output_count; i++)
+    if (section->network_inputs[i] == network_input) return true;
   return false;
 }
 
+// Evaluation batches are not cut.
+static int64_t most_evaluation_rows(const co_program *program) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    if (program->evaluations[i].shape.rows > most) most = program->evaluations[i].shape.rows;
+  return most;
+}
+
 static co_status list_fields(co_program *program) {
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   const co_graph *network = program->graph;
-  int64_t most = network->input_count + (source ? source->graph->input_count : 0), count = 0;
+  int64_t most = network->input_count + (section ? section->graph->input_count : 0), count = 0;
   co_staging_field *fields = co_alloc_zero(program->ctx, (size_t)most + 1, sizeof *fields);
   if (!fields) return CO_ERR_MEMORY;
-  for (int64_t i = 0; source && i < source->graph->input_count; i++)
-    if (holds_rows(source->graph, i))
-      fields[count++] =
-          (co_staging_field){true, i, co_program_row_bytes(program, source->graph, i)};
+  for (int64_t i = 0; section && i < section->graph->input_count; i++)
+    if (holds_rows(section->graph, i))
+      fields[count++] = (co_staging_field){true, i, co_program_row(program, section->graph, i)};
   for (int64_t i = 0; i < network->input_count; i++)
     if (!is_fed(program, i))
-      fields[count++] = (co_staging_field){false, i, co_program_row_bytes(program, network, i)};
+      fields[count++] = (co_staging_field){false, i, co_program_row(program, network, i)};
   program->packets[0] = (co_staging_layout){fields, count, program->options.rows};
-  program->packets[1] = (co_staging_layout){fields, count, program->options.evaluation_rows};
+  program->packets[1] = (co_staging_layout){fields, count, most_evaluation_rows(program)};
   return CO_OK;
 }
 
 static size_t largest_packet(const co_program *program, bool evaluation) {
   const co_program_options *options = &program->options;
+  const co_shape_class *classes = evaluation ? options->evaluation_classes : options->classes;
+  int64_t count = evaluation             ? options->evaluation_class_count
+                  : options->phase_count ? options->class_count
+                                         : 0;
   size_t most = 0;
-  if (evaluation)
-    return options->evaluation_rows
-               ? co_staging_bytes(&program->packets[1], options->evaluation_rows)
-               : 0;
-  for (int64_t i = 0; options->phase_count && i < options->batch_row_count; i++) {
-    size_t bytes = co_staging_bytes(&program->packets[0], options->batch_rows[i]);
+  for (int64_t i = 0; i < count; i++) {
+    size_t bytes = co_staging_bytes(&program->packets[evaluation], &classes[i]);
     if (bytes > most) most = bytes;
   }
   return most;
@@ -61,19 +68,30 @@ static size_t largest_packet(const co_program *program, bool evaluation) {
 
 // ---- limits ------------------------------------------------------------------------------------
 
+// Of the micro-batches of one effective batch.
+static double class_flops(const co_program *program, int64_t phase, const co_shape_class *shape) {
+  const co_staging_layout *layout = &program->packets[0];
+  co_shape_class micro = *shape;
+  micro.rows = co_staging_part_rows(layout, shape->rows, 0);
+  return (double)co_phase_find_unit(&program->phases[phase], &micro, false)->plan->flops *
+         (double)co_staging_parts(layout, shape->rows);
+}
+
 static double flops_of(const co_program *program, bool evaluation) {
   double most = 0;
-  if (evaluation) return program->evaluation.plan ? (double)program->evaluation.plan->flops : 0;
-  for (int64_t i = 0; i < program->options.phase_count; i++) {
-    double flops = (double)program->phases[i].units[0].plan->flops *
-                   (double)co_staging_parts(&program->packets[0], program->options.batch_rows[0]);
-    if (flops > most) most = flops;
-  }
+  for (int64_t i = 0; evaluation && i < program->evaluation_count; i++)
+    if ((double)program->evaluations[i].plan->flops > most)
+      most = (double)program->evaluations[i].plan->flops;
+  for (int64_t i = 0; !evaluation && i < program->options.phase_count; i++)
+    for (int64_t k = 0; k < program->options.class_count; k++) {
+      double flops = class_flops(program, i, &program->options.classes[k]);
+      if (flops > most) most = flops;
+    }
   return most;
 }
 
 static int64_t submission_limit(const co_program *program, bool evaluation) {
-  if (evaluation && program->options.evaluation_mode == CO_MODE_INFER) return 1; // outputs are read
+  if (evaluation && co_program_reads_outputs(program)) return 1; // outputs are read
   size_t bytes = program->packet_bytes[evaluation];
   if (!bytes) return 1; // there are none
   double flops = flops_of(program, evaluation);
@@ -95,15 +113,25 @@ static size_t result_bytes(const co_program *program) {
          sizeof(double);
 }
 
-static size_t list_outputs(co_program *program) {
-  const co_plan *plan = program->evaluation.plan;
-  size_t bytes = 0;
-  for (int64_t i = 0; plan && i < program->graph->output_count; i++) {
-    program->output_offset[i] = bytes;
-    if (plan->outputs[i] != CO_NO_VALUE)
-      bytes += align(co_tensor_bytes(&plan->values[plan->outputs[i]].info.desc));
+// The most that an output takes in any class.
+static size_t most_output_bytes(const co_program *program, int64_t output) {
+  size_t most = 0;
+  for (int64_t i = 0; i < program->evaluation_count; i++) {
+    const co_plan *plan = program->evaluations[i].plan;
+    if (plan->outputs[output] == CO_NO_VALUE) continue;
+    size_t bytes = co_tensor_bytes(&plan->values[plan->outputs[output]].info.desc);
+    if (bytes > most) most = bytes;
   }
-  return program->options.evaluation_mode == CO_MODE_INFER ? bytes : 0;
+  return most;
+}
+
+static size_t list_outputs(co_program *program) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < program->graph->output_count; i++) {
+    program->output_offset[i] = bytes;
+    bytes += align(most_output_bytes(program, i));
+  }
+  return co_program_reads_outputs(program) ? bytes : 0;
 }
 
 static size_t packets_bytes(const co_program *program) {
@@ -146,15 +174,15 @@ static co_status create_on_host(co_program *program, co_submission *submission,
 }
 
 static co_status create_rooms(co_program *program) {
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   size_t outputs = (size_t)program->graph->output_count + 1;
   size_t inputs = (size_t)program->graph->input_count + 1;
-  size_t section = source ? (size_t)source->graph->input_count + 1 : 1;
+  size_t fixed = section ? (size_t)section->graph->input_count + 1 : 1;
   program->output_offset = co_alloc_zero(program->ctx, outputs, sizeof *program->output_offset);
   program->outputs = co_alloc_zero(program->ctx, outputs, sizeof *program->outputs);
   program->network_inputs = co_alloc_zero(program->ctx, inputs, sizeof *program->network_inputs);
-  program->section_inputs = co_alloc_zero(program->ctx, section, sizeof *program->section_inputs);
-  program->fixed = co_alloc_zero(program->ctx, section, sizeof *program->fixed);
+  program->section_inputs = co_alloc_zero(program->ctx, fixed, sizeof *program->section_inputs);
+  program->fixed = co_alloc_zero(program->ctx, fixed, sizeof *program->fixed);
   return program->output_offset && program->outputs && program->network_inputs &&
                  program->section_inputs && program->fixed
              ? CO_OK
@@ -196,8 +224,7 @@ void co_program_free_submissions(co_program *program) {
   bool apart = co_program_is_on_device(program);
   if (apart) co_program_drain(program);
   for (int64_t i = 0; i < program->captured_graph_count; i++)
-    if (program->captured_graphs[i].graph)
-      api->graph_free(program->backend, program->captured_graphs[i].graph);
+    api->graph_free(program->backend, program->captured_graphs[i].graph);
   for (int i = 0; i < CO_SUBMISSION_DEPTH; i++) {
     co_submission *submission = &program->submissions[i];
     if (apart) {
@@ -208,7 +235,7 @@ void co_program_free_submissions(co_program *program) {
     co_free(program->ctx, submission->host_outputs);
   }
   if (apart) api->host_buffer_free(program->backend, program->staging);
-  co_free(program->ctx, program->captured_graphs);
+  co_free(program->ctx, program->known_classes);
   co_free(program->ctx, program->packets[0].fields); // shared
   co_free(program->ctx, program->output_offset);
   co_free(program->ctx, program->outputs);

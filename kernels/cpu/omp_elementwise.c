@@ -279,6 +279,23 @@ static void drop_some(const dropout *d, uint64_t index, const float *x, float *y
   }
 }
 
+// n elements, the first of them number `base`.
+static void drop(const dropout *d, co_cpu *cpu, uint64_t base, const float *x, float *y,
+                 int64_t n) {
+  int64_t head = (int64_t)((4 - (base & 3)) & 3);
+  if (head > n) head = n;
+  const int64_t blocks = (n - head) / 4, tail = n - head - 4 * blocks;
+  drop_some(d, base, x, y, head);
+#pragma omp parallel if (n > 4096)
+  {
+    int64_t begin, end;
+    co_cpu_share(blocks, BLOCKS, &begin, &end);
+    drop_blocks[cpu->isa](d, x + head + 4 * begin, y + head + 4 * begin,
+                          (base + (uint64_t)head) / 4 + (uint64_t)begin, end - begin);
+  }
+  drop_some(d, base + (uint64_t)(n - tail), x + n - tail, y + n - tail, tail);
+}
+
 static co_status run_dropout(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                              void *workspace) {
   (void)workspace;
@@ -297,19 +314,13 @@ static co_status run_dropout(co_cpu *cpu, co_prepared *prepared, void *const *in
                      .limit = (uint32_t)scaled + (scaled > (float)(uint32_t)scaled ? 1u : 0u),
                      .scale = (float)(1 / (1 - desc->attr.rate)),
                      .sum = co_cpu_accumulates(desc, 0)};
-  const uint64_t base = (uint64_t)(step->row_offset * (n / desc->in[0].shape.dim[0]));
-  int64_t head = (int64_t)((4 - (base & 3)) & 3);
-  if (head > n) head = n;
-  const int64_t blocks = (n - head) / 4, tail = n - head - 4 * blocks;
-  drop_some(&d, base, x, y, head);
-#pragma omp parallel if (n > 4096)
-  {
-    int64_t begin, end;
-    co_cpu_share(blocks, BLOCKS, &begin, &end);
-    drop_blocks[cpu->isa](&d, x + head + 4 * begin, y + head + 4 * begin,
-                          (base + (uint64_t)head) / 4 + (uint64_t)begin, end - begin);
+  const int64_t rows = desc->in[0].shape.dim[0], row = n / rows, draws = co_draws_of_row(desc);
+  if (draws == row) { // one stretch of elements
+    drop(&d, cpu, (uint64_t)(step->row_offset * row), x, y, n);
+    return CO_OK;
   }
-  drop_some(&d, base + (uint64_t)(n - tail), x + n - tail, y + n - tail, tail);
+  for (int64_t r = 0; r < rows; r++)
+    drop(&d, cpu, (uint64_t)((step->row_offset + r) * draws), x + r * row, y + r * row, row);
   return CO_OK;
 }
 

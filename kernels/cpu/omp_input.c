@@ -27,6 +27,26 @@ static co_status run_gather(co_cpu *cpu, co_prepared *prepared, void *const *in,
   return CO_OK;
 }
 
+static co_status run_gather_events(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                   void *const *out, void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_tensor_desc *source = &prepared->desc.in[CO_GATHER_EVENTS_table];
+  const int64_t *dim = prepared->desc.out[0].shape.dim, T = dim[1];
+  const size_t event = (size_t)row_size(&source->shape) * co_dtype_size(source->dtype);
+  const unsigned char *table = in[CO_GATHER_EVENTS_table];
+  const int64_t *begin = in[CO_GATHER_EVENTS_begin];
+  const int32_t *lengths = in[CO_GATHER_EVENTS_lengths];
+#pragma omp parallel for schedule(static) if ((size_t)(dim[0] * T) * event > 65536)
+  for (int64_t n = 0; n < dim[0]; n++) {
+    const size_t events = (size_t)co_clamp_length(lengths[n], T);
+    unsigned char *row = (unsigned char *)out[0] + (size_t)(n * T) * event;
+    if (events) memcpy(row, table + (size_t)begin[n] * event, events * event);
+    memset(row + events * event, 0, ((size_t)T - events) * event);
+  }
+  return CO_OK;
+}
+
 // clang-format off
 CO_CPU_KERNEL(cast_u8, (const uint8_t *x, float *y, int64_t n), (x, y, n)) {
 #pragma omp simd
@@ -322,6 +342,10 @@ static co_status run_input_rows(co_cpu *cpu, co_prepared *prepared, void *const 
 
 const co_cpu_impl co_cpu_input[] = {
     {.op = CO_OP_GATHER, .name = "omp", .plan = co_cpu_plan_simple, .run = run_gather},
+    {.op = CO_OP_GATHER_EVENTS,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_gather_events},
     {.op = CO_OP_CAST,
      .name = "omp",
      .plan = co_cpu_plan_simple,

@@ -55,18 +55,23 @@ __global__ void widen(float *y, const bf16 *x, int64_t count, bool accumulate) {
 }
 
 // The mask of CO_OP_DROPOUT. Philox gives the bits of four consecutive elements at once; where the
-// row offset is no multiple of four, those of a thread lie in two blocks.
+// row offset is no multiple of four, those of a thread lie in two blocks. `skipped`: numbers between
+// the last element of a row and the first of the next.
 template <typename T>
 __global__ void dropout(T *y, const T *x, const co_step *step, int64_t count, int64_t row,
-                        float rate, float scale, uint32_t purpose, bool accumulate) {
+                        int64_t skipped, float rate, float scale, uint32_t purpose,
+                        bool accumulate) {
   uint64_t seed = step->seed;
   uint32_t number = step->step;
-  uint64_t first = static_cast<uint64_t>(step->row_offset * row);
+  uint64_t first = static_cast<uint64_t>(step->row_offset * (row + skipped));
   for (int64_t i = 4 * grid_index(); i < count; i += 4 * grid_size()) {
-    uint64_t element = first + static_cast<uint64_t>(i);
+    uint64_t element = first + static_cast<uint64_t>(i + (skipped ? i / row * skipped : 0));
     co_philox_block block = co_philox(seed, element >> 2, number, purpose);
     for (int k = 0; k < 4 && i + k < count; k++, element++) {
-      if (k > 0 && (element & 3) == 0) block = co_philox(seed, element >> 2, number, purpose);
+      bool jumps = k > 0 && skipped && (i + k) % row == 0;
+      if (jumps) element += static_cast<uint64_t>(skipped);
+      if (jumps || (k > 0 && (element & 3) == 0))
+        block = co_philox(seed, element >> 2, number, purpose);
       unsigned word = static_cast<unsigned>(element & 3);
       uint32_t bits = word < 2 ? (word == 0 ? block.word[0] : block.word[1])
                                : (word == 2 ? block.word[2] : block.word[3]);
@@ -141,6 +146,7 @@ template <typename T> static cudaError_t launch_dropout(const co_cuda_call *call
   CO_LAUNCH(dropout<T>, blocks_for((count + 3) / 4), block_threads, 0, call->stream,
             static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
             static_cast<const co_step *>(call->in[1]), count, co_cuda_row(&desc->in[0].shape),
+            co_draws_of_row(desc) - co_cuda_row(&desc->in[0].shape),
             static_cast<float>(desc->attr.rate), static_cast<float>(1 / (1 - desc->attr.rate)),
             desc->attr.purpose, co_cuda_accumulates(desc, 0));
   return cudaGetLastError();

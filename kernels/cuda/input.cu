@@ -17,6 +17,16 @@ __global__ void gather(Word *y, const Word *table, const int64_t *index, int64_t
   }
 }
 
+// Events of `event` words, T of them a row; beyond a row's length, zeros.
+template <typename Word>
+__global__ void gather_events(Word *y, const Word *table, const int64_t *begin,
+                              const int32_t *lengths, int64_t count, int64_t T, unsigned event) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t at = i / event, n = at / T, t = at - n * T;
+    y[i] = t < lengths[n] ? table[(begin[n] + t) * event + (i - at * event)] : Word{};
+  }
+}
+
 template <typename Y, typename X> __global__ void cast(Y *y, const X *x, int64_t count) {
   for (int64_t i = grid_index(); i < count; i += grid_size())
     y[i] = static_cast<Y>(static_cast<float>(x[i]));
@@ -247,6 +257,19 @@ template <typename Y, typename X> static cudaError_t launch_shifted_crop(const c
   return cudaGetLastError();
 }
 
+template <typename Word>
+static cudaError_t launch_gather_events(const co_cuda_call *call, size_t event_bytes) {
+  const int64_t *y = call->desc->out[0].shape.dim;
+  unsigned event = static_cast<unsigned>(event_bytes / sizeof(Word));
+  int64_t count = y[0] * y[1] * event;
+  CO_LAUNCH(gather_events<Word>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<Word *>(call->out[0]),
+            static_cast<const Word *>(call->in[CO_GATHER_EVENTS_table]),
+            static_cast<const int64_t *>(call->in[CO_GATHER_EVENTS_begin]),
+            static_cast<const int32_t *>(call->in[CO_GATHER_EVENTS_lengths]), count, y[1], event);
+  return cudaGetLastError();
+}
+
 // launch<result, x>(call), each float or bf16.
 #define CO_BY_TYPES(launch, call)                                                                  \
   (is_bf16((call)->desc->out[0])                                                                   \
@@ -261,6 +284,14 @@ extern "C" cudaError_t co_cuda_gather(const co_cuda_call *call) {
   if (row % 16 == 0) return co::launch_gather<uint4>(call, row);
   if (row % 4 == 0) return co::launch_gather<uint32_t>(call, row);
   return co::launch_gather<uint8_t>(call, row);
+}
+
+extern "C" cudaError_t co_cuda_gather_events(const co_cuda_call *call) {
+  const co_tensor_desc *table = &call->desc->in[CO_GATHER_EVENTS_table];
+  size_t event = static_cast<size_t>(co_cuda_row(&table->shape)) * co_cuda_element(table->dtype);
+  if (event % 16 == 0) return co::launch_gather_events<uint4>(call, event);
+  if (event % 4 == 0) return co::launch_gather_events<uint32_t>(call, event);
+  return co::launch_gather_events<uint8_t>(call, event);
 }
 
 extern "C" cudaError_t co_cuda_cast(const co_cuda_call *call) {

@@ -375,7 +375,7 @@ static double evaluate(const objective *o) {
   run_oracle(o->suite, p, o->in, out);
   double value = 0;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
-    if (o->cotangent[i] == NULL) continue;
+    if (o->cotangent[i] == NULL || out[i] == NULL) continue;
     int64_t count = co_shape_count(&p->desc.out[i].shape);
     for (int64_t k = 0; k < count; k++)
       value += o->cotangent[i][k] * ((double *)out[i])[k];

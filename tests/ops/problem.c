@@ -210,6 +210,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->pad = (int64_t)number;
   else if (is(key, length, "output"))
     attr->output = (int32_t)number;
+  else if (is(key, length, "max_length"))
+    attr->max_length = (int64_t)number;
   else if (is(key, length, "clip_norm"))
     attr->clip_norm = number;
   else if (is(key, length, "weight_decay"))

@@ -317,6 +317,55 @@ static void test_infer(void **state) {
   reshape.attr.shape = co_shape_make(2, CO_DIM_N, (int64_t)21);
   assert_int_equal(co_op_infer(&reshape), CO_ERR_CONFIG);
 
+  // Events as rows of their own, and back.
+  reshape.in[0] = f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(1), (int64_t)6));
+  reshape.attr.shape = co_shape_make(2, CO_DIM_NT(1), (int64_t)6);
+  assert_int_equal(co_op_infer(&reshape), CO_OK);
+  assert_true(reshape.out[0].shape.dim[0] == CO_DIM_NT(1));
+  reshape.in[0] = reshape.out[0];
+  reshape.attr.shape = co_shape_make(4, CO_DIM_N, CO_DIM_T(1), (int64_t)3, (int64_t)2);
+  assert_int_equal(co_op_infer(&reshape), CO_OK);
+  assert_true(reshape.out[0].shape.dim[0] == CO_DIM_N);
+  reshape.attr.shape.dim[1] = CO_DIM_T(0);
+  assert_int_equal(co_op_infer(&reshape), CO_ERR_CONFIG);
+  reshape.attr.shape = co_shape_make(2, CO_DIM_N, (int64_t)6);
+  assert_int_equal(co_op_infer(&reshape), CO_ERR_CONFIG);
+
+  co_op_desc events = {.op = CO_OP_GATHER_EVENTS, .has_in = 7};
+  events.in[0] = f32(co_shape_make(2, (int64_t)100, (int64_t)6));
+  events.in[1] = (co_tensor_desc){.dtype = CO_I64, .shape = co_shape_make(1, CO_DIM_N)};
+  events.in[2] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  events.attr.shape = co_shape_make(1, CO_DIM_T(2));
+  assert_int_equal(co_op_infer(&events), CO_OK);
+  const co_shape of_events = co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)6);
+  assert_true(co_shape_equal(&events.out[0].shape, &of_events));
+  events.attr.shape.rank = 2;
+  assert_int_equal(co_op_infer(&events), CO_ERR_CONFIG);
+  events.attr.shape.rank = 1;
+  events.in[2].dtype = CO_I64;
+  assert_int_equal(co_op_infer(&events), CO_ERR_CONFIG);
+
+  co_op_desc lstm = {.op = CO_OP_LSTM, .has_in = 31};
+  lstm.in[0] = f32(of_events);
+  lstm.in[1] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  lstm.in[2] = f32(co_shape_make(2, (int64_t)6, (int64_t)20));
+  lstm.in[3] = f32(co_shape_make(2, (int64_t)5, (int64_t)20));
+  lstm.in[4] = f32(co_shape_make(1, (int64_t)20));
+  assert_int_equal(co_op_infer(&lstm), CO_OK);
+  const co_shape last = co_shape_make(2, CO_DIM_N, (int64_t)5);
+  const co_shape gates = co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)20);
+  assert_true(co_shape_equal(&lstm.out[CO_LSTM_last].shape, &last));
+  assert_true(co_shape_equal(&lstm.out[CO_LSTM_gates].shape, &gates));
+  assert_int_equal(lstm.has_out, 1);
+  lstm.in[1].dtype = CO_I64;
+  assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
+  lstm.in[1].dtype = CO_I32;
+  lstm.in[2].shape.dim[1] = 15;
+  assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
+  lstm.in[2].shape.dim[1] = 20;
+  lstm.in[3].shape.dim[0] = CO_LSTM_UNITS + 1;
+  assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
+
   co_op_desc pool = {.op = CO_OP_MAX_POOL2D, .has_in = 1};
   pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
   for (int axis = 0; axis < 2; axis++)

@@ -320,6 +320,70 @@ static void test_dropout(void **state) {
   assert_memory_equal(half, whole + ROWS * SIZE / 2, sizeof half);
 }
 
+// Over events a mask is that of the longest sequence, cut.
+static void test_dropout_over_events(void **state) {
+  (void)state;
+  enum { N = 40, SHORT = 3, LONG = 11, C = 5 };
+  static float x[N * LONG * C], cut[N * SHORT * C], whole[N * LONG * C];
+  for (int i = 0; i < N * LONG * C; i++)
+    x[i] = 1;
+  co_step step = {.seed = 5, .step = 3, .row_offset = 7};
+  co_op_desc desc = {.op = CO_OP_DROPOUT, .attr = {.rate = 0.5, .purpose = 9, .max_length = LONG}};
+  operand(&desc, true, 0, CO_F32, co_shape_make(3, (int64_t)N, (int64_t)LONG, (int64_t)C));
+  operand(&desc, true, 1, CO_U8, vector((int64_t)sizeof step));
+  run(&desc, (void *[16]){x, &step}, (void *[16]){whole});
+  desc.in[0].shape.dim[1] = SHORT;
+  run(&desc, (void *[16]){x, &step}, (void *[16]){cut});
+  for (int n = 0; n < N; n++)
+    assert_memory_equal(&cut[n * SHORT * C], &whole[n * LONG * C], SHORT * C * sizeof *cut);
+}
+
+static void test_gather_events(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_GATHER_EVENTS, .attr = {.shape = {1, {3}}}};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)5, (int64_t)2));
+  operand(&desc, true, 1, CO_I64, vector(3));
+  operand(&desc, true, 2, CO_I32, vector(3));
+  int32_t table[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, lengths[3] = {2, 0, 3}, y[18];
+  int64_t begin[3] = {3, 5, 0};
+  run(&desc, (void *[16]){table, begin, lengths}, (void *[16]){y});
+  const int32_t want[18] = {7, 8, 9, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6};
+  assert_memory_equal(y, want, sizeof want);
+}
+
+// One unit whose gates i, f and o stand half open and whose cell takes tanh(x); rows of two events,
+// of one and of none. What lies beyond a row's length is not read.
+static void test_lstm(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LSTM, .has_out = 2};
+  operand(&desc, true, CO_LSTM_x, CO_F64, co_shape_make(3, (int64_t)3, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_LSTM_lengths, CO_I32, vector(3));
+  operand(&desc, true, CO_LSTM_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
+  operand(&desc, true, CO_LSTM_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
+  operand(&desc, true, CO_LSTM_bias, CO_F64, vector(4));
+  double x[6] = {1, -1, 1, (double)NAN, (double)NAN, (double)NAN};
+  double kernel[4] = {0, 0, 1, 0}, recurrent[4] = {0, 0, 0, 0}, bias[4] = {0, 0, 0, 0};
+  double last[3], y[6];
+  int32_t lengths[3] = {2, 1, 0};
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  const double once = 0.5 * tanh(0.5 * tanh(1)), twice = 0.5 * tanh(-0.25 * tanh(1));
+  const double want[6] = {once, twice, once, 0, 0, 0};
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], want[i]);
+  near_to(last[0], twice);
+  near_to(last[1], once);
+  near_to(last[2], 0);
+  // The gates one by one: i = o = 1 lets the cell through, f = 1 keeps it, h comes back by recurrent.
+  bias[0] = bias[1] = bias[3] = 1000;
+  recurrent[2] = 2;
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[0], tanh(tanh(1)));
+  near_to(y[1], tanh(tanh(1) + tanh(-1 + 2 * tanh(tanh(1)))));
+  bias[1] = -1000; // forgets
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[1], tanh(tanh(-1 + 2 * tanh(tanh(1)))));
+}
+
 static void test_augmentation(void **state) {
   (void)state;
   enum { N = 64, W = 9 };
@@ -376,11 +440,19 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_losses),     cmocka_unit_test(test_sgd),
-      cmocka_unit_test(test_adam),       cmocka_unit_test(test_gate),
-      cmocka_unit_test(test_dropout),    cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),
+      cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_dropout_over_events),
+      cmocka_unit_test(test_gather_events),
+      cmocka_unit_test(test_lstm),
+      cmocka_unit_test(test_dropout),
+      cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

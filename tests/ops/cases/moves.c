@@ -29,6 +29,36 @@ OPS_FAMILY(gather) = {
     .cases = gather_cases,
 };
 
+// Rows of all lengths, anywhere in the table but for the first, which is at its end.
+static void adjust_events(ops_problem *p) {
+  int64_t E = p->desc.in[0].shape.dim[0], N = p->desc.in[1].shape.dim[0];
+  int64_t T = p->desc.attr.shape.dim[0], most = T < E ? T : E;
+  for (int64_t n = 0; n < N; n++) {
+    int32_t length = (int32_t)(n == 0 ? most : n * 7 % (most + 1));
+    ((int32_t *)p->in[2])[n] = length;
+    ((int64_t *)p->in[1])[n] = n == 0 ? E - length : n * 13 % (E - length + 1);
+  }
+}
+
+static const char *const gather_events_cases[] = {
+    "table=1 begin=1 lengths=1 shape=1",
+    "table=7x3 begin=5 lengths=5 shape=4",
+    "table=20x2x5 begin=9 lengths=9 shape=31",
+    "table:u8=11x3 begin=17 lengths=17 shape=5",
+    "table:i32=100 begin=33 lengths=33 shape=7",
+    "table:i64=9x2 begin=4 lengths=4 shape=3",
+    "table:f64=9x3 begin=4 lengths=4 shape=2",
+    "table=300x16 begin=64 lengths=64 shape=40",
+    NULL,
+};
+
+OPS_FAMILY(gather_events) = {
+    .op = CO_OP_GATHER_EVENTS,
+    .exact = OPS_EXACT_ALWAYS,
+    .adjust = adjust_events,
+    .cases = gather_events_cases,
+};
+
 static const char *const cast_cases[] = {
     "x:u8=1",        "x:u8=17x3",    "x:u8=2x5x7x3", "x:u8=100003", "x:i32=15",
     "x:i32=7x16",    "x:i64=1",      "x:i64=33",     "x:f32=17",    "x:f64=5x7",
