@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The environment, as far as it bears on threads and libraries, and the process's own limits. Only
-// here is it read; the library gets what it says as options.
+// The environment, as far as it bears on threads and libraries, and the process's own limits. Such
+// variables are read here alone; the library gets what they say as options.
 //
 // The libraries read variables of their own: OpenMP's when they are loaded, oneDNN's later. Some of
 // those would change results that only recorded things may decide, let a training hang, or end the

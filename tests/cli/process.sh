@@ -176,7 +176,7 @@ for signal in TERM:143 INT:130; do
   pid=$!
   if [ -r "/proc/$pid/syscall" ]; then until_true $pid waits_for_input $pid; else sleep 1; fi
   kill "-${signal%:*}" $pid
-  ends $pid "${signal#*:}" 5 "a config that does not come, SIG${signal%:*}"
+  ends $pid "${signal#*:}" 20 "a config that does not come, SIG${signal%:*}"
   "$check_json" ok=false "exit=${signal#*:}" error.code=interrupted verb=render-config <out ||
     fail 'JSON of a program that a signal ended'
 done
@@ -200,13 +200,13 @@ kill -TERM $pid
 sleep 0.3 # beyond what counts as one request
 kill -0 $pid 2>/dev/null || fail 'the first signal ended work half done'
 kill -TERM $pid
-ends $pid 143 5 'two signals'
+ends $pid 143 20 'two signals'
 grep -q 'second signal' err || fail 'the second signal is not named'
 exec 6>&-
 exec 6<>scores # empty again
 blocked
 kill -TERM $pid
-ends $pid 143 25 'one signal and a bounded time'
+ends $pid 143 60 'one signal and a bounded time'
 grep -q 'nothing moves' err || fail 'why it ended is not said'
 
 # One request that comes twice, as timeout(1) sends it, is one: the checkpoint is written.
@@ -214,9 +214,8 @@ grep -q 'nothing moves' err || fail 'why it ended is not said'
   --trainer.steps_per_checkpoint 1000000 >out 2>err &
 pid=$!
 until_true $pid grep -qs eval err
-kill -TERM $pid
-kill -TERM $pid
-ends $pid 143 20 'a signal that comes twice'
+kill -TERM $pid $pid
+ends $pid 143 60 'a signal that comes twice'
 grep -q 'a checkpoint is written' err || fail 'a signal that comes twice: no checkpoint'
 
 [ $failed = 0 ] && echo 'all passed'
