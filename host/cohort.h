@@ -71,9 +71,16 @@ struct cohort_error; // below
 // file is at fault, and *error, whose texts are read before the next call.
 typedef cohort_status (*cohort_probe_function)(void *user, const char *path, cohort_status failure,
                                                struct cohort_error *error);
+// Called from any thread, often, whenever a piece of work was done (an operation, a block of a file):
+// the next call comes within `seconds`, or something is stuck. It must return at once. Before the
+// first call nothing has been begun that would have to be finished.
+typedef void (*cohort_alive_function)(void *user, int seconds);
 
 typedef struct cohort_context_options {
-  int threads;             // 0 = all cores
+  int threads; // 0 = one for each core that CPU set and container quota leave, within the limit
+  const char *threads_why; // in a few words, for the log, where the number comes from; may be NULL
+  int thread_limit;        // more threads are refused (status 6); 0 = no limit
+  const char *limit_why;   // in a few words, for the error, where the limit comes from; may be NULL
   int log_level;           // cohort_log_level: what is graver or equal is passed on
   cohort_log_function log; // NULL = silent
   void *log_user;
@@ -88,6 +95,9 @@ typedef struct cohort_context_options {
   void *epoch_user;
   cohort_probe_function probe; // NULL = such files are opened as they are
   void *probe_user;
+  cohort_alive_function alive; // NULL = nobody asks
+  void *alive_user;
+  int standard_output; // the descriptor that an output "-" is written to; 0 = 1
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
