@@ -52,9 +52,8 @@ static co_status submit_batches(evaluating *e) {
     batches[launch->count++] = (co_program_batch){view->inputs, view->packet};
   }
   const co_shape_class shape = {.rows = launch->views[0].rows};
-  return launch->count
-             ? co_program_submit_evaluation(e->program, &shape, launch->count, batches)
-             : CO_OK;
+  return launch->count ? co_program_submit_evaluation(e->program, &shape, launch->count, batches)
+                       : CO_OK;
 }
 
 static void give_back(evaluating *e) {

@@ -54,8 +54,8 @@ co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_sq
     co_cuda_categorical_hits;
 co_cuda_scratch co_cuda_loss_scratch;
 // input.cu
-co_cuda_launcher co_cuda_gather, co_cuda_gather_events, co_cuda_cast, co_cuda_normalize, co_cuda_flip,
-    co_cuda_shifted_crop, co_cuda_input_rows;
+co_cuda_launcher co_cuda_gather, co_cuda_gather_events, co_cuda_cast, co_cuda_normalize,
+    co_cuda_flip, co_cuda_shifted_crop, co_cuda_input_rows;
 // recurrent.cu
 co_cuda_launcher co_cuda_lstm, co_cuda_lstm_backward;
 co_cuda_scratch co_cuda_lstm_scratch, co_cuda_lstm_backward_scratch;
