@@ -172,6 +172,32 @@ static void micro_batches_add_up(void **unused) {
   }
 }
 
+// Whoever computes a row or an element of a gradient, its sums are the same.
+static void threads_change_nothing(void **unused) {
+  (void)unused;
+  static const char *const names[] = {"lstm/kernel", "lstm/recurrent_kernel", "lstm/bias"};
+  double *gradient[2][3];
+  rig r[2];
+  for (int i = 0; i < 2; i++) {
+    batch b;
+    setup s = setup_of(2);
+    s.classes = &tight;
+    s.threads = i ? 3 : 1;
+    make(&r[i], &s, PLAIN);
+    fill(&r[i], &b, &tight, 2, 5, 0);
+    (void)train(&r[i], 0, &b, 0, 0.05);
+    for (int k = 0; k < 3; k++)
+      gradient[i][k] = entry_read(&r[i], entry_find(&r[i], names[k]), CO_BLOCK_GRADIENT);
+    batch_free(&r[i], &b);
+  }
+  for (int k = 0; k < 3; k++) {
+    size_t bytes = (size_t)entry_count(&r[0], entry_find(&r[0], names[k])) * sizeof(double);
+    assert_memory_equal(gradient[0][k], gradient[1][k], bytes);
+  }
+  for (int i = 0; i < 2; i++)
+    rig_free(&r[i]);
+}
+
 static void gradients_are_derivatives(void **unused) {
   (void)unused;
   const double h = 1e-5;
@@ -531,6 +557,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(micro_batches_add_up),
       cmocka_unit_test(bf16_is_near),
       cmocka_unit_test(many_classes_share_a_program),
+      cmocka_unit_test(threads_change_nothing),
       cmocka_unit_test(gradients_are_derivatives),
       cmocka_unit_test(parameters_start_as_in_keras),
       cmocka_unit_test(only_planned_classes_run),
