@@ -173,9 +173,9 @@ static co_status expand(const co_node **layers, const encoder *found, const void
 }
 
 co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node, const char *path,
-                            co_column_type type, co_arena *arena, co_diagnostics *problems) {
+                            const char *fallback, co_arena *arena, co_diagnostics *problems) {
   *layers = NULL;
-  const char *name = type == CO_COLUMN_IMAGE ? "stacked_cnn" : "passthrough";
+  const char *name = fallback;
   const co_node *type_node = encoder_node ? co_node_get(encoder_node, "type") : NULL;
   if (type_node && type_node->kind == CO_NODE_SCALAR) name = type_node->text;
   const encoder *found = find_encoder(name);

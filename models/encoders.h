@@ -5,15 +5,14 @@
 #define COHORT_MODELS_ENCODERS_H
 
 #include "host/config/config.h"
-#include "host/core/schema.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-// The layers of an encoder for a column of this type; `encoder` NULL = the type's default.
+// The layers of an encoder; where `encoder` names none (or is NULL), of the one called `fallback`.
 co_status co_encoder_expand(const co_node **layers, const co_node *encoder, const char *path,
-                            co_column_type type, co_arena *arena, co_diagnostics *problems);
+                            const char *fallback, co_arena *arena, co_diagnostics *problems);
 // Name, doc and fields of the i-th encoder, false past the end: for help.
 bool co_encoder_describe(int i, const char **name, const char **doc, const co_field **fields);
 

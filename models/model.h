@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// From config and dataset schema to graphs: features, encoders, combiner, output heads, losses and
-// metrics (the network), and the input section that makes network inputs of stored rows.
+// From config and dataset schema to graphs: features, encoders, combiner, heads, losses and metrics
+// (the network), and the input section that makes network inputs of stored rows. What a type of
+// feature is, models/feature.h says; a model is the same whatever types it has.
 #ifndef COHORT_MODELS_MODEL_H
 #define COHORT_MODELS_MODEL_H
 
 #include "host/config/config.h"
 #include "host/core/schema.h"
+#include "host/graph/feed.h"
 #include "host/graph/graph.h"
 #include "host/graph/loss/loss.h"
 
@@ -13,35 +15,50 @@
 extern "C" {
 #endif
 
-typedef enum co_normalization {
-  CO_NORMALIZATION_NONE,
-  CO_NORMALIZATION_SCALE,  // images: pixel / 255
-  CO_NORMALIZATION_ZSCORE, // per channel or number: fitted on training rows
-  CO_NORMALIZATION_MINMAX  // to [0, 1]: fitted on training rows
-} co_normalization;
+typedef struct co_feature_class co_feature_class;
 
 // An input feature: a column with preprocessing, augmentation and encoder.
 typedef struct co_input_feature {
   const char *name;
-  co_column column;       // copied; strings are the model's own
-  int normalization;      // co_normalization
-  double flip;            // probability of a left-right mirror image in training
-  int64_t crop;           // largest shift in training, pixels
-  const co_node *encoder; // NULL = by type
-  int64_t channels;       // length of mean and scale
-  float *mean, *scale;    // x -> (x - mean) scale; NULL until fitted
-  co_value network_input; // in the network graph
+  const co_column *column; // the model's own copy
+  const co_feature_class *class_;
+  const void *preprocessing, *augmentation; // options of the class
+  const co_node *encoder;                   // NULL = by class
+  co_fitted *fitted;                        // what the class learns from training rows
+  int64_t fitted_count;
 } co_input_feature;
+
+// Features that are fed together as one input of the network; most are one.
+typedef struct co_input_block {
+  const char *name;
+  const co_input_feature *features;
+  int64_t count;
+  const co_feature_class *class_;
+  int32_t event_table;    // number of the table of events that it belongs to, -1 = none
+  co_value network_input; // in the network's graph
+  co_value lengths;       // there: i32 (N), of events; else CO_NO_VALUE
+} co_input_block;
 
 typedef struct co_output_feature {
   const char *name;
-  co_column column;
+  const co_feature_class *class_;
+  const co_column *column;              // NULL where it is no column's (a reconstruction)
+  const co_input_feature *reconstructs; // what it is the reconstruction of, else NULL
   const co_loss_class *loss;
   double weight;
-  const co_node *decoder;      // NULL = one Dense layer
-  co_value target, row_weight; // inputs of the network graph
-  int64_t prediction;          // its position in graph->outputs
+  const co_node *decoder; // NULL = one Dense layer
+  int64_t width;          // of a row of the prediction
+  int64_t prediction;     // its position in graph->outputs
+  int32_t loss_index;     // its loss's position in graph->losses
 } co_output_feature;
+
+// A table of events that inputs read; its number is that of CO_DIM_T.
+typedef struct co_event_table {
+  const char *name;
+  int64_t most_events; // of a sample with more, the last so many are read
+} co_event_table;
+
+enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded
 
 typedef struct co_model {
   co_context *ctx;
@@ -49,9 +66,18 @@ typedef struct co_model {
   const co_node *config; // the whole merged config, borrowed
   co_input_feature *inputs;
   int64_t input_count;
+  co_input_block *blocks;
+  int64_t block_count;
   co_output_feature *outputs;
   int64_t output_count;
   co_graph *network;
+  co_feed_list feeds; // of the network, but for what the input section makes
+  co_schema schema;   // the columns it uses: inputs, then targets
+  co_event_table event_tables[CO_MAX_EVENT_TABLES];
+  int64_t event_table_count;
+  co_fitted *lengths; // i64 (CO_MAX_LENGTHS, CO_MAX_EVENT_TABLES), growing; NULL without events
+  co_fitted **fitted; // of all inputs, and the lengths
+  int64_t fitted_count;
 } co_model;
 
 // Builds the network. Every problem of the config goes to `problems`; CO_ERR_CONFIG if there was
@@ -64,21 +90,23 @@ void co_model_free(co_model *model);
 // false past the end.
 bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields);
 
-// Room for an input's fitted mean and scale (identity), of feature->channels each.
-co_status co_model_make_statistics(co_model *model, int64_t input);
+// The id under which the mean of an output's loss is reported.
+const char *co_loss_metric(const co_output_feature *output);
 
-// Where the inputs of the input section's graph are, per feature; -1 = there is none.
-typedef struct co_input_positions {
-  int32_t table, index; // stored rows of all entities, and i64 (N) which of them
-  int32_t rows;         // instead: the batch's stored rows (N, …)
-  int32_t mean, scale;  // f32 (channels), the feature's statistics
-} co_input_positions;
+// The input section: output i is what block i feeds to the network. Fixed to rows that lie in
+// tables, or that come with each batch.
+typedef struct co_section {
+  const co_model *model;
+  co_graph *graph;
+  co_feed_list feeds;
+} co_section;
 
-// The input section, for tables of `rows[i]` entity rows per input, or CO_DIM_N for rows that are
-// delivered with the batch. Input 0 is "ids" i64 (N), sample ids; the others are found by
-// `positions`, one per feature. Outputs are named like the features.
-co_status co_model_build_input(co_graph **out, const co_model *model, const int64_t *rows,
-                               co_input_positions *positions);
+// `rows[i]`: the rows of the table that block i's columns belong to (of its events, for a sequence),
+// or CO_DIM_N: they come with the batch.
+co_status co_section_create(co_section **out, const co_model *model, const int64_t *rows);
+void co_section_free(co_section *section); // NULL is legal
+// The position of a feed among a list's, by the input it is for; -1 if there is none.
+int64_t co_feed_find(const co_feed_list *list, int64_t input);
 
 #ifdef __cplusplus
 }

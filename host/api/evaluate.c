@@ -14,27 +14,13 @@ static co_status parse_split(const char *name, int *split) {
   return status;
 }
 
-static void print_value(co_text *text, const char *output, const char *metric, double value) {
-  co_text_printf(text, "  %-24s %-20s %.6g\n", output, metric, value);
-}
-
-static void print_metrics(co_text *text, const co_evaluation *evaluation, const co_model *model) {
-  bool higher;
+static void print_metrics(co_text *text, const co_evaluation *evaluation) {
+  const char *name;
   double value;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const char *output = model->outputs[i].name;
-    char *path = co_format(model->ctx, "%s.%s", output, model->outputs[i].loss->metric);
-    if (path && co_evaluation_find(evaluation, model, path, &value, &higher))
-      print_value(text, output, model->outputs[i].loss->metric, value);
-    co_free(model->ctx, path);
-  }
-  const co_graph *graph = model->network;
-  for (int64_t i = 0; i < graph->metric_count; i++) {
-    char *path = co_format(model->ctx, "%s.%s", graph->metrics[i].output, graph->metrics[i].name);
-    if (path && co_evaluation_find(evaluation, model, path, &value, &higher))
-      print_value(text, graph->metrics[i].output, graph->metrics[i].name, value);
-    co_free(model->ctx, path);
-  }
+  bool higher;
+  for (int64_t i = 0; i < evaluation->model->output_count; i++)
+    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &name, &value, &higher); k++)
+      co_text_printf(text, "  %-24s %-20s %.6g\n", evaluation->model->outputs[i].name, name, value);
 }
 
 // One gate: "[OUTPUT.]ID" then >=, <=, > or <, then a number.
@@ -72,19 +58,19 @@ static bool holds(const gate *g, double value) {
 // With `names_only`, before any work: are there such metrics? Else every gate that does not hold is
 // an error of its own.
 static co_status check_gates(const cohort_evaluate_options *options,
-                             const co_evaluation *evaluation, const co_model *model,
-                             bool names_only, co_diagnostics *errors) {
+                             const co_evaluation *evaluation, bool names_only,
+                             co_diagnostics *errors) {
   for (int64_t i = 0; i < options->require_count; i++) {
     gate g;
     double value;
     bool higher;
     CO_RETURN_IF_FAILED(parse_gate(options->require[i], &g));
-    if (!co_evaluation_find(evaluation, model, g.metric, &value, &higher)) {
+    if (!co_evaluation_find(evaluation, g.metric, &value, &higher)) {
       co_status status = co_fail(CO_ERR_USAGE, "--require '%s': the model has no metric '%s'",
                                  options->require[i], g.metric);
-      char *known = co_evaluation_known(model);
+      char *known = co_evaluation_known(evaluation);
       if (known) co_hint("%s", known);
-      co_free(model->ctx, known);
+      co_free(evaluation->model->ctx, known);
       return status;
     }
     if (names_only || holds(&g, value)) continue;
@@ -120,10 +106,14 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
-  CO_RETURN_IF_FAILED(check_gates(options, evaluation, scorer->model, true, &result->errors));
-  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, &context->watch, true, scorer->source,
-                                          scorer->program, scorer->dataset, samples, count,
-                                          scorer->rows, options->workers, "evaluate"));
+  CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
+  const co_evaluation_options run = {.watch = &context->watch,
+                                     .stoppable = true,
+                                     .batch_rows = scorer->rows,
+                                     .workers = options->workers,
+                                     .stage = "evaluate"};
+  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, scorer->resident, scorer->program,
+                                          scorer->dataset, samples, count, &run));
   co_json *json = &result->json;
   co_json_key(json, "model");
   co_json_string(json, scorer->path);
@@ -134,13 +124,13 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_json_key(json, "rows");
   co_json_int(json, evaluation->rows);
   co_json_key(json, "loss");
-  co_json_double(json, co_evaluation_loss(evaluation, scorer->model));
+  co_json_double(json, co_evaluation_loss(evaluation));
   co_json_key(json, "metrics");
-  co_evaluation_render(json, evaluation, scorer->model);
+  co_evaluation_render(json, evaluation, true);
   co_text_printf(&result->text, "%s on %lld %s rows\n", scorer->path, (long long)evaluation->rows,
                  co_split_name((co_split)split));
-  print_metrics(&result->text, evaluation, scorer->model);
-  return check_gates(options, evaluation, scorer->model, false, &result->errors);
+  print_metrics(&result->text, evaluation);
+  return check_gates(options, evaluation, false, &result->errors);
 }
 
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
@@ -150,7 +140,7 @@ cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_opt
   co_evaluation evaluation = {0};
   memset(&scorer, 0, sizeof scorer);
   co_status status = evaluate(context, options, &scorer, &evaluation, *out);
-  co_evaluation_free(&evaluation, scorer.model);
+  co_evaluation_free(&evaluation);
   co_scorer_close(&scorer);
   return co_result_finish(*out, "evaluate", status);
 }

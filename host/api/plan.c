@@ -7,6 +7,7 @@
 #include "host/api/api.h"
 #include "host/device/backend.h"
 #include "host/eval/scorer.h"
+#include "host/feed/shape_classes.h"
 #include "host/train/settings.h"
 
 typedef struct planning {
@@ -19,7 +20,7 @@ typedef struct planning {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
-  co_resident *source;
+  co_resident *resident;
   co_program *program;
   int64_t rows, step_rows; // of a micro-batch, of an effective batch
 } planning;
@@ -61,16 +62,21 @@ static co_status create_program(planning *p) {
                                         : settings->batch_size;
   int64_t effective = rows * settings->accumulate_grad_batches;
   if (train_rows && effective > train_rows) effective = train_rows;
-  const co_shape_class classes[2] = {{.rows = effective}, {.rows = train_rows % effective}};
-  const co_shape_class evaluation = {.rows = inference ? rows : settings->eval_batch_size};
+  co_shape_class classes[2 * CO_MAX_LENGTHS], evaluation[CO_MAX_LENGTHS];
+  int64_t class_count = 0, evaluation_count = 0;
+  CO_RETURN_IF_FAILED(co_fit_lengths(p->model, p->dataset));
+  co_shape_classes_add(p->model, effective, classes, &class_count);
+  if (effective) co_shape_classes_add(p->model, train_rows % effective, classes, &class_count);
+  co_shape_classes_add(p->model, inference ? rows : settings->eval_batch_size, evaluation,
+                       &evaluation_count);
   co_phase_options phase = {.optimizer = settings->optimizer,
                             .optimizer_options = settings->optimizer_options,
                             .clip_norm = settings->clip_norm};
   co_program_options options = {.rows = rows < effective ? rows : effective,
                                 .classes = classes,
-                                .class_count = classes[1].rows ? 2 : 1,
-                                .evaluation_classes = &evaluation,
-                                .evaluation_class_count = 1,
+                                .class_count = class_count,
+                                .evaluation_classes = evaluation,
+                                .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
                                 .phases = &phase,
                                 .phase_count = inference ? 0 : 1,
@@ -82,7 +88,7 @@ static co_status create_program(planning *p) {
                                       .strict_f32 = settings->precision == CO_PRECISION_F32,
                                       .planning = true};
   CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
-  return co_resident_create(&p->source, &p->program, p->model, p->dataset, p->backend, &options,
+  return co_resident_create(&p->resident, &p->program, p->model, p->dataset, p->backend, &options,
                             CO_PLACEMENT_AUTO);
 }
 
@@ -343,7 +349,7 @@ cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *op
   planning p = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = plan(&p, *out);
   co_program_free(p.program);
-  co_resident_free(p.source);
+  co_resident_free(p.resident);
   if (p.backend) p.backend->api->free(p.backend);
   co_model_free(p.model);
   co_dataset_close(p.dataset);

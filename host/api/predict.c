@@ -8,7 +8,8 @@
 #include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/eval/scorer.h"
-#include "host/feed/pipeline.h"
+#include "host/feed/submission_queue.h"
+#include "models/feature.h"
 
 typedef struct scoring {
   cohort_context *context;
@@ -39,29 +40,15 @@ static const char *key_name(const co_dataset *dataset) {
   return "row";
 }
 
-static bool is_category(const co_output_feature *output) {
-  return output->column.type == CO_COLUMN_CATEGORY;
-}
-
-static int64_t width_of(const co_output_feature *output) {
-  if (is_category(output)) return output->column.category_count;
-  return output->column.shape.rank ? output->column.shape.dim[0] : 1;
-}
-
-// key, then per output: OUTPUT, OUTPUT_score, OUTPUT:CLASS… for categories; OUTPUT for numbers.
+// key, then what each output's class writes.
 static co_status write_header(scoring *s) {
   const co_model *model = s->scorer.model;
   CO_RETURN_IF_FAILED(write_cell(s->writer, key_name(s->scorer.dataset)));
   for (int64_t i = 0; i < model->output_count; i++) {
     const co_output_feature *output = &model->outputs[i];
-    int64_t width = width_of(output);
-    for (int64_t k = is_category(output) ? -2 : 0; k < width; k++) {
-      char *name = k == -2   ? co_strdup(s->ctx, output->name)
-                   : k == -1 ? co_format(s->ctx, "%s_score", output->name)
-                   : is_category(output)
-                       ? co_format(s->ctx, "%s:%s", output->name, output->column.categories[k])
-                   : width == 1 ? co_strdup(s->ctx, output->name)
-                                : co_format(s->ctx, "%s_%lld", output->name, (long long)k);
+    const co_output_class *class_ = output->class_->output;
+    for (int64_t k = 0; k < class_->cells(output); k++) {
+      char *name = class_->cell_name(s->ctx, output, k);
       if (!name) return CO_ERR_MEMORY;
       co_status status = co_writer_write(s->writer, ",", 1);
       if (status == CO_OK) status = write_cell(s->writer, name);
@@ -73,26 +60,23 @@ static co_status write_header(scoring *s) {
 }
 
 // Nine significant digits bring a float back exactly.
-static co_status write_number(co_writer *writer, float value) {
-  return co_writer_printf(writer, ",%.9g", (double)value);
+static co_status write_score(co_writer *writer, const co_score_cell *cell) {
+  if (!cell->text) return co_writer_printf(writer, ",%.9g", cell->number);
+  CO_RETURN_IF_FAILED(co_writer_write(writer, ",", 1));
+  return write_cell(writer, cell->text);
 }
 
 static co_status write_output(scoring *s, const co_output_feature *output, const float *row,
                               int64_t sample) {
-  int64_t width = width_of(output), best = 0;
-  for (int64_t k = 0; k < width; k++) {
+  const co_output_class *class_ = output->class_->output;
+  for (int64_t k = 0; k < output->width; k++)
     if (!isfinite(row[k]))
       return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
                      (long long)sample, output->name);
-    if (row[k] > row[best]) best = k;
+  for (int64_t k = 0; k < class_->cells(output); k++) {
+    co_score_cell cell = class_->cell(output, row, k);
+    CO_RETURN_IF_FAILED(write_score(s->writer, &cell));
   }
-  if (is_category(output)) {
-    CO_RETURN_IF_FAILED(co_writer_write(s->writer, ",", 1));
-    CO_RETURN_IF_FAILED(write_cell(s->writer, output->column.categories[best]));
-    CO_RETURN_IF_FAILED(write_number(s->writer, row[best]));
-  }
-  for (int64_t k = 0; k < width; k++)
-    CO_RETURN_IF_FAILED(write_number(s->writer, row[k]));
   return CO_OK;
 }
 
@@ -106,7 +90,7 @@ static co_status write_batch(scoring *s, const co_view *view, const void *const 
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
       const float *scores = outputs[output->prediction];
-      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * width_of(output), sample));
+      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * output->width, sample));
     }
     CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
   }
@@ -138,35 +122,22 @@ static co_status open_output(scoring *s) {
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
 }
 
-// Batches on the device, or done and not yet written.
-typedef struct batch_queue {
-  co_view views[CO_SUBMISSION_DEPTH];
-  int first, count;
-} batch_queue;
-
-static co_status submit_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, bool *done) {
-  co_view *view = &q->views[(q->first + q->count) % CO_SUBMISSION_DEPTH];
-  CO_RETURN_IF_FAILED(co_pipeline_next(pipeline, view, done));
-  if (*done) return CO_OK;
-  q->count++;
-  const co_program_batch batch = {view->inputs, view->packet};
-  const co_shape_class shape = {.rows = view->rows};
-  return co_program_submit_evaluation(s->scorer.program, &shape, 1, &batch);
+static co_status submit_batch(scoring *s, co_submission_queue *queue, bool *done) {
+  co_queued_submission *item;
+  CO_RETURN_IF_FAILED(co_submission_queue_take(queue, 1, &item));
+  *done = !item;
+  return item ? co_program_submit_evaluation(s->scorer.program, &item->views[0].shape, item->count,
+                                             item->batches)
+              : CO_OK;
 }
 
-static void give_back(co_pipeline *pipeline, batch_queue *q) {
-  co_pipeline_release(pipeline, &q->views[q->first]);
-  q->first = (q->first + 1) % CO_SUBMISSION_DEPTH;
-  q->count--;
-}
-
-static co_status collect_batch(scoring *s, co_pipeline *pipeline, batch_queue *q, int64_t *rows) {
-  const co_view *view = &q->views[q->first];
+static co_status collect_batch(scoring *s, co_submission_queue *queue, int64_t *rows) {
+  const co_queued_submission *item;
   co_submission_result result;
-  CO_RETURN_IF_FAILED(co_program_collect(s->scorer.program, &result));
-  CO_RETURN_IF_FAILED(write_batch(s, view, result.outputs));
-  *rows += view->valid;
-  give_back(pipeline, q);
+  CO_RETURN_IF_FAILED(co_submission_queue_collect(queue, &result, &item));
+  CO_RETURN_IF_FAILED(write_batch(s, item->views, result.outputs));
+  *rows += item->views[0].valid;
+  co_submission_queue_release(queue);
   co_watch_progress(&s->context->watch, "predict", "rows", *rows, s->count, NULL);
   if (!co_watch_stopped(&s->context->watch)) return CO_OK;
   return co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
@@ -175,29 +146,28 @@ static co_status collect_batch(scoring *s, co_pipeline *pipeline, batch_queue *q
 }
 
 static co_status score_rows(scoring *s) {
+  co_program *program = s->scorer.program;
   co_pipeline_options options = {.samples = s->samples,
                                  .sample_count = s->count,
                                  .batch_rows = s->scorer.rows,
                                  .epochs = 1,
                                  .workers = s->options->workers > 0 ? s->options->workers : 1,
-                                 .source = s->scorer.source,
-                                 .packet = co_program_staging(s->scorer.program, true),
-                                 .ahead = co_program_depth(s->scorer.program)};
-  co_pipeline *pipeline;
-  batch_queue q = {.count = 0};
+                                 .resident = s->scorer.resident,
+                                 .staging = co_program_staging(program, true),
+                                 .ahead = co_program_depth(program)};
+  co_submission_queue queue = {.program = program};
   int64_t rows = 0;
   if (!s->count) return CO_OK;
-  CO_RETURN_IF_FAILED(co_pipeline_create(&pipeline, s->scorer.model, s->scorer.dataset, &options));
+  CO_RETURN_IF_FAILED(
+      co_pipeline_create(&queue.pipeline, s->scorer.model, s->scorer.dataset, &options));
   co_status status = CO_OK;
-  for (bool done = false; status == CO_OK && (!done || q.count);) {
-    bool room = !done && q.count < co_program_depth(s->scorer.program);
-    status = room ? submit_batch(s, pipeline, &q, &done) : collect_batch(s, pipeline, &q, &rows);
+  for (bool done = false; status == CO_OK && (!done || queue.count);) {
+    bool room = !done && co_submission_queue_has_room(&queue);
+    status = room ? submit_batch(s, &queue, &done) : collect_batch(s, &queue, &rows);
   }
-  co_program_drain(s->scorer.program); // before the batches go
-  while (q.count)
-    give_back(pipeline, &q);
+  co_submission_queue_drain(&queue); // before the batches go
   co_watch_progress(&s->context->watch, "predict", "rows", -1, s->count, NULL);
-  co_pipeline_free(pipeline);
+  co_pipeline_free(queue.pipeline);
   return status;
 }
 

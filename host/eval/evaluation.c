@@ -4,210 +4,312 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/feed/pipeline.h"
-#include "host/graph/metric/metric.h"
+#include "host/eval/scores.h"
+#include "host/feed/collate.h"
+#include "host/feed/submission_queue.h"
 
-co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model) {
-  memset(evaluation, 0, sizeof *evaluation);
-  evaluation->sums =
-      co_alloc_zero(model->ctx, (size_t)model->network->metric_doubles + 1, sizeof(double));
-  evaluation->weight_sum =
-      co_alloc_zero(model->ctx, (size_t)model->output_count + 1, sizeof(double));
-  return evaluation->sums && evaluation->weight_sum ? CO_OK : CO_ERR_MEMORY;
+static int64_t metric_classes(void) {
+  int64_t count = 0;
+  while (co_metric_list()[count])
+    count++;
+  return count;
 }
 
-void co_evaluation_free(co_evaluation *evaluation, const co_model *model) {
-  if (!model) return;
-  co_free(model->ctx, evaluation->sums);
-  co_free(model->ctx, evaluation->weight_sum);
-  memset(evaluation, 0, sizeof *evaluation);
+co_status co_evaluation_create(co_evaluation *e, const co_model *model) {
+  const co_graph *network = model->network;
+  size_t scored = (size_t)(model->output_count * metric_classes());
+  memset(e, 0, sizeof *e);
+  e->model = model;
+  e->sums = co_alloc_zero(model->ctx, (size_t)network->metric_doubles + 1, sizeof(double));
+  e->weight_sum = co_alloc_zero(model->ctx, (size_t)network->loss_count + 1, sizeof(double));
+  e->scored = co_alloc_zero(model->ctx, scored + 1, sizeof(double));
+  for (size_t i = 0; e->scored && i < scored; i++)
+    e->scored[i] = NAN;
+  return e->sums && e->weight_sum && e->scored ? CO_OK : CO_ERR_MEMORY;
 }
 
-// A launch of evaluation and the batches that it borrows.
-typedef struct evaluation_launch {
-  co_view views[CO_SUBMISSION_STEPS];
-  int64_t count;
-} evaluation_launch;
+void co_evaluation_free(co_evaluation *e) {
+  if (!e->model) return;
+  co_free(e->model->ctx, e->sums);
+  co_free(e->model->ctx, e->weight_sum);
+  co_free(e->model->ctx, e->scored);
+  memset(e, 0, sizeof *e);
+}
+
+// ---- collecting scores -------------------------------------------------------------------------
+
+static bool has_scores(const co_output_feature *output) {
+  for (int64_t k = 0; output->column && co_metric_list()[k]; k++)
+    if (co_metric_list()[k]->score && co_metric_applies(co_metric_list()[k], output->column->type))
+      return true;
+  return false;
+}
+
+bool co_evaluation_needs_scores(const co_model *model) {
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (has_scores(&model->outputs[i])) return true;
+  return false;
+}
+
+size_t co_evaluation_bytes(const co_model *model, int64_t rows) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (has_scores(&model->outputs[i])) bytes += (size_t)rows * 6 * sizeof(double);
+  return bytes;
+}
 
 typedef struct evaluating {
   co_evaluation *out;
   const co_model *model;
   co_program *program;
   co_pipeline *pipeline;
-  evaluation_launch queue[CO_SUBMISSION_DEPTH];
-  int first, count;
-  bool done; // all is submitted
+  co_submission_queue queue;
+  bool done;             // all is submitted
+  co_scores *scores;     // per output; NULL where none are needed
+  co_collator *collator; // of targets and weights
+  float *target, *weight;
 } evaluating;
 
-static co_status submit_batches(evaluating *e) {
-  evaluation_launch *launch = &e->queue[(e->first + e->count) % CO_SUBMISSION_DEPTH];
-  co_program_batch batches[CO_SUBMISSION_STEPS];
-  int64_t limit = co_program_submission_limit(e->program, true);
-  launch->count = 0;
-  e->count++; // from here on its views are given back with it
-  while (launch->count < limit && !e->done) {
-    co_view *view = &launch->views[launch->count];
-    CO_RETURN_IF_FAILED(co_pipeline_next(e->pipeline, view, &e->done));
-    if (e->done) break;
-    batches[launch->count++] = (co_program_batch){view->inputs, view->packet};
+static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count, int64_t rows) {
+  co_context *ctx = e->model->ctx;
+  if (!co_evaluation_needs_scores(e->model)) return CO_OK;
+  e->scores = co_alloc_zero(ctx, (size_t)e->model->output_count, sizeof *e->scores);
+  e->target = co_alloc(ctx, (size_t)rows * sizeof(float));
+  e->weight = co_alloc(ctx, (size_t)rows * sizeof(float));
+  if (!e->scores || !e->target || !e->weight) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    if (has_scores(&e->model->outputs[i]))
+      CO_RETURN_IF_FAILED(co_scores_create(&e->scores[i], ctx, count));
+  return co_collator_create_targets(&e->collator, e->model, dataset);
+}
+
+static void close_scores(evaluating *e) {
+  co_context *ctx = e->model->ctx;
+  for (int64_t i = 0; e->scores && i < e->model->output_count; i++)
+    co_scores_free(&e->scores[i], ctx);
+  co_free(ctx, e->scores);
+  co_free(ctx, e->target);
+  co_free(ctx, e->weight);
+  co_collator_free(e->collator);
+}
+
+// Targets and weights come from the dataset, by sample id.
+static void take_scores(evaluating *e, const co_view *view, const void *const *outputs) {
+  const int64_t *samples = view->batch->samples;
+  const co_shape_class shape = {.rows = view->valid};
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    const co_output_feature *output = &e->model->outputs[i];
+    double ignored = 0;
+    if (!e->scores[i].capacity) continue;
+    for (int64_t k = 0; k < co_collator_count(e->collator); k++) {
+      const co_feed *feed = co_collator_feed(e->collator, k);
+      if (feed->loss == output->loss_index)
+        co_collate(e->collator, k, &shape, samples, view->valid,
+                   feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
+    }
+    co_scores_add(&e->scores[i], outputs[output->prediction], e->target, e->weight, view->valid);
   }
-  const co_shape_class shape = {.rows = launch->views[0].rows};
-  return launch->count ? co_program_submit_evaluation(e->program, &shape, launch->count, batches)
-                       : CO_OK;
 }
 
-static void give_back(evaluating *e) {
-  const evaluation_launch *launch = &e->queue[e->first];
-  for (int64_t i = 0; i < launch->count; i++)
-    co_pipeline_release(e->pipeline, &launch->views[i]);
-  e->first = (e->first + 1) % CO_SUBMISSION_DEPTH;
-  e->count--;
+static co_status finish_scores(evaluating *e) {
+  int64_t classes = metric_classes();
+  for (int64_t i = 0; e->scores && i < e->model->output_count; i++) {
+    co_scored_rows rows;
+    if (!e->scores[i].capacity) continue;
+    CO_RETURN_IF_FAILED(co_scores_rank(&e->scores[i], e->model->ctx, &rows));
+    for (int64_t k = 0; k < classes; k++) {
+      const co_metric_class *metric = co_metric_list()[k];
+      if (metric->score && co_metric_applies(metric, e->model->outputs[i].column->type))
+        e->out->scored[i * classes + k] = metric->score(&rows);
+    }
+  }
+  return CO_OK;
 }
 
-static co_status collect_batches(evaluating *e) {
-  const evaluation_launch *launch = &e->queue[e->first];
+// ---- running -----------------------------------------------------------------------------------
+
+static co_status submit(evaluating *e) {
+  co_queued_submission *item;
+  CO_RETURN_IF_FAILED(
+      co_submission_queue_take(&e->queue, co_program_submission_limit(e->program, true), &item));
+  e->done = !item;
+  return item ? co_program_submit_evaluation(e->program, &item->views[0].shape, item->count,
+                                             item->batches)
+              : CO_OK;
+}
+
+static co_status collect(evaluating *e) {
+  const co_queued_submission *item;
   co_submission_result result;
-  if (launch->count) // failed, its batches may still be read
-    CO_RETURN_IF_FAILED(co_program_collect(e->program, &result));
-  for (int64_t k = 0; k < launch->count; k++) {
-    for (int64_t i = 0; i < e->model->output_count; i++)
-      e->out->weight_sum[i] += launch->views[k].weight_sum[i];
-    e->out->rows += launch->views[k].valid;
+  CO_RETURN_IF_FAILED(co_submission_queue_collect(&e->queue, &result, &item));
+  for (int64_t k = 0; k < item->count; k++) {
+    for (int64_t i = 0; i < e->model->network->loss_count; i++)
+      e->out->weight_sum[i] += item->views[k].weight_sum[i];
+    e->out->rows += item->views[k].valid;
+    if (e->scores) take_scores(e, &item->views[k], result.outputs);
   }
-  give_back(e);
+  co_submission_queue_release(&e->queue);
   return CO_OK;
 }
 
-static co_status run_evaluation(evaluating *e, const co_watch *watch, bool stoppable, int64_t rows,
-                                const char *stage) {
-  while (!e->done || e->count) {
-    bool room = !e->done && e->count < co_program_depth(e->program);
-    CO_RETURN_IF_FAILED(room ? submit_batches(e) : collect_batches(e));
-    co_watch_progress(watch, stage, "rows", e->out->rows, rows, NULL);
-    if (stoppable && co_watch_stopped(watch))
-      return co_fail(CO_INTERRUPTED, "stopped during %s", stage);
+static co_status run(evaluating *e, const co_evaluation_options *options, int64_t rows) {
+  while (!e->done || e->queue.count) {
+    bool room = !e->done && co_submission_queue_has_room(&e->queue);
+    CO_RETURN_IF_FAILED(room ? submit(e) : collect(e));
+    co_watch_progress(options->watch, options->stage, "rows", e->out->rows, rows, NULL);
+    if (options->stoppable && co_watch_stopped(options->watch))
+      return co_fail(CO_INTERRUPTED, "stopped during %s", options->stage);
   }
   return CO_OK;
 }
 
-co_status co_evaluate_samples(co_evaluation *out, const co_watch *watch, bool stoppable,
-                              co_resident *source, co_program *program, co_dataset *dataset,
-                              const int64_t *samples, int64_t count, int64_t batch_rows,
-                              int workers, const char *stage) {
-  co_pipeline_options options = {.samples = samples,
-                                 .sample_count = count,
-                                 .batch_rows = batch_rows,
-                                 .targets = true,
-                                 .epochs = 1,
-                                 .workers = workers > 0 ? workers : 1,
-                                 .source = source,
-                                 .packet = co_program_staging(program, true)};
-  options.ahead = co_program_depth(program) * (int)co_program_submission_limit(program, true);
-  evaluating e = {.out = out, .model = source->model, .program = program, .done = !count};
+co_status co_evaluate_samples(co_evaluation *out, co_resident *resident, co_program *program,
+                              co_dataset *dataset, const int64_t *samples, int64_t count,
+                              const co_evaluation_options *options) {
+  const co_model *model = resident->model;
+  co_pipeline_options pipeline = {.samples = samples,
+                                  .sample_count = count,
+                                  .batch_rows = options->batch_rows,
+                                  .targets = true,
+                                  .epochs = 1,
+                                  .workers = options->workers > 0 ? options->workers : 1,
+                                  .resident = resident,
+                                  .staging = co_program_staging(program, true)};
+  pipeline.ahead = co_program_depth(program) * (int)co_program_submission_limit(program, true);
+  evaluating e = {.out = out, .model = model, .program = program, .done = !count};
   co_status status;
-  memset(out->weight_sum, 0, (size_t)source->model->output_count * sizeof(double));
+  memset(out->weight_sum, 0, (size_t)model->network->loss_count * sizeof(double));
   out->rows = 0;
   CO_TRY(co_program_clear_metrics(program, true));
-  if (count) CO_TRY(co_pipeline_create(&e.pipeline, source->model, dataset, &options));
-  CO_TRY(run_evaluation(&e, watch, stoppable, count, stage));
+  if (count) CO_TRY(co_pipeline_create(&e.pipeline, resident->model, dataset, &pipeline));
+  e.queue = (co_submission_queue){.program = program, .pipeline = e.pipeline};
+  CO_TRY(open_scores(&e, dataset, count, options->batch_rows));
+  CO_TRY(run(&e, options, count));
   CO_TRY(co_program_read_metrics(program, true, out->sums));
+  CO_TRY(finish_scores(&e));
 cleanup:
-  co_program_drain(program); // before the batches go
-  while (e.count)
-    give_back(&e);
-  co_watch_progress(watch, stage, "rows", -1, count, NULL);
+  e.queue.program = program;
+  co_submission_queue_drain(&e.queue); // before the batches go
+  co_watch_progress(options->watch, options->stage, "rows", -1, count, NULL);
   co_pipeline_free(e.pipeline);
+  close_scores(&e);
   return status;
 }
 
-static double mean_loss(const co_evaluation *evaluation, const co_model *model, int64_t i) {
-  const co_graph *graph = model->network;
-  int32_t at = graph->values[graph->losses[i].sum].index;
-  double weight = evaluation->weight_sum[i];
-  return weight > 0 ? evaluation->sums[at] / weight : NAN;
+// ---- values ------------------------------------------------------------------------------------
+
+static double mean_loss(const co_evaluation *e, int64_t loss) {
+  const co_graph *graph = e->model->network;
+  int32_t at = graph->values[graph->losses[loss].sum].index;
+  double weight = e->weight_sum[loss];
+  return weight > 0 ? e->sums[at] / weight : NAN;
 }
 
-double co_evaluation_loss(const co_evaluation *evaluation, const co_model *model) {
+double co_evaluation_loss(const co_evaluation *e) {
+  const co_graph *graph = e->model->network;
   double total = 0;
   bool any = false;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    if (!(evaluation->weight_sum[i] > 0)) continue; // nothing known of this output
-    total += model->outputs[i].weight * mean_loss(evaluation, model, i);
+  for (int64_t i = 0; i < graph->loss_count; i++) {
+    if (!(e->weight_sum[i] > 0)) continue; // nothing known of this output
+    total += graph->losses[i].weight * mean_loss(e, i);
     any = true;
   }
   return any ? total : NAN;
 }
 
-static double metric_value(const co_evaluation *evaluation, const co_model *model, int64_t i) {
-  const co_graph *graph = model->network;
-  const double *sums = &evaluation->sums[graph->values[graph->metrics[i].sums].index];
+static double sum_value(const co_evaluation *e, int64_t i) {
+  const co_graph *graph = e->model->network;
+  const double *sums = &e->sums[graph->values[graph->metrics[i].sums].index];
   return sums[1] > 0 ? sums[0] / sums[1] : NAN;
 }
 
-void co_evaluation_render(co_json *json, const co_evaluation *evaluation, const co_model *model) {
-  const co_graph *graph = model->network;
+// The loss, then sums, then metrics over scores.
+bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i, const char **name,
+                          double *value, bool *higher) {
+  const co_output_feature *feature = &e->model->outputs[output];
+  const co_graph *graph = e->model->network;
+  if (i-- == 0) {
+    *name = co_loss_metric(feature);
+    *value = mean_loss(e, feature->loss_index);
+    *higher = false;
+    return true;
+  }
+  for (int64_t k = 0; k < graph->metric_count; k++) {
+    if (strcmp(graph->metrics[k].output, feature->name) != 0 || i-- != 0) continue;
+    *name = graph->metrics[k].name;
+    *value = sum_value(e, k);
+    *higher = co_metric_find(*name)->higher_is_better;
+    return true;
+  }
+  for (int64_t k = 0; feature->column && co_metric_list()[k]; k++) {
+    const co_metric_class *metric = co_metric_list()[k];
+    if (!metric->score || !co_metric_applies(metric, feature->column->type) || i-- != 0) continue;
+    *name = metric->name;
+    *value = e->scored[output * metric_classes() + k];
+    *higher = metric->higher_is_better;
+    return true;
+  }
+  return false;
+}
+
+void co_evaluation_render(co_json *json, const co_evaluation *e, bool scored) {
+  const char *name;
+  double value;
+  bool higher;
   co_json_open(json, '{');
-  for (int64_t i = 0; i < model->output_count; i++) {
-    co_json_key(json, model->outputs[i].name);
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    co_json_key(json, e->model->outputs[i].name);
     co_json_open(json, '{');
-    co_json_key(json, model->outputs[i].loss->metric);
-    co_json_double(json, mean_loss(evaluation, model, i));
-    for (int64_t k = 0; k < graph->metric_count; k++) {
-      if (strcmp(graph->metrics[k].output, model->outputs[i].name) != 0) continue;
-      co_json_key(json, graph->metrics[k].name);
-      co_json_double(json, metric_value(evaluation, model, k));
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, &name, &value, &higher); k++) {
+      const co_metric_class *metric = co_metric_find(name);
+      if (metric && metric->score && !scored) continue;
+      co_json_key(json, name);
+      co_json_double(json, value);
     }
     co_json_close(json);
   }
   co_json_close(json);
 }
 
-bool co_evaluation_find(const co_evaluation *evaluation, const co_model *model, const char *metric,
-                        double *value, bool *higher) {
+// Names that are accepted, but never printed.
+static const char *canonical(const char *id) {
+  if (strcmp(id, "logloss") == 0) return "log_loss";
+  if (strcmp(id, "auc") == 0) return "roc_auc";
+  return id;
+}
+
+bool co_evaluation_find(const co_evaluation *e, const char *metric, double *value, bool *higher) {
   if (!metric || strcmp(metric, "loss") == 0) {
-    *value = co_evaluation_loss(evaluation, model);
+    *value = co_evaluation_loss(e);
     *higher = false;
     return true;
   }
-  const co_graph *graph = model->network;
-  const char *dot = strrchr(metric, '.');
-  const char *id = dot ? dot + 1 : metric;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const char *output = model->outputs[i].name;
+  const char *dot = strrchr(metric, '.'), *name;
+  const char *id = canonical(dot ? dot + 1 : metric);
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    const char *output = e->model->outputs[i].name;
     if (dot && (strlen(output) != (size_t)(dot - metric) ||
                 strncmp(output, metric, (size_t)(dot - metric)) != 0))
       continue;
-    if (strcmp(model->outputs[i].loss->metric, id) == 0 ||
-        (strcmp(id, "logloss") == 0 && strcmp(model->outputs[i].loss->metric, "log_loss") == 0)) {
-      *value = mean_loss(evaluation, model, i);
-      *higher = false;
-      return true;
-    }
-    for (int64_t k = 0; k < graph->metric_count; k++) {
-      if (strcmp(graph->metrics[k].output, output) != 0 || strcmp(graph->metrics[k].name, id) != 0)
-        continue;
-      *value = metric_value(evaluation, model, k);
-      *higher = co_metric_find(id)->higher_is_better;
-      return true;
-    }
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, &name, value, higher); k++)
+      if (strcmp(name, id) == 0) return true;
   }
   return false;
 }
 
-char *co_evaluation_known(const co_model *model) {
-  const co_graph *graph = model->network;
+char *co_evaluation_known(const co_evaluation *e) {
+  co_context *ctx = e->model->ctx;
+  const char *name;
+  double value;
+  bool higher;
   co_text text;
-  co_text_init(&text, model->ctx);
+  co_text_init(&text, ctx);
   co_text_printf(&text, "known: loss");
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const char *output = model->outputs[i].name;
-    co_text_printf(&text, ", %s.%s", output, model->outputs[i].loss->metric);
-    for (int64_t k = 0; k < graph->metric_count; k++)
-      if (strcmp(graph->metrics[k].output, output) == 0)
-        co_text_printf(&text, ", %s.%s", output, graph->metrics[k].name);
-  }
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, &name, &value, &higher); k++)
+      co_text_printf(&text, ", %s.%s", e->model->outputs[i].name, name);
   co_text_printf(&text, "; the output may be left out");
-  char *known = text.status == CO_OK ? co_strdup(model->ctx, text.data) : NULL;
+  char *known = text.status == CO_OK ? co_strdup(ctx, text.data) : NULL;
   co_text_free(&text);
   return known;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "host/device/backend.h"
+#include "host/eval/evaluation.h"
+#include "host/feed/shape_classes.h"
 
 co_status co_check_batch_size(int64_t rows) {
   if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
@@ -54,9 +56,10 @@ static co_status check_column(const co_column *want, const co_dataset *dataset, 
 
 co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets) {
   for (int64_t i = 0; i < model->input_count; i++)
-    CO_RETURN_IF_FAILED(check_column(&model->inputs[i].column, dataset, "input"));
+    CO_RETURN_IF_FAILED(check_column(model->inputs[i].column, dataset, "input"));
   for (int64_t i = 0; targets && i < model->output_count; i++)
-    CO_RETURN_IF_FAILED(check_column(&model->outputs[i].column, dataset, "target"));
+    if (model->outputs[i].column)
+      CO_RETURN_IF_FAILED(check_column(model->outputs[i].column, dataset, "target"));
   return CO_OK;
 }
 
@@ -83,7 +86,7 @@ co_status co_model_open(co_model **out, co_model_file *file, char **path, co_are
     return co_fail_at(CO_ERR_MODEL, *path, 0, 0, "its stored config cannot be used: %s",
                       co_error_last()->message);
   CO_RETURN_IF_FAILED(status);
-  CO_RETURN_IF_FAILED(co_model_file_read_statistics(ctx, *path, *out));
+  CO_RETURN_IF_FAILED(co_model_file_read_fitted(ctx, *path, (*out)->fitted, (*out)->fitted_count));
   return co_model_file_check_weights(ctx, *path, (*out)->network);
 }
 
@@ -100,22 +103,26 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
   CO_RETURN_IF_FAILED(co_open_backend(&s->backend, ctx, device, threads, chosen));
-  const co_shape_class shape = {.rows = s->rows};
-  co_program_options options = {.evaluation_classes = &shape,
-                                .evaluation_class_count = 1,
+  co_shape_class classes[CO_MAX_LENGTHS];
+  int64_t class_count = 0;
+  co_shape_classes_add(s->model, s->rows, classes, &class_count);
+  co_program_options options = {.evaluation_classes = classes,
+                                .evaluation_class_count = class_count,
                                 .evaluation_mode = mode,
+                                .evaluation_outputs =
+                                    mode == CO_MODE_INFER || co_evaluation_needs_scores(s->model),
                                 .real = CO_F32,
                                 .bf16 = chosen == CO_PRECISION_BF16};
   // Every row is needed once: it comes with its batch.
-  CO_RETURN_IF_FAILED(co_resident_create(&s->source, &s->program, s->model, s->dataset, s->backend,
-                                         &options, CO_PLACEMENT_HOST));
-  CO_RETURN_IF_FAILED(co_resident_load(s->source, s->program, s->dataset));
+  CO_RETURN_IF_FAILED(co_resident_create(&s->resident, &s->program, s->model, s->dataset,
+                                         s->backend, &options, CO_PLACEMENT_HOST));
+  CO_RETURN_IF_FAILED(co_resident_load(s->resident, s->program, s->dataset));
   return co_model_file_read_weights(ctx, s->path, co_program_store(s->program), false);
 }
 
 void co_scorer_close(co_scorer *s) {
   co_program_free(s->program);
-  co_resident_free(s->source);
+  co_resident_free(s->resident);
   if (s->backend) s->backend->api->free(s->backend);
   co_model_free(s->model);
   co_dataset_close(s->dataset);

@@ -36,7 +36,7 @@ typedef struct co_scorer {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
-  co_resident *source;
+  co_resident *resident;
   co_program *program;
   int64_t rows; // of a batch
 } co_scorer;

@@ -44,7 +44,7 @@ co_unit *co_program_find_evaluation(co_program *program, const co_shape_class *s
 
 // Whether the input section runs on the device; it then writes what the network reads.
 static bool has_sections(const co_program *program) {
-  return program->options.source && co_program_is_on_device(program);
+  return program->options.section && co_program_is_on_device(program);
 }
 
 static co_status need_unit(co_program *program, co_phase *p, const co_shape_class *shape,
@@ -226,11 +226,12 @@ co_unit *co_program_find_section(co_program *program, const co_shape_class *shap
 
 // Which outputs of the section the network reads in bf16; to be freed.
 static bool *list_narrow(const co_program *program) {
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   bool *narrow =
-      co_alloc_zero(program->ctx, (size_t)source->graph->output_count + 1, sizeof *narrow);
-  for (int64_t i = 0; narrow && program->options.bf16 && i < source->graph->output_count; i++)
-    narrow[i] = co_plan_reads_bf16(program->graph, program->graph->inputs[source->feeds[i]]);
+      co_alloc_zero(program->ctx, (size_t)section->graph->output_count + 1, sizeof *narrow);
+  for (int64_t i = 0; narrow && program->options.bf16 && i < section->graph->output_count; i++)
+    narrow[i] =
+        co_plan_reads_bf16(program->graph, program->graph->inputs[section->network_inputs[i]]);
   return narrow;
 }
 
@@ -249,7 +250,7 @@ static co_status need_section(co_program *program, const co_shape_class *shape, 
                              .narrow_outputs = narrow,
                              .no_fusion = program->options.no_fusion};
   co_status status =
-      co_plan_create(&item->plan, program->options.source->graph, program->store, &options);
+      co_plan_create(&item->plan, program->options.section->graph, program->store, &options);
   co_free(program->ctx, narrow);
   CO_RETURN_IF_FAILED(status);
   if (item->plan->arena_bytes > program->section_bytes)

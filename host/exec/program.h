@@ -26,7 +26,7 @@ typedef struct co_phase_options {
 // are rows, delivered in packets, or hold no N and lie on the device (tables, statistics).
 typedef struct co_input_section {
   const co_graph *graph;
-  const int32_t *feeds; // per output of `graph`: the input of the network's graph that it becomes
+  const int32_t *network_inputs; // per output: the input of the network that it becomes
 } co_input_section;
 
 typedef struct co_program_options {
@@ -38,11 +38,12 @@ typedef struct co_program_options {
   const co_shape_class *evaluation_classes; // likewise; a batch of them is not cut. None: no plan
   int64_t evaluation_class_count;
   co_mode evaluation_mode; // CO_MODE_EVALUATE or CO_MODE_INFER
+  bool evaluation_outputs; // the graph's outputs are read: always with CO_MODE_INFER
   const co_phase_options *phases;
   int64_t phase_count; // 0 = nothing is trained
   co_dtype real;
-  bool bf16;                      // with CO_F32: as co_plan_options has it, in all plans
-  const co_input_section *source; // borrowed; NULL: the network's inputs are delivered
+  bool bf16;                       // with CO_F32: as co_plan_options has it, in all plans
+  const co_input_section *section; // borrowed; NULL: the network's inputs are delivered
   bool no_fusion;
   bool no_capture; // operations are launched one by one: to debug
 } co_program_options;
@@ -102,7 +103,7 @@ typedef struct co_submission_result {
   int64_t count;
   co_step_result steps[CO_SUBMISSION_STEPS]; // of a phase
   const double *metrics;                     // if they were to be taken
-  const void *const *outputs; // CO_MODE_INFER: per graph output, canonical, in host memory
+  const void *const *outputs; // per graph output, canonical, in host memory, where they are read
 } co_submission_result;
 // The oldest launch; waits for it. What it points to is valid until the next submission. Where a
 // step was not finite, later ones of the same queue have taken it for made (Adam's t): drain, then

@@ -98,6 +98,10 @@ static inline bool co_program_is_on_device(const co_program *program) {
   return !program->backend->api->host_memory;
 }
 
+static inline bool co_program_reads_outputs(const co_program *program) {
+  return program->options.evaluation_outputs || program->options.evaluation_mode == CO_MODE_INFER;
+}
+
 // submission_memory.c: memory and limits of launches.
 co_status co_program_create_submissions(co_program *program);
 void co_program_free_submissions(co_program *program);

@@ -157,7 +157,7 @@ static co_status enqueue_part(co_program *program, const co_submission *submissi
                               int64_t part, double *results) {
   bool evaluation = submission->phase == CO_EVALUATION;
   const co_staging_layout *layout = &program->packets[evaluation];
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   const co_shape_class *shape = &submission->shape;
   co_unit *item;
   CO_RETURN_IF_FAILED(find_unit(program, submission,
@@ -165,21 +165,21 @@ static co_status enqueue_part(co_program *program, const co_submission *submissi
   void *step = packet + co_staging_part_offset(layout, shape, part);
   memset(program->network_inputs, 0,
          (size_t)program->graph->input_count * sizeof *program->network_inputs);
-  if (source)
+  if (section)
     memcpy(program->section_inputs, program->fixed,
-           (size_t)source->graph->input_count * sizeof *program->fixed);
+           (size_t)section->graph->input_count * sizeof *program->fixed);
   for (int64_t f = 0; f < layout->field_count; f++) {
     const co_staging_field *field = &layout->fields[f];
     const void **inputs = field->section ? program->section_inputs : program->network_inputs;
     inputs[field->input] = packet + co_staging_field_offset(layout, shape, part, f);
   }
-  if (source) {
-    co_unit *section = co_program_find_section(program, &item->shape, !evaluation);
-    co_executor_bind_all(section->executor, program->section_inputs, step, NULL);
-    CO_RETURN_IF_FAILED(co_executor_run(section->executor));
-    for (int64_t i = 0; i < source->graph->output_count; i++)
-      program->network_inputs[source->feeds[i]] =
-          co_executor_address(section->executor, section->plan->outputs[i]);
+  if (section) {
+    co_unit *input = co_program_find_section(program, &item->shape, !evaluation);
+    co_executor_bind_all(input->executor, program->section_inputs, step, NULL);
+    CO_RETURN_IF_FAILED(co_executor_run(input->executor));
+    for (int64_t i = 0; i < section->graph->output_count; i++)
+      program->network_inputs[section->network_inputs[i]] =
+          co_executor_address(input->executor, input->plan->outputs[i]);
   }
   co_executor_bind_all(item->executor, program->network_inputs, step, results);
   return co_executor_run(item->executor);

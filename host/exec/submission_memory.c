@@ -21,9 +21,9 @@ static bool holds_rows(const co_graph *graph, int64_t input) {
 }
 
 static bool is_fed(const co_program *program, int64_t network_input) {
-  const co_input_section *source = program->options.source;
-  for (int64_t i = 0; source && i < source->graph->output_count; i++)
-    if (source->feeds[i] == network_input) return true;
+  const co_input_section *section = program->options.section;
+  for (int64_t i = 0; section && i < section->graph->output_count; i++)
+    if (section->network_inputs[i] == network_input) return true;
   return false;
 }
 
@@ -36,14 +36,14 @@ static int64_t most_evaluation_rows(const co_program *program) {
 }
 
 static co_status list_fields(co_program *program) {
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   const co_graph *network = program->graph;
-  int64_t most = network->input_count + (source ? source->graph->input_count : 0), count = 0;
+  int64_t most = network->input_count + (section ? section->graph->input_count : 0), count = 0;
   co_staging_field *fields = co_alloc_zero(program->ctx, (size_t)most + 1, sizeof *fields);
   if (!fields) return CO_ERR_MEMORY;
-  for (int64_t i = 0; source && i < source->graph->input_count; i++)
-    if (holds_rows(source->graph, i))
-      fields[count++] = (co_staging_field){true, i, co_program_row(program, source->graph, i)};
+  for (int64_t i = 0; section && i < section->graph->input_count; i++)
+    if (holds_rows(section->graph, i))
+      fields[count++] = (co_staging_field){true, i, co_program_row(program, section->graph, i)};
   for (int64_t i = 0; i < network->input_count; i++)
     if (!is_fed(program, i))
       fields[count++] = (co_staging_field){false, i, co_program_row(program, network, i)};
@@ -91,7 +91,7 @@ static double flops_of(const co_program *program, bool evaluation) {
 }
 
 static int64_t submission_limit(const co_program *program, bool evaluation) {
-  if (evaluation && program->options.evaluation_mode == CO_MODE_INFER) return 1; // outputs are read
+  if (evaluation && co_program_reads_outputs(program)) return 1; // outputs are read
   size_t bytes = program->packet_bytes[evaluation];
   if (!bytes) return 1; // there are none
   double flops = flops_of(program, evaluation);
@@ -131,7 +131,7 @@ static size_t list_outputs(co_program *program) {
     program->output_offset[i] = bytes;
     bytes += align(most_output_bytes(program, i));
   }
-  return program->options.evaluation_mode == CO_MODE_INFER ? bytes : 0;
+  return co_program_reads_outputs(program) ? bytes : 0;
 }
 
 static size_t packets_bytes(const co_program *program) {
@@ -174,15 +174,15 @@ static co_status create_on_host(co_program *program, co_submission *submission,
 }
 
 static co_status create_rooms(co_program *program) {
-  const co_input_section *source = program->options.source;
+  const co_input_section *section = program->options.section;
   size_t outputs = (size_t)program->graph->output_count + 1;
   size_t inputs = (size_t)program->graph->input_count + 1;
-  size_t section = source ? (size_t)source->graph->input_count + 1 : 1;
+  size_t fixed = section ? (size_t)section->graph->input_count + 1 : 1;
   program->output_offset = co_alloc_zero(program->ctx, outputs, sizeof *program->output_offset);
   program->outputs = co_alloc_zero(program->ctx, outputs, sizeof *program->outputs);
   program->network_inputs = co_alloc_zero(program->ctx, inputs, sizeof *program->network_inputs);
-  program->section_inputs = co_alloc_zero(program->ctx, section, sizeof *program->section_inputs);
-  program->fixed = co_alloc_zero(program->ctx, section, sizeof *program->fixed);
+  program->section_inputs = co_alloc_zero(program->ctx, fixed, sizeof *program->section_inputs);
+  program->fixed = co_alloc_zero(program->ctx, fixed, sizeof *program->fixed);
   return program->output_offset && program->outputs && program->network_inputs &&
                  program->section_inputs && program->fixed
              ? CO_OK

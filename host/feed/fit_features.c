@@ -1,92 +1,105 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/feed/fit_features.h"
 
-#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
-enum { CHUNK = 1024 };
+#include "models/feature.h"
 
-typedef struct statistics {
-  double *pivot;                      // per channel: its first value
-  double *sum, *squares, *low, *high; // of what the values differ from it by
-  int64_t count;                      // values per channel
-} statistics;
+enum { CHUNK = 1024, MOST_WORKERS = 64 };
 
-static co_status add_rows(const co_input_feature *feature, const void *bytes, int64_t rows,
-                          const int64_t *samples, statistics *s) {
-  int64_t per_row = co_shape_count(&feature->column.shape), channels = feature->channels;
-  for (int64_t i = 0; i < rows * per_row; i++) {
-    double value = feature->column.dtype == CO_U8 ? ((const uint8_t *)bytes)[i]
-                                                  : (double)((const float *)bytes)[i];
-    if (!isfinite(value))
-      return co_fail(CO_ERR_DATA,
-                     "column '%s', row %lld: the value is missing or infinite; missing inputs are "
-                     "not there yet",
-                     feature->name, (long long)samples[i / per_row]);
-    int64_t c = i % channels;
-    // Far from zero, squares would leave no digit for the variance.
-    if (s->count == 0 && i < channels) s->pivot[c] = value;
-    value -= s->pivot[c];
-    s->sum[c] += value;
-    s->squares[c] += value * value;
-    if (value < s->low[c]) s->low[c] = value;
-    if (value > s->high[c]) s->high[c] = value;
-  }
-  s->count += rows * per_row / channels;
-  return CO_OK;
-}
+// A feature being fitted.
+typedef struct fitting {
+  co_input_feature *feature;
+  void *state;
+  co_status status;
+  co_error error;
+} fitting;
 
-static void finish(co_input_feature *feature, const statistics *s) {
-  for (int64_t c = 0; c < feature->channels; c++) {
-    double mean = s->sum[c] / (double)s->count;
-    double variance = s->squares[c] / (double)s->count - mean * mean;
-    double deviation = variance > 0 ? sqrt(variance) : 0;
-    double span = s->high[c] - s->low[c];
-    bool zscore = feature->normalization == CO_NORMALIZATION_ZSCORE;
-    double scale = zscore ? deviation : span;
-    feature->mean[c] = (float)(s->pivot[c] + (zscore ? mean : s->low[c]));
-    feature->scale[c] = (float)(scale > 1e-12 ? 1 / scale : 1); // a constant column stays finite
-  }
-}
-
-static co_status fit_feature(co_context *ctx, co_dataset *dataset, co_input_feature *feature) {
+typedef struct work {
+  co_context *ctx;
+  co_dataset *dataset;
   const int64_t *samples;
+  int64_t sample_count;
+  fitting *items;
   int64_t count;
-  CO_RETURN_IF_FAILED(co_dataset_split(dataset, CO_SPLIT_TRAIN, &samples, &count));
-  size_t channels = (size_t)feature->channels;
-  size_t row =
-      (size_t)co_shape_count(&feature->column.shape) * co_dtype_size(feature->column.dtype);
-  double *sums = co_alloc_zero(ctx, 5 * channels, sizeof *sums);
-  void *bytes = co_alloc(ctx, CHUNK * row);
-  co_status status = sums && bytes ? CO_OK : CO_ERR_MEMORY;
-  statistics s = {.sum = sums};
-  if (status == CO_OK) {
-    s.squares = sums + channels;
-    s.low = sums + 2 * channels;
-    s.high = sums + 3 * channels;
-    s.pivot = sums + 4 * channels;
-    for (size_t c = 0; c < channels; c++) {
-      s.low[c] = INFINITY;
-      s.high[c] = -INFINITY;
-    }
+  atomic_llong next;
+} work;
+
+static co_status read_rows(const work *w, fitting *f) {
+  const co_column *column = f->feature->column;
+  size_t row = (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
+  const co_fit_class *fit = f->feature->class_->input->fit;
+  void *values = co_alloc(w->ctx, CHUNK * row);
+  co_status status = values ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; status == CO_OK && i < w->sample_count; i += CHUNK) {
+    int64_t rows = w->sample_count - i < CHUNK ? w->sample_count - i : CHUNK;
+    status = co_dataset_gather(w->dataset, f->feature->name, w->samples + i, rows, values);
+    if (status == CO_OK) status = fit->add(f->feature, f->state, values, rows, w->samples + i);
   }
-  for (int64_t i = 0; status == CO_OK && i < count; i += CHUNK) {
-    int64_t rows = count - i < CHUNK ? count - i : CHUNK;
-    status = co_dataset_gather(dataset, feature->name, samples + i, rows, bytes);
-    if (status == CO_OK) status = add_rows(feature, bytes, rows, samples + i, &s);
-  }
-  if (status == CO_OK) finish(feature, &s);
-  co_free(ctx, sums);
-  co_free(ctx, bytes);
+  co_free(w->ctx, values);
   return status;
 }
 
-co_status co_fit_features(co_model *model, co_dataset *dataset) {
+static void *run(void *user) {
+  work *w = user;
+  for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;) {
+    fitting *f = &w->items[i];
+    f->status = read_rows(w, f);
+    if (f->status != CO_OK) co_error_copy(&f->error); // of this thread
+  }
+  return NULL;
+}
+
+static co_status begin(work *w, co_model *model) {
   for (int64_t i = 0; i < model->input_count; i++) {
     co_input_feature *feature = &model->inputs[i];
-    CO_RETURN_IF_FAILED(co_model_make_statistics(model, i));
-    if (feature->normalization == CO_NORMALIZATION_ZSCORE ||
-        feature->normalization == CO_NORMALIZATION_MINMAX)
-      CO_RETURN_IF_FAILED(fit_feature(model->ctx, dataset, feature));
+    const co_input_class *class_ = feature->class_->input;
+    if (!class_->is_fitted || !class_->is_fitted(feature)) continue;
+    fitting *f = &w->items[w->count];
+    f->feature = feature;
+    if (!(f->state = co_alloc_zero(w->ctx, 1, class_->fit->state_size))) return CO_ERR_MEMORY;
+    w->count++;
+    CO_RETURN_IF_FAILED(class_->fit->begin(w->ctx, feature, f->state));
   }
   return CO_OK;
+}
+
+static void run_all(work *w, int workers) {
+  pthread_t threads[MOST_WORKERS];
+  int started = 0, most = workers < MOST_WORKERS ? workers : MOST_WORKERS;
+  while (started < most - 1 && started < w->count - 1 &&
+         pthread_create(&threads[started], NULL, run, w) == 0)
+    started++;
+  run(w); // this thread is one of them, and enough where no other can be had
+  for (int i = 0; i < started; i++)
+    pthread_join(threads[i], NULL);
+}
+
+static co_status end(work *w) {
+  for (int64_t i = 0; i < w->count; i++) {
+    fitting *f = &w->items[i];
+    if (f->status != CO_OK) return co_error_raise(&f->error);
+    CO_RETURN_IF_FAILED(f->feature->class_->input->fit->end(w->ctx, f->feature, f->state));
+  }
+  return CO_OK;
+}
+
+co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
+  work w = {.ctx = model->ctx, .dataset = dataset};
+  co_status status;
+  CO_TRY(co_dataset_split(dataset, CO_SPLIT_TRAIN, &w.samples, &w.sample_count));
+  w.items = co_alloc_zero(w.ctx, (size_t)model->input_count + 1, sizeof *w.items);
+  status = w.items ? CO_OK : CO_ERR_MEMORY;
+  if (status != CO_OK) goto cleanup;
+  CO_TRY(begin(&w, model));
+  run_all(&w, workers);
+  CO_TRY(end(&w));
+cleanup:
+  for (int64_t i = 0; i < w.count; i++) {
+    w.items[i].feature->class_->input->fit->free(w.ctx, w.items[i].state);
+    co_free(w.ctx, w.items[i].state);
+  }
+  co_free(w.ctx, w.items);
+  return status;
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What preprocessing learns from data: fitted on training rows only, stored with the model.
+// What features learn from data: fitted on training rows only, stored with the model.
 #ifndef COHORT_HOST_FEED_FIT_FEATURES_H
 #define COHORT_HOST_FEED_FIT_FEATURES_H
 
 #include "datasets/dataset.h"
 #include "models/model.h"
 
-// Fills every input's mean and scale from the training split. Sums are double, over rows in
-// ascending order. NaN inputs are CO_ERR_DATA naming column and row.
-co_status co_fit_features(co_model *model, co_dataset *dataset);
+// Fills every input's fitted arrays from the training split: each feature by one of `workers`
+// threads, its rows in ascending order, so that the number of threads changes nothing. What a class
+// refuses is CO_ERR_DATA naming column and row; of several, the first feature's.
+co_status co_fit_features(co_model *model, co_dataset *dataset, int workers);
 
 #endif

@@ -1,47 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/feed/pipeline.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "host/exec/memory.h"
+#include "host/feed/collate.h"
+#include "host/feed/shape_classes.h"
 
-// An input plan for one number of rows, with its memory.
-typedef struct section {
+// The input section planned for one class, with its memory.
+typedef struct prepared_section {
   co_backend *backend;
   co_store *store; // empty: input sections have no parameters
-  co_graph *graph; // shared, borrowed
   co_plan *plan;
   co_executor *executor;
   co_memory memory;
-  int64_t rows;
-} section;
+  co_shape_class shape;
+} prepared_section;
 
 typedef struct slot {
-  section sections[2]; // full batch, partial last batch
-  int64_t *samples;    // padded to batch_rows
-  int64_t **index;     // per input feature: entity rows
-  void **targets;      // per output feature
-  float **weights;
-  const void **inputs; // per network input: what is delivered
-  double *weight_sum;
-  int64_t valid, rows;
-  char *packet; // page-locked, or NULL
+  prepared_section *sections; // per class
+  int64_t *samples;           // padded to batch_rows
+  void **data;                // per feed: the batch's rows, NULL where none are written
+  const void **inputs;        // per network input: what is delivered
+  double *weight_sum;         // per loss
+  int64_t valid;
+  co_shape_class shape;
+  char *staged; // page-locked, or NULL
 } slot;
-
-// Where a packet's field comes from: rows of a dense array of the slot, or stored rows.
-typedef enum field_kind {
-  FIELD_IDS,
-  FIELD_INDEX,
-  FIELD_ROWS,
-  FIELD_TARGET,
-  FIELD_WEIGHT
-} field_kind;
-
-typedef struct field_source {
-  field_kind kind;
-  int64_t feature; // of the model's inputs or outputs
-} field_source;
 
 struct co_pipeline {
   co_context *ctx;
@@ -49,37 +34,39 @@ struct co_pipeline {
   co_dataset *dataset;
   co_pipeline_options options;
   co_backend *backend; // one thread
-  co_graph *graph;
-  co_input_positions *positions; // per input feature, in the graph
-  field_source *fields;          // per field of a packet
-  char *packets;                 // of all slots: page-locked memory is slow to get
+  co_section *own;     // where loader threads run the section
+  const co_section *section;
+  co_collator *collator;
+  void **fixed;         // per feed that is the same for all batches: room, where it needs some
+  const void **address; // and where it lies
+  int64_t *field_feed;  // per field of what is staged: its feed
+  char *staging;        // of all slots: page-locked memory is slow to get
   slot *slots;
   int slot_count;
+  co_shape_class classes[2 * CO_MAX_LENGTHS]; // that may occur
+  int64_t class_count;
+  uint8_t *sample_classes; // of options.samples; NULL without events
   co_loader *loader;
-  const void **tables; // per input feature
-  const int64_t **entity_row;
-  const char *weight_column; // NULL = every row counts 1
 };
 
 // ---- one slot ----------------------------------------------------------------------------------
 
-static co_status create_section(co_pipeline *p, section *s, int64_t rows) {
-  co_plan_options options = {.mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER,
-                             .shape = {.rows = rows},
-                             .real = CO_F32};
+static co_status create_section(co_pipeline *p, prepared_section *s, const co_shape_class *shape) {
+  co_plan_options options = {
+      .mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER, .shape = *shape, .real = CO_F32};
   const co_backend_api *api = p->backend->api;
   s->backend = p->backend;
-  s->rows = rows;
+  s->shape = *shape;
   CO_RETURN_IF_FAILED(co_store_create(&s->store, p->backend, CO_F32));
-  CO_RETURN_IF_FAILED(co_plan_create(&s->plan, p->graph, s->store, &options));
-  CO_RETURN_IF_FAILED(co_memory_check_batches(rows, s->plan->arena_bytes, p->slot_count));
+  CO_RETURN_IF_FAILED(co_plan_create(&s->plan, p->section->graph, s->store, &options));
+  CO_RETURN_IF_FAILED(co_memory_check_batches(shape->rows, s->plan->arena_bytes, p->slot_count));
   CO_RETURN_IF_FAILED(co_store_allocate(s->store, false, 0));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, s->plan->arena_bytes + 64, &s->memory.arena));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, sizeof(co_step), &s->memory.step));
   return co_executor_create(&s->executor, s->plan, s->store, &s->memory);
 }
 
-static void free_section(section *s) {
+static void free_section(prepared_section *s) {
   if (!s->backend) return;
   co_executor_free(s->executor);
   co_plan_free(s->plan);
@@ -89,166 +76,86 @@ static void free_section(section *s) {
 }
 
 static co_status allocate_slot(co_pipeline *p, slot *s) {
-  const co_model *model = p->model;
-  size_t rows = (size_t)p->options.batch_rows;
+  const co_graph *network = p->model->network;
+  size_t rows = (size_t)p->options.batch_rows, feeds = (size_t)co_collator_count(p->collator);
+  co_shape_class longest = co_shape_class_of(p->model, 1, co_length_count(p->model) - 1);
   s->samples = co_alloc_zero(p->ctx, rows, sizeof *s->samples);
-  s->index = co_alloc_zero(p->ctx, (size_t)model->input_count + 1, sizeof *s->index);
-  s->targets = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->targets);
-  s->weights = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->weights);
-  s->inputs = co_alloc_zero(p->ctx, (size_t)model->network->input_count + 1, sizeof *s->inputs);
-  s->weight_sum = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->weight_sum);
-  if (!s->samples || !s->index || !s->targets || !s->weights || !s->inputs || !s->weight_sum)
-    return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < model->input_count; i++)
-    if (!(s->index[i] = co_alloc_zero(p->ctx, rows, sizeof **s->index))) return CO_ERR_MEMORY;
-  for (int64_t i = 0; p->options.targets && i < model->output_count; i++) {
-    const co_column *column = &model->outputs[i].column;
-    size_t row = (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
-    s->targets[i] = co_alloc_zero(p->ctx, rows, row);
-    s->weights[i] = co_alloc_zero(p->ctx, rows, sizeof **s->weights);
-    if (!s->targets[i] || !s->weights[i]) return CO_ERR_MEMORY;
+  s->data = co_alloc_zero(p->ctx, feeds + 1, sizeof *s->data);
+  s->inputs = co_alloc_zero(p->ctx, (size_t)network->input_count + 1, sizeof *s->inputs);
+  s->weight_sum = co_alloc_zero(p->ctx, (size_t)network->loss_count + 1, sizeof *s->weight_sum);
+  if (!s->samples || !s->data || !s->inputs || !s->weight_sum) return CO_ERR_MEMORY;
+  for (size_t i = 0; i < feeds && !p->options.staging; i++) {
+    size_t bytes = co_collator_row_bytes(p->collator, (int64_t)i, &longest);
+    if (bytes && !(s->data[i] = co_alloc_zero(p->ctx, rows, bytes))) return CO_ERR_MEMORY;
   }
   return CO_OK;
 }
 
 static void free_slot(co_pipeline *p, slot *s) {
-  free_section(&s->sections[0]);
-  free_section(&s->sections[1]);
-  for (int64_t i = 0; s->index && i < p->model->input_count; i++)
-    co_free(p->ctx, s->index[i]);
-  for (int64_t i = 0; i < p->model->output_count; i++) {
-    if (s->targets) co_free(p->ctx, s->targets[i]);
-    if (s->weights) co_free(p->ctx, s->weights[i]);
-  }
+  for (int64_t i = 0; s->sections && i < p->class_count; i++)
+    free_section(&s->sections[i]);
+  for (int64_t i = 0; s->data && i < co_collator_count(p->collator); i++)
+    co_free(p->ctx, s->data[i]);
+  co_free(p->ctx, s->sections);
   co_free(p->ctx, s->samples);
-  co_free(p->ctx, s->index);
-  co_free(p->ctx, s->targets);
-  co_free(p->ctx, s->weights);
+  co_free(p->ctx, s->data);
   co_free(p->ctx, s->inputs);
   co_free(p->ctx, s->weight_sum);
 }
 
-// Where outputs of a section and targets lie, as the network's inputs.
-static void deliver(const co_pipeline *p, slot *s, const section *ready) {
-  const co_graph *network = p->model->network;
-  for (int64_t i = 0; i < p->model->input_count; i++) {
-    int32_t input = network->values[p->model->inputs[i].network_input].index;
-    s->inputs[input] = co_executor_address(ready->executor, ready->plan->outputs[i]);
-  }
-  for (int64_t i = 0; p->options.targets && i < p->model->output_count; i++) {
-    const co_output_feature *output = &p->model->outputs[i];
-    s->inputs[network->values[output->target].index] = s->targets[i];
-    s->inputs[network->values[output->row_weight].index] = s->weights[i];
-  }
-}
-
-static bool target_missing(const co_column *column, const void *values, int64_t row) {
-  if (column->dtype == CO_I32) return ((const int32_t *)values)[row] < 0;
-  int64_t width = co_shape_count(&column->shape);
-  for (int64_t i = 0; i < width; i++)
-    if (isnan(((const float *)values)[row * width + i])) return true;
-  return false;
-}
-
-static co_status fill_targets(co_pipeline *p, slot *s) {
-  for (int64_t i = 0; i < p->model->output_count; i++) {
-    const co_column *column = &p->model->outputs[i].column;
-    CO_RETURN_IF_FAILED(
-        co_dataset_gather(p->dataset, column->name, s->samples, s->rows, s->targets[i]));
-    if (p->weight_column)
-      CO_RETURN_IF_FAILED(
-          co_dataset_gather(p->dataset, p->weight_column, s->samples, s->rows, s->weights[i]));
-    s->weight_sum[i] = 0;
-    for (int64_t row = 0; row < s->rows; row++) {
-      float weight = p->weight_column ? s->weights[i][row] : 1;
-      bool counts = row < s->valid && !target_missing(column, s->targets[i], row);
-      s->weights[i][row] = counts ? weight : 0;
-      s->weight_sum[i] += (double)s->weights[i][row];
-    }
-  }
-  return CO_OK;
-}
-
-// ---- packets -----------------------------------------------------------------------------------
-
-static field_source source_of(const co_pipeline *p, const co_staging_field *field) {
-  const co_model *model = p->model;
-  const co_resident *source = p->options.source;
-  for (int64_t i = 0; field->section && i < model->input_count; i++) {
-    if (source->positions[i].index == field->input) return (field_source){FIELD_INDEX, i};
-    if (source->positions[i].rows == field->input) return (field_source){FIELD_ROWS, i};
-  }
-  for (int64_t i = 0; !field->section && i < model->output_count; i++) {
-    const co_value_info *values = model->network->values;
-    if (values[model->outputs[i].target].index == field->input)
-      return (field_source){FIELD_TARGET, i};
-    if (values[model->outputs[i].row_weight].index == field->input)
-      return (field_source){FIELD_WEIGHT, i};
-  }
-  return (field_source){FIELD_IDS, 0};
-}
-
-static const void *dense_rows(const slot *s, const field_source *from) {
-  switch (from->kind) {
-  case FIELD_INDEX:
-    return s->index[from->feature];
-  case FIELD_TARGET:
-    return s->targets[from->feature];
-  case FIELD_WEIGHT:
-    return s->weights[from->feature];
-  default:
-    return s->samples;
-  }
-}
-
-static void write_field(const co_pipeline *p, const slot *s, int64_t f, char *to, int64_t first,
-                        int64_t rows) {
-  const co_shape_class shape = {.rows = s->rows};
-  size_t bytes = co_staging_row_bytes(&p->options.packet->fields[f], &shape);
-  const field_source *from = &p->fields[f];
-  if (from->kind == FIELD_ROWS) {
-    const int64_t *index = s->index[from->feature];
-    const char *table = p->tables[from->feature];
-    for (int64_t row = 0; row < rows; row++)
-      memcpy(to + (size_t)row * bytes, table + (size_t)index[first + row] * bytes, bytes);
-    return;
-  }
-  const char *dense = dense_rows(s, from);
-  if (dense) memcpy(to, dense + (size_t)first * bytes, (size_t)rows * bytes);
-}
-
-static void write_packet(const co_pipeline *p, slot *s) {
-  const co_staging_layout *layout = p->options.packet;
-  const co_shape_class shape = {.rows = s->rows};
-  int64_t first = 0;
-  for (int64_t part = 0; part < co_staging_parts(layout, s->rows); part++) {
-    int64_t rows = co_staging_part_rows(layout, s->rows, part);
-    for (int64_t f = 0; f < layout->field_count; f++)
-      write_field(p, s, f, s->packet + co_staging_field_offset(layout, &shape, part, f), first,
-                  rows);
-    first += rows;
-  }
-}
-
 // ---- filling -----------------------------------------------------------------------------------
 
+static double *sum_of(slot *s, const co_feed *feed) {
+  return feed->kind == CO_FEED_WEIGHT ? &s->weight_sum[feed->loss] : NULL;
+}
+
+// Where rows, outputs of the section and targets lie, as the network's inputs.
+static void deliver(const co_pipeline *p, slot *s, const prepared_section *ready) {
+  const co_graph *network = p->model->network;
+  for (int64_t i = 0; i < p->model->block_count; i++)
+    s->inputs[network->values[p->model->blocks[i].network_input].index] =
+        co_executor_address(ready->executor, ready->plan->outputs[i]);
+  for (int64_t i = 0; i < co_collator_count(p->collator); i++) {
+    const co_feed *feed = co_collator_feed(p->collator, i);
+    if (feed->network) s->inputs[feed->input] = s->data[i];
+  }
+}
+
 static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
-  section *ready = s->sections[0].rows == s->rows ? &s->sections[0] : &s->sections[1];
+  prepared_section *ready = s->sections;
+  while (!co_shape_class_equal(&ready->shape, &s->shape)) // it is among them
+    ready++;
   co_step step = {.seed = p->options.seed, .epoch = epoch};
   memcpy(ready->memory.step, &step, sizeof step);
-  co_executor_bind(ready->executor, 0, s->samples);
-  for (int64_t i = 0; i < p->model->input_count; i++) {
-    const co_input_feature *feature = &p->model->inputs[i];
-    const co_input_positions *at = &p->positions[i];
-    co_executor_bind(ready->executor, at->table, p->tables[i]);
-    co_executor_bind(ready->executor, at->index, s->index[i]);
-    if (at->mean < 0) continue;
-    co_executor_bind(ready->executor, at->mean, feature->mean);
-    co_executor_bind(ready->executor, at->scale, feature->scale);
+  for (int64_t i = 0; i < co_collator_count(p->collator); i++) {
+    const co_feed *feed = co_collator_feed(p->collator, i);
+    if (s->data[i])
+      co_collate(p->collator, i, &s->shape, s->samples, s->valid, s->data[i], sum_of(s, feed));
+    if (!feed->network)
+      co_executor_bind(ready->executor, feed->input, s->data[i] ? s->data[i] : p->address[i]);
   }
   CO_RETURN_IF_FAILED(co_executor_run(ready->executor));
   deliver(p, s, ready);
   return CO_OK;
+}
+
+// For devices that run the section themselves: what the batch brings, part by part.
+static void stage(const co_pipeline *p, slot *s) {
+  const co_staging_layout *layout = p->options.staging;
+  co_shape_class part_shape = s->shape;
+  int64_t first = 0;
+  for (int64_t part = 0; part < co_staging_parts(layout, s->shape.rows); part++) {
+    part_shape.rows = co_staging_part_rows(layout, s->shape.rows, part);
+    int64_t valid = s->valid - first < 0 ? 0 : s->valid - first;
+    for (int64_t f = 0; f < layout->field_count; f++) {
+      int64_t i = p->field_feed[f];
+      if (i < 0) continue; // targets, where none are asked for
+      co_collate(p->collator, i, &part_shape, s->samples + first, valid,
+                 s->staged + co_staging_field_offset(layout, &s->shape, part, f),
+                 sum_of(s, co_collator_feed(p->collator, i)));
+    }
+    first += part_shape.rows;
+  }
 }
 
 // Runs on a worker thread.
@@ -257,74 +164,112 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
   slot *s = &p->slots[batch->slot];
   (void)worker;
   s->valid = batch->rows;
-  s->rows = p->options.training ? batch->rows : p->options.batch_rows;
+  int64_t rows = p->options.training ? batch->rows : p->options.batch_rows;
+  s->shape = co_shape_class_of(p->model, rows, batch->class_number);
   memcpy(s->samples, batch->samples, (size_t)batch->rows * sizeof *s->samples);
-  for (int64_t row = batch->rows; row < s->rows; row++)
+  for (int64_t row = batch->rows; row < rows; row++)
     s->samples[row] = batch->samples[0];
-  for (int64_t i = 0; i < p->model->input_count; i++)
-    for (int64_t row = 0; row < s->rows; row++)
-      s->index[i][row] = p->entity_row[i] ? p->entity_row[i][s->samples[row]] : s->samples[row];
-  if (p->options.targets) CO_RETURN_IF_FAILED(fill_targets(p, s));
-  if (!s->packet) return run_section(p, s, batch->epoch);
-  write_packet(p, s);
+  memset(s->weight_sum, 0, (size_t)p->model->network->loss_count * sizeof *s->weight_sum);
+  if (!s->staged) return run_section(p, s, batch->epoch);
+  stage(p, s);
   return CO_OK;
 }
 
 // ---- pipeline ----------------------------------------------------------------------------------
 
-static co_status open_tables(co_pipeline *p) {
+// Rows of a block of one column are picked from where they lie; those of several are joined.
+static co_status build_section(co_pipeline *p) {
   const co_model *model = p->model;
-  size_t count = (size_t)model->input_count + 1;
-  p->tables = co_alloc_zero(p->ctx, count, sizeof *p->tables);
-  p->entity_row = co_alloc_zero(p->ctx, count, sizeof *p->entity_row);
-  int64_t *rows = co_alloc_zero(p->ctx, count, sizeof *rows);
-  co_status status = p->tables && p->entity_row && rows ? CO_OK : CO_ERR_MEMORY;
-  for (int64_t i = 0; status == CO_OK && i < model->input_count; i++)
-    status = co_dataset_column(p->dataset, model->inputs[i].name, &p->tables[i], &rows[i],
-                               &p->entity_row[i]);
-  p->positions = co_alloc_zero(p->ctx, count, sizeof *p->positions);
-  if (!p->positions) status = CO_ERR_MEMORY;
-  if (status == CO_OK && !p->options.packet)
-    status = co_model_build_input(&p->graph, model, rows, p->positions);
+  if (p->options.staging) {
+    p->section = p->options.resident->section;
+    return CO_OK;
+  }
+  int64_t *rows = co_alloc_zero(p->ctx, (size_t)model->block_count + 1, sizeof *rows);
+  co_status status = rows ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; status == CO_OK && i < model->block_count; i++) {
+    status = co_block_table_rows(p->dataset, &model->blocks[i], &rows[i]);
+    if (model->blocks[i].count > 1) rows[i] = CO_DIM_N;
+  }
+  if (status == CO_OK) status = co_section_create(&p->own, model, rows);
+  p->section = p->own;
   co_free(p->ctx, rows);
-  const co_schema *schema = co_dataset_schema(p->dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_WEIGHT) p->weight_column = schema->columns[i].name;
   return status;
 }
 
-static co_status create_slots(co_pipeline *p) {
-  int64_t partial = p->options.sample_count % p->options.batch_rows;
-  p->slot_count = p->options.workers + 1 + (p->options.ahead > 1 ? p->options.ahead : 1);
-  p->slots = co_alloc_zero(p->ctx, (size_t)p->slot_count, sizeof *p->slots);
-  if (!p->slots) return CO_ERR_MEMORY;
-  size_t packet = 0;
-  if (p->options.packet) {
-    co_backend *device = p->options.source->backend;
-    packet = co_staging_bytes(p->options.packet, &(co_shape_class){.rows = p->options.batch_rows});
-    CO_RETURN_IF_FAILED(co_memory_check_batches(p->options.batch_rows, packet, p->slot_count));
-    CO_RETURN_IF_FAILED(device->api->host_buffer_create(device, (size_t)p->slot_count * packet,
-                                                        (void **)&p->packets));
-  }
-  for (int i = 0; i < p->slot_count; i++) {
-    slot *s = &p->slots[i];
-    CO_RETURN_IF_FAILED(allocate_slot(p, s));
-    if (p->packets) s->packet = p->packets + (size_t)i * packet;
-    if (p->packets) continue;
-    CO_RETURN_IF_FAILED(create_section(p, &s->sections[0], p->options.batch_rows));
-    if (p->options.training && partial)
-      CO_RETURN_IF_FAILED(create_section(p, &s->sections[1], partial));
+static co_status find_fixed(co_pipeline *p) {
+  size_t count = (size_t)co_collator_count(p->collator);
+  p->fixed = co_alloc_zero(p->ctx, count + 1, sizeof *p->fixed);
+  p->address = co_alloc_zero(p->ctx, count + 1, sizeof *p->address);
+  if (!p->fixed || !p->address) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < (int64_t)count && !p->options.staging; i++) {
+    if (co_feed_is_of_rows(co_collator_feed(p->collator, i))) continue;
+    if (co_collator_needs_room(p->collator, i)) {
+      p->fixed[i] = co_alloc(p->ctx, co_collator_fixed_bytes(p->collator, i));
+      if (!p->fixed[i]) return CO_ERR_MEMORY;
+    }
+    p->address[i] = co_collator_fixed(p->collator, i, p->fixed[i]);
   }
   return CO_OK;
 }
 
 static co_status find_fields(co_pipeline *p) {
-  const co_staging_layout *packet = p->options.packet;
-  if (!packet) return CO_OK;
-  p->fields = co_alloc_zero(p->ctx, (size_t)packet->field_count + 1, sizeof *p->fields);
-  if (!p->fields) return CO_ERR_MEMORY;
-  for (int64_t f = 0; f < packet->field_count; f++)
-    p->fields[f] = source_of(p, &packet->fields[f]);
+  const co_staging_layout *layout = p->options.staging;
+  if (!layout) return CO_OK;
+  p->field_feed = co_alloc_zero(p->ctx, (size_t)layout->field_count + 1, sizeof *p->field_feed);
+  if (!p->field_feed) return CO_ERR_MEMORY;
+  for (int64_t f = 0; f < layout->field_count; f++) {
+    p->field_feed[f] = -1;
+    for (int64_t i = 0; i < co_collator_count(p->collator); i++) {
+      const co_feed *feed = co_collator_feed(p->collator, i);
+      if (feed->network == !layout->fields[f].section && feed->input == layout->fields[f].input)
+        p->field_feed[f] = i;
+    }
+  }
+  return CO_OK;
+}
+
+// The most bytes that a batch of any class brings.
+static size_t most_staged(const co_pipeline *p) {
+  size_t most = 0;
+  for (int64_t i = 0; i < p->class_count; i++) {
+    size_t bytes = co_staging_bytes(p->options.staging, &p->classes[i]);
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+static co_status create_staging(co_pipeline *p) {
+  if (!p->options.staging) return CO_OK;
+  co_backend *device = p->options.resident->backend;
+  size_t bytes = most_staged(p);
+  CO_RETURN_IF_FAILED(co_memory_check_batches(p->options.batch_rows, bytes, p->slot_count));
+  return device->api->host_buffer_create(device, (size_t)p->slot_count * bytes,
+                                         (void **)&p->staging);
+}
+
+static co_status create_sections(co_pipeline *p, slot *s) {
+  s->sections = co_alloc_zero(p->ctx, (size_t)p->class_count, sizeof *s->sections);
+  if (!s->sections) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < p->class_count; i++)
+    CO_RETURN_IF_FAILED(create_section(p, &s->sections[i], &p->classes[i]));
+  return CO_OK;
+}
+
+static co_status create_slots(co_pipeline *p) {
+  int64_t partial = p->options.training ? p->options.sample_count % p->options.batch_rows : 0;
+  p->slot_count = p->options.workers + 1 + (p->options.ahead > 1 ? p->options.ahead : 1);
+  p->slots = co_alloc_zero(p->ctx, (size_t)p->slot_count, sizeof *p->slots);
+  if (!p->slots) return CO_ERR_MEMORY;
+  co_shape_classes_add(p->model, p->options.batch_rows, p->classes, &p->class_count);
+  co_shape_classes_add(p->model, partial, p->classes, &p->class_count);
+  CO_RETURN_IF_FAILED(create_staging(p));
+  for (int i = 0; i < p->slot_count; i++) {
+    CO_RETURN_IF_FAILED(allocate_slot(p, &p->slots[i]));
+    if (p->staging)
+      p->slots[i].staged = p->staging + (size_t)i * most_staged(p);
+    else
+      CO_RETURN_IF_FAILED(create_sections(p, &p->slots[i]));
+  }
   return CO_OK;
 }
 
@@ -340,11 +285,17 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
   co_backend_options single = {.threads = 1};
   co_status status;
   CO_TRY(co_cpu_backend_open(&p->backend, p->ctx, &single));
-  CO_TRY(open_tables(p));
+  CO_TRY(build_section(p));
+  CO_TRY(co_collator_create(&p->collator, p->section, dataset, options->targets));
+  CO_TRY(find_fixed(p));
   CO_TRY(find_fields(p));
   CO_TRY(create_slots(p));
+  CO_TRY(co_sample_classes(&p->sample_classes, model, dataset, options->samples,
+                           options->sample_count));
   co_loader_options loader = {.rows = options->samples,
                               .row_count = options->sample_count,
+                              .classes = p->sample_classes,
+                              .class_count = co_length_count(model),
                               .batch_rows = options->batch_rows,
                               .shuffle = options->training,
                               .seed = options->seed,
@@ -368,14 +319,17 @@ void co_pipeline_free(co_pipeline *p) {
   co_loader_free(p->loader);
   for (int i = 0; p->slots && i < p->slot_count; i++)
     free_slot(p, &p->slots[i]);
-  if (p->packets)
-    p->options.source->backend->api->host_buffer_free(p->options.source->backend, p->packets);
+  for (int64_t i = 0; p->fixed && i < co_collator_count(p->collator); i++)
+    co_free(p->ctx, p->fixed[i]);
+  if (p->staging)
+    p->options.resident->backend->api->host_buffer_free(p->options.resident->backend, p->staging);
+  co_collator_free(p->collator);
+  co_section_free(p->own);
   co_free(p->ctx, p->slots);
-  co_graph_free(p->graph);
-  co_free(p->ctx, p->positions);
-  co_free(p->ctx, p->fields);
-  co_free(p->ctx, p->tables);
-  co_free(p->ctx, p->entity_row);
+  co_free(p->ctx, p->sample_classes);
+  co_free(p->ctx, p->fixed);
+  co_free(p->ctx, p->address);
+  co_free(p->ctx, p->field_feed);
   if (p->backend) p->backend->api->free(p->backend);
   co_free(p->ctx, p);
 }
@@ -386,7 +340,7 @@ co_status co_pipeline_next(co_pipeline *p, co_view *out, bool *done) {
   if (*done) return CO_OK;
   const slot *s = &p->slots[batch->slot];
   *out =
-      (co_view){batch, s->rows, s->valid, s->packet ? NULL : s->inputs, s->packet, s->weight_sum};
+      (co_view){batch, s->shape, s->valid, s->staged ? NULL : s->inputs, s->staged, s->weight_sum};
   return CO_OK;
 }
 
@@ -403,6 +357,7 @@ int64_t co_pipeline_batches(const co_pipeline *p) {
 }
 
 void co_view_inv_norm(const co_model *model, const co_view *view, double *inv_norm) {
-  for (int64_t i = 0; i < model->output_count; i++)
-    inv_norm[i] = view->weight_sum[i] > 0 ? model->outputs[i].weight / view->weight_sum[i] : 0;
+  const co_graph *network = model->network;
+  for (int64_t i = 0; i < network->loss_count; i++)
+    inv_norm[i] = view->weight_sum[i] > 0 ? network->losses[i].weight / view->weight_sum[i] : 0;
 }

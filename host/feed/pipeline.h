@@ -21,19 +21,19 @@ typedef struct co_pipeline_options {
   uint32_t epoch, first_batch;
   int64_t epochs; // 0 = without end
   int workers;
-  const co_resident *source;       // with `packet`: whose section the packets are for
-  const co_staging_layout *packet; // of the program; NULL: the threads run the section
-  int ahead;                       // batches that are lent at the same time; 0 = 1
+  const co_resident *resident;      // with `staging`: whose section the rows are for
+  const co_staging_layout *staging; // of the program; NULL: the threads run the section
+  int ahead;                        // batches that are lent at the same time; 0 = 1
 } co_pipeline_options;
 
 // One batch as the network takes it.
 typedef struct co_view {
   const co_batch *batch;
-  int64_t rows;              // rows of every input, padding included
+  co_shape_class shape;      // its rows, padding included, and lengths
   int64_t valid;             // rows that are not padding
   const void *const *inputs; // per input of the network graph, NULL where not delivered; or
-  void *packet;              // all of them, for the device
-  const double *weight_sum;  // per output: sum of row weights, in row order
+  void *staged;              // all of them, for the device
+  const double *weight_sum;  // per loss: sum of row weights, in row order
 } co_view;
 
 typedef struct co_pipeline co_pipeline;
@@ -44,7 +44,7 @@ co_status co_pipeline_next(co_pipeline *pipeline, co_view *out, bool *done);
 void co_pipeline_release(co_pipeline *pipeline, const co_view *view);
 double co_pipeline_wait_seconds(const co_pipeline *pipeline);
 int64_t co_pipeline_batches(const co_pipeline *pipeline); // per epoch
-// 1 / weight_sum per output, times its loss weight; 0 where the sum is 0.
+// 1 / weight_sum per loss, times its weight; 0 where the sum is 0.
 void co_view_inv_norm(const co_model *model, const co_view *view, double *inv_norm);
 
 #endif

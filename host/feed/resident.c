@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/feed/resident.h"
 
+#include "host/feed/collate.h"
+
 // Left free on the device for what libraries allocate by themselves.
 static const size_t reserve_bytes = (size_t)256 << 20;
 
 // ---- the section -------------------------------------------------------------------------------
 
-static co_status build(co_resident *source, co_dataset *dataset) {
-  co_model *model = source->model;
-  size_t count = (size_t)model->input_count + 1;
-  int64_t *rows = co_alloc_zero(source->ctx, count, sizeof *rows);
-  source->positions = co_alloc_zero(source->ctx, count, sizeof *source->positions);
-  source->feeds = co_alloc_zero(source->ctx, count, sizeof *source->feeds);
-  co_status status = rows && source->positions && source->feeds ? CO_OK : CO_ERR_MEMORY;
-  for (int64_t i = 0; status == CO_OK && i < model->input_count; i++) {
-    const void *data;
-    const int64_t *entity_row;
+static co_status build(co_resident *r, co_dataset *dataset) {
+  const co_model *model = r->model;
+  size_t count = (size_t)model->block_count + 1;
+  int64_t *rows = co_alloc_zero(r->ctx, count, sizeof *rows);
+  r->network_inputs = co_alloc_zero(r->ctx, count, sizeof *r->network_inputs);
+  co_status status = rows && r->network_inputs ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; status == CO_OK && i < model->block_count; i++) {
     rows[i] = CO_DIM_N;
-    if (source->resident)
-      status = co_dataset_column(dataset, model->inputs[i].name, &data, &rows[i], &entity_row);
-    source->feeds[i] = model->network->values[model->inputs[i].network_input].index;
+    if (r->resident) status = co_block_table_rows(dataset, &model->blocks[i], &rows[i]);
+    r->network_inputs[i] = model->network->values[model->blocks[i].network_input].index;
   }
-  if (status == CO_OK)
-    status = co_model_build_input(&source->graph, model, rows, source->positions);
-  co_free(source->ctx, rows);
-  source->section = (co_input_section){source->graph, source->feeds};
+  if (status == CO_OK) status = co_section_create(&r->section, model, rows);
+  co_free(r->ctx, rows);
+  if (status == CO_OK) r->input = (co_input_section){r->section->graph, r->network_inputs};
   return status;
 }
 
@@ -32,60 +29,64 @@ static size_t input_bytes(const co_graph *graph, int32_t position) {
   return co_tensor_bytes(&graph->values[graph->inputs[position]].desc);
 }
 
-// Calls for every input that lies on the device.
-typedef co_status (*visit)(co_resident *source, int32_t position, const void *host, void *user);
-
-static co_status for_each(co_resident *source, co_dataset *dataset, visit function, void *user) {
-  for (int64_t i = 0; i < source->model->input_count; i++) {
-    const co_input_feature *feature = &source->model->inputs[i];
-    const co_input_positions *at = &source->positions[i];
-    const void *data = NULL;
-    int64_t rows;
-    const int64_t *entity_row;
-    if (at->table >= 0) {
-      if (dataset)
-        CO_RETURN_IF_FAILED(co_dataset_column(dataset, feature->name, &data, &rows, &entity_row));
-      CO_RETURN_IF_FAILED(function(source, at->table, data, user));
-    }
-    if (at->mean < 0) continue;
-    CO_RETURN_IF_FAILED(function(source, at->mean, feature->mean, user));
-    CO_RETURN_IF_FAILED(function(source, at->scale, feature->scale, user));
+// The next feed, from *i on, that lies on the device; NULL at the end.
+static const co_feed *next_fixed(const co_resident *r, int64_t *i) {
+  const co_feed_list *feeds = &r->section->feeds;
+  while (*i < feeds->count) {
+    const co_feed *feed = &feeds->items[(*i)++];
+    if (!co_feed_is_of_rows(feed)) return feed;
   }
+  return NULL;
+}
+
+static void count_bytes(co_resident *r) {
+  int64_t i = 0;
+  for (const co_feed *feed; (feed = next_fixed(r, &i));)
+    r->bytes += input_bytes(r->section->graph, feed->input);
+}
+
+static co_status allocate(co_resident *r) {
+  const co_graph *graph = r->section->graph;
+  int64_t i = 0;
+  r->buffers = co_alloc_zero(r->ctx, (size_t)graph->input_count + 1, sizeof *r->buffers);
+  if (!r->buffers) return CO_ERR_MEMORY;
+  for (const co_feed *feed; (feed = next_fixed(r, &i));)
+    CO_RETURN_IF_FAILED(r->backend->api->buffer_create(r->backend, input_bytes(graph, feed->input),
+                                                       &r->buffers[feed->input]));
   return CO_OK;
 }
 
-static co_status add_bytes(co_resident *source, int32_t position, const void *host, void *user) {
-  (void)host;
-  (void)user;
-  source->bytes += input_bytes(source->graph, position);
-  return CO_OK;
+static co_status load(co_resident *r, co_program *program, const co_collator *collator, int64_t i) {
+  const co_feed *feed = co_collator_feed(collator, i);
+  size_t bytes = co_collator_fixed_bytes(collator, i);
+  void *room = NULL;
+  if (co_collator_needs_room(collator, i) && !(room = co_alloc(r->ctx, bytes)))
+    return CO_ERR_MEMORY;
+  co_program_fix_input(program, feed->input, r->buffers[feed->input]);
+  co_status status = r->backend->api->upload(r->backend, r->buffers[feed->input],
+                                             co_collator_fixed(collator, i, room), bytes);
+  if (status == CO_OK) status = r->backend->api->synchronize(r->backend);
+  co_free(r->ctx, room);
+  return status;
 }
 
-static co_status allocate(co_resident *source, int32_t position, const void *host, void *user) {
-  (void)host;
-  (void)user;
-  return source->backend->api->buffer_create(source->backend, input_bytes(source->graph, position),
-                                             &source->buffers[position]);
-}
-
-static co_status load(co_resident *source, int32_t position, const void *host, void *user) {
-  co_program_fix_input(user, position, source->buffers[position]);
-  return source->backend->api->upload(source->backend, source->buffers[position], host,
-                                      input_bytes(source->graph, position));
-}
-
-co_status co_resident_load(co_resident *source, co_program *program, co_dataset *dataset) {
-  if (!source->graph) return CO_OK;
-  CO_RETURN_IF_FAILED(for_each(source, dataset, load, program));
-  return source->backend->api->synchronize(source->backend);
+co_status co_resident_load(co_resident *r, co_program *program, co_dataset *dataset) {
+  co_collator *collator;
+  if (!r->section) return CO_OK;
+  CO_RETURN_IF_FAILED(co_collator_create(&collator, r->section, dataset, false));
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < co_collator_count(collator); i++)
+    if (!co_feed_is_of_rows(co_collator_feed(collator, i))) status = load(r, program, collator, i);
+  co_collator_free(collator);
+  return status;
 }
 
 // ---- choice ------------------------------------------------------------------------------------
 
-static co_status fits(const co_resident *source, bool *out) {
+static co_status fits(const co_resident *r, bool *out) {
   size_t available, total;
-  CO_RETURN_IF_FAILED(source->backend->api->memory_info(source->backend, &available, &total));
-  *out = available > reserve_bytes && source->bytes <= available - reserve_bytes;
+  CO_RETURN_IF_FAILED(r->backend->api->memory_info(r->backend, &available, &total));
+  *out = available > reserve_bytes && r->bytes <= available - reserve_bytes;
   return CO_OK;
 }
 
@@ -93,35 +94,33 @@ static co_status make(co_resident **out, co_program **program, co_model *model, 
                       co_backend *backend, const co_program_options *options, bool resident,
                       bool must_fit, bool *fitting) {
   *fitting = true;
-  co_resident *source = co_alloc_zero(model->ctx, 1, sizeof *source);
-  if (!source) return CO_ERR_MEMORY;
-  source->ctx = model->ctx;
-  source->backend = backend;
-  source->model = model;
-  source->resident = resident;
-  *out = source;
+  co_resident *r = co_alloc_zero(model->ctx, 1, sizeof *r);
+  if (!r) return CO_ERR_MEMORY;
+  r->ctx = model->ctx;
+  r->backend = backend;
+  r->model = model;
+  r->resident = resident;
+  *out = r;
   co_program_options own = *options;
   if (!backend->api->host_memory) {
-    CO_RETURN_IF_FAILED(build(source, dataset));
-    CO_RETURN_IF_FAILED(for_each(source, NULL, add_bytes, NULL));
-    own.source = &source->section;
-    if (resident && !must_fit) CO_RETURN_IF_FAILED(fits(source, fitting)); // before much is done
+    CO_RETURN_IF_FAILED(build(r, dataset));
+    count_bytes(r);
+    own.section = &r->input;
+    if (resident && !must_fit) CO_RETURN_IF_FAILED(fits(r, fitting)); // before much is done
     if (!*fitting) return CO_OK;
   }
   CO_RETURN_IF_FAILED(co_program_create(program, model->network, backend, &own));
-  if (!source->graph) return CO_OK;
-  if (resident && !must_fit) CO_RETURN_IF_FAILED(fits(source, fitting));
+  if (!r->section) return CO_OK;
+  if (resident && !must_fit) CO_RETURN_IF_FAILED(fits(r, fitting));
   if (!*fitting) return CO_OK;
-  source->buffers =
-      co_alloc_zero(source->ctx, (size_t)source->graph->input_count + 1, sizeof *source->buffers);
-  return source->buffers ? for_each(source, NULL, allocate, NULL) : CO_ERR_MEMORY;
+  return allocate(r);
 }
 
-static void undo(co_resident **source, co_program **program) {
+static void undo(co_resident **resident, co_program **program) {
   co_program_free(*program);
-  co_resident_free(*source);
+  co_resident_free(*resident);
   *program = NULL;
-  *source = NULL;
+  *resident = NULL;
 }
 
 co_status co_resident_create(co_resident **out, co_program **program, co_model *model,
@@ -150,13 +149,12 @@ co_status co_resident_create(co_resident **out, co_program **program, co_model *
   return status;
 }
 
-void co_resident_free(co_resident *source) {
-  if (!source) return;
-  for (int64_t i = 0; source->buffers && i < source->graph->input_count; i++)
-    source->backend->api->buffer_free(source->backend, source->buffers[i]);
-  co_free(source->ctx, source->buffers);
-  co_graph_free(source->graph);
-  co_free(source->ctx, source->positions);
-  co_free(source->ctx, source->feeds);
-  co_free(source->ctx, source);
+void co_resident_free(co_resident *r) {
+  if (!r) return;
+  for (int64_t i = 0; r->buffers && i < r->section->graph->input_count; i++)
+    r->backend->api->buffer_free(r->backend, r->buffers[i]);
+  co_free(r->ctx, r->buffers);
+  co_section_free(r->section);
+  co_free(r->ctx, r->network_inputs);
+  co_free(r->ctx, r);
 }

@@ -17,24 +17,23 @@ typedef enum co_placement {
 
 typedef struct co_resident {
   co_context *ctx;
-  co_backend *backend;           // borrowed
-  co_model *model;               // borrowed
-  co_graph *graph;               // the section; NULL where loader threads run it
-  co_input_positions *positions; // per feature
-  bool resident;                 // columns are in device memory
-  int32_t *feeds;
-  void **buffers; // per input of the section: device memory of what holds no rows, or NULL
-  size_t bytes;   // of the buffers
-  co_input_section section;
+  co_backend *backend;     // borrowed
+  co_model *model;         // borrowed
+  co_section *section;     // NULL where loader threads run one
+  bool resident;           // columns are in device memory
+  int32_t *network_inputs; // per block
+  void **buffers;          // per input of the section: device memory of what holds no rows, or NULL
+  size_t bytes;            // of the buffers
+  co_input_section input;  // for the program
 } co_resident;
 
-// Creates both. `dataset` is not kept. The source must outlive the program.
+// Creates both. `dataset` is not kept. It must outlive the program.
 co_status co_resident_create(co_resident **out, co_program **program, co_model *model,
                              co_dataset *dataset, co_backend *backend,
                              const co_program_options *options, co_placement placement);
-void co_resident_free(co_resident *source); // after the program; NULL is legal
+void co_resident_free(co_resident *resident); // after the program; NULL is legal
 // Copies columns and statistics to the device; before the first launch and once they are fitted or
 // read from a model.
-co_status co_resident_load(co_resident *source, co_program *program, co_dataset *dataset);
+co_status co_resident_load(co_resident *resident, co_program *program, co_dataset *dataset);
 
 #endif

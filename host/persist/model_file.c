@@ -120,14 +120,12 @@ static void render_column(co_json *json, const co_column *column) {
   co_json_close(json);
 }
 
-static co_status render_schema(co_text *out, const co_model *model) {
+static co_status render_schema(co_text *out, co_context *ctx, const co_schema *schema) {
   co_json json;
-  co_json_init(&json, model->ctx, 0);
+  co_json_init(&json, ctx, 0);
   co_json_open(&json, '[');
-  for (int64_t i = 0; i < model->input_count; i++)
-    render_column(&json, &model->inputs[i].column);
-  for (int64_t i = 0; i < model->output_count; i++)
-    render_column(&json, &model->outputs[i].column);
+  for (int64_t i = 0; i < schema->column_count; i++)
+    render_column(&json, &schema->columns[i]);
   co_json_close(&json);
   co_status status = json.text.status;
   if (status == CO_OK) co_text_append(out, json.text.data, json.text.length);
@@ -135,15 +133,17 @@ static co_status render_schema(co_text *out, const co_model *model) {
   return status == CO_OK ? out->status : status;
 }
 
-static co_status write_statistics(co_h5 *file, const co_model *model, co_arena *arena) {
-  for (int64_t i = 0; i < model->input_count; i++) {
-    const co_input_feature *feature = &model->inputs[i];
-    co_shape shape = co_shape_make(1, feature->channels);
-    char *mean = co_arena_format(arena, "/cohort/preprocessing/%s/mean", feature->name);
-    char *scale = co_arena_format(arena, "/cohort/preprocessing/%s/scale", feature->name);
-    if (!mean || !scale) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(co_h5_write(file, mean, CO_F32, &shape, feature->mean, NULL, true));
-    CO_RETURN_IF_FAILED(co_h5_write(file, scale, CO_F32, &shape, feature->scale, NULL, true));
+static char *fitted_path(co_arena *arena, const co_fitted *fitted) {
+  return co_arena_format(arena, "/cohort/preprocessing/%s/%s", fitted->feature, fitted->name);
+}
+
+static co_status write_fitted(co_h5 *file, co_fitted *const *fitted, int64_t count,
+                              co_arena *arena) {
+  for (int64_t i = 0; i < count; i++) {
+    char *path = fitted_path(arena, fitted[i]);
+    if (!path) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(
+        co_h5_write(file, path, fitted[i]->dtype, &fitted[i]->shape, fitted[i]->bytes, NULL, true));
   }
   return CO_OK;
 }
@@ -194,7 +194,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
   digest(checksum, content->config, schema, content->dataset_fingerprint, hex, content->training);
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
-  CO_RETURN_IF_FAILED(write_statistics(file, content->model, arena));
+  CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
   return content->training ? write_training(file, content->store, content->training, arena) : CO_OK;
 }
 
@@ -218,7 +218,7 @@ co_status co_model_file_write(co_context *ctx, const char *path,
   co_status status;
   CO_TRY(co_atomic_begin(&atomic, ctx, path));
   CO_TRY(co_arena_create(&arena, ctx));
-  CO_TRY(render_schema(&schema, content->model));
+  CO_TRY(render_schema(&schema, ctx, content->schema));
   CO_TRY(co_h5_create(&file, ctx, atomic.temporary));
   CO_TRY(write_content(file, content, schema.data, arena));
   status = co_h5_close(file);
@@ -394,22 +394,23 @@ co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *pa
   return status;
 }
 
-co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_model *model) {
-  co_h5 *file;
-  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  co_status status = CO_OK;
-  for (int64_t i = 0; status == CO_OK && i < model->input_count; i++) {
-    co_input_feature *feature = &model->inputs[i];
-    co_shape shape = co_shape_make(1, feature->channels);
-    CO_TRY(co_model_make_statistics(model, i));
-    char *mean = co_arena_format(model->arena, "/cohort/preprocessing/%s/mean", feature->name);
-    char *scale = co_arena_format(model->arena, "/cohort/preprocessing/%s/scale", feature->name);
-    if (!mean || !scale) status = CO_ERR_MEMORY;
-    if (status == CO_OK) CO_TRY(co_h5_read(file, mean, CO_F32, &shape, feature->mean));
-    if (status == CO_OK) CO_TRY(co_h5_read(file, scale, CO_F32, &shape, feature->scale));
-  }
-cleanup:
+static co_status read_fitted(co_h5 *file, co_arena *arena, const co_fitted *fitted) {
+  char *path = fitted_path(arena, fitted);
+  if (!path) return CO_ERR_MEMORY;
+  if (fitted->optional && !co_h5_exists(file, path)) return CO_OK;
+  return co_h5_read(file, path, fitted->dtype, &fitted->shape, fitted->bytes);
+}
+
+co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,
+                                    int64_t count) {
+  co_h5 *file = NULL;
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_status status = co_h5_open(&file, ctx, path, CO_ERR_MODEL);
+  for (int64_t i = 0; status == CO_OK && i < count; i++)
+    status = read_fitted(file, arena, fitted[i]);
   co_h5_abandon(file);
+  co_arena_free(arena);
   return status;
 }
 

@@ -6,8 +6,10 @@
 #ifndef COHORT_HOST_PERSIST_MODEL_FILE_H
 #define COHORT_HOST_PERSIST_MODEL_FILE_H
 
+#include "host/config/config.h"
+#include "host/core/schema.h"
 #include "host/exec/program.h"
-#include "models/model.h"
+#include "host/graph/feed.h"
 
 // Where training stands, as a checkpoint keeps it.
 typedef struct co_training_state {
@@ -26,7 +28,9 @@ typedef struct co_training_state {
 } co_training_state;
 
 typedef struct co_model_file_content {
-  const co_model *model;
+  const co_schema *schema; // columns that the model uses
+  co_fitted *const *fitted;
+  int64_t fitted_count;
   co_store *store;
   const char *config; // JSON
   const char *dataset_fingerprint;
@@ -51,8 +55,9 @@ typedef struct co_model_file {
 
 // What is damaged or of another format is CO_ERR_MODEL, what cannot be read CO_ERR_IO.
 co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path);
-// Fills the model's fitted preprocessing.
-co_status co_model_file_read_statistics(co_context *ctx, const char *path, co_model *model);
+// Fills fitted arrays by their names.
+co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,
+                                    int64_t count);
 // Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
 // since a small file may claim a huge network.
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);

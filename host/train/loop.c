@@ -30,9 +30,9 @@ static co_status write_record(co_session *t, const char *split, const co_evaluat
   co_json_key(&json, "split");
   co_json_string(&json, split);
   co_json_key(&json, "loss");
-  co_json_double(&json, co_evaluation_loss(evaluation, t->model));
+  co_json_double(&json, co_evaluation_loss(evaluation));
   co_json_key(&json, "metrics");
-  co_evaluation_render(&json, evaluation, t->model);
+  co_evaluation_render(&json, evaluation, !training);
   if (training) {
     co_json_key(&json, "learning_rate");
     co_json_double(&json, learning_rate(t, t->state.step - 1));
@@ -50,8 +50,8 @@ static co_status write_record(co_session *t, const char *split, const co_evaluat
 static co_status log_interval(co_session *t, const double *sums) {
   memcpy(t->interval.sums, sums, (size_t)t->model->network->metric_doubles * sizeof *sums);
   CO_RETURN_IF_FAILED(write_record(t, "train", &t->interval, true));
-  t->shown_loss = co_evaluation_loss(&t->interval, t->model);
-  memset(t->interval.weight_sum, 0, (size_t)t->model->output_count * sizeof(double));
+  t->shown_loss = co_evaluation_loss(&t->interval);
+  memset(t->interval.weight_sum, 0, (size_t)t->model->network->loss_count * sizeof(double));
   return CO_OK;
 }
 
@@ -68,14 +68,17 @@ static co_status validate(co_session *t, double *out) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
   double begun = co_session_now(), value;
   bool higher;
-  CO_RETURN_IF_FAILED(
-      co_evaluate_samples(&t->validation, t->watch, false, t->source, t->program, t->dataset,
-                          t->samples[CO_SPLIT_VALIDATION], t->sample_count[CO_SPLIT_VALIDATION],
-                          t->settings.eval_batch_size, t->options->workers, "validate"));
+  const co_evaluation_options options = {.watch = t->watch,
+                                         .batch_rows = t->settings.eval_batch_size,
+                                         .workers = t->options->workers,
+                                         .stage = "validate"};
+  CO_RETURN_IF_FAILED(co_evaluate_samples(&t->validation, t->resident, t->program, t->dataset,
+                                          t->samples[CO_SPLIT_VALIDATION],
+                                          t->sample_count[CO_SPLIT_VALIDATION], &options));
   t->evaluation_seconds += co_session_now() - begun;
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
   show_progress(t);
-  co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher);
+  co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher);
   *out = value;
   bool better = !isnan(value) &&
                 (isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best));
@@ -181,39 +184,31 @@ static int64_t submission_size(const co_session *t) {
 }
 
 static co_status submit(co_session *t) {
-  pending_steps *p = &t->queue[(t->first + t->pending) % CO_SUBMISSION_DEPTH];
-  co_program_batch batches[CO_SUBMISSION_STEPS];
+  co_queued_submission *item;
   co_step steps[CO_SUBMISSION_STEPS];
-  int64_t size = submission_size(t);
-  memset(p, 0, sizeof *p);
-  t->pending++; // from here on its views are given back with it
-  for (int64_t i = 0; i < size; i++) {
-    co_view *view = &p->views[i];
-    bool done;
-    CO_RETURN_IF_FAILED(co_pipeline_next(t->pipeline, view, &done));
-    if (done) return co_fail(CO_ERR_INTERNAL, "the batches ended before the steps");
-    p->count++;
-    batches[i] = (co_program_batch){view->inputs, view->packet};
+  CO_RETURN_IF_FAILED(co_submission_queue_take(&t->queue, submission_size(t), &item));
+  if (!item) return co_fail(CO_ERR_INTERNAL, "the batches ended before the steps");
+  for (int64_t i = 0; i < item->count; i++) {
     steps[i] = (co_step){.seed = t->state.seed,
                          .step = (uint32_t)(t->next_step + i),
-                         .epoch = view->batch->epoch,
+                         .epoch = item->views[i].batch->epoch,
                          .learning_rate = learning_rate(t, t->next_step + i)};
-    co_view_inv_norm(t->model, view, steps[i].inv_norm);
+    co_view_inv_norm(t->model, &item->views[i], steps[i].inv_norm);
   }
-  t->next_step += size;
-  t->next_batch += size;
+  t->next_step += item->count;
+  t->next_batch += item->count;
   bool last = t->next_batch == t->batches_per_epoch || t->next_step == t->total_steps;
   int64_t every = t->settings.steps_per_checkpoint;
-  p->log = last || t->next_step % t->settings.log_every_n_steps == 0;
-  p->decide = last || (every && t->next_step % every == 0);
-  t->waiting = p->decide;
+  item->log = last || t->next_step % t->settings.log_every_n_steps == 0;
+  item->decide = last || (every && t->next_step % every == 0);
+  t->waiting = item->decide;
   if (t->next_batch == t->batches_per_epoch) t->next_batch = 0;
-  const co_shape_class shape = {.rows = p->views[0].rows};
-  return co_program_submit(t->program, 0, &shape, size, batches, steps, p->log);
+  return co_program_submit(t->program, 0, &item->views[0].shape, item->count, item->batches, steps,
+                           item->log);
 }
 
 static co_status take_step(co_session *t, const co_view *view, const co_step_result *result) {
-  for (int64_t i = 0; i < t->model->output_count; i++)
+  for (int64_t i = 0; i < t->model->network->loss_count; i++)
     t->interval.weight_sum[i] += view->weight_sum[i];
   t->norm = result->gradient_norm;
   if (!result->finite) return stop_diverged(t, view);
@@ -223,14 +218,6 @@ static co_status take_step(co_session *t, const co_view *view, const co_step_res
   return CO_OK;
 }
 
-static void give_back(co_session *t) {
-  const pending_steps *p = &t->queue[t->first];
-  for (int64_t i = 0; i < p->count; i++)
-    co_pipeline_release(t->pipeline, &p->views[i]);
-  t->first = (t->first + 1) % CO_SUBMISSION_DEPTH;
-  t->pending--;
-}
-
 static co_status decide(co_session *t, bool epoch_over) {
   t->waiting = false;
   if (epoch_over || t->state.step == t->total_steps) return end_epoch(t, epoch_over);
@@ -238,22 +225,22 @@ static co_status decide(co_session *t, bool epoch_over) {
 }
 
 static co_status collect(co_session *t) {
-  const pending_steps *p = &t->queue[t->first];
+  const co_queued_submission *item;
   co_submission_result result;
-  CO_RETURN_IF_FAILED(co_program_collect(t->program, &result)); // its batches may still be read
+  CO_RETURN_IF_FAILED(co_submission_queue_collect(&t->queue, &result, &item));
   co_status status = CO_OK;
-  for (int64_t i = 0; i < p->count && status == CO_OK; i++)
-    status = take_step(t, &p->views[i], &result.steps[i]);
-  if (status == CO_OK && p->log) status = log_interval(t, result.metrics);
-  bool decides = p->decide, epoch_over = p->count && p->views[p->count - 1].batch->last;
-  give_back(t);
+  for (int64_t i = 0; i < item->count && status == CO_OK; i++)
+    status = take_step(t, &item->views[i], &result.steps[i]);
+  if (status == CO_OK && item->log) status = log_interval(t, result.metrics);
+  bool decides = item->decide, epoch_over = item->views[item->count - 1].batch->last;
+  co_submission_queue_release(&t->queue);
   CO_RETURN_IF_FAILED(status);
   show_progress(t);
   return decides ? decide(t, epoch_over) : CO_OK;
 }
 
 static co_status collect_all(co_session *t) {
-  while (t->pending)
+  while (t->queue.count)
     CO_RETURN_IF_FAILED(collect(t));
   return CO_OK;
 }
@@ -298,8 +285,8 @@ bool co_session_is_done(const co_session *t) {
 }
 
 co_status co_session_advance(co_session *t) {
-  bool room = t->pending < co_program_depth(t->program) && !t->waiting;
-  CO_RETURN_IF_FAILED(room ? submit(t) : collect(t));
+  CO_RETURN_IF_FAILED(co_submission_queue_has_room(&t->queue) && !t->waiting ? submit(t)
+                                                                             : collect(t));
   return answer_requests(t);
 }
 
@@ -313,12 +300,13 @@ co_status co_session_open_batches(co_session *t) {
                                  .epoch = t->state.epoch,
                                  .first_batch = (uint32_t)t->state.batch,
                                  .workers = t->options->workers > 0 ? t->options->workers : 1,
-                                 .source = t->source,
-                                 .packet = co_program_staging(t->program, false)};
+                                 .resident = t->resident,
+                                 .staging = co_program_staging(t->program, false)};
   options.ahead =
       co_program_depth(t->program) * (int)co_program_submission_limit(t->program, false);
-  CO_RETURN_IF_FAILED(co_resident_load(t->source, t->program, t->dataset));
+  CO_RETURN_IF_FAILED(co_resident_load(t->resident, t->program, t->dataset));
   CO_RETURN_IF_FAILED(co_pipeline_create(&t->pipeline, t->model, t->dataset, &options));
+  t->queue = (co_submission_queue){.program = t->program, .pipeline = t->pipeline};
   t->next_step = t->state.step;
   t->next_batch = t->state.batch;
   t->started = t->epoch_begun = co_session_now();
@@ -329,9 +317,7 @@ co_status co_session_open_batches(co_session *t) {
 
 void co_session_close_batches(co_session *t) {
   if (!t->pipeline) return;
-  co_program_drain(t->program); // before the batches go
-  while (t->pending)
-    give_back(t);
+  co_submission_queue_drain(&t->queue); // before the batches go
   t->wait_seconds = co_pipeline_wait_seconds(t->pipeline);
   co_watch_progress(t->watch, "train", "steps", -1, t->total_steps, NULL);
   co_pipeline_free(t->pipeline);

@@ -94,6 +94,7 @@ static co_status open_data_and_model(co_session *t) {
         co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
+  CO_RETURN_IF_FAILED(co_fit_lengths(t->model, t->dataset));
   t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
@@ -109,10 +110,10 @@ static co_status check_validation_metric(co_session *t) {
   bool higher;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
-  if (co_evaluation_find(&t->validation, t->model, t->settings.validation_metric, &value, &higher))
+  if (co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher))
     return CO_OK;
   const co_node *trainer_node = co_node_get(t->config, "trainer");
-  char *known = co_evaluation_known(t->model);
+  char *known = co_evaluation_known(&t->validation);
   co_status status = co_node_problem(
       t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
       "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
@@ -147,19 +148,23 @@ static co_status parse_placement(const char *name, co_placement *out) {
 static co_status create_program(co_session *t) {
   co_placement placement = CO_PLACEMENT_AUTO;
   CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
-  const co_shape_class classes[2] = {{.rows = t->batch_rows},
-                                     {.rows = t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows}};
-  const co_shape_class evaluation = {.rows = t->settings.eval_batch_size};
+  co_shape_class classes[2 * CO_MAX_LENGTHS], evaluation[CO_MAX_LENGTHS];
+  int64_t class_count = 0, evaluation_count = 0;
+  co_shape_classes_add(t->model, t->batch_rows, classes, &class_count);
+  co_shape_classes_add(t->model, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows, classes,
+                       &class_count);
+  co_shape_classes_add(t->model, t->settings.eval_batch_size, evaluation, &evaluation_count);
   co_phase_options phase = {.optimizer = t->settings.optimizer,
                             .optimizer_options = t->settings.optimizer_options,
                             .clip_norm = t->settings.clip_norm};
   int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
   co_program_options options = {.rows = micro,
                                 .classes = classes,
-                                .class_count = classes[1].rows ? 2 : 1,
-                                .evaluation_classes = &evaluation,
-                                .evaluation_class_count = 1,
+                                .class_count = class_count,
+                                .evaluation_classes = evaluation,
+                                .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = CO_MODE_EVALUATE,
+                                .evaluation_outputs = co_evaluation_needs_scores(t->model),
                                 .phases = &phase,
                                 .phase_count = 1,
                                 .real = CO_F32,
@@ -171,7 +176,7 @@ static co_status create_program(co_session *t) {
     device = co_session_recorded(t, "device");
   CO_RETURN_IF_FAILED(
       co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
-  return co_resident_create(&t->source, &t->program, t->model, t->dataset, t->backend, &options,
+  return co_resident_create(&t->resident, &t->program, t->model, t->dataset, t->backend, &options,
                             placement);
 }
 
@@ -216,10 +221,10 @@ static void free_session(co_session *t) {
   co_session_close_batches(t);
   co_run_close(&t->run);
   co_free(t->ctx, t->state.sums);
-  co_evaluation_free(&t->interval, t->model);
-  co_evaluation_free(&t->validation, t->model);
+  co_evaluation_free(&t->interval);
+  co_evaluation_free(&t->validation);
   co_program_free(t->program);
-  co_resident_free(t->source);
+  co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
   co_model_free(t->model);
   co_dataset_close(t->dataset);

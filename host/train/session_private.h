@@ -7,19 +7,12 @@
 #include "host/eval/evaluation.h"
 #include "host/eval/scorer.h"
 #include "host/feed/fit_features.h"
-#include "host/feed/pipeline.h"
 #include "host/feed/resident.h"
+#include "host/feed/shape_classes.h"
+#include "host/feed/submission_queue.h"
 #include "host/train/run.h"
 #include "host/train/session.h"
 #include "host/train/settings.h"
-
-// Submitted and not yet collected.
-typedef struct pending_steps {
-  co_view views[CO_SUBMISSION_STEPS];
-  int64_t count;
-  bool log;    // the submission took the metrics
-  bool decide; // the host decides something behind it
-} pending_steps;
 
 struct co_session {
   co_context *ctx;
@@ -34,7 +27,7 @@ struct co_session {
   co_dataset *dataset;
   co_model *model;
   co_backend *backend;
-  co_resident *source;
+  co_resident *resident;
   co_program *program;
   co_run run;
   co_training_state state;
@@ -59,8 +52,7 @@ struct co_session {
   bool hook_stopped; // the hook asked to end the training
   // Steps on their way to the device and back (loop.c).
   co_pipeline *pipeline;
-  pending_steps queue[CO_SUBMISSION_DEPTH];
-  int first, pending;            // of the queue
+  co_submission_queue queue;
   int64_t next_step, next_batch; // to be submitted; the batch within its epoch
   bool waiting;                  // for a decision
 };

@@ -82,7 +82,8 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
   if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
       stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
-  CO_RETURN_IF_FAILED(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_RETURN_IF_FAILED(
+      co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   CO_RETURN_IF_FAILED(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
   double *sums = t->state.sums;
   memcpy(sums, stored->sums, (size_t)stored->sum_count * sizeof *sums);
@@ -116,7 +117,7 @@ static co_status load_model(co_session *t, const char *path, bool *damaged) {
   CO_TRY(co_model_file_read(&file, arena, path));
   if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
-  CO_TRY(co_model_file_read_statistics(t->ctx, path, t->model));
+  CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false));
 cleanup:
   *damaged = status == CO_ERR_MODEL && !file.newer;
@@ -145,7 +146,7 @@ cleanup:
 // Weights and statistics as they are before the first step.
 static co_status start_state(co_session *t) {
   double *sums = t->state.sums;
-  int64_t count = t->model->network->metric_doubles + t->model->output_count;
+  int64_t count = t->model->network->metric_doubles + t->model->network->loss_count;
   if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
   if (!sums) return CO_ERR_MEMORY;
   t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
@@ -157,7 +158,7 @@ static co_status start_state(co_session *t) {
 }
 
 static co_status initialize(co_session *t) {
-  CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset));
+  CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset, t->threads));
   return co_store_initialize(co_program_store(t->program), t->state.seed);
 }
 
@@ -229,7 +230,7 @@ static co_status continue_run(co_session *t) {
     // The interval in work goes on where it was.
     const double *sums = t->state.sums;
     memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
-           (size_t)t->model->output_count * sizeof *sums);
+           (size_t)t->model->network->loss_count * sizeof *sums);
     CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
   }
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
@@ -280,10 +281,12 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
   int64_t doubles = t->model->network->metric_doubles;
   CO_RETURN_IF_FAILED(co_program_read_metrics(t->program, false, t->state.sums));
   memcpy(t->state.sums + doubles, t->interval.weight_sum,
-         (size_t)t->model->output_count * sizeof(double));
+         (size_t)t->model->network->loss_count * sizeof(double));
   CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
   t->state.updates = co_program_updates(t->program, 0);
-  co_model_file_content content = {.model = t->model,
+  co_model_file_content content = {.schema = &t->model->schema,
+                                   .fitted = t->model->fitted,
+                                   .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
@@ -309,7 +312,9 @@ co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(load_best_weights(t));
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
-  co_model_file_content content = {.model = t->model,
+  co_model_file_content content = {.schema = &t->model->schema,
+                                   .fitted = t->model->fitted,
+                                   .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};

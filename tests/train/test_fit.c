@@ -3,6 +3,7 @@
 #include "training.h"
 
 #include "host/feed/fit_features.h"
+#include "models/feature.h"
 
 enum { ROWS = 3000 };
 
@@ -15,6 +16,10 @@ static void write_column(co_dataset_writer *w, const char *name, co_role role,
   co_column column = number(name, role);
   assert_int_equal(co_dataset_writer_column(w, "things", &column, ROWS), CO_OK);
   assert_int_equal(co_dataset_writer_rows(w, ROWS, values), CO_OK);
+}
+
+static double fitted(const co_model *model, int input, const char *name) {
+  return (double)*(const float *)co_feature_fitted(&model->inputs[input], name)->bytes;
 }
 
 static void test_large_offsets(void **state) {
@@ -47,13 +52,12 @@ static void test_large_offsets(void **state) {
   assert_int_equal(co_yaml_parse(&config, arena, "c", text, strlen(text), &problems), CO_OK);
   assert_int_equal(co_model_create(&model, ctx, config, co_dataset_schema(dataset), &problems),
                    CO_OK);
-  assert_int_equal(co_fit_features(model, dataset), CO_OK);
-  const co_input_feature *f = model->inputs;
-  assert_float_equal(f[0].mean[0], 1.6e9f + 128, 0);
-  assert_float_equal(1 / f[0].scale[0], 128 * sqrt(2.0 / 3), 1e-4);
-  assert_float_equal(f[1].mean[0], 0.1f, 0);
-  assert_float_equal(f[1].scale[0], 1, 0);
-  assert_float_equal(1 / f[2].scale[0], 1.0 / 2048, 1e-9);
+  assert_int_equal(co_fit_features(model, dataset, 2), CO_OK);
+  assert_float_equal(fitted(model, 0, "mean"), 1.6e9f + 128, 0);
+  assert_float_equal(1 / fitted(model, 0, "scale"), 128 * sqrt(2.0 / 3), 1e-4);
+  assert_float_equal(fitted(model, 1, "mean"), 0.1f, 0);
+  assert_float_equal(fitted(model, 1, "scale"), 1, 0);
+  assert_float_equal(1 / fitted(model, 2, "scale"), 1.0 / 2048, 1e-9);
   co_model_free(model);
   co_dataset_close(dataset);
   co_diagnostics_free(&problems);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/core/rng.h"
+#include "models/feature.h"
 
 enum { TABLE = 7, ROWS = 5, PIXELS = 6 * 6 * 2 };
 
@@ -22,20 +23,23 @@ static double expected_pixel(const uint8_t *image, int e, bool mirrored) {
          (channel ? 0.5 : 0.25);
 }
 
+static void set_statistics(rig *r) {
+  co_fitted *mean = co_feature_fitted(&r->model->inputs[0], "mean");
+  co_fitted *scale = co_feature_fitted(&r->model->inputs[0], "scale");
+  assert_int_equal(mean->shape.dim[0], 2);
+  memcpy(mean->bytes, (float[]){10, 20}, 2 * sizeof(float));
+  memcpy(scale->bytes, (float[]){0.25f, 0.5f}, 2 * sizeof(float));
+}
+
 // Draws rows of two tables, as a pipeline's slot does.
 static void check_input_section(const char *backend, co_mode mode) {
   rig r;
   rig_open(&r, &(setup){.backend = backend, .rows = ROWS, .real = CO_F32});
   rig_model(&r, yaml);
-  for (int i = 0; i < 2; i++)
-    OK(co_model_make_statistics(r.model, i));
-  co_input_feature *feature = &r.model->inputs[0];
-  assert_int_equal(feature->channels, 2);
-  feature->mean[0] = 10, feature->mean[1] = 20;
-  feature->scale[0] = 0.25f, feature->scale[1] = 0.5f;
-  co_graph *graph;
-  co_input_positions at[2];
-  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE, TABLE}, at));
+  set_statistics(&r);
+  co_section *section;
+  OK(co_section_create(&section, r.model, (int64_t[]){TABLE, TABLE}));
+  co_graph *graph = section->graph;
   co_store *store;
   OK(co_store_create(&store, r.backend, CO_F32));
   OK(co_store_add_graph(store, graph));
@@ -56,15 +60,21 @@ static void check_input_section(const char *backend, co_mode mode) {
     images[i] = (uint8_t)(37 * i % 251);
   for (int i = 0; i < TABLE * 5; i++)
     vectors[i] = (float)i;
+  // Every input has a feed that says what it takes.
   assert_int_equal(graph->input_count, 7);
-  co_executor_bind(executor, 0, ids);
-  co_executor_bind(executor, at[0].table, images);
-  co_executor_bind(executor, at[0].index, index);
-  co_executor_bind(executor, at[0].mean, feature->mean);
-  co_executor_bind(executor, at[0].scale, feature->scale);
-  co_executor_bind(executor, at[1].table, vectors);
-  co_executor_bind(executor, at[1].index, other);
-  assert_int_equal(at[1].mean, -1);
+  assert_int_equal(section->feeds.count, 7);
+  const void *tables[] = {images, vectors}, *indices[] = {index, other};
+  int table = 0, rows = 0;
+  for (int64_t i = 0; i < section->feeds.count; i++) {
+    const co_feed *feed = &section->feeds.items[i];
+    const void *data = feed->kind == CO_FEED_IDS     ? ids
+                       : feed->kind == CO_FEED_TABLE ? tables[table++]
+                       : feed->kind == CO_FEED_INDEX ? indices[rows++]
+                                                     : feed->fitted[0]->bytes;
+    co_executor_bind(executor, feed->input, data);
+  }
+  assert_int_equal(table, 2);
+  assert_int_equal(rows, 2);
   OK(co_executor_run(executor));
 
   OK(co_executor_read_output(executor, 0, out));
@@ -88,7 +98,7 @@ static void check_input_section(const char *backend, co_mode mode) {
   co_executor_free(executor);
   co_plan_free(plan);
   co_store_free(store);
-  co_graph_free(graph);
+  co_section_free(section);
   co_free(r.ctx, memory.arena);
   rig_free(&r);
 }
@@ -111,16 +121,13 @@ static void cropped_borders_are_black(void **unused) {
   rig r;
   rig_open(&r, &(setup){.backend = "ref", .rows = ROWS, .real = CO_F32});
   rig_model(&r, text);
-  OK(co_model_make_statistics(r.model, 0));
-  co_input_feature *feature = &r.model->inputs[0];
-  feature->mean[0] = 10, feature->mean[1] = 20;
-  feature->scale[0] = 0.25f, feature->scale[1] = 0.5f;
-  co_graph *graph;
+  set_statistics(&r);
+  co_section *section;
   co_store *store;
   co_plan *plan;
   co_executor *executor;
-  co_input_positions at[1];
-  OK(co_model_build_input(&graph, r.model, (int64_t[]){TABLE}, at));
+  OK(co_section_create(&section, r.model, (int64_t[]){TABLE}));
+  const co_graph *graph = section->graph;
   OK(co_store_create(&store, r.backend, CO_F32));
   OK(co_plan_create(
       &plan, graph, store,
@@ -133,7 +140,8 @@ static void cropped_borders_are_black(void **unused) {
   uint8_t images[TABLE * PIXELS];
   float out[ROWS * PIXELS];
   memset(images, 200, sizeof images);
-  const void *inputs[] = {ids, images, index, feature->mean, feature->scale};
+  const void *inputs[] = {ids, images, index, co_feature_fitted(r.model->inputs, "mean")->bytes,
+                          co_feature_fitted(r.model->inputs, "scale")->bytes};
   for (int i = 0; i < 5; i++)
     co_executor_bind(executor, i, inputs[i]);
   OK(co_executor_run(executor));
@@ -148,7 +156,7 @@ static void cropped_borders_are_black(void **unused) {
   co_executor_free(executor);
   co_plan_free(plan);
   co_store_free(store);
-  co_graph_free(graph);
+  co_section_free(section);
   co_free(r.ctx, memory.arena);
   rig_free(&r);
 }

@@ -121,20 +121,19 @@ static void test_input_section(void **state) {
   setup s = {.backend = "ref", .real = CO_F32, .bf16 = true, .rows = 8};
   const int64_t table_rows[2] = {5, 5};
   bool narrow[2] = {true, true};
-  co_input_positions positions[2];
   rig r;
-  co_graph *section;
+  co_section *section;
   co_plan *plan;
   rig_make(&r, &s, network);
-  OK(co_model_build_input(&section, r.model, table_rows, positions));
-  assert_int_equal(section->output_count, 2);
+  OK(co_section_create(&section, r.model, table_rows));
+  assert_int_equal(section->graph->output_count, 2);
   for (int trains = 0; trains < 2; trains++) {
     co_plan_options options = {.mode = trains ? CO_MODE_TRAIN : CO_MODE_INFER,
                                .shape = {.rows = 8},
                                .real = CO_F32,
                                .bf16 = true,
                                .narrow_outputs = narrow};
-    OK(co_plan_create(&plan, section, r.store, &options));
+    OK(co_plan_create(&plan, section->graph, r.store, &options));
     check_section(plan);
     co_plan_free(plan);
   }
@@ -153,7 +152,7 @@ static void test_input_section(void **state) {
         assert_int_not_equal(plan->ops[k].in[0], r.graph->inputs[i]);
   }
   co_plan_free(plan);
-  co_graph_free(section);
+  co_section_free(section);
   rig_free(&r);
 }
 

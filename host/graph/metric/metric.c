@@ -23,10 +23,11 @@ const co_metric_class *const *co_metric_list(void) {
   return all;
 }
 
-static bool applies(const co_metric_class *metric, co_column_type type) {
+bool co_metric_applies(const co_metric_class *metric, co_column_type type) {
   return (type == CO_COLUMN_CATEGORY && metric->category) ||
          (type == CO_COLUMN_NUMBER && metric->number) ||
-         (type == CO_COLUMN_VECTOR && metric->vector);
+         (type == CO_COLUMN_VECTOR && metric->vector) ||
+         (type == CO_COLUMN_BINARY && metric->binary);
 }
 
 static co_status emit(co_graph *graph, const co_metric_class *metric, const char *output,
@@ -46,6 +47,7 @@ co_status co_metrics_emit(co_graph *graph, const char *output, co_column_type ta
                           co_value prediction, co_value target, co_value row_weight) {
   co_value in[CO_OP_MAX_OPERANDS] = {prediction, target, row_weight};
   for (int i = 0; all[i]; i++)
-    if (applies(all[i], target_type)) CO_RETURN_IF_FAILED(emit(graph, all[i], output, in));
+    if (all[i]->op != CO_OP_COUNT && co_metric_applies(all[i], target_type))
+      CO_RETURN_IF_FAILED(emit(graph, all[i], output, in));
   return CO_OK;
 }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model needs to be fed: a list, told by the model, that whoever makes batches goes through
+// without knowing any type of feature.
+#ifndef COHORT_HOST_GRAPH_FEED_H
+#define COHORT_HOST_GRAPH_FEED_H
+
+#include "host/core/schema.h"
+#include "host/graph/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// An array learned from training rows. It is stored in models under its names and read back without
+// knowing what it means.
+typedef struct co_fitted {
+  const char *feature, *name; // "age", "mean"
+  co_dtype dtype;
+  co_shape shape;
+  void *bytes;   // owned by the model
+  bool optional; // models written before it was known lack it: it keeps the value it begins with
+} co_fitted;
+
+typedef enum co_feed_kind {
+  CO_FEED_TABLE, // every row of the table that the columns belong to (R, …)
+  CO_FEED_INDEX, // i64 (N): which of them are the batch's
+  CO_FEED_ROWS, // in place of both: the batch's rows themselves (N, …); of events (N, T, …), zero
+                // behind a sample's last
+  CO_FEED_EVENTS,  // every event of the table that the columns belong to (E, …)
+  CO_FEED_BEGIN,   // i64 (N): where the batch's samples have their first event
+  CO_FEED_LENGTHS, // i32 (N): how many events they have
+  CO_FEED_IDS,     // i64 (N): sample ids
+  CO_FEED_FITTED,  // fitted arrays, one behind the other
+  CO_FEED_TARGET,  // a column's values (N) or (N, …); codes as numbers where the input is one
+  CO_FEED_WEIGHT   // (N): sample weight, 0 where the target is missing and in padding
+} co_feed_kind;
+
+// One input of a graph. Columns that are fed together lie side by side in each row. BEGIN, LENGTHS
+// and rows of events take the last T of a sample's events, if there are more.
+typedef struct co_feed {
+  co_feed_kind kind;
+  bool network;  // of the network's graph, else of the input section's
+  int32_t input; // its position there
+  const co_column *const *columns;
+  int64_t column_count;
+  // Of numbers, f64 (1) per column, or NULL: what is taken off the stored value before it is rounded.
+  co_fitted *const *pivots;
+  co_fitted *const *fitted;
+  int64_t fitted_count;
+  int32_t event_table; // of events: number of the table, as in CO_DIM_T
+  int32_t loss;        // TARGET, WEIGHT: of the graph's losses
+} co_feed;
+
+typedef struct co_feed_list {
+  co_feed *items;
+  int64_t count, capacity;
+} co_feed_list;
+
+// Whether a feed differs from batch to batch.
+static inline bool co_feed_is_of_rows(const co_feed *feed) {
+  return feed->kind != CO_FEED_TABLE && feed->kind != CO_FEED_EVENTS &&
+         feed->kind != CO_FEED_FITTED;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

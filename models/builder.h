@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building a model, shared by the files of models/ alone: inputs, outputs, then the network.
+#ifndef COHORT_MODELS_BUILDER_H
+#define COHORT_MODELS_BUILDER_H
+
+#include "host/core/diagnostics.h"
+#include "models/feature.h"
+
+typedef struct co_model_builder {
+  co_model *model;
+  const co_schema *schema;
+  co_diagnostics *problems;
+} co_model_builder;
+
+// Field tables, for help.
+extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[];
+
+// The list behind `input_features` or `output_features`: `word` (all, targets) stands for one item
+// per column of `role`.
+co_status co_model_list_features(co_model_builder *b, const char *key, const char *word,
+                                 co_role role, const co_node **out);
+// Finds a feature's column; a problem leaves *out NULL.
+co_status co_model_find_column(co_model_builder *b, const co_node *item, const char *path,
+                               const char *name, const co_column **out);
+// The class that `type:` asks for (NULL: the column's own) among those that are inputs, or outputs;
+// `column` NULL where there is none. A problem leaves *out NULL.
+co_status co_model_find_class(co_model_builder *b, const co_node *item, const char *path,
+                              const char *type, const co_column *column, bool output,
+                              const co_feature_class **out);
+co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out);
+
+co_status co_model_read_inputs(co_model_builder *b);
+co_status co_model_read_outputs(co_model_builder *b); // after the inputs
+co_status co_model_build_network(co_model_builder *b);
+
+// Features from an encoder may still be images or windows: a head wants (N, features).
+co_status co_model_flatten(co_model *model, const char *output, co_value *value);
+// Head, loss and metrics of an output on the combined features.
+co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, co_value combined);
+
+#endif

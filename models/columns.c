@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which columns and classes a config's features name.
+#include <string.h>
+
+#include "models/builder.h"
+
+co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out) {
+  co_column *made = co_arena_alloc(model->arena, 1, sizeof *made);
+  if (!made) return CO_ERR_MEMORY;
+  *made = *from;
+  made->name = co_arena_strdup(model->arena, from->name);
+  const char **names =
+      co_arena_alloc(model->arena, (size_t)from->category_count + 1, sizeof *names);
+  if (!made->name || !names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < from->category_count; i++) {
+    names[i] = co_arena_strdup(model->arena, from->categories[i]);
+    if (!names[i]) return CO_ERR_MEMORY;
+  }
+  made->categories = names;
+  *out = made;
+  return CO_OK;
+}
+
+static const co_node *key_of(const co_node *item, const char *key) {
+  return co_node_get(item, key) ? co_node_get(item, key) : item;
+}
+
+co_status co_model_find_column(co_model_builder *b, const co_node *item, const char *path,
+                               const char *name, const co_column **out) {
+  *out = NULL;
+  const co_column *column = co_schema_find(b->schema, name);
+  const co_node *at = key_of(item, "name");
+  if (!column) {
+    const char *names[256];
+    int64_t count = b->schema->column_count < 256 ? b->schema->column_count : 256;
+    for (int64_t i = 0; i < count; i++)
+      names[i] = b->schema->columns[i].name;
+    const char *near = co_nearest(name, names, count);
+    return co_node_problem(b->problems, at, "`cohort inspect DATASET` lists the columns",
+                           "%s.name: the dataset has no column '%s'%s%s%s", path, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  }
+  // Layers are named after their feature: equal names would tie weights that have nothing to do
+  // with each other.
+  if (strcmp(name, "combiner") == 0)
+    return co_node_problem(b->problems, at, "rename the column when importing",
+                           "%s.name: a feature cannot be called 'combiner', the joining layers are",
+                           path);
+  *out = column;
+  return CO_OK;
+}
+
+// What `type:` may say for a column of this type, or for an output that is no column.
+static char *list_classes(co_context *ctx, const co_column *column, bool output) {
+  co_text text;
+  co_text_init(&text, ctx);
+  for (int i = 0; co_feature_class_list()[i]; i++) {
+    const co_feature_class *class_ = co_feature_class_list()[i];
+    bool fits = column ? class_->columns >> column->type & 1 : !class_->columns;
+    if (fits && (output ? class_->output != NULL : class_->input != NULL))
+      co_text_printf(&text, "%s%s", text.length ? ", " : "known here: ", class_->name);
+  }
+  char *list = text.status == CO_OK && text.length ? co_strdup(ctx, text.data) : NULL;
+  co_text_free(&text);
+  return list;
+}
+
+co_status co_model_find_class(co_model_builder *b, const co_node *item, const char *path,
+                              const char *type, const co_column *column, bool output,
+                              const co_feature_class **out) {
+  co_context *ctx = b->model->ctx;
+  *out = type ? co_feature_class_find(type) : co_feature_class_of(column->type, output);
+  bool fits = *out && (output ? (*out)->output != NULL : (*out)->input != NULL) &&
+              (column ? (*out)->columns >> column->type & 1 : !(*out)->columns);
+  if (fits) return CO_OK;
+  const co_feature_class *found = *out;
+  *out = NULL;
+  char *known = list_classes(ctx, column, output);
+  co_status status;
+  if (!type)
+    status = co_node_problem(b->problems, item, NULL, "%s: %s %s are not there yet", path,
+                             co_column_type_name(column->type), output ? "targets" : "inputs");
+  else if (!found)
+    status = co_node_problem(b->problems, key_of(item, "type"), known, "%s.type: unknown type '%s'",
+                             path, type);
+  else
+    status = co_node_problem(b->problems, key_of(item, "type"), known,
+                             "%s.type: column '%s' is of type %s, not %s", path,
+                             column ? column->name : "",
+                             column ? co_column_type_name(column->type) : "none", type);
+  co_free(ctx, known);
+  return status;
+}
+
+co_status co_model_list_features(co_model_builder *b, const char *key, const char *word,
+                                 co_role role, const co_node **out) {
+  const co_node *node = co_node_get(b->model->config, key);
+  if (node && node->kind == CO_NODE_LIST) {
+    *out = node;
+    return CO_OK;
+  }
+  *out = NULL;
+  if (node && !(node->kind == CO_NODE_SCALAR && strcmp(node->text, word) == 0))
+    return co_node_problem(b->problems, node, NULL, "%s: must be a list, or `%s`", key, word);
+  co_text text;
+  co_text_init(&text, b->model->ctx);
+  co_text_printf(&text, "[");
+  for (int64_t i = 0; i < b->schema->column_count; i++) {
+    if (b->schema->columns[i].role != role) continue;
+    co_json name; // a JSON string is a YAML string
+    co_json_init(&name, b->model->ctx, 0);
+    co_json_string(&name, b->schema->columns[i].name);
+    if (name.text.status != CO_OK) text.status = name.text.status;
+    co_text_printf(&text, "{name: %s}, ", name.text.data ? name.text.data : "");
+    co_json_free(&name);
+  }
+  co_text_printf(&text, "]");
+  co_node *made = NULL;
+  co_status status = text.status;
+  if (status == CO_OK)
+    status = co_yaml_parse(&made, b->model->arena, key, text.data, text.length, b->problems);
+  co_text_free(&text);
+  *out = made;
+  return status;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/feature.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define CO_FEATURE(symbol) extern const co_feature_class symbol;
+#include "models/features/features.def"
+#undef CO_FEATURE
+
+static const co_feature_class *const all[] = {
+#define CO_FEATURE(symbol) &symbol,
+#include "models/features/features.def"
+#undef CO_FEATURE
+    NULL};
+
+const co_feature_class *co_feature_class_find(const char *name) {
+  for (int i = 0; all[i]; i++)
+    if (strcmp(all[i]->name, name) == 0) return all[i];
+  return NULL;
+}
+
+const co_feature_class *const *co_feature_class_list(void) {
+  return all;
+}
+
+const co_feature_class *co_feature_class_of(co_column_type type, bool output) {
+  for (int i = 0; all[i]; i++)
+    if (all[i]->columns >> type & 1 && (output ? all[i]->output != NULL : all[i]->input != NULL))
+      return all[i];
+  return NULL;
+}
+
+co_status co_feature_declare(co_model *model, co_input_feature *feature, const co_fitted *arrays,
+                             int64_t count) {
+  feature->fitted = co_arena_alloc(model->arena, (size_t)count, sizeof *feature->fitted);
+  if (!feature->fitted) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    co_fitted *made = &feature->fitted[i];
+    *made = arrays[i];
+    made->feature = feature->name;
+    made->bytes = co_arena_alloc(model->arena, (size_t)co_shape_count(&made->shape) + 1,
+                                 co_dtype_size(made->dtype));
+    if (!made->bytes) return CO_ERR_MEMORY;
+  }
+  feature->fitted_count = count;
+  return CO_OK;
+}
+
+co_fitted *co_feature_fitted(const co_input_feature *feature, const char *name) {
+  for (int64_t i = 0; i < feature->fitted_count; i++)
+    if (strcmp(feature->fitted[i].name, name) == 0) return &feature->fitted[i];
+  assert(!"the class has not declared it");
+  return NULL;
+}

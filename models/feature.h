@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types of features: each a file in models/features, listed in features.def. A class says which
+// columns it takes, what it learns from training rows, which operations make a network's input of
+// stored values and which encoder follows; as an output, which head, loss and scores it has.
+#ifndef COHORT_MODELS_FEATURE_H
+#define COHORT_MODELS_FEATURE_H
+
+#include "host/graph/layer.h"
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- inputs ------------------------------------------------------------------------------------
+
+// A section being built, for one block.
+typedef struct co_section_builder {
+  co_section *section;
+  const co_input_block *block;
+  int64_t rows; // of the block's table, or CO_DIM_N
+  co_value ids;
+} co_section_builder;
+
+// Learning from training rows, in order, a piece at a time. Several features are fitted at once, each
+// by one thread; `end` runs on one thread, in the features' order.
+typedef struct co_fit_class {
+  size_t state_size; // zeroed before begin
+  co_status (*begin)(co_context *ctx, const co_input_feature *feature, void *state);
+  // `values` (rows, …) of the column's type; `samples` tells which rows, for messages.
+  co_status (*add)(const co_input_feature *feature, void *state, const void *values, int64_t rows,
+                   const int64_t *samples);
+  // Fills feature->fitted.
+  co_status (*end)(co_context *ctx, co_input_feature *feature, void *state);
+  void (*free)(co_context *ctx, void *state);
+} co_fit_class;
+
+typedef struct co_input_class {
+  const co_field *preprocessing; // NULL = no options
+  size_t preprocessing_size;
+  const co_field *augmentation; // NULL = there is none
+  size_t augmentation_size;
+  const char *encoder; // name of the one that follows where none is asked for
+  // Neighbours with equal options and without an encoder of their own are fed as one block (N, C).
+  bool packs;
+  // Declares feature->fitted, with what it is before fitting. NULL = nothing is learned.
+  co_status (*declare)(co_model *model, co_input_feature *feature);
+  // Whether these options need fitting. NULL = never.
+  bool (*is_fitted)(const co_input_feature *feature);
+  const co_fit_class *fit;
+  // Of the block's input of the network.
+  co_status (*describe)(const co_input_block *block, co_dtype *dtype, co_shape *shape);
+  // The operations of the section, from stored values to the network's input.
+  co_status (*emit)(co_section_builder *builder, co_value *out);
+} co_input_class;
+
+// ---- outputs -----------------------------------------------------------------------------------
+
+// One cell of a scored row: text, or a number.
+typedef struct co_score_cell {
+  const char *text; // NULL = the number; borrowed from the output's column
+  double number;
+} co_score_cell;
+
+typedef struct co_output_class {
+  const char *loss;   // by default
+  const char *metric; // what its mean is called; NULL = as the loss says
+  const char *head;   // name of the default Dense layer
+  const char *prediction;
+  co_op activation; // of the prediction that is shown; CO_OP_COUNT = none
+  co_dtype target;  // CO_I32 (N), or CO_F32 (N, width)
+  int64_t (*width)(const co_output_feature *output); // of the head
+  int64_t (*cells)(const co_output_feature *output); // columns when scoring
+  // Name of the i-th; to be freed. NULL = no memory.
+  char *(*cell_name)(co_context *ctx, const co_output_feature *output, int64_t i);
+  // `scores` is the row's prediction, of `width` numbers.
+  co_score_cell (*cell)(const co_output_feature *output, const float *scores, int64_t i);
+} co_output_class;
+
+struct co_feature_class {
+  const char *name; // what `type:` calls it
+  const char *doc;
+  uint32_t columns;              // bit per co_column_type that it takes; 0 = it is no column's
+  const co_input_class *input;   // NULL = it is no input
+  const co_output_class *output; // NULL = it is no output
+};
+
+const co_feature_class *co_feature_class_find(const char *name); // NULL if unknown
+const co_feature_class *const *co_feature_class_list(void);      // NULL-terminated
+// The first in the list that takes such columns as an input (or as an output); NULL if none does.
+const co_feature_class *co_feature_class_of(co_column_type type, bool output);
+
+// ---- for classes -------------------------------------------------------------------------------
+
+// Declares `count` fitted arrays of a feature, zeroed.
+co_status co_feature_declare(co_model *model, co_input_feature *feature, const co_fitted *arrays,
+                             int64_t count);
+// The fitted array of that name; it must have been declared.
+co_fitted *co_feature_fitted(const co_input_feature *feature, const char *name);
+
+// The block's stored values (N, …): gathered from their table, or as they came. Scalars are (N, C).
+// `pivots`: each feature has a fitted array "pivot", which is taken off.
+co_status co_section_rows(co_section_builder *builder, bool pivots, co_value *out);
+// The same of a block whose columns belong to events: (N, T, …).
+co_status co_section_events(co_section_builder *builder, bool pivots, co_value *out);
+// The fitted arrays of that name of all the block's features, one behind the other, as (length).
+co_status co_section_fitted(co_section_builder *builder, const char *name, co_value *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

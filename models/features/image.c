@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// An image: pixels (H, W, C), mirrored and shifted at random in training, normalised per channel.
+#include "host/core/rng.h"
+#include "models/features/numeric.h"
+
+typedef struct augmentation_options {
+  double flip;
+  int64_t crop;
+} augmentation_options;
+
+static const char *const words[] = {"none", "zscore", "minmax", "scale", NULL};
+
+static const co_field preprocessing[] = {
+    {"normalization", CO_FIELD_ENUM, offsetof(co_numeric_options, normalization), "scale", 0, 0,
+     words, "scale: pixel / 255; zscore and minmax: fitted per channel.", NULL},
+    {.key = NULL}};
+
+static const co_field augmentation[] = {
+    {"flip", CO_FIELD_DOUBLE, offsetof(augmentation_options, flip), "0.0", 0, 1, NULL,
+     "Probability of a left-right mirror image.", NULL},
+    {"crop", CO_FIELD_INT, offsetof(augmentation_options, crop), "0", 0, 1024, NULL,
+     "Largest random shift in pixels.", NULL},
+    {.key = NULL}};
+
+static co_status cast(co_section_builder *b, co_value *value) {
+  co_op_attr attr = {.dtype = CO_F32};
+  if (b->block->features[0].column->dtype == CO_F32) return CO_OK;
+  return co_emit(b->section->graph, CO_OP_CAST, &attr, 1, value, value);
+}
+
+// Before normalising: the pixels that a crop vacates are black, whatever the channel's statistics.
+static co_status augment(co_section_builder *b, co_value *value) {
+  const augmentation_options *options = b->block->features[0].augmentation;
+  co_graph *graph = b->section->graph;
+  co_value in[3] = {*value, b->ids, CO_NO_VALUE};
+  if (options->flip > 0 || options->crop > 0) CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[2]));
+  if (options->flip > 0) {
+    co_op_attr flip = {.rate = options->flip, .purpose = co_purpose("flip", b->block->name)};
+    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_FLIP, &flip, 3, in, &in[0]));
+  }
+  if (options->crop > 0) {
+    co_op_attr crop = {.pad = options->crop, .purpose = co_purpose("crop", b->block->name)};
+    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_SHIFTED_CROP, &crop, 3, in, &in[0]));
+  }
+  *value = in[0];
+  return CO_OK;
+}
+
+static co_status emit(co_section_builder *b, co_value *out) {
+  CO_RETURN_IF_FAILED(co_section_rows(b, false, out));
+  CO_RETURN_IF_FAILED(cast(b, out));
+  CO_RETURN_IF_FAILED(augment(b, out));
+  return co_numeric_emit(b, out);
+}
+
+static const co_input_class input = {.preprocessing = preprocessing,
+                                     .preprocessing_size = sizeof(co_numeric_options),
+                                     .augmentation = augmentation,
+                                     .augmentation_size = sizeof(augmentation_options),
+                                     .encoder = "stacked_cnn",
+                                     .declare = co_numeric_declare,
+                                     .is_fitted = co_numeric_is_fitted,
+                                     .fit = &co_numeric_fit,
+                                     .describe = co_numeric_describe,
+                                     .emit = emit};
+
+extern const co_feature_class co_feature_image;
+const co_feature_class co_feature_image = {
+    .name = "image", .doc = "Pixels.", .columns = 1u << CO_COLUMN_IMAGE, .input = &input};

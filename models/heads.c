@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Heads of outputs: what turns combined features into predictions, with loss and metrics.
+#include <string.h>
+
+#include "host/graph/layer.h"
+#include "host/graph/metric/metric.h"
+#include "models/builder.h"
+#include "models/encoders.h"
+#include "models/layers.h"
+
+co_status co_model_flatten(co_model *model, const char *output, co_value *value) {
+  if (co_value_shape(model->network, *value)->rank == 2) return CO_OK;
+  char *path = co_arena_format(model->arena, "%s/flatten", output);
+  if (!path) return CO_ERR_MEMORY;
+  char none[1] = {0};
+  return co_layer_apply(model->network, co_layer_find("Flatten"), path, none, value, 1, value);
+}
+
+static co_status default_head(co_model_builder *b, const co_output_feature *feature, co_value in,
+                              co_value *out) {
+  co_model *model = b->model;
+  const co_layer_class *dense = co_layer_find("Dense");
+  void *options = co_arena_alloc(model->arena, 1, dense->options_size);
+  char *text = co_arena_format(model->arena, "units: %lld", (long long)feature->width);
+  char *path = co_arena_format(model->arena, "%s/%s", feature->name, feature->class_->output->head);
+  if (!options || !text || !path) return CO_ERR_MEMORY;
+  co_node *node;
+  CO_RETURN_IF_FAILED(
+      co_yaml_parse(&node, model->arena, "decoder", text, strlen(text), b->problems));
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(options, dense->fields, node, "decoder", model->arena, b->problems));
+  CO_RETURN_IF_FAILED(co_model_flatten(model, feature->name, &in));
+  return co_layer_apply(model->network, dense, path, options, &in, 1, out);
+}
+
+static co_status written_head(co_model_builder *b, const co_output_feature *feature, co_value in,
+                              co_value *out) {
+  co_model *model = b->model;
+  char *path = co_arena_format(model->arena, "output_features.%s.decoder", feature->name);
+  if (!path) return CO_ERR_MEMORY;
+  const co_node *layers;
+  int64_t before = b->problems->count;
+  CO_RETURN_IF_FAILED(
+      co_encoder_expand(&layers, feature->decoder, path, "graph", model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  co_named_value combined = {"combiner", in};
+  co_layer_list_options options = {feature->name, &combined, 1, in};
+  char *layers_path = co_arena_format(model->arena, "%s.layers", path);
+  if (!layers_path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, layers_path, &options,
+                                          model->arena, b->problems, out));
+  const co_shape *shape = co_value_shape(model->network, *out);
+  if (b->problems->count == before && (shape->rank != 2 || shape->dim[1] != feature->width))
+    return co_node_problem(b->problems, feature->decoder, NULL,
+                           "%s: must end in %lld units for '%s'", path, (long long)feature->width,
+                           feature->name);
+  return CO_OK;
+}
+
+// An input of the network that says how to feed it.
+static co_status add_feed(co_model *model, const char *name, co_dtype dtype, const co_shape *shape,
+                          co_feed feed, co_value *out) {
+  CO_RETURN_IF_FAILED(co_grow(model->ctx, (void **)&model->feeds.items, &model->feeds.capacity,
+                              model->feeds.count, sizeof *model->feeds.items));
+  feed.network = true;
+  feed.input = (int32_t)model->network->input_count;
+  model->feeds.items[model->feeds.count] = feed;
+  CO_RETURN_IF_FAILED(co_graph_add_input(model->network, name, dtype, shape, out));
+  model->feeds.count++;
+  return CO_OK;
+}
+
+// What the loss compares the prediction with: a column, or what an input feeds.
+static co_status add_target(co_model *model, const co_output_feature *feature, co_feed feed,
+                            co_value *out) {
+  const co_output_class *class_ = feature->class_->output;
+  co_shape values = class_->target == CO_I32 ? co_shape_make(1, CO_DIM_N)
+                                             : co_shape_make(2, CO_DIM_N, feature->width);
+  if (feature->column) {
+    feed.kind = CO_FEED_TARGET;
+    return add_feed(model, feature->name, class_->target, &values, feed, out);
+  }
+  const co_op_attr attr = {.shape = values};
+  for (int64_t i = 0; i < model->block_count; i++)
+    if (model->blocks[i].features == feature->reconstructs) *out = model->blocks[i].network_input;
+  return co_emit(model->network, CO_OP_RESHAPE, &attr, 1, out, out);
+}
+
+static co_status add_loss(co_model *model, co_output_feature *feature, co_value prediction) {
+  co_graph *graph = model->network;
+  co_shape rows = co_shape_make(1, CO_DIM_N);
+  co_value target, row_weight;
+  char *weight = co_arena_format(model->arena, "%s.weight", feature->name);
+  if (!weight) return CO_ERR_MEMORY;
+  feature->loss_index = (int32_t)graph->loss_count;
+  co_feed feed = {.columns = &feature->column,
+                  .column_count = feature->column ? 1 : 0,
+                  .loss = feature->loss_index};
+  graph->layer = feature->name;
+  CO_RETURN_IF_FAILED(add_target(model, feature, feed, &target));
+  feed.kind = CO_FEED_WEIGHT;
+  CO_RETURN_IF_FAILED(add_feed(model, weight, CO_F32, &rows, feed, &row_weight));
+  CO_RETURN_IF_FAILED(co_loss_emit(graph, feature->loss, feature->name, feature->weight, prediction,
+                                   target, row_weight));
+  if (!feature->column) return CO_OK;
+  return co_metrics_emit(graph, feature->name, feature->column->type, prediction, target,
+                         row_weight);
+}
+
+co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, co_value combined) {
+  co_model *model = b->model;
+  const co_output_class *class_ = feature->class_->output;
+  int64_t before = b->problems->count;
+  co_value prediction;
+  feature->width = feature->reconstructs ? co_shape_count(&feature->reconstructs->column->shape)
+                                         : class_->width(feature);
+  CO_RETURN_IF_FAILED(feature->decoder ? written_head(b, feature, combined, &prediction)
+                                       : default_head(b, feature, combined, &prediction));
+  if (b->problems->count > before) return CO_OK;
+  CO_RETURN_IF_FAILED(add_loss(model, feature, prediction));
+  co_value shown = prediction;
+  if (class_->activation != CO_OP_COUNT)
+    CO_RETURN_IF_FAILED(co_emit(model->network, class_->activation, NULL, 1, &prediction, &shown));
+  model->network->layer = NULL;
+  char *name = co_arena_format(model->arena, "%s/%s", feature->name, class_->prediction);
+  if (!name) return CO_ERR_MEMORY;
+  feature->prediction = model->network->output_count;
+  return co_graph_add_output(model->network, name, shown);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `input_features` of a config.
+#include <string.h>
+
+#include "models/builder.h"
+
+typedef struct input_options {
+  const char *name;
+  const char *type;
+  const co_node *preprocessing, *augmentation, *encoder;
+} input_options;
+
+const co_field co_input_fields[] = {
+    {"name", CO_FIELD_STRING, offsetof(input_options, name), NULL, 0, 0, NULL,
+     "A column of the dataset.", "column"},
+    {"type", CO_FIELD_STRING, offsetof(input_options, type), "null", 0, 0, NULL,
+     "How the column is used; by its type if absent.", NULL},
+    {"preprocessing", CO_FIELD_NODE, offsetof(input_options, preprocessing), "null", 0, 0, NULL,
+     "How stored values become inputs.", NULL},
+    {"augmentation", CO_FIELD_NODE, offsetof(input_options, augmentation), "null", 0, 0, NULL,
+     "Random changes of images in training.", NULL},
+    {"encoder", CO_FIELD_NODE, offsetof(input_options, encoder), "null", 0, 0, NULL,
+     "Layers from the input to features: {type: …}; `cohort help encoders`.", NULL},
+    {.key = NULL}};
+
+// Options by a class's table; `fields` NULL takes none.
+static co_status read_options(co_model_builder *b, const co_node *node, const char *path,
+                              const co_field *fields, size_t size, const void **out) {
+  static const co_field none[] = {{.key = NULL}};
+  void *options = co_arena_alloc(b->model->arena, 1, size + 1);
+  if (!path || !options) return CO_ERR_MEMORY;
+  *out = options;
+  return co_fields_parse(options, fields ? fields : none, node, path, b->model->arena, b->problems);
+}
+
+static co_status read_input(co_model_builder *b, const co_node *item, const char *path,
+                            co_input_feature *feature) {
+  co_arena *arena = b->model->arena;
+  input_options options;
+  int64_t before = b->problems->count;
+  if (co_node_get(item, "select"))
+    return co_node_problem(b->problems, item, "name the columns one by one",
+                           "%s.select: selectors are not there yet", path);
+  CO_RETURN_IF_FAILED(co_fields_parse(&options, co_input_fields, item, path, arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  const co_column *column;
+  CO_RETURN_IF_FAILED(co_model_find_column(b, item, path, options.name, &column));
+  if (!column) return CO_OK;
+  if (column->role == CO_ROLE_TARGET)
+    return co_node_problem(b->problems, item, NULL, "%s: '%s' is a target, it cannot be an input",
+                           path, column->name);
+  CO_RETURN_IF_FAILED(
+      co_model_find_class(b, item, path, options.type, column, false, &feature->class_));
+  if (!feature->class_) return CO_OK;
+  const co_input_class *class_ = feature->class_->input;
+  if (options.augmentation && options.augmentation->kind != CO_NODE_NULL && !class_->augmentation)
+    return co_node_problem(b->problems, options.augmentation, NULL,
+                           "%s.augmentation: there is none for inputs of type %s", path,
+                           feature->class_->name);
+  CO_RETURN_IF_FAILED(co_model_copy_column(b->model, column, &feature->column));
+  feature->name = feature->column->name;
+  feature->encoder = options.encoder;
+  CO_RETURN_IF_FAILED(
+      read_options(b, options.preprocessing, co_arena_format(arena, "%s.preprocessing", path),
+                   class_->preprocessing, class_->preprocessing_size, &feature->preprocessing));
+  return read_options(b, options.augmentation, co_arena_format(arena, "%s.augmentation", path),
+                      class_->augmentation, class_->augmentation_size, &feature->augmentation);
+}
+
+co_status co_model_read_inputs(co_model_builder *b) {
+  const co_node *list;
+  CO_RETURN_IF_FAILED(co_model_list_features(b, "input_features", "all", CO_ROLE_INPUT, &list));
+  co_model *model = b->model;
+  int64_t count = list ? list->count : 0;
+  model->inputs = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *model->inputs);
+  if (!model->inputs) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    char *path = co_arena_format(model->arena, "input_features[%lld]", (long long)i);
+    if (!path) return CO_ERR_MEMORY;
+    int64_t before = b->problems->count;
+    co_input_feature *feature = &model->inputs[model->input_count];
+    CO_RETURN_IF_FAILED(read_input(b, list->items[i], path, feature));
+    for (int64_t k = 0; b->problems->count == before && k < model->input_count; k++)
+      if (strcmp(model->inputs[k].name, feature->name) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(b->problems, list->items[i], NULL,
+                                            "%s: '%s' is listed twice", path, feature->name));
+    if (b->problems->count == before) model->input_count++;
+  }
+  if (list && !count)
+    return co_node_problem(b->problems, list, NULL, "input_features: there is no input");
+  return CO_OK;
+}

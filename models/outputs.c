@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `output_features` of a config.
+#include <string.h>
+
+#include "models/builder.h"
+
+typedef struct output_options {
+  const char *name, *type, *of;
+  const co_node *loss, *decoder;
+  double weight;
+} output_options;
+
+const co_field co_output_fields[] = {
+    {"name", CO_FIELD_STRING, offsetof(output_options, name), NULL, 0, 0, NULL,
+     "A target column of the dataset; of a reconstruction, any name.", "column"},
+    {"type", CO_FIELD_STRING, offsetof(output_options, type), "null", 0, 0, NULL,
+     "How the column is used; by its type if absent.", NULL},
+    {"of", CO_FIELD_STRING, offsetof(output_options, of), "null", 0, 0, NULL,
+     "For reconstruction: which input.", NULL},
+    {"loss", CO_FIELD_NODE, offsetof(output_options, loss), "null", 0, 0, NULL,
+     "{type: …}; by the target's type if absent.", NULL},
+    {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
+     "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}.", NULL},
+    {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
+     "Factor of this output in the total loss.", NULL},
+    {.key = NULL}};
+
+typedef struct loss_options {
+  const char *type;
+} loss_options;
+
+const co_field co_loss_fields[] = {
+    {"type", CO_FIELD_STRING, offsetof(loss_options, type), NULL, 0, 0, NULL, "Which loss.", NULL},
+    {.key = NULL}};
+
+static bool loss_takes(const co_loss_class *loss, co_column_type type) {
+  return (type == CO_COLUMN_CATEGORY && loss->category) ||
+         (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector);
+}
+
+// What another program calls a loss is no edit away from what it is called here.
+static const char *nearest_loss(const char *name) {
+  const char *names[64];
+  int64_t count = 0;
+  for (; co_loss_list()[count] && count < 64; count++) {
+    names[count] = co_loss_list()[count]->name;
+    for (int k = 0; co_loss_list()[count]->elsewhere && co_loss_list()[count]->elsewhere[k]; k++)
+      if (strcmp(co_loss_list()[count]->elsewhere[k], name) == 0) return names[count];
+  }
+  return co_nearest(name, names, count);
+}
+
+static co_status unknown_loss(co_model_builder *b, const co_node *node, const char *path,
+                              const char *name) {
+  const char *near = nearest_loss(name);
+  co_text known;
+  co_text_init(&known, b->model->ctx);
+  for (int i = 0; co_loss_list()[i]; i++)
+    co_text_printf(&known, "%s%s", i ? ", " : "known: ", co_loss_list()[i]->name);
+  const co_node *type = co_node_get(node, "type");
+  co_status status = co_node_problem(
+      b->problems, type ? type : node, known.data, "%s.type: unknown loss '%s'%s%s%s", path, name,
+      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  co_text_free(&known);
+  return status;
+}
+
+static co_status read_loss(co_model_builder *b, const co_node *node, const char *path,
+                           co_output_feature *feature) {
+  feature->loss = co_loss_find(feature->class_->output->loss);
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK;
+  loss_options options;
+  int64_t before = b->problems->count;
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&options, co_loss_fields, node, path, b->model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  const co_loss_class *loss = co_loss_find(options.type);
+  if (!loss) return unknown_loss(b, node, path, options.type);
+  feature->loss = loss;
+  // What a reconstruction gives back are numbers, as those of a vector are.
+  co_column_type target = feature->column ? feature->column->type : CO_COLUMN_VECTOR;
+  if (loss_takes(loss, target)) return CO_OK;
+  return co_node_problem(b->problems, node, NULL, "%s.type: %s does not fit the %s target '%s'",
+                         path, loss->name, feature->class_->name, feature->name);
+}
+
+// The input that a reconstruction is of: the one named, or the only one.
+static co_status find_original(co_model_builder *b, const co_node *item, const char *path,
+                               const char *of, co_output_feature *feature) {
+  const co_model *model = b->model;
+  for (int64_t i = 0; i < model->input_count; i++)
+    if (of ? strcmp(model->inputs[i].name, of) == 0 : model->input_count == 1)
+      feature->reconstructs = &model->inputs[i];
+  if (feature->reconstructs) return CO_OK;
+  const co_node *at = co_node_get(item, "of") ? co_node_get(item, "of") : item;
+  return co_node_problem(b->problems, at, "name one of input_features",
+                         of ? "%s.of: there is no input '%s'"
+                            : "%s.of: is required where there are several inputs",
+                         path, of);
+}
+
+static co_status read_target(co_model_builder *b, const co_node *item, const char *path,
+                             const output_options *options, co_output_feature *feature) {
+  const co_column *column;
+  if (options->of)
+    return co_node_problem(b->problems, co_node_get(item, "of"), NULL,
+                           "%s.of: is for outputs of type reconstruction", path);
+  CO_RETURN_IF_FAILED(co_model_find_column(b, item, path, options->name, &column));
+  if (!column) return CO_OK;
+  if (column->role != CO_ROLE_TARGET)
+    return co_node_problem(b->problems, item, NULL, "%s: '%s' is not a target but has role %s",
+                           path, column->name, co_role_name(column->role));
+  CO_RETURN_IF_FAILED(
+      co_model_find_class(b, item, path, options->type, column, true, &feature->class_));
+  if (!feature->class_) return CO_OK;
+  CO_RETURN_IF_FAILED(co_model_copy_column(b->model, column, &feature->column));
+  feature->name = feature->column->name;
+  return CO_OK;
+}
+
+static co_status read_output(co_model_builder *b, const co_node *item, const char *path,
+                             co_output_feature *feature) {
+  output_options options;
+  int64_t before = b->problems->count;
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&options, co_output_fields, item, path, b->model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  const co_feature_class *class_ = options.type ? co_feature_class_find(options.type) : NULL;
+  if (class_ && class_->output && !class_->columns) {
+    feature->class_ = class_;
+    feature->name = options.name;
+    CO_RETURN_IF_FAILED(find_original(b, item, path, options.of, feature));
+  } else {
+    CO_RETURN_IF_FAILED(read_target(b, item, path, &options, feature));
+  }
+  if (b->problems->count > before) return CO_OK;
+  feature->decoder = options.decoder;
+  feature->weight = options.weight;
+  char *loss = co_arena_format(b->model->arena, "%s.loss", path);
+  return loss ? read_loss(b, options.loss, loss, feature) : CO_ERR_MEMORY;
+}
+
+co_status co_model_read_outputs(co_model_builder *b) {
+  const co_node *list;
+  CO_RETURN_IF_FAILED(
+      co_model_list_features(b, "output_features", "targets", CO_ROLE_TARGET, &list));
+  co_model *model = b->model;
+  int64_t count = list ? list->count : 0;
+  model->outputs = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *model->outputs);
+  if (!model->outputs) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    char *path = co_arena_format(model->arena, "output_features[%lld]", (long long)i);
+    if (!path) return CO_ERR_MEMORY;
+    int64_t before = b->problems->count;
+    co_output_feature *feature = &model->outputs[model->output_count];
+    CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, feature));
+    for (int64_t k = 0; b->problems->count == before && k < model->output_count; k++)
+      if (strcmp(model->outputs[k].name, feature->name) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(b->problems, list->items[i], NULL,
+                                            "%s: '%s' is listed twice", path, feature->name));
+    if (b->problems->count == before) model->output_count++;
+  }
+  if (list && !count)
+    return co_node_problem(b->problems, list, NULL, "output_features: there is no output");
+  return CO_OK;
+}
+
+const char *co_loss_metric(const co_output_feature *output) {
+  const char *own = output->class_->output->metric;
+  return own ? own : output->loss->metric;
+}
