@@ -128,7 +128,7 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                 .bf16 = s->bf16,
                                 .no_fusion = s->no_fusion,
                                 .no_capture = s->no_capture,
-                                .source = s->source};
+                                .section = s->section};
   if (s->evaluation_classes) {
     options.evaluation_classes = s->evaluation_classes;
     options.evaluation_class_count = s->evaluation_class_count;

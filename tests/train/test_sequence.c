@@ -506,7 +506,7 @@ static void read_program(rig *r, co_program *program, double *out) {
 static void events_lie_on_the_device(void **unused) {
   (void)unused;
   static double want[MOST_VALUES], got[MOST_VALUES];
-  static const int32_t feeds[] = {0};
+  static const int32_t network_inputs[] = {0};
   rig r;
   co_graph *section;
   setup s = setup_of(0);
@@ -530,7 +530,7 @@ static void events_lie_on_the_device(void **unused) {
   OK(api->buffer_create(r.backend, sizeof table, &device));
   OK(api->upload(r.backend, device, table, sizeof table));
   const int64_t together[] = {1, 2, 4};
-  r.setup.source = &(co_input_section){section, feeds};
+  r.setup.section = &(co_input_section){section, network_inputs};
   for (int i = 0; i < 3; i++) {
     co_program *program;
     OK(rig_try_program(&r, &program));
