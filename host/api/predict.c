@@ -8,6 +8,7 @@
 #include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/eval/scorer.h"
+#include "host/feed/fit_features.h"
 #include "host/feed/submission_queue.h"
 #include "models/feature.h"
 
@@ -34,10 +35,8 @@ static co_status write_cell(co_writer *writer, const char *text) {
 }
 
 static const char *key_name(const co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_KEY) return schema->columns[i].name;
-  return "row";
+  const co_column *key = co_dataset_key_column(dataset);
+  return key ? key->name : "row";
 }
 
 // key, then what each output's class writes.
@@ -186,6 +185,7 @@ static co_status predict(scoring *s, cohort_result *result) {
                                      options->device, options->threads, options->batch_size,
                                      CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(co_check_inputs(s->scorer.model, s->scorer.dataset, s->samples, s->count));
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));

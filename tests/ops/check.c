@@ -516,12 +516,23 @@ static bool has_gradient_check(const ops_suite *suite, const ops_problem *p) {
   if (p->values != OPS_REAL || p->bf16 || suite->list || begins_below_activation(p)) return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((p->desc.has_in >> i & 1) && co_shape_count(&p->desc.in[i].shape) > 6000) return false;
-  return (p->real_in & 1) != 0;
+  return p->real_in != 0;
+}
+
+// Whether the problem has an output that the operation has not in bf16.
+static bool has_output_without_bf16(const ops_problem *p) {
+  const co_op_info *info = co_op_get_info(p->desc.op);
+  const char *name;
+  size_t length;
+  for (int i = 0; info->bf16_without && co_operand_get(info->bf16_without, i, &name, &length, NULL);
+       i++)
+    if (p->desc.has_out >> co_operand_find(info->outputs, name, length) & 1) return true;
+  return false;
 }
 
 static bool has_bf16(const ops_problem *p) {
   co_op_desc desc = ops_problem_desc(p, CO_BF16);
-  if (desc.op == CO_OP_DENSE_RELU_BACKWARD && (desc.has_out >> 1 & 1)) return false; // no db
+  if (has_output_without_bf16(p)) return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (((p->real_in >> i & 1) && desc.in[i].dtype == CO_BF16) ||
         ((p->real_out >> i & 1) && desc.out[i].dtype == CO_BF16))

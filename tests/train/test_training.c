@@ -234,10 +234,11 @@ static void make_table(const char *path, bool missing_input) {
   static int32_t buys[TABLE_ROWS];
   static uint8_t split[TABLE_ROWS];
   static char text[TABLE_ROWS][24];
-  const char *keys[TABLE_ROWS];
+  const char *keys[TABLE_ROWS], *names[TABLE_ROWS];
   for (uint32_t r = 0; r < TABLE_ROWS; r++) {
     snprintf(text[r], sizeof text[r], r % 3 ? "k%u" : "k,\"%u\"", r);
     keys[r] = text[r];
+    names[r] = "somebody";
     age[r] = (float)(20 + scramble(r) % 50);
     for (uint32_t v = 0; v < VECTOR; v++)
       taste[r][v] = (float)(scramble(r * 8 + v) % 100) / 100;
@@ -252,7 +253,8 @@ static void make_table(const char *path, bool missing_input) {
   co_shape none = co_shape_make(0), vector = co_shape_make(1, VECTOR);
   assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
   assert_int_equal(co_dataset_writer_create(&w, ctx, path), CO_OK);
-  assert_int_equal(co_dataset_writer_texts(w, "people", "id", CO_ROLE_KEY, keys, TABLE_ROWS),
+  // A sample's own key comes before that of its entity.
+  assert_int_equal(co_dataset_writer_texts(w, "people", "name", CO_ROLE_KEY, names, TABLE_ROWS),
                    CO_OK);
   add(w, "age", CO_COLUMN_NUMBER, CO_ROLE_INPUT, CO_F32, none, age);
   add(w, "taste", CO_COLUMN_VECTOR, CO_ROLE_INPUT, CO_F32, vector, taste);
@@ -260,6 +262,7 @@ static void make_table(const char *path, bool missing_input) {
   add(w, "amount", CO_COLUMN_NUMBER, CO_ROLE_TARGET, CO_F32, none, amount);
   add(w, "importance", CO_COLUMN_NUMBER, CO_ROLE_WEIGHT, CO_F32, none, weight);
   assert_int_equal(co_dataset_writer_samples(w, "people", TABLE_ROWS, NULL, NULL, split), CO_OK);
+  assert_int_equal(co_dataset_writer_texts(w, NULL, "id", CO_ROLE_KEY, keys, TABLE_ROWS), CO_OK);
   assert_int_equal(co_dataset_writer_commit(w, NULL), CO_OK);
   co_dataset_writer_free(w);
   co_context_free(ctx);
