@@ -120,8 +120,11 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
   if (b->problems->count > before) return CO_OK;
   CO_RETURN_IF_FAILED(add_loss(model, feature, prediction));
   co_value shown = prediction;
-  if (class_->activation != CO_OP_COUNT)
-    CO_RETURN_IF_FAILED(co_emit(model->network, class_->activation, NULL, 1, &prediction, &shown));
+  // Whatever is learned as a probability is shown as one.
+  co_op activation =
+      feature->loss->op == CO_OP_BINARY_CROSS_ENTROPY ? CO_OP_SIGMOID : class_->activation;
+  if (activation != CO_OP_COUNT)
+    CO_RETURN_IF_FAILED(co_emit(model->network, activation, NULL, 1, &prediction, &shown));
   model->network->layer = NULL;
   char *name = co_arena_format(model->arena, "%s/%s", feature->name, class_->prediction);
   if (!name) return CO_ERR_MEMORY;

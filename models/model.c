@@ -46,7 +46,14 @@ static co_status list_schema(co_model *model) {
   co_column *columns = co_arena_alloc(
       model->arena, (size_t)(model->input_count + model->output_count) + 1, sizeof *columns);
   if (!columns) return CO_ERR_MEMORY;
+  co_table *tables =
+      co_arena_alloc(model->arena, (size_t)model->event_table_count + 1, sizeof *tables);
+  if (!tables) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < model->event_table_count; i++)
+    tables[i] = (co_table){.name = model->event_tables[i].name, .kind = CO_TABLE_EVENTS};
   model->schema.columns = columns;
+  model->schema.tables = tables;
+  model->schema.table_count = model->event_table_count;
   for (int64_t i = 0; i < model->input_count; i++)
     columns[model->schema.column_count++] = *model->inputs[i].column;
   for (int64_t i = 0; i < model->output_count; i++)

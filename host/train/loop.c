@@ -123,6 +123,7 @@ static void log_epoch(co_session *t) {
            (long long)t->state.step, t->state.epoch + 1, t->shown_loss,
            learning_rate(t, t->state.step - 1), steps / seconds,
            100 * (wait - t->epoch_wait) / seconds);
+  t->epoch_rate = seconds > 0 ? steps / seconds : 0;
   t->epoch_begun = now;
   t->epoch_apart = apart;
   t->epoch_wait = wait;
@@ -134,6 +135,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
   log_epoch(t);
   CO_RETURN_IF_FAILED(validate(t, &value));
+  co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mistakes in configs and calls: each is said where it was made, under the status that is returned.
+// Labels: asan
 #include "training.h"
 
 #include "host/device/memory.h"
