@@ -40,7 +40,9 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .checkpoint = cli_checkpoint_requests(),
                                     .status = cli_status_requests(),
                                     .epoch = pass_epoch,
-                                    .epoch_user = cli};
+                                    .epoch_user = cli,
+                                    .probe = cli_probe,
+                                    .probe_user = cli};
   return (co_status)cohort_context_create(out, &options);
 }
 

@@ -167,6 +167,7 @@ static void bound_spinning(const char *first, char *const *argv) {
 int main(int argc, char **argv) {
   bound_spinning(argc > 1 ? argv[1] : NULL, argv);
   open_standard_streams();
+  if (argc == 3 && strcmp(argv[1], "--probe") == 0) return cli_probe_serve(argv[2]);
   cli_signals_install();
   int count = argc > 0 ? argc - 1 : 0;
   char *const *words = argv + 1;

@@ -74,7 +74,22 @@ static bool is_number(const char *p, size_t length) {
   return p == end;
 }
 
-// "step=5 loss=0.1" becomes {"step":5,"loss":0.1}.
+static bool is_word(const char *value, size_t length, const char *word) {
+  return length == strlen(word) && memcmp(value, word, length) == 0;
+}
+
+// As the kind of value it is, which must not depend on what it is: a loss that is no number is null.
+static void put_value(FILE *out, const char *value, size_t length) {
+  if (is_number(value, length) || is_word(value, length, "true") || is_word(value, length, "false"))
+    fprintf(out, "%.*s", (int)length, value);
+  else if (is_word(value, length, "nan") || is_word(value, length, "-nan") ||
+           is_word(value, length, "inf") || is_word(value, length, "-inf"))
+    fputs("null", out);
+  else
+    put_json_text(out, value, length);
+}
+
+// "step=5 loss=0.1 best=true" becomes {"step":5,"loss":0.1,"best":true}.
 static void put_pairs(FILE *out, const char *text) {
   const char *separator = "{";
   while (*text) {
@@ -83,10 +98,7 @@ static void put_pairs(FILE *out, const char *text) {
     fputs(separator, out);
     put_json_text(out, text, key);
     fputc(':', out);
-    if (is_number(start, value))
-      fprintf(out, "%.*s", (int)value, start);
-    else
-      put_json_text(out, start, value);
+    put_value(out, start, value);
     separator = ",";
     text = start + value + (start[value] == ' ');
   }
@@ -195,6 +207,23 @@ static bool is_attended(const cli_job *cli) {
          cli->common->progress != CO_PROGRESS_PLAIN && cli->level <= CO_LOG_INFO;
 }
 
+// Never into a file that the command reads or writes.
+static co_status open_log_file(cli_job *cli, const cli_common *common) {
+  cli_syntax syntax = cli_verb_syntax(cli->verb);
+  const char *other = cli_option_naming(common, &syntax, common->log_file);
+  if (other) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--log-file %s is the file of %s%s", common->log_file,
+                strcmp(other, syntax.operand ? syntax.operand : "") ? "--" : "", other);
+    co_hint("choose another --log-file");
+    return status;
+  }
+  if (!(cli->log_file = fopen(common->log_file, "a")))
+    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
+  cli_signals_take_hangups();
+  return CO_OK;
+}
+
 co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->common = common;
   cli->as_json = common->json;
@@ -204,9 +233,7 @@ co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->attended = is_attended(cli);
   co_context_set_log(cli->ctx, cli->level, log_sink, cli);
   if (common->threads != CLI_UNSET) co_context_set_threads(cli->ctx, (int)common->threads);
-  if (common->log_file && !(cli->log_file = fopen(common->log_file, "a")))
-    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
-  if (cli->log_file) cli_signals_take_hangups();
+  if (common->log_file) CO_RETURN_IF_FAILED(open_log_file(cli, common));
   int mode = common->progress;
   if (mode == CO_PROGRESS_AUTO && common->quiet) mode = CO_PROGRESS_NONE;
   if (mode == CO_PROGRESS_NONE) return CO_OK;
