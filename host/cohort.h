@@ -176,7 +176,7 @@ typedef struct cohort_verify_parity_options {
   const char *device;    // as for training
   const char *precision; // of the device; NULL = "32"
   int threads;
-  int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
+  int64_t batch_size; // 0 = the model's, at most 16; never more than the split has
   double tolerance;   // largest difference allowed; 0 = what rounding allows
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,

@@ -9,8 +9,9 @@
 
 // Of float: half the distance from 1 to the next number.
 static const double unit_roundoff = 0x1p-24;
-// Sums are made in blocks, or in trees, whose roundings do not add up over more terms than this.
-static const double longest_sum = 1024;
+// Sums are made in blocks, in several at a time or in trees, whose roundings do not add up over more
+// terms than this.
+static const double longest_sum = 64;
 
 typedef struct rounding {
   co_backend backend; // first, so that a pointer to it is one to this
