@@ -194,6 +194,10 @@ void co_numbers_deliver(const co_numbers *n, double pivot, int64_t begin, int64_
     out[k * stride] = (float)(co_numbers_at(n, begin + k) - pivot);
 }
 
+const co_column *co_dataset_key_column(const co_dataset *d) {
+  return d->key < 0 ? NULL : &d->columns[d->key];
+}
+
 co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) {
   if (sample < 0 || sample >= d->rows)
     return co_fail(CO_ERR_INTERNAL, "sample %" PRId64 " of %" PRId64, sample, d->rows);

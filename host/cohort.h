@@ -48,6 +48,22 @@ typedef void (*cohort_log_function)(void *user, int level, const char *event, co
 typedef void (*cohort_progress_function)(void *user, const char *stage, const char *unit,
                                          int64_t done, int64_t total, const char *detail);
 
+// An epoch of a training (or what was done of the last one) and its validation. NAN: there is none.
+typedef struct cohort_epoch {
+  int64_t step;           // steps done since the run began
+  int64_t number, of;     // which epoch, from 1; of how many at most
+  double train_loss;      // mean since the last record (trainer.log_every_n_steps)
+  double validation_loss; // total loss on the validation split
+  const char *metric;     // trainer.validation_metric; "loss" where none is chosen
+  double metric_value;    // on the validation split
+  bool best;              // no epoch before was better in it
+  double learning_rate;   // of the last step
+  double rows_per_second; // while training; without validation and checkpoints
+  double seconds;         // since the last call, or since training began or went on
+} cohort_epoch;
+// Called on the thread that trains. `epoch` and its text are borrowed for the call.
+typedef void (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
+
 typedef struct cohort_context_options {
   int threads;             // 0 = all cores
   int log_level;           // cohort_log_level: what is graver or equal is passed on
@@ -60,6 +76,8 @@ typedef struct cohort_context_options {
   // Each change of the number asks a training, which answers after the step in work and goes on:
   // for a checkpoint; for a line in the log of where it stands. NULL = never.
   const volatile int *checkpoint, *status;
+  cohort_epoch_function epoch; // after each epoch of a training; NULL = none
+  void *epoch_user;
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.

@@ -24,7 +24,8 @@ typedef struct co_input_feature {
   const co_feature_class *class_;
   const void *preprocessing, *augmentation; // options of the class
   const co_node *encoder;                   // NULL = by class
-  co_fitted *fitted;                        // what the class learns from training rows
+  int32_t event_table; // number of the table of events that its column belongs to, -1 = none
+  co_fitted *fitted;   // what the class learns from training rows
   int64_t fitted_count;
 } co_input_feature;
 
@@ -34,7 +35,9 @@ typedef struct co_input_block {
   const co_input_feature *features;
   int64_t count;
   const co_feature_class *class_;
+  int32_t event_table;    // number of the table of events that it belongs to, -1 = none
   co_value network_input; // in the network's graph
+  co_value lengths;       // there: i32 (N), of events; else CO_NO_VALUE
 } co_input_block;
 
 typedef struct co_output_feature {
@@ -50,6 +53,14 @@ typedef struct co_output_feature {
   int32_t loss_index;     // its loss's position in graph->losses
 } co_output_feature;
 
+// A table of events that inputs read; its number is that of CO_DIM_T.
+typedef struct co_event_table {
+  const char *name;
+  int64_t most_events; // of a sample with more, the last so many are read
+} co_event_table;
+
+enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded
+
 typedef struct co_model {
   co_context *ctx;
   co_arena *arena;
@@ -63,7 +74,10 @@ typedef struct co_model {
   co_graph *network;
   co_feed_list feeds; // of the network, but for what the input section makes
   co_schema schema;   // the columns it uses: inputs, then targets
-  co_fitted **fitted; // of all inputs
+  co_event_table event_tables[CO_MAX_EVENT_TABLES];
+  int64_t event_table_count;
+  co_fitted *lengths; // i64 (CO_MAX_LENGTHS, CO_MAX_EVENT_TABLES), growing; NULL without events
+  co_fitted **fitted; // of all inputs, and the lengths
   int64_t fitted_count;
 } co_model;
 

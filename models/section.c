@@ -28,44 +28,83 @@ static co_status add_feed(co_section_builder *b, const char *what, const co_feed
   return CO_OK;
 }
 
-static co_status list_columns(co_section_builder *b, co_feed *feed) {
-  const co_column **columns =
-      co_arena_alloc(b->section->graph->arena, (size_t)b->block->count, sizeof *columns);
-  if (!columns) return CO_ERR_MEMORY;
+static co_status list_fitted(co_section_builder *b, const char *name, co_fitted ***out) {
+  co_fitted **fitted =
+      co_arena_alloc(b->section->graph->arena, (size_t)b->block->count, sizeof *fitted);
+  if (!fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < b->block->count; i++)
-    columns[i] = b->block->features[i].column;
-  feed->columns = columns;
-  feed->column_count = b->block->count;
+    fitted[i] = co_feature_fitted(&b->block->features[i], name);
+  *out = fitted;
   return CO_OK;
 }
 
-co_status co_section_rows(co_section_builder *b, co_value *out) {
+static co_status list_columns(co_section_builder *b, bool pivots, co_feed *feed) {
+  const co_column **columns =
+      co_arena_alloc(b->section->graph->arena, (size_t)b->block->count, sizeof *columns);
+  co_fitted **fitted = NULL;
+  if (!columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < b->block->count; i++)
+    columns[i] = b->block->features[i].column;
+  if (pivots) CO_RETURN_IF_FAILED(list_fitted(b, "pivot", &fitted));
+  feed->columns = columns;
+  feed->column_count = b->block->count;
+  feed->pivots = fitted;
+  feed->event_table = b->block->event_table;
+  return CO_OK;
+}
+
+// (rows, …) of the block's columns; scalars lie side by side.
+static co_shape shape_of(const co_section_builder *b, int64_t rows) {
   const co_column *column = b->block->features[0].column;
-  co_shape shape = {.rank = column->shape.rank + 1, .dim = {b->rows}};
+  co_shape shape = {.rank = column->shape.rank + 1, .dim = {rows}};
   for (int i = 0; i < column->shape.rank; i++)
     shape.dim[i + 1] = column->shape.dim[i];
-  if (shape.rank == 1) shape = co_shape_make(2, b->rows, b->block->count);
+  return shape.rank == 1 ? co_shape_make(2, rows, b->block->count) : shape;
+}
+
+co_status co_section_rows(co_section_builder *b, bool pivots, co_value *out) {
+  co_dtype dtype = b->block->features[0].column->dtype;
+  co_shape shape = shape_of(b, b->rows), ids = co_shape_make(1, CO_DIM_N);
   co_feed feed = {.kind = CO_FEED_ROWS};
-  CO_RETURN_IF_FAILED(list_columns(b, &feed));
-  if (b->rows == CO_DIM_N) return add_feed(b, "rows", &feed, column->dtype, &shape, out);
-  co_shape ids = co_shape_make(1, CO_DIM_N);
   co_value in[2];
+  CO_RETURN_IF_FAILED(list_columns(b, pivots, &feed));
+  if (b->rows == CO_DIM_N) return add_feed(b, "rows", &feed, dtype, &shape, out);
   feed.kind = CO_FEED_TABLE;
-  CO_RETURN_IF_FAILED(add_feed(b, "table", &feed, column->dtype, &shape, &in[0]));
+  CO_RETURN_IF_FAILED(add_feed(b, "table", &feed, dtype, &shape, &in[0]));
   feed.kind = CO_FEED_INDEX;
   CO_RETURN_IF_FAILED(add_feed(b, "index", &feed, CO_I64, &ids, &in[1]));
   return co_emit(b->section->graph, CO_OP_GATHER, NULL, 2, in, out);
 }
 
+co_status co_section_events(co_section_builder *b, bool pivots, co_value *out) {
+  co_dtype dtype = b->block->features[0].column->dtype;
+  co_shape table = shape_of(b, b->rows), ids = co_shape_make(1, CO_DIM_N);
+  co_shape padded = table;
+  co_feed feed = {.kind = CO_FEED_ROWS};
+  co_value in[3];
+  CO_RETURN_IF_FAILED(list_columns(b, pivots, &feed));
+  padded.rank++;
+  for (int i = padded.rank; i-- > 2;)
+    padded.dim[i] = table.dim[i - 1];
+  padded.dim[0] = CO_DIM_N;
+  padded.dim[1] = CO_DIM_T(b->block->event_table);
+  if (b->rows == CO_DIM_N) return add_feed(b, "rows", &feed, dtype, &padded, out);
+  feed.kind = CO_FEED_EVENTS;
+  CO_RETURN_IF_FAILED(add_feed(b, "events", &feed, dtype, &table, &in[0]));
+  feed.kind = CO_FEED_BEGIN;
+  CO_RETURN_IF_FAILED(add_feed(b, "begin", &feed, CO_I64, &ids, &in[1]));
+  feed.kind = CO_FEED_LENGTHS;
+  CO_RETURN_IF_FAILED(add_feed(b, "lengths", &feed, CO_I32, &ids, &in[2]));
+  const co_op_attr attr = {.shape = co_shape_make(1, padded.dim[1])};
+  return co_emit(b->section->graph, CO_OP_GATHER_EVENTS, &attr, 3, in, out);
+}
+
 co_status co_section_fitted(co_section_builder *b, const char *name, co_value *out) {
-  co_fitted **fitted =
-      co_arena_alloc(b->section->graph->arena, (size_t)b->block->count, sizeof *fitted);
-  if (!fitted) return CO_ERR_MEMORY;
+  co_fitted **fitted;
   int64_t length = 0;
-  for (int64_t i = 0; i < b->block->count; i++) {
-    fitted[i] = co_feature_fitted(&b->block->features[i], name);
+  CO_RETURN_IF_FAILED(list_fitted(b, name, &fitted));
+  for (int64_t i = 0; i < b->block->count; i++)
     length += co_shape_count(&fitted[i]->shape);
-  }
   co_feed feed = {.kind = CO_FEED_FITTED, .fitted = fitted, .fitted_count = b->block->count};
   co_shape shape = co_shape_make(1, length);
   return add_feed(b, name, &feed, fitted[0]->dtype, &shape, out);

@@ -6,7 +6,7 @@ co_status co_parity_side_plan(co_parity_side *s, const co_parity *p, int kind) {
   for (int stage = CO_PARITY_STAGES;
        stage-- > 0;) { // as a trainer: training's plan fixes the layouts
     co_plan_options options = {.mode = stage == CO_PARITY_TRAINING ? CO_MODE_TRAIN : CO_MODE_INFER,
-                               .rows = p->rows,
+                               .shape = {.rows = p->rows},
                                .real = s->real,
                                .bf16 = s->bf16};
     CO_RETURN_IF_FAILED(

@@ -7,6 +7,7 @@
 #include "host/api/api.h"
 #include "host/device/backend.h"
 #include "host/eval/scorer.h"
+#include "host/feed/shape_classes.h"
 #include "host/train/settings.h"
 
 typedef struct planning {
@@ -61,14 +62,21 @@ static co_status create_program(planning *p) {
                                         : settings->batch_size;
   int64_t effective = rows * settings->accumulate_grad_batches;
   if (train_rows && effective > train_rows) effective = train_rows;
-  int64_t sizes[2] = {effective, train_rows % effective};
+  co_shape_class classes[2 * CO_MAX_LENGTHS], evaluation[CO_MAX_LENGTHS];
+  int64_t class_count = 0, evaluation_count = 0;
+  CO_RETURN_IF_FAILED(co_fit_lengths(p->model, p->dataset));
+  co_shape_classes_add(p->model, effective, classes, &class_count);
+  if (effective) co_shape_classes_add(p->model, train_rows % effective, classes, &class_count);
+  co_shape_classes_add(p->model, inference ? rows : settings->eval_batch_size, evaluation,
+                       &evaluation_count);
   co_phase_options phase = {.optimizer = settings->optimizer,
                             .optimizer_options = settings->optimizer_options,
                             .clip_norm = settings->clip_norm};
   co_program_options options = {.rows = rows < effective ? rows : effective,
-                                .batch_rows = sizes,
-                                .batch_row_count = sizes[1] ? 2 : 1,
-                                .evaluation_rows = inference ? rows : settings->eval_batch_size,
+                                .classes = classes,
+                                .class_count = class_count,
+                                .evaluation_classes = evaluation,
+                                .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
                                 .phases = &phase,
                                 .phase_count = inference ? 0 : 1,
@@ -207,7 +215,7 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_key(json, "input");
     co_json_bool(json, is_input(p, plan));
     co_json_key(json, "rows");
-    co_json_int(json, plan->options.rows);
+    co_json_int(json, plan->options.shape.rows);
     co_json_key(json, "arena_bytes");
     co_json_int(json, (int64_t)plan->arena_bytes);
     co_json_key(json, "workspace_bytes");
@@ -226,7 +234,7 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_close(json);
     co_text_printf(&result->text, "plan: %s%s, %lld rows, %.1f MFLOP, arena %.2f MiB",
                    co_mode_name(plan->options.mode), is_input(p, plan) ? " input" : "",
-                   (long long)plan->options.rows, (double)plan->flops / 1e6,
+                   (long long)plan->options.shape.rows, (double)plan->flops / 1e6,
                    (double)plan->arena_bytes / 1048576);
     if (co_plan_launches(plan))
       co_text_printf(&result->text, ", %lld launches", (long long)co_plan_launches(plan));
@@ -247,7 +255,7 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
     const co_plan_options *options = &plan->options;
     if (options->mode != mode) continue;
     if (mode == CO_MODE_UPDATE ||
-        (options->rows == rows && (is_input(p, plan) || options->add_gradients == add)))
+        (options->shape.rows == rows && (is_input(p, plan) || options->add_gradients == add)))
       launches += co_plan_launches(plan);
   }
 }

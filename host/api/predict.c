@@ -9,6 +9,7 @@
 #include "host/core/output.h"
 #include "host/eval/score_columns.h"
 #include "host/eval/scorer.h"
+#include "host/feed/fit_features.h"
 #include "host/feed/submission_queue.h"
 #include "models/feature.h"
 
@@ -126,7 +127,9 @@ static co_status submit_batch(scoring *s, co_submission_queue *queue, bool *done
   co_queued_submission *item;
   CO_RETURN_IF_FAILED(co_submission_queue_take(queue, 1, &item));
   *done = !item;
-  return item ? co_program_submit_evaluation(s->scorer.program, item->count, item->batches) : CO_OK;
+  return item ? co_program_submit_evaluation(s->scorer.program, &item->views[0].shape, item->count,
+                                             item->batches)
+              : CO_OK;
 }
 
 static co_status collect_batch(scoring *s, co_submission_queue *queue, int64_t *rows) {
@@ -181,6 +184,7 @@ static co_status predict(scoring *s, cohort_result *result) {
                                      CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(check_columns(s));
+  CO_RETURN_IF_FAILED(co_check_inputs(s->scorer.model, s->scorer.dataset, s->samples, s->count));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);

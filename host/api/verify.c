@@ -442,6 +442,8 @@ static co_status verify(co_parity *p) {
   CO_RETURN_IF_FAILED(read_options(p));
   CO_RETURN_IF_FAILED(
       co_model_open(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
+  if (p->model->event_table_count)
+    return co_fail(CO_ERR_CONFIG, "models that read events cannot be verified yet");
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));
   CO_RETURN_IF_FAILED(make_differences(p));

@@ -106,6 +106,8 @@ const cli_verb cli_verb_train = {
     .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]",
     .summary = "train a model, or go on training",
     .details =
+        "On a terminal epochs are lines of a table. Elsewhere, and with --json, --verbose,\n"
+        "--progress plain or --log-format json, there is a log with dates.\n"
         "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at once.\n"
         "SIGUSR1 writes a checkpoint and goes on, SIGUSR2 logs where the training stands, SIGHUP\n"
         "opens the --log-file anew.\n",

@@ -129,6 +129,26 @@ static void put_line(FILE *out, const cli_job *cli, bool colored, co_log_level l
   fputs("}\n", out);
 }
 
+// The figures of an epoch, which stand in the table, and the checkpoints behind it.
+static bool is_in_table(co_log_level level, const char *event, const char *text) {
+  return level == CO_LOG_INFO && (strcmp(event, "eval") == 0 || strcmp(event, "checkpoint") == 0 ||
+                                  (strcmp(event, "train") == 0 && is_pairs(text)));
+}
+
+// What a person reads has no dates, and says nothing twice.
+static void write_attended(const cli_job *cli, co_log_level level, const char *event,
+                           const char *text) {
+  if (is_in_table(level, event, text)) return;
+  if (cli->progress) co_progress_erase(cli->progress);
+  const char *color = cli->colored ? level_color(level) : "";
+  if (level == CO_LOG_INFO)
+    fprintf(stderr, "%s\n", text);
+  else
+    fprintf(stderr, "%s%s%s: %s\n", color, level == CO_LOG_WARN ? "warning" : "error",
+            *color ? "\033[0m" : "", text);
+  fflush(stderr);
+}
+
 static void write_line(FILE *out, const cli_job *cli, bool colored, co_log_level level,
                        const char *event, const char *text) {
   char *line = NULL;
@@ -156,8 +176,12 @@ static void follow_log_file(cli_job *cli) {
 static void log_sink(void *user, co_log_level level, const char *event, const char *text) {
   cli_job *cli = user;
   follow_log_file(cli);
-  if (cli->progress) co_progress_erase(cli->progress);
-  write_line(stderr, cli, cli->colored, level, event, text);
+  if (cli->attended) {
+    write_attended(cli, level, event, text);
+  } else {
+    if (cli->progress) co_progress_erase(cli->progress);
+    write_line(stderr, cli, cli->colored, level, event, text);
+  }
   if (cli->log_file) write_line(cli->log_file, cli, false, level, event, text);
 }
 
@@ -175,6 +199,12 @@ static bool wants_color(int choice) {
 static co_log_level chosen_level(const cli_common *common) {
   int level = common->log_level + common->verbose - common->quiet;
   return level < CO_LOG_ERROR ? CO_LOG_ERROR : level > CO_LOG_TRACE ? CO_LOG_TRACE : level;
+}
+
+// A person reads stderr: not a program, nor one who asked for the log as programs get it.
+static bool is_attended(const cli_job *cli) {
+  return isatty(STDERR_FILENO) && !cli->as_json && !cli->log_as_json &&
+         cli->common->progress != CO_PROGRESS_PLAIN && cli->level <= CO_LOG_INFO;
 }
 
 // Never into a file that the command reads or writes.
@@ -199,7 +229,9 @@ co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->as_json = common->json;
   cli->log_as_json = common->log_format == 1;
   cli->colored = wants_color(common->color);
-  co_context_set_log(cli->ctx, chosen_level(common), log_sink, cli);
+  cli->level = chosen_level(common);
+  cli->attended = is_attended(cli);
+  co_context_set_log(cli->ctx, cli->level, log_sink, cli);
   if (common->threads != CLI_UNSET) co_context_set_threads(cli->ctx, (int)common->threads);
   if (common->log_file) CO_RETURN_IF_FAILED(open_log_file(cli, common));
   int mode = common->progress;

@@ -61,15 +61,41 @@ int64_t co_shape_count(const co_shape *shape) {
   return count;
 }
 
+bool co_shape_class_equal(const co_shape_class *a, const co_shape_class *b) {
+  bool equal = a->rows == b->rows;
+  for (int k = 0; k < CO_MAX_EVENT_TABLES; k++)
+    equal = equal && a->t[k] == b->t[k];
+  return equal;
+}
+
+int co_dim_event_table(int64_t extent) {
+  if (extent >= 0 || extent == CO_DIM_N) return -1;
+  int64_t table = extent <= CO_DIM_NT(0) ? CO_DIM_NT(0) - extent : CO_DIM_T(0) - extent;
+  return table < CO_MAX_EVENT_TABLES ? (int)table : -1;
+}
+
+static int64_t bind_extent(int64_t extent, const co_shape_class *class_) {
+  int table = co_dim_event_table(extent);
+  if (extent == CO_DIM_N) return class_->rows;
+  if (table < 0) return extent;
+  int64_t t = class_->t[table];
+  if (extent > CO_DIM_NT(0)) return t;
+  return t > 0 && class_->rows > INT64_MAX / t ? -1 : class_->rows * t;
+}
+
+void co_shape_bind(co_shape *shape, const co_shape_class *class_) {
+  for (int i = 0; i < shape->rank; i++)
+    shape->dim[i] = bind_extent(shape->dim[i], class_);
+}
+
 static void print_extent(int64_t extent, char *out, size_t size) {
   if (extent >= 0) {
     snprintf(out, size, "%" PRId64, extent);
   } else if (extent == CO_DIM_N) {
     snprintf(out, size, "N");
-  } else if (extent == CO_DIM_T) {
-    snprintf(out, size, "T");
   } else {
-    snprintf(out, size, "T%" PRId64, CO_DIM_T - extent); // the length of event table k > 0
+    const char *rows = extent <= CO_DIM_NT(0) ? "N*" : "";
+    snprintf(out, size, "%sT%" PRId64, rows, (rows[0] ? CO_DIM_NT(0) : CO_DIM_T(0)) - extent);
   }
 }
 

@@ -96,6 +96,7 @@ static void close_scores(evaluating *e) {
 // Targets and weights come from the dataset, by sample id.
 static void take_scores(evaluating *e, const co_view *view, const void *const *outputs) {
   const int64_t *samples = view->batch->samples;
+  const co_shape_class shape = {.rows = view->valid};
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
     double ignored = 0;
@@ -103,7 +104,7 @@ static void take_scores(evaluating *e, const co_view *view, const void *const *o
     for (int64_t k = 0; k < co_collator_count(e->collator); k++) {
       const co_feed *feed = co_collator_feed(e->collator, k);
       if (feed->loss == output->loss_index)
-        co_collate(e->collator, k, samples, view->valid, view->valid,
+        co_collate(e->collator, k, &shape, samples, view->valid,
                    feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
     }
     co_scores_add(&e->scores[i], outputs[output->prediction], e->target, e->weight, view->valid);
@@ -132,7 +133,9 @@ static co_status submit(evaluating *e) {
   CO_RETURN_IF_FAILED(
       co_submission_queue_take(&e->queue, co_program_submission_limit(e->program, true), &item));
   e->done = !item;
-  return item ? co_program_submit_evaluation(e->program, item->count, item->batches) : CO_OK;
+  return item ? co_program_submit_evaluation(e->program, &item->views[0].shape, item->count,
+                                             item->batches)
+              : CO_OK;
 }
 
 static co_status collect(evaluating *e) {

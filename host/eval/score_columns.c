@@ -7,10 +7,8 @@
 #include "models/feature.h"
 
 static const char *key_name(const co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_KEY) return schema->columns[i].name;
-  return "row";
+  const co_column *key = co_dataset_key_column(dataset);
+  return key ? key->name : "row";
 }
 
 static int by_name(const void *a, const void *b) {

@@ -5,6 +5,7 @@
 
 #include "host/device/backend.h"
 #include "host/eval/evaluation.h"
+#include "host/feed/shape_classes.h"
 
 co_status co_check_batch_size(int64_t rows) {
   if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
@@ -102,7 +103,11 @@ co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
   CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
   CO_RETURN_IF_FAILED(co_open_backend(&s->backend, ctx, device, threads, chosen));
-  co_program_options options = {.evaluation_rows = s->rows,
+  co_shape_class classes[CO_MAX_LENGTHS];
+  int64_t class_count = 0;
+  co_shape_classes_add(s->model, s->rows, classes, &class_count);
+  co_program_options options = {.evaluation_classes = classes,
+                                .evaluation_class_count = class_count,
                                 .evaluation_mode = mode,
                                 .evaluation_outputs =
                                     mode == CO_MODE_INFER || co_evaluation_needs_scores(s->model),

@@ -67,7 +67,8 @@ co_status co_memory_check(const co_plan *largest, co_store *store, bool training
   const char *layer = "";
   size_t most = parameters ? largest_parameter(store, &layer) : largest_result(largest, &layer);
   char all[32], has[32], part[32], rows[64] = "";
-  if (!parameters) snprintf(rows, sizeof rows, " for %lld rows", (long long)largest->options.rows);
+  if (!parameters)
+    snprintf(rows, sizeof rows, " for %lld rows", (long long)largest->options.shape.rows);
   co_status status =
       co_fail(CO_ERR_MEMORY,
               "the plan needs %zu bytes (%s), and there are %s; most of it is layer '%s' with %s%s",

@@ -7,7 +7,7 @@
 static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *out,
                            const co_plan_options *options) {
   CO_RETURN_IF_FAILED(co_plan_create(&out->plan, graph, program->store, options));
-  out->rows = options->rows;
+  out->shape = options->shape;
   out->add = options->add_gradients;
   if (!program->largest || out->plan->arena_bytes > program->arena_bytes)
     program->largest = out->plan;
@@ -28,9 +28,17 @@ static void free_unit(co_unit *item) {
   co_plan_free(item->plan);
 }
 
-co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add) {
+co_unit *co_phase_find_unit(co_phase *p, const co_shape_class *shape, bool add) {
   for (int64_t i = 0; i < p->unit_count; i++)
-    if (p->units[i].rows == rows && p->units[i].add == add) return &p->units[i];
+    if (co_shape_class_equal(&p->units[i].shape, shape) && p->units[i].add == add)
+      return &p->units[i];
+  return NULL;
+}
+
+co_unit *co_program_find_evaluation(co_program *program, const co_shape_class *shape) {
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    if (co_shape_class_equal(&program->evaluations[i].shape, shape))
+      return &program->evaluations[i];
   return NULL;
 }
 
@@ -39,14 +47,15 @@ static bool has_sections(const co_program *program) {
   return program->options.section && co_program_is_on_device(program);
 }
 
-static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool add) {
-  if (co_phase_find_unit(p, rows, add)) return CO_OK;
+static co_status need_unit(co_program *program, co_phase *p, const co_shape_class *shape,
+                           bool add) {
+  if (co_phase_find_unit(p, shape, add)) return CO_OK;
   CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&p->units, &p->unit_capacity, p->unit_count,
                               sizeof *p->units));
   co_unit *item = &p->units[p->unit_count++];
   memset(item, 0, sizeof *item);
   co_plan_options options = {.mode = CO_MODE_TRAIN,
-                             .rows = rows,
+                             .shape = *shape,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
                              .narrow_inputs = has_sections(program),
@@ -57,14 +66,15 @@ static co_status need_unit(co_program *program, co_phase *p, int64_t rows, bool 
   return plan_unit(program, program->graph, item, &options);
 }
 
-// Every (rows, first or later micro-batch) that the effective batch sizes lead to.
+// Every (shape, first or later micro-batch) that the classes of effective batches lead to.
 static co_status plan_phase(co_program *program, co_phase *p) {
-  for (int64_t i = 0; i < program->options.batch_row_count; i++) {
-    int64_t left = program->options.batch_rows[i];
+  for (int64_t i = 0; i < program->options.class_count; i++) {
+    co_shape_class micro = program->options.classes[i];
+    int64_t left = micro.rows;
     for (bool add = false; left > 0; add = true) {
-      int64_t rows = left < program->options.rows ? left : program->options.rows;
-      CO_RETURN_IF_FAILED(need_unit(program, p, rows, add));
-      left -= rows;
+      micro.rows = left < program->options.rows ? left : program->options.rows;
+      CO_RETURN_IF_FAILED(need_unit(program, p, &micro, add));
+      left -= micro.rows;
     }
   }
   return CO_OK;
@@ -124,32 +134,44 @@ static co_status build_update(co_program *program, co_phase *p) {
     CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
-  co_value in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments}, out[CO_OP_MAX_OPERANDS];
+  co_value in[CO_OP_MAX_OPERANDS] = {
+      [CO_GRADIENT_NORM_g] = operands.g, [CO_GRADIENT_NORM_segments] = operands.segments};
+  co_value out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     out[i] = CO_NO_VALUE;
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[1]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[CO_GRADIENT_NORM_sum]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[CO_GRADIENT_NORM_gate]));
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
-  operands.gate = out[1];
+  operands.gate = out[CO_GRADIENT_NORM_gate];
   return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
 }
 
 static co_status plan_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(build_update(program, p));
-  co_plan_options options = {.mode = CO_MODE_UPDATE, .rows = 1, .real = program->options.real};
+  co_plan_options options = {
+      .mode = CO_MODE_UPDATE, .shape = {.rows = 1}, .real = program->options.real};
   return plan_unit(program, p->update_graph, &p->update, &options);
 }
 
 static co_status plan_evaluation(co_program *program) {
-  if (!program->options.evaluation_rows) return CO_OK;
-  co_plan_options options = {.mode = program->options.evaluation_mode,
-                             .rows = program->options.evaluation_rows,
-                             .real = program->options.real,
-                             .bf16 = program->options.bf16,
-                             .narrow_inputs = has_sections(program),
-                             .no_fusion = program->options.no_fusion};
-  return plan_unit(program, program->graph, &program->evaluation, &options);
+  int64_t count = program->options.evaluation_class_count;
+  program->evaluations =
+      co_alloc_zero(program->ctx, (size_t)count + 1, sizeof *program->evaluations);
+  if (!program->evaluations) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    const co_shape_class *shape = &program->options.evaluation_classes[i];
+    if (co_program_find_evaluation(program, shape)) continue;
+    co_plan_options options = {.mode = program->options.evaluation_mode,
+                               .shape = *shape,
+                               .real = program->options.real,
+                               .bf16 = program->options.bf16,
+                               .narrow_inputs = has_sections(program),
+                               .no_fusion = program->options.no_fusion};
+    co_unit *item = &program->evaluations[program->evaluation_count++];
+    CO_RETURN_IF_FAILED(plan_unit(program, program->graph, item, &options));
+  }
+  return CO_OK;
 }
 
 static co_status copy_phases(co_program *program) {
@@ -196,10 +218,11 @@ static co_status allocate(co_program *program) {
 
 // ---- input section -----------------------------------------------------------------------------
 
-co_unit *co_program_find_section(co_program *program, int64_t rows, bool training) {
-  for (int64_t i = 0; i < program->section_count; i++)
-    if (program->sections[i].rows == rows && program->sections[i].training == training)
-      return &program->sections[i];
+co_unit *co_program_find_section(co_program *program, const co_shape_class *shape, bool training) {
+  for (int64_t i = 0; i < program->section_count; i++) {
+    co_unit *item = &program->sections[i];
+    if (co_shape_class_equal(&item->shape, shape) && item->training == training) return item;
+  }
   return NULL;
 }
 
@@ -214,16 +237,16 @@ static bool *list_narrow(const co_program *program) {
   return narrow;
 }
 
-static co_status need_section(co_program *program, int64_t rows, bool training) {
-  if (co_program_find_section(program, rows, training)) return CO_OK;
+static co_status need_section(co_program *program, const co_shape_class *shape, bool training) {
+  if (co_program_find_section(program, shape, training)) return CO_OK;
   CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->sections, &program->section_capacity,
                               program->section_count, sizeof *program->sections));
   co_unit *item = &program->sections[program->section_count++];
-  *item = (co_unit){.rows = rows, .training = training};
+  *item = (co_unit){.shape = *shape, .training = training};
   bool *narrow = list_narrow(program);
   if (!narrow) return CO_ERR_MEMORY;
   co_plan_options options = {.mode = training ? CO_MODE_TRAIN : CO_MODE_INFER,
-                             .rows = rows,
+                             .shape = *shape,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
                              .narrow_outputs = narrow,
@@ -241,9 +264,10 @@ static co_status plan_sections(co_program *program) {
   if (!has_sections(program)) return CO_OK;
   for (int64_t i = 0; i < program->options.phase_count; i++)
     for (int64_t k = 0; k < program->phases[i].unit_count; k++)
-      CO_RETURN_IF_FAILED(need_section(program, program->phases[i].units[k].rows, true));
-  int64_t rows = program->options.evaluation_rows;
-  return rows ? need_section(program, rows, false) : CO_OK;
+      CO_RETURN_IF_FAILED(need_section(program, &program->phases[i].units[k].shape, true));
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    CO_RETURN_IF_FAILED(need_section(program, &program->evaluations[i].shape, false));
+  return CO_OK;
 }
 
 static co_status bind_sections(co_program *program) {
@@ -268,7 +292,9 @@ static co_status bind_all(co_program *program) {
       CO_RETURN_IF_FAILED(bind_unit(program, &p->units[k], false));
     CO_RETURN_IF_FAILED(bind_unit(program, &p->update, false));
   }
-  return program->evaluation.plan ? bind_unit(program, &program->evaluation, true) : CO_OK;
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    CO_RETURN_IF_FAILED(bind_unit(program, &program->evaluations[i], true));
+  return CO_OK;
 }
 
 co_status co_program_create(co_program **out, const co_graph *graph, co_backend *backend,
@@ -316,7 +342,9 @@ void co_program_free(co_program *program) {
     co_free(program->ctx, p->units);
     co_free(program->ctx, p->optimizer_options);
   }
-  free_unit(&program->evaluation);
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    free_unit(&program->evaluations[i]);
+  co_free(program->ctx, program->evaluations);
   for (int64_t i = 0; i < program->section_count; i++)
     free_unit(&program->sections[i]);
   co_free(program->ctx, program->sections);
@@ -344,7 +372,7 @@ void co_program_set_updates(co_program *program, int64_t index, int64_t updates)
 }
 
 co_executor *co_program_evaluator(co_program *program) {
-  return program->evaluation.executor;
+  return program->evaluations[0].executor;
 }
 
 co_status co_program_read_metrics(co_program *program, bool evaluation, double *out) {
@@ -389,5 +417,5 @@ const co_plan *co_program_plan(const co_program *program, int64_t i) {
     i -= p->unit_count;
     if (i-- == 0) return p->update.plan;
   }
-  return i == 0 ? program->evaluation.plan : NULL;
+  return i < program->evaluation_count ? program->evaluations[i].plan : NULL;
 }

@@ -2,7 +2,8 @@
 // A program: the plans of a training job over one graph and one store, as a list of phases. A phase
 // differentiates some losses with respect to some parameter groups and updates those; supervised
 // training is one phase, a GAN two that alternate. An effective batch is cut into micro-batches of
-// at most `rows`; gradients add up over them, then one update follows.
+// at most `rows`; gradients add up over them, then one update follows. Plans of all shape classes
+// share the store and one arena, as large as the largest of them needs.
 #ifndef COHORT_HOST_EXEC_PROGRAM_H
 #define COHORT_HOST_EXEC_PROGRAM_H
 
@@ -29,12 +30,15 @@ typedef struct co_input_section {
 } co_input_section;
 
 typedef struct co_program_options {
-  int64_t rows;              // of a micro-batch
-  const int64_t *batch_rows; // the effective batch sizes that will occur
-  int64_t batch_row_count;   // (full, and the last partial one)
-  int64_t evaluation_rows;   // 0 = no evaluation plan
-  co_mode evaluation_mode;   // CO_MODE_EVALUATE or CO_MODE_INFER
-  bool evaluation_outputs;   // the graph's outputs are read: always with CO_MODE_INFER
+  int64_t rows; // of a micro-batch
+  // The classes of the effective batches that will occur: full and last partial one, each with all
+  // vectors of lengths. Every one is planned at once; read only while the program is made.
+  const co_shape_class *classes;
+  int64_t class_count;
+  const co_shape_class *evaluation_classes; // likewise; a batch of them is not cut. None: no plan
+  int64_t evaluation_class_count;
+  co_mode evaluation_mode; // CO_MODE_EVALUATE or CO_MODE_INFER
+  bool evaluation_outputs; // the graph's outputs are read: always with CO_MODE_INFER
   const co_phase_options *phases;
   int64_t phase_count; // 0 = nothing is trained
   co_dtype real;
@@ -84,16 +88,16 @@ int64_t co_program_submission_limit(const co_program *program,
 int co_program_depth(const co_program *program);      // launches that may be in flight
 int co_program_in_flight(const co_program *program);
 
-// `count` effective batches of `rows` (one of batch_rows) each through a phase. Of `steps` the
+// `count` effective batches, all of `shape` (one of the classes), through a phase. Of `steps` the
 // caller fills seed, step, epoch, learning_rate and inv_norm; the rest is filled here.
 // `take_metrics`: reads the metrics of training after the last of them, and clears them.
 // Batches with `inputs` need an empty queue.
-co_status co_program_submit(co_program *program, int64_t phase, int64_t rows, int64_t count,
-                            const co_program_batch *batches, const co_step *steps,
+co_status co_program_submit(co_program *program, int64_t phase, const co_shape_class *shape,
+                            int64_t count, const co_program_batch *batches, const co_step *steps,
                             bool take_metrics);
-// `count` evaluation batches of exactly `evaluation_rows` rows (pad with weight 0).
-co_status co_program_submit_evaluation(co_program *program, int64_t count,
-                                       const co_program_batch *batches);
+// `count` evaluation batches of exactly one of the evaluation classes (pad with weight 0).
+co_status co_program_submit_evaluation(co_program *program, const co_shape_class *shape,
+                                       int64_t count, const co_program_batch *batches);
 
 typedef struct co_submission_result {
   int64_t count;
@@ -109,9 +113,10 @@ co_status co_program_collect(co_program *program, co_submission_result *out);
 void co_program_drain(co_program *program);
 
 // One effective batch submitted and collected.
-co_status co_program_step(co_program *program, int64_t phase, int64_t rows,
+co_status co_program_step(co_program *program, int64_t phase, const co_shape_class *shape,
                           const void *const *inputs, const co_step *step, co_step_result *result);
-// One evaluation batch submitted and collected; outputs can be read from the evaluator.
+// One batch of the first evaluation class submitted and collected; outputs can be read from its
+// executor.
 co_status co_program_evaluate(co_program *program, const void *const *inputs);
 co_executor *co_program_evaluator(co_program *program);
 

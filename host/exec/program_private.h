@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program's insides, shared by program.c (planning, memory) and launch.c (running).
+// A program's insides, shared by program.c (planning, memory) and submission.c (running).
 #ifndef COHORT_HOST_EXEC_PROGRAM_PRIVATE_H
 #define COHORT_HOST_EXEC_PROGRAM_PRIVATE_H
 
@@ -11,7 +11,7 @@ enum { CO_SUBMISSION_RESULTS = 3 }; // doubles of a step: squared gradient norm,
 typedef struct co_unit {
   co_plan *plan;
   co_executor *executor;
-  int64_t rows;
+  co_shape_class shape;
   bool add;      // adds to the gradients
   bool training; // of input sections: augments
 } co_unit;
@@ -20,7 +20,7 @@ typedef struct co_phase {
   co_phase_options options;
   void *optimizer_options;
   co_graph *update_graph;
-  co_unit *units; // forward and backward, by rows and add
+  co_unit *units; // forward and backward, by shape of the micro-batch and add
   int64_t unit_count, unit_capacity;
   co_unit update;
   int64_t updates;   // made
@@ -29,13 +29,22 @@ typedef struct co_phase {
 
 enum { CO_EVALUATION = -1 }; // in place of a phase
 
-// What has been recorded, or (slot -1) has run once, as it must before it can be recorded: libraries
-// load what they need then.
+enum { CO_CAPTURED_GRAPHS = 48 }; // kept; the one not used for longest makes way
+
+// Steps as they were recorded, for the addresses of one submission: one, or as many as fit.
 typedef struct co_captured_graph {
   int slot;
-  int64_t phase, rows, count;
+  int64_t phase, count;
+  co_shape_class shape;
   void *graph;
+  int64_t used; // number of the submission that launched it last
 } co_captured_graph;
+
+// What has run once, as it must before it can be recorded: libraries load what they need then.
+typedef struct co_known_class {
+  int64_t phase;
+  co_shape_class shape;
+} co_known_class;
 
 // One launch: up to `submission_limit` steps.
 typedef struct co_submission {
@@ -45,7 +54,8 @@ typedef struct co_submission {
   double *host_results;
   char *host_outputs;
   co_fence *sent, *done;
-  int64_t phase, rows, count;
+  int64_t phase, count;
+  co_shape_class shape;
   bool metrics; // were asked for
 } co_submission;
 
@@ -56,7 +66,8 @@ struct co_program {
   co_program_options options;
   co_store *store;
   co_phase *phases;
-  co_unit evaluation;
+  co_unit *evaluations; // by shape
+  int64_t evaluation_count;
   size_t arena_bytes, workspace_bytes;
   const co_plan *largest;          // that needs the most of the arena
   void *arena, *step, *metrics[2]; // metrics: training, evaluation
@@ -73,8 +84,11 @@ struct co_program {
   co_submission submissions[CO_SUBMISSION_DEPTH];
   int first_submission, in_flight, depth;
   int64_t submission_limit[2]; // training, evaluation
-  co_captured_graph *captured_graphs;
-  int64_t captured_graph_count, captured_graph_capacity;
+  int64_t submissions_made;    // the number of the next one
+  co_captured_graph captured_graphs[CO_CAPTURED_GRAPHS];
+  int64_t captured_graph_count;
+  co_known_class *known_classes;
+  int64_t known_class_count, known_class_capacity;
   bool not_capturable;
   size_t *output_offset; // per graph output, in host_outputs
   const void **outputs;  // room for a launch result's
@@ -92,10 +106,12 @@ static inline bool co_program_reads_outputs(const co_program *program) {
 co_status co_program_create_submissions(co_program *program);
 void co_program_free_submissions(co_program *program);
 size_t co_program_submission_bytes(const co_program *program); // device memory of one
-// Of one row of a graph's input, as plans read it.
-size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input);
+// One row of a graph's input, as plans read it; lengths of event tables stay symbolic.
+co_tensor_desc co_program_row(const co_program *program, const co_graph *graph, int64_t input);
 
-co_unit *co_phase_find_unit(co_phase *p, int64_t rows, bool add);
-co_unit *co_program_find_section(co_program *program, int64_t rows, bool training);
+// Units of a micro-batch (sections: of one for training, too); NULL where none was planned.
+co_unit *co_phase_find_unit(co_phase *p, const co_shape_class *shape, bool add);
+co_unit *co_program_find_evaluation(co_program *program, const co_shape_class *shape);
+co_unit *co_program_find_section(co_program *program, const co_shape_class *shape, bool training);
 
 #endif

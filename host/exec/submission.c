@@ -25,13 +25,24 @@ int co_program_in_flight(const co_program *program) {
   return program->in_flight;
 }
 
-static co_unit *unit_of(co_program *program, int64_t phase, int64_t rows, bool add) {
-  if (phase != CO_EVALUATION) return co_phase_find_unit(&program->phases[phase], rows, add);
-  return program->evaluation.rows == rows ? &program->evaluation : NULL;
+// Of a micro-batch of `rows` rows of a submission's batches.
+static co_status find_unit(co_program *program, const co_submission *submission, int64_t rows,
+                           bool add, co_unit **out) {
+  co_shape_class micro = submission->shape;
+  micro.rows = rows;
+  *out = submission->phase == CO_EVALUATION
+             ? co_program_find_evaluation(program, &micro)
+             : co_phase_find_unit(&program->phases[submission->phase], &micro, add);
+  if (*out) return CO_OK;
+  return co_fail(CO_ERR_INTERNAL, "a batch of %lld rows and its lengths was not planned",
+                 (long long)submission->shape.rows);
 }
 
-static co_status not_planned(int64_t rows) {
-  return co_fail(CO_ERR_INTERNAL, "a batch of %lld rows was not planned", (long long)rows);
+// The plan whose outputs a submission delivers, NULL if it delivers none.
+static const co_unit *find_outputs(co_program *program, const co_submission *submission) {
+  return submission->phase == CO_EVALUATION && co_program_reads_outputs(program)
+             ? co_program_find_evaluation(program, &submission->shape)
+             : NULL;
 }
 
 // ---- step scalars ------------------------------------------------------------------------------
@@ -57,11 +68,12 @@ static co_status run_part(co_program *program, co_unit *item, const void *const 
                           int64_t first, co_step *step, co_submission *submission) {
   step->row_offset = first;
   memcpy(program->step, step, sizeof *step);
-  for (int64_t i = 0; i < program->graph->input_count; i++)
+  for (int64_t i = 0; i < program->graph->input_count; i++) {
+    co_tensor_desc row = co_program_row(program, program->graph, i);
+    co_shape_bind(&row.shape, &item->shape);
     program->network_inputs[i] =
-        inputs[i] ? (const char *)inputs[i] +
-                        (size_t)first * co_program_row_bytes(program, program->graph, i)
-                  : NULL;
+        inputs[i] ? (const char *)inputs[i] + (size_t)first * co_tensor_bytes(&row) : NULL;
+  }
   co_executor_bind_all(item->executor, program->network_inputs, program->step, submission->results);
   return co_executor_run(item->executor);
 }
@@ -69,12 +81,12 @@ static co_status run_part(co_program *program, co_unit *item, const void *const 
 static co_status run_on_host(co_program *program, co_submission *submission,
                              const co_program_batch *batch, const co_step *step) {
   bool evaluation = submission->phase == CO_EVALUATION;
-  int64_t most = evaluation ? submission->rows : program->options.rows;
+  int64_t all = submission->shape.rows, most = evaluation ? all : program->options.rows;
   co_step scalars = *step;
-  for (int64_t first = 0; first < submission->rows; first += most) {
-    int64_t rows = submission->rows - first < most ? submission->rows - first : most;
-    co_unit *item = unit_of(program, submission->phase, rows, first > 0);
-    if (!item) return not_planned(submission->rows);
+  for (int64_t first = 0; first < all; first += most) {
+    int64_t rows = all - first < most ? all - first : most;
+    co_unit *item;
+    CO_RETURN_IF_FAILED(find_unit(program, submission, rows, first > 0, &item));
     CO_RETURN_IF_FAILED(run_part(program, item, batch->inputs, first, &scalars, submission));
   }
   if (evaluation) return CO_OK;
@@ -89,36 +101,35 @@ static co_status read_on_host(co_program *program, co_submission *submission) {
     CO_RETURN_IF_FAILED(co_program_read_metrics(program, false, metrics));
     CO_RETURN_IF_FAILED(co_program_clear_metrics(program, false));
   }
-  const co_plan *plan = program->evaluation.plan;
-  if (submission->phase != CO_EVALUATION || !co_program_reads_outputs(program)) return CO_OK;
-  for (int64_t i = 0; i < program->graph->output_count; i++)
-    if (plan->outputs[i] != CO_NO_VALUE)
+  const co_unit *outputs = find_outputs(program, submission);
+  for (int64_t i = 0; outputs && i < program->graph->output_count; i++)
+    if (outputs->plan->outputs[i] != CO_NO_VALUE)
       CO_RETURN_IF_FAILED(co_executor_read_output(
-          program->evaluation.executor, i, submission->host_outputs + program->output_offset[i]));
+          outputs->executor, i, submission->host_outputs + program->output_offset[i]));
   return CO_OK;
 }
 
 // ---- devices that work beside the host ------------------------------------------------------------
 
 // Rows in the host's memory as a packet.
-static co_status stage(co_program *program, const co_staging_layout *layout, int64_t rows,
-                       const void *const *inputs) {
+static co_status stage(co_program *program, const co_staging_layout *layout,
+                       const co_shape_class *shape, const void *const *inputs) {
   const size_t *bytes = program->packet_bytes;
   if (program->in_flight)
     return co_fail(CO_ERR_INTERNAL, "batches in host memory are submitted one by one");
   if (!program->staging)
     CO_RETURN_IF_FAILED(program->backend->api->host_buffer_create(
         program->backend, bytes[0] > bytes[1] ? bytes[0] : bytes[1], (void **)&program->staging));
-  for (int64_t part = 0, first = 0; part < co_staging_parts(layout, rows); part++) {
-    int64_t count = co_staging_part_rows(layout, rows, part);
+  for (int64_t part = 0, first = 0; part < co_staging_parts(layout, shape->rows); part++) {
+    int64_t count = co_staging_part_rows(layout, shape->rows, part);
     for (int64_t f = 0; f < layout->field_count; f++) {
       const co_staging_field *field = &layout->fields[f];
       if (field->section)
         return co_fail(CO_ERR_INTERNAL, "the input section's rows come in packets");
       if (!inputs[field->input]) continue;
-      memcpy(program->staging + co_staging_field_offset(layout, rows, part, f),
-             (const char *)inputs[field->input] + (size_t)first * field->row_bytes,
-             (size_t)count * field->row_bytes);
+      size_t row = co_staging_row_bytes(field, shape);
+      memcpy(program->staging + co_staging_field_offset(layout, shape, part, f),
+             (const char *)inputs[field->input] + (size_t)first * row, (size_t)count * row);
     }
     first += count;
   }
@@ -130,14 +141,15 @@ static co_status send_step(co_program *program, co_submission *submission, int64
   const co_staging_layout *layout = &program->packets[submission->phase == CO_EVALUATION];
   co_step scalars = *step;
   scalars.row_offset = 0;
-  for (int64_t part = 0; part < co_staging_parts(layout, submission->rows); part++) {
-    memcpy(packet + co_staging_part_offset(layout, part), &scalars, sizeof scalars);
-    scalars.row_offset += co_staging_part_rows(layout, submission->rows, part);
+  const co_shape_class *shape = &submission->shape;
+  for (int64_t part = 0; part < co_staging_parts(layout, shape->rows); part++) {
+    memcpy(packet + co_staging_part_offset(layout, shape, part), &scalars, sizeof scalars);
+    scalars.row_offset += co_staging_part_rows(layout, shape->rows, part);
   }
   return program->backend->api->send(
       program->backend, CO_QUEUE_COPY,
       submission->packets + (size_t)at * program->packet_bytes[submission->phase == CO_EVALUATION],
-      packet, co_staging_bytes(layout, submission->rows));
+      packet, co_staging_bytes(layout, shape));
 }
 
 static co_status enqueue_part(co_program *program, const co_submission *submission, char *packet,
@@ -145,10 +157,11 @@ static co_status enqueue_part(co_program *program, const co_submission *submissi
   bool evaluation = submission->phase == CO_EVALUATION;
   const co_staging_layout *layout = &program->packets[evaluation];
   const co_input_section *section = program->options.section;
-  int64_t rows = co_staging_part_rows(layout, submission->rows, part);
-  co_unit *item = unit_of(program, submission->phase, rows, part > 0);
-  if (!item) return not_planned(submission->rows);
-  void *step = packet + co_staging_part_offset(layout, part);
+  const co_shape_class *shape = &submission->shape;
+  co_unit *item;
+  CO_RETURN_IF_FAILED(find_unit(program, submission,
+                                co_staging_part_rows(layout, shape->rows, part), part > 0, &item));
+  void *step = packet + co_staging_part_offset(layout, shape, part);
   memset(program->network_inputs, 0,
          (size_t)program->graph->input_count * sizeof *program->network_inputs);
   if (section)
@@ -157,10 +170,10 @@ static co_status enqueue_part(co_program *program, const co_submission *submissi
   for (int64_t f = 0; f < layout->field_count; f++) {
     const co_staging_field *field = &layout->fields[f];
     const void **inputs = field->section ? program->section_inputs : program->network_inputs;
-    inputs[field->input] = packet + co_staging_field_offset(layout, submission->rows, part, f);
+    inputs[field->input] = packet + co_staging_field_offset(layout, shape, part, f);
   }
   if (section) {
-    co_unit *input = co_program_find_section(program, rows, !evaluation);
+    co_unit *input = co_program_find_section(program, &item->shape, !evaluation);
     co_executor_bind_all(input->executor, program->section_inputs, step, NULL);
     CO_RETURN_IF_FAILED(co_executor_run(input->executor));
     for (int64_t i = 0; i < section->graph->output_count; i++)
@@ -176,76 +189,112 @@ static co_status enqueue_step(co_program *program, const co_submission *submissi
   char *packet =
       submission->packets + (size_t)at * program->packet_bytes[submission->phase == CO_EVALUATION];
   double *results = submission->results + at * CO_SUBMISSION_RESULTS;
-  int64_t parts = co_staging_parts(layout, submission->rows);
+  int64_t parts = co_staging_parts(layout, submission->shape.rows);
   for (int64_t part = 0; part < parts; part++)
     CO_RETURN_IF_FAILED(enqueue_part(program, submission, packet, part, results));
   if (submission->phase == CO_EVALUATION) return CO_OK;
   co_executor *update = program->phases[submission->phase].update.executor;
-  co_executor_bind_all(update, NULL, packet + co_staging_part_offset(layout, parts - 1), results);
+  void *step = packet + co_staging_part_offset(layout, &submission->shape, parts - 1);
+  co_executor_bind_all(update, NULL, step, results);
   return co_executor_run(update);
 }
 
-static co_status enqueue(co_program *program, const co_submission *submission) {
-  for (int64_t i = 0; i < submission->count; i++)
+// The first `count` steps of a submission.
+static co_status enqueue(co_program *program, const co_submission *submission, int64_t count) {
+  for (int64_t i = 0; i < count; i++)
     CO_RETURN_IF_FAILED(enqueue_step(program, submission, i));
   return CO_OK;
 }
 
-// ---- captured_graphs --------------------------------------------------------------------------------
+// ---- captured graphs -----------------------------------------------------------------------------
+
+static int slot_of(const co_program *program, const co_submission *submission) {
+  return (int)(submission - program->submissions);
+}
+
+static bool is_known(const co_program *program, const co_submission *submission) {
+  for (int64_t i = 0; i < program->known_class_count; i++) {
+    const co_known_class *known = &program->known_classes[i];
+    if (known->phase == submission->phase &&
+        co_shape_class_equal(&known->shape, &submission->shape))
+      return true;
+  }
+  return false;
+}
+
+static co_status note_known(co_program *program, const co_submission *submission) {
+  if (is_known(program, submission)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->known_classes,
+                              &program->known_class_capacity, program->known_class_count,
+                              sizeof *program->known_classes));
+  program->known_classes[program->known_class_count++] =
+      (co_known_class){submission->phase, submission->shape};
+  return CO_OK;
+}
 
 static co_captured_graph *find_captured_graph(co_program *program, const co_submission *submission,
-                                              int slot) {
+                                              int64_t count) {
   for (int64_t i = 0; i < program->captured_graph_count; i++) {
     co_captured_graph *r = &program->captured_graphs[i];
-    bool counts =
-        slot < 0 || r->count == submission->count; // having run once is enough for all counts
-    if (r->slot == slot && r->phase == submission->phase && r->rows == submission->rows && counts)
+    if (r->slot == slot_of(program, submission) && r->phase == submission->phase &&
+        r->count == count && co_shape_class_equal(&r->shape, &submission->shape))
       return r;
   }
   return NULL;
 }
 
-static co_status add_captured_graph(co_program *program, const co_submission *submission, int slot,
-                                    void *graph) {
-  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->captured_graphs,
-                              &program->captured_graph_capacity, program->captured_graph_count,
-                              sizeof *program->captured_graphs));
-  program->captured_graphs[program->captured_graph_count++] =
-      (co_captured_graph){slot, submission->phase, submission->rows, submission->count, graph};
+// Room for one more: a new place, or that of the graph that was not launched for longest and that no
+// submission in flight may still be running. Of those there are at most CO_SUBMISSION_DEPTH.
+static co_captured_graph *make_room(co_program *program) {
+  if (program->captured_graph_count < CO_CAPTURED_GRAPHS)
+    return &program->captured_graphs[program->captured_graph_count++];
+  int64_t in_flight = program->submissions_made - program->in_flight;
+  co_captured_graph *oldest = NULL;
+  for (int64_t i = 0; i < program->captured_graph_count; i++) {
+    co_captured_graph *r = &program->captured_graphs[i];
+    if (r->used < in_flight && (!oldest || r->used < oldest->used)) oldest = r;
+  }
+  program->backend->api->graph_free(program->backend, oldest->graph);
+  return oldest;
+}
+
+static co_status record(co_program *program, const co_submission *submission, int64_t count,
+                        co_captured_graph **out) {
+  co_backend *backend = program->backend;
+  void *graph = NULL;
+  CO_RETURN_IF_FAILED(backend->api->capture_begin(backend));
+  co_status status = enqueue(program, submission, count);
+  co_error first;
+  co_error_copy(&first);
+  co_status ended = backend->api->capture_end(backend, &graph);
+  status = status == CO_OK ? ended : co_error_raise(&first);
+  if (status != CO_OK) {
+    backend->api->graph_free(backend, graph);
+    return status;
+  }
+  *out = make_room(program);
+  **out = (co_captured_graph){.slot = slot_of(program, submission),
+                              .phase = submission->phase,
+                              .count = count,
+                              .shape = submission->shape,
+                              .graph = graph};
+  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
+         (long long)submission->phase, (long long)submission->shape.rows, (long long)count);
   return CO_OK;
 }
 
-static co_status record(co_program *program, const co_submission *submission, void **graph) {
-  co_backend *backend = program->backend;
-  *graph = NULL;
-  CO_RETURN_IF_FAILED(backend->api->capture_begin(backend));
-  co_status status = enqueue(program, submission);
-  co_error first;
-  co_error_copy(&first);
-  co_status ended = backend->api->capture_end(backend, graph);
-  status = status == CO_OK ? ended : co_error_raise(&first);
-  if (status == CO_OK)
-    status =
-        add_captured_graph(program, submission, (int)(submission - program->submissions), *graph);
-  if (status == CO_OK) {
-    co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
-           (long long)submission->phase, (long long)submission->rows, (long long)submission->count);
-    return CO_OK;
-  }
-  backend->api->graph_free(backend, *graph);
-  *graph = NULL;
-  return status;
+static bool may_capture(const co_program *program) {
+  return program->backend->api->capture_begin && !program->not_capturable &&
+         !program->options.no_capture;
 }
 
-static co_status run_on_device(co_program *program, const co_submission *submission) {
+// The first `count` steps of a submission, recorded where they have run before.
+static co_status run_on_device(co_program *program, const co_submission *submission,
+                               int64_t count) {
   co_backend *backend = program->backend;
-  const co_captured_graph *known =
-      find_captured_graph(program, submission, (int)(submission - program->submissions));
-  void *graph = known ? known->graph : NULL;
-  bool may_capture =
-      backend->api->capture_begin && !program->not_capturable && !program->options.no_capture;
-  if (!graph && may_capture && find_captured_graph(program, submission, -1)) {
-    co_status status = record(program, submission, &graph);
+  co_captured_graph *graph = find_captured_graph(program, submission, count);
+  if (!graph && may_capture(program) && is_known(program, submission)) {
+    co_status status = record(program, submission, count, &graph);
     if (status != CO_OK && status != CO_ERR_DEVICE) return status;
     if (status == CO_ERR_DEVICE) { // slower, not wrong
       co_log(program->ctx, CO_LOG_WARN, "device", "steps are not recorded: %s",
@@ -254,21 +303,26 @@ static co_status run_on_device(co_program *program, const co_submission *submiss
       co_error_clear();
     }
   }
-  if (graph) return backend->api->graph_launch(backend, graph);
-  CO_RETURN_IF_FAILED(enqueue(program, submission));
-  return find_captured_graph(program, submission, -1)
-             ? CO_OK
-             : add_captured_graph(program, submission, -1, NULL);
+  if (graph) {
+    graph->used = program->submissions_made;
+    return backend->api->graph_launch(backend, graph->graph);
+  }
+  CO_RETURN_IF_FAILED(enqueue(program, submission, count));
+  return note_known(program, submission);
 }
 
-static co_status fetch_results(co_program *program, co_submission *submission) {
+// Results of the first `count` places, as those of the steps from `to` on.
+static co_status fetch_steps(co_program *program, co_submission *submission, int64_t to,
+                             int64_t count) {
+  if (submission->phase == CO_EVALUATION) return CO_OK;
+  return program->backend->api->fetch(
+      program->backend, CO_QUEUE_COMPUTE, submission->host_results + to * CO_SUBMISSION_RESULTS,
+      submission->results, (size_t)count * CO_SUBMISSION_RESULTS * sizeof(double));
+}
+
+static co_status fetch_metrics_and_outputs(co_program *program, co_submission *submission) {
   co_backend *backend = program->backend;
   const co_backend_api *api = backend->api;
-  const co_plan *plan = program->evaluation.plan;
-  if (submission->phase != CO_EVALUATION)
-    CO_RETURN_IF_FAILED(
-        api->fetch(backend, CO_QUEUE_COMPUTE, submission->host_results, submission->results,
-                   (size_t)submission->count * CO_SUBMISSION_RESULTS * sizeof(double)));
   if (submission->metrics && program->graph->metric_doubles) {
     CO_RETURN_IF_FAILED(
         api->fetch(backend, CO_QUEUE_COMPUTE,
@@ -276,44 +330,84 @@ static co_status fetch_results(co_program *program, co_submission *submission) {
                    program->metrics[0], (size_t)program->graph->metric_doubles * sizeof(double)));
     CO_RETURN_IF_FAILED(co_program_clear_metrics(program, false));
   }
-  bool outputs = submission->phase == CO_EVALUATION && co_program_reads_outputs(program);
+  const co_unit *outputs = find_outputs(program, submission);
   for (int64_t i = 0; outputs && i < program->graph->output_count; i++) {
-    co_value value = plan->outputs[i];
+    co_value value = outputs->plan->outputs[i];
     if (value == CO_NO_VALUE) continue;
     CO_RETURN_IF_FAILED(api->fetch(backend, CO_QUEUE_COMPUTE,
                                    submission->host_outputs + program->output_offset[i],
-                                   co_executor_address(program->evaluation.executor, value),
-                                   co_tensor_bytes(&plan->values[value].info.desc)));
+                                   co_executor_address(outputs->executor, value),
+                                   co_tensor_bytes(&outputs->plan->values[value].info.desc)));
+  }
+  return CO_OK;
+}
+
+// The packet of a batch into place `at` of the submission's.
+static co_status send_batch(co_program *program, co_submission *submission, int64_t at,
+                            const co_program_batch *batch, const co_step *step) {
+  char *packet = batch->packet;
+  if (!packet) {
+    CO_RETURN_IF_FAILED(stage(program, &program->packets[submission->phase == CO_EVALUATION],
+                              &submission->shape, batch->inputs));
+    packet = program->staging;
+  }
+  return send_step(program, submission, at, packet, step);
+}
+
+// What has been sent is there before what is computed next.
+static co_status compute_after_copies(co_program *program, co_submission *submission) {
+  const co_backend_api *api = program->backend->api;
+  CO_RETURN_IF_FAILED(api->fence_record(program->backend, submission->sent, CO_QUEUE_COPY));
+  return api->queue_wait(program->backend, CO_QUEUE_COMPUTE, submission->sent);
+}
+
+static co_status run_together(co_program *program, co_submission *submission,
+                              const co_program_batch *batches, const co_step *steps) {
+  for (int64_t i = 0; i < submission->count; i++)
+    CO_RETURN_IF_FAILED(send_batch(program, submission, i, &batches[i], &steps[i]));
+  CO_RETURN_IF_FAILED(compute_after_copies(program, submission));
+  CO_RETURN_IF_FAILED(run_on_device(program, submission, submission->count));
+  return fetch_steps(program, submission, 0, submission->count);
+}
+
+// Graphs are recorded of one step and of as many as fit, and no others: those in between are steps
+// one after another, each in the first place.
+static co_status run_one_by_one(co_program *program, co_submission *submission,
+                                const co_program_batch *batches, const co_step *steps) {
+  co_backend *backend = program->backend;
+  const co_backend_api *api = backend->api;
+  for (int64_t i = 0; i < submission->count; i++) {
+    if (i > 0) { // the packet before has been read
+      CO_RETURN_IF_FAILED(api->fence_record(backend, submission->done, CO_QUEUE_COMPUTE));
+      CO_RETURN_IF_FAILED(api->queue_wait(backend, CO_QUEUE_COPY, submission->done));
+    }
+    CO_RETURN_IF_FAILED(send_batch(program, submission, 0, &batches[i], &steps[i]));
+    CO_RETURN_IF_FAILED(compute_after_copies(program, submission));
+    CO_RETURN_IF_FAILED(run_on_device(program, submission, 1));
+    CO_RETURN_IF_FAILED(fetch_steps(program, submission, i, 1));
   }
   return CO_OK;
 }
 
 static co_status submit_to_device(co_program *program, co_submission *submission,
                                   const co_program_batch *batches, const co_step *steps) {
-  co_backend *backend = program->backend;
-  const co_backend_api *api = backend->api;
-  const co_staging_layout *layout = &program->packets[submission->phase == CO_EVALUATION];
-  for (int64_t i = 0; i < submission->count; i++) {
-    char *packet = batches[i].packet;
-    if (!packet) {
-      CO_RETURN_IF_FAILED(stage(program, layout, submission->rows, batches[i].inputs));
-      packet = program->staging;
-    }
-    CO_RETURN_IF_FAILED(send_step(program, submission, i, packet, &steps[i]));
-  }
-  CO_RETURN_IF_FAILED(api->fence_record(backend, submission->sent, CO_QUEUE_COPY));
-  CO_RETURN_IF_FAILED(api->queue_wait(backend, CO_QUEUE_COMPUTE, submission->sent));
-  CO_RETURN_IF_FAILED(run_on_device(program, submission));
-  CO_RETURN_IF_FAILED(fetch_results(program, submission));
-  return api->fence_record(backend, submission->done, CO_QUEUE_COMPUTE);
+  bool evaluation = submission->phase == CO_EVALUATION;
+  bool full = submission->count == 1 || submission->count == program->submission_limit[evaluation];
+  if (full || !may_capture(program) || !is_known(program, submission))
+    CO_RETURN_IF_FAILED(run_together(program, submission, batches, steps));
+  else
+    CO_RETURN_IF_FAILED(run_one_by_one(program, submission, batches, steps));
+  CO_RETURN_IF_FAILED(fetch_metrics_and_outputs(program, submission));
+  return program->backend->api->fence_record(program->backend, submission->done, CO_QUEUE_COMPUTE);
 }
 
 // ---- launches ----------------------------------------------------------------------------------
 
-static co_status submit(co_program *program, int64_t phase, int64_t rows, int64_t count,
-                        const co_program_batch *batches, const co_step *steps, bool metrics) {
+static co_status submit(co_program *program, int64_t phase, const co_shape_class *shape,
+                        int64_t count, const co_program_batch *batches, const co_step *steps,
+                        bool metrics) {
   bool evaluation = phase == CO_EVALUATION;
-  if (rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
+  if (shape->rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
   if (program->in_flight == program->depth || count < 1 ||
       count > program->submission_limit[evaluation] || (count > 1 && !batches[0].packet))
     return co_fail(CO_ERR_INTERNAL, "a launch of %lld steps, with %d in flight", (long long)count,
@@ -321,7 +415,7 @@ static co_status submit(co_program *program, int64_t phase, int64_t rows, int64_
   co_submission *submission =
       &program->submissions[(program->first_submission + program->in_flight) % program->depth];
   submission->phase = phase;
-  submission->rows = rows;
+  submission->shape = *shape;
   submission->count = count;
   submission->metrics = metrics;
   CO_RETURN_IF_FAILED(co_store_refresh(program->store));
@@ -332,27 +426,27 @@ static co_status submit(co_program *program, int64_t phase, int64_t rows, int64_
     CO_RETURN_IF_FAILED(read_on_host(program, submission));
   }
   program->in_flight++;
+  program->submissions_made++;
   return CO_OK;
 }
 
-co_status co_program_submit(co_program *program, int64_t phase, int64_t rows, int64_t count,
-                            const co_program_batch *batches, const co_step *steps,
+co_status co_program_submit(co_program *program, int64_t phase, const co_shape_class *shape,
+                            int64_t count, const co_program_batch *batches, const co_step *steps,
                             bool take_metrics) {
   co_phase *p = &program->phases[phase];
   co_step scalars[CO_SUBMISSION_STEPS];
   for (int64_t i = 0; i < count && i < CO_SUBMISSION_STEPS; i++)
     scalars[i] = complete(p, &steps[i], i);
-  CO_RETURN_IF_FAILED(submit(program, phase, rows, count, batches, scalars, take_metrics));
+  CO_RETURN_IF_FAILED(submit(program, phase, shape, count, batches, scalars, take_metrics));
   p->submitted += count;
   co_store_note_update(program->store);
   return CO_OK;
 }
 
-co_status co_program_submit_evaluation(co_program *program, int64_t count,
-                                       const co_program_batch *batches) {
+co_status co_program_submit_evaluation(co_program *program, const co_shape_class *shape,
+                                       int64_t count, const co_program_batch *batches) {
   const co_step none[CO_SUBMISSION_STEPS] = {{0}}; // losses read scalars, to no effect
-  return submit(program, CO_EVALUATION, program->options.evaluation_rows, count, batches, none,
-                false);
+  return submit(program, CO_EVALUATION, shape, count, batches, none, false);
 }
 
 static void read_steps(co_phase *p, const co_submission *submission, co_submission_result *out) {
@@ -376,13 +470,12 @@ co_status co_program_collect(co_program *program, co_submission_result *out) {
   if (submission->metrics)
     out->metrics = submission->host_results + CO_SUBMISSION_STEPS * CO_SUBMISSION_RESULTS;
   if (submission->phase == CO_EVALUATION) {
-    const co_plan *plan = program->evaluation.plan;
-    if (!co_program_reads_outputs(program)) return CO_OK;
-    for (int64_t i = 0; i < program->graph->output_count; i++)
-      program->outputs[i] = plan->outputs[i] == CO_NO_VALUE
+    const co_unit *outputs = find_outputs(program, submission);
+    for (int64_t i = 0; outputs && i < program->graph->output_count; i++)
+      program->outputs[i] = outputs->plan->outputs[i] == CO_NO_VALUE
                                 ? NULL
                                 : submission->host_outputs + program->output_offset[i];
-    out->outputs = program->outputs;
+    out->outputs = outputs ? program->outputs : NULL;
     return CO_OK;
   }
   co_phase *p = &program->phases[submission->phase];
@@ -401,11 +494,11 @@ void co_program_drain(co_program *program) {
     program->phases[i].submitted = program->phases[i].updates;
 }
 
-co_status co_program_step(co_program *program, int64_t phase, int64_t rows,
+co_status co_program_step(co_program *program, int64_t phase, const co_shape_class *shape,
                           const void *const *inputs, const co_step *step, co_step_result *result) {
   const co_program_batch batch = {.inputs = inputs};
   co_submission_result launch;
-  CO_RETURN_IF_FAILED(co_program_submit(program, phase, rows, 1, &batch, step, false));
+  CO_RETURN_IF_FAILED(co_program_submit(program, phase, shape, 1, &batch, step, false));
   CO_RETURN_IF_FAILED(co_program_collect(program, &launch));
   *result = launch.steps[0];
   return CO_OK;
@@ -414,6 +507,7 @@ co_status co_program_step(co_program *program, int64_t phase, int64_t rows,
 co_status co_program_evaluate(co_program *program, const void *const *inputs) {
   const co_program_batch batch = {.inputs = inputs};
   co_submission_result launch;
-  CO_RETURN_IF_FAILED(co_program_submit_evaluation(program, 1, &batch));
+  CO_RETURN_IF_FAILED(
+      co_program_submit_evaluation(program, &program->evaluations[0].shape, 1, &batch));
   return co_program_collect(program, &launch);
 }

@@ -8,11 +8,11 @@ static const double submission_flops = 32e9;
 
 // ---- packets -----------------------------------------------------------------------------------
 
-size_t co_program_row_bytes(const co_program *program, const co_graph *graph, int64_t input) {
+co_tensor_desc co_program_row(const co_program *program, const co_graph *graph, int64_t input) {
   co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
   if (desc.dtype == CO_F32) desc.dtype = program->options.real;
   desc.shape.dim[0] = 1;
-  return co_tensor_bytes(&desc);
+  return desc;
 }
 
 static bool holds_rows(const co_graph *graph, int64_t input) {
@@ -27,6 +27,14 @@ static bool is_fed(const co_program *program, int64_t network_input) {
   return false;
 }
 
+// Evaluation batches are not cut.
+static int64_t most_evaluation_rows(const co_program *program) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    if (program->evaluations[i].shape.rows > most) most = program->evaluations[i].shape.rows;
+  return most;
+}
+
 static co_status list_fields(co_program *program) {
   const co_input_section *section = program->options.section;
   const co_graph *network = program->graph;
@@ -35,25 +43,24 @@ static co_status list_fields(co_program *program) {
   if (!fields) return CO_ERR_MEMORY;
   for (int64_t i = 0; section && i < section->graph->input_count; i++)
     if (holds_rows(section->graph, i))
-      fields[count++] =
-          (co_staging_field){true, i, co_program_row_bytes(program, section->graph, i)};
+      fields[count++] = (co_staging_field){true, i, co_program_row(program, section->graph, i)};
   for (int64_t i = 0; i < network->input_count; i++)
     if (!is_fed(program, i))
-      fields[count++] = (co_staging_field){false, i, co_program_row_bytes(program, network, i)};
+      fields[count++] = (co_staging_field){false, i, co_program_row(program, network, i)};
   program->packets[0] = (co_staging_layout){fields, count, program->options.rows};
-  program->packets[1] = (co_staging_layout){fields, count, program->options.evaluation_rows};
+  program->packets[1] = (co_staging_layout){fields, count, most_evaluation_rows(program)};
   return CO_OK;
 }
 
 static size_t largest_packet(const co_program *program, bool evaluation) {
   const co_program_options *options = &program->options;
+  const co_shape_class *classes = evaluation ? options->evaluation_classes : options->classes;
+  int64_t count = evaluation             ? options->evaluation_class_count
+                  : options->phase_count ? options->class_count
+                                         : 0;
   size_t most = 0;
-  if (evaluation)
-    return options->evaluation_rows
-               ? co_staging_bytes(&program->packets[1], options->evaluation_rows)
-               : 0;
-  for (int64_t i = 0; options->phase_count && i < options->batch_row_count; i++) {
-    size_t bytes = co_staging_bytes(&program->packets[0], options->batch_rows[i]);
+  for (int64_t i = 0; i < count; i++) {
+    size_t bytes = co_staging_bytes(&program->packets[evaluation], &classes[i]);
     if (bytes > most) most = bytes;
   }
   return most;
@@ -61,14 +68,25 @@ static size_t largest_packet(const co_program *program, bool evaluation) {
 
 // ---- limits ------------------------------------------------------------------------------------
 
+// Of the micro-batches of one effective batch.
+static double class_flops(const co_program *program, int64_t phase, const co_shape_class *shape) {
+  const co_staging_layout *layout = &program->packets[0];
+  co_shape_class micro = *shape;
+  micro.rows = co_staging_part_rows(layout, shape->rows, 0);
+  return (double)co_phase_find_unit(&program->phases[phase], &micro, false)->plan->flops *
+         (double)co_staging_parts(layout, shape->rows);
+}
+
 static double flops_of(const co_program *program, bool evaluation) {
   double most = 0;
-  if (evaluation) return program->evaluation.plan ? (double)program->evaluation.plan->flops : 0;
-  for (int64_t i = 0; i < program->options.phase_count; i++) {
-    double flops = (double)program->phases[i].units[0].plan->flops *
-                   (double)co_staging_parts(&program->packets[0], program->options.batch_rows[0]);
-    if (flops > most) most = flops;
-  }
+  for (int64_t i = 0; evaluation && i < program->evaluation_count; i++)
+    if ((double)program->evaluations[i].plan->flops > most)
+      most = (double)program->evaluations[i].plan->flops;
+  for (int64_t i = 0; !evaluation && i < program->options.phase_count; i++)
+    for (int64_t k = 0; k < program->options.class_count; k++) {
+      double flops = class_flops(program, i, &program->options.classes[k]);
+      if (flops > most) most = flops;
+    }
   return most;
 }
 
@@ -95,13 +113,23 @@ static size_t result_bytes(const co_program *program) {
          sizeof(double);
 }
 
+// The most that an output takes in any class.
+static size_t most_output_bytes(const co_program *program, int64_t output) {
+  size_t most = 0;
+  for (int64_t i = 0; i < program->evaluation_count; i++) {
+    const co_plan *plan = program->evaluations[i].plan;
+    if (plan->outputs[output] == CO_NO_VALUE) continue;
+    size_t bytes = co_tensor_bytes(&plan->values[plan->outputs[output]].info.desc);
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
 static size_t list_outputs(co_program *program) {
-  const co_plan *plan = program->evaluation.plan;
   size_t bytes = 0;
-  for (int64_t i = 0; plan && i < program->graph->output_count; i++) {
+  for (int64_t i = 0; i < program->graph->output_count; i++) {
     program->output_offset[i] = bytes;
-    if (plan->outputs[i] != CO_NO_VALUE)
-      bytes += align(co_tensor_bytes(&plan->values[plan->outputs[i]].info.desc));
+    bytes += align(most_output_bytes(program, i));
   }
   return co_program_reads_outputs(program) ? bytes : 0;
 }
@@ -196,8 +224,7 @@ void co_program_free_submissions(co_program *program) {
   bool apart = co_program_is_on_device(program);
   if (apart) co_program_drain(program);
   for (int64_t i = 0; i < program->captured_graph_count; i++)
-    if (program->captured_graphs[i].graph)
-      api->graph_free(program->backend, program->captured_graphs[i].graph);
+    api->graph_free(program->backend, program->captured_graphs[i].graph);
   for (int i = 0; i < CO_SUBMISSION_DEPTH; i++) {
     co_submission *submission = &program->submissions[i];
     if (apart) {
@@ -208,7 +235,7 @@ void co_program_free_submissions(co_program *program) {
     co_free(program->ctx, submission->host_outputs);
   }
   if (apart) api->host_buffer_free(program->backend, program->staging);
-  co_free(program->ctx, program->captured_graphs);
+  co_free(program->ctx, program->known_classes);
   co_free(program->ctx, program->packets[0].fields); // shared
   co_free(program->ctx, program->output_offset);
   co_free(program->ctx, program->outputs);

@@ -9,16 +9,18 @@ typedef struct source_column {
   const char *data;
   size_t row_bytes;
   int64_t rows;
-  const int64_t *entity_row; // per sample; NULL = the sample's own number
+  const int64_t *index; // row of each sample; NULL = the sample's own number
   co_dtype dtype;
-  int64_t values; // of a row
+  int64_t values;      // of a row
+  const double *pivot; // NULL = none
+  co_numbers numbers;  // as stored, where there is a pivot
 } source_column;
 
 typedef struct source {
   const co_feed *feed;
   source_column *columns;
-  size_t row_bytes;
-  co_dtype dtype; // of the graph's input
+  co_tensor_desc row;         // of the graph's input: one row
+  const int64_t *begin, *end; // per sample, of events
 } source;
 
 struct co_collator {
@@ -32,10 +34,20 @@ struct co_collator {
 
 // ---- opening -----------------------------------------------------------------------------------
 
+static bool is_of_events(co_dataset *dataset, const co_column *column) {
+  const co_table *table = co_schema_table(co_dataset_schema(dataset), column->table);
+  return table && table->kind == CO_TABLE_EVENTS;
+}
+
 static co_status open_column(co_dataset *dataset, const char *name, source_column *out) {
   const co_column *column = co_schema_find(co_dataset_schema(dataset), name);
   const void *data;
-  CO_RETURN_IF_FAILED(co_dataset_column(dataset, name, &data, &out->rows, &out->entity_row));
+  if (!column)
+    return co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0, "there is no column '%s'", name);
+  bool events = is_of_events(dataset, column);
+  memset(out, 0, sizeof *out);
+  CO_RETURN_IF_FAILED(
+      co_dataset_column(dataset, name, &data, &out->rows, events ? NULL : &out->index));
   out->data = data;
   out->dtype = column->dtype;
   out->values = co_shape_count(&column->shape);
@@ -43,23 +55,28 @@ static co_status open_column(co_dataset *dataset, const char *name, source_colum
   return CO_OK;
 }
 
-static size_t bytes_of_row(const co_graph *graph, int32_t input) {
-  co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
-  desc.shape.dim[0] = 1;
-  return co_tensor_bytes(&desc);
-}
-
 static co_status open_source(co_collator *c, const co_graph *graph, co_dataset *dataset,
                              const co_feed *feed) {
   source *s = &c->sources[c->count++];
   s->feed = feed;
-  s->dtype = graph->values[graph->inputs[feed->input]].desc.dtype;
-  if (co_feed_is_of_rows(feed)) s->row_bytes = bytes_of_row(graph, feed->input);
+  s->row = graph->values[graph->inputs[feed->input]].desc;
   s->columns = co_arena_alloc(c->arena, (size_t)feed->column_count + 1, sizeof *s->columns);
   if (!s->columns) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < feed->column_count; i++)
+  for (int64_t i = 0; i < feed->column_count; i++) {
     CO_RETURN_IF_FAILED(open_column(dataset, feed->columns[i]->name, &s->columns[i]));
-  return CO_OK;
+    const double *pivot = feed->pivots ? feed->pivots[i]->bytes : NULL;
+    if (!pivot || *pivot == 0) continue;
+    s->columns[i].pivot = pivot;
+    CO_RETURN_IF_FAILED(
+        co_dataset_numbers(dataset, feed->columns[i]->name, &s->columns[i].numbers));
+  }
+  if (!co_feed_is_of_rows(feed)) return CO_OK;
+  s->row.shape.dim[0] = 1;
+  if (!feed->column_count) return CO_OK;
+  const co_column *column = co_schema_find(co_dataset_schema(dataset), feed->columns[0]->name);
+  return is_of_events(dataset, column)
+             ? co_dataset_ranges(dataset, column->table, &s->begin, &s->end)
+             : CO_OK;
 }
 
 static co_status open_weight(co_collator *c, co_dataset *dataset) {
@@ -72,22 +89,29 @@ static co_status open_weight(co_collator *c, co_dataset *dataset) {
   return CO_OK;
 }
 
+static bool is_wanted(const co_feed *feed, bool inputs, bool targets) {
+  bool target = feed->kind == CO_FEED_TARGET || feed->kind == CO_FEED_WEIGHT;
+  return target ? targets : inputs;
+}
+
 static co_status create(co_collator **out, const co_model *model, const co_section *section,
                         co_dataset *dataset, bool targets) {
   co_collator *c = co_alloc_zero(model->ctx, 1, sizeof *c);
   *out = NULL;
   if (!c) return CO_ERR_MEMORY;
   c->ctx = model->ctx;
-  int64_t inputs = section ? section->feeds.count : 0, network = targets ? model->feeds.count : 0;
+  int64_t inputs = section ? section->feeds.count : 0;
   co_status status;
   CO_TRY(co_arena_create(&c->arena, c->ctx));
-  c->sources = co_arena_alloc(c->arena, (size_t)(inputs + network) + 1, sizeof *c->sources);
+  c->sources =
+      co_arena_alloc(c->arena, (size_t)(inputs + model->feeds.count) + 1, sizeof *c->sources);
   status = c->sources ? CO_OK : CO_ERR_MEMORY;
   if (status != CO_OK) goto cleanup;
   for (int64_t i = 0; i < inputs; i++)
     CO_TRY(open_source(c, section->graph, dataset, &section->feeds.items[i]));
-  for (int64_t i = 0; i < network; i++)
-    CO_TRY(open_source(c, model->network, dataset, &model->feeds.items[i]));
+  for (int64_t i = 0; i < model->feeds.count; i++)
+    if (is_wanted(&model->feeds.items[i], section, targets))
+      CO_TRY(open_source(c, model->network, dataset, &model->feeds.items[i]));
   if (targets) CO_TRY(open_weight(c, dataset));
   *out = c;
   return CO_OK;
@@ -120,8 +144,33 @@ const co_feed *co_collator_feed(const co_collator *c, int64_t i) {
   return c->sources[i].feed;
 }
 
-size_t co_collator_row_bytes(const co_collator *c, int64_t i) {
-  return c->sources[i].row_bytes;
+size_t co_collator_row_bytes(const co_collator *c, int64_t i, const co_shape_class *shape) {
+  co_tensor_desc row = c->sources[i].row;
+  if (!co_feed_is_of_rows(c->sources[i].feed)) return 0;
+  co_shape_bind(&row.shape, shape);
+  return co_tensor_bytes(&row);
+}
+
+// ---- values ------------------------------------------------------------------------------------
+
+static void write_value(const source_column *column, int64_t row, char *out) {
+  if (column->pivot)
+    co_numbers_deliver(&column->numbers, *column->pivot, row, 1, (float *)(void *)out, 1);
+  else
+    memcpy(out, column->data + (size_t)row * column->row_bytes, column->row_bytes);
+}
+
+// The values of a row of a table, columns side by side; returns what is behind them.
+static char *write_table_row(const source *s, int64_t row, char *out) {
+  for (int64_t k = 0; k < s->feed->column_count; k++) {
+    write_value(&s->columns[k], row, out);
+    out += s->columns[k].row_bytes;
+  }
+  return out;
+}
+
+static int64_t row_of(const source_column *column, int64_t sample) {
+  return column->index ? column->index[sample] : sample;
 }
 
 // ---- what is the same for all batches ----------------------------------------------------------
@@ -141,31 +190,19 @@ size_t co_collator_fixed_bytes(const co_collator *c, int64_t i) {
 }
 
 bool co_collator_needs_room(const co_collator *c, int64_t i) {
-  const co_feed *feed = c->sources[i].feed;
-  return feed->kind == CO_FEED_FITTED ? feed->fitted_count > 1 : feed->column_count > 1;
-}
-
-// Columns side by side, for the given rows of each (NULL: all, in order).
-static void join_columns(const source *s, const int64_t *samples, int64_t rows, char *out) {
-  for (int64_t row = 0; row < rows; row++)
-    for (int64_t k = 0; k < s->feed->column_count; k++) {
-      const source_column *column = &s->columns[k];
-      int64_t at = samples ? samples[row] : row;
-      if (samples && column->entity_row) at = column->entity_row[at];
-      memcpy(out, column->data + (size_t)at * column->row_bytes, column->row_bytes);
-      out += column->row_bytes;
-    }
+  const source *s = &c->sources[i];
+  if (s->feed->kind == CO_FEED_FITTED) return s->feed->fitted_count > 1;
+  return s->feed->column_count > 1 || s->columns[0].pivot;
 }
 
 const void *co_collator_fixed(const co_collator *c, int64_t i, void *room) {
   const source *s = &c->sources[i];
   if (!co_collator_needs_room(c, i))
     return s->feed->kind == CO_FEED_FITTED ? s->feed->fitted[0]->bytes : s->columns[0].data;
-  if (s->feed->kind != CO_FEED_FITTED) {
-    join_columns(s, NULL, s->columns[0].rows, room);
-    return room;
-  }
   char *to = room;
+  if (s->feed->kind != CO_FEED_FITTED)
+    for (int64_t row = 0; row < s->columns[0].rows; row++)
+      to = write_table_row(s, row, to);
   for (int64_t k = 0; k < s->feed->fitted_count; k++) {
     size_t bytes = fitted_bytes(s->feed->fitted[k]);
     memcpy(to, s->feed->fitted[k]->bytes, bytes);
@@ -176,9 +213,54 @@ const void *co_collator_fixed(const co_collator *c, int64_t i, void *room) {
 
 // ---- what a batch brings -----------------------------------------------------------------------
 
-static const char *value_at(const source_column *column, int64_t sample) {
-  int64_t row = column->entity_row ? column->entity_row[sample] : sample;
-  return column->data + (size_t)row * column->row_bytes;
+static void write_rows(const source *s, const int64_t *samples, int64_t rows, char *out) {
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t k = 0; k < s->feed->column_count; k++) {
+      write_value(&s->columns[k], row_of(&s->columns[k], samples[i]), out);
+      out += s->columns[k].row_bytes;
+    }
+}
+
+// How many events of a sample are taken where at most `most` fit.
+static int64_t events_of(const source *s, int64_t sample, int64_t most) {
+  int64_t count = s->end[sample] - s->begin[sample];
+  return count < most ? count : most;
+}
+
+// The length to which the events of a source are padded.
+static int64_t padded_length(const source *s, const co_shape_class *shape) {
+  return shape->t[s->feed->event_table];
+}
+
+static void write_events(const source *s, const co_shape_class *shape, const int64_t *samples,
+                         char *out) {
+  int64_t most = padded_length(s, shape);
+  size_t event = 0;
+  for (int64_t k = 0; k < s->feed->column_count; k++)
+    event += s->columns[k].row_bytes;
+  for (int64_t i = 0; i < shape->rows; i++) {
+    int64_t count = events_of(s, samples[i], most);
+    char *to = out + (size_t)(i * most) * event;
+    for (int64_t k = 0; k < count; k++)
+      to = write_table_row(s, s->end[samples[i]] - count + k, to);
+    memset(to, 0, (size_t)(most - count) * event);
+  }
+}
+
+static void write_begin(const source *s, const co_shape_class *shape, const int64_t *samples,
+                        int64_t *out) {
+  for (int64_t i = 0; i < shape->rows; i++)
+    out[i] = s->end[samples[i]] - events_of(s, samples[i], padded_length(s, shape));
+}
+
+static void write_lengths(const source *s, const co_shape_class *shape, const int64_t *samples,
+                          int32_t *out) {
+  for (int64_t i = 0; i < shape->rows; i++)
+    out[i] = (int32_t)events_of(s, samples[i], padded_length(s, shape));
+}
+
+static const void *value_at(const source_column *column, int64_t sample) {
+  return column->data + (size_t)row_of(column, sample) * column->row_bytes;
 }
 
 static bool is_missing(const source_column *column, int64_t sample) {
@@ -192,8 +274,8 @@ static bool is_missing(const source_column *column, int64_t sample) {
 // A code as a number where the graph takes numbers.
 static void write_target(const source *s, const int64_t *samples, int64_t rows, void *out) {
   const source_column *column = s->columns;
-  if (column->dtype == s->dtype) {
-    join_columns(s, samples, rows, out);
+  if (column->dtype == s->row.dtype) {
+    write_rows(s, samples, rows, out);
     return;
   }
   for (int64_t row = 0; row < rows; row++) {
@@ -212,30 +294,34 @@ static void write_weight(const co_collator *c, const source *s, const int64_t *s
   }
 }
 
-static void write_index(const source_column *column, const int64_t *samples, int64_t rows,
-                        int64_t *out) {
-  for (int64_t row = 0; row < rows; row++)
-    out[row] = column->entity_row ? column->entity_row[samples[row]] : samples[row];
-}
-
-void co_collate(const co_collator *c, int64_t i, const int64_t *samples, int64_t rows,
-                int64_t valid, void *out, double *weight_sum) {
+void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
+                const int64_t *samples, int64_t valid, void *out, double *weight_sum) {
   const source *s = &c->sources[i];
   switch (s->feed->kind) {
   case CO_FEED_IDS:
-    memcpy(out, samples, (size_t)rows * sizeof *samples);
+    memcpy(out, samples, (size_t)shape->rows * sizeof *samples);
     break;
   case CO_FEED_INDEX:
-    write_index(s->columns, samples, rows, out);
+    for (int64_t row = 0; row < shape->rows; row++)
+      ((int64_t *)out)[row] = row_of(s->columns, samples[row]);
     break;
   case CO_FEED_ROWS:
-    join_columns(s, samples, rows, out);
+    if (s->begin)
+      write_events(s, shape, samples, out);
+    else
+      write_rows(s, samples, shape->rows, out);
+    break;
+  case CO_FEED_BEGIN:
+    write_begin(s, shape, samples, out);
+    break;
+  case CO_FEED_LENGTHS:
+    write_lengths(s, shape, samples, out);
     break;
   case CO_FEED_TARGET:
-    write_target(s, samples, rows, out);
+    write_target(s, samples, shape->rows, out);
     break;
   case CO_FEED_WEIGHT:
-    write_weight(c, s, samples, rows, valid, out, weight_sum);
+    write_weight(c, s, samples, shape->rows, valid, out, weight_sum);
     break;
   default:
     break; // the same for all batches
@@ -248,7 +334,7 @@ co_status co_block_table_rows(co_dataset *dataset, const co_input_block *block, 
   *rows = first.rows;
   for (int64_t i = 1; i < block->count; i++) {
     CO_RETURN_IF_FAILED(open_column(dataset, block->features[i].column->name, &other));
-    if (other.entity_row != first.entity_row || other.rows != first.rows) *rows = CO_DIM_N;
+    if (other.index != first.index || other.rows != first.rows) *rows = CO_DIM_N;
   }
   return CO_OK;
 }

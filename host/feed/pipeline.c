@@ -5,24 +5,26 @@
 
 #include "host/exec/memory.h"
 #include "host/feed/collate.h"
+#include "host/feed/shape_classes.h"
 
-// The input section planned for one number of rows, with its memory.
+// The input section planned for one class, with its memory.
 typedef struct prepared_section {
   co_backend *backend;
   co_store *store; // empty: input sections have no parameters
   co_plan *plan;
   co_executor *executor;
   co_memory memory;
-  int64_t rows;
+  co_shape_class shape;
 } prepared_section;
 
 typedef struct slot {
-  prepared_section sections[2]; // full batch, partial last batch
-  int64_t *samples;             // padded to batch_rows
-  void **data;                  // per feed: the batch's rows, NULL where none are written
-  const void **inputs;          // per network input: what is delivered
-  double *weight_sum;           // per loss
-  int64_t valid, rows;
+  prepared_section *sections; // per class
+  int64_t *samples;           // padded to batch_rows
+  void **data;                // per feed: the batch's rows, NULL where none are written
+  const void **inputs;        // per network input: what is delivered
+  double *weight_sum;         // per loss
+  int64_t valid;
+  co_shape_class shape;
   char *staged; // page-locked, or NULL
 } slot;
 
@@ -41,20 +43,23 @@ struct co_pipeline {
   char *staging;        // of all slots: page-locked memory is slow to get
   slot *slots;
   int slot_count;
+  co_shape_class classes[2 * CO_MAX_LENGTHS]; // that may occur
+  int64_t class_count;
+  uint8_t *sample_classes; // of options.samples; NULL without events
   co_loader *loader;
 };
 
 // ---- one slot ----------------------------------------------------------------------------------
 
-static co_status create_section(co_pipeline *p, prepared_section *s, int64_t rows) {
+static co_status create_section(co_pipeline *p, prepared_section *s, const co_shape_class *shape) {
   co_plan_options options = {
-      .mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER, .rows = rows, .real = CO_F32};
+      .mode = p->options.training ? CO_MODE_TRAIN : CO_MODE_INFER, .shape = *shape, .real = CO_F32};
   const co_backend_api *api = p->backend->api;
   s->backend = p->backend;
-  s->rows = rows;
+  s->shape = *shape;
   CO_RETURN_IF_FAILED(co_store_create(&s->store, p->backend, CO_F32));
   CO_RETURN_IF_FAILED(co_plan_create(&s->plan, p->section->graph, s->store, &options));
-  CO_RETURN_IF_FAILED(co_memory_check_batches(rows, s->plan->arena_bytes, p->slot_count));
+  CO_RETURN_IF_FAILED(co_memory_check_batches(shape->rows, s->plan->arena_bytes, p->slot_count));
   CO_RETURN_IF_FAILED(co_store_allocate(s->store, false, 0));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, s->plan->arena_bytes + 64, &s->memory.arena));
   CO_RETURN_IF_FAILED(api->buffer_create(p->backend, sizeof(co_step), &s->memory.step));
@@ -73,23 +78,25 @@ static void free_section(prepared_section *s) {
 static co_status allocate_slot(co_pipeline *p, slot *s) {
   const co_graph *network = p->model->network;
   size_t rows = (size_t)p->options.batch_rows, feeds = (size_t)co_collator_count(p->collator);
+  co_shape_class longest = co_shape_class_of(p->model, 1, co_length_count(p->model) - 1);
   s->samples = co_alloc_zero(p->ctx, rows, sizeof *s->samples);
   s->data = co_alloc_zero(p->ctx, feeds + 1, sizeof *s->data);
   s->inputs = co_alloc_zero(p->ctx, (size_t)network->input_count + 1, sizeof *s->inputs);
   s->weight_sum = co_alloc_zero(p->ctx, (size_t)network->loss_count + 1, sizeof *s->weight_sum);
   if (!s->samples || !s->data || !s->inputs || !s->weight_sum) return CO_ERR_MEMORY;
   for (size_t i = 0; i < feeds && !p->options.staging; i++) {
-    size_t bytes = co_collator_row_bytes(p->collator, (int64_t)i);
+    size_t bytes = co_collator_row_bytes(p->collator, (int64_t)i, &longest);
     if (bytes && !(s->data[i] = co_alloc_zero(p->ctx, rows, bytes))) return CO_ERR_MEMORY;
   }
   return CO_OK;
 }
 
 static void free_slot(co_pipeline *p, slot *s) {
-  free_section(&s->sections[0]);
-  free_section(&s->sections[1]);
+  for (int64_t i = 0; s->sections && i < p->class_count; i++)
+    free_section(&s->sections[i]);
   for (int64_t i = 0; s->data && i < co_collator_count(p->collator); i++)
     co_free(p->ctx, s->data[i]);
+  co_free(p->ctx, s->sections);
   co_free(p->ctx, s->samples);
   co_free(p->ctx, s->data);
   co_free(p->ctx, s->inputs);
@@ -115,13 +122,15 @@ static void deliver(const co_pipeline *p, slot *s, const prepared_section *ready
 }
 
 static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
-  prepared_section *ready = s->sections[0].rows == s->rows ? &s->sections[0] : &s->sections[1];
+  prepared_section *ready = s->sections;
+  while (!co_shape_class_equal(&ready->shape, &s->shape)) // it is among them
+    ready++;
   co_step step = {.seed = p->options.seed, .epoch = epoch};
   memcpy(ready->memory.step, &step, sizeof step);
   for (int64_t i = 0; i < co_collator_count(p->collator); i++) {
     const co_feed *feed = co_collator_feed(p->collator, i);
     if (s->data[i])
-      co_collate(p->collator, i, s->samples, s->rows, s->valid, s->data[i], sum_of(s, feed));
+      co_collate(p->collator, i, &s->shape, s->samples, s->valid, s->data[i], sum_of(s, feed));
     if (!feed->network)
       co_executor_bind(ready->executor, feed->input, s->data[i] ? s->data[i] : p->address[i]);
   }
@@ -133,18 +142,19 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
 // For devices that run the section themselves: what the batch brings, part by part.
 static void stage(const co_pipeline *p, slot *s) {
   const co_staging_layout *layout = p->options.staging;
+  co_shape_class part_shape = s->shape;
   int64_t first = 0;
-  for (int64_t part = 0; part < co_staging_parts(layout, s->rows); part++) {
-    int64_t rows = co_staging_part_rows(layout, s->rows, part);
+  for (int64_t part = 0; part < co_staging_parts(layout, s->shape.rows); part++) {
+    part_shape.rows = co_staging_part_rows(layout, s->shape.rows, part);
     int64_t valid = s->valid - first < 0 ? 0 : s->valid - first;
     for (int64_t f = 0; f < layout->field_count; f++) {
       int64_t i = p->field_feed[f];
       if (i < 0) continue; // targets, where none are asked for
-      co_collate(p->collator, i, s->samples + first, rows, valid,
-                 s->staged + co_staging_field_offset(layout, s->rows, part, f),
+      co_collate(p->collator, i, &part_shape, s->samples + first, valid,
+                 s->staged + co_staging_field_offset(layout, &s->shape, part, f),
                  sum_of(s, co_collator_feed(p->collator, i)));
     }
-    first += rows;
+    first += part_shape.rows;
   }
 }
 
@@ -154,9 +164,10 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
   slot *s = &p->slots[batch->slot];
   (void)worker;
   s->valid = batch->rows;
-  s->rows = p->options.training ? batch->rows : p->options.batch_rows;
+  int64_t rows = p->options.training ? batch->rows : p->options.batch_rows;
+  s->shape = co_shape_class_of(p->model, rows, batch->class_number);
   memcpy(s->samples, batch->samples, (size_t)batch->rows * sizeof *s->samples);
-  for (int64_t row = batch->rows; row < s->rows; row++)
+  for (int64_t row = batch->rows; row < rows; row++)
     s->samples[row] = batch->samples[0];
   memset(s->weight_sum, 0, (size_t)p->model->network->loss_count * sizeof *s->weight_sum);
   if (!s->staged) return run_section(p, s, batch->epoch);
@@ -217,27 +228,47 @@ static co_status find_fields(co_pipeline *p) {
   return CO_OK;
 }
 
+// The most bytes that a batch of any class brings.
+static size_t most_staged(const co_pipeline *p) {
+  size_t most = 0;
+  for (int64_t i = 0; i < p->class_count; i++) {
+    size_t bytes = co_staging_bytes(p->options.staging, &p->classes[i]);
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+static co_status create_staging(co_pipeline *p) {
+  if (!p->options.staging) return CO_OK;
+  co_backend *device = p->options.resident->backend;
+  size_t bytes = most_staged(p);
+  CO_RETURN_IF_FAILED(co_memory_check_batches(p->options.batch_rows, bytes, p->slot_count));
+  return device->api->host_buffer_create(device, (size_t)p->slot_count * bytes,
+                                         (void **)&p->staging);
+}
+
+static co_status create_sections(co_pipeline *p, slot *s) {
+  s->sections = co_alloc_zero(p->ctx, (size_t)p->class_count, sizeof *s->sections);
+  if (!s->sections) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < p->class_count; i++)
+    CO_RETURN_IF_FAILED(create_section(p, &s->sections[i], &p->classes[i]));
+  return CO_OK;
+}
+
 static co_status create_slots(co_pipeline *p) {
-  int64_t partial = p->options.sample_count % p->options.batch_rows;
+  int64_t partial = p->options.training ? p->options.sample_count % p->options.batch_rows : 0;
   p->slot_count = p->options.workers + 1 + (p->options.ahead > 1 ? p->options.ahead : 1);
   p->slots = co_alloc_zero(p->ctx, (size_t)p->slot_count, sizeof *p->slots);
   if (!p->slots) return CO_ERR_MEMORY;
-  size_t bytes = 0;
-  if (p->options.staging) {
-    co_backend *device = p->options.resident->backend;
-    bytes = co_staging_bytes(p->options.staging, p->options.batch_rows);
-    CO_RETURN_IF_FAILED(co_memory_check_batches(p->options.batch_rows, bytes, p->slot_count));
-    CO_RETURN_IF_FAILED(device->api->host_buffer_create(device, (size_t)p->slot_count * bytes,
-                                                        (void **)&p->staging));
-  }
+  co_shape_classes_add(p->model, p->options.batch_rows, p->classes, &p->class_count);
+  co_shape_classes_add(p->model, partial, p->classes, &p->class_count);
+  CO_RETURN_IF_FAILED(create_staging(p));
   for (int i = 0; i < p->slot_count; i++) {
-    slot *s = &p->slots[i];
-    CO_RETURN_IF_FAILED(allocate_slot(p, s));
-    if (p->staging) s->staged = p->staging + (size_t)i * bytes;
-    if (p->staging) continue;
-    CO_RETURN_IF_FAILED(create_section(p, &s->sections[0], p->options.batch_rows));
-    if (p->options.training && partial)
-      CO_RETURN_IF_FAILED(create_section(p, &s->sections[1], partial));
+    CO_RETURN_IF_FAILED(allocate_slot(p, &p->slots[i]));
+    if (p->staging)
+      p->slots[i].staged = p->staging + (size_t)i * most_staged(p);
+    else
+      CO_RETURN_IF_FAILED(create_sections(p, &p->slots[i]));
   }
   return CO_OK;
 }
@@ -259,8 +290,12 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
   CO_TRY(find_fixed(p));
   CO_TRY(find_fields(p));
   CO_TRY(create_slots(p));
+  CO_TRY(co_sample_classes(&p->sample_classes, model, dataset, options->samples,
+                           options->sample_count));
   co_loader_options loader = {.rows = options->samples,
                               .row_count = options->sample_count,
+                              .classes = p->sample_classes,
+                              .class_count = co_length_count(model),
                               .batch_rows = options->batch_rows,
                               .shuffle = options->training,
                               .seed = options->seed,
@@ -291,6 +326,7 @@ void co_pipeline_free(co_pipeline *p) {
   co_collator_free(p->collator);
   co_section_free(p->own);
   co_free(p->ctx, p->slots);
+  co_free(p->ctx, p->sample_classes);
   co_free(p->ctx, p->fixed);
   co_free(p->ctx, p->address);
   co_free(p->ctx, p->field_feed);
@@ -304,7 +340,7 @@ co_status co_pipeline_next(co_pipeline *p, co_view *out, bool *done) {
   if (*done) return CO_OK;
   const slot *s = &p->slots[batch->slot];
   *out =
-      (co_view){batch, s->rows, s->valid, s->staged ? NULL : s->inputs, s->staged, s->weight_sum};
+      (co_view){batch, s->shape, s->valid, s->staged ? NULL : s->inputs, s->staged, s->weight_sum};
   return CO_OK;
 }
 

@@ -29,7 +29,7 @@ typedef struct co_pipeline_options {
 // One batch as the network takes it.
 typedef struct co_view {
   const co_batch *batch;
-  int64_t rows;              // rows of every input, padding included
+  co_shape_class shape;      // its rows, padding included, and lengths
   int64_t valid;             // rows that are not padding
   const void *const *inputs; // per input of the network graph, NULL where not delivered; or
   void *staged;              // all of them, for the device

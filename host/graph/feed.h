@@ -22,9 +22,10 @@ typedef struct co_fitted {
 } co_fitted;
 
 typedef enum co_feed_kind {
-  CO_FEED_TABLE,   // every row of the table that the columns belong to (R, …)
-  CO_FEED_INDEX,   // i64 (N): which of them are the batch's
-  CO_FEED_ROWS,    // in place of both: the batch's rows themselves (N, …)
+  CO_FEED_TABLE, // every row of the table that the columns belong to (R, …)
+  CO_FEED_INDEX, // i64 (N): which of them are the batch's
+  CO_FEED_ROWS, // in place of both: the batch's rows themselves (N, …); of events (N, T, …), zero
+                // behind a sample's last
   CO_FEED_EVENTS,  // every event of the table that the columns belong to (E, …)
   CO_FEED_BEGIN,   // i64 (N): where the batch's samples have their first event
   CO_FEED_LENGTHS, // i32 (N): how many events they have
@@ -34,16 +35,19 @@ typedef enum co_feed_kind {
   CO_FEED_WEIGHT   // (N): sample weight, 0 where the target is missing and in padding
 } co_feed_kind;
 
-// One input of a graph. Columns that are fed together lie side by side in each row.
+// One input of a graph. Columns that are fed together lie side by side in each row. BEGIN, LENGTHS
+// and rows of events take the last T of a sample's events, if there are more.
 typedef struct co_feed {
   co_feed_kind kind;
   bool network;  // of the network's graph, else of the input section's
   int32_t input; // its position there
   const co_column *const *columns;
   int64_t column_count;
+  // Of numbers, f64 (1) per column, or NULL: what is taken off the stored value before it is rounded.
+  co_fitted *const *pivots;
   co_fitted *const *fitted;
   int64_t fitted_count;
-  int64_t most_events; // BEGIN, LENGTHS: of more, the last so many are taken
+  int32_t event_table; // of events: number of the table, as in CO_DIM_T
   int32_t loss;        // TARGET, WEIGHT: of the graph's losses
 } co_feed;
 

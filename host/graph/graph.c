@@ -136,14 +136,19 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
   }
 }
 
-// Optional outputs exist for the sake of a gradient; plans without one drop them again.
-static bool saved_for_backward(const co_op_info *info, const char *operand, size_t length) {
+// Optional outputs exist for the sake of a gradient, saved for it or with one of their own; plans
+// drop again what they do not need.
+static bool read_by_backward(const co_op_info *info, const char *operand, size_t length) {
   const char *cursor = info->backward;
   co_rule rule;
   while (co_rule_next(&cursor, &rule))
-    for (int i = 0; i < rule.inputs; i++)
-      if (rule.in[i].length == length && strncmp(rule.in[i].name, operand, length) == 0)
+    for (int i = 0; i < rule.inputs; i++) {
+      const char *name = rule.in[i].name;
+      if (rule.in[i].length == length && strncmp(name, operand, length) == 0) return true;
+      if (rule.in[i].length == length + 1 && name[0] == 'd' &&
+          strncmp(name + 1, operand, length) == 0)
         return true;
+    }
   return false;
 }
 
@@ -160,7 +165,7 @@ static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co
   size_t length;
   bool optional;
   co_operand_get(info->outputs, i, &operand, &length, &optional);
-  if (optional && !saved_for_backward(info, operand, length)) return CO_OK;
+  if (optional && !read_by_backward(info, operand, length)) return CO_OK;
   char *name = co_arena_format(graph->arena, "%s%s%s.%.*s", graph->layer ? graph->layer : "",
                                graph->layer ? "/" : "", info->name, (int)length, operand);
   if (!name) return CO_ERR_MEMORY;
@@ -192,6 +197,10 @@ co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, con
   }
   graph->ops[graph->op_count++] = node;
   return CO_OK;
+}
+
+void co_graph_set_max_length(co_graph *graph, int event_table, int64_t length) {
+  graph->max_length[event_table] = length;
 }
 
 co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,

@@ -51,7 +51,12 @@ typedef enum co_init_kind {
   CO_INIT_ZEROS,
   CO_INIT_ONES,
   CO_INIT_GLOROT_UNIFORM, // U(-l, l), l = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)
-  CO_INIT_HE_NORMAL       // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
+  CO_INIT_HE_NORMAL,      // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
+  CO_INIT_ORTHOGONAL,  // of a matrix no higher than wide: rows of length 1, at right angles to each
+                       // other, as Keras (Saxe et al. 2014)
+  CO_INIT_FORGET_GATE, // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
+                       // al. 2015)
+  CO_INIT_UNIFORM      // U(-0.05, 0.05), Keras' "uniform"
 } co_init_kind;
 
 typedef struct co_param_info {
@@ -122,12 +127,13 @@ typedef struct co_graph {
       input_count, constant_count;
   int64_t value_capacity, op_capacity, param_capacity, layer_capacity, loss_capacity,
       metric_capacity, output_capacity, input_capacity, constant_capacity;
-  int64_t metric_doubles; // accumulators in all
-  int64_t result_doubles; // results in all
-  co_value step;          // CO_NO_VALUE until asked for
-  const char *layer;      // the layer being built: stamped on operations
-  int32_t group;          // stamped on new parameters
-  bool frozen;            // new parameters are not trainable
+  int64_t max_length[CO_MAX_EVENT_TABLES]; // the longest T of each event table; 0: not told
+  int64_t metric_doubles;                  // accumulators in all
+  int64_t result_doubles;                  // results in all
+  co_value step;                           // CO_NO_VALUE until asked for
+  const char *layer;                       // the layer being built: stamped on operations
+  int32_t group;                           // stamped on new parameters
+  bool frozen;                             // new parameters are not trainable
 } co_graph;
 
 co_status co_graph_create(co_graph **out, co_context *ctx);
@@ -150,6 +156,9 @@ co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtyp
                                 const co_shape *shape, const void *bytes, co_value *out);
 // A value that is a whole store block of `elements` reals (of the mirror, bf16).
 co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out);
+// The longest T that plans of the graph may have for an event table. Before layers that draw random
+// numbers over it.
+void co_graph_set_max_length(co_graph *graph, int event_table, int64_t length);
 co_status co_graph_get_step(co_graph *graph, co_value *out);
 // `doubles` zero-initialised accumulators.
 co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t doubles,

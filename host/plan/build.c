@@ -4,9 +4,19 @@
 
 #include "host/plan/pass.h"
 
-static void bind_rows(co_shape *shape, int64_t rows) {
-  for (int i = 0; i < shape->rank; i++)
-    if (shape->dim[i] == CO_DIM_N) shape->dim[i] = rows;
+// Symbolic extents become those of the plan's class, which must have them.
+static co_status bind(const co_plan *plan, const char *name, co_shape *shape) {
+  const co_shape symbolic = *shape;
+  co_shape_bind(shape, &plan->options.shape);
+  for (int i = 0; i < shape->rank; i++) {
+    int table = co_dim_event_table(symbolic.dim[i]);
+    if (table < 0) continue;
+    int64_t t = plan->options.shape.t[table], most = plan->graph->max_length[table];
+    if (t < 1 || (most && t > most))
+      return co_fail(CO_ERR_INTERNAL, "'%s' cannot be planned for T%d = %lld", name, table,
+                     (long long)t);
+  }
+  return CO_OK;
 }
 
 static co_status copy_values(co_plan *plan, co_store *store) {
@@ -14,7 +24,7 @@ static co_status copy_values(co_plan *plan, co_store *store) {
   for (int64_t i = 0; i < graph->value_count; i++) {
     const co_value_info *from = &graph->values[i];
     co_tensor_desc desc = from->desc;
-    bind_rows(&desc.shape, plan->options.rows);
+    CO_RETURN_IF_FAILED(bind(plan, from->name, &desc.shape));
     co_value made;
     CO_RETURN_IF_FAILED(
         co_plan_add_value(plan, from->name, &desc, from->storage, from->index, &made));
@@ -96,7 +106,7 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
   co_plan_op op = co_plan_op_make(from->op, from->layer, NULL);
   op.desc.attr = from->attr;
   op.desc.accumulate = from->accumulate;
-  bind_rows(&op.desc.attr.shape, plan->options.rows);
+  co_shape_bind(&op.desc.attr.shape, &plan->options.shape);
   for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
     op.in[k] = from->in[k] == CO_NO_VALUE ? CO_NO_VALUE : alias[from->in[k]];
     op.out[k] = from->out[k];
@@ -106,8 +116,29 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
   return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
 }
 
-// In inference a pooling window's position and a loss's gradient are not needed: absent outputs
-// let the backend skip them.
+// Whether a gradient rule reads the output itself, not only its gradient.
+static bool is_saved(const co_op_info *info, const char *name, size_t length) {
+  const char *cursor = info->backward;
+  co_rule rule;
+  while (co_rule_next(&cursor, &rule))
+    for (int i = 0; i < rule.inputs; i++)
+      if (rule.in[i].length == length && memcmp(rule.in[i].name, name, length) == 0) return true;
+  return false;
+}
+
+// In inference a pooling window's position and a loss's gradient are not needed, in no mode the
+// results of single events where only the last counts: absent outputs let the backend skip them.
+// Metrics and results are read by others.
+static bool is_unused_in_training(const co_plan *plan, const co_plan_op *op, int output) {
+  const co_op_info *info = co_op_get_info(op->desc.op);
+  const co_value_info *value = &plan->values[op->out[output]].info;
+  const char *name;
+  size_t length;
+  bool optional;
+  co_operand_get(info->outputs, output, &name, &length, &optional);
+  return value->storage == CO_STORAGE_ARENA && !is_saved(info, name, length);
+}
+
 static void drop_unread_outputs(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *op = &plan->ops[i];
@@ -117,10 +148,10 @@ static void drop_unread_outputs(co_plan *plan) {
       size_t length;
       bool optional;
       co_operand_get(info->outputs, k, &name, &length, &optional);
-      if (optional && op->out[k] != CO_NO_VALUE && plan->options.mode != CO_MODE_TRAIN &&
-          plan->options.mode != CO_MODE_UPDATE &&
-          co_plan_count_readers(plan, op->out[k], NULL) == 0)
-        op->out[k] = CO_NO_VALUE;
+      if (!optional || op->out[k] == CO_NO_VALUE || plan->options.mode == CO_MODE_UPDATE) continue;
+      if (plan->options.mode == CO_MODE_TRAIN && !is_unused_in_training(plan, op, k)) continue;
+      bool read = co_plan_count_readers(plan, op->out[k], NULL) > 0;
+      if (!read && !plan->values[op->out[k]].info.observed) op->out[k] = CO_NO_VALUE;
     }
   }
 }
@@ -138,11 +169,11 @@ co_status co_pass_build(co_plan *plan, co_store *store) {
     alias[i] = (co_value)i;
   for (int64_t i = 0; i < graph->op_count; i++)
     if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, &graph->ops[i], alias));
-  drop_unread_outputs(plan);
   for (int64_t i = 0; i < graph->output_count; i++) {
     co_value value = graph->outputs[i].value;
     plan->outputs[i] = needed[value] ? alias[value] : CO_NO_VALUE;
     if (needed[value]) plan->values[alias[value]].info.observed = true;
   }
+  drop_unread_outputs(plan);
   return CO_OK;
 }

@@ -17,7 +17,7 @@ static co_status check_bytes(const co_plan *plan, const char *name, const co_ten
   if (bytes <= most) return CO_OK;
   co_status status =
       co_fail(CO_ERR_MEMORY, "'%s' would be %zu bytes (%.1f TiB) for %lld rows", name, bytes,
-              (double)bytes / (double)((size_t)1 << 40), (long long)plan->options.rows);
+              (double)bytes / (double)((size_t)1 << 40), (long long)plan->options.shape.rows);
   co_hint("use fewer rows at a time: trainer.batch_size, trainer.eval_batch_size, --batch-size");
   return status;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan: a graph specialised to mode, batch rows, element type and backend, as a flat list of
+// A plan: a graph specialised to mode, shape class, element type and backend, as a flat list of
 // prepared operations and one packed arena. Immutable once made. Passes, each in a file, in this
 // order: build, fuse_forward, backward, fuse_backward, dtypes, fuse_masks, layouts, prepare, pack.
 #ifndef COHORT_HOST_PLAN_PLAN_H
@@ -20,7 +20,7 @@ typedef enum co_mode {
 
 typedef struct co_plan_options {
   co_mode mode;
-  int64_t rows;               // N
+  co_shape_class shape;       // N and the lengths of event tables
   co_dtype real;              // CO_F32 or CO_F64
   bool bf16;                  // with CO_F32: activations and their gradients in bf16 (dtypes.c)
   bool narrow_inputs;         // bf16: inputs for which co_plan_reads_bf16 holds come in bf16

@@ -257,6 +257,40 @@ static double truncated_normal(uint64_t seed, uint64_t index, uint32_t purpose) 
 // Standard deviation of a standard normal truncated at two sigma, divided out as Keras does.
 static const double truncated_deviation = 0.87962566103423978;
 
+static double normal(uint64_t seed, uint64_t index, uint32_t purpose) {
+  double u[2];
+  two_uniforms(seed, index, 0, purpose, u);
+  return sqrt(-2 * log(1 - u[0])) * cos(6.283185307179586 * u[1]);
+}
+
+static double dot(const double *a, const double *b, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++)
+    sum += a[i] * b[i];
+  return sum;
+}
+
+// Normal values, then Gram-Schmidt from row to row, twice over: once leaves errors where rows nearly
+// lie in each other's plane.
+static void fill_orthogonal(double *values, const co_shape *shape, uint64_t seed,
+                            uint32_t purpose) {
+  const int64_t rows = shape->dim[0], width = shape->dim[1];
+  for (int64_t i = 0; i < rows; i++) {
+    double *row = values + i * width;
+    for (int64_t k = 0; k < width; k++)
+      row[k] = normal(seed, (uint64_t)(i * width + k), purpose);
+    for (int64_t before = 0; before < 2 * i; before++) {
+      const double *other = values + before % i * width;
+      double share = dot(row, other, width);
+      for (int64_t k = 0; k < width; k++)
+        row[k] -= share * other[k];
+    }
+    double length = sqrt(dot(row, row, width));
+    for (int64_t k = 0; k < width; k++)
+      row[k] /= length;
+  }
+}
+
 static double initial_value(const co_param_info *info, uint64_t seed, uint64_t index,
                             uint32_t purpose) {
   double u[2];
@@ -271,6 +305,13 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
   case CO_INIT_HE_NORMAL:
     return truncated_normal(seed, index, purpose) * sqrt(2.0 / (double)info->fan_in) /
            truncated_deviation;
+  case CO_INIT_FORGET_GATE:
+    return index >= (uint64_t)info->shape.dim[0] / 4 && index < (uint64_t)info->shape.dim[0] / 2;
+  case CO_INIT_ORTHOGONAL:
+    break; // fill_orthogonal
+  case CO_INIT_UNIFORM:
+    two_uniforms(seed, index, 0, purpose, u);
+    return (2 * u[0] - 1) * 0.05;
   }
   return 0;
 }
@@ -279,11 +320,19 @@ static co_status initialize_entry(co_store *store, int64_t index, uint64_t seed)
   const co_store_entry *entry = &store->entries[index];
   int64_t count = co_shape_count(&entry->info.shape);
   uint32_t purpose = co_purpose("init", entry->info.name);
+  const bool whole = entry->info.init == CO_INIT_ORTHOGONAL;
   void *values = co_alloc_zero(store->ctx, (size_t)count, co_dtype_size(store->real));
-  if (!values) return CO_ERR_MEMORY;
+  double *matrix = co_alloc_zero(store->ctx, whole ? (size_t)count : 1, sizeof *matrix);
+  if (!values || !matrix) {
+    co_free(store->ctx, values);
+    co_free(store->ctx, matrix);
+    return CO_ERR_MEMORY;
+  }
+  if (whole) fill_orthogonal(matrix, &entry->info.shape, seed, purpose);
   for (int64_t i = 0; i < count; i++) {
     // Rounded to float under every policy, so that a double run starts from the same weights.
-    float value = (float)initial_value(&entry->info, seed, (uint64_t)i, purpose);
+    float value =
+        (float)(whole ? matrix[i] : initial_value(&entry->info, seed, (uint64_t)i, purpose));
     if (store->real == CO_F64)
       ((double *)values)[i] = value;
     else
@@ -291,6 +340,7 @@ static co_status initialize_entry(co_store *store, int64_t index, uint64_t seed)
   }
   co_status status = co_store_write(store, index, CO_BLOCK_PARAM, values);
   co_free(store->ctx, values);
+  co_free(store->ctx, matrix);
   return status;
 }
 

@@ -125,6 +125,7 @@ static void log_epoch(co_session *t) {
            (long long)t->state.step, t->state.epoch + 1, t->shown_loss,
            learning_rate(t, t->state.step - 1), steps / seconds,
            100 * (wait - t->epoch_wait) / seconds);
+  t->epoch_rate = seconds > 0 ? steps / seconds : 0;
   t->epoch_begun = now;
   t->epoch_apart = apart;
   t->epoch_wait = wait;
@@ -136,6 +137,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
   log_epoch(t);
   CO_RETURN_IF_FAILED(validate(t, &value));
+  co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;
@@ -205,7 +207,7 @@ static co_status submit(co_session *t) {
   item->decide = last || (every && t->next_step % every == 0);
   t->waiting = item->decide;
   if (t->next_batch == t->batches_per_epoch) t->next_batch = 0;
-  return co_program_submit(t->program, 0, item->views[0].rows, item->count, item->batches, steps,
+  return co_program_submit(t->program, 0, &item->views[0].shape, item->count, item->batches, steps,
                            item->log);
 }
 

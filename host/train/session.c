@@ -105,6 +105,7 @@ static co_status open_data_and_model(co_session *t) {
         co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
+  CO_RETURN_IF_FAILED(co_fit_lengths(t->model, t->dataset));
   CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_TRAIN));
   CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_VALIDATION));
   // What could be trained, but not be scored, is better said now.
@@ -164,15 +165,21 @@ static co_status parse_placement(const char *name, co_placement *out) {
 static co_status create_program(co_session *t) {
   co_placement placement = CO_PLACEMENT_AUTO;
   CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
-  int64_t sizes[2] = {t->batch_rows, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows};
+  co_shape_class classes[2 * CO_MAX_LENGTHS], evaluation[CO_MAX_LENGTHS];
+  int64_t class_count = 0, evaluation_count = 0;
+  co_shape_classes_add(t->model, t->batch_rows, classes, &class_count);
+  co_shape_classes_add(t->model, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows, classes,
+                       &class_count);
+  co_shape_classes_add(t->model, t->settings.eval_batch_size, evaluation, &evaluation_count);
   co_phase_options phase = {.optimizer = t->settings.optimizer,
                             .optimizer_options = t->settings.optimizer_options,
                             .clip_norm = t->settings.clip_norm};
   int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
   co_program_options options = {.rows = micro,
-                                .batch_rows = sizes,
-                                .batch_row_count = sizes[1] ? 2 : 1,
-                                .evaluation_rows = t->settings.eval_batch_size,
+                                .classes = classes,
+                                .class_count = class_count,
+                                .evaluation_classes = evaluation,
+                                .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = CO_MODE_EVALUATE,
                                 .evaluation_outputs = co_evaluation_needs_scores(t->model),
                                 .phases = &phase,

@@ -10,9 +10,10 @@ void CO_REF(dropout)(const co_op_desc *desc, void *const *in, void *const *out) 
   real *y = out[0];
   const float rate = (float)desc->attr.rate;
   const double scale = 1 / (1 - desc->attr.rate);
+  const int64_t stride = co_draws_of_row(desc);
   for (int64_t n = 0; n < N; n++)
     for (int64_t i = 0; i < row; i++) {
-      uint64_t element = (uint64_t)((step->row_offset + n) * row + i);
+      uint64_t element = (uint64_t)((step->row_offset + n) * stride + i);
       uint32_t bits = co_random_bits(step->seed, element, step->step, desc->attr.purpose);
       bool kept = co_uniform_from_bits(bits) >= rate;
       co_put(desc, 0, &y[n * row + i], kept ? (double)x[n * row + i] * scale : 0);
@@ -26,6 +27,7 @@ co_status co_infer_dropout(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_step(desc, 1));
   if (!(desc->attr.rate >= 0 && desc->attr.rate < 1))
     return co_fail(CO_ERR_CONFIG, "dropout: rate must be at least 0 and below 1");
+  if (desc->attr.max_length) CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, CO_MAX_RANK));
   co_set_out(desc, 0, desc->in[0].dtype, &desc->in[0].shape);
   return CO_OK;
 }

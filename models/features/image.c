@@ -47,7 +47,7 @@ static co_status augment(co_section_builder *b, co_value *value) {
 }
 
 static co_status emit(co_section_builder *b, co_value *out) {
-  CO_RETURN_IF_FAILED(co_section_rows(b, out));
+  CO_RETURN_IF_FAILED(co_section_rows(b, false, out));
   CO_RETURN_IF_FAILED(cast(b, out));
   CO_RETURN_IF_FAILED(augment(b, out));
   return co_numeric_emit(b, out);

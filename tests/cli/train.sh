@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: train.sh COHORT CHECK_JSON MAKE_IDX. From raw files to scores, and every way to get it
+# usage: train.sh COHORT CHECK_JSON MAKE_IDX KILL_AT. From raw files to scores, and every way to get it
 # wrong: one clear line, the right exit code, nothing half-written.
 set -u
 cohort=$1
 check_json=$2
 make_idx=$3
+kill_at=$4
 # In memory where that is possible: every checkpoint waits for the disk.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
 dir=$(mktemp -d)
@@ -113,12 +114,22 @@ eval "set -- $(cat "$odd/command.txt")"
 [ $# = $((${#with[@]} + 8)) ] || fail "command.txt: $# words"
 grep -qF "cohort train ${with[0]} " "$odd/command.txt" || fail 'words without need are quoted'
 
-# ---- killed at random moments, with real writes
+# ---- killed at six places all over the training, with real writes: before the n-th operation on files
+# Sanitizers want to be first, which they need not be here.
+preloaded() { env "ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-}" LD_PRELOAD="$kill_at" "$@"; }
+preloaded COHORT_TEST_COUNT="$dir/count" "$cohort" train "${with[@]}" --run-dir counted \
+  --threads 1 >out 2>err || fail 'the training that is counted'
+operations=$(cat count)
+[ "$operations" -gt 100 ] || fail "only $operations operations on files"
 for i in 1 2 3 4 5 6; do
-  timeout -s KILL "0.$((i * 17 % 40 + 10))" "$cohort" train "${with[@]}" --run-dir killed \
-    --threads 1 --resume=auto >out 2>err
+  # What was done is not done again: a sixth of the whole each time.
+  preloaded COHORT_TEST_KILL_AT=$((operations / 6 - i)) "$cohort" train "${with[@]}" \
+    --run-dir killed --threads 1 --resume=auto >out 2>err
+  code=$?
+  [ $code = 137 ] || fail "exit $code instead of 137 where it is killed"
 done 2>/dev/null
 expect 0 train "${with[@]}" --run-dir killed --threads 1 --resume=auto
+grep -q 'going on at step' err || fail 'the last one began anew'
 for file in model.h5 metrics.jsonl $(cd run && ls checkpoints/*.h5); do
   cmp -s "run/$file" "killed/$file" || fail "$file differs after kills"
 done

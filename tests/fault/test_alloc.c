@@ -25,10 +25,11 @@ static co_status run_program(co_program *program, const co_graph *graph) {
   assert_true(graph->input_count <= MAX_INPUTS);
   co_step step = {.learning_rate = 0.1, .inv_norm = {0.5, 0.5}};
   co_step_result result;
+  const co_shape_class shape = {.rows = ROWS};
   char hex[65];
   CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(program), 1));
   for (int i = 0; i < 2; i++, step.step++)
-    CO_RETURN_IF_FAILED(co_program_step(program, 0, ROWS, inputs, &step, &result));
+    CO_RETURN_IF_FAILED(co_program_step(program, 0, &shape, inputs, &step, &result));
   CO_RETURN_IF_FAILED(co_program_evaluate(program, inputs));
   CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(program), hex));
   co_text text;

@@ -109,19 +109,29 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                    .clip_norm = s->phase[i].clip_norm};
     CO_RETURN_IF_FAILED(read_optimizer(r, &phases[i], s->phase[i].optimizer));
   }
+  co_shape_class shapes[4] = {{.rows = s->rows}};
+  const co_shape_class evaluation = {.rows = s->evaluation_rows};
   int64_t sizes = 0;
-  while (sizes < 4 && s->batch[sizes])
-    sizes++;
+  for (; sizes < 4 && s->batch[sizes]; sizes++)
+    shapes[sizes].rows = s->batch[sizes];
   co_program_options options = {.rows = s->rows,
-                                .batch_rows = sizes ? s->batch : &s->rows,
-                                .batch_row_count = sizes ? sizes : 1,
-                                .evaluation_rows = s->evaluation_rows,
+                                .classes = s->classes ? s->classes : shapes,
+                                .class_count = s->classes ? s->class_count
+                                               : sizes    ? sizes
+                                                          : 1,
+                                .evaluation_classes = &evaluation,
+                                .evaluation_class_count = evaluation.rows ? 1 : 0,
                                 .evaluation_mode = s->infer ? CO_MODE_INFER : CO_MODE_EVALUATE,
                                 .phases = phases,
                                 .phase_count = count,
                                 .real = s->real,
                                 .bf16 = s->bf16,
-                                .no_fusion = s->no_fusion};
+                                .no_fusion = s->no_fusion,
+                                .no_capture = s->no_capture};
+  if (s->evaluation_classes) {
+    options.evaluation_classes = s->evaluation_classes;
+    options.evaluation_class_count = s->evaluation_class_count;
+  }
   return co_program_create(out, r->graph, r->backend, &options);
 }
 
@@ -152,10 +162,10 @@ void rig_free(rig *r) {
 
 // ---- batches -----------------------------------------------------------------------------------
 
-static co_tensor_desc input_desc(const rig *r, int i, int64_t rows) {
+static co_tensor_desc input_desc(const rig *r, int i, const co_shape_class *shape) {
   co_tensor_desc desc = r->graph->values[r->graph->inputs[i]].desc;
   if (desc.dtype == CO_F32) desc.dtype = r->setup.real;
-  desc.shape.dim[0] = rows;
+  co_shape_bind(&desc.shape, shape);
   return desc;
 }
 
@@ -181,13 +191,13 @@ static void put(const co_tensor_desc *desc, void *data, int64_t element, double 
 
 void batch_set(rig *r, batch *b, const char *input, int64_t element, double value) {
   int i = batch_input(r, input);
-  co_tensor_desc desc = input_desc(r, i, b->rows);
+  co_tensor_desc desc = input_desc(r, i, &b->shape);
   put(&desc, b->data[i], element, value);
 }
 
 double batch_get(const rig *r, const batch *b, const char *input, int64_t element) {
   int i = batch_input(r, input);
-  co_tensor_desc desc = input_desc(r, i, b->rows);
+  co_tensor_desc desc = input_desc(r, i, &b->shape);
   if (desc.dtype == CO_I32) return ((int32_t *)b->data[i])[element];
   return desc.dtype == CO_F64 ? ((double *)b->data[i])[element] : ((float *)b->data[i])[element];
 }
@@ -198,12 +208,17 @@ static bool is_weight(const char *name) {
 }
 
 void batch_make(rig *r, batch *b, int64_t rows, uint64_t seed) {
+  batch_make_class(r, b, &(co_shape_class){.rows = rows}, seed);
+}
+
+void batch_make_class(rig *r, batch *b, const co_shape_class *shape, uint64_t seed) {
   memset(b, 0, sizeof *b);
-  b->rows = rows;
+  b->rows = shape->rows;
+  b->shape = *shape;
   b->count = (int)r->graph->input_count;
   assert_true(b->count <= MAX_INPUTS);
   for (int i = 0; i < b->count; i++) {
-    co_tensor_desc desc = input_desc(r, i, rows);
+    co_tensor_desc desc = input_desc(r, i, shape);
     b->inputs[i] = b->data[i] = co_alloc(r->ctx, co_tensor_bytes(&desc));
     assert_non_null(b->data[i]);
     uint32_t purpose = co_purpose("test", input_name(r, i));
@@ -222,10 +237,14 @@ void batch_free(rig *r, batch *b) {
 
 void batch_slice(rig *r, batch *out, const batch *from, int64_t first, int64_t rows) {
   memset(out, 0, sizeof *out);
+  co_shape_class one = from->shape;
+  one.rows = 1;
   out->rows = rows;
+  out->shape = from->shape;
+  out->shape.rows = rows;
   out->count = from->count;
   for (int i = 0; i < from->count; i++) {
-    co_tensor_desc row = input_desc(r, i, 1);
+    co_tensor_desc row = input_desc(r, i, &one);
     size_t bytes = co_tensor_bytes(&row);
     out->inputs[i] = out->data[i] = co_alloc(r->ctx, bytes * (size_t)rows);
     assert_non_null(out->data[i]);
@@ -251,7 +270,7 @@ double train_with(rig *r, int64_t phase, const batch *b, const co_step *step,
   double sums[32];
   assert_true(r->graph->metric_doubles <= 32);
   OK(co_program_clear_metrics(r->program, false));
-  OK(co_program_step(r->program, phase, b->rows, b->inputs, step, result));
+  OK(co_program_step(r->program, phase, &b->shape, b->inputs, step, result));
   OK(co_program_read_metrics(r->program, false, sums));
   double total = 0;
   for (int64_t i = 0; i < r->graph->loss_count; i++)
@@ -307,16 +326,28 @@ void entry_write(rig *r, int64_t entry, co_block block, const double *values) {
   OK(co_store_write(r->store, entry, block, narrow));
 }
 
-double entry_difference(rig *a, rig *b, int64_t entry, co_block block) {
+double entry_largest(rig *r, int64_t entry, co_block block) {
+  const double *values = entry_read(r, entry, block);
+  double largest = 0;
+  for (int64_t i = 0; i < entry_count(r, entry); i++)
+    if (fabs(values[i]) > largest) largest = fabs(values[i]);
+  return largest;
+}
+
+double entry_difference_to(rig *a, rig *b, int64_t entry, co_block block, double scale) {
   const double *x = entry_read(a, entry, block);
   const double *y = entry_read(b, entry_find(b, a->store->entries[entry].info.name), block);
-  double most = 0, largest = 0.05;
+  double most = 0;
   for (int64_t i = 0; i < entry_count(a, entry); i++) {
     double difference = fabs(x[i] - y[i]);
     if (!(difference <= most)) most = difference; // NaN counts as a difference
-    if (fabs(y[i]) > largest) largest = fabs(y[i]);
   }
-  return most / largest;
+  return most == 0 ? 0 : most / scale;
+}
+
+double entry_difference(rig *a, rig *b, int64_t entry, co_block block) {
+  int64_t other = entry_find(b, a->store->entries[entry].info.name);
+  return entry_difference_to(a, b, entry, block, entry_largest(b, other, block));
 }
 
 static void *block_address(const rig *r, co_block block, bool state) {

@@ -38,9 +38,12 @@ typedef struct setup {
   int64_t rows;     // of a micro-batch
   int64_t batch[4]; // effective batch sizes, until 0; none = rows
   int64_t evaluation_rows;
+  // Of effective and of evaluation batches, instead of the above.
+  const co_shape_class *classes, *evaluation_classes;
+  int class_count, evaluation_class_count;
   int phases; // 0 = one
   phase_setup phase[MAX_PHASES];
-  bool no_fusion, no_training, infer;
+  bool no_fusion, no_training, infer, no_capture;
 } setup;
 
 typedef struct rig {
@@ -58,6 +61,7 @@ typedef struct rig {
 // One batch on the device; inputs in the graph's order.
 typedef struct batch {
   int64_t rows;
+  co_shape_class shape;
   int count;
   void *data[MAX_INPUTS];
   const void *inputs[MAX_INPUTS];
@@ -81,6 +85,7 @@ co_status rig_try_program(const rig *r, co_program **out);
 
 // Reals are multiples of 1/64 in [-1, 1], the same for every policy; row weights are 1.
 void batch_make(rig *r, batch *b, int64_t rows, uint64_t seed);
+void batch_make_class(rig *r, batch *b, const co_shape_class *shape, uint64_t seed);
 void batch_free(rig *r, batch *b);
 // A batch of rows [first, first + rows) of another.
 void batch_slice(rig *r, batch *out, const batch *from, int64_t first, int64_t rows);
@@ -100,8 +105,12 @@ void entry_write(rig *r, int64_t entry, co_block block, const double *values);
 int64_t entry_count(const rig *r, int64_t entry);
 int64_t entry_find(const rig *r, const char *name); // asserts that it is there
 // Largest |a - b| over an entry of two rigs (which may differ in policy), relative to the largest
-// |value| in it (or 0.05: what is all rounding errors has no relative ones).
+// |value| that it has in b: a zero where there should be a value is a difference of 1.
 double entry_difference(rig *a, rig *b, int64_t entry, co_block block);
+// The same relative to `scale`: what is zero by construction consists of rounding errors, which
+// are small against something else only.
+double entry_difference_to(rig *a, rig *b, int64_t entry, co_block block, double scale);
+double entry_largest(rig *r, int64_t entry, co_block block); // absolute value
 // Raw bytes of whole blocks: parameters, state, gradients, slots; and a copy to compare with.
 size_t block_bytes(const rig *r, co_block block, bool state);
 void *block_copy(rig *r, co_block block, bool state);

@@ -164,7 +164,7 @@ static void bench_open(bench *t, const char *backend, co_mode mode) {
   rig_model(&t->r, mixed);
   OK(co_store_create(&t->r.store, t->r.backend, CO_F32));
   OK(co_store_add_graph(t->r.store, t->r.graph));
-  co_plan_options options = {.mode = mode, .rows = ROWS, .real = CO_F32};
+  co_plan_options options = {.mode = mode, .shape = {.rows = ROWS}, .real = CO_F32};
   OK(co_plan_create(&t->plan, t->r.graph, t->r.store, &options));
   OK(co_store_allocate(t->r.store, true, 0));
   OK(co_store_initialize(t->r.store, 1));

@@ -45,7 +45,7 @@ static void check_input_section(const char *backend, co_mode mode) {
   OK(co_store_add_graph(store, graph));
   co_plan *plan;
   OK(co_plan_create(&plan, graph, store,
-                    &(co_plan_options){.mode = mode, .rows = ROWS, .real = CO_F32}));
+                    &(co_plan_options){.mode = mode, .shape = {.rows = ROWS}, .real = CO_F32}));
   OK(co_store_allocate(store, false, 0));
   co_step step = {.seed = 6, .epoch = 1};
   co_memory memory = {.arena = co_alloc(r.ctx, plan->arena_bytes), .step = &step};
@@ -129,8 +129,9 @@ static void cropped_borders_are_black(void **unused) {
   OK(co_section_create(&section, r.model, (int64_t[]){TABLE}));
   const co_graph *graph = section->graph;
   OK(co_store_create(&store, r.backend, CO_F32));
-  OK(co_plan_create(&plan, graph, store,
-                    &(co_plan_options){.mode = CO_MODE_TRAIN, .rows = ROWS, .real = CO_F32}));
+  OK(co_plan_create(
+      &plan, graph, store,
+      &(co_plan_options){.mode = CO_MODE_TRAIN, .shape = {.rows = ROWS}, .real = CO_F32}));
   OK(co_store_allocate(store, false, 0));
   co_step step = {.seed = 6, .epoch = 1};
   co_memory memory = {.arena = co_alloc(r.ctx, plan->arena_bytes), .step = &step};

@@ -62,6 +62,7 @@ static void samples_share_rows_of_their_entity(void **state) {
   char key[8];
   OK(co_dataset_key(d, 5, key, sizeof key)); // the sample's own id comes first
   assert_string_equal(key, "75");
+  assert_string_equal(co_dataset_key_column(d)->name, "id");
   OK(co_dataset_split(d, CO_SPLIT_TRAIN, &map, &rows));
   assert_int_equal(rows, 7);
   assert_true(warned(f->ctx, "all 7 rows are training rows"));

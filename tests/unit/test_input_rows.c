@@ -113,7 +113,7 @@ static int64_t run(co_backend *backend, const co_graph *graph, co_dtype dtype, b
   OK(co_plan_create(
       &plan, graph, store,
       &(co_plan_options){
-          .mode = CO_MODE_TRAIN, .rows = ROWS, .real = CO_F32, .no_fusion = !fusion}));
+          .mode = CO_MODE_TRAIN, .shape = {.rows = ROWS}, .real = CO_F32, .no_fusion = !fusion}));
   OK(co_store_allocate(store, false, 0));
   void *arena;
   OK(backend->api->buffer_create(backend, plan->arena_bytes, &arena));

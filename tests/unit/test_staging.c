@@ -11,7 +11,25 @@
 
 #include "host/exec/staging.h"
 
-static co_staging_field fields[] = {{true, 0, 8}, {true, 2, 785}, {false, 1, 4}};
+#define ROW(dtype, ...)                                                                            \
+  {                                                                                                \
+    dtype, CO_LAYOUT_CANONICAL, {                                                                  \
+      2, {                                                                                         \
+        1, __VA_ARGS__                                                                             \
+      }                                                                                            \
+    }                                                                                              \
+  }
+
+// Row numbers, images, targets, and events of table 1.
+static co_staging_field fields[] = {{true, 0, ROW(CO_I64, 1)},
+                                    {true, 2, ROW(CO_U8, 785)},
+                                    {false, 1, ROW(CO_F32, 1)},
+                                    {true, 4, ROW(CO_F32, CO_DIM_T(1))}};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static co_shape_class class_of(int64_t rows, int64_t t) {
+  return (co_shape_class){.rows = rows, .t = {1000, t}};
+}
 
 // Marks each byte of a packet with who owns it.
 static void claim(unsigned char *owner, size_t begin, size_t bytes, unsigned char mark) {
@@ -21,9 +39,11 @@ static void claim(unsigned char *owner, size_t begin, size_t bytes, unsigned cha
   }
 }
 
-static void check(int64_t micro_rows, int64_t rows) {
-  co_staging_layout layout = {fields, 3, micro_rows};
-  size_t bytes = co_staging_bytes(&layout, rows);
+static void check(int64_t micro_rows, int64_t rows, int64_t t) {
+  static const size_t row_bytes[] = {8, 785, 4};
+  co_staging_layout layout = {fields, FIELDS, micro_rows};
+  const co_shape_class shape = class_of(rows, t);
+  size_t bytes = co_staging_bytes(&layout, &shape);
   unsigned char *owner = calloc(bytes, 1), mark = 0;
   int64_t total = 0;
   assert_non_null(owner);
@@ -31,13 +51,13 @@ static void check(int64_t micro_rows, int64_t rows) {
     int64_t in_part = co_staging_part_rows(&layout, rows, part);
     assert_true(in_part > 0 && in_part <= micro_rows);
     total += in_part;
-    size_t at = co_staging_part_offset(&layout, part);
+    size_t at = co_staging_part_offset(&layout, &shape, part);
     assert_int_equal(at % 256, 0);
     claim(owner, at, sizeof(co_step), ++mark);
-    for (int64_t f = 0; f < 3; f++) {
-      at = co_staging_field_offset(&layout, rows, part, f);
+    for (int64_t f = 0; f < FIELDS; f++) {
+      at = co_staging_field_offset(&layout, &shape, part, f);
       assert_int_equal(at % 256, 0);
-      size_t size = (size_t)in_part * fields[f].row_bytes;
+      size_t size = (size_t)in_part * (f < 3 ? row_bytes[f] : 4 * (size_t)t);
       assert_true(at + size <= bytes);
       claim(owner, at, size, ++mark);
     }
@@ -48,22 +68,23 @@ static void check(int64_t micro_rows, int64_t rows) {
 
 static void test_rooms(void **state) {
   (void)state;
-  check(8, 8);
-  check(8, 3);
-  check(8, 16);
-  check(8, 21);
-  check(1, 5);
-  check(128, 60);
+  check(8, 8, 40);
+  check(8, 3, 1);
+  check(8, 16, 7);
+  check(8, 21, 7);
+  check(1, 5, 7);
+  check(128, 60, 7);
 }
 
-// A part lies where it lies in a full batch, so that captured_graphs of both read the same addresses.
+// A part lies where it lies in a full batch, so that captured graphs of both read the same addresses.
 static void test_parts_of_all_sizes(void **state) {
   (void)state;
-  co_staging_layout layout = {fields, 3, 8};
-  assert_true(co_staging_bytes(&layout, 21) <= co_staging_bytes(&layout, 24));
-  for (int64_t f = 0; f < 3; f++)
-    assert_int_equal(co_staging_field_offset(&layout, 21, 1, f),
-                     co_staging_field_offset(&layout, 24, 1, f));
+  co_staging_layout layout = {fields, FIELDS, 8};
+  const co_shape_class some = class_of(21, 5), full = class_of(24, 5);
+  assert_true(co_staging_bytes(&layout, &some) <= co_staging_bytes(&layout, &full));
+  for (int64_t f = 0; f < FIELDS; f++)
+    assert_int_equal(co_staging_field_offset(&layout, &some, 1, f),
+                     co_staging_field_offset(&layout, &full, 1, f));
 }
 
 int main(void) {

@@ -71,9 +71,9 @@ static void shapes_print(void **unused) {
   s = co_shape_make(0);
   co_shape_print(&s, text, sizeof text);
   assert_string_equal(text, "()");
-  s = co_shape_make(4, CO_DIM_N, CO_DIM_T, CO_DIM_T - 2, (int64_t)8);
+  s = co_shape_make(4, CO_DIM_N, CO_DIM_T(0), CO_DIM_T(2), CO_DIM_NT(3));
   co_shape_print(&s, text, sizeof text);
-  assert_string_equal(text, "(N, T, T2, 8)");
+  assert_string_equal(text, "(N, T0, T2, N*T3)");
   memset(text, '#', sizeof text);
   co_shape_print(&s, text, 5);
   assert_string_equal(text, "(N, ");
@@ -85,6 +85,38 @@ static void shapes_print(void **unused) {
   assert_int_equal(strlen(text), 6 * 19 + 5 * 2 + 2);
 }
 
+static void symbols_are_bound(void **state) {
+  (void)state;
+  const co_shape_class shape = {.rows = 5, .t = {7, 0, 9}};
+  co_shape s = co_shape_make(5, CO_DIM_N, CO_DIM_T(0), CO_DIM_NT(2), CO_DIM_T(3), (int64_t)4);
+  co_shape_bind(&s, &shape);
+  const co_shape bound =
+      co_shape_make(5, (int64_t)5, (int64_t)7, (int64_t)45, (int64_t)0, (int64_t)4);
+  assert_true(co_shape_equal(&s, &bound));
+  const co_shape_class wide = {.rows = INT64_MAX, .t = {2}};
+  s = co_shape_make(1, CO_DIM_NT(0));
+  co_shape_bind(&s, &wide);
+  assert_int_equal(s.dim[0], -1);
+  for (int k = 0; k < CO_MAX_EVENT_TABLES; k++) {
+    assert_int_equal(co_dim_event_table(CO_DIM_T(k)), k);
+    assert_int_equal(co_dim_event_table(CO_DIM_NT(k)), k);
+  }
+  assert_int_equal(co_dim_event_table(CO_DIM_N), -1);
+  assert_int_equal(co_dim_event_table(CO_DIM_NT(CO_MAX_EVENT_TABLES)), -1);
+  assert_int_equal(co_dim_event_table(3), -1);
+}
+
+static void classes_compare(void **state) {
+  (void)state;
+  const co_shape_class a = {.rows = 5, .t = {7, 0, 9}};
+  for (int i = 0; i <= CO_MAX_EVENT_TABLES; i++) {
+    co_shape_class b = a;
+    assert_true(co_shape_class_equal(&a, &b));
+    *(i == CO_MAX_EVENT_TABLES ? &b.rows : &b.t[i]) += 1;
+    assert_false(co_shape_class_equal(&a, &b));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(dtypes_have_sizes),
@@ -92,6 +124,8 @@ int main(void) {
       cmocka_unit_test(bytes_that_cannot_be_fail),
       cmocka_unit_test(shapes_compare),
       cmocka_unit_test(shapes_print),
+      cmocka_unit_test(symbols_are_bound),
+      cmocka_unit_test(classes_compare),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,15 @@ static co_status purpose_of_call(co_graph *graph, uint32_t *out) {
   return CO_OK;
 }
 
+// Over events, masks must not depend on how far a batch is padded.
+static co_status length_of(const co_graph *graph, co_value x, int64_t *out) {
+  const co_shape *shape = co_value_shape(graph, x);
+  int table = shape->rank > 1 ? co_dim_event_table(shape->dim[1]) : -1;
+  *out = table < 0 ? 0 : graph->max_length[table];
+  if (table < 0 || *out) return CO_OK;
+  return co_fail(CO_ERR_INTERNAL, "event table %d has no greatest length", table);
+}
+
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {
   (void)count;
@@ -36,6 +45,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
     *out = in[0];
     return CO_OK;
   }
+  CO_RETURN_IF_FAILED(length_of(graph, in[0], &attr.max_length));
   co_value operands[2] = {in[0], CO_NO_VALUE};
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands[1]));
   return co_emit(graph, CO_OP_DROPOUT, &attr, 2, operands, out);

@@ -49,14 +49,17 @@ static void read_config(job *j, const char *dataset, const char *config) {
 // A step of two whole micro-batches and a smaller one, another of a single one, and evaluation.
 static void plan(job *j, int i, bool planning, bool bf16) {
   const co_trainer_settings *settings = &j->settings;
-  int64_t rows = settings->batch_size, sizes[2] = {2 * rows + 3, rows};
+  int64_t rows = settings->batch_size;
+  const co_shape_class classes[2] = {{.rows = 2 * rows + 3}, {.rows = rows}};
+  const co_shape_class evaluation = {.rows = settings->eval_batch_size};
   const co_phase_options phase = {.optimizer = settings->optimizer,
                                   .optimizer_options = settings->optimizer_options,
                                   .clip_norm = settings->clip_norm};
   const co_program_options options = {.rows = rows,
-                                      .batch_rows = sizes,
-                                      .batch_row_count = 2,
-                                      .evaluation_rows = settings->eval_batch_size,
+                                      .classes = classes,
+                                      .class_count = 2,
+                                      .evaluation_classes = &evaluation,
+                                      .evaluation_class_count = 1,
                                       .evaluation_mode = CO_MODE_EVALUATE,
                                       .phases = &phase,
                                       .phase_count = 1,
@@ -119,7 +122,7 @@ static void compare(const job *j, const char *config, bool bf16) {
     const co_plan *a = co_program_plan(j->programs[0], i), *b = co_program_plan(j->programs[1], i);
     CHECK((a == NULL) == (b == NULL));
     if (!a) break;
-    CHECK(a->options.mode == b->options.mode && a->options.rows == b->options.rows);
+    CHECK(a->options.mode == b->options.mode && a->options.shape.rows == b->options.shape.rows);
     CHECK(a->op_count == b->op_count && a->flops == b->flops && a->arena_bytes >= b->arena_bytes);
     CHECK(co_plan_launches(a) == co_plan_launches(b));
     for (int64_t k = 0; k < a->op_count; k++) {

@@ -17,16 +17,55 @@ OPS_FAMILY(reshape) = {
 };
 
 static const char *const gather_cases[] = {
-    "table=1 index=1",         "table=5x3 index=17",      "table=100x2x3x5 index=7",
-    "table:u8=11x28 index=33", "table:u8=7x1 index=1",    "table:u8=50x5x5x3 index=16",
-    "table:i32=13 index=64",   "table:i64=13x2 index=3",  "table:f32=9x17 index=15",
-    "table:f64=9x3 index=4",   "table=1000x16 index=128", NULL,
+    "table=1 index=1",
+    "table=5x3 index=17",
+    "table=100x2x3x5 index=7",
+    "table:u8=11x28 index=33",
+    "table:u8=7x1 index=1",
+    "table:i32=13 index=64",
+    "table:i64=13x2 index=3",
+    "table:f32=9x17 index=15",
+    "table:f64=9x3 index=4",
+    OPS_SWEEP,
+    "table:u8=50x5x5x3 index=16",
+    "table=1000x16 index=128",
+    NULL,
 };
 
 OPS_FAMILY(gather) = {
     .op = CO_OP_GATHER,
     .exact = OPS_EXACT_ALWAYS,
     .cases = gather_cases,
+};
+
+// Rows of all lengths, anywhere in the table but for the first, which is at its end.
+static void adjust_events(ops_problem *p) {
+  int64_t E = p->desc.in[0].shape.dim[0], N = p->desc.in[1].shape.dim[0];
+  int64_t T = p->desc.attr.shape.dim[0], most = T < E ? T : E;
+  for (int64_t n = 0; n < N; n++) {
+    int32_t length = (int32_t)(n == 0 ? most : n * 7 % (most + 1));
+    ((int32_t *)p->in[2])[n] = length;
+    ((int64_t *)p->in[1])[n] = n == 0 ? E - length : n * 13 % (E - length + 1);
+  }
+}
+
+static const char *const gather_events_cases[] = {
+    "table=1 begin=1 lengths=1 shape=1",
+    "table=7x3 begin=5 lengths=5 shape=4",
+    "table=20x2x5 begin=9 lengths=9 shape=31",
+    "table:u8=11x3 begin=17 lengths=17 shape=5",
+    "table:i32=100 begin=33 lengths=33 shape=7",
+    "table:i64=9x2 begin=4 lengths=4 shape=3",
+    "table:f64=9x3 begin=4 lengths=4 shape=2",
+    "table=300x16 begin=64 lengths=64 shape=40",
+    NULL,
+};
+
+OPS_FAMILY(gather_events) = {
+    .op = CO_OP_GATHER_EVENTS,
+    .exact = OPS_EXACT_ALWAYS,
+    .adjust = adjust_events,
+    .cases = gather_events_cases,
 };
 
 static const char *const cast_cases[] = {
@@ -42,10 +81,15 @@ OPS_FAMILY(cast) = {
 };
 
 static const char *const flip_cases[] = {
-    "x=1x1x1x1 rate=0.5",         "x=1x3x4x1 rate=1",
-    "x=5x2x7x3 rate=0.5",         "x=33x3x8x3 rate=0.5",
-    "x=17x1x5x16 rate=0 wide_in", "x=9x28x28x1 rate=0.3 wide_out",
-    "x=7x5x33x17 rate=0.7",       NULL,
+    "x=1x1x1x1 rate=0.5",
+    "x=1x3x4x1 rate=1",
+    "x=5x2x7x3 rate=0.5",
+    "x=33x3x8x3 rate=0.5",
+    "x=17x1x5x16 rate=0 wide_in",
+    "x=9x28x28x1 rate=0.3 wide_out",
+    OPS_SWEEP,
+    "x=7x5x33x17 rate=0.7",
+    NULL,
 };
 
 OPS_FAMILY(flip) = {

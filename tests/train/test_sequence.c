@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// Networks over sequences: classes of rows and lengths in one program, padding that changes nothing,
+// masks that do not depend on it, gradients. With a device's name, what a device does with classes.
+// Timeout: 240
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "helpers.h"
+#include "host/graph/loss/loss.h"
+
+enum { FEATURES = 3, MAX_LENGTH = 13 };
+
+static const char *only_device;
+
+typedef enum network { PLAIN, DEEP } network; // DEEP: all that there is for sequences
+
+static co_value input_of(rig *r, const char *name, co_dtype dtype, co_shape shape) {
+  co_value out;
+  OK(co_graph_add_input(r->graph, name, dtype, &shape, &out));
+  return out;
+}
+
+static void build(rig *r, network kind) {
+  OK(co_graph_create(&r->graph, r->ctx));
+  co_graph_set_max_length(r->graph, 0, MAX_LENGTH);
+  co_value x[2];
+  x[0] = input_of(r, "x", CO_F32, co_shape_make(3, CO_DIM_N, CO_DIM_T(0), (int64_t)FEATURES));
+  x[1] = input_of(r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N));
+  co_value target = input(r, "score", 1), weight = input(r, "row.weight", 0);
+  if (kind == DEEP) {
+    x[0] = layer(r, "Dense", "dense", "{units: 4, activation: relu}", x, 1);
+    x[0] = layer(r, "Dropout", "dropout", "{rate: 0.3}", x, 1);
+    x[0] = layer(r, "LSTM", "below", "{units: 5, return_sequences: true}", x, 2);
+  }
+  co_value last = layer(r, "LSTM", "lstm", "{units: 6}", x, 2);
+  co_value score = layer(r, "Dense", "out", "{units: 1}", &last, 1);
+  r->graph->layer = "score";
+  OK(co_loss_emit(r->graph, co_loss_find("mean_squared_error"), "score", 1, score, target, weight));
+  r->graph->layer = NULL;
+  OK(co_graph_add_output(r->graph, "score", score));
+  OK(co_graph_add_output(r->graph, "events", x[0]));
+}
+
+static void make(rig *r, const setup *s, network kind) {
+  rig_open(r, s);
+  build(r, kind);
+  rig_program(r);
+}
+
+static double value_at(uint64_t seed, int64_t n, int64_t t, int64_t i) {
+  uint64_t bits = (seed * 31 + (uint64_t)n) * 2654435761u + (uint64_t)(t * 97 + i * 13);
+  return (double)(bits * 11400714819323198485u >> 44) / 524288 - 1;
+}
+
+static int length_at(int64_t n, int most) {
+  return (int)(n == 0 ? most : n == 1 ? 0 : (n * 7 + 1) % (most + 1));
+}
+
+// Rows of the same events whatever the class: at most `most` of them each, then `padding`.
+static void fill(rig *r, batch *b, const co_shape_class *shape, uint64_t seed, int most,
+                 double padding) {
+  batch_make_class(r, b, shape, seed);
+  for (int64_t n = 0; n < shape->rows; n++) {
+    int length = length_at(n, most);
+    batch_set(r, b, "lengths", n, length);
+    batch_set(r, b, "score", n, value_at(seed, n, 99, 0));
+    for (int64_t t = 0; t < shape->t[0]; t++)
+      for (int i = 0; i < FEATURES; i++)
+        batch_set(r, b, "x", (n * shape->t[0] + t) * FEATURES + i,
+                  t < length ? value_at(seed, n, t, i) : padding);
+  }
+}
+
+// The parameters after a few steps, one entry after the other.
+static int64_t run(const setup *s, network kind, const co_shape_class *shape, int most,
+                   double padding, double *out, double *loss) {
+  rig r;
+  batch b;
+  int64_t count = 0;
+  make(&r, s, kind);
+  for (uint32_t step = 0; step < 3; step++) {
+    fill(&r, &b, shape, step, most, padding);
+    *loss = train(&r, 0, &b, step, 0.05);
+    batch_free(&r, &b);
+  }
+  for (int64_t e = 0; e < r.store->count; e++) {
+    memcpy(out + count, entry_read(&r, e, CO_BLOCK_PARAM), (size_t)entry_count(&r, e) * 8);
+    count += entry_count(&r, e);
+  }
+  rig_free(&r);
+  return count;
+}
+
+enum { MOST_VALUES = 2000 };
+
+static double largest_difference(const double *a, const double *b, int64_t count) {
+  double most = 0;
+  for (int64_t i = 0; i < count; i++)
+    most = fmax(most, fabs(a[i] - b[i]));
+  return most;
+}
+
+// ---- tests -------------------------------------------------------------------------------------
+
+static const struct {
+  const char *backend;
+  co_dtype real;
+  double rounding;
+} policies[] = {{"ref", CO_F64, 1e-14}, {"ref", CO_F32, 1e-6}, {"cpu", CO_F32, 1e-6}};
+enum { POLICIES = sizeof policies / sizeof *policies };
+
+static const co_shape_class tight = {.rows = 9, .t = {5}}, wide = {.rows = 9, .t = {MAX_LENGTH}};
+
+static setup setup_of(int policy) {
+  setup s = {.backend = only_device ? only_device : policies[policy].backend,
+             .real = only_device ? CO_F32 : policies[policy].real,
+             .rows = 9,
+             .class_count = 1};
+  return s;
+}
+
+// What lies behind a row's events is not read: not even where it is no number. Behind a dense layer,
+// it comes as whatever that makes of it.
+static void padding_changes_nothing(void **unused) {
+  (void)unused;
+  static double zero[MOST_VALUES], other[MOST_VALUES];
+  for (int p = 0; p < (only_device ? 1 : POLICIES); p++)
+    for (int kind = PLAIN; kind <= DEEP; kind++) {
+      setup s = setup_of(p);
+      double one, two, padding = kind == DEEP ? 17.25 : (double)NAN;
+      s.classes = &wide;
+      int64_t count = run(&s, (network)kind, &wide, 5, 0, zero, &one);
+      assert_int_equal(run(&s, (network)kind, &wide, 5, padding, other, &two), count);
+      assert_true(count <= MOST_VALUES && isfinite(one));
+      assert_memory_equal(zero, other, (size_t)count * sizeof *zero);
+      assert_true(one == two);
+    }
+}
+
+// Longer padding adds no terms but zeros, and draws no other masks.
+static void lengths_change_rounding_only(void **unused) {
+  (void)unused;
+  static double some[MOST_VALUES], more[MOST_VALUES];
+  for (int p = 0; p < (only_device ? 1 : POLICIES); p++) {
+    setup s = setup_of(p);
+    double one, two;
+    s.classes = &tight;
+    int64_t count = run(&s, DEEP, &tight, 5, 0, some, &one);
+    s.classes = &wide;
+    (void)run(&s, DEEP, &wide, 5, 0, more, &two);
+    double rounding = only_device ? 1e-6 : policies[p].rounding;
+    assert_true(fabs(one - two) <= rounding);
+    assert_true(largest_difference(some, more, count) <= rounding);
+  }
+}
+
+// Micro-batches share masks and sums with the whole.
+static void micro_batches_add_up(void **unused) {
+  (void)unused;
+  static double whole[MOST_VALUES], parts[MOST_VALUES];
+  for (int p = 0; p < (only_device ? 1 : POLICIES); p++) {
+    setup s = setup_of(p);
+    double one, two;
+    s.classes = &tight;
+    int64_t count = run(&s, DEEP, &tight, 5, 0, whole, &one);
+    s.rows = 4;
+    (void)run(&s, DEEP, &tight, 5, 0, parts, &two);
+    double rounding = only_device ? 1e-6 : policies[p].rounding;
+    assert_true(largest_difference(whole, parts, count) <= rounding);
+  }
+}
+
+static void gradients_are_derivatives(void **unused) {
+  (void)unused;
+  if (only_device) skip();
+  const double h = 1e-5;
+  rig r;
+  batch b;
+  setup s = setup_of(0);
+  s.classes = &tight;
+  make(&r, &s, DEEP);
+  fill(&r, &b, &tight, 3, 5, 0);
+  for (int64_t e = 0; e < r.store->count; e++) {
+    double *values = entry_read(&r, e, CO_BLOCK_PARAM), largest = 0;
+    (void)train(&r, 0, &b, 3, 0);
+    double *gradient = entry_read(&r, e, CO_BLOCK_GRADIENT);
+    for (int64_t i = 0; i < entry_count(&r, e); i += 1 + i / 7) {
+      double was = values[i], loss[2];
+      for (int side = 0; side < 2; side++) {
+        values[i] = was + (side ? h : -h);
+        entry_write(&r, e, CO_BLOCK_PARAM, values);
+        loss[side] = train(&r, 0, &b, 3, 0);
+      }
+      values[i] = was;
+      entry_write(&r, e, CO_BLOCK_PARAM, values);
+      double measured = (loss[1] - loss[0]) / (2 * h);
+      largest = fmax(largest, fabs(measured));
+      if (!(fabs(measured - gradient[i]) < 1e-8 * (1 + fabs(measured))))
+        fail_msg("%s[%lld]: %.12g, measured %.12g", r.store->entries[e].info.name, (long long)i,
+                 gradient[i], measured);
+    }
+    assert_true(largest > 1e-5);
+  }
+  batch_free(&r, &b);
+  rig_free(&r);
+}
+
+static void parameters_start_as_in_keras(void **unused) {
+  (void)unused;
+  if (only_device) skip();
+  rig r;
+  setup s = setup_of(0);
+  s.classes = &tight;
+  make(&r, &s, PLAIN);
+  const double *bias = entry_read(&r, entry_find(&r, "lstm/bias"), CO_BLOCK_PARAM);
+  for (int i = 0; i < 24; i++)
+    assert_true(bias[i] == (i >= 6 && i < 12 ? 1 : 0));
+  const double *rows = entry_read(&r, entry_find(&r, "lstm/recurrent_kernel"), CO_BLOCK_PARAM);
+  for (int a = 0; a < 6; a++)
+    for (int b = 0; b < 6; b++) {
+      double dot = 0;
+      for (int k = 0; k < 24; k++)
+        dot += rows[a * 24 + k] * rows[b * 24 + k];
+      assert_true(fabs(dot - (a == b ? 1 : 0)) < 1e-6); // values are floats
+    }
+  rig_free(&r);
+}
+
+// What is not among the classes is refused, and so are lengths beyond the greatest.
+static void only_planned_classes_run(void **unused) {
+  (void)unused;
+  const co_shape_class classes[] = {tight, {.rows = 4, .t = {5}}};
+  const co_shape_class others[] = {wide, {.rows = 4, .t = {4}}, {.rows = 9}, {.rows = 5, .t = {5}}};
+  const co_shape_class beyond = {.rows = 9, .t = {MAX_LENGTH + 1}}, none = {.rows = 9};
+  rig r;
+  batch b;
+  co_step_result result;
+  co_program *program;
+  setup s = setup_of(1);
+  s.classes = classes;
+  s.class_count = 2;
+  make(&r, &s, DEEP);
+  fill(&r, &b, &wide, 1, 5, 0);
+  const co_step step = step_for(&r, &b, 0, 0.1);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(co_program_step(r.program, 0, &others[i], b.inputs, &step, &result),
+                     CO_ERR_INTERNAL);
+  batch_free(&r, &b);
+  r.setup.class_count = 1;
+  r.setup.classes = &beyond;
+  assert_int_equal(rig_try_program(&r, &program), CO_ERR_INTERNAL);
+  r.setup.classes = &none;
+  assert_int_equal(rig_try_program(&r, &program), CO_ERR_INTERNAL);
+  co_error_clear();
+  rig_free(&r);
+}
+
+// Plans without a need for it hold neither the gates nor, where only the last state counts, those of
+// single events.
+static void what_nobody_reads_is_not_there(void **unused) {
+  (void)unused;
+  rig r;
+  setup s = setup_of(1);
+  s.classes = &tight;
+  s.evaluation_classes = &wide;
+  s.evaluation_class_count = 1;
+  make(&r, &s, DEEP);
+  int found = 0;
+  for (int64_t i = 0; co_program_plan(r.program, i); i++) {
+    const co_plan *plan = co_program_plan(r.program, i);
+    bool trains = plan->options.mode == CO_MODE_TRAIN;
+    for (int64_t k = 0; k < plan->op_count; k++) {
+      const co_plan_op *op = &plan->ops[k];
+      if (op->desc.op != CO_OP_LSTM) continue;
+      assert_int_equal(op->out[CO_LSTM_y] != CO_NO_VALUE, strcmp(op->layer, "below") == 0);
+      assert_int_equal(op->out[CO_LSTM_gates] != CO_NO_VALUE, trains);
+      assert_int_equal(op->out[CO_LSTM_cells] != CO_NO_VALUE, trains);
+      found++;
+    }
+  }
+  assert_int_equal(found, 4);
+  rig_free(&r);
+}
+
+// ---- many classes --------------------------------------------------------------------------------
+
+enum { CLASSES = 25 }; // each in another place from round to round: more graphs than are kept
+
+static void run_classes(const setup *s, double *out, int64_t *count) {
+  rig r;
+  make(&r, s, PLAIN);
+  int64_t bytes = co_alloc_get_stats(r.ctx).live_bytes;
+  for (uint32_t step = 0; step < 4 * CLASSES; step++) {
+    batch b;
+    const co_shape_class *shape = &s->classes[step * 7 % CLASSES];
+    fill(&r, &b, shape, step, (int)shape->t[0], 0);
+    (void)train(&r, 0, &b, step, 0.05);
+    OK(co_program_evaluate(r.program, b.inputs));
+    batch_free(&r, &b);
+    if (step == 2 * CLASSES) bytes = co_alloc_get_stats(r.ctx).live_bytes;
+    if (step > 2 * CLASSES) assert_true(co_alloc_get_stats(r.ctx).live_bytes <= bytes + 4096);
+  }
+  *count = 0;
+  for (int64_t e = 0; e < r.store->count; e++) {
+    memcpy(out + *count, entry_read(&r, e, CO_BLOCK_PARAM), (size_t)entry_count(&r, e) * 8);
+    *count += entry_count(&r, e);
+  }
+  rig_free(&r);
+}
+
+static void many_classes_share_a_program(void **unused) {
+  (void)unused;
+  static double some[MOST_VALUES], other[MOST_VALUES];
+  co_shape_class classes[CLASSES];
+  for (int i = 0; i < CLASSES; i++)
+    classes[i] = (co_shape_class){.rows = 2 + i % 2, .t = {1 + i / 2}};
+  setup s = setup_of(2);
+  s.rows = 2; // of three rows, one is a micro-batch of its own
+  s.classes = classes;
+  s.class_count = CLASSES;
+  s.evaluation_classes = &classes[0];
+  s.evaluation_class_count = 1;
+  int64_t count, again;
+  run_classes(&s, some, &count);
+  s.no_capture = true;
+  run_classes(&s, other, &again);
+  assert_int_equal(count, again);
+  assert_memory_equal(some, other, (size_t)count * sizeof *some);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(padding_changes_nothing),
+      cmocka_unit_test(lengths_change_rounding_only),
+      cmocka_unit_test(micro_batches_add_up),
+      cmocka_unit_test(gradients_are_derivatives),
+      cmocka_unit_test(parameters_start_as_in_keras),
+      cmocka_unit_test(only_planned_classes_run),
+      cmocka_unit_test(what_nobody_reads_is_not_there),
+      cmocka_unit_test(many_classes_share_a_program),
+  };
+  if (argc > 1) only_device = argv[1];
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
