@@ -179,7 +179,7 @@ typedef struct cohort_predict_options {
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
-  bool force; // replace an existing output
+  bool force; // replace an existing output; only regular files are, and none that is read
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -214,7 +214,7 @@ typedef struct cohort_verify_parity_options {
   const char *device;    // as for training
   const char *precision; // of the device; NULL = "32"
   int threads;
-  int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
+  int64_t batch_size; // 0 = the model's, at most 16; never more than the split has
   double tolerance;   // largest difference allowed; 0 = what rounding allows
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
@@ -222,14 +222,15 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               cohort_result **out);
 
 typedef struct cohort_import_idx_options {
-  const char *output;      // an existing one is kept if these inputs and options made it
+  const char *output;      // an existing one is kept if these inputs and options made it,
+                           // and made again if it is damaged
   const char *training[2]; // images, labels
   const char *validation[2], *test[2]; // NULL = not given
   double validation_fraction; // of the training rows where no validation files are given; < 0 = 0.1
   uint64_t seed;
   const char *const *class_names; // of labels 0, 1, …; NULL = the numbers
   int64_t class_name_count;
-  bool force; // replace an existing output
+  bool force; // replace an existing output; only regular files are, and none that is read
 } cohort_import_idx_options;
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
