@@ -317,11 +317,8 @@ static co_status check_options(const import *m) {
     return co_fail(CO_ERR_USAGE, "%" PRId64 " class names, but IDX labels have 1 to %d classes",
                    o->class_name_count, CLASSES);
   for (int64_t i = 0; o->class_names && i < o->class_name_count; i++) {
-    int64_t bad = co_utf8_find_bad(o->class_names[i]);
-    if (bad >= 0)
-      return co_fail(CO_ERR_USAGE,
-                     "class name %" PRId64 " is not UTF-8 in byte %" PRId64 " (0x%02X)", i, bad,
-                     (unsigned char)o->class_names[i][bad]);
+    if (co_utf8_find_bad(o->class_names[i]) >= 0)
+      return co_fail(CO_ERR_USAGE, "class name %" PRId64 " is not UTF-8", i);
     for (int64_t j = 0; j < i; j++)
       if (!strcmp(o->class_names[i], o->class_names[j]))
         return co_fail(CO_ERR_USAGE, "class name '%.100s' occurs twice", o->class_names[i]);

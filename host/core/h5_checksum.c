@@ -100,8 +100,8 @@ static co_status damaged(const co_h5 *file) {
   co_status status =
       co_fail(file->failure, "'%s' is damaged: its checksum does not match", file->path);
   if (file->failure == CO_ERR_DATA)
-    co_hint("import the data again (if another program changed the file: datasets/README.md, "
-            "\"Changing a file\")");
+    co_hint("import the data again, with --force; of a file that was changed on purpose see "
+            "datasets/README.md, \"Changing a file\"");
   return status;
 }
 
