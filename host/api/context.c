@@ -29,7 +29,14 @@ cohort_status cohort_context_create(cohort_context **out, const cohort_context_o
   *out = NULL;
   cohort_context_options chosen = {.log_level = COHORT_LOG_WARN};
   if (options) chosen = *options;
-  co_context_options core = {.threads = chosen.threads, .level = (co_log_level)chosen.log_level};
+  co_context_options core = {.threads = chosen.threads,
+                             .threads_why = chosen.threads_why,
+                             .thread_limit = chosen.thread_limit,
+                             .limit_why = chosen.limit_why,
+                             .level = (co_log_level)chosen.log_level,
+                             .alive = chosen.alive,
+                             .alive_user = chosen.alive_user,
+                             .standard_output = chosen.standard_output};
   co_context *ctx;
   CO_RETURN_IF_FAILED(co_context_create(&ctx, &core));
   cohort_context *context = co_alloc_zero(ctx, 1, sizeof *context);

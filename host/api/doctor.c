@@ -161,7 +161,9 @@ static co_status report(co_context *ctx, cohort_result *result) {
   fact(result, "isa", found);
   co_json_key(&result->json, "threads");
   co_json_int(&result->json, co_context_threads(ctx));
-  co_text_printf(&result->text, "%-10s %d\n", "threads", co_context_threads(ctx));
+  text(result, "threads_why", co_context_threads_why(ctx));
+  co_text_printf(&result->text, "%-10s %d (%s)\n", "threads", co_context_threads(ctx),
+                 co_context_threads_why(ctx));
   long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   int64_t memory = pages > 0 && page > 0 ? (int64_t)pages * page : 0;
   co_json_key(&result->json, "memory_bytes");

@@ -41,7 +41,10 @@ typedef struct cli_job {
   bool attended;      // a person reads stderr: no time stamps, and a training's epochs as a table
   cli_epoch_table table;
   cli_probed probed;
-  bool reader_gone; // of standard output: needs no message
+  bool reader_gone;          // of standard output: needs no message
+  int result;                // descriptor of standard output
+  int threads, thread_limit; // for the library's context: 0 = its default, none
+  const char *threads_why;   // of threads, if it is not 0
 } cli_job;
 
 struct cli_verb {
@@ -90,6 +93,9 @@ void cli_show_epoch(cli_job *cli, const cohort_epoch *epoch);
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.
 co_status cli_configure(cli_job *cli, const cli_common *common);
+// Where results go. Once opened, it is a descriptor of its own, and what libraries print on their
+// standard output goes to standard error: a JSON document stays alone.
+void cli_result_open(cli_job *cli);
 // Writes result and errors to where they belong and gives the exit code.
 int cli_finish(cli_job *cli, co_status status);
 

@@ -58,7 +58,7 @@ static const shared_option shared[] = {
       .kind = CLI_INT,
       .offset = AT(threads),
       .value = "N",
-      .doc = "compute threads (default: all cores)",
+      .doc = "compute threads (default: OMP_NUM_THREADS, else the cores that it may use)",
       .minimum = 1,
       .maximum = 4096}},
     {CLI_SEED,

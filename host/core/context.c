@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU set of this process is only reachable with the GNU extensions.
-#define _GNU_SOURCE
 #include "host/core/context.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/core/cores.h"
 #include "host/core/memory.h"
 
 enum { MAX_WARNINGS = 100, ALIGNMENT = 64, LARGE_BYTES = 1 << 20, RESERVE_BYTES = 32 << 20 };
@@ -25,6 +23,10 @@ typedef struct fault {
 
 struct co_context {
   atomic_int threads;
+  int thread_limit, standard_output;
+  char threads_why[64], limit_why[64];
+  co_alive_function alive;
+  void *alive_user;
   atomic_int_least64_t live_blocks, live_bytes, peak_bytes;
   atomic_size_t memory_limit;
   size_t memory_before; // resident in the process when the context was created
@@ -42,12 +44,24 @@ struct co_context {
 
 // ---- context -----------------------------------------------------------------------------------
 
-static int usable_cores(void) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
-  long online = sysconf(_SC_NPROCESSORS_ONLN); // more cores than a cpu_set_t holds
-  return online > 0 ? (int)online : 1;
+static void set_text(char *out, size_t size, const char *text) {
+  snprintf(out, size, "%s", text);
+}
+
+static int default_threads(co_context *ctx) {
+  co_cores cores;
+  co_cores_find(&cores);
+  if (cores.usable < cores.affinity)
+    snprintf(ctx->threads_why, sizeof ctx->threads_why, "the container's CPU quota of %.3g",
+             cores.quota);
+  else if (cores.affinity < cores.machine)
+    snprintf(ctx->threads_why, sizeof ctx->threads_why, "this process's CPU set, of %d cores",
+             cores.machine);
+  else
+    set_text(ctx->threads_why, sizeof ctx->threads_why, "all cores");
+  if (!ctx->thread_limit || cores.usable <= ctx->thread_limit) return cores.usable;
+  set_text(ctx->threads_why, sizeof ctx->threads_why, ctx->limit_why);
+  return ctx->thread_limit;
 }
 
 co_status co_context_create(co_context **out, const co_context_options *options) {
@@ -58,7 +72,16 @@ co_status co_context_create(co_context **out, const co_context_options *options)
     free(ctx);
     return co_fail(CO_ERR_MEMORY, "cannot create a mutex");
   }
+  ctx->thread_limit = options && options->thread_limit > 0 ? options->thread_limit : 0;
+  set_text(ctx->limit_why, sizeof ctx->limit_why,
+           options && options->limit_why ? options->limit_why : "the limit");
   co_context_set_threads(ctx, options ? options->threads : 0);
+  if (options && options->threads > 0 && options->threads_why)
+    set_text(ctx->threads_why, sizeof ctx->threads_why, options->threads_why);
+  ctx->alive = options ? options->alive : NULL;
+  ctx->alive_user = options ? options->alive_user : NULL;
+  ctx->standard_output =
+      options && options->standard_output ? options->standard_output : STDOUT_FILENO;
   atomic_store(&ctx->level, (int)(options ? options->level : CO_LOG_WARN));
   ctx->sink = options ? options->sink : NULL;
   ctx->sink_user = options ? options->sink_user : NULL;
@@ -81,7 +104,28 @@ int co_context_threads(const co_context *ctx) {
 }
 
 void co_context_set_threads(co_context *ctx, int threads) {
-  atomic_store(&ctx->threads, threads > 0 ? threads : usable_cores());
+  set_text(ctx->threads_why, sizeof ctx->threads_why, "given");
+  atomic_store(&ctx->threads, threads > 0 ? threads : default_threads(ctx));
+}
+
+const char *co_context_threads_why(const co_context *ctx) {
+  return ctx->threads_why;
+}
+
+int co_context_thread_limit(const co_context *ctx) {
+  return ctx->thread_limit;
+}
+
+const char *co_context_limit_why(const co_context *ctx) {
+  return ctx->limit_why;
+}
+
+int co_context_standard_output(const co_context *ctx) {
+  return ctx->standard_output;
+}
+
+void co_alive(co_context *ctx, int seconds) {
+  if (ctx->alive) ctx->alive(ctx->alive_user, seconds);
 }
 
 void co_context_set_probe(co_context *ctx, co_probe probe, void *user) {
@@ -178,6 +222,7 @@ void co_io_fail_at(co_context *ctx, int64_t nth, bool persistent, int errno_valu
 }
 
 int co_io_fault(co_context *ctx) {
+  co_alive(ctx, CO_PATIENCE);
   return fault_hits(&ctx->io_fault) ? atomic_load(&ctx->io_errno) : 0;
 }
 

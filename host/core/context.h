@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // co_context: what every part of Cohort gets instead of globals: a counting allocator with fault
-// injection, a log, I/O fault injection and a thread count. Several may live in one process. The
+// injection, a log, I/O fault injection, a thread count and signs of life. Several may live in one process. The
 // functions here may be called from any thread.
 #ifndef COHORT_CORE_CONTEXT_H
 #define COHORT_CORE_CONTEXT_H
@@ -30,18 +30,37 @@ typedef enum co_log_level {
 // a sentence.
 typedef void (*co_log_sink)(void *user, co_log_level level, const char *event, const char *text);
 
+// Called from any thread whenever a piece of work was done or is begun (an operation, a block of a
+// file): the next call comes within `seconds`, or something is stuck. It must be quick.
+typedef void (*co_alive_function)(void *user, int seconds);
+enum {
+  CO_PATIENCE = 10,     // seconds for an operation, or for a block of a stream
+  CO_PATIENCE_DISK = 60 // for what has to reach the disk
+};
+
 typedef struct co_context_options {
-  int threads;        // compute threads; 0 = all cores this process may use
-  co_log_level level; // default CO_LOG_WARN (0 is CO_LOG_ERROR)
-  co_log_sink sink;   // NULL = silent
+  int threads;             // compute threads; 0 = as many as cores may be used (host/core/cores.h)
+  const char *threads_why; // where that number comes from, in a few words; NULL = "given"
+  int thread_limit;        // no backend may use more threads; 0 = no limit. Bounds the default
+  const char *limit_why;   // where that one comes from; NULL = "the limit"
+  co_log_level level;      // default CO_LOG_WARN (0 is CO_LOG_ERROR)
+  co_log_sink sink;        // NULL = silent
   void *sink_user;
+  co_alive_function alive; // NULL = nobody asks
+  void *alive_user;
+  int standard_output; // the descriptor that "-" names as an output; 0 = 1
 } co_context_options;
 
 // `options` may be NULL. Out: *out is owned; free with co_context_free.
 co_status co_context_create(co_context **out, const co_context_options *options);
 void co_context_free(co_context *ctx);
 int co_context_threads(const co_context *ctx);
-void co_context_set_threads(co_context *ctx, int threads);
+void co_context_set_threads(co_context *ctx, int threads); // 0 = the default; within no limit
+// Why it is so many: "all cores", "the container's CPU quota of 1.5", …; borrowed.
+const char *co_context_threads_why(const co_context *ctx);
+int co_context_thread_limit(const co_context *ctx); // 0 = none
+const char *co_context_limit_why(const co_context *ctx);
+int co_context_standard_output(const co_context *ctx);
 void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
 
 // Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
@@ -58,6 +77,8 @@ void co_log(co_context *ctx, co_log_level level, const char *event, const char *
 int64_t co_context_warning_count(const co_context *ctx);
 // The i-th kept warning, borrowed until co_context_free; NULL beyond the kept ones.
 const char *co_context_warning(const co_context *ctx, int64_t i);
+
+void co_alive(co_context *ctx, int seconds);
 
 // ---- memory ------------------------------------------------------------------------------------
 // All memory of Cohort's own comes from here. On failure: NULL, and a CO_ERR_MEMORY error naming

@@ -23,6 +23,14 @@
     if (!(error) && (call) == -1) (error) = errno;                                                 \
   } while (0)
 
+static int sync_patiently(co_context *ctx, int fd) {
+  co_alive(ctx, CO_PATIENCE_DISK);
+  int result = fsync(fd), error = errno;
+  co_alive(ctx, CO_PATIENCE);
+  errno = error;
+  return result;
+}
+
 // The folder a path lies in, to be freed; NULL without memory.
 static char *folder_of(co_context *ctx, const char *path) {
   const char *slash = strrchr(path, '/');
@@ -47,7 +55,7 @@ static co_status sync_folder(co_context *ctx, const char *path) {
   if (fd == -1) {
     error = errno;
   } else {
-    DO_FAULTY(error, ctx, fsync(fd));
+    DO_FAULTY(error, ctx, sync_patiently(ctx, fd));
     if (error == EINVAL) error = 0; // this file system has no such thing
     close(fd);
   }
@@ -60,7 +68,7 @@ static co_status sync_folder(co_context *ctx, const char *path) {
 static co_status sync_file(co_context *ctx, const char *path) {
   int error, fd = open_retry(path, O_RDONLY, 0);
   if (fd == -1) return co_fail_errno(CO_ERR_IO, errno, "cannot open '%s' to sync it", path);
-  DO_FAULTY(error, ctx, fsync(fd));
+  DO_FAULTY(error, ctx, sync_patiently(ctx, fd));
   close(fd);
   return error ? co_fail_errno(CO_ERR_IO, error, "cannot sync '%s'", path) : CO_OK;
 }
@@ -184,7 +192,9 @@ co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, boo
   writer->error = 0;
   writer->used = 0;
   writer->fd = -1;
-  DO_FAULTY(error, ctx, writer->fd = standard ? dup(STDOUT_FILENO) : open_retry(path, flags, 0666));
+  DO_FAULTY(error, ctx,
+            writer->fd =
+                standard ? dup(co_context_standard_output(ctx)) : open_retry(path, flags, 0666));
   writer->position = writer->fd != -1 && append ? (int64_t)lseek(writer->fd, 0, SEEK_END) : 0;
   if (writer->position < 0) writer->position = 0; // a pipe has no position: count from here
   if (error) {
@@ -259,7 +269,7 @@ co_status co_writer_printf(co_writer *writer, const char *format, ...) {
 co_status co_writer_sync(co_writer *writer) {
   int error;
   CO_RETURN_IF_FAILED(co_writer_flush(writer));
-  DO_FAULTY(error, writer->ctx, fsync(writer->fd));
+  DO_FAULTY(error, writer->ctx, sync_patiently(writer->ctx, writer->fd));
   return error ? writer_failed(writer, error) : CO_OK;
 }
 

@@ -32,7 +32,7 @@ co_status co_write_file_atomic(co_context *ctx, const char *path, const void *by
 
 // A buffered writing stream whose every failure (also at close) is reported; counts bytes.
 typedef struct co_writer co_writer;
-// "-" is standard output.
+// "-" is standard output (the context's descriptor).
 co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, bool append);
 co_status co_writer_write(co_writer *writer, const void *bytes, size_t length);
 co_status co_writer_printf(co_writer *writer, const char *format, ...) CO_PRINTF(2, 3);

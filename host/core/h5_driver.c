@@ -124,6 +124,7 @@ static herr_t driver_write(H5FD_t *handle, H5FD_mem_t type, hid_t dxpl, haddr_t 
   co_h5 *owner = d->owner;
   (void)type, (void)dxpl;
   if (!owner->error) owner->error = co_io_fault(owner->ctx);
+  co_alive(owner->ctx, CO_PATIENCE_DISK);
   if (!owner->error) owner->error = co_h5_write_at(d->fd, buffer, size, (off_t)address);
   if (address + size > d->eof) d->eof = address + size;
   return 0;

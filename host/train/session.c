@@ -224,13 +224,17 @@ static co_status prepare(co_session *t) {
   warn_without_validation(t);
   CO_RETURN_IF_FAILED(render_config(t));
   t->threads = t->options->threads > 0 ? t->options->threads : co_context_threads(t->ctx);
+  t->threads_why =
+      t->threads == co_context_threads(t->ctx) ? co_context_threads_why(t->ctx) : "given";
   // The thread count is part of a run: reductions depend on it.
   const char *threads =
       t->resumed && t->options->threads <= 0 ? co_session_recorded(t, "threads") : NULL;
   int64_t number;
   co_node node = {.kind = CO_NODE_SCALAR, .text = threads};
-  if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096)
+  if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096) {
     t->threads = (int)number;
+    t->threads_why = "as the run began";
+  }
   return create_program(t);
 }
 

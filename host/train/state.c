@@ -265,9 +265,9 @@ static void log_begin(co_session *t) {
     return;
   }
   co_log(t->ctx, CO_LOG_INFO, "begin",
-         "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads",
+         "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads (%s)",
          t->run.path, (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
-         (long long)values, t->backend->api->name, t->threads);
+         (long long)values, t->backend->api->name, t->threads, t->threads_why);
   co_log(t->ctx, CO_LOG_INFO, "begin",
          "%s at step %lld of %lld, %lld steps an epoch of %lld rows each",
          t->resumed ? "going on" : "beginning", (long long)t->state.step, (long long)t->total_steps,

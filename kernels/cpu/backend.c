@@ -380,6 +380,7 @@ co_status co_cpu_backend_open(co_backend **out, co_context *ctx,
       goto cleanup;
     }
   }
+  CO_TRY(co_cpu_check_threads(cpu, !(options && options->planning)));
   co_cpu_enter(cpu);
   CO_TRY(co_dnnl_open(&cpu->dnnl));
   *out = &cpu->base;
