@@ -150,6 +150,9 @@ lower trainer.batch_size; raising
 use fewer rows at a time: trainer.batch_size
 lower trainer.eval_batch_size
 `cohort doctor` shows where the limit comes from
+give --threads
+give fewer --threads
+give fewer --workers
 END
 follow doctor
 
