@@ -79,6 +79,8 @@ const char *co_dataset_fingerprint(const co_dataset *d) {
 static co_status find_values(co_dataset *d, const char *name, int64_t *index) {
   const co_column *c = co_schema_find(&d->schema, name);
   if (!c) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
+  if (co_dataset_is_unread(&d->parts[c - d->columns]))
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' has role ignore", name);
   if (c->type == CO_COLUMN_TEXT)
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' is text, not data for a model",
                       name);
@@ -190,6 +192,10 @@ void co_numbers_deliver(const co_numbers *n, double pivot, int64_t begin, int64_
                         int64_t stride) {
   for (int64_t k = 0; k < count; k++)
     out[k * stride] = (float)(co_numbers_at(n, begin + k) - pivot);
+}
+
+const co_column *co_dataset_key_column(const co_dataset *d) {
+  return d->key < 0 ? NULL : &d->columns[d->key];
 }
 
 co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) {

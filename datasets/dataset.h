@@ -64,7 +64,11 @@ double co_numbers_at(const co_numbers *numbers, int64_t row);
 void co_numbers_deliver(const co_numbers *numbers, double pivot, int64_t begin, int64_t count,
                         float *out, int64_t stride);
 
-// The key of a sample as text: the key column, else the row number; `out` has room for `size`.
+// The column that names samples: the key in /samples, else that of their entity; NULL = none.
+const co_column *co_dataset_key_column(const co_dataset *dataset);
+enum { CO_DATASET_KEY_MAX = 1023 }; // bytes of a key
+// The key of a sample as text: the key column, else the row number; `out` has room for `size`. The
+// first call reads and checks all keys.
 co_status co_dataset_key(co_dataset *dataset, int64_t sample, char *out, size_t size);
 
 #ifdef __cplusplus

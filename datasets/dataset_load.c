@@ -57,7 +57,7 @@ static co_status check_values(const co_dataset *d, const co_column *c, const dat
 static co_status corrupt(const co_dataset *d, const char *object) {
   co_status status =
       co_dataset_bad(d, object, "the contents do not match their checksum; the file is damaged");
-  co_hint("import the data again");
+  co_hint("import the data again: `cohort import` replaces what it made and finds damaged");
   return status;
 }
 
@@ -178,13 +178,24 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   return CO_OK;
 }
 
-// Text and integer columns; `h5` is open for the call.
+// Outputs carry keys; a text of pages is none.
+static co_status check_keys(const co_dataset *d, const dataset_column *part) {
+  for (int64_t i = 0; i < part->rows; i++)
+    if (strlen(part->text[i]) > CO_DATASET_KEY_MAX)
+      return co_dataset_bad(d, part->path,
+                            "row %" PRId64 " has a key of %zu bytes; at most %d are allowed", i,
+                            strlen(part->text[i]), (int)CO_DATASET_KEY_MAX);
+  return CO_OK;
+}
+
+// Keys; `h5` is open for the call.
 static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool is_string) {
   if (is_string) {
     int64_t count;
     CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
     if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
     part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
+    return check_keys(d, part);
   } else {
     part->integer = co_arena_alloc(d->arena, (size_t)part->rows, sizeof *part->integer);
     if (!part->integer) return CO_ERR_MEMORY;
@@ -195,14 +206,10 @@ static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool 
   return CO_OK;
 }
 
-co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
-                               const co_h5_info *info) {
+co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_info *info) {
   bool has = false;
-  if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64) {
-    if (c->role == CO_ROLE_KEY)
-      return co_dataset_bad(d, part->path, "a key must hold integers or text");
-    return CO_OK; // ignored columns may hold anything
-  }
+  if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64)
+    return co_dataset_bad(d, part->path, "a key must hold integers or text");
   // Integers are cheap to read; texts are read now only if nothing vouches for them.
   if (info->is_string) CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &part->crc));
   if (has) return CO_OK;

@@ -9,6 +9,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/core/temporary.h"
 
 enum { MAX_EVENT_TABLES = 64 };
 
@@ -144,6 +145,10 @@ co_status co_dataset_writer_texts(co_dataset_writer *w, const char *table, const
   char path[CO_DATASET_BASE_MAX];
   CO_RETURN_IF_FAILED(end_column(w));
   CO_RETURN_IF_FAILED(column_path(w, path, table, name));
+  for (int64_t i = 0; role == CO_ROLE_KEY && i < rows; i++)
+    if (strlen(text[i]) > CO_DATASET_KEY_MAX)
+      return co_fail(CO_ERR_DATA, "'%s': row %lld has a key of %zu bytes; at most %d are allowed",
+                     name, (long long)i, strlen(text[i]), (int)CO_DATASET_KEY_MAX);
   CO_RETURN_IF_FAILED(co_h5_write_strings(w->h5, path, text, rows));
   CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, path, "crc32c", co_dataset_text_checksum(text, rows)));
   return describe(w, path, CO_COLUMN_TEXT, role);

@@ -53,6 +53,22 @@ typedef void (*cohort_progress_function)(void *user, const char *stage, const ch
 // first call nothing has been begun that would have to be finished.
 typedef void (*cohort_alive_function)(void *user, int seconds);
 
+// An epoch of a training (or what was done of the last one) and its validation. NAN: there is none.
+typedef struct cohort_epoch {
+  int64_t step;           // steps done since the run began
+  int64_t number, of;     // which epoch, from 1; of how many at most
+  double train_loss;      // mean since the last record (trainer.log_every_n_steps)
+  double validation_loss; // total loss on the validation split
+  const char *metric;     // trainer.validation_metric; "loss" where none is chosen
+  double metric_value;    // on the validation split
+  bool best;              // no epoch before was better in it
+  double learning_rate;   // of the last step
+  double rows_per_second; // while training; without validation and checkpoints
+  double seconds;         // since the last call, or since training began or went on
+} cohort_epoch;
+// Called on the thread that trains. `epoch` and its text are borrowed for the call.
+typedef void (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
+
 typedef struct cohort_context_options {
   int threads; // 0 = one for each core that CPU set and container quota leave, within the limit
   const char *threads_why; // in a few words, for the log, where the number comes from; may be NULL
@@ -70,7 +86,9 @@ typedef struct cohort_context_options {
   const volatile int *checkpoint, *status;
   cohort_alive_function alive; // NULL = nobody asks
   void *alive_user;
-  int standard_output; // the descriptor that an output "-" is written to; 0 = 1
+  int standard_output;         // the descriptor that an output "-" is written to; 0 = 1
+  cohort_epoch_function epoch; // after each epoch of a training; NULL = none
+  void *epoch_user;
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
@@ -173,9 +191,12 @@ COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_
 // training with its gradients, on the device in float and on the reference in double, from the same
 // weights, inputs and dropout masks. Compared are every layer's output, predictions, losses, every
 // gradient and running statistics, each by max |a - b| / max |b| over the tensor, b being the
-// reference's. (What is zero by construction is measured against the largest of its layer.)
-// A gradient out of tolerance is tried again on up to three further batches, since ReLU and max
-// pooling may decide otherwise within rounding; the smallest difference counts.
+// reference's. (What is zero but for rounding is told in the size of the terms that cancel.) By
+// default as much is allowed as rounding makes of the tensor, which is measured by rounding at
+// random after each operation of the reference, and a little besides: 1e-4, in tf32 1e-3, in bf16
+// 0.25 for gradients and 0.05 for all else. A gradient out of tolerance, or uncertain because ReLU
+// or max pooling may decide otherwise within rounding, is looked at in up to three further batches;
+// the one that tells most counts.
 // Status 10 if a tensor is out of tolerance: the error names the first one's layer.
 typedef struct cohort_verify_parity_options {
   const char *model; // run directory, checkpoint or model file
@@ -185,8 +206,7 @@ typedef struct cohort_verify_parity_options {
   const char *precision; // of the device; NULL = "32"
   int threads;
   int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
-  double tolerance;   // largest difference allowed; 0 = 1e-3; in bf16 0.25 for gradients,
-                      // 0.05 for all else
+  double tolerance;   // largest difference allowed; 0 = what rounding allows
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,

@@ -73,6 +73,14 @@ extern "C" {
     .why = "the product before it applies no mask; no bias gradient beside it")                    \
   X(RELU_BIAS_BACKWARD, relu_bias_backward, (y, dy), (dx, db), "", "",                             \
     .bf16 = "y dy -> dx", .accumulate = "dx db", .why = "the product before it applies no mask")   \
+  X(SIGMOID, sigmoid, (x), (y), "SIGMOID_BACKWARD y dy -> dx", "",                                 \
+    .bf16 = "x -> y", .bf16_or_f32 = "-> y", .why = "products apply no sigmoid")                   \
+  X(SIGMOID_BACKWARD, sigmoid_backward, (y, dy), (dx), "", "",                                     \
+    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no sigmoid")                  \
+  X(TANH, tanh, (x), (y), "TANH_BACKWARD y dy -> dx", "",                                          \
+    .bf16 = "x -> y", .why = "products apply no tanh")                                             \
+  X(TANH_BACKWARD, tanh_backward, (y, dy), (dx), "", "",                                           \
+    .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no tanh")                     \
   X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
     (y, mean, variance, new_mean, new_variance),                                                   \
     "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
@@ -89,10 +97,13 @@ extern "C" {
   X(ADD, add, (a, b), (y), "dy -> da; dy -> db", "",                                               \
     .bf16 = "a b -> y", .accumulate = "y", .activation = true, .may_alias = "y=a",                 \
     .why = "two values meet")                                                                      \
-  X(CONCAT, concat, (a, b), (y), "CONCAT_BACKWARD dy -> (da) (db)", "",                            \
-    .bf16 = "* -> *", .why = "two values meet")                                                    \
-  X(CONCAT_BACKWARD, concat_backward, (dy), ((da), (db)), "", "",                                  \
-    .bf16 = "* -> *", .accumulate = "*", .why = "one value parts in two")                          \
+  X(CONCAT, concat,                                                                                \
+    (a, b, (c), (d), (e), (f), (g), (h), (i), (j), (k), (l), (m), (n), (o), (p)), (y),             \
+    "CONCAT_BACKWARD dy -> (da) (db) (dc) (dd) (de) (df) (dg) (dh) (di) (dj) (dk) (dl) (dm) (dn) " \
+    "(do) (dp)", "", .bf16 = "* -> *", .why = "several values meet")                               \
+  X(CONCAT_BACKWARD, concat_backward, (dy),                                                        \
+    ((da), (db), (dc), (dd), (de), (df), (dg), (dh), (di), (dj), (dk), (dl), (dm), (dn), (do),     \
+     (dp)), "", "", .bf16 = "* -> *", .accumulate = "*", .why = "one value parts in several")      \
   X(RESHAPE, reshape, (x), (y), "RESHAPE dy -> dx", "",                                            \
     .types = "x:any y:any", .bf16 = "x -> y", .moves = true, .accumulate = "y",                    \
     .why = "its two sides cannot share memory")                                                    \
@@ -107,6 +118,11 @@ extern "C" {
     ((dx), dkernel, drecurrent, dbias), "", "", .types = "lengths:i32",                            \
     .bf16 = "x dlast dy -> dx", .accumulate = "dx dkernel drecurrent dbias",                       \
     .flops = "x*kernel x*kernel x*recurrent x*recurrent")                                          \
+  X(EMBEDDING, embedding, (index, table), (y), "EMBEDDING_BACKWARD index dy -> dtable", "",        \
+    .types = "index:i32", .bf16 = "-> y", .bf16_each = true, .why = "picks rows of a table")       \
+  X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
+    .types = "index:i32", .bf16 = "dy ->", .accumulate = "dtable", .flops = "dy",                  \
+    .why = "brings gradients of equal rows together")                                              \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -116,6 +132,9 @@ extern "C" {
     .why = "needs whole rows; makes loss and gradient")                                            \
   X(MEAN_SQUARED_ERROR, mean_squared_error, (x, target, weight, step), (loss, sum, dx), "", "",    \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
+    .why = "needs whole rows; makes loss and gradient")                                            \
+  X(BINARY_CROSS_ENTROPY, binary_cross_entropy, (x, target, weight, step), (loss, sum, dx),        \
+    "", "", .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",\
     .why = "needs whole rows; makes loss and gradient")                                            \
   X(CATEGORICAL_HITS, categorical_hits, (x, target, weight), (sums), "", "",                       \
     .types = "target:i32 sums:f64", .bf16 = "x ->", .follows = true, .accumulate = "sums",         \
@@ -127,9 +146,14 @@ extern "C" {
   X(GATHER_EVENTS, gather_events, (table, begin, lengths), (y), "", "",                            \
     .types = "table:any begin:i64 lengths:i32 y:any", .bf16 = "table -> y", .moves = true,         \
     .follows = true, .input = true, .why = "brings the events together")                           \
+  X(LOOKUP, lookup, (x, map), (y), "", "",                                                         \
+    .types = "x:i32 map:i32 y:i32", .input = true,                                                 \
+    .why = "from stored categories to rows of a table")                                            \
   X(CAST, cast, (x), (y), "", "",                                                                  \
     .types = "x:any", .bf16 = "x -> y", .bf16_each = true, .moves = true, .typed = true,           \
     .input = true, .why = "from stored bytes to numbers")                                          \
+  X(IMPUTE, impute, (x, fill), (y, (flags)), "", "",                                               \
+    .input = true, .why = "of the inputs, with fitted values")                                     \
   X(NORMALIZE, normalize, (x, mean, scale), (y), "", "",                                           \
     .bf16 = "x -> y", .bf16_each = true, .input = true,                                            \
     .why = "of the inputs, with fitted statistics")                                                \
@@ -183,6 +207,8 @@ extern "C" {
 //                every pixel.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
+// SIGMOID        y = 1 / (1 + exp(-x)). SIGMOID_BACKWARD: dx = dy y (1 - y).
+// TANH           y = tanh(x). TANH_BACKWARD: dx = dy (1 - y²).
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
 //                statistics as Keras 3): y = act(gamma (x - mean) / sqrt(variance + epsilon) + beta);
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
@@ -190,9 +216,9 @@ extern "C" {
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
 //                running_*. BATCH_NORM_INFERENCE: with running statistics, then act.
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
-// CONCAT         a (…, A), b (…, B), equal but for the last of at least two dimensions: y (…, A + B)
-//                = a, then b. CONCAT_BACKWARD: da = the first A of dy, db = the last B; with one of
-//                them absent, the other's shape says where dy is cut.
+// CONCAT         a (…, A), b (…, B), …, equal but for the last of at least two dimensions: y (…, A +
+//                B + …) = a, then b, …. CONCAT_BACKWARD: da = the first A of dy, db = the next B, …;
+//                where each begins and ends says attr.parts, absent ones included.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
 //                attr.shape may hold symbolic extents: N in front stands for the rows of x; N T
 //                splits into N, T and back.
@@ -211,6 +237,10 @@ extern "C" {
 //                not read. last (N, U) = h after the last event, 0 for a row without. Lengths beyond
 //                T count as T. U is at most CO_LSTM_UNITS. LSTM_BACKWARD: dx is 0 for t >=
 //                lengths[n], and dy is not read there.
+// EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
+//                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
+//                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
+//                in an order that positions alone decide (on CPUs the ascending one).
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -220,6 +250,10 @@ extern "C" {
 // MEAN_SQUARED_ERROR  x, target (N, …), weight real (N): loss (N) = mean over the row of (x -
 //                target)²; sum f64 (1) = sum_n weight loss; dx = weight inv_norm 2 (x - target) /
 //                row size. Rows of weight 0: loss 0, dx 0, even where the target is NaN.
+// BINARY_CROSS_ENTROPY  x logits, target within [0, 1] (N, …), weight real (N): loss (N) = mean over
+//                the row of max(x, 0) - x target + log(1 + exp(-|x|)); sum f64 (1) = sum_n weight
+//                loss; dx = weight inv_norm (sigmoid(x) - target) / row size. Rows of weight 0: loss
+//                0, dx 0, even where the target is NaN.
 // CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
@@ -227,7 +261,12 @@ extern "C" {
 // GATHER_EVENTS  table (E, …) of any type, sorted by entity, begin i64 (N), lengths i32 (N): y
 //                (N, T, …) = table[begin[n] + t] for t < lengths[n], else 0; T is attr.shape[0].
 //                Ranges are checked by the caller; lengths beyond T count as T.
+// LOOKUP         x i32 (N, …) category codes as stored, -1 = missing; map i32 (K): y (N, …) i32 =
+//                map[x + 1] where 0 <= x + 1 < K, else map[0]: missing and unknown are one.
 // CAST           to attr.dtype (u8, i32, i64, f32, f64, bf16 to real or bf16).
+// IMPUTE         x (N, …, C), fill real (C): y = x, to the bit, where x is no NaN, else fill of its
+//                channel; flags real, shape of x: 1 where x is NaN, else 0. C = 1 applies to all
+//                channels.
 // NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
 //                all channels.
 // FLIP           x (N, H, W, C), ids i64 (N) sample ids: mirrored left-right if
@@ -302,6 +341,9 @@ typedef struct co_op_attr {
   co_dtype dtype;     // CAST, INPUT_ROWS
   co_shape shape;     // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
   int64_t max_length; // DROPOUT: the longest T there is; 0 = x has none
+  // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
+  // by the inference.
+  int64_t parts[CO_OPERANDS_MOST];
 } co_op_attr;
 
 // Step scalars: computed on the host in double, uploaded once per launch, read by operations with

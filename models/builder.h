@@ -27,12 +27,17 @@ co_status co_model_find_column(co_model_builder *b, const co_node *item, const c
 co_status co_model_find_class(co_model_builder *b, const co_node *item, const char *path,
                               const char *type, const co_column *column, bool output,
                               const co_feature_class **out);
+// The table of events that a column belongs to, NULL if it is of none.
+const co_table *co_model_column_events(const co_model_builder *b, const co_column *column);
 co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out);
 
 co_status co_model_read_inputs(co_model_builder *b);
 co_status co_model_read_outputs(co_model_builder *b); // after the inputs
 co_status co_model_build_network(co_model_builder *b);
 
+// An input of the network's graph, and how it is fed.
+co_status co_model_add_feed(co_model *model, const char *name, co_dtype dtype,
+                            const co_shape *shape, const co_feed *feed, co_value *out);
 // Features from an encoder may still be images or windows: a head wants (N, features).
 co_status co_model_flatten(co_model *model, const char *output, co_value *value);
 // Head, loss and metrics of an output on the combined features.

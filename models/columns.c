@@ -17,8 +17,15 @@ co_status co_model_copy_column(co_model *model, const co_column *from, const co_
     if (!names[i]) return CO_ERR_MEMORY;
   }
   made->categories = names;
+  if (from->table && !(made->table = co_arena_strdup(model->arena, from->table)))
+    return CO_ERR_MEMORY;
   *out = made;
   return CO_OK;
+}
+
+const co_table *co_model_column_events(const co_model_builder *b, const co_column *column) {
+  const co_table *table = co_schema_table(b->schema, column->table);
+  return table && table->kind == CO_TABLE_EVENTS ? table : NULL;
 }
 
 static const co_node *key_of(const co_node *item, const char *key) {
@@ -40,10 +47,13 @@ co_status co_model_find_column(co_model_builder *b, const co_node *item, const c
                            "%s.name: the dataset has no column '%s'%s%s%s", path, name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
+  if (column->role == CO_ROLE_IGNORE)
+    return co_node_problem(b->problems, at, "give the column another role in the dataset",
+                           "%s.name: column '%s' has role ignore", path, name);
   // Layers are named after their feature: equal names would tie weights that have nothing to do
   // with each other.
   if (strcmp(name, "combiner") == 0)
-    return co_node_problem(b->problems, at, "rename the column when importing",
+    return co_node_problem(b->problems, at, "give the column another name in the dataset",
                            "%s.name: a feature cannot be called 'combiner', the joining layers are",
                            path);
   *out = column;
@@ -69,9 +79,11 @@ co_status co_model_find_class(co_model_builder *b, const co_node *item, const ch
                               const char *type, const co_column *column, bool output,
                               const co_feature_class **out) {
   co_context *ctx = b->model->ctx;
-  *out = type ? co_feature_class_find(type) : co_feature_class_of(column->type, output);
+  bool of_events = column && co_model_column_events(b, column) != NULL;
+  *out = type ? co_feature_class_find(type) : co_feature_class_of(column->type, of_events, output);
   bool fits = *out && (output ? (*out)->output != NULL : (*out)->input != NULL) &&
-              (column ? (*out)->columns >> column->type & 1 : !(*out)->columns);
+              (column ? (*out)->columns >> column->type & 1 && (*out)->of_events == of_events
+                      : !(*out)->columns);
   if (fits) return CO_OK;
   const co_feature_class *found = *out;
   *out = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/encoders.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct graph_options {
@@ -21,6 +22,19 @@ typedef struct mlp_options {
   const co_node *sizes;
   double dropout;
 } mlp_options;
+
+typedef struct embedding_options {
+  const char *type;
+  int64_t embedding_size;
+  double dropout;
+} embedding_options;
+
+typedef struct rnn_options {
+  const char *type;
+  int cell_type;
+  int64_t units;
+  double dropout;
+} rnn_options;
 
 #define TYPE_FIELD(options)                                                                        \
   { "type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL }
@@ -54,6 +68,26 @@ static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
                                        "0.0", 0, 0.999, NULL, "Rate after each layer.", NULL},
                                       {.key = NULL}};
 
+static const co_field embedding_fields[] = {
+    TYPE_FIELD(embedding_options),
+    {"embedding_size", CO_FIELD_INT, offsetof(embedding_options, embedding_size), "0", 0, 4096,
+     NULL, "Numbers per category; 0: 1.6 rows^0.56, at most 600.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(embedding_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate after the embedding.", NULL},
+    {.key = NULL}};
+
+static const char *const cell_types[] = {"lstm", NULL};
+
+static const co_field rnn_fields[] = {
+    TYPE_FIELD(rnn_options),
+    {"cell_type", CO_FIELD_ENUM, offsetof(rnn_options, cell_type), "lstm", 0, 0, cell_types,
+     "What goes through the events.", NULL},
+    {"units", CO_FIELD_INT, offsetof(rnn_options, units), "32", 1, 1 << 20, NULL,
+     "Features that come out: the state after the last event.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(rnn_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate after the last state.", NULL},
+    {.key = NULL}};
+
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
 
 // Reads a list of positive integers; absent = `fallback`. Returns the count, -1 after a problem.
@@ -73,16 +107,18 @@ static int read_sizes(const co_node *node, const char *path, const char *key,
   return -1;
 }
 
-static void expand_passthrough(co_text *text, const void *options, const char *path,
-                               co_diagnostics *problems) {
+static void expand_passthrough(co_text *text, const void *options, const co_encoder_input *input,
+                               const char *path, co_diagnostics *problems) {
+  (void)input;
   (void)options;
   (void)path;
   (void)problems;
   co_text_printf(text, "[Flatten]");
 }
 
-static void expand_cnn(co_text *text, const void *options, const char *path,
-                       co_diagnostics *problems) {
+static void expand_cnn(co_text *text, const void *options, const co_encoder_input *input,
+                       const char *path, co_diagnostics *problems) {
+  (void)input;
   const cnn_options *cnn = options;
   static const int64_t fallback[] = {32, 64};
   int64_t filters[16];
@@ -103,8 +139,9 @@ static void expand_cnn(co_text *text, const void *options, const char *path,
   co_text_printf(text, "]");
 }
 
-static void expand_mlp(co_text *text, const void *options, const char *path,
-                       co_diagnostics *problems) {
+static void expand_mlp(co_text *text, const void *options, const co_encoder_input *input,
+                       const char *path, co_diagnostics *problems) {
+  (void)input;
   const mlp_options *mlp = options;
   static const int64_t fallback[] = {64};
   int64_t sizes[16];
@@ -117,11 +154,42 @@ static void expand_mlp(co_text *text, const void *options, const char *path,
   co_text_printf(text, "]");
 }
 
+// Width of an embedding of so many rows (the rule of thumb of fastai's tabular learner).
+static int64_t embedding_width(int64_t rows) {
+  double width = ceil(1.6 * pow((double)rows, 0.56));
+  return width < 600 ? (int64_t)width : 600;
+}
+
+static void expand_embedding(co_text *text, const void *options, const co_encoder_input *input,
+                             const char *path, co_diagnostics *problems) {
+  const embedding_options *embedding = options;
+  (void)path;
+  (void)problems;
+  int64_t width =
+      embedding->embedding_size ? embedding->embedding_size : embedding_width(input->rows);
+  co_text_printf(text, "[{Embedding: {input_dim: %lld, output_dim: %lld}}, Flatten",
+                 (long long)input->rows, (long long)width);
+  if (embedding->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", embedding->dropout);
+  co_text_printf(text, "]");
+}
+
+static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
+                       const char *path, co_diagnostics *problems) {
+  const rnn_options *rnn = options;
+  (void)input;
+  (void)path;
+  (void)problems;
+  co_text_printf(text, "[{LSTM: {units: %lld}, inputs: [events, lengths]}", (long long)rnn->units);
+  if (rnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", rnn->dropout);
+  co_text_printf(text, "]");
+}
+
 typedef struct encoder {
   const char *name, *doc;
   const co_field *fields;
   size_t options_size;
-  void (*expand)(co_text *text, const void *options, const char *path, co_diagnostics *problems);
+  void (*expand)(co_text *text, const void *options, const co_encoder_input *input,
+                 const char *path, co_diagnostics *problems);
 } encoder;
 
 // graph comes first: it needs no expansion.
@@ -130,6 +198,10 @@ static const encoder encoders[] = {
     {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
      cnn_fields, sizeof(cnn_options), expand_cnn},
     {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), expand_mlp},
+    {"embedding", "A learned row of numbers per category.", embedding_fields,
+     sizeof(embedding_options), expand_embedding},
+    {"rnn", "A recurrent layer over events, to its state after the last.", rnn_fields,
+     sizeof(rnn_options), expand_rnn},
     {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
      expand_passthrough}};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
@@ -158,11 +230,12 @@ static void relocate(co_node *node, const co_node *to) {
 }
 
 static co_status expand(const co_node **layers, const encoder *found, const void *options,
-                        const char *path, co_arena *arena, co_diagnostics *problems) {
+                        const co_encoder_input *input, const char *path, co_arena *arena,
+                        co_diagnostics *problems) {
   co_text text;
   co_text_init(&text, co_arena_context(arena));
   int64_t before = problems->count;
-  found->expand(&text, options, path, problems);
+  found->expand(&text, options, input, path, problems);
   co_status status = text.status;
   co_node *made = NULL;
   if (status == CO_OK && problems->count == before)
@@ -173,9 +246,10 @@ static co_status expand(const co_node **layers, const encoder *found, const void
 }
 
 co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node, const char *path,
-                            const char *fallback, co_arena *arena, co_diagnostics *problems) {
+                            const co_encoder_input *input, co_arena *arena,
+                            co_diagnostics *problems) {
   *layers = NULL;
-  const char *name = fallback;
+  const char *name = input->fallback;
   const co_node *type_node = encoder_node ? co_node_get(encoder_node, "type") : NULL;
   if (type_node && type_node->kind == CO_NODE_SCALAR) name = type_node->text;
   const encoder *found = find_encoder(name);
@@ -184,7 +258,8 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(problems, type_node, "known: graph, stacked_cnn, mlp, passthrough",
+    return co_node_problem(problems, type_node,
+                           "known: graph, stacked_cnn, mlp, embedding, rnn, passthrough",
                            "%s.type: unknown encoder '%s'%s%s%s", path, name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
@@ -197,7 +272,7 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     *layers = ((const graph_options *)options)->layers;
     return CO_OK;
   }
-  CO_RETURN_IF_FAILED(expand(layers, found, options, path, arena, problems));
+  CO_RETURN_IF_FAILED(expand(layers, found, options, input, path, arena, problems));
   if (*layers && encoder_node) relocate((co_node *)(uintptr_t)*layers, encoder_node);
   return CO_OK;
 }

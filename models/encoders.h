@@ -10,9 +10,16 @@
 extern "C" {
 #endif
 
-// The layers of an encoder; where `encoder` names none (or is NULL), of the one called `fallback`.
+// What encoders know of their input.
+typedef struct co_encoder_input {
+  const char *fallback; // the encoder where none is named
+  int64_t rows;         // of a table that its codes pick from, 0 = they are numbers
+} co_encoder_input;
+
+// The layers of an encoder; where `encoder` names none (or is NULL), of `input->fallback`.
 co_status co_encoder_expand(const co_node **layers, const co_node *encoder, const char *path,
-                            const char *fallback, co_arena *arena, co_diagnostics *problems);
+                            const co_encoder_input *input, co_arena *arena,
+                            co_diagnostics *problems);
 // Name, doc and fields of the i-th encoder, false past the end: for help.
 bool co_encoder_describe(int i, const char **name, const char **doc, const co_field **fields);
 

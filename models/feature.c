@@ -24,9 +24,10 @@ const co_feature_class *const *co_feature_class_list(void) {
   return all;
 }
 
-const co_feature_class *co_feature_class_of(co_column_type type, bool output) {
+const co_feature_class *co_feature_class_of(co_column_type type, bool of_events, bool output) {
   for (int i = 0; all[i]; i++)
-    if (all[i]->columns >> type & 1 && (output ? all[i]->output != NULL : all[i]->input != NULL))
+    if (all[i]->columns >> type & 1 && all[i]->of_events == of_events &&
+        (output ? all[i]->output != NULL : all[i]->input != NULL))
       return all[i];
   return NULL;
 }

@@ -27,7 +27,8 @@ typedef struct co_section_builder {
 typedef struct co_fit_class {
   size_t state_size; // zeroed before begin
   co_status (*begin)(co_context *ctx, const co_input_feature *feature, void *state);
-  // `values` (rows, …) of the column's type; `samples` tells which rows, for messages.
+  // `values` (rows, …) of the column's type, of numbers as double; `samples` tells which rows, for
+  // messages. Of events, a row is an event of that sample.
   co_status (*add)(const co_input_feature *feature, void *state, const void *values, int64_t rows,
                    const int64_t *samples);
   // Fills feature->fitted.
@@ -41,6 +42,8 @@ typedef struct co_input_class {
   const co_field *augmentation; // NULL = there is none
   size_t augmentation_size;
   const char *encoder; // name of the one that follows where none is asked for
+  int64_t (*table_rows)(const co_input_block *block);      // that codes pick from; NULL = no codes
+  int64_t (*most_events)(const co_input_feature *feature); // of events: how many are read at most
   // Neighbours with equal options and without an encoder of their own are fed as one block (N, C).
   bool packs;
   // Declares feature->fitted, with what it is before fitting. NULL = nothing is learned.
@@ -48,6 +51,10 @@ typedef struct co_input_class {
   // Whether these options need fitting. NULL = never.
   bool (*is_fitted)(const co_input_feature *feature);
   const co_fit_class *fit;
+  // Refuses values, of any split, that the section cannot make an input of; as fit->add is called.
+  // NULL = there are none.
+  co_status (*check)(const co_input_feature *feature, const void *values, int64_t rows,
+                     const int64_t *samples);
   // Of the block's input of the network.
   co_status (*describe)(const co_input_block *block, co_dtype *dtype, co_shape *shape);
   // The operations of the section, from stored values to the network's input.
@@ -80,7 +87,8 @@ typedef struct co_output_class {
 struct co_feature_class {
   const char *name; // what `type:` calls it
   const char *doc;
-  uint32_t columns;              // bit per co_column_type that it takes; 0 = it is no column's
+  bool of_events;   // takes columns of event tables instead of those with one row a sample
+  uint32_t columns; // bit per co_column_type that it takes; 0 = it is no column's
   const co_input_class *input;   // NULL = it is no input
   const co_output_class *output; // NULL = it is no output
 };
@@ -88,7 +96,7 @@ struct co_feature_class {
 const co_feature_class *co_feature_class_find(const char *name); // NULL if unknown
 const co_feature_class *const *co_feature_class_list(void);      // NULL-terminated
 // The first in the list that takes such columns as an input (or as an output); NULL if none does.
-const co_feature_class *co_feature_class_of(co_column_type type, bool output);
+const co_feature_class *co_feature_class_of(co_column_type type, bool of_events, bool output);
 
 // ---- for classes -------------------------------------------------------------------------------
 

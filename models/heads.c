@@ -40,8 +40,9 @@ static co_status written_head(co_model_builder *b, const co_output_feature *feat
   if (!path) return CO_ERR_MEMORY;
   const co_node *layers;
   int64_t before = b->problems->count;
-  CO_RETURN_IF_FAILED(
-      co_encoder_expand(&layers, feature->decoder, path, "graph", model->arena, b->problems));
+  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, feature->decoder, path,
+                                        &(co_encoder_input){.fallback = "graph"}, model->arena,
+                                        b->problems));
   if (b->problems->count > before) return CO_OK;
   co_named_value combined = {"combiner", in};
   co_layer_list_options options = {feature->name, &combined, 1, in};
@@ -57,14 +58,14 @@ static co_status written_head(co_model_builder *b, const co_output_feature *feat
   return CO_OK;
 }
 
-// An input of the network that says how to feed it.
-static co_status add_feed(co_model *model, const char *name, co_dtype dtype, const co_shape *shape,
-                          co_feed feed, co_value *out) {
+co_status co_model_add_feed(co_model *model, const char *name, co_dtype dtype,
+                            const co_shape *shape, const co_feed *feed, co_value *out) {
   CO_RETURN_IF_FAILED(co_grow(model->ctx, (void **)&model->feeds.items, &model->feeds.capacity,
                               model->feeds.count, sizeof *model->feeds.items));
-  feed.network = true;
-  feed.input = (int32_t)model->network->input_count;
-  model->feeds.items[model->feeds.count] = feed;
+  co_feed *made = &model->feeds.items[model->feeds.count];
+  *made = *feed;
+  made->network = true;
+  made->input = (int32_t)model->network->input_count;
   CO_RETURN_IF_FAILED(co_graph_add_input(model->network, name, dtype, shape, out));
   model->feeds.count++;
   return CO_OK;
@@ -78,7 +79,7 @@ static co_status add_target(co_model *model, const co_output_feature *feature, c
                                              : co_shape_make(2, CO_DIM_N, feature->width);
   if (feature->column) {
     feed.kind = CO_FEED_TARGET;
-    return add_feed(model, feature->name, class_->target, &values, feed, out);
+    return co_model_add_feed(model, feature->name, class_->target, &values, &feed, out);
   }
   const co_op_attr attr = {.shape = values};
   for (int64_t i = 0; i < model->block_count; i++)
@@ -99,7 +100,7 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
   graph->layer = feature->name;
   CO_RETURN_IF_FAILED(add_target(model, feature, feed, &target));
   feed.kind = CO_FEED_WEIGHT;
-  CO_RETURN_IF_FAILED(add_feed(model, weight, CO_F32, &rows, feed, &row_weight));
+  CO_RETURN_IF_FAILED(co_model_add_feed(model, weight, CO_F32, &rows, &feed, &row_weight));
   CO_RETURN_IF_FAILED(co_loss_emit(graph, feature->loss, feature->name, feature->weight, prediction,
                                    target, row_weight));
   if (!feature->column) return CO_OK;
@@ -119,8 +120,11 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
   if (b->problems->count > before) return CO_OK;
   CO_RETURN_IF_FAILED(add_loss(model, feature, prediction));
   co_value shown = prediction;
-  if (class_->activation != CO_OP_COUNT)
-    CO_RETURN_IF_FAILED(co_emit(model->network, class_->activation, NULL, 1, &prediction, &shown));
+  // Whatever is learned as a probability is shown as one.
+  co_op activation =
+      feature->loss->op == CO_OP_BINARY_CROSS_ENTROPY ? CO_OP_SIGMOID : class_->activation;
+  if (activation != CO_OP_COUNT)
+    CO_RETURN_IF_FAILED(co_emit(model->network, activation, NULL, 1, &prediction, &shown));
   model->network->layer = NULL;
   char *name = co_arena_format(model->arena, "%s/%s", feature->name, class_->prediction);
   if (!name) return CO_ERR_MEMORY;

@@ -23,6 +23,28 @@ const co_field co_input_fields[] = {
      "Layers from the input to features: {type: …}; `cohort help encoders`.", NULL},
     {.key = NULL}};
 
+// The number of the table of events that a feature's column belongs to.
+static co_status number_event_table(co_model_builder *b, const co_node *item, const char *path,
+                                    co_input_feature *feature) {
+  co_model *model = b->model;
+  feature->event_table = -1;
+  if (!feature->class_->of_events) return CO_OK;
+  int64_t i = 0, most = feature->class_->input->most_events(feature);
+  while (i < model->event_table_count &&
+         strcmp(model->event_tables[i].name, feature->column->table) != 0)
+    i++;
+  if (i == CO_MAX_EVENT_TABLES)
+    return co_node_problem(b->problems, item, NULL, "%s: inputs of more than %d tables of events",
+                           path, (int)CO_MAX_EVENT_TABLES);
+  if (i == model->event_table_count) {
+    model->event_tables[i] = (co_event_table){feature->column->table, 0};
+    model->event_table_count++;
+  }
+  if (most > model->event_tables[i].most_events) model->event_tables[i].most_events = most;
+  feature->event_table = (int32_t)i;
+  return CO_OK;
+}
+
 // Options by a class's table; `fields` NULL takes none.
 static co_status read_options(co_model_builder *b, const co_node *node, const char *path,
                               const co_field *fields, size_t size, const void **out) {
@@ -63,6 +85,7 @@ static co_status read_input(co_model_builder *b, const co_node *item, const char
   CO_RETURN_IF_FAILED(
       read_options(b, options.preprocessing, co_arena_format(arena, "%s.preprocessing", path),
                    class_->preprocessing, class_->preprocessing_size, &feature->preprocessing));
+  CO_RETURN_IF_FAILED(number_event_table(b, item, path, feature));
   return read_options(b, options.augmentation, co_arena_format(arena, "%s.augmentation", path),
                       class_->augmentation, class_->augmentation_size, &feature->augmentation);
 }

@@ -5,6 +5,26 @@
 
 #include "models/builder.h"
 
+// Stored under the first feature that reads events.
+static co_status declare_lengths(co_model *model) {
+  if (!model->event_table_count) return CO_OK;
+  const co_input_feature *feature = model->inputs;
+  while (feature->event_table < 0)
+    feature++;
+  size_t values = (size_t)CO_MAX_LENGTHS * CO_MAX_EVENT_TABLES;
+  model->lengths = co_arena_alloc(model->arena, 1, sizeof *model->lengths);
+  if (!model->lengths) return CO_ERR_MEMORY;
+  *model->lengths =
+      (co_fitted){.feature = feature->name,
+                  .name = "lengths",
+                  .dtype = CO_I64,
+                  .shape = co_shape_make(2, (int64_t)CO_MAX_LENGTHS, (int64_t)CO_MAX_EVENT_TABLES),
+                  .bytes = co_arena_alloc(model->arena, values, sizeof(int64_t))};
+  if (!model->lengths->bytes) return CO_ERR_MEMORY;
+  model->fitted[model->fitted_count++] = model->lengths;
+  return CO_OK;
+}
+
 static co_status declare_fitted(co_model *model) {
   int64_t count = 0;
   for (int64_t i = 0; i < model->input_count; i++) {
@@ -13,8 +33,9 @@ static co_status declare_fitted(co_model *model) {
       CO_RETURN_IF_FAILED(feature->class_->input->declare(model, feature));
     count += feature->fitted_count;
   }
-  model->fitted = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *model->fitted);
+  model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(declare_lengths(model));
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].fitted_count; k++)
       model->fitted[model->fitted_count++] = &model->inputs[i].fitted[k];
@@ -25,11 +46,34 @@ static co_status list_schema(co_model *model) {
   co_column *columns = co_arena_alloc(
       model->arena, (size_t)(model->input_count + model->output_count) + 1, sizeof *columns);
   if (!columns) return CO_ERR_MEMORY;
+  co_table *tables =
+      co_arena_alloc(model->arena, (size_t)model->event_table_count + 1, sizeof *tables);
+  if (!tables) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < model->event_table_count; i++)
+    tables[i] = (co_table){.name = model->event_tables[i].name, .kind = CO_TABLE_EVENTS};
   model->schema.columns = columns;
+  model->schema.tables = tables;
+  model->schema.table_count = model->event_table_count;
   for (int64_t i = 0; i < model->input_count; i++)
     columns[model->schema.column_count++] = *model->inputs[i].column;
   for (int64_t i = 0; i < model->output_count; i++)
     if (model->outputs[i].column) columns[model->schema.column_count++] = *model->outputs[i].column;
+  return CO_OK;
+}
+
+// The network takes the weights of a target's rows by a name of their own.
+static co_status check_input_names(co_model_builder *b) {
+  static const char end[] = ".weight";
+  const co_model *model = b->model;
+  for (int64_t i = 0; i < model->input_count; i++)
+    for (int64_t k = 0; k < model->output_count; k++) {
+      const char *input = model->inputs[i].name, *output = model->outputs[k].name;
+      size_t length = strlen(output);
+      if (strncmp(input, output, length) == 0 && strcmp(input + length, end) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(
+            b->problems, NULL, "give the column another name in the dataset",
+            "input_features: an input cannot be called '%s', beside a target '%s'", input, output));
+    }
   return CO_OK;
 }
 
@@ -47,6 +91,7 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
   CO_TRY(co_graph_create(&model->network, ctx));
   CO_TRY(co_model_read_inputs(&b));
   CO_TRY(co_model_read_outputs(&b));
+  CO_TRY(check_input_names(&b));
   if (problems->count == before) CO_TRY(declare_fitted(model));
   if (problems->count == before) CO_TRY(list_schema(model));
   CO_TRY(co_model_build_network(&b));

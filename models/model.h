@@ -24,7 +24,8 @@ typedef struct co_input_feature {
   const co_feature_class *class_;
   const void *preprocessing, *augmentation; // options of the class
   const co_node *encoder;                   // NULL = by class
-  co_fitted *fitted;                        // what the class learns from training rows
+  int32_t event_table; // number of the table of events that its column belongs to, -1 = none
+  co_fitted *fitted;   // what the class learns from training rows
   int64_t fitted_count;
 } co_input_feature;
 

@@ -23,11 +23,16 @@ const co_field co_combiner_fields[] = {
 
 // ---- blocks ------------------------------------------------------------------------------------
 
+static bool is_same(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 // Whether a feature is fed beside the one before it: nothing tells the two apart.
 static bool is_packed(const co_input_feature *before, const co_input_feature *feature) {
   const co_input_class *class_ = feature->class_->input;
   return class_->packs && before->class_ == feature->class_ && !before->encoder &&
          !feature->encoder && before->column->dtype == feature->column->dtype &&
+         is_same(before->column->table, feature->column->table) &&
          memcmp(before->preprocessing, feature->preprocessing, class_->preprocessing_size) == 0;
 }
 
@@ -56,34 +61,55 @@ static co_status list_blocks(co_model *model) {
       model->blocks[model->block_count - 1].count++;
       continue;
     }
-    model->blocks[model->block_count++] = (co_input_block){
-        .name = feature->name, .features = feature, .count = 1, .class_ = feature->class_};
+    model->blocks[model->block_count++] = (co_input_block){.name = feature->name,
+                                                           .features = feature,
+                                                           .count = 1,
+                                                           .class_ = feature->class_,
+                                                           .event_table = feature->event_table,
+                                                           .lengths = CO_NO_VALUE};
   }
   return CO_OK;
 }
 
 static co_status network_input(co_model *model, co_input_block *block) {
   co_dtype dtype;
-  co_shape shape;
+  co_shape shape, rows = co_shape_make(1, CO_DIM_N);
   CO_RETURN_IF_FAILED(block->class_->input->describe(block, &dtype, &shape));
-  return co_graph_add_input(model->network, block->name, dtype, &shape, &block->network_input);
+  CO_RETURN_IF_FAILED(
+      co_graph_add_input(model->network, block->name, dtype, &shape, &block->network_input));
+  if (block->event_table < 0) return CO_OK;
+  char *name = co_arena_format(model->arena, "%s.lengths", block->name);
+  if (!name) return CO_ERR_MEMORY;
+  co_feed feed = {.kind = CO_FEED_LENGTHS,
+                  .columns = &block->features[0].column,
+                  .column_count = 1,
+                  .event_table = block->event_table};
+  return co_model_add_feed(model, name, CO_I32, &rows, &feed, &block->lengths);
 }
 
+// Layers of an encoder name their input by the feature's name; of events, also `events` and
+// `lengths`.
 static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
   co_model *model = b->model;
+  const co_input_class *class_ = block->class_->input;
+  const co_encoder_input input = {.fallback = class_->encoder,
+                                  .rows = class_->table_rows ? class_->table_rows(block) : 0};
   const co_node *layers;
   int64_t before = b->problems->count;
   char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
   if (!path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(network_input(model, block));
   *out = block->network_input;
-  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path,
-                                        block->class_->input->encoder, model->arena, b->problems));
+  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
+                                        model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   char *layers_path = co_arena_format(model->arena, "%s.layers", path);
   if (!layers_path) return CO_ERR_MEMORY;
-  co_named_value self = {block->name, block->network_input};
-  co_layer_list_options options = {block->name, &self, 1, block->network_input};
+  const co_named_value known[] = {{block->name, block->network_input},
+                                  {"events", block->network_input},
+                                  {"lengths", block->lengths}};
+  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3,
+                                   block->network_input};
   return co_layer_list_build(model->network, layers, layers_path, &options, model->arena,
                              b->problems, out);
 }

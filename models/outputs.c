@@ -35,7 +35,8 @@ const co_field co_loss_fields[] = {
 
 static bool loss_takes(const co_loss_class *loss, co_column_type type) {
   return (type == CO_COLUMN_CATEGORY && loss->category) ||
-         (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector);
+         (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector) ||
+         (type == CO_COLUMN_BINARY && loss->binary);
 }
 
 // What another program calls a loss is no edit away from what it is called here.

@@ -37,6 +37,8 @@ cohort_status cohort_context_create(cohort_context **out, const cohort_context_o
   context->options = chosen;
   context->watch = (co_watch){.progress = chosen.progress,
                               .user = chosen.progress_user,
+                              .epoch = chosen.epoch,
+                              .epoch_user = chosen.epoch_user,
                               .stop = chosen.stop,
                               .checkpoint = chosen.checkpoint,
                               .status = chosen.status};

@@ -106,6 +106,8 @@ const cli_verb cli_verb_train = {
     .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]",
     .summary = "train a model, or go on training",
     .details =
+        "On a terminal epochs are lines of a table. Elsewhere, and with --json, --verbose,\n"
+        "--progress plain or --log-format json, there is a log with dates.\n"
         "SIGINT and SIGTERM finish the step and write a checkpoint; a second one, or ten seconds "
         "and\n"
         "twice the longest step in which nothing moves (a minute for a disk), end it at once.\n"

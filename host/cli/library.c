@@ -25,6 +25,10 @@ static void pass_progress(void *user, const char *name, const char *unit, int64_
   co_progress_update(cli->progress, done, detail);
 }
 
+static void pass_epoch(void *user, const cohort_epoch *epoch) {
+  cli_show_epoch(user, epoch);
+}
+
 co_status cli_library_open(cohort_context **out, cli_job *cli) {
   cohort_context_options options = {.threads = cli->threads,
                                     .threads_why = cli->threads_why,
@@ -39,7 +43,9 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .checkpoint = cli_checkpoint_requests(),
                                     .status = cli_status_requests(),
                                     .alive = cli_signals_alive,
-                                    .standard_output = cli->result};
+                                    .standard_output = cli->result,
+                                    .epoch = pass_epoch,
+                                    .epoch_user = cli};
   return (co_status)cohort_context_create(out, &options);
 }
 

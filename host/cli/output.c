@@ -76,7 +76,22 @@ static bool is_number(const char *p, size_t length) {
   return p == end;
 }
 
-// "step=5 loss=0.1" becomes {"step":5,"loss":0.1}.
+static bool is_word(const char *value, size_t length, const char *word) {
+  return length == strlen(word) && memcmp(value, word, length) == 0;
+}
+
+// As the kind of value it is, which must not depend on what it is: a loss that is no number is null.
+static void put_value(FILE *out, const char *value, size_t length) {
+  if (is_number(value, length) || is_word(value, length, "true") || is_word(value, length, "false"))
+    fprintf(out, "%.*s", (int)length, value);
+  else if (is_word(value, length, "nan") || is_word(value, length, "-nan") ||
+           is_word(value, length, "inf") || is_word(value, length, "-inf"))
+    fputs("null", out);
+  else
+    put_json_text(out, value, length);
+}
+
+// "step=5 loss=0.1 best=true" becomes {"step":5,"loss":0.1,"best":true}.
 static void put_pairs(FILE *out, const char *text) {
   const char *separator = "{";
   while (*text) {
@@ -85,10 +100,7 @@ static void put_pairs(FILE *out, const char *text) {
     fputs(separator, out);
     put_json_text(out, text, key);
     fputc(':', out);
-    if (is_number(start, value))
-      fprintf(out, "%.*s", (int)value, start);
-    else
-      put_json_text(out, start, value);
+    put_value(out, start, value);
     separator = ",";
     text = start + value + (start[value] == ' ');
   }
@@ -119,6 +131,26 @@ static void put_line(FILE *out, const cli_job *cli, bool colored, co_log_level l
   fputs("}\n", out);
 }
 
+// The figures of an epoch, which stand in the table, and the checkpoints behind it.
+static bool is_in_table(co_log_level level, const char *event, const char *text) {
+  return level == CO_LOG_INFO && (strcmp(event, "eval") == 0 || strcmp(event, "checkpoint") == 0 ||
+                                  (strcmp(event, "train") == 0 && is_pairs(text)));
+}
+
+// What a person reads has no dates, and says nothing twice.
+static void write_attended(const cli_job *cli, co_log_level level, const char *event,
+                           const char *text) {
+  if (is_in_table(level, event, text)) return;
+  if (cli->progress) co_progress_erase(cli->progress);
+  const char *color = cli->colored ? level_color(level) : "";
+  if (level == CO_LOG_INFO)
+    fprintf(stderr, "%s\n", text);
+  else
+    fprintf(stderr, "%s%s%s: %s\n", color, level == CO_LOG_WARN ? "warning" : "error",
+            *color ? "\033[0m" : "", text);
+  fflush(stderr);
+}
+
 static void write_line(FILE *out, const cli_job *cli, bool colored, co_log_level level,
                        const char *event, const char *text) {
   char *line = NULL;
@@ -146,8 +178,12 @@ static void follow_log_file(cli_job *cli) {
 static void log_sink(void *user, co_log_level level, const char *event, const char *text) {
   cli_job *cli = user;
   follow_log_file(cli);
-  if (cli->progress) co_progress_erase(cli->progress);
-  write_line(stderr, cli, cli->colored, level, event, text);
+  if (cli->attended) {
+    write_attended(cli, level, event, text);
+  } else {
+    if (cli->progress) co_progress_erase(cli->progress);
+    write_line(stderr, cli, cli->colored, level, event, text);
+  }
   if (cli->log_file) write_line(cli->log_file, cli, false, level, event, text);
 }
 
@@ -188,15 +224,38 @@ static void choose_threads(cli_job *cli, const cli_common *common) {
   }
 }
 
+// A person reads stderr: not a program, nor one who asked for the log as programs get it.
+static bool is_attended(const cli_job *cli) {
+  return isatty(STDERR_FILENO) && !cli->as_json && !cli->log_as_json &&
+         cli->common->progress != CO_PROGRESS_PLAIN && cli->level <= CO_LOG_INFO;
+}
+
+// Never into a file that the command reads or writes.
+static co_status open_log_file(cli_job *cli, const cli_common *common) {
+  cli_syntax syntax = cli_verb_syntax(cli->verb);
+  const char *other = cli_option_naming(common, &syntax, common->log_file);
+  if (other) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--log-file %s is the file of %s%s", common->log_file,
+                strcmp(other, syntax.operand ? syntax.operand : "") ? "--" : "", other);
+    co_hint("choose another --log-file");
+    return status;
+  }
+  if (!(cli->log_file = fopen(common->log_file, "a")))
+    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
+  cli_signals_take_hangups();
+  return CO_OK;
+}
+
 co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->common = common;
   cli->as_json = common->json;
   cli->log_as_json = common->log_format == 1;
   cli->colored = wants_color(common->color);
-  co_context_set_log(cli->ctx, chosen_level(common), log_sink, cli);
-  if (common->log_file && !(cli->log_file = fopen(common->log_file, "a")))
-    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
-  if (cli->log_file) cli_signals_take_hangups();
+  cli->level = chosen_level(common);
+  cli->attended = is_attended(cli);
+  co_context_set_log(cli->ctx, cli->level, log_sink, cli);
+  if (common->log_file) CO_RETURN_IF_FAILED(open_log_file(cli, common));
   choose_threads(cli, common);
   int mode = common->progress;
   if (mode == CO_PROGRESS_AUTO && common->quiet) mode = CO_PROGRESS_NONE;

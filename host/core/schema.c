@@ -25,7 +25,7 @@ const co_column *co_schema_find(const co_schema *schema, const char *name) {
 }
 
 const co_table *co_schema_table(const co_schema *schema, const char *name) {
-  for (int64_t i = 0; i < schema->table_count; i++)
+  for (int64_t i = 0; name && i < schema->table_count; i++)
     if (!strcmp(schema->tables[i].name, name)) return &schema->tables[i];
   return NULL;
 }
@@ -48,4 +48,18 @@ int co_column_type_parse(const char *name) {
 
 int co_role_parse(const char *name) {
   return find(role_names, CO_ROLE_COUNT, name);
+}
+
+co_dtype co_column_type_dtype(co_column_type type) {
+  return type == CO_COLUMN_IMAGE ? CO_U8 : type == CO_COLUMN_CATEGORY ? CO_I32 : CO_F32;
+}
+
+int co_column_type_rank(co_column_type type) {
+  static const int ranks[CO_COLUMN_TYPE_COUNT] = {
+      [CO_COLUMN_VECTOR] = 1, [CO_COLUMN_IMAGE] = 3, [CO_COLUMN_TEXT] = -1};
+  return ranks[type];
+}
+
+bool co_column_type_has_names(co_column_type type) {
+  return type == CO_COLUMN_CATEGORY || type == CO_COLUMN_BINARY;
 }

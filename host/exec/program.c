@@ -134,14 +134,16 @@ static co_status build_update(co_program *program, co_phase *p) {
     CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
-  co_value in[CO_OP_MAX_OPERANDS] = {operands.g, operands.segments}, out[CO_OP_MAX_OPERANDS];
+  co_value in[CO_OP_MAX_OPERANDS] = {
+      [CO_GRADIENT_NORM_g] = operands.g, [CO_GRADIENT_NORM_segments] = operands.segments};
+  co_value out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     out[i] = CO_NO_VALUE;
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[0]));
-  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[1]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "norm", 1, &out[CO_GRADIENT_NORM_sum]));
+  CO_RETURN_IF_FAILED(co_graph_add_result(graph, "gate", 2, &out[CO_GRADIENT_NORM_gate]));
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
-  operands.gate = out[1];
+  operands.gate = out[CO_GRADIENT_NORM_gate];
   return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
 }
 

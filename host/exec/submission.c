@@ -40,8 +40,7 @@ static co_status find_unit(co_program *program, const co_submission *submission,
 
 // The plan whose outputs a submission delivers, NULL if it delivers none.
 static const co_unit *find_outputs(co_program *program, const co_submission *submission) {
-  bool infer = program->options.evaluation_mode == CO_MODE_INFER;
-  return submission->phase == CO_EVALUATION && infer
+  return submission->phase == CO_EVALUATION && co_program_reads_outputs(program)
              ? co_program_find_evaluation(program, &submission->shape)
              : NULL;
 }

@@ -26,18 +26,94 @@ typedef struct work {
   atomic_llong next;
 } work;
 
-static co_status read_rows(const work *w, fitting *f) {
-  const co_column *column = f->feature->column;
-  size_t row = (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
-  const co_fit_class *fit = f->feature->class_->input->fit;
-  void *values = co_alloc(w->ctx, CHUNK * row);
-  co_status status = values ? CO_OK : CO_ERR_MEMORY;
-  for (int64_t i = 0; status == CO_OK && i < w->sample_count; i += CHUNK) {
-    int64_t rows = w->sample_count - i < CHUNK ? w->sample_count - i : CHUNK;
-    status = co_dataset_gather(w->dataset, f->feature->name, w->samples + i, rows, values);
-    if (status == CO_OK) status = fit->add(f->feature, f->state, values, rows, w->samples + i);
+// Hands the values of samples to whoever wants them, a piece at a time, in order.
+typedef struct reader {
+  co_dataset *dataset;
+  const co_input_feature *feature;
+  bool numbers;               // are handed out as double
+  co_numbers stored;          // of numbers
+  const int64_t *index;       // of numbers: row of each sample, NULL = its own number
+  const int64_t *begin, *end; // of events: their range
+  size_t row_bytes;
+  void *values;
+  int64_t *samples;
+} reader;
+
+static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
+                             const co_input_feature *feature) {
+  const co_column *column = co_schema_find(co_dataset_schema(dataset), feature->name);
+  const void *data;
+  int64_t rows;
+  *r = (reader){.dataset = dataset, .feature = feature};
+  r->numbers = column->type == CO_COLUMN_NUMBER || column->type == CO_COLUMN_BINARY;
+  r->row_bytes = r->numbers ? sizeof(double)
+                            : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
+  r->values = co_alloc(ctx, CHUNK * r->row_bytes);
+  r->samples = co_alloc(ctx, CHUNK * sizeof *r->samples);
+  if (!r->values || !r->samples) return CO_ERR_MEMORY;
+  if (r->numbers) CO_RETURN_IF_FAILED(co_dataset_numbers(dataset, feature->name, &r->stored));
+  if (feature->event_table >= 0)
+    return co_dataset_ranges(dataset, column->table, &r->begin, &r->end);
+  return co_dataset_column(dataset, feature->name, &data, &rows, &r->index);
+}
+
+static void close_reader(reader *r, co_context *ctx) {
+  co_free(ctx, r->values);
+  co_free(ctx, r->samples);
+}
+
+typedef co_status (*take_rows)(const co_input_feature *feature, void *state, const void *values,
+                               int64_t rows, const int64_t *samples);
+
+// What a sample has: one row, or its events.
+static int64_t rows_of(const reader *r, int64_t sample, int64_t *first) {
+  if (!r->begin) {
+    *first = r->index ? r->index[sample] : sample;
+    return 1;
   }
-  co_free(w->ctx, values);
+  int64_t count = r->end[sample] - r->begin[sample];
+  int64_t most = r->feature->class_->input->most_events(r->feature);
+  if (count > most) count = most;
+  *first = r->end[sample] - count;
+  return count;
+}
+
+static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                              void *state) {
+  double *values = r->values;
+  int64_t held = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t first, rows = rows_of(r, samples[i], &first);
+    for (int64_t k = 0; k < rows; k++) {
+      values[held] = co_numbers_at(&r->stored, first + k);
+      r->samples[held++] = samples[i];
+      if (held < CHUNK) continue;
+      CO_RETURN_IF_FAILED(take(r->feature, state, values, held, r->samples));
+      held = 0;
+    }
+  }
+  return held ? take(r->feature, state, values, held, r->samples) : CO_OK;
+}
+
+static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                           void *state) {
+  if (r->numbers) return read_numbers(r, samples, count, take, state);
+  for (int64_t i = 0; i < count; i += CHUNK) {
+    int64_t rows = count - i < CHUNK ? count - i : CHUNK;
+    CO_RETURN_IF_FAILED(
+        co_dataset_gather(r->dataset, r->feature->name, samples + i, rows, r->values));
+    CO_RETURN_IF_FAILED(take(r->feature, state, r->values, rows, samples + i));
+  }
+  return CO_OK;
+}
+
+static co_status fit_rows(const work *w, fitting *f) {
+  reader r;
+  co_status status = open_reader(&r, w->ctx, w->dataset, f->feature);
+  if (status == CO_OK)
+    status =
+        read_rows(&r, w->samples, w->sample_count, f->feature->class_->input->fit->add, f->state);
+  close_reader(&r, w->ctx);
   return status;
 }
 
@@ -45,7 +121,7 @@ static void *run(void *user) {
   work *w = user;
   for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;) {
     fitting *f = &w->items[i];
-    f->status = read_rows(w, f);
+    f->status = fit_rows(w, f);
     if (f->status != CO_OK) co_error_copy(&f->error); // of this thread
   }
   return NULL;
@@ -102,4 +178,26 @@ cleanup:
   }
   co_free(w.ctx, w.items);
   return status;
+}
+
+// ---- checking ----------------------------------------------------------------------------------
+
+static co_status check_rows(const co_input_feature *feature, void *state, const void *values,
+                            int64_t rows, const int64_t *samples) {
+  (void)state;
+  return feature->class_->input->check(feature, values, rows, samples);
+}
+
+co_status co_check_inputs(const co_model *model, co_dataset *dataset, const int64_t *samples,
+                          int64_t count) {
+  for (int64_t i = 0; i < model->input_count; i++) {
+    const co_input_feature *feature = &model->inputs[i];
+    reader r;
+    if (!feature->class_->input->check) continue;
+    co_status status = open_reader(&r, model->ctx, dataset, feature);
+    if (status == CO_OK) status = read_rows(&r, samples, count, check_rows, NULL);
+    close_reader(&r, model->ctx);
+    CO_RETURN_IF_FAILED(status);
+  }
+  return CO_OK;
 }

@@ -11,4 +11,8 @@
 // refuses is CO_ERR_DATA naming column and row; of several, the first feature's.
 co_status co_fit_features(co_model *model, co_dataset *dataset, int workers);
 
+// CO_ERR_DATA naming column and row if an input has a value that its feature does not take.
+co_status co_check_inputs(const co_model *model, co_dataset *dataset, const int64_t *samples,
+                          int64_t count);
+
 #endif

@@ -52,10 +52,11 @@ typedef enum co_init_kind {
   CO_INIT_ONES,
   CO_INIT_GLOROT_UNIFORM, // U(-l, l), l = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)
   CO_INIT_HE_NORMAL,      // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
-  CO_INIT_ORTHOGONAL, // of a matrix no higher than wide: rows of length 1, at right angles to each
-                      // other, as Keras (Saxe et al. 2014)
-  CO_INIT_FORGET_GATE // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
-                      // al. 2015)
+  CO_INIT_ORTHOGONAL,  // of a matrix no higher than wide: rows of length 1, at right angles to each
+                       // other, as Keras (Saxe et al. 2014)
+  CO_INIT_FORGET_GATE, // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
+                       // al. 2015)
+  CO_INIT_UNIFORM      // U(-0.05, 0.05), Keras' "uniform"
 } co_init_kind;
 
 typedef struct co_param_info {

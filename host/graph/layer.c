@@ -13,7 +13,7 @@ static const co_layer_class *const all[] = {
 #undef CO_LAYER
     NULL};
 
-const char *const co_activation_words[] = {"linear", "relu", NULL};
+const char *const co_activation_words[] = {"linear", "relu", "sigmoid", "tanh", NULL};
 
 const co_layer_class *co_layer_find(const char *name) {
   for (int i = 0; all[i]; i++)
@@ -62,9 +62,10 @@ co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, 
 }
 
 co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_value *out) {
-  if (activation == CO_ACTIVATION_RELU) return co_emit(graph, CO_OP_RELU, NULL, 1, &x, out);
+  static const co_op operations[] = {CO_OP_RELU, CO_OP_SIGMOID, CO_OP_TANH};
   *out = x;
-  return CO_OK;
+  if (activation == 0) return CO_OK;
+  return co_emit(graph, operations[activation - 1], NULL, 1, &x, out);
 }
 
 const co_shape *co_value_shape(const co_graph *graph, co_value value) {

@@ -37,7 +37,7 @@ co_status co_layer_apply(co_graph *graph, const co_layer_class *class_, const ch
                          const void *options, const co_value *in, int count, co_value *out);
 
 // ---- for layers --------------------------------------------------------------------------------
-extern const char *const co_activation_words[]; // "linear", "relu"
+extern const char *const co_activation_words[]; // "linear", "relu", …
 // Emits one operation with one output.
 co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, const co_value *in,
                   co_value *out);

@@ -97,7 +97,8 @@ static co_status write_text(co_h5 *file, const char *path, const char *text) {
   return co_h5_write_strings(file, path, &text, 1);
 }
 
-static void render_column(co_json *json, const co_column *column) {
+static void render_column(co_json *json, const co_schema *schema, const co_column *column) {
+  const co_table *table = co_schema_table(schema, column->table);
   co_json_open(json, '{');
   co_json_key(json, "name");
   co_json_string(json, column->name);
@@ -110,12 +111,16 @@ static void render_column(co_json *json, const co_column *column) {
   for (int i = 0; i < column->shape.rank; i++)
     co_json_int(json, column->shape.dim[i]);
   co_json_close(json);
-  if (column->type == CO_COLUMN_CATEGORY) {
+  if (column->category_count) {
     co_json_key(json, "categories");
     co_json_open(json, '[');
     for (int64_t i = 0; i < column->category_count; i++)
       co_json_string(json, column->categories[i]);
     co_json_close(json);
+  }
+  if (table && table->kind == CO_TABLE_EVENTS) {
+    co_json_key(json, "events");
+    co_json_string(json, table->name);
   }
   co_json_close(json);
 }
@@ -125,7 +130,7 @@ static co_status render_schema(co_text *out, co_context *ctx, const co_schema *s
   co_json_init(&json, ctx, 0);
   co_json_open(&json, '[');
   for (int64_t i = 0; i < schema->column_count; i++)
-    render_column(&json, &schema->columns[i]);
+    render_column(&json, schema, &schema->columns[i]);
   co_json_close(&json);
   co_status status = json.text.status;
   if (status == CO_OK) co_text_append(out, json.text.data, json.text.length);
@@ -266,42 +271,29 @@ static const char *text_of(const co_node *map, const char *key) {
   return node && node->kind == CO_NODE_SCALAR ? node->text : "";
 }
 
-// Dimensions of a column of this type, -1 for types that no model has.
-static int rank_of(int type) {
-  switch (type) {
-  case CO_COLUMN_NUMBER:
-  case CO_COLUMN_BINARY:
-  case CO_COLUMN_CATEGORY:
-    return 0;
-  case CO_COLUMN_VECTOR:
-    return 1;
-  case CO_COLUMN_IMAGE:
-    return 3;
-  default:
-    return -1;
-  }
-}
-
 static co_status parse_column(co_arena *arena, const char *path, const co_node *node,
                               co_column *out) {
   int type = co_column_type_parse(text_of(node, "type")),
       role = co_role_parse(text_of(node, "role"));
   const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
   if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST ||
-      shape->count != rank_of(type) || !*text_of(node, "name") ||
-      (type == CO_COLUMN_CATEGORY) != (names && names->kind == CO_NODE_LIST && names->count > 0))
+      shape->count != co_column_type_rank((co_column_type)type) || !*text_of(node, "name") ||
+      (names && (names->kind != CO_NODE_LIST || !names->count ||
+                 !co_column_type_has_names((co_column_type)type))) ||
+      (type == CO_COLUMN_CATEGORY && !names))
     return damaged(path, "its stored schema is damaged");
   memset(out, 0, sizeof *out);
   out->name = text_of(node, "name");
   out->type = (co_column_type)type;
   out->role = (co_role)role;
-  out->dtype = type == CO_COLUMN_IMAGE ? CO_U8 : type == CO_COLUMN_CATEGORY ? CO_I32 : CO_F32;
+  out->dtype = co_column_type_dtype(out->type);
   out->shape.rank = (int32_t)shape->count;
   for (int64_t i = 0; i < shape->count; i++)
     if (!co_node_int(shape->items[i], &out->shape.dim[i]) || out->shape.dim[i] < 1 ||
         out->shape.dim[i] > 1 << 20)
       return damaged(path, "its stored schema is damaged");
-  if (type != CO_COLUMN_CATEGORY) return CO_OK;
+  if (*text_of(node, "events")) out->table = text_of(node, "events");
+  if (!names) return CO_OK;
   const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
   if (!categories) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < names->count; i++) {
@@ -314,6 +306,19 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   return CO_OK;
 }
 
+// The tables of events that columns name.
+static co_status list_tables(co_arena *arena, co_schema *schema) {
+  co_table *tables = co_arena_alloc(arena, (size_t)schema->column_count + 1, sizeof *tables);
+  if (!tables) return CO_ERR_MEMORY;
+  schema->tables = tables;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const char *name = schema->columns[i].table;
+    if (name && !co_schema_table(schema, name))
+      tables[schema->table_count++] = (co_table){.name = name, .kind = CO_TABLE_EVENTS};
+  }
+  return CO_OK;
+}
+
 static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_schema *out) {
   co_node *list;
   CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "schema", text, &list));
@@ -323,7 +328,7 @@ static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_
   for (int64_t i = 0; i < list->count; i++)
     CO_RETURN_IF_FAILED(parse_column(arena, co_h5_path(file), list->items[i], &columns[i]));
   *out = (co_schema){.column_count = list->count, .columns = columns};
-  return CO_OK;
+  return list_tables(arena, out);
 }
 
 static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *state) {

@@ -50,10 +50,10 @@ static co_status contribute(backward *b, co_value to, co_value part, const char 
   }
   co_plan_op add = co_plan_op_make(CO_OP_ADD, layer, "sum of gradients");
   add.backward = true;
-  add.in[0] = *total;
-  add.in[1] = part;
-  CO_RETURN_IF_FAILED(new_gradient(b, to, &add.out[0]));
-  *total = add.out[0];
+  add.in[CO_ADD_a] = *total;
+  add.in[CO_ADD_b] = part;
+  CO_RETURN_IF_FAILED(new_gradient(b, to, total));
+  add.out[CO_ADD_y] = *total;
   return co_plan_add_op(b->plan, &add, NULL);
 }
 
@@ -113,6 +113,13 @@ static co_status place_results(backward *b, const co_plan_op *op, const co_rule 
   return CO_OK;
 }
 
+// Results add to gradients in the order in which operations of two operands would give them, each
+// joining one more: the last first, and the first two as they come. The sum of a value that stands
+// more than once among the operands depends on it.
+static int contribution_order(int i, int count) {
+  return i < count - 2 ? count - 1 - i : i - (count > 2 ? count - 2 : 0);
+}
+
 static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *rule,
                             const co_value *dy) {
   bool any = false;
@@ -133,11 +140,13 @@ static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *ru
   co_value contribution[CO_OP_MAX_OPERANDS];
   CO_RETURN_IF_FAILED(place_results(b, op, rule, &made, contribution));
   if (made.desc.op == CO_OP_RESHAPE)
-    made.desc.attr.shape = b->plan->values[made.out[0]].info.desc.shape;
+    made.desc.attr.shape = b->plan->values[made.out[CO_RESHAPE_y]].info.desc.shape;
   CO_RETURN_IF_FAILED(co_plan_add_op(b->plan, &made, NULL));
-  for (int i = 0; i < rule->outputs; i++)
-    if (contribution[i] != CO_NO_VALUE)
-      CO_RETURN_IF_FAILED(contribute(b, contribution[i], made.out[i], op->layer));
+  for (int i = 0; i < rule->outputs; i++) {
+    int k = contribution_order(i, rule->outputs);
+    if (contribution[k] != CO_NO_VALUE)
+      CO_RETURN_IF_FAILED(contribute(b, contribution[k], made.out[k], op->layer));
+  }
   return CO_OK;
 }
 
@@ -145,10 +154,10 @@ static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *ru
 static co_status through_activation(backward *b, const co_plan_op *op, co_value *dy) {
   co_plan_op mask = co_plan_op_make(CO_OP_RELU_BACKWARD, op->layer, NULL);
   mask.backward = true;
-  mask.in[0] = op->out[0];
-  mask.in[1] = *dy;
-  CO_RETURN_IF_FAILED(new_gradient(b, op->out[0], &mask.out[0]));
-  *dy = mask.out[0];
+  mask.in[CO_RELU_BACKWARD_y] = op->out[0];
+  mask.in[CO_RELU_BACKWARD_dy] = *dy;
+  CO_RETURN_IF_FAILED(new_gradient(b, op->out[0], dy));
+  mask.out[CO_RELU_BACKWARD_dx] = *dy;
   return co_plan_add_op(b->plan, &mask, NULL);
 }
 

@@ -54,8 +54,8 @@ static co_status cast(narrowing *n, const co_plan_op *for_op, co_value from, co_
   co_plan_op op = co_plan_op_make(CO_OP_CAST, for_op->layer, "element type");
   op.backward = for_op->backward;
   op.desc.attr.dtype = dtype_of(n, to);
-  op.in[0] = from;
-  op.out[0] = to;
+  op.in[CO_CAST_x] = from;
+  op.out[CO_CAST_y] = to;
   return co_plan_add_op(n->plan, &op, NULL);
 }
 

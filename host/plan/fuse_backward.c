@@ -4,10 +4,14 @@
 
 static co_plan_op *find_forward_pool(co_plan *plan, co_value argmax) {
   for (int64_t i = 0; i < plan->op_count; i++)
-    if (plan->ops[i].desc.op == CO_OP_MAX_POOL2D && plan->ops[i].out[1] == argmax)
+    if (plan->ops[i].desc.op == CO_OP_MAX_POOL2D &&
+        plan->ops[i].out[CO_MAX_POOL2D_argmax] == argmax)
       return &plan->ops[i];
   return NULL;
 }
+
+// Both name their operands in the same order.
+enum { WEIGHTS_dy = CO_DENSE_BACKWARD_WEIGHTS_dy, WEIGHTS_db = CO_DENSE_BACKWARD_WEIGHTS_db };
 
 static bool makes_bias_gradient(co_op op) {
   return op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
@@ -18,9 +22,11 @@ static bool makes_bias_gradient(co_op op) {
 static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *op = &plan->ops[i];
-    if (makes_bias_gradient(op->desc.op) && op->in[1] == dz && op->out[1] != CO_NO_VALUE) return op;
-    if (op->desc.op == CO_OP_MAX_POOL2D_BACKWARD && op->in[0] == dz)
-      return find_bias_gradient(plan, op->out[0]);
+    if (makes_bias_gradient(op->desc.op) && op->in[WEIGHTS_dy] == dz &&
+        op->out[WEIGHTS_db] != CO_NO_VALUE)
+      return op;
+    if (op->desc.op == CO_OP_MAX_POOL2D_BACKWARD && op->in[CO_MAX_POOL2D_BACKWARD_dy] == dz)
+      return find_bias_gradient(plan, op->out[CO_MAX_POOL2D_BACKWARD_dx]);
   }
   return NULL;
 }
@@ -31,27 +37,28 @@ static co_plan_op *find_bias_gradient(co_plan *plan, co_value dz) {
 // not make a bias gradient as well, the pool leaves out by itself what is not positive.
 static co_status mask_before_unpooling(co_plan *plan, int64_t unpool_at, int64_t mask_at) {
   co_plan_op *unpool = &plan->ops[unpool_at], *mask = &plan->ops[mask_at];
-  co_plan_op *pool = find_forward_pool(plan, unpool->in[1]);
-  if (!pool || pool->in[0] != mask->in[0]) return CO_OK;
-  if (!find_bias_gradient(plan, mask->out[0])) {
+  co_plan_op *pool = find_forward_pool(plan, unpool->in[CO_MAX_POOL2D_BACKWARD_argmax]);
+  if (!pool || pool->in[CO_MAX_POOL2D_x] != mask->in[CO_RELU_BACKWARD_y]) return CO_OK;
+  if (!find_bias_gradient(plan, mask->out[CO_RELU_BACKWARD_dx])) {
     pool->desc.attr.activation = CO_ACTIVATION_RELU;
-    unpool->out[0] = mask->out[0];
+    unpool->out[CO_MAX_POOL2D_BACKWARD_dx] = mask->out[CO_RELU_BACKWARD_dx];
     unpool->note = "below the relu";
     mask->desc.op = CO_OP_COUNT;
     return CO_OK;
   }
-  co_value pooled = pool->out[0], masked;
+  co_value pooled = pool->out[CO_MAX_POOL2D_y], masked;
+  co_value dy = unpool->in[CO_MAX_POOL2D_BACKWARD_dy];
   co_tensor_desc desc = plan->values[pooled].info.desc;
-  char *name = co_arena_format(plan->arena, "%s masked", plan->values[unpool->in[0]].info.name);
+  char *name = co_arena_format(plan->arena, "%s masked", plan->values[dy].info.name);
   if (!name) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_plan_add_value(plan, name, &desc, CO_STORAGE_ARENA, 0, &masked));
   co_plan_op first = *mask, second = *unpool;
-  first.in[0] = pooled;
-  first.in[1] = unpool->in[0];
-  first.out[0] = masked;
+  first.in[CO_RELU_BACKWARD_y] = pooled;
+  first.in[CO_RELU_BACKWARD_dy] = dy;
+  first.out[CO_RELU_BACKWARD_dx] = masked;
   first.note = "before unpooling";
-  second.in[0] = masked;
-  second.out[0] = mask->out[0];
+  second.in[CO_MAX_POOL2D_BACKWARD_dy] = masked;
+  second.out[CO_MAX_POOL2D_BACKWARD_dx] = mask->out[CO_RELU_BACKWARD_dx];
   *unpool = first;
   *mask = second;
   return CO_OK;
@@ -60,10 +67,11 @@ static co_status mask_before_unpooling(co_plan *plan, int64_t unpool_at, int64_t
 static co_status order_masks(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     int64_t reader;
+    co_value dx = plan->ops[i].out[CO_MAX_POOL2D_BACKWARD_dx];
     if (plan->ops[i].desc.op != CO_OP_MAX_POOL2D_BACKWARD ||
-        co_plan_count_readers(plan, plan->ops[i].out[0], &reader) != 1 ||
+        co_plan_count_readers(plan, dx, &reader) != 1 ||
         plan->ops[reader].desc.op != CO_OP_RELU_BACKWARD ||
-        plan->ops[reader].in[1] != plan->ops[i].out[0])
+        plan->ops[reader].in[CO_RELU_BACKWARD_dy] != dx)
       continue;
     CO_RETURN_IF_FAILED(mask_before_unpooling(plan, i, reader));
   }
@@ -81,14 +89,15 @@ static bool written_between(const co_plan_op *first, const co_plan_op *last, co_
 
 // RELU_BACKWARD and the bias gradient below read the same tensor: one pass over it gives both.
 static void join_bias_gradient(co_plan *plan, co_plan_op *mask) {
-  co_plan_op *weights = find_bias_gradient(plan, mask->out[0]);
-  if (!weights || written_between(mask, weights, weights->out[1])) return;
+  co_plan_op *weights = find_bias_gradient(plan, mask->out[CO_RELU_BACKWARD_dx]);
+  if (!weights || written_between(mask, weights, weights->out[WEIGHTS_db])) return;
   mask->desc.op = CO_OP_RELU_BIAS_BACKWARD;
   mask->note = mask->note ? "before unpooling, fused bias gradient" : "fused bias gradient";
-  mask->out[1] = weights->out[1];
-  mask->desc.accumulate = (weights->desc.accumulate >> 1 & 1) << 1;
-  weights->out[1] = CO_NO_VALUE;
-  weights->desc.accumulate &= 1u;
+  uint32_t adds = weights->desc.accumulate >> WEIGHTS_db & 1;
+  mask->out[CO_RELU_BIAS_BACKWARD_db] = weights->out[WEIGHTS_db];
+  mask->desc.accumulate = adds << CO_RELU_BIAS_BACKWARD_db;
+  weights->out[WEIGHTS_db] = CO_NO_VALUE;
+  weights->desc.accumulate &= ~(1u << WEIGHTS_db);
 }
 
 co_status co_pass_fuse_backward(co_plan *plan) {

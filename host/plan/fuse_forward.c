@@ -17,28 +17,28 @@ static bool may_vanish(const co_plan *plan, co_value value) {
 }
 
 static void fuse_activation(co_plan *plan, co_plan_op *relu) {
-  int64_t writer = find_writer(plan, relu->in[0]);
-  if (writer < 0 || !may_vanish(plan, relu->in[0])) return;
+  int64_t writer = find_writer(plan, relu->in[CO_RELU_x]);
+  if (writer < 0 || !may_vanish(plan, relu->in[CO_RELU_x])) return;
   co_plan_op *op = &plan->ops[writer];
   if (!co_op_get_info(op->desc.op)->activation || op->desc.attr.activation != CO_ACTIVATION_NONE)
     return;
   op->desc.attr.activation = CO_ACTIVATION_RELU;
-  op->out[0] = relu->out[0];
+  op->out[0] = relu->out[CO_RELU_y];
   op->note = "fused relu";
   relu->desc.op = CO_OP_COUNT;
 }
 
 // RESHAPE (N, …) -> (N, I) before DENSE: DENSE reads the unflattened tensor, whatever its layout.
 static void fuse_flatten(co_plan *plan, co_plan_op *dense) {
-  int64_t writer = find_writer(plan, dense->in[0]);
+  int64_t writer = find_writer(plan, dense->in[CO_DENSE_x]);
   if (writer < 0 || plan->ops[writer].desc.op != CO_OP_RESHAPE) return;
   co_plan_op *reshape = &plan->ops[writer];
-  const co_shape *from = &plan->values[reshape->in[0]].info.desc.shape;
-  const co_shape *to = &plan->values[reshape->out[0]].info.desc.shape;
-  if (!may_vanish(plan, dense->in[0]) || to->rank != 2 || from->rank < 3 ||
+  const co_shape *from = &plan->values[reshape->in[CO_RESHAPE_x]].info.desc.shape;
+  const co_shape *to = &plan->values[reshape->out[CO_RESHAPE_y]].info.desc.shape;
+  if (!may_vanish(plan, dense->in[CO_DENSE_x]) || to->rank != 2 || from->rank < 3 ||
       from->dim[0] != to->dim[0])
     return;
-  dense->in[0] = reshape->in[0];
+  dense->in[CO_DENSE_x] = reshape->in[CO_RESHAPE_x];
   dense->note = dense->note ? "fused flatten and relu" : "fused flatten";
   reshape->desc.op = CO_OP_COUNT;
 }
@@ -47,11 +47,14 @@ static void fuse_flatten(co_plan *plan, co_plan_op *dense) {
 static void join_hits(co_plan *plan, co_plan_op *hits) {
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *loss = &plan->ops[i];
-    if (loss->desc.op != CO_OP_SOFTMAX_CROSS_ENTROPY || loss->out[3] != CO_NO_VALUE) continue;
-    if (loss->in[0] != hits->in[0] || loss->in[1] != hits->in[1] || loss->in[2] != hits->in[2])
+    if (loss->desc.op != CO_OP_SOFTMAX_CROSS_ENTROPY ||
+        loss->out[CO_SOFTMAX_CROSS_ENTROPY_hits] != CO_NO_VALUE ||
+        loss->in[CO_SOFTMAX_CROSS_ENTROPY_x] != hits->in[CO_CATEGORICAL_HITS_x] ||
+        loss->in[CO_SOFTMAX_CROSS_ENTROPY_target] != hits->in[CO_CATEGORICAL_HITS_target] ||
+        loss->in[CO_SOFTMAX_CROSS_ENTROPY_weight] != hits->in[CO_CATEGORICAL_HITS_weight])
       continue;
-    loss->out[3] = hits->out[0];
-    loss->desc.accumulate |= (hits->desc.accumulate & 1) << 3;
+    loss->out[CO_SOFTMAX_CROSS_ENTROPY_hits] = hits->out[CO_CATEGORICAL_HITS_sums];
+    loss->desc.accumulate |= (hits->desc.accumulate & 1) << CO_SOFTMAX_CROSS_ENTROPY_hits;
     loss->note = "fused hits";
     hits->desc.op = CO_OP_COUNT;
     return;
@@ -72,24 +75,24 @@ static void take_in(co_plan_op *rows, const co_plan_op *op) {
   co_op_attr *attr = &rows->desc.attr;
   switch (op->desc.op) {
   case CO_OP_GATHER:
-    rows->in[1] = op->in[1];
+    rows->in[CO_INPUT_ROWS_index] = op->in[CO_GATHER_index];
     break;
   case CO_OP_FLIP:
+    rows->in[CO_INPUT_ROWS_ids] = op->in[CO_FLIP_ids];
+    rows->in[CO_INPUT_ROWS_step] = op->in[CO_FLIP_step];
+    attr->rate = op->desc.attr.rate;
+    attr->purpose = op->desc.attr.purpose;
+    break;
   case CO_OP_SHIFTED_CROP:
-    rows->in[2] = op->in[1];
-    rows->in[3] = op->in[2];
-    if (op->desc.op == CO_OP_FLIP) {
-      attr->rate = op->desc.attr.rate;
-      attr->purpose = op->desc.attr.purpose;
-    } else {
-      attr->pad = op->desc.attr.pad;
-      attr->fill = op->desc.attr.fill;
-      attr->crop_purpose = op->desc.attr.purpose;
-    }
+    rows->in[CO_INPUT_ROWS_ids] = op->in[CO_SHIFTED_CROP_ids];
+    rows->in[CO_INPUT_ROWS_step] = op->in[CO_SHIFTED_CROP_step];
+    attr->pad = op->desc.attr.pad;
+    attr->fill = op->desc.attr.fill;
+    attr->crop_purpose = op->desc.attr.purpose;
     break;
   case CO_OP_NORMALIZE:
-    rows->in[4] = op->in[1];
-    rows->in[5] = op->in[2];
+    rows->in[CO_INPUT_ROWS_mean] = op->in[CO_NORMALIZE_mean];
+    rows->in[CO_INPUT_ROWS_scale] = op->in[CO_NORMALIZE_scale];
     break;
   default: // CAST
     break;
@@ -106,15 +109,16 @@ static int64_t next_stage(const co_plan *plan, int64_t at, const co_plan_op *row
   if (next->in[0] != op->out[0] || input_stage(next->desc.op) <= input_stage(op->desc.op))
     return -1;
   if (next->desc.op == CO_OP_CAST && next->desc.attr.dtype != CO_F32) return -1;
-  bool crop = next->desc.op == CO_OP_SHIFTED_CROP && rows->in[2] != CO_NO_VALUE;
-  return crop && next->in[1] != rows->in[2] ? -1 : reader;
+  co_value ids = rows->in[CO_INPUT_ROWS_ids]; // of a FLIP before
+  bool crop = next->desc.op == CO_OP_SHIFTED_CROP && ids != CO_NO_VALUE;
+  return crop && next->in[CO_SHIFTED_CROP_ids] != ids ? -1 : reader;
 }
 
 // Fetching, casting, augmenting and normalising rows: one pass over them.
 static void fuse_input(co_plan *plan, int64_t first) {
   co_plan_op rows = co_plan_op_make(CO_OP_INPUT_ROWS, plan->ops[first].layer, "fused input");
   rows.desc.attr.dtype = CO_F32; // "real"
-  rows.in[0] = plan->ops[first].in[0];
+  rows.in[CO_INPUT_ROWS_table] = plan->ops[first].in[0];
   take_in(&rows, &plan->ops[first]);
   int64_t last = first, next;
   while ((next = next_stage(plan, last, &rows)) >= 0) {
@@ -123,7 +127,7 @@ static void fuse_input(co_plan *plan, int64_t first) {
     last = next;
   }
   if (last == first) return;
-  rows.out[0] = plan->ops[last].out[0];
+  rows.out[CO_INPUT_ROWS_y] = plan->ops[last].out[0];
   plan->ops[last] = rows;
 }
 

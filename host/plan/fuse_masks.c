@@ -31,15 +31,16 @@ static co_status offered(co_plan *plan, const co_plan_op *op, bool *out) {
 static bool matches(const co_plan *plan, const co_plan_op *relu, int64_t *layer, int64_t *product) {
   if (relu->desc.op != CO_OP_RELU_BACKWARD && relu->desc.op != CO_OP_RELU_BIAS_BACKWARD)
     return false;
-  *layer = find_writer(plan, relu->in[0]);
-  *product = find_writer(plan, relu->in[1]);
+  co_value dy = relu->in[CO_RELU_BACKWARD_dy];
+  *layer = find_writer(plan, relu->in[CO_RELU_BACKWARD_y]);
+  *product = find_writer(plan, dy);
   if (*layer < 0 || *product < 0) return false;
   const co_plan_op *forward = &plan->ops[*layer], *data = &plan->ops[*product];
-  const co_value_info *between = &plan->values[relu->in[1]].info;
-  return forward->desc.op == CO_OP_DENSE && forward->out[1] == CO_NO_VALUE &&
+  const co_value_info *between = &plan->values[dy].info;
+  return forward->desc.op == CO_OP_DENSE && forward->out[CO_DENSE_mask] == CO_NO_VALUE &&
          forward->desc.attr.activation == CO_ACTIVATION_RELU &&
          data->desc.op == CO_OP_DENSE_BACKWARD_DATA && between->storage == CO_STORAGE_ARENA &&
-         !between->observed && co_plan_count_readers(plan, relu->in[1], NULL) == 1 &&
+         !between->observed && co_plan_count_readers(plan, dy, NULL) == 1 &&
          !relu->desc.accumulate && !data->desc.accumulate; // products cannot add to a bias gradient
 }
 
@@ -48,8 +49,8 @@ static bool matches(const co_plan *plan, const co_plan_op *relu, int64_t *layer,
 static int64_t find_weights(const co_plan *plan, int64_t first, co_value dz, co_value db) {
   for (int64_t i = first; i < plan->op_count; i++) {
     const co_plan_op *op = &plan->ops[i];
-    if (op->desc.op == CO_OP_DENSE_BACKWARD_WEIGHTS && op->in[1] == dz)
-      return op->out[1] == CO_NO_VALUE ? i : -1;
+    if (op->desc.op == CO_OP_DENSE_BACKWARD_WEIGHTS && op->in[CO_DENSE_BACKWARD_WEIGHTS_dy] == dz)
+      return op->out[CO_DENSE_BACKWARD_WEIGHTS_db] == CO_NO_VALUE ? i : -1;
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
       if (op->out[k] == db) return -1;
   }
@@ -61,12 +62,13 @@ static int64_t find_weights(const co_plan *plan, int64_t first, co_value dz, co_
 static co_status ask_backward(co_plan *plan, co_plan_op *backward, int64_t at, bool *offers,
                               int64_t *weights) {
   *weights = -1;
-  backward->note = backward->out[1] == CO_NO_VALUE ? "fused relu" : "fused relu, bias gradient";
+  co_value *db = &backward->out[CO_DENSE_RELU_BACKWARD_db];
+  backward->note = *db == CO_NO_VALUE ? "fused relu" : "fused relu, bias gradient";
   CO_RETURN_IF_FAILED(offered(plan, backward, offers));
-  if (*offers || backward->out[1] == CO_NO_VALUE) return CO_OK;
-  *weights = find_weights(plan, at + 1, backward->out[0], backward->out[1]);
+  if (*offers || *db == CO_NO_VALUE) return CO_OK;
+  *weights = find_weights(plan, at + 1, backward->out[CO_DENSE_RELU_BACKWARD_dx], *db);
   if (*weights < 0) return CO_OK;
-  backward->out[1] = CO_NO_VALUE;
+  *db = CO_NO_VALUE;
   backward->note = "fused relu";
   return offered(plan, backward, offers);
 }
@@ -75,21 +77,27 @@ static co_status fuse(co_plan *plan, int64_t at) {
   int64_t layer, product, weights;
   if (!matches(plan, &plan->ops[at], &layer, &product)) return CO_OK;
   co_plan_op forward = plan->ops[layer], backward = plan->ops[at];
-  co_tensor_desc desc = plan->values[forward.out[0]].info.desc;
+  const co_plan_value *y = &plan->values[forward.out[CO_DENSE_y]];
+  co_tensor_desc desc = y->info.desc;
   desc.dtype = CO_U8;
-  char *name = co_arena_format(plan->arena, "%s active", plan->values[forward.out[0]].info.name);
+  char *name = co_arena_format(plan->arena, "%s active", y->info.name);
   if (!name) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_plan_add_value(plan, name, &desc, CO_STORAGE_ARENA, 0, &forward.out[1]));
+  co_value mask;
+  CO_RETURN_IF_FAILED(co_plan_add_value(plan, name, &desc, CO_STORAGE_ARENA, 0, &mask));
+  forward.out[CO_DENSE_mask] = mask;
   backward.desc = plan->ops[product].desc;
   backward.desc.op = CO_OP_DENSE_RELU_BACKWARD;
-  backward.in[0] = plan->ops[product].in[0];
-  backward.in[1] = plan->ops[product].in[1];
-  backward.in[2] = forward.out[1];
+  const co_value *data = plan->ops[product].in;
+  backward.in[CO_DENSE_RELU_BACKWARD_dy] = data[CO_DENSE_BACKWARD_DATA_dy];
+  backward.in[CO_DENSE_RELU_BACKWARD_w] = data[CO_DENSE_BACKWARD_DATA_w];
+  backward.in[CO_DENSE_RELU_BACKWARD_mask] = mask;
   bool has_forward, has_backward;
   CO_RETURN_IF_FAILED(offered(plan, &forward, &has_forward));
   CO_RETURN_IF_FAILED(ask_backward(plan, &backward, at, &has_backward, &weights));
   if (!has_forward || !has_backward) return CO_OK;
-  if (weights >= 0) plan->ops[weights].out[1] = plan->ops[at].out[1];
+  if (weights >= 0)
+    plan->ops[weights].out[CO_DENSE_BACKWARD_WEIGHTS_db] =
+        plan->ops[at].out[CO_RELU_BIAS_BACKWARD_db];
   plan->ops[layer] = forward;
   plan->ops[at] = backward;
   plan->ops[product].desc.op = CO_OP_COUNT;

@@ -62,8 +62,8 @@ static co_status append(layouts *l, co_plan_op op) {
 static co_status append_reorder(layouts *l, co_value from, co_value to, const co_plan_op *for_op) {
   co_plan_op op = co_plan_op_make(CO_OP_REORDER, for_op->layer, "layout");
   op.backward = for_op->backward;
-  op.in[0] = from;
-  op.out[0] = to;
+  op.in[CO_REORDER_x] = from;
+  op.out[CO_REORDER_y] = to;
   return append(l, op);
 }
 
@@ -128,8 +128,8 @@ static co_status deliver_outputs(layouts *l, const co_plan_op *op, uint32_t add,
       CO_RETURN_IF_FAILED(in_layout(l, part, home, op, &part));
     co_plan_op sum = co_plan_op_make(CO_OP_ADD, op->layer, "accumulate");
     sum.backward = op->backward;
-    sum.in[0] = sum.out[0] = final[i];
-    sum.in[1] = part;
+    sum.in[CO_ADD_a] = sum.out[CO_ADD_y] = final[i];
+    sum.in[CO_ADD_b] = part;
     CO_RETURN_IF_FAILED(append(l, sum));
   }
   return CO_OK;
@@ -164,10 +164,10 @@ static co_status place(layouts *l, co_plan_op op) {
 
 // RESHAPE of a canonical tensor moves no byte: its result is a view.
 static co_status place_reshape(layouts *l, const co_plan_op *op) {
-  co_value from = op->in[0];
+  co_value from = op->in[CO_RESHAPE_x];
   if (l->plan->values[from].info.desc.layout != CO_LAYOUT_CANONICAL)
     CO_RETURN_IF_FAILED(in_layout(l, from, CO_LAYOUT_CANONICAL, op, &from));
-  co_plan_value *value = &l->plan->values[op->out[0]];
+  co_plan_value *value = &l->plan->values[op->out[CO_RESHAPE_y]];
   value->view_of = from;
   value->info.desc.layout = CO_LAYOUT_CANONICAL;
   return CO_OK;

@@ -42,9 +42,10 @@ static co_status plan_reference(co_cpu *cpu, const co_cpu_impl *impl, const co_o
 static const co_cpu_impl reference = {.name = "ref", .plan = plan_reference};
 
 const co_cpu_impl *co_cpu_implementation(co_op op, int i) {
-  const co_cpu_impl *const tables[] = {
-      co_cpu_dense, co_cpu_conv2d, co_cpu_pool,      co_cpu_elementwise, co_cpu_channelwise,
-      co_cpu_loss,  co_cpu_input,  co_cpu_recurrent, co_cpu_optimizer,   co_cpu_reorder};
+  const co_cpu_impl *const tables[] = {co_cpu_dense,       co_cpu_conv2d,      co_cpu_pool,
+                                       co_cpu_elementwise, co_cpu_channelwise, co_cpu_embedding,
+                                       co_cpu_loss,        co_cpu_input,       co_cpu_recurrent,
+                                       co_cpu_optimizer,   co_cpu_reorder};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const co_cpu_impl *impl = tables[t]; impl->name != NULL; impl++)
       if (impl->op == op && i-- == 0) return impl;
@@ -123,8 +124,9 @@ static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice
       out->refused = co_cpu_intern(cpu, refused.data);
       if (out->refused == NULL) status = CO_ERR_MEMORY;
     }
-    co_log(backend->ctx, CO_LOG_TRACE, "choice", "op=%s implementation=%s%s%s", name,
-           out->implementation, out->refused ? " refused=" : "", out->refused ? out->refused : "");
+    co_log(backend->ctx, CO_LOG_TRACE, "choice", "op=%s implementation=%s", name,
+           out->implementation);
+    if (out->refused) co_log(backend->ctx, CO_LOG_TRACE, "refused", "%s: %s", name, out->refused);
   } else if (status == CO_ERR_DEVICE) {
     status = co_fail(CO_ERR_DEVICE, "cpu: %s: %s", name,
                      refused.length > 0 ? refused.data : "no implementation");

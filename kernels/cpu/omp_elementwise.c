@@ -4,6 +4,7 @@
 // canonical order.
 #include "host/core/rng.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/exp.h"
 
 #if CO_CPU_X86
 #include <immintrin.h>
@@ -34,6 +35,32 @@ CO_CPU_KERNEL(relu_backward_add, (const float *y, const float *dy, float *dx, in
     dx[i] += y[i] > 0 ? dy[i] : 0;
 }
 
+CO_CPU_KERNEL(sigmoid, (const float *x, float *y, int64_t n), (x, y, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = sigmoid_of(x[i]);
+}
+
+CO_CPU_KERNEL(tanh_kernel, (const float *x, float *y, int64_t n), (x, y, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = tanh_of(x[i]);
+}
+
+// Of SIGMOID where `least` is 0, of TANH where it is -1: dx (+)= dy (y - least) (1 - y).
+CO_CPU_KERNEL(slope, (const float *y, const float *dy, float *dx, int64_t n, float least, bool sum),
+              (y, dy, dx, n, least, sum)) {
+  if (sum) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+      dx[i] += dy[i] * (y[i] - least) * (1 - y[i]);
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+      dx[i] = dy[i] * (y[i] - least) * (1 - y[i]);
+  }
+}
+
 CO_CPU_KERNEL(add, (const float *a, const float *b, float *y, int64_t n), (a, b, y, n)) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++)
@@ -49,17 +76,37 @@ CO_CPU_KERNEL(add_relu, (const float *a, const float *b, float *y, int64_t n), (
 }
 // clang-format on
 
-static co_status run_relu(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
-                          void *workspace) {
+static co_status run_activation(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                void *const *out, void *workspace) {
   (void)workspace;
   const int64_t n = elements(cpu, &prepared->desc.in[0]);
+  const co_op op = prepared->desc.op;
   const float *x = in[0];
   float *y = out[0];
 #pragma omp parallel if (n > CO_CPU_SERIAL)
   {
     int64_t begin, end;
     co_cpu_share(n, 16, &begin, &end);
-    relu[cpu->isa](x + begin, y + begin, end - begin);
+    (op == CO_OP_RELU      ? relu
+     : op == CO_OP_SIGMOID ? sigmoid
+                           : tanh_kernel)[cpu->isa](x + begin, y + begin, end - begin);
+  }
+  return CO_OK;
+}
+
+static co_status run_slope(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                           void *workspace) {
+  (void)workspace;
+  const int64_t n = elements(cpu, &prepared->desc.in[0]);
+  const bool sum = co_cpu_accumulates(&prepared->desc, 0);
+  const float *y = in[0], *dy = in[1];
+  const float least = prepared->desc.op == CO_OP_SIGMOID_BACKWARD ? 0 : -1;
+  float *dx = out[0];
+#pragma omp parallel if (n > CO_CPU_SERIAL)
+  {
+    int64_t begin, end;
+    co_cpu_share(n, 16, &begin, &end);
+    slope[cpu->isa](y + begin, dy + begin, dx + begin, end - begin, least, sum);
   }
   return CO_OK;
 }
@@ -116,15 +163,17 @@ static co_status run_concat(co_cpu *cpu, co_prepared *prepared, void *const *in,
                             void *workspace) {
   (void)cpu;
   (void)workspace;
-  const co_tensor_desc *operands = prepared->desc.in;
-  const int64_t A = last(&operands[0]), B = last(&operands[1]), width = A + B;
-  const int64_t rows = co_shape_count(&operands[0].shape) / A;
-  const float *a = in[0], *b = in[1];
-  float *y = out[0];
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t width = last(&desc->out[0]), rows = co_shape_count(&desc->out[0].shape) / width;
 #pragma omp parallel for schedule(static) if (rows * width > CO_CPU_SERIAL)
   for (int64_t r = 0; r < rows; r++) {
-    memcpy(y + r * width, a + r * A, (size_t)A * sizeof *y);
-    memcpy(y + r * width + A, b + r * B, (size_t)B * sizeof *y);
+    float *y = (float *)out[0] + r * width;
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+      if (!co_cpu_has_in(desc, k)) continue;
+      const int64_t count = last(&desc->in[k]);
+      memcpy(y, (const float *)in[k] + r * count, (size_t)count * sizeof *y);
+      y += count;
+    }
   }
   return CO_OK;
 }
@@ -135,11 +184,11 @@ static co_status run_concat_backward(co_cpu *cpu, co_prepared *prepared, void *c
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t width = last(&desc->in[0]), rows = co_shape_count(&desc->in[0].shape) / width;
-  for (int k = 0; k < 2; k++) {
+  const float *from = in[0];
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; from += desc->attr.parts[k++]) {
     if (!co_cpu_has_out(desc, k)) continue;
     const bool sum = co_cpu_accumulates(desc, k);
-    const int64_t count = last(&desc->out[k]);
-    const float *from = (const float *)in[0] + (k == 0 ? 0 : width - count);
+    const int64_t count = desc->attr.parts[k];
     float *part = out[k];
 #pragma omp parallel for schedule(static) if (rows * count > CO_CPU_SERIAL)
     for (int64_t r = 0; r < rows; r++)
@@ -328,7 +377,7 @@ const co_cpu_impl co_cpu_elementwise[] = {
     {.op = CO_OP_RELU,
      .name = "omp",
      .plan = co_cpu_plan_simple,
-     .run = run_relu,
+     .run = run_activation,
      .f32_in = 1,
      .f32_out = 1,
      .same_in = 1,
@@ -337,6 +386,38 @@ const co_cpu_impl co_cpu_elementwise[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_relu_backward,
+     .f32_in = 3,
+     .f32_out = 1,
+     .same_in = 3,
+     .same_out = 1,
+     .accumulate = 1},
+    {.op = CO_OP_SIGMOID, // of the padding of a blocked layout it would make something
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_activation,
+     .f32_in = 1,
+     .f32_out = 1},
+    {.op = CO_OP_TANH,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_activation,
+     .f32_in = 1,
+     .f32_out = 1,
+     .same_in = 1,
+     .same_out = 1},
+    {.op = CO_OP_SIGMOID_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_slope,
+     .f32_in = 3,
+     .f32_out = 1,
+     .same_in = 3,
+     .same_out = 1,
+     .accumulate = 1},
+    {.op = CO_OP_TANH_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_slope,
      .f32_in = 3,
      .f32_out = 1,
      .same_in = 3,
@@ -355,15 +436,15 @@ const co_cpu_impl co_cpu_elementwise[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_concat,
-     .f32_in = 3,
+     .f32_in = 0xFFFF,
      .f32_out = 1},
     {.op = CO_OP_CONCAT_BACKWARD,
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_concat_backward,
      .f32_in = 1,
-     .f32_out = 3,
-     .accumulate = 3},
+     .f32_out = 0xFFFF,
+     .accumulate = 0xFFFF},
     {.op = CO_OP_DROPOUT,
      .name = "omp",
      .plan = co_cpu_plan_simple,

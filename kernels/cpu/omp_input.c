@@ -47,6 +47,26 @@ static co_status run_gather_events(co_cpu *cpu, co_prepared *prepared, void *con
   return CO_OK;
 }
 
+// ---- categories --------------------------------------------------------------------------------
+
+static co_status run_lookup(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                            void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t n = co_shape_count(&desc->in[0].shape), K = desc->in[1].shape.dim[0];
+  const int32_t *x = in[0], *map = in[1];
+  int32_t *y = out[0];
+#pragma omp parallel for schedule(static) if (n > CO_CPU_SERIAL)
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t at = (uint64_t)((int64_t)x[i] + 1); // below 0 is large
+    y[i] = map[at < (uint64_t)K ? at : 0];
+  }
+  return CO_OK;
+}
+
+// ---- numbers -----------------------------------------------------------------------------------
+
 // clang-format off
 CO_CPU_KERNEL(cast_u8, (const uint8_t *x, float *y, int64_t n), (x, y, n)) {
 #pragma omp simd
@@ -136,6 +156,50 @@ static bool has_cast(const co_op_desc *desc, co_cpu_answer *answer) {
   return false;
 }
 
+// clang-format off
+// Rows of `width` values; fill has one for each, or one for all of them (stride 0). flags or NULL.
+CO_CPU_KERNEL(impute_rows,
+              (const float *x, const float *fill, int64_t stride, float *y, float *flags,
+               int64_t rows, int64_t width),
+              (x, fill, stride, y, flags, rows, width)) {
+  for (int64_t r = 0; r < rows; r++, x += width, y += width) {
+    if (stride == 0) {
+      const float value = fill[0];
+#pragma omp simd
+      for (int64_t i = 0; i < width; i++)
+        y[i] = x[i] != x[i] ? value : x[i];
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < width; i++)
+        y[i] = x[i] != x[i] ? fill[i] : x[i];
+    }
+    if (flags == NULL) continue;
+#pragma omp simd
+    for (int64_t i = 0; i < width; i++)
+      flags[i] = x[i] != x[i] ? 1 : 0;
+    flags += width;
+  }
+}
+// clang-format on
+
+static co_status run_impute(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                            void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t n = co_shape_count(&desc->in[0].shape), C = desc->in[1].shape.dim[0];
+  const float *x = in[0], *fill = in[1];
+  float *y = out[0], *flags = co_cpu_has_out(desc, 1) ? out[1] : NULL;
+#pragma omp parallel if (n > CO_CPU_SERIAL)
+  {
+    int64_t b, e;
+    co_cpu_share(n, C, &b, &e);
+    const int64_t width = C == 1 ? e - b : C, rows = C == 1 ? 1 : (e - b) / C;
+    impute_rows[cpu->isa](x + b, fill, C == 1 ? 0 : 1, y + b, flags ? flags + b : NULL, rows,
+                          width);
+  }
+  return CO_OK;
+}
+
 // Few channels are repeated until they fill vectors.
 enum { REPEAT = 16, SMALL = 32 };
 typedef struct statistics {
@@ -188,6 +252,8 @@ static co_status run_normalize(co_cpu *cpu, co_prepared *prepared, void *const *
   }
   return CO_OK;
 }
+
+// ---- images ------------------------------------------------------------------------------------
 
 // A row of W pixels backwards; inlined with the usual numbers of channels.
 CO_CPU_INLINE void mirror_row(const float *x, float *y, int64_t W, int64_t C) {
@@ -346,11 +412,18 @@ const co_cpu_impl co_cpu_input[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_gather_events},
+    {.op = CO_OP_LOOKUP, .name = "omp", .plan = co_cpu_plan_simple, .run = run_lookup},
     {.op = CO_OP_CAST,
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_cast,
      .accepts = has_cast},
+    {.op = CO_OP_IMPUTE,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_impute,
+     .f32_in = 3,
+     .f32_out = 3},
     {.op = CO_OP_NORMALIZE,
      .name = "omp",
      .plan = co_cpu_plan_simple,

@@ -4,30 +4,7 @@
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
-
-// exp for arguments up to 0, in a form that compilers vectorise: 2^n times a polynomial on
-// [-ln 2 / 2, ln 2 / 2] (coefficients of Cephes' expf), error below 2 ulp; results under 1.2e-38
-// are that. NaN stays NaN.
-CO_CPU_INLINE float exp_negative(float x) {
-  const float shift = 12582912.0f; // 1.5 2^23: adding it rounds to an integer in the low bits
-  const float bounded = x < -87.3f ? -87.3f : x;
-  const float shifted = bounded * 1.44269504f + shift;
-  const float n = shifted - shift;
-  const float r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1;
-  union {
-    float f;
-    uint32_t u;
-  } bits = {.f = shifted}, power;
-  power.u = (bits.u + 127u) << 23; // the shift's own bits leave at the top
-  return p * power.f;
-}
+#include "kernels/cpu/exp.h"
 
 CO_CPU_INLINE float row_max(const float *x, int64_t n) {
   float largest = x[0];
@@ -186,6 +163,30 @@ CO_CPU_KERNEL(squared_error_rows,
       d[i] = factor * (a[i] - b[i]);
   }
 }
+
+// kernels/ref/binary_cross_entropy.c has the formulas.
+CO_CPU_KERNEL(binary_cross_entropy_rows,
+              (const float *x, const float *target, const float *weight, double inv_norm,
+               float *loss, float *dx, int64_t rows, int64_t size),
+              (x, target, weight, inv_norm, loss, dx, rows, size)) {
+  for (int64_t n = 0; n < rows; n++) {
+    const float *a = x + n * size, *t = target + n * size;
+    float *d = dx ? dx + n * size : NULL;
+    if (weight[n] == 0) {
+      loss[n] = 0;
+      if (d) memset(d, 0, (size_t)size * sizeof *d);
+      continue;
+    }
+    const float factor = (float)((double)weight[n] * inv_norm / (double)size);
+    float sum = 0;
+    for (int64_t i = 0; i < size; i++) {
+      const float e = exp_negative(-fabsf(a[i]));
+      sum += (a[i] >= 0 ? a[i] * (1 - t[i]) : -a[i] * t[i]) + log1pf(e);
+      if (d) d[i] = factor * ((a[i] >= 0 ? 1 - t[i] - t[i] * e : (1 - t[i]) * e - t[i]) / (1 + e));
+    }
+    loss[n] = sum / (float)size;
+  }
+}
 // clang-format on
 
 static int64_t row_size(const co_shape *shape) {
@@ -249,8 +250,9 @@ static co_status run_cross_entropy(co_cpu *cpu, co_prepared *prepared, void *con
   return CO_OK;
 }
 
-static co_status run_squared_error(co_cpu *cpu, co_prepared *prepared, void *const *in,
-                                   void *const *out, void *workspace) {
+// MEAN_SQUARED_ERROR and BINARY_CROSS_ENTROPY: an element's target is an element.
+static co_status run_elementwise_loss(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                      void *const *out, void *workspace) {
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t N = desc->in[0].shape.dim[0], size = row_size(&desc->in[0].shape);
@@ -262,8 +264,10 @@ static co_status run_squared_error(co_cpu *cpu, co_prepared *prepared, void *con
   {
     int64_t b, e;
     co_cpu_share(N, 1, &b, &e);
-    squared_error_rows[cpu->isa](x + b * size, target + b * size, weight + b, inv_norm, loss + b,
-                                 dx ? dx + b * size : NULL, e - b, size);
+    (desc->op == CO_OP_MEAN_SQUARED_ERROR ? squared_error_rows
+                                          : binary_cross_entropy_rows)[cpu->isa](
+        x + b * size, target + b * size, weight + b, inv_norm, loss + b, dx ? dx + b * size : NULL,
+        e - b, size);
   }
   weighted_sum(desc, loss, weight, N, out[1]);
   return CO_OK;
@@ -305,7 +309,15 @@ const co_cpu_impl co_cpu_loss[] = {
     {.op = CO_OP_MEAN_SQUARED_ERROR,
      .name = "omp",
      .plan = co_cpu_plan_simple,
-     .run = run_squared_error,
+     .run = run_elementwise_loss,
+     .accepts = has_rows,
+     .f32_in = 7,
+     .f32_out = 5,
+     .accumulate = 2},
+    {.op = CO_OP_BINARY_CROSS_ENTROPY,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_elementwise_loss,
      .accepts = has_rows,
      .f32_in = 7,
      .f32_out = 5,

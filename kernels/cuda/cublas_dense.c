@@ -167,34 +167,39 @@ static co_status product_run(co_cuda *cuda, product *p, const void *a, const voi
 
 static co_status run_dense(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   dense *self = (dense *)prepared; // y' = w' x'
-  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], call->in[2],
-                     call->out[1], call);
+  return product_run(cuda, &self->product, call->in[CO_DENSE_w], call->in[CO_DENSE_x],
+                     call->out[CO_DENSE_y], call->in[CO_DENSE_b], call->out[CO_DENSE_mask], call);
 }
 
 static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   dense *self = (dense *)prepared; // dx' = w dy'
-  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], NULL, NULL,
-                     call);
+  return product_run(cuda, &self->product, call->in[CO_DENSE_BACKWARD_DATA_w],
+                     call->in[CO_DENSE_BACKWARD_DATA_dy], call->out[CO_DENSE_BACKWARD_DATA_dx],
+                     NULL, NULL, call);
 }
 
 static co_status run_relu_backward(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   dense *self = (dense *)prepared; // dx' = mask of (w dy')
-  return product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0], call->out[1],
-                     call->in[2], call);
+  return product_run(cuda, &self->product, call->in[CO_DENSE_RELU_BACKWARD_w],
+                     call->in[CO_DENSE_RELU_BACKWARD_dy], call->out[CO_DENSE_RELU_BACKWARD_dx],
+                     call->out[CO_DENSE_RELU_BACKWARD_db], call->in[CO_DENSE_RELU_BACKWARD_mask],
+                     call);
 }
 
 static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
                                       const co_cuda_call *call) {
   dense *self = (dense *)prepared; // dw' = dy' x
   const co_op_desc *desc = &prepared->desc;
-  void *db = call->out[1];
-  CO_RETURN_IF_FAILED(product_run(cuda, &self->product, call->in[1], call->in[0], call->out[0],
-                                  self->sums_bias ? NULL : db, NULL, call));
-  if (db == NULL || !self->sums_bias) return CO_OK;
-  const co_shape *dy = &desc->in[1].shape;
+  enum { x = CO_DENSE_BACKWARD_WEIGHTS_x, dy = CO_DENSE_BACKWARD_WEIGHTS_dy };
+  enum { dw = CO_DENSE_BACKWARD_WEIGHTS_dw, db = CO_DENSE_BACKWARD_WEIGHTS_db };
+  void *bias = call->out[db];
+  CO_RETURN_IF_FAILED(product_run(cuda, &self->product, call->in[dy], call->in[x], call->out[dw],
+                                  self->sums_bias ? NULL : bias, NULL, call));
+  if (bias == NULL || !self->sums_bias) return CO_OK;
+  const co_shape *rows = &desc->in[dy].shape;
   return co_cuda_check(cuda,
-                       co_cuda_column_sum(db, call->in[1], desc->in[1].dtype, dy->dim[0],
-                                          dy->dim[1], co_cuda_accumulates(desc, 1),
+                       co_cuda_column_sum(bias, call->in[dy], desc->in[dy].dtype, rows->dim[0],
+                                          rows->dim[1], co_cuda_accumulates(desc, db),
                                           (char *)call->workspace + self->sum_offset, call),
                        "bias gradient");
 }
@@ -214,8 +219,9 @@ static shape shape_of(const co_op_desc *desc) {
              .beta = beta,
              .factors = type_of(&desc->in[0]),
              .result = type_of(&desc->out[0])};
-  const int64_t *w =
-      desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS ? desc->out[0].shape.dim : desc->in[1].shape.dim;
+  const int64_t *w = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS
+                         ? desc->out[CO_DENSE_BACKWARD_WEIGHTS_dw].shape.dim
+                         : desc->in[CO_DENSE_w].shape.dim;
   uint64_t N = (uint64_t)desc->in[0].shape.dim[0], I = (uint64_t)w[0], O = (uint64_t)w[1];
   bool bias = co_cuda_has_in(desc, 2), relu = desc->attr.activation == CO_ACTIVATION_RELU;
   switch (desc->op) {
@@ -258,8 +264,8 @@ static shape shape_of(const co_op_desc *desc) {
 // f32, and bf16 wherever the contract has it (query has checked that), but for masks. A masked
 // product can be added to nothing.
 static co_status check_operands(const co_op_desc *desc, co_cuda_answer *answer) {
-  uint32_t mask_in = desc->op == CO_OP_DENSE_RELU_BACKWARD ? 4 : 0;
-  uint32_t mask_out = desc->op == CO_OP_DENSE && co_cuda_has_out(desc, 1) ? 2 : 0;
+  uint32_t mask_in = desc->op == CO_OP_DENSE_RELU_BACKWARD ? 1u << CO_DENSE_RELU_BACKWARD_mask : 0;
+  uint32_t mask_out = desc->op == CO_OP_DENSE ? desc->has_out & 1u << CO_DENSE_mask : 0;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((co_cuda_has_in(desc, i) && !(mask_in >> i & 1) && !co_cuda_is_data(&desc->in[i])) ||
         (co_cuda_has_out(desc, i) && !(mask_out >> i & 1) && !co_cuda_is_data(&desc->out[i])))
@@ -270,8 +276,8 @@ static co_status check_operands(const co_op_desc *desc, co_cuda_answer *answer) 
   }
   if (mask_out && desc->attr.activation != CO_ACTIVATION_RELU)
     return co_cuda_refuse(answer, "only relu has a mask");
-  if (mask_in) answer->choice.in[2] = CO_CUDA_LAYOUT_MASK;
-  if (mask_out) answer->choice.out[1] = CO_CUDA_LAYOUT_MASK;
+  if (mask_in) answer->choice.in[CO_DENSE_RELU_BACKWARD_mask] = CO_CUDA_LAYOUT_MASK;
+  if (mask_out) answer->choice.out[CO_DENSE_mask] = CO_CUDA_LAYOUT_MASK;
   return CO_OK;
 }
 

@@ -31,17 +31,21 @@ static bool widens(const co_op_desc *desc) {
 
 static co_cudnn_problem problem_of(const co_op_desc *desc) {
   const co_op_attr *attr = &desc->attr;
-  const co_shape *x = &desc->in[0].shape, *w = &desc->in[1].shape, *y = &desc->out[0].shape;
+  const co_shape *x = &desc->in[CO_CONV2D_x].shape, *w = &desc->in[CO_CONV2D_w].shape;
+  const co_shape *y = &desc->out[CO_CONV2D_y].shape;
   co_cudnn_problem p;
   memset(&p, 0, sizeof p);
   if (desc->op == CO_OP_CONV2D_BACKWARD_DATA) {
     p.pass = CO_CUDNN_BACKWARD_DATA;
-    x = &desc->out[0].shape, y = &desc->in[0].shape;
+    x = &desc->out[CO_CONV2D_BACKWARD_DATA_dx].shape;
+    w = &desc->in[CO_CONV2D_BACKWARD_DATA_w].shape;
+    y = &desc->in[CO_CONV2D_BACKWARD_DATA_dy].shape;
   } else if (desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS) {
     p.pass = CO_CUDNN_BACKWARD_WEIGHTS;
-    w = &desc->out[0].shape, y = &desc->in[1].shape;
+    w = &desc->out[CO_CONV2D_BACKWARD_WEIGHTS_dw].shape;
+    y = &desc->in[CO_CONV2D_BACKWARD_WEIGHTS_dy].shape;
   } else {
-    p.bias = co_cuda_has_in(desc, 2);
+    p.bias = co_cuda_has_in(desc, CO_CONV2D_b);
     p.relu = attr->activation == CO_ACTIVATION_RELU;
   }
   image(x, p.x);
@@ -73,15 +77,15 @@ static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda
   conv *self = (conv *)prepared;
   const co_cudnn *dnn = cuda->cudnn;
   const co_op_desc *desc = &prepared->desc;
-  void *bias = call->in[2];
+  void *bias = call->in[CO_CONV2D_b], *result = call->out[CO_CONV2D_y];
   CO_RETURN_IF_FAILED(
       failed(cuda, dnn,
-             co_cudnn_plan_run(dnn, &self->plan, call->in[0], call->in[1], call->out[0],
-                               self->fused ? bias : NULL, call->workspace)));
+             co_cudnn_plan_run(dnn, &self->plan, call->in[CO_CONV2D_x], call->in[CO_CONV2D_w],
+                               result, self->fused ? bias : NULL, call->workspace)));
   if (self->fused || (!bias && desc->attr.activation == CO_ACTIVATION_NONE)) return CO_OK;
-  const co_shape *y = &desc->out[0].shape;
+  const co_shape *y = &desc->out[CO_CONV2D_y].shape;
   return co_cuda_check(cuda,
-                       co_cuda_bias_activation(call->out[0], bias, desc->out[0].dtype,
+                       co_cuda_bias_activation(result, bias, desc->out[CO_CONV2D_y].dtype,
                                                co_cuda_count(y), co_cuda_last(y),
                                                desc->attr.activation, call->stream),
                        "conv2d");
@@ -90,8 +94,10 @@ static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda
 static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   const co_cudnn *dnn = cuda->cudnn;
   return failed(cuda, dnn,
-                co_cudnn_plan_run(dnn, &((conv *)prepared)->plan, call->out[0], call->in[1],
-                                  call->in[0], NULL, call->workspace));
+                co_cudnn_plan_run(dnn, &((conv *)prepared)->plan,
+                                  call->out[CO_CONV2D_BACKWARD_DATA_dx],
+                                  call->in[CO_CONV2D_BACKWARD_DATA_w],
+                                  call->in[CO_CONV2D_BACKWARD_DATA_dy], NULL, call->workspace));
 }
 
 static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
@@ -99,24 +105,26 @@ static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
   conv *self = (conv *)prepared;
   const co_cudnn *dnn = cuda->cudnn;
   const co_op_desc *desc = &prepared->desc;
+  enum { x = CO_CONV2D_BACKWARD_WEIGHTS_x, dy = CO_CONV2D_BACKWARD_WEIGHTS_dy };
+  enum { dw = CO_CONV2D_BACKWARD_WEIGHTS_dw, db = CO_CONV2D_BACKWARD_WEIGHTS_db };
   char *workspace = call->workspace;
-  void *dw = self->widens ? workspace + self->widen_offset : call->out[0];
+  void *made = self->widens ? workspace + self->widen_offset : call->out[dw];
   CO_RETURN_IF_FAILED(failed(
       cuda, dnn,
-      co_cudnn_plan_run(dnn, &self->plan, call->in[0], dw, call->in[1], NULL, call->workspace)));
+      co_cudnn_plan_run(dnn, &self->plan, call->in[x], made, call->in[dy], NULL, call->workspace)));
   if (self->widens)
     CO_RETURN_IF_FAILED(
         co_cuda_check(cuda,
-                      co_cuda_widen(call->out[0], dw, co_cuda_count(&desc->out[0].shape),
-                                    co_cuda_accumulates(desc, 0), call->stream),
+                      co_cuda_widen(call->out[dw], made, co_cuda_count(&desc->out[dw].shape),
+                                    co_cuda_accumulates(desc, dw), call->stream),
                       "weight gradient"));
-  if (call->out[1] == NULL) return CO_OK;
-  const co_shape *dy = &desc->in[1].shape;
-  int64_t channels = co_cuda_last(dy);
+  if (call->out[db] == NULL) return CO_OK;
+  const co_shape *rows = &desc->in[dy].shape;
+  int64_t channels = co_cuda_last(rows);
   return co_cuda_check(cuda,
-                       co_cuda_column_sum(call->out[1], call->in[1], desc->in[1].dtype,
-                                          co_cuda_count(dy) / channels, channels,
-                                          co_cuda_accumulates(desc, 1),
+                       co_cuda_column_sum(call->out[db], call->in[dy], desc->in[dy].dtype,
+                                          co_cuda_count(rows) / channels, channels,
+                                          co_cuda_accumulates(desc, db),
                                           workspace + self->sum_offset, call),
                        "bias gradient");
 }

@@ -18,6 +18,26 @@ struct ReluBackward { // of y and dy
     return y > 0 ? dy : 0.0f;
   }
 };
+struct Sigmoid { // an infinite exponential gives 0
+  __device__ float operator()(float x, float) const {
+    return 1.0f / (1.0f + expf(-x));
+  }
+};
+struct SigmoidBackward {
+  __device__ float operator()(float y, float dy) const {
+    return dy * y * (1.0f - y);
+  }
+};
+struct Tanh {
+  __device__ float operator()(float x, float) const {
+    return tanhf(x);
+  }
+};
+struct TanhBackward {
+  __device__ float operator()(float y, float dy) const {
+    return dy * (1.0f - y) * (1.0f + y);
+  }
+};
 struct Add {
   co_activation activation;
   __device__ float operator()(float a, float b) const {
@@ -31,8 +51,8 @@ struct First {
 };
 
 // y (+)= f(a, b). No restrict: y may be the memory of a.
-template <typename T, typename F>
-__global__ void map(T *y, const T *a, const T *b, int64_t count, bool accumulate, F f) {
+template <typename Y, typename T, typename F>
+__global__ void map(Y *y, const T *a, const T *b, int64_t count, bool accumulate, F f) {
   for (int64_t i = 4 * grid_index(); i < count; i += 4 * grid_size()) {
     int valid = count - i < 4 ? static_cast<int>(count - i) : 4;
     float4 p = valid == 4 ? load4(a + i) : load4_tail(a + i, valid, 0.0f);
@@ -81,63 +101,19 @@ __global__ void dropout(T *y, const T *x, const co_step *step, int64_t count, in
   }
 }
 
-template <typename T>
-__global__ void concat(T *y, const T *a, const T *b, unsigned count, unsigned A, unsigned B) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned row = static_cast<unsigned>(i) / (A + B), at = static_cast<unsigned>(i) % (A + B);
-    y[i] = at < A ? a[row * A + at] : b[row * B + at - A];
-  }
-}
-
-// part (rows, width) (+)= columns from ... of dy (rows, across).
-template <typename T>
-__global__ void cut_columns(T *part, const T *dy, unsigned count, unsigned width, unsigned across,
-                            unsigned from, bool accumulate) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned row = static_cast<unsigned>(i) / width, at = static_cast<unsigned>(i) % width;
-    put(&part[i], static_cast<float>(dy[row * across + from + at]), accumulate);
-  }
-}
-
-template <typename T, typename F>
+template <typename Y, typename T, typename F>
 static cudaError_t launch_map_of(const co_cuda_call *call, const void *a, const void *b, F f) {
   int64_t count = co_cuda_count(&call->desc->in[0].shape);
-  CO_LAUNCH((map<T, F>), blocks_for((count + 3) / 4), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(a), static_cast<const T *>(b),
+  CO_LAUNCH((map<Y, T, F>), blocks_for((count + 3) / 4), block_threads, 0, call->stream,
+            static_cast<Y *>(call->out[0]), static_cast<const T *>(a), static_cast<const T *>(b),
             count, co_cuda_accumulates(call->desc, 0), f);
   return cudaGetLastError();
 }
 
 template <typename F>
 static cudaError_t launch_map(const co_cuda_call *call, const void *a, const void *b, F f) {
-  return is_bf16(call->desc->in[0]) ? launch_map_of<bf16>(call, a, b, f)
-                                    : launch_map_of<float>(call, a, b, f);
-}
-
-template <typename T> static cudaError_t launch_concat(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(concat<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const T *>(call->in[1]), static_cast<unsigned>(count),
-            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
-            static_cast<unsigned>(co_cuda_last(&desc->in[1].shape)));
-  return cudaGetLastError();
-}
-
-template <typename T> static cudaError_t launch_concat_backward(const co_cuda_call *call) {
-  const co_op_desc *desc = call->desc;
-  int64_t across = co_cuda_last(&desc->in[0].shape);
-  for (int k = 0; k < 2; k++) { // one of them may be absent
-    if (!co_cuda_has_out(desc, k)) continue;
-    int64_t count = co_cuda_count(&desc->out[k].shape), width = co_cuda_last(&desc->out[k].shape);
-    CO_LAUNCH(cut_columns<T>, blocks_for(count), block_threads, 0, call->stream,
-              static_cast<T *>(call->out[k]), static_cast<const T *>(call->in[0]),
-              static_cast<unsigned>(count), static_cast<unsigned>(width),
-              static_cast<unsigned>(across), static_cast<unsigned>(k == 0 ? 0 : across - width),
-              co_cuda_accumulates(desc, k));
-  }
-  return cudaGetLastError();
+  return is_bf16(call->desc->in[0]) ? launch_map_of<bf16, bf16>(call, a, b, f)
+                                    : launch_map_of<float, float>(call, a, b, f);
 }
 
 template <typename T> static cudaError_t launch_dropout(const co_cuda_call *call) {
@@ -162,22 +138,26 @@ extern "C" cudaError_t co_cuda_relu_backward(const co_cuda_call *call) {
   return co::launch_map(call, call->in[0], call->in[1], co::ReluBackward{});
 }
 
+extern "C" cudaError_t co_cuda_sigmoid(const co_cuda_call *call) {
+  if (co::is_bf16(call->desc->in[0]) && !co::is_bf16(call->desc->out[0]))
+    return co::launch_map_of<float, co::bf16>(call, call->in[0], call->in[0], co::Sigmoid{});
+  return co::launch_map(call, call->in[0], call->in[0], co::Sigmoid{});
+}
+
+extern "C" cudaError_t co_cuda_sigmoid_backward(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::SigmoidBackward{});
+}
+
+extern "C" cudaError_t co_cuda_tanh(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[0], co::Tanh{});
+}
+
+extern "C" cudaError_t co_cuda_tanh_backward(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::TanhBackward{});
+}
+
 extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {
   return co::launch_map(call, call->in[0], call->in[1], co::Add{call->desc->attr.activation});
-}
-
-extern "C" cudaError_t co_cuda_concat(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_concat<co::bf16>(call)
-                                        : co::launch_concat<float>(call);
-}
-
-extern "C" int co_cuda_concat_backward_launches(const co_op_desc *desc) {
-  return co_cuda_has_out(desc, 0) + co_cuda_has_out(desc, 1);
-}
-
-extern "C" cudaError_t co_cuda_concat_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_concat_backward<co::bf16>(call)
-                                        : co::launch_concat_backward<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_reshape(const co_cuda_call *call) {

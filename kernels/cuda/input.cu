@@ -27,6 +27,13 @@ __global__ void gather_events(Word *y, const Word *table, const int64_t *begin,
   }
 }
 
+__global__ void lookup(int32_t *y, const int32_t *x, const int32_t *map, int64_t count, int64_t K) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t at = static_cast<int64_t>(x[i]) + 1;
+    y[i] = map[at >= 0 && at < K ? at : 0];
+  }
+}
+
 template <typename Y, typename X> __global__ void cast(Y *y, const X *x, int64_t count) {
   for (int64_t i = grid_index(); i < count; i += grid_size())
     y[i] = static_cast<Y>(static_cast<float>(x[i]));
@@ -38,6 +45,16 @@ __global__ void normalize(Y *y, const X *x, const float *mean, const float *scal
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned c = static_cast<unsigned>(i) % channels;
     y[i] = static_cast<Y>((static_cast<float>(x[i]) - mean[c]) * scale[c]);
+  }
+}
+
+__global__ void impute(float *y, float *flags, const float *x, const float *fill, int64_t count,
+                       unsigned channels) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    float value = x[i];
+    bool missing = value != value;
+    y[i] = missing ? fill[i % channels] : value;
+    if (flags) flags[i] = missing ? 1.0f : 0.0f;
   }
 }
 
@@ -294,9 +311,28 @@ extern "C" cudaError_t co_cuda_gather_events(const co_cuda_call *call) {
   return co::launch_gather_events<uint8_t>(call, event);
 }
 
+extern "C" cudaError_t co_cuda_lookup(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::lookup, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<int32_t *>(call->out[0]), static_cast<const int32_t *>(call->in[0]),
+            static_cast<const int32_t *>(call->in[1]), count, desc->in[1].shape.dim[0]);
+  return cudaGetLastError();
+}
+
 extern "C" cudaError_t co_cuda_cast(const co_cuda_call *call) {
   return co::is_bf16(call->desc->out[0]) ? co::launch_cast<co::bf16>(call)
                                          : co::launch_cast<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_impute(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(co::impute, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<float *>(call->out[0]), static_cast<float *>(call->out[1]),
+            static_cast<const float *>(call->in[0]), static_cast<const float *>(call->in[1]), count,
+            static_cast<unsigned>(desc->in[1].shape.dim[0]));
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_normalize(const co_cuda_call *call) {

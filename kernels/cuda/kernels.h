@@ -31,38 +31,16 @@ typedef cudaError_t co_cuda_launcher(const co_cuda_call *call);
 typedef size_t co_cuda_scratch(const co_op_desc *desc);
 typedef int co_cuda_launches(const co_op_desc *desc); // that the launcher enqueues
 
-// elementwise.cu
-co_cuda_launcher co_cuda_relu, co_cuda_relu_backward, co_cuda_add, co_cuda_concat,
-    co_cuda_concat_backward, co_cuda_reshape, co_cuda_dropout;
-co_cuda_launches co_cuda_concat_backward_launches;
-// channelwise.cu
-co_cuda_launcher co_cuda_relu_bias_backward;
-co_cuda_scratch co_cuda_relu_bias_backward_scratch;
-// batch_norm.cu
-co_cuda_launcher co_cuda_batch_norm, co_cuda_batch_norm_backward, co_cuda_batch_norm_inference;
-co_cuda_scratch co_cuda_batch_norm_scratch, co_cuda_batch_norm_backward_scratch;
-co_cuda_launches co_cuda_batch_norm_launches; // of batch_norm and its backward
-// conv.cu
-co_cuda_launcher co_cuda_conv2d, co_cuda_conv2d_backward_data, co_cuda_conv2d_backward_weights;
-co_cuda_scratch co_cuda_conv2d_backward_weights_scratch;
-co_cuda_launches co_cuda_conv2d_backward_weights_launches;
-// pool.cu
-co_cuda_launcher co_cuda_max_pool2d, co_cuda_max_pool2d_backward, co_cuda_global_average_pool2d,
-    co_cuda_global_average_pool2d_backward;
-// loss.cu
-co_cuda_launcher co_cuda_softmax, co_cuda_softmax_cross_entropy, co_cuda_mean_squared_error,
-    co_cuda_categorical_hits;
-co_cuda_scratch co_cuda_loss_scratch;
-// input.cu
-co_cuda_launcher co_cuda_gather, co_cuda_gather_events, co_cuda_cast, co_cuda_normalize, co_cuda_flip,
-    co_cuda_shifted_crop, co_cuda_input_rows;
-// recurrent.cu
-co_cuda_launcher co_cuda_lstm, co_cuda_lstm_backward;
-co_cuda_scratch co_cuda_lstm_scratch, co_cuda_lstm_backward_scratch;
-co_cuda_launches co_cuda_lstm_backward_launches;
-// optimizer.cu
-co_cuda_launcher co_cuda_gradient_norm, co_cuda_sgd, co_cuda_adam;
-co_cuda_scratch co_cuda_gradient_norm_scratch;
+// Every operation may have a launcher of its name, a size of scratch memory and a count of launches:
+// the table (table.c) says which has.
+#define X(ENUM, name, ...)                                                                         \
+  co_cuda_launcher co_cuda_##name;                                                                 \
+  co_cuda_scratch co_cuda_##name##_scratch;                                                        \
+  co_cuda_launches co_cuda_##name##_launches;
+CO_OPS(X)
+#undef X
+
+co_cuda_scratch co_cuda_loss_scratch; // loss.cu: of the losses and metrics
 // reorder.cu
 co_cuda_launcher co_cuda_copy; // in[0] to out[0], any type
 // x (rows, columns) to y (columns, rows), f32 or bf16.

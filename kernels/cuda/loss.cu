@@ -189,6 +189,35 @@ __global__ void mean_squared_error(LossRows<T> a, const float *target) {
                [&](int, double sum) { put_total(a.sum, sum, a.accumulate_sum); });
 }
 
+// kernels/ref/binary_cross_entropy.c has the formulas.
+template <int Width, typename T>
+__global__ void binary_cross_entropy(LossRows<T> a, const float *target) {
+  int lane = static_cast<int>(threadIdx.x) % Width;
+  double total = 0, inv_norm = a.step->inv_norm[a.output];
+  for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
+    float weight = a.weight[n], sum = 0;
+    float factor =
+        static_cast<float>(static_cast<double>(weight) * inv_norm / static_cast<double>(a.row));
+    for (int64_t k = lane; k < a.row; k += Width) {
+      int64_t i = n * a.row + k;
+      float gradient = 0;
+      if (weight != 0) { // a missing target may be NaN
+        float x = static_cast<float>(a.x[i]), t = target[i], e = expf(-fabsf(x));
+        sum += (x >= 0 ? x * (1.0f - t) : -x * t) + log1pf(e);
+        gradient = factor * ((x >= 0 ? 1.0f - t - t * e : (1.0f - t) * e - t) / (1.0f + e));
+      }
+      put(&a.dx[i], gradient, a.accumulate_dx);
+    }
+    sum = Group<Width>::sum(sum);
+    if (lane != 0) continue;
+    float value = sum / static_cast<float>(a.row);
+    a.loss[n] = value;
+    total += static_cast<double>(weight) * static_cast<double>(value);
+  }
+  grid_sums<1>(a.partials, a.ticket, &total,
+               [&](int, double sum) { put_total(a.sum, sum, a.accumulate_sum); });
+}
+
 // A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
 template <typename T>
 __global__ void categorical_hits(double *sums, double *partials, const T *x, const int32_t *target,
@@ -308,6 +337,22 @@ template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda
   return cudaGetLastError();
 }
 
+template <typename T> static cudaError_t launch_binary_cross_entropy(const co_cuda_call *call) {
+  LossRows<T> a = loss_rows<T>(call);
+  const float *target = static_cast<const float *>(call->in[1]);
+  unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
+  int width = width_for(a.row);
+  if (width == 1)
+    CO_LAUNCH((binary_cross_entropy<1, T>), grid, block_threads, 0, call->stream, a, target);
+  else if (width == warp_lanes)
+    CO_LAUNCH((binary_cross_entropy<warp_lanes, T>), grid, block_threads, 0, call->stream, a,
+              target);
+  else
+    CO_LAUNCH((binary_cross_entropy<block_threads, T>), grid, block_threads, 0, call->stream, a,
+              target);
+  return cudaGetLastError();
+}
+
 template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
@@ -341,6 +386,11 @@ extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_mean_squared_error<co::bf16>(call)
                                         : co::launch_mean_squared_error<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_binary_cross_entropy(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_binary_cross_entropy<co::bf16>(call)
+                                        : co::launch_binary_cross_entropy<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {

@@ -2,25 +2,19 @@
 // A number: one column. Neighbouring numbers are fed as one block.
 #include "models/features/numeric.h"
 
-static const char *const words[] = {"none", "zscore", "minmax", NULL};
-
-static const co_field preprocessing[] = {
-    {"normalization", CO_FIELD_ENUM, offsetof(co_numeric_options, normalization), "zscore", 0, 0,
-     words, "zscore and minmax: fitted on the training rows.", NULL},
-    {.key = NULL}};
-
 static co_status emit(co_section_builder *b, co_value *out) {
-  CO_RETURN_IF_FAILED(co_section_rows(b, false, out));
+  CO_RETURN_IF_FAILED(co_section_rows(b, true, out));
   return co_numeric_emit(b, out);
 }
 
-static const co_input_class input = {.preprocessing = preprocessing,
+static const co_input_class input = {.preprocessing = co_numeric_fields,
                                      .preprocessing_size = sizeof(co_numeric_options),
                                      .encoder = "passthrough",
                                      .packs = true,
                                      .declare = co_numeric_declare,
                                      .is_fitted = co_numeric_is_fitted,
                                      .fit = &co_numeric_fit,
+                                     .check = co_numeric_check,
                                      .describe = co_numeric_describe,
                                      .emit = emit};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What features of numbers share: normalisation, per number or channel.
+// What features of numbers share: filling in what is missing, and normalisation, per number or
+// channel.
 #ifndef COHORT_MODELS_FEATURES_NUMERIC_H
 #define COHORT_MODELS_FEATURES_NUMERIC_H
 
@@ -12,19 +13,35 @@ typedef enum co_normalization {
   CO_NORMALIZATION_SCALE   // images: pixel / 255
 } co_normalization;
 
+typedef enum co_missing {
+  CO_MISSING_REFUSE,   // an error naming column and row
+  CO_MISSING_MEAN,     // the mean of the training rows in its place
+  CO_MISSING_INDICATOR // the same, and beside the numbers 1 where they were missing, else 0
+} co_missing;
+
 // Begins every class's preprocessing options.
 typedef struct co_numeric_options {
   int normalization; // co_normalization
+  int missing;       // co_missing; images have none
 } co_numeric_options;
 
-// Fitted arrays "mean" and "scale" f32 (channels): x -> (x - mean) scale.
+extern const char *const co_missing_words[]; // of co_missing
+// The fields of numbers: `normalization` of none, zscore and minmax, `missing`.
+extern const co_field co_numeric_fields[];
+
+// Fitted arrays f32 (channels): "mean" and "scale", x -> (x - mean) scale; of numbers also "fill",
+// what stands in for a missing one, and "pivot" f64 (1), what is taken off before a stored number is
+// rounded to float (0 where its digits suffice; mean and fill are counted from it).
 co_status co_numeric_declare(co_model *model, co_input_feature *feature);
 bool co_numeric_is_fitted(const co_input_feature *feature);
 // Statistics in double, over rows in ascending order.
 extern const co_fit_class co_numeric_fit;
-// NORMALIZE with the fitted arrays, where there is a normalisation.
+// CO_ERR_DATA for a value that is infinite, or missing where that is refused.
+co_status co_numeric_check(const co_input_feature *feature, const void *values, int64_t rows,
+                           const int64_t *samples);
+// Of numbers: IMPUTE where missing ones are taken; then NORMALIZE, where there is a normalisation.
 co_status co_numeric_emit(co_section_builder *builder, co_value *value);
-// f32 (N, …) as the column's rows; (N, C) for C scalars.
+// f32 (N, …) as the column's rows; (N, C) for C scalars, twice as many with an indicator.
 co_status co_numeric_describe(const co_input_block *block, co_dtype *dtype, co_shape *shape);
 
 #endif

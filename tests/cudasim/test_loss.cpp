@@ -18,13 +18,15 @@ static void test_losses(int64_t rows, int64_t K) {
     target[i] = static_cast<int32_t>(i % static_cast<size_t>(K));
     weight[i] = i % 5 == 0 ? 0.0f : 1.0f;
   }
-  Call classes, squares, accuracy, softmax;
+  Call classes, squares, binary, accuracy, softmax;
   const int64_t step_bytes = sizeof(co_step);
   classes.input(x, CO_F32, {rows, K});
   classes.input(target, CO_I32, {rows});
   squares.input(x, CO_F32, {rows, K});
   squares.input(wanted, CO_F32, {rows, K});
-  for (Call *call : {&classes, &squares}) {
+  binary.input(x, CO_F32, {rows, K});
+  binary.input(wanted, CO_F32, {rows, K});
+  for (Call *call : {&classes, &squares, &binary}) {
     call->input(weight, CO_F32, {rows});
     call->input(step, CO_U8, {step_bytes});
     call->output(loss, CO_F32, {rows});
@@ -43,6 +45,14 @@ static void test_losses(int64_t rows, int64_t K) {
     total += static_cast<double>(weight[i / static_cast<size_t>(K)]) * error * error / K;
   }
   CHECK(std::fabs(sum[0] - total) < 1e-5 * (1 + total), "%g and %g", sum[0], total);
+  binary.run(co_cuda_binary_cross_entropy, co_cuda_loss_scratch);
+  total = 0;
+  for (size_t i = 0; i < count; i++) {
+    double z = static_cast<double>(x[i]), t = static_cast<double>(wanted[i]);
+    total += static_cast<double>(weight[i / static_cast<size_t>(K)]) *
+             (std::log1p(std::exp(z)) - z * t) / K;
+  }
+  CHECK(std::fabs(sum[0] - total) < 1e-5 * (1 + std::fabs(total)), "%g and %g", sum[0], total);
   accuracy.input(x, CO_F32, {rows, K});
   accuracy.input(target, CO_I32, {rows});
   accuracy.input(weight, CO_F32, {rows});

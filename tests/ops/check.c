@@ -516,12 +516,23 @@ static bool has_gradient_check(const ops_suite *suite, const ops_problem *p) {
   if (p->values != OPS_REAL || p->bf16 || suite->list || begins_below_activation(p)) return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if ((p->desc.has_in >> i & 1) && co_shape_count(&p->desc.in[i].shape) > 6000) return false;
-  return (p->real_in & 1) != 0;
+  return p->real_in != 0;
+}
+
+// Whether the problem has an output that the operation has not in bf16.
+static bool has_output_without_bf16(const ops_problem *p) {
+  const co_op_info *info = co_op_get_info(p->desc.op);
+  const char *name;
+  size_t length;
+  for (int i = 0; info->bf16_without && co_operand_get(info->bf16_without, i, &name, &length, NULL);
+       i++)
+    if (p->desc.has_out >> co_operand_find(info->outputs, name, length) & 1) return true;
+  return false;
 }
 
 static bool has_bf16(const ops_problem *p) {
   co_op_desc desc = ops_problem_desc(p, CO_BF16);
-  if (desc.op == CO_OP_DENSE_RELU_BACKWARD && (desc.has_out >> 1 & 1)) return false; // no db
+  if (has_output_without_bf16(p)) return false;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     if (((p->real_in >> i & 1) && desc.in[i].dtype == CO_BF16) ||
         ((p->real_out >> i & 1) && desc.out[i].dtype == CO_BF16))
@@ -588,16 +599,27 @@ static bool concerns(const ops_suite *suite, const ops_family *family) {
   return false;
 }
 
+static void check_family(ops_suite *suite, const ops_family *family, bool covered[CO_OP_COUNT]) {
+  int swept = -1; // cases of the sweep so far; before it -1
+  for (const char *const *text = family->cases; *text != NULL; text++) {
+    if (strcmp(*text, OPS_SWEEP) == 0) {
+      swept = 0;
+      continue;
+    }
+    bool edge = swept < 0;
+    int part = edge ? 0 : 1 + swept++ % OPS_SWEEP_PARTS;
+    if (!edge && suite->sweep != OPS_SWEEP_ALL && suite->sweep != part) continue;
+    if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
+    for (int values = 0; values < OPS_VALUES_COUNT; values++)
+      for (int bf16 = 0; bf16 < 2; bf16++)
+        check_case(suite, family, *text, (ops_values)values, bf16, covered);
+  }
+}
+
 void ops_suite_run(ops_suite *suite) {
   bool covered[CO_OP_COUNT] = {false};
   for (const ops_family *const *family = suite->families; *family != NULL; family++)
-    for (const char *const *text = (*family)->cases; *text != NULL; text++) {
-      if (!concerns(suite, *family)) continue;
-      if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
-      for (int values = 0; values < OPS_VALUES_COUNT; values++)
-        for (int bf16 = 0; bf16 < 2; bf16++)
-          check_case(suite, *family, *text, (ops_values)values, bf16, covered);
-    }
+    if (concerns(suite, *family)) check_family(suite, *family, covered);
   if (suite->only_case != NULL) return;
   for (int op = 0; op < CO_OP_COUNT; op++) {
     const char *name = co_op_get_info((co_op)op)->name;

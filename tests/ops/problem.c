@@ -105,8 +105,8 @@ static bool implied_shape(const ops_problem *p, const char *name, size_t length,
            is(name, length, "v") || is(name, length, "b"))
     *out = *x;
   else if (is(name, length, "gamma") || is(name, length, "beta") || is(name, length, "mean") ||
-           is(name, length, "scale") || is(name, length, "running_mean") ||
-           is(name, length, "running_variance"))
+           is(name, length, "scale") || is(name, length, "fill") ||
+           is(name, length, "running_mean") || is(name, length, "running_variance"))
     out->dim[0] = x->dim[x->rank - 1];
   else
     return false;
@@ -191,6 +191,7 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->shape.rank = parse_extents(value, attr->shape.dim, CO_MAX_RANK);
     return attr->shape.rank > 0;
   }
+  if (is(key, length, "parts")) return parse_extents(value, attr->parts, CO_OP_MAX_OPERANDS) > 0;
   if (is(key, length, "relu")) {
     attr->activation = CO_ACTIVATION_RELU;
     return true;
@@ -289,6 +290,20 @@ static void fill_segments(co_segment *segment, int64_t segments, int64_t count) 
   }
 }
 
+// Rows of the table, both ends among them.
+static void fill_index(ops_problem *p, int i, uint32_t purpose) {
+  const co_tensor_desc *operand = &p->desc.in[i];
+  uint64_t rows = (uint64_t)p->desc.in[ops_problem_input(p, "table")].shape.dim[0];
+  for (int64_t k = 0; k < co_shape_count(&operand->shape); k++) {
+    uint64_t row = co_random_bits(1, (uint64_t)k, 0, purpose) % rows;
+    if (k < 2) row = k == 0 ? rows - 1 : 0;
+    if (operand->dtype == CO_I32)
+      ((int32_t *)p->in[i])[k] = (int32_t)row;
+    else
+      ((int64_t *)p->in[i])[k] = (int64_t)row;
+  }
+}
+
 static void fill_input(ops_problem *p, int i) {
   const co_tensor_desc *operand = &p->desc.in[i];
   int64_t count = co_shape_count(&operand->shape);
@@ -313,13 +328,8 @@ static void fill_input(ops_problem *p, int i) {
     for (int64_t k = 0; k < count; k++)
       ((int32_t *)p->in[i])[k] =
           (int32_t)(co_random_bits(1, (uint64_t)k, 0, purpose) % (uint64_t)first->dim[1]);
-  } else if (is_input(p, i, "index")) { // with both ends of the table
-    for (int64_t k = 0; k < count; k++)
-      ((int64_t *)p->in[i])[k] =
-          k == 0 ? first->dim[0] - 1
-                 : (k == 1 ? 0
-                           : (int64_t)(co_random_bits(1, (uint64_t)k, 0, purpose) %
-                                       (uint64_t)first->dim[0]));
+  } else if (is_input(p, i, "index")) {
+    fill_index(p, i, purpose);
   } else if (operand->dtype == CO_U8) {
     for (int64_t k = 0; k < count; k++)
       ((uint8_t *)p->in[i])[k] = (uint8_t)(co_random_bits(1, (uint64_t)k, 0, purpose) >> 24);
@@ -364,7 +374,7 @@ static bool is_real_output(const ops_problem *p, int i) {
     return false;
   if (p->desc.out[i].dtype != CO_F64 || co_op_operand_type(p->desc.op, name, length, &fixed))
     return false;
-  return (p->real_in & 1) != 0 || co_op_get_info(p->desc.op)->typed;
+  return p->real_in != 0 || co_op_get_info(p->desc.op)->typed;
 }
 
 ops_problem *ops_problem_create(const ops_family *family, const char *text, ops_values values,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mistakes in configs and calls: each is said where it was made, under the status that is returned.
+// Labels: asan
 #include "training.h"
 
 #include "host/device/memory.h"
@@ -99,7 +100,10 @@ static void test_losses(void **state) {
       {"mse", "did you mean 'mean_squared_error'?"},
       {"cross_entropy", "did you mean 'softmax_cross_entropy'?"},
       {"mean_square_error", "did you mean 'mean_squared_error'?"},
-      {"hinge", "known: softmax_cross_entropy, mean_sq"},
+      {"bce", "did you mean 'binary_cross_entropy'?"},
+      {"BCEWithLogits", "did you mean 'binary_cross_entropy'?"},
+      {"hinge", "known: softmax_cross_entropy, binary_cross_entropy, mean_sq"},
+      {"binary_cross_entropy", "does not fit the category target"},
       {"mean_squared_error", "does not fit the category target"}};
   make_images("d.h5", ROWS, 1);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -3,6 +3,7 @@
 // Timeout: 240
 #include "fashion.h"
 #include "helpers.h"
+#include "host/graph/loss/loss.h"
 #include "host/plan/pass.h"
 #include "kernels/bf16.h"
 
@@ -101,6 +102,48 @@ static void test_types(void **state) {
     assert_non_null(narrow.store->mirror);
     rig_free(&wide);
     rig_free(&narrow);
+  }
+}
+
+// Of a table the rows that are picked are bf16, not the table, nor its gradient; nothing is cast on
+// the way.
+static void test_tables(void **state) {
+  (void)state;
+  for (int b = 0; b < 2; b++) {
+    rig r;
+    rig_open(&r, &(setup){.backend = backends[b], .real = CO_F32, .bf16 = true, .rows = 8});
+    OK(co_graph_create(&r.graph, r.ctx));
+    const co_shape rows = co_shape_make(1, CO_DIM_N);
+    co_value word, score = input(&r, "score", 1), weight = input(&r, "score.weight", 0);
+    OK(co_graph_add_input(r.graph, "word", CO_I32, &rows, &word));
+    co_value y = layer(&r, "Embedding", "table", "{input_dim: 4, output_dim: 5}", &word, 1);
+    y = layer(&r, "Dense", "hidden", "{units: 6, activation: relu}", &y, 1);
+    y = layer(&r, "Dense", "out", "{units: 1}", &y, 1);
+    r.graph->layer = "score";
+    OK(co_loss_emit(r.graph, co_loss_find("mean_squared_error"), "score", 1, y, score, weight));
+    r.graph->layer = NULL;
+    rig_program(&r);
+    const co_plan *plan = co_program_plan(r.program, 0);
+    check_types(plan);
+    int found = 0;
+    for (int64_t i = 0; i < plan->op_count; i++) {
+      const co_op_desc *desc = &plan->ops[i].desc;
+      assert_int_not_equal(desc->op, CO_OP_CAST);
+      if (desc->op != CO_OP_EMBEDDING && desc->op != CO_OP_EMBEDDING_BACKWARD) continue;
+      bool backward = desc->op == CO_OP_EMBEDDING_BACKWARD;
+      assert_int_equal(desc->in[1].dtype, backward ? CO_BF16 : CO_F32);
+      assert_int_equal(desc->out[0].dtype, backward ? CO_F32 : CO_BF16);
+      found++;
+    }
+    assert_int_equal(found, 2);
+    batch data;
+    batch_make(&r, &data, 8, 5);
+    double before = train(&r, 0, &data, 0, 0.1), after = before;
+    for (uint32_t step = 1; step < 20; step++)
+      after = train(&r, 0, &data, step, 0.1);
+    assert_true(after < before);
+    batch_free(&r, &data);
+    rig_free(&r);
   }
 }
 
@@ -221,7 +264,9 @@ static void test_gradients_are_close(void **state) {
     assert_true(fabs(expected - loss) < 0.02 * expected);
     for (int64_t i = 0; i < wide.store->count; i++) {
       double off = entry_difference(&wide, &narrow, i, CO_BLOCK_GRADIENT);
-      // Three layers forward and three back, each with roundings of 2^-8 of its operands.
+      // Three layers forward and three back, each with roundings of 2^-8 of its operands. Of the
+      // largest in the tensor itself: a gradient of zero is off by 1.
+      assert_true(entry_largest(&wide, i, CO_BLOCK_GRADIENT) > 0);
       if (!(off < 12 * 0x1p-8)) fail_msg("%s: %g", wide.store->entries[i].info.name, off);
       assert_true(off > 0 || entry_count(&wide, i) == 1); // it is not float after all
     }
@@ -352,6 +397,7 @@ static void test_fashion(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_types),
+      cmocka_unit_test(test_tables),
       cmocka_unit_test(test_input_section),
       cmocka_unit_test(test_mirror_follows),
       cmocka_unit_test(test_gradients_are_close),

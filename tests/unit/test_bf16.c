@@ -90,7 +90,7 @@ static void values_that_are_not_finite_pass(void **unused) {
     co_op_desc desc = {.op = CO_OP_RELU, .has_in = 1, .has_out = 1};
     desc.in[0] = desc.out[0] = vector(CO_BF16, 4);
     co_bf16 x[4] = {0x7FFF, 0x7F80, 0xFF80, 0xBF80}, y[4]; // NaN, infinities, -1
-    run(backend, &desc, (void *[8]){x}, (void *[8]){y});
+    run(backend, &desc, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y});
     assert_int_equal(y[0], 0x7FFF);
     assert_int_equal(y[1], 0x7F80);
     assert_int_equal(y[2], 0);
@@ -100,7 +100,8 @@ static void values_that_are_not_finite_pass(void **unused) {
     desc.op = CO_OP_ADD;
     desc.has_in = 3;
     desc.in[1] = desc.in[0];
-    run(backend, &desc, (void *[8]){large, large}, (void *[8]){sum});
+    run(backend, &desc, (void *[CO_OP_MAX_OPERANDS]){large, large},
+        (void *[CO_OP_MAX_OPERANDS]){sum});
     assert_int_equal(sum[0], 0x7F80);
     assert_int_equal(sum[1], 0x7F80);
     assert_int_equal(sum[2], 0xFF80);
@@ -122,11 +123,11 @@ static void sums_are_rounded_once(void **unused) {
     desc.out[0].shape = co_shape_make(2, (int64_t)1, (int64_t)1);
     co_bf16 x[3] = {co_bf16_round(256), co_bf16_round(0.75f), co_bf16_round(0.75f)};
     co_bf16 w[3] = {0x3F80, 0x3F80, 0x3F80}, y;
-    run(backend, &desc, (void *[8]){x, w}, (void *[8]){&y});
+    run(backend, &desc, (void *[CO_OP_MAX_OPERANDS]){x, w}, (void *[CO_OP_MAX_OPERANDS]){&y});
     assert_true(co_bf16_widen(y) == 258); // 257.5 to the nearer of 256 and 258
     float wide;
     desc.out[0].dtype = CO_F32; // or not at all
-    run(backend, &desc, (void *[8]){x, w}, (void *[8]){&wide});
+    run(backend, &desc, (void *[CO_OP_MAX_OPERANDS]){x, w}, (void *[CO_OP_MAX_OPERANDS]){&wide});
     assert_true(wide == 257.5f);
     close_backend(ctx, backend);
   }
@@ -149,7 +150,8 @@ static void a_mirror_follows_what_is_listed(void **unused) {
       co_step step = {.learning_rate = 0.5};
       double gate[2] = {open, 1};
       co_bf16 mirror[4] = {7, 7, 7, 7};
-      void *in[8] = {w, g, NULL, &segment, &step, gate}, *out[8] = {w, NULL, mirror};
+      void *in[CO_OP_MAX_OPERANDS] = {w, g, NULL, &segment, &step, gate},
+           *out[CO_OP_MAX_OPERANDS] = {w, NULL, mirror};
       run(backend, &desc, in, out);
       for (int i = 0; i < 4; i++)
         assert_int_equal(mirror[i], open && i < 3 ? co_bf16_round(w[i]) : 7);

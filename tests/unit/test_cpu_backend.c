@@ -179,6 +179,51 @@ cleanup:
   return status;
 }
 
+// Tables of more rows than positions and of fewer; one row has a quarter of the positions.
+enum { POSITIONS = 5000, WIDTH = 9 };
+
+static void run_table(int threads, int64_t V, bool add, float *dtable) {
+  co_backend *cpu = open_cpu(threads, NULL);
+  co_op_desc desc = {.op = CO_OP_EMBEDDING_BACKWARD, .has_in = 3, .has_out = 1, .accumulate = add};
+  desc.in[0] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)POSITIONS)};
+  desc.in[1] = f32(CO_LAYOUT_CANONICAL, co_shape_make(2, (int64_t)POSITIONS, (int64_t)WIDTH));
+  desc.out[0] = f32(CO_LAYOUT_CANONICAL, co_shape_make(2, V, (int64_t)WIDTH));
+  co_op_choice choice;
+  co_prepared *prepared;
+  assert_int_equal(cpu->api->query(cpu, &desc, &choice), CO_OK);
+  assert_string_equal(choice.implementation, "omp");
+  assert_int_equal(cpu->api->prepare(cpu, &desc, &prepared), CO_OK);
+  int32_t *index = co_alloc(ctx, POSITIONS * sizeof *index);
+  float *dy = co_alloc(ctx, POSITIONS * WIDTH * sizeof *dy);
+  void *workspace = co_alloc(ctx, choice.workspace + 1);
+  assert_true(index && dy && workspace);
+  for (int64_t i = 0; i < POSITIONS; i++)
+    index[i] = (int32_t)(i % 4 == 1 ? 2 : i * 7919 % V);
+  for (int64_t i = 0; i < POSITIONS * WIDTH; i++)
+    dy[i] = 1.0f / (float)(i % 997 + 3); // sums round
+  for (int64_t i = 0; i < V * WIDTH; i++)
+    dtable[i] = (float)(i % 5);
+  void *in[CO_OP_MAX_OPERANDS] = {index, dy}, *out[CO_OP_MAX_OPERANDS] = {dtable};
+  assert_int_equal(cpu->api->run(cpu, prepared, in, out, workspace), CO_OK);
+  cpu->api->release(cpu, prepared);
+  co_free(ctx, index);
+  co_free(ctx, dy);
+  co_free(ctx, workspace);
+  cpu->api->free(cpu);
+}
+
+static void tables_do_not_depend_on_threads(void **state) {
+  (void)state;
+  static float one[20000 * WIDTH], many[20000 * WIDTH];
+  const int64_t sizes[] = {3, 20000};
+  for (int k = 0; k < 2; k++)
+    for (int threads = 2; threads < 8; threads++) {
+      run_table(1, sizes[k], threads % 2, one);
+      run_table(threads, sizes[k], threads % 2, many);
+      assert_memory_equal(one, many, (size_t)(sizes[k] * WIDTH) * sizeof *one);
+    }
+}
+
 static void failing_allocations_leak_nothing(void **state) {
   (void)state;
   const int64_t live = co_alloc_get_stats(ctx).live_blocks;
@@ -232,6 +277,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(accumulation_is_refused_rather_than_slow, set_up, tear_down),
       cmocka_unit_test_setup_teardown(doubles_go_to_the_reference, set_up, tear_down),
       cmocka_unit_test_setup_teardown(sums_do_not_depend_on_threads, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(tables_do_not_depend_on_threads, set_up, tear_down),
       cmocka_unit_test_setup_teardown(failing_allocations_leak_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(limits_of_threads_are_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(threads_do_not_depend_on_openmp_settings, set_up, tear_down),

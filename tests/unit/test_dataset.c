@@ -62,6 +62,7 @@ static void samples_share_rows_of_their_entity(void **state) {
   char key[8];
   OK(co_dataset_key(d, 5, key, sizeof key)); // the sample's own id comes first
   assert_string_equal(key, "75");
+  assert_string_equal(co_dataset_key_column(d)->name, "id");
   OK(co_dataset_split(d, CO_SPLIT_TRAIN, &map, &rows));
   assert_int_equal(rows, 7);
   assert_true(warned(f->ctx, "all 7 rows are training rows"));
@@ -101,6 +102,49 @@ static void any_number_type_and_storage_is_read(void **state) {
 }
 
 // ---- bad files ---------------------------------------------------------------------------------
+
+static void rubbish(co_h5 *h) {
+  static const float odd[2] = {INFINITY, NAN};
+  static const int64_t type = 3;
+  co_shape two = one(2), flat = one(1);
+  static const char *const bad[] = {"\xff\xfe"};
+  put(h, "/entities/e/short", CO_F32, &two, odd, NULL, "ignore");
+  put(h, "/entities/e/odd", CO_I64, &flat, &type, "no such type", "ignore");
+  OK(co_h5_make_group(h, "/entities/e/empty"));
+  describe(h, "/entities/e/empty", "category", "ignore");
+  OK(co_h5_write_strings(h, "/entities/e/text", bad, 1));
+  describe(h, "/entities/e/text", "text", "ignore");
+  OK(co_h5_set_int(h, "/entities/e/text", "crc32c", 1));
+}
+
+// Whatever they hold: they are listed, not looked into, and no part of what the dataset is.
+static void ignored_columns_are_not_looked_into(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  char fingerprint[65];
+  const void *data;
+  int64_t rows;
+  const int64_t *map;
+  build(f->ctx, NULL);
+  opens(f, &d);
+  snprintf(fingerprint, sizeof fingerprint, "%s", co_dataset_fingerprint(d));
+  co_dataset_close(d);
+  build(f->ctx, rubbish);
+  opens(f, &d);
+  assert_string_equal(co_dataset_fingerprint(d), fingerprint);
+  assert_int_equal(co_schema_find(co_dataset_schema(d), "empty")->type, CO_COLUMN_CATEGORY);
+  assert_int_equal(co_dataset_column(d, "short", &data, &rows, &map), CO_ERR_DATA);
+  assert_non_null(strstr(co_error_last()->message, "role ignore"));
+  co_dataset_close(d);
+}
+
+static void long_key(co_h5 *h) {
+  static char text[1100];
+  const char *long_keys[ROWS] = {"a", "b", "c", text, "e"};
+  memset(text, 'k', 1024);
+  OK(co_h5_write_strings(h, "/samples/key", long_keys, ROWS));
+  describe(h, "/samples/key", NULL, "key");
+}
 
 static void other_format(co_h5 *h) {
   OK(co_h5_set_string(h, "/", "format", "something"));
@@ -248,6 +292,7 @@ static void broken_files_are_refused_with_the_place(void **state) {
       {unknown_entity, "/samples", "no entity 'x'"},
       {two_entities, "/samples", "which of 2 entities"},
       {negative_weight, "/entities/e/a", "row 2 holds -1"},
+      {long_key, "/samples/key", "row 3 has a key of 1024 bytes"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     build(f->ctx, cases[i].break_it);
@@ -311,6 +356,7 @@ static void files_that_are_no_datasets_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(a_table_is_read),
+      DATA_TEST(ignored_columns_are_not_looked_into),
       DATA_TEST(samples_share_rows_of_their_entity),
       DATA_TEST(any_number_type_and_storage_is_read),
       DATA_TEST(broken_files_are_refused_with_the_place),

@@ -126,6 +126,43 @@ static void events_and_joined_tables_are_read(void **state) {
   co_dataset_close(d);
 }
 
+// A pointer for each sample, and events of the joined entity: a sample reaches them by that pointer.
+static void samples_point_themselves(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  static const int64_t target[SAMPLES] = {1, 0, 1, 1, 0}, visits[SHOPS + 1] = {0, 4, EVENTS},
+                       seen_from[SAMPLES] = {4, 0, 5, 4, 2}, seen_to[SAMPLES] = {6, 4, 6, 4, 3},
+                       wrong[SAMPLES] = {4, 0, 5, 3, 2};
+  for (int bad = 0; bad < 2; bad++) {
+    co_h5 *h = begin_relational(f->ctx);
+    co_shape five = one(SAMPLES), two = one(SHOPS), three = one(SHOPS + 1), six = one(EVENTS);
+    put(h, "/entities/customers/n", CO_F32, &five, weights, "number", "input");
+    put(h, "/entities/shops/area", CO_F32, &two, areas, "number", "input");
+    OK(co_h5_write(h, "/samples/shop", CO_I64, &five, target, NULL, true));
+    OK(co_h5_set_string(h, "/samples/shop", "rows_of", "shops"));
+    OK(co_h5_set_string(h, "/samples", "entity", "customers"));
+    OK(co_h5_make_group(h, "/events/visits"));
+    OK(co_h5_set_string(h, "/events/visits", "entity", "shops"));
+    OK(co_h5_write(h, "/events/visits/offsets", CO_I64, &three, visits, NULL, true));
+    put(h, "/events/visits/n", CO_F32, &six, amounts, "number", "input");
+    OK(co_h5_write(h, "/samples/visits.begin", CO_I64, &five, bad ? wrong : seen_from, NULL, true));
+    OK(co_h5_write(h, "/samples/visits.end", CO_I64, &five, seen_to, NULL, true));
+    OK(co_h5_close(h));
+    if (bad) refused(f, "/samples/visits.begin", "those of row 1 of entity 'shops' are 4 to 6");
+    if (bad) continue;
+    opens(f, &d);
+    const int64_t *index, *begins, *ends;
+    OK(co_dataset_index(d, "shops", &index));
+    assert_memory_equal(index, target, sizeof target);
+    OK(co_dataset_index(d, "customers", &index));
+    assert_null(index);
+    OK(co_dataset_ranges(d, "visits", &begins, &ends));
+    assert_memory_equal(begins, seen_from, sizeof seen_from);
+    assert_null(co_schema_table(co_dataset_schema(d), "visits")->time);
+    co_dataset_close(d);
+  }
+}
+
 static void binary_columns_are_numbers_with_two_names(void **state) {
   fixture *f = *state;
   co_dataset *d;
@@ -578,6 +615,7 @@ static void plain_tables_stay_version_1(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(events_and_joined_tables_are_read),
+      DATA_TEST(samples_point_themselves),
       DATA_TEST(binary_columns_are_numbers_with_two_names),
       DATA_TEST(numbers_keep_their_digits),
       DATA_TEST(several_threads_read_numbers),

@@ -392,6 +392,15 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&concat), CO_OK);
   assert_true(concat.out[0].shape.dim[0] == CO_DIM_N);
   assert_int_equal(concat.out[0].shape.dim[2], 7);
+  assert_int_equal(concat.attr.parts[1], 2);
+  concat.has_in |= 1u << CO_CONCAT_p; // between absent ones
+  concat.in[CO_CONCAT_p] = concat.in[0];
+  assert_int_equal(co_op_infer(&concat), CO_OK);
+  assert_int_equal(concat.out[0].shape.dim[2], 12);
+  assert_int_equal(concat.attr.parts[CO_CONCAT_c], 0);
+  concat.in[CO_CONCAT_p].shape.dim[2] = INT64_MAX;
+  assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
+  concat.has_in = 3;
   concat.in[1].shape.dim[1] = 3;
   assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
   assert_non_null(strstr(co_error_last()->message, "(N, 4, 5) and (N, 3, 2) differ"));
@@ -399,6 +408,63 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
   concat.in[0] = concat.in[1] = f32(co_shape_make(1, (int64_t)4));
   assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
+
+  co_op_desc lookup = {.op = CO_OP_LOOKUP, .has_in = 3};
+  lookup.in[0] = lookup.in[1] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  lookup.in[1].shape.dim[0] = 9;
+  assert_int_equal(co_op_infer(&lookup), CO_OK);
+  assert_int_equal(lookup.out[0].dtype, CO_I32);
+  assert_true(lookup.out[0].shape.dim[0] == CO_DIM_N);
+  lookup.in[1].dtype = CO_F32;
+  assert_int_equal(co_op_infer(&lookup), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "map is of type f32 but i32 is needed"));
+  lookup.in[1] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, (int64_t)9, (int64_t)1)};
+  assert_int_equal(co_op_infer(&lookup), CO_ERR_CONFIG);
+
+  co_op_desc impute = {.op = CO_OP_IMPUTE, .has_in = 3};
+  impute.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)4));
+  impute.in[1] = f32(co_shape_make(1, (int64_t)4));
+  assert_int_equal(co_op_infer(&impute), CO_OK);
+  assert_int_equal(impute.has_out, 1); // flags are asked for
+  assert_true(impute.out[1].shape.dim[0] == CO_DIM_N);
+  impute.in[1].shape.dim[0] = 1;
+  assert_int_equal(co_op_infer(&impute), CO_OK);
+  impute.in[1].shape.dim[0] = 3;
+  assert_int_equal(co_op_infer(&impute), CO_ERR_CONFIG);
+  impute.in[1] = (co_tensor_desc){.dtype = CO_F64, .shape = co_shape_make(1, (int64_t)4)};
+  assert_int_equal(co_op_infer(&impute), CO_ERR_CONFIG);
+
+  co_op_desc embedding = {.op = CO_OP_EMBEDDING, .has_in = 3};
+  embedding.in[0] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, CO_DIM_N, (int64_t)7)};
+  embedding.in[1] = f32(co_shape_make(2, (int64_t)100, (int64_t)16));
+  assert_int_equal(co_op_infer(&embedding), CO_OK);
+  assert_int_equal(embedding.out[0].dtype, CO_F32);
+  assert_int_equal(embedding.out[0].shape.rank, 3);
+  assert_true(embedding.out[0].shape.dim[0] == CO_DIM_N);
+  assert_int_equal(embedding.out[0].shape.dim[2], 16);
+  embedding.in[0].dtype = CO_F32;
+  assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "index is of type f32 but i32 is needed"));
+  embedding.in[0].dtype = CO_I32;
+  embedding.in[1].shape.rank = 1;
+  assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
+
+  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .has_in = 15};
+  binary.in[0] = binary.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
+  binary.in[2] = f32(co_shape_make(1, CO_DIM_N));
+  binary.in[3] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&binary), CO_OK);
+  assert_int_equal(binary.out[0].shape.rank, 1);
+  assert_int_equal(binary.out[1].dtype, CO_F64);
+  assert_int_equal(binary.out[2].shape.dim[1], 3);
+  binary.in[1].dtype = CO_I32;
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  binary.in[1] = f32(co_shape_make(1, CO_DIM_N));
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
 
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));

@@ -43,7 +43,7 @@ static void test_max_pool(void **state) {
   operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)3, (int64_t)2, (int64_t)1));
   double x[6] = {-3, -2, 5, 5, 1, 5}, y[2];
   int32_t argmax[2];
-  run(&desc, (void *[8]){x}, (void *[8]){y, argmax});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y, argmax});
   near_to(y[0], -2); // padding, were it 0, would win
   assert_int_equal(argmax[0], 3);
   near_to(y[1], 5); // the first of three
@@ -55,7 +55,7 @@ static void test_global_average_pool(void **state) {
   co_op_desc desc = {.op = CO_OP_GLOBAL_AVERAGE_POOL2D};
   operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)2, (int64_t)1, (int64_t)2, (int64_t)2));
   double x[8] = {1, 10, 3, 30, -5, 0, 6, 8}, y[4];
-  run(&desc, (void *[8]){x}, (void *[8]){y});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y});
   const double want[4] = {2, 20, 0.5, 4};
   for (int i = 0; i < 4; i++)
     near_to(y[i], want[i]);
@@ -64,7 +64,9 @@ static void test_global_average_pool(void **state) {
   operand(&backward, true, 0, CO_F64, desc.out[0].shape);
   operand(&backward, false, 0, CO_F64, desc.in[0].shape);
   double dx[8] = {100};
-  assert_int_equal(co_ref_run(&backward, (void *[8]){y}, (void *[8]){dx}), CO_OK);
+  assert_int_equal(
+      co_ref_run(&backward, (void *[CO_OP_MAX_OPERANDS]){y}, (void *[CO_OP_MAX_OPERANDS]){dx}),
+      CO_OK);
   const double gradient[8] = {101, 10, 1, 10, 0.25, 2, 0.25, 2};
   for (int i = 0; i < 8; i++)
     near_to(dx[i], gradient[i]);
@@ -81,8 +83,8 @@ static void test_batch_norm(void **state) {
   // Mean 3, biased variance 3, so that the divisor is 2.
   double x[4] = {0, 4, 4, 4}, gamma = 4, beta = 10, running_mean = 1, running_variance = 2;
   double y[4], mean, variance, new_mean, new_variance;
-  run(&desc, (void *[8]){x, &gamma, &beta, &running_mean, &running_variance},
-      (void *[8]){y, &mean, &variance, &new_mean, &new_variance});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, &gamma, &beta, &running_mean, &running_variance},
+      (void *[CO_OP_MAX_OPERANDS]){y, &mean, &variance, &new_mean, &new_variance});
   near_to(mean, 3);
   near_to(variance, 3);
   near_to(y[0], 10 - 6);
@@ -95,11 +97,13 @@ static void test_batch_norm(void **state) {
   desc.attr.activation = CO_ACTIVATION_RELU;
   running_variance = 3;
   running_mean = 10;
-  run(&desc, (void *[8]){x, &gamma, &beta, &running_mean, &running_variance}, (void *[8]){y});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, &gamma, &beta, &running_mean, &running_variance},
+      (void *[CO_OP_MAX_OPERANDS]){y});
   near_to(y[0], 0); // (0 - 10) 2 + 10 is negative
   near_to(y[1], 0);
   running_mean = 1;
-  run(&desc, (void *[8]){x, &gamma, &beta, &running_mean, &running_variance}, (void *[8]){y});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, &gamma, &beta, &running_mean, &running_variance},
+      (void *[CO_OP_MAX_OPERANDS]){y});
   near_to(y[0], 8);
   near_to(y[3], 16);
 }
@@ -110,21 +114,124 @@ static void test_concat(void **state) {
   operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)1));
   operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
   double a[2] = {1, 2}, b[4] = {3, 4, 5, 6}, y[6];
-  run(&desc, (void *[8]){a, b}, (void *[8]){y});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){a, b}, (void *[CO_OP_MAX_OPERANDS]){y});
   const double want[6] = {1, 3, 4, 2, 5, 6};
   for (int i = 0; i < 6; i++)
     near_to(y[i], want[i]);
 
   // Only the second gradient is wanted, and added.
-  co_op_desc backward = {.op = CO_OP_CONCAT_BACKWARD, .has_out = 2, .accumulate = 2};
+  co_op_desc backward = {
+      .op = CO_OP_CONCAT_BACKWARD, .attr = desc.attr, .has_out = 2, .accumulate = 2};
   operand(&backward, true, 0, CO_F64, desc.out[0].shape);
   operand(&backward, false, 1, CO_F64, desc.in[1].shape);
   double db[4] = {10, 20, 30, 40};
-  assert_int_equal(co_ref_run(&backward, (void *[8]){y}, (void *[8]){NULL, db}), CO_OK);
+  assert_int_equal(co_ref_run(&backward, (void *[CO_OP_MAX_OPERANDS]){y},
+                              (void *[CO_OP_MAX_OPERANDS]){NULL, db}),
+                   CO_OK);
   near_to(db[0], 13);
   near_to(db[1], 24);
   near_to(db[2], 35);
   near_to(db[3], 46);
+
+  // A third part, and of three the first and the last.
+  operand(&desc, true, 2, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)1));
+  double c[2] = {7, 8}, wide[8], da[2], dc[2];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){a, b, c}, (void *[CO_OP_MAX_OPERANDS]){wide});
+  const double wide_want[8] = {1, 3, 4, 7, 2, 5, 6, 8};
+  for (int i = 0; i < 8; i++)
+    near_to(wide[i], wide_want[i]);
+  backward = (co_op_desc){.op = CO_OP_CONCAT_BACKWARD,
+                          .attr = desc.attr,
+                          .has_out = 1u << CO_CONCAT_BACKWARD_da | 1u << CO_CONCAT_BACKWARD_dc};
+  operand(&backward, true, 0, CO_F64, desc.out[0].shape);
+  operand(&backward, false, CO_CONCAT_BACKWARD_da, CO_F64, desc.in[0].shape);
+  operand(&backward, false, CO_CONCAT_BACKWARD_dc, CO_F64, desc.in[2].shape);
+  assert_int_equal(co_ref_run(&backward, (void *[CO_OP_MAX_OPERANDS]){wide},
+                              (void *[CO_OP_MAX_OPERANDS]){da, NULL, dc}),
+                   CO_OK);
+  near_to(da[0], 1);
+  near_to(da[1], 2);
+  near_to(dc[0], 7);
+  near_to(dc[1], 8);
+}
+
+static void test_lookup(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LOOKUP};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&desc, true, 1, CO_I32, vector(3));
+  // Missing, the first two codes, one that fitting has not seen, and what no code can be.
+  const int32_t x[6] = {-1, 0, 1, 2, INT32_MAX, INT32_MIN}, map[3] = {9, 4, 7};
+  int32_t y[6];
+  run(&desc, (void *[8]){(void *)x, (void *)map}, (void *[8]){y});
+  const int32_t want[6] = {9, 4, 7, 9, 9, 9};
+  assert_memory_equal(y, want, sizeof want);
+}
+
+static void test_impute(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_IMPUTE, .has_out = 2};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, vector(3));
+  const double x[6] = {1, NAN, -0.0, NAN, INFINITY, NAN}, fill[3] = {10, 20, 30};
+  double y[6], flags[6];
+  run(&desc, (void *[8]){(void *)x, (void *)fill}, (void *[8]){y, flags});
+  const double want[6] = {1, 20, -0.0, 10, INFINITY, 30}, missing[6] = {0, 1, 0, 1, 0, 1};
+  assert_memory_equal(y, want, sizeof want);
+  assert_memory_equal(flags, missing, sizeof missing);
+}
+
+static void test_embedding(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_EMBEDDING};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  const int32_t index[6] = {2, 0, 2, 3, -1, 2};
+  const double table[6] = {1, 2, 3, 4, 5, 6};
+  double y[12];
+  run(&desc, (void *[8]){(void *)index, (void *)table}, (void *[8]){y});
+  const double want[12] = {5, 6, 1, 2, 5, 6, NAN, NAN, NAN, NAN, 5, 6};
+  for (int i = 0; i < 12; i++)
+    if (isnan(want[i]))
+      assert_true(isnan(y[i]));
+    else
+      near_to(y[i], want[i]);
+
+  co_op_desc backward = {.op = CO_OP_EMBEDDING_BACKWARD, .has_out = 1, .accumulate = 1};
+  operand(&backward, true, 0, CO_I32, desc.in[0].shape);
+  operand(&backward, true, 1, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[1].shape);
+  const double dy[12] = {1, 10, 2, 20, 4, 40, NAN, NAN, NAN, NAN, 8, 80};
+  double dtable[6] = {100, 0, 7, 9, 0, 0};
+  assert_int_equal(
+      co_ref_run(&backward, (void *[8]){(void *)index, (void *)dy}, (void *[8]){dtable}), CO_OK);
+  const double gradient[6] = {102, 20, 7, 9, 13, 130};
+  for (int i = 0; i < 6; i++)
+    near_to(dtable[i], gradient[i]);
+}
+
+static void test_activations(void **state) {
+  (void)state;
+  const double x[5] = {0, log(3), -log(3), -1000, INFINITY};
+  const double sigmoid[5] = {0.5, 0.75, 0.25, 0, 1}, tangent[5] = {0, 0.8, -0.8, -1, 1};
+  const double dy[5] = {4, 4, -4, 1, 1};
+  const double of_sigmoid[5] = {1, 0.75, -0.75, 0, 0}, of_tangent[5] = {4, 1.44, -1.44, 0, 0};
+  for (int tanhs = 0; tanhs < 2; tanhs++) {
+    co_op_desc desc = {.op = tanhs ? CO_OP_TANH : CO_OP_SIGMOID};
+    operand(&desc, true, 0, CO_F64, vector(5));
+    double y[5], dx[5];
+    run(&desc, (void *[8]){(void *)x}, (void *[8]){y});
+    co_op_desc backward = {.op = tanhs ? CO_OP_TANH_BACKWARD : CO_OP_SIGMOID_BACKWARD,
+                           .has_out = 1};
+    operand(&backward, true, 0, CO_F64, vector(5));
+    operand(&backward, true, 1, CO_F64, vector(5));
+    operand(&backward, false, 0, CO_F64, vector(5));
+    assert_int_equal(co_ref_run(&backward, (void *[8]){y, (void *)dy}, (void *[8]){dx}), CO_OK);
+    for (int i = 0; i < 5; i++) {
+      near_to(y[i], (tanhs ? tangent : sigmoid)[i]);
+      near_to(dx[i], (tanhs ? of_tangent : of_sigmoid)[i]);
+    }
+  }
 }
 
 static void test_losses(void **state) {
@@ -140,7 +247,8 @@ static void test_losses(void **state) {
   operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof step));
   double x[4] = {1000, 1000 + log(3), NAN, 0}, weight[2] = {2, 0}, loss[2], sum = 7, dx[4];
   int32_t target[2] = {0, -1};
-  run(&desc, (void *[8]){x, target, weight, &step}, (void *[8]){loss, &sum, dx});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, target, weight, &step},
+      (void *[CO_OP_MAX_OPERANDS]){loss, &sum, dx});
   assert_true(fabs(loss[0] - log(4)) < 1e-12 * 1000);
   assert_true(fabs(sum - 2 * log(4)) < 1e-12 * 1000);
   assert_true(fabs(dx[0] - 2 * 0.5 * (0.25 - 1)) < 1e-12 * 1000);
@@ -150,7 +258,8 @@ static void test_losses(void **state) {
   near_to(dx[3], 0);
   desc.accumulate = 2;
   sum = 7;
-  run(&desc, (void *[8]){x, target, weight, &step}, (void *[8]){loss, &sum, dx});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, target, weight, &step},
+      (void *[CO_OP_MAX_OPERANDS]){loss, &sum, dx});
   assert_true(fabs(sum - 7 - 2 * log(4)) < 1e-12 * 1000);
 
   co_op_desc squares = {.op = CO_OP_MEAN_SQUARED_ERROR};
@@ -160,12 +269,36 @@ static void test_losses(void **state) {
   operand(&squares, true, 2, CO_F64, vector(2));
   operand(&squares, true, 3, CO_U8, vector((int64_t)sizeof step));
   double p[4] = {1, 2, 3, 4}, t[4] = {0, 5, NAN, 1};
-  run(&squares, (void *[8]){p, t, weight, &step}, (void *[8]){loss, &sum, dx});
+  run(&squares, (void *[CO_OP_MAX_OPERANDS]){p, t, weight, &step},
+      (void *[CO_OP_MAX_OPERANDS]){loss, &sum, dx});
   near_to(loss[0], (1 + 9) / 2.0);
   near_to(sum, 10);
   near_to(dx[0], 2 * 0.5 * 2 * 1 / 2);
   near_to(dx[1], 2 * 0.5 * 2 * -3 / 2);
   near_to(dx[2], 0);
+
+  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .attr.output = 1};
+  operand(&binary, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&binary, true, 1, CO_F64, binary.in[0].shape);
+  operand(&binary, true, 2, CO_F64, vector(3));
+  operand(&binary, true, 3, CO_U8, vector((int64_t)sizeof step));
+  // A probability of 3/4 that was 1 and that was 0; certain hit and certain miss; a missing row.
+  double z[6] = {log(3), log(3), 1000, 1000, NAN, 1}, b[6] = {1, 0, 1, 0, NAN, 1};
+  double rows[3] = {2, 1, 0}, row_loss[3], dz[6];
+  run(&binary, (void *[8]){z, b, rows, &step}, (void *[8]){row_loss, &sum, dz});
+  near_to(row_loss[0], (log(4.0 / 3) + log(4)) / 2);
+  near_to(row_loss[1], (0 + 1000) / 2.0);
+  near_to(row_loss[2], 0);
+  near_to(sum, 2 * row_loss[0] + 500);
+  const double slope[6] = {-0.125, 0.375, 0, 0.25, 0, 0}; // weight 0.5 (p - t) / 2
+  for (int i = 0; i < 6; i++)
+    near_to(dz[i], slope[i]);
+  const double soft = 0.25; // least where the probability is the target
+  z[0] = -log(3);
+  b[0] = soft;
+  run(&binary, (void *[8]){z, b, rows, &step}, (void *[8]){row_loss, &sum, dz});
+  near_to(dz[0], 0);
+  near_to(row_loss[0], (-0.25 * log(0.25) - 0.75 * log(0.75) + log(4)) / 2);
 
   co_op_desc hits = {.op = CO_OP_CATEGORICAL_HITS};
   operand(&hits, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)3));
@@ -173,7 +306,8 @@ static void test_losses(void **state) {
   operand(&hits, true, 2, CO_F64, vector(3));
   double scores[9] = {1, 2, 2, 0, 0, 0, 3, 1, 2}, weights[3] = {1, 2, 4}, sums[2];
   int32_t classes[3] = {2, 0, 1}; // the first maximum: a miss, a hit, a miss
-  run(&hits, (void *[8]){scores, classes, weights}, (void *[8]){sums});
+  run(&hits, (void *[CO_OP_MAX_OPERANDS]){scores, classes, weights},
+      (void *[CO_OP_MAX_OPERANDS]){sums});
   near_to(sums[0], 2);
   near_to(sums[1], 7);
   co_op_desc beside = {.op = CO_OP_SOFTMAX_CROSS_ENTROPY, .has_out = 8};
@@ -182,8 +316,8 @@ static void test_losses(void **state) {
   operand(&beside, true, 2, CO_F64, vector(3));
   operand(&beside, true, 3, CO_U8, vector((int64_t)sizeof step));
   double losses[3], gradients[9], counted[2];
-  run(&beside, (void *[8]){scores, classes, weights, &step},
-      (void *[8]){losses, &sum, gradients, counted});
+  run(&beside, (void *[CO_OP_MAX_OPERANDS]){scores, classes, weights, &step},
+      (void *[CO_OP_MAX_OPERANDS]){losses, &sum, gradients, counted});
   near_to(counted[0], 2);
   near_to(counted[1], 7);
 }
@@ -202,7 +336,8 @@ static void test_sgd(void **state) {
   operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof segment));
   operand(&desc, true, 4, CO_U8, vector((int64_t)sizeof step));
   operand(&desc, true, 5, CO_F64, vector(2));
-  run(&desc, (void *[8]){w, g, NULL, &segment, &step, gate}, (void *[8]){w});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, g, NULL, &segment, &step, gate},
+      (void *[CO_OP_MAX_OPERANDS]){w});
   near_to(w[0], 1);
   near_to(w[1], 1 - 0.1 * (4 + 0.5 * 1)); // l2 = 0.25 * 2
   near_to(w[2], 2 - 0.1 * (2 + 0.5 * 2));
@@ -211,7 +346,8 @@ static void test_sgd(void **state) {
   desc.attr.momentum = 0.9;
   operand(&desc, true, 2, CO_F64, vector(4));
   w[1] = 1;
-  run(&desc, (void *[8]){w, g, m, &segment, &step, gate}, (void *[8]){w, m});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, g, m, &segment, &step, gate},
+      (void *[CO_OP_MAX_OPERANDS]){w, m});
   assert_int_equal(desc.has_out, 3);
   near_to(m[1], 0.9 + 4.5);
   near_to(w[1], 1 - 0.1 * 5.4);
@@ -219,12 +355,14 @@ static void test_sgd(void **state) {
 
   desc.attr.nesterov = 1;
   w[1] = m[1] = 1;
-  run(&desc, (void *[8]){w, g, m, &segment, &step, gate}, (void *[8]){w, m});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, g, m, &segment, &step, gate},
+      (void *[CO_OP_MAX_OPERANDS]){w, m});
   near_to(w[1], 1 - 0.1 * (4.5 + 0.9 * 5.4));
 
   gate[0] = 0;
   w[1] = 1;
-  run(&desc, (void *[8]){w, g, m, &segment, &step, gate}, (void *[8]){w, m});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, g, m, &segment, &step, gate},
+      (void *[CO_OP_MAX_OPERANDS]){w, m});
   near_to(w[1], 1);
 }
 
@@ -246,7 +384,8 @@ static void test_adam(void **state) {
   operand(&desc, true, 4, CO_U8, vector((int64_t)sizeof segment));
   operand(&desc, true, 5, CO_U8, vector((int64_t)sizeof step));
   operand(&desc, true, 6, CO_F64, vector(2));
-  void *in[8] = {&w, &g, &m, &v, &segment, &step, gate}, *out[8] = {&w, &m, &v};
+  void *in[CO_OP_MAX_OPERANDS] = {&w, &g, &m, &v, &segment, &step, gate},
+       *out[CO_OP_MAX_OPERANDS] = {&w, &m, &v};
   run(&desc, in, out);
   near_to(m, 1.5);
   near_to(v, 2.25);
@@ -272,13 +411,13 @@ static void test_gate(void **state) {
   co_op_desc norm = {.op = CO_OP_GRADIENT_NORM};
   operand(&norm, true, 0, CO_F64, vector(4));
   operand(&norm, true, 1, CO_U8, vector((int64_t)sizeof segments));
-  run(&norm, (void *[8]){g, segments}, (void *[8]){&sum});
+  run(&norm, (void *[CO_OP_MAX_OPERANDS]){g, segments}, (void *[CO_OP_MAX_OPERANDS]){&sum});
   near_to(sum, 9);
   norm.has_out |= 2;
   const double limits[3] = {0, 6, 1.5}, factors[3] = {1, 1, 0.5};
   for (int i = 0; i < 3; i++) {
     norm.attr.clip_norm = limits[i];
-    run(&norm, (void *[8]){g, segments}, (void *[8]){&sum, gate});
+    run(&norm, (void *[CO_OP_MAX_OPERANDS]){g, segments}, (void *[CO_OP_MAX_OPERANDS]){&sum, gate});
     near_to(sum, 9);
     near_to(gate[0], 1);
     near_to(gate[1], factors[i]);
@@ -286,7 +425,7 @@ static void test_gate(void **state) {
   const double bad[2] = {(double)NAN, (double)INFINITY};
   for (int i = 0; i < 2; i++) {
     g[2] = bad[i];
-    run(&norm, (void *[8]){g, segments}, (void *[8]){&sum, gate});
+    run(&norm, (void *[CO_OP_MAX_OPERANDS]){g, segments}, (void *[CO_OP_MAX_OPERANDS]){&sum, gate});
     near_to(gate[0], 0);
   }
 }
@@ -305,7 +444,7 @@ static void test_dropout(void **state) {
   desc.attr.purpose = 9;
   operand(&desc, true, 0, CO_F32, co_shape_make(2, (int64_t)ROWS, (int64_t)SIZE));
   operand(&desc, true, 1, CO_U8, vector((int64_t)sizeof step));
-  run(&desc, (void *[8]){x, &step}, (void *[8]){whole});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, &step}, (void *[CO_OP_MAX_OPERANDS]){whole});
   double sum = 0;
   for (int i = 0; i < ROWS * SIZE; i++) {
     assert_true(whole[i] == 0 || whole[i] == 4);
@@ -316,7 +455,7 @@ static void test_dropout(void **state) {
   // A micro-batch of the second half of the rows draws what the whole batch draws.
   step.row_offset = ROWS / 2;
   desc.in[0].shape.dim[0] = ROWS / 2;
-  run(&desc, (void *[8]){x, &step}, (void *[8]){half});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, &step}, (void *[CO_OP_MAX_OPERANDS]){half});
   assert_memory_equal(half, whole + ROWS * SIZE / 2, sizeof half);
 }
 
@@ -401,7 +540,7 @@ static void test_augmentation(void **state) {
   operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)N, (int64_t)1, (int64_t)W, (int64_t)1));
   operand(&desc, true, 1, CO_I64, vector(N));
   operand(&desc, true, 2, CO_U8, vector((int64_t)sizeof step));
-  run(&desc, (void *[8]){x, ids, &step}, (void *[8]){y});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, ids, &step}, (void *[CO_OP_MAX_OPERANDS]){y});
   int flipped = 0;
   for (int n = 0; n < N; n++) {
     bool mirrored = y[n * W] != x[n * W];
@@ -416,7 +555,7 @@ static void test_augmentation(void **state) {
   desc.attr.pad = 2;
   desc.attr.fill = -1;
   int seen[5] = {0}, gone = 0;
-  run(&desc, (void *[8]){x, ids, &step}, (void *[8]){y});
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, ids, &step}, (void *[CO_OP_MAX_OPERANDS]){y});
   for (int n = 0; n < N; n++) {
     uint32_t bits = co_random_bits(3, (uint64_t)(2 * ids[n]), 0, 0);
     int down = (int)(((uint64_t)bits * 5) >> 32) - 2;
@@ -453,6 +592,10 @@ int main(void) {
       cmocka_unit_test(test_lstm),
       cmocka_unit_test(test_dropout),
       cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_lookup),
+      cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_embedding),
+      cmocka_unit_test(test_activations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

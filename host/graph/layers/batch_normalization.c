@@ -24,15 +24,21 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   co_param_info mean = {.shape = channels, .init = CO_INIT_ZEROS, .state = true};
   co_param_info variance = {.shape = channels, .init = CO_INIT_ONES, .state = true};
   co_value operands[CO_OP_MAX_OPERANDS] = {in[0]};
-  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "gamma", &gamma, &operands[1]));
-  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "beta", &beta, &operands[2]));
-  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "moving_mean", &mean, &operands[3]));
-  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "moving_variance", &variance, &operands[4]));
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "gamma", &gamma, &operands[CO_BATCH_NORM_gamma]));
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "beta", &beta, &operands[CO_BATCH_NORM_beta]));
+  CO_RETURN_IF_FAILED(
+      co_graph_add_param(graph, "moving_mean", &mean, &operands[CO_BATCH_NORM_running_mean]));
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "moving_variance", &variance,
+                                         &operands[CO_BATCH_NORM_running_variance]));
   co_op_attr attr = {.momentum = norm->momentum, .epsilon = norm->epsilon};
-  co_value results[CO_OP_MAX_OPERANDS] = {CO_NO_VALUE, CO_NO_VALUE, CO_NO_VALUE, operands[3],
-                                          operands[4]};
+  co_value results[CO_OP_MAX_OPERANDS] = {
+      [CO_BATCH_NORM_y] = CO_NO_VALUE,
+      [CO_BATCH_NORM_mean] = CO_NO_VALUE,
+      [CO_BATCH_NORM_variance] = CO_NO_VALUE,
+      [CO_BATCH_NORM_new_mean] = operands[CO_BATCH_NORM_running_mean],
+      [CO_BATCH_NORM_new_variance] = operands[CO_BATCH_NORM_running_variance]};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_BATCH_NORM, &attr, operands, results));
-  *out = results[0];
+  *out = results[CO_BATCH_NORM_y];
   return CO_OK;
 }
 

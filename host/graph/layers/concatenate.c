@@ -15,12 +15,15 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   if (axis != -1)
     return co_fail(CO_ERR_CONFIG, "axis %lld: only the last dimension, -1, can be joined",
                    (long long)axis);
-  co_value joined = in[0];
-  for (int i = 1; i < count; i++) {
-    co_value operands[2] = {joined, in[i]};
-    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONCAT, NULL, 2, operands, &joined));
+  // As many at once as the operation takes; what is joined is the first of the next.
+  co_value operands[CO_OP_MAX_OPERANDS] = {in[0]};
+  for (int at = 1; at < count;) {
+    int taken = 1;
+    while (taken < CO_OP_MAX_OPERANDS && at < count)
+      operands[taken++] = in[at++];
+    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONCAT, NULL, taken, operands, &operands[0]));
   }
-  *out = joined;
+  *out = operands[0];
   return CO_OK;
 }
 

@@ -25,6 +25,7 @@ const co_loss_class *const *co_loss_list(void) {
 
 const co_loss_class *co_loss_default(co_column_type target) {
   return target == CO_COLUMN_CATEGORY ? &co_loss_softmax_cross_entropy
+         : target == CO_COLUMN_BINARY ? &co_loss_binary_cross_entropy
                                       : &co_loss_mean_squared_error;
 }
 

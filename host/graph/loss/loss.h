@@ -14,9 +14,9 @@ extern "C" {
 typedef struct co_loss_class {
   const char *name; // "softmax_cross_entropy"
   const char *doc;
-  const char *metric;            // the id its mean is reported under: "log_loss"
-  co_op op;                      // a loss operation (x target weight step -> loss sum dx)
-  bool category, number, vector; // target types it takes
+  const char *metric;                    // the id its mean is reported under: "log_loss"
+  co_op op;                              // a loss operation (x target weight step -> loss sum dx)
+  bool category, number, vector, binary; // target types it takes
   // What other programs call it, NULL-terminated, for "did you mean"; may be NULL.
   const char *const *elsewhere;
 } co_loss_class;

@@ -66,11 +66,17 @@ static co_status emit(co_graph *graph, const adam_options *adam, int32_t decoupl
                      .epsilon = adam->epsilon,
                      .weight_decay = adam->weight_decay,
                      .decoupled = decoupled};
-  co_value in[CO_OP_MAX_OPERANDS] = {operands->w,       operands->g,        operands->slot[0],
-                                     operands->slot[1], operands->segments, operands->step,
-                                     operands->gate};
-  co_value out[CO_OP_MAX_OPERANDS] = {operands->w, operands->slot[0], operands->slot[1],
-                                      operands->mirror};
+  co_value in[CO_OP_MAX_OPERANDS] = {[CO_ADAM_w] = operands->w,
+                                     [CO_ADAM_g] = operands->g,
+                                     [CO_ADAM_m] = operands->slot[0],
+                                     [CO_ADAM_v] = operands->slot[1],
+                                     [CO_ADAM_segments] = operands->segments,
+                                     [CO_ADAM_step] = operands->step,
+                                     [CO_ADAM_gate] = operands->gate};
+  co_value out[CO_OP_MAX_OPERANDS] = {[CO_ADAM_new_w] = operands->w,
+                                      [CO_ADAM_new_m] = operands->slot[0],
+                                      [CO_ADAM_new_v] = operands->slot[1],
+                                      [CO_ADAM_mirror] = operands->mirror};
   return co_graph_add_op(graph, CO_OP_ADAM, &attr, in, out);
 }
 

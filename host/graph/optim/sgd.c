@@ -24,9 +24,14 @@ static co_status emit(co_graph *graph, const void *options, const co_update_oper
   co_op_attr attr = {
       .momentum = sgd->momentum, .nesterov = sgd->nesterov, .weight_decay = sgd->weight_decay};
   co_value m = slots(options) ? operands->slot[0] : CO_NO_VALUE;
-  co_value in[CO_OP_MAX_OPERANDS] = {operands->w,        operands->g,    m,
-                                     operands->segments, operands->step, operands->gate};
-  co_value out[CO_OP_MAX_OPERANDS] = {operands->w, m, operands->mirror};
+  co_value in[CO_OP_MAX_OPERANDS] = {[CO_SGD_w] = operands->w,
+                                     [CO_SGD_g] = operands->g,
+                                     [CO_SGD_m] = m,
+                                     [CO_SGD_segments] = operands->segments,
+                                     [CO_SGD_step] = operands->step,
+                                     [CO_SGD_gate] = operands->gate};
+  co_value out[CO_OP_MAX_OPERANDS] = {
+      [CO_SGD_new_w] = operands->w, [CO_SGD_new_m] = m, [CO_SGD_mirror] = operands->mirror};
   return co_graph_add_op(graph, CO_OP_SGD, &attr, in, out);
 }
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/graph/layer.h"
+
+typedef struct embedding_options {
+  int64_t input_dim, output_dim;
+} embedding_options;
+
+static const co_field fields[] = {
+    {"input_dim", CO_FIELD_INT, offsetof(embedding_options, input_dim), NULL, 1, INT32_MAX, NULL,
+     "Number of rows: one more than the largest index.", "num_embeddings"},
+    {"output_dim", CO_FIELD_INT, offsetof(embedding_options, output_dim), NULL, 1, 1 << 24, NULL,
+     "Length of a row.", "embedding_dim"},
+    {.key = NULL}};
+
+static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
+                       co_value *out) {
+  const embedding_options *embedding = options;
+  (void)count;
+  co_value operands[2] = {in[0], CO_NO_VALUE};
+  co_param_info table = {.shape = co_shape_make(2, embedding->input_dim, embedding->output_dim),
+                         .init = CO_INIT_UNIFORM,
+                         .decay = 1};
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "embeddings", &table, &operands[1]));
+  return co_emit(graph, CO_OP_EMBEDDING, NULL, 2, operands, out);
+}
+
+static const char *const weights[] = {"embeddings", NULL};
+
+extern const co_layer_class co_layer_embedding;
+const co_layer_class co_layer_embedding = {
+    .name = "Embedding",
+    .doc = "A trained row of a table for every index; rows start uniform in [-0.05, 0.05].",
+    .fields = fields,
+    .options_size = sizeof(embedding_options),
+    .inputs_min = 1,
+    .inputs_max = 1,
+    .build = build,
+    .weights = weights};

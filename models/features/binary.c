@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A binary: one of two, of which one is positive. As an input a number, 0 or 1; as an output the
+// probability of the positive one.
+#include "models/features/numeric.h"
+
+static const char *const normalizations[] = {"none", "zscore", "minmax", NULL};
+
+static const co_field preprocessing[] = {
+    {"normalization", CO_FIELD_ENUM, offsetof(co_numeric_options, normalization), "none", 0, 0,
+     normalizations, "zscore and minmax: fitted on the training rows.", NULL},
+    {"missing", CO_FIELD_ENUM, offsetof(co_numeric_options, missing), "mean", 0, 0,
+     co_missing_words, "mean: of the training rows; indicator: that, with 1 or 0 beside it.", NULL},
+    {.key = NULL}};
+
+static co_status emit(co_section_builder *b, co_value *out) {
+  CO_RETURN_IF_FAILED(co_section_rows(b, true, out));
+  return co_numeric_emit(b, out);
+}
+
+static const co_input_class input = {.preprocessing = preprocessing,
+                                     .preprocessing_size = sizeof(co_numeric_options),
+                                     .encoder = "passthrough",
+                                     .packs = true,
+                                     .declare = co_numeric_declare,
+                                     .is_fitted = co_numeric_is_fitted,
+                                     .fit = &co_numeric_fit,
+                                     .check = co_numeric_check,
+                                     .describe = co_numeric_describe,
+                                     .emit = emit};
+
+static int64_t one(const co_output_feature *output) {
+  (void)output;
+  return 1;
+}
+
+// OUTPUT, the likelier of the two; OUTPUT_score, the probability of the positive one.
+static int64_t cells(const co_output_feature *output) {
+  (void)output;
+  return 2;
+}
+
+static char *cell_name(co_context *ctx, const co_output_feature *output, int64_t i) {
+  return i ? co_format(ctx, "%s_score", output->name) : co_strdup(ctx, output->name);
+}
+
+static co_score_cell cell(const co_output_feature *output, const float *scores, int64_t i) {
+  static const char *const plain[] = {"0", "1"};
+  const char *const *names = output->column->categories ? output->column->categories : plain;
+  if (i) return (co_score_cell){NULL, (double)scores[0]};
+  return (co_score_cell){names[scores[0] >= 0.5f], 0};
+}
+
+static const co_output_class output = {.loss = "binary_cross_entropy",
+                                       .head = "logit",
+                                       .prediction = "probability",
+                                       .activation = CO_OP_SIGMOID,
+                                       .target = CO_F32,
+                                       .width = one,
+                                       .cells = cells,
+                                       .cell_name = cell_name,
+                                       .cell = cell};
+
+extern const co_feature_class co_feature_binary;
+const co_feature_class co_feature_binary = {.name = "binary",
+                                            .doc = "One of two, one of them positive.",
+                                            .columns = 1u << CO_COLUMN_BINARY,
+                                            .input = &input,
+                                            .output = &output};
