@@ -316,8 +316,11 @@ co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
   int64_t count;
   CO_RETURN_IF_FAILED(co_h5_list(d->h5, d->reach[table].path, d->arena, &names, &count));
   for (int64_t i = 0; i < count; i++)
-    if (!co_dataset_is_reserved(d, table, names[i]))
-      CO_RETURN_IF_FAILED(add_column(d, table, names[i]));
+    if (!co_dataset_is_reserved(d, table, names[i])) {
+      co_status status = add_column(d, table, names[i]);
+      if (status == CO_ERR_MEMORY) co_note("'%s': %s/%s", d->path, d->reach[table].path, names[i]);
+      CO_RETURN_IF_FAILED(status);
+    }
   return CO_OK;
 }
 
@@ -336,6 +339,7 @@ co_status co_dataset_read_integers(co_dataset *d, const char *path, const char *
   *rows = info.shape.dim[0];
   if (*rows < 1) return co_dataset_bad(d, path, "there are no rows");
   *out = co_alloc_zero(d->ctx, (size_t)*rows, sizeof **out);
+  if (!*out) co_note("'%s': %s", d->path, path);
   if (!*out) return CO_ERR_MEMORY;
   co_status status = co_h5_read(d->h5, path, CO_I64, &info.shape, *out);
   if (status != CO_OK) {
@@ -375,6 +379,7 @@ static co_status make_splits(co_dataset *d, const int64_t *split) {
   for (int s = 0; s < CO_SPLIT_COUNT; s++) {
     next[s] = d->split_rows[s] =
         co_arena_alloc(d->arena, (size_t)d->split_count[s], sizeof(int64_t));
+    if (!next[s]) co_note("'%s': /samples", d->path);
     if (!next[s]) return CO_ERR_MEMORY;
   }
   for (int64_t i = 0; i < d->rows; i++)

@@ -18,6 +18,7 @@
 #include "host/core/h5.h"
 #include "host/core/hash.h"
 #include "host/core/output.h"
+#include "host/core/utf8.h"
 
 enum {
   INPUT_BYTES = 1 << 16,
@@ -315,10 +316,13 @@ static co_status check_options(const import *m) {
   if (o->class_names && (o->class_name_count < 1 || o->class_name_count > CLASSES))
     return co_fail(CO_ERR_USAGE, "%" PRId64 " class names, but IDX labels have 1 to %d classes",
                    o->class_name_count, CLASSES);
-  for (int64_t i = 0; o->class_names && i < o->class_name_count; i++)
+  for (int64_t i = 0; o->class_names && i < o->class_name_count; i++) {
+    if (co_utf8_find_bad(o->class_names[i]) >= 0)
+      return co_fail(CO_ERR_USAGE, "class name %" PRId64 " is not UTF-8", i);
     for (int64_t j = 0; j < i; j++)
       if (!strcmp(o->class_names[i], o->class_names[j]))
         return co_fail(CO_ERR_USAGE, "class name '%.100s' occurs twice", o->class_names[i]);
+  }
   return CO_OK;
 }
 

@@ -48,11 +48,6 @@ typedef void (*cohort_log_function)(void *user, int level, const char *event, co
 typedef void (*cohort_progress_function)(void *user, const char *stage, const char *unit,
                                          int64_t done, int64_t total, const char *detail);
 
-// Called from any thread, often, whenever a piece of work was done (an operation, a block of a file):
-// the next call comes within `seconds`, or something is stuck. It must return at once. Before the
-// first call nothing has been begun that would have to be finished.
-typedef void (*cohort_alive_function)(void *user, int seconds);
-
 // An epoch of a training (or what was done of the last one) and its validation. NAN: there is none.
 typedef struct cohort_epoch {
   int64_t step;           // steps done since the run began
@@ -69,6 +64,18 @@ typedef struct cohort_epoch {
 // Called on the thread that trains. `epoch` and its text are borrowed for the call.
 typedef void (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
 
+struct cohort_error; // below
+// Asked before an HDF5 file without a checksum of Cohort's is opened (datasets/README.md): a damaged
+// one can crash the HDF5 library or keep it busy for ever, so whoever can has another process read
+// it first, by cohort_probe. 0: it could be read. Else the status to fail with, `failure` where the
+// file is at fault, and *error, whose texts are read before the next call.
+typedef cohort_status (*cohort_probe_function)(void *user, const char *path, cohort_status failure,
+                                               struct cohort_error *error);
+// Called from any thread, often, whenever a piece of work was done (an operation, a block of a file):
+// the next call comes within `seconds`, or something is stuck. It must return at once. Before the
+// first call nothing has been begun that would have to be finished.
+typedef void (*cohort_alive_function)(void *user, int seconds);
+
 typedef struct cohort_context_options {
   int threads; // 0 = one for each core that CPU set and container quota leave, within the limit
   const char *threads_why; // in a few words, for the log, where the number comes from; may be NULL
@@ -84,11 +91,13 @@ typedef struct cohort_context_options {
   // Each change of the number asks a training, which answers after the step in work and goes on:
   // for a checkpoint; for a line in the log of where it stands. NULL = never.
   const volatile int *checkpoint, *status;
-  cohort_alive_function alive; // NULL = nobody asks
-  void *alive_user;
-  int standard_output;         // the descriptor that an output "-" is written to; 0 = 1
   cohort_epoch_function epoch; // after each epoch of a training; NULL = none
   void *epoch_user;
+  cohort_probe_function probe; // NULL = such files are opened as they are
+  void *probe_user;
+  cohort_alive_function alive; // NULL = nobody asks
+  void *alive_user;
+  int standard_output; // the descriptor that an output "-" is written to; 0 = 1
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
@@ -170,7 +179,7 @@ typedef struct cohort_predict_options {
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
-  bool force; // replace an existing output
+  bool force; // replace an existing output; only regular files are, and none that is read
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -205,7 +214,7 @@ typedef struct cohort_verify_parity_options {
   const char *device;    // as for training
   const char *precision; // of the device; NULL = "32"
   int threads;
-  int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
+  int64_t batch_size; // 0 = the model's, at most 16; never more than the split has
   double tolerance;   // largest difference allowed; 0 = what rounding allows
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
@@ -213,14 +222,15 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               cohort_result **out);
 
 typedef struct cohort_import_idx_options {
-  const char *output;      // an existing one is kept if these inputs and options made it
+  const char *output;      // an existing one is kept if these inputs and options made it,
+                           // and made again if it is damaged
   const char *training[2]; // images, labels
   const char *validation[2], *test[2]; // NULL = not given
   double validation_fraction; // of the training rows where no validation files are given; < 0 = 0.1
   uint64_t seed;
   const char *const *class_names; // of labels 0, 1, …; NULL = the numbers
   int64_t class_name_count;
-  bool force; // replace an existing output
+  bool force; // replace an existing output; only regular files are, and none that is read
 } cohort_import_idx_options;
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
@@ -239,6 +249,10 @@ COHORT_API cohort_status cohort_render_config(cohort_context *context,
 // A dataset, model, checkpoint or run directory.
 COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,
                                         cohort_result **out);
+// Does all the reading through HDF5 that the others do of a dataset, model or checkpoint, and fails
+// where they would for what is in it. Its result says nothing else.
+COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
+                                      cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",

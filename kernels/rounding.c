@@ -9,8 +9,9 @@
 
 // Of float: half the distance from 1 to the next number.
 static const double unit_roundoff = 0x1p-24;
-// Sums are made in blocks, or in trees, whose roundings do not add up over more terms than this.
-static const double longest_sum = 1024;
+// Sums are made in blocks, in several at a time or in trees, whose roundings do not add up over more
+// terms than this.
+static const double longest_sum = 64;
 
 typedef struct rounding {
   co_backend backend; // first, so that a pointer to it is one to this
@@ -65,6 +66,7 @@ static kind kind_of(co_op op) {
   case CO_OP_MAX_POOL2D:
   case CO_OP_CONCAT:
   case CO_OP_CONCAT_BACKWARD:
+  case CO_OP_EMBEDDING:
   case CO_OP_RESHAPE:
   case CO_OP_CATEGORICAL_HITS:
   case CO_OP_REORDER:
@@ -80,6 +82,7 @@ static kind kind_of(co_op op) {
   case CO_OP_GLOBAL_AVERAGE_POOL2D:
   case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_MAX_POOL2D_BACKWARD:
+  case CO_OP_EMBEDDING_BACKWARD:
   case CO_OP_ADD:
     return SUMS;
   default:
@@ -211,6 +214,26 @@ static void round_softmax_cross_entropy(rounding *r, const co_op_desc *desc, voi
   }
 }
 
+// Likewise: both loss and dx are differences, of numbers as large as the logits and near 1.
+static void round_binary_cross_entropy(rounding *r, const co_op_desc *desc, void *const *in,
+                                       void *const *out) {
+  int64_t N = desc->in[0].shape.dim[0], size = count_of(&desc->in[0]) / N;
+  const double *x = in[0], *target = in[1], *weight = in[2];
+  const co_step *step = in[3];
+  double *loss = out[0], *sum = out[1], *dx = out[2];
+  for (int64_t n = 0; n < N; n++) {
+    double largest = 1, scale = weight[n] * step->inv_norm[desc->attr.output] / (double)size;
+    if (weight[n] == 0) continue;
+    for (int64_t i = n * size; i < (n + 1) * size; i++) {
+      largest = fmax(largest, fabs(x[i]));
+      dx[i] += sign(r) * scale * target[i];
+    }
+    double off = sign(r) * largest;
+    loss[n] += off;
+    *sum += weight[n] * off;
+  }
+}
+
 static co_status run_general(rounding *r, const co_op_desc *desc, void *const *in,
                              void *const *out) {
   void *from[CO_OP_MAX_OPERANDS];
@@ -237,6 +260,7 @@ static co_status run_general(rounding *r, const co_op_desc *desc, void *const *i
   if (desc->op == CO_OP_BATCH_NORM) round_batch_norm(r, desc, from, out);
   if (desc->op == CO_OP_BATCH_NORM_BACKWARD) round_batch_norm_backward(r, desc, from, out);
   if (desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY) round_softmax_cross_entropy(r, desc, from, out);
+  if (desc->op == CO_OP_BINARY_CROSS_ENTROPY) round_binary_cross_entropy(r, desc, from, out);
   return CO_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "host/api/api.h"
 #include "host/config/config.h"
 #include "host/core/h5.h"
+#include "host/core/memory.h"
 #include "host/device/backend.h"
 #include "host/device/machine.h"
 
@@ -139,6 +140,18 @@ static co_status report_cuda(co_context *ctx, cohort_result *result) {
   return CO_OK;
 }
 
+// What is compared with the memory that a plan or a data set needs, before it is taken.
+static void report_memory_limit(cohort_result *result) {
+  char source[CO_MEMORY_SOURCE_BYTES], amount[32];
+  size_t limit = co_memory_limit(source);
+  bool told = limit != SIZE_MAX;
+  number(result, "memory_limit_bytes", told ? (int64_t)limit : 0);
+  text(result, "memory_limit_source", told ? source : NULL);
+  co_text_printf(&result->text, "%-10s %s%s%s%s\n", "limit",
+                 told ? co_memory_print(amount, (double)limit) : "none known", told ? " (" : "",
+                 source, told ? ")" : "");
+}
+
 static co_status report(co_context *ctx, cohort_result *result) {
   char found[256];
   fact(result, "cohort", cohort_version());
@@ -156,6 +169,7 @@ static co_status report(co_context *ctx, cohort_result *result) {
   co_json_key(&result->json, "memory_bytes");
   co_json_int(&result->json, memory);
   co_text_printf(&result->text, "%-10s %.1f GiB\n", "memory", (double)memory / (1 << 30));
+  report_memory_limit(result);
   co_dnnl_library_version(found, sizeof found);
   fact(result, "onednn", found);
   co_h5_version(found, sizeof found);

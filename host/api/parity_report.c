@@ -9,7 +9,7 @@ static const char *const stage_names[] = {"inference", "training"};
 
 // What differences are told in: the tensor's largest element. Where rounding makes more than this
 // part of it, its terms cancel, and about their size is taken instead.
-static const double cancelled = 0x1p-14;
+static const double cancelled = 0x1p-17;
 
 static double unit_of(const co_parity_difference *d) {
   double unit = fmax(d->scale, d->rounding / cancelled);

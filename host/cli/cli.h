@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "host/cli/option.h"
+#include "host/cli/probe.h"
 #include "host/cohort.h"
 #include "host/core/diagnostics.h"
 #include "host/core/json.h"
@@ -39,6 +40,7 @@ typedef struct cli_job {
   co_log_level level; // what is graver or equal is logged
   bool attended;      // a person reads stderr: no time stamps, and a training's epochs as a table
   cli_epoch_table table;
+  cli_probed probed;
   bool reader_gone;          // of standard output: needs no message
   int result;                // descriptor of standard output
   int threads, thread_limit; // for the library's context: 0 = its default, none

@@ -11,7 +11,7 @@ static const cli_option options[] = {
     CLI_ROW_DATASET(cli_verify_options),
     CLI_ROW_SPLIT(cli_verify_options, "train, validation or test; its first rows are the batch",
                   "train"),
-    CLI_ROW_BATCH_SIZE(cli_verify_options, "rows; default: the model's, at most 32"),
+    CLI_ROW_BATCH_SIZE(cli_verify_options, "rows; default: the model's, at most 16"),
     {.name = "tolerance",
      .kind = CLI_DOUBLE,
      .offset = AT(tolerance),

@@ -42,10 +42,12 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .stop = cli_stop_flag(),
                                     .checkpoint = cli_checkpoint_requests(),
                                     .status = cli_status_requests(),
-                                    .alive = cli_signals_alive,
-                                    .standard_output = cli->result,
                                     .epoch = pass_epoch,
-                                    .epoch_user = cli};
+                                    .epoch_user = cli,
+                                    .probe = cli_probe,
+                                    .probe_user = cli,
+                                    .alive = cli_signals_alive,
+                                    .standard_output = cli->result};
   return (co_status)cohort_context_create(out, &options);
 }
 

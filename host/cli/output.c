@@ -203,27 +203,6 @@ static co_log_level chosen_level(const cli_common *common) {
   return level < CO_LOG_ERROR ? CO_LOG_ERROR : level > CO_LOG_TRACE ? CO_LOG_TRACE : level;
 }
 
-static void choose_threads(cli_job *cli, const cli_common *common) {
-  cli_environment environment;
-  if (!(cli->verb->common & CLI_THREADS)) return;
-  cli_environment_read(&environment);
-  for (int i = 0; i < 2; i++)
-    if (environment.wrong[i])
-      co_log(cli->ctx, CO_LOG_WARN, "threads", "%s is no number of threads and ignored: %.40s",
-             environment.wrong[i], environment.wrong_text[i]);
-  cli->thread_limit = environment.thread_limit;
-  if (common->threads != CLI_UNSET) {
-    cli->threads = (int)common->threads;
-    cli->threads_why = "--threads";
-  } else if (environment.threads && cli->thread_limit && environment.threads > cli->thread_limit) {
-    cli->threads = cli->thread_limit;
-    cli->threads_why = "OMP_THREAD_LIMIT";
-  } else if (environment.threads) {
-    cli->threads = environment.threads;
-    cli->threads_why = "OMP_NUM_THREADS";
-  }
-}
-
 // A person reads stderr: not a program, nor one who asked for the log as programs get it.
 static bool is_attended(const cli_job *cli) {
   return isatty(STDERR_FILENO) && !cli->as_json && !cli->log_as_json &&
@@ -245,6 +224,27 @@ static co_status open_log_file(cli_job *cli, const cli_common *common) {
     return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
   cli_signals_take_hangups();
   return CO_OK;
+}
+
+static void choose_threads(cli_job *cli, const cli_common *common) {
+  cli_environment environment;
+  if (!(cli->verb->common & CLI_THREADS)) return;
+  cli_environment_read(&environment);
+  for (int i = 0; i < 2; i++)
+    if (environment.wrong[i])
+      co_log(cli->ctx, CO_LOG_WARN, "threads", "%s is no number of threads and ignored: %.40s",
+             environment.wrong[i], environment.wrong_text[i]);
+  cli->thread_limit = environment.thread_limit;
+  if (common->threads != CLI_UNSET) {
+    cli->threads = (int)common->threads;
+    cli->threads_why = "--threads";
+  } else if (environment.threads && cli->thread_limit && environment.threads > cli->thread_limit) {
+    cli->threads = cli->thread_limit;
+    cli->threads_why = "OMP_THREAD_LIMIT";
+  } else if (environment.threads) {
+    cli->threads = environment.threads;
+    cli->threads_why = "OMP_NUM_THREADS";
+  }
 }
 
 co_status cli_configure(cli_job *cli, const cli_common *common) {

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "host/core/cores.h"
+#include "host/core/memory.h"
 
-enum { MAX_WARNINGS = 100, ALIGNMENT = 64 };
+enum { MAX_WARNINGS = 100, ALIGNMENT = 64, LARGE_BYTES = 1 << 20, RESERVE_BYTES = 32 << 20 };
 
 // A countdown on a counter of calls: the call number that fails, negated if all later ones fail
 // too, 0 if none. One number, so that arming it is one atomic store.
@@ -27,6 +28,10 @@ struct co_context {
   co_alive_function alive;
   void *alive_user;
   atomic_int_least64_t live_blocks, live_bytes, peak_bytes;
+  atomic_size_t memory_limit;
+  size_t memory_before; // resident in the process when the context was created
+  co_probe probe;
+  void *probe_user;
   fault alloc_fault, io_fault;
   atomic_int io_errno;
   pthread_mutex_t log_mutex; // guards everything below
@@ -80,6 +85,8 @@ co_status co_context_create(co_context **out, const co_context_options *options)
   atomic_store(&ctx->level, (int)(options ? options->level : CO_LOG_WARN));
   ctx->sink = options ? options->sink : NULL;
   ctx->sink_user = options ? options->sink_user : NULL;
+  atomic_store(&ctx->memory_limit, co_memory_limit(NULL));
+  ctx->memory_before = co_memory_anonymous();
   *out = ctx;
   return CO_OK;
 }
@@ -119,6 +126,15 @@ int co_context_standard_output(const co_context *ctx) {
 
 void co_alive(co_context *ctx, int seconds) {
   if (ctx->alive) ctx->alive(ctx->alive_user, seconds);
+}
+
+void co_context_set_probe(co_context *ctx, co_probe probe, void *user) {
+  ctx->probe = probe;
+  ctx->probe_user = user;
+}
+
+co_status co_context_probe(co_context *ctx, const char *path, co_status failure) {
+  return ctx->probe ? ctx->probe(ctx->probe_user, path, failure) : CO_OK;
 }
 
 // ---- log ---------------------------------------------------------------------------------------
@@ -232,6 +248,42 @@ static void *no_memory(size_t bytes) {
   return NULL;
 }
 
+size_t co_context_memory_limit(const co_context *ctx) {
+  return atomic_load(&ctx->memory_limit);
+}
+
+void co_context_set_memory_limit(co_context *ctx, size_t bytes) {
+  atomic_store(&ctx->memory_limit, bytes);
+}
+
+// Asking the system takes some microseconds: for large blocks that is nothing.
+static size_t memory_left(const co_context *ctx, bool ask) {
+  size_t limit = atomic_load(&ctx->memory_limit);
+  size_t taken = ctx->memory_before + (size_t)atomic_load(&ctx->live_bytes);
+  size_t resident = ask ? co_memory_anonymous() : 0;
+  if (resident > taken) taken = resident;
+  // For what the system and libraries take for their own ends.
+  taken += limit / 4 < RESERVE_BYTES ? limit / 4 : RESERVE_BYTES;
+  return taken < limit ? limit - taken : 0;
+}
+
+size_t co_context_memory_left(const co_context *ctx) {
+  return memory_left(ctx, true);
+}
+
+co_status co_memory_require(co_context *ctx, size_t bytes) {
+  size_t left = memory_left(ctx, bytes >= LARGE_BYTES);
+  if (bytes <= left) return CO_OK;
+  size_t limit = atomic_load(&ctx->memory_limit);
+  char has[32];
+  co_status status = co_fail(CO_ERR_MEMORY,
+                             "out of memory: %zu bytes asked for, %zu of the limit of %zu bytes "
+                             "(%s) are left",
+                             bytes, left, limit, co_memory_print(has, (double)limit));
+  co_hint("`cohort doctor` shows where the limit comes from");
+  return status;
+}
+
 static void count_block(co_context *ctx, size_t bytes) {
   atomic_fetch_add(&ctx->live_blocks, 1);
   int64_t live = atomic_fetch_add(&ctx->live_bytes, (int64_t)bytes) + (int64_t)bytes;
@@ -245,6 +297,7 @@ static void *allocate(co_context *ctx, size_t bytes) {
   void *raw = NULL;
   if (fault_hits(&ctx->alloc_fault)) return no_memory(bytes);
   if (bytes > PTRDIFF_MAX - sizeof(header)) return no_memory(bytes);
+  if (co_memory_require(ctx, bytes) != CO_OK) return NULL;
   if (posix_memalign(&raw, ALIGNMENT, sizeof(header) + bytes) != 0) return no_memory(bytes);
   header *h = raw;
   h->block.bytes = bytes;

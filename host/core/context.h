@@ -63,6 +63,14 @@ const char *co_context_limit_why(const co_context *ctx);
 int co_context_standard_output(const co_context *ctx);
 void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
 
+// Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
+// crash the library or keep it busy for ever, so whoever can lets another process read the file
+// first. CO_OK: it could be read. Else an error, with `failure` where the file is at fault.
+typedef co_status (*co_probe)(void *user, const char *path, co_status failure);
+// NULL (the default) = files are opened as they are.
+void co_context_set_probe(co_context *ctx, co_probe probe, void *user);
+co_status co_context_probe(co_context *ctx, const char *path, co_status failure);
+
 void co_log(co_context *ctx, co_log_level level, const char *event, const char *format, ...)
     CO_PRINTF(4, 5);
 // Warnings are also counted and kept (the first 100) for the final summary and run.json.
@@ -74,7 +82,9 @@ void co_alive(co_context *ctx, int seconds);
 
 // ---- memory ------------------------------------------------------------------------------------
 // All memory of Cohort's own comes from here. On failure: NULL, and a CO_ERR_MEMORY error naming
-// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer.
+// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer. What goes
+// beyond the process's limit (host/core/memory.h, found out when the context is created) fails as
+// well: the system would give it, and end the process when it is used.
 void *co_alloc(co_context *ctx, size_t bytes);                   // 64-byte aligned, uninitialised
 void *co_alloc_zero(co_context *ctx, size_t count, size_t size); // overflow-checked, zeroed
 // Grows or shrinks; on failure the old block stays valid. `pointer` may be NULL.
@@ -82,6 +92,14 @@ void *co_realloc(co_context *ctx, void *pointer, size_t bytes);
 char *co_strdup(co_context *ctx, const char *text);
 char *co_format(co_context *ctx, const char *format, ...) CO_PRINTF(2, 3);
 void co_free(co_context *ctx, void *pointer); // NULL is legal
+
+// The same question for memory that a library is about to take by itself.
+co_status co_memory_require(co_context *ctx, size_t bytes);
+// What is left below the limit: less what was resident before and is allocated here, or what is
+// resident now if that is more, and a reserve of 32 MiB (of small limits, a quarter).
+size_t co_context_memory_left(const co_context *ctx);
+size_t co_context_memory_limit(const co_context *ctx);
+void co_context_set_memory_limit(co_context *ctx, size_t bytes);
 
 typedef struct co_alloc_stats {
   int64_t live_blocks, live_bytes, peak_bytes;

@@ -52,9 +52,18 @@ follow import -O d.h5 "${raw[@]}" --force
 cp d.h5 whole.h5
 printf '\377' | dd of=d.h5 bs=1 seek=$(($(stat -c %s d.h5) / 2)) conv=notrunc 2>/dev/null
 cmp -s d.h5 whole.h5 && fail 'nothing is damaged'
-hint 4 'import the data again' train "${with[@]}" --run-dir damaged
-follow import -O d.h5 "${raw[@]}"
+hint 4 'import the data again, with --force' train "${with[@]}" --run-dir damaged
+follow import -O d.h5 "${raw[@]}" --force
 cmp -s d.h5 whole.h5 || fail 'the damaged dataset was not made again'
+# Values of big columns are checked on their first use, and do not keep the rest from being read.
+"$make_idx" 8000 12 3 1 i3 l3
+follow import -O big.h5 --format idx --training-set i3 l3
+cp big.h5 whole.h5
+printf '\377' | dd of=big.h5 bs=1 seek=$(($(stat -c %s big.h5) / 2)) conv=notrunc 2>/dev/null
+cmp -s big.h5 whole.h5 && fail 'nothing is damaged'
+hint 4 'replaces what it made and finds damaged' train -c c.yaml --dataset big.h5 -q --run-dir damaged
+follow import -O big.h5 --format idx --training-set i3 l3
+cmp -s big.h5 whole.h5 || fail 'the damaged dataset was not made again'
 follow train "${with[@]}" --run-dir mended
 hint 4 "make one with 'cohort import'" train -c c.yaml --dataset mended/model.h5 --run-dir none -q
 
@@ -140,7 +149,9 @@ use smaller batches, or fewer --workers
 lower trainer.batch_size; raising
 use fewer rows at a time: trainer.batch_size
 lower trainer.eval_batch_size
+`cohort doctor` shows where the limit comes from
 END
+follow doctor
 
 # ---- all of them?
 # The literals of each co_hint(...), joined.

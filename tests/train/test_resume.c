@@ -240,14 +240,12 @@ static void test_damaged_checkpoint(void **state) {
     snprintf(aside, sizeof aside, "%s.damaged", newest);
     assert_int_equal(system("rm -rf damaged && cp -a run damaged"), 0);
     assert_int_equal(go_on("run", "records"), 0);
-    if (how < 4) {
-      char before[310];
-      snprintf(before, sizeof before, "damaged/%s", newest + strlen("run/"));
-      assert_true(file_has("records", "not usable"));
-      assert_true(file_has("records", aside));
-      assert_true(same_file(before, aside));
-    }
-    unlink(aside); // where the flipped byte was noticed
+    char before[310];
+    snprintf(before, sizeof before, "damaged/%s", newest + strlen("run/"));
+    assert_true(file_has("records", "not usable"));
+    assert_true(file_has("records", aside));
+    assert_true(same_file(before, aside));
+    unlink(aside);
     const char *difference = run_difference("whole", "run");
     if (*difference) {
       char *records = read_whole("records", NULL);
@@ -277,7 +275,11 @@ static void check_stopped(const char *newest, int wanted, const char *message) {
   assert_int_equal(system("diff -r --no-dereference -x LOCK run copy"), 0);
 }
 
+// HDF5 leaves the checksum as it was, so it goes.
 static void set_format_version(const char *path, int64_t version) {
+  static const char none[16];
+  FILE *block = fopen(path, "r+b");
+  assert_true(block && fwrite(none, sizeof none, 1, block) == 1 && fclose(block) == 0);
   hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
   hid_t group = H5Gopen2(file, "/cohort", H5P_DEFAULT), scalar = H5Screate(H5S_SCALAR);
   assert_true(H5Adelete(group, "format_version") >= 0);
