@@ -91,8 +91,8 @@ static bool unwritten(const void *values, co_dtype dtype, int64_t i) {
 // 10 bits after the first, and may be cut instead of rounded.
 static double tf32_share(const ops_suite *suite, co_op op) {
   bool product = op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA ||
-                 op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D ||
-                 op == CO_OP_CONV2D_BACKWARD_DATA || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+                 op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_DENSE_RELU_BACKWARD ||
+                 op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
   return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
 }
 
