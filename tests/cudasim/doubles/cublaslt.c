@@ -2,7 +2,7 @@
 // cuBLASLt products with epilogues. Everything is computed in double and rounded once.
 //
 // Stricter than the real library where its answer is not known without a GPU: an epilogue with a
-// vector or mask needs a column-major D, and no batches.
+// vector or mask needs a column-major D, and no batches; relu makes a 0 of NaN.
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,7 +263,7 @@ static double finish_element(const matmul_call *call, int64_t i, int64_t j, doub
     if (rule->mask == MASK_IN) return *byte & one ? value : 0;
     *byte = (unsigned char)(value > 0 ? *byte | one : *byte & ~one);
   }
-  return rule->relu && value < 0 ? 0 : value;
+  return rule->relu && !(value > 0) ? 0 : value; // of NaN, too
 }
 
 static void finish_batch(const matmul_call *call, const double *product, const char *c, char *d) {

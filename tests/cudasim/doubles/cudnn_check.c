@@ -183,6 +183,8 @@ static dn_operation resolve_pointwise(const dn_descriptor *d) {
   dn_operation op = {
       .kind = DN_POINTWISE,
       .mode = (cudnnPointwiseMode_t)dn_integer(pointwise, CUDNN_ATTR_POINTWISE_MODE, -1),
+      .propagates_nan = dn_integer(pointwise, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION,
+                                   CUDNN_NOT_PROPAGATE_NAN) == CUDNN_PROPAGATE_NAN,
       .x = dn_child(d, CUDNN_ATTR_OPERATION_POINTWISE_XDESC),
       .w = dn_child(d, CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
       .y = dn_child(d, CUDNN_ATTR_OPERATION_POINTWISE_YDESC),

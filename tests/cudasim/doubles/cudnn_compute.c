@@ -149,15 +149,15 @@ static void run_convolution(run_state *run, const dn_operation *op) {
 
 // ---- pointwise
 
-static float apply(cudnnPointwiseMode_t mode, float x, float b) {
-  switch ((int)mode) {
+static float apply(const dn_operation *op, float x, float b) {
+  switch ((int)op->mode) {
   case CUDNN_POINTWISE_ADD:
     return x + b;
   case CUDNN_POINTWISE_MUL:
     return x * b;
   case CUDNN_POINTWISE_RELU_FWD:
-    return x < 0 ? 0 : x; // NaN stays NaN
-  default:                // CUDNN_POINTWISE_RELU_BWD: b is the gradient of the output
+    return x > 0 || (op->propagates_nan && x != x) ? x : 0;
+  default: // CUDNN_POINTWISE_RELU_BWD: b is the gradient of the output
     return x > 0 ? b : 0;
   }
 }
@@ -178,7 +178,7 @@ static void run_pointwise(run_state *run, const dn_operation *op) {
             int64_t pixel = row * s->w + (s->w == 1 ? 0 : w);
             second = b->numbers[pixel * s->c + (s->c == 1 ? 0 : c)];
           }
-          y->numbers[i] = apply(op->mode, x->numbers[i], second);
+          y->numbers[i] = apply(op, x->numbers[i], second);
         }
   store(y);
 }

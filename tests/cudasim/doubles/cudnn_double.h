@@ -49,6 +49,7 @@ typedef enum dn_operation_kind {
 typedef struct dn_operation {
   dn_operation_kind kind;
   cudnnPointwiseMode_t mode;
+  bool propagates_nan; // of relu
   const dn_descriptor *x, *w, *y;
   int64_t padding[2], padding_after[2], stride[2], dilation[2];
   double alpha, beta;
