@@ -102,38 +102,43 @@ static co_status check_bf16(const co_cuda *cuda, const co_op_desc *desc) {
 static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice *out) {
   co_cuda *cuda = (co_cuda *)backend;
   co_cuda_answer answer;
+  co_prepared *prepared = NULL;
   memset(out, 0, sizeof *out);
   CO_RETURN_IF_FAILED(cuda->host.check(desc));
+  if (co_cuda_planned_find(cuda, desc, out, &prepared)) return CO_OK;
   CO_RETURN_IF_FAILED(check_bf16(cuda, desc));
-  CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, NULL));
+  CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, &prepared));
+  CO_RETURN_IF_FAILED(co_cuda_planned_keep(cuda, desc, &answer.choice, prepared));
   *out = answer.choice;
   cuda->host.log(backend->ctx, CO_LOG_DEBUG, "choice", "op=%s implementation=%s",
                  cuda->host.op_name(desc->op), out->implementation);
   return CO_OK;
 }
 
-static void release(co_backend *backend, co_prepared *prepared) {
-  co_cuda *cuda = (co_cuda *)backend;
-  if (prepared == NULL) return;
+void co_cuda_release(co_cuda *cuda, co_prepared *prepared) {
   if (prepared->release) prepared->release(cuda, prepared);
-  cuda->host.free(backend->ctx, prepared);
+  cuda->host.free(cuda->base.ctx, prepared);
 }
 
+// Prepared operations live in the cache.
+static void release(co_backend *backend, co_prepared *prepared) {
+  (void)backend, (void)prepared;
+}
+
+// Only what a query has offered, with the layouts and the scratch memory that it told of.
 static co_status prepare(co_backend *backend, const co_op_desc *desc, co_prepared **out) {
   co_cuda *cuda = (co_cuda *)backend;
-  co_cuda_answer answer;
+  co_op_choice choice;
   *out = NULL;
   CO_RETURN_IF_FAILED(cuda->host.check(desc));
-  CO_RETURN_IF_FAILED(choose(cuda, desc, &answer, out));
-  bool kept = true;
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
-    if (co_cuda_has_in(desc, i)) kept = kept && desc->in[i].layout == answer.choice.in[i];
-    if (co_cuda_has_out(desc, i)) kept = kept && desc->out[i].layout == answer.choice.out[i];
+  bool offered = co_cuda_planned_find(cuda, desc, &choice, out);
+  for (int i = 0; offered && i < CO_OP_MAX_OPERANDS; i++) {
+    if (co_cuda_has_in(desc, i)) offered = offered && desc->in[i].layout == choice.in[i];
+    if (co_cuda_has_out(desc, i)) offered = offered && desc->out[i].layout == choice.out[i];
   }
-  if (kept) return CO_OK;
-  release(backend, *out);
+  if (offered) return CO_OK;
   *out = NULL;
-  return FAIL(cuda, CO_ERR_INTERNAL, "%s: %s was not offered with these layouts", cuda->name,
+  return FAIL(cuda, CO_ERR_INTERNAL, "%s: %s was not offered so by a query", cuda->name,
               cuda->host.op_name(desc->op));
 }
 
@@ -398,6 +403,7 @@ static void free_backend(co_backend *backend) {
   enter(cuda);
   if (cuda->copies) (void)cudaStreamSynchronize(cuda->copies);
   if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+  co_cuda_planned_free(cuda);
   co_cuda_cublas_close(cuda);
   co_cuda_cudnn_close(cuda);
   for (int i = 0; i < 2; i++)

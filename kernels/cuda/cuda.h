@@ -23,6 +23,8 @@ enum {
 // Scratch memory that a vendor library may ask for; the arena pays it once for all operations.
 #define CO_CUDA_WORKSPACE_LIMIT ((size_t)64 << 20)
 
+typedef struct co_cuda_planned co_cuda_planned; // of plan_cache.c
+
 typedef struct co_cuda {
   co_backend base; // first
   co_backend_api api;
@@ -42,9 +44,10 @@ typedef struct co_cuda {
     size_t used;
   } up;
   char *down;
-  unsigned *tickets; // of all launches of `stream`
-  void *cublaslt;    // of cublas_dense.c, made when first needed
-  void *cudnn;       // of cudnn_conv.c, likewise
+  unsigned *tickets;        // of all launches of `stream`
+  void *cublaslt;           // of cublas_dense.c, made when first needed
+  void *cudnn;              // of cudnn_conv.c, likewise
+  co_cuda_planned *planned; // latest first
 } co_cuda;
 
 typedef struct co_cuda_impl co_cuda_impl;
@@ -89,6 +92,16 @@ co_status co_cuda_prepared_create(co_cuda *cuda, const co_cuda_impl *impl, const
                                   size_t size, co_prepared **out);
 // CO_OK, or CO_ERR_DEVICE with "cuda:0: what: the error's text".
 co_status co_cuda_check(const co_cuda *cuda, cudaError_t error, const char *what);
+
+// plan_cache.c. What was answered to this descriptor, or to one whose open layouts became these; the
+// prepared operation is the cache's, for as long as the backend lives, and any number may run it.
+bool co_cuda_planned_find(const co_cuda *cuda, const co_op_desc *desc, co_op_choice *choice,
+                          co_prepared **prepared);
+// Takes `prepared` over, on failure too.
+co_status co_cuda_planned_keep(co_cuda *cuda, const co_op_desc *desc, const co_op_choice *choice,
+                               co_prepared *prepared);
+void co_cuda_planned_free(co_cuda *cuda);
+void co_cuda_release(co_cuda *cuda, co_prepared *prepared);
 
 // Tables end with a row of name NULL; rows of one operation in order of preference.
 extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[];

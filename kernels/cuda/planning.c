@@ -117,7 +117,9 @@ static co_status memory_info(co_backend *backend, size_t *available, size_t *tot
 }
 
 static void free_backend(co_backend *backend) {
-  if (backend) ((co_cuda *)backend)->host.free(backend->ctx, backend);
+  if (backend == NULL) return;
+  co_cuda_planned_free((co_cuda *)backend);
+  ((co_cuda *)backend)->host.free(backend->ctx, backend);
 }
 
 void co_cuda_plan_only(co_cuda *cuda) {

@@ -285,7 +285,8 @@ static void collect(machine *m, result *r) {
 static void open_machine(machine *m, const char *device) {
   memset(m, 0, sizeof *m);
   m->ctx = open_context();
-  OK(co_backend_open_device(&m->backend, m->ctx, device, NULL));
+  const co_backend_options exact = {.strict_f32 = true}; // as the CPU
+  OK(co_backend_open_device(&m->backend, m->ctx, device, &exact));
   for (int i = 0; i < TENSORS; i++) {
     co_tensor_desc desc = describe(i);
     OK(m->backend->api->buffer_create(m->backend, co_tensor_bytes(&desc), &m->memory[i]));
@@ -405,6 +406,17 @@ static void refuse(void) {
       (co_tensor_desc){.dtype = CO_F64, .shape = co_shape_make(1, INT64_C(4))};
   CHECK(api->query(backend, &relu, &choice) == CO_ERR_DEVICE);
   CHECK(strcmp(co_error_last()->message, "cuda:0: relu: f32 only") == 0);
+  // An operation runs by the plan that a query told of, and by none else.
+  co_prepared *prepared = NULL, *again = NULL;
+  relu.in[0].dtype = relu.out[0].dtype = CO_F32;
+  CHECK(api->prepare(backend, &relu, &prepared) == CO_ERR_INTERNAL && !prepared);
+  CHECK(strstr(co_error_last()->message, "was not offered"));
+  OK(api->query(backend, &relu, &choice));
+  OK(api->prepare(backend, &relu, &prepared));
+  OK(api->prepare(backend, &relu, &again));
+  CHECK(prepared && prepared == again);
+  api->release(backend, prepared);
+  api->release(backend, again);
   free(from);
   free(to);
   api->buffer_free(backend, buffer);
