@@ -165,16 +165,27 @@ static descriptor operation_graph(builder *b, const co_cudnn_problem *p) {
 
 // ---- engines -----------------------------------------------------------------------------------
 
-static bool numerical_note(const co_cudnn *dnn, descriptor engine,
-                           cudnnBackendNumericalNote_t wanted) {
+// A bit a note. Where they cannot be read, all: better not.
+static uint32_t numerical_notes(const co_cudnn *dnn, descriptor engine) {
   cudnnBackendNumericalNote_t notes[MOST_NOTES];
   int64_t count = 0;
+  uint32_t bits = 0;
   if (dnn->get_attribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                          MOST_NOTES, &count, notes) != CUDNN_STATUS_SUCCESS)
-    return true; // unknown: better not
+    return UINT32_MAX;
   for (int64_t i = 0; i < count && i < MOST_NOTES; i++)
-    if (notes[i] == wanted) return true;
-  return false;
+    bits |= 1u << notes[i];
+  return bits;
+}
+
+// Results equal in each run, sums in float, and in f32 no coarser operands than TF32, or not even
+// these: tensor cores mean TF32 there.
+static uint32_t unwelcome_notes(const co_cuda *cuda, bool bf16) {
+  uint32_t notes = 1u << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC |
+                   1u << CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
+  if (!bf16) notes |= 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+  if (!bf16 && cuda->strict_f32) notes |= 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+  return notes;
 }
 
 static bool is_compiled_at_runtime(const co_cudnn *dnn, descriptor engine) {
@@ -197,10 +208,7 @@ static bool is_welcome(const co_cuda *cuda, const co_cudnn *dnn, descriptor conf
   bool welcome =
       dnn->get_attribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
                          &count, &engine) == CUDNN_STATUS_SUCCESS &&
-      !numerical_note(dnn, engine, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) &&
-      // In f32 tensor cores mean TF32.
-      !(cuda->strict_f32 && !bf16 &&
-        numerical_note(dnn, engine, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) &&
+      !(numerical_notes(dnn, engine) & unwelcome_notes(cuda, bf16)) &&
       (compile || !is_compiled_at_runtime(dnn, engine));
   (void)dnn->destroy_descriptor(engine);
   return welcome;

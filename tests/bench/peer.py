@@ -10,6 +10,7 @@ import time
 START = time.perf_counter()
 
 import argparse
+import ctypes
 import json
 import sys
 
@@ -425,6 +426,18 @@ def ceilings(device, request):
     return answer
 
 
+def cublas_version():
+    """Of the cuBLASLt that PyTorch has loaded, which may be another than Cohort's."""
+    with open("/proc/self/maps", encoding="utf-8") as f:
+        paths = sorted({line.split()[-1] for line in f if "libcublasLt.so" in line})
+    if not paths:
+        return None
+    ask = ctypes.CDLL(paths[0]).cublasLtGetVersion
+    ask.restype = ctypes.c_size_t
+    version = ask()
+    return f"{version // 10000}.{version // 100 % 100}.{version % 100}"
+
+
 # ---- the server ----------------------------------------------------------------------------------
 
 ACTIONS = {"losses": losses, "train": train, "predict": predict, "launches": launches}
@@ -461,6 +474,8 @@ def main():
         return
     print(json.dumps({"torch": torch.__version__, "python": sys.version.split()[0],
                       "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+                      "cuda": torch.version.cuda if device.type == "cuda" else None,
+                      "cublas": cublas_version() if device.type == "cuda" else None,
                       "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -28,7 +28,7 @@ has() { # NAME TEXT
   }
 }
 
-run first 0 --stage build --stage ops --stage train
+run first 0 --capability 90 --stage build --stage ops --stage train
 for text in 'the device opens *pass' 'TF32 *pass .*[0-9][0-9] checks' 'a recorded step replayed *pass' \
   'product-cnn: 3 steps as the CPU.*pass .*losses apart' 'layer by layer *pass' \
   'equal bytes twice *pass' 'recorded = eager *pass' 'bf16 *pass' 'cudnn 9' \
@@ -37,6 +37,14 @@ for text in 'the device opens *pass' 'TF32 *pass .*[0-9][0-9] checks' 'a recorde
   has first "$text"
 done
 grep -q '| train | out of memory | pass' "$output/results/RESULTS.md"
+
+# The plugin of the stage build knows what it is for.
+if [ -f "$output/results/plugin/libcohort_cuda.so" ]; then
+  grep -aq '90-real' "$output/results/plugin/libcohort_cuda.so" || {
+    echo 'the plugin does not say that it has code for 9.0'
+    exit 1
+  }
+fi
 
 run second 0 --stage ops --stage train
 has second 'ops *passed for these binaries'

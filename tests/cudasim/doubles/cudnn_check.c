@@ -339,7 +339,8 @@ static cudnnStatus_t check_plan(const dn_descriptor *plan) {
   const dn_descriptor *engine = dn_child(dn_child(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG),
                                          CUDNN_ATTR_ENGINECFG_ENGINE);
   const dn_descriptor *graph = dn_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
-  if (dn_engine_tf32(graph, dn_integer(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0)) &&
+  if (dn_engine_operands(graph, dn_integer(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0)) !=
+          DN_FLOAT &&
       co_double_setting("COHORT_SIM_NO_TF32", 0))
     co_double_die("a convolution that may round to TF32");
   return CUDNN_STATUS_SUCCESS;

@@ -120,10 +120,11 @@ static double jitter(void) {
   return 1 + (double)(state >> 30) * 0x1p-23;
 }
 
-static void cut(value *v) {
+static void cut(value *v, dn_operands operands) {
   size_t count = count_of(&v->tensor);
   for (size_t i = 0; i < count; i++)
-    v->numbers[i] = tf32_cut(v->numbers[i]);
+    v->numbers[i] = operands == DN_TF32 ? tf32_cut(v->numbers[i])
+                                        : bfloat16_to_float(bfloat16_from_float(v->numbers[i]));
 }
 
 static void run_convolution(run_state *run, const dn_operation *op) {
@@ -135,7 +136,8 @@ static void run_convolution(run_state *run, const dn_operation *op) {
   if (sums == NULL) abort();
   value *operands[] = {x, w, y};
   for (int i = 0; i < 3; i++)
-    if (run->call->tf32 && operands[i] != result) cut(operands[i]);
+    if (run->call->operands != DN_FLOAT && operands[i] != result)
+      cut(operands[i], run->call->operands);
   for_all_taps(op, x, w, y, loops[op->kind], sums);
   for (size_t i = 0; i < count; i++) {
     double sum = op->alpha * sums[i];

@@ -7,7 +7,7 @@
 
 #include "double.h"
 
-enum { DN_MAX_ATTRIBUTES = 8, DN_RANK = 4, DN_ENGINES = 3 };
+enum { DN_MAX_ATTRIBUTES = 8, DN_RANK = 4, DN_ENGINES = 4 };
 
 typedef struct dn_attribute {
   int name, type;
@@ -55,6 +55,9 @@ typedef struct dn_operation {
   double alpha, beta;
 } dn_operation;
 
+// What an engine makes of the operands of a convolution in float.
+typedef enum dn_operands { DN_FLOAT, DN_TF32, DN_BFLOAT16 } dn_operands;
+
 // cudnn_descriptor.c
 dn_descriptor *dn_get(const void *handle, const char *argument);
 const dn_attribute *dn_find(const dn_descriptor *descriptor, int name);
@@ -75,8 +78,7 @@ const char *dn_unsupported(const dn_descriptor *graph);
 // cudnn_engine.c
 int64_t dn_engine_workspace(int64_t engine);
 bool dn_engine_nondeterministic(const dn_descriptor *graph, int64_t engine);
-// Whether it cuts the operands of a convolution in float to TF32.
-bool dn_engine_tf32(const dn_descriptor *graph, int64_t engine);
+dn_operands dn_engine_operands(const dn_descriptor *graph, int64_t engine);
 cudnnStatus_t dn_get_heuristics(const dn_descriptor *heuristics, int64_t requested, int64_t *count,
                                 void *array);
 cudnnStatus_t dn_get_notes(const dn_descriptor *engine, int name, int64_t requested, int64_t *count,
@@ -91,7 +93,8 @@ typedef struct dn_binding {
 typedef struct dn_call {
   dn_descriptor *plan; // held
   const dn_descriptor *graph;
-  bool nondeterministic, tf32;
+  bool nondeterministic;
+  dn_operands operands;
   void *workspace;
   size_t workspace_bytes;
   int64_t binding_count;
