@@ -22,6 +22,13 @@ typedef struct co_fence co_fence; // a place in a queue that others can wait for
 // "The backend may choose": for operands of a queried descriptor.
 #define CO_LAYOUT_ANY ((co_layout)-1)
 
+// Which of a library's ways of computing was taken; `rank` 0 = it has none, or was not asked.
+typedef struct co_op_engine {
+  int64_t index;     // the library's own number
+  int rank, offered; // in the library's order, the best is 1, of how many
+  bool tensor_cores;
+} co_op_engine;
+
 // Answer to a query.
 typedef struct co_op_choice {
   const char *implementation; // "dnnl:jit:avx512_core", "omp", "ref"; borrowed until backend free
@@ -31,6 +38,7 @@ typedef struct co_op_choice {
   int launches;    // kernels, library calls and memory operations of one run; 0 = not counted
   const char *why; // why they are more than one; NULL where they are not
   bool planned;    // what a device is expected to say, which has not been asked
+  co_op_engine engine;
 } co_op_choice;
 
 typedef struct co_backend_api {

@@ -190,6 +190,19 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
     co_json_key(json, "planned");
     co_json_bool(json, op->choice.planned);
   }
+  if (op->choice.engine.rank) {
+    co_json_key(json, "engine");
+    co_json_open(json, '{');
+    co_json_key(json, "index");
+    co_json_int(json, op->choice.engine.index);
+    co_json_key(json, "rank");
+    co_json_int(json, op->choice.engine.rank);
+    co_json_key(json, "offered");
+    co_json_int(json, op->choice.engine.offered);
+    co_json_key(json, "tensor_cores");
+    co_json_bool(json, op->choice.engine.tensor_cores);
+    co_json_close(json);
+  }
   if (op->choice.refused) {
     co_json_key(json, "refused");
     co_json_string(json, op->choice.refused);
@@ -293,9 +306,10 @@ static void report_device(const planning *p, cohort_result *result) {
   co_json_key(json, "planned");
   co_json_bool(json, true);
   co_text_printf(&result->text,
-                 "%s, planned for compute capability %s; no device was opened. What cuBLASLt and "
-                 "cuDNN\nwill choose is assumed, and their workspaces are the most they may take; "
-                 "so is room for the data set.\n\n",
+                 "%s, planned for compute capability %s; no device was opened. What cuBLASLt will "
+                 "choose\nis assumed, with the most workspace that it may take, and so is room for "
+                 "the data set; convolutions\nwithout an engine named were not put to cuDNN, and "
+                 "are assumed likewise.\n\n",
                  api->name, capability);
 }
 

@@ -37,11 +37,23 @@ int64_t co_plan_launches(const co_plan *plan) {
   return launches;
 }
 
-// Launches, note, and why there are so many.
+// "engine 58, 2 of 16, tensor cores, 124.3 MiB"
+static void print_engine(co_text *out, const co_op_choice *choice, bool more) {
+  const co_op_engine *engine = &choice->engine;
+  if (!engine->rank) return;
+  co_text_printf(out, "%sengine %lld, %d of %d, %s, %.1f MiB", more ? "; " : "",
+                 (long long)engine->index, engine->rank, engine->offered,
+                 engine->tensor_cores ? "tensor cores" : "no tensor cores",
+                 (double)choice->workspace / 1048576);
+}
+
+// Launches, note, why there are so many, and by which engine.
 static void print_launches(co_text *out, const co_plan_op *op) {
   const char *reason = co_op_get_info(op->desc.op)->why, *why = op->choice.why;
-  co_text_printf(out, "  %8d  %-36s  %s%s%s\n", op->choice.launches, op->note ? op->note : "",
+  co_text_printf(out, "  %8d  %-36s  %s%s%s", op->choice.launches, op->note ? op->note : "",
                  reason ? reason : "", reason && why ? "; " : "", why ? why : "");
+  print_engine(out, &op->choice, reason || why);
+  co_text_printf(out, "\n");
 }
 
 void co_plan_print(const co_plan *plan, co_text *out) {

@@ -493,6 +493,10 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
   cuda->base.ctx = host->ctx;
   cuda->device = device_index;
   cuda->capability = 10 * properties.major + properties.minor;
+  size_t memory = host->options->planning ? CO_CUDA_PLANNED_MEMORY : properties.totalGlobalMem;
+  cuda->conv_workspace = memory / CO_CUDA_WORKSPACE_SHARE > CO_CUDA_WORKSPACE_LIMIT
+                             ? memory / CO_CUDA_WORKSPACE_SHARE
+                             : CO_CUDA_WORKSPACE_LIMIT;
   cuda->strict_f32 = host->options->strict_f32;
   if (host->options->force)
     (void)snprintf(cuda->force, sizeof cuda->force, "%s", host->options->force);

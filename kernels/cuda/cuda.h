@@ -20,8 +20,11 @@ enum {
   CO_CUDA_STAGING = 512 << 10, // bytes of pinned memory in each of the staging buffers
   CO_CUDA_REASON = CO_CUDA_TEXT
 };
-// Scratch memory that a vendor library may ask for; the arena pays it once for all operations.
+// Scratch memory that a vendor library may ask for; the arena pays it once for all operations. Of
+// convolutions a share of the device's memory, where that is more: many that use tensor cores want
+// copies of their operands.
 #define CO_CUDA_WORKSPACE_LIMIT ((size_t)64 << 20)
+#define CO_CUDA_WORKSPACE_SHARE 16
 
 typedef struct co_cuda_planned co_cuda_planned; // of plan_cache.c
 
@@ -32,7 +35,8 @@ typedef struct co_cuda {
   char name[16];
   int device, capability; // 80 is 8.0
   bool strict_f32;
-  bool planning; // without a device: planning.c
+  size_t conv_workspace; // the most a convolution may take
+  bool planning;         // without a device: planning.c
   size_t planned_bytes;
   char force[32];              // prefix of implementations' names, "" = none
   cudaStream_t stream, copies; // the queues

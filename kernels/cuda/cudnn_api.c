@@ -55,6 +55,33 @@ size_t co_cuda_cudnn_version(char *problem, size_t size) {
   return version;
 }
 
+// Public figures of the device that is planned for (CO_CUDA_PLANNED_CAPABILITY), in the form that
+// cuDNN takes them in (https://docs.nvidia.com/deeplearning/cudnn, "Deviceless ahead-of-time
+// compilation").
+static const char planned_device[] =
+    "{"
+    "\"deviceName\":\"NVIDIA H100 80GB HBM3\",\"cudaDeviceId\":0,\"deviceVer\":900,"
+    "\"multiProcessorCount\":132,\"driverVer\":13000,\"totalGlobalMem\":85028896768,"
+    "\"maxGridSize\":[2147483647,65535,65535],\"maxBlockSize\":[1024,1024,64],"
+    "\"regsPerBlock\":65536,\"warpSize\":32,\"maxSharedMemoryPerBlock\":49152,"
+    "\"maxSharedMemoryPerBlockOptin\":232448,\"reservedSharedMemoryPerBlock\":1024,"
+    "\"maxSharedMemoryPerSM\":233472,\"maxRegistersPerSM\":65536,\"maxCtasPerSM\":32,"
+    "\"maxThreadsPerBlock\":1024,\"maxThreadsPerSM\":2048,\"pciDeviceId\":0,\"isTccDriver\":0,"
+    "\"supportCoopLaunch\":1,\"smClockRateKHz\":1980000,\"memClockRateKHz\":2619000,"
+    "\"l2CacheSize\":52428800"
+    "}";
+
+static bool find_functions(co_cudnn *dnn, void *library) {
+  const char *absent = NULL;
+#define X(member, function)                                                                        \
+  if (!find(library, #function, (void *)&dnn->member, sizeof dnn->member)) absent = #function;
+  CO_CUDNN_FUNCTIONS(X)
+#undef X
+  if (!absent) return !is_other_version(dnn->get_version(), dnn->missing, sizeof dnn->missing);
+  (void)snprintf(dnn->missing, sizeof dnn->missing, LIBRARY " lacks %s", absent);
+  return false;
+}
+
 static void load(co_cuda *cuda, co_cudnn *dnn) {
   void *library = open_library(dnn->missing, sizeof dnn->missing);
   if (!library) {
@@ -63,16 +90,7 @@ static void load(co_cuda *cuda, co_cudnn *dnn) {
     return;
   }
   dnn->wrong = true;
-  const char *absent = NULL;
-#define X(member, function)                                                                        \
-  if (!find(library, #function, (void *)&dnn->member, sizeof dnn->member)) absent = #function;
-  CO_CUDNN_FUNCTIONS(X)
-#undef X
-  if (absent) {
-    (void)snprintf(dnn->missing, sizeof dnn->missing, LIBRARY " lacks %s", absent);
-    return;
-  }
-  if (is_other_version(dnn->get_version(), dnn->missing, sizeof dnn->missing)) return;
+  if (!find_functions(dnn, library)) return;
   cudnnStatus_t status = dnn->create(&dnn->handle);
   if (status == CUDNN_STATUS_SUCCESS) status = dnn->set_stream(dnn->handle, cuda->stream);
   if (status != CUDNN_STATUS_SUCCESS) {
@@ -83,6 +101,36 @@ static void load(co_cuda *cuda, co_cudnn *dnn) {
   dnn->wrong = false;
   cuda->host.log(cuda->base.ctx, CO_LOG_INFO, "device", "device=%s cudnn=%zu", cuda->name,
                  dnn->get_version());
+}
+
+static void load_to_plan(co_cuda *cuda, co_cudnn *dnn) {
+  void *library = open_library(dnn->missing, sizeof dnn->missing);
+  if (library && find_functions(dnn, library)) {
+    cudnnStatus_t status =
+        dnn->create_descriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &dnn->device);
+    if (status == CUDNN_STATUS_SUCCESS)
+      status = dnn->set_attribute(dnn->device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                                  CUDNN_TYPE_CHAR, sizeof planned_device - 1, planned_device);
+    if (status == CUDNN_STATUS_SUCCESS) status = dnn->finalize(dnn->device);
+    if (status != CUDNN_STATUS_SUCCESS)
+      (void)snprintf(dnn->missing, sizeof dnn->missing, "cuDNN plans for no device: %s",
+                     dnn->get_error_string(status));
+  }
+  if (dnn->missing[0])
+    cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "device", "%s: engines are taken for granted: %s",
+                   cuda->name, dnn->missing);
+}
+
+co_status co_cudnn_plan_get(co_cuda *cuda, const co_cudnn **out) {
+  co_cudnn *dnn = cuda->cudnn;
+  if (dnn == NULL) {
+    dnn = cuda->host.alloc_zero(cuda->base.ctx, 1, sizeof *dnn);
+    if (dnn == NULL) return CO_ERR_MEMORY;
+    load_to_plan(cuda, dnn);
+    cuda->cudnn = dnn;
+  }
+  *out = dnn->missing[0] ? NULL : dnn;
+  return CO_OK;
 }
 
 co_status co_cudnn_get(co_cuda *cuda, co_cuda_answer *answer, const co_cudnn **out) {
@@ -106,6 +154,7 @@ void co_cuda_cudnn_close(co_cuda *cuda) {
   co_cudnn *dnn = cuda->cudnn;
   if (dnn == NULL) return;
   if (dnn->handle) (void)dnn->destroy(dnn->handle);
+  if (dnn->device) (void)dnn->destroy_descriptor(dnn->device);
   cuda->host.free(cuda->base.ctx, dnn);
   cuda->cudnn = NULL;
 }

@@ -23,7 +23,8 @@
   X(execute, cudnnBackendExecute)
 
 typedef struct co_cudnn {
-  cudnnHandle_t handle;
+  cudnnHandle_t handle;            // or, where nothing is opened,
+  cudnnBackendDescriptor_t device; // the properties of the device that is planned for
 #define X(member, function) __typeof__(function) *member;
   CO_CUDNN_FUNCTIONS(X)
 #undef X
@@ -34,6 +35,9 @@ typedef struct co_cudnn {
 // Loads it once; refuses through `answer` where it is not installed. Where it is of another major
 // version or does not start, that is an error: our own convolutions are no quiet way around it.
 co_status co_cudnn_get(co_cuda *cuda, co_cuda_answer *answer, const co_cudnn **out);
+
+// The same to plan with, without a device; *out is NULL where it is not there as it should be.
+co_status co_cudnn_plan_get(co_cuda *cuda, const co_cudnn **out);
 
 // ---- one convolution ---------------------------------------------------------------------------
 
@@ -60,9 +64,11 @@ typedef struct co_cudnn_plan {
   int part_count;
   cudnnBackendDescriptor_t plan;
   size_t workspace;
+  co_op_engine engine;
 } co_cudnn_plan;
 
-// CUDNN_STATUS_NOT_SUPPORTED where no engine will do: deterministic, compiled beforehand (unless
+// The first engine with tensor cores in cuDNN's order, or else the first; in full precision never one
+// with them. CUDNN_STATUS_NOT_SUPPORTED where no engine will do: deterministic, compiled beforehand (unless
 // `compile`), in full precision if that is asked for.
 cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,
                                    const co_cudnn_problem *problem, bool compile,

@@ -138,10 +138,6 @@ static void release(co_cuda *cuda, co_prepared *prepared) {
 static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
                             conv *self) {
   self->fused = problem.bias || problem.relu;
-  if (cuda->planning) {
-    self->plan.workspace = CO_CUDA_WORKSPACE_LIMIT;
-    return CUDNN_STATUS_SUCCESS;
-  }
   cudnnStatus_t status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
   if (status == CUDNN_STATUS_SUCCESS) return status;
   if (self->fused) {
@@ -150,6 +146,16 @@ static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_p
     if (status == CUDNN_STATUS_SUCCESS) return status;
   }
   return co_cudnn_plan_create(cuda, dnn, &problem, true, &self->plan);
+}
+
+// Without a device: what cuDNN says of one that it is told the properties of. What it can say of an
+// opened one only, or where it is not installed, is taken for granted.
+static void create_planned(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
+                           conv *self) {
+  if (dnn && create(cuda, dnn, problem, self) == CUDNN_STATUS_SUCCESS) return;
+  memset(&self->plan, 0, sizeof self->plan);
+  self->fused = problem.bias || problem.relu;
+  self->plan.workspace = cuda->conv_workspace;
 }
 
 static size_t aligned(size_t bytes) {
@@ -181,8 +187,14 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     if ((co_cuda_has_in(desc, i) && !co_cuda_is_data(&desc->in[i])) ||
         (co_cuda_has_out(desc, i) && !co_cuda_is_data(&desc->out[i])))
       return co_cuda_refuse(answer, "f32 and bf16 only");
-  if (!cuda->planning) CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
-  cudnnStatus_t made = create(cuda, dnn, problem_of(desc), &self);
+  cudnnStatus_t made = CUDNN_STATUS_SUCCESS;
+  if (cuda->planning) {
+    CO_RETURN_IF_FAILED(co_cudnn_plan_get(cuda, &dnn));
+    create_planned(cuda, dnn, problem_of(desc), &self);
+  } else {
+    CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
+    made = create(cuda, dnn, problem_of(desc), &self);
+  }
   if (made != CUDNN_STATUS_SUCCESS) {
     co_status refused =
         co_cuda_refuse(answer, "cuDNN has no engine for it: %s", dnn->get_error_string(made));
@@ -195,6 +207,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
   else
     answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
   answer->choice.workspace = self.plan.workspace;
+  answer->choice.engine = self.plan.engine;
   self.widens = widens(desc);
   if (self.widens) {
     self.widen_offset = aligned(answer->choice.workspace);

@@ -9,7 +9,7 @@ typedef cudnnBackendDescriptor_t descriptor;
 // Unique ids of tensors; a gradient has the id of what it is the gradient of.
 enum { X = 1, W, Y, BIAS, SUM, BIASED };
 
-enum { MOST_ENGINES = 16, MOST_NOTES = 32, TENSOR_ALIGNMENT = 16 };
+enum { MOST_ENGINES = 64, MOST_NOTES = 32, TENSOR_ALIGNMENT = 16 };
 
 // ---- parts; after a failure every further call does nothing
 
@@ -159,7 +159,8 @@ static descriptor operation_graph(builder *b, const co_cudnn_problem *p) {
     operations[count++] = pointwise(b, CUDNN_POINTWISE_RELU_FWD, p->bias ? biased : sum, NULL, y);
   descriptor graph = begin(b, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   set(b, graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, operations);
-  set(b, graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &b->dnn->handle);
+  if (b->dnn->handle)
+    set(b, graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &b->dnn->handle);
   return end(b, graph);
 }
 
@@ -199,8 +200,9 @@ static bool is_compiled_at_runtime(const co_cudnn *dnn, descriptor engine) {
   return false;
 }
 
+// Whether the configuration's engine will do; fills index and tensor_cores.
 static bool is_welcome(const co_cuda *cuda, const co_cudnn *dnn, descriptor config, bool compile,
-                       bool bf16) {
+                       bool bf16, co_op_engine *out) {
   descriptor engine = NULL;
   int64_t count = 0;
   if (dnn->create_descriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) != CUDNN_STATUS_SUCCESS)
@@ -208,21 +210,30 @@ static bool is_welcome(const co_cuda *cuda, const co_cudnn *dnn, descriptor conf
   bool welcome =
       dnn->get_attribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
                          &count, &engine) == CUDNN_STATUS_SUCCESS &&
-      !(numerical_notes(dnn, engine) & unwelcome_notes(cuda, bf16)) &&
-      (compile || !is_compiled_at_runtime(dnn, engine));
+      dnn->get_attribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count,
+                         &out->index) == CUDNN_STATUS_SUCCESS;
+  if (welcome) {
+    uint32_t notes = numerical_notes(dnn, engine);
+    out->tensor_cores = notes >> CUDNN_NUMERICAL_NOTE_TENSOR_CORE & 1;
+    welcome =
+        !(notes & unwelcome_notes(cuda, bf16)) && (compile || !is_compiled_at_runtime(dnn, engine));
+  }
   (void)dnn->destroy_descriptor(engine);
   return welcome;
 }
 
 // Keeps plan and configuration in b->plan where the engine takes the problem.
-static bool try_engine(builder *b, descriptor config) {
+static bool try_engine(builder *b, const co_cuda *cuda, descriptor config) {
   const co_cudnn *dnn = b->dnn;
   descriptor plan = NULL;
   int64_t count = 0, workspace = 0;
   cudnnStatus_t status = dnn->create_descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan);
-  if (status == CUDNN_STATUS_SUCCESS)
+  if (status == CUDNN_STATUS_SUCCESS && dnn->handle)
     status = dnn->set_attribute(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
                                 &dnn->handle);
+  if (status == CUDNN_STATUS_SUCCESS && !dnn->handle)
+    status = dnn->set_attribute(plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
+                                CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &dnn->device);
   if (status == CUDNN_STATUS_SUCCESS)
     status = dnn->set_attribute(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
@@ -230,7 +241,7 @@ static bool try_engine(builder *b, descriptor config) {
   if (status == CUDNN_STATUS_SUCCESS)
     status = dnn->get_attribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
                                 &count, &workspace);
-  if (status != CUDNN_STATUS_SUCCESS || (size_t)workspace > CO_CUDA_WORKSPACE_LIMIT) {
+  if (status != CUDNN_STATUS_SUCCESS || (size_t)workspace > cuda->conv_workspace) {
     if (plan) (void)dnn->destroy_descriptor(plan);
     return false;
   }
@@ -241,11 +252,11 @@ static bool try_engine(builder *b, descriptor config) {
   return true;
 }
 
-// The first welcome engine, in the order of cuDNN's heuristics.
-static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
-                          cudnnBackendHeurMode_t mode, bool compile, bool bf16) {
-  const co_cudnn *dnn = b->dnn;
-  descriptor heuristics = NULL, configs[MOST_ENGINES] = {NULL};
+// Configurations in the order of cuDNN's heuristics, all MOST_ENGINES of them descriptors to be
+// destroyed; returns how many count.
+static int ask_heuristics(const co_cudnn *dnn, descriptor graph, cudnnBackendHeurMode_t mode,
+                          descriptor configs[MOST_ENGINES]) {
+  descriptor heuristics = NULL;
   int64_t count = 0;
   cudnnStatus_t status = dnn->create_descriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics);
   if (status == CUDNN_STATUS_SUCCESS)
@@ -254,21 +265,40 @@ static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
   if (status == CUDNN_STATUS_SUCCESS)
     status =
         dnn->set_attribute(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (status == CUDNN_STATUS_SUCCESS && !dnn->handle)
+    status = dnn->set_attribute(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP,
+                                CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &dnn->device);
   if (status == CUDNN_STATUS_SUCCESS) status = dnn->finalize(heuristics);
   for (int i = 0; i < MOST_ENGINES && status == CUDNN_STATUS_SUCCESS; i++)
     status = dnn->create_descriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i]);
   if (status == CUDNN_STATUS_SUCCESS)
     status = dnn->get_attribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_ENGINES, &count, configs);
-  if (status != CUDNN_STATUS_SUCCESS) count = 0;
-  if (count > MOST_ENGINES) count = MOST_ENGINES; // there are more
-  int64_t chosen = -1;
-  for (int64_t i = 0; i < count && chosen < 0; i++)
-    if (is_welcome(cuda, dnn, configs[i], compile, bf16) && try_engine(b, configs[i])) chosen = i;
+  if (heuristics) (void)dnn->destroy_descriptor(heuristics);
+  if (status != CUDNN_STATUS_SUCCESS) return 0;
+  return count < MOST_ENGINES ? (int)count : MOST_ENGINES; // there may be more
+}
+
+static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
+                          cudnnBackendHeurMode_t mode, bool compile, bool bf16) {
+  const co_cudnn *dnn = b->dnn;
+  descriptor configs[MOST_ENGINES] = {NULL};
+  co_op_engine engines[MOST_ENGINES] = {{0}};
+  bool welcome[MOST_ENGINES] = {false};
+  int count = ask_heuristics(dnn, graph, mode, configs), chosen = -1;
+  for (int i = 0; i < count; i++)
+    welcome[i] = is_welcome(cuda, dnn, configs[i], compile, bf16, &engines[i]);
+  for (int plain = 0; plain < 2; plain++)
+    for (int i = 0; i < count && chosen < 0; i++)
+      if (welcome[i] && engines[i].tensor_cores != plain && try_engine(b, cuda, configs[i]))
+        chosen = i;
   for (int i = 0; i < MOST_ENGINES; i++)
     if (configs[i] && i != chosen) (void)dnn->destroy_descriptor(configs[i]);
-  if (heuristics) (void)dnn->destroy_descriptor(heuristics);
-  return chosen >= 0;
+  if (chosen < 0) return false;
+  b->plan->engine = engines[chosen];
+  b->plan->engine.rank = chosen + 1;
+  b->plan->engine.offered = count;
+  return true;
 }
 
 cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,

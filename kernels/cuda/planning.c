@@ -119,6 +119,7 @@ static co_status memory_info(co_backend *backend, size_t *available, size_t *tot
 static void free_backend(co_backend *backend) {
   if (backend == NULL) return;
   co_cuda_planned_free((co_cuda *)backend);
+  co_cuda_cudnn_close((co_cuda *)backend);
   ((co_cuda *)backend)->host.free(backend->ctx, backend);
 }
 

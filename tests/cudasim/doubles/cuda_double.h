@@ -22,6 +22,7 @@
 //   COHORT_SIM_NO_TF32=1       a product or convolution in f32 that may round operands to TF32 aborts
 //   COHORT_SIM_RELU_MASKS=0    cuBLASLt has no algorithm for epilogues with a mask
 //   COHORT_SIM_FICKLE=1        cuBLASLt's algorithms want more workspace each time it is asked
+//   COHORT_SIM_CONV_WORKSPACE=bytes  of cuDNN's deterministic engine with tensor cores
 //   COHORT_SIM_KERNELS=file    library with emulated kernels for binaries built by nvcc
 #ifndef COHORT_CUDASIM_CUDA_DOUBLE_H
 #define COHORT_CUDASIM_CUDA_DOUBLE_H

@@ -37,6 +37,8 @@ typedef struct attribute_rule {
   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_##name
 #define OPERATION_POINTWISE(name) \
   CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_##name
+#define DEVICE(name) \
+  CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, CUDNN_ATTR_DEVICEPROP_##name
 #define GRAPH(name) \
   CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_##name
 #define ENGINE(name) \
@@ -98,7 +100,9 @@ static const attribute_rule rules[] = {
   {OPERATION_POINTWISE(DXDESC), CHILD, false},
   {OPERATION_POINTWISE(DYDESC), CHILD, false},
 
-  {GRAPH(HANDLE), CUDNN_TYPE_HANDLE, 1, 1, true},
+  {DEVICE(JSON_REPRESENTATION), CUDNN_TYPE_CHAR, 2, 8192, true},
+
+  {GRAPH(HANDLE), CUDNN_TYPE_HANDLE, 1, 1, false},
   {GRAPH(OPS), CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, NO_LIMIT, true},
 
   {ENGINE(OPERATION_GRAPH), CHILD, true},
@@ -106,10 +110,12 @@ static const attribute_rule rules[] = {
 
   {HEURISTICS(OPERATION_GRAPH), CHILD, true},
   {HEURISTICS(MODE), CUDNN_TYPE_HEUR_MODE, 1, 1, true},
+  {HEURISTICS(DEVICEPROP), CHILD, false},
 
   {CONFIG(ENGINE), CHILD, true},
 
-  {PLAN(HANDLE), CUDNN_TYPE_HANDLE, 1, 1, true},
+  {PLAN(HANDLE), CUDNN_TYPE_HANDLE, 1, 1, false},
+  {PLAN(DEVICEPROP), CHILD, false},
   {PLAN(ENGINE_CONFIG), CHILD, true},
 
   {PACK(UNIQUE_IDS), CUDNN_TYPE_INT64, 1, NO_LIMIT, true},
@@ -230,6 +236,8 @@ static size_t value_bytes(int type) {
     return 8;
   case CUDNN_TYPE_BOOLEAN:
     return sizeof(bool);
+  case CUDNN_TYPE_CHAR:
+    return 1;
   default:
     return sizeof(int); // enumerations and float
   }

@@ -5,16 +5,19 @@
 //   1  tensor cores, some workspace
 //   2  the fallback: no tensor cores, no workspace
 //   3  operands in float are converted to bfloat16
-// The heuristics name the last one first. The results of a nondeterministic engine differ in their
+// The heuristics name the last one first, and the fallback, in many variants, before the one with
+// tensor cores that is deterministic. The results of a nondeterministic engine differ in their
 // last bits from run to run, so that a deterministic mode that chooses it fails its tests.
 #include <string.h>
 
 #include "cudnn_double.h"
 
 enum { NONDETERMINISTIC, TENSOR_CORES, FALLBACK, CONVERTS };
+enum { VARIANTS = 16, MOST_NAMED = DN_ENGINES + VARIANTS };
 
 int64_t dn_engine_workspace(int64_t engine) {
-  static const int64_t bytes[DN_ENGINES] = {1 << 16, 1 << 12, 0, 0};
+  const int64_t bytes[DN_ENGINES] = {
+      1 << 16, (int64_t)co_double_setting("COHORT_SIM_CONV_WORKSPACE", 1 << 12), 0, 0};
   return bytes[engine];
 }
 
@@ -86,10 +89,12 @@ cudnnStatus_t dn_get_heuristics(const dn_descriptor *heuristics, int64_t request
     co_double_die("heuristics mode=%lld not modelled", (long long)mode);
   const char *reason = dn_unsupported(graph);
   if (reason != NULL) co_double_complain("no engine: %s", reason);
-  int64_t order[DN_ENGINES], named = 0;
+  int64_t order[MOST_NAMED], named = 0;
   if (reason == NULL && mode != CUDNN_HEUR_MODE_FALLBACK) {
     if (is_float_convolution(graph)) order[named++] = CONVERTS;
     order[named++] = NONDETERMINISTIC;
+    for (int i = 0; i < VARIANTS; i++)
+      order[named++] = FALLBACK;
     order[named++] = TENSOR_CORES;
   }
   if (reason == NULL) order[named++] = FALLBACK;

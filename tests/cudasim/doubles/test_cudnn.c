@@ -10,7 +10,7 @@
 
 typedef cudnnBackendDescriptor_t descriptor;
 
-enum { WORKSPACE = 1 << 16, MAX_CONFIGS = 8 };
+enum { WORKSPACE = 1 << 16, MAX_CONFIGS = 32 };
 
 static cudnnHandle_t handle;
 static void *workspace;
@@ -165,7 +165,7 @@ static void test_pass(conv_pass pass, const conv_shape *s, cudnnDataType_t type,
   conv_graph graph = conv_graph_build(pass, s, type, handle, beta);
   CHECK_OK(graph.status);
   descriptor configs[MAX_CONFIGS];
-  int engines = type == CUDNN_DATA_FLOAT ? 4 : 3;
+  int engines = type == CUDNN_DATA_FLOAT ? 20 : 19;
   CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == engines);
   descriptor plan = new_plan(configs[0]);
   conv_graph_free(&graph); // a plan needs neither its graph nor its configuration
@@ -219,10 +219,11 @@ static void test_engines(void) {
   CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_FALLBACK, configs) == 1);
   CHECK(!has_note(configs[0], CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
   free_configs(configs);
-  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 4);
+  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 20);
   CHECK(has_note(configs[0], CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
   CHECK(has_note(configs[1], CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
-  CHECK(!has_note(configs[2], CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
+  CHECK(!has_note(configs[18], CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC));
+  CHECK(has_note(configs[18], CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
   free_configs(configs);
   // An engine chosen by its stored index.
   int64_t index = 1;
@@ -265,8 +266,8 @@ static void test_determinism(void) {
   tensor x = new_tensor(CUDNN_DATA_FLOAT, 1, 2, 4, 4), y = new_tensor(CUDNN_DATA_FLOAT, 1, 2, 4, 4);
   void *buffers[3] = {x.device, device_bytes(2 * 2 * 3 * 3 * sizeof(float)), y.device};
   conv_graph graph = conv_graph_build(CONV_BACKWARD_FILTER, &small, CUDNN_DATA_FLOAT, handle, 0);
-  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 4);
-  for (int i = 0; i < 4; i++) {
+  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 20);
+  for (int i = 0; i < 20; i++) {
     bool noted = has_note(configs[i], CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
     CHECK((count_differences(configs[i], buffers) > 0) == noted);
   }
@@ -298,7 +299,7 @@ static void test_refusals(void) {
 
   graph = conv_graph_build(CONV_FORWARD, &small, CUDNN_DATA_FLOAT, handle, 0);
   CHECK_OK(graph.status);
-  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 4);
+  CHECK(find_configs(graph.graph, CUDNN_HEUR_MODE_A, configs) == 20);
   descriptor plan = new_plan(configs[0]);
   void *x = device_bytes(128), *w = device_bytes(144);
   descriptor pack = new_pack(2, (int64_t[]){CONV_X, CONV_W}, (void *[]){x, w});

@@ -30,6 +30,14 @@ check_count() {
   counted=$((counted + 1))
   [ "$2" = "$wanted" ] || fail "$2 launches in a training step instead of $wanted: $1"
 }
+# Convolutions: the engine taken, with tensor cores. Where no cuDNN is installed, none is named.
+check_engines() {
+  awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cudnn/' out >convolutions
+  # The doubles always are.
+  grep -q ' engine ' convolutions || [ -n "${COHORT_SIM_CONV_WORKSPACE:-}" ] || return 0
+  grep -v '[ ;] engine [0-9]*, [0-9]* of [0-9]*, tensor cores, [0-9.]* MiB$' convolutions &&
+    fail "a convolution without tensor cores, or that tells no engine: $1"
+}
 counted=0
 for config in "$@"; do
   plan -c "$config" --device cuda
@@ -47,6 +55,7 @@ for config in "$@"; do
   awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cuda  /' out >own
   [ -s own ] || fail "no kernels of our own: $config"
   grep -E ' [0-9]+  +$' own && fail "a kernel without a reason: $config"
+  check_engines "$config"
   cp out first
   plan -c "$config" --device cuda
   cmp -s out first || fail "a second plan differs: $config"
@@ -54,6 +63,7 @@ for config in "$@"; do
   "$check_json" ok=true verb=plan device=cuda:0 compute_capability=9.0 planned=true \
     "launches_per_step=$step" <out || fail "JSON: $config"
   plan -c "$config" --device cuda --trainer.precision bf16
+  check_engines "$config in bf16"
   check_count "$(basename "$config")" "$step,$(step_of)"
   plan -c "$config" --device cuda:3 --mode infer --batch-size 7
   grep -q '^cuda:3, planned' out || fail "not of the device asked for: $config"

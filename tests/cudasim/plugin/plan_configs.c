@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan_configs same DATASET CONFIG...          the plans of an opened cuda:0 are those planned
 //                                              without it: operations, choices, launches, notes
+// plan_configs stem                            the weight gradient of ResNet's first convolution at
+//                                              224 x 224, whose engines with tensor cores want more
+//                                              scratch memory than others, gets one; without a device
 // plan_configs convolutions DATASET CONFIG...  one line per convolution of the plans without a
 //                                              device: CONFIG, then N C H W, O C KH KW, padding
 //                                              (begin and end of height and width), stride, dilation
@@ -220,10 +223,52 @@ static void print_convolutions(const job *j, const char *config) {
   }
 }
 
+// ---- stem --------------------------------------------------------------------------------------
+
+static int check_stem(void) {
+  co_context *ctx = NULL;
+  co_backend *backend = NULL;
+  co_op_choice choice;
+  const co_backend_options options = {.planning = true};
+  OK(co_context_create(&ctx, NULL));
+  OK(co_backend_open_device(&backend, ctx, "cuda", &options));
+  bool asked = true;
+  for (int64_t rows = 32; rows <= 128; rows *= 4) {
+    co_op_desc conv = {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS,
+                       .has_in = 3,
+                       .has_out = 1,
+                       .attr = {.kernel = {7, 7},
+                                .stride = {2, 2},
+                                .dilation = {1, 1},
+                                .pad_begin = {3, 3},
+                                .pad_end = {3, 3}}};
+    conv.in[0] = (co_tensor_desc){
+        .dtype = CO_F32, .shape = co_shape_make(4, rows, INT64_C(224), INT64_C(224), INT64_C(3))};
+    conv.in[1] = (co_tensor_desc){
+        .dtype = CO_F32, .shape = co_shape_make(4, rows, INT64_C(112), INT64_C(112), INT64_C(64))};
+    conv.out[0] = (co_tensor_desc){
+        .dtype = CO_F32,
+        .shape = co_shape_make(4, INT64_C(7), INT64_C(7), INT64_C(3), INT64_C(64))};
+    conv.out[0].layout = CO_LAYOUT_ANY;
+    OK(backend->api->query(backend, &conv, &choice));
+    asked = asked && choice.engine.rank > 0;
+    (void)printf("%lld rows: engine %lld, %d of %d, %s, %zu bytes\n", (long long)rows,
+                 (long long)choice.engine.index, choice.engine.rank, choice.engine.offered,
+                 choice.engine.tensor_cores ? "tensor cores" : "no tensor cores", choice.workspace);
+    CHECK(!asked || choice.engine.tensor_cores);
+  }
+  backend->api->free(backend);
+  co_context_free(ctx);
+  if (asked) return 0;
+  (void)printf("NOT RUN: no cuDNN to ask\n");
+  return 77;
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "stem") == 0) return check_stem();
   bool same = argc > 3 && strcmp(argv[1], "same") == 0;
   if (!same && (argc < 4 || strcmp(argv[1], "convolutions") != 0)) {
-    (void)fprintf(stderr, "usage: plan_configs same|convolutions DATASET CONFIG...\n");
+    (void)fprintf(stderr, "usage: plan_configs stem | same|convolutions DATASET CONFIG...\n");
     return 2;
   }
   for (int k = 0; k < 2 * (argc - 3); k++) {
