@@ -50,13 +50,6 @@ bool co_evaluation_needs_scores(const co_model *model) {
   return false;
 }
 
-size_t co_evaluation_bytes(const co_model *model, int64_t rows) {
-  size_t bytes = 0;
-  for (int64_t i = 0; i < model->output_count; i++)
-    if (has_scores(&model->outputs[i])) bytes += (size_t)rows * 6 * sizeof(double);
-  return bytes;
-}
-
 typedef struct evaluating {
   co_evaluation *out;
   const co_model *model;

@@ -22,9 +22,6 @@ void co_evaluation_free(co_evaluation *evaluation); // legal on a zeroed struct
 // Whether some output of the model has metrics over scores: the program must then be made with
 // evaluation_outputs.
 bool co_evaluation_needs_scores(const co_model *model);
-// What is collected of `rows` rows in host memory, in bytes, where scores are needed.
-size_t co_evaluation_bytes(const co_model *model, int64_t rows);
-
 // Scores the samples and measures. Of `options`, sink and sums are the evaluation's own.
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options);
