@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "host/cli/option.h"
+#include "host/cli/probe.h"
 #include "host/cohort.h"
 #include "host/core/diagnostics.h"
 #include "host/core/json.h"
@@ -39,7 +40,11 @@ typedef struct cli_job {
   co_log_level level; // what is graver or equal is logged
   bool attended;      // a person reads stderr: no time stamps, and a training's epochs as a table
   cli_epoch_table table;
-  bool reader_gone; // of standard output: needs no message
+  cli_probed probed;
+  bool reader_gone;          // of standard output: needs no message
+  int result;                // descriptor of standard output
+  int threads, thread_limit; // for the library's context: 0 = its default, none
+  const char *threads_why;   // of threads, if it is not 0
 } cli_job;
 
 struct cli_verb {
@@ -88,6 +93,9 @@ void cli_show_epoch(cli_job *cli, const cohort_epoch *epoch);
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.
 co_status cli_configure(cli_job *cli, const cli_common *common);
+// Where results go. Once opened, it is a descriptor of its own, and what libraries print on their
+// standard output goes to standard error: a JSON document stays alone.
+void cli_result_open(cli_job *cli);
 // Writes result and errors to where they belong and gives the exit code.
 int cli_finish(cli_job *cli, co_status status);
 

@@ -86,7 +86,7 @@ const cli_verb cli_verb_import = {
     .summary = "make a dataset.h5 from images",
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
-        "equal inputs is left alone.\n",
+        "equal inputs is left alone, or made again if it is damaged.\n",
     .common = CLI_SEED | CLI_FORCE,
     .options = options_table,
     .options_size = sizeof(cli_import_options),

@@ -108,7 +108,9 @@ const cli_verb cli_verb_train = {
     .details =
         "On a terminal epochs are lines of a table. Elsewhere, and with --json, --verbose,\n"
         "--progress plain or --log-format json, there is a log with dates.\n"
-        "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at once.\n"
+        "SIGINT and SIGTERM finish the step and write a checkpoint; a second one, or ten seconds "
+        "and\n"
+        "twice the longest step in which nothing moves (a minute for a disk), end it at once.\n"
         "SIGUSR1 writes a checkpoint and goes on, SIGUSR2 logs where the training stands, SIGHUP\n"
         "opens the --log-file anew.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,

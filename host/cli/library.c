@@ -30,7 +30,10 @@ static void pass_epoch(void *user, const cohort_epoch *epoch) {
 }
 
 co_status cli_library_open(cohort_context **out, cli_job *cli) {
-  cohort_context_options options = {.threads = co_context_threads(cli->ctx),
+  cohort_context_options options = {.threads = cli->threads,
+                                    .threads_why = cli->threads_why,
+                                    .thread_limit = cli->thread_limit,
+                                    .limit_why = "OMP_THREAD_LIMIT",
                                     .log_level = COHORT_LOG_TRACE, // this program's log decides
                                     .log = pass_log,
                                     .log_user = cli,
@@ -40,7 +43,11 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .checkpoint = cli_checkpoint_requests(),
                                     .status = cli_status_requests(),
                                     .epoch = pass_epoch,
-                                    .epoch_user = cli};
+                                    .epoch_user = cli,
+                                    .probe = cli_probe,
+                                    .probe_user = cli,
+                                    .alive = cli_signals_alive,
+                                    .standard_output = cli->result};
   return (co_status)cohort_context_create(out, &options);
 }
 

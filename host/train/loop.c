@@ -89,10 +89,12 @@ static co_status validate(co_session *t, double *out) {
   } else {
     t->state.bad_epochs++;
   }
-  co_log(t->ctx, CO_LOG_INFO, "eval", "step=%lld epoch=%u split=validation %s=%.4f%s",
-         (long long)t->state.step, t->state.epoch + 1,
-         t->settings.validation_metric ? t->settings.validation_metric : "loss", value,
-         better ? " best" : "");
+  // Without the output's name, which may have anything in it: records consist of key=value pairs.
+  const char *metric = t->settings.validation_metric ? t->settings.validation_metric : "loss";
+  const char *dot = strrchr(metric, '.');
+  co_log(t->ctx, CO_LOG_INFO, "eval", "step=%lld epoch=%u split=validation %s=%.4f best=%s",
+         (long long)t->state.step, t->state.epoch + 1, dot ? dot + 1 : metric, value,
+         better ? "true" : "false");
   return CO_OK;
 }
 

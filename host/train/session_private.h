@@ -37,6 +37,7 @@ struct co_session {
   int64_t sample_count[CO_SPLIT_COUNT];
   int64_t batch_rows, batches_per_epoch, total_steps;
   int threads;
+  const char *threads_why; // for the log
   bool resumed, already_done;
   bool begun; // the run is this process's: run.json tells how it ends
   int64_t resumed_step, checkpoint_step;

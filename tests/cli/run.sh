@@ -92,6 +92,7 @@ json ok=true
 # ---- documents
 expect 0 doctor
 stdout_has 'hdf5'
+stdout_has 'limit '
 stderr_is_empty
 expect 0 doctor --json
 json ok=true verb=doctor exit=0

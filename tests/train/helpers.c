@@ -127,7 +127,8 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                 .real = s->real,
                                 .bf16 = s->bf16,
                                 .no_fusion = s->no_fusion,
-                                .no_capture = s->no_capture};
+                                .no_capture = s->no_capture,
+                                .section = s->section};
   if (s->evaluation_classes) {
     options.evaluation_classes = s->evaluation_classes;
     options.evaluation_class_count = s->evaluation_class_count;

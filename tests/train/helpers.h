@@ -44,6 +44,7 @@ typedef struct setup {
   int phases; // 0 = one
   phase_setup phase[MAX_PHASES];
   bool no_fusion, no_training, infer, no_capture;
+  const co_input_section *section;
 } setup;
 
 typedef struct rig {
