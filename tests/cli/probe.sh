@@ -90,6 +90,10 @@ done
 kill -TERM "$waiting"
 wait "$waiting"
 [ $? = 143 ] || fail "not ended by the signal"
+for _ in $(seq 100); do
+  kill -0 "$other" 2>/dev/null || break
+  sleep 0.02
+done
 if [ -n "$other" ] && kill -0 "$other" 2>/dev/null; then fail "the other process goes on"; fi
 
 # What is no fault of the file is said as if there were no probe.
