@@ -278,8 +278,9 @@ static co_status record(co_program *program, const co_submission *submission, in
                               .count = count,
                               .shape = submission->shape,
                               .graph = graph};
-  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
-         (long long)submission->phase, (long long)submission->shape.rows, (long long)count);
+  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld length=%lld",
+         (long long)submission->phase, (long long)submission->shape.rows, (long long)count,
+         (long long)submission->shape.t[0]);
   return CO_OK;
 }
 
