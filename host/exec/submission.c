@@ -222,14 +222,11 @@ static bool is_known(const co_program *program, const co_submission *submission)
   return false;
 }
 
-static co_status note_known(co_program *program, const co_submission *submission) {
-  if (is_known(program, submission)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->known_classes,
-                              &program->known_class_capacity, program->known_class_count,
-                              sizeof *program->known_classes));
+static void note_known(co_program *program, const co_submission *submission) {
+  if (is_known(program, submission) || program->known_class_count == program->known_class_capacity)
+    return;
   program->known_classes[program->known_class_count++] =
       (co_known_class){submission->phase, submission->shape};
-  return CO_OK;
 }
 
 static co_captured_graph *find_captured_graph(co_program *program, const co_submission *submission,
@@ -309,7 +306,8 @@ static co_status run_on_device(co_program *program, const co_submission *submiss
     return backend->api->graph_launch(backend, graph->graph);
   }
   CO_RETURN_IF_FAILED(enqueue(program, submission, count));
-  return note_known(program, submission);
+  note_known(program, submission);
+  return CO_OK;
 }
 
 // Results of the first `count` places, as those of the steps from `to` on.
