@@ -27,7 +27,7 @@ typedef struct co_resident {
   co_input_section input;  // for the program
 } co_resident;
 
-// Creates both. `dataset` is not kept. It must outlive the program.
+// Creates both. `dataset` is not kept; with CO_PLACEMENT_HOST it may be NULL, here and below. It must outlive the program.
 co_status co_resident_create(co_resident **out, co_program **program, co_model *model,
                              co_dataset *dataset, co_backend *backend,
                              const co_program_options *options, co_placement placement);

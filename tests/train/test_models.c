@@ -13,7 +13,7 @@ enum { TABLE = 7, ROWS = 5, PIXELS = 6 * 6 * 2 };
 static const char yaml[] =
     "input_features:\n"
     "  - {name: image, preprocessing: {normalization: zscore}, augmentation: {flip: 0.5}}\n"
-    "  - {name: x, preprocessing: {normalization: none}}\n"
+    "  - {name: x, preprocessing: {normalization: none, missing: refuse}}\n"
     "combiner: {type: graph, layers: [{Flatten: {}, inputs: [image]}]}\n"
     "output_features: [{name: label}]\n";
 
