@@ -2,7 +2,7 @@
 // From dataset rows to the network's inputs: loader threads run the model's input section into the
 // next slots of a ring, and add targets and row weights. A slot owns its plans, so workers share
 // nothing that changes. For devices with memory of their own the section runs there: the slots are
-// packets (host/exec/staging.h), and the threads write row numbers or stored rows, targets and weights.
+// staged (host/exec/staging.h): the threads write row numbers or stored rows, targets and weights.
 #ifndef COHORT_HOST_FEED_PIPELINE_H
 #define COHORT_HOST_FEED_PIPELINE_H
 

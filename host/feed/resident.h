@@ -32,7 +32,7 @@ co_status co_resident_create(co_resident **out, co_program **program, co_model *
                              co_dataset *dataset, co_backend *backend,
                              const co_program_options *options, co_placement placement);
 void co_resident_free(co_resident *resident); // after the program; NULL is legal
-// Copies columns and statistics to the device; before the first launch and once they are fitted or
+// Copies columns and statistics to the device; before the first submission and once they are fitted or
 // read from a model.
 co_status co_resident_load(co_resident *resident, co_program *program, co_dataset *dataset);
 
