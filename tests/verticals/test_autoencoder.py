@@ -41,8 +41,8 @@ def on_cpu(v):
 
 
 def on_device(v):
-    data.write_images("d.h5", data.images("t10k")[:400], data.split(range(400)))
-    vertical.check_device(v, "--trainer.batch_size", "16")
+    data.write_images("d.h5", data.images("t10k")[:240], data.split(range(240)))
+    vertical.check_device(v, "--trainer.batch_size", "8")
 
 
 with vertical.Vertical("autoencoder", data.path("fashion_mnist", "train-images-idx3-ubyte.gz"),
