@@ -87,7 +87,7 @@ struct co_program {
   int64_t submissions_made;    // the number of the next one
   co_captured_graph captured_graphs[CO_CAPTURED_GRAPHS];
   int64_t captured_graph_count;
-  co_known_class *known_classes;
+  co_known_class *known_classes; // there is room for all that were planned
   int64_t known_class_count, known_class_capacity;
   bool not_capturable;
   size_t *output_offset; // per graph output, in host_outputs

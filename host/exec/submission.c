@@ -134,14 +134,11 @@ static bool is_known(const co_program *program, const co_submission *submission)
   return false;
 }
 
-static co_status note_known(co_program *program, const co_submission *submission) {
-  if (is_known(program, submission)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->known_classes,
-                              &program->known_class_capacity, program->known_class_count,
-                              sizeof *program->known_classes));
+static void note_known(co_program *program, const co_submission *submission) {
+  if (is_known(program, submission) || program->known_class_count == program->known_class_capacity)
+    return;
   program->known_classes[program->known_class_count++] =
       (co_known_class){submission->phase, submission->shape};
-  return CO_OK;
 }
 
 static co_captured_graph *find_captured_graph(co_program *program, const co_submission *submission,
@@ -190,8 +187,9 @@ static co_status record(co_program *program, const co_submission *submission, in
                               .count = count,
                               .shape = submission->shape,
                               .graph = graph};
-  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
-         (long long)submission->phase, (long long)submission->shape.rows, (long long)count);
+  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld length=%lld",
+         (long long)submission->phase, (long long)submission->shape.rows, (long long)count,
+         (long long)submission->shape.t[0]);
   return CO_OK;
 }
 
@@ -220,7 +218,8 @@ static co_status run_on_device(co_program *program, const co_submission *submiss
     return backend->api->graph_launch(backend, graph->graph);
   }
   CO_RETURN_IF_FAILED(enqueue(program, submission, count));
-  return note_known(program, submission);
+  note_known(program, submission);
+  return CO_OK;
 }
 
 // Results of the first `count` places, as those of the steps from `to` on.

@@ -173,6 +173,12 @@ static co_status create_on_host(co_program *program, co_submission *submission,
   return submission->host_results && submission->host_outputs ? CO_OK : CO_ERR_MEMORY;
 }
 
+// Of all phases and of evaluation.
+static int64_t most_classes(const co_program *program) {
+  const co_program_options *options = &program->options;
+  return options->phase_count * options->class_count + options->evaluation_class_count;
+}
+
 static co_status create_rooms(co_program *program) {
   const co_input_section *section = program->options.section;
   size_t outputs = (size_t)program->graph->output_count + 1;
@@ -183,8 +189,11 @@ static co_status create_rooms(co_program *program) {
   program->network_inputs = co_alloc_zero(program->ctx, inputs, sizeof *program->network_inputs);
   program->section_inputs = co_alloc_zero(program->ctx, fixed, sizeof *program->section_inputs);
   program->fixed = co_alloc_zero(program->ctx, fixed, sizeof *program->fixed);
+  program->known_class_capacity = most_classes(program);
+  program->known_classes = co_alloc_zero(program->ctx, (size_t)program->known_class_capacity + 1,
+                                         sizeof *program->known_classes);
   return program->output_offset && program->outputs && program->network_inputs &&
-                 program->section_inputs && program->fixed
+                 program->section_inputs && program->fixed && program->known_classes
              ? CO_OK
              : CO_ERR_MEMORY;
 }

@@ -41,6 +41,8 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
                              const co_pipeline_options *options);
 void co_pipeline_free(co_pipeline *pipeline);
 co_status co_pipeline_next(co_pipeline *pipeline, co_view *out, bool *done);
+// Whether the batch behind this one is of the same epoch and has the same shape.
+bool co_pipeline_goes_on(const co_pipeline *pipeline, const co_view *view);
 void co_pipeline_release(co_pipeline *pipeline, const co_view *view);
 double co_pipeline_wait_seconds(const co_pipeline *pipeline);
 int64_t co_pipeline_batches(const co_pipeline *pipeline); // per epoch

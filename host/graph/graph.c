@@ -136,8 +136,8 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
   }
 }
 
-// Optional outputs exist for the sake of a gradient, saved for it or with one of their own; plans
-// drop again what they do not need.
+// Optional outputs of operations with gradients exist for their sake, saved for one or with one of
+// their own; plans drop again what they do not need.
 static bool read_by_backward(const co_op_info *info, const char *operand, size_t length) {
   const char *cursor = info->backward;
   co_rule rule;
