@@ -262,8 +262,8 @@ co_status co_graph_add_output(co_graph *graph, const char *name, co_value value)
 }
 
 co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info) {
-  if (graph->loss_count == CO_MAX_OUTPUTS)
-    return co_fail(CO_ERR_CONFIG, "more than %d outputs", CO_MAX_OUTPUTS);
+  if (graph->loss_count == CO_MAX_LOSSES)
+    return co_fail(CO_ERR_CONFIG, "a model has at most %d losses", CO_MAX_LOSSES);
   CO_RETURN_IF_FAILED(GROW(graph, losses, loss_count, loss_capacity));
   graph->losses[graph->loss_count] = *info;
   graph->losses[graph->loss_count++].op = (int32_t)(graph->op_count - 1);
