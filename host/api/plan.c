@@ -6,7 +6,8 @@
 
 #include "host/api/api.h"
 #include "host/device/backend.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
+#include "host/feed/resident.h"
 #include "host/feed/shape_classes.h"
 #include "host/graph/layer.h"
 #include "host/train/settings.h"

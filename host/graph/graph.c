@@ -140,8 +140,8 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
   }
 }
 
-// Optional outputs exist for the sake of a gradient, saved for it or with one of their own; plans
-// drop again what they do not need.
+// Optional outputs of operations with gradients exist for their sake, saved for one or with one of
+// their own; plans drop again what they do not need.
 static bool read_by_backward(const co_op_info *info, const char *operand, size_t length) {
   const char *cursor = info->backward;
   co_rule rule;
@@ -158,6 +158,8 @@ static bool read_by_backward(const co_op_info *info, const char *operand, size_t
 
 static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co_value *out) {
   const co_op_info *info = co_op_get_info(desc->op);
+  bool wanted = *out == CO_WANTED_VALUE;
+  if (wanted) *out = CO_NO_VALUE;
   if (*out != CO_NO_VALUE) {
     const co_tensor_desc *given = &graph->values[*out].desc;
     if (given->dtype != desc->out[i].dtype || !co_shape_equal(&given->shape, &desc->out[i].shape))
@@ -169,7 +171,7 @@ static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co
   size_t length;
   bool optional;
   co_operand_get(info->outputs, i, &operand, &length, &optional);
-  if (optional && !read_by_backward(info, operand, length)) return CO_OK;
+  if (optional && !wanted && !read_by_backward(info, operand, length)) return CO_OK;
   char *name = co_arena_format(graph->arena, "%s%s%s.%.*s", graph->layer ? graph->layer : "",
                                graph->layer ? "/" : "", info->name, (int)length, operand);
   if (!name) return CO_ERR_MEMORY;

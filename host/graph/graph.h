@@ -14,6 +14,7 @@ extern "C" {
 
 typedef int32_t co_value; // index into the graph's values
 #define CO_NO_VALUE ((co_value)-1)
+#define CO_WANTED_VALUE ((co_value)-2) // of an optional output: it is wanted (co_graph_add_op)
 
 // Where a value lives.
 typedef enum co_storage {
@@ -159,7 +160,8 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
                              co_value *out);
 int32_t co_graph_find_param(const co_graph *graph, const char *full_name); // -1 if absent
 // Emits an operation; absent inputs are CO_NO_VALUE. Outputs given as CO_NO_VALUE are created
-// (arena) with inferred descriptions; a given one must fit (in-place state, metrics).
+// (arena) with inferred descriptions, optional ones only if the backward reads them or if they are
+// given as CO_WANTED_VALUE; a given one must fit (in-place state, metrics).
 co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, const co_value *in,
                           co_value *out);
 co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,
