@@ -322,7 +322,7 @@ typedef enum co_op {
 CO_OPS(X)
 #undef X
 
-enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_OUTPUTS = 8, CO_LSTM_UNITS = 4096 };
+enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_LSTM_UNITS = 4096 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
@@ -358,7 +358,7 @@ typedef struct co_step {
   int64_t row_offset; // first row of this micro-batch within the effective batch
   double learning_rate;
   double bias_correction1, bias_correction2;
-  double inv_norm[CO_MAX_OUTPUTS]; // 1 / sum of weights over the effective batch, per output
+  double inv_norm[CO_MAX_LOSSES]; // 1 / sum of weights over the effective batch, per loss
 } co_step;
 
 // Part of a flat parameter block that one update touches; a tensor of segments is u8 of

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The input section of a model: the operations that make network inputs of stored rows, and what
 // they need to be fed.
-#include <string.h>
-
 #include "models/feature.h"
-
-int64_t co_feed_find(const co_feed_list *list, int64_t input) {
-  for (int64_t i = 0; i < list->count; i++)
-    if (list->items[i].input == input) return i;
-  return -1;
-}
 
 // Adds an input of the section's graph with its feed.
 static co_status add_feed(co_section_builder *b, const char *what, const co_feed *feed,
@@ -110,6 +102,15 @@ co_status co_section_fitted(co_section_builder *b, const char *name, co_value *o
   return add_feed(b, name, &feed, fitted[0]->dtype, &shape, out);
 }
 
+// What the section makes of a block must be what the network was built for.
+static co_status check_fit(const co_section_builder *b, co_value value) {
+  const co_tensor_desc *made = &b->section->graph->values[value].desc;
+  const co_tensor_desc *wanted = &b->section->model->network->values[b->block->network_input].desc;
+  if (made->dtype == wanted->dtype && co_shape_equal(&made->shape, &wanted->shape)) return CO_OK;
+  return co_fail(CO_ERR_INTERNAL, "the input section makes another shape of '%s' than is read",
+                 b->block->name);
+}
+
 co_status co_section_create(co_section **out, const co_model *model, const int64_t *rows) {
   *out = NULL;
   co_section *section = co_alloc_zero(model->ctx, 1, sizeof *section);
@@ -130,6 +131,7 @@ co_status co_section_create(co_section **out, const co_model *model, const int64
     b.rows = rows[i];
     section->graph->layer = block->name;
     CO_TRY(block->class_->input->emit(&b, &value));
+    CO_TRY(check_fit(&b, value));
     CO_TRY(co_graph_add_output(section->graph, block->name, value));
   }
   *out = section;

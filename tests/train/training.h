@@ -26,7 +26,7 @@
 #include "datasets/writer.h"
 #include "host/api/api.h"
 #include "host/core/file.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
 
 enum { IMAGE_SIDE = 6, IMAGE_CLASSES = 3 };
 

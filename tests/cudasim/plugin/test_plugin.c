@@ -257,7 +257,7 @@ static void feed(machine *m, uint32_t number) {
   co_step step = {.seed = 11, .step = number, .learning_rate = 0.01 / (1 + number)};
   step.bias_correction1 = 1 / (1 - 0.9);
   step.bias_correction2 = 1 / (1 - 0.999);
-  for (int i = 0; i < CO_MAX_OUTPUTS; i++)
+  for (int i = 0; i < CO_MAX_LOSSES; i++)
     step.inv_norm[i] = 1.0 / (BATCH - number);
   for (uint32_t i = 0; i < BATCH; i++)
     index[i] = (int64_t)(hash(i + 100 * number) % TABLE);
@@ -285,8 +285,9 @@ static void collect(machine *m, result *r) {
 static void open_machine(machine *m, const char *device) {
   memset(m, 0, sizeof *m);
   m->ctx = open_context();
-  const co_backend_options exact = {.strict_f32 = true}; // as the CPU
-  OK(co_backend_open_device(&m->backend, m->ctx, device, &exact));
+  // The CPU knows no TF32.
+  OK(co_backend_open_device(&m->backend, m->ctx, device,
+                            &(co_backend_options){.threads = 1, .strict_f32 = true}));
   for (int i = 0; i < TENSORS; i++) {
     co_tensor_desc desc = describe(i);
     OK(m->backend->api->buffer_create(m->backend, co_tensor_bytes(&desc), &m->memory[i]));
