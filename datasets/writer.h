@@ -25,6 +25,12 @@ co_status co_dataset_writer_column(co_dataset_writer *writer, const char *table,
                                    const co_column *column, int64_t rows);
 // Appends rows to the column declared last; `data` has its dtype.
 co_status co_dataset_writer_rows(co_dataset_writer *writer, int64_t count, const void *data);
+// The same for columns that are filled side by side: `*id` is for co_dataset_writer_append, which
+// may be called for any of them until commit.
+co_status co_dataset_writer_open_column(co_dataset_writer *writer, const char *table,
+                                        const co_column *column, int64_t rows, int64_t *id);
+co_status co_dataset_writer_append(co_dataset_writer *writer, int64_t id, int64_t count,
+                                   const void *data);
 // A key or ignored column of texts.
 co_status co_dataset_writer_texts(co_dataset_writer *writer, const char *table, const char *name,
                                   co_role role, const char *const *text, int64_t rows);

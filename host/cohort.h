@@ -195,6 +195,30 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
 
+// A table in text (CSV, TSV; plain or gzip): types of columns are found out, or given; the result
+// tells the schema, which is stored in the dataset. Lists are pointers with a count.
+typedef struct cohort_import_csv_options {
+  const char *output;       // NULL = only the schema, as the result's text
+  const char *const *files; // one table, in one or several files …
+  int64_t file_count;
+  const char *training, *validation, *test; // … or one file for each split; NULL = not given
+  const char *schema;                       // YAML file; what is given below has the last word
+  const char *const *targets, *const *ignored, *const *types, *const *strip_suffixes,
+                                                                  *const *header;
+  int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
+  const char *key;      // column of texts that name rows; NULL = none
+  const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
+  const char *delimiter; // one character, or "tab"; NULL = found out
+  int64_t skip_lines;    // before the header
+  const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
+  double validation_fraction; // of `training` without `validation`; < 0 = 0.1
+  uint64_t seed;
+  bool force;                // as for idx
+} cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
+COHORT_API cohort_status cohort_import_csv(cohort_context *context,
+                                           const cohort_import_csv_options *options,
+                                           cohort_result **out);
+
 typedef struct cohort_render_options {
   cohort_config config;
   const char *dataset; // NULL = leave features as written

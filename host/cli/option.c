@@ -354,9 +354,12 @@ static co_status apply(parser *p, const cli_option *o, const char *value) {
     value = follows ? p->words[p->next++] : "";
   }
   if (!value) CO_RETURN_IF_FAILED(take(p, o, o->name, &value));
-  if (o->kind != CLI_PAIR) return store(p, o, value);
+  if (o->kind != CLI_PAIR && o->kind != CLI_ONE_OR_TWO) return store(p, o, value);
   const char **pair = at;
   pair[0] = value;
+  pair[1] = NULL;
+  bool follows = p->next < p->count && p->words[p->next][0] != '-';
+  if (o->kind == CLI_ONE_OR_TWO && !follows) return CO_OK;
   return take(p, o, o->name, &pair[1]);
 }
 
@@ -431,6 +434,7 @@ static bool is_given(const parser *p, const cli_option *o) {
   case CLI_TEXT:
   case CLI_OPTIONAL:
   case CLI_PAIR:
+  case CLI_ONE_OR_TWO:
     return *(const char *const *)at != NULL;
   case CLI_INT:
     return *(const int64_t *)at != CLI_UNSET;

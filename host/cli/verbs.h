@@ -12,10 +12,15 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
-  int format;                                        // 0 = idx
-  const char *training[2], *validation[2], *test[2]; // images, labels; NULL = not given
+  int format;                                        // 0 = idx, 1 = csv, -1 = not given
+  const char *training[2], *validation[2], *test[2]; // images, labels, or a table; NULL = not given
   double validation_fraction;
   cli_list class_names;
+  // Of tables.
+  cli_list files, targets, ignored, types, strip_suffixes, header;
+  const char *key, *split, *positive, *delimiter, *schema;
+  int64_t skip_lines;
+  bool print_schema;
 } cli_import_options;
 
 typedef struct cli_plan_options {

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables in text, shared by the verbs that take them: recipes from options and schema files, imports
+// on the way to a training, raw rows for a model.
+#ifndef COHORT_HOST_API_TABLE_H
+#define COHORT_HOST_API_TABLE_H
+
+#include "datasets/import_csv.h"
+#include "host/api/api.h"
+
+// The recipe that options and their schema file make. `problems` takes what is wrong in the file.
+co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
+                          co_diagnostics *problems);
+// Imports by the options; the result's schema is the arena's.
+co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
+                          const cohort_import_csv_options *options, co_diagnostics *problems);
+// Adds a schema file's table to a recipe; a file named there becomes recipe->file.
+co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
+                               co_diagnostics *problems);
+// A column of the recipe, added where it is not listed; NULL = no memory.
+co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
+// One character, or "tab". CO_ERR_USAGE.
+co_status co_table_parse_delimiter(char *out, const char *text);
+// Whether a dataset is raw: a file that is there and no HDF5.
+bool co_table_is_raw(const char *path);
+
+#endif
