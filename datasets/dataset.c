@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "datasets/format.h"
+#include "host/core/utf8.h"
 
 co_status co_dataset_bad(const co_dataset *d, const char *object, const char *format, ...) {
   char text[768];
@@ -26,7 +27,7 @@ bool co_dataset_name_ok(const char *name) {
     return false;
   for (const unsigned char *p = (const unsigned char *)name; *p; p++)
     if (*p < 32 || *p == 127 || *p == '/') return false;
-  return true;
+  return co_utf8_find_bad(name) < 0;
 }
 
 uint32_t co_dataset_text_checksum(const char *const *text, int64_t count) {
@@ -79,6 +80,8 @@ const char *co_dataset_fingerprint(const co_dataset *d) {
 static co_status find_values(co_dataset *d, const char *name, int64_t *index) {
   const co_column *c = co_schema_find(&d->schema, name);
   if (!c) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
+  if (co_dataset_is_unread(&d->parts[c - d->columns]))
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' has role ignore", name);
   if (c->type == CO_COLUMN_TEXT)
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' is text, not data for a model",
                       name);
@@ -190,6 +193,10 @@ void co_numbers_deliver(const co_numbers *n, double pivot, int64_t begin, int64_
                         int64_t stride) {
   for (int64_t k = 0; k < count; k++)
     out[k * stride] = (float)(co_numbers_at(n, begin + k) - pivot);
+}
+
+co_status co_dataset_load_keys(co_dataset *d) {
+  return d->key < 0 ? CO_OK : co_dataset_make_ready(d, d->key);
 }
 
 const co_column *co_dataset_key_column(const co_dataset *d) {

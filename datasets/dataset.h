@@ -66,6 +66,9 @@ void co_numbers_deliver(const co_numbers *numbers, double pivot, int64_t begin, 
 
 // The column that names samples: the key in /samples, else that of their entity; NULL = none.
 const co_column *co_dataset_key_column(const co_dataset *dataset);
+enum { CO_DATASET_KEY_MAX = 1023 }; // bytes of a key
+// Reads and checks the keys now instead of with the first one asked for.
+co_status co_dataset_load_keys(co_dataset *dataset);
 // The key of a sample as text: the key column, else the row number; `out` has room for `size`.
 co_status co_dataset_key(co_dataset *dataset, int64_t sample, char *out, size_t size);
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -13,8 +12,6 @@
 #include <unistd.h>
 
 #include "datasets/format.h"
-
-enum { LAZY_BYTES = 1 << 20 };
 
 // ---- checking values ---------------------------------------------------------------------------
 
@@ -57,7 +54,7 @@ static co_status check_values(const co_dataset *d, const co_column *c, const dat
 static co_status corrupt(const co_dataset *d, const char *object) {
   co_status status =
       co_dataset_bad(d, object, "the contents do not match their checksum; the file is damaged");
-  co_hint("import the data again");
+  co_hint("import the data again: `cohort import` replaces what it made and finds damaged");
   return status;
 }
 
@@ -114,35 +111,18 @@ static co_status try_map(co_dataset *d, const dataset_column *part, const co_h5_
 
 // Numbers of any stored type, rounded to float32.
 static co_status load_floats(co_dataset *d, const co_column *c, const dataset_column *part,
-                             const co_h5_info *info, int64_t count, float *out) {
-  if (info->dtype == CO_F32) return co_h5_read(d->h5, part->path, CO_F32, NULL, out);
-  // 64-bit integers are not all doubles, so they are read as what they are.
-  co_dtype as = info->dtype == CO_I64 ? CO_I64 : CO_F64;
-  co_status status = CO_ERR_MEMORY;
-  void *wide = co_alloc_zero(d->ctx, (size_t)count, co_dtype_size(as));
-  if (!wide) return status;
-  CO_TRY(co_h5_read(d->h5, part->path, as, NULL, wide));
-  for (int64_t i = 0; i < count; i++) {
-    double value = as == CO_I64 ? (double)((int64_t *)wide)[i] : ((double *)wide)[i];
-    if (isfinite(value) && fabs(value) > FLT_MAX) {
-      status = co_dataset_bad(d, part->path, "row %" PRId64 " holds %g, too large for float32",
-                              i / (count / part->rows), value);
-      goto cleanup;
-    }
-    bool missing = c->type == CO_COLUMN_BINARY && info->dtype != CO_F64 && value == -1;
-    out[i] = missing ? NAN : (float)value;
-  }
-
-cleanup:
-  co_free(d->ctx, wide);
-  return status;
+                             const co_h5_info *info, float *out) {
+  CO_RETURN_IF_FAILED(co_h5_read_rounded(d->h5, part->path, NULL, out));
+  bool is_integer = info->dtype != CO_F32 && info->dtype != CO_F64;
+  for (int64_t i = 0; c->type == CO_COLUMN_BINARY && is_integer && i < part->rows; i++)
+    if (out[i] == -1) out[i] = NAN; // missing
+  return CO_OK;
 }
 
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info) {
   bool has;
   uint32_t stored = 0;
-  int64_t count = part->rows * co_shape_count(&c->shape);
   part->row_bytes = co_dtype_size(c->dtype) * (size_t)co_shape_count(&c->shape);
   CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &stored));
   if (info->dtype == c->dtype)
@@ -151,7 +131,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   part->stored_dtype = info->dtype;
   if (c->type == CO_COLUMN_NUMBER && info->dtype != CO_F32)
     CO_RETURN_IF_FAILED(
-        try_map(d, part, info, (size_t)count * co_dtype_size(info->dtype), &part->stored));
+        try_map(d, part, info, (size_t)part->rows * co_dtype_size(info->dtype), &part->stored));
   if (c->type == CO_COLUMN_IMAGE && !mapped) {
     co_status status =
         co_dataset_bad(d, part->path, "images must be stored contiguous and uncompressed");
@@ -160,14 +140,14 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   }
   if (mapped && has) {
     part->crc = stored;
-    if (c->type != CO_COLUMN_CATEGORY && info->stored_bytes > LAZY_BYTES) return CO_OK;
+    if (c->type != CO_COLUMN_CATEGORY && info->stored_bytes > CO_DATASET_LAZY_BYTES) return CO_OK;
     CO_RETURN_IF_FAILED(check_mapped(d, c, part));
   } else {
     if (!mapped) {
       part->data = part->owned = co_alloc_zero(d->ctx, (size_t)part->rows, part->row_bytes);
       if (!part->owned) return CO_ERR_MEMORY;
       if (c->dtype == CO_F32)
-        CO_RETURN_IF_FAILED(load_floats(d, c, part, info, count, part->owned));
+        CO_RETURN_IF_FAILED(load_floats(d, c, part, info, part->owned));
       else
         CO_RETURN_IF_FAILED(co_h5_read(d->h5, part->path, c->dtype, NULL, part->owned));
     }
@@ -178,13 +158,24 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   return CO_OK;
 }
 
-// Text and integer columns; `h5` is open for the call.
+// Outputs carry keys; a text of pages is none.
+static co_status check_keys(const co_dataset *d, const dataset_column *part) {
+  for (int64_t i = 0; i < part->rows; i++)
+    if (strlen(part->text[i]) > CO_DATASET_KEY_MAX)
+      return co_dataset_bad(d, part->path,
+                            "row %" PRId64 " has a key of %zu bytes; at most %d are allowed", i,
+                            strlen(part->text[i]), (int)CO_DATASET_KEY_MAX);
+  return CO_OK;
+}
+
+// Keys; `h5` is open for the call.
 static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool is_string) {
   if (is_string) {
     int64_t count;
     CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
     if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
     part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
+    return check_keys(d, part);
   } else {
     part->integer = co_arena_alloc(d->arena, (size_t)part->rows, sizeof *part->integer);
     if (!part->integer) return CO_ERR_MEMORY;
@@ -195,14 +186,10 @@ static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool 
   return CO_OK;
 }
 
-co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
-                               const co_h5_info *info) {
+co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_info *info) {
   bool has = false;
-  if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64) {
-    if (c->role == CO_ROLE_KEY)
-      return co_dataset_bad(d, part->path, "a key must hold integers or text");
-    return CO_OK; // ignored columns may hold anything
-  }
+  if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64)
+    return co_dataset_bad(d, part->path, "a key must hold integers or text");
   // Integers are cheap to read; texts are read now only if nothing vouches for them.
   if (info->is_string) CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &part->crc));
   if (has) return CO_OK;
@@ -228,6 +215,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
       part->crc = stored;
       co_h5_abandon(h5);
     }
+    if (status == CO_ERR_MEMORY) co_note("'%s': %s", d->path, part->path);
     if (status == CO_OK) atomic_store(&part->ready, true);
   }
   pthread_mutex_unlock(&d->mutex);

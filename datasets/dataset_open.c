@@ -73,7 +73,7 @@ static co_status check_form(co_dataset *d, const char *path, co_column *c, const
     c->dtype = CO_U8;
     break;
   case CO_COLUMN_TEXT:
-    fits = rank == 1 || (rank > 1 && c->role == CO_ROLE_IGNORE);
+    fits = rank == 1;
     c->dtype = CO_U8;
     c->shape = (co_shape){0};
     break;
@@ -148,10 +148,9 @@ static co_status read_classes(co_dataset *d, const char *path, co_column *c) {
 // Of tables that belong to nobody's sample alone only inputs can be used; `key` is for their reader.
 static co_status check_role(co_dataset *d, const char *path, int64_t table, co_role role,
                             co_column_type type) {
-  bool is_text_role = role == CO_ROLE_KEY || role == CO_ROLE_IGNORE;
   if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
       (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
-      (type == CO_COLUMN_TEXT && !is_text_role))
+      (type == CO_COLUMN_TEXT && role != CO_ROLE_KEY))
     return co_dataset_bad(d, path, "a column of role %s cannot have type %s", co_role_name(role),
                           co_column_type_name(type));
   if (table > DATASET_SAMPLES && (role == CO_ROLE_TARGET || role == CO_ROLE_WEIGHT)) {
@@ -191,6 +190,46 @@ static co_status grow_columns(co_dataset *d) {
   return CO_OK;
 }
 
+// Events are in the order of a column that may be no input, but is used.
+static co_status is_time(co_dataset *d, int64_t table, const char *name, bool *out) {
+  char *time;
+  *out = false;
+  if (table <= DATASET_SAMPLES || !co_h5_has_attribute(d->h5, d->reach[table].path, "time"))
+    return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_string(d->h5, d->reach[table].path, "time", d->arena, &time));
+  *out = !strcmp(time, name);
+  return CO_OK;
+}
+
+// A column that is ignored is listed and no more: whatever it holds cannot be wrong. Its type is told
+// where that can be read.
+static co_status add_ignored(co_dataset *d, int64_t table, const char *path, const char *full) {
+  char *word = NULL;
+  int type = -1;
+  CO_RETURN_IF_FAILED(grow_columns(d));
+  co_column *c = &d->columns[d->schema.column_count];
+  dataset_column *part = &d->parts[d->schema.column_count];
+  *c = (co_column){.name = full,
+                   .table = d->tables[table].name,
+                   .type = CO_COLUMN_TEXT,
+                   .role = CO_ROLE_IGNORE,
+                   .dtype = CO_U8};
+  memset(part, 0, sizeof *part);
+  atomic_init(&part->ready, false);
+  if (co_h5_has_attribute(d->h5, path, "type")) {
+    co_status status = co_h5_get_string(d->h5, path, "type", d->arena, &word);
+    if (status == CO_ERR_MEMORY) return status;
+    if (status == CO_OK) type = co_column_type_parse(word);
+    co_error_clear();
+  }
+  if (type >= 0) c->type = (co_column_type)type;
+  part->path = co_arena_strdup(d->arena, path);
+  if (!part->path) return CO_ERR_MEMORY;
+  part->table = table;
+  d->schema.column_count++;
+  return CO_OK;
+}
+
 // Adds the column stored as `name` in the group of a table.
 static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   char path[CO_DATASET_BASE_MAX], values[CO_DATASET_PATH_MAX];
@@ -198,7 +237,7 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   int64_t *rows = &d->tables[table].rows; // -1 as long as unknown
   co_h5_info info;
   int type, role;
-  bool is_pointer = false;
+  bool is_pointer = false, times;
   if (!co_dataset_name_ok(name)) return co_dataset_bad(d, group, "a column has an unusable name");
   snprintf(path, sizeof path, "%s/%s", group, name);
   CO_RETURN_IF_FAILED(co_dataset_add_pointer(d, table, path, &is_pointer));
@@ -206,6 +245,8 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   CO_RETURN_IF_FAILED(name_column(d, table, path, name, &full));
 
   CO_RETURN_IF_FAILED(get_word(d, path, "role", co_role_parse, -1, &role));
+  CO_RETURN_IF_FAILED(is_time(d, table, name, &times));
+  if (role == CO_ROLE_IGNORE && !times) return add_ignored(d, table, path, full);
   int fallback = role == CO_ROLE_KEY ? CO_COLUMN_TEXT : role == CO_ROLE_WEIGHT ? 0 : -1;
   CO_RETURN_IF_FAILED(get_word(d, path, "type", co_column_type_parse, fallback, &type));
   CO_RETURN_IF_FAILED(check_role(d, path, table, (co_role)role, (co_column_type)type));
@@ -243,7 +284,7 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   if (part->rows < 1) return co_dataset_bad(d, values, "there are no rows");
   *rows = part->rows;
   d->schema.column_count++; // from here on it is freed with the rest
-  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, c, part, &info)
+  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, part, &info)
                                 : co_dataset_load(d, c, part, &info);
 }
 
@@ -275,8 +316,11 @@ co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
   int64_t count;
   CO_RETURN_IF_FAILED(co_h5_list(d->h5, d->reach[table].path, d->arena, &names, &count));
   for (int64_t i = 0; i < count; i++)
-    if (!co_dataset_is_reserved(d, table, names[i]))
-      CO_RETURN_IF_FAILED(add_column(d, table, names[i]));
+    if (!co_dataset_is_reserved(d, table, names[i])) {
+      co_status status = add_column(d, table, names[i]);
+      if (status == CO_ERR_MEMORY) co_note("'%s': %s/%s", d->path, d->reach[table].path, names[i]);
+      CO_RETURN_IF_FAILED(status);
+    }
   return CO_OK;
 }
 
@@ -295,6 +339,7 @@ co_status co_dataset_read_integers(co_dataset *d, const char *path, const char *
   *rows = info.shape.dim[0];
   if (*rows < 1) return co_dataset_bad(d, path, "there are no rows");
   *out = co_alloc_zero(d->ctx, (size_t)*rows, sizeof **out);
+  if (!*out) co_note("'%s': %s", d->path, path);
   if (!*out) return CO_ERR_MEMORY;
   co_status status = co_h5_read(d->h5, path, CO_I64, &info.shape, *out);
   if (status != CO_OK) {
@@ -334,6 +379,7 @@ static co_status make_splits(co_dataset *d, const int64_t *split) {
   for (int s = 0; s < CO_SPLIT_COUNT; s++) {
     next[s] = d->split_rows[s] =
         co_arena_alloc(d->arena, (size_t)d->split_count[s], sizeof(int64_t));
+    if (!next[s]) co_note("'%s': /samples", d->path);
     if (!next[s]) return CO_ERR_MEMORY;
   }
   for (int64_t i = 0; i < d->rows; i++)
@@ -382,6 +428,7 @@ static co_status finish(co_dataset *d) {
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     const co_column *c = &d->columns[i];
     const dataset_column *part = &d->parts[i];
+    if (co_dataset_is_unread(part)) continue;
     if (c->role == CO_ROLE_WEIGHT) {
       if (weight >= 0) return co_dataset_bad(d, part->path, "a second column of role weight");
       weight = i;

@@ -32,6 +32,11 @@ typedef struct dataset_column {
   void *stored_owned;
 } dataset_column;
 
+// Of an ignored column nothing is known.
+static inline bool co_dataset_is_unread(const dataset_column *part) {
+  return part->rows == 0;
+}
+
 enum { DATASET_ENTITY, DATASET_SAMPLES }; // the first two tables; joined ones and events follow
 
 // How samples reach a table, parallel to co_schema.tables.
@@ -117,8 +122,7 @@ void co_dataset_hash_tables(co_dataset *d);
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info);
 // The same for one of type text.
-co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
-                               const co_h5_info *info);
+co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_info *info);
 // Makes sure that a column's contents are checked; any thread.
 co_status co_dataset_make_ready(co_dataset *d, int64_t index);
 // Makes sure that a number column's values are there as they are stored; any thread.

@@ -11,7 +11,12 @@ extern "C" {
 #endif
 
 #define CO_DATASET_FORMAT "cohort-dataset"
+#define CO_DATASET_KIND "dataset" // what h5.h calls the kind of a file
 enum {
+  // Values beyond this are mapped and checked on their first use, where they have a checksum; the
+  // file's own leaves them out. It has room for this many columns.
+  CO_DATASET_LAZY_BYTES = 1 << 20,
+  CO_DATASET_LAZY_COLUMNS = 250,
   CO_DATASET_VERSION = 1,                             // tables and images
   CO_DATASET_VERSION_RELATIONAL = 2,                  // with events, joined tables, binary columns
   CO_DATASET_NAME_MAX = 200,                          // bytes of a column's or an entity's name

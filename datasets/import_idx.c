@@ -15,9 +15,10 @@
 
 #include "datasets/dataset.h"
 #include "datasets/writer.h"
-#include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/core/output.h"
+#include "host/core/utf8.h"
 
 enum {
   INPUT_BYTES = 1 << 16,
@@ -119,12 +120,28 @@ static co_status read_plain(source *s, unsigned char *out, size_t bytes, size_t 
   return CO_OK;
 }
 
+// Whether nothing but zero bytes, of which archives on tape have some at the end, is left.
+static co_status skip_padding(source *s, bool *at_end) {
+  bool padded = false;
+  CO_RETURN_IF_FAILED(refill(s));
+  for (; s->at < s->end && !s->input[s->at]; padded = true) {
+    s->at++;
+    CO_RETURN_IF_FAILED(refill(s));
+  }
+  *at_end = s->at == s->end;
+  if (*at_end || !padded) return CO_OK;
+  return wrong(s, "there is something else after the gzip data and its padding");
+}
+
 static co_status read_gzip(source *s, unsigned char *out, size_t bytes, size_t *got) {
   while (*got < bytes) {
     CO_RETURN_IF_FAILED(refill(s));
     size_t left = s->end - s->at;
     if (s->member_done) { // gzip files may be concatenated
-      if (!left) break;
+      bool at_end;
+      CO_RETURN_IF_FAILED(skip_padding(s, &at_end));
+      if (at_end) break;
+      left = s->end - s->at;
       if (inflateReset(&s->z) != Z_OK) return wrong(s, "the gzip data is corrupt");
       s->member_done = false;
     }
@@ -299,10 +316,13 @@ static co_status check_options(const import *m) {
   if (o->class_names && (o->class_name_count < 1 || o->class_name_count > CLASSES))
     return co_fail(CO_ERR_USAGE, "%" PRId64 " class names, but IDX labels have 1 to %d classes",
                    o->class_name_count, CLASSES);
-  for (int64_t i = 0; o->class_names && i < o->class_name_count; i++)
+  for (int64_t i = 0; o->class_names && i < o->class_name_count; i++) {
+    if (co_utf8_find_bad(o->class_names[i]) >= 0)
+      return co_fail(CO_ERR_USAGE, "class name %" PRId64 " is not UTF-8", i);
     for (int64_t j = 0; j < i; j++)
       if (!strcmp(o->class_names[i], o->class_names[j]))
         return co_fail(CO_ERR_USAGE, "class name '%.100s' occurs twice", o->class_names[i]);
+  }
   return CO_OK;
 }
 
@@ -336,35 +356,55 @@ static co_status digest_file(import *m, const char *path, char hex[65]) {
   return status;
 }
 
-// What the result of an import says can all be read from its output.
+// What the result of an import says can all be read from its output; so can whether it is whole.
 static co_status describe_existing(import *m, const char *path, const char *duplicates) {
   co_dataset *d;
   int scanned = sscanf(duplicates, "%" SCNd64, &m->result->duplicates);
   CO_RETURN_IF_FAILED(co_dataset_open(&d, m->ctx, path));
   const co_column *image = co_schema_find(co_dataset_schema(d), "image");
   const co_column *label = co_schema_find(co_dataset_schema(d), "label");
+  co_status status = CO_OK;
   if (scanned == 1 && image && label && image->type == CO_COLUMN_IMAGE) {
-    for (int s = 0; s < CO_SPLIT_COUNT; s++) {
-      const int64_t *rows;
-      co_dataset_split(d, (co_split)s, &rows, &m->result->rows[s]);
-    }
+    const void *data;
+    int64_t rows;
+    const int64_t *map;
+    for (int s = 0; s < CO_SPLIT_COUNT; s++)
+      co_dataset_split(d, (co_split)s, &map, &m->result->rows[s]);
     m->result->height = image->shape.dim[0];
     m->result->width = image->shape.dim[1];
     m->result->channels = image->shape.dim[2];
     m->result->classes = label->category_count;
     snprintf(m->result->fingerprint, sizeof m->result->fingerprint, "%s",
              co_dataset_fingerprint(d));
+    CO_TRY(co_dataset_column(d, "image", &data, &rows, &map)); // against their checksums
+    CO_TRY(co_dataset_column(d, "label", &data, &rows, &map));
     m->result->up_to_date = true;
   }
+cleanup:
   co_dataset_close(d);
-  return CO_OK;
+  return status;
 }
 
-// An output that these inputs and options made is left alone; any other is not overwritten.
+// The recipe that a file was made by; NULL if it has none.
+static co_status read_recipe(import *m, const char *path, char **recipe, char **duplicates) {
+  co_h5 *h5;
+  CO_RETURN_IF_FAILED(co_h5_open(&h5, m->ctx, path, CO_ERR_DATA));
+  co_status status = CO_OK;
+  if (co_h5_exists(h5, "/source") && co_h5_has_attribute(h5, "/source", "recipe") &&
+      co_h5_has_attribute(h5, "/source", "duplicates")) {
+    status = co_h5_get_string(h5, "/source", "recipe", m->arena, recipe);
+    if (status == CO_OK)
+      status = co_h5_get_string(h5, "/source", "duplicates", m->arena, duplicates);
+  }
+  co_h5_abandon(h5);
+  return status;
+}
+
+// An output that these inputs and options made is left alone, or made again if it is damaged; any
+// other is not overwritten.
 static co_status check_existing(import *m) {
   const char *path = m->options->output;
   char *recipe = NULL, *duplicates = NULL;
-  co_h5 *h5 = NULL;
   for (int i = 0; i < 2 * CO_SPLIT_COUNT; i++) {
     const co_idx_pair *pair = pair_of(m, i / 2);
     if (given(m, i / 2))
@@ -373,21 +413,22 @@ static co_status check_existing(import *m) {
   }
   CO_RETURN_IF_FAILED(stop_if_any(m));
   CO_RETURN_IF_FAILED(write_recipe(m));
-  co_status status = co_h5_open(&h5, m->ctx, path, CO_ERR_DATA);
-  if (status == CO_OK && co_h5_exists(h5, "/source") &&
-      co_h5_has_attribute(h5, "/source", "recipe") &&
-      co_h5_has_attribute(h5, "/source", "duplicates")) {
-    status = co_h5_get_string(h5, "/source", "recipe", m->arena, &recipe);
-    if (status == CO_OK)
-      status = co_h5_get_string(h5, "/source", "duplicates", m->arena, &duplicates);
-  }
-  co_h5_abandon(h5);
-  if (status == CO_OK && duplicates && !strcmp(recipe, m->recipe.data))
+  co_status status = read_recipe(m, path, &recipe, &duplicates);
+  if (status == CO_OK && duplicates && !strcmp(recipe, m->recipe.data)) {
     status = describe_existing(m, path, duplicates);
+    if (m->result->up_to_date || (status != CO_OK && status != CO_ERR_DATA)) return status;
+  }
+  if (status == CO_ERR_DATA && duplicates) {
+    co_log(m->ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
+           co_error_last()->message);
+    *m->result = (co_import_result){0};
+    return CO_OK;
+  }
   if (status == CO_ERR_MEMORY) return status;
-  if (m->result->up_to_date) return CO_OK;
-  status = co_fail_at(CO_ERR_IO, path, 0, 0,
-                      "the file exists and was not made from these inputs and options");
+  status =
+      co_fail_at(CO_ERR_IO, path, 0, 0,
+                 status == CO_OK ? "the file exists and was not made from these inputs and options"
+                                 : "the file exists and cannot be read");
   co_hint("choose another output, or replace it with --force");
   return status;
 }
@@ -594,12 +635,23 @@ cleanup:
   return status;
 }
 
+// Of the files that are read, and of anything but a file, none is written.
+static co_status check_output(import *m) {
+  const co_import_idx_options *o = m->options;
+  const char *const inputs[] = {o->training.images,   o->training.labels, o->validation.images,
+                                o->validation.labels, o->test.images,     o->test.labels};
+  // Whether one that exists may be replaced is for check_existing to say.
+  const co_output output = {o->output, true, inputs, sizeof inputs / sizeof *inputs};
+  return co_output_check(m->ctx, &output);
+}
+
 static co_status run(import *m) {
   CO_RETURN_IF_FAILED(check_options(m));
+  CO_RETURN_IF_FAILED(check_output(m));
   CO_RETURN_IF_FAILED(co_arena_create(&m->arena, m->ctx));
   if (!m->options->force && co_path_exists(m->options->output)) {
     CO_RETURN_IF_FAILED(check_existing(m));
-    return CO_OK; // up to date
+    if (m->result->up_to_date) return CO_OK;
   }
   CO_RETURN_IF_FAILED(open_inputs(m));
   m->result->height = m->images[CO_SPLIT_TRAIN].height;

@@ -128,7 +128,10 @@ static co_status start_workers(co_loader *loader) {
     if (!error) loader->started++;
   }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return error ? co_fail_errno(CO_ERR_MEMORY, error, "cannot start a loader thread") : CO_OK;
+  if (!error) return CO_OK;
+  co_fail_errno(CO_ERR_MEMORY, error, "cannot start a loader thread");
+  co_hint("give fewer --workers, or raise the limits of processes and memory (ulimit -u, -v)");
+  return CO_ERR_MEMORY;
 }
 
 co_status co_loader_create(co_loader **out, co_context *ctx, const co_loader_options *options) {

@@ -9,6 +9,8 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/core/temporary.h"
+#include "host/core/utf8.h"
 
 enum { MAX_EVENT_TABLES = 64 };
 
@@ -42,7 +44,8 @@ co_status co_dataset_writer_create(co_dataset_writer **out, co_context *ctx, con
   CO_TRY(co_arena_create(&w->arena, ctx));
   co_remove_stale_temporaries(ctx, path);
   CO_TRY(co_atomic_begin(&w->file, ctx, path));
-  CO_TRY(co_h5_create(&w->h5, ctx, w->file.temporary));
+  CO_TRY(co_h5_create_checked(&w->h5, ctx, w->file.temporary, CO_DATASET_KIND,
+                              CO_DATASET_LAZY_COLUMNS));
   CO_TRY(co_h5_set_string(w->h5, "/", "format", CO_DATASET_FORMAT));
   CO_TRY(co_h5_set_int(w->h5, "/", "version", CO_DATASET_VERSION));
   *out = w;
@@ -67,7 +70,10 @@ static co_status end_filling(co_dataset_writer *w, const filled_column *c) {
   if (c->written != c->rows)
     return co_fail(CO_ERR_INTERNAL, "'%s': %lld of %lld rows written", c->path,
                    (long long)c->written, (long long)c->rows);
-  return co_h5_set_int(w->h5, c->path, "crc32c", c->crc);
+  CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, c->path, "crc32c", c->crc));
+  if ((uint64_t)c->rows * c->row_bytes > CO_DATASET_LAZY_BYTES)
+    return co_h5_leave_out(w->h5, c->path);
+  return CO_OK;
 }
 
 static co_status end_column(co_dataset_writer *w) {
@@ -95,6 +101,16 @@ static co_status column_path(const co_dataset_writer *w, char out[CO_DATASET_BAS
   return CO_OK;
 }
 
+static co_status check_texts(const char *path, const char *const *text, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    int64_t bad = co_utf8_find_bad(text[i]);
+    if (bad >= 0)
+      return co_fail(CO_ERR_DATA, "'%s' is not UTF-8 in row %lld, byte %lld (0x%02X)", path,
+                     (long long)i, (long long)bad, (unsigned char)text[i][bad]);
+  }
+  return CO_OK;
+}
+
 static co_status describe(co_dataset_writer *w, const char *path, co_column_type type,
                           co_role role) {
   CO_RETURN_IF_FAILED(co_h5_set_string(w->h5, path, "type", co_column_type_name(type)));
@@ -105,6 +121,7 @@ static co_status describe(co_dataset_writer *w, const char *path, co_column_type
 static co_status describe_classes(co_dataset_writer *w, const char *path, const co_column *column) {
   w->relational = true;
   if (!column->category_count) return CO_OK;
+  CO_RETURN_IF_FAILED(check_texts(path, column->categories, column->category_count));
   return co_h5_set_strings(w->h5, path, "classes", column->categories, column->category_count);
 }
 
@@ -123,6 +140,7 @@ static co_status declare(co_dataset_writer *w, const char *table, const co_colum
     CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, path));
     CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
     snprintf(part, sizeof part, "%s/categories", path);
+    CO_RETURN_IF_FAILED(check_texts(part, column->categories, column->category_count));
     CO_RETURN_IF_FAILED(
         co_h5_write_strings(w->h5, part, column->categories, column->category_count));
     snprintf(part, sizeof part, "%s/codes", path);
@@ -178,6 +196,11 @@ co_status co_dataset_writer_texts(co_dataset_writer *w, const char *table, const
   char path[CO_DATASET_BASE_MAX];
   CO_RETURN_IF_FAILED(end_column(w));
   CO_RETURN_IF_FAILED(column_path(w, path, table, name));
+  for (int64_t i = 0; role == CO_ROLE_KEY && i < rows; i++)
+    if (strlen(text[i]) > CO_DATASET_KEY_MAX)
+      return co_fail(CO_ERR_DATA, "'%s': row %lld has a key of %zu bytes; at most %d are allowed",
+                     name, (long long)i, strlen(text[i]), (int)CO_DATASET_KEY_MAX);
+  CO_RETURN_IF_FAILED(check_texts(path, text, rows));
   CO_RETURN_IF_FAILED(co_h5_write_strings(w->h5, path, text, rows));
   CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, path, "crc32c", co_dataset_text_checksum(text, rows)));
   return describe(w, path, CO_COLUMN_TEXT, role);

@@ -48,8 +48,39 @@ typedef void (*cohort_log_function)(void *user, int level, const char *event, co
 typedef void (*cohort_progress_function)(void *user, const char *stage, const char *unit,
                                          int64_t done, int64_t total, const char *detail);
 
+// An epoch of a training (or what was done of the last one) and its validation. NAN: there is none.
+typedef struct cohort_epoch {
+  int64_t step;           // steps done since the run began
+  int64_t number, of;     // which epoch, from 1; of how many at most
+  double train_loss;      // mean since the last record (trainer.log_every_n_steps)
+  double validation_loss; // total loss on the validation split
+  const char *metric;     // trainer.validation_metric; "loss" where none is chosen
+  double metric_value;    // on the validation split
+  bool best;              // no epoch before was better in it
+  double learning_rate;   // of the last step
+  double rows_per_second; // while training; without validation and checkpoints
+  double seconds;         // since the last call, or since training began or went on
+} cohort_epoch;
+// Called on the thread that trains. `epoch` and its text are borrowed for the call.
+typedef void (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
+
+struct cohort_error; // below
+// Asked before an HDF5 file without a checksum of Cohort's is opened (datasets/README.md): a damaged
+// one can crash the HDF5 library or keep it busy for ever, so whoever can has another process read
+// it first, by cohort_probe. 0: it could be read. Else the status to fail with, `failure` where the
+// file is at fault, and *error, whose texts are read before the next call.
+typedef cohort_status (*cohort_probe_function)(void *user, const char *path, cohort_status failure,
+                                               struct cohort_error *error);
+// Called from any thread, often, whenever a piece of work was done (an operation, a block of a file):
+// the next call comes within `seconds`, or something is stuck. It must return at once. Before the
+// first call nothing has been begun that would have to be finished.
+typedef void (*cohort_alive_function)(void *user, int seconds);
+
 typedef struct cohort_context_options {
-  int threads;             // 0 = all cores
+  int threads; // 0 = one for each core that CPU set and container quota leave, within the limit
+  const char *threads_why; // in a few words, for the log, where the number comes from; may be NULL
+  int thread_limit;        // more threads are refused (status 6); 0 = no limit
+  const char *limit_why;   // in a few words, for the error, where the limit comes from; may be NULL
   int log_level;           // cohort_log_level: what is graver or equal is passed on
   cohort_log_function log; // NULL = silent
   void *log_user;
@@ -60,6 +91,13 @@ typedef struct cohort_context_options {
   // Each change of the number asks a training, which answers after the step in work and goes on:
   // for a checkpoint; for a line in the log of where it stands. NULL = never.
   const volatile int *checkpoint, *status;
+  cohort_epoch_function epoch; // after each epoch of a training; NULL = none
+  void *epoch_user;
+  cohort_probe_function probe; // NULL = such files are opened as they are
+  void *probe_user;
+  cohort_alive_function alive; // NULL = nobody asks
+  void *alive_user;
+  int standard_output; // the descriptor that an output "-" is written to; 0 = 1
 } cohort_context_options;
 
 // `options` NULL = all defaults, warnings as the level. Fails only without memory; *out is then NULL.
@@ -141,7 +179,7 @@ typedef struct cohort_predict_options {
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
-  bool force; // replace an existing output
+  bool force; // replace an existing output; only regular files are, and none that is read
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -162,9 +200,12 @@ COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_
 // training with its gradients, on the device in float and on the reference in double, from the same
 // weights, inputs and dropout masks. Compared are every layer's output, predictions, losses, every
 // gradient and running statistics, each by max |a - b| / max |b| over the tensor, b being the
-// reference's. (What is zero by construction is measured against the largest of its layer.)
-// A gradient out of tolerance is tried again on up to three further batches, since ReLU and max
-// pooling may decide otherwise within rounding; the smallest difference counts.
+// reference's. (What is zero but for rounding is told in the size of the terms that cancel.) By
+// default as much is allowed as rounding makes of the tensor, which is measured by rounding at
+// random after each operation of the reference, and a little besides: 1e-4, in tf32 1e-3, in bf16
+// 0.25 for gradients and 0.05 for all else. A gradient out of tolerance, or uncertain because ReLU
+// or max pooling may decide otherwise within rounding, is looked at in up to three further batches;
+// the one that tells most counts.
 // Status 10 if a tensor is out of tolerance: the error names the first one's layer.
 typedef struct cohort_verify_parity_options {
   const char *model; // run directory, checkpoint or model file
@@ -173,23 +214,23 @@ typedef struct cohort_verify_parity_options {
   const char *device;    // as for training
   const char *precision; // of the device; NULL = "32"
   int threads;
-  int64_t batch_size; // 0 = the model's, at most 32; never more than the split has
-  double tolerance;   // largest difference allowed; 0 = 1e-3; in bf16 0.25 for gradients,
-                      // 0.05 for all else
+  int64_t batch_size; // 0 = the model's, at most 16; never more than the split has
+  double tolerance;   // largest difference allowed; 0 = what rounding allows
 } cohort_verify_parity_options;
 COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,
                                               cohort_result **out);
 
 typedef struct cohort_import_idx_options {
-  const char *output;      // an existing one is kept if these inputs and options made it
+  const char *output;      // an existing one is kept if these inputs and options made it,
+                           // and made again if it is damaged
   const char *training[2]; // images, labels
   const char *validation[2], *test[2]; // NULL = not given
   double validation_fraction; // of the training rows where no validation files are given; < 0 = 0.1
   uint64_t seed;
   const char *const *class_names; // of labels 0, 1, …; NULL = the numbers
   int64_t class_name_count;
-  bool force; // replace an existing output
+  bool force; // replace an existing output; only regular files are, and none that is read
 } cohort_import_idx_options;
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
@@ -232,6 +273,10 @@ COHORT_API cohort_status cohort_render_config(cohort_context *context,
 // A dataset, model, checkpoint or run directory.
 COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,
                                         cohort_result **out);
+// Does all the reading through HDF5 that the others do of a dataset, model or checkpoint, and fails
+// where they would for what is in it. Its result says nothing else.
+COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
+                                      cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",

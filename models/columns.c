@@ -47,10 +47,13 @@ co_status co_model_find_column(co_model_builder *b, const co_node *item, const c
                            "%s.name: the dataset has no column '%s'%s%s%s", path, name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
+  if (column->role == CO_ROLE_IGNORE)
+    return co_node_problem(b->problems, at, "give the column another role in the dataset",
+                           "%s.name: column '%s' has role ignore", path, name);
   // Layers are named after their feature: equal names would tie weights that have nothing to do
   // with each other.
   if (strcmp(name, "combiner") == 0)
-    return co_node_problem(b->problems, at, "rename the column when importing",
+    return co_node_problem(b->problems, at, "give the column another name in the dataset",
                            "%s.name: a feature cannot be called 'combiner', the joining layers are",
                            path);
   *out = column;

@@ -61,6 +61,22 @@ static co_status list_schema(co_model *model) {
   return CO_OK;
 }
 
+// The network takes the weights of a target's rows by a name of their own.
+static co_status check_input_names(co_model_builder *b) {
+  static const char end[] = ".weight";
+  const co_model *model = b->model;
+  for (int64_t i = 0; i < model->input_count; i++)
+    for (int64_t k = 0; k < model->output_count; k++) {
+      const char *input = model->inputs[i].name, *output = model->outputs[k].name;
+      size_t length = strlen(output);
+      if (strncmp(input, output, length) == 0 && strcmp(input + length, end) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(
+            b->problems, NULL, "give the column another name in the dataset",
+            "input_features: an input cannot be called '%s', beside a target '%s'", input, output));
+    }
+  return CO_OK;
+}
+
 co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
                           const co_schema *schema, co_diagnostics *problems) {
   *out = NULL;
@@ -75,6 +91,7 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
   CO_TRY(co_graph_create(&model->network, ctx));
   CO_TRY(co_model_read_inputs(&b));
   CO_TRY(co_model_read_outputs(&b));
+  CO_TRY(check_input_names(&b));
   if (problems->count == before) CO_TRY(declare_fitted(model));
   if (problems->count == before) CO_TRY(list_schema(model));
   CO_TRY(co_model_build_network(&b));

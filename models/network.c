@@ -78,6 +78,8 @@ static co_status network_input(co_model *model, co_input_block *block) {
   CO_RETURN_IF_FAILED(
       co_graph_add_input(model->network, block->name, dtype, &shape, &block->network_input));
   if (block->event_table < 0) return CO_OK;
+  co_graph_set_max_length(model->network, block->event_table,
+                          model->event_tables[block->event_table].most_events);
   char *name = co_arena_format(model->arena, "%s.lengths", block->name);
   if (!name) return CO_ERR_MEMORY;
   co_feed feed = {.kind = CO_FEED_LENGTHS,

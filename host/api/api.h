@@ -30,6 +30,9 @@ co_status co_result_create(cohort_result **out, cohort_context *context);
 // error) replace the fields. Returns `status` for the caller to return.
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status);
 
+// What inspecting a model reads of its weights, and nothing else.
+co_status co_inspect_weights(co_context *ctx, const char *path);
+
 // CO_ERR_USAGE where a caller from C left out what has no default.
 co_status co_require(const char *value, const char *verb, const char *what);
 

@@ -7,6 +7,7 @@
 #include "host/api/api.h"
 #include "host/config/config.h"
 #include "host/core/h5.h"
+#include "host/core/memory.h"
 #include "host/device/backend.h"
 #include "host/device/machine.h"
 
@@ -139,6 +140,18 @@ static co_status report_cuda(co_context *ctx, cohort_result *result) {
   return CO_OK;
 }
 
+// What is compared with the memory that a plan or a data set needs, before it is taken.
+static void report_memory_limit(cohort_result *result) {
+  char source[CO_MEMORY_SOURCE_BYTES], amount[32];
+  size_t limit = co_memory_limit(source);
+  bool told = limit != SIZE_MAX;
+  number(result, "memory_limit_bytes", told ? (int64_t)limit : 0);
+  text(result, "memory_limit_source", told ? source : NULL);
+  co_text_printf(&result->text, "%-10s %s%s%s%s\n", "limit",
+                 told ? co_memory_print(amount, (double)limit) : "none known", told ? " (" : "",
+                 source, told ? ")" : "");
+}
+
 static co_status report(co_context *ctx, cohort_result *result) {
   char found[256];
   fact(result, "cohort", cohort_version());
@@ -148,12 +161,15 @@ static co_status report(co_context *ctx, cohort_result *result) {
   fact(result, "isa", found);
   co_json_key(&result->json, "threads");
   co_json_int(&result->json, co_context_threads(ctx));
-  co_text_printf(&result->text, "%-10s %d\n", "threads", co_context_threads(ctx));
+  text(result, "threads_why", co_context_threads_why(ctx));
+  co_text_printf(&result->text, "%-10s %d (%s)\n", "threads", co_context_threads(ctx),
+                 co_context_threads_why(ctx));
   long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   int64_t memory = pages > 0 && page > 0 ? (int64_t)pages * page : 0;
   co_json_key(&result->json, "memory_bytes");
   co_json_int(&result->json, memory);
   co_text_printf(&result->text, "%-10s %.1f GiB\n", "memory", (double)memory / (1 << 30));
+  report_memory_limit(result);
   co_dnnl_library_version(found, sizeof found);
   fact(result, "onednn", found);
   co_h5_version(found, sizeof found);

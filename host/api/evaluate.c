@@ -6,6 +6,7 @@
 #include "host/eval/evaluation.h"
 #include "host/eval/scorer.h"
 #include "host/feed/fit_features.h"
+#include "host/feed/labels.h"
 
 static co_status parse_split(const char *name, int *split) {
   *split = co_split_parse(name ? name : "test");
@@ -106,6 +107,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   if (!count)
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
+  CO_RETURN_IF_FAILED(co_check_labels(scorer->model, scorer->dataset, (co_split)split));
   CO_RETURN_IF_FAILED(co_check_inputs(scorer->model, scorer->dataset, samples, count));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));

@@ -181,6 +181,23 @@ static void render_training(cohort_result *result, const co_training_state *stat
                  state->epoch, state->finished ? "finished" : "to be continued");
 }
 
+co_status co_inspect_weights(co_context *ctx, const char *path) {
+  co_arena *arena;
+  co_h5 *file = NULL;
+  cohort_result ignored = {.ctx = ctx};
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_json_init(&ignored.json, ctx, 0);
+  co_text_init(&ignored.text, ctx);
+  co_json_open(&ignored.json, '{');
+  co_status status = co_h5_open(&file, ctx, path, CO_ERR_MODEL);
+  if (status == CO_OK) status = render_weights(file, arena, &ignored);
+  co_h5_abandon(file);
+  co_json_free(&ignored.json);
+  co_text_free(&ignored.text);
+  co_arena_free(arena);
+  return status;
+}
+
 static co_status inspect_model(co_context *ctx, const char *path, cohort_result *result) {
   co_arena *arena;
   co_h5 *file = NULL;
@@ -218,7 +235,8 @@ static co_status inspect(co_context *ctx, const char *path, cohort_result *resul
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "no such file or directory");
   if (!co_path_is_directory(path)) {
     co_h5 *file;
-    CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_DATA));
+    bool says_model = co_h5_is_kind(path, CO_MODEL_FILE_KIND);
+    CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, says_model ? CO_ERR_MODEL : CO_ERR_DATA));
     bool model = co_h5_exists(file, "/cohort"), dataset = co_h5_has_attribute(file, "/", "format");
     co_h5_abandon(file);
     if (dataset) return inspect_dataset(ctx, path, result);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "host/api/api.h"
-#include "host/core/file.h"
+#include "host/core/output.h"
+#include "host/eval/score_columns.h"
 #include "host/eval/scorer.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/submission_queue.h"
@@ -20,6 +21,8 @@ typedef struct scoring {
   const int64_t *samples;
   int64_t count;
   int64_t *all; // owned, when no split is asked for
+  char **columns;
+  int64_t column_count;
   co_atomic_file atomic;
   co_writer *writer;
 } scoring;
@@ -34,26 +37,10 @@ static co_status write_cell(co_writer *writer, const char *text) {
   return co_writer_write(writer, "\"", 1);
 }
 
-static const char *key_name(const co_dataset *dataset) {
-  const co_column *key = co_dataset_key_column(dataset);
-  return key ? key->name : "row";
-}
-
-// key, then what each output's class writes.
 static co_status write_header(scoring *s) {
-  const co_model *model = s->scorer.model;
-  CO_RETURN_IF_FAILED(write_cell(s->writer, key_name(s->scorer.dataset)));
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const co_output_feature *output = &model->outputs[i];
-    const co_output_class *class_ = output->class_->output;
-    for (int64_t k = 0; k < class_->cells(output); k++) {
-      char *name = class_->cell_name(s->ctx, output, k);
-      if (!name) return CO_ERR_MEMORY;
-      co_status status = co_writer_write(s->writer, ",", 1);
-      if (status == CO_OK) status = write_cell(s->writer, name);
-      co_free(s->ctx, name);
-      CO_RETURN_IF_FAILED(status);
-    }
+  for (int64_t i = 0; i < s->column_count; i++) {
+    if (i) CO_RETURN_IF_FAILED(co_writer_write(s->writer, ",", 1));
+    CO_RETURN_IF_FAILED(write_cell(s->writer, s->columns[i]));
   }
   return co_writer_write(s->writer, "\n", 1);
 }
@@ -82,7 +69,7 @@ static co_status write_output(scoring *s, const co_output_feature *output, const
 static co_status write_batch(scoring *s, const co_view *view, const void *const *outputs) {
   const co_model *model = s->scorer.model;
   for (int64_t row = 0; row < view->valid; row++) {
-    char key[1024];
+    char key[CO_DATASET_KEY_MAX + 1];
     int64_t sample = view->batch->samples[row];
     CO_RETURN_IF_FAILED(co_dataset_key(s->scorer.dataset, sample, key, sizeof key));
     CO_RETURN_IF_FAILED(write_cell(s->writer, key));
@@ -114,10 +101,25 @@ static co_status choose_rows(scoring *s) {
   return CO_OK;
 }
 
+// What is wrong with the columns or the keys is said before anything is scored.
+static co_status check_columns(scoring *s) {
+  char key[CO_DATASET_KEY_MAX + 1];
+  CO_RETURN_IF_FAILED(co_score_columns(&s->columns, &s->column_count, s->scorer.arena,
+                                       s->scorer.model, s->scorer.dataset));
+  return s->count ? co_dataset_key(s->scorer.dataset, s->samples[0], key, sizeof key) : CO_OK;
+}
+
+// Before the model and the rows are read: what cannot be written need not be computed.
 static co_status open_output(scoring *s) {
   const char *output = s->options->output;
   if (strcmp(output, "-") == 0) return co_writer_open(&s->writer, s->ctx, "-", true);
-  CO_RETURN_IF_FAILED(co_atomic_begin(&s->atomic, s->ctx, output));
+  char *model = NULL;
+  CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, s->options->model));
+  const char *const inputs[] = {model, s->options->dataset};
+  co_output wanted = {output, s->options->force, inputs, 2};
+  co_status status = co_output_begin(&s->atomic, s->ctx, &wanted);
+  co_free(s->ctx, model);
+  CO_RETURN_IF_FAILED(status);
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
 }
 
@@ -176,17 +178,13 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(options->dataset, "predict", "a dataset"));
   CO_RETURN_IF_FAILED(co_require(options->output, "predict", "an output"));
   bool to_file = strcmp(options->output, "-") != 0;
-  if (to_file && !options->force && co_path_exists(options->output)) {
-    co_status status = co_fail_at(CO_ERR_IO, options->output, 0, 0, "the output exists already");
-    co_hint("replace it with --force, or choose another -O");
-    return status;
-  }
+  CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
                                      options->device, options->threads, options->batch_size,
                                      CO_MODE_INFER, options->precision));
   CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(check_columns(s));
   CO_RETURN_IF_FAILED(co_check_inputs(s->scorer.model, s->scorer.dataset, s->samples, s->count));
-  CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "host/api/api.h"
-#include "host/core/file.h"
+#include "host/core/output.h"
 #include "host/eval/scorer.h"
 #include "host/train/settings.h"
 
@@ -12,6 +12,7 @@ typedef struct rendering {
   const cohort_render_options *options;
   co_diagnostics *problems;
   co_arena *arena;
+  co_atomic_file output;
 } rendering;
 
 // With a dataset the features are checked too: what renders, trains.
@@ -26,20 +27,32 @@ static co_status check_model(rendering *r, const co_node *config) {
   return status == CO_ERR_CONFIG ? co_diagnostics_result(r->problems) : status;
 }
 
+// What is read, so that it is not written: the config files and the dataset.
+static co_status begin_output(rendering *r) {
+  const cohort_config *config = &r->options->config;
+  const char **inputs = co_arena_alloc(r->arena, (size_t)config->file_count + 1, sizeof *inputs);
+  if (!inputs) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < config->file_count; i++)
+    inputs[i] = config->files[i];
+  inputs[config->file_count] = r->options->dataset;
+  co_output output = {r->options->output, r->options->force, inputs, config->file_count + 1};
+  return co_output_begin(&r->output, r->ctx, &output);
+}
+
 static co_status write_output(rendering *r, const char *yaml) {
-  const char *path = r->options->output;
-  if (!r->options->force && co_path_exists(path)) {
-    co_status status = co_fail_at(CO_ERR_IO, path, 0, 0, "the output exists already");
-    co_hint("replace it with --force");
-    return status;
-  }
-  return co_write_file_atomic(r->ctx, path, yaml, strlen(yaml));
+  co_writer *writer;
+  CO_RETURN_IF_FAILED(co_writer_open(&writer, r->ctx, r->output.temporary, false));
+  co_status status = co_writer_write(writer, yaml, strlen(yaml));
+  co_status closed = co_writer_close(writer);
+  if (status == CO_OK) status = closed;
+  return status == CO_OK ? co_atomic_commit(&r->output) : status;
 }
 
 static co_status render(rendering *r, cohort_result *result) {
   const cohort_config *given = &r->options->config;
   co_node *config, *full;
   co_trainer_settings settings;
+  if (r->options->output) CO_RETURN_IF_FAILED(begin_output(r));
   CO_RETURN_IF_FAILED(co_settings_read(&config, r->arena, given->files, given->file_count,
                                        given->assignments, given->assignment_count, r->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, config, r->arena, r->problems));
@@ -65,6 +78,7 @@ cohort_status cohort_render_config(cohort_context *context, const cohort_render_
   rendering r = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
   co_status status = co_arena_create(&r.arena, r.ctx);
   if (status == CO_OK) status = render(&r, *out);
+  co_atomic_abort(&r.output);
   co_arena_free(r.arena);
   return co_result_finish(*out, "render-config", status);
 }

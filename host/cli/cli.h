@@ -7,12 +7,19 @@
 #include <stdio.h>
 
 #include "host/cli/option.h"
+#include "host/cli/probe.h"
 #include "host/cohort.h"
 #include "host/core/diagnostics.h"
 #include "host/core/json.h"
 #include "host/core/progress.h"
 
 typedef struct cli_verb cli_verb;
+
+// The table of a training: how its last line was laid out.
+typedef struct cli_epoch_table {
+  unsigned columns; // bit i: column i is shown; 0 = there was no line yet
+  bool narrow;      // short heads, one blank between columns
+} cli_epoch_table;
 
 typedef struct cli_job {
   co_context *ctx;
@@ -30,7 +37,14 @@ typedef struct cli_job {
   FILE *log_file;           // NULL = none
   int hangups;              // after which it was opened last
   bool log_as_json, colored;
-  bool reader_gone; // of standard output: needs no message
+  co_log_level level; // what is graver or equal is logged
+  bool attended;      // a person reads stderr: no time stamps, and a training's epochs as a table
+  cli_epoch_table table;
+  cli_probed probed;
+  bool reader_gone;          // of standard output: needs no message
+  int result;                // descriptor of standard output
+  int threads, thread_limit; // for the library's context: 0 = its default, none
+  const char *threads_why;   // of threads, if it is not 0
 } cli_job;
 
 struct cli_verb {
@@ -67,9 +81,21 @@ co_status cli_library_open(cohort_context **out, cli_job *cli);
 co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result);
 co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common);
 
+// ---- epoch_table.c -----------------------------------------------------------------------------
+// The line of an epoch into `out`, ended by '\n', with the heads above it where it is the first or
+// laid out otherwise than the last one. Of what does not fit into `available` columns the least
+// important is left out.
+void cli_epoch_line(char *out, size_t size, cli_epoch_table *table, const cohort_epoch *epoch,
+                    int available);
+// Shows it above the progress bar, if the job is attended.
+void cli_show_epoch(cli_job *cli, const cohort_epoch *epoch);
+
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.
 co_status cli_configure(cli_job *cli, const cli_common *common);
+// Where results go. Once opened, it is a descriptor of its own, and what libraries print on their
+// standard output goes to standard error: a JSON document stays alone.
+void cli_result_open(cli_job *cli);
 // Writes result and errors to where they belong and gives the exit code.
 int cli_finish(cli_job *cli, co_status status);
 

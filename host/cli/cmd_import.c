@@ -225,8 +225,9 @@ const cli_verb cli_verb_import = {
     .summary = "make a dataset.h5 from tables in text, or from images",
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
-        "equal inputs is left alone. Several FILEs with the same columns are one table. What a\n"
-        "column is, is found out from all of its cells; --print-schema shows it.\n",
+        "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
+        "columns are one table. What a column is, is found out from all of its cells;\n"
+        "--print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE,
     .options = options_table,
     .options_size = sizeof(cli_import_options),

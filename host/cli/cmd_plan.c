@@ -42,8 +42,8 @@ static co_status run(cli_job *cli, const void *options_) {
 const cli_verb cli_verb_plan = {
     .name = "plan",
     .usage = "-c CONFIG --dataset FILE [options]",
-    .summary = "check a config and show shapes, parameters, work and memory; trains nothing.\n"
-               "No GPU is opened: --device cuda plans without one, alike on every machine",
+    .summary = "show shapes, parameters, work and memory; trains nothing",
+    .details = "No GPU is opened: --device cuda plans without one, alike on every machine.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS,
     .options = options,
     .options_size = sizeof(cli_plan_options),

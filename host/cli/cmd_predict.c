@@ -48,7 +48,7 @@ static co_status run(cli_job *cli, const void *options_) {
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   // `| head` has read enough: that is no error to tell anybody.
-  struct pollfd reader = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  struct pollfd reader = {.fd = cli->result, .events = POLLOUT};
   if (taken == CO_ERR_IO && strcmp(o->output, "-") == 0 && poll(&reader, 1, 0) == 1)
     cli->reader_gone = reader.revents & POLLERR;
   return taken;

@@ -106,7 +106,11 @@ const cli_verb cli_verb_train = {
     .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]",
     .summary = "train a model, or go on training",
     .details =
-        "SIGINT and SIGTERM finish the step and write a checkpoint; a second one exits at once.\n"
+        "On a terminal epochs are lines of a table. Elsewhere, and with --json, --verbose,\n"
+        "--progress plain or --log-format json, there is a log with dates.\n"
+        "SIGINT and SIGTERM finish the step and write a checkpoint; a second one, or ten seconds "
+        "and\n"
+        "twice the longest step in which nothing moves (a minute for a disk), end it at once.\n"
         "SIGUSR1 writes a checkpoint and goes on, SIGUSR2 logs where the training stands, SIGHUP\n"
         "opens the --log-file anew.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED | CLI_DRY_RUN,

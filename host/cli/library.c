@@ -25,8 +25,15 @@ static void pass_progress(void *user, const char *name, const char *unit, int64_
   co_progress_update(cli->progress, done, detail);
 }
 
+static void pass_epoch(void *user, const cohort_epoch *epoch) {
+  cli_show_epoch(user, epoch);
+}
+
 co_status cli_library_open(cohort_context **out, cli_job *cli) {
-  cohort_context_options options = {.threads = co_context_threads(cli->ctx),
+  cohort_context_options options = {.threads = cli->threads,
+                                    .threads_why = cli->threads_why,
+                                    .thread_limit = cli->thread_limit,
+                                    .limit_why = "OMP_THREAD_LIMIT",
                                     .log_level = COHORT_LOG_TRACE, // this program's log decides
                                     .log = pass_log,
                                     .log_user = cli,
@@ -34,7 +41,13 @@ co_status cli_library_open(cohort_context **out, cli_job *cli) {
                                     .progress_user = cli,
                                     .stop = cli_stop_flag(),
                                     .checkpoint = cli_checkpoint_requests(),
-                                    .status = cli_status_requests()};
+                                    .status = cli_status_requests(),
+                                    .epoch = pass_epoch,
+                                    .epoch_user = cli,
+                                    .probe = cli_probe,
+                                    .probe_user = cli,
+                                    .alive = cli_signals_alive,
+                                    .standard_output = cli->result};
   return (co_status)cohort_context_create(out, &options);
 }
 

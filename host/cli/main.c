@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "host/cli/environment.h"
 #include "host/cli/signal.h"
 #include "host/cli/verbs.h"
 
@@ -81,6 +81,7 @@ static co_status run_verb(cli_job *cli, int count, char *const *words) {
   if (status != CO_OK) return status;
   const cli_common *common = options;
   CO_RETURN_IF_FAILED(cli_configure(cli, common));
+  if (cli->as_json) cli_signals_set_document(cli->result, verb->name);
   if (!common->help) return verb->run(cli, options);
   if (common->json) return co_fail(CO_ERR_USAGE, "--help is text: it does not go with --json");
   cli_help_verb(&cli->text, verb);
@@ -152,25 +153,9 @@ static void clean_up(cli_job *cli) {
   co_context_free(cli->ctx);
 }
 
-// Threads of GNU OpenMP wait for each other spinning, by default for so long that on a machine that
-// others use too, a training can slow down tenfold: its threads spin while the one they wait for has
-// no core. What a shorter spin costs and gives is measured roughly (tests/bench/README.md). The
-// library reads this variable before main, so the program starts itself once more with it.
-static void bound_spinning(const char *first, char *const *argv) {
-  const cli_verb *verb = first ? cli_verb_find(first) : NULL;
-  if (!verb || !(verb->common & CLI_THREADS)) return;
-  if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-  if (setenv("GOMP_SPINCOUNT", "10000", 1) == 0) execv("/proc/self/exe", argv);
-  // Without /proc it goes on as it is.
-}
-
-int main(int argc, char **argv) {
-  bound_spinning(argc > 1 ? argv[1] : NULL, argv);
-  open_standard_streams();
-  cli_signals_install();
-  int count = argc > 0 ? argc - 1 : 0;
-  char *const *words = argv + 1;
+static int run(int count, char *const *words) {
   cli_job cli = {.as_json = asks_for_json(count, words)};
+  cli_result_open(&cli);
   co_status status = co_context_create(&cli.ctx, NULL);
   if (status == CO_OK) status = co_arena_create(&cli.arena, cli.ctx);
   if (status != CO_OK) {
@@ -182,7 +167,19 @@ int main(int argc, char **argv) {
   co_text_init(&cli.text, cli.ctx);
   co_json_open(&cli.json, '{');
   cli.command = join_words(cli.arena, count, words);
-  int exit_code = cli_finish(&cli, dispatch(&cli, count, words));
+  status = cli_enlarge_stacks() ? dispatch(&cli, count, words) : CO_ERR_MEMORY;
+  int exit_code = cli_finish(&cli, status);
   clean_up(&cli);
   return exit_code;
+}
+
+int main(int argc, char **argv) {
+  int count = argc > 0 ? argc - 1 : 0;
+  char *const *words = argv + 1;
+  const cli_verb *verb = count ? cli_verb_find(words[0]) : NULL;
+  if (verb && (verb->common & CLI_THREADS)) cli_bound_spinning(argv);
+  open_standard_streams();
+  if (count == 2 && strcmp(words[0], "--probe") == 0) return cli_probe_serve(words[1]);
+  cli_signals_install();
+  return run(count, words);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/core/diagnostics.h"
 
@@ -57,7 +58,7 @@ static const shared_option shared[] = {
       .kind = CLI_INT,
       .offset = AT(threads),
       .value = "N",
-      .doc = "compute threads (default: all cores)",
+      .doc = "compute threads (default: OMP_NUM_THREADS, else the cores that it may use)",
       .minimum = 1,
       .maximum = 4096}},
     {CLI_SEED,
@@ -485,6 +486,42 @@ co_status cli_parse(void *out, const cli_syntax *syntax, co_arena *arena, int co
       CO_RETURN_IF_FAILED(parse_letters(&p, word));
   }
   return ((cli_common *)out)->help ? CO_OK : check_required(&p);
+}
+
+// ---- files that are named ----------------------------------------------------------------------
+
+static bool is_same_file(const char *value, const char *path) {
+  struct stat a, b;
+  if (strcmp(value, path) == 0) return true;
+  return stat(value, &a) == 0 && stat(path, &b) == 0 && S_ISREG(a.st_mode) &&
+         a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static bool names_file(const char *options, const cli_option *o, const char *path) {
+  const void *at = options + o->offset;
+  const char *const *texts = at;
+  int64_t count = o->kind == CLI_PAIR ? 2 : 1;
+  if (o->kind == CLI_LIST) {
+    texts = ((const cli_list *)at)->item;
+    count = ((const cli_list *)at)->count;
+  } else if (o->kind != CLI_TEXT && o->kind != CLI_OPTIONAL && o->kind != CLI_PAIR) {
+    return false;
+  }
+  for (int64_t i = 0; i < count; i++)
+    if (texts[i] && is_same_file(texts[i], path)) return true;
+  return false;
+}
+
+const char *cli_option_naming(const void *options, const cli_syntax *syntax, const char *path) {
+  for (const cli_option *o = syntax->options; o && o->name; o++)
+    if (names_file(options, o, path)) return o->name;
+  for (size_t i = 0; i < SHARED_COUNT; i++) {
+    const cli_option *o = &shared[i].option;
+    if (o->offset != AT(log_file) && takes(syntax, &shared[i]) && names_file(options, o, path))
+      return o->name;
+  }
+  const cli_option operands = {.kind = CLI_LIST, .offset = syntax->operands};
+  return syntax->operand && names_file(options, &operands, path) ? syntax->operand : NULL;
 }
 
 // ---- help --------------------------------------------------------------------------------------

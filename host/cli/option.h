@@ -76,6 +76,9 @@ typedef struct cli_syntax {
 // CO_ERR_USAGE with a hint.
 co_status cli_parse(void *out, const cli_syntax *syntax, co_arena *arena, int count,
                     char *const *words);
+// The name of an option, other than --log-file, or operand whose value is this file, by whatever
+// path; NULL if there is none.
+const char *cli_option_naming(const void *options, const cli_syntax *syntax, const char *path);
 // The lines "-c, --config FILE   doc" of a verb's own options and of the shared ones.
 void cli_describe(co_text *text, const cli_syntax *syntax);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // stdout carries the result and nothing else; log, progress and errors go to stderr.
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "host/cli/cli.h"
+#include "host/cli/environment.h"
 #include "host/cli/signal.h"
 
 // ---- log ---------------------------------------------------------------------------------------
@@ -74,7 +76,22 @@ static bool is_number(const char *p, size_t length) {
   return p == end;
 }
 
-// "step=5 loss=0.1" becomes {"step":5,"loss":0.1}.
+static bool is_word(const char *value, size_t length, const char *word) {
+  return length == strlen(word) && memcmp(value, word, length) == 0;
+}
+
+// As the kind of value it is, which must not depend on what it is: a loss that is no number is null.
+static void put_value(FILE *out, const char *value, size_t length) {
+  if (is_number(value, length) || is_word(value, length, "true") || is_word(value, length, "false"))
+    fprintf(out, "%.*s", (int)length, value);
+  else if (is_word(value, length, "nan") || is_word(value, length, "-nan") ||
+           is_word(value, length, "inf") || is_word(value, length, "-inf"))
+    fputs("null", out);
+  else
+    put_json_text(out, value, length);
+}
+
+// "step=5 loss=0.1 best=true" becomes {"step":5,"loss":0.1,"best":true}.
 static void put_pairs(FILE *out, const char *text) {
   const char *separator = "{";
   while (*text) {
@@ -83,10 +100,7 @@ static void put_pairs(FILE *out, const char *text) {
     fputs(separator, out);
     put_json_text(out, text, key);
     fputc(':', out);
-    if (is_number(start, value))
-      fprintf(out, "%.*s", (int)value, start);
-    else
-      put_json_text(out, start, value);
+    put_value(out, start, value);
     separator = ",";
     text = start + value + (start[value] == ' ');
   }
@@ -117,6 +131,26 @@ static void put_line(FILE *out, const cli_job *cli, bool colored, co_log_level l
   fputs("}\n", out);
 }
 
+// The figures of an epoch, which stand in the table, and the checkpoints behind it.
+static bool is_in_table(co_log_level level, const char *event, const char *text) {
+  return level == CO_LOG_INFO && (strcmp(event, "eval") == 0 || strcmp(event, "checkpoint") == 0 ||
+                                  (strcmp(event, "train") == 0 && is_pairs(text)));
+}
+
+// What a person reads has no dates, and says nothing twice.
+static void write_attended(const cli_job *cli, co_log_level level, const char *event,
+                           const char *text) {
+  if (is_in_table(level, event, text)) return;
+  if (cli->progress) co_progress_erase(cli->progress);
+  const char *color = cli->colored ? level_color(level) : "";
+  if (level == CO_LOG_INFO)
+    fprintf(stderr, "%s\n", text);
+  else
+    fprintf(stderr, "%s%s%s: %s\n", color, level == CO_LOG_WARN ? "warning" : "error",
+            *color ? "\033[0m" : "", text);
+  fflush(stderr);
+}
+
 static void write_line(FILE *out, const cli_job *cli, bool colored, co_log_level level,
                        const char *event, const char *text) {
   char *line = NULL;
@@ -144,8 +178,12 @@ static void follow_log_file(cli_job *cli) {
 static void log_sink(void *user, co_log_level level, const char *event, const char *text) {
   cli_job *cli = user;
   follow_log_file(cli);
-  if (cli->progress) co_progress_erase(cli->progress);
-  write_line(stderr, cli, cli->colored, level, event, text);
+  if (cli->attended) {
+    write_attended(cli, level, event, text);
+  } else {
+    if (cli->progress) co_progress_erase(cli->progress);
+    write_line(stderr, cli, cli->colored, level, event, text);
+  }
   if (cli->log_file) write_line(cli->log_file, cli, false, level, event, text);
 }
 
@@ -165,16 +203,60 @@ static co_log_level chosen_level(const cli_common *common) {
   return level < CO_LOG_ERROR ? CO_LOG_ERROR : level > CO_LOG_TRACE ? CO_LOG_TRACE : level;
 }
 
+// A person reads stderr: not a program, nor one who asked for the log as programs get it.
+static bool is_attended(const cli_job *cli) {
+  return isatty(STDERR_FILENO) && !cli->as_json && !cli->log_as_json &&
+         cli->common->progress != CO_PROGRESS_PLAIN && cli->level <= CO_LOG_INFO;
+}
+
+// Never into a file that the command reads or writes.
+static co_status open_log_file(cli_job *cli, const cli_common *common) {
+  cli_syntax syntax = cli_verb_syntax(cli->verb);
+  const char *other = cli_option_naming(common, &syntax, common->log_file);
+  if (other) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--log-file %s is the file of %s%s", common->log_file,
+                strcmp(other, syntax.operand ? syntax.operand : "") ? "--" : "", other);
+    co_hint("choose another --log-file");
+    return status;
+  }
+  if (!(cli->log_file = fopen(common->log_file, "a")))
+    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
+  cli_signals_take_hangups();
+  return CO_OK;
+}
+
+static void choose_threads(cli_job *cli, const cli_common *common) {
+  cli_environment environment;
+  if (!(cli->verb->common & CLI_THREADS)) return;
+  cli_environment_read(&environment);
+  for (int i = 0; i < 2; i++)
+    if (environment.wrong[i])
+      co_log(cli->ctx, CO_LOG_WARN, "threads", "%s is no number of threads and ignored: %.40s",
+             environment.wrong[i], environment.wrong_text[i]);
+  cli->thread_limit = environment.thread_limit;
+  if (common->threads != CLI_UNSET) {
+    cli->threads = (int)common->threads;
+    cli->threads_why = "--threads";
+  } else if (environment.threads && cli->thread_limit && environment.threads > cli->thread_limit) {
+    cli->threads = cli->thread_limit;
+    cli->threads_why = "OMP_THREAD_LIMIT";
+  } else if (environment.threads) {
+    cli->threads = environment.threads;
+    cli->threads_why = "OMP_NUM_THREADS";
+  }
+}
+
 co_status cli_configure(cli_job *cli, const cli_common *common) {
   cli->common = common;
   cli->as_json = common->json;
   cli->log_as_json = common->log_format == 1;
   cli->colored = wants_color(common->color);
-  co_context_set_log(cli->ctx, chosen_level(common), log_sink, cli);
-  if (common->threads != CLI_UNSET) co_context_set_threads(cli->ctx, (int)common->threads);
-  if (common->log_file && !(cli->log_file = fopen(common->log_file, "a")))
-    return co_fail_errno(CO_ERR_IO, errno, "cannot open the log file '%s'", common->log_file);
-  if (cli->log_file) cli_signals_take_hangups();
+  cli->level = chosen_level(common);
+  cli->attended = is_attended(cli);
+  co_context_set_log(cli->ctx, cli->level, log_sink, cli);
+  if (common->log_file) CO_RETURN_IF_FAILED(open_log_file(cli, common));
+  choose_threads(cli, common);
   int mode = common->progress;
   if (mode == CO_PROGRESS_AUTO && common->quiet) mode = CO_PROGRESS_NONE;
   if (mode == CO_PROGRESS_NONE) return CO_OK;
@@ -271,20 +353,40 @@ static co_status build_document(co_json *json, const cli_job *cli, co_status sta
   return json->text.status;
 }
 
+void cli_result_open(cli_job *cli) {
+  cli->result = STDOUT_FILENO;
+  int own = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (own < 0) return; // no descriptor left: results go where libraries print
+  if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+    close(own);
+  else
+    cli->result = own;
+}
+
+static int write_all(int descriptor, const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(descriptor, bytes, length);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    bytes += written;
+    length -= (size_t)written;
+  }
+  return 0;
+}
+
 // A reader that went away (`| head`) needs no message.
-static co_status write_stdout(const char *bytes, size_t length) {
-  errno = 0;
-  if ((!length || fwrite(bytes, 1, length, stdout) == length) && fflush(stdout) == 0) return CO_OK;
-  int reason = errno;
+static co_status write_stdout(const cli_job *cli, const char *bytes, size_t length) {
+  int reason = write_all(cli->result, bytes, length);
+  if (!reason) return CO_OK;
   co_fail_errno(CO_ERR_IO, reason, "cannot write to standard output");
   return reason == EPIPE ? CO_INTERRUPTED : CO_ERR_IO;
 }
 
 static co_status write_result(const cli_job *cli, co_status status, int exit_code) {
-  if (!cli->as_json) return write_stdout(cli->text.data, cli->text.length);
+  if (!cli->as_json) return write_stdout(cli, cli->text.data, cli->text.length);
   if (cli->document) {
-    co_status document = write_stdout(cli->document, strlen(cli->document));
-    return document == CO_OK ? write_stdout("\n", 1) : document;
+    co_status document = write_stdout(cli, cli->document, strlen(cli->document));
+    return document == CO_OK ? write_stdout(cli, "\n", 1) : document;
   }
   co_json json;
   co_json_init(&json, cli->ctx, 0);
@@ -293,8 +395,8 @@ static co_status write_result(const cli_job *cli, co_status status, int exit_cod
       "{\"ok\":false,\"verb\":null,\"exit\":7,\"error\":{\"code\":\"memory\","
       "\"exit\":7,\"message\":\"out of memory\",\"where\":null,"
       "\"hint\":null},\"errors\":[]}\n";
-  co_status written = built == CO_OK ? write_stdout(json.text.data, json.text.length)
-                                     : write_stdout(poor, sizeof poor - 1);
+  co_status written = built == CO_OK ? write_stdout(cli, json.text.data, json.text.length)
+                                     : write_stdout(cli, poor, sizeof poor - 1);
   co_json_free(&json);
   return written != CO_OK ? written : built;
 }
@@ -320,6 +422,7 @@ int cli_finish(cli_job *cli, co_status status) {
   }
   int exit_code = exit_code_of(status);
   if (status != CO_OK && !cli->reader_gone) print_errors(cli);
+  cli_signals_set_document(-1, NULL); // from here on the real one is written
   co_status written = write_result(cli, status, exit_code);
   if (written == CO_OK || status != CO_OK) return exit_code;
   if (written == CO_ERR_IO) print_error(stderr, cli, cli->colored, co_error_last());

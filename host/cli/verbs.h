@@ -60,7 +60,7 @@ typedef struct cli_verify_options {
   cli_common common;   // --device, --threads
   cli_list properties; // exactly one: "parity"
   const char *model, *dataset, *split;
-  int64_t batch_size; // CLI_UNSET = the model's, at most 32
+  int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
 } cli_verify_options;
 

@@ -53,6 +53,16 @@ bool co_node_bool(const co_node *node, bool *out);
 bool co_node_int(const co_node *node, int64_t *out);
 bool co_node_double(const co_node *node, double *out);
 
+// Where two trees first say different things: the dotted path (cut if very long), and what stands
+// there in each, NULL where nothing does. Order in maps does not count. False if they say the same.
+typedef struct co_difference {
+  char path[256];
+  const co_node *a, *b;
+} co_difference;
+bool co_node_differ(co_difference *out, const co_node *a, const co_node *b);
+// A scalar's text, else what kind of thing it is, for messages. NULL is "not given".
+const char *co_node_brief(const co_node *node);
+
 // Fills `out` (a struct described by `fields`) from a map, with defaults; `map` may be NULL (all
 // defaults), and a null value is as good as an absent key. Unknown keys ("did you mean"), wrong
 // types, values out of range and missing required keys are collected in `problems`, each with place

@@ -87,6 +87,53 @@ bool co_node_double(const co_node *node, double *out) {
   return true;
 }
 
+// ---- differences -------------------------------------------------------------------------------
+
+static void extend(char *path, size_t size, size_t length, const char *key, int64_t index) {
+  if (key)
+    snprintf(path + length, size - length, "%s%s", length ? "." : "", key);
+  else
+    snprintf(path + length, size - length, "[%lld]", (long long)index);
+}
+
+// An absent node and an explicit null say the same.
+static bool is_nothing(const co_node *node) {
+  return !node || node->kind == CO_NODE_NULL;
+}
+
+static bool differ(co_difference *d, size_t length, const co_node *a, const co_node *b) {
+  if (is_nothing(a) && is_nothing(b)) return false;
+  d->a = a;
+  d->b = b;
+  if (is_nothing(a) || is_nothing(b) || a->kind != b->kind) return true;
+  if (a->kind == CO_NODE_SCALAR) return strcmp(a->text, b->text) != 0;
+  bool map = a->kind == CO_NODE_MAP;
+  for (int64_t i = 0; i < a->count || (!map && i < b->count); i++) {
+    const co_node *in_a = i < a->count ? a->items[i] : NULL;
+    const co_node *in_b = map ? co_node_get(b, a->keys[i]) : i < b->count ? b->items[i] : NULL;
+    extend(d->path, sizeof d->path, length, map ? a->keys[i] : NULL, i);
+    if (differ(d, strlen(d->path), in_a, in_b)) return true;
+  }
+  for (int64_t i = 0; map && i < b->count; i++) {
+    if (co_node_get(a, b->keys[i])) continue;
+    extend(d->path, sizeof d->path, length, b->keys[i], 0);
+    if (differ(d, strlen(d->path), NULL, b->items[i])) return true;
+  }
+  d->path[length] = '\0';
+  return false;
+}
+
+bool co_node_differ(co_difference *out, const co_node *a, const co_node *b) {
+  *out = (co_difference){.a = NULL};
+  return differ(out, 0, a, b);
+}
+
+const char *co_node_brief(const co_node *node) {
+  static const char *const names[] = {"not given", "", "a list", "a section"};
+  if (!node) return names[CO_NODE_NULL];
+  return node->kind == CO_NODE_SCALAR ? node->text : names[node->kind];
+}
+
 co_status co_node_problem(co_diagnostics *problems, const co_node *node, const char *hint,
                           const char *format, ...) {
   enum { ENOUGH = 1000 }; // messages of one run

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU set of this process is only reachable with the GNU extensions.
-#define _GNU_SOURCE
 #include "host/core/context.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_WARNINGS = 100, ALIGNMENT = 64 };
+#include "host/core/cores.h"
+#include "host/core/memory.h"
+
+enum { MAX_WARNINGS = 100, ALIGNMENT = 64, LARGE_BYTES = 1 << 20, RESERVE_BYTES = 32 << 20 };
 
 // A countdown on a counter of calls: the call number that fails, negated if all later ones fail
 // too, 0 if none. One number, so that arming it is one atomic store.
@@ -23,7 +23,15 @@ typedef struct fault {
 
 struct co_context {
   atomic_int threads;
+  int thread_limit, standard_output;
+  char threads_why[64], limit_why[64];
+  co_alive_function alive;
+  void *alive_user;
   atomic_int_least64_t live_blocks, live_bytes, peak_bytes;
+  atomic_size_t memory_limit;
+  size_t memory_before; // resident in the process when the context was created
+  co_probe probe;
+  void *probe_user;
   fault alloc_fault, io_fault;
   atomic_int io_errno;
   pthread_mutex_t log_mutex; // guards everything below
@@ -36,12 +44,24 @@ struct co_context {
 
 // ---- context -----------------------------------------------------------------------------------
 
-static int usable_cores(void) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
-  long online = sysconf(_SC_NPROCESSORS_ONLN); // more cores than a cpu_set_t holds
-  return online > 0 ? (int)online : 1;
+static void set_text(char *out, size_t size, const char *text) {
+  snprintf(out, size, "%s", text);
+}
+
+static int default_threads(co_context *ctx) {
+  co_cores cores;
+  co_cores_find(&cores);
+  if (cores.usable < cores.affinity)
+    snprintf(ctx->threads_why, sizeof ctx->threads_why, "the container's CPU quota of %.3g",
+             cores.quota);
+  else if (cores.affinity < cores.machine)
+    snprintf(ctx->threads_why, sizeof ctx->threads_why, "this process's CPU set, of %d cores",
+             cores.machine);
+  else
+    set_text(ctx->threads_why, sizeof ctx->threads_why, "all cores");
+  if (!ctx->thread_limit || cores.usable <= ctx->thread_limit) return cores.usable;
+  set_text(ctx->threads_why, sizeof ctx->threads_why, ctx->limit_why);
+  return ctx->thread_limit;
 }
 
 co_status co_context_create(co_context **out, const co_context_options *options) {
@@ -52,10 +72,21 @@ co_status co_context_create(co_context **out, const co_context_options *options)
     free(ctx);
     return co_fail(CO_ERR_MEMORY, "cannot create a mutex");
   }
+  ctx->thread_limit = options && options->thread_limit > 0 ? options->thread_limit : 0;
+  set_text(ctx->limit_why, sizeof ctx->limit_why,
+           options && options->limit_why ? options->limit_why : "the limit");
   co_context_set_threads(ctx, options ? options->threads : 0);
+  if (options && options->threads > 0 && options->threads_why)
+    set_text(ctx->threads_why, sizeof ctx->threads_why, options->threads_why);
+  ctx->alive = options ? options->alive : NULL;
+  ctx->alive_user = options ? options->alive_user : NULL;
+  ctx->standard_output =
+      options && options->standard_output ? options->standard_output : STDOUT_FILENO;
   atomic_store(&ctx->level, (int)(options ? options->level : CO_LOG_WARN));
   ctx->sink = options ? options->sink : NULL;
   ctx->sink_user = options ? options->sink_user : NULL;
+  atomic_store(&ctx->memory_limit, co_memory_limit(NULL));
+  ctx->memory_before = co_memory_anonymous();
   *out = ctx;
   return CO_OK;
 }
@@ -73,7 +104,37 @@ int co_context_threads(const co_context *ctx) {
 }
 
 void co_context_set_threads(co_context *ctx, int threads) {
-  atomic_store(&ctx->threads, threads > 0 ? threads : usable_cores());
+  set_text(ctx->threads_why, sizeof ctx->threads_why, "given");
+  atomic_store(&ctx->threads, threads > 0 ? threads : default_threads(ctx));
+}
+
+const char *co_context_threads_why(const co_context *ctx) {
+  return ctx->threads_why;
+}
+
+int co_context_thread_limit(const co_context *ctx) {
+  return ctx->thread_limit;
+}
+
+const char *co_context_limit_why(const co_context *ctx) {
+  return ctx->limit_why;
+}
+
+int co_context_standard_output(const co_context *ctx) {
+  return ctx->standard_output;
+}
+
+void co_alive(co_context *ctx, int seconds) {
+  if (ctx->alive) ctx->alive(ctx->alive_user, seconds);
+}
+
+void co_context_set_probe(co_context *ctx, co_probe probe, void *user) {
+  ctx->probe = probe;
+  ctx->probe_user = user;
+}
+
+co_status co_context_probe(co_context *ctx, const char *path, co_status failure) {
+  return ctx->probe ? ctx->probe(ctx->probe_user, path, failure) : CO_OK;
 }
 
 // ---- log ---------------------------------------------------------------------------------------
@@ -161,6 +222,7 @@ void co_io_fail_at(co_context *ctx, int64_t nth, bool persistent, int errno_valu
 }
 
 int co_io_fault(co_context *ctx) {
+  co_alive(ctx, CO_PATIENCE);
   return fault_hits(&ctx->io_fault) ? atomic_load(&ctx->io_errno) : 0;
 }
 
@@ -186,6 +248,42 @@ static void *no_memory(size_t bytes) {
   return NULL;
 }
 
+size_t co_context_memory_limit(const co_context *ctx) {
+  return atomic_load(&ctx->memory_limit);
+}
+
+void co_context_set_memory_limit(co_context *ctx, size_t bytes) {
+  atomic_store(&ctx->memory_limit, bytes);
+}
+
+// Asking the system takes some microseconds: for large blocks that is nothing.
+static size_t memory_left(const co_context *ctx, bool ask) {
+  size_t limit = atomic_load(&ctx->memory_limit);
+  size_t taken = ctx->memory_before + (size_t)atomic_load(&ctx->live_bytes);
+  size_t resident = ask ? co_memory_anonymous() : 0;
+  if (resident > taken) taken = resident;
+  // For what the system and libraries take for their own ends.
+  taken += limit / 4 < RESERVE_BYTES ? limit / 4 : RESERVE_BYTES;
+  return taken < limit ? limit - taken : 0;
+}
+
+size_t co_context_memory_left(const co_context *ctx) {
+  return memory_left(ctx, true);
+}
+
+co_status co_memory_require(co_context *ctx, size_t bytes) {
+  size_t left = memory_left(ctx, bytes >= LARGE_BYTES);
+  if (bytes <= left) return CO_OK;
+  size_t limit = atomic_load(&ctx->memory_limit);
+  char has[32];
+  co_status status = co_fail(CO_ERR_MEMORY,
+                             "out of memory: %zu bytes asked for, %zu of the limit of %zu bytes "
+                             "(%s) are left",
+                             bytes, left, limit, co_memory_print(has, (double)limit));
+  co_hint("`cohort doctor` shows where the limit comes from");
+  return status;
+}
+
 static void count_block(co_context *ctx, size_t bytes) {
   atomic_fetch_add(&ctx->live_blocks, 1);
   int64_t live = atomic_fetch_add(&ctx->live_bytes, (int64_t)bytes) + (int64_t)bytes;
@@ -199,6 +297,7 @@ static void *allocate(co_context *ctx, size_t bytes) {
   void *raw = NULL;
   if (fault_hits(&ctx->alloc_fault)) return no_memory(bytes);
   if (bytes > PTRDIFF_MAX - sizeof(header)) return no_memory(bytes);
+  if (co_memory_require(ctx, bytes) != CO_OK) return NULL;
   if (posix_memalign(&raw, ALIGNMENT, sizeof(header) + bytes) != 0) return no_memory(bytes);
   header *h = raw;
   h->block.bytes = bytes;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // co_context: what every part of Cohort gets instead of globals: a counting allocator with fault
-// injection, a log, I/O fault injection and a thread count. Several may live in one process. The
+// injection, a log, I/O fault injection, a thread count and signs of life. Several may live in one process. The
 // functions here may be called from any thread.
 #ifndef COHORT_CORE_CONTEXT_H
 #define COHORT_CORE_CONTEXT_H
@@ -30,19 +30,46 @@ typedef enum co_log_level {
 // a sentence.
 typedef void (*co_log_sink)(void *user, co_log_level level, const char *event, const char *text);
 
+// Called from any thread whenever a piece of work was done or is begun (an operation, a block of a
+// file): the next call comes within `seconds`, or something is stuck. It must be quick.
+typedef void (*co_alive_function)(void *user, int seconds);
+enum {
+  CO_PATIENCE = 10,     // seconds for an operation, or for a block of a stream
+  CO_PATIENCE_DISK = 60 // for what has to reach the disk
+};
+
 typedef struct co_context_options {
-  int threads;        // compute threads; 0 = all cores this process may use
-  co_log_level level; // default CO_LOG_WARN (0 is CO_LOG_ERROR)
-  co_log_sink sink;   // NULL = silent
+  int threads;             // compute threads; 0 = as many as cores may be used (host/core/cores.h)
+  const char *threads_why; // where that number comes from, in a few words; NULL = "given"
+  int thread_limit;        // no backend may use more threads; 0 = no limit. Bounds the default
+  const char *limit_why;   // where that one comes from; NULL = "the limit"
+  co_log_level level;      // default CO_LOG_WARN (0 is CO_LOG_ERROR)
+  co_log_sink sink;        // NULL = silent
   void *sink_user;
+  co_alive_function alive; // NULL = nobody asks
+  void *alive_user;
+  int standard_output; // the descriptor that "-" names as an output; 0 = 1
 } co_context_options;
 
 // `options` may be NULL. Out: *out is owned; free with co_context_free.
 co_status co_context_create(co_context **out, const co_context_options *options);
 void co_context_free(co_context *ctx);
 int co_context_threads(const co_context *ctx);
-void co_context_set_threads(co_context *ctx, int threads);
+void co_context_set_threads(co_context *ctx, int threads); // 0 = the default; within no limit
+// Why it is so many: "all cores", "the container's CPU quota of 1.5", …; borrowed.
+const char *co_context_threads_why(const co_context *ctx);
+int co_context_thread_limit(const co_context *ctx); // 0 = none
+const char *co_context_limit_why(const co_context *ctx);
+int co_context_standard_output(const co_context *ctx);
 void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
+
+// Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
+// crash the library or keep it busy for ever, so whoever can lets another process read the file
+// first. CO_OK: it could be read. Else an error, with `failure` where the file is at fault.
+typedef co_status (*co_probe)(void *user, const char *path, co_status failure);
+// NULL (the default) = files are opened as they are.
+void co_context_set_probe(co_context *ctx, co_probe probe, void *user);
+co_status co_context_probe(co_context *ctx, const char *path, co_status failure);
 
 void co_log(co_context *ctx, co_log_level level, const char *event, const char *format, ...)
     CO_PRINTF(4, 5);
@@ -51,9 +78,13 @@ int64_t co_context_warning_count(const co_context *ctx);
 // The i-th kept warning, borrowed until co_context_free; NULL beyond the kept ones.
 const char *co_context_warning(const co_context *ctx, int64_t i);
 
+void co_alive(co_context *ctx, int seconds);
+
 // ---- memory ------------------------------------------------------------------------------------
 // All memory of Cohort's own comes from here. On failure: NULL, and a CO_ERR_MEMORY error naming
-// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer.
+// the bytes is recorded; callers `return CO_ERR_MEMORY`. Zero bytes give a valid pointer. What goes
+// beyond the process's limit (host/core/memory.h, found out when the context is created) fails as
+// well: the system would give it, and end the process when it is used.
 void *co_alloc(co_context *ctx, size_t bytes);                   // 64-byte aligned, uninitialised
 void *co_alloc_zero(co_context *ctx, size_t count, size_t size); // overflow-checked, zeroed
 // Grows or shrinks; on failure the old block stays valid. `pointer` may be NULL.
@@ -61,6 +92,14 @@ void *co_realloc(co_context *ctx, void *pointer, size_t bytes);
 char *co_strdup(co_context *ctx, const char *text);
 char *co_format(co_context *ctx, const char *format, ...) CO_PRINTF(2, 3);
 void co_free(co_context *ctx, void *pointer); // NULL is legal
+
+// The same question for memory that a library is about to take by itself.
+co_status co_memory_require(co_context *ctx, size_t bytes);
+// What is left below the limit: less what was resident before and is allocated here, or what is
+// resident now if that is more, and a reserve of 32 MiB (of small limits, a quarter).
+size_t co_context_memory_left(const co_context *ctx);
+size_t co_context_memory_limit(const co_context *ctx);
+void co_context_set_memory_limit(co_context *ctx, size_t bytes);
 
 typedef struct co_alloc_stats {
   int64_t live_blocks, live_bytes, peak_bytes;

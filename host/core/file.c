@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+// Renaming without replacing is only reachable with the GNU extensions.
+#define _GNU_SOURCE
 #include "host/core/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "host/core/temporary.h"
 
 // ---- small pieces ------------------------------------------------------------------------------
 
@@ -21,6 +22,14 @@
     (error) = co_io_fault(ctx);                                                                    \
     if (!(error) && (call) == -1) (error) = errno;                                                 \
   } while (0)
+
+static int sync_patiently(co_context *ctx, int fd) {
+  co_alive(ctx, CO_PATIENCE_DISK);
+  int result = fsync(fd), error = errno;
+  co_alive(ctx, CO_PATIENCE);
+  errno = error;
+  return result;
+}
 
 // The folder a path lies in, to be freed; NULL without memory.
 static char *folder_of(co_context *ctx, const char *path) {
@@ -46,7 +55,7 @@ static co_status sync_folder(co_context *ctx, const char *path) {
   if (fd == -1) {
     error = errno;
   } else {
-    DO_FAULTY(error, ctx, fsync(fd));
+    DO_FAULTY(error, ctx, sync_patiently(ctx, fd));
     if (error == EINVAL) error = 0; // this file system has no such thing
     close(fd);
   }
@@ -59,7 +68,7 @@ static co_status sync_folder(co_context *ctx, const char *path) {
 static co_status sync_file(co_context *ctx, const char *path) {
   int error, fd = open_retry(path, O_RDONLY, 0);
   if (fd == -1) return co_fail_errno(CO_ERR_IO, errno, "cannot open '%s' to sync it", path);
-  DO_FAULTY(error, ctx, fsync(fd));
+  DO_FAULTY(error, ctx, sync_patiently(ctx, fd));
   close(fd);
   return error ? co_fail_errno(CO_ERR_IO, error, "cannot sync '%s'", path) : CO_OK;
 }
@@ -73,23 +82,52 @@ co_status co_rename(co_context *ctx, const char *from, const char *to) {
 
 // ---- atomic publication ------------------------------------------------------------------------
 
-static char *temporary_name(co_context *ctx, const char *path) {
-  return co_format(ctx, "%s.tmp-%ld", path, (long)getpid());
+// Where `path` leads, to be freed.
+static co_status resolve(char **out, co_context *ctx, const char *path) {
+  struct stat info;
+  *out = NULL;
+  if (lstat(path, &info) != 0 || !S_ISLNK(info.st_mode)) {
+    *out = co_strdup(ctx, path);
+    return *out ? CO_OK : CO_ERR_MEMORY;
+  }
+  char *target = realpath(path, NULL);
+  if (!target) return co_fail_errno(CO_ERR_IO, errno, "cannot follow the link '%s'", path);
+  *out = co_strdup(ctx, target);
+  free(target);
+  return *out ? CO_OK : CO_ERR_MEMORY;
 }
 
 co_status co_atomic_begin(co_atomic_file *file, co_context *ctx, const char *path) {
-  *file = (co_atomic_file){.ctx = ctx};
-  file->path = co_strdup(ctx, path);
-  if (file->path) file->temporary = temporary_name(ctx, path);
-  if (file->temporary) return CO_OK;
-  co_free(ctx, file->path);
-  *file = (co_atomic_file){0};
-  return CO_ERR_MEMORY;
+  *file = (co_atomic_file){.ctx = ctx, .lock = -1};
+  co_status status = resolve(&file->path, ctx, path);
+  if (status == CO_OK) status = co_temporary_create(&file->temporary, &file->lock, ctx, file->path);
+  if (status != CO_OK) co_atomic_abort(file);
+  return status;
+}
+
+// Makes the temporary the file, unless something stands there that must not go.
+static co_status publish(const co_atomic_file *file) {
+  struct stat info;
+  int error;
+  bool exists = lstat(file->path, &info) == 0;
+  if (exists && (file->keep_existing || !S_ISREG(info.st_mode)))
+    return co_fail_at(CO_ERR_IO, file->path, 0, 0, "%s",
+                      file->keep_existing ? "somebody else has made this file meanwhile"
+                                          : "not a regular file; it is not replaced");
+  if (!file->keep_existing) return co_rename(file->ctx, file->temporary, file->path);
+  DO_FAULTY(error, file->ctx,
+            renameat2(AT_FDCWD, file->temporary, AT_FDCWD, file->path, RENAME_NOREPLACE));
+  if (error == EINVAL || error == ENOSYS) // not on this file system
+    return co_rename(file->ctx, file->temporary, file->path);
+  if (error)
+    return co_fail_errno(CO_ERR_IO, error, "cannot rename '%s' to '%s'", file->temporary,
+                         file->path);
+  return sync_folder(file->ctx, file->path);
 }
 
 co_status co_atomic_commit(co_atomic_file *file) {
   co_status status = sync_file(file->ctx, file->temporary);
-  if (status == CO_OK) status = co_rename(file->ctx, file->temporary, file->path);
+  if (status == CO_OK) status = publish(file);
   co_atomic_abort(file); // the temporary is gone already if all went well
   return status;
 }
@@ -97,6 +135,7 @@ co_status co_atomic_commit(co_atomic_file *file) {
 void co_atomic_abort(co_atomic_file *file) {
   if (!file->ctx) return;
   if (file->temporary) unlink(file->temporary);
+  if (file->lock >= 0) close(file->lock);
   co_free(file->ctx, file->temporary);
   co_free(file->ctx, file->path);
   *file = (co_atomic_file){0};
@@ -117,61 +156,6 @@ cleanup:
   co_writer_close(writer);
   co_atomic_abort(&file);
   return status;
-}
-
-// The process id at the end of NAME.tmp-PID, or 0 if `entry` is not such a name.
-static pid_t owner_of(const char *entry, const char *name) {
-  size_t length = strlen(name);
-  if (strncmp(entry, name, length) != 0 || strncmp(entry + length, ".tmp-", 5) != 0) return 0;
-  const char *digits = entry + length + 5;
-  size_t count = strspn(digits, "0123456789");
-  if (count == 0 || count > 10 || digits[count]) return 0;
-  long long pid = strtoll(digits, NULL, 10);
-  return pid <= INT_MAX ? (pid_t)pid : 0;
-}
-
-// Best effort: what cannot be removed stays. Links are removed, never followed.
-static void remove_at(int folder, const char *name) {
-  if (unlinkat(folder, name, 0) == 0 || (errno != EISDIR && errno != EPERM)) return;
-  int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *stream = fd == -1 ? NULL : fdopendir(fd);
-  if (!stream) {
-    if (fd != -1) close(fd);
-    return;
-  }
-  for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-      remove_at(dirfd(stream), entry->d_name);
-  closedir(stream);
-  unlinkat(folder, name, AT_REMOVEDIR);
-}
-
-void co_remove_tree(const char *path) {
-  remove_at(AT_FDCWD, path);
-}
-
-void co_remove_stale_temporaries(co_context *ctx, const char *path) {
-  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-  char *folder = folder_of(ctx, path);
-  DIR *stream = folder ? opendir(folder) : NULL;
-  co_free(ctx, folder);
-  if (!stream) return;
-  for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-    pid_t pid = owner_of(entry->d_name, name);
-    if (pid > 0 && kill(pid, 0) == -1 && errno == ESRCH) remove_at(dirfd(stream), entry->d_name);
-  }
-  closedir(stream);
-}
-
-void co_remove_all_temporaries(const char *folder) {
-  DIR *stream = opendir(folder);
-  if (!stream) return;
-  for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-    const char *mark = strstr(entry->d_name, ".tmp-");
-    if (mark && mark[5] && !mark[5 + strspn(mark + 5, "0123456789")])
-      remove_at(dirfd(stream), entry->d_name);
-  }
-  closedir(stream);
 }
 
 // ---- writer ------------------------------------------------------------------------------------
@@ -208,7 +192,9 @@ co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, boo
   writer->error = 0;
   writer->used = 0;
   writer->fd = -1;
-  DO_FAULTY(error, ctx, writer->fd = standard ? dup(STDOUT_FILENO) : open_retry(path, flags, 0666));
+  DO_FAULTY(error, ctx,
+            writer->fd =
+                standard ? dup(co_context_standard_output(ctx)) : open_retry(path, flags, 0666));
   writer->position = writer->fd != -1 && append ? (int64_t)lseek(writer->fd, 0, SEEK_END) : 0;
   if (writer->position < 0) writer->position = 0; // a pipe has no position: count from here
   if (error) {
@@ -283,7 +269,7 @@ co_status co_writer_printf(co_writer *writer, const char *format, ...) {
 co_status co_writer_sync(co_writer *writer) {
   int error;
   CO_RETURN_IF_FAILED(co_writer_flush(writer));
-  DO_FAULTY(error, writer->ctx, fsync(writer->fd));
+  DO_FAULTY(error, writer->ctx, sync_patiently(writer->ctx, writer->fd));
   return error ? writer_failed(writer, error) : CO_OK;
 }
 
@@ -421,9 +407,8 @@ co_status co_remove_file(co_context *ctx, const char *path) {
 
 co_status co_replace_symlink(co_context *ctx, const char *target, const char *path) {
   int error;
-  char *temporary = temporary_name(ctx, path);
+  char *temporary = co_temporary_name(ctx, path);
   if (!temporary) return CO_ERR_MEMORY;
-  unlink(temporary); // left by a dead process of this number
   DO_FAULTY(error, ctx, symlink(target, temporary));
   co_status status = error
                          ? co_fail_errno(CO_ERR_IO, error, "cannot create the link '%s'", temporary)
@@ -435,13 +420,13 @@ co_status co_replace_symlink(co_context *ctx, const char *target, const char *pa
 
 // ---- locks -------------------------------------------------------------------------------------
 
-static co_status lock_taken(int fd, const char *path) {
+static co_status lock_taken(int fd, const char *path, const char *meaning) {
   char holder[32] = "";
   ssize_t got = pread(fd, holder, sizeof holder - 1, 0);
   size_t digits = got > 0 ? strspn(holder, "0123456789") : 0;
   holder[digits] = '\0';
-  return co_fail(CO_ERR_IO, "'%s' is locked by %s%s", path, digits ? "process " : "another process",
-                 holder);
+  return co_fail(CO_ERR_IO, "%s: '%s' is locked by %s%s", meaning, path,
+                 digits ? "process " : "another process", holder);
 }
 
 // The process id in the file tells others whom they wait for.
@@ -452,10 +437,11 @@ static int write_holder(co_context *ctx, int fd) {
   return error ? error : write_fully(fd, text, (size_t)length);
 }
 
-co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path) {
+co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path,
+                       const char *meaning) {
   int error, fd = -1;
   *out_descriptor = -1;
-  DO_FAULTY(error, ctx, fd = open_retry(path, O_RDWR | O_CREAT, 0666));
+  DO_FAULTY(error, ctx, fd = open_retry(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0666));
   if (error) return co_fail_errno(CO_ERR_IO, error, "cannot open the lock file '%s'", path);
   while ((error = flock(fd, LOCK_EX | LOCK_NB) == -1 ? errno : 0) == EINTR) {
   }
@@ -465,7 +451,7 @@ co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path) {
     return CO_OK;
   }
   if (error == EWOULDBLOCK)
-    lock_taken(fd, path);
+    lock_taken(fd, path, meaning);
   else
     co_fail_errno(CO_ERR_IO, error, "cannot lock '%s'", path);
   close(fd);

@@ -12,13 +12,16 @@
 extern "C" {
 #endif
 
-// A file that appears under its name only when complete: written as PATH.tmp-PID in the same
-// directory, then fsync, rename, fsync of the directory.
+// A file that appears under its name only when complete: a temporary in the same directory
+// (host/core/temporary.h), then fsync, rename, fsync of the directory. What is replaced is a regular
+// file, or nothing; a symbolic link stays, and what it leads to is replaced.
 typedef struct co_atomic_file {
   co_context *ctx;
   char *path, *temporary; // owned
+  int lock;               // of the temporary
+  bool keep_existing;     // fail if a file of the name appears meanwhile
 } co_atomic_file;
-// Reserves the names (creates nothing yet); the caller writes `file->temporary`.
+// Creates the temporary, empty; the caller writes `file->temporary`.
 co_status co_atomic_begin(co_atomic_file *file, co_context *ctx, const char *path);
 // Publishes the temporary. On failure the temporary is removed. Ends the use of `file`.
 co_status co_atomic_commit(co_atomic_file *file);
@@ -26,16 +29,10 @@ co_status co_atomic_commit(co_atomic_file *file);
 void co_atomic_abort(co_atomic_file *file);
 // All in one for small contents.
 co_status co_write_file_atomic(co_context *ctx, const char *path, const void *bytes, size_t length);
-// Removes PATH.tmp-PID files and folders beside `path` whose process is dead.
-void co_remove_stale_temporaries(co_context *ctx, const char *path);
-// Removes every *.tmp-PID in `folder`: for whoever holds its lock.
-void co_remove_all_temporaries(const char *folder);
-// A file, or a folder with all that is in it; best effort.
-void co_remove_tree(const char *path);
 
 // A buffered writing stream whose every failure (also at close) is reported; counts bytes.
 typedef struct co_writer co_writer;
-// "-" is standard output.
+// "-" is standard output (the context's descriptor).
 co_status co_writer_open(co_writer **out, co_context *ctx, const char *path, bool append);
 co_status co_writer_write(co_writer *writer, const void *bytes, size_t length);
 co_status co_writer_printf(co_writer *writer, const char *format, ...) CO_PRINTF(2, 3);
@@ -58,8 +55,9 @@ co_status co_rename(co_context *ctx, const char *from, const char *to); // and f
 co_status co_remove_file(co_context *ctx, const char *path);            // a missing one is no error
 // Makes the symbolic link `path` -> `target` by rename, replacing an older link.
 co_status co_replace_symlink(co_context *ctx, const char *target, const char *path);
-// Exclusive advisory lock; the file is created and stays. CO_ERR_IO naming the holder if taken.
-co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path);
+// Exclusive advisory lock; the file is created and stays. If it is taken, CO_ERR_IO with what that
+// means ("another run has this folder") and the holder.
+co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path, const char *meaning);
 void co_unlock_file(int descriptor); // -1 is legal
 
 #ifdef __cplusplus

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/core/utf8.h"
+
 // ---- errors ------------------------------------------------------------------------------------
 
 void co_h5_silence(void) {
@@ -72,6 +74,7 @@ co_status co_h5_refuse(co_h5 *file, const char *object, const char *why) {
 static void file_free(co_h5 *file) {
   if (!file) return;
   if (file->methods > 0) H5FDunregister(file->methods);
+  co_free(file->ctx, file->ranges);
   co_free(file->ctx, file->path);
   co_free(file->ctx, file);
 }
@@ -108,21 +111,37 @@ static co_status open_failed(co_h5 *file, hid_t fapl) {
   return co_fail(file->failure, "cannot open '%s': %s", file->path, r.text);
 }
 
-static co_status open_for_reading(co_h5 *file) {
-  struct stat info = {0};
-  // Opened here first, because the library does not say why it could not. (Without waiting: it may
-  // be a pipe.)
-  int fd = open(file->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  int error = fd < 0 || fstat(fd, &info) != 0 ? errno : 0;
-  if (fd >= 0) close(fd);
+// What the file system says of a file. (Without waiting: it may be a pipe.)
+static co_status look_at(const co_h5 *file, int *fd, struct stat *info) {
+  *fd = open(file->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  int error = *fd < 0 || fstat(*fd, info) != 0 ? errno : 0;
   bool missing = error == ENOENT || error == ENOTDIR;
   if (error)
     return co_fail_errno(missing ? file->failure : CO_ERR_IO, error, "cannot open '%s'",
                          file->path);
-  if (!S_ISREG(info.st_mode))
+  if (!S_ISREG(info->st_mode))
     return co_fail(file->failure, "'%s' is not a regular file", file->path);
-  if (info.st_size == 0)
+  if (info->st_size == 0)
     return co_fail(file->failure, "'%s' is empty, not an HDF5 file", file->path);
+  return CO_OK;
+}
+
+// All that can be known before the library parses the file; the library also does not say why it
+// could not open one.
+static co_status check_before_parsing(co_h5 *file) {
+  struct stat info = {0};
+  bool has_checksum = false;
+  int fd;
+  co_status status = look_at(file, &fd, &info);
+  if (status == CO_OK) status = co_h5_check_file(file, fd, (uint64_t)info.st_size, &has_checksum);
+  if (fd >= 0) close(fd);
+  if (status == CO_OK && !has_checksum)
+    status = co_context_probe(file->ctx, file->path, file->failure);
+  return status;
+}
+
+static co_status open_for_reading(co_h5 *file) {
+  CO_RETURN_IF_FAILED(check_before_parsing(file));
   hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(fapl, H5F_CLOSE_SEMI);
 #if H5_VERSION_GE(1, 10, 7)
@@ -158,6 +177,7 @@ static co_status open_for_writing(co_h5 *file) {
   hid_t fapl = H5Pcreate(H5P_FILE_ACCESS), fcpl = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fclose_degree(fapl, H5F_CLOSE_SEMI);
   co_h5_set_group_properties(fcpl);
+  if (file->block_bytes) H5Pset_userblock(fcpl, file->block_bytes);
   co_status status = CO_OK;
   if (H5Pset_driver(fapl, methods, &settings) >= 0)
     file->id = H5Fcreate(file->path, H5F_ACC_TRUNC, fcpl, fapl);
@@ -172,10 +192,13 @@ static co_status open_for_writing(co_h5 *file) {
   return status;
 }
 
-co_status co_h5_create(co_h5 **out, co_context *ctx, const char *path) {
+static co_status create(co_h5 **out, co_context *ctx, const char *path, const char *kind,
+                        size_t block_bytes) {
   *out = NULL;
   co_h5 *file = file_create(ctx, path, CO_ERR_IO, true);
   if (!file) return CO_ERR_MEMORY;
+  file->block_bytes = block_bytes;
+  snprintf(file->kind, sizeof file->kind, "%s", kind);
   co_status status = open_for_writing(file);
   if (status == CO_OK && file->error) status = co_h5_disk_failed(file);
   if (status == CO_OK)
@@ -183,6 +206,15 @@ co_status co_h5_create(co_h5 **out, co_context *ctx, const char *path) {
   else
     co_h5_abandon(file);
   return status;
+}
+
+co_status co_h5_create(co_h5 **out, co_context *ctx, const char *path) {
+  return create(out, ctx, path, "", 0);
+}
+
+co_status co_h5_create_checked(co_h5 **out, co_context *ctx, const char *path, const char *kind,
+                               int ranges) {
+  return create(out, ctx, path, kind, co_h5_block_bytes(ranges));
 }
 
 co_status co_h5_close(co_h5 *file) {
@@ -197,6 +229,7 @@ co_status co_h5_close(co_h5 *file) {
   if (H5Fclose(file->id) < 0 && status == CO_OK && !file->error)
     status = co_h5_library_failed(file, "close", "/");
   if (file->error && status == CO_OK) status = co_h5_disk_failed(file);
+  if (file->block_bytes && status == CO_OK) status = co_h5_write_checksum(file);
   file_free(file);
   return status;
 }
@@ -345,6 +378,19 @@ static co_status list_members(co_h5 *file, const char *path, hid_t group, name_l
   return CO_OK;
 }
 
+static co_status check_names(co_h5 *file, const char *group, const name_list *list) {
+  for (int64_t i = 0; i < list->count; i++) {
+    int64_t bad = co_utf8_find_bad(list->name[i]);
+    if (bad < 0) continue;
+    co_status status = co_fail(
+        file->failure, "'%s': the name of member %lld of '%s' is not UTF-8 in byte %lld (0x%02X)",
+        file->path, (long long)i, group, (long long)bad, (unsigned char)list->name[i][bad]);
+    co_hint("rename it, in UTF-8");
+    return status;
+  }
+  return CO_OK;
+}
+
 co_status co_h5_list(co_h5 *file, const char *group, co_arena *arena, char ***out, int64_t *count) {
   hid_t id;
   name_list list = {.arena = arena};
@@ -353,6 +399,7 @@ co_status co_h5_list(co_h5 *file, const char *group, co_arena *arena, char ***ou
   CO_RETURN_IF_FAILED(co_h5_open_object(file, group, &id));
   co_status status = list_members(file, group, id, &list);
   co_h5_drop(id);
+  if (status == CO_OK) status = check_names(file, group, &list);
   if (status != CO_OK) return status;
   *out = list.name;
   *count = list.count;

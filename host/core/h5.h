@@ -4,6 +4,22 @@
 // as untrusted: no soft, external or user-defined links, no external or virtual storage, filters
 // only deflate, shuffle and fletcher32, ranks and sizes checked before any allocation. Errors name
 // file and object. All calls on one file must come from one thread at a time.
+//
+// The library does not survive every damage: one bit that fell over in a file's structure can crash
+// it or keep it busy for ever. So files of Cohort's own begin with a *user block*, which HDF5 leaves
+// to whoever writes a file and other readers skip, and in it a checksum over the file, which is
+// verified before the library parses a byte. Numbers are little-endian:
+//
+//     0   16  "cohort-file-1", padded with NUL
+//     16   8  what the file is, padded with NUL: "dataset", "model" (checkpoints are models)
+//     24   4  CRC-32C over the file but for these four bytes and the ranges
+//     28   4  bytes of the user block: 512, or 2, 4, 8 … times as many
+//     32   8  bytes of the file
+//     40   8  number of ranges
+//     48  16  of each: offset in the file and bytes, in ascending order; the rest of the block is 0
+//
+// The ranges are values that have a checksum of their own and are verified on their first use.
+// A file whose block does not begin so is foreign: the context's probe (context.h) is asked first.
 #ifndef COHORT_CORE_H5_H
 #define COHORT_CORE_H5_H
 
@@ -21,6 +37,15 @@ typedef struct co_h5 co_h5;
 co_status co_h5_open(co_h5 **out, co_context *ctx, const char *path, co_status failure);
 // Creates or truncates for writing (callers pass an atomic file's temporary).
 co_status co_h5_create(co_h5 **out, co_context *ctx, const char *path);
+// The same with a checksum over the file, written by co_h5_close. `kind`: what the file is, up to 7
+// letters; `ranges`: room for that many calls of co_h5_leave_out.
+co_status co_h5_create_checked(co_h5 **out, co_context *ctx, const char *path, const char *kind,
+                               int ranges);
+// The values of a dataset need not count for the file's checksum, since they have one of their own.
+// Where there is no room for all, the largest are left out.
+co_status co_h5_leave_out(co_h5 *file, const char *path);
+// Whether a file begins with a checksum and says that it is a `kind`; nothing else is looked at.
+bool co_h5_is_kind(const char *path, const char *kind);
 // Closes and frees. After writing, the close is checked: all objects released, data handed over.
 co_status co_h5_close(co_h5 *file);
 void co_h5_abandon(co_h5 *file); // for error paths; NULL is legal
@@ -69,9 +94,12 @@ co_status co_h5_get_info(co_h5 *file, const char *path, co_h5_info *out);
 // "crc32c" attribute exists a whole read checks it.
 co_status co_h5_read(co_h5 *file, const char *path, co_dtype dtype, const co_shape *shape,
                      void *out);
+// The same for numbers of any type, rounded to float; one beyond its range is an error.
+co_status co_h5_read_rounded(co_h5 *file, const char *path, const co_shape *shape, float *out);
 co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t begin,
                           int64_t count, void *out);
-// String arrays, variable or fixed length, into the arena.
+// String arrays, variable or fixed length, into the arena. What is not UTF-8, here and below, is an
+// error that says where.
 co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
                              int64_t *count);
 co_status co_h5_get_string(co_h5 *file, const char *object, const char *name, co_arena *arena,

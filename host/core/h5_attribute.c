@@ -126,7 +126,7 @@ static co_status read_string_attribute(co_h5 *file, const char *object, const ch
     CO_RETURN_IF_FAILED(a->element.variable ? copy_variable_strings(file, object, a, arena, text)
                                             : copy_fixed_strings(file, object, a, arena, text));
   *out = text;
-  return CO_OK;
+  return co_h5_check_utf8(file, object, name, text, a->count);
 }
 
 co_status co_h5_get_strings(co_h5 *file, const char *object, const char *name, co_arena *arena,

@@ -78,6 +78,9 @@ static co_status check_storage(co_h5 *file, const char *path, h5_dataset *d) {
   if (!plausible(d, (uint64_t)d->count, H5_FREE_BYTES) ||
       (d->layout == H5D_CHUNKED && !plausible(d, chunk_elements(d), FREE_CHUNK_BYTES)))
     return co_h5_refuse(file, path, "claims to be far larger than what is stored");
+  // A chunk is read into memory of the library's own, and unpacked into more.
+  if (d->layout == H5D_CHUNKED)
+    return co_memory_require(file->ctx, (size_t)(2 * chunk_elements(d) * d->element.size));
   return CO_OK;
 }
 

@@ -106,7 +106,7 @@ static herr_t driver_read(H5FD_t *handle, H5FD_mem_t type, hid_t dxpl, haddr_t a
   return 0;
 }
 
-static int write_at(int fd, const char *bytes, size_t size, off_t offset) {
+int co_h5_write_at(int fd, const char *bytes, size_t size, off_t offset) {
   while (size > 0) {
     ssize_t written = pwrite(fd, bytes, size, offset);
     if (written == -1 && errno == EINTR) continue;
@@ -124,7 +124,8 @@ static herr_t driver_write(H5FD_t *handle, H5FD_mem_t type, hid_t dxpl, haddr_t 
   co_h5 *owner = d->owner;
   (void)type, (void)dxpl;
   if (!owner->error) owner->error = co_io_fault(owner->ctx);
-  if (!owner->error) owner->error = write_at(d->fd, buffer, size, (off_t)address);
+  co_alive(owner->ctx, CO_PATIENCE_DISK);
+  if (!owner->error) owner->error = co_h5_write_at(d->fd, buffer, size, (off_t)address);
   if (address + size > d->eof) d->eof = address + size;
   return 0;
 }

@@ -2,6 +2,7 @@
 // The types of stored elements, and exact conversion between those of memory.
 #include "host/core/h5_private.h"
 
+#include <float.h>
 #include <math.h>
 
 // ---- types -------------------------------------------------------------------------------------
@@ -151,6 +152,16 @@ int64_t co_h5_convert(co_dtype from, const void *in, co_dtype to, void *out, int
     bool exact = is_float(from) ? store_float(to, out, i, load_float(from, in, i))
                                 : store_integer(to, out, i, load_integer(from, in, i));
     if (!exact) return i;
+  }
+  return -1;
+}
+
+int64_t co_h5_round(co_dtype from, const void *in, float *out, int64_t count, double *beyond) {
+  for (int64_t i = 0; i < count; i++) {
+    double value = is_float(from) ? load_float(from, in, i) : (double)load_integer(from, in, i);
+    *beyond = value;
+    if (isfinite(value) && fabs(value) > FLT_MAX) return i;
+    out[i] = (float)value;
   }
   return -1;
 }

@@ -15,6 +15,10 @@
 #define H5_FREE_BYTES ((uint64_t)4 << 30)
 enum { H5_NAME_BYTES = 1024, H5_MAX_MEMBERS = 1 << 24 };
 
+typedef struct h5_range {
+  uint64_t offset, bytes;
+} h5_range;
+
 struct co_h5 {
   hid_t methods; // of the driver, when writing; 0 = none
   co_context *ctx;
@@ -23,6 +27,11 @@ struct co_h5 {
   co_status failure;
   bool writing;
   int error; // writing: the first errno; from then on nothing reaches the disk
+  // Writing with a checksum: the user block, and what is left out of the sum.
+  size_t block_bytes; // 0 = none
+  char kind[8];
+  h5_range *ranges;
+  int64_t range_count, range_capacity;
 };
 
 // ---- h5.c: errors, finding ---------------------------------------------------------------------
@@ -51,7 +60,15 @@ co_status co_h5_open_object(co_h5 *file, const char *path, hid_t *out);
 typedef struct h5_driver_settings {
   co_h5 *owner;
 } h5_driver_settings;
-hid_t co_h5_driver_register(void); // the driver for writing
+hid_t co_h5_driver_register(void);                                        // the driver for writing
+int co_h5_write_at(int fd, const char *bytes, size_t size, off_t offset); // 0, or the errno
+
+// ---- h5_checksum.c -----------------------------------------------------------------------------
+
+size_t co_h5_block_bytes(int ranges); // of a user block with room for that many
+// Verifies the checksum of a file of `file_bytes`, if it has one.
+co_status co_h5_check_file(co_h5 *file, int fd, uint64_t file_bytes, bool *has_checksum);
+co_status co_h5_write_checksum(co_h5 *file); // of a file that the library has closed
 
 // ---- h5_element.c ------------------------------------------------------------------------------
 
@@ -70,6 +87,8 @@ hid_t co_h5_memory_type(co_dtype dtype);
 bool co_h5_classify(hid_t type, h5_element *e); // false: not supported
 // The index of the first value that does not fit, or -1.
 int64_t co_h5_convert(co_dtype from, const void *in, co_dtype to, void *out, int64_t count);
+// The same, rounded to float: what does not fit is beyond its range, and goes into *beyond.
+int64_t co_h5_round(co_dtype from, const void *in, float *out, int64_t count, double *beyond);
 
 // ---- h5_dataset.c ------------------------------------------------------------------------------
 
@@ -96,6 +115,9 @@ hid_t co_h5_select_rows(h5_dataset *d, int64_t begin, int64_t count);
 // `count` strings of fixed length, one after the other, without their padding.
 co_status co_h5_cut_fixed_strings(const char *bytes, int64_t count, size_t size, H5T_str_t padding,
                                   co_arena *arena, char **text);
+
+co_status co_h5_check_utf8(co_h5 *file, const char *object, const char *name, char *const *text,
+                           int64_t count);
 
 // ---- h5_attribute.c ----------------------------------------------------------------------------
 

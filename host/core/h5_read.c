@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/core/hash.h"
+#include "host/core/utf8.h"
 
 enum { SLAB_BYTES = 1 << 20 };
 
@@ -31,15 +32,31 @@ static void update_checksum(const h5_dataset *d, const void *data, int64_t rows,
   if (checksum) *checksum = co_crc32c(*checksum, data, (size_t)(rows * d->row) * size);
 }
 
-static co_status lossy(co_h5 *file, const char *path, co_dtype from, co_dtype to) {
+// How values come to the caller: as `dtype` exactly, or rounded to float.
+typedef struct h5_target {
+  co_dtype dtype;
+  bool rounded;
+} h5_target;
+
+// Of elements that begin with row `row`.
+static co_status convert(co_h5 *file, const char *path, const h5_dataset *d, const void *in,
+                         h5_target to, void *out, int64_t count, int64_t row) {
+  co_dtype from = d->element.dtype;
+  double beyond = 0;
+  int64_t bad = to.rounded ? co_h5_round(from, in, out, count, &beyond)
+                           : co_h5_convert(from, in, to.dtype, out, count);
+  if (bad < 0) return CO_OK;
+  if (to.rounded)
+    return co_fail(file->failure, "'%s': '%s': row %lld holds %g, too large for float32",
+                   file->path, path, (long long)(row + bad / d->row), beyond);
   return co_fail(file->failure, "'%s': '%s' (%s) holds a value that %s cannot", file->path, path,
-                 co_dtype_name(from), co_dtype_name(to));
+                 co_dtype_name(from), co_dtype_name(to.dtype));
 }
 
 // Through a buffer of some rows at a time, so that a conversion does not double the memory.
-static co_status read_converted(co_h5 *file, const char *path, h5_dataset *d, co_dtype dtype,
+static co_status read_converted(co_h5 *file, const char *path, h5_dataset *d, h5_target to,
                                 int64_t begin, int64_t count, char *out, uint32_t *checksum) {
-  size_t size = co_dtype_size(d->element.dtype), row_bytes = (size_t)d->row * size;
+  size_t row_bytes = (size_t)d->row * co_dtype_size(d->element.dtype);
   int64_t step_rows = row_bytes && row_bytes < SLAB_BYTES ? (int64_t)(SLAB_BYTES / row_bytes) : 1;
   if (step_rows > count) step_rows = count;
   co_status status = CO_OK;
@@ -50,21 +67,20 @@ static co_status read_converted(co_h5 *file, const char *path, h5_dataset *d, co
     status = read_slab(file, path, d, begin + done, rows, buffer);
     if (status != CO_OK) break;
     update_checksum(d, buffer, rows, checksum);
-    char *target = out + (size_t)(done * d->row) * co_dtype_size(dtype);
-    if (co_h5_convert(d->element.dtype, buffer, dtype, target, rows * d->row) >= 0)
-      status = lossy(file, path, d->element.dtype, dtype);
+    char *target = out + (size_t)(done * d->row) * co_dtype_size(to.dtype);
+    status = convert(file, path, d, buffer, to, target, rows * d->row, begin + done);
   }
   co_free(file->ctx, buffer);
   return status;
 }
 
-static co_status read_rows(co_h5 *file, const char *path, h5_dataset *d, co_dtype dtype,
+static co_status read_rows(co_h5 *file, const char *path, h5_dataset *d, h5_target to,
                            int64_t begin, int64_t count, void *out, uint32_t *checksum) {
-  if (co_h5_stored_type(dtype) < 0)
+  if (co_h5_stored_type(to.dtype) < 0)
     return co_fail(CO_ERR_INTERNAL, "'%s': cannot read '%s' as %s", file->path, path,
-                   co_dtype_name(dtype));
-  if (dtype != d->element.dtype)
-    return read_converted(file, path, d, dtype, begin, count, out, checksum);
+                   co_dtype_name(to.dtype));
+  if (to.dtype != d->element.dtype)
+    return read_converted(file, path, d, to, begin, count, out, checksum);
   CO_RETURN_IF_FAILED(read_slab(file, path, d, begin, count, out));
   update_checksum(d, out, count, checksum);
   return CO_OK;
@@ -79,28 +95,37 @@ static co_status check_shape(co_h5 *file, const char *path, const co_shape *has,
   return co_fail(file->failure, "'%s': '%s' has shape %s, expected %s", file->path, path, a, b);
 }
 
-static co_status read_checked(co_h5 *file, const char *path, h5_dataset *d, co_dtype dtype,
+static co_status read_checked(co_h5 *file, const char *path, h5_dataset *d, h5_target to,
                               void *out) {
   int64_t rows = d->shape.rank ? d->shape.dim[0] : 1, expected = 0;
   uint32_t checksum = 0;
   htri_t has = d->element.ours ? H5Aexists(d->id, H5_CHECKSUM_NAME) : 0;
   if (has < 0) return co_h5_library_failed(file, "read", path);
-  if (!has) return read_rows(file, path, d, dtype, 0, rows, out, NULL);
+  if (!has) return read_rows(file, path, d, to, 0, rows, out, NULL);
   CO_RETURN_IF_FAILED(
       co_h5_read_number_attribute(file, path, d->id, H5_CHECKSUM_NAME, CO_I64, &expected));
-  CO_RETURN_IF_FAILED(read_rows(file, path, d, dtype, 0, rows, out, &checksum));
+  CO_RETURN_IF_FAILED(read_rows(file, path, d, to, 0, rows, out, &checksum));
   if ((int64_t)checksum == expected) return CO_OK;
   return co_h5_refuse(file, path, "is damaged: its checksum does not match");
 }
 
-co_status co_h5_read(co_h5 *file, const char *path, co_dtype dtype, const co_shape *shape,
-                     void *out) {
+static co_status read_whole(co_h5 *file, const char *path, h5_target to, const co_shape *shape,
+                            void *out) {
   h5_dataset d;
   CO_RETURN_IF_FAILED(co_h5_number_dataset_open(file, path, &d));
   co_status status = check_shape(file, path, &d.shape, shape);
-  if (status == CO_OK) status = read_checked(file, path, &d, dtype, out);
+  if (status == CO_OK) status = read_checked(file, path, &d, to, out);
   co_h5_dataset_close(&d);
   return status;
+}
+
+co_status co_h5_read(co_h5 *file, const char *path, co_dtype dtype, const co_shape *shape,
+                     void *out) {
+  return read_whole(file, path, (h5_target){dtype, false}, shape, out);
+}
+
+co_status co_h5_read_rounded(co_h5 *file, const char *path, const co_shape *shape, float *out) {
+  return read_whole(file, path, (h5_target){CO_F32, true}, shape, out);
 }
 
 co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t begin,
@@ -108,7 +133,8 @@ co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t
   h5_dataset d;
   CO_RETURN_IF_FAILED(co_h5_number_dataset_open(file, path, &d));
   co_status status = co_h5_check_rows(file, path, &d, begin, count);
-  if (status == CO_OK) status = read_rows(file, path, &d, dtype, begin, count, out, NULL);
+  if (status == CO_OK)
+    status = read_rows(file, path, &d, (h5_target){dtype, false}, begin, count, out, NULL);
   co_h5_dataset_close(&d);
   return status;
 }
@@ -191,6 +217,22 @@ static co_status fill_missing(co_arena *arena, char **text, int64_t count) {
   return CO_OK;
 }
 
+// `name` is that of an attribute, "" for a dataset's own values.
+co_status co_h5_check_utf8(co_h5 *file, const char *object, const char *name, char *const *text,
+                           int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    int64_t bad = co_utf8_find_bad(text[i]);
+    if (bad < 0) continue;
+    co_status status =
+        co_fail(file->failure, "'%s': %s%s%s'%s' is not UTF-8 in row %lld, byte %lld (0x%02X)",
+                file->path, *name ? "the attribute '" : "", name, *name ? "' of " : "", object,
+                (long long)i, (long long)bad, (unsigned char)text[i][bad]);
+    co_hint("write texts as UTF-8 (from Python: as str, not as bytes in another encoding)");
+    return status;
+  }
+  return CO_OK;
+}
+
 static co_status read_strings(co_h5 *file, const char *path, h5_dataset *d, co_arena *arena,
                               char ***out, int64_t *count) {
   if (!d->element.is_string) return co_h5_refuse(file, path, "holds no text");
@@ -214,5 +256,5 @@ co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, cha
   CO_RETURN_IF_FAILED(co_h5_dataset_open(file, path, &d));
   co_status status = read_strings(file, path, &d, arena, out, count);
   co_h5_dataset_close(&d);
-  return status;
+  return status == CO_OK ? co_h5_check_utf8(file, path, "", *out, *count) : status;
 }

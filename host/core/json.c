@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/utf8.h"
+
 // ---- numbers -----------------------------------------------------------------------------------
 
 // The program may have set a locale with another decimal sign, of one or more bytes.
@@ -113,25 +115,6 @@ void co_json_close(co_json *json) {
 
 // ---- strings -----------------------------------------------------------------------------------
 
-// The length of the well-formed UTF-8 character at `p`, or 0.
-static size_t character(const unsigned char *p) {
-  static const struct {
-    unsigned char first, last, low, high; // the lead byte, and the range of the byte after it
-    size_t length;
-  } forms[] = {
-      {0x00, 0x7F, 0, 0, 1},       {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
-      {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
-      {0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4}};
-  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-    if (p[0] < forms[i].first || p[0] > forms[i].last) continue;
-    if (forms[i].length > 1 && (p[1] < forms[i].low || p[1] > forms[i].high)) return 0;
-    for (size_t k = 2; k < forms[i].length; k++)
-      if ((p[k] & 0xC0) != 0x80) return 0;
-    return forms[i].length;
-  }
-  return 0;
-}
-
 // JSON allows these raw, but the YAML parser, which reads our JSON, refuses them or takes them for
 // line breaks. Gives the code point, or 0.
 static unsigned unsafe_in_yaml(const unsigned char *p) {
@@ -157,7 +140,7 @@ static void put_string(co_json *json, const char *value) {
   while (*p) {
     size_t plain = 0, length;
     while (p[plain] >= 0x20 && p[plain] != '"' && p[plain] != '\\' &&
-           (length = character(p + plain)) > 0 && !unsafe_in_yaml(p + plain))
+           (length = co_utf8_length((const char *)p + plain)) > 0 && !unsafe_in_yaml(p + plain))
       plain += length;
     co_text_append(&json->text, (const char *)p, plain);
     p += plain;
@@ -165,7 +148,7 @@ static void put_string(co_json *json, const char *value) {
       co_text_printf(&json->text, "\\%c", *p++);
     else if (*p && *p < 0x20)
       put_control(json, *p++);
-    else if (*p && (length = character(p)) > 0) {
+    else if (*p && (length = co_utf8_length((const char *)p)) > 0) {
       co_text_printf(&json->text, "\\u%04x", unsafe_in_yaml(p));
       p += length;
     } else if (*p) {

@@ -10,12 +10,17 @@
 extern "C" {
 #endif
 
+struct cohort_epoch;
+
 // All members may be NULL. Borrowed.
 typedef struct co_watch {
   // `done` of `total` units (0 = unknown) of a stage; `detail` may be NULL. `done` < 0 ends a stage.
   void (*progress)(void *user, const char *stage, const char *unit, int64_t done, int64_t total,
                    const char *detail);
   void *user;
+  // After each epoch of a training and its validation; the struct is cohort.h's.
+  void (*epoch)(void *user, const struct cohort_epoch *epoch);
+  void *epoch_user;
   const volatile int *stop; // non-zero: finish the step, save, end with CO_INTERRUPTED
   // Each change of the number asks for a checkpoint, or for a line of where the work stands.
   const volatile int *checkpoint, *status;

@@ -187,6 +187,7 @@ co_status co_executor_run(co_executor *executor) {
   const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < plan->op_count; i++) {
     bound_op *bound = &executor->ops[i];
+    co_alive(executor->ctx, CO_PATIENCE);
     co_status status =
         api->run(executor->backend, plan->ops[i].prepared, bound->in, bound->out, bound->workspace);
     if (status != CO_OK) {

@@ -2,19 +2,8 @@
 #include "host/exec/memory.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#include "host/device/memory.h"
-
-// "123.4 GiB"
-static const char *in_units(char out[32], double value) {
-  static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  int unit = 0;
-  for (; value >= 1024 && unit < 6; unit++)
-    value /= 1024;
-  snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-  return out;
-}
+#include "host/core/memory.h"
 
 static const char *name_of(const char *layer) {
   return layer && *layer ? layer : "an input";
@@ -60,9 +49,9 @@ static void hint_of(const co_plan *plan, bool training, bool parameters) {
 
 co_status co_memory_check(const co_plan *largest, co_store *store, bool training, int slots) {
   if (!store->backend->api->host_memory) return CO_OK;
-  size_t limit = co_memory_limit(), kept = co_store_bytes(store, training, slots);
+  size_t left = co_context_memory_left(store->ctx), kept = co_store_bytes(store, training, slots);
   size_t arena = largest ? largest->arena_bytes : 0;
-  if (kept <= limit && arena <= limit - kept) return CO_OK;
+  if (kept <= left && arena <= left - kept) return CO_OK;
   bool parameters = kept > arena;
   const char *layer = "";
   size_t most = parameters ? largest_parameter(store, &layer) : largest_result(largest, &layer);
@@ -72,19 +61,20 @@ co_status co_memory_check(const co_plan *largest, co_store *store, bool training
   co_status status =
       co_fail(CO_ERR_MEMORY,
               "the plan needs %zu bytes (%s), and there are %s; most of it is layer '%s' with %s%s",
-              kept + arena, in_units(all, (double)(kept + arena)), in_units(has, (double)limit),
-              layer, in_units(part, (double)most), rows);
+              kept + arena, co_memory_print(all, (double)(kept + arena)),
+              co_memory_print(has, (double)left), layer, co_memory_print(part, (double)most), rows);
   hint_of(largest, training, parameters);
   return status;
 }
 
 co_status co_memory_check_batches(int64_t rows, size_t bytes, int copies) {
-  size_t limit = co_memory_limit();
+  size_t limit = co_memory_limit(NULL);
   if (bytes <= limit / (size_t)copies) return CO_OK;
   char all[32], has[32];
   co_status status = co_fail(
       CO_ERR_MEMORY, "preparing %d batches of %lld rows at a time needs %s, and there are %s",
-      copies, (long long)rows, in_units(all, (double)bytes * copies), in_units(has, (double)limit));
+      copies, (long long)rows, co_memory_print(all, (double)bytes * copies),
+      co_memory_print(has, (double)limit));
   co_hint("use smaller batches, or fewer --workers");
   return status;
 }

@@ -464,6 +464,7 @@ co_status co_program_collect(co_program *program, co_submission_result *out) {
   co_submission *submission = &program->submissions[program->first_submission];
   if (submission->done)
     CO_RETURN_IF_FAILED(program->backend->api->fence_wait(program->backend, submission->done));
+  co_alive(program->ctx, CO_PATIENCE);
   program->first_submission = (program->first_submission + 1) % program->depth;
   program->in_flight--;
   out->count = submission->count;

@@ -72,8 +72,21 @@ const co_shape *co_value_shape(const co_graph *graph, co_value value) {
   return &graph->values[value].desc.shape;
 }
 
+co_status co_refuse_sequences(const co_graph *graph, co_value value) {
+  const co_shape *shape = co_value_shape(graph, value);
+  char have[96];
+  for (int i = 0; i < shape->rank; i++) {
+    if (co_dim_event_table(shape->dim[i]) < 0) continue;
+    co_shape_print(shape, have, sizeof have);
+    return co_fail(CO_ERR_CONFIG, "input has shape %s, sequences of events; put an LSTM before it",
+                   have);
+  }
+  return CO_OK;
+}
+
 co_status co_require_rank(const co_graph *graph, co_value value, int rank) {
   const co_shape *shape = co_value_shape(graph, value);
+  CO_RETURN_IF_FAILED(co_refuse_sequences(graph, value));
   if (shape->rank == rank) return CO_OK;
   char have[96];
   co_shape_print(shape, have, sizeof have);

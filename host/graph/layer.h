@@ -44,7 +44,9 @@ co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, 
 // Emits an activation (index into co_activation_words); linear emits nothing.
 co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_value *out);
 const co_shape *co_value_shape(const co_graph *graph, co_value value);
-// CO_ERR_CONFIG unless the value has `rank` dimensions (N included).
+// CO_ERR_CONFIG if the value holds sequences: for layers that would mix padding with events.
+co_status co_refuse_sequences(const co_graph *graph, co_value value);
+// CO_ERR_CONFIG unless the value has `rank` dimensions (N included) and holds no sequences.
 co_status co_require_rank(const co_graph *graph, co_value value, int rank);
 
 #ifdef __cplusplus

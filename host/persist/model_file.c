@@ -224,7 +224,7 @@ co_status co_model_file_write(co_context *ctx, const char *path,
   CO_TRY(co_atomic_begin(&atomic, ctx, path));
   CO_TRY(co_arena_create(&arena, ctx));
   CO_TRY(render_schema(&schema, ctx, content->schema));
-  CO_TRY(co_h5_create(&file, ctx, atomic.temporary));
+  CO_TRY(co_h5_create_checked(&file, ctx, atomic.temporary, CO_MODEL_FILE_KIND, 0));
   CO_TRY(write_content(file, content, schema.data, arena));
   status = co_h5_close(file);
   file = NULL;
@@ -486,6 +486,40 @@ co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store
   co_h5 *file;
   CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
   co_status status = read_all(file, store, slots);
+  co_h5_abandon(file);
+  return status;
+}
+
+static co_status drop_entry(co_context *ctx, co_h5 *file, const co_param_info *info,
+                            const char *path) {
+  void *values = co_alloc(ctx, (size_t)co_shape_count(&info->shape) * sizeof(float));
+  if (!values) return CO_ERR_MEMORY;
+  co_status status = co_h5_read(file, path, CO_F32, &info->shape, values);
+  co_free(ctx, values);
+  return status;
+}
+
+static co_status drop_param(co_context *ctx, co_h5 *file, const co_param_info *info) {
+  char *path = co_format(ctx, "/model_weights/%s", info->name);
+  co_status status = path ? drop_entry(ctx, file, info, path) : CO_ERR_MEMORY;
+  co_free(ctx, path);
+  for (int slot = 0; status == CO_OK && !info->state; slot++) {
+    path = co_format(ctx, "/optimizer/slot%d/%s", slot, info->name);
+    if (!path) return CO_ERR_MEMORY;
+    bool exists = co_h5_exists(file, path);
+    if (exists) status = drop_entry(ctx, file, info, path);
+    co_free(ctx, path);
+    if (!exists) break;
+  }
+  return status;
+}
+
+co_status co_model_file_read_all(co_context *ctx, const char *path, const co_graph *network) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < network->param_count; i++)
+    status = drop_param(ctx, file, &network->params[i]);
   co_h5_abandon(file);
   return status;
 }

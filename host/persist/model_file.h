@@ -2,7 +2,9 @@
 // model.h5 and checkpoints: one HDF5 file with the weights in Keras orientation under
 // /model_weights (what Keras' load_weights reads), and Cohort's own groups beside them: /cohort
 // (config, schema, preprocessing), and in checkpoints /optimizer and /trainer. No clock, host or
-// path in it: equal runs give equal bytes.
+// path in it: equal runs give equal bytes. Both carry a checksum over the whole file (h5.h), which is
+// verified before anything in it is read; files without one, as written before there was any, are
+// read as well.
 #ifndef COHORT_HOST_PERSIST_MODEL_FILE_H
 #define COHORT_HOST_PERSIST_MODEL_FILE_H
 
@@ -10,6 +12,8 @@
 #include "host/core/schema.h"
 #include "host/exec/program.h"
 #include "host/graph/feed.h"
+
+#define CO_MODEL_FILE_KIND "model" // of checkpoints, too: what h5.h calls the kind of a file
 
 // Where training stands, as a checkpoint keeps it.
 typedef struct co_training_state {
@@ -65,6 +69,8 @@ co_status co_model_file_check_weights(co_context *ctx, const char *path, const c
 // and checksums are verified.
 co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,
                                      bool slots);
+// Reads all weights and optimizer's slots of a file and drops them.
+co_status co_model_file_read_all(co_context *ctx, const char *path, const co_graph *network);
 // Resolves a run directory, checkpoint or model file to the file to open (co_free it): of a run
 // directory model.h5, else the newest checkpoint.
 co_status co_model_file_find(char **out, co_context *ctx, const char *path);

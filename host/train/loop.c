@@ -89,10 +89,12 @@ static co_status validate(co_session *t, double *out) {
   } else {
     t->state.bad_epochs++;
   }
-  co_log(t->ctx, CO_LOG_INFO, "eval", "step=%lld epoch=%u split=validation %s=%.4f%s",
-         (long long)t->state.step, t->state.epoch + 1,
-         t->settings.validation_metric ? t->settings.validation_metric : "loss", value,
-         better ? " best" : "");
+  // Without the output's name, which may have anything in it: records consist of key=value pairs.
+  const char *metric = t->settings.validation_metric ? t->settings.validation_metric : "loss";
+  const char *dot = strrchr(metric, '.');
+  co_log(t->ctx, CO_LOG_INFO, "eval", "step=%lld epoch=%u split=validation %s=%.4f best=%s",
+         (long long)t->state.step, t->state.epoch + 1, dot ? dot + 1 : metric, value,
+         better ? "true" : "false");
   return CO_OK;
 }
 
@@ -123,6 +125,7 @@ static void log_epoch(co_session *t) {
            (long long)t->state.step, t->state.epoch + 1, t->shown_loss,
            learning_rate(t, t->state.step - 1), steps / seconds,
            100 * (wait - t->epoch_wait) / seconds);
+  t->epoch_rate = seconds > 0 ? steps / seconds : 0;
   t->epoch_begun = now;
   t->epoch_apart = apart;
   t->epoch_wait = wait;
@@ -134,6 +137,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
   log_epoch(t);
   CO_RETURN_IF_FAILED(validate(t, &value));
+  co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a training says of itself: run.json and the result.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -61,6 +62,30 @@ co_status co_session_write_status(co_session *t, const char *status_word, int ex
   if (status == CO_OK) status = co_run_write_status(&t->run, text.data);
   co_text_free(&text);
   return status;
+}
+
+void co_session_show_epoch(co_session *t, double learning_rate) {
+  bool higher;
+  double now = co_session_now();
+  double rows = (double)t->sample_count[CO_SPLIT_TRAIN] / (double)t->batches_per_epoch; // of a step
+  cohort_epoch epoch = {.step = t->state.step,
+                        .number = t->state.epoch + 1,
+                        .of = t->settings.max_epochs,
+                        .train_loss = t->shown_loss,
+                        .validation_loss = NAN,
+                        .metric = t->settings.validation_metric,
+                        .metric_value = NAN,
+                        .best = t->state.best_step == t->state.step,
+                        .learning_rate = learning_rate,
+                        .rows_per_second = t->epoch_rate * rows,
+                        .seconds = now - (t->epoch_shown > 0 ? t->epoch_shown : t->started)};
+  if (!epoch.metric) epoch.metric = "loss";
+  if (t->sample_count[CO_SPLIT_VALIDATION]) {
+    epoch.validation_loss = co_evaluation_loss(&t->validation);
+    co_evaluation_find(&t->validation, t->settings.validation_metric, &epoch.metric_value, &higher);
+  }
+  t->epoch_shown = now;
+  if (t->watch->epoch) t->watch->epoch(t->watch->epoch_user, &epoch);
 }
 
 static co_status report_run(co_session *t, co_json *json, co_text *text) {

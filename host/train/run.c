@@ -3,7 +3,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,8 +14,37 @@
 
 #include "host/config/config.h"
 #include "host/core/hash.h"
+#include "host/core/temporary.h"
 
 enum { MAX_CONFIG = 1 << 24 };
+
+// ---- names of checkpoints ----------------------------------------------------------------------
+
+enum { NAME_BYTES = 40 };
+static const char *const prefixes[] = {"stop", "step"};
+
+static void name_checkpoint(char out[NAME_BYTES], int64_t step, bool scheduled) {
+  snprintf(out, NAME_BYTES, "%s-%08" PRId64 ".h5", prefixes[scheduled], step);
+}
+
+typedef struct checkpoint {
+  int64_t step;
+  bool scheduled;
+} checkpoint;
+
+static bool parse_checkpoint(const char *name, checkpoint *out) {
+  char again[NAME_BYTES];
+  if (strlen(name) < 5) return false;
+  for (int scheduled = 0; scheduled < 2; scheduled++) {
+    if (strncmp(name, prefixes[scheduled], 4) != 0) continue;
+    *out = (checkpoint){strtoll(name + 5, NULL, 10), scheduled};
+    name_checkpoint(again, out->step, scheduled);
+    return out->step >= 0 && strcmp(again, name) == 0;
+  }
+  return false;
+}
+
+// ---- the folder --------------------------------------------------------------------------------
 
 static co_status write_named(co_context *ctx, const char *folder, const char *name,
                              const char *text) {
@@ -75,46 +106,172 @@ static bool is_empty_directory(const char *path) {
   return empty;
 }
 
-co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start) {
-  memset(run, 0, sizeof *run);
-  run->ctx = ctx;
-  run->lock = -1;
-  if (co_path_exists(path) && !is_empty_directory(path)) {
-    co_status taken = co_fail_at(CO_ERR_IO, path, 0, 0, "the run directory exists already");
-    co_hint("continue it with --resume %s, or choose another --run-dir", path);
-    return taken;
-  }
-  char *aside = co_format(ctx, "%s.tmp-%ld", path, (long)getpid());
-  if (!aside) return CO_ERR_MEMORY;
-  co_remove_stale_temporaries(ctx, path);
-  co_remove_tree(aside); // left by a dead process of this number
+co_status co_run_check_free(co_context *ctx, const char *path) {
+  struct stat info;
   co_status status;
-  CO_TRY(co_make_directories(ctx, aside));
-  CO_TRY(fill_folder(ctx, aside, start));
-  CO_TRY(co_rename(ctx, aside, path));
-  CO_TRY(co_run_open(run, ctx, path));
-cleanup:
-  if (status != CO_OK) co_remove_tree(aside);
-  co_free(ctx, aside);
+  if (lstat(path, &info) != 0 || is_empty_directory(path)) return CO_OK;
+  if (!co_path_is_directory(path)) {
+    status = co_fail_at(CO_ERR_IO, path, 0, 0, "the run directory's name is that of a file");
+    co_hint("choose another --run-dir");
+    return status;
+  }
+  char *config = co_path_join(ctx, path, "config.full.yaml");
+  if (!config) return CO_ERR_MEMORY;
+  bool run = co_path_exists(config);
+  co_free(ctx, config);
+  status = co_fail_at(CO_ERR_IO, path, 0, 0,
+                      run ? "the run directory exists already"
+                          : "the run directory exists already, and holds something else");
+  if (run)
+    co_hint("continue it with --resume %s, or choose another --run-dir", path);
+  else
+    co_hint("choose another --run-dir");
   return status;
 }
 
-co_status co_run_open(co_run *run, co_context *ctx, const char *path) {
+// ---- the folder in the making ------------------------------------------------------------------
+// It is prepared aside, as a temporary folder that is in use as long as its LOCK is taken, and which
+// becomes the run's LOCK with it.
+
+static const char *const made_first[] = {"config.full.yaml", "config.yaml", "command.txt",
+                                         "metrics.jsonl",    "run.json",    "LOCK"};
+enum { MADE_FIRST = sizeof made_first / sizeof *made_first };
+
+static bool is_made_first(void *user, const char *name) {
+  (void)user;
+  for (int i = 0; i < MADE_FIRST; i++)
+    if (strcmp(name, made_first[i]) == 0) return true;
+  return false;
+}
+
+// Takes away what fill_folder makes, and the folder, unless something else is in it.
+static void remove_aside(co_context *ctx, const char *folder) {
+  static const char *const names[] = {"checkpoints", ""};
+  co_remove_stale_temporaries_in(folder, is_made_first, NULL);
+  for (int i = 0; i < MADE_FIRST; i++) {
+    char *path = co_path_join(ctx, folder, made_first[i]);
+    if (path) unlink(path);
+    co_free(ctx, path);
+  }
+  for (int i = 0; i < 2; i++) {
+    char *path = co_path_join(ctx, folder, names[i]);
+    if (path) rmdir(path);
+    co_free(ctx, path);
+  }
+}
+
+typedef struct aside_search {
+  co_context *ctx;
+  const char *name, *path; // the run's: within its folder, and whole
+} aside_search;
+
+static bool is_aside(void *user, const char *name) {
+  return strcmp(name, ((const aside_search *)user)->name) == 0;
+}
+
+static void remove_abandoned(void *user, const co_temporary *found) {
+  const aside_search *s = user;
+  struct stat info;
+  if (fstatat(found->folder, found->name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISDIR(info.st_mode))
+    return;
+  char *folder = co_format(s->ctx, "%.*s%s", (int)(s->name - s->path), s->path, found->name);
+  char *lock = folder ? co_path_join(s->ctx, folder, "LOCK") : NULL;
+  // Without a LOCK it is at its very beginning, or its end: then it is as good as empty.
+  if (lock && (co_temporary_is_abandoned(AT_FDCWD, lock) ||
+               (!co_path_exists(lock) && kill(found->pid, 0) == -1 && errno == ESRCH)))
+    remove_aside(s->ctx, folder);
+  co_free(s->ctx, lock);
+  co_free(s->ctx, folder);
+}
+
+static void remove_abandoned_asides(co_context *ctx, const char *path) {
+  const char *slash = strrchr(path, '/');
+  aside_search s = {.ctx = ctx, .name = slash ? slash + 1 : path, .path = path};
+  char *folder =
+      slash ? co_format(ctx, "%.*s", (int)(slash - path) + 1, path) : co_strdup(ctx, ".");
+  if (folder) co_temporary_visit(folder, is_aside, remove_abandoned, &s);
+  co_free(ctx, folder);
+}
+
+static co_status lock_run(co_run *run, const char *folder) {
+  char *lock = co_path_join(run->ctx, folder, "LOCK");
+  co_status status = lock ? co_lock_file(&run->lock, run->ctx, lock, "another run has this folder")
+                          : CO_ERR_MEMORY;
+  co_free(run->ctx, lock);
+  return status;
+}
+
+static co_status begin_run(co_run *run, co_context *ctx, const char *path) {
   memset(run, 0, sizeof *run);
   run->ctx = ctx;
   run->lock = -1;
   run->path = co_strdup(ctx, path);
-  char *lock = co_path_join(ctx, path, "LOCK");
-  co_status status = run->path && lock ? co_lock_file(&run->lock, ctx, lock) : CO_ERR_MEMORY;
-  co_free(ctx, lock);
+  return run->path ? CO_OK : CO_ERR_MEMORY;
+}
+
+// The name becomes the run's, unless another process was faster.
+static co_status publish(co_run *run, const char *aside, const char *target) {
+  co_status status = co_rename(run->ctx, aside, target);
+  if (status == CO_OK || !co_path_exists(aside) || !co_path_exists(target) ||
+      is_empty_directory(target))
+    return status;
+  status = co_fail_at(CO_ERR_IO, run->path, 0, 0, "another run has this folder since a moment ago");
+  co_hint("choose another --run-dir");
+  return status;
+}
+
+co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start) {
+  struct stat info;
+  bool linked = lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+  char *aside = NULL, *real = linked ? realpath(path, NULL) : NULL;
+  const char *target = real ? real : path;
+  co_status status;
+  CO_TRY(begin_run(run, ctx, path));
+  CO_TRY(co_run_check_free(ctx, path));
+  remove_abandoned_asides(ctx, target);
+  aside = co_temporary_name(ctx, target);
+  if (!aside) {
+    status = CO_ERR_MEMORY;
+    goto cleanup;
+  }
+  CO_TRY(co_make_directories(ctx, aside));
+  CO_TRY(lock_run(run, aside));
+  CO_TRY(fill_folder(ctx, aside, start));
+  CO_TRY(publish(run, aside, target));
+cleanup:
+  if (status != CO_OK) {
+    if (aside) remove_aside(ctx, aside);
+    co_run_close(run);
+  }
+  free(real);
+  co_free(ctx, aside);
+  return status;
+}
+
+// The names under which a run writes: what it may clean up after itself.
+static bool is_own_name(void *user, const char *name) {
+  return is_made_first(user, name) || strcmp(name, "model.h5") == 0;
+}
+
+static bool is_own_checkpoint(void *user, const char *name) {
+  checkpoint ignored;
+  (void)user;
+  return parse_checkpoint(name, &ignored) || strcmp(name, "last.h5") == 0 ||
+         strcmp(name, "best.h5") == 0;
+}
+
+co_status co_run_open(co_run *run, co_context *ctx, const char *path) {
+  co_status status = begin_run(run, ctx, path);
+  if (status == CO_OK) status = lock_run(run, path);
   char *checkpoints = status == CO_OK ? co_path_join(ctx, path, "checkpoints") : NULL;
   if (status == CO_OK && !checkpoints) status = CO_ERR_MEMORY;
   if (status != CO_OK) {
     co_run_close(run);
     return status;
   }
-  co_remove_all_temporaries(path);
-  co_remove_all_temporaries(checkpoints);
+  co_remove_stale_temporaries_in(path, is_own_name, NULL);
+  co_remove_stale_temporaries_in(checkpoints, is_own_checkpoint, NULL);
   co_free(ctx, checkpoints);
   return CO_OK;
 }
@@ -209,34 +366,10 @@ co_status co_run_write_status(co_run *run, const char *json) {
 
 // ---- checkpoints -------------------------------------------------------------------------------
 
-enum { NAME_BYTES = 40 };
-static const char *const prefixes[] = {"stop", "step"};
-
-static void name_checkpoint(char out[NAME_BYTES], int64_t step, bool scheduled) {
-  snprintf(out, NAME_BYTES, "%s-%08" PRId64 ".h5", prefixes[scheduled], step);
-}
-
 char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled) {
   char name[NAME_BYTES];
   name_checkpoint(name, step, scheduled);
   return co_format(run->ctx, "%s/checkpoints/%s", run->path, name);
-}
-
-typedef struct checkpoint {
-  int64_t step;
-  bool scheduled;
-} checkpoint;
-
-static bool parse_checkpoint(const char *name, checkpoint *out) {
-  char again[NAME_BYTES];
-  if (strlen(name) < 5) return false;
-  for (int scheduled = 0; scheduled < 2; scheduled++) {
-    if (strncmp(name, prefixes[scheduled], 4) != 0) continue;
-    *out = (checkpoint){strtoll(name + 5, NULL, 10), scheduled};
-    name_checkpoint(again, out->step, scheduled);
-    return out->step >= 0 && strcmp(again, name) == 0;
-  }
-  return false;
 }
 
 static int descending(const void *a, const void *b) {

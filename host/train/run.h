@@ -24,9 +24,12 @@ typedef struct co_run_start {
   const char *status;      // run.json
 } co_run_start;
 
-// Creates `path` (which must not exist, or be empty) and locks it.
+// Whether a new run may have the name `path`: nothing is there, or an empty folder. CO_ERR_IO else.
+co_status co_run_check_free(co_context *ctx, const char *path);
+// Creates `path`, for which the same holds, and locks it. A link to an empty folder stays one.
 co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co_run_start *start);
-// Opens and locks an existing one for continuing; removes what a killed process left half-written.
+// Opens and locks an existing one for continuing; removes what dead
+// processes of Cohort left half-written in it, and nothing else.
 co_status co_run_open(co_run *run, co_context *ctx, const char *path);
 // Whether config.full.yaml says something else than this config.
 co_status co_run_config_differs(co_run *run, const char *config_json, bool *differs);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/eval/score_columns.h"
+#include "host/feed/labels.h"
 #include "host/train/session_private.h"
 
 // Decides between a new run and continuing one, and where it lives.
@@ -11,6 +13,15 @@ static co_status choose_run(co_session *t) {
   const cohort_train_options *options = t->options;
   const char *resume = options->resume;
   bool automatic = resume && strcmp(resume, "auto") == 0;
+  if (resume && !automatic && *resume && options->run_dir &&
+      strcmp(resume, options->run_dir) != 0) {
+    co_status status = co_fail(CO_ERR_USAGE,
+                               "--resume %s already says which run, so there can be "
+                               "no --run-dir",
+                               resume);
+    co_hint("leave --run-dir out; what a run goes on to write stays in its folder");
+    return status;
+  }
   const char *path = resume && !automatic && *resume ? resume : options->run_dir;
   if (resume && !path) {
     co_status status = co_fail(CO_ERR_USAGE, "--resume needs to know which run");
@@ -33,7 +44,7 @@ static co_status choose_run(co_session *t) {
   if (!t->run_path) return CO_ERR_MEMORY;
   for (size_t end = strlen(t->run_path); end > 1 && t->run_path[end - 1] == '/';)
     t->run_path[--end] = '\0'; // temporaries are named after it
-  if (!resume) return CO_OK;
+  if (!resume) return co_run_check_free(t->ctx, t->run_path);
   t->resumed = co_session_run_has(t, "config.full.yaml");
   // A kill before the first write leaves an empty folder at most: with a config at hand, begin.
   if (t->resumed || automatic || (co_path_is_directory(t->run_path) && options->config.file_count))
@@ -95,6 +106,12 @@ static co_status open_data_and_model(co_session *t) {
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
   CO_RETURN_IF_FAILED(co_fit_lengths(t->model, t->dataset));
+  CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_TRAIN));
+  CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_VALIDATION));
+  // What could be trained, but not be scored, is better said now.
+  char **columns;
+  int64_t column_count;
+  CO_RETURN_IF_FAILED(co_score_columns(&columns, &column_count, t->arena, t->model, t->dataset));
   t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
@@ -129,7 +146,7 @@ static void warn_without_validation(co_session *t) {
                     : settings->validation_metric ? "validation_metric"
                                                   : NULL;
   if (key)
-    co_log(t->ctx, CO_LOG_WARN, "train", "there are no validation rows: trainer.%s has no effect",
+    co_log(t->ctx, CO_LOG_WARN, "begin", "there are no validation rows: trainer.%s has no effect",
            key);
 }
 
@@ -207,13 +224,17 @@ static co_status prepare(co_session *t) {
   warn_without_validation(t);
   CO_RETURN_IF_FAILED(render_config(t));
   t->threads = t->options->threads > 0 ? t->options->threads : co_context_threads(t->ctx);
+  t->threads_why =
+      t->threads == co_context_threads(t->ctx) ? co_context_threads_why(t->ctx) : "given";
   // The thread count is part of a run: reductions depend on it.
   const char *threads =
       t->resumed && t->options->threads <= 0 ? co_session_recorded(t, "threads") : NULL;
   int64_t number;
   co_node node = {.kind = CO_NODE_SCALAR, .text = threads};
-  if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096)
+  if (threads && co_node_int(&node, &number) && number > 0 && number <= 4096) {
     t->threads = (int)number;
+    t->threads_why = "as the run began";
+  }
   return create_program(t);
 }
 

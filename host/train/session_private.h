@@ -37,6 +37,7 @@ struct co_session {
   int64_t sample_count[CO_SPLIT_COUNT];
   int64_t batch_rows, batches_per_epoch, total_steps;
   int threads;
+  const char *threads_why; // for the log
   bool resumed, already_done;
   bool begun; // the run is this process's: run.json tells how it ends
   int64_t resumed_step, checkpoint_step;
@@ -47,6 +48,8 @@ struct co_session {
   double shown_loss;                           // of the last record, for people
   double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
   int64_t epoch_step;
+  double epoch_rate;  // steps a second of the last epoch
+  double epoch_shown; // clock when co_session_show_epoch was last called, 0 = not yet
   co_epoch_hook *hook;
   void *hook_user;
   bool hook_stopped; // the hook asked to end the training
@@ -72,6 +75,8 @@ double co_session_now(void);
 // Opens the batches; closes them again, waiting for what is in flight.
 co_status co_session_open_batches(co_session *t);
 void co_session_close_batches(co_session *t);
+// Tells whoever watches of the epoch that ended, after its validation.
+void co_session_show_epoch(co_session *t, double learning_rate);
 // run.json as text.
 co_status co_session_render_status(co_session *t, co_text *out, const char *status_word,
                                    int exit_code);

@@ -28,8 +28,22 @@ bool co_session_run_has(co_session *t, const char *name) {
 
 // Equal bytes need equal config, data and machine: what differs is said before anything is touched.
 static co_status config_drifted(co_session *t) {
-  co_status status = co_fail_at(CO_ERR_CONFIG, t->run_path, 0, 0,
-                                "the config differs from the one this run was started with");
+  char *path = co_path_join(t->ctx, t->run_path, "config.full.yaml");
+  co_node *then = NULL, *now = NULL;
+  co_difference d;
+  co_diagnostics ignored;
+  co_diagnostics_init(&ignored, t->ctx);
+  if (path) (void)co_yaml_read_file(&then, t->arena, path, &ignored);
+  (void)co_yaml_parse(&now, t->arena, "config", t->config_json.data, t->config_json.length,
+                      &ignored);
+  co_diagnostics_free(&ignored);
+  co_free(t->ctx, path);
+  if (!then || !now || !co_node_differ(&d, then, now)) d = (co_difference){.a = NULL};
+  co_status status = co_fail_at(
+      CO_ERR_CONFIG, t->run_path, 0, 0,
+      "the config differs from the one this run was started with%s%s%s%s%s%s", *d.path ? ": " : "",
+      d.path, *d.path ? " is " : "", *d.path ? co_node_brief(d.b) : "", *d.path ? ", was " : "",
+      *d.path ? co_node_brief(d.a) : "");
   co_hint("resume without -c and --set, or compare with %s/config.full.yaml", t->run_path);
   return status;
 }
@@ -246,15 +260,15 @@ static void log_begin(co_session *t) {
   for (int64_t i = 0; i < store->count; i++)
     values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
   if (t->already_done) {
-    co_log(t->ctx, CO_LOG_INFO, "train", "%s is done since step %lld; nothing to do", t->run.path,
+    co_log(t->ctx, CO_LOG_INFO, "begin", "%s is done since step %lld; nothing to do", t->run.path,
            (long long)t->state.step);
     return;
   }
-  co_log(t->ctx, CO_LOG_INFO, "train",
-         "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads",
+  co_log(t->ctx, CO_LOG_INFO, "begin",
+         "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads (%s)",
          t->run.path, (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
-         (long long)values, t->backend->api->name, t->threads);
-  co_log(t->ctx, CO_LOG_INFO, "train",
+         (long long)values, t->backend->api->name, t->threads, t->threads_why);
+  co_log(t->ctx, CO_LOG_INFO, "begin",
          "%s at step %lld of %lld, %lld steps an epoch of %lld rows each",
          t->resumed ? "going on" : "beginning", (long long)t->state.step, (long long)t->total_steps,
          (long long)t->batches_per_epoch, (long long)t->batch_rows);

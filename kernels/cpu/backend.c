@@ -124,8 +124,9 @@ static co_status query(co_backend *backend, const co_op_desc *desc, co_op_choice
       out->refused = co_cpu_intern(cpu, refused.data);
       if (out->refused == NULL) status = CO_ERR_MEMORY;
     }
-    co_log(backend->ctx, CO_LOG_TRACE, "choice", "op=%s implementation=%s%s%s", name,
-           out->implementation, out->refused ? " refused=" : "", out->refused ? out->refused : "");
+    co_log(backend->ctx, CO_LOG_TRACE, "choice", "op=%s implementation=%s", name,
+           out->implementation);
+    if (out->refused) co_log(backend->ctx, CO_LOG_TRACE, "refused", "%s: %s", name, out->refused);
   } else if (status == CO_ERR_DEVICE) {
     status = co_fail(CO_ERR_DEVICE, "cpu: %s: %s", name,
                      refused.length > 0 ? refused.data : "no implementation");
@@ -379,6 +380,7 @@ co_status co_cpu_backend_open(co_backend **out, co_context *ctx,
       goto cleanup;
     }
   }
+  CO_TRY(co_cpu_check_threads(cpu, !(options && options->planning)));
   co_cpu_enter(cpu);
   CO_TRY(co_dnnl_open(&cpu->dnnl));
   *out = &cpu->base;

@@ -144,9 +144,18 @@ void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t cou
 
 // ---- threads -----------------------------------------------------------------------------------
 
-// oneDNN and OpenMP take the number of threads from the calling thread's setting.
+// That OpenMP gives as many threads as the backend has. oneDNN shares out the work of some operations
+// before it knows how many threads there are; with fewer it waits for the others for ever.
+// CO_ERR_DEVICE: a limit stands against it; CO_ERR_MEMORY: the system cannot create them.
+co_status co_cpu_check_threads(const co_cpu *cpu, bool create);
+
+// oneDNN and OpenMP take the number of threads from the calling thread's settings, and a thread has
+// them from the environment when it starts: neither may OpenMP give fewer threads where the machine is
+// busy (OMP_DYNAMIC) nor none but the caller (OMP_MAX_ACTIVE_LEVELS=0).
 static inline void co_cpu_enter(const co_cpu *cpu) {
 #ifdef _OPENMP
+  if (omp_get_dynamic()) omp_set_dynamic(0);
+  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
   if (omp_get_max_threads() != cpu->threads) omp_set_num_threads(cpu->threads);
 #else
   (void)cpu;
@@ -210,6 +219,19 @@ enum { CO_CPU_SERIAL = 16384 };
   static void(*const name[CO_ISA_COUNT])                                                           \
       parameters = {name##_portable, name##_avx2, name##_avx512};                                  \
   CO_CPU_INLINE void name##_body parameters
+
+// ---- vectors -----------------------------------------------------------------------------------
+
+// Sixteen lanes as gcc's vector types. Values have the types without _at, which lie as vectors must;
+// in tensors they lie as their elements do and are reached as *(const co_lanes16_at *)p only. A
+// value declared with the lesser alignment is kept so, yet moved as if it had the greater one.
+typedef float co_lanes16 __attribute__((vector_size(64)));
+typedef int32_t co_mask16 __attribute__((vector_size(64)));
+typedef uint16_t co_words16 __attribute__((vector_size(32)));
+typedef uint8_t co_bytes16 __attribute__((vector_size(16)));
+typedef co_lanes16 co_lanes16_at __attribute__((aligned(4), may_alias));
+typedef co_mask16 co_mask16_at __attribute__((aligned(4), may_alias));
+typedef co_bytes16 co_bytes16_at __attribute__((aligned(1), may_alias));
 
 // ---- channels ----------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/dnnl_api.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if DNNL_VERSION_MAJOR < 2 || (DNNL_VERSION_MAJOR == 2 && DNNL_VERSION_MINOR < 6)
 #error "Cohort needs oneDNN 2.6 or newer"
@@ -389,9 +391,20 @@ static dnnl_status_t add_argument(co_dnnl_exec *exec, int at, const co_dnnl *dnn
   return dnnl_memory_create(&exec->args[at].memory, md, dnnl->engine, DNNL_MEMORY_NONE);
 }
 
+// oneDNN writes code it makes into memory that it has not checked to be there: asked for in its place.
+static co_status check_room_for_code(void) {
+  enum { ROOM = 16 << 20 };
+  void *room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED)
+    return co_fail_errno(CO_ERR_MEMORY, errno, "oneDNN has no room for the code of an operation");
+  munmap(room, ROOM);
+  return CO_OK;
+}
+
 co_status co_dnnl_exec_create(co_dnnl_exec *out, const co_dnnl *dnnl, dnnl_primitive_desc_t pd,
                               const int *args, int count) {
   memset(out, 0, sizeof *out);
+  CO_RETURN_IF_FAILED(check_room_for_code());
   dnnl_status_t status = dnnl_primitive_create(&out->primitive, pd);
   for (int i = 0; i < count && status == dnnl_success; i++) {
     status = add_argument(out, i, dnnl, args[i], co_dnnl_md(pd, args[i]));

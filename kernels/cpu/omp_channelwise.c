@@ -12,8 +12,6 @@ enum {
   FEW_ROWS = 16
 };
 
-typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
-
 bool co_cpu_tiles_of(co_cpu *cpu, const co_tensor_desc *desc, co_cpu_tiles *out) {
   memset(out, 0, sizeof *out);
   const co_shape *shape = &desc->shape;
@@ -77,17 +75,17 @@ static block_rows rows_of(const co_cpu_tiles *t, int64_t chunk, int64_t tile, in
 CO_CPU_KERNEL(sum_rows, (block_rows r, const float *x, float *sum), (r, x, sum)) {
   int64_t l = 0;
   for (; l + 16 <= r.width; l += 16) {
-    lanes16 a = {0}, b = {0};
+    co_lanes16 a = {0}, b = {0};
     for (int64_t o = 0; o < r.outers; o++) {
       const float *row = x + o * r.stride_outer + l;
       int64_t i = 0;
       for (; i + 2 <= r.inner; i += 2) {
-        a += *(const lanes16 *)(row + i * r.stride_inner);
-        b += *(const lanes16 *)(row + (i + 1) * r.stride_inner);
+        a += *(const co_lanes16_at *)(row + i * r.stride_inner);
+        b += *(const co_lanes16_at *)(row + (i + 1) * r.stride_inner);
       }
-      if (i < r.inner) a += *(const lanes16 *)(row + i * r.stride_inner);
+      if (i < r.inner) a += *(const co_lanes16_at *)(row + i * r.stride_inner);
     }
-    *(lanes16 *)(sum + l) = a + b;
+    *(co_lanes16_at *)(sum + l) = a + b;
   }
   for (; l < r.width; l++) {
     float a = 0;
@@ -103,16 +101,16 @@ CO_CPU_KERNEL(sum_squares, (block_rows r, const float *x, const float *center, f
               (r, x, center, sum)) {
   int64_t l = 0;
   for (; l + 16 <= r.width; l += 16) {
-    const lanes16 c = *(const lanes16 *)(center + l);
-    lanes16 a = {0};
+    const co_lanes16 c = *(const co_lanes16_at *)(center + l);
+    co_lanes16 a = {0};
     for (int64_t o = 0; o < r.outers; o++) {
       const float *row = x + o * r.stride_outer + l;
       for (int64_t i = 0; i < r.inner; i++) {
-        const lanes16 d = *(const lanes16 *)(row + i * r.stride_inner) - c;
+        const co_lanes16 d = *(const co_lanes16_at *)(row + i * r.stride_inner) - c;
         a += d * d;
       }
     }
-    *(lanes16 *)(sum + l) = a;
+    *(co_lanes16_at *)(sum + l) = a;
   }
   for (; l < r.width; l++) {
     float a = 0;
@@ -132,18 +130,18 @@ CO_CPU_KERNEL(sum_products,
               (r, x, dy, center, sum, product)) {
   int64_t l = 0;
   for (; l + 16 <= r.width; l += 16) {
-    const lanes16 c = *(const lanes16 *)(center + l);
-    lanes16 a = {0}, p = {0};
+    const co_lanes16 c = *(const co_lanes16_at *)(center + l);
+    co_lanes16 a = {0}, p = {0};
     for (int64_t o = 0; o < r.outers; o++) {
       const float *xs = x + o * r.stride_outer + l, *ds = dy + o * r.stride_outer + l;
       for (int64_t i = 0; i < r.inner; i++) {
-        const lanes16 d = *(const lanes16 *)(ds + i * r.stride_inner);
+        const co_lanes16 d = *(const co_lanes16_at *)(ds + i * r.stride_inner);
         a += d;
-        p += d * (*(const lanes16 *)(xs + i * r.stride_inner) - c);
+        p += d * (*(const co_lanes16_at *)(xs + i * r.stride_inner) - c);
       }
     }
-    *(lanes16 *)(sum + l) = a;
-    *(lanes16 *)(product + l) = p;
+    *(co_lanes16_at *)(sum + l) = a;
+    *(co_lanes16_at *)(product + l) = p;
   }
   for (; l < r.width; l++) {
     float a = 0, p = 0;
@@ -161,22 +159,21 @@ CO_CPU_KERNEL(sum_products,
 // dx = y > 0 ? dy : 0, and its sum.
 CO_CPU_KERNEL(mask_rows, (block_rows r, const float *y, const float *dy, float *dx, float *sum),
               (r, y, dy, dx, sum)) {
-  typedef int32_t mask16 __attribute__((vector_size(64), may_alias));
   int64_t l = 0;
   for (; l + 16 <= r.width; l += 16) {
-    lanes16 a = {0};
+    co_lanes16 a = {0};
     for (int64_t o = 0; o < r.outers; o++) {
       const int64_t base = o * r.stride_outer + l;
       for (int64_t i = 0; i < r.inner; i++) {
         const int64_t at = base + i * r.stride_inner;
-        const lanes16 zero = {0};
-        const mask16 kept = (mask16)(*(const lanes16 *)(y + at) > zero);
-        const lanes16 d = (lanes16)((mask16)(*(const lanes16 *)(dy + at)) & kept);
-        *(lanes16 *)(dx + at) = d;
+        const co_lanes16 zero = {0};
+        const co_mask16 kept = (co_mask16)(*(const co_lanes16_at *)(y + at) > zero);
+        const co_lanes16 d = (co_lanes16)((co_mask16)(*(const co_lanes16_at *)(dy + at)) & kept);
+        *(co_lanes16_at *)(dx + at) = d;
         a += d;
       }
     }
-    *(lanes16 *)(sum + l) = a;
+    *(co_lanes16_at *)(sum + l) = a;
   }
   for (; l < r.width; l++) {
     float a = 0;

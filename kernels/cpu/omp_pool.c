@@ -15,19 +15,16 @@ typedef struct pool {
   bool relu;
 } pool;
 
-typedef float lanes16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t mask16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t words16 __attribute__((vector_size(32), aligned(2), may_alias));
-typedef uint8_t bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
-
 // In two steps: gcc 12 converts to twice or half the width in one instruction, to four times or a
 // quarter lane by lane.
-CO_CPU_INLINE void widen(const uint8_t *from, mask16 *to) {
-  *to = __builtin_convertvector(__builtin_convertvector(*(const bytes16 *)from, words16), mask16);
+CO_CPU_INLINE void widen(const uint8_t *from, co_mask16 *to) {
+  *to = __builtin_convertvector(__builtin_convertvector(*(const co_bytes16_at *)from, co_words16),
+                                co_mask16);
 }
 
-CO_CPU_INLINE void narrow(const mask16 *from, uint8_t *to) {
-  *(bytes16 *)to = __builtin_convertvector(__builtin_convertvector(*from, words16), bytes16);
+CO_CPU_INLINE void narrow(const co_mask16 *from, uint8_t *to) {
+  *(co_bytes16_at *)to =
+      __builtin_convertvector(__builtin_convertvector(*from, co_words16), co_bytes16);
 }
 
 // The part [*begin, *end) of a window of `kernel` at `start` that lies in [0, extent).
@@ -48,21 +45,21 @@ CO_CPU_INLINE void any_pool_row(const pool g, int64_t p, const float *x, float *
     const float *corner =
         x + ((p * g.SH - g.top) * g.W + q * g.SW - g.left) * g.width;
     for (; l + 16 <= g.width; l += 16) {
-      lanes16 best = *(const lanes16 *)(corner + (h0 * g.W + w0) * g.width + l);
-      mask16 index = (mask16){0} + (int32_t)(h0 * g.KW + w0);
+      co_lanes16 best = *(const co_lanes16_at *)(corner + (h0 * g.W + w0) * g.width + l);
+      co_mask16 index = (co_mask16){0} + (int32_t)(h0 * g.KW + w0);
       for (int64_t h = h0; h < h1; h++)
         for (int64_t w = w0; w < w1; w++) {
-          const lanes16 value = *(const lanes16 *)(corner + (h * g.W + w) * g.width + l);
-          const mask16 more = (mask16)(value > best);
-          best = (lanes16)(((mask16)value & more) | ((mask16)best & ~more));
-          index = (((mask16){0} + (int32_t)(h * g.KW + w)) & more) | (index & ~more);
+          const co_lanes16 value = *(const co_lanes16_at *)(corner + (h * g.W + w) * g.width + l);
+          const co_mask16 more = (co_mask16)(value > best);
+          best = (co_lanes16)(((co_mask16)value & more) | ((co_mask16)best & ~more));
+          index = (((co_mask16){0} + (int32_t)(h * g.KW + w)) & more) | (index & ~more);
         }
       if (g.relu) {
-        const lanes16 zero = {0};
-        best = (lanes16)((mask16)best & ~(mask16)(best < zero));
-        index |= ~(mask16)(best > zero);
+        const co_lanes16 zero = {0};
+        best = (co_lanes16)((co_mask16)best & ~(co_mask16)(best < zero));
+        index |= ~(co_mask16)(best > zero);
       }
-      *(lanes16 *)(y + q * g.width + l) = best;
+      *(co_lanes16_at *)(y + q * g.width + l) = best;
       if (winner)
         narrow(&index, winner + q * g.width + l);
     }
@@ -102,12 +99,12 @@ CO_CPU_INLINE void any_unpool_apart(const pool g, int64_t p, const float *dy, co
       float *pixel = row + (q * g.SW - g.left) * g.width;
       const int64_t from = q * g.width;
       for (; l + 16 <= g.width; l += 16) {
-        mask16 index;
+        co_mask16 index;
         widen(winner + from + l, &index);
-        const mask16 value = *(const mask16 *)(dy + from + l);
+        const co_mask16 value = *(const co_mask16_at *)(dy + from + l);
         for (int64_t w = w0; w < w1; w++)
-          *(mask16 *)(pixel + w * g.width + l) =
-              value & (index == (mask16){0} + (int32_t)(h * g.KW + w));
+          *(co_mask16_at *)(pixel + w * g.width + l) =
+              value & (index == (co_mask16){0} + (int32_t)(h * g.KW + w));
       }
       for (; l < g.width; l++)
         for (int64_t w = w0; w < w1; w++)
@@ -128,13 +125,13 @@ CO_CPU_INLINE void any_unpool_plane(const pool g, const float *dy, const uint8_t
       float *corner = dx + ((p * g.SH - g.top) * g.W + q * g.SW - g.left) * g.width;
       const int64_t from = (p * g.Q + q) * g.width;
       for (; l + 16 <= g.width; l += 16) {
-        mask16 index;
+        co_mask16 index;
         widen(winner + from + l, &index);
-        const mask16 value = *(const mask16 *)(dy + from + l);
+        const co_mask16 value = *(const co_mask16_at *)(dy + from + l);
         for (int64_t h = h0; h < h1; h++)
           for (int64_t w = w0; w < w1; w++)
-            *(lanes16 *)(corner + (h * g.W + w) * g.width + l) +=
-                (lanes16)(value & (index == (mask16){0} + (int32_t)(h * g.KW + w)));
+            *(co_lanes16_at *)(corner + (h * g.W + w) * g.width + l) +=
+                (co_lanes16)(value & (index == (co_mask16){0} + (int32_t)(h * g.KW + w)));
       }
       for (; l < g.width; l++) {
         const int64_t h = winner[from + l] / g.KW, w = winner[from + l] % g.KW;

@@ -8,8 +8,8 @@ static const char *const normalizations[] = {"none", "zscore", "minmax", NULL};
 static const co_field preprocessing[] = {
     {"normalization", CO_FIELD_ENUM, offsetof(co_numeric_options, normalization), "none", 0, 0,
      normalizations, "zscore and minmax: fitted on the training rows.", NULL},
-    {"missing", CO_FIELD_ENUM, offsetof(co_numeric_options, missing), "mean", 0, 0,
-     co_missing_words, "mean: of the training rows; indicator: that, with 1 or 0 beside it.", NULL},
+    {"missing", CO_FIELD_ENUM, offsetof(co_numeric_options, missing), "auto", 0, 0,
+     co_missing_words, CO_MISSING_DOC, NULL},
     {.key = NULL}};
 
 static co_status emit(co_section_builder *b, co_value *out) {

@@ -4,15 +4,15 @@
 #include <math.h>
 #include <stdio.h>
 
-const char *const co_missing_words[] = {"refuse", "mean", "indicator", NULL};
+const char *const co_missing_words[] = {"auto", "refuse", "mean", "indicator", NULL};
 
 static const char *const normalizations[] = {"none", "zscore", "minmax", NULL};
 
 const co_field co_numeric_fields[] = {
     {"normalization", CO_FIELD_ENUM, offsetof(co_numeric_options, normalization), "zscore", 0, 0,
      normalizations, "zscore and minmax: fitted on the training rows.", NULL},
-    {"missing", CO_FIELD_ENUM, offsetof(co_numeric_options, missing), "mean", 0, 0,
-     co_missing_words, "mean: of the training rows; indicator: that, with 1 or 0 beside it.", NULL},
+    {"missing", CO_FIELD_ENUM, offsetof(co_numeric_options, missing), "auto", 0, 0,
+     co_missing_words, CO_MISSING_DOC, NULL},
     {.key = NULL}};
 
 static const co_numeric_options *options_of(const co_input_feature *feature) {
@@ -160,7 +160,8 @@ static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
       pivot = s->pivot[c];
       *(double *)co_feature_fitted(feature, "pivot")->bytes = pivot;
     }
-    if (fills) fills[c] = (float)(s->pivot[c] - pivot + mean);
+    bool filled = s->missing[c] || options_of(feature)->missing != CO_MISSING_AUTO;
+    if (fills) fills[c] = filled ? (float)(s->pivot[c] - pivot + mean) : NAN;
     if (normalization == CO_NORMALIZATION_NONE || normalization == CO_NORMALIZATION_SCALE) continue;
     means[c] = (float)(s->pivot[c] - pivot + (zscore ? mean : low));
     scales[c] = (float)(scale > 0 ? 1 / scale : 1); // a constant column stays finite
@@ -182,9 +183,11 @@ const co_fit_class co_numeric_fit = {.state_size = sizeof(statistics),
 co_status co_numeric_check(const co_input_feature *feature, const void *values, int64_t rows,
                            const int64_t *samples) {
   int64_t per_row = co_shape_count(&feature->column->shape);
-  bool taken = options_of(feature)->missing != CO_MISSING_REFUSE;
+  const float *fills = co_feature_fitted(feature, "fill")->bytes;
   for (int64_t i = 0; i < rows * per_row; i++) {
     double value = value_at(feature, values, i);
+    bool taken = options_of(feature)->missing != CO_MISSING_REFUSE &&
+                 !isnan(fills[i % channels_of(feature)]);
     if (!isfinite(value) && !(isnan(value) && taken))
       return refuse(feature, value, samples[i / per_row]);
   }

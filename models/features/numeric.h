@@ -14,6 +14,7 @@ typedef enum co_normalization {
 } co_normalization;
 
 typedef enum co_missing {
+  CO_MISSING_AUTO,     // as mean where training rows lack values too, else refused
   CO_MISSING_REFUSE,   // an error naming column and row
   CO_MISSING_MEAN,     // the mean of the training rows in its place
   CO_MISSING_INDICATOR // the same, and beside the numbers 1 where they were missing, else 0
@@ -26,11 +27,13 @@ typedef struct co_numeric_options {
 } co_numeric_options;
 
 extern const char *const co_missing_words[]; // of co_missing
+#define CO_MISSING_DOC                                                                             \
+  "auto: mean where training rows lack values, too, else refused; indicator: mean, and a flag."
 // The fields of numbers: `normalization` of none, zscore and minmax, `missing`.
 extern const co_field co_numeric_fields[];
 
 // Fitted arrays f32 (channels): "mean" and "scale", x -> (x - mean) scale; of numbers also "fill",
-// what stands in for a missing one, and "pivot" f64 (1), what is taken off before a stored number is
+// what stands in for a missing one (NaN: none may be missing), and "pivot" f64 (1), what is taken off before a stored number is
 // rounded to float (0 where its digits suffice; mean and fill are counted from it).
 co_status co_numeric_declare(co_model *model, co_input_feature *feature);
 bool co_numeric_is_fitted(const co_input_feature *feature);

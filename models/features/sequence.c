@@ -13,8 +13,8 @@ static const char *const normalizations[] = {"none", "zscore", "minmax", NULL};
 static const co_field preprocessing[] = {
     {"normalization", CO_FIELD_ENUM, offsetof(sequence_options, numeric.normalization), "zscore", 0,
      0, normalizations, "zscore and minmax: fitted on the events of training rows.", NULL},
-    {"missing", CO_FIELD_ENUM, offsetof(sequence_options, numeric.missing), "mean", 0, 0,
-     co_missing_words, "mean: of those events; indicator: that, with 1 or 0 beside it.", NULL},
+    {"missing", CO_FIELD_ENUM, offsetof(sequence_options, numeric.missing), "auto", 0, 0,
+     co_missing_words, CO_MISSING_DOC, NULL},
     {"max_length", CO_FIELD_INT, offsetof(sequence_options, max_length), "256", 1, 1 << 20, NULL,
      "Events that are read of a row; of more, the last.", NULL},
     {.key = NULL}};

@@ -69,6 +69,8 @@ expect 0 -h
 expect 0 help
 verbs=$(sed -n 's/^  \([a-z][a-z-]*\)  *.*/\1/p' "$dir/out")
 [ "$(echo "$verbs" | wc -w)" -ge 4 ] || fail 'help lists no verbs'
+sed -n '/^verbs:$/,/^$/p' "$dir/out" | grep -vE '^(verbs:|)$' | grep -qvE '^  [a-z-]+ +[a-z].{,60}$' &&
+  fail 'help has more than one line a verb'
 for verb in $verbs; do
   expect 0 "$verb" --help
   stdout_has "usage: cohort $verb"
@@ -90,6 +92,7 @@ json ok=true
 # ---- documents
 expect 0 doctor
 stdout_has 'hdf5'
+stdout_has 'limit '
 stderr_is_empty
 expect 0 doctor --json
 json ok=true verb=doctor exit=0

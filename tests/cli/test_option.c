@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every form of an option, over a table with every kind of option.
+// Labels: asan
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: train.sh COHORT CHECK_JSON MAKE_IDX. From raw files to scores, and every way to get it
+# usage: train.sh COHORT CHECK_JSON MAKE_IDX KILL_AT. From raw files to scores, and every way to get it
 # wrong: one clear line, the right exit code, nothing half-written.
 set -u
 cohort=$1
 check_json=$2
 make_idx=$3
+kill_at=$4
 # In memory where that is possible: every checkpoint waits for the disk.
 [ -w /dev/shm ] && export TMPDIR=/dev/shm
 dir=$(mktemp -d)
@@ -68,7 +69,7 @@ expect 0 plan "${with[@]}"
 [ -s out ] || fail 'plan says nothing'
 expect 0 train "${with[@]}" --run-dir run --threads 1 --json
 "$check_json" ok=true status=done run=run resumed=false <out || fail 'JSON of train'
-for word in 'INFO train run: ' 'beginning at step 0' 'steps/s=' 'wait=' 'INFO eval' 'INFO checkpoint'; do
+for word in 'INFO begin run: ' 'beginning at step 0' 'steps/s=' 'wait=' 'INFO eval' 'INFO checkpoint'; do
   grep -qF "$word" err || fail "the log of train lacks: $word"
 done
 cp out first
@@ -93,6 +94,17 @@ expect 10 evaluate -m run --dataset d.h5 --require 'accuracy>1' --require 'log_l
 "$check_json" ok=false error.code=gate error.exit=10 rows=60 <out || fail 'JSON of a gate'
 [ "$(grep -c 'error\[gate\]' err)" = 2 ] || fail 'not every gate that failed is named'
 
+# ---- every record of an event has one form in the log for machines
+expect 0 train "${with[@]}" --run-dir logged --log-format json --log-level trace \
+  --set trainer.validation_metric=label.accuracy
+sed -n 's/.*"event":"\([^"]*\)","\(fields\|text\)":.*/\1 \2/p' err | sort -u >forms
+if [ "$(wc -l <forms)" -lt 5 ] || [ -n "$(cut -d' ' -f1 forms | uniq -d)" ]; then
+  fail "records of one event differ in form: $(cat forms)"
+fi
+[ "$(grep '"event":"eval"' err | grep -cE '"accuracy":[0-9.]+,"best":(true|false)}')" = 3 ] ||
+  fail 'the fields of eval'
+rm -rf logged
+
 # ---- the record of the command line can be given to a shell
 odd="it's \$HOME & \"co\" *"
 expect 0 train "${with[@]}" --run-dir "$odd" --threads 1 --trainer.max_steps 1
@@ -102,12 +114,22 @@ eval "set -- $(cat "$odd/command.txt")"
 [ $# = $((${#with[@]} + 8)) ] || fail "command.txt: $# words"
 grep -qF "cohort train ${with[0]} " "$odd/command.txt" || fail 'words without need are quoted'
 
-# ---- killed at random moments, with real writes
+# ---- killed at six places all over the training, with real writes: before the n-th operation on files
+# Sanitizers want to be first, which they need not be here.
+preloaded() { env "ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-}" LD_PRELOAD="$kill_at" "$@"; }
+preloaded COHORT_TEST_COUNT="$dir/count" "$cohort" train "${with[@]}" --run-dir counted \
+  --threads 1 >out 2>err || fail 'the training that is counted'
+operations=$(cat count)
+[ "$operations" -gt 100 ] || fail "only $operations operations on files"
 for i in 1 2 3 4 5 6; do
-  timeout -s KILL "0.$((i * 17 % 40 + 10))" "$cohort" train "${with[@]}" --run-dir killed \
-    --threads 1 --resume=auto >out 2>err
+  # What was done is not done again: a sixth of the whole each time.
+  preloaded COHORT_TEST_KILL_AT=$((operations / 6 - i)) "$cohort" train "${with[@]}" \
+    --run-dir killed --threads 1 --resume=auto >out 2>err
+  code=$?
+  [ $code = 137 ] || fail "exit $code instead of 137 where it is killed"
 done 2>/dev/null
 expect 0 train "${with[@]}" --run-dir killed --threads 1 --resume=auto
+grep -q 'going on at step' err || fail 'the last one began anew'
 for file in model.h5 metrics.jsonl $(cd run && ls checkpoints/*.h5); do
   cmp -s "run/$file" "killed/$file" || fail "$file differs after kills"
 done
@@ -153,6 +175,43 @@ refused 4 six.h5 image 6 8 -- predict -m run --dataset six.h5 -O x.csv
 # ---- outputs
 refused 9 s.csv --force -- predict -m run --dataset d.h5 -O s.csv
 refused 9 no/such -- predict -m run --dataset d.h5 -O no/such/x.csv
+# Nothing but a regular file is replaced, and never what the command reads; said before the rows are
+# scored.
+mkfifo pipe
+mkdir full && cp s.csv full
+cp d.h5 safe.h5
+cp run/model.h5 safe-model.h5
+ln -s d.h5 way.h5
+for force in '' --force; do
+  refused 9 pipe "a pipe" "-O -" -- predict -m run --dataset d.h5 -O pipe $force
+  refused 9 full "a folder" -- predict -m run --dataset d.h5 -O full $force
+  refused 9 "a device" -- predict -m run --dataset d.h5 -O /dev/null $force
+done
+for output in d.h5 ./d.h5 way.h5; do
+  refused 9 "also read" -- predict -m run --dataset d.h5 -O $output --force
+done
+refused 9 "also read" -- predict -m run --dataset d.h5 -O run/model.h5 --force
+refused 9 "also read" -- render-config -c c.yaml -O c.yaml --force
+refused 9 "also read" -- import -O i --format idx --training-set i l --force
+refused 9 "a pipe" -- import -O pipe --format idx --training-set i l --force
+refused 9 "a folder" -- render-config -c c.yaml -O full --force
+refused 2 --log-file --dataset -- predict -m run --dataset d.h5 -O x.csv --log-file ./d.h5
+refused 2 --log-file --output -- predict -m run --dataset d.h5 -O x.csv --log-file x.csv
+refused 2 --log-file FILE -- inspect d.h5 --log-file d.h5
+if [ ! -p pipe ] || [ ! -c /dev/null ] || [ ! -f full/s.csv ]; then
+  fail "something special was replaced"
+fi
+cmp -s d.h5 safe.h5 || fail "the dataset was overwritten"
+cmp -s run/model.h5 safe-model.h5 || fail "the model was overwritten"
+# Through a link, what it leads to is replaced.
+cp s.csv far.csv && ln -s far.csv near.csv
+expect 0 predict -m run --dataset d.h5 --split test -O near.csv --force
+if [ ! -L near.csv ] || ! cmp -s far.csv s.csv; then fail "the link was replaced"; fi
+rm -rf pipe full safe.h5 safe-model.h5 way.h5 near.csv far.csv
+# A new run goes where nothing is.
+refused 9 "holds something else" -- train -c c.yaml --dataset d.h5 --run-dir .
+refused 9 "that of a file" -- train -c c.yaml --dataset d.h5 --run-dir s.csv
+refused 2 --run-dir -- train --resume run --run-dir other
 refused 9 run --resume -- train "${with[@]}" --run-dir run
 refused 9 words -- train "${with[@]}" --run-dir words/run
 refused 5 nothing -- train --resume nothing

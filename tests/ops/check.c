@@ -599,16 +599,27 @@ static bool concerns(const ops_suite *suite, const ops_family *family) {
   return false;
 }
 
+static void check_family(ops_suite *suite, const ops_family *family, bool covered[CO_OP_COUNT]) {
+  int swept = -1; // cases of the sweep so far; before it -1
+  for (const char *const *text = family->cases; *text != NULL; text++) {
+    if (strcmp(*text, OPS_SWEEP) == 0) {
+      swept = 0;
+      continue;
+    }
+    bool edge = swept < 0;
+    int part = edge ? 0 : 1 + swept++ % OPS_SWEEP_PARTS;
+    if (!edge && suite->sweep != OPS_SWEEP_ALL && suite->sweep != part) continue;
+    if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
+    for (int values = 0; values < OPS_VALUES_COUNT; values++)
+      for (int bf16 = 0; bf16 < 2; bf16++)
+        check_case(suite, family, *text, (ops_values)values, bf16, covered);
+  }
+}
+
 void ops_suite_run(ops_suite *suite) {
   bool covered[CO_OP_COUNT] = {false};
   for (const ops_family *const *family = suite->families; *family != NULL; family++)
-    for (const char *const *text = (*family)->cases; *text != NULL; text++) {
-      if (!concerns(suite, *family)) continue;
-      if (suite->only_case != NULL && strstr(*text, suite->only_case) == NULL) continue;
-      for (int values = 0; values < OPS_VALUES_COUNT; values++)
-        for (int bf16 = 0; bf16 < 2; bf16++)
-          check_case(suite, *family, *text, (ops_values)values, bf16, covered);
-    }
+    if (concerns(suite, *family)) check_family(suite, *family, covered);
   if (suite->only_case != NULL) return;
   for (int op = 0; op < CO_OP_COUNT; op++) {
     const char *name = co_op_get_info((co_op)op)->name;

@@ -26,6 +26,9 @@ typedef enum ops_exact {
   OPS_EXACT_ALWAYS       // the operation always (it only moves values), its backward on integers
 } ops_exact;
 
+#define OPS_SWEEP "sweep"
+enum { OPS_SWEEP_NONE = -1, OPS_SWEEP_ALL = 0, OPS_SWEEP_PARTS = 4 };
+
 typedef struct ops_problem ops_problem;
 
 // What a file of cases/ says about one operation and, through its rules, about its backward.
@@ -43,7 +46,9 @@ typedef struct ops_family {
   void (*adjust)(ops_problem *problem);
   // Magnitude of what cancels in output i, where the output itself may be smaller; NULL = nothing.
   double (*magnitude)(const ops_problem *problem, int output);
-  const char *const *cases; // ends with NULL
+  // The edges, which always run; behind OPS_SWEEP more sizes of the same kind, of which a run may
+  // take a part. Ends with NULL.
+  const char *const *cases;
 } ops_family;
 // Defines a family: OPS_FAMILY(relu) = {.op = CO_OP_RELU, …}; CMake finds it by these words at the
 // beginning of a line.
@@ -121,6 +126,7 @@ typedef struct ops_suite {
   ops_reference *reference; // the oracle: co_ref_run
   const char *only_op;      // lower-case name, NULL = all
   const char *only_case;    // text contained in the case, NULL = all
+  int sweep;                // of the sweeps OPS_SWEEP_ALL, …_NONE or that quarter, 1 to 4
   bool list;                // only print the problems
   bool tf32;                // operands of f32 products may be rounded to TF32
   ops_report report;

@@ -2,8 +2,10 @@
 // test_ops [-o OP] [-k CASE] [-b DEVICE] [-f IMPLEMENTATION] [--tf32] [--launches] [--list]: checks
 // operations on ref and cpu, or on a device, such as cuda:0. With --tf32 the device may round f32
 // operands, which fails on a GPU but not on its double; with --launches what operations say of
-// their launches is compared with what the double counts.
+// their launches is compared with what the double counts. Of the sweeps of cases all run, or what the
+// environment's COHORT_TEST_SWEEP says: "none", or a quarter, "1" to "4".
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/device/backend.h"
@@ -39,12 +41,26 @@ static bool find_counter(ops_report *report) {
   return symbol != NULL;
 }
 
+static bool choose_sweep(int *out) {
+  const char *text = getenv("COHORT_TEST_SWEEP");
+  *out = OPS_SWEEP_ALL;
+  if (text == NULL || strcmp(text, "all") == 0) return true;
+  *out = OPS_SWEEP_NONE;
+  if (strcmp(text, "none") == 0) return true;
+  *out = text[0] - '0';
+  if (*out >= 1 && *out <= OPS_SWEEP_PARTS && text[1] == '\0') return true;
+  (void)fprintf(stderr, "COHORT_TEST_SWEEP is all, none or 1 to %d, not '%s'\n", OPS_SWEEP_PARTS,
+                text);
+  return false;
+}
+
 int main(int argc, char **argv) {
   ops_suite suite = {
       .families = ops_families, .reference = co_ref_run, .report = {.stream = stderr}};
   const char *only_backend = NULL;
   bool count = false;
   co_backend_options chosen = {.strict_f32 = true};
+  if (!choose_sweep(&suite.sweep)) return 2;
   for (int i = 1; i < argc; i++) {
     bool value = i + 1 < argc;
     if (strcmp(argv[i], "--list") == 0)

@@ -204,6 +204,33 @@ static const ops_family *family_of(co_op op) {
   return *family;
 }
 
+static int count_checks(const ops_suite *base, int sweep) {
+  ops_suite suite = *base;
+  suite.sweep = sweep;
+  ops_suite_run(&suite);
+  return suite.report.failures == 0 ? suite.report.checks : -1;
+}
+
+// Edges always run; the quarters of a sweep make the whole of it.
+static void check_sweep(ops_suite suite) {
+  static const char *const cases[] = {"x=1",   "x=17", OPS_SWEEP, "x=2", "x=3",
+                                      "x=2x5", "x=7",  "x=9",     NULL};
+  ops_family family = **suite.families;
+  family.cases = cases;
+  const ops_family *const families[] = {&family, NULL};
+  suite.families = families;
+  int edges = count_checks(&suite, OPS_SWEEP_NONE), all = count_checks(&suite, OPS_SWEEP_ALL);
+  int swept = 0, least = all;
+  for (int part = 1; part <= OPS_SWEEP_PARTS; part++) {
+    int checks = count_checks(&suite, part) - edges;
+    swept += checks;
+    if (checks < least) least = checks;
+  }
+  bool right = edges > 0 && least > 0 && edges + swept == all;
+  (void)printf("%s the quarters of a sweep\n", right ? "ok  " : "FAIL");
+  wrong += !right;
+}
+
 int main(void) {
   static const struct {
     mistake mistake;
@@ -275,6 +302,11 @@ int main(void) {
   bool noticed = typo.report.failures > 0;
   (void)printf("%s a malformed case\n", noticed ? "ok  " : "FAIL");
   wrong += !noticed;
+  ops_suite swept = base;
+  swept.only_op = "relu";
+  const ops_family *const relu[] = {family_of(CO_OP_RELU), NULL};
+  swept.families = relu;
+  check_sweep(swept);
   ref->api->free(ref);
   co_context_free(ctx);
   return wrong == 0 ? 0 : 1;

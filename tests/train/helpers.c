@@ -127,7 +127,8 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                 .real = s->real,
                                 .bf16 = s->bf16,
                                 .no_fusion = s->no_fusion,
-                                .no_capture = s->no_capture};
+                                .no_capture = s->no_capture,
+                                .section = s->section};
   if (s->evaluation_classes) {
     options.evaluation_classes = s->evaluation_classes;
     options.evaluation_class_count = s->evaluation_class_count;
@@ -326,16 +327,28 @@ void entry_write(rig *r, int64_t entry, co_block block, const double *values) {
   OK(co_store_write(r->store, entry, block, narrow));
 }
 
-double entry_difference(rig *a, rig *b, int64_t entry, co_block block) {
+double entry_largest(rig *r, int64_t entry, co_block block) {
+  const double *values = entry_read(r, entry, block);
+  double largest = 0;
+  for (int64_t i = 0; i < entry_count(r, entry); i++)
+    if (fabs(values[i]) > largest) largest = fabs(values[i]);
+  return largest;
+}
+
+double entry_difference_to(rig *a, rig *b, int64_t entry, co_block block, double scale) {
   const double *x = entry_read(a, entry, block);
   const double *y = entry_read(b, entry_find(b, a->store->entries[entry].info.name), block);
-  double most = 0, largest = 0.05;
+  double most = 0;
   for (int64_t i = 0; i < entry_count(a, entry); i++) {
     double difference = fabs(x[i] - y[i]);
     if (!(difference <= most)) most = difference; // NaN counts as a difference
-    if (fabs(y[i]) > largest) largest = fabs(y[i]);
   }
-  return most / largest;
+  return most == 0 ? 0 : most / scale;
+}
+
+double entry_difference(rig *a, rig *b, int64_t entry, co_block block) {
+  int64_t other = entry_find(b, a->store->entries[entry].info.name);
+  return entry_difference_to(a, b, entry, block, entry_largest(b, other, block));
 }
 
 static void *block_address(const rig *r, co_block block, bool state) {

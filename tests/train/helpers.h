@@ -44,6 +44,7 @@ typedef struct setup {
   int phases; // 0 = one
   phase_setup phase[MAX_PHASES];
   bool no_fusion, no_training, infer, no_capture;
+  const co_input_section *section;
 } setup;
 
 typedef struct rig {
@@ -105,8 +106,12 @@ void entry_write(rig *r, int64_t entry, co_block block, const double *values);
 int64_t entry_count(const rig *r, int64_t entry);
 int64_t entry_find(const rig *r, const char *name); // asserts that it is there
 // Largest |a - b| over an entry of two rigs (which may differ in policy), relative to the largest
-// |value| in it (or 0.05: what is all rounding errors has no relative ones).
+// |value| that it has in b: a zero where there should be a value is a difference of 1.
 double entry_difference(rig *a, rig *b, int64_t entry, co_block block);
+// The same relative to `scale`: what is zero by construction consists of rounding errors, which
+// are small against something else only.
+double entry_difference_to(rig *a, rig *b, int64_t entry, co_block block, double scale);
+double entry_largest(rig *r, int64_t entry, co_block block); // absolute value
 // Raw bytes of whole blocks: parameters, state, gradients, slots; and a copy to compare with.
 size_t block_bytes(const rig *r, co_block block, bool state);
 void *block_copy(rig *r, co_block block, bool state);

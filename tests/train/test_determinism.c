@@ -118,26 +118,23 @@ static void evaluation_leaves_no_trace(void **unused) {
   }
 }
 
-// Not demanded, but good to know.
-static void thread_counts_are_compared(void **unused) {
+// Another number of threads adds in another order, and does nothing else: the same dropout, the same
+// statistics, gradients to rounding. (Equal bytes are not promised.)
+static void thread_counts_change_rounding_alone(void **unused) {
   (void)unused;
   setup one = make_setup("cpu", 1), two = make_setup("cpu", 2);
   rig a, b;
   rig_make(&a, &one, model);
   rig_make(&b, &two, model);
-  for (uint32_t step = 0; step < STEPS; step++) {
-    one_step(&a, step);
-    one_step(&b, step);
-  }
-  bool same = block_equal(&a, CO_BLOCK_PARAM, false, block_copy(&b, CO_BLOCK_PARAM, false));
-  double worst = 0;
+  one_step(&a, 0);
+  one_step(&b, 0);
   for (int64_t e = 0; e < a.store->count; e++) {
-    double difference = entry_difference(&a, &b, e, CO_BLOCK_PARAM);
-    if (difference > worst) worst = difference;
+    bool state = a.store->entries[e].info.state;
+    double off = entry_difference(&a, &b, e, state ? CO_BLOCK_PARAM : CO_BLOCK_GRADIENT);
+    // Sums of 8 rows x 256 places at most: some roundings of 2^-24 of the largest.
+    if (!(off <= 1e-5)) fail_msg("%s: %g", a.store->entries[e].info.name, off);
+    assert_true(entry_largest(&b, e, state ? CO_BLOCK_PARAM : CO_BLOCK_GRADIENT) > 0);
   }
-  print_message("one thread and two: %s, largest difference %.2g\n",
-                same ? "equal bytes" : "different bytes", worst);
-  assert_true(worst < 1e-2);
   rig_free(&a);
   rig_free(&b);
 }
@@ -146,6 +143,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(interleaved_programs_do_not_see_each_other),
                                      cmocka_unit_test(programs_share_a_backend),
                                      cmocka_unit_test(evaluation_leaves_no_trace),
-                                     cmocka_unit_test(thread_counts_are_compared)};
+                                     cmocka_unit_test(thread_counts_change_rounding_alone)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,8 +204,13 @@ static void disturb(rig *r) {
   }
 }
 
+// A bias in front of a normalisation has no gradient but what rounding leaves of it.
+static bool is_cancelled(const rig *r, int64_t entry) {
+  return co_store_find(r->store, "image/batch_normalization/beta") >= 0 &&
+         strcmp(r->store->entries[entry].info.name, "image/conv2d/bias") == 0;
+}
+
 static void check_entry(rig *r, const batch *b, int64_t entry) {
-  bool normalised = co_store_find(r->store, "image/batch_normalization/beta") >= 0;
   const double h = 1e-6;
   train(r, 0, b, 3, 0);
   const double *gradient = entry_read(r, entry, CO_BLOCK_GRADIENT);
@@ -226,9 +231,7 @@ static void check_entry(rig *r, const batch *b, int64_t entry) {
       fail_msg("%s[%lld]: %.12g, measured %.12g", r->store->entries[entry].info.name, (long long)i,
                gradient[i], measured);
   }
-  // A bias in front of a normalisation has none.
-  if (!(normalised && strstr(r->store->entries[entry].info.name, "conv2d/bias")))
-    assert_true(largest > 1e-4);
+  if (!is_cancelled(r, entry)) assert_true(largest > 1e-4);
 }
 
 static void gradients_are_derivatives(void **unused) {
@@ -244,6 +247,13 @@ static void gradients_are_derivatives(void **unused) {
     batch_free(&r, &b);
     rig_free(&r);
   }
+}
+
+// Relative to the largest of the entry; what cancels, to that of the kernel that it is added to.
+static double gradient_difference(rig *a, rig *b, int64_t entry) {
+  if (!is_cancelled(a, entry)) return entry_difference(a, b, entry, CO_BLOCK_GRADIENT);
+  double scale = entry_largest(b, entry_find(b, "image/conv2d/kernel"), CO_BLOCK_GRADIENT);
+  return entry_difference_to(a, b, entry, CO_BLOCK_GRADIENT, scale);
 }
 
 // Loss, gradients, parameters after one step, and state of two rigs with equal weights.
@@ -262,7 +272,7 @@ static void compare_two(const model *m, const model *n, const setup *one, const 
     if (!(fabs(x - y) <= tolerance * fabs(y))) fail_msg("losses %.9g and %.9g", x, y);
     for (int64_t e = 0; e < a.store->count; e++) {
       bool state = a.store->entries[e].info.state;
-      double worst = state ? 0 : entry_difference(&a, &b, e, CO_BLOCK_GRADIENT);
+      double worst = state ? 0 : gradient_difference(&a, &b, e);
       double values = entry_difference(&a, &b, e, CO_BLOCK_PARAM);
       if (!(worst <= tolerance && values <= tolerance))
         fail_msg("step %u: %s differs by %g, its gradient by %g", step,
@@ -337,17 +347,24 @@ static int64_t count_layouts(const rig *r) {
 static void blocked_layouts_agree(void **unused) {
   (void)unused;
   const model wide_models[] = {{"blocked", blocked, NULL}, {"branches", blocked_branches, NULL}};
+  bool blocks = true;
   for (int m = 0; m < 2; m++) {
     rig r;
     setup fast = {.backend = "cpu", .real = CO_F32, .rows = 6};
     make(&r, &fast, &wide_models[m]);
-    if (!count_layouts(&r)) print_message("this processor's layouts are all canonical\n");
+    blocks = blocks && count_layouts(&r) > 0;
     rig_free(&r);
     setup wide = {.backend = "ref", .real = CO_F64, .rows = 6};
     compare(&wide_models[m], &fast, &wide, 1e-4);
     fast.no_fusion = true;
     compare(&wide_models[m], &fast, &wide, 1e-4);
   }
+#ifdef __x86_64__
+  assert_true(blocks); // oneDNN blocks channels on every one of them
+#endif
+  if (blocks) return;
+  print_message("NOT RUN: this processor's layouts are all canonical\n");
+  skip();
 }
 
 // ---- joining -----------------------------------------------------------------------------------

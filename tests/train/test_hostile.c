@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model files that somebody made: whatever stands in them, it ends in an error of the model.
+// Labels: asan
 #include "training.h"
 
 #include <hdf5.h>

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "helpers.h"
+#include "host/graph/layer.h"
 #include "host/graph/loss/loss.h"
 
 enum { FEATURES = 3, MAX_LENGTH = 13 };
@@ -171,9 +172,34 @@ static void micro_batches_add_up(void **unused) {
   }
 }
 
+// Whoever computes a row or an element of a gradient, its sums are the same.
+static void threads_change_nothing(void **unused) {
+  (void)unused;
+  static const char *const names[] = {"lstm/kernel", "lstm/recurrent_kernel", "lstm/bias"};
+  double *gradient[2][3];
+  rig r[2];
+  for (int i = 0; i < 2; i++) {
+    batch b;
+    setup s = setup_of(2);
+    s.classes = &tight;
+    s.threads = i ? 3 : 1;
+    make(&r[i], &s, PLAIN);
+    fill(&r[i], &b, &tight, 2, 5, 0);
+    (void)train(&r[i], 0, &b, 0, 0.05);
+    for (int k = 0; k < 3; k++)
+      gradient[i][k] = entry_read(&r[i], entry_find(&r[i], names[k]), CO_BLOCK_GRADIENT);
+    batch_free(&r[i], &b);
+  }
+  for (int k = 0; k < 3; k++) {
+    size_t bytes = (size_t)entry_count(&r[0], entry_find(&r[0], names[k])) * sizeof(double);
+    assert_memory_equal(gradient[0][k], gradient[1][k], bytes);
+  }
+  for (int i = 0; i < 2; i++)
+    rig_free(&r[i]);
+}
+
 static void gradients_are_derivatives(void **unused) {
   (void)unused;
-  if (only_device) skip();
   const double h = 1e-5;
   rig r;
   batch b;
@@ -208,7 +234,6 @@ static void gradients_are_derivatives(void **unused) {
 
 static void parameters_start_as_in_keras(void **unused) {
   (void)unused;
-  if (only_device) skip();
   rig r;
   setup s = setup_of(0);
   s.classes = &tight;
@@ -254,6 +279,56 @@ static void only_planned_classes_run(void **unused) {
   assert_int_equal(rig_try_program(&r, &program), CO_ERR_INTERNAL);
   co_error_clear();
   rig_free(&r);
+}
+
+// Layers that would take padding for events, or lengths for features.
+static void what_mixes_padding_in_is_refused(void **unused) {
+  (void)unused;
+  static const char *const classes[] = {"Flatten", "BatchNormalization", "Dense", "LSTM", "LSTM"};
+  const co_shape shapes[] = {{3, {CO_DIM_N, CO_DIM_T(0), 4}},
+                             {3, {CO_DIM_N, CO_DIM_T(0), 4}},
+                             {2, {CO_DIM_N, CO_DIM_T(0)}},
+                             {2, {CO_DIM_N, CO_DIM_T(0)}},
+                             {3, {CO_DIM_N, CO_DIM_T(0), CO_DIM_T(1)}}};
+  rig r;
+  setup s = setup_of(1);
+  rig_open(&r, &s);
+  OK(co_graph_create(&r.graph, r.ctx));
+  co_value in[2], out;
+  in[1] = input_of(&r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N));
+  for (int i = 0; i < 5; i++) {
+    const co_layer_class *class_ = co_layer_find(classes[i]);
+    co_node *node;
+    char name[2] = {(char)('a' + i), 0};
+    void *options = co_arena_alloc(r.arena, 1, class_->options_size);
+    const char *yaml = class_->fields[0].key && strcmp(classes[i], "BatchNormalization") != 0
+                           ? "{units: 3}"
+                           : "{}";
+    OK(co_yaml_parse(&node, r.arena, "t", yaml, strlen(yaml), &r.problems));
+    OK(co_fields_parse(options, class_->fields, node, "t", r.arena, &r.problems));
+    in[0] = input_of(&r, name, CO_F32, shapes[i]);
+    assert_int_equal(co_layer_apply(r.graph, class_, name, options, in, class_->inputs_min, &out),
+                     CO_ERR_CONFIG);
+    assert_non_null(strstr(co_error_last()->message, "input has shape (N, T0"));
+  }
+  co_error_clear();
+  rig_free(&r);
+}
+
+// In bf16 data are rounded, no more.
+static void bf16_is_near(void **unused) {
+  (void)unused;
+  static double exact[MOST_VALUES], narrow[MOST_VALUES];
+  for (int p = 1; p < (only_device ? 2 : POLICIES); p++) {
+    setup s = setup_of(p);
+    double one, two;
+    s.classes = &tight;
+    int64_t count = run(&s, DEEP, &tight, 5, 0, exact, &one);
+    s.bf16 = true;
+    (void)run(&s, DEEP, &tight, 5, 0, narrow, &two);
+    assert_true(one != two && fabs(one - two) < 0.02 * one);
+    assert_true(largest_difference(exact, narrow, count) < 0.01);
+  }
 }
 
 // Plans without a need for it hold neither the gates nor, where only the last state counts, those of
@@ -329,17 +404,175 @@ static void many_classes_share_a_program(void **unused) {
   assert_memory_equal(some, other, (size_t)count * sizeof *some);
 }
 
+// ---- events on the device ------------------------------------------------------------------------
+
+enum { EVENTS = 64, STEPS = 24 };
+
+// The input section gathers the events of each row from their table and normalises them.
+static void build_section(rig *r, co_graph **out) {
+  co_value table, begin, lengths, mean, scale, x, y;
+  const co_shape rows = co_shape_make(1, CO_DIM_N), features = co_shape_make(1, (int64_t)FEATURES);
+  const co_shape stored = co_shape_make(2, (int64_t)EVENTS, (int64_t)FEATURES);
+  const float zero[FEATURES] = {0}, two[FEATURES] = {2, 2, 2};
+  OK(co_graph_create(out, r->ctx));
+  OK(co_graph_add_input(*out, "table", CO_F32, &stored, &table));
+  OK(co_graph_add_input(*out, "begin", CO_I64, &rows, &begin));
+  OK(co_graph_add_input(*out, "lengths", CO_I32, &rows, &lengths));
+  OK(co_graph_add_constant(*out, "mean", CO_F32, &features, zero, &mean));
+  OK(co_graph_add_constant(*out, "scale", CO_F32, &features, two, &scale));
+  const co_op_attr attr = {.shape = co_shape_make(1, CO_DIM_T(0))};
+  OK(co_emit(*out, CO_OP_GATHER_EVENTS, &attr, 3, (co_value[3]){table, begin, lengths}, &x));
+  OK(co_emit(*out, CO_OP_NORMALIZE, NULL, 3, (co_value[3]){x, mean, scale}, &y));
+  OK(co_graph_add_output(*out, "x", y));
+}
+
+static int64_t begin_at(uint32_t step, int64_t n) {
+  return (int64_t)(step * 11 + (uint32_t)n * 5) % (EVENTS - MAX_LENGTH);
+}
+
+static float event_at(int64_t event, int64_t i) {
+  return (float)value_at(1, event, 0, i);
+}
+
+// The rows of a step as a packet, from the batch that has them gathered.
+static void write_packet(rig *r, const co_staging_layout *layout, const batch *b, uint32_t step,
+                         char *packet) {
+  int64_t first = 0;
+  for (int64_t part = 0; part < co_staging_parts(layout, b->rows); part++) {
+    int64_t rows = co_staging_part_rows(layout, b->rows, part);
+    for (int64_t f = 0; f < layout->field_count; f++) {
+      const co_staging_field *field = &layout->fields[f];
+      size_t bytes = co_staging_row_bytes(field, &b->shape);
+      char *to = packet + co_staging_field_offset(layout, &b->shape, part, f);
+      int input = field->section ? batch_input(r, "lengths") : (int)field->input;
+      if (field->section && field->input == 1)
+        for (int64_t n = 0; n < rows; n++)
+          ((int64_t *)to)[n] = begin_at(step, first + n);
+      else
+        memcpy(to, (const char *)b->data[input] + (size_t)first * bytes, (size_t)rows * bytes);
+    }
+    first += rows;
+  }
+}
+
+static void fill_events(rig *r, batch *b, const co_shape_class *shape, uint32_t step) {
+  fill(r, b, shape, step, (int)shape->t[0], 0);
+  for (int64_t n = 0; n < shape->rows; n++)
+    for (int64_t t = 0; t < length_at(n, (int)shape->t[0]); t++)
+      for (int i = 0; i < FEATURES; i++)
+        batch_set(r, b, "x", (n * shape->t[0] + t) * FEATURES + i,
+                  (double)(2 * event_at(begin_at(step, n) + t, i)));
+}
+
+static const co_shape_class event_classes[] = {
+    {.rows = 5, .t = {4}}, {.rows = 3, .t = {4}}, {.rows = 5, .t = {MAX_LENGTH}}};
+
+// Steps of one class after another, `together` of them in a submission.
+static void submit_steps(rig *r, co_program *program, int64_t together, char *packets,
+                         size_t packet_bytes) {
+  const co_staging_layout *layout = co_program_staging(program, false);
+  for (uint32_t step = 0; step < STEPS; step += (uint32_t)together) {
+    const co_shape_class *shape = &event_classes[step / 4 % 3];
+    co_program_batch batches[CO_SUBMISSION_STEPS];
+    co_step steps[CO_SUBMISSION_STEPS];
+    co_submission_result result;
+    for (int64_t i = 0; i < together; i++) {
+      batch b;
+      uint32_t number = step + (uint32_t)i;
+      fill_events(r, &b, shape, number);
+      steps[i] = step_for(r, &b, number, 0.05);
+      batches[i] = (co_program_batch){.packet = packets + (size_t)i * packet_bytes};
+      write_packet(r, layout, &b, number, batches[i].packet);
+      batch_free(r, &b);
+    }
+    OK(co_program_submit(program, 0, shape, together, batches, steps, false));
+    OK(co_program_collect(program, &result));
+    assert_int_equal(result.count, together);
+    for (int64_t i = 0; i < together; i++)
+      assert_true(result.steps[i].finite && result.steps[i].gradient_norm > 0);
+  }
+}
+
+static void read_program(rig *r, co_program *program, double *out) {
+  co_store *known = r->store;
+  r->store = co_program_store(program);
+  for (int64_t e = 0, count = 0; e < r->store->count; count += entry_count(r, e), e++)
+    memcpy(out + count, entry_read(r, e, CO_BLOCK_PARAM), (size_t)entry_count(r, e) * 8);
+  r->store = known;
+}
+
+// Events from a table on the device, one step or several a submission: what rows gathered by the
+// host give.
+static void events_lie_on_the_device(void **unused) {
+  (void)unused;
+  static double want[MOST_VALUES], got[MOST_VALUES];
+  static const int32_t network_inputs[] = {0};
+  rig r;
+  co_graph *section;
+  setup s = setup_of(0);
+  s.rows = 2;
+  s.classes = event_classes;
+  s.class_count = 3;
+  make(&r, &s, DEEP);
+  build_section(&r, &section);
+  for (uint32_t step = 0; step < STEPS; step++) {
+    batch b;
+    fill_events(&r, &b, &event_classes[step / 4 % 3], step);
+    (void)train(&r, 0, &b, step, 0.05);
+    batch_free(&r, &b);
+  }
+  read_program(&r, r.program, want);
+  float table[EVENTS * FEATURES];
+  for (int i = 0; i < EVENTS * FEATURES; i++)
+    table[i] = event_at(i / FEATURES, i % FEATURES);
+  const co_backend_api *api = r.backend->api;
+  void *device, *packets;
+  OK(api->buffer_create(r.backend, sizeof table, &device));
+  OK(api->upload(r.backend, device, table, sizeof table));
+  const int64_t together[] = {1, 2, 4};
+  r.setup.section = &(co_input_section){section, network_inputs};
+  for (int i = 0; i < 3; i++) {
+    co_program *program;
+    OK(rig_try_program(&r, &program));
+    OK(co_store_initialize(co_program_store(program), 1));
+    co_program_fix_input(program, 0, device);
+    assert_true(co_program_submission_limit(program, false) > 4);
+    size_t bytes = co_staging_bytes(co_program_staging(program, false), &event_classes[2]);
+    OK(api->host_buffer_create(r.backend, 4 * bytes, &packets));
+    submit_steps(&r, program, together[i], packets, bytes);
+    read_program(&r, program, got);
+    assert_memory_equal(got, want, sizeof got);
+    co_program_free(program);
+    api->host_buffer_free(r.backend, packets);
+  }
+  api->buffer_free(r.backend, device);
+  co_graph_free(section);
+  rig_free(&r);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(padding_changes_nothing),
       cmocka_unit_test(lengths_change_rounding_only),
       cmocka_unit_test(micro_batches_add_up),
+      cmocka_unit_test(bf16_is_near),
+      cmocka_unit_test(many_classes_share_a_program),
+      cmocka_unit_test(threads_change_nothing),
       cmocka_unit_test(gradients_are_derivatives),
       cmocka_unit_test(parameters_start_as_in_keras),
       cmocka_unit_test(only_planned_classes_run),
+      cmocka_unit_test(what_mixes_padding_in_is_refused),
       cmocka_unit_test(what_nobody_reads_is_not_there),
+  };
+  const struct CMUnitTest device_tests[] = {
+      cmocka_unit_test(padding_changes_nothing),
+      cmocka_unit_test(lengths_change_rounding_only),
+      cmocka_unit_test(micro_batches_add_up),
+      cmocka_unit_test(bf16_is_near),
       cmocka_unit_test(many_classes_share_a_program),
+      cmocka_unit_test(events_lie_on_the_device),
   };
   if (argc > 1) only_device = argv[1];
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return only_device ? cmocka_run_group_tests(device_tests, NULL, NULL)
+                     : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -422,6 +422,82 @@ static void test_model_file(void **state) {
   co_context_free(ctx);
 }
 
+// ---- epochs ------------------------------------------------------------------------------------
+
+typedef struct heard {
+  cohort_epoch epoch[16];
+  int count;
+} heard;
+
+static void hear_epoch(void *user, const cohort_epoch *epoch) {
+  heard *h = user;
+  if (h->count == 16) return;
+  h->epoch[h->count] = *epoch;
+  // Borrowed for this call.
+  h->epoch[h->count++].metric = strcmp(epoch->metric, "accuracy") == 0 ? "accuracy" : "?";
+}
+
+static double number_of(const char *line, const char *key) {
+  const char *at = strstr(line, key);
+  return at ? strtod(at + strlen(key), NULL) : NAN;
+}
+
+// What is said of an epoch is what metrics.jsonl says of it; 0, or what differs.
+static int compare_epochs(const heard *h, char *records) {
+  int validations = 0;
+  char *rest = NULL;
+  double best = -1, train_loss = NAN, rate = NAN;
+  for (char *line = strtok_r(records, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+    if (strstr(line, "\"split\":\"train\"")) {
+      train_loss = number_of(line, "\"loss\":");
+      rate = number_of(line, "\"learning_rate\":");
+      continue;
+    }
+    if (validations == h->count) return 9;
+    const cohort_epoch *e = &h->epoch[validations++];
+    double accuracy = number_of(line, "\"accuracy\":");
+    if ((double)e->step != number_of(line, "\"step\":")) return 10;
+    if ((double)e->number != number_of(line, "\"epoch\":") + 1 || e->of != 4) return 11;
+    if (e->train_loss != train_loss || e->learning_rate != rate) return 12;
+    if (e->validation_loss != number_of(line, "\"loss\":")) return 13;
+    if (strcmp(e->metric, "accuracy") != 0 || e->metric_value != accuracy) return 14;
+    if (e->best != (accuracy > best)) return 15;
+    if (!(e->rows_per_second > 0 && e->seconds > 0)) return 16;
+    if (accuracy > best) best = accuracy;
+  }
+  return validations == 4 && h->count == 4 ? 0 : 17;
+}
+
+static int hear_epochs(void) {
+  heard h = {.count = 0};
+  cohort_context *context;
+  cohort_context_options options = {.threads = 1, .epoch = hear_epoch, .epoch_user = &h};
+  if (cohort_context_create(&context, &options)) return 1;
+  const char *const files[] = {"c.yaml"};
+  cohort_train_options job = {.config = {.files = files, .file_count = 1},
+                              .dataset = "d.h5",
+                              .run_dir = "d",
+                              .threads = 1,
+                              .device = "cpu"};
+  cohort_result *result = NULL;
+  int code = cohort_train(context, &job, &result);
+  cohort_result_free(result);
+  cohort_context_free(context);
+  return code ? code : compare_epochs(&h, read_whole("d/metrics.jsonl", NULL));
+}
+
+static void test_epochs(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", rich_config);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) _exit(hear_epochs());
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_equal_bytes),
@@ -431,6 +507,7 @@ int main(void) {
       TRAINING_TEST(test_scoring_stopped),
       TRAINING_TEST(test_missing_input),
       TRAINING_TEST(test_model_file),
+      TRAINING_TEST(test_epochs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,8 +206,47 @@ static void threads_have_a_default(void **state) {
   co_context_options options = {.threads = 5, .level = CO_LOG_TRACE};
   assert_int_equal(co_context_create(&other, &options), CO_OK);
   assert_int_equal(co_context_threads(other), 5);
+  assert_string_equal(co_context_threads_why(other), "given");
   co_context_free(other);
   co_context_free(NULL);
+}
+
+static void a_limit_bounds_the_default(void **state) {
+  (void)state;
+  co_context *limited;
+  co_context_options options = {.thread_limit = 1, .limit_why = "a rule"};
+  assert_int_equal(co_context_create(&limited, &options), CO_OK);
+  assert_int_equal(co_context_threads(limited), 1);
+  assert_int_equal(co_context_thread_limit(limited), 1);
+  assert_string_equal(co_context_limit_why(limited), "a rule");
+  co_context_free(limited);
+  options = (co_context_options){.threads = 7, .threads_why = "a wish", .thread_limit = 4096};
+  assert_int_equal(co_context_create(&limited, &options), CO_OK);
+  assert_int_equal(co_context_threads(limited), 7);
+  assert_string_equal(co_context_threads_why(limited), "a wish");
+  co_context_free(limited);
+}
+
+static void count_alive(void *user, int seconds) {
+  int *last = user;
+  last[0]++;
+  last[1] = seconds;
+}
+
+static void signs_of_life_are_passed_on(void **state) {
+  co_context *ctx = *state, *asking;
+  int last[2] = {0, 0};
+  co_alive(ctx, CO_PATIENCE); // nobody asks
+  co_context_options options = {.alive = count_alive, .alive_user = last};
+  assert_int_equal(co_context_create(&asking, &options), CO_OK);
+  assert_int_equal(last[0], 0);
+  co_alive(asking, CO_PATIENCE_DISK);
+  assert_int_equal(last[0], 1);
+  assert_int_equal(last[1], CO_PATIENCE_DISK);
+  assert_int_equal(co_io_fault(asking), 0); // every operation on a file is one
+  assert_int_equal(last[0], 2);
+  assert_int_equal(last[1], CO_PATIENCE);
+  co_context_free(asking);
 }
 
 static void texts_are_formatted(void **state) {
@@ -311,6 +350,8 @@ int main(void) {
       TEST(log_obeys_its_level),
       TEST(warnings_are_kept),
       TEST(threads_have_a_default),
+      TEST(a_limit_bounds_the_default),
+      TEST(signs_of_life_are_passed_on),
       TEST(texts_are_formatted),
       TEST(arena_serves_all_sizes),
       TEST(arrays_grow),

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "kernels/backend.h"
 
@@ -235,6 +238,38 @@ static void failing_allocations_leak_nothing(void **state) {
   assert_int_equal(status, CO_OK);
 }
 
+// oneDNN's convolutions wait for ever for threads that OpenMP does not give.
+static void limits_of_threads_are_refused(void **state) {
+  (void)state;
+  co_context *limited;
+  co_backend *backend;
+  const co_context_options rule = {.thread_limit = 2, .limit_why = "a rule"};
+  assert_int_equal(co_context_create(&limited, &rule), CO_OK);
+  co_backend_options options = {.threads = 3};
+  assert_int_equal(co_cpu_backend_open(&backend, limited, &options), CO_ERR_DEVICE);
+  assert_null(backend);
+  assert_non_null(strstr(co_error_last()->message, "a rule allows 2"));
+  options.threads = 2;
+  assert_int_equal(co_cpu_backend_open(&backend, limited, &options), CO_OK);
+  backend->api->free(backend);
+  assert_int_equal(co_alloc_get_stats(limited).live_blocks, 0);
+  co_context_free(limited);
+}
+
+static void threads_do_not_depend_on_openmp_settings(void **state) {
+  (void)state;
+#ifdef _OPENMP
+  int levels = omp_get_max_active_levels();
+  omp_set_dynamic(1);
+  omp_set_max_active_levels(0);
+  co_backend *backend = open_cpu(2, NULL);
+  backend->api->free(backend);
+  assert_int_equal(omp_get_dynamic(), 0);
+  assert_true(omp_get_max_active_levels() >= 1);
+  omp_set_max_active_levels(levels);
+#endif
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(layouts_are_ids_of_content, set_up, tear_down),
@@ -244,6 +279,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(sums_do_not_depend_on_threads, set_up, tear_down),
       cmocka_unit_test_setup_teardown(tables_do_not_depend_on_threads, set_up, tear_down),
       cmocka_unit_test_setup_teardown(failing_allocations_leak_nothing, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(limits_of_threads_are_refused, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(threads_do_not_depend_on_openmp_settings, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,49 @@ static void any_number_type_and_storage_is_read(void **state) {
 
 // ---- bad files ---------------------------------------------------------------------------------
 
+static void rubbish(co_h5 *h) {
+  static const float odd[2] = {INFINITY, NAN};
+  static const int64_t type = 3;
+  co_shape two = one(2), flat = one(1);
+  static const char *const bad[] = {"\xff\xfe"};
+  put(h, "/entities/e/short", CO_F32, &two, odd, NULL, "ignore");
+  put(h, "/entities/e/odd", CO_I64, &flat, &type, "no such type", "ignore");
+  OK(co_h5_make_group(h, "/entities/e/empty"));
+  describe(h, "/entities/e/empty", "category", "ignore");
+  OK(co_h5_write_strings(h, "/entities/e/text", bad, 1));
+  describe(h, "/entities/e/text", "text", "ignore");
+  OK(co_h5_set_int(h, "/entities/e/text", "crc32c", 1));
+}
+
+// Whatever they hold: they are listed, not looked into, and no part of what the dataset is.
+static void ignored_columns_are_not_looked_into(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  char fingerprint[65];
+  const void *data;
+  int64_t rows;
+  const int64_t *map;
+  build(f->ctx, NULL);
+  opens(f, &d);
+  snprintf(fingerprint, sizeof fingerprint, "%s", co_dataset_fingerprint(d));
+  co_dataset_close(d);
+  build(f->ctx, rubbish);
+  opens(f, &d);
+  assert_string_equal(co_dataset_fingerprint(d), fingerprint);
+  assert_int_equal(co_schema_find(co_dataset_schema(d), "empty")->type, CO_COLUMN_CATEGORY);
+  assert_int_equal(co_dataset_column(d, "short", &data, &rows, &map), CO_ERR_DATA);
+  assert_non_null(strstr(co_error_last()->message, "role ignore"));
+  co_dataset_close(d);
+}
+
+static void long_key(co_h5 *h) {
+  static char text[1100];
+  const char *long_keys[ROWS] = {"a", "b", "c", text, "e"};
+  memset(text, 'k', 1024);
+  OK(co_h5_write_strings(h, "/samples/key", long_keys, ROWS));
+  describe(h, "/samples/key", NULL, "key");
+}
+
 static void other_format(co_h5 *h) {
   OK(co_h5_set_string(h, "/", "format", "something"));
 }
@@ -249,6 +292,7 @@ static void broken_files_are_refused_with_the_place(void **state) {
       {unknown_entity, "/samples", "no entity 'x'"},
       {two_entities, "/samples", "which of 2 entities"},
       {negative_weight, "/entities/e/a", "row 2 holds -1"},
+      {long_key, "/samples/key", "row 3 has a key of 1024 bytes"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     build(f->ctx, cases[i].break_it);
@@ -309,14 +353,148 @@ static void files_that_are_no_datasets_are_refused(void **state) {
   free(bytes);
 }
 
+// ---- texts -------------------------------------------------------------------------------------
+
+static void latin_key(co_h5 *h) {
+  static const char *const names[ROWS] = {"M\xc3\xbcller", "M\xfcller", "c", "d", "e"};
+  OK(co_h5_write_strings(h, "/samples/id", names, ROWS));
+  describe(h, "/samples/id", NULL, "key");
+}
+static void latin_category(co_h5 *h) {
+  static const char *const names[2] = {"T\xfcr", "T\xf6r"};
+  put_category(h, "/entities/e/z", codes, ROWS, names, 2, "target");
+}
+static void latin_name(co_h5 *h) {
+  co_shape flat = one(ROWS);
+  put(h,
+      "/entities/e/gr\xf6\xdf"
+      "e",
+      CO_F32, &flat, numbers, "number", "input");
+}
+static void latin_role(co_h5 *h) {
+  co_shape flat = one(ROWS);
+  put(h, "/entities/e/z", CO_F32, &flat, numbers, "number", "\xfc");
+}
+static void latin_entity(co_h5 *h) {
+  OK(co_h5_set_string(h, "/samples", "entity", "\xe9"));
+}
+
+static void texts_are_utf8(void **state) {
+  fixture *f = *state;
+  static const struct {
+    void (*break_it)(co_h5 *h);
+    const char *object, *place;
+  } cases[] = {{latin_key, "'/samples/id'", "row 1, byte 1 (0xFC)"},
+               {latin_category, "'/entities/e/z/categories'", "row 0, byte 1 (0xFC)"},
+               {latin_name, "member 5 of '/entities/e'", "byte 2 (0xF6)"},
+               {latin_role, "attribute 'role' of '/entities/e/z'", "byte 0 (0xFC)"},
+               {latin_entity, "attribute 'entity' of '/samples'", "byte 0 (0xE9)"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    build(f->ctx, cases[i].break_it);
+    refused(f, cases[i].object, cases[i].place);
+    assert_non_null(strstr(co_error_last()->message, "UTF-8"));
+  }
+}
+
+static void ignored_texts_may_be_anything(void **state) {
+  fixture *f = *state;
+  co_dataset *d;
+  static const char *const names[ROWS] = {"a", "\xfc", "c", "d", "e"};
+  co_h5 *h = begin(f->ctx);
+  co_shape flat = one(ROWS);
+  put(h, "/entities/e/n", CO_F32, &flat, numbers, "number", "input");
+  OK(co_h5_write_strings(h, "/entities/e/z", names, ROWS));
+  describe(h, "/entities/e/z", "text", "ignore");
+  OK(co_h5_close(h));
+  opens(f, &d);
+  co_dataset_close(d);
+}
+
+// ---- memory ------------------------------------------------------------------------------------
+
+enum { MANY = 1000000 };
+
+static void many_numbers(co_h5 *h) {
+  co_shape flat = one(MANY);
+  double *values = calloc(MANY, sizeof *values);
+  OK(co_h5_write(h, "/entities/e/x", CO_F64, &flat, values,
+                 &(co_h5_storage){.chunk_rows = 10000, .deflate = 1}, false));
+  describe(h, "/entities/e/x", "number", "input");
+  free(values);
+}
+static void many_keys(co_h5 *h) {
+  const char **text = calloc(MANY, sizeof *text);
+  for (int i = 0; i < MANY; i++)
+    text[i] = "some key";
+  OK(co_h5_write_strings(h, "/entities/e/x", text, MANY));
+  describe(h, "/entities/e/x", NULL, "key");
+  co_shape flat = one(MANY);
+  uint8_t *small = calloc(MANY, 1);
+  put(h, "/entities/e/y", CO_U8, &flat, small, "number", "input");
+  free(small);
+  free(text);
+}
+static void one_fat_chunk(co_h5 *h) {
+  co_shape wide = {2, {1, MANY}};
+  float *values = calloc(MANY, sizeof *values);
+  OK(co_h5_write(h, "/entities/e/x", CO_F32, &wide, values,
+                 &(co_h5_storage){.chunk_rows = 1, .deflate = 1}, false));
+  describe(h, "/entities/e/x", "vector", "input");
+  free(values);
+}
+static void many_samples(co_h5 *h) {
+  co_shape flat = one(MANY), small = one(ROWS);
+  int64_t *rows = calloc(MANY, sizeof *rows);
+  put(h, "/entities/e/x", CO_F32, &small, numbers, "number", "input");
+  OK(co_h5_write(h, "/samples/entity_row", CO_I64, &flat, rows, NULL, false));
+  free(rows);
+}
+
+// What is read in is counted before it is taken: with a limit just above what there is now nothing
+// fits, with one above what is needed all does.
+static void memory_is_counted_before_it_is_taken(void **state) {
+  fixture *f = *state;
+  static const struct {
+    void (*fill)(co_h5 *h);
+    const char *object;
+    size_t needed;
+  } cases[] = {{many_numbers, "/entities/e/x", (size_t)4 * MANY},
+               {many_keys, "/entities/e/x", (size_t)24 * MANY},
+               {one_fat_chunk, "/entities/e/x", (size_t)12 * MANY},
+               {many_samples, "/samples/entity_row", (size_t)8 * MANY}};
+  void *ballast = co_alloc(f->ctx, (size_t)160 << 20); // of small limits less is kept in reserve
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    co_dataset *d;
+    co_h5 *h = begin(f->ctx);
+    cases[i].fill(h);
+    OK(co_h5_close(h));
+    size_t now = co_context_memory_limit(f->ctx) - co_context_memory_left(f->ctx);
+    co_context_set_memory_limit(f->ctx, now + cases[i].needed / 4);
+    assert_int_equal(co_dataset_open(&d, f->ctx, "d.h5"), CO_ERR_MEMORY);
+    const char *message = co_error_last()->message;
+    if (!strstr(message, "'d.h5'") || !strstr(message, cases[i].object) ||
+        !strstr(message, "bytes asked for") || !strstr(message, "of the limit of"))
+      fail_msg("%zu: %s", i, message);
+    co_context_set_memory_limit(f->ctx, now + 3 * cases[i].needed + ((size_t)64 << 20));
+    opens(f, &d);
+    co_dataset_close(d);
+    co_context_set_memory_limit(f->ctx, SIZE_MAX);
+  }
+  co_free(f->ctx, ballast);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(a_table_is_read),
+      DATA_TEST(ignored_columns_are_not_looked_into),
       DATA_TEST(samples_share_rows_of_their_entity),
       DATA_TEST(any_number_type_and_storage_is_read),
       DATA_TEST(broken_files_are_refused_with_the_place),
       DATA_TEST(broken_samples_are_refused),
       DATA_TEST(files_that_are_no_datasets_are_refused),
+      DATA_TEST(texts_are_utf8),
+      DATA_TEST(ignored_texts_may_be_anything),
+      DATA_TEST(memory_is_counted_before_it_is_taken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,21 @@ static void damaged_contents_are_found(void **state) {
   OK(co_dataset_gather(d, "n", (int64_t[]){5}, 1, &n)); // other columns are fine
   co_dataset_close(d);
 
+  // Whatever is not mapped counts for the checksum of the file.
   static const float some[4] = {100, 101, 102, 103};
+  static const char *const marks[] = {"k2718", "entities", "image", "crc32c"};
+  for (size_t i = 0; i <= sizeof marks / sizeof *marks; i++) {
+    at = i ? find(bytes, length, marks[i - 1], strlen(marks[i - 1]))
+           : find(bytes, length, some, sizeof some);
+    bytes[at] ^= 1;
+    write_bytes("d.h5", bytes, length);
+    bytes[at] ^= 1;
+    refused(f, "'d.h5' is damaged", "checksum");
+    assert_non_null(strstr(co_error_last()->hint, "import the data again"));
+  }
+
+  // Without it, what has a checksum of its own is still checked.
+  bytes[0] ^= 1;
   at = find(bytes, length, some, sizeof some);
   bytes[at] ^= 1; // small: found while opening
   write_bytes("d.h5", bytes, length);

@@ -75,6 +75,7 @@ static void plain_and_gzip_give_the_stored_rows(void **state) {
   co_import_result result;
   co_dataset *d;
   write_inputs();
+  assert_int_equal(system("head -c 100000 /dev/zero >> tx"), 0); // padding, as on tapes
   assert_int_equal(import(f, &defaults, &result), CO_OK);
   assert_int_equal(result.rows[0] + result.rows[1], N);
   assert_true(result.rows[1] > 0);
@@ -226,6 +227,11 @@ static void damaged_inputs_are_named(void **state) {
 
   write_gzip("x", buffer, images(N, pixel));
   unsigned char *gz = read_bytes("x", &length);
+  gz = realloc(gz, length + 100000);
+  memset(gz + length, 0, 100000);
+  gz[length + 70000] = 1; // zeros are padding, as on tapes; this is not
+  write_bytes("x", gz, length + 100000);
+  fails(f, &o, CO_ERR_DATA, "x", "something else after the gzip data");
   write_bytes("x", gz, length - 4); // without the end of the trailer
   fails(f, &o, CO_ERR_DATA, "x", "truncated");
   write_bytes("x", gz, length / 2);

@@ -16,6 +16,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
                        co_value *out) {
   const normalization_options *norm = options;
   (void)count;
+  CO_RETURN_IF_FAILED(co_refuse_sequences(graph, in[0]));
   const co_shape *x = co_value_shape(graph, in[0]);
   if (x->rank < 2) return co_fail(CO_ERR_CONFIG, "BatchNormalization needs a feature dimension");
   co_shape channels = co_shape_make(1, x->dim[x->rank - 1]);

@@ -28,7 +28,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   const dense_options *dense = options;
   (void)count;
   const co_shape *shape = co_value_shape(graph, in[0]);
-  int events = shape->rank == 3 ? co_dim_event_table(shape->dim[1]) : -1;
+  int events = shape->rank == 3 && shape->dim[2] > 0 ? co_dim_event_table(shape->dim[1]) : -1;
   if (events < 0) CO_RETURN_IF_FAILED(co_require_rank(graph, in[0], 2));
   int64_t features = shape->dim[shape->rank - 1];
   co_value operands[3] = {in[0], CO_NO_VALUE, CO_NO_VALUE};

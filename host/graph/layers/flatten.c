@@ -7,6 +7,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
                        co_value *out) {
   (void)options;
   (void)count;
+  CO_RETURN_IF_FAILED(co_refuse_sequences(graph, in[0]));
   const co_shape *x = co_value_shape(graph, in[0]);
   int64_t features = 1;
   for (int i = 1; i < x->rank; i++)

@@ -33,14 +33,19 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
                        co_value *out) {
   const lstm_options *lstm = options;
   (void)count;
-  CO_RETURN_IF_FAILED(co_require_rank(graph, in[0], 3));
+  const co_shape *x = co_value_shape(graph, in[0]);
+  if (x->rank != 3 || x->dim[2] < 1) {
+    char have[96];
+    co_shape_print(x, have, sizeof have);
+    return co_fail(CO_ERR_CONFIG, "input has shape %s, but (rows, events, features) is needed",
+                   have);
+  }
   co_value operands[CO_OP_MAX_OPERANDS], results[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     operands[i] = results[i] = CO_NO_VALUE;
   operands[CO_LSTM_x] = in[0];
   operands[CO_LSTM_lengths] = in[1];
-  CO_RETURN_IF_FAILED(
-      add_params(graph, co_value_shape(graph, in[0])->dim[2], lstm->units, operands));
+  CO_RETURN_IF_FAILED(add_params(graph, x->dim[2], lstm->units, operands));
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_LSTM, NULL, operands, results));
   *out = results[lstm->return_sequences ? CO_LSTM_y : CO_LSTM_last];
   return CO_OK;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "host/graph/layer.h"
+
 #define CO_LOSS(symbol) extern const co_loss_class symbol;
 #include "host/graph/loss/losses.def"
 #undef CO_LOSS
@@ -32,6 +34,7 @@ const co_loss_class *co_loss_default(co_column_type target) {
 co_status co_loss_emit(co_graph *graph, const co_loss_class *loss, const char *name, double weight,
                        co_value prediction, co_value target, co_value row_weight) {
   co_value in[CO_OP_MAX_OPERANDS] = {prediction, target, row_weight};
+  CO_RETURN_IF_FAILED(co_refuse_sequences(graph, prediction));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[3]));
   char *sum = co_arena_format(graph->arena, "%s/%s", name, loss->metric);
   if (!sum) return CO_ERR_MEMORY;

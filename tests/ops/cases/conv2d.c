@@ -19,21 +19,22 @@ static const char *const cases[] = {
     "x=1x3x3x1 w=3x3x1x1 b=1",          // the kernel is the image
     "x=2x5x4x3 w=5x4x3x10 b=10 relu",   // the same, not square
     "x=2x7x7x3 w=3x3x3x16 b=16 pads=1", // as in networks
-    "x=1x8x8x16 w=3x3x16x16 b=16 pads=1 relu",
-    "x=3x9x7x17 w=3x3x17x33 b=33 pads=1",
-    "x=2x6x6x33 w=1x1x33x17 b=17",
     "x=2x6x6x16 w=1x1x16x32 stride=2",
     "x=2x8x8x3 w=2x2x3x16 b=16 stride=2",                    // even kernels
     "x=2x7x7x16 w=4x2x16x10 b=10 pad_begin=1x0 pad_end=2x1", // uneven padding
     "x=2x11x10x3 w=3x3x3x8 stride=3 b=8",                    // a remainder is dropped
-    "x=2x11x11x16 w=3x3x16x16 stride=3x2 pads=1x2",
-    "x=1x5x5x3 w=3x3x3x10 pads=2 stride=2 b=10", // padding as large as stride
-    "x=2x4x4x1 w=3x3x1x16 pads=3 stride=2",      // … and as the window
+    "x=1x5x5x3 w=3x3x3x10 pads=2 stride=2 b=10",             // padding as large as stride
+    "x=2x4x4x1 w=3x3x1x16 pads=3 stride=2",                  // … and as the window
     "x=2x9x9x3 w=3x3x3x16 dilation=2 pads=2 b=16 relu",
-    "x=1x13x12x17 w=3x2x17x16 dilation=3x4 stride=2x1 pads=1",
-    "x=1x5x17x1 w=1x7x1x3 pads=0x3 b=3", // flat kernels
-    "x=1x17x5x3 w=7x1x3x17 pads=3x0",
+    "x=1x5x17x1 w=1x7x1x3 pads=0x3 b=3",  // flat kernels
     "x=7x1x1x16 w=3x3x16x17 pads=1 b=17", // mostly padding
+    OPS_SWEEP,
+    "x=1x8x8x16 w=3x3x16x16 b=16 pads=1 relu",
+    "x=3x9x7x17 w=3x3x17x33 b=33 pads=1",
+    "x=2x6x6x33 w=1x1x33x17 b=17",
+    "x=2x11x11x16 w=3x3x16x16 stride=3x2 pads=1x2",
+    "x=1x13x12x17 w=3x2x17x16 dilation=3x4 stride=2x1 pads=1",
+    "x=1x17x5x3 w=7x1x3x17 pads=3x0",
     "x=2x28x28x1 w=3x3x1x32 pads=1 b=32 relu",
     "x=1x14x14x32 w=3x3x32x32 pads=1 b=32",
     NULL,

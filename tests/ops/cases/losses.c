@@ -44,19 +44,20 @@ static double classes_magnitude(const ops_problem *p, int output) {
 static const char *const classes_cases[] = {
     "x=1x1",
     "x=1x2",
-    "x=128x10",
     "x=7x3 holes",
     "x=16x17 holes output=3",
     "x=33x10 large",
-    "x=5x1000 holes output=7",
     "x=4x10 none",
     "x=1x10 holes",
     "x=1x1 hits",
     "x=1000x2 holes hits",
-    "x=33x17 holes hits",
     "x=4x5 none hits",
-    "x=16x1000 hits",
     "x=5x3000 holes hits",
+    OPS_SWEEP,
+    "x=128x10",
+    "x=5x1000 holes output=7",
+    "x=33x17 holes hits",
+    "x=16x1000 hits",
     NULL,
 };
 
@@ -71,17 +72,8 @@ OPS_FAMILY(softmax_cross_entropy) = {
 };
 
 static const char *const squares_cases[] = {
-    "x=1",
-    "x=1x1",
-    "x=17 holes",
-    "x=128x1",
-    "x=7x3 holes",
-    "x=5x33 output=2",
-    "x=3x4x5x2 holes",
-    "x=2x28x28x1",
-    "x=16x16 none",
-    "x=1x7 holes",
-    NULL,
+    "x=1",         "x=1x1",   "x=17 holes", "x=7x3 holes",     "x=3x4x5x2 holes", "x=16x16 none",
+    "x=1x7 holes", OPS_SWEEP, "x=128x1",    "x=5x33 output=2", "x=2x28x28x1",     NULL,
 };
 
 OPS_FAMILY(mean_squared_error) = {
@@ -129,8 +121,8 @@ OPS_FAMILY(binary_cross_entropy) = {
 };
 
 static const char *const hits_cases[] = {
-    "x=1x1",         "x=1x2",      "x=128x10",  "x=7x3 holes", "x=1000x2 holes",
-    "x=33x17 holes", "x=4x5 none", "x=16x1000", NULL,
+    "x=1x1",      "x=1x2",   "x=7x3 holes", "x=1000x2 holes", "x=33x17 holes",
+    "x=4x5 none", OPS_SWEEP, "x=128x10",    "x=16x1000",      NULL,
 };
 
 OPS_FAMILY(categorical_hits) = {

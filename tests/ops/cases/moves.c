@@ -17,10 +17,19 @@ OPS_FAMILY(reshape) = {
 };
 
 static const char *const gather_cases[] = {
-    "table=1 index=1",         "table=5x3 index=17",      "table=100x2x3x5 index=7",
-    "table:u8=11x28 index=33", "table:u8=7x1 index=1",    "table:u8=50x5x5x3 index=16",
-    "table:i32=13 index=64",   "table:i64=13x2 index=3",  "table:f32=9x17 index=15",
-    "table:f64=9x3 index=4",   "table=1000x16 index=128", NULL,
+    "table=1 index=1",
+    "table=5x3 index=17",
+    "table=100x2x3x5 index=7",
+    "table:u8=11x28 index=33",
+    "table:u8=7x1 index=1",
+    "table:i32=13 index=64",
+    "table:i64=13x2 index=3",
+    "table:f32=9x17 index=15",
+    "table:f64=9x3 index=4",
+    OPS_SWEEP,
+    "table:u8=50x5x5x3 index=16",
+    "table=1000x16 index=128",
+    NULL,
 };
 
 OPS_FAMILY(gather) = {
@@ -72,10 +81,15 @@ OPS_FAMILY(cast) = {
 };
 
 static const char *const flip_cases[] = {
-    "x=1x1x1x1 rate=0.5",         "x=1x3x4x1 rate=1",
-    "x=5x2x7x3 rate=0.5",         "x=33x3x8x3 rate=0.5",
-    "x=17x1x5x16 rate=0 wide_in", "x=9x28x28x1 rate=0.3 wide_out",
-    "x=7x5x33x17 rate=0.7",       NULL,
+    "x=1x1x1x1 rate=0.5",
+    "x=1x3x4x1 rate=1",
+    "x=5x2x7x3 rate=0.5",
+    "x=33x3x8x3 rate=0.5",
+    "x=17x1x5x16 rate=0 wide_in",
+    "x=9x28x28x1 rate=0.3 wide_out",
+    OPS_SWEEP,
+    "x=7x5x33x17 rate=0.7",
+    NULL,
 };
 
 OPS_FAMILY(flip) = {

@@ -7,9 +7,10 @@ static const char *const cases[] = {
     "x=17x3",
     "x=2x5x7x3",
     "x=2x5x7x3 mean=1 scale=1",
-    "x=3x33",
     "x=9x28x28x1 wide_in",
     "x=15x16 wide_out",
+    OPS_SWEEP,
+    "x=3x33",
     NULL,
 };
 
@@ -37,13 +38,14 @@ static const char *const row_cases[] = {
     "table:f64=9x3 index=4",
     "table:f64=2x5x7x3 mean scale",
     "table=17x33 mean=1 scale=1",
-    "table=15x300 index=16 mean scale",
-    "table:u8=12x28x28x1 index=9 ids=9 step rate=0.5 mean scale",
     "table:u8=9x6x5x3 ids step rate=0.5 pad=2 mean scale",
     "table:u8=9x6x5x3 index=17 ids=17 step rate=0.5 pad=2 fill=3 mean scale",
     "table=5x8x8x16 index=7 ids=7 step pad=3 fill=-0.25",
     "table:f32=7x3x9x2 ids step rate=1 pad=1 mean=1 scale=1",
     "table:u8=4x3x3x17 ids step rate=0.5 pad=7 fill=2", // everything may be shifted out
+    OPS_SWEEP,
+    "table=15x300 index=16 mean scale",
+    "table:u8=12x28x28x1 index=9 ids=9 step rate=0.5 mean scale",
     "table:u8=3x40x40x3 index=5 ids=5 step rate=0.5 pad=4 mean scale",
     NULL,
 };

@@ -22,12 +22,9 @@ static void adjust_gradient(ops_problem *p) {
 
 static const char *const norm_cases[] = {
     "g=1 segments=1",
-    "g=15 segments=1",
-    "g=16 segments=1",
     "g=17 segments=1",
     "g=1000 segments=3",
     "g=33 segments=2",
-    "g=1000003 segments=1",
     "g=100003 segments=7",
     "g=1 segments=1 gate",
     "g=17 segments=1 gate clip_norm=1",        // clips
@@ -36,6 +33,10 @@ static const char *const norm_cases[] = {
     "g=33 segments=2 gate zero clip_norm=1",
     "g=100003 segments=1 gate infinite clip_norm=1",
     "g=17 segments=1 gate nan clip_norm=1",
+    OPS_SWEEP,
+    "g=15 segments=1",
+    "g=16 segments=1",
+    "g=1000003 segments=1",
     NULL,
 };
 
@@ -50,16 +51,17 @@ OPS_FAMILY(gradient_norm) = {
 
 static const char *const sgd_cases[] = {
     "w=1 segments=1",
-    "w=15 segments=1 weight_decay=0.1",
     "w=37 mirror segments=1",
     "w=20001 m mirror segments=1 momentum=0.9",
-    "w=16 m segments=1 momentum=0.9",
     "w=17 m segments=1 momentum=0.9 nesterov weight_decay=0.01",
     "w=100 segments=3 weight_decay=0.1",
     "w=100 m segments=3 momentum=0.9 clip",
     "w=33 m segments=1 momentum=0.9 skip",
     "w=33 segments=1 skip weight_decay=0.1",
     "w=33 segments=2 clip weight_decay=0.1",
+    OPS_SWEEP,
+    "w=15 segments=1 weight_decay=0.1",
+    "w=16 m segments=1 momentum=0.9",
     "w=1000003 m segments=7 momentum=0.9 nesterov weight_decay=0.001",
     NULL,
 };
@@ -77,12 +79,13 @@ static const char *const adam_cases[] = {
     "w=1 segments=1 " BETAS,
     "w=37 mirror segments=1 " BETAS,
     "w=20001 mirror segments=1 weight_decay=0.1 decoupled " BETAS,
-    "w=15 segments=1 weight_decay=0.1 " BETAS,
-    "w=16 segments=1 weight_decay=0.1 decoupled " BETAS,
     "w=17 segments=1 " BETAS,
     "w=100 segments=3 weight_decay=0.01 decoupled clip " BETAS,
     "w=100 segments=3 weight_decay=0.01 " BETAS,
     "w=33 segments=1 skip " BETAS,
+    OPS_SWEEP,
+    "w=15 segments=1 weight_decay=0.1 " BETAS,
+    "w=16 segments=1 weight_decay=0.1 decoupled " BETAS,
     "w=1000003 segments=7 weight_decay=0.001 decoupled " BETAS,
     NULL,
 };

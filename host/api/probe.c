@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_probe: all the reading that other functions do of a dataset, model or checkpoint through
+// HDF5, keeping nothing of it.
+#include "datasets/dataset.h"
+#include "host/api/api.h"
+#include "host/core/h5.h"
+#include "host/persist/model_file.h"
+#include "models/model.h"
+
+static co_status probe_dataset(co_context *ctx, const char *path) {
+  co_dataset *dataset;
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, ctx, path));
+  co_status status = co_dataset_load_keys(dataset); // put off by opening
+  co_dataset_close(dataset);
+  return status;
+}
+
+static co_status read_model(co_context *ctx, const char *path, const co_model_file *file,
+                            co_diagnostics *problems) {
+  co_model *model = NULL;
+  co_status status = co_model_create(&model, ctx, file->config, &file->schema, problems);
+  if (status == CO_OK) {
+    status = co_model_file_read_fitted(ctx, path, model->fitted, model->fitted_count);
+    if (status == CO_OK) status = co_model_file_check_weights(ctx, path, model->network);
+    if (status == CO_OK) status = co_model_file_read_all(ctx, path, model->network);
+  } else if (status == CO_ERR_CONFIG) {
+    status = CO_OK; // nobody reads on, and whoever wants to says why not
+  }
+  co_model_free(model);
+  return status;
+}
+
+static co_status probe_model(cohort_context *context, const char *path) {
+  co_context *ctx = context->ctx;
+  co_arena *arena;
+  co_diagnostics problems;
+  co_model_file file;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_diagnostics_init(&problems, ctx);
+  co_status status = co_model_file_read(&file, arena, path);
+  if (status == CO_OK) {
+    status = co_inspect_weights(ctx, path);
+    if (status == CO_OK) status = read_model(ctx, path, &file, &problems);
+  } else if (status == CO_ERR_MODEL && file.newer) {
+    status = CO_OK; // the same: it must not pass for damaged
+  }
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  return status;
+}
+
+static co_status probe(cohort_context *context, const char *path) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_require(path, "probe", "a file"));
+  CO_RETURN_IF_FAILED(co_h5_open(&file, context->ctx, path, CO_ERR_DATA));
+  bool model = co_h5_exists(file, "/cohort"), dataset = co_h5_has_attribute(file, "/", "format");
+  co_h5_abandon(file);
+  if (dataset) return probe_dataset(context->ctx, path);
+  return model ? probe_model(context, path) : CO_OK;
+}
+
+cohort_status cohort_probe(cohort_context *context, const char *path, cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  return co_result_finish(*out, "probe", probe(context, path));
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The environment, as far as it bears on threads and libraries, and the process's own limits. Such
+// variables are read here alone; the library gets what they say as options.
+//
+// The libraries read variables of their own: OpenMP's when they are loaded, oneDNN's later. Some of
+// those would change results that only recorded things may decide, let a training hang, or end the
+// program with a message of the library's own. So the libraries do not get to see them: before they
+// are initialised, OMP_*, GOMP_*, DNNL_* and ONEDNN_* are renamed to small letters. Left alone are
+// those that change neither results nor what is written where: ONEDNN_VERBOSE, DNNL_VERBOSE, and, if
+// they say something known, OMP_WAIT_POLICY, OMP_PROC_BIND, OMP_PLACES (by name) and
+// GOMP_SPINCOUNT.
+#ifndef COHORT_CLI_ENVIRONMENT_H
+#define COHORT_CLI_ENVIRONMENT_H
+
+#include <stdbool.h>
+
+typedef struct cli_environment {
+  int threads;               // OMP_NUM_THREADS, its first number; 0 = not given
+  int thread_limit;          // OMP_THREAD_LIMIT; 0 = not given
+  const char *wrong[2];      // those of the two that are no number, or NULL
+  const char *wrong_text[2]; // and what they say
+} cli_environment;
+
+void cli_environment_read(cli_environment *out);
+
+// The default spinning of GNU OpenMP's waiting threads slows a training down tenfold on a machine that
+// others use too. What a shorter spin costs and gives is measured roughly (tests/bench/README.md). The
+// library reads this variable before main, so the program starts itself once more with it, unless the
+// user says something of it. Does not return then; without /proc the program goes on as it is.
+void cli_bound_spinning(char *const *argv);
+
+// Makes the stacks of this thread and of those to come as large as they should be. False with a
+// recorded error where the main thread's is too small to work on.
+bool cli_enlarge_stacks(void);
+
+#endif

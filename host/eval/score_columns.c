@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/score_columns.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/feature.h"
+
+static const char *key_name(const co_dataset *dataset) {
+  const co_column *key = co_dataset_key_column(dataset);
+  return key ? key->name : "row";
+}
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static co_status check_names(co_arena *arena, char *const *names, int64_t count,
+                             const co_dataset *dataset) {
+  char **sorted = co_arena_alloc(arena, (size_t)count, sizeof *sorted);
+  if (!sorted) return CO_ERR_MEMORY;
+  memcpy(sorted, names, (size_t)count * sizeof *sorted);
+  qsort(sorted, (size_t)count, sizeof *sorted, by_name);
+  for (int64_t i = 1; i < count; i++) {
+    if (strcmp(sorted[i - 1], sorted[i]) != 0) continue;
+    co_status status =
+        co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0,
+                   "scores would have two columns called '%.200s'%s", sorted[i],
+                   strcmp(sorted[i], names[0]) == 0 ? ": the key's and an output's" : "");
+    co_hint("give %s another name in the dataset",
+            strcmp(sorted[i], names[0]) == 0 ? "the key" : "one of the targets");
+    return status;
+  }
+  return CO_OK;
+}
+
+static co_status add_name(char ***names, int64_t *count, co_arena *arena, co_context *ctx,
+                          const co_output_feature *output, int64_t k) {
+  char *name = output->class_->output->cell_name(ctx, output, k);
+  (*names)[*count] = name ? co_arena_strdup(arena, name) : NULL;
+  co_free(ctx, name);
+  return (*names)[(*count)++] ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_status co_score_columns(char ***out, int64_t *count, co_arena *arena, const co_model *model,
+                           const co_dataset *dataset) {
+  int64_t room = 1;
+  for (int64_t i = 0; i < model->output_count; i++)
+    room += model->outputs[i].class_->output->cells(&model->outputs[i]);
+  *out = co_arena_alloc(arena, (size_t)room, sizeof **out);
+  if (!*out || !((*out)[0] = co_arena_strdup(arena, key_name(dataset)))) return CO_ERR_MEMORY;
+  *count = 1;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const co_output_feature *output = &model->outputs[i];
+    for (int64_t k = 0; k < output->class_->output->cells(output); k++)
+      CO_RETURN_IF_FAILED(add_name(out, count, arena, model->ctx, output, k));
+  }
+  return check_names(arena, *out, *count, dataset);
+}

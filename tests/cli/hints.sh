@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: hints.sh COHORT MAKE_IDX SOURCES. An error's hint is followed, and then there is no error. Each
+# hint in the sources that names a command, an option or a key of a config has its line here, or the
+# reason why it cannot be tried.
+# shellcheck disable=SC2016 # back quotes are part of hints
+set -u
+cohort=$1
+make_idx=$2
+sources=$3
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' err
+  failed=1
+}
+: >err
+: >followed
+
+# hint EXIT TEXT ARGUMENTS...: the command fails with a hint that has this text.
+hint() {
+  local wanted=$1 text=$2 code
+  shift 2
+  "$cohort" "$@" >out 2>err </dev/null
+  code=$?
+  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
+  grep -F -- "$text" err | grep -q 'hint: ' || fail "no hint '$text': cohort $*"
+  echo "$text" >>followed
+}
+# follow ARGUMENTS...: what the hint says helps.
+follow() { "$cohort" "$@" >out 2>err </dev/null || fail "following the hint: exit $?: cohort $*"; }
+
+cat >c.yaml <<'YAML'
+trainer: {max_epochs: 1, batch_size: 32}
+YAML
+"$make_idx" 200 12 3 1 i l
+"$make_idx" 200 12 3 2 i2 l2
+raw=(--format idx --training-set i l)
+follow import -O d.h5 "${raw[@]}"
+with=(-c c.yaml --dataset d.h5 -q)
+score=(predict -m run --dataset d.h5 -q)
+
+# ---- data
+hint 9 'choose another output, or replace it with --force' import -O d.h5 --format idx --training-set i2 l2
+follow import -O e.h5 --format idx --training-set i2 l2
+follow import -O d.h5 --format idx --training-set i2 l2 --force
+follow import -O d.h5 "${raw[@]}" --force
+cp d.h5 whole.h5
+printf '\377' | dd of=d.h5 bs=1 seek=$(($(stat -c %s d.h5) / 2)) conv=notrunc 2>/dev/null
+cmp -s d.h5 whole.h5 && fail 'nothing is damaged'
+hint 4 'import the data again, with --force' train "${with[@]}" --run-dir damaged
+follow import -O d.h5 "${raw[@]}" --force
+cmp -s d.h5 whole.h5 || fail 'the damaged dataset was not made again'
+# Values of big columns are checked on their first use, and do not keep the rest from being read.
+"$make_idx" 8000 12 3 1 i3 l3
+follow import -O big.h5 --format idx --training-set i3 l3
+cp big.h5 whole.h5
+printf '\377' | dd of=big.h5 bs=1 seek=$(($(stat -c %s big.h5) / 2)) conv=notrunc 2>/dev/null
+cmp -s big.h5 whole.h5 && fail 'nothing is damaged'
+hint 4 'replaces what it made and finds damaged' train -c c.yaml --dataset big.h5 -q --run-dir damaged
+follow import -O big.h5 --format idx --training-set i3 l3
+cmp -s big.h5 whole.h5 || fail 'the damaged dataset was not made again'
+follow train "${with[@]}" --run-dir mended
+hint 4 "make one with 'cohort import'" train -c c.yaml --dataset mended/model.h5 --run-dir none -q
+
+# ---- training
+hint 2 'give -c CONFIG.yaml' train --dataset d.h5 --run-dir run
+hint 2 'give --dataset FILE.h5' train -c c.yaml --run-dir run
+hint 2 'give --resume RUN_DIRECTORY, or --run-dir' train "${with[@]}" --resume
+follow train "${with[@]}" --run-dir run --resume=auto
+hint 5 '--run-dir DIR --resume=auto begins one' train "${with[@]}" --resume none
+follow train "${with[@]}" --run-dir none --resume=auto
+hint 9 'continue it with --resume run' train "${with[@]}" --run-dir run
+follow train --resume run -q
+hint 9 'choose another --run-dir' train "${with[@]}" --run-dir c.yaml
+follow train "${with[@]}" --run-dir other
+hint 2 'leave --run-dir out' train --resume run --run-dir other -q
+follow train --resume run -q
+hint 3 'resume without -c and --set' train --resume run --set trainer.seed=7 -q
+hint 3 'resume without --threads' train --resume run --threads 77 -q
+hint 3 'resume without --device' train --resume run --device ref -q
+follow train --resume run -q
+hint 8 'lower trainer.learning_rate, or set trainer.gradient_clipping' train "${with[@]}" \
+  --run-dir hot --set trainer.learning_rate=1e6 --set trainer.optimizer.type=sgd \
+  --set 'output_features=[{name: label, weight: 1.0e+9}]' --set trainer.max_epochs=30
+follow train "${with[@]}" --run-dir cool --set trainer.learning_rate=1e-3
+hint 2 'known: auto, device, host' train "${with[@]}" --run-dir p --dataset-placement nowhere
+follow train "${with[@]}" --run-dir p --dataset-placement host
+sed 's/max_epochs: 1/max_epochs: 100000/' c.yaml >long.yaml
+hint 75 'go on with --resume timed' train -c long.yaml --dataset d.h5 -q --run-dir timed --max-time 0:01
+sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
+"$cohort" train --resume timed --max-time 0:01 -q >out 2>err </dev/null
+[ $? = 75 ] || fail 'a run that stopped does not go on'
+
+# ---- scores
+hint 9 'replace it with --force, or choose another -O' "${score[@]}" -O c.yaml
+follow "${score[@]}" -O s.csv
+follow "${score[@]}" -O s.csv --force
+hint 9 'choose another -O' "${score[@]}" -O d.h5 --force
+mkfifo pipe
+mkdir folder
+ln -s nothing loose
+hint 9 'goes there with -O -' "${score[@]}" -O pipe
+follow "${score[@]}" -O -
+hint 9 'name a file in it: -O folder/' "${score[@]}" -O folder
+follow "${score[@]}" -O folder/s.csv
+hint 9 'remove the link, or choose another -O' "${score[@]}" -O loose
+rm loose
+follow "${score[@]}" -O loose
+hint 2 'give -O FILE' "${score[@]}" -O - --json
+hint 2 'without --split all rows are scored' "${score[@]}" -O x.csv --split nowhere
+follow "${score[@]}" -O x.csv
+hint 2 "for example --require 'accuracy>=0.9'" evaluate -m run --dataset d.h5 --split train --require x
+follow evaluate -m run --dataset d.h5 --split train --require 'accuracy>=0' -q
+hint 2 "choose another --log-file" "${score[@]}" -O y.csv --log-file y.csv
+follow "${score[@]}" -O y.csv --log-file log
+
+# ---- configs and options
+hint 2 'give --dataset FILE.h5: shapes' plan -c c.yaml
+follow plan -c c.yaml --dataset d.h5
+hint 3 '`cohort inspect DATASET` lists the columns' plan -c c.yaml --dataset d.h5 \
+  --set 'input_features=[{name: q}]'
+follow inspect d.h5
+hint 3 'add decay: cosine' plan -c c.yaml --dataset d.h5 \
+  --set trainer.learning_rate_scheduler.minimum_fraction=0.1
+follow plan -c c.yaml --dataset d.h5 --set trainer.learning_rate_scheduler.minimum_fraction=0.1 \
+  --set trainer.learning_rate_scheduler.decay=cosine
+hint 3 'did you mean trainer.max_epochs?' plan -c c.yaml --dataset d.h5 --set trainer.max_epoch=3
+follow plan -c c.yaml --dataset d.h5 --set trainer.max_epochs=3
+hint 2 'see: cohort train --help' train --qqq
+follow train --help
+hint 2 'did you mean --' train --datset d.h5
+hint 2 "a value that starts with '--' is written --" train -c c.yaml --dataset --q
+hint 2 '`cohort help` lists the verbs' qqqqqqqq
+follow help
+hint 2 "did you mean 'train'?" trian
+hint 6 'devices are auto, cpu, cuda' plan -c c.yaml --dataset d.h5 --device tpu
+follow plan -c c.yaml --dataset d.h5 --device cpu
+hint 3 'use tf32' plan -c c.yaml --dataset d.h5 --set trainer.precision=7
+
+# What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
+cat >>followed <<'END'
+or use --device cpu
+use smaller batches, or fewer --workers
+lower trainer.batch_size; raising
+use fewer rows at a time: trainer.batch_size
+lower trainer.eval_batch_size
+`cohort doctor` shows where the limit comes from
+END
+follow doctor
+
+# ---- all of them?
+# The literals of each co_hint(...), joined.
+find "$sources/host" "$sources/models" "$sources/datasets" "$sources/kernels" -name '*.c' -exec cat {} + |
+  tr '\n' ' ' | grep -oE 'co_hint\(([^";]|"[^"]*")*\);' |
+  sed -E 's/^[^"]*//; s/"[^"]*$//; s/"[ ]*"//g; s/^"//' |
+  grep -E -- '--|(^|[ (])-[Oc]([ ,;]|$)|cohort |trainer\.' | sort -u >hints
+while IFS= read -r text; do
+  known=
+  while IFS= read -r tried; do
+    case $text in *"$tried"*) known=yes ;; esac
+    # A hint's own text ends where a value is put in.
+    head=${text%%%*}
+    if [ ${#head} -ge 8 ]; then case $tried in *"$head"*) known=yes ;; esac; fi
+  done <followed
+  if [ -z "$known" ]; then fail "a hint that nobody follows here: $text"; fi
+done <hints
+[ "$(wc -l <hints)" -gt 30 ] || fail 'the hints were not found in the sources'
+exit $failed

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Preloaded into the program (LD_PRELOAD): kills it in front of the operation on files whose number is
+// in the environment's COHORT_TEST_KILL_AT, counted from 1. Without a number it counts only, into the
+// file that COHORT_TEST_COUNT names, when the program ends.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static atomic_long operations;
+
+static void count(void) {
+  const char *at = getenv("COHORT_TEST_KILL_AT");
+  long number = atomic_fetch_add(&operations, 1) + 1;
+  if (at && number == strtol(at, NULL, 10)) raise(SIGKILL);
+}
+
+__attribute__((destructor)) static void tell(void) {
+  const char *path = getenv("COHORT_TEST_COUNT");
+  FILE *out = path ? fopen(path, "w") : NULL;
+  if (!out) return;
+  fprintf(out, "%ld\n", atomic_load(&operations));
+  fclose(out);
+}
+
+// The function of that name behind this one.
+static void find(void *function, const char *name) {
+  void *symbol = dlsym(RTLD_NEXT, name);
+  memcpy(function, &symbol, sizeof symbol);
+}
+
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int fsync(int fd);
+EXPORT int rename(const char *from, const char *to);
+EXPORT int symlink(const char *target, const char *path);
+EXPORT ssize_t write(int fd, const void *bytes, size_t size);
+EXPORT ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset);
+
+int fsync(int fd) {
+  int (*next)(int);
+  find(&next, "fsync");
+  count();
+  return next(fd);
+}
+
+int rename(const char *from, const char *to) {
+  int (*next)(const char *, const char *);
+  find(&next, "rename");
+  count();
+  return next(from, to);
+}
+
+int symlink(const char *target, const char *path) {
+  int (*next)(const char *, const char *);
+  find(&next, "symlink");
+  count();
+  return next(target, path);
+}
+
+ssize_t write(int fd, const void *bytes, size_t size) {
+  ssize_t (*next)(int, const void *, size_t);
+  find(&next, "write");
+  if (fd > 2) count();
+  return next(fd, bytes, size);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
+  ssize_t (*next)(int, const void *, size_t, off_t);
+  find(&next, "pwrite");
+  count();
+  return next(fd, bytes, size, offset);
+}

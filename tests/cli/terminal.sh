@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: terminal.sh COHORT ON_TERMINAL MAKE_IDX. What a person sees of a training on a terminal, and
+# what programs see elsewhere.
+set -u
+cohort=$1
+on_terminal=$2
+make_idx=$3
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' seen
+  failed=1
+}
+
+cat >c.yaml <<'YAML'
+input_features:
+  - {name: image, type: image, encoder: {type: mlp}}
+output_features:
+  - {name: label, type: category}
+trainer: {max_epochs: 3, batch_size: 32, learning_rate: 0.01, log_every_n_steps: 4, validation_metric: accuracy}
+YAML
+"$make_idx" 300 8 3 1 i l
+"$cohort" import -O d.h5 --format idx --training-set i l --quiet >seen 2>&1 || fail 'import'
+
+# watch COLUMNS ARGUMENTS...: a training on a terminal; all bytes in raw, what stays on the screen in
+# seen (a line begins anew where it was taken back).
+run=0
+watch() {
+  local columns=$1
+  shift
+  run=$((run + 1))
+  env -u NO_COLOR -u CLICOLOR_FORCE TERM=xterm "$on_terminal" "$columns" "$cohort" train -c c.yaml \
+    --dataset d.h5 --run-dir "run$run" --threads 1 "$@" >raw
+  local code=$?
+  if [ $code = 77 ]; then
+    cat raw
+    exit 77
+  fi
+  sed 's/.*\r//; s/\x1b\[[0-9]*[Km]//g' raw >seen
+  [ $code = 0 ] || fail "exit $code on a terminal"
+}
+seen() { grep -qE -- "$1" seen || fail "a terminal of $columns columns lacks: $1"; }
+unseen() { ! grep -qE -- "$1" seen || fail "a terminal of $columns columns shows: $1"; }
+dated='^20[0-9]{2}-[0-9]{2}-[0-9]{2}T'
+
+# ---- wide and narrow
+for columns in 100 60; do
+  watch $columns
+  if [ $columns = 100 ]; then
+    seen '^epoch +step  train loss  val\. loss  accuracy +rate +rows/s +time$'
+    line='^ +[123] +[0-9]+  +[0-9.e-]+  +[0-9.e-]+  +[01]\.[0-9]{4} +0\.01 +[0-9]+ +[0-9.:]+s?(  best)?$'
+  else
+    seen '^ +step +train +valid\. accuracy +rate rows/s +time$'
+    line='^ +[0-9]+ +[0-9.e-]+ +[0-9.e-]+ +[01]\.[0-9]{4} +0\.01 +[0-9]+ +[0-9.:]+s?( \*)?$'
+  fi
+  [ "$(grep -cE "$line" seen)" = 3 ] || fail "not one line an epoch in $columns columns"
+  grep -E "$line" seen | head -1 | grep -qE '(best|\*)$' || fail 'the first epoch has no mark'
+  [ "$(grep -cE '^ *(epoch +)?step ' seen)" = 1 ] || fail 'not one head line'
+  unseen "$dated"
+  unseen 'INFO|checkpoint|split='
+  seen '^beginning at step 0 of '
+  seen '^best +accuracy'
+  grep -E "$line|step .*rate" seen | awk -v most=$columns 'length($0) >= most { exit 1 }' ||
+    fail "the table is wider than $columns columns"
+  grep -q $'\rtrain \[' raw || fail 'there was no bar'
+  # The record has the same figures: the last line's step and accuracy.
+  read -r step accuracy < <(sed -nE \
+    's/.*"step":([0-9]+),.*"split":"validation".*"accuracy":([0-9.e-]+).*/\1 \2/p' \
+    "run$run/metrics.jsonl" | tail -1)
+  seen " $step .* $(printf '%.4f' "$accuracy") "
+done
+
+# ---- without validation rows there is nothing to compare
+columns=80
+"$cohort" import -O n.h5 --format idx --training-set i l --validation-fraction 0 --quiet >seen 2>&1
+watch $columns --dataset n.h5
+seen '^epoch +step  train loss +rate +rows/s +time$'
+seen '^warning: there are no validation rows'
+unseen 'best|nan'
+
+# ---- less, and otherwise, where it is asked for
+watch $columns --quiet
+unseen 'train loss|beginning'
+watch $columns --progress none
+seen 'train loss'
+grep -q $'\rtrain \[' raw && fail 'a bar in spite of --progress none'
+watch $columns --log-file log
+grep -qE "$dated"'[0-9:]+Z INFO eval step=' log || fail 'the log file lacks dated records'
+for option in --json '--log-format json' '--progress plain' --verbose; do
+  # shellcheck disable=SC2086
+  watch $columns $option
+  seen '20[0-9]{2}-[0-9]{2}-[0-9]{2}T.*checkpoint'
+  unseen 'train loss'
+done
+
+# ---- elsewhere the log is dated
+"$cohort" train -c c.yaml --dataset d.h5 --run-dir file --threads 1 >out 2>seen
+for text in ' INFO train step=' ' INFO eval step=' ' INFO checkpoint step='; do
+  [ "$(grep -cE "$dated" seen)" = "$(grep -c . seen)" ] || fail 'a line without a date'
+  grep -qF "$text" seen || fail "the log lacks '$text'"
+done
+grep -qE $'\r|\x1b|train loss' seen && fail 'what is for terminals in a file'
+cmp -s run1/model.h5 file/model.h5 || fail 'who watches changes the model'
+
+[ $failed = 0 ] && echo 'all passed'
+exit $failed
