@@ -24,6 +24,8 @@ typedef struct co_dataset co_dataset;
 co_status co_dataset_open(co_dataset **out, co_context *ctx, const char *path);
 void co_dataset_close(co_dataset *dataset); // NULL is legal
 const char *co_dataset_path(const co_dataset *dataset);
+// The file was renamed: what is read of it later is read there. Before other threads use it.
+co_status co_dataset_renamed(co_dataset *dataset, const char *path);
 const co_schema *co_dataset_schema(const co_dataset *dataset);
 int64_t co_dataset_rows(const co_dataset *dataset); // samples
 // Sample indices of a split, ascending; borrowed.

@@ -134,8 +134,14 @@ typedef struct cohort_config {
 } cohort_config;
 
 typedef struct cohort_train_options {
-  cohort_config config;
-  const char *dataset;          // overrides the config's; NULL = the config's
+  cohort_config config;       // of a raw table may be none: then the preset auto
+  const char *dataset;        // overrides the config's; NULL = the config's. A raw table in text
+                              // is imported, and becomes the run's dataset.h5
+  const char *const *targets; // of a raw table
+  int64_t target_count;
+  const char *key, *schema;     // of a raw table; NULL = none, see cohort_import_csv_options
+  const char *preset;           // YAML in place of config files; NULL = none
+  bool own_dataset;             // `dataset`, a file beside the run's folder, is moved into it
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem

@@ -53,8 +53,8 @@ static co_status add_roles(co_recipe *recipe, const cohort_import_csv_options *o
 
 static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o, co_arena *arena) {
   for (int64_t i = 0; i < o->type_count; i++) {
-    char *name;
-    const char *value;
+    char *name = NULL;
+    const char *value = NULL;
     CO_RETURN_IF_FAILED(take_pair("type", o->types[i], arena, &name, &value));
     int type = co_recipe_type_parse(value);
     if (type < 0) {
@@ -72,8 +72,8 @@ static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o
 static co_status add_suffixes(co_recipe *recipe, const cohort_import_csv_options *o,
                               co_arena *arena) {
   for (int64_t i = 0; i < o->strip_suffix_count; i++) {
-    char *name;
-    const char *value;
+    char *name = NULL;
+    const char *value = NULL;
     CO_RETURN_IF_FAILED(take_pair("strip-suffix", o->strip_suffixes[i], arena, &name, &value));
     co_recipe_column *column = co_table_column(recipe, arena, name);
     if (!column) return CO_ERR_MEMORY;

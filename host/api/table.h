@@ -20,6 +20,22 @@ co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *ar
 co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
 // One character, or "tab". CO_ERR_USAGE.
 co_status co_table_parse_delimiter(char *out, const char *text);
+
+// A training whose dataset may be a raw table: then `options` are the session's, over the imported
+// dataset. To be ended in any case.
+typedef struct co_table_training {
+  co_context *ctx;
+  co_arena *arena; // NULL where the dataset is none
+  cohort_train_options options;
+  char *output; // the dataset; NULL = none was made
+  bool resumed;
+  int64_t training_rows;
+  co_text preset;
+} co_table_training;
+co_status co_table_training_begin(co_table_training *training, cohort_context *context,
+                                  const cohort_train_options *options, co_diagnostics *problems);
+void co_table_training_end(co_table_training *training);
+
 // Whether a dataset is raw: a file that is there and no HDF5.
 bool co_table_is_raw(const char *path);
 

@@ -500,11 +500,12 @@ static bool is_same_file(const char *value, const char *path) {
 static bool names_file(const char *options, const cli_option *o, const char *path) {
   const void *at = options + o->offset;
   const char *const *texts = at;
-  int64_t count = o->kind == CLI_PAIR ? 2 : 1;
+  bool pair = o->kind == CLI_PAIR || o->kind == CLI_ONE_OR_TWO;
+  int64_t count = pair ? 2 : 1;
   if (o->kind == CLI_LIST) {
     texts = ((const cli_list *)at)->item;
     count = ((const cli_list *)at)->count;
-  } else if (o->kind != CLI_TEXT && o->kind != CLI_OPTIONAL && o->kind != CLI_PAIR) {
+  } else if (o->kind != CLI_TEXT && o->kind != CLI_OPTIONAL && !pair) {
     return false;
   }
   for (int64_t i = 0; i < count; i++)

@@ -33,6 +33,8 @@ typedef struct cli_plan_options {
 typedef struct cli_train_options {
   cli_common common;   // -c, -s, --device, --threads, --seed, --dry-run
   const char *dataset; // NULL = the config's
+  cli_list targets;
+  const char *key, *schema;
   const char *run_dir, *output_directory, *experiment; // NULL = by default
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
