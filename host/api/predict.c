@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/api/api.h"
+#include "host/api/table.h"
 #include "host/core/output.h"
 #include "host/eval/score_columns.h"
 #include "host/eval/scorer.h"
@@ -207,14 +207,18 @@ static co_status predict(scoring *s, cohort_result *result) {
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  scoring s = {.context = context, .ctx = context->ctx, .options = options};
-  co_status status = predict(&s, *out);
+  co_table_scoring table;
+  scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
+  co_status status = co_table_scoring_begin(&table, context, options);
+  if (status == CO_OK) status = predict(&s, *out);
+  if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
   co_writer_close(s.writer);
   co_atomic_abort(&s.atomic);
   co_free(s.ctx, s.all);
   co_scorer_close(&s.scorer);
+  co_table_scoring_end(&table);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);
 }

@@ -14,14 +14,15 @@ co_status co_table_parse_delimiter(char *out, const char *text) {
   return co_fail(CO_ERR_USAGE, "--delimiter must be one character, or tab");
 }
 
+// A dataset, whole or damaged, has NUL bytes soon; a table in text has none, but in gzip.
 bool co_table_is_raw(const char *path) {
-  static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-  unsigned char begin[8];
+  unsigned char begin[512];
   FILE *file = co_path_is_directory(path) ? NULL : fopen(path, "rbe");
   if (!file) return false; // whoever opens it says why
   size_t got = fread(begin, 1, sizeof begin, file);
   fclose(file);
-  return got < sizeof begin || memcmp(begin, signature, sizeof begin) != 0;
+  bool gzip = got >= 2 && begin[0] == 0x1f && begin[1] == 0x8b;
+  return gzip || (got && !memchr(begin, 0, got));
 }
 
 // "COLUMN=TEXT" taken apart at the last '='; a column's name may have one.

@@ -5,6 +5,7 @@
 #define COHORT_HOST_API_TABLE_H
 
 #include "datasets/import_csv.h"
+#include "datasets/raw_rows.h"
 #include "host/api/api.h"
 
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
@@ -36,7 +37,21 @@ co_status co_table_training_begin(co_table_training *training, cohort_context *c
                                   const cohort_train_options *options, co_diagnostics *problems);
 void co_table_training_end(co_table_training *training);
 
-// Whether a dataset is raw: a file that is there and no HDF5.
+// A scoring whose dataset may be a raw table: then `options` name a temporary dataset of its rows.
+// To be ended in any case.
+typedef struct co_table_scoring {
+  co_context *ctx;
+  co_arena *arena; // NULL where the dataset is none
+  cohort_predict_options options;
+  char *rows; // the temporary dataset
+  co_raw_rows_result result;
+} co_table_scoring;
+co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,
+                                 const cohort_predict_options *options);
+void co_table_scoring_report(const co_table_scoring *scoring, co_json *json, co_text *text);
+void co_table_scoring_end(co_table_scoring *scoring);
+
+// Whether a dataset is raw: a file of text, or gzip.
 bool co_table_is_raw(const char *path);
 
 #endif

@@ -57,8 +57,11 @@ static co_status choose_output(co_table_training *t, const cohort_train_options 
   }
   if (!o->dry_run) CO_RETURN_IF_FAILED(co_run_check_free(t->ctx, run));
   CO_RETURN_IF_FAILED(make_parent(t, run));
-  co_remove_stale_temporaries(t->ctx, run);
-  char *name = co_temporary_name(t->ctx, run);
+  // Of a name of its own: the run's temporaries are the session's to clean up.
+  char *beside = co_arena_format(t->arena, "%s.dataset", run);
+  if (!beside) return CO_ERR_MEMORY;
+  co_remove_stale_temporaries(t->ctx, beside);
+  char *name = co_temporary_name(t->ctx, beside);
   t->output = name ? co_arena_strdup(t->arena, name) : NULL;
   co_free(t->ctx, name);
   return t->output ? CO_OK : CO_ERR_MEMORY;

@@ -53,7 +53,7 @@ typedef struct cli_evaluate_options {
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
-  const char *model, *dataset, *split, *output;
+  const char *model, *dataset, *split, *output, *key;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
 } cli_predict_options;
