@@ -11,11 +11,11 @@
 #include "datasets/format.h"
 #include "datasets/source.h"
 #include "datasets/survey.h"
-#include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/core/output.h"
 
-typedef struct import {
+typedef struct csv_import {
   co_context *ctx;
   co_arena *arena;
   const co_import_csv_options *options;
@@ -33,17 +33,19 @@ typedef struct import {
   uint64_t *hash;
   int32_t *class_;
   co_text content; // of the row in work
-} import;
+} csv_import;
 
 // ---- up to date --------------------------------------------------------------------------------
 
 // Two imports with equal recipes make equal files.
-static co_status write_recipe(import *m, const char *digest) {
+static co_status write_recipe(csv_import *m, const char *digest) {
   const co_import_csv_options *o = m->options;
   co_text *t = &m->recipe;
   co_text_printf(t, "importer: csv 1\nfiles: sha256 %s\n", digest);
   for (int64_t i = 0; m->by_file && i < o->file_count; i++)
     co_text_printf(t, "split_of_file: %d\n", o->file_splits[i]);
+  for (int64_t i = 0; o->skip_lines && i < o->file_count; i++)
+    co_text_printf(t, "skip_lines_of_file: %" PRId64 "\n", o->skip_lines[i]);
   co_text_printf(t,
                  "split: %d %.17g %.17g %.17g %s\nvalidation_fraction: %.17g\nseed: %" PRIu64 "\n",
                  (int)o->split.kind, o->split.share[0], o->split.share[1], o->split.share[2],
@@ -55,7 +57,7 @@ static co_status write_recipe(import *m, const char *digest) {
 }
 
 // As co_scan_digest.
-static co_status hash_files(import *m, char digest[65]) {
+static co_status hash_files(csv_import *m, char digest[65]) {
   co_sha256 hash;
   co_sha256_init(&hash);
   for (int64_t i = 0; i < m->options->file_count; i++) {
@@ -67,27 +69,35 @@ static co_status hash_files(import *m, char digest[65]) {
   return CO_OK;
 }
 
-static co_status get_source(import *m, co_h5 *h5, const char *name, char **out) {
+static co_status get_source(csv_import *m, co_h5 *h5, const char *name, char **out) {
   *out = NULL;
   if (!co_h5_exists(h5, "/source") || !co_h5_has_attribute(h5, "/source", name)) return CO_OK;
   return co_h5_get_string(h5, "/source", name, m->arena, out);
 }
 
-static co_status describe_existing(import *m, const char *schema, const char *duplicates) {
+static co_status describe_existing(csv_import *m, const char *schema, const char *duplicates) {
   co_dataset *d;
+  const int64_t *rows;
   CO_RETURN_IF_FAILED(co_dataset_open(&d, m->ctx, m->options->output));
-  for (int s = 0; s < CO_SPLIT_COUNT; s++) {
-    const int64_t *rows;
+  const co_schema *columns = co_dataset_schema(d);
+  co_status status = CO_OK;
+  for (int s = 0; s < CO_SPLIT_COUNT; s++)
     co_dataset_split(d, (co_split)s, &rows, &m->result->rows[s]);
+  for (int64_t i = 0; status == CO_OK && i < columns->column_count; i++) { // against checksums
+    const void *data;
+    int64_t count;
+    if (columns->columns[i].type != CO_COLUMN_TEXT)
+      status = co_dataset_column(d, columns->columns[i].name, &data, &count, &rows);
   }
   m->result->schema = schema;
-  m->result->up_to_date = sscanf(duplicates, "%" SCNd64, &m->result->duplicates) == 1;
+  m->result->up_to_date =
+      status == CO_OK && sscanf(duplicates, "%" SCNd64, &m->result->duplicates) == 1;
   snprintf(m->result->fingerprint, sizeof m->result->fingerprint, "%s", co_dataset_fingerprint(d));
   co_dataset_close(d);
-  return CO_OK;
+  return status;
 }
 
-static co_status check_existing(import *m) {
+static co_status check_existing(csv_import *m) {
   const char *path = m->options->output;
   char digest[65], *recipe = NULL, *schema = NULL, *duplicates = NULL;
   co_h5 *h5 = NULL;
@@ -98,19 +108,26 @@ static co_status check_existing(import *m) {
   if (status == CO_OK) status = get_source(m, h5, "schema", &schema);
   if (status == CO_OK) status = get_source(m, h5, "duplicates", &duplicates);
   co_h5_abandon(h5);
-  if (status == CO_OK && recipe && schema && duplicates && !strcmp(recipe, m->recipe.data))
+  if (status == CO_OK && recipe && schema && duplicates && !strcmp(recipe, m->recipe.data)) {
     status = describe_existing(m, schema, duplicates);
+    if (status != CO_ERR_DATA) return status;
+    co_log(m->ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
+           co_error_last()->message);
+    *m->result = (co_import_csv_result){0};
+    return CO_OK;
+  }
   if (status == CO_ERR_MEMORY) return status;
-  if (m->result->up_to_date) return CO_OK;
-  status = co_fail_at(CO_ERR_IO, path, 0, 0,
-                      "the file exists and was not made from these inputs and options");
+  status =
+      co_fail_at(CO_ERR_IO, path, 0, 0,
+                 status == CO_OK ? "the file exists and was not made from these inputs and options"
+                                 : "the file exists and cannot be read");
   co_hint("choose another output, or replace it with --force");
   return status;
 }
 
 // ---- columns -----------------------------------------------------------------------------------
 
-static co_status check_name(const import *m, const char *name) {
+static co_status check_name(const csv_import *m, const char *name) {
   if (co_dataset_name_ok(name)) return CO_OK;
   co_status status = co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0,
                                 "'%.200s' cannot be the name of a column: at most %d bytes, no '/'",
@@ -119,7 +136,7 @@ static co_status check_name(const import *m, const char *name) {
   return status;
 }
 
-static co_status plan_column(import *m, co_column_survey *c, int64_t field) {
+static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) {
   static const co_role roles[CO_RECIPE_ROLE_COUNT] = {[CO_RECIPE_INPUT] = CO_ROLE_INPUT,
                                                       [CO_RECIPE_TARGET] = CO_ROLE_TARGET,
                                                       [CO_RECIPE_WEIGHT] = CO_ROLE_WEIGHT};
@@ -153,13 +170,13 @@ static co_status plan_column(import *m, co_column_survey *c, int64_t field) {
   }
 }
 
-static co_status second_of_kind(const import *m, const char *what, int64_t a, int64_t b) {
+static co_status second_of_kind(const csv_import *m, const char *what, int64_t a, int64_t b) {
   return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0,
                     "'%.200s' and '%.200s' cannot both be the %s", m->survey.columns[a].name,
                     m->survey.columns[b].name, what);
 }
 
-static co_status plan_columns(import *m) {
+static co_status plan_columns(csv_import *m) {
   const char *split_name = m->options->split.column;
   int64_t inputs = 0, weight = -1;
   m->columns = co_arena_alloc(m->arena, (size_t)m->survey.column_count, sizeof *m->columns);
@@ -197,7 +214,7 @@ static co_status plan_columns(import *m) {
   return CO_OK;
 }
 
-static co_status check_stratified(const import *m) {
+static co_status check_stratified(const csv_import *m) {
   if (m->options->split.kind != CO_SPLIT_STRATIFIED || m->by_file) return CO_OK;
   if (m->target >= 0 && m->survey.columns[m->target].recipe.type != CO_RECIPE_NUMBER) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "--split stratified needs a target of classes");
@@ -208,7 +225,7 @@ static co_status check_stratified(const import *m) {
 // ---- rows --------------------------------------------------------------------------------------
 
 // What tells the row from others: its key, a column's text, or its inputs and targets.
-static co_status hash_row(import *m, const co_csv_field *fields, uint64_t *hash) {
+static co_status hash_row(csv_import *m, const co_csv_field *fields, uint64_t *hash) {
   int64_t column = m->options->split.kind == CO_SPLIT_HASH ? m->split_column : m->key;
   m->content.length = 0;
   for (int64_t i = 0; i < m->survey.column_count; i++) {
@@ -225,7 +242,8 @@ static co_status hash_row(import *m, const co_csv_field *fields, uint64_t *hash)
   return m->content.status;
 }
 
-static co_status split_of_file(const import *m, const co_scan *scan, uint64_t hash, uint8_t *out) {
+static co_status split_of_file(const csv_import *m, const co_scan *scan, uint64_t hash,
+                               uint8_t *out) {
   int split = m->options->file_splits[co_scan_file(scan)];
   bool validates = split == CO_SPLIT_TRAIN && !m->validates &&
                    (double)(hash >> 11) * 0x1p-53 < m->options->validation_fraction;
@@ -233,7 +251,7 @@ static co_status split_of_file(const import *m, const co_scan *scan, uint64_t ha
   return CO_OK;
 }
 
-static co_status place_row(import *m, const co_scan *scan, const co_csv_field *fields) {
+static co_status place_row(csv_import *m, const co_scan *scan, const co_csv_field *fields) {
   const co_split_rule *rule = &m->options->split;
   int64_t row = co_scan_rows(scan) - 1;
   CO_RETURN_IF_FAILED(hash_row(m, fields, &m->hash[row]));
@@ -254,11 +272,11 @@ static co_status place_row(import *m, const co_scan *scan, const co_csv_field *f
   return CO_OK;
 }
 
-static co_status changed(const import *m) {
+static co_status changed(const csv_import *m) {
   return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "the file changed while it was read");
 }
 
-static co_status encode_rows(import *m, co_encoder *encoder, co_scan *scan) {
+static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) {
   const co_csv_field *fields;
   char digest[65];
   for (;;) {
@@ -275,7 +293,7 @@ static co_status encode_rows(import *m, co_encoder *encoder, co_scan *scan) {
 }
 
 // The dictionary of keys, each of which occurs once, is in the order of the rows.
-static co_status write_keys(import *m, co_dataset_writer *writer) {
+static co_status write_keys(csv_import *m, co_dataset_writer *writer) {
   if (m->key < 0) return CO_OK;
   const co_column_survey *c = &m->survey.columns[m->key];
   const char **texts = co_alloc(m->ctx, (size_t)m->survey.rows * sizeof *texts);
@@ -293,7 +311,7 @@ static int by_hash(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void count_rows(import *m) {
+static void count_rows(csv_import *m) {
   co_import_csv_result *result = m->result;
   int64_t rows = m->survey.rows;
   for (int64_t i = 0; i < rows; i++)
@@ -306,7 +324,7 @@ static void count_rows(import *m) {
     result->duplicates += m->hash[i] == m->hash[i - 1];
 }
 
-static co_status write_source(import *m, co_dataset_writer *writer) {
+static co_status write_source(csv_import *m, co_dataset_writer *writer) {
   char duplicates[32];
   m->recipe.length = 0;
   CO_RETURN_IF_FAILED(write_recipe(m, m->survey.digest));
@@ -316,14 +334,14 @@ static co_status write_source(import *m, co_dataset_writer *writer) {
   return co_dataset_writer_source(writer, "duplicates", duplicates);
 }
 
-static void warn(const import *m) {
+static void warn(const csv_import *m) {
   static const char *const names[] = {"training", "validation", "test"};
   for (int s = 0; s < CO_SPLIT_COUNT; s++)
     if (!m->result->rows[s] && !(m->by_file && s == CO_SPLIT_TEST))
       co_log(m->ctx, CO_LOG_WARN, "import", "no row fell into the %s split", names[s]);
 }
 
-static co_status write_output(import *m) {
+static co_status write_output(csv_import *m) {
   co_status status = CO_ERR_MEMORY;
   co_dataset_writer *writer = NULL;
   co_encoder encoder = {0};
@@ -358,7 +376,7 @@ cleanup:
 
 // ---- the import --------------------------------------------------------------------------------
 
-static co_status describe_table(import *m) {
+static co_status describe_table(csv_import *m) {
   const co_recipe *given = m->options->recipe;
   m->found = *given;
   m->found.file = m->options->files[0];
@@ -382,11 +400,19 @@ static co_status describe_table(import *m) {
   return status;
 }
 
-static co_status run(import *m) {
+static co_status run(csv_import *m) {
   const co_import_csv_options *o = m->options;
   for (int64_t i = 0; m->by_file && i < o->file_count; i++)
     m->validates |= o->file_splits[i] == CO_SPLIT_VALIDATION;
-  if (o->output && !o->force && co_path_exists(o->output)) return check_existing(m);
+  if (o->output) {
+    // Whether one that exists may be replaced is for check_existing to say.
+    const co_output output = {o->output, true, o->files, o->file_count};
+    CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+  }
+  if (o->output && !o->force && co_path_exists(o->output)) {
+    CO_RETURN_IF_FAILED(check_existing(m));
+    if (m->result->up_to_date) return CO_OK;
+  }
   CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe));
   CO_RETURN_IF_FAILED(describe_table(m));
   if (!o->output) return CO_OK;
@@ -398,7 +424,22 @@ static co_status run(import *m) {
 co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *arena,
                         const co_import_csv_options *options) {
   *out = (co_import_csv_result){0};
-import m = {.ctx = ctx, .arena = arena, .options = options, .result = out, .key = - 1, .split_column = - 1, .target = - 1, .by_file = options->file_splits != NULL, .scan = {.paths = options->files, .path_count = options->file_count, .csv = options->recipe->csv, .stage = "read", .progress = options->progress, .progress_user = options->progress_user, .stop = options->stop } };
+  csv_import m = {.ctx = ctx,
+                  .arena = arena,
+                  .options = options,
+                  .result = out,
+                  .key = -1,
+                  .split_column = -1,
+                  .target = -1,
+                  .by_file = options->file_splits != NULL,
+                  .scan = {.paths = options->files,
+                           .path_count = options->file_count,
+                           .csv = options->recipe->csv,
+                           .skip_lines = options->skip_lines,
+                           .stage = "read",
+                           .progress = options->progress,
+                           .progress_user = options->progress_user,
+                           .stop = options->stop}};
   co_text_init(&m.recipe, ctx);
   co_text_init(&m.content, ctx);
   co_status status = run(&m);

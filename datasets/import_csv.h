@@ -15,9 +15,10 @@ extern "C" {
 #endif
 
 typedef struct co_import_csv_options {
-  const char *output;       // NULL = only find out the schema
-  const char *const *files; // one at least, of one table
-  const int *file_splits;   // the split of each file's rows; NULL = by `split`
+  const char *output;        // NULL = only find out the schema
+  const char *const *files;  // one at least, of one table
+  const int *file_splits;    // the split of each file's rows; NULL = by `split`
+  const int64_t *skip_lines; // of each file; NULL = as the recipe says
   int64_t file_count;
   const co_recipe *recipe; // how files are read, and what is known of columns
   co_split_rule split;     // the recipe gives its column, if it is of one, the role split

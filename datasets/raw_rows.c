@@ -117,7 +117,8 @@ static co_status take_key(raw_rows *r, const co_scan *scan, const co_csv_field *
   CO_RETURN_IF_FAILED(co_dictionary_add(&r->keys, cell.text, cell.length,
                                         co_csv_line(co_scan_csv(scan)), &repeated));
   if (!repeated) return CO_OK;
-  co_status status = co_scan_wrong(scan, r->key, "the key occurs in line %" PRId64 " already", repeated);
+  co_status status =
+      co_scan_wrong(scan, r->key, "the key occurs in line %" PRId64 " already", repeated);
   co_hint("without --key, rows are named by their number");
   return status;
 }
@@ -133,8 +134,7 @@ static co_status count_rows(raw_rows *r, co_scan *scan) {
     if (r->key >= 0) CO_RETURN_IF_FAILED(take_key(r, scan, &fields[r->key]));
   }
   r->rows = co_scan_rows(scan);
-  return r->rows ? CO_OK
-                 : co_fail_at(CO_ERR_DATA, r->options->path, 0, 0, "there are no rows");
+  return r->rows ? CO_OK : co_fail_at(CO_ERR_DATA, r->options->path, 0, 0, "there are no rows");
 }
 
 // ---- writing -----------------------------------------------------------------------------------

@@ -57,7 +57,9 @@ static co_status match_names(co_scan *s) {
 }
 
 static co_status open_file(co_scan *s) {
-  CO_RETURN_IF_FAILED(co_csv_open(&s->csv, s->ctx, s->options->paths[s->file], &s->options->csv));
+  co_csv_options csv = s->options->csv;
+  if (s->options->skip_lines) csv.skip_lines = s->options->skip_lines[s->file];
+  CO_RETURN_IF_FAILED(co_csv_open(&s->csv, s->ctx, s->options->paths[s->file], &csv));
   s->bytes = s->bytes_before + co_csv_size(s->csv);
   return s->file ? match_names(s) : keep_names(s);
 }

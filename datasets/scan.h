@@ -15,7 +15,8 @@ typedef struct co_scan_options {
   const char *const *paths;
   int64_t path_count;
   co_csv_options csv;
-  const char *stage; // what progress calls it
+  const int64_t *skip_lines; // of each file; NULL = as `csv` says
+  const char *stage;         // what progress calls it
   co_import_progress progress;
   void *progress_user;
   const volatile int *stop; // non-zero: end with CO_INTERRUPTED; NULL = never

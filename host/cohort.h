@@ -185,7 +185,7 @@ typedef struct cohort_predict_options {
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
-  bool force; // replace an existing output; only regular files are, and none that is read
+  bool force;      // replace an existing output; only regular files are, and none that is read
   const char *key; // of a raw table as dataset: the column that names rows; NULL = their number
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
@@ -256,8 +256,9 @@ typedef struct cohort_import_csv_options {
   int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
   const char *key;      // column of texts that name rows; NULL = none
   const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
-  const char *delimiter; // one character, or "tab"; NULL = found out
-  int64_t skip_lines;    // before the header
+  const char *delimiter;     // one character, or "tab"; NULL = found out
+  const int64_t *skip_lines; // before the header: of each file, the last for all that follow
+  int64_t skip_line_count;
   const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
   double validation_fraction; // of `training` without `validation`; < 0 = 0.1
   uint64_t seed;

@@ -54,6 +54,19 @@ static co_status choose_split(co_split_rule *rule, co_recipe *recipe, co_arena *
   return CO_OK;
 }
 
+static co_status choose_skips(const int64_t **out, const cohort_import_csv_options *o,
+                              int64_t files, co_arena *arena) {
+  if (o->skip_line_count < 2) return CO_OK; // the recipe has it
+  if (o->skip_line_count > files)
+    return co_fail(CO_ERR_USAGE, "--skip-lines has %lld numbers for %lld files",
+                   (long long)o->skip_line_count, (long long)files);
+  int64_t *lines = co_arena_alloc(arena, (size_t)files, sizeof *lines);
+  for (int64_t i = 0; lines && i < files; i++)
+    lines[i] = o->skip_lines[i < o->skip_line_count ? i : o->skip_line_count - 1];
+  *out = lines;
+  return lines ? CO_OK : CO_ERR_MEMORY;
+}
+
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
@@ -78,6 +91,7 @@ co_status co_table_import(co_import_csv_result *out, cohort_context *context, co
                                    .progress = forward_progress,
                                    .progress_user = context,
                                    .stop = context->options.stop};
+  CO_RETURN_IF_FAILED(choose_skips(&options.skip_lines, o, in.count, arena));
   CO_RETURN_IF_FAILED(choose_split(&options.split, &recipe, arena, o->split));
   co_status status = co_import_csv(out, context->ctx, arena, &options);
   co_watch_progress(&context->watch, "import", "bytes", -1, 0, NULL);
@@ -160,7 +174,7 @@ static co_status report(cohort_result *result, const char *output,
   co_json_string(json, done->fingerprint);
   if (done->duplicates > 0)
     co_text_printf(&result->text,
-                   "note     %lld rows repeat an earlier one; copies share a split\n",
+                   "note     %lld rows repeat an earlier one\n",
                    (long long)done->duplicates);
   return CO_OK;
 }

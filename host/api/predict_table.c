@@ -39,7 +39,8 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   co_model_file file;
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   // Of a name of its own: the output's temporaries are another's to clean up.
-  char *beside = co_arena_format(t->arena, "%s.rows", strcmp(o->output, "-") ? o->output : "/tmp/cohort");
+  char *beside =
+      co_arena_format(t->arena, "%s.rows", strcmp(o->output, "-") ? o->output : "/tmp/cohort");
   if (!beside) return CO_ERR_MEMORY;
   co_remove_stale_temporaries(t->ctx, beside);
   if (!(t->rows = co_temporary_name(t->ctx, beside))) return CO_ERR_MEMORY;

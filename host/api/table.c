@@ -104,7 +104,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   if (o->schema) CO_RETURN_IF_FAILED(co_table_read_schema(out, o->schema, arena, problems));
   if (o->delimiter)
     CO_RETURN_IF_FAILED(co_table_parse_delimiter(&out->csv.delimiter, o->delimiter));
-  if (o->skip_lines) out->csv.skip_lines = o->skip_lines;
+  if (o->skip_line_count) out->csv.skip_lines = o->skip_lines[0];
   if (o->header_count) {
     out->csv.header = o->header;
     out->csv.header_count = o->header_count;

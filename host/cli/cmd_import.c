@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
+#include <stdlib.h>
 
 #include "host/cli/verbs.h"
 
@@ -89,13 +90,10 @@ static const cli_option options_table[] = {
      .value = "A,B,...",
      .doc = "csv: names of columns, where the file has none"},
     {.name = "skip-lines",
-     .kind = CLI_INT,
+     .kind = CLI_NAMES,
      .offset = AT(skip_lines),
-     .value = "N",
-     .doc = "csv: lines before the header",
-     .fallback = "0",
-     .minimum = 0,
-     .maximum = 1e9},
+     .value = "N,...",
+     .doc = "csv: lines before the header; a number for each file where they differ"},
     {.name = "strip-suffix",
      .kind = CLI_LIST,
      .offset = AT(strip_suffixes),
@@ -141,8 +139,22 @@ static co_status import_idx(cohort_context *context, const cli_import_options *o
   return (co_status)cohort_import_idx(context, &request, result);
 }
 
+// Lines to skip; *out stays NULL where none are given.
+static co_status read_lines(const int64_t **out, co_arena *arena, const cli_list *list) {
+  int64_t *lines = co_arena_alloc(arena, (size_t)list->count + 1, sizeof *lines);
+  if (!lines) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < list->count; i++) {
+    char *end;
+    lines[i] = strtol(list->item[i], &end, 10);
+    if (*end || !*list->item[i] || lines[i] < 0 || lines[i] > 1000000000)
+      return co_fail(CO_ERR_USAGE, "--skip-lines: '%s' is no number of lines", list->item[i]);
+  }
+  *out = lines;
+  return CO_OK;
+}
+
 static co_status import_csv(cohort_context *context, const cli_import_options *o,
-                            cohort_result **result) {
+                            const int64_t *skip_lines, cohort_result **result) {
   cohort_import_csv_options request = {
       .output = o->print_schema ? NULL : o->output,
       .files = o->files.item,
@@ -164,7 +176,8 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .key = o->key,
       .positive = o->positive,
       .delimiter = o->delimiter,
-      .skip_lines = o->skip_lines,
+      .skip_lines = skip_lines,
+      .skip_line_count = o->skip_lines.count,
       .split = o->split,
       .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
@@ -174,7 +187,7 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
 
 static co_status check_idx(const cli_import_options *o) {
   bool table = o->targets.count || o->key || o->types.count || o->ignored.count || o->split ||
-               o->positive || o->delimiter || o->header.count || o->skip_lines ||
+               o->positive || o->delimiter || o->header.count || o->skip_lines.count ||
                o->strip_suffixes.count || o->schema || o->print_schema;
   if (!o->output || !o->training[0])
     return missing(!o->output && !o->training[0] ? "--output FILE, --training-set IMAGES LABELS"
@@ -209,9 +222,11 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(format == IDX ? check_idx(o) : check_csv(o));
   cohort_context *context;
   cohort_result *result = NULL;
+  const int64_t *skip_lines = NULL;
+  CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status =
-      format == IDX ? import_idx(context, o, &result) : import_csv(context, o, &result);
+      format == IDX ? import_idx(context, o, &result) : import_csv(context, o, skip_lines, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   return taken;

@@ -19,7 +19,7 @@ typedef struct cli_import_options {
   // Of tables.
   cli_list files, targets, ignored, types, strip_suffixes, header;
   const char *key, *split, *positive, *delimiter, *schema;
-  int64_t skip_lines;
+  cli_list skip_lines;
   bool print_schema;
 } cli_import_options;
 
