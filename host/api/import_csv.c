@@ -173,8 +173,7 @@ static co_status report(cohort_result *result, const char *output,
   co_json_key(json, "fingerprint");
   co_json_string(json, done->fingerprint);
   if (done->duplicates > 0)
-    co_text_printf(&result->text,
-                   "note     %lld rows repeat an earlier one\n",
+    co_text_printf(&result->text, "note     %lld rows repeat an earlier one\n",
                    (long long)done->duplicates);
   return CO_OK;
 }
