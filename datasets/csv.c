@@ -67,13 +67,15 @@ static co_status bad_field(const co_csv *c, const char *format, ...) {
   return status;
 }
 
-static co_status bad_byte(const co_csv *c, unsigned char byte) {
-  int64_t at = c->offset + (int64_t)c->at;
-  if (!byte) return bad_field(c, "a NUL byte, byte %" PRId64 " of the text", at);
+static co_status bad_character(const co_csv *c, unsigned char first, int64_t at) {
   co_status status =
-      bad_field(c, "the text is not UTF-8 at 0x%02X, byte %" PRId64 " of the text", byte, at);
+      bad_field(c, "the text is not UTF-8 at 0x%02X, byte %" PRId64 " of the text", first, at);
   co_hint("convert the file, for example with iconv -f LATIN1 -t UTF-8");
   return status;
+}
+
+static co_status nul_byte(const co_csv *c) {
+  return bad_field(c, "a NUL byte, byte %" PRId64 " of the text", c->offset + (int64_t)c->at);
 }
 
 // ---- bytes -------------------------------------------------------------------------------------
@@ -141,15 +143,13 @@ static co_status take_wide(co_csv *c) {
   int following = first < 0xC2 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : 0;
   int low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
   int high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  if (!following) return bad_byte(c, first);
+  int64_t at = c->offset + (int64_t)c->at;
+  if (!following) return bad_character(c, first, at);
   CO_RETURN_IF_FAILED(take_byte(c));
   for (int i = 0; i < following; i++) {
     int byte;
     CO_RETURN_IF_FAILED(peek(c, &byte));
-    if (byte < low || byte > high) {
-      if (byte > 0) return bad_byte(c, (unsigned char)byte);
-      return byte ? bad_field(c, "the text ends within a character") : bad_byte(c, 0);
-    }
+    if (byte < low || byte > high) return bad_character(c, first, at);
     CO_RETURN_IF_FAILED(take_byte(c));
     low = 0x80;
     high = 0xBF;
@@ -202,7 +202,7 @@ static co_status read_plain(co_csv *c, field_end *end) {
       co_hint("such a field stands in quotes, with each quote in it doubled");
       return status;
     }
-    if (!byte) return bad_byte(c, 0);
+    if (!byte) return nul_byte(c);
     if (byte >= 0x80) CO_RETURN_IF_FAILED(take_wide(c));
   }
 }
@@ -214,7 +214,7 @@ static co_status read_quoted(co_csv *c, field_end *end) {
     CO_RETURN_IF_FAILED(take_plain(c));
     CO_RETURN_IF_FAILED(peek(c, &byte));
     if (byte < 0) return bad_field(c, "the quote that opens the field is never closed");
-    if (!byte) return bad_byte(c, 0);
+    if (!byte) return nul_byte(c);
     if (byte >= 0x80) {
       CO_RETURN_IF_FAILED(take_wide(c));
       continue;

@@ -102,6 +102,7 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
   co_text_init(&t->preset, t->ctx);
   if (!o->dataset || !co_table_is_raw(o->dataset)) return check_no_table(o);
   if (!o->target_count && !o->schema) {
+    if (o->config.file_count) return check_no_table(o); // whoever opens it says that it is none
     co_status status =
         co_fail_at(CO_ERR_USAGE, o->dataset, 0, 0, "a raw table needs --target COLUMN");
     co_hint("its first line names the columns; cohort import makes a dataset.h5 of it");

@@ -111,11 +111,11 @@ static void damage_is_refused_with_its_place(void **state) {
   REFUSES("a,b\n1,2\n\"3,\n4\n", 3, "row 2, column 'a': the quote that opens the field");
   REFUSES("a,b\n1,\0\n", 2, "row 1, column 'b': a NUL byte, byte 6 of the text");
   REFUSES("a,b\n1,\"\0\"\n", 2, "a NUL byte, byte 7");
-  REFUSES("a,b\nx,caf\xE9\n", 2, "row 1, column 'b': the text is not UTF-8 at 0x");
+  REFUSES("a,b\nx,caf\xE9\n", 2, "row 1, column 'b': the text is not UTF-8 at 0xE9, byte 9");
   REFUSES("a,b\n\xC0\xAF,1\n", 2, "not UTF-8 at 0xC0, byte 4");
-  REFUSES("a,b\n\xED\xA0\x80,1\n", 2, "not UTF-8 at 0xA0, byte 5"); // half a pair
+  REFUSES("a,b\n\xED\xA0\x80,1\n", 2, "not UTF-8 at 0xED, byte 4"); // half a pair
   REFUSES("a,b\n\xF4\x90\x80\x80,1\n", 2, "not UTF-8");             // beyond U+10FFFF
-  REFUSES("a,b\n1,\xE2\x82", 2, "ends within a character");
+  REFUSES("a,b\n1,\xE2\x82", 2, "not UTF-8 at 0xE2, byte 6");
   REFUSES("a,\"b\n", 1, "header, column 2: the quote");
   REFUSES("a,b,a\n1,2,3\n", 1, "columns 1 and 3 are both called 'a'");
   REFUSES("\xFF\xFE"
