@@ -201,6 +201,20 @@ static co_status is_time(co_dataset *d, int64_t table, const char *name, bool *o
   return CO_OK;
 }
 
+// The stored checksum of ignored texts, a row for each of the table, counts for the fingerprint, as it
+// did when these were read: runs that were begun on such a file go on.
+static void take_identity(co_dataset *d, const char *path, dataset_column *part) {
+  co_h5_info info;
+  int64_t crc = -1;
+  if (!co_h5_has_attribute(d->h5, path, "crc32c")) return;
+  if (co_h5_get_info(d->h5, path, &info) == CO_OK && info.is_string && info.shape.rank == 1 &&
+      co_h5_get_int(d->h5, path, "crc32c", &crc) == CO_OK && crc >= 0 && crc <= UINT32_MAX) {
+    part->rows = info.shape.dim[0];
+    part->crc = (uint32_t)crc;
+  }
+  co_error_clear();
+}
+
 // A column that is ignored is listed and no more: whatever it holds cannot be wrong. Its type is told
 // where that can be read.
 static co_status add_ignored(co_dataset *d, int64_t table, const char *path, const char *full) {
@@ -223,6 +237,7 @@ static co_status add_ignored(co_dataset *d, int64_t table, const char *path, con
     co_error_clear();
   }
   if (type >= 0) c->type = (co_column_type)type;
+  if (c->type == CO_COLUMN_TEXT) take_identity(d, path, part);
   part->path = co_arena_strdup(d->arena, path);
   if (!part->path) return CO_ERR_MEMORY;
   part->table = table;
@@ -427,7 +442,8 @@ static co_status finish(co_dataset *d) {
   d->key = -1;
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     const co_column *c = &d->columns[i];
-    const dataset_column *part = &d->parts[i];
+    dataset_column *part = &d->parts[i];
+    if (c->role == CO_ROLE_IGNORE && part->rows != d->tables[part->table].rows) part->rows = 0;
     if (co_dataset_is_unread(part)) continue;
     if (c->role == CO_ROLE_WEIGHT) {
       if (weight >= 0) return co_dataset_bad(d, part->path, "a second column of role weight");

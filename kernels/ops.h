@@ -189,6 +189,8 @@ extern "C" {
 //
 // DENSE          x (N, I) or (N, …) with I = product of the rest (a fused flatten, rows in
 //                canonical order), w (I, O), b (O): y (N, O) = act(x w + b).
+//                relu of a sum that is NaN: NaN or 0, as libraries fuse it. Inputs are checked, and
+//                no step makes a weight that is not finite, so only an overflow is hidden so.
 //                db = sum over rows of dy. mask u8 (N, O): 1 where y > 0, else 0 (backends may
 //                store it in a layout of their own).
 // DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
@@ -196,8 +198,9 @@ extern "C" {
 //                dx, the gradient of that layer's bias.
 // CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
 //                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
-//                down; zero padding. The rules of DENSE and CONV2D, as those of BATCH_NORM, apply below
-//                the activation: the planner puts RELU_BACKWARD(y, dy) in front.
+//                down; zero padding; relu of NaN as in DENSE. The rules of DENSE and CONV2D, as those
+//                of BATCH_NORM, apply below the activation: the planner puts RELU_BACKWARD(y, dy) in
+//                front.
 // MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = act(max over the window); padding never wins;
 //                argmax i32: winning position kh*KW + kw in the window, the first in row-major order
 //                on ties, or -1 where relu leaves nothing of it: the gradient by argmax is that below
@@ -319,7 +322,7 @@ typedef enum co_op {
 CO_OPS(X)
 #undef X
 
-enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_OUTPUTS = 8, CO_LSTM_UNITS = 4096 };
+enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_LSTM_UNITS = 4096 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
@@ -355,7 +358,7 @@ typedef struct co_step {
   int64_t row_offset; // first row of this micro-batch within the effective batch
   double learning_rate;
   double bias_correction1, bias_correction2;
-  double inv_norm[CO_MAX_OUTPUTS]; // 1 / sum of weights over the effective batch, per output
+  double inv_norm[CO_MAX_LOSSES]; // 1 / sum of weights over the effective batch, per loss
 } co_step;
 
 // Part of a flat parameter block that one update touches; a tensor of segments is u8 of

@@ -188,22 +188,24 @@ typedef struct encoder {
   const char *name, *doc;
   const co_field *fields;
   size_t options_size;
+  bool codes, events; // what it takes alone
   void (*expand)(co_text *text, const void *options, const co_encoder_input *input,
                  const char *path, co_diagnostics *problems);
 } encoder;
 
 // graph comes first: it needs no expansion.
 static const encoder encoders[] = {
-    {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options), NULL},
+    {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options), false,
+     false, NULL},
     {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
-     cnn_fields, sizeof(cnn_options), expand_cnn},
-    {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), expand_mlp},
+     cnn_fields, sizeof(cnn_options), false, false, expand_cnn},
+    {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), false, false, expand_mlp},
     {"embedding", "A learned row of numbers per category.", embedding_fields,
-     sizeof(embedding_options), expand_embedding},
+     sizeof(embedding_options), true, false, expand_embedding},
     {"rnn", "A recurrent layer over events, to its state after the last.", rnn_fields,
-     sizeof(rnn_options), expand_rnn},
-    {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
-     expand_passthrough}};
+     sizeof(rnn_options), false, true, expand_rnn},
+    {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options), false,
+     false, expand_passthrough}};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
 
 bool co_encoder_describe(int i, const char **name, const char **doc, const co_field **fields) {
@@ -263,6 +265,9 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
                            "%s.type: unknown encoder '%s'%s%s%s", path, name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
+  if ((found->codes && !input->rows) || (found->events && !input->events))
+    return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,
+                           found->codes ? "categories" : "inputs from events");
   void *options = co_arena_alloc(arena, 1, found->options_size);
   if (!options) return CO_ERR_MEMORY;
   int64_t before = problems->count;

@@ -95,7 +95,8 @@ static co_status encode(co_model_builder *b, co_input_block *block, co_value *ou
   co_model *model = b->model;
   const co_input_class *class_ = block->class_->input;
   const co_encoder_input input = {.fallback = class_->encoder,
-                                  .rows = class_->table_rows ? class_->table_rows(block) : 0};
+                                  .rows = class_->table_rows ? class_->table_rows(block) : 0,
+                                  .events = block->event_table >= 0};
   const co_node *layers;
   int64_t before = b->problems->count;
   char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);

@@ -141,6 +141,14 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   return loss ? read_loss(b, options.loss, loss, feature) : CO_ERR_MEMORY;
 }
 
+static co_status too_many(co_model_builder *b, const co_node *item, const char *path) {
+  const co_node *name = co_node_get(item, "name");
+  return co_node_problem(
+      b->problems, item, "leave some out, or train several models",
+      "%s: '%s' is one output too many; a model has at most %d, each with its loss", path,
+      name && name->text ? name->text : "", (int)CO_MAX_LOSSES);
+}
+
 co_status co_model_read_outputs(co_model_builder *b) {
   const co_node *list;
   CO_RETURN_IF_FAILED(
@@ -152,6 +160,7 @@ co_status co_model_read_outputs(co_model_builder *b) {
   for (int64_t i = 0; i < count; i++) {
     char *path = co_arena_format(model->arena, "output_features[%lld]", (long long)i);
     if (!path) return CO_ERR_MEMORY;
+    if (i == CO_MAX_LOSSES) return too_many(b, list->items[i], path);
     int64_t before = b->problems->count;
     co_output_feature *feature = &model->outputs[model->output_count];
     CO_RETURN_IF_FAILED(read_output(b, list->items[i], path, feature));

@@ -110,6 +110,15 @@ co_status co_section_fitted(co_section_builder *b, const char *name, co_value *o
   return add_feed(b, name, &feed, fitted[0]->dtype, &shape, out);
 }
 
+// What the section makes of a block must be what the network was built for.
+static co_status check_fit(const co_section_builder *b, co_value value) {
+  const co_tensor_desc *made = &b->section->graph->values[value].desc;
+  const co_tensor_desc *wanted = &b->section->model->network->values[b->block->network_input].desc;
+  if (made->dtype == wanted->dtype && co_shape_equal(&made->shape, &wanted->shape)) return CO_OK;
+  return co_fail(CO_ERR_INTERNAL, "the input section makes another shape of '%s' than is read",
+                 b->block->name);
+}
+
 co_status co_section_create(co_section **out, const co_model *model, const int64_t *rows) {
   *out = NULL;
   co_section *section = co_alloc_zero(model->ctx, 1, sizeof *section);
@@ -130,6 +139,7 @@ co_status co_section_create(co_section **out, const co_model *model, const int64
     b.rows = rows[i];
     section->graph->layer = block->name;
     CO_TRY(block->class_->input->emit(&b, &value));
+    CO_TRY(check_fit(&b, value));
     CO_TRY(co_graph_add_output(section->graph, block->name, value));
   }
   *out = section;

@@ -4,7 +4,7 @@
 
 #include "host/api/api.h"
 #include "host/eval/evaluation.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 
@@ -91,8 +91,28 @@ static co_status check_gate_syntax(const cohort_evaluate_options *options) {
   return CO_OK;
 }
 
+typedef struct evaluating {
+  co_predictor *predictor;
+  co_dataset *dataset;
+  co_evaluation evaluation;
+} evaluating;
+
+static co_status open_both(cohort_context *context, const cohort_evaluate_options *options,
+                           evaluating *e) {
+  const co_predictor_options predictor = {.model = options->model,
+                                          .device = options->device,
+                                          .precision = options->precision,
+                                          .threads = options->threads,
+                                          .batch_size = options->batch_size,
+                                          .evaluate = true};
+  CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, context->ctx, &predictor));
+  CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, context->ctx, options->dataset));
+  return co_check_dataset(e->predictor->model, e->dataset, true);
+}
+
 static co_status evaluate(cohort_context *context, const cohort_evaluate_options *options,
-                          co_scorer *scorer, co_evaluation *evaluation, cohort_result *result) {
+                          evaluating *e, cohort_result *result) {
+  co_evaluation *evaluation = &e->evaluation;
   int split;
   const int64_t *samples;
   int64_t count;
@@ -100,27 +120,23 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(co_require(options->dataset, "evaluate", "a dataset"));
   CO_RETURN_IF_FAILED(parse_split(options->split, &split));
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
-  CO_RETURN_IF_FAILED(co_scorer_open(scorer, context->ctx, options->model, options->dataset,
-                                     options->device, options->threads, options->batch_size,
-                                     CO_MODE_EVALUATE, options->precision));
-  CO_RETURN_IF_FAILED(co_dataset_split(scorer->dataset, (co_split)split, &samples, &count));
+  CO_RETURN_IF_FAILED(open_both(context, options, e));
+  CO_RETURN_IF_FAILED(co_dataset_split(e->dataset, (co_split)split, &samples, &count));
   if (!count)
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
-  CO_RETURN_IF_FAILED(co_check_labels(scorer->model, scorer->dataset, (co_split)split));
-  CO_RETURN_IF_FAILED(co_check_inputs(scorer->model, scorer->dataset, samples, count));
-  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, scorer->model));
+  CO_RETURN_IF_FAILED(co_check_labels(e->predictor->model, e->dataset, (co_split)split));
+  CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count));
+  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
-  const co_evaluation_options run = {.watch = &context->watch,
-                                     .stoppable = true,
-                                     .batch_rows = scorer->rows,
-                                     .workers = options->workers,
-                                     .stage = "evaluate"};
-  CO_RETURN_IF_FAILED(co_evaluate_samples(evaluation, scorer->resident, scorer->program,
-                                          scorer->dataset, samples, count, &run));
+  const co_scoring_options run = {.watch = &context->watch,
+                                  .stoppable = true,
+                                  .workers = options->workers,
+                                  .stage = "evaluate"};
+  CO_RETURN_IF_FAILED(co_evaluate(evaluation, e->predictor, e->dataset, samples, count, &run));
   co_json *json = &result->json;
   co_json_key(json, "model");
-  co_json_string(json, scorer->path);
+  co_json_string(json, e->predictor->path);
   co_json_key(json, "dataset");
   co_json_string(json, options->dataset);
   co_json_key(json, "split");
@@ -131,8 +147,8 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_json_double(json, co_evaluation_loss(evaluation));
   co_json_key(json, "metrics");
   co_evaluation_render(json, evaluation, true);
-  co_text_printf(&result->text, "%s on %lld %s rows\n", scorer->path, (long long)evaluation->rows,
-                 co_split_name((co_split)split));
+  co_text_printf(&result->text, "%s on %lld %s rows\n", e->predictor->path,
+                 (long long)evaluation->rows, co_split_name((co_split)split));
   print_metrics(&result->text, evaluation);
   return check_gates(options, evaluation, false, &result->errors);
 }
@@ -140,11 +156,13 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
                               cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  co_scorer scorer;
-  co_evaluation evaluation = {0};
-  memset(&scorer, 0, sizeof scorer);
-  co_status status = evaluate(context, options, &scorer, &evaluation, *out);
-  co_evaluation_free(&evaluation);
-  co_scorer_close(&scorer);
+  evaluating e = {.predictor = NULL};
+  co_status status = evaluate(context, options, &e, *out);
+  co_error error;
+  co_error_copy(&error);
+  co_evaluation_free(&e.evaluation);
+  co_predictor_close(e.predictor);
+  co_dataset_close(e.dataset);
+  if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "evaluate", status);
 }

@@ -5,7 +5,7 @@
 #include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/core/h5.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
 
 static void render_column(cohort_result *result, const co_column *column, const char *table) {
   co_json *json = &result->json;

@@ -5,7 +5,7 @@
 #define COHORT_HOST_API_PARITY_H
 
 #include "host/api/api.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
 #include "host/feed/pipeline.h"
 
 enum { CO_PARITY_INFERENCE, CO_PARITY_TRAINING, CO_PARITY_STAGES };

@@ -6,8 +6,10 @@
 
 #include "host/api/api.h"
 #include "host/device/backend.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
+#include "host/feed/resident.h"
 #include "host/feed/shape_classes.h"
+#include "host/graph/layer.h"
 #include "host/train/settings.h"
 
 typedef struct planning {
@@ -113,6 +115,35 @@ static void render_shape(co_json *json, const co_shape *shape) {
   co_json_close(json);
 }
 
+// Names of layers, where layers gave the values, else of the network's inputs.
+static void render_inputs(co_json *json, const co_graph *graph, int64_t at) {
+  const co_layer_info *layer = &graph->layers[at];
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < layer->input_count; i++) {
+    int64_t from = co_graph_find_layer(graph, layer->inputs[i], at);
+    co_json_string(json, from < 0 ? graph->values[layer->inputs[i]].name : graph->layers[from].id);
+  }
+  co_json_close(json);
+}
+
+// What an exporter needs of a layer, beside what the table shows.
+static void render_layer(co_json *json, const co_graph *graph, int64_t at) {
+  const co_layer_info *layer = &graph->layers[at];
+  co_json_key(json, "id");
+  co_json_string(json, layer->id);
+  co_json_key(json, "options");
+  co_layer_render_options(json, layer);
+  co_json_key(json, "inputs");
+  render_inputs(json, graph, at);
+  co_json_key(json, "weights");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < layer->weight_count; i++)
+    co_json_string(json, graph->params[layer->weights[i]].name);
+  co_json_close(json);
+  co_json_key(json, "weights_of");
+  co_json_string(json, layer->weights_of < 0 ? NULL : graph->layers[layer->weights_of].id);
+}
+
 static void report_layers(const planning *p, cohort_result *result) {
   const co_graph *graph = p->model->network;
   co_json *json = &result->json;
@@ -128,19 +159,20 @@ static void report_layers(const planning *p, cohort_result *result) {
     int64_t parameters = layer_parameters(graph, layer->name, &frozen);
     char text[96];
     co_shape_print(shape, text, sizeof text);
-    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s\n", layer->name, layer->class_name,
+    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s\n", layer->name, layer->class_->name,
                    text, (long long)parameters, frozen ? "  frozen" : "");
     co_json_open(json, '{');
     co_json_key(json, "name");
     co_json_string(json, layer->name);
     co_json_key(json, "class");
-    co_json_string(json, layer->class_name);
+    co_json_string(json, layer->class_->name);
     co_json_key(json, "shape");
     render_shape(json, shape);
     co_json_key(json, "parameters");
     co_json_int(json, parameters);
     co_json_key(json, "trainable");
     co_json_bool(json, !frozen);
+    render_layer(json, graph, i);
     co_json_close(json);
   }
   co_json_close(json);

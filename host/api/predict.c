@@ -7,17 +7,20 @@
 
 #include "host/api/table.h"
 #include "host/core/output.h"
+#include "host/eval/opening.h"
+#include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
-#include "host/eval/scorer.h"
 #include "host/feed/fit_features.h"
-#include "host/feed/submission_queue.h"
 #include "models/feature.h"
 
 typedef struct scoring {
   cohort_context *context;
   co_context *ctx;
   const cohort_predict_options *options;
-  co_scorer scorer;
+  co_arena *arena;
+  co_predictor *predictor;
+  co_dataset *dataset;
+  int64_t done; // rows written
   const int64_t *samples;
   int64_t count;
   int64_t *all; // owned, when no split is asked for
@@ -66,17 +69,18 @@ static co_status write_output(scoring *s, const co_output_feature *output, const
   return CO_OK;
 }
 
-static co_status write_batch(scoring *s, const co_view *view, const void *const *outputs) {
-  const co_model *model = s->scorer.model;
-  for (int64_t row = 0; row < view->valid; row++) {
+// A co_score_sink.
+static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
+                            const float *const *scores) {
+  scoring *s = user;
+  const co_model *model = s->predictor->model;
+  for (int64_t row = 0; row < rows; row++) {
     char key[CO_DATASET_KEY_MAX + 1];
-    int64_t sample = view->batch->samples[row];
-    CO_RETURN_IF_FAILED(co_dataset_key(s->scorer.dataset, sample, key, sizeof key));
+    CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, samples[row], key, sizeof key));
     CO_RETURN_IF_FAILED(write_cell(s->writer, key));
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
-      const float *scores = outputs[output->prediction];
-      CO_RETURN_IF_FAILED(write_output(s, output, scores + row * output->width, sample));
+      CO_RETURN_IF_FAILED(write_output(s, output, scores[i] + row * output->width, samples[row]));
     }
     CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
   }
@@ -91,9 +95,9 @@ static co_status choose_rows(scoring *s) {
       co_hint("known: train, validation, test; without --split all rows are scored");
       return status;
     }
-    return co_dataset_split(s->scorer.dataset, (co_split)split, &s->samples, &s->count);
+    return co_dataset_split(s->dataset, (co_split)split, &s->samples, &s->count);
   }
-  s->count = co_dataset_rows(s->scorer.dataset);
+  s->count = co_dataset_rows(s->dataset);
   s->samples = s->all = co_alloc_zero(s->ctx, (size_t)s->count + 1, sizeof *s->all);
   if (!s->all) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < s->count; i++)
@@ -104,9 +108,9 @@ static co_status choose_rows(scoring *s) {
 // What is wrong with the columns or the keys is said before anything is scored.
 static co_status check_columns(scoring *s) {
   char key[CO_DATASET_KEY_MAX + 1];
-  CO_RETURN_IF_FAILED(co_score_columns(&s->columns, &s->column_count, s->scorer.arena,
-                                       s->scorer.model, s->scorer.dataset));
-  return s->count ? co_dataset_key(s->scorer.dataset, s->samples[0], key, sizeof key) : CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_score_columns(&s->columns, &s->column_count, s->arena, s->predictor->model, s->dataset));
+  return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
 // Before the model and the rows are read: what cannot be written need not be computed.
@@ -123,53 +127,33 @@ static co_status open_output(scoring *s) {
   return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
 }
 
-static co_status submit_batch(scoring *s, co_submission_queue *queue, bool *done) {
-  co_queued_submission *item;
-  CO_RETURN_IF_FAILED(co_submission_queue_take(queue, 1, &item));
-  *done = !item;
-  return item ? co_program_submit_evaluation(s->scorer.program, &item->views[0].shape, item->count,
-                                             item->batches)
-              : CO_OK;
-}
-
-static co_status collect_batch(scoring *s, co_submission_queue *queue, int64_t *rows) {
-  const co_queued_submission *item;
-  co_submission_result result;
-  CO_RETURN_IF_FAILED(co_submission_queue_collect(queue, &result, &item));
-  CO_RETURN_IF_FAILED(write_batch(s, item->views, result.outputs));
-  *rows += item->views[0].valid;
-  co_submission_queue_release(queue);
-  co_watch_progress(&s->context->watch, "predict", "rows", *rows, s->count, NULL);
-  if (!co_watch_stopped(&s->context->watch)) return CO_OK;
+static co_status score_rows(scoring *s) {
+  const co_scoring_options options = {.watch = &s->context->watch,
+                                      .workers = s->options->workers,
+                                      .stage = "predict",
+                                      .stoppable = true,
+                                      .sink = write_rows,
+                                      .user = s};
+  if (!s->count) return CO_OK;
+  co_status status =
+      s->predictor->class_->run(s->predictor, s->dataset, s->samples, s->count, &options);
+  if (status != CO_INTERRUPTED) return status;
   return co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
                                      ? "stopped; the output is not complete"
                                      : "stopped; no output was written");
 }
 
-static co_status score_rows(scoring *s) {
-  co_program *program = s->scorer.program;
-  co_pipeline_options options = {.samples = s->samples,
-                                 .sample_count = s->count,
-                                 .batch_rows = s->scorer.rows,
-                                 .epochs = 1,
-                                 .workers = s->options->workers > 0 ? s->options->workers : 1,
-                                 .resident = s->scorer.resident,
-                                 .staging = co_program_staging(program, true),
-                                 .ahead = co_program_depth(program)};
-  co_submission_queue queue = {.program = program};
-  int64_t rows = 0;
-  if (!s->count) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_pipeline_create(&queue.pipeline, s->scorer.model, s->scorer.dataset, &options));
-  co_status status = CO_OK;
-  for (bool done = false; status == CO_OK && (!done || queue.count);) {
-    bool room = !done && co_submission_queue_has_room(&queue);
-    status = room ? submit_batch(s, &queue, &done) : collect_batch(s, &queue, &rows);
-  }
-  co_submission_queue_drain(&queue); // before the batches go
-  co_watch_progress(&s->context->watch, "predict", "rows", -1, s->count, NULL);
-  co_pipeline_free(queue.pipeline);
-  return status;
+static co_status open_both(scoring *s) {
+  const cohort_predict_options *options = s->options;
+  const co_predictor_options predictor = {.model = options->model,
+                                          .device = options->device,
+                                          .precision = options->precision,
+                                          .threads = options->threads,
+                                          .batch_size = options->batch_size};
+  CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
+  CO_RETURN_IF_FAILED(co_predictor_open(&s->predictor, s->ctx, &predictor));
+  CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, options->dataset));
+  return co_check_dataset(s->predictor->model, s->dataset, false);
 }
 
 static co_status predict(scoring *s, cohort_result *result) {
@@ -179,12 +163,10 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(options->output, "predict", "an output"));
   bool to_file = strcmp(options->output, "-") != 0;
   CO_RETURN_IF_FAILED(open_output(s));
-  CO_RETURN_IF_FAILED(co_scorer_open(&s->scorer, s->ctx, options->model, options->dataset,
-                                     options->device, options->threads, options->batch_size,
-                                     CO_MODE_INFER, options->precision));
+  CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(check_columns(s));
-  CO_RETURN_IF_FAILED(co_check_inputs(s->scorer.model, s->scorer.dataset, s->samples, s->count));
+  CO_RETURN_IF_FAILED(co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);
@@ -193,7 +175,7 @@ static co_status predict(scoring *s, cohort_result *result) {
   if (to_file) CO_RETURN_IF_FAILED(co_atomic_commit(&s->atomic));
   co_json *json = &result->json;
   co_json_key(json, "model");
-  co_json_string(json, s->scorer.path);
+  co_json_string(json, s->predictor->path);
   co_json_key(json, "output");
   co_json_string(json, options->output);
   co_json_key(json, "rows");
@@ -217,7 +199,9 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_writer_close(s.writer);
   co_atomic_abort(&s.atomic);
   co_free(s.ctx, s.all);
-  co_scorer_close(&s.scorer);
+  co_predictor_close(s.predictor);
+  co_dataset_close(s.dataset);
+  co_arena_free(s.arena);
   co_table_scoring_end(&table);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);

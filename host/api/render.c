@@ -4,7 +4,7 @@
 
 #include "host/api/api.h"
 #include "host/core/output.h"
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
 #include "host/train/settings.h"
 
 typedef struct rendering {

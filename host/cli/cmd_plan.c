@@ -43,7 +43,8 @@ const cli_verb cli_verb_plan = {
     .name = "plan",
     .usage = "-c CONFIG --dataset FILE [options]",
     .summary = "show shapes, parameters, work and memory; trains nothing",
-    .details = "No GPU is opened: --device cuda plans without one, alike on every machine.\n",
+    .details = "No GPU is opened: --device cuda plans without one, alike on every machine.\n"
+               "With --json, layers come with options, inputs and weights in Keras' order.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS,
     .options = options,
     .options_size = sizeof(cli_plan_options),

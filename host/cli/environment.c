@@ -33,6 +33,13 @@ static bool is_count(const char *text) {
   return digits > 0 && digits < 18 && !text[digits];
 }
 
+// Where /sys does not tell which threads share a core, places by name are a message of the library's.
+static bool knows_topology(void) {
+  static const char threads[] = "/sys/devices/system/cpu/cpu0/topology/thread_siblings_list",
+                    cores[] = "/sys/devices/system/cpu/cpu0/topology/core_siblings_list";
+  return access(threads, R_OK) == 0 && access(cores, R_OK) == 0;
+}
+
 static bool may_be_seen(const char *variable) {
   static const char *const policies[] = {"active", "passive", NULL};
   static const char *const bindings[] = {"true",  "false",  "master", "primary",
@@ -43,7 +50,8 @@ static bool may_be_seen(const char *variable) {
   if (value_of(variable, "ONEDNN_VERBOSE") || value_of(variable, "DNNL_VERBOSE")) return true;
   if ((value = value_of(variable, "OMP_WAIT_POLICY")) != NULL) return is_word(value, policies);
   if ((value = value_of(variable, "OMP_PROC_BIND")) != NULL) return is_word(value, bindings);
-  if ((value = value_of(variable, "OMP_PLACES")) != NULL) return is_word(value, places);
+  if ((value = value_of(variable, "OMP_PLACES")) != NULL)
+    return is_word(value, places) && knows_topology();
   if ((value = value_of(variable, "GOMP_SPINCOUNT")) != NULL)
     return is_count(value) || is_word(value, spins);
   return false;

@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -79,6 +80,7 @@ int cli_probe_serve(const char *path) {
   cohort_context *context;
   cohort_result *result = NULL;
   const cohort_context_options options = {.threads = 1, .log_level = COHORT_LOG_ERROR};
+  prctl(PR_SET_PDEATHSIG, SIGKILL); // a signal may end the other without a last word
   bound_resources(path);
   cohort_status status = cohort_context_create(&context, &options);
   if (status) return status;

@@ -72,6 +72,9 @@ co_status co_fields_parse(void *out, const co_field *fields, const co_node *map,
 // The inverse: writes the struct as key-value pairs into an open JSON object, defaults included;
 // absent sections (CO_FIELD_NODE) are left out.
 void co_fields_render(co_json *json, const co_field *fields, const void *options);
+// A copy of the struct of `size` bytes, with all that its fields point to.
+co_status co_fields_copy(void **out, co_arena *arena, const co_field *fields, const void *options,
+                         size_t size);
 // A node as JSON (scalars typed by their text).
 void co_node_render(co_json *json, const co_node *node);
 // Adds an error located at `node` (which may be NULL).

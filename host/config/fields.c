@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/config/config.h"
+#include "host/config/tree.h"
 
 typedef struct parser {
   const co_field *fields;
@@ -277,5 +277,32 @@ co_status co_fields_parse(void *out, const co_field *fields, const co_node *map,
   if (p.map) CO_RETURN_IF_FAILED(check_keys(&p));
   for (const co_field *f = fields; f->key; f++)
     CO_RETURN_IF_FAILED(is_map ? parse_field(&p, f) : set_default(&p, f));
+  return CO_OK;
+}
+
+// ---- copies ------------------------------------------------------------------------------------
+
+static co_status copy_field(co_arena *arena, const co_field *field, void *at) {
+  if (field->type == CO_FIELD_STRING) {
+    const char **text = at;
+    if (*text && !(*text = co_arena_strdup(arena, *text))) return CO_ERR_MEMORY;
+  } else if (field->type == CO_FIELD_NODE) {
+    const co_node **section = at;
+    co_node *copy;
+    if (!*section) return CO_OK;
+    CO_RETURN_IF_FAILED(co_node_copy(&copy, arena, *section));
+    *section = copy;
+  }
+  return CO_OK;
+}
+
+co_status co_fields_copy(void **out, co_arena *arena, const co_field *fields, const void *options,
+                         size_t size) {
+  char *copy = co_arena_alloc(arena, 1, size);
+  if (!copy) return CO_ERR_MEMORY;
+  memcpy(copy, options, size);
+  for (const co_field *f = fields; f->key; f++)
+    CO_RETURN_IF_FAILED(copy_field(arena, f, copy + f->offset));
+  *out = copy;
   return CO_OK;
 }

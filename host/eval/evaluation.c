@@ -6,7 +6,6 @@
 
 #include "host/eval/scores.h"
 #include "host/feed/collate.h"
-#include "host/feed/submission_queue.h"
 
 static int64_t metric_classes(void) {
   int64_t count = 0;
@@ -51,31 +50,21 @@ bool co_evaluation_needs_scores(const co_model *model) {
   return false;
 }
 
-size_t co_evaluation_bytes(const co_model *model, int64_t rows) {
-  size_t bytes = 0;
-  for (int64_t i = 0; i < model->output_count; i++)
-    if (has_scores(&model->outputs[i])) bytes += (size_t)rows * 6 * sizeof(double);
-  return bytes;
-}
-
 typedef struct evaluating {
   co_evaluation *out;
   const co_model *model;
-  co_program *program;
-  co_pipeline *pipeline;
-  co_submission_queue queue;
-  bool done;             // all is submitted
-  co_scores *scores;     // per output; NULL where none are needed
+  co_scores *scores;     // per output
   co_collator *collator; // of targets and weights
   float *target, *weight;
 } evaluating;
 
-static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count, int64_t rows) {
+enum { ROWS_AT_ONCE = 4096 };
+
+static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
-  if (!co_evaluation_needs_scores(e->model)) return CO_OK;
   e->scores = co_alloc_zero(ctx, (size_t)e->model->output_count, sizeof *e->scores);
-  e->target = co_alloc(ctx, (size_t)rows * sizeof(float));
-  e->weight = co_alloc(ctx, (size_t)rows * sizeof(float));
+  e->target = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
+  e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
   if (!e->scores || !e->target || !e->weight) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < e->model->output_count; i++)
     if (has_scores(&e->model->outputs[i]))
@@ -94,26 +83,32 @@ static void close_scores(evaluating *e) {
 }
 
 // Targets and weights come from the dataset, by sample id.
-static void take_scores(evaluating *e, const co_view *view, const void *const *outputs) {
-  const int64_t *samples = view->batch->samples;
-  const co_shape_class shape = {.rows = view->valid};
-  for (int64_t i = 0; i < e->model->output_count; i++) {
-    const co_output_feature *output = &e->model->outputs[i];
-    double ignored = 0;
-    if (!e->scores[i].capacity) continue;
-    for (int64_t k = 0; k < co_collator_count(e->collator); k++) {
-      const co_feed *feed = co_collator_feed(e->collator, k);
-      if (feed->loss == output->loss_index)
-        co_collate(e->collator, k, &shape, samples, view->valid,
-                   feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
-    }
-    co_scores_add(&e->scores[i], outputs[output->prediction], e->target, e->weight, view->valid);
+static void add_scores(evaluating *e, int64_t output, const int64_t *samples, int64_t rows,
+                       const float *scores) {
+  const co_shape_class shape = {.rows = rows};
+  double ignored = 0;
+  for (int64_t k = 0; k < co_collator_count(e->collator); k++) {
+    const co_feed *feed = co_collator_feed(e->collator, k);
+    if (feed->loss == e->model->outputs[output].loss_index)
+      co_collate(e->collator, k, &shape, samples, rows,
+                 feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
   }
+  co_scores_add(&e->scores[output], scores, e->target, e->weight, rows);
+}
+
+static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
+                             const float *const *scores) {
+  evaluating *e = user;
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    for (int64_t first = 0; e->scores[i].capacity && first < rows; first += ROWS_AT_ONCE)
+      add_scores(e, i, samples + first, rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE,
+                 scores[i] + first);
+  return CO_OK;
 }
 
 static co_status finish_scores(evaluating *e) {
   int64_t classes = metric_classes();
-  for (int64_t i = 0; e->scores && i < e->model->output_count; i++) {
+  for (int64_t i = 0; i < e->model->output_count; i++) {
     co_scored_rows rows;
     if (!e->scores[i].capacity) continue;
     CO_RETURN_IF_FAILED(co_scores_rank(&e->scores[i], e->model->ctx, &rows));
@@ -126,72 +121,21 @@ static co_status finish_scores(evaluating *e) {
   return CO_OK;
 }
 
-// ---- running -----------------------------------------------------------------------------------
-
-static co_status submit(evaluating *e) {
-  co_queued_submission *item;
-  CO_RETURN_IF_FAILED(
-      co_submission_queue_take(&e->queue, co_program_submission_limit(e->program, true), &item));
-  e->done = !item;
-  return item ? co_program_submit_evaluation(e->program, &item->views[0].shape, item->count,
-                                             item->batches)
-              : CO_OK;
-}
-
-static co_status collect(evaluating *e) {
-  const co_queued_submission *item;
-  co_submission_result result;
-  CO_RETURN_IF_FAILED(co_submission_queue_collect(&e->queue, &result, &item));
-  for (int64_t k = 0; k < item->count; k++) {
-    for (int64_t i = 0; i < e->model->network->loss_count; i++)
-      e->out->weight_sum[i] += item->views[k].weight_sum[i];
-    e->out->rows += item->views[k].valid;
-    if (e->scores) take_scores(e, &item->views[k], result.outputs);
-  }
-  co_submission_queue_release(&e->queue);
-  return CO_OK;
-}
-
-static co_status run(evaluating *e, const co_evaluation_options *options, int64_t rows) {
-  while (!e->done || e->queue.count) {
-    bool room = !e->done && co_submission_queue_has_room(&e->queue);
-    CO_RETURN_IF_FAILED(room ? submit(e) : collect(e));
-    co_watch_progress(options->watch, options->stage, "rows", e->out->rows, rows, NULL);
-    if (options->stoppable && co_watch_stopped(options->watch))
-      return co_fail(CO_INTERRUPTED, "stopped during %s", options->stage);
-  }
-  return CO_OK;
-}
-
-co_status co_evaluate_samples(co_evaluation *out, co_resident *resident, co_program *program,
-                              co_dataset *dataset, const int64_t *samples, int64_t count,
-                              const co_evaluation_options *options) {
-  const co_model *model = resident->model;
-  co_pipeline_options pipeline = {.samples = samples,
-                                  .sample_count = count,
-                                  .batch_rows = options->batch_rows,
-                                  .targets = true,
-                                  .epochs = 1,
-                                  .workers = options->workers > 0 ? options->workers : 1,
-                                  .resident = resident,
-                                  .staging = co_program_staging(program, true)};
-  pipeline.ahead = co_program_depth(program) * (int)co_program_submission_limit(program, true);
-  evaluating e = {.out = out, .model = model, .program = program, .done = !count};
+co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
+                      const int64_t *samples, int64_t count, const co_scoring_options *options) {
+  evaluating e = {.out = out, .model = predictor->model};
+  co_scoring_options own = *options;
+  bool scored = co_evaluation_needs_scores(e.model);
   co_status status;
-  memset(out->weight_sum, 0, (size_t)model->network->loss_count * sizeof(double));
-  out->rows = 0;
-  CO_TRY(co_program_clear_metrics(program, true));
-  if (count) CO_TRY(co_pipeline_create(&e.pipeline, resident->model, dataset, &pipeline));
-  e.queue = (co_submission_queue){.program = program, .pipeline = e.pipeline};
-  CO_TRY(open_scores(&e, dataset, count, options->batch_rows));
-  CO_TRY(run(&e, options, count));
-  CO_TRY(co_program_read_metrics(program, true, out->sums));
-  CO_TRY(finish_scores(&e));
+  own.sums = out->sums;
+  own.weight_sum = out->weight_sum;
+  own.user = &e;
+  own.sink = scored ? take_scores : NULL;
+  out->rows = count;
+  if (scored) CO_TRY(open_scores(&e, dataset, count));
+  CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));
+  if (scored) CO_TRY(finish_scores(&e));
 cleanup:
-  e.queue.program = program;
-  co_submission_queue_drain(&e.queue); // before the batches go
-  co_watch_progress(options->watch, options->stage, "rows", -1, count, NULL);
-  co_pipeline_free(e.pipeline);
   close_scores(&e);
   return status;
 }

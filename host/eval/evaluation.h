@@ -7,7 +7,7 @@
 #include "datasets/dataset.h"
 #include "host/core/json.h"
 #include "host/core/watch.h"
-#include "host/feed/resident.h"
+#include "host/eval/predictor.h"
 
 typedef struct co_evaluation {
   const co_model *model; // borrowed
@@ -22,20 +22,9 @@ void co_evaluation_free(co_evaluation *evaluation); // legal on a zeroed struct
 // Whether some output of the model has metrics over scores: the program must then be made with
 // evaluation_outputs.
 bool co_evaluation_needs_scores(const co_model *model);
-// What is collected of `rows` rows in host memory, in bytes, where scores are needed.
-size_t co_evaluation_bytes(const co_model *model, int64_t rows);
-
-typedef struct co_evaluation_options {
-  const co_watch *watch;
-  bool stoppable; // by watch->stop, with CO_INTERRUPTED
-  int64_t batch_rows;
-  int workers;
-  const char *stage; // names the progress line
-} co_evaluation_options;
-// Runs the program's evaluation plan over the samples.
-co_status co_evaluate_samples(co_evaluation *out, co_resident *resident, co_program *program,
-                              co_dataset *dataset, const int64_t *samples, int64_t count,
-                              const co_evaluation_options *options);
+// Scores the samples and measures. Of `options`, sink and sums are the evaluation's own.
+co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
+                      const int64_t *samples, int64_t count, const co_scoring_options *options);
 
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.
 double co_evaluation_loss(const co_evaluation *evaluation);

@@ -23,7 +23,7 @@ typedef struct co_phase_options {
 } co_phase_options;
 
 // The input section, run before the network on devices that have memory of their own. Its inputs
-// are rows, delivered in packets, or hold no N and lie on the device (tables, statistics).
+// are rows, staged, or hold no N and lie on the device (tables, statistics).
 typedef struct co_input_section {
   const co_graph *graph;
   const int32_t *network_inputs; // per output: the input of the network that it becomes
@@ -61,31 +61,31 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
 void co_program_free(co_program *program);
 co_store *co_program_store(co_program *program);
 
-// ---- launches ----
-// Steps are submitted in launches of one or more and collected in the same order. A device that
+// ---- submissions ----
+// Steps are submitted one or more at a time and collected in the same order. A device that
 // works beside the host runs them meanwhile, as one recorded graph where it can; the CPU runs them
 // before the submission returns.
 
 enum {
-  CO_SUBMISSION_STEPS = 8, // at most, in one launch
-  CO_SUBMISSION_DEPTH = 3  // launches in flight, at most (on devices that work beside the host)
+  CO_SUBMISSION_STEPS = 8, // at most, in one submission
+  CO_SUBMISSION_DEPTH = 3  // submissions in flight, at most (on devices that work beside the host)
 };
 
 // One effective batch: an address in host memory per graph input (NULL where the phase's losses do
-// not need it), or a packet.
+// not need it), or what was staged of it.
 typedef struct co_program_batch {
   const void *const *inputs;
-  void *packet;
+  void *staged;
 } co_program_batch;
 
-// The layout of packets of training or of evaluation, NULL where the device reads host memory.
-// Packets lie in the backend's host buffers and stay untouched until their launch is collected.
+// The layout of staged batches of training or of evaluation, NULL where the device reads host memory.
+// Staged batches lie in the backend's host buffers and stay untouched until their submission is collected.
 const co_staging_layout *co_program_staging(const co_program *program, bool evaluation);
-// Device memory, borrowed, for an input of the section that holds no rows. Before the first launch.
+// Device memory, borrowed, for an input of the section that holds no rows. Before the first submission.
 void co_program_fix_input(co_program *program, int64_t section_input, const void *address);
 int64_t co_program_submission_limit(const co_program *program,
-                                    bool evaluation); // steps of a launch
-int co_program_depth(const co_program *program);      // launches that may be in flight
+                                    bool evaluation); // steps of one
+int co_program_depth(const co_program *program);      // submissions that may be in flight
 int co_program_in_flight(const co_program *program);
 
 // `count` effective batches, all of `shape` (one of the classes), through a phase. Of `steps` the
@@ -105,7 +105,7 @@ typedef struct co_submission_result {
   const double *metrics;                     // if they were to be taken
   const void *const *outputs; // per graph output, canonical, in host memory, where they are read
 } co_submission_result;
-// The oldest launch; waits for it. What it points to is valid until the next submission. Where a
+// The oldest submission; waits for it. What it points to is valid until the next submission. Where a
 // step was not finite, later ones of the same queue have taken it for made (Adam's t): drain, then
 // stop or go on.
 co_status co_program_collect(co_program *program, co_submission_result *out);

@@ -46,9 +46,9 @@ typedef struct co_known_class {
   co_shape_class shape;
 } co_known_class;
 
-// One launch: up to `submission_limit` steps.
+// One submission: up to `submission_limit` steps.
 typedef struct co_submission {
-  char *packets;   // device
+  char *staged;    // device
   double *results; // device; the host's own memory where the device reads that
   // Page-locked where the device works beside the host: results, then metrics; outputs.
   double *host_results;
@@ -78,20 +78,20 @@ struct co_program {
   void *section_arena;
   const void **section_inputs, **network_inputs; // room to bind from, per input of the graph
   const void **fixed;                            // per section input: device memory, or NULL
-  co_staging_layout packets[2];                  // of training, of evaluation
-  size_t packet_bytes[2];                        // of the largest
-  char *staging;                                 // one packet, page-locked, once it is needed
+  co_staging_layout layouts[2];                  // of training, of evaluation
+  size_t staged_bytes[2];                        // of the largest
+  char *staging;                                 // one batch, page-locked, once it is needed
   co_submission submissions[CO_SUBMISSION_DEPTH];
   int first_submission, in_flight, depth;
   int64_t submission_limit[2]; // training, evaluation
   int64_t submissions_made;    // the number of the next one
   co_captured_graph captured_graphs[CO_CAPTURED_GRAPHS];
   int64_t captured_graph_count;
-  co_known_class *known_classes;
+  co_known_class *known_classes; // there is room for all that were planned
   int64_t known_class_count, known_class_capacity;
   bool not_capturable;
   size_t *output_offset; // per graph output, in host_outputs
-  const void **outputs;  // room for a launch result's
+  const void **outputs;  // room for a submission's
 };
 
 static inline bool co_program_is_on_device(const co_program *program) {
@@ -102,7 +102,17 @@ static inline bool co_program_reads_outputs(const co_program *program) {
   return program->options.evaluation_outputs || program->options.evaluation_mode == CO_MODE_INFER;
 }
 
-// submission_memory.c: memory and limits of launches.
+// step.c: one step, for rows and scalars that were staged and copied to the device, or that lie in the
+// host's memory.
+typedef struct co_step_rows {
+  char *staged;              // on the device; else NULL, and
+  const void *const *inputs; // per input of the network
+  const co_step *scalars;
+} co_step_rows;
+co_status co_program_run_step(co_program *program, const co_submission *submission,
+                              const co_step_rows *rows, double *results);
+
+// submission_memory.c: memory and limits of submissions.
 co_status co_program_create_submissions(co_program *program);
 void co_program_free_submissions(co_program *program);
 size_t co_program_submission_bytes(const co_program *program); // device memory of one

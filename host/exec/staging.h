@@ -23,7 +23,7 @@ size_t co_staging_row_bytes(const co_staging_field *field, const co_shape_class 
 int64_t co_staging_parts(const co_staging_layout *layout, int64_t rows); // micro-batches
 int64_t co_staging_part_rows(const co_staging_layout *layout, int64_t rows, int64_t part);
 size_t co_staging_bytes(const co_staging_layout *layout, const co_shape_class *shape);
-// Offsets in a packet of one class; the step scalars lie at the beginning of their part.
+// Offsets of one class; the step scalars lie at the beginning of their part.
 size_t co_staging_part_offset(const co_staging_layout *layout, const co_shape_class *shape,
                               int64_t part);
 size_t co_staging_field_offset(const co_staging_layout *layout, const co_shape_class *shape,

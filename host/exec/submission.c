@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running a program: launches of steps, one behind the other.
+// Running a program: submissions of steps, one behind the other.
 #include <math.h>
 #include <string.h>
 
 #include "host/exec/program_private.h"
 
 const co_staging_layout *co_program_staging(const co_program *program, bool evaluation) {
-  return co_program_is_on_device(program) ? &program->packets[evaluation] : NULL;
+  return co_program_is_on_device(program) ? &program->layouts[evaluation] : NULL;
 }
 
 void co_program_fix_input(co_program *program, int64_t section_input, const void *address) {
@@ -25,19 +25,6 @@ int co_program_in_flight(const co_program *program) {
   return program->in_flight;
 }
 
-// Of a micro-batch of `rows` rows of a submission's batches.
-static co_status find_unit(co_program *program, const co_submission *submission, int64_t rows,
-                           bool add, co_unit **out) {
-  co_shape_class micro = submission->shape;
-  micro.rows = rows;
-  *out = submission->phase == CO_EVALUATION
-             ? co_program_find_evaluation(program, &micro)
-             : co_phase_find_unit(&program->phases[submission->phase], &micro, add);
-  if (*out) return CO_OK;
-  return co_fail(CO_ERR_INTERNAL, "a batch of %lld rows and its lengths was not planned",
-                 (long long)submission->shape.rows);
-}
-
 // The plan whose outputs a submission delivers, NULL if it delivers none.
 static const co_unit *find_outputs(co_program *program, const co_submission *submission) {
   return submission->phase == CO_EVALUATION && co_program_reads_outputs(program)
@@ -52,7 +39,7 @@ static double bias_correction(double beta, int64_t t) {
   return beta > 0 ? 1 / (1 - pow(beta, (double)t)) : 1;
 }
 
-// Of step number `ahead` of a launch.
+// Of step number `ahead` of a submission.
 static co_step complete(const co_phase *p, const co_step *step, int64_t ahead) {
   co_step out = *step;
   double beta1, beta2;
@@ -63,37 +50,6 @@ static co_step complete(const co_phase *p, const co_step *step, int64_t ahead) {
 }
 
 // ---- where the device reads the host's memory ---------------------------------------------------
-
-static co_status run_part(co_program *program, co_unit *item, const void *const *inputs,
-                          int64_t first, co_step *step, co_submission *submission) {
-  step->row_offset = first;
-  memcpy(program->step, step, sizeof *step);
-  for (int64_t i = 0; i < program->graph->input_count; i++) {
-    co_tensor_desc row = co_program_row(program, program->graph, i);
-    co_shape_bind(&row.shape, &item->shape);
-    program->network_inputs[i] =
-        inputs[i] ? (const char *)inputs[i] + (size_t)first * co_tensor_bytes(&row) : NULL;
-  }
-  co_executor_bind_all(item->executor, program->network_inputs, program->step, submission->results);
-  return co_executor_run(item->executor);
-}
-
-static co_status run_on_host(co_program *program, co_submission *submission,
-                             const co_program_batch *batch, const co_step *step) {
-  bool evaluation = submission->phase == CO_EVALUATION;
-  int64_t all = submission->shape.rows, most = evaluation ? all : program->options.rows;
-  co_step scalars = *step;
-  for (int64_t first = 0; first < all; first += most) {
-    int64_t rows = all - first < most ? all - first : most;
-    co_unit *item;
-    CO_RETURN_IF_FAILED(find_unit(program, submission, rows, first > 0, &item));
-    CO_RETURN_IF_FAILED(run_part(program, item, batch->inputs, first, &scalars, submission));
-  }
-  if (evaluation) return CO_OK;
-  co_executor *update = program->phases[submission->phase].update.executor;
-  co_executor_bind_all(update, NULL, program->step, submission->results);
-  return co_executor_run(update);
-}
 
 static co_status read_on_host(co_program *program, co_submission *submission) {
   double *metrics = submission->host_results + CO_SUBMISSION_STEPS * CO_SUBMISSION_RESULTS;
@@ -111,10 +67,10 @@ static co_status read_on_host(co_program *program, co_submission *submission) {
 
 // ---- devices that work beside the host ------------------------------------------------------------
 
-// Rows in the host's memory as a packet.
+// Rows in the host's memory, staged.
 static co_status stage(co_program *program, const co_staging_layout *layout,
                        const co_shape_class *shape, const void *const *inputs) {
-  const size_t *bytes = program->packet_bytes;
+  const size_t *bytes = program->staged_bytes;
   if (program->in_flight)
     return co_fail(CO_ERR_INTERNAL, "batches in host memory are submitted one by one");
   if (!program->staging)
@@ -124,8 +80,7 @@ static co_status stage(co_program *program, const co_staging_layout *layout,
     int64_t count = co_staging_part_rows(layout, shape->rows, part);
     for (int64_t f = 0; f < layout->field_count; f++) {
       const co_staging_field *field = &layout->fields[f];
-      if (field->section)
-        return co_fail(CO_ERR_INTERNAL, "the input section's rows come in packets");
+      if (field->section) return co_fail(CO_ERR_INTERNAL, "the input section's rows come staged");
       if (!inputs[field->input]) continue;
       size_t row = co_staging_row_bytes(field, shape);
       memcpy(program->staging + co_staging_field_offset(layout, shape, part, f),
@@ -136,73 +91,30 @@ static co_status stage(co_program *program, const co_staging_layout *layout,
   return CO_OK;
 }
 
-static co_status send_step(co_program *program, co_submission *submission, int64_t at, char *packet,
+static co_status send_step(co_program *program, co_submission *submission, int64_t at, char *staged,
                            const co_step *step) {
-  const co_staging_layout *layout = &program->packets[submission->phase == CO_EVALUATION];
+  const co_staging_layout *layout = &program->layouts[submission->phase == CO_EVALUATION];
   co_step scalars = *step;
   scalars.row_offset = 0;
   const co_shape_class *shape = &submission->shape;
   for (int64_t part = 0; part < co_staging_parts(layout, shape->rows); part++) {
-    memcpy(packet + co_staging_part_offset(layout, shape, part), &scalars, sizeof scalars);
+    memcpy(staged + co_staging_part_offset(layout, shape, part), &scalars, sizeof scalars);
     scalars.row_offset += co_staging_part_rows(layout, shape->rows, part);
   }
   return program->backend->api->send(
       program->backend, CO_QUEUE_COPY,
-      submission->packets + (size_t)at * program->packet_bytes[submission->phase == CO_EVALUATION],
-      packet, co_staging_bytes(layout, shape));
-}
-
-static co_status enqueue_part(co_program *program, const co_submission *submission, char *packet,
-                              int64_t part, double *results) {
-  bool evaluation = submission->phase == CO_EVALUATION;
-  const co_staging_layout *layout = &program->packets[evaluation];
-  const co_input_section *section = program->options.section;
-  const co_shape_class *shape = &submission->shape;
-  co_unit *item;
-  CO_RETURN_IF_FAILED(find_unit(program, submission,
-                                co_staging_part_rows(layout, shape->rows, part), part > 0, &item));
-  void *step = packet + co_staging_part_offset(layout, shape, part);
-  memset(program->network_inputs, 0,
-         (size_t)program->graph->input_count * sizeof *program->network_inputs);
-  if (section)
-    memcpy(program->section_inputs, program->fixed,
-           (size_t)section->graph->input_count * sizeof *program->fixed);
-  for (int64_t f = 0; f < layout->field_count; f++) {
-    const co_staging_field *field = &layout->fields[f];
-    const void **inputs = field->section ? program->section_inputs : program->network_inputs;
-    inputs[field->input] = packet + co_staging_field_offset(layout, shape, part, f);
-  }
-  if (section) {
-    co_unit *input = co_program_find_section(program, &item->shape, !evaluation);
-    co_executor_bind_all(input->executor, program->section_inputs, step, NULL);
-    CO_RETURN_IF_FAILED(co_executor_run(input->executor));
-    for (int64_t i = 0; i < section->graph->output_count; i++)
-      program->network_inputs[section->network_inputs[i]] =
-          co_executor_address(input->executor, input->plan->outputs[i]);
-  }
-  co_executor_bind_all(item->executor, program->network_inputs, step, results);
-  return co_executor_run(item->executor);
-}
-
-static co_status enqueue_step(co_program *program, const co_submission *submission, int64_t at) {
-  const co_staging_layout *layout = &program->packets[submission->phase == CO_EVALUATION];
-  char *packet =
-      submission->packets + (size_t)at * program->packet_bytes[submission->phase == CO_EVALUATION];
-  double *results = submission->results + at * CO_SUBMISSION_RESULTS;
-  int64_t parts = co_staging_parts(layout, submission->shape.rows);
-  for (int64_t part = 0; part < parts; part++)
-    CO_RETURN_IF_FAILED(enqueue_part(program, submission, packet, part, results));
-  if (submission->phase == CO_EVALUATION) return CO_OK;
-  co_executor *update = program->phases[submission->phase].update.executor;
-  void *step = packet + co_staging_part_offset(layout, &submission->shape, parts - 1);
-  co_executor_bind_all(update, NULL, step, results);
-  return co_executor_run(update);
+      submission->staged + (size_t)at * program->staged_bytes[submission->phase == CO_EVALUATION],
+      staged, co_staging_bytes(layout, shape));
 }
 
 // The first `count` steps of a submission.
 static co_status enqueue(co_program *program, const co_submission *submission, int64_t count) {
-  for (int64_t i = 0; i < count; i++)
-    CO_RETURN_IF_FAILED(enqueue_step(program, submission, i));
+  size_t bytes = program->staged_bytes[submission->phase == CO_EVALUATION];
+  for (int64_t i = 0; i < count; i++) {
+    const co_step_rows rows = {.staged = submission->staged + (size_t)i * bytes};
+    CO_RETURN_IF_FAILED(co_program_run_step(program, submission, &rows,
+                                            submission->results + i * CO_SUBMISSION_RESULTS));
+  }
   return CO_OK;
 }
 
@@ -222,14 +134,11 @@ static bool is_known(const co_program *program, const co_submission *submission)
   return false;
 }
 
-static co_status note_known(co_program *program, const co_submission *submission) {
-  if (is_known(program, submission)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_grow(program->ctx, (void **)&program->known_classes,
-                              &program->known_class_capacity, program->known_class_count,
-                              sizeof *program->known_classes));
+static void note_known(co_program *program, const co_submission *submission) {
+  if (is_known(program, submission) || program->known_class_count == program->known_class_capacity)
+    return;
   program->known_classes[program->known_class_count++] =
       (co_known_class){submission->phase, submission->shape};
-  return CO_OK;
 }
 
 static co_captured_graph *find_captured_graph(co_program *program, const co_submission *submission,
@@ -278,8 +187,9 @@ static co_status record(co_program *program, const co_submission *submission, in
                               .count = count,
                               .shape = submission->shape,
                               .graph = graph};
-  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld",
-         (long long)submission->phase, (long long)submission->shape.rows, (long long)count);
+  co_log(program->ctx, CO_LOG_DEBUG, "record", "phase=%lld rows=%lld steps=%lld length=%lld",
+         (long long)submission->phase, (long long)submission->shape.rows, (long long)count,
+         (long long)submission->shape.t[0]);
   return CO_OK;
 }
 
@@ -308,7 +218,8 @@ static co_status run_on_device(co_program *program, const co_submission *submiss
     return backend->api->graph_launch(backend, graph->graph);
   }
   CO_RETURN_IF_FAILED(enqueue(program, submission, count));
-  return note_known(program, submission);
+  note_known(program, submission);
+  return CO_OK;
 }
 
 // Results of the first `count` places, as those of the steps from `to` on.
@@ -342,16 +253,16 @@ static co_status fetch_metrics_and_outputs(co_program *program, co_submission *s
   return CO_OK;
 }
 
-// The packet of a batch into place `at` of the submission's.
+// A batch into place `at` of the submission's.
 static co_status send_batch(co_program *program, co_submission *submission, int64_t at,
                             const co_program_batch *batch, const co_step *step) {
-  char *packet = batch->packet;
-  if (!packet) {
-    CO_RETURN_IF_FAILED(stage(program, &program->packets[submission->phase == CO_EVALUATION],
+  char *staged = batch->staged;
+  if (!staged) {
+    CO_RETURN_IF_FAILED(stage(program, &program->layouts[submission->phase == CO_EVALUATION],
                               &submission->shape, batch->inputs));
-    packet = program->staging;
+    staged = program->staging;
   }
-  return send_step(program, submission, at, packet, step);
+  return send_step(program, submission, at, staged, step);
 }
 
 // What has been sent is there before what is computed next.
@@ -377,7 +288,7 @@ static co_status run_one_by_one(co_program *program, co_submission *submission,
   co_backend *backend = program->backend;
   const co_backend_api *api = backend->api;
   for (int64_t i = 0; i < submission->count; i++) {
-    if (i > 0) { // the packet before has been read
+    if (i > 0) { // what was staged before has been read
       CO_RETURN_IF_FAILED(api->fence_record(backend, submission->done, CO_QUEUE_COMPUTE));
       CO_RETURN_IF_FAILED(api->queue_wait(backend, CO_QUEUE_COPY, submission->done));
     }
@@ -401,7 +312,7 @@ static co_status submit_to_device(co_program *program, co_submission *submission
   return program->backend->api->fence_record(program->backend, submission->done, CO_QUEUE_COMPUTE);
 }
 
-// ---- launches ----------------------------------------------------------------------------------
+// ---- submissions ----------------------------------------------------------------------------------
 
 static co_status submit(co_program *program, int64_t phase, const co_shape_class *shape,
                         int64_t count, const co_program_batch *batches, const co_step *steps,
@@ -409,9 +320,9 @@ static co_status submit(co_program *program, int64_t phase, const co_shape_class
   bool evaluation = phase == CO_EVALUATION;
   if (shape->rows < 1) return co_fail(CO_ERR_INTERNAL, "a batch without rows");
   if (program->in_flight == program->depth || count < 1 ||
-      count > program->submission_limit[evaluation] || (count > 1 && !batches[0].packet))
-    return co_fail(CO_ERR_INTERNAL, "a launch of %lld steps, with %d in flight", (long long)count,
-                   program->in_flight);
+      count > program->submission_limit[evaluation] || (count > 1 && !batches[0].staged))
+    return co_fail(CO_ERR_INTERNAL, "a submission of %lld steps, with %d in flight",
+                   (long long)count, program->in_flight);
   co_submission *submission =
       &program->submissions[(program->first_submission + program->in_flight) % program->depth];
   submission->phase = phase;
@@ -422,7 +333,8 @@ static co_status submit(co_program *program, int64_t phase, const co_shape_class
   if (co_program_is_on_device(program)) {
     CO_RETURN_IF_FAILED(submit_to_device(program, submission, batches, steps));
   } else {
-    CO_RETURN_IF_FAILED(run_on_host(program, submission, batches, steps));
+    const co_step_rows rows = {.inputs = batches->inputs, .scalars = steps};
+    CO_RETURN_IF_FAILED(co_program_run_step(program, submission, &rows, submission->results));
     CO_RETURN_IF_FAILED(read_on_host(program, submission));
   }
   program->in_flight++;
@@ -460,7 +372,7 @@ static void read_steps(co_phase *p, const co_submission *submission, co_submissi
 
 co_status co_program_collect(co_program *program, co_submission_result *out) {
   memset(out, 0, sizeof *out);
-  if (!program->in_flight) return co_fail(CO_ERR_INTERNAL, "there is no launch to collect");
+  if (!program->in_flight) return co_fail(CO_ERR_INTERNAL, "there is no submission to collect");
   co_submission *submission = &program->submissions[program->first_submission];
   if (submission->done)
     CO_RETURN_IF_FAILED(program->backend->api->fence_wait(program->backend, submission->done));
@@ -498,17 +410,17 @@ void co_program_drain(co_program *program) {
 co_status co_program_step(co_program *program, int64_t phase, const co_shape_class *shape,
                           const void *const *inputs, const co_step *step, co_step_result *result) {
   const co_program_batch batch = {.inputs = inputs};
-  co_submission_result launch;
+  co_submission_result collected;
   CO_RETURN_IF_FAILED(co_program_submit(program, phase, shape, 1, &batch, step, false));
-  CO_RETURN_IF_FAILED(co_program_collect(program, &launch));
-  *result = launch.steps[0];
+  CO_RETURN_IF_FAILED(co_program_collect(program, &collected));
+  *result = collected.steps[0];
   return CO_OK;
 }
 
 co_status co_program_evaluate(co_program *program, const void *const *inputs) {
   const co_program_batch batch = {.inputs = inputs};
-  co_submission_result launch;
+  co_submission_result collected;
   CO_RETURN_IF_FAILED(
       co_program_submit_evaluation(program, &program->evaluations[0].shape, 1, &batch));
-  return co_program_collect(program, &launch);
+  return co_program_collect(program, &collected);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory of launches, and how much one may hold.
+// The memory of submissions, and how much one may hold.
 #include "host/exec/program_private.h"
 
-enum { SUBMISSION_BYTES = 4 << 20 }; // of the packets of one launch with several steps
-// Worth of work that makes a launch's own cost vanish: more in one would only delay stopping.
+enum { SUBMISSION_BYTES = 4 << 20 }; // staged for one submission with several steps
+// Worth of work that makes a submission's own cost vanish: more in one would only delay stopping.
 static const double submission_flops = 32e9;
 
-// ---- packets -----------------------------------------------------------------------------------
+// ---- staging -----------------------------------------------------------------------------------
 
 co_tensor_desc co_program_row(const co_program *program, const co_graph *graph, int64_t input) {
   co_tensor_desc desc = graph->values[graph->inputs[input]].desc;
@@ -47,12 +47,12 @@ static co_status list_fields(co_program *program) {
   for (int64_t i = 0; i < network->input_count; i++)
     if (!is_fed(program, i))
       fields[count++] = (co_staging_field){false, i, co_program_row(program, network, i)};
-  program->packets[0] = (co_staging_layout){fields, count, program->options.rows};
-  program->packets[1] = (co_staging_layout){fields, count, most_evaluation_rows(program)};
+  program->layouts[0] = (co_staging_layout){fields, count, program->options.rows};
+  program->layouts[1] = (co_staging_layout){fields, count, most_evaluation_rows(program)};
   return CO_OK;
 }
 
-static size_t largest_packet(const co_program *program, bool evaluation) {
+static size_t most_staged_bytes(const co_program *program, bool evaluation) {
   const co_program_options *options = &program->options;
   const co_shape_class *classes = evaluation ? options->evaluation_classes : options->classes;
   int64_t count = evaluation             ? options->evaluation_class_count
@@ -60,7 +60,7 @@ static size_t largest_packet(const co_program *program, bool evaluation) {
                                          : 0;
   size_t most = 0;
   for (int64_t i = 0; i < count; i++) {
-    size_t bytes = co_staging_bytes(&program->packets[evaluation], &classes[i]);
+    size_t bytes = co_staging_bytes(&program->layouts[evaluation], &classes[i]);
     if (bytes > most) most = bytes;
   }
   return most;
@@ -70,7 +70,7 @@ static size_t largest_packet(const co_program *program, bool evaluation) {
 
 // Of the micro-batches of one effective batch.
 static double class_flops(const co_program *program, int64_t phase, const co_shape_class *shape) {
-  const co_staging_layout *layout = &program->packets[0];
+  const co_staging_layout *layout = &program->layouts[0];
   co_shape_class micro = *shape;
   micro.rows = co_staging_part_rows(layout, shape->rows, 0);
   return (double)co_phase_find_unit(&program->phases[phase], &micro, false)->plan->flops *
@@ -92,7 +92,7 @@ static double flops_of(const co_program *program, bool evaluation) {
 
 static int64_t submission_limit(const co_program *program, bool evaluation) {
   if (evaluation && co_program_reads_outputs(program)) return 1; // outputs are read
-  size_t bytes = program->packet_bytes[evaluation];
+  size_t bytes = program->staged_bytes[evaluation];
   if (!bytes) return 1; // there are none
   double flops = flops_of(program, evaluation);
   int64_t limit = CO_SUBMISSION_STEPS;
@@ -134,10 +134,10 @@ static size_t list_outputs(co_program *program) {
   return co_program_reads_outputs(program) ? bytes : 0;
 }
 
-static size_t packets_bytes(const co_program *program) {
+static size_t all_staged_bytes(const co_program *program) {
   size_t most = 0;
   for (int i = 0; i < 2; i++) {
-    size_t bytes = (size_t)program->submission_limit[i] * program->packet_bytes[i];
+    size_t bytes = (size_t)program->submission_limit[i] * program->staged_bytes[i];
     if (bytes > most) most = bytes;
   }
   return most;
@@ -145,7 +145,7 @@ static size_t packets_bytes(const co_program *program) {
 
 size_t co_program_submission_bytes(const co_program *program) {
   if (!co_program_is_on_device(program)) return 0;
-  return packets_bytes(program) + result_bytes(program);
+  return all_staged_bytes(program) + result_bytes(program);
 }
 
 static co_status create_on_device(co_program *program, co_submission *submission,
@@ -153,7 +153,7 @@ static co_status create_on_device(co_program *program, co_submission *submission
   co_backend *backend = program->backend;
   const co_backend_api *api = backend->api;
   CO_RETURN_IF_FAILED(
-      api->buffer_create(backend, packets_bytes(program), (void **)&submission->packets));
+      api->buffer_create(backend, all_staged_bytes(program), (void **)&submission->staged));
   CO_RETURN_IF_FAILED(
       api->buffer_create(backend, result_bytes(program), (void **)&submission->results));
   CO_RETURN_IF_FAILED(
@@ -173,6 +173,12 @@ static co_status create_on_host(co_program *program, co_submission *submission,
   return submission->host_results && submission->host_outputs ? CO_OK : CO_ERR_MEMORY;
 }
 
+// Of all phases and of evaluation.
+static int64_t most_classes(const co_program *program) {
+  const co_program_options *options = &program->options;
+  return options->phase_count * options->class_count + options->evaluation_class_count;
+}
+
 static co_status create_rooms(co_program *program) {
   const co_input_section *section = program->options.section;
   size_t outputs = (size_t)program->graph->output_count + 1;
@@ -183,35 +189,39 @@ static co_status create_rooms(co_program *program) {
   program->network_inputs = co_alloc_zero(program->ctx, inputs, sizeof *program->network_inputs);
   program->section_inputs = co_alloc_zero(program->ctx, fixed, sizeof *program->section_inputs);
   program->fixed = co_alloc_zero(program->ctx, fixed, sizeof *program->fixed);
+  program->known_class_capacity = most_classes(program);
+  program->known_classes = co_alloc_zero(program->ctx, (size_t)program->known_class_capacity + 1,
+                                         sizeof *program->known_classes);
   return program->output_offset && program->outputs && program->network_inputs &&
-                 program->section_inputs && program->fixed
+                 program->section_inputs && program->fixed && program->known_classes
              ? CO_OK
              : CO_ERR_MEMORY;
 }
 
 co_status co_program_create_submissions(co_program *program) {
-  bool apart = co_program_is_on_device(program);
-  program->depth = apart ? CO_SUBMISSION_DEPTH : 1;
+  bool on_device = co_program_is_on_device(program);
+  program->depth = on_device ? CO_SUBMISSION_DEPTH : 1;
   program->submission_limit[0] = program->submission_limit[1] = 1;
   CO_RETURN_IF_FAILED(create_rooms(program));
-  if (apart) {
+  if (on_device) {
     CO_RETURN_IF_FAILED(list_fields(program));
     for (int i = 0; i < 2; i++) {
-      program->packet_bytes[i] = largest_packet(program, i);
+      program->staged_bytes[i] = most_staged_bytes(program, i);
       program->submission_limit[i] = submission_limit(program, i);
     }
   }
   size_t output_bytes = list_outputs(program);
   for (int i = 0; i < program->depth; i++)
-    CO_RETURN_IF_FAILED(apart ? create_on_device(program, &program->submissions[i], output_bytes)
-                              : create_on_host(program, &program->submissions[i], output_bytes));
+    CO_RETURN_IF_FAILED(on_device
+                            ? create_on_device(program, &program->submissions[i], output_bytes)
+                            : create_on_host(program, &program->submissions[i], output_bytes));
   return CO_OK;
 }
 
 static void free_on_device(co_program *program, co_submission *submission) {
   co_backend *backend = program->backend;
   const co_backend_api *api = backend->api;
-  api->buffer_free(backend, submission->packets);
+  api->buffer_free(backend, submission->staged);
   api->buffer_free(backend, submission->results);
   api->host_buffer_free(backend, submission->host_results);
   api->host_buffer_free(backend, submission->host_outputs);
@@ -221,22 +231,22 @@ static void free_on_device(co_program *program, co_submission *submission) {
 
 void co_program_free_submissions(co_program *program) {
   const co_backend_api *api = program->backend->api;
-  bool apart = co_program_is_on_device(program);
-  if (apart) co_program_drain(program);
+  bool on_device = co_program_is_on_device(program);
+  if (on_device) co_program_drain(program);
   for (int64_t i = 0; i < program->captured_graph_count; i++)
     api->graph_free(program->backend, program->captured_graphs[i].graph);
   for (int i = 0; i < CO_SUBMISSION_DEPTH; i++) {
     co_submission *submission = &program->submissions[i];
-    if (apart) {
+    if (on_device) {
       free_on_device(program, submission);
       continue;
     }
     co_free(program->ctx, submission->host_results);
     co_free(program->ctx, submission->host_outputs);
   }
-  if (apart) api->host_buffer_free(program->backend, program->staging);
+  if (on_device) api->host_buffer_free(program->backend, program->staging);
   co_free(program->ctx, program->known_classes);
-  co_free(program->ctx, program->packets[0].fields); // shared
+  co_free(program->ctx, program->layouts[0].fields); // shared
   co_free(program->ctx, program->output_offset);
   co_free(program->ctx, program->outputs);
   co_free(program->ctx, program->network_inputs);

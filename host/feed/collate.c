@@ -62,6 +62,7 @@ static co_status open_source(co_collator *c, const co_graph *graph, co_dataset *
   s->row = graph->values[graph->inputs[feed->input]].desc;
   s->columns = co_arena_alloc(c->arena, (size_t)feed->column_count + 1, sizeof *s->columns);
   if (!s->columns) return CO_ERR_MEMORY;
+  if (!dataset) return CO_OK;
   for (int64_t i = 0; i < feed->column_count; i++) {
     CO_RETURN_IF_FAILED(open_column(dataset, feed->columns[i]->name, &s->columns[i]));
     const double *pivot = feed->pivots ? feed->pivots[i]->bytes : NULL;

@@ -10,7 +10,7 @@
 typedef struct co_collator co_collator;
 
 // For the section's feeds and the network's behind them, targets and weights only with `targets`.
-// All is borrowed.
+// All is borrowed. Without a dataset (NULL), only what is fitted can be had.
 co_status co_collator_create(co_collator **out, const co_section *section, co_dataset *dataset,
                              bool targets);
 // For the targets and weights alone.

@@ -45,7 +45,7 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
   const void *data;
   int64_t rows;
   *r = (reader){.dataset = dataset, .feature = feature};
-  r->numbers = column->type == CO_COLUMN_NUMBER || column->type == CO_COLUMN_BINARY;
+  r->numbers = column->shape.rank == 0 && column->dtype == CO_F32; // delivered so, stored otherwise
   r->row_bytes = r->numbers ? sizeof(double)
                             : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
   r->values = co_alloc(ctx, CHUNK * r->row_bytes);

@@ -344,6 +344,13 @@ co_status co_pipeline_next(co_pipeline *p, co_view *out, bool *done) {
   return CO_OK;
 }
 
+bool co_pipeline_goes_on(const co_pipeline *p, const co_view *view) {
+  const co_batch *batch = view->batch;
+  bool partial = p->options.training && p->options.sample_count % p->options.batch_rows;
+  if (batch->last || (partial && batch->index + 2 == co_loader_batches(p->loader))) return false;
+  return co_loader_class(p->loader, batch->epoch, batch->index + 1) == batch->class_number;
+}
+
 void co_pipeline_release(co_pipeline *p, const co_view *view) {
   co_loader_release(p->loader, view->batch);
 }

@@ -2,7 +2,7 @@
 // From dataset rows to the network's inputs: loader threads run the model's input section into the
 // next slots of a ring, and add targets and row weights. A slot owns its plans, so workers share
 // nothing that changes. For devices with memory of their own the section runs there: the slots are
-// packets (host/exec/staging.h), and the threads write row numbers or stored rows, targets and weights.
+// staged (host/exec/staging.h): the threads write row numbers or stored rows, targets and weights.
 #ifndef COHORT_HOST_FEED_PIPELINE_H
 #define COHORT_HOST_FEED_PIPELINE_H
 
@@ -41,6 +41,8 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
                              const co_pipeline_options *options);
 void co_pipeline_free(co_pipeline *pipeline);
 co_status co_pipeline_next(co_pipeline *pipeline, co_view *out, bool *done);
+// Whether the batch behind this one is of the same epoch and has the same shape.
+bool co_pipeline_goes_on(const co_pipeline *pipeline, const co_view *view);
 void co_pipeline_release(co_pipeline *pipeline, const co_view *view);
 double co_pipeline_wait_seconds(const co_pipeline *pipeline);
 int64_t co_pipeline_batches(const co_pipeline *pipeline); // per epoch

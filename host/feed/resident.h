@@ -27,12 +27,12 @@ typedef struct co_resident {
   co_input_section input;  // for the program
 } co_resident;
 
-// Creates both. `dataset` is not kept. It must outlive the program.
+// Creates both. `dataset` is not kept; with CO_PLACEMENT_HOST it may be NULL, here and below. It must outlive the program.
 co_status co_resident_create(co_resident **out, co_program **program, co_model *model,
                              co_dataset *dataset, co_backend *backend,
                              const co_program_options *options, co_placement placement);
 void co_resident_free(co_resident *resident); // after the program; NULL is legal
-// Copies columns and statistics to the device; before the first launch and once they are fitted or
+// Copies columns and statistics to the device; before the first submission and once they are fitted or
 // read from a model.
 co_status co_resident_load(co_resident *resident, co_program *program, co_dataset *dataset);
 

@@ -18,6 +18,7 @@ co_status co_submission_queue_take(co_submission_queue *q, int64_t most,
     CO_RETURN_IF_FAILED(co_pipeline_next(q->pipeline, view, &done));
     if (done) break;
     item->batches[item->count++] = (co_program_batch){view->inputs, view->staged};
+    if (!co_pipeline_goes_on(q->pipeline, view)) break;
   }
   if (item->count)
     *out = item;

@@ -23,8 +23,8 @@ typedef struct co_submission_queue {
 } co_submission_queue;
 
 bool co_submission_queue_has_room(const co_submission_queue *queue);
-// Takes up to `most` batches for a new item at the end; *out is NULL if there is none left. What is
-// taken is the queue's to give back, whatever happens then.
+// Takes up to `most` batches of one shape for a new item at the end; *out is NULL if there is none
+// left. What is taken is the queue's to give back, whatever happens then.
 co_status co_submission_queue_take(co_submission_queue *queue, int64_t most,
                                    co_queued_submission **out);
 // Waits for the oldest item's results; its batches stay until it is released.

@@ -30,6 +30,7 @@ void co_graph_free(co_graph *graph) {
   co_free(ctx, graph->outputs);
   co_free(ctx, graph->inputs);
   co_free(ctx, graph->constants);
+  co_free(ctx, graph->declared);
   co_arena_free(graph->arena);
   co_free(ctx, graph);
 }
@@ -95,6 +96,7 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
   const char *layer = graph->layer ? graph->layer : "";
   char *full = co_arena_format(graph->arena, "%s%s%s", layer, *layer ? "/" : "", name);
   if (!full) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(GROW(graph, declared, declared_count, declared_capacity));
   int32_t known = co_graph_find_param(graph, full);
   if (known >= 0) {
     if (!co_shape_equal(&graph->params[known].shape, &info->shape)) {
@@ -105,6 +107,7 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
                      want, have);
     }
     *out = graph->params[known].value;
+    graph->declared[graph->declared_count++] = known;
     return CO_OK;
   }
   co_tensor_desc desc = {CO_F32, CO_LAYOUT_CANONICAL, info->shape};
@@ -112,6 +115,7 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
   CO_RETURN_IF_FAILED(add_value(graph, full, &desc,
                                 info->state ? CO_STORAGE_STATE : CO_STORAGE_PARAM,
                                 graph->param_count, out));
+  graph->declared[graph->declared_count++] = (int32_t)graph->param_count;
   co_param_info *param = &graph->params[graph->param_count++];
   *param = *info;
   param->name = full;
@@ -136,8 +140,8 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
   }
 }
 
-// Optional outputs exist for the sake of a gradient, saved for it or with one of their own; plans
-// drop again what they do not need.
+// Optional outputs of operations with gradients exist for their sake, saved for one or with one of
+// their own; plans drop again what they do not need.
 static bool read_by_backward(const co_op_info *info, const char *operand, size_t length) {
   const char *cursor = info->backward;
   co_rule rule;
@@ -154,6 +158,8 @@ static bool read_by_backward(const co_op_info *info, const char *operand, size_t
 
 static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co_value *out) {
   const co_op_info *info = co_op_get_info(desc->op);
+  bool wanted = *out == CO_WANTED_VALUE;
+  if (wanted) *out = CO_NO_VALUE;
   if (*out != CO_NO_VALUE) {
     const co_tensor_desc *given = &graph->values[*out].desc;
     if (given->dtype != desc->out[i].dtype || !co_shape_equal(&given->shape, &desc->out[i].shape))
@@ -165,7 +171,7 @@ static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co
   size_t length;
   bool optional;
   co_operand_get(info->outputs, i, &operand, &length, &optional);
-  if (optional && !read_by_backward(info, operand, length)) return CO_OK;
+  if (optional && !wanted && !read_by_backward(info, operand, length)) return CO_OK;
   char *name = co_arena_format(graph->arena, "%s%s%s.%.*s", graph->layer ? graph->layer : "",
                                graph->layer ? "/" : "", info->name, (int)length, operand);
   if (!name) return CO_ERR_MEMORY;
@@ -258,8 +264,8 @@ co_status co_graph_add_output(co_graph *graph, const char *name, co_value value)
 }
 
 co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info) {
-  if (graph->loss_count == CO_MAX_OUTPUTS)
-    return co_fail(CO_ERR_CONFIG, "more than %d outputs", CO_MAX_OUTPUTS);
+  if (graph->loss_count == CO_MAX_LOSSES)
+    return co_fail(CO_ERR_CONFIG, "a model has at most %d losses", CO_MAX_LOSSES);
   CO_RETURN_IF_FAILED(GROW(graph, losses, loss_count, loss_capacity));
   graph->losses[graph->loss_count] = *info;
   graph->losses[graph->loss_count++].op = (int32_t)(graph->op_count - 1);
@@ -272,11 +278,46 @@ co_status co_graph_add_metric(co_graph *graph, const co_metric_info *info) {
   return CO_OK;
 }
 
-co_status co_graph_add_layer(co_graph *graph, const char *name, const char *class_name,
-                             co_value output) {
+// A name that no layer before has, made of its own and of the number of the call.
+static const char *find_id(co_graph *graph, const char *name) {
+  const char *id = name;
+  for (int64_t call = 0, i = 0; id && i < graph->layer_count; i++) {
+    if (strcmp(graph->layers[i].id, id) != 0) continue;
+    id = co_arena_format(graph->arena, "%s#%lld", name, (long long)++call);
+    i = -1; // from the beginning
+  }
+  return id;
+}
+
+// The first call of a layer that has weights.
+static int64_t find_weights(const co_graph *graph, const co_layer_info *layer) {
+  for (int64_t i = 0; layer->weight_count && i < graph->layer_count; i++)
+    if (graph->layers[i].weight_count && strcmp(graph->layers[i].name, layer->name) == 0) return i;
+  return -1;
+}
+
+static void *copy_array(co_graph *graph, const void *from, int64_t count, size_t size) {
+  void *copy = co_arena_alloc(graph->arena, (size_t)count + 1, size);
+  if (copy && count) memcpy(copy, from, (size_t)count * size);
+  return copy;
+}
+
+co_status co_graph_add_layer(co_graph *graph, const co_layer_info *info) {
   CO_RETURN_IF_FAILED(GROW(graph, layers, layer_count, layer_capacity));
-  char *copy = co_arena_strdup(graph->arena, name);
-  if (!copy) return CO_ERR_MEMORY;
-  graph->layers[graph->layer_count++] = (co_layer_info){copy, class_name, output};
+  co_layer_info layer = *info;
+  layer.name = co_arena_strdup(graph->arena, info->name);
+  layer.inputs = copy_array(graph, info->inputs, info->input_count, sizeof *info->inputs);
+  layer.weights = copy_array(graph, info->weights, info->weight_count, sizeof *info->weights);
+  if (!layer.name || !layer.inputs || !layer.weights) return CO_ERR_MEMORY;
+  layer.id = find_id(graph, layer.name);
+  if (!layer.id) return CO_ERR_MEMORY;
+  layer.weights_of = find_weights(graph, &layer);
+  graph->layers[graph->layer_count++] = layer;
   return CO_OK;
+}
+
+int64_t co_graph_find_layer(const co_graph *graph, co_value value, int64_t before) {
+  while (--before >= 0 && graph->layers[before].output != value)
+    continue;
+  return before;
 }

@@ -14,6 +14,7 @@ extern "C" {
 
 typedef int32_t co_value; // index into the graph's values
 #define CO_NO_VALUE ((co_value)-1)
+#define CO_WANTED_VALUE ((co_value)-2) // of an optional output: it is wanted (co_graph_add_op)
 
 // Where a value lives.
 typedef enum co_storage {
@@ -80,9 +81,18 @@ typedef struct co_graph_op {
   const char *layer; // borrowed
 } co_graph_op;
 
-// For tables: what the user named.
+struct co_layer_class; // host/graph/layer.h
+
+// A call of a layer, as exporters and tables need it: what was asked for, not what it became.
 typedef struct co_layer_info {
-  const char *name, *class_name;
+  const char *name; // "encoder/conv2d": what its parameters' names begin with
+  const char *id; // the name, for a later call with a number behind it: "encoder/conv2d#1"; unique
+  const struct co_layer_class *class_;
+  const void *options;    // as its class describes them, defaults filled in
+  const co_value *inputs; // in the order of the call
+  const int32_t *weights; // the parameters it uses, in Keras' order: positions in `params`
+  int64_t input_count, weight_count;
+  int64_t weights_of; // position of the earlier call whose weights these are; -1: they are its own
   co_value output;
 } co_layer_info;
 
@@ -123,10 +133,11 @@ typedef struct co_graph {
   co_output_info *outputs;
   co_value *inputs; // values of storage INPUT
   co_constant *constants;
+  int32_t *declared; // parameters that the layers being built have asked for so far, in that order
   int64_t value_count, op_count, param_count, layer_count, loss_count, metric_count, output_count,
-      input_count, constant_count;
+      input_count, constant_count, declared_count;
   int64_t value_capacity, op_capacity, param_capacity, layer_capacity, loss_capacity,
-      metric_capacity, output_capacity, input_capacity, constant_capacity;
+      metric_capacity, output_capacity, input_capacity, constant_capacity, declared_capacity;
   int64_t max_length[CO_MAX_EVENT_TABLES]; // the longest T of each event table; 0: not told
   int64_t metric_doubles;                  // accumulators in all
   int64_t result_doubles;                  // results in all
@@ -149,7 +160,8 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
                              co_value *out);
 int32_t co_graph_find_param(const co_graph *graph, const char *full_name); // -1 if absent
 // Emits an operation; absent inputs are CO_NO_VALUE. Outputs given as CO_NO_VALUE are created
-// (arena) with inferred descriptions; a given one must fit (in-place state, metrics).
+// (arena) with inferred descriptions, optional ones only if the backward reads them or if they are
+// given as CO_WANTED_VALUE; a given one must fit (in-place state, metrics).
 co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, const co_value *in,
                           co_value *out);
 co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,
@@ -169,8 +181,11 @@ co_status co_graph_add_output(co_graph *graph, const char *name, co_value value)
 // Records a loss made of the operation just emitted (outputs "loss sum dx").
 co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info);
 co_status co_graph_add_metric(co_graph *graph, const co_metric_info *info);
-co_status co_graph_add_layer(co_graph *graph, const char *name, const char *class_name,
-                             co_value output);
+// Copies name, inputs and weights; `options` must live as long as the graph. `id` and `weights_of` are
+// found here.
+co_status co_graph_add_layer(co_graph *graph, const co_layer_info *info);
+// Position of the last layer before position `before` that gave the value; -1 if none did.
+int64_t co_graph_find_layer(const co_graph *graph, co_value value, int64_t before);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "host/config/config.h"
+
 #define CO_LAYER(symbol) extern const co_layer_class symbol;
 #include "host/graph/layers/layers.def"
 #undef CO_LAYER
@@ -34,19 +36,62 @@ static co_status build(co_graph *graph, const co_layer_class *class_, const void
   return class_->build(graph, options, in, count, out);
 }
 
+// That the class lists the parameters which the layer declared, from `first` on: whoever reads weights
+// by that list must find them.
+static co_status check_weights(const co_graph *graph, const co_layer_class *class_, int64_t first) {
+  static const char *const none[] = {NULL};
+  const char *const *listed = class_->weights ? class_->weights : none;
+  for (int64_t i = first; i < graph->declared_count; i++) {
+    const char *full = graph->params[graph->declared[i]].name, *slash = strrchr(full, '/');
+    const char *name = slash ? slash + 1 : full;
+    while (*listed && strcmp(*listed, name) != 0)
+      listed++;
+    if (!*listed)
+      return co_fail(CO_ERR_INTERNAL, "%s declares '%s', which its list of weights has not%s",
+                     class_->name, name, i > first ? ", or not in this place" : "");
+    listed++;
+  }
+  return CO_OK;
+}
+
+static co_status record(co_graph *graph, const co_layer_class *class_, const char *path,
+                        const void *options, const co_value *in, int count, int64_t first,
+                        co_value output) {
+  CO_RETURN_IF_FAILED(check_weights(graph, class_, first));
+  co_layer_info layer = {.name = path,
+                         .class_ = class_,
+                         .inputs = in,
+                         .input_count = count,
+                         .weights = graph->declared + first,
+                         .weight_count = graph->declared_count - first,
+                         .output = output};
+  void *copy;
+  CO_RETURN_IF_FAILED(
+      co_fields_copy(&copy, graph->arena, class_->fields, options, class_->options_size));
+  layer.options = copy;
+  return co_graph_add_layer(graph, &layer);
+}
+
 co_status co_layer_apply(co_graph *graph, const co_layer_class *class_, const char *path,
                          const void *options, const co_value *in, int count, co_value *out) {
   const char *outer = graph->layer;
   graph->layer = co_arena_strdup(graph->arena, path);
   if (!graph->layer) return CO_ERR_MEMORY;
-  int64_t operations = graph->op_count;
+  int64_t operations = graph->op_count, first = graph->declared_count;
   co_status status = build(graph, class_, options, in, count, out);
-  if (status == CO_OK) status = co_graph_add_layer(graph, path, class_->name, *out);
+  if (status == CO_OK) status = record(graph, class_, path, options, in, count, first, *out);
   // co_graph_add_op names the layer itself; only checks before the first operation do not.
   else if (graph->op_count == operations && !strstr(co_error_last()->message, "layer '"))
     co_note("layer '%s'", path);
+  graph->declared_count = first;
   graph->layer = outer;
   return status;
+}
+
+void co_layer_render_options(co_json *json, const co_layer_info *layer) {
+  co_json_open(json, '{');
+  co_fields_render(json, layer->class_->fields, layer->options);
+  co_json_close(json);
 }
 
 co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, const co_value *in,

@@ -6,6 +6,7 @@
 #define COHORT_HOST_GRAPH_LAYER_H
 
 #include "host/core/field.h"
+#include "host/core/json.h"
 #include "host/graph/graph.h"
 
 #ifdef __cplusplus
@@ -23,7 +24,8 @@ typedef struct co_layer_class {
   // Emits the layer under graph->layer (set by co_layer_apply). Errors are CO_ERR_CONFIG.
   co_status (*build)(co_graph *graph, const void *options, const co_value *in, int count,
                      co_value *out);
-  // Names of the parameters in Keras order, NULL-terminated; NULL where there are none.
+  // Names of the parameters in Keras' order, NULL-terminated; NULL where there are none. Those that
+  // depend on options are among them; what `build` declares is all here, in this order.
   const char *const *weights;
 } co_layer_class;
 
@@ -31,10 +33,13 @@ const co_layer_class *co_layer_find(const char *name); // NULL if unknown
 // All of them, NULL-terminated.
 const co_layer_class *const *co_layer_list(void);
 
-// Builds a layer named `path` ("encoder/conv2d") and records it in the graph's layer table. Calling
-// a path again shares its weights.
+// Builds a layer named `path` ("encoder/conv2d") and records it in the graph's layer table, with a copy
+// of its options. Calling a path again shares its weights.
 co_status co_layer_apply(co_graph *graph, const co_layer_class *class_, const char *path,
                          const void *options, const co_value *in, int count, co_value *out);
+
+// A layer's options as one JSON object, which reads back as the same options.
+void co_layer_render_options(co_json *json, const co_layer_info *layer);
 
 // ---- for layers --------------------------------------------------------------------------------
 extern const char *const co_activation_words[]; // "linear", "relu", …

@@ -68,13 +68,11 @@ static co_status validate(co_session *t, double *out) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
   double begun = co_session_now(), value;
   bool higher;
-  const co_evaluation_options options = {.watch = t->watch,
-                                         .batch_rows = t->settings.eval_batch_size,
-                                         .workers = t->options->workers,
-                                         .stage = "validate"};
-  CO_RETURN_IF_FAILED(co_evaluate_samples(&t->validation, t->resident, t->program, t->dataset,
-                                          t->samples[CO_SPLIT_VALIDATION],
-                                          t->sample_count[CO_SPLIT_VALIDATION], &options));
+  const co_scoring_options options = {
+      .watch = t->watch, .workers = t->options->workers, .stage = "validate"};
+  CO_RETURN_IF_FAILED(co_evaluate(&t->validation, t->predictor, t->dataset,
+                                  t->samples[CO_SPLIT_VALIDATION],
+                                  t->sample_count[CO_SPLIT_VALIDATION], &options));
   t->evaluation_seconds += co_session_now() - begun;
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
   show_progress(t);

@@ -198,8 +198,9 @@ static co_status create_program(co_session *t) {
     device = co_session_recorded(t, "device");
   CO_RETURN_IF_FAILED(
       co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
-  return co_resident_create(&t->resident, &t->program, t->model, t->dataset, t->backend, &options,
-                            placement);
+  CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
+                                         t->backend, &options, placement));
+  return co_network_attach(&t->predictor, t->resident, t->program, t->settings.eval_batch_size);
 }
 
 static const char *status_word(co_status status) {
@@ -249,6 +250,7 @@ static void free_session(co_session *t) {
   co_free(t->ctx, t->state.sums);
   co_evaluation_free(&t->interval);
   co_evaluation_free(&t->validation);
+  co_predictor_close(t->predictor);
   co_program_free(t->program);
   co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);

@@ -5,7 +5,8 @@
 
 #include "host/device/machine.h"
 #include "host/eval/evaluation.h"
-#include "host/eval/scorer.h"
+#include "host/eval/network.h"
+#include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/resident.h"
 #include "host/feed/shape_classes.h"
@@ -29,6 +30,7 @@ struct co_session {
   co_backend *backend;
   co_resident *resident;
   co_program *program;
+  co_predictor *predictor; // of the program
   co_run run;
   co_training_state state;
   co_evaluation interval; // training metrics since the last record

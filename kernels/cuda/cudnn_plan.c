@@ -127,9 +127,12 @@ static descriptor convolve(builder *b, const co_cudnn_problem *p, descriptor y) 
 static descriptor pointwise(builder *b, cudnnPointwiseMode_t mode, descriptor x, descriptor bias,
                             descriptor y) {
   const cudnnDataType_t precision = CUDNN_DATA_FLOAT;
+  const cudnnNanPropagation_t propagation = CUDNN_PROPAGATE_NAN;
   descriptor p = begin(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   set(b, p, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   set(b, p, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
+  if (mode == CUDNN_POINTWISE_RELU_FWD) // else relu may make 0 of NaN
+    set(b, p, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &propagation);
   end(b, p);
   descriptor d = begin(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   set_child(b, d, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, p);

@@ -43,8 +43,8 @@ co_status co_infer_binary_cross_entropy(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(
       co_check_real(desc, CO_BINARY_CROSS_ENTROPY_weight, CO_BINARY_CROSS_ENTROPY_x));
   CO_RETURN_IF_FAILED(co_check_step(desc, CO_BINARY_CROSS_ENTROPY_step));
-  if (desc->attr.output < 0 || desc->attr.output >= CO_MAX_OUTPUTS)
-    return co_fail(CO_ERR_CONFIG, "at most %d outputs can have a loss", CO_MAX_OUTPUTS);
+  if (desc->attr.output < 0 || desc->attr.output >= CO_MAX_LOSSES)
+    return co_fail(CO_ERR_CONFIG, "a model has at most %d losses", CO_MAX_LOSSES);
   co_set_out(desc, CO_BINARY_CROSS_ENTROPY_loss, x->dtype, &rows);
   co_set_out(desc, CO_BINARY_CROSS_ENTROPY_sum, CO_F64, &one);
   co_set_out(desc, CO_BINARY_CROSS_ENTROPY_dx, x->dtype, &x->shape);

@@ -59,8 +59,8 @@ co_status co_infer_softmax_cross_entropy(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_shape(desc, 2, &rows));
   CO_RETURN_IF_FAILED(co_check_real(desc, 2, 0));
   CO_RETURN_IF_FAILED(co_check_step(desc, 3));
-  if (desc->attr.output < 0 || desc->attr.output >= CO_MAX_OUTPUTS)
-    return co_fail(CO_ERR_CONFIG, "at most %d outputs can have a loss", CO_MAX_OUTPUTS);
+  if (desc->attr.output < 0 || desc->attr.output >= CO_MAX_LOSSES)
+    return co_fail(CO_ERR_CONFIG, "a model has at most %d losses", CO_MAX_LOSSES);
   co_set_out(desc, 0, desc->in[0].dtype, &rows);
   co_set_out(desc, 1, CO_F64, &one);
   co_set_out(desc, 2, desc->in[0].dtype, &desc->in[0].shape);

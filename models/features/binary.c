@@ -62,7 +62,8 @@ static const co_output_class output = {.loss = "binary_cross_entropy",
 
 extern const co_feature_class co_feature_binary;
 const co_feature_class co_feature_binary = {.name = "binary",
-                                            .doc = "One of two, one of them positive.",
+                                            .doc =
+                                                "Of type binary: one of two, one of them positive.",
                                             .columns = 1u << CO_COLUMN_BINARY,
                                             .input = &input,
                                             .output = &output};

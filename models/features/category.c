@@ -176,7 +176,7 @@ static const co_output_class output = {.loss = "softmax_cross_entropy",
 
 extern const co_feature_class co_feature_category;
 const co_feature_class co_feature_category = {.name = "category",
-                                              .doc = "One of several classes.",
+                                              .doc = "Of type category: one of several classes.",
                                               .columns = 1u << CO_COLUMN_CATEGORY,
                                               .input = &input,
                                               .output = &output};

@@ -65,5 +65,7 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .emit = emit};
 
 extern const co_feature_class co_feature_image;
-const co_feature_class co_feature_image = {
-    .name = "image", .doc = "Pixels.", .columns = 1u << CO_COLUMN_IMAGE, .input = &input};
+const co_feature_class co_feature_image = {.name = "image",
+                                           .doc = "Of type image: pixels.",
+                                           .columns = 1u << CO_COLUMN_IMAGE,
+                                           .input = &input};

@@ -45,7 +45,7 @@ static const co_output_class output = {.loss = "mean_squared_error",
 
 extern const co_feature_class co_feature_number;
 const co_feature_class co_feature_number = {.name = "number",
-                                            .doc = "A number.",
+                                            .doc = "Of type number: a number.",
                                             .columns = 1u << CO_COLUMN_NUMBER,
                                             .input = &input,
                                             .output = &output};

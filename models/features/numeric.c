@@ -207,10 +207,12 @@ static co_status impute(co_section_builder *b, co_value *value, co_value *flags)
   *flags = CO_NO_VALUE;
   if (feature->column->type == CO_COLUMN_IMAGE || options_of(feature)->missing == CO_MISSING_REFUSE)
     return CO_OK;
+  bool indicator = options_of(feature)->missing == CO_MISSING_INDICATOR;
+  if (indicator) out[CO_IMPUTE_flags] = CO_WANTED_VALUE;
   CO_RETURN_IF_FAILED(co_section_fitted(b, "fill", &in[CO_IMPUTE_fill]));
   CO_RETURN_IF_FAILED(co_graph_add_op(b->section->graph, CO_OP_IMPUTE, NULL, in, out));
   *value = out[CO_IMPUTE_y];
-  if (options_of(feature)->missing == CO_MISSING_INDICATOR) *flags = out[CO_IMPUTE_flags];
+  if (indicator) *flags = out[CO_IMPUTE_flags];
   return CO_OK;
 }
 

@@ -47,9 +47,9 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .emit = emit};
 
 extern const co_feature_class co_feature_sequence;
-const co_feature_class co_feature_sequence = {.name = "sequence",
-                                              .doc = "Numbers of a row's events, in their order.",
-                                              .of_events = true,
-                                              .columns =
-                                                  1u << CO_COLUMN_NUMBER | 1u << CO_COLUMN_BINARY,
-                                              .input = &input};
+const co_feature_class co_feature_sequence = {
+    .name = "sequence",
+    .doc = "Of type sequence: numbers of a row's events, in their order.",
+    .of_events = true,
+    .columns = 1u << CO_COLUMN_NUMBER | 1u << CO_COLUMN_BINARY,
+    .input = &input};

@@ -43,7 +43,7 @@ static const co_output_class output = {.loss = "mean_squared_error",
 
 extern const co_feature_class co_feature_vector;
 const co_feature_class co_feature_vector = {.name = "vector",
-                                            .doc = "Several numbers in one column.",
+                                            .doc = "Of type vector: several numbers in one column.",
                                             .columns = 1u << CO_COLUMN_VECTOR,
                                             .input = &input,
                                             .output = &output};

@@ -142,6 +142,11 @@ hint 6 'devices are auto, cpu, cuda' plan -c c.yaml --dataset d.h5 --device tpu
 follow plan -c c.yaml --dataset d.h5 --device cpu
 hint 3 'use tf32' plan -c c.yaml --dataset d.h5 --set trainer.precision=7
 
+export OMP_THREAD_LIMIT=1
+hint 6 'give --threads 1, or raise the limit' train "${with[@]}" --run-dir many --threads 2
+follow train "${with[@]}" --run-dir many --threads 1
+unset OMP_THREAD_LIMIT
+
 # ---- tables in text
 printf 'id,n,w,t\nu1,1,x,yes\nu2,2,y,no\nu3,3,x,no\nu4,4,y,yes\n' >t.csv
 table() { follow import -O table.h5 --force "$@"; }
@@ -189,11 +194,16 @@ follow predict -m tabled --dataset twice.csv -O x2.csv -q
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'
 or use --device cpu
+give fewer --threads, or raise the limits
+give fewer --workers, or raise the limits
 use smaller batches, or fewer --workers
 lower trainer.batch_size; raising
 use fewer rows at a time: trainer.batch_size
 lower trainer.eval_batch_size
 `cohort doctor` shows where the limit comes from
+give --threads
+give fewer --threads
+give fewer --workers
 END
 follow doctor
 

@@ -125,9 +125,12 @@ static descriptor convolve(conv_graph *g, const convolution_names *names, descri
 static descriptor pointwise(conv_graph *g, cudnnPointwiseMode_t mode, descriptor x, descriptor b,
                             descriptor y) {
   const cudnnDataType_t precision = CUDNN_DATA_FLOAT;
+  const cudnnNanPropagation_t propagation = CUDNN_PROPAGATE_NAN;
   descriptor p = begin(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   set(g, p, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   set(g, p, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
+  if (mode == CUDNN_POINTWISE_RELU_FWD)
+    set(g, p, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &propagation);
   end(g, p);
   descriptor d = begin(g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   set_child(g, d, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, p);

@@ -274,7 +274,7 @@ static void fill_step(co_step *step, int64_t rows) {
   step->learning_rate = 0.05;
   step->bias_correction1 = 1 / (1 - 0.9 * 0.9 * 0.9 * 0.9);
   step->bias_correction2 = 1 / (1 - 0.999 * 0.999 * 0.999 * 0.999);
-  for (int i = 0; i < CO_MAX_OUTPUTS; i++)
+  for (int i = 0; i < CO_MAX_LOSSES; i++)
     step->inv_norm[i] = 1 / ((double)rows + i + 0.5);
 }
 

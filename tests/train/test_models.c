@@ -2,6 +2,7 @@
 // From stored rows to network inputs: the input section that a model builds; and names of features.
 #include "helpers.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "host/core/rng.h"
@@ -12,7 +13,7 @@ enum { TABLE = 7, ROWS = 5, PIXELS = 6 * 6 * 2 };
 static const char yaml[] =
     "input_features:\n"
     "  - {name: image, preprocessing: {normalization: zscore}, augmentation: {flip: 0.5}}\n"
-    "  - {name: x, preprocessing: {normalization: none}}\n"
+    "  - {name: x, preprocessing: {normalization: none, missing: refuse}}\n"
     "combiner: {type: graph, layers: [{Flatten: {}, inputs: [image]}]}\n"
     "output_features: [{name: label}]\n";
 
@@ -161,6 +162,63 @@ static void cropped_borders_are_black(void **unused) {
   rig_free(&r);
 }
 
+// Beside numbers of which some are missing, the network reads which.
+static void check_indicator(const char *backend) {
+  enum { WIDTH = 5 };
+  static const char text[] =
+      "input_features:\n"
+      "  - {name: x, preprocessing: {normalization: zscore, missing: indicator}}\n"
+      "output_features: [{name: label}]\n";
+  rig r;
+  rig_open(&r, &(setup){.backend = backend, .rows = ROWS, .real = CO_F32});
+  rig_model(&r, text);
+  for (int i = 0; i < WIDTH; i++)
+    ((float *)co_feature_fitted(r.model->inputs, "fill")->bytes)[i] = (float)(10 * i);
+  co_section *section;
+  co_store *store;
+  co_plan *plan;
+  co_executor *executor;
+  OK(co_section_create(&section, r.model, (int64_t[]){CO_DIM_N}));
+  OK(co_store_create(&store, r.backend, CO_F32));
+  OK(co_plan_create(
+      &plan, section->graph, store,
+      &(co_plan_options){.mode = CO_MODE_INFER, .shape = {.rows = ROWS}, .real = CO_F32}));
+  OK(co_store_allocate(store, false, 0));
+  co_step step = {.seed = 6};
+  co_memory memory = {.arena = co_alloc(r.ctx, plan->arena_bytes), .step = &step};
+  OK(co_executor_create(&executor, plan, store, &memory));
+  static const int64_t ids[ROWS];
+  float vectors[ROWS * WIDTH], out[ROWS * 2 * WIDTH];
+  for (int i = 0; i < ROWS * WIDTH; i++)
+    vectors[i] = i % 3 ? (float)i : NAN;
+  for (int64_t i = 0; i < section->feeds.count; i++) {
+    const co_feed *feed = &section->feeds.items[i];
+    co_executor_bind(executor, feed->input,
+                     feed->kind == CO_FEED_IDS      ? (const void *)ids
+                     : feed->kind == CO_FEED_FITTED ? feed->fitted[0]->bytes
+                                                    : vectors);
+  }
+  OK(co_executor_run(executor));
+  OK(co_executor_read_output(executor, 0, out));
+  for (int i = 0; i < ROWS * WIDTH; i++) {
+    const float *row = out + i / WIDTH * 2 * WIDTH;
+    assert_true(row[i % WIDTH] == (i % 3 ? (float)i : (float)(10 * (i % WIDTH))));
+    assert_true(row[WIDTH + i % WIDTH] == (i % 3 ? 0 : 1));
+  }
+  co_executor_free(executor);
+  co_plan_free(plan);
+  co_store_free(store);
+  co_section_free(section);
+  co_free(r.ctx, memory.arena);
+  rig_free(&r);
+}
+
+static void missing_numbers_are_told(void **unused) {
+  (void)unused;
+  check_indicator("ref");
+  check_indicator("cpu");
+}
+
 // A column called like a part of the model must not share that part's weights unnoticed.
 static void features_cannot_be_called_combiner(void **unused) {
   (void)unused;
@@ -189,6 +247,7 @@ static void features_cannot_be_called_combiner(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(stored_rows_become_inputs),
                                      cmocka_unit_test(cropped_borders_are_black),
+                                     cmocka_unit_test(missing_numbers_are_told),
                                      cmocka_unit_test(features_cannot_be_called_combiner)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,7 +143,7 @@ static void run_gemm(void *closure) {
     gemm_matrix a = gemm_moved(call->a, batch * call->stride_a);
     gemm_matrix b = gemm_moved(call->b, batch * call->stride_b);
     char *c = call->c.data + batch * call->stride_c;
-    if (call->alpha != 0) gemm_multiply(&a, &b, product);
+    if (call->alpha != 0) gemm_multiply(&a, &b, false, product);
     for (int64_t j = 0; j < call->c.columns; j++)
       for (int64_t i = 0; i < call->c.rows; i++) {
         int64_t index = gemm_index(&call->c, i, j);

@@ -2,7 +2,7 @@
 // cuBLASLt products with epilogues. Everything is computed in double and rounded once.
 //
 // Stricter than the real library where its answer is not known without a GPU: an epilogue with a
-// vector or mask needs a column-major D, and no batches.
+// vector or mask needs a column-major D, and no batches; relu makes a 0 of NaN.
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +47,7 @@ typedef struct problem {
   cudaDataType_t vector_type;
   int64_t vector_length;
   int64_t mask_ld;
+  bool tf32;
   uint64_t hash;
 } problem;
 
@@ -196,6 +197,7 @@ static cublasStatus_t resolve(const lt_desc *desc, const lt_layout *const layout
     co_double_complain("compute type FAST_TF32 is for f32 operands");
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
+  p->tf32 = desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
   p->hash = hash_problem(desc, layouts);
   return resolve_epilogue(desc, p);
 }
@@ -261,7 +263,7 @@ static double finish_element(const matmul_call *call, int64_t i, int64_t j, doub
     if (rule->mask == MASK_IN) return *byte & one ? value : 0;
     *byte = (unsigned char)(value > 0 ? *byte | one : *byte & ~one);
   }
-  return rule->relu && value < 0 ? 0 : value;
+  return rule->relu && !(value > 0) ? 0 : value; // of NaN, too
 }
 
 static void finish_batch(const matmul_call *call, const double *product, const char *c, char *d) {
@@ -291,7 +293,7 @@ static void run_matmul(void *closure) {
     gemm_matrix a = gemm_moved(p->a, batch * p->stride_a);
     gemm_matrix b = gemm_moved(p->b, batch * p->stride_b);
     gemm_matrix c = gemm_moved(p->c, batch * p->stride_c);
-    if (call->alpha != 0) gemm_multiply(&a, &b, product);
+    if (call->alpha != 0) gemm_multiply(&a, &b, p->tf32, product);
     finish_batch(call, product, c.data, p->d.data + batch * p->stride_d);
   }
   gemm_matrix columns_of_b = gemm_transposed(p->b);

@@ -183,6 +183,8 @@ static dn_operation resolve_pointwise(const dn_descriptor *d) {
   dn_operation op = {
       .kind = DN_POINTWISE,
       .mode = (cudnnPointwiseMode_t)dn_integer(pointwise, CUDNN_ATTR_POINTWISE_MODE, -1),
+      .propagates_nan = dn_integer(pointwise, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION,
+                                   CUDNN_NOT_PROPAGATE_NAN) == CUDNN_PROPAGATE_NAN,
       .x = dn_child(d, CUDNN_ATTR_OPERATION_POINTWISE_XDESC),
       .w = dn_child(d, CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
       .y = dn_child(d, CUDNN_ATTR_OPERATION_POINTWISE_YDESC),
@@ -336,9 +338,8 @@ static cudnnStatus_t check_pack(const dn_descriptor *pack) {
 static cudnnStatus_t check_plan(const dn_descriptor *plan) {
   const dn_descriptor *engine = dn_child(dn_child(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG),
                                          CUDNN_ATTR_ENGINECFG_ENGINE);
-  dn_operation first = operation_at(dn_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH), 0);
-  bool fallback = dn_integer(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0) == DN_ENGINES - 1;
-  if (!fallback && dn_resolve_tensor(first.x).type == CUDNN_DATA_FLOAT &&
+  const dn_descriptor *graph = dn_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
+  if (dn_engine_tf32(graph, dn_integer(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0)) &&
       co_double_setting("COHORT_SIM_NO_TF32", 0))
     co_double_die("a convolution that may round to TF32");
   return CUDNN_STATUS_SUCCESS;

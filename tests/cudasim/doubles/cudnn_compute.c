@@ -6,6 +6,7 @@
 
 #include "bfloat16.h"
 #include "cudnn_double.h"
+#include "tf32.h"
 
 enum { MAX_TENSORS = 64 };
 
@@ -119,6 +120,12 @@ static double jitter(void) {
   return 1 + (double)(state >> 30) * 0x1p-23;
 }
 
+static void cut(value *v) {
+  size_t count = count_of(&v->tensor);
+  for (size_t i = 0; i < count; i++)
+    v->numbers[i] = tf32_cut(v->numbers[i]);
+}
+
 static void run_convolution(run_state *run, const dn_operation *op) {
   static const inner_loop loops[] = {forward, backward_data, backward_filter};
   value *x = get_value(run, op->x), *w = get_value(run, op->w), *y = get_value(run, op->y);
@@ -126,6 +133,9 @@ static void run_convolution(run_state *run, const dn_operation *op) {
   size_t count = count_of(&result->tensor);
   double *sums = calloc(count, sizeof *sums);
   if (sums == NULL) abort();
+  value *operands[] = {x, w, y};
+  for (int i = 0; i < 3; i++)
+    if (run->call->tf32 && operands[i] != result) cut(operands[i]);
   for_all_taps(op, x, w, y, loops[op->kind], sums);
   for (size_t i = 0; i < count; i++) {
     double sum = op->alpha * sums[i];
@@ -139,15 +149,15 @@ static void run_convolution(run_state *run, const dn_operation *op) {
 
 // ---- pointwise
 
-static float apply(cudnnPointwiseMode_t mode, float x, float b) {
-  switch ((int)mode) {
+static float apply(const dn_operation *op, float x, float b) {
+  switch ((int)op->mode) {
   case CUDNN_POINTWISE_ADD:
     return x + b;
   case CUDNN_POINTWISE_MUL:
     return x * b;
   case CUDNN_POINTWISE_RELU_FWD:
-    return x < 0 ? 0 : x; // NaN stays NaN
-  default:                // CUDNN_POINTWISE_RELU_BWD: b is the gradient of the output
+    return x > 0 || (op->propagates_nan && x != x) ? x : 0;
+  default: // CUDNN_POINTWISE_RELU_BWD: b is the gradient of the output
     return x > 0 ? b : 0;
   }
 }
@@ -168,7 +178,7 @@ static void run_pointwise(run_state *run, const dn_operation *op) {
             int64_t pixel = row * s->w + (s->w == 1 ? 0 : w);
             second = b->numbers[pixel * s->c + (s->c == 1 ? 0 : c)];
           }
-          y->numbers[i] = apply(op->mode, x->numbers[i], second);
+          y->numbers[i] = apply(op, x->numbers[i], second);
         }
   store(y);
 }

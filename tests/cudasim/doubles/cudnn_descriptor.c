@@ -68,6 +68,7 @@ static const attribute_rule rules[] = {
 
   {POINTWISE(MODE), CUDNN_TYPE_POINTWISE_MODE, 1, 1, true},
   {POINTWISE(MATH_PREC), CUDNN_TYPE_DATA_TYPE, 1, 1, true},
+  {POINTWISE(NAN_PROPAGATION), CUDNN_TYPE_NAN_PROPOGATION, 1, 1, false},
 
   {FORWARD(CONV_DESC), CHILD, true},
   {FORWARD(X), CHILD, true},

@@ -49,6 +49,7 @@ typedef enum dn_operation_kind {
 typedef struct dn_operation {
   dn_operation_kind kind;
   cudnnPointwiseMode_t mode;
+  bool propagates_nan; // of relu
   const dn_descriptor *x, *w, *y;
   int64_t padding[2], padding_after[2], stride[2], dilation[2];
   double alpha, beta;
@@ -74,6 +75,8 @@ const char *dn_unsupported(const dn_descriptor *graph);
 // cudnn_engine.c
 int64_t dn_engine_workspace(int64_t engine);
 bool dn_engine_nondeterministic(const dn_descriptor *graph, int64_t engine);
+// Whether it cuts the operands of a convolution in float to TF32.
+bool dn_engine_tf32(const dn_descriptor *graph, int64_t engine);
 cudnnStatus_t dn_get_heuristics(const dn_descriptor *heuristics, int64_t requested, int64_t *count,
                                 void *array);
 cudnnStatus_t dn_get_notes(const dn_descriptor *engine, int name, int64_t requested, int64_t *count,
@@ -88,7 +91,7 @@ typedef struct dn_binding {
 typedef struct dn_call {
   dn_descriptor *plan; // held
   const dn_descriptor *graph;
-  bool nondeterministic;
+  bool nondeterministic, tf32;
   void *workspace;
   size_t workspace_bytes;
   int64_t binding_count;

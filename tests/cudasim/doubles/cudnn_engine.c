@@ -27,6 +27,13 @@ bool dn_engine_nondeterministic(const dn_descriptor *graph, int64_t engine) {
   return engine == 0 && has_gradient(graph);
 }
 
+bool dn_engine_tf32(const dn_descriptor *graph, int64_t engine) {
+  const dn_attribute *operations = dn_find(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  dn_operation first = dn_resolve_operation(((dn_descriptor **)operations->data)[0]);
+  return engine < DN_ENGINES - 1 && first.kind != DN_POINTWISE &&
+         dn_resolve_tensor(first.x).type == CUDNN_DATA_FLOAT;
+}
+
 cudnnStatus_t dn_get_notes(const dn_descriptor *engine, int name, int64_t requested, int64_t *count,
                            void *array) {
   int notes[2], n = 0;

@@ -57,6 +57,7 @@ static dn_call *new_call(dn_descriptor *plan, const dn_descriptor *pack) {
   call->plan = plan;
   call->graph = dn_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
   call->nondeterministic = dn_engine_nondeterministic(call->graph, index);
+  call->tf32 = dn_engine_tf32(call->graph, index);
   call->workspace = workspace == NULL ? NULL : *(void *const *)workspace->data;
   call->workspace_bytes = (size_t)dn_engine_workspace(index);
   call->binding_count = uids->count;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bfloat16.h"
+#include "tf32.h"
 
 enum { LANES = 8 };
 
@@ -65,12 +66,14 @@ void gemm_store(void *data, cudaDataType_t type, int64_t index, double value) {
 }
 
 // Rows one behind the other, padded with zeros to a multiple of LANES.
-static float *pack(const gemm_matrix *m, int64_t padded) {
+static float *pack(const gemm_matrix *m, int64_t padded, bool tf32) {
   float *packed = calloc((size_t)(m->rows * padded) + 1, sizeof *packed);
   if (packed == NULL) abort();
   for (int64_t i = 0; i < m->rows; i++)
-    for (int64_t j = 0; j < m->columns; j++)
-      packed[i * padded + j] = gemm_load(m->data, m->type, gemm_index(m, i, j));
+    for (int64_t j = 0; j < m->columns; j++) {
+      float value = gemm_load(m->data, m->type, gemm_index(m, i, j));
+      packed[i * padded + j] = tf32 ? tf32_cut(value) : value;
+    }
   return packed;
 }
 
@@ -85,10 +88,10 @@ static double dot(const float *a, const float *b, int64_t n) {
   return sum;
 }
 
-void gemm_multiply(const gemm_matrix *a, const gemm_matrix *b, double *product) {
+void gemm_multiply(const gemm_matrix *a, const gemm_matrix *b, bool tf32, double *product) {
   int64_t padded = (a->columns + LANES - 1) / LANES * LANES;
   gemm_matrix columns = gemm_transposed(*b);
-  float *left = pack(a, padded), *right = pack(&columns, padded);
+  float *left = pack(a, padded, tf32), *right = pack(&columns, padded, tf32);
   for (int64_t j = 0; j < b->columns; j++)
     for (int64_t i = 0; i < a->rows; i++)
       product[i + j * a->rows] = dot(left + i * padded, right + j * padded, padded);

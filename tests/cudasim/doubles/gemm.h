@@ -29,7 +29,7 @@ float gemm_load(const void *data, cudaDataType_t type, int64_t index);
 void gemm_store(void *data, cudaDataType_t type, int64_t index, double value);
 int64_t gemm_index(const gemm_matrix *matrix, int64_t row, int64_t column);
 
-// product[i + j * a->rows] = sum over k of a(i, k) * b(k, j)
-void gemm_multiply(const gemm_matrix *a, const gemm_matrix *b, double *product);
+// product[i + j * a->rows] = sum over k of a(i, k) * b(k, j), of operands cut to TF32 if that is so.
+void gemm_multiply(const gemm_matrix *a, const gemm_matrix *b, bool tf32, double *product);
 
 #endif

@@ -257,7 +257,7 @@ static void feed(machine *m, uint32_t number) {
   co_step step = {.seed = 11, .step = number, .learning_rate = 0.01 / (1 + number)};
   step.bias_correction1 = 1 / (1 - 0.9);
   step.bias_correction2 = 1 / (1 - 0.999);
-  for (int i = 0; i < CO_MAX_OUTPUTS; i++)
+  for (int i = 0; i < CO_MAX_LOSSES; i++)
     step.inv_norm[i] = 1.0 / (BATCH - number);
   for (uint32_t i = 0; i < BATCH; i++)
     index[i] = (int64_t)(hash(i + 100 * number) % TABLE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // test_preset_cuda CONFIG: a preset trains on the emulated device as on the CPU, recorded as
-// operation by operation, on real images.
+// operation by operation, on real images; in strict float, which the CPU computes in.
 #include "tests/train/fashion.h"
 
 enum { IMAGES = 60, MOST = 256 };
@@ -14,7 +14,8 @@ static training training_of(const char *run_dir, const char *device) {
                     .device = device,
                     // Launches of 4, 4 and 1, with a record behind each.
                     .set = {"trainer.batch_size=4", "trainer.eval_batch_size=20",
-                            "trainer.max_steps=9", "trainer.log_every_n_steps=4"},
+                            "trainer.max_steps=9", "trainer.log_every_n_steps=4",
+                            "trainer.precision=32"},
                     .records = "log",
                     .level = COHORT_LOG_DEBUG};
 }

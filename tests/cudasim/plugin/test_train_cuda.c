@@ -10,7 +10,11 @@ static void test_as_on_the_cpu(void **state) {
   (void)state;
   make_images("d.h5", ROWS, 1);
   write_text("c.yaml", rich_config);
-  training t = {.run_dir = "cpu", .config = "c.yaml", .dataset = "d.h5", .device = "cpu"};
+  training t = {.run_dir = "cpu",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .device = "cpu",
+                .set = {"trainer.precision=32"}};
   assert_int_equal(train_apart(&t), 0);
   t.run_dir = "cuda";
   t.device = "cuda:0";

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -12,6 +14,13 @@ static int64_t terms(const co_op_desc *desc, int output) {
     (void)output;
     return desc->in[1].shape.dim[0] * desc->in[1].shape.dim[1] * desc->in[1].shape.dim[2];
   }
+}
+
+// A NaN reaches every output whose window it is in but through relu.
+static void adjust(ops_problem *p) {
+  if (!ops_problem_has_flag(p, "nan")) return;
+  double *x = p->in[CO_CONV2D_x];
+  x[co_shape_count(&p->desc.in[CO_CONV2D_x].shape) / 2] = NAN;
 }
 
 static const char *const cases[] = {
@@ -28,6 +37,9 @@ static const char *const cases[] = {
     "x=2x9x9x3 w=3x3x3x16 dilation=2 pads=2 b=16 relu",
     "x=1x5x17x1 w=1x7x1x3 pads=0x3 b=3",  // flat kernels
     "x=7x1x1x16 w=3x3x16x17 pads=1 b=17", // mostly padding
+    "x=2x7x7x3 w=3x3x3x16 b=16 pads=1 nan",
+    "x=2x7x7x3 w=3x3x3x16 b=16 pads=1 relu nan",
+    "x=2x7x7x3 w=3x3x3x16 relu nan",
     OPS_SWEEP,
     "x=1x8x8x16 w=3x3x16x16 b=16 pads=1 relu",
     "x=3x9x7x17 w=3x3x17x33 b=33 pads=1",
@@ -44,6 +56,8 @@ OPS_FAMILY(conv2d) = {
     .op = CO_OP_CONV2D,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,
+    .flags = "nan",
     .terms = terms,
+    .adjust = adjust,
     .cases = cases,
 };

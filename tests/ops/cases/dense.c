@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -11,6 +13,14 @@ static int64_t terms(const co_op_desc *desc, int output) {
     (void)output;
     return desc->in[1].shape.dim[0];
   }
+}
+
+// A NaN reaches every output of its row but through relu, and every gradient of the weights that the
+// row has part in.
+static void adjust(ops_problem *p) {
+  if (!ops_problem_has_flag(p, "nan")) return;
+  double *x = p->in[CO_DENSE_x];
+  x[co_shape_count(&p->desc.in[CO_DENSE_x].shape) / 2] = NAN;
 }
 
 static const char *const cases[] = {
@@ -28,6 +38,10 @@ static const char *const cases[] = {
     "x=1x1 w=1x1 relu mask",
     "x=7x13 w=13x11 relu mask",
     "x=3x2x5x3 w=30x256 b=256 relu mask",
+    "x=7x13 w=13x11 b=11 nan",
+    "x=7x13 w=13x11 b=11 relu nan",
+    "x=7x13 w=13x11 relu nan",
+    "x=7x13 w=13x11 b=11 relu mask nan",
     OPS_SWEEP,
     "x=7x13 w=13x11",
     "x=16x16 w=16x16 b=16",
@@ -44,7 +58,9 @@ OPS_FAMILY(dense) = {
     .op = CO_OP_DENSE,
     .exact = OPS_EXACT_ON_INTEGERS,
     .linear = true,
+    .flags = "nan",
     .terms = terms,
+    .adjust = adjust,
     .cases = cases,
 };
 

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model file made ready to run over a dataset.
-#ifndef COHORT_HOST_EVAL_SCORER_H
-#define COHORT_HOST_EVAL_SCORER_H
+// Opening what a verb was asked to work with: models, devices, numbers of rows.
+#ifndef COHORT_HOST_EVAL_OPENING_H
+#define COHORT_HOST_EVAL_OPENING_H
 
 #include "datasets/dataset.h"
 #include "host/config/config.h"
 #include "host/device/precision.h"
-#include "host/feed/resident.h"
 #include "host/persist/model_file.h"
+#include "kernels/backend.h"
+#include "models/model.h"
 
 // A number of rows that is nonsense is CO_ERR_USAGE. 0 rows = not given.
 enum { CO_MAX_BATCH_ROWS = 1 << 24 };
 co_status co_check_batch_size(int64_t rows);
+// The rows asked for, else those under trainer.`key` of the file's config, else `fallback`.
+co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
+                               const char *key, int64_t fallback);
 
 // Opens a backend by device name; what is not there is CO_ERR_DEVICE.
 co_status co_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
@@ -23,27 +27,6 @@ co_status co_choose_precision(co_precision *precision, const char *asked);
 // file has its weights. *path (co_free it) is the file.
 co_status co_model_open(co_model **out, co_model_file *file, char **path, co_arena *arena,
                         const char *model, co_diagnostics *problems);
-// The rows asked for, else those under trainer.`key` of the file's config, else `fallback`.
-co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
-                               const char *key, int64_t fallback);
-
-// A model file made ready to run over a dataset.
-typedef struct co_scorer {
-  co_arena *arena;
-  co_diagnostics problems;
-  char *path;
-  co_model_file file;
-  co_dataset *dataset;
-  co_model *model;
-  co_backend *backend;
-  co_resident *resident;
-  co_program *program;
-  int64_t rows; // of a batch
-} co_scorer;
-co_status co_scorer_open(co_scorer *scorer, co_context *ctx, const char *model, const char *dataset,
-                         const char *device, int threads, int64_t batch_size, co_mode mode,
-                         const char *precision);
-void co_scorer_close(co_scorer *scorer); // legal on a zeroed struct
 // Checks that the dataset has what the model needs: names, types, shapes, classes.
 co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets);
 

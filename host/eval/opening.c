@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/eval/scorer.h"
+#include "host/eval/opening.h"
 
 #include <string.h>
 
 #include "host/device/backend.h"
-#include "host/eval/evaluation.h"
-#include "host/feed/shape_classes.h"
 
 co_status co_check_batch_size(int64_t rows) {
   if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
@@ -88,46 +86,4 @@ co_status co_model_open(co_model **out, co_model_file *file, char **path, co_are
   CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(co_model_file_read_fitted(ctx, *path, (*out)->fitted, (*out)->fitted_count));
   return co_model_file_check_weights(ctx, *path, (*out)->network);
-}
-
-co_status co_scorer_open(co_scorer *s, co_context *ctx, const char *model, const char *dataset,
-                         const char *device, int threads, int64_t batch_size, co_mode mode,
-                         const char *precision) {
-  co_precision chosen = CO_PRECISION_TF32;
-  memset(s, 0, sizeof *s);
-  co_diagnostics_init(&s->problems, ctx);
-  CO_RETURN_IF_FAILED(co_choose_precision(&chosen, precision));
-  CO_RETURN_IF_FAILED(co_arena_create(&s->arena, ctx));
-  CO_RETURN_IF_FAILED(co_model_open(&s->model, &s->file, &s->path, s->arena, model, &s->problems));
-  CO_RETURN_IF_FAILED(co_choose_batch_size(&s->rows, batch_size, &s->file, "eval_batch_size", 256));
-  CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, ctx, dataset));
-  CO_RETURN_IF_FAILED(co_check_dataset(s->model, s->dataset, mode == CO_MODE_EVALUATE));
-  CO_RETURN_IF_FAILED(co_open_backend(&s->backend, ctx, device, threads, chosen));
-  co_shape_class classes[CO_MAX_LENGTHS];
-  int64_t class_count = 0;
-  co_shape_classes_add(s->model, s->rows, classes, &class_count);
-  co_program_options options = {.evaluation_classes = classes,
-                                .evaluation_class_count = class_count,
-                                .evaluation_mode = mode,
-                                .evaluation_outputs =
-                                    mode == CO_MODE_INFER || co_evaluation_needs_scores(s->model),
-                                .real = CO_F32,
-                                .bf16 = chosen == CO_PRECISION_BF16};
-  // Every row is needed once: it comes with its batch.
-  CO_RETURN_IF_FAILED(co_resident_create(&s->resident, &s->program, s->model, s->dataset,
-                                         s->backend, &options, CO_PLACEMENT_HOST));
-  CO_RETURN_IF_FAILED(co_resident_load(s->resident, s->program, s->dataset));
-  return co_model_file_read_weights(ctx, s->path, co_program_store(s->program), false);
-}
-
-void co_scorer_close(co_scorer *s) {
-  co_program_free(s->program);
-  co_resident_free(s->resident);
-  if (s->backend) s->backend->api->free(s->backend);
-  co_model_free(s->model);
-  co_dataset_close(s->dataset);
-  if (s->arena) co_free(co_arena_context(s->arena), s->path);
-  co_arena_free(s->arena);
-  co_diagnostics_free(&s->problems);
-  memset(s, 0, sizeof *s);
 }

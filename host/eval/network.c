@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/network.h"
+
+#include <string.h>
+
+#include "host/eval/evaluation.h"
+#include "host/eval/opening.h"
+#include "host/feed/shape_classes.h"
+#include "host/feed/submission_queue.h"
+
+typedef struct network {
+  co_predictor base;
+  co_resident *resident;
+  co_program *program;
+  int64_t rows; // of a batch
+  bool targets;
+  const float **scores; // room, per output
+  // Of one opened from a file, its own.
+  co_arena *arena;
+  char *path;
+  co_model *model;
+  co_backend *backend;
+} network;
+
+// ---- running -----------------------------------------------------------------------------------
+
+typedef struct running {
+  network *n;
+  const co_scoring_options *options;
+  co_submission_queue queue;
+  bool done; // all is submitted
+  int64_t rows, of;
+} running;
+
+static co_status submit(running *r) {
+  co_queued_submission *item;
+  CO_RETURN_IF_FAILED(
+      co_submission_queue_take(&r->queue, co_program_submission_limit(r->n->program, true), &item));
+  r->done = !item;
+  return item ? co_program_submit_evaluation(r->n->program, &item->views[0].shape, item->count,
+                                             item->batches)
+              : CO_OK;
+}
+
+static co_status give_scores(running *r, const co_view *view, const void *const *outputs) {
+  const co_model *model = r->n->base.model;
+  for (int64_t i = 0; i < model->output_count; i++)
+    r->n->scores[i] = outputs[model->outputs[i].prediction];
+  return r->options->sink(r->options->user, view->batch->samples, view->valid, r->n->scores);
+}
+
+static co_status collect(running *r) {
+  const co_queued_submission *item;
+  co_submission_result result;
+  CO_RETURN_IF_FAILED(co_submission_queue_collect(&r->queue, &result, &item));
+  for (int64_t k = 0; k < item->count; k++) {
+    const co_view *view = &item->views[k];
+    for (int64_t i = 0; r->options->weight_sum && i < r->n->base.model->network->loss_count; i++)
+      r->options->weight_sum[i] += view->weight_sum[i];
+    if (r->options->sink) CO_RETURN_IF_FAILED(give_scores(r, view, result.outputs));
+    r->rows += view->valid;
+  }
+  co_submission_queue_release(&r->queue);
+  return CO_OK;
+}
+
+static co_status run_all(running *r) {
+  const co_scoring_options *options = r->options;
+  while (!r->done || r->queue.count) {
+    bool room = !r->done && co_submission_queue_has_room(&r->queue);
+    CO_RETURN_IF_FAILED(room ? submit(r) : collect(r));
+    co_watch_progress(options->watch, options->stage, "rows", r->rows, r->of, NULL);
+    if (options->stoppable && co_watch_stopped(options->watch))
+      return co_fail(CO_INTERRUPTED, "stopped during %s", options->stage);
+  }
+  return CO_OK;
+}
+
+static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *samples,
+                     int64_t count, const co_scoring_options *options) {
+  network *n = (network *)predictor;
+  co_pipeline_options pipeline = {.samples = samples,
+                                  .sample_count = count,
+                                  .batch_rows = n->rows,
+                                  .targets = n->targets,
+                                  .epochs = 1,
+                                  .workers = options->workers > 0 ? options->workers : 1,
+                                  .resident = n->resident,
+                                  .staging = co_program_staging(n->program, true)};
+  pipeline.ahead =
+      co_program_depth(n->program) * (int)co_program_submission_limit(n->program, true);
+  running r = {.n = n, .options = options, .done = !count, .of = count};
+  r.queue.program = n->program;
+  co_status status;
+  if (options->weight_sum)
+    memset(options->weight_sum, 0,
+           (size_t)predictor->model->network->loss_count * sizeof *options->weight_sum);
+  CO_TRY(co_program_clear_metrics(n->program, true));
+  if (count) CO_TRY(co_pipeline_create(&r.queue.pipeline, n->resident->model, rows, &pipeline));
+  CO_TRY(run_all(&r));
+  if (options->sums) CO_TRY(co_program_read_metrics(n->program, true, options->sums));
+cleanup:
+  co_submission_queue_drain(&r.queue); // before the batches go
+  co_watch_progress(options->watch, options->stage, "rows", -1, count, NULL);
+  co_pipeline_free(r.queue.pipeline);
+  return status;
+}
+
+static void close_network(co_predictor *predictor) {
+  network *n = (network *)predictor;
+  co_context *ctx = predictor->ctx;
+  if (n->arena) {
+    co_program_free(n->program);
+    co_resident_free(n->resident);
+    if (n->backend) n->backend->api->free(n->backend);
+    co_model_free(n->model);
+  }
+  co_free(ctx, n->path);
+  co_free(ctx, n->scores);
+  co_arena_free(n->arena);
+  co_free(ctx, n);
+}
+
+static const co_predictor_class network_class = {
+    .name = "network", .run = run, .close = close_network};
+
+// ---- opening -----------------------------------------------------------------------------------
+
+static co_status create(network **out, co_context *ctx) {
+  *out = co_alloc_zero(ctx, 1, sizeof **out);
+  if (!*out) return CO_ERR_MEMORY;
+  (*out)->base = (co_predictor){.class_ = &network_class, .ctx = ctx};
+  return CO_OK;
+}
+
+static co_status make_room(network *n) {
+  n->scores =
+      co_alloc_zero(n->base.ctx, (size_t)n->base.model->output_count + 1, sizeof *n->scores);
+  return n->scores ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,
+                            int64_t rows) {
+  network *n;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(create(&n, resident->ctx));
+  n->base.model = resident->model;
+  n->resident = resident;
+  n->program = program;
+  n->rows = rows;
+  n->targets = true;
+  *out = &n->base;
+  return make_room(n);
+}
+
+static co_status open_program(network *n, const co_predictor_options *options,
+                              co_precision precision) {
+  co_context *ctx = n->base.ctx;
+  co_shape_class classes[CO_MAX_LENGTHS];
+  int64_t class_count = 0;
+  CO_RETURN_IF_FAILED(
+      co_open_backend(&n->backend, ctx, options->device, options->threads, precision));
+  co_shape_classes_add(n->model, n->rows, classes, &class_count);
+  const co_program_options program = {
+      .evaluation_classes = classes,
+      .evaluation_class_count = class_count,
+      .evaluation_mode = options->evaluate ? CO_MODE_EVALUATE : CO_MODE_INFER,
+      .evaluation_outputs = !options->evaluate || co_evaluation_needs_scores(n->model),
+      .real = CO_F32,
+      .bf16 = precision == CO_PRECISION_BF16};
+  // Every row is needed once: it comes with its batch.
+  CO_RETURN_IF_FAILED(co_resident_create(&n->resident, &n->program, n->model, NULL, n->backend,
+                                         &program, CO_PLACEMENT_HOST));
+  CO_RETURN_IF_FAILED(co_resident_load(n->resident, n->program, NULL));
+  return co_model_file_read_weights(ctx, n->path, co_program_store(n->program), false);
+}
+
+static co_status open_file(network *n, const co_predictor_options *options,
+                           co_diagnostics *problems) {
+  co_precision precision = CO_PRECISION_TF32;
+  co_model_file file;
+  CO_RETURN_IF_FAILED(co_choose_precision(&precision, options->precision));
+  CO_RETURN_IF_FAILED(co_arena_create(&n->arena, n->base.ctx));
+  CO_RETURN_IF_FAILED(
+      co_model_open(&n->model, &file, &n->path, n->arena, options->model, problems));
+  CO_RETURN_IF_FAILED(
+      co_choose_batch_size(&n->rows, options->batch_size, &file, "eval_batch_size", 256));
+  n->base.model = n->model;
+  n->base.path = n->path;
+  n->targets = options->evaluate;
+  CO_RETURN_IF_FAILED(make_room(n));
+  return open_program(n, options, precision);
+}
+
+co_status co_network_open(co_predictor **out, co_context *ctx,
+                          const co_predictor_options *options) {
+  network *n;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(create(&n, ctx));
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, ctx);
+  co_status status = open_file(n, options, &problems);
+  co_diagnostics_free(&problems);
+  if (status == CO_OK) {
+    *out = &n->base;
+    return CO_OK;
+  }
+  co_error error;
+  co_error_copy(&error);
+  close_network(&n->base);
+  return co_error_raise(&error);
+}

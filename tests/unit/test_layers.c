@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a graph remembers of its layers, for exporters: options that read back as they were, inputs,
+// weights in Keras' order, and whose weights a layer called again uses.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "models/layers.h"
+
+#define OK(expression)                                                                             \
+  do {                                                                                             \
+    if ((expression) != CO_OK) fail_msg("%s: %s", #expression, co_error_last()->message);          \
+  } while (0)
+
+typedef struct fixture {
+  co_context *ctx;
+  co_arena *arena; // of configs: gone before the graph is looked at
+  co_graph *graph;
+  co_diagnostics problems;
+} fixture;
+
+static int setup(void **state) {
+  fixture *f = calloc(1, sizeof *f);
+  OK(co_context_create(&f->ctx, NULL));
+  OK(co_arena_create(&f->arena, f->ctx));
+  OK(co_graph_create(&f->graph, f->ctx));
+  co_diagnostics_init(&f->problems, f->ctx);
+  *state = f;
+  return 0;
+}
+
+static int teardown(void **state) {
+  fixture *f = *state;
+  co_diagnostics_free(&f->problems);
+  co_graph_free(f->graph);
+  co_arena_free(f->arena);
+  int64_t live = co_alloc_get_stats(f->ctx).live_blocks;
+  co_context_free(f->ctx);
+  free(f);
+  assert_int_equal(live, 0);
+  return 0;
+}
+
+static co_node *parse(fixture *f, const char *text) {
+  co_node *node;
+  OK(co_yaml_parse(&node, f->arena, "layers.yaml", text, strlen(text), &f->problems));
+  return node;
+}
+
+// ---- options -----------------------------------------------------------------------------------
+
+enum { VARIANTS = 4 };
+
+// A value that the field may have, not the default in most variants.
+static void write_value(co_text *text, const co_field *field, int variant) {
+  bool bounded = field->minimum != 0 || field->maximum != 0;
+  double low = bounded ? field->minimum : -1, high = bounded ? field->maximum : 1;
+  double value = low + (high - low) * (variant + 1) / (VARIANTS + 1.3);
+  int words = 0;
+  while (field->words && field->words[words])
+    words++;
+  if (field->type == CO_FIELD_BOOL)
+    co_text_printf(text, "%s", variant % 2 ? "true" : "false");
+  else if (field->type == CO_FIELD_INT)
+    co_text_printf(text, "%lld", (long long)value);
+  else if (field->type == CO_FIELD_DOUBLE)
+    co_text_printf(text, "%.17g", value);
+  else if (field->type == CO_FIELD_ENUM)
+    co_text_printf(text, "%s", field->words[(variant + 1) % words]);
+  else if (field->type == CO_FIELD_PAIR)
+    co_text_printf(text, "[%lld, %lld]", (long long)value, (long long)(value / 2 + 1));
+  else
+    fail_msg("no test for the type of '%s'", field->key);
+}
+
+static void check_equal(const co_field *field, const char *a, const char *b) {
+  static const size_t sizes[] = {[CO_FIELD_BOOL] = sizeof(bool),
+                                 [CO_FIELD_INT] = sizeof(int64_t),
+                                 [CO_FIELD_DOUBLE] = sizeof(double),
+                                 [CO_FIELD_ENUM] = sizeof(int),
+                                 [CO_FIELD_PAIR] = 2 * sizeof(int64_t)};
+  assert_memory_equal(a + field->offset, b + field->offset, sizes[field->type]);
+}
+
+static void *read_options(fixture *f, const co_layer_class *class_, const char *text) {
+  void *options = co_arena_alloc(f->arena, 1, class_->options_size);
+  assert_non_null(options);
+  OK(co_fields_parse(options, class_->fields, parse(f, text), class_->name, f->arena,
+                     &f->problems));
+  OK(co_diagnostics_result(&f->problems));
+  return options;
+}
+
+// Options of a layer that stands in a graph, rendered and read again.
+static void check_round_trip(fixture *f, const co_layer_class *class_, const char *text) {
+  const void *options = read_options(f, class_, text);
+  const co_layer_info info = {.name = class_->name, .class_ = class_, .options = options};
+  OK(co_graph_add_layer(f->graph, &info));
+  co_json json;
+  co_json_init(&json, f->ctx, 0);
+  co_layer_render_options(&json, &f->graph->layers[f->graph->layer_count - 1]);
+  OK(json.text.status);
+  const char *again = read_options(f, class_, json.text.data);
+  for (const co_field *field = class_->fields; field->key; field++)
+    check_equal(field, options, again);
+  co_json_free(&json);
+}
+
+static void options_of_every_class_read_back(void **state) {
+  fixture *f = *state;
+  int classes = 0;
+  for (const co_layer_class *const *class_ = co_layer_list(); *class_; class_++, classes++)
+    for (int variant = 0; variant < VARIANTS; variant++) {
+      co_text text;
+      co_text_init(&text, f->ctx);
+      co_text_printf(&text, "{");
+      for (const co_field *field = (*class_)->fields; field->key; field++) {
+        co_text_printf(&text, "%s%s: ", field == (*class_)->fields ? "" : ", ", field->key);
+        write_value(&text, field, variant);
+      }
+      co_text_printf(&text, "}");
+      OK(text.status);
+      check_round_trip(f, *class_, text.data);
+      co_text_free(&text);
+    }
+  assert_true(classes > 10);
+}
+
+// What fields point to is copied with them, sections with keys that are null included.
+static void copies_stand_alone(void **state) {
+  fixture *f = *state;
+  typedef struct options {
+    const char *text, *none;
+    const co_node *section, *absent;
+    int64_t number;
+  } options;
+  static const co_field fields[] = {
+      {"text", CO_FIELD_STRING, offsetof(options, text), NULL, 0, 0, NULL, "", NULL},
+      {"none", CO_FIELD_STRING, offsetof(options, none), "null", 0, 0, NULL, "", NULL},
+      {"section", CO_FIELD_NODE, offsetof(options, section), "null", 0, 0, NULL, "", NULL},
+      {"absent", CO_FIELD_NODE, offsetof(options, absent), "null", 0, 0, NULL, "", NULL},
+      {"number", CO_FIELD_INT, offsetof(options, number), NULL, 0, 0, NULL, "", NULL},
+      {.key = NULL}};
+  options read;
+  void *out;
+  const co_node *node =
+      parse(f, "{text: \"a, \\\"b\\\"\", section: {x: [1, {y: null}]}, number: 7}");
+  OK(co_fields_parse(&read, fields, node, "", f->arena, &f->problems));
+  OK(co_diagnostics_result(&f->problems));
+  OK(co_fields_copy(&out, f->graph->arena, fields, &read, sizeof read));
+  co_arena_free(f->arena);
+  f->arena = NULL;
+  co_json json;
+  co_json_init(&json, f->ctx, 0);
+  co_json_open(&json, '{');
+  co_fields_render(&json, fields, out);
+  co_json_close(&json);
+  assert_string_equal(json.text.data, "{\"text\":\"a, \\\"b\\\"\",\"none\":null,"
+                                      "\"section\":{\"x\":[1,{\"y\":null}]},\"number\":7}");
+  co_json_free(&json);
+}
+
+// ---- inputs and weights ------------------------------------------------------------------------
+
+static void build(fixture *f, const char *layers, const co_named_value *known, int count) {
+  co_value out;
+  const co_layer_list_options options = {"net", known, count, known->value};
+  OK(co_layer_list_build(f->graph, parse(f, layers), "layers", &options, f->arena, &f->problems,
+                         &out));
+  OK(co_diagnostics_result(&f->problems));
+  co_arena_free(f->arena); // the graph must not need it
+  f->arena = NULL;
+}
+
+// One line a layer: id, class, options, inputs, weights and whose they are.
+static char *describe(fixture *f) {
+  const co_graph *graph = f->graph;
+  co_text text;
+  co_text_init(&text, f->ctx);
+  for (int64_t i = 0; i < graph->layer_count; i++) {
+    const co_layer_info *layer = &graph->layers[i];
+    co_text_printf(&text, "%s %s (", layer->id, layer->class_->name);
+    for (int64_t k = 0; k < layer->input_count; k++) {
+      int64_t from = co_graph_find_layer(graph, layer->inputs[k], i);
+      co_text_printf(&text, "%s%s", k ? " " : "",
+                     from < 0 ? graph->values[layer->inputs[k]].name : graph->layers[from].id);
+    }
+    co_text_printf(&text, ")");
+    for (int64_t k = 0; k < layer->weight_count; k++)
+      co_text_printf(&text, " %s", graph->params[layer->weights[k]].name);
+    if (layer->weights_of >= 0)
+      co_text_printf(&text, " of %s", graph->layers[layer->weights_of].id);
+    co_text_printf(&text, "\n");
+  }
+  OK(text.status);
+  char *out = co_arena_strdup(graph->arena, text.data);
+  co_text_free(&text);
+  return out;
+}
+
+static co_named_value add_input(fixture *f, const char *name, co_dtype dtype, co_shape shape) {
+  co_named_value out = {.name = name};
+  OK(co_graph_add_input(f->graph, name, dtype, &shape, &out.value));
+  return out;
+}
+
+static void a_residual_network(void **state) {
+  fixture *f = *state;
+  co_named_value image =
+      add_input(f, "image", CO_F32, co_shape_make(4, CO_DIM_N, (int64_t)6, (int64_t)6, (int64_t)2));
+  build(f,
+        "[{Conv2D: {filters: 3, kernel_size: 3, padding: same}, name: first},\n"
+        " {Conv2D: {filters: 3, kernel_size: 3, padding: same, use_bias: false}},\n"
+        " BatchNormalization, {Dropout: 0},\n"
+        " {Add: {}, inputs: [first, dropout]}, ReLU,\n"
+        " {Add: {}, inputs: [first, re_lu]}, GlobalAveragePooling2D]",
+        &image, 1);
+  assert_string_equal(
+      describe(f),
+      "net/first Conv2D (image) net/first/kernel net/first/bias\n"
+      "net/conv2d Conv2D (net/first) net/conv2d/kernel\n"
+      "net/batch_normalization BatchNormalization (net/conv2d) net/batch_normalization/gamma "
+      "net/batch_normalization/beta net/batch_normalization/moving_mean "
+      "net/batch_normalization/moving_variance\n"
+      "net/dropout Dropout (net/batch_normalization)\n"
+      "net/add Add (net/first net/dropout)\n"
+      "net/re_lu ReLU (net/add)\n"
+      "net/add_1 Add (net/first net/re_lu)\n"
+      "net/global_average_pooling2d GlobalAveragePooling2D (net/add_1)\n");
+  const co_layer_info *layer = &f->graph->layers[1];
+  co_json json;
+  co_json_init(&json, f->ctx, 0);
+  co_layer_render_options(&json, layer);
+  assert_string_equal(json.text.data,
+                      "{\"filters\":3,\"kernel_size\":[3,3],\"strides\":[1,1],\"dilation_rate\":"
+                      "[1,1],\"padding\":\"same\",\"activation\":\"linear\",\"use_bias\":false}");
+  co_json_free(&json);
+}
+
+// A layer called again, and one whose name looks like such a call.
+static void a_tied_network(void **state) {
+  fixture *f = *state;
+  const co_named_value inputs[] = {
+      add_input(f, "left", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)5)),
+      add_input(f, "right", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)5))};
+  build(f,
+        "[{Dense: 3, name: \"tower#1\", inputs: [left]}, {Dense: 3, name: tower, inputs: [left]},\n"
+        " {shared: tower, name: other, inputs: [right]}, {shared: tower, inputs: [left]},\n"
+        " {Concatenate: {}, inputs: [tower, other]}]",
+        inputs, 2);
+  assert_string_equal(describe(f),
+                      "net/tower#1 Dense (left) net/tower#1/kernel net/tower#1/bias\n"
+                      "net/tower Dense (left) net/tower/kernel net/tower/bias\n"
+                      "net/tower#2 Dense (right) net/tower/kernel net/tower/bias of net/tower\n"
+                      "net/tower#3 Dense (left) net/tower/kernel net/tower/bias of net/tower\n"
+                      "net/concatenate Concatenate (net/tower net/tower#2)\n");
+  assert_int_equal(f->graph->param_count, 4);
+}
+
+static void a_network_over_sequences(void **state) {
+  fixture *f = *state;
+  const co_named_value inputs[] = {
+      add_input(f, "visits", CO_I32, co_shape_make(2, CO_DIM_N, CO_DIM_T(0))),
+      add_input(f, "lengths", CO_I32, co_shape_make(1, CO_DIM_N))};
+  build(f,
+        "[{Embedding: {input_dim: 9, output_dim: 4}},\n"
+        " {LSTM: {units: 5, return_sequences: true}, inputs: [embedding, lengths], name: below},\n"
+        " {LSTM: 6, inputs: [below, lengths]}, {Dense: {units: 1, use_bias: false}}]",
+        inputs, 2);
+  assert_string_equal(
+      describe(f),
+      "net/embedding Embedding (visits) net/embedding/embeddings\n"
+      "net/below LSTM (net/embedding lengths) net/below/kernel net/below/recurrent_kernel "
+      "net/below/bias\n"
+      "net/lstm LSTM (net/below lengths) net/lstm/kernel net/lstm/recurrent_kernel "
+      "net/lstm/bias\n"
+      "net/dense Dense (net/lstm) net/dense/kernel\n");
+}
+
+// ---- lists of weights --------------------------------------------------------------------------
+
+static co_status build_two(co_graph *graph, const void *options, const co_value *in, int count,
+                           co_value *out) {
+  const co_param_info info = {.shape = co_shape_make(1, (int64_t)3)};
+  co_value value;
+  (void)options, (void)count;
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "a", &info, &value));
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "b", &info, &value));
+  return co_emit(graph, CO_OP_RELU, NULL, 1, in, out);
+}
+
+// A class whose list has not, or not in this order, what its layers declare is a bug, found at once.
+static void lists_of_weights_are_checked(void **state) {
+  fixture *f = *state;
+  static const co_field none[] = {{.key = NULL}};
+  static const char *const lists[][4] = {{"b", "a"}, {"a"}, {NULL}, {"a", "c", "b"}};
+  co_value x = add_input(f, "x", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)3)).value, y;
+  char options[1] = {0}, path[8];
+  for (int i = 0; i < 5; i++) {
+    const co_layer_class class_ = {.name = "Two",
+                                   .fields = none,
+                                   .options_size = 1,
+                                   .inputs_min = 1,
+                                   .inputs_max = 1,
+                                   .build = build_two,
+                                   .weights = i < 4 ? lists[i] : NULL};
+    snprintf(path, sizeof path, "two%d", i);
+    co_status status = co_layer_apply(f->graph, &class_, path, options, &x, 1, &y);
+    assert_int_equal(status, i == 3 ? CO_OK : CO_ERR_INTERNAL);
+    if (i == 3) continue;
+    assert_non_null(strstr(co_error_last()->message, "Two declares '"));
+    co_error_clear();
+  }
+  assert_int_equal(f->graph->layer_count, 1);
+  assert_int_equal(f->graph->layers[0].weight_count, 2);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+  const struct CMUnitTest tests[] = {TEST(options_of_every_class_read_back),
+                                     TEST(copies_stand_alone),
+                                     TEST(a_residual_network),
+                                     TEST(a_tied_network),
+                                     TEST(a_network_over_sequences),
+                                     TEST(lists_of_weights_are_checked)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
