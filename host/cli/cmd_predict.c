@@ -70,6 +70,11 @@ const cli_verb cli_verb_predict = {
     .aliases = "score",
     .usage = "-m MODEL --dataset FILE -O FILE [--split NAME] [options]",
     .summary = "score rows with a model",
+    .details =
+        "Of a raw table, columns are found by their names; the target need not be there, others "
+        "are\n"
+        "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
+        "temporary file beside the output meanwhile (of standard output: in /tmp).\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_predict_options),

@@ -53,7 +53,7 @@ static const char *const samples[] = {
     "t\tk\n1\t2\n2\t3\n"};
 
 int main(int argc, char **argv) {
-  long inputs = argc > 1 ? strtol(argv[1], NULL, 10) : 2500;
+  long inputs = argc > 1 ? strtol(argv[1], NULL, 10) : 1200;
   uint64_t random = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   enum { SAMPLES = sizeof samples / sizeof *samples };
   uint8_t data[512];
