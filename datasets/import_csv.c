@@ -379,9 +379,7 @@ cleanup:
 static co_status describe_table(csv_import *m) {
   const co_recipe *given = m->options->recipe;
   m->found = *given;
-  m->found.file = m->options->files[0];
-  const char *folder = strrchr(m->found.file, '/');
-  if (m->options->output && folder) m->found.file = folder + 1; // datasets hold no paths
+  m->found.file = m->options->output ? NULL : m->options->files[0]; // datasets hold no paths
   m->found.csv.delimiter = m->survey.delimiter;
   m->found.column_count = m->survey.column_count;
   m->found.columns =

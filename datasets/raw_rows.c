@@ -19,6 +19,7 @@ typedef struct raw_rows {
   co_dictionary *words; // parallel to the columns
   int64_t column_count;
   int64_t key; // column of the table, -1 = none
+  const char *key_name;
   co_dictionary keys;
   int64_t rows;
   uint8_t *split;
@@ -49,7 +50,9 @@ static co_status plan_column(raw_rows *r, const co_column *column, int64_t field
                             .dtype = co_column_type_dtype(column->type),
                             .category_count = column->category_count,
                             .categories = column->categories};
+  const co_recipe_column *recipe = co_recipe_find(r->options->recipe, column->name);
   out->field = field;
+  out->suffix = recipe ? recipe->strip_suffix : NULL;
   out->open = true;
   switch (column->type) {
   case CO_COLUMN_CATEGORY:
@@ -86,7 +89,15 @@ static co_status plan_columns(raw_rows *r, const co_csv *csv) {
     }
     CO_RETURN_IF_FAILED(plan_column(r, column, field));
   }
-  r->key = r->options->key ? co_csv_find(csv, r->options->key) : -1;
+  const co_recipe *recipe = r->options->recipe;
+  r->key_name = r->options->key;
+  for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
+    if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
+  r->key = r->key_name ? co_csv_find(csv, r->key_name) : -1;
+  const co_column *used = r->key_name ? co_schema_find(schema, r->key_name) : NULL;
+  if (used && used->role != CO_ROLE_TARGET)
+    return co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+                      "column '%.200s' is an input of the model and cannot name rows", r->key_name);
   if (r->options->key && r->key < 0)
     return co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
                       "there is no column '%.200s' to name rows by", r->options->key);
@@ -119,7 +130,7 @@ static co_status take_key(raw_rows *r, const co_scan *scan, const co_csv_field *
   if (!repeated) return CO_OK;
   co_status status =
       co_scan_wrong(scan, r->key, "the key occurs in line %" PRId64 " already", repeated);
-  co_hint("without --key, rows are named by their number");
+  co_hint("--key names another column");
   return status;
 }
 
@@ -158,7 +169,7 @@ static co_status write_keys(raw_rows *r, co_dataset_writer *writer) {
   for (int64_t i = 0; i < r->rows; i++)
     texts[i] = r->keys.words[i].text;
   co_status status =
-      co_dataset_writer_texts(writer, table, r->options->key, CO_ROLE_KEY, texts, r->rows);
+      co_dataset_writer_texts(writer, table, r->key_name, CO_ROLE_KEY, texts, r->rows);
   co_free(r->ctx, texts);
   return status;
 }
@@ -218,7 +229,9 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
                 .key = -1,
                 .scan = {.paths = &options->path,
                          .path_count = 1,
-                         .csv = options->csv,
+                         .csv = {.skip_lines = options->recipe->csv.skip_lines,
+                                 .header = options->recipe->csv.header,
+                                 .header_count = options->recipe->csv.header_count},
                          .stage = "read",
                          .progress = options->progress,
                          .progress_user = options->progress_user,

@@ -5,8 +5,8 @@
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
-#include "datasets/csv.h"
 #include "datasets/import.h"
+#include "datasets/recipe.h"
 #include "host/core/schema.h"
 
 #ifdef __cplusplus
@@ -14,11 +14,11 @@ extern "C" {
 #endif
 
 typedef struct co_raw_rows_options {
-  const char *path;        // of the table
-  const char *output;      // dataset.h5 to write
-  const co_schema *schema; // the model's columns; inputs must be there, others need not
-  const char *key;         // column that names rows; NULL = none
-  co_csv_options csv;
+  const char *path;            // of the table
+  const char *output;          // dataset.h5 to write
+  const co_schema *schema;     // the model's columns; inputs must be there, others need not
+  const char *key;             // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe;     // how the model's own table was read
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;
   const volatile int *stop;

@@ -186,7 +186,8 @@ typedef struct cohort_predict_options {
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force;      // replace an existing output; only regular files are, and none that is read
-  const char *key; // of a raw table as dataset: the column that names rows; NULL = their number
+  const char *key; // of a raw table as dataset: the column that names rows; NULL = as
+                   // where the model was trained, else their number
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);

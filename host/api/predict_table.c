@@ -34,10 +34,28 @@ static co_status read_schema(co_table_scoring *t, const cohort_predict_options *
   return path ? co_model_file_read(file, t->arena, path) : CO_ERR_MEMORY;
 }
 
+// What the model was trained on may come from elsewhere, with a note of another kind.
+static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_recipe *out) {
+  *out = (co_recipe){0};
+  if (!file->recipe) return CO_OK;
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, t->ctx);
+  co_status status = co_table_parse_schema(out, "recipe", file->recipe, t->arena, &problems);
+  co_diagnostics_free(&problems);
+  if (status == CO_OK || status == CO_ERR_MEMORY) return status;
+  *out = (co_recipe){0};
+  co_log(t->ctx, CO_LOG_WARN, "predict", "the model's recipe for raw rows cannot be read: %s",
+         co_error_last()->message);
+  co_error_clear();
+  return CO_OK;
+}
+
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
                             const cohort_predict_options *o) {
   co_model_file file;
+  co_recipe recipe;
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
+  CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
   // Of a name of its own: the output's temporaries are another's to clean up.
   char *beside =
       co_arena_format(t->arena, "%s.rows", strcmp(o->output, "-") ? o->output : "/tmp/cohort");
@@ -48,6 +66,7 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                        .output = t->rows,
                                        .schema = &file.schema,
                                        .key = o->key,
+                                       .recipe = &recipe,
                                        .progress = forward_progress,
                                        .progress_user = context,
                                        .stop = context->options.stop};

@@ -17,6 +17,9 @@ co_status co_table_import(co_import_csv_result *out, cohort_context *context, co
 // Adds a schema file's table to a recipe; a file named there becomes recipe->file.
 co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
                                co_diagnostics *problems);
+// The same of a schema that is text, called `name` in messages.
+co_status co_table_parse_schema(co_recipe *recipe, const char *name, const char *text,
+                                co_arena *arena, co_diagnostics *problems);
 // A column of the recipe, added where it is not listed; NULL = no memory.
 co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
 // One character, or "tab". CO_ERR_USAGE.

@@ -138,11 +138,9 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
   return CO_OK;
 }
 
-co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
-                               co_diagnostics *problems) {
-  co_node *root;
+static co_status read_schema(co_recipe *recipe, const co_node *root, co_arena *arena,
+                             co_diagnostics *problems) {
   schema_options options;
-  CO_RETURN_IF_FAILED(co_yaml_read_file(&root, arena, path, problems));
   if (problems->count) return co_diagnostics_result(problems);
   CO_RETURN_IF_FAILED(co_fields_parse(&options, schema_fields, root, "schema", arena, problems));
   const co_node *tables = options.tables;
@@ -152,4 +150,18 @@ co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *ar
   if (!problems->count)
     CO_RETURN_IF_FAILED(read_table(recipe, tables->keys[0], tables->items[0], arena, problems));
   return co_diagnostics_result(problems);
+}
+
+co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
+                               co_diagnostics *problems) {
+  co_node *root;
+  CO_RETURN_IF_FAILED(co_yaml_read_file(&root, arena, path, problems));
+  return read_schema(recipe, root, arena, problems);
+}
+
+co_status co_table_parse_schema(co_recipe *recipe, const char *name, const char *text,
+                                co_arena *arena, co_diagnostics *problems) {
+  co_node *root;
+  CO_RETURN_IF_FAILED(co_yaml_parse(&root, arena, name, text, strlen(text), problems));
+  return read_schema(recipe, root, arena, problems);
 }

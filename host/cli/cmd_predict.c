@@ -19,7 +19,8 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(key),
      .value = "COL",
-     .doc = "of a table in text: the column that names rows (default: their number)"},
+     .doc = "of a table in text: the column that names rows (default: as in training, else the "
+            "number)"},
     CLI_ROW_SPLIT(cli_predict_options, "train, validation, test or all", "all"),
     {.name = "output",
      .letter = 'O',

@@ -321,6 +321,7 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
+                                   .recipe = co_dataset_recipe(t->dataset),
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .training = &t->state};
   char *path = co_run_checkpoint_path(&t->run, t->state.step, scheduled);
@@ -349,6 +350,7 @@ co_status co_session_write_model(co_session *t) {
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
+                                   .recipe = co_dataset_recipe(t->dataset),
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);

@@ -188,8 +188,9 @@ follow train --target t --dataset t.csv --run-dir tabled --set trainer.max_epoch
 hint 2 'give --dataset TABLE.csv' train --target t --dataset table.h5 --run-dir tabled
 hint 2 'leave --split out' predict -m tabled --dataset t.csv --split test -O x.csv
 follow predict -m tabled --dataset t.csv -O scores.csv -q
-hint 4 'without --key, rows are named' predict -m tabled --dataset twice.csv --key id -O x2.csv -q
-follow predict -m tabled --dataset twice.csv -O x2.csv -q
+hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key id -O x2.csv -q
+awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
+follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
 
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'

@@ -112,6 +112,18 @@ json rows.train=450 rows.validation=0 rows.test=150
 grep -q '"name":"part"' out && fail 'the column of splits is an input'
 rm -f x.h5
 
+# ---- the model has the recipe: names, lines to skip, suffixes
+{ echo '# a note'; tail -n +2 customers.csv | sed 's/;\(yearly\|monthly\|none\);/;\1.;/'; } >bare.csv
+expect 0 import -O x.h5 --force --target bought --key customer --skip-lines 1 \
+  --header customer,plan,visits,spend,paper,bought --strip-suffix plan=. bare.csv
+echo '{input_features: all, output_features: targets, trainer: {max_epochs: 1}}' >c.yaml
+expect 0 train -c c.yaml --dataset x.h5 --run-dir bare
+expect 0 predict -m bare --dataset x.h5 -O bare-stored.csv
+expect 0 predict -m bare --dataset bare.csv -O bare-raw.csv --json
+grep -q '"unseen":{}' out || fail 'suffixes are stripped by the recipe'
+cmp -s bare-stored.csv bare-raw.csv || fail 'raw rows by the recipe score differently'
+rm -f x.h5
+
 # ---- training on the raw table
 expect 0 train --target bought --key customer --dataset customers.csv --run-dir run --seed 1 --json
 json ok=true status=done
@@ -141,6 +153,9 @@ expect 0 predict -m run --dataset turned.csv --key customer -O turned-scores.csv
 grep -q "column 'extra' is not used" err || fail 'an extra column is noted'
 cmp -s stored.csv turned-scores.csv || fail 'the order of columns matters'
 expect 0 predict -m run --dataset customers.csv -O -
+cmp -s stored.csv out || fail 'the key is that of the training'
+cut -d';' -f2- customers.csv >nameless.csv
+expect 0 predict -m run --dataset nameless.csv -O -
 [ "$(sed -n 1p out) $(wc -l <out)" = 'row,bought,bought_score 601' ] || fail 'rows without a key'
 sed 's/;yearly;/;weekly;/' customers.csv >unseen.csv
 expect 0 predict -m run --dataset unseen.csv -O unseen-scores.csv --json
@@ -152,6 +167,7 @@ sed '7s/^\([^;]*;[^;]*\);[^;]*;/\1;many;/' customers.csv >wrong.csv
 refused 4 "wrong.csv:7: row 6, column 'visits': 'many' is no number" -- predict -m run --dataset wrong.csv -O x.csv
 sed '3s/^C-1;/C-0;/' customers.csv >twice.csv
 refused 4 'the key occurs in line 2 already' -- predict -m run --dataset twice.csv --key customer -O x.csv
+refused 4 "column 'spend' is an input" -- predict -m run --dataset customers.csv --key spend -O x.csv
 refused 4 "no column 'nobody'" -- predict -m run --dataset customers.csv --key nobody -O x.csv
 refused 2 'a raw table has none' -- predict -m run --dataset customers.csv --split test -O x.csv
 refused 2 'is for a raw table' -- predict -m run --dataset d.h5 --key customer -O x.csv
