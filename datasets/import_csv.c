@@ -364,7 +364,9 @@ static co_status write_output(csv_import *m) {
   CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL, m->split));
   count_rows(m);
   CO_TRY(write_source(m, writer));
-  CO_TRY(co_dataset_writer_commit(writer, m->result->fingerprint));
+  co_atomic_file *temporary = m->options->temporary;
+  CO_TRY(temporary ? co_dataset_writer_commit_temporary(writer, m->result->fingerprint, temporary)
+                   : co_dataset_writer_commit(writer, m->result->fingerprint));
   warn(m);
 
 cleanup:
@@ -407,7 +409,7 @@ static co_status run(csv_import *m) {
     const co_output output = {o->output, true, o->files, o->file_count};
     CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
   }
-  if (o->output && !o->force && co_path_exists(o->output)) {
+  if (o->output && !o->temporary && !o->force && co_path_exists(o->output)) {
     CO_RETURN_IF_FAILED(check_existing(m));
     if (m->result->up_to_date) return CO_OK;
   }

@@ -9,12 +9,15 @@
 #include "datasets/import.h"
 #include "datasets/recipe.h"
 #include "datasets/split_rows.h"
+#include "host/core/file.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct co_import_csv_options {
+  // Not NULL: the dataset is not published but handed out here, a temporary beside `output`.
+  co_atomic_file *temporary;
   const char *output;        // NULL = only find out the schema
   const char *const *files;  // one at least, of one table
   const int *file_splits;    // the split of each file's rows; NULL = by `split`

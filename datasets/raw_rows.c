@@ -187,7 +187,7 @@ static co_status write_rows(raw_rows *r) {
   CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
   CO_TRY(encode_rows(r, &encoder, scan));
   CO_TRY(co_dataset_writer_samples(writer, table, r->rows, NULL, NULL, r->split));
-  CO_TRY(co_dataset_writer_commit(writer, NULL));
+  CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
 
 cleanup:
   co_scan_close(scan);

@@ -7,6 +7,7 @@
 
 #include "datasets/import.h"
 #include "datasets/recipe.h"
+#include "host/core/file.h"
 #include "host/core/schema.h"
 
 #ifdef __cplusplus
@@ -15,7 +16,8 @@ extern "C" {
 
 typedef struct co_raw_rows_options {
   const char *path;            // of the table
-  const char *output;          // dataset.h5 to write
+  const char *output;          // the dataset is a temporary beside it …
+  co_atomic_file *temporary;   // … and handed out here
   const co_schema *schema;     // the model's columns; inputs must be there, others need not
   const char *key;             // column that names rows; NULL = the recipe's, if it is there
   const co_recipe *recipe;     // how the model's own table was read

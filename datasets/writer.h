@@ -5,6 +5,7 @@
 #define COHORT_DATASETS_WRITER_H
 
 #include "host/core/context.h"
+#include "host/core/file.h"
 #include "host/core/schema.h"
 
 #ifdef __cplusplus
@@ -55,6 +56,10 @@ co_status co_dataset_writer_ranges(co_dataset_writer *writer, const char *table,
 co_status co_dataset_writer_source(co_dataset_writer *writer, const char *name, const char *value);
 // Closes, reads everything back, publishes. `fingerprint` as co_dataset_fingerprint, may be NULL.
 co_status co_dataset_writer_commit(co_dataset_writer *writer, char fingerprint[65]);
+// The same, but the temporary is handed out, not published: to be renamed, or removed by
+// co_atomic_abort, which ends its use in any case.
+co_status co_dataset_writer_commit_temporary(co_dataset_writer *writer, char fingerprint[65],
+                                             co_atomic_file *out);
 
 #ifdef __cplusplus
 }

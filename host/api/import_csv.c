@@ -72,14 +72,16 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
 }
 
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
-                          const cohort_import_csv_options *o, co_diagnostics *problems) {
+                          const cohort_import_csv_options *o, co_atomic_file *temporary,
+                          co_diagnostics *problems) {
   co_recipe recipe;
   input_files in;
   CO_RETURN_IF_FAILED(co_table_recipe(&recipe, o, arena, problems));
   CO_RETURN_IF_FAILED(choose_inputs(&in, o, &recipe));
   if (!recipe.table && !(recipe.table = co_recipe_table_name(arena, in.list[0])))
     return CO_ERR_MEMORY;
-  co_import_csv_options options = {.output = o->output,
+  co_import_csv_options options = {.temporary = temporary,
+                                   .output = o->output,
                                    .files = in.list,
                                    .file_splits = in.by_file ? in.splits : NULL,
                                    .file_count = in.count,
@@ -184,7 +186,8 @@ cohort_status cohort_import_csv(cohort_context *context, const cohort_import_csv
   co_arena *arena;
   co_import_csv_result done;
   co_status status = co_arena_create(&arena, context->ctx);
-  if (status == CO_OK) status = co_table_import(&done, context, arena, options, &(*out)->errors);
+  if (status == CO_OK)
+    status = co_table_import(&done, context, arena, options, NULL, &(*out)->errors);
   if (status == CO_OK && options->output) status = report(*out, options->output, &done);
   if (status == CO_OK && !options->output) {
     co_json_key(&(*out)->json, "schema");

@@ -6,7 +6,6 @@
 #include "datasets/raw_rows.h"
 #include "host/api/table.h"
 #include "host/core/output.h"
-#include "host/core/temporary.h"
 #include "host/persist/model_file.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
@@ -60,10 +59,9 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   char *beside =
       co_arena_format(t->arena, "%s.rows", strcmp(o->output, "-") ? o->output : "/tmp/cohort");
   if (!beside) return CO_ERR_MEMORY;
-  co_remove_stale_temporaries(t->ctx, beside);
-  if (!(t->rows = co_temporary_name(t->ctx, beside))) return CO_ERR_MEMORY;
   const co_raw_rows_options request = {.path = o->dataset,
-                                       .output = t->rows,
+                                       .output = beside,
+                                       .temporary = &t->rows,
                                        .schema = &file.schema,
                                        .key = o->key,
                                        .recipe = &recipe,
@@ -86,7 +84,7 @@ co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
   CO_RETURN_IF_FAILED(check(t->ctx, o));
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
   CO_RETURN_IF_FAILED(write_rows(t, context, o));
-  t->options.dataset = t->rows;
+  t->options.dataset = t->rows.temporary;
   return CO_OK;
 }
 
@@ -111,8 +109,7 @@ void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *
 void co_table_scoring_end(co_table_scoring *t) {
   co_error error;
   co_error_copy(&error);
-  if (t->rows && co_path_exists(t->rows)) co_remove_file(t->ctx, t->rows);
-  co_free(t->ctx, t->rows);
+  co_atomic_abort(&t->rows);
   co_arena_free(t->arena);
   if (error.status != CO_OK) co_error_raise(&error);
 }

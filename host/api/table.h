@@ -11,9 +11,11 @@
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
                           co_diagnostics *problems);
-// Imports by the options; the result's schema is the arena's.
+// Imports by the options; the result's schema is the arena's. `temporary` as of
+// co_import_csv_options.
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
-                          const cohort_import_csv_options *options, co_diagnostics *problems);
+                          const cohort_import_csv_options *options, co_atomic_file *temporary,
+                          co_diagnostics *problems);
 // Adds a schema file's table to a recipe; a file named there becomes recipe->file.
 co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
                                co_diagnostics *problems);
@@ -31,7 +33,8 @@ typedef struct co_table_training {
   co_context *ctx;
   co_arena *arena; // NULL where the dataset is none
   cohort_train_options options;
-  char *output; // the dataset; NULL = none was made
+  char *output;        // the dataset of a run that goes on, else what `file` is beside
+  co_atomic_file file; // the dataset until it moves into the run
   bool resumed;
   int64_t training_rows;
   co_text preset;
@@ -46,7 +49,7 @@ typedef struct co_table_scoring {
   co_context *ctx;
   co_arena *arena; // NULL where the dataset is none
   cohort_predict_options options;
-  char *rows; // the temporary dataset
+  co_atomic_file rows; // the temporary dataset
   co_raw_rows_result result;
 } co_table_scoring;
 co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,

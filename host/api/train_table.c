@@ -6,7 +6,6 @@
 #include "datasets/dataset.h"
 #include "host/api/table.h"
 #include "host/core/file.h"
-#include "host/core/temporary.h"
 #include "host/train/run.h"
 #include "models/preset.h"
 
@@ -58,12 +57,7 @@ static co_status choose_output(co_table_training *t, const cohort_train_options 
   if (!o->dry_run) CO_RETURN_IF_FAILED(co_run_check_free(t->ctx, run));
   CO_RETURN_IF_FAILED(make_parent(t, run));
   // Of a name of its own: the run's temporaries are the session's to clean up.
-  char *beside = co_arena_format(t->arena, "%s.dataset", run);
-  if (!beside) return CO_ERR_MEMORY;
-  co_remove_stale_temporaries(t->ctx, beside);
-  char *name = co_temporary_name(t->ctx, beside);
-  t->output = name ? co_arena_strdup(t->arena, name) : NULL;
-  co_free(t->ctx, name);
+  t->output = co_arena_format(t->arena, "%s.dataset", run);
   return t->output ? CO_OK : CO_ERR_MEMORY;
 }
 
@@ -79,7 +73,8 @@ static co_status import(co_table_training *t, cohort_context *context,
                                              .validation_fraction = -1,
                                              .seed = 42};
   co_import_csv_result done;
-  CO_RETURN_IF_FAILED(co_table_import(&done, context, t->arena, &request, problems));
+  CO_RETURN_IF_FAILED(
+      co_table_import(&done, context, t->arena, &request, t->resumed ? NULL : &t->file, problems));
   t->training_rows = done.rows[CO_SPLIT_TRAIN];
   co_log(t->ctx, CO_LOG_INFO, "import", "'%s': %lld training, %lld validation, %lld test rows",
          o->dataset, (long long)done.rows[CO_SPLIT_TRAIN],
@@ -89,7 +84,7 @@ static co_status import(co_table_training *t, cohort_context *context,
 
 static co_status choose_preset(co_table_training *t) {
   co_dataset *dataset;
-  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, t->ctx, t->output));
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, t->ctx, t->options.dataset));
   co_status status = co_preset_auto(&t->preset, co_dataset_schema(dataset), t->training_rows);
   co_dataset_close(dataset);
   t->options.preset = t->preset.data;
@@ -112,7 +107,7 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
   CO_RETURN_IF_FAILED(choose_run(t, o));
   CO_RETURN_IF_FAILED(choose_output(t, o));
   CO_RETURN_IF_FAILED(import(t, context, o, problems));
-  t->options.dataset = t->output;
+  t->options.dataset = t->resumed ? t->output : t->file.temporary;
   t->options.own_dataset = !t->resumed && !o->dry_run;
   return o->config.file_count || t->resumed ? CO_OK : choose_preset(t);
 }
@@ -120,8 +115,7 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
 void co_table_training_end(co_table_training *t) {
   co_error error;
   co_error_copy(&error);
-  // Where it did not move into a run.
-  if (t->output && !t->resumed && co_path_exists(t->output)) co_remove_file(t->ctx, t->output);
+  co_atomic_abort(&t->file); // gone already where it moved into the run
   co_text_free(&t->preset);
   co_arena_free(t->arena);
   if (error.status != CO_OK) co_error_raise(&error);
