@@ -173,5 +173,7 @@ refused 2 'a raw table has none' -- predict -m run --dataset customers.csv --spl
 refused 2 'is for a raw table' -- predict -m run --dataset d.h5 --key customer -O x.csv
 refused 9 'exists' -- predict -m run --dataset customers.csv -O raw.csv
 refused 9 'customers.csv' -- predict -m run --dataset customers.csv -O customers.csv --force
+: >left.csv.rows.tmp-1-0123456789abcdef # as of a killed process
+expect 0 predict -m run --dataset customers.csv -O left.csv
 [ -z "$(find . -name '*.tmp-*')" ] || fail 'temporaries are left'
 exit $failed
