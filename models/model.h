@@ -106,8 +106,6 @@ typedef struct co_section {
 // or CO_DIM_N: they come with the batch.
 co_status co_section_create(co_section **out, const co_model *model, const int64_t *rows);
 void co_section_free(co_section *section); // NULL is legal
-// The position of a feed among a list's, by the input it is for; -1 if there is none.
-int64_t co_feed_find(const co_feed_list *list, int64_t input);
 
 #ifdef __cplusplus
 }

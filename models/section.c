@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The input section of a model: the operations that make network inputs of stored rows, and what
 // they need to be fed.
-#include <string.h>
-
 #include "models/feature.h"
-
-int64_t co_feed_find(const co_feed_list *list, int64_t input) {
-  for (int64_t i = 0; i < list->count; i++)
-    if (list->items[i].input == input) return i;
-  return -1;
-}
 
 // Adds an input of the section's graph with its feed.
 static co_status add_feed(co_section_builder *b, const char *what, const co_feed *feed,

@@ -86,7 +86,6 @@ void co_program_fix_input(co_program *program, int64_t section_input, const void
 int64_t co_program_submission_limit(const co_program *program,
                                     bool evaluation); // steps of one
 int co_program_depth(const co_program *program);      // submissions that may be in flight
-int co_program_in_flight(const co_program *program);
 
 // `count` effective batches, all of `shape` (one of the classes), through a phase. Of `steps` the
 // caller fills seed, step, epoch, learning_rate and inv_norm; the rest is filled here.

@@ -21,10 +21,6 @@ int co_program_depth(const co_program *program) {
   return program->depth;
 }
 
-int co_program_in_flight(const co_program *program) {
-  return program->in_flight;
-}
-
 // The plan whose outputs a submission delivers, NULL if it delivers none.
 static const co_unit *find_outputs(co_program *program, const co_submission *submission) {
   return submission->phase == CO_EVALUATION && co_program_reads_outputs(program)

@@ -29,7 +29,7 @@ struct co_collator {
   source *sources;
   int64_t count;
   source_column weight;
-  bool has_weight; // else every row counts 1
+  const char *weight_column; // NULL: every row counts 1
 };
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ static co_status open_weight(co_collator *c, co_dataset *dataset) {
   const co_schema *schema = co_dataset_schema(dataset);
   for (int64_t i = 0; i < schema->column_count; i++) {
     if (schema->columns[i].role != CO_ROLE_WEIGHT) continue;
-    c->has_weight = true;
+    c->weight_column = schema->columns[i].name;
     CO_RETURN_IF_FAILED(open_column(dataset, schema->columns[i].name, &c->weight));
   }
   return CO_OK;
@@ -264,6 +264,14 @@ static const void *value_at(const source_column *column, int64_t sample) {
   return column->data + (size_t)row_of(column, sample) * column->row_bytes;
 }
 
+float co_collator_row_weight(const co_collator *c, int64_t sample) {
+  return c->weight_column ? *(const float *)value_at(&c->weight, sample) : 1;
+}
+
+const char *co_collator_weight_column(const co_collator *c) {
+  return c->weight_column;
+}
+
 static bool is_missing(const source_column *column, int64_t sample) {
   const void *value = value_at(column, sample);
   if (column->dtype == CO_I32) return *(const int32_t *)value < 0;
@@ -288,9 +296,8 @@ static void write_target(const source *s, const int64_t *samples, int64_t rows, 
 static void write_weight(const co_collator *c, const source *s, const int64_t *samples,
                          int64_t rows, int64_t valid, float *out, double *sum) {
   for (int64_t row = 0; row < rows; row++) {
-    float weight = c->has_weight ? *(const float *)value_at(&c->weight, samples[row]) : 1;
     bool counts = row < valid && !(s->feed->column_count && is_missing(s->columns, samples[row]));
-    out[row] = counts ? weight : 0;
+    out[row] = counts ? co_collator_row_weight(c, samples[row]) : 0;
     *sum += (double)out[row];
   }
 }

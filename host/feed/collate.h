@@ -18,6 +18,10 @@ co_status co_collator_create_targets(co_collator **out, const co_model *model, c
 void co_collator_free(co_collator *collator); // NULL is legal
 int64_t co_collator_count(const co_collator *collator);
 const co_feed *co_collator_feed(const co_collator *collator, int64_t i);
+// What a sample counts before it is known whether it has a target, and the column that says so; 1 and
+// NULL where none does. Of collators with targets.
+float co_collator_row_weight(const co_collator *collator, int64_t sample);
+const char *co_collator_weight_column(const co_collator *collator);
 // Bytes of one row of feed i in batches of a class, 0 of those that are the same for all batches.
 size_t co_collator_row_bytes(const co_collator *collator, int64_t i, const co_shape_class *shape);
 // Bytes of one that does not, and the bytes themselves: as they lie in the dataset where they can

@@ -1,91 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/feed/labels.h"
 
-#include <math.h>
-
-static bool is_missing(const co_column *column, const void *values, int64_t row) {
-  if (column->dtype == CO_I32) return ((const int32_t *)values)[row] < 0;
-  int64_t width = co_shape_count(&column->shape);
-  for (int64_t i = 0; i < width; i++)
-    if (isnan(((const float *)values)[row * width + i])) return true;
-  return false;
-}
-
-// NULL: every row counts 1.
-static const char *weight_column(const co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  for (int64_t i = 0; i < schema->column_count; i++)
-    if (schema->columns[i].role == CO_ROLE_WEIGHT) return schema->columns[i].name;
-  return NULL;
-}
+#include "host/feed/collate.h"
 
 enum { CHUNK = 256 };
 
-// Whether any of the rows counts: has this target (where `column` is NULL, none is needed) and a
-// weight.
-static co_status find_row(co_dataset *dataset, const co_column *column, const char *weight,
-                          const int64_t *samples, int64_t count, void *values, bool *found) {
+typedef struct search {
+  const co_model *model;
+  co_dataset *dataset;
+  co_split split;
+  const int64_t *samples; // of the split
+  int64_t count;
+  const co_collator *targets;
+} search;
+
+// Whether any row has a weight above zero for the loss whose weights are feed i.
+static bool has_weight(const search *s, int64_t i) {
   float weights[CHUNK];
-  *found = false;
-  for (int64_t begin = 0; begin < count && !*found; begin += CHUNK) {
-    int64_t rows = count - begin < CHUNK ? count - begin : CHUNK;
-    if (column)
-      CO_RETURN_IF_FAILED(co_dataset_gather(dataset, column->name, samples + begin, rows, values));
-    if (weight)
-      CO_RETURN_IF_FAILED(co_dataset_gather(dataset, weight, samples + begin, rows, weights));
-    for (int64_t i = 0; i < rows && !*found; i++)
-      *found = (!weight || weights[i] > 0) && !(column && is_missing(column, values, i));
+  double sum = 0;
+  for (int64_t begin = 0; begin < s->count; begin += CHUNK) {
+    const co_shape_class shape = {.rows = s->count - begin < CHUNK ? s->count - begin : CHUNK};
+    co_collate(s->targets, i, &shape, s->samples + begin, shape.rows, weights, &sum);
+    for (int64_t row = 0; row < shape.rows; row++)
+      if (weights[row] > 0) return true;
   }
-  return CO_OK;
+  return false;
 }
 
-static co_status nothing_found(co_dataset *dataset, co_split split, bool weighted) {
-  const char *path = co_dataset_path(dataset), *name = co_split_name(split);
-  if (!weighted)
+// The same whatever is known of targets.
+static bool has_row_weight(const search *s) {
+  for (int64_t i = 0; i < s->count; i++)
+    if (co_collator_row_weight(s->targets, s->samples[i]) > 0) return true;
+  return false;
+}
+
+static co_status nothing_found(const search *s) {
+  const char *path = co_dataset_path(s->dataset), *name = co_split_name(s->split);
+  const char *weight = co_collator_weight_column(s->targets);
+  if (!has_row_weight(s))
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "no %s row has a weight ('%s') above zero", name,
-                      weight_column(dataset));
+                      weight);
   return co_fail_at(CO_ERR_DATA, path, 0, 0, "no %s row has a target%s", name,
-                    weight_column(dataset) ? " and a weight above zero" : "");
+                    weight ? " and a weight above zero" : "");
 }
 
-static co_status check_outputs(const co_model *model, co_dataset *dataset, co_split split,
-                               const int64_t *samples, int64_t count, void *values) {
-  const char *weight = weight_column(dataset);
-  bool found, weighted = true;
-  int64_t labelled = 0;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    CO_RETURN_IF_FAILED(
-        find_row(dataset, model->outputs[i].column, weight, samples, count, values, &found));
-    labelled += found;
+static void warn_of_output(const search *s, const co_feed *weights) {
+  for (int64_t i = 0; i < s->model->output_count; i++)
+    if (s->model->outputs[i].loss_index == weights->loss)
+      co_log(s->model->ctx, CO_LOG_WARN, "dataset", "no %s row has the target '%s'",
+             co_split_name(s->split), s->model->outputs[i].name);
+}
+
+static co_status check_losses(const search *s) {
+  int64_t losses = 0, known = 0, feeds = co_collator_count(s->targets);
+  for (int64_t i = 0; i < feeds; i++) {
+    if (co_collator_feed(s->targets, i)->kind != CO_FEED_WEIGHT) continue;
+    losses++;
+    known += has_weight(s, i);
   }
-  if (!labelled && weight)
-    CO_RETURN_IF_FAILED(find_row(dataset, NULL, weight, samples, count, NULL, &weighted));
-  if (!labelled) return nothing_found(dataset, split, weighted);
-  for (int64_t i = 0; i < model->output_count && labelled < model->output_count; i++) {
-    CO_RETURN_IF_FAILED(
-        find_row(dataset, model->outputs[i].column, weight, samples, count, values, &found));
-    if (!found)
-      co_log(model->ctx, CO_LOG_WARN, "dataset", "no %s row has the target '%s'",
-             co_split_name(split), model->outputs[i].name);
+  if (!known) return nothing_found(s);
+  for (int64_t i = 0; i < feeds && known < losses; i++) {
+    const co_feed *feed = co_collator_feed(s->targets, i);
+    if (feed->kind == CO_FEED_WEIGHT && !has_weight(s, i)) warn_of_output(s, feed);
   }
   return CO_OK;
 }
 
 co_status co_check_labels(const co_model *model, co_dataset *dataset, co_split split) {
-  const int64_t *samples;
-  int64_t count;
-  size_t row = 0;
-  CO_RETURN_IF_FAILED(co_dataset_split(dataset, split, &samples, &count));
-  if (!count) return CO_OK;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const co_column *column = model->outputs[i].column;
-    if (!column) continue;
-    size_t bytes = co_dtype_size(column->dtype) * (size_t)co_shape_count(&column->shape);
-    if (bytes > row) row = bytes;
-  }
-  void *values = co_alloc_zero(model->ctx, CHUNK, row);
-  if (!values) return CO_ERR_MEMORY;
-  co_status status = check_outputs(model, dataset, split, samples, count, values);
-  co_free(model->ctx, values);
+  search s = {.model = model, .dataset = dataset, .split = split};
+  co_collator *targets;
+  CO_RETURN_IF_FAILED(co_dataset_split(dataset, split, &s.samples, &s.count));
+  if (!s.count) return CO_OK;
+  CO_RETURN_IF_FAILED(co_collator_create_targets(&targets, model, dataset));
+  s.targets = targets;
+  co_status status = check_losses(&s);
+  co_collator_free(targets);
   return status;
 }

@@ -359,10 +359,6 @@ double co_pipeline_wait_seconds(const co_pipeline *p) {
   return co_loader_wait_seconds(p->loader);
 }
 
-int64_t co_pipeline_batches(const co_pipeline *p) {
-  return co_loader_batches(p->loader);
-}
-
 void co_view_inv_norm(const co_model *model, const co_view *view, double *inv_norm) {
   const co_graph *network = model->network;
   for (int64_t i = 0; i < network->loss_count; i++)

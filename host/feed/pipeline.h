@@ -45,7 +45,6 @@ co_status co_pipeline_next(co_pipeline *pipeline, co_view *out, bool *done);
 bool co_pipeline_goes_on(const co_pipeline *pipeline, const co_view *view);
 void co_pipeline_release(co_pipeline *pipeline, const co_view *view);
 double co_pipeline_wait_seconds(const co_pipeline *pipeline);
-int64_t co_pipeline_batches(const co_pipeline *pipeline); // per epoch
 // 1 / weight_sum per loss, times its weight; 0 where the sum is 0.
 void co_view_inv_norm(const co_model *model, const co_view *view, double *inv_norm);
 

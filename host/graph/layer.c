@@ -42,8 +42,8 @@ static co_status check_weights(const co_graph *graph, const co_layer_class *clas
   static const char *const none[] = {NULL};
   const char *const *listed = class_->weights ? class_->weights : none;
   for (int64_t i = first; i < graph->declared_count; i++) {
-    const char *full = graph->params[graph->declared[i]].name, *slash = strrchr(full, '/');
-    const char *name = slash ? slash + 1 : full;
+    const co_param_info *param = &graph->params[graph->declared[i]];
+    const char *name = param->name + strlen(param->layer) + (*param->layer != 0);
     while (*listed && strcmp(*listed, name) != 0)
       listed++;
     if (!*listed)

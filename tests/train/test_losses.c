@@ -66,7 +66,7 @@ static void write_config(const char *path, int outputs) {
   for (int i = 0; i < outputs; i++)
     fprintf(stream, "  - {name: y%d, weight: %s}\n", i, i % 3 ? "1" : "0.5");
   fprintf(stream,
-          "trainer: {max_epochs: 32, batch_size: %d, learning_rate: 0.25,\n"
+          "trainer: {max_epochs: 32, batch_size: %d, learning_rate: 0.25, precision: 32,\n"
           "  optimizer: {type: sgd, momentum: 0}}\n",
           ROWS);
   assert_int_equal(fclose(stream), 0);

@@ -484,8 +484,8 @@ static void submit_steps(rig *r, co_program *program, int64_t together, char *pa
       uint32_t number = step + (uint32_t)i;
       fill_events(r, &b, shape, number);
       steps[i] = step_for(r, &b, number, 0.05);
-      batches[i] = (co_program_batch){.packet = packets + (size_t)i * packet_bytes};
-      write_packet(r, layout, &b, number, batches[i].packet);
+      batches[i] = (co_program_batch){.staged = packets + (size_t)i * packet_bytes};
+      write_packet(r, layout, &b, number, batches[i].staged);
       batch_free(r, &b);
     }
     OK(co_program_submit(program, 0, shape, together, batches, steps, false));

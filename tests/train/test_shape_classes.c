@@ -15,7 +15,7 @@ static const char *device = "cpu";
 static const char config[] = "input_features: all\n"
                              "output_features: targets\n"
                              "trainer: {max_epochs: 3, batch_size: 4, eval_batch_size: 16,\n"
-                             "  log_every_n_steps: 1000, learning_rate: 0.01}\n";
+                             "  log_every_n_steps: 1000, learning_rate: 0.01, precision: 32}\n";
 
 // Customers with 1 to MOST orders each, of two numbers.
 static void write_events(co_context *ctx, const char *path) {

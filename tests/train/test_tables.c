@@ -9,6 +9,8 @@ enum { ROWS = 24 };
 typedef struct oddity {
   const char *key, *input; // names; NULL = "id", "x"
   bool unlabelled, weightless, weightless_validation;
+  bool apart;       // rows have a target or a weight, never both
+  bool silent;      // there is another target, "z", that no training row has
   size_t key_bytes; // of the last one; 0 = few
 } oddity;
 
@@ -26,7 +28,7 @@ static void add(co_dataset_writer *w, const char *name, co_column_type type, co_
 }
 
 static co_status make(const char *path, const oddity *odd) {
-  static float x[ROWS], weight[ROWS];
+  static float x[ROWS], z[ROWS], weight[ROWS];
   static int32_t y[ROWS];
   static uint8_t split[ROWS];
   static char text[ROWS][2000];
@@ -36,6 +38,9 @@ static co_status make(const char *path, const oddity *odd) {
     x[r] = (float)(scramble((uint32_t)r) % 100);
     y[r] = odd->unlabelled && split[r] == 0 ? -1 : x[r] > 50;
     weight[r] = odd->weightless || (odd->weightless_validation && split[r] == 1) ? 0 : 1;
+    if (odd->apart && r % 3) y[r] = -1;
+    if (odd->apart && r % 3 == 0) weight[r] = 0;
+    z[r] = split[r] == 0 ? NAN : 1;
     snprintf(text[r], sizeof text[r], "k%d", r);
     keys[r] = text[r];
   }
@@ -52,6 +57,7 @@ static co_status make(const char *path, const oddity *odd) {
   if (status == CO_OK) {
     add(w, odd->input ? odd->input : "x", CO_COLUMN_NUMBER, CO_ROLE_INPUT, x);
     add(w, "y", CO_COLUMN_CATEGORY, CO_ROLE_TARGET, y);
+    if (odd->silent) add(w, "z", CO_COLUMN_NUMBER, CO_ROLE_TARGET, z);
     add(w, "importance", CO_COLUMN_NUMBER, CO_ROLE_WEIGHT, weight);
     assert_int_equal(co_dataset_writer_samples(w, "t", ROWS, NULL, NULL, split), CO_OK);
     assert_int_equal(co_dataset_writer_commit(w, NULL), CO_OK);
@@ -76,6 +82,10 @@ static void nothing_to_learn_or_to_measure(void **state) {
   trains(&(oddity){.unlabelled = true}, CO_ERR_DATA, "no train row has a target");
   trains(&(oddity){.weightless = true}, CO_ERR_DATA, "no train row has a weight ('importance')");
   trains(&(oddity){.weightless_validation = true}, CO_ERR_DATA, "no validation row has a weight");
+  trains(&(oddity){.apart = true}, CO_ERR_DATA,
+         "no train row has a target and a weight above zero");
+  trains(&(oddity){.silent = true}, 0, "no train row has the target 'z'");
+  assert_false(file_has("records", "row has the target 'y'"));
 }
 
 // What predict or evaluate says of t.h5, which the model of `run` was not trained on.

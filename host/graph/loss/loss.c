@@ -25,12 +25,6 @@ const co_loss_class *const *co_loss_list(void) {
   return all;
 }
 
-const co_loss_class *co_loss_default(co_column_type target) {
-  return target == CO_COLUMN_CATEGORY ? &co_loss_softmax_cross_entropy
-         : target == CO_COLUMN_BINARY ? &co_loss_binary_cross_entropy
-                                      : &co_loss_mean_squared_error;
-}
-
 co_status co_loss_emit(co_graph *graph, const co_loss_class *loss, const char *name, double weight,
                        co_value prediction, co_value target, co_value row_weight) {
   co_value in[CO_OP_MAX_OPERANDS] = {prediction, target, row_weight};

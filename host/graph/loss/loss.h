@@ -4,7 +4,6 @@
 #ifndef COHORT_HOST_GRAPH_LOSS_LOSS_H
 #define COHORT_HOST_GRAPH_LOSS_LOSS_H
 
-#include "host/core/schema.h"
 #include "host/graph/graph.h"
 
 #ifdef __cplusplus
@@ -23,8 +22,6 @@ typedef struct co_loss_class {
 
 const co_loss_class *co_loss_find(const char *name); // NULL if unknown
 const co_loss_class *const *co_loss_list(void);      // NULL-terminated
-// The loss of a target type that names none.
-const co_loss_class *co_loss_default(co_column_type target);
 
 // Emits the loss of output `name` (recorded in the graph) on `prediction`. `weight` is the factor
 // of this output in the total loss; it enters through inv_norm.

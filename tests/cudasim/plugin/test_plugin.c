@@ -285,7 +285,9 @@ static void collect(machine *m, result *r) {
 static void open_machine(machine *m, const char *device) {
   memset(m, 0, sizeof *m);
   m->ctx = open_context();
-  OK(co_backend_open_device(&m->backend, m->ctx, device, NULL));
+  // The CPU knows no TF32.
+  OK(co_backend_open_device(&m->backend, m->ctx, device,
+                            &(co_backend_options){.threads = 1, .strict_f32 = true}));
   for (int i = 0; i < TENSORS; i++) {
     co_tensor_desc desc = describe(i);
     OK(m->backend->api->buffer_create(m->backend, co_tensor_bytes(&desc), &m->memory[i]));
