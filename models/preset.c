@@ -45,8 +45,8 @@ co_status co_preset_auto(co_text *out, const co_schema *schema, int64_t training
                  "  eval_batch_size: 1024\n"
                  "  optimizer: {type: adamw, weight_decay: 0.01}\n"
                  "  learning_rate: 1.0e-3\n"
+                 "  validation_metric: %s\n"
                  "  early_stop: 8\n",
-                 (long long)batch_size(training_rows));
-  co_text_printf(out, "  validation_metric: %s\n", metric);
+                 (long long)batch_size(training_rows), metric);
   return out->status;
 }
