@@ -70,9 +70,8 @@ typedef struct co_score_cell {
 } co_score_cell;
 
 typedef struct co_output_class {
-  const char *loss;   // by default
-  const char *metric; // what its mean is called; NULL = as the loss says
-  const char *head;   // name of the default Dense layer
+  const char *loss; // by default
+  const char *head; // name of the default Dense layer
   const char *prediction;
   co_op activation; // of the prediction that is shown; CO_OP_COUNT = none
   co_dtype target;  // CO_I32 (N), or CO_F32 (N, width)
@@ -87,8 +86,9 @@ typedef struct co_output_class {
 struct co_feature_class {
   const char *name; // what `type:` calls it
   const char *doc;
-  bool of_events;   // takes columns of event tables instead of those with one row a sample
-  uint32_t columns; // bit per co_column_type that it takes; 0 = it is no column's
+  bool of_events;     // takes columns of event tables instead of those with one row a sample
+  const char *metric; // of an output, what its mean loss is called; NULL = as the loss says
+  uint32_t columns;   // bit per co_column_type that it takes; 0 = it is no column's
   const co_input_class *input;   // NULL = it is no input
   const co_output_class *output; // NULL = it is no output
 };

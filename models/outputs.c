@@ -176,6 +176,6 @@ co_status co_model_read_outputs(co_model_builder *b) {
 }
 
 const char *co_loss_metric(const co_output_feature *output) {
-  const char *own = output->class_->output->metric;
+  const char *own = output->class_->metric;
   return own ? own : output->loss->metric;
 }

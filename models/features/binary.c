@@ -12,11 +12,6 @@ static const co_field preprocessing[] = {
      co_missing_words, CO_MISSING_DOC, NULL},
     {.key = NULL}};
 
-static co_status emit(co_section_builder *b, co_value *out) {
-  CO_RETURN_IF_FAILED(co_section_rows(b, true, out));
-  return co_numeric_emit(b, out);
-}
-
 static const co_input_class input = {.preprocessing = preprocessing,
                                      .preprocessing_size = sizeof(co_numeric_options),
                                      .encoder = "passthrough",
@@ -26,7 +21,7 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .fit = &co_numeric_fit,
                                      .check = co_numeric_check,
                                      .describe = co_numeric_describe,
-                                     .emit = emit};
+                                     .emit = co_numeric_emit_rows};
 
 static int64_t one(const co_output_feature *output) {
   (void)output;

@@ -230,6 +230,11 @@ co_status co_numeric_emit(co_section_builder *b, co_value *value) {
   return co_emit(b->section->graph, CO_OP_CONCAT, NULL, 2, both, value);
 }
 
+co_status co_numeric_emit_rows(co_section_builder *b, co_value *out) {
+  CO_RETURN_IF_FAILED(co_section_rows(b, is_number(&b->block->features[0]), out));
+  return co_numeric_emit(b, out);
+}
+
 co_status co_numeric_describe(const co_input_block *block, co_dtype *dtype, co_shape *shape) {
   const co_input_feature *feature = &block->features[0];
   const co_shape *row = &feature->column->shape;
@@ -243,3 +248,30 @@ co_status co_numeric_describe(const co_input_block *block, co_dtype *dtype, co_s
     shape->dim[shape->rank - 1] *= 2;
   return CO_OK;
 }
+
+// ---- output ------------------------------------------------------------------------------------
+
+static int64_t width(const co_output_feature *output) {
+  if (!output->column) return output->width; // of the input that it reconstructs
+  return output->column->shape.rank ? output->column->shape.dim[0] : 1;
+}
+
+static char *cell_name(co_context *ctx, const co_output_feature *output, int64_t i) {
+  return width(output) == 1 ? co_strdup(ctx, output->name)
+                            : co_format(ctx, "%s_%lld", output->name, (long long)i);
+}
+
+static co_score_cell cell(const co_output_feature *output, const float *scores, int64_t i) {
+  (void)output;
+  return (co_score_cell){NULL, (double)scores[i]};
+}
+
+const co_output_class co_numeric_output = {.loss = "mean_squared_error",
+                                           .head = "value",
+                                           .prediction = "prediction",
+                                           .activation = CO_OP_COUNT,
+                                           .target = CO_F32,
+                                           .width = width,
+                                           .cells = width,
+                                           .cell_name = cell_name,
+                                           .cell = cell};

@@ -44,7 +44,12 @@ co_status co_numeric_check(const co_input_feature *feature, const void *values, 
                            const int64_t *samples);
 // Of numbers: IMPUTE where missing ones are taken; then NORMALIZE, where there is a normalisation.
 co_status co_numeric_emit(co_section_builder *builder, co_value *value);
+// The same from the block's rows on.
+co_status co_numeric_emit_rows(co_section_builder *builder, co_value *out);
 // f32 (N, …) as the column's rows; (N, C) for C scalars, twice as many with an indicator.
 co_status co_numeric_describe(const co_input_block *block, co_dtype *dtype, co_shape *shape);
+
+// As an output: the numbers as they are, trained by their squared error.
+extern const co_output_class co_numeric_output;
 
 #endif
