@@ -58,6 +58,17 @@ const char *co_dataset_path(const co_dataset *d) {
   return d->path;
 }
 
+const char *co_dataset_recipe(const co_dataset *d) {
+  return d->recipe;
+}
+
+co_status co_dataset_renamed(co_dataset *d, const char *path) {
+  char *copy = co_arena_strdup(d->arena, path);
+  if (!copy) return CO_ERR_MEMORY;
+  d->path = copy;
+  return CO_OK;
+}
+
 const co_schema *co_dataset_schema(const co_dataset *d) {
   return &d->schema;
 }

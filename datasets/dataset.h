@@ -24,11 +24,16 @@ typedef struct co_dataset co_dataset;
 co_status co_dataset_open(co_dataset **out, co_context *ctx, const char *path);
 void co_dataset_close(co_dataset *dataset); // NULL is legal
 const char *co_dataset_path(const co_dataset *dataset);
+// The file was renamed: what is read of it later is read there. Before other threads use it.
+co_status co_dataset_renamed(co_dataset *dataset, const char *path);
 const co_schema *co_dataset_schema(const co_dataset *dataset);
 int64_t co_dataset_rows(const co_dataset *dataset); // samples
 // Sample indices of a split, ascending; borrowed.
 co_status co_dataset_split(co_dataset *dataset, co_split split, const int64_t **rows,
                            int64_t *count);
+// What an importer made it of, a schema file as YAML (datasets/recipe.h); NULL = not known. It does
+// not count for the fingerprint.
+const char *co_dataset_recipe(const co_dataset *dataset);
 // SHA-256 over format, schema and the contents' stored checksums: the dataset's identity.
 const char *co_dataset_fingerprint(const co_dataset *dataset);
 

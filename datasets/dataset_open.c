@@ -326,6 +326,16 @@ static co_status check_header(co_dataset *d) {
   return CO_OK;
 }
 
+// What /source says is anybody's: where it is no text, there is no recipe.
+static co_status read_recipe(co_dataset *d) {
+  if (!co_h5_exists(d->h5, "/source") || !co_h5_has_attribute(d->h5, "/source", "schema"))
+    return CO_OK;
+  co_status status = co_h5_get_string(d->h5, "/source", "schema", d->arena, &d->recipe);
+  if (status == CO_OK || status == CO_ERR_MEMORY) return status;
+  d->recipe = NULL;
+  return CO_OK;
+}
+
 co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
   char **names;
   int64_t count;
@@ -476,6 +486,7 @@ static co_status read_all(co_dataset *d) {
   char format[64];
   CO_RETURN_IF_FAILED(co_h5_open(&d->h5, d->ctx, d->path, CO_ERR_DATA));
   CO_RETURN_IF_FAILED(check_header(d));
+  CO_RETURN_IF_FAILED(read_recipe(d));
   snprintf(format, sizeof format, "%s %" PRId64, CO_DATASET_FORMAT, d->version);
   co_dataset_hash_text(d, format);
   CO_RETURN_IF_FAILED(co_dataset_find_entities(d));

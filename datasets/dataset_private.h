@@ -67,6 +67,7 @@ struct co_dataset {
   int64_t table_capacity;
   int64_t version;
   char *entity;
+  char *recipe; // NULL if there is none
   int64_t rows;
   int64_t *split_rows[CO_SPLIT_COUNT], split_count[CO_SPLIT_COUNT];
   int64_t key; // index of the key column, -1 = none

@@ -14,15 +14,21 @@
 
 enum { MAX_EVENT_TABLES = 64 };
 
+// A column being filled.
+typedef struct filled_column {
+  char *path;
+  size_t row_bytes;
+  int64_t rows, written;
+  uint32_t crc;
+} filled_column;
+
 struct co_dataset_writer {
   co_context *ctx;
   co_atomic_file file;
   co_h5 *h5;
-  // The column being filled.
-  char path[CO_DATASET_PATH_MAX]; // "" = none
-  size_t row_bytes;
-  int64_t rows, written;
-  uint32_t crc;
+  filled_column column; // the one declared last; path NULL = none
+  filled_column *open;  // those filled side by side
+  int64_t open_count, open_capacity;
   co_arena *arena;
   const char *events[MAX_EVENT_TABLES]; // names of tables that are events
   int event_count;
@@ -54,20 +60,26 @@ void co_dataset_writer_free(co_dataset_writer *w) {
   if (!w) return;
   co_h5_abandon(w->h5);
   co_atomic_abort(&w->file);
+  co_free(w->ctx, w->open);
   co_arena_free(w->arena);
   co_free(w->ctx, w);
 }
 
 // The checksum of a column written row by row is known only when its last row is.
+static co_status end_filling(co_dataset_writer *w, const filled_column *c) {
+  if (c->written != c->rows)
+    return co_fail(CO_ERR_INTERNAL, "'%s': %lld of %lld rows written", c->path,
+                   (long long)c->written, (long long)c->rows);
+  CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, c->path, "crc32c", c->crc));
+  if ((uint64_t)c->rows * c->row_bytes > CO_DATASET_LAZY_BYTES)
+    return co_h5_leave_out(w->h5, c->path);
+  return CO_OK;
+}
+
 static co_status end_column(co_dataset_writer *w) {
-  if (!w->path[0]) return CO_OK;
-  if (w->written != w->rows)
-    return co_fail(CO_ERR_INTERNAL, "'%s': %lld of %lld rows written", w->path,
-                   (long long)w->written, (long long)w->rows);
-  CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, w->path, "crc32c", w->crc));
-  if ((uint64_t)w->rows * w->row_bytes > CO_DATASET_LAZY_BYTES)
-    CO_RETURN_IF_FAILED(co_h5_leave_out(w->h5, w->path));
-  w->path[0] = '\0';
+  if (!w->column.path) return CO_OK;
+  CO_RETURN_IF_FAILED(end_filling(w, &w->column));
+  w->column.path = NULL;
   return CO_OK;
 }
 
@@ -113,18 +125,18 @@ static co_status describe_classes(co_dataset_writer *w, const char *path, const 
   return co_h5_set_strings(w->h5, path, "classes", column->categories, column->category_count);
 }
 
-co_status co_dataset_writer_column(co_dataset_writer *w, const char *table, const co_column *column,
-                                   int64_t rows) {
+static co_status declare(co_dataset_writer *w, const char *table, const co_column *column,
+                         int64_t rows, filled_column *out) {
   char path[CO_DATASET_BASE_MAX];
-  CO_RETURN_IF_FAILED(end_column(w));
+  const char *values = path;
   CO_RETURN_IF_FAILED(column_path(w, path, table, column->name));
   co_shape shape = {.rank = column->shape.rank + 1, .dim = {rows}};
   if (shape.rank > CO_MAX_RANK)
     return co_fail(CO_ERR_INTERNAL, "'%s': too many dimensions", column->name);
   memcpy(shape.dim + 1, column->shape.dim, (size_t)column->shape.rank * sizeof *shape.dim);
 
+  char part[CO_DATASET_PATH_MAX];
   if (column->type == CO_COLUMN_CATEGORY) {
-    char part[CO_DATASET_PATH_MAX];
     CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, path));
     CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
     snprintf(part, sizeof part, "%s/categories", path);
@@ -133,27 +145,50 @@ co_status co_dataset_writer_column(co_dataset_writer *w, const char *table, cons
         co_h5_write_strings(w->h5, part, column->categories, column->category_count));
     snprintf(part, sizeof part, "%s/codes", path);
     CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, part, column->dtype, &shape, NULL));
-    snprintf(w->path, sizeof w->path, "%s", part);
+    values = part;
   } else {
     CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, path, column->dtype, &shape, NULL));
     CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
     if (column->type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(describe_classes(w, path, column));
-    snprintf(w->path, sizeof w->path, "%s", path);
   }
-  w->row_bytes = co_dtype_size(column->dtype) * (size_t)co_shape_count(&column->shape);
-  w->rows = rows;
-  w->written = 0;
-  w->crc = 0;
+  *out = (filled_column){.path = co_arena_strdup(w->arena, values),
+                         .row_bytes =
+                             co_dtype_size(column->dtype) * (size_t)co_shape_count(&column->shape),
+                         .rows = rows};
+  return out->path ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status fill(co_dataset_writer *w, filled_column *c, int64_t count, const void *data) {
+  if (!c->path || count > c->rows - c->written)
+    return co_fail(CO_ERR_INTERNAL, "dataset writer: more rows than declared");
+  CO_RETURN_IF_FAILED(co_h5_write_rows(w->h5, c->path, c->written, count, data));
+  c->crc = co_crc32c(c->crc, data, (size_t)count * c->row_bytes);
+  c->written += count;
   return CO_OK;
 }
 
+co_status co_dataset_writer_column(co_dataset_writer *w, const char *table, const co_column *column,
+                                   int64_t rows) {
+  CO_RETURN_IF_FAILED(end_column(w));
+  return declare(w, table, column, rows, &w->column);
+}
+
 co_status co_dataset_writer_rows(co_dataset_writer *w, int64_t count, const void *data) {
-  if (!w->path[0] || count > w->rows - w->written)
-    return co_fail(CO_ERR_INTERNAL, "dataset writer: more rows than declared");
-  CO_RETURN_IF_FAILED(co_h5_write_rows(w->h5, w->path, w->written, count, data));
-  w->crc = co_crc32c(w->crc, data, (size_t)count * w->row_bytes);
-  w->written += count;
+  return fill(w, &w->column, count, data);
+}
+
+co_status co_dataset_writer_open_column(co_dataset_writer *w, const char *table,
+                                        const co_column *column, int64_t rows, int64_t *id) {
+  CO_RETURN_IF_FAILED(
+      co_grow(w->ctx, (void **)&w->open, &w->open_capacity, w->open_count, sizeof *w->open));
+  CO_RETURN_IF_FAILED(declare(w, table, column, rows, &w->open[w->open_count]));
+  *id = w->open_count++;
   return CO_OK;
+}
+
+co_status co_dataset_writer_append(co_dataset_writer *w, int64_t id, int64_t count,
+                                   const void *data) {
+  return fill(w, &w->open[id], count, data);
 }
 
 co_status co_dataset_writer_texts(co_dataset_writer *w, const char *table, const char *name,
@@ -256,13 +291,27 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   return status;
 }
 
-co_status co_dataset_writer_commit(co_dataset_writer *w, char fingerprint[65]) {
+static co_status complete(co_dataset_writer *w, char fingerprint[65]) {
   CO_RETURN_IF_FAILED(end_column(w));
+  for (int64_t i = 0; i < w->open_count; i++)
+    CO_RETURN_IF_FAILED(end_filling(w, &w->open[i]));
   if (w->relational)
     CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, "/", "version", CO_DATASET_VERSION_RELATIONAL));
   co_h5 *h5 = w->h5;
   w->h5 = NULL; // closed in any case
   CO_RETURN_IF_FAILED(co_h5_close(h5));
-  CO_RETURN_IF_FAILED(verify(w, fingerprint));
+  return verify(w, fingerprint);
+}
+
+co_status co_dataset_writer_commit(co_dataset_writer *w, char fingerprint[65]) {
+  CO_RETURN_IF_FAILED(complete(w, fingerprint));
   return co_atomic_commit(&w->file);
+}
+
+co_status co_dataset_writer_commit_temporary(co_dataset_writer *w, char fingerprint[65],
+                                             co_atomic_file *out) {
+  CO_RETURN_IF_FAILED(complete(w, fingerprint));
+  *out = w->file;
+  w->file = (co_atomic_file){0};
+  return CO_OK;
 }

@@ -5,6 +5,7 @@
 #define COHORT_DATASETS_WRITER_H
 
 #include "host/core/context.h"
+#include "host/core/file.h"
 #include "host/core/schema.h"
 
 #ifdef __cplusplus
@@ -25,6 +26,12 @@ co_status co_dataset_writer_column(co_dataset_writer *writer, const char *table,
                                    const co_column *column, int64_t rows);
 // Appends rows to the column declared last; `data` has its dtype.
 co_status co_dataset_writer_rows(co_dataset_writer *writer, int64_t count, const void *data);
+// The same for columns that are filled side by side: `*id` is for co_dataset_writer_append, which
+// may be called for any of them until commit.
+co_status co_dataset_writer_open_column(co_dataset_writer *writer, const char *table,
+                                        const co_column *column, int64_t rows, int64_t *id);
+co_status co_dataset_writer_append(co_dataset_writer *writer, int64_t id, int64_t count,
+                                   const void *data);
 // A key or ignored column of texts.
 co_status co_dataset_writer_texts(co_dataset_writer *writer, const char *table, const char *name,
                                   co_role role, const char *const *text, int64_t rows);
@@ -49,6 +56,10 @@ co_status co_dataset_writer_ranges(co_dataset_writer *writer, const char *table,
 co_status co_dataset_writer_source(co_dataset_writer *writer, const char *name, const char *value);
 // Closes, reads everything back, publishes. `fingerprint` as co_dataset_fingerprint, may be NULL.
 co_status co_dataset_writer_commit(co_dataset_writer *writer, char fingerprint[65]);
+// The same, but the temporary is handed out, not published: to be renamed, or removed by
+// co_atomic_abort, which ends its use in any case.
+co_status co_dataset_writer_commit_temporary(co_dataset_writer *writer, char fingerprint[65],
+                                             co_atomic_file *out);
 
 #ifdef __cplusplus
 }

@@ -134,8 +134,14 @@ typedef struct cohort_config {
 } cohort_config;
 
 typedef struct cohort_train_options {
-  cohort_config config;
-  const char *dataset;          // overrides the config's; NULL = the config's
+  cohort_config config;       // of a raw table may be none: then the preset auto
+  const char *dataset;        // overrides the config's; NULL = the config's. A raw table in text
+                              // is imported, and becomes the run's dataset.h5
+  const char *const *targets; // of a raw table
+  int64_t target_count;
+  const char *key, *schema;     // of a raw table; NULL = none, see cohort_import_csv_options
+  const char *preset;           // YAML in place of config files; NULL = none
+  bool own_dataset;             // `dataset`, a file beside the run's folder, is moved into it
   const char *run_dir;          // exact directory; NULL = one below output_directory
   const char *output_directory; // default "runs"
   const char *experiment;       // default: the first config file's stem
@@ -179,7 +185,9 @@ typedef struct cohort_predict_options {
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
-  bool force; // replace an existing output; only regular files are, and none that is read
+  bool force;      // replace an existing output; only regular files are, and none that is read
+  const char *key; // of a raw table as dataset: the column that names rows; NULL = as
+                   // where the model was trained, else their number
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -234,6 +242,31 @@ typedef struct cohort_import_idx_options {
 } cohort_import_idx_options;
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
+                                           cohort_result **out);
+
+// A table in text (CSV, TSV; plain or gzip): types of columns are found out, or given; the result
+// tells the schema, which is stored in the dataset. Lists are pointers with a count.
+typedef struct cohort_import_csv_options {
+  const char *output;       // NULL = only the schema, as the result's text
+  const char *const *files; // one table, in one or several files …
+  int64_t file_count;
+  const char *training, *validation, *test; // … or one file for each split; NULL = not given
+  const char *schema;                       // YAML file; what is given below has the last word
+  const char *const *targets, *const *ignored, *const *types, *const *strip_suffixes,
+                                                                  *const *header;
+  int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
+  const char *key;      // column of texts that name rows; NULL = none
+  const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
+  const char *delimiter;     // one character, or "tab"; NULL = found out
+  const int64_t *skip_lines; // before the header: of each file, the last for all that follow
+  int64_t skip_line_count;
+  const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
+  double validation_fraction; // of `training` without `validation`; < 0 = 0.1
+  uint64_t seed;
+  bool force;                // as for idx
+} cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
+COHORT_API cohort_status cohort_import_csv(cohort_context *context,
+                                           const cohort_import_csv_options *options,
                                            cohort_result **out);
 
 typedef struct cohort_render_options {

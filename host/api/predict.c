@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/api/api.h"
+#include "host/api/table.h"
 #include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
@@ -189,8 +189,11 @@ static co_status predict(scoring *s, cohort_result *result) {
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  scoring s = {.context = context, .ctx = context->ctx, .options = options};
-  co_status status = predict(&s, *out);
+  co_table_scoring table;
+  scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
+  co_status status = co_table_scoring_begin(&table, context, options);
+  if (status == CO_OK) status = predict(&s, *out);
+  if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
   co_writer_close(s.writer);
@@ -199,6 +202,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_predictor_close(s.predictor);
   co_dataset_close(s.dataset);
   co_arena_free(s.arena);
+  co_table_scoring_end(&table);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);
 }

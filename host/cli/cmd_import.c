@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
+#include <stdlib.h>
 
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_import_options, member)
 
-static const char *const formats[] = {"idx", NULL};
+enum { IDX, CSV };
+static const char *const formats[] = {"idx", "csv", NULL};
 
 static const cli_option options_table[] = {
     {.name = "output",
@@ -13,28 +15,25 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "the dataset.h5 to write",
-     .required = true},
+     .doc = "the dataset.h5 to write"},
     {.name = "format",
      .kind = CLI_WORD,
      .offset = AT(format),
      .value = "FORMAT",
-     .doc = "idx (MNIST-like files, plain or gzip)",
-     .words = formats,
-     .required = true},
+     .doc = "idx (MNIST-like files) or csv (tables in text); both plain or gzip",
+     .words = formats},
     {.name = "training-set",
-     .kind = CLI_PAIR,
+     .kind = CLI_ONE_OR_TWO,
      .offset = AT(training),
      .value = "IMAGES LABELS",
-     .doc = "training rows",
-     .required = true},
+     .doc = "training rows; of a table, one file in place of FILE"},
     {.name = "validation-set",
-     .kind = CLI_PAIR,
+     .kind = CLI_ONE_OR_TWO,
      .offset = AT(validation),
      .value = "IMAGES LABELS",
      .doc = "validation rows"},
     {.name = "test-set",
-     .kind = CLI_PAIR,
+     .kind = CLI_ONE_OR_TWO,
      .offset = AT(test),
      .value = "IMAGES LABELS",
      .doc = "test rows"},
@@ -42,25 +41,89 @@ static const cli_option options_table[] = {
      .kind = CLI_DOUBLE,
      .offset = AT(validation_fraction),
      .value = "F",
-     .doc = "share of training rows to validate on (default 0.1)",
+     .doc = "share of --training-set to validate on (default 0.1)",
      .minimum = 0,
      .maximum = 0.9},
     {.name = "class-names",
      .kind = CLI_NAMES,
      .offset = AT(class_names),
      .value = "A,B,...",
-     .doc = "names of the classes 0, 1, ..."},
+     .doc = "idx: names of the classes 0, 1, ..."},
+    {.name = "target",
+     .kind = CLI_LIST,
+     .offset = AT(targets),
+     .value = "COL",
+     .doc = "csv: a column to predict; repeatable"},
+    {.name = "key",
+     .kind = CLI_TEXT,
+     .offset = AT(key),
+     .value = "COL",
+     .doc = "csv: the column that names rows"},
+    {.name = "type",
+     .kind = CLI_LIST,
+     .offset = AT(types),
+     .value = "COL=TYPE",
+     .doc = "csv: number, binary, category or id, instead of what is found out"},
+    {.name = "ignore",
+     .kind = CLI_LIST,
+     .offset = AT(ignored),
+     .value = "COL",
+     .doc = "csv: leave a column out; repeatable"},
+    {.name = "split",
+     .kind = CLI_TEXT,
+     .offset = AT(split),
+     .value = "RULE",
+     .doc = "csv: random:0.7,0.1,0.2 (the default), stratified:..., hash:COL, column:COL"},
+    {.name = "positive",
+     .kind = CLI_TEXT,
+     .offset = AT(positive),
+     .value = "VALUE",
+     .doc = "csv: the target's positive value (default: its true/yes/1/y, else the rarer)"},
+    {.name = "delimiter",
+     .kind = CLI_TEXT,
+     .offset = AT(delimiter),
+     .value = "C",
+     .doc = "csv: one character, or tab (default: found out among , ; tab |)"},
+    {.name = "header",
+     .kind = CLI_NAMES,
+     .offset = AT(header),
+     .value = "A,B,...",
+     .doc = "csv: names of columns, where the file has none"},
+    {.name = "skip-lines",
+     .kind = CLI_NAMES,
+     .offset = AT(skip_lines),
+     .value = "N,...",
+     .doc = "csv: lines before the header; a number for each file where they differ"},
+    {.name = "strip-suffix",
+     .kind = CLI_LIST,
+     .offset = AT(strip_suffixes),
+     .value = "COL=TEXT",
+     .doc = "csv: take TEXT off the ends of a column's cells"},
+    {.name = "schema",
+     .kind = CLI_TEXT,
+     .offset = AT(schema),
+     .value = "FILE",
+     .doc = "csv: columns as this YAML says; options above have the last word"},
+    {.name = "print-schema",
+     .kind = CLI_FLAG,
+     .offset = AT(print_schema),
+     .doc = "csv: only print such YAML, to be edited"},
     {.name = NULL},
 };
 
-static co_status run(cli_job *cli, const void *options_) {
-  const cli_import_options *o = options_;
+static co_status missing(const char *what) {
+  co_status status = co_fail(CO_ERR_USAGE, "'cohort import' also needs %s", what);
+  co_hint("see cohort import --help");
+  return status;
+}
+
+static co_status refuse(const char *option, const char *format) {
+  return co_fail(CO_ERR_USAGE, "%s does not go with --format %s", option, format);
+}
+
+static co_status import_idx(cohort_context *context, const cli_import_options *o,
+                            cohort_result **result) {
   bool fraction = !isnan(o->validation_fraction);
-  if (fraction && o->validation[0])
-    return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
-  cohort_context *context;
-  cohort_result *result = NULL;
-  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_import_idx_options request = {
       .output = o->output,
       .training = {o->training[0], o->training[1]},
@@ -73,7 +136,97 @@ static co_status run(cli_job *cli, const void *options_) {
       .class_names = o->class_names.item,
       .class_name_count = o->class_names.count,
       .force = o->common.force};
-  cohort_status status = cohort_import_idx(context, &request, &result);
+  return (co_status)cohort_import_idx(context, &request, result);
+}
+
+// Lines to skip; *out stays NULL where none are given.
+static co_status read_lines(const int64_t **out, co_arena *arena, const cli_list *list) {
+  int64_t *lines = co_arena_alloc(arena, (size_t)list->count + 1, sizeof *lines);
+  if (!lines) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < list->count; i++) {
+    char *end;
+    lines[i] = strtol(list->item[i], &end, 10);
+    if (*end || !*list->item[i] || lines[i] < 0 || lines[i] > 1000000000)
+      return co_fail(CO_ERR_USAGE, "--skip-lines: '%s' is no number of lines", list->item[i]);
+  }
+  *out = lines;
+  return CO_OK;
+}
+
+static co_status import_csv(cohort_context *context, const cli_import_options *o,
+                            const int64_t *skip_lines, cohort_result **result) {
+  cohort_import_csv_options request = {
+      .output = o->print_schema ? NULL : o->output,
+      .files = o->files.item,
+      .file_count = o->files.count,
+      .training = o->training[0],
+      .validation = o->validation[0],
+      .test = o->test[0],
+      .schema = o->schema,
+      .targets = o->targets.item,
+      .target_count = o->targets.count,
+      .ignored = o->ignored.item,
+      .ignored_count = o->ignored.count,
+      .types = o->types.item,
+      .type_count = o->types.count,
+      .strip_suffixes = o->strip_suffixes.item,
+      .strip_suffix_count = o->strip_suffixes.count,
+      .header = o->header.item,
+      .header_count = o->header.count,
+      .key = o->key,
+      .positive = o->positive,
+      .delimiter = o->delimiter,
+      .skip_lines = skip_lines,
+      .skip_line_count = o->skip_lines.count,
+      .split = o->split,
+      .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
+      .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
+      .force = o->common.force};
+  return (co_status)cohort_import_csv(context, &request, result);
+}
+
+static co_status check_idx(const cli_import_options *o) {
+  bool table = o->targets.count || o->key || o->types.count || o->ignored.count || o->split ||
+               o->positive || o->delimiter || o->header.count || o->skip_lines.count ||
+               o->strip_suffixes.count || o->schema || o->print_schema;
+  if (!o->output || !o->training[0])
+    return missing(!o->output && !o->training[0] ? "--output FILE, --training-set IMAGES LABELS"
+                   : !o->output                  ? "--output FILE"
+                                                 : "--training-set IMAGES LABELS");
+  if (o->files.count) return refuse("a FILE", "idx");
+  if (table) return refuse("an option of tables", "idx");
+  return CO_OK;
+}
+
+static co_status check_csv(const cli_import_options *o) {
+  if (!o->output && !o->print_schema) return missing("--output FILE, or --print-schema");
+  if (o->output && o->print_schema) {
+    co_status status = co_fail(CO_ERR_USAGE, "--print-schema writes no dataset: leave -O out");
+    co_hint("the dataset keeps its schema: cohort inspect shows it");
+    return status;
+  }
+  if (!o->files.count && !o->training[0] && !o->schema) return missing("FILE");
+  if (o->class_names.count) return refuse("--class-names", "csv");
+  if (o->training[1] || o->validation[1] || o->test[1])
+    return co_fail(CO_ERR_USAGE, "a table takes one file for each split, not two");
+  return CO_OK;
+}
+
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_import_options *o = options_;
+  bool fraction = !isnan(o->validation_fraction);
+  // Images come with labels; a table does not.
+  int format = o->format >= 0 ? o->format : o->training[1] ? IDX : CSV;
+  if (fraction && o->validation[0])
+    return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
+  CO_RETURN_IF_FAILED(format == IDX ? check_idx(o) : check_csv(o));
+  cohort_context *context;
+  cohort_result *result = NULL;
+  const int64_t *skip_lines = NULL;
+  CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_status status =
+      format == IDX ? import_idx(context, o, &result) : import_csv(context, o, skip_lines, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   return taken;
@@ -82,13 +235,19 @@ static co_status run(cli_job *cli, const void *options_) {
 const cli_verb cli_verb_import = {
     .name = "import",
     .aliases = "preprocess",
-    .usage = "-O FILE --format idx --training-set IMAGES LABELS [options]",
-    .summary = "make a dataset.h5 from images",
+    .usage = "-O FILE --target COL [options] FILE.csv...\n"
+             "       cohort import -O FILE --training-set IMAGES LABELS [options]",
+    .summary = "make a dataset.h5 from tables in text, or from images",
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
-        "equal inputs is left alone, or made again if it is damaged.\n",
+        "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
+        "columns are one table. What a column is, is found out from all of its cells;\n"
+        "--print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE,
     .options = options_table,
     .options_size = sizeof(cli_import_options),
+    .operand = "FILE",
+    .max_operands = 1 << 20,
+    .operands = AT(files),
     .run = run,
 };

@@ -9,7 +9,18 @@
 
 static const cli_option options[] = {
     CLI_ROW_MODEL(cli_predict_options),
-    CLI_ROW_DATASET(cli_predict_options),
+    {.name = "dataset",
+     .kind = CLI_TEXT,
+     .offset = AT(dataset),
+     .value = "FILE",
+     .doc = "dataset.h5, or a table in text with the model's columns",
+     .required = true},
+    {.name = "key",
+     .kind = CLI_TEXT,
+     .offset = AT(key),
+     .value = "COL",
+     .doc = "of a table in text: the column that names rows (default: as in training, else the "
+            "number)"},
     CLI_ROW_SPLIT(cli_predict_options, "train, validation, test or all", "all"),
     {.name = "output",
      .letter = 'O',
@@ -38,6 +49,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .dataset = o->dataset,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
+      .key = o->key,
       .device = o->common.device,
       .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -59,6 +71,11 @@ const cli_verb cli_verb_predict = {
     .aliases = "score",
     .usage = "-m MODEL --dataset FILE -O FILE [--split NAME] [options]",
     .summary = "score rows with a model",
+    .details =
+        "Of a raw table, columns are found by their names; the target need not be there, others "
+        "are\n"
+        "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
+        "temporary file beside the output meanwhile (of standard output: in /tmp).\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_predict_options),

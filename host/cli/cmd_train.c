@@ -6,7 +6,26 @@
 #define AT(member) offsetof(cli_train_options, member)
 
 static const cli_option options[] = {
-    CLI_ROW_CONFIG_DATASET(cli_train_options),
+    {.name = "dataset",
+     .kind = CLI_TEXT,
+     .offset = AT(dataset),
+     .value = "FILE",
+     .doc = "dataset.h5, or a table in text to be imported; overrides the config's"},
+    {.name = "target",
+     .kind = CLI_LIST,
+     .offset = AT(targets),
+     .value = "COL",
+     .doc = "of a table in text: a column to predict; repeatable"},
+    {.name = "key",
+     .kind = CLI_TEXT,
+     .offset = AT(key),
+     .value = "COL",
+     .doc = "of a table in text: the column that names rows"},
+    {.name = "schema",
+     .kind = CLI_TEXT,
+     .offset = AT(schema),
+     .value = "FILE",
+     .doc = "of a table in text: its columns, see import --print-schema"},
     {.name = "run-dir",
      .kind = CLI_TEXT,
      .offset = AT(run_dir),
@@ -80,6 +99,10 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_train_options request = {.config = config,
                                   .dataset = o->dataset,
+                                  .targets = o->targets.item,
+                                  .target_count = o->targets.count,
+                                  .key = o->key,
+                                  .schema = o->schema,
                                   .run_dir = o->run_dir,
                                   .output_directory = o->output_directory,
                                   .experiment = o->experiment,
@@ -103,7 +126,8 @@ static co_status run(cli_job *cli, const void *options_) {
 const cli_verb cli_verb_train = {
     .name = "train",
     .aliases = "fit",
-    .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]",
+    .usage = "-c CONFIG --dataset FILE [--run-dir DIR] [options]\n"
+             "       cohort train --target COL --dataset TABLE.csv [options]",
     .summary = "train a model, or go on training",
     .details =
         "On a terminal epochs are lines of a table. Elsewhere, and with --json, --verbose,\n"

@@ -355,9 +355,12 @@ static co_status apply(parser *p, const cli_option *o, const char *value) {
     value = follows ? p->words[p->next++] : "";
   }
   if (!value) CO_RETURN_IF_FAILED(take(p, o, o->name, &value));
-  if (o->kind != CLI_PAIR) return store(p, o, value);
+  if (o->kind != CLI_PAIR && o->kind != CLI_ONE_OR_TWO) return store(p, o, value);
   const char **pair = at;
   pair[0] = value;
+  pair[1] = NULL;
+  bool follows = p->next < p->count && p->words[p->next][0] != '-';
+  if (o->kind == CLI_ONE_OR_TWO && !follows) return CO_OK;
   return take(p, o, o->name, &pair[1]);
 }
 
@@ -432,6 +435,7 @@ static bool is_given(const parser *p, const cli_option *o) {
   case CLI_TEXT:
   case CLI_OPTIONAL:
   case CLI_PAIR:
+  case CLI_ONE_OR_TWO:
     return *(const char *const *)at != NULL;
   case CLI_INT:
     return *(const int64_t *)at != CLI_UNSET;
@@ -496,11 +500,12 @@ static bool is_same_file(const char *value, const char *path) {
 static bool names_file(const char *options, const cli_option *o, const char *path) {
   const void *at = options + o->offset;
   const char *const *texts = at;
-  int64_t count = o->kind == CLI_PAIR ? 2 : 1;
+  bool pair = o->kind == CLI_PAIR || o->kind == CLI_ONE_OR_TWO;
+  int64_t count = pair ? 2 : 1;
   if (o->kind == CLI_LIST) {
     texts = ((const cli_list *)at)->item;
     count = ((const cli_list *)at)->count;
-  } else if (o->kind != CLI_TEXT && o->kind != CLI_OPTIONAL && o->kind != CLI_PAIR) {
+  } else if (o->kind != CLI_TEXT && o->kind != CLI_OPTIONAL && !pair) {
     return false;
   }
   for (int64_t i = 0; i < count; i++)

@@ -7,16 +7,17 @@
 #include "host/core/context.h"
 
 typedef enum cli_kind {
-  CLI_FLAG,     // bool
-  CLI_COUNT,    // int: how often it was given
-  CLI_TEXT,     // const char *, NULL if not given
-  CLI_OPTIONAL, // const char *: the value, "" without one, NULL if not given
-  CLI_INT,      // int64_t, CLI_UNSET if not given and without default
-  CLI_DOUBLE,   // double, NAN likewise
-  CLI_WORD,     // int: index into `words`, -1 likewise
-  CLI_LIST,     // cli_list: repeatable
-  CLI_NAMES,    // cli_list: one value, split at commas
-  CLI_PAIR      // const char *[2]: two values
+  CLI_FLAG,      // bool
+  CLI_COUNT,     // int: how often it was given
+  CLI_TEXT,      // const char *, NULL if not given
+  CLI_OPTIONAL,  // const char *: the value, "" without one, NULL if not given
+  CLI_INT,       // int64_t, CLI_UNSET if not given and without default
+  CLI_DOUBLE,    // double, NAN likewise
+  CLI_WORD,      // int: index into `words`, -1 likewise
+  CLI_LIST,      // cli_list: repeatable
+  CLI_NAMES,     // cli_list: one value, split at commas
+  CLI_PAIR,      // const char *[2]: two values
+  CLI_ONE_OR_TWO // const char *[2]: one value, or two
 } cli_kind;
 
 #define CLI_UNSET INT64_MIN

@@ -270,7 +270,9 @@ static void print_error(FILE *out, const cli_job *cli, bool colored, const co_er
   int used = 0;
   if (e->file[0]) used = snprintf(place, sizeof place, "%s", e->file);
   if (e->file[0] && e->line)
-    snprintf(place + used, sizeof place - (size_t)used, ":%ld:%ld", e->line, e->column);
+    used += snprintf(place + used, sizeof place - (size_t)used, ":%ld", e->line);
+  if (e->file[0] && e->line && e->column)
+    snprintf(place + used, sizeof place - (size_t)used, ":%ld", e->column);
   const char *separator = *place ? ": " : "";
   if (cli->log_as_json) {
     char text[sizeof e->message + sizeof place + sizeof e->hint + 16];

@@ -12,10 +12,15 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
-  int format;                                        // 0 = idx
-  const char *training[2], *validation[2], *test[2]; // images, labels; NULL = not given
+  int format;                                        // 0 = idx, 1 = csv, -1 = not given
+  const char *training[2], *validation[2], *test[2]; // images, labels, or a table; NULL = not given
   double validation_fraction;
   cli_list class_names;
+  // Of tables.
+  cli_list files, targets, ignored, types, strip_suffixes, header;
+  const char *key, *split, *positive, *delimiter, *schema;
+  cli_list skip_lines;
+  bool print_schema;
 } cli_import_options;
 
 typedef struct cli_plan_options {
@@ -28,6 +33,8 @@ typedef struct cli_plan_options {
 typedef struct cli_train_options {
   cli_common common;   // -c, -s, --device, --threads, --seed, --dry-run
   const char *dataset; // NULL = the config's
+  cli_list targets;
+  const char *key, *schema;
   const char *run_dir, *output_directory, *experiment; // NULL = by default
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
@@ -46,7 +53,7 @@ typedef struct cli_evaluate_options {
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
-  const char *model, *dataset, *split, *output;
+  const char *model, *dataset, *split, *output, *key;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
 } cli_predict_options;

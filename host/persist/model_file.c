@@ -197,6 +197,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "weights_sha256", hex));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
+  if (content->recipe) CO_RETURN_IF_FAILED(write_text(file, "/cohort/recipe", content->recipe));
   digest(checksum, content->config, schema, content->dataset_fingerprint, hex, content->training);
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
   CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
@@ -377,6 +378,10 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
   CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/config", &config));
   out->config_text = config;
   CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/schema", &schema));
+  if (co_h5_exists(file, "/cohort/recipe")) {
+    CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/recipe", &text));
+    out->recipe = text;
+  }
   CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "checksum", arena, &checksum));
   out->has_training = co_h5_exists(file, "/trainer");
   if (out->has_training) CO_RETURN_IF_FAILED(read_training(file, arena, &out->training));

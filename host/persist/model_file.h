@@ -38,6 +38,7 @@ typedef struct co_model_file_content {
   co_store *store;
   const char *config; // JSON
   const char *dataset_fingerprint;
+  const char *recipe;                // of raw rows (datasets/recipe.h), NULL = none
   const co_training_state *training; // NULL: a model without training state
 } co_model_file_content;
 
@@ -52,6 +53,7 @@ typedef struct co_model_file {
   const char *config_text;
   co_schema schema; // columns the model uses
   const char *dataset_fingerprint, *weights_sha256;
+  const char *recipe; // NULL = none
   bool has_training;
   co_training_state training;
   bool newer; // refused, but not damaged: it is of a format that a later version writes

@@ -81,6 +81,13 @@ static co_status write_yaml(co_context *ctx, const char *folder, const char *nam
   return status;
 }
 
+static co_status move_dataset(co_context *ctx, const char *folder, const char *from) {
+  char *path = co_path_join(ctx, folder, "dataset.h5");
+  co_status status = path ? co_rename(ctx, from, path) : CO_ERR_MEMORY;
+  co_free(ctx, path);
+  return status;
+}
+
 static co_status fill_folder(co_context *ctx, const char *folder, const co_run_start *start) {
   char *checkpoints = co_path_join(ctx, folder, "checkpoints");
   if (!checkpoints) return CO_ERR_MEMORY;
@@ -91,6 +98,7 @@ static co_status fill_folder(co_context *ctx, const char *folder, const co_run_s
   if (start->command) CO_TRY(write_named(ctx, folder, "command.txt", start->command));
   CO_TRY(write_named(ctx, folder, "metrics.jsonl", ""));
   CO_TRY(write_named(ctx, folder, "run.json", start->status));
+  if (start->dataset) CO_TRY(move_dataset(ctx, folder, start->dataset));
 cleanup:
   co_free(ctx, checkpoints);
   return status;
@@ -133,8 +141,9 @@ co_status co_run_check_free(co_context *ctx, const char *path) {
 // It is prepared aside, as a temporary folder that is in use as long as its LOCK is taken, and which
 // becomes the run's LOCK with it.
 
-static const char *const made_first[] = {"config.full.yaml", "config.yaml", "command.txt",
-                                         "metrics.jsonl",    "run.json",    "LOCK"};
+static const char *const made_first[] = {
+    "config.full.yaml", "config.yaml", "command.txt", "metrics.jsonl",
+    "run.json",         "dataset.h5",  "LOCK"};
 enum { MADE_FIRST = sizeof made_first / sizeof *made_first };
 
 static bool is_made_first(void *user, const char *name) {

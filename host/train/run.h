@@ -22,6 +22,7 @@ typedef struct co_run_start {
   const char *config_yaml; // as given, merged
   const char *command;     // may be NULL
   const char *status;      // run.json
+  const char *dataset;     // a file that becomes its dataset.h5; NULL = none
 } co_run_start;
 
 // Whether a new run may have the name `path`: nothing is there, or an empty folder. CO_ERR_IO else.

@@ -60,14 +60,19 @@ static co_status read_config(co_session *t) {
   if (!own) return CO_ERR_MEMORY;
   const char *const files[] = {own};
   bool from_run = t->resumed && !given->file_count;
-  if (!given->file_count && !from_run) {
+  if (!given->file_count && !from_run && !t->options->preset) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no config");
     co_hint("give -c CONFIG.yaml, for example -c models/presets/product-cnn.yaml");
     return status;
   }
-  CO_RETURN_IF_FAILED(co_settings_read(&t->config, t->arena, from_run ? files : given->files,
-                                       from_run ? 1 : given->file_count, given->assignments,
-                                       given->assignment_count, t->problems));
+  if (!given->file_count && !from_run)
+    CO_RETURN_IF_FAILED(co_settings_read_text(&t->config, t->arena, "auto", t->options->preset,
+                                              given->assignments, given->assignment_count,
+                                              t->problems));
+  else
+    CO_RETURN_IF_FAILED(co_settings_read(&t->config, t->arena, from_run ? files : given->files,
+                                         from_run ? 1 : given->file_count, given->assignments,
+                                         given->assignment_count, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
   CO_RETURN_IF_FAILED(co_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);

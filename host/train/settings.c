@@ -145,6 +145,13 @@ static co_status check_sections(const co_node *root, co_arena *arena, co_diagnos
   return CO_OK;
 }
 
+static co_status assign(co_node **root, co_arena *arena, const char *const *assignments,
+                        int64_t count, co_diagnostics *problems) {
+  for (int64_t i = 0; i < count; i++)
+    CO_RETURN_IF_FAILED(co_node_set(root, arena, assignments[i], problems));
+  return check_sections(*root, arena, problems);
+}
+
 co_status co_settings_read(co_node **root, co_arena *arena, const char *const *files,
                            int64_t file_count, const char *const *assignments,
                            int64_t assignment_count, co_diagnostics *problems) {
@@ -160,9 +167,14 @@ co_status co_settings_read(co_node **root, co_arena *arena, const char *const *f
     }
   }
   if (!*root) CO_RETURN_IF_FAILED(co_yaml_parse(root, arena, "config", "{}", 2, problems));
-  for (int64_t i = 0; i < assignment_count; i++)
-    CO_RETURN_IF_FAILED(co_node_set(root, arena, assignments[i], problems));
-  return check_sections(*root, arena, problems);
+  return assign(root, arena, assignments, assignment_count, problems);
+}
+
+co_status co_settings_read_text(co_node **root, co_arena *arena, const char *name, const char *text,
+                                const char *const *assignments, int64_t assignment_count,
+                                co_diagnostics *problems) {
+  CO_RETURN_IF_FAILED(co_yaml_parse(root, arena, name, text, strlen(text), problems));
+  return assign(root, arena, assignments, assignment_count, problems);
 }
 
 static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, co_arena *arena,

@@ -30,6 +30,10 @@ bool co_settings_describe(int i, const char **path, const char **doc, const co_f
 co_status co_settings_read(co_node **root, co_arena *arena, const char *const *files,
                            int64_t file_count, const char *const *assignments,
                            int64_t assignment_count, co_diagnostics *problems);
+// The same of a config that comes as text.
+co_status co_settings_read_text(co_node **root, co_arena *arena, const char *name, const char *text,
+                                const char *const *assignments, int64_t assignment_count,
+                                co_diagnostics *problems);
 co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
                                     co_diagnostics *problems);
 // The dataset path a config names, NULL if none.

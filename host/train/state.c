@@ -139,19 +139,35 @@ cleanup:
   return status;
 }
 
+// Where a dataset that becomes the run's own will be: dataset_path lies beside the run's folder.
+static char *own_dataset_path(const co_session *t) {
+  const char *end = strrchr(t->dataset_path, '/'), *name = strrchr(t->run_path, '/');
+  return co_format(t->ctx, "%.*s/%s/dataset.h5", end ? (int)(end - t->dataset_path) : 1,
+                   end ? t->dataset_path : ".", name ? name + 1 : t->run_path);
+}
+
 static co_status create_run(co_session *t) {
   co_text yaml, status_text;
   co_text_init(&yaml, t->ctx);
   co_text_init(&status_text, t->ctx);
   co_status status;
+  char *dataset = NULL;
+  if (t->options->own_dataset) {
+    dataset = t->dataset_path;
+    if (!(t->dataset_path = own_dataset_path(t))) status = CO_ERR_MEMORY;
+    if (!t->dataset_path) goto cleanup;
+  }
   CO_TRY(co_node_to_yaml(&yaml, t->config));
   CO_TRY(co_session_render_status(t, &status_text, "running", 0));
   co_run_start start = {.config_json = t->config_json.data,
                         .config_yaml = yaml.data ? yaml.data : "",
                         .command = t->options->command,
-                        .status = status_text.data};
+                        .status = status_text.data,
+                        .dataset = dataset};
   CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
+  if (dataset) CO_TRY(co_dataset_renamed(t->dataset, t->dataset_path));
 cleanup:
+  co_free(t->ctx, dataset);
   co_text_free(&yaml);
   co_text_free(&status_text);
   return status;
@@ -305,6 +321,7 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
+                                   .recipe = co_dataset_recipe(t->dataset),
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .training = &t->state};
   char *path = co_run_checkpoint_path(&t->run, t->state.step, scheduled);
@@ -333,6 +350,7 @@ co_status co_session_write_model(co_session *t) {
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
+                                   .recipe = co_dataset_recipe(t->dataset),
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);

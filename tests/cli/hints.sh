@@ -147,6 +147,51 @@ hint 6 'give --threads 1, or raise the limit' train "${with[@]}" --run-dir many 
 follow train "${with[@]}" --run-dir many --threads 1
 unset OMP_THREAD_LIMIT
 
+# ---- tables in text
+printf 'id,n,w,t\nu1,1,x,yes\nu2,2,y,no\nu3,3,x,no\nu4,4,y,yes\n' >t.csv
+table() { follow import -O table.h5 --force "$@"; }
+hint 2 'see cohort import --help' import --target t t.csv
+follow import --help
+table --target t t.csv
+hint 2 'the dataset keeps its schema' import -O x.h5 --print-schema --target t t.csv
+follow import --print-schema --target t t.csv
+follow inspect table.h5
+hint 2 'three shares' import -O x.h5 --target t --split random:3 t.csv
+for rule in random:0.7,0.1,0.2 stratified:0.7,0.1,0.2 hash:n:0.7,0.1,0.2; do table --target t --split $rule t.csv; done
+hint 2 'takes any' import -O x.h5 --target n --split stratified t.csv
+table --target n --split random:0.7,0.1,0.2 t.csv
+hint 2 '--training-set A.csv' import -O x.h5 --target t --training-set t.csv --split random
+table --target t --training-set t.csv --test-set t.csv
+hint 2 'give --target COLUMN; a schema' import -O x.h5 --positive no t.csv
+table --target t --positive no t.csv
+hint 4 'takes it as a word' import -O x.h5 --target t --type w=number t.csv
+table --target t --type w=category t.csv
+table --target t --ignore w t.csv
+hint 4 'takes them as classes' import -O x.h5 --type id=id --target id t.csv
+table --target id --type id=category t.csv
+sed 's/,2,/,1e999,/' t.csv >large.csv
+hint 4 'correct the cell, or leave the column out' import -O x.h5 --target t large.csv
+sed 3d large.csv >less.csv
+table --target t less.csv
+sed 's/u2/u1/' t.csv >twice.csv
+hint 4 'leave --key out where rows have none' import -O x.h5 --target t --key id twice.csv
+table --target t twice.csv
+sed 's/,n,/,t,/' t.csv >names.csv
+hint 4 'give other names by --header' import -O x.h5 --target t names.csv
+table --target t --header id,n,w,t --skip-lines 1 names.csv
+sed 's/,n,/,a\/b,/' t.csv >slash.csv
+hint 4 'rename it, give names by --header' import -O x.h5 --target t slash.csv
+table --target t --header id,n,w,t --skip-lines 1 slash.csv
+table --target t --ignore a/b slash.csv
+hint 2 'its first line names the columns' train --dataset t.csv --run-dir tabled
+follow train --target t --dataset t.csv --run-dir tabled --set trainer.max_epochs=1 -q
+hint 2 'give --dataset TABLE.csv' train --target t --dataset table.h5 --run-dir tabled
+hint 2 'leave --split out' predict -m tabled --dataset t.csv --split test -O x.csv
+follow predict -m tabled --dataset t.csv -O scores.csv -q
+hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key id -O x2.csv -q
+awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
+follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
+
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'
 or use --device cpu

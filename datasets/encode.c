@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/encode.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "datasets/cell.h"
+
+enum { BLOCK_BYTES = 16 << 20, LEAST_ROWS = 64, MOST_ROWS = 1 << 16 };
+
+static double number_of(const char *text) {
+  double value = NAN;
+  const co_csv_field cell = {text, text ? strlen(text) : 0};
+  return text && co_cell_read(&cell, &value) == CO_CELL_NUMBER ? value : NAN;
+}
+
+co_status co_encoder_begin(co_encoder *e, co_context *ctx, co_dataset_writer *writer,
+                           const char *table, co_encoded_column *columns, int64_t count,
+                           int64_t rows) {
+  size_t row_bytes = 1;
+  *e = (co_encoder){.ctx = ctx, .writer = writer, .columns = columns, .column_count = count};
+  for (int64_t i = 0; i < count; i++)
+    row_bytes += co_dtype_size(columns[i].column.dtype);
+  e->room = (int64_t)(BLOCK_BYTES / row_bytes);
+  if (e->room < LEAST_ROWS) e->room = LEAST_ROWS;
+  if (e->room > MOST_ROWS) e->room = MOST_ROWS;
+  for (int64_t i = 0; i < count; i++) {
+    co_encoded_column *c = &columns[i];
+    c->block = co_alloc(ctx, (size_t)e->room * co_dtype_size(c->column.dtype));
+    if (!c->block) return CO_ERR_MEMORY;
+    for (int k = 0; k < 2; k++)
+      c->class_values[k] = number_of(c->classes[k]);
+    CO_RETURN_IF_FAILED(co_dataset_writer_open_column(writer, table, &c->column, rows, &c->id));
+  }
+  return CO_OK;
+}
+
+static co_status no_number(const co_encoded_column *c, const co_scan *scan,
+                           const co_csv_field *cell) {
+  co_status status = co_scan_wrong(scan, c->field, "'%.*s%s' is no number of the range of float32",
+                                   (int)(cell->length < 40 ? cell->length : 40), cell->text,
+                                   cell->length < 40 ? "" : "…");
+  co_hint("correct the cell, or leave it empty: then it is missing");
+  return status;
+}
+
+// A text that the column does not know.
+static co_status unknown(co_encoded_column *c, const co_scan *scan, const co_csv_field *cell) {
+  int length = (int)(cell->length < 40 ? cell->length : 40);
+  if (!c->open) return co_scan_wrong(scan, c->field, "the file changed while it was read");
+  if (!c->unseen++) snprintf(c->first_unseen, sizeof c->first_unseen, "%.*s", length, cell->text);
+  return CO_OK;
+}
+
+// The class of a binary, NaN if it is none.
+static double class_of(const co_encoded_column *c, const co_csv_field *cell) {
+  double value = NAN;
+  for (int k = 0; k < 2; k++)
+    if (strlen(c->classes[k]) == cell->length && !memcmp(c->classes[k], cell->text, cell->length))
+      return k;
+  if (isnan(c->class_values[0]) || isnan(c->class_values[1]) ||
+      co_cell_read(cell, &value) != CO_CELL_NUMBER)
+    return NAN;
+  return value == c->class_values[0] ? 0 : value == c->class_values[1] ? 1 : NAN;
+}
+
+static void store_number(const co_encoder *e, const co_encoded_column *c, double value) {
+  if (c->column.dtype == CO_F64)
+    ((double *)(void *)c->block)[e->rows] = value;
+  else
+    ((float *)(void *)c->block)[e->rows] = (float)value;
+}
+
+static co_status encode_number(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
+                               const co_csv_field *cell, bool missing) {
+  double value = NAN;
+  if (!missing && co_cell_read(cell, &value) != CO_CELL_NUMBER) return no_number(c, scan, cell);
+  if (c->column.role == CO_ROLE_WEIGHT && !(value >= 0))
+    return co_scan_wrong(scan, c->field, "a weight must be a number of at least 0");
+  store_number(e, c, value);
+  return CO_OK;
+}
+
+static co_status encode_cell(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
+                             const co_csv_field *field) {
+  co_csv_field cell = co_cell_trim(field, c->suffix);
+  bool missing = co_cell_is_missing(&cell);
+  c->missing += missing;
+  if (c->column.type == CO_COLUMN_NUMBER) return encode_number(e, c, scan, &cell, missing);
+  if (c->column.type == CO_COLUMN_BINARY) {
+    double value = missing ? NAN : class_of(c, &cell);
+    store_number(e, c, value);
+    return missing || !isnan(value) ? CO_OK : unknown(c, scan, &cell);
+  }
+  const co_word *word = missing ? NULL : co_dictionary_find(c->words, cell.text, cell.length);
+  ((int32_t *)(void *)c->block)[e->rows] = word ? word->code : -1;
+  return missing || word ? CO_OK : unknown(c, scan, &cell);
+}
+
+co_status co_encoder_row(co_encoder *e, const co_scan *scan, const co_csv_field *fields) {
+  for (int64_t i = 0; i < e->column_count; i++)
+    CO_RETURN_IF_FAILED(encode_cell(e, &e->columns[i], scan, &fields[e->columns[i].field]));
+  return ++e->rows == e->room ? co_encoder_flush(e) : CO_OK;
+}
+
+co_status co_encoder_flush(co_encoder *e) {
+  for (int64_t i = 0; i < e->column_count; i++)
+    CO_RETURN_IF_FAILED(
+        co_dataset_writer_append(e->writer, e->columns[i].id, e->rows, e->columns[i].block));
+  e->rows = 0;
+  return CO_OK;
+}
+
+void co_encoder_free(co_encoder *e) {
+  for (int64_t i = 0; i < e->column_count; i++) {
+    co_free(e->ctx, e->columns[i].block);
+    e->columns[i].block = NULL;
+  }
+  e->column_count = 0;
+}

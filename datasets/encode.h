@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the cells of rows to columns of a dataset, a block of rows at a time.
+#ifndef COHORT_DATASETS_ENCODE_H
+#define COHORT_DATASETS_ENCODE_H
+
+#include "datasets/dictionary.h"
+#include "datasets/scan.h"
+#include "datasets/writer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_encoded_column {
+  co_column column;   // name, type, role, dtype; numbers and binaries are floats, f32 or f64
+  int64_t field;      // column of the scan
+  const char *suffix; // taken off its cells; NULL = none
+  const co_dictionary *words; // of categories: the code of each text
+  const char *classes[2];     // of binaries: the texts of 0 and 1; numbers are compared as such
+  bool open;                  // a text that is in neither is missing, and counted; else an error
+  // Filled in.
+  int64_t missing, unseen;
+  char first_unseen[48];
+  double class_values[2]; // NaN = no number
+  int64_t id;             // for the writer
+  unsigned char *block;
+} co_encoded_column;
+
+typedef struct co_encoder {
+  co_context *ctx;
+  co_dataset_writer *writer;
+  co_encoded_column *columns; // the caller's
+  int64_t column_count;
+  int64_t rows, room; // in the blocks
+} co_encoder;
+
+// Declares the columns of `table`, of `rows` rows each. `columns` must stay until the end.
+co_status co_encoder_begin(co_encoder *encoder, co_context *ctx, co_dataset_writer *writer,
+                           const char *table, co_encoded_column *columns, int64_t count,
+                           int64_t rows);
+// Takes the row that was read last. CO_ERR_DATA at a cell that cannot be one of its column.
+co_status co_encoder_row(co_encoder *encoder, const co_scan *scan, const co_csv_field *fields);
+co_status co_encoder_flush(co_encoder *encoder); // after the last row
+void co_encoder_free(co_encoder *encoder);       // legal on a zeroed struct
+
+#ifdef __cplusplus
+}
+#endif
+#endif

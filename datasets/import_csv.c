@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/import_csv.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/cell.h"
+#include "datasets/encode.h"
+#include "datasets/format.h"
+#include "datasets/source.h"
+#include "datasets/survey.h"
+#include "host/core/h5.h"
+#include "host/core/hash.h"
+#include "host/core/output.h"
+
+typedef struct csv_import {
+  co_context *ctx;
+  co_arena *arena;
+  const co_import_csv_options *options;
+  co_import_csv_result *result;
+  co_scan_options scan;
+  co_survey survey;
+  co_recipe found; // what the survey says
+  co_text recipe;  // everything that decides the output
+  co_encoded_column *columns;
+  int64_t column_count;
+  int64_t key, split_column, target; // columns of the table; -1 = none
+  bool by_file;                      // files have splits
+  bool validates;                    // one of them is of validation
+  uint8_t *split;
+  uint64_t *hash;
+  int32_t *class_;
+  co_text content; // of the row in work
+} csv_import;
+
+// ---- up to date --------------------------------------------------------------------------------
+
+// Two imports with equal recipes make equal files.
+static co_status write_recipe(csv_import *m, const char *digest) {
+  const co_import_csv_options *o = m->options;
+  co_text *t = &m->recipe;
+  co_text_printf(t, "importer: csv 1\nfiles: sha256 %s\n", digest);
+  for (int64_t i = 0; m->by_file && i < o->file_count; i++)
+    co_text_printf(t, "split_of_file: %d\n", o->file_splits[i]);
+  for (int64_t i = 0; o->skip_lines && i < o->file_count; i++)
+    co_text_printf(t, "skip_lines_of_file: %" PRId64 "\n", o->skip_lines[i]);
+  co_text_printf(t,
+                 "split: %d %.17g %.17g %.17g %s\nvalidation_fraction: %.17g\nseed: %" PRIu64 "\n",
+                 (int)o->split.kind, o->split.share[0], o->split.share[1], o->split.share[2],
+                 o->split.column ? o->split.column : "", o->validation_fraction, o->seed);
+  co_text_printf(t, "columns not listed: %s\n", o->recipe->whole ? "ignored" : "found out");
+  co_recipe given = *o->recipe;
+  given.file = NULL;
+  return co_recipe_print(t, &given);
+}
+
+// As co_scan_digest.
+static co_status hash_files(csv_import *m, char digest[65]) {
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (int64_t i = 0; i < m->options->file_count; i++) {
+    char hex[65];
+    CO_RETURN_IF_FAILED(co_source_hash_file(m->ctx, m->options->files[i], hex));
+    co_sha256_update(&hash, hex, 64);
+  }
+  co_sha256_final(&hash, digest);
+  return CO_OK;
+}
+
+static co_status get_source(csv_import *m, co_h5 *h5, const char *name, char **out) {
+  *out = NULL;
+  if (!co_h5_exists(h5, "/source") || !co_h5_has_attribute(h5, "/source", name)) return CO_OK;
+  return co_h5_get_string(h5, "/source", name, m->arena, out);
+}
+
+static co_status describe_existing(csv_import *m, const char *schema, const char *duplicates) {
+  co_dataset *d;
+  const int64_t *rows;
+  CO_RETURN_IF_FAILED(co_dataset_open(&d, m->ctx, m->options->output));
+  const co_schema *columns = co_dataset_schema(d);
+  co_status status = CO_OK;
+  for (int s = 0; s < CO_SPLIT_COUNT; s++)
+    co_dataset_split(d, (co_split)s, &rows, &m->result->rows[s]);
+  for (int64_t i = 0; status == CO_OK && i < columns->column_count; i++) { // against checksums
+    const void *data;
+    int64_t count;
+    if (columns->columns[i].type != CO_COLUMN_TEXT)
+      status = co_dataset_column(d, columns->columns[i].name, &data, &count, &rows);
+  }
+  m->result->schema = schema;
+  m->result->up_to_date =
+      status == CO_OK && sscanf(duplicates, "%" SCNd64, &m->result->duplicates) == 1;
+  snprintf(m->result->fingerprint, sizeof m->result->fingerprint, "%s", co_dataset_fingerprint(d));
+  co_dataset_close(d);
+  return status;
+}
+
+static co_status check_existing(csv_import *m) {
+  const char *path = m->options->output;
+  char digest[65], *recipe = NULL, *schema = NULL, *duplicates = NULL;
+  co_h5 *h5 = NULL;
+  CO_RETURN_IF_FAILED(hash_files(m, digest));
+  CO_RETURN_IF_FAILED(write_recipe(m, digest));
+  co_status status = co_h5_open(&h5, m->ctx, path, CO_ERR_DATA);
+  if (status == CO_OK) status = get_source(m, h5, "recipe", &recipe);
+  if (status == CO_OK) status = get_source(m, h5, "schema", &schema);
+  if (status == CO_OK) status = get_source(m, h5, "duplicates", &duplicates);
+  co_h5_abandon(h5);
+  if (status == CO_OK && recipe && schema && duplicates && !strcmp(recipe, m->recipe.data)) {
+    status = describe_existing(m, schema, duplicates);
+    if (status != CO_ERR_DATA) return status;
+    co_log(m->ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
+           co_error_last()->message);
+    *m->result = (co_import_csv_result){0};
+    return CO_OK;
+  }
+  if (status == CO_ERR_MEMORY) return status;
+  status =
+      co_fail_at(CO_ERR_IO, path, 0, 0,
+                 status == CO_OK ? "the file exists and was not made from these inputs and options"
+                                 : "the file exists and cannot be read");
+  co_hint("choose another output, or replace it with --force");
+  return status;
+}
+
+// ---- columns -----------------------------------------------------------------------------------
+
+static co_status check_name(const csv_import *m, const char *name) {
+  if (co_dataset_name_ok(name)) return CO_OK;
+  co_status status = co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0,
+                                "'%.200s' cannot be the name of a column: at most %d bytes, no '/'",
+                                name, (int)CO_DATASET_NAME_MAX);
+  co_hint("rename it, give names by --header NAMES (and --skip-lines 1), or --ignore it");
+  return status;
+}
+
+static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) {
+  static const co_role roles[CO_RECIPE_ROLE_COUNT] = {[CO_RECIPE_INPUT] = CO_ROLE_INPUT,
+                                                      [CO_RECIPE_TARGET] = CO_ROLE_TARGET,
+                                                      [CO_RECIPE_WEIGHT] = CO_ROLE_WEIGHT};
+  co_encoded_column *out = &m->columns[m->column_count++];
+  CO_RETURN_IF_FAILED(check_name(m, c->name));
+  out->column = (co_column){.name = c->name, .role = roles[c->recipe.role], .dtype = CO_F32};
+  out->field = field;
+  out->suffix = c->suffix;
+  if (c->recipe.role == CO_RECIPE_TARGET && m->target < 0) m->target = field;
+  switch (c->recipe.type) {
+  case CO_RECIPE_CATEGORY: {
+    const char *const *texts;
+    CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &texts));
+    out->words = &c->words;
+    out->column.type = CO_COLUMN_CATEGORY;
+    out->column.dtype = CO_I32;
+    out->column.categories = texts;
+    out->column.category_count = c->words.count;
+    return CO_OK;
+  }
+  case CO_RECIPE_BINARY:
+    out->column.type = CO_COLUMN_BINARY;
+    out->column.categories = c->classes;
+    out->column.category_count = 2;
+    memcpy(out->classes, c->classes, sizeof out->classes);
+    return CO_OK;
+  default:
+    out->column.type = CO_COLUMN_NUMBER;
+    out->column.dtype = c->wide ? CO_F64 : CO_F32;
+    return CO_OK;
+  }
+}
+
+static co_status second_of_kind(const csv_import *m, const char *what, int64_t a, int64_t b) {
+  return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0,
+                    "'%.200s' and '%.200s' cannot both be the %s", m->survey.columns[a].name,
+                    m->survey.columns[b].name, what);
+}
+
+static co_status plan_columns(csv_import *m) {
+  const char *split_name = m->options->split.column;
+  int64_t inputs = 0, weight = -1;
+  m->columns = co_arena_alloc(m->arena, (size_t)m->survey.column_count, sizeof *m->columns);
+  if (!m->columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->survey.column_count; i++) {
+    co_column_survey *c = &m->survey.columns[i];
+    if (split_name && !strcmp(split_name, c->name)) m->split_column = i;
+    switch (c->recipe.role) {
+    case CO_RECIPE_KEY:
+      if (m->key >= 0) return second_of_kind(m, "key", m->key, i);
+      CO_RETURN_IF_FAILED(check_name(m, c->name));
+      m->key = i;
+      break;
+    case CO_RECIPE_WEIGHT:
+      if (weight >= 0) return second_of_kind(m, "weight", weight, i);
+      weight = i;
+      CO_RETURN_IF_FAILED(plan_column(m, c, i));
+      break;
+    case CO_RECIPE_INPUT:
+      inputs++;
+      CO_RETURN_IF_FAILED(plan_column(m, c, i));
+      break;
+    case CO_RECIPE_TARGET:
+      CO_RETURN_IF_FAILED(plan_column(m, c, i));
+      break;
+    default:
+      break;
+    }
+  }
+  if (split_name && m->split_column < 0)
+    return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "there is no column '%.200s'",
+                      split_name);
+  if (!inputs)
+    return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "no column is left as an input");
+  return CO_OK;
+}
+
+static co_status check_stratified(const csv_import *m) {
+  if (m->options->split.kind != CO_SPLIT_STRATIFIED || m->by_file) return CO_OK;
+  if (m->target >= 0 && m->survey.columns[m->target].recipe.type != CO_RECIPE_NUMBER) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "--split stratified needs a target of classes");
+  co_hint("--split random:0.7,0.1,0.2 takes any");
+  return status;
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
+// What tells the row from others: its key, a column's text, or its inputs and targets.
+static co_status hash_row(csv_import *m, const co_csv_field *fields, uint64_t *hash) {
+  int64_t column = m->options->split.kind == CO_SPLIT_HASH ? m->split_column : m->key;
+  m->content.length = 0;
+  for (int64_t i = 0; i < m->survey.column_count; i++) {
+    const co_column_survey *c = &m->survey.columns[i];
+    bool counts = column >= 0
+                      ? i == column
+                      : c->recipe.role == CO_RECIPE_INPUT || c->recipe.role == CO_RECIPE_TARGET;
+    if (!counts) continue;
+    co_csv_field cell = co_cell_trim(&fields[i], c->suffix);
+    if (!co_cell_is_missing(&cell)) co_text_append(&m->content, cell.text, cell.length);
+    co_text_append(&m->content, "\x1f", 1);
+  }
+  *hash = co_hash64(m->options->seed, m->content.data, m->content.length);
+  return m->content.status;
+}
+
+static co_status split_of_file(const csv_import *m, const co_scan *scan, uint64_t hash,
+                               uint8_t *out) {
+  int split = m->options->file_splits[co_scan_file(scan)];
+  bool validates = split == CO_SPLIT_TRAIN && !m->validates &&
+                   (double)(hash >> 11) * 0x1p-53 < m->options->validation_fraction;
+  *out = (uint8_t)(validates ? CO_SPLIT_VALIDATION : split);
+  return CO_OK;
+}
+
+static co_status place_row(csv_import *m, const co_scan *scan, const co_csv_field *fields) {
+  const co_split_rule *rule = &m->options->split;
+  int64_t row = co_scan_rows(scan) - 1;
+  CO_RETURN_IF_FAILED(hash_row(m, fields, &m->hash[row]));
+  if (m->by_file) return split_of_file(m, scan, m->hash[row], &m->split[row]);
+  if (rule->kind == CO_SPLIT_STRATIFIED) {
+    co_csv_field cell = co_cell_trim(&fields[m->target], m->survey.columns[m->target].suffix);
+    m->class_[row] = (int32_t)(co_hash64(0, cell.text, cell.length) & INT32_MAX);
+  } else if (rule->kind == CO_SPLIT_COLUMN) {
+    co_csv_field cell = co_cell_trim(&fields[m->split_column], NULL);
+    int split = co_split_of_cell(cell.text, cell.length);
+    if (split < 0)
+      return co_scan_wrong(scan, m->split_column, "'%.*s' is no split: train, validation or test",
+                           (int)(cell.length < 40 ? cell.length : 40), cell.text);
+    m->split[row] = (uint8_t)split;
+  } else {
+    m->split[row] = (uint8_t)co_split_of_hash(rule, m->hash[row]);
+  }
+  return CO_OK;
+}
+
+static co_status changed(const csv_import *m) {
+  return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "the file changed while it was read");
+}
+
+static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) {
+  const co_csv_field *fields;
+  char digest[65];
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &fields));
+    if (!fields) break;
+    if (co_scan_rows(scan) > m->survey.rows) return changed(m);
+    CO_RETURN_IF_FAILED(co_encoder_row(encoder, scan, fields));
+    CO_RETURN_IF_FAILED(place_row(m, scan, fields));
+  }
+  co_scan_digest(scan, digest);
+  if (co_scan_rows(scan) != m->survey.rows || strcmp(digest, m->survey.digest) != 0)
+    return changed(m);
+  return co_encoder_flush(encoder);
+}
+
+// The dictionary of keys, each of which occurs once, is in the order of the rows.
+static co_status write_keys(csv_import *m, co_dataset_writer *writer) {
+  if (m->key < 0) return CO_OK;
+  const co_column_survey *c = &m->survey.columns[m->key];
+  const char **texts = co_alloc(m->ctx, (size_t)m->survey.rows * sizeof *texts);
+  if (!texts) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->survey.rows; i++)
+    texts[i] = c->words.words[i].text;
+  co_status status =
+      co_dataset_writer_texts(writer, m->found.table, c->name, CO_ROLE_KEY, texts, m->survey.rows);
+  co_free(m->ctx, texts);
+  return status;
+}
+
+static int by_hash(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static void count_rows(csv_import *m) {
+  co_import_csv_result *result = m->result;
+  int64_t rows = m->survey.rows;
+  for (int64_t i = 0; i < rows; i++)
+    result->rows[m->split[i]]++;
+  result->duplicates = -1;
+  if (m->key >= 0 || m->options->split.kind == CO_SPLIT_HASH) return;
+  qsort(m->hash, (size_t)rows, sizeof *m->hash, by_hash);
+  result->duplicates = 0;
+  for (int64_t i = 1; i < rows; i++)
+    result->duplicates += m->hash[i] == m->hash[i - 1];
+}
+
+static co_status write_source(csv_import *m, co_dataset_writer *writer) {
+  char duplicates[32];
+  m->recipe.length = 0;
+  CO_RETURN_IF_FAILED(write_recipe(m, m->survey.digest));
+  CO_RETURN_IF_FAILED(co_dataset_writer_source(writer, "recipe", m->recipe.data));
+  CO_RETURN_IF_FAILED(co_dataset_writer_source(writer, "schema", m->result->schema));
+  snprintf(duplicates, sizeof duplicates, "%" PRId64, m->result->duplicates);
+  return co_dataset_writer_source(writer, "duplicates", duplicates);
+}
+
+static void warn(const csv_import *m) {
+  static const char *const names[] = {"training", "validation", "test"};
+  for (int s = 0; s < CO_SPLIT_COUNT; s++)
+    if (!m->result->rows[s] && !(m->by_file && s == CO_SPLIT_TEST))
+      co_log(m->ctx, CO_LOG_WARN, "import", "no row fell into the %s split", names[s]);
+}
+
+static co_status write_output(csv_import *m) {
+  co_status status = CO_ERR_MEMORY;
+  co_dataset_writer *writer = NULL;
+  co_encoder encoder = {0};
+  co_scan *scan = NULL;
+  size_t rows = (size_t)m->survey.rows;
+  if (!(m->split = co_alloc_zero(m->ctx, rows, sizeof *m->split))) goto cleanup;
+  if (!(m->hash = co_alloc_zero(m->ctx, rows, sizeof *m->hash))) goto cleanup;
+  bool stratified = m->options->split.kind == CO_SPLIT_STRATIFIED && !m->by_file;
+  if (stratified && !(m->class_ = co_alloc_zero(m->ctx, rows, sizeof *m->class_))) goto cleanup;
+  CO_TRY(co_dataset_writer_create(&writer, m->ctx, m->options->output));
+  CO_TRY(write_keys(m, writer));
+  CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, m->found.table, m->columns, m->column_count,
+                          m->survey.rows));
+  m->scan.stage = "write";
+  CO_TRY(co_scan_open(&scan, m->ctx, &m->scan));
+  CO_TRY(encode_rows(m, &encoder, scan));
+  if (stratified)
+    CO_TRY(co_split_stratified(&m->options->split, m->ctx, m->survey.rows, m->hash, m->class_,
+                               m->split));
+  CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL, m->split));
+  count_rows(m);
+  CO_TRY(write_source(m, writer));
+  co_atomic_file *temporary = m->options->temporary;
+  CO_TRY(temporary ? co_dataset_writer_commit_temporary(writer, m->result->fingerprint, temporary)
+                   : co_dataset_writer_commit(writer, m->result->fingerprint));
+  warn(m);
+
+cleanup:
+  co_scan_close(scan);
+  co_encoder_free(&encoder);
+  co_dataset_writer_free(writer);
+  return status;
+}
+
+// ---- the import --------------------------------------------------------------------------------
+
+static co_status describe_table(csv_import *m) {
+  const co_recipe *given = m->options->recipe;
+  m->found = *given;
+  m->found.file = m->options->output ? NULL : m->options->files[0]; // datasets hold no paths
+  m->found.csv.delimiter = m->survey.delimiter;
+  m->found.column_count = m->survey.column_count;
+  m->found.columns =
+      co_arena_alloc(m->arena, (size_t)m->survey.column_count, sizeof *m->found.columns);
+  if (!m->found.columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->survey.column_count; i++)
+    m->found.columns[i] = m->survey.columns[i].recipe;
+  co_text text;
+  co_text_init(&text, m->ctx);
+  co_status status = co_recipe_print(&text, &m->found);
+  if (status == CO_OK) {
+    m->result->schema = co_arena_strdup(m->arena, text.data);
+    if (!m->result->schema) status = CO_ERR_MEMORY;
+  }
+  co_text_free(&text);
+  return status;
+}
+
+static co_status run(csv_import *m) {
+  const co_import_csv_options *o = m->options;
+  for (int64_t i = 0; m->by_file && i < o->file_count; i++)
+    m->validates |= o->file_splits[i] == CO_SPLIT_VALIDATION;
+  if (o->output) {
+    // Whether one that exists may be replaced is for check_existing to say.
+    const co_output output = {o->output, true, o->files, o->file_count};
+    CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+  }
+  if (o->output && !o->temporary && !o->force && co_path_exists(o->output)) {
+    CO_RETURN_IF_FAILED(check_existing(m));
+    if (m->result->up_to_date) return CO_OK;
+  }
+  CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe));
+  CO_RETURN_IF_FAILED(describe_table(m));
+  if (!o->output) return CO_OK;
+  CO_RETURN_IF_FAILED(plan_columns(m));
+  CO_RETURN_IF_FAILED(check_stratified(m));
+  return write_output(m);
+}
+
+co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *arena,
+                        const co_import_csv_options *options) {
+  *out = (co_import_csv_result){0};
+  csv_import m = {.ctx = ctx,
+                  .arena = arena,
+                  .options = options,
+                  .result = out,
+                  .key = -1,
+                  .split_column = -1,
+                  .target = -1,
+                  .by_file = options->file_splits != NULL,
+                  .scan = {.paths = options->files,
+                           .path_count = options->file_count,
+                           .csv = options->recipe->csv,
+                           .skip_lines = options->skip_lines,
+                           .stage = "read",
+                           .progress = options->progress,
+                           .progress_user = options->progress_user,
+                           .stop = options->stop}};
+  co_text_init(&m.recipe, ctx);
+  co_text_init(&m.content, ctx);
+  co_status status = run(&m);
+  co_error error;
+  co_error_copy(&error);
+  co_free(ctx, m.split);
+  co_free(ctx, m.hash);
+  co_free(ctx, m.class_);
+  co_text_free(&m.recipe);
+  co_text_free(&m.content);
+  co_survey_free(&m.survey);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Imports a table in text (datasets/csv.h) into dataset.h5. The files are read twice: once to find
+// out what the columns are (datasets/survey.h), once to write them; a third time where a column of
+// texts begins with numbers. Held in memory are the different texts of columns that are no numbers
+// (of a key: all), 9 bytes a row for the split (13 where stratified), and a block of rows.
+#ifndef COHORT_DATASETS_IMPORT_CSV_H
+#define COHORT_DATASETS_IMPORT_CSV_H
+
+#include "datasets/import.h"
+#include "datasets/recipe.h"
+#include "datasets/split_rows.h"
+#include "host/core/file.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_import_csv_options {
+  // Not NULL: the dataset is not published but handed out here, a temporary beside `output`.
+  co_atomic_file *temporary;
+  const char *output;        // NULL = only find out the schema
+  const char *const *files;  // one at least, of one table
+  const int *file_splits;    // the split of each file's rows; NULL = by `split`
+  const int64_t *skip_lines; // of each file; NULL = as the recipe says
+  int64_t file_count;
+  const co_recipe *recipe; // how files are read, and what is known of columns
+  co_split_rule split;     // the recipe gives its column, if it is of one, the role split
+  // Where files have splits and none is of validation: the share of training rows that validates.
+  double validation_fraction;
+  uint64_t seed;
+  bool force;
+  co_import_progress progress; // in bytes of the files; may be NULL
+  void *progress_user;
+  const volatile int *stop; // as of co_import_idx_options
+} co_import_csv_options;
+
+typedef struct co_import_csv_result {
+  int64_t rows[3];    // per split
+  int64_t duplicates; // rows whose inputs and targets occurred before; -1 = not counted (a key)
+  bool up_to_date;
+  char fingerprint[65];
+  const char *schema; // the recipe as YAML, in the arena
+} co_import_csv_result;
+
+// The output appears whole or not at all. An existing one that equal files and options made is left
+// alone; another is CO_ERR_IO without `force`. Other errors as of co_survey_run.
+co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *arena,
+                        const co_import_csv_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

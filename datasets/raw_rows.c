@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/raw_rows.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "datasets/cell.h"
+#include "datasets/dataset.h"
+#include "datasets/encode.h"
+
+static const char table[] = "rows"; // its name in the dataset
+
+typedef struct raw_rows {
+  co_context *ctx;
+  co_arena *arena;
+  const co_raw_rows_options *options;
+  co_scan_options scan;
+  co_encoded_column *columns;
+  co_dictionary *words; // parallel to the columns
+  int64_t column_count;
+  int64_t key; // column of the table, -1 = none
+  const char *key_name;
+  co_dictionary keys;
+  int64_t rows;
+  uint8_t *split;
+} raw_rows;
+
+// ---- columns -----------------------------------------------------------------------------------
+
+// The codes of a category are the model's.
+static co_status take_categories(raw_rows *r, const co_column *column, co_dictionary *words) {
+  CO_RETURN_IF_FAILED(co_dictionary_create(words, r->ctx));
+  for (int64_t i = 0; i < column->category_count; i++) {
+    const char *text = column->categories[i];
+    CO_RETURN_IF_FAILED(co_dictionary_add(words, text, strlen(text), 1, NULL));
+  }
+  for (int64_t i = 0; i < words->count; i++)
+    words->words[i].code = (int32_t)i;
+  return CO_OK;
+}
+
+static co_status plan_column(raw_rows *r, const co_column *column, int64_t field) {
+  static const char *const plain[] = {"0", "1"};
+  const char *const *classes = column->category_count == 2 ? column->categories : plain;
+  int64_t i = r->column_count++;
+  co_encoded_column *out = &r->columns[i];
+  out->column = (co_column){.name = column->name,
+                            .type = column->type,
+                            .role = CO_ROLE_INPUT,
+                            .dtype = co_column_type_dtype(column->type),
+                            .category_count = column->category_count,
+                            .categories = column->categories};
+  const co_recipe_column *recipe = co_recipe_find(r->options->recipe, column->name);
+  out->field = field;
+  out->suffix = recipe ? recipe->strip_suffix : NULL;
+  out->open = true;
+  switch (column->type) {
+  case CO_COLUMN_CATEGORY:
+    out->words = &r->words[i];
+    return take_categories(r, column, &r->words[i]);
+  case CO_COLUMN_BINARY:
+    memcpy(out->classes, classes, sizeof out->classes);
+    return CO_OK;
+  case CO_COLUMN_NUMBER:
+    out->column.dtype = CO_F64; // what is fitted takes differences of numbers as they are written
+    return CO_OK;
+  default:
+    return co_fail_at(CO_ERR_DATA, r->options->path, 0, 0,
+                      "the model's input '%.200s' is of type %s, which a table in text has not",
+                      column->name, co_column_type_name(column->type));
+  }
+}
+
+static co_status plan_columns(raw_rows *r, const co_csv *csv) {
+  const co_schema *schema = r->options->schema;
+  size_t room = (size_t)schema->column_count + 1;
+  r->columns = co_arena_alloc(r->arena, room, sizeof *r->columns);
+  r->words = co_arena_alloc(r->arena, room, sizeof *r->words);
+  if (!r->columns || !r->words) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const co_column *column = &schema->columns[i];
+    if (column->role == CO_ROLE_TARGET) continue;
+    int64_t field = co_csv_find(csv, column->name);
+    if (field < 0) {
+      co_status status = co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+                                    "the model's input '%.200s' is missing", column->name);
+      co_hint("columns are found by their names, in any order");
+      return status;
+    }
+    CO_RETURN_IF_FAILED(plan_column(r, column, field));
+  }
+  const co_recipe *recipe = r->options->recipe;
+  r->key_name = r->options->key;
+  for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
+    if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
+  r->key = r->key_name ? co_csv_find(csv, r->key_name) : -1;
+  const co_column *used = r->key_name ? co_schema_find(schema, r->key_name) : NULL;
+  if (used && used->role != CO_ROLE_TARGET)
+    return co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+                      "column '%.200s' is an input of the model and cannot name rows", r->key_name);
+  if (r->options->key && r->key < 0)
+    return co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+                      "there is no column '%.200s' to name rows by", r->options->key);
+  return CO_OK;
+}
+
+static void tell_unused(const raw_rows *r, const co_csv *csv) {
+  int64_t count = 0;
+  const char *first = NULL;
+  for (int64_t i = 0; i < co_csv_column_count(csv); i++) {
+    const char *name = co_csv_column_name(csv, i);
+    if (i == r->key || co_schema_find(r->options->schema, name)) continue;
+    if (!count++) first = name;
+  }
+  if (count == 1)
+    co_log(r->ctx, CO_LOG_INFO, "predict", "column '%s' is not used by the model", first);
+  else if (count)
+    co_log(r->ctx, CO_LOG_INFO, "predict", "%" PRId64 " columns are not used by the model: '%s' …",
+           count, first);
+}
+
+// ---- counting ----------------------------------------------------------------------------------
+
+static co_status take_key(raw_rows *r, const co_scan *scan, const co_csv_field *field) {
+  int64_t repeated;
+  co_csv_field cell = co_cell_trim(field, NULL);
+  if (co_cell_is_missing(&cell)) return co_scan_wrong(scan, r->key, "the key is missing");
+  CO_RETURN_IF_FAILED(co_dictionary_add(&r->keys, cell.text, cell.length,
+                                        co_csv_line(co_scan_csv(scan)), &repeated));
+  if (!repeated) return CO_OK;
+  co_status status =
+      co_scan_wrong(scan, r->key, "the key occurs in line %" PRId64 " already", repeated);
+  co_hint("--key names another column");
+  return status;
+}
+
+static co_status count_rows(raw_rows *r, co_scan *scan) {
+  const co_csv_field *fields;
+  CO_RETURN_IF_FAILED(plan_columns(r, co_scan_csv(scan)));
+  tell_unused(r, co_scan_csv(scan));
+  if (r->key >= 0) CO_RETURN_IF_FAILED(co_dictionary_create(&r->keys, r->ctx));
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &fields));
+    if (!fields) break;
+    if (r->key >= 0) CO_RETURN_IF_FAILED(take_key(r, scan, &fields[r->key]));
+  }
+  r->rows = co_scan_rows(scan);
+  return r->rows ? CO_OK : co_fail_at(CO_ERR_DATA, r->options->path, 0, 0, "there are no rows");
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+static co_status encode_rows(raw_rows *r, co_encoder *encoder, co_scan *scan) {
+  const co_csv_field *fields;
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &fields));
+    if (!fields || co_scan_rows(scan) > r->rows) break;
+    CO_RETURN_IF_FAILED(co_encoder_row(encoder, scan, fields));
+  }
+  if (co_scan_rows(scan) != r->rows)
+    return co_fail_at(CO_ERR_DATA, r->options->path, 0, 0, "the file changed while it was read");
+  return co_encoder_flush(encoder);
+}
+
+static co_status write_keys(raw_rows *r, co_dataset_writer *writer) {
+  if (r->key < 0) return CO_OK;
+  const char **texts = co_alloc(r->ctx, (size_t)r->rows * sizeof *texts);
+  if (!texts) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < r->rows; i++)
+    texts[i] = r->keys.words[i].text;
+  co_status status =
+      co_dataset_writer_texts(writer, table, r->key_name, CO_ROLE_KEY, texts, r->rows);
+  co_free(r->ctx, texts);
+  return status;
+}
+
+static co_status write_rows(raw_rows *r) {
+  co_status status = CO_ERR_MEMORY;
+  co_dataset_writer *writer = NULL;
+  co_encoder encoder = {0};
+  co_scan *scan = NULL;
+  if (!(r->split = co_alloc(r->ctx, (size_t)r->rows))) goto cleanup;
+  memset(r->split, CO_SPLIT_TEST, (size_t)r->rows);
+  CO_TRY(co_dataset_writer_create(&writer, r->ctx, r->options->output));
+  CO_TRY(write_keys(r, writer));
+  CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, table, r->columns, r->column_count, r->rows));
+  CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
+  CO_TRY(encode_rows(r, &encoder, scan));
+  CO_TRY(co_dataset_writer_samples(writer, table, r->rows, NULL, NULL, r->split));
+  CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
+
+cleanup:
+  co_scan_close(scan);
+  co_encoder_free(&encoder);
+  co_dataset_writer_free(writer);
+  return status;
+}
+
+static co_status report(raw_rows *r, co_raw_rows_result *out) {
+  *out = (co_raw_rows_result){.rows = r->rows, .column_count = r->column_count};
+  out->columns = co_arena_alloc(r->arena, (size_t)r->column_count + 1, sizeof *out->columns);
+  if (!out->columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < r->column_count; i++) {
+    const co_encoded_column *c = &r->columns[i];
+    out->columns[i] = (co_raw_rows_column){c->column.name, c->missing, c->unseen};
+    if (c->unseen)
+      co_log(r->ctx, CO_LOG_WARN, "predict",
+             "column '%s': %" PRId64 " values are unknown to the model and count as missing, the "
+             "first is '%s'",
+             c->column.name, c->unseen, c->first_unseen);
+  }
+  return CO_OK;
+}
+
+static co_status run(raw_rows *r, co_raw_rows_result *out) {
+  co_scan *scan;
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
+  co_status status = count_rows(r, scan);
+  co_scan_close(scan);
+  if (status == CO_OK) status = write_rows(r);
+  return status == CO_OK ? report(r, out) : status;
+}
+
+co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *arena,
+                            const co_raw_rows_options *options) {
+  raw_rows r = {.ctx = ctx,
+                .arena = arena,
+                .options = options,
+                .key = -1,
+                .scan = {.paths = &options->path,
+                         .path_count = 1,
+                         .csv = {.skip_lines = options->recipe->csv.skip_lines,
+                                 .header = options->recipe->csv.header,
+                                 .header_count = options->recipe->csv.header_count},
+                         .stage = "read",
+                         .progress = options->progress,
+                         .progress_user = options->progress_user,
+                         .stop = options->stop}};
+  co_status status = run(&r, out);
+  co_error error;
+  co_error_copy(&error);
+  for (int64_t i = 0; i < r.column_count; i++)
+    co_dictionary_free(&r.words[i]);
+  co_dictionary_free(&r.keys);
+  co_free(ctx, r.split);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
+}

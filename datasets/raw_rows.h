@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of a table in text as a dataset for a model that is there already: columns are what the model
+// says, not what the cells look like. The file is read twice, to count its rows and to write them; in
+// memory are the keys, where there are some, and a block of rows.
+#ifndef COHORT_DATASETS_RAW_ROWS_H
+#define COHORT_DATASETS_RAW_ROWS_H
+
+#include "datasets/import.h"
+#include "datasets/recipe.h"
+#include "host/core/file.h"
+#include "host/core/schema.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_raw_rows_options {
+  const char *path;            // of the table
+  const char *output;          // the dataset is a temporary beside it …
+  co_atomic_file *temporary;   // … and handed out here
+  const co_schema *schema;     // the model's columns; inputs must be there, others need not
+  const char *key;             // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe;     // how the model's own table was read
+  co_import_progress progress; // in bytes of the file; may be NULL
+  void *progress_user;
+  const volatile int *stop;
+} co_raw_rows_options;
+
+typedef struct co_raw_rows_column {
+  const char *name;
+  int64_t missing;
+  int64_t unseen; // values that the model does not know, counted as missing
+} co_raw_rows_column;
+
+typedef struct co_raw_rows_result {
+  int64_t rows;
+  co_raw_rows_column *columns; // of the inputs, in the arena
+  int64_t column_count;
+} co_raw_rows_result;
+
+// Every row has split test. Columns that are missing, keys that are missing or repeated, and cells
+// that are no numbers where the model wants some are CO_ERR_DATA with file and line; then there is no
+// output. Unknown values, and columns that are not used, are logged.
+co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *arena,
+                            const co_raw_rows_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

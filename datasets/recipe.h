@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What makes a dataset of a table in text: how its file is read, and what its columns are. It is
+// printed as a schema file, stored in the dataset, and can be read back.
+#ifndef COHORT_DATASETS_RECIPE_H
+#define COHORT_DATASETS_RECIPE_H
+
+#include "datasets/csv.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum co_recipe_type {
+  CO_RECIPE_TYPE_ANY, // found out from the cells
+  CO_RECIPE_NUMBER,
+  CO_RECIPE_BINARY,
+  CO_RECIPE_CATEGORY,
+  CO_RECIPE_ID, // a text that names rows: a key, or not used
+  CO_RECIPE_TYPE_COUNT
+} co_recipe_type;
+
+typedef enum co_recipe_role {
+  CO_RECIPE_ROLE_ANY, // input, or ignore where a model could learn nothing from it
+  CO_RECIPE_INPUT,
+  CO_RECIPE_TARGET,
+  CO_RECIPE_KEY,
+  CO_RECIPE_WEIGHT,
+  CO_RECIPE_SPLIT,
+  CO_RECIPE_IGNORE, // left out of the dataset
+  CO_RECIPE_ROLE_COUNT
+} co_recipe_role;
+
+typedef struct co_recipe_column {
+  const char *name;
+  co_recipe_type type;
+  co_recipe_role role;
+  const char *positive;     // of binaries: the text of 1; NULL = by the rule of datasets/README.md
+  const char *strip_suffix; // taken off its cells; NULL = none
+  const char *note;         // printed as a comment; NULL = none
+} co_recipe_column;
+
+typedef struct co_recipe {
+  const char *table; // its name
+  const char *file;  // as it was given; NULL = not known
+  co_csv_options csv;
+  co_recipe_column *columns;
+  int64_t column_count;
+  bool whole; // columns that are not listed are ignored, not found out
+} co_recipe;
+
+const char *co_recipe_type_name(co_recipe_type type); // "number", …; "any"
+const char *co_recipe_role_name(co_recipe_role role); // "input", …; "any"
+int co_recipe_type_parse(const char *name);           // -1 if unknown
+int co_recipe_role_parse(const char *name);
+co_recipe_column *co_recipe_find(const co_recipe *recipe, const char *name); // NULL if absent
+// The schema file: YAML (its texts in quotes as in JSON).
+co_status co_recipe_print(co_text *out, const co_recipe *recipe);
+// The name of a table by its file: without folder and endings, and what names may not have.
+char *co_recipe_table_name(co_arena *arena, const char *path); // NULL = no memory
+
+#ifdef __cplusplus
+}
+#endif
+#endif

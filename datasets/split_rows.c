@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/split_rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double default_share[CO_SPLIT_COUNT] = {0.7, 0.1, 0.2};
+
+// "0.7,0.1,0.2": three shares of 1.
+static bool read_shares(const char *text, double share[CO_SPLIT_COUNT]) {
+  double sum = 0;
+  for (int i = 0; i < CO_SPLIT_COUNT; i++) {
+    char *end;
+    if (!((*text >= '0' && *text <= '9') || *text == '.')) return false;
+    share[i] = strtod(text, &end);
+    if (!(share[i] >= 0 && share[i] <= 1) || *end != (i + 1 < CO_SPLIT_COUNT ? ',' : '\0'))
+      return false;
+    sum += share[i];
+    text = end + 1;
+  }
+  return fabs(sum - 1) < 1e-6;
+}
+
+static co_status wrong(const char *text) {
+  co_status status = co_fail(CO_ERR_USAGE, "--split %.200s: not understood", text);
+  co_hint("random:0.7,0.1,0.2 or stratified:0.7,0.1,0.2 (training, validation, test: three shares "
+          "of 1), hash:COLUMN:0.7,0.1,0.2, column:COLUMN");
+  return status;
+}
+
+co_status co_split_rule_parse(co_split_rule *out, co_arena *arena, const char *text) {
+  static const char *const kinds[] = {"random", "stratified", "hash", "column"};
+  *out = (co_split_rule){.kind = CO_SPLIT_RANDOM};
+  memcpy(out->share, default_share, sizeof default_share);
+  if (!text) return CO_OK;
+  size_t length = strcspn(text, ":");
+  int kind = 0;
+  while (kind < 4 && (strlen(kinds[kind]) != length || memcmp(kinds[kind], text, length) != 0))
+    kind++;
+  if (length == 4 && memcmp(text, "time", 4) == 0)
+    return co_fail(CO_ERR_USAGE, "--split time: splits by time are not there yet");
+  if (kind == 4) return wrong(text);
+  out->kind = (co_split_kind)kind;
+  const char *rest = text + length + (text[length] == ':');
+  if (kind == CO_SPLIT_RANDOM || kind == CO_SPLIT_STRATIFIED)
+    return !text[length] || read_shares(rest, out->share) ? CO_OK : wrong(text);
+  // A column's name may have colons.
+  const char *last = strrchr(rest, ':');
+  size_t name = strlen(rest);
+  if (kind == CO_SPLIT_HASH && last && read_shares(last + 1, out->share))
+    name = (size_t)(last - rest);
+  else
+    memcpy(out->share, default_share, sizeof default_share);
+  if (!name) return wrong(text);
+  out->column = co_arena_strndup(arena, rest, name);
+  return out->column ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_split co_split_of_hash(const co_split_rule *rule, uint64_t hash) {
+  double at = (double)(hash >> 11) * 0x1p-53;
+  if (at < rule->share[CO_SPLIT_TRAIN]) return CO_SPLIT_TRAIN;
+  bool test = at >= rule->share[CO_SPLIT_TRAIN] + rule->share[CO_SPLIT_VALIDATION] &&
+              rule->share[CO_SPLIT_TEST] > 0;
+  return test                                   ? CO_SPLIT_TEST
+         : rule->share[CO_SPLIT_VALIDATION] > 0 ? CO_SPLIT_VALIDATION
+                                                : CO_SPLIT_TRAIN;
+}
+
+int co_split_of_cell(const char *text, size_t length) {
+  static const struct {
+    const char *text;
+    co_split split;
+  } words[] = {{"train", CO_SPLIT_TRAIN},           {"training", CO_SPLIT_TRAIN},
+               {"validation", CO_SPLIT_VALIDATION}, {"valid", CO_SPLIT_VALIDATION},
+               {"val", CO_SPLIT_VALIDATION},        {"test", CO_SPLIT_TEST}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strlen(words[i].text) == length && memcmp(words[i].text, text, length) == 0)
+      return words[i].split;
+  return -1;
+}
+
+// ---- stratified --------------------------------------------------------------------------------
+
+typedef struct placed {
+  uint64_t hash;
+  int64_t row;
+  int32_t class_;
+} placed;
+
+static int by_class(const void *a, const void *b) {
+  const placed *x = a, *y = b;
+  if (x->class_ != y->class_) return x->class_ < y->class_ ? -1 : 1;
+  if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+  return (x->row > y->row) - (x->row < y->row);
+}
+
+co_status co_split_stratified(const co_split_rule *rule, co_context *ctx, int64_t rows,
+                              const uint64_t *hash, const int32_t *class_, uint8_t *split) {
+  placed *order = co_alloc(ctx, (size_t)rows * sizeof *order);
+  if (!order) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < rows; i++)
+    order[i] = (placed){hash[i], i, class_[i]};
+  qsort(order, (size_t)rows, sizeof *order, by_class);
+  for (int64_t begin = 0, end; begin < rows; begin = end) {
+    for (end = begin; end < rows && order[end].class_ == order[begin].class_;)
+      end++;
+    double count = (double)(end - begin);
+    int64_t training = begin + llround(count * rule->share[CO_SPLIT_TRAIN]);
+    int64_t validation =
+        begin + llround(count * (rule->share[CO_SPLIT_TRAIN] + rule->share[CO_SPLIT_VALIDATION]));
+    for (int64_t i = begin; i < end; i++) {
+      bool copy = i > begin && order[i].hash == order[i - 1].hash;
+      split[order[i].row] = copy             ? split[order[i - 1].row]
+                            : i < training   ? CO_SPLIT_TRAIN
+                            : i < validation ? CO_SPLIT_VALIDATION
+                                             : CO_SPLIT_TEST;
+    }
+  }
+  co_free(ctx, order);
+  return CO_OK;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the columns of a table in text are, found out from all of its cells. Held in memory: the
+// different texts of columns that are not numbers.
+#ifndef COHORT_DATASETS_SURVEY_H
+#define COHORT_DATASETS_SURVEY_H
+
+#include "datasets/dictionary.h"
+#include "datasets/recipe.h"
+#include "datasets/scan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CO_SURVEY_FEW = 20, CO_SURVEY_TEXT = 48 };
+
+// A cell that messages tell of; line 0 = there is none.
+typedef struct co_survey_cell {
+  int64_t file, line, row;
+  char text[CO_SURVEY_TEXT]; // cut where it is longer
+} co_survey_cell;
+
+typedef struct co_survey_number {
+  double value;
+  int64_t count;
+  char text[CO_SURVEY_TEXT]; // as it stands first
+} co_survey_number;
+
+typedef struct co_column_survey {
+  const char *name;
+  const char *suffix; // that is stripped
+  int64_t missing, numbers, dates, others;
+  int64_t commas;                      // with decimal commas or thousands separators
+  co_survey_cell comma, other;         // the first of them
+  co_survey_cell large, lacking;       // beyond float32; missing
+  bool fractions;                      // not all numbers are whole
+  bool wide;                           // float32 does not hold all numbers
+  co_survey_number few[CO_SURVEY_FEW]; // the different numbers, while there are so few
+  int few_count;                       // CO_SURVEY_FEW + 1 = more
+  bool wants_words;                    // all cells, not only from the first that is no number on
+  bool has_words, lacks_words;         // some; not all
+  co_dictionary words;
+  // What it is, and what is written.
+  co_recipe_column recipe;
+  const char *classes[2]; // of binaries: the texts of 0 and 1
+} co_column_survey;
+
+typedef struct co_survey {
+  co_context *ctx;
+  co_arena *arena;
+  const co_scan_options *scan;
+  co_column_survey *columns;
+  int64_t column_count, rows;
+  char delimiter;
+  char digest[65]; // of the files
+} co_survey;
+
+// Reads all rows and decides what each column is; what the recipe says of it is kept. Columns of the
+// recipe that the table lacks, a key that is missing or repeated, numbers that cannot be read and
+// targets that cannot be learned are CO_ERR_DATA with file, line and column. Hints and warnings go
+// to the log.
+co_status co_survey_run(co_survey *survey, co_context *ctx, co_arena *arena,
+                        const co_scan_options *scan, const co_recipe *recipe);
+void co_survey_free(co_survey *survey); // legal on a zeroed struct
+
+// ---- for survey*.c -----------------------------------------------------------------------------
+
+// Decides types, roles and classes once the cells are counted.
+co_status co_survey_decide(co_survey *survey);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_import_csv: the public face of the importer of tables in text.
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "host/api/table.h"
+
+// The files of a table, and which splits they are.
+typedef struct input_files {
+  const char *files[CO_SPLIT_COUNT];
+  int splits[CO_SPLIT_COUNT];
+  const char *const *list;
+  int64_t count;
+  bool by_file;
+} input_files;
+
+static co_status choose_inputs(input_files *out, const cohort_import_csv_options *o,
+                               const co_recipe *recipe) {
+  const char *const of_split[CO_SPLIT_COUNT] = {o->training, o->validation, o->test};
+  *out = (input_files){.list = o->files, .count = o->file_count};
+  for (int s = 0; s < CO_SPLIT_COUNT; s++)
+    out->by_file |= of_split[s] != NULL;
+  if (out->by_file && (!o->training || o->file_count || o->split)) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "%s",
+                o->split       ? "--split does not go with files of splits"
+                : !o->training ? "--validation-set and --test-set need --training-set"
+                               : "rows come from FILE, or from --training-set");
+    co_hint("--training-set A.csv [--validation-set B.csv] [--test-set C.csv], or A.csv --split …");
+    return status;
+  }
+  for (int s = 0; out->by_file && s < CO_SPLIT_COUNT; s++)
+    if (of_split[s]) {
+      out->splits[out->count] = s;
+      out->files[out->count++] = of_split[s];
+    }
+  if (!out->by_file && !out->count && recipe->file) out->files[out->count++] = recipe->file;
+  if (out->count && (out->by_file || !o->file_count)) out->list = out->files;
+  return out->count ? CO_OK : co_fail(CO_ERR_USAGE, "import needs a FILE");
+}
+
+// The column of splits is told by --split, or by its role.
+static co_status choose_split(co_split_rule *rule, co_recipe *recipe, co_arena *arena,
+                              const char *text) {
+  CO_RETURN_IF_FAILED(co_split_rule_parse(rule, arena, text));
+  if (!text)
+    for (int64_t i = 0; i < recipe->column_count; i++)
+      if (recipe->columns[i].role == CO_RECIPE_SPLIT)
+        *rule = (co_split_rule){.kind = CO_SPLIT_COLUMN, .column = recipe->columns[i].name};
+  if (rule->kind != CO_SPLIT_COLUMN) return CO_OK;
+  co_recipe_column *column = co_table_column(recipe, arena, rule->column);
+  if (!column) return CO_ERR_MEMORY;
+  column->role = CO_RECIPE_SPLIT;
+  return CO_OK;
+}
+
+static co_status choose_skips(const int64_t **out, const cohort_import_csv_options *o,
+                              int64_t files, co_arena *arena) {
+  if (o->skip_line_count < 2) return CO_OK; // the recipe has it
+  if (o->skip_line_count > files)
+    return co_fail(CO_ERR_USAGE, "--skip-lines has %lld numbers for %lld files",
+                   (long long)o->skip_line_count, (long long)files);
+  int64_t *lines = co_arena_alloc(arena, (size_t)files, sizeof *lines);
+  for (int64_t i = 0; lines && i < files; i++)
+    lines[i] = o->skip_lines[i < o->skip_line_count ? i : o->skip_line_count - 1];
+  *out = lines;
+  return lines ? CO_OK : CO_ERR_MEMORY;
+}
+
+static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
+  co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
+}
+
+co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
+                          const cohort_import_csv_options *o, co_atomic_file *temporary,
+                          co_diagnostics *problems) {
+  co_recipe recipe;
+  input_files in;
+  CO_RETURN_IF_FAILED(co_table_recipe(&recipe, o, arena, problems));
+  CO_RETURN_IF_FAILED(choose_inputs(&in, o, &recipe));
+  if (!recipe.table && !(recipe.table = co_recipe_table_name(arena, in.list[0])))
+    return CO_ERR_MEMORY;
+  co_import_csv_options options = {.temporary = temporary,
+                                   .output = o->output,
+                                   .files = in.list,
+                                   .file_splits = in.by_file ? in.splits : NULL,
+                                   .file_count = in.count,
+                                   .recipe = &recipe,
+                                   .validation_fraction =
+                                       o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
+                                   .seed = o->seed,
+                                   .force = o->force,
+                                   .progress = forward_progress,
+                                   .progress_user = context,
+                                   .stop = context->options.stop};
+  CO_RETURN_IF_FAILED(choose_skips(&options.skip_lines, o, in.count, arena));
+  CO_RETURN_IF_FAILED(choose_split(&options.split, &recipe, arena, o->split));
+  co_status status = co_import_csv(out, context->ctx, arena, &options);
+  co_watch_progress(&context->watch, "import", "bytes", -1, 0, NULL);
+  return status;
+}
+
+// ---- the report --------------------------------------------------------------------------------
+
+static void report_column(co_json *json, co_text *text, const co_column *column) {
+  if (column->role == CO_ROLE_TARGET) {
+    co_text_printf(text, "target   %s, %s", column->name, co_column_type_name(column->type));
+    if (column->type == CO_COLUMN_BINARY)
+      co_text_printf(text, " (positive: %s)", column->categories[1]);
+    if (column->type == CO_COLUMN_CATEGORY)
+      co_text_printf(text, " (%lld classes)", (long long)column->category_count);
+    co_text_printf(text, "\n");
+  }
+  if (column->role == CO_ROLE_KEY) co_text_printf(text, "key      %s\n", column->name);
+  co_json_open(json, '{');
+  co_json_key(json, "name");
+  co_json_string(json, column->name);
+  co_json_key(json, "type");
+  co_json_string(json, co_column_type_name(column->type));
+  co_json_key(json, "role");
+  co_json_string(json, co_role_name(column->role));
+  if (column->type == CO_COLUMN_BINARY) {
+    co_json_key(json, "positive");
+    co_json_string(json, column->categories[1]);
+  }
+  co_json_close(json);
+}
+
+static void report_columns(co_json *json, co_text *text, const co_schema *schema) {
+  long long count[CO_COLUMN_TYPE_COUNT] = {0}, inputs = 0;
+  for (int64_t i = 0; i < schema->column_count; i++)
+    if (schema->columns[i].role == CO_ROLE_INPUT) {
+      count[schema->columns[i].type]++;
+      inputs++;
+    }
+  co_text_printf(text, "inputs   %lld: %lld numbers, %lld binaries, %lld categories\n", inputs,
+                 count[CO_COLUMN_NUMBER], count[CO_COLUMN_BINARY], count[CO_COLUMN_CATEGORY]);
+  co_json_key(json, "columns");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < schema->column_count; i++)
+    report_column(json, text, &schema->columns[i]);
+  co_json_close(json);
+}
+
+static void report_rows(co_json *json, co_text *text, const co_import_csv_result *done) {
+  co_json_key(json, "rows");
+  co_json_open(json, '{');
+  for (int i = 0; i < CO_SPLIT_COUNT; i++) {
+    co_json_key(json, co_split_name((co_split)i));
+    co_json_int(json, done->rows[i]);
+  }
+  co_json_close(json);
+  co_text_printf(text, "rows     %lld train, %lld validation, %lld test\n",
+                 (long long)done->rows[0], (long long)done->rows[1], (long long)done->rows[2]);
+}
+
+static co_status report(cohort_result *result, const char *output,
+                        const co_import_csv_result *done) {
+  co_json *json = &result->json;
+  co_dataset *dataset;
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, result->ctx, output));
+  co_json_key(json, "output");
+  co_json_string(json, output);
+  co_text_printf(&result->text, "dataset  %s%s\n", output,
+                 done->up_to_date ? " (up to date, left alone)" : "");
+  report_rows(json, &result->text, done);
+  report_columns(json, &result->text, co_dataset_schema(dataset));
+  co_dataset_close(dataset);
+  if (done->duplicates >= 0) {
+    co_json_key(json, "duplicates");
+    co_json_int(json, done->duplicates);
+  }
+  co_json_key(json, "up_to_date");
+  co_json_bool(json, done->up_to_date);
+  co_json_key(json, "fingerprint");
+  co_json_string(json, done->fingerprint);
+  if (done->duplicates > 0)
+    co_text_printf(&result->text, "note     %lld rows repeat an earlier one\n",
+                   (long long)done->duplicates);
+  return CO_OK;
+}
+
+cohort_status cohort_import_csv(cohort_context *context, const cohort_import_csv_options *options,
+                                cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  co_arena *arena;
+  co_import_csv_result done;
+  co_status status = co_arena_create(&arena, context->ctx);
+  if (status == CO_OK)
+    status = co_table_import(&done, context, arena, options, NULL, &(*out)->errors);
+  if (status == CO_OK && options->output) status = report(*out, options->output, &done);
+  if (status == CO_OK && !options->output) {
+    co_json_key(&(*out)->json, "schema");
+    co_json_string(&(*out)->json, done.schema);
+    co_text_append(&(*out)->text, done.schema, strlen(done.schema));
+  }
+  co_arena_free(arena);
+  return co_result_finish(*out, "import", status);
+}

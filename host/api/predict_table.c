@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scoring a raw table: its rows become a temporary dataset beside the output, by the model's own
+// columns and categories, which is scored as any other and removed.
+#include <string.h>
+
+#include "datasets/raw_rows.h"
+#include "host/api/table.h"
+#include "host/core/output.h"
+#include "host/persist/model_file.h"
+
+static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
+  co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
+}
+
+static co_status check(co_context *ctx, const cohort_predict_options *o) {
+  if (o->split) {
+    co_status status = co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
+    co_hint("leave --split out: all rows are scored");
+    return status;
+  }
+  if (strcmp(o->output, "-") == 0) return CO_OK;
+  const char *const inputs[] = {o->dataset};
+  const co_output output = {o->output, o->force, inputs, 1};
+  return co_output_check(ctx, &output);
+}
+
+static co_status read_schema(co_table_scoring *t, const cohort_predict_options *o,
+                             co_model_file *file) {
+  char *found;
+  CO_RETURN_IF_FAILED(co_model_file_find(&found, t->ctx, o->model));
+  char *path = co_arena_strdup(t->arena, found); // the file's description keeps it
+  co_free(t->ctx, found);
+  return path ? co_model_file_read(file, t->arena, path) : CO_ERR_MEMORY;
+}
+
+// What the model was trained on may come from elsewhere, with a note of another kind.
+static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_recipe *out) {
+  *out = (co_recipe){0};
+  if (!file->recipe) return CO_OK;
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, t->ctx);
+  co_status status = co_table_parse_schema(out, "recipe", file->recipe, t->arena, &problems);
+  co_diagnostics_free(&problems);
+  if (status == CO_OK || status == CO_ERR_MEMORY) return status;
+  *out = (co_recipe){0};
+  co_log(t->ctx, CO_LOG_WARN, "predict", "the model's recipe for raw rows cannot be read: %s",
+         co_error_last()->message);
+  co_error_clear();
+  return CO_OK;
+}
+
+static co_status write_rows(co_table_scoring *t, cohort_context *context,
+                            const cohort_predict_options *o) {
+  co_model_file file;
+  co_recipe recipe;
+  CO_RETURN_IF_FAILED(read_schema(t, o, &file));
+  CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
+  // Of a name of its own: the output's temporaries are another's to clean up.
+  char *beside =
+      co_arena_format(t->arena, "%s.rows", strcmp(o->output, "-") ? o->output : "/tmp/cohort");
+  if (!beside) return CO_ERR_MEMORY;
+  const co_raw_rows_options request = {.path = o->dataset,
+                                       .output = beside,
+                                       .temporary = &t->rows,
+                                       .schema = &file.schema,
+                                       .key = o->key,
+                                       .recipe = &recipe,
+                                       .progress = forward_progress,
+                                       .progress_user = context,
+                                       .stop = context->options.stop};
+  co_status status = co_raw_rows_write(&t->result, t->ctx, t->arena, &request);
+  co_watch_progress(&context->watch, "read", "bytes", -1, 0, NULL);
+  return status;
+}
+
+co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
+                                 const cohort_predict_options *o) {
+  *t = (co_table_scoring){.ctx = context->ctx, .options = *o};
+  if (!o->model || !o->dataset || !o->output) return CO_OK; // which scoring refuses
+  if (!co_table_is_raw(o->dataset)) {
+    if (!o->key) return CO_OK;
+    return co_fail(CO_ERR_USAGE, "--key is for a raw table; a dataset.h5 has its own");
+  }
+  CO_RETURN_IF_FAILED(check(t->ctx, o));
+  CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
+  CO_RETURN_IF_FAILED(write_rows(t, context, o));
+  t->options.dataset = t->rows.temporary;
+  return CO_OK;
+}
+
+void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *text) {
+  int64_t columns = 0;
+  if (!t->arena) return;
+  co_json_key(json, "unseen");
+  co_json_open(json, '{');
+  for (int64_t i = 0; i < t->result.column_count; i++) {
+    const co_raw_rows_column *c = &t->result.columns[i];
+    if (!c->unseen) continue;
+    columns++;
+    co_json_key(json, c->name);
+    co_json_int(json, c->unseen);
+  }
+  co_json_close(json);
+  if (columns && strcmp(t->options.output, "-") != 0)
+    co_text_printf(text, "values unknown to the model, taken as missing, in %lld columns\n",
+                   (long long)columns);
+}
+
+void co_table_scoring_end(co_table_scoring *t) {
+  co_error error;
+  co_error_copy(&error);
+  co_atomic_abort(&t->rows);
+  co_arena_free(t->arena);
+  if (error.status != CO_OK) co_error_raise(&error);
+}

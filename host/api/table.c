@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recipes of tables in text from options and schema files.
+#include "host/api/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/core/file.h"
+
+co_status co_table_parse_delimiter(char *out, const char *text) {
+  bool tab = strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0;
+  *out = tab ? '\t' : text[0];
+  if (tab || (text[0] && !text[1] && (unsigned char)text[0] < 0x80)) return CO_OK;
+  return co_fail(CO_ERR_USAGE, "--delimiter must be one character, or tab");
+}
+
+// A dataset, whole or damaged, has NUL bytes soon; a table in text has none, but in gzip.
+bool co_table_is_raw(const char *path) {
+  unsigned char begin[512];
+  FILE *file = co_path_is_directory(path) ? NULL : fopen(path, "rbe");
+  if (!file) return false; // whoever opens it says why
+  size_t got = fread(begin, 1, sizeof begin, file);
+  fclose(file);
+  bool gzip = got >= 2 && begin[0] == 0x1f && begin[1] == 0x8b;
+  return gzip || (got && !memchr(begin, 0, got));
+}
+
+// "COLUMN=TEXT" taken apart at the last '='; a column's name may have one.
+static co_status take_pair(const char *option, const char *text, co_arena *arena, char **name,
+                           const char **value) {
+  const char *equals = strrchr(text, '=');
+  if (!equals || equals == text || !equals[1])
+    return co_fail(CO_ERR_USAGE, "--%s %.200s: must be COLUMN=VALUE", option, text);
+  *name = co_arena_strndup(arena, text, (size_t)(equals - text));
+  *value = equals + 1;
+  return *name ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status add_role(co_recipe *recipe, co_arena *arena, const char *name,
+                          co_recipe_role role) {
+  co_recipe_column *column = co_table_column(recipe, arena, name);
+  if (!column) return CO_ERR_MEMORY;
+  column->role = role;
+  return CO_OK;
+}
+
+static co_status add_roles(co_recipe *recipe, const cohort_import_csv_options *o, co_arena *arena) {
+  for (int64_t i = 0; i < o->target_count; i++)
+    CO_RETURN_IF_FAILED(add_role(recipe, arena, o->targets[i], CO_RECIPE_TARGET));
+  for (int64_t i = 0; i < o->ignored_count; i++)
+    CO_RETURN_IF_FAILED(add_role(recipe, arena, o->ignored[i], CO_RECIPE_IGNORE));
+  return o->key ? add_role(recipe, arena, o->key, CO_RECIPE_KEY) : CO_OK;
+}
+
+static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o, co_arena *arena) {
+  for (int64_t i = 0; i < o->type_count; i++) {
+    char *name = NULL;
+    const char *value = NULL;
+    CO_RETURN_IF_FAILED(take_pair("type", o->types[i], arena, &name, &value));
+    int type = co_recipe_type_parse(value);
+    if (type < 0) {
+      co_status status = co_fail(CO_ERR_USAGE, "--type %.200s: there is no such type", o->types[i]);
+      co_hint("known: number, binary, category, id (dates and texts are not there yet)");
+      return status;
+    }
+    co_recipe_column *column = co_table_column(recipe, arena, name);
+    if (!column) return CO_ERR_MEMORY;
+    column->type = (co_recipe_type)type;
+  }
+  return CO_OK;
+}
+
+static co_status add_suffixes(co_recipe *recipe, const cohort_import_csv_options *o,
+                              co_arena *arena) {
+  for (int64_t i = 0; i < o->strip_suffix_count; i++) {
+    char *name = NULL;
+    const char *value = NULL;
+    CO_RETURN_IF_FAILED(take_pair("strip-suffix", o->strip_suffixes[i], arena, &name, &value));
+    co_recipe_column *column = co_table_column(recipe, arena, name);
+    if (!column) return CO_ERR_MEMORY;
+    column->strip_suffix = value;
+  }
+  return CO_OK;
+}
+
+static co_status add_positive(co_recipe *recipe, const char *positive) {
+  int64_t targets = 0;
+  for (int64_t i = 0; i < recipe->column_count; i++)
+    if (recipe->columns[i].role == CO_RECIPE_TARGET) {
+      recipe->columns[i].positive = positive;
+      recipe->columns[i].type = CO_RECIPE_BINARY;
+      targets++;
+    }
+  if (targets == 1) return CO_OK;
+  co_status status =
+      co_fail(CO_ERR_USAGE, "--positive needs one target, not %lld", (long long)targets);
+  co_hint("give --target COLUMN; a schema file can say `positive:` for each of several");
+  return status;
+}
+
+co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co_arena *arena,
+                          co_diagnostics *problems) {
+  *out = (co_recipe){0};
+  if (o->schema) CO_RETURN_IF_FAILED(co_table_read_schema(out, o->schema, arena, problems));
+  if (o->delimiter)
+    CO_RETURN_IF_FAILED(co_table_parse_delimiter(&out->csv.delimiter, o->delimiter));
+  if (o->skip_line_count) out->csv.skip_lines = o->skip_lines[0];
+  if (o->header_count) {
+    out->csv.header = o->header;
+    out->csv.header_count = o->header_count;
+  }
+  CO_RETURN_IF_FAILED(add_roles(out, o, arena));
+  CO_RETURN_IF_FAILED(add_types(out, o, arena));
+  CO_RETURN_IF_FAILED(add_suffixes(out, o, arena));
+  if (o->positive) CO_RETURN_IF_FAILED(add_positive(out, o->positive));
+  const char *file = o->file_count ? o->files[0] : o->training ? o->training : out->file;
+  if (!out->table && file) out->table = co_recipe_table_name(arena, file);
+  return out->table || !file ? CO_OK : CO_ERR_MEMORY;
+}

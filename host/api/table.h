@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables in text, shared by the verbs that take them: recipes from options and schema files, imports
+// on the way to a training, raw rows for a model.
+#ifndef COHORT_HOST_API_TABLE_H
+#define COHORT_HOST_API_TABLE_H
+
+#include "datasets/import_csv.h"
+#include "datasets/raw_rows.h"
+#include "host/api/api.h"
+
+// The recipe that options and their schema file make. `problems` takes what is wrong in the file.
+co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
+                          co_diagnostics *problems);
+// Imports by the options; the result's schema is the arena's. `temporary` as of
+// co_import_csv_options.
+co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
+                          const cohort_import_csv_options *options, co_atomic_file *temporary,
+                          co_diagnostics *problems);
+// Adds a schema file's table to a recipe; a file named there becomes recipe->file.
+co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
+                               co_diagnostics *problems);
+// The same of a schema that is text, called `name` in messages.
+co_status co_table_parse_schema(co_recipe *recipe, const char *name, const char *text,
+                                co_arena *arena, co_diagnostics *problems);
+// A column of the recipe, added where it is not listed; NULL = no memory.
+co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
+// One character, or "tab". CO_ERR_USAGE.
+co_status co_table_parse_delimiter(char *out, const char *text);
+
+// A training whose dataset may be a raw table: then `options` are the session's, over the imported
+// dataset. To be ended in any case.
+typedef struct co_table_training {
+  co_context *ctx;
+  co_arena *arena; // NULL where the dataset is none
+  cohort_train_options options;
+  char *output;        // the dataset of a run that goes on, else what `file` is beside
+  co_atomic_file file; // the dataset until it moves into the run
+  bool resumed;
+  int64_t training_rows;
+  co_text preset;
+} co_table_training;
+co_status co_table_training_begin(co_table_training *training, cohort_context *context,
+                                  const cohort_train_options *options, co_diagnostics *problems);
+void co_table_training_end(co_table_training *training);
+
+// A scoring whose dataset may be a raw table: then `options` name a temporary dataset of its rows.
+// To be ended in any case.
+typedef struct co_table_scoring {
+  co_context *ctx;
+  co_arena *arena; // NULL where the dataset is none
+  cohort_predict_options options;
+  co_atomic_file rows; // the temporary dataset
+  co_raw_rows_result result;
+} co_table_scoring;
+co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,
+                                 const cohort_predict_options *options);
+void co_table_scoring_report(const co_table_scoring *scoring, co_json *json, co_text *text);
+void co_table_scoring_end(co_table_scoring *scoring);
+
+// Whether a dataset is raw: a file of text, or gzip.
+bool co_table_is_raw(const char *path);
+
+#endif
