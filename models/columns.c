@@ -90,8 +90,10 @@ co_status co_model_find_class(co_model_builder *b, const co_node *item, const ch
   char *known = list_classes(ctx, column, output);
   co_status status;
   if (!type)
-    status = co_node_problem(b->problems, item, NULL, "%s: %s %s are not there yet", path,
-                             co_column_type_name(column->type), output ? "targets" : "inputs");
+    status = co_node_problem(b->problems, item, "name the columns to use one by one",
+                             "%s: '%s' is a %s%s; such %s are not there yet", path, column->name,
+                             co_column_type_name(column->type), of_events ? " of events" : "",
+                             output ? "targets" : "inputs");
   else if (!found)
     status = co_node_problem(b->problems, key_of(item, "type"), known, "%s.type: unknown type '%s'",
                              path, type);
