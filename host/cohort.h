@@ -188,6 +188,8 @@ typedef struct cohort_predict_options {
   bool force;      // replace an existing output; only regular files are, and none that is read
   const char *key; // of a raw table as dataset: the column that names rows; NULL = as
                    // where the model was trained, else their number
+  // Where the rows of a raw table lie meanwhile if the output is "-"; NULL = /tmp.
+  const char *temporary_folder;
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);

@@ -55,9 +55,10 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   co_recipe recipe;
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
+  const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
   // Of a name of its own: the output's temporaries are another's to clean up.
-  char *beside =
-      co_arena_format(t->arena, "%s.rows", strcmp(o->output, "-") ? o->output : "/tmp/cohort");
+  char *beside = strcmp(o->output, "-") ? co_arena_format(t->arena, "%s.rows", o->output)
+                                        : co_arena_format(t->arena, "%s/cohort.rows", folder);
   if (!beside) return CO_ERR_MEMORY;
   const co_raw_rows_options request = {.path = o->dataset,
                                        .output = beside,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,12 +45,14 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  const char *folder = getenv("TMPDIR");
   cohort_predict_options request = {
       .model = o->model,
       .dataset = o->dataset,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
       .key = o->key,
+      .temporary_folder = folder && *folder ? folder : NULL,
       .device = o->common.device,
       .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -75,7 +78,7 @@ const cli_verb cli_verb_predict = {
         "Of a raw table, columns are found by their names; the target need not be there, others "
         "are\n"
         "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
-        "temporary file beside the output meanwhile (of standard output: in /tmp).\n",
+        "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_predict_options),

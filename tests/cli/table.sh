@@ -154,6 +154,7 @@ grep -q "column 'extra' is not used" err || fail 'an extra column is noted'
 cmp -s stored.csv turned-scores.csv || fail 'the order of columns matters'
 expect 0 predict -m run --dataset customers.csv -O -
 cmp -s stored.csv out || fail 'the key is that of the training'
+TMPDIR=$dir/nowhere refused 9 "$dir/nowhere" -- predict -m run --dataset customers.csv -O -
 cut -d';' -f2- customers.csv >nameless.csv
 expect 0 predict -m run --dataset nameless.csv -O -
 [ "$(sed -n 1p out) $(wc -l <out)" = 'row,bought,bought_score 601' ] || fail 'rows without a key'
