@@ -148,6 +148,7 @@ static co_status check_entities(check *k, uint64_t *hashes) {
 }
 
 static uint64_t hash_value(const co_view *view, int64_t row) {
+  if (view->texts) return co_mix_bytes(0, view->texts[row], strlen(view->texts[row]));
   return view->bytes ? co_mix_bytes(0, view->bytes + (size_t)row * view->row_bytes, view->row_bytes)
          : view->codes ? (uint64_t)(uint32_t)view->codes[row]
                        : co_double_bits(co_numbers_at(&view->numbers, row));
@@ -221,7 +222,7 @@ typedef struct column_facts {
 } column_facts;
 
 static column_facts look_at(check *k, const co_view *view) {
-  column_facts facts = {.whole = view->column->type == CO_COLUMN_NUMBER, .ascending = true};
+  column_facts facts = {.whole = true, .ascending = true};
   double before = -INFINITY;
   for (int64_t i = 0; i < k->count; i++) {
     double value = co_view_at(view, k->rows[i]);
@@ -250,8 +251,8 @@ static bool is_identifier(const co_column *column, const column_facts *f) {
   if (f->known < FEWEST) return false;
   if (column->type == CO_COLUMN_CATEGORY) return (double)f->different >= 0.95 * (double)f->known;
   bool counts = f->max - f->min < 1.5 * (double)f->known;
-  return column->type == CO_COLUMN_NUMBER && f->whole && f->different == f->known &&
-         (f->ascending || counts);
+  return (column->type == CO_COLUMN_NUMBER || column->type == CO_COLUMN_DATE) && f->whole &&
+         f->different == f->known && (f->ascending || counts);
 }
 
 static co_status check_alone(check *k, const co_view *view) {
@@ -372,6 +373,7 @@ static co_status take_rates(check *k, const co_view *view, const question *q, si
 
 static co_status check_leak(check *k, const co_view *view, const question *q) {
   char text[TEXT];
+  if (view->texts) return CO_OK;
   sides s = {.positive = k->values, .negative = k->values + k->count};
   if (view->codes)
     CO_RETURN_IF_FAILED(take_rates(k, view, q, &s));

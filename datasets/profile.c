@@ -112,9 +112,18 @@ static void rank_class(co_profile *out, int32_t code, int64_t count) {
   out->top[at] = (co_profile_class){code, count};
 }
 
+// Of zeros and ones.
+static void take_shares(co_profile *out, const int64_t counts[2]) {
+  double zeros = (double)counts[0], ones = (double)counts[1], all = zeros + ones;
+  if (!counts[0] && !counts[1]) return;
+  out->mean = ones / all;
+  out->sd = all > 1 ? sqrt(zeros * ones / all / (all - 1)) : (double)NAN;
+  out->min = counts[0] ? 0 : 1;
+  out->max = counts[1] ? 1 : 0;
+}
+
 static co_status profile_classes(co_profile *out, co_context *ctx, const co_view *view,
                                  const int64_t *rows) {
-  moments m = {0};
   int64_t classes = view->codes ? view->column->category_count : 2;
   int64_t *counts = co_alloc_zero(ctx, (size_t)classes + 1, sizeof *counts);
   if (!counts) return CO_ERR_MEMORY;
@@ -125,7 +134,6 @@ static co_status profile_classes(co_profile *out, co_context *ctx, const co_view
       continue;
     }
     counts[(int64_t)value]++;
-    add(&m, value);
   }
   for (int64_t c = 0; c < classes; c++) {
     if (!counts[c]) continue;
@@ -133,7 +141,7 @@ static co_status profile_classes(co_profile *out, co_context *ctx, const co_view
     rank_class(out, (int32_t)c, counts[c]);
   }
   out->exact = true;
-  if (!view->codes) take_moments(out, &m);
+  if (!view->codes) take_shares(out, counts);
   co_free(ctx, counts);
   return CO_OK;
 }
@@ -155,15 +163,15 @@ static void profile_elements(co_profile *out, const co_view *view, const int64_t
   take_moments(out, &m);
 }
 
-static void clear(co_profile *out, int64_t count) {
-  *out = (co_profile){.rows = count,
-                      .exact = count <= CO_PROFILE_EXACT,
-                      .mean = (double)NAN,
-                      .sd = (double)NAN,
-                      .min = (double)NAN,
-                      .max = (double)NAN};
+static void clear_sums(co_profile *out) {
+  out->mean = out->sd = out->min = out->max = (double)NAN;
   for (int q = 0; q < CO_PROFILE_QUANTILES; q++)
     out->quantile[q] = (double)NAN;
+}
+
+static void clear(co_profile *out, int64_t count) {
+  *out = (co_profile){.rows = count, .exact = count <= CO_PROFILE_EXACT};
+  clear_sums(out);
 }
 
 co_status co_profile_rows(co_profile *out, co_context *ctx, const co_view *view,
@@ -173,8 +181,10 @@ co_status co_profile_rows(co_profile *out, co_context *ctx, const co_view *view,
     profile_elements(out, view, rows);
     return CO_OK;
   }
-  return view->column->type == CO_COLUMN_NUMBER ? profile_numbers(out, ctx, view, rows)
-                                                : profile_classes(out, ctx, view, rows);
+  if (co_column_type_has_names(view->column->type)) return profile_classes(out, ctx, view, rows);
+  CO_RETURN_IF_FAILED(profile_numbers(out, ctx, view, rows));
+  if (view->texts) clear_sums(out); // their numbers mean nothing
+  return CO_OK;
 }
 
 // ---- keys --------------------------------------------------------------------------------------

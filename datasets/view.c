@@ -4,7 +4,7 @@
 #include <string.h>
 
 bool co_view_exists(const co_column *column) {
-  return column->type != CO_COLUMN_TEXT && column->role != CO_ROLE_IGNORE;
+  return column->role != CO_ROLE_KEY && column->role != CO_ROLE_IGNORE;
 }
 
 static bool is_of_events(co_dataset *dataset, const co_column *column) {
@@ -16,10 +16,14 @@ co_status co_view_open(co_view *out, co_dataset *dataset, const co_column *colum
   const void *data;
   bool events = is_of_events(dataset, column);
   *out = (co_view){.column = column};
+  if (column->type == CO_COLUMN_TEXT)
+    return co_dataset_texts(dataset, column->name, &out->texts, &out->rows,
+                            events ? NULL : &out->index);
   CO_RETURN_IF_FAILED(
       co_dataset_column(dataset, column->name, &data, &out->rows, events ? NULL : &out->index));
   switch (column->type) {
   case CO_COLUMN_NUMBER:
+  case CO_COLUMN_DATE:
   case CO_COLUMN_BINARY:
     return co_dataset_numbers(dataset, column->name, &out->numbers);
   case CO_COLUMN_CATEGORY:
@@ -42,6 +46,12 @@ uint64_t co_mix_bytes(uint64_t hash, const void *bytes, size_t length) {
   word = 0;
   memcpy(&word, at, length);
   return co_mix64(hash, word ^ (uint64_t)length << 56);
+}
+
+// 53 bits of a hash.
+double co_text_value(const char *text) {
+  if (!*text) return (double)NAN;
+  return (double)(co_mix_bytes(0, text, strlen(text)) >> 11);
 }
 
 uint64_t co_double_bits(double value) {

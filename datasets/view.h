@@ -18,23 +18,10 @@ typedef struct co_view {
   const int64_t *index;       // the row of each sample; NULL = the sample's own number
   co_numbers numbers;         // of numbers and binaries
   const int32_t *codes;       // of categories
+  const char *const *texts;   // of texts; empty = missing
   const unsigned char *bytes; // of vectors and images, as delivered
   size_t row_bytes;
 } co_view;
-
-// Whether a column's values can be looked at: neither text nor ignored.
-bool co_view_exists(const co_column *column);
-// Borrows from the dataset. Of events the rows are the events, and the index is NULL.
-co_status co_view_open(co_view *out, co_dataset *dataset, const co_column *column);
-static inline int64_t co_view_row(const co_view *view, int64_t sample) {
-  return view->index ? view->index[sample] : sample;
-}
-// Of a number, binary or category column (its code). NaN = missing.
-static inline double co_view_at(const co_view *view, int64_t sample) {
-  int64_t row = co_view_row(view, sample);
-  if (!view->codes) return co_numbers_at(&view->numbers, row);
-  return view->codes[row] < 0 ? (double)NAN : view->codes[row];
-}
 
 // A 64-bit hash of one more value (the finaliser of MurmurHash3 over both).
 static inline uint64_t co_mix64(uint64_t hash, uint64_t value) {
@@ -44,6 +31,24 @@ static inline uint64_t co_mix64(uint64_t hash, uint64_t value) {
   return x ^ (x >> 33);
 }
 uint64_t co_mix_bytes(uint64_t hash, const void *bytes, size_t length);
+double co_text_value(const char *text); // NaN of an empty one
+
+// Whether a column's values can be looked at: neither a key nor ignored.
+bool co_view_exists(const co_column *column);
+// Borrows from the dataset. Of events the rows are the events, and the index is NULL.
+co_status co_view_open(co_view *out, co_dataset *dataset, const co_column *column);
+static inline int64_t co_view_row(const co_view *view, int64_t sample) {
+  return view->index ? view->index[sample] : sample;
+}
+// Of a number, date, binary or category column (its code); of a text a number that equal texts share.
+// NaN = missing.
+static inline double co_view_at(const co_view *view, int64_t sample) {
+  int64_t row = co_view_row(view, sample);
+  if (view->texts) return co_text_value(view->texts[row]);
+  if (!view->codes) return co_numbers_at(&view->numbers, row);
+  return view->codes[row] < 0 ? (double)NAN : view->codes[row];
+}
+
 // Equal values have equal bits: -0 is 0, and all NaN are one.
 uint64_t co_double_bits(double value);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_data_profile: what every column holds.
+#include "datasets/date.h"
 #include "datasets/profile.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 
 #include "host/api/data.h"
 
-enum { ALL = CO_SPLIT_COUNT, PARTS = CO_SPLIT_COUNT + 1, NAME = 28, TYPE = 8 };
+enum { ALL = CO_SPLIT_COUNT, PARTS = CO_SPLIT_COUNT + 1, NAME = 28, TYPE = 8, CELL = 10 };
 
 // A column over the rows of each split, and over all. Of events only those.
 typedef struct column_profile {
@@ -25,6 +26,10 @@ typedef struct profiling {
   int64_t count;
   int shown; // the part that the text shows
 } profiling;
+
+static bool has_quantiles(const co_column *column) {
+  return column->type == CO_COLUMN_NUMBER || column->type == CO_COLUMN_DATE;
+}
 
 // ---- looking -----------------------------------------------------------------------------------
 
@@ -76,13 +81,25 @@ static void put_number(co_json *json, const char *key, double value) {
   co_json_double(json, value);
 }
 
-static void put_quantiles(co_json *json, const co_profile *part) {
+// A value of the column: a number, or a date as text.
+static void put_value(co_json *json, const co_column *column, const char *key, double value) {
+  char date[32];
+  if (column->type != CO_COLUMN_DATE || isnan(value)) {
+    put_number(json, key, value);
+    return;
+  }
+  co_date_print(value, date, sizeof date);
+  co_json_key(json, key);
+  co_json_string(json, date);
+}
+
+static void put_quantiles(co_json *json, const co_column *column, const co_profile *part) {
   co_json_key(json, "quantiles");
   co_json_open(json, '{');
   for (int q = 0; q < CO_PROFILE_QUANTILES; q++) {
     char share[32];
     co_double_print(co_profile_shares[q], share, sizeof share);
-    put_number(json, share, part->quantile[q]);
+    put_value(json, column, share, part->quantile[q]);
   }
   co_json_close(json);
 }
@@ -119,12 +136,12 @@ static void put_part(co_json *json, const co_column *column, const co_profile *p
     co_json_bool(json, part->exact);
   }
   if (column->type != CO_COLUMN_CATEGORY && column->type != CO_COLUMN_TEXT) {
-    put_number(json, "mean", part->mean);
-    put_number(json, "sd", part->sd);
-    put_number(json, "min", part->min);
-    put_number(json, "max", part->max);
+    put_value(json, column, "mean", part->mean);
+    put_number(json, "sd", part->sd); // of dates in seconds
+    put_value(json, column, "min", part->min);
+    put_value(json, column, "max", part->max);
   }
-  if (column->type == CO_COLUMN_NUMBER) put_quantiles(json, part);
+  if (has_quantiles(column)) put_quantiles(json, column, part);
   if (co_column_type_has_names(column->type)) put_top(json, column, part);
   co_json_close(json);
 }
@@ -232,13 +249,32 @@ static void print_targets(co_text *text, const profiling *p) {
   }
 }
 
+// Of a date the day.
+static void print_of(co_text *text, const co_column *column, double value) {
+  char date[32];
+  if (column->type != CO_COLUMN_DATE || isnan(value)) {
+    print_cell(text, CELL, "%.6g", value);
+    return;
+  }
+  co_date_print(floor(value / 86400) * 86400, date, sizeof date);
+  co_text_printf(text, "  ");
+  co_data_pad(text, date, CELL, 0, true);
+}
+
+static void print_spread(co_text *text, const co_column *column, double sd) {
+  if (column->type == CO_COLUMN_DATE)
+    print_cell(text, CELL, "%.4g days", sd / 86400);
+  else
+    print_cell(text, CELL, "%.6g", sd);
+}
+
 static void print_numbers(co_text *text, const profiling *p, int width) {
-  enum { P05 = 1, MEDIAN = 3, P95 = 5, CELL = 10 };
+  enum { P05 = 1, MEDIAN = 3, P95 = 5 };
   bool wide = width >= name_width(p) + 20 + 7 * (CELL + 2), head = true;
   for (int64_t i = 0; i < p->count; i++) {
     const column_profile *c = &p->columns[i];
     const co_profile *part = &c->part[c->of_events ? ALL : p->shown];
-    if (c->column->type != CO_COLUMN_NUMBER) continue;
+    if (!has_quantiles(c->column)) continue;
     if (head)
       co_text_printf(text, "\n%-*s  %7s  %9s  %10s  %10s  %10s%s  %10s%s  %10s\n", name_width(p),
                      "number", "missing", "distinct", "mean", "sd", "min",
@@ -247,13 +283,13 @@ static void print_numbers(co_text *text, const profiling *p, int width) {
     print_name(text, p, c, false);
     print_missing(text, part);
     print_count(text, 9, part->distinct, part->exact);
-    print_cell(text, CELL, "%.6g", part->mean);
-    print_cell(text, CELL, "%.6g", part->sd);
-    print_cell(text, CELL, "%.6g", part->min);
-    if (wide) print_cell(text, CELL, "%.6g", part->quantile[P05]);
-    print_cell(text, CELL, "%.6g", part->quantile[MEDIAN]);
-    if (wide) print_cell(text, CELL, "%.6g", part->quantile[P95]);
-    print_cell(text, CELL, "%.6g", part->max);
+    print_of(text, c->column, part->mean);
+    print_spread(text, c->column, part->sd);
+    print_of(text, c->column, part->min);
+    if (wide) print_of(text, c->column, part->quantile[P05]);
+    print_of(text, c->column, part->quantile[MEDIAN]);
+    if (wide) print_of(text, c->column, part->quantile[P95]);
+    print_of(text, c->column, part->max);
     co_text_printf(text, "\n");
   }
 }
@@ -282,7 +318,7 @@ static void print_others(co_text *text, const profiling *p) {
   for (int64_t i = 0; i < p->count; i++) {
     const column_profile *c = &p->columns[i];
     const co_profile *part = &c->part[c->of_events ? ALL : p->shown];
-    if (c->column->type == CO_COLUMN_NUMBER || co_column_type_has_names(c->column->type)) continue;
+    if (has_quantiles(c->column) || co_column_type_has_names(c->column->type)) continue;
     if (head) co_text_printf(text, "\n%-*s  type\n", name_width(p), "others");
     head = false;
     print_name(text, p, c, true);

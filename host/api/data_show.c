@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/date.h"
 #include "datasets/view.h"
 #include "host/api/data.h"
 
@@ -94,7 +95,9 @@ static void print_value(char *out, size_t size, const co_view *view, int64_t sam
   }
   double value = co_view_at(view, sample);
   if (isnan(value)) return;
-  if (view->column->type == CO_COLUMN_NUMBER)
+  if (view->column->type == CO_COLUMN_DATE)
+    co_date_print(value, out, size);
+  else if (view->column->type == CO_COLUMN_NUMBER)
     print_number(out, size, value, view->numbers.dtype == CO_F32);
 }
 
@@ -107,7 +110,9 @@ static co_status cell(const showing *s, const shown_column *c, int64_t sample, c
     return CO_OK;
   }
   double value = c->view.bytes ? 0 : co_view_at(&c->view, sample);
-  if (co_column_type_has_names(c->view.column->type) && !isnan(value))
+  if (c->view.texts)
+    *out = c->view.texts[co_view_row(&c->view, sample)];
+  else if (co_column_type_has_names(c->view.column->type) && !isnan(value))
     *out = co_data_class(c->view.column, (int64_t)value);
   else
     print_value(room, size, &c->view, sample);

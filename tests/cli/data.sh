@@ -89,6 +89,21 @@ expect 0 data show d.h5 --rows 1 --split test --json
 grep -Eq '"data":\[\{"customer":"C-[0-9]+","plan":"(monthly|yearly)","visits":[0-9.]+,"left":"(Yes|No)"\}\]' out ||
   fail 'a row as JSON'
 
+# ---- dates and texts
+awk 'BEGIN {
+  print "since,said,left"
+  for (i = 0; i < 60; i++) printf "2024-%02d-%02d,%s,%s\n", 1 + i % 12, 1 + i % 28, (i % 5 ? "said " i : ""), (i % 3 ? "no" : "yes")
+}' >dated.csv
+expect 0 import -O dated.h5 --target left --type since=date --type said=text dated.csv
+expect 0 data profile dated.h5 --json
+grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"exact":true,"mean":"2024' out ||
+  fail 'the profile of a date'
+grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"exact":true}' out ||
+  fail 'the profile of a text'
+expect 0 data show dated.h5 --rows 1 --csv
+[ "$(tail -1 out)" = 0,2024-01-01,,yes ] || fail 'a date as CSV'
+expect 0 data check dated.h5 --strict
+
 # ---- mistakes
 refused 2 'there is no' -- data look d.h5
 refused 2 'does not go with check' -- data check d.h5 --rows 3
