@@ -132,6 +132,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
   co_evaluation_collect_all(evaluation);
+  evaluation->keeps = true;
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
   const co_scoring_options run = {.watch = &context->watch,
                                   .stoppable = true,

@@ -160,6 +160,8 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
     if (out->collects[i]) CO_TRY(measure(out, i));
 cleanup:
   close_scores(&e);
+  for (int64_t i = 0; i < e.model->output_count; i++)
+    if (!out->keeps) co_scores_free(&out->scores[i]);
   return status;
 }
 
@@ -316,13 +318,6 @@ void co_evaluation_render_intervals(co_json *json, const co_evaluation *e) {
   co_json_close(json);
 }
 
-// Names that are accepted, but never printed.
-static const char *canonical(const char *id) {
-  if (strcmp(id, "logloss") == 0) return "log_loss";
-  if (strcmp(id, "auc") == 0) return "roc_auc";
-  return id;
-}
-
 bool co_evaluation_find(const co_evaluation *e, const char *metric, co_evaluation_value *out) {
   if (!metric || strcmp(metric, "loss") == 0) {
     *out = (co_evaluation_value){
@@ -330,7 +325,7 @@ bool co_evaluation_find(const co_evaluation *e, const char *metric, co_evaluatio
     return true;
   }
   const char *dot = strrchr(metric, '.');
-  const char *id = canonical(dot ? dot + 1 : metric);
+  const char *id = co_metric_canonical(dot ? dot + 1 : metric);
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const char *output = e->model->outputs[i].name;
     if (dot && (strlen(output) != (size_t)(dot - metric) ||

@@ -17,7 +17,8 @@ typedef struct co_evaluation {
   double *scored;         // per output and metric of co_metric_list; NaN where it does not apply
   co_interval *intervals; // the same; NULL before co_evaluation_bootstrap
   bool *collects;         // per output: scores of all rows, for metrics over them
-  co_scores *scores;      // … after co_evaluate
+  bool keeps;             // … after co_evaluate, too
+  co_scores *scores;
   int64_t rows;
 } co_evaluation;
 // Scores are collected of binary outputs: of others, reports of each epoch do without.
@@ -46,7 +47,7 @@ typedef struct co_evaluation_value {
 // The i-th metric of an output, in the order of reports; false past the end.
 bool co_evaluation_metric(const co_evaluation *evaluation, int64_t output, int64_t i,
                           co_evaluation_value *out);
-// Bootstrap intervals of all metrics over scores.
+// Bootstrap intervals of all metrics over scores; of an evaluation that keeps them.
 co_status co_evaluation_bootstrap(co_evaluation *evaluation, const co_bootstrap_options *options);
 // The collected scores of an output, made ready for metrics; to be freed on failure, too.
 co_status co_evaluation_measured(co_measured *out, const co_evaluation *evaluation, int64_t output);

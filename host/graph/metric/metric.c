@@ -23,6 +23,12 @@ bool co_metric_is_scored(const co_metric_class *metric, co_column_type type) {
          (type == CO_COLUMN_BINARY && metric->binary_score);
 }
 
+const char *co_metric_canonical(const char *id) {
+  if (strcmp(id, "logloss") == 0) return "log_loss";
+  if (strcmp(id, "auc") == 0) return "roc_auc";
+  return id;
+}
+
 static bool is_summed(const co_metric_class *metric, co_column_type type) {
   if (metric->op == CO_OP_COUNT) return false;
   return (type == CO_COLUMN_CATEGORY && metric->category) ||

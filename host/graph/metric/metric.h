@@ -67,6 +67,8 @@ typedef struct co_metric_class {
 const co_metric_class *const *co_metric_list(void);
 // The one of that name for targets of that type; NULL if there is none.
 const co_metric_class *co_metric_find(const char *name, co_column_type target_type);
+// The canonical id of what "auc" and "logloss" call by another name; others are returned as they are.
+const char *co_metric_canonical(const char *id);
 bool co_metric_is_scored(const co_metric_class *metric, co_column_type target_type);
 // Emits every sum that applies to an output of this target type.
 co_status co_metrics_emit(co_graph *graph, const char *output, co_column_type target_type,
