@@ -413,7 +413,7 @@ static co_status begin_rejects(csv_import *m) {
   const co_import_csv_options *o = m->options;
   m->result->rejected = co_rejects_total(&m->rejects);
   if (!m->result->rejected) return CO_OK;
-  bool kept = o->reject.on_error == CO_ON_ERROR_QUARANTINE;
+  bool kept = o->reject.on_error == CO_ON_ERROR_QUARANTINE && o->rejects;
   co_log(m->ctx, CO_LOG_WARN, "import", "%" PRId64 " rows cannot be taken and are left out%s%s%s",
          m->result->rejected, kept ? "; they are in " : "", kept ? o->rejects : "",
          kept ? ".rejects.csv" : "");

@@ -31,7 +31,7 @@ typedef struct co_import_csv_options {
   double validation_fraction;
   uint64_t seed;
   co_reject_rule reject; // rows that cannot be taken …
-  const char *rejects;   // … and the output that their file is named after
+  const char *rejects;   // … and the output that their file is named after; NULL = there is none
   bool force;
   co_import_progress progress; // in bytes of the files; may be NULL
   void *progress_user;

@@ -96,7 +96,9 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
                                        o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
                                    .seed = o->seed,
                                    .reject = reject,
-                                   .rejects = rejects ? rejects : o->output,
+                                   .rejects = rejects     ? rejects
+                                              : temporary ? NULL
+                                                          : o->output,
                                    .force = o->force,
                                    .progress = forward_progress,
                                    .progress_user = context,

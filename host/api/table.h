@@ -24,7 +24,8 @@ void co_table_files_end(co_table_files *files);
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
                           co_diagnostics *problems);
 // Imports by the options; the result's schema is the arena's. `temporary` as of
-// co_import_csv_options; `rejects`: what their file is named after, NULL = the output.
+// co_import_csv_options; `rejects`: what their file is named after, NULL = the
+// output, of a temporary nothing.
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                           const cohort_import_csv_options *options, co_atomic_file *temporary,
                           const char *rejects, co_diagnostics *problems);
