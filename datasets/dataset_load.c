@@ -199,6 +199,7 @@ co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_
 }
 
 co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
+  if (d->base) d = d->base;
   dataset_column *part = &d->parts[index];
   co_status status = CO_OK;
   if (atomic_load_explicit(&part->ready, memory_order_acquire)) return CO_OK;
@@ -240,6 +241,7 @@ cleanup:
 }
 
 co_status co_dataset_make_stored(co_dataset *d, int64_t index) {
+  if (d->base) d = d->base;
   dataset_column *part = &d->parts[index];
   pthread_mutex_lock(&d->mutex);
   co_status status = part->stored ? CO_OK : load_stored(d, part);

@@ -53,8 +53,9 @@ bool co_evaluation_needs_scores(const co_model *model) {
 typedef struct evaluating {
   co_evaluation *out;
   const co_model *model;
-  co_scores *scores;     // per output
-  co_collator *collator; // of targets and weights
+  const co_scoring_options *options; // the caller's
+  co_scores *scores;                 // per output
+  co_collator *collator;             // of targets and weights
   float *target, *weight;
 } evaluating;
 
@@ -99,11 +100,11 @@ static void add_scores(evaluating *e, int64_t output, const int64_t *samples, in
 static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
                              const float *const *scores) {
   evaluating *e = user;
-  for (int64_t i = 0; i < e->model->output_count; i++)
+  for (int64_t i = 0; e->scores && i < e->model->output_count; i++)
     for (int64_t first = 0; e->scores[i].capacity && first < rows; first += ROWS_AT_ONCE)
       add_scores(e, i, samples + first, rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE,
                  scores[i] + first);
-  return CO_OK;
+  return e->options->sink ? e->options->sink(e->options->user, samples, rows, scores) : CO_OK;
 }
 
 static co_status finish_scores(evaluating *e) {
@@ -123,14 +124,14 @@ static co_status finish_scores(evaluating *e) {
 
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options) {
-  evaluating e = {.out = out, .model = predictor->model};
+  evaluating e = {.out = out, .model = predictor->model, .options = options};
   co_scoring_options own = *options;
   bool scored = co_evaluation_needs_scores(e.model);
   co_status status;
   own.sums = out->sums;
   own.weight_sum = out->weight_sum;
   own.user = &e;
-  own.sink = scored ? take_scores : NULL;
+  own.sink = scored || options->sink ? take_scores : NULL;
   out->rows = count;
   if (scored) CO_TRY(open_scores(&e, dataset, count));
   CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));
