@@ -171,8 +171,8 @@ COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_trai
 typedef struct cohort_experiment_options {
   cohort_config config; // where one goes on may be none: then the one it began with
   const char *dataset;  // overrides the config's; NULL = the config's
-  int64_t k_fold;       // so many folds of all rows (datasets/folds.h), seeded by trainer.seed; or …
-  const char *folds;    // … a table with the columns fold and validation, a line for each row
+  int64_t k_fold;    // so many folds of all rows (datasets/folds.h), seeded by trainer.seed; or …
+  const char *folds; // … a table with the columns fold and validation, a line for each row
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *device, *placement, *precision, *command;
   int threads, workers;
