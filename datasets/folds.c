@@ -85,45 +85,72 @@ static void hash_numbers(making *m, const int64_t *number) {
 }
 
 static bool counts(const co_column *column) {
-  return (column->role == CO_ROLE_INPUT || column->role == CO_ROLE_TARGET) &&
-         column->type != CO_COLUMN_TEXT;
+  return column->role == CO_ROLE_INPUT || column->role == CO_ROLE_TARGET;
 }
 
+static bool is_number(const co_column *column) {
+  return column->type == CO_COLUMN_NUMBER || column->type == CO_COLUMN_BINARY ||
+         column->type == CO_COLUMN_DATE;
+}
+
+// What a value is told apart by: of a number its double, of a text its hash.
 static size_t bytes_of(const co_column *column) {
-  return (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
+  return is_number(column) || column->type == CO_COLUMN_TEXT
+             ? sizeof(uint64_t)
+             : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
 }
 
-// Equal numbers have equal bytes: one zero, one NaN.
-static void settle_floats(float *value, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    value[i] = isnan(value[i]) ? NAN : value[i] + 0.0f;
-}
-
-// Puts a column's values of some rows into their places in `all`, whose rows have `stride` bytes.
-static co_status take_column(making *m, const co_column *column, const int64_t *samples,
-                             int64_t count, unsigned char *values, unsigned char *all,
-                             size_t stride) {
-  size_t bytes = bytes_of(column);
-  CO_RETURN_IF_FAILED(co_dataset_gather(m->dataset, column->name, samples, count, values));
-  if (column->dtype == CO_F32)
-    settle_floats((float *)(void *)values, (size_t)count * bytes / sizeof(float));
-  for (int64_t i = 0; i < count; i++)
-    memcpy(all + (size_t)i * stride, values + (size_t)i * bytes, bytes);
+static co_status read_numbers(making *m, const co_column *column, int64_t begin, int64_t count,
+                              double *values) {
+  co_numbers numbers;
+  const void *data;
+  const int64_t *index;
+  int64_t rows;
+  CO_RETURN_IF_FAILED(co_dataset_numbers(m->dataset, column->name, &numbers));
+  CO_RETURN_IF_FAILED(co_dataset_column(m->dataset, column->name, &data, &rows, &index));
+  for (int64_t i = 0; i < count; i++) {
+    double value = co_numbers_at(&numbers, index ? index[begin + i] : begin + i);
+    values[i] = isnan(value) ? (double)NAN : value + 0.0; // one NaN, one zero
+  }
   return CO_OK;
 }
 
+static co_status read_texts(making *m, const co_column *column, int64_t begin, int64_t count,
+                            uint64_t *values) {
+  const char *const *text;
+  const int64_t *index;
+  int64_t rows;
+  CO_RETURN_IF_FAILED(co_dataset_texts(m->dataset, column->name, &text, &rows, &index));
+  for (int64_t i = 0; i < count; i++) {
+    const char *value = text[index ? index[begin + i] : begin + i];
+    values[i] = co_hash64(m->seed, value, strlen(value));
+  }
+  return CO_OK;
+}
+
+static co_status read_values(making *m, const co_column *column, int64_t begin, int64_t count,
+                             void *values) {
+  int64_t samples[CHUNK];
+  if (is_number(column)) return read_numbers(m, column, begin, count, values);
+  if (column->type == CO_COLUMN_TEXT) return read_texts(m, column, begin, count, values);
+  for (int64_t i = 0; i < count; i++)
+    samples[i] = begin + i;
+  return co_dataset_gather(m->dataset, column->name, samples, count, values);
+}
+
+// `all` has a row of `stride` bytes for each.
 static co_status hash_chunk(making *m, int64_t begin, int64_t count, unsigned char *values,
                             unsigned char *all, size_t stride) {
   const co_schema *schema = co_dataset_schema(m->dataset);
-  int64_t samples[CHUNK];
   size_t at = 0;
-  for (int64_t i = 0; i < count; i++)
-    samples[i] = begin + i;
   for (int64_t c = 0; c < schema->column_count; c++) {
     const co_column *column = &schema->columns[c];
+    size_t bytes = bytes_of(column);
     if (!counts(column)) continue;
-    CO_RETURN_IF_FAILED(take_column(m, column, samples, count, values, all + at, stride));
-    at += bytes_of(column);
+    CO_RETURN_IF_FAILED(read_values(m, column, begin, count, values));
+    for (int64_t i = 0; i < count; i++)
+      memcpy(all + (size_t)i * stride + at, values + (size_t)i * bytes, bytes);
+    at += bytes;
   }
   for (int64_t i = 0; i < count; i++)
     m->hash[begin + i] = co_hash64(m->seed, all + (size_t)i * stride, stride);
