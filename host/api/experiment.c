@@ -131,7 +131,7 @@ static co_status read_config(co_experiment *e, co_node **config) {
   if (!own || !(own[0] = co_experiment_path(e, "config.yaml"))) return CO_ERR_MEMORY;
   if (!e->config.file_count && !e->resumed) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no config");
-    co_hint("give -c CONFIG.yaml, for example -c models/presets/churn-mlp.yaml");
+    co_hint("give -c CONFIG.yaml, for example -c models/presets/shopper-mlp.yaml");
     return status;
   }
   if (!e->config.file_count) {
