@@ -38,20 +38,18 @@ static co_status keep_scores(void *user, const int64_t *samples, int64_t rows,
 
 // The metrics of the model, which are those of every fold's, without values.
 static co_status list_metrics(co_experiment *e, const co_evaluation *evaluation) {
-  const char *id;
-  double value;
-  bool higher;
+  co_evaluation_value value;
   int64_t capacity = 0, outputs = evaluation->model->output_count;
   for (int64_t i = 0; i < outputs; i++)
-    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &id, &value, &higher); k++)
+    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &value); k++)
       capacity++;
   e->metrics = co_arena_alloc(e->arena, (size_t)capacity + 1, sizeof *e->metrics);
   if (!e->metrics) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < outputs; i++)
-    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &id, &value, &higher); k++) {
+    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &value); k++) {
       co_experiment_metric *metric = &e->metrics[e->metric_count++];
       metric->output = co_arena_strdup(e->arena, evaluation->model->outputs[i].name);
-      metric->id = co_arena_strdup(e->arena, id);
+      metric->id = co_arena_strdup(e->arena, value.name);
       metric->value = co_arena_alloc(e->arena, (size_t)e->folds.count, sizeof *metric->value);
       if (!metric->output || !metric->id || !metric->value) return CO_ERR_MEMORY;
     }
@@ -59,16 +57,12 @@ static co_status list_metrics(co_experiment *e, const co_evaluation *evaluation)
 }
 
 static co_status take_metrics(co_experiment *e, int64_t fold, const co_evaluation *evaluation) {
-  const char *id;
-  bool higher;
+  co_evaluation_value value;
   int64_t at = 0;
   if (!e->metrics) CO_RETURN_IF_FAILED(list_metrics(e, evaluation));
   for (int64_t i = 0; i < evaluation->model->output_count; i++)
-    for (int64_t k = 0;
-         at < e->metric_count &&
-         co_evaluation_metric(evaluation, i, k, &id, &e->metrics[at].value[fold], &higher);
-         k++)
-      at++;
+    for (int64_t k = 0; at < e->metric_count && co_evaluation_metric(evaluation, i, k, &value); k++)
+      e->metrics[at++].value[fold] = value.value;
   return CO_OK;
 }
 
@@ -90,6 +84,7 @@ static co_status measure(co_experiment *e, int64_t fold, co_predictor *predictor
   if (!e->columns)
     CO_TRY(co_score_columns(&e->columns, &e->column_count, e->arena, predictor->model, dataset));
   CO_TRY(co_evaluation_create(&evaluation, predictor->model));
+  co_evaluation_collect_all(&evaluation);
   CO_TRY(co_evaluate(&evaluation, predictor, dataset, samples, count, &options));
   CO_TRY(take_metrics(e, fold, &evaluation));
 cleanup:
