@@ -144,7 +144,8 @@ cleanup:
 
 static double mean_loss(const co_evaluation *e, int64_t loss) {
   const co_graph *graph = e->model->network;
-  int32_t at = graph->values[graph->losses[loss].sum].index;
+  const co_loss_info *info = &graph->losses[loss];
+  int32_t at = graph->values[e->training ? info->sum : info->reported].index;
   double weight = e->weight_sum[loss];
   return weight > 0 ? e->sums[at] / weight : NAN;
 }
@@ -173,7 +174,9 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i, con
   const co_output_feature *feature = &e->model->outputs[output];
   const co_graph *graph = e->model->network;
   if (i-- == 0) {
-    *name = co_loss_metric(feature);
+    const co_loss_info *info = &graph->losses[feature->loss_index];
+    bool other = e->training && info->sum != info->reported;
+    *name = other ? info->loss_name : co_loss_metric(feature);
     *value = mean_loss(e, feature->loss_index);
     *higher = false;
     return true;

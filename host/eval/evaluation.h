@@ -15,6 +15,7 @@ typedef struct co_evaluation {
   double *weight_sum;    // per loss
   double *scored;        // per output and metric of co_metric_list; NaN where it does not apply
   int64_t rows;
+  bool training; // of training steps: losses as they are trained, not as they are reported
 } co_evaluation;
 co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model);
 void co_evaluation_free(co_evaluation *evaluation); // legal on a zeroed struct

@@ -17,6 +17,8 @@ co_status co_collator_create(co_collator **out, const co_section *section, co_da
 co_status co_collator_create_targets(co_collator **out, const co_model *model, co_dataset *dataset);
 void co_collator_free(co_collator *collator); // NULL is legal
 int64_t co_collator_count(const co_collator *collator);
+// Row weights as training has them: times those of the targets' classes.
+void co_collator_weigh_classes(co_collator *collator);
 const co_feed *co_collator_feed(const co_collator *collator, int64_t i);
 // What a sample counts before it is known whether it has a target, and the column that says so; 1 and
 // NULL where none does. Of collators with targets.

@@ -287,6 +287,7 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
   CO_TRY(co_cpu_backend_open(&p->backend, p->ctx, &single));
   CO_TRY(build_section(p));
   CO_TRY(co_collator_create(&p->collator, p->section, dataset, options->targets));
+  if (options->training) co_collator_weigh_classes(p->collator);
   CO_TRY(find_fixed(p));
   CO_TRY(find_fields(p));
   CO_TRY(create_slots(p));

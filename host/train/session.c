@@ -131,6 +131,7 @@ static co_status check_validation_metric(co_session *t) {
   double value;
   bool higher;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
+  t->interval.training = true;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
   if (co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher))
     return CO_OK;
