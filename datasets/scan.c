@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/copies.h"
 #include "host/core/diagnostics.h"
 #include "host/core/hash.h"
 
@@ -23,6 +24,8 @@ struct co_scan {
   int64_t part_capacity;
   const co_bad_row *failed; // the row at which reading ends, once its block has been handed out
   co_sha256 hash;
+  co_copies copies;
+  int64_t dropped;
 };
 
 const char *co_scan_shown(const co_scan_options *options, int64_t file) {
@@ -81,6 +84,7 @@ co_status co_scan_open(co_scan **out, co_context *ctx, const co_scan_options *op
   s->ctx = ctx;
   s->options = options;
   co_sha256_init(&s->hash);
+  co_copies_init(&s->copies, ctx);
   if (options->rejects) options->rejects->damaged = 0;
   co_status status = co_arena_create(&s->arena, ctx);
   if (status == CO_OK) status = open_file(s);
@@ -94,6 +98,7 @@ void co_scan_close(co_scan *s) {
   if (!s) return;
   co_rows_close(s->rows);
   co_free(s->ctx, s->parts);
+  co_copies_free(&s->copies);
   co_arena_free(s->arena);
   co_free(s->ctx, s);
 }
@@ -104,6 +109,10 @@ const co_rows *co_scan_file(const co_scan *s) {
 
 int64_t co_scan_rows(const co_scan *s) {
   return s->given;
+}
+
+int64_t co_scan_dropped(const co_scan *s) {
+  return s->dropped;
 }
 
 // ---- rows that are passed over -----------------------------------------------------------------
@@ -159,6 +168,33 @@ static void cut_off(co_scan *s, co_row_part *part) {
   s->failed = &part->bad[0];
 }
 
+// Takes the copies out, also of rows that will be passed over: which those are is not known at first.
+static co_status take_out_copies(co_scan *s, co_row_part *part) {
+  int64_t kept = 0, stride = s->rows->column_count;
+  co_cell *cells = (co_cell *)part->cells;
+  co_row_place *places = (co_row_place *)part->places;
+  CO_RETURN_IF_FAILED(
+      co_copies_hash(&s->copies, part, stride, s->mapped ? s->map : NULL, s->columns));
+  for (int64_t i = 0; i < part->count; i++) {
+    bool occurred;
+    CO_RETURN_IF_FAILED(co_copies_add(&s->copies, i, &occurred));
+    if (occurred && s->options->duplicates == CO_DUPLICATES_FAIL) {
+      co_status status = co_scan_wrong(s, &places[i], -1, "the row repeats an earlier one");
+      co_hint("--duplicates drop leaves such rows out, --duplicates keep takes them");
+      return status;
+    }
+    s->dropped += occurred;
+    if (occurred) continue;
+    if (kept != i) {
+      memmove(cells + kept * stride, cells + i * stride, (size_t)stride * sizeof *cells);
+      places[kept] = places[i];
+    }
+    kept++;
+  }
+  part->count = kept;
+  return CO_OK;
+}
+
 static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block *block) {
   const co_rejects *r = s->options->rejects;
   bool fails = !r || r->rule.on_error == CO_ON_ERROR_FAIL;
@@ -176,10 +212,9 @@ static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block 
   for (int64_t k = 0; k < from->part_count && !s->failed; k++) {
     co_row_part *part = &s->parts[block->part_count++];
     *part = from->parts[k];
-    if (fails && part->bad_count)
-      cut_off(s, part);
-    else if (!fails && (part->bad_count || r->count))
-      CO_RETURN_IF_FAILED(take_out(s, part));
+    if (fails && part->bad_count) cut_off(s, part);
+    if (s->options->duplicates) CO_RETURN_IF_FAILED(take_out_copies(s, part));
+    if (!fails && (part->bad_count || r->count)) CO_RETURN_IF_FAILED(take_out(s, part));
     block->count += part->count;
   }
   s->given += block->count;
