@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/builder.h"
+#include "models/features/category.h"
 #include "models/features/scalar.h"
 
 // Stored under the first feature that reads events.
@@ -165,6 +166,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
   } tables[] = {{"input_features", "Columns that go in.", co_input_fields},
                 {"input_features.preprocessing.outliers",
                  "Of numbers: values too far from the others.", co_outlier_fields},
+                {"input_features.preprocessing.hashing", "Of categories, without a vocabulary.",
+                 co_hashing_fields},
                 {"combiner", "What joins the encoded inputs.", co_combiner_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
                 {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields}};
