@@ -69,11 +69,14 @@ typedef struct cli_verify_options {
 typedef struct cli_data_options {
   cli_common common; // --seed
   cli_list operands; // what to do, and the dataset
-  cli_list targets;  // of a raw table, as are the next three
-  const char *key, *schema, *split_rule;
-  const char *split; // profile, show: NULL = all rows
-  int64_t rows;      // show: CLI_UNSET = 10
-  bool strict, csv;  // check; show
+  cli_list targets;  // of a raw table, as are the next two
+  const char *schema, *split_rule;
+  cli_list keys;         // of a raw table the key column; erase: customers
+  const char *keys_file; // erase: NULL = none
+  const char *split;     // profile, show: NULL = all rows
+  int64_t rows;          // show: CLI_UNSET = 10
+  bool strict, csv;      // check; show
+  bool allow_missing;    // erase
 } cli_data_options;
 
 typedef struct cli_inspect_options {

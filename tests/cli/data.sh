@@ -104,6 +104,22 @@ expect 0 data show dated.h5 --rows 1 --csv
 [ "$(tail -1 out)" = 0,2024-01-01,,yes ] || fail 'a date as CSV'
 expect 0 data check dated.h5 --strict
 
+# ---- erase
+grep -q C-17 d.h5 || fail 'the key is not in the dataset'
+expect 0 data erase d.h5 --key C-17 --json
+json samples=1 rows=1 samples_left=899
+grep -qw C-17 d.h5 && fail 'the key is still in the file'
+refused 4 'no row has' -- data erase d.h5 --key C-17
+printf 'C-18\r\n\n C-19 \nC-17\n' >keys
+refused 4 '1 of the 3 keys' -- data erase d.h5 --keys keys
+expect 0 data erase d.h5 --keys keys --allow-missing --json
+json samples=2 samples_left=897
+expect 0 data show d.h5 --rows 1000 --csv
+[ "$(grep -c '^C-' out)" = 897 ] || fail 'the rest is not there'
+refused 2 'needs a key' -- data erase d.h5
+refused 2 'does not go with erase' -- data erase d.h5 --key a --strict
+refused 2 'does not go with check' -- data check d.h5 --keys keys
+
 # ---- mistakes
 refused 2 'there is no' -- data look d.h5
 refused 2 'does not go with check' -- data check d.h5 --rows 3
