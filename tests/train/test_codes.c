@@ -260,7 +260,7 @@ static void test_mistakes(void **state) {
   refuse("{name: a, column: city, type: cross}", "takes several `columns`");
   refuse("{name: a, columns: [city, device]}", "takes one column");
   refuse("{name: spend, columns: [city, device], type: cross}", "has a column 'spend' itself");
-  refuse("{name: a, columns: [city], type: cross}", "must be a list of 2 to 8 columns");
+  refuse("{name: a, columns: [city], type: cross}", "must be a list of 2 to 256 columns");
   refuse("{name: a, column: spend, type: bucket, preprocessing: {edges: [3, 3]}}", "ascending");
   refuse("{name: city, preprocessing: {hashing: {buckets: 3}, max_size: 2}}", "no vocabulary");
   refuse("{name: bought_city, columns: [bought, city], type: cross}", "is a target");

@@ -19,6 +19,9 @@ static const char config[] =
     "  - {name: rank, column: spend, preprocessing: {normalization: quantile, missing: median}}\n"
     "  - {name: range, column: age, type: bucket, preprocessing: {quantiles: 4}}\n"
     "  - {name: age, preprocessing: {outliers: {method: zscore, action: 'null'}}}\n"
+    "  - {name: joined}\n"
+    "  - {name: weekday, column: joined, type: date_part, preprocessing: {part: weekday}}\n"
+    "  - {name: axes, type: pca, columns: [age, spend]}\n"
     "combiner: {layers: [{Dense: 8}, ReLU, {Dropout: {rate: 0.2}}]}\n"
     "trainer:\n"
     "  max_epochs: 4\n"
@@ -30,10 +33,10 @@ static void write_table(const char *path) {
   static const char *const cities[] = {"Ulm", "Kiel", "Jena", "Bonn", "Trier", "Gera", ""};
   FILE *stream = fopen(path, "w");
   assert_non_null(stream);
-  fprintf(stream, "key,city,device,age,spend,bought\n");
+  fprintf(stream, "key,city,device,joined,age,spend,bought\n");
   for (uint32_t i = 0; i < ROWS; i++) {
     uint32_t a = scramble(i), b = scramble(i + 1000);
-    fprintf(stream, "k%u,%s,%s,%u,", i, cities[a % 13 % 7],
+    fprintf(stream, "k%u,%s,%s,20%02u-0%u-1%u,%u,", i, cities[a % 13 % 7],
             b % 3   ? "phone"
             : b % 5 ? "pc"
                     : "tv",
