@@ -330,6 +330,19 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
                                            const cohort_data_erase_options *options,
                                            cohort_result **out);
 
+// Customers from a known process (datasets/synthesize.h), as CSV.
+typedef struct cohort_synthesize_options {
+  const char *output; // "-" = standard output
+  const char *truth;  // CSV of true probabilities; NULL = none
+  int64_t rows;
+  uint64_t seed;
+  bool leak; // one more column, which is known after the fact alone
+  bool force;
+} cohort_synthesize_options;
+COHORT_API cohort_status cohort_synthesize(cohort_context *context,
+                                           const cohort_synthesize_options *options,
+                                           cohort_result **out);
+
 typedef struct cohort_render_options {
   cohort_config config;
   const char *dataset; // NULL = leave features as written

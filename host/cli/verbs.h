@@ -7,7 +7,7 @@
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_evaluate,
     cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render, cli_verb_doctor,
-    cli_verb_data, cli_verb_help;
+    cli_verb_data, cli_verb_synthesize, cli_verb_help;
 
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
@@ -78,6 +78,13 @@ typedef struct cli_data_options {
   bool strict, csv;      // check; show
   bool allow_missing;    // erase
 } cli_data_options;
+
+typedef struct cli_synthesize_options {
+  cli_common common; // --seed, --threads, --force
+  const char *output, *truth;
+  int64_t rows;
+  bool leak;
+} cli_synthesize_options;
 
 typedef struct cli_inspect_options {
   cli_common common;
