@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imports a table in text (datasets/csv.h) into dataset.h5. The files are read twice: once to find
+// Imports a raw table (datasets/rows.h) into dataset.h5. The files are read twice: once to find
 // out what the columns are (datasets/survey.h), once to write them; a third time where a column of
 // texts begins with numbers. Held in memory are the different texts of columns that are no numbers
 // (of a key: all), 9 bytes a row for the split (13 where stratified), and a block of rows.
