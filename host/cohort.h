@@ -175,6 +175,9 @@ typedef struct cohort_evaluate_options {
   int64_t require_count;
   int64_t draws; // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
   uint64_t seed; // of those
+  const char *by; // column by whose values metrics are told, too; NULL = none
+  const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
+  int64_t profit_count;      // 0 = as the model's config says
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -188,6 +191,7 @@ typedef struct cohort_predict_options {
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force;      // replace an existing output; only regular files are, and none that is read
+  bool calibrated; // probabilities after temperature scaling; else as the network gives them
   const char *key; // of a raw table as dataset: the column that names rows; NULL = as
                    // where the model was trained, else their number
   // Where the rows of a raw table lie meanwhile if the output is "-"; NULL = /tmp.

@@ -13,7 +13,8 @@ typedef struct co_model_builder {
 } co_model_builder;
 
 // Field tables, for help.
-extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[];
+extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_decision_fields[],
+    co_profit_fields[], co_combiner_fields[];
 
 // The list behind `input_features` or `output_features`: `word` (all, targets) stands for one item
 // per column of `role`.

@@ -7,6 +7,7 @@
 
 #include "host/api/table.h"
 #include "host/core/output.h"
+#include "host/eval/calibration.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
@@ -26,6 +27,7 @@ typedef struct scoring {
   int64_t *all; // owned, when no split is asked for
   char **columns;
   int64_t column_count;
+  float *calibrated; // room for a row
   co_atomic_file atomic;
   co_writer *writer;
 } scoring;
@@ -62,8 +64,15 @@ static co_status write_output(scoring *s, const co_output_feature *output, const
     if (!isfinite(row[k]))
       return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
                      (long long)sample, output->name);
+  const float *shown = row;
+  if (s->calibrated && output->decided) {
+    memcpy(s->calibrated, row, (size_t)output->width * sizeof *row);
+    co_calibrate(s->calibrated, 1, output->width, co_output_temperature(output));
+    shown = s->calibrated;
+  }
   for (int64_t k = 0; k < class_->cells(output); k++) {
     co_score_cell cell = class_->cell(output, row, k);
+    if (!cell.text) cell = class_->cell(output, shown, k); // labels are decided by raw scores
     CO_RETURN_IF_FAILED(write_score(s->writer, &cell));
   }
   return CO_OK;
@@ -80,7 +89,8 @@ static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
     CO_RETURN_IF_FAILED(write_cell(s->writer, key));
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
-      CO_RETURN_IF_FAILED(write_output(s, output, scores[i] + row * output->width, samples[row]));
+      const float *score = scores[i] + row * output->width;
+      CO_RETURN_IF_FAILED(write_output(s, output, score, samples[row]));
     }
     CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
   }
@@ -103,6 +113,16 @@ static co_status choose_rows(scoring *s) {
   for (int64_t i = 0; i < s->count; i++)
     s->all[i] = i;
   return CO_OK;
+}
+
+static co_status make_room(scoring *s) {
+  int64_t most = 1;
+  if (!s->options->calibrated) return CO_OK;
+  for (int64_t i = 0; i < s->predictor->model->output_count; i++)
+    if (s->predictor->model->outputs[i].width > most)
+      most = s->predictor->model->outputs[i].width;
+  s->calibrated = co_arena_alloc(s->arena, (size_t)most, sizeof *s->calibrated);
+  return s->calibrated ? CO_OK : CO_ERR_MEMORY;
 }
 
 // What is wrong with the columns or the keys is said before anything is scored.
@@ -166,6 +186,7 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(check_columns(s));
+  CO_RETURN_IF_FAILED(make_room(s));
   CO_RETURN_IF_FAILED(co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
