@@ -51,7 +51,7 @@ typedef enum co_threshold_rule {
 typedef struct co_decision {
   bool labels; // the config has a decision: scores come with a label
   co_threshold_rule rule;
-  double threshold; // given, or 0.5
+  double threshold;        // given, or 0.5
   const co_profit *profit; // NULL = not known
 } co_decision;
 
@@ -82,7 +82,7 @@ enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded
 typedef struct co_model {
   co_context *ctx;
   co_arena *arena;
-  const co_node *config; // the whole merged config, borrowed
+  const co_node *config; // expanded for the dataset: every feature has an item of its own
   co_input_feature *inputs;
   int64_t input_count;
   co_input_block *blocks;

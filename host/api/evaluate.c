@@ -6,6 +6,7 @@
 #include "host/api/evaluate_details.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/opening.h"
+#include "host/eval/slices.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 
@@ -111,7 +112,17 @@ static co_status open_both(cohort_context *context, const cohort_evaluate_option
                                           .evaluate = true};
   CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, context->ctx, &predictor));
   CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, context->ctx, options->dataset));
+  if (options->by) CO_RETURN_IF_FAILED(co_slices_check(e->dataset, options->by));
   return co_check_dataset(e->predictor->model, e->dataset, true);
+}
+
+static co_status set_profit(evaluating *e) {
+  e->evaluation.profit = &e->profit;
+  for (int64_t i = 0; i < e->predictor->model->output_count; i++) {
+    const co_column *column = e->predictor->model->outputs[i].column;
+    if (column && column->type == CO_COLUMN_BINARY) return CO_OK;
+  }
+  return co_fail(CO_ERR_USAGE, "--profit is for binary targets, and the model has none");
 }
 
 static co_status evaluate(cohort_context *context, const cohort_evaluate_options *options,
@@ -135,7 +146,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
   co_evaluation_collect_all(evaluation);
   evaluation->keeps = true;
-  if (options->profit_count) evaluation->profit = &e->profit;
+  if (options->profit_count) CO_RETURN_IF_FAILED(set_profit(e));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
   const co_scoring_options run = {.watch = &context->watch,
                                   .stoppable = true,

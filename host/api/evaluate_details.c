@@ -36,30 +36,36 @@ co_status co_parse_profit(co_profit *out, const char *const *items, int64_t coun
     double *place = place_of(out, items[i], length);
     const co_node value = {.kind = CO_NODE_SCALAR, .text = items[i] + length + 1};
     if (place && items[i][length] && co_node_double(&value, place)) continue;
-    co_status status =
-        co_fail(CO_ERR_USAGE, "--profit '%s' is not one of tp, fp, fn, tn = NUMBER", items[i]);
-    co_hint("for example --profit tp=10,fp=-1");
-    return status;
+    return co_fail(CO_ERR_USAGE, "--profit '%s' is not one of tp, fp, fn, tn with =NUMBER",
+                   items[i]);
   }
   return CO_OK;
 }
 
 // ---- binary and category outputs ---------------------------------------------------------------
 
-static void render_calibrated(co_json *json, const co_evaluation *e, int64_t output,
+static void render_calibrated(cohort_result *result, const co_evaluation *e, int64_t output,
                               const co_measured *after) {
+  co_json *json = &result->json;
   co_json_key(json, e->model->outputs[output].name);
   co_json_open(json, '{');
   put(json, "temperature", co_output_temperature(&e->model->outputs[output]));
+  co_text_printf(&result->text,
+                 "%s: at temperature %.4g (predict --calibrated):", e->model->outputs[output].name,
+                 co_output_temperature(&e->model->outputs[output]));
   static const char *const names[] = {"log_loss", "brier", "ece"}; // ranks stay
   for (int i = 0; i < 3; i++) {
     const co_metric_class *metric = co_metric_find(names[i], after->type);
-    if (metric) put(json, names[i], co_measured_value(after, metric));
+    if (!metric) continue;
+    double value = co_measured_value(after, metric);
+    put(json, metric->name, value);
+    co_text_printf(&result->text, "%s %s %.6g", i ? "," : "", metric->name, value);
   }
+  co_text_printf(&result->text, "\n");
   co_json_close(json);
 }
 
-static co_status add_calibrated(co_json *json, const co_evaluation *e, int64_t output) {
+static co_status add_calibrated(cohort_result *result, const co_evaluation *e, int64_t output) {
   const co_scores *raw = &e->scores[output];
   co_scores scaled = *raw;
   co_measured after = {0};
@@ -72,7 +78,7 @@ static co_status add_calibrated(co_json *json, const co_evaluation *e, int64_t o
                  co_output_temperature(&e->model->outputs[output]));
     status = co_evaluation_measure(&after, e, output, &scaled);
   }
-  if (status == CO_OK) render_calibrated(json, e, output, &after);
+  if (status == CO_OK) render_calibrated(result, e, output, &after);
   co_measured_free(&after);
   co_free(raw->ctx, scaled.score);
   return status;
@@ -117,7 +123,8 @@ static void render_profit(co_json *json, const co_binary_scores *scores) {
 static void print_deciles(co_text *text, const char *output, const co_binary_scores *scores) {
   co_decile d[CO_DECILES];
   co_deciles(d, scores);
-  co_text_printf(text, "%s: tenths by falling score\n  tenth     rows  positives   rate   lift   gain\n",
+  co_text_printf(text,
+                 "%s: tenths by falling score\n  tenth     rows  positives   rate   lift   gain\n",
                  output);
   for (int i = 0; i < CO_DECILES; i++)
     co_text_printf(text, "  %5d  %7.6g  %9.6g  %5.3f  %5.2f  %5.3f\n", i + 1, d[i].rows,
@@ -166,7 +173,7 @@ co_status co_evaluate_details(cohort_result *result, const co_evaluation *e) {
   co_json_open(json, '{');
   for (int64_t i = 0; i < e->model->output_count; i++)
     if (e->collects[i] && e->model->outputs[i].decided)
-      CO_RETURN_IF_FAILED(add_calibrated(json, e, i));
+      CO_RETURN_IF_FAILED(add_calibrated(result, e, i));
   co_json_close(json);
   return CO_OK;
 }

@@ -119,8 +119,7 @@ static co_status make_room(scoring *s) {
   int64_t most = 1;
   if (!s->options->calibrated) return CO_OK;
   for (int64_t i = 0; i < s->predictor->model->output_count; i++)
-    if (s->predictor->model->outputs[i].width > most)
-      most = s->predictor->model->outputs[i].width;
+    if (s->predictor->model->outputs[i].width > most) most = s->predictor->model->outputs[i].width;
   s->calibrated = co_arena_alloc(s->arena, (size_t)most, sizeof *s->calibrated);
   return s->calibrated ? CO_OK : CO_ERR_MEMORY;
 }

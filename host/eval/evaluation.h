@@ -11,13 +11,13 @@
 #include "host/eval/predictor.h"
 
 typedef struct co_evaluation {
-  const co_model *model;  // borrowed
-  double *sums;           // graph->metric_doubles
-  double *weight_sum;     // per loss
-  double *scored;         // per output and metric of co_metric_list; NaN where it does not apply
-  co_interval *intervals; // the same; NULL before co_evaluation_bootstrap
-  bool *collects;         // per output: scores of all rows, for metrics over them
-  bool keeps;             // … after co_evaluate, too
+  const co_model *model;   // borrowed
+  double *sums;            // graph->metric_doubles
+  double *weight_sum;      // per loss
+  double *scored;          // per output and metric of co_metric_list; NaN where it does not apply
+  co_interval *intervals;  // the same; NULL before co_evaluation_bootstrap
+  bool *collects;          // per output: scores of all rows, for metrics over them
+  bool keeps;              // … after co_evaluate, too
   const co_profit *profit; // of all binary outputs; NULL = as the model says
   co_scores *scores;
   int64_t rows;

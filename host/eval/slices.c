@@ -17,26 +17,28 @@ typedef struct grouping {
   double edge[FIFTHS + 1]; // of a number: group k is [edge[k], edge[k + 1])
 } grouping;
 
-static co_status unknown(const co_dataset *dataset, const char *name, const co_column *column) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  if (column)
-    return co_fail(CO_ERR_USAGE, "--by %s: a column of type %s makes no groups", name,
-                   co_column_type_name(column->type));
-  const char *names[256];
-  int64_t count = 0;
-  for (int64_t i = 0; i < schema->column_count && count < 256; i++)
-    names[count++] = schema->columns[i].name;
-  const char *near = co_nearest(name, names, count);
-  co_status status = co_fail(CO_ERR_USAGE, "--by %s: the dataset has no such column", name);
-  if (near) co_hint("did you mean '%s'?", near);
-  return status;
-}
-
 static bool makes_groups(const co_dataset *dataset, const co_column *column) {
   const co_table *table = co_schema_table(co_dataset_schema(dataset), column->table);
   if (table && table->kind == CO_TABLE_EVENTS) return false;
   return column->type == CO_COLUMN_BINARY || column->type == CO_COLUMN_CATEGORY ||
          column->type == CO_COLUMN_NUMBER;
+}
+
+co_status co_slices_check(const co_dataset *dataset, const char *name) {
+  const co_schema *schema = co_dataset_schema(dataset);
+  const co_column *column = co_schema_find(schema, name);
+  const char *names[256], *near;
+  int64_t count = 0;
+  if (column && makes_groups(dataset, column)) return CO_OK;
+  if (column)
+    return co_fail(CO_ERR_USAGE, "--by %s: a column of type %s makes no groups", name,
+                   co_column_type_name(column->type));
+  for (int64_t i = 0; i < schema->column_count && count < 256; i++)
+    names[count++] = schema->columns[i].name;
+  near = co_nearest(name, names, count);
+  co_status status = co_fail(CO_ERR_USAGE, "--by %s: the dataset has no such column", name);
+  if (near) co_hint("did you mean '%s'?", near);
+  return status;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -78,8 +80,7 @@ static co_status read_groups(grouping *g, co_dataset *dataset, const int64_t *sa
   g->values = co_alloc(g->ctx, (size_t)(g->count + 1) * sizeof(float)); // i32 or f32
   g->group = co_alloc(g->ctx, (size_t)(g->count + 1) * sizeof *g->group);
   if (!g->values || !g->group) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(
-      co_dataset_gather(dataset, g->column->name, samples, g->count, g->values));
+  CO_RETURN_IF_FAILED(co_dataset_gather(dataset, g->column->name, samples, g->count, g->values));
   if (g->column->type == CO_COLUMN_NUMBER) CO_RETURN_IF_FAILED(cut_number(g));
   if (g->column->type == CO_COLUMN_BINARY) g->groups = 2;
   if (g->column->type == CO_COLUMN_CATEGORY) g->groups = g->column->category_count;
@@ -139,8 +140,8 @@ co_status co_slices_create(co_slices *out, const co_evaluation *e, co_dataset *d
   grouping g = {.ctx = e->model->ctx, .count = count};
   co_status status = CO_OK;
   *out = (co_slices){.ctx = g.ctx, .outputs = e->model->output_count};
+  CO_RETURN_IF_FAILED(co_slices_check(dataset, column));
   g.column = co_schema_find(co_dataset_schema(dataset), column);
-  if (!g.column || !makes_groups(dataset, g.column)) return unknown(dataset, column, g.column);
   CO_TRY(read_groups(&g, dataset, samples));
   out->slice = co_alloc_zero(g.ctx, (size_t)g.groups + 1, sizeof *out->slice);
   if (!out->slice) CO_TRY(CO_ERR_MEMORY);

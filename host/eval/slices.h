@@ -21,8 +21,10 @@ typedef struct co_slices {
   co_slice *slice; // those that have rows
 } co_slices;
 
+// Whether the column makes groups; CO_ERR_USAGE, naming --by, where it is unknown or does not.
+co_status co_slices_check(const co_dataset *dataset, const char *column);
 // Groups the rows `samples` that were evaluated (scores must be kept): by class of a binary or
-// category, by fifths of a number's values. Another or unknown column is CO_ERR_USAGE.
+// category, by fifths of a number's values.
 co_status co_slices_create(co_slices *out, const co_evaluation *evaluation, co_dataset *dataset,
                            const char *column, const int64_t *samples, int64_t count);
 void co_slices_free(co_slices *slices); // legal on a zeroed struct
