@@ -163,6 +163,25 @@ typedef struct cohort_train_options {
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
 
+// Trains a model for each of several folds of a dataset's rows and measures it on the rows that it
+// did not see. Each fold is a run in a folder of its own, `fold-0`, …, whose trainer.seed is the
+// config's + the fold's number; what is fitted is fitted on its training rows. The dataset's stored
+// splits do not count. The folder also has folds.csv, experiment.json (the result) and oof.csv: the
+// scores of all rows, each by the model that did not see it.
+typedef struct cohort_experiment_options {
+  cohort_config config; // where one goes on may be none: then the one it began with
+  const char *dataset;  // overrides the config's; NULL = the config's
+  int64_t k_fold;    // so many folds of all rows (datasets/folds.h), seeded by trainer.seed; or …
+  const char *folds; // … a table with the columns fold and validation, a line for each row
+  const char *run_dir, *output_directory, *experiment, *resume; // as for training
+  const char *device, *placement, *precision, *command;
+  int threads, workers;
+  bool eager; // these seven too
+} cohort_experiment_options;
+COHORT_API cohort_status cohort_experiment(cohort_context *context,
+                                           const cohort_experiment_options *options,
+                                           cohort_result **out);
+
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file
   const char *dataset;
@@ -275,6 +294,76 @@ typedef struct cohort_import_csv_options {
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,
+                                           cohort_result **out);
+
+// ---- looking at data ---------------------------------------------------------------------------
+// A dataset.h5, or a raw table in text, which becomes a temporary dataset for the call.
+typedef struct cohort_data {
+  const char *dataset;
+  // Of a raw table, as of cohort_import_csv_options.
+  const char *const *targets;
+  int64_t target_count;
+  const char *key, *schema, *split;
+  uint64_t seed;
+  const char *temporary_folder; // where the temporary dataset lies; NULL = /tmp
+} cohort_data;
+
+// What makes a model's figures look better than they are, or can teach it nothing: "findings", each
+// with id, severity ("error", "warning"), column or rows, message and way_out.
+typedef struct cohort_data_check_options {
+  cohort_data data;
+  bool strict; // a finding is status 10
+} cohort_data_check_options;
+COHORT_API cohort_status cohort_data_check(cohort_context *context,
+                                           const cohort_data_check_options *options,
+                                           cohort_result **out);
+
+// What every column holds, over all rows and by split.
+typedef struct cohort_data_profile_options {
+  cohort_data data;
+  const char *rows_of; // the split that the text shows; NULL = all rows
+  int width;           // columns of the text; 0 = 100
+} cohort_data_profile_options;
+COHORT_API cohort_status cohort_data_profile(cohort_context *context,
+                                             const cohort_data_profile_options *options,
+                                             cohort_result **out);
+
+// The first rows, with names of classes in place of codes.
+typedef struct cohort_data_show_options {
+  cohort_data data;
+  const char *rows_of; // split; NULL = all rows
+  int64_t rows;        // at most 100,000; 0 = 10
+  bool csv;            // text as CSV, every column, instead of a table
+  int width;           // of the table; 0 = 100
+} cohort_data_show_options;
+COHORT_API cohort_status cohort_data_show(cohort_context *context,
+                                          const cohort_data_show_options *options,
+                                          cohort_result **out);
+
+// Removes customers from a dataset.h5, which is written anew without their rows, events and values,
+// verified, and takes the old one's place. Models trained on it before keep what they learned.
+typedef struct cohort_data_erase_options {
+  const char *dataset;
+  const char *const *keys;
+  int64_t key_count;
+  const char *keys_file; // one a line; NULL = none
+  bool allow_missing;    // keys that no row has; else status 4
+} cohort_data_erase_options;
+COHORT_API cohort_status cohort_data_erase(cohort_context *context,
+                                           const cohort_data_erase_options *options,
+                                           cohort_result **out);
+
+// Customers from a known process (datasets/synthesize.h), as CSV.
+typedef struct cohort_synthesize_options {
+  const char *output; // "-" = standard output
+  const char *truth;  // CSV of true probabilities; NULL = none
+  int64_t rows;
+  uint64_t seed;
+  bool leak; // one more column, which is known after the fact alone
+  bool force;
+} cohort_synthesize_options;
+COHORT_API cohort_status cohort_synthesize(cohort_context *context,
+                                           const cohort_synthesize_options *options,
                                            cohort_result **out);
 
 typedef struct cohort_render_options {

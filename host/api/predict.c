@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_predict: scores of every row as CSV, keyed, in the order of the dataset, in bounded
 // memory.
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 #include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
 #include "host/feed/fit_features.h"
-#include "models/feature.h"
 
 typedef struct scoring {
   cohort_context *context;
@@ -30,52 +28,31 @@ typedef struct scoring {
   float *calibrated; // room for a row
   co_atomic_file atomic;
   co_writer *writer;
+  co_text line;            // being written
+  co_input_counts *counts; // per input of the model
 } scoring;
 
-// RFC 4180: quoted where a separator, quote or line end is inside.
-static co_status write_cell(co_writer *writer, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) return co_writer_write(writer, text, strlen(text));
-  CO_RETURN_IF_FAILED(co_writer_write(writer, "\"", 1));
-  for (const char *at = text; *at; at++)
-    CO_RETURN_IF_FAILED(*at == '"' ? co_writer_write(writer, "\"\"", 2)
-                                   : co_writer_write(writer, at, 1));
-  return co_writer_write(writer, "\"", 1);
+static co_status write_line(scoring *s) {
+  co_text_append(&s->line, "\n", 1);
+  CO_RETURN_IF_FAILED(s->line.status);
+  return co_writer_write(s->writer, s->line.data, s->line.length);
 }
 
 static co_status write_header(scoring *s) {
+  s->line.length = 0;
   for (int64_t i = 0; i < s->column_count; i++) {
-    if (i) CO_RETURN_IF_FAILED(co_writer_write(s->writer, ",", 1));
-    CO_RETURN_IF_FAILED(write_cell(s->writer, s->columns[i]));
+    if (i) co_text_append(&s->line, ",", 1);
+    co_score_add_text(&s->line, s->columns[i]);
   }
-  return co_writer_write(s->writer, "\n", 1);
+  return write_line(s);
 }
 
-// Nine significant digits bring a float back exactly.
-static co_status write_score(co_writer *writer, const co_score_cell *cell) {
-  if (!cell->text) return co_writer_printf(writer, ",%.9g", cell->number);
-  CO_RETURN_IF_FAILED(co_writer_write(writer, ",", 1));
-  return write_cell(writer, cell->text);
-}
-
-static co_status write_output(scoring *s, const co_output_feature *output, const float *row,
-                              int64_t sample) {
-  const co_output_class *class_ = output->class_->output;
-  for (int64_t k = 0; k < output->width; k++)
-    if (!isfinite(row[k]))
-      return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
-                     (long long)sample, output->name);
-  const float *shown = row;
-  if (s->calibrated && output->decided) {
-    memcpy(s->calibrated, row, (size_t)output->width * sizeof *row);
-    co_calibrate(s->calibrated, 1, output->width, co_output_temperature(output));
-    shown = s->calibrated;
-  }
-  for (int64_t k = 0; k < class_->cells(output); k++) {
-    co_score_cell cell = class_->cell(output, row, k);
-    if (!cell.text) cell = class_->cell(output, shown, k); // labels are decided by raw scores
-    CO_RETURN_IF_FAILED(write_score(s->writer, &cell));
-  }
-  return CO_OK;
+// What is written of a row's scores.
+static const float *shown(scoring *s, const co_output_feature *output, const float *row) {
+  if (!s->calibrated || !output->decided) return row;
+  memcpy(s->calibrated, row, (size_t)output->width * sizeof *row);
+  co_calibrate(s->calibrated, 1, output->width, co_output_temperature(output));
+  return s->calibrated;
 }
 
 // A co_score_sink.
@@ -86,13 +63,15 @@ static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
   for (int64_t row = 0; row < rows; row++) {
     char key[CO_DATASET_KEY_MAX + 1];
     CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, samples[row], key, sizeof key));
-    CO_RETURN_IF_FAILED(write_cell(s->writer, key));
+    s->line.length = 0;
+    co_score_add_text(&s->line, key);
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
-      const float *score = scores[i] + row * output->width;
-      CO_RETURN_IF_FAILED(write_output(s, output, score, samples[row]));
+      const float *row_scores = scores[i] + row * output->width;
+      CO_RETURN_IF_FAILED(co_score_add_output(&s->line, output, row_scores,
+                                              shown(s, output, row_scores), samples[row]));
     }
-    CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
+    CO_RETURN_IF_FAILED(write_line(s));
   }
   return CO_OK;
 }
@@ -186,7 +165,11 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(check_columns(s));
   CO_RETURN_IF_FAILED(make_room(s));
-  CO_RETURN_IF_FAILED(co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count));
+  s->counts =
+      co_arena_alloc(s->arena, (size_t)s->predictor->model->input_count + 1, sizeof *s->counts);
+  if (!s->counts) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);
@@ -203,6 +186,11 @@ static co_status predict(scoring *s, cohort_result *result) {
   if (to_file)
     co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
                    options->output);
+  co_text ignored;
+  co_text_init(&ignored, s->ctx);
+  co_json_key(json, "preprocessing");
+  co_render_input_counts(json, to_file ? &result->text : &ignored, s->predictor->model, s->counts);
+  co_text_free(&ignored);
   return CO_OK;
 }
 
@@ -211,11 +199,13 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_table_scoring table;
   scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
+  co_text_init(&s.line, s.ctx);
   co_status status = co_table_scoring_begin(&table, context, options);
   if (status == CO_OK) status = predict(&s, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
+  co_text_free(&s.line);
   co_writer_close(s.writer);
   co_atomic_abort(&s.atomic);
   co_free(s.ctx, s.all);
