@@ -13,7 +13,9 @@ static void check_round_trip(co_context *ctx, co_arena *arena, const co_recipe *
   co_text_init(&first, ctx);
   co_text_init(&second, ctx);
   FUZZ_CHECK(co_recipe_print(&first, recipe) == CO_OK);
-  FUZZ_CHECK(co_table_parse_schema(&again, "again", first.data, arena, &problems) == CO_OK);
+  if (co_table_parse_schema(&again, "again", first.data, arena, &problems) != CO_OK)
+    fprintf(stderr, "---\n%s---\n%s\n", first.data, co_error_last()->message);
+  FUZZ_CHECK(!problems.count);
   FUZZ_CHECK(co_recipe_print(&second, &again) == CO_OK);
   FUZZ_CHECK(strcmp(first.data, second.data) == 0);
   co_text_free(&first);
