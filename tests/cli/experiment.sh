@@ -137,7 +137,6 @@ cp out first
 expect 0 verify resume -c c.yaml --dataset d.h5 --kills 4 --seed 3 --json
 cmp -s first out || fail 'other steps for the same seed'
 expect 0 verify determinism -c c.yaml --dataset d.h5 --run-dir proof
-[ -s proof/undisturbed/model.h5 ] && [ -s proof/repeated/model.h5 ] || fail '--run-dir keeps both runs'
 cmp -s proof/undisturbed/model.h5 proof/repeated/model.h5 || fail 'runs differ'
 for arguments in 'resume --dataset d.h5' 'resume -c c.yaml' 'determinism -c c.yaml --dataset d.h5 --kills 2' \
   'resume -c c.yaml --dataset d.h5 -m whole/fold-0' 'parity -m whole/fold-0 --dataset d.h5 -c c.yaml' \
