@@ -117,6 +117,44 @@ static co_status inspect_dataset(co_context *ctx, const char *path, cohort_resul
   return status;
 }
 
+static void render_array(cohort_result *result, const char *name, const co_shape *shape) {
+  char text[96];
+  co_shape_print(shape, text, sizeof text);
+  co_json_open(&result->json, '{');
+  co_json_key(&result->json, "name");
+  co_json_string(&result->json, name);
+  co_json_key(&result->json, "shape");
+  co_json_open(&result->json, '[');
+  for (int d = 0; d < shape->rank; d++)
+    co_json_int(&result->json, shape->dim[d]);
+  co_json_close(&result->json);
+  co_json_close(&result->json);
+  co_text_printf(&result->text, "  %-48s %s\n", name, text);
+}
+
+// What a model that is no network has in place of layers.
+static co_status render_arrays(co_context *ctx, const char *path, co_arena *arena,
+                               cohort_result *result) {
+  co_model_arrays arrays = {.items = NULL};
+  int64_t total = 0;
+  co_status status = co_model_file_read_arrays(&arrays, arena, path, CO_MODEL_PREDICTOR_GROUP);
+  co_json_key(&result->json, "weights");
+  co_json_open(&result->json, '[');
+  co_text_printf(&result->text, "learned\n");
+  for (int64_t i = 0; status == CO_OK && i < arrays.count; i++) {
+    const co_fitted *array = &arrays.items[i];
+    char *name = co_arena_format(arena, "%s/%s", array->feature, array->name);
+    if (!name) status = CO_ERR_MEMORY;
+    if (name) render_array(result, name, &array->shape);
+    total += co_shape_count(&array->shape);
+  }
+  co_json_close(&result->json);
+  co_json_key(&result->json, "parameters");
+  co_json_int(&result->json, total);
+  co_free(ctx, arrays.items);
+  return status;
+}
+
 // Layers and weights straight from the Keras groups.
 static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *result) {
   char **layers;
@@ -134,21 +172,11 @@ static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *res
     CO_RETURN_IF_FAILED(co_h5_get_strings(file, group, "weight_names", arena, &names, &count));
     for (int64_t k = 0; k < count; k++) {
       co_h5_info info;
-      char *path = co_arena_format(arena, "%s/%s", group, names[k]), shape[96];
+      char *path = co_arena_format(arena, "%s/%s", group, names[k]);
       if (!path) return CO_ERR_MEMORY;
       CO_RETURN_IF_FAILED(co_h5_get_info(file, path, &info));
-      co_shape_print(&info.shape, shape, sizeof shape);
       total += co_shape_count(&info.shape);
-      co_json_open(&result->json, '{');
-      co_json_key(&result->json, "name");
-      co_json_string(&result->json, path + strlen("/model_weights/"));
-      co_json_key(&result->json, "shape");
-      co_json_open(&result->json, '[');
-      for (int d = 0; d < info.shape.rank; d++)
-        co_json_int(&result->json, info.shape.dim[d]);
-      co_json_close(&result->json);
-      co_json_close(&result->json);
-      co_text_printf(&result->text, "  %-48s %s\n", path + strlen("/model_weights/"), shape);
+      render_array(result, path + strlen("/model_weights/"), &info.shape);
     }
   }
   co_json_close(&result->json);
@@ -181,17 +209,24 @@ static void render_training(cohort_result *result, const co_training_state *stat
                  state->epoch, state->finished ? "finished" : "to be continued");
 }
 
+static co_status render_learned(co_context *ctx, const char *path, co_arena *arena,
+                                cohort_result *result) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  bool network = !co_h5_exists(file, CO_MODEL_PREDICTOR_GROUP);
+  co_status status = network ? render_weights(file, arena, result) : CO_OK;
+  co_h5_abandon(file);
+  return network ? status : render_arrays(ctx, path, arena, result);
+}
+
 co_status co_inspect_weights(co_context *ctx, const char *path) {
   co_arena *arena;
-  co_h5 *file = NULL;
   cohort_result ignored = {.ctx = ctx};
   CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
   co_json_init(&ignored.json, ctx, 0);
   co_text_init(&ignored.text, ctx);
   co_json_open(&ignored.json, '{');
-  co_status status = co_h5_open(&file, ctx, path, CO_ERR_MODEL);
-  if (status == CO_OK) status = render_weights(file, arena, &ignored);
-  co_h5_abandon(file);
+  co_status status = render_learned(ctx, path, arena, &ignored);
   co_json_free(&ignored.json);
   co_text_free(&ignored.text);
   co_arena_free(arena);
@@ -200,7 +235,6 @@ co_status co_inspect_weights(co_context *ctx, const char *path) {
 
 static co_status inspect_model(co_context *ctx, const char *path, cohort_result *result) {
   co_arena *arena;
-  co_h5 *file = NULL;
   co_model_file model;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
   co_status status;
@@ -213,8 +247,7 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   if (model.has_training) render_training(result, &model.training);
   co_text_printf(&result->text, "columns\n");
   render_schema(result, &model.schema);
-  CO_TRY(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  CO_TRY(render_weights(file, arena, result));
+  CO_TRY(render_learned(ctx, path, arena, result));
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);
   co_json_key(&result->json, "dataset_fingerprint");
@@ -224,7 +257,6 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   co_text_printf(&result->text, "sha256   weights %s\n         dataset %s\n", model.weights_sha256,
                  model.dataset_fingerprint);
 cleanup:
-  co_h5_abandon(file);
   co_arena_free(arena);
   return status;
 }

@@ -14,7 +14,8 @@ typedef struct network {
   co_program *program;
   int64_t rows; // of a batch
   bool targets;
-  const float **scores; // room, per output
+  const float **scores;    // room, per output
+  co_estimator *estimator; // gives the heads' values, NULL of a network
   // Of one opened from a file, its own.
   co_arena *arena;
   char *path;
@@ -85,6 +86,8 @@ static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *s
                                   .targets = n->targets,
                                   .epochs = 1,
                                   .workers = options->workers > 0 ? options->workers : 1,
+                                  .fill_heads = n->estimator ? co_estimator_fill_heads : NULL,
+                                  .fill_user = n->estimator,
                                   .resident = n->resident,
                                   .staging = co_program_staging(n->program, true)};
   pipeline.ahead =
@@ -113,6 +116,7 @@ static void close_network(co_predictor *predictor) {
     co_program_free(n->program);
     co_resident_free(n->resident);
     if (n->backend) n->backend->api->free(n->backend);
+    co_estimator_free(n->estimator);
     co_model_free(n->model);
   }
   co_free(ctx, n->path);
@@ -140,13 +144,14 @@ static co_status make_room(network *n) {
 }
 
 co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,
-                            int64_t rows) {
+                            co_estimator *estimator, int64_t rows) {
   network *n;
   *out = NULL;
   CO_RETURN_IF_FAILED(create(&n, resident->ctx));
   n->base.model = resident->model;
   n->resident = resident;
   n->program = program;
+  n->estimator = estimator;
   n->rows = rows;
   n->targets = true;
   *out = &n->base;
@@ -175,6 +180,17 @@ static co_status open_program(network *n, const co_predictor_options *options,
   return co_model_file_read_weights(ctx, n->path, co_program_store(n->program), false);
 }
 
+// What it learned, of a model that is no network.
+static co_status open_estimator(network *n, const co_model_file *file, co_diagnostics *problems) {
+  co_predictor_settings settings;
+  CO_RETURN_IF_FAILED(co_predictor_settings_parse(&settings, file->config, n->arena, problems));
+  if (problems->count || !settings.class_)
+    return co_fail_at(CO_ERR_MODEL, n->path, 0, 0, "its stored config cannot be used: predictor");
+  CO_RETURN_IF_FAILED(
+      co_estimator_create(&n->estimator, settings.class_, settings.options, n->model));
+  return co_estimator_read(n->estimator, n->path, CO_MODEL_PREDICTOR_GROUP);
+}
+
 static co_status open_file(network *n, const co_predictor_options *options,
                            co_diagnostics *problems) {
   co_precision precision = CO_PRECISION_TF32;
@@ -189,7 +205,12 @@ static co_status open_file(network *n, const co_predictor_options *options,
   n->base.path = n->path;
   n->targets = options->evaluate;
   CO_RETURN_IF_FAILED(make_room(n));
-  return open_program(n, options, precision);
+  co_predictor_options own = *options;
+  if (n->model->scored) {
+    CO_RETURN_IF_FAILED(co_estimator_choose_device(&own.device, n->model->predictor));
+    CO_RETURN_IF_FAILED(open_estimator(n, &file, problems));
+  }
+  return open_program(n, &own, precision);
 }
 
 co_status co_network_open(co_predictor **out, co_context *ctx,

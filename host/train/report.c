@@ -92,11 +92,16 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   char hex[65];
   double total = co_session_now() - t->started;
   int64_t steps = t->state.step - t->resumed_step;
-  CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
+  if (t->estimator)
+    co_model_arrays_fingerprint(&t->estimator->arrays, hex);
+  else
+    CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
   co_json_key(json, "run");
   co_json_string(json, t->run.path);
   co_json_key(json, "status");
   co_json_string(json, "done");
+  co_json_key(json, "predictor");
+  co_json_string(json, t->model->predictor);
   co_json_key(json, "steps");
   co_json_int(json, t->state.step);
   co_json_key(json, "epochs");
