@@ -114,8 +114,11 @@ static co_status create(co_model **out, co_context *ctx, const co_node *config,
   co_status status;
   CO_TRY(co_arena_create(&model->arena, ctx));
   CO_TRY(co_graph_create(&model->network, ctx));
-  CO_TRY(co_model_read_inputs(&b));
-  CO_TRY(co_model_read_outputs(&b));
+  CO_TRY(co_model_expand_config(&b));
+  if (problems->count == before) {
+    CO_TRY(co_model_read_inputs(&b));
+    CO_TRY(co_model_read_outputs(&b));
+  }
   CO_TRY(check_input_names(&b));
   if (model->scored && !beside) CO_TRY(check_no_network(&b));
   if (problems->count == before) CO_TRY(declare_fitted(model));

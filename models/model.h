@@ -69,7 +69,7 @@ typedef struct co_model {
   const char *predictor; // the config's `predictor: {type}`, "network" where it says nothing
   bool scored;           // it is no network: the graph has only losses and metrics, of scores that
                          // come in as inputs
-  const co_node *config; // the whole merged config, borrowed
+  const co_node *config; // expanded for the dataset: every feature has an item of its own
   co_input_feature *inputs;
   int64_t input_count;
   co_input_block *blocks;
