@@ -124,6 +124,7 @@ co_status co_estimator_create(co_estimator **out, const co_estimator_class *clas
   e->options = options;
   co_status status;
   CO_TRY(co_arena_create(&e->arena, e->ctx));
+  if (class_->find_library) CO_TRY(class_->find_library());
   CO_TRY(check_outputs(e));
   CO_TRY(co_design_describe(&e->columns, e->arena, model));
   if (!options) CO_TRY(default_options(e, &e->options));

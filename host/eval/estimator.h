@@ -26,6 +26,7 @@ typedef struct co_estimator_class {
   bool baseline; // it stands beside networks alone and is no `predictor`
   const co_field *fields;
   size_t options_size;
+  co_status (*find_library)(void); // that it needs; NULL = none
   // Why it cannot predict such an output, NULL if it can.
   const char *(*refuses)(const co_output_feature *output);
   // Bytes for each row that fitting takes beside the matrix.

@@ -115,4 +115,32 @@ expect 0 render-config -c linear.yaml --dataset binary.h5
 grep -q 'l2: 1' out || fail 'render-config shows the penalty'
 grep -q 'learning_rate' out && fail 'render-config shows what only networks have'
 
+# ---- trees: without the library one line and the way out
+expect 0 doctor --json
+if grep -q '"xgboost":null' out; then
+  refused 6 'XGBoost' train -c linear.yaml --set predictor=null --set predictor.type=decision_tree \
+    --dataset binary.h5 --run-dir x
+  grep -qF 'libxgboost-dev' err || fail 'the way out of a missing XGBoost'
+  [ $failed = 0 ] || exit 1
+  echo 'NOT RUN: trees: libxgboost.so is not here (Debian: libxgboost-dev)'
+  exit 77
+fi
+for type in boosted_trees random_forest decision_tree; do
+  echo "{predictor: {type: $type}}" >trees.yaml
+  expect 0 train -c trees.yaml --dataset binary.h5 --run-dir $type
+  better roc_auc '>=0.96' $type binary.h5
+  better log_loss '<=0.35' $type binary.h5
+  expect 0 train -c trees.yaml --dataset number.h5 --run-dir $type-number
+  better mean_squared_error '<=30' $type-number number.h5
+  expect 0 train -c trees.yaml --dataset category.h5 --run-dir $type-category
+  better accuracy '>=0.85' $type-category category.h5
+  expect 0 train -c trees.yaml --dataset category.h5 --run-dir $type-again --threads 1 --workers 2
+  cmp $type-category/model.h5 $type-again/model.h5 || fail "$type: threads change the bytes"
+done
+expect 0 inspect boosted_trees
+grep -q 'bought/booster ' out || fail 'inspect lists the booster'
+expect 0 predict -m boosted_trees --dataset customers.csv -O trees.csv --workers 3
+expect 0 predict -m boosted_trees --dataset customers.csv -O trees1.csv --workers 1
+cmp trees.csv trees1.csv || fail 'workers change the scores of trees'
+
 exit $failed
