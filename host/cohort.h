@@ -173,6 +173,8 @@ typedef struct cohort_evaluate_options {
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
+  int64_t draws; // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
+  uint64_t seed; // of those
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,

@@ -48,7 +48,7 @@ typedef struct cli_evaluate_options {
   const char *model, *dataset, *split;
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
-  int64_t workers;
+  int64_t workers, draws;
 } cli_evaluate_options;
 
 typedef struct cli_predict_options {
