@@ -186,6 +186,17 @@ static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *res
   return CO_OK;
 }
 
+static void render_baselines(cohort_result *result, const co_model_file *file) {
+  co_json_key(&result->json, "baselines");
+  co_json_open(&result->json, '[');
+  for (int64_t i = 0; i < file->baseline_count; i++) {
+    co_json_string(&result->json, file->baselines[i]);
+    co_text_printf(&result->text, "%s%s", i ? ", " : "baselines ", file->baselines[i]);
+  }
+  co_json_close(&result->json);
+  if (file->baseline_count) co_text_printf(&result->text, "\n");
+}
+
 static void render_training(cohort_result *result, const co_training_state *state) {
   co_json *json = &result->json;
   co_json_key(json, "training");
@@ -248,6 +259,7 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   co_text_printf(&result->text, "columns\n");
   render_schema(result, &model.schema);
   CO_TRY(render_learned(ctx, path, arena, result));
+  render_baselines(result, &model);
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);
   co_json_key(&result->json, "dataset_fingerprint");

@@ -112,10 +112,12 @@ cleanup:
 static void close_network(co_predictor *predictor) {
   network *n = (network *)predictor;
   co_context *ctx = predictor->ctx;
-  if (n->arena) {
+  if (n->backend) { // the program is its own
     co_program_free(n->program);
     co_resident_free(n->resident);
-    if (n->backend) n->backend->api->free(n->backend);
+    n->backend->api->free(n->backend);
+  }
+  if (n->arena) {
     co_estimator_free(n->estimator);
     co_model_free(n->model);
   }
@@ -158,8 +160,8 @@ co_status co_network_attach(co_predictor **out, co_resident *resident, co_progra
   return make_room(n);
 }
 
-static co_status open_program(network *n, const co_predictor_options *options,
-                              co_precision precision) {
+static co_status create_program(network *n, const co_predictor_options *options,
+                                co_precision precision) {
   co_context *ctx = n->base.ctx;
   co_shape_class classes[CO_MAX_LENGTHS];
   int64_t class_count = 0;
@@ -176,8 +178,28 @@ static co_status open_program(network *n, const co_predictor_options *options,
   // Every row is needed once: it comes with its batch.
   CO_RETURN_IF_FAILED(co_resident_create(&n->resident, &n->program, n->model, NULL, n->backend,
                                          &program, CO_PLACEMENT_HOST));
+  return CO_OK;
+}
+
+static co_status open_program(network *n, const co_predictor_options *options,
+                              co_precision precision) {
+  CO_RETURN_IF_FAILED(create_program(n, options, precision));
   CO_RETURN_IF_FAILED(co_resident_load(n->resident, n->program, NULL));
-  return co_model_file_read_weights(ctx, n->path, co_program_store(n->program), false);
+  return co_model_file_read_weights(n->base.ctx, n->path, co_program_store(n->program), false);
+}
+
+co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows) {
+  network *n;
+  const co_predictor_options options = {.device = "cpu", .evaluate = true};
+  *out = NULL;
+  CO_RETURN_IF_FAILED(create(&n, estimator->ctx));
+  *out = &n->base;
+  n->base.model = n->model = estimator->model;
+  n->estimator = estimator;
+  n->rows = rows;
+  n->targets = true;
+  CO_RETURN_IF_FAILED(make_room(n));
+  return create_program(n, &options, CO_PRECISION_TF32);
 }
 
 // What it learned, of a model that is no network.

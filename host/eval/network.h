@@ -15,4 +15,7 @@ co_status co_network_open(co_predictor **out, co_context *ctx, const co_predicto
 co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,
                             co_estimator *estimator, int64_t rows);
 
+// Of an estimator, which is borrowed, to evaluate it; to be closed on failure, too.
+co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows);
+
 #endif

@@ -62,6 +62,17 @@ static void write_row(const co_design *rows, int64_t i, float *out) {
     out[c->numbers + k] = (float)rows->codes[i * c->codes + k];
 }
 
+enum { ARRAY_TEXT = 192 };
+
+// Values (rows, columns) as XGBoost is told of them (NumPy's array interface).
+static const char *describe_array(char out[ARRAY_TEXT], const float *values, int64_t rows,
+                                  int64_t columns) {
+  (void)snprintf(out, ARRAY_TEXT,
+                 "{\"data\":[%llu,true],\"shape\":[%lld,%lld],\"typestr\":\"<f4\",\"version\":3}",
+                 (unsigned long long)(uintptr_t)values, (long long)rows, (long long)columns);
+  return out;
+}
+
 static co_status set_field(const co_xgboost *library, void *matrix, const char *field,
                            const float *values, int64_t count) {
   return co_xgboost_check(
@@ -70,7 +81,7 @@ static co_status set_field(const co_xgboost *library, void *matrix, const char *
 
 // The rows that have a target and a weight; *out is NULL where there is none.
 static co_status make_matrix(co_context *ctx, const co_xgboost *library, const co_design *rows,
-                             int64_t output, int64_t one_class, void **out) {
+                             int64_t output, int64_t one_class, int threads, void **out) {
   int64_t columns = columns_of(rows), count = 0;
   size_t room = (size_t)rows->rows + 1;
   float *values = co_alloc(ctx, room * (size_t)columns * sizeof *values);
@@ -85,10 +96,13 @@ static co_status make_matrix(co_context *ctx, const co_xgboost *library, const c
     target[count] = one_class < 0 ? y : (int64_t)y == one_class ? 1.0f : 0.0f;
     weight[count++] = rows->weight[output][i];
   }
-  if (status == CO_OK && count)
-    status = co_xgboost_check(
-        library, library->matrix_create(values, (uint64_t)count, (uint64_t)columns, NAN, out),
-        "taking rows");
+  if (status == CO_OK && count) {
+    char array[ARRAY_TEXT], config[64];
+    (void)snprintf(config, sizeof config, "{\"missing\":NaN,\"nthread\":%d}", threads);
+    const char *described = describe_array(array, values, count, columns);
+    status =
+        co_xgboost_check(library, library->matrix_create(described, config, out), "taking rows");
+  }
   if (*out) {
     if (status == CO_OK) status = set_field(library, *out, "label", target, count);
     if (status == CO_OK) status = set_field(library, *out, "weight", weight, count);
@@ -201,9 +215,11 @@ static co_status fit(co_estimator *e, int64_t output, int64_t number, const plan
   plan own = *p;
   CO_RETURN_IF_FAILED(co_xgboost_open(&library));
   co_status status;
-  CO_TRY(make_matrix(e->ctx, &library, data->training, output, p->one_class, &training));
+  CO_TRY(make_matrix(e->ctx, &library, data->training, output, p->one_class, threads_of(data),
+                     &training));
   if (p->patience)
-    CO_TRY(make_matrix(e->ctx, &library, data->validation, output, p->one_class, &validation));
+    CO_TRY(make_matrix(e->ctx, &library, data->validation, output, p->one_class, threads_of(data),
+                       &validation));
   if (!own.rounds) own.rounds = validation ? MOST_TREES : TREES_WITHOUT_VALIDATION;
   CO_TRY(co_xgboost_check(&library, library.create(&training, 1, &booster), "starting"));
   CO_TRY(set_options(&library, booster, &own, data));
@@ -294,12 +310,10 @@ static co_status margins(const boosters *b, int64_t booster, const float *values
   static const char config[] = "{\"type\":1,\"training\":false,\"iteration_begin\":0,"
                                "\"iteration_end\":0,\"strict_shape\":true,\"missing\":NaN,"
                                "\"cache_id\":0}";
-  char array[192];
+  char array[ARRAY_TEXT];
   const uint64_t *shape;
   uint64_t rank, size = 1;
-  (void)snprintf(array, sizeof array,
-                 "{\"data\":[%llu,true],\"shape\":[%lld,%lld],\"typestr\":\"<f4\",\"version\":3}",
-                 (unsigned long long)(uintptr_t)values, (long long)rows, (long long)columns);
+  (void)describe_array(array, values, rows, columns);
   CO_RETURN_IF_FAILED(co_xgboost_check(
       &b->library, b->library.predict(b->items[booster], array, config, NULL, &shape, &rank, out),
       "scoring"));

@@ -17,7 +17,7 @@ co_status co_xgboost_open(co_xgboost *out) {
     void *function; // address of the pointer
   } functions[] = {{"XGBoostVersion", &out->version},
                    {"XGBGetLastError", &out->get_last_error},
-                   {"XGDMatrixCreateFromMat", &out->matrix_create},
+                   {"XGDMatrixCreateFromDense", &out->matrix_create},
                    {"XGDMatrixSetFloatInfo", &out->matrix_set_float},
                    {"XGDMatrixFree", &out->matrix_free},
                    {"XGBoosterCreate", &out->create},

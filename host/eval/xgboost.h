@@ -14,8 +14,7 @@
 typedef struct co_xgboost {
   void (*version)(int *major, int *minor, int *patch);
   const char *(*get_last_error)(void);
-  int (*matrix_create)(const float *values, uint64_t rows, uint64_t columns, float missing,
-                       void **out);
+  int (*matrix_create)(const char *array, const char *config, void **out);
   int (*matrix_set_float)(void *matrix, const char *field, const float *values, uint64_t count);
   int (*matrix_free)(void *matrix);
   int (*create)(void *const *matrices, uint64_t count, void **out);

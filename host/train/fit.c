@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training of what is no network: fitted once, to all training rows.
+// The training of what is no network: fitted once, to all training rows; and of what stands beside
+// one that is.
 #include <math.h>
 
 #include "host/train/session_private.h"
@@ -48,5 +49,23 @@ co_status co_session_fit(co_session *t) {
   t->state.epoch = 1;
   if (t->hook) (void)t->hook(t->hook_user, t, 1, value);
   t->state.finished = true;
+  return CO_OK;
+}
+
+co_status co_session_fit_baselines(co_session *t) {
+  double begun = co_session_now();
+  const co_baseline_request request = {.training = t->samples[CO_SPLIT_TRAIN],
+                                       .training_count = t->sample_count[CO_SPLIT_TRAIN],
+                                       .validation = t->samples[CO_SPLIT_VALIDATION],
+                                       .validation_count = t->sample_count[CO_SPLIT_VALIDATION],
+                                       .workers = t->options->workers,
+                                       .threads = t->threads,
+                                       .seed = t->state.seed,
+                                       .watch = t->watch};
+  CO_RETURN_IF_FAILED(co_baselines_fit(&t->baselines, t->model, t->dataset, &request));
+  t->baseline_seconds = co_session_now() - begun;
+  if (t->baselines.count)
+    co_log(t->ctx, CO_LOG_INFO, "baselines", "count=%lld seconds=%.2g",
+           (long long)t->baselines.count, t->baseline_seconds);
   return CO_OK;
 }

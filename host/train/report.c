@@ -131,7 +131,7 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_key(json, "threads");
   co_json_int(json, t->threads);
   co_json_key(json, "steps_per_second");
-  double busy = total - t->evaluation_seconds - t->checkpoint_seconds;
+  double busy = total - t->evaluation_seconds - t->checkpoint_seconds - t->baseline_seconds;
   co_json_double(json, steps > 0 && busy > 0 ? (double)steps / busy : 0);
   co_json_key(json, "time_s");
   co_json_open(json, '{');
@@ -143,6 +143,8 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_double(json, t->evaluation_seconds);
   co_json_key(json, "checkpoint");
   co_json_double(json, t->checkpoint_seconds);
+  co_json_key(json, "baselines");
+  co_json_double(json, t->baseline_seconds);
   co_json_close(json);
   co_json_key(json, "warnings");
   co_json_open(json, '[');

@@ -223,6 +223,7 @@ static co_status create_program(co_session *t) {
       co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, placement));
+  CO_RETURN_IF_FAILED(co_baselines_create(&t->baselines, t->model, &t->settings.baselines));
   return co_network_attach(&t->predictor, t->resident, t->program, NULL,
                            t->settings.eval_batch_size);
 }
@@ -279,6 +280,7 @@ static void free_session(co_session *t) {
   co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
   co_estimator_free(t->estimator);
+  co_baselines_free(&t->baselines);
   co_model_free(t->model);
   co_dataset_close(t->dataset);
   co_text_free(&t->config_json);
@@ -316,7 +318,9 @@ void co_session_set_epoch_hook(co_session *t, co_epoch_hook *hook, void *user) {
 
 co_status co_session_finish(co_session *t) {
   co_session_close_batches(t);
-  return t->already_done ? CO_OK : co_session_write_model(t);
+  if (t->already_done) return CO_OK;
+  CO_RETURN_IF_FAILED(co_session_fit_baselines(t));
+  return co_session_write_model(t);
 }
 
 // The run's own record must not hide the error that ended it.

@@ -94,6 +94,11 @@ static const co_field section_fields[] = {
     {"output_features", CO_FIELD_NODE, 0, "targets", 0, 0, NULL, "A list, or all `targets`.", NULL},
     {"predictor", CO_FIELD_NODE, 0, "{type: network}", 0, 0, NULL,
      "{type: linear, …}: what is trained; `cohort help predictors` lists them.", NULL},
+    {"baselines", CO_FIELD_NODE, 0, "auto", 0, 0, NULL,
+     "What is fitted beside a network and measured with it: auto (of a table, those that can be "
+     "had "
+     "of prior, logistic or linear, boosted_trees), none, or a list.",
+     NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
     {.key = NULL}};
 
@@ -295,6 +300,11 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
                                       "trainer.checkpoint", arena, problems));
   co_predictor_settings *predictor = &options.settings.predictor;
   CO_RETURN_IF_FAILED(co_predictor_settings_parse(predictor, root, arena, problems));
+  CO_RETURN_IF_FAILED(co_baseline_settings_parse(&options.settings.baselines, root, problems));
+  if (predictor->class_ && co_node_get(root, "baselines"))
+    CO_RETURN_IF_FAILED(co_node_problem(
+        problems, co_node_get(root, "baselines"), "remove it, or leave `predictor` out",
+        "baselines: stand beside networks, not a predictor of type %s", predictor->class_->name));
   if (predictor->class_)
     CO_RETURN_IF_FAILED(
         check_shared(co_node_get(root, "trainer"), predictor->class_->name, problems));
@@ -363,7 +373,10 @@ co_status co_settings_render(co_json *json, const co_node *root,
     co_json_key(json, model_sections[i]);
     co_node_render(json, node);
   }
-  if (settings->predictor.class_) co_predictor_settings_render(json, &settings->predictor);
+  if (settings->predictor.class_)
+    co_predictor_settings_render(json, &settings->predictor);
+  else
+    co_baseline_settings_render(json, &settings->baselines);
   co_json_key(json, "trainer");
   if (settings->predictor.class_)
     render_shared(json, settings);

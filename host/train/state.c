@@ -362,7 +362,9 @@ co_status co_session_write_model(co_session *t) {
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
-                                   .predictor = t->estimator ? &t->estimator->arrays : NULL};
+                                   .predictor = t->estimator ? &t->estimator->arrays : NULL,
+                                   .baselines = t->baselines.stored,
+                                   .baseline_count = t->baselines.count};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
   return status;

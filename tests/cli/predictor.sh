@@ -115,6 +115,45 @@ expect 0 render-config -c linear.yaml --dataset binary.h5
 grep -q 'l2: 1' out || fail 'render-config shows the penalty'
 grep -q 'learning_rate' out && fail 'render-config shows what only networks have'
 
+# ---- baselines beside a network: its weights do not change, a resumed run gives the same bytes
+echo '{trainer: {max_epochs: 5, batch_size: 64, eval_batch_size: 100, learning_rate: 0.1}}' >network.yaml
+expect 0 train -c network.yaml --dataset binary.h5 --run-dir network --json
+weights=$(grep -o '"weights_sha256":"[0-9a-f]*"' out)
+expect 0 train -c network.yaml --set baselines=none --dataset binary.h5 --run-dir alone --json
+grep -qF "$weights" out || fail 'baselines change the weights'
+cp -r network killed-network
+rm killed-network/model.h5
+sed -i 's/"status": "done"/"status": "running"/' killed-network/run.json
+expect 0 train --resume killed-network
+cmp network/model.h5 killed-network/model.h5 || fail 'resuming changes the baselines'
+expect 0 evaluate -m network --dataset binary.h5 --json
+json ok=true verb=evaluate
+grep -q '"baselines":{"prior":{"bought":{"log_loss":.*"logistic":{"bought":{"log_loss":' out ||
+  fail 'baselines by name, output and metric'
+grep -q '"paired":{"prior":{"bought":{"log_loss":{"difference":-[0-9.e-]*,"interval":\[-' out ||
+  fail 'a network beats the prior'
+# The logistic baseline is the logistic predictor: same rows, same columns, same figures.
+logistic=$(grep -o '"logistic":{"bought":{[^}]*}' out | head -1)
+expect 0 evaluate -m logistic --dataset binary.h5 --json
+metrics=$(grep -o '"metrics":{"bought":{[^}]*}' out)
+[ "${logistic#*bought}" = "${metrics#*bought}" ] || fail "the baseline is not the predictor: $logistic"
+grep -q '"baselines":{}' out || fail 'only networks have baselines'
+expect 0 evaluate -m alone --dataset binary.h5 --json
+grep -q '"baselines":{},"paired":{}' out || fail 'baselines: none'
+expect 0 evaluate -m network --dataset binary.h5 --draws 0
+grep -Eq '^ +bought +model +prior +logistic' out || fail 'the text has baselines beside the model'
+expect 0 train -c network.yaml --set 'baselines=[logistic]' --dataset number.h5 --run-dir numbers
+expect 0 evaluate -m numbers --dataset number.h5 --json
+grep -q '"baselines":{"linear":{"worth":' out || fail 'a number has a linear baseline'
+expect 0 inspect numbers --json
+grep -q '"baselines":\["linear"\]' out || fail 'inspect lists baselines'
+refused 3 "unknown baseline 'logit'" train -c network.yaml --set 'baselines=[logit]' \
+  --dataset binary.h5 --run-dir x
+refused 3 'baselines: stand beside networks' train -c linear.yaml --set baselines=none \
+  --dataset binary.h5 --run-dir x
+refused 3 "predictor svm cannot predict 'worth'" train -c network.yaml --set 'baselines=[svm]' \
+  --dataset number.h5 --run-dir x
+
 # ---- trees: without the library one line and the way out
 expect 0 doctor --json
 if grep -q '"xgboost":null' out; then
