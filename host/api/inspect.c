@@ -6,6 +6,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/eval/opening.h"
+#include "host/feed/design.h"
 #include "host/feed/fit_features.h"
 
 static void render_column(cohort_result *result, const co_column *column, const char *table) {
@@ -156,6 +157,67 @@ static co_status render_arrays(co_context *ctx, const char *path, co_arena *aren
   return status;
 }
 
+static void render_coefficient(cohort_result *result, const char *name, const double *values,
+                               int64_t width) {
+  co_json_key(&result->json, name);
+  co_json_open(&result->json, '[');
+  co_text_printf(&result->text, "  %-40s", name);
+  for (int64_t k = 0; k < width; k++) {
+    co_json_double(&result->json, values[k]);
+    co_text_printf(&result->text, " %10.5g", values[k]);
+  }
+  co_json_close(&result->json);
+  co_text_printf(&result->text, "\n");
+}
+
+// What the coefficients of a linear model are of.
+static void render_output(co_model *model, const co_design_columns *columns, co_arena *arena,
+                          const co_fitted *coefficients, cohort_result *result) {
+  int64_t width = coefficients->shape.dim[1];
+  const double *values = coefficients->bytes;
+  co_json_key(&result->json, coefficients->feature);
+  co_json_open(&result->json, '{');
+  co_text_printf(&result->text, "coefficients of %s\n", coefficients->feature);
+  for (int64_t i = 0; i < columns->count; i++) {
+    const char *name = co_design_column_name(columns, arena, model, i);
+    render_coefficient(result, name ? name : "", values + i * width, width);
+  }
+  co_json_close(&result->json);
+}
+
+static co_status render_coefficients(co_context *ctx, const char *file_path,
+                                     cohort_result *result) {
+  co_arena *arena;
+  co_model *model = NULL;
+  co_model_file file;
+  co_diagnostics problems;
+  co_design_columns columns;
+  co_model_arrays arrays = {.items = NULL};
+  char *path = NULL;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_diagnostics_init(&problems, ctx);
+  co_status status;
+  CO_TRY(co_model_open(&model, &file, &path, arena, file_path, &problems));
+  CO_TRY(co_design_describe(&columns, arena, model));
+  CO_TRY(co_model_file_read_arrays(&arrays, arena, path, CO_MODEL_PREDICTOR_GROUP));
+  co_json_key(&result->json, "coefficients");
+  co_json_open(&result->json, '{');
+  for (int64_t i = 0; i < arrays.count; i++) {
+    const co_fitted *array = &arrays.items[i];
+    if (strcmp(array->name, "coefficients") == 0 && array->dtype == CO_F64 &&
+        array->shape.rank == 2 && array->shape.dim[0] == columns.count)
+      render_output(model, &columns, arena, array, result);
+  }
+  co_json_close(&result->json);
+cleanup:
+  co_free(ctx, arrays.items);
+  co_free(ctx, path);
+  co_model_free(model);
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  return status;
+}
+
 // Layers and weights straight from the Keras groups.
 static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *result) {
   char **layers;
@@ -286,6 +348,7 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   CO_TRY(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
   CO_TRY(render_counts(file, arena, model.config, result));
   CO_TRY(render_learned(ctx, path, arena, result));
+  if (co_h5_exists(file, CO_MODEL_PREDICTOR_GROUP)) CO_TRY(render_coefficients(ctx, path, result));
   render_baselines(result, &model);
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);

@@ -179,11 +179,20 @@ static co_status open_state(co_estimator *e) {
   return e->class_->open ? e->class_->open(e) : CO_OK;
 }
 
+static bool has_target(const co_design *rows, int64_t output) {
+  for (int64_t i = 0; i < rows->rows; i++)
+    if (rows->weight[output][i] > 0) return true;
+  return false;
+}
+
 co_status co_estimator_fit(co_estimator *e, const co_fit_data *data) {
   e->arrays.count = 0;
   e->iterations = 0;
-  for (int64_t i = 0; i < e->model->output_count; i++)
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    if (!has_target(data->training, i))
+      return co_fail(CO_ERR_DATA, "no training row has the target '%s'", e->model->outputs[i].name);
     CO_RETURN_IF_FAILED(e->class_->fit(e, i, data));
+  }
   return open_state(e);
 }
 

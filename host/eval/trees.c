@@ -79,7 +79,7 @@ static co_status set_field(const co_xgboost *library, void *matrix, const char *
       library, library->matrix_set_float(matrix, field, values, (uint64_t)count), "taking rows");
 }
 
-// The rows that have a target and a weight; *out is NULL where there is none.
+// The rows that have a target and a weight; *out is NULL where there is none (of validation rows).
 static co_status make_matrix(co_context *ctx, const co_xgboost *library, const co_design *rows,
                              int64_t output, int64_t one_class, int threads, void **out) {
   int64_t columns = columns_of(rows), count = 0;

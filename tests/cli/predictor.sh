@@ -94,8 +94,31 @@ expect 0 predict -m logistic --dataset customers.csv -O raw.csv
 expect 0 inspect logistic --json
 json ok=true kind=model parameters=7
 grep -qF '"name":"bought/coefficients","shape":[6,1]' out || fail 'inspect lists the coefficients'
+grep -q '"plan=monthly":\[3\.[0-9]*\]' out || fail 'inspect tells what the coefficients are of'
 expect 0 help predictors
 grep -q svm out || fail 'help lists predictors'
+
+# ---- real data: scikit-learn's figures on the same rows and columns (mean over five folds)
+data=${COHORT_TEST_DATA:-}
+real() { # CSV FOLDS TARGET SCORES OPTION...: the mean AUC is within .0005 of the reference's
+  local csv=$1 folds=$2 target=$3 wanted=$4
+  shift 4
+  expect 0 import -O "$target.h5" --target "$target" "$@" "$data/$csv"
+  expect 0 experiment -c linear.yaml --dataset "$target.h5" --folds "$data/folds/$folds" \
+    --run-dir "$target" --json
+  grep -o '"mean":.*' out | grep -o '"roc_auc":[0-9.]*' | head -1 | cut -d: -f2 |
+    awk -v wanted="$wanted" '{ d = $1 - wanted; exit !(NR == 1 && d < .0005 && d > -.0005) }' ||
+    fail "$target: the mean AUC is not $wanted"
+}
+if [ -r "$data/folds/telco_folds.csv" ]; then
+  real online_shoppers/online_shoppers_intention.csv online_shoppers_folds.csv Revenue 0.893157 \
+    --type OperatingSystems=category --type Browser=category --type Region=category \
+    --type TrafficType=category
+  real telco_churn/Telco-Customer-Churn.csv telco_folds.csv Churn 0.845111 --ignore customerID
+elif [ -n "${CI:-}" ]; then
+  echo "NOT RUN: no shared data in '$data'"
+  failed=1
+fi
 
 # ---- what only networks have
 printf 'predictor: {type: linear}\ntrainer: {optimizer: {type: adam}, seed: 3}\ncombiner: {type: concat}\n' >both.yaml
