@@ -44,12 +44,16 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
+  count += model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(declare_lengths(model));
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].fitted_count; k++)
       model->fitted[model->fitted_count++] = &model->inputs[i].fitted[k];
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].class_weights)
+      model->fitted[model->fitted_count++] = model->outputs[i].class_weights;
   return CO_OK;
 }
 

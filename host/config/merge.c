@@ -147,15 +147,6 @@ static co_status merge_maps(co_node *base, co_arena *arena, const co_node *over,
   return CO_OK;
 }
 
-co_status co_node_without(co_node **out, co_arena *arena, const co_node *map, const char *key) {
-  *out = NULL;
-  if (!map || map->kind != CO_NODE_MAP) return CO_OK;
-  CO_RETURN_IF_FAILED(co_node_copy(out, arena, map));
-  int64_t at = co_node_find(*out, key, strlen(key));
-  if (at >= 0) co_node_remove(*out, at);
-  return CO_OK;
-}
-
 co_status co_node_merge(co_node **base, co_arena *arena, const co_node *over) {
   if (*base && (*base)->kind == CO_NODE_MAP && over->kind == CO_NODE_MAP)
     return merge_maps(*base, arena, over, true);

@@ -50,7 +50,8 @@ co_status co_predictor_settings_parse(co_predictor_settings *out, const co_node 
   static const co_field none[] = {{.key = NULL}};
   const co_node *section = co_node_get(root, "predictor");
   const co_node *type = section ? co_node_get(section, "type") : NULL;
-  co_node *rest = NULL;
+  const co_node *rest;
+  static const char *const chosen[] = {"type", NULL}; // by it the table; the rest is the table's
   *out = (co_predictor_settings){NULL, NULL};
   if (!section || section->kind == CO_NODE_NULL) return CO_OK;
   if (section->kind != CO_NODE_MAP)
@@ -62,7 +63,7 @@ co_status co_predictor_settings_parse(co_predictor_settings *out, const co_node 
   bool network = type->kind == CO_NODE_SCALAR && strcmp(type->text, "network") == 0;
   if (!network && type->kind == CO_NODE_SCALAR) out->class_ = co_estimator_find(type->text);
   if (!network && (!out->class_ || out->class_->baseline)) return unknown_type(type, problems);
-  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, section, "type"));
+  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, section, chosen));
   out->options = co_arena_alloc(arena, 1, network ? 1 : out->class_->options_size);
   if (!out->options) return CO_ERR_MEMORY;
   return co_fields_parse(out->options, network ? none : out->class_->fields, rest, "predictor",

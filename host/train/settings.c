@@ -216,13 +216,13 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   out->optimizer_options = co_arena_alloc(arena, 1, out->optimizer->options_size);
-  co_node *rest;
+  static const char *const chosen[] = {"type", NULL}; // by it the table; the rest is the table's
+  const co_node *rest;
   if (!out->optimizer_options) return CO_ERR_MEMORY;
   if (node && node->kind != CO_NODE_MAP && node->kind != CO_NODE_NULL)
     return co_node_problem(problems, node, "for example {type: adam}",
                            "trainer.optimizer: must be a map");
-  // `type` chose the table; the rest is the table's.
-  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, node, "type"));
+  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, node, chosen));
   return co_fields_parse(out->optimizer_options, out->optimizer->fields, rest, "trainer.optimizer",
                          arena, problems);
 }
