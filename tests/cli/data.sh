@@ -70,7 +70,7 @@ grep -q 'there is no target' out || fail 'a table without target'
 # ---- profile
 expect 0 data profile customers.csv --target left --key customer --json
 json dataset=customers.csv
-grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"exact":true,"mean":' out ||
+grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"distinct_exact":true,"mean":' out ||
   fail 'the profile of visits'
 grep -q '"top":\[{"value":"monthly","count":600,"share":0.6666666666666666}' out || fail 'classes'
 grep -q '"quantiles":{"0.01":' out || fail 'quantiles'
@@ -96,9 +96,9 @@ awk 'BEGIN {
 }' >dated.csv
 expect 0 import -O dated.h5 --target left --type since=date --type said=text dated.csv
 expect 0 data profile dated.h5 --json
-grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"exact":true,"mean":"2024' out ||
+grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"distinct_exact":true,"mean":"2024' out ||
   fail 'the profile of a date'
-grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"exact":true}' out ||
+grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"distinct_exact":true}' out ||
   fail 'the profile of a text'
 expect 0 data show dated.h5 --rows 1 --csv
 [ "$(tail -1 out)" = 0,2024-01-01,,yes ] || fail 'a date as CSV'
