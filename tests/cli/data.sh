@@ -219,6 +219,25 @@ expect 0 train --target bought --key customer --dataset s.csv --run-dir run -q \
   --set trainer.max_steps=400
 expect 0 evaluate -m run --dataset run/dataset.h5 --split test --require 'roc_auc>=0.70' -q
 
+# ---- real customers
+telco=${COHORT_TEST_DATA:-}/telco_churn/Telco-Customer-Churn.csv
+if [ ! -r "$telco" ]; then
+  echo 'NOT RUN: real customers (set COHORT_TEST_DATA)'
+else
+  expect 0 data check "$telco" --target Churn --key customerID --json
+  [ "$(grep -o '"id":"[a-z_]*"' out)" = '"id":"duplicates_across_splits"' ] || fail 'findings of real customers'
+  expect 0 data profile "$telco" --target Churn --key customerID --json
+  grep -q '"name":"TotalCharges",[^{]*{"rows":7043,"missing":11,"distinct":6530,"distinct_exact":true,"mean":2283.30044084' out ||
+    fail 'the profile of TotalCharges differs from that of pandas'
+  grep -q '"value":"Month-to-month","count":3875,' out || fail 'classes of real customers'
+  expect 0 import -O telco.h5 --target Churn --key customerID "$telco" -q
+  grep -q 7590-VHVEG telco.h5 || fail 'the first customer is not there'
+  expect 0 data erase telco.h5 --key 7590-VHVEG
+  grep -q 7590-VHVEG telco.h5 && fail 'the first customer is still in the file'
+  expect 0 data show telco.h5 --rows 7043 --csv
+  [ "$(wc -l <out)" = 7043 ] || fail 'rows of the others'
+fi
+
 # ---- mistakes
 refused 2 'there is no' -- data look d.h5
 refused 2 'does not go with check' -- data check d.h5 --rows 3
