@@ -210,6 +210,19 @@ expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method corre
 [ "$(grep -c '^  - name.*# correlation' selected.yaml)" = 2 ] || fail 'the two best'
 expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --min-score 0
 grep -q '# - name' selected.yaml && fail 'all have a score of 0 at least'
+expect 0 train --dataset s.h5 -c c.yaml --run-dir asked -q --set trainer.max_steps=300
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked --json
+json method=permutation
+grep -Eq '"name":"recency","score":0.0[0-9]+,"chosen":true' out || fail 'the model needs recency'
+cp out first
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked --json
+cmp -s out first || fail 'the same question, another answer'
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked \
+  --metric roc_auc --top 3
+grep -Eq '^  - name: recency  # permutation 0.0' selected.yaml || fail 'by ROC AUC'
+refused 2 'no metric' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation -m asked --metric best
+refused 2 'asks a model' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation
+refused 2 'without a model' -- select -c c.yaml --dataset s.h5 -O x.yaml -m asked
 refused 2 'not there yet' -- select -c c.yaml --dataset s.h5 -O x.yaml --method l1
 refused 2 'does not go with' -- select -c c.yaml --dataset s.h5 -O x.yaml --top 2 --min-score 1
 refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-score 9
