@@ -211,8 +211,11 @@ typedef struct cohort_evaluate_options {
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
-  int64_t draws; // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
-  uint64_t seed; // of those
+  int64_t draws;             // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
+  uint64_t seed;             // of those
+  const char *by;            // column by whose values metrics are told, too; NULL = none
+  const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
+  int64_t profit_count;      // 0 = as the model's config says
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -226,6 +229,7 @@ typedef struct cohort_predict_options {
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force;      // replace an existing output; only regular files are, and none that is read
+  bool calibrated; // probabilities after temperature scaling; else as the network gives them
   const char *key; // of a raw table as dataset: the column that names rows; NULL = as
                    // where the model was trained, else their number
   // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
