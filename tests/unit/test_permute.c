@@ -49,10 +49,10 @@ static void read_column(co_dataset *d, const char *name, int64_t out[MANY]) {
     for (int i = 0; i < MANY; i++)
       out[i] = text[i][0] - 'a';
   } else if (c->type == CO_COLUMN_NUMBER) {
-    co_numbers numbers;
-    OK(co_dataset_numbers(d, name, &numbers));
+    co_numbers stored;
+    OK(co_dataset_numbers(d, name, &stored));
     for (int i = 0; i < MANY; i++)
-      out[i] = (int64_t)co_numbers_at(&numbers, i) - 1000000000;
+      out[i] = (int64_t)co_numbers_at(&stored, i) - 1000000000;
   } else {
     const void *data;
     OK(co_dataset_column(d, name, &data, &rows, &index));
