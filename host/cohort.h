@@ -275,6 +275,30 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,
                                               cohort_result **out);
 
+// Whether two trainings of one config end with the same bytes. Compared are every tensor and byte of
+// model.h5, every line of metrics.jsonl and the checkpoints. Status 10 if something differs; the
+// error names the first tensor or line, the result "first_difference".
+typedef struct cohort_verify_runs_options {
+  cohort_train_options training; // of both, over a dataset file; how a run begins, goes on, ends by
+                                 // time, and its folder are left alone
+  const char *run_dir;           // new folder for the runs, which stay; NULL = a temporary one …
+  const char *temporary_folder;  // … in this; NULL = /tmp
+  int64_t kills;                 // of cohort_verify_resume: how often the second run is killed …
+  uint64_t seed;                 // … at different steps that are drawn from this
+  // Begins or continues the run in `run_dir`, by the same options, in another process, which is
+  // killed by SIGKILL when it has done `step` steps. 0 if it was; else the exit code.
+  int (*train_and_kill)(void *user, const char *run_dir, int64_t step);
+  void *kill_user;
+} cohort_verify_runs_options;
+// The first run undisturbed, the second killed and resumed.
+COHORT_API cohort_status cohort_verify_resume(cohort_context *context,
+                                              const cohort_verify_runs_options *options,
+                                              cohort_result **out);
+// The first with one loader thread, the second with three.
+COHORT_API cohort_status cohort_verify_determinism(cohort_context *context,
+                                                   const cohort_verify_runs_options *options,
+                                                   cohort_result **out);
+
 typedef struct cohort_import_idx_options {
   const char *output;      // an existing one is kept if these inputs and options made it,
                            // and made again if it is damaged

@@ -84,11 +84,16 @@ typedef struct cli_predict_options {
 } cli_predict_options;
 
 typedef struct cli_verify_options {
-  cli_common common;   // --device, --threads
-  cli_list properties; // exactly one: "parity"
-  const char *model, *dataset, *split;
+  cli_common common;   // -c, -s, --seed, --device, --threads
+  cli_list properties; // exactly one: "parity", "resume", "determinism"
+  const char *dataset;
+  // Of parity.
+  const char *model, *split;
   int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
+  // Of the others.
+  const char *run_dir;
+  int64_t kills, workers; // CLI_UNSET = not given
 } cli_verify_options;
 
 typedef struct cli_data_options {
