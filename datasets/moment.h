@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times and durations in text.
+#ifndef COHORT_DATASETS_MOMENT_H
+#define COHORT_DATASETS_MOMENT_H
+
+#include "datasets/csv.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Of a trimmed cell: YYYY-MM-DD, then nothing, or [T ]HH:MM[:SS[.fraction]] and nothing, Z or
+// +HH[:]MM; or whole seconds since 1970-01-01 UTC of nine digits and more; or YYYYMMDD. Without a
+// zone it is UTC. False if it is none, or no day of the calendar.
+bool co_moment_read(const co_csv_field *cell, int64_t *seconds);
+// "90d": a whole number of w, d, h, m (minutes) or s. False if it is none, or beyond 1,000 years.
+bool co_duration_read(const char *text, int64_t *seconds);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
