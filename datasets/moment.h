@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times and durations in text.
+// When events are, and how long windows last.
 #ifndef COHORT_DATASETS_MOMENT_H
 #define COHORT_DATASETS_MOMENT_H
 
@@ -9,9 +9,8 @@
 extern "C" {
 #endif
 
-// Of a trimmed cell: YYYY-MM-DD, then nothing, or [T ]HH:MM[:SS[.fraction]] and nothing, Z or
-// +HH[:]MM; or whole seconds since 1970-01-01 UTC of nine digits and more; or YYYYMMDD. Without a
-// zone it is UTC. False if it is none, or no day of the calendar.
+// Of a trimmed cell, in whole seconds since 1970-01-01 UTC: a date as of co_date_read, 20111231, or
+// such seconds themselves, of nine to twelve digits. False if it is none, or no day of the calendar.
 bool co_moment_read(const co_csv_field *cell, int64_t *seconds);
 // "90d": a whole number of w, d, h, m (minutes) or s. False if it is none, or beyond 1,000 years.
 bool co_duration_read(const char *text, int64_t *seconds);
