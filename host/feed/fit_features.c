@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "models/feature.h"
 
@@ -32,6 +33,7 @@ typedef struct reader {
   const co_input_feature *feature;
   bool numbers;               // are handed out as double
   co_numbers stored;          // of numbers
+  const char *data;           // of events that are no numbers
   const int64_t *index;       // of numbers: row of each sample, NULL = its own number
   const int64_t *begin, *end; // of events: their range
   size_t row_bytes;
@@ -52,9 +54,12 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
   r->samples = co_alloc(ctx, CHUNK * sizeof *r->samples);
   if (!r->values || !r->samples) return CO_ERR_MEMORY;
   if (r->numbers) CO_RETURN_IF_FAILED(co_dataset_numbers(dataset, feature->name, &r->stored));
-  if (feature->event_table >= 0)
-    return co_dataset_ranges(dataset, column->table, &r->begin, &r->end);
-  return co_dataset_column(dataset, feature->name, &data, &rows, &r->index);
+  if (feature->event_table < 0)
+    return co_dataset_column(dataset, feature->name, &data, &rows, &r->index);
+  if (!r->numbers)
+    CO_RETURN_IF_FAILED(co_dataset_column(dataset, feature->name, &data, &rows, NULL));
+  r->data = r->numbers ? NULL : data;
+  return co_dataset_ranges(dataset, column->table, &r->begin, &r->end);
 }
 
 static void close_reader(reader *r, co_context *ctx) {
@@ -78,26 +83,34 @@ static int64_t rows_of(const reader *r, int64_t sample, int64_t *first) {
   return count;
 }
 
-static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, take_rows take,
-                              void *state) {
-  double *values = r->values;
+static void fetch(const reader *r, int64_t row, int64_t at) {
+  if (r->data)
+    memcpy((char *)r->values + (size_t)at * r->row_bytes, r->data + (size_t)row * r->row_bytes,
+           r->row_bytes);
+  else
+    ((double *)r->values)[at] = co_numbers_at(&r->stored, row);
+}
+
+// Row by row: numbers, and whatever events have.
+static co_status read_each(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                           void *state) {
   int64_t held = 0;
   for (int64_t i = 0; i < count; i++) {
     int64_t first, rows = rows_of(r, samples[i], &first);
     for (int64_t k = 0; k < rows; k++) {
-      values[held] = co_numbers_at(&r->stored, first + k);
+      fetch(r, first + k, held);
       r->samples[held++] = samples[i];
       if (held < CHUNK) continue;
-      CO_RETURN_IF_FAILED(take(r->feature, state, values, held, r->samples));
+      CO_RETURN_IF_FAILED(take(r->feature, state, r->values, held, r->samples));
       held = 0;
     }
   }
-  return held ? take(r->feature, state, values, held, r->samples) : CO_OK;
+  return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
 }
 
 static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
                            void *state) {
-  if (r->numbers) return read_numbers(r, samples, count, take, state);
+  if (r->numbers || r->begin) return read_each(r, samples, count, take, state);
   for (int64_t i = 0; i < count; i += CHUNK) {
     int64_t rows = count - i < CHUNK ? count - i : CHUNK;
     CO_RETURN_IF_FAILED(

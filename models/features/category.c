@@ -3,22 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/feature.h"
+#include "models/features/category.h"
 
 // ---- input -------------------------------------------------------------------------------------
 
-typedef struct category_options {
-  int64_t min_frequency, max_size;
-} category_options;
+typedef struct own_options {
+  co_category_options category;
+} own_options;
 
-static const co_field preprocessing[] = {
-    {"min_frequency", CO_FIELD_INT, offsetof(category_options, min_frequency), "1", 1, 1 << 30,
-     NULL, "Rarer classes in the training rows share one row with missing and unseen ones.", NULL},
-    {"max_size", CO_FIELD_INT, offsetof(category_options, max_size), "0", 0, 1 << 24, NULL,
-     "The most frequent classes that have a row of their own; 0: all.", NULL},
-    {.key = NULL}};
+static const co_field preprocessing[] = {CO_CATEGORY_FIELDS(own_options, category), {.key = NULL}};
 
-static const category_options *options_of(const co_input_feature *feature) {
+static const co_category_options *options_of(const co_input_feature *feature) {
   return feature->preprocessing;
 }
 
@@ -28,14 +23,14 @@ static int64_t rows_of(const co_input_feature *feature) {
   return 1 + (most && most < count ? most : count);
 }
 
-static co_status declare(co_model *model, co_input_feature *feature) {
+co_status co_category_declare(co_model *model, co_input_feature *feature) {
   const co_fitted array = {.name = "vocabulary",
                            .dtype = CO_I32,
                            .shape = co_shape_make(1, feature->column->category_count + 1)};
   return co_feature_declare(model, feature, &array, 1);
 }
 
-static bool is_fitted(const co_input_feature *feature) {
+bool co_category_is_fitted(const co_input_feature *feature) {
   (void)feature;
   return true;
 }
@@ -107,10 +102,10 @@ static void free_counts(co_context *ctx, void *state) {
   co_free(ctx, ((counts *)state)->count);
 }
 
-static const co_fit_class fit = {
+const co_fit_class co_category_fit = {
     .state_size = sizeof(counts), .begin = begin, .add = add, .end = end, .free = free_counts};
 
-static int64_t table_rows(const co_input_block *block) {
+int64_t co_category_table_rows(const co_input_block *block) {
   return rows_of(&block->features[0]);
 }
 
@@ -121,20 +116,24 @@ static co_status describe(const co_input_block *block, co_dtype *dtype, co_shape
   return CO_OK;
 }
 
-static co_status emit(co_section_builder *b, co_value *out) {
-  co_value in[2];
-  CO_RETURN_IF_FAILED(co_section_rows(b, false, &in[0]));
+co_status co_category_lookup(co_section_builder *b, co_value codes, co_value *out) {
+  co_value in[2] = {codes};
   CO_RETURN_IF_FAILED(co_section_fitted(b, "vocabulary", &in[1]));
   return co_emit(b->section->graph, CO_OP_LOOKUP, NULL, 2, in, out);
 }
 
+static co_status emit(co_section_builder *b, co_value *out) {
+  CO_RETURN_IF_FAILED(co_section_rows(b, false, out));
+  return co_category_lookup(b, *out, out);
+}
+
 static const co_input_class input = {.preprocessing = preprocessing,
-                                     .preprocessing_size = sizeof(category_options),
+                                     .preprocessing_size = sizeof(own_options),
                                      .encoder = "embedding",
-                                     .table_rows = table_rows,
-                                     .declare = declare,
-                                     .is_fitted = is_fitted,
-                                     .fit = &fit,
+                                     .table_rows = co_category_table_rows,
+                                     .declare = co_category_declare,
+                                     .is_fitted = co_category_is_fitted,
+                                     .fit = &co_category_fit,
                                      .describe = describe,
                                      .emit = emit};
 
