@@ -132,10 +132,10 @@ extern "C" {
     .flops = "x*kernel x*kernel x*recurrent x*recurrent")                                          \
   X(ATTENTION, attention, (q, k, v, lengths, (bias)), (y, (logsum)),                               \
     "ATTENTION_BACKWARD q k v lengths (bias) y logsum dy -> dq dk dv (dbias)", "",                 \
-    .types = "lengths:i32", .bf16 = "q k v -> y")                                                  \
+    .types = "lengths:i32", .bf16 = "q k v -> y", .why = "needs all events of a row")              \
   X(ATTENTION_BACKWARD, attention_backward, (q, k, v, lengths, (bias), y, logsum, dy),             \
     (dq, dk, dv, (dbias)), "", "", .types = "lengths:i32", .bf16 = "q k v y dy -> dq dk dv",       \
-    .accumulate = "dq dk dv dbias")                                                                \
+    .accumulate = "dq dk dv dbias", .why = "needs all events of a row")                            \
   X(POOL_EVENTS, pool_events, (x, lengths), (y), "POOL_EVENTS_BACKWARD lengths dy -> dx", "",      \
     .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
   X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
