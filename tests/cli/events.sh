@@ -66,7 +66,7 @@ expect 0 predict -m l --dataset d.h5 -O l.csv
 head -1 l.csv | grep -q '^Customer,' || fail "scores lack the customer"
 
 expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
-expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=6
+expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
 expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6'
 expect 0 import -O t.h5 "${log[@]}" --next-item time:2011-06-01
 expect 0 import -O m.h5 "${log[@]}" --cutoff 2011-04-01 --cutoff 2011-05-01 --cutoff 2011-06-01 \
