@@ -7,7 +7,7 @@
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_evaluate,
     cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render, cli_verb_doctor,
-    cli_verb_help;
+    cli_verb_data, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -61,7 +61,7 @@ typedef struct cli_evaluate_options {
   const char *model, *dataset, *split;
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
-  int64_t workers;
+  int64_t workers, draws;
 } cli_evaluate_options;
 
 typedef struct cli_predict_options {
@@ -78,6 +78,16 @@ typedef struct cli_verify_options {
   int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
 } cli_verify_options;
+
+typedef struct cli_data_options {
+  cli_common common; // --seed
+  cli_list operands; // what to do, and the dataset
+  cli_list targets;  // of a raw table, as are the next three
+  const char *key, *schema, *split_rule;
+  const char *split; // profile, show: NULL = all rows
+  int64_t rows;      // show: CLI_UNSET = 10
+  bool strict, csv;  // check; show
+} cli_data_options;
 
 typedef struct cli_inspect_options {
   cli_common common;

@@ -65,7 +65,7 @@ co_status co_session_write_status(co_session *t, const char *status_word, int ex
 }
 
 void co_session_show_epoch(co_session *t, double learning_rate) {
-  bool higher;
+  co_evaluation_value found;
   double now = co_session_now();
   double rows = (double)t->sample_count[CO_SPLIT_TRAIN] / (double)t->batches_per_epoch; // of a step
   cohort_epoch epoch = {.step = t->state.step,
@@ -82,7 +82,8 @@ void co_session_show_epoch(co_session *t, double learning_rate) {
   if (!epoch.metric) epoch.metric = "loss";
   if (t->sample_count[CO_SPLIT_VALIDATION]) {
     epoch.validation_loss = co_evaluation_loss(&t->validation);
-    co_evaluation_find(&t->validation, t->settings.validation_metric, &epoch.metric_value, &higher);
+    co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
+    epoch.metric_value = found.value;
   }
   t->epoch_shown = now;
   if (t->watch->epoch) t->watch->epoch(t->watch->epoch_user, &epoch);
