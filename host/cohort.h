@@ -348,6 +348,32 @@ COHORT_API cohort_status cohort_data_show(cohort_context *context,
                                           const cohort_data_show_options *options,
                                           cohort_result **out);
 
+// Removes customers from a dataset.h5, which is written anew without their rows, events and values,
+// verified, and takes the old one's place. Models trained on it before keep what they learned.
+typedef struct cohort_data_erase_options {
+  const char *dataset;
+  const char *const *keys;
+  int64_t key_count;
+  const char *keys_file; // one a line; NULL = none
+  bool allow_missing;    // keys that no row has; else status 4
+} cohort_data_erase_options;
+COHORT_API cohort_status cohort_data_erase(cohort_context *context,
+                                           const cohort_data_erase_options *options,
+                                           cohort_result **out);
+
+// Customers from a known process (datasets/synthesize.h), as CSV.
+typedef struct cohort_synthesize_options {
+  const char *output; // "-" = standard output
+  const char *truth;  // CSV of true probabilities; NULL = none
+  int64_t rows;
+  uint64_t seed;
+  bool leak; // one more column, which is known after the fact alone
+  bool force;
+} cohort_synthesize_options;
+COHORT_API cohort_status cohort_synthesize(cohort_context *context,
+                                           const cohort_synthesize_options *options,
+                                           cohort_result **out);
+
 typedef struct cohort_render_options {
   cohort_config config;
   const char *dataset; // NULL = leave features as written

@@ -31,7 +31,8 @@ static bool is_same(const char *a, const char *b) {
 static bool is_packed(const co_input_feature *before, const co_input_feature *feature) {
   const co_input_class *class_ = feature->class_->input;
   return class_->packs && before->class_ == feature->class_ && !before->encoder &&
-         !feature->encoder && before->column->dtype == feature->column->dtype &&
+         !feature->encoder && co_feature_dtype(before) == co_feature_dtype(feature) &&
+         !before->derivation == !feature->derivation &&
          is_same(before->column->table, feature->column->table) &&
          memcmp(before->preprocessing, feature->preprocessing, class_->preprocessing_size) == 0;
 }
@@ -94,8 +95,10 @@ static co_status network_input(co_model *model, co_input_block *block) {
 static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
   co_model *model = b->model;
   const co_input_class *class_ = block->class_->input;
-  const co_encoder_input input = {.fallback = class_->encoder,
-                                  .rows = class_->table_rows ? class_->table_rows(block) : 0,
+  int64_t rows = class_->table_rows ? class_->table_rows(block) : 0;
+  const co_encoder_input input = {.fallback =
+                                      class_->table_rows && !rows ? "passthrough" : class_->encoder,
+                                  .rows = rows,
                                   .events = block->event_table >= 0};
   const co_node *layers;
   int64_t before = b->problems->count;

@@ -129,7 +129,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_check_labels(e->predictor->model, e->dataset, (co_split)split));
-  CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count));
+  CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
   co_evaluation_collect_all(evaluation);
   evaluation->keeps = true;

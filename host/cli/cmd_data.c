@@ -35,10 +35,19 @@ static const cli_option options[] = {
      .value = "COL",
      .doc = "of a raw table: a column to predict; repeatable"},
     {.name = "key",
-     .kind = CLI_TEXT,
-     .offset = AT(key),
+     .kind = CLI_LIST,
+     .offset = AT(keys),
      .value = "COL",
-     .doc = "of a raw table: the column that names rows"},
+     .doc = "of a raw table: the column that names rows; erase: a customer's key, repeatable"},
+    {.name = "keys",
+     .kind = CLI_TEXT,
+     .offset = AT(keys_file),
+     .value = "FILE",
+     .doc = "erase: customers' keys, one a line"},
+    {.name = "allow-missing",
+     .kind = CLI_FLAG,
+     .offset = AT(allow_missing),
+     .doc = "erase: pass over keys that no row has"},
     {.name = "schema",
      .kind = CLI_TEXT,
      .offset = AT(schema),
@@ -85,9 +94,19 @@ static cohort_status show(cohort_context *context, const data_job *job, cohort_r
   return cohort_data_show(context, &request, result);
 }
 
+static cohort_status erase(cohort_context *context, const data_job *job, cohort_result **result) {
+  const cli_data_options *o = job->options;
+  const cohort_data_erase_options request = {.dataset = job->data.dataset,
+                                             .keys = o->keys.item,
+                                             .key_count = o->keys.count,
+                                             .keys_file = o->keys_file,
+                                             .allow_missing = o->allow_missing};
+  return cohort_data_erase(context, &request, result);
+}
+
 typedef struct action {
   const char *name;
-  bool strict, rows, csv, split; // options that it knows
+  bool strict, rows, csv, split, erase; // options that it knows
   cohort_status (*run)(cohort_context *context, const data_job *job, cohort_result **result);
 } action;
 
@@ -95,6 +114,7 @@ static const action actions[] = {
     {.name = "check", .strict = true, .run = check},
     {.name = "profile", .split = true, .run = profile},
     {.name = "show", .rows = true, .csv = true, .split = true, .run = show},
+    {.name = "erase", .erase = true, .run = erase},
 };
 
 static const action *find_action(const char *name) {
@@ -104,12 +124,16 @@ static const action *find_action(const char *name) {
 }
 
 static co_status refuse_options(const action *a, const cli_data_options *o) {
-  const char *option = o->strict && !a->strict            ? "--strict"
-                       : o->rows != CLI_UNSET && !a->rows ? "--rows"
-                       : o->csv && !a->csv                ? "--csv"
-                       : o->split && !a->split            ? "--split"
-                       : o->csv && o->common.json         ? "--csv"
-                                                          : NULL;
+  bool table = o->targets.count || o->schema || o->split_rule;
+  const char *option = o->strict && !a->strict                           ? "--strict"
+                       : o->rows != CLI_UNSET && !a->rows                ? "--rows"
+                       : o->csv && !a->csv                               ? "--csv"
+                       : o->split && !a->split                           ? "--split"
+                       : (o->keys_file || o->allow_missing) && !a->erase ? "an option of erase"
+                       : table && a->erase                               ? "an option of raw tables"
+                       : o->keys.count > 1 && !a->erase                  ? "a second --key"
+                       : o->csv && o->common.json                        ? "--csv"
+                                                                         : NULL;
   if (!option) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "%s does not go with %s", option,
                              o->csv && a->csv ? "--json" : a->name);
@@ -122,7 +146,7 @@ static co_status run(cli_job *cli, const void *options_) {
   const action *a = find_action(o->operands.item[0]);
   if (!a) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no 'data %s'", o->operands.item[0]);
-    co_hint("known: check, profile, show");
+    co_hint("known: check, profile, show, erase");
     return status;
   }
   CO_RETURN_IF_FAILED(refuse_options(a, o));
@@ -132,7 +156,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .data = {.dataset = o->operands.item[1],
                .targets = o->targets.item,
                .target_count = o->targets.count,
-               .key = o->key,
+               .key = o->keys.count ? o->keys.item[0] : NULL,
                .schema = o->schema,
                .split = o->split_rule,
                .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
@@ -151,8 +175,9 @@ const cli_verb cli_verb_data = {
     .name = "data",
     .usage = "check FILE [--strict] [options]\n"
              "       cohort data profile FILE [--split NAME]\n"
-             "       cohort data show FILE [--rows N] [--split NAME] [--csv]",
-    .summary = "look at a dataset.h5 or a raw table: leaks, columns, rows",
+             "       cohort data show FILE [--rows N] [--split NAME] [--csv]\n"
+             "       cohort data erase FILE.h5 --key VALUE... | --keys FILE",
+    .summary = "look at a dataset.h5 or a raw table: leaks, columns, rows; erase customers",
     .details =
         "check: what makes figures look better than they are, or teaches a model nothing: a key "
         "or\n"
@@ -166,6 +191,8 @@ const cli_verb cli_verb_data = {
         "most frequent classes; beyond 1,048,576 rows, quantiles are of as many of them, and\n"
         "different values are counted within some 2 %. With --json also by split.\n"
         "show: the first rows.\n"
+        "erase: writes the file anew without a customer's rows, events and the values that nobody\n"
+        "else has, and puts it in the old one's place. Models keep what they learned before.\n"
         "A raw table is imported for the while, into $TMPDIR or /tmp.\n",
     .common = CLI_SEED,
     .options = options,

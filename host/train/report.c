@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/feed/fit_features.h"
 #include "host/train/session_private.h"
 
 // run.json; here, unlike in models and metrics, paths and clocks have their place.
@@ -144,6 +145,8 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
     co_json_string(json, co_context_warning(t->ctx, i));
   co_json_close(json);
+  co_json_key(json, "preprocessing"); // of the training rows
+  co_render_input_counts(json, text, t->model, NULL);
   co_text_printf(text, "run      %s\nsteps    %lld", t->run.path, (long long)t->state.step);
   if (steps > 0 && busy > 0)
     co_text_printf(text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps, total,
