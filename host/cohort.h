@@ -380,6 +380,19 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
                                            const cohort_data_erase_options *options,
                                            cohort_result **out);
 
+// A config with the inputs that tell of the targets by themselves, judged on training rows.
+typedef struct cohort_select_options {
+  cohort_config config;
+  const char *dataset;
+  const char *method; // "mutual_information" (NULL), "correlation"
+  int64_t top;        // so many of the best; 0 = by score
+  double min_score;   // < 0 = beyond what chance gives
+  const char *output; // YAML
+  bool force;
+} cohort_select_options;
+COHORT_API cohort_status cohort_select(cohort_context *context,
+                                       const cohort_select_options *options, cohort_result **out);
+
 // Customers from a known process (datasets/synthesize.h), as CSV.
 typedef struct cohort_synthesize_options {
   const char *output; // "-" = standard output

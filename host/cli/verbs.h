@@ -7,7 +7,7 @@
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
     cli_verb_evaluate, cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render,
-    cli_verb_doctor, cli_verb_data, cli_verb_synthesize, cli_verb_help;
+    cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -101,6 +101,13 @@ typedef struct cli_data_options {
   bool strict, csv;      // check; show
   bool allow_missing;    // erase
 } cli_data_options;
+
+typedef struct cli_select_options {
+  cli_common common; // -c, -s, --force
+  const char *dataset, *method, *output;
+  int64_t top;      // CLI_UNSET = by score
+  double min_score; // NAN = beyond chance
+} cli_select_options;
 
 typedef struct cli_synthesize_options {
   cli_common common; // --seed, --threads, --force
