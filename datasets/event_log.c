@@ -55,8 +55,8 @@ static co_status need_column(event_reader *r, const char *name, int64_t *out) {
   const co_csv *csv = co_scan_csv(r->scan);
   for (int64_t i = 0; i < co_csv_column_count(csv) && text.length < 300; i++)
     co_text_printf(&text, "%s%s", i ? ", " : "", co_csv_column_name(csv, i));
-  co_status status = co_fail_at(CO_ERR_DATA, r->o.scan->paths[0], 0, 0,
-                                "there is no column '%.200s'", name);
+  co_status status =
+      co_fail_at(CO_ERR_DATA, r->o.scan->paths[0], 0, 0, "there is no column '%.200s'", name);
   if (text.data) co_hint("the log has: %s", text.data);
   co_text_free(&text);
   return status;
@@ -146,8 +146,7 @@ static co_status read_time(const event_reader *r, const co_csv_field *cell, int6
 // The place of the entity in the dictionary; -1: it does not count.
 static co_status read_entity(event_reader *r, const co_csv_field *cell, int64_t *out) {
   *out = -1;
-  if (r->o.population && !co_dictionary_find(&r->entities, cell->text, cell->length))
-    return CO_OK;
+  if (r->o.population && !co_dictionary_find(&r->entities, cell->text, cell->length)) return CO_OK;
   CO_RETURN_IF_FAILED(co_dictionary_add(&r->entities, cell->text, cell->length,
                                         co_csv_line(co_scan_csv(r->scan)), NULL));
   *out = co_dictionary_find(&r->entities, cell->text, cell->length) - r->entities.words;

@@ -393,11 +393,11 @@ typedef struct co_op_attr {
   double clip_norm;         // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
-  co_dtype dtype;     // CAST, INPUT_ROWS
-  co_shape shape;     // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
+  co_dtype dtype;        // CAST, INPUT_ROWS
+  co_shape shape;        // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
   int64_t heads, causal; // ATTENTION; causal is 0 or 1
   int64_t pooling;       // POOL_EVENTS: co_event_pooling
-  int64_t max_length; // DROPOUT: the longest T there is; 0 = x has none
+  int64_t max_length;    // DROPOUT: the longest T there is; 0 = x has none
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];

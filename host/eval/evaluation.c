@@ -14,6 +14,11 @@ static int64_t metric_classes(void) {
   return count;
 }
 
+static bool is_catalogue(const co_output_feature *output) {
+  return output->column && output->column->type == CO_COLUMN_CATEGORY &&
+         co_metric_is_catalogue(output->name, output->width);
+}
+
 static bool has_scores(const co_output_feature *output) {
   for (int64_t k = 0; output->column && co_metric_list()[k]; k++)
     if (co_metric_is_scored(co_metric_list()[k], output->column->type)) return true;
@@ -71,10 +76,30 @@ typedef struct evaluating {
   const co_model *model;
   const co_scoring_options *options; // the caller's
   co_collator *collator;             // of targets and weights
+  int64_t *units;                    // by sample, of events; NULL = each sample is one
   float *target, *weight;
 } evaluating;
 
 enum { ROWS_AT_ONCE = 4096, MOST_METRICS = 64 };
+
+// Neighbouring samples of one entity that see the same events are one unit.
+static co_status number_units(evaluating *e, co_dataset *dataset) {
+  const co_schema *schema = co_dataset_schema(dataset);
+  const int64_t *begin, *end, *entity;
+  int64_t rows = co_dataset_rows(dataset), table = 0;
+  while (table < schema->table_count && schema->tables[table].kind != CO_TABLE_EVENTS)
+    table++;
+  if (table == schema->table_count || e->units) return CO_OK;
+  CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, schema->tables[table].name, &begin, &end));
+  CO_RETURN_IF_FAILED(co_dataset_index(dataset, schema->tables[table].entity, &entity));
+  e->units = co_alloc_zero(e->model->ctx, (size_t)rows + 1, sizeof *e->units);
+  for (int64_t i = 1; e->units && i < rows; i++) {
+    bool same =
+        entity && entity[i] == entity[i - 1] && begin[i] == begin[i - 1] && end[i] == end[i - 1];
+    e->units[i] = e->units[i - 1] + !same;
+  }
+  return e->units ? CO_OK : CO_ERR_MEMORY;
+}
 
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
@@ -84,8 +109,9 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
     co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(
-        co_scores_create(&e->out->scores[i], ctx, output->column->type, output->width, count));
+    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
+                                         output->width, is_catalogue(output), count));
+    if (is_catalogue(output)) CO_RETURN_IF_FAILED(number_units(e, dataset));
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
@@ -97,6 +123,7 @@ static void close_scores(evaluating *e) {
   co_context *ctx = e->model->ctx;
   co_free(ctx, e->target);
   co_free(ctx, e->weight);
+  co_free(ctx, e->units);
   co_collator_free(e->collator);
 }
 
@@ -111,7 +138,7 @@ static void add_scores(evaluating *e, int64_t output, const int64_t *samples, in
       co_collate(e->collator, k, &shape, samples, rows,
                  feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
   }
-  co_scores_add(&e->out->scores[output], samples, scores, e->target, e->weight, rows);
+  co_scores_add(&e->out->scores[output], samples, e->units, scores, e->target, e->weight, rows);
 }
 
 static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
@@ -129,7 +156,9 @@ co_status co_evaluation_measured(co_measured *out, const co_evaluation *e, int64
 }
 
 static bool is_measured(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
-  return e->collects[output] && co_metric_is_scored(metric, e->model->outputs[output].column->type);
+  const co_output_feature *feature = &e->model->outputs[output];
+  return e->collects[output] && co_metric_is_scored(metric, feature->column->type) &&
+         (!metric->needs_catalogue || is_catalogue(feature));
 }
 
 static co_status measure(co_evaluation *e, int64_t output) {
@@ -276,7 +305,8 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
   for (int64_t k = 0; feature->column && co_metric_list()[k]; k++) {
     const co_metric_class *metric = co_metric_list()[k];
     if (!co_metric_is_scored(metric, feature->column->type) || metric->needs_profit ||
-        strcmp(metric->name, loss) == 0 || is_sum(e, feature, metric->name) || i-- != 0)
+        (metric->needs_catalogue && !is_catalogue(feature)) || strcmp(metric->name, loss) == 0 ||
+        is_sum(e, feature, metric->name) || i-- != 0)
       continue;
     *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;

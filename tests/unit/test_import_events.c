@@ -115,11 +115,12 @@ static void order_and_memory_do_not_matter(void **state) {
   o.recipe.where = NULL;
   o.window = 6 * 3600;
   for (int order = 0; order < 2; order++) {
-    char *at = text[order] + sprintf(text[order], "who,when,what,n,price,bill\n");
+    size_t at = 0, room = sizeof text[order];
+    at += (size_t)snprintf(text[order], room, "who,when,what,n,price,bill\n");
     for (int k = 0; k < LINES; k++) {
       int i = order ? (int)((int64_t)k * 1237 % LINES) : k;
-      at += sprintf(at, "%d,%d,i%d,%d,%d,0\n", i * i % 97, 1299000000 + i * 7919 % 2000000, i % 13,
-                    i % 5, i % 7);
+      at += (size_t)snprintf(text[order] + at, room - at, "%d,%d,i%d,%d,%d,0\n", i * i % 97,
+                             1299000000 + i * 7919 % 2000000, i % 13, i % 5, i % 7);
     }
   }
   assert_int_equal(import_log(f, text[0], &o, &result[0]), CO_OK);
