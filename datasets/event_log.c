@@ -32,7 +32,10 @@ typedef struct co_event_reader {
   co_dictionary entities;
   int32_t *rank; // of entities, by their place in the dictionary
   co_event_store *store;
-  co_event *event;         // in work
+  const co_scan_block *block; // the row in work: its cells and place
+  const co_cell *row;
+  const co_row_place *place;
+  co_event *event;
   const co_event **sorted; // of the part in work
   int64_t sorted_capacity;
 } event_reader;
@@ -44,7 +47,7 @@ static size_t event_bytes(const event_reader *r) {
 // ---- columns -----------------------------------------------------------------------------------
 
 static int64_t find_column(void *user, const char *name) {
-  return co_csv_find(co_scan_csv(((event_reader *)user)->scan), name);
+  return co_rows_find(co_scan_file(((event_reader *)user)->scan), name);
 }
 
 static co_status need_column(event_reader *r, const char *name, int64_t *out) {
@@ -52,11 +55,11 @@ static co_status need_column(event_reader *r, const char *name, int64_t *out) {
   if (*out >= 0) return CO_OK;
   co_text text;
   co_text_init(&text, r->ctx);
-  const co_csv *csv = co_scan_csv(r->scan);
-  for (int64_t i = 0; i < co_csv_column_count(csv) && text.length < 300; i++)
-    co_text_printf(&text, "%s%s", i ? ", " : "", co_csv_column_name(csv, i));
-  co_status status =
-      co_fail_at(CO_ERR_DATA, r->o.scan->paths[0], 0, 0, "there is no column '%.200s'", name);
+  const co_rows *rows = co_scan_file(r->scan);
+  for (int64_t i = 0; i < rows->column_count && text.length < 300; i++)
+    co_text_printf(&text, "%s%s", i ? ", " : "", rows->names[i]);
+  co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(r->o.scan, 0), 0, 0,
+                                "there is no column '%.200s'", name);
   if (text.data) co_hint("the log has: %s", text.data);
   co_text_free(&text);
   return status;
@@ -96,47 +99,50 @@ static co_status open_columns(event_reader *r) {
 
 // ---- events ------------------------------------------------------------------------------------
 
-static co_status no_number(const event_reader *r, int64_t column, const co_csv_field *fields) {
-  const co_csv_field cell = co_cell_trim(&fields[column], NULL);
-  co_status status = co_scan_wrong(r->scan, column, "'%.*s' is no number",
+static co_cell cell_of(const event_reader *r, int64_t column) {
+  const int64_t *map = r->block->map;
+  return co_cell_trim(&r->row[map ? map[column] : column], NULL);
+}
+
+static co_status no_number(const event_reader *r, int64_t column) {
+  const co_cell cell = cell_of(r, column);
+  co_status status = co_scan_wrong(r->scan, r->place, column, "'%.*s' is no number",
                                    (int)(cell.length < 40 ? cell.length : 40), cell.text);
   co_hint("correct the cell or leave it empty, or leave such events out with --where");
   return status;
 }
 
-static co_status read_category(const event_reader *r, value_source *s, const co_csv_field *cell,
-                               int64_t *unseen, double *out) {
+static co_status read_category(value_source *s, const co_cell *cell, int64_t *unseen, double *out) {
   const co_word *word = co_dictionary_find(&s->words, cell->text, cell->length);
   *out = -1;
   if (!word && s->fixed) {
     ++*unseen;
     return CO_OK;
   }
-  CO_RETURN_IF_FAILED(co_dictionary_add(&s->words, cell->text, cell->length,
-                                        co_csv_line(co_scan_csv(r->scan)), NULL));
+  CO_RETURN_IF_FAILED(co_dictionary_add(&s->words, cell->text, cell->length, 0, NULL));
   if (!word) word = co_dictionary_find(&s->words, cell->text, cell->length);
   *out = (double)(word - s->words.words);
   return CO_OK;
 }
 
-static co_status read_value(event_reader *r, int64_t i, const co_csv_field *fields, double *out) {
+static co_status read_value(event_reader *r, int64_t i, double *out) {
   value_source *s = &r->values[i];
   int64_t bad = -1;
   if (s->formula) {
-    *out = co_expression_value(s->formula, fields, &bad);
-    return bad < 0 ? CO_OK : no_number(r, bad, fields);
+    *out = co_expression_value(s->formula, r->row, r->block->map, &bad);
+    return bad < 0 ? CO_OK : no_number(r, bad);
   }
-  const co_csv_field cell = co_cell_trim(&fields[s->field], NULL);
+  const co_cell cell = cell_of(r, s->field);
   bool category = r->o.values[i].kind == CO_EVENT_CATEGORY;
   *out = category ? -1 : (double)NAN;
   if (co_cell_is_missing(&cell)) return CO_OK;
-  if (category) return read_category(r, s, &cell, &r->log->unseen[i], out);
-  return co_cell_read(&cell, out) == CO_CELL_NUMBER ? CO_OK : no_number(r, s->field, fields);
+  if (category) return read_category(s, &cell, &r->log->unseen[i], out);
+  return co_cell_read(&cell, out) == CO_CELL_NUMBER ? CO_OK : no_number(r, s->field);
 }
 
-static co_status read_time(const event_reader *r, const co_csv_field *cell, int64_t *out) {
+static co_status read_time(const event_reader *r, const co_cell *cell, int64_t *out) {
   if (co_moment_read(cell, out)) return CO_OK;
-  co_status status = co_scan_wrong(r->scan, r->time, "'%.*s' is no time",
+  co_status status = co_scan_wrong(r->scan, r->place, r->time, "'%.*s' is no time",
                                    (int)(cell->length < 40 ? cell->length : 40), cell->text);
   co_hint("times are 2011-12-31, 2011-12-31 23:59[:59] (UTC, or with a zone such as +01:00), or "
           "seconds since 1970");
@@ -144,11 +150,10 @@ static co_status read_time(const event_reader *r, const co_csv_field *cell, int6
 }
 
 // The place of the entity in the dictionary; -1: it does not count.
-static co_status read_entity(event_reader *r, const co_csv_field *cell, int64_t *out) {
+static co_status read_entity(event_reader *r, const co_cell *cell, int64_t *out) {
   *out = -1;
   if (r->o.population && !co_dictionary_find(&r->entities, cell->text, cell->length)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_dictionary_add(&r->entities, cell->text, cell->length,
-                                        co_csv_line(co_scan_csv(r->scan)), NULL));
+  CO_RETURN_IF_FAILED(co_dictionary_add(&r->entities, cell->text, cell->length, 0, NULL));
   *out = co_dictionary_find(&r->entities, cell->text, cell->length) - r->entities.words;
   return CO_OK;
 }
@@ -162,23 +167,23 @@ static bool lacks_value(const event_reader *r) {
   return false;
 }
 
-static co_status read_line(event_reader *r, const co_csv_field *fields) {
+static co_status read_line(event_reader *r) {
   co_event_log *log = r->log;
   co_event *e = r->event;
   int64_t bad = -1, entity;
   log->lines++;
   if (r->where) {
-    bool holds = co_expression_value(r->where, fields, &bad) > 0;
-    if (bad >= 0) return no_number(r, bad, fields);
+    bool holds = co_expression_value(r->where, r->row, r->block->map, &bad) > 0;
+    if (bad >= 0) return no_number(r, bad);
     if (!holds) return log->excluded++, CO_OK;
   }
-  const co_csv_field key = co_cell_trim(&fields[r->entity], NULL);
-  const co_csv_field time = co_cell_trim(&fields[r->time], NULL);
+  const co_cell key = cell_of(r, r->entity);
+  const co_cell time = cell_of(r, r->time);
   if (co_cell_is_missing(&key)) return log->no_entity++, CO_OK;
   if (co_cell_is_missing(&time)) return log->no_time++, CO_OK;
   CO_RETURN_IF_FAILED(read_time(r, &time, &e->time));
   for (int64_t i = 0; i < r->o.value_count; i++)
-    CO_RETURN_IF_FAILED(read_value(r, i, fields, &e->value[i]));
+    CO_RETURN_IF_FAILED(read_value(r, i, &e->value[i]));
   if (lacks_value(r)) return log->no_value++, CO_OK;
   CO_RETURN_IF_FAILED(read_entity(r, &key, &entity));
   if (entity < 0) return log->strangers++, CO_OK;
@@ -189,12 +194,23 @@ static co_status read_line(event_reader *r, const co_csv_field *fields) {
   return co_event_store_add(r->store, e);
 }
 
+static co_status read_part(event_reader *r, const co_row_part *part) {
+  for (int64_t i = 0; i < part->count; i++) {
+    r->row = part->cells + i * r->block->stride;
+    r->place = &part->places[i];
+    CO_RETURN_IF_FAILED(read_line(r));
+  }
+  return CO_OK;
+}
+
 static co_status read_lines(event_reader *r) {
-  const co_csv_field *fields;
+  co_scan_block block;
+  r->block = &block;
   for (;;) {
-    CO_RETURN_IF_FAILED(co_scan_next(r->scan, &fields));
-    if (!fields) break;
-    CO_RETURN_IF_FAILED(read_line(r, fields));
+    CO_RETURN_IF_FAILED(co_scan_next(r->scan, &block));
+    if (!block.count) break;
+    for (int64_t i = 0; i < block.part_count; i++)
+      CO_RETURN_IF_FAILED(read_part(r, &block.parts[i]));
   }
   co_scan_digest(r->scan, r->log->digest);
   return CO_OK;
@@ -301,7 +317,6 @@ static co_status run(event_reader *r) {
   CO_RETURN_IF_FAILED(co_event_store_create(&r->store, r->ctx, event_bytes(r),
                                             o->memory ? o->memory : DEFAULT_MEMORY, o->temporary));
   CO_RETURN_IF_FAILED(co_scan_open(&r->scan, r->ctx, o->scan));
-  r->log->delimiter = co_csv_delimiter(co_scan_csv(r->scan));
   CO_RETURN_IF_FAILED(open_columns(r));
   CO_RETURN_IF_FAILED(read_lines(r));
   CO_RETURN_IF_FAILED(rank_entities(r));

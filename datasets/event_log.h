@@ -63,7 +63,6 @@ typedef struct co_event_log {
   int64_t category_count[CO_EVENT_MAX_VALUES];
   int64_t unseen[CO_EVENT_MAX_VALUES];
   char digest[65]; // of the files
-  char delimiter;  // of the first
   size_t spilled;  // bytes written to temporary files
   struct co_event_reader *reader;
 } co_event_log;

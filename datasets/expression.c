@@ -128,7 +128,7 @@ static co_status take_number(parser *p, const node **out) {
   while (isalnum((unsigned char)*end) || *end == '.' ||
          ((*end == '-' || *end == '+') && (end[-1] == 'e' || end[-1] == 'E')))
     end++;
-  const co_csv_field cell = {p->at, (size_t)(end - p->at)};
+  const co_cell cell = {p->at, (size_t)(end - p->at)};
   node *made = co_arena_alloc(p->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
   *made = (node){.kind = NUMBER};
@@ -298,7 +298,8 @@ typedef struct value {
 } value;
 
 typedef struct evaluation {
-  const co_csv_field *fields;
+  const co_cell *row;
+  const int64_t *map;
   int64_t bad;
 } evaluation;
 
@@ -306,7 +307,7 @@ static const value nothing = {.missing = true};
 
 static double number_of(evaluation *e, const node *n, const value *v) {
   if (v->missing || !v->is_text) return v->missing ? (double)NAN : v->number;
-  const co_csv_field cell = {v->text, v->length};
+  const co_cell cell = {v->text, v->length};
   double number;
   if (co_cell_read(&cell, &number) == CO_CELL_NUMBER) return number;
   if (e->bad < 0 && n->kind == COLUMN) e->bad = n->column;
@@ -362,7 +363,7 @@ static bool decide(node_kind kind, int order) {
 }
 
 static bool reads_number(const value *v, double *number) {
-  const co_csv_field cell = {v->text, v->length};
+  const co_cell cell = {v->text, v->length};
   if (!v->is_text) *number = v->number;
   return !v->is_text || co_cell_read(&cell, number) == CO_CELL_NUMBER;
 }
@@ -404,7 +405,7 @@ static value evaluate(evaluation *e, const node *n) {
   case TEXT:
     return (value){.is_text = true, .text = n->text, .length = n->length};
   case COLUMN: {
-    const co_csv_field cell = co_cell_trim(&e->fields[n->column], NULL);
+    const co_cell cell = co_cell_trim(&e->row[e->map ? e->map[n->column] : n->column], NULL);
     return (value){.missing = co_cell_is_missing(&cell),
                    .is_text = true,
                    .text = cell.text,
@@ -433,9 +434,9 @@ static value evaluate(evaluation *e, const node *n) {
                                         : x / y);
 }
 
-double co_expression_value(const co_expression *expression, const co_csv_field *fields,
+double co_expression_value(const co_expression *expression, const co_cell *row, const int64_t *map,
                            int64_t *bad) {
-  evaluation e = {.fields = fields, .bad = -1};
+  evaluation e = {.row = row, .map = map, .bad = -1};
   const value v = evaluate(&e, expression->root);
   *bad = e.bad;
   if (e.bad >= 0) return NAN;

@@ -7,7 +7,7 @@
 #ifndef COHORT_DATASETS_EXPRESSION_H
 #define COHORT_DATASETS_EXPRESSION_H
 
-#include "datasets/csv.h"
+#include "datasets/rows.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,8 +25,9 @@ co_status co_expression_parse(co_expression **out, co_arena *arena, const char *
                               void *user);
 // Of a number: its value, NaN where it is missing or not finite. Of a condition: 1 where it holds,
 // else 0. *bad is -1, or the column whose cell would have to be a number and is none (a cell that
-// is compared with a number by < or the like included); the value is then NaN.
-double co_expression_value(const co_expression *expression, const co_csv_field *fields,
+// is compared with a number by < or the like included); the value is then NaN. `map`: the cell of
+// each column in `row`; NULL = the same.
+double co_expression_value(const co_expression *expression, const co_cell *row, const int64_t *map,
                            int64_t *bad);
 
 #ifdef __cplusplus

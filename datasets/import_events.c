@@ -90,10 +90,13 @@ static co_status print_options(events_import *m, const char *digest) {
   t->length = 0;
   co_text_printf(t, "importer: events 1\nfiles: sha256 %s\n", digest);
   CO_RETURN_IF_FAILED(co_event_recipe_print(t, &o->recipe));
-  co_text_printf(t, "delimiter: %d\nskip_lines: %" PRId64 "\nheader: %" PRId64 "\n",
-                 o->csv.delimiter, o->csv.skip_lines, o->csv.header_count);
-  for (int64_t i = 0; i < o->csv.header_count; i++)
-    print_text(t, "-", o->csv.header[i]);
+  co_text_printf(t, "delimiter: %d\nquotes: %d\nskip_lines: %" PRId64 "\nheader: %" PRId64 "\n",
+                 o->rows.delimiter, !o->rows.no_quotes, o->rows.skip_lines, o->rows.header_count);
+  print_text(t, "encoding", o->rows.encoding);
+  print_text(t, "table", o->rows.table);
+  print_text(t, "query", o->rows.query);
+  for (int64_t i = 0; i < o->rows.header_count; i++)
+    print_text(t, "-", o->rows.header[i]);
   co_text_printf(t, "sampling: %d\n", (int)o->sampling);
   for (int64_t i = 0; i < o->cutoff_count; i++)
     co_text_printf(t, "cutoff: %" PRId64 "\n", o->cutoffs[i]);
@@ -131,8 +134,11 @@ static co_status read_options(events_import *m, char **out) {
 
 static co_status check_existing(events_import *m) {
   char digest[65], *recipe;
-  CO_RETURN_IF_FAILED(hash_files(m, digest));
-  CO_RETURN_IF_FAILED(print_options(m, digest));
+  bool database = false; // whose hash is that of what is read
+  for (int64_t i = 0; i < m->options->file_count; i++)
+    database = database || co_rows_is_database(m->options->files[i]);
+  if (!database) CO_RETURN_IF_FAILED(hash_files(m, digest));
+  CO_RETURN_IF_FAILED(print_options(m, database ? "" : digest));
   co_status status = read_options(m, &recipe);
   if (status == CO_ERR_MEMORY) return status;
   if (status == CO_OK && recipe && !strcmp(recipe, m->text.data)) {
@@ -727,7 +733,7 @@ co_status co_import_events(co_import_events_result *out, co_context *ctx, co_are
                        .result = out,
                        .scan = {.paths = options->files,
                                 .path_count = options->file_count,
-                                .csv = options->csv,
+                                .rows = options->rows,
                                 .stage = "read",
                                 .progress = options->progress,
                                 .progress_user = options->progress_user,

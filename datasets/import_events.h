@@ -35,7 +35,7 @@ typedef struct co_import_events_options {
   co_atomic_file *temporary; // not NULL: handed out here, a temporary beside `output`
   const char *const *files;
   int64_t file_count;
-  co_csv_options csv;
+  co_rows_options rows; // how files are read
   co_event_recipe recipe;
   co_sampling sampling;
   const int64_t *cutoffs; // seconds; of CO_SAMPLE_TIME and CO_SAMPLE_AS_OF one

@@ -15,7 +15,7 @@ static bool read_digits(const char *text, size_t length, int64_t *out) {
   return length > 0;
 }
 
-bool co_moment_read(const co_csv_field *cell, int64_t *seconds) {
+bool co_moment_read(const co_cell *cell, int64_t *seconds) {
   double value;
   bool few = cell->length < 13 && read_digits(cell->text, cell->length, seconds);
   if (few && cell->length >= 9) return true;

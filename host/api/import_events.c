@@ -12,7 +12,7 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
 }
 
 co_status co_events_time(int64_t *out, const char *option, const char *text) {
-  const co_csv_field cell = {text, strlen(text)};
+  const co_cell cell = {text, strlen(text)};
   if (co_moment_read(&cell, out)) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "--%s %.100s: no time", option, text);
   co_hint("2011-12-31, or '2011-12-31 23:59:59' (UTC, or with a zone such as +01:00)");
@@ -160,8 +160,11 @@ static co_status run(cohort_context *context, const cohort_import_events_options
                                       .progress = forward_progress,
                                       .progress_user = context,
                                       .stop = context->options.stop};
+  if (o->source.on_error || o->source.max_errors)
+    return co_fail(CO_ERR_USAGE, "--on-error and --max-errors are not for events yet");
+  co_table_read_options(&options.rows, &o->source);
   if (o->delimiter)
-    CO_RETURN_IF_FAILED(co_table_parse_delimiter(&options.csv.delimiter, o->delimiter));
+    CO_RETURN_IF_FAILED(co_table_parse_delimiter(&options.rows.delimiter, o->delimiter));
   CO_RETURN_IF_FAILED(choose_sampling(&options, o, arena));
   CO_RETURN_IF_FAILED(check_windows(&options));
   CO_RETURN_IF_FAILED(co_split_rule_parse(&options.split, arena, NULL));

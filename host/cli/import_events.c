@@ -26,6 +26,7 @@ co_status cli_import_events(cohort_context *context, const cli_import_options *o
       .least_events = e->least_events == CLI_UNSET ? 0 : e->least_events,
       .no_rfm = e->no_rfm,
       .delimiter = o->delimiter,
+      .source = cli_source_options(&o->source),
       .temporary_folder = e->temporary_folder,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force};

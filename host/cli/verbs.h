@@ -18,6 +18,13 @@ typedef struct cli_event_options {
   bool allow_censored, no_rfm;
 } cli_event_options;
 
+// How the rows of a raw table are read.
+typedef struct cli_source {
+  const char *encoding, *source_table, *query, *on_error, *max_errors;
+  bool no_quotes;
+} cli_source;
+cohort_source_options cli_source_options(const cli_source *source);
+
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
@@ -31,6 +38,7 @@ typedef struct cli_import_options {
   cli_list skip_lines;
   bool print_schema;
   cli_event_options events;
+  cli_source source;
 } cli_import_options;
 // The import of event logs, as cohort_import_events.
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
@@ -54,6 +62,7 @@ typedef struct cli_train_options {
   int64_t workers;
   bool eager;
   const char *max_time; // NULL = no limit
+  cli_source source;
 } cli_train_options;
 
 typedef struct cli_experiment_options {
@@ -79,6 +88,7 @@ typedef struct cli_predict_options {
   const char *model, *dataset, *split, *output, *key;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
+  cli_source source;
 } cli_predict_options;
 
 typedef struct cli_verify_options {
@@ -100,6 +110,7 @@ typedef struct cli_data_options {
   int64_t rows;          // show: CLI_UNSET = 10
   bool strict, csv;      // check; show
   bool allow_missing;    // erase
+  cli_source source;
 } cli_data_options;
 
 typedef struct cli_select_options {
@@ -168,6 +179,36 @@ typedef struct cli_help_options {
   {                                                                                                \
     .name = "workers", .kind = CLI_INT, .offset = offsetof(struct_, workers), .value = "N",        \
     .doc = "threads that prepare batches", .fallback = "2", .minimum = 0, .maximum = 256           \
+  }
+
+#define CLI_ROWS_SOURCE(struct_)                                                                   \
+  {.name = "encoding",                                                                             \
+   .kind = CLI_TEXT,                                                                               \
+   .offset = offsetof(struct_, source.encoding),                                                   \
+   .value = "NAME",                                                                                \
+   .doc = "raw text: its encoding (latin1, windows-1252, utf-16, ...); default UTF-8"},            \
+      {.name = "no-quotes",                                                                        \
+       .kind = CLI_FLAG,                                                                           \
+       .offset = offsetof(struct_, source.no_quotes),                                              \
+       .doc = "raw CSV: a quote is a character as any other"},                                     \
+      {.name = "source-table",                                                                     \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.source_table),                                           \
+       .value = "TABLE",                                                                           \
+       .doc = "of sqlite:FILE: the table to read"},                                                \
+      {.name = "query",                                                                            \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.query),                                                  \
+       .value = "SQL",                                                                             \
+       .doc = "of sqlite:FILE: the rows to read"},                                                 \
+      {.name = "on-error",                                                                         \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.on_error),                                               \
+       .value = "WHAT",                                                                            \
+       .doc = "rows that cannot be taken: fail, skip, quarantine (into OUTPUT.rejects.csv)"},      \
+  {                                                                                                \
+    .name = "max-errors", .kind = CLI_TEXT, .offset = offsetof(struct_, source.max_errors),        \
+    .value = "N|P%", .doc = "how many of them may be (default 1%)"                                 \
   }
 
 #endif

@@ -31,14 +31,14 @@ static double value(const char *text, bool condition, int64_t *bad) {
   co_context *ctx;
   co_arena *arena;
   co_expression *e;
-  co_csv_field fields[4];
+  co_cell fields[4];
   assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
   assert_int_equal(co_arena_create(&arena, ctx), CO_OK);
   for (int i = 0; i < 4; i++)
-    fields[i] = (co_csv_field){cells[i], strlen(cells[i])};
+    fields[i] = (co_cell){cells[i], strlen(cells[i])};
   if (parse(&e, arena, text, condition) != CO_OK)
     fail_msg("%s: %s", text, co_error_last()->message);
-  double got = co_expression_value(e, fields, bad);
+  double got = co_expression_value(e, fields, NULL, bad);
   co_arena_free(arena);
   co_context_free(ctx);
   return got;
@@ -144,7 +144,7 @@ static void moments(void **state) {
                {"", -1}};
   int64_t seconds;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    const co_csv_field cell = {cases[i].text, strlen(cases[i].text)};
+    const co_cell cell = {cases[i].text, strlen(cases[i].text)};
     bool good = co_moment_read(&cell, &seconds);
     if (good != (cases[i].want >= 0) || (good && seconds != cases[i].want))
       fail_msg("%s: %lld", cases[i].text, (long long)seconds);
