@@ -31,7 +31,7 @@ static co_status declare_lengths(co_model *model) {
 static co_status declare_counts(co_model *model, co_input_feature *feature) {
   const co_fitted counts = {.name = "counts",
                             .dtype = CO_I64,
-                            .shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS),
+                            .shape = co_shape_make(1, (int64_t)CO_COUNT_ROOM),
                             .optional = true};
   return co_feature_declare(model, feature, &counts, 1);
 }
