@@ -197,17 +197,20 @@ static co_status choose_values(events_import *m) {
     m->basket = add_value(
         m, &(co_event_value){.name = "basket", .source = r->basket, .kind = CO_EVENT_CATEGORY});
   if (r->item)
-    m->item = add_value(m, &(co_event_value){.name = "item",
-                                             .source = r->item,
-                                             .kind = CO_EVENT_CATEGORY,
-                                             .required = next,
-                                             .categories = o->items,
-                                             .category_count = o->item_count});
+    m->item = add_value(
+        m, &(co_event_value){
+               .name = "item", .source = r->item, .kind = CO_EVENT_CATEGORY, .required = next});
   if (r->amount)
     m->amount = add_value(
         m, &(co_event_value){.name = "amount", .source = r->amount, .kind = CO_EVENT_EXPRESSION});
   for (int64_t i = 0; i < r->column_count; i++)
     CO_RETURN_IF_FAILED(add_column(m, r->columns[i]));
+  for (int64_t i = 0; o->schema && i < m->value_count; i++) {
+    const co_column *column = co_schema_find(o->schema, m->values[i].name);
+    if (m->values[i].kind != CO_EVENT_CATEGORY || !column || i == m->basket) continue;
+    m->values[i].categories = column->categories;
+    m->values[i].category_count = column->category_count;
+  }
   return CO_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "datasets/import.h"
 #include "datasets/split_rows.h"
 #include "host/core/file.h"
+#include "host/core/schema.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,9 +50,9 @@ typedef struct co_import_events_options {
   bool force;
   const char *temporary_folder; // NULL = beside the output
   size_t memory;                // as of co_event_log_options
-  // Of scoring: the categories that the model knows, by value; the entities to be scored.
-  const char *const *items;
-  int64_t item_count;
+  // Of scoring: the model's columns, whose categories are the only ones there are; the entities to be
+  // scored, in this order. NULL = what occurs.
+  const co_schema *schema;
   const char *const *population;
   int64_t population_count;
   co_import_progress progress; // in bytes of the files; may be NULL

@@ -230,6 +230,13 @@ typedef struct cohort_predict_options {
                    // where the model was trained, else their number
   // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
   cohort_source_options source;
+  // In place of a dataset: raw tables "NAME=SOURCE". There is one so far, events=LOG, for models of
+  // event logs: of the events before `as_of` ("2011-09-01") each entity is scored that has some, in
+  // ascending order, or those of `population`, a table with their column, in its order.
+  const char *const *sources;
+  int64_t source_count;
+  const char *as_of, *population;
+  int64_t top_k; // of outputs of one of several classes only the so many likeliest; 0 = all
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);

@@ -91,6 +91,9 @@ typedef struct cli_predict_options {
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;
+  cli_list sources;
+  const char *as_of, *population;
+  int64_t top_k; // CLI_UNSET = all classes
 } cli_predict_options;
 
 typedef struct cli_verify_options {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/eval/units.h"
 #include "host/feed/collate.h"
 
 // Metrics in the list.
@@ -82,25 +83,6 @@ typedef struct evaluating {
 
 enum { ROWS_AT_ONCE = 4096, MOST_METRICS = 64 };
 
-// Neighbouring samples of one entity that see the same events are one unit.
-static co_status number_units(evaluating *e, co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
-  const int64_t *begin, *end, *entity;
-  int64_t rows = co_dataset_rows(dataset), table = 0;
-  while (table < schema->table_count && schema->tables[table].kind != CO_TABLE_EVENTS)
-    table++;
-  if (table == schema->table_count || e->units) return CO_OK;
-  CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, schema->tables[table].name, &begin, &end));
-  CO_RETURN_IF_FAILED(co_dataset_index(dataset, schema->tables[table].entity, &entity));
-  e->units = co_alloc_zero(e->model->ctx, (size_t)rows + 1, sizeof *e->units);
-  for (int64_t i = 1; e->units && i < rows; i++) {
-    bool same =
-        entity && entity[i] == entity[i - 1] && begin[i] == begin[i - 1] && end[i] == end[i - 1];
-    e->units[i] = e->units[i - 1] + !same;
-  }
-  return e->units ? CO_OK : CO_ERR_MEMORY;
-}
-
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
   int64_t most = 1; // of a row's target
@@ -111,7 +93,8 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     co_scores_free(&e->out->scores[i]);
     CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
                                          output->width, is_catalogue(output), count));
-    if (is_catalogue(output)) CO_RETURN_IF_FAILED(number_units(e, dataset));
+    if (is_catalogue(output) && !e->units)
+      CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
