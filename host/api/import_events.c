@@ -162,7 +162,7 @@ static co_status run(cohort_context *context, const cohort_import_events_options
                                       .stop = context->options.stop};
   if (o->source.on_error || o->source.max_errors)
     return co_fail(CO_ERR_USAGE, "--on-error and --max-errors are not for events yet");
-  co_table_read_options(&options.rows, &o->source);
+  CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, arena));
   if (o->delimiter)
     CO_RETURN_IF_FAILED(co_table_parse_delimiter(&options.rows.delimiter, o->delimiter));
   CO_RETURN_IF_FAILED(choose_sampling(&options, o, arena));

@@ -28,7 +28,8 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(population),
      .value = "FILE",
-     .doc = "of a log: a table with the entities to score, in its order (default: all with events)"},
+     .doc =
+         "of a log: a table with the entities to score, in its order (default: all with events)"},
     {.name = "top-k",
      .kind = CLI_INT,
      .offset = AT(top_k),
