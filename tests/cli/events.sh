@@ -65,9 +65,28 @@ grep -q '"roc_auc":' out || fail "no roc_auc"
 expect 0 predict -m l --dataset d.h5 -O l.csv
 head -1 l.csv | grep -q '^Customer,' || fail "scores lack the customer"
 
+# A log is scored as the dataset that was made of it; a population in its own order, with customers
+# who never came.
+expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 -O s.csv
+cmp -s l.csv s.csv || fail "the log scores otherwise than the dataset"
+printf 'Customer,x\n20,1\nnobody,1\n3,1\n' >population.csv
+expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 --population population.csv -O p.csv
+[ "$(cut -d, -f1 p.csv | tr '\n' ' ')" = 'Customer 20 nobody 3 ' ] || fail "not the population: $(cat p.csv)"
+[ "$(grep '^20,' p.csv)" = "$(grep '^20,' l.csv)" ] || fail "scores depend on the population"
+refused 2 'needs --as-of' -- predict -m l --source events=log.csv -O x.csv
+refused 2 'goes with --source' -- predict -m l --dataset d.h5 --as-of 2011-06-01 -O x.csv
+refused 2 'only events=FILE' -- predict -m l --source customers=log.csv --as-of 2011-06-01 -O x.csv
+printf 'Kunde\n3\n' >kunden.csv
+refused 4 "there is no column 'Customer'" -- predict -m l --source events=log.csv --as-of 2011-06-01 \
+  --population kunden.csv -O x.csv
+refused 2 'no output of the model' -- predict -m l --dataset d.h5 --top-k 3 -O x.csv
+
 expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
 expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
-expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6'
+expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1'
+expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
+[ "$(head -1 n.csv)" = Customer,next_item_1,next_item_1_score,next_item_2,next_item_2_score ] ||
+  fail "columns of the likeliest: $(head -1 n.csv)"
 expect 0 import -O t.h5 "${log[@]}" --next-item time:2011-06-01
 expect 0 import -O m.h5 "${log[@]}" --cutoff 2011-04-01 --cutoff 2011-05-01 --cutoff 2011-06-01 \
   --label-window 30d --label again
