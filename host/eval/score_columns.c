@@ -120,7 +120,7 @@ static void add_top(co_text *line, const co_output_feature *output, const float 
 }
 
 co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
-                              int64_t sample, int64_t top) {
+                              const float *shown, int64_t sample, int64_t top) {
   const co_output_class *class_ = output->class_->output;
   for (int64_t k = 0; k < output->width; k++)
     if (!isfinite(row[k]))
@@ -130,6 +130,7 @@ co_status co_score_add_output(co_text *line, const co_output_feature *output, co
   if (most) add_top(line, output, row, most);
   for (int64_t k = 0; !most && k < class_->cells(output); k++) {
     co_score_cell cell = class_->cell(output, row, k);
+    if (!cell.text) cell = class_->cell(output, shown, k);
     co_text_append(line, ",", 1);
     if (cell.text)
       co_score_add_text(line, cell.text);

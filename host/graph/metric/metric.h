@@ -68,6 +68,7 @@ typedef struct co_metric_class {
   bool higher_is_better;
   bool needs_profit;    // is there only where costs are known
   bool needs_catalogue; // … where classes are items of a catalogue (co_metric_is_catalogue)
+  bool needs_scores;    // … where they are not: the scores of all classes are not kept then
 } co_metric_class;
 
 const co_metric_class *const *co_metric_list(void);
