@@ -64,6 +64,15 @@ void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, c
   }
 }
 
+void co_scores_copy(co_scores *s, const co_scores *from, int64_t i) {
+  memcpy(s->score + s->count * kept(s), from->score + i * kept(s),
+         (size_t)kept(s) * sizeof *s->score);
+  s->target[s->count] = from->target[i];
+  s->sample[s->count] = from->sample[i];
+  s->unit[s->count] = from->unit[i];
+  s->weight[s->count++] = from->weight[i];
+}
+
 // ---- measuring ---------------------------------------------------------------------------------
 
 static void *take(co_measured *m, int64_t count, size_t size) {
