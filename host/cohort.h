@@ -337,10 +337,12 @@ typedef struct cohort_import_csv_options {
   const char *delimiter;     // one character, or "tab"; NULL = found out
   const int64_t *skip_lines; // before the header: of each file, the last for all that follow
   int64_t skip_line_count;
-  const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
+  const char *
+      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
   double validation_fraction; // of `training` without `validation`; < 0 = 0.1
   uint64_t seed;
-  bool force; // as for idx
+  bool force;             // as for idx
+  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
   cohort_source_options source;
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,

@@ -36,7 +36,7 @@ typedef struct cli_import_options {
   cli_list class_names;
   // Of tables.
   cli_list files, targets, ignored, types, strip_suffixes, header;
-  const char *key, *split, *positive, *delimiter, *schema;
+  const char *key, *split, *positive, *delimiter, *schema, *duplicates;
   cli_list skip_lines;
   bool print_schema;
   cli_event_options events;
