@@ -30,6 +30,7 @@ static co_status evaluate(comparison *c, int64_t i) {
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, c->baselines.model));
   co_evaluation_collect_all(evaluation);
   evaluation->keeps = true;
+  evaluation->profit = request->evaluation->profit;
   co_status status = co_network_open_beside(&predictor, c->baselines.items[i], ROWS_AT_ONCE);
   if (status == CO_OK)
     status = co_evaluate(evaluation, predictor, request->dataset, request->samples,
@@ -57,9 +58,11 @@ static co_status pair(comparison *c, int64_t baseline, int64_t output) {
   const co_metric_class *metrics[MOST_METRICS];
   int64_t places[MOST_METRICS], count = list_scored(c, output, metrics, places);
   co_paired found[MOST_METRICS];
+  const co_evaluation *own = c->request->evaluation, *other = &c->evaluations[baseline];
   co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
-  co_status status = co_evaluation_measured(&mine, c->request->evaluation, output);
-  if (status == CO_OK) status = co_evaluation_measured(&theirs, &c->evaluations[baseline], output);
+  co_status status = co_evaluation_measure(&mine, own, output, &own->scores[output]);
+  if (status == CO_OK)
+    status = co_evaluation_measure(&theirs, other, output, &other->scores[output]);
   if (status == CO_OK)
     status = co_bootstrap_paired(found, &mine, &theirs, metrics, count, c->request->bootstrap);
   for (int64_t k = 0; status == CO_OK && k < count; k++)
