@@ -62,7 +62,7 @@ static char *number_name(co_arena *arena, const co_model *model, const co_input_
   return co_arena_format(arena, "%s[%lld]", block->name, (long long)i);
 }
 
-// Which class of a category has row i of its vocabulary; NULL where rows are no classes.
+// Which class of a category has row i of its vocabulary; NULL where rows are no single classes.
 static const char *class_of(const co_input_feature *feature, int64_t row) {
   const co_fitted *vocabulary = NULL;
   for (int64_t i = 0; i < feature->fitted_count; i++)
@@ -70,9 +70,13 @@ static const char *class_of(const co_input_feature *feature, int64_t row) {
   int64_t classes = feature->column->category_count;
   if (!vocabulary || feature->column_count > 1 || vocabulary->shape.dim[0] != classes + 1)
     return NULL;
-  for (int64_t i = 0; i < classes; i++)
-    if (((const int32_t *)vocabulary->bytes)[i + 1] == row) return feature->column->categories[i];
-  return NULL;
+  const char *found = NULL;
+  for (int64_t i = 0; i < classes; i++) {
+    if (((const int32_t *)vocabulary->bytes)[i + 1] != row) continue;
+    if (found) return NULL;
+    found = feature->column->categories[i];
+  }
+  return found;
 }
 
 static char *code_name(co_arena *arena, const co_input_block *block, int64_t row) {
