@@ -31,6 +31,8 @@ typedef struct co_fit_class {
   // messages. Of events, a row is an event of that sample.
   co_status (*add)(const co_input_feature *feature, void *state, const void *values, int64_t rows,
                    const int64_t *samples);
+  // Once, after the last of them, on the same thread: what took much memory goes. NULL = nothing does.
+  co_status (*settle)(const co_input_feature *feature, void *state);
   // Fills feature->fitted.
   co_status (*end)(co_context *ctx, co_input_feature *feature, void *state);
   void (*free)(co_context *ctx, void *state);
@@ -43,6 +45,7 @@ typedef struct co_input_class {
   size_t augmentation_size;
   const char *encoder; // name of the one that follows where none is asked for
   int64_t (*table_rows)(const co_input_block *block);      // that codes pick from; NULL = no codes
+  int64_t (*bins)(const co_input_block *block);            // that places lie in; NULL = or 0: none
   int64_t (*most_events)(const co_input_feature *feature); // of events: how many are read at most
   // Neighbours with equal options and without an encoder of their own are fed as one block (N, C).
   bool packs;
@@ -51,6 +54,7 @@ typedef struct co_input_class {
   // Whether these options need fitting. NULL = never.
   bool (*is_fitted)(const co_input_feature *feature);
   const co_fit_class *fit;
+  const co_fit_class *(*choose_fit)(const co_input_feature *feature); // by options; NULL = `fit`
   // Refuses values, of any split, that the section cannot make an input of; as fit->add is called.
   // NULL = there are none.
   co_status (*check)(const co_input_feature *feature, const void *values, int64_t rows,

@@ -11,6 +11,7 @@ enum { CHUNK = 1024, MOST_WORKERS = 64 };
 // A feature being fitted.
 typedef struct fitting {
   co_input_feature *feature;
+  const co_fit_class *class_;
   void *state;
   co_status status;
   co_error error;
@@ -111,8 +112,8 @@ static co_status fit_rows(const work *w, fitting *f) {
   reader r;
   co_status status = open_reader(&r, w->ctx, w->dataset, f->feature);
   if (status == CO_OK)
-    status =
-        read_rows(&r, w->samples, w->sample_count, f->feature->class_->input->fit->add, f->state);
+    status = read_rows(&r, w->samples, w->sample_count, f->class_->add, f->state);
+  if (status == CO_OK && f->class_->settle) status = f->class_->settle(f->feature, f->state);
   close_reader(&r, w->ctx);
   return status;
 }
@@ -134,9 +135,10 @@ static co_status begin(work *w, co_model *model) {
     if (!class_->is_fitted || !class_->is_fitted(feature)) continue;
     fitting *f = &w->items[w->count];
     f->feature = feature;
-    if (!(f->state = co_alloc_zero(w->ctx, 1, class_->fit->state_size))) return CO_ERR_MEMORY;
+    f->class_ = class_->choose_fit ? class_->choose_fit(feature) : class_->fit;
+    if (!(f->state = co_alloc_zero(w->ctx, 1, f->class_->state_size))) return CO_ERR_MEMORY;
     w->count++;
-    CO_RETURN_IF_FAILED(class_->fit->begin(w->ctx, feature, f->state));
+    CO_RETURN_IF_FAILED(f->class_->begin(w->ctx, feature, f->state));
   }
   return CO_OK;
 }
@@ -156,7 +158,7 @@ static co_status end(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
     fitting *f = &w->items[i];
     if (f->status != CO_OK) return co_error_raise(&f->error);
-    CO_RETURN_IF_FAILED(f->feature->class_->input->fit->end(w->ctx, f->feature, f->state));
+    CO_RETURN_IF_FAILED(f->class_->end(w->ctx, f->feature, f->state));
   }
   return CO_OK;
 }
@@ -173,7 +175,7 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   CO_TRY(end(&w));
 cleanup:
   for (int64_t i = 0; i < w.count; i++) {
-    w.items[i].feature->class_->input->fit->free(w.ctx, w.items[i].state);
+    w.items[i].class_->free(w.ctx, w.items[i].state);
     co_free(w.ctx, w.items[i].state);
   }
   co_free(w.ctx, w.items);

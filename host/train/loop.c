@@ -78,8 +78,9 @@ static co_status validate(co_session *t, double *out) {
   show_progress(t);
   co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher);
   *out = value;
-  bool better = !isnan(value) &&
-                (isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best));
+  double gain = higher ? value - t->state.best : t->state.best - value;
+  bool better =
+      !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
   if (better) {
     t->state.best = value;
     t->state.best_step = t->state.step;

@@ -42,6 +42,14 @@ extern const co_fit_class co_numeric_fit;
 // CO_ERR_DATA for a value that is infinite, or missing where that is refused.
 co_status co_numeric_check(const co_input_feature *feature, const void *values, int64_t rows,
                            const int64_t *samples);
+// The error of a value that is missing or infinite.
+co_status co_numeric_refuse(const co_input_feature *feature, double value, int64_t sample);
+// Whether float keeps fewer than some ten bits of what the values differ by, so far from zero.
+bool co_numeric_is_flattened(double middle, double deviation);
+// Fills in what is missing; *flags tells where, if that is asked for, else it is CO_NO_VALUE.
+co_status co_numeric_impute(co_section_builder *builder, co_value *value, co_value *flags);
+// Puts the flags beside the numbers, if there are any.
+co_status co_numeric_join_flags(co_section_builder *builder, co_value *value, co_value flags);
 // Of numbers: IMPUTE where missing ones are taken; then NORMALIZE, where there is a normalisation.
 co_status co_numeric_emit(co_section_builder *builder, co_value *value);
 // The same from the block's rows on.
