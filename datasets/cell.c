@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/date.h"
+
 static bool is_blank(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -116,14 +118,6 @@ static bool has_commas(const co_csv_field *cell) {
   return comma && is_digit(cell->text[cell->length - 1]);
 }
 
-static bool is_date(const co_csv_field *cell) {
-  static const char pattern[] = "dddd-dd-dd";
-  if (cell->length < sizeof pattern - 1) return false;
-  for (size_t i = 0; pattern[i]; i++)
-    if (pattern[i] == 'd' ? !is_digit(cell->text[i]) : cell->text[i] != '-') return false;
-  return cell->length == sizeof pattern - 1 || cell->text[10] == 'T' || cell->text[10] == ' ';
-}
-
 co_cell_kind co_cell_read(const co_csv_field *cell, double *value) {
   decimal d;
   *value = NAN;
@@ -131,6 +125,9 @@ co_cell_kind co_cell_read(const co_csv_field *cell, double *value) {
     *value = value_of(&d, cell);
     return fabs(*value) <= (double)FLT_MAX ? CO_CELL_NUMBER : CO_CELL_TOO_LARGE;
   }
-  if (is_date(cell)) return CO_CELL_DATE;
+  if (cell->length > 7 && cell->text[4] == '-' && cell->text[7] == '-') {
+    co_date_kind kind = co_date_read(cell->text, cell->length, NULL, value);
+    if (kind != CO_DATE_NONE) return kind == CO_DATE_GOOD ? CO_CELL_DATE : CO_CELL_NO_DATE;
+  }
   return has_commas(cell) ? CO_CELL_COMMA : CO_CELL_TEXT;
 }

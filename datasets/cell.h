@@ -18,11 +18,13 @@ typedef enum co_cell_kind {
   CO_CELL_NUMBER,
   CO_CELL_TOO_LARGE, // a number beyond the range of float32
   CO_CELL_COMMA,     // would be one with a decimal comma, or with thousands separators
-  CO_CELL_DATE,      // begins like 2011-12-31
+  CO_CELL_DATE,      // of ISO 8601
+  CO_CELL_NO_DATE,   // looks like one, but there is no such day or time
   CO_CELL_TEXT
 } co_cell_kind;
 // Of a trimmed cell that is not missing. Numbers are decimal: [+-]digits[.digits][e[+-]digits], with
-// digits on one side of the point at least; *value is the nearest double.
+// digits on one side of the point at least; *value is the nearest double, of dates seconds since
+// 1970-01-01 UTC, of all else NaN.
 co_cell_kind co_cell_read(const co_csv_field *cell, double *value);
 
 #ifdef __cplusplus

@@ -88,14 +88,14 @@ const char *co_dataset_fingerprint(const co_dataset *d) {
   return d->fingerprint;
 }
 
-static co_status find_values(co_dataset *d, const char *name, int64_t *index) {
+static co_status find_values(co_dataset *d, const char *name, bool text, int64_t *index) {
   const co_column *c = co_schema_find(&d->schema, name);
   if (!c) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
   if (co_dataset_is_unread(&d->parts[c - d->columns]))
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' has role ignore", name);
-  if (c->type == CO_COLUMN_TEXT)
-    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' is text, not data for a model",
-                      name);
+  if ((c->type == CO_COLUMN_TEXT) != text)
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' holds %s", name,
+                      text ? "no texts" : "texts, not numbers");
   *index = c - d->columns;
   return co_dataset_make_ready(d, *index);
 }
@@ -109,7 +109,7 @@ static co_status has_ranges(const co_dataset *d, const char *name, const char *t
 co_status co_dataset_column(co_dataset *d, const char *name, const void **data, int64_t *rows,
                             const int64_t **index) {
   int64_t column = 0;
-  CO_RETURN_IF_FAILED(find_values(d, name, &column));
+  CO_RETURN_IF_FAILED(find_values(d, name, false, &column));
   const dataset_column *part = &d->parts[column];
   const co_table *table = &d->tables[part->table];
   if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
@@ -119,10 +119,25 @@ co_status co_dataset_column(co_dataset *d, const char *name, const void **data, 
   return CO_OK;
 }
 
+co_status co_dataset_texts(co_dataset *d, const char *name, const char *const **text, int64_t *rows,
+                           const int64_t **index) {
+  int64_t column = 0;
+  CO_RETURN_IF_FAILED(find_values(d, name, true, &column));
+  const dataset_column *part = &d->parts[column];
+  const co_table *table = &d->tables[part->table];
+  if (!part->text)
+    return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' holds no texts", name);
+  if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
+  *text = (const char *const *)part->text;
+  *rows = part->rows;
+  if (index) *index = d->reach[part->table].index;
+  return CO_OK;
+}
+
 co_status co_dataset_gather(co_dataset *d, const char *name, const int64_t *samples, int64_t count,
                             void *out) {
   int64_t column = 0;
-  CO_RETURN_IF_FAILED(find_values(d, name, &column));
+  CO_RETURN_IF_FAILED(find_values(d, name, false, &column));
   const dataset_column *part = &d->parts[column];
   const co_table *table = &d->tables[part->table];
   if (table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
@@ -169,9 +184,9 @@ co_status co_dataset_ranges(co_dataset *d, const char *table, const int64_t **be
 
 co_status co_dataset_numbers(co_dataset *d, const char *name, co_numbers *out) {
   int64_t column = 0;
-  CO_RETURN_IF_FAILED(find_values(d, name, &column));
+  CO_RETURN_IF_FAILED(find_values(d, name, false, &column));
   co_column_type type = d->columns[column].type;
-  if (type != CO_COLUMN_NUMBER && type != CO_COLUMN_BINARY)
+  if (type != CO_COLUMN_NUMBER && type != CO_COLUMN_BINARY && type != CO_COLUMN_DATE)
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "column '%.200s' is of type %s, not a number",
                       name, co_column_type_name(type));
   const dataset_column *part = &d->parts[column];

@@ -42,6 +42,9 @@ const char *co_dataset_fingerprint(const co_dataset *dataset);
 // has no one row but a range (co_dataset_ranges): asking for its index is an error, pass NULL.
 co_status co_dataset_column(co_dataset *dataset, const char *name, const void **data, int64_t *rows,
                             const int64_t **index);
+// The same of a column of texts, which are UTF-8, empty where they are missing; read on first use.
+co_status co_dataset_texts(co_dataset *dataset, const char *name, const char *const **text,
+                           int64_t *rows, const int64_t **index);
 // Copies one column of the given samples to `out`, dense (N, row shape), delivered type. Not for
 // columns of events.
 co_status co_dataset_gather(co_dataset *dataset, const char *name, const int64_t *samples,
@@ -54,7 +57,7 @@ co_status co_dataset_index(co_dataset *dataset, const char *table, const int64_t
 co_status co_dataset_ranges(co_dataset *dataset, const char *table, const int64_t **begin,
                             const int64_t **end);
 
-// A number or binary column as it is stored, not rounded to float32, over the rows of its table;
+// A number, binary or date column as it is stored, not rounded to float32, over the rows of its table;
 // valid until close. For what is fitted, and for numbers whose digits float32 does not hold.
 typedef struct co_numbers {
   co_dtype dtype; // u8, i32, i64, f32 or f64

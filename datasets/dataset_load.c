@@ -34,9 +34,10 @@ static co_status check_values(const co_dataset *d, const co_column *c, const dat
                               "row %" PRId64 " holds %g, but a binary column holds 0 and 1 (-1 of "
                               "integers, NaN of floats = missing)",
                               i, (double)value[i]);
-  } else if (c->type == CO_COLUMN_NUMBER || c->type == CO_COLUMN_VECTOR) {
+  } else if (c->type == CO_COLUMN_NUMBER || c->type == CO_COLUMN_VECTOR ||
+             c->type == CO_COLUMN_DATE) {
     const float *value = part->data;
-    bool may_miss = c->type == CO_COLUMN_NUMBER && c->role != CO_ROLE_WEIGHT;
+    bool may_miss = c->type != CO_COLUMN_VECTOR && c->role != CO_ROLE_WEIGHT;
     for (int64_t i = 0; i < part->rows * width; i++) {
       if (isfinite(value[i]) && (c->role != CO_ROLE_WEIGHT || value[i] >= 0)) continue;
       if (isnan(value[i]) && may_miss) continue;
@@ -129,7 +130,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
     CO_RETURN_IF_FAILED(try_map(d, part, info, (size_t)part->rows * part->row_bytes, &part->data));
   bool mapped = part->data != NULL;
   part->stored_dtype = info->dtype;
-  if (c->type == CO_COLUMN_NUMBER && info->dtype != CO_F32)
+  if ((c->type == CO_COLUMN_NUMBER || c->type == CO_COLUMN_DATE) && info->dtype != CO_F32)
     CO_RETURN_IF_FAILED(
         try_map(d, part, info, (size_t)part->rows * co_dtype_size(info->dtype), &part->stored));
   if (c->type == CO_COLUMN_IMAGE && !mapped) {
@@ -159,8 +160,8 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
 }
 
 // Outputs carry keys; a text of pages is none.
-static co_status check_keys(const co_dataset *d, const dataset_column *part) {
-  for (int64_t i = 0; i < part->rows; i++)
+static co_status check_keys(const co_dataset *d, const co_column *c, const dataset_column *part) {
+  for (int64_t i = 0; c->role == CO_ROLE_KEY && i < part->rows; i++)
     if (strlen(part->text[i]) > CO_DATASET_KEY_MAX)
       return co_dataset_bad(d, part->path,
                             "row %" PRId64 " has a key of %zu bytes; at most %d are allowed", i,
@@ -168,14 +169,15 @@ static co_status check_keys(const co_dataset *d, const dataset_column *part) {
   return CO_OK;
 }
 
-// Keys; `h5` is open for the call.
-static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool is_string) {
+// `h5` is open for the call.
+static co_status load_text(co_dataset *d, co_h5 *h5, const co_column *c, dataset_column *part,
+                           bool is_string) {
   if (is_string) {
     int64_t count;
     CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
     if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
     part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
-    return check_keys(d, part);
+    return check_keys(d, c, part);
   } else {
     part->integer = co_arena_alloc(d->arena, (size_t)part->rows, sizeof *part->integer);
     if (!part->integer) return CO_ERR_MEMORY;
@@ -186,14 +188,17 @@ static co_status load_text(co_dataset *d, co_h5 *h5, dataset_column *part, bool 
   return CO_OK;
 }
 
-co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_info *info) {
+co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
+                               const co_h5_info *info) {
   bool has = false;
+  if (!info->is_string && c->role != CO_ROLE_KEY)
+    return co_dataset_bad(d, part->path, "a column of type text must hold texts");
   if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64)
     return co_dataset_bad(d, part->path, "a key must hold integers or text");
   // Integers are cheap to read; texts are read now only if nothing vouches for them.
   if (info->is_string) CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &part->crc));
   if (has) return CO_OK;
-  CO_RETURN_IF_FAILED(load_text(d, d->h5, part, info->is_string));
+  CO_RETURN_IF_FAILED(load_text(d, d->h5, c, part, info->is_string));
   atomic_store(&part->ready, true);
   return CO_OK;
 }
@@ -210,7 +215,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
       co_h5 *h5 = NULL;
       uint32_t stored = part->crc;
       status = co_h5_open(&h5, d->ctx, d->path, CO_ERR_DATA);
-      if (status == CO_OK) status = load_text(d, h5, part, true);
+      if (status == CO_OK) status = load_text(d, h5, &d->columns[index], part, true);
       if (status == CO_OK && part->crc != stored) status = corrupt(d, part->path);
       part->crc = stored;
       co_h5_abandon(h5);

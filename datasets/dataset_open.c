@@ -14,7 +14,7 @@ enum { MAX_EXTENT = 65535, MAX_COLUMNS = 1 << 20 };
 // ---- describing columns ------------------------------------------------------------------------
 
 static const char *missing_attribute_hint(const char *name) {
-  return !strcmp(name, "type") ? "number, vector, category, binary, image or text"
+  return !strcmp(name, "type") ? "number, vector, category, binary, image, date or text"
                                : "input, target, key, weight or ignore";
 }
 
@@ -47,6 +47,7 @@ static co_status check_form(co_dataset *d, const char *path, co_column *c, const
       [CO_COLUMN_CATEGORY] = "integers (rows)",
       [CO_COLUMN_BINARY] = "numbers (rows)",
       [CO_COLUMN_IMAGE] = "uint8 (rows, height, width, channels)",
+      [CO_COLUMN_DATE] = "numbers (rows)",
       [CO_COLUMN_TEXT] = "text or integers (rows)",
   };
   bool is_integer = info->dtype == CO_U8 || info->dtype == CO_I32 || info->dtype == CO_I64;
@@ -57,6 +58,7 @@ static co_status check_form(co_dataset *d, const char *path, co_column *c, const
   switch (c->type) {
   case CO_COLUMN_NUMBER:
   case CO_COLUMN_BINARY:
+  case CO_COLUMN_DATE:
     fits = rank == 1 && !info->is_string;
     c->dtype = CO_F32;
     break;
@@ -129,12 +131,6 @@ static co_status read_classes(co_dataset *d, const char *path, co_column *c) {
   static const char *const fallback[] = {"0", "1"};
   c->categories = fallback;
   c->category_count = 2;
-  if (d->version < CO_DATASET_VERSION_RELATIONAL) {
-    co_status status = co_dataset_bad(d, path, "binary columns need format version %d",
-                                      CO_DATASET_VERSION_RELATIONAL);
-    co_hint("set attribute 'version' of / to %d", CO_DATASET_VERSION_RELATIONAL);
-    return status;
-  }
   if (!co_h5_has_attribute(d->h5, path, "classes")) return CO_OK;
   char **names;
   int64_t count;
@@ -145,12 +141,24 @@ static co_status read_classes(co_dataset *d, const char *path, co_column *c) {
   return CO_OK;
 }
 
+static co_status check_version(co_dataset *d, const char *path, const co_column *c) {
+  bool input_text = c->type == CO_COLUMN_TEXT && c->role == CO_ROLE_INPUT;
+  if (d->version >= CO_DATASET_VERSION_RELATIONAL ||
+      (c->type != CO_COLUMN_BINARY && c->type != CO_COLUMN_DATE && !input_text))
+    return CO_OK;
+  co_status status = co_dataset_bad(d, path, "columns of type %s need format version %d",
+                                    co_column_type_name(c->type), CO_DATASET_VERSION_RELATIONAL);
+  co_hint("set attribute 'version' of / to %d", CO_DATASET_VERSION_RELATIONAL);
+  return status;
+}
+
 // Of tables that belong to nobody's sample alone only inputs can be used; `key` is for their reader.
 static co_status check_role(co_dataset *d, const char *path, int64_t table, co_role role,
                             co_column_type type) {
   if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
       (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
-      (type == CO_COLUMN_TEXT && role != CO_ROLE_KEY))
+      (type == CO_COLUMN_DATE && role == CO_ROLE_TARGET) ||
+      (type == CO_COLUMN_TEXT && role != CO_ROLE_KEY && role != CO_ROLE_INPUT))
     return co_dataset_bad(d, path, "a column of role %s cannot have type %s", co_role_name(role),
                           co_column_type_name(type));
   if (table > DATASET_SAMPLES && (role == CO_ROLE_TARGET || role == CO_ROLE_WEIGHT)) {
@@ -288,6 +296,7 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
     if (info.is_group) return co_dataset_bad(d, values, "must be a dataset");
   }
   CO_RETURN_IF_FAILED(check_form(d, values, c, &info));
+  CO_RETURN_IF_FAILED(check_version(d, path, c));
   if (type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(read_classes(d, path, c));
   part->path = co_arena_strdup(d->arena, values);
   if (!part->path) return CO_ERR_MEMORY;
@@ -299,7 +308,7 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   if (part->rows < 1) return co_dataset_bad(d, values, "there are no rows");
   *rows = part->rows;
   d->schema.column_count++; // from here on it is freed with the rest
-  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, part, &info)
+  return type == CO_COLUMN_TEXT ? co_dataset_load_text(d, c, part, &info)
                                 : co_dataset_load(d, c, part, &info);
 }
 

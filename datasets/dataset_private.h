@@ -22,7 +22,7 @@ typedef struct dataset_column {
   uint32_t crc;     // of the values as delivered
   const void *data; // mapped or owned; NULL for text
   void *owned;
-  // Text and integers of keys; read on first use.
+  // Texts, and integers of keys; read on first use.
   char **text;
   int64_t *integer;
   atomic_bool ready; // contents checked
@@ -123,7 +123,8 @@ void co_dataset_hash_tables(co_dataset *d);
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info);
 // The same for one of type text.
-co_status co_dataset_load_text(co_dataset *d, dataset_column *part, const co_h5_info *info);
+co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
+                               const co_h5_info *info);
 // Makes sure that a column's contents are checked; any thread.
 co_status co_dataset_make_ready(co_dataset *d, int64_t index);
 // Makes sure that a number column's values are there as they are stored; any thread.

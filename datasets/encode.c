@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/date.h"
 
 enum { BLOCK_BYTES = 16 << 20, LEAST_ROWS = 64, MOST_ROWS = 1 << 16 };
 
@@ -15,23 +16,33 @@ static double number_of(const char *text) {
   return text && co_cell_read(&cell, &value) == CO_CELL_NUMBER ? value : NAN;
 }
 
+// In a block; of texts their place, which becomes a pointer.
+static size_t value_bytes(const co_encoded_column *c) {
+  return c->column.type == CO_COLUMN_TEXT ? sizeof(const char *) : co_dtype_size(c->column.dtype);
+}
+
 co_status co_encoder_begin(co_encoder *e, co_context *ctx, co_dataset_writer *writer,
                            const char *table, co_encoded_column *columns, int64_t count,
                            int64_t rows) {
   size_t row_bytes = 1;
   *e = (co_encoder){.ctx = ctx, .writer = writer, .columns = columns, .column_count = count};
   for (int64_t i = 0; i < count; i++)
-    row_bytes += co_dtype_size(columns[i].column.dtype);
+    row_bytes += value_bytes(&columns[i]);
   e->room = (int64_t)(BLOCK_BYTES / row_bytes);
   if (e->room < LEAST_ROWS) e->room = LEAST_ROWS;
   if (e->room > MOST_ROWS) e->room = MOST_ROWS;
   for (int64_t i = 0; i < count; i++) {
     co_encoded_column *c = &columns[i];
-    c->block = co_alloc(ctx, (size_t)e->room * co_dtype_size(c->column.dtype));
+    co_text_init(&c->texts, ctx);
+    c->block = co_alloc(ctx, (size_t)e->room * value_bytes(c));
     if (!c->block) return CO_ERR_MEMORY;
     for (int k = 0; k < 2; k++)
       c->class_values[k] = number_of(c->classes[k]);
-    CO_RETURN_IF_FAILED(co_dataset_writer_open_column(writer, table, &c->column, rows, &c->id));
+    CO_RETURN_IF_FAILED(
+        c->column.type == CO_COLUMN_TEXT
+            ? co_dataset_writer_open_texts(writer, table, c->column.name, c->column.role, rows,
+                                           &c->id)
+            : co_dataset_writer_open_column(writer, table, &c->column, rows, &c->id));
   }
   return CO_OK;
 }
@@ -82,12 +93,37 @@ static co_status encode_number(const co_encoder *e, co_encoded_column *c, const 
   return CO_OK;
 }
 
+static co_status encode_date(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
+                             const co_csv_field *cell, bool missing) {
+  double seconds = NAN;
+  if (!missing && co_date_read(cell->text, cell->length, c->format, &seconds) != CO_DATE_GOOD) {
+    co_status status = co_scan_wrong(scan, c->field, "'%.*s%s' is no date like %s",
+                                     (int)(cell->length < 40 ? cell->length : 40), cell->text,
+                                     cell->length < 40 ? "" : "…",
+                                     c->format ? c->format : "2011-12-31 or 2011-12-31 23:59:59");
+    co_hint("correct the cell, or leave it empty: then it is missing");
+    return status;
+  }
+  store_number(e, c, seconds);
+  return CO_OK;
+}
+
+static co_status encode_text(const co_encoder *e, co_encoded_column *c, const co_csv_field *cell,
+                             bool missing) {
+  ((size_t *)(void *)c->block)[e->rows] = c->texts.length;
+  if (!missing) co_text_append(&c->texts, cell->text, cell->length);
+  co_text_append(&c->texts, "", 1);
+  return c->texts.status;
+}
+
 static co_status encode_cell(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
                              const co_csv_field *field) {
   co_csv_field cell = co_cell_trim(field, c->suffix);
   bool missing = co_cell_is_missing(&cell);
   c->missing += missing;
   if (c->column.type == CO_COLUMN_NUMBER) return encode_number(e, c, scan, &cell, missing);
+  if (c->column.type == CO_COLUMN_DATE) return encode_date(e, c, scan, &cell, missing);
+  if (c->column.type == CO_COLUMN_TEXT) return encode_text(e, c, &cell, missing);
   if (c->column.type == CO_COLUMN_BINARY) {
     double value = missing ? NAN : class_of(c, &cell);
     store_number(e, c, value);
@@ -98,16 +134,34 @@ static co_status encode_cell(const co_encoder *e, co_encoded_column *c, const co
   return missing || word ? CO_OK : unknown(c, scan, &cell);
 }
 
+static bool has_much_text(const co_encoder *e) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < e->column_count; i++)
+    bytes += e->columns[i].texts.length;
+  return bytes > BLOCK_BYTES;
+}
+
 co_status co_encoder_row(co_encoder *e, const co_scan *scan, const co_csv_field *fields) {
   for (int64_t i = 0; i < e->column_count; i++)
     CO_RETURN_IF_FAILED(encode_cell(e, &e->columns[i], scan, &fields[e->columns[i].field]));
-  return ++e->rows == e->room ? co_encoder_flush(e) : CO_OK;
+  return ++e->rows == e->room || has_much_text(e) ? co_encoder_flush(e) : CO_OK;
+}
+
+static co_status append_texts(co_encoder *e, co_encoded_column *c) {
+  const char **text = (const char **)(void *)c->block;
+  for (int64_t i = 0; i < e->rows; i++)
+    text[i] = c->texts.data + ((const size_t *)(void *)c->block)[i];
+  c->texts.length = 0;
+  return co_dataset_writer_append_texts(e->writer, c->id, e->rows, text);
 }
 
 co_status co_encoder_flush(co_encoder *e) {
-  for (int64_t i = 0; i < e->column_count; i++)
-    CO_RETURN_IF_FAILED(
-        co_dataset_writer_append(e->writer, e->columns[i].id, e->rows, e->columns[i].block));
+  for (int64_t i = 0; i < e->column_count; i++) {
+    co_encoded_column *c = &e->columns[i];
+    CO_RETURN_IF_FAILED(c->column.type == CO_COLUMN_TEXT
+                            ? append_texts(e, c)
+                            : co_dataset_writer_append(e->writer, c->id, e->rows, c->block));
+  }
   e->rows = 0;
   return CO_OK;
 }
@@ -116,6 +170,7 @@ void co_encoder_free(co_encoder *e) {
   for (int64_t i = 0; i < e->column_count; i++) {
     co_free(e->ctx, e->columns[i].block);
     e->columns[i].block = NULL;
+    co_text_free(&e->columns[i].texts);
   }
   e->column_count = 0;
 }

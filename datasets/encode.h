@@ -12,9 +12,10 @@ extern "C" {
 #endif
 
 typedef struct co_encoded_column {
-  co_column column;   // name, type, role, dtype; numbers and binaries are floats, f32 or f64
+  co_column column;   // name, type, role, dtype; numbers and binaries are f32 or f64, dates f64
   int64_t field;      // column of the scan
   const char *suffix; // taken off its cells; NULL = none
+  const char *format; // of dates; NULL = ISO 8601
   const co_dictionary *words; // of categories: the code of each text
   const char *classes[2];     // of binaries: the texts of 0 and 1; numbers are compared as such
   bool open;                  // a text that is in neither is missing, and counted; else an error
@@ -23,7 +24,8 @@ typedef struct co_encoded_column {
   char first_unseen[48];
   double class_values[2]; // NaN = no number
   int64_t id;             // for the writer
-  unsigned char *block;
+  unsigned char *block;   // of texts: where each begins in `texts`
+  co_text texts;
 } co_encoded_column;
 
 typedef struct co_encoder {

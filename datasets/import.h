@@ -40,8 +40,6 @@ typedef struct co_import_result {
   char fingerprint[65];
 } co_import_result;
 
-const char *co_zlib_version(void); // of the library that reads gzip files
-
 // Image column "image", target column "label". All problems found are added to `problems`.
 co_status co_import_idx(co_import_result *out, co_context *ctx,
                         const co_import_idx_options *options, co_diagnostics *problems);

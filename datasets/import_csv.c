@@ -145,6 +145,7 @@ static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) 
   out->column = (co_column){.name = c->name, .role = roles[c->recipe.role], .dtype = CO_F32};
   out->field = field;
   out->suffix = c->suffix;
+  out->format = c->recipe.format;
   if (c->recipe.role == CO_RECIPE_TARGET && m->target < 0) m->target = field;
   switch (c->recipe.type) {
   case CO_RECIPE_CATEGORY: {
@@ -162,6 +163,14 @@ static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) 
     out->column.categories = c->classes;
     out->column.category_count = 2;
     memcpy(out->classes, c->classes, sizeof out->classes);
+    return CO_OK;
+  case CO_RECIPE_DATE:
+    out->column.type = CO_COLUMN_DATE;
+    out->column.dtype = CO_F64;
+    return CO_OK;
+  case CO_RECIPE_TEXT:
+    out->column.type = CO_COLUMN_TEXT;
+    out->column.dtype = CO_U8;
     return CO_OK;
   default:
     out->column.type = CO_COLUMN_NUMBER;

@@ -4,16 +4,12 @@
 // here. Images are streamed; labels, a byte each, are held in memory.
 #include "datasets/import.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
 
 #include "datasets/dataset.h"
+#include "datasets/source.h"
 #include "datasets/writer.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
@@ -21,7 +17,6 @@
 #include "host/core/utf8.h"
 
 enum {
-  INPUT_BYTES = 1 << 16,
   BLOCK_BYTES = 1 << 20,
   MAX_EXTENT = 65535,
   MAX_ROW_BYTES = 1 << 26,
@@ -34,194 +29,71 @@ enum {
 
 static const char *const pair_names[CO_SPLIT_COUNT] = {"training", "validation", "test"};
 
-// ---- reading a plain or gzip file --------------------------------------------------------------
+// ---- files -------------------------------------------------------------------------------------
 
-typedef struct source {
-  co_context *ctx;
+typedef struct idx_file {
   const char *path;
-  int fd;
-  int64_t file_bytes; // -1 if not a regular file
-  unsigned char *input;
-  size_t at, end;
-  bool gzip, inflating, member_done;
-  z_stream z;
-  co_sha256 hash; // of the file as it is
-} source;
+  co_source *source;
+  int64_t rows, height, width, channels; // of labels: rows only
+  int64_t row_bytes;
+} idx_file;
 
-static co_status wrong(const source *s, const char *format, ...) CO_PRINTF(2, 3);
-static co_status wrong(const source *s, const char *format, ...) {
+static co_status wrong(const idx_file *f, const char *format, ...) CO_PRINTF(2, 3);
+static co_status wrong(const idx_file *f, const char *format, ...) {
   char text[512];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  return co_fail_at(CO_ERR_DATA, s->path, 0, 0, "%s", text);
-}
-
-// Refills the input buffer; at the end of the file it stays empty.
-static co_status refill(source *s) {
-  if (s->at < s->end) return CO_OK;
-  ssize_t got;
-  do
-    got = read(s->fd, s->input, INPUT_BYTES);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return co_fail_errno(CO_ERR_DATA, errno, "cannot read '%s'", s->path);
-  s->at = 0;
-  s->end = (size_t)got;
-  co_sha256_update(&s->hash, s->input, s->end);
-  return CO_OK;
-}
-
-static voidpf z_allocate(voidpf ctx, uInt items, uInt size) {
-  return co_alloc(ctx, (size_t)items * size);
-}
-
-static void z_release(voidpf ctx, voidpf pointer) {
-  co_free(ctx, pointer);
-}
-
-static void source_close(source *s) {
-  if (s->inflating) inflateEnd(&s->z);
-  co_free(s->ctx, s->input);
-  if (s->fd >= 0) close(s->fd);
-  *s = (source){.fd = -1};
-}
-
-static co_status source_open(source *s, co_context *ctx, const char *path) {
-  struct stat info;
-  *s = (source){.ctx = ctx, .path = path, .fd = -1, .file_bytes = -1};
-  co_sha256_init(&s->hash);
-  if (!(s->input = co_alloc(ctx, INPUT_BYTES))) return CO_ERR_MEMORY;
-  s->fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (s->fd < 0) return co_fail_errno(CO_ERR_DATA, errno, "cannot open '%s'", path);
-  if (fstat(s->fd, &info) == 0 && S_ISREG(info.st_mode)) s->file_bytes = info.st_size;
-  CO_RETURN_IF_FAILED(refill(s));
-  if (!s->end) return wrong(s, "the file is empty");
-  s->gzip = s->end >= 2 && s->input[0] == 0x1f && s->input[1] == 0x8b;
-  if (!s->gzip) return CO_OK;
-  s->z.zalloc = z_allocate;
-  s->z.zfree = z_release;
-  s->z.opaque = ctx;
-  if (inflateInit2(&s->z, 15 + 16) != Z_OK) return CO_ERR_MEMORY;
-  s->inflating = true;
-  return CO_OK;
-}
-
-static co_status read_plain(source *s, unsigned char *out, size_t bytes, size_t *got) {
-  while (*got < bytes) {
-    CO_RETURN_IF_FAILED(refill(s));
-    size_t some = s->end - s->at;
-    if (!some) break;
-    if (some > bytes - *got) some = bytes - *got;
-    memcpy(out + *got, s->input + s->at, some);
-    s->at += some;
-    *got += some;
-  }
-  return CO_OK;
-}
-
-// Whether nothing but zero bytes, of which archives on tape have some at the end, is left.
-static co_status skip_padding(source *s, bool *at_end) {
-  bool padded = false;
-  CO_RETURN_IF_FAILED(refill(s));
-  for (; s->at < s->end && !s->input[s->at]; padded = true) {
-    s->at++;
-    CO_RETURN_IF_FAILED(refill(s));
-  }
-  *at_end = s->at == s->end;
-  if (*at_end || !padded) return CO_OK;
-  return wrong(s, "there is something else after the gzip data and its padding");
-}
-
-static co_status read_gzip(source *s, unsigned char *out, size_t bytes, size_t *got) {
-  while (*got < bytes) {
-    CO_RETURN_IF_FAILED(refill(s));
-    size_t left = s->end - s->at;
-    if (s->member_done) { // gzip files may be concatenated
-      bool at_end;
-      CO_RETURN_IF_FAILED(skip_padding(s, &at_end));
-      if (at_end) break;
-      left = s->end - s->at;
-      if (inflateReset(&s->z) != Z_OK) return wrong(s, "the gzip data is corrupt");
-      s->member_done = false;
-    }
-    if (!left) return wrong(s, "the gzip data ends early; the file is truncated");
-    size_t room = bytes - *got;
-    s->z.next_in = s->input + s->at;
-    s->z.avail_in = (uInt)left;
-    s->z.next_out = out + *got;
-    s->z.avail_out = room < INPUT_BYTES * 16 ? (uInt)room : INPUT_BYTES * 16;
-    uInt offered = s->z.avail_out;
-    int result = inflate(&s->z, Z_NO_FLUSH);
-    s->at = s->end - s->z.avail_in;
-    *got += offered - s->z.avail_out;
-    if (result == Z_MEM_ERROR) return CO_ERR_MEMORY;
-    if (result == Z_STREAM_END)
-      s->member_done = true;
-    else if (result != Z_OK && result != Z_BUF_ERROR)
-      return wrong(s, "the gzip data is corrupt%s%s", s->z.msg ? ": " : "",
-                   s->z.msg ? s->z.msg : "");
-  }
-  return CO_OK;
-}
-
-// Reads `bytes`, or fewer only at the end of the data.
-static co_status source_read(source *s, void *out, size_t bytes, size_t *got) {
-  *got = 0;
-  return s->gzip ? read_gzip(s, out, bytes, got) : read_plain(s, out, bytes, got);
+  return co_fail_at(CO_ERR_DATA, f->path, 0, 0, "%s", text);
 }
 
 // There must be nothing left; reads a gzip trailer, and so its checksum, too.
-static co_status source_finish(source *s, int64_t rows) {
+static co_status finish(const idx_file *f) {
   unsigned char byte;
   size_t got;
-  CO_RETURN_IF_FAILED(source_read(s, &byte, 1, &got));
+  CO_RETURN_IF_FAILED(co_source_read(f->source, &byte, 1, &got));
   if (!got) return CO_OK;
-  return wrong(s, "there is more data after the last of %" PRId64 " rows", rows);
+  return wrong(f, "there is more data after the last of %" PRId64 " rows", f->rows);
 }
 
 // ---- headers -----------------------------------------------------------------------------------
-
-typedef struct idx_file {
-  source source;
-  int64_t rows, height, width, channels; // of labels: rows only
-  int64_t row_bytes;
-} idx_file;
 
 static uint32_t big_endian(const unsigned char *p) {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static co_status check_magic(const source *s, uint32_t magic, bool images) {
+static co_status check_magic(const idx_file *f, uint32_t magic, bool images) {
   bool is_labels = magic == LABELS_MAGIC,
        is_images = magic == IMAGES_MAGIC || magic == CHANNELS_MAGIC;
   if (images ? is_images : is_labels) return CO_OK;
   co_status status;
   if (is_labels || is_images) {
-    status = wrong(s, "these are %s, but %s are expected", images ? "labels" : "images",
+    status = wrong(f, "these are %s, but %s are expected", images ? "labels" : "images",
                    images ? "images" : "labels");
     co_hint("were the image and the label file exchanged?");
   } else if (magic >> 16 == 0 && (magic >> 8 & 0xff) >= 8 && (magic >> 8 & 0xff) <= 14) {
     status =
-        wrong(s, "an IDX file with magic 0x%08" PRIx32 ", but %s need %s", magic,
+        wrong(f, "an IDX file with magic 0x%08" PRIx32 ", but %s need %s", magic,
               images ? "images" : "labels", images ? "0x00000803 or 0x00000804" : "0x00000801");
     co_hint("only unsigned bytes are read: (rows), (rows, height, width[, channels])");
   } else {
-    status = wrong(s, "not an IDX file: it starts with 0x%08" PRIx32, magic);
+    status = wrong(f, "not an IDX file: it starts with 0x%08" PRIx32, magic);
   }
   return status;
 }
 
 static co_status check_size(const idx_file *f, int64_t header) {
-  const source *s = &f->source;
   // Extents are below 2^32 and rows below 2^26 bytes, so this cannot overflow.
   int64_t need = header + f->rows * f->row_bytes;
-  if (s->file_bytes < 0) return CO_OK;
-  if (s->gzip ? s->file_bytes < need / DEFLATE_MOST : s->file_bytes < need) {
-    if (s->gzip)
-      return wrong(s, "too small to hold the %" PRId64 " rows that its header promises", f->rows);
-    return wrong(s, "the file ends in row %" PRId64 " (from 0) of %" PRId64,
-                 (s->file_bytes - header) / f->row_bytes, f->rows);
+  int64_t size = co_source_size(f->source);
+  bool gzip = co_source_is_gzip(f->source);
+  if (size < 0) return CO_OK;
+  if (gzip ? size < need / DEFLATE_MOST : size < need) {
+    if (gzip)
+      return wrong(f, "too small to hold the %" PRId64 " rows that its header promises", f->rows);
+    return wrong(f, "the file ends in row %" PRId64 " (from 0) of %" PRId64,
+                 (size - header) / f->row_bytes, f->rows);
   }
   return CO_OK;
 }
@@ -229,25 +101,24 @@ static co_status check_size(const idx_file *f, int64_t header) {
 static co_status idx_open(idx_file *f, co_context *ctx, const char *path, bool images) {
   unsigned char bytes[16];
   size_t got;
-  *f = (idx_file){.height = 1, .width = 1, .channels = 1, .row_bytes = 1};
-  CO_RETURN_IF_FAILED(source_open(&f->source, ctx, path));
-  source *s = &f->source;
-  CO_RETURN_IF_FAILED(source_read(s, bytes, 4, &got));
-  if (got < 4) return wrong(s, "not an IDX file: only %zu bytes", got);
+  *f = (idx_file){.path = path, .height = 1, .width = 1, .channels = 1, .row_bytes = 1};
+  CO_RETURN_IF_FAILED(co_source_open(&f->source, ctx, path));
+  CO_RETURN_IF_FAILED(co_source_read(f->source, bytes, 4, &got));
+  if (got < 4) return wrong(f, "not an IDX file: only %zu bytes", got);
   uint32_t magic = big_endian(bytes);
-  CO_RETURN_IF_FAILED(check_magic(s, magic, images));
+  CO_RETURN_IF_FAILED(check_magic(f, magic, images));
   size_t extents = magic & 0xff;
-  CO_RETURN_IF_FAILED(source_read(s, bytes, 4 * extents, &got));
-  if (got < 4 * extents) return wrong(s, "the file ends within its header");
+  CO_RETURN_IF_FAILED(co_source_read(f->source, bytes, 4 * extents, &got));
+  if (got < 4 * extents) return wrong(f, "the file ends within its header");
   f->rows = big_endian(bytes);
   if (extents > 1) f->height = big_endian(bytes + 4);
   if (extents > 2) f->width = big_endian(bytes + 8);
   if (extents > 3) f->channels = big_endian(bytes + 12);
-  if (!f->rows) return wrong(s, "there are no rows");
+  if (!f->rows) return wrong(f, "there are no rows");
   if (f->height < 1 || f->width < 1 || f->channels < 1 || f->height > MAX_EXTENT ||
       f->width > MAX_EXTENT || f->channels > MAX_EXTENT ||
       f->height * f->width > MAX_ROW_BYTES / f->channels)
-    return wrong(s, "images of %" PRId64 " x %" PRId64 " x %" PRId64 " are out of range", f->height,
+    return wrong(f, "images of %" PRId64 " x %" PRId64 " x %" PRId64 " are out of range", f->height,
                  f->width, f->channels);
   f->row_bytes = f->height * f->width * f->channels;
   return check_size(f, 4 + 4 * (int64_t)extents);
@@ -344,18 +215,6 @@ static co_status write_recipe(import *m) {
   return t->status;
 }
 
-static co_status digest_file(import *m, const char *path, char hex[65]) {
-  source s;
-  co_status status = source_open(&s, m->ctx, path);
-  while (status == CO_OK && s.at < s.end) {
-    s.at = s.end;
-    status = refill(&s);
-  }
-  co_sha256_final(&s.hash, hex);
-  source_close(&s);
-  return status;
-}
-
 // What the result of an import says can all be read from its output; so can whether it is whole.
 static co_status describe_existing(import *m, const char *path, const char *duplicates) {
   co_dataset *d;
@@ -408,8 +267,8 @@ static co_status check_existing(import *m) {
   for (int i = 0; i < 2 * CO_SPLIT_COUNT; i++) {
     const co_idx_pair *pair = pair_of(m, i / 2);
     if (given(m, i / 2))
-      CO_RETURN_IF_FAILED(
-          collect(m, digest_file(m, i % 2 ? pair->labels : pair->images, m->digest[i])));
+      CO_RETURN_IF_FAILED(collect(
+          m, co_source_hash_file(m->ctx, i % 2 ? pair->labels : pair->images, m->digest[i])));
   }
   CO_RETURN_IF_FAILED(stop_if_any(m));
   CO_RETURN_IF_FAILED(write_recipe(m));
@@ -444,13 +303,13 @@ static co_status open_inputs(import *m) {
     CO_RETURN_IF_FAILED(collect(m, idx_open(labels, m->ctx, pair->labels, false)));
     if (m->problems->count > before) continue;
     if (images->rows != labels->rows)
-      CO_RETURN_IF_FAILED(collect(
-          m, wrong(&labels->source, "%" PRId64 " labels, but '%.200s' holds %" PRId64 " images",
-                   labels->rows, pair->images, images->rows)));
+      CO_RETURN_IF_FAILED(
+          collect(m, wrong(labels, "%" PRId64 " labels, but '%.200s' holds %" PRId64 " images",
+                           labels->rows, pair->images, images->rows)));
     if (first->rows && (images->height != first->height || images->width != first->width ||
                         images->channels != first->channels))
       CO_RETURN_IF_FAILED(
-          collect(m, wrong(&images->source,
+          collect(m, wrong(images,
                            "images of %" PRId64 " x %" PRId64 " x %" PRId64
                            ", but training has %" PRId64 " x %" PRId64 " x %" PRId64,
                            images->height, images->width, images->channels, first->height,
@@ -469,14 +328,14 @@ static co_status read_labels(import *m) {
   m->result->classes = o->class_names ? o->class_name_count : 0;
   for (int s = 0; s < CO_SPLIT_COUNT; begin += m->pair_rows[s++]) {
     if (!given(m, s)) continue;
-    source *in = &m->labels[s].source;
+    const idx_file *in = &m->labels[s];
     uint8_t *label = m->label_bytes + begin;
     int64_t rows = m->pair_rows[s];
     size_t got;
-    co_status status = source_read(in, label, (size_t)rows, &got);
+    co_status status = co_source_read(in->source, label, (size_t)rows, &got);
     if (status == CO_OK && (int64_t)got < rows)
       status = wrong(in, "the file ends in row %zu (from 0) of %" PRId64, got, rows);
-    if (status == CO_OK) status = source_finish(in, rows);
+    if (status == CO_OK) status = finish(in);
     for (int64_t i = 0; i < rows && status == CO_OK; i++) {
       if (o->class_names && label[i] >= o->class_name_count)
         status =
@@ -486,7 +345,7 @@ static co_status read_labels(import *m) {
       if (s == CO_SPLIT_TRAIN) used[label[i]]++;
     }
     CO_RETURN_IF_FAILED(collect(m, status));
-    co_sha256_final(&in->hash, m->digest[2 * s + 1]);
+    co_source_digest(in->source, m->digest[2 * s + 1]);
   }
   CO_RETURN_IF_FAILED(stop_if_any(m));
   int64_t unused = 0, named = -1;
@@ -538,13 +397,12 @@ static co_status copy_images(import *m, int s, int64_t begin, co_dataset_writer 
   for (int64_t row = 0; row < f->rows;) {
     int64_t count = f->rows - row < block ? f->rows - row : block;
     size_t got, bytes = (size_t)(count * f->row_bytes);
-    co_status status = source_read(&f->source, m->block, bytes, &got);
+    co_status status = co_source_read(f->source, m->block, bytes, &got);
     int64_t broken = row + (int64_t)got / f->row_bytes;
     if (status == CO_ERR_DATA) co_note("row %" PRId64 " (from 0) of %" PRId64, broken, f->rows);
     CO_RETURN_IF_FAILED(status);
     if (got < bytes)
-      return wrong(&f->source, "the file ends in row %" PRId64 " (from 0) of %" PRId64, broken,
-                   f->rows);
+      return wrong(f, "the file ends in row %" PRId64 " (from 0) of %" PRId64, broken, f->rows);
     for (int64_t i = 0; i < count; i++)
       m->split[begin + row + i] = place_row(m, s, m->block + i * f->row_bytes, f->row_bytes);
     CO_RETURN_IF_FAILED(co_dataset_writer_rows(writer, count, m->block));
@@ -554,8 +412,8 @@ static co_status copy_images(import *m, int s, int64_t begin, co_dataset_writer 
     if (m->options->stop && *m->options->stop)
       return co_fail(CO_INTERRUPTED, "stopped; no output was written");
   }
-  CO_RETURN_IF_FAILED(source_finish(&f->source, f->rows));
-  co_sha256_final(&f->source.hash, m->digest[2 * s]);
+  CO_RETURN_IF_FAILED(finish(f));
+  co_source_digest(f->source, m->digest[2 * s]);
   return CO_OK;
 }
 
@@ -671,8 +529,6 @@ co_status co_import_idx(co_import_result *out, co_context *ctx,
   m->problems = problems;
   m->problems_before = problems->count;
   m->result = out;
-  for (int s = 0; s < CO_SPLIT_COUNT; s++)
-    m->images[s].source.fd = m->labels[s].source.fd = -1;
   co_text_init(&m->recipe, ctx);
 
   co_status status = run(m);
@@ -680,8 +536,8 @@ co_status co_import_idx(co_import_result *out, co_context *ctx,
   if (status != CO_OK && problems->count == m->problems_before) co_diagnostics_add_last(problems);
 
   for (int s = 0; s < CO_SPLIT_COUNT; s++) {
-    source_close(&m->images[s].source);
-    source_close(&m->labels[s].source);
+    co_source_close(m->images[s].source);
+    co_source_close(m->labels[s].source);
   }
   co_free(ctx, m->seen.hash);
   co_free(ctx, m->seen.splits);
@@ -693,8 +549,4 @@ co_status co_import_idx(co_import_result *out, co_context *ctx,
   co_arena_free(m->arena);
   co_free(ctx, m);
   return status;
-}
-
-const char *co_zlib_version(void) {
-  return zlibVersion();
 }

@@ -53,6 +53,7 @@ static co_status plan_column(raw_rows *r, const co_column *column, int64_t field
   const co_recipe_column *recipe = co_recipe_find(r->options->recipe, column->name);
   out->field = field;
   out->suffix = recipe ? recipe->strip_suffix : NULL;
+  out->format = recipe ? recipe->format : NULL;
   out->open = true;
   switch (column->type) {
   case CO_COLUMN_CATEGORY:
@@ -61,6 +62,9 @@ static co_status plan_column(raw_rows *r, const co_column *column, int64_t field
   case CO_COLUMN_BINARY:
     memcpy(out->classes, classes, sizeof out->classes);
     return CO_OK;
+  case CO_COLUMN_TEXT:
+    return CO_OK;
+  case CO_COLUMN_DATE:
   case CO_COLUMN_NUMBER:
     out->column.dtype = CO_F64; // what is fitted takes differences of numbers as they are written
     return CO_OK;

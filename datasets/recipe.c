@@ -6,8 +6,8 @@
 #include "datasets/format.h"
 #include "host/core/json.h"
 
-static const char *const type_names[CO_RECIPE_TYPE_COUNT] = {"any", "number", "binary", "category",
-                                                             "id"};
+static const char *const type_names[CO_RECIPE_TYPE_COUNT] = {"any",  "number", "binary", "category",
+                                                             "date", "text",   "id"};
 static const char *const role_names[CO_RECIPE_ROLE_COUNT] = {"any",    "input", "target", "key",
                                                              "weight", "split", "ignore"};
 
@@ -59,6 +59,10 @@ static void print_column(co_text *out, const co_recipe_column *column) {
   if (column->positive) {
     co_text_printf(out, ", positive: ");
     print_text(out, column->positive);
+  }
+  if (column->format) {
+    co_text_printf(out, ", format: ");
+    print_text(out, column->format);
   }
   if (column->strip_suffix) {
     co_text_printf(out, ", strip_suffix: ");

@@ -15,7 +15,9 @@ typedef enum co_recipe_type {
   CO_RECIPE_NUMBER,
   CO_RECIPE_BINARY,
   CO_RECIPE_CATEGORY,
-  CO_RECIPE_ID, // a text that names rows: a key, or not used
+  CO_RECIPE_DATE,
+  CO_RECIPE_TEXT, // free text
+  CO_RECIPE_ID,   // a text that names rows: a key, or not used
   CO_RECIPE_TYPE_COUNT
 } co_recipe_type;
 
@@ -35,6 +37,7 @@ typedef struct co_recipe_column {
   co_recipe_type type;
   co_recipe_role role;
   const char *positive;     // of binaries: the text of 1; NULL = by the rule of datasets/README.md
+  const char *format;       // of dates, as co_date_read; NULL = ISO 8601
   const char *strip_suffix; // taken off its cells; NULL = none
   const char *note;         // printed as a comment; NULL = none
 } co_recipe_column;

@@ -59,7 +59,13 @@ static co_status match_names(co_scan *s) {
 static co_status open_file(co_scan *s) {
   co_csv_options csv = s->options->csv;
   if (s->options->skip_lines) csv.skip_lines = s->options->skip_lines[s->file];
-  CO_RETURN_IF_FAILED(co_csv_open(&s->csv, s->ctx, s->options->paths[s->file], &csv));
+  const char *path = s->options->paths[s->file];
+  CO_RETURN_IF_FAILED(co_csv_open(&s->csv, s->ctx, path, &csv));
+  if (co_csv_size(s->csv) < 0) {
+    co_status status = co_fail_at(CO_ERR_DATA, path, 0, 0, "not a regular file");
+    co_hint("it is read more than once; store it in a file first");
+    return status;
+  }
   s->bytes = s->bytes_before + co_csv_size(s->csv);
   return s->file ? match_names(s) : keep_names(s);
 }

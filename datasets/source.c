@@ -58,12 +58,7 @@ static co_status open_file(co_source *s) {
   s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
   if (s->fd < 0 || fstat(s->fd, &info) != 0)
     return co_fail_errno(CO_ERR_DATA, errno, "cannot open '%s'", s->path);
-  if (!S_ISREG(info.st_mode)) {
-    co_status status = wrong(s, "not a regular file", NULL);
-    co_hint("it is read more than once; store it in a file first");
-    return status;
-  }
-  s->size = info.st_size;
+  s->size = S_ISREG(info.st_mode) ? info.st_size : -1;
   CO_RETURN_IF_FAILED(refill(s));
   if (!s->end) return wrong(s, "the file is empty", NULL);
   s->gzip = s->end >= 2 && s->input[0] == 0x1f && s->input[1] == 0x8b;
@@ -174,6 +169,14 @@ int64_t co_source_position(const co_source *s) {
 
 int64_t co_source_size(const co_source *s) {
   return s->size;
+}
+
+bool co_source_is_gzip(const co_source *s) {
+  return s->gzip;
+}
+
+const char *co_zlib_version(void) {
+  return zlibVersion();
 }
 
 co_status co_source_hash_file(co_context *ctx, const char *path, char hex[65]) {

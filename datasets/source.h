@@ -11,19 +11,21 @@ extern "C" {
 #endif
 
 typedef struct co_source co_source;
-// Only regular files, which can be read again and whose size is known. An empty one is an error, as
-// is one that cannot be read: CO_ERR_DATA naming `path`, which must outlive the source.
+// An empty file is an error, as is one that cannot be read: CO_ERR_DATA naming `path`, which must
+// outlive the source.
 co_status co_source_open(co_source **out, co_context *ctx, const char *path);
 void co_source_close(co_source *source); // NULL is legal
 // Reads `bytes` of the contents, or fewer only at their end.
 co_status co_source_read(co_source *source, void *out, size_t bytes, size_t *got);
 // Once the end has been read: the hash. A second call gives the same.
 void co_source_digest(co_source *source, char hex[65]);
-// How far the stored file has been read, and its size: for progress.
+// How far the stored file has been read, and its size, -1 where it is no regular file.
 int64_t co_source_position(const co_source *source);
 int64_t co_source_size(const co_source *source);
+bool co_source_is_gzip(const co_source *source);
 // Opens, reads and hashes a whole file without unpacking it.
 co_status co_source_hash_file(co_context *ctx, const char *path, char hex[65]);
+const char *co_zlib_version(void); // of the library that reads gzip files
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/date.h"
 #include "host/core/diagnostics.h"
 
 // ---- cells -------------------------------------------------------------------------------------
@@ -43,13 +44,14 @@ static void count_number(co_column_survey *c, double value, const co_csv_field *
   c->few_count += c->few_count <= CO_SURVEY_FEW;
 }
 
+// The cell has been counted as a value.
 static co_status count_word(co_survey *s, co_column_survey *c, const co_scan *scan, int64_t column,
                             const co_csv_field *cell) {
   int64_t repeated;
   if (!c->has_words) {
     CO_RETURN_IF_FAILED(co_dictionary_create(&c->words, s->ctx));
     c->has_words = true;
-    c->lacks_words = !c->wants_words && c->numbers > 0;
+    c->lacks_words = co_survey_values(c) > 1;
   }
   CO_RETURN_IF_FAILED(co_dictionary_add(&c->words, cell->text, cell->length,
                                         co_csv_line(co_scan_csv(scan)), &repeated));
@@ -62,9 +64,54 @@ static co_status count_word(co_survey *s, co_column_survey *c, const co_scan *sc
   return status;
 }
 
+static bool is_sentence(const co_csv_field *cell) {
+  int blanks = 0;
+  for (size_t i = 1; i < cell->length && blanks < 2; i++)
+    blanks += cell->text[i] == ' ' && cell->text[i - 1] != ' ';
+  return blanks == 2;
+}
+
+// Of a column that is said to be of dates.
+static void count_date(co_column_survey *c, const co_scan *scan, const co_csv_field *cell) {
+  double seconds;
+  c->dates++;
+  if (co_date_read(cell->text, cell->length, c->recipe.format, &seconds) != CO_DATE_GOOD)
+    keep_cell(&c->no_date, scan, cell);
+}
+
+static co_cell_kind count_kind(co_column_survey *c, const co_scan *scan, const co_csv_field *cell) {
+  double value;
+  co_cell_kind kind = co_cell_read(cell, &value);
+  switch (kind) {
+  case CO_CELL_TOO_LARGE:
+    keep_cell(&c->large, scan, cell);
+    c->numbers++;
+    return kind;
+  case CO_CELL_NUMBER:
+    count_number(c, value, cell);
+    return kind;
+  case CO_CELL_COMMA:
+    c->commas++;
+    keep_cell(&c->comma, scan, cell);
+    break;
+  case CO_CELL_NO_DATE:
+    keep_cell(&c->no_date, scan, cell);
+    c->dates++;
+    break;
+  case CO_CELL_DATE:
+    c->dates++;
+    break;
+  case CO_CELL_TEXT:
+    c->others++;
+    c->sentences += is_sentence(cell);
+    break;
+  }
+  keep_cell(&c->other, scan, cell);
+  return kind;
+}
+
 static co_status count_cell(co_survey *s, co_column_survey *c, const co_scan *scan, int64_t column,
                             const co_csv_field *field) {
-  double value;
   co_csv_field cell = co_cell_trim(field, c->suffix);
   if (c->recipe.role == CO_RECIPE_IGNORE || c->recipe.role == CO_RECIPE_SPLIT) return CO_OK;
   if (co_cell_is_missing(&cell)) {
@@ -73,30 +120,17 @@ static co_status count_cell(co_survey *s, co_column_survey *c, const co_scan *sc
     return c->recipe.role == CO_RECIPE_KEY ? co_scan_wrong(scan, column, "the key is missing")
                                            : CO_OK;
   }
-  bool plain = false;
-  switch (co_cell_read(&cell, &value)) {
-  case CO_CELL_TOO_LARGE:
-    keep_cell(&c->large, scan, &cell);
-    c->numbers++;
-    plain = true;
-    break;
-  case CO_CELL_NUMBER:
-    count_number(c, value, &cell);
-    plain = true;
-    break;
-  case CO_CELL_COMMA:
-    c->commas++;
-    keep_cell(&c->comma, scan, &cell);
-    break;
-  case CO_CELL_DATE:
-    c->dates++;
-    break;
-  case CO_CELL_TEXT:
-    c->others++;
-    break;
+  if (c->recipe.type == CO_RECIPE_TEXT) return CO_OK;
+  if (c->recipe.type == CO_RECIPE_DATE) {
+    count_date(c, scan, &cell);
+    return CO_OK;
   }
-  if (!plain) keep_cell(&c->other, scan, &cell);
-  if (plain && !c->wants_words && !c->has_words) return CO_OK;
+  co_cell_kind kind = count_kind(c, scan, &cell);
+  // Where all are numbers, or all are dates, their texts are not wanted.
+  bool numbers = kind <= CO_CELL_TOO_LARGE && c->numbers == co_survey_values(c);
+  bool dates = (kind == CO_CELL_DATE || kind == CO_CELL_NO_DATE) &&
+               c->dates == co_survey_values(c) && c->recipe.role != CO_RECIPE_TARGET;
+  if ((numbers || dates) && !c->wants_words && !c->has_words) return CO_OK;
   return count_word(s, c, scan, column, &cell);
 }
 

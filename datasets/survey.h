@@ -31,7 +31,9 @@ typedef struct co_column_survey {
   const char *suffix; // that is stripped
   int64_t missing, numbers, dates, others;
   int64_t commas;                      // with decimal commas or thousands separators
+  int64_t sentences;                   // of three words and more
   co_survey_cell comma, other;         // the first of them
+  co_survey_cell no_date;              // looks like a date, or should be one, and is none
   co_survey_cell large, lacking;       // beyond float32; missing
   bool fractions;                      // not all numbers are whole
   bool wide;                           // float32 does not hold all numbers
@@ -44,6 +46,11 @@ typedef struct co_column_survey {
   co_recipe_column recipe;
   const char *classes[2]; // of binaries: the texts of 0 and 1
 } co_column_survey;
+
+// Cells that are not missing.
+static inline int64_t co_survey_values(const co_column_survey *column) {
+  return column->numbers + column->commas + column->dates + column->others;
+}
 
 typedef struct co_survey {
   co_context *ctx;

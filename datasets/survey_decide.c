@@ -37,17 +37,13 @@ static void tell(const decision *d, co_log_level level, const char *format, ...)
 
 // ---- types -------------------------------------------------------------------------------------
 
-static int64_t values_of(const co_column_survey *c) {
-  return c->numbers + c->commas + c->dates + c->others;
-}
-
 static bool is_zero_one(const co_column_survey *c) {
   return c->few_count == 2 && c->few[0].value + c->few[1].value == 1 &&
          c->few[0].value * c->few[1].value == 0;
 }
 
 static bool all_numbers(const co_column_survey *c) {
-  return c->numbers == values_of(c);
+  return c->numbers == co_survey_values(c);
 }
 
 static co_status check_numbers(const decision *d) {
@@ -68,6 +64,23 @@ static co_status check_numbers(const decision *d) {
   return status;
 }
 
+static co_status check_dates(const decision *d) {
+  const co_column_survey *c = d->column;
+  if (!c->no_date.line) return CO_OK;
+  co_status status = wrong_cell(d, &c->no_date, "is no date");
+  co_hint("it should be one like %s; --type %s=date:%%d/%%m/%%Y would read such dates, --type "
+          "%s=category would take texts as classes",
+          c->recipe.format ? c->recipe.format : "2011-12-31 or 2011-12-31 23:59:59", c->name,
+          c->name);
+  return status;
+}
+
+// Mostly sentences, and mostly different ones.
+static bool is_free_text(const co_column_survey *c) {
+  return c->recipe.role != CO_RECIPE_TARGET && co_survey_values(c) > 2 &&
+         2 * c->sentences > co_survey_values(c) && 2 * c->words.count > co_survey_values(c);
+}
+
 static void hint_numbers(const decision *d) {
   const co_column_survey *c = d->column;
   if (c->fractions || c->few_count > CO_SURVEY_FEW || c->numbers < 10 * (int64_t)c->few_count)
@@ -80,16 +93,16 @@ static void hint_numbers(const decision *d) {
 
 static void hint_words(const decision *d) {
   const co_column_survey *c = d->column;
-  if (c->numbers > 9 * (values_of(c) - c->numbers) && values_of(c) >= 10)
+  if (c->numbers > 9 * (co_survey_values(c) - c->numbers) && co_survey_values(c) >= 10)
     tell(d, CO_LOG_WARN,
          "taken as a category, but %" PRId64 " of %" PRId64 " values are numbers; '%s' in line "
          "%" PRId64 " is none",
-         c->numbers, values_of(c), c->other.text, c->other.line);
-  else if (2 * c->words.count > values_of(c) && values_of(c) >= 20)
+         c->numbers, co_survey_values(c), c->other.text, c->other.line);
+  else if (2 * c->words.count > co_survey_values(c) && co_survey_values(c) >= 20)
     tell(d, CO_LOG_WARN,
          "taken as a category, but it has %" PRId64 " different texts in %" PRId64
          " rows; --ignore %s would leave it out",
-         c->words.count, values_of(c), c->name);
+         c->words.count, co_survey_values(c), c->name);
 }
 
 static bool is_used(const co_column_survey *c) {
@@ -102,14 +115,18 @@ static void leave_out(const decision *d, co_recipe_type type, co_log_level level
   co_recipe_column *recipe = &d->column->recipe;
   recipe->type = type;
   recipe->role = CO_RECIPE_IGNORE;
-  tell(d, level, "left out: %s", why);
+  if (type == CO_RECIPE_DATE || type == CO_RECIPE_TEXT)
+    tell(d, level, "left out: %s; --type %s=%s makes it an input", why, d->column->name,
+         co_recipe_type_name(type));
+  else
+    tell(d, level, "left out: %s", why);
 }
 
 static co_status find_type(const decision *d) {
   co_column_survey *c = d->column;
   co_recipe_column *recipe = &c->recipe;
   bool free = recipe->role == CO_RECIPE_ROLE_ANY;
-  int64_t values = values_of(c);
+  int64_t values = co_survey_values(c);
   if (!values) {
     if (recipe->role == CO_RECIPE_TARGET) return wrong_column(d, "the target has no value");
     if (free) leave_out(d, CO_RECIPE_NUMBER, CO_LOG_WARN, "it has no value");
@@ -122,10 +139,15 @@ static co_status find_type(const decision *d) {
     }
   } else if (c->commas && c->commas + c->numbers == values) {
     return check_numbers(d);
-  } else if (free && c->dates == values) {
-    leave_out(d, CO_RECIPE_ID, CO_LOG_WARN, "dates are not there yet as inputs");
+  } else if (c->dates == values && recipe->role != CO_RECIPE_TARGET) {
+    CO_RETURN_IF_FAILED(check_dates(d));
+    recipe->type = CO_RECIPE_DATE;
+    if (free) leave_out(d, CO_RECIPE_DATE, CO_LOG_WARN, "dates");
   } else if (c->words.count == 2) {
     recipe->type = CO_RECIPE_BINARY;
+  } else if (is_free_text(c)) {
+    recipe->type = CO_RECIPE_TEXT;
+    if (free) leave_out(d, CO_RECIPE_TEXT, CO_LOG_WARN, "free text");
   } else if (c->words.count == values && values > 2 && recipe->role != CO_RECIPE_INPUT) {
     if (recipe->role == CO_RECIPE_TARGET)
       return wrong_column(d, "every row of the target has a text of its own");
@@ -141,9 +163,17 @@ static int64_t different(const co_column_survey *c) {
   return c->has_words ? c->words.count : c->few_count;
 }
 
+static co_status check_date_column(const decision *d) {
+  if (d->column->recipe.role == CO_RECIPE_TARGET) return wrong_column(d, "a date is no target");
+  return check_dates(d);
+}
+
 static co_status check_type(const decision *d) {
   const co_column_survey *c = d->column;
   if (c->recipe.type == CO_RECIPE_NUMBER) return check_numbers(d);
+  if (c->recipe.type == CO_RECIPE_DATE) return check_date_column(d);
+  if (c->recipe.type == CO_RECIPE_TEXT && c->recipe.role == CO_RECIPE_TARGET)
+    return wrong_column(d, "free text is no target");
   if (c->recipe.type == CO_RECIPE_ID && is_used(c)) {
     co_status status = wrong_column(d, "texts that name rows are no inputs and no targets");
     co_hint("--type %s=category takes them as classes", c->name);

@@ -20,6 +20,7 @@ typedef struct filled_column {
   size_t row_bytes;
   int64_t rows, written;
   uint32_t crc;
+  bool texts;
 } filled_column;
 
 struct co_dataset_writer {
@@ -150,6 +151,7 @@ static co_status declare(co_dataset_writer *w, const char *table, const co_colum
     CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, path, column->dtype, &shape, NULL));
     CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
     if (column->type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(describe_classes(w, path, column));
+    w->relational |= column->type == CO_COLUMN_DATE;
   }
   *out = (filled_column){.path = co_arena_strdup(w->arena, values),
                          .row_bytes =
@@ -189,6 +191,34 @@ co_status co_dataset_writer_open_column(co_dataset_writer *w, const char *table,
 co_status co_dataset_writer_append(co_dataset_writer *w, int64_t id, int64_t count,
                                    const void *data) {
   return fill(w, &w->open[id], count, data);
+}
+
+co_status co_dataset_writer_open_texts(co_dataset_writer *w, const char *table, const char *name,
+                                       co_role role, int64_t rows, int64_t *id) {
+  char path[CO_DATASET_BASE_MAX];
+  CO_RETURN_IF_FAILED(
+      co_grow(w->ctx, (void **)&w->open, &w->open_capacity, w->open_count, sizeof *w->open));
+  CO_RETURN_IF_FAILED(column_path(w, path, table, name));
+  CO_RETURN_IF_FAILED(co_h5_create_strings(w->h5, path, rows));
+  CO_RETURN_IF_FAILED(describe(w, path, CO_COLUMN_TEXT, role));
+  w->relational |= role == CO_ROLE_INPUT;
+  filled_column *c = &w->open[w->open_count];
+  *c = (filled_column){.path = co_arena_strdup(w->arena, path), .rows = rows, .texts = true};
+  *id = w->open_count++;
+  return c->path ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_status co_dataset_writer_append_texts(co_dataset_writer *w, int64_t id, int64_t count,
+                                         const char *const *text) {
+  filled_column *c = &w->open[id];
+  if (!c->texts || count > c->rows - c->written)
+    return co_fail(CO_ERR_INTERNAL, "dataset writer: more rows than declared");
+  CO_RETURN_IF_FAILED(check_texts(c->path, text, count));
+  CO_RETURN_IF_FAILED(co_h5_write_string_rows(w->h5, c->path, c->written, count, text));
+  for (int64_t i = 0; i < count; i++)
+    c->crc = co_crc32c(c->crc, text[i], strlen(text[i]) + 1);
+  c->written += count;
+  return CO_OK;
 }
 
 co_status co_dataset_writer_texts(co_dataset_writer *w, const char *table, const char *name,

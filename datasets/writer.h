@@ -32,7 +32,12 @@ co_status co_dataset_writer_open_column(co_dataset_writer *writer, const char *t
                                         const co_column *column, int64_t rows, int64_t *id);
 co_status co_dataset_writer_append(co_dataset_writer *writer, int64_t id, int64_t count,
                                    const void *data);
-// A key or ignored column of texts.
+// The same for a column of texts, which may be an input.
+co_status co_dataset_writer_open_texts(co_dataset_writer *writer, const char *table,
+                                       const char *name, co_role role, int64_t rows, int64_t *id);
+co_status co_dataset_writer_append_texts(co_dataset_writer *writer, int64_t id, int64_t count,
+                                         const char *const *text);
+// A key or ignored column of texts, at once.
 co_status co_dataset_writer_texts(co_dataset_writer *writer, const char *table, const char *name,
                                   co_role role, const char *const *text, int64_t rows);
 // Which rows are samples: each row of `entity` (entity_row NULL), or the listed ones. `split` and

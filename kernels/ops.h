@@ -81,6 +81,10 @@ extern "C" {
     .bf16 = "x -> y", .why = "products apply no tanh")                                             \
   X(TANH_BACKWARD, tanh_backward, (y, dy), (dx), "", "",                                           \
     .bf16 = "y dy -> dx", .accumulate = "dx", .why = "products apply no tanh")                     \
+  X(ACTIVATION, activation, (x), (y), "ACTIVATION_BACKWARD x dy -> dx", "",                        \
+    .bf16 = "x -> y", .why = "products apply no such function")                                    \
+  X(ACTIVATION_BACKWARD, activation_backward, (x, dy), (dx), "", "",                               \
+    .bf16 = "x dy -> dx", .accumulate = "dx", .why = "products apply no such function")            \
   X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
     (y, mean, variance, new_mean, new_variance),                                                   \
     "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
@@ -94,9 +98,17 @@ extern "C" {
   X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
     (y), "", "", .bf16 = "x -> y", .activation = true,                                             \
     .why = "not folded into the weights, which training changes")                                  \
+  X(LAYER_NORM, layer_norm, (x, gamma, beta), (y, (mean), (inverse)),                              \
+    "LAYER_NORM_BACKWARD x gamma mean inverse dy -> dx dgamma dbeta", "",                          \
+    .bf16 = "x -> y", .why = "needs sums over whole rows first")                                   \
+  X(LAYER_NORM_BACKWARD, layer_norm_backward, (x, gamma, mean, inverse, dy), (dx, dgamma, dbeta),  \
+    "", "", .bf16 = "x dy -> dx", .accumulate = "dx dgamma dbeta",                                 \
+    .why = "needs sums over rows and over columns")                                                \
   X(ADD, add, (a, b), (y), "dy -> da; dy -> db", "",                                               \
     .bf16 = "a b -> y", .accumulate = "y", .activation = true, .may_alias = "y=a",                 \
     .why = "two values meet")                                                                      \
+  X(MULTIPLY, multiply, (a, b), (y), "MULTIPLY dy b -> da; MULTIPLY dy a -> db", "",               \
+    .bf16 = "a b -> y", .accumulate = "y", .why = "two values meet")                               \
   X(CONCAT, concat,                                                                                \
     (a, b, (c), (d), (e), (f), (g), (h), (i), (j), (k), (l), (m), (n), (o), (p)), (y),             \
     "CONCAT_BACKWARD dy -> (da) (db) (dc) (dd) (de) (df) (dg) (dh) (di) (dj) (dk) (dl) (dm) (dn) " \
@@ -223,13 +235,22 @@ extern "C" {
 // RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
 // SIGMOID        y = 1 / (1 + exp(-x)). SIGMOID_BACKWARD: dx = dy y (1 - y).
 // TANH           y = tanh(x). TANH_BACKWARD: dx = dy (1 - y²).
+// ACTIVATION     y = attr.function of x, element by element: GELU x P(X <= x), X standard normal
+//                (Hendrycks & Gimpel 2016, by the error function, not by tanh); SILU x / (1 + exp(-x));
+//                ELU x > 0 ? x : alpha (exp(x) - 1) (Clevert et al. 2016); LEAKY_RELU x > 0 ? x :
+//                alpha x. ACTIVATION_BACKWARD: dx = dy times the derivative at x; at 0 of ELU and
+//                LEAKY_RELU that from below. GELU and SILU of an infinity: unspecified.
 // BATCH_NORM     over all but the last dimension; biased variance (Ioffe & Szegedy 2015; running
 //                statistics as Keras 3): y = act(gamma (x - mean) / sqrt(variance + epsilon) + beta);
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
 //                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
 //                running_*. BATCH_NORM_INFERENCE: with running statistics, then act.
+// LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
+//                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
+//                beta, gamma and beta (C).
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
+// MULTIPLY       y = a b, element by element, equal shapes. Its own backward.
 // CONCAT         a (…, A), b (…, B), …, equal but for the last of at least two dimensions: y (…, A +
 //                B + …) = a, then b, …. CONCAT_BACKWARD: da = the first A of dy, db = the next B, …;
 //                where each begins and ends says attr.parts, absent ones included.
@@ -348,12 +369,22 @@ enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_LSTM_UNITS 
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
+// Of ACTIVATION.
+typedef enum co_function {
+  CO_FUNCTION_GELU,
+  CO_FUNCTION_SILU,
+  CO_FUNCTION_ELU,
+  CO_FUNCTION_LEAKY_RELU
+} co_function;
+
 // Attributes; each operation reads those named in its description, the others stay zero so that
 // descriptors compare bytewise.
 typedef struct co_op_attr {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2]; // height, width
   co_activation activation; // those of the fact .activation, MAX_POOL2D
-  double epsilon, momentum; // BATCH_NORM, ADAM, SGD
+  co_function function;     // ACTIVATION
+  double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
+  double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD
   double rate;              // DROPOUT, FLIP, INPUT_ROWS
   double fill;              // SHIFTED_CROP, INPUT_ROWS
   int64_t pad;              // SHIFTED_CROP, INPUT_ROWS

@@ -236,6 +236,75 @@ static void round_binary_cross_entropy(rounding *r, const co_op_desc *desc, void
   }
 }
 
+// GELU's 1 + erf and ELU's exp - 1 are differences of numbers near 1, in value and in slope.
+static void round_activation(rounding *r, const co_op_desc *desc, void *const *in,
+                             void *const *out) {
+  const bool backward = desc->op == CO_OP_ACTIVATION_BACKWARD;
+  const co_function function = desc->attr.function;
+  const double *x = in[0], *dy = in[1];
+  for (int64_t i = 0; i < count_of(&desc->in[0]); i++) {
+    double size = function == CO_FUNCTION_GELU              ? (backward ? 1 : fabs(x[i]))
+                  : function == CO_FUNCTION_ELU && x[i] < 0 ? desc->attr.alpha
+                                                            : 0;
+    ((double *)out[0])[i] += sign(r) * 4 * size * (backward ? fabs(dy[i]) : 1);
+  }
+}
+
+// Rows less their mean, as in round_batch_norm.
+static void round_layer_norm(rounding *r, const co_op_desc *desc, void *const *in,
+                             void *const *out) {
+  const int64_t C = count_of(&desc->in[CO_LAYER_NORM_gamma]);
+  const double *x = in[CO_LAYER_NORM_x], *gamma = in[CO_LAYER_NORM_gamma];
+  double *y = out[CO_LAYER_NORM_y], *means = out[CO_LAYER_NORM_mean];
+  for (int64_t row = 0; row < count_of(&desc->in[0]) / C; row++, x += C, y += C) {
+    double sum = 0, size = 0, squares = 0;
+    for (int64_t c = 0; c < C; c++) {
+      sum += x[c];
+      size += fabs(x[c]);
+    }
+    for (int64_t c = 0; c < C; c++)
+      squares += (x[c] - sum / (double)C) * (x[c] - sum / (double)C);
+    double off = sign(r) * growth((double)C) * size / (double)C;
+    double inverse = 1 / sqrt(squares / (double)C + desc->attr.epsilon);
+    for (int64_t c = 0; c < C; c++)
+      y[c] -= off * gamma[c] * inverse;
+    if (means != NULL) means[row] += off;
+  }
+}
+
+// dx is a difference of dy and of two means over the row, dgamma and dbeta are sums over rows.
+static void round_layer_norm_backward(rounding *r, const co_op_desc *desc, void *const *in,
+                                      void *const *out) {
+  const int64_t C = count_of(&desc->in[CO_LAYER_NORM_BACKWARD_gamma]);
+  const int64_t rows = count_of(&desc->in[0]) / C;
+  const double *x = in[CO_LAYER_NORM_BACKWARD_x], *gamma = in[CO_LAYER_NORM_BACKWARD_gamma];
+  const double *mean = in[CO_LAYER_NORM_BACKWARD_mean], *dy = in[CO_LAYER_NORM_BACKWARD_dy];
+  const double *inverse = in[CO_LAYER_NORM_BACKWARD_inverse];
+  double *dx = out[CO_LAYER_NORM_BACKWARD_dx], *dgamma = out[CO_LAYER_NORM_BACKWARD_dgamma];
+  double *dbeta = out[CO_LAYER_NORM_BACKWARD_dbeta];
+  for (int64_t n = 0; n < rows; n++) {
+    double sum = 0, product = 0;
+    for (int64_t i = n * C; i < (n + 1) * C; i++) {
+      sum += fabs(gamma[i - n * C] * dy[i]);
+      product += fabs(gamma[i - n * C] * dy[i] * (x[i] - mean[n]) * inverse[n]);
+    }
+    double of_sum = sign(r) * growth((double)C) * sum;
+    double of_product = sign(r) * growth((double)C) * product;
+    for (int64_t i = n * C; i < (n + 1) * C; i++)
+      dx[i] += inverse[n] * (sign(r) * fabs(gamma[i - n * C] * dy[i]) +
+                             (of_sum + (x[i] - mean[n]) * inverse[n] * of_product) / (double)C);
+  }
+  for (int64_t c = 0; c < C; c++) {
+    double sum = 0, product = 0;
+    for (int64_t n = 0; n < rows; n++) {
+      sum += fabs(dy[n * C + c]);
+      product += fabs(dy[n * C + c] * (x[n * C + c] - mean[n]) * inverse[n]);
+    }
+    dgamma[c] += sign(r) * growth((double)rows) * product;
+    dbeta[c] += sign(r) * growth((double)rows) * sum;
+  }
+}
+
 static co_status run_general(rounding *r, const co_op_desc *desc, void *const *in,
                              void *const *out) {
   void *from[CO_OP_MAX_OPERANDS];
@@ -261,6 +330,10 @@ static co_status run_general(rounding *r, const co_op_desc *desc, void *const *i
   }
   if (desc->op == CO_OP_BATCH_NORM) round_batch_norm(r, desc, from, out);
   if (desc->op == CO_OP_BATCH_NORM_BACKWARD) round_batch_norm_backward(r, desc, from, out);
+  if (desc->op == CO_OP_ACTIVATION || desc->op == CO_OP_ACTIVATION_BACKWARD)
+    round_activation(r, desc, from, out);
+  if (desc->op == CO_OP_LAYER_NORM) round_layer_norm(r, desc, from, out);
+  if (desc->op == CO_OP_LAYER_NORM_BACKWARD) round_layer_norm_backward(r, desc, from, out);
   if (desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY) round_softmax_cross_entropy(r, desc, from, out);
   if (desc->op == CO_OP_BINARY_CROSS_ENTROPY) round_binary_cross_entropy(r, desc, from, out);
   return CO_OK;

@@ -14,11 +14,11 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[];
+extern const co_field co_selector_fields[], co_default_fields[];
 
-// The list behind `input_features` or `output_features`: `word` (all, targets) stands for one item
-// per column of `role`.
-co_status co_model_list_features(co_model_builder *b, const char *key, const char *word,
-                                 co_role role, const co_node **out);
+// Makes the model's config one for its dataset: every feature has an item of its own in the lists
+// `input_features` and `output_features`, with what `defaults` says of its type.
+co_status co_model_expand_config(co_model_builder *b);
 // Finds a feature's column; a problem leaves *out NULL.
 co_status co_model_find_column(co_model_builder *b, const co_node *item, const char *path,
                                const char *name, const co_column **out);

@@ -105,35 +105,3 @@ co_status co_model_find_class(co_model_builder *b, const co_node *item, const ch
   co_free(ctx, known);
   return status;
 }
-
-co_status co_model_list_features(co_model_builder *b, const char *key, const char *word,
-                                 co_role role, const co_node **out) {
-  const co_node *node = co_node_get(b->model->config, key);
-  if (node && node->kind == CO_NODE_LIST) {
-    *out = node;
-    return CO_OK;
-  }
-  *out = NULL;
-  if (node && !(node->kind == CO_NODE_SCALAR && strcmp(node->text, word) == 0))
-    return co_node_problem(b->problems, node, NULL, "%s: must be a list, or `%s`", key, word);
-  co_text text;
-  co_text_init(&text, b->model->ctx);
-  co_text_printf(&text, "[");
-  for (int64_t i = 0; i < b->schema->column_count; i++) {
-    if (b->schema->columns[i].role != role) continue;
-    co_json name; // a JSON string is a YAML string
-    co_json_init(&name, b->model->ctx, 0);
-    co_json_string(&name, b->schema->columns[i].name);
-    if (name.text.status != CO_OK) text.status = name.text.status;
-    co_text_printf(&text, "{name: %s}, ", name.text.data ? name.text.data : "");
-    co_json_free(&name);
-  }
-  co_text_printf(&text, "]");
-  co_node *made = NULL;
-  co_status status = text.status;
-  if (status == CO_OK)
-    status = co_yaml_parse(&made, b->model->arena, key, text.data, text.length, b->problems);
-  co_text_free(&text);
-  *out = made;
-  return status;
-}

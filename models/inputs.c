@@ -60,9 +60,6 @@ static co_status read_input(co_model_builder *b, const co_node *item, const char
   co_arena *arena = b->model->arena;
   input_options options;
   int64_t before = b->problems->count;
-  if (co_node_get(item, "select"))
-    return co_node_problem(b->problems, item, "name the columns one by one",
-                           "%s.select: selectors are not there yet", path);
   CO_RETURN_IF_FAILED(co_fields_parse(&options, co_input_fields, item, path, arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   const co_column *column;
@@ -91,9 +88,8 @@ static co_status read_input(co_model_builder *b, const co_node *item, const char
 }
 
 co_status co_model_read_inputs(co_model_builder *b) {
-  const co_node *list;
-  CO_RETURN_IF_FAILED(co_model_list_features(b, "input_features", "all", CO_ROLE_INPUT, &list));
   co_model *model = b->model;
+  const co_node *list = co_node_get(model->config, "input_features");
   int64_t count = list ? list->count : 0;
   model->inputs = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *model->inputs);
   if (!model->inputs) return CO_ERR_MEMORY;

@@ -89,9 +89,12 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
   co_status status;
   CO_TRY(co_arena_create(&model->arena, ctx));
   CO_TRY(co_graph_create(&model->network, ctx));
-  CO_TRY(co_model_read_inputs(&b));
-  if (problems->count == before) CO_TRY(co_model_group_inputs(model));
-  CO_TRY(co_model_read_outputs(&b));
+  CO_TRY(co_model_expand_config(&b));
+  if (problems->count == before) {
+    CO_TRY(co_model_read_inputs(&b));
+    CO_TRY(co_model_group_inputs(model));
+    CO_TRY(co_model_read_outputs(&b));
+  }
   CO_TRY(check_input_names(&b));
   if (problems->count == before) CO_TRY(declare_fitted(model));
   if (problems->count == before) CO_TRY(list_schema(model));

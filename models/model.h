@@ -64,7 +64,7 @@ enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded
 typedef struct co_model {
   co_context *ctx;
   co_arena *arena;
-  const co_node *config; // the whole merged config, borrowed
+  const co_node *config; // expanded for the dataset: every feature has an item of its own
   co_input_feature *inputs;
   int64_t input_count;
   co_input_block *blocks;

@@ -150,10 +150,8 @@ static co_status too_many(co_model_builder *b, const co_node *item, const char *
 }
 
 co_status co_model_read_outputs(co_model_builder *b) {
-  const co_node *list;
-  CO_RETURN_IF_FAILED(
-      co_model_list_features(b, "output_features", "targets", CO_ROLE_TARGET, &list));
   co_model *model = b->model;
+  const co_node *list = co_node_get(model->config, "output_features");
   int64_t count = list ? list->count : 0;
   model->outputs = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *model->outputs);
   if (!model->outputs) return CO_ERR_MEMORY;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "datasets/import.h"
+#include "datasets/source.h"
 #include "host/api/api.h"
 #include "host/config/config.h"
 #include "host/core/h5.h"

@@ -133,8 +133,14 @@ static void report_columns(co_json *json, co_text *text, const co_schema *schema
       count[schema->columns[i].type]++;
       inputs++;
     }
-  co_text_printf(text, "inputs   %lld: %lld numbers, %lld binaries, %lld categories\n", inputs,
-                 count[CO_COLUMN_NUMBER], count[CO_COLUMN_BINARY], count[CO_COLUMN_CATEGORY]);
+  static const co_column_type shown[] = {CO_COLUMN_NUMBER, CO_COLUMN_BINARY, CO_COLUMN_CATEGORY,
+                                         CO_COLUMN_DATE, CO_COLUMN_TEXT};
+  static const char *const names[] = {"numbers", "binaries", "categories", "dates", "texts"};
+  co_text_printf(text, "inputs   %lld:", inputs);
+  for (size_t i = 0, told = 0; i < sizeof shown / sizeof *shown; i++)
+    if (count[shown[i]])
+      co_text_printf(text, "%s %lld %s", told++ ? "," : "", count[shown[i]], names[i]);
+  co_text_printf(text, "\n");
   co_json_key(json, "columns");
   co_json_open(json, '[');
   for (int64_t i = 0; i < schema->column_count; i++)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/api/api.h"
+#include "host/config/tree.h"
 #include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/train/settings.h"
@@ -15,13 +16,14 @@ typedef struct rendering {
   co_atomic_file output;
 } rendering;
 
-// With a dataset the features are checked too: what renders, trains.
-static co_status check_model(rendering *r, const co_node *config) {
+// With a dataset the features are written out, one by one, and checked: what renders, trains.
+static co_status expand(rendering *r, co_node **config) {
   co_dataset *dataset;
   co_model *model = NULL;
   CO_RETURN_IF_FAILED(co_dataset_open(&dataset, r->ctx, r->options->dataset));
   co_status status =
-      co_model_create(&model, r->ctx, config, co_dataset_schema(dataset), r->problems);
+      co_model_create(&model, r->ctx, *config, co_dataset_schema(dataset), r->problems);
+  if (status == CO_OK) status = co_node_copy(config, r->arena, model->config);
   co_model_free(model);
   co_dataset_close(dataset);
   return status == CO_ERR_CONFIG ? co_diagnostics_result(r->problems) : status;
@@ -57,7 +59,7 @@ static co_status render(rendering *r, cohort_result *result) {
                                        given->assignments, given->assignment_count, r->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, config, r->arena, r->problems));
   if (r->problems->count) return co_diagnostics_result(r->problems);
-  if (r->options->dataset) CO_RETURN_IF_FAILED(check_model(r, config));
+  if (r->options->dataset) CO_RETURN_IF_FAILED(expand(r, &config));
   co_json json;
   co_json_init(&json, r->ctx, 0);
   co_status status;

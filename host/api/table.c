@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/date.h"
 #include "host/core/file.h"
 
 co_status co_table_parse_delimiter(char *out, const char *text) {
@@ -57,15 +58,18 @@ static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o
     char *name = NULL;
     const char *value = NULL;
     CO_RETURN_IF_FAILED(take_pair("type", o->types[i], arena, &name, &value));
-    int type = co_recipe_type_parse(value);
+    const char *format = strncmp(value, "date:", 5) == 0 ? value + 5 : NULL;
+    int type = format ? CO_RECIPE_DATE : co_recipe_type_parse(value);
     if (type < 0) {
       co_status status = co_fail(CO_ERR_USAGE, "--type %.200s: there is no such type", o->types[i]);
-      co_hint("known: number, binary, category, id (dates and texts are not there yet)");
+      co_hint("known: number, binary, category, date, date:%%d/%%m/%%Y, text, id");
       return status;
     }
     co_recipe_column *column = co_table_column(recipe, arena, name);
     if (!column) return CO_ERR_MEMORY;
+    if (format) CO_RETURN_IF_FAILED(co_date_check_format(format));
     column->type = (co_recipe_type)type;
+    column->format = format;
   }
   return CO_OK;
 }

@@ -2,6 +2,7 @@
 // Schema files: tables: {NAME: {file, delimiter, skip_lines, header, columns: {C: {type, role}}}}.
 #include <string.h>
 
+#include "datasets/date.h"
 #include "host/api/table.h"
 #include "host/config/config.h"
 
@@ -35,16 +36,18 @@ static const co_field table_fields[] = {
     {.key = NULL}};
 
 typedef struct column_options {
-  const char *type, *role, *positive, *strip_suffix;
+  const char *type, *role, *positive, *format, *strip_suffix;
 } column_options;
 
 static const co_field column_fields[] = {
     {"type", CO_FIELD_STRING, offsetof(column_options, type), "null", 0, 0, NULL,
-     "number, binary, category or id; found out if absent.", NULL},
+     "number, binary, category, date, text or id; found out if absent.", NULL},
     {"role", CO_FIELD_STRING, offsetof(column_options, role), "null", 0, 0, NULL,
      "input, target, key, weight, split or ignore.", NULL},
     {"positive", CO_FIELD_STRING, offsetof(column_options, positive), "null", 0, 0, NULL,
      "Of a binary: the positive value.", NULL},
+    {"format", CO_FIELD_STRING, offsetof(column_options, format), "null", 0, 0, NULL,
+     "Of a date, as of strptime: \"%d/%m/%Y\"; ISO 8601 if absent.", NULL},
     {"strip_suffix", CO_FIELD_STRING, offsetof(column_options, strip_suffix), "null", 0, 0, NULL,
      "Taken off the ends of cells.", NULL},
     {.key = NULL}};
@@ -69,16 +72,20 @@ static co_status read_column(co_recipe_column *column, const co_node *node, cons
   int role = options.role ? co_recipe_role_parse(options.role) : 0;
   if (type < 0)
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "type"),
-                                        "known: number, binary, category, id",
+                                        "known: number, binary, category, date, text, id",
                                         "%s.type: unknown type '%s'", path, options.type));
   if (role < 0)
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "role"),
                                         "known: input, target, key, weight, split, ignore",
                                         "%s.role: unknown role '%s'", path, options.role));
+  if (options.format && co_date_check_format(options.format) != CO_OK)
+    CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "format"), NULL,
+                                        "%s.format: %s", path, co_error_last()->message));
   *column = (co_recipe_column){.name = column->name,
                                .type = type > 0 ? (co_recipe_type)type : CO_RECIPE_TYPE_ANY,
                                .role = role > 0 ? (co_recipe_role)role : CO_RECIPE_ROLE_ANY,
                                .positive = options.positive,
+                               .format = options.format,
                                .strip_suffix = options.strip_suffix};
   return CO_OK;
 }

@@ -63,7 +63,9 @@ static const cli_option options_table[] = {
      .kind = CLI_LIST,
      .offset = AT(types),
      .value = "COL=TYPE",
-     .doc = "csv: number, binary, category or id, instead of what is found out"},
+     .doc = "csv: number, binary, category, date, date:%d/%m/%Y, text or id, instead of what is "
+            "found\n"
+            "out"},
     {.name = "ignore",
      .kind = CLI_LIST,
      .offset = AT(ignored),

@@ -70,6 +70,10 @@ co_status co_h5_write_rows(co_h5 *file, const char *path, int64_t begin, int64_t
 // A 1-D dataset of variable-length UTF-8 strings.
 co_status co_h5_write_strings(co_h5 *file, const char *path, const char *const *text,
                               int64_t count);
+// Creates such a dataset without data, for row-wise writing.
+co_status co_h5_create_strings(co_h5 *file, const char *path, int64_t count);
+co_status co_h5_write_string_rows(co_h5 *file, const char *path, int64_t begin, int64_t count,
+                                  const char *const *text);
 // Attributes on a group or dataset ("/" = root). Strings are variable-length UTF-8.
 co_status co_h5_set_string(co_h5 *file, const char *object, const char *name, const char *value);
 co_status co_h5_set_strings(co_h5 *file, const char *object, const char *name,

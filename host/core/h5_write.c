@@ -230,16 +230,47 @@ static hid_t string_type(void) {
   return type;
 }
 
-co_status co_h5_write_strings(co_h5 *file, const char *path, const char *const *text,
+// Creates a dataset of strings, and writes them where they are there.
+static co_status make_strings(co_h5 *file, const char *path, const char *const *text,
                               int64_t count) {
   hid_t id;
   co_shape shape = co_shape_make(1, count);
   CO_RETURN_IF_FAILED(ready_to_write(file));
   hid_t type = string_type();
   co_status status = create_dataset(file, path, type, 1, &shape, NULL, &id);
-  if (status == CO_OK && count > 0 && H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
+  if (status == CO_OK && text && count > 0 &&
+      H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
     status = co_h5_library_failed(file, "write", path);
   co_h5_drop(type);
+  return finish_dataset(file, path, id, status);
+}
+
+co_status co_h5_write_strings(co_h5 *file, const char *path, const char *const *text,
+                              int64_t count) {
+  return make_strings(file, path, text, count);
+}
+
+co_status co_h5_create_strings(co_h5 *file, const char *path, int64_t count) {
+  return make_strings(file, path, NULL, count);
+}
+
+co_status co_h5_write_string_rows(co_h5 *file, const char *path, int64_t begin, int64_t count,
+                                  const char *const *text) {
+  h5_dataset d;
+  CO_RETURN_IF_FAILED(ready_to_write(file));
+  CO_RETURN_IF_FAILED(co_h5_dataset_open(file, path, &d));
+  co_status status = d.element.is_string ? co_h5_check_rows(file, path, &d, begin, count)
+                                         : co_h5_refuse(file, path, "holds no strings");
+  if (status == CO_OK && count > 0) {
+    hid_t type = string_type(), memory = co_h5_select_rows(&d, begin, count);
+    if (memory < 0 || H5Dwrite(d.id, type, memory, d.space, H5P_DEFAULT, text) < 0)
+      status = co_h5_library_failed(file, "write", path);
+    co_h5_drop(memory);
+    co_h5_drop(type);
+  }
+  hid_t id = d.id;
+  d.id = -1;
+  co_h5_dataset_close(&d);
   return finish_dataset(file, path, id, status);
 }
 

@@ -5,7 +5,8 @@
 
 static const char *const type_names[CO_COLUMN_TYPE_COUNT] = {
     [CO_COLUMN_NUMBER] = "number", [CO_COLUMN_VECTOR] = "vector", [CO_COLUMN_CATEGORY] = "category",
-    [CO_COLUMN_BINARY] = "binary", [CO_COLUMN_IMAGE] = "image",   [CO_COLUMN_TEXT] = "text",
+    [CO_COLUMN_BINARY] = "binary", [CO_COLUMN_IMAGE] = "image",   [CO_COLUMN_DATE] = "date",
+    [CO_COLUMN_TEXT] = "text",
 };
 static const char *const role_names[CO_ROLE_COUNT] = {
     [CO_ROLE_INPUT] = "input",   [CO_ROLE_TARGET] = "target", [CO_ROLE_KEY] = "key",

@@ -15,7 +15,8 @@ typedef enum co_column_type {
   CO_COLUMN_CATEGORY, // i32 code, -1 = missing, with category names
   CO_COLUMN_BINARY,   // f32 0 or 1, NaN = missing, with the names of both, that of 1 last
   CO_COLUMN_IMAGE,    // u8 (H, W, C)
-  CO_COLUMN_TEXT,     // stored integers or text of keys and ignored columns; never delivered
+  CO_COLUMN_DATE,     // f32 seconds since 1970-01-01 UTC, NaN = missing; stored in double
+  CO_COLUMN_TEXT,     // texts, of keys also integers; handed out as they are, not as numbers
   CO_COLUMN_TYPE_COUNT
 } co_column_type;
 

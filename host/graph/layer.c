@@ -15,7 +15,8 @@ static const co_layer_class *const all[] = {
 #undef CO_LAYER
     NULL};
 
-const char *const co_activation_words[] = {"linear", "relu", "sigmoid", "tanh", NULL};
+const char *const co_activation_words[] = {"linear", "relu", "sigmoid",    "tanh", "gelu",
+                                           "silu",   "elu",  "leaky_relu", NULL};
 
 const char *const co_initializer_words[] = {
     "zeros", "ones", "glorot_uniform", "he_normal", "uniform", "fan_in_uniform", NULL};
@@ -116,10 +117,23 @@ co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, 
 }
 
 co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_value *out) {
-  static const co_op operations[] = {CO_OP_RELU, CO_OP_SIGMOID, CO_OP_TANH};
+  // With Keras' defaults; the layers ELU and LeakyReLU have options.
+  static const struct {
+    co_op op;
+    co_op_attr attr;
+  } operations[] = {
+      {.op = CO_OP_RELU},
+      {.op = CO_OP_SIGMOID},
+      {.op = CO_OP_TANH},
+      {CO_OP_ACTIVATION, {.function = CO_FUNCTION_GELU}},
+      {CO_OP_ACTIVATION, {.function = CO_FUNCTION_SILU}},
+      {CO_OP_ACTIVATION, {.function = CO_FUNCTION_ELU, .alpha = 1}},
+      {CO_OP_ACTIVATION, {.function = CO_FUNCTION_LEAKY_RELU, .alpha = 0.2}},
+  };
   *out = x;
   if (activation == 0) return CO_OK;
-  return co_emit(graph, operations[activation - 1], NULL, 1, &x, out);
+  return co_emit(graph, operations[activation - 1].op, &operations[activation - 1].attr, 1, &x,
+                 out);
 }
 
 const co_shape *co_value_shape(const co_graph *graph, co_value value) {

@@ -93,7 +93,7 @@ static co_status read_config(co_session *t) {
 static co_status render_config(co_session *t) {
   co_json json;
   co_json_init(&json, t->ctx, 0);
-  co_status status = co_settings_render(&json, t->config, &t->settings);
+  co_status status = co_settings_render(&json, t->model->config, &t->settings);
   if (status == CO_OK) co_text_append(&t->config_json, json.text.data, json.text.length);
   co_json_free(&json);
   return status == CO_OK ? t->config_json.status : status;

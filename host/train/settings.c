@@ -91,6 +91,7 @@ static const co_field section_fields[] = {
     {"dataset", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "Which data, if not by --dataset.", NULL},
     {"input_features", CO_FIELD_NODE, 0, "all", 0, 0, NULL, "A list, or `all` input columns.",
      NULL},
+    {"defaults", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "Settings of features by their type.", NULL},
     {"combiner", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "What joins the inputs.", NULL},
     {"output_features", CO_FIELD_NODE, 0, "targets", 0, 0, NULL, "A list, or all `targets`.", NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
@@ -124,7 +125,7 @@ bool co_settings_describe(int i, const char **path, const char **doc, const co_f
   return true;
 }
 
-static const char *const later[] = {"defaults", "evaluation", "hyperopt", "privacy", "model_type"};
+static const char *const later[] = {"evaluation", "hyperopt", "privacy", "model_type"};
 
 static co_status check_sections(const co_node *root, co_arena *arena, co_diagnostics *problems) {
   const char *sections[16];
@@ -322,7 +323,8 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
 
 co_status co_settings_render(co_json *json, const co_node *root,
                              const co_trainer_settings *settings) {
-  static const char *const model_sections[] = {"input_features", "combiner", "output_features"};
+  static const char *const model_sections[] = {"input_features", "defaults", "combiner",
+                                               "output_features"};
   co_json_open(json, '{');
   co_json_key(json, "version");
   co_json_int(json, 1);

@@ -49,4 +49,22 @@ CO_CPU_INLINE float tanh_of(float x) {
   return size < 0.625f ? p * z * x + x : x < 0 ? -far : far;
 }
 
+// By the quotient of two polynomials (as XLA and Eigen), error below 8 ulp of 1; beyond 4 it is 1 to
+// the bit.
+CO_CPU_INLINE float erf_of(float x) {
+  const float z = x * x;
+  float p = -2.72614225801306e-10f, q = -1.45660718464996e-05f;
+  p = p * z + 2.77068142495902e-08f;
+  p = p * z - 2.10102402082508e-06f;
+  p = p * z - 5.69250639462346e-05f;
+  p = p * z - 7.34990630326855e-04f;
+  p = p * z - 2.95459980854025e-03f;
+  p = p * z - 1.60960333262415e-02f;
+  q = q * z - 2.13374055278905e-04f;
+  q = q * z - 1.68282697438203e-03f;
+  q = q * z - 7.37332916720468e-03f;
+  q = q * z - 1.42647390514189e-02f;
+  return x > 4 ? 1 : x < -4 ? -1 : x * (p / q);
+}
+
 #endif

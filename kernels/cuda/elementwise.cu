@@ -38,6 +38,43 @@ struct TanhBackward {
     return dy * (1.0f - y) * (1.0f + y);
   }
 };
+struct Curve {
+  co_function function;
+  float alpha;
+  __device__ float operator()(float x, float) const {
+    switch (function) {
+    case CO_FUNCTION_GELU:
+      return 0.5f * x * erfcf(-0.70710678f * x);
+    case CO_FUNCTION_SILU:
+      return x / (1.0f + expf(-x));
+    case CO_FUNCTION_ELU:
+      return x > 0 ? x : alpha * expm1f(x);
+    default:
+      return x > 0 ? x : alpha * x;
+    }
+  }
+};
+struct CurveBackward { // of x and dy
+  co_function function;
+  float alpha;
+  __device__ float operator()(float x, float dy) const {
+    switch (function) {
+    case CO_FUNCTION_GELU:
+      return dy * (0.5f * erfcf(-0.70710678f * x) + 0.39894228f * x * expf(-0.5f * x * x));
+    case CO_FUNCTION_SILU:
+      return dy * (1.0f + x / (1.0f + expf(x))) / (1.0f + expf(-x));
+    case CO_FUNCTION_ELU:
+      return x > 0 ? dy : dy * (alpha * expf(x));
+    default:
+      return x > 0 ? dy : dy * alpha;
+    }
+  }
+};
+struct Multiply {
+  __device__ float operator()(float a, float b) const {
+    return a * b;
+  }
+};
 struct Add {
   co_activation activation;
   __device__ float operator()(float a, float b) const {
@@ -154,6 +191,22 @@ extern "C" cudaError_t co_cuda_tanh(const co_cuda_call *call) {
 
 extern "C" cudaError_t co_cuda_tanh_backward(const co_cuda_call *call) {
   return co::launch_map(call, call->in[0], call->in[1], co::TanhBackward{});
+}
+
+extern "C" cudaError_t co_cuda_activation(const co_cuda_call *call) {
+  const co_op_attr *attr = &call->desc->attr;
+  return co::launch_map(call, call->in[0], call->in[0],
+                        co::Curve{attr->function, static_cast<float>(attr->alpha)});
+}
+
+extern "C" cudaError_t co_cuda_activation_backward(const co_cuda_call *call) {
+  const co_op_attr *attr = &call->desc->attr;
+  return co::launch_map(call, call->in[0], call->in[1],
+                        co::CurveBackward{attr->function, static_cast<float>(attr->alpha)});
+}
+
+extern "C" cudaError_t co_cuda_multiply(const co_cuda_call *call) {
+  return co::launch_map(call, call->in[0], call->in[1], co::Multiply{});
 }
 
 extern "C" cudaError_t co_cuda_add(const co_cuda_call *call) {

@@ -196,6 +196,12 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->activation = CO_ACTIVATION_RELU;
     return true;
   }
+  static const char *const functions[] = {"gelu", "silu", "elu", "leaky_relu"};
+  for (int f = 0; f < (int)(sizeof functions / sizeof *functions); f++)
+    if (p->desc.op == CO_OP_ACTIVATION && is(key, length, functions[f])) {
+      attr->function = (co_function)f;
+      return true;
+    }
   if (is(key, length, "nesterov")) return (attr->nesterov = 1) == 1;
   if (is(key, length, "decoupled")) return (attr->decoupled = 1) == 1;
   if (!numeric) return false;
@@ -203,6 +209,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->epsilon = number;
   else if (is(key, length, "momentum"))
     attr->momentum = number;
+  else if (is(key, length, "alpha"))
+    attr->alpha = number;
   else if (is(key, length, "rate"))
     attr->rate = number;
   else if (is(key, length, "fill"))

@@ -134,6 +134,15 @@ static const char smooth[] =
     "      {Dense: {units: 5, activation: sigmoid}}, {Dense: {units: 6, activation: tanh}}]}\n"
     "output_features: [{name: label}]\n";
 
+static const char curved[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: gelu}},\n"
+    "      LayerNormalization, {Dense: {units: 5}}, {ELU: 0.7, name: a},\n"
+    "      {Dense: {units: 5, activation: silu}, name: b, inputs: [a]}, {Multiply: {}, inputs: [a, "
+    "b, a]},\n"
+    "      {LeakyReLU: {}}]}}\n"
+    "output_features: [{name: label}]\n";
+
 static const char binary[] =
     "input_features:\n"
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
@@ -178,6 +187,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"branches", branches, NULL},
                                {"bottleneck", bottleneck, NULL},
                                {"smooth", smooth, NULL},
+                               {"curved", curved, NULL},
                                {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };

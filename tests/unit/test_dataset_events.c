@@ -470,7 +470,7 @@ static void version_1_knows_no_binary_columns_and_no_events(void **state) {
   co_shape flat = one(ROWS);
   put(h, "/entities/e/n", CO_I32, &flat, codes, "binary", "input");
   OK(co_h5_close(h));
-  refused(f, "/entities/e/n", "binary columns need format version 2");
+  refused(f, "/entities/e/n", "columns of type binary need format version 2");
   h = begin(f->ctx);
   put(h, "/entities/e/n", CO_F32, &flat, numbers, "number", "input");
   put(h, "/events/t/n", CO_F32, &flat, numbers, "number", "input");

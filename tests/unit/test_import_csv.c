@@ -68,7 +68,7 @@ static void types_are_found(void **state) {
   assert_non_null(strstr(schema, "\"yes\": {type: category, role: input}  # 3 different\n"));
   assert_non_null(strstr(schema, "\"zero\": {type: binary, role: input, positive: \"1\"}\n"));
   assert_non_null(strstr(schema, "\"empty\": {type: number, role: ignore}"));
-  assert_non_null(strstr(schema, "\"day\": {type: id, role: ignore}"));
+  assert_non_null(strstr(schema, "\"day\": {type: date, role: ignore}"));
   assert_non_null(strstr(schema, "\"t\": {type: binary, role: target, positive: \"yes\"}\n"));
   assert_int_equal(co_dataset_open(&d, f->ctx, "out.h5"), CO_OK);
   assert_int_equal(co_dataset_schema(d)->column_count, 6);
@@ -87,6 +87,52 @@ static void types_are_found(void **state) {
   assert_int_equal(co_dataset_numbers(d, "big", &numbers), CO_OK);
   assert_true(co_numbers_at(&numbers, 0) == 16777217);
   co_dataset_close(d);
+}
+
+// Dates are seconds, texts stay texts; both may be missing.
+static void dates_and_texts_are_stored(void **state) {
+  fixture *f = *state;
+  co_import_csv_result result;
+  co_dataset *d;
+  char schema[2048];
+  const char *const *text;
+  const int64_t *index;
+  int64_t rows;
+  job j = {.text = "day,at,said,note,t\n"
+                   "2011-12-31,31/12/11,it is \xC3\xBC"
+                   "ber nice,a b c d,0\n"
+                   ",,,e f g h,1\n"
+                   "1969-12-31 23:59:59,1/1/70,x,i j k l,0\n",
+           .columns = {TARGET("t"),
+                       {.name = "day", .type = CO_RECIPE_DATE},
+                       {.name = "at", .type = CO_RECIPE_DATE, .format = "%d/%m/%y"},
+                       {.name = "said", .type = CO_RECIPE_TEXT}},
+           .count = 4};
+  assert_int_equal(import_table(f, &j, &result, schema, sizeof schema), CO_OK);
+  assert_non_null(
+      strstr(schema, "\"at\": {type: date, role: input, format: \"%d/%m/%y\"}  # 1 missing\n"));
+  assert_non_null(strstr(schema, "\"note\": {type: text, role: ignore}"));
+  assert_int_equal(co_dataset_open(&d, f->ctx, "out.h5"), CO_OK);
+  co_numbers numbers;
+  assert_int_equal(co_dataset_numbers(d, "day", &numbers), CO_OK);
+  assert_true(co_numbers_at(&numbers, 0) == 1325289600 && isnan(co_numbers_at(&numbers, 1)));
+  assert_true(co_numbers_at(&numbers, 2) == -1);
+  assert_int_equal(co_dataset_numbers(d, "at", &numbers), CO_OK);
+  assert_true(co_numbers_at(&numbers, 0) == 1325289600 && co_numbers_at(&numbers, 2) == 0);
+  assert_int_equal(co_dataset_texts(d, "said", &text, &rows, &index), CO_OK);
+  assert_int_equal(rows, 3);
+  assert_string_equal(text[0], "it is \xC3\xBC"
+                               "ber nice");
+  assert_string_equal(text[1], "");
+  assert_int_equal(co_dataset_texts(d, "day", &text, &rows, &index), CO_ERR_DATA);
+  co_dataset_close(d);
+
+  j.columns[1].type = CO_RECIPE_TYPE_ANY;
+  j.text = "day,at,said,t\n2011-02-28,,,0\n2011-02-29,,,1\n";
+  j.force = true;
+  assert_int_equal(import_table(f, &j, &result, NULL, 0), CO_ERR_DATA);
+  assert_non_null(strstr(co_error_last()->message, "row 2, column 'day': '2011-02-29' is no date"));
+  assert_int_equal(co_error_last()->line, 3);
 }
 
 // A column whose texts begin late is read again from its start.
@@ -356,6 +402,7 @@ static void telco_is_what_it_is(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(types_are_found),
+      DATA_TEST(dates_and_texts_are_stored),
       DATA_TEST(texts_may_begin_late),
       DATA_TEST(positives_are_chosen),
       DATA_TEST(bad_tables_leave_nothing),

@@ -234,6 +234,59 @@ static void test_activations(void **state) {
   }
 }
 
+static void test_curves(void **state) {
+  (void)state;
+  // The normal distribution at 1, to 16 digits: P(X <= 1) and the density.
+  const double below = 0.8413447460685429, density = 0.2419707245191434;
+  const struct {
+    co_function function;
+    double alpha, y[3], slope[3]; // at -1, 1, log 3
+  } curves[] = {
+      {CO_FUNCTION_GELU, 0, {below - 1, below, NAN}, {1 - below - density, below + density, NAN}},
+      {CO_FUNCTION_SILU, 0, {NAN, NAN, 0.75 * log(3)}, {NAN, NAN, 0.75 + 0.1875 * log(3)}},
+      {CO_FUNCTION_ELU, 0.5, {0.5 * exp(-1) - 0.5, 1, log(3)}, {0.5 * exp(-1), 1, 1}},
+      {CO_FUNCTION_LEAKY_RELU, 0.25, {-0.25, 1, log(3)}, {0.25, 1, 1}},
+  };
+  const double x[3] = {-1, 1, log(3)}, dy[3] = {-2, 3, 5};
+  for (size_t k = 0; k < sizeof curves / sizeof *curves; k++) {
+    co_op_desc desc = {.op = CO_OP_ACTIVATION,
+                       .attr = {.function = curves[k].function, .alpha = curves[k].alpha}};
+    co_op_desc backward = {.op = CO_OP_ACTIVATION_BACKWARD, .attr = desc.attr, .has_out = 1};
+    double y[3], dx[3];
+    operand(&desc, true, 0, CO_F64, vector(3));
+    run(&desc, (void *[CO_OP_MAX_OPERANDS]){(void *)x}, (void *[CO_OP_MAX_OPERANDS]){y});
+    operand(&backward, true, 0, CO_F64, vector(3));
+    operand(&backward, true, 1, CO_F64, vector(3));
+    operand(&backward, false, 0, CO_F64, vector(3));
+    assert_int_equal(co_ref_run(&backward, (void *[8]){(void *)x, (void *)dy}, (void *[8]){dx}),
+                     CO_OK);
+    for (int i = 0; i < 3; i++) {
+      if (isnan(curves[k].y[i])) continue;
+      near_to(y[i], curves[k].y[i]);
+      near_to(dx[i], dy[i] * curves[k].slope[i]);
+    }
+  }
+}
+
+static void test_layer_norm(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LAYER_NORM, .attr = {.epsilon = 3}, .has_out = 7};
+  operand(&desc, true, CO_LAYER_NORM_x, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  operand(&desc, true, CO_LAYER_NORM_gamma, CO_F64, vector(2));
+  operand(&desc, true, CO_LAYER_NORM_beta, CO_F64, vector(2));
+  // Variances 1 and 6, of which 2 and 3 are the roots with epsilon.
+  double x[4] = {5, 7, sqrt(6), -sqrt(6)}, gamma[2] = {4, 10}, beta[2] = {0.5, -1};
+  double y[4], mean[2], inverse[2];
+  run(&desc, (void *[8]){x, gamma, beta}, (void *[8]){y, mean, inverse});
+  const double want[4] = {-1.5, 4, 0.5 + 4 * sqrt(6) / 3, -1 - 10 * sqrt(6) / 3};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], want[i]);
+  near_to(mean[0], 6);
+  near_to(mean[1], 0);
+  near_to(inverse[0], 0.5);
+  near_to(inverse[1], 1.0 / 3);
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -596,6 +649,8 @@ int main(void) {
       cmocka_unit_test(test_impute),
       cmocka_unit_test(test_embedding),
       cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_layer_norm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

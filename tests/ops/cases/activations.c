@@ -36,3 +36,38 @@ OPS_FAMILY(tanh) = {
     .adjust = adjust,
     .cases = tanh_cases,
 };
+
+// What cancels: 1 in GELU's 1 + erf, in ELU's exp - 1 and in the slopes.
+static double curve_magnitude(const ops_problem *p, int output) {
+  const double x = ops_largest(p, 0);
+  (void)output;
+  if (p->desc.op == CO_OP_ACTIVATION_BACKWARD) return ops_largest(p, 1);
+  return p->desc.attr.function == CO_FUNCTION_ELU ? fmax(1, p->desc.attr.alpha) : x;
+}
+
+static const char *const curve_cases[] = {
+    "x=1 gelu",
+    "x=17 gelu large",
+    "x=7x33 silu",
+    "x=65x16 silu large",
+    "x=15 elu alpha=1",
+    "x=3x5x7 elu alpha=0.5 large",
+    "x=7x33 leaky_relu alpha=0.3",
+    "x=2x2x2x2 leaky_relu alpha=0",
+    "x=33x5 gelu",
+    "x=7001 elu alpha=1",
+    "x=4099 gelu large",
+    OPS_SWEEP,
+    "x=100003 gelu",
+    "x=100003 silu",
+    "x=3x14x14x16 leaky_relu alpha=0.01",
+    NULL,
+};
+
+OPS_FAMILY(activation) = {
+    .op = CO_OP_ACTIVATION,
+    .flags = "large",
+    .adjust = adjust,
+    .magnitude = curve_magnitude,
+    .cases = curve_cases,
+};

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Selectors and defaults: a config becomes one item a feature.
+// Labels: asan
+#include "helpers.h"
+
+#include <string.h>
+
+static const co_column columns[] = {
+    {.name = "age", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F32},
+    {.name = "visit_first", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F32},
+    {.name = "visit_last", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F32},
+    {.name = "weekend", .type = CO_COLUMN_BINARY, .role = CO_ROLE_INPUT, .dtype = CO_F32},
+    {.name = "city",
+     .type = CO_COLUMN_CATEGORY,
+     .role = CO_ROLE_INPUT,
+     .dtype = CO_I32,
+     .category_count = 2,
+     .categories = (const char *const[]){"Bonn", "Ulm"}},
+    {.name = "spend", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_TARGET, .dtype = CO_F32},
+    {.name = "id", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_IGNORE, .dtype = CO_F32}};
+
+static const co_schema schema = {.column_count = 7, .columns = columns};
+
+static void create(rig *r, const char *text, co_status wanted) {
+  co_node *config;
+  rig_open(r, &(setup){.backend = "ref", .real = CO_F32});
+  OK(co_yaml_parse(&config, r->arena, "test.yaml", text, strlen(text), &r->problems));
+  co_status status = co_model_create(&r->model, r->ctx, config, &schema, &r->problems);
+  if (status != wanted) fail_msg("%s\n%s", text, co_error_last()->message);
+}
+
+static void expect(const char *text, const char *expanded) {
+  rig r;
+  co_json json;
+  create(&r, text, CO_OK);
+  co_json_init(&json, r.ctx, 0);
+  co_node_render(&json, co_node_get(r.model->config, "input_features"));
+  assert_string_equal(json.text.data, expanded);
+  assert_null(co_node_get(r.model->config, "defaults"));
+  co_json_free(&json);
+  rig_free(&r);
+}
+
+static void refuse(const char *text, const char *message) {
+  rig r;
+  create(&r, text, CO_ERR_CONFIG);
+  const co_error *error = co_error_last();
+  if (!strstr(error->message, message)) fail_msg("%s\n%s", text, error->message);
+  rig_free(&r);
+}
+
+static void types_and_patterns_select(void **unused) {
+  (void)unused;
+  expect("input_features: all", "[{\"name\":\"age\"},{\"name\":\"visit_first\"},"
+                                "{\"name\":\"visit_last\"},{\"name\":\"weekend\"},"
+                                "{\"name\":\"city\"}]");
+  // In the place of the selector, in the order of the dataset; never an ignored or target column.
+  expect("input_features: [{name: city}, {select: number, exclude: ['*_last']}]",
+         "[{\"name\":\"city\"},{\"name\":\"age\"},{\"name\":\"visit_first\"}]");
+  expect("input_features: [{select: 'visit_*', preprocessing: {missing: mean}}]",
+         "[{\"name\":\"visit_first\",\"preprocessing\":{\"missing\":\"mean\"}},"
+         "{\"name\":\"visit_last\",\"preprocessing\":{\"missing\":\"mean\"}}]");
+  // A named one wins over a selector, wherever it stands.
+  expect("input_features: [{select: number}, {name: age, preprocessing: {missing: mean}}]",
+         "[{\"name\":\"visit_first\"},{\"name\":\"visit_last\"},"
+         "{\"name\":\"age\",\"preprocessing\":{\"missing\":\"mean\"}}]");
+  expect("input_features: [{select: category}, {select: image, optional: true}]",
+         "[{\"name\":\"city\"}]");
+}
+
+static void defaults_go_into_items(void **unused) {
+  (void)unused;
+  expect("input_features: [{name: age, preprocessing: {missing: indicator}}, {name: visit_last},\n"
+         "  {name: city}]\n"
+         "defaults:\n"
+         "  number: {preprocessing: {missing: mean, normalization: minmax}}\n"
+         "  category: {encoder: {embedding_size: 2}}\n",
+         "[{\"name\":\"age\",\"preprocessing\":{\"missing\":\"indicator\","
+         "\"normalization\":\"minmax\"}},"
+         "{\"name\":\"visit_last\",\"preprocessing\":{\"missing\":\"mean\","
+         "\"normalization\":\"minmax\"}},"
+         "{\"name\":\"city\",\"encoder\":{\"embedding_size\":2}}]");
+  // An input's null takes a default away.
+  expect("input_features: [{name: age, preprocessing: null}]\n"
+         "defaults: {number: {preprocessing: {missing: mean}}}\n",
+         "[{\"name\":\"age\"}]");
+}
+
+static void mistakes_are_named(void **unused) {
+  (void)unused;
+  refuse("input_features: [{select: number}, {select: age}]", "column 'age' is selected twice");
+  refuse("input_features: [{select: 'none_*'}]", "no column is left for 'select: none_*'");
+  refuse("input_features: [{select: number, exclude: [agee]}]", "no column 'agee'");
+  refuse("input_features: [{select: number, exclude: age}]", "must be a list of columns");
+  refuse("input_features: [{select: number, name: age}]", "name: unknown key");
+  refuse("defaults: {numbr: {}}", "defaults.numbr: there is no such type");
+  refuse("defaults: {number: {preprocess: {}}}", "preprocess: unknown key");
+  refuse("defaults: {number: {preprocessing: {scaling: none}}}", "scaling: unknown key");
+  refuse("defaults: 3", "defaults: must be a map of types");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(types_and_patterns_select),
+                                     cmocka_unit_test(defaults_go_into_items),
+                                     cmocka_unit_test(mistakes_are_named)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
