@@ -80,11 +80,11 @@ static const co_field embedding_fields[] = {
      "Rate after the embedding.", NULL},
     {.key = NULL}};
 
-static const co_field piecewise_fields[] = {
-    TYPE_FIELD(piecewise_options),
-    {"embedding_size", CO_FIELD_INT, offsetof(piecewise_options, embedding_size), "16", 1, 4096,
-     NULL, "Features of a number.", NULL},
-    {.key = NULL}};
+static const co_field piecewise_fields[] = {TYPE_FIELD(piecewise_options),
+                                            {"embedding_size", CO_FIELD_INT,
+                                             offsetof(piecewise_options, embedding_size), "16", 1,
+                                             4096, NULL, "Features of a number.", NULL},
+                                            {.key = NULL}};
 
 static const char *const cell_types[] = {"lstm", NULL};
 
@@ -190,9 +190,9 @@ static void expand_piecewise(co_text *text, const void *options, const co_encode
   const piecewise_options *piecewise = options;
   (void)path;
   (void)problems;
-  co_text_printf(
-      text, "[{PiecewiseLinearEmbedding: {bins: %lld, output_dim: %lld}}, ReLU, Flatten]",
-      (long long)input->bins, (long long)piecewise->embedding_size);
+  co_text_printf(text,
+                 "[{PiecewiseLinearEmbedding: {bins: %lld, output_dim: %lld}}, ReLU, Flatten]",
+                 (long long)input->bins, (long long)piecewise->embedding_size);
 }
 
 static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
@@ -286,10 +286,11 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(problems, type_node,
-                           "known: graph, stacked_cnn, mlp, embedding, piecewise_linear, rnn, passthrough",
-                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return co_node_problem(
+        problems, type_node,
+        "known: graph, stacked_cnn, mlp, embedding, piecewise_linear, rnn, passthrough",
+        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+        near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,

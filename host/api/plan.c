@@ -352,10 +352,10 @@ static void report_memory(const planning *p, cohort_result *result) {
   const struct {
     const char *name;
     size_t value;
-  } rows[] = {{"parameters", bytes.parameters}, {"mirror", bytes.mirror},   {"state", bytes.state},
-              {"gradients", bytes.gradients},   {"optimizer", bytes.slots}, {"averages", bytes.averages},
-              {"arena", bytes.arena},           
-              {"batches", bytes.batches},       {"total", bytes.total}};
+  } rows[] = {
+      {"parameters", bytes.parameters}, {"mirror", bytes.mirror},   {"state", bytes.state},
+      {"gradients", bytes.gradients},   {"optimizer", bytes.slots}, {"averages", bytes.averages},
+      {"arena", bytes.arena},           {"batches", bytes.batches}, {"total", bytes.total}};
   co_json_key(&result->json, "memory_bytes");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "memory\n");

@@ -60,7 +60,8 @@ void *co_executor_address(const co_executor *executor, co_value id) {
   case CO_STORAGE_PARAM:
     return (char *)(averages ? store->ema : store->param) + store->entries[value->param].offset;
   case CO_STORAGE_MIRROR:
-    return (char *)(averages ? store->ema_mirror : store->mirror) + co_store_mirror_offset(store, value->param);
+    return (char *)(averages ? store->ema_mirror : store->mirror) +
+           co_store_mirror_offset(store, value->param);
   case CO_STORAGE_STATE:
     return (char *)store->state + store->entries[value->param].offset;
   case CO_STORAGE_GRADIENT:

@@ -71,7 +71,7 @@ typedef struct co_param_info {
   co_shape shape;    // canonical
   co_init_kind init;
   int64_t fan_in, fan_out;
-  bool zero_first; // the first row starts as zeros
+  bool zero_first;    // the first row starts as zeros
   double rate, decay; // multipliers of learning rate and weight decay
   co_value value;
 } co_param_info;

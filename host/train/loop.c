@@ -79,8 +79,7 @@ static co_status validate(co_session *t, double *out) {
   co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher);
   *out = value;
   double gain = higher ? value - t->state.best : t->state.best - value;
-  bool better =
-      !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
+  bool better = !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
   if (better) {
     t->state.best = value;
     t->state.best_step = t->state.step;

@@ -49,7 +49,8 @@ static const co_field trainer_fields[] = {
      NULL, "{decay: cosine, warmup_fraction: 0.05}", NULL},
     {"gradient_clipping", CO_FIELD_NODE, offsetof(section_options, clipping), "null", 0, 0, NULL,
      "{clip_global_norm: 1.0}", NULL},
-    {"ema", CO_FIELD_NODE, offsetof(section_options, ema), "null", 0, 0, NULL, "{decay: 0.998}", NULL},
+    {"ema", CO_FIELD_NODE, offsetof(section_options, ema), "null", 0, 0, NULL, "{decay: 0.998}",
+     NULL},
     {"checkpoint", CO_FIELD_NODE, offsetof(section_options, checkpoint), "null", 0, 0, NULL,
      "{keep_last: 2}", NULL},
     {.key = NULL}};

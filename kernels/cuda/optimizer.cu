@@ -128,9 +128,8 @@ __global__ void ema(float *average, const float *w, const co_segment *segments, 
                     int64_t elements, const co_step *step, const double *gate) {
   if (gate[0] == 0) return;
   float rate = static_cast<float>(step->ema_rate);
-  for_each_listed(segments, count, elements, [&](int64_t i, const co_segment &) {
-    average[i] += rate * (w[i] - average[i]);
-  });
+  for_each_listed(segments, count, elements,
+                  [&](int64_t i, const co_segment &) { average[i] += rate * (w[i] - average[i]); });
 }
 
 static unsigned range_blocks(int64_t elements, int64_t most) {

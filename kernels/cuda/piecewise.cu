@@ -22,8 +22,7 @@ __global__ void piecewise_linear(float *y, const float *x, const float *edges, i
     if (below > 0) {
       int64_t k = below - 1;
       place = static_cast<float>(k);
-      if (k + 1 < K && isfinite(edge[k + 1]))
-        place += (value - edge[k]) / (edge[k + 1] - edge[k]);
+      if (k + 1 < K && isfinite(edge[k + 1])) place += (value - edge[k]) / (edge[k + 1] - edge[k]);
     }
     y[i] = isnan(value) ? value : place;
   }
@@ -83,7 +82,8 @@ __global__ void piecewise_dense_backward(PiecewiseGradient<T> g, PiecewiseSizes 
     for (int64_t n = 0; n < s.N; n++) {
       int64_t number = n * s.C + c;
       float part = k < s.B ? part_of(g.x[number], k) : 1.0f;
-      sum += static_cast<double>(part) * static_cast<double>(static_cast<float>(g.dy[number * s.D + d]));
+      sum += static_cast<double>(part) *
+             static_cast<double>(static_cast<float>(g.dy[number * s.D + d]));
     }
     if (k < s.B)
       put(&g.dw[(c * s.B + k) * s.D + d], static_cast<float>(sum), g.add_w);
@@ -111,19 +111,17 @@ template <typename T> static cudaError_t launch_piecewise_dense(const co_cuda_ca
 template <typename T> static cudaError_t launch_piecewise_dense_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   PiecewiseSizes s = sizes_of(desc);
-  PiecewiseGradient<T> g = {
-      static_cast<float *>(call->out[CO_PIECEWISE_DENSE_BACKWARD_dx]),
-      static_cast<float *>(call->out[CO_PIECEWISE_DENSE_BACKWARD_dw]),
-      static_cast<float *>(call->out[CO_PIECEWISE_DENSE_BACKWARD_db]),
-      static_cast<const float *>(call->in[CO_PIECEWISE_DENSE_BACKWARD_x]),
-      static_cast<const float *>(call->in[CO_PIECEWISE_DENSE_BACKWARD_w]),
-      static_cast<const T *>(call->in[CO_PIECEWISE_DENSE_BACKWARD_dy]),
-      co_cuda_accumulates(desc, CO_PIECEWISE_DENSE_BACKWARD_dx),
-      co_cuda_accumulates(desc, CO_PIECEWISE_DENSE_BACKWARD_dw),
-      co_cuda_accumulates(desc, CO_PIECEWISE_DENSE_BACKWARD_db)};
-  CO_LAUNCH(piecewise_dense_backward<T>,
-            blocks_for(s.C * (s.B + 1) * s.D + (g.dx ? s.N * s.C : 0)), block_threads, 0,
-            call->stream, g, s);
+  PiecewiseGradient<T> g = {static_cast<float *>(call->out[CO_PIECEWISE_DENSE_BACKWARD_dx]),
+                            static_cast<float *>(call->out[CO_PIECEWISE_DENSE_BACKWARD_dw]),
+                            static_cast<float *>(call->out[CO_PIECEWISE_DENSE_BACKWARD_db]),
+                            static_cast<const float *>(call->in[CO_PIECEWISE_DENSE_BACKWARD_x]),
+                            static_cast<const float *>(call->in[CO_PIECEWISE_DENSE_BACKWARD_w]),
+                            static_cast<const T *>(call->in[CO_PIECEWISE_DENSE_BACKWARD_dy]),
+                            co_cuda_accumulates(desc, CO_PIECEWISE_DENSE_BACKWARD_dx),
+                            co_cuda_accumulates(desc, CO_PIECEWISE_DENSE_BACKWARD_dw),
+                            co_cuda_accumulates(desc, CO_PIECEWISE_DENSE_BACKWARD_db)};
+  CO_LAUNCH(piecewise_dense_backward<T>, blocks_for(s.C * (s.B + 1) * s.D + (g.dx ? s.N * s.C : 0)),
+            block_threads, 0, call->stream, g, s);
   return cudaGetLastError();
 }
 

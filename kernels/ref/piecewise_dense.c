@@ -25,8 +25,8 @@ void CO_REF(piecewise_dense)(const co_op_desc *desc, void *const *in, void *cons
 void CO_REF(piecewise_dense_backward)(const co_op_desc *desc, void *const *in, void *const *out) {
   int64_t N = desc->in[0].shape.dim[0], C = desc->in[1].shape.dim[0];
   int64_t B = desc->in[1].shape.dim[1], D = desc->in[1].shape.dim[2];
-  const real *x = in[0], *w = in[1], *dy = in[2];    // (N, C), (C, B, D), (N, C, D)
-  real *dx = out[0], *dw = out[1], *db = out[2]; // (N, C) or NULL, (C, B, D), (C, D)
+  const real *x = in[0], *w = in[1], *dy = in[2]; // (N, C), (C, B, D), (N, C, D)
+  real *dx = out[0], *dw = out[1], *db = out[2];  // (N, C) or NULL, (C, B, D), (C, D)
   for (int64_t i = 0; dx && i < N * C; i++) {
     double place = (double)x[i], sum = isnan(place) ? place : 0;
     int64_t c = i % C, k = place >= 0 && place < (double)B ? (int64_t)place : -1;

@@ -25,8 +25,8 @@ co_status co_infer_piecewise_linear(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_real(desc, 1, 0));
   int64_t C = desc->in[0].shape.dim[1], edges = desc->in[1].shape.dim[0];
   if (C < 1 || edges < C || edges % C != 0)
-    return co_fail(CO_ERR_CONFIG, "piecewise_linear: %lld edges for %lld numbers",
-                   (long long)edges, (long long)C);
+    return co_fail(CO_ERR_CONFIG, "piecewise_linear: %lld edges for %lld numbers", (long long)edges,
+                   (long long)C);
   co_set_out(desc, 0, desc->in[0].dtype, &desc->in[0].shape);
   return CO_OK;
 }

@@ -5,12 +5,12 @@ typedef struct embedding_options {
   int64_t bins, output_dim;
 } embedding_options;
 
-static const co_field fields[] = {
-    {"bins", CO_FIELD_INT, offsetof(embedding_options, bins), NULL, 1, 1 << 16, NULL,
-     "Bins of a number, at most.", NULL},
-    {"output_dim", CO_FIELD_INT, offsetof(embedding_options, output_dim), NULL, 1, 1 << 24, NULL,
-     "Features of a number.", "embedding_dim"},
-    {.key = NULL}};
+static const co_field fields[] = {{"bins", CO_FIELD_INT, offsetof(embedding_options, bins), NULL, 1,
+                                   1 << 16, NULL, "Bins of a number, at most.", NULL},
+                                  {"output_dim", CO_FIELD_INT,
+                                   offsetof(embedding_options, output_dim), NULL, 1, 1 << 24, NULL,
+                                   "Features of a number.", "embedding_dim"},
+                                  {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {

@@ -24,7 +24,7 @@ static const char *const linear_cases[] = {
     "x=13x1 edges=2",
     "x=33x3 edges=15",
     "x=17x2 edges=98",
-    "x=257x7 edges=343", // 48 bins
+    "x=257x7 edges=343",  // 48 bins
     "x=1021x31 edges=93", // enough for several threads
     NULL,
 };
