@@ -180,6 +180,10 @@ co_status co_dataset_ranges(co_dataset *d, const char *table, const int64_t **be
   return CO_OK;
 }
 
+const int64_t *co_dataset_as_of(const co_dataset *d) {
+  return d->as_of;
+}
+
 // ---- numbers as stored -------------------------------------------------------------------------
 
 co_status co_dataset_numbers(co_dataset *d, const char *name, co_numbers *out) {
@@ -252,16 +256,15 @@ void co_dataset_end_opening(co_dataset *d) {
   for (int64_t i = 0; i < d->entity_count; i++)
     co_free(d->ctx, d->entities[i].rows);
   co_free(d->ctx, d->entities);
-  co_free(d->ctx, d->as_of);
   d->entities = NULL;
   d->entity_count = 0;
-  d->as_of = NULL;
 }
 
 void co_dataset_close(co_dataset *d) {
   if (!d) return;
   co_h5_abandon(d->h5);
   co_dataset_end_opening(d);
+  co_free(d->ctx, d->as_of);
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     co_free(d->ctx, d->parts[i].owned);
     co_free(d->ctx, d->parts[i].stored_owned);

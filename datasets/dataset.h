@@ -52,6 +52,8 @@ co_status co_dataset_gather(co_dataset *dataset, const char *name, const int64_t
 // The row of each sample in an entity's table (of a joined one: composed of the sample's row of the
 // first entity and the pointer there), NULL for the identity; borrowed.
 co_status co_dataset_index(co_dataset *dataset, const char *table, const int64_t **index);
+// The cut-off of each sample, in seconds since 1970-01-01 UTC; NULL where none is stored; borrowed.
+const int64_t *co_dataset_as_of(const co_dataset *dataset);
 // The rows [begin, end) of an event table that each sample sees; within one entity and in order of
 // time; begin = end where there are none. Borrowed.
 co_status co_dataset_ranges(co_dataset *dataset, const char *table, const int64_t **begin,

@@ -70,7 +70,8 @@ struct co_dataset {
   char *recipe; // NULL if there is none
   int64_t rows;
   int64_t *split_rows[CO_SPLIT_COUNT], split_count[CO_SPLIT_COUNT];
-  int64_t key; // index of the key column, -1 = none
+  int64_t *as_of; // NULL if absent
+  int64_t key;    // index of the key column, -1 = none
   char fingerprint[65];
   co_sha256 hash;
   const unsigned char *map; // the whole file; NULL if nothing is mapped
@@ -80,7 +81,6 @@ struct co_dataset {
   co_h5 *h5;
   dataset_entity *entities; // all but the samples'
   int64_t entity_count;
-  int64_t *as_of; // NULL if absent
 };
 
 // An error of the file, at `object` in it.

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 typedef struct reading {
   const char *at, *end;
@@ -186,4 +187,12 @@ co_status co_date_check_format(const char *format) {
       CO_ERR_USAGE, "a date cannot be read by '%.100s': it needs year, month and day", format);
   co_hint("for example %%d/%%m/%%Y, or %%m/%%d/%%y %%H:%%M");
   return status;
+}
+
+void co_date_print(double seconds, char *out, size_t size) {
+  struct tm parts;
+  time_t whole = (time_t)floor(seconds);
+  *out = '\0';
+  if (isnan(seconds) || fabs(seconds) > 1e12 || !gmtime_r(&whole, &parts)) return;
+  strftime(out, size, whole % 86400 ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%d", &parts);
 }

@@ -22,6 +22,8 @@ typedef enum co_date_kind {
 co_date_kind co_date_read(const char *text, size_t length, const char *format, double *seconds);
 // CO_ERR_USAGE unless each % of a format is known, and it has year, month and day.
 co_status co_date_check_format(const char *format);
+// "2011-12-31", with " 23:59:59" where it is not midnight; empty of NaN. `size` >= 32.
+void co_date_print(double seconds, char *out, size_t size);
 
 #ifdef __cplusplus
 }

@@ -313,8 +313,9 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   for (int64_t i = 0; i < schema->column_count && status == CO_OK; i++) {
     const void *data;
     int64_t rows;
-    if (schema->columns[i].type != CO_COLUMN_TEXT)
-      status = co_dataset_column(dataset, schema->columns[i].name, &data, &rows, NULL);
+    const co_column *c = &schema->columns[i];
+    if (c->type != CO_COLUMN_TEXT && c->role != CO_ROLE_IGNORE)
+      status = co_dataset_column(dataset, c->name, &data, &rows, NULL);
   }
   if (fingerprint) snprintf(fingerprint, 65, "%s", co_dataset_fingerprint(dataset));
   co_dataset_close(dataset);

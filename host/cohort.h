@@ -173,6 +173,8 @@ typedef struct cohort_evaluate_options {
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
+  int64_t draws; // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
+  uint64_t seed; // of those
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -269,6 +271,76 @@ typedef struct cohort_import_csv_options {
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,
+                                           cohort_result **out);
+
+// ---- looking at data ---------------------------------------------------------------------------
+// A dataset.h5, or a raw table in text, which becomes a temporary dataset for the call.
+typedef struct cohort_data {
+  const char *dataset;
+  // Of a raw table, as of cohort_import_csv_options.
+  const char *const *targets;
+  int64_t target_count;
+  const char *key, *schema, *split;
+  uint64_t seed;
+  const char *temporary_folder; // where the temporary dataset lies; NULL = /tmp
+} cohort_data;
+
+// What makes a model's figures look better than they are, or can teach it nothing: "findings", each
+// with id, severity ("error", "warning"), column or rows, message and way_out.
+typedef struct cohort_data_check_options {
+  cohort_data data;
+  bool strict; // a finding is status 10
+} cohort_data_check_options;
+COHORT_API cohort_status cohort_data_check(cohort_context *context,
+                                           const cohort_data_check_options *options,
+                                           cohort_result **out);
+
+// What every column holds, over all rows and by split.
+typedef struct cohort_data_profile_options {
+  cohort_data data;
+  const char *rows_of; // the split that the text shows; NULL = all rows
+  int width;           // columns of the text; 0 = 100
+} cohort_data_profile_options;
+COHORT_API cohort_status cohort_data_profile(cohort_context *context,
+                                             const cohort_data_profile_options *options,
+                                             cohort_result **out);
+
+// The first rows, with names of classes in place of codes.
+typedef struct cohort_data_show_options {
+  cohort_data data;
+  const char *rows_of; // split; NULL = all rows
+  int64_t rows;        // at most 100,000; 0 = 10
+  bool csv;            // text as CSV, every column, instead of a table
+  int width;           // of the table; 0 = 100
+} cohort_data_show_options;
+COHORT_API cohort_status cohort_data_show(cohort_context *context,
+                                          const cohort_data_show_options *options,
+                                          cohort_result **out);
+
+// Removes customers from a dataset.h5, which is written anew without their rows, events and values,
+// verified, and takes the old one's place. Models trained on it before keep what they learned.
+typedef struct cohort_data_erase_options {
+  const char *dataset;
+  const char *const *keys;
+  int64_t key_count;
+  const char *keys_file; // one a line; NULL = none
+  bool allow_missing;    // keys that no row has; else status 4
+} cohort_data_erase_options;
+COHORT_API cohort_status cohort_data_erase(cohort_context *context,
+                                           const cohort_data_erase_options *options,
+                                           cohort_result **out);
+
+// Customers from a known process (datasets/synthesize.h), as CSV.
+typedef struct cohort_synthesize_options {
+  const char *output; // "-" = standard output
+  const char *truth;  // CSV of true probabilities; NULL = none
+  int64_t rows;
+  uint64_t seed;
+  bool leak; // one more column, which is known after the fact alone
+  bool force;
+} cohort_synthesize_options;
+COHORT_API cohort_status cohort_synthesize(cohort_context *context,
+                                           const cohort_synthesize_options *options,
                                            cohort_result **out);
 
 typedef struct cohort_render_options {

@@ -14,6 +14,8 @@ extern "C" {
 
 // ---- inputs ------------------------------------------------------------------------------------
 
+struct co_model_builder;
+
 // A section being built, for one block.
 typedef struct co_section_builder {
   co_section *section;
@@ -22,13 +24,24 @@ typedef struct co_section_builder {
   co_value ids;
 } co_section_builder;
 
+// What is counted of rows as a feature takes them.
+enum {
+  CO_COUNT_ROWS,
+  CO_COUNT_MISSING,  // values that are missing, or taken as missing
+  CO_COUNT_OUTLIERS, // values beyond fitted bounds
+  CO_COUNT_UNSEEN,   // classes that have no row of their own: rare, or not seen in training
+  CO_COUNT_KINDS
+};
+extern const char *const co_count_names[CO_COUNT_KINDS]; // "rows", …
+
 // Learning from training rows, in order, a piece at a time. Several features are fitted at once, each
 // by one thread; `end` runs on one thread, in the features' order.
 typedef struct co_fit_class {
   size_t state_size; // zeroed before begin
   co_status (*begin)(co_context *ctx, const co_input_feature *feature, void *state);
-  // `values` (rows, …) of the column's type, of numbers as double; `samples` tells which rows, for
-  // messages. Of events, a row is an event of that sample.
+  // `values` (rows, …) of the column's type, of numbers as double; `samples` tells which rows. Of
+  // events, a row is an event of that sample. Of a feature that is derived, (rows, columns) as
+  // double, as derivations are given them, behind them the column that is only learned from.
   co_status (*add)(const co_input_feature *feature, void *state, const void *values, int64_t rows,
                    const int64_t *samples);
   // Once, after the last of them, on the same thread: what took much memory goes. NULL = nothing does.
@@ -43,22 +56,28 @@ typedef struct co_input_class {
   size_t preprocessing_size;
   const co_field *augmentation; // NULL = there is none
   size_t augmentation_size;
-  const char *encoder; // name of the one that follows where none is asked for
-  int64_t (*table_rows)(const co_input_block *block);      // that codes pick from; NULL = no codes
-  int64_t (*bins)(const co_input_block *block);            // that places lie in; NULL = or 0: none
+  const char *encoder; // name of the one that follows where none is asked for; of codes
+  bool several;        // takes a list of `columns`
+  int64_t (*table_rows)(const co_input_block *block); // that codes pick from; NULL or 0 = no codes
+  int64_t (*bins)(const co_input_block *block);       // that places lie in; NULL or 0 = no places
   int64_t (*most_events)(const co_input_feature *feature); // of events: how many are read at most
   // Neighbours with equal options and without an encoder of their own are fed as one block (N, C).
   bool packs;
-  // Declares feature->fitted, with what it is before fitting. NULL = nothing is learned.
+  // Checks options beyond their fields, and those that are maps; `path` is the feature's. NULL =
+  // there are none.
+  co_status (*read)(struct co_model_builder *b, const co_node *item, const char *path,
+                    co_input_feature *feature);
+  // Declares feature->fitted, with what it is before fitting, and feature->derivation. NULL = nothing
+  // is learned.
   co_status (*declare)(co_model *model, co_input_feature *feature);
   // Whether these options need fitting. NULL = never.
   bool (*is_fitted)(const co_input_feature *feature);
   const co_fit_class *fit;
   const co_fit_class *(*choose_fit)(const co_input_feature *feature); // by options; NULL = `fit`
-  // Refuses values, of any split, that the section cannot make an input of; as fit->add is called.
-  // NULL = there are none.
+  // Refuses values, of any split, that the section cannot make an input of, and adds to
+  // counts[CO_COUNT_KINDS]; called as fit->add is. NULL = all are taken.
   co_status (*check)(const co_input_feature *feature, const void *values, int64_t rows,
-                     const int64_t *samples);
+                     const int64_t *samples, int64_t *counts);
   // Of the block's input of the network.
   co_status (*describe)(const co_input_block *block, co_dtype *dtype, co_shape *shape);
   // The operations of the section, from stored values to the network's input.
@@ -104,11 +123,18 @@ const co_feature_class *co_feature_class_of(co_column_type type, bool of_events,
 
 // ---- for classes -------------------------------------------------------------------------------
 
-// Declares `count` fitted arrays of a feature, zeroed.
+// Declares `count` more fitted arrays of a feature, zeroed.
 co_status co_feature_declare(co_model *model, co_input_feature *feature, const co_fitted *arrays,
                              int64_t count);
 // The fitted array of that name; it must have been declared.
 co_fitted *co_feature_fitted(const co_input_feature *feature, const char *name);
+// i64 (CO_COUNT_KINDS) of the training rows; NULL where the class counts nothing.
+co_fitted *co_feature_counts(const co_input_feature *feature);
+// Feeds what is made of the feature's columns; without a `user`, `derive` is given the feature.
+co_status co_feature_derive(co_model *model, co_input_feature *feature, const co_derivation *made);
+// The type and number of a feature's values in a row, as they are fed.
+co_dtype co_feature_dtype(const co_input_feature *feature);
+int64_t co_feature_width(const co_input_feature *feature);
 
 // The block's stored values (N, …): gathered from their table, or as they came. Scalars are (N, C).
 // `pivots`: each feature has a fitted array "pivot", which is taken off.

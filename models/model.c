@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/builder.h"
+#include "models/features/scalar.h"
 
 // Stored under the first feature that reads events.
 static co_status declare_lengths(co_model *model) {
@@ -25,12 +26,22 @@ static co_status declare_lengths(co_model *model) {
   return CO_OK;
 }
 
+// Of the training rows; models of earlier versions have none.
+static co_status declare_counts(co_model *model, co_input_feature *feature) {
+  const co_fitted counts = {.name = "counts",
+                            .dtype = CO_I64,
+                            .shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS),
+                            .optional = true};
+  return co_feature_declare(model, feature, &counts, 1);
+}
+
 static co_status declare_fitted(co_model *model) {
   int64_t count = 0;
   for (int64_t i = 0; i < model->input_count; i++) {
     co_input_feature *feature = &model->inputs[i];
     if (feature->class_->input->declare)
       CO_RETURN_IF_FAILED(feature->class_->input->declare(model, feature));
+    if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
@@ -42,9 +53,18 @@ static co_status declare_fitted(co_model *model) {
   return CO_OK;
 }
 
+// Several features may read one column.
+static void list_column(co_model *model, co_column *columns, const co_column *column) {
+  for (int64_t i = 0; i < model->schema.column_count; i++)
+    if (strcmp(columns[i].name, column->name) == 0) return;
+  columns[model->schema.column_count++] = *column;
+}
+
 static co_status list_schema(co_model *model) {
-  co_column *columns = co_arena_alloc(
-      model->arena, (size_t)(model->input_count + model->output_count) + 1, sizeof *columns);
+  int64_t most = model->output_count + 1;
+  for (int64_t i = 0; i < model->input_count; i++)
+    most += model->inputs[i].column_count + 1;
+  co_column *columns = co_arena_alloc(model->arena, (size_t)most, sizeof *columns);
   if (!columns) return CO_ERR_MEMORY;
   co_table *tables =
       co_arena_alloc(model->arena, (size_t)model->event_table_count + 1, sizeof *tables);
@@ -55,9 +75,12 @@ static co_status list_schema(co_model *model) {
   model->schema.tables = tables;
   model->schema.table_count = model->event_table_count;
   for (int64_t i = 0; i < model->input_count; i++)
-    columns[model->schema.column_count++] = *model->inputs[i].column;
+    for (int64_t k = 0; k < model->inputs[i].column_count; k++)
+      list_column(model, columns, model->inputs[i].columns[k]);
   for (int64_t i = 0; i < model->output_count; i++)
-    if (model->outputs[i].column) columns[model->schema.column_count++] = *model->outputs[i].column;
+    if (model->outputs[i].column) list_column(model, columns, model->outputs[i].column);
+  for (int64_t i = 0; i < model->input_count; i++)
+    if (model->inputs[i].learned) list_column(model, columns, model->inputs[i].learned);
   return CO_OK;
 }
 
@@ -141,6 +164,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
     const char *path, *doc;
     const co_field *fields;
   } tables[] = {{"input_features", "Columns that go in.", co_input_fields},
+                {"input_features.preprocessing.outliers",
+                 "Of numbers: values too far from the others.", co_outlier_fields},
                 {"combiner", "What joins the encoded inputs.", co_combiner_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
                 {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields}};

@@ -20,12 +20,17 @@ typedef struct co_feature_class co_feature_class;
 // An input feature: a column with preprocessing, augmentation and encoder.
 typedef struct co_input_feature {
   const char *name;
-  const co_column *column; // the model's own copy
+  const co_column *column; // the model's own copy; the first, where it has several
+  const co_column *const *columns;
+  int64_t column_count;
+  const co_column *learned;        // a column that is read in fitting alone, or NULL
+  const co_derivation *derivation; // what is fed in place of stored values, or NULL
   const co_feature_class *class_;
-  const void *preprocessing, *augmentation; // options of the class
-  const co_node *encoder;                   // NULL = by class
-  int32_t event_table; // number of the table of events that its column belongs to, -1 = none
-  co_fitted *fitted;   // what the class learns from training rows
+  void *preprocessing; // options of the class
+  const void *augmentation;
+  const co_node *encoder; // NULL = by class
+  int32_t event_table;    // number of the table of events that its column belongs to, -1 = none
+  co_fitted *fitted;      // what the class learns from training rows
   int64_t fitted_count;
 } co_input_feature;
 

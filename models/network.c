@@ -40,7 +40,8 @@ static bool is_encoded_alike(const co_input_feature *a, const co_input_feature *
 static bool is_packed(const co_input_feature *before, const co_input_feature *feature) {
   const co_input_class *class_ = feature->class_->input;
   return class_->packs && before->class_ == feature->class_ && is_encoded_alike(before, feature) &&
-         before->column->dtype == feature->column->dtype &&
+         co_feature_dtype(before) == co_feature_dtype(feature) &&
+         !before->derivation == !feature->derivation &&
          is_same(before->column->table, feature->column->table) &&
          memcmp(before->preprocessing, feature->preprocessing, class_->preprocessing_size) == 0;
 }
@@ -119,10 +120,14 @@ static co_status network_input(co_model *model, co_input_block *block) {
 static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
   co_model *model = b->model;
   const co_input_class *class_ = block->class_->input;
+  const int64_t rows = class_->table_rows ? class_->table_rows(block) : 0;
   const int64_t bins = class_->bins ? class_->bins(block) : 0;
-  const co_encoder_input input = {.fallback = bins ? "piecewise_linear" : class_->encoder,
+  const bool plain = class_->table_rows && !rows;
+  const co_encoder_input input = {.fallback = bins    ? "piecewise_linear"
+                                              : plain ? "passthrough"
+                                                      : class_->encoder,
                                   .bins = bins,
-                                  .rows = class_->table_rows ? class_->table_rows(block) : 0,
+                                  .rows = rows,
                                   .events = block->event_table >= 0};
   const co_node *layers;
   int64_t before = b->problems->count;

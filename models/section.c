@@ -31,15 +31,26 @@ static co_status list_fitted(co_section_builder *b, const char *name, co_fitted 
 }
 
 static co_status list_columns(co_section_builder *b, bool pivots, co_feed *feed) {
-  const co_column **columns =
-      co_arena_alloc(b->section->graph->arena, (size_t)b->block->count, sizeof *columns);
+  co_arena *arena = b->section->graph->arena;
+  const co_input_feature *features = b->block->features;
+  size_t count = (size_t)b->block->count, most = 0;
+  for (size_t i = 0; i < count; i++)
+    most += (size_t)features[i].column_count;
+  const co_column **columns = co_arena_alloc(arena, most, sizeof *columns);
+  const co_derivation **derivations = co_arena_alloc(arena, count, sizeof *derivations);
   co_fitted **fitted = NULL;
-  if (!columns) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < b->block->count; i++)
-    columns[i] = b->block->features[i].column;
-  if (pivots) CO_RETURN_IF_FAILED(list_fitted(b, "pivot", &fitted));
+  if (!columns || !derivations) return CO_ERR_MEMORY;
   feed->columns = columns;
-  feed->column_count = b->block->count;
+  for (size_t i = 0; i < count; i++) {
+    if ((derivations[i] = features[i].derivation)) feed->derivations = derivations;
+    int64_t read = features[i].derivation ? features[i].column_count : 1;
+    for (int64_t k = 0; k < read; k++)
+      columns[feed->column_count++] = features[i].columns[k];
+  }
+  if (feed->derivations)
+    feed->derivation_count = b->block->count;
+  else if (pivots)
+    CO_RETURN_IF_FAILED(list_fitted(b, "pivot", &fitted));
   feed->pivots = fitted;
   feed->event_table = b->block->event_table;
   return CO_OK;
@@ -47,7 +58,10 @@ static co_status list_columns(co_section_builder *b, bool pivots, co_feed *feed)
 
 // (rows, …) of the block's columns; scalars lie side by side.
 static co_shape shape_of(const co_section_builder *b, int64_t rows) {
-  const co_column *column = b->block->features[0].column;
+  const co_input_feature *feature = &b->block->features[0];
+  const co_column *column = feature->column;
+  if (feature->derivation)
+    return co_shape_make(2, rows, b->block->count * co_feature_width(feature));
   co_shape shape = {.rank = column->shape.rank + 1, .dim = {rows}};
   for (int i = 0; i < column->shape.rank; i++)
     shape.dim[i + 1] = column->shape.dim[i];
@@ -55,7 +69,7 @@ static co_shape shape_of(const co_section_builder *b, int64_t rows) {
 }
 
 co_status co_section_rows(co_section_builder *b, bool pivots, co_value *out) {
-  co_dtype dtype = b->block->features[0].column->dtype;
+  co_dtype dtype = co_feature_dtype(&b->block->features[0]);
   co_shape shape = shape_of(b, b->rows), ids = co_shape_make(1, CO_DIM_N);
   co_feed feed = {.kind = CO_FEED_ROWS};
   co_value in[2];

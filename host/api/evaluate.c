@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_evaluate: metrics of a model on a split, and gates on them.
+#include <math.h>
 #include <string.h>
 
 #include "host/api/api.h"
@@ -17,12 +18,15 @@ static co_status parse_split(const char *name, int *split) {
 }
 
 static void print_metrics(co_text *text, const co_evaluation *evaluation) {
-  const char *name;
-  double value;
-  bool higher;
+  co_evaluation_value value;
   for (int64_t i = 0; i < evaluation->model->output_count; i++)
-    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &name, &value, &higher); k++)
-      co_text_printf(text, "  %-24s %-20s %.6g\n", evaluation->model->outputs[i].name, name, value);
+    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &value); k++) {
+      co_text_printf(text, "  %-24s %-20s %-10.6g", evaluation->model->outputs[i].name, value.name,
+                     value.value);
+      if (!isnan(value.interval.low))
+        co_text_printf(text, " [%.6g, %.6g]", value.interval.low, value.interval.high);
+      co_text_printf(text, "\n");
+    }
 }
 
 // One gate: "[OUTPUT.]ID" then >=, <=, > or <, then a number.
@@ -64,10 +68,9 @@ static co_status check_gates(const cohort_evaluate_options *options,
                              co_diagnostics *errors) {
   for (int64_t i = 0; i < options->require_count; i++) {
     gate g;
-    double value;
-    bool higher;
+    co_evaluation_value found;
     CO_RETURN_IF_FAILED(parse_gate(options->require[i], &g));
-    if (!co_evaluation_find(evaluation, g.metric, &value, &higher)) {
+    if (!co_evaluation_find(evaluation, g.metric, &found)) {
       co_status status = co_fail(CO_ERR_USAGE, "--require '%s': the model has no metric '%s'",
                                  options->require[i], g.metric);
       char *known = co_evaluation_known(evaluation);
@@ -75,8 +78,8 @@ static co_status check_gates(const cohort_evaluate_options *options,
       co_free(evaluation->model->ctx, known);
       return status;
     }
-    if (names_only || holds(&g, value)) continue;
-    co_fail(CO_ERR_GATE, "required %s, but it is %.6g", options->require[i], value);
+    if (names_only || holds(&g, found.value)) continue;
+    co_fail(CO_ERR_GATE, "required %s, but it is %.6g", options->require[i], found.value);
     CO_RETURN_IF_FAILED(co_diagnostics_add_last(errors));
   }
   return co_diagnostics_result(errors);
@@ -126,14 +129,19 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
     return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_check_labels(e->predictor->model, e->dataset, (co_split)split));
-  CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count));
+  CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
+  co_evaluation_collect_all(evaluation);
+  evaluation->keeps = true;
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
   const co_scoring_options run = {.watch = &context->watch,
                                   .stoppable = true,
                                   .workers = options->workers,
                                   .stage = "evaluate"};
   CO_RETURN_IF_FAILED(co_evaluate(evaluation, e->predictor, e->dataset, samples, count, &run));
+  const co_bootstrap_options bootstrap = {
+      .draws = options->draws, .seed = options->seed, .watch = &context->watch};
+  if (options->draws >= 0) CO_RETURN_IF_FAILED(co_evaluation_bootstrap(evaluation, &bootstrap));
   co_json *json = &result->json;
   co_json_key(json, "model");
   co_json_string(json, e->predictor->path);
@@ -147,6 +155,8 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_json_double(json, co_evaluation_loss(evaluation));
   co_json_key(json, "metrics");
   co_evaluation_render(json, evaluation, true);
+  co_json_key(json, "intervals");
+  co_evaluation_render_intervals(json, evaluation);
   co_text_printf(&result->text, "%s on %lld %s rows\n", e->predictor->path,
                  (long long)evaluation->rows, co_split_name((co_split)split));
   print_metrics(&result->text, evaluation);

@@ -6,6 +6,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/eval/opening.h"
+#include "host/feed/fit_features.h"
 
 static void render_column(cohort_result *result, const co_column *column, const char *table) {
   co_json *json = &result->json;
@@ -198,6 +199,29 @@ co_status co_inspect_weights(co_context *ctx, const char *path) {
   return status;
 }
 
+// What the training rows had: of each input, as far as it was counted.
+static co_status render_counts(co_h5 *file, co_arena *arena, const co_node *config,
+                               cohort_result *result) {
+  const co_node *inputs = co_node_get(config, "input_features");
+  const co_shape shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS);
+  co_json_key(&result->json, "preprocessing");
+  co_json_open(&result->json, '{');
+  co_text_printf(&result->text, "of the training rows\n");
+  for (int64_t i = 0; inputs && inputs->kind == CO_NODE_LIST && i < inputs->count; i++) {
+    const co_node *name = co_node_get(inputs->items[i], "name");
+    if (!name) name = co_node_get(inputs->items[i], "column");
+    if (!name || name->kind != CO_NODE_SCALAR) continue;
+    co_input_counts counts;
+    char *path = co_arena_format(arena, "/cohort/preprocessing/%s/counts", name->text);
+    if (!path) return CO_ERR_MEMORY;
+    if (!co_h5_exists(file, path)) continue;
+    CO_RETURN_IF_FAILED(co_h5_read(file, path, CO_I64, &shape, counts.of));
+    co_render_input_count(&result->json, &result->text, name->text, &counts);
+  }
+  co_json_close(&result->json);
+  return CO_OK;
+}
+
 static co_status inspect_model(co_context *ctx, const char *path, cohort_result *result) {
   co_arena *arena;
   co_h5 *file = NULL;
@@ -214,6 +238,7 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   co_text_printf(&result->text, "columns\n");
   render_schema(result, &model.schema);
   CO_TRY(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  CO_TRY(render_counts(file, arena, model.config, result));
   CO_TRY(render_weights(file, arena, result));
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);

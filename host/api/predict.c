@@ -28,6 +28,7 @@ typedef struct scoring {
   int64_t column_count;
   co_atomic_file atomic;
   co_writer *writer;
+  co_input_counts *counts; // per input of the model
 } scoring;
 
 // RFC 4180: quoted where a separator, quote or line end is inside.
@@ -166,7 +167,11 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(check_columns(s));
-  CO_RETURN_IF_FAILED(co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count));
+  s->counts =
+      co_arena_alloc(s->arena, (size_t)s->predictor->model->input_count + 1, sizeof *s->counts);
+  if (!s->counts) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
   CO_RETURN_IF_FAILED(write_header(s));
   CO_RETURN_IF_FAILED(score_rows(s));
   co_status status = co_writer_close(s->writer);
@@ -183,6 +188,11 @@ static co_status predict(scoring *s, cohort_result *result) {
   if (to_file)
     co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
                    options->output);
+  co_text ignored;
+  co_text_init(&ignored, s->ctx);
+  co_json_key(json, "preprocessing");
+  co_render_input_counts(json, to_file ? &result->text : &ignored, s->predictor->model, s->counts);
+  co_text_free(&ignored);
   return CO_OK;
 }
 

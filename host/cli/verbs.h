@@ -7,7 +7,7 @@
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_evaluate,
     cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render, cli_verb_doctor,
-    cli_verb_help;
+    cli_verb_data, cli_verb_synthesize, cli_verb_help;
 
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
@@ -48,7 +48,7 @@ typedef struct cli_evaluate_options {
   const char *model, *dataset, *split;
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
-  int64_t workers;
+  int64_t workers, draws;
 } cli_evaluate_options;
 
 typedef struct cli_predict_options {
@@ -65,6 +65,26 @@ typedef struct cli_verify_options {
   int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
 } cli_verify_options;
+
+typedef struct cli_data_options {
+  cli_common common; // --seed
+  cli_list operands; // what to do, and the dataset
+  cli_list targets;  // of a raw table, as are the next two
+  const char *schema, *split_rule;
+  cli_list keys;         // of a raw table the key column; erase: customers
+  const char *keys_file; // erase: NULL = none
+  const char *split;     // profile, show: NULL = all rows
+  int64_t rows;          // show: CLI_UNSET = 10
+  bool strict, csv;      // check; show
+  bool allow_missing;    // erase
+} cli_data_options;
+
+typedef struct cli_synthesize_options {
+  cli_common common; // --seed, --threads, --force
+  const char *output, *truth;
+  int64_t rows;
+  bool leak;
+} cli_synthesize_options;
 
 typedef struct cli_inspect_options {
   cli_common common;

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/eval/scores.h"
 #include "host/feed/collate.h"
 
+// Metrics in the list.
 static int64_t metric_classes(void) {
   int64_t count = 0;
   while (co_metric_list()[count])
@@ -14,33 +14,9 @@ static int64_t metric_classes(void) {
   return count;
 }
 
-co_status co_evaluation_create(co_evaluation *e, const co_model *model) {
-  const co_graph *network = model->network;
-  size_t scored = (size_t)(model->output_count * metric_classes());
-  memset(e, 0, sizeof *e);
-  e->model = model;
-  e->sums = co_alloc_zero(model->ctx, (size_t)network->metric_doubles + 1, sizeof(double));
-  e->weight_sum = co_alloc_zero(model->ctx, (size_t)network->loss_count + 1, sizeof(double));
-  e->scored = co_alloc_zero(model->ctx, scored + 1, sizeof(double));
-  for (size_t i = 0; e->scored && i < scored; i++)
-    e->scored[i] = NAN;
-  return e->sums && e->weight_sum && e->scored ? CO_OK : CO_ERR_MEMORY;
-}
-
-void co_evaluation_free(co_evaluation *e) {
-  if (!e->model) return;
-  co_free(e->model->ctx, e->sums);
-  co_free(e->model->ctx, e->weight_sum);
-  co_free(e->model->ctx, e->scored);
-  memset(e, 0, sizeof *e);
-}
-
-// ---- collecting scores -------------------------------------------------------------------------
-
 static bool has_scores(const co_output_feature *output) {
   for (int64_t k = 0; output->column && co_metric_list()[k]; k++)
-    if (co_metric_list()[k]->score && co_metric_applies(co_metric_list()[k], output->column->type))
-      return true;
+    if (co_metric_is_scored(co_metric_list()[k], output->column->type)) return true;
   return false;
 }
 
@@ -50,33 +26,74 @@ bool co_evaluation_needs_scores(const co_model *model) {
   return false;
 }
 
+co_status co_evaluation_create(co_evaluation *e, const co_model *model) {
+  const co_graph *network = model->network;
+  co_context *ctx = model->ctx;
+  size_t outputs = (size_t)model->output_count, scored = outputs * (size_t)metric_classes();
+  memset(e, 0, sizeof *e);
+  e->model = model;
+  e->sums = co_alloc_zero(ctx, (size_t)network->metric_doubles + 1, sizeof(double));
+  e->weight_sum = co_alloc_zero(ctx, (size_t)network->loss_count + 1, sizeof(double));
+  e->scored = co_alloc_zero(ctx, scored + 1, sizeof(double));
+  e->scores = co_alloc_zero(ctx, outputs + 1, sizeof *e->scores);
+  e->collects = co_alloc_zero(ctx, outputs + 1, sizeof *e->collects);
+  if (!e->sums || !e->weight_sum || !e->scored || !e->scores || !e->collects) return CO_ERR_MEMORY;
+  for (size_t i = 0; i < scored; i++)
+    e->scored[i] = NAN;
+  for (size_t i = 0; i < outputs; i++)
+    e->collects[i] = model->outputs[i].column && model->outputs[i].column->type == CO_COLUMN_BINARY;
+  return CO_OK;
+}
+
+void co_evaluation_collect_all(co_evaluation *e) {
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    e->collects[i] = has_scores(&e->model->outputs[i]);
+}
+
+void co_evaluation_free(co_evaluation *e) {
+  if (!e->model) return;
+  co_context *ctx = e->model->ctx;
+  for (int64_t i = 0; e->scores && i < e->model->output_count; i++)
+    co_scores_free(&e->scores[i]);
+  co_free(ctx, e->sums);
+  co_free(ctx, e->weight_sum);
+  co_free(ctx, e->scored);
+  co_free(ctx, e->intervals);
+  co_free(ctx, e->scores);
+  co_free(ctx, e->collects);
+  memset(e, 0, sizeof *e);
+}
+
+// ---- collecting scores -------------------------------------------------------------------------
+
 typedef struct evaluating {
   co_evaluation *out;
   const co_model *model;
-  co_scores *scores;     // per output
   co_collator *collator; // of targets and weights
   float *target, *weight;
 } evaluating;
 
-enum { ROWS_AT_ONCE = 4096 };
+enum { ROWS_AT_ONCE = 4096, MOST_METRICS = 64 };
 
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
-  e->scores = co_alloc_zero(ctx, (size_t)e->model->output_count, sizeof *e->scores);
-  e->target = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
+  int64_t most = 1; // of a row's target
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    const co_output_feature *output = &e->model->outputs[i];
+    if (!e->out->collects[i]) continue;
+    if (output->width > most) most = output->width;
+    co_scores_free(&e->out->scores[i]);
+    CO_RETURN_IF_FAILED(
+        co_scores_create(&e->out->scores[i], ctx, output->column->type, output->width, count));
+  }
+  e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
-  if (!e->scores || !e->target || !e->weight) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < e->model->output_count; i++)
-    if (has_scores(&e->model->outputs[i]))
-      CO_RETURN_IF_FAILED(co_scores_create(&e->scores[i], ctx, count));
+  if (!e->target || !e->weight) return CO_ERR_MEMORY;
   return co_collator_create_targets(&e->collator, e->model, dataset);
 }
 
 static void close_scores(evaluating *e) {
   co_context *ctx = e->model->ctx;
-  for (int64_t i = 0; e->scores && i < e->model->output_count; i++)
-    co_scores_free(&e->scores[i], ctx);
-  co_free(ctx, e->scores);
   co_free(ctx, e->target);
   co_free(ctx, e->weight);
   co_collator_free(e->collator);
@@ -93,40 +110,45 @@ static void add_scores(evaluating *e, int64_t output, const int64_t *samples, in
       co_collate(e->collator, k, &shape, samples, rows,
                  feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
   }
-  co_scores_add(&e->scores[output], scores, e->target, e->weight, rows);
+  co_scores_add(&e->out->scores[output], samples, scores, e->target, e->weight, rows);
 }
 
 static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
                              const float *const *scores) {
   evaluating *e = user;
   for (int64_t i = 0; i < e->model->output_count; i++)
-    for (int64_t first = 0; e->scores[i].capacity && first < rows; first += ROWS_AT_ONCE)
+    for (int64_t first = 0; e->out->collects[i] && first < rows; first += ROWS_AT_ONCE)
       add_scores(e, i, samples + first, rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE,
-                 scores[i] + first);
+                 scores[i] + first * e->model->outputs[i].width);
   return CO_OK;
 }
 
-static co_status finish_scores(evaluating *e) {
-  int64_t classes = metric_classes();
-  for (int64_t i = 0; i < e->model->output_count; i++) {
-    co_scored_rows rows;
-    if (!e->scores[i].capacity) continue;
-    CO_RETURN_IF_FAILED(co_scores_rank(&e->scores[i], e->model->ctx, &rows));
-    for (int64_t k = 0; k < classes; k++) {
-      const co_metric_class *metric = co_metric_list()[k];
-      if (metric->score && co_metric_applies(metric, e->model->outputs[i].column->type))
-        e->out->scored[i * classes + k] = metric->score(&rows);
-    }
-  }
-  return CO_OK;
+co_status co_evaluation_measured(co_measured *out, const co_evaluation *e, int64_t output) {
+  return co_measured_create(out, &e->scores[output], NULL);
+}
+
+static bool is_measured(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
+  return e->collects[output] && co_metric_is_scored(metric, e->model->outputs[output].column->type);
+}
+
+static co_status measure(co_evaluation *e, int64_t output) {
+  co_measured measured;
+  co_status status = co_evaluation_measured(&measured, e, output);
+  for (int64_t k = 0; status == CO_OK && co_metric_list()[k]; k++)
+    if (is_measured(e, output, co_metric_list()[k]))
+      e->scored[output * metric_classes() + k] = co_measured_value(&measured, co_metric_list()[k]);
+  co_measured_free(&measured);
+  return status;
 }
 
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options) {
   evaluating e = {.out = out, .model = predictor->model};
   co_scoring_options own = *options;
-  bool scored = co_evaluation_needs_scores(e.model);
-  co_status status;
+  bool scored = false;
+  co_status status = CO_OK;
+  for (int64_t i = 0; i < e.model->output_count; i++)
+    scored = scored || out->collects[i];
   own.sums = out->sums;
   own.weight_sum = out->weight_sum;
   own.user = &e;
@@ -134,10 +156,42 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   out->rows = count;
   if (scored) CO_TRY(open_scores(&e, dataset, count));
   CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));
-  if (scored) CO_TRY(finish_scores(&e));
+  for (int64_t i = 0; i < e.model->output_count; i++)
+    if (out->collects[i]) CO_TRY(measure(out, i));
 cleanup:
   close_scores(&e);
+  for (int64_t i = 0; i < e.model->output_count; i++)
+    if (!out->keeps) co_scores_free(&out->scores[i]);
   return status;
+}
+
+static co_status add_intervals(co_evaluation *e, int64_t output,
+                               const co_bootstrap_options *options) {
+  int64_t classes = metric_classes(), count = 0;
+  const co_metric_class *metrics[MOST_METRICS];
+  co_interval intervals[MOST_METRICS];
+  co_measured measured;
+  for (int64_t k = 0; k < classes; k++)
+    if (is_measured(e, output, co_metric_list()[k])) metrics[count++] = co_metric_list()[k];
+  co_status status = co_evaluation_measured(&measured, e, output);
+  if (status == CO_OK) status = co_bootstrap(intervals, &measured, metrics, count, options);
+  for (int64_t k = 0, i = 0; status == CO_OK && k < classes; k++)
+    if (is_measured(e, output, co_metric_list()[k]))
+      e->intervals[output * classes + k] = intervals[i++];
+  co_measured_free(&measured);
+  return status;
+}
+
+co_status co_evaluation_bootstrap(co_evaluation *e, const co_bootstrap_options *options) {
+  int64_t outputs = e->model->output_count, count = outputs * metric_classes();
+  if (!e->intervals)
+    e->intervals = co_alloc(e->model->ctx, (size_t)(count + 1) * sizeof(co_interval));
+  if (!e->intervals) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++)
+    e->intervals[i] = (co_interval){NAN, NAN};
+  for (int64_t i = 0; i < outputs; i++)
+    if (e->collects[i]) CO_RETURN_IF_FAILED(add_intervals(e, i, options));
+  return CO_OK;
 }
 
 // ---- values ------------------------------------------------------------------------------------
@@ -167,91 +221,131 @@ static double sum_value(const co_evaluation *e, int64_t i) {
   return sums[1] > 0 ? sums[0] / sums[1] : NAN;
 }
 
-// The loss, then sums, then metrics over scores.
-bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i, const char **name,
-                          double *value, bool *higher) {
+// The number of the scored metric of that name in the list, -1 if the output has none.
+static int64_t find_scored(const co_evaluation *e, int64_t output, const char *name) {
+  const co_output_feature *feature = &e->model->outputs[output];
+  for (int64_t k = 0; feature->column && co_metric_list()[k]; k++)
+    if (strcmp(co_metric_list()[k]->name, name) == 0 &&
+        co_metric_is_scored(co_metric_list()[k], feature->column->type))
+      return k;
+  return -1;
+}
+
+static co_evaluation_value value_of(const co_evaluation *e, int64_t output, const char *name,
+                                    double sum, bool summed, bool higher) {
+  int64_t k = find_scored(e, output, name), at = output * metric_classes() + k;
+  co_evaluation_value value = {.name = name,
+                               .value = sum,
+                               .higher_is_better = higher,
+                               .summed = summed,
+                               .scored = k >= 0 && e->collects[output],
+                               .interval = {NAN, NAN}};
+  if (!value.scored) return value;
+  value.value = e->scored[at];
+  if (e->intervals) value.interval = e->intervals[at];
+  return value;
+}
+
+static bool is_sum(const co_evaluation *e, const co_output_feature *feature, const char *name) {
+  const co_graph *graph = e->model->network;
+  for (int64_t k = 0; k < graph->metric_count; k++)
+    if (strcmp(graph->metrics[k].output, feature->name) == 0 &&
+        strcmp(graph->metrics[k].name, name) == 0)
+      return true;
+  return false;
+}
+
+// The loss, then sums, then metrics over scores that are neither.
+bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
+                          co_evaluation_value *out) {
   const co_output_feature *feature = &e->model->outputs[output];
   const co_graph *graph = e->model->network;
+  const char *loss = co_loss_metric(feature);
   if (i-- == 0) {
-    *name = co_loss_metric(feature);
-    *value = mean_loss(e, feature->loss_index);
-    *higher = false;
+    *out = value_of(e, output, loss, mean_loss(e, feature->loss_index), true, false);
     return true;
   }
   for (int64_t k = 0; k < graph->metric_count; k++) {
+    const char *name = graph->metrics[k].name;
     if (strcmp(graph->metrics[k].output, feature->name) != 0 || i-- != 0) continue;
-    *name = graph->metrics[k].name;
-    *value = sum_value(e, k);
-    *higher = co_metric_find(*name)->higher_is_better;
+    *out = value_of(e, output, name, sum_value(e, k), true,
+                    co_metric_find(name, feature->column->type)->higher_is_better);
     return true;
   }
   for (int64_t k = 0; feature->column && co_metric_list()[k]; k++) {
     const co_metric_class *metric = co_metric_list()[k];
-    if (!metric->score || !co_metric_applies(metric, feature->column->type) || i-- != 0) continue;
-    *name = metric->name;
-    *value = e->scored[output * metric_classes() + k];
-    *higher = metric->higher_is_better;
+    if (!co_metric_is_scored(metric, feature->column->type) || metric->needs_profit ||
+        strcmp(metric->name, loss) == 0 || is_sum(e, feature, metric->name) || i-- != 0)
+      continue;
+    *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;
   }
   return false;
 }
 
 void co_evaluation_render(co_json *json, const co_evaluation *e, bool scored) {
-  const char *name;
-  double value;
-  bool higher;
+  co_evaluation_value value;
   co_json_open(json, '{');
   for (int64_t i = 0; i < e->model->output_count; i++) {
     co_json_key(json, e->model->outputs[i].name);
     co_json_open(json, '{');
-    for (int64_t k = 0; co_evaluation_metric(e, i, k, &name, &value, &higher); k++) {
-      const co_metric_class *metric = co_metric_find(name);
-      if (metric && metric->score && !scored) continue;
-      co_json_key(json, name);
-      co_json_double(json, value);
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, &value); k++) {
+      if (!value.summed && !(scored && value.scored)) continue;
+      co_json_key(json, value.name);
+      co_json_double(json, value.value);
     }
     co_json_close(json);
   }
   co_json_close(json);
 }
 
-// Names that are accepted, but never printed.
-static const char *canonical(const char *id) {
-  if (strcmp(id, "logloss") == 0) return "log_loss";
-  if (strcmp(id, "auc") == 0) return "roc_auc";
-  return id;
+void co_evaluation_render_intervals(co_json *json, const co_evaluation *e) {
+  co_evaluation_value value;
+  co_json_open(json, '{');
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    co_json_key(json, e->model->outputs[i].name);
+    co_json_open(json, '{');
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, &value); k++) {
+      if (!value.scored) continue;
+      co_json_key(json, value.name);
+      co_json_open(json, '[');
+      co_json_double(json, value.interval.low);
+      co_json_double(json, value.interval.high);
+      co_json_close(json);
+    }
+    co_json_close(json);
+  }
+  co_json_close(json);
 }
 
-bool co_evaluation_find(const co_evaluation *e, const char *metric, double *value, bool *higher) {
+bool co_evaluation_find(const co_evaluation *e, const char *metric, co_evaluation_value *out) {
   if (!metric || strcmp(metric, "loss") == 0) {
-    *value = co_evaluation_loss(e);
-    *higher = false;
+    *out = (co_evaluation_value){
+        .name = "loss", .value = co_evaluation_loss(e), .summed = true, .interval = {NAN, NAN}};
     return true;
   }
-  const char *dot = strrchr(metric, '.'), *name;
-  const char *id = canonical(dot ? dot + 1 : metric);
+  const char *dot = strrchr(metric, '.');
+  const char *id = co_metric_canonical(dot ? dot + 1 : metric);
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const char *output = e->model->outputs[i].name;
     if (dot && (strlen(output) != (size_t)(dot - metric) ||
                 strncmp(output, metric, (size_t)(dot - metric)) != 0))
       continue;
-    for (int64_t k = 0; co_evaluation_metric(e, i, k, &name, value, higher); k++)
-      if (strcmp(name, id) == 0) return true;
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, out); k++)
+      if (strcmp(out->name, id) == 0) return true;
   }
   return false;
 }
 
 char *co_evaluation_known(const co_evaluation *e) {
   co_context *ctx = e->model->ctx;
-  const char *name;
-  double value;
-  bool higher;
+  co_evaluation_value value;
   co_text text;
   co_text_init(&text, ctx);
   co_text_printf(&text, "known: loss");
   for (int64_t i = 0; i < e->model->output_count; i++)
-    for (int64_t k = 0; co_evaluation_metric(e, i, k, &name, &value, &higher); k++)
-      co_text_printf(&text, ", %s.%s", e->model->outputs[i].name, name);
+    for (int64_t k = 0; co_evaluation_metric(e, i, k, &value); k++)
+      co_text_printf(&text, ", %s.%s", e->model->outputs[i].name, value.name);
   co_text_printf(&text, "; the output may be left out");
   char *known = text.status == CO_OK ? co_strdup(ctx, text.data) : NULL;
   co_text_free(&text);

@@ -7,17 +7,24 @@
 #include "datasets/dataset.h"
 #include "host/core/json.h"
 #include "host/core/watch.h"
+#include "host/eval/bootstrap.h"
 #include "host/eval/predictor.h"
 
 typedef struct co_evaluation {
-  const co_model *model; // borrowed
-  double *sums;          // graph->metric_doubles
-  double *weight_sum;    // per loss
-  double *scored;        // per output and metric of co_metric_list; NaN where it does not apply
+  const co_model *model;  // borrowed
+  double *sums;           // graph->metric_doubles
+  double *weight_sum;     // per loss
+  double *scored;         // per output and metric of co_metric_list; NaN where it does not apply
+  co_interval *intervals; // the same; NULL before co_evaluation_bootstrap
+  bool *collects;         // per output: scores of all rows, for metrics over them
+  bool keeps;             // … after co_evaluate, too
+  co_scores *scores;
   int64_t rows;
 } co_evaluation;
+// Scores are collected of binary outputs: of others, reports of each epoch do without.
 co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model);
-void co_evaluation_free(co_evaluation *evaluation); // legal on a zeroed struct
+void co_evaluation_collect_all(co_evaluation *evaluation); // … of all that have such metrics
+void co_evaluation_free(co_evaluation *evaluation);        // legal on a zeroed struct
 
 // Whether some output of the model has metrics over scores: the program must then be made with
 // evaluation_outputs.
@@ -28,16 +35,31 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
 
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.
 double co_evaluation_loss(const co_evaluation *evaluation);
+
+typedef struct co_evaluation_value {
+  const char *name;
+  double value;
+  bool higher_is_better;
+  bool summed;          // there is a sum of it, in training too
+  bool scored;          // it is over collected scores; else there is no interval
+  co_interval interval; // NaN before co_evaluation_bootstrap
+} co_evaluation_value;
 // The i-th metric of an output, in the order of reports; false past the end.
 bool co_evaluation_metric(const co_evaluation *evaluation, int64_t output, int64_t i,
-                          const char **name, double *value, bool *higher);
+                          co_evaluation_value *out);
+// Bootstrap intervals of all metrics over scores; of an evaluation that keeps them.
+co_status co_evaluation_bootstrap(co_evaluation *evaluation, const co_bootstrap_options *options);
+// The collected scores of an output, made ready for metrics; to be freed on failure, too.
+co_status co_evaluation_measured(co_measured *out, const co_evaluation *evaluation, int64_t output);
 // {"label":{"log_loss":…,"accuracy":…}}. `scored`: with the metrics over scores.
 void co_evaluation_render(co_json *json, const co_evaluation *evaluation, bool scored);
+// {"label":{"roc_auc":[low, high]}}
+void co_evaluation_render_intervals(co_json *json, const co_evaluation *evaluation);
 // What co_evaluation_find finds, for hints: "known: loss, label.log_loss, …" (to be freed; NULL = no
 // memory).
 char *co_evaluation_known(const co_evaluation *evaluation);
-// Finds "[OUTPUT.]ID" or "loss"; false if there is none. *higher tells which direction is better.
-bool co_evaluation_find(const co_evaluation *evaluation, const char *metric, double *value,
-                        bool *higher);
+// Finds "[OUTPUT.]ID" or "loss" (also NULL); false if there is none.
+bool co_evaluation_find(const co_evaluation *evaluation, const char *metric,
+                        co_evaluation_value *out);
 
 #endif

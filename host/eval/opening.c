@@ -54,7 +54,8 @@ static co_status check_column(const co_column *want, const co_dataset *dataset, 
 
 co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets) {
   for (int64_t i = 0; i < model->input_count; i++)
-    CO_RETURN_IF_FAILED(check_column(model->inputs[i].column, dataset, "input"));
+    for (int64_t k = 0; k < model->inputs[i].column_count; k++)
+      CO_RETURN_IF_FAILED(check_column(model->inputs[i].columns[k], dataset, "input"));
   for (int64_t i = 0; targets && i < model->output_count; i++)
     if (model->outputs[i].column)
       CO_RETURN_IF_FAILED(check_column(model->outputs[i].column, dataset, "target"));

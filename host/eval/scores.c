@@ -1,54 +1,234 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/eval/scores.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-co_status co_scores_create(co_scores *s, co_context *ctx, int64_t rows) {
-  double *room = co_alloc(ctx, (size_t)(3 * rows + 1) * sizeof *room);
-  *s = (co_scores){room, room ? room + rows : NULL, room ? room + 2 * rows : NULL, 0, rows};
-  return room ? CO_OK : CO_ERR_MEMORY;
+co_status co_scores_create(co_scores *s, co_context *ctx, co_column_type type, int64_t width,
+                           int64_t rows) {
+  *s = (co_scores){.ctx = ctx, .type = type, .width = width, .capacity = rows};
+  s->score = co_alloc(ctx, (size_t)(rows * width + 1) * sizeof *s->score);
+  s->target = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->target);
+  s->weight = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->weight);
+  s->sample = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->sample);
+  return s->score && s->target && s->weight && s->sample ? CO_OK : CO_ERR_MEMORY;
 }
 
-void co_scores_free(co_scores *s, co_context *ctx) {
-  co_free(ctx, s->score);
-  *s = (co_scores){.count = 0};
+void co_scores_free(co_scores *s) {
+  if (!s->ctx) return;
+  co_free(s->ctx, s->score);
+  co_free(s->ctx, s->target);
+  co_free(s->ctx, s->weight);
+  co_free(s->ctx, s->sample);
+  memset(s, 0, sizeof *s);
 }
 
-void co_scores_add(co_scores *s, const float *score, const float *target, const float *weight,
-                   int64_t rows) {
+void co_scores_add(co_scores *s, const int64_t *samples, const float *score, const void *target,
+                   const float *weight, int64_t rows) {
   for (int64_t i = 0; i < rows && s->count < s->capacity; i++) {
     if (!(weight[i] > 0)) continue;
-    s->score[s->count] = (double)score[i];
-    s->target[s->count] = (double)target[i];
+    memcpy(s->score + s->count * s->width, score + i * s->width,
+           (size_t)s->width * sizeof *s->score);
+    s->target[s->count] = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
+                                                        : (double)((const float *)target)[i];
+    if (samples) s->sample[s->count] = samples[i];
     s->weight[s->count++] = (double)weight[i];
   }
 }
 
-typedef struct ranked {
-  double score, target, weight;
-} ranked;
+// ---- measuring ---------------------------------------------------------------------------------
 
-// A score that is no number comes last.
-static int by_falling_score(const void *a, const void *b) {
-  double x = ((const ranked *)a)->score, y = ((const ranked *)b)->score;
-  if (x != x || y != y) return (x != x) - (y != y);
-  return x > y ? -1 : x < y;
+static void *take(co_measured *m, int64_t count, size_t size) {
+  void *block = co_alloc_zero(m->ctx, (size_t)count + 1, size);
+  m->memory[m->memory_count++] = block;
+  return block;
 }
 
-co_status co_scores_rank(co_scores *s, co_context *ctx, co_scored_rows *out) {
-  ranked *rows = co_alloc(ctx, (size_t)(s->count + 1) * sizeof *rows);
-  if (!rows) return CO_ERR_MEMORY;
-  *out = (co_scored_rows){s->count, s->score, s->target, s->weight, 0, 0};
-  for (int64_t i = 0; i < s->count; i++)
-    rows[i] = (ranked){s->score[i], s->target[i], s->weight[i]};
-  qsort(rows, (size_t)s->count, sizeof *rows, by_falling_score);
-  for (int64_t i = 0; i < s->count; i++) {
-    s->score[i] = rows[i].score;
-    s->target[i] = rows[i].target;
-    s->weight[i] = rows[i].weight;
-    out->positive += rows[i].weight * rows[i].target;
-    out->negative += rows[i].weight * (1 - rows[i].target);
+// Probabilities of which a logarithm is taken: as far from 0 and 1 as floats below 1 are from it.
+static double safe_log(double p) {
+  const double least = 0x1p-24;
+  return log(p < least ? least : p > 1 - least ? 1 - least : p);
+}
+
+typedef struct ranked {
+  double value, target, weight;
+  int64_t row;
+} ranked;
+
+// Equal rows are equal whatever their order, so that sums over a tie are, too.
+static int by_rising_value(const void *a, const void *b) {
+  const ranked *x = a, *y = b;
+  if (x->value != y->value) return x->value < y->value ? -1 : 1;
+  if (x->target != y->target) return x->target < y->target ? -1 : 1;
+  return (x->weight > y->weight) - (x->weight < y->weight);
+}
+
+static int by_falling_value(const void *a, const void *b) {
+  return by_rising_value(b, a);
+}
+
+static co_status prepare_binary(co_measured *m, ranked *rows) {
+  double *room[3];
+  int64_t groups = 0;
+  for (int i = 0; i < 3; i++)
+    if (!(room[i] = take(m, m->rows, sizeof(double)))) return CO_ERR_MEMORY;
+  for (int i = 0; i < 2; i++)
+    if (!(m->share[i] = take(m, m->rows, sizeof(double))) ||
+        !(m->grouped[i] = take(m, m->rows, sizeof(double))))
+      return CO_ERR_MEMORY;
+  m->group = take(m, m->rows, sizeof *m->group);
+  m->sorted = take(m, m->rows, sizeof *m->sorted);
+  if (!m->group || !m->sorted) return CO_ERR_MEMORY;
+  qsort(rows, (size_t)m->rows, sizeof *rows, by_falling_value);
+  for (int64_t i = 0; i < m->rows; i++) {
+    const ranked *r = &rows[i];
+    if (i == 0 || r->value != rows[i - 1].value) {
+      room[0][groups] = r->value;
+      room[1][groups] = safe_log(r->value);
+      room[2][groups++] = safe_log(1 - r->value);
+    }
+    m->sorted[i] = r->row;
+    m->group[i] = (int32_t)(groups - 1);
+    m->share[0][i] = r->weight * r->target;
+    m->share[1][i] = r->weight * (1 - r->target);
   }
-  co_free(ctx, rows);
+  m->binary.count = groups;
+  m->binary.score = room[0];
+  m->binary.positive = m->grouped[0];
+  m->binary.negative = m->grouped[1];
+  m->binary.log_true = room[1];
+  m->binary.log_false = room[2];
   return CO_OK;
+}
+
+static co_status prepare_number(co_measured *m, const co_scores *s, ranked *rows) {
+  double *prediction = take(m, m->rows, sizeof *prediction);
+  int64_t *order[2];
+  if (!prediction) return CO_ERR_MEMORY;
+  for (int k = 0; k < 2; k++)
+    if (!(order[k] = take(m, m->rows, sizeof *order[k])) ||
+        !(m->number.rank[k] = take(m, m->rows, sizeof(double))))
+      return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->rows; i++)
+    prediction[i] = (double)s->score[i * s->width];
+  for (int k = 0; k < 2; k++) {
+    for (int64_t i = 0; i < m->rows; i++) {
+      double x = prediction[i], y = s->target[i];
+      rows[i] = (ranked){k ? y : x, k ? x : y, s->weight[i], i};
+    }
+    qsort(rows, (size_t)m->rows, sizeof *rows, by_rising_value);
+    for (int64_t i = 0; i < m->rows; i++)
+      order[k][i] = rows[i].row;
+  }
+  m->number.count = m->rows;
+  m->number.prediction = prediction;
+  m->number.target = s->target;
+  m->number.weight = m->drawn;
+  m->number.by_prediction = order[0];
+  m->number.by_target = order[1];
+  return CO_OK;
+}
+
+enum { MOST_CLASSES = 100 }; // that are told from the rest each
+
+static co_status order_classes(co_measured *m, const co_scores *s, ranked *rows) {
+  int64_t *order = take(m, m->rows * s->width, sizeof *order);
+  if (!order) return CO_ERR_MEMORY;
+  for (int64_t k = 0; k < s->width; k++) {
+    for (int64_t i = 0; i < m->rows; i++)
+      rows[i] = (ranked){(double)s->score[i * s->width + k], s->target[i], s->weight[i], i};
+    qsort(rows, (size_t)m->rows, sizeof *rows, by_falling_value);
+    for (int64_t i = 0; i < m->rows; i++)
+      order[k * m->rows + i] = rows[i].row;
+  }
+  m->classes.order = order;
+  return CO_OK;
+}
+
+static co_status prepare_classes(co_measured *m, const co_scores *s, ranked *rows) {
+  int32_t *target = take(m, m->rows, sizeof *target), *best = take(m, m->rows, sizeof *best);
+  double *log_true = take(m, m->rows, sizeof *log_true);
+  m->classes.room = take(m, 3 * s->width, sizeof(double));
+  if (!target || !best || !log_true || !m->classes.room) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->rows; i++) {
+    const float *score = s->score + i * s->width;
+    target[i] = (int32_t)s->target[i];
+    for (int32_t k = 1; k < s->width; k++)
+      if (score[k] > score[best[i]]) best[i] = k;
+    log_true[i] = safe_log((double)score[target[i]]);
+  }
+  m->classes.count = m->rows;
+  m->classes.classes = s->width;
+  m->classes.score = s->score;
+  m->classes.target = target;
+  m->classes.best = best;
+  m->classes.log_true = log_true;
+  m->classes.weight = m->drawn;
+  return s->width <= MOST_CLASSES ? order_classes(m, s, rows) : CO_OK;
+}
+
+co_status co_measured_create(co_measured *m, const co_scores *s, const co_decision_rule *rule) {
+  memset(m, 0, sizeof *m);
+  m->ctx = s->ctx;
+  m->type = s->type;
+  m->rows = s->count;
+  m->weight = s->weight;
+  m->finite = true;
+  m->binary.threshold = rule ? rule->threshold : 0.5;
+  m->binary.profit = rule ? rule->profit : NULL;
+  for (int64_t i = 0; i < s->count * s->width; i++)
+    m->finite = m->finite && isfinite(s->score[i]);
+  if (!m->finite) return CO_OK;
+  m->drawn = take(m, m->rows, sizeof *m->drawn);
+  ranked *rows = take(m, m->rows, sizeof *rows);
+  if (!m->drawn || !rows) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->rows; i++)
+    rows[i] = (ranked){(double)s->score[i * s->width], s->target[i], s->weight[i], i};
+  CO_RETURN_IF_FAILED(s->type == CO_COLUMN_BINARY   ? prepare_binary(m, rows)
+                      : s->type == CO_COLUMN_NUMBER ? prepare_number(m, s, rows)
+                                                    : prepare_classes(m, s, rows));
+  co_measured_draw(m, NULL);
+  return CO_OK;
+}
+
+void co_measured_free(co_measured *m) {
+  for (int i = 0; i < m->memory_count; i++)
+    co_free(m->ctx, m->memory[i]);
+  memset(m, 0, sizeof *m);
+}
+
+static void draw_binary(co_measured *m, const uint32_t *times) {
+  double *total[2] = {&m->binary.positives, &m->binary.negatives};
+  for (int k = 0; k < 2; k++)
+    memset(m->grouped[k], 0, (size_t)m->binary.count * sizeof *m->grouped[k]);
+  for (int64_t i = 0; i < m->rows; i++) {
+    double often = times ? (double)times[m->sorted[i]] : 1;
+    m->grouped[0][m->group[i]] += often * m->share[0][i];
+    m->grouped[1][m->group[i]] += often * m->share[1][i];
+  }
+  for (int k = 0; k < 2; k++) {
+    *total[k] = 0;
+    for (int64_t i = 0; i < m->binary.count; i++)
+      *total[k] += m->grouped[k][i];
+  }
+}
+
+void co_measured_draw(co_measured *m, const uint32_t *times) {
+  if (!m->finite) return;
+  if (m->type == CO_COLUMN_BINARY) draw_binary(m, times);
+  for (int64_t i = 0; m->type != CO_COLUMN_BINARY && i < m->rows; i++)
+    m->drawn[i] = times ? (double)times[i] * m->weight[i] : m->weight[i];
+}
+
+double co_measured_value(const co_measured *m, const co_metric_class *metric) {
+  if (!m->finite || !m->rows) return NAN;
+  switch (m->type) {
+  case CO_COLUMN_BINARY:
+    return metric->binary_score(&m->binary);
+  case CO_COLUMN_NUMBER:
+    return metric->number_score(&m->number);
+  default:
+    return metric->class_score(&m->classes);
+  }
 }

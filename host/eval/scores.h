@@ -1,23 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scores of all rows of a split, collected on the host for metrics that need them.
+// The scores of all rows of a split, collected on the host, and what metrics measure of them.
 #ifndef COHORT_HOST_EVAL_SCORES_H
 #define COHORT_HOST_EVAL_SCORES_H
 
 #include "host/graph/metric/metric.h"
-#include "models/model.h"
 
-// Of one output of one number a row.
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Of one output, in the order that rows were added in.
 typedef struct co_scores {
-  double *score, *target, *weight;
-  int64_t count, capacity; // rows that count; room
+  co_context *ctx;
+  co_column_type type; // of the target: binary, number or category
+  int64_t width;       // numbers a row
+  int64_t count, capacity;
+  float *score;   // (count, width)
+  double *target; // value, or number of the class
+  double *weight;
+  int64_t *sample;
 } co_scores;
 
-co_status co_scores_create(co_scores *scores, co_context *ctx, int64_t rows);
-void co_scores_free(co_scores *scores, co_context *ctx);
-// Adds rows; those of weight 0 are left out.
-void co_scores_add(co_scores *scores, const float *score, const float *target, const float *weight,
-                   int64_t rows);
-// Orders the rows by falling score (the scores' own order from then on).
-co_status co_scores_rank(co_scores *scores, co_context *ctx, co_scored_rows *out);
+co_status co_scores_create(co_scores *scores, co_context *ctx, co_column_type type, int64_t width,
+                           int64_t rows);
+void co_scores_free(co_scores *scores); // legal on a zeroed struct
+// Adds rows; those of weight 0 are left out. `target`: i32 of a category, else float. `samples` may
+// be NULL.
+void co_scores_add(co_scores *scores, const int64_t *samples, const float *score,
+                   const void *target, const float *weight, int64_t rows);
 
+// What a binary output's scores are decided by.
+typedef struct co_decision_rule {
+  double threshold;
+  const co_profit *profit; // borrowed; NULL = not known
+} co_decision_rule;
+
+// Scores sorted for metrics. What is measured are the rows as they are, or as often as they were
+// drawn.
+typedef struct co_measured {
+  co_context *ctx;
+  co_column_type type;
+  int64_t rows; // of the scores, in their order
+  bool finite;  // else no metric has a value
+  co_binary_scores binary;
+  co_number_scores number;
+  co_class_scores classes;
+  const double *weight; // of the scores: borrowed
+  double *drawn;        // per row of a number or category: weight as often as drawn
+  // Per row of a binary, by falling score: its number, group, and weight as positive and negative.
+  int64_t *sorted;
+  int32_t *group;
+  double *share[2];
+  double *grouped[2]; // sums per group
+  void *memory[12];
+  int memory_count;
+} co_measured;
+
+// `scores` must outlive *out. `rule` of a binary; NULL = threshold 0.5.
+co_status co_measured_create(co_measured *out, const co_scores *scores,
+                             const co_decision_rule *rule);
+void co_measured_free(co_measured *measured); // legal on a zeroed struct
+// Counts row i as if it were there `times[i]` times; NULL = once each, as after creation.
+void co_measured_draw(co_measured *measured, const uint32_t *times);
+double co_measured_value(const co_measured *measured, const co_metric_class *metric);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -13,7 +13,7 @@ typedef struct source_column {
   co_dtype dtype;
   int64_t values;      // of a row
   const double *pivot; // NULL = none
-  co_numbers numbers;  // as stored, where there is a pivot
+  co_numbers numbers;  // as stored, where there is a pivot, or something is made of them
 } source_column;
 
 typedef struct source {
@@ -30,6 +30,7 @@ struct co_collator {
   int64_t count;
   source_column weight;
   const char *weight_column; // NULL: every row counts 1
+  bool training;             // samples are those that were learned from
 };
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -66,8 +67,9 @@ static co_status open_source(co_collator *c, const co_graph *graph, co_dataset *
   for (int64_t i = 0; i < feed->column_count; i++) {
     CO_RETURN_IF_FAILED(open_column(dataset, feed->columns[i]->name, &s->columns[i]));
     const double *pivot = feed->pivots ? feed->pivots[i]->bytes : NULL;
-    if (!pivot || *pivot == 0) continue;
-    s->columns[i].pivot = pivot;
+    if (pivot && *pivot != 0) s->columns[i].pivot = pivot;
+    bool derived = feed->derivations && s->columns[i].dtype != CO_I32;
+    if (!derived && !s->columns[i].pivot) continue;
     CO_RETURN_IF_FAILED(
         co_dataset_numbers(dataset, feed->columns[i]->name, &s->columns[i].numbers));
   }
@@ -96,11 +98,12 @@ static bool is_wanted(const co_feed *feed, bool inputs, bool targets) {
 }
 
 static co_status create(co_collator **out, const co_model *model, const co_section *section,
-                        co_dataset *dataset, bool targets) {
+                        co_dataset *dataset, bool targets, bool training) {
   co_collator *c = co_alloc_zero(model->ctx, 1, sizeof *c);
   *out = NULL;
   if (!c) return CO_ERR_MEMORY;
   c->ctx = model->ctx;
+  c->training = training;
   int64_t inputs = section ? section->feeds.count : 0;
   co_status status;
   CO_TRY(co_arena_create(&c->arena, c->ctx));
@@ -122,13 +125,13 @@ cleanup:
 }
 
 co_status co_collator_create(co_collator **out, const co_section *section, co_dataset *dataset,
-                             bool targets) {
-  return create(out, section->model, section, dataset, targets);
+                             bool targets, bool training) {
+  return create(out, section->model, section, dataset, targets, training);
 }
 
 co_status co_collator_create_targets(co_collator **out, const co_model *model,
                                      co_dataset *dataset) {
-  return create(out, model, NULL, dataset, true);
+  return create(out, model, NULL, dataset, true, false);
 }
 
 void co_collator_free(co_collator *c) {
@@ -161,17 +164,40 @@ static void write_value(const source_column *column, int64_t row, char *out) {
     memcpy(out, column->data + (size_t)row * column->row_bytes, column->row_bytes);
 }
 
+static int64_t row_of(const source_column *column, int64_t sample) {
+  return column->index ? column->index[sample] : sample;
+}
+
+// A scalar as derivations are given it.
+static double scalar_at(const source_column *column, int64_t row) {
+  if (column->dtype != CO_I32) return co_numbers_at(&column->numbers, row);
+  int32_t code = ((const int32_t *)(const void *)column->data)[row];
+  return code < 0 ? (double)NAN : code;
+}
+
+// What is made of a sample's scalars, or, without one (-1), of a row of the columns' table.
+static char *write_derived(const co_collator *c, const source *s, int64_t sample, int64_t row,
+                           char *out) {
+  const source_column *column = s->columns;
+  for (int64_t k = 0; k < s->feed->derivation_count; k++) {
+    const co_derivation *d = s->feed->derivations[k];
+    double values[CO_DERIVED_COLUMNS];
+    for (int64_t i = 0; i < d->column_count; i++, column++)
+      values[i] = scalar_at(column, sample < 0 ? row : row_of(column, sample));
+    d->derive(d->user, values, c->training ? sample : -1, out);
+    out += (size_t)d->width * co_dtype_size(d->dtype);
+  }
+  return out;
+}
+
 // The values of a row of a table, columns side by side; returns what is behind them.
-static char *write_table_row(const source *s, int64_t row, char *out) {
+static char *write_table_row(const co_collator *c, const source *s, int64_t row, char *out) {
+  if (s->feed->derivations) return write_derived(c, s, -1, row, out);
   for (int64_t k = 0; k < s->feed->column_count; k++) {
     write_value(&s->columns[k], row, out);
     out += s->columns[k].row_bytes;
   }
   return out;
-}
-
-static int64_t row_of(const source_column *column, int64_t sample) {
-  return column->index ? column->index[sample] : sample;
 }
 
 // ---- what is the same for all batches ----------------------------------------------------------
@@ -185,7 +211,10 @@ size_t co_collator_fixed_bytes(const co_collator *c, int64_t i) {
   size_t bytes = 0;
   for (int64_t k = 0; k < s->feed->fitted_count; k++)
     bytes += fitted_bytes(s->feed->fitted[k]);
-  for (int64_t k = 0; k < s->feed->column_count; k++)
+  for (int64_t k = 0; k < s->feed->derivation_count; k++)
+    bytes += (size_t)(s->feed->derivations[k]->width * s->columns[0].rows) *
+             co_dtype_size(s->feed->derivations[k]->dtype);
+  for (int64_t k = 0; !s->feed->derivations && k < s->feed->column_count; k++)
     bytes += s->columns[k].row_bytes * (size_t)s->columns[k].rows;
   return bytes;
 }
@@ -193,7 +222,7 @@ size_t co_collator_fixed_bytes(const co_collator *c, int64_t i) {
 bool co_collator_needs_room(const co_collator *c, int64_t i) {
   const source *s = &c->sources[i];
   if (s->feed->kind == CO_FEED_FITTED) return s->feed->fitted_count > 1;
-  return s->feed->column_count > 1 || s->columns[0].pivot;
+  return s->feed->column_count > 1 || s->columns[0].pivot || s->feed->derivations;
 }
 
 const void *co_collator_fixed(const co_collator *c, int64_t i, void *room) {
@@ -203,7 +232,7 @@ const void *co_collator_fixed(const co_collator *c, int64_t i, void *room) {
   char *to = room;
   if (s->feed->kind != CO_FEED_FITTED)
     for (int64_t row = 0; row < s->columns[0].rows; row++)
-      to = write_table_row(s, row, to);
+      to = write_table_row(c, s, row, to);
   for (int64_t k = 0; k < s->feed->fitted_count; k++) {
     size_t bytes = fitted_bytes(s->feed->fitted[k]);
     memcpy(to, s->feed->fitted[k]->bytes, bytes);
@@ -214,8 +243,11 @@ const void *co_collator_fixed(const co_collator *c, int64_t i, void *room) {
 
 // ---- what a batch brings -----------------------------------------------------------------------
 
-static void write_rows(const source *s, const int64_t *samples, int64_t rows, char *out) {
-  for (int64_t i = 0; i < rows; i++)
+static void write_rows(const co_collator *c, const source *s, const int64_t *samples, int64_t rows,
+                       char *out) {
+  for (int64_t i = 0; s->feed->derivations && i < rows; i++)
+    out = write_derived(c, s, samples[i], 0, out);
+  for (int64_t i = 0; !s->feed->derivations && i < rows; i++)
     for (int64_t k = 0; k < s->feed->column_count; k++) {
       write_value(&s->columns[k], row_of(&s->columns[k], samples[i]), out);
       out += s->columns[k].row_bytes;
@@ -233,8 +265,8 @@ static int64_t padded_length(const source *s, const co_shape_class *shape) {
   return shape->t[s->feed->event_table];
 }
 
-static void write_events(const source *s, const co_shape_class *shape, const int64_t *samples,
-                         char *out) {
+static void write_events(const co_collator *c, const source *s, const co_shape_class *shape,
+                         const int64_t *samples, char *out) {
   int64_t most = padded_length(s, shape);
   size_t event = 0;
   for (int64_t k = 0; k < s->feed->column_count; k++)
@@ -243,7 +275,7 @@ static void write_events(const source *s, const co_shape_class *shape, const int
     int64_t count = events_of(s, samples[i], most);
     char *to = out + (size_t)(i * most) * event;
     for (int64_t k = 0; k < count; k++)
-      to = write_table_row(s, s->end[samples[i]] - count + k, to);
+      to = write_table_row(c, s, s->end[samples[i]] - count + k, to);
     memset(to, 0, (size_t)(most - count) * event);
   }
 }
@@ -281,10 +313,11 @@ static bool is_missing(const source_column *column, int64_t sample) {
 }
 
 // A code as a number where the graph takes numbers.
-static void write_target(const source *s, const int64_t *samples, int64_t rows, void *out) {
+static void write_target(const co_collator *c, const source *s, const int64_t *samples,
+                         int64_t rows, void *out) {
   const source_column *column = s->columns;
   if (column->dtype == s->row.dtype) {
-    write_rows(s, samples, rows, out);
+    write_rows(c, s, samples, rows, out);
     return;
   }
   for (int64_t row = 0; row < rows; row++) {
@@ -315,9 +348,9 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
     break;
   case CO_FEED_ROWS:
     if (s->begin)
-      write_events(s, shape, samples, out);
+      write_events(c, s, shape, samples, out);
     else
-      write_rows(s, samples, shape->rows, out);
+      write_rows(c, s, samples, shape->rows, out);
     break;
   case CO_FEED_BEGIN:
     write_begin(s, shape, samples, out);
@@ -326,7 +359,7 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
     write_lengths(s, shape, samples, out);
     break;
   case CO_FEED_TARGET:
-    write_target(s, samples, shape->rows, out);
+    write_target(c, s, samples, shape->rows, out);
     break;
   case CO_FEED_WEIGHT:
     write_weight(c, s, samples, shape->rows, valid, out, weight_sum);
@@ -340,9 +373,13 @@ co_status co_block_table_rows(co_dataset *dataset, const co_input_block *block, 
   source_column first, other;
   CO_RETURN_IF_FAILED(open_column(dataset, block->features[0].column->name, &first));
   *rows = first.rows;
-  for (int64_t i = 1; i < block->count; i++) {
-    CO_RETURN_IF_FAILED(open_column(dataset, block->features[i].column->name, &other));
-    if (other.index != first.index || other.rows != first.rows) *rows = CO_DIM_N;
+  for (int64_t i = 0; i < block->count; i++) {
+    const co_input_feature *feature = &block->features[i];
+    if (feature->derivation && feature->derivation->of_sample) *rows = CO_DIM_N;
+    for (int64_t k = 0; k < feature->column_count; k++) {
+      CO_RETURN_IF_FAILED(open_column(dataset, feature->columns[k]->name, &other));
+      if (other.index != first.index || other.rows != first.rows) *rows = CO_DIM_N;
+    }
   }
   return CO_OK;
 }

@@ -9,10 +9,11 @@
 
 typedef struct co_collator co_collator;
 
-// For the section's feeds and the network's behind them, targets and weights only with `targets`.
+// For the section's feeds and the network's behind them, targets and weights only with `targets`;
+// `training`: for samples that the model learns from (graph/feed.h, co_derivation).
 // All is borrowed. Without a dataset (NULL), only what is fitted can be had.
 co_status co_collator_create(co_collator **out, const co_section *section, co_dataset *dataset,
-                             bool targets);
+                             bool targets, bool training);
 // For the targets and weights alone.
 co_status co_collator_create_targets(co_collator **out, const co_model *model, co_dataset *dataset);
 void co_collator_free(co_collator *collator); // NULL is legal
@@ -35,7 +36,8 @@ bool co_collator_needs_room(const co_collator *collator, int64_t i);
 void co_collate(const co_collator *collator, int64_t i, const co_shape_class *shape,
                 const int64_t *samples, int64_t valid, void *out, double *weight_sum);
 
-// Rows of the table that a block's columns lie in; CO_DIM_N where they lie in several.
+// Rows of the table that a block's columns lie in; CO_DIM_N where they lie in several, or the block
+// differs between samples of one row.
 co_status co_block_table_rows(co_dataset *dataset, const co_input_block *block, int64_t *rows);
 
 #endif

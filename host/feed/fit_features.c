@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/feed/fit_features.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "models/feature.h"
 
@@ -24,38 +26,67 @@ typedef struct work {
   int64_t sample_count;
   fitting *items;
   int64_t count;
+  co_status (*task)(const struct work *w, fitting *f);
   atomic_llong next;
 } work;
+
+// A column of scalars, of numbers as stored.
+typedef struct scalar {
+  co_numbers numbers;
+  const int32_t *codes; // NULL: numbers
+  const int64_t *index; // row of each sample; NULL = its own number, and of events
+} scalar;
 
 // Hands the values of samples to whoever wants them, a piece at a time, in order.
 typedef struct reader {
   co_dataset *dataset;
   const co_input_feature *feature;
-  bool numbers;               // are handed out as double
-  co_numbers stored;          // of numbers
-  const int64_t *index;       // of numbers: row of each sample, NULL = its own number
-  const int64_t *begin, *end; // of events: their range
-  size_t row_bytes;
+  scalar scalars[CO_DERIVED_COLUMNS + 1]; // handed out as double, side by side
+  int64_t scalar_count;                   // 0: rows as they are delivered
+  const int64_t *begin, *end;             // of events: their range
   void *values;
   int64_t *samples;
 } reader;
 
-static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
-                             const co_input_feature *feature) {
-  const co_column *column = co_schema_find(co_dataset_schema(dataset), feature->name);
+static co_status open_scalar(reader *r, const co_column *column) {
+  scalar *s = &r->scalars[r->scalar_count++];
   const void *data;
   int64_t rows;
+  bool events = r->feature->event_table >= 0, codes = column->dtype == CO_I32;
+  if (events) CO_RETURN_IF_FAILED(co_dataset_ranges(r->dataset, column->table, &r->begin, &r->end));
+  if (codes || !events)
+    CO_RETURN_IF_FAILED(
+        co_dataset_column(r->dataset, column->name, &data, &rows, events ? NULL : &s->index));
+  if (codes)
+    s->codes = data;
+  else
+    CO_RETURN_IF_FAILED(co_dataset_numbers(r->dataset, column->name, &s->numbers));
+  return CO_OK;
+}
+
+static double scalar_at(const scalar *s, int64_t row) {
+  if (!s->codes) return co_numbers_at(&s->numbers, row);
+  return s->codes[row] < 0 ? (double)NAN : s->codes[row];
+}
+
+// `learning`: with the column that is only learned from.
+static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
+                             const co_input_feature *feature, bool learning) {
+  const co_column *column = feature->column;
   *r = (reader){.dataset = dataset, .feature = feature};
-  r->numbers = column->shape.rank == 0 && column->dtype == CO_F32; // delivered so, stored otherwise
-  r->row_bytes = r->numbers ? sizeof(double)
-                            : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
-  r->values = co_alloc(ctx, CHUNK * r->row_bytes);
+  if (feature->derivation) {
+    for (int64_t i = 0; i < feature->column_count; i++)
+      CO_RETURN_IF_FAILED(open_scalar(r, feature->columns[i]));
+    if (learning && feature->learned) CO_RETURN_IF_FAILED(open_scalar(r, feature->learned));
+  } else if (column->shape.rank == 0 && column->dtype == CO_F32) {
+    CO_RETURN_IF_FAILED(open_scalar(r, column));
+  }
+  size_t row_bytes = r->scalar_count
+                         ? (size_t)r->scalar_count * sizeof(double)
+                         : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
+  r->values = co_alloc(ctx, CHUNK * row_bytes);
   r->samples = co_alloc(ctx, CHUNK * sizeof *r->samples);
-  if (!r->values || !r->samples) return CO_ERR_MEMORY;
-  if (r->numbers) CO_RETURN_IF_FAILED(co_dataset_numbers(dataset, feature->name, &r->stored));
-  if (feature->event_table >= 0)
-    return co_dataset_ranges(dataset, column->table, &r->begin, &r->end);
-  return co_dataset_column(dataset, feature->name, &data, &rows, &r->index);
+  return r->values && r->samples ? CO_OK : CO_ERR_MEMORY;
 }
 
 static void close_reader(reader *r, co_context *ctx) {
@@ -68,10 +99,7 @@ typedef co_status (*take_rows)(const co_input_feature *feature, void *state, con
 
 // What a sample has: one row, or its events.
 static int64_t rows_of(const reader *r, int64_t sample, int64_t *first) {
-  if (!r->begin) {
-    *first = r->index ? r->index[sample] : sample;
-    return 1;
-  }
+  if (!r->begin) return 1;
   int64_t count = r->end[sample] - r->begin[sample];
   int64_t most = r->feature->class_->input->most_events(r->feature);
   if (count > most) count = most;
@@ -79,41 +107,69 @@ static int64_t rows_of(const reader *r, int64_t sample, int64_t *first) {
   return count;
 }
 
+static double *read_scalars(const reader *r, int64_t sample, int64_t event, double *out) {
+  for (int64_t c = 0; c < r->scalar_count; c++) {
+    const scalar *s = &r->scalars[c];
+    *out++ = scalar_at(s, r->begin ? event : s->index ? s->index[sample] : sample);
+  }
+  return out;
+}
+
 static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, take_rows take,
                               void *state) {
-  double *values = r->values;
+  double *to = r->values;
   int64_t held = 0;
   for (int64_t i = 0; i < count; i++) {
-    int64_t first, rows = rows_of(r, samples[i], &first);
+    int64_t first = 0, rows = rows_of(r, samples[i], &first);
     for (int64_t k = 0; k < rows; k++) {
-      values[held] = co_numbers_at(&r->stored, first + k);
+      to = read_scalars(r, samples[i], first + k, to);
       r->samples[held++] = samples[i];
       if (held < CHUNK) continue;
-      CO_RETURN_IF_FAILED(take(r->feature, state, values, held, r->samples));
+      CO_RETURN_IF_FAILED(take(r->feature, state, r->values, held, r->samples));
       held = 0;
+      to = r->values;
     }
   }
-  return held ? take(r->feature, state, values, held, r->samples) : CO_OK;
+  return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
 }
 
 static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
                            void *state) {
-  if (r->numbers) return read_numbers(r, samples, count, take, state);
+  if (r->scalar_count) return read_numbers(r, samples, count, take, state);
   for (int64_t i = 0; i < count; i += CHUNK) {
     int64_t rows = count - i < CHUNK ? count - i : CHUNK;
     CO_RETURN_IF_FAILED(
-        co_dataset_gather(r->dataset, r->feature->name, samples + i, rows, r->values));
+        co_dataset_gather(r->dataset, r->feature->column->name, samples + i, rows, r->values));
     CO_RETURN_IF_FAILED(take(r->feature, state, r->values, rows, samples + i));
   }
   return CO_OK;
 }
 
+static co_status check_rows(const co_input_feature *feature, void *state, const void *values,
+                            int64_t rows, const int64_t *samples) {
+  ((int64_t *)state)[CO_COUNT_ROWS] += rows;
+  return feature->class_->input->check(feature, values, rows, samples, state);
+}
+
+// ---- fitting -----------------------------------------------------------------------------------
+
 static co_status fit_rows(const work *w, fitting *f) {
   reader r;
-  co_status status = open_reader(&r, w->ctx, w->dataset, f->feature);
+  co_status status = open_reader(&r, w->ctx, w->dataset, f->feature, true);
   if (status == CO_OK)
     status = read_rows(&r, w->samples, w->sample_count, f->class_->add, f->state);
   if (status == CO_OK && f->class_->settle) status = f->class_->settle(f->feature, f->state);
+  close_reader(&r, w->ctx);
+  return status;
+}
+
+// Of all training rows, into the fitted array "counts".
+static co_status count_rows(const work *w, fitting *f) {
+  reader r;
+  co_status status = open_reader(&r, w->ctx, w->dataset, f->feature, false);
+  if (status == CO_OK)
+    status = read_rows(&r, w->samples, w->sample_count, check_rows,
+                       co_feature_counts(f->feature)->bytes);
   close_reader(&r, w->ctx);
   return status;
 }
@@ -122,7 +178,7 @@ static void *run(void *user) {
   work *w = user;
   for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->count;) {
     fitting *f = &w->items[i];
-    f->status = fit_rows(w, f);
+    f->status = w->task(w, f);
     if (f->status != CO_OK) co_error_copy(&f->error); // of this thread
   }
   return NULL;
@@ -163,6 +219,29 @@ static co_status end(work *w) {
   return CO_OK;
 }
 
+static void end_all(work *w) {
+  for (int64_t i = 0; i < w->count; i++) {
+    w->items[i].class_->free(w->ctx, w->items[i].state);
+    co_free(w->ctx, w->items[i].state);
+  }
+  w->count = 0;
+}
+
+// Once all is fitted: what of the training rows was filled in, beyond bounds, unseen.
+static co_status count_all(work *w, co_model *model, int workers) {
+  for (int64_t i = 0; i < model->input_count; i++)
+    if (model->inputs[i].class_->input->check)
+      w->items[w->count++] = (fitting){.feature = &model->inputs[i]};
+  w->task = count_rows;
+  atomic_store(&w->next, 0);
+  run_all(w, workers);
+  int64_t count = w->count;
+  w->count = 0; // nothing to be freed
+  for (int64_t i = 0; i < count; i++)
+    if (w->items[i].status != CO_OK) return co_error_raise(&w->items[i].error);
+  return CO_OK;
+}
+
 co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   work w = {.ctx = model->ctx, .dataset = dataset};
   co_status status;
@@ -171,35 +250,75 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   status = w.items ? CO_OK : CO_ERR_MEMORY;
   if (status != CO_OK) goto cleanup;
   CO_TRY(begin(&w, model));
+  w.task = fit_rows;
   run_all(&w, workers);
   CO_TRY(end(&w));
+  end_all(&w);
+  CO_TRY(count_all(&w, model, workers));
 cleanup:
-  for (int64_t i = 0; i < w.count; i++) {
-    w.items[i].class_->free(w.ctx, w.items[i].state);
-    co_free(w.ctx, w.items[i].state);
-  }
+  end_all(&w);
   co_free(w.ctx, w.items);
   return status;
 }
 
 // ---- checking ----------------------------------------------------------------------------------
 
-static co_status check_rows(const co_input_feature *feature, void *state, const void *values,
-                            int64_t rows, const int64_t *samples) {
-  (void)state;
-  return feature->class_->input->check(feature, values, rows, samples);
-}
-
 co_status co_check_inputs(const co_model *model, co_dataset *dataset, const int64_t *samples,
-                          int64_t count) {
+                          int64_t count, co_input_counts *counts) {
   for (int64_t i = 0; i < model->input_count; i++) {
     const co_input_feature *feature = &model->inputs[i];
-    reader r;
-    if (!feature->class_->input->check) continue;
-    co_status status = open_reader(&r, model->ctx, dataset, feature);
-    if (status == CO_OK) status = read_rows(&r, samples, count, check_rows, NULL);
-    close_reader(&r, model->ctx);
-    CO_RETURN_IF_FAILED(status);
+    co_input_counts own = {0};
+    reader r = {0};
+    if (feature->class_->input->check) {
+      co_status status = open_reader(&r, model->ctx, dataset, feature, false);
+      if (status == CO_OK) status = read_rows(&r, samples, count, check_rows, own.of);
+      close_reader(&r, model->ctx);
+      CO_RETURN_IF_FAILED(status);
+    }
+    if (counts) counts[i] = own;
   }
   return CO_OK;
+}
+
+void co_render_input_count(co_json *json, co_text *text, const char *input,
+                           const co_input_counts *counts) {
+  bool any = false;
+  for (int k = CO_COUNT_ROWS + 1; k < CO_COUNT_KINDS; k++)
+    any = any || counts->of[k];
+  if (!any) return;
+  co_json_key(json, input);
+  co_json_open(json, '{');
+  for (int k = 0; k < CO_COUNT_KINDS; k++) {
+    if (!counts->of[k]) continue;
+    co_json_key(json, co_count_names[k]);
+    co_json_int(json, counts->of[k]);
+  }
+  co_json_close(json);
+  const char *before = "";
+  co_text_printf(text, "  %-24s ", input);
+  for (int k = CO_COUNT_ROWS + 1; k < CO_COUNT_KINDS; k++) {
+    if (!counts->of[k]) continue;
+    co_text_printf(text, "%s%lld %s", before, (long long)counts->of[k], co_count_names[k]);
+    before = ", ";
+  }
+  co_text_printf(text, "\n");
+}
+
+void co_render_input_counts(co_json *json, co_text *text, const co_model *model,
+                            const co_input_counts *counts) {
+  co_text lines;
+  co_text_init(&lines, model->ctx);
+  co_json_open(json, '{');
+  for (int64_t i = 0; i < model->input_count; i++) {
+    const co_fitted *fitted = co_feature_counts(&model->inputs[i]);
+    co_input_counts own = {0};
+    if (counts)
+      own = counts[i];
+    else if (fitted)
+      memcpy(own.of, fitted->bytes, sizeof own.of);
+    co_render_input_count(json, &lines, model->inputs[i].name, &own);
+  }
+  co_json_close(json);
+  if (lines.length) co_text_printf(text, "in the inputs' values\n%s", lines.data);
+  co_text_free(&lines);
 }

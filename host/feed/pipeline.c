@@ -188,7 +188,7 @@ static co_status build_section(co_pipeline *p) {
   co_status status = rows ? CO_OK : CO_ERR_MEMORY;
   for (int64_t i = 0; status == CO_OK && i < model->block_count; i++) {
     status = co_block_table_rows(p->dataset, &model->blocks[i], &rows[i]);
-    if (model->blocks[i].count > 1) rows[i] = CO_DIM_N;
+    if (model->blocks[i].count > 1 || model->blocks[i].features[0].derivation) rows[i] = CO_DIM_N;
   }
   if (status == CO_OK) status = co_section_create(&p->own, model, rows);
   p->section = p->own;
@@ -286,7 +286,8 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
   co_status status;
   CO_TRY(co_cpu_backend_open(&p->backend, p->ctx, &single));
   CO_TRY(build_section(p));
-  CO_TRY(co_collator_create(&p->collator, p->section, dataset, options->targets));
+  CO_TRY(
+      co_collator_create(&p->collator, p->section, dataset, options->targets, options->training));
   CO_TRY(find_fixed(p));
   CO_TRY(find_fields(p));
   CO_TRY(create_slots(p));

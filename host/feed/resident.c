@@ -73,7 +73,7 @@ static co_status load(co_resident *r, co_program *program, const co_collator *co
 co_status co_resident_load(co_resident *r, co_program *program, co_dataset *dataset) {
   co_collator *collator;
   if (!r->section) return CO_OK;
-  CO_RETURN_IF_FAILED(co_collator_create(&collator, r->section, dataset, false));
+  CO_RETURN_IF_FAILED(co_collator_create(&collator, r->section, dataset, false, false));
   co_status status = CO_OK;
   for (int64_t i = 0; status == CO_OK && i < co_collator_count(collator); i++)
     if (!co_feed_is_of_rows(co_collator_feed(collator, i))) status = load(r, program, collator, i);

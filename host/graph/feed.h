@@ -21,6 +21,21 @@ typedef struct co_fitted {
   bool optional; // models written before it was known lack it: it keeps the value it begins with
 } co_fitted;
 
+// What a feature is fed in place of stored scalars: made of a row by the host, in double, so that
+// every device is fed the same bits.
+enum { CO_DERIVED_COLUMNS = 8 };
+typedef struct co_derivation {
+  const co_column *const *columns; // scalars that it reads, at most CO_DERIVED_COLUMNS
+  int64_t column_count;
+  co_dtype dtype; // f32 or i32
+  int64_t width;  // values that it makes of a row
+  bool of_sample; // they differ between the samples of one row of a table
+  // `values`: one a column, NaN = missing; of categories the code. `sample`: in training, which of the
+  // samples that were learned from; else -1. `out`: `width` values.
+  void (*derive)(const void *user, const double *values, int64_t sample, void *out);
+  const void *user;
+} co_derivation;
+
 typedef enum co_feed_kind {
   CO_FEED_TABLE, // every row of the table that the columns belong to (R, …)
   CO_FEED_INDEX, // i64 (N): which of them are the batch's
@@ -45,6 +60,9 @@ typedef struct co_feed {
   int64_t column_count;
   // Of numbers, f64 (1) per column, or NULL: what is taken off the stored value before it is rounded.
   co_fitted *const *pivots;
+  // What is made of the columns, which lie behind one another here; NULL = they are fed as stored.
+  const co_derivation *const *derivations;
+  int64_t derivation_count;
   co_fitted *const *fitted;
   int64_t fitted_count;
   int32_t event_table; // of events: number of the table, as in CO_DIM_T

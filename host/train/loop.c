@@ -66,8 +66,8 @@ static void show_progress(co_session *t) {
 
 static co_status validate(co_session *t, double *out) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
-  double begun = co_session_now(), value;
-  bool higher;
+  double begun = co_session_now();
+  co_evaluation_value found;
   const co_scoring_options options = {
       .watch = t->watch, .workers = t->options->workers, .stage = "validate"};
   CO_RETURN_IF_FAILED(co_evaluate(&t->validation, t->predictor, t->dataset,
@@ -76,9 +76,9 @@ static co_status validate(co_session *t, double *out) {
   t->evaluation_seconds += co_session_now() - begun;
   CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
   show_progress(t);
-  co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher);
-  *out = value;
-  double gain = higher ? value - t->state.best : t->state.best - value;
+  co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
+  double value = *out = found.value;
+  double gain = found.higher_is_better ? value - t->state.best : t->state.best - value;
   bool better = !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
   if (better) {
     t->state.best = value;

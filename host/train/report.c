@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/feed/fit_features.h"
 #include "host/train/session_private.h"
 
 // run.json; here, unlike in models and metrics, paths and clocks have their place.
@@ -65,7 +66,7 @@ co_status co_session_write_status(co_session *t, const char *status_word, int ex
 }
 
 void co_session_show_epoch(co_session *t, double learning_rate) {
-  bool higher;
+  co_evaluation_value found;
   double now = co_session_now();
   double rows = (double)t->sample_count[CO_SPLIT_TRAIN] / (double)t->batches_per_epoch; // of a step
   cohort_epoch epoch = {.step = t->state.step,
@@ -82,7 +83,8 @@ void co_session_show_epoch(co_session *t, double learning_rate) {
   if (!epoch.metric) epoch.metric = "loss";
   if (t->sample_count[CO_SPLIT_VALIDATION]) {
     epoch.validation_loss = co_evaluation_loss(&t->validation);
-    co_evaluation_find(&t->validation, t->settings.validation_metric, &epoch.metric_value, &higher);
+    co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
+    epoch.metric_value = found.value;
   }
   t->epoch_shown = now;
   if (t->watch->epoch) t->watch->epoch(t->watch->epoch_user, &epoch);
@@ -143,6 +145,8 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
     co_json_string(json, co_context_warning(t->ctx, i));
   co_json_close(json);
+  co_json_key(json, "preprocessing"); // of the training rows
+  co_render_input_counts(json, text, t->model, NULL);
   co_text_printf(text, "run      %s\nsteps    %lld", t->run.path, (long long)t->state.step);
   if (steps > 0 && busy > 0)
     co_text_printf(text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps, total,

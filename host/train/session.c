@@ -128,12 +128,13 @@ static co_status open_data_and_model(co_session *t) {
 }
 
 static co_status check_validation_metric(co_session *t) {
-  double value;
-  bool higher;
+  co_evaluation_value found;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
-  if (co_evaluation_find(&t->validation, t->settings.validation_metric, &value, &higher))
+  if (co_evaluation_find(&t->validation, t->settings.validation_metric, &found)) {
+    if (!found.summed) co_evaluation_collect_all(&t->validation);
     return CO_OK;
+  }
   const co_node *trainer_node = co_node_get(t->config, "trainer");
   char *known = co_evaluation_known(&t->validation);
   co_status status = co_node_problem(

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "host/graph/metric/metric.h"
+
 // Nested sections are read by their own tables below.
 typedef struct section_options {
   co_trainer_settings settings;
@@ -238,6 +240,17 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
                          "learning rate stays at its base");
 }
 
+// "[OUTPUT.]ID" with the canonical id.
+static co_status parse_metric(co_trainer_settings *out, co_arena *arena) {
+  const char *given = out->validation_metric;
+  const char *dot = given ? strrchr(given, '.') : NULL;
+  if (!given) return CO_OK;
+  out->validation_metric = dot ? co_arena_format(arena, "%.*s%s", (int)(dot + 1 - given), given,
+                                                 co_metric_canonical(dot + 1))
+                               : co_metric_canonical(given);
+  return out->validation_metric ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status parse_precision(co_trainer_settings *out, const char *text, const co_node *trainer,
                                  co_diagnostics *problems) {
   if (!text || co_precision_parse(&out->precision, text, "trainer.precision:") == CO_OK)
@@ -258,6 +271,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   memset(&options, 0, sizeof options);
   CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
                                       "trainer", arena, problems));
+  CO_RETURN_IF_FAILED(parse_metric(&options.settings, arena));
   CO_RETURN_IF_FAILED(parse_precision(&options.settings, options.precision,
                                       co_node_get(root, "trainer"), problems));
   CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));

@@ -207,7 +207,7 @@ static co_status start_state(co_session *t) {
 static co_status initialize(co_session *t) {
   CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset, t->threads));
   CO_RETURN_IF_FAILED(co_check_inputs(t->model, t->dataset, t->samples[CO_SPLIT_VALIDATION],
-                                      t->sample_count[CO_SPLIT_VALIDATION]));
+                                      t->sample_count[CO_SPLIT_VALIDATION], NULL));
   return co_store_initialize(co_program_store(t->program), t->state.seed);
 }
 

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // A binary: one of two, of which one is positive. As an input a number, 0 or 1; as an output the
 // probability of the positive one.
-#include "models/features/numeric.h"
+#include "models/features/scalar.h"
 
 static const char *const normalizations[] = {"none", "zscore", "minmax", NULL};
 
 static const co_field preprocessing[] = {
-    {"normalization", CO_FIELD_ENUM, offsetof(co_numeric_options, normalization), "none", 0, 0,
+    {"normalization", CO_FIELD_ENUM, offsetof(co_scalar_options, scaling), "none", 0, 0,
      normalizations, "zscore and minmax: fitted on the training rows.", NULL},
-    {"missing", CO_FIELD_ENUM, offsetof(co_numeric_options, missing), "auto", 0, 0,
-     co_missing_words, CO_MISSING_DOC, NULL},
+    {"missing", CO_FIELD_ENUM, offsetof(co_scalar_options, numeric.missing), "auto", 0, 0,
+     co_scalar_missing_words, CO_MISSING_DOC, NULL},
+    {"fill_value", CO_FIELD_DOUBLE, offsetof(co_scalar_options, fill_value), "0.0", 0, 0, NULL,
+     "What `missing: constant` fills in.", NULL},
     {.key = NULL}};
 
 static const co_input_class input = {.preprocessing = preprocessing,
-                                     .preprocessing_size = sizeof(co_numeric_options),
+                                     .preprocessing_size = sizeof(co_scalar_options),
                                      .encoder = "passthrough",
                                      .packs = true,
-                                     .declare = co_numeric_declare,
-                                     .is_fitted = co_numeric_is_fitted,
-                                     .fit = &co_numeric_fit,
-                                     .check = co_numeric_check,
+                                     .read = co_scalar_read,
+                                     .declare = co_scalar_declare,
+                                     .is_fitted = co_scalar_is_fitted,
+                                     .fit = &co_scalar_fit,
+                                     .check = co_scalar_check,
                                      .describe = co_numeric_describe,
                                      .emit = co_numeric_emit_rows};
 

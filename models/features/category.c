@@ -103,6 +103,18 @@ static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
   return CO_OK;
 }
 
+static co_status check(const co_input_feature *feature, const void *values, int64_t rows,
+                       const int64_t *samples, int64_t *found) {
+  const int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
+  (void)samples;
+  for (int64_t i = 0; i < rows; i++) {
+    int32_t code = ((const int32_t *)values)[i];
+    found[CO_COUNT_MISSING] += code < 0;
+    found[CO_COUNT_UNSEEN] += code >= 0 && !vocabulary[code + 1];
+  }
+  return CO_OK;
+}
+
 static void free_counts(co_context *ctx, void *state) {
   co_free(ctx, ((counts *)state)->count);
 }
@@ -135,6 +147,7 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .declare = declare,
                                      .is_fitted = is_fitted,
                                      .fit = &fit,
+                                     .check = check,
                                      .describe = describe,
                                      .emit = emit};
 

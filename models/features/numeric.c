@@ -89,8 +89,9 @@ static double value_at(const co_input_feature *feature, const void *values, int6
 }
 
 co_status co_numeric_refuse(const co_input_feature *feature, double value, int64_t sample) {
-  co_status status = co_fail(CO_ERR_DATA, "column '%s', row %lld: the value is %s", feature->name,
-                             (long long)sample, isnan(value) ? "missing" : "infinite");
+  co_status status =
+      co_fail(CO_ERR_DATA, "column '%s', row %lld: the value is %s", feature->column->name,
+              (long long)sample, isnan(value) ? "missing" : "infinite");
   if (isnan(value) && feature->column->type != CO_COLUMN_IMAGE)
     co_hint("preprocessing: {missing: mean} fills it in, {missing: indicator} tells of it, too");
   return status;
@@ -124,13 +125,13 @@ static void tell(co_context *ctx, const co_input_feature *feature, const statist
   if (channels_of(feature) > 1) snprintf(channel, sizeof channel, "[%lld]", (long long)c);
   if (!s->count[c])
     co_log(ctx, CO_LOG_WARN, "data", "column '%s'%s: no training row has a value; 0 stands for it",
-           feature->name, channel);
+           feature->column->name, channel);
   else if (s->high[c] == s->low[c] && feature->column->type != CO_COLUMN_IMAGE)
     co_log(ctx, CO_LOG_WARN, "data", "column '%s'%s is constant in the training rows: %.9g",
-           feature->name, channel, s->pivot[c]);
+           feature->column->name, channel, s->pivot[c]);
   else if (s->missing[c])
     co_log(ctx, CO_LOG_INFO, "data", "column '%s'%s: %lld of %lld training values are missing",
-           feature->name, channel, (long long)s->missing[c],
+           feature->column->name, channel, (long long)s->missing[c],
            (long long)(s->missing[c] + s->count[c]));
 }
 
@@ -180,7 +181,7 @@ const co_fit_class co_numeric_fit = {.state_size = sizeof(statistics),
                                      .free = free_statistics};
 
 co_status co_numeric_check(const co_input_feature *feature, const void *values, int64_t rows,
-                           const int64_t *samples) {
+                           const int64_t *samples, int64_t *counts) {
   int64_t per_row = co_shape_count(&feature->column->shape);
   const float *fills = co_feature_fitted(feature, "fill")->bytes;
   for (int64_t i = 0; i < rows * per_row; i++) {
@@ -189,6 +190,7 @@ co_status co_numeric_check(const co_input_feature *feature, const void *values, 
                  !isnan(fills[i % channels_of(feature)]);
     if (!isfinite(value) && !(isnan(value) && taken))
       return co_numeric_refuse(feature, value, samples[i / per_row]);
+    counts[CO_COUNT_MISSING] += isnan(value);
   }
   return CO_OK;
 }

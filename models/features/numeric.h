@@ -14,10 +14,13 @@ typedef enum co_normalization {
 } co_normalization;
 
 typedef enum co_missing {
-  CO_MISSING_AUTO,     // as mean where training rows lack values too, else refused
-  CO_MISSING_REFUSE,   // an error naming column and row
-  CO_MISSING_MEAN,     // the mean of the training rows in its place
-  CO_MISSING_INDICATOR // the same, and beside the numbers 1 where they were missing, else 0
+  CO_MISSING_AUTO,      // as mean where training rows lack values too, else refused
+  CO_MISSING_REFUSE,    // an error naming column and row
+  CO_MISSING_MEAN,      // the mean of the training rows in its place
+  CO_MISSING_INDICATOR, // the same, and beside the numbers 1 where they were missing, else 0
+  CO_MISSING_MEDIAN,    // of the training rows; this and what follows of scalars alone (scalar.h)
+  CO_MISSING_MODE,      // their most frequent value, the least of several
+  CO_MISSING_CONSTANT   // fill_value
 } co_missing;
 
 // Begins every class's preprocessing options.
@@ -41,8 +44,8 @@ bool co_numeric_is_fitted(const co_input_feature *feature);
 extern const co_fit_class co_numeric_fit;
 // CO_ERR_DATA for a value that is infinite, or missing where that is refused.
 co_status co_numeric_check(const co_input_feature *feature, const void *values, int64_t rows,
-                           const int64_t *samples);
-// The error of a value that is missing or infinite.
+                           const int64_t *samples, int64_t *counts);
+// That error.
 co_status co_numeric_refuse(const co_input_feature *feature, double value, int64_t sample);
 // Whether float keeps fewer than some ten bits of what the values differ by, so far from zero.
 bool co_numeric_is_flattened(double middle, double deviation);

@@ -5,19 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/features/quantiles.h"
+
 // ---- edges -------------------------------------------------------------------------------------
-
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static int64_t unique(double *values, int64_t count) {
-  int64_t kept = 0;
-  for (int64_t i = 0; i < count; i++)
-    if (!kept || values[i] != values[kept - 1]) values[kept++] = values[i];
-  return kept;
-}
 
 // Where the values equal to that at `first` end.
 static int64_t end_of_run(const double *sorted, int64_t count, int64_t first) {
@@ -27,55 +17,32 @@ static int64_t end_of_run(const double *sorted, int64_t count, int64_t first) {
   return end;
 }
 
-// Values among which those of long runs are left out, by their position without these.
-typedef struct rest {
-  const double *sorted;
-  const int64_t *begins, *ends; // of the long runs
-  int64_t runs, count;
-} rest;
-
-static double rest_at(const rest *r, int64_t position) {
-  for (int64_t i = 0; i < r->runs && r->begins[i] <= position; i++)
-    position += r->ends[i] - r->begins[i];
-  return r->sorted[position];
+// The different ones of ascending values, as far as there is room; returns how many, at most one more.
+static int64_t distinct(const double *sorted, int64_t count, int64_t most, double *out) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count && found <= most; i = end_of_run(sorted, count, i), found++)
+    if (found < most) out[found] = sorted[i];
+  return found;
 }
 
-// As NumPy's quantile with its default method, "linear".
-static double quantile(const rest *r, double share) {
-  double place = share * (double)(r->count - 1), part = place - floor(place);
-  int64_t below = (int64_t)place, above = below + 1 < r->count ? below + 1 : below;
-  double low = rest_at(r, below), high = rest_at(r, above);
-  return part < 0.5 ? low + (high - low) * part : high - (high - low) * (1 - part);
-}
-
-static int64_t distinct_values(const double *sorted, int64_t count, int64_t most, double *out) {
-  int64_t distinct = 0;
-  for (int64_t i = 0; i < count; i = end_of_run(sorted, count, i)) {
-    if (distinct < most) out[distinct] = sorted[i];
-    if (++distinct > most) break;
-  }
-  return distinct;
-}
-
-int64_t co_piecewise_edges(const double *sorted, int64_t count, int64_t bins, double *edges) {
-  enum { MOST = CO_PIECEWISE_BINS };
-  int64_t begins[MOST], ends[MOST], found = distinct_values(sorted, count, bins + 1, edges);
+int64_t co_piecewise_edges(double *sorted, int64_t count, int64_t bins, double *edges) {
+  int64_t found = distinct(sorted, count, bins + 1, edges), rest = 0, run;
   if (found <= bins + 1) return found;
-  rest r = {.sorted = sorted, .begins = begins, .ends = ends, .count = count};
-  for (int64_t i = 0, end; i < count; i = end) {
-    end = end_of_run(sorted, count, i);
-    if ((double)(end - i) < (double)count / (double)bins) continue;
-    edges[r.runs] = sorted[i];
-    begins[r.runs] = i;
-    ends[r.runs++] = end;
-    r.count -= end - i;
+  found = 0;
+  for (int64_t i = 0; i < count; i += run) {
+    run = end_of_run(sorted, count, i) - i;
+    if (run * bins >= count) {
+      edges[found++] = sorted[i];
+    } else {
+      memmove(sorted + rest, sorted + i, (size_t)run * sizeof *sorted);
+      rest += run;
+    }
   }
-  int64_t steps = bins - r.runs;
-  found = r.runs;
+  const int64_t steps = bins - found;
   for (int64_t i = 0; i <= steps; i++)
-    edges[found++] = quantile(&r, i == steps ? 1 : (double)i * (1 / (double)steps));
-  qsort(edges, (size_t)found, sizeof *edges, ascending);
-  return unique(edges, found);
+    edges[found++] = co_quantile(sorted, rest, i == steps ? 1 : (double)i / (double)steps);
+  qsort(edges, (size_t)found, sizeof *edges, co_by_value);
+  return distinct(edges, found, found, edges);
 }
 
 // ---- fitting -----------------------------------------------------------------------------------
@@ -89,7 +56,7 @@ typedef struct column {
   double median, mean, fill, pivot;
 } column;
 
-static const co_numeric_options *options_of(const co_input_feature *feature) {
+static const co_scalar_options *options_of(const co_input_feature *feature) {
   return feature->preprocessing;
 }
 
@@ -127,7 +94,7 @@ static co_status add(const co_input_feature *feature, void *state, const void *v
   column *s = state;
   for (int64_t i = 0; i < rows; i++) {
     double value = ((const double *)values)[i];
-    if (isnan(value) && options_of(feature)->missing != CO_MISSING_REFUSE) {
+    if (isnan(value) && options_of(feature)->numeric.missing != CO_MISSING_REFUSE) {
       s->missing++;
       continue;
     }
@@ -138,7 +105,7 @@ static co_status add(const co_input_feature *feature, void *state, const void *v
 }
 
 static void sort(column *s) {
-  qsort(s->values, (size_t)s->count, sizeof *s->values, ascending);
+  qsort(s->values, (size_t)s->count, sizeof *s->values, co_by_value);
 }
 
 static double deviation_of(const column *s) {
@@ -148,16 +115,37 @@ static double deviation_of(const column *s) {
   return sqrt(squares / (double)s->count);
 }
 
-// What stands in for missing values is counted among the values.
+// What stands in for missing values.
+static double replacement(const column *s, const co_scalar_options *options) {
+  int64_t best = 0, end;
+  switch (options->numeric.missing) {
+  case CO_MISSING_MEAN:
+    return s->mean;
+  case CO_MISSING_CONSTANT:
+    return options->fill_value;
+  case CO_MISSING_MODE:
+    for (int64_t i = 0, longest = 0; i < s->count; i = end) {
+      end = end_of_run(s->values, s->count, i);
+      if (end - i <= longest) continue;
+      longest = end - i;
+      best = i;
+    }
+    return s->values[best];
+  default:
+    return s->median;
+  }
+}
+
+// Replacements are counted among the values.
 static co_status settle(const co_input_feature *feature, void *state) {
   column *s = state;
   if (!s->count) return CO_OK;
   sort(s);
-  s->median = (s->values[(s->count - 1) / 2] + s->values[s->count / 2]) / 2;
+  s->median = co_quantile(s->values, s->count, 0.5);
   for (int64_t i = 0; i < s->count; i++)
     s->mean += (s->values[i] - s->median) / (double)s->count;
   s->mean += s->median;
-  s->fill = options_of(feature)->missing == CO_MISSING_MEAN ? s->mean : s->median;
+  s->fill = replacement(s, options_of(feature));
   if (co_numeric_is_flattened(s->median, deviation_of(s))) s->pivot = s->median;
   for (int64_t i = 0; i < s->missing; i++)
     CO_RETURN_IF_FAILED(push(s, s->fill));
@@ -171,20 +159,20 @@ static co_status settle(const co_input_feature *feature, void *state) {
 static void tell(co_context *ctx, const co_input_feature *feature, const column *s) {
   if (!s->count)
     co_log(ctx, CO_LOG_WARN, "data", "column '%s': no training row has a value; it tells nothing",
-           feature->name);
+           feature->column->name);
   else if (s->edge_count == 1)
     co_log(ctx, CO_LOG_WARN, "data",
-           "column '%s' is constant in the training rows: %.9g; it tells nothing", feature->name,
-           s->edges[0]);
+           "column '%s' is constant in the training rows: %.9g; it tells nothing",
+           feature->column->name, s->edges[0]);
   else if (s->missing)
     co_log(ctx, CO_LOG_INFO, "data", "column '%s': %lld of %lld training values are missing",
-           feature->name, (long long)s->missing, (long long)s->count);
+           feature->column->name, (long long)s->missing, (long long)s->count);
 }
 
 static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
   const column *s = state;
   float *edges = co_feature_fitted(feature, "edges")->bytes;
-  bool filled = s->missing || options_of(feature)->missing != CO_MISSING_AUTO;
+  bool filled = s->missing || options_of(feature)->numeric.missing != CO_MISSING_AUTO;
   int64_t kept = 0;
   tell(ctx, feature, s);
   for (int64_t i = 0; i < s->edge_count; i++) { // some may meet where they become float

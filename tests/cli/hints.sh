@@ -183,6 +183,17 @@ sed 's/,n,/,a\/b,/' t.csv >slash.csv
 hint 4 'rename it, give names by --header' import -O x.h5 --target t slash.csv
 table --target t --header id,n,w,t --skip-lines 1 slash.csv
 table --target t --ignore a/b slash.csv
+hint 2 '--split-rule RULE says' data check t.csv --target t --split test
+follow data check t.csv --target t --split-rule random:0.5,0.2,0.3
+table --target t --key id t.csv
+hint 2 'give --key VALUE, or --keys FILE' data erase table.h5
+hint 4 'with --allow-missing those that are there go' data erase table.h5 --key u1 --key u9
+follow data show table.h5
+follow data erase table.h5 --key u1 --key u9 --allow-missing
+table --target t t.csv
+hint 4 'import with --key COLUMN' data erase table.h5 --key u1
+table --target t --key id t.csv
+follow data erase table.h5 --key u1
 hint 2 'its first line names the columns' train --dataset t.csv --run-dir tabled
 follow train --target t --dataset t.csv --run-dir tabled --set trainer.max_epochs=1 -q
 hint 2 'give --dataset TABLE.csv' train --target t --dataset table.h5 --run-dir tabled

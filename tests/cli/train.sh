@@ -260,7 +260,7 @@ bad 3 'trainer: {epoch: 3}\n' 'bad.yaml:1:' 'trainer.epoch'
 bad 3 'trainer: {max_steps: 2000*12}\n' 'bad.yaml:1:' '2000*12'
 bad 3 'trainer: {batch_size: 0}\n' 'bad.yaml:1:' batch_size
 bad 3 'trainer: {optimizer: {type: adan}}\n' 'bad.yaml:1:' adan "'adam'"
-bad 3 'trainer: {validation_metric: auc}\n' 'bad.yaml:1:' auc accuracy
+bad 3 'trainer: {validation_metric: mrr}\n' 'bad.yaml:1:' mrr accuracy
 bad 3 'trainers: {batch_size: 3}\n' 'bad.yaml:1:' trainers
 bad 3 'a: [1, 2\nb: }\n' 'bad.yaml:'
 bad 3 '- a\n- b\n' 'bad.yaml:1:'

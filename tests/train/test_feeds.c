@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // From stored rows to what a network is fed: blocks of several columns, joined tables, digits far
 // from zero, missing values, vocabularies.
-#include "training.h"
+#include "feeding.h"
 
 #include <math.h>
 
-#include "host/feed/fit_features.h"
-#include "host/feed/pipeline.h"
-#include "models/feature.h"
-
 enum { ROWS = 40, REGIONS = 5, TRAINING = 30 };
-
-typedef struct rig {
-  co_context *ctx;
-  co_arena *arena;
-  co_diagnostics problems;
-  co_dataset *dataset;
-  co_model *model;
-  const int64_t *samples;
-  int64_t count;
-} rig;
 
 static void add(co_dataset_writer *w, const char *table, const char *name, co_column_type type,
                 co_dtype dtype, int64_t rows, const void *data) {
@@ -76,69 +62,19 @@ static void write_data(void) {
   co_context_free(ctx);
 }
 
-static void open_rig(rig *r, const char *text, co_split split) {
-  co_node *config;
-  memset(r, 0, sizeof *r);
-  write_data();
-  assert_int_equal(co_context_create(&r->ctx, NULL), CO_OK);
-  assert_int_equal(co_arena_create(&r->arena, r->ctx), CO_OK);
-  co_diagnostics_init(&r->problems, r->ctx);
-  assert_int_equal(co_dataset_open(&r->dataset, r->ctx, "f.h5"), CO_OK);
-  assert_int_equal(co_yaml_parse(&config, r->arena, "c", text, strlen(text), &r->problems), CO_OK);
-  assert_int_equal(
-      co_model_create(&r->model, r->ctx, config, co_dataset_schema(r->dataset), &r->problems),
-      CO_OK);
-  assert_int_equal(co_fit_features(r->model, r->dataset, 3), CO_OK);
-  assert_int_equal(co_dataset_split(r->dataset, split, &r->samples, &r->count), CO_OK);
-}
-
-static void close_rig(rig *r) {
-  co_model_free(r->model);
-  co_dataset_close(r->dataset);
-  co_diagnostics_free(&r->problems);
-  co_arena_free(r->arena);
-  assert_int_equal(co_alloc_get_stats(r->ctx).live_blocks, 0);
-  co_context_free(r->ctx);
-}
-
-// What the first block's input of the network holds for the rig's samples, as numbers of `type`.
-static void feed(const rig *r, double *out, int64_t width, bool codes) {
-  const co_pipeline_options options = {.samples = r->samples,
-                                       .sample_count = r->count,
-                                       .batch_rows = r->count,
-                                       .targets = true,
-                                       .epochs = 1,
-                                       .workers = 1};
-  co_pipeline *pipeline;
-  co_view view;
-  bool done;
-  assert_int_equal(co_pipeline_create(&pipeline, r->model, r->dataset, &options), CO_OK);
-  assert_int_equal(co_pipeline_next(pipeline, &view, &done), CO_OK);
-  assert_false(done);
-  const co_graph *network = r->model->network;
-  co_value input = r->model->blocks[0].network_input;
-  const co_shape *shape = co_value_shape(network, input);
-  assert_int_equal(shape->dim[shape->rank - 1], width);
-  const void *data = view.inputs[network->values[input].index];
-  for (int64_t i = 0; i < r->count * width; i++)
-    out[i] = codes ? (double)((const int32_t *)data)[i] : (double)((const float *)data)[i];
-  assert_true(view.weight_sum[0] == (double)r->count);
-  co_pipeline_release(pipeline, &view);
-  co_pipeline_free(pipeline);
-}
-
 // Neighbours of one table are one block; what they bring equals what each brings by itself.
 static void test_blocks(void **state) {
   (void)state;
   rig r;
   double block[ROWS * 3];
+  write_data();
   open_rig(&r,
            "input_features: [{name: x}, {name: when}, {name: gaps}, {name: wealth}]\n"
            "output_features: [{name: y}]",
            CO_SPLIT_TEST);
   assert_int_equal(r.model->block_count, 2); // wealth is of another table
   assert_int_equal(r.model->blocks[0].count, 3);
-  feed(&r, block, 3, false);
+  feed_block(&r, 0, block, 3);
   close_rig(&r);
   static const char *const names[] = {"x", "when", "gaps"};
   for (int k = 0; k < 3; k++) {
@@ -147,7 +83,7 @@ static void test_blocks(void **state) {
     snprintf(text, sizeof text, "input_features: [{name: %s}]\noutput_features: [{name: y}]",
              names[k]);
     open_rig(&r, text, CO_SPLIT_TEST);
-    feed(&r, alone, 1, false);
+    feed_block(&r, 0, alone, 1);
     for (int64_t i = 0; i < r.count; i++)
       assert_true(block[i * 3 + k] == alone[i]);
     close_rig(&r);
@@ -158,11 +94,12 @@ static void test_joined_table(void **state) {
   (void)state;
   rig r;
   double out[ROWS];
+  write_data();
   open_rig(&r,
            "input_features: [{name: wealth, preprocessing: {normalization: none}}]\n"
            "output_features: [{name: y}]",
            CO_SPLIT_TEST);
-  feed(&r, out, 1, false);
+  feed_block(&r, 0, out, 1);
   for (int64_t i = 0; i < r.count; i++)
     assert_true(out[i] == wealth_of(7 * r.samples[i] % REGIONS));
   close_rig(&r);
@@ -173,8 +110,9 @@ static void test_far_from_zero(void **state) {
   (void)state;
   rig r;
   double out[ROWS];
+  write_data();
   open_rig(&r, "input_features: [{name: when}]\noutput_features: [{name: y}]", CO_SPLIT_TRAIN);
-  feed(&r, out, 1, false);
+  feed_block(&r, 0, out, 1);
   double deviation = sqrt((TRAINING * TRAINING - 1) / 12.0);
   for (int64_t i = 0; i < r.count; i++)
     assert_true(fabs(out[i] - ((double)i - (TRAINING - 1) / 2.0) / deviation) < 1e-5);
@@ -185,11 +123,12 @@ static void test_missing(void **state) {
   (void)state;
   rig r;
   double out[ROWS * 2];
+  write_data();
   open_rig(&r,
            "input_features: [{name: gaps, preprocessing: {missing: indicator}}]\n"
            "output_features: [{name: y}]",
            CO_SPLIT_TRAIN);
-  feed(&r, out, 2, false);
+  feed_block(&r, 0, out, 2);
   for (int64_t i = 0; i < r.count; i++) {
     if (out[2 * i + 1] != (i % 5 == 0)) assert_true(out[2 * i + 1] == (i % 5 == 0));
     if (i % 5 == 0) assert_true(fabs(out[2 * i]) < 1e-6); // the mean
@@ -202,7 +141,7 @@ static void test_missing(void **state) {
       "output_features: [{name: y}]"};
   for (int k = 0; k < 2; k++) {
     open_rig(&r, texts[k], CO_SPLIT_TEST);
-    assert_int_equal(co_check_inputs(r.model, r.dataset, r.samples, r.count),
+    assert_int_equal(co_check_inputs(r.model, r.dataset, r.samples, r.count, NULL),
                      k ? CO_OK : CO_ERR_DATA);
     if (!k) assert_non_null(strstr(co_error_last()->message, "column 'late_gap', row 39"));
     close_rig(&r);
@@ -214,11 +153,12 @@ static void test_vocabulary(void **state) {
   (void)state;
   rig r;
   double out[ROWS];
+  write_data();
   open_rig(&r,
            "input_features: [{name: kind, preprocessing: {min_frequency: 2}}]\n"
            "output_features: [{name: y}]",
            CO_SPLIT_TRAIN);
-  feed(&r, out, 1, true);
+  feed_block(&r, 0, out, 1);
   for (int64_t i = 0; i < r.count; i++)
     assert_true(out[i] == (i == 3 || i == 5 ? 0 : i % 4 == 0 ? 2 : 1));
   close_rig(&r);

@@ -4,6 +4,7 @@
 
 #include "host/feed/fit_features.h"
 #include "models/features/piecewise.h"
+#include "models/features/quantiles.h"
 
 enum { ROWS = 3000 };
 
@@ -90,8 +91,9 @@ static void test_large_offsets(void **state) {
 
 static void assert_edges(const double *sorted, int64_t count, int64_t bins, const double *wanted,
                          int64_t wanted_count) {
-  double edges[CO_PIECEWISE_BINS + 1];
-  assert_int_equal(co_piecewise_edges(sorted, count, bins, edges), wanted_count);
+  double edges[CO_PIECEWISE_BINS + 1], copy[16];
+  memcpy(copy, sorted, (size_t)count * sizeof *copy);
+  assert_int_equal(co_piecewise_edges(copy, count, bins, edges), wanted_count);
   for (int64_t i = 0; i < wanted_count; i++)
     assert_true(fabs(edges[i] - wanted[i]) <= 1e-12 * (1 + fabs(wanted[i])));
 }
@@ -146,11 +148,114 @@ static void test_bins(void **state) {
   free_things(&t);
 }
 
+// Of real columns, the edges that NumPy makes; the training rows of a table are those of no test fold
+// that do not stop training early.
+static bool trains(int64_t row, const char *fold) {
+  return fold[0] != '0' && (uint32_t)((uint64_t)row * 2654435761u) >= 429496730u;
+}
+
+// The cell of a column of a line without quotes; NULL past the last.
+static const char *cell_of(const char *line, int column) {
+  for (; line && column > 0; column--)
+    line = (line = strchr(line, ',')) ? line + 1 : NULL;
+  return line;
+}
+
+static int column_of(const char *header, const char *name) {
+  size_t length = strlen(name);
+  for (int i = 0; cell_of(header, i); i++) {
+    const char *cell = cell_of(header, i);
+    if (strncmp(cell, name, length) == 0 && strchr(",\r\n", cell[length])) return i;
+  }
+  fail_msg("no column %s", name);
+  return -1;
+}
+
+static int64_t read_column(const char *table, const char *folds, const char *name, double *out) {
+  char line[4096], fold[64], *end;
+  FILE *rows = fopen(table, "r"), *of = fopen(folds, "r");
+  assert_non_null(rows);
+  assert_non_null(of);
+  assert_non_null(fgets(line, sizeof line, rows));
+  assert_non_null(fgets(fold, sizeof fold, of));
+  int column = column_of(line, name);
+  int64_t count = 0;
+  for (int64_t row = 0; fgets(line, sizeof line, rows) && fgets(fold, sizeof fold, of); row++) {
+    if (!trains(row, fold)) continue;
+    const char *cell = cell_of(line, column);
+    out[count] = strtod(cell, &end);
+    if (end == cell) out[count] = NAN;
+    count++;
+  }
+  fclose(rows);
+  fclose(of);
+  return count;
+}
+
+static void assert_column(const co_node *wanted, double *values, int64_t count) {
+  double edges[49], median;
+  int64_t present = 0;
+  for (int64_t i = 0; i < count; i++)
+    if (!isnan(values[i])) values[present++] = values[i];
+  qsort(values, (size_t)present, sizeof *values, co_by_value);
+  double middle = co_quantile(values, present, 0.5);
+  assert_true(co_node_double(co_node_get(wanted, "median"), &median));
+  assert_float_equal(middle, median, 1e-9);
+  for (; present < count; present++) // what was missing
+    values[present] = middle;
+  qsort(values, (size_t)count, sizeof *values, co_by_value);
+  const co_node *list = co_node_get(wanted, "edges");
+  assert_int_equal(co_piecewise_edges(values, count, 48, edges), list->count);
+  for (int64_t i = 0; i < list->count; i++) {
+    double edge;
+    assert_true(co_node_double(list->items[i], &edge));
+    assert_true(fabs(edges[i] - edge) <= 1e-9 * (1 + fabs(edge)));
+  }
+}
+
+static void test_edges_of_real_columns(void **state) {
+  (void)state;
+  static const char *const sets[][3] = {
+      {"folds/edges_online_shoppers_f0.json", "online_shoppers/online_shoppers_intention.csv",
+       "folds/online_shoppers_folds.csv"},
+      {"folds/edges_telco_f0.json", "telco_churn/Telco-Customer-Churn.csv",
+       "folds/telco_folds.csv"}};
+  static double values[20000];
+  const char *given = getenv("COHORT_TEST_DATA"), *root = given ? given : COHORT_TEST_DATA_DEFAULT;
+  char folds[512];
+  snprintf(folds, sizeof folds, "%s/folds", root);
+  if (access(folds, R_OK) != 0) {
+    print_message("NOT RUN: no '%s' (set COHORT_TEST_DATA; shared data)\n", folds);
+    skip();
+  }
+  co_context *ctx;
+  co_arena *arena;
+  co_diagnostics problems;
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
+  assert_int_equal(co_arena_create(&arena, ctx), CO_OK);
+  co_diagnostics_init(&problems, ctx);
+  for (int i = 0; i < 2; i++) {
+    char path[3][512];
+    co_node *edges;
+    for (int k = 0; k < 3; k++)
+      snprintf(path[k], sizeof path[k], "%s/%s", root, sets[i][k]);
+    assert_int_equal(co_yaml_read_file(&edges, arena, path[0], &problems), CO_OK);
+    const co_node *numbers = co_node_get(edges, "numbers");
+    for (int64_t k = 0; k < numbers->count; k++)
+      assert_column(numbers->items[k], values,
+                    read_column(path[1], path[2], numbers->keys[k], values));
+  }
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  co_context_free(ctx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_large_offsets),
       cmocka_unit_test(test_edges),
       TRAINING_TEST(test_bins),
+      cmocka_unit_test(test_edges_of_real_columns),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,21 +13,36 @@ static const co_metric_class *const all[] = {
 #undef CO_METRIC
     NULL};
 
-const co_metric_class *co_metric_find(const char *name) {
-  for (int i = 0; all[i]; i++)
-    if (strcmp(all[i]->name, name) == 0) return all[i];
-  return NULL;
-}
-
 const co_metric_class *const *co_metric_list(void) {
   return all;
 }
 
-bool co_metric_applies(const co_metric_class *metric, co_column_type type) {
+bool co_metric_is_scored(const co_metric_class *metric, co_column_type type) {
+  return (type == CO_COLUMN_CATEGORY && metric->class_score) ||
+         (type == CO_COLUMN_NUMBER && metric->number_score) ||
+         (type == CO_COLUMN_BINARY && metric->binary_score);
+}
+
+const char *co_metric_canonical(const char *id) {
+  if (strcmp(id, "logloss") == 0) return "log_loss";
+  if (strcmp(id, "auc") == 0) return "roc_auc";
+  return id;
+}
+
+static bool is_summed(const co_metric_class *metric, co_column_type type) {
+  if (metric->op == CO_OP_COUNT) return false;
   return (type == CO_COLUMN_CATEGORY && metric->category) ||
          (type == CO_COLUMN_NUMBER && metric->number) ||
          (type == CO_COLUMN_VECTOR && metric->vector) ||
          (type == CO_COLUMN_BINARY && metric->binary);
+}
+
+const co_metric_class *co_metric_find(const char *name, co_column_type type) {
+  for (int i = 0; all[i]; i++)
+    if (strcmp(all[i]->name, name) == 0 &&
+        (co_metric_is_scored(all[i], type) || is_summed(all[i], type)))
+      return all[i];
+  return NULL;
 }
 
 static co_status emit(co_graph *graph, const co_metric_class *metric, const char *output,
@@ -47,7 +62,6 @@ co_status co_metrics_emit(co_graph *graph, const char *output, co_column_type ta
                           co_value prediction, co_value target, co_value row_weight) {
   co_value in[CO_OP_MAX_OPERANDS] = {prediction, target, row_weight};
   for (int i = 0; all[i]; i++)
-    if (all[i]->op != CO_OP_COUNT && co_metric_applies(all[i], target_type))
-      CO_RETURN_IF_FAILED(emit(graph, all[i], output, in));
+    if (is_summed(all[i], target_type)) CO_RETURN_IF_FAILED(emit(graph, all[i], output, in));
   return CO_OK;
 }

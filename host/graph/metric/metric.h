@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics, listed in metrics.def. Each adds itself to outputs of the target types it knows. There
-// are two kinds: sums, accumulated on the device in float64 as {numerator, denominator}; and scored
-// ones, functions in double over the scores of all rows of a split.
+// Metrics, listed in metrics.def. Each adds itself to outputs of the target type it knows; several
+// types may have a metric of the same name. There are two kinds: sums, accumulated on the device in
+// float64 as {numerator, denominator}; and scored ones, functions in double over the scores of all
+// rows of a split. A metric may be both: where there are scores, these have the last word.
 #ifndef COHORT_HOST_GRAPH_METRIC_METRIC_H
 #define COHORT_HOST_GRAPH_METRIC_METRIC_H
 
@@ -12,30 +13,63 @@
 extern "C" {
 #endif
 
-// Rows of a binary target that count (target known, weight above 0), by falling score. What is equal
-// in score is one group: no metric may depend on the order within.
-typedef struct co_scored_rows {
+// What it brings to treat a row as positive or negative, right or wrong.
+typedef struct co_profit {
+  double true_positive, false_positive, false_negative, true_negative;
+} co_profit;
+
+// Rows that count (target known, weight above 0) in an order that does not depend on the one they
+// came in, so that no metric can.
+
+// Of a binary target: groups of equal score, by falling score.
+typedef struct co_binary_scores {
+  int64_t count;                      // of groups
+  const double *score;                // probability of the positive class
+  const double *positive, *negative;  // sums of weights of positive and negative rows
+  const double *log_true, *log_false; // log of the probability that the score gives to either
+  double positives, negatives;        // sums over all groups
+  double threshold;                   // a score from here on is taken for positive
+  const co_profit *profit;            // NULL = not known
+} co_binary_scores;
+
+// Of a number. `by_…`: the rows' numbers by rising prediction and target.
+typedef struct co_number_scores {
   int64_t count;
-  const double *score;  // probability of the positive class
-  const double *target; // 1 = positive, 0
-  const double *weight;
-  double positive, negative; // sums of weights
-} co_scored_rows;
+  const double *prediction, *target, *weight;
+  const int64_t *by_prediction, *by_target;
+  double *rank[2]; // room for `count` each
+} co_number_scores;
+
+// Of a category.
+typedef struct co_class_scores {
+  int64_t count, classes;
+  const float *score;    // (count, classes): probabilities
+  const int32_t *target; // number of the true class
+  const int32_t *best;   // of the likeliest one, of equal ones the first
+  const double *log_true, *weight;
+  const int64_t *order; // (classes, count): the rows' numbers by falling score; NULL = too many
+  double *room;         // for 3 * classes
+} co_class_scores;
 
 typedef struct co_metric_class {
   const char *name; // canonical id: "accuracy"
   const char *doc;
-  // A sum has an operation (x target weight -> sums), a scored metric a function; NaN where it is
-  // not defined (no positive row, say).
-  co_op op;
-  double (*score)(const co_scored_rows *rows);
+  co_op op; // of a sum (x target weight -> sums), of targets with a flag below; else CO_OP_COUNT
   bool category, number, vector, binary;
+  // Of scored ones; NaN where it is not defined (no positive row, say).
+  double (*binary_score)(const co_binary_scores *scores);
+  double (*number_score)(const co_number_scores *scores);
+  double (*class_score)(const co_class_scores *scores);
   bool higher_is_better;
+  bool needs_profit; // is there only where costs are known
 } co_metric_class;
 
-const co_metric_class *co_metric_find(const char *name);
 const co_metric_class *const *co_metric_list(void);
-bool co_metric_applies(const co_metric_class *metric, co_column_type target_type);
+// The one of that name for targets of that type; NULL if there is none.
+const co_metric_class *co_metric_find(const char *name, co_column_type target_type);
+// The canonical id of what "auc" and "logloss" call by another name; others are returned as they are.
+const char *co_metric_canonical(const char *id);
+bool co_metric_is_scored(const co_metric_class *metric, co_column_type target_type);
 // Emits every sum that applies to an output of this target type.
 co_status co_metrics_emit(co_graph *graph, const char *output, co_column_type target_type,
                           co_value prediction, co_value target, co_value row_weight);

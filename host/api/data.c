@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/api/data.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/api/table.h"
+
+static co_status import(co_data_source *s, cohort_context *context, const cohort_data *data,
+                        co_diagnostics *problems) {
+  const char *folder = data->temporary_folder ? data->temporary_folder : "/tmp";
+  char *beside = co_arena_format(s->arena, "%s/cohort.data", folder);
+  const cohort_import_csv_options request = {.output = beside,
+                                             .files = &data->dataset,
+                                             .file_count = 1,
+                                             .schema = data->schema,
+                                             .targets = data->targets,
+                                             .target_count = data->target_count,
+                                             .key = data->key,
+                                             .split = data->split,
+                                             .validation_fraction = -1,
+                                             .seed = data->seed};
+  co_import_csv_result done;
+  if (!beside) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_table_import(&done, context, s->arena, &request, &s->file, problems));
+  return co_dataset_open(&s->dataset, s->ctx, s->file.temporary);
+}
+
+co_status co_data_begin(co_data_source *s, cohort_context *context, const cohort_data *data,
+                        const char *verb, co_diagnostics *problems) {
+  *s = (co_data_source){.ctx = context->ctx};
+  CO_RETURN_IF_FAILED(co_require(data->dataset, verb, "a dataset"));
+  CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
+  if (co_table_is_raw(data->dataset)) return import(s, context, data, problems);
+  if (data->target_count || data->key || data->schema || data->split) {
+    co_status status = co_fail(CO_ERR_USAGE, "--target, --key, --schema and --split are for a raw "
+                                             "table; a dataset.h5 has its own");
+    co_hint("leave them out, or name the table in text");
+    return status;
+  }
+  return co_dataset_open(&s->dataset, s->ctx, data->dataset);
+}
+
+void co_data_end(co_data_source *s) {
+  co_error error;
+  co_error_copy(&error);
+  co_dataset_close(s->dataset);
+  co_atomic_abort(&s->file);
+  co_arena_free(s->arena);
+  if (error.status != CO_OK) co_error_raise(&error);
+}
+
+void co_data_count(char out[32], int64_t count) {
+  char digits[32];
+  int length = snprintf(digits, sizeof digits, "%lld", (long long)count), at = 0;
+  for (int i = 0; i < length; i++) {
+    if (i && (length - i) % 3 == 0 && digits[i - 1] != '-') out[at++] = ',';
+    out[at++] = digits[i];
+  }
+  out[at] = '\0';
+}
+
+co_status co_data_report_rows(cohort_result *result, const cohort_data *data, co_dataset *dataset) {
+  co_json *json = &result->json;
+  char count[32];
+  co_json_key(json, "dataset");
+  co_json_string(json, data->dataset);
+  co_json_key(json, "rows");
+  co_json_open(json, '{');
+  co_data_count(count, co_dataset_rows(dataset));
+  co_text_printf(&result->text, "%s: %s rows", data->dataset, count);
+  for (int s = 0; s < CO_SPLIT_COUNT; s++) {
+    const int64_t *rows;
+    int64_t number = 0;
+    CO_RETURN_IF_FAILED(co_dataset_split(dataset, (co_split)s, &rows, &number));
+    co_json_key(json, co_split_name((co_split)s));
+    co_json_int(json, number);
+    co_data_count(count, number);
+    co_text_printf(&result->text, "%s %s %s", s ? "," : ":", count, co_split_name((co_split)s));
+  }
+  co_json_close(json);
+  co_text_printf(&result->text, "\n");
+  return CO_OK;
+}
+
+// Bytes that go on with a character of UTF-8 take no column of their own.
+static bool goes_on(char byte) {
+  return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+int co_data_width(const char *text) {
+  int width = 0;
+  for (; *text; text++)
+    width += !goes_on(*text);
+  return width;
+}
+
+// What would break a line or steer a terminal is shown as a question mark.
+static void put_text(co_text *out, const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    bool control = (unsigned char)text[i] < 32 || text[i] == 127;
+    co_text_append(out, control ? "?" : &text[i], 1);
+  }
+}
+
+void co_data_pad(co_text *out, const char *text, int width, int most, bool right) {
+  int used = co_data_width(text);
+  bool cut = most && used > most;
+  size_t length = strlen(text);
+  if (cut) {
+    int left = most - 1;
+    for (length = 0; text[length] && (left > 0 || goes_on(text[length])); length++)
+      left -= !goes_on(text[length + 1]);
+    used = most;
+  }
+  if (right && used < width) co_text_printf(out, "%*s", width - used, "");
+  put_text(out, text, length);
+  if (cut) co_text_printf(out, "…");
+  if (!right && used < width) co_text_printf(out, "%*s", width - used, "");
+}
+
+const char *co_data_class(const co_column *column, int64_t code) {
+  static const char *const plain[] = {"0", "1"};
+  return code < column->category_count ? column->categories[code] : plain[code & 1];
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/bootstrap.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/rng.h"
+
+// How often each of `rows` is among as many that are drawn.
+static void draw(uint32_t *times, int64_t rows, uint64_t seed, int64_t number) {
+  uint32_t purpose = co_purpose("bootstrap", "rows");
+  memset(times, 0, (size_t)rows * sizeof *times);
+  for (int64_t i = 0; i < rows; i += 2) {
+    co_philox_block block = co_philox(seed, (uint64_t)i / 2, (uint32_t)number, purpose);
+    for (int k = 0; k < 2 && i + k < rows; k++) {
+      uint64_t bits = (uint64_t)block.word[2 * k] << 32 | block.word[2 * k + 1];
+      // The high half of bits * rows: Lemire 2019, whose bias is below rows / 2^64.
+      uint64_t high = (bits >> 32) * (uint64_t)rows, low = (bits & UINT32_MAX) * (uint64_t)rows;
+      times[(high + (low >> 32)) >> 32]++;
+    }
+  }
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double percentile(const double *sorted, int64_t count, double share) {
+  double at = share * (double)(count - 1);
+  int64_t below = (int64_t)at;
+  int64_t above = below + 1 < count ? below + 1 : below;
+  return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
+}
+
+// Of values that are numbers.
+static co_interval interval_of(double *values, int64_t draws) {
+  int64_t known = 0;
+  for (int64_t i = 0; i < draws; i++)
+    if (!isnan(values[i])) values[known++] = values[i];
+  if (2 * known < draws || !known) return (co_interval){NAN, NAN};
+  qsort(values, (size_t)known, sizeof *values, by_value);
+  return (co_interval){percentile(values, known, 0.025), percentile(values, known, 0.975)};
+}
+
+static bool stopped(const co_bootstrap_options *options) {
+  return options->watch && co_watch_stopped(options->watch);
+}
+
+// values[k * draws + i]: metric k at draw i; of a alone where there is no b.
+static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_measured *a,
+                          co_measured *b, const co_metric_class *const *metrics, int64_t count,
+                          const co_bootstrap_options *options) {
+  for (int64_t i = 0; i < draws; i++) {
+    if (stopped(options)) return co_fail(CO_INTERRUPTED, "stopped during the bootstrap");
+    draw(times, a->rows, options->seed, i);
+    co_measured_draw(a, times);
+    if (b) co_measured_draw(b, times);
+    for (int64_t k = 0; k < count; k++)
+      values[k * draws + i] =
+          co_measured_value(a, metrics[k]) - (b ? co_measured_value(b, metrics[k]) : 0);
+  }
+  return CO_OK;
+}
+
+static co_status run(co_interval *out, co_measured *a, co_measured *b,
+                     const co_metric_class *const *metrics, int64_t count,
+                     const co_bootstrap_options *options) {
+  int64_t draws = options->draws ? options->draws : CO_BOOTSTRAP_DRAWS;
+  double *values = co_alloc(a->ctx, (size_t)(count * draws + 1) * sizeof *values);
+  uint32_t *times = co_alloc(a->ctx, (size_t)(a->rows + 1) * sizeof *times);
+  co_status status = values && times ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) status = draw_all(values, times, draws, a, b, metrics, count, options);
+  for (int64_t k = 0; status == CO_OK && k < count; k++)
+    out[k] = interval_of(values + k * draws, draws);
+  co_measured_draw(a, NULL);
+  if (b) co_measured_draw(b, NULL);
+  co_free(a->ctx, values);
+  co_free(a->ctx, times);
+  return status;
+}
+
+co_status co_bootstrap(co_interval *out, co_measured *measured,
+                       const co_metric_class *const *metrics, int64_t count,
+                       const co_bootstrap_options *options) {
+  return run(out, measured, NULL, metrics, count, options);
+}
+
+co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
+                              const co_metric_class *const *metrics, int64_t count,
+                              const co_bootstrap_options *options) {
+  if (a->rows != b->rows || a->type != b->type)
+    return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
+  co_interval *intervals = co_alloc(a->ctx, (size_t)(count + 1) * sizeof *intervals);
+  co_status status = intervals ? run(intervals, a, b, metrics, count, options) : CO_ERR_MEMORY;
+  for (int64_t k = 0; status == CO_OK && k < count; k++)
+    out[k] = (co_paired){co_measured_value(a, metrics[k]) - co_measured_value(b, metrics[k]),
+                         intervals[k]};
+  co_free(a->ctx, intervals);
+  return status;
+}

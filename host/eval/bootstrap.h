@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// How sure a metric is: the bootstrap over rows (Efron & Tibshirani 1993, ch. 13: percentile
+// intervals). A draw takes as many rows as there are, with replacement; it is a function of seed and
+// draw alone, so two models measured on the same rows see the same draws.
+#ifndef COHORT_HOST_EVAL_BOOTSTRAP_H
+#define COHORT_HOST_EVAL_BOOTSTRAP_H
+
+#include "host/core/watch.h"
+#include "host/eval/scores.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CO_BOOTSTRAP_DRAWS = 1000 };
+
+typedef struct co_bootstrap_options {
+  int64_t draws; // 0 = CO_BOOTSTRAP_DRAWS
+  uint64_t seed;
+  const co_watch *watch; // may stop it (CO_INTERRUPTED); may be NULL
+} co_bootstrap_options;
+
+// The middle 95 %; NaN where fewer than half of the draws have a value (one class only, say).
+typedef struct co_interval {
+  double low, high;
+} co_interval;
+
+// out[k]: of metrics[k]. Leaves the rows counted once each.
+co_status co_bootstrap(co_interval *out, co_measured *measured,
+                       const co_metric_class *const *metrics, int64_t count,
+                       const co_bootstrap_options *options);
+
+typedef struct co_paired {
+  double value; // a - b
+  co_interval interval;
+} co_paired;
+
+// Differences a - b of two outputs' scores of the same rows in the same order (CO_ERR_INTERNAL if
+// their numbers differ): each draw takes the same rows of both.
+co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
+                              const co_metric_class *const *metrics, int64_t count,
+                              const co_bootstrap_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

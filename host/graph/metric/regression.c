@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metrics of predicted numbers.
+#include <math.h>
+
+#include "host/graph/metric/metric.h"
+
+static double total_weight(const co_number_scores *s) {
+  double sum = 0;
+  for (int64_t i = 0; i < s->count; i++)
+    sum += s->weight[i];
+  return sum;
+}
+
+static double squared_error(const co_number_scores *s) {
+  double sum = 0;
+  for (int64_t i = 0; i < s->count; i++) {
+    double error = s->prediction[i] - s->target[i];
+    sum += s->weight[i] * error * error;
+  }
+  return sum;
+}
+
+static double mae(const co_number_scores *s) {
+  double sum = 0;
+  for (int64_t i = 0; i < s->count; i++)
+    sum += s->weight[i] * fabs(s->prediction[i] - s->target[i]);
+  return sum / total_weight(s);
+}
+
+static double rmse(const co_number_scores *s) {
+  return sqrt(squared_error(s) / total_weight(s));
+}
+
+static double weighted_mean(const double *values, const double *weight, int64_t count) {
+  double sum = 0, total = 0;
+  for (int64_t i = 0; i < count; i++) {
+    sum += weight[i] * values[i];
+    total += weight[i];
+  }
+  return sum / total;
+}
+
+// NaN of a constant target.
+static double r2(const co_number_scores *s) {
+  double mean = weighted_mean(s->target, s->weight, s->count), spread = 0;
+  for (int64_t i = 0; i < s->count; i++)
+    spread += s->weight[i] * (s->target[i] - mean) * (s->target[i] - mean);
+  return spread > 0 ? 1 - squared_error(s) / spread : NAN;
+}
+
+// Each row's rank: the weight below it, and half of that of its equals.
+static void rank(const co_number_scores *s, const double *values, const int64_t *order,
+                 double *out) {
+  double below = 0;
+  for (int64_t i = 0; i < s->count;) {
+    double equal = 0;
+    int64_t first = i;
+    for (; i < s->count && values[order[i]] == values[order[first]]; i++)
+      equal += s->weight[order[i]];
+    for (int64_t k = first; k < i; k++)
+      out[order[k]] = below + equal / 2;
+    below += equal;
+  }
+}
+
+static double spearman(const co_number_scores *s) {
+  rank(s, s->prediction, s->by_prediction, s->rank[0]);
+  rank(s, s->target, s->by_target, s->rank[1]);
+  double mean[2], xx = 0, yy = 0, xy = 0;
+  for (int k = 0; k < 2; k++)
+    mean[k] = weighted_mean(s->rank[k], s->weight, s->count);
+  for (int64_t i = 0; i < s->count; i++) {
+    double x = s->rank[0][i] - mean[0], y = s->rank[1][i] - mean[1];
+    xx += s->weight[i] * x * x;
+    yy += s->weight[i] * y * y;
+    xy += s->weight[i] * x * y;
+  }
+  return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+}
+
+#define REGRESSION(symbol, id, function, higher, text)                                             \
+  extern const co_metric_class symbol;                                                             \
+  const co_metric_class symbol = {.name = id,                                                      \
+                                  .doc = text,                                                     \
+                                  .op = CO_OP_COUNT,                                               \
+                                  .number_score = function,                                        \
+                                  .higher_is_better = higher}
+REGRESSION(co_metric_mae, "mae", mae, false, "Mean absolute error.");
+REGRESSION(co_metric_rmse, "rmse", rmse, false, "Square root of the mean squared error.");
+REGRESSION(co_metric_r2, "r2", r2, true,
+           "1 - squared error over that of the mean of these rows; null of a constant target.");
+REGRESSION(co_metric_spearman, "spearman", spearman, true,
+           "Correlation of the ranks of prediction and target, ties at their middle (Spearman "
+           "1904).");

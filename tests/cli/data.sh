@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: data.sh COHORT CHECK_JSON. Looking at data: what is found in tables with planted faults,
+# profiles, rows as text, CSV and JSON.
+set -u
+cohort=$1
+check_json=$2
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export TMPDIR=$dir/tmp
+mkdir tmp
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' out err
+  failed=1
+}
+# expect EXIT ARGUMENTS...: runs the program, its output in out and err.
+expect() {
+  local wanted=$1 code
+  shift
+  "$cohort" "$@" >out 2>err </dev/null
+  code=$?
+  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
+  [ -z "$(ls tmp)" ] || fail "something is left in TMPDIR: cohort $*"
+}
+# refused EXIT TEXT -- ARGUMENTS...: an error in one line that has the text.
+refused() {
+  local wanted=$1 text=$2
+  shift 3
+  expect "$wanted" "$@" --quiet
+  [ "$(grep -c '^error\[' err)" = 1 ] || fail "not one error: cohort $*"
+  grep -qF -- "$text" err || fail "stderr lacks '$text': cohort $*"
+}
+json() { "$check_json" "$@" <out || fail "JSON: $*"; }
+finds() { grep -q "\"id\":\"$1\",\"severity\":\"$2\",\"column\":\"$3\"" out || fail "no $1 of $3"; }
+
+# Customers with a fee that only those who left have paid, and a running number.
+awk 'BEGIN {
+  print "customer,number,plan,visits,fee,country,left"
+  for (i = 0; i < 900; i++) {
+    gone = (i * 7919) % 10 < 3
+    print "C-" i "," 5000 + i "," (i % 3 ? "monthly" : "yearly") "," (i * 37) % 1000 / 10 "," \
+      (gone ? 25 + i % 7 : (i * 13) % 9) ",DE," (gone ? "Yes" : "No")
+  }
+}' >customers.csv
+
+# ---- check
+expect 0 data check customers.csv --target left --key customer --json
+json ok=true verb=data dataset=customers.csv inputs=5 targets=1
+finds target_leak error fee
+finds identifier_like warning number
+finds constant_column warning country
+[ "$(grep -o '"id":' out | wc -l)" = 3 ] || fail 'more findings than planted'
+grep -q '"way_out":"[^"]' out || fail 'no way out'
+expect 0 data check customers.csv --target left --key customer
+grep -q '^error    target_leak: fee$' out || fail 'the finding as text'
+refused 10 'target_leak of fee' -- data check customers.csv --target left --key customer --strict
+expect 10 data check customers.csv --target left --key customer --strict --json
+json ok=false error.code=gate
+finds target_leak error fee
+expect 0 import -O d.h5 --target left --key customer --ignore fee --ignore number --ignore country customers.csv
+expect 0 data check d.h5 --strict
+grep -q 'no findings' out || fail 'a clean dataset has findings'
+expect 0 data check customers.csv
+grep -q 'there is no target' out || fail 'a table without target'
+
+# ---- profile
+expect 0 data profile customers.csv --target left --key customer --json
+json dataset=customers.csv
+grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"exact":true,"mean":' out ||
+  fail 'the profile of visits'
+grep -q '"top":\[{"value":"monthly","count":600,"share":0.6666666666666666}' out || fail 'classes'
+grep -q '"quantiles":{"0.01":' out || fail 'quantiles'
+expect 0 data profile d.h5
+grep -Eq '^left +Yes +[0-9.]+ % +[0-9.]+ % +[0-9.]+ %$' out || fail 'target rates by split'
+grep -Eq '^customer +text +900 different$' out || fail 'the key'
+expect 0 data profile d.h5 --split test
+grep -q '^below are those of split test' out || fail 'one split'
+
+# ---- show
+expect 0 data show d.h5 --rows 3
+[ "$(grep -c '^C-' out)" = 3 ] || fail 'three rows'
+expect 0 data show d.h5 --csv --rows 2
+[ "$(cat out)" = "$(printf 'customer,plan,visits,left\nC-0,yearly,0,Yes\nC-1,monthly,3.7,No')" ] || fail 'CSV'
+expect 0 data show d.h5 --rows 1 --split test --json
+grep -Eq '"data":\[\{"customer":"C-[0-9]+","plan":"(monthly|yearly)","visits":[0-9.]+,"left":"(Yes|No)"\}\]' out ||
+  fail 'a row as JSON'
+
+# ---- dates and texts
+awk 'BEGIN {
+  print "since,said,left"
+  for (i = 0; i < 60; i++) printf "2024-%02d-%02d,%s,%s\n", 1 + i % 12, 1 + i % 28, (i % 5 ? "said " i : ""), (i % 3 ? "no" : "yes")
+}' >dated.csv
+expect 0 import -O dated.h5 --target left --type since=date --type said=text dated.csv
+expect 0 data profile dated.h5 --json
+grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"exact":true,"mean":"2024' out ||
+  fail 'the profile of a date'
+grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"exact":true}' out ||
+  fail 'the profile of a text'
+expect 0 data show dated.h5 --rows 1 --csv
+[ "$(tail -1 out)" = 0,2024-01-01,,yes ] || fail 'a date as CSV'
+expect 0 data check dated.h5 --strict
+
+# ---- erase
+grep -q C-17 d.h5 || fail 'the key is not in the dataset'
+expect 0 data erase d.h5 --key C-17 --json
+json samples=1 rows=1 samples_left=899
+grep -qw C-17 d.h5 && fail 'the key is still in the file'
+refused 4 'no row has' -- data erase d.h5 --key C-17
+printf 'C-18\r\n\n C-19 \nC-17\n' >keys
+refused 4 '1 of the 3 keys' -- data erase d.h5 --keys keys
+expect 0 data erase d.h5 --keys keys --allow-missing --json
+json samples=2 samples_left=897
+expect 0 data show d.h5 --rows 1000 --csv
+[ "$(grep -c '^C-' out)" = 897 ] || fail 'the rest is not there'
+refused 2 'needs a key' -- data erase d.h5
+refused 2 'does not go with erase' -- data erase d.h5 --key a --strict
+refused 2 'does not go with check' -- data check d.h5 --keys keys
+
+# ---- synthesize
+expect 0 synthesize -O s.csv --truth truth.csv --rows 5000 --seed 5 --json
+json ok=true verb=synthesize output=s.csv truth=truth.csv rows=5000
+[ "$(wc -l <s.csv) $(wc -l <truth.csv)" = '5001 5001' ] || fail 'rows of customers and truth'
+expect 0 synthesize -O - --rows 5000 --seed 5 --threads 1
+cmp -s out s.csv || fail 'the same seed, other customers'
+refused 9 'exists' -- synthesize -O s.csv
+refused 2 'the same file' -- synthesize -O x.csv --truth x.csv
+refused 2 'standard output' -- synthesize -O - --json
+expect 0 data check s.csv --target bought --key customer --strict
+expect 0 synthesize -O leak.csv --rows 2000 --leak
+expect 0 data check leak.csv --target bought --key customer --json
+finds target_leak error invoice
+# A model comes near what can be known: the truth's AUC is 0.78.
+expect 0 train --target bought --key customer --dataset s.csv --run-dir run -q \
+  --set trainer.max_steps=400
+expect 0 evaluate -m run --dataset run/dataset.h5 --split test --require 'roc_auc>=0.70' -q
+
+# ---- mistakes
+refused 2 'there is no' -- data look d.h5
+refused 2 'does not go with check' -- data check d.h5 --rows 3
+refused 2 'does not go with --json' -- data show d.h5 --csv --json
+refused 2 'are for a raw table' -- data check d.h5 --target left
+refused 2 'no split' -- data show d.h5 --split most
+refused 4 '' -- data profile none.h5
+refused 4 "gone" -- data check customers.csv --target gone
+exit $failed

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metrics over scores: what scikit-learn measures, values worked out by hand, ties, weights, order of
+// rows; the bootstrap.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/config/config.h"
+#include "host/eval/bootstrap.h"
+
+#define GOLDEN COHORT_TEST_SOURCE_DIR "/tests/golden/metrics.json"
+
+static co_context *ctx;
+
+// ---- scikit-learn ------------------------------------------------------------------------------
+
+static char *read_golden(size_t *length) {
+  FILE *file = fopen(GOLDEN, "rb");
+  char *text = malloc(1 << 20);
+  assert_non_null(file);
+  *length = fread(text, 1, 1 << 20, file);
+  assert_true(*length > 0 && *length < 1 << 20);
+  fclose(file);
+  return text;
+}
+
+static double number_at(const co_node *list, int64_t i) {
+  double value;
+  assert_true(co_node_double(list->items[i], &value));
+  return value;
+}
+
+// The case's rows, in their order or from the last to the first.
+static void add_rows(co_scores *scores, const co_node *c, bool backwards) {
+  const co_node *score = co_node_get(c, "score"), *target = co_node_get(c, "target");
+  for (int64_t k = 0; k < target->count; k++) {
+    int64_t i = backwards ? target->count - 1 - k : k;
+    float s[16], value = (float)number_at(target, i),
+                 weight = (float)number_at(co_node_get(c, "weight"), i);
+    int32_t code = (int32_t)value;
+    for (int64_t j = 0; j < scores->width; j++)
+      s[j] = (float)number_at(score, i * scores->width + j);
+    co_scores_add(scores, &i, s,
+                  scores->type == CO_COLUMN_CATEGORY ? (const void *)&code : (const void *)&value,
+                  &weight, 1);
+  }
+}
+
+static void check_case(const co_node *c, const co_decision_rule *rule, bool backwards) {
+  const char *type = co_node_get(c, "type")->text;
+  const co_node *metrics = co_node_get(c, "metrics");
+  int64_t rows = co_node_get(c, "target")->count;
+  co_column_type kind = strcmp(type, "binary") == 0   ? CO_COLUMN_BINARY
+                        : strcmp(type, "number") == 0 ? CO_COLUMN_NUMBER
+                                                      : CO_COLUMN_CATEGORY;
+  co_scores scores;
+  co_measured measured;
+  assert_int_equal(
+      co_scores_create(&scores, ctx, kind, co_node_get(c, "score")->count / rows, rows), CO_OK);
+  add_rows(&scores, c, backwards);
+  assert_int_equal(co_measured_create(&measured, &scores, rule), CO_OK);
+  int64_t known = 0;
+  for (int64_t k = 0; co_metric_list()[k]; k++)
+    known += co_metric_is_scored(co_metric_list()[k], kind);
+  assert_int_equal(metrics->count, known); // each metric is compared
+  for (int64_t k = 0; k < metrics->count; k++) {
+    const co_metric_class *metric = co_metric_find(metrics->keys[k], kind);
+    assert_non_null(metric);
+    double value = co_measured_value(&measured, metric), expected = number_at(metrics, k);
+    // Probabilities of several classes are floats, which need not add up to 1.
+    double tolerance = kind == CO_COLUMN_CATEGORY && strcmp(metric->name, "log_loss") == 0
+                           ? 1e-6
+                           : 1e-12 * (1 + fabs(expected));
+    if (!(fabs(value - expected) <= tolerance))
+      fail_msg("%s %s: %.17g instead of %.17g", type, metric->name, value, expected);
+  }
+  co_measured_free(&measured);
+  co_scores_free(&scores);
+}
+
+static void test_scikit_learn(void **state) {
+  (void)state;
+  size_t length;
+  char *text = read_golden(&length);
+  co_arena *arena;
+  co_diagnostics problems;
+  co_node *root;
+  assert_int_equal(co_arena_create(&arena, ctx), CO_OK);
+  co_diagnostics_init(&problems, ctx);
+  assert_int_equal(co_yaml_parse(&root, arena, "golden", text, length, &problems), CO_OK);
+  const co_node *cases = co_node_get(root, "cases"), *p = co_node_get(root, "profit");
+  const co_profit profit = {number_at(p, 0), number_at(p, 1), number_at(p, 2), number_at(p, 3)};
+  assert_int_equal(cases->count, 6);
+  for (int64_t i = 0; i < cases->count; i++) {
+    co_decision_rule rule = {.threshold = 0.5, .profit = &profit};
+    const co_node *threshold = co_node_get(cases->items[i], "threshold");
+    if (threshold) assert_true(co_node_double(threshold, &rule.threshold));
+    check_case(cases->items[i], &rule, false);
+    check_case(cases->items[i], &rule, true);
+  }
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  free(text);
+}
+
+// ---- by hand -----------------------------------------------------------------------------------
+
+static void open_binary(co_scores *scores, const float *score, const float *target,
+                        const float *weight, int64_t rows) {
+  assert_int_equal(co_scores_create(scores, ctx, CO_COLUMN_BINARY, 1, rows), CO_OK);
+  co_scores_add(scores, NULL, score, target, weight, rows);
+}
+
+static double measure(const char *metric, const float *score, const float *target,
+                      const float *weight, int64_t rows) {
+  co_scores scores;
+  co_measured measured;
+  open_binary(&scores, score, target, weight, rows);
+  assert_int_equal(co_measured_create(&measured, &scores, NULL), CO_OK);
+  double value = co_measured_value(&measured, co_metric_find(metric, CO_COLUMN_BINARY));
+  co_measured_free(&measured);
+  co_scores_free(&scores);
+  return value;
+}
+
+static const float ones[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+static void test_without_ties(void **state) {
+  (void)state;
+  const float score[] = {.9f, .8f, .7f, .6f}, target[] = {1, 0, 1, 0};
+  // Pairs (positive, negative): 3 of 4 in order.
+  assert_true(fabs(measure("roc_auc", score, target, ones, 4) - .75) < 1e-12);
+  assert_true(fabs(measure("pr_auc", score, target, ones, 4) - (1 + 2.0 / 3) / 2) < 1e-12);
+  double squares = .1 * .1 + .8 * .8 + .3 * .3 + .6 * .6;
+  assert_true(fabs(measure("brier", score, target, ones, 4) - squares / 4) < 1e-6);
+}
+
+static void test_ties(void **state) {
+  (void)state;
+  const float score[] = {.5f, .5f, .5f, .5f}, one[] = {1, 0, 0, 0}, last[] = {0, 0, 0, 1};
+  assert_true(fabs(measure("roc_auc", score, one, ones, 4) - .5) < 1e-12);
+  assert_true(fabs(measure("pr_auc", score, last, ones, 4) - .25) < 1e-12);
+  assert_true(fabs(measure("lift@10", score, one, ones, 4) - 1) < 1e-12);
+  assert_true(fabs(measure("ks", score, one, ones, 4)) < 1e-12);
+  assert_true(fabs(measure("ece", score, one, ones, 4) - .25) < 1e-12);
+}
+
+// A row of weight 2 is two rows; one of weight 0 is none, whatever its target. To the last bit, in
+// whatever order they come.
+static void test_weights(void **state) {
+  (void)state;
+  const float score[] = {.9f, .7f, .6f, .2f}, target[] = {1, 0, 1, NAN}, weight[] = {2, 1, 1, 0};
+  const float score2[] = {.6f, .9f, .7f, .9f}, target2[] = {1, 1, 0, 1};
+  for (int i = 0; co_metric_list()[i]; i++) {
+    const co_metric_class *metric = co_metric_list()[i];
+    if (!metric->binary_score || metric->needs_profit) continue;
+    double a = measure(metric->name, score, target, weight, 4);
+    double b = measure(metric->name, score2, target2, ones, 4);
+    if (a != b) fail_msg("%s: %.17g and %.17g", metric->name, a, b);
+  }
+}
+
+// Nothing to tell apart; nothing to measure; no number.
+static void test_without_a_value(void **state) {
+  (void)state;
+  const float score[] = {.9f, .8f}, target[] = {1, 1}, broken[] = {.9f, NAN};
+  assert_true(isnan(measure("roc_auc", score, target, ones, 2)));
+  assert_true(isnan(measure("ks", score, target, ones, 2)));
+  assert_true(measure("accuracy", score, target, ones, 2) == 1);
+  assert_true(measure("mcc", score, target, ones, 2) == 0);
+  for (int i = 0; co_metric_list()[i]; i++) {
+    if (!co_metric_list()[i]->binary_score) continue;
+    assert_true(isnan(measure(co_metric_list()[i]->name, broken, target, ones, 2)));
+    assert_true(isnan(measure(co_metric_list()[i]->name, score, target, ones, 0)));
+  }
+  // A probability of exactly 0 costs no more than floats can tell from it.
+  const float sure[] = {0, 1};
+  assert_true(fabs(measure("log_loss", sure, target, ones, 2) - 24 * log(2) / 2) < 1e-6);
+}
+
+// ---- bootstrap ---------------------------------------------------------------------------------
+
+enum { ROWS = 2000 };
+
+// Half of the rows positive, right with probability `share`.
+static void make_scores(co_scores *scores, double share, int seed) {
+  float score[ROWS], target[ROWS], weight[ROWS];
+  srand48(seed);
+  for (int i = 0; i < ROWS; i++) {
+    target[i] = (float)(i % 2);
+    score[i] = drand48() < share ? target[i] : 1 - target[i];
+    weight[i] = 1;
+  }
+  open_binary(scores, score, target, weight, ROWS);
+}
+
+// Of a share the interval is known: Wald's.
+static void test_bootstrap(void **state) {
+  (void)state;
+  co_scores scores;
+  co_measured measured;
+  co_interval again, other, all;
+  make_scores(&scores, .8, 1);
+  assert_int_equal(co_measured_create(&measured, &scores, NULL), CO_OK);
+  const co_metric_class *accuracy = co_metric_find("accuracy", CO_COLUMN_BINARY);
+  double value = co_measured_value(&measured, accuracy);
+  const co_bootstrap_options options = {.seed = 3}, another = {.seed = 4};
+  assert_int_equal(co_bootstrap(&all, &measured, &accuracy, 1, &options), CO_OK);
+  double wald = 1.96 * sqrt(value * (1 - value) / ROWS);
+  assert_true(fabs(all.high - all.low - 2 * wald) < .15 * wald);
+  assert_true(fabs((all.high + all.low) / 2 - value) < .1 * wald);
+  assert_true(co_measured_value(&measured, accuracy) == value);
+  assert_int_equal(co_bootstrap(&again, &measured, &accuracy, 1, &options), CO_OK);
+  assert_int_equal(co_bootstrap(&other, &measured, &accuracy, 1, &another), CO_OK);
+  assert_memory_equal(&again, &all, sizeof all);
+  assert_true(other.low != all.low || other.high != all.high);
+  co_measured_free(&measured);
+  co_scores_free(&scores);
+}
+
+static void test_paired(void **state) {
+  (void)state;
+  co_scores scores[2];
+  co_measured m[2];
+  co_paired difference;
+  const co_metric_class *accuracy = co_metric_find("accuracy", CO_COLUMN_BINARY);
+  const co_bootstrap_options options = {.seed = 3};
+  for (int i = 0; i < 2; i++) {
+    make_scores(&scores[i], i ? .75 : .8, 1); // the same rows are hard for both
+    assert_int_equal(co_measured_create(&m[i], &scores[i], NULL), CO_OK);
+  }
+  assert_int_equal(co_bootstrap_paired(&difference, &m[0], &m[1], &accuracy, 1, &options), CO_OK);
+  double d = difference.value;
+  assert_true(d == co_measured_value(&m[0], accuracy) - co_measured_value(&m[1], accuracy));
+  // They differ in the same direction wherever they do: a share d of the rows.
+  double wald = 1.96 * sqrt(d * (1 - d) / ROWS);
+  assert_true(fabs(difference.interval.high - difference.interval.low - 2 * wald) < .15 * wald);
+  assert_true(difference.interval.low > 0);
+  assert_int_equal(co_bootstrap_paired(&difference, &m[0], &m[0], &accuracy, 1, &options), CO_OK);
+  assert_true(difference.interval.low == 0 && difference.interval.high == 0);
+  for (int i = 0; i < 2; i++) {
+    co_measured_free(&m[i]);
+    co_scores_free(&scores[i]);
+  }
+}
+
+// One class only has no AUC, hence no interval of it.
+static void test_no_interval(void **state) {
+  (void)state;
+  const float score[] = {.9f, .8f}, target[] = {1, 1};
+  co_scores scores;
+  co_measured measured;
+  co_interval interval;
+  const co_metric_class *auc = co_metric_find("roc_auc", CO_COLUMN_BINARY);
+  open_binary(&scores, score, target, ones, 2);
+  assert_int_equal(co_measured_create(&measured, &scores, NULL), CO_OK);
+  assert_int_equal(co_bootstrap(&interval, &measured, &auc, 1, &(co_bootstrap_options){0}), CO_OK);
+  assert_true(isnan(interval.low) && isnan(interval.high));
+  co_measured_free(&measured);
+  co_scores_free(&scores);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_scikit_learn),
+      cmocka_unit_test(test_without_ties),
+      cmocka_unit_test(test_ties),
+      cmocka_unit_test(test_weights),
+      cmocka_unit_test(test_without_a_value),
+      cmocka_unit_test(test_bootstrap),
+      cmocka_unit_test(test_paired),
+      cmocka_unit_test(test_no_interval),
+  };
+  if (co_context_create(&ctx, NULL) != CO_OK) return 1;
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  co_context_free(ctx);
+  return failed;
+}
