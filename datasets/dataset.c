@@ -88,6 +88,46 @@ const char *co_dataset_fingerprint(const co_dataset *d) {
   return d->fingerprint;
 }
 
+// ---- other splits ------------------------------------------------------------------------------
+
+static co_status list_splits(co_dataset *d, const uint8_t *split) {
+  int64_t *next[CO_SPLIT_COUNT];
+  memset(d->split_count, 0, sizeof d->split_count);
+  for (int64_t i = 0; i < d->rows; i++)
+    if (split[i] < CO_SPLIT_COUNT) d->split_count[split[i]]++;
+  for (int s = 0; s < CO_SPLIT_COUNT; s++) {
+    next[s] = d->split_rows[s] =
+        co_arena_alloc(d->arena, (size_t)d->split_count[s], sizeof(int64_t));
+    if (!next[s]) return CO_ERR_MEMORY;
+  }
+  for (int64_t i = 0; i < d->rows; i++)
+    if (split[i] < CO_SPLIT_COUNT) *next[split[i]]++ = i;
+  return CO_OK;
+}
+
+co_status co_dataset_resplit(co_dataset **out, co_dataset *dataset, const uint8_t *split) {
+  co_arena *arena;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, dataset->ctx));
+  co_dataset *d = co_arena_alloc(arena, 1, sizeof *d);
+  if (d) {
+    *d = *dataset;
+    d->base = dataset->base ? dataset->base : dataset;
+    d->arena = arena;
+  }
+  if (!d || list_splits(d, split) != CO_OK) {
+    co_arena_free(arena);
+    return CO_ERR_MEMORY;
+  }
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  co_sha256_update(&hash, d->base->fingerprint, 64);
+  co_sha256_update(&hash, split, (size_t)d->rows);
+  co_sha256_final(&hash, d->fingerprint);
+  *out = d;
+  return CO_OK;
+}
+
 static co_status find_values(co_dataset *d, const char *name, bool text, int64_t *index) {
   const co_column *c = co_schema_find(&d->schema, name);
   if (!c) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
@@ -262,6 +302,10 @@ void co_dataset_end_opening(co_dataset *d) {
 
 void co_dataset_close(co_dataset *d) {
   if (!d) return;
+  if (d->base) { // which has all but the arena, where this struct is
+    co_arena_free(d->arena);
+    return;
+  }
   co_h5_abandon(d->h5);
   co_dataset_end_opening(d);
   co_free(d->ctx, d->as_of);

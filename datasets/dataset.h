@@ -31,6 +31,9 @@ int64_t co_dataset_rows(const co_dataset *dataset); // samples
 // Sample indices of a split, ascending; borrowed.
 co_status co_dataset_split(co_dataset *dataset, co_split split, const int64_t **rows,
                            int64_t *count);
+// The same data with other splits: `split` has the co_split of each sample; CO_SPLIT_COUNT = in none.
+// It shares all else with `dataset`, which must outlive it, and has a fingerprint of its own.
+co_status co_dataset_resplit(co_dataset **out, co_dataset *dataset, const uint8_t *split);
 // What an importer made it of, a schema file as YAML (datasets/recipe.h); NULL = not known. It does
 // not count for the fingerprint.
 const char *co_dataset_recipe(const co_dataset *dataset);

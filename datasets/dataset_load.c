@@ -204,6 +204,7 @@ co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column
 }
 
 co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
+  if (d->base) d = d->base;
   dataset_column *part = &d->parts[index];
   co_status status = CO_OK;
   if (atomic_load_explicit(&part->ready, memory_order_acquire)) return CO_OK;
@@ -245,6 +246,7 @@ cleanup:
 }
 
 co_status co_dataset_make_stored(co_dataset *d, int64_t index) {
+  if (d->base) d = d->base;
   dataset_column *part = &d->parts[index];
   pthread_mutex_lock(&d->mutex);
   co_status status = part->stored ? CO_OK : load_stored(d, part);

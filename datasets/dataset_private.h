@@ -56,6 +56,7 @@ typedef struct dataset_entity {
 
 struct co_dataset {
   co_context *ctx;
+  co_dataset *base; // whose all but splits and fingerprint is; NULL = its own
   co_arena *arena;
   char *path;
   co_schema schema;

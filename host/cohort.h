@@ -163,6 +163,25 @@ typedef struct cohort_train_options {
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
 
+// Trains a model for each of several folds of a dataset's rows and measures it on the rows that it
+// did not see. Each fold is a run in a folder of its own, `fold-0`, …, whose trainer.seed is the
+// config's + the fold's number; what is fitted is fitted on its training rows. The dataset's stored
+// splits do not count. The folder also has folds.csv, experiment.json (the result) and oof.csv: the
+// scores of all rows, each by the model that did not see it.
+typedef struct cohort_experiment_options {
+  cohort_config config; // where one goes on may be none: then the one it began with
+  const char *dataset;  // overrides the config's; NULL = the config's
+  int64_t k_fold;    // so many folds of all rows (datasets/folds.h), seeded by trainer.seed; or …
+  const char *folds; // … a table with the columns fold and validation, a line for each row
+  const char *run_dir, *output_directory, *experiment, *resume; // as for training
+  const char *device, *placement, *precision, *command;
+  int threads, workers;
+  bool eager; // these seven too
+} cohort_experiment_options;
+COHORT_API cohort_status cohort_experiment(cohort_context *context,
+                                           const cohort_experiment_options *options,
+                                           cohort_result **out);
+
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file
   const char *dataset;

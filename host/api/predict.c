@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_predict: scores of every row as CSV, keyed, in the order of the dataset, in bounded
 // memory.
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +10,6 @@
 #include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
 #include "host/feed/fit_features.h"
-#include "models/feature.h"
 
 typedef struct scoring {
   cohort_context *context;
@@ -28,46 +26,23 @@ typedef struct scoring {
   int64_t column_count;
   co_atomic_file atomic;
   co_writer *writer;
+  co_text line;            // being written
   co_input_counts *counts; // per input of the model
 } scoring;
 
-// RFC 4180: quoted where a separator, quote or line end is inside.
-static co_status write_cell(co_writer *writer, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) return co_writer_write(writer, text, strlen(text));
-  CO_RETURN_IF_FAILED(co_writer_write(writer, "\"", 1));
-  for (const char *at = text; *at; at++)
-    CO_RETURN_IF_FAILED(*at == '"' ? co_writer_write(writer, "\"\"", 2)
-                                   : co_writer_write(writer, at, 1));
-  return co_writer_write(writer, "\"", 1);
+static co_status write_line(scoring *s) {
+  co_text_append(&s->line, "\n", 1);
+  CO_RETURN_IF_FAILED(s->line.status);
+  return co_writer_write(s->writer, s->line.data, s->line.length);
 }
 
 static co_status write_header(scoring *s) {
+  s->line.length = 0;
   for (int64_t i = 0; i < s->column_count; i++) {
-    if (i) CO_RETURN_IF_FAILED(co_writer_write(s->writer, ",", 1));
-    CO_RETURN_IF_FAILED(write_cell(s->writer, s->columns[i]));
+    if (i) co_text_append(&s->line, ",", 1);
+    co_score_add_text(&s->line, s->columns[i]);
   }
-  return co_writer_write(s->writer, "\n", 1);
-}
-
-// Nine significant digits bring a float back exactly.
-static co_status write_score(co_writer *writer, const co_score_cell *cell) {
-  if (!cell->text) return co_writer_printf(writer, ",%.9g", cell->number);
-  CO_RETURN_IF_FAILED(co_writer_write(writer, ",", 1));
-  return write_cell(writer, cell->text);
-}
-
-static co_status write_output(scoring *s, const co_output_feature *output, const float *row,
-                              int64_t sample) {
-  const co_output_class *class_ = output->class_->output;
-  for (int64_t k = 0; k < output->width; k++)
-    if (!isfinite(row[k]))
-      return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
-                     (long long)sample, output->name);
-  for (int64_t k = 0; k < class_->cells(output); k++) {
-    co_score_cell cell = class_->cell(output, row, k);
-    CO_RETURN_IF_FAILED(write_score(s->writer, &cell));
-  }
-  return CO_OK;
+  return write_line(s);
 }
 
 // A co_score_sink.
@@ -78,12 +53,14 @@ static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
   for (int64_t row = 0; row < rows; row++) {
     char key[CO_DATASET_KEY_MAX + 1];
     CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, samples[row], key, sizeof key));
-    CO_RETURN_IF_FAILED(write_cell(s->writer, key));
+    s->line.length = 0;
+    co_score_add_text(&s->line, key);
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
-      CO_RETURN_IF_FAILED(write_output(s, output, scores[i] + row * output->width, samples[row]));
+      CO_RETURN_IF_FAILED(
+          co_score_add_output(&s->line, output, scores[i] + row * output->width, samples[row]));
     }
-    CO_RETURN_IF_FAILED(co_writer_write(s->writer, "\n", 1));
+    CO_RETURN_IF_FAILED(write_line(s));
   }
   return CO_OK;
 }
@@ -201,11 +178,13 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_table_scoring table;
   scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
+  co_text_init(&s.line, s.ctx);
   co_status status = co_table_scoring_begin(&table, context, options);
   if (status == CO_OK) status = predict(&s, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
+  co_text_free(&s.line);
   co_writer_close(s.writer);
   co_atomic_abort(&s.atomic);
   co_free(s.ctx, s.all);

@@ -5,9 +5,9 @@
 
 #include "host/cli/cli.h"
 
-extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_evaluate,
-    cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render, cli_verb_doctor,
-    cli_verb_data, cli_verb_synthesize, cli_verb_help;
+extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
+    cli_verb_evaluate, cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render,
+    cli_verb_doctor, cli_verb_data, cli_verb_synthesize, cli_verb_help;
 
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
@@ -42,6 +42,16 @@ typedef struct cli_train_options {
   bool eager;
   const char *max_time; // NULL = no limit
 } cli_train_options;
+
+typedef struct cli_experiment_options {
+  cli_common common;   // -c, -s, --device, --threads, --seed
+  const char *dataset; // NULL = the config's
+  int64_t k_fold;      // CLI_UNSET = not given
+  const char *folds;
+  const char *run_dir, *output_directory, *experiment, *resume; // as for training
+  const char *placement;
+  int64_t workers;
+} cli_experiment_options;
 
 typedef struct cli_evaluate_options {
   cli_common common; // --device, --threads

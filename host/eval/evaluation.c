@@ -69,7 +69,8 @@ void co_evaluation_free(co_evaluation *e) {
 typedef struct evaluating {
   co_evaluation *out;
   const co_model *model;
-  co_collator *collator; // of targets and weights
+  const co_scoring_options *options; // the caller's
+  co_collator *collator;             // of targets and weights
   float *target, *weight;
 } evaluating;
 
@@ -120,7 +121,7 @@ static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
     for (int64_t first = 0; e->out->collects[i] && first < rows; first += ROWS_AT_ONCE)
       add_scores(e, i, samples + first, rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE,
                  scores[i] + first * e->model->outputs[i].width);
-  return CO_OK;
+  return e->options->sink ? e->options->sink(e->options->user, samples, rows, scores) : CO_OK;
 }
 
 co_status co_evaluation_measured(co_measured *out, const co_evaluation *e, int64_t output) {
@@ -143,7 +144,7 @@ static co_status measure(co_evaluation *e, int64_t output) {
 
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options) {
-  evaluating e = {.out = out, .model = predictor->model};
+  evaluating e = {.out = out, .model = predictor->model, .options = options};
   co_scoring_options own = *options;
   bool scored = false;
   co_status status = CO_OK;
@@ -152,7 +153,7 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   own.sums = out->sums;
   own.weight_sum = out->weight_sum;
   own.user = &e;
-  own.sink = scored ? take_scores : NULL;
+  own.sink = scored || options->sink ? take_scores : NULL;
   out->rows = count;
   if (scored) CO_TRY(open_scores(&e, dataset, count));
   CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));

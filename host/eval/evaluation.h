@@ -29,7 +29,8 @@ void co_evaluation_free(co_evaluation *evaluation);        // legal on a zeroed 
 // Whether some output of the model has metrics over scores: the program must then be made with
 // evaluation_outputs.
 bool co_evaluation_needs_scores(const co_model *model);
-// Scores the samples and measures. Of `options`, sink and sums are the evaluation's own.
+// Scores the samples and measures. Of `options`, sums are the evaluation's own; a sink gets the
+// scores as well, if the predictor was opened for that.
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options);
 

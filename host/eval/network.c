@@ -161,13 +161,14 @@ static co_status open_program(network *n, const co_predictor_options *options,
   CO_RETURN_IF_FAILED(
       co_open_backend(&n->backend, ctx, options->device, options->threads, precision));
   co_shape_classes_add(n->model, n->rows, classes, &class_count);
-  const co_program_options program = {
-      .evaluation_classes = classes,
-      .evaluation_class_count = class_count,
-      .evaluation_mode = options->evaluate ? CO_MODE_EVALUATE : CO_MODE_INFER,
-      .evaluation_outputs = !options->evaluate || co_evaluation_needs_scores(n->model),
-      .real = CO_F32,
-      .bf16 = precision == CO_PRECISION_BF16};
+  const co_program_options program = {.evaluation_classes = classes,
+                                      .evaluation_class_count = class_count,
+                                      .evaluation_mode =
+                                          options->evaluate ? CO_MODE_EVALUATE : CO_MODE_INFER,
+                                      .evaluation_outputs = !options->evaluate || options->scores ||
+                                                            co_evaluation_needs_scores(n->model),
+                                      .real = CO_F32,
+                                      .bf16 = precision == CO_PRECISION_BF16};
   // Every row is needed once: it comes with its batch.
   CO_RETURN_IF_FAILED(co_resident_create(&n->resident, &n->program, n->model, NULL, n->backend,
                                          &program, CO_PLACEMENT_HOST));

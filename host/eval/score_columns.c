@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/eval/score_columns.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,4 +58,36 @@ co_status co_score_columns(char ***out, int64_t *count, co_arena *arena, const c
       CO_RETURN_IF_FAILED(add_name(out, count, arena, model->ctx, output, k));
   }
   return check_names(arena, *out, *count, dataset);
+}
+
+// ---- cells -------------------------------------------------------------------------------------
+
+void co_score_add_text(co_text *line, const char *text) {
+  if (!strpbrk(text, ",\"\r\n")) {
+    co_text_append(line, text, strlen(text));
+    return;
+  }
+  co_text_append(line, "\"", 1);
+  for (const char *at = text; *at; at++)
+    co_text_append(line, *at == '"' ? "\"\"" : at, *at == '"' ? 2 : 1);
+  co_text_append(line, "\"", 1);
+}
+
+co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
+                              int64_t sample) {
+  const co_output_class *class_ = output->class_->output;
+  for (int64_t k = 0; k < output->width; k++)
+    if (!isfinite(row[k]))
+      return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
+                     (long long)sample, output->name);
+  for (int64_t k = 0; k < class_->cells(output); k++) {
+    co_score_cell cell = class_->cell(output, row, k);
+    char number[32];
+    co_text_append(line, ",", 1);
+    if (cell.text)
+      co_score_add_text(line, cell.text);
+    else // nine digits bring a float back exactly
+      co_text_append(line, number, (size_t)snprintf(number, sizeof number, "%.9g", cell.number));
+  }
+  return line->status;
 }

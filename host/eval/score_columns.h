@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of a table of scores.
+// The columns of a table of scores, and its lines.
 #ifndef COHORT_HOST_EVAL_SCORE_COLUMNS_H
 #define COHORT_HOST_EVAL_SCORE_COLUMNS_H
 
@@ -10,5 +10,11 @@
 // CO_ERR_DATA if two are equal.
 co_status co_score_columns(char ***out, int64_t *count, co_arena *arena, const co_model *model,
                            const co_dataset *dataset);
+// Adds text as a cell of CSV: in quotes where a separator, quote or line end is inside (RFC 4180).
+void co_score_add_text(co_text *line, const char *text);
+// Adds what an output's class makes of its scores of a row, a comma before each cell. CO_ERR_MODEL
+// naming the sample if a score is not finite.
+co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
+                              int64_t sample);
 
 #endif

@@ -563,6 +563,14 @@ co_status co_model_file_find(char **out, co_context *ctx, const char *path) {
     }
     co_free(ctx, file);
   }
-  return co_fail_at(CO_ERR_MODEL, path, 0, 0,
-                    "this folder holds no model.h5 and no checkpoint; is it a run directory?");
+  char *fold = co_path_join(ctx, path, "fold-0");
+  if (!fold) return CO_ERR_MEMORY;
+  bool folds = co_path_is_directory(fold);
+  co_free(ctx, fold);
+  co_status status =
+      co_fail_at(CO_ERR_MODEL, path, 0, 0, "%s",
+                 folds ? "an experiment has a model for each of its folds"
+                       : "this folder holds no model.h5 and no checkpoint; is it a run directory?");
+  if (folds) co_hint("give the run of a fold: %s/fold-0, …", path);
+  return status;
 }

@@ -76,6 +76,7 @@ static co_status read_config(co_session *t) {
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
   CO_RETURN_IF_FAILED(co_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
+  if (t->dataset) dataset = co_dataset_path(t->dataset);
   if (!dataset && t->resumed) dataset = co_session_recorded(t, "dataset");
   if (!dataset && !t->problems->count) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
@@ -100,7 +101,7 @@ static co_status render_config(co_session *t) {
 }
 
 static co_status open_data_and_model(co_session *t) {
-  CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
+  if (!t->dataset) CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
   co_status status =
       co_model_create(&t->model, t->ctx, t->config, co_dataset_schema(t->dataset), t->problems);
   if (status != CO_OK && status != CO_ERR_CONFIG) return status;
@@ -257,7 +258,7 @@ static void free_session(co_session *t) {
   co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
   co_model_free(t->model);
-  co_dataset_close(t->dataset);
+  if (!t->dataset_is_borrowed) co_dataset_close(t->dataset);
   co_text_free(&t->config_json);
   co_free(t->ctx, t->dataset_path);
   co_free(t->ctx, t->run_path);
@@ -267,11 +268,19 @@ static void free_session(co_session *t) {
 
 co_status co_session_open(co_session **out, co_context *ctx, const co_watch *watch,
                           const cohort_train_options *options, co_diagnostics *problems) {
+  return co_session_open_on(out, ctx, watch, options, NULL, problems);
+}
+
+co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *watch,
+                             const cohort_train_options *options, co_dataset *dataset,
+                             co_diagnostics *problems) {
   co_session *t = *out = co_alloc_zero(ctx, 1, sizeof *t);
   if (!t) return CO_ERR_MEMORY;
   t->ctx = ctx;
   t->watch = watch;
   t->options = options;
+  t->dataset = dataset;
+  t->dataset_is_borrowed = dataset != NULL;
   t->problems = problems;
   t->run.lock = -1;
   t->called = co_session_now();

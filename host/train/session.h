@@ -4,6 +4,7 @@
 #ifndef COHORT_HOST_TRAIN_SESSION_H
 #define COHORT_HOST_TRAIN_SESSION_H
 
+#include "datasets/dataset.h"
 #include "host/cohort.h"
 #include "host/core/context.h"
 #include "host/core/diagnostics.h"
@@ -21,6 +22,10 @@ typedef struct co_session co_session;
 // on failure too; problems of the config are added to `problems`.
 co_status co_session_open(co_session **out, co_context *ctx, const co_watch *watch,
                           const cohort_train_options *options, co_diagnostics *problems);
+// The same over a dataset that is open already, whatever options and config name; borrowed too.
+co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *watch,
+                             const cohort_train_options *options, co_dataset *dataset,
+                             co_diagnostics *problems);
 
 // Called after each epoch's validation with the value of the chosen metric (NaN without validation
 // rows); true ends the training there, as early stopping does.

@@ -26,6 +26,7 @@ struct co_session {
   co_text config_json; // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
+  bool dataset_is_borrowed;
   co_model *model;
   co_backend *backend;
   co_resident *resident;

@@ -68,8 +68,10 @@ static bool is_same_config(co_session *t, const co_model_file *file) {
 static co_status check_fingerprint(co_session *t, const char *recorded_fingerprint) {
   const char *mine = co_dataset_fingerprint(t->dataset);
   if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
-  return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
-                    "the dataset is not the one this run was started with");
+  co_status status = co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0,
+                                "the dataset is not the one this run was started with");
+  co_hint("a fold of an experiment goes on with cohort experiment --resume");
+  return status;
 }
 
 static co_status check_machine(co_session *t) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // check_json [PATH=VALUE]...: succeeds if standard input is one JSON object in one line (as far as
-// our parser can tell) with these values.
+// our parser can tell) with these values. A step of a path is a key, or an index from 0.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/config/config.h"
@@ -14,7 +15,12 @@ static const co_node *find(const co_node *node, const char *path, size_t length)
     while (step < length && path[step] != '.')
       step++;
     snprintf(key, sizeof key, "%.*s", (int)step, path);
-    node = co_node_get(node, key);
+    char *end;
+    long item = strtol(key, &end, 10);
+    if (node->kind == CO_NODE_LIST && step && !*end && item >= 0 && item < node->count)
+      node = node->items[item];
+    else
+      node = co_node_get(node, key);
     path += step + (step < length);
     length -= step + (step < length);
   }

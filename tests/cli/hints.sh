@@ -170,6 +170,10 @@ table --target t --ignore w t.csv
 hint 4 'takes them as classes' import -O x.h5 --type id=id --target id t.csv
 table --target id --type id=category t.csv
 sed 's/,2,/,1e999,/' t.csv >large.csv
+printf 'd,t\n01/02/2011,yes\n03/02/2011,no\n03/02/2011,yes\n' >dates.csv
+hint 4 'it should be one like' import -O x.h5 --target t --type d=date dates.csv
+table --target t --type d=date:%d/%m/%Y dates.csv
+table --target t --type d=category dates.csv
 hint 4 'correct the cell, or leave the column out' import -O x.h5 --target t large.csv
 sed 3d large.csv >less.csv
 table --target t less.csv
@@ -202,6 +206,23 @@ follow predict -m tabled --dataset t.csv -O scores.csv -q
 hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key id -O x2.csv -q
 awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
 follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
+
+# ---- experiments
+folds=(experiment -c c.yaml --dataset d.h5 -q)
+hint 2 'give --k-fold N, or --folds FILE' "${folds[@]}" --run-dir folded
+follow "${folds[@]}" --run-dir folded --k-fold 2
+follow "${folds[@]}" --run-dir refolded --folds folded/folds.csv
+hint 9 'continue it with --resume folded' "${folds[@]}" --run-dir folded --k-fold 2
+follow "${folds[@]}" --resume folded
+hint 2 'give --resume DIRECTORY' "${folds[@]}" --k-fold 2 --resume=auto
+follow "${folds[@]}" --k-fold 2 --run-dir folded --resume=auto
+hint 5 'begins one where none is' "${folds[@]}" --resume missing
+follow "${folds[@]}" --k-fold 2 --run-dir begun --resume=auto
+hint 3 'resume without --k-fold and --folds' "${folds[@]}" --k-fold 3 --resume folded
+hint 4 'goes on with cohort experiment --resume' train --resume folded/fold-0
+follow experiment --resume folded -q
+hint 5 'give the run of a fold: folded/fold-0' evaluate -m folded --dataset d.h5
+follow evaluate -m folded/fold-0 --dataset d.h5 --split train -q
 
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'

@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: experiment.sh COHORT CHECK_JSON KILL_AT. Cross-validation by the program: folds made and
+# given, killed and gone on with to equal bytes, what is refused; on real data where there are any.
+set -u
+cohort=$1
+check_json=$2
+kill_at=$3
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export OMP_NUM_THREADS=1
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' out err
+  failed=1
+}
+# expect EXIT ARGUMENTS...: runs the program, its output in out and err.
+expect() {
+  local wanted=$1 code
+  shift
+  "$cohort" "$@" >out 2>err </dev/null
+  code=$?
+  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
+}
+json() { "$check_json" "$@" <out || fail "JSON: $*"; }
+has() { grep -qF -- "$1" "$2" || fail "no '$1' in $2"; }
+# A run's or an experiment's files that have to be equal.
+same() {
+  local file
+  for file in experiment.json oof.csv folds.csv fold-{0,1,2}/{model.h5,metrics.jsonl}; do
+    cmp -s "$1/$file" "$2/$file" || fail "$2/$file differs from $1/$file"
+  done
+  [ -z "$(find "$2" -name '*.tmp-*')" ] || fail "temporaries are left in $2"
+}
+
+# Visitors, of whom those with many visits buy; the last 30 rows are copies of the first.
+awk 'BEGIN {
+  print "plan,visits,bought"
+  for (i = 0; i < 300; i++) {
+    row = i < 270 ? i : i - 270
+    visits = (row * 37) % 90 + row / 1000
+    print (row % 3 ? "monthly" : "yearly") "," visits "," (visits + (row * 7) % 30 > 60 ? "yes" : "no")
+  }
+}' >visitors.csv
+expect 0 import -O d.h5 --target bought visitors.csv
+cat >c.yaml <<'YAML'
+input_features: all
+output_features: targets
+trainer: {max_epochs: 3, batch_size: 32, steps_per_checkpoint: 4}
+YAML
+
+# ---- whole
+expect 0 experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir whole --json
+json ok=true verb=experiment folds.0.run=fold-0 folds.2.seed=7 interval.level=0.95
+for key in '"mean":{"bought":{"log_loss":' '"intervals":{"bought":{"log_loss":['; do has "$key" out; done
+for file in model.h5 run.json metrics.jsonl config.full.yaml checkpoints/last.h5; do
+  [ -s "whole/fold-2/$file" ] || fail "no whole/fold-2/$file"
+done
+has 'seed: 7' whole/fold-2/config.full.yaml
+[ "$(head -1 whole/oof.csv)" = row,fold,bought,bought_score ] || fail 'header of scores'
+[ "$(wc -l <whole/oof.csv)" = 301 ] || fail 'not every row has a score'
+cut -d, -f1 whole/oof.csv | tail -n +2 | cmp -s - <(seq 0 299) || fail 'rows are out of order'
+cut -d, -f2 whole/oof.csv | tail -n +2 | cmp -s - <(cut -d, -f1 whole/folds.csv | tail -n +2) ||
+  fail 'scores are of other folds'
+cmp -s <(sed -n '2,31p' whole/folds.csv) <(sed -n '272,301p' whole/folds.csv) || fail 'copies are apart'
+# A fold's mean is that of its rows' scores: the log loss, from oof.csv.
+paste -d, <(tail -n +2 whole/oof.csv) <(tail -n +2 visitors.csv) | awk -F, '
+  $2 == 0 { n++; sum -= log($7 == "yes" ? $4 : 1 - $4) } END { printf "%.4f\n", sum / n }' >by_hand
+tr -d ' \n' <whole/experiment.json | grep -o '"log_loss":[0-9.]*' | head -1 |
+  awk -F: '{ printf "%.4f\n", $2 }' | cmp -s - by_hand || fail 'scores do not give the log loss'
+expect 0 experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir whole --resume=auto
+has 'nothing to do' err
+has 'mean and 95 % t-interval' out
+
+# ---- the folds are read again, and workers change nothing
+expect 0 experiment -c c.yaml --dataset d.h5 --folds whole/folds.csv --seed 5 --run-dir given --workers 3
+same whole given
+
+# ---- killed in front of an operation on files, wherever that is
+env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+  "$cohort" experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir counted >out 2>err
+operations=$(cat operations)
+[ "$operations" -gt 50 ] || fail "only $operations operations on files"
+for part in 3 9 25 40 55 70 85 99; do
+  env COHORT_TEST_KILL_AT=$((operations * part / 100)) LD_PRELOAD="$kill_at" \
+    ASAN_OPTIONS=verify_asan_link_order=0 \
+    "$cohort" experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir "k$part" >out 2>err
+  [ $? = 137 ] || fail "it was not killed at $part %"
+  expect 0 experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir "k$part" --resume=auto
+  same whole "k$part"
+done
+# With --resume alone, from another folder.
+(cd / && "$cohort" experiment --resume "$dir/k70" --json) >out 2>err || fail '--resume alone'
+same whole k70
+
+# ---- a fixed test set; rows of -1 are not scored
+awk 'BEGIN { print "fold,validation"; for (i = 0; i < 300; i++) print (i < 200 ? -1 : 0) "," (i % 9 == 0) }' >fixed.csv
+expect 0 experiment -c c.yaml --dataset d.h5 --folds fixed.csv --run-dir fixed --json
+json folds.0.rows.test=100 folds.0.rows.validation=23 folds.0.rows.train=177
+has '"intervals":{"bought":{"log_loss":null' out
+[ "$(wc -l <fixed/oof.csv)" = 101 ] || fail 'rows that only train are scored'
+
+# ---- refused
+expect 9 experiment -c c.yaml --dataset d.h5 --k-fold 3 --run-dir whole
+has '--resume whole' err
+expect 3 experiment -c c.yaml --dataset d.h5 --k-fold 4 --seed 5 --run-dir whole --resume
+has 'the folds differ' err
+expect 3 experiment -c c.yaml --dataset d.h5 --seed 5 --run-dir whole --resume --set trainer.batch_size=16
+has 'fold 0: ' err
+has 'trainer.batch_size is 16, was 32' err
+expect 5 experiment --resume nothing
+expect 2 experiment -c c.yaml --dataset d.h5 --run-dir x
+has '--k-fold N' err
+expect 2 experiment -c c.yaml --dataset d.h5 --k-fold 3 --folds fixed.csv --run-dir x
+expect 2 experiment --dataset d.h5 --k-fold 3 --run-dir x
+expect 2 experiment -c c.yaml --k-fold 3 --run-dir x
+expect 2 experiment -c c.yaml --dataset d.h5 --k-fold 1 --run-dir x
+expect 3 experiment -c c.yaml --dataset d.h5 --k-fold 3 --run-dir x --set trainer.no_such_key=1
+expect 4 experiment -c c.yaml --dataset d.h5 --folds visitors.csv --run-dir x
+expect 4 experiment -c c.yaml --dataset d.h5 --k-fold 299 --run-dir x
+has 'too few for 299 folds' err
+expect 3 experiment -c c.yaml --dataset d.h5 --k-fold 3 --run-dir x --set trainer.validation_metric=nothing
+[ ! -e x ] || fail 'a refused experiment left a folder'
+expect 5 evaluate -m whole --dataset d.h5
+has 'whole/fold-0' err
+expect 4 train --resume whole/fold-0
+has 'cohort experiment --resume' err
+
+# ---- real data, folds that others use too
+data=${COHORT_TEST_DATA:-}
+if [ -r "$data/folds/online_shoppers_folds.csv" ]; then
+  expect 0 import -O s.h5 --target Revenue "$data/online_shoppers/online_shoppers_intention.csv"
+  expect 0 experiment -c c.yaml --dataset s.h5 --folds "$data/folds/online_shoppers_folds.csv" \
+    --run-dir shoppers --set trainer.batch_size=256 --set trainer.max_epochs=2 --json
+  # The rows that stop training early, as the protocol counts them.
+  json folds.0.rows.validation=1019 folds.1.rows.validation=985 folds.2.rows.validation=986 \
+    folds.3.rows.validation=982 folds.4.rows.validation=964
+elif [ -n "${CI:-}" ]; then
+  echo "NOT RUN: no shared data in '$data'"
+  failed=1
+fi
+exit $failed
