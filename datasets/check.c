@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "datasets/view.h"
-#include "host/core/rng.h"
 
 enum {
   FOLDS = 5,         // of the rates of categories
@@ -542,11 +541,8 @@ static co_status choose_rows(check *k) {
   k->values = co_alloc(k->ctx, 3 * (size_t)(k->count + 1) * sizeof *k->values);
   if (!k->rows || !k->values) return CO_ERR_MEMORY;
   k->scratch = k->values + 2 * k->count;
-  for (int64_t i = 0; i < k->count; i++) {
-    int64_t begin = (int64_t)((__int128)i * all / k->count);
-    int64_t length = (int64_t)((__int128)(i + 1) * all / k->count) - begin;
-    k->rows[i] = rows[begin + (length < 2 ? 0 : co_random_bits(0, (uint64_t)i, 0, 0) % length)];
-  }
+  for (int64_t i = 0; i < k->count; i++)
+    k->rows[i] = rows[co_stretch_draw(i, k->count, all)];
   return CO_OK;
 }
 

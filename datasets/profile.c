@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "host/core/rng.h"
-
 const double co_profile_shares[CO_PROFILE_QUANTILES] = {.01, .05, .25, .5, .75, .95, .99};
 
 // ---- moments -----------------------------------------------------------------------------------
@@ -32,25 +30,10 @@ static void take_moments(co_profile *out, const moments *m) {
 
 // ---- numbers -----------------------------------------------------------------------------------
 
-// The rows that quantiles are taken from: all, or one of each stretch.
-typedef struct sample {
-  int64_t count, kept; // of how many rows, how many
-} sample;
-
-static int64_t stretch_begin(const sample *s, int64_t i) {
-  return s->kept == s->count ? i : (int64_t)((__int128)i * s->count / s->kept);
-}
-
-static int64_t draw(const sample *s, int64_t i) {
-  int64_t begin = stretch_begin(s, i), length = stretch_begin(s, i + 1) - begin;
-  return begin + (length < 2 ? 0 : co_random_bits(0, (uint64_t)i, 0, 0) % length);
-}
-
 static int64_t collect(double *values, const co_view *view, const int64_t *rows, int64_t count) {
-  const sample s = {count, count < CO_PROFILE_EXACT ? count : CO_PROFILE_EXACT};
-  int64_t known = 0;
-  for (int64_t i = 0; i < s.kept; i++) {
-    int64_t at = draw(&s, i);
+  int64_t kept = count < CO_PROFILE_EXACT ? count : CO_PROFILE_EXACT, known = 0;
+  for (int64_t i = 0; i < kept; i++) {
+    int64_t at = co_stretch_draw(i, kept, count);
     double value = co_view_at(view, rows ? rows[at] : at);
     if (!isnan(value)) values[known++] = value;
   }

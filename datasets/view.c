@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "host/core/rng.h"
+
 bool co_view_exists(const co_column *column) {
   return column->role != CO_ROLE_KEY && column->role != CO_ROLE_IGNORE;
 }
@@ -60,6 +62,13 @@ uint64_t co_double_bits(double value) {
   value += 0.0; // -0 + 0 = 0
   memcpy(&bits, &value, sizeof bits);
   return bits;
+}
+
+int64_t co_stretch_draw(int64_t i, int64_t kept, int64_t count) {
+  if (kept == count) return i;
+  int64_t begin = (int64_t)((__int128)i * count / kept);
+  int64_t length = (int64_t)((__int128)(i + 1) * count / kept) - begin;
+  return begin + co_random_bits(0, (uint64_t)i, 0, 0) % length;
 }
 
 // ---- sorting -----------------------------------------------------------------------------------

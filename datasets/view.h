@@ -52,6 +52,9 @@ static inline double co_view_at(const co_view *view, int64_t sample) {
 // Equal values have equal bits: -0 is 0, and all NaN are one.
 uint64_t co_double_bits(double value);
 
+// Of `count` rows cut into `kept` equal stretches, kept <= count, one drawn from stretch `i`.
+int64_t co_stretch_draw(int64_t i, int64_t kept, int64_t count);
+
 // Sorts ascending; `scratch` has room for as many.
 void co_sort_u64(uint64_t *values, uint64_t *scratch, int64_t count);
 void co_sort_doubles(double *values, double *scratch, int64_t count); // no NaN

@@ -133,6 +133,26 @@ expect 0 data check s.csv --target bought --key customer --strict
 expect 0 synthesize -O leak.csv --rows 2000 --leak
 expect 0 data check leak.csv --target bought --key customer --json
 finds target_leak error invoice
+# ---- select: the columns that the process does not use are left out
+expect 0 import -O s.h5 --target bought --key customer s.csv
+printf 'input_features: all\noutput_features: targets\ntrainer: {batch_size: 64}\n' >c.yaml
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --json
+json ok=true verb=select method=mutual_information output=selected.yaml
+grep -Eq '"name":"recency","score":0.0[0-9]+,"chosen":true' out || fail 'recency is chosen'
+grep -Eq '"name":"discounts","score":[0-9.e-]+,"chosen":false' out || fail 'discounts are not'
+grep -Eq '^  - name: visits  # mutual_information 0.0[0-9]+$' selected.yaml || fail 'why a column was chosen'
+grep -Eq '^  # - name: discounts  # ' selected.yaml || fail 'what was not chosen'
+grep -q 'batch_size: 64' selected.yaml || fail 'the rest of the config'
+expect 0 plan -c selected.yaml --dataset s.h5
+refused 9 'exists' -- select -c c.yaml --dataset s.h5 -O selected.yaml
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method correlation --top 2
+[ "$(grep -c '^  - name.*# correlation' selected.yaml)" = 2 ] || fail 'the two best'
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --min-score 0
+grep -q '# - name' selected.yaml && fail 'all have a score of 0 at least'
+refused 2 'not there yet' -- select -c c.yaml --dataset s.h5 -O x.yaml --method l1
+refused 2 'does not go with' -- select -c c.yaml --dataset s.h5 -O x.yaml --top 2 --min-score 1
+refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-score 9
+
 # A model comes near what can be known: the truth's AUC is 0.78.
 expect 0 train --target bought --key customer --dataset s.csv --run-dir run -q \
   --set trainer.max_steps=400

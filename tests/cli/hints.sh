@@ -122,6 +122,13 @@ follow "${score[@]}" -O y.csv --log-file log
 # ---- configs and options
 hint 2 'give --dataset FILE.h5: shapes' plan -c c.yaml
 follow plan -c c.yaml --dataset d.h5
+hint 3 'for example {type: huber}' plan -c c.yaml --dataset d.h5 \
+  --set 'output_features=[{name: label, loss: [3]}]'
+follow plan -c c.yaml --dataset d.h5 --set 'output_features=[{name: label, loss: {}}]'
+hint 3 'for example {yes: 5}' plan -c c.yaml --dataset d.h5 \
+  --set 'output_features=[{name: label, loss: {class_weights: 3}}]'
+follow plan -c c.yaml --dataset d.h5 \
+  --set 'output_features=[{name: label, loss: {class_weights: balanced}}]'
 hint 3 '`cohort inspect DATASET` lists the columns' plan -c c.yaml --dataset d.h5 \
   --set 'input_features=[{name: q}]'
 follow inspect d.h5
@@ -198,6 +205,8 @@ table --target t t.csv
 hint 4 'import with --key COLUMN' data erase table.h5 --key u1
 table --target t --key id t.csv
 follow data erase table.h5 --key u1
+hint 4 '--top N chooses the best ones' select -c c.yaml --dataset table.h5 -O x.yaml --min-score 9
+follow select -c c.yaml --dataset table.h5 -O x.yaml --top 1
 hint 2 'its first line names the columns' train --dataset t.csv --run-dir tabled
 follow train --target t --dataset t.csv --run-dir tabled --set trainer.max_epochs=1 -q
 hint 2 'give --dataset TABLE.csv' train --target t --dataset table.h5 --run-dir tabled

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+
+#include "host/cli/verbs.h"
+
+#define AT(member) offsetof(cli_select_options, member)
+
+static const cli_option options[] = {
+    CLI_ROW_DATASET(cli_select_options),
+    {.name = "method",
+     .kind = CLI_TEXT,
+     .offset = AT(method),
+     .value = "METHOD",
+     .doc = "mutual_information or correlation",
+     .fallback = "mutual_information"},
+    {.name = "top",
+     .kind = CLI_INT,
+     .offset = AT(top),
+     .value = "N",
+     .doc = "the N best columns",
+     .minimum = 1,
+     .maximum = 1e6},
+    {.name = "min-score",
+     .kind = CLI_DOUBLE,
+     .offset = AT(min_score),
+     .value = "S",
+     .doc = "columns of that score at least (default: beyond what chance gives)",
+     .minimum = 0,
+     .maximum = 1e6},
+    {.name = "output",
+     .letter = 'O',
+     .kind = CLI_TEXT,
+     .offset = AT(output),
+     .value = "FILE",
+     .doc = "the config to write",
+     .required = true},
+    {.name = NULL},
+};
+
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_select_options *o = options_;
+  if (o->top != CLI_UNSET && !isnan(o->min_score))
+    return co_fail(CO_ERR_USAGE, "--top does not go with --min-score");
+  cohort_context *context;
+  cohort_result *result = NULL;
+  cohort_select_options request = {.dataset = o->dataset,
+                                   .method = o->method,
+                                   .top = o->top == CLI_UNSET ? 0 : o->top,
+                                   .min_score = isnan(o->min_score) ? -1 : o->min_score,
+                                   .output = o->output,
+                                   .force = o->common.force};
+  CO_RETURN_IF_FAILED(cli_library_config(&request.config, cli, &o->common));
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_status status = cohort_select(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
+const cli_verb cli_verb_select = {
+    .name = "select",
+    .usage = "-c CONFIG --dataset FILE -O FILE [--method METHOD] [--top N | --min-score S]",
+    .summary = "write a config with the columns that tell of the target",
+    .details =
+        "Each input is judged by itself, on training rows; the config says why it was chosen, and\n"
+        "keeps the others as comments. mutual_information: in nats, less its bias; numbers are "
+        "cut\n"
+        "at 19 quantiles. correlation: |r|, of a category the correlation ratio. By default those\n"
+        "are chosen whose score is more than three standard deviations above what a column gives\n"
+        "that tells nothing. Images, vectors, texts and events are kept.\n",
+    .common = CLI_CONFIG | CLI_FORCE,
+    .options = options,
+    .options_size = sizeof(cli_select_options),
+    .run = run,
+};
