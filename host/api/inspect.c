@@ -203,7 +203,7 @@ co_status co_inspect_weights(co_context *ctx, const char *path) {
 static co_status render_counts(co_h5 *file, co_arena *arena, const co_node *config,
                                cohort_result *result) {
   const co_node *inputs = co_node_get(config, "input_features");
-  const co_shape shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS);
+  const co_shape shape = co_shape_make(1, (int64_t)CO_COUNT_ROOM);
   co_json_key(&result->json, "preprocessing");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "of the training rows\n");

@@ -6,6 +6,7 @@
 #include "host/exec/memory.h"
 #include "host/feed/collate.h"
 #include "host/feed/shape_classes.h"
+#include "models/feature.h"
 
 // The input section planned for one class, with its memory.
 typedef struct prepared_section {
@@ -177,6 +178,14 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
 
 // ---- pipeline ----------------------------------------------------------------------------------
 
+// What is made of stored rows is made once for all epochs of a training, while it is no burden.
+static bool is_kept(const co_pipeline *p, const co_input_block *block, int64_t rows) {
+  static const int64_t most_bytes = 64 << 20;
+  const co_input_feature *feature = &block->features[0];
+  int64_t bytes = block->count * co_feature_width(feature) * (int64_t)sizeof(float);
+  return p->options.training && feature->derivation && rows <= most_bytes / bytes;
+}
+
 // Rows of a block of one column are picked from where they lie; those of several are joined.
 static co_status build_section(co_pipeline *p) {
   const co_model *model = p->model;
@@ -188,7 +197,9 @@ static co_status build_section(co_pipeline *p) {
   co_status status = rows ? CO_OK : CO_ERR_MEMORY;
   for (int64_t i = 0; status == CO_OK && i < model->block_count; i++) {
     status = co_block_table_rows(p->dataset, &model->blocks[i], &rows[i]);
-    if (model->blocks[i].count > 1 || model->blocks[i].features[0].derivation) rows[i] = CO_DIM_N;
+    const co_input_block *block = &model->blocks[i];
+    if ((block->count > 1 || block->features[0].derivation) && !is_kept(p, block, rows[i]))
+      rows[i] = CO_DIM_N;
   }
   if (status == CO_OK) status = co_section_create(&p->own, model, rows);
   p->section = p->own;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/eval/score_columns.h"
+#include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 #include "host/train/session_private.h"
 
@@ -109,6 +110,14 @@ static co_status open_data_and_model(co_session *t) {
   for (int split = 0; split < CO_SPLIT_COUNT; split++)
     CO_RETURN_IF_FAILED(
         co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
+  int64_t *learned = &t->sample_count[CO_SPLIT_TRAIN], all = *learned;
+  CO_RETURN_IF_FAILED(
+      co_training_rows(t->model, t->dataset, co_context_threads(t->ctx), &t->kept, learned));
+  if (t->kept) {
+    t->samples[CO_SPLIT_TRAIN] = t->kept;
+    co_log(t->ctx, CO_LOG_INFO, "data", "%lld of %lld training rows are left out",
+           (long long)(all - *learned), (long long)all);
+  }
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
   CO_RETURN_IF_FAILED(co_fit_lengths(t->model, t->dataset));
@@ -261,6 +270,7 @@ static void free_session(co_session *t) {
   co_model_free(t->model);
   if (!t->dataset_is_borrowed) co_dataset_close(t->dataset);
   co_text_free(&t->config_json);
+  co_free(t->ctx, t->kept);
   co_free(t->ctx, t->dataset_path);
   co_free(t->ctx, t->run_path);
   co_arena_free(t->arena);

@@ -4,6 +4,7 @@
 #define COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 
 #include "host/device/machine.h"
+#include "host/eval/calibration.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/network.h"
 #include "host/eval/opening.h"
@@ -23,6 +24,7 @@ struct co_session {
   co_arena *arena;
   co_node *config;
   co_trainer_settings settings;
+  int64_t *kept;       // training rows, where some are left out
   co_text config_json; // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
