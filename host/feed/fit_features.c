@@ -13,6 +13,7 @@ enum { CHUNK = 1024, MOST_WORKERS = 64 };
 // A feature being fitted.
 typedef struct fitting {
   co_input_feature *feature;
+  const co_fit_class *class_;
   void *state;
   co_status status;
   co_error error;
@@ -180,8 +181,8 @@ static co_status fit_rows(const work *w, fitting *f) {
   reader r;
   co_status status = open_reader(&r, w->ctx, w->dataset, f->feature, true);
   if (status == CO_OK)
-    status =
-        read_rows(&r, w->samples, w->sample_count, f->feature->class_->input->fit->add, f->state);
+    status = read_rows(&r, w->samples, w->sample_count, f->class_->add, f->state);
+  if (status == CO_OK && f->class_->settle) status = f->class_->settle(f->feature, f->state);
   close_reader(&r, w->ctx);
   return status;
 }
@@ -214,9 +215,10 @@ static co_status begin(work *w, co_model *model, bool (*wanted)(const co_input_f
     if (!class_->is_fitted || !class_->is_fitted(feature) || !wanted(feature)) continue;
     fitting *f = &w->items[w->count];
     f->feature = feature;
-    if (!(f->state = co_alloc_zero(w->ctx, 1, class_->fit->state_size))) return CO_ERR_MEMORY;
+    f->class_ = class_->choose_fit ? class_->choose_fit(feature) : class_->fit;
+    if (!(f->state = co_alloc_zero(w->ctx, 1, f->class_->state_size))) return CO_ERR_MEMORY;
     w->count++;
-    CO_RETURN_IF_FAILED(class_->fit->begin(w->ctx, feature, f->state));
+    CO_RETURN_IF_FAILED(f->class_->begin(w->ctx, feature, f->state));
   }
   return CO_OK;
 }
@@ -236,7 +238,7 @@ static co_status end(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
     fitting *f = &w->items[i];
     if (f->status != CO_OK) return co_error_raise(&f->error);
-    CO_RETURN_IF_FAILED(f->feature->class_->input->fit->end(w->ctx, f->feature, f->state));
+    CO_RETURN_IF_FAILED(f->class_->end(w->ctx, f->feature, f->state));
   }
   return CO_OK;
 }
@@ -273,7 +275,7 @@ static co_status balance(const work *w, co_output_feature *output) {
 
 static void end_all(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
-    w->items[i].feature->class_->input->fit->free(w->ctx, w->items[i].state);
+    w->items[i].class_->free(w->ctx, w->items[i].state);
     co_free(w->ctx, w->items[i].state);
   }
   w->count = 0;
