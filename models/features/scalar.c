@@ -194,6 +194,7 @@ static void fit_bounds(co_context *ctx, const co_input_feature *feature, derivat
   double low = -INFINITY, high = INFINITY, factor = options->outlier.factor;
   d->bounds[0] = low; // of an earlier fit
   d->bounds[1] = high;
+  if (!count) return;
   if (options->outlier.method == CO_OUTLIERS_IQR) {
     double first = co_quantile(sorted, count, 0.25), third = co_quantile(sorted, count, 0.75);
     low = first - factor * (third - first);
@@ -208,13 +209,12 @@ static void fit_bounds(co_context *ctx, const co_input_feature *feature, derivat
     low = mean - factor * deviation;
     high = mean + factor * deviation;
   }
-  if (count && low == high) {
+  if (low == high) {
     co_log(ctx, CO_LOG_WARN, "data",
            "column '%s': most training values are %.9g; no bounds for outliers come of that",
            feature->column->name, low);
     return;
   }
-  if (!count) return;
   d->bounds[0] = low;
   d->bounds[1] = high;
 }
