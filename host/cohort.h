@@ -143,6 +143,11 @@ typedef struct cohort_source_options {
   // OUTPUT.rejects.csv). NULL = fail, when scoring quarantine. And how many may be before all fails:
   // "N" rows or "P%" of them; NULL = "1%".
   const char *on_error, *max_errors;
+  // Columns whose cells become keyed hashes (datasets/pseudonym.h), under the key in a file. Where the
+  // schema, or that of a model, names such columns, they need not be given again.
+  const char *const *pseudonymized;
+  int64_t pseudonymized_count;
+  const char *key_file;
   const char *temporary_folder; // where standard input lies meanwhile; NULL = /tmp
 } cohort_source_options;
 
@@ -358,6 +363,7 @@ typedef struct cohort_data_erase_options {
   const char *const *keys;
   int64_t key_count;
   const char *keys_file; // one a line; NULL = none
+  const char *key_file;  // the keys become pseudonyms under the key in it; NULL = as they are
   bool allow_missing;    // keys that no row has; else status 4
 } cohort_data_erase_options;
 COHORT_API cohort_status cohort_data_erase(cohort_context *context,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "datasets/pseudonym.h"
 #include "datasets/rows.h"
 #include "datasets/source.h"
 #include "host/api/api.h"
@@ -180,6 +181,8 @@ static co_status report(co_context *ctx, cohort_result *result) {
   fact(result, "zlib", co_zlib_version());
   co_sqlite_version(found);
   fact(result, "sqlite", found);
+  co_sodium_version(found);
+  fact(result, "sodium", found);
   return report_cuda(ctx, result);
 }
 

@@ -39,6 +39,9 @@ cohort_source_options cli_source_options(const cli_source *s) {
                                  .query = s->query,
                                  .on_error = s->on_error,
                                  .max_errors = s->max_errors,
+                                 .pseudonymized = s->pseudonymized.item,
+                                 .pseudonymized_count = s->pseudonymized.count,
+                                 .key_file = s->key_file,
                                  .temporary_folder = folder && *folder ? folder : NULL};
 }
 

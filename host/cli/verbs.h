@@ -13,6 +13,8 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 typedef struct cli_source {
   const char *encoding, *source_table, *query, *on_error, *max_errors;
   bool no_quotes;
+  cli_list pseudonymized;
+  const char *key_file;
 } cli_source;
 cohort_source_options cli_source_options(const cli_source *source);
 
@@ -193,6 +195,16 @@ typedef struct cli_help_options {
        .offset = offsetof(struct_, source.on_error),                                               \
        .value = "WHAT",                                                                            \
        .doc = "rows that cannot be taken: fail, skip, quarantine (into OUTPUT.rejects.csv)"},      \
+      {.name = "pseudonymize",                                                                     \
+       .kind = CLI_LIST,                                                                           \
+       .offset = offsetof(struct_, source.pseudonymized),                                          \
+       .value = "COL",                                                                             \
+       .doc = "keep hashes under a secret key of a column's values; repeatable"},                  \
+      {.name = "key-file",                                                                         \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.key_file),                                               \
+       .value = "FILE",                                                                            \
+       .doc = "that key, 16 to 64 bytes"},                                                         \
   {                                                                                                \
     .name = "max-errors", .kind = CLI_TEXT, .offset = offsetof(struct_, source.max_errors),        \
     .value = "N|P%", .doc = "how many of them may be (default 1%)"                                 \

@@ -120,6 +120,67 @@ refused 2 'needs a key' -- data erase d.h5
 refused 2 'does not go with erase' -- data erase d.h5 --key a --strict
 refused 2 'does not go with check' -- data check d.h5 --keys keys
 
+# ---- privacy
+printf 'trainer: {max_epochs: 1}\n' >c0.yaml
+awk 'BEGIN {
+  print "id,mail,phone,card,x,t"
+  for (i = 0; i < 60; i++)
+    print "P-" i ",user" i "@example.org,+4930" 1234560 + i "," (i % 2 ? "4111111111111111" : "378282246310005") \
+      "," i % 7 "," (i % 3 ? "no" : "yes")
+}' >people.csv
+expect 0 import -O people.h5 --target t --key id --type card=category people.csv --json
+grep -q '"privacy":\[{"column":"phone","kind":"phone","count":60},{"column":"card","kind":"card","count":60}\]' out ||
+  fail 'what is personal'
+expect 0 import -O people.h5 --force --target t --key mail --ignore phone --ignore card people.csv
+grep -q "column 'mail': 60 values look like e-mail addresses" err || fail 'e-mails as keys'
+grep -q 'user7@' out err && fail 'a value was printed'
+refused 2 'needs --key-file' -- import -O p.h5 --target t --key id --pseudonymize id people.csv
+printf 'a key of sixteen bytes and more\n' >secret
+chmod 600 secret
+if "$cohort" doctor | grep -q '^ *sodium *missing'; then
+  echo 'NOT RUN: pseudonyms, without libsodium'
+else
+  hidden=(--key mail --pseudonymize mail --key-file secret)
+  refused 4 'to pseudonymize' -- import -O p.h5 --target t --key id --pseudonymize mial --key-file secret people.csv
+  expect 0 import -O p.h5 --target t "${hidden[@]}" --ignore phone --ignore card people.csv
+  grep -q 'e-mail' err && fail 'e-mails are not there any more'
+  grep -q '@example' p.h5 && fail 'an e-mail address is in the dataset'
+  grep -q 'a key of sixteen' p.h5 && fail 'the key is in the dataset'
+  expect 0 import -O p.h5 --target t "${hidden[@]}" --ignore phone --ignore card people.csv
+  grep -q 'up to date' out || fail 'an equal import is up to date'
+  printf 'another key of sixteen bytes\n' >other
+  chmod 600 other
+  refused 9 'not made from these inputs' -- import -O p.h5 --target t --key mail --pseudonymize mail \
+    --key-file other --ignore phone --ignore card people.csv
+  expect 0 data show p.h5 --rows 1 --csv
+  hash=$(sed -n '2s/,.*//p' out)
+  [ "${#hash}" = 64 ] || fail 'a key is no hash'
+  expect 0 train --dataset p.h5 -c c0.yaml --run-dir people -q
+  expect 0 predict -m people --dataset people.csv -O scores.csv -q
+  [ "$(sed -n '2s/,.*//p' scores.csv)" = user0@example.org ] || fail 'keys stay as they are'
+  expect 0 predict -m people --dataset people.csv --key-file secret -O scores.csv -q --force
+  [ "$(sed -n '2s/,.*//p' scores.csv)" = "$hash" ] || fail 'keys become those of the training'
+  refused 2 'not the key' -- predict -m people --dataset people.csv --key-file other -O x.csv
+  refused 4 'to pseudonymize' -- predict -m people --dataset people.csv --pseudonymize mial \
+    --key-file secret -O x.csv
+  expect 0 data erase p.h5 --key user0@example.org --key-file secret --json
+  json samples=1
+  grep -q "$hash" p.h5 && fail 'the pseudonym is still there'
+  # As an input a pseudonym is a category: scoring needs the key.
+  awk -F, -v OFS=, 'NR > 1 { $2 = "shop" NR % 3 "@example.org" } { print $1, $2, $5, $6 }' people.csv >shops.csv
+  expect 0 train --dataset shops.csv --target t --key id --pseudonymize mail --key-file secret \
+    --run-dir shops -q --set trainer.max_steps=5
+  grep -rq 'shop1@' shops && fail 'an address is in the run'
+  refused 2 "'mail' was pseudonymized" -- predict -m shops --dataset shops.csv -O x.csv
+  expect 0 predict -m shops --dataset shops.csv --key-file secret -O x.csv --json
+  grep -q '"unseen":{}' out || fail 'hashes that the model does not know'
+  expect 0 import --print-schema --target t --key id --pseudonymize mail --key-file secret shops.csv
+  cp out hidden.yaml
+  refused 2 '--key-file FILE is needed' -- import -O s.h5 --schema hidden.yaml shops.csv
+  expect 0 import -O s.h5 --schema hidden.yaml --key-file secret shops.csv
+  rm -f s.h5
+fi
+
 # ---- synthesize
 expect 0 synthesize -O s.csv --truth truth.csv --rows 5000 --seed 5 --json
 json ok=true verb=synthesize output=s.csv truth=truth.csv rows=5000
