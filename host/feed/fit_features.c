@@ -43,6 +43,8 @@ typedef struct reader {
   scalar scalars[CO_DERIVED_COLUMNS + 1]; // handed out as double, side by side
   int64_t scalar_count;                   // 0: rows as they are delivered
   const int64_t *begin, *end;             // of events: their range
+  const char *const *texts;               // of a column of texts
+  const int64_t *text_index;
   void *values;
   int64_t *samples;
 } reader;
@@ -73,14 +75,18 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
                              const co_input_feature *feature, bool learning) {
   const co_column *column = feature->column;
   *r = (reader){.dataset = dataset, .feature = feature};
-  if (feature->derivation) {
+  int64_t rows;
+  if (column->type == CO_COLUMN_TEXT) {
+    CO_RETURN_IF_FAILED(co_dataset_texts(dataset, column->name, &r->texts, &rows, &r->text_index));
+  } else if (feature->derivation) {
     for (int64_t i = 0; i < feature->column_count; i++)
       CO_RETURN_IF_FAILED(open_scalar(r, feature->columns[i]));
     if (learning && feature->learned) CO_RETURN_IF_FAILED(open_scalar(r, feature->learned));
   } else if (column->shape.rank == 0 && column->dtype == CO_F32) {
     CO_RETURN_IF_FAILED(open_scalar(r, column));
   }
-  size_t row_bytes = r->scalar_count
+  size_t row_bytes = r->texts ? sizeof *r->texts
+                     : r->scalar_count
                          ? (size_t)r->scalar_count * sizeof(double)
                          : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
   r->values = co_alloc(ctx, CHUNK * row_bytes);
@@ -132,8 +138,21 @@ static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, 
   return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
 }
 
+static co_status read_texts(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                            void *state) {
+  const char **texts = r->values;
+  for (int64_t i = 0; i < count; i += CHUNK) {
+    int64_t rows = count - i < CHUNK ? count - i : CHUNK;
+    for (int64_t k = 0; k < rows; k++)
+      texts[k] = r->texts[r->text_index ? r->text_index[samples[i + k]] : samples[i + k]];
+    CO_RETURN_IF_FAILED(take(r->feature, state, texts, rows, samples + i));
+  }
+  return CO_OK;
+}
+
 static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
                            void *state) {
+  if (r->texts) return read_texts(r, samples, count, take, state);
   if (r->scalar_count) return read_numbers(r, samples, count, take, state);
   for (int64_t i = 0; i < count; i += CHUNK) {
     int64_t rows = count - i < CHUNK ? count - i : CHUNK;
