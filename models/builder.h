@@ -15,6 +15,7 @@ typedef struct co_model_builder {
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
+extern const co_field co_decision_fields[], co_profit_fields[];
 
 // Makes the model's config one for its dataset: every feature has an item of its own in the lists
 // `input_features` and `output_features`, with what `defaults` says of its type.

@@ -27,6 +27,26 @@ static co_status declare_lengths(co_model *model) {
   return CO_OK;
 }
 
+// Fitted when all else is done.
+static co_status declare_decided(co_model *model, co_output_feature *output) {
+  if (!output->column ||
+      (output->column->type != CO_COLUMN_BINARY && output->column->type != CO_COLUMN_CATEGORY))
+    return CO_OK;
+  double *values = co_arena_alloc(model->arena, 2, sizeof *values);
+  output->decided = co_arena_alloc(model->arena, 1, sizeof *output->decided);
+  if (!values || !output->decided) return CO_ERR_MEMORY;
+  values[0] = 1;
+  values[1] = output->decision.threshold;
+  *output->decided = (co_fitted){.feature = output->name,
+                                 .name = "decided",
+                                 .dtype = CO_F64,
+                                 .shape = co_shape_make(1, (int64_t)2),
+                                 .bytes = values,
+                                 .optional = true};
+  model->fitted[model->fitted_count++] = output->decided;
+  return CO_OK;
+}
+
 // Of the training rows; models of earlier versions have none.
 static co_status declare_counts(co_model *model, co_input_feature *feature) {
   const co_fitted counts = {.name = "counts",
@@ -45,15 +65,17 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
-  count += model->output_count;
+  count += 2 * model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].fitted_count; k++)
       model->fitted[model->fitted_count++] = &model->inputs[i].fitted[k];
-  for (int64_t i = 0; i < model->output_count; i++)
+  for (int64_t i = 0; i < model->output_count; i++) {
+    CO_RETURN_IF_FAILED(declare_decided(model, &model->outputs[i]));
     if (model->outputs[i].class_weights)
       model->fitted[model->fitted_count++] = model->outputs[i].class_weights;
+  }
   return CO_OK;
 }
 
@@ -174,7 +196,11 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
                  co_hashing_fields},
                 {"combiner", "What joins the encoded inputs.", co_combiner_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
-                {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields}};
+                {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
+                {"output_features.decision", "How scores of a binary target become labels.",
+                 co_decision_fields},
+                {"output_features.decision.profit", "What a row brings, by label and truth.",
+                 co_profit_fields}};
   const int count = sizeof tables / sizeof *tables;
   if (i < 0) return false;
   if (i >= count) return describe_class(i - count, path, doc, fields);

@@ -10,6 +10,7 @@
 #include "host/graph/feed.h"
 #include "host/graph/graph.h"
 #include "host/graph/loss/loss.h"
+#include "host/graph/metric/metric.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +46,20 @@ typedef struct co_input_block {
   co_value lengths;       // there: i32 (N), of events; else CO_NO_VALUE
 } co_input_block;
 
+// How scores of a binary output become labels.
+typedef enum co_threshold_rule {
+  CO_THRESHOLD_GIVEN,
+  CO_THRESHOLD_F1,    // the best of the validation rows, found out at the end of the training …
+  CO_THRESHOLD_PROFIT // … for F1, or for the profit
+} co_threshold_rule;
+
+typedef struct co_decision {
+  bool labels; // the config has a decision: scores come with a label
+  co_threshold_rule rule;
+  double threshold;        // given, or 0.5
+  const co_profit *profit; // NULL = not known
+} co_decision;
+
 typedef struct co_output_feature {
   const char *name;
   const co_feature_class *class_;
@@ -59,6 +74,9 @@ typedef struct co_output_feature {
   int64_t width;          // of a row of the prediction
   int64_t prediction;     // its position in graph->outputs
   int32_t loss_index;     // its loss's position in graph->losses
+  co_decision decision;
+  // f64 (2), of a binary or a category: temperature of its calibration, threshold of its decision.
+  co_fitted *decided;
 } co_output_feature;
 
 // A table of events that inputs read; its number is that of CO_DIM_T.
@@ -85,7 +103,7 @@ typedef struct co_model {
   co_event_table event_tables[CO_MAX_EVENT_TABLES];
   int64_t event_table_count;
   co_fitted *lengths; // i64 (CO_MAX_LENGTHS, CO_MAX_EVENT_TABLES), growing; NULL without events
-  co_fitted **fitted; // of all inputs, and the lengths
+  co_fitted **fitted; // of all inputs, the lengths, and what is decided of outputs
   int64_t fitted_count;
 } co_model;
 
@@ -98,6 +116,10 @@ void co_model_free(co_model *model);
 // Field tables by where they stand in a config ("input_features.preprocessing"), for help: the i-th,
 // false past the end.
 bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields);
+
+// From where on a score is taken for positive; 0.5 where nothing else was decided.
+double co_output_threshold(const co_output_feature *output);
+double co_output_temperature(const co_output_feature *output); // 1 = as it is
 
 // The id under which the mean of an output's loss is reported.
 const char *co_loss_metric(const co_output_feature *output);

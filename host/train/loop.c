@@ -287,6 +287,10 @@ bool co_session_is_done(const co_session *t) {
   return t->state.finished;
 }
 
+int64_t co_session_step(const co_session *t) {
+  return t->state.step;
+}
+
 co_status co_session_advance(co_session *t) {
   CO_RETURN_IF_FAILED(co_submission_queue_has_room(&t->queue) && !t->waiting ? submit(t)
                                                                              : collect(t));

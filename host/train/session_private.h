@@ -4,6 +4,7 @@
 #define COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 
 #include "host/device/machine.h"
+#include "host/eval/calibration.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/network.h"
 #include "host/eval/opening.h"

@@ -342,9 +342,28 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
   return co_run_write_event(&t->run, "checkpoint", fields);
 }
 
+// Temperature and threshold, from the validation rows.
+static co_status decide(co_session *t) {
+  const co_scoring_options options = {
+      .watch = t->watch, .workers = t->options->workers, .stage = "calibrate"};
+  co_evaluation evaluation;
+  if (!t->sample_count[CO_SPLIT_VALIDATION] || !co_evaluation_needs_scores(t->model)) return CO_OK;
+  co_status status;
+  CO_TRY(co_evaluation_create(&evaluation, t->model));
+  co_evaluation_collect_all(&evaluation);
+  evaluation.keeps = true;
+  CO_TRY(co_evaluate(&evaluation, t->predictor, t->dataset, t->samples[CO_SPLIT_VALIDATION],
+                     t->sample_count[CO_SPLIT_VALIDATION], &options));
+  CO_TRY(co_decide(&evaluation));
+cleanup:
+  co_evaluation_free(&evaluation);
+  return status;
+}
+
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
 co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(load_best_weights(t));
+  CO_RETURN_IF_FAILED(decide(t));
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
   co_model_file_content content = {.schema = &t->model->schema,

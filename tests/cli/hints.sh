@@ -216,6 +216,10 @@ hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key 
 awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
 follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
 
+# ---- proofs
+hint 2 'see: cohort verify --help' verify resume -c c.yaml --dataset d.h5 -m run
+follow verify --help
+
 # ---- experiments
 folds=(experiment -c c.yaml --dataset d.h5 -q)
 hint 2 'give --k-fold N, or --folds FILE' "${folds[@]}" --run-dir folded
@@ -235,6 +239,7 @@ follow evaluate -m folded/fold-0 --dataset d.h5 --split train -q
 
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'
+--run-dir DIR keeps both runs
 or use --device cpu
 give fewer --threads, or raise the limits
 give fewer --workers, or raise the limits
