@@ -402,7 +402,10 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
 typedef struct cohort_select_options {
   cohort_config config;
   const char *dataset;
-  const char *method; // "mutual_information" (NULL), "correlation"
+  const char *method; // "mutual_information" (NULL), "correlation", "permutation"
+  // Of permutation: a run, checkpoint or model file; by how much worse its metric becomes on validation
+  // rows, "[OUTPUT.]ID"; NULL = its loss.
+  const char *model, *metric;
   int64_t top;        // so many of the best; 0 = by score
   double min_score;   // < 0 = beyond what chance gives
   const char *output; // YAML
@@ -444,7 +447,7 @@ COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
-// "losses", "metrics", "trainer", "optimizers"; "topics" lists them.
+// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

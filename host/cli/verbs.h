@@ -112,7 +112,7 @@ typedef struct cli_data_options {
 
 typedef struct cli_select_options {
   cli_common common; // -c, -s, --force
-  const char *dataset, *method, *output;
+  const char *dataset, *method, *model, *metric, *output;
   int64_t top;      // CLI_UNSET = by score
   double min_score; // NAN = beyond chance
 } cli_select_options;

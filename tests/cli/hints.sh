@@ -205,6 +205,8 @@ table --target t t.csv
 hint 4 'import with --key COLUMN' data erase table.h5 --key u1
 table --target t --key id t.csv
 follow data erase table.h5 --key u1
+hint 2 'or give --method permutation' select -c c.yaml --dataset table.h5 -O x.yaml -m run
+hint 2 'give -m RUN' select -c c.yaml --dataset table.h5 -O x.yaml --method permutation
 hint 4 '--top N chooses the best ones' select -c c.yaml --dataset table.h5 -O x.yaml --min-score 9
 follow select -c c.yaml --dataset table.h5 -O x.yaml --top 1
 hint 2 'its first line names the columns' train --dataset t.csv --run-dir tabled
