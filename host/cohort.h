@@ -211,8 +211,11 @@ typedef struct cohort_evaluate_options {
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
-  int64_t draws; // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
-  uint64_t seed; // of those
+  int64_t draws;             // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
+  uint64_t seed;             // of those
+  const char *by;            // column by whose values metrics are told, too; NULL = none
+  const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
+  int64_t profit_count;      // 0 = as the model's config says
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -226,6 +229,7 @@ typedef struct cohort_predict_options {
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force;      // replace an existing output; only regular files are, and none that is read
+  bool calibrated; // probabilities after temperature scaling; else as the network gives them
   const char *key; // of a raw table as dataset: the column that names rows; NULL = as
                    // where the model was trained, else their number
   // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
@@ -271,6 +275,30 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,
                                               cohort_result **out);
 
+// Whether two trainings of one config end with the same bytes. Compared are every tensor and byte of
+// model.h5, every line of metrics.jsonl and the checkpoints. Status 10 if something differs; the
+// error names the first tensor or line, the result "first_difference".
+typedef struct cohort_verify_runs_options {
+  cohort_train_options training; // of both, over a dataset file; how a run begins, goes on, ends by
+                                 // time, and its folder are left alone
+  const char *run_dir;           // new folder for the runs, which stay; NULL = a temporary one …
+  const char *temporary_folder;  // … in this; NULL = /tmp
+  int64_t kills;                 // of cohort_verify_resume: how often the second run is killed …
+  uint64_t seed;                 // … at different steps that are drawn from this
+  // Begins or continues the run in `run_dir`, by the same options, in another process, which is
+  // killed by SIGKILL when it has done `step` steps. 0 if it was; else the exit code.
+  int (*train_and_kill)(void *user, const char *run_dir, int64_t step);
+  void *kill_user;
+} cohort_verify_runs_options;
+// The first run undisturbed, the second killed and resumed.
+COHORT_API cohort_status cohort_verify_resume(cohort_context *context,
+                                              const cohort_verify_runs_options *options,
+                                              cohort_result **out);
+// The first with one loader thread, the second with three.
+COHORT_API cohort_status cohort_verify_determinism(cohort_context *context,
+                                                   const cohort_verify_runs_options *options,
+                                                   cohort_result **out);
+
 typedef struct cohort_import_idx_options {
   const char *output;      // an existing one is kept if these inputs and options made it,
                            // and made again if it is damaged
@@ -302,10 +330,12 @@ typedef struct cohort_import_csv_options {
   const char *delimiter;     // one character, or "tab"; NULL = found out
   const int64_t *skip_lines; // before the header: of each file, the last for all that follow
   int64_t skip_line_count;
-  const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
+  const char *
+      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
   double validation_fraction; // of `training` without `validation`; < 0 = 0.1
   uint64_t seed;
-  bool force; // as for idx
+  bool force;             // as for idx
+  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
   cohort_source_options source;
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
@@ -374,7 +404,10 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
 typedef struct cohort_select_options {
   cohort_config config;
   const char *dataset;
-  const char *method; // "mutual_information" (NULL), "correlation"
+  const char *method; // "mutual_information" (NULL), "correlation", "permutation"
+  // Of permutation: a run, checkpoint or model file; by how much worse its metric becomes on validation
+  // rows, "[OUTPUT.]ID"; NULL = its loss.
+  const char *model, *metric;
   int64_t top;        // so many of the best; 0 = by score
   double min_score;   // < 0 = beyond what chance gives
   const char *output; // YAML
@@ -416,7 +449,7 @@ COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
-// "losses", "metrics", "trainer", "optimizers"; "topics" lists them.
+// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

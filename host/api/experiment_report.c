@@ -28,8 +28,8 @@ static co_status keep_scores(void *user, const int64_t *samples, int64_t rows,
     size_t at = cells->length;
     for (int64_t i = 0; i < s->model->output_count; i++) {
       const co_output_feature *output = &s->model->outputs[i];
-      CO_RETURN_IF_FAILED(
-          co_score_add_output(cells, output, scores[i] + row * output->width, samples[row]));
+      const float *own = scores[i] + row * output->width;
+      CO_RETURN_IF_FAILED(co_score_add_output(cells, output, own, own, samples[row]));
     }
     s->e->row_cells[samples[row]] = (co_experiment_cells){at, cells->length - at};
   }

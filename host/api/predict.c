@@ -6,6 +6,7 @@
 
 #include "host/api/table.h"
 #include "host/core/output.h"
+#include "host/eval/calibration.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
@@ -24,6 +25,7 @@ typedef struct scoring {
   int64_t *all; // owned, when no split is asked for
   char **columns;
   int64_t column_count;
+  float *calibrated; // room for a row
   co_atomic_file atomic;
   co_writer *writer;
   co_text line;            // being written
@@ -45,6 +47,14 @@ static co_status write_header(scoring *s) {
   return write_line(s);
 }
 
+// What is written of a row's scores.
+static const float *shown(scoring *s, const co_output_feature *output, const float *row) {
+  if (!s->calibrated || !output->decided) return row;
+  memcpy(s->calibrated, row, (size_t)output->width * sizeof *row);
+  co_calibrate(s->calibrated, 1, output->width, co_output_temperature(output));
+  return s->calibrated;
+}
+
 // A co_score_sink.
 static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
                             const float *const *scores) {
@@ -57,8 +67,9 @@ static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
     co_score_add_text(&s->line, key);
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
-      CO_RETURN_IF_FAILED(
-          co_score_add_output(&s->line, output, scores[i] + row * output->width, samples[row]));
+      const float *row_scores = scores[i] + row * output->width;
+      CO_RETURN_IF_FAILED(co_score_add_output(&s->line, output, row_scores,
+                                              shown(s, output, row_scores), samples[row]));
     }
     CO_RETURN_IF_FAILED(write_line(s));
   }
@@ -81,6 +92,15 @@ static co_status choose_rows(scoring *s) {
   for (int64_t i = 0; i < s->count; i++)
     s->all[i] = i;
   return CO_OK;
+}
+
+static co_status make_room(scoring *s) {
+  int64_t most = 1;
+  if (!s->options->calibrated) return CO_OK;
+  for (int64_t i = 0; i < s->predictor->model->output_count; i++)
+    if (s->predictor->model->outputs[i].width > most) most = s->predictor->model->outputs[i].width;
+  s->calibrated = co_arena_alloc(s->arena, (size_t)most, sizeof *s->calibrated);
+  return s->calibrated ? CO_OK : CO_ERR_MEMORY;
 }
 
 // What is wrong with the columns or the keys is said before anything is scored.
@@ -144,6 +164,7 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
   CO_RETURN_IF_FAILED(check_columns(s));
+  CO_RETURN_IF_FAILED(make_room(s));
   s->counts =
       co_arena_alloc(s->arena, (size_t)s->predictor->model->input_count + 1, sizeof *s->counts);
   if (!s->counts) return CO_ERR_MEMORY;

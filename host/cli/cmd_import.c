@@ -75,7 +75,8 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(split),
      .value = "RULE",
-     .doc = "csv: random:0.7,0.1,0.2 (the default), stratified:..., hash:COL, column:COL"},
+     .doc = "csv: random:0.7,0.1,0.2 (the default), stratified:..., hash:COL, column:COL, "
+            "time:[COL:]DATE,DATE"},
     {.name = "positive",
      .kind = CLI_TEXT,
      .offset = AT(positive),
@@ -101,6 +102,11 @@ static const cli_option options_table[] = {
      .offset = AT(strip_suffixes),
      .value = "COL=TEXT",
      .doc = "csv: take TEXT off the ends of a column's cells"},
+    {.name = "duplicates",
+     .kind = CLI_TEXT,
+     .offset = AT(duplicates),
+     .value = "WHAT",
+     .doc = "csv: rows that repeat an earlier one: keep (the default), drop, fail"},
     CLI_ROWS_SOURCE(cli_import_options),
     {.name = "schema",
      .kind = CLI_TEXT,
@@ -185,6 +191,7 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force,
+      .duplicates = o->duplicates,
       .source = cli_source_options(&o->source)};
   return (co_status)cohort_import_csv(context, &request, result);
 }

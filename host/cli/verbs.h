@@ -27,7 +27,7 @@ typedef struct cli_import_options {
   cli_list class_names;
   // Of tables.
   cli_list files, targets, ignored, types, strip_suffixes, header;
-  const char *key, *split, *positive, *delimiter, *schema;
+  const char *key, *split, *positive, *delimiter, *schema, *duplicates;
   cli_list skip_lines;
   bool print_schema;
   cli_source source;
@@ -70,22 +70,30 @@ typedef struct cli_evaluate_options {
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
   int64_t workers, draws;
+  const char *by;
+  cli_list profit; // "tp=10", …
 } cli_evaluate_options;
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
   const char *model, *dataset, *split, *output, *key;
+  bool calibrated;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;
 } cli_predict_options;
 
 typedef struct cli_verify_options {
-  cli_common common;   // --device, --threads
-  cli_list properties; // exactly one: "parity"
-  const char *model, *dataset, *split;
+  cli_common common;   // -c, -s, --seed, --device, --threads
+  cli_list properties; // exactly one: "parity", "resume", "determinism"
+  const char *dataset;
+  // Of parity.
+  const char *model, *split;
   int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
+  // Of the others.
+  const char *run_dir;
+  int64_t kills, workers; // CLI_UNSET = not given
 } cli_verify_options;
 
 typedef struct cli_data_options {
@@ -104,7 +112,7 @@ typedef struct cli_data_options {
 
 typedef struct cli_select_options {
   cli_common common; // -c, -s, --force
-  const char *dataset, *method, *output;
+  const char *dataset, *method, *model, *metric, *output;
   int64_t top;      // CLI_UNSET = by score
   double min_score; // NAN = beyond chance
 } cli_select_options;

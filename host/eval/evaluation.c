@@ -124,17 +124,30 @@ static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
   return e->options->sink ? e->options->sink(e->options->user, samples, rows, scores) : CO_OK;
 }
 
-co_status co_evaluation_measured(co_measured *out, const co_evaluation *e, int64_t output) {
-  return co_measured_create(out, &e->scores[output], NULL);
+static const co_profit *profit_of(const co_evaluation *e, int64_t output) {
+  return e->profit ? e->profit : e->model->outputs[output].decision.profit;
+}
+
+co_status co_evaluation_measure(co_measured *out, const co_evaluation *e, int64_t output,
+                                const co_scores *scores) {
+  const co_decision_rule rule = {co_output_threshold(&e->model->outputs[output]),
+                                 profit_of(e, output)};
+  return co_measured_create(out, scores, &rule);
+}
+
+bool co_evaluation_has(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
+  const co_column *column = e->model->outputs[output].column;
+  return column && co_metric_is_scored(metric, column->type) &&
+         (!metric->needs_profit || profit_of(e, output));
 }
 
 static bool is_measured(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
-  return e->collects[output] && co_metric_is_scored(metric, e->model->outputs[output].column->type);
+  return e->collects[output] && co_evaluation_has(e, output, metric);
 }
 
 static co_status measure(co_evaluation *e, int64_t output) {
   co_measured measured;
-  co_status status = co_evaluation_measured(&measured, e, output);
+  co_status status = co_evaluation_measure(&measured, e, output, &e->scores[output]);
   for (int64_t k = 0; status == CO_OK && co_metric_list()[k]; k++)
     if (is_measured(e, output, co_metric_list()[k]))
       e->scored[output * metric_classes() + k] = co_measured_value(&measured, co_metric_list()[k]);
@@ -174,7 +187,7 @@ static co_status add_intervals(co_evaluation *e, int64_t output,
   co_measured measured;
   for (int64_t k = 0; k < classes; k++)
     if (is_measured(e, output, co_metric_list()[k])) metrics[count++] = co_metric_list()[k];
-  co_status status = co_evaluation_measured(&measured, e, output);
+  co_status status = co_evaluation_measure(&measured, e, output, &e->scores[output]);
   if (status == CO_OK) status = co_bootstrap(intervals, &measured, metrics, count, options);
   for (int64_t k = 0, i = 0; status == CO_OK && k < classes; k++)
     if (is_measured(e, output, co_metric_list()[k]))
@@ -283,8 +296,8 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
   }
   for (int64_t k = 0; feature->column && co_metric_list()[k]; k++) {
     const co_metric_class *metric = co_metric_list()[k];
-    if (!co_metric_is_scored(metric, feature->column->type) || metric->needs_profit ||
-        strcmp(metric->name, loss) == 0 || is_sum(e, feature, metric->name) || i-- != 0)
+    if (!co_evaluation_has(e, output, metric) || strcmp(metric->name, loss) == 0 ||
+        is_sum(e, feature, metric->name) || i-- != 0)
       continue;
     *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;

@@ -74,7 +74,7 @@ void co_score_add_text(co_text *line, const char *text) {
 }
 
 co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
-                              int64_t sample) {
+                              const float *shown, int64_t sample) {
   const co_output_class *class_ = output->class_->output;
   for (int64_t k = 0; k < output->width; k++)
     if (!isfinite(row[k]))
@@ -82,6 +82,7 @@ co_status co_score_add_output(co_text *line, const co_output_feature *output, co
                      (long long)sample, output->name);
   for (int64_t k = 0; k < class_->cells(output); k++) {
     co_score_cell cell = class_->cell(output, row, k);
+    if (!cell.text) cell = class_->cell(output, shown, k);
     char number[32];
     co_text_append(line, ",", 1);
     if (cell.text)

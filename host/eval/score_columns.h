@@ -12,9 +12,10 @@ co_status co_score_columns(char ***out, int64_t *count, co_arena *arena, const c
                            const co_dataset *dataset);
 // Adds text as a cell of CSV: in quotes where a separator, quote or line end is inside (RFC 4180).
 void co_score_add_text(co_text *line, const char *text);
-// Adds what an output's class makes of its scores of a row, a comma before each cell. CO_ERR_MODEL
-// naming the sample if a score is not finite.
+// Adds what an output's class makes of its scores of a row, a comma before each cell: classes are
+// decided by `row`, numbers are those of `shown`. CO_ERR_MODEL naming the sample if a score is not
+// finite.
 co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
-                              int64_t sample);
+                              const float *shown, int64_t sample);
 
 #endif

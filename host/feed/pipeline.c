@@ -23,6 +23,7 @@ typedef struct slot {
   int64_t *samples;           // padded to batch_rows
   void **data;                // per feed: the batch's rows, NULL where none are written
   const void **inputs;        // per network input: what is delivered
+  float **heads;              // per output, of a scored model
   double *weight_sum;         // per loss
   int64_t valid;
   co_shape_class shape;
@@ -76,6 +77,19 @@ static void free_section(prepared_section *s) {
   s->backend->api->buffer_free(s->backend, s->memory.step);
 }
 
+static co_status allocate_heads(co_pipeline *p, slot *s) {
+  const co_model *model = p->model;
+  s->heads = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->heads);
+  if (!s->heads) return CO_ERR_MEMORY;
+  for (int64_t i = 0; p->options.fill_heads && i < model->output_count; i++) {
+    size_t width = (size_t)model->outputs[i].width;
+    s->heads[i] = co_alloc_zero(p->ctx, (size_t)p->options.batch_rows * width, sizeof(float));
+    if (!s->heads[i]) return CO_ERR_MEMORY;
+    s->inputs[model->outputs[i].head_input] = s->heads[i];
+  }
+  return CO_OK;
+}
+
 static co_status allocate_slot(co_pipeline *p, slot *s) {
   const co_graph *network = p->model->network;
   size_t rows = (size_t)p->options.batch_rows, feeds = (size_t)co_collator_count(p->collator);
@@ -89,7 +103,7 @@ static co_status allocate_slot(co_pipeline *p, slot *s) {
     size_t bytes = co_collator_row_bytes(p->collator, (int64_t)i, &longest);
     if (bytes && !(s->data[i] = co_alloc_zero(p->ctx, rows, bytes))) return CO_ERR_MEMORY;
   }
-  return CO_OK;
+  return allocate_heads(p, s);
 }
 
 static void free_slot(co_pipeline *p, slot *s) {
@@ -97,6 +111,9 @@ static void free_slot(co_pipeline *p, slot *s) {
     free_section(&s->sections[i]);
   for (int64_t i = 0; s->data && i < co_collator_count(p->collator); i++)
     co_free(p->ctx, s->data[i]);
+  for (int64_t i = 0; s->heads && i < p->model->output_count; i++)
+    co_free(p->ctx, s->heads[i]);
+  co_free(p->ctx, s->heads);
   co_free(p->ctx, s->sections);
   co_free(p->ctx, s->samples);
   co_free(p->ctx, s->data);
@@ -137,7 +154,8 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
   }
   CO_RETURN_IF_FAILED(co_executor_run(ready->executor));
   deliver(p, s, ready);
-  return CO_OK;
+  if (!p->options.fill_heads) return CO_OK;
+  return p->options.fill_heads(p->options.fill_user, s->inputs, s->shape.rows, s->heads);
 }
 
 // For devices that run the section themselves: what the batch brings, part by part.

@@ -70,7 +70,7 @@ grep -q 'there is no target' out || fail 'a table without target'
 # ---- profile
 expect 0 data profile customers.csv --target left --key customer --json
 json dataset=customers.csv
-grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"exact":true,"mean":' out ||
+grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"distinct_exact":true,"mean":' out ||
   fail 'the profile of visits'
 grep -q '"top":\[{"value":"monthly","count":600,"share":0.6666666666666666}' out || fail 'classes'
 grep -q '"quantiles":{"0.01":' out || fail 'quantiles'
@@ -96,9 +96,9 @@ awk 'BEGIN {
 }' >dated.csv
 expect 0 import -O dated.h5 --target left --type since=date --type said=text dated.csv
 expect 0 data profile dated.h5 --json
-grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"exact":true,"mean":"2024' out ||
+grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"distinct_exact":true,"mean":"2024' out ||
   fail 'the profile of a date'
-grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"exact":true}' out ||
+grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"distinct_exact":true}' out ||
   fail 'the profile of a text'
 expect 0 data show dated.h5 --rows 1 --csv
 [ "$(tail -1 out)" = 0,2024-01-01,,yes ] || fail 'a date as CSV'
@@ -210,6 +210,19 @@ expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method corre
 [ "$(grep -c '^  - name.*# correlation' selected.yaml)" = 2 ] || fail 'the two best'
 expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --min-score 0
 grep -q '# - name' selected.yaml && fail 'all have a score of 0 at least'
+expect 0 train --dataset s.h5 -c c.yaml --run-dir asked -q --set trainer.max_steps=300
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked --json
+json method=permutation
+grep -Eq '"name":"recency","score":0.0[0-9]+,"chosen":true' out || fail 'the model needs recency'
+cp out first
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked --json
+cmp -s out first || fail 'the same question, another answer'
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked \
+  --metric roc_auc --top 3
+grep -Eq '^  - name: recency  # permutation 0.0' selected.yaml || fail 'by ROC AUC'
+refused 2 'no metric' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation -m asked --metric best
+refused 2 'asks a model' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation
+refused 2 'without a model' -- select -c c.yaml --dataset s.h5 -O x.yaml -m asked
 refused 2 'not there yet' -- select -c c.yaml --dataset s.h5 -O x.yaml --method l1
 refused 2 'does not go with' -- select -c c.yaml --dataset s.h5 -O x.yaml --top 2 --min-score 1
 refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-score 9
@@ -218,6 +231,25 @@ refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-s
 expect 0 train --target bought --key customer --dataset s.csv --run-dir run -q \
   --set trainer.max_steps=400
 expect 0 evaluate -m run --dataset run/dataset.h5 --split test --require 'roc_auc>=0.70' -q
+
+# ---- real customers
+telco=${COHORT_TEST_DATA:-}/telco_churn/Telco-Customer-Churn.csv
+if [ ! -r "$telco" ]; then
+  echo 'NOT RUN: real customers (set COHORT_TEST_DATA)'
+else
+  expect 0 data check "$telco" --target Churn --key customerID --json
+  [ "$(grep -o '"id":"[a-z_]*"' out)" = '"id":"duplicates_across_splits"' ] || fail 'findings of real customers'
+  expect 0 data profile "$telco" --target Churn --key customerID --json
+  grep -q '"name":"TotalCharges",[^{]*{"rows":7043,"missing":11,"distinct":6530,"distinct_exact":true,"mean":2283.30044084' out ||
+    fail 'the profile of TotalCharges differs from that of pandas'
+  grep -q '"value":"Month-to-month","count":3875,' out || fail 'classes of real customers'
+  expect 0 import -O telco.h5 --target Churn --key customerID "$telco" -q
+  grep -q 7590-VHVEG telco.h5 || fail 'the first customer is not there'
+  expect 0 data erase telco.h5 --key 7590-VHVEG
+  grep -q 7590-VHVEG telco.h5 && fail 'the first customer is still in the file'
+  expect 0 data show telco.h5 --rows 7043 --csv
+  [ "$(wc -l <out)" = 7043 ] || fail 'rows of the others'
+fi
 
 # ---- mistakes
 refused 2 'there is no' -- data look d.h5
