@@ -164,8 +164,11 @@ static co_status read_some(co_baselines *b, co_dataset *dataset, const int64_t *
   if (taken < count)
     co_log(b->ctx, CO_LOG_INFO, "baselines", "fitted to %lld of %lld rows", (long long)taken,
            (long long)count);
-  co_design_request rows = {
-      .samples = some, .count = taken, .workers = request->workers, .watch = request->watch};
+  co_design_request rows = {.samples = some,
+                            .count = taken,
+                            .learned = samples == request->training,
+                            .workers = request->workers,
+                            .watch = request->watch};
   for (int64_t i = 0; i < b->count; i++) {
     size_t bytes = b->items[i]->class_->row_bytes(b->items[i]);
     if (bytes > rows.extra_bytes) rows.extra_bytes = bytes;

@@ -62,12 +62,16 @@ static char *number_name(co_arena *arena, const co_model *model, const co_input_
   return co_arena_format(arena, "%s[%lld]", block->name, (long long)i);
 }
 
+// By the first class that has the row; what is made of columns has numbers for names.
 static char *code_name(co_arena *arena, const co_input_block *block, int64_t row) {
   const co_input_feature *feature = block->features;
-  const int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
-  for (int64_t i = 0; row && i < feature->column->category_count; i++)
-    if (vocabulary[i + 1] == row)
-      return co_arena_format(arena, "%s=%s", feature->name, feature->column->categories[i]);
+  const co_fitted *fitted = co_feature_fitted(feature, "vocabulary");
+  const int32_t *vocabulary = fitted->bytes;
+  for (int64_t i = 0; row && i < fitted->shape.dim[0] - 1; i++) {
+    if (vocabulary[i + 1] != row) continue;
+    if (feature->derivation) return co_arena_format(arena, "%s=%lld", feature->name, (long long)i);
+    return co_arena_format(arena, "%s=%s", feature->name, feature->column->categories[i]);
+  }
   return co_arena_format(arena, "%s=(%s)", feature->name, row ? "none" : "other");
 }
 
@@ -184,6 +188,7 @@ co_status co_design_read(co_design *out, const co_design_columns *columns, co_mo
   const co_pipeline_options options = {.samples = request->samples,
                                        .sample_count = request->count,
                                        .batch_rows = BATCH,
+                                       .learned = request->learned,
                                        .targets = true,
                                        .epochs = 1,
                                        .workers = request->workers > 0 ? request->workers : 1};
