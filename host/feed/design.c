@@ -62,17 +62,29 @@ static char *number_name(co_arena *arena, const co_model *model, const co_input_
   return co_arena_format(arena, "%s[%lld]", block->name, (long long)i);
 }
 
-// By the first class that has the row; what is made of columns has numbers for names.
-static char *code_name(co_arena *arena, const co_input_block *block, int64_t row) {
-  const co_input_feature *feature = block->features;
-  const co_fitted *fitted = co_feature_fitted(feature, "vocabulary");
-  const int32_t *vocabulary = fitted->bytes;
-  for (int64_t i = 0; row && i < fitted->shape.dim[0] - 1; i++) {
-    if (vocabulary[i + 1] != row) continue;
-    if (feature->derivation) return co_arena_format(arena, "%s=%lld", feature->name, (long long)i);
-    return co_arena_format(arena, "%s=%s", feature->name, feature->column->categories[i]);
+// Which class of a category has row i of its vocabulary; NULL where rows are no single classes.
+static const char *class_of(const co_input_feature *feature, int64_t row) {
+  const co_fitted *vocabulary = NULL;
+  for (int64_t i = 0; i < feature->fitted_count; i++)
+    if (strcmp(feature->fitted[i].name, "vocabulary") == 0) vocabulary = &feature->fitted[i];
+  int64_t classes = feature->column->category_count;
+  if (!vocabulary || feature->column_count > 1 || vocabulary->shape.dim[0] != classes + 1)
+    return NULL;
+  const char *found = NULL;
+  for (int64_t i = 0; i < classes; i++) {
+    if (((const int32_t *)vocabulary->bytes)[i + 1] != row) continue;
+    if (found) return NULL;
+    found = feature->column->categories[i];
   }
-  return co_arena_format(arena, "%s=(%s)", feature->name, row ? "none" : "other");
+  return found;
+}
+
+static char *code_name(co_arena *arena, const co_input_block *block, int64_t row) {
+  const char *name = block->features->name;
+  const char *class_ = row ? class_of(block->features, row) : NULL;
+  if (!row) return co_arena_format(arena, "%s=(other)", name);
+  return class_ ? co_arena_format(arena, "%s=%s", name, class_)
+                : co_arena_format(arena, "%s[%lld]", name, (long long)row);
 }
 
 char *co_design_column_name(const co_design_columns *columns, co_arena *arena,
