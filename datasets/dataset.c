@@ -146,6 +146,32 @@ static co_status has_ranges(const co_dataset *d, const char *name, const char *t
                     table);
 }
 
+// The row of each sample in a column's table.
+static const int64_t *index_of(const co_dataset *d, int64_t column) {
+  return d->permuted_index && d->permuted == column ? d->permuted_index
+                                                    : d->reach[d->parts[column].table].index;
+}
+
+co_status co_dataset_permute(co_dataset *d, const char *name, const int64_t *source) {
+  int64_t column = 0;
+  co_free(d->ctx, d->permuted_index);
+  d->permuted_index = NULL;
+  if (!source) return CO_OK;
+  const co_column *found = co_schema_find(&d->schema, name);
+  if (!found) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
+  column = found - d->columns;
+  const co_table *table = &d->tables[d->parts[column].table];
+  if (table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
+  int64_t *index = co_alloc(d->ctx, (size_t)(d->rows + 1) * sizeof *index);
+  if (!index) return CO_ERR_MEMORY;
+  const int64_t *own = d->reach[d->parts[column].table].index;
+  for (int64_t i = 0; i < d->rows; i++)
+    index[i] = own ? own[source[i]] : source[i];
+  d->permuted = column;
+  d->permuted_index = index;
+  return CO_OK;
+}
+
 co_status co_dataset_column(co_dataset *d, const char *name, const void **data, int64_t *rows,
                             const int64_t **index) {
   int64_t column = 0;
@@ -155,7 +181,7 @@ co_status co_dataset_column(co_dataset *d, const char *name, const void **data, 
   if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
   *data = part->data;
   *rows = part->rows;
-  if (index) *index = d->reach[part->table].index;
+  if (index) *index = index_of(d, column);
   return CO_OK;
 }
 
@@ -170,7 +196,7 @@ co_status co_dataset_texts(co_dataset *d, const char *name, const char *const **
   if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
   *text = (const char *const *)part->text;
   *rows = part->rows;
-  if (index) *index = d->reach[part->table].index;
+  if (index) *index = index_of(d, column);
   return CO_OK;
 }
 
@@ -181,7 +207,7 @@ co_status co_dataset_gather(co_dataset *d, const char *name, const int64_t *samp
   const dataset_column *part = &d->parts[column];
   const co_table *table = &d->tables[part->table];
   if (table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
-  const int64_t *index = d->reach[part->table].index;
+  const int64_t *index = index_of(d, column);
   const unsigned char *from = part->data;
   unsigned char *to = out;
   for (int64_t i = 0; i < count; i++, to += part->row_bytes) {
@@ -282,7 +308,7 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
   }
   CO_RETURN_IF_FAILED(co_dataset_make_ready(d, d->key));
   const dataset_column *part = &d->parts[d->key];
-  const int64_t *index = d->reach[part->table].index;
+  const int64_t *index = index_of(d, column);
   int64_t row = index ? index[sample] : sample;
   int length = part->text ? snprintf(out, size, "%s", part->text[row])
                           : snprintf(out, size, "%" PRId64, part->integer[row]);
@@ -308,6 +334,7 @@ void co_dataset_close(co_dataset *d) {
   }
   co_h5_abandon(d->h5);
   co_dataset_end_opening(d);
+  co_free(d->ctx, d->permuted_index);
   co_free(d->ctx, d->as_of);
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     co_free(d->ctx, d->parts[i].owned);
