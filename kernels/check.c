@@ -81,6 +81,11 @@ co_status co_check_segments(const co_op_desc *desc, int i) {
   return check_records(desc, i, sizeof(co_segment), false);
 }
 
+co_status co_check_smoothing(const co_op_attr *attr) {
+  if (attr->label_smoothing >= 0 && attr->label_smoothing < 1) return CO_OK;
+  return co_fail(CO_ERR_CONFIG, "label_smoothing must be at least 0 and below 1");
+}
+
 co_status co_check_window(const co_op_desc *desc, int axis, int64_t size, int64_t dilation,
                           int64_t *out) {
   const char *side = axis == 0 ? "height" : "width";

@@ -16,6 +16,8 @@ co_status co_check_real(const co_op_desc *desc, int i, int like);
 co_status co_check_step(const co_op_desc *desc, int i);
 // Input i is a u8 tensor holding whole co_segments.
 co_status co_check_segments(const co_op_desc *desc, int i);
+// attr.label_smoothing is within [0, 1).
+co_status co_check_smoothing(const co_op_attr *attr);
 // Kernel, stride, dilation and padding along one axis of `size`; *out is the output's extent.
 co_status co_check_window(const co_op_desc *desc, int axis, int64_t size, int64_t dilation,
                           int64_t *out);

@@ -142,11 +142,8 @@ extern "C" {
     (loss, sum, dx, (hits)), "", "", .types = "target:i32 step:u8 sum:f64 hits:f64",               \
     .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx hits",                               \
     .why = "needs whole rows; makes loss and gradient")                                            \
-  X(MEAN_SQUARED_ERROR, mean_squared_error, (x, target, weight, step), (loss, sum, dx), "", "",    \
+  X(POINTWISE_LOSS, pointwise_loss, (x, target, weight, step), (loss, sum, dx), "", "",            \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
-    .why = "needs whole rows; makes loss and gradient")                                            \
-  X(BINARY_CROSS_ENTROPY, binary_cross_entropy, (x, target, weight, step), (loss, sum, dx),        \
-    "", "", .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",\
     .why = "needs whole rows; makes loss and gradient")                                            \
   X(CATEGORICAL_HITS, categorical_hits, (x, target, weight), (sums), "", "",                       \
     .types = "target:i32 sums:f64", .bf16 = "x ->", .follows = true, .accumulate = "sums",         \
@@ -270,14 +267,20 @@ extern "C" {
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
 //                sum_n weight loss; dx (N, K) = weight inv_norm (softmax(x) - onehot). A row of
 //                weight 0 has loss 0 and dx 0 whatever its target (which may be -1). hits f64 (2)
-//                is what CATEGORICAL_HITS gives for the same x, target and weight.
-// MEAN_SQUARED_ERROR  x, target (N, …), weight real (N): loss (N) = mean over the row of (x -
-//                target)²; sum f64 (1) = sum_n weight loss; dx = weight inv_norm 2 (x - target) /
-//                row size. Rows of weight 0: loss 0, dx 0, even where the target is NaN.
-// BINARY_CROSS_ENTROPY  x logits, target within [0, 1] (N, …), weight real (N): loss (N) = mean over
-//                the row of max(x, 0) - x target + log(1 + exp(-|x|)); sum f64 (1) = sum_n weight
-//                loss; dx = weight inv_norm (sigmoid(x) - target) / row size. Rows of weight 0: loss
-//                0, dx 0, even where the target is NaN.
+//                is what CATEGORICAL_HITS gives for the same x, target and weight. With
+//                label_smoothing e, the target's distribution is (1 - e) onehot + e / K (Szegedy et al.
+//                2016): loss = (1 - e) (-log softmax(x)[target]) + e mean_k(-log softmax(x)[k]).
+// POINTWISE_LOSS  x (N, …), target (N, …), weight real (N): loss (N) = mean over the row of l(x, t);
+//                sum f64 (1) = sum_n weight loss; dx = weight inv_norm l'(x, t) / row size. Rows of
+//                weight 0: loss 0, dx 0, even where the target is NaN. The target may have one number
+//                a row, which then goes with all of the prediction's. l by attr.pointwise:
+//                SQUARED (x - t)²; ABSOLUTE |x - t|; HUBER (x - t)² / 2 up to |x - t| = delta, beyond
+//                it delta (|x - t| - delta / 2) (Huber 1964); QUANTILE max(q (t - x), (q - 1) (t - x))
+//                where q = levels[i], i the place in the row, of which there are level_count (Koenker &
+//                Bassett 1978); HINGE max(0, 1 - (2 t - 1) x); BINARY of logits: positive_weight t'
+//                (1 - s)^gamma log(1 + exp(-x)) + (1 - t') s^gamma log(1 + exp(x)) where s =
+//                sigmoid(x) and t' = t (1 - label_smoothing) + label_smoothing / 2: the cross-entropy,
+//                for gamma > 0 the focal loss (Lin et al. 2017). At kinks: the slope 0.
 // CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
@@ -355,6 +358,17 @@ typedef enum co_function {
   CO_FUNCTION_LEAKY_RELU
 } co_function;
 
+// Of POINTWISE_LOSS.
+typedef enum co_pointwise {
+  CO_POINTWISE_SQUARED,
+  CO_POINTWISE_ABSOLUTE,
+  CO_POINTWISE_HUBER,
+  CO_POINTWISE_QUANTILE,
+  CO_POINTWISE_HINGE,
+  CO_POINTWISE_BINARY
+} co_pointwise;
+enum { CO_MAX_QUANTILES = 16 };
+
 // Attributes; each operation reads those named in its description, the others stay zero so that
 // descriptors compare bytewise.
 typedef struct co_op_attr {
@@ -369,7 +383,14 @@ typedef struct co_op_attr {
   uint32_t purpose;         // random operations, co_purpose(kind, path)
   uint32_t crop_purpose;    // INPUT_ROWS, which has two
   int32_t output;           // losses: index into co_step.inv_norm
-  double clip_norm;         // GRADIENT_NORM, 0 = off
+  co_pointwise pointwise;   // POINTWISE_LOSS, as the next ones
+  double delta;             // HUBER, > 0
+  double gamma;             // BINARY, >= 0
+  double positive_weight;   // BINARY, > 0
+  double label_smoothing;   // BINARY and SOFTMAX_CROSS_ENTROPY, within [0, 1)
+  int64_t level_count;      // QUANTILE
+  double levels[CO_MAX_QUANTILES];
+  double clip_norm; // GRADIENT_NORM, 0 = off
   double weight_decay, beta1, beta2;
   int32_t nesterov, decoupled;
   co_dtype dtype;     // CAST, INPUT_ROWS

@@ -218,7 +218,9 @@ static void round_softmax_cross_entropy(rounding *r, const co_op_desc *desc, voi
 static void round_binary_cross_entropy(rounding *r, const co_op_desc *desc, void *const *in,
                                        void *const *out) {
   int64_t N = desc->in[0].shape.dim[0], size = count_of(&desc->in[0]) / N;
+  int64_t targets = count_of(&desc->in[1]) / N; // size or 1
   const double *x = in[0], *target = in[1], *weight = in[2];
+  const double positive = desc->attr.positive_weight;
   const co_step *step = in[3];
   double *loss = out[0], *sum = out[1], *dx = out[2];
   for (int64_t n = 0; n < N; n++) {
@@ -226,9 +228,9 @@ static void round_binary_cross_entropy(rounding *r, const co_op_desc *desc, void
     if (weight[n] == 0) continue;
     for (int64_t i = n * size; i < (n + 1) * size; i++) {
       largest = fmax(largest, fabs(x[i]));
-      dx[i] += sign(r) * scale * target[i];
+      dx[i] += sign(r) * scale * positive * target[targets == size ? i : n];
     }
-    double off = sign(r) * largest;
+    double off = sign(r) * largest * fmax(1, positive);
     loss[n] += off;
     *sum += weight[n] * off;
   }
@@ -333,7 +335,8 @@ static co_status run_general(rounding *r, const co_op_desc *desc, void *const *i
   if (desc->op == CO_OP_LAYER_NORM) round_layer_norm(r, desc, from, out);
   if (desc->op == CO_OP_LAYER_NORM_BACKWARD) round_layer_norm_backward(r, desc, from, out);
   if (desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY) round_softmax_cross_entropy(r, desc, from, out);
-  if (desc->op == CO_OP_BINARY_CROSS_ENTROPY) round_binary_cross_entropy(r, desc, from, out);
+  if (desc->op == CO_OP_POINTWISE_LOSS && desc->attr.pointwise == CO_POINTWISE_BINARY)
+    round_binary_cross_entropy(r, desc, from, out);
   return CO_OK;
 }
 

@@ -77,6 +77,7 @@ static co_status add_target(co_model *model, const co_output_feature *feature, c
   const co_output_class *class_ = feature->class_->output;
   co_shape values = class_->target == CO_I32 ? co_shape_make(1, CO_DIM_N)
                                              : co_shape_make(2, CO_DIM_N, feature->width);
+  if (feature->loss_attr.level_count) values.dim[1] = 1; // all quantiles are of one number
   if (feature->column) {
     feed.kind = CO_FEED_TARGET;
     return co_model_add_feed(model, feature->name, class_->target, &values, &feed, out);
@@ -100,9 +101,11 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
   graph->layer = feature->name;
   CO_RETURN_IF_FAILED(add_target(model, feature, feed, &target));
   feed.kind = CO_FEED_WEIGHT;
+  feed.fitted = &feature->class_weights;
+  feed.fitted_count = feature->class_weights ? 1 : 0;
   CO_RETURN_IF_FAILED(co_model_add_feed(model, weight, CO_F32, &rows, &feed, &row_weight));
-  CO_RETURN_IF_FAILED(co_loss_emit(graph, feature->loss, feature->name, feature->weight, prediction,
-                                   target, row_weight));
+  CO_RETURN_IF_FAILED(co_loss_emit(graph, feature->loss, &feature->loss_attr, feature->name,
+                                   feature->weight, prediction, target, row_weight));
   if (!feature->column) return CO_OK;
   return co_metrics_emit(graph, feature->name, feature->column->type, prediction, target,
                          row_weight);
@@ -121,8 +124,7 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
   CO_RETURN_IF_FAILED(add_loss(model, feature, prediction));
   co_value shown = prediction;
   // Whatever is learned as a probability is shown as one.
-  co_op activation =
-      feature->loss->op == CO_OP_BINARY_CROSS_ENTROPY ? CO_OP_SIGMOID : class_->activation;
+  co_op activation = feature->loss->logit ? CO_OP_SIGMOID : class_->activation;
   if (activation != CO_OP_COUNT)
     CO_RETURN_IF_FAILED(co_emit(model->network, activation, NULL, 1, &prediction, &shown));
   model->network->layer = NULL;

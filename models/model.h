@@ -66,6 +66,9 @@ typedef struct co_output_feature {
   const co_column *column;              // NULL where it is no column's (a reconstruction)
   const co_input_feature *reconstructs; // what it is the reconstruction of, else NULL
   const co_loss_class *loss;
+  co_op_attr loss_attr;     // of its operation
+  co_fitted *class_weights; // f32 (classes), factors of rows in training; NULL = all count 1
+  bool balanced;            // they are learned from training rows
   double weight;
   const co_node *decoder; // NULL = one Dense layer
   int64_t width;          // of a row of the prediction

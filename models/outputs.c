@@ -27,12 +27,19 @@ const co_field co_output_fields[] = {
      "Factor of this output in the total loss.", NULL},
     {.key = NULL}};
 
+// Those of the loss itself stand beside them.
 typedef struct loss_options {
   const char *type;
+  const co_node *class_weights;
 } loss_options;
 
 const co_field co_loss_fields[] = {
-    {"type", CO_FIELD_STRING, offsetof(loss_options, type), NULL, 0, 0, NULL, "Which loss.", NULL},
+    {"type", CO_FIELD_STRING, offsetof(loss_options, type), "null", 0, 0, NULL,
+     "Which loss; by the target's type if absent. Its own options stand beside it.", NULL},
+    {"class_weights", CO_FIELD_NODE, offsetof(loss_options, class_weights), "null", 0, 0, NULL,
+     "What rows of a class count in training: {CLASS: factor}, others 1; or `balanced`: all "
+     "classes alike.",
+     "class_weight"},
     {.key = NULL}};
 
 typedef struct decision_options {
@@ -95,23 +102,95 @@ static co_status unknown_loss(co_model_builder *b, const co_node *node, const ch
   return status;
 }
 
+// A class by its name; of a binary without names, by 0 and 1.
+static int64_t find_class(const co_column *column, const char *name) {
+  static const char *const plain[] = {"0", "1"};
+  const int64_t count = column->type == CO_COLUMN_BINARY ? 2 : column->category_count;
+  const char *const *names = column->categories ? column->categories : plain;
+  for (int64_t i = 0; i < count; i++)
+    if (strcmp(names[i], name) == 0) return i;
+  return -1;
+}
+
+static co_status read_class_weights(co_model_builder *b, const co_node *node, const char *path,
+                                    co_output_feature *feature) {
+  const co_column *column = feature->column;
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK;
+  if (!column || (column->type != CO_COLUMN_BINARY && column->type != CO_COLUMN_CATEGORY))
+    return co_node_problem(b->problems, node, NULL,
+                           "%s.class_weights: '%s' has no classes, its type is %s", path,
+                           feature->name, feature->class_->name);
+  const int64_t count = column->type == CO_COLUMN_BINARY ? 2 : column->category_count;
+  co_fitted *made = co_arena_alloc(b->model->arena, 1, sizeof *made);
+  float *weights = co_arena_alloc(b->model->arena, (size_t)count + 1, sizeof *weights);
+  if (!made || !weights) return CO_ERR_MEMORY;
+  *made = (co_fitted){.feature = feature->name,
+                      .name = "class_weights",
+                      .dtype = CO_F32,
+                      .shape = co_shape_make(1, count),
+                      .bytes = weights};
+  for (int64_t i = 0; i < count; i++)
+    weights[i] = 1;
+  feature->class_weights = made;
+  feature->balanced = node->kind == CO_NODE_SCALAR && strcmp(node->text, "balanced") == 0;
+  if (feature->balanced) return CO_OK;
+  if (node->kind != CO_NODE_MAP)
+    return co_node_problem(b->problems, node, "for example {yes: 5}",
+                           "%s.class_weights: must be `balanced` or a map of classes", path);
+  for (int64_t i = 0; i < node->count; i++) {
+    double weight;
+    int64_t class_ = find_class(column, node->keys[i]);
+    if (class_ < 0)
+      return co_node_problem(b->problems, node->items[i], NULL,
+                             "%s.class_weights: '%s' has no class '%s'", path, feature->name,
+                             node->keys[i]);
+    if (!co_node_double(node->items[i], &weight) || !(weight >= 0 && weight <= 1e9))
+      return co_node_problem(b->problems, node->items[i], NULL,
+                             "%s.class_weights.%s: must be a number from 0 to 1e9", path,
+                             node->keys[i]);
+    weights[class_] = (float)weight;
+  }
+  return CO_OK;
+}
+
 static co_status read_loss(co_model_builder *b, const co_node *node, const char *path,
                            co_output_feature *feature) {
-  feature->loss = co_loss_find(feature->class_->output->loss);
+  static const char *const common[] = {"type", "class_weights", "class_weight", NULL};
+  const char *fallback = feature->class_->output->loss;
+  const co_loss_class *loss = feature->loss = co_loss_find(fallback);
+  CO_RETURN_IF_FAILED(co_loss_attributes(loss, NULL, &feature->loss_attr));
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
-  loss_options options;
-  int64_t before = b->problems->count;
-  CO_RETURN_IF_FAILED(
-      co_fields_parse(&options, co_loss_fields, node, path, b->model->arena, b->problems));
-  if (b->problems->count > before) return CO_OK;
-  const co_loss_class *loss = co_loss_find(options.type);
-  if (!loss) return unknown_loss(b, node, path, options.type);
+  if (node->kind != CO_NODE_MAP)
+    return co_node_problem(b->problems, node, "for example {type: huber}", "%s: must be a map",
+                           path);
+  co_arena *arena = b->model->arena;
+  const co_node *type = co_node_get(node, "type");
+  if (type && type->kind == CO_NODE_SCALAR) {
+    if (!(loss = co_loss_find(type->text))) return unknown_loss(b, node, path, type->text);
+  } else if (type && type->kind != CO_NODE_NULL) {
+    return co_node_problem(b->problems, type, NULL, "%s.type: must be a name", path);
+  }
   feature->loss = loss;
   // What a reconstruction gives back are numbers, as those of a vector are.
   co_column_type target = feature->column ? feature->column->type : CO_COLUMN_VECTOR;
-  if (loss_takes(loss, target)) return CO_OK;
-  return co_node_problem(b->problems, node, NULL, "%s.type: %s does not fit the %s target '%s'",
-                         path, loss->name, feature->class_->name, feature->name);
+  if (!loss_takes(loss, target))
+    return co_node_problem(b->problems, node, NULL, "%s.type: %s does not fit the %s target '%s'",
+                           path, loss->name, feature->class_->name, feature->name);
+  const co_node *weights = co_node_get(node, "class_weights");
+  CO_RETURN_IF_FAILED(
+      read_class_weights(b, weights ? weights : co_node_get(node, "class_weight"), path, feature));
+  static const co_field none[] = {{.key = NULL}};
+  const co_node *own;
+  void *options = co_arena_alloc(arena, 1, loss->options_size + 1);
+  int64_t before = b->problems->count;
+  if (!options) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_node_without(&own, arena, node, common));
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(options, loss->fields ? loss->fields : none, own, path, arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  co_status status = co_loss_attributes(loss, options, &feature->loss_attr);
+  if (status != CO_ERR_CONFIG) return status;
+  return co_node_problem(b->problems, node, NULL, "%s: %s", path, co_error_last()->message);
 }
 
 static co_status read_profit(co_model_builder *b, const co_node *node, const char *path,

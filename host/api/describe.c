@@ -87,7 +87,8 @@ static void describe_encoders(cohort_result *result) {
 
 static void describe_losses(cohort_result *result) {
   for (int i = 0; co_loss_list()[i]; i++)
-    describe_entry(result, co_loss_list()[i]->name, co_loss_list()[i]->doc, NULL);
+    describe_entry(result, co_loss_list()[i]->name, co_loss_list()[i]->doc,
+                   co_loss_list()[i]->fields);
 }
 
 static void describe_metrics(cohort_result *result) {

@@ -40,6 +40,9 @@ const char *co_yaml_version(void); // of libyaml
 // Maps merge deeply, `input_features` and `output_features` by "name", other lists are replaced,
 // an explicit null removes a key. *base may be NULL. `over` is copied and may come from elsewhere.
 co_status co_node_merge(co_node **base, co_arena *arena, const co_node *over);
+// A map without some keys (NULL-terminated); its items are those of `map`. NULL for what is no map.
+co_status co_node_without(const co_node **out, co_arena *arena, const co_node *map,
+                          const char *const *keys);
 // Applies "a.b=c" (value in YAML syntax). A step may be a list item's "name", or an index; the name
 // of a feature may start a path, also as "features.NAME"; names with dots are found where they
 // exist. Missing maps are created, null removes, maps merge.

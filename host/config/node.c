@@ -148,3 +148,26 @@ co_status co_node_problem(co_diagnostics *problems, const co_node *node, const c
   return co_diagnostics_add(problems, CO_ERR_CONFIG, node ? node->file : NULL,
                             node ? node->line : 0, node ? node->column : 0, hint, "%s", message);
 }
+
+co_status co_node_without(const co_node **out, co_arena *arena, const co_node *map,
+                          const char *const *keys) {
+  *out = NULL;
+  if (!map || map->kind != CO_NODE_MAP) return CO_OK;
+  co_node *made = co_arena_alloc(arena, 1, sizeof *made);
+  if (!made) return CO_ERR_MEMORY;
+  *made = *map;
+  made->keys = co_arena_alloc(arena, (size_t)map->count + 1, sizeof *made->keys);
+  made->items = co_arena_alloc(arena, (size_t)map->count + 1, sizeof *made->items);
+  if (!made->keys || !made->items) return CO_ERR_MEMORY;
+  made->count = 0;
+  for (int64_t i = 0; i < map->count; i++) {
+    bool left = true;
+    for (int k = 0; keys[k]; k++)
+      left = left && strcmp(map->keys[i], keys[k]) != 0;
+    if (!left) continue;
+    made->keys[made->count] = map->keys[i];
+    made->items[made->count++] = map->items[i];
+  }
+  *out = made;
+  return CO_OK;
+}

@@ -212,7 +212,8 @@ co_status co_evaluation_bootstrap(co_evaluation *e, const co_bootstrap_options *
 
 static double mean_loss(const co_evaluation *e, int64_t loss) {
   const co_graph *graph = e->model->network;
-  int32_t at = graph->values[graph->losses[loss].sum].index;
+  const co_loss_info *info = &graph->losses[loss];
+  int32_t at = graph->values[e->training ? info->sum : info->reported].index;
   double weight = e->weight_sum[loss];
   return weight > 0 ? e->sums[at] / weight : NAN;
 }
@@ -276,7 +277,14 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
   const co_graph *graph = e->model->network;
   const char *loss = co_loss_metric(feature);
   if (i-- == 0) {
-    *out = value_of(e, output, loss, mean_loss(e, feature->loss_index), true, false);
+    const co_loss_info *info = &graph->losses[feature->loss_index];
+    const double mean = mean_loss(e, feature->loss_index);
+    *out = e->training && info->sum != info->reported
+               ? (co_evaluation_value){.name = info->loss_name,
+                                       .value = mean,
+                                       .summed = true,
+                                       .interval = {NAN, NAN}}
+               : value_of(e, output, loss, mean, true, false);
     return true;
   }
   for (int64_t k = 0; k < graph->metric_count; k++) {

@@ -21,6 +21,7 @@ typedef struct co_evaluation {
   const co_profit *profit; // of all binary outputs; NULL = as the model says
   co_scores *scores;
   int64_t rows;
+  bool training; // of training steps: losses as they are trained, not as they are reported
 } co_evaluation;
 // Scores are collected of binary outputs: of others, reports of each epoch do without.
 co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model);

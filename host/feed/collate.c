@@ -326,11 +326,22 @@ static void write_target(const co_collator *c, const source *s, const int64_t *s
   }
 }
 
+// A class's factor, 1 where rows of all count alike. The target is known.
+static float class_weight(const co_collator *c, const source *s, int64_t sample) {
+  if (!c->training || !s->feed->fitted_count) return 1;
+  const void *value = value_at(s->columns, sample);
+  const float *factors = s->feed->fitted[0]->bytes;
+  const int64_t class_ =
+      s->columns->dtype == CO_F32 ? *(const float *)value >= 0.5f : *(const int32_t *)value;
+  return class_ < s->feed->fitted[0]->shape.dim[0] ? factors[class_] : 1;
+}
+
 static void write_weight(const co_collator *c, const source *s, const int64_t *samples,
                          int64_t rows, int64_t valid, float *out, double *sum) {
   for (int64_t row = 0; row < rows; row++) {
     bool counts = row < valid && !(s->feed->column_count && is_missing(s->columns, samples[row]));
-    out[row] = counts ? co_collator_row_weight(c, samples[row]) : 0;
+    out[row] =
+        counts ? co_collator_row_weight(c, samples[row]) * class_weight(c, s, samples[row]) : 0;
     *sum += (double)out[row];
   }
 }

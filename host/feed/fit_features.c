@@ -217,6 +217,36 @@ static co_status end(work *w) {
   return CO_OK;
 }
 
+// What makes every class count alike in all: rows / (classes · rows of the class). A class without a
+// row keeps 1.
+static co_status balance(const work *w, co_output_feature *output) {
+  enum { MOST = 1024 };
+  const int64_t classes = output->class_weights->shape.dim[0];
+  float *factors = output->class_weights->bytes;
+  int64_t *counts = co_alloc_zero(w->ctx, (size_t)classes + 1, sizeof *counts), rows = 0;
+  union {
+    int32_t code[MOST];
+    float number[MOST];
+  } values;
+  co_status status = counts ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; status == CO_OK && i < w->sample_count; i += MOST) {
+    const int64_t count = w->sample_count - i < MOST ? w->sample_count - i : MOST;
+    status = co_dataset_gather(w->dataset, output->name, w->samples + i, count, &values);
+    for (int64_t k = 0; status == CO_OK && k < count; k++) {
+      const bool number = output->column->dtype == CO_F32;
+      if (number && isnan(values.number[k])) continue;
+      const int64_t class_ = number ? values.number[k] >= 0.5f : values.code[k];
+      if (class_ < 0 || class_ >= classes) continue;
+      counts[class_]++;
+      rows++;
+    }
+  }
+  for (int64_t i = 0; status == CO_OK && i < classes; i++)
+    factors[i] = counts[i] ? (float)((double)rows / ((double)classes * (double)counts[i])) : 1;
+  co_free(w->ctx, counts);
+  return status;
+}
+
 static void end_all(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
     w->items[i].feature->class_->input->fit->free(w->ctx, w->items[i].state);
@@ -251,6 +281,8 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   w.task = fit_rows;
   run_all(&w, workers);
   CO_TRY(end(&w));
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].balanced) CO_TRY(balance(&w, &model->outputs[i]));
   end_all(&w);
   CO_TRY(count_all(&w, model, workers));
 cleanup:

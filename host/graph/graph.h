@@ -103,6 +103,8 @@ typedef struct co_loss_info {
   double weight;         // of this output in the total loss
   co_value prediction, target, row_weight;
   co_value sum; // METRIC f64 (1): sum over rows of weight * loss
+  // The same for evaluation, without what only training wants (class weights, smoothing); may be `sum`.
+  co_value reported;
 } co_loss_info;
 
 typedef struct co_metric_info {

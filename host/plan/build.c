@@ -61,7 +61,8 @@ static void mark_roots(const co_plan *plan, bool *needed) {
       needed[graph->outputs[i].value] = true;
   if (mode == CO_MODE_INFER) return;
   for (int64_t i = 0; i < graph->loss_count; i++)
-    if (wants_loss(plan, i)) needed[graph->losses[i].sum] = true;
+    if (wants_loss(plan, i))
+      needed[mode == CO_MODE_TRAIN ? graph->losses[i].sum : graph->losses[i].reported] = true;
   for (int64_t i = 0; i < graph->metric_count; i++)
     if (wants_metric(plan, &graph->metrics[i])) needed[graph->metrics[i].sums] = true;
 }

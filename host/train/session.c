@@ -131,6 +131,7 @@ static co_status open_data_and_model(co_session *t) {
 static co_status check_validation_metric(co_session *t) {
   co_evaluation_value found;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
+  t->interval.training = true;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
   if (co_evaluation_find(&t->validation, t->settings.validation_metric, &found)) {
     if (!found.summed) co_evaluation_collect_all(&t->validation);

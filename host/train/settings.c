@@ -199,18 +199,13 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   out->optimizer_options = co_arena_alloc(arena, 1, out->optimizer->options_size);
-  co_node *rest = NULL, *clear;
+  static const char *const chosen[] = {"type", NULL}; // by it the table; the rest is the table's
+  const co_node *rest;
   if (!out->optimizer_options) return CO_ERR_MEMORY;
-  // `type` chose the table; the rest is the table's.
-  static const char text[] = "type: null";
-  CO_RETURN_IF_FAILED(co_yaml_parse(&clear, arena, "optimizer", text, sizeof text - 1, problems));
-  if (node && node->kind == CO_NODE_MAP) {
-    CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, node));
-    if (type) CO_RETURN_IF_FAILED(co_node_merge(&rest, arena, clear));
-  } else if (node && node->kind != CO_NODE_NULL) {
+  if (node && node->kind != CO_NODE_MAP && node->kind != CO_NODE_NULL)
     return co_node_problem(problems, node, "for example {type: adam}",
                            "trainer.optimizer: must be a map");
-  }
+  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, node, chosen));
   return co_fields_parse(out->optimizer_options, out->optimizer->fields, rest, "trainer.optimizer",
                          arena, problems);
 }

@@ -137,54 +137,107 @@ CO_CPU_KERNEL(count_hits,
   sums[1] = weights;
 }
 
-CO_CPU_KERNEL(squared_error_rows,
-              (const float *x, const float *target, const float *weight, double inv_norm,
-               float *loss, float *dx, int64_t rows, int64_t size),
-              (x, target, weight, inv_norm, loss, dx, rows, size)) {
-  for (int64_t n = 0; n < rows; n++) {
-    const float *a = x + n * size, *b = target + n * size;
-    float *d = dx ? dx + n * size : NULL;
-    if (weight[n] == 0) {
-      loss[n] = 0;
-      if (d) memset(d, 0, (size_t)size * sizeof *d);
-      continue;
-    }
-    const float factor = (float)((double)weight[n] * inv_norm * 2 / (double)size);
-    float squares = 0;
-#pragma omp simd reduction(+ : squares)
-    for (int64_t i = 0; i < size; i++) {
-      const float error = a[i] - b[i];
-      squares += error * error;
-    }
-    loss[n] = squares / (float)size;
-    if (d == NULL) continue;
+// Rows are smoothed after the fact: the loss and gradient of the target's class are there.
+CO_CPU_KERNEL(smooth_rows, (const float *x, const int32_t *target, const float *weight,
+                            double inv_norm, double smoothing, float *loss, float *dx, int64_t rows,
+                            int64_t K),
+              (x, target, weight, inv_norm, smoothing, loss, dx, rows, K)) {
+  for (int64_t n = 0; n < rows; n++, x += K) {
+    if (weight[n] == 0 || target[n] < 0 || target[n] >= K) continue;
+    const float own = x[target[n]], even = (float)(smoothing / (double)K);
+    const float factor = (float)((double)weight[n] * inv_norm);
+    float below = 0;
+#pragma omp simd reduction(+ : below)
+    for (int64_t k = 0; k < K; k++)
+      below += own - x[k];
+    loss[n] += even * below;
+    if (dx == NULL) continue;
+    float *d = dx + n * K;
 #pragma omp simd
-    for (int64_t i = 0; i < size; i++)
-      d[i] = factor * (a[i] - b[i]);
+    for (int64_t k = 0; k < K; k++)
+      d[k] -= factor * even;
+    d[target[n]] += factor * (float)smoothing;
   }
 }
 
-// kernels/ref/binary_cross_entropy.c has the formulas.
-CO_CPU_KERNEL(binary_cross_entropy_rows,
-              (const float *x, const float *target, const float *weight, double inv_norm,
-               float *loss, float *dx, int64_t rows, int64_t size),
-              (x, target, weight, inv_norm, loss, dx, rows, size)) {
-  for (int64_t n = 0; n < rows; n++) {
-    const float *a = x + n * size, *t = target + n * size;
-    float *d = dx ? dx + n * size : NULL;
-    if (weight[n] == 0) {
-      loss[n] = 0;
+// kernels/ref/pointwise_loss.c has the formulas. `binary` and `squares` are the ones that are common;
+// the others are a few branches an element.
+typedef struct pointwise_rows {
+  const float *x, *target, *weight;
+  const co_op_attr *attr;
+  double inv_norm;
+  float *loss, *dx; // dx may be NULL
+  int64_t rows, size, targets;
+} pointwise_rows;
+
+CO_CPU_INLINE float binary_of(const co_op_attr *attr, float x, float target, float *slope) {
+  const float smoothing = (float)attr->label_smoothing, gamma = (float)attr->gamma;
+  const float t = target * (1 - smoothing) + smoothing / 2;
+  const float e = exp_negative(-fabsf(x)), near = log1pf(e), inverse = 1 / (1 + e);
+  const float s = x >= 0 ? inverse : e * inverse, r = x >= 0 ? e * inverse : inverse;
+  const float miss = (x >= 0 ? 0 : -x) + near, hit = (x >= 0 ? x : 0) + near;
+  const float positive = (float)attr->positive_weight * t, negative = 1 - t;
+  if (gamma == 0) {
+    *slope = negative * s - positive * r;
+    return positive * miss + negative * hit;
+  }
+  const float of_r = powf(r, gamma), of_s = powf(s, gamma);
+  *slope = negative * of_s * (gamma * r * hit + s) - positive * of_r * (gamma * s * miss + r);
+  return positive * of_r * miss + negative * of_s * hit;
+}
+
+CO_CPU_INLINE float pointwise_of(const co_op_attr *attr, int64_t i, float x, float t,
+                                 float *slope) {
+  const float error = x - t, size = fabsf(error), delta = (float)attr->delta;
+  const float side = error > 0 ? 1 : error < 0 ? -1 : error, sign = 2 * t - 1;
+  const float q = (float)attr->levels[i < CO_MAX_QUANTILES ? i : 0];
+  switch (attr->pointwise) {
+  case CO_POINTWISE_SQUARED:
+    *slope = 2 * error;
+    return error * error;
+  case CO_POINTWISE_ABSOLUTE:
+    *slope = side;
+    return size;
+  case CO_POINTWISE_HUBER:
+    *slope = size > delta ? delta * side : error;
+    return size > delta ? delta * (size - delta / 2) : error * error / 2;
+  case CO_POINTWISE_QUANTILE:
+    *slope = error > 0 ? 1 - q : error < 0 ? -q : error;
+    return error > 0 ? (1 - q) * error : -q * error;
+  case CO_POINTWISE_HINGE:
+    *slope = sign * x >= 1 ? 0 : -sign;
+    return sign * x >= 1 ? 0 : 1 - sign * x;
+  default:
+    return binary_of(attr, x, t, slope);
+  }
+}
+
+CO_CPU_KERNEL(pointwise_loss_rows, (const pointwise_rows *a), (a)) {
+  const int64_t size = a->size;
+  for (int64_t n = 0; n < a->rows; n++) {
+    const float *x = a->x + n * size, *t = a->target + n * a->targets;
+    float *d = a->dx ? a->dx + n * size : NULL;
+    if (a->weight[n] == 0) {
+      a->loss[n] = 0;
       if (d) memset(d, 0, (size_t)size * sizeof *d);
       continue;
     }
-    const float factor = (float)((double)weight[n] * inv_norm / (double)size);
-    float sum = 0;
-    for (int64_t i = 0; i < size; i++) {
-      const float e = exp_negative(-fabsf(a[i]));
-      sum += (a[i] >= 0 ? a[i] * (1 - t[i]) : -a[i] * t[i]) + log1pf(e);
-      if (d) d[i] = factor * ((a[i] >= 0 ? 1 - t[i] - t[i] * e : (1 - t[i]) * e - t[i]) / (1 + e));
+    const float factor = (float)((double)a->weight[n] * a->inv_norm / (double)size);
+    const int64_t stride = a->targets == size;
+    float sum = 0, slope;
+    if (a->attr->pointwise == CO_POINTWISE_SQUARED) {
+#pragma omp simd reduction(+ : sum)
+      for (int64_t i = 0; i < size; i++)
+        sum += (x[i] - t[i * stride]) * (x[i] - t[i * stride]);
+      for (int64_t i = 0; d && i < size; i++)
+        d[i] = factor * 2 * (x[i] - t[i * stride]);
+    } else {
+      for (int64_t i = 0; i < size; i++) {
+        sum += pointwise_of(a->attr, i, x[i], t[i * stride], &slope);
+        if (d) d[i] = factor * slope;
+      }
     }
-    loss[n] = sum / (float)size;
+    a->loss[n] = sum / (float)size;
   }
 }
 // clang-format on
@@ -241,6 +294,9 @@ static co_status run_cross_entropy(co_cpu *cpu, co_prepared *prepared, void *con
     co_cpu_share(N, 1, &b, &e);
     (K <= 16 ? cross_entropy_short_rows : cross_entropy_rows)[cpu->isa](
         x + b * K, target + b, weight + b, inv_norm, loss + b, dx ? dx + b * K : NULL, e - b, K);
+    if (desc->attr.label_smoothing > 0)
+      smooth_rows[cpu->isa](x + b * K, target + b, weight + b, inv_norm, desc->attr.label_smoothing,
+                            loss + b, dx ? dx + b * K : NULL, e - b, K);
   }
   weighted_sum(desc, loss, weight, N, out[1]);
   if (!co_cpu_has_out(desc, 3)) return CO_OK;
@@ -250,24 +306,30 @@ static co_status run_cross_entropy(co_cpu *cpu, co_prepared *prepared, void *con
   return CO_OK;
 }
 
-// MEAN_SQUARED_ERROR and BINARY_CROSS_ENTROPY: an element's target is an element.
-static co_status run_elementwise_loss(co_cpu *cpu, co_prepared *prepared, void *const *in,
-                                      void *const *out, void *workspace) {
+static co_status run_pointwise_loss(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                    void *const *out, void *workspace) {
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t N = desc->in[0].shape.dim[0], size = row_size(&desc->in[0].shape);
+  const int64_t targets = row_size(&desc->in[1].shape);
   const float *x = in[0], *target = in[1], *weight = in[2];
   const co_step *step = in[3];
   float *loss = out[0], *dx = co_cpu_has_out(desc, 2) ? out[2] : NULL;
-  const double inv_norm = step->inv_norm[desc->attr.output];
 #pragma omp parallel if (N * size > CO_CPU_SERIAL)
   {
     int64_t b, e;
     co_cpu_share(N, 1, &b, &e);
-    (desc->op == CO_OP_MEAN_SQUARED_ERROR ? squared_error_rows
-                                          : binary_cross_entropy_rows)[cpu->isa](
-        x + b * size, target + b * size, weight + b, inv_norm, loss + b, dx ? dx + b * size : NULL,
-        e - b, size);
+    const pointwise_rows rows = {.x = x + b * size,
+                                 .target = target + b * targets,
+                                 .weight = weight + b,
+                                 .attr = &desc->attr,
+                                 .inv_norm = step->inv_norm[desc->attr.output],
+                                 .loss = loss + b,
+                                 .dx = dx ? dx + b * size : NULL,
+                                 .rows = e - b,
+                                 .size = size,
+                                 .targets = targets};
+    pointwise_loss_rows[cpu->isa](&rows);
   }
   weighted_sum(desc, loss, weight, N, out[1]);
   return CO_OK;
@@ -306,18 +368,10 @@ const co_cpu_impl co_cpu_loss[] = {
      .f32_in = 5,
      .f32_out = 5,
      .accumulate = 10},
-    {.op = CO_OP_MEAN_SQUARED_ERROR,
+    {.op = CO_OP_POINTWISE_LOSS,
      .name = "omp",
      .plan = co_cpu_plan_simple,
-     .run = run_elementwise_loss,
-     .accepts = has_rows,
-     .f32_in = 7,
-     .f32_out = 5,
-     .accumulate = 2},
-    {.op = CO_OP_BINARY_CROSS_ENTROPY,
-     .name = "omp",
-     .plan = co_cpu_plan_simple,
-     .run = run_elementwise_loss,
+     .run = run_pointwise_loss,
      .accepts = has_rows,
      .f32_in = 7,
      .f32_out = 5,

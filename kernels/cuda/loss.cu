@@ -42,6 +42,7 @@ template <typename T> struct LossRows {
   unsigned *ticket;
   int64_t rows, row;
   int output; // of the model
+  float smoothing;
   bool accumulate_sum, accumulate_dx, accumulate_hits;
 };
 
@@ -86,10 +87,16 @@ __global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
       sum += expf(static_cast<float>(row[k]) - largest);
     sum = Group<Width>::sum(sum);
     int32_t wanted = target[n]; // a wild one gives NaN rather than a wild read
+    bool known = wanted >= 0 && wanted < a.row;
+    float own = known ? static_cast<float>(row[wanted]) : NAN, below = 0;
+    float even = a.smoothing / static_cast<float>(a.row);
+    if (a.smoothing > 0) {
+      for (int64_t k = lane; k < a.row; k += Width)
+        below += own - static_cast<float>(row[k]);
+      below = Group<Width>::sum(below);
+    }
     if (lane == 0) {
-      float value = wanted >= 0 && wanted < a.row
-                        ? logf(sum) + (largest - static_cast<float>(row[wanted]))
-                        : NAN;
+      float value = logf(sum) + (largest - own) + even * below;
       a.loss[n] = value;
       totals[0] += static_cast<double>(weight) * static_cast<double>(value);
     }
@@ -103,7 +110,8 @@ __global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
     float factor = static_cast<float>(static_cast<double>(weight) * inv_norm);
     for (int64_t k = lane; k < a.row; k += Width)
       put(&dx[k],
-          factor * (expf(static_cast<float>(row[k]) - largest) / sum - (k == wanted ? 1.0f : 0.0f)),
+          factor * (expf(static_cast<float>(row[k]) - largest) / sum -
+                    (k == wanted ? 1.0f - a.smoothing : 0.0f) - even),
           a.accumulate_dx);
   }
   grid_sums<sums>(a.partials, a.ticket, totals, [&](int k, double total) {
@@ -114,35 +122,57 @@ __global__ void softmax_cross_entropy(LossRows<T> a, const int32_t *target) {
   });
 }
 
-template <int Width, typename T>
-__global__ void mean_squared_error(LossRows<T> a, const float *target) {
-  int lane = static_cast<int>(threadIdx.x) % Width;
-  double total = 0, inv_norm = a.step->inv_norm[a.output];
-  for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
-    float weight = a.weight[n], squares = 0;
-    float factor =
-        static_cast<float>(static_cast<double>(weight) * inv_norm * 2 / static_cast<double>(a.row));
-    for (int64_t k = lane; k < a.row; k += Width) {
-      int64_t i = n * a.row + k;
-      float error = weight == 0
-                        ? 0.0f
-                        : static_cast<float>(a.x[i]) - target[i]; // a missing target may be NaN
-      squares += error * error;
-      put(&a.dx[i], factor * error, a.accumulate_dx);
-    }
-    squares = Group<Width>::sum(squares);
-    if (lane != 0) continue;
-    float value = squares / static_cast<float>(a.row);
-    a.loss[n] = value;
-    total += static_cast<double>(weight) * static_cast<double>(value);
+struct Pointwise {
+  co_pointwise kind;
+  float delta, gamma, positive_weight, smoothing;
+  float levels[CO_MAX_QUANTILES];
+};
+
+// kernels/ref/pointwise_loss.c has the formulas.
+__device__ __forceinline__ float binary_loss(const Pointwise &p, float x, float target,
+                                             float *slope) {
+  float t = target * (1.0f - p.smoothing) + p.smoothing / 2;
+  float e = expf(-fabsf(x)), near = log1pf(e), inverse = 1.0f / (1.0f + e);
+  float s = x >= 0 ? inverse : e * inverse, r = x >= 0 ? e * inverse : inverse;
+  float miss = (x >= 0 ? 0.0f : -x) + near, hit = (x >= 0 ? x : 0.0f) + near;
+  float positive = p.positive_weight * t, negative = 1.0f - t;
+  if (p.gamma == 0) {
+    *slope = negative * s - positive * r;
+    return positive * miss + negative * hit;
   }
-  grid_sums<1>(a.partials, a.ticket, &total,
-               [&](int, double sum) { put_total(a.sum, sum, a.accumulate_sum); });
+  float of_r = powf(r, p.gamma), of_s = powf(s, p.gamma);
+  *slope = negative * of_s * (p.gamma * r * hit + s) - positive * of_r * (p.gamma * s * miss + r);
+  return positive * of_r * miss + negative * of_s * hit;
 }
 
-// kernels/ref/binary_cross_entropy.c has the formulas.
+__device__ __forceinline__ float pointwise(const Pointwise &p, int64_t i, float x, float t,
+                                           float *slope) {
+  float error = x - t, size = fabsf(error), sign = 2.0f * t - 1.0f;
+  float side = error > 0 ? 1.0f : error < 0 ? -1.0f : error;
+  float q = p.levels[i < CO_MAX_QUANTILES ? i : 0];
+  switch (p.kind) {
+  case CO_POINTWISE_SQUARED:
+    *slope = 2.0f * error;
+    return error * error;
+  case CO_POINTWISE_ABSOLUTE:
+    *slope = side;
+    return size;
+  case CO_POINTWISE_HUBER:
+    *slope = size > p.delta ? p.delta * side : error;
+    return size > p.delta ? p.delta * (size - p.delta / 2) : error * error / 2;
+  case CO_POINTWISE_QUANTILE:
+    *slope = error > 0 ? 1.0f - q : error < 0 ? -q : error;
+    return error > 0 ? (1.0f - q) * error : -q * error;
+  case CO_POINTWISE_HINGE:
+    *slope = sign * x >= 1 ? 0.0f : -sign;
+    return sign * x >= 1 ? 0.0f : 1.0f - sign * x;
+  default:
+    return binary_loss(p, x, t, slope);
+  }
+}
+
 template <int Width, typename T>
-__global__ void binary_cross_entropy(LossRows<T> a, const float *target) {
+__global__ void pointwise_loss(LossRows<T> a, const float *target, int64_t targets, Pointwise p) {
   int lane = static_cast<int>(threadIdx.x) % Width;
   double total = 0, inv_norm = a.step->inv_norm[a.output];
   for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
@@ -151,13 +181,11 @@ __global__ void binary_cross_entropy(LossRows<T> a, const float *target) {
         static_cast<float>(static_cast<double>(weight) * inv_norm / static_cast<double>(a.row));
     for (int64_t k = lane; k < a.row; k += Width) {
       int64_t i = n * a.row + k;
-      float gradient = 0;
-      if (weight != 0) { // a missing target may be NaN
-        float x = static_cast<float>(a.x[i]), t = target[i], e = expf(-fabsf(x));
-        sum += (x >= 0 ? x * (1.0f - t) : -x * t) + log1pf(e);
-        gradient = factor * ((x >= 0 ? 1.0f - t - t * e : (1.0f - t) * e - t) / (1.0f + e));
-      }
-      put(&a.dx[i], gradient, a.accumulate_dx);
+      float slope = 0;
+      if (weight != 0) // a missing target may be NaN
+        sum += pointwise(p, k, static_cast<float>(a.x[i]),
+                         target[targets == a.row ? i : n * targets], &slope);
+      put(&a.dx[i], factor * slope, a.accumulate_dx);
     }
     sum = Group<Width>::sum(sum);
     if (lane != 0) continue;
@@ -225,6 +253,7 @@ template <typename T> static LossRows<T> loss_rows(const co_cuda_call *call) {
           desc->in[0].shape.dim[0],
           co_cuda_row(&desc->in[0].shape),
           desc->attr.output,
+          static_cast<float>(desc->attr.label_smoothing),
           co_cuda_accumulates(desc, 1),
           co_cuda_accumulates(desc, 2),
           false};
@@ -273,34 +302,33 @@ template <typename T> static cudaError_t launch_softmax_cross_entropy(const co_c
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_mean_squared_error(const co_cuda_call *call) {
-  LossRows<T> a = loss_rows<T>(call);
-  const float *target = static_cast<const float *>(call->in[1]);
-  unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
-  int width = width_for(a.row);
-  if (width == 1)
-    CO_LAUNCH((mean_squared_error<1, T>), grid, block_threads, 0, call->stream, a, target);
-  else if (width == warp_lanes)
-    CO_LAUNCH((mean_squared_error<warp_lanes, T>), grid, block_threads, 0, call->stream, a, target);
-  else
-    CO_LAUNCH((mean_squared_error<block_threads, T>), grid, block_threads, 0, call->stream, a,
-              target);
-  return cudaGetLastError();
+static Pointwise pointwise_of(const co_op_attr *attr) {
+  Pointwise p = {};
+  p.kind = attr->pointwise;
+  p.delta = static_cast<float>(attr->delta);
+  p.gamma = static_cast<float>(attr->gamma);
+  p.positive_weight = static_cast<float>(attr->positive_weight);
+  p.smoothing = static_cast<float>(attr->label_smoothing);
+  for (int i = 0; i < CO_MAX_QUANTILES; i++)
+    p.levels[i] = static_cast<float>(attr->levels[i]);
+  return p;
 }
 
-template <typename T> static cudaError_t launch_binary_cross_entropy(const co_cuda_call *call) {
+template <typename T> static cudaError_t launch_pointwise_loss(const co_cuda_call *call) {
   LossRows<T> a = loss_rows<T>(call);
+  Pointwise p = pointwise_of(&call->desc->attr);
   const float *target = static_cast<const float *>(call->in[1]);
+  int64_t targets = co_cuda_row(&call->desc->in[1].shape);
   unsigned grid = static_cast<unsigned>(loss_blocks(a.rows, a.row));
   int width = width_for(a.row);
   if (width == 1)
-    CO_LAUNCH((binary_cross_entropy<1, T>), grid, block_threads, 0, call->stream, a, target);
+    CO_LAUNCH((pointwise_loss<1, T>), grid, block_threads, 0, call->stream, a, target, targets, p);
   else if (width == warp_lanes)
-    CO_LAUNCH((binary_cross_entropy<warp_lanes, T>), grid, block_threads, 0, call->stream, a,
-              target);
+    CO_LAUNCH((pointwise_loss<warp_lanes, T>), grid, block_threads, 0, call->stream, a, target,
+              targets, p);
   else
-    CO_LAUNCH((binary_cross_entropy<block_threads, T>), grid, block_threads, 0, call->stream, a,
-              target);
+    CO_LAUNCH((pointwise_loss<block_threads, T>), grid, block_threads, 0, call->stream, a, target,
+              targets, p);
   return cudaGetLastError();
 }
 
@@ -334,14 +362,9 @@ extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
                                         : co::launch_softmax_cross_entropy<float>(call);
 }
 
-extern "C" cudaError_t co_cuda_mean_squared_error(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_mean_squared_error<co::bf16>(call)
-                                        : co::launch_mean_squared_error<float>(call);
-}
-
-extern "C" cudaError_t co_cuda_binary_cross_entropy(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_binary_cross_entropy<co::bf16>(call)
-                                        : co::launch_binary_cross_entropy<float>(call);
+extern "C" cudaError_t co_cuda_pointwise_loss(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_pointwise_loss<co::bf16>(call)
+                                        : co::launch_pointwise_loss<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {

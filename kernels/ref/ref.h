@@ -19,6 +19,9 @@ typedef void co_ref_function(const co_op_desc *desc, void *const *in, void *cons
 CO_OPS(X)
 #undef X
 
+// POINTWISE_LOSS of one element, at place `i` of its row, and its slope.
+double co_pointwise_loss(const co_op_attr *attr, int64_t i, double x, double t, double *slope);
+
 // As query of a backend: always canonical layouts, implementation "ref", a workspace only for bf16
 // (then "ref+bf16"). Refuses missing operands, types without a kernel, and accumulation into outputs
 // that are not gradients or sums.

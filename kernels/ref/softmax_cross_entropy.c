@@ -9,6 +9,7 @@ void CO_REF(softmax_cross_entropy)(const co_op_desc *desc, void *const *in, void
   real *loss = out[0], *dx = out[2];    // (N), (N, K)
   double *sum = out[1], *hits = out[3]; // (1), (2) or NULL
   const double inv_norm = step->inv_norm[desc->attr.output];
+  const double smoothing = desc->attr.label_smoothing, even = smoothing / (double)K;
   double total = 0;
   for (int64_t n = 0; n < N; n++) {
     const real *row = &x[n * K];
@@ -19,19 +20,23 @@ void CO_REF(softmax_cross_entropy)(const co_op_desc *desc, void *const *in, void
         co_put(desc, 2, &dx[n * K + k], 0);
       continue;
     }
-    double largest = (double)row[0], exponentials = 0;
+    double largest = (double)row[0], exponentials = 0, logits = 0;
     for (int64_t k = 1; k < K; k++)
       largest = fmax(largest, (double)row[k]);
+    for (int64_t k = 0; k < K && smoothing > 0; k++)
+      logits += (double)row[k];
     for (int64_t k = 0; k < K; k++)
       exponentials += exp((double)row[k] - largest);
     // Targets are checked by the caller; a wild one gives NaN here rather than a wild read.
     bool known = target[n] >= 0 && target[n] < K;
-    double value = known ? log(exponentials) + largest - (double)row[target[n]] : (double)NAN;
+    double value = known ? log(exponentials) + largest - (1 - smoothing) * (double)row[target[n]] -
+                               even * logits
+                         : (double)NAN;
     loss[n] = (real)value;
     total += factor * value;
     for (int64_t k = 0; k < K; k++) {
       double probability = exp((double)row[k] - largest) / exponentials;
-      double error = probability - (k == target[n] ? 1 : 0);
+      double error = probability - (k == target[n] ? 1 - smoothing : 0) - even;
       co_put(desc, 2, &dx[n * K + k], factor * inv_norm * error);
     }
   }
@@ -51,6 +56,7 @@ void CO_REF(softmax_cross_entropy)(const co_op_desc *desc, void *const *in, void
 
 #if CO_REF_ONCE
 co_status co_infer_softmax_cross_entropy(co_op_desc *desc) {
+  CO_RETURN_IF_FAILED(co_check_smoothing(&desc->attr));
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, 2));
   const co_shape rows = co_shape_vector(desc->in[0].shape.dim[0]), one = co_shape_vector(1);
   const co_shape two = co_shape_vector(2);

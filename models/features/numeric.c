@@ -255,10 +255,14 @@ co_status co_numeric_describe(const co_input_block *block, co_dtype *dtype, co_s
 
 static int64_t width(const co_output_feature *output) {
   if (!output->column) return output->width; // of the input that it reconstructs
+  if (output->loss_attr.level_count) return output->loss_attr.level_count;
   return output->column->shape.rank ? output->column->shape.dim[0] : 1;
 }
 
+// Quantiles are called by their percents: OUTPUT_q2.5.
 static char *cell_name(co_context *ctx, const co_output_feature *output, int64_t i) {
+  if (output->loss_attr.level_count)
+    return co_format(ctx, "%s_q%.6g", output->name, 100 * output->loss_attr.levels[i]);
   return width(output) == 1 ? co_strdup(ctx, output->name)
                             : co_format(ctx, "%s_%lld", output->name, (long long)i);
 }

@@ -343,7 +343,7 @@ static void plan_mlp(bench *b, int64_t n) {
   add(b, CO_OP_DENSE, "1", &relu, IN(x, p1.w, p1.b), IN(a1));
   add(b, CO_OP_DENSE, "2", &relu, IN(a1, p2.w, p2.b), IN(a2));
   add(b, CO_OP_DENSE, "3", NULL, IN(a2, p3.w, p3.b), IN(a3));
-  add(b, CO_OP_MEAN_SQUARED_ERROR, "", NULL, IN(a3, target, weight, scalars), IN(loss, sum, d3));
+  add(b, CO_OP_POINTWISE_LOSS, "", NULL, IN(a3, target, weight, scalars), IN(loss, sum, d3));
   home(b, &p1);
   home(b, &p2);
   home(b, &p3);

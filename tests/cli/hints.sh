@@ -122,6 +122,13 @@ follow "${score[@]}" -O y.csv --log-file log
 # ---- configs and options
 hint 2 'give --dataset FILE.h5: shapes' plan -c c.yaml
 follow plan -c c.yaml --dataset d.h5
+hint 3 'for example {type: huber}' plan -c c.yaml --dataset d.h5 \
+  --set 'output_features=[{name: label, loss: [3]}]'
+follow plan -c c.yaml --dataset d.h5 --set 'output_features=[{name: label, loss: {}}]'
+hint 3 'for example {yes: 5}' plan -c c.yaml --dataset d.h5 \
+  --set 'output_features=[{name: label, loss: {class_weights: 3}}]'
+follow plan -c c.yaml --dataset d.h5 \
+  --set 'output_features=[{name: label, loss: {class_weights: balanced}}]'
 hint 3 '`cohort inspect DATASET` lists the columns' plan -c c.yaml --dataset d.h5 \
   --set 'input_features=[{name: q}]'
 follow inspect d.h5

@@ -38,14 +38,16 @@ static void test_losses(int64_t rows, int64_t K) {
   for (size_t i = 0; i < n; i++)
     total += static_cast<double>(weight[i]) * static_cast<double>(loss[i]);
   CHECK(std::fabs(sum[0] - total) < 1e-6 * (1 + total), "%g and %g", sum[0], total);
-  squares.run(co_cuda_mean_squared_error, co_cuda_loss_scratch);
+  squares.run(co_cuda_pointwise_loss, co_cuda_loss_scratch);
   total = 0;
   for (size_t i = 0; i < count; i++) {
     double error = static_cast<double>(x[i]) - static_cast<double>(wanted[i]);
     total += static_cast<double>(weight[i / static_cast<size_t>(K)]) * error * error / K;
   }
   CHECK(std::fabs(sum[0] - total) < 1e-5 * (1 + total), "%g and %g", sum[0], total);
-  binary.run(co_cuda_binary_cross_entropy, co_cuda_loss_scratch);
+  binary.desc.attr.pointwise = CO_POINTWISE_BINARY;
+  binary.desc.attr.positive_weight = 1;
+  binary.run(co_cuda_pointwise_loss, co_cuda_loss_scratch);
   total = 0;
   for (size_t i = 0; i < count; i++) {
     double z = static_cast<double>(x[i]), t = static_cast<double>(wanted[i]);

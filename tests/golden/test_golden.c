@@ -43,7 +43,8 @@ static void build(rig *r) {
   x = layer(r, "Dense", "dense1", "{units: 24, activation: relu}", &x, 1);
   x = layer(r, "Dense", "dense2", "{units: 10}", &x, 1);
   r->graph->layer = "label";
-  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), "label", 1, x, label, weight));
+  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), NULL, "label", 1, x, label,
+                  weight));
   r->graph->layer = NULL;
   OK(co_graph_add_output(r->graph, "logits", x));
 }

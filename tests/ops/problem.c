@@ -169,6 +169,17 @@ static bool parse_pair(const char *text, int64_t out[2]) {
   return count > 0;
 }
 
+// "0.1,0.5,0.9"
+static bool parse_levels(const char *text, co_op_attr *attr) {
+  char *end;
+  for (;; text = end + 1) {
+    if (attr->level_count == CO_MAX_QUANTILES) return false;
+    attr->levels[attr->level_count++] = strtod(text, &end);
+    if (end == text) return false;
+    if (*end != ',') return *end == ' ' || *end == '\0';
+  }
+}
+
 // One token; false if it is neither an attribute, nor an operand or flag (parsed elsewhere).
 static bool parse_attribute(ops_problem *p, const char *key, size_t length, const char *value) {
   co_op_attr *attr = &p->desc.attr;
@@ -196,6 +207,14 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->activation = CO_ACTIVATION_RELU;
     return true;
   }
+  static const char *const pointwise[] = {"squared",  "absolute", "huber",
+                                          "quantile", "hinge",    "binary"};
+  for (int f = 0; f < (int)(sizeof pointwise / sizeof *pointwise); f++)
+    if (p->desc.op == CO_OP_POINTWISE_LOSS && is(key, length, pointwise[f])) {
+      attr->pointwise = (co_pointwise)f;
+      return true;
+    }
+  if (is(key, length, "levels")) return parse_levels(value, attr);
   static const char *const functions[] = {"gelu", "silu", "elu", "leaky_relu"};
   for (int f = 0; f < (int)(sizeof functions / sizeof *functions); f++)
     if (p->desc.op == CO_OP_ACTIVATION && is(key, length, functions[f])) {
@@ -209,6 +228,14 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->epsilon = number;
   else if (is(key, length, "momentum"))
     attr->momentum = number;
+  else if (is(key, length, "delta"))
+    attr->delta = number;
+  else if (is(key, length, "gamma"))
+    attr->gamma = number;
+  else if (is(key, length, "positive_weight"))
+    attr->positive_weight = number;
+  else if (is(key, length, "label_smoothing"))
+    attr->label_smoothing = number;
   else if (is(key, length, "alpha"))
     attr->alpha = number;
   else if (is(key, length, "rate"))
@@ -243,6 +270,7 @@ static bool parse(ops_problem *p) {
       attr->stride[axis] = attr->dilation[axis] = 1;
     }
   }
+  if (p->desc.op == CO_OP_POINTWISE_LOSS) attr->positive_weight = 1;
   if (p->desc.op == CO_OP_MAX_POOL2D) attr->stride[0] = attr->stride[1] = 1;
   if (co_op_get_info(p->desc.op)->typed) attr->dtype = CO_F64;
   attr->purpose = co_purpose("ops", "test");

@@ -143,6 +143,15 @@ static const char curved[] =
     "      {LeakyReLU: {}}]}}\n"
     "output_features: [{name: label}]\n";
 
+static const char objectives[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
+    "output_features:\n"
+    "  - {name: score, loss: {type: focal, gamma: 1.5, positive_weight: 2.0, label_smoothing: "
+    "0.1}}\n"
+    "  - {name: vector, loss: {type: huber, delta: 0.7}}\n"
+    "  - {name: label, loss: {label_smoothing: 0.2}}\n";
+
 static const char binary[] =
     "input_features:\n"
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
@@ -165,7 +174,8 @@ static void embedded(rig *r) {
   y = layer(r, "Dense", "hidden", "{units: 6, activation: relu}", &y, 1);
   y = layer(r, "Dense", "logits", "{units: 4}", &y, 1);
   r->graph->layer = "label";
-  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), "label", 1, y, label, weight));
+  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), NULL, "label", 1, y, label,
+                  weight));
   r->graph->layer = NULL;
 }
 
@@ -188,6 +198,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"bottleneck", bottleneck, NULL},
                                {"smooth", smooth, NULL},
                                {"curved", curved, NULL},
+                               {"objectives", objectives, NULL},
                                {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };

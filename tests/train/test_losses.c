@@ -138,8 +138,8 @@ static void one_loss_more_in_a_graph(void **state) {
   assert_int_equal(co_graph_add_input(graph, "weight", CO_F32, &rows, &weight), CO_OK);
   const co_loss_class *loss = co_loss_find("mean_squared_error");
   for (int i = 0; i < CO_MAX_LOSSES; i++)
-    assert_int_equal(co_loss_emit(graph, loss, "y", 1, x, target, weight), CO_OK);
-  assert_int_equal(co_loss_emit(graph, loss, "y", 1, x, target, weight), CO_ERR_CONFIG);
+    assert_int_equal(co_loss_emit(graph, loss, NULL, "y", 1, x, target, weight), CO_OK);
+  assert_int_equal(co_loss_emit(graph, loss, NULL, "y", 1, x, target, weight), CO_ERR_CONFIG);
   assert_string_equal(co_error_last()->message, "a model has at most 32 losses");
   assert_int_equal(graph->loss_count, CO_MAX_LOSSES);
   co_error_clear();

@@ -21,7 +21,7 @@ static co_value discriminate(rig *r, co_value x) {
 static void add_loss(rig *r, const char *name, co_value prediction, co_value target,
                      co_value weight) {
   r->graph->layer = name;
-  OK(co_loss_emit(r->graph, co_loss_find("mean_squared_error"), name, 1, prediction, target,
+  OK(co_loss_emit(r->graph, co_loss_find("mean_squared_error"), NULL, name, 1, prediction, target,
                   weight));
   r->graph->layer = NULL;
 }

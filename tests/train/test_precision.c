@@ -120,7 +120,8 @@ static void test_tables(void **state) {
     y = layer(&r, "Dense", "hidden", "{units: 6, activation: relu}", &y, 1);
     y = layer(&r, "Dense", "out", "{units: 1}", &y, 1);
     r.graph->layer = "score";
-    OK(co_loss_emit(r.graph, co_loss_find("mean_squared_error"), "score", 1, y, score, weight));
+    OK(co_loss_emit(r.graph, co_loss_find("mean_squared_error"), NULL, "score", 1, y, score,
+                    weight));
     r.graph->layer = NULL;
     rig_program(&r);
     const co_plan *plan = co_program_plan(r.program, 0);

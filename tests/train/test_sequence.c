@@ -38,7 +38,8 @@ static void build(rig *r, network kind) {
   co_value last = layer(r, "LSTM", "lstm", "{units: 6}", x, 2);
   co_value score = layer(r, "Dense", "out", "{units: 1}", &last, 1);
   r->graph->layer = "score";
-  OK(co_loss_emit(r->graph, co_loss_find("mean_squared_error"), "score", 1, score, target, weight));
+  OK(co_loss_emit(r->graph, co_loss_find("mean_squared_error"), NULL, "score", 1, score, target,
+                  weight));
   r->graph->layer = NULL;
   OK(co_graph_add_output(r->graph, "score", score));
   OK(co_graph_add_output(r->graph, "events", x[0]));

@@ -452,7 +452,9 @@ static void test_infer(void **state) {
   embedding.in[1].shape.rank = 1;
   assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
 
-  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .has_in = 15};
+  co_op_desc binary = {.op = CO_OP_POINTWISE_LOSS,
+                       .has_in = 15,
+                       .attr = {.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1}};
   binary.in[0] = binary.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
   binary.in[2] = f32(co_shape_make(1, CO_DIM_N));
   binary.in[3] =
@@ -465,6 +467,38 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
   binary.in[1] = f32(co_shape_make(1, CO_DIM_N));
   assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  binary.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)1)); // one for all three
+  assert_int_equal(co_op_infer(&binary), CO_OK);
+  binary.attr.label_smoothing = 1;
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  binary.attr.label_smoothing = 0;
+  binary.attr.positive_weight = 0;
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  binary.attr.pointwise = CO_POINTWISE_HUBER; // without a delta
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  binary.attr.pointwise = CO_POINTWISE_QUANTILE;
+  binary.attr.level_count = 2;
+  assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "2 quantiles need as many predictions, not 3"));
+
+  co_op_desc norm = {.op = CO_OP_LAYER_NORM, .has_in = 7, .attr = {.epsilon = 1e-3}};
+  norm.in[0] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)5));
+  norm.in[1] = norm.in[2] = f32(co_shape_make(1, (int64_t)5));
+  assert_int_equal(co_op_infer(&norm), CO_OK);
+  assert_int_equal(norm.has_out, 1);
+  assert_int_equal(norm.out[CO_LAYER_NORM_mean].shape.rank, 2);
+  assert_true(norm.out[CO_LAYER_NORM_inverse].shape.dim[0] == CO_DIM_N);
+  norm.in[2].shape.dim[0] = 4;
+  assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
+  norm.in[2].shape.dim[0] = 5;
+  norm.attr.epsilon = 0;
+  assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
+
+  co_op_desc product = {.op = CO_OP_MULTIPLY, .has_in = 3};
+  product.in[0] = product.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
+  assert_int_equal(co_op_infer(&product), CO_OK);
+  product.in[1].shape.dim[1] = 1; // nothing is broadcast
+  assert_int_equal(co_op_infer(&product), CO_ERR_CONFIG);
 
   co_op_desc backward = {.op = CO_OP_RELU_BACKWARD, .has_in = 3};
   backward.in[0] = backward.in[1] = f32(co_shape_make(1, (int64_t)4));

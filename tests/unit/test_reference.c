@@ -315,7 +315,7 @@ static void test_losses(void **state) {
       (void *[CO_OP_MAX_OPERANDS]){loss, &sum, dx});
   assert_true(fabs(sum - 7 - 2 * log(4)) < 1e-12 * 1000);
 
-  co_op_desc squares = {.op = CO_OP_MEAN_SQUARED_ERROR};
+  co_op_desc squares = {.op = CO_OP_POINTWISE_LOSS};
   squares.attr.output = 1;
   operand(&squares, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
   operand(&squares, true, 1, CO_F64, squares.in[0].shape);
@@ -330,7 +330,9 @@ static void test_losses(void **state) {
   near_to(dx[1], 2 * 0.5 * 2 * -3 / 2);
   near_to(dx[2], 0);
 
-  co_op_desc binary = {.op = CO_OP_BINARY_CROSS_ENTROPY, .attr.output = 1};
+  co_op_desc binary = {
+      .op = CO_OP_POINTWISE_LOSS,
+      .attr = {.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1, .output = 1}};
   operand(&binary, true, 0, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
   operand(&binary, true, 1, CO_F64, binary.in[0].shape);
   operand(&binary, true, 2, CO_F64, vector(3));
@@ -373,6 +375,72 @@ static void test_losses(void **state) {
       (void *[CO_OP_MAX_OPERANDS]){losses, &sum, gradients, counted});
   near_to(counted[0], 2);
   near_to(counted[1], 7);
+}
+
+// Loss and slope of one element, worked out by hand.
+static void test_pointwise_losses(void **state) {
+  (void)state;
+  const double l3 = log(3); // sigmoid(log 3) = 3/4, -log of it log(4/3)
+  const struct {
+    co_op_attr attr;
+    double x, t, loss, slope;
+  } known[] = {
+      {{.pointwise = CO_POINTWISE_ABSOLUTE}, 2, 5, 3, -1},
+      {{.pointwise = CO_POINTWISE_ABSOLUTE}, 2, 2, 0, 0},
+      {{.pointwise = CO_POINTWISE_HUBER, .delta = 2}, 4, 1, 2 * (3 - 1), 2},
+      {{.pointwise = CO_POINTWISE_HUBER, .delta = 2}, 4, 5, 0.5, -1},
+      {{.pointwise = CO_POINTWISE_QUANTILE, .level_count = 1, .levels = {0.9}}, 1, 3, 1.8, -0.9},
+      {{.pointwise = CO_POINTWISE_QUANTILE, .level_count = 1, .levels = {0.9}}, 3, 1, 0.2, 0.1},
+      {{.pointwise = CO_POINTWISE_HINGE}, 0.25, 1, 0.75, -1},
+      {{.pointwise = CO_POINTWISE_HINGE}, 0.25, 0, 1.25, 1},
+      {{.pointwise = CO_POINTWISE_HINGE}, -3, 0, 0, 0},
+      {{.pointwise = CO_POINTWISE_BINARY, .positive_weight = 5}, l3, 1, 5 * log(4.0 / 3), -1.25},
+      {{.pointwise = CO_POINTWISE_BINARY, .positive_weight = 5}, l3, 0, log(4), 0.75},
+      {{.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1, .label_smoothing = 0.5},
+       l3,
+       1,
+       0.75 * log(4.0 / 3) + 0.25 * log(4),
+       0},
+      {{.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1, .gamma = 2},
+       l3,
+       0,
+       9.0 / 16 * log(4),
+       9.0 / 16 * (0.5 * log(4) + 0.75)},
+      {{.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1, .gamma = 2},
+       l3,
+       1,
+       1.0 / 16 * log(4.0 / 3),
+       -1.0 / 16 * (1.5 * log(4.0 / 3) + 0.25)},
+  };
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    co_step step = {.inv_norm = {1}};
+    co_op_desc desc = {.op = CO_OP_POINTWISE_LOSS, .attr = known[i].attr};
+    operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+    operand(&desc, true, 1, CO_F64, desc.in[0].shape);
+    operand(&desc, true, 2, CO_F64, vector(1));
+    operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof step));
+    double x = known[i].x, t = known[i].t, weight = 1, loss, sum, dx;
+    run(&desc, (void *[CO_OP_MAX_OPERANDS]){&x, &t, &weight, &step},
+        (void *[CO_OP_MAX_OPERANDS]){&loss, &sum, &dx});
+    near_to(loss, known[i].loss);
+    near_to(sum, known[i].loss);
+    near_to(dx, known[i].slope);
+  }
+  // Smoothing by 0.3 of three classes: 0.8, 0.1, 0.1; at equal logits the loss is log 3.
+  co_step step = {.inv_norm = {1}};
+  co_op_desc classes = {.op = CO_OP_SOFTMAX_CROSS_ENTROPY, .attr.label_smoothing = 0.3};
+  operand(&classes, true, 0, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&classes, true, 1, CO_I32, vector(1));
+  operand(&classes, true, 2, CO_F64, vector(1));
+  operand(&classes, true, 3, CO_U8, vector((int64_t)sizeof step));
+  double x[3] = {log(2), 0, 0}, weight = 1, loss, sum, dx[3]; // probabilities 1/2, 1/4, 1/4
+  int32_t target = 1;
+  run(&classes, (void *[CO_OP_MAX_OPERANDS]){x, &target, &weight, &step},
+      (void *[CO_OP_MAX_OPERANDS]){&loss, &sum, dx});
+  near_to(loss, 0.1 * log(2) + 0.9 * log(4));
+  near_to(dx[0], 0.5 - 0.1);
+  near_to(dx[1], 0.25 - 0.8);
+  near_to(dx[2], 0.25 - 0.1);
 }
 
 static void test_sgd(void **state) {
@@ -650,6 +718,7 @@ int main(void) {
       cmocka_unit_test(test_embedding),
       cmocka_unit_test(test_activations),
       cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_pointwise_losses),
       cmocka_unit_test(test_layer_norm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

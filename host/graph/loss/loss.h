@@ -4,6 +4,7 @@
 #ifndef COHORT_HOST_GRAPH_LOSS_LOSS_H
 #define COHORT_HOST_GRAPH_LOSS_LOSS_H
 
+#include "host/core/field.h"
 #include "host/graph/graph.h"
 
 #ifdef __cplusplus
@@ -15,7 +16,13 @@ typedef struct co_loss_class {
   const char *doc;
   const char *metric;                    // the id its mean is reported under: "log_loss"
   co_op op;                              // a loss operation (x target weight step -> loss sum dx)
+  co_pointwise pointwise;                // of POINTWISE_LOSS
   bool category, number, vector, binary; // target types it takes
+  bool logit;                            // predictions are logits, shown through a sigmoid
+  const co_field *fields;                // NULL = no options
+  size_t options_size;
+  // Attributes from options; CO_ERR_CONFIG. NULL = they stay as they are.
+  co_status (*attributes)(const void *options, co_op_attr *attr);
   // What other programs call it, NULL-terminated, for "did you mean"; may be NULL.
   const char *const *elsewhere;
 } co_loss_class;
@@ -23,10 +30,15 @@ typedef struct co_loss_class {
 const co_loss_class *co_loss_find(const char *name); // NULL if unknown
 const co_loss_class *const *co_loss_list(void);      // NULL-terminated
 
+// Attributes of a loss without options, and, if options is not NULL, with them.
+co_status co_loss_attributes(const co_loss_class *loss, const void *options, co_op_attr *attr);
+
 // Emits the loss of output `name` (recorded in the graph) on `prediction`. `weight` is the factor
-// of this output in the total loss; it enters through inv_norm.
-co_status co_loss_emit(co_graph *graph, const co_loss_class *loss, const char *name, double weight,
-                       co_value prediction, co_value target, co_value row_weight);
+// of this output in the total loss; it enters through inv_norm. `attr` from co_loss_attributes, NULL
+// = without options.
+co_status co_loss_emit(co_graph *graph, const co_loss_class *loss, const co_op_attr *attr,
+                       const char *name, double weight, co_value prediction, co_value target,
+                       co_value row_weight);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,8 @@ extern const co_loss_class co_loss_mean_squared_error;
 const co_loss_class co_loss_mean_squared_error = {.name = "mean_squared_error",
                                                   .doc = "Mean of squared differences.",
                                                   .metric = "mean_squared_error",
-                                                  .op = CO_OP_MEAN_SQUARED_ERROR,
+                                                  .op = CO_OP_POINTWISE_LOSS,
+                                                  .pointwise = CO_POINTWISE_SQUARED,
                                                   .number = true,
                                                   .vector = true,
                                                   .elsewhere = elsewhere};

@@ -58,6 +58,9 @@ static const char *const classes_cases[] = {
     "x=5x1000 holes output=7",
     "x=33x17 holes hits",
     "x=16x1000 hits",
+    "x=7x3 holes label_smoothing=0.1",
+    "x=33x17 label_smoothing=0.3 holes hits",
+    "x=5x3000 label_smoothing=0.05",
     NULL,
 };
 
@@ -71,53 +74,79 @@ OPS_FAMILY(softmax_cross_entropy) = {
     .cases = classes_cases,
 };
 
-static const char *const squares_cases[] = {
-    "x=1",         "x=1x1",   "x=17 holes", "x=7x3 holes",     "x=3x4x5x2 holes", "x=16x16 none",
-    "x=1x7 holes", OPS_SWEEP, "x=128x1",    "x=5x33 output=2", "x=2x28x28x1",     NULL,
-};
-
-OPS_FAMILY(mean_squared_error) = {
-    .op = CO_OP_MEAN_SQUARED_ERROR,
-    .loss = true,
-    .flags = "holes large none",
-    .terms = row_terms,
-    .adjust = adjust,
-    .cases = squares_cases,
-};
-
-// Targets within [0, 1]; of integers, 0 or 1.
-static void adjust_probabilities(ops_problem *p) {
-  int64_t count = co_shape_count(&p->desc.in[0].shape);
+// Targets of BINARY and HINGE within [0, 1]; of integers, 0 or 1. Others keep away from kinks.
+static void adjust_pointwise(ops_problem *p) {
+  const co_pointwise kind = p->desc.attr.pointwise;
+  int64_t count = co_shape_count(&p->desc.in[1].shape);
   double *target = p->in[1];
-  for (int64_t i = 0; i < count; i++)
+  const double *x = p->in[0];
+  bool kinked = kind == CO_POINTWISE_ABSOLUTE || kind == CO_POINTWISE_QUANTILE;
+  for (int64_t i = 0; kinked && i < count; i++) // away from it
+    if (p->values == OPS_REAL && fabs(x[i] - target[i]) < 0.05) target[i] = x[i] + 0.125;
+  bool shares = kind == CO_POINTWISE_BINARY || kind == CO_POINTWISE_HINGE;
+  for (int64_t i = 0; shares && i < count; i++)
     target[i] = p->values == OPS_INTEGER ? fabs(fmod(target[i], 2)) : fabs(target[i]);
   adjust(p);
 }
 
-// A probability and its target cancel in dx.
-static double probabilities_magnitude(const ops_problem *p, int output) {
+// A probability and its target cancel in dx, a prediction and its target in the loss.
+static double pointwise_magnitude(const ops_problem *p, int output) {
   const co_step *step = p->in[ops_problem_input(p, "step")];
+  const co_op_attr *attr = &p->desc.attr;
   double weight = ops_largest(p, ops_problem_input(p, "weight"));
-  if (output == 0) return 0;
-  if (output == 1) return weight * (1 + ops_largest(p, 0));
-  return weight * step->inv_norm[p->desc.attr.output] / (double)row_terms(&p->desc, 0);
+  double scale = attr->pointwise == CO_POINTWISE_BINARY ? fmax(1, attr->positive_weight) : 1;
+  if (output == 0) return attr->pointwise == CO_POINTWISE_SQUARED ? 0 : scale;
+  if (output == 1) return weight * scale * (1 + ops_largest(p, 0));
+  return weight * scale * step->inv_norm[attr->output] / (double)row_terms(&p->desc, 0);
 }
 
-static const char *const probabilities_cases[] = {
-    "x=1",          "x=1x1",           "x=17 holes",      "x=128x1",
-    "x=7x3 holes",  "x=5x33 output=2", "x=3x4x5x2 holes", "x=200x1 large holes",
-    "x=16x16 none", "x=1x7 holes",     "x=3x2100 large",  "x=700x2 holes",
+static const char *const pointwise_cases[] = {
+    "x=1 squared",
+    "x=1x1 squared",
+    "x=17 squared holes",
+    "x=7x3 squared holes",
+    "x=3x4x5x2 squared holes",
+    "x=16x16 squared none",
+    "x=1x7 squared holes",
+    "x=128x1 absolute holes",
+    "x=5x33 absolute output=2",
+    "x=7x3 huber delta=0.5 holes",
+    "x=200x1 huber delta=1 large",
+    "x=5x3 target=5x1 quantile levels=0.1,0.5,0.9",
+    "x=33x1 quantile levels=0.25 holes",
+    "x=65x1 hinge holes",
+    "x=7x3 hinge",
+    "x=1 binary",
+    "x=1x1 binary",
+    "x=17 binary holes",
+    "x=128x1 binary",
+    "x=7x3 binary holes",
+    "x=5x33 binary output=2",
+    "x=200x1 binary large holes",
+    "x=1x7 binary holes",
+    "x=3x2100 binary large",
+    "x=128x1 binary positive_weight=4.5",
+    "x=7x3 binary positive_weight=0.25 label_smoothing=0.1 holes",
+    "x=128x1 binary gamma=2 holes",
+    "x=33x5 binary gamma=0.5 positive_weight=3 label_smoothing=0.02",
+    "x=700x2 target=700x1 binary",
+    OPS_SWEEP,
+    "x=5x33 squared output=2",
+    "x=2x28x28x1 squared",
+    "x=16x16 binary none",
+    "x=700x2 binary holes",
+    "x=200x1 binary gamma=2 large",
     NULL,
 };
 
-OPS_FAMILY(binary_cross_entropy) = {
-    .op = CO_OP_BINARY_CROSS_ENTROPY,
+OPS_FAMILY(pointwise_loss) = {
+    .op = CO_OP_POINTWISE_LOSS,
     .loss = true,
     .flags = "holes large none",
     .terms = row_terms,
-    .adjust = adjust_probabilities,
-    .magnitude = probabilities_magnitude,
-    .cases = probabilities_cases,
+    .adjust = adjust_pointwise,
+    .magnitude = pointwise_magnitude,
+    .cases = pointwise_cases,
 };
 
 static const char *const hits_cases[] = {

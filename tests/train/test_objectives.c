@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// What losses make a network learn, where the answer is known: of one feature with two settings, each
+// setting's rows are a distribution of targets, and the prediction is that number of it which the loss
+// is about.
+#include "tests/train/training.h"
+
+enum { ROWS = 800, SETTINGS = 2, SHARE = 10 }; // one of so many is positive
+
+static void add(co_dataset_writer *w, const char *name, co_column_type type, co_role role,
+                int32_t width, const void *data) {
+  co_column column = {.name = name, .type = type, .role = role, .dtype = CO_F32};
+  if (width > 1) column.shape = co_shape_make(1, (int64_t)width);
+  if (type == CO_COLUMN_CATEGORY) {
+    static const char *const names[] = {"none", "some", "much"};
+    column.dtype = CO_I32;
+    column.categories = names;
+    column.category_count = 3;
+  }
+  assert_int_equal(co_dataset_writer_column(w, "t", &column, ROWS), CO_OK);
+  assert_int_equal(co_dataset_writer_rows(w, ROWS, data), CO_OK);
+}
+
+// Row r has setting r % 2 and place (r / 2) / 400 within its distribution: `amount` is that place
+// squared, ten times it in the second setting. One row in ten is positive; of the classes, `some` has
+// three in ten, `much` one. Each flag of `tags` is so in a tenth, two tenths, … of the rows.
+static void write_dataset(void) {
+  static float x[ROWS][SETTINGS], amount[ROWS], bought[ROWS], tags[ROWS][3];
+  static int32_t class_[ROWS];
+  static uint8_t split[ROWS];
+  co_context *ctx;
+  co_dataset_writer *w;
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
+  for (int r = 0; r < ROWS; r++) {
+    double place = (r / SETTINGS + 0.5) / (ROWS / SETTINGS);
+    int turn = r / SETTINGS % SHARE;
+    x[r][r % SETTINGS] = 1;
+    amount[r] = (float)(place * place * (r % SETTINGS ? 10 : 1));
+    bought[r] = turn == 0;
+    class_[r] = turn == 0 ? 2 : turn < 4;
+    for (int i = 0; i < 3; i++)
+      tags[r][i] = turn <= i;
+  }
+  assert_int_equal(co_dataset_writer_create(&w, ctx, "d.h5"), CO_OK);
+  add(w, "x", CO_COLUMN_VECTOR, CO_ROLE_INPUT, SETTINGS, x);
+  add(w, "amount", CO_COLUMN_NUMBER, CO_ROLE_TARGET, 1, amount);
+  add(w, "bought", CO_COLUMN_BINARY, CO_ROLE_TARGET, 1, bought);
+  add(w, "class", CO_COLUMN_CATEGORY, CO_ROLE_TARGET, 1, class_);
+  add(w, "tags", CO_COLUMN_VECTOR, CO_ROLE_TARGET, 3, tags);
+  assert_int_equal(co_dataset_writer_samples(w, "t", ROWS, NULL, NULL, split), CO_OK);
+  assert_int_equal(co_dataset_writer_commit(w, NULL), CO_OK);
+  co_dataset_writer_free(w);
+  co_context_free(ctx);
+}
+
+// Trains on the whole set at once and returns the scores of both settings.
+static void learn(const char *output, const char *loss, const char *header, int columns,
+                  double scores[SETTINGS][8]) {
+  char text[512], line[256];
+  snprintf(text, sizeof text,
+           "input_features: [{name: x, preprocessing: {normalization: none}}]\n"
+           "output_features: [{name: %s%s%s%s}]\n"
+           "trainer: {max_epochs: 500, batch_size: %d, learning_rate: 0.05, precision: 32,\n"
+           "  optimizer: {type: adam}, learning_rate_scheduler: {decay: linear}}\n",
+           output, *loss ? ", loss: {" : "", loss, *loss ? "}" : "", ROWS);
+  write_text("c.yaml", text);
+  const training run = {.run_dir = "run",
+                        .config = "c.yaml",
+                        .dataset = "d.h5",
+                        .device = "cpu",
+                        .records = "records"};
+  if (train_here(&run) != 0) fail_msg("%s: %s", text, read_whole("records", NULL));
+  cohort_context *context;
+  cohort_result *result;
+  assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
+  cohort_predict_options options = {
+      .model = "run", .dataset = "d.h5", .split = "train", .output = "scores.csv"};
+  if (cohort_predict(context, &options, &result) != 0) fail_msg("%s", cohort_result_json(result));
+  cohort_result_free(result);
+  cohort_context_free(context);
+  FILE *stream = fopen("scores.csv", "r");
+  assert_non_null(stream);
+  assert_non_null(fgets(line, sizeof line, stream));
+  line[strcspn(line, "\n")] = '\0';
+  assert_string_equal(line, header);
+  for (int s = 0; s < SETTINGS; s++) {
+    assert_non_null(fgets(line, sizeof line, stream));
+    char *at = line;
+    for (int i = 0; i < columns; i++) {
+      assert_non_null(at = strchr(at, ','));
+      scores[s][i] = strtod(++at, NULL);
+    }
+  }
+  fclose(stream);
+}
+
+static void forget(void) {
+  assert_int_equal(system("rm -rf run scores.csv"), 0);
+}
+
+static void check(const char *what, double got, double want, double off) {
+  if (!(fabs(got - want) <= off)) fail_msg("%s: %g, not %g", what, got, want);
+}
+
+// A regression finds the mean, the median or a quantile of the square of a uniform number.
+static void test_numbers(void **state) {
+  (void)state;
+  double scores[SETTINGS][8];
+  write_dataset();
+  learn("amount", "", "row,amount", 1, scores);
+  check("mean", scores[0][0], 1.0 / 3, 0.01);
+  check("mean", scores[1][0], 10.0 / 3, 0.05);
+  forget();
+  learn("amount", "type: mean_absolute_error", "row,amount", 1, scores);
+  check("median", scores[0][0], 0.25, 0.02);
+  check("median", scores[1][0], 2.5, 0.05);
+  forget();
+  learn("amount", "type: quantile, quantiles: [0.1, 0.5, 0.875]",
+        "row,amount_q10,amount_q50,amount_q87.5", 3, scores);
+  for (int s = 0; s < SETTINGS; s++) {
+    const double unit = s ? 10 : 1;
+    check("10 %", scores[s][0], unit * 0.01, unit * 0.02);
+    check("50 %", scores[s][1], unit * 0.25, unit * 0.02);
+    check("87.5 %", scores[s][2], unit * 0.765625, unit * 0.03);
+  }
+  forget();
+  // Differences of the first setting stay below delta, where it is half the squared error.
+  learn("amount", "type: huber, delta: 2", "row,amount", 1, scores);
+  check("mean", scores[0][0], 1.0 / 3, 0.01);
+  assert_true(scores[1][0] > 2.5 && scores[1][0] < 10.0 / 3 - 0.05); // between median and mean
+}
+
+static double log_loss_of(const char *output) {
+  char key[64];
+  cohort_context *context;
+  cohort_result *result;
+  assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
+  cohort_evaluate_options options = {.model = "run", .dataset = "d.h5", .split = "train"};
+  if (cohort_evaluate(context, &options, &result) != 0) fail_msg("%s", cohort_result_json(result));
+  snprintf(key, sizeof key, "\"%s\":{\"log_loss\":", output);
+  const char *at = strstr(cohort_result_json(result), key);
+  if (!at) fail_msg("no %s in %s", key, cohort_result_json(result));
+  double value = at ? strtod(at + strlen(key), NULL) : 0;
+  cohort_result_free(result);
+  cohort_context_free(context);
+  return value;
+}
+
+// One in ten is positive. A weight of 9, or balanced classes, make that one half; log loss is that of
+// the data all the same.
+static void test_binary(void **state) {
+  (void)state;
+  static const char *const even[] = {"positive_weight: 9", "class_weights: balanced",
+                                     "class_weights: {1: 4.5, 0: 0.5}"};
+  double scores[SETTINGS][8];
+  write_dataset();
+  for (size_t i = 0; i < sizeof even / sizeof *even; i++) {
+    learn("bought", even[i], "row,bought,bought_score", 2, scores);
+    check(even[i], scores[0][1], 0.5, 0.005);
+    check(even[i], log_loss_of("bought"), log(2), 0.005);
+    forget();
+  }
+  learn("bought", "label_smoothing: 0.2", "row,bought,bought_score", 2, scores);
+  check("smoothed", scores[1][1], 0.1 * 0.8 + 0.1, 0.005);
+  check("smoothed", log_loss_of("bought"), -0.1 * log(0.18) - 0.9 * log(0.82), 0.005);
+  forget();
+  // Where the slope of the focal loss over both kinds of rows is 0.
+  learn("bought", "type: focal, gamma: 1", "row,bought,bought_score", 2, scores);
+  const double p = scores[0][1];
+  check("focal", 0.9 * p * (-(1 - p) * log(1 - p) + p), 0.1 * (1 - p) * (-p * log(p) + 1 - p),
+        0.002);
+  forget();
+  learn("bought", "type: hinge", "row,bought,bought_score", 2, scores);
+  check("hinge", scores[0][1], 1 / (1 + exp(1)), 0.01); // the margin of the many
+}
+
+static void test_classes(void **state) {
+  (void)state;
+  double scores[SETTINGS][8];
+  write_dataset();
+  learn("class", "class_weights: balanced",
+        "row,class,class_score,class:none,class:some,class:much", 5, scores);
+  for (int i = 2; i < 5; i++)
+    check("balanced", scores[0][i], 1.0 / 3, 0.005);
+  forget();
+  learn("class", "label_smoothing: 0.3", "row,class,class_score,class:none,class:some,class:much",
+        5, scores);
+  for (int i = 0; i < 3; i++)
+    check("smoothed", scores[1][2 + i], 0.7 * (i == 0 ? 0.6 : i == 1 ? 0.3 : 0.1) + 0.1, 0.005);
+}
+
+// Several flags in one target.
+static void test_multilabel(void **state) {
+  (void)state;
+  double scores[SETTINGS][8];
+  write_dataset();
+  learn("tags", "type: binary_cross_entropy", "row,tags_0,tags_1,tags_2", 3, scores);
+  for (int i = 0; i < 3; i++)
+    check("tags", scores[0][i], 0.1 * (i + 1), 0.005);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_numbers), TRAINING_TEST(test_binary),
+                                     TRAINING_TEST(test_classes), TRAINING_TEST(test_multilabel)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
