@@ -308,7 +308,7 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
   }
   CO_RETURN_IF_FAILED(co_dataset_make_ready(d, d->key));
   const dataset_column *part = &d->parts[d->key];
-  const int64_t *index = index_of(d, column);
+  const int64_t *index = d->reach[part->table].index;
   int64_t row = index ? index[sample] : sample;
   int length = part->text ? snprintf(out, size, "%s", part->text[row])
                           : snprintf(out, size, "%" PRId64, part->integer[row]);

@@ -76,6 +76,15 @@ typedef struct evaluating {
 
 enum { ROWS_AT_ONCE = 4096, MOST_METRICS = 64 };
 
+// Of several quantiles the one nearest to the median stands for the number.
+static int64_t middle_quantile(const co_output_feature *output) {
+  int64_t best = 0;
+  for (int64_t k = 1; k < output->loss_attr.level_count; k++)
+    if (fabs(output->loss_attr.levels[k] - 0.5) < fabs(output->loss_attr.levels[best] - 0.5))
+      best = k;
+  return best;
+}
+
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
   int64_t most = 1; // of a row's target
@@ -84,8 +93,9 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
     co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(
-        co_scores_create(&e->out->scores[i], ctx, output->column->type, output->width, count));
+    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
+                                         output->width, count));
+    e->out->scores[i].point = middle_quantile(output);
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));

@@ -168,7 +168,7 @@ void co_chart_lines(co_text *page, const char *title, const char *description, c
   draw_axes(page, &sx, &sy, x, y);
   for (int i = 0; i < count; i++) {
     if (series[i].area) draw_path(page, &series[i], &sx, &sy, true);
-    draw_path(page, &series[i], &sx, &sy, false);
+    if (!series[i].scattered) draw_path(page, &series[i], &sx, &sy, false);
     if (series[i].dots) draw_dots(page, &series[i], &sx, &sy, x, y);
   }
   co_text_printf(page, "</svg>\n");

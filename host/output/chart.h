@@ -12,6 +12,7 @@ typedef struct co_series {
   const char *name; // in the key; NULL = not there
   char colour;
   bool dashed, area, dots; // a filled area below; a dot at each point
+  bool scattered;          // dots alone
   const double *x, *y;     // points that are not finite are left out
   int64_t count;
 } co_series;

@@ -209,17 +209,19 @@ co_number_text co_show(double value) {
     snprintf(out.text, sizeof out.text, "%.0f", value);
   else
     snprintf(out.text, sizeof out.text, "%.4g", value);
-  char *digits = out.text + (*out.text == '-');
-  if (size < 1e4 || size >= 1e15) return out;
+  if (!(size >= 1e4 && size < 1e15)) return out;
   // Thousands apart, by thin spaces.
-  char grouped[32];
-  size_t length = strlen(digits), at = 0;
+  char grouped[sizeof out.text];
+  size_t length = strlen(out.text), sign = *out.text == '-', at = 0;
   for (size_t i = 0; i < length; i++) {
-    if (i && (length - i) % 3 == 0) at += (size_t)snprintf(grouped + at, sizeof grouped - at, " ");
-    grouped[at++] = digits[i];
+    if (i > sign && (length - i) % 3 == 0) {
+      memcpy(grouped + at, "\xe2\x80\x89", 3);
+      at += 3;
+    }
+    grouped[at++] = out.text[i];
   }
   grouped[at] = 0;
-  snprintf(digits, sizeof out.text - 1, "%s", grouped);
+  memcpy(out.text, grouped, at + 1);
   return out;
 }
 

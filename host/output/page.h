@@ -32,7 +32,7 @@ void co_page_cell(co_text *page, const char *format, ...) CO_PRINTF(2, 3); // es
 void co_page_row_end(co_text *page);
 void co_page_table_end(co_text *page);
 
-// A number for people, at most four digits; "–" of NaN. Valid until the fourth call after.
+// A number for people, at most four digits; "–" of NaN.
 typedef struct co_number_text {
   char text[32];
 } co_number_text;
