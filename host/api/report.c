@@ -81,8 +81,7 @@ static co_status open_model(reporting *p) {
                                         .threads = o->threads,
                                         .evaluate = true,
                                         .scores = true};
-  if (!dataset)
-    return co_fail_at(CO_ERR_MODEL, o->run, 0, 0, "its run.json names no dataset");
+  if (!dataset) return co_fail_at(CO_ERR_MODEL, o->run, 0, 0, "its run.json names no dataset");
   CO_RETURN_IF_FAILED(co_predictor_open(&p->report.predictor, p->context->ctx, &options));
   CO_RETURN_IF_FAILED(co_dataset_open(&p->report.dataset, p->context->ctx, dataset));
   p->report.dataset_name = base_name(dataset);
@@ -127,8 +126,7 @@ static co_status measure(reporting *p) {
       co_evaluate(&r->evaluation, r->predictor, r->dataset, r->samples, r->count, &run));
   CO_RETURN_IF_FAILED(co_evaluation_bootstrap(&r->evaluation, &bootstrap));
   if (model->input_count < 2) return CO_OK; // there is nothing to compare
-  r->importance =
-      co_arena_alloc(p->arena, (size_t)model->input_count + 1, sizeof *r->importance);
+  r->importance = co_arena_alloc(p->arena, (size_t)model->input_count + 1, sizeof *r->importance);
   if (!r->importance) return CO_ERR_MEMORY;
   return co_permutation_importance(r->importance, r->predictor, r->dataset, r->samples, r->count,
                                    &importance);
@@ -139,6 +137,8 @@ static co_status report(reporting *p, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(o->run, "report", "a run"));
   CO_RETURN_IF_FAILED(co_require(o->output, "report", "an output"));
   CO_RETURN_IF_FAILED(co_parse_profit(&p->profit, o->profit, o->profit_count));
+  if (!co_path_is_directory(o->run))
+    return co_fail_at(CO_ERR_MODEL, o->run, 0, 0, "there is no run: it is no folder");
   const char *const inputs[] = {o->dataset};
   const co_output wanted = {o->output, o->force, inputs, 1};
   CO_RETURN_IF_FAILED(co_output_begin(&p->atomic, p->context->ctx, &wanted));
@@ -166,6 +166,13 @@ static co_status report(reporting *p, cohort_result *result) {
   co_json_int(&result->json, p->report.count);
   co_json_key(&result->json, "bytes");
   co_json_int(&result->json, (int64_t)p->report.page.length);
+  co_json_key(&result->json, "importance");
+  co_json_open(&result->json, '{');
+  for (int64_t i = 0; p->report.importance && i < p->report.predictor->model->input_count; i++) {
+    co_json_key(&result->json, p->report.predictor->model->inputs[i].name);
+    co_json_double(&result->json, p->report.importance[i].mean);
+  }
+  co_json_close(&result->json);
   co_text_printf(&result->text, "%s: %lld %s rows\n", o->output, (long long)p->report.count,
                  co_split_name(p->report.split));
   return CO_OK;

@@ -6,8 +6,9 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
-    cli_verb_evaluate, cli_verb_predict, cli_verb_report, cli_verb_verify, cli_verb_inspect, cli_verb_render,
-    cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_help;
+    cli_verb_evaluate, cli_verb_predict, cli_verb_report, cli_verb_verify, cli_verb_inspect,
+    cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize,
+    cli_verb_help;
 
 // How the rows of a raw table are read.
 typedef struct cli_source {

@@ -93,8 +93,8 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
     co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
-                                         output->width, count));
+    CO_RETURN_IF_FAILED(
+        co_scores_create(&e->out->scores[i], ctx, output->column->type, output->width, count));
     e->out->scores[i].point = middle_quantile(output);
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
@@ -263,7 +263,7 @@ static co_evaluation_value value_of(const co_evaluation *e, int64_t output, cons
                                .value = sum,
                                .higher_is_better = higher,
                                .summed = summed,
-                               .scored = k >= 0 && e->collects[output],
+                               .scored = k >= 0 && e->collects[output] && e->rows,
                                .interval = {NAN, NAN}};
   if (!value.scored) return value;
   value.value = e->scored[at];

@@ -24,8 +24,8 @@ typedef struct permuting {
 } permuting;
 
 static co_status measure(permuting *p, co_evaluation_value *out) {
-  const char *metric = p->options->metric ? p->options->metric
-                                          : co_importance_metric(p->predictor->model);
+  const char *metric =
+      p->options->metric ? p->options->metric : co_importance_metric(p->predictor->model);
   const co_scoring_options run = {.watch = p->options->watch,
                                   .stoppable = true,
                                   .workers = p->options->workers,
@@ -51,8 +51,8 @@ static co_status choose_rows(permuting *p, const int64_t *samples, int64_t count
   return CO_OK;
 }
 
-static co_status permute(permuting *p, const co_input_feature *feature, int repeat,
-                         double *worse, double base) {
+static co_status permute(permuting *p, const co_input_feature *feature, int repeat, double *worse,
+                         double base) {
   uint32_t purpose = co_purpose("importance", feature->name);
   co_evaluation_value found;
   for (int64_t i = 0; i < p->count; i++)

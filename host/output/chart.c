@@ -36,8 +36,9 @@ static scale make_scale(const co_axis *axis, double low, double high, int ticks,
     low = axis->low;
     high = axis->high;
   } else if (!(high > low)) {
-    low = isfinite(low) ? low - 0.5 : 0;
-    high = low + 1;
+    double about = isfinite(low) && low != 0 ? fabs(low) : 1;
+    low = isfinite(low) ? low - about / 2 : 0;
+    high = low + about;
   }
   double step = nice_step(high - low, ticks);
   if (axis->low == axis->high) {
@@ -88,8 +89,9 @@ static void draw_axes(co_text *page, const scale *x, const scale *y, const co_ax
   co_text_printf(page, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (x->from + x->to) / 2,
                  HEIGHT - 6);
   co_page_text(page, x_axis->label);
-  co_text_printf(page, "</text><text transform=\"translate(11 %d) rotate(-90)\" "
-                       "text-anchor=\"middle\">",
+  co_text_printf(page,
+                 "</text><text transform=\"translate(11 %d) rotate(-90)\" "
+                 "text-anchor=\"middle\">",
                  (y->from + y->to) / 2);
   co_page_text(page, y_axis->label);
   co_text_printf(page, "</text>\n");
@@ -117,8 +119,10 @@ static void draw_path(co_text *page, const co_series *s, const scale *x, const s
                       bool closed) {
   double last_x = -1e9, last_y = -1e9, end_x = 0;
   bool begun = false;
-  co_text_printf(page, "<path class=\"%s%s s%c\" d=\"", closed ? "ar" : "ln",
-                 s->dashed ? " da" : "", s->colour);
+  if (closed)
+    co_text_printf(page, "<path class=\"ar\" d=\"");
+  else
+    co_text_printf(page, "<path class=\"ln%s s%c\" d=\"", s->dashed ? " da" : "", s->colour);
   for (int64_t i = 0; i < s->count; i++) {
     if (!isfinite(s->x[i]) || !isfinite(s->y[i])) continue;
     double px = place(x, s->x[i]), py = place(y, s->y[i]);
@@ -140,8 +144,9 @@ static void draw_dots(co_text *page, const co_series *s, const scale *x, const s
     if (!isfinite(s->x[i]) || !isfinite(s->y[i])) continue;
     tick_text(at, x_axis, s->x[i], 1e-3);
     tick_text(value, y_axis, s->y[i], 1e-3);
-    co_text_printf(page, "<circle class=\"f%c\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"><title>%s: %s"
-                         "</title></circle>\n",
+    co_text_printf(page,
+                   "<circle class=\"f%c\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"><title>%s: %s"
+                   "</title></circle>\n",
                    s->colour, place(x, s->x[i]), place(y, s->y[i]), at, value);
   }
 }
@@ -209,14 +214,16 @@ void co_chart_bars(co_text *page, const char *title, const char *description, co
     co_page_text(page, bars[i].name);
     co_text_printf(page, "</title>");
     co_page_text(page, name);
-    co_text_printf(page, "</text><rect class=\"f%c\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
-                         "height=\"14\" rx=\"2\"/>",
+    co_text_printf(page,
+                   "</text><rect class=\"f%c\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                   "height=\"14\" rx=\"2\"/>",
                    colour, fmin(zero, end), y + 2, fmax(fabs(end - zero), 0.6));
     double edge = fmax(zero, end);
     if (bars[i].high > bars[i].low) {
       double a = place(&x, bars[i].low), b = place(&x, bars[i].high);
-      co_text_printf(page, "<line class=\"sm\" stroke-width=\"1.5\" x1=\"%.1f\" x2=\"%.1f\" "
-                           "y1=\"%.1f\" y2=\"%.1f\"/>",
+      co_text_printf(page,
+                     "<line class=\"sm\" stroke-width=\"1.5\" x1=\"%.1f\" x2=\"%.1f\" "
+                     "y1=\"%.1f\" y2=\"%.1f\"/>",
                      a, b, y + 9, y + 9);
       edge = fmax(edge, b);
     }
@@ -232,7 +239,7 @@ void co_chart_bars(co_text *page, const char *title, const char *description, co
 void co_chart_columns(co_text *page, const char *title, const char *description,
                       const double *first, const double *second, int count, const char *low,
                       const char *high) {
-  enum { WIDE = 260, HIGH = 64, BELOW = 15 };
+  enum { WIDE = 280, HIGH = 64, BELOW = 16 };
   double most = 0, step = count ? (double)WIDE / count : WIDE;
   for (int i = 0; i < count; i++)
     most = fmax(most, fmax(first[i], second ? second[i] : 0));
@@ -242,10 +249,11 @@ void co_chart_columns(co_text *page, const char *title, const char *description,
       double value = k ? second[i] : first[i], tall = most > 0 ? value / most * (HIGH - 2) : 0;
       double wide = second ? step * .42 : step * .86;
       if (!(value > 0)) continue;
-      co_text_printf(page, "<rect class=\"f%c\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
-                           "height=\"%.1f\"/>",
-                     k ? 'b' : 'a', i * step + step * .07 + k * step * .43,
-                     HIGH - fmax(tall, .8), wide, fmax(tall, .8));
+      co_text_printf(page,
+                     "<rect class=\"f%c\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                     "height=\"%.1f\"/>",
+                     k ? 'b' : 'a', i * step + step * .07 + k * step * .43, HIGH - fmax(tall, .8),
+                     wide, fmax(tall, .8));
     }
   co_text_printf(page, "<line class=\"ax\" x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>", WIDE, HIGH,
                  HIGH);

@@ -37,45 +37,52 @@ static const char style[] =
     "--text:#e8ebf0;--soft:#9aa4b2;--grid:#242a34;--a:#69a7ff;--b:#f59b57;--c:#4cc9a4;--d:#c79bf0;"
     "--mute:#5d6675;--fill:rgba(105,167,255,.15);--heat:105,167,255}}\n"
     "*{box-sizing:border-box}html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}\n"
-    "body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,-apple-system,"
+    "body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 "
+    "system-ui,-apple-system,"
     "'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\n"
     "main,header,footer{max-width:1240px;margin:0 auto;padding:0 20px}\n"
-    "header{padding-top:32px}h1{font-size:26px;line-height:1.25;letter-spacing:-.02em;margin:0 0 4px;"
+    "header{padding-top:32px}h1{font-size:26px;line-height:1.25;letter-spacing:-.02em;margin:0 0 "
+    "4px;"
     "overflow-wrap:anywhere}.lead{color:var(--soft);margin:0;max-width:75ch}\n"
     "nav{position:sticky;top:0;z-index:1;background:var(--ground);border-bottom:1px solid "
-    "var(--line);margin-top:20px}nav div{max-width:1240px;margin:0 auto;padding:0 20px;display:flex;"
+    "var(--line);margin-top:20px}nav div{max-width:1240px;margin:0 auto;padding:0 "
+    "20px;display:flex;"
     "gap:20px;overflow-x:auto;white-space:nowrap}nav a{color:var(--soft);text-decoration:none;"
     "padding:10px 0;font-size:13.5px;font-weight:500}nav a:hover,nav a:focus{color:var(--text)}\n"
     "section{padding-top:36px;scroll-margin-top:36px}h2{font-size:19px;letter-spacing:-.01em;"
     "margin:0 0 2px}section>p{color:var(--soft);margin:0 0 14px;max-width:80ch}section>h2+div{"
     "margin-top:12px}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(148px,1fr));gap:12px;"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:12px;"
     "margin:0 0 12px}.tile,.card{background:var(--card);border:1px solid var(--line);"
     "border-radius:10px}.tile{padding:12px 14px}.tile dt{color:var(--soft);font-size:12.5px}"
     ".tile dd{margin:0;font-size:23px;font-weight:600;letter-spacing:-.02em;line-height:1.3;"
     "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.tile small{display:block;"
     "color:var(--soft);font-size:12px;font-weight:400;letter-spacing:0}\n"
     ".grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,380px),1fr));"
-    "gap:12px;margin-bottom:12px}.card{padding:14px 16px 12px;min-width:0;margin:0}.wide{"
+    "gap:12px;margin-bottom:12px}.narrow{grid-template-columns:repeat(auto-fill,minmax(min(100%,"
+    "270px),1fr))}.half{max-width:620px}.card{padding:14px 16px 12px;min-width:0;margin:0}.wide{"
     "grid-column:1/-1}h3{font-size:14px;font-weight:600;margin:0}.card>p{color:var(--soft);"
     "font-size:12.5px;margin:1px 0 6px}\n"
     ".key{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:12.5px;color:var(--soft);margin:4px 0 "
-    "0;padding:0;list-style:none}.key i{display:inline-block;width:12px;height:3px;border-radius:2px;"
+    "0;padding:0;list-style:none}.key "
+    "i{display:inline-block;width:12px;height:3px;border-radius:2px;"
     "margin-right:6px;vertical-align:middle}\n"
     "svg{display:block;width:100%;height:auto;overflow:visible}svg text{fill:var(--soft);font:11px "
     "system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-variant-numeric:tabular-nums}"
     ".gr{stroke:var(--grid);stroke-width:1}.ax{stroke:var(--line);stroke-width:1}"
-    ".ln{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.da{stroke-dasharray:4 "
+    ".ln{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.da{stroke-dasharray:"
+    "4 "
     "4;stroke-width:1.5}.ar{fill:var(--fill);stroke:none}"
     ".sa{stroke:var(--a)}.sb{stroke:var(--b)}.sc{stroke:var(--c)}.sd{stroke:var(--d)}"
-    ".sm{stroke:var(--mute)}.fa{fill:var(--a)}.fb{fill:var(--b)}.fc{fill:var(--c)}.fd{fill:var(--d)}"
+    ".sm{stroke:var(--mute)}.fa{fill:var(--a)}.fb{fill:var(--b)}.fc{fill:var(--c)}.fd{fill:var(--d)"
+    "}"
     ".fm{fill:var(--mute)}.ka{background:var(--a)}.kb{background:var(--b)}.kc{background:var(--c)}"
     ".kd{background:var(--d)}.km{background:var(--mute)}svg .lb{fill:var(--text)}\n"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13.5px;"
     "font-variant-numeric:tabular-nums}caption{text-align:left;color:var(--soft);font-size:12.5px;"
     "padding-bottom:6px}th,td{padding:5px 10px;text-align:right;border-top:1px solid var(--line);"
     "white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0;white-space:"
-    "normal;overflow-wrap:anywhere;min-width:88px}thead th{color:var(--soft);font-weight:500;"
+    "normal;overflow-wrap:anywhere;min-width:112px}thead th{color:var(--soft);font-weight:500;"
     "font-size:12.5px;border-top:0}tbody th{font-weight:500}\n"
     "td.h{text-align:center}footer{color:var(--soft);font-size:12.5px;padding:36px 20px 40px}\n"
     "@media(max-width:520px){main,header,footer,nav div{padding-left:14px;padding-right:14px}"
@@ -99,7 +106,8 @@ void co_page_close(co_text *page) {
 }
 
 void co_page_section(co_text *page, const char *id, const char *title, const char *note) {
-  co_text_printf(page, "<section id=\"%s\" aria-labelledby=\"%s-h\">\n<h2 id=\"%s-h\">", id, id, id);
+  co_text_printf(page, "<section id=\"%s\" aria-labelledby=\"%s-h\">\n<h2 id=\"%s-h\">", id, id,
+                 id);
   co_page_text(page, title);
   put(page, "</h2>\n");
   if (!note) return;
@@ -147,8 +155,8 @@ void co_page_card_end(co_text *page) {
   put(page, "</div>\n");
 }
 
-void co_page_grid(co_text *page) {
-  put(page, "<div class=\"grid\">\n");
+void co_page_grid(co_text *page, bool narrow) {
+  put(page, narrow ? "<div class=\"grid narrow\">\n" : "<div class=\"grid\">\n");
 }
 
 void co_page_grid_end(co_text *page) {
@@ -205,10 +213,17 @@ co_number_text co_show(double value) {
   double size = fabs(value);
   if (isnan(value))
     snprintf(out.text, sizeof out.text, "–");
-  else if (size >= 1e4 && size < 1e15)
+  else if ((size >= 1e4 || value == floor(value)) && size < 1e15)
     snprintf(out.text, sizeof out.text, "%.0f", value);
+  else if (size >= 1e-3 && size < 1e4)
+    snprintf(out.text, sizeof out.text, "%.*f",
+             size < 1     ? 4
+             : size < 10  ? 3
+             : size < 100 ? 2
+                          : 1,
+             value);
   else
-    snprintf(out.text, sizeof out.text, "%.4g", value);
+    snprintf(out.text, sizeof out.text, "%.3g", value);
   if (!(size >= 1e4 && size < 1e15)) return out;
   // Thousands apart, by thin spaces.
   char grouped[sizeof out.text];

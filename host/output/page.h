@@ -22,7 +22,7 @@ void co_page_tiles_end(co_text *page);
 // A card: heading and, if not NULL, a note; then anything.
 void co_page_card(co_text *page, const char *title, const char *note, bool wide);
 void co_page_card_end(co_text *page);
-void co_page_grid(co_text *page); // cards side by side
+void co_page_grid(co_text *page, bool narrow); // cards side by side
 void co_page_grid_end(co_text *page);
 
 // A table; `heads` NULL-terminated. The first column is text, others are numbers.
@@ -32,7 +32,7 @@ void co_page_cell(co_text *page, const char *format, ...) CO_PRINTF(2, 3); // es
 void co_page_row_end(co_text *page);
 void co_page_table_end(co_text *page);
 
-// A number for people, at most four digits; "–" of NaN.
+// A number for people, of some four digits; "–" of NaN.
 typedef struct co_number_text {
   char text[32];
 } co_number_text;

@@ -38,10 +38,10 @@ static void add_tile(co_report *r, const co_evaluation_value *value) {
 
 // A few of many; the others stand in the table of all.
 static bool is_headline(const char *name) {
-  static const char *const names[] = {"roc_auc", "pr_auc",  "log_loss", "lift@10",  "ece",
-                                      "f1",      "accuracy", "macro_f1", "rmse",    "mae",
-                                      "r2",      "spearman", "mse",      "profit",  "pinball",
-                                      "mean_squared_error"};
+  static const char *const names[] = {"roc_auc", "pr_auc", "log_loss", "lift@10",
+                                      "ece",     "f1",     "accuracy", "macro_f1",
+                                      "rmse",    "mae",    "r2",       "spearman",
+                                      "mse",     "profit", "pinball",  "mean_squared_error"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(names[i], name) == 0) return true;
   return false;
@@ -58,11 +58,12 @@ static void add_output_tiles(co_report *r, int64_t output) {
 void co_report_overview(co_report *r) {
   char note[256];
   const co_model *model = r->predictor->model;
-  snprintf(note, sizeof note,
-           "Measured on %s %s rows%s. Below each number: the middle 95 %% of 1,000 bootstrap draws "
-           "of those rows.",
-           co_show((double)r->count).text, co_split_name(r->split),
-           r->split == CO_SPLIT_VALIDATION ? ", which also chose the best epoch" : "");
+  snprintf(note, sizeof note, "Measured on %s %s rows%s.%s", co_show((double)r->count).text,
+           co_split_name(r->split),
+           r->split == CO_SPLIT_VALIDATION ? ", which also chose the best epoch" : "",
+           co_evaluation_needs_scores(model)
+               ? " Below each number: the middle 95 % of 1,000 bootstrap draws of those rows."
+               : "");
   co_page_section(&r->page, "overview", "How good it is", note);
   for (int64_t i = 0; i < model->output_count; i++) {
     if (model->output_count > 1) {
@@ -85,8 +86,8 @@ typedef struct curve {
 // Values at `path` of the records of a split, by step.
 static co_status read_curve(const co_report *r, const char *split, const char *path, curve *out) {
   size_t room = (size_t)r->record_count + 1;
-  *out = (curve){co_alloc(r->ctx, room * sizeof(double)), co_alloc(r->ctx, room * sizeof(double)),
-                 0};
+  *out =
+      (curve){co_alloc(r->ctx, room * sizeof(double)), co_alloc(r->ctx, room * sizeof(double)), 0};
   if (!out->x || !out->y) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < r->record_count; i++) {
     const char *of = co_report_text(r->records[i], "split");
@@ -109,15 +110,21 @@ static void draw_loss(co_report *r) {
   if (read_curve(r, "train", "loss", &train) == CO_OK &&
       read_curve(r, "validation", "loss", &validation) == CO_OK &&
       train.count + validation.count > 0) {
-    const co_series series[] = {
-        {.name = "training", .colour = 'm', .x = train.x, .y = train.y, .count = train.count},
-        {.name = validation.count ? "validation" : NULL,
-         .colour = 'a',
-         .x = validation.x,
-         .y = validation.y,
-         .count = validation.count,
-         .dots = validation.count <= 80}};
-    co_page_card(&r->page, "Loss", "Training rows as they pass, dropout and all; validation after each epoch.", false);
+    const co_series series[] = {{.name = "training",
+                                 .colour = 'm',
+                                 .x = train.x,
+                                 .y = train.y,
+                                 .count = train.count,
+                                 .dots = train.count == 1},
+                                {.name = validation.count ? "validation" : NULL,
+                                 .colour = 'a',
+                                 .x = validation.x,
+                                 .y = validation.y,
+                                 .count = validation.count,
+                                 .dots = validation.count <= 80}};
+    co_page_card(&r->page, "Loss",
+                 "Training rows as they pass, dropout and all; validation after each epoch.",
+                 false);
     co_chart_lines(&r->page, "Loss by step", "Training and validation loss over the steps.", &x, &y,
                    series, 2);
     co_page_card_end(&r->page);
@@ -145,7 +152,11 @@ static void draw_metric(co_report *r, const char *output, const char *name) {
 static void draw_rate(co_report *r) {
   const co_axis x = {.label = "step"}, y = {.label = "learning rate"};
   curve c = {0};
-  if (read_curve(r, "train", "learning_rate", &c) == CO_OK && c.count > 1) {
+  bool changes = false;
+  co_status status = read_curve(r, "train", "learning_rate", &c);
+  for (int64_t i = 1; i < c.count; i++)
+    changes = changes || c.y[i] != c.y[0];
+  if (status == CO_OK && changes) {
     const co_series series = {.colour = 'd', .x = c.x, .y = c.y, .count = c.count};
     co_page_card(&r->page, "Learning rate", "By schedule.", false);
     co_chart_lines(&r->page, "Learning rate by step", NULL, &x, &y, &series, 1);
@@ -157,16 +168,17 @@ static void draw_rate(co_report *r) {
 static const char *watched_metric(const co_report *r, int64_t output) {
   const co_column *column = r->predictor->model->outputs[output].column;
   if (!column) return co_loss_metric(&r->predictor->model->outputs[output]);
-  return column->type == CO_COLUMN_BINARY     ? "roc_auc"
-         : column->type == CO_COLUMN_CATEGORY ? "accuracy"
-                                              : co_loss_metric(&r->predictor->model->outputs[output]);
+  return column->type == CO_COLUMN_BINARY ? "roc_auc"
+         : column->type == CO_COLUMN_CATEGORY
+             ? "accuracy"
+             : co_loss_metric(&r->predictor->model->outputs[output]);
 }
 
 void co_report_training(co_report *r) {
   const co_model *model = r->predictor->model;
   if (!r->record_count) return;
   co_page_section(&r->page, "training", "How it learned", NULL);
-  co_page_grid(&r->page);
+  co_page_grid(&r->page, false);
   draw_loss(r);
   for (int64_t i = 0; i < model->output_count && i < 4; i++)
     draw_metric(r, model->outputs[i].name, watched_metric(r, i));
@@ -198,16 +210,17 @@ void co_report_importance(co_report *r) {
     bars[at] = bar;
   }
   if (count < 1) return;
-  snprintf(note, sizeof note,
-           "How much worse %s gets when a column's values are permuted among the rows: mean of "
-           "three permutations, and their range. Of columns that tell the same, each alone may look "
-           "unimportant.",
-           co_importance_metric(model));
+  snprintf(
+      note, sizeof note,
+      "How much worse %s gets when a column's values are permuted among the rows: mean of "
+      "three permutations, and their range. Of columns that tell the same, each alone may look "
+      "unimportant.",
+      co_importance_metric(model));
   co_page_section(&r->page, "importance", "What it relies on", note);
-  co_page_grid(&r->page);
+  co_page_grid(&r->page, false);
   co_page_card(&r->page, "Permutation importance", count == MOST_BARS ? "The 20 largest." : NULL,
                true);
-  co_text_printf(&r->page, "<div style=\"max-width:760px\">");
+  co_text_printf(&r->page, "<div class=\"half\">");
   co_chart_bars(&r->page, "Permutation importance by column", note, bars, count, 'a');
   co_text_printf(&r->page, "</div>");
   co_page_card_end(&r->page);
@@ -244,7 +257,8 @@ static void draw_time(co_report *r) {
       {.name = "evaluation", .value = evaluation},
       {.name = "checkpoints", .value = checkpoint},
       {.name = "waiting for data", .value = wait}};
-  co_page_card(&r->page, "Where the time went", "Seconds of the process that ended the run.", false);
+  co_page_card(&r->page, "Where the time went", "Seconds of the process that ended the run.",
+               false);
   co_chart_bars(&r->page, "Seconds by activity", NULL, bars, 4, 'c');
   co_page_card_end(&r->page);
 }
@@ -254,7 +268,7 @@ void co_report_facts(co_report *r) {
   char text[128];
   const co_model *model = r->predictor->model;
   co_page_section(&r->page, "run", "The run", NULL);
-  co_page_grid(&r->page);
+  co_page_grid(&r->page, false);
   co_page_card(&r->page, "Facts", NULL, false);
   co_page_table(&r->page, NULL, heads);
   fact(r, "status", co_report_text(r->run, "status"));
@@ -281,13 +295,23 @@ void co_report_facts(co_report *r) {
 
 // ---- the page ----------------------------------------------------------------------------------
 
-static void add_header(co_report *r) {
+static bool has_part(const co_text *body, const char *id) {
+  char mark[64];
+  snprintf(mark, sizeof mark, "<section id=\"%s\"", id);
+  return body->data && strstr(body->data, mark);
+}
+
+static void add_header(co_report *r, const co_text *body) {
   const co_model *model = r->predictor->model;
   static const struct {
     const char *id, *name;
-  } parts[] = {{"overview", "How good it is"}, {"scores-0", "Scores"},
-               {"importance", "What it relies on"}, {"slices", "By group"},
-               {"training", "How it learned"}, {"data", "The data"}, {"run", "The run"}};
+  } parts[] = {{"overview", "How good it is"},
+               {"scores-0", "Scores"},
+               {"importance", "What it relies on"},
+               {"slices", "By group"},
+               {"training", "How it learned"},
+               {"data", "The data"},
+               {"run", "The run"}};
   co_text_printf(&r->page, "<header>\n<h1>");
   co_page_text(&r->page, r->name);
   co_text_printf(&r->page, "</h1>\n<p class=\"lead\">");
@@ -300,13 +324,12 @@ static void add_header(co_report *r) {
   co_page_text(&r->page, r->dataset_name);
   co_text_printf(&r->page, "</p>\n</header>\n<nav aria-label=\"Parts\"><div>");
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-    co_text_printf(&r->page, "<a href=\"#%s\">%s</a>", parts[i].id, parts[i].name);
+    if (has_part(body, parts[i].id))
+      co_text_printf(&r->page, "<a href=\"#%s\">%s</a>", parts[i].id, parts[i].name);
   co_text_printf(&r->page, "</div></nav>\n<main>\n");
 }
 
-co_status co_report_render(co_report *r) {
-  co_page_open(&r->page, r->name);
-  add_header(r);
+static co_status add_parts(co_report *r) {
   co_report_overview(r);
   for (int64_t i = 0; i < r->predictor->model->output_count; i++)
     CO_RETURN_IF_FAILED(co_report_scores(r, i));
@@ -315,10 +338,22 @@ co_status co_report_render(co_report *r) {
   co_report_training(r);
   CO_RETURN_IF_FAILED(co_report_data(r));
   co_report_facts(r);
-  co_text_printf(&r->page, "</main>\n<footer>Made by Cohort ");
+  return r->page.status;
+}
+
+// The parts first: the header links to those that there are.
+co_status co_report_render(co_report *r) {
+  CO_RETURN_IF_FAILED(add_parts(r));
+  co_text body = r->page;
   const char *version = co_report_text(r->run, "version");
+  co_text_init(&r->page, r->ctx);
+  co_page_open(&r->page, r->name);
+  add_header(r, &body);
+  co_text_append(&r->page, body.data, body.length);
+  co_text_free(&body);
+  co_text_printf(&r->page, "</main>\n<footer>Made by Cohort ");
   co_page_text(&r->page, version ? version : "");
-  co_text_printf(&r->page, ". Nothing on this page was loaded from anywhere.</footer>\n");
+  co_text_printf(&r->page, ". This page asks for nothing else.</footer>\n");
   co_page_close(&r->page);
   return r->page.status;
 }

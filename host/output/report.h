@@ -12,18 +12,18 @@
 typedef struct co_report {
   co_context *ctx;
   co_text page;
-  const char *name;             // of the run
-  const co_node *run, *config;  // run.json, the model's config
-  co_node *const *records;      // lines of metrics.jsonl
+  const char *name;            // of the run
+  const co_node *run, *config; // run.json, the model's config
+  co_node *const *records;     // lines of metrics.jsonl
   int64_t record_count;
   co_predictor *predictor;
   co_dataset *dataset;
   const char *dataset_name;
-  co_split split;               // whose rows were evaluated
+  co_split split; // whose rows were evaluated
   const int64_t *samples;
   int64_t count;
-  co_evaluation evaluation;     // of them; its scores are kept, with intervals
-  co_importance *importance;    // per input; NULL = not measured
+  co_evaluation evaluation;  // of them; its scores are kept, with intervals
+  co_importance *importance; // per input; NULL = not measured
 } co_report;
 
 // Writes the whole page.

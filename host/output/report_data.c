@@ -32,8 +32,8 @@ static int64_t next_sliced(const co_report *r, const bool *used) {
   return best;
 }
 
-static const char *const binary_heads[] = {"group",      "rows",     "positives", "mean score",
-                                           "taken", "roc_auc",  "log_loss",  "ece", NULL};
+static const char *const binary_heads[] = {
+    "group", "rows", "positives", "mean score", "taken", "roc_auc", "log_loss", "ece", NULL};
 
 static void add_binary_group(co_report *r, const co_slice *slice, const co_measured *m) {
   static const char *const names[] = {"roc_auc", "log_loss", "ece"};
@@ -104,8 +104,8 @@ co_status co_report_slices(co_report *r) {
   if (at >= 0) {
     co_page_section(&r->page, "slices", "By group",
                     "Whether the model serves all alike, by the columns it relies on most among "
-                    "those with few classes. `cohort evaluate --by COLUMN` tells it for others.");
-    co_page_grid(&r->page);
+                    "those with few classes. For others: cohort evaluate --by COLUMN.");
+    co_page_grid(&r->page, false);
     for (int i = 0; i < MOST_SLICED && at >= 0 && status == CO_OK; i++) {
       used[at] = true;
       status = add_sliced(r, &model->inputs[at]);
@@ -169,7 +169,9 @@ static void draw_histogram(const looking *l, const co_view *view, const co_profi
     h.bins = (int)(count < BINS ? count : BINS);
     snprintf(low, sizeof low, "%.40s", column->categories ? column->categories[0] : "0");
     snprintf(high, sizeof high, "%.40s",
-             count > BINS ? "others" : column->categories ? column->categories[count - 1] : "1");
+             count > BINS         ? "others"
+             : column->categories ? column->categories[count - 1]
+                                  : "1");
   } else {
     h.low = p->quantile[0];
     h.high = p->quantile[CO_PROFILE_QUANTILES - 1];
@@ -201,8 +203,8 @@ static co_status add_column(const looking *l, const co_column *column) {
   length += snprintf(note + length, sizeof note - (size_t)length, " · %s missing",
                      p.missing ? co_show_percent((double)p.missing / (double)p.rows).text : "none");
   if (column->type == CO_COLUMN_NUMBER)
-    snprintf(note + length, sizeof note - (size_t)length, " · mean %s, sd %s",
-             co_show(p.mean).text, co_show(p.sd).text);
+    snprintf(note + length, sizeof note - (size_t)length, " · mean %s, sd %s", co_show(p.mean).text,
+             co_show(p.sd).text);
   co_page_card(&r->page, column->name, note, false);
   if (column->type == CO_COLUMN_NUMBER || column->type == CO_COLUMN_BINARY ||
       column->type == CO_COLUMN_CATEGORY)
@@ -254,7 +256,7 @@ co_status co_report_data(co_report *r) {
              l.by_class ? ", shares within each class: positive ones in orange" : "",
              columns > MOST_COLUMNS ? ", the first 60 columns" : "");
   co_page_section(&r->page, "data", "The data", note);
-  co_page_grid(&r->page);
+  co_page_grid(&r->page, true);
   for (int64_t i = 0; i < schema->column_count && shown < MOST_COLUMNS; i++) {
     if (!is_shown(r, &schema->columns[i])) continue;
     CO_RETURN_IF_FAILED(add_column(&l, &schema->columns[i]));

@@ -23,8 +23,8 @@ static co_status make_points(co_report *r, const co_binary_scores *s, points *p)
   double hits = 0, alarms = 0, total = s->positives + s->negatives;
   memset(p, 0, sizeof *p);
   if (!block) return CO_ERR_MEMORY;
-  *p = (points){s->count + 1,     block,            block + room,    block + 2 * room,
-                block + 3 * room, block + 4 * room, block + 5 * room};
+  *p = (points){s->count + 1,     block,           block + room, block + 2 * room, block + 3 * room,
+                block + 4 * room, block + 5 * room};
   for (int64_t i = 0; i <= s->count; i++) {
     if (i) {
       hits += s->positive[i - 1];
@@ -35,11 +35,12 @@ static co_status make_points(co_report *r, const co_binary_scores *s, points *p)
     p->alarms[i] = alarms / s->negatives;
     p->precision[i] = i ? hits / (hits + alarms) : NAN;
     p->lift[i] = i && p->taken[i] >= 0.005 ? p->recall[i] / p->taken[i] : NAN;
-    p->profit[i] = s->profit ? (s->profit->true_positive * hits + s->profit->false_positive * alarms +
-                                s->profit->false_negative * (s->positives - hits) +
-                                s->profit->true_negative * (s->negatives - alarms)) /
-                                   total
-                             : NAN;
+    p->profit[i] = s->profit
+                       ? (s->profit->true_positive * hits + s->profit->false_positive * alarms +
+                          s->profit->false_negative * (s->positives - hits) +
+                          s->profit->true_negative * (s->negatives - alarms)) /
+                             total
+                       : NAN;
   }
   return CO_OK;
 }
@@ -51,7 +52,12 @@ static void draw_roc(co_report *r, const points *p, double auc) {
   char title[64];
   const co_axis x = {"false positive rate", 0, 1, true}, y = {"true positive rate", 0, 1, true};
   const co_series series[] = {
-      {.name = "model", .colour = 'a', .area = true, .x = p->alarms, .y = p->recall, .count = p->count},
+      {.name = "model",
+       .colour = 'a',
+       .area = true,
+       .x = p->alarms,
+       .y = p->recall,
+       .count = p->count},
       {.name = "chance", .colour = 'm', .dashed = true, .x = diagonal, .y = diagonal, .count = 2}};
   snprintf(title, sizeof title, "ROC curve, AUC %s", co_show(auc).text);
   co_page_card(&r->page, title, "Positive rows found, by negative rows taken for positive.", false);
@@ -67,8 +73,8 @@ static void draw_pr(co_report *r, const points *p, double auc, double rate) {
       {.name = "model", .colour = 'a', .x = p->recall, .y = p->precision, .count = p->count},
       {.name = "chance", .colour = 'm', .dashed = true, .x = diagonal, .y = level, .count = 2}};
   snprintf(title, sizeof title, "Precision and recall, AUC %s", co_show(auc).text);
-  co_page_card(&r->page, title, "Share of right ones among those taken, by share of positives found.",
-               false);
+  co_page_card(&r->page, title,
+               "Share of right ones among those taken, by share of positives found.", false);
   co_chart_lines(&r->page, title, NULL, &x, &y, series, 2);
   co_page_card_end(&r->page);
 }
@@ -77,7 +83,12 @@ static void draw_gain(co_report *r, const points *p, double rate) {
   const double ideal_x[] = {0, rate, 1}, ideal_y[] = {0, 1, 1};
   const co_axis y = {"share of positives found", 0, 1, true};
   const co_series series[] = {
-      {.name = "model", .colour = 'a', .area = true, .x = p->taken, .y = p->recall, .count = p->count},
+      {.name = "model",
+       .colour = 'a',
+       .area = true,
+       .x = p->taken,
+       .y = p->recall,
+       .count = p->count},
       {.name = "perfect", .colour = 'c', .dashed = true, .x = ideal_x, .y = ideal_y, .count = 3},
       {.name = "chance", .colour = 'm', .dashed = true, .x = diagonal, .y = diagonal, .count = 2}};
   co_page_card(&r->page, "Cumulative gain", "Positives found when the best so many rows are taken.",
@@ -103,7 +114,12 @@ static void draw_profit(co_report *r, const points *p, const co_binary_scores *s
   const double best_x = best.share, best_y = best.value;
   const co_axis y = {.label = "profit of a row"};
   const co_series series[] = {
-      {.name = "profit", .colour = 'c', .area = true, .x = p->taken, .y = p->profit, .count = p->count},
+      {.name = "profit",
+       .colour = 'c',
+       .area = true,
+       .x = p->taken,
+       .y = p->profit,
+       .count = p->count},
       {.name = "best", .colour = 'b', .dots = true, .x = &best_x, .y = &best_y, .count = 1}};
   snprintf(note, sizeof note, "Best: take %s of the rows (scores from %s on), %s a row, %s in all.",
            co_show_percent(best.share).text, co_show(best.threshold).text, co_show(best.value).text,
@@ -140,10 +156,24 @@ static co_status draw_calibration(co_report *r, int64_t output, const co_binary_
              co_show(ece->binary_score(s)).text, co_show(temperature).text,
              co_show(ece->binary_score(&measured.binary)).text);
     const co_axis x = {"mean score", 0, 1, true}, y = {"share of positives", 0, 1, true};
-    const co_series series[] = {
-        {.name = "perfect", .colour = 'm', .dashed = true, .x = diagonal, .y = diagonal, .count = 2},
-        {.name = "calibrated", .colour = 'c', .dashed = true, .x = after[0], .y = after[1], .count = CO_DECILES},
-        {.name = "as scored", .colour = 'a', .dots = true, .x = raw[0], .y = raw[1], .count = CO_DECILES}};
+    const co_series series[] = {{.name = "perfect",
+                                 .colour = 'm',
+                                 .dashed = true,
+                                 .x = diagonal,
+                                 .y = diagonal,
+                                 .count = 2},
+                                {.name = "calibrated",
+                                 .colour = 'c',
+                                 .dashed = true,
+                                 .x = after[0],
+                                 .y = after[1],
+                                 .count = CO_DECILES},
+                                {.name = "as scored",
+                                 .colour = 'a',
+                                 .dots = true,
+                                 .x = raw[0],
+                                 .y = raw[1],
+                                 .count = CO_DECILES}};
     co_page_card(&r->page, "Calibration", note, false);
     co_chart_lines(&r->page, "Share of positives by mean score", note, &x, &y, series, 3);
     co_page_card_end(&r->page);
@@ -155,7 +185,8 @@ static co_status draw_calibration(co_report *r, int64_t output, const co_binary_
 
 enum { BINS = 20 };
 
-static void draw_distribution(co_report *r, const co_binary_scores *s, const char *positive) {
+static void draw_distribution(co_report *r, const co_binary_scores *s, const char *positive,
+                              const char *negative) {
   double share[2][BINS] = {{0}}, edge[2 * BINS], y[2][2 * BINS];
   for (int64_t i = 0; i < s->count; i++) {
     int bin = (int)(s->score[i] * BINS);
@@ -170,7 +201,7 @@ static void draw_distribution(co_report *r, const co_binary_scores *s, const cha
   }
   const co_axis x = {"score", 0, 1, true}, axis = {.label = "share of the class", .percent = true};
   const co_series series[] = {
-      {.name = "all others", .colour = 'a', .area = true, .x = edge, .y = y[0], .count = 2 * BINS},
+      {.name = negative, .colour = 'a', .area = true, .x = edge, .y = y[0], .count = 2 * BINS},
       {.name = positive, .colour = 'b', .x = edge, .y = y[1], .count = 2 * BINS}};
   co_page_card(&r->page, "Scores by outcome", "Where the two overlap, scores cannot tell.", false);
   co_chart_lines(&r->page, "Distribution of scores by outcome", NULL, &x, &axis, series, 2);
@@ -194,12 +225,13 @@ static void add_decisions(co_report *r, const co_binary_scores *s, const char *p
 }
 
 static void add_deciles(co_report *r, const co_binary_scores *s) {
-  static const char *const heads[] = {"tenth", "rows", "positives", "rate", "lift",
-                                      "gain",  "mean score", NULL};
+  static const char *const heads[] = {"tenth", "rows", "positives",  "rate",
+                                      "lift",  "gain", "mean score", NULL};
   co_decile d[CO_DECILES];
   char name[16];
   co_deciles(d, s);
-  co_page_card(&r->page, "Tenths by score", "The first holds the highest scores; a tie on a border is divided.", true);
+  co_page_card(&r->page, "Tenths by score",
+               "The first holds the highest scores; a tie on a border is divided.", true);
   co_page_table(&r->page, NULL, heads);
   for (int i = 0; i < CO_DECILES; i++) {
     snprintf(name, sizeof name, "%d", i + 1);
@@ -228,13 +260,13 @@ static co_status add_binary(co_report *r, int64_t output, const co_measured *m) 
   }
   CO_RETURN_IF_FAILED(make_points(r, s, &p));
   double rate = s->positives / (s->positives + s->negatives);
-  co_page_grid(&r->page);
+  co_page_grid(&r->page, false);
   draw_roc(r, &p, co_measured_value(m, co_metric_find("roc_auc", m->type)));
   draw_pr(r, &p, co_measured_value(m, co_metric_find("pr_auc", m->type)), rate);
   draw_gain(r, &p, rate);
   draw_lift(r, &p);
   co_status status = draw_calibration(r, output, s);
-  draw_distribution(r, s, names[1]);
+  draw_distribution(r, s, names[1], names[0]);
   if (s->profit) draw_profit(r, &p, s);
   add_decisions(r, s, names[1], names[0]);
   add_deciles(r, s);
@@ -260,8 +292,9 @@ static co_status add_classes(co_report *r, int64_t output, const co_measured *m)
   if (!counts) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < s->count; i++)
     counts[s->target[i] * s->classes + s->best[i]] += s->weight[i];
-  co_page_grid(&r->page);
-  co_page_card(&r->page, "Confusion", "Rows by true class, and the class that was likeliest to the model.", true);
+  co_page_grid(&r->page, false);
+  co_page_card(&r->page, "Confusion",
+               "Rows by true class, and the class that was likeliest to the model.", true);
   co_chart_confusion(&r->page, "Darker is a larger share of the true class.", column->categories,
                      (int)s->classes, counts);
   co_page_card_end(&r->page);
@@ -288,15 +321,22 @@ static void draw_errors(co_report *r, const co_number_scores *s) {
   const co_axis x_axis = {"predicted", low, high > low ? high : low + 1, false};
   const co_axis y_axis = {"true", x_axis.low, x_axis.high, false};
   const co_series series[] = {
-      {.name = "rows", .colour = 'a', .dots = true, .scattered = true, .x = x, .y = y, .count = count},
+      {.name = "rows",
+       .colour = 'a',
+       .dots = true,
+       .scattered = true,
+       .x = x,
+       .y = y,
+       .count = count},
       {.name = "perfect", .colour = 'm', .dashed = true, .x = ends, .y = ends, .count = 2}};
   co_chart_lines(&r->page, "True value by prediction", NULL, &x_axis, &y_axis, series, 2);
 }
 
 static void add_number(co_report *r, const co_measured *m) {
-  co_page_grid(&r->page);
+  co_page_grid(&r->page, false);
   co_page_card(&r->page, "Predicted and true",
-               m->number.count > MOST_DOTS ? "400 of the rows, evenly by prediction." : NULL, false);
+               m->number.count > MOST_DOTS ? "400 of the rows, evenly by prediction." : NULL,
+               false);
   draw_errors(r, &m->number);
   co_page_card_end(&r->page);
   co_page_grid_end(&r->page);
@@ -307,8 +347,8 @@ static void add_number(co_report *r, const co_measured *m) {
 static void add_metrics(co_report *r, int64_t output) {
   static const char *const heads[] = {"metric", "value", "95 % from", "to", NULL};
   co_evaluation_value value;
-  co_page_grid(&r->page);
-  co_page_card(&r->page, "All metrics", "`cohort help metrics` says what each is.", true);
+  co_page_grid(&r->page, false);
+  co_page_card(&r->page, "All metrics", "What each is: cohort help metrics.", true);
   co_page_table(&r->page, NULL, heads);
   for (int64_t k = 0; co_evaluation_metric(&r->evaluation, output, k, &value); k++) {
     co_page_row(&r->page, value.name);
@@ -329,8 +369,7 @@ co_status co_report_scores(co_report *r, int64_t output) {
   snprintf(id, sizeof id, "scores-%lld", (long long)output);
   co_page_section(&r->page, id, r->predictor->model->outputs[output].name, NULL);
   if (r->evaluation.collects[output])
-    status =
-        co_evaluation_measure(&m, &r->evaluation, output, &r->evaluation.scores[output]);
+    status = co_evaluation_measure(&m, &r->evaluation, output, &r->evaluation.scores[output]);
   if (status == CO_OK && m.finite && m.rows)
     status = m.type == CO_COLUMN_BINARY     ? add_binary(r, output, &m)
              : m.type == CO_COLUMN_CATEGORY ? add_classes(r, output, &m)
