@@ -146,32 +146,6 @@ static co_status has_ranges(const co_dataset *d, const char *name, const char *t
                     table);
 }
 
-// The row of each sample in a column's table.
-static const int64_t *index_of(const co_dataset *d, int64_t column) {
-  return d->permuted_index && d->permuted == column ? d->permuted_index
-                                                    : d->reach[d->parts[column].table].index;
-}
-
-co_status co_dataset_permute(co_dataset *d, const char *name, const int64_t *source) {
-  int64_t column = 0;
-  co_free(d->ctx, d->permuted_index);
-  d->permuted_index = NULL;
-  if (!source) return CO_OK;
-  const co_column *found = co_schema_find(&d->schema, name);
-  if (!found) return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "there is no column '%.200s'", name);
-  column = found - d->columns;
-  const co_table *table = &d->tables[d->parts[column].table];
-  if (table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
-  int64_t *index = co_alloc(d->ctx, (size_t)(d->rows + 1) * sizeof *index);
-  if (!index) return CO_ERR_MEMORY;
-  const int64_t *own = d->reach[d->parts[column].table].index;
-  for (int64_t i = 0; i < d->rows; i++)
-    index[i] = own ? own[source[i]] : source[i];
-  d->permuted = column;
-  d->permuted_index = index;
-  return CO_OK;
-}
-
 co_status co_dataset_column(co_dataset *d, const char *name, const void **data, int64_t *rows,
                             const int64_t **index) {
   int64_t column = 0;
@@ -181,7 +155,7 @@ co_status co_dataset_column(co_dataset *d, const char *name, const void **data, 
   if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
   *data = part->data;
   *rows = part->rows;
-  if (index) *index = index_of(d, column);
+  if (index) *index = d->reach[part->table].index;
   return CO_OK;
 }
 
@@ -196,7 +170,7 @@ co_status co_dataset_texts(co_dataset *d, const char *name, const char *const **
   if (index && table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
   *text = (const char *const *)part->text;
   *rows = part->rows;
-  if (index) *index = index_of(d, column);
+  if (index) *index = d->reach[part->table].index;
   return CO_OK;
 }
 
@@ -207,7 +181,7 @@ co_status co_dataset_gather(co_dataset *d, const char *name, const int64_t *samp
   const dataset_column *part = &d->parts[column];
   const co_table *table = &d->tables[part->table];
   if (table->kind == CO_TABLE_EVENTS) return has_ranges(d, name, table->name);
-  const int64_t *index = index_of(d, column);
+  const int64_t *index = d->reach[part->table].index;
   const unsigned char *from = part->data;
   unsigned char *to = out;
   for (int64_t i = 0; i < count; i++, to += part->row_bytes) {
@@ -334,7 +308,6 @@ void co_dataset_close(co_dataset *d) {
   }
   co_h5_abandon(d->h5);
   co_dataset_end_opening(d);
-  co_free(d->ctx, d->permuted_index);
   co_free(d->ctx, d->as_of);
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     co_free(d->ctx, d->parts[i].owned);

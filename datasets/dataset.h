@@ -48,10 +48,6 @@ co_status co_dataset_column(co_dataset *dataset, const char *name, const void **
 // The same of a column of texts, which are UTF-8, empty where they are missing; read on first use.
 co_status co_dataset_texts(co_dataset *dataset, const char *name, const char *const **text,
                            int64_t *rows, const int64_t **index);
-// From now on the column's values of a sample are those of sample `source[i]` (co_dataset_rows of
-// them, borrowed): permuting a column tells what a model makes of it. NULL ends it; of one column at
-// a time, and not of events (CO_ERR_DATA). What was handed out before is as it was.
-co_status co_dataset_permute(co_dataset *dataset, const char *name, const int64_t *source);
 // Copies one column of the given samples to `out`, dense (N, row shape), delivered type. Not for
 // columns of events.
 co_status co_dataset_gather(co_dataset *dataset, const char *name, const int64_t *samples,

@@ -71,10 +71,8 @@ struct co_dataset {
   char *recipe; // NULL if there is none
   int64_t rows;
   int64_t *split_rows[CO_SPLIT_COUNT], split_count[CO_SPLIT_COUNT];
-  int64_t *as_of;          // NULL if absent
-  int64_t key;             // index of the key column, -1 = none
-  int64_t permuted;        // column of which samples have others' values …
-  int64_t *permuted_index; // … by these rows of its table; NULL = none
+  int64_t *as_of; // NULL if absent
+  int64_t key;    // index of the key column, -1 = none
   char fingerprint[65];
   co_sha256 hash;
   const unsigned char *map; // the whole file; NULL if nothing is mapped

@@ -500,6 +500,34 @@ static co_status describe_table(csv_import *m) {
   return status;
 }
 
+// Of numbers with as many digits every tenth has a check digit by chance.
+static bool is_personal(const co_column_survey *c, co_personal kind) {
+  int64_t count = c->personal[kind];
+  return kind == CO_PERSONAL_CARD ? count > 0.3 * (double)(count + c->personal[CO_PERSONAL_DIGITS])
+                                  : count > 0;
+}
+
+static co_status warn_personal(csv_import *m) {
+  co_personal_column *found = co_arena_alloc(
+      m->arena, (size_t)m->survey.column_count * CO_PERSONAL_DIGITS + 1, sizeof *found);
+  if (!found) return CO_ERR_MEMORY;
+  m->result->personal = found;
+  for (int64_t i = 0; i < m->survey.column_count; i++) {
+    const co_column_survey *c = &m->survey.columns[i];
+    if (c->recipe.role == CO_RECIPE_IGNORE || c->recipe.role == CO_RECIPE_SPLIT) continue;
+    for (int kind = CO_PERSONAL_EMAIL; kind < CO_PERSONAL_DIGITS; kind++) {
+      if (!is_personal(c, (co_personal)kind)) continue;
+      found[m->result->personal_count++] =
+          (co_personal_column){c->name, (co_personal)kind, c->personal[kind]};
+      co_log(m->ctx, CO_LOG_WARN, "privacy",
+             "column '%s': %" PRId64 " values look like %s and would be kept as they are; "
+             "--ignore it, or --pseudonymize it with --key-file FILE",
+             c->name, c->personal[kind], co_personal_text((co_personal)kind));
+    }
+  }
+  return CO_OK;
+}
+
 static co_status run(csv_import *m) {
   const co_import_csv_options *o = m->options;
   for (int64_t i = 0; m->by_file && i < o->file_count; i++)
@@ -515,6 +543,7 @@ static co_status run(csv_import *m) {
   }
   CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe));
   CO_RETURN_IF_FAILED(describe_table(m));
+  CO_RETURN_IF_FAILED(warn_personal(m));
   if (!o->output) return CO_OK;
   CO_RETURN_IF_FAILED(plan_columns(m));
   CO_RETURN_IF_FAILED(check_stratified(m));

@@ -7,6 +7,7 @@
 #define COHORT_DATASETS_IMPORT_CSV_H
 
 #include "datasets/import.h"
+#include "datasets/personal.h"
 #include "datasets/recipe.h"
 #include "datasets/rejects.h"
 #include "datasets/split_rows.h"
@@ -38,13 +39,22 @@ typedef struct co_import_csv_options {
   const volatile int *stop; // as of co_import_idx_options
 } co_import_csv_options;
 
+// A column that enters the dataset and in which so many cells look like something personal.
+typedef struct co_personal_column {
+  const char *column;
+  co_personal kind;
+  int64_t count;
+} co_personal_column;
+
 typedef struct co_import_csv_result {
   int64_t rows[3];    // per split
   int64_t rejected;   // rows that could not be taken; of one that is up to date 0
   int64_t duplicates; // rows whose inputs and targets occurred before; -1 = not counted (a key)
   bool up_to_date;
   char fingerprint[65];
-  const char *schema; // the recipe as YAML, in the arena
+  const char *schema;                 // the recipe as YAML, in the arena
+  const co_personal_column *personal; // the arena's; of one that is up to date none
+  int64_t personal_count;
 } co_import_csv_result;
 
 // The output appears whole or not at all. An existing one that equal files and options made is left

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/cell.h"
+#include "datasets/pseudonym.h"
 #include "host/core/diagnostics.h"
 #include "host/core/hash.h"
 
@@ -21,6 +23,8 @@ struct co_scan {
   bool mapped;        // they are not the same
   co_row_part *parts; // of the block, less what is passed over
   int64_t part_capacity;
+  char *pseudonyms; // of the block
+  size_t pseudonym_room;
   const co_bad_row *failed; // the row at which reading ends, once its block has been handed out
   co_sha256 hash;
 };
@@ -94,6 +98,7 @@ void co_scan_close(co_scan *s) {
   if (!s) return;
   co_rows_close(s->rows);
   co_free(s->ctx, s->parts);
+  co_free(s->ctx, s->pseudonyms);
   co_arena_free(s->arena);
   co_free(s->ctx, s);
 }
@@ -186,6 +191,51 @@ static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block 
   return CO_OK;
 }
 
+// ---- pseudonyms --------------------------------------------------------------------------------
+
+static void replace_cell(const co_pseudonym *pseudonym, co_cell *cell, char *text) {
+  co_cell trimmed = co_cell_trim(cell, NULL);
+  if (co_cell_is_missing(&trimmed)) return;
+  co_pseudonym_make(pseudonym, trimmed.text, trimmed.length, text);
+  *cell = (co_cell){text, CO_PSEUDONYM_TEXT};
+}
+
+// Puts pseudonyms in place of the cells of column `column` of the file, which nobody needs any more.
+static void replace_column(co_scan *s, const co_scan_block *block, int64_t column, char *text) {
+  for (int64_t k = 0; k < block->part_count; k++) {
+    co_cell *cells = (co_cell *)block->parts[k].cells;
+    for (int64_t i = 0; i < block->parts[k].count; i++, text += CO_PSEUDONYM_TEXT)
+      replace_cell(s->options->rows.pseudonym, &cells[i * block->stride + column], text);
+  }
+}
+
+static co_status lacks_column(const co_scan *s, const char *name) {
+  const char *near = co_nearest(name, s->rows->names, s->rows->column_count);
+  co_status status = co_fail_at(CO_ERR_DATA, s->rows->shown, (long)s->rows->header_line, 0,
+                                "there is no column '%.200s' to pseudonymize", name);
+  if (near) co_hint("did you mean '%.200s'?", near);
+  return status;
+}
+
+static co_status pseudonymize(co_scan *s, const co_scan_block *block) {
+  const co_rows_options *o = &s->options->rows;
+  if (!o->pseudonym || !block->count) return CO_OK;
+  size_t room = (size_t)(block->count * o->pseudonymized_count) * CO_PSEUDONYM_TEXT;
+  if (room > s->pseudonym_room) {
+    char *grown = co_realloc(s->ctx, s->pseudonyms, room);
+    if (!grown) return CO_ERR_MEMORY;
+    s->pseudonyms = grown;
+    s->pseudonym_room = room;
+  }
+  for (int64_t c = 0; c < o->pseudonymized_count; c++) {
+    int64_t column = co_rows_find(s->rows, o->pseudonymized[c]);
+    if (column < 0 && !o->pseudonyms_by_recipe) return lacks_column(s, o->pseudonymized[c]);
+    if (column >= 0)
+      replace_column(s, block, column, s->pseudonyms + c * block->count * CO_PSEUDONYM_TEXT);
+  }
+  return CO_OK;
+}
+
 // ---- rows --------------------------------------------------------------------------------------
 
 static co_status end_file(co_scan *s, bool *last) {
@@ -221,6 +271,7 @@ co_status co_scan_next(co_scan *s, co_scan_block *block) {
     if (from.part_count) {
       CO_RETURN_IF_FAILED(look_up(s));
       CO_RETURN_IF_FAILED(take_parts(s, &from, block));
+      CO_RETURN_IF_FAILED(pseudonymize(s, block));
       if (block->count) return CO_OK;
     } else {
       CO_RETURN_IF_FAILED(end_file(s, &last));

@@ -143,6 +143,11 @@ typedef struct cohort_source_options {
   // OUTPUT.rejects.csv). NULL = fail, when scoring quarantine. And how many may be before all fails:
   // "N" rows or "P%" of them; NULL = "1%".
   const char *on_error, *max_errors;
+  // Columns whose cells become keyed hashes (datasets/pseudonym.h), under the key in a file. Where the
+  // schema, or that of a model, names such columns, they need not be given again.
+  const char *const *pseudonymized;
+  int64_t pseudonymized_count;
+  const char *key_file;
   const char *temporary_folder; // where standard input lies meanwhile; NULL = /tmp
 } cohort_source_options;
 
@@ -287,6 +292,30 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,
                                               cohort_result **out);
 
+// Whether two trainings of one config end with the same bytes. Compared are every tensor and byte of
+// model.h5, every line of metrics.jsonl and the checkpoints. Status 10 if something differs; the
+// error names the first tensor or line, the result "first_difference".
+typedef struct cohort_verify_runs_options {
+  cohort_train_options training; // of both, over a dataset file; how a run begins, goes on, ends by
+                                 // time, and its folder are left alone
+  const char *run_dir;           // new folder for the runs, which stay; NULL = a temporary one …
+  const char *temporary_folder;  // … in this; NULL = /tmp
+  int64_t kills;                 // of cohort_verify_resume: how often the second run is killed …
+  uint64_t seed;                 // … at different steps that are drawn from this
+  // Begins or continues the run in `run_dir`, by the same options, in another process, which is
+  // killed by SIGKILL when it has done `step` steps. 0 if it was; else the exit code.
+  int (*train_and_kill)(void *user, const char *run_dir, int64_t step);
+  void *kill_user;
+} cohort_verify_runs_options;
+// The first run undisturbed, the second killed and resumed.
+COHORT_API cohort_status cohort_verify_resume(cohort_context *context,
+                                              const cohort_verify_runs_options *options,
+                                              cohort_result **out);
+// The first with one loader thread, the second with three.
+COHORT_API cohort_status cohort_verify_determinism(cohort_context *context,
+                                                   const cohort_verify_runs_options *options,
+                                                   cohort_result **out);
+
 typedef struct cohort_import_idx_options {
   const char *output;      // an existing one is kept if these inputs and options made it,
                            // and made again if it is damaged
@@ -379,6 +408,7 @@ typedef struct cohort_data_erase_options {
   const char *const *keys;
   int64_t key_count;
   const char *keys_file; // one a line; NULL = none
+  const char *key_file;  // the keys become pseudonyms under the key in it; NULL = as they are
   bool allow_missing;    // keys that no row has; else status 4
 } cohort_data_erase_options;
 COHORT_API cohort_status cohort_data_erase(cohort_context *context,
@@ -389,7 +419,10 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
 typedef struct cohort_select_options {
   cohort_config config;
   const char *dataset;
-  const char *method; // "mutual_information" (NULL), "correlation"
+  const char *method; // "mutual_information" (NULL), "correlation", "permutation"
+  // Of permutation: a run, checkpoint or model file; by how much worse its metric becomes on validation
+  // rows, "[OUTPUT.]ID"; NULL = its loss.
+  const char *model, *metric;
   int64_t top;        // so many of the best; 0 = by score
   double min_score;   // < 0 = beyond what chance gives
   const char *output; // YAML
@@ -431,7 +464,7 @@ COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
-// "losses", "metrics", "trainer", "optimizers"; "topics" lists them.
+// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

@@ -30,6 +30,8 @@ co_status co_model_find_class(co_model_builder *b, const co_node *item, const ch
                               const co_feature_class **out);
 // The table of events that a column belongs to, NULL if it is of none.
 const co_table *co_model_column_events(const co_model_builder *b, const co_column *column);
+// A problem: `what` is for networks alone, and the config's predictor is something else.
+co_status co_model_only_networks(co_model_builder *b, const co_node *node, const char *what);
 co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out);
 
 co_status co_model_read_inputs(co_model_builder *b);

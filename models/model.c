@@ -51,7 +51,7 @@ static co_status declare_decided(co_model *model, co_output_feature *output) {
 static co_status declare_counts(co_model *model, co_input_feature *feature) {
   const co_fitted counts = {.name = "counts",
                             .dtype = CO_I64,
-                            .shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS),
+                            .shape = co_shape_make(1, (int64_t)CO_COUNT_ROOM),
                             .optional = true};
   return co_feature_declare(model, feature, &counts, 1);
 }
@@ -126,13 +126,38 @@ static co_status check_input_names(co_model_builder *b) {
   return CO_OK;
 }
 
-co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
-                          const co_schema *schema, co_diagnostics *problems) {
+// What only a network has, in the config of something else.
+static co_status check_no_network(co_model_builder *b) {
+  const co_model *model = b->model;
+  const co_node *combiner = co_node_get(model->config, "combiner");
+  if (combiner && combiner->kind != CO_NODE_NULL)
+    CO_RETURN_IF_FAILED(co_model_only_networks(b, combiner, "combiner"));
+  for (int64_t i = 0; i < model->input_count; i++)
+    if (model->inputs[i].encoder)
+      CO_RETURN_IF_FAILED(
+          co_model_only_networks(b, model->inputs[i].encoder, "input_features[].encoder"));
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].decoder)
+      CO_RETURN_IF_FAILED(
+          co_model_only_networks(b, model->outputs[i].decoder, "output_features[].decoder"));
+  return CO_OK;
+}
+
+static const char *predictor_type(const co_node *config) {
+  const co_node *section = co_node_get(config, "predictor");
+  const co_node *type = section ? co_node_get(section, "type") : NULL;
+  return type && type->kind == CO_NODE_SCALAR ? type->text : "network";
+}
+
+static co_status create(co_model **out, co_context *ctx, const co_node *config,
+                        const co_schema *schema, bool beside, co_diagnostics *problems) {
   *out = NULL;
   co_model *model = co_alloc_zero(ctx, 1, sizeof *model);
   if (!model) return CO_ERR_MEMORY;
   model->ctx = ctx;
   model->config = config;
+  model->predictor = predictor_type(config);
+  model->scored = beside || strcmp(model->predictor, "network") != 0;
   co_model_builder b = {model, schema, problems};
   int64_t before = problems->count;
   co_status status;
@@ -144,6 +169,7 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
     CO_TRY(co_model_read_outputs(&b));
   }
   CO_TRY(check_input_names(&b));
+  if (model->scored && !beside) CO_TRY(check_no_network(&b));
   CO_TRY(declare_fitted(model)); // of those that could be read: the network asks for it
   if (problems->count == before) CO_TRY(declare_lengths(model));
   if (problems->count == before) CO_TRY(list_schema(model));
@@ -156,6 +182,16 @@ cleanup:
   if (status == CO_ERR_CONFIG && problems->count == before) co_diagnostics_add_last(problems);
   co_model_free(model);
   return status;
+}
+
+co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
+                          const co_schema *schema, co_diagnostics *problems) {
+  return create(out, ctx, config, schema, false, problems);
+}
+
+co_status co_model_create_beside(co_model **out, co_context *ctx, const co_node *config,
+                                 const co_schema *schema, co_diagnostics *problems) {
+  return create(out, ctx, config, schema, true, problems);
 }
 
 void co_model_free(co_model *model) {

@@ -73,6 +73,8 @@ typedef struct co_output_feature {
   const co_node *decoder; // NULL = one Dense layer
   int64_t width;          // of a row of the prediction
   int64_t prediction;     // its position in graph->outputs
+  int32_t head_input;     // of what is no network: the position in graph->inputs of what stands in
+                          // for the head's values (logits, numbers); -1 of a network
   int32_t loss_index;     // its loss's position in graph->losses
   co_decision decision;
   // f64 (2), of a binary or a category: temperature of its calibration, threshold of its decision.
@@ -90,6 +92,9 @@ enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded
 typedef struct co_model {
   co_context *ctx;
   co_arena *arena;
+  const char *predictor; // the config's `predictor: {type}`, "network" where it says nothing
+  bool scored;           // it is no network: the graph has only losses and metrics, of scores that
+                         // come in as inputs
   const co_node *config; // expanded for the dataset: every feature has an item of its own
   co_input_feature *inputs;
   int64_t input_count;
@@ -111,6 +116,10 @@ typedef struct co_model {
 // any. `config` must outlive the model.
 co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
                           const co_schema *schema, co_diagnostics *problems);
+// The same for something beside the network that `config` describes, with the same inputs and
+// outputs: `scored`, whatever encoders, combiner and decoders there are.
+co_status co_model_create_beside(co_model **out, co_context *ctx, const co_node *config,
+                                 const co_schema *schema, co_diagnostics *problems);
 void co_model_free(co_model *model);
 
 // Field tables by where they stand in a config ("input_features.preprocessing"), for help: the i-th,

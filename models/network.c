@@ -163,9 +163,20 @@ static co_status combine(co_model_builder *b, const co_value *encoded, co_value 
   return options.layers ? combine_layers(b, options.layers, encoded, *out, out) : CO_OK;
 }
 
+// Of what is no network: its inputs, and the outputs on scores from outside.
+static co_status build_scored(co_model_builder *b) {
+  co_model *model = b->model;
+  for (int64_t i = 0; i < model->block_count; i++)
+    CO_RETURN_IF_FAILED(network_input(model, &model->blocks[i]));
+  for (int64_t i = 0; model->block_count && i < model->output_count; i++)
+    CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], CO_NO_VALUE));
+  return CO_OK;
+}
+
 co_status co_model_build_network(co_model_builder *b) {
   co_model *model = b->model;
   CO_RETURN_IF_FAILED(list_blocks(model));
+  if (model->scored) return build_scored(b);
   co_value *encoded = co_arena_alloc(model->arena, (size_t)model->block_count + 1, sizeof *encoded);
   if (!encoded) return CO_ERR_MEMORY;
   int64_t before = b->problems->count;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/api/baselines.h"
 #include "host/api/evaluate_details.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/opening.h"
@@ -174,6 +175,13 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_text_printf(&result->text, "%s on %lld %s rows\n", e->predictor->path,
                  (long long)evaluation->rows, co_split_name((co_split)split));
   print_metrics(&result->text, evaluation);
+  const co_comparison_request comparison = {.predictor = e->predictor,
+                                            .evaluation = evaluation,
+                                            .dataset = e->dataset,
+                                            .samples = samples,
+                                            .scoring = &run,
+                                            .bootstrap = &bootstrap};
+  CO_RETURN_IF_FAILED(co_compare_baselines(result, &comparison));
   CO_RETURN_IF_FAILED(co_evaluate_details(result, evaluation));
   if (options->by)
     CO_RETURN_IF_FAILED(

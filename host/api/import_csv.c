@@ -197,6 +197,19 @@ static co_status report(cohort_result *result, const char *output,
     co_json_key(json, "duplicates");
     co_json_int(json, done->duplicates);
   }
+  co_json_key(json, "privacy");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < done->personal_count; i++) {
+    co_json_open(json, '{');
+    co_json_key(json, "column");
+    co_json_string(json, done->personal[i].column);
+    co_json_key(json, "kind");
+    co_json_string(json, co_personal_name(done->personal[i].kind));
+    co_json_key(json, "count");
+    co_json_int(json, done->personal[i].count);
+    co_json_close(json);
+  }
+  co_json_close(json);
   co_json_key(json, "rejected");
   co_json_int(json, done->rejected);
   co_json_key(json, "up_to_date");

@@ -106,6 +106,49 @@ static co_status choose_rows(reporting *p) {
   return status;
 }
 
+// What is worse where a column tells nothing.
+static const char *importance_metric(const co_model *model) {
+  const co_column *column = model->output_count ? model->outputs[0].column : NULL;
+  if (!column) return "loss";
+  return column->type == CO_COLUMN_BINARY     ? "roc_auc"
+         : column->type == CO_COLUMN_CATEGORY ? "log_loss"
+         : column->type == CO_COLUMN_NUMBER   ? "rmse"
+                                              : "loss";
+}
+
+enum { MOST_PERMUTED = 20000, REPEATS = 3 };
+
+static co_status permute(reporting *p) {
+  co_report *r = &p->report;
+  const co_model *model = r->predictor->model;
+  int64_t count = r->count < MOST_PERMUTED ? r->count : MOST_PERMUTED;
+  int64_t *samples = co_arena_alloc(p->arena, (size_t)count + 1, sizeof *samples);
+  r->importance = co_arena_alloc(p->arena, (size_t)model->input_count + 1, sizeof *r->importance);
+  r->importance_metric = importance_metric(model);
+  if (!samples || !r->importance) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) // evenly spaced
+    samples[i] = r->samples[i * r->count / count];
+  const co_importance_options options = {.predictor = r->predictor,
+                                         .dataset = r->dataset,
+                                         .samples = samples,
+                                         .count = count,
+                                         .metric = r->importance_metric,
+                                         .repeats = REPEATS,
+                                         .scoring = {.watch = &p->context->watch,
+                                                     .stoppable = true,
+                                                     .workers = p->options->workers,
+                                                     .stage = "importance"}};
+  double base;
+  CO_RETURN_IF_FAILED(co_importance_base(&base, &options));
+  for (int64_t i = 0; i < model->input_count; i++) {
+    r->importance[i] = (co_importance){NAN, NAN};
+    if (model->inputs[i].event_table < 0)
+      CO_RETURN_IF_FAILED(
+          co_importance_of(&r->importance[i], &options, base, model->inputs[i].column->name));
+  }
+  return CO_OK;
+}
+
 static co_status measure(reporting *p) {
   co_report *r = &p->report;
   co_model *model = (co_model *)r->predictor->model;
@@ -114,8 +157,6 @@ static co_status measure(reporting *p) {
                                   .workers = p->options->workers,
                                   .stage = "evaluate"};
   const co_bootstrap_options bootstrap = {.watch = &p->context->watch};
-  const co_importance_options importance = {.watch = &p->context->watch,
-                                            .workers = p->options->workers};
   CO_RETURN_IF_FAILED(co_check_labels(model, r->dataset, r->split));
   CO_RETURN_IF_FAILED(co_check_inputs(model, r->dataset, r->samples, r->count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(&r->evaluation, model));
@@ -125,11 +166,7 @@ static co_status measure(reporting *p) {
   CO_RETURN_IF_FAILED(
       co_evaluate(&r->evaluation, r->predictor, r->dataset, r->samples, r->count, &run));
   CO_RETURN_IF_FAILED(co_evaluation_bootstrap(&r->evaluation, &bootstrap));
-  if (model->input_count < 2) return CO_OK; // there is nothing to compare
-  r->importance = co_arena_alloc(p->arena, (size_t)model->input_count + 1, sizeof *r->importance);
-  if (!r->importance) return CO_ERR_MEMORY;
-  return co_permutation_importance(r->importance, r->predictor, r->dataset, r->samples, r->count,
-                                   &importance);
+  return model->input_count < 2 ? CO_OK : permute(p); // one has nothing to compare with
 }
 
 static co_status report(reporting *p, cohort_result *result) {

@@ -14,6 +14,8 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 typedef struct cli_source {
   const char *encoding, *source_table, *query, *on_error, *max_errors;
   bool no_quotes;
+  cli_list pseudonymized;
+  const char *key_file;
 } cli_source;
 cohort_source_options cli_source_options(const cli_source *source);
 
@@ -91,11 +93,16 @@ typedef struct cli_report_options {
 } cli_report_options;
 
 typedef struct cli_verify_options {
-  cli_common common;   // --device, --threads
-  cli_list properties; // exactly one: "parity"
-  const char *model, *dataset, *split;
+  cli_common common;   // -c, -s, --seed, --device, --threads
+  cli_list properties; // exactly one: "parity", "resume", "determinism"
+  const char *dataset;
+  // Of parity.
+  const char *model, *split;
   int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
+  // Of the others.
+  const char *run_dir;
+  int64_t kills, workers; // CLI_UNSET = not given
 } cli_verify_options;
 
 typedef struct cli_data_options {
@@ -114,7 +121,7 @@ typedef struct cli_data_options {
 
 typedef struct cli_select_options {
   cli_common common; // -c, -s, --force
-  const char *dataset, *method, *output;
+  const char *dataset, *method, *model, *metric, *output;
   int64_t top;      // CLI_UNSET = by score
   double min_score; // NAN = beyond chance
 } cli_select_options;
@@ -205,6 +212,16 @@ typedef struct cli_help_options {
        .offset = offsetof(struct_, source.on_error),                                               \
        .value = "WHAT",                                                                            \
        .doc = "rows that cannot be taken: fail, skip, quarantine (into OUTPUT.rejects.csv)"},      \
+      {.name = "pseudonymize",                                                                     \
+       .kind = CLI_LIST,                                                                           \
+       .offset = offsetof(struct_, source.pseudonymized),                                          \
+       .value = "COL",                                                                             \
+       .doc = "keep hashes under a secret key of a column's values; repeatable"},                  \
+      {.name = "key-file",                                                                         \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.key_file),                                               \
+       .value = "FILE",                                                                            \
+       .doc = "that key, 16 to 64 bytes"},                                                         \
   {                                                                                                \
     .name = "max-errors", .kind = CLI_TEXT, .offset = offsetof(struct_, source.max_errors),        \
     .value = "N|P%", .doc = "how many of them may be (default 1%)"                                 \

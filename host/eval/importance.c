@@ -3,100 +3,52 @@
 
 #include <math.h>
 
-#include "host/core/rng.h"
+#include "datasets/permute.h"
 
-const char *co_importance_metric(const co_model *model) {
-  const co_column *column = model->output_count ? model->outputs[0].column : NULL;
-  if (!column) return "loss";
-  return column->type == CO_COLUMN_BINARY     ? "roc_auc"
-         : column->type == CO_COLUMN_CATEGORY ? "log_loss"
-         : column->type == CO_COLUMN_NUMBER   ? "rmse"
-                                              : "loss";
-}
-
-typedef struct permuting {
-  co_predictor *predictor;
-  co_dataset *dataset;
-  const co_importance_options *options;
+// The metric, and whether more of it is better.
+static co_status measure(double *out, bool *higher, const co_importance_options *o) {
   co_evaluation evaluation;
-  int64_t *samples, *source; // that are looked at; whose values each of the dataset's samples has
-  int64_t count, rows;
-} permuting;
-
-static co_status measure(permuting *p, co_evaluation_value *out) {
-  const char *metric =
-      p->options->metric ? p->options->metric : co_importance_metric(p->predictor->model);
-  const co_scoring_options run = {.watch = p->options->watch,
-                                  .stoppable = true,
-                                  .workers = p->options->workers,
-                                  .stage = "importance"};
-  CO_RETURN_IF_FAILED(
-      co_evaluate(&p->evaluation, p->predictor, p->dataset, p->samples, p->count, &run));
-  if (co_evaluation_find(&p->evaluation, metric, out)) return CO_OK;
-  return co_fail(CO_ERR_USAGE, "the model has no metric '%s'", metric);
-}
-
-static co_status choose_rows(permuting *p, const int64_t *samples, int64_t count) {
-  co_context *ctx = p->predictor->ctx;
-  int64_t most = p->options->most_rows ? p->options->most_rows : 20000;
-  p->count = count < most ? count : most;
-  p->rows = co_dataset_rows(p->dataset);
-  p->samples = co_alloc(ctx, (size_t)(p->count + 1) * sizeof *p->samples);
-  p->source = co_alloc(ctx, (size_t)(p->rows + 1) * sizeof *p->source);
-  if (!p->samples || !p->source) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < p->count; i++)
-    p->samples[i] = samples[i * count / p->count];
-  for (int64_t i = 0; i < p->rows; i++)
-    p->source[i] = i;
-  return CO_OK;
-}
-
-static co_status permute(permuting *p, const co_input_feature *feature, int repeat, double *worse,
-                         double base) {
-  uint32_t purpose = co_purpose("importance", feature->name);
-  co_evaluation_value found;
-  for (int64_t i = 0; i < p->count; i++)
-    p->source[p->samples[i]] = p->samples[co_permute(p->options->seed, (uint32_t)repeat, purpose,
-                                                     (uint64_t)p->count, (uint64_t)i)];
-  CO_RETURN_IF_FAILED(co_dataset_permute(p->dataset, feature->column->name, p->source));
-  CO_RETURN_IF_FAILED(measure(p, &found));
-  *worse = found.higher_is_better ? base - found.value : found.value - base;
-  return CO_OK;
-}
-
-static co_status measure_feature(permuting *p, const co_input_feature *feature, double base,
-                                 co_importance *out) {
-  int repeats = p->options->repeats ? p->options->repeats : 3;
-  *out = (co_importance){NAN, NAN, NAN};
-  if (feature->event_table >= 0) return CO_OK;
-  *out = (co_importance){0, INFINITY, -INFINITY};
-  for (int k = 0; k < repeats; k++) {
-    double worse;
-    CO_RETURN_IF_FAILED(permute(p, feature, k, &worse, base));
-    out->mean += worse / repeats;
-    out->low = fmin(out->low, worse);
-    out->high = fmax(out->high, worse);
+  co_evaluation_value value;
+  const char *metric = o->metric ? o->metric : "loss";
+  co_status status = co_evaluation_create(&evaluation, o->predictor->model);
+  if (status == CO_OK) {
+    co_evaluation_collect_all(&evaluation);
+    status = co_evaluate(&evaluation, o->predictor, o->dataset, o->samples, o->count, &o->scoring);
   }
-  return CO_OK;
+  if (status == CO_OK && !co_evaluation_find(&evaluation, metric, &value)) {
+    char *known = co_evaluation_known(&evaluation);
+    status = co_fail(CO_ERR_USAGE, "there is no metric '%s'", metric);
+    if (known) co_hint("%s", known);
+    co_free(o->predictor->ctx, known);
+  }
+  if (status == CO_OK) {
+    *out = value.value;
+    *higher = value.higher_is_better;
+  }
+  co_evaluation_free(&evaluation);
+  return status;
 }
 
-co_status co_permutation_importance(co_importance *out, co_predictor *predictor,
-                                    co_dataset *dataset, const int64_t *samples, int64_t count,
-                                    const co_importance_options *options) {
-  permuting p = {.predictor = predictor, .dataset = dataset, .options = options};
-  const co_model *model = predictor->model;
-  co_evaluation_value base;
-  co_status status;
-  CO_TRY(choose_rows(&p, samples, count));
-  CO_TRY(co_evaluation_create(&p.evaluation, model));
-  co_evaluation_collect_all(&p.evaluation);
-  CO_TRY(measure(&p, &base));
-  for (int64_t i = 0; i < model->input_count; i++)
-    CO_TRY(measure_feature(&p, &model->inputs[i], base.value, &out[i]));
-cleanup:
-  (void)co_dataset_permute(dataset, NULL, NULL);
-  co_evaluation_free(&p.evaluation);
-  co_free(predictor->ctx, p.samples);
-  co_free(predictor->ctx, p.source);
+co_status co_importance_base(double *out, const co_importance_options *options) {
+  bool higher;
+  return measure(out, &higher, options);
+}
+
+co_status co_importance_of(co_importance *out, const co_importance_options *o, double base,
+                           const char *column) {
+  co_permuted permuted;
+  double mean = 0, squares = 0;
+  co_status status = co_permuted_begin(&permuted, o->dataset, column);
+  for (int i = 0; status == CO_OK && i < o->repeats; i++) {
+    double value = 0;
+    bool higher = false;
+    co_permuted_shuffle(&permuted, o->samples, o->count, o->seed, (uint32_t)i);
+    status = measure(&value, &higher, o);
+    double worse = higher ? base - value : value - base, before = worse - mean;
+    mean += before / (i + 1);
+    squares += before * (worse - mean);
+  }
+  co_permuted_end(&permuted);
+  *out = (co_importance){mean, sqrt(squares / (o->repeats - 1) / o->repeats)};
   return status;
 }

@@ -1,39 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model makes of its inputs: how much worse a metric gets when the values of one are permuted
-// among the rows (Breiman 2001; Fisher, Rudin & Dominici 2019), so that it tells nothing and all
-// else stays. Of inputs that tell the same, each alone may look unimportant.
+// Permutation importance (Breiman 2001; Fisher, Rudin & Dominici 2019): how much worse a metric becomes
+// when the values of one column change places among the rows that are scored. It tells what the model
+// uses, not what there is to know: of two columns that say the same neither may count.
 #ifndef COHORT_HOST_EVAL_IMPORTANCE_H
 #define COHORT_HOST_EVAL_IMPORTANCE_H
 
 #include "host/eval/evaluation.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct co_importance {
-  double mean, low, high; // over the repeats; NaN of an input of events, which is not permuted
+  double mean;  // how much worse the metric became: positive = the column helps
+  double error; // standard error of the mean over the repeats
 } co_importance;
 
 typedef struct co_importance_options {
-  const char *metric; // "[OUTPUT.]ID"; NULL = by the first output's type
-  int repeats;        // 0 = 3
-  int64_t most_rows;  // evenly spaced ones of more; 0 = 20000
+  co_predictor *predictor; // opened to evaluate
+  co_dataset *dataset;     // co_permuted_begin says how it may be used meanwhile
+  const int64_t *samples;
+  int64_t count;
+  const char *metric; // "[OUTPUT.]ID"; NULL = the loss
+  int repeats;        // at least 2
   uint64_t seed;
-  const co_watch *watch;
-  int workers;
+  co_scoring_options scoring;
 } co_importance_options;
 
-// The metric that is meant by none: ROC AUC of a binary, log loss of a category, RMSE of a number,
-// else the loss.
-const char *co_importance_metric(const co_model *model);
+// The metric as it is. An unknown metric is CO_ERR_USAGE.
+co_status co_importance_base(double *out, const co_importance_options *options);
+// Of one column that is not of events.
+co_status co_importance_of(co_importance *out, const co_importance_options *options, double base,
+                           const char *column);
 
-// out[i]: of the model's input i. The predictor must have been opened to evaluate.
-co_status co_permutation_importance(co_importance *out, co_predictor *predictor,
-                                    co_dataset *dataset, const int64_t *samples, int64_t count,
-                                    const co_importance_options *options);
-
-#ifdef __cplusplus
-}
-#endif
 #endif

@@ -199,7 +199,8 @@ void co_report_importance(co_report *r) {
   if (!r->importance) return;
   for (int64_t i = 0; i < model->input_count; i++) { // insertion: largest first
     const co_importance *it = &r->importance[i];
-    co_bar bar = {model->inputs[i].name, it->mean, it->low, it->high, NULL};
+    co_bar bar = {model->inputs[i].name, it->mean, it->mean - it->error, it->mean + it->error,
+                  NULL};
     int at = count;
     if (isnan(it->mean)) continue;
     while (at > 0 && bars[at - 1].value < bar.value)
@@ -210,12 +211,11 @@ void co_report_importance(co_report *r) {
     bars[at] = bar;
   }
   if (count < 1) return;
-  snprintf(
-      note, sizeof note,
-      "How much worse %s gets when a column's values are permuted among the rows: mean of "
-      "three permutations, and their range. Of columns that tell the same, each alone may look "
-      "unimportant.",
-      co_importance_metric(model));
+  snprintf(note, sizeof note,
+           "How much worse %s gets when a column's values are permuted among the rows: mean of "
+           "three permutations with its standard error. Of columns that tell the same, each alone "
+           "may look unimportant.",
+           r->importance_metric);
   co_page_section(&r->page, "importance", "What it relies on", note);
   co_page_grid(&r->page, false);
   co_page_card(&r->page, "Permutation importance", count == MOST_BARS ? "The 20 largest." : NULL,

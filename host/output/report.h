@@ -22,8 +22,9 @@ typedef struct co_report {
   co_split split; // whose rows were evaluated
   const int64_t *samples;
   int64_t count;
-  co_evaluation evaluation;  // of them; its scores are kept, with intervals
-  co_importance *importance; // per input; NULL = not measured
+  co_evaluation evaluation; // of them; its scores are kept, with intervals
+  const char *importance_metric;
+  co_importance *importance; // per input, NaN of one of events; NULL = not measured
 } co_report;
 
 // Writes the whole page.

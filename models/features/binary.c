@@ -9,7 +9,7 @@ static const co_field preprocessing[] = {
     {"normalization", CO_FIELD_ENUM, offsetof(co_scalar_options, scaling), "none", 0, 0,
      normalizations, "zscore and minmax: fitted on the training rows.", NULL},
     {"missing", CO_FIELD_ENUM, offsetof(co_scalar_options, numeric.missing), "auto", 0, 0,
-     co_scalar_missing_words, CO_MISSING_DOC, NULL},
+     co_scalar_missing_words, CO_SCALAR_MISSING_DOC, NULL},
     {"fill_value", CO_FIELD_DOUBLE, offsetof(co_scalar_options, fill_value), "0.0", 0, 0, NULL,
      "What `missing: constant` fills in.", NULL},
     {.key = NULL}};
@@ -22,6 +22,8 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .declare = co_scalar_declare,
                                      .is_fitted = co_scalar_is_fitted,
                                      .fit = &co_scalar_fit,
+                                     .drops = co_scalar_drops,
+                                     .drops_row = co_scalar_drops_row,
                                      .check = co_scalar_check,
                                      .describe = co_numeric_describe,
                                      .emit = co_numeric_emit_rows};

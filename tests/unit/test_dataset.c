@@ -70,35 +70,6 @@ static void samples_share_rows_of_their_entity(void **state) {
   co_dataset_close(d);
 }
 
-// Of one column alone, until it ends; rows of an entity by way of the samples.
-static void a_column_is_permuted(void **state) {
-  fixture *f = *state;
-  co_dataset *d;
-  float n[3];
-  const void *data;
-  int64_t rows;
-  const int64_t *map;
-  build_related(f->ctx, NULL);
-  opens(f, &d);
-  const int64_t all[] = {0, 1, 2, 3, 4, 5, 6}, source[] = {6, 5, 4, 3, 2, 1, 0};
-  float before[7], after[7];
-  OK(co_dataset_gather(d, "n", all, 7, before));
-  OK(co_dataset_permute(d, "n", source));
-  OK(co_dataset_gather(d, "n", all, 7, after));
-  for (int i = 0; i < 7; i++)
-    assert_memory_equal(&after[i], &before[6 - i], sizeof *after);
-  OK(co_dataset_column(d, "outcome", &data, &rows, &map));
-  assert_null(map);
-  OK(co_dataset_column(d, "n", &data, &rows, &map));
-  assert_int_equal(map[1], entity_row[5]);
-  OK(co_dataset_permute(d, NULL, NULL));
-  OK(co_dataset_gather(d, "n", all, 3, n));
-  assert_memory_equal(n, before, sizeof n);
-  assert_int_equal(co_dataset_permute(d, "nothing", source), CO_ERR_DATA);
-  OK(co_dataset_permute(d, "outcome", source)); // goes with the dataset
-  co_dataset_close(d);
-}
-
 static void any_number_type_and_storage_is_read(void **state) {
   fixture *f = *state;
   co_dataset *d;
@@ -517,7 +488,6 @@ int main(void) {
       DATA_TEST(a_table_is_read),
       DATA_TEST(ignored_columns_are_not_looked_into),
       DATA_TEST(samples_share_rows_of_their_entity),
-      DATA_TEST(a_column_is_permuted),
       DATA_TEST(any_number_type_and_storage_is_read),
       DATA_TEST(broken_files_are_refused_with_the_place),
       DATA_TEST(broken_samples_are_refused),
