@@ -16,6 +16,7 @@ typedef struct reporting {
   co_arena *arena;
   co_report report;
   co_profit profit;
+  co_comparison_request comparison;
   co_atomic_file atomic;
 } reporting;
 
@@ -166,6 +167,13 @@ static co_status measure(reporting *p) {
   CO_RETURN_IF_FAILED(
       co_evaluate(&r->evaluation, r->predictor, r->dataset, r->samples, r->count, &run));
   CO_RETURN_IF_FAILED(co_evaluation_bootstrap(&r->evaluation, &bootstrap));
+  p->comparison = (co_comparison_request){.predictor = r->predictor,
+                                          .evaluation = &r->evaluation,
+                                          .dataset = r->dataset,
+                                          .samples = r->samples,
+                                          .scoring = &run,
+                                          .bootstrap = &bootstrap};
+  CO_RETURN_IF_FAILED(co_comparison_measure(&r->comparison, &p->comparison));
   return model->input_count < 2 ? CO_OK : permute(p); // one has nothing to compare with
 }
 
@@ -226,6 +234,7 @@ cohort_status cohort_report(cohort_context *context, const cohort_report_options
   co_error error;
   co_error_copy(&error);
   co_atomic_abort(&p.atomic);
+  co_comparison_free(&p.report.comparison);
   co_evaluation_free(&p.report.evaluation);
   co_predictor_close(p.report.predictor);
   co_dataset_close(p.report.dataset);

@@ -251,15 +251,18 @@ static void draw_time(co_report *r) {
   double wait = co_report_number(r->run, "time_s.data_wait");
   double evaluation = co_report_number(r->run, "time_s.evaluation");
   double checkpoint = co_report_number(r->run, "time_s.checkpoint");
+  double baselines = co_report_number(r->run, "time_s.baselines");
   if (!(total > 0)) return;
   const co_bar bars[] = {
-      {.name = "training steps", .value = fmax(0, total - wait - evaluation - checkpoint)},
+      {.name = "training steps",
+       .value = fmax(0, total - wait - evaluation - checkpoint - fmax(baselines, 0))},
       {.name = "evaluation", .value = evaluation},
       {.name = "checkpoints", .value = checkpoint},
+      {.name = "baselines", .value = isnan(baselines) ? 0 : baselines},
       {.name = "waiting for data", .value = wait}};
   co_page_card(&r->page, "Where the time went", "Seconds of the process that ended the run.",
                false);
-  co_chart_bars(&r->page, "Seconds by activity", NULL, bars, 4, 'c');
+  co_chart_bars(&r->page, "Seconds by activity", NULL, bars, 5, 'c');
   co_page_card_end(&r->page);
 }
 

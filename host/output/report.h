@@ -6,6 +6,7 @@
 #define COHORT_HOST_OUTPUT_REPORT_H
 
 #include "host/config/config.h"
+#include "host/eval/comparison.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/importance.h"
 
@@ -23,6 +24,7 @@ typedef struct co_report {
   const int64_t *samples;
   int64_t count;
   co_evaluation evaluation; // of them; its scores are kept, with intervals
+  co_comparison comparison; // baselines, of which there may be none
   const char *importance_metric;
   co_importance *importance; // per input, NaN of one of events; NULL = not measured
 } co_report;

@@ -362,6 +362,45 @@ static void add_metrics(co_report *r, int64_t output) {
   co_page_grid_end(&r->page);
 }
 
+// "0.9012 +": the baseline's value, and whether the model is better.
+static void add_baseline_cell(co_report *r, int64_t baseline, int64_t output, int64_t k,
+                              const co_evaluation_value *mine) {
+  co_evaluation_value theirs;
+  const co_paired *pair = &co_comparison_pairs(&r->comparison, baseline, output)[k];
+  co_evaluation_metric(&r->comparison.evaluations[baseline], output, k, &theirs);
+  char sign = co_comparison_sign(pair, mine->higher_is_better);
+  co_page_cell(&r->page, "%s %s", co_show(theirs.value).text,
+               sign == '+'   ? "▲"
+               : sign == '-' ? "▼"
+                             : "\xe2\x80\x87"); // a space as wide as a digit
+}
+
+static void add_baselines(co_report *r, int64_t output) {
+  const co_comparison *c = &r->comparison;
+  const char *heads[CO_MOST_BASELINES + 3] = {"metric", "model"};
+  co_evaluation_value mine;
+  if (!c->baselines.count) return;
+  for (int64_t i = 0; i < c->baselines.count; i++)
+    heads[2 + i] = co_comparison_name(c, i, output);
+  co_page_grid(&r->page, false);
+  co_page_card(&r->page, "Beside baselines",
+               "Fitted to the same training rows. ▲ the model is better, ▼ it is worse: the 95 % "
+               "interval of their difference on these rows, paired, is without 0.",
+               true);
+  co_page_table(&r->page, NULL, heads);
+  for (int64_t k = 0;
+       k < CO_MOST_COMPARED && co_evaluation_metric(&r->evaluation, output, k, &mine); k++) {
+    co_page_row(&r->page, mine.name);
+    co_page_cell(&r->page, "%s", co_show(mine.value).text);
+    for (int64_t i = 0; i < c->baselines.count; i++)
+      add_baseline_cell(r, i, output, k, &mine);
+    co_page_row_end(&r->page);
+  }
+  co_page_table_end(&r->page);
+  co_page_card_end(&r->page);
+  co_page_grid_end(&r->page);
+}
+
 co_status co_report_scores(co_report *r, int64_t output) {
   char id[32];
   co_measured m = {0};
@@ -376,6 +415,7 @@ co_status co_report_scores(co_report *r, int64_t output) {
                                             : (add_number(r, &m), CO_OK);
   co_measured_free(&m);
   add_metrics(r, output);
+  add_baselines(r, output);
   co_page_section_end(&r->page);
   return status;
 }
