@@ -10,6 +10,7 @@
 #include "datasets/personal.h"
 #include "datasets/recipe.h"
 #include "datasets/rejects.h"
+#include "datasets/scan.h"
 #include "datasets/split_rows.h"
 #include "host/core/file.h"
 
@@ -32,7 +33,8 @@ typedef struct co_import_csv_options {
   double validation_fraction;
   uint64_t seed;
   co_reject_rule reject; // rows that cannot be taken …
-  const char *rejects;   // … and the output that their file is named after; NULL = there is none
+  co_duplicates duplicates;
+  const char *rejects; // … and the output that their file is named after; NULL = there is none
   bool force;
   co_import_progress progress; // in bytes of the files; may be NULL
   void *progress_user;
@@ -48,6 +50,7 @@ typedef struct co_personal_column {
 
 typedef struct co_import_csv_result {
   int64_t rows[3];    // per split
+  int64_t dropped;    // copies of earlier rows
   int64_t rejected;   // rows that could not be taken; of one that is up to date 0
   int64_t duplicates; // rows whose inputs and targets occurred before; -1 = not counted (a key)
   bool up_to_date;

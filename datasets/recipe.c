@@ -110,7 +110,7 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
     print_text(out, recipe->rows.header[i]);
     if (i + 1 == recipe->rows.header_count) co_text_printf(out, "]\n");
   }
-  co_text_printf(out, "    columns:\n");
+  co_text_printf(out, "    columns:%s\n", recipe->column_count ? "" : " {}");
   for (int64_t i = 0; i < recipe->column_count; i++)
     print_column(out, &recipe->columns[i]);
   return out->status;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/copies.h"
 #include "datasets/pseudonym.h"
 #include "host/core/diagnostics.h"
 #include "host/core/hash.h"
@@ -27,6 +28,8 @@ struct co_scan {
   size_t pseudonym_room;
   const co_bad_row *failed; // the row at which reading ends, once its block has been handed out
   co_sha256 hash;
+  co_copies copies;
+  int64_t dropped;
 };
 
 const char *co_scan_shown(const co_scan_options *options, int64_t file) {
@@ -85,6 +88,7 @@ co_status co_scan_open(co_scan **out, co_context *ctx, const co_scan_options *op
   s->ctx = ctx;
   s->options = options;
   co_sha256_init(&s->hash);
+  co_copies_init(&s->copies, ctx);
   if (options->rejects) options->rejects->damaged = 0;
   co_status status = co_arena_create(&s->arena, ctx);
   if (status == CO_OK) status = open_file(s);
@@ -98,6 +102,7 @@ void co_scan_close(co_scan *s) {
   if (!s) return;
   co_rows_close(s->rows);
   co_free(s->ctx, s->parts);
+  co_copies_free(&s->copies);
   co_free(s->ctx, s->pseudonyms);
   co_arena_free(s->arena);
   co_free(s->ctx, s);
@@ -111,20 +116,33 @@ int64_t co_scan_rows(const co_scan *s) {
   return s->given;
 }
 
+int64_t co_scan_dropped(const co_scan *s) {
+  return s->dropped;
+}
+
 // ---- rows that are passed over -----------------------------------------------------------------
+
+// Where keys are kept as hashes, their rows' texts are not kept either.
+static co_row_place shown_place(const co_scan *s, const co_row_place *place) {
+  co_row_place shown = *place;
+  if (s->options->rows.pseudonym) shown.raw = (co_cell){NULL, 0};
+  return shown;
+}
 
 static co_status write_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
                                 const co_bad_cell *bad) {
   char reason[160];
   int64_t column = s->mapped ? s->map[bad->column] : bad->column;
   co_reject_explain(reason, bad->reason, &part->cells[i * s->rows->column_count + column]);
-  return co_reject_file_add(s->options->file, s->rows->shown, &part->places[i],
-                            s->names[bad->column], reason);
+  const co_row_place place = shown_place(s, &part->places[i]);
+  return co_reject_file_add(s->options->file, s->rows->shown, &place, s->names[bad->column],
+                            reason);
 }
 
 static co_status write_bad_row(co_scan *s, const co_bad_row *bad) {
   bool named = bad->column >= 0 && bad->column < s->rows->column_count;
-  return co_reject_file_add(s->options->file, s->rows->shown, &bad->place,
+  const co_row_place place = shown_place(s, &bad->place);
+  return co_reject_file_add(s->options->file, s->rows->shown, &place,
                             named ? s->rows->names[bad->column] : NULL, bad->reason);
 }
 
@@ -164,6 +182,33 @@ static void cut_off(co_scan *s, co_row_part *part) {
   s->failed = &part->bad[0];
 }
 
+// Takes the copies out, also of rows that will be passed over: which those are is not known at first.
+static co_status take_out_copies(co_scan *s, co_row_part *part) {
+  int64_t kept = 0, stride = s->rows->column_count;
+  co_cell *cells = (co_cell *)part->cells;
+  co_row_place *places = (co_row_place *)part->places;
+  CO_RETURN_IF_FAILED(
+      co_copies_hash(&s->copies, part, stride, s->mapped ? s->map : NULL, s->columns));
+  for (int64_t i = 0; i < part->count; i++) {
+    bool occurred;
+    CO_RETURN_IF_FAILED(co_copies_add(&s->copies, i, &occurred));
+    if (occurred && s->options->duplicates == CO_DUPLICATES_FAIL) {
+      co_status status = co_scan_wrong(s, &places[i], -1, "the row repeats an earlier one");
+      co_hint("--duplicates drop leaves such rows out, --duplicates keep takes them");
+      return status;
+    }
+    s->dropped += occurred;
+    if (occurred) continue;
+    if (kept != i) {
+      memmove(cells + kept * stride, cells + i * stride, (size_t)stride * sizeof *cells);
+      places[kept] = places[i];
+    }
+    kept++;
+  }
+  part->count = kept;
+  return CO_OK;
+}
+
 static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block *block) {
   const co_rejects *r = s->options->rejects;
   bool fails = !r || r->rule.on_error == CO_ON_ERROR_FAIL;
@@ -181,10 +226,9 @@ static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block 
   for (int64_t k = 0; k < from->part_count && !s->failed; k++) {
     co_row_part *part = &s->parts[block->part_count++];
     *part = from->parts[k];
-    if (fails && part->bad_count)
-      cut_off(s, part);
-    else if (!fails && (part->bad_count || r->count))
-      CO_RETURN_IF_FAILED(take_out(s, part));
+    if (fails && part->bad_count) cut_off(s, part);
+    if (s->options->duplicates) CO_RETURN_IF_FAILED(take_out_copies(s, part));
+    if (!fails && (part->bad_count || r->count)) CO_RETURN_IF_FAILED(take_out(s, part));
     block->count += part->count;
   }
   s->given += block->count;

@@ -213,7 +213,7 @@ co_number_text co_show(double value) {
   double size = fabs(value);
   if (isnan(value))
     snprintf(out.text, sizeof out.text, "–");
-  else if ((size >= 1e4 || value == floor(value)) && size < 1e15)
+  else if ((size >= 1e4 || fabs(value - round(value)) <= 1e-9 * size) && size < 1e15)
     snprintf(out.text, sizeof out.text, "%.0f", value);
   else if (size >= 1e-3 && size < 1e4)
     snprintf(out.text, sizeof out.text, "%.*f",
