@@ -234,6 +234,13 @@ typedef struct cohort_predict_options {
                    // where the model was trained, else their number
   // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
   cohort_source_options source;
+  // In place of a dataset: raw tables "NAME=SOURCE". There is one so far, events=LOG, for models of
+  // event logs: of the events before `as_of` ("2011-09-01") each entity is scored that has some, in
+  // ascending order, or those of `population`, a table with their column, in its order.
+  const char *const *sources;
+  int64_t source_count;
+  const char *as_of, *population;
+  int64_t top_k; // of outputs of one of several classes only the so many likeliest; 0 = all
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -341,6 +348,38 @@ typedef struct cohort_import_csv_options {
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,
                                            cohort_result **out);
+
+// A log of events in text, in any order and of any size: lines that name an entity (a customer), a
+// time, and what happened. The dataset has their events in order, and samples: an entity at a
+// cut-off with the events before it, and whether another one follows within the label's window; or
+// the next item. Times without a zone are UTC.
+typedef struct cohort_import_events_options {
+  const char *output;
+  const char *const *files; // one log, in one or several files with the same columns
+  int64_t file_count;
+  const char *entity, *time, *item; // columns; item NULL = none
+  const char *amount;               // a number of the columns: "Quantity*UnitPrice"; NULL = none
+  const char *where;                // which lines count: "Quantity > 0"; NULL = all
+  const char *basket;               // column of what is bought at once; NULL = what has one time
+  const char *const *columns;       // further ones: "COL" (a category), "COL:number"
+  int64_t column_count;
+  const char *const *cutoffs; // "2011-09-01"; of several the last one tests
+  int64_t cutoff_count;
+  const char *gap, *label_window; // "7d", "90d": after the cut-off; gap NULL = none
+  const char *label;              // name of the target: whether an event falls into the window
+  bool allow_censored;            // windows may end after the last event
+  const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
+  int64_t least_events;  // entities with fewer before a cut-off are left out
+  bool no_rfm;           // without recency, frequency, monetary value and tenure as columns
+  const char *delimiter; // one character, or "tab" (default: found out)
+  cohort_source_options source; // but for on_error and max_errors
+  const char *temporary_folder; // for what does not fit into memory; NULL = beside the output
+  uint64_t seed;
+  bool force; // as for idx
+} cohort_import_events_options;
+COHORT_API cohort_status cohort_import_events(cohort_context *context,
+                                              const cohort_import_events_options *options,
+                                              cohort_result **out);
 
 // ---- looking at data ---------------------------------------------------------------------------
 // A dataset.h5, or a raw table in text, which becomes a temporary dataset for the call.

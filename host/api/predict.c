@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/api/events.h"
 #include "host/api/table.h"
 #include "host/core/output.h"
 #include "host/eval/calibration.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
+#include "host/eval/units.h"
 #include "host/feed/fit_features.h"
 
 typedef struct scoring {
@@ -69,10 +71,28 @@ static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
       const co_output_feature *output = &model->outputs[i];
       const float *row_scores = scores[i] + row * output->width;
       CO_RETURN_IF_FAILED(co_score_add_output(&s->line, output, row_scores,
-                                              shown(s, output, row_scores), samples[row]));
+                                              shown(s, output, row_scores), samples[row],
+                                              s->options->top_k));
     }
     CO_RETURN_IF_FAILED(write_line(s));
   }
+  return CO_OK;
+}
+
+// Of samples that see the same events one line is enough where only the likeliest are told.
+static co_status drop_repeated(scoring *s) {
+  int64_t *units, *kept, count = 0;
+  if (!s->options->top_k) return CO_OK;
+  CO_RETURN_IF_FAILED(co_sample_units(&units, s->ctx, s->dataset));
+  if (!units) return CO_OK;
+  kept = co_alloc(s->ctx, ((size_t)s->count + 1) * sizeof *kept);
+  for (int64_t i = 0; kept && i < s->count; i++)
+    if (!i || units[s->samples[i]] != units[s->samples[i - 1]]) kept[count++] = s->samples[i];
+  co_free(s->ctx, units);
+  if (!kept) return CO_ERR_MEMORY;
+  co_free(s->ctx, s->all);
+  s->samples = s->all = kept;
+  s->count = count;
   return CO_OK;
 }
 
@@ -106,8 +126,8 @@ static co_status make_room(scoring *s) {
 // What is wrong with the columns or the keys is said before anything is scored.
 static co_status check_columns(scoring *s) {
   char key[CO_DATASET_KEY_MAX + 1];
-  CO_RETURN_IF_FAILED(
-      co_score_columns(&s->columns, &s->column_count, s->arena, s->predictor->model, s->dataset));
+  CO_RETURN_IF_FAILED(co_score_columns(&s->columns, &s->column_count, s->arena, s->predictor->model,
+                                       s->dataset, s->options->top_k));
   return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
@@ -163,6 +183,7 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(drop_repeated(s));
   CO_RETURN_IF_FAILED(check_columns(s));
   CO_RETURN_IF_FAILED(make_room(s));
   s->counts =
@@ -197,12 +218,15 @@ static co_status predict(scoring *s, cohort_result *result) {
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  co_table_scoring table;
+  co_event_scoring events;
+  co_table_scoring table = {0};
   scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
   co_text_init(&s.line, s.ctx);
-  co_status status = co_table_scoring_begin(&table, context, options);
+  co_status status = co_event_scoring_begin(&events, context, options);
+  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
   if (status == CO_OK) status = predict(&s, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
+  if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
   co_text_free(&s.line);
@@ -213,6 +237,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_dataset_close(s.dataset);
   co_arena_free(s.arena);
   co_table_scoring_end(&table);
+  co_event_scoring_end(&events);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);
 }

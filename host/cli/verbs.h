@@ -9,6 +9,15 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
     cli_verb_evaluate, cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render,
     cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_help;
 
+// Of event logs.
+typedef struct cli_event_options {
+  cli_list logs, columns, cutoffs;
+  const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
+      *next_item, *temporary_folder;
+  int64_t least_events; // CLI_UNSET = 0
+  bool allow_censored, no_rfm;
+} cli_event_options;
+
 // How the rows of a raw table are read.
 typedef struct cli_source {
   const char *encoding, *source_table, *query, *on_error, *max_errors;
@@ -30,8 +39,12 @@ typedef struct cli_import_options {
   const char *key, *split, *positive, *delimiter, *schema, *duplicates;
   cli_list skip_lines;
   bool print_schema;
+  cli_event_options events;
   cli_source source;
 } cli_import_options;
+// The import of event logs, as cohort_import_events.
+co_status cli_import_events(cohort_context *context, const cli_import_options *options,
+                            cohort_result **result);
 
 typedef struct cli_plan_options {
   cli_common common; // -c, -s, --device, --threads
@@ -81,6 +94,9 @@ typedef struct cli_predict_options {
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;
+  cli_list sources;
+  const char *as_of, *population;
+  int64_t top_k; // CLI_UNSET = all classes
 } cli_predict_options;
 
 typedef struct cli_verify_options {

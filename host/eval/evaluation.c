@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/eval/units.h"
 #include "host/feed/collate.h"
 
 // Metrics in the list.
@@ -12,6 +13,11 @@ static int64_t metric_classes(void) {
   while (co_metric_list()[count])
     count++;
   return count;
+}
+
+static bool is_catalogue(const co_output_feature *output) {
+  return output->column && output->column->type == CO_COLUMN_CATEGORY &&
+         co_metric_is_catalogue(output->name, output->width);
 }
 
 static bool has_scores(const co_output_feature *output) {
@@ -71,6 +77,7 @@ typedef struct evaluating {
   const co_model *model;
   const co_scoring_options *options; // the caller's
   co_collator *collator;             // of targets and weights
+  int64_t *units;                    // by sample, of events; NULL = each sample is one
   float *target, *weight;
 } evaluating;
 
@@ -84,8 +91,10 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
     co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(
-        co_scores_create(&e->out->scores[i], ctx, output->column->type, output->width, count));
+    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
+                                         output->width, is_catalogue(output), count));
+    if (is_catalogue(output) && !e->units)
+      CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
@@ -97,6 +106,7 @@ static void close_scores(evaluating *e) {
   co_context *ctx = e->model->ctx;
   co_free(ctx, e->target);
   co_free(ctx, e->weight);
+  co_free(ctx, e->units);
   co_collator_free(e->collator);
 }
 
@@ -111,7 +121,7 @@ static void add_scores(evaluating *e, int64_t output, const int64_t *samples, in
       co_collate(e->collator, k, &shape, samples, rows,
                  feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
   }
-  co_scores_add(&e->out->scores[output], samples, scores, e->target, e->weight, rows);
+  co_scores_add(&e->out->scores[output], samples, e->units, scores, e->target, e->weight, rows);
 }
 
 static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
@@ -136,9 +146,10 @@ co_status co_evaluation_measure(co_measured *out, const co_evaluation *e, int64_
 }
 
 bool co_evaluation_has(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
-  const co_column *column = e->model->outputs[output].column;
-  return column && co_metric_is_scored(metric, column->type) &&
-         (!metric->needs_profit || profit_of(e, output));
+  const co_output_feature *feature = &e->model->outputs[output];
+  return feature->column && co_metric_is_scored(metric, feature->column->type) &&
+         (!metric->needs_profit || profit_of(e, output)) &&
+         (is_catalogue(feature) ? !metric->needs_scores : !metric->needs_catalogue);
 }
 
 static bool is_measured(const co_evaluation *e, int64_t output, const co_metric_class *metric) {

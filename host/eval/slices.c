@@ -104,16 +104,12 @@ static char *name_group(const grouping *g, int64_t k) {
 // The scores of the rows in group `k`: they stand in the order of the samples, some left out.
 static co_status take_scores(co_scores *out, const co_scores *from, const grouping *g, int64_t k,
                              const int64_t *samples, int64_t rows) {
-  CO_RETURN_IF_FAILED(co_scores_create(out, from->ctx, from->type, from->width, rows));
+  CO_RETURN_IF_FAILED(
+      co_scores_create(out, from->ctx, from->type, from->width, from->catalogue, rows));
   for (int64_t i = 0, at = 0; i < from->count; i++, at++) {
     while (samples[at] != from->sample[i])
       at++;
-    if (g->group[at] != k) continue;
-    memcpy(out->score + out->count * out->width, from->score + i * from->width,
-           (size_t)from->width * sizeof *from->score);
-    out->target[out->count] = from->target[i];
-    out->sample[out->count] = from->sample[i];
-    out->weight[out->count++] = from->weight[i];
+    if (g->group[at] == k) co_scores_copy(out, from, i);
   }
   return CO_OK;
 }

@@ -42,6 +42,7 @@ typedef struct reader {
   const co_input_feature *feature;
   scalar scalars[CO_DERIVED_COLUMNS + 1]; // handed out as double, side by side
   int64_t scalar_count;                   // 0: rows as they are delivered
+  const int32_t *codes;                   // of events that are categories: handed out as they are
   const int64_t *begin, *end;             // of events: their range
   void *values;
   int64_t *samples;
@@ -79,6 +80,12 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
     if (learning && feature->learned) CO_RETURN_IF_FAILED(open_scalar(r, feature->learned));
   } else if (column->shape.rank == 0 && column->dtype == CO_F32) {
     CO_RETURN_IF_FAILED(open_scalar(r, column));
+  } else if (feature->event_table >= 0) {
+    const void *data;
+    int64_t rows;
+    CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, column->table, &r->begin, &r->end));
+    CO_RETURN_IF_FAILED(co_dataset_column(dataset, column->name, &data, &rows, NULL));
+    r->codes = data;
   }
   size_t row_bytes = r->scalar_count
                          ? (size_t)r->scalar_count * sizeof(double)
@@ -132,9 +139,26 @@ static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, 
   return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
 }
 
+static co_status read_codes(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                            void *state) {
+  int64_t held = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t first = 0, rows = rows_of(r, samples[i], &first);
+    for (int64_t k = 0; k < rows; k++) {
+      ((int32_t *)r->values)[held] = r->codes[first + k];
+      r->samples[held++] = samples[i];
+      if (held < CHUNK) continue;
+      CO_RETURN_IF_FAILED(take(r->feature, state, r->values, held, r->samples));
+      held = 0;
+    }
+  }
+  return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
+}
+
 static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
                            void *state) {
   if (r->scalar_count) return read_numbers(r, samples, count, take, state);
+  if (r->codes) return read_codes(r, samples, count, take, state);
   for (int64_t i = 0; i < count; i += CHUNK) {
     int64_t rows = count - i < CHUNK ? count - i : CHUNK;
     CO_RETURN_IF_FAILED(
