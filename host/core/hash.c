@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/core/hash.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#include <cpuid.h>
 #include <immintrin.h>
 #define HAVE_INSTRUCTIONS 1
 #else
@@ -162,23 +159,11 @@ compress_by_instructions(uint32_t state[8], const unsigned char *bytes, size_t b
   _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(feba, dchg, 0xF0));
   _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
-
-// CPUID is slow, above all in virtual machines: it is asked once.
-static bool has_instructions(void) {
-  static atomic_int known; // 0 = not yet, 1 = no, 2 = yes
-  int answer = atomic_load_explicit(&known, memory_order_relaxed);
-  if (answer) return answer == 2;
-  unsigned eax, ebx, ecx, edx;
-  bool found = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ebx >> 29 & 1 &&
-               __builtin_cpu_supports("sse4.1");
-  atomic_store_explicit(&known, found ? 2 : 1, memory_order_relaxed);
-  return found;
-}
 #endif
 
 static void compress(uint32_t state[8], const unsigned char *bytes, size_t blocks) {
 #if HAVE_INSTRUCTIONS
-  if (has_instructions()) {
+  if (__builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1")) {
     compress_by_instructions(state, bytes, blocks);
     return;
   }
