@@ -43,7 +43,7 @@ typedef struct co_fit_class {
   co_status (*begin)(co_context *ctx, const co_input_feature *feature, void *state);
   // `values` (rows, …) of the column's type, of numbers as double; `samples` tells which rows. Of
   // events, a row is an event of that sample. Of a feature that is derived, (rows, columns) as
-  // double, as derivations are given them, behind them the column that is only learned from.
+  // double, as derivations are given them, behind them the column that is only learned from; of texts, (rows) pointers to them.
   co_status (*add)(const co_input_feature *feature, void *state, const void *values, int64_t rows,
                    const int64_t *samples);
   // Once, after the last of them, on the same thread: what took much memory goes. NULL = nothing does.

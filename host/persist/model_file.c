@@ -350,8 +350,9 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   int type = co_column_type_parse(text_of(node, "type")),
       role = co_role_parse(text_of(node, "role"));
   const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
-  if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST ||
-      shape->count != co_column_type_rank((co_column_type)type) || !*text_of(node, "name") ||
+  int rank = type < 0 || type == CO_COLUMN_TEXT ? 0 : co_column_type_rank((co_column_type)type);
+  if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST || shape->count != rank ||
+      !*text_of(node, "name") ||
       (names && (names->kind != CO_NODE_LIST || !names->count ||
                  !co_column_type_has_names((co_column_type)type))) ||
       (type == CO_COLUMN_CATEGORY && !names))
