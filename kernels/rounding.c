@@ -83,6 +83,9 @@ static kind kind_of(co_op op) {
   case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_MAX_POOL2D_BACKWARD:
   case CO_OP_EMBEDDING_BACKWARD:
+  case CO_OP_MEMBER_SCALE_BACKWARD:
+  case CO_OP_MEMBER_DENSE:
+  case CO_OP_MEMBER_DENSE_BACKWARD:
   case CO_OP_ADD:
     return SUMS;
   default:

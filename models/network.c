@@ -9,6 +9,7 @@
 
 typedef struct combiner_options {
   int type;
+  int64_t members;
   const co_node *layers;
 } combiner_options;
 
@@ -17,6 +18,11 @@ static const char *const combiner_words[] = {"concat", "add", "graph", NULL};
 const co_field co_combiner_fields[] = {
     {"type", CO_FIELD_ENUM, offsetof(combiner_options, type), "concat", 0, 0, combiner_words,
      "How encoded inputs are joined.", NULL},
+    {"members", CO_FIELD_INT, offsetof(combiner_options, members), "0", 0, 1024, NULL,
+     "So many networks in one, which share all layers: each has a trained scale of the joined "
+     "inputs "
+     "and an output of its own, scores are their mean (Gorishniy et al. 2024); 0 = one network.",
+     NULL},
     {"layers", CO_FIELD_NODE, offsetof(combiner_options, layers), "null", 0, 0, NULL,
      "Layers after joining; for graph, layers that name the inputs.", NULL},
     {.key = NULL}};
@@ -135,6 +141,24 @@ static co_status combine_layers(co_model_builder *b, const co_node *layers, cons
                              b->problems, out);
 }
 
+// A layer of the combiner's own; `text`: its options.
+static co_status apply(co_model_builder *b, const char *name, const char *text, const char *path,
+                       const co_value *in, int count, co_value *out) {
+  co_model *model = b->model;
+  const co_layer_class *layer = co_layer_find(name);
+  void *options = co_arena_alloc(model->arena, 1, layer->options_size);
+  co_node *node;
+  if (!options) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      co_yaml_parse(&node, model->arena, "combiner", text, strlen(text), b->problems));
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(options, layer->fields, node, "combiner", model->arena, b->problems));
+  co_status status = co_layer_apply(model->network, layer, path, options, in, count, out);
+  if (status != CO_ERR_CONFIG) return status;
+  return co_node_problem(b->problems, co_node_get(model->config, "combiner"), NULL, "combiner: %s",
+                         co_error_last()->message);
+}
+
 static co_status combine(co_model_builder *b, const co_value *encoded, co_value *out) {
   co_model *model = b->model;
   const co_node *node = co_node_get(model->config, "combiner");
@@ -145,21 +169,21 @@ static co_status combine(co_model_builder *b, const co_value *encoded, co_value 
   *out = model->block_count ? encoded[0] : CO_NO_VALUE;
   if (b->problems->count > before || !model->block_count) return CO_OK;
   const char *type = combiner_words[options.type];
+  if (strcmp(type, "graph") == 0 && options.members)
+    return co_node_problem(b->problems, co_node_get(node, "members"), NULL,
+                           "combiner.members: in a graph it is the layer Members");
   if (strcmp(type, "graph") == 0)
     return combine_layers(b, options.layers, encoded,
                           model->block_count == 1 ? encoded[0] : CO_NO_VALUE, out);
-  if (model->block_count > 1) {
-    const co_layer_class *layer = co_layer_find(strcmp(type, "add") == 0 ? "Add" : "Concatenate");
-    void *defaults = co_arena_alloc(model->arena, 1, layer->options_size);
-    if (!defaults) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(
-        co_fields_parse(defaults, layer->fields, NULL, "combiner", model->arena, b->problems));
-    co_status status = co_layer_apply(model->network, layer, "combiner/join", defaults, encoded,
-                                      (int)model->block_count, out);
-    if (status == CO_ERR_CONFIG)
-      return co_node_problem(b->problems, node, NULL, "combiner: %s", co_error_last()->message);
-    CO_RETURN_IF_FAILED(status);
+  if (model->block_count > 1)
+    CO_RETURN_IF_FAILED(apply(b, strcmp(type, "add") == 0 ? "Add" : "Concatenate", "{}",
+                              "combiner/join", encoded, (int)model->block_count, out));
+  if (b->problems->count == before && options.members) {
+    char *text = co_arena_format(model->arena, "members: %lld", (long long)options.members);
+    if (!text) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(apply(b, "Members", text, "combiner/members", out, 1, out));
   }
+  if (b->problems->count > before) return CO_OK;
   return options.layers ? combine_layers(b, options.layers, encoded, *out, out) : CO_OK;
 }
 

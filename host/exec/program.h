@@ -20,6 +20,7 @@ typedef struct co_phase_options {
   const co_optimizer_class *optimizer;
   const void *optimizer_options; // copied
   double clip_norm;              // of the global gradient norm, 0 = off
+  double clip_value;             // of each element of the gradient, 0 = off
 } co_phase_options;
 
 // The input section, run before the network on devices that have memory of their own. Its inputs

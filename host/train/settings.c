@@ -54,12 +54,14 @@ static const co_field trainer_fields[] = {
     {.key = NULL}};
 
 typedef struct clipping_options {
-  double clip_global_norm;
+  double clip_global_norm, clip_value;
 } clipping_options;
 
 static const co_field clipping_fields[] = {
     {"clip_global_norm", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_global_norm), "0.0", 0,
      1e30, NULL, "Longest gradient over all parameters; 0 = off.", NULL},
+    {"clip_value", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_value), "0.0", 0, 1e30, NULL,
+     "Largest size of each element of the gradient, after the norm; 0 = off.", "clipvalue"},
     {.key = NULL}};
 
 typedef struct checkpoint_options {
@@ -194,7 +196,7 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
     for (; co_optimizer_list()[count] && count < 32; count++)
       names[count] = co_optimizer_list()[count]->name;
     const char *near = co_nearest(name, names, count);
-    return co_node_problem(problems, type, "known: sgd, adam, adamw",
+    return co_node_problem(problems, type, "known: sgd, adam, adamw, rmsprop, adagrad",
                            "trainer.optimizer.type: unknown optimizer '%s'%s%s%s", name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
@@ -262,6 +264,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,
                                       "trainer.checkpoint", arena, problems));
   options.settings.clip_norm = clipping.clip_global_norm;
+  options.settings.clip_value = clipping.clip_value;
   options.settings.keep_last = checkpoint.keep_last;
   *out = options.settings;
   return CO_OK;
@@ -293,7 +296,7 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   co_json_open(json, '{');
   co_fields_render(json, co_schedule_fields, &settings->schedule);
   co_json_close(json);
-  clipping_options clipping = {settings->clip_norm};
+  clipping_options clipping = {settings->clip_norm, settings->clip_value};
   co_json_key(json, "gradient_clipping");
   co_json_open(json, '{');
   co_fields_render(json, clipping_fields, &clipping);

@@ -152,6 +152,16 @@ static const char objectives[] =
     "  - {name: vector, loss: {type: huber, delta: 0.7}}\n"
     "  - {name: label, loss: {label_smoothing: 0.2}}\n";
 
+// Three networks in one, of numbers, of a probability and of classes.
+static const char members[] =
+    "input_features: [{name: x}, {name: z}]\n"
+    "combiner: {type: concat, members: 3, layers: [{Dense: {units: 6, activation: relu}},\n"
+    "  {Dropout: 0.25}, {Dense: {units: 5, activation: tanh}}]}\n"
+    "output_features:\n"
+    "  - {name: score, loss: {type: binary_cross_entropy}}\n"
+    "  - {name: vector, weight: 2.0}\n"
+    "  - {name: label}\n";
+
 static const char binary[] =
     "input_features:\n"
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
@@ -199,6 +209,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"smooth", smooth, NULL},
                                {"curved", curved, NULL},
                                {"objectives", objectives, NULL},
+                               {"members", members, NULL},
                                {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
