@@ -16,8 +16,8 @@ static bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-co_csv_field co_cell_trim(const co_csv_field *field, const char *suffix) {
-  co_csv_field cell = *field;
+co_cell co_cell_trim(const co_cell *field, const char *suffix) {
+  co_cell cell = *field;
   for (; cell.length && is_blank(*cell.text); cell.length--)
     cell.text++;
   while (cell.length && is_blank(cell.text[cell.length - 1]))
@@ -29,7 +29,7 @@ co_csv_field co_cell_trim(const co_csv_field *field, const char *suffix) {
   return cell;
 }
 
-bool co_cell_is_missing(const co_csv_field *cell) {
+bool co_cell_is_missing(const co_cell *cell) {
   static const char *const words[] = {"NA", "N/A", "NaN", "nan", "null", "NULL", "Null", "\\N"};
   if (cell->length == 0) return true;
   if (cell->length > 4) return false;
@@ -87,7 +87,7 @@ static bool take_apart(const char *text, const char *end, decimal *d) {
 
 // Where digits and power of ten are exact in double, one operation rounds right (Clinger, "How to
 // read floating point numbers accurately", PLDI 1990); else the C library does.
-static double value_of(const decimal *d, const co_csv_field *cell) {
+static double value_of(const decimal *d, const co_cell *cell) {
   static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -105,7 +105,7 @@ static double value_of(const decimal *d, const co_csv_field *cell) {
 // ---- other kinds -------------------------------------------------------------------------------
 
 // Digits with commas or points between, such as 1,5 or 1.234,56 or 1,234,567.
-static bool has_commas(const co_csv_field *cell) {
+static bool has_commas(const co_cell *cell) {
   bool comma = false, digit = false;
   for (size_t i = cell->length && (*cell->text == '-' || *cell->text == '+'); i < cell->length;
        i++) {
@@ -118,7 +118,7 @@ static bool has_commas(const co_csv_field *cell) {
   return comma && is_digit(cell->text[cell->length - 1]);
 }
 
-co_cell_kind co_cell_read(const co_csv_field *cell, double *value) {
+co_cell_kind co_cell_read(const co_cell *cell, double *value) {
   decimal d;
   *value = NAN;
   if (take_apart(cell->text, cell->text + cell->length, &d)) {

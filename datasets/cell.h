@@ -3,16 +3,16 @@
 #ifndef COHORT_DATASETS_CELL_H
 #define COHORT_DATASETS_CELL_H
 
-#include "datasets/csv.h"
+#include "datasets/rows.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 // The field without blanks around it, and without `suffix` (NULL = none) at its end.
-co_csv_field co_cell_trim(const co_csv_field *field, const char *suffix);
+co_cell co_cell_trim(const co_cell *field, const char *suffix);
 // Of a trimmed cell: empty, NA, N/A, NaN, null (also nan, NULL, Null) or \N.
-bool co_cell_is_missing(const co_csv_field *cell);
+bool co_cell_is_missing(const co_cell *cell);
 
 typedef enum co_cell_kind {
   CO_CELL_NUMBER,
@@ -25,7 +25,7 @@ typedef enum co_cell_kind {
 // Of a trimmed cell that is not missing. Numbers are decimal: [+-]digits[.digits][e[+-]digits], with
 // digits on one side of the point at least; *value is the nearest double, of dates seconds since
 // 1970-01-01 UTC, of all else NaN.
-co_cell_kind co_cell_read(const co_csv_field *cell, double *value);
+co_cell_kind co_cell_read(const co_cell *cell, double *value);
 
 #ifdef __cplusplus
 }

@@ -1,288 +1,269 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 4180 (Y. Shafranovich, 2005): a field in quotes holds anything, with each quote doubled; one
-// without holds no quote. UTF-8 is well-formed as in the Unicode Standard, table 3-7.
-#include "datasets/csv.h"
-
+// Tables in text, RFC 4180 (Y. Shafranovich, 2005) with any of , ; tab | between the fields: a field
+// in quotes holds anything, with each quote doubled; one without holds no quote. LF, CRLF or CR end
+// lines; those without any character are passed over. UTF-8 is well-formed as in the Unicode
+// Standard, table 3-7.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "datasets/source.h"
+#include "datasets/text_rows.h"
+#include "host/core/utf8.h"
 
-enum { BUFFER_BYTES = 1 << 18 };
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-struct co_csv {
-  co_context *ctx;
-  co_arena *arena;
-  const char *path;
-  co_source *source;
-  unsigned char *buffer; // contents [offset, offset + end), of which `at` bytes are read
-  size_t at, end;
-  int64_t offset;
-  bool finished; // the source is
-  char delimiter;
-  bool special[256]; // bytes that a run of plain ones ends at
-  char *text;        // of the row: fields, each with a NUL behind it
-  size_t length, capacity;
-  size_t *begin; // of each field in it
-  int64_t fields, field_capacity;
-  co_csv_field *shown;
-  const char **names; // NULL until the header is read
-  int64_t columns;
-  int64_t line, row_line, row; // in work
-};
+typedef struct csv {
+  co_text_rows text; // first
+  bool header_read;  // rows have as many fields
+} csv;
 
-typedef enum field_end { FIELD_DELIMITER, FIELD_LINE, FIELD_FILE } field_end;
+// The row in work.
+typedef struct row {
+  co_text_piece *piece;
+  const csv *csv;
+  const unsigned char *at;
+  const unsigned char *begin;
+  int64_t line, fields;
+  const unsigned char *field;
+} row;
 
-// ---- errors ------------------------------------------------------------------------------------
-
-static co_status wrong(const co_csv *c, int64_t column, const char *format, va_list arguments) {
-  char text[512], name[224] = "";
-  vsnprintf(text, sizeof text, format, arguments);
-  if (column >= 0 && c->names && column < c->columns)
-    snprintf(name, sizeof name, ", column '%.200s'", c->names[column]);
-  else if (column >= 0)
-    snprintf(name, sizeof name, ", column %" PRId64, column + 1);
-  if (!c->names)
-    return co_fail_at(CO_ERR_DATA, c->path, (long)c->row_line, 0, "header%s: %s", name, text);
-  return co_fail_at(CO_ERR_DATA, c->path, (long)c->row_line, 0, "row %" PRId64 "%s: %s", c->row,
-                    name, text);
-}
-
-co_status co_csv_wrong(const co_csv *c, int64_t column, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  co_status status = wrong(c, column, format, arguments);
-  va_end(arguments);
-  return status;
-}
-
-// In the field that is being read.
-static co_status bad_field(const co_csv *c, const char *format, ...) CO_PRINTF(2, 3);
-static co_status bad_field(const co_csv *c, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  co_status status = wrong(c, c->fields - 1, format, arguments);
-  va_end(arguments);
-  return status;
-}
-
-static co_status bad_character(const co_csv *c, unsigned char first, int64_t at) {
-  co_status status =
-      bad_field(c, "the text is not UTF-8 at 0x%02X, byte %" PRId64 " of the text", first, at);
-  co_hint("convert the file, for example with iconv -f LATIN1 -t UTF-8");
-  return status;
-}
-
-static co_status nul_byte(const co_csv *c) {
-  return bad_field(c, "a NUL byte, byte %" PRId64 " of the text", c->offset + (int64_t)c->at);
-}
+typedef enum outcome {
+  TAKEN,  // a field, another follows
+  ENDED,  // the row's last
+  CUT,    // the text goes on behind the piece's end
+  DAMAGED // the row is rejected, and what follows it is next
+} outcome;
 
 // ---- bytes -------------------------------------------------------------------------------------
 
-// Fills the buffer up; what is unread stays.
-static co_status top_up(co_csv *c) {
-  size_t got;
-  if (c->finished) return CO_OK;
-  memmove(c->buffer, c->buffer + c->at, c->end - c->at);
-  c->offset += (int64_t)c->at;
-  c->end -= c->at;
-  c->at = 0;
-  co_status status = co_source_read(c->source, c->buffer + c->end, BUFFER_BYTES - c->end, &got);
-  if (status == CO_ERR_DATA && c->names) co_note("after row %" PRId64, c->row - 1);
-  CO_RETURN_IF_FAILED(status);
-  c->finished = got < BUFFER_BYTES - c->end;
-  c->end += got;
-  return CO_OK;
-}
-
-// The next byte, which stays unread; -1 at the end.
-static co_status peek(co_csv *c, int *byte) {
-  if (c->at == c->end) CO_RETURN_IF_FAILED(top_up(c));
-  *byte = c->at < c->end ? c->buffer[c->at] : -1;
-  return CO_OK;
-}
-
-static co_status make_room(co_csv *c, size_t more) {
-  size_t field = c->length - c->begin[c->fields - 1];
-  if (more > CO_CSV_MAX_FIELD - field)
-    return bad_field(c, "a field of more than %d MiB; is a quote missing?", CO_CSV_MAX_FIELD >> 20);
-  if (more + 1 > CO_CSV_MAX_ROW - c->length)
-    return bad_field(c, "a row of more than %d MiB", CO_CSV_MAX_ROW >> 20);
-  if (c->capacity - c->length > more) return CO_OK;
-  size_t capacity = 2 * c->capacity > c->length + more + 1 ? 2 * c->capacity : c->length + more + 1;
-  char *grown = co_realloc(c->ctx, c->text, capacity);
-  if (!grown) return CO_ERR_MEMORY;
-  c->text = grown;
-  c->capacity = capacity;
-  return CO_OK;
-}
-
-static co_status append(co_csv *c, const void *bytes, size_t length) {
-  CO_RETURN_IF_FAILED(make_room(c, length));
-  memcpy(c->text + c->length, bytes, length);
-  c->length += length;
-  return CO_OK;
-}
-
-// Takes the bytes up to the next special one.
-static co_status take_plain(co_csv *c) {
-  size_t from = c->at;
-  while (c->at < c->end && !c->special[c->buffer[c->at]])
-    c->at++;
-  return append(c, c->buffer + from, c->at - from);
-}
-
-static co_status take_byte(co_csv *c) {
-  return append(c, c->buffer + c->at++, 1);
-}
-
-// A character of several bytes, of which the first is next.
-static co_status take_wide(co_csv *c) {
-  unsigned char first = c->buffer[c->at];
-  int following = first < 0xC2 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : 0;
-  int low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  int high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  int64_t at = c->offset + (int64_t)c->at;
-  if (!following) return bad_character(c, first, at);
-  CO_RETURN_IF_FAILED(take_byte(c));
-  for (int i = 0; i < following; i++) {
-    int byte;
-    CO_RETURN_IF_FAILED(peek(c, &byte));
-    if (byte < low || byte > high) return bad_character(c, first, at);
-    CO_RETURN_IF_FAILED(take_byte(c));
-    low = 0x80;
-    high = 0xBF;
+// The first special byte from `at` on; the zeros behind the text are such.
+static const unsigned char *find_special(const csv *c, const unsigned char *at) {
+#ifdef __SSE2__
+  const __m128i delimiter = _mm_set1_epi8(c->text.base.delimiter), quote = _mm_set1_epi8('"'),
+                lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
+  for (;; at += 16) {
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i found = _mm_or_si128(_mm_cmpeq_epi8(x, delimiter), _mm_cmpeq_epi8(x, lf));
+    found = _mm_or_si128(found, _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, cr)));
+    found =
+        _mm_or_si128(found, _mm_or_si128(_mm_cmpeq_epi8(x, zero), x)); // the highest bit: no ASCII
+    int mask = _mm_movemask_epi8(found);
+    if (mask) return at + __builtin_ctz((unsigned)mask);
   }
-  return CO_OK;
+#else
+  while (*at && *at < 0x80 && *at != '"' && *at != '\n' && *at != '\r' &&
+         *at != (unsigned char)c->text.base.delimiter)
+    at++;
+  return at;
+#endif
 }
 
-// LF, CRLF or a CR alone.
-static co_status take_line_end(co_csv *c) {
-  int byte = c->buffer[c->at++], next;
-  c->line++;
-  if (byte == '\n') return CO_OK;
-  CO_RETURN_IF_FAILED(peek(c, &next));
-  c->at += next == '\n';
-  return CO_OK;
+static bool at_end(const row *r) {
+  return r->at == r->piece->end;
+}
+
+// Passes over one line end, which is next. False: a CR may have its LF behind the piece's end.
+static bool pass_line_end(row *r) {
+  if (*r->at == '\r' && r->at + 1 == r->piece->end && !r->piece->last) return false;
+  r->at += *r->at == '\r' && r->at + 1 < r->piece->end && r->at[1] == '\n' ? 2 : 1;
+  return true;
+}
+
+// ---- what is wrong -----------------------------------------------------------------------------
+
+// Goes on behind the line in which the damage is.
+static outcome reject(row *r, const char *reason, const char *hint) {
+  co_text_piece *p = r->piece;
+  while (r->at < p->end && *r->at != '\n' && *r->at != '\r')
+    r->at++;
+  if (at_end(r) && !p->last && r->at - r->begin <= CO_ROWS_MAX_ROW) return CUT;
+  const unsigned char *end = r->at;
+  if (!at_end(r) && !pass_line_end(r)) return CUT;
+  p->lines = r->line - 1 + (r->at > end);
+  for (const unsigned char *at = r->begin; at < end; at++)
+    p->lines += *at == '\n';
+  co_text_piece_reject(p, r->begin, end, r->line, r->fields, reason, hint);
+  return DAMAGED;
+}
+
+// A quote that is never closed may be the only damage: what follows its first line is taken again.
+static outcome reject_open_quote(row *r, const char *reason) {
+  r->at = r->field;
+  return reject(r, reason, NULL);
+}
+
+static outcome reject_character(row *r) {
+  char reason[160];
+  const char *hint = NULL;
+  if (!r->piece->last && r->piece->end - r->at < 4 && *r->at) return CUT;
+  co_text_piece_explain(r->piece, r->at, reason, &hint);
+  return reject(r, reason, hint);
+}
+
+// ---- fields ------------------------------------------------------------------------------------
+
+// Behind a field: what ends it is next, or the end of the text.
+static outcome end_field(row *r, const char *text, size_t length) {
+  co_text_piece *p = r->piece;
+  if (at_end(r) && !p->last) return CUT;
+  if (length > CO_ROWS_MAX_CELL)
+    return reject_open_quote(r, "a field of more than 10 MiB; is a quote missing?");
+  bool more = !at_end(r) && *r->at == (unsigned char)r->csv->text.base.delimiter;
+  if (!more && !at_end(r)) {
+    if (!pass_line_end(r)) return CUT;
+    p->lines++;
+  }
+  r->at += more;
+  co_text_piece_add(p, text, length);
+  if (p->status != CO_OK) return DAMAGED;
+  r->fields++;
+  return more ? TAKEN : ENDED;
+}
+
+static outcome read_plain(row *r) {
+  const csv *c = r->csv;
+  for (r->field = r->at;;) {
+    r->at = find_special(c, r->at);
+    unsigned char byte = *r->at;
+    if (byte >= 0x80) {
+      size_t length = co_utf8_length((const char *)r->at);
+      if (!length) return reject_character(r);
+      r->at += length;
+    } else if (byte == '"') {
+      if (!c->text.options->no_quotes)
+        return reject(r, "a quote within a field that does not begin with one",
+                      "such a field stands in quotes, with each quote in it doubled; --no-quotes "
+                      "takes quotes as they are");
+      r->at++;
+    } else if (!byte && !at_end(r)) {
+      return reject_character(r);
+    } else if (at_end(r) && !r->piece->last && r->at - r->field > CO_ROWS_MAX_CELL) {
+      return reject(r, "a field of more than 10 MiB", NULL);
+    } else {
+      return end_field(r, (const char *)r->field, (size_t)(r->at - r->field));
+    }
+  }
+}
+
+// The text of a field in quotes, each doubled one taken as one.
+static const char *without_doubled(co_text_piece *p, const unsigned char *from, size_t *length) {
+  char *text = co_arena_strndup(p->arena, (const char *)from, *length);
+  size_t to = 0;
+  if (!text) p->status = CO_ERR_MEMORY;
+  for (size_t i = 0; text && i < *length; i++) {
+    text[to++] = text[i];
+    i += text[i] == '"';
+  }
+  *length = to;
+  return text;
+}
+
+static outcome read_quoted(row *r) {
+  co_text_piece *p = r->piece;
+  int64_t lines = 0;
+  bool doubled = false;
+  r->field = r->at++;
+  const unsigned char *text = r->at;
+  for (;; r->at++) {
+    r->at = find_special(r->csv, r->at);
+    unsigned char byte = *r->at;
+    if (byte >= 0x80) {
+      size_t length = co_utf8_length((const char *)r->at);
+      if (!length) return reject_character(r);
+      r->at += length - 1;
+    } else if (byte == '"') {
+      if (r->at + 1 == p->end && !p->last) return CUT;
+      if (r->at[1] != '"' || r->at + 1 == p->end) break;
+      doubled = true;
+      r->at++;
+    } else if (at_end(r)) {
+      if (p->last) return reject_open_quote(r, "the quote that opens the field is never closed");
+      if (r->at - r->field <= CO_ROWS_MAX_CELL) return CUT;
+      return reject_open_quote(r, "a field of more than 10 MiB; is a quote missing?");
+    } else if (!byte) {
+      return reject_character(r);
+    }
+    lines += *r->at == '\n';
+  }
+  size_t length = (size_t)(r->at++ - text);
+  if (!at_end(r) && *r->at != (unsigned char)r->csv->text.base.delimiter && *r->at != '\n' &&
+      *r->at != '\r')
+    return reject(r, "text after the quote that closes the field",
+                  "a quote within a field in quotes is doubled");
+  p->lines += lines;
+  const char *kept = doubled ? without_doubled(p, text, &length) : (const char *)text;
+  return end_field(r, kept, length);
 }
 
 // ---- rows --------------------------------------------------------------------------------------
 
-static co_status begin_field(co_csv *c) {
-  if (c->fields == CO_CSV_MAX_COLUMNS)
-    return bad_field(c, "more than %d columns", CO_CSV_MAX_COLUMNS);
-  CO_RETURN_IF_FAILED(
-      co_grow(c->ctx, (void **)&c->begin, &c->field_capacity, c->fields, sizeof *c->begin));
-  c->begin[c->fields++] = c->length;
-  return CO_OK;
+static bool pass_blank_lines(row *r) {
+  while (!at_end(r) && (*r->at == '\n' || *r->at == '\r')) {
+    if (!pass_line_end(r)) return false;
+    r->piece->lines++;
+    r->piece->rest = r->at;
+  }
+  return true;
 }
 
-// What stands behind a field: its end, which is taken.
-static co_status end_field(co_csv *c, int byte, field_end *end) {
-  CO_RETURN_IF_FAILED(append(c, "", 1));
-  *end = byte < 0 ? FIELD_FILE : byte == c->delimiter ? FIELD_DELIMITER : FIELD_LINE;
-  if (*end == FIELD_LINE) return take_line_end(c);
-  c->at += *end == FIELD_DELIMITER;
-  return CO_OK;
+// A row whose fields are not as many as the columns.
+static void refuse_ragged(row *r, const unsigned char *end) {
+  char reason[96], hint[96];
+  char delimiter = r->csv->text.base.delimiter;
+  snprintf(reason, sizeof reason, "%" PRId64 " field%s instead of %" PRId64, r->fields,
+           r->fields == 1 ? "" : "s", r->csv->text.base.column_count);
+  snprintf(hint, sizeof hint,
+           "a field with a delimiter (here %s) or a line end in it stands in quotes",
+           delimiter == '\t' ? "a tab" : (const char[]){delimiter, '\0'});
+  co_text_piece_reject(r->piece, r->begin, end, r->line, -1, reason, hint);
 }
 
-static bool ends_field(const co_csv *c, int byte) {
-  return byte < 0 || byte == c->delimiter || byte == '\n' || byte == '\r';
+static const unsigned char *trim_line_end(const unsigned char *begin, const unsigned char *end) {
+  if (end > begin && end[-1] == '\n') end--;
+  if (end > begin && end[-1] == '\r') end--;
+  return end;
 }
 
-static co_status read_plain(co_csv *c, field_end *end) {
+static bool parse_row(row *r) {
+  co_text_piece *p = r->piece;
+  const csv *c = r->csv;
+  outcome o = TAKEN;
+  r->begin = r->at;
+  r->fields = 0;
+  int64_t lines = p->lines;
+  r->line = lines + 1;
+  while (o == TAKEN) {
+    if (r->fields == CO_ROWS_MAX_COLUMNS)
+      o = reject(r, "more than 16384 columns", NULL);
+    else if (r->at - r->begin > CO_ROWS_MAX_ROW)
+      o = reject(r, "a row of more than 64 MiB", NULL);
+    else
+      o = *r->at == '"' && !at_end(r) && !c->text.options->no_quotes ? read_quoted(r)
+                                                                     : read_plain(r);
+  }
+  if (o == CUT) {
+    p->cell_count -= r->fields;
+    p->lines = lines;
+    return false;
+  }
+  p->rest = r->at;
+  if (o == DAMAGED) return p->status == CO_OK;
+  const unsigned char *end = trim_line_end(r->begin, r->at);
+  if (c->header_read && r->fields != c->text.base.column_count)
+    refuse_ragged(r, end);
+  else
+    co_text_piece_end_row(p, r->begin, end, r->line);
+  return p->status == CO_OK;
+}
+
+static void parse(co_text_piece *p) {
+  row r = {.piece = p, .csv = (const csv *)p->rows, .at = p->begin};
   for (;;) {
-    int byte;
-    CO_RETURN_IF_FAILED(take_plain(c));
-    CO_RETURN_IF_FAILED(peek(c, &byte));
-    if (ends_field(c, byte)) return end_field(c, byte, end);
-    if (byte == '"') {
-      co_status status = bad_field(c, "a quote within a field that does not begin with one");
-      co_hint("such a field stands in quotes, with each quote in it doubled");
-      return status;
-    }
-    if (!byte) return nul_byte(c);
-    if (byte >= 0x80) CO_RETURN_IF_FAILED(take_wide(c));
+    if (!pass_blank_lines(&r)) return;
+    if (r.at >= p->stop || p->rows_seen >= p->most || !parse_row(&r)) return;
   }
-}
-
-static co_status read_quoted(co_csv *c, field_end *end) {
-  c->at++;
-  for (;;) {
-    int byte;
-    CO_RETURN_IF_FAILED(take_plain(c));
-    CO_RETURN_IF_FAILED(peek(c, &byte));
-    if (byte < 0) return bad_field(c, "the quote that opens the field is never closed");
-    if (!byte) return nul_byte(c);
-    if (byte >= 0x80) {
-      CO_RETURN_IF_FAILED(take_wide(c));
-      continue;
-    }
-    if (byte == '"') {
-      c->at++;
-      CO_RETURN_IF_FAILED(peek(c, &byte));
-      if (ends_field(c, byte)) return end_field(c, byte, end);
-      if (byte != '"') {
-        co_status status = bad_field(c, "text after the quote that closes the field");
-        co_hint("a quote within a field in quotes is doubled");
-        return status;
-      }
-    }
-    c->line += byte == '\n';
-    if (c->at < c->end && c->special[c->buffer[c->at]]) CO_RETURN_IF_FAILED(take_byte(c));
-  }
-}
-
-// Reads a row, whatever its number of fields; *more is false at the end. The first line that has
-// a character counts.
-static co_status read_row(co_csv *c, bool *more) {
-  int byte;
-  *more = false;
-  for (;;) {
-    CO_RETURN_IF_FAILED(peek(c, &byte));
-    if (byte != '\n' && byte != '\r') break;
-    CO_RETURN_IF_FAILED(take_line_end(c));
-  }
-  if (byte < 0) return CO_OK;
-  *more = true;
-  c->fields = 0;
-  c->length = 0;
-  c->row_line = c->line;
-  for (field_end end = FIELD_DELIMITER; end == FIELD_DELIMITER;) {
-    CO_RETURN_IF_FAILED(begin_field(c));
-    CO_RETURN_IF_FAILED(peek(c, &byte));
-    CO_RETURN_IF_FAILED(byte == '"' ? read_quoted(c, &end) : read_plain(c, &end));
-  }
-  return CO_OK;
-}
-
-static void show_row(co_csv *c) {
-  for (int64_t i = 0; i < c->fields; i++) {
-    size_t next = i + 1 < c->fields ? c->begin[i + 1] : c->length;
-    c->shown[i] = (co_csv_field){c->text + c->begin[i], next - c->begin[i] - 1};
-  }
-}
-
-co_status co_csv_next(co_csv *c, const co_csv_field **fields) {
-  bool more;
-  *fields = NULL;
-  c->row++;
-  CO_RETURN_IF_FAILED(read_row(c, &more));
-  if (!more) {
-    c->row--;
-    return CO_OK;
-  }
-  if (c->fields != c->columns) {
-    co_status status = co_csv_wrong(c, -1, "%" PRId64 " field%s instead of %" PRId64, c->fields,
-                                    c->fields == 1 ? "" : "s", c->columns);
-    co_hint("a field with a delimiter (here %s) or a line end in it stands in quotes",
-            c->delimiter == '\t' ? "a tab" : (const char[]){c->delimiter, '\0'});
-    return status;
-  }
-  show_row(c);
-  *fields = c->shown;
-  return CO_OK;
 }
 
 // ---- opening -----------------------------------------------------------------------------------
@@ -303,12 +284,12 @@ static void end_reading(reading *r) {
   r->length = 0;
 }
 
-static reading try_delimiter(const co_csv *c, char delimiter) {
+static reading try_delimiter(const csv *c, char delimiter) {
   reading r = {.fields = 1};
-  bool quoted = false, field_begins = true;
-  for (size_t i = c->at; i < c->end; i++) {
-    char byte = (char)c->buffer[i];
-    if (byte == '"' && (quoted || field_begins)) {
+  bool quoted = false, field_begins = true, quotes = !c->text.options->no_quotes;
+  for (size_t i = c->text.at; i < c->text.end; i++) {
+    char byte = (char)c->text.buffer[i];
+    if (quotes && byte == '"' && (quoted || field_begins)) {
       quoted = !quoted; // a doubled one closes and opens
       r.length++;
       field_begins = false;
@@ -322,12 +303,12 @@ static reading try_delimiter(const co_csv *c, char delimiter) {
       field_begins = ends;
     }
   }
-  if (c->finished || !r.rows) end_reading(&r);
+  if (c->text.finished || !r.rows) end_reading(&r);
   return r;
 }
 
 // The delimiter that makes most rows as long as the first; of equals, the one that makes more fields.
-static char find_delimiter(const co_csv *c) {
+static char find_delimiter(const csv *c) {
   static const char candidates[] = {',', ';', '\t', '|'};
   char best = ',';
   reading best_reading = {.rows = 1};
@@ -341,147 +322,80 @@ static char find_delimiter(const co_csv *c) {
   return best;
 }
 
-static co_status skip_mark(co_csv *c) {
-  const unsigned char *p = c->buffer;
-  if (c->end >= 2 && ((p[0] == 0xFF && p[1] == 0xFE) || (p[0] == 0xFE && p[1] == 0xFF))) {
-    co_status status = co_fail_at(CO_ERR_DATA, c->path, 1, 0, "the text is UTF-16, not UTF-8");
-    co_hint("convert the file with iconv -f UTF-16 -t UTF-8");
+// Lines of any form, which end within the first piece.
+static co_status skip_lines(co_text_rows *t, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    while (t->at < t->end && t->buffer[t->at] != '\n' && t->buffer[t->at] != '\r')
+      t->at++;
+    if (t->at == t->end)
+      return co_fail_at(CO_ERR_DATA, t->base.shown, (long)i + 1, 0,
+                        "the file ends within the %" PRId64 " lines to be skipped%s", count,
+                        t->finished ? "" : ", or they are longer than 256 KiB");
+    t->at += t->buffer[t->at] == '\r' && t->buffer[t->at + 1] == '\n' ? 2 : 1;
+    t->lines++;
+  }
+  return CO_OK;
+}
+
+static co_status take_header(csv *c) {
+  co_text_rows *t = &c->text;
+  const co_rows_options *o = t->options;
+  co_text_piece *p;
+  if (o->header) {
+    co_cell *names = co_arena_alloc(t->base.arena, (size_t)o->header_count + 1, sizeof *names);
+    for (int64_t i = 0; names && i < o->header_count; i++)
+      names[i] = (co_cell){o->header[i], strlen(o->header[i])};
+    return names ? co_rows_take_names(&t->base, names, o->header_count) : CO_ERR_MEMORY;
+  }
+  CO_RETURN_IF_FAILED(co_text_rows_take(t, 1, &p));
+  if (p->bad_count) {
+    const co_bad_row *bad = &p->bad[0];
+    char column[48] = "";
+    if (bad->column >= 0) snprintf(column, sizeof column, ", column %" PRId64, bad->column + 1);
+    co_status status = co_fail_at(CO_ERR_DATA, t->base.shown, (long)bad->place.line, 0,
+                                  "header%s: %s", column, bad->reason);
+    if (bad->hint) co_hint("%s", bad->hint);
     return status;
   }
-  if (c->end >= 3 && p[0] == 0xEF && p[1] == 0xBB && p[2] == 0xBF) c->at = 3;
-  return CO_OK;
+  if (!p->count)
+    return co_fail_at(CO_ERR_DATA, t->base.shown, 0, 0, "there is no header and no row");
+  t->row = 0; // rows count behind it
+  t->base.header_line = p->places[0].line;
+  return co_rows_take_names(&t->base, p->cells, p->cell_count);
 }
 
-static co_status skip_lines(co_csv *c, int64_t count) {
-  for (int64_t i = 0; i < count;) {
-    int byte;
-    CO_RETURN_IF_FAILED(peek(c, &byte));
-    if (byte < 0)
-      return co_fail_at(CO_ERR_DATA, c->path, (long)c->line, 0,
-                        "the file ends within the %" PRId64 " lines to be skipped", count);
-    bool ends = byte == '\n' || byte == '\r';
-    i += ends;
-    if (ends)
-      CO_RETURN_IF_FAILED(take_line_end(c));
-    else
-      c->at++;
-  }
-  return CO_OK;
-}
-
-static co_status take_names(co_csv *c, const char *const *names, int64_t count) {
-  const char **made = co_arena_alloc(c->arena, (size_t)count + 1, sizeof *made);
-  c->shown = co_arena_alloc(c->arena, (size_t)count + 1, sizeof *c->shown);
-  if (!made || !c->shown) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < count; i++) {
-    const char *from = names ? names[i] : c->text + c->begin[i];
-    from += strspn(from, " \t\r\n");
-    size_t length = strlen(from);
-    while (length && strchr(" \t\r\n", from[length - 1]))
-      length--;
-    made[i] = length ? co_arena_strndup(c->arena, from, length)
-                     : co_arena_format(c->arena, "column_%" PRId64, i + 1);
-    if (!made[i]) return CO_ERR_MEMORY;
-    for (int64_t k = 0; k < i; k++)
-      if (strcmp(made[k], made[i]) == 0) {
-        co_status status =
-            co_csv_wrong(c, -1, "columns %" PRId64 " and %" PRId64 " are both called '%.200s'",
-                         k + 1, i + 1, made[i]);
-        co_hint("give other names by --header NAMES, and skip this line by --skip-lines 1");
-        return status;
-      }
-  }
-  c->columns = count;
-  c->names = made;
-  return CO_OK;
-}
-
-static co_status read_header(co_csv *c, const co_csv_options *options) {
-  bool more;
-  CO_RETURN_IF_FAILED(top_up(c));
-  c->delimiter = options->delimiter ? options->delimiter : find_delimiter(c);
-  c->special[(unsigned char)c->delimiter] = true;
-  c->row_line = c->line;
-  if (options->header) return take_names(c, options->header, options->header_count);
-  CO_RETURN_IF_FAILED(read_row(c, &more));
-  if (!more) return co_fail_at(CO_ERR_DATA, c->path, 0, 0, "there is no header and no row");
-  return take_names(c, NULL, c->fields);
-}
-
-static co_status open_csv(co_csv *c, const co_csv_options *options) {
+static co_status open_csv(csv *c, const char *path, const co_rows_options *options) {
+  co_text_rows *t = &c->text;
   unsigned char d = (unsigned char)options->delimiter;
   if (d && (d == '"' || d == '\n' || d == '\r' || d >= 0x80))
     return co_fail(CO_ERR_USAGE, "the delimiter must be one ASCII character, and no quote");
-  for (int i = 0; i < 256; i++)
-    c->special[i] = i == 0 || i >= 0x80 || i == '"' || i == '\n' || i == '\r';
-  CO_RETURN_IF_FAILED(co_arena_create(&c->arena, c->ctx));
-  if (!(c->buffer = co_alloc(c->ctx, BUFFER_BYTES))) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_source_open(&c->source, c->ctx, c->path));
-  CO_RETURN_IF_FAILED(top_up(c));
-  CO_RETURN_IF_FAILED(skip_mark(c));
-  CO_RETURN_IF_FAILED(skip_lines(c, options->skip_lines));
-  return read_header(c, options);
+  CO_RETURN_IF_FAILED(co_text_rows_open(t, path, options));
+  CO_RETURN_IF_FAILED(skip_lines(t, options->skip_lines));
+  t->base.delimiter = d ? (char)d : find_delimiter(c);
+  CO_RETURN_IF_FAILED(take_header(c));
+  c->header_read = true;
+  return CO_OK;
 }
 
-co_status co_csv_open(co_csv **out, co_context *ctx, const char *path,
-                      const co_csv_options *options) {
-  static const co_csv_options none;
-  co_csv *c = *out = co_alloc_zero(ctx, 1, sizeof *c);
-  if (!c) return CO_ERR_MEMORY;
-  c->ctx = ctx;
-  c->path = path;
-  c->line = 1;
-  co_status status = open_csv(c, options ? options : &none);
-  if (status == CO_OK) return CO_OK;
-  co_csv_close(c);
+static void close_csv(co_rows *rows) {
+  co_text_rows_close((co_text_rows *)rows);
+  co_free(rows->ctx, rows);
+}
+
+co_status co_csv_open(co_rows **out, co_context *ctx, const char *path,
+                      const co_rows_options *options) {
+  static const co_rows_class class_ = {
+      .name = "CSV", .next = co_text_rows_next, .digest = co_text_rows_digest, .close = close_csv};
+  csv *c = co_alloc_zero(ctx, 1, sizeof *c);
   *out = NULL;
+  if (!c) return CO_ERR_MEMORY;
+  c->text.base.class_ = &class_;
+  c->text.base.ctx = ctx;
+  c->text.parse = parse;
+  co_status status = open_csv(c, path, options);
+  if (status == CO_OK)
+    *out = &c->text.base;
+  else
+    close_csv(&c->text.base);
   return status;
-}
-
-void co_csv_close(co_csv *c) {
-  if (!c) return;
-  co_source_close(c->source);
-  co_free(c->ctx, c->buffer);
-  co_free(c->ctx, c->text);
-  co_free(c->ctx, c->begin);
-  co_arena_free(c->arena);
-  co_free(c->ctx, c);
-}
-
-char co_csv_delimiter(const co_csv *c) {
-  return c->delimiter;
-}
-
-int64_t co_csv_column_count(const co_csv *c) {
-  return c->columns;
-}
-
-const char *co_csv_column_name(const co_csv *c, int64_t column) {
-  return c->names[column];
-}
-
-int64_t co_csv_find(const co_csv *c, const char *name) {
-  for (int64_t i = 0; i < c->columns; i++)
-    if (strcmp(c->names[i], name) == 0) return i;
-  return -1;
-}
-
-int64_t co_csv_row(const co_csv *c) {
-  return c->row;
-}
-
-int64_t co_csv_line(const co_csv *c) {
-  return c->row_line;
-}
-
-int64_t co_csv_position(const co_csv *c) {
-  return co_source_position(c->source);
-}
-
-int64_t co_csv_size(const co_csv *c) {
-  return co_source_size(c->source);
-}
-
-void co_csv_digest(co_csv *c, char hex[65]) {
-  co_source_digest(c->source, hex);
 }

@@ -8,11 +8,11 @@
 #include "datasets/cell.h"
 #include "datasets/date.h"
 
-enum { BLOCK_BYTES = 16 << 20, LEAST_ROWS = 64, MOST_ROWS = 1 << 16 };
+enum { BLOCK_BYTES = 8 << 20 };
 
 static double number_of(const char *text) {
   double value = NAN;
-  const co_csv_field cell = {text, text ? strlen(text) : 0};
+  const co_cell cell = {text, text ? strlen(text) : 0};
   return text && co_cell_read(&cell, &value) == CO_CELL_NUMBER ? value : NAN;
 }
 
@@ -24,18 +24,11 @@ static size_t value_bytes(const co_encoded_column *c) {
 co_status co_encoder_begin(co_encoder *e, co_context *ctx, co_dataset_writer *writer,
                            const char *table, co_encoded_column *columns, int64_t count,
                            int64_t rows) {
-  size_t row_bytes = 1;
   *e = (co_encoder){.ctx = ctx, .writer = writer, .columns = columns, .column_count = count};
-  for (int64_t i = 0; i < count; i++)
-    row_bytes += value_bytes(&columns[i]);
-  e->room = (int64_t)(BLOCK_BYTES / row_bytes);
-  if (e->room < LEAST_ROWS) e->room = LEAST_ROWS;
-  if (e->room > MOST_ROWS) e->room = MOST_ROWS;
   for (int64_t i = 0; i < count; i++) {
     co_encoded_column *c = &columns[i];
     co_text_init(&c->texts, ctx);
-    c->block = co_alloc(ctx, (size_t)e->room * value_bytes(c));
-    if (!c->block) return CO_ERR_MEMORY;
+    e->row_bytes += value_bytes(c);
     for (int k = 0; k < 2; k++)
       c->class_values[k] = number_of(c->classes[k]);
     CO_RETURN_IF_FAILED(
@@ -47,25 +40,32 @@ co_status co_encoder_begin(co_encoder *e, co_context *ctx, co_dataset_writer *wr
   return CO_OK;
 }
 
-static co_status no_number(const co_encoded_column *c, const co_scan *scan,
-                           const co_csv_field *cell) {
-  co_status status = co_scan_wrong(scan, c->field, "'%.*s%s' is no number of the range of float32",
-                                   (int)(cell->length < 40 ? cell->length : 40), cell->text,
-                                   cell->length < 40 ? "" : "…");
+// ---- cells -------------------------------------------------------------------------------------
+
+typedef struct place {
+  const co_scan *scan;
+  const co_row_place *row;
+} place;
+
+static co_status no_number(const co_encoded_column *c, const place *at, const co_cell *cell) {
+  co_status status = co_scan_wrong(
+      at->scan, at->row, c->field, "'%.*s%s' is no number of the range of float32",
+      (int)(cell->length < 40 ? cell->length : 40), cell->text, cell->length < 40 ? "" : "…");
   co_hint("correct the cell, or leave it empty: then it is missing");
   return status;
 }
 
 // A text that the column does not know.
-static co_status unknown(co_encoded_column *c, const co_scan *scan, const co_csv_field *cell) {
+static co_status unknown(co_encoded_column *c, const place *at, const co_cell *cell) {
   int length = (int)(cell->length < 40 ? cell->length : 40);
-  if (!c->open) return co_scan_wrong(scan, c->field, "the file changed while it was read");
+  if (!c->open)
+    return co_scan_wrong(at->scan, at->row, c->field, "the file changed while it was read");
   if (!c->unseen++) snprintf(c->first_unseen, sizeof c->first_unseen, "%.*s", length, cell->text);
   return CO_OK;
 }
 
 // The class of a binary, NaN if it is none.
-static double class_of(const co_encoded_column *c, const co_csv_field *cell) {
+static double class_of(const co_encoded_column *c, const co_cell *cell) {
   double value = NAN;
   for (int k = 0; k < 2; k++)
     if (strlen(c->classes[k]) == cell->length && !memcmp(c->classes[k], cell->text, cell->length))
@@ -76,83 +76,96 @@ static double class_of(const co_encoded_column *c, const co_csv_field *cell) {
   return value == c->class_values[0] ? 0 : value == c->class_values[1] ? 1 : NAN;
 }
 
-static void store_number(const co_encoder *e, const co_encoded_column *c, double value) {
+static void store_number(co_encoded_column *c, double value) {
   if (c->column.dtype == CO_F64)
-    ((double *)(void *)c->block)[e->rows] = value;
+    ((double *)(void *)c->block)[c->filled] = value;
   else
-    ((float *)(void *)c->block)[e->rows] = (float)value;
+    ((float *)(void *)c->block)[c->filled] = (float)value;
 }
 
-static co_status encode_number(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
-                               const co_csv_field *cell, bool missing) {
+static co_status encode_number(co_encoded_column *c, const place *at, const co_cell *cell,
+                               bool missing) {
   double value = NAN;
-  if (!missing && co_cell_read(cell, &value) != CO_CELL_NUMBER) return no_number(c, scan, cell);
+  if (!missing && co_cell_read(cell, &value) != CO_CELL_NUMBER) return no_number(c, at, cell);
   if (c->column.role == CO_ROLE_WEIGHT && !(value >= 0))
-    return co_scan_wrong(scan, c->field, "a weight must be a number of at least 0");
-  store_number(e, c, value);
+    return co_scan_wrong(at->scan, at->row, c->field, "a weight must be a number of at least 0");
+  store_number(c, value);
   return CO_OK;
 }
 
-static co_status encode_date(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
-                             const co_csv_field *cell, bool missing) {
+static co_status encode_date(co_encoded_column *c, const place *at, const co_cell *cell,
+                             bool missing) {
   double seconds = NAN;
   if (!missing && co_date_read(cell->text, cell->length, c->format, &seconds) != CO_DATE_GOOD) {
-    co_status status = co_scan_wrong(scan, c->field, "'%.*s%s' is no date like %s",
+    co_status status = co_scan_wrong(at->scan, at->row, c->field, "'%.*s%s' is no date like %s",
                                      (int)(cell->length < 40 ? cell->length : 40), cell->text,
                                      cell->length < 40 ? "" : "…",
                                      c->format ? c->format : "2011-12-31 or 2011-12-31 23:59:59");
     co_hint("correct the cell, or leave it empty: then it is missing");
     return status;
   }
-  store_number(e, c, seconds);
+  store_number(c, seconds);
   return CO_OK;
 }
 
-static co_status encode_text(const co_encoder *e, co_encoded_column *c, const co_csv_field *cell,
-                             bool missing) {
-  ((size_t *)(void *)c->block)[e->rows] = c->texts.length;
+static co_status encode_text(co_encoded_column *c, const co_cell *cell, bool missing) {
+  ((size_t *)(void *)c->block)[c->filled] = c->texts.length;
   if (!missing) co_text_append(&c->texts, cell->text, cell->length);
   co_text_append(&c->texts, "", 1);
   return c->texts.status;
 }
 
-static co_status encode_cell(const co_encoder *e, co_encoded_column *c, const co_scan *scan,
-                             const co_csv_field *field) {
-  co_csv_field cell = co_cell_trim(field, c->suffix);
+static co_status encode_cell(co_encoded_column *c, const place *at, const co_cell *field) {
+  co_cell cell = co_cell_trim(field, c->suffix);
   bool missing = co_cell_is_missing(&cell);
   c->missing += missing;
-  if (c->column.type == CO_COLUMN_NUMBER) return encode_number(e, c, scan, &cell, missing);
-  if (c->column.type == CO_COLUMN_DATE) return encode_date(e, c, scan, &cell, missing);
-  if (c->column.type == CO_COLUMN_TEXT) return encode_text(e, c, &cell, missing);
+  if (c->column.type == CO_COLUMN_NUMBER) return encode_number(c, at, &cell, missing);
+  if (c->column.type == CO_COLUMN_DATE) return encode_date(c, at, &cell, missing);
+  if (c->column.type == CO_COLUMN_TEXT) return encode_text(c, &cell, missing);
   if (c->column.type == CO_COLUMN_BINARY) {
     double value = missing ? NAN : class_of(c, &cell);
-    store_number(e, c, value);
-    return missing || !isnan(value) ? CO_OK : unknown(c, scan, &cell);
+    store_number(c, value);
+    return missing || !isnan(value) ? CO_OK : unknown(c, at, &cell);
   }
   const co_word *word = missing ? NULL : co_dictionary_find(c->words, cell.text, cell.length);
-  ((int32_t *)(void *)c->block)[e->rows] = word ? word->code : -1;
-  return missing || word ? CO_OK : unknown(c, scan, &cell);
+  ((int32_t *)(void *)c->block)[c->filled] = word ? word->code : -1;
+  return missing || word ? CO_OK : unknown(c, at, &cell);
 }
 
-static bool has_much_text(const co_encoder *e) {
-  size_t bytes = 0;
-  for (int64_t i = 0; i < e->column_count; i++)
-    bytes += e->columns[i].texts.length;
-  return bytes > BLOCK_BYTES;
+// ---- blocks ------------------------------------------------------------------------------------
+
+static co_status make_room(co_context *ctx, co_encoded_column *c, int64_t rows) {
+  if (c->filled + rows <= c->room) return CO_OK;
+  int64_t room = c->filled + rows > 2 * c->room ? c->filled + rows : 2 * c->room;
+  unsigned char *grown = co_realloc(ctx, c->block, (size_t)room * value_bytes(c));
+  if (!grown) return CO_ERR_MEMORY;
+  c->block = grown;
+  c->room = room;
+  return CO_OK;
 }
 
-co_status co_encoder_row(co_encoder *e, const co_scan *scan, const co_csv_field *fields) {
-  for (int64_t i = 0; i < e->column_count; i++)
-    CO_RETURN_IF_FAILED(encode_cell(e, &e->columns[i], scan, &fields[e->columns[i].field]));
-  return ++e->rows == e->room || has_much_text(e) ? co_encoder_flush(e) : CO_OK;
+static co_status encode_column(void *user, const co_scan *scan, const co_scan_block *block,
+                               int64_t column, int64_t *row) {
+  co_encoder *e = user;
+  co_encoded_column *c = &e->columns[column];
+  place at = {.scan = scan};
+  CO_RETURN_IF_FAILED(make_room(e->ctx, c, block->count));
+  for (int64_t k = 0; k < block->part_count; k++) {
+    const co_row_part *part = &block->parts[k];
+    for (int64_t i = 0; i < part->count; i++, ++*row, c->filled++) {
+      at.row = &part->places[i];
+      CO_RETURN_IF_FAILED(encode_cell(c, &at, co_block_cell(block, part, i, c->field)));
+    }
+  }
+  return CO_OK;
 }
 
 static co_status append_texts(co_encoder *e, co_encoded_column *c) {
   const char **text = (const char **)(void *)c->block;
-  for (int64_t i = 0; i < e->rows; i++)
+  for (int64_t i = 0; i < c->filled; i++)
     text[i] = c->texts.data + ((const size_t *)(void *)c->block)[i];
   c->texts.length = 0;
-  return co_dataset_writer_append_texts(e->writer, c->id, e->rows, text);
+  return co_dataset_writer_append_texts(e->writer, c->id, c->filled, text);
 }
 
 co_status co_encoder_flush(co_encoder *e) {
@@ -160,10 +173,22 @@ co_status co_encoder_flush(co_encoder *e) {
     co_encoded_column *c = &e->columns[i];
     CO_RETURN_IF_FAILED(c->column.type == CO_COLUMN_TEXT
                             ? append_texts(e, c)
-                            : co_dataset_writer_append(e->writer, c->id, e->rows, c->block));
+                            : co_dataset_writer_append(e->writer, c->id, c->filled, c->block));
+    c->filled = 0;
   }
-  e->rows = 0;
   return CO_OK;
+}
+
+static bool is_full(const co_encoder *e) {
+  size_t bytes = e->column_count ? e->row_bytes * (size_t)e->columns[0].filled : 0;
+  for (int64_t i = 0; i < e->column_count; i++)
+    bytes += e->columns[i].texts.length;
+  return bytes > BLOCK_BYTES;
+}
+
+co_status co_encoder_block(co_encoder *e, const co_scan *scan, const co_scan_block *block) {
+  CO_RETURN_IF_FAILED(co_scan_columns(scan, block, e->column_count, encode_column, e));
+  return is_full(e) ? co_encoder_flush(e) : CO_OK;
 }
 
 void co_encoder_free(co_encoder *e) {

@@ -24,7 +24,8 @@ typedef struct co_encoded_column {
   char first_unseen[48];
   double class_values[2]; // NaN = no number
   int64_t id;             // for the writer
-  unsigned char *block;   // of texts: where each begins in `texts`
+  unsigned char *block;   // values not yet written; of texts where each begins in `texts`
+  int64_t room, filled;
   co_text texts;
 } co_encoded_column;
 
@@ -33,15 +34,16 @@ typedef struct co_encoder {
   co_dataset_writer *writer;
   co_encoded_column *columns; // the caller's
   int64_t column_count;
-  int64_t rows, room; // in the blocks
+  size_t row_bytes;
 } co_encoder;
 
 // Declares the columns of `table`, of `rows` rows each. `columns` must stay until the end.
 co_status co_encoder_begin(co_encoder *encoder, co_context *ctx, co_dataset_writer *writer,
                            const char *table, co_encoded_column *columns, int64_t count,
                            int64_t rows);
-// Takes the row that was read last. CO_ERR_DATA at a cell that cannot be one of its column.
-co_status co_encoder_row(co_encoder *encoder, const co_scan *scan, const co_csv_field *fields);
+// Takes the rows of a block, columns on all threads. CO_ERR_DATA at a cell that cannot be one of its
+// column.
+co_status co_encoder_block(co_encoder *encoder, const co_scan *scan, const co_scan_block *block);
 co_status co_encoder_flush(co_encoder *encoder); // after the last row
 void co_encoder_free(co_encoder *encoder);       // legal on a zeroed struct
 

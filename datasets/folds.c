@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/scan.h"
 #include "host/core/file.h"
 #include "host/core/hash.h"
 
@@ -312,46 +313,62 @@ co_status co_folds_make(co_folds *out, co_context *ctx, co_dataset *dataset, int
 
 // ---- files -------------------------------------------------------------------------------------
 
-static co_status read_number(const co_csv *csv, const co_csv_field *fields, int64_t column,
-                             int32_t low, int32_t high, int32_t *out) {
-  co_csv_field cell = co_cell_trim(&fields[column], NULL);
-  char *end;
-  long value = strtol(cell.text, &end, 10);
+typedef struct line {
+  const co_scan *scan;
+  const co_scan_block *block;
+  const co_row_part *part;
+  int64_t i;
+} line;
+
+static co_status read_number(const line *l, int64_t column, int32_t low, int32_t high,
+                             int32_t *out) {
+  co_cell cell = co_cell_trim(co_block_cell(l->block, l->part, l->i, column), NULL);
+  char *end; // a delimiter, a line's end or the end of the text stands behind the cell
+  long value = cell.length ? strtol(cell.text, &end, 10) : 0;
   if (!cell.length || end != cell.text + cell.length || value < low || value > high)
-    return co_csv_wrong(csv, column, "'%.40s' is not a whole number from %d to %d", cell.text,
-                        (int)low, (int)high);
+    return co_scan_wrong(
+        l->scan, &l->part->places[l->i], column, "'%.*s' is not a whole number from %d to %d",
+        (int)(cell.length < 40 ? cell.length : 40), cell.text, (int)low, (int)high);
   *out = (int32_t)value;
   return CO_OK;
 }
 
-static co_status find_columns(const co_csv *csv, const char *path, int64_t *fold,
-                              int64_t *validation) {
-  *fold = co_csv_find(csv, "fold");
-  *validation = co_csv_find(csv, "validation");
+static co_status find_columns(const co_rows *rows, int64_t *fold, int64_t *validation) {
+  *fold = co_rows_find(rows, "fold");
+  *validation = co_rows_find(rows, "validation");
   if (*fold >= 0) return CO_OK;
-  co_status status = co_fail_at(CO_ERR_DATA, path, 1, 0, "there is no column 'fold'");
+  co_status status = co_fail_at(CO_ERR_DATA, rows->shown, 1, 0, "there is no column 'fold'");
   co_hint("a header fold,validation, then for each row of the dataset its fold (0, 1, …; -1 = it "
           "always trains) and whether it stops training early (0 or 1)");
   return status;
 }
 
-static co_status read_rows(co_folds *f, co_csv *csv, const char *path) {
+static co_status read_line(co_folds *f, const line *l, int64_t fold, int64_t validation,
+                           int64_t row) {
+  int32_t stops = 0;
+  CO_RETURN_IF_FAILED(read_number(l, fold, -1, CO_MAX_FOLDS - 1, &f->fold[row]));
+  if (validation >= 0) CO_RETURN_IF_FAILED(read_number(l, validation, 0, 1, &stops));
+  f->validation[row] = (uint8_t)stops;
+  if (f->fold[row] >= f->count) f->count = f->fold[row] + 1;
+  return CO_OK;
+}
+
+static co_status read_rows(co_folds *f, co_scan *scan, const char *path) {
   int64_t fold, validation, row = 0;
-  const co_csv_field *fields;
-  CO_RETURN_IF_FAILED(find_columns(csv, path, &fold, &validation));
-  for (;; row++) {
-    int32_t stops = 0;
-    CO_RETURN_IF_FAILED(co_csv_next(csv, &fields));
-    if (!fields || row == f->rows) break;
-    CO_RETURN_IF_FAILED(read_number(csv, fields, fold, -1, CO_MAX_FOLDS - 1, &f->fold[row]));
-    if (validation >= 0) CO_RETURN_IF_FAILED(read_number(csv, fields, validation, 0, 1, &stops));
-    f->validation[row] = (uint8_t)stops;
-    if (f->fold[row] >= f->count) f->count = f->fold[row] + 1;
-  }
-  if (!fields && row == f->rows) return CO_OK;
+  co_scan_block block;
+  CO_RETURN_IF_FAILED(find_columns(co_scan_file(scan), &fold, &validation));
+  do {
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
+    for (int64_t k = 0; k < block.part_count; k++)
+      for (int64_t i = 0; i < block.parts[k].count; i++, row++) {
+        const line l = {scan, &block, &block.parts[k], i};
+        if (row < f->rows) CO_RETURN_IF_FAILED(read_line(f, &l, fold, validation, row));
+      }
+  } while (block.count);
+  if (row == f->rows) return CO_OK;
   co_status status = co_fail_at(CO_ERR_DATA, path, 0, 0,
                                 "it has %s lines of folds than the dataset's %" PRId64 " rows",
-                                fields ? "more" : "fewer", f->rows);
+                                row > f->rows ? "more" : "fewer", f->rows);
   co_hint("a line for each row, in the order of the table that was imported");
   return status;
 }
@@ -370,15 +387,15 @@ static co_status check_numbers(const co_folds *f, const char *path) {
 }
 
 co_status co_folds_read(co_folds *out, co_context *ctx, const char *path, int64_t rows) {
-  const co_csv_options options = {.delimiter = 0};
-  co_csv *csv = NULL;
+  const co_scan_options options = {.paths = &path, .path_count = 1, .rows = {.unhashed = true}};
+  co_scan *scan = NULL;
   co_status status;
   CO_TRY(create(out, ctx, rows));
-  CO_TRY(co_csv_open(&csv, ctx, path, &options));
-  CO_TRY(read_rows(out, csv, path));
+  CO_TRY(co_scan_open(&scan, ctx, &options));
+  CO_TRY(read_rows(out, scan, path));
   CO_TRY(check_numbers(out, path));
 cleanup:
-  co_csv_close(csv);
+  co_scan_close(scan);
   if (status != CO_OK) co_folds_free(out);
   return status;
 }

@@ -32,7 +32,8 @@ typedef struct csv_import {
   uint8_t *split;
   uint64_t *hash;
   int32_t *class_;
-  co_text content; // of the row in work
+  co_rejects rejects;
+  co_reject_file *reject_file;
 } csv_import;
 
 // ---- up to date --------------------------------------------------------------------------------
@@ -51,9 +52,27 @@ static co_status write_recipe(csv_import *m, const char *digest) {
                  (int)o->split.kind, o->split.share[0], o->split.share[1], o->split.share[2],
                  o->split.column ? o->split.column : "", o->validation_fraction, o->seed);
   co_text_printf(t, "columns not listed: %s\n", o->recipe->whole ? "ignored" : "found out");
+  if (o->reject.on_error != CO_ON_ERROR_FAIL)
+    co_text_printf(t, "bad rows: %s, at most %.17g%s\n",
+                   o->reject.on_error == CO_ON_ERROR_SKIP ? "skipped" : "quarantined",
+                   o->reject.most, o->reject.share ? " of all" : "");
   co_recipe given = *o->recipe;
   given.file = NULL;
   return co_recipe_print(t, &given);
+}
+
+// Of a database, which may lie in several files, what it says.
+static co_status hash_database(csv_import *m, int64_t i, char hex[65]) {
+  co_rows *rows;
+  co_row_block block;
+  CO_RETURN_IF_FAILED(co_rows_open(&rows, m->ctx, m->options->files[i], &m->scan.rows));
+  co_status status;
+  do
+    status = co_rows_next(rows, &block);
+  while (status == CO_OK && block.part_count);
+  if (status == CO_OK) co_rows_digest(rows, hex);
+  co_rows_close(rows);
+  return status;
 }
 
 // As co_scan_digest.
@@ -62,7 +81,9 @@ static co_status hash_files(csv_import *m, char digest[65]) {
   co_sha256_init(&hash);
   for (int64_t i = 0; i < m->options->file_count; i++) {
     char hex[65];
-    CO_RETURN_IF_FAILED(co_source_hash_file(m->ctx, m->options->files[i], hex));
+    const char *path = m->options->files[i];
+    CO_RETURN_IF_FAILED(co_rows_is_database(path) ? hash_database(m, i, hex)
+                                                  : co_source_hash_file(m->ctx, path, hex));
     co_sha256_update(&hash, hex, 64);
   }
   co_sha256_final(&hash, digest);
@@ -129,7 +150,7 @@ static co_status check_existing(csv_import *m) {
 
 static co_status check_name(const csv_import *m, const char *name) {
   if (co_dataset_name_ok(name)) return CO_OK;
-  co_status status = co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0,
+  co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                                 "'%.200s' cannot be the name of a column: at most %d bytes, no '/'",
                                 name, (int)CO_DATASET_NAME_MAX);
   co_hint("rename it, give names by --header NAMES (and --skip-lines 1), or --ignore it");
@@ -180,7 +201,7 @@ static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) 
 }
 
 static co_status second_of_kind(const csv_import *m, const char *what, int64_t a, int64_t b) {
-  return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0,
+  return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                     "'%.200s' and '%.200s' cannot both be the %s", m->survey.columns[a].name,
                     m->survey.columns[b].name, what);
 }
@@ -216,10 +237,11 @@ static co_status plan_columns(csv_import *m) {
     }
   }
   if (split_name && m->split_column < 0)
-    return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "there is no column '%.200s'",
+    return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no column '%.200s'",
                       split_name);
   if (!inputs)
-    return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "no column is left as an input");
+    return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                      "no column is left as an input");
   return CO_OK;
 }
 
@@ -233,67 +255,120 @@ static co_status check_stratified(const csv_import *m) {
 
 // ---- rows --------------------------------------------------------------------------------------
 
+// A row in work, by one thread.
+typedef struct row_at {
+  const co_scan *scan;
+  const co_scan_block *block;
+  const co_row_part *part;
+  int64_t i;   // in the part
+  int64_t row; // in the table
+} row_at;
+
 // What tells the row from others: its key, a column's text, or its inputs and targets.
-static co_status hash_row(csv_import *m, const co_csv_field *fields, uint64_t *hash) {
+static co_status hash_row(csv_import *m, const row_at *at, co_text *content) {
   int64_t column = m->options->split.kind == CO_SPLIT_HASH ? m->split_column : m->key;
-  m->content.length = 0;
+  content->length = 0;
   for (int64_t i = 0; i < m->survey.column_count; i++) {
     const co_column_survey *c = &m->survey.columns[i];
     bool counts = column >= 0
                       ? i == column
                       : c->recipe.role == CO_RECIPE_INPUT || c->recipe.role == CO_RECIPE_TARGET;
     if (!counts) continue;
-    co_csv_field cell = co_cell_trim(&fields[i], c->suffix);
-    if (!co_cell_is_missing(&cell)) co_text_append(&m->content, cell.text, cell.length);
-    co_text_append(&m->content, "\x1f", 1);
+    co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, i), c->suffix);
+    if (!co_cell_is_missing(&cell)) co_text_append(content, cell.text, cell.length);
+    co_text_append(content, "\x1f", 1);
   }
-  *hash = co_hash64(m->options->seed, m->content.data, m->content.length);
-  return m->content.status;
+  m->hash[at->row] = co_hash64(m->options->seed, content->data, content->length);
+  return content->status;
 }
 
-static co_status split_of_file(const csv_import *m, const co_scan *scan, uint64_t hash,
-                               uint8_t *out) {
-  int split = m->options->file_splits[co_scan_file(scan)];
+static uint8_t split_of_file(const csv_import *m, const row_at *at) {
+  int split = m->options->file_splits[at->block->file];
   bool validates = split == CO_SPLIT_TRAIN && !m->validates &&
-                   (double)(hash >> 11) * 0x1p-53 < m->options->validation_fraction;
-  *out = (uint8_t)(validates ? CO_SPLIT_VALIDATION : split);
+                   (double)(m->hash[at->row] >> 11) * 0x1p-53 < m->options->validation_fraction;
+  return (uint8_t)(validates ? CO_SPLIT_VALIDATION : split);
+}
+
+static co_status split_of_column(csv_import *m, const row_at *at) {
+  co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, m->split_column), NULL);
+  int split = co_split_of_cell(cell.text, cell.length);
+  if (split < 0)
+    return co_scan_wrong(at->scan, &at->part->places[at->i], m->split_column,
+                         "'%.*s' is no split: train, validation or test",
+                         (int)(cell.length < 40 ? cell.length : 40), cell.text);
+  m->split[at->row] = (uint8_t)split;
   return CO_OK;
 }
 
-static co_status place_row(csv_import *m, const co_scan *scan, const co_csv_field *fields) {
+static co_status place_row(csv_import *m, const row_at *at, co_text *content) {
   const co_split_rule *rule = &m->options->split;
-  int64_t row = co_scan_rows(scan) - 1;
-  CO_RETURN_IF_FAILED(hash_row(m, fields, &m->hash[row]));
-  if (m->by_file) return split_of_file(m, scan, m->hash[row], &m->split[row]);
-  if (rule->kind == CO_SPLIT_STRATIFIED) {
-    co_csv_field cell = co_cell_trim(&fields[m->target], m->survey.columns[m->target].suffix);
-    m->class_[row] = (int32_t)(co_hash64(0, cell.text, cell.length) & INT32_MAX);
+  CO_RETURN_IF_FAILED(hash_row(m, at, content));
+  if (m->by_file) {
+    m->split[at->row] = split_of_file(m, at);
+  } else if (rule->kind == CO_SPLIT_STRATIFIED) {
+    co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, m->target),
+                                m->survey.columns[m->target].suffix);
+    m->class_[at->row] = (int32_t)(co_hash64(0, cell.text, cell.length) & INT32_MAX);
   } else if (rule->kind == CO_SPLIT_COLUMN) {
-    co_csv_field cell = co_cell_trim(&fields[m->split_column], NULL);
-    int split = co_split_of_cell(cell.text, cell.length);
-    if (split < 0)
-      return co_scan_wrong(scan, m->split_column, "'%.*s' is no split: train, validation or test",
-                           (int)(cell.length < 40 ? cell.length : 40), cell.text);
-    m->split[row] = (uint8_t)split;
+    return split_of_column(m, at);
   } else {
-    m->split[row] = (uint8_t)co_split_of_hash(rule, m->hash[row]);
+    m->split[at->row] = (uint8_t)co_split_of_hash(rule, m->hash[at->row]);
   }
   return CO_OK;
+}
+
+// Some rows of a block that follow each other: the `share`-th of `of`.
+static co_status place_rows(csv_import *m, const co_scan *scan, const co_scan_block *block,
+                            int64_t share, int64_t of, int64_t *failed) {
+  int64_t begin = block->count * share / of, end = block->count * (share + 1) / of, row = 0;
+  co_status status = CO_OK;
+  co_text content;
+  co_text_init(&content, m->ctx);
+  for (int64_t k = 0; k < block->part_count && status == CO_OK; row += block->parts[k++].count) {
+    const co_row_part *part = &block->parts[k];
+    int64_t from = begin > row ? begin - row : 0;
+    int64_t to = end - row < part->count ? end - row : part->count;
+    for (int64_t i = from; i < to && status == CO_OK; i++) {
+      const row_at at = {scan, block, part, i, block->first + row + i};
+      status = place_row(m, &at, &content);
+      *failed = row + i;
+    }
+  }
+  co_text_free(&content);
+  return status;
+}
+
+typedef struct placing {
+  csv_import *m;
+  int64_t shares;
+} placing;
+
+// Rows instead of columns are shared out.
+static co_status place_share(void *user, const co_scan *scan, const co_scan_block *block,
+                             int64_t share, int64_t *row) {
+  const placing *p = user;
+  return place_rows(p->m, scan, block, share, p->shares, row);
+}
+
+static co_status place_block(csv_import *m, const co_scan *scan, const co_scan_block *block) {
+  placing p = {m, co_context_threads(m->ctx)};
+  return co_scan_columns(scan, block, p.shares, place_share, &p);
 }
 
 static co_status changed(const csv_import *m) {
-  return co_fail_at(CO_ERR_DATA, m->options->files[0], 0, 0, "the file changed while it was read");
+  return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                    "the file changed while it was read");
 }
 
 static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) {
-  const co_csv_field *fields;
+  co_scan_block block;
   char digest[65];
   for (;;) {
-    CO_RETURN_IF_FAILED(co_scan_next(scan, &fields));
-    if (!fields) break;
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
+    if (!block.count) break;
     if (co_scan_rows(scan) > m->survey.rows) return changed(m);
-    CO_RETURN_IF_FAILED(co_encoder_row(encoder, scan, fields));
-    CO_RETURN_IF_FAILED(place_row(m, scan, fields));
+    CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
+    CO_RETURN_IF_FAILED(place_block(m, scan, &block));
   }
   co_scan_digest(scan, digest);
   if (co_scan_rows(scan) != m->survey.rows || strcmp(digest, m->survey.digest) != 0)
@@ -333,6 +408,18 @@ static void count_rows(csv_import *m) {
     result->duplicates += m->hash[i] == m->hash[i - 1];
 }
 
+// Rows that cannot be taken go beside the output.
+static co_status begin_rejects(csv_import *m) {
+  const co_import_csv_options *o = m->options;
+  m->result->rejected = co_rejects_total(&m->rejects);
+  if (!m->result->rejected) return CO_OK;
+  bool kept = o->reject.on_error == CO_ON_ERROR_QUARANTINE && o->rejects;
+  co_log(m->ctx, CO_LOG_WARN, "import", "%" PRId64 " rows cannot be taken and are left out%s%s%s",
+         m->result->rejected, kept ? "; they are in " : "", kept ? o->rejects : "",
+         kept ? ".rejects.csv" : "");
+  return kept ? co_reject_file_begin(&m->reject_file, m->ctx, o->rejects, o->force) : CO_OK;
+}
+
 static co_status write_source(csv_import *m, co_dataset_writer *writer) {
   char duplicates[32];
   m->recipe.length = 0;
@@ -356,6 +443,8 @@ static co_status write_output(csv_import *m) {
   co_encoder encoder = {0};
   co_scan *scan = NULL;
   size_t rows = (size_t)m->survey.rows;
+  CO_TRY(begin_rejects(m));
+  status = CO_ERR_MEMORY;
   if (!(m->split = co_alloc_zero(m->ctx, rows, sizeof *m->split))) goto cleanup;
   if (!(m->hash = co_alloc_zero(m->ctx, rows, sizeof *m->hash))) goto cleanup;
   bool stratified = m->options->split.kind == CO_SPLIT_STRATIFIED && !m->by_file;
@@ -364,8 +453,9 @@ static co_status write_output(csv_import *m) {
   CO_TRY(write_keys(m, writer));
   CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, m->found.table, m->columns, m->column_count,
                           m->survey.rows));
-  m->scan.stage = "write";
-  CO_TRY(co_scan_open(&scan, m->ctx, &m->scan));
+  m->survey.scan.stage = "write";
+  m->survey.scan.file = m->reject_file;
+  CO_TRY(co_scan_open(&scan, m->ctx, &m->survey.scan));
   CO_TRY(encode_rows(m, &encoder, scan));
   if (stratified)
     CO_TRY(co_split_stratified(&m->options->split, m->ctx, m->survey.rows, m->hash, m->class_,
@@ -373,6 +463,7 @@ static co_status write_output(csv_import *m) {
   CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL, m->split));
   count_rows(m);
   CO_TRY(write_source(m, writer));
+  CO_TRY(co_reject_file_commit(m->reject_file));
   co_atomic_file *temporary = m->options->temporary;
   CO_TRY(temporary ? co_dataset_writer_commit_temporary(writer, m->result->fingerprint, temporary)
                    : co_dataset_writer_commit(writer, m->result->fingerprint));
@@ -391,7 +482,7 @@ static co_status describe_table(csv_import *m) {
   const co_recipe *given = m->options->recipe;
   m->found = *given;
   m->found.file = m->options->output ? NULL : m->options->files[0]; // datasets hold no paths
-  m->found.csv.delimiter = m->survey.delimiter;
+  m->found.rows.delimiter = m->survey.delimiter;
   m->found.column_count = m->survey.column_count;
   m->found.columns =
       co_arena_alloc(m->arena, (size_t)m->survey.column_count, sizeof *m->found.columns);
@@ -443,14 +534,16 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
                   .by_file = options->file_splits != NULL,
                   .scan = {.paths = options->files,
                            .path_count = options->file_count,
-                           .csv = options->recipe->csv,
+                           .shown = options->shown,
+                           .rows = options->recipe->rows,
                            .skip_lines = options->skip_lines,
                            .stage = "read",
                            .progress = options->progress,
                            .progress_user = options->progress_user,
                            .stop = options->stop}};
   co_text_init(&m.recipe, ctx);
-  co_text_init(&m.content, ctx);
+  co_rejects_init(&m.rejects, ctx, &options->reject);
+  m.scan.rejects = &m.rejects;
   co_status status = run(&m);
   co_error error;
   co_error_copy(&error);
@@ -458,7 +551,8 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
   co_free(ctx, m.hash);
   co_free(ctx, m.class_);
   co_text_free(&m.recipe);
-  co_text_free(&m.content);
+  co_rejects_free(&m.rejects);
+  co_reject_file_free(m.reject_file);
   co_survey_free(&m.survey);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

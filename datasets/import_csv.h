@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imports a table in text (datasets/csv.h) into dataset.h5. The files are read twice: once to find
+// Imports a raw table (datasets/rows.h) into dataset.h5. The files are read twice: once to find
 // out what the columns are (datasets/survey.h), once to write them; a third time where a column of
 // texts begins with numbers. Held in memory are the different texts of columns that are no numbers
 // (of a key: all), 9 bytes a row for the split (13 where stratified), and a block of rows.
@@ -8,6 +8,7 @@
 
 #include "datasets/import.h"
 #include "datasets/recipe.h"
+#include "datasets/rejects.h"
 #include "datasets/split_rows.h"
 #include "host/core/file.h"
 
@@ -20,6 +21,7 @@ typedef struct co_import_csv_options {
   co_atomic_file *temporary;
   const char *output;        // NULL = only find out the schema
   const char *const *files;  // one at least, of one table
+  const char *const *shown;  // what messages call them; NULL = as they are
   const int *file_splits;    // the split of each file's rows; NULL = by `split`
   const int64_t *skip_lines; // of each file; NULL = as the recipe says
   int64_t file_count;
@@ -28,6 +30,8 @@ typedef struct co_import_csv_options {
   // Where files have splits and none is of validation: the share of training rows that validates.
   double validation_fraction;
   uint64_t seed;
+  co_reject_rule reject; // rows that cannot be taken …
+  const char *rejects;   // … and the output that their file is named after; NULL = there is none
   bool force;
   co_import_progress progress; // in bytes of the files; may be NULL
   void *progress_user;
@@ -36,6 +40,7 @@ typedef struct co_import_csv_options {
 
 typedef struct co_import_csv_result {
   int64_t rows[3];    // per split
+  int64_t rejected;   // rows that could not be taken; of one that is up to date 0
   int64_t duplicates; // rows whose inputs and targets occurred before; -1 = not counted (a key)
   bool up_to_date;
   char fingerprint[65];

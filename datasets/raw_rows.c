@@ -6,6 +6,7 @@
 
 #include "datasets/cell.h"
 #include "datasets/dataset.h"
+#include "datasets/date.h"
 #include "datasets/encode.h"
 
 static const char table[] = "rows"; // its name in the dataset
@@ -23,6 +24,8 @@ typedef struct raw_rows {
   co_dictionary keys;
   int64_t rows;
   uint8_t *split;
+  co_rejects rejects;
+  co_reject_file *reject_file;
 } raw_rows;
 
 // ---- columns -----------------------------------------------------------------------------------
@@ -69,13 +72,13 @@ static co_status plan_column(raw_rows *r, const co_column *column, int64_t field
     out->column.dtype = CO_F64; // what is fitted takes differences of numbers as they are written
     return CO_OK;
   default:
-    return co_fail_at(CO_ERR_DATA, r->options->path, 0, 0,
+    return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0,
                       "the model's input '%.200s' is of type %s, which a table in text has not",
                       column->name, co_column_type_name(column->type));
   }
 }
 
-static co_status plan_columns(raw_rows *r, const co_csv *csv) {
+static co_status plan_columns(raw_rows *r, const co_rows *rows) {
   const co_schema *schema = r->options->schema;
   size_t room = (size_t)schema->column_count + 1;
   r->columns = co_arena_alloc(r->arena, room, sizeof *r->columns);
@@ -84,9 +87,9 @@ static co_status plan_columns(raw_rows *r, const co_csv *csv) {
   for (int64_t i = 0; i < schema->column_count; i++) {
     const co_column *column = &schema->columns[i];
     if (column->role == CO_ROLE_TARGET) continue;
-    int64_t field = co_csv_find(csv, column->name);
+    int64_t field = co_rows_find(rows, column->name);
     if (field < 0) {
-      co_status status = co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+      co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
                                     "the model's input '%.200s' is missing", column->name);
       co_hint("columns are found by their names, in any order");
       return status;
@@ -97,22 +100,22 @@ static co_status plan_columns(raw_rows *r, const co_csv *csv) {
   r->key_name = r->options->key;
   for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
     if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
-  r->key = r->key_name ? co_csv_find(csv, r->key_name) : -1;
+  r->key = r->key_name ? co_rows_find(rows, r->key_name) : -1;
   const co_column *used = r->key_name ? co_schema_find(schema, r->key_name) : NULL;
   if (used && used->role != CO_ROLE_TARGET)
-    return co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+    return co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
                       "column '%.200s' is an input of the model and cannot name rows", r->key_name);
   if (r->options->key && r->key < 0)
-    return co_fail_at(CO_ERR_DATA, r->options->path, (long)co_csv_line(csv), 0,
+    return co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
                       "there is no column '%.200s' to name rows by", r->options->key);
   return CO_OK;
 }
 
-static void tell_unused(const raw_rows *r, const co_csv *csv) {
+static void tell_unused(const raw_rows *r, const co_rows *rows) {
   int64_t count = 0;
   const char *first = NULL;
-  for (int64_t i = 0; i < co_csv_column_count(csv); i++) {
-    const char *name = co_csv_column_name(csv, i);
+  for (int64_t i = 0; i < rows->column_count; i++) {
+    const char *name = rows->names[i];
     if (i == r->key || co_schema_find(r->options->schema, name)) continue;
     if (!count++) first = name;
   }
@@ -123,47 +126,136 @@ static void tell_unused(const raw_rows *r, const co_csv *csv) {
            count, first);
 }
 
-// ---- counting ----------------------------------------------------------------------------------
+// ---- rows that can be taken ----------------------------------------------------------------------------------
 
-static co_status take_key(raw_rows *r, const co_scan *scan, const co_csv_field *field) {
+static co_status take_key(raw_rows *r, const co_scan *scan, const co_row_place *place,
+                          const co_cell *field) {
   int64_t repeated;
-  co_csv_field cell = co_cell_trim(field, NULL);
-  if (co_cell_is_missing(&cell)) return co_scan_wrong(scan, r->key, "the key is missing");
+  co_cell cell = co_cell_trim(field, NULL);
+  if (co_cell_is_missing(&cell)) return co_scan_wrong(scan, place, r->key, "the key is missing");
   CO_RETURN_IF_FAILED(co_dictionary_add(&r->keys, cell.text, cell.length,
-                                        co_csv_line(co_scan_csv(scan)), &repeated));
+                                        place->line ? place->line : place->row, &repeated));
   if (!repeated) return CO_OK;
-  co_status status =
-      co_scan_wrong(scan, r->key, "the key occurs in line %" PRId64 " already", repeated);
+  co_status status = co_scan_wrong(scan, place, r->key, "the key occurs in %s %" PRId64 " already",
+                                   place->line ? "line" : "row", repeated);
   co_hint("--key names another column");
   return status;
 }
 
-static co_status count_rows(raw_rows *r, co_scan *scan) {
-  const co_csv_field *fields;
-  CO_RETURN_IF_FAILED(plan_columns(r, co_scan_csv(scan)));
-  tell_unused(r, co_scan_csv(scan));
-  if (r->key >= 0) CO_RETURN_IF_FAILED(co_dictionary_create(&r->keys, r->ctx));
-  for (;;) {
-    CO_RETURN_IF_FAILED(co_scan_next(scan, &fields));
-    if (!fields) break;
-    if (r->key >= 0) CO_RETURN_IF_FAILED(take_key(r, scan, &fields[r->key]));
+static co_status take_keys(raw_rows *r, const co_scan *scan, const co_scan_block *block) {
+  for (int64_t k = 0; k < block->part_count; k++) {
+    const co_row_part *part = &block->parts[k];
+    for (int64_t i = 0; i < part->count; i++)
+      CO_RETURN_IF_FAILED(
+          take_key(r, scan, &part->places[i], co_block_cell(block, part, i, r->key)));
   }
-  r->rows = co_scan_rows(scan);
-  return r->rows ? CO_OK : co_fail_at(CO_ERR_DATA, r->options->path, 0, 0, "there are no rows");
+  return CO_OK;
+}
+
+// Cells that cannot be of their column make their row one that is not scored.
+static co_status check_cell(raw_rows *r, const co_encoded_column *c, const co_cell *field,
+                            int64_t file, int64_t row) {
+  double value;
+  co_reject_reason reason = CO_REJECT_NO_DATE;
+  co_cell cell = co_cell_trim(field, c->suffix);
+  if (co_cell_is_missing(&cell)) return CO_OK;
+  if (c->column.type == CO_COLUMN_DATE) {
+    if (co_date_read(cell.text, cell.length, c->format, &value) == CO_DATE_GOOD) return CO_OK;
+  } else {
+    co_cell_kind kind = co_cell_read(&cell, &value);
+    if (kind == CO_CELL_NUMBER) return CO_OK;
+    reason = kind == CO_CELL_TOO_LARGE ? CO_REJECT_TOO_LARGE : CO_REJECT_NO_NUMBER;
+  }
+  const co_bad_cell bad = {file, row, c->field, reason};
+  co_status status;
+#pragma omp critical(co_raw_rows)
+  status = co_rejects_add(&r->rejects, &bad);
+  return status;
+}
+
+static co_status check_column(void *user, const co_scan *scan, const co_scan_block *block,
+                              int64_t column, int64_t *row) {
+  raw_rows *r = user;
+  const co_encoded_column *c = &r->columns[column];
+  (void)scan;
+  if (c->column.type != CO_COLUMN_NUMBER && c->column.type != CO_COLUMN_DATE) return CO_OK;
+  for (int64_t k = 0; k < block->part_count; k++) {
+    const co_row_part *part = &block->parts[k];
+    for (int64_t i = 0; i < part->count; i++, ++*row)
+      CO_RETURN_IF_FAILED(check_cell(r, c, co_block_cell(block, part, i, c->field), block->file,
+                                     part->places[i].row));
+  }
+  return CO_OK;
+}
+
+static co_status check_rows(raw_rows *r, co_scan *scan) {
+  bool rejects = r->rejects.rule.on_error != CO_ON_ERROR_FAIL;
+  for (;;) {
+    co_scan_block block;
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
+    if (!block.count) break;
+    if (rejects)
+      CO_RETURN_IF_FAILED(co_scan_columns(scan, &block, r->column_count, check_column, r));
+  }
+  co_rejects_settle(&r->rejects);
+  r->rows = co_scan_rows(scan) - r->rejects.count;
+  CO_RETURN_IF_FAILED(co_rejects_check(&r->rejects, co_scan_shown(&r->scan, 0), r->rows));
+  return r->rows ? CO_OK
+                 : co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0, "there are no rows");
+}
+
+static co_status find_rows(raw_rows *r) {
+  co_scan *scan;
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
+  const co_rows *rows = co_scan_file(scan);
+  co_status status = plan_columns(r, rows);
+  if (status == CO_OK) tell_unused(r, rows);
+  if (status == CO_OK) status = check_rows(r, scan);
+  co_scan_close(scan);
+  return status;
+}
+
+// Keys are written before all else.
+static co_status read_keys(raw_rows *r) {
+  co_scan *scan;
+  co_scan_block block = {.count = 1};
+  if (r->key < 0) return CO_OK;
+  CO_RETURN_IF_FAILED(co_dictionary_create(&r->keys, r->ctx));
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
+  co_status status = CO_OK;
+  while (status == CO_OK && block.count) {
+    status = co_scan_next(scan, &block);
+    if (status == CO_OK) status = take_keys(r, scan, &block);
+  }
+  co_scan_close(scan);
+  return status;
 }
 
 // ---- writing -----------------------------------------------------------------------------------
 
 static co_status encode_rows(raw_rows *r, co_encoder *encoder, co_scan *scan) {
-  const co_csv_field *fields;
+  co_scan_block block;
   for (;;) {
-    CO_RETURN_IF_FAILED(co_scan_next(scan, &fields));
-    if (!fields || co_scan_rows(scan) > r->rows) break;
-    CO_RETURN_IF_FAILED(co_encoder_row(encoder, scan, fields));
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
+    if (!block.count || co_scan_rows(scan) > r->rows) break;
+    CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
   }
   if (co_scan_rows(scan) != r->rows)
-    return co_fail_at(CO_ERR_DATA, r->options->path, 0, 0, "the file changed while it was read");
+    return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0,
+                      "the file changed while it was read");
   return co_encoder_flush(encoder);
+}
+
+static co_status begin_rejects(raw_rows *r) {
+  const co_raw_rows_options *o = r->options;
+  int64_t count = co_rejects_total(&r->rejects);
+  if (!count) return CO_OK;
+  bool kept = o->reject.on_error == CO_ON_ERROR_QUARANTINE && o->rejects;
+  co_log(r->ctx, CO_LOG_WARN, "predict",
+         "%" PRId64 " rows cannot be taken and are not scored%s%s%s", count,
+         kept ? "; they are in " : "", kept ? o->rejects : "", kept ? ".rejects.csv" : "");
+  return kept ? co_reject_file_begin(&r->reject_file, r->ctx, o->rejects, o->replace_rejects)
+              : CO_OK;
 }
 
 static co_status write_keys(raw_rows *r, co_dataset_writer *writer) {
@@ -185,12 +277,15 @@ static co_status write_rows(raw_rows *r) {
   co_scan *scan = NULL;
   if (!(r->split = co_alloc(r->ctx, (size_t)r->rows))) goto cleanup;
   memset(r->split, CO_SPLIT_TEST, (size_t)r->rows);
+  CO_TRY(begin_rejects(r));
+  r->scan.file = r->reject_file;
   CO_TRY(co_dataset_writer_create(&writer, r->ctx, r->options->output));
   CO_TRY(write_keys(r, writer));
   CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, table, r->columns, r->column_count, r->rows));
   CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
   CO_TRY(encode_rows(r, &encoder, scan));
   CO_TRY(co_dataset_writer_samples(writer, table, r->rows, NULL, NULL, r->split));
+  CO_TRY(co_reject_file_commit(r->reject_file));
   CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
 
 cleanup:
@@ -201,7 +296,8 @@ cleanup:
 }
 
 static co_status report(raw_rows *r, co_raw_rows_result *out) {
-  *out = (co_raw_rows_result){.rows = r->rows, .column_count = r->column_count};
+  *out = (co_raw_rows_result){
+      .rows = r->rows, .rejected = co_rejects_total(&r->rejects), .column_count = r->column_count};
   out->columns = co_arena_alloc(r->arena, (size_t)r->column_count + 1, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < r->column_count; i++) {
@@ -217,12 +313,10 @@ static co_status report(raw_rows *r, co_raw_rows_result *out) {
 }
 
 static co_status run(raw_rows *r, co_raw_rows_result *out) {
-  co_scan *scan;
-  CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
-  co_status status = count_rows(r, scan);
-  co_scan_close(scan);
-  if (status == CO_OK) status = write_rows(r);
-  return status == CO_OK ? report(r, out) : status;
+  CO_RETURN_IF_FAILED(find_rows(r));
+  CO_RETURN_IF_FAILED(read_keys(r));
+  CO_RETURN_IF_FAILED(write_rows(r));
+  return report(r, out);
 }
 
 co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *arena,
@@ -232,20 +326,24 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
                 .options = options,
                 .key = -1,
                 .scan = {.paths = &options->path,
+                         .shown = options->shown ? &options->shown : NULL,
                          .path_count = 1,
-                         .csv = {.skip_lines = options->recipe->csv.skip_lines,
-                                 .header = options->recipe->csv.header,
-                                 .header_count = options->recipe->csv.header_count},
+                         .rows = options->recipe->rows,
+                         .rejects = &r.rejects,
                          .stage = "read",
                          .progress = options->progress,
                          .progress_user = options->progress_user,
                          .stop = options->stop}};
+  r.scan.rows.unhashed = true;
+  co_rejects_init(&r.rejects, ctx, &options->reject);
   co_status status = run(&r, out);
   co_error error;
   co_error_copy(&error);
   for (int64_t i = 0; i < r.column_count; i++)
     co_dictionary_free(&r.words[i]);
   co_dictionary_free(&r.keys);
+  co_rejects_free(&r.rejects);
+  co_reject_file_free(r.reject_file);
   co_free(ctx, r.split);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

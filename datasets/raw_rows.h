@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of a table in text as a dataset for a model that is there already: columns are what the model
-// says, not what the cells look like. The file is read twice, to count its rows and to write them; in
-// memory are the keys, where there are some, and a block of rows.
+// says, not what the cells look like. The file is read to find the rows that can be taken, for their
+// keys, where there are some, and to write them; in memory are the keys and a block of rows.
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
 #include "datasets/import.h"
 #include "datasets/recipe.h"
+#include "datasets/rejects.h"
 #include "host/core/file.h"
 #include "host/core/schema.h"
 
@@ -15,12 +16,16 @@ extern "C" {
 #endif
 
 typedef struct co_raw_rows_options {
-  const char *path;            // of the table
-  const char *output;          // the dataset is a temporary beside it …
-  co_atomic_file *temporary;   // … and handed out here
-  const co_schema *schema;     // the model's columns; inputs must be there, others need not
-  const char *key;             // column that names rows; NULL = the recipe's, if it is there
-  const co_recipe *recipe;     // how the model's own table was read
+  const char *path;          // of the table
+  const char *shown;         // what messages call it; NULL = its path
+  const char *output;        // the dataset is a temporary beside it …
+  co_atomic_file *temporary; // … and handed out here
+  const co_schema *schema;   // the model's columns; inputs must be there, others need not
+  const char *key;           // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe;   // how its rows are read, and what is known of its columns
+  co_reject_rule reject;     // rows that cannot be taken …
+  const char *rejects;       // … the output that their file is named after; NULL = there is none
+  bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;
   const volatile int *stop;
@@ -33,7 +38,7 @@ typedef struct co_raw_rows_column {
 } co_raw_rows_column;
 
 typedef struct co_raw_rows_result {
-  int64_t rows;
+  int64_t rows, rejected;
   co_raw_rows_column *columns; // of the inputs, in the arena
   int64_t column_count;
 } co_raw_rows_result;

@@ -80,18 +80,29 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
     print_text(out, recipe->file);
     co_text_printf(out, "\n");
   }
-  if (recipe->csv.delimiter) {
-    const char delimiter[] = {recipe->csv.delimiter, '\0'};
+  if (recipe->rows.delimiter) {
+    const char delimiter[] = {recipe->rows.delimiter, '\0'};
     co_text_printf(out, "    delimiter: ");
     print_text(out, delimiter);
     co_text_printf(out, "\n");
   }
-  if (recipe->csv.skip_lines)
-    co_text_printf(out, "    skip_lines: %lld\n", (long long)recipe->csv.skip_lines);
-  for (int64_t i = 0; recipe->csv.header && i < recipe->csv.header_count; i++) {
+  if (recipe->rows.encoding) {
+    co_text_printf(out, "    encoding: ");
+    print_text(out, recipe->rows.encoding);
+    co_text_printf(out, "\n");
+  }
+  if (recipe->rows.no_quotes) co_text_printf(out, "    quotes: false\n");
+  if (recipe->rows.table || recipe->rows.query) {
+    co_text_printf(out, recipe->rows.table ? "    source_table: " : "    query: ");
+    print_text(out, recipe->rows.table ? recipe->rows.table : recipe->rows.query);
+    co_text_printf(out, "\n");
+  }
+  if (recipe->rows.skip_lines)
+    co_text_printf(out, "    skip_lines: %lld\n", (long long)recipe->rows.skip_lines);
+  for (int64_t i = 0; recipe->rows.header && i < recipe->rows.header_count; i++) {
     co_text_printf(out, i ? ", " : "    header: [");
-    print_text(out, recipe->csv.header[i]);
-    if (i + 1 == recipe->csv.header_count) co_text_printf(out, "]\n");
+    print_text(out, recipe->rows.header[i]);
+    if (i + 1 == recipe->rows.header_count) co_text_printf(out, "]\n");
   }
   co_text_printf(out, "    columns:\n");
   for (int64_t i = 0; i < recipe->column_count; i++)
@@ -100,8 +111,10 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
 }
 
 char *co_recipe_table_name(co_arena *arena, const char *path) {
-  static const char *const endings[] = {".gz", ".csv", ".tsv", ".txt", ".data", ".tab"};
-  const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+  static const char *const endings[] = {".gz",  ".csv", ".tsv",   ".txt",    ".data",
+                                        ".tab", ".db",  ".jsonl", ".ndjson", ".sqlite"};
+  const char *file = strcmp(path, "-") ? co_rows_file(path) : "table";
+  const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
   size_t length = strlen(name);
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
     size_t ending = strlen(endings[i]);

@@ -4,7 +4,7 @@
 #ifndef COHORT_DATASETS_RECIPE_H
 #define COHORT_DATASETS_RECIPE_H
 
-#include "datasets/csv.h"
+#include "datasets/rows.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,9 +43,9 @@ typedef struct co_recipe_column {
 } co_recipe_column;
 
 typedef struct co_recipe {
-  const char *table; // its name
-  const char *file;  // as it was given; NULL = not known
-  co_csv_options csv;
+  const char *table;    // its name
+  const char *file;     // as it was given; NULL = not known
+  co_rows_options rows; // how the file is read
   co_recipe_column *columns;
   int64_t column_count;
   bool whole; // columns that are not listed are ignored, not found out

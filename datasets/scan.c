@@ -8,65 +8,70 @@
 #include "host/core/diagnostics.h"
 #include "host/core/hash.h"
 
-enum { ROWS_BETWEEN_LOOKS = 4096 };
-
 struct co_scan {
   co_context *ctx;
   co_arena *arena;
   const co_scan_options *options;
-  co_csv *csv;
-  int64_t file, rows;
-  int64_t bytes_before, bytes; // of the files read to their end, and of all so far
-  const char **names;          // the table's columns
+  co_rows *rows;
+  int64_t file, given;  // the file that is read; rows handed out
+  int64_t bytes_before; // of the files read to their end
+  const char **names;   // the table's columns
   int64_t columns;
-  int64_t *map; // the file's column for each of the table's; NULL = the same
-  co_csv_field *fields;
+  int64_t *map;       // the file's column for each of the table's
+  bool mapped;        // they are not the same
+  co_row_part *parts; // of the block, less what is passed over
+  int64_t part_capacity;
+  const co_bad_row *failed; // the row at which reading ends, once its block has been handed out
   co_sha256 hash;
 };
 
+const char *co_scan_shown(const co_scan_options *options, int64_t file) {
+  const char *shown = options->shown ? options->shown[file] : NULL;
+  return shown ? shown : options->paths[file];
+}
+
+// ---- columns -----------------------------------------------------------------------------------
+
 static co_status keep_names(co_scan *s) {
-  s->columns = co_csv_column_count(s->csv);
+  s->columns = s->rows->column_count;
   s->names = co_arena_alloc(s->arena, (size_t)s->columns, sizeof *s->names);
-  s->fields = co_arena_alloc(s->arena, (size_t)s->columns, sizeof *s->fields);
-  if (!s->names || !s->fields) return CO_ERR_MEMORY;
+  s->map = co_arena_alloc(s->arena, (size_t)s->columns, sizeof *s->map);
+  if (!s->names || !s->map) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < s->columns; i++)
-    if (!(s->names[i] = co_arena_strdup(s->arena, co_csv_column_name(s->csv, i))))
-      return CO_ERR_MEMORY;
+    if (!(s->names[i] = co_arena_strdup(s->arena, s->rows->names[i]))) return CO_ERR_MEMORY;
   return CO_OK;
 }
 
 static co_status match_names(co_scan *s) {
-  const char *path = s->options->paths[s->file], *first = s->options->paths[0];
-  int64_t count = co_csv_column_count(s->csv);
-  if (!s->map) s->map = co_arena_alloc(s->arena, (size_t)s->columns, sizeof *s->map);
-  if (!s->map) return CO_ERR_MEMORY;
+  const char *shown = s->rows->shown, *first = co_scan_shown(s->options, 0);
+  s->mapped = true;
   for (int64_t i = 0; i < s->columns; i++)
-    if ((s->map[i] = co_csv_find(s->csv, s->names[i])) < 0)
-      return co_fail_at(CO_ERR_DATA, path, 0, 0, "there is no column '%.200s', which '%.200s' has",
+    if ((s->map[i] = co_rows_find(s->rows, s->names[i])) < 0)
+      return co_fail_at(CO_ERR_DATA, shown, 0, 0, "there is no column '%.200s', which '%.200s' has",
                         s->names[i], first);
-  for (int64_t i = 0; count != s->columns && i < count; i++) {
-    const char *name = co_csv_column_name(s->csv, i);
+  for (int64_t i = 0; s->rows->column_count != s->columns && i < s->rows->column_count; i++) {
     bool known = false;
     for (int64_t k = 0; k < s->columns; k++)
       known |= s->map[k] == i;
     if (!known)
-      return co_fail_at(CO_ERR_DATA, path, 0, 0, "'%.200s' has no column '%.200s', which is here",
-                        first, name);
+      return co_fail_at(CO_ERR_DATA, shown, 0, 0, "'%.200s' has no column '%.200s', which is here",
+                        first, s->rows->names[i]);
   }
   return CO_OK;
 }
 
 static co_status open_file(co_scan *s) {
-  co_csv_options csv = s->options->csv;
-  if (s->options->skip_lines) csv.skip_lines = s->options->skip_lines[s->file];
-  const char *path = s->options->paths[s->file];
-  CO_RETURN_IF_FAILED(co_csv_open(&s->csv, s->ctx, path, &csv));
-  if (co_csv_size(s->csv) < 0) {
-    co_status status = co_fail_at(CO_ERR_DATA, path, 0, 0, "not a regular file");
-    co_hint("it is read more than once; store it in a file first");
-    return status;
+  const co_scan_options *o = s->options;
+  co_rows_options *rows = co_arena_alloc(s->arena, 1, sizeof *rows);
+  if (!rows) return CO_ERR_MEMORY;
+  *rows = o->rows;
+  rows->shown = co_scan_shown(o, s->file);
+  if (o->skip_lines) rows->skip_lines = o->skip_lines[s->file];
+  if (s->file) {
+    rows->keys = s->names;
+    rows->key_count = s->columns;
   }
-  s->bytes = s->bytes_before + co_csv_size(s->csv);
+  CO_RETURN_IF_FAILED(co_rows_open(&s->rows, s->ctx, o->paths[s->file], rows));
   return s->file ? match_names(s) : keep_names(s);
 }
 
@@ -76,6 +81,7 @@ co_status co_scan_open(co_scan **out, co_context *ctx, const co_scan_options *op
   s->ctx = ctx;
   s->options = options;
   co_sha256_init(&s->hash);
+  if (options->rejects) options->rejects->damaged = 0;
   co_status status = co_arena_create(&s->arena, ctx);
   if (status == CO_OK) status = open_file(s);
   if (status == CO_OK) return CO_OK;
@@ -86,59 +92,141 @@ co_status co_scan_open(co_scan **out, co_context *ctx, const co_scan_options *op
 
 void co_scan_close(co_scan *s) {
   if (!s) return;
-  co_csv_close(s->csv);
+  co_rows_close(s->rows);
+  co_free(s->ctx, s->parts);
   co_arena_free(s->arena);
   co_free(s->ctx, s);
 }
 
-const co_csv *co_scan_csv(const co_scan *s) {
-  return s->csv;
-}
-
-int64_t co_scan_file(const co_scan *s) {
-  return s->file;
-}
-
-int64_t co_scan_rows(const co_scan *s) {
+const co_rows *co_scan_file(const co_scan *s) {
   return s->rows;
 }
 
+int64_t co_scan_rows(const co_scan *s) {
+  return s->given;
+}
+
+// ---- rows that are passed over -----------------------------------------------------------------
+
+static co_status write_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
+                                const co_bad_cell *bad) {
+  char reason[160];
+  int64_t column = s->mapped ? s->map[bad->column] : bad->column;
+  co_reject_explain(reason, bad->reason, &part->cells[i * s->rows->column_count + column]);
+  return co_reject_file_add(s->options->file, s->rows->shown, &part->places[i],
+                            s->names[bad->column], reason);
+}
+
+static co_status write_bad_row(co_scan *s, const co_bad_row *bad) {
+  bool named = bad->column >= 0 && bad->column < s->rows->column_count;
+  return co_reject_file_add(s->options->file, s->rows->shown, &bad->place,
+                            named ? s->rows->names[bad->column] : NULL, bad->reason);
+}
+
+// Takes the rows out that are passed over; what is bad is written in the order of the rows.
+static co_status take_out(co_scan *s, co_row_part *part) {
+  co_rejects *r = s->options->rejects;
+  int64_t kept = 0, told = 0, stride = s->rows->column_count;
+  co_cell *cells = (co_cell *)part->cells; // they are not needed where they are
+  co_row_place *places = (co_row_place *)part->places;
+  for (int64_t i = 0; i <= part->count; i++) {
+    int64_t row = i < part->count ? places[i].row : INT64_MAX;
+    for (; s->options->file && told < part->bad_count && part->bad[told].place.row < row; told++)
+      CO_RETURN_IF_FAILED(write_bad_row(s, &part->bad[told]));
+    if (i == part->count) break;
+    const co_bad_cell *bad = r->count ? co_rejects_find(r, s->file, row) : NULL;
+    if (bad) {
+      if (s->options->file) CO_RETURN_IF_FAILED(write_bad_cell(s, part, i, bad));
+      continue;
+    }
+    if (kept != i) {
+      memmove(cells + kept * stride, cells + i * stride, (size_t)stride * sizeof *cells);
+      places[kept] = places[i];
+    }
+    kept++;
+  }
+  r->damaged += part->bad_count;
+  part->count = kept;
+  return CO_OK;
+}
+
+// Ends the part before its first bad row, of which the next call tells.
+static void cut_off(co_scan *s, co_row_part *part) {
+  int64_t row = part->bad[0].place.row, kept = 0;
+  while (kept < part->count && part->places[kept].row < row)
+    kept++;
+  part->count = kept;
+  s->failed = &part->bad[0];
+}
+
+static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block *block) {
+  const co_rejects *r = s->options->rejects;
+  bool fails = !r || r->rule.on_error == CO_ON_ERROR_FAIL;
+  if (from->part_count > s->part_capacity) {
+    co_row_part *grown = co_realloc(s->ctx, s->parts, (size_t)from->part_count * sizeof *s->parts);
+    if (!grown) return CO_ERR_MEMORY;
+    s->parts = grown;
+    s->part_capacity = from->part_count;
+  }
+  *block = (co_scan_block){.file = s->file,
+                           .first = s->given,
+                           .parts = s->parts,
+                           .stride = s->rows->column_count,
+                           .map = s->mapped ? s->map : NULL};
+  for (int64_t k = 0; k < from->part_count && !s->failed; k++) {
+    co_row_part *part = &s->parts[block->part_count++];
+    *part = from->parts[k];
+    if (fails && part->bad_count)
+      cut_off(s, part);
+    else if (!fails && (part->bad_count || r->count))
+      CO_RETURN_IF_FAILED(take_out(s, part));
+    block->count += part->count;
+  }
+  s->given += block->count;
+  return CO_OK;
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
 static co_status end_file(co_scan *s, bool *last) {
   char hex[65];
-  co_csv_digest(s->csv, hex);
-  co_sha256_update(&s->hash, hex, 64);
+  if (!s->options->rows.unhashed) {
+    co_rows_digest(s->rows, hex);
+    co_sha256_update(&s->hash, hex, 64);
+  }
   *last = s->file + 1 == s->options->path_count;
   if (*last) return CO_OK;
-  s->bytes_before += co_csv_size(s->csv);
-  co_csv_close(s->csv);
-  s->csv = NULL;
+  if (s->rows->size > 0) s->bytes_before += s->rows->size;
+  co_rows_close(s->rows);
+  s->rows = NULL;
   s->file++;
   return open_file(s);
 }
 
 static co_status look_up(co_scan *s) {
   const co_scan_options *o = s->options;
-  if (o->progress)
-    o->progress(o->progress_user, o->stage, s->bytes_before + co_csv_position(s->csv),
-                o->path_count == 1 ? s->bytes : 0);
+  if (o->progress && s->rows->position >= 0)
+    o->progress(o->progress_user, o->stage, s->bytes_before + s->rows->position,
+                o->path_count == 1 ? s->rows->size : 0);
   if (!o->stop || !*o->stop) return CO_OK;
   return co_fail(CO_INTERRUPTED, "stopped; no output was written");
 }
 
-co_status co_scan_next(co_scan *s, const co_csv_field **fields) {
-  const co_csv_field *row = NULL;
-  *fields = NULL;
-  for (bool last = false; !row;) {
-    CO_RETURN_IF_FAILED(co_csv_next(s->csv, &row));
-    if (row) break;
-    CO_RETURN_IF_FAILED(end_file(s, &last));
-    if (last) return CO_OK;
+co_status co_scan_next(co_scan *s, co_scan_block *block) {
+  co_row_block from;
+  *block = (co_scan_block){0};
+  for (bool last = false;;) {
+    if (s->failed) return co_rows_raise(s->rows, s->failed);
+    CO_RETURN_IF_FAILED(co_rows_next(s->rows, &from));
+    if (from.part_count) {
+      CO_RETURN_IF_FAILED(look_up(s));
+      CO_RETURN_IF_FAILED(take_parts(s, &from, block));
+      if (block->count) return CO_OK;
+    } else {
+      CO_RETURN_IF_FAILED(end_file(s, &last));
+      if (last) return CO_OK;
+    }
   }
-  if (s->rows++ % ROWS_BETWEEN_LOOKS == 0) CO_RETURN_IF_FAILED(look_up(s));
-  for (int64_t i = 0; s->map && i < s->columns; i++)
-    s->fields[i] = row[s->map[i]];
-  *fields = s->map ? s->fields : row;
-  return CO_OK;
 }
 
 void co_scan_digest(co_scan *s, char hex[65]) {
@@ -146,11 +234,33 @@ void co_scan_digest(co_scan *s, char hex[65]) {
   co_sha256_final(&hash, hex);
 }
 
-co_status co_scan_wrong(const co_scan *s, int64_t column, const char *format, ...) {
+co_status co_scan_wrong(const co_scan *s, const co_row_place *place, int64_t column,
+                        const char *format, ...) {
   char text[512];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  return co_csv_wrong(s->csv, column >= 0 && s->map ? s->map[column] : column, "%s", text);
+  return co_rows_wrong(s->rows, place, column >= 0 && s->mapped ? s->map[column] : column, "%s",
+                       text);
+}
+
+co_status co_scan_columns(const co_scan *s, const co_scan_block *block, int64_t count,
+                          co_column_work work, void *user) {
+  int threads = co_context_threads(s->ctx);
+  int64_t failed_row = INT64_MAX, failed_column = 0;
+  co_error error = {.status = CO_OK};
+  if (threads > count) threads = count > 0 ? (int)count : 1;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (block->count > 64)
+  for (int64_t c = 0; c < count; c++) {
+    int64_t row = 0;
+    if (work(user, s, block, c, &row) == CO_OK) continue;
+#pragma omp critical(co_scan)
+    if (row < failed_row || (row == failed_row && c < failed_column)) {
+      failed_row = row;
+      failed_column = c;
+      co_error_copy(&error);
+    }
+  }
+  return error.status == CO_OK ? CO_OK : co_error_raise(&error);
 }

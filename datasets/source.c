@@ -19,7 +19,7 @@ struct co_source {
   int64_t size, position; // of the file; how much of it was read
   unsigned char *input;
   size_t at, end;
-  bool gzip, inflating, member_done, hashed;
+  bool gzip, inflating, member_done, hashed, unhashed;
   z_stream z;
   co_sha256 hash;
   char digest[65];
@@ -41,7 +41,7 @@ static co_status refill(co_source *s) {
   s->at = 0;
   s->end = (size_t)got;
   s->position += got;
-  co_sha256_update(&s->hash, s->input, s->end);
+  if (!s->unhashed) co_sha256_update(&s->hash, s->input, s->end);
   return CO_OK;
 }
 
@@ -155,6 +155,10 @@ static co_status read_gzip(co_source *s, unsigned char *out, size_t bytes, size_
 co_status co_source_read(co_source *s, void *out, size_t bytes, size_t *got) {
   *got = 0;
   return s->gzip ? read_gzip(s, out, bytes, got) : read_plain(s, out, bytes, got);
+}
+
+void co_source_leave_unhashed(co_source *s) {
+  s->unhashed = true;
 }
 
 void co_source_digest(co_source *s, char hex[65]) {

@@ -17,6 +17,8 @@ co_status co_source_open(co_source **out, co_context *ctx, const char *path);
 void co_source_close(co_source *source); // NULL is legal
 // Reads `bytes` of the contents, or fewer only at their end.
 co_status co_source_read(co_source *source, void *out, size_t bytes, size_t *got);
+// There will be no digest.
+void co_source_leave_unhashed(co_source *source);
 // Once the end has been read: the hash. A second call gives the same.
 void co_source_digest(co_source *source, char hex[65]);
 // How far the stored file has been read, and its size, -1 where it is no regular file.

@@ -14,7 +14,7 @@ extern "C" {
 
 enum { CO_SURVEY_FEW = 20, CO_SURVEY_TEXT = 48 };
 
-// A cell that messages tell of; line 0 = there is none.
+// A cell that messages tell of; row 0 = there is none.
 typedef struct co_survey_cell {
   int64_t file, line, row;
   char text[CO_SURVEY_TEXT]; // cut where it is longer
@@ -42,6 +42,9 @@ typedef struct co_column_survey {
   bool wants_words;                    // all cells, not only from the first that is no number on
   bool has_words, lacks_words;         // some; not all
   co_dictionary words;
+  co_bad_cell *bad; // where rows may be rejected: those that a column of numbers, or dates, rejects
+  int64_t bad_count, bad_capacity;
+  co_recipe_column given; // what was known before
   // What it is, and what is written.
   co_recipe_column recipe;
   const char *classes[2]; // of binaries: the texts of 0 and 1
@@ -55,14 +58,16 @@ static inline int64_t co_survey_values(const co_column_survey *column) {
 typedef struct co_survey {
   co_context *ctx;
   co_arena *arena;
-  const co_scan_options *scan;
+  co_scan_options scan; // with what was found out for further readings
+  co_rejects *rejects;
   co_column_survey *columns;
   int64_t column_count, rows;
   char delimiter;
   char digest[65]; // of the files
 } co_survey;
 
-// Reads all rows and decides what each column is; what the recipe says of it is kept. Columns of the
+// Reads all rows and decides what each column is; what the recipe says of it is kept. Rows that
+// cannot be taken are added to the scan's rejects, which must be there. Columns of the
 // recipe that the table lacks, a key that is missing or repeated, numbers that cannot be read and
 // targets that cannot be learned are CO_ERR_DATA with file, line and column. Hints and warnings go
 // to the log.

@@ -15,13 +15,13 @@ typedef struct decision {
 // ---- telling -----------------------------------------------------------------------------------
 
 static co_status wrong_cell(const decision *d, const co_survey_cell *cell, const char *what) {
-  return co_fail_at(CO_ERR_DATA, d->survey->scan->paths[cell->file], (long)cell->line, 0,
+  return co_fail_at(CO_ERR_DATA, co_scan_shown(&d->survey->scan, cell->file), (long)cell->line, 0,
                     "row %" PRId64 ", column '%.200s': '%s' %s", cell->row, d->column->name,
                     cell->text, what);
 }
 
 static co_status wrong_column(const decision *d, const char *what) {
-  return co_fail_at(CO_ERR_DATA, d->survey->scan->paths[0], 0, 0, "column '%.200s': %s",
+  return co_fail_at(CO_ERR_DATA, co_scan_shown(&d->survey->scan, 0), 0, 0, "column '%.200s': %s",
                     d->column->name, what);
 }
 
@@ -46,11 +46,18 @@ static bool all_numbers(const co_column_survey *c) {
   return c->numbers == co_survey_values(c);
 }
 
+// Rows with such cells will be rejected, where that is asked for.
+static bool may_reject(const decision *d) {
+  return d->survey->rejects->rule.on_error != CO_ON_ERROR_FAIL;
+}
+
 static co_status check_numbers(const decision *d) {
   const co_column_survey *c = d->column;
   co_status status;
+  if (may_reject(d) && (all_numbers(c) || c->given.type || c->given.role == CO_RECIPE_WEIGHT))
+    return CO_OK;
   if (!all_numbers(c)) {
-    bool comma = c->commas && c->comma.line == c->other.line && c->comma.file == c->other.file;
+    bool comma = c->commas && c->comma.row == c->other.row && c->comma.file == c->other.file;
     status = wrong_cell(d, &c->other,
                         comma ? "is no number: decimal commas and thousands separators are not read"
                               : "is no number");
@@ -58,7 +65,7 @@ static co_status check_numbers(const decision *d) {
             c->name);
     return status;
   }
-  if (!c->large.line) return CO_OK;
+  if (!c->large.row) return CO_OK;
   status = wrong_cell(d, &c->large, "is beyond the range of numbers, 3.4e38");
   co_hint("correct the cell, or leave the column out by --ignore %s", c->name);
   return status;
@@ -66,7 +73,7 @@ static co_status check_numbers(const decision *d) {
 
 static co_status check_dates(const decision *d) {
   const co_column_survey *c = d->column;
-  if (!c->no_date.line) return CO_OK;
+  if (!c->no_date.row || may_reject(d)) return CO_OK;
   co_status status = wrong_cell(d, &c->no_date, "is no date");
   co_hint("it should be one like %s; --type %s=date:%%d/%%m/%%Y would read such dates, --type "
           "%s=category would take texts as classes",
@@ -95,9 +102,9 @@ static void hint_words(const decision *d) {
   const co_column_survey *c = d->column;
   if (c->numbers > 9 * (co_survey_values(c) - c->numbers) && co_survey_values(c) >= 10)
     tell(d, CO_LOG_WARN,
-         "taken as a category, but %" PRId64 " of %" PRId64 " values are numbers; '%s' in line "
+         "taken as a category, but %" PRId64 " of %" PRId64 " values are numbers; '%s' in row "
          "%" PRId64 " is none",
-         c->numbers, co_survey_values(c), c->other.text, c->other.line);
+         c->numbers, co_survey_values(c), c->other.text, c->other.row);
   else if (2 * c->words.count > co_survey_values(c) && co_survey_values(c) >= 20)
     tell(d, CO_LOG_WARN,
          "taken as a category, but it has %" PRId64 " different texts in %" PRId64

@@ -133,6 +133,19 @@ typedef struct cohort_config {
   int64_t assignment_count;
 } cohort_config;
 
+// How the rows of a raw table are read: text (CSV, JSON lines; plain or gzip; "-" is standard input) or
+// a database ("sqlite:FILE"). Zeroed it means what is said here.
+typedef struct cohort_source_options {
+  const char *encoding; // of text, as iconv names it: "latin1", "utf-16", …; NULL = UTF-8
+  bool no_quotes;       // of CSV: a quote is a character as any other
+  const char *source_table, *query; // of a database: a table, or SQL that reads rows
+  // Rows that cannot be taken: "fail" (the first is the end), "skip", "quarantine" (they go into
+  // OUTPUT.rejects.csv). NULL = fail, when scoring quarantine. And how many may be before all fails:
+  // "N" rows or "P%" of them; NULL = "1%".
+  const char *on_error, *max_errors;
+  const char *temporary_folder; // where standard input lies meanwhile; NULL = /tmp
+} cohort_source_options;
+
 typedef struct cohort_train_options {
   cohort_config config;       // of a raw table may be none: then the preset auto
   const char *dataset;        // overrides the config's; NULL = the config's. A raw table in text
@@ -140,6 +153,7 @@ typedef struct cohort_train_options {
   const char *const *targets; // of a raw table
   int64_t target_count;
   const char *key, *schema;     // of a raw table; NULL = none, see cohort_import_csv_options
+  cohort_source_options source; // of a raw table
   const char *preset;           // YAML in place of config files; NULL = none
   bool own_dataset;             // `dataset`, a file beside the run's folder, is moved into it
   const char *run_dir;          // exact directory; NULL = one below output_directory
@@ -209,8 +223,8 @@ typedef struct cohort_predict_options {
   bool force;      // replace an existing output; only regular files are, and none that is read
   const char *key; // of a raw table as dataset: the column that names rows; NULL = as
                    // where the model was trained, else their number
-  // Where the rows of a raw table lie meanwhile if the output is "-"; NULL = /tmp.
-  const char *temporary_folder;
+  // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
+  cohort_source_options source;
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -267,7 +281,7 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
 
-// A table in text (CSV, TSV; plain or gzip): types of columns are found out, or given; the result
+// A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
 // tells the schema, which is stored in the dataset. Lists are pointers with a count.
 typedef struct cohort_import_csv_options {
   const char *output;       // NULL = only the schema, as the result's text
@@ -286,7 +300,8 @@ typedef struct cohort_import_csv_options {
   const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
   double validation_fraction; // of `training` without `validation`; < 0 = 0.1
   uint64_t seed;
-  bool force;                // as for idx
+  bool force; // as for idx
+  cohort_source_options source;
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,
@@ -301,7 +316,7 @@ typedef struct cohort_data {
   int64_t target_count;
   const char *key, *schema, *split;
   uint64_t seed;
-  const char *temporary_folder; // where the temporary dataset lies; NULL = /tmp
+  cohort_source_options source; // of a raw table; the temporary dataset lies in its folder, too
 } cohort_data;
 
 // What makes a model's figures look better than they are, or can teach it nothing: "findings", each

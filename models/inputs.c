@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `input_features` of a config.
+#include <fnmatch.h>
 #include <string.h>
 
 #include "models/builder.h"
@@ -80,22 +81,38 @@ static co_status add_column(co_model_builder *b, const co_node *item, const char
   if (column->role == CO_ROLE_TARGET)
     return co_node_problem(b->problems, item, NULL, "%s: '%s' is a target, it cannot be an input",
                            path, column->name);
-  return co_model_copy_column(b->model, column, &columns[feature->column_count++]);
+  if (feature->column_count++ >= CO_DERIVED_COLUMNS) return CO_OK; // too many, as will be said
+  return co_model_copy_column(b->model, column, &columns[feature->column_count - 1]);
+}
+
+// A column, or the input columns whose names match a pattern; more than there is room for are counted.
+static co_status add_named(co_model_builder *b, const co_node *name, const char *path,
+                           const co_column **columns, co_input_feature *feature) {
+  const co_schema *schema = b->schema;
+  bool pattern = !co_schema_find(schema, name->text) && strpbrk(name->text, "*?[");
+  for (int64_t i = 0; pattern && i < schema->column_count; i++) {
+    if (schema->columns[i].role != CO_ROLE_INPUT ||
+        fnmatch(name->text, schema->columns[i].name, 0) != 0)
+      continue;
+    CO_RETURN_IF_FAILED(add_column(b, name, path, schema->columns[i].name, columns, feature));
+  }
+  return pattern ? CO_OK : add_column(b, name, path, name->text, columns, feature);
 }
 
 static co_status add_columns(co_model_builder *b, const co_node *list, const char *path,
                              const co_column **columns, co_input_feature *feature) {
-  bool names = list->kind == CO_NODE_LIST && list->count >= 2 && list->count <= CO_DERIVED_COLUMNS;
+  int64_t before = b->problems->count;
+  bool names = list->kind == CO_NODE_LIST;
   for (int64_t i = 0; names && i < list->count; i++)
     names = list->items[i]->kind == CO_NODE_SCALAR;
-  if (!names)
-    return co_node_problem(b->problems, list, "for example [city, device]",
-                           "%s.columns: must be a list of 2 to %d columns", path,
-                           (int)CO_DERIVED_COLUMNS);
-  for (int64_t i = 0; i < list->count; i++)
-    CO_RETURN_IF_FAILED(
-        add_column(b, list->items[i], path, list->items[i]->text, columns, feature));
-  return CO_OK;
+  for (int64_t i = 0; names && i < list->count; i++)
+    CO_RETURN_IF_FAILED(add_named(b, list->items[i], path, columns, feature));
+  if (b->problems->count > before) return CO_OK;
+  if (names && feature->column_count >= 2 && feature->column_count <= CO_DERIVED_COLUMNS)
+    return CO_OK;
+  return co_node_problem(b->problems, list, "for example [city, device], or ['visits_*']",
+                         "%s.columns: must be a list of 2 to %d columns", path,
+                         (int)CO_DERIVED_COLUMNS);
 }
 
 // The columns that an item names, and the feature's name.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/builder.h"
+#include "models/features/category.h"
 #include "models/features/scalar.h"
 
 // Stored under the first feature that reads events.
@@ -47,7 +48,6 @@ static co_status declare_fitted(co_model *model) {
   count += model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(declare_lengths(model));
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].fitted_count; k++)
       model->fitted[model->fitted_count++] = &model->inputs[i].fitted[k];
@@ -122,7 +122,8 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
     CO_TRY(co_model_read_outputs(&b));
   }
   CO_TRY(check_input_names(&b));
-  if (problems->count == before) CO_TRY(declare_fitted(model));
+  CO_TRY(declare_fitted(model)); // of those that could be read: the network asks for it
+  if (problems->count == before) CO_TRY(declare_lengths(model));
   if (problems->count == before) CO_TRY(list_schema(model));
   CO_TRY(co_model_build_network(&b));
   if (problems->count > before) CO_TRY(co_diagnostics_result(problems));
@@ -169,6 +170,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
   } tables[] = {{"input_features", "Columns that go in.", co_input_fields},
                 {"input_features.preprocessing.outliers",
                  "Of numbers: values too far from the others.", co_outlier_fields},
+                {"input_features.preprocessing.hashing", "Of categories, without a vocabulary.",
+                 co_hashing_fields},
                 {"combiner", "What joins the encoded inputs.", co_combiner_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
                 {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields}};

@@ -8,7 +8,7 @@
 
 static co_status import(co_data_source *s, cohort_context *context, const cohort_data *data,
                         co_diagnostics *problems) {
-  const char *folder = data->temporary_folder ? data->temporary_folder : "/tmp";
+  const char *folder = data->source.temporary_folder ? data->source.temporary_folder : "/tmp";
   char *beside = co_arena_format(s->arena, "%s/cohort.data", folder);
   const cohort_import_csv_options request = {.output = beside,
                                              .files = &data->dataset,
@@ -19,10 +19,12 @@ static co_status import(co_data_source *s, cohort_context *context, const cohort
                                              .key = data->key,
                                              .split = data->split,
                                              .validation_fraction = -1,
-                                             .seed = data->seed};
+                                             .seed = data->seed,
+                                             .source = data->source};
   co_import_csv_result done;
   if (!beside) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_table_import(&done, context, s->arena, &request, &s->file, problems));
+  CO_RETURN_IF_FAILED(
+      co_table_import(&done, context, s->arena, &request, &s->file, NULL, problems));
   return co_dataset_open(&s->dataset, s->ctx, s->file.temporary);
 }
 
@@ -31,11 +33,13 @@ co_status co_data_begin(co_data_source *s, cohort_context *context, const cohort
   *s = (co_data_source){.ctx = context->ctx};
   CO_RETURN_IF_FAILED(co_require(data->dataset, verb, "a dataset"));
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
-  if (co_table_is_raw(data->dataset)) return import(s, context, data, problems);
-  if (data->target_count || data->key || data->schema || data->split) {
-    co_status status = co_fail(CO_ERR_USAGE, "--target, --key, --schema and --split are for a raw "
-                                             "table; a dataset.h5 has its own");
-    co_hint("leave them out, or name the table in text");
+  if (co_table_is_raw(data->dataset, &data->source)) return import(s, context, data, problems);
+  const char *option = co_table_source_option(&data->source);
+  if (data->target_count || data->key || data->schema || data->split || option) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "%s %s for a raw table; a dataset.h5 has its own",
+                option ? option : "--target, --key, --schema and --split", option ? "is" : "are");
+    co_hint("leave them out, or name the raw table");
     return status;
   }
   return co_dataset_open(&s->dataset, s->ctx, data->dataset);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "datasets/rows.h"
 #include "datasets/source.h"
 #include "host/api/api.h"
 #include "host/config/config.h"
@@ -175,7 +176,10 @@ static co_status report(co_context *ctx, cohort_result *result) {
   co_h5_version(found, sizeof found);
   fact(result, "hdf5", found);
   fact(result, "libyaml", co_yaml_version());
+  fact(result, "jansson", co_jansson_version());
   fact(result, "zlib", co_zlib_version());
+  co_sqlite_version(found);
+  fact(result, "sqlite", found);
   return report_cuda(ctx, result);
 }
 

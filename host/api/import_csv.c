@@ -71,24 +71,34 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
-co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
-                          const cohort_import_csv_options *o, co_atomic_file *temporary,
-                          co_diagnostics *problems) {
+static co_status import_files(co_import_csv_result *out, cohort_context *context, co_arena *arena,
+                              const cohort_import_csv_options *o, co_atomic_file *temporary,
+                              const char *rejects, co_table_files *files,
+                              co_diagnostics *problems) {
   co_recipe recipe;
   input_files in;
+  co_reject_rule reject;
   CO_RETURN_IF_FAILED(co_table_recipe(&recipe, o, arena, problems));
   CO_RETURN_IF_FAILED(choose_inputs(&in, o, &recipe));
+  CO_RETURN_IF_FAILED(
+      co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors, CO_ON_ERROR_FAIL));
+  CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, in.list, in.count, &o->source));
   if (!recipe.table && !(recipe.table = co_recipe_table_name(arena, in.list[0])))
     return CO_ERR_MEMORY;
   co_import_csv_options options = {.temporary = temporary,
                                    .output = o->output,
-                                   .files = in.list,
+                                   .files = files->paths,
+                                   .shown = files->shown,
                                    .file_splits = in.by_file ? in.splits : NULL,
                                    .file_count = in.count,
                                    .recipe = &recipe,
                                    .validation_fraction =
                                        o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
                                    .seed = o->seed,
+                                   .reject = reject,
+                                   .rejects = rejects     ? rejects
+                                              : temporary ? NULL
+                                                          : o->output,
                                    .force = o->force,
                                    .progress = forward_progress,
                                    .progress_user = context,
@@ -98,6 +108,17 @@ co_status co_table_import(co_import_csv_result *out, cohort_context *context, co
   co_status status = co_import_csv(out, context->ctx, arena, &options);
   co_watch_progress(&context->watch, "import", "bytes", -1, 0, NULL);
   return status;
+}
+
+co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
+                          const cohort_import_csv_options *o, co_atomic_file *temporary,
+                          const char *rejects, co_diagnostics *problems) {
+  co_table_files files = {0};
+  co_status status = import_files(out, context, arena, o, temporary, rejects, &files, problems);
+  co_error error;
+  co_error_copy(&error);
+  co_table_files_end(&files);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
 }
 
 // ---- the report --------------------------------------------------------------------------------
@@ -176,10 +197,14 @@ static co_status report(cohort_result *result, const char *output,
     co_json_key(json, "duplicates");
     co_json_int(json, done->duplicates);
   }
+  co_json_key(json, "rejected");
+  co_json_int(json, done->rejected);
   co_json_key(json, "up_to_date");
   co_json_bool(json, done->up_to_date);
   co_json_key(json, "fingerprint");
   co_json_string(json, done->fingerprint);
+  if (done->rejected)
+    co_text_printf(&result->text, "rejected %lld rows\n", (long long)done->rejected);
   if (done->duplicates > 0)
     co_text_printf(&result->text, "note     %lld rows repeat an earlier one\n",
                    (long long)done->duplicates);
@@ -193,7 +218,7 @@ cohort_status cohort_import_csv(cohort_context *context, const cohort_import_csv
   co_import_csv_result done;
   co_status status = co_arena_create(&arena, context->ctx);
   if (status == CO_OK)
-    status = co_table_import(&done, context, arena, options, NULL, &(*out)->errors);
+    status = co_table_import(&done, context, arena, options, NULL, NULL, &(*out)->errors);
   if (status == CO_OK && options->output) status = report(*out, options->output, &done);
   if (status == CO_OK && !options->output) {
     co_json_key(&(*out)->json, "schema");

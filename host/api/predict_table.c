@@ -55,12 +55,26 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   co_recipe recipe;
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
-  const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
+  co_reject_rule reject;
+  bool to_file = strcmp(o->output, "-") != 0;
+  CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
+                                           CO_ON_ERROR_QUARANTINE));
+  // Columns are found by their names, and the rows may lie elsewhere than those of the training.
+  recipe.rows.delimiter = 0;
+  if (!co_rows_is_database(o->dataset)) recipe.rows.table = recipe.rows.query = NULL;
+  co_table_read_options(&recipe.rows, &o->source);
+  CO_RETURN_IF_FAILED(
+      co_table_files_begin(&t->files, context, t->arena, &o->dataset, 1, &o->source));
+  const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
   // Of a name of its own: the output's temporaries are another's to clean up.
-  char *beside = strcmp(o->output, "-") ? co_arena_format(t->arena, "%s.rows", o->output)
-                                        : co_arena_format(t->arena, "%s/cohort.rows", folder);
+  char *beside = to_file ? co_arena_format(t->arena, "%s.rows", o->output)
+                         : co_arena_format(t->arena, "%s/cohort.rows", folder);
   if (!beside) return CO_ERR_MEMORY;
-  const co_raw_rows_options request = {.path = o->dataset,
+  const co_raw_rows_options request = {.path = t->files.paths[0],
+                                       .shown = t->files.shown[0],
+                                       .reject = reject,
+                                       .rejects = to_file ? o->output : NULL,
+                                       .replace_rejects = o->force,
                                        .output = beside,
                                        .temporary = &t->rows,
                                        .schema = &file.schema,
@@ -78,9 +92,10 @@ co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
                                  const cohort_predict_options *o) {
   *t = (co_table_scoring){.ctx = context->ctx, .options = *o};
   if (!o->model || !o->dataset || !o->output) return CO_OK; // which scoring refuses
-  if (!co_table_is_raw(o->dataset)) {
-    if (!o->key) return CO_OK;
-    return co_fail(CO_ERR_USAGE, "--key is for a raw table; a dataset.h5 has its own");
+  if (!co_table_is_raw(o->dataset, &o->source)) {
+    const char *option = o->key ? "--key" : co_table_source_option(&o->source);
+    if (!option) return CO_OK;
+    return co_fail(CO_ERR_USAGE, "%s is for a raw table; a dataset.h5 has its own", option);
   }
   CO_RETURN_IF_FAILED(check(t->ctx, o));
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
@@ -92,6 +107,8 @@ co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
 void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *text) {
   int64_t columns = 0;
   if (!t->arena) return;
+  co_json_key(json, "rejected");
+  co_json_int(json, t->result.rejected);
   co_json_key(json, "unseen");
   co_json_open(json, '{');
   for (int64_t i = 0; i < t->result.column_count; i++) {
@@ -102,6 +119,8 @@ void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *
     co_json_int(json, c->unseen);
   }
   co_json_close(json);
+  if (t->result.rejected && strcmp(t->options.output, "-") != 0)
+    co_text_printf(text, "%lld rows rejected\n", (long long)t->result.rejected);
   if (columns && strcmp(t->options.output, "-") != 0)
     co_text_printf(text, "values unknown to the model, taken as missing, in %lld columns\n",
                    (long long)columns);
@@ -111,6 +130,7 @@ void co_table_scoring_end(co_table_scoring *t) {
   co_error error;
   co_error_copy(&error);
   co_atomic_abort(&t->rows);
+  co_table_files_end(&t->files);
   co_arena_free(t->arena);
   if (error.status != CO_OK) co_error_raise(&error);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/spool.h"
 #include "host/core/file.h"
 
 co_status co_table_parse_delimiter(char *out, const char *text) {
@@ -15,15 +16,63 @@ co_status co_table_parse_delimiter(char *out, const char *text) {
   return co_fail(CO_ERR_USAGE, "--delimiter must be one character, or tab");
 }
 
-// A dataset, whole or damaged, has NUL bytes soon; a table in text has none, but in gzip.
-bool co_table_is_raw(const char *path) {
+// A dataset, whole or damaged, has NUL bytes soon; a table in text has none, but in gzip or UTF-16.
+bool co_table_is_raw(const char *path, const cohort_source_options *options) {
   unsigned char begin[512];
+  if (co_spool_is_needed(path) || co_rows_is_database(path)) return true;
   FILE *file = co_path_is_directory(path) ? NULL : fopen(path, "rbe");
   if (!file) return false; // whoever opens it says why
   size_t got = fread(begin, 1, sizeof begin, file);
   fclose(file);
   bool gzip = got >= 2 && begin[0] == 0x1f && begin[1] == 0x8b;
-  return gzip || (got && !memchr(begin, 0, got));
+  bool wide = got >= 2 && begin[0] + begin[1] == 0xFF + 0xFE && begin[0] >= 0xFE;
+  bool hdf5 = got >= 8 && (!memcmp(begin, "\x89HDF\r\n\x1a\n", 8) || !memcmp(begin, "cohort-f", 8));
+  return gzip || wide || (options->encoding && !hdf5) || (got && !memchr(begin, 0, got));
+}
+
+const char *co_table_source_option(const cohort_source_options *o) {
+  return o->encoding       ? "--encoding"
+         : o->no_quotes    ? "--no-quotes"
+         : o->source_table ? "--source-table"
+         : o->query        ? "--query"
+         : o->on_error     ? "--on-error"
+         : o->max_errors   ? "--max-errors"
+                           : NULL;
+}
+
+void co_table_read_options(co_rows_options *out, const cohort_source_options *o) {
+  if (o->encoding) out->encoding = o->encoding;
+  if (o->no_quotes) out->no_quotes = true;
+  if (!o->source_table && !o->query) return;
+  out->table = o->source_table;
+  out->query = o->query;
+}
+
+co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_arena *arena,
+                               const char *const *paths, int64_t count,
+                               const cohort_source_options *o) {
+  size_t room = (size_t)count + 1;
+  *f = (co_table_files){.paths = co_arena_alloc(arena, room, sizeof *f->paths),
+                        .shown = co_arena_alloc(arena, room, sizeof *f->shown),
+                        .spooled = co_arena_alloc(arena, room, sizeof *f->spooled)};
+  if (!f->paths || !f->shown || !f->spooled) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    f->paths[i] = f->shown[i] = paths[i];
+    f->count++;
+    if (!co_spool_is_needed(paths[i])) continue;
+    const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
+    CO_RETURN_IF_FAILED(
+        co_spool(&f->spooled[i], context->ctx, paths[i], folder, context->options.stop));
+    f->paths[i] = f->spooled[i].temporary;
+    if (strcmp(paths[i], "-") == 0) f->shown[i] = "standard input";
+  }
+  return CO_OK;
+}
+
+void co_table_files_end(co_table_files *f) {
+  for (int64_t i = 0; i < f->count; i++)
+    co_atomic_abort(&f->spooled[i]);
+  f->count = 0;
 }
 
 // "COLUMN=TEXT" taken apart at the last '='; a column's name may have one.
@@ -107,12 +156,13 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   *out = (co_recipe){0};
   if (o->schema) CO_RETURN_IF_FAILED(co_table_read_schema(out, o->schema, arena, problems));
   if (o->delimiter)
-    CO_RETURN_IF_FAILED(co_table_parse_delimiter(&out->csv.delimiter, o->delimiter));
-  if (o->skip_line_count) out->csv.skip_lines = o->skip_lines[0];
+    CO_RETURN_IF_FAILED(co_table_parse_delimiter(&out->rows.delimiter, o->delimiter));
+  if (o->skip_line_count) out->rows.skip_lines = o->skip_lines[0];
   if (o->header_count) {
-    out->csv.header = o->header;
-    out->csv.header_count = o->header_count;
+    out->rows.header = o->header;
+    out->rows.header_count = o->header_count;
   }
+  co_table_read_options(&out->rows, &o->source);
   CO_RETURN_IF_FAILED(add_roles(out, o, arena));
   CO_RETURN_IF_FAILED(add_types(out, o, arena));
   CO_RETURN_IF_FAILED(add_suffixes(out, o, arena));

@@ -8,14 +8,27 @@
 #include "datasets/raw_rows.h"
 #include "host/api/api.h"
 
+// The files of a table, of which those that can be read but once lie in temporaries meanwhile. To be
+// ended in any case; of a zeroed one that is legal.
+typedef struct co_table_files {
+  const char **paths, **shown;
+  co_atomic_file *spooled; // parallel to them
+  int64_t count;
+} co_table_files;
+co_status co_table_files_begin(co_table_files *files, cohort_context *context, co_arena *arena,
+                               const char *const *paths, int64_t count,
+                               const cohort_source_options *options);
+void co_table_files_end(co_table_files *files);
+
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
                           co_diagnostics *problems);
 // Imports by the options; the result's schema is the arena's. `temporary` as of
-// co_import_csv_options.
+// co_import_csv_options; `rejects`: what their file is named after, NULL = the
+// output, of a temporary nothing.
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                           const cohort_import_csv_options *options, co_atomic_file *temporary,
-                          co_diagnostics *problems);
+                          const char *rejects, co_diagnostics *problems);
 // Adds a schema file's table to a recipe; a file named there becomes recipe->file.
 co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
                                co_diagnostics *problems);
@@ -50,6 +63,7 @@ typedef struct co_table_scoring {
   co_arena *arena; // NULL where the dataset is none
   cohort_predict_options options;
   co_atomic_file rows; // the temporary dataset
+  co_table_files files;
   co_raw_rows_result result;
 } co_table_scoring;
 co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,
@@ -57,7 +71,12 @@ co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *cont
 void co_table_scoring_report(const co_table_scoring *scoring, co_json *json, co_text *text);
 void co_table_scoring_end(co_table_scoring *scoring);
 
-// Whether a dataset is raw: a file of text, or gzip.
-bool co_table_is_raw(const char *path);
+// Whether a dataset is raw: standard input, a database, a file of text, or gzip.
+bool co_table_is_raw(const char *path, const cohort_source_options *options);
+
+// What of these options is about reading; the recipe has what it says of them otherwise.
+void co_table_read_options(co_rows_options *out, const cohort_source_options *options);
+// The first option of raw tables that is given, NULL if none is.
+const char *co_table_source_option(const cohort_source_options *options);
 
 #endif

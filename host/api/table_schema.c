@@ -15,7 +15,8 @@ static const co_field schema_fields[] = {{"tables", CO_FIELD_NODE, offsetof(sche
                                          {.key = NULL}};
 
 typedef struct table_options {
-  const char *file, *delimiter, *key;
+  const char *file, *delimiter, *encoding, *source_table, *query, *key;
+  bool quotes;
   int64_t skip_lines;
   const co_node *header, *columns;
 } table_options;
@@ -25,6 +26,14 @@ static const co_field table_fields[] = {
      "Where its rows are.", NULL},
     {"delimiter", CO_FIELD_STRING, offsetof(table_options, delimiter), "null", 0, 0, NULL,
      "One character between fields, or tab.", NULL},
+    {"encoding", CO_FIELD_STRING, offsetof(table_options, encoding), "null", 0, 0, NULL,
+     "Of text, as iconv names it; UTF-8 if absent.", NULL},
+    {"quotes", CO_FIELD_BOOL, offsetof(table_options, quotes), "true", 0, 0, NULL,
+     "Whether a field may stand in quotes.", NULL},
+    {"source_table", CO_FIELD_STRING, offsetof(table_options, source_table), "null", 0, 0, NULL,
+     "Of a database: its table.", NULL},
+    {"query", CO_FIELD_STRING, offsetof(table_options, query), "null", 0, 0, NULL,
+     "Of a database: SQL that reads rows.", NULL},
     {"key", CO_FIELD_STRING, offsetof(table_options, key), "null", 0, 0, NULL,
      "The column that names rows.", NULL},
     {"skip_lines", CO_FIELD_INT, offsetof(table_options, skip_lines), "0", 0, 1e9, NULL,
@@ -119,8 +128,8 @@ static co_status read_header(co_recipe *recipe, const co_node *node, const char 
   }
   if (!good)
     return co_node_problem(problems, node, NULL, "%s.header: must be a list of names", path);
-  recipe->csv.header = names;
-  recipe->csv.header_count = node->count;
+  recipe->rows.header = names;
+  recipe->rows.header_count = node->count;
   return CO_OK;
 }
 
@@ -132,8 +141,12 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
   CO_RETURN_IF_FAILED(co_fields_parse(&options, table_fields, node, path, arena, problems));
   recipe->table = name;
   recipe->file = options.file;
-  recipe->csv.skip_lines = options.skip_lines;
-  if (options.delimiter && co_table_parse_delimiter(&recipe->csv.delimiter, options.delimiter))
+  recipe->rows.skip_lines = options.skip_lines;
+  recipe->rows.encoding = options.encoding;
+  recipe->rows.no_quotes = !options.quotes;
+  recipe->rows.table = options.source_table;
+  recipe->rows.query = options.query;
+  if (options.delimiter && co_table_parse_delimiter(&recipe->rows.delimiter, options.delimiter))
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "delimiter"), NULL,
                                         "%s.delimiter: must be one character, or tab", path));
   CO_RETURN_IF_FAILED(read_header(recipe, options.header, path, arena, problems));

@@ -13,7 +13,7 @@ static co_status check_no_table(const cohort_train_options *o) {
   const char *option = o->target_count ? "--target"
                        : o->key        ? "--key"
                        : o->schema     ? "--schema"
-                                       : NULL;
+                                       : co_table_source_option(&o->source);
   if (!option) return CO_OK;
   co_status status =
       co_fail(CO_ERR_USAGE, "%s is for a raw table as --dataset; a dataset.h5 has its own", option);
@@ -71,10 +71,11 @@ static co_status import(co_table_training *t, cohort_context *context,
                                              .target_count = o->target_count,
                                              .key = o->key,
                                              .validation_fraction = -1,
-                                             .seed = 42};
+                                             .seed = 42,
+                                             .source = o->source};
   co_import_csv_result done;
-  CO_RETURN_IF_FAILED(
-      co_table_import(&done, context, t->arena, &request, t->resumed ? NULL : &t->file, problems));
+  CO_RETURN_IF_FAILED(co_table_import(&done, context, t->arena, &request,
+                                      t->resumed ? NULL : &t->file, t->options.run_dir, problems));
   t->training_rows = done.rows[CO_SPLIT_TRAIN];
   co_log(t->ctx, CO_LOG_INFO, "import", "'%s': %lld training, %lld validation, %lld test rows",
          o->dataset, (long long)done.rows[CO_SPLIT_TRAIN],
@@ -95,7 +96,7 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
                                   const cohort_train_options *o, co_diagnostics *problems) {
   *t = (co_table_training){.ctx = context->ctx, .options = *o};
   co_text_init(&t->preset, t->ctx);
-  if (!o->dataset || !co_table_is_raw(o->dataset)) return check_no_table(o);
+  if (!o->dataset || !co_table_is_raw(o->dataset, &o->source)) return check_no_table(o);
   if (!o->target_count && !o->schema) {
     if (o->config.file_count) return check_no_table(o); // whoever opens it says that it is none
     co_status status =

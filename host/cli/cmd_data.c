@@ -48,6 +48,7 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = AT(allow_missing),
      .doc = "erase: pass over keys that no row has"},
+    CLI_ROWS_SOURCE(cli_data_options),
     {.name = "schema",
      .kind = CLI_TEXT,
      .offset = AT(schema),
@@ -150,7 +151,6 @@ static co_status run(cli_job *cli, const void *options_) {
     return status;
   }
   CO_RETURN_IF_FAILED(refuse_options(a, o));
-  const char *folder = getenv("TMPDIR");
   const data_job job = {
       .options = o,
       .data = {.dataset = o->operands.item[1],
@@ -160,7 +160,7 @@ static co_status run(cli_job *cli, const void *options_) {
                .schema = o->schema,
                .split = o->split_rule,
                .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
-               .temporary_folder = folder && *folder ? folder : NULL},
+               .source = cli_source_options(&o->source)},
       .width = width(cli)};
   cohort_context *context;
   cohort_result *result = NULL;

@@ -101,6 +101,7 @@ static const cli_option options_table[] = {
      .offset = AT(strip_suffixes),
      .value = "COL=TEXT",
      .doc = "csv: take TEXT off the ends of a column's cells"},
+    CLI_ROWS_SOURCE(cli_import_options),
     {.name = "schema",
      .kind = CLI_TEXT,
      .offset = AT(schema),
@@ -183,7 +184,8 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .split = o->split,
       .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
-      .force = o->common.force};
+      .force = o->common.force,
+      .source = cli_source_options(&o->source)};
   return (co_status)cohort_import_csv(context, &request, result);
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,14 +13,15 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(dataset),
      .value = "FILE",
-     .doc = "dataset.h5, or a table in text with the model's columns",
+     .doc = "dataset.h5, or a raw table with the model's columns; - is standard input",
      .required = true},
     {.name = "key",
      .kind = CLI_TEXT,
      .offset = AT(key),
      .value = "COL",
-     .doc = "of a table in text: the column that names rows (default: as in training, else the "
+     .doc = "of a raw table: the column that names rows (default: as in training, else the "
             "number)"},
+    CLI_ROWS_SOURCE(cli_predict_options),
     CLI_ROW_SPLIT(cli_predict_options, "train, validation, test or all", "all"),
     {.name = "output",
      .letter = 'O',
@@ -45,14 +45,13 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  const char *folder = getenv("TMPDIR");
   cohort_predict_options request = {
       .model = o->model,
       .dataset = o->dataset,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
       .key = o->key,
-      .temporary_folder = folder && *folder ? folder : NULL,
+      .source = cli_source_options(&o->source),
       .device = o->common.device,
       .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -75,7 +74,8 @@ const cli_verb cli_verb_predict = {
     .usage = "-m MODEL --dataset FILE -O FILE [--split NAME] [options]",
     .summary = "score rows with a model",
     .details =
-        "Of a raw table, columns are found by their names; the target need not be there, others "
+        "A raw table is CSV or JSON lines, plain or gzip, or sqlite:FILE. Its columns are found by "
+        "their names; the target need not be there, others "
         "are\n"
         "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
         "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n",

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the command line and the library's public functions.
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/cli.h"
 #include "host/cli/signal.h"
+#include "host/cli/verbs.h"
 
 static void pass_log(void *user, int level, const char *event, const char *text) {
   cli_job *cli = user;
@@ -27,6 +29,17 @@ static void pass_progress(void *user, const char *name, const char *unit, int64_
 
 static void pass_epoch(void *user, const cohort_epoch *epoch) {
   cli_show_epoch(user, epoch);
+}
+
+cohort_source_options cli_source_options(const cli_source *s) {
+  const char *folder = getenv("TMPDIR");
+  return (cohort_source_options){.encoding = s->encoding,
+                                 .no_quotes = s->no_quotes,
+                                 .source_table = s->source_table,
+                                 .query = s->query,
+                                 .on_error = s->on_error,
+                                 .max_errors = s->max_errors,
+                                 .temporary_folder = folder && *folder ? folder : NULL};
 }
 
 co_status cli_library_open(cohort_context **out, cli_job *cli) {

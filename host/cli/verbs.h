@@ -9,6 +9,13 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
     cli_verb_evaluate, cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render,
     cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_help;
 
+// How the rows of a raw table are read.
+typedef struct cli_source {
+  const char *encoding, *source_table, *query, *on_error, *max_errors;
+  bool no_quotes;
+} cli_source;
+cohort_source_options cli_source_options(const cli_source *source);
+
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
@@ -21,6 +28,7 @@ typedef struct cli_import_options {
   const char *key, *split, *positive, *delimiter, *schema;
   cli_list skip_lines;
   bool print_schema;
+  cli_source source;
 } cli_import_options;
 
 typedef struct cli_plan_options {
@@ -41,6 +49,7 @@ typedef struct cli_train_options {
   int64_t workers;
   bool eager;
   const char *max_time; // NULL = no limit
+  cli_source source;
 } cli_train_options;
 
 typedef struct cli_experiment_options {
@@ -66,6 +75,7 @@ typedef struct cli_predict_options {
   const char *model, *dataset, *split, *output, *key;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
+  cli_source source;
 } cli_predict_options;
 
 typedef struct cli_verify_options {
@@ -87,6 +97,7 @@ typedef struct cli_data_options {
   int64_t rows;          // show: CLI_UNSET = 10
   bool strict, csv;      // check; show
   bool allow_missing;    // erase
+  cli_source source;
 } cli_data_options;
 
 typedef struct cli_select_options {
@@ -155,6 +166,36 @@ typedef struct cli_help_options {
   {                                                                                                \
     .name = "workers", .kind = CLI_INT, .offset = offsetof(struct_, workers), .value = "N",        \
     .doc = "threads that prepare batches", .fallback = "2", .minimum = 0, .maximum = 256           \
+  }
+
+#define CLI_ROWS_SOURCE(struct_)                                                                   \
+  {.name = "encoding",                                                                             \
+   .kind = CLI_TEXT,                                                                               \
+   .offset = offsetof(struct_, source.encoding),                                                   \
+   .value = "NAME",                                                                                \
+   .doc = "raw text: its encoding (latin1, windows-1252, utf-16, ...); default UTF-8"},            \
+      {.name = "no-quotes",                                                                        \
+       .kind = CLI_FLAG,                                                                           \
+       .offset = offsetof(struct_, source.no_quotes),                                              \
+       .doc = "raw CSV: a quote is a character as any other"},                                     \
+      {.name = "source-table",                                                                     \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.source_table),                                           \
+       .value = "TABLE",                                                                           \
+       .doc = "of sqlite:FILE: the table to read"},                                                \
+      {.name = "query",                                                                            \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.query),                                                  \
+       .value = "SQL",                                                                             \
+       .doc = "of sqlite:FILE: the rows to read"},                                                 \
+      {.name = "on-error",                                                                         \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.on_error),                                               \
+       .value = "WHAT",                                                                            \
+       .doc = "rows that cannot be taken: fail, skip, quarantine (into OUTPUT.rejects.csv)"},      \
+  {                                                                                                \
+    .name = "max-errors", .kind = CLI_TEXT, .offset = offsetof(struct_, source.max_errors),        \
+    .value = "N|P%", .doc = "how many of them may be (default 1%)"                                 \
   }
 
 #endif

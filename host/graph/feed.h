@@ -23,7 +23,7 @@ typedef struct co_fitted {
 
 // What a feature is fed in place of stored scalars: made of a row by the host, in double, so that
 // every device is fed the same bits.
-enum { CO_DERIVED_COLUMNS = 8 };
+enum { CO_DERIVED_COLUMNS = 256 };
 typedef struct co_derivation {
   const co_column *const *columns; // scalars that it reads, at most CO_DERIVED_COLUMNS
   int64_t column_count;

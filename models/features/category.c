@@ -1,155 +1,178 @@
 // SPDX-License-Identifier: Apache-2.0
-// A category: one of a column's classes.
-#include <stdlib.h>
+// A category: one of a column's classes. As an input a row of a table (by a vocabulary, or hashed), or
+// numbers by group: its share of the training rows, or the mean of a target.
 #include <string.h>
 
-#include "models/feature.h"
+#include "host/core/rng.h"
+#include "models/builder.h"
+#include "models/features/category.h"
+#include "models/features/groups.h"
+#include "models/features/vocabulary.h"
 
-// ---- input -------------------------------------------------------------------------------------
+// ---- options -----------------------------------------------------------------------------------
+
+typedef enum encoding { INDEX, TARGET_MEAN, FREQUENCY } encoding;
 
 typedef struct category_options {
-  int64_t min_frequency, max_size;
+  co_vocabulary_options vocabulary;
+  int encoding;
+  double smoothing;
+  int64_t folds, buckets; // buckets: of hashing, 0 = none
+  const char *target;
+  const co_node *hashing;
 } category_options;
 
+static const char *const encodings[] = {"index", "target_mean", "frequency", NULL};
+
 static const co_field preprocessing[] = {
-    {"min_frequency", CO_FIELD_INT, offsetof(category_options, min_frequency), "1", 1, 1 << 30,
-     NULL, "Rarer classes in the training rows share one row with missing and unseen ones.", NULL},
-    {"max_size", CO_FIELD_INT, offsetof(category_options, max_size), "0", 0, 1 << 24, NULL,
-     "The most frequent classes that have a row of their own; 0: all.", NULL},
+    CO_VOCABULARY_FIELDS,
+    {"hashing", CO_FIELD_NODE, offsetof(category_options, hashing), "null", 0, 0, NULL,
+     "{buckets: n}: in place of a vocabulary, classes share n rows by a hash of their names.",
+     NULL},
+    {"encoding", CO_FIELD_ENUM, offsetof(category_options, encoding), "index", 0, 0, encodings,
+     "index: a row of a table; target_mean: the target's mean in the training rows of the class, "
+     "for "
+     "those themselves without their fold; frequency: the share of the training rows.",
+     NULL},
+    {"target", CO_FIELD_STRING, offsetof(category_options, target), "null", 0, 0, NULL,
+     "Of target_mean, where there are several.", NULL},
+    {"smoothing", CO_FIELD_DOUBLE, offsetof(category_options, smoothing), "10.0", 0, 1e9, NULL,
+     "Of target_mean: so many rows with the overall mean are added to each class.", NULL},
+    {"folds", CO_FIELD_INT, offsetof(category_options, folds), "5", 2, 100, NULL, "Of target_mean.",
+     NULL},
     {.key = NULL}};
+
+typedef struct hashing_options {
+  int64_t buckets;
+} hashing_options;
+
+const co_field co_hashing_fields[] = {{"buckets", CO_FIELD_INT, offsetof(hashing_options, buckets),
+                                       NULL, 1, 1 << 24, NULL, "Rows that classes share.", NULL},
+                                      {.key = NULL}};
 
 static const category_options *options_of(const co_input_feature *feature) {
   return feature->preprocessing;
 }
 
-// Rows of the vocabulary: 0 is for what is missing, unseen or rare.
-static int64_t rows_of(const co_input_feature *feature) {
-  int64_t count = feature->column->category_count, most = options_of(feature)->max_size;
-  return 1 + (most && most < count ? most : count);
+// ---- numbers by group --------------------------------------------------------------------------
+
+static const co_input_class by_group = {.encoder = "passthrough",
+                                        .declare = co_group_declare,
+                                        .is_fitted = co_group_is_fitted,
+                                        .fit = &co_group_fit,
+                                        .check = co_group_check,
+                                        .describe = co_group_describe,
+                                        .emit = co_group_emit};
+static const co_feature_class category_by_group = {.name = "category", .input = &by_group};
+
+static co_status find_target(struct co_model_builder *b, const co_node *item, const char *path,
+                             const char *name, const co_column **out) {
+  const co_schema *schema = b->schema;
+  int64_t found = 0;
+  *out = NULL;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const co_column *column = &schema->columns[i];
+    if (column->role != CO_ROLE_TARGET || (name && strcmp(name, column->name) != 0)) continue;
+    *out = column;
+    found++;
+  }
+  bool fits = found == 1 && ((*out)->type == CO_COLUMN_NUMBER || (*out)->type == CO_COLUMN_BINARY ||
+                             (*out)->type == CO_COLUMN_CATEGORY);
+  if (fits) return CO_OK;
+  const char *problem = found > 1 ? "says which of several targets"
+                        : found   ? "has no mean"
+                                  : "must be a target";
+  *out = NULL;
+  return co_node_problem(b->problems, item, NULL, "%s.preprocessing.target: %s", path, problem);
+}
+
+static co_status read_groups(struct co_model_builder *b, const co_node *item, const char *path,
+                             co_input_feature *feature) {
+  const category_options *options = options_of(feature);
+  co_group_options *group = co_arena_alloc(b->model->arena, 1, sizeof *group);
+  if (!group) return CO_ERR_MEMORY;
+  *group = (co_group_options){.function = CO_GROUP_SHARE};
+  if (options->encoding == TARGET_MEAN) {
+    *group = (co_group_options){CO_GROUP_MEAN, options->smoothing, options->folds};
+    const co_column *target;
+    CO_RETURN_IF_FAILED(find_target(b, item, path, options->target, &target));
+    if (!target) return CO_OK;
+    CO_RETURN_IF_FAILED(co_model_copy_column(b->model, target, &feature->learned));
+  }
+  feature->preprocessing = group;
+  feature->class_ = &category_by_group;
+  return CO_OK;
+}
+
+// ---- hashing -----------------------------------------------------------------------------------
+
+static int64_t buckets_and_one(const co_input_block *block) {
+  return 1 + options_of(&block->features[0])->buckets;
+}
+
+static co_status declare_hashed(co_model *model, co_input_feature *feature) {
+  const co_column *column = feature->column;
+  CO_RETURN_IF_FAILED(co_vocabulary_declare(model, feature, column->category_count));
+  int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
+  for (int64_t i = 0; i < column->category_count; i++)
+    vocabulary[i + 1] = 1 + (int32_t)(co_purpose("category", column->categories[i]) %
+                                      (uint32_t)options_of(feature)->buckets);
+  return CO_OK;
+}
+
+static const co_input_class hashed = {.encoder = "embedding",
+                                      .table_rows = buckets_and_one,
+                                      .declare = declare_hashed,
+                                      .check = co_vocabulary_check,
+                                      .describe = co_vocabulary_describe,
+                                      .emit = co_vocabulary_emit};
+static const co_feature_class category_hashed = {.name = "category", .input = &hashed};
+
+static co_status read_hashing(struct co_model_builder *b, const char *path,
+                              co_input_feature *feature) {
+  category_options *options = feature->preprocessing;
+  char *own = co_arena_format(b->model->arena, "%s.preprocessing.hashing", path);
+  hashing_options hashing;
+  int64_t before = b->problems->count;
+  if (!own) return CO_ERR_MEMORY;
+  if (options->encoding != INDEX || options->vocabulary.min_frequency > 1 ||
+      options->vocabulary.max_size)
+    return co_node_problem(b->problems, options->hashing, "leave out one of them",
+                           "%s: there is no vocabulary to cut, and no other encoding beside it",
+                           own);
+  CO_RETURN_IF_FAILED(co_fields_parse(&hashing, co_hashing_fields, options->hashing, own,
+                                      b->model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  options->buckets = hashing.buckets;
+  feature->class_ = &category_hashed;
+  return CO_OK;
+}
+
+// ---- input -------------------------------------------------------------------------------------
+
+static co_status read(struct co_model_builder *b, const co_node *item, const char *path,
+                      co_input_feature *feature) {
+  const category_options *options = options_of(feature);
+  if (options->hashing && options->hashing->kind != CO_NODE_NULL)
+    return read_hashing(b, path, feature);
+  return options->encoding == INDEX ? CO_OK : read_groups(b, item, path, feature);
 }
 
 static co_status declare(co_model *model, co_input_feature *feature) {
-  const co_fitted array = {.name = "vocabulary",
-                           .dtype = CO_I32,
-                           .shape = co_shape_make(1, feature->column->category_count + 1)};
-  return co_feature_declare(model, feature, &array, 1);
-}
-
-static bool is_fitted(const co_input_feature *feature) {
-  (void)feature;
-  return true;
-}
-
-typedef struct counts {
-  int64_t *count; // per class
-  int64_t missing;
-} counts;
-
-static co_status begin(co_context *ctx, const co_input_feature *feature, void *state) {
-  counts *s = state;
-  s->count = co_alloc_zero(ctx, (size_t)feature->column->category_count + 1, sizeof *s->count);
-  return s->count ? CO_OK : CO_ERR_MEMORY;
-}
-
-static co_status add(const co_input_feature *feature, void *state, const void *values, int64_t rows,
-                     const int64_t *samples) {
-  counts *s = state;
-  (void)feature;
-  (void)samples;
-  for (int64_t i = 0; i < rows; i++) {
-    int32_t code = ((const int32_t *)values)[i];
-    if (code < 0)
-      s->missing++;
-    else
-      s->count[code]++;
-  }
-  return CO_OK;
-}
-
-typedef struct counted {
-  int64_t count, code;
-} counted;
-
-// The most frequent first, of equally frequent ones the one that is listed first.
-static int by_frequency(const void *a, const void *b) {
-  const counted *x = a, *y = b;
-  if (x->count != y->count) return x->count > y->count ? -1 : 1;
-  return (x->code > y->code) - (x->code < y->code);
-}
-
-// vocabulary[code + 1] = row.
-static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
-  const counts *s = state;
-  int64_t classes = feature->column->category_count, most = rows_of(feature);
-  int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
-  counted *order = co_alloc(ctx, (size_t)(classes + 1) * sizeof *order);
-  if (!order) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < classes; i++)
-    order[i] = (counted){s->count[i], i};
-  qsort(order, (size_t)classes, sizeof *order, by_frequency);
-  memset(vocabulary, 0, (size_t)(classes + 1) * sizeof *vocabulary);
-  int64_t row = 1;
-  for (int64_t i = 0; i < classes && row < most; i++)
-    if (order[i].count >= options_of(feature)->min_frequency)
-      vocabulary[order[i].code + 1] = (int32_t)row++;
-  if (row == 1)
-    co_log(ctx, CO_LOG_WARN, "data",
-           "column '%s': no class occurs %lld times in the training rows; all are one",
-           feature->name, (long long)options_of(feature)->min_frequency);
-  else if (s->missing)
-    co_log(ctx, CO_LOG_INFO, "data", "column '%s': %lld training values are missing", feature->name,
-           (long long)s->missing);
-  co_free(ctx, order);
-  return CO_OK;
-}
-
-static co_status check(const co_input_feature *feature, const void *values, int64_t rows,
-                       const int64_t *samples, int64_t *found) {
-  const int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
-  (void)samples;
-  for (int64_t i = 0; i < rows; i++) {
-    int32_t code = ((const int32_t *)values)[i];
-    found[CO_COUNT_MISSING] += code < 0;
-    found[CO_COUNT_UNSEEN] += code >= 0 && !vocabulary[code + 1];
-  }
-  return CO_OK;
-}
-
-static void free_counts(co_context *ctx, void *state) {
-  co_free(ctx, ((counts *)state)->count);
-}
-
-static const co_fit_class fit = {
-    .state_size = sizeof(counts), .begin = begin, .add = add, .end = end, .free = free_counts};
-
-static int64_t table_rows(const co_input_block *block) {
-  return rows_of(&block->features[0]);
-}
-
-static co_status describe(const co_input_block *block, co_dtype *dtype, co_shape *shape) {
-  (void)block;
-  *dtype = CO_I32;
-  *shape = co_shape_make(2, CO_DIM_N, (int64_t)1);
-  return CO_OK;
-}
-
-static co_status emit(co_section_builder *b, co_value *out) {
-  co_value in[2];
-  CO_RETURN_IF_FAILED(co_section_rows(b, false, &in[0]));
-  CO_RETURN_IF_FAILED(co_section_fitted(b, "vocabulary", &in[1]));
-  return co_emit(b->section->graph, CO_OP_LOOKUP, NULL, 2, in, out);
+  return co_vocabulary_declare(model, feature, feature->column->category_count);
 }
 
 static const co_input_class input = {.preprocessing = preprocessing,
                                      .preprocessing_size = sizeof(category_options),
                                      .encoder = "embedding",
-                                     .table_rows = table_rows,
+                                     .read = read,
+                                     .table_rows = co_vocabulary_rows,
                                      .declare = declare,
-                                     .is_fitted = is_fitted,
-                                     .fit = &fit,
-                                     .check = check,
-                                     .describe = describe,
-                                     .emit = emit};
+                                     .is_fitted = co_vocabulary_is_fitted,
+                                     .fit = &co_vocabulary_fit,
+                                     .check = co_vocabulary_check,
+                                     .describe = co_vocabulary_describe,
+                                     .emit = co_vocabulary_emit};
 
 // ---- output ------------------------------------------------------------------------------------
 

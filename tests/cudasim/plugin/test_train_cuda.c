@@ -3,6 +3,7 @@
 // across a stop.
 #include "records.h"
 #include "tests/train/fashion.h"
+#include "tests/train/people.h"
 
 enum { ROWS = 60, FASHION_ROWS = 1500 };
 
@@ -23,6 +24,30 @@ static void test_as_on_the_cpu(void **state) {
   assert_true(file_has("log", "device=cuda:0"));
   assert_false(file_has("log", "not recorded"));
   compare("\"loss\":", 1e-3);
+}
+
+// What the host makes of stored rows is what it makes for the CPU, whether it lies on the device or
+// comes with each batch.
+static void test_fitted(void **state) {
+  (void)state;
+  write_table("t.csv");
+  import_table();
+  write_text("c.yaml", fitted_config);
+  training t = {.run_dir = "cpu",
+                .config = "c.yaml",
+                .dataset = "d.h5",
+                .device = "cpu",
+                .set = {"trainer.precision=32"}};
+  assert_int_equal(train_apart(&t), 0);
+  static const char *const placements[] = {"device", "host"};
+  for (int i = 0; i < 2; i++) {
+    remove_tree("cuda");
+    t.run_dir = "cuda";
+    t.device = "cuda:0";
+    t.placement = placements[i];
+    assert_int_equal(train_apart(&t), 0);
+    compare("\"loss\":", 1e-4);
+  }
 }
 
 static void check_equal_bytes(const char *precision) {
@@ -151,6 +176,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest fashion[] = {TRAINING_TEST(test_fashion_bf16)};
   if (argc > 1) return cmocka_run_group_tests(fashion, NULL, NULL);
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_as_on_the_cpu),
+                                     TRAINING_TEST(test_fitted),
                                      TRAINING_TEST(test_parity),
                                      TRAINING_TEST(test_tf32),
                                      TRAINING_TEST(test_bf16_needs_a_device),
