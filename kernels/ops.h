@@ -135,6 +135,11 @@ extern "C" {
   X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
     .types = "index:i32", .bf16 = "dy ->", .accumulate = "dtable", .flops = "dy",                  \
     .why = "brings gradients of equal rows together")                                              \
+  X(FACTORIZATION, factorization, (x, v), (y, (sums)),                                             \
+    "FACTORIZATION_BACKWARD x v sums dy -> (dx) dv", "",                                           \
+    .bf16 = "x -> y", .why = "sums over pairs of features")                                        \
+  X(FACTORIZATION_BACKWARD, factorization_backward, (x, v, sums, dy), ((dx), dv), "", "",          \
+    .bf16 = "x dy -> dx", .accumulate = "dx dv", .why = "sums over pairs of features")             \
   X(MEMBER_SCALE, member_scale, (x, r), (y), "MEMBER_SCALE_BACKWARD x r dy -> (dx) dr", "",        \
     .bf16 = "x -> y", .why = "one row becomes several")                                            \
   X(MEMBER_SCALE_BACKWARD, member_scale_backward, (x, r, dy), ((dx), dr), "", "",                  \
@@ -278,6 +283,8 @@ extern "C" {
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
 //                in an order that positions alone decide (on CPUs the ascending one).
+// FACTORIZATION  (Rendle 2010) x (N, I), v (I, D): y (N, 1) = the sum over pairs i < j of <v[i], v[j]>
+//                x[i] x[j], as sum_d (sums_d² - sum_i (v[i, d] x[i])²) / 2 where sums (N, D) = x v.
 // MEMBER_SCALE   (several members in one network: Gorishniy et al. 2024, after Wen et al. 2020) x (N,
 //                I), r (K, I): y (N K, I), row n K + k = x[n] r[k].
 // MEMBER_DENSE   x (N K, I), w (K, I, O), b (K, O): y (N K, O), row n K + k = x w[k] + b[k].

@@ -24,7 +24,10 @@ const co_field co_combiner_fields[] = {
      "and an output of its own, scores are their mean (Gorishniy et al. 2024); 0 = one network.",
      NULL},
     {"layers", CO_FIELD_NODE, offsetof(combiner_options, layers), "null", 0, 0, NULL,
-     "Layers after joining; for graph, layers that name the inputs.", NULL},
+     "Layers after joining, whose `inputs:` may name what was `joined`; for graph, layers that "
+     "name "
+     "the inputs.",
+     NULL},
     {.key = NULL}};
 
 // ---- blocks ------------------------------------------------------------------------------------
@@ -43,17 +46,26 @@ static bool is_packed(const co_input_feature *before, const co_input_feature *fe
          memcmp(before->preprocessing, feature->preprocessing, class_->preprocessing_size) == 0;
 }
 
-// Whether one of the combiner's layers says what it reads: it may name any input.
-static bool names_inputs(const co_node *layers) {
-  for (int64_t i = 0; layers && layers->kind == CO_NODE_LIST && i < layers->count; i++)
-    if (co_node_get(layers->items[i], "inputs")) return true;
+static bool is_input(const co_model *model, const co_node *name) {
+  for (int64_t i = 0; name->kind == CO_NODE_SCALAR && i < model->input_count; i++)
+    if (strcmp(model->inputs[i].name, name->text) == 0) return true;
+  return false;
+}
+
+// Whether one of the combiner's layers names an input.
+static bool names_inputs(const co_model *model, const co_node *layers) {
+  for (int64_t i = 0; layers && layers->kind == CO_NODE_LIST && i < layers->count; i++) {
+    const co_node *inputs = co_node_get(layers->items[i], "inputs");
+    for (int64_t k = 0; inputs && inputs->kind == CO_NODE_LIST && k < inputs->count; k++)
+      if (is_input(model, inputs->items[k])) return true;
+  }
   return false;
 }
 
 static bool may_pack(const co_model *model) {
   const co_node *combiner = co_node_get(model->config, "combiner");
   const co_node *type = combiner ? co_node_get(combiner, "type") : NULL;
-  if (combiner && names_inputs(co_node_get(combiner, "layers"))) return false;
+  if (combiner && names_inputs(model, co_node_get(combiner, "layers"))) return false;
   return !type || (type->kind == CO_NODE_SCALAR && strcmp(type->text, "concat") == 0);
 }
 
@@ -136,7 +148,9 @@ static co_status combine_layers(co_model_builder *b, const co_node *layers, cons
   if (!known) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->block_count; i++)
     known[i] = (co_named_value){model->blocks[i].name, encoded[i]};
-  co_layer_list_options options = {"combiner", known, model->block_count, input};
+  known[model->block_count] = (co_named_value){"joined", input}; // where no input is called so
+  co_layer_list_options options = {"combiner", known,
+                                   model->block_count + (input == CO_NO_VALUE ? 0 : 1), input};
   return co_layer_list_build(model->network, layers, "combiner.layers", &options, model->arena,
                              b->problems, out);
 }

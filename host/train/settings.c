@@ -14,6 +14,8 @@ typedef struct section_options {
 
 #define IN(member) offsetof(section_options, settings.member)
 
+static const char *const nan_policies[] = {"stop", "skip", "rollback", NULL}; // co_nan_policy
+
 static const co_field trainer_fields[] = {
     {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
      "Passes over the training rows.", "epochs"},
@@ -43,6 +45,11 @@ static const co_field trainer_fields[] = {
      "Equal inputs give equal bytes.", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
      "[OUTPUT.]ID that chooses the best checkpoint; the loss if absent.", NULL},
+    {"on_nan", CO_FIELD_ENUM, IN(on_nan), "stop", 0, 0, nan_policies,
+     "When a gradient is not finite: stop; skip: leave the update out and go on; rollback: go on "
+     "from "
+     "the last checkpoint of the schedule at half the learning rate, at most 8 times.",
+     NULL},
     {"optimizer", CO_FIELD_NODE, offsetof(section_options, optimizer), "null", 0, 0, NULL,
      "{type: adam, …}", NULL},
     {"learning_rate_scheduler", CO_FIELD_NODE, offsetof(section_options, schedule), "null", 0, 0,
@@ -214,22 +221,26 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
 
 static co_status check_schedule(const co_schedule_options *schedule, const co_node *node,
                                 co_diagnostics *problems) {
-  if (schedule->decay != CO_DECAY_NONE || !(schedule->minimum_fraction > 0)) return CO_OK;
-  return co_node_problem(problems, co_node_get(node, "minimum_fraction"),
-                         "add decay: cosine or decay: linear, or remove it",
-                         "trainer.learning_rate_scheduler.minimum_fraction: without a decay the "
-                         "learning rate stays at its base");
-}
-
-// "[OUTPUT.]ID" with the canonical id.
-static co_status parse_metric(co_trainer_settings *out, co_arena *arena) {
-  const char *given = out->validation_metric;
-  const char *dot = given ? strrchr(given, '.') : NULL;
-  if (!given) return CO_OK;
-  out->validation_metric = dot ? co_arena_format(arena, "%.*s%s", (int)(dot + 1 - given), given,
-                                                 co_metric_canonical(dot + 1))
-                               : co_metric_canonical(given);
-  return out->validation_metric ? CO_OK : CO_ERR_MEMORY;
+  static const char path[] = "trainer.learning_rate_scheduler";
+  const co_decay decay = (co_decay)schedule->decay;
+  const bool steps = decay == CO_DECAY_STEP || decay == CO_DECAY_EXPONENTIAL;
+  if (decay == CO_DECAY_NONE && schedule->minimum_fraction > 0)
+    return co_node_problem(
+        problems, co_node_get(node, "minimum_fraction"),
+        "add decay: cosine or decay: linear, or remove it",
+        "%s.minimum_fraction: without a decay the learning rate stays at its base", path);
+  if (decay == CO_DECAY_ONE_CYCLE &&
+      (schedule->minimum_fraction > 0 || schedule->warmup_fraction > 0))
+    return co_node_problem(problems, node, NULL,
+                           "%s: one_cycle has a warm-up and an end of its own", path);
+  if (steps && !schedule->decay_steps)
+    return co_node_problem(problems, node, "for example decay_steps: 1000",
+                           "%s.decay_steps: is required of this decay", path);
+  if (!steps && schedule->decay_steps)
+    return co_node_problem(problems, co_node_get(node, "decay_steps"),
+                           "add decay: step or decay: exponential, or remove it",
+                           "%s.decay_steps: this decay has none", path);
+  return CO_OK;
 }
 
 static co_status parse_precision(co_trainer_settings *out, const char *text, const co_node *trainer,

@@ -183,6 +183,7 @@ static co_status start_state(co_session *t) {
   if (!sums) return CO_ERR_MEMORY;
   t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
                                  .best = NAN,
+                                 .rate = 1,
                                  .best_step = -1,
                                  .sum_count = count,
                                  .sums = sums};
@@ -194,6 +195,38 @@ static co_status initialize(co_session *t) {
   CO_RETURN_IF_FAILED(co_check_inputs(t->model, t->dataset, t->samples[CO_SPLIT_VALIDATION],
                                       t->sample_count[CO_SPLIT_VALIDATION], NULL));
   return co_store_initialize(co_program_store(t->program), t->state.seed);
+}
+
+// The metrics of the interval in work go on where they were.
+static co_status restore_interval(co_session *t) {
+  const double *sums = t->state.sums;
+  memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
+         (size_t)t->model->network->loss_count * sizeof *sums);
+  return co_program_write_metrics(t->program, false, sums);
+}
+
+// A run that is killed after this comes here again: all that it was is in checkpoints of the schedule.
+co_status co_session_roll_back(co_session *t) {
+  const int64_t rollbacks = t->state.rollbacks + 1;
+  const double rate = t->state.rate / 2;
+  int64_t step;
+  double *sums = t->state.sums;
+  CO_RETURN_IF_FAILED(co_run_load_scheduled(&t->run, load_checkpoint, t, &step));
+  if (step < 0) {
+    CO_RETURN_IF_FAILED(start_state(t));
+    memset(sums, 0, (size_t)t->state.sum_count * sizeof *sums);
+    CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
+  }
+  t->state.rollbacks = rollbacks;
+  t->state.rate = rate;
+  t->checkpoint_step = step;
+  co_program_set_updates(t->program, 0, t->state.updates);
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(restore_interval(t));
+  co_log(t->ctx, CO_LOG_WARN, "train",
+         "the gradient was not finite: back to step %lld, at %g of the learning rate",
+         (long long)t->state.step, rate);
+  return co_run_write_event(&t->run, "rollback", "");
 }
 
 static co_status load_best_weights(co_session *t) {
@@ -261,11 +294,7 @@ static co_status continue_run(co_session *t) {
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
                                                 t->settings.keep_last));
   if (step >= 0) {
-    // The interval in work goes on where it was.
-    const double *sums = t->state.sums;
-    memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
-           (size_t)t->model->network->loss_count * sizeof *sums);
-    CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
+    CO_RETURN_IF_FAILED(restore_interval(t));
   }
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
   return co_session_write_status(t, "running", 0);

@@ -317,7 +317,122 @@ static co_status run_member_dense_backward(co_cpu *cpu, co_prepared *prepared, v
   return CO_OK;
 }
 
+// ---- factorization -----------------------------------------------------------------------------
+
+// clang-format off
+// One row: its sums (D), and y by them.
+CO_CPU_KERNEL(factorize_row,
+              (const float *x, const float *v, float *sums, float *squares, float *y, int64_t I,
+               int64_t D),
+              (x, v, sums, squares, y, I, D)) {
+  memset(sums, 0, (size_t)D * sizeof *sums);
+  memset(squares, 0, (size_t)D * sizeof *squares);
+  for (int64_t i = 0; i < I; i++)
+#pragma omp simd
+    for (int64_t d = 0; d < D; d++) {
+      const float term = v[i * D + d] * x[i];
+      sums[d] += term;
+      squares[d] += term * term;
+    }
+  float pairs = 0;
+#pragma omp simd reduction(+ : pairs)
+  for (int64_t d = 0; d < D; d++)
+    pairs += sums[d] * sums[d] - squares[d];
+  *y = pairs / 2;
+}
+
+// `dx` may be NULL. Adds to dv.
+CO_CPU_KERNEL(factorize_row_backward,
+              (const float *x, const float *v, const float *sums, float dy, float *dx, bool add,
+               float *dv, int64_t I, int64_t D),
+              (x, v, sums, dy, dx, add, dv, I, D)) {
+  for (int64_t i = 0; i < I; i++) {
+    const float scale = dy * x[i];
+    float slope = 0;
+#pragma omp simd reduction(+ : slope)
+    for (int64_t d = 0; d < D; d++) {
+      const float rest = sums[d] - v[i * D + d] * x[i];
+      slope += v[i * D + d] * rest;
+      dv[i * D + d] += scale * rest;
+    }
+    if (dx) dx[i] = add ? dx[i] + dy * slope : dy * slope;
+  }
+}
+// clang-format on
+
+static size_t factorization_bytes(co_cpu *cpu, const co_op_desc *desc) {
+  return (size_t)(2 * cpu->threads * desc->in[CO_FACTORIZATION_v].shape.dim[1]) * sizeof(float);
+}
+
+static co_status run_factorization(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                   void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t N = desc->in[CO_FACTORIZATION_x].shape.dim[0];
+  const int64_t I = desc->in[CO_FACTORIZATION_v].shape.dim[0];
+  const int64_t D = desc->in[CO_FACTORIZATION_v].shape.dim[1];
+  const float *x = in[CO_FACTORIZATION_x];
+  float *y = out[CO_FACTORIZATION_y];
+  float *kept = co_cpu_has_out(desc, CO_FACTORIZATION_sums) ? out[CO_FACTORIZATION_sums] : NULL;
+#pragma omp parallel if (N * I * D > CO_CPU_SERIAL)
+  {
+    float *own = (float *)workspace + 2 * co_cpu_part() * D;
+    int64_t b, e;
+    co_cpu_share(N, 1, &b, &e);
+    for (int64_t n = b; n < e; n++)
+      factorize_row[cpu->isa](x + n * I, in[CO_FACTORIZATION_v], kept ? kept + n * D : own, own + D,
+                              y + n, I, D);
+  }
+  return CO_OK;
+}
+
+static size_t factorization_backward_bytes(co_cpu *cpu, const co_op_desc *desc) {
+  (void)cpu;
+  return chunk_bytes(desc->in[CO_FACTORIZATION_BACKWARD_x].shape.dim[0],
+                     co_shape_count(&desc->in[CO_FACTORIZATION_BACKWARD_v].shape));
+}
+
+static co_status run_factorization_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                            void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t N = desc->in[CO_FACTORIZATION_BACKWARD_x].shape.dim[0];
+  const int64_t I = desc->in[CO_FACTORIZATION_BACKWARD_v].shape.dim[0];
+  const int64_t D = desc->in[CO_FACTORIZATION_BACKWARD_v].shape.dim[1];
+  const float *x = in[CO_FACTORIZATION_BACKWARD_x], *sums = in[CO_FACTORIZATION_BACKWARD_sums];
+  const float *dy = in[CO_FACTORIZATION_BACKWARD_dy];
+  const bool add = co_cpu_accumulates(desc, CO_FACTORIZATION_BACKWARD_dx);
+  float *dx =
+      co_cpu_has_out(desc, CO_FACTORIZATION_BACKWARD_dx) ? out[CO_FACTORIZATION_BACKWARD_dx] : NULL;
+#pragma omp parallel for schedule(static) if (N * I * D > CO_CPU_SERIAL)
+  for (int64_t c = 0; c < (N + CHUNK - 1) / CHUNK; c++) {
+    float *dv = (float *)workspace + c * I * D;
+    memset(dv, 0, (size_t)(I * D) * sizeof *dv);
+    for (int64_t n = c * CHUNK; n < N && n < (c + 1) * CHUNK; n++)
+      factorize_row_backward[cpu->isa](x + n * I, in[CO_FACTORIZATION_BACKWARD_v], sums + n * D,
+                                       dy[n], dx ? dx + n * I : NULL, add, dv, I, D);
+  }
+  add_chunks(workspace, N, I * D, I * D, co_cpu_accumulates(desc, CO_FACTORIZATION_BACKWARD_dv),
+             out[CO_FACTORIZATION_BACKWARD_dv]);
+  return CO_OK;
+}
+
 const co_cpu_impl co_cpu_rowwise[] = {
+    {.op = CO_OP_FACTORIZATION,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_factorization,
+     .workspace = factorization_bytes,
+     .accepts = not_empty,
+     .f32_in = 3,
+     .f32_out = 3},
+    {.op = CO_OP_FACTORIZATION_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_factorization_backward,
+     .workspace = factorization_backward_bytes,
+     .accepts = not_empty,
+     .f32_in = 15,
+     .f32_out = 3,
+     .accumulate = 3},
     {.op = CO_OP_MEMBER_SCALE,
      .name = "omp",
      .plan = co_cpu_plan_simple,

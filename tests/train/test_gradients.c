@@ -162,6 +162,15 @@ static const char members[] =
     "  - {name: vector, weight: 2.0}\n"
     "  - {name: label}\n";
 
+// Wide, deep, crossed, and a factorisation machine.
+static const char crossed_table[] =
+    "input_features: [{name: x}, {name: z}]\n"
+    "combiner: {type: concat, layers: [{Dense: {units: 6, activation: relu}, name: deep},\n"
+    "  {CrossNetwork: 2, name: cross, inputs: [joined]},\n"
+    "  {FactorizationMachine: 3, name: pairs, inputs: [joined]},\n"
+    "  {Concatenate: {}, inputs: [deep, cross, pairs, joined]}]}\n"
+    "output_features: [{name: label}]\n";
+
 static const char binary[] =
     "input_features:\n"
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
@@ -210,6 +219,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"curved", curved, NULL},
                                {"objectives", objectives, NULL},
                                {"members", members, NULL},
+                               {"crossed_table", crossed_table, NULL},
                                {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };

@@ -49,6 +49,35 @@ static const char stopping_config[] =
     "  learning_rate: 0.3\n"
     "  checkpoint: {keep_last: 1}\n";
 
+// Members with masks of their own, micro-batches, a rate that falls where nothing gets better.
+static const char members_config[] =
+    "input_features:\n"
+    "  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [2], output_size: 4}}\n"
+    "combiner: {members: 3, layers: [{Dense: {units: 5, activation: gelu}}, {Dropout: 0.3}]}\n"
+    "output_features:\n"
+    "  - {name: label, type: category, loss: {class_weights: balanced}}\n"
+    "trainer:\n"
+    "  max_epochs: 8\n"
+    "  batch_size: 16\n"
+    "  accumulate_grad_batches: 2\n"
+    "  steps_per_checkpoint: 2\n"
+    "  learning_rate: 0.2\n"
+    "  optimizer: {type: rmsprop, momentum: 0.5}\n"
+    "  learning_rate_scheduler: {decay: plateau, patience: 1, decay_rate: 0.5}\n";
+
+// Goes back several times, first to the beginning.
+static const char diverging_config[] =
+    "input_features:\n"
+    "  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [2], output_size: 4}}\n"
+    "output_features:\n"
+    "  - {name: label, type: category, weight: 1.0e+6}\n"
+    "trainer:\n"
+    "  max_epochs: 6\n"
+    "  batch_size: 16\n"
+    "  on_nan: rollback\n"
+    "  learning_rate: 1.0e+5\n"
+    "  optimizer: {type: sgd}\n";
+
 static void begin_with(const char *config) {
   io_operations =
       mmap(NULL, sizeof *io_operations, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -99,6 +128,17 @@ static void test_killed_with_early_stop(void **state) {
   (void)state;
   kill_everywhere(stopping_config, 7);
   assert_false(file_has("whole/metrics.jsonl", "\"epoch\":8"));
+}
+
+static void test_killed_on_a_plateau(void **state) {
+  (void)state;
+  kill_everywhere(members_config, 23);
+}
+
+static void test_killed_while_going_back(void **state) {
+  (void)state;
+  kill_everywhere(diverging_config, 23);
+  assert_true(file_has("whole/events.jsonl", "rollback"));
 }
 
 // Several kills of one run.
@@ -572,6 +612,8 @@ int main(void) {
       TRAINING_TEST(test_damaged_checkpoint),
       TRAINING_TEST(test_unreadable_checkpoint),
       TRAINING_TEST(test_finished_without_checkpoints),
+      TRAINING_TEST(test_killed_on_a_plateau),
+      TRAINING_TEST(test_killed_while_going_back),
       TRAINING_TEST(test_killed_again_and_again),
       TRAINING_TEST(test_killed_with_early_stop),
       TRAINING_TEST(test_killed_anywhere),

@@ -287,6 +287,18 @@ static void test_layer_norm(void **state) {
   near_to(inverse[1], 1.0 / 3);
 }
 
+static void test_factorization(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_FACTORIZATION, .has_out = 3};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  double x[3] = {1, 2, -1}, v[6] = {1, 2, 3, 0, 0, 5}, y, sums[2];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, v}, (void *[CO_OP_MAX_OPERANDS]){&y, sums});
+  near_to(sums[0], 1 + 6);
+  near_to(sums[1], 2 - 5);
+  near_to(y, 3 * (1 * 2) + 10 * (1 * -1) + 0); // <v0, v1> = 3, <v0, v2> = 10, <v1, v2> = 0
+}
+
 static void test_members(void **state) {
   (void)state;
   // Two rows, three members.
@@ -782,27 +794,17 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),
-      cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm),
-      cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_losses),
-      cmocka_unit_test(test_sgd),
-      cmocka_unit_test(test_adam),
-      cmocka_unit_test(test_rmsprop),
-      cmocka_unit_test(test_gate),
-      cmocka_unit_test(test_dropout_over_events),
-      cmocka_unit_test(test_gather_events),
-      cmocka_unit_test(test_lstm),
-      cmocka_unit_test(test_dropout),
-      cmocka_unit_test(test_augmentation),
-      cmocka_unit_test(test_lookup),
-      cmocka_unit_test(test_impute),
-      cmocka_unit_test(test_embedding),
-      cmocka_unit_test(test_activations),
-      cmocka_unit_test(test_curves),
-      cmocka_unit_test(test_members),
-      cmocka_unit_test(test_pointwise_losses),
+      cmocka_unit_test(test_max_pool),      cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_batch_norm),    cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_losses),        cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_adam),          cmocka_unit_test(test_rmsprop),
+      cmocka_unit_test(test_gate),          cmocka_unit_test(test_dropout_over_events),
+      cmocka_unit_test(test_gather_events), cmocka_unit_test(test_lstm),
+      cmocka_unit_test(test_dropout),       cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_lookup),        cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_embedding),     cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_curves),        cmocka_unit_test(test_members),
+      cmocka_unit_test(test_factorization), cmocka_unit_test(test_pointwise_losses),
       cmocka_unit_test(test_layer_norm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
