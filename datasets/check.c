@@ -254,10 +254,11 @@ static bool is_identifier(const co_column *column, const column_facts *f) {
          f->different == f->known && (f->ascending || counts);
 }
 
-static co_status check_alone(check *k, const co_view *view) {
+static co_status check_alone(check *k, const co_view *view, int64_t *missing_rows) {
   char text[TEXT];
   const char *name = view->column->name;
   column_facts f = look_at(k, view);
+  *missing_rows = f.missing;
   double missing = 100.0 * (double)f.missing / (double)k->count;
   if (f.different <= 1) {
     snprintf(text, sizeof text,
@@ -422,11 +423,12 @@ static co_status check_missing(check *k, const co_view *view, const question *q)
 }
 
 // Asks about each input until one answer is a finding.
-static co_status ask(check *k, const co_view *view, const question *questions, int count) {
+static co_status ask(check *k, const co_view *view, int64_t missing, const question *questions,
+                     int count) {
   int64_t before = k->out->count;
   for (int i = 0; i < count && k->out->count == before; i++)
     CO_RETURN_IF_FAILED(check_leak(k, view, &questions[i]));
-  for (int i = 0; i < count && k->out->count == before; i++)
+  for (int i = 0; i < count && missing && k->out->count == before; i++)
     CO_RETURN_IF_FAILED(check_missing(k, view, &questions[i]));
   return CO_OK;
 }
@@ -499,16 +501,17 @@ static bool is_judged(const co_column *column) {
 static co_status check_input(check *k, const co_column *column) {
   co_view view, target;
   question questions[MOST_CLASSES];
+  int64_t missing;
   const co_table *table = co_schema_table(k->schema, column->table);
   if (!is_judged(column) || (table && table->kind == CO_TABLE_EVENTS)) return CO_OK;
   CO_RETURN_IF_FAILED(co_view_open(&view, k->dataset, column));
-  CO_RETURN_IF_FAILED(check_alone(k, &view));
+  CO_RETURN_IF_FAILED(check_alone(k, &view, &missing));
   for (int64_t i = 0; i < k->schema->column_count; i++) {
     const co_column *c = &k->schema->columns[i];
     if (c->role != CO_ROLE_TARGET || !is_judged(c)) continue;
     CO_RETURN_IF_FAILED(co_view_open(&target, k->dataset, c));
     int count = make_questions(k, &target, questions);
-    CO_RETURN_IF_FAILED(ask(k, &view, questions, count));
+    CO_RETURN_IF_FAILED(ask(k, &view, missing, questions, count));
   }
   return CO_OK;
 }

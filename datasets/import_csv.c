@@ -2,11 +2,13 @@
 #include "datasets/import_csv.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/date.h"
 #include "datasets/encode.h"
 #include "datasets/format.h"
 #include "datasets/source.h"
@@ -51,7 +53,12 @@ static co_status write_recipe(csv_import *m, const char *digest) {
                  "split: %d %.17g %.17g %.17g %s\nvalidation_fraction: %.17g\nseed: %" PRIu64 "\n",
                  (int)o->split.kind, o->split.share[0], o->split.share[1], o->split.share[2],
                  o->split.column ? o->split.column : "", o->validation_fraction, o->seed);
+  if (o->split.kind == CO_SPLIT_TIME)
+    co_text_printf(t, "split since: %.17g %.17g\n", o->split.since[0], o->split.since[1]);
   co_text_printf(t, "columns not listed: %s\n", o->recipe->whole ? "ignored" : "found out");
+  if (o->duplicates)
+    co_text_printf(t, "duplicates: %s\n",
+                   o->duplicates == CO_DUPLICATES_DROP ? "dropped" : "refused");
   if (o->reject.on_error != CO_ON_ERROR_FAIL)
     co_text_printf(t, "bad rows: %s, at most %.17g%s\n",
                    o->reject.on_error == CO_ON_ERROR_SKIP ? "skipped" : "quarantined",
@@ -206,6 +213,22 @@ static co_status second_of_kind(const csv_import *m, const char *what, int64_t a
                     m->survey.columns[b].name, what);
 }
 
+// A split by time goes by the only column of dates, used or not.
+static co_status find_dates(csv_import *m) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < m->survey.column_count; i++) {
+    if (m->survey.columns[i].recipe.type != CO_RECIPE_DATE) continue;
+    m->split_column = i;
+    found++;
+  }
+  if (found == 1) return CO_OK;
+  co_status status =
+      co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                 "%" PRId64 " columns are of dates, and --split time names none", found);
+  co_hint("--split time:COLUMN:DATE,DATE");
+  return status;
+}
+
 static co_status plan_columns(csv_import *m) {
   const char *split_name = m->options->split.column;
   int64_t inputs = 0, weight = -1;
@@ -236,6 +259,7 @@ static co_status plan_columns(csv_import *m) {
       break;
     }
   }
+  if (m->options->split.kind == CO_SPLIT_TIME && !split_name) CO_RETURN_IF_FAILED(find_dates(m));
   if (split_name && m->split_column < 0)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no column '%.200s'",
                       split_name);
@@ -300,6 +324,20 @@ static co_status split_of_column(csv_import *m, const row_at *at) {
   return CO_OK;
 }
 
+static co_status split_of_time(csv_import *m, const row_at *at) {
+  double seconds = NAN;
+  const co_column_survey *c = &m->survey.columns[m->split_column];
+  co_cell cell =
+      co_cell_trim(co_block_cell(at->block, at->part, at->i, m->split_column), c->suffix);
+  if (co_cell_is_missing(&cell) ||
+      co_date_read(cell.text, cell.length, c->recipe.format, &seconds) != CO_DATE_GOOD)
+    return co_scan_wrong(at->scan, &at->part->places[at->i], m->split_column,
+                         "'%.*s' is no date to split by",
+                         (int)(cell.length < 40 ? cell.length : 40), cell.text);
+  m->split[at->row] = (uint8_t)co_split_of_time(&m->options->split, seconds);
+  return CO_OK;
+}
+
 static co_status place_row(csv_import *m, const row_at *at, co_text *content) {
   const co_split_rule *rule = &m->options->split;
   CO_RETURN_IF_FAILED(hash_row(m, at, content));
@@ -309,6 +347,8 @@ static co_status place_row(csv_import *m, const row_at *at, co_text *content) {
     co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, m->target),
                                 m->survey.columns[m->target].suffix);
     m->class_[at->row] = (int32_t)(co_hash64(0, cell.text, cell.length) & INT32_MAX);
+  } else if (rule->kind == CO_SPLIT_TIME) {
+    return split_of_time(m, at);
   } else if (rule->kind == CO_SPLIT_COLUMN) {
     return split_of_column(m, at);
   } else {
@@ -370,6 +410,7 @@ static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) 
     CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
     CO_RETURN_IF_FAILED(place_block(m, scan, &block));
   }
+  m->result->dropped = co_scan_dropped(scan);
   co_scan_digest(scan, digest);
   if (co_scan_rows(scan) != m->survey.rows || strcmp(digest, m->survey.digest) != 0)
     return changed(m);
@@ -500,6 +541,34 @@ static co_status describe_table(csv_import *m) {
   return status;
 }
 
+// Of numbers with as many digits every tenth has a check digit by chance.
+static bool is_personal(const co_column_survey *c, co_personal kind) {
+  int64_t count = c->personal[kind];
+  return kind == CO_PERSONAL_CARD ? count > 0.3 * (double)(count + c->personal[CO_PERSONAL_DIGITS])
+                                  : count > 0;
+}
+
+static co_status warn_personal(csv_import *m) {
+  co_personal_column *found = co_arena_alloc(
+      m->arena, (size_t)m->survey.column_count * CO_PERSONAL_DIGITS + 1, sizeof *found);
+  if (!found) return CO_ERR_MEMORY;
+  m->result->personal = found;
+  for (int64_t i = 0; i < m->survey.column_count; i++) {
+    const co_column_survey *c = &m->survey.columns[i];
+    if (c->recipe.role == CO_RECIPE_IGNORE || c->recipe.role == CO_RECIPE_SPLIT) continue;
+    for (int kind = CO_PERSONAL_EMAIL; kind < CO_PERSONAL_DIGITS; kind++) {
+      if (!is_personal(c, (co_personal)kind)) continue;
+      found[m->result->personal_count++] =
+          (co_personal_column){c->name, (co_personal)kind, c->personal[kind]};
+      co_log(m->ctx, CO_LOG_WARN, "privacy",
+             "column '%s': %" PRId64 " values look like %s and would be kept as they are; "
+             "--ignore it, or --pseudonymize it with --key-file FILE",
+             c->name, c->personal[kind], co_personal_text((co_personal)kind));
+    }
+  }
+  return CO_OK;
+}
+
 static co_status run(csv_import *m) {
   const co_import_csv_options *o = m->options;
   for (int64_t i = 0; m->by_file && i < o->file_count; i++)
@@ -515,6 +584,7 @@ static co_status run(csv_import *m) {
   }
   CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe));
   CO_RETURN_IF_FAILED(describe_table(m));
+  CO_RETURN_IF_FAILED(warn_personal(m));
   if (!o->output) return CO_OK;
   CO_RETURN_IF_FAILED(plan_columns(m));
   CO_RETURN_IF_FAILED(check_stratified(m));
@@ -537,6 +607,7 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
                            .shown = options->shown,
                            .rows = options->recipe->rows,
                            .skip_lines = options->skip_lines,
+                           .duplicates = options->duplicates,
                            .stage = "read",
                            .progress = options->progress,
                            .progress_user = options->progress_user,

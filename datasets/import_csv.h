@@ -7,8 +7,10 @@
 #define COHORT_DATASETS_IMPORT_CSV_H
 
 #include "datasets/import.h"
+#include "datasets/personal.h"
 #include "datasets/recipe.h"
 #include "datasets/rejects.h"
+#include "datasets/scan.h"
 #include "datasets/split_rows.h"
 #include "host/core/file.h"
 
@@ -31,20 +33,31 @@ typedef struct co_import_csv_options {
   double validation_fraction;
   uint64_t seed;
   co_reject_rule reject; // rows that cannot be taken …
-  const char *rejects;   // … and the output that their file is named after; NULL = there is none
+  co_duplicates duplicates;
+  const char *rejects; // … and the output that their file is named after; NULL = there is none
   bool force;
   co_import_progress progress; // in bytes of the files; may be NULL
   void *progress_user;
   const volatile int *stop; // as of co_import_idx_options
 } co_import_csv_options;
 
+// A column that enters the dataset and in which so many cells look like something personal.
+typedef struct co_personal_column {
+  const char *column;
+  co_personal kind;
+  int64_t count;
+} co_personal_column;
+
 typedef struct co_import_csv_result {
   int64_t rows[3];    // per split
+  int64_t dropped;    // copies of earlier rows
   int64_t rejected;   // rows that could not be taken; of one that is up to date 0
   int64_t duplicates; // rows whose inputs and targets occurred before; -1 = not counted (a key)
   bool up_to_date;
   char fingerprint[65];
-  const char *schema; // the recipe as YAML, in the arena
+  const char *schema;                 // the recipe as YAML, in the arena
+  const co_personal_column *personal; // the arena's; of one that is up to date none
+  int64_t personal_count;
 } co_import_csv_result;
 
 // The output appears whole or not at all. An existing one that equal files and options made is left

@@ -65,9 +65,9 @@ static void add_values(co_profile *out, co_sketch *sketch, const co_view *view,
 static co_status profile_numbers(co_profile *out, co_context *ctx, const co_view *view,
                                  const int64_t *rows) {
   size_t room = (size_t)(out->rows < CO_PROFILE_EXACT ? out->rows : CO_PROFILE_EXACT) + 1;
-  co_sketch *sketch = out->exact ? NULL : co_alloc_zero(ctx, 1, sizeof *sketch);
+  co_sketch *sketch = out->quantiles_exact ? NULL : co_alloc_zero(ctx, 1, sizeof *sketch);
   double *values = co_alloc(ctx, 2 * room * sizeof *values);
-  bool ready = values && (sketch || out->exact);
+  bool ready = values && (sketch || out->quantiles_exact);
   if (ready) {
     add_values(out, sketch, view, rows);
     int64_t known = collect(values, view, rows, out->rows);
@@ -75,6 +75,7 @@ static co_status profile_numbers(co_profile *out, co_context *ctx, const co_view
     for (int q = 0; q < CO_PROFILE_QUANTILES; q++)
       out->quantile[q] = co_sorted_quantile(values, known, co_profile_shares[q]);
     out->distinct = sketch ? co_sketch_count(sketch) : count_different(values, known);
+    out->distinct_exact = !sketch || co_sketch_is_exact(sketch);
   }
   co_free(ctx, values);
   co_free(ctx, sketch);
@@ -123,7 +124,7 @@ static co_status profile_classes(co_profile *out, co_context *ctx, const co_view
     out->distinct++;
     rank_class(out, (int32_t)c, counts[c]);
   }
-  out->exact = true;
+  out->distinct_exact = true;
   if (!view->codes) take_shares(out, counts);
   co_free(ctx, counts);
   return CO_OK;
@@ -142,7 +143,6 @@ static void profile_elements(co_profile *out, const co_view *view, const int64_t
       add(&m, bytes ? row[k] : (double)((const float *)(const void *)row)[k]);
   }
   out->distinct = -1;
-  out->exact = true;
   take_moments(out, &m);
 }
 
@@ -153,7 +153,7 @@ static void clear_sums(co_profile *out) {
 }
 
 static void clear(co_profile *out, int64_t count) {
-  *out = (co_profile){.rows = count, .exact = count <= CO_PROFILE_EXACT};
+  *out = (co_profile){.rows = count, .quantiles_exact = count <= CO_PROFILE_EXACT};
   clear_sums(out);
 }
 
@@ -189,18 +189,20 @@ static co_status hash_keys(co_profile *out, co_dataset *dataset, const int64_t *
 co_status co_profile_keys(co_profile *out, co_context *ctx, co_dataset *dataset,
                           const int64_t *rows, int64_t count) {
   clear(out, count);
-  size_t room = (size_t)(out->exact ? count : 0) + 1;
+  bool sorted = count <= CO_PROFILE_EXACT;
+  size_t room = (size_t)(sorted ? count : 0) + 1;
   uint64_t *hashes = co_alloc(ctx, 2 * room * sizeof *hashes);
   co_sketch *sketch = co_alloc_zero(ctx, 1, sizeof *sketch);
   co_status status = hashes && sketch ? CO_OK : CO_ERR_MEMORY;
-  if (status == CO_OK) status = hash_keys(out, dataset, rows, sketch, out->exact ? hashes : NULL);
-  if (status == CO_OK && out->exact) {
+  if (status == CO_OK) status = hash_keys(out, dataset, rows, sketch, sorted ? hashes : NULL);
+  if (status == CO_OK && sorted) {
     co_sort_u64(hashes, hashes + room, count);
     for (int64_t i = 0; i < count; i++)
       out->distinct += !i || hashes[i] != hashes[i - 1];
   } else if (status == CO_OK) {
     out->distinct = co_sketch_count(sketch);
   }
+  out->distinct_exact = sorted || (sketch && co_sketch_is_exact(sketch));
   co_free(ctx, hashes);
   co_free(ctx, sketch);
   return status;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the values of a column look like. Memory is bounded whatever the number of rows: up to
-// CO_PROFILE_EXACT of them everything is exact; of more, different values are counted by a sketch
-// (datasets/view.h) and quantiles are those of CO_PROFILE_EXACT values, one drawn from each of as
+// CO_PROFILE_EXACT of them everything is exact; of more, different values are exact up to
+// CO_SKETCH_EXACT and estimated beyond (datasets/view.h), and quantiles are those of CO_PROFILE_EXACT values, one drawn from each of as
 // many equal stretches of the rows, which puts a quantile within 0.2 % of its rank.
 #ifndef COHORT_DATASETS_PROFILE_H
 #define COHORT_DATASETS_PROFILE_H
@@ -22,8 +22,8 @@ typedef struct co_profile_class {
 
 typedef struct co_profile {
   int64_t rows, missing;
-  int64_t distinct; // different values; -1 = not counted (vectors, images)
-  bool exact;       // else distinct and quantiles are estimates
+  int64_t distinct;                     // different values; -1 = not counted (vectors, images)
+  bool distinct_exact, quantiles_exact; // else estimates
   // Of known values; of vectors and images, of all elements. NaN where there are none. `sd` is the
   // sample's, with n - 1.
   double mean, sd, min, max;

@@ -99,12 +99,18 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
   }
   if (recipe->rows.skip_lines)
     co_text_printf(out, "    skip_lines: %lld\n", (long long)recipe->rows.skip_lines);
+  for (int64_t i = 0; i < recipe->rows.pseudonymized_count; i++) {
+    co_text_printf(out, i ? ", " : "    pseudonymized: [");
+    print_text(out, recipe->rows.pseudonymized[i]);
+    if (i + 1 == recipe->rows.pseudonymized_count)
+      co_text_printf(out, "]\n    key_check: \"%s\"\n", recipe->rows.key_check);
+  }
   for (int64_t i = 0; recipe->rows.header && i < recipe->rows.header_count; i++) {
     co_text_printf(out, i ? ", " : "    header: [");
     print_text(out, recipe->rows.header[i]);
     if (i + 1 == recipe->rows.header_count) co_text_printf(out, "]\n");
   }
-  co_text_printf(out, "    columns:\n");
+  co_text_printf(out, "    columns:%s\n", recipe->column_count ? "" : " {}");
   for (int64_t i = 0; i < recipe->column_count; i++)
     print_column(out, &recipe->columns[i]);
   return out->status;

@@ -30,6 +30,14 @@ typedef struct co_rows_options {
   int64_t key_count;
   const char *table, *query; // of a database: one of both
   bool unhashed;             // there will be no digest
+  // Columns whose cells are replaced by pseudonyms, and the check of their key (co_pseudonym_check). A
+  // scan replaces them where `pseudonym` is there; a column that the table lacks is then an error,
+  // unless only the recipe names it.
+  const char *const *pseudonymized;
+  int64_t pseudonymized_count;
+  const char *key_check;
+  const struct co_pseudonym *pseudonym;
+  bool pseudonyms_by_recipe;
 } co_rows_options;
 
 typedef struct co_cell {

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/cell.h"
+#include "datasets/copies.h"
+#include "datasets/pseudonym.h"
 #include "host/core/diagnostics.h"
 #include "host/core/hash.h"
 
@@ -21,8 +24,12 @@ struct co_scan {
   bool mapped;        // they are not the same
   co_row_part *parts; // of the block, less what is passed over
   int64_t part_capacity;
+  char *pseudonyms; // of the block
+  size_t pseudonym_room;
   const co_bad_row *failed; // the row at which reading ends, once its block has been handed out
   co_sha256 hash;
+  co_copies copies;
+  int64_t dropped;
 };
 
 const char *co_scan_shown(const co_scan_options *options, int64_t file) {
@@ -81,6 +88,7 @@ co_status co_scan_open(co_scan **out, co_context *ctx, const co_scan_options *op
   s->ctx = ctx;
   s->options = options;
   co_sha256_init(&s->hash);
+  co_copies_init(&s->copies, ctx);
   if (options->rejects) options->rejects->damaged = 0;
   co_status status = co_arena_create(&s->arena, ctx);
   if (status == CO_OK) status = open_file(s);
@@ -94,6 +102,8 @@ void co_scan_close(co_scan *s) {
   if (!s) return;
   co_rows_close(s->rows);
   co_free(s->ctx, s->parts);
+  co_copies_free(&s->copies);
+  co_free(s->ctx, s->pseudonyms);
   co_arena_free(s->arena);
   co_free(s->ctx, s);
 }
@@ -106,20 +116,33 @@ int64_t co_scan_rows(const co_scan *s) {
   return s->given;
 }
 
+int64_t co_scan_dropped(const co_scan *s) {
+  return s->dropped;
+}
+
 // ---- rows that are passed over -----------------------------------------------------------------
+
+// Where keys are kept as hashes, their rows' texts are not kept either.
+static co_row_place shown_place(const co_scan *s, const co_row_place *place) {
+  co_row_place shown = *place;
+  if (s->options->rows.pseudonym) shown.raw = (co_cell){NULL, 0};
+  return shown;
+}
 
 static co_status write_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
                                 const co_bad_cell *bad) {
   char reason[160];
   int64_t column = s->mapped ? s->map[bad->column] : bad->column;
   co_reject_explain(reason, bad->reason, &part->cells[i * s->rows->column_count + column]);
-  return co_reject_file_add(s->options->file, s->rows->shown, &part->places[i],
-                            s->names[bad->column], reason);
+  const co_row_place place = shown_place(s, &part->places[i]);
+  return co_reject_file_add(s->options->file, s->rows->shown, &place, s->names[bad->column],
+                            reason);
 }
 
 static co_status write_bad_row(co_scan *s, const co_bad_row *bad) {
   bool named = bad->column >= 0 && bad->column < s->rows->column_count;
-  return co_reject_file_add(s->options->file, s->rows->shown, &bad->place,
+  const co_row_place place = shown_place(s, &bad->place);
+  return co_reject_file_add(s->options->file, s->rows->shown, &place,
                             named ? s->rows->names[bad->column] : NULL, bad->reason);
 }
 
@@ -159,6 +182,33 @@ static void cut_off(co_scan *s, co_row_part *part) {
   s->failed = &part->bad[0];
 }
 
+// Takes the copies out, also of rows that will be passed over: which those are is not known at first.
+static co_status take_out_copies(co_scan *s, co_row_part *part) {
+  int64_t kept = 0, stride = s->rows->column_count;
+  co_cell *cells = (co_cell *)part->cells;
+  co_row_place *places = (co_row_place *)part->places;
+  CO_RETURN_IF_FAILED(
+      co_copies_hash(&s->copies, part, stride, s->mapped ? s->map : NULL, s->columns));
+  for (int64_t i = 0; i < part->count; i++) {
+    bool occurred;
+    CO_RETURN_IF_FAILED(co_copies_add(&s->copies, i, &occurred));
+    if (occurred && s->options->duplicates == CO_DUPLICATES_FAIL) {
+      co_status status = co_scan_wrong(s, &places[i], -1, "the row repeats an earlier one");
+      co_hint("--duplicates drop leaves such rows out, --duplicates keep takes them");
+      return status;
+    }
+    s->dropped += occurred;
+    if (occurred) continue;
+    if (kept != i) {
+      memmove(cells + kept * stride, cells + i * stride, (size_t)stride * sizeof *cells);
+      places[kept] = places[i];
+    }
+    kept++;
+  }
+  part->count = kept;
+  return CO_OK;
+}
+
 static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block *block) {
   const co_rejects *r = s->options->rejects;
   bool fails = !r || r->rule.on_error == CO_ON_ERROR_FAIL;
@@ -176,13 +226,57 @@ static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block 
   for (int64_t k = 0; k < from->part_count && !s->failed; k++) {
     co_row_part *part = &s->parts[block->part_count++];
     *part = from->parts[k];
-    if (fails && part->bad_count)
-      cut_off(s, part);
-    else if (!fails && (part->bad_count || r->count))
-      CO_RETURN_IF_FAILED(take_out(s, part));
+    if (fails && part->bad_count) cut_off(s, part);
+    if (s->options->duplicates) CO_RETURN_IF_FAILED(take_out_copies(s, part));
+    if (!fails && (part->bad_count || r->count)) CO_RETURN_IF_FAILED(take_out(s, part));
     block->count += part->count;
   }
   s->given += block->count;
+  return CO_OK;
+}
+
+// ---- pseudonyms --------------------------------------------------------------------------------
+
+static void replace_cell(const co_pseudonym *pseudonym, co_cell *cell, char *text) {
+  co_cell trimmed = co_cell_trim(cell, NULL);
+  if (co_cell_is_missing(&trimmed)) return;
+  co_pseudonym_make(pseudonym, trimmed.text, trimmed.length, text);
+  *cell = (co_cell){text, CO_PSEUDONYM_TEXT};
+}
+
+// Puts pseudonyms in place of the cells of column `column` of the file, which nobody needs any more.
+static void replace_column(co_scan *s, const co_scan_block *block, int64_t column, char *text) {
+  for (int64_t k = 0; k < block->part_count; k++) {
+    co_cell *cells = (co_cell *)block->parts[k].cells;
+    for (int64_t i = 0; i < block->parts[k].count; i++, text += CO_PSEUDONYM_TEXT)
+      replace_cell(s->options->rows.pseudonym, &cells[i * block->stride + column], text);
+  }
+}
+
+static co_status lacks_column(const co_scan *s, const char *name) {
+  const char *near = co_nearest(name, s->rows->names, s->rows->column_count);
+  co_status status = co_fail_at(CO_ERR_DATA, s->rows->shown, (long)s->rows->header_line, 0,
+                                "there is no column '%.200s' to pseudonymize", name);
+  if (near) co_hint("did you mean '%.200s'?", near);
+  return status;
+}
+
+static co_status pseudonymize(co_scan *s, const co_scan_block *block) {
+  const co_rows_options *o = &s->options->rows;
+  if (!o->pseudonym || !block->count) return CO_OK;
+  size_t room = (size_t)(block->count * o->pseudonymized_count) * CO_PSEUDONYM_TEXT;
+  if (room > s->pseudonym_room) {
+    char *grown = co_realloc(s->ctx, s->pseudonyms, room);
+    if (!grown) return CO_ERR_MEMORY;
+    s->pseudonyms = grown;
+    s->pseudonym_room = room;
+  }
+  for (int64_t c = 0; c < o->pseudonymized_count; c++) {
+    int64_t column = co_rows_find(s->rows, o->pseudonymized[c]);
+    if (column < 0 && !o->pseudonyms_by_recipe) return lacks_column(s, o->pseudonymized[c]);
+    if (column >= 0)
+      replace_column(s, block, column, s->pseudonyms + c * block->count * CO_PSEUDONYM_TEXT);
+  }
   return CO_OK;
 }
 
@@ -221,6 +315,7 @@ co_status co_scan_next(co_scan *s, co_scan_block *block) {
     if (from.part_count) {
       CO_RETURN_IF_FAILED(look_up(s));
       CO_RETURN_IF_FAILED(take_parts(s, &from, block));
+      CO_RETURN_IF_FAILED(pseudonymize(s, block));
       if (block->count) return CO_OK;
     } else {
       CO_RETURN_IF_FAILED(end_file(s, &last));

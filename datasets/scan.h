@@ -12,6 +12,12 @@
 extern "C" {
 #endif
 
+typedef enum co_duplicates {
+  CO_DUPLICATES_KEEP,
+  CO_DUPLICATES_DROP,
+  CO_DUPLICATES_FAIL
+} co_duplicates;
+
 typedef struct co_scan_options {
   const char *const *paths;
   const char *const *shown; // what messages call them; NULL = the paths
@@ -20,6 +26,7 @@ typedef struct co_scan_options {
   const int64_t *skip_lines; // of each file; NULL = as `rows` says
   co_rejects *rejects;       // rows to pass over; counts damaged ones. NULL = the first is an error
   co_reject_file *file;      // where they go; NULL = nowhere
+  co_duplicates duplicates;  // what becomes of rows that repeat an earlier one, cell by cell
   const char *stage;         // what progress calls it
   co_import_progress progress;
   void *progress_user;
@@ -51,7 +58,8 @@ void co_scan_close(co_scan *scan); // NULL is legal
 const co_rows *co_scan_file(const co_scan *scan);
 const char *co_scan_shown(const co_scan_options *options, int64_t file);
 co_status co_scan_next(co_scan *scan, co_scan_block *block);
-int64_t co_scan_rows(const co_scan *scan); // handed out so far
+int64_t co_scan_rows(const co_scan *scan);    // handed out so far
+int64_t co_scan_dropped(const co_scan *scan); // copies so far
 // SHA-256 over the files' hashes once all rows have been read.
 void co_scan_digest(co_scan *scan, char hex[65]);
 // As co_rows_wrong, by the table's column.

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/date.h"
+
+enum { KINDS = 5 };
+
 static const double default_share[CO_SPLIT_COUNT] = {0.7, 0.1, 0.2};
 
 // "0.7,0.1,0.2": three shares of 1.
@@ -25,26 +29,43 @@ static bool read_shares(const char *text, double share[CO_SPLIT_COUNT]) {
 static co_status wrong(const char *text) {
   co_status status = co_fail(CO_ERR_USAGE, "--split %.200s: not understood", text);
   co_hint("random:0.7,0.1,0.2 or stratified:0.7,0.1,0.2 (training, validation, test: three shares "
-          "of 1), hash:COLUMN:0.7,0.1,0.2, column:COLUMN");
+          "of 1), hash:COLUMN:0.7,0.1,0.2, column:COLUMN, time:COLUMN:2011-09-01,2011-11-01 "
+          "(when validation and test begin)");
   return status;
 }
 
+// "DATE,DATE" or "COLUMN:DATE,DATE"; times have colons, too.
+static co_status read_times(co_split_rule *out, co_arena *arena, const char *whole,
+                            const char *text) {
+  const char *comma = strrchr(text, ',');
+  if (!comma || co_date_read(comma + 1, strlen(comma + 1), NULL, &out->since[1]) != CO_DATE_GOOD)
+    return wrong(whole);
+  const char *first = text;
+  for (; first; first = strchr(first, ':') ? strchr(first, ':') + 1 : NULL)
+    if (first < comma &&
+        co_date_read(first, (size_t)(comma - first), NULL, &out->since[0]) == CO_DATE_GOOD)
+      break;
+  if (!first || !(out->since[0] <= out->since[1]) || first == text + 1) return wrong(whole);
+  if (first == text) return CO_OK;
+  out->column = co_arena_strndup(arena, text, (size_t)(first - text) - 1);
+  return out->column ? CO_OK : CO_ERR_MEMORY;
+}
+
 co_status co_split_rule_parse(co_split_rule *out, co_arena *arena, const char *text) {
-  static const char *const kinds[] = {"random", "stratified", "hash", "column"};
+  static const char *const kinds[] = {"random", "stratified", "hash", "column", "time"};
   *out = (co_split_rule){.kind = CO_SPLIT_RANDOM};
   memcpy(out->share, default_share, sizeof default_share);
   if (!text) return CO_OK;
   size_t length = strcspn(text, ":");
   int kind = 0;
-  while (kind < 4 && (strlen(kinds[kind]) != length || memcmp(kinds[kind], text, length) != 0))
+  while (kind < KINDS && (strlen(kinds[kind]) != length || memcmp(kinds[kind], text, length) != 0))
     kind++;
-  if (length == 4 && memcmp(text, "time", 4) == 0)
-    return co_fail(CO_ERR_USAGE, "--split time: splits by time are not there yet");
-  if (kind == 4) return wrong(text);
+  if (kind == KINDS) return wrong(text);
   out->kind = (co_split_kind)kind;
   const char *rest = text + length + (text[length] == ':');
   if (kind == CO_SPLIT_RANDOM || kind == CO_SPLIT_STRATIFIED)
     return !text[length] || read_shares(rest, out->share) ? CO_OK : wrong(text);
+  if (kind == CO_SPLIT_TIME) return read_times(out, arena, text, rest);
   // A column's name may have colons.
   const char *last = strrchr(rest, ':');
   size_t name = strlen(rest);
@@ -65,6 +86,12 @@ co_split co_split_of_hash(const co_split_rule *rule, uint64_t hash) {
   return test                                   ? CO_SPLIT_TEST
          : rule->share[CO_SPLIT_VALIDATION] > 0 ? CO_SPLIT_VALIDATION
                                                 : CO_SPLIT_TRAIN;
+}
+
+co_split co_split_of_time(const co_split_rule *rule, double seconds) {
+  return seconds < rule->since[0]   ? CO_SPLIT_TRAIN
+         : seconds < rule->since[1] ? CO_SPLIT_VALIDATION
+                                    : CO_SPLIT_TEST;
 }
 
 int co_split_of_cell(const char *text, size_t length) {

@@ -142,6 +142,7 @@ static co_status count_cell(co_survey *s, co_column_survey *c, const place *at,
                ? co_scan_wrong(at->scan, at->row, at->column, "the key is missing")
                : CO_OK;
   }
+  c->personal[co_personal_kind(&cell)]++;
   if (c->recipe.type == CO_RECIPE_TEXT) return CO_OK;
   if (c->recipe.type == CO_RECIPE_DATE) return count_date(s, c, at, &cell);
   CO_RETURN_IF_FAILED(count_kind(s, c, at, &cell, &kind));

@@ -5,6 +5,7 @@
 #define COHORT_DATASETS_SURVEY_H
 
 #include "datasets/dictionary.h"
+#include "datasets/personal.h"
 #include "datasets/recipe.h"
 #include "datasets/scan.h"
 
@@ -35,6 +36,7 @@ typedef struct co_column_survey {
   co_survey_cell comma, other;         // the first of them
   co_survey_cell no_date;              // looks like a date, or should be one, and is none
   co_survey_cell large, lacking;       // beyond float32; missing
+  int64_t personal[CO_PERSONAL_COUNT]; // cells that look like such things
   bool fractions;                      // not all numbers are whole
   bool wide;                           // float32 does not hold all numbers
   co_survey_number few[CO_SURVEY_FEW]; // the different numbers, while there are so few

@@ -148,7 +148,17 @@ double co_sorted_quantile(const double *values, int64_t count, double share) {
 
 // ---- counting different values -----------------------------------------------------------------
 
+static void keep_hash(co_sketch *sketch, uint64_t hash) {
+  enum { MASK = 2 * CO_SKETCH_EXACT - 1 };
+  uint64_t at = hash & MASK, kept = hash ? hash : 1;
+  while (sketch->known[at] && sketch->known[at] != kept)
+    at = (at + 1) & MASK;
+  if (sketch->known[at]) return;
+  if (sketch->known_count++ < CO_SKETCH_EXACT) sketch->known[at] = kept;
+}
+
 void co_sketch_add(co_sketch *sketch, uint64_t hash) {
+  if (co_sketch_is_exact(sketch)) keep_hash(sketch, hash);
   uint8_t *most = &sketch->most[hash >> (64 - CO_SKETCH_BITS)], zeros = 1;
   for (uint64_t rest = hash << CO_SKETCH_BITS; zeros <= 64 - CO_SKETCH_BITS && !(rest >> 63);
        rest <<= 1)
@@ -184,6 +194,7 @@ static double tau(double x) {
 int64_t co_sketch_count(const co_sketch *sketch) {
   enum { MOST = 64 - CO_SKETCH_BITS };
   const double registers = 1 << CO_SKETCH_BITS;
+  if (co_sketch_is_exact(sketch)) return sketch->known_count;
   int64_t of_value[MOST + 2] = {0};
   for (int i = 0; i < 1 << CO_SKETCH_BITS; i++)
     of_value[sketch->most[i]]++;

@@ -65,15 +65,21 @@ double co_sorted_auc(const double *positives, int64_t positive_count, const doub
 // Hyndman & Fan 1996, the default of NumPy and R). NaN of none.
 double co_sorted_quantile(const double *values, int64_t count, double share);
 
-// How many different values a stream has (Flajolet et al., "HyperLogLog", 2007) by the estimator of
+// How many different values a stream has: exactly up to CO_SKETCH_EXACT, whose 64-bit hashes are kept;
+// beyond, an estimate (Flajolet et al., "HyperLogLog", 2007) by the estimator of
 // Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", 2017: standard error
 // 1.04 / sqrt(2^14) = 0.8 % at any size.
-enum { CO_SKETCH_BITS = 14 };
+enum { CO_SKETCH_BITS = 14, CO_SKETCH_EXACT = 1 << 16 };
 typedef struct co_sketch {
   uint8_t most[1 << CO_SKETCH_BITS];
+  uint64_t known[2 * CO_SKETCH_EXACT]; // open addressing; 0 = free
+  int64_t known_count;                 // CO_SKETCH_EXACT + 1 = there are more
 } co_sketch;
 void co_sketch_add(co_sketch *sketch, uint64_t hash);
 int64_t co_sketch_count(const co_sketch *sketch);
+static inline bool co_sketch_is_exact(const co_sketch *sketch) {
+  return sketch->known_count <= CO_SKETCH_EXACT;
+}
 
 #ifdef __cplusplus
 }

@@ -143,6 +143,11 @@ typedef struct cohort_source_options {
   // OUTPUT.rejects.csv). NULL = fail, when scoring quarantine. And how many may be before all fails:
   // "N" rows or "P%" of them; NULL = "1%".
   const char *on_error, *max_errors;
+  // Columns whose cells become keyed hashes (datasets/pseudonym.h), under the key in a file. Where the
+  // schema, or that of a model, names such columns, they need not be given again.
+  const char *const *pseudonymized;
+  int64_t pseudonymized_count;
+  const char *key_file;
   const char *temporary_folder; // where standard input lies meanwhile; NULL = /tmp
 } cohort_source_options;
 
@@ -206,8 +211,11 @@ typedef struct cohort_evaluate_options {
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
-  int64_t draws; // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
-  uint64_t seed; // of those
+  int64_t draws;             // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
+  uint64_t seed;             // of those
+  const char *by;            // column by whose values metrics are told, too; NULL = none
+  const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
+  int64_t profit_count;      // 0 = as the model's config says
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -221,10 +229,18 @@ typedef struct cohort_predict_options {
   int threads, workers; // these four as for evaluation
   int64_t batch_size;
   bool force;      // replace an existing output; only regular files are, and none that is read
+  bool calibrated; // probabilities after temperature scaling; else as the network gives them
   const char *key; // of a raw table as dataset: the column that names rows; NULL = as
                    // where the model was trained, else their number
   // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
   cohort_source_options source;
+  // In place of a dataset: raw tables "NAME=SOURCE". There is one so far, events=LOG, for models of
+  // event logs: of the events before `as_of` ("2011-09-01") each entity is scored that has some, in
+  // ascending order, or those of `population`, a table with their column, in its order.
+  const char *const *sources;
+  int64_t source_count;
+  const char *as_of, *population;
+  int64_t top_k; // of outputs of one of several classes only the so many likeliest; 0 = all
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -266,6 +282,30 @@ COHORT_API cohort_status cohort_verify_parity(cohort_context *context,
                                               const cohort_verify_parity_options *options,
                                               cohort_result **out);
 
+// Whether two trainings of one config end with the same bytes. Compared are every tensor and byte of
+// model.h5, every line of metrics.jsonl and the checkpoints. Status 10 if something differs; the
+// error names the first tensor or line, the result "first_difference".
+typedef struct cohort_verify_runs_options {
+  cohort_train_options training; // of both, over a dataset file; how a run begins, goes on, ends by
+                                 // time, and its folder are left alone
+  const char *run_dir;           // new folder for the runs, which stay; NULL = a temporary one …
+  const char *temporary_folder;  // … in this; NULL = /tmp
+  int64_t kills;                 // of cohort_verify_resume: how often the second run is killed …
+  uint64_t seed;                 // … at different steps that are drawn from this
+  // Begins or continues the run in `run_dir`, by the same options, in another process, which is
+  // killed by SIGKILL when it has done `step` steps. 0 if it was; else the exit code.
+  int (*train_and_kill)(void *user, const char *run_dir, int64_t step);
+  void *kill_user;
+} cohort_verify_runs_options;
+// The first run undisturbed, the second killed and resumed.
+COHORT_API cohort_status cohort_verify_resume(cohort_context *context,
+                                              const cohort_verify_runs_options *options,
+                                              cohort_result **out);
+// The first with one loader thread, the second with three.
+COHORT_API cohort_status cohort_verify_determinism(cohort_context *context,
+                                                   const cohort_verify_runs_options *options,
+                                                   cohort_result **out);
+
 typedef struct cohort_import_idx_options {
   const char *output;      // an existing one is kept if these inputs and options made it,
                            // and made again if it is damaged
@@ -297,15 +337,49 @@ typedef struct cohort_import_csv_options {
   const char *delimiter;     // one character, or "tab"; NULL = found out
   const int64_t *skip_lines; // before the header: of each file, the last for all that follow
   int64_t skip_line_count;
-  const char *split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL"
+  const char *
+      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
   double validation_fraction; // of `training` without `validation`; < 0 = 0.1
   uint64_t seed;
-  bool force; // as for idx
+  bool force;             // as for idx
+  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
   cohort_source_options source;
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,
                                            cohort_result **out);
+
+// A log of events in text, in any order and of any size: lines that name an entity (a customer), a
+// time, and what happened. The dataset has their events in order, and samples: an entity at a
+// cut-off with the events before it, and whether another one follows within the label's window; or
+// the next item. Times without a zone are UTC.
+typedef struct cohort_import_events_options {
+  const char *output;
+  const char *const *files; // one log, in one or several files with the same columns
+  int64_t file_count;
+  const char *entity, *time, *item; // columns; item NULL = none
+  const char *amount;               // a number of the columns: "Quantity*UnitPrice"; NULL = none
+  const char *where;                // which lines count: "Quantity > 0"; NULL = all
+  const char *basket;               // column of what is bought at once; NULL = what has one time
+  const char *const *columns;       // further ones: "COL" (a category), "COL:number"
+  int64_t column_count;
+  const char *const *cutoffs; // "2011-09-01"; of several the last one tests
+  int64_t cutoff_count;
+  const char *gap, *label_window; // "7d", "90d": after the cut-off; gap NULL = none
+  const char *label;              // name of the target: whether an event falls into the window
+  bool allow_censored;            // windows may end after the last event
+  const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
+  int64_t least_events;  // entities with fewer before a cut-off are left out
+  bool no_rfm;           // without recency, frequency, monetary value and tenure as columns
+  const char *delimiter; // one character, or "tab" (default: found out)
+  cohort_source_options source; // but for on_error and max_errors
+  const char *temporary_folder; // for what does not fit into memory; NULL = beside the output
+  uint64_t seed;
+  bool force; // as for idx
+} cohort_import_events_options;
+COHORT_API cohort_status cohort_import_events(cohort_context *context,
+                                              const cohort_import_events_options *options,
+                                              cohort_result **out);
 
 // ---- looking at data ---------------------------------------------------------------------------
 // A dataset.h5, or a raw table in text, which becomes a temporary dataset for the call.
@@ -358,6 +432,7 @@ typedef struct cohort_data_erase_options {
   const char *const *keys;
   int64_t key_count;
   const char *keys_file; // one a line; NULL = none
+  const char *key_file;  // the keys become pseudonyms under the key in it; NULL = as they are
   bool allow_missing;    // keys that no row has; else status 4
 } cohort_data_erase_options;
 COHORT_API cohort_status cohort_data_erase(cohort_context *context,
@@ -368,7 +443,10 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
 typedef struct cohort_select_options {
   cohort_config config;
   const char *dataset;
-  const char *method; // "mutual_information" (NULL), "correlation"
+  const char *method; // "mutual_information" (NULL), "correlation", "permutation"
+  // Of permutation: a run, checkpoint or model file; by how much worse its metric becomes on validation
+  // rows, "[OUTPUT.]ID"; NULL = its loss.
+  const char *model, *metric;
   int64_t top;        // so many of the best; 0 = by score
   double min_score;   // < 0 = beyond what chance gives
   const char *output; // YAML
@@ -410,7 +488,7 @@ COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
-// "losses", "metrics", "trainer", "optimizers"; "topics" lists them.
+// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

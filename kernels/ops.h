@@ -130,6 +130,17 @@ extern "C" {
     ((dx), dkernel, drecurrent, dbias), "", "", .types = "lengths:i32",                            \
     .bf16 = "x dlast dy -> dx", .accumulate = "dx dkernel drecurrent dbias",                       \
     .flops = "x*kernel x*kernel x*recurrent x*recurrent")                                          \
+  X(ATTENTION, attention, (q, k, v, lengths, (bias)), (y, (logsum)),                               \
+    "ATTENTION_BACKWARD q k v lengths (bias) y logsum dy -> dq dk dv (dbias)", "",                 \
+    .types = "lengths:i32", .bf16 = "q k v -> y", .why = "needs all events of a row")              \
+  X(ATTENTION_BACKWARD, attention_backward, (q, k, v, lengths, (bias), y, logsum, dy),             \
+    (dq, dk, dv, (dbias)), "", "", .types = "lengths:i32", .bf16 = "q k v y dy -> dq dk dv",       \
+    .accumulate = "dq dk dv dbias", .why = "needs all events of a row")                            \
+  X(POOL_EVENTS, pool_events, (x, lengths), (y), "POOL_EVENTS_BACKWARD lengths dy -> dx", "",      \
+    .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
+  X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
+    .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
+    .why = "goes through the events of each row")                                                  \
   X(EMBEDDING, embedding, (index, table), (y), "EMBEDDING_BACKWARD index dy -> dtable", "",        \
     .types = "index:i32", .bf16 = "-> y", .bf16_each = true, .why = "picks rows of a table")       \
   X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
@@ -279,6 +290,14 @@ extern "C" {
 //                not read. last (N, U) = h after the last event, 0 for a row without. Lengths beyond
 //                T count as T. U is at most CO_LSTM_UNITS. LSTM_BACKWARD: dx is 0 for t >=
 //                lengths[n], and dy is not read there.
+// ATTENTION      (Vaswani et al. 2017; scores are never stored) q, k, v (N, T, E), lengths i32 (N),
+//                bias (H, B) or absent; H = attr.heads parts of E, each of D = E / H. Of row n, head
+//                h and event t < lengths[n], over the events j < lengths[n], of attr.causal j <= t:
+//                s_j = q[t] k[j] / sqrt(D) + bias[h, min(|t - j|, B - 1)], p = softmax(s), y[t] =
+//                sum_j p_j v[j]; logsum (N, H, T) = log(sum_j exp(s_j)). Both are 0 for t >=
+//                lengths[n], where nothing is read. ATTENTION_BACKWARD: dq, dk and dv are 0 there.
+// POOL_EVENTS    x (N, T, C), lengths i32 (N): y (N, C) over t < lengths[n], by attr.pooling: the
+//                last, the sum, the mean; 0 for a row without events. Others are not read.
 // EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
@@ -385,6 +404,8 @@ enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_LSTM_UNITS 
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
+typedef enum co_event_pooling { CO_POOL_LAST, CO_POOL_SUM, CO_POOL_MEAN } co_event_pooling;
+
 // Of ACTIVATION.
 typedef enum co_function {
   CO_FUNCTION_GELU,
@@ -436,9 +457,11 @@ typedef struct co_op_attr {
   double weight_decay, beta1, beta2;
   double added; // RMSPROP
   int32_t nesterov, decoupled;
-  co_dtype dtype;     // CAST, INPUT_ROWS
-  co_shape shape;     // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
-  int64_t max_length; // DROPOUT: the longest T there is; 0 = x has none
+  co_dtype dtype;        // CAST, INPUT_ROWS
+  co_shape shape;        // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
+  int64_t heads, causal; // ATTENTION; causal is 0 or 1
+  int64_t pooling;       // POOL_EVENTS: co_event_pooling
+  int64_t max_length;    // DROPOUT: the longest T there is; 0 = x has none
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];

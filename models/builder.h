@@ -15,6 +15,7 @@ typedef struct co_model_builder {
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
+extern const co_field co_decision_fields[], co_profit_fields[];
 
 // Makes the model's config one for its dataset: every feature has an item of its own in the lists
 // `input_features` and `output_features`, with what `defaults` says of its type.
@@ -29,6 +30,8 @@ co_status co_model_find_class(co_model_builder *b, const co_node *item, const ch
                               const co_feature_class **out);
 // The table of events that a column belongs to, NULL if it is of none.
 const co_table *co_model_column_events(const co_model_builder *b, const co_column *column);
+// A problem: `what` is for networks alone, and the config's predictor is something else.
+co_status co_model_only_networks(co_model_builder *b, const co_node *node, const char *what);
 co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out);
 
 co_status co_model_read_inputs(co_model_builder *b);

@@ -4,6 +4,12 @@
 
 #include "models/builder.h"
 
+co_status co_model_only_networks(co_model_builder *b, const co_node *node, const char *what) {
+  return co_node_problem(b->problems, node, "remove it, or leave `predictor` out",
+                         "%s: only networks have it, not a predictor of type %s", what,
+                         b->model->predictor);
+}
+
 co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out) {
   co_column *made = co_arena_alloc(model->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;

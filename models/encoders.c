@@ -2,6 +2,7 @@
 #include "models/encoders.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct graph_options {
@@ -28,6 +29,12 @@ typedef struct embedding_options {
   int64_t embedding_size;
   double dropout;
 } embedding_options;
+
+typedef struct transformer_options {
+  const char *type;
+  int64_t units, layers, num_heads, feed_forward, relative_positions;
+  double dropout;
+} transformer_options;
 
 typedef struct rnn_options {
   const char *type;
@@ -86,6 +93,22 @@ static const co_field rnn_fields[] = {
      "Features that come out: the state after the last event.", NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(rnn_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after the last state.", NULL},
+    {.key = NULL}};
+
+static const co_field transformer_fields[] = {
+    TYPE_FIELD(transformer_options),
+    {"units", CO_FIELD_INT, offsetof(transformer_options, units), "64", 1, 1 << 16, NULL,
+     "Features of each event, and those that come out.", NULL},
+    {"layers", CO_FIELD_INT, offsetof(transformer_options, layers), "2", 1, 64, NULL,
+     "Blocks of attention and dense layers.", NULL},
+    {"num_heads", CO_FIELD_INT, offsetof(transformer_options, num_heads), "2", 1, 1024, NULL,
+     "Attentions side by side; units must be a multiple.", NULL},
+    {"feed_forward", CO_FIELD_INT, offsetof(transformer_options, feed_forward), "0", 0, 1 << 20,
+     NULL, "Units of the wide dense layer of a block; 0: four times units.", NULL},
+    {"relative_positions", CO_FIELD_INT, offsetof(transformer_options, relative_positions), "32", 0,
+     1 << 20, NULL, "Distances between events that have a bias of their own.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(transformer_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate after attention, and after the dense layers.", NULL},
     {.key = NULL}};
 
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
@@ -167,8 +190,8 @@ static void expand_embedding(co_text *text, const void *options, const co_encode
   (void)problems;
   int64_t width =
       embedding->embedding_size ? embedding->embedding_size : embedding_width(input->rows);
-  co_text_printf(text, "[{Embedding: {input_dim: %lld, output_dim: %lld}}, Flatten",
-                 (long long)input->rows, (long long)width);
+  co_text_printf(text, "[{Embedding: {input_dim: %lld, output_dim: %lld}}%s",
+                 (long long)input->rows, (long long)width, input->each ? "" : ", Flatten");
   if (embedding->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", embedding->dropout);
   co_text_printf(text, "]");
 }
@@ -182,6 +205,44 @@ static void expand_rnn(co_text *text, const void *options, const co_encoder_inpu
   co_text_printf(text, "[{LSTM: {units: %lld}, inputs: [events, lengths]}", (long long)rnn->units);
   if (rnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", rnn->dropout);
   co_text_printf(text, "]");
+}
+
+// Pre-norm blocks (Xiong et al. 2020): attention, then two dense layers on each event, both added to
+// what came in.
+static void expand_transformer(co_text *text, const void *options, const co_encoder_input *input,
+                               const char *path, co_diagnostics *problems) {
+  const transformer_options *o = options;
+  (void)input;
+  if (o->units % o->num_heads != 0) {
+    co_diagnostics_add(problems, CO_ERR_CONFIG, NULL, 0, 0, NULL,
+                       "%s: units (%lld) must be a multiple of num_heads (%lld)", path,
+                       (long long)o->units, (long long)o->num_heads);
+    return;
+  }
+  const long long units = o->units, wide = o->feed_forward ? o->feed_forward : 4 * units;
+  char dropout[64] = "";
+  if (o->dropout > 0) snprintf(dropout, sizeof dropout, "{Dropout: %.17g", o->dropout);
+  co_text_printf(text, "[{Dense: %lld, name: input0}, ", units);
+  for (long long i = 0; i < o->layers; i++) {
+    co_text_printf(text,
+                   "{LayerNormalization: {}, name: norm%lld}, "
+                   "{MultiHeadAttention: {num_heads: %lld, key_dim: %lld, use_causal_mask: true, "
+                   "relative_positions: %lld}, inputs: [norm%lld, lengths], name: attention%lld}, ",
+                   i, (long long)o->num_heads, units / o->num_heads,
+                   (long long)o->relative_positions, i, i);
+    if (*dropout) co_text_printf(text, "%s, name: attended%lld}, ", dropout, i);
+    co_text_printf(text, "{Add: {}, inputs: [input%lld, %s%lld], name: middle%lld}, ", i,
+                   *dropout ? "attended" : "attention", i, i);
+    co_text_printf(text,
+                   "LayerNormalization, {Dense: {units: %lld, activation: relu}}, "
+                   "{Dense: %lld, name: dense%lld}, ",
+                   wide, units, i);
+    if (*dropout) co_text_printf(text, "%s, name: dropped%lld}, ", dropout, i);
+    co_text_printf(text, "{Add: {}, inputs: [middle%lld, %s%lld], name: input%lld}, ", i,
+                   *dropout ? "dropped" : "dense", i, i + 1);
+  }
+  co_text_printf(text, "{LayerNormalization: {}, name: output}, "
+                       "{GlobalPooling1D: last, inputs: [output, lengths]}]");
 }
 
 typedef struct encoder {
@@ -204,6 +265,8 @@ static const encoder encoders[] = {
      sizeof(embedding_options), true, false, expand_embedding},
     {"rnn", "A recurrent layer over events, to its state after the last.", rnn_fields,
      sizeof(rnn_options), false, true, expand_rnn},
+    {"transformer", "Causal attention over events, to the features of the last.",
+     transformer_fields, sizeof(transformer_options), false, true, expand_transformer},
     {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options), false,
      false, expand_passthrough}};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
@@ -260,10 +323,11 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(problems, type_node,
-                           "known: graph, stacked_cnn, mlp, embedding, rnn, passthrough",
-                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return co_node_problem(
+        problems, type_node,
+        "known: graph, stacked_cnn, mlp, embedding, rnn, transformer, passthrough",
+        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+        near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,

@@ -15,6 +15,7 @@ typedef struct co_encoder_input {
   const char *fallback; // the encoder where none is named
   int64_t rows;         // of a table that its codes pick from, 0 = they are numbers
   bool events;          // it is (N, T, …), with lengths
+  bool each;            // of events: only what works on each event by itself
 } co_encoder_input;
 
 // The layers of an encoder; where `encoder` names none (or is NULL), of `input->fallback`.

@@ -30,7 +30,9 @@ enum {
   CO_COUNT_MISSING,  // values that are missing, or taken as missing
   CO_COUNT_OUTLIERS, // values beyond fitted bounds
   CO_COUNT_UNSEEN,   // classes that have no row of their own: rare, or not seen in training
-  CO_COUNT_KINDS
+  CO_COUNT_DROPPED,  // training rows that are left out for this feature's value
+  CO_COUNT_KINDS,
+  CO_COUNT_ROOM = 8 // of which models store so many
 };
 extern const char *const co_count_names[CO_COUNT_KINDS]; // "rows", …
 
@@ -70,6 +72,10 @@ typedef struct co_input_class {
   // Whether these options need fitting. NULL = never.
   bool (*is_fitted)(const co_input_feature *feature);
   const co_fit_class *fit;
+  // Whether rows may be left out of training for a scalar's value, and, once it is fitted on all of
+  // them, which. NULL = never.
+  bool (*drops)(const co_input_feature *feature);
+  bool (*drops_row)(const co_input_feature *feature, double value);
   // Refuses values, of any split, that the section cannot make an input of, and adds to
   // counts[CO_COUNT_KINDS]; called as fit->add is. NULL = all are taken.
   co_status (*check)(const co_input_feature *feature, const void *values, int64_t rows,
@@ -124,7 +130,7 @@ co_status co_feature_declare(co_model *model, co_input_feature *feature, const c
                              int64_t count);
 // The fitted array of that name; it must have been declared.
 co_fitted *co_feature_fitted(const co_input_feature *feature, const char *name);
-// i64 (CO_COUNT_KINDS) of the training rows; NULL where the class counts nothing.
+// i64 (CO_COUNT_ROOM) of the training rows; NULL where the class counts nothing.
 co_fitted *co_feature_counts(const co_input_feature *feature);
 // Feeds what is made of the feature's columns; without a `user`, `derive` is given the feature.
 co_status co_feature_derive(co_model *model, co_input_feature *feature, const co_derivation *made);

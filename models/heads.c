@@ -34,6 +34,15 @@ static co_status default_head(co_model_builder *b, const co_output_feature *feat
   return co_layer_apply(model->network, dense, path, options, &in, 1, out);
 }
 
+// Names of columns have no '/'.
+static co_status given_head(co_model *model, co_output_feature *feature, co_value *out) {
+  const co_shape shape = co_shape_make(2, CO_DIM_N, feature->width);
+  char *name = co_arena_format(model->arena, "%s/%s", feature->name, feature->class_->output->head);
+  if (!name) return CO_ERR_MEMORY;
+  feature->head_input = (int32_t)model->network->input_count;
+  return co_graph_add_input(model->network, name, CO_F32, &shape, out);
+}
+
 static co_status written_head(co_model_builder *b, const co_output_feature *feature, co_value in,
                               co_value *out) {
   co_model *model = b->model;
@@ -145,8 +154,10 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
   co_value prediction;
   feature->width = feature->reconstructs ? co_shape_count(&feature->reconstructs->column->shape)
                                          : class_->width(feature);
-  CO_RETURN_IF_FAILED(feature->decoder ? written_head(b, feature, combined, &prediction)
-                                       : default_head(b, feature, combined, &prediction));
+  feature->head_input = -1;
+  CO_RETURN_IF_FAILED(model->scored      ? given_head(model, feature, &prediction)
+                      : feature->decoder ? written_head(b, feature, combined, &prediction)
+                                         : default_head(b, feature, combined, &prediction));
   if (b->problems->count > before) return CO_OK;
   const co_value predictions = prediction;
   const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);

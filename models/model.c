@@ -27,11 +27,31 @@ static co_status declare_lengths(co_model *model) {
   return CO_OK;
 }
 
+// Fitted when all else is done.
+static co_status declare_decided(co_model *model, co_output_feature *output) {
+  if (!output->column ||
+      (output->column->type != CO_COLUMN_BINARY && output->column->type != CO_COLUMN_CATEGORY))
+    return CO_OK;
+  double *values = co_arena_alloc(model->arena, 2, sizeof *values);
+  output->decided = co_arena_alloc(model->arena, 1, sizeof *output->decided);
+  if (!values || !output->decided) return CO_ERR_MEMORY;
+  values[0] = 1;
+  values[1] = output->decision.threshold;
+  *output->decided = (co_fitted){.feature = output->name,
+                                 .name = "decided",
+                                 .dtype = CO_F64,
+                                 .shape = co_shape_make(1, (int64_t)2),
+                                 .bytes = values,
+                                 .optional = true};
+  model->fitted[model->fitted_count++] = output->decided;
+  return CO_OK;
+}
+
 // Of the training rows; models of earlier versions have none.
 static co_status declare_counts(co_model *model, co_input_feature *feature) {
   const co_fitted counts = {.name = "counts",
                             .dtype = CO_I64,
-                            .shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS),
+                            .shape = co_shape_make(1, (int64_t)CO_COUNT_ROOM),
                             .optional = true};
   return co_feature_declare(model, feature, &counts, 1);
 }
@@ -45,15 +65,17 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
-  count += model->output_count;
+  count += 2 * model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].fitted_count; k++)
       model->fitted[model->fitted_count++] = &model->inputs[i].fitted[k];
-  for (int64_t i = 0; i < model->output_count; i++)
+  for (int64_t i = 0; i < model->output_count; i++) {
+    CO_RETURN_IF_FAILED(declare_decided(model, &model->outputs[i]));
     if (model->outputs[i].class_weights)
       model->fitted[model->fitted_count++] = model->outputs[i].class_weights;
+  }
   return CO_OK;
 }
 
@@ -104,13 +126,38 @@ static co_status check_input_names(co_model_builder *b) {
   return CO_OK;
 }
 
-co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
-                          const co_schema *schema, co_diagnostics *problems) {
+// What only a network has, in the config of something else.
+static co_status check_no_network(co_model_builder *b) {
+  const co_model *model = b->model;
+  const co_node *combiner = co_node_get(model->config, "combiner");
+  if (combiner && combiner->kind != CO_NODE_NULL)
+    CO_RETURN_IF_FAILED(co_model_only_networks(b, combiner, "combiner"));
+  for (int64_t i = 0; i < model->input_count; i++)
+    if (model->inputs[i].encoder)
+      CO_RETURN_IF_FAILED(
+          co_model_only_networks(b, model->inputs[i].encoder, "input_features[].encoder"));
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].decoder)
+      CO_RETURN_IF_FAILED(
+          co_model_only_networks(b, model->outputs[i].decoder, "output_features[].decoder"));
+  return CO_OK;
+}
+
+static const char *predictor_type(const co_node *config) {
+  const co_node *section = co_node_get(config, "predictor");
+  const co_node *type = section ? co_node_get(section, "type") : NULL;
+  return type && type->kind == CO_NODE_SCALAR ? type->text : "network";
+}
+
+static co_status create(co_model **out, co_context *ctx, const co_node *config,
+                        const co_schema *schema, bool beside, co_diagnostics *problems) {
   *out = NULL;
   co_model *model = co_alloc_zero(ctx, 1, sizeof *model);
   if (!model) return CO_ERR_MEMORY;
   model->ctx = ctx;
   model->config = config;
+  model->predictor = predictor_type(config);
+  model->scored = beside || strcmp(model->predictor, "network") != 0;
   co_model_builder b = {model, schema, problems};
   int64_t before = problems->count;
   co_status status;
@@ -122,6 +169,7 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
     CO_TRY(co_model_read_outputs(&b));
   }
   CO_TRY(check_input_names(&b));
+  if (model->scored && !beside) CO_TRY(check_no_network(&b));
   CO_TRY(declare_fitted(model)); // of those that could be read: the network asks for it
   if (problems->count == before) CO_TRY(declare_lengths(model));
   if (problems->count == before) CO_TRY(list_schema(model));
@@ -134,6 +182,16 @@ cleanup:
   if (status == CO_ERR_CONFIG && problems->count == before) co_diagnostics_add_last(problems);
   co_model_free(model);
   return status;
+}
+
+co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
+                          const co_schema *schema, co_diagnostics *problems) {
+  return create(out, ctx, config, schema, false, problems);
+}
+
+co_status co_model_create_beside(co_model **out, co_context *ctx, const co_node *config,
+                                 const co_schema *schema, co_diagnostics *problems) {
+  return create(out, ctx, config, schema, true, problems);
 }
 
 void co_model_free(co_model *model) {
@@ -174,7 +232,11 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
                  co_hashing_fields},
                 {"combiner", "What joins the encoded inputs.", co_combiner_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
-                {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields}};
+                {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
+                {"output_features.decision", "How scores of a binary target become labels.",
+                 co_decision_fields},
+                {"output_features.decision.profit", "What a row brings, by label and truth.",
+                 co_profit_fields}};
   const int count = sizeof tables / sizeof *tables;
   if (i < 0) return false;
   if (i >= count) return describe_class(i - count, path, doc, fields);

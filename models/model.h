@@ -10,6 +10,7 @@
 #include "host/graph/feed.h"
 #include "host/graph/graph.h"
 #include "host/graph/loss/loss.h"
+#include "host/graph/metric/metric.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +46,20 @@ typedef struct co_input_block {
   co_value lengths;       // there: i32 (N), of events; else CO_NO_VALUE
 } co_input_block;
 
+// How scores of a binary output become labels.
+typedef enum co_threshold_rule {
+  CO_THRESHOLD_GIVEN,
+  CO_THRESHOLD_F1,    // the best of the validation rows, found out at the end of the training …
+  CO_THRESHOLD_PROFIT // … for F1, or for the profit
+} co_threshold_rule;
+
+typedef struct co_decision {
+  bool labels; // the config has a decision: scores come with a label
+  co_threshold_rule rule;
+  double threshold;        // given, or 0.5
+  const co_profit *profit; // NULL = not known
+} co_decision;
+
 typedef struct co_output_feature {
   const char *name;
   const co_feature_class *class_;
@@ -58,7 +73,12 @@ typedef struct co_output_feature {
   const co_node *decoder; // NULL = one Dense layer
   int64_t width;          // of a row of the prediction
   int64_t prediction;     // its position in graph->outputs
+  int32_t head_input;     // of what is no network: the position in graph->inputs of what stands in
+                          // for the head's values (logits, numbers); -1 of a network
   int32_t loss_index;     // its loss's position in graph->losses
+  co_decision decision;
+  // f64 (2), of a binary or a category: temperature of its calibration, threshold of its decision.
+  co_fitted *decided;
 } co_output_feature;
 
 // A table of events that inputs read; its number is that of CO_DIM_T.
@@ -72,6 +92,9 @@ enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded
 typedef struct co_model {
   co_context *ctx;
   co_arena *arena;
+  const char *predictor; // the config's `predictor: {type}`, "network" where it says nothing
+  bool scored;           // it is no network: the graph has only losses and metrics, of scores that
+                         // come in as inputs
   const co_node *config; // expanded for the dataset: every feature has an item of its own
   co_input_feature *inputs;
   int64_t input_count;
@@ -85,7 +108,7 @@ typedef struct co_model {
   co_event_table event_tables[CO_MAX_EVENT_TABLES];
   int64_t event_table_count;
   co_fitted *lengths; // i64 (CO_MAX_LENGTHS, CO_MAX_EVENT_TABLES), growing; NULL without events
-  co_fitted **fitted; // of all inputs, and the lengths
+  co_fitted **fitted; // of all inputs, the lengths, and what is decided of outputs
   int64_t fitted_count;
 } co_model;
 
@@ -93,11 +116,19 @@ typedef struct co_model {
 // any. `config` must outlive the model.
 co_status co_model_create(co_model **out, co_context *ctx, const co_node *config,
                           const co_schema *schema, co_diagnostics *problems);
+// The same for something beside the network that `config` describes, with the same inputs and
+// outputs: `scored`, whatever encoders, combiner and decoders there are.
+co_status co_model_create_beside(co_model **out, co_context *ctx, const co_node *config,
+                                 const co_schema *schema, co_diagnostics *problems);
 void co_model_free(co_model *model);
 
 // Field tables by where they stand in a config ("input_features.preprocessing"), for help: the i-th,
 // false past the end.
 bool co_model_describe(int i, const char **path, const char **doc, const co_field **fields);
+
+// From where on a score is taken for positive; 0.5 where nothing else was decided.
+double co_output_threshold(const co_output_feature *output);
+double co_output_temperature(const co_output_feature *output); // 1 = as it is
 
 // The id under which the mean of an output's loss is reported.
 const char *co_loss_metric(const co_output_feature *output);

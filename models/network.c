@@ -138,79 +138,192 @@ static co_status encode(co_model_builder *b, co_input_block *block, co_value *ou
                              b->problems, out);
 }
 
-// ---- combiner ----------------------------------------------------------------------------------
+// ---- events ------------------------------------------------------------------------------------
 
-static co_status combine_layers(co_model_builder *b, const co_node *layers, const co_value *encoded,
-                                co_value input, co_value *out) {
-  co_model *model = b->model;
-  co_named_value *known =
-      co_arena_alloc(model->arena, (size_t)model->block_count + 1, sizeof *known);
-  if (!known) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < model->block_count; i++)
-    known[i] = (co_named_value){model->blocks[i].name, encoded[i]};
-  known[model->block_count] = (co_named_value){"joined", input}; // where no input is called so
-  co_layer_list_options options = {"combiner", known,
-                                   model->block_count + (input == CO_NO_VALUE ? 0 : 1), input};
-  return co_layer_list_build(model->network, layers, "combiner.layers", &options, model->arena,
-                             b->problems, out);
+// What the combiner joins: an encoded block, or the encoded events of a table.
+typedef struct branch {
+  const char *name;
+  co_value value;
+} branch;
+
+// Whether a block's own encoder, if any, works on each event by itself.
+static bool is_per_event(const co_input_block *block) {
+  const co_node *encoder = block->features->encoder;
+  const co_node *type = encoder ? co_node_get(encoder, "type") : NULL;
+  return block->event_table >= 0 &&
+         (!encoder || (type && type->kind == CO_NODE_SCALAR && !strcmp(type->text, "embedding")));
 }
 
-// A layer of the combiner's own; `text`: its options.
-static co_status apply(co_model_builder *b, const char *name, const char *text, const char *path,
-                       const co_value *in, int count, co_value *out) {
+// Columns of a table of events go side by side through one encoder, but for those that have one of
+// their own for the whole sequence. Numbers alone need no joining.
+static bool is_joined(const co_model *model, const co_input_block *block) {
+  if (!is_per_event(block)) return false;
+  if (block->class_->input->table_rows || co_node_get(model->config, "event_encoder")) return true;
+  for (int64_t i = 0; i < model->block_count; i++)
+    if (&model->blocks[i] != block && model->blocks[i].event_table == block->event_table &&
+        is_per_event(&model->blocks[i]))
+      return true;
+  return false;
+}
+
+// A block's input of each event as (N, T, features): categories are embedded.
+static co_status embed_events(co_model_builder *b, co_input_block *block, co_value *out) {
   co_model *model = b->model;
-  const co_layer_class *layer = co_layer_find(name);
-  void *options = co_arena_alloc(model->arena, 1, layer->options_size);
+  const co_input_class *class_ = block->class_->input;
+  int64_t before = b->problems->count;
+  CO_RETURN_IF_FAILED(network_input(model, block));
+  *out = block->network_input;
+  if (!class_->table_rows) return CO_OK;
+  const co_encoder_input input = {
+      .fallback = class_->encoder, .rows = class_->table_rows(block), .events = true, .each = true};
+  const co_node *layers;
+  char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
+  if (!path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
+                                        model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  const co_named_value known = {block->name, block->network_input};
+  co_layer_list_options options = {block->name, &known, 1, block->network_input};
+  CO_RETURN_IF_FAILED(
+      co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
+  if (b->problems->count > before) return CO_OK;
+  const co_shape *shape = co_value_shape(model->network, *out); // (N, T, 1, features)
+  const co_op_attr attr = {
+      .shape = co_shape_make(3, shape->dim[0], shape->dim[1], shape->dim[shape->rank - 1])};
+  return co_emit(model->network, CO_OP_RESHAPE, &attr, 1, out, out);
+}
+
+// A layer that no list asks for; `text`: its options.
+static co_status join(co_model_builder *b, const char *kind, const char *path, const co_node *place,
+                      const char *text, const co_value *values, int64_t count, co_value *out) {
+  co_model *model = b->model;
+  const co_layer_class *layer = co_layer_find(kind);
+  void *options = co_arena_alloc(model->arena, 1, layer->options_size + 1);
   co_node *node;
   if (!options) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&node, model->arena, "combiner", text, strlen(text), b->problems));
   CO_RETURN_IF_FAILED(
       co_fields_parse(options, layer->fields, node, "combiner", model->arena, b->problems));
-  co_status status = co_layer_apply(model->network, layer, path, options, in, count, out);
+  co_status status = co_layer_apply(model->network, layer, path, options, values, (int)count, out);
   if (status != CO_ERR_CONFIG) return status;
-  return co_node_problem(b->problems, co_node_get(model->config, "combiner"), NULL, "combiner: %s",
-                         co_error_last()->message);
+  return co_node_problem(b->problems, place, NULL, "%s: %s", path, co_error_last()->message);
 }
 
-static co_status combine(co_model_builder *b, const co_value *encoded, co_value *out) {
+// All joined blocks of the table that `first` belongs to.
+static co_status encode_events(co_model_builder *b, co_input_block *first, branch *out) {
+  co_model *model = b->model;
+  int64_t count = 0, before = b->problems->count;
+  const char *table = model->event_tables[first->event_table].name;
+  const co_node *node = co_node_get(model->config, "event_encoder");
+  co_value *values = co_arena_alloc(model->arena, (size_t)model->block_count, sizeof *values);
+  char *path = co_arena_format(model->arena, "%s/join", table);
+  if (!values || !path) return CO_ERR_MEMORY;
+  for (co_input_block *block = first; block < model->blocks + model->block_count; block++)
+    if (block->event_table == first->event_table && is_joined(model, block))
+      CO_RETURN_IF_FAILED(embed_events(b, block, &values[count++]));
+  *out = (branch){table, values[0]};
+  if (b->problems->count > before) return CO_OK;
+  if (count > 1)
+    CO_RETURN_IF_FAILED(join(b, "Concatenate", path, node, "{}", values, count, &out->value));
+  const co_encoder_input input = {.fallback = "rnn", .events = true};
+  const co_node *layers;
+  CO_RETURN_IF_FAILED(
+      co_encoder_expand(&layers, node, "event_encoder", &input, model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  const co_named_value known[] = {
+      {table, out->value}, {"events", out->value}, {"lengths", first->lengths}};
+  co_layer_list_options options = {table, known, 3, out->value};
+  return co_layer_list_build(model->network, layers, "event_encoder.layers", &options, model->arena,
+                             b->problems, &out->value);
+}
+
+// Every block's branch, or that of its table with the first of its blocks.
+static co_status encode_blocks(co_model_builder *b, branch *branches, int64_t *count) {
+  co_model *model = b->model;
+  bool done[CO_MAX_EVENT_TABLES] = {false};
+  for (int64_t i = 0; i < model->block_count; i++) {
+    co_input_block *block = &model->blocks[i];
+    if (!is_joined(model, block)) {
+      branches[*count].name = block->name;
+      CO_RETURN_IF_FAILED(encode(b, block, &branches[(*count)++].value));
+    } else if (!done[block->event_table]) {
+      done[block->event_table] = true;
+      CO_RETURN_IF_FAILED(encode_events(b, block, &branches[(*count)++]));
+    }
+  }
+  return CO_OK;
+}
+
+// ---- combiner ----------------------------------------------------------------------------------
+
+static co_status combine_layers(co_model_builder *b, const co_node *layers, const branch *branches,
+                                int64_t count, co_value input, co_value *out) {
+  co_model *model = b->model;
+  co_named_value *known = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *known);
+  if (!known) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++)
+    known[i] = (co_named_value){branches[i].name, branches[i].value};
+  known[count] = (co_named_value){"joined", input}; // where nothing else is called so
+  co_layer_list_options options = {"combiner", known, count + (input != CO_NO_VALUE), input};
+  return co_layer_list_build(model->network, layers, "combiner.layers", &options, model->arena,
+                             b->problems, out);
+}
+
+static co_status combine(co_model_builder *b, const branch *branches, int64_t count,
+                         co_value *out) {
   co_model *model = b->model;
   const co_node *node = co_node_get(model->config, "combiner");
   combiner_options options;
   int64_t before = b->problems->count;
   CO_RETURN_IF_FAILED(
       co_fields_parse(&options, co_combiner_fields, node, "combiner", model->arena, b->problems));
-  *out = model->block_count ? encoded[0] : CO_NO_VALUE;
-  if (b->problems->count > before || !model->block_count) return CO_OK;
+  *out = count ? branches[0].value : CO_NO_VALUE;
+  if (b->problems->count > before || !count) return CO_OK;
   const char *type = combiner_words[options.type];
   if (strcmp(type, "graph") == 0 && options.members)
     return co_node_problem(b->problems, co_node_get(node, "members"), NULL,
                            "combiner.members: in a graph it is the layer Members");
   if (strcmp(type, "graph") == 0)
-    return combine_layers(b, options.layers, encoded,
-                          model->block_count == 1 ? encoded[0] : CO_NO_VALUE, out);
-  if (model->block_count > 1)
-    CO_RETURN_IF_FAILED(apply(b, strcmp(type, "add") == 0 ? "Add" : "Concatenate", "{}",
-                              "combiner/join", encoded, (int)model->block_count, out));
+    return combine_layers(b, options.layers, branches, count,
+                          count == 1 ? branches[0].value : CO_NO_VALUE, out);
+  if (count > 1) {
+    co_value *values = co_arena_alloc(model->arena, (size_t)count, sizeof *values);
+    if (!values) return CO_ERR_MEMORY;
+    for (int64_t i = 0; i < count; i++)
+      values[i] = branches[i].value;
+    CO_RETURN_IF_FAILED(join(b, strcmp(type, "add") == 0 ? "Add" : "Concatenate", "combiner/join",
+                             node, "{}", values, count, out));
+  }
   if (b->problems->count == before && options.members) {
     char *text = co_arena_format(model->arena, "members: %lld", (long long)options.members);
     if (!text) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(apply(b, "Members", text, "combiner/members", out, 1, out));
+    CO_RETURN_IF_FAILED(join(b, "Members", "combiner/members", node, text, out, 1, out));
   }
   if (b->problems->count > before) return CO_OK;
-  return options.layers ? combine_layers(b, options.layers, encoded, *out, out) : CO_OK;
+  return options.layers ? combine_layers(b, options.layers, branches, count, *out, out) : CO_OK;
+}
+
+// Of what is no network: its inputs, and the outputs on scores from outside.
+static co_status build_scored(co_model_builder *b) {
+  co_model *model = b->model;
+  for (int64_t i = 0; i < model->block_count; i++)
+    CO_RETURN_IF_FAILED(network_input(model, &model->blocks[i]));
+  for (int64_t i = 0; model->block_count && i < model->output_count; i++)
+    CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], CO_NO_VALUE));
+  return CO_OK;
 }
 
 co_status co_model_build_network(co_model_builder *b) {
   co_model *model = b->model;
   CO_RETURN_IF_FAILED(list_blocks(model));
-  co_value *encoded = co_arena_alloc(model->arena, (size_t)model->block_count + 1, sizeof *encoded);
-  if (!encoded) return CO_ERR_MEMORY;
-  int64_t before = b->problems->count;
-  for (int64_t i = 0; i < model->block_count; i++)
-    CO_RETURN_IF_FAILED(encode(b, &model->blocks[i], &encoded[i]));
+  if (model->scored) return build_scored(b);
+  branch *branches = co_arena_alloc(model->arena, (size_t)model->block_count + 1, sizeof *branches);
+  if (!branches) return CO_ERR_MEMORY;
+  int64_t before = b->problems->count, count = 0;
+  CO_RETURN_IF_FAILED(encode_blocks(b, branches, &count));
   co_value combined;
-  if (b->problems->count == before) CO_RETURN_IF_FAILED(combine(b, encoded, &combined));
+  if (b->problems->count == before) CO_RETURN_IF_FAILED(combine(b, branches, count, &combined));
   if (b->problems->count > before || !model->block_count) return CO_OK;
   for (int64_t i = 0; i < model->output_count; i++)
     CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], combined));

@@ -6,7 +6,7 @@
 
 typedef struct output_options {
   const char *name, *type, *of;
-  const co_node *loss, *decoder;
+  const co_node *loss, *decoder, *decision;
   double weight;
 } output_options;
 
@@ -21,6 +21,8 @@ const co_field co_output_fields[] = {
      "{type: …}; by the target's type if absent.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}.", NULL},
+    {"decision", CO_FIELD_NODE, offsetof(output_options, decision), "null", 0, 0, NULL,
+     "Of a binary target: {threshold: …, profit: {…}}; scores then come with OUTPUT_label.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
      "Factor of this output in the total loss.", NULL},
     {.key = NULL}};
@@ -38,6 +40,33 @@ const co_field co_loss_fields[] = {
      "What rows of a class count in training: {CLASS: factor}, others 1; or `balanced`: all "
      "classes alike.",
      "class_weight"},
+    {.key = NULL}};
+
+typedef struct decision_options {
+  const char *threshold;
+  const co_node *profit;
+} decision_options;
+
+const co_field co_decision_fields[] = {
+    {"threshold", CO_FIELD_STRING, offsetof(decision_options, threshold), "0.5", 0, 0, NULL,
+     "Probability from which a row is labelled positive; f1, profit: the best of the validation "
+     "rows.",
+     NULL},
+    {"profit", CO_FIELD_NODE, offsetof(decision_options, profit), "null", 0, 0, NULL,
+     "What a row brings: {true_positive: 10, false_positive: -1}, for the metrics profit and "
+     "max_profit.",
+     NULL},
+    {.key = NULL}};
+
+const co_field co_profit_fields[] = {
+    {"true_positive", CO_FIELD_DOUBLE, offsetof(co_profit, true_positive), "0", -1e12, 1e12, NULL,
+     "Of a positive row that is labelled so.", "tp"},
+    {"false_positive", CO_FIELD_DOUBLE, offsetof(co_profit, false_positive), "0", -1e12, 1e12, NULL,
+     "Of a negative row labelled positive.", "fp"},
+    {"false_negative", CO_FIELD_DOUBLE, offsetof(co_profit, false_negative), "0", -1e12, 1e12, NULL,
+     "Of a positive row labelled negative.", "fn"},
+    {"true_negative", CO_FIELD_DOUBLE, offsetof(co_profit, true_negative), "0", -1e12, 1e12, NULL,
+     "Of a negative row that is labelled so.", "tn"},
     {.key = NULL}};
 
 static bool loss_takes(const co_loss_class *loss, co_column_type type) {
@@ -164,6 +193,50 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
   return co_node_problem(b->problems, node, NULL, "%s: %s", path, co_error_last()->message);
 }
 
+static co_status read_profit(co_model_builder *b, const co_node *node, const char *path,
+                             co_output_feature *feature) {
+  co_profit *profit = co_arena_alloc(b->model->arena, 1, sizeof *profit);
+  char *at = co_arena_format(b->model->arena, "%s.profit", path);
+  if (!profit || !at) return CO_ERR_MEMORY;
+  feature->decision.profit = profit;
+  return co_fields_parse(profit, co_profit_fields, node, at, b->model->arena, b->problems);
+}
+
+static co_status read_threshold(co_model_builder *b, const co_node *node, const char *path,
+                                const char *text, co_decision *out) {
+  const co_node *at = co_node_get(node, "threshold");
+  const co_node number = {.kind = CO_NODE_SCALAR, .text = text};
+  out->rule = strcmp(text, "f1") == 0       ? CO_THRESHOLD_F1
+              : strcmp(text, "profit") == 0 ? CO_THRESHOLD_PROFIT
+                                            : CO_THRESHOLD_GIVEN;
+  if (out->rule == CO_THRESHOLD_PROFIT && !out->profit)
+    return co_node_problem(b->problems, at, "add profit: {true_positive: 10, false_positive: -1}",
+                           "%s.threshold: profit needs to know what a row brings", path);
+  if (out->rule != CO_THRESHOLD_GIVEN) return CO_OK;
+  if (co_node_double(&number, &out->threshold) && out->threshold >= 0 && out->threshold <= 1)
+    return CO_OK;
+  return co_node_problem(b->problems, at, "give a probability, f1 or profit",
+                         "%s.threshold: '%s' is neither a number within [0, 1] nor a rule", path,
+                         text);
+}
+
+static co_status read_decision(co_model_builder *b, const co_node *node, const char *path,
+                               co_output_feature *feature) {
+  decision_options options;
+  int64_t before = b->problems->count;
+  feature->decision.threshold = 0.5;
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK;
+  if (!feature->column || feature->column->type != CO_COLUMN_BINARY)
+    return co_node_problem(b->problems, node, NULL, "%s: is for binary targets, which '%s' is not",
+                           path, feature->name);
+  feature->decision.labels = true;
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&options, co_decision_fields, node, path, b->model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  if (options.profit) CO_RETURN_IF_FAILED(read_profit(b, options.profit, path, feature));
+  return read_threshold(b, node, path, options.threshold, &feature->decision);
+}
+
 // The input that a reconstruction is of: the one named, or the only one.
 static co_status find_original(co_model_builder *b, const co_node *item, const char *path,
                                const char *of, co_output_feature *feature) {
@@ -217,7 +290,10 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   feature->decoder = options.decoder;
   feature->weight = options.weight;
   char *loss = co_arena_format(b->model->arena, "%s.loss", path);
-  return loss ? read_loss(b, options.loss, loss, feature) : CO_ERR_MEMORY;
+  char *decision = co_arena_format(b->model->arena, "%s.decision", path);
+  if (!loss || !decision) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(read_decision(b, options.decision, decision, feature));
+  return read_loss(b, options.loss, loss, feature);
 }
 
 static co_status too_many(co_model_builder *b, const co_node *item, const char *path) {
@@ -255,4 +331,12 @@ co_status co_model_read_outputs(co_model_builder *b) {
 const char *co_loss_metric(const co_output_feature *output) {
   const char *own = output->class_->metric;
   return own ? own : output->loss->metric;
+}
+
+double co_output_threshold(const co_output_feature *output) {
+  return output->decided ? ((const double *)output->decided->bytes)[1] : 0.5;
+}
+
+double co_output_temperature(const co_output_feature *output) {
+  return output->decided ? ((const double *)output->decided->bytes)[0] : 1;
 }

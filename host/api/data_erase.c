@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_data_erase: customers out of a dataset.
 #include "datasets/erase.h"
+#include "datasets/pseudonym.h"
 
 #include <string.h>
 
 #include "host/api/api.h"
 #include "host/core/file.h"
 
-static co_status add_key(co_dictionary *keys, const char *text, size_t length) {
+typedef struct wanted {
+  co_dictionary keys;
+  co_pseudonym *pseudonym; // of the keys; NULL = as they are
+} wanted;
+
+static co_status add_key(wanted *w, const char *text, size_t length) {
+  char hash[CO_PSEUDONYM_TEXT];
   while (length &&
          (text[length - 1] == '\r' || text[length - 1] == ' ' || text[length - 1] == '\t'))
     length--;
   for (; length && (*text == ' ' || *text == '\t'); text++)
     length--;
-  return length ? co_dictionary_add(keys, text, length, 1, NULL) : CO_OK;
+  if (!length) return CO_OK;
+  if (!w->pseudonym) return co_dictionary_add(&w->keys, text, length, 1, NULL);
+  co_pseudonym_make(w->pseudonym, text, length, hash);
+  return co_dictionary_add(&w->keys, hash, sizeof hash, 1, NULL);
 }
 
-static co_status read_keys(co_dictionary *keys, co_context *ctx, const char *path) {
+static co_status read_keys(wanted *w, co_context *ctx, const char *path) {
   enum { MOST = 1 << 30 };
   char *text;
   size_t length;
@@ -25,18 +35,20 @@ static co_status read_keys(co_dictionary *keys, co_context *ctx, const char *pat
   for (char *line = text, *end; status == CO_OK && line < text + length; line = end + 1) {
     end = memchr(line, '\n', (size_t)(text + length - line));
     if (!end) end = text + length;
-    status = add_key(keys, line, (size_t)(end - line));
+    status = add_key(w, line, (size_t)(end - line));
   }
   co_free(ctx, text);
   return status;
 }
 
-static co_status collect(co_dictionary *keys, co_context *ctx, const cohort_data_erase_options *o) {
-  CO_RETURN_IF_FAILED(co_dictionary_create(keys, ctx));
+static co_status collect(wanted *w, co_arena *arena, const cohort_data_erase_options *o) {
+  co_context *ctx = co_arena_context(arena);
+  if (o->key_file) CO_RETURN_IF_FAILED(co_pseudonym_open(&w->pseudonym, arena, o->key_file));
+  CO_RETURN_IF_FAILED(co_dictionary_create(&w->keys, ctx));
   for (int64_t i = 0; i < o->key_count; i++)
-    CO_RETURN_IF_FAILED(add_key(keys, o->keys[i], strlen(o->keys[i])));
-  if (o->keys_file) CO_RETURN_IF_FAILED(read_keys(keys, ctx, o->keys_file));
-  if (keys->count) return CO_OK;
+    CO_RETURN_IF_FAILED(add_key(w, o->keys[i], strlen(o->keys[i])));
+  if (o->keys_file) CO_RETURN_IF_FAILED(read_keys(w, ctx, o->keys_file));
+  if (w->keys.count) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "data erase needs a key");
   co_hint("give --key VALUE, or --keys FILE with one a line");
   return status;
@@ -70,11 +82,11 @@ static void report(cohort_result *result, const cohort_data_erase_options *o,
 }
 
 static co_status erase(co_context *ctx, const cohort_data_erase_options *o, co_arena *arena,
-                       co_dictionary *keys, cohort_result *result) {
+                       wanted *w, cohort_result *result) {
   co_erase_result done;
   CO_RETURN_IF_FAILED(co_require(o->dataset, "data erase", "a dataset"));
-  CO_RETURN_IF_FAILED(collect(keys, ctx, o));
-  CO_RETURN_IF_FAILED(co_dataset_erase(&done, ctx, arena, o->dataset, keys, o->allow_missing));
+  CO_RETURN_IF_FAILED(collect(w, arena, o));
+  CO_RETURN_IF_FAILED(co_dataset_erase(&done, ctx, arena, o->dataset, &w->keys, o->allow_missing));
   report(result, o, &done);
   return CO_OK;
 }
@@ -83,12 +95,12 @@ cohort_status cohort_data_erase(cohort_context *context, const cohort_data_erase
                                 cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_arena *arena = NULL;
-  co_dictionary keys = {0};
+  wanted w = {0};
   co_status status = co_arena_create(&arena, context->ctx);
-  if (status == CO_OK) status = erase(context->ctx, options, arena, &keys, *out);
+  if (status == CO_OK) status = erase(context->ctx, options, arena, &w, *out);
   co_error error;
   co_error_copy(&error);
-  co_dictionary_free(&keys);
+  co_dictionary_free(&w.keys);
   co_arena_free(arena);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "data", status);

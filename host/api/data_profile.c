@@ -94,6 +94,8 @@ static void put_value(co_json *json, const co_column *column, const char *key, d
 }
 
 static void put_quantiles(co_json *json, const co_column *column, const co_profile *part) {
+  co_json_key(json, "quantiles_exact");
+  co_json_bool(json, part->quantiles_exact);
   co_json_key(json, "quantiles");
   co_json_open(json, '{');
   for (int q = 0; q < CO_PROFILE_QUANTILES; q++) {
@@ -132,8 +134,8 @@ static void put_part(co_json *json, const co_column *column, const co_profile *p
   if (part->distinct >= 0) {
     co_json_key(json, "distinct");
     co_json_int(json, part->distinct);
-    co_json_key(json, "exact");
-    co_json_bool(json, part->exact);
+    co_json_key(json, "distinct_exact");
+    co_json_bool(json, part->distinct_exact);
   }
   if (column->type != CO_COLUMN_CATEGORY && column->type != CO_COLUMN_TEXT) {
     put_value(json, column, "mean", part->mean);
@@ -282,7 +284,7 @@ static void print_numbers(co_text *text, const profiling *p, int width) {
     head = false;
     print_name(text, p, c, false);
     print_missing(text, part);
-    print_count(text, 9, part->distinct, part->exact);
+    print_count(text, 9, part->distinct, part->distinct_exact);
     print_of(text, c->column, part->mean);
     print_spread(text, c->column, part->sd);
     print_of(text, c->column, part->min);
@@ -323,7 +325,7 @@ static void print_others(co_text *text, const profiling *p) {
     head = false;
     print_name(text, p, c, true);
     if (c->column->type == CO_COLUMN_TEXT) {
-      print_count(text, 0, part->distinct, part->exact);
+      print_count(text, 0, part->distinct, part->distinct_exact);
       co_text_printf(text, " different");
     } else {
       char shape[96];

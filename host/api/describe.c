@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/api/api.h"
+#include "host/eval/estimator.h"
 #include "host/graph/layer.h"
 #include "host/graph/metric/metric.h"
 #include "host/train/settings.h"
@@ -108,6 +109,18 @@ static void describe_optimizers(cohort_result *result) {
                    co_optimizer_list()[i]->fields);
 }
 
+static void describe_predictors(cohort_result *result) {
+  static const co_field type[] = {{"type", CO_FIELD_STRING, 0, "network", 0, 0, NULL,
+                                   "network, or one of those below, whose options stand beside it.",
+                                   NULL},
+                                  {.key = NULL}};
+  describe_entry(result, "predictor", "What is trained.", type);
+  for (int i = 0; co_estimator_list()[i]; i++)
+    if (!co_estimator_list()[i]->baseline)
+      describe_entry(result, co_estimator_list()[i]->name, co_estimator_list()[i]->doc,
+                     co_estimator_list()[i]->fields);
+}
+
 static bool is_of(const char *path, const char *section) {
   size_t length = strlen(section);
   return strncmp(path, section, length) == 0 && (!path[length] || path[length] == '.');
@@ -152,6 +165,7 @@ static const topic topics[] = {
     {"layers", "What encoders, combiner and decoders are made of.", describe_layers},
     {"losses", "What training minimises.", describe_losses},
     {"metrics", "What evaluation measures.", describe_metrics},
+    {"predictors", "What is trained: a network, or something else.", describe_predictors},
     {"trainer", "How a model is trained.", describe_trainer},
     {"optimizers", "How gradients become updates.", describe_optimizers},
     {"topics", "This list.", describe_topics}};

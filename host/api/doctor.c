@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "datasets/pseudonym.h"
 #include "datasets/rows.h"
 #include "datasets/source.h"
 #include "host/api/api.h"
@@ -11,6 +12,7 @@
 #include "host/core/memory.h"
 #include "host/device/backend.h"
 #include "host/device/machine.h"
+#include "host/eval/xgboost.h"
 
 static void fact(cohort_result *result, const char *key, const char *value) {
   co_json_key(&result->json, key);
@@ -153,6 +155,25 @@ static void report_memory_limit(cohort_result *result) {
                  source, told ? ")" : "");
 }
 
+// What is opened on use alone.
+static void report_xgboost(cohort_result *result) {
+  co_xgboost library;
+  int major, minor, patch;
+  char found[64];
+  if (co_xgboost_open(&library) == CO_OK) {
+    library.version(&major, &minor, &patch);
+    (void)snprintf(found, sizeof found, "%d.%d.%d", major, minor, patch);
+    fact(result, "xgboost", found);
+    return;
+  }
+  co_json_key(&result->json, "xgboost");
+  co_json_null(&result->json);
+  text(result, "xgboost_missing", co_error_last()->message);
+  co_text_printf(&result->text, "%-10s %s\n           hint: %s\n", "xgboost",
+                 co_error_last()->message, co_error_last()->hint);
+  co_error_clear();
+}
+
 static co_status report(co_context *ctx, cohort_result *result) {
   char found[256];
   fact(result, "cohort", cohort_version());
@@ -178,8 +199,11 @@ static co_status report(co_context *ctx, cohort_result *result) {
   fact(result, "libyaml", co_yaml_version());
   fact(result, "jansson", co_jansson_version());
   fact(result, "zlib", co_zlib_version());
+  report_xgboost(result);
   co_sqlite_version(found);
   fact(result, "sqlite", found);
+  co_sodium_version(found);
+  fact(result, "sodium", found);
   return report_cuda(ctx, result);
 }
 

@@ -3,9 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/api/api.h"
+#include "host/api/baselines.h"
+#include "host/api/evaluate_details.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/opening.h"
+#include "host/eval/slices.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 
@@ -98,6 +100,7 @@ typedef struct evaluating {
   co_predictor *predictor;
   co_dataset *dataset;
   co_evaluation evaluation;
+  co_profit profit;
 } evaluating;
 
 static co_status open_both(cohort_context *context, const cohort_evaluate_options *options,
@@ -110,7 +113,17 @@ static co_status open_both(cohort_context *context, const cohort_evaluate_option
                                           .evaluate = true};
   CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, context->ctx, &predictor));
   CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, context->ctx, options->dataset));
+  if (options->by) CO_RETURN_IF_FAILED(co_slices_check(e->dataset, options->by));
   return co_check_dataset(e->predictor->model, e->dataset, true);
+}
+
+static co_status set_profit(evaluating *e) {
+  e->evaluation.profit = &e->profit;
+  for (int64_t i = 0; i < e->predictor->model->output_count; i++) {
+    const co_column *column = e->predictor->model->outputs[i].column;
+    if (column && column->type == CO_COLUMN_BINARY) return CO_OK;
+  }
+  return co_fail(CO_ERR_USAGE, "--profit is for binary targets, and the model has none");
 }
 
 static co_status evaluate(cohort_context *context, const cohort_evaluate_options *options,
@@ -123,6 +136,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(co_require(options->dataset, "evaluate", "a dataset"));
   CO_RETURN_IF_FAILED(parse_split(options->split, &split));
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
+  CO_RETURN_IF_FAILED(co_parse_profit(&e->profit, options->profit, options->profit_count));
   CO_RETURN_IF_FAILED(open_both(context, options, e));
   CO_RETURN_IF_FAILED(co_dataset_split(e->dataset, (co_split)split, &samples, &count));
   if (!count)
@@ -133,6 +147,7 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
   co_evaluation_collect_all(evaluation);
   evaluation->keeps = true;
+  if (options->profit_count) CO_RETURN_IF_FAILED(set_profit(e));
   CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
   const co_scoring_options run = {.watch = &context->watch,
                                   .stoppable = true,
@@ -160,6 +175,17 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_text_printf(&result->text, "%s on %lld %s rows\n", e->predictor->path,
                  (long long)evaluation->rows, co_split_name((co_split)split));
   print_metrics(&result->text, evaluation);
+  const co_comparison_request comparison = {.predictor = e->predictor,
+                                            .evaluation = evaluation,
+                                            .dataset = e->dataset,
+                                            .samples = samples,
+                                            .scoring = &run,
+                                            .bootstrap = &bootstrap};
+  CO_RETURN_IF_FAILED(co_compare_baselines(result, &comparison));
+  CO_RETURN_IF_FAILED(co_evaluate_details(result, evaluation));
+  if (options->by)
+    CO_RETURN_IF_FAILED(
+        co_evaluate_slices(result, evaluation, e->dataset, options->by, samples, count));
   return check_gates(options, evaluation, false, &result->errors);
 }
 

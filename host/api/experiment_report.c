@@ -28,8 +28,8 @@ static co_status keep_scores(void *user, const int64_t *samples, int64_t rows,
     size_t at = cells->length;
     for (int64_t i = 0; i < s->model->output_count; i++) {
       const co_output_feature *output = &s->model->outputs[i];
-      CO_RETURN_IF_FAILED(
-          co_score_add_output(cells, output, scores[i] + row * output->width, samples[row]));
+      const float *own = scores[i] + row * output->width;
+      CO_RETURN_IF_FAILED(co_score_add_output(cells, output, own, own, samples[row], 0));
     }
     s->e->row_cells[samples[row]] = (co_experiment_cells){at, cells->length - at};
   }
@@ -82,7 +82,7 @@ static co_status measure(co_experiment *e, int64_t fold, co_predictor *predictor
   CO_TRY(co_dataset_split(dataset, CO_SPLIT_TEST, &samples, &count));
   CO_TRY(co_check_labels(predictor->model, dataset, CO_SPLIT_TEST));
   if (!e->columns)
-    CO_TRY(co_score_columns(&e->columns, &e->column_count, e->arena, predictor->model, dataset));
+    CO_TRY(co_score_columns(&e->columns, &e->column_count, e->arena, predictor->model, dataset, 0));
   CO_TRY(co_evaluation_create(&evaluation, predictor->model));
   co_evaluation_collect_all(&evaluation);
   CO_TRY(co_evaluate(&evaluation, predictor, dataset, samples, count, &options));

@@ -71,6 +71,16 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
+static co_status read_duplicates(co_duplicates *out, const char *text) {
+  static const char *const words[] = {"keep", "drop", "fail"};
+  int kind = 0;
+  while (text && kind < 3 && strcmp(text, words[kind]) != 0)
+    kind++;
+  *out = (co_duplicates)kind;
+  return kind < 3 ? CO_OK
+                  : co_fail(CO_ERR_USAGE, "--duplicates %.100s: must be keep, drop or fail", text);
+}
+
 static co_status import_files(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                               const cohort_import_csv_options *o, co_atomic_file *temporary,
                               const char *rejects, co_table_files *files,
@@ -78,10 +88,12 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
   co_recipe recipe;
   input_files in;
   co_reject_rule reject;
+  co_duplicates duplicates;
   CO_RETURN_IF_FAILED(co_table_recipe(&recipe, o, arena, problems));
   CO_RETURN_IF_FAILED(choose_inputs(&in, o, &recipe));
   CO_RETURN_IF_FAILED(
       co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors, CO_ON_ERROR_FAIL));
+  CO_RETURN_IF_FAILED(read_duplicates(&duplicates, o->duplicates));
   CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, in.list, in.count, &o->source));
   if (!recipe.table && !(recipe.table = co_recipe_table_name(arena, in.list[0])))
     return CO_ERR_MEMORY;
@@ -96,6 +108,7 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
                                        o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
                                    .seed = o->seed,
                                    .reject = reject,
+                                   .duplicates = duplicates,
                                    .rejects = rejects     ? rejects
                                               : temporary ? NULL
                                                           : o->output,
@@ -197,12 +210,30 @@ static co_status report(cohort_result *result, const char *output,
     co_json_key(json, "duplicates");
     co_json_int(json, done->duplicates);
   }
+  co_json_key(json, "dropped");
+  co_json_int(json, done->dropped);
+  co_json_key(json, "privacy");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < done->personal_count; i++) {
+    co_json_open(json, '{');
+    co_json_key(json, "column");
+    co_json_string(json, done->personal[i].column);
+    co_json_key(json, "kind");
+    co_json_string(json, co_personal_name(done->personal[i].kind));
+    co_json_key(json, "count");
+    co_json_int(json, done->personal[i].count);
+    co_json_close(json);
+  }
+  co_json_close(json);
   co_json_key(json, "rejected");
   co_json_int(json, done->rejected);
   co_json_key(json, "up_to_date");
   co_json_bool(json, done->up_to_date);
   co_json_key(json, "fingerprint");
   co_json_string(json, done->fingerprint);
+  if (done->dropped)
+    co_text_printf(&result->text, "dropped  %lld rows that repeat an earlier one\n",
+                   (long long)done->dropped);
   if (done->rejected)
     co_text_printf(&result->text, "rejected %lld rows\n", (long long)done->rejected);
   if (done->duplicates > 0)

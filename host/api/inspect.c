@@ -6,6 +6,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/eval/opening.h"
+#include "host/feed/design.h"
 #include "host/feed/fit_features.h"
 
 static void render_column(cohort_result *result, const co_column *column, const char *table) {
@@ -118,6 +119,105 @@ static co_status inspect_dataset(co_context *ctx, const char *path, cohort_resul
   return status;
 }
 
+static void render_array(cohort_result *result, const char *name, const co_shape *shape) {
+  char text[96];
+  co_shape_print(shape, text, sizeof text);
+  co_json_open(&result->json, '{');
+  co_json_key(&result->json, "name");
+  co_json_string(&result->json, name);
+  co_json_key(&result->json, "shape");
+  co_json_open(&result->json, '[');
+  for (int d = 0; d < shape->rank; d++)
+    co_json_int(&result->json, shape->dim[d]);
+  co_json_close(&result->json);
+  co_json_close(&result->json);
+  co_text_printf(&result->text, "  %-48s %s\n", name, text);
+}
+
+// What a model that is no network has in place of layers.
+static co_status render_arrays(co_context *ctx, const char *path, co_arena *arena,
+                               cohort_result *result) {
+  co_model_arrays arrays = {.items = NULL};
+  int64_t total = 0;
+  co_status status = co_model_file_read_arrays(&arrays, arena, path, CO_MODEL_PREDICTOR_GROUP);
+  co_json_key(&result->json, "weights");
+  co_json_open(&result->json, '[');
+  co_text_printf(&result->text, "learned\n");
+  for (int64_t i = 0; status == CO_OK && i < arrays.count; i++) {
+    const co_fitted *array = &arrays.items[i];
+    char *name = co_arena_format(arena, "%s/%s", array->feature, array->name);
+    if (!name) status = CO_ERR_MEMORY;
+    if (name) render_array(result, name, &array->shape);
+    total += co_shape_count(&array->shape);
+  }
+  co_json_close(&result->json);
+  co_json_key(&result->json, "parameters");
+  co_json_int(&result->json, total);
+  co_free(ctx, arrays.items);
+  return status;
+}
+
+static void render_coefficient(cohort_result *result, const char *name, const double *values,
+                               int64_t width) {
+  co_json_key(&result->json, name);
+  co_json_open(&result->json, '[');
+  co_text_printf(&result->text, "  %-40s", name);
+  for (int64_t k = 0; k < width; k++) {
+    co_json_double(&result->json, values[k]);
+    co_text_printf(&result->text, " %10.5g", values[k]);
+  }
+  co_json_close(&result->json);
+  co_text_printf(&result->text, "\n");
+}
+
+// What the coefficients of a linear model are of.
+static void render_output(co_model *model, const co_design_columns *columns, co_arena *arena,
+                          const co_fitted *coefficients, cohort_result *result) {
+  int64_t width = coefficients->shape.dim[1];
+  const double *values = coefficients->bytes;
+  co_json_key(&result->json, coefficients->feature);
+  co_json_open(&result->json, '{');
+  co_text_printf(&result->text, "coefficients of %s\n", coefficients->feature);
+  for (int64_t i = 0; i < columns->count; i++) {
+    const char *name = co_design_column_name(columns, arena, model, i);
+    render_coefficient(result, name ? name : "", values + i * width, width);
+  }
+  co_json_close(&result->json);
+}
+
+static co_status render_coefficients(co_context *ctx, const char *file_path,
+                                     cohort_result *result) {
+  co_arena *arena;
+  co_model *model = NULL;
+  co_model_file file;
+  co_diagnostics problems;
+  co_design_columns columns;
+  co_model_arrays arrays = {.items = NULL};
+  char *path = NULL;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_diagnostics_init(&problems, ctx);
+  co_status status;
+  CO_TRY(co_model_open(&model, &file, &path, arena, file_path, &problems));
+  CO_TRY(co_design_describe(&columns, arena, model));
+  CO_TRY(co_model_file_read_arrays(&arrays, arena, path, CO_MODEL_PREDICTOR_GROUP));
+  co_json_key(&result->json, "coefficients");
+  co_json_open(&result->json, '{');
+  for (int64_t i = 0; i < arrays.count; i++) {
+    const co_fitted *array = &arrays.items[i];
+    if (strcmp(array->name, "coefficients") == 0 && array->dtype == CO_F64 &&
+        array->shape.rank == 2 && array->shape.dim[0] == columns.count)
+      render_output(model, &columns, arena, array, result);
+  }
+  co_json_close(&result->json);
+cleanup:
+  co_free(ctx, arrays.items);
+  co_free(ctx, path);
+  co_model_free(model);
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  return status;
+}
+
 // Layers and weights straight from the Keras groups.
 static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *result) {
   char **layers;
@@ -135,21 +235,11 @@ static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *res
     CO_RETURN_IF_FAILED(co_h5_get_strings(file, group, "weight_names", arena, &names, &count));
     for (int64_t k = 0; k < count; k++) {
       co_h5_info info;
-      char *path = co_arena_format(arena, "%s/%s", group, names[k]), shape[96];
+      char *path = co_arena_format(arena, "%s/%s", group, names[k]);
       if (!path) return CO_ERR_MEMORY;
       CO_RETURN_IF_FAILED(co_h5_get_info(file, path, &info));
-      co_shape_print(&info.shape, shape, sizeof shape);
       total += co_shape_count(&info.shape);
-      co_json_open(&result->json, '{');
-      co_json_key(&result->json, "name");
-      co_json_string(&result->json, path + strlen("/model_weights/"));
-      co_json_key(&result->json, "shape");
-      co_json_open(&result->json, '[');
-      for (int d = 0; d < info.shape.rank; d++)
-        co_json_int(&result->json, info.shape.dim[d]);
-      co_json_close(&result->json);
-      co_json_close(&result->json);
-      co_text_printf(&result->text, "  %-48s %s\n", path + strlen("/model_weights/"), shape);
+      render_array(result, path + strlen("/model_weights/"), &info.shape);
     }
   }
   co_json_close(&result->json);
@@ -157,6 +247,17 @@ static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *res
   co_json_int(&result->json, total);
   co_text_printf(&result->text, "  %lld values in all\n", (long long)total);
   return CO_OK;
+}
+
+static void render_baselines(cohort_result *result, const co_model_file *file) {
+  co_json_key(&result->json, "baselines");
+  co_json_open(&result->json, '[');
+  for (int64_t i = 0; i < file->baseline_count; i++) {
+    co_json_string(&result->json, file->baselines[i]);
+    co_text_printf(&result->text, "%s%s", i ? ", " : "baselines ", file->baselines[i]);
+  }
+  co_json_close(&result->json);
+  if (file->baseline_count) co_text_printf(&result->text, "\n");
 }
 
 static void render_training(cohort_result *result, const co_training_state *state) {
@@ -182,17 +283,24 @@ static void render_training(cohort_result *result, const co_training_state *stat
                  state->epoch, state->finished ? "finished" : "to be continued");
 }
 
+static co_status render_learned(co_context *ctx, const char *path, co_arena *arena,
+                                cohort_result *result) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  bool network = !co_h5_exists(file, CO_MODEL_PREDICTOR_GROUP);
+  co_status status = network ? render_weights(file, arena, result) : CO_OK;
+  co_h5_abandon(file);
+  return network ? status : render_arrays(ctx, path, arena, result);
+}
+
 co_status co_inspect_weights(co_context *ctx, const char *path) {
   co_arena *arena;
-  co_h5 *file = NULL;
   cohort_result ignored = {.ctx = ctx};
   CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
   co_json_init(&ignored.json, ctx, 0);
   co_text_init(&ignored.text, ctx);
   co_json_open(&ignored.json, '{');
-  co_status status = co_h5_open(&file, ctx, path, CO_ERR_MODEL);
-  if (status == CO_OK) status = render_weights(file, arena, &ignored);
-  co_h5_abandon(file);
+  co_status status = render_learned(ctx, path, arena, &ignored);
   co_json_free(&ignored.json);
   co_text_free(&ignored.text);
   co_arena_free(arena);
@@ -203,7 +311,7 @@ co_status co_inspect_weights(co_context *ctx, const char *path) {
 static co_status render_counts(co_h5 *file, co_arena *arena, const co_node *config,
                                cohort_result *result) {
   const co_node *inputs = co_node_get(config, "input_features");
-  const co_shape shape = co_shape_make(1, (int64_t)CO_COUNT_KINDS);
+  const co_shape shape = co_shape_make(1, (int64_t)CO_COUNT_ROOM);
   co_json_key(&result->json, "preprocessing");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "of the training rows\n");
@@ -239,7 +347,9 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   render_schema(result, &model.schema);
   CO_TRY(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
   CO_TRY(render_counts(file, arena, model.config, result));
-  CO_TRY(render_weights(file, arena, result));
+  CO_TRY(render_learned(ctx, path, arena, result));
+  if (co_h5_exists(file, CO_MODEL_PREDICTOR_GROUP)) CO_TRY(render_coefficients(ctx, path, result));
+  render_baselines(result, &model);
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);
   co_json_key(&result->json, "dataset_fingerprint");

@@ -38,6 +38,9 @@ static co_status read_inputs(planning *p) {
                                        config->assignments, config->assignment_count, p->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&p->settings, p->config, p->arena, p->problems));
   CO_RETURN_IF_FAILED(co_choose_precision(&p->settings.precision, p->options->precision));
+  if (p->settings.predictor.class_)
+    return co_fail(CO_ERR_USAGE, "a predictor of type %s is no network: there is nothing to plan",
+                   p->settings.predictor.class_->name);
   const char *path = p->options->dataset ? p->options->dataset : co_settings_dataset(p->config);
   if (!path) {
     if (p->problems->count) return co_diagnostics_result(p->problems);

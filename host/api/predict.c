@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/api/events.h"
 #include "host/api/table.h"
 #include "host/core/output.h"
+#include "host/eval/calibration.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
 #include "host/eval/score_columns.h"
+#include "host/eval/units.h"
 #include "host/feed/fit_features.h"
 
 typedef struct scoring {
@@ -24,6 +27,7 @@ typedef struct scoring {
   int64_t *all; // owned, when no split is asked for
   char **columns;
   int64_t column_count;
+  float *calibrated; // room for a row
   co_atomic_file atomic;
   co_writer *writer;
   co_text line;            // being written
@@ -45,6 +49,14 @@ static co_status write_header(scoring *s) {
   return write_line(s);
 }
 
+// What is written of a row's scores.
+static const float *shown(scoring *s, const co_output_feature *output, const float *row) {
+  if (!s->calibrated || !output->decided) return row;
+  memcpy(s->calibrated, row, (size_t)output->width * sizeof *row);
+  co_calibrate(s->calibrated, 1, output->width, co_output_temperature(output));
+  return s->calibrated;
+}
+
 // A co_score_sink.
 static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
                             const float *const *scores) {
@@ -57,11 +69,30 @@ static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
     co_score_add_text(&s->line, key);
     for (int64_t i = 0; i < model->output_count; i++) {
       const co_output_feature *output = &model->outputs[i];
-      CO_RETURN_IF_FAILED(
-          co_score_add_output(&s->line, output, scores[i] + row * output->width, samples[row]));
+      const float *row_scores = scores[i] + row * output->width;
+      CO_RETURN_IF_FAILED(co_score_add_output(&s->line, output, row_scores,
+                                              shown(s, output, row_scores), samples[row],
+                                              s->options->top_k));
     }
     CO_RETURN_IF_FAILED(write_line(s));
   }
+  return CO_OK;
+}
+
+// Of samples that see the same events one line is enough where only the likeliest are told.
+static co_status drop_repeated(scoring *s) {
+  int64_t *units, *kept, count = 0;
+  if (!s->options->top_k) return CO_OK;
+  CO_RETURN_IF_FAILED(co_sample_units(&units, s->ctx, s->dataset));
+  if (!units) return CO_OK;
+  kept = co_alloc(s->ctx, ((size_t)s->count + 1) * sizeof *kept);
+  for (int64_t i = 0; kept && i < s->count; i++)
+    if (!i || units[s->samples[i]] != units[s->samples[i - 1]]) kept[count++] = s->samples[i];
+  co_free(s->ctx, units);
+  if (!kept) return CO_ERR_MEMORY;
+  co_free(s->ctx, s->all);
+  s->samples = s->all = kept;
+  s->count = count;
   return CO_OK;
 }
 
@@ -83,11 +114,20 @@ static co_status choose_rows(scoring *s) {
   return CO_OK;
 }
 
+static co_status make_room(scoring *s) {
+  int64_t most = 1;
+  if (!s->options->calibrated) return CO_OK;
+  for (int64_t i = 0; i < s->predictor->model->output_count; i++)
+    if (s->predictor->model->outputs[i].width > most) most = s->predictor->model->outputs[i].width;
+  s->calibrated = co_arena_alloc(s->arena, (size_t)most, sizeof *s->calibrated);
+  return s->calibrated ? CO_OK : CO_ERR_MEMORY;
+}
+
 // What is wrong with the columns or the keys is said before anything is scored.
 static co_status check_columns(scoring *s) {
   char key[CO_DATASET_KEY_MAX + 1];
-  CO_RETURN_IF_FAILED(
-      co_score_columns(&s->columns, &s->column_count, s->arena, s->predictor->model, s->dataset));
+  CO_RETURN_IF_FAILED(co_score_columns(&s->columns, &s->column_count, s->arena, s->predictor->model,
+                                       s->dataset, s->options->top_k));
   return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
@@ -143,7 +183,9 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(open_output(s));
   CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(drop_repeated(s));
   CO_RETURN_IF_FAILED(check_columns(s));
+  CO_RETURN_IF_FAILED(make_room(s));
   s->counts =
       co_arena_alloc(s->arena, (size_t)s->predictor->model->input_count + 1, sizeof *s->counts);
   if (!s->counts) return CO_ERR_MEMORY;
@@ -176,12 +218,15 @@ static co_status predict(scoring *s, cohort_result *result) {
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  co_table_scoring table;
+  co_event_scoring events;
+  co_table_scoring table = {0};
   scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
   co_text_init(&s.line, s.ctx);
-  co_status status = co_table_scoring_begin(&table, context, options);
+  co_status status = co_event_scoring_begin(&events, context, options);
+  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
   if (status == CO_OK) status = predict(&s, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
+  if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
   co_text_free(&s.line);
@@ -192,6 +237,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_dataset_close(s.dataset);
   co_arena_free(s.arena);
   co_table_scoring_end(&table);
+  co_event_scoring_end(&events);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);
 }

@@ -49,6 +49,19 @@ static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_
   return CO_OK;
 }
 
+// An input that was hashed in training means nothing unless it is hashed now. A key may stay as it is.
+static co_status check_pseudonyms(const co_rows_options *rows, const co_schema *schema) {
+  for (int64_t i = 0; !rows->pseudonym && i < rows->pseudonymized_count; i++) {
+    const co_column *column = co_schema_find(schema, rows->pseudonymized[i]);
+    if (column && column->role == CO_ROLE_INPUT)
+      return co_fail(CO_ERR_USAGE,
+                     "the model's input '%.200s' was pseudonymized in training: --key-file FILE is "
+                     "needed",
+                     column->name);
+  }
+  return CO_OK;
+}
+
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
                             const cohort_predict_options *o) {
   co_model_file file;
@@ -62,7 +75,8 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   // Columns are found by their names, and the rows may lie elsewhere than those of the training.
   recipe.rows.delimiter = 0;
   if (!co_rows_is_database(o->dataset)) recipe.rows.table = recipe.rows.query = NULL;
-  co_table_read_options(&recipe.rows, &o->source);
+  CO_RETURN_IF_FAILED(co_table_read_options(&recipe.rows, &o->source, t->arena));
+  CO_RETURN_IF_FAILED(check_pseudonyms(&recipe.rows, &file.schema));
   CO_RETURN_IF_FAILED(
       co_table_files_begin(&t->files, context, t->arena, &o->dataset, 1, &o->source));
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";

@@ -30,6 +30,19 @@ static co_status read_model(co_context *ctx, const char *path, const co_model_fi
   return status;
 }
 
+// What was learned beside a network.
+static co_status read_baselines(co_context *ctx, co_arena *arena, const char *path,
+                                const co_model_file *file) {
+  co_model_arrays arrays = {.items = NULL};
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < file->baseline_count; i++) {
+    char *group = co_arena_format(arena, "%s/%s", CO_MODEL_BASELINES_GROUP, file->baselines[i]);
+    status = group ? co_model_file_read_arrays(&arrays, arena, path, group) : CO_ERR_MEMORY;
+  }
+  co_free(ctx, arrays.items);
+  return status;
+}
+
 static co_status probe_model(cohort_context *context, const char *path) {
   co_context *ctx = context->ctx;
   co_arena *arena;
@@ -40,6 +53,7 @@ static co_status probe_model(cohort_context *context, const char *path) {
   co_status status = co_model_file_read(&file, arena, path);
   if (status == CO_OK) {
     status = co_inspect_weights(ctx, path);
+    if (status == CO_OK) status = read_baselines(ctx, arena, path, &file);
     if (status == CO_OK) status = read_model(ctx, path, &file, &problems);
   } else if (status == CO_ERR_MODEL && file.newer) {
     status = CO_OK; // the same: it must not pass for damaged

@@ -9,6 +9,9 @@
 #include "host/api/data.h"
 #include "host/config/tree.h"
 #include "host/core/output.h"
+#include "host/eval/importance.h"
+#include "host/eval/opening.h"
+#include "host/feed/fit_features.h"
 #include "host/train/settings.h"
 #include "models/model.h"
 
@@ -28,28 +31,39 @@ typedef struct selection {
   co_arena *arena;
   co_dataset *dataset;
   co_model *model;
-  co_relevance_method method;
-  co_node *config; // as given, merged
+  int method;              // of methods[]
+  co_predictor *predictor; // of permutation
+  co_node *config;         // as given, merged
   candidate *candidates;
   int64_t count;
   int64_t *rows, row_count; // training rows that columns are judged by
   co_atomic_file output;
 } selection;
 
-static const char *const methods[] = {"mutual_information", "correlation"};
-enum { METHODS = sizeof methods / sizeof *methods };
+enum { PERMUTATION = CO_RELEVANCE_CORRELATION + 1, METHODS, REPEATS = 5 };
+static const char *const methods[METHODS] = {[CO_RELEVANCE_MUTUAL_INFORMATION] =
+                                                 "mutual_information",
+                                             [CO_RELEVANCE_CORRELATION] = "correlation",
+                                             [PERMUTATION] = "permutation"};
 
 static co_status choose_method(selection *s) {
   const char *method = s->options->method ? s->options->method : methods[0];
-  for (int i = 0; i < METHODS; i++)
-    if (strcmp(methods[i], method) == 0) {
-      s->method = (co_relevance_method)i;
-      return CO_OK;
-    }
-  bool later = strcmp(method, "l1") == 0 || strcmp(method, "permutation") == 0;
+  for (s->method = 0; s->method < METHODS; s->method++)
+    if (strcmp(methods[s->method], method) == 0) break;
+  if (s->method < METHODS && (s->method == PERMUTATION) != !s->options->model) return CO_OK;
+  if (s->method < METHODS) {
+    co_status status =
+        co_fail(CO_ERR_USAGE,
+                s->options->model ? "--method %s judges by the rows alone, without a model"
+                                  : "--method %s asks a model that is trained",
+                method);
+    co_hint(s->options->model ? "leave -m out, or give --method permutation" : "give -m RUN");
+    return status;
+  }
+  bool later = strcmp(method, "l1") == 0;
   co_status status = co_fail(
       CO_ERR_USAGE, later ? "--method %s is not there yet" : "there is no method '%s'", method);
-  co_hint("known: mutual_information, correlation");
+  co_hint("known: mutual_information, correlation, permutation");
   return status;
 }
 
@@ -86,8 +100,8 @@ static co_status judge(selection *s, candidate *c, const co_column *column) {
         output->column ? co_schema_find(co_dataset_schema(s->dataset), output->column->name) : NULL;
     if (!of || !is_judged(s, of)) continue;
     CO_RETURN_IF_FAILED(co_view_open(&target, s->dataset, of));
-    CO_RETURN_IF_FAILED(
-        co_relevance_of(&one, s->ctx, &view, &target, s->method, s->rows, s->row_count));
+    CO_RETURN_IF_FAILED(co_relevance_of(&one, s->ctx, &view, &target,
+                                        (co_relevance_method)s->method, s->rows, s->row_count));
     if (!c->judged || one.score > c->relevance.score) c->relevance.score = one.score;
     c->relevance.relevant |= one.relevant;
     c->judged = true;
@@ -95,7 +109,49 @@ static co_status judge(selection *s, candidate *c, const co_column *column) {
   return CO_OK;
 }
 
+// What the columns do for a trained model, on validation rows, which it has not learned from.
+static co_status open_model(selection *s, co_importance_options *importance) {
+  const co_predictor_options options = {.model = s->options->model, .evaluate = true};
+  CO_RETURN_IF_FAILED(co_predictor_open(&s->predictor, s->ctx, &options));
+  CO_RETURN_IF_FAILED(co_check_dataset(s->predictor->model, s->dataset, true));
+  *importance = (co_importance_options){
+      .predictor = s->predictor,
+      .dataset = s->dataset,
+      .repeats = REPEATS,
+      .metric = s->options->metric,
+      .scoring = {.watch = &s->context->watch, .stoppable = true, .workers = 1, .stage = "select"}};
+  CO_RETURN_IF_FAILED(
+      co_dataset_split(s->dataset, CO_SPLIT_VALIDATION, &importance->samples, &importance->count));
+  s->row_count = importance->count;
+  if (!s->row_count)
+    return co_fail_at(CO_ERR_DATA, s->options->dataset, 0, 0, "there are no validation rows");
+  return co_check_inputs(s->predictor->model, s->dataset, importance->samples, importance->count,
+                         NULL);
+}
+
+static co_status judge_by_model(selection *s, candidate *c, const co_importance_options *importance,
+                                double base, const co_column *column) {
+  co_importance one;
+  const co_model *model = s->predictor->model;
+  for (int64_t i = 0; i < model->input_count; i++) {
+    if (strcmp(model->inputs[i].column->name, column->name) != 0) continue;
+    CO_RETURN_IF_FAILED(co_importance_of(&one, importance, base, column->name));
+    c->judged = true;
+    c->relevance = (co_relevance){one.mean, one.mean > 3 * one.error && one.mean > 0};
+    return CO_OK;
+  }
+  return CO_OK;
+}
+
 static co_status judge_all(selection *s) {
+  co_importance_options importance;
+  double base = 0;
+  if (s->method == PERMUTATION) {
+    CO_RETURN_IF_FAILED(open_model(s, &importance));
+    CO_RETURN_IF_FAILED(co_importance_base(&base, &importance));
+  } else {
+    CO_RETURN_IF_FAILED(draw_rows(s));
+  }
   const co_node *list = co_node_get(s->model->config, "input_features");
   s->count = list->count;
   s->candidates = co_arena_alloc(s->arena, (size_t)s->count + 1, sizeof *s->candidates);
@@ -109,7 +165,9 @@ static co_status judge_all(selection *s) {
         co_schema_find(co_dataset_schema(s->dataset), column ? co_node_brief(column) : c->name);
     if (co_watch_stopped(&s->context->watch)) return co_fail(CO_INTERRUPTED, "stopped");
     co_watch_progress(&s->context->watch, "select", "columns", i, s->count, NULL);
-    if (known && is_judged(s, known)) CO_RETURN_IF_FAILED(judge(s, c, known));
+    if (!known || !is_judged(s, known)) continue;
+    CO_RETURN_IF_FAILED(s->method == PERMUTATION ? judge_by_model(s, c, &importance, base, known)
+                                                 : judge(s, c, known));
   }
   co_watch_progress(&s->context->watch, "select", "columns", -1, 0, NULL);
   return CO_OK;
@@ -185,9 +243,9 @@ static co_status print_item(co_text *out, co_context *ctx, const candidate *c) {
 // Inputs as a list with the reason of each, then the rest of the config.
 static co_status print_config(selection *s, co_text *out) {
   co_node *rest;
-  co_text_printf(out, "# %lld of %lld inputs, by %s on %lld training rows\ninput_features:\n",
+  co_text_printf(out, "# %lld of %lld inputs, by %s on %lld %s rows\ninput_features:\n",
                  (long long)count_chosen(s), (long long)s->count, methods[s->method],
-                 (long long)s->row_count);
+                 (long long)s->row_count, s->method == PERMUTATION ? "validation" : "training");
   for (int64_t i = 0; i < s->count; i++) {
     const candidate *c = &s->candidates[i];
     CO_RETURN_IF_FAILED(print_item(out, s->ctx, c));
@@ -295,7 +353,6 @@ static co_status select_columns(selection *s, co_text *text, cohort_result *resu
   CO_RETURN_IF_FAILED(begin_output(s));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, o->dataset));
   CO_RETURN_IF_FAILED(read_config(s));
-  CO_RETURN_IF_FAILED(draw_rows(s));
   CO_RETURN_IF_FAILED(judge_all(s));
   CO_RETURN_IF_FAILED(choose(s));
   CO_RETURN_IF_FAILED(print_config(s, text));
@@ -318,6 +375,7 @@ cohort_status cohort_select(cohort_context *context, const cohort_select_options
   co_error_copy(&error);
   co_text_free(&text);
   co_free(s.ctx, s.rows);
+  co_predictor_close(s.predictor);
   co_model_free(s.model);
   co_dataset_close(s.dataset);
   co_atomic_abort(&s.output);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/pseudonym.h"
 #include "datasets/spool.h"
 #include "host/core/file.h"
 
@@ -31,21 +32,52 @@ bool co_table_is_raw(const char *path, const cohort_source_options *options) {
 }
 
 const char *co_table_source_option(const cohort_source_options *o) {
-  return o->encoding       ? "--encoding"
-         : o->no_quotes    ? "--no-quotes"
-         : o->source_table ? "--source-table"
-         : o->query        ? "--query"
-         : o->on_error     ? "--on-error"
-         : o->max_errors   ? "--max-errors"
-                           : NULL;
+  return o->encoding              ? "--encoding"
+         : o->no_quotes           ? "--no-quotes"
+         : o->source_table        ? "--source-table"
+         : o->query               ? "--query"
+         : o->on_error            ? "--on-error"
+         : o->max_errors          ? "--max-errors"
+         : o->key_file            ? "--key-file"
+         : o->pseudonymized_count ? "--pseudonymize"
+                                  : NULL;
 }
 
-void co_table_read_options(co_rows_options *out, const cohort_source_options *o) {
+// Columns are named here or by the recipe, which also tells whether the key is the same.
+static co_status read_pseudonyms(co_rows_options *out, const cohort_source_options *o,
+                                 co_arena *arena) {
+  co_pseudonym *pseudonym;
+  const char *before = out->key_check;
+  if (o->pseudonymized_count && !o->key_file) {
+    co_status status = co_fail(CO_ERR_USAGE, "--pseudonymize needs --key-file FILE");
+    co_hint("make one: (umask 077; openssl rand -hex 32 >FILE); whoever has it can name customers");
+    return status;
+  }
+  if (!o->key_file) return CO_OK;
+  out->pseudonyms_by_recipe = !o->pseudonymized_count;
+  if (o->pseudonymized_count) {
+    out->pseudonymized = o->pseudonymized;
+    out->pseudonymized_count = o->pseudonymized_count;
+  }
+  if (!out->pseudonymized_count)
+    return co_fail(CO_ERR_USAGE, "--key-file needs --pseudonymize COLUMN");
+  CO_RETURN_IF_FAILED(co_pseudonym_open(&pseudonym, arena, o->key_file));
+  out->pseudonym = pseudonym;
+  out->key_check = co_pseudonym_check(pseudonym);
+  if (!before || strcmp(before, out->key_check) == 0) return CO_OK;
+  return co_fail_at(CO_ERR_USAGE, o->key_file, 0, 0,
+                    "not the key that the pseudonyms of the schema were made with");
+}
+
+co_status co_table_read_options(co_rows_options *out, const cohort_source_options *o,
+                                co_arena *arena) {
   if (o->encoding) out->encoding = o->encoding;
   if (o->no_quotes) out->no_quotes = true;
-  if (!o->source_table && !o->query) return;
+  CO_RETURN_IF_FAILED(read_pseudonyms(out, o, arena));
+  if (!o->source_table && !o->query) return CO_OK;
   out->table = o->source_table;
   out->query = o->query;
+  return CO_OK;
 }
 
 co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_arena *arena,
@@ -162,7 +194,9 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
     out->rows.header = o->header;
     out->rows.header_count = o->header_count;
   }
-  co_table_read_options(&out->rows, &o->source);
+  CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
+  if (out->rows.pseudonymized_count && !out->rows.pseudonym)
+    return co_fail(CO_ERR_USAGE, "the schema has pseudonymized columns: --key-file FILE is needed");
   CO_RETURN_IF_FAILED(add_roles(out, o, arena));
   CO_RETURN_IF_FAILED(add_types(out, o, arena));
   CO_RETURN_IF_FAILED(add_suffixes(out, o, arena));

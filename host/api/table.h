@@ -75,7 +75,9 @@ void co_table_scoring_end(co_table_scoring *scoring);
 bool co_table_is_raw(const char *path, const cohort_source_options *options);
 
 // What of these options is about reading; the recipe has what it says of them otherwise.
-void co_table_read_options(co_rows_options *out, const cohort_source_options *options);
+// Opens the key of pseudonyms, if one is given; the arena's.
+co_status co_table_read_options(co_rows_options *out, const cohort_source_options *options,
+                                co_arena *arena);
 // The first option of raw tables that is given, NULL if none is.
 const char *co_table_source_option(const cohort_source_options *options);
 

@@ -18,7 +18,8 @@ typedef struct table_options {
   const char *file, *delimiter, *encoding, *source_table, *query, *key;
   bool quotes;
   int64_t skip_lines;
-  const co_node *header, *columns;
+  const co_node *header, *columns, *pseudonymized;
+  const char *key_check;
 } table_options;
 
 static const co_field table_fields[] = {
@@ -38,6 +39,10 @@ static const co_field table_fields[] = {
      "The column that names rows.", NULL},
     {"skip_lines", CO_FIELD_INT, offsetof(table_options, skip_lines), "0", 0, 1e9, NULL,
      "Lines before the header.", NULL},
+    {"pseudonymized", CO_FIELD_NODE, offsetof(table_options, pseudonymized), "null", 0, 0, NULL,
+     "Columns whose cells are keyed hashes in the dataset.", NULL},
+    {"key_check", CO_FIELD_STRING, offsetof(table_options, key_check), "null", 0, 0, NULL,
+     "What their key is told by.", NULL},
     {"header", CO_FIELD_NODE, offsetof(table_options, header), "null", 0, 0, NULL,
      "Names of columns, where the file has none.", NULL},
     {"columns", CO_FIELD_NODE, offsetof(table_options, columns), "null", 0, 0, NULL,
@@ -116,8 +121,9 @@ static co_status read_columns(co_recipe *recipe, const co_node *node, const char
   return CO_OK;
 }
 
-static co_status read_header(co_recipe *recipe, const co_node *node, const char *path,
-                             co_arena *arena, co_diagnostics *problems) {
+static co_status read_names(const char *const **out, int64_t *count, const co_node *node,
+                            const char *path, const char *what, co_arena *arena,
+                            co_diagnostics *problems) {
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
   const char **names = co_arena_alloc(arena, (size_t)node->count + 1, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
@@ -127,9 +133,9 @@ static co_status read_header(co_recipe *recipe, const co_node *node, const char 
     names[i] = node->items[i]->text;
   }
   if (!good)
-    return co_node_problem(problems, node, NULL, "%s.header: must be a list of names", path);
-  recipe->rows.header = names;
-  recipe->rows.header_count = node->count;
+    return co_node_problem(problems, node, NULL, "%s.%s: must be a list of names", path, what);
+  *out = names;
+  *count = node->count;
   return CO_OK;
 }
 
@@ -149,7 +155,11 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
   if (options.delimiter && co_table_parse_delimiter(&recipe->rows.delimiter, options.delimiter))
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "delimiter"), NULL,
                                         "%s.delimiter: must be one character, or tab", path));
-  CO_RETURN_IF_FAILED(read_header(recipe, options.header, path, arena, problems));
+  recipe->rows.key_check = options.key_check;
+  CO_RETURN_IF_FAILED(read_names(&recipe->rows.header, &recipe->rows.header_count, options.header,
+                                 path, "header", arena, problems));
+  CO_RETURN_IF_FAILED(read_names(&recipe->rows.pseudonymized, &recipe->rows.pseudonymized_count,
+                                 options.pseudonymized, path, "pseudonymized", arena, problems));
   CO_RETURN_IF_FAILED(read_columns(recipe, options.columns, path, arena, problems));
   if (!options.key) return CO_OK;
   co_recipe_column *key = co_table_column(recipe, arena, options.key);

@@ -442,6 +442,10 @@ static co_status verify(co_parity *p) {
   CO_RETURN_IF_FAILED(read_options(p));
   CO_RETURN_IF_FAILED(
       co_model_open(&p->model, &p->file, &p->path, p->arena, p->options->model, &p->problems));
+  if (p->model->scored)
+    return co_fail(CO_ERR_USAGE,
+                   "%s: a predictor of type %s is no network: it has no layers to compare", p->path,
+                   p->model->predictor);
   if (p->model->event_table_count)
     return co_fail(CO_ERR_CONFIG, "models that read events cannot be verified yet");
   CO_RETURN_IF_FAILED(open_batches(p));

@@ -34,6 +34,7 @@ typedef struct cli_job {
   char *document;           // with it: the library's whole document, in place of `json`
   co_progress *progress;    // NULL = none
   const char *stage;        // of the library that it shows now, NULL between stages
+  int64_t kill_at;          // a training's step at which this process kills itself; 0 = none
   FILE *log_file;           // NULL = none
   int hangups;              // after which it was opened last
   bool log_as_json, colored;

@@ -101,6 +101,7 @@ static cohort_status erase(cohort_context *context, const data_job *job, cohort_
                                              .keys = o->keys.item,
                                              .key_count = o->keys.count,
                                              .keys_file = o->keys_file,
+                                             .key_file = o->source.key_file,
                                              .allow_missing = o->allow_missing};
   return cohort_data_erase(context, &request, result);
 }
@@ -125,7 +126,10 @@ static const action *find_action(const char *name) {
 }
 
 static co_status refuse_options(const action *a, const cli_data_options *o) {
-  bool table = o->targets.count || o->schema || o->split_rule;
+  const cli_source *source = &o->source;
+  bool table = o->targets.count || o->schema || o->split_rule || source->encoding ||
+               source->no_quotes || source->source_table || source->query || source->on_error ||
+               source->max_errors || source->pseudonymized.count;
   const char *option = o->strict && !a->strict                           ? "--strict"
                        : o->rows != CLI_UNSET && !a->rows                ? "--rows"
                        : o->csv && !a->csv                               ? "--csv"
@@ -189,10 +193,12 @@ const cli_verb cli_verb_data = {
         "profile: of every column missing and different values, mean, spread and quantiles, or "
         "its\n"
         "most frequent classes; beyond 1,048,576 rows, quantiles are of as many of them, and\n"
-        "different values are counted within some 2 %. With --json also by split.\n"
+        "more than 65,536 different values are counted within some 2 %. With --json also by "
+        "split.\n"
         "show: the first rows.\n"
         "erase: writes the file anew without a customer's rows, events and the values that nobody\n"
         "else has, and puts it in the old one's place. Models keep what they learned before.\n"
+        "With --key-file the keys are those before they were pseudonymized.\n"
         "A raw table is imported for the while, into $TMPDIR or /tmp.\n",
     .common = CLI_SEED,
     .options = options,

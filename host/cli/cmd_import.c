@@ -6,8 +6,8 @@
 
 #define AT(member) offsetof(cli_import_options, member)
 
-enum { IDX, CSV };
-static const char *const formats[] = {"idx", "csv", NULL};
+enum { IDX, CSV, EVENTS };
+static const char *const formats[] = {"idx", "csv", "events", NULL};
 
 static const cli_option options_table[] = {
     {.name = "output",
@@ -20,7 +20,7 @@ static const cli_option options_table[] = {
      .kind = CLI_WORD,
      .offset = AT(format),
      .value = "FORMAT",
-     .doc = "idx (MNIST-like files) or csv (tables in text); both plain or gzip",
+     .doc = "idx (MNIST-like files), csv (tables in text), events (logs in text); plain or gzip",
      .words = formats},
     {.name = "training-set",
      .kind = CLI_ONE_OR_TWO,
@@ -75,7 +75,8 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(split),
      .value = "RULE",
-     .doc = "csv: random:0.7,0.1,0.2 (the default), stratified:..., hash:COL, column:COL"},
+     .doc = "csv: random:0.7,0.1,0.2 (the default), stratified:..., hash:COL, column:COL, "
+            "time:[COL:]DATE,DATE"},
     {.name = "positive",
      .kind = CLI_TEXT,
      .offset = AT(positive),
@@ -101,6 +102,11 @@ static const cli_option options_table[] = {
      .offset = AT(strip_suffixes),
      .value = "COL=TEXT",
      .doc = "csv: take TEXT off the ends of a column's cells"},
+    {.name = "duplicates",
+     .kind = CLI_TEXT,
+     .offset = AT(duplicates),
+     .value = "WHAT",
+     .doc = "csv: rows that repeat an earlier one: keep (the default), drop, fail"},
     CLI_ROWS_SOURCE(cli_import_options),
     {.name = "schema",
      .kind = CLI_TEXT,
@@ -111,6 +117,92 @@ static const cli_option options_table[] = {
      .kind = CLI_FLAG,
      .offset = AT(print_schema),
      .doc = "csv: only print such YAML, to be edited"},
+    {.name = "events",
+     .kind = CLI_LIST,
+     .offset = AT(events.logs),
+     .value = "FILE",
+     .doc = "a log with a line an event; repeatable"},
+    {.name = "entity",
+     .kind = CLI_TEXT,
+     .offset = AT(events.entity),
+     .value = "COL",
+     .aliases = "customer",
+     .doc = "events: whose they are"},
+    {.name = "time",
+     .kind = CLI_TEXT,
+     .offset = AT(events.time),
+     .value = "COL",
+     .doc = "events: when (UTC, where no zone is given)"},
+    {.name = "item",
+     .kind = CLI_TEXT,
+     .offset = AT(events.item),
+     .value = "COL",
+     .doc = "events: of which item"},
+    {.name = "amount",
+     .kind = CLI_TEXT,
+     .offset = AT(events.amount),
+     .value = "FORMULA",
+     .doc = "events: a number of columns, e.g. 'Quantity*UnitPrice'"},
+    {.name = "where",
+     .kind = CLI_TEXT,
+     .offset = AT(events.where),
+     .value = "CONDITION",
+     .doc = "events: lines that count, e.g. 'Quantity > 0'"},
+    {.name = "basket",
+     .kind = CLI_TEXT,
+     .offset = AT(events.basket),
+     .value = "COL",
+     .doc = "events: what is bought at once (default: what has one time)"},
+    {.name = "event-column",
+     .kind = CLI_LIST,
+     .offset = AT(events.columns),
+     .value = "COL[:number]",
+     .doc = "events: a further column, a category if it is no :number"},
+    {.name = "cutoff",
+     .kind = CLI_LIST,
+     .offset = AT(events.cutoffs),
+     .value = "T",
+     .doc = "events: a sample of each entity at T; of several, the last tests"},
+    {.name = "gap",
+     .kind = CLI_TEXT,
+     .offset = AT(events.gap),
+     .value = "D",
+     .doc = "events: between the cut-off and the label's window, e.g. 7d"},
+    {.name = "label-window",
+     .kind = CLI_TEXT,
+     .offset = AT(events.label_window),
+     .value = "D",
+     .doc = "events: in which an event makes the label true, e.g. 90d"},
+    {.name = "label",
+     .kind = CLI_TEXT,
+     .offset = AT(events.label),
+     .value = "NAME",
+     .doc = "events: name of that target"},
+    {.name = "allow-censored",
+     .kind = CLI_FLAG,
+     .offset = AT(events.allow_censored),
+     .doc = "events: windows may end after the last event"},
+    {.name = "next-item",
+     .kind = CLI_TEXT,
+     .offset = AT(events.next_item),
+     .value = "RULE",
+     .doc = "events: predict the next item: leave-one-out, or time:T, test from T on"},
+    {.name = "min-events",
+     .kind = CLI_INT,
+     .offset = AT(events.least_events),
+     .value = "N",
+     .doc = "events: leave out entities with fewer",
+     .minimum = 1,
+     .maximum = 1000000000},
+    {.name = "no-rfm",
+     .kind = CLI_FLAG,
+     .offset = AT(events.no_rfm),
+     .doc = "events: no recency, frequency, monetary value and tenure as columns"},
+    {.name = "tmp-dir",
+     .kind = CLI_TEXT,
+     .offset = AT(events.temporary_folder),
+     .value = "DIR",
+     .doc = "events: where those lie that memory does not hold (default: beside FILE)"},
     {.name = NULL},
 };
 
@@ -185,6 +277,7 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force,
+      .duplicates = o->duplicates,
       .source = cli_source_options(&o->source)};
   return (co_status)cohort_import_csv(context, &request, result);
 }
@@ -216,21 +309,37 @@ static co_status check_csv(const cli_import_options *o) {
   return CO_OK;
 }
 
+static co_status check_events(const cli_import_options *o) {
+  if (!o->output) return missing("--output FILE");
+  if (!o->events.logs.count) return missing("--events FILE");
+  if (o->files.count || o->training[0]) return refuse("a FILE but by --events", "events");
+  if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
+      o->print_schema || o->split)
+    return refuse("an option of tables", "events");
+  return CO_OK;
+}
+
 static co_status run(cli_job *cli, const void *options_) {
   const cli_import_options *o = options_;
   bool fraction = !isnan(o->validation_fraction);
   // Images come with labels; a table does not.
-  int format = o->format >= 0 ? o->format : o->training[1] ? IDX : CSV;
+  int format = o->format >= 0         ? o->format
+               : o->events.logs.count ? EVENTS
+               : o->training[1]       ? IDX
+                                      : CSV;
   if (fraction && o->validation[0])
     return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
-  CO_RETURN_IF_FAILED(format == IDX ? check_idx(o) : check_csv(o));
+  CO_RETURN_IF_FAILED(format == IDX   ? check_idx(o)
+                      : format == CSV ? check_csv(o)
+                                      : check_events(o));
   cohort_context *context;
   cohort_result *result = NULL;
   const int64_t *skip_lines = NULL;
   CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_status status =
-      format == IDX ? import_idx(context, o, &result) : import_csv(context, o, skip_lines, &result);
+  cohort_status status = format == IDX   ? import_idx(context, o, &result)
+                         : format == CSV ? import_csv(context, o, skip_lines, &result)
+                                         : cli_import_events(context, o, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   return taken;
@@ -240,8 +349,9 @@ const cli_verb cli_verb_import = {
     .name = "import",
     .aliases = "preprocess",
     .usage = "-O FILE --target COL [options] FILE.csv...\n"
+             "       cohort import -O FILE --events LOG.csv --entity COL --time COL [options]\n"
              "       cohort import -O FILE --training-set IMAGES LABELS [options]",
-    .summary = "make a dataset.h5 from tables in text, or from images",
+    .summary = "make a dataset.h5 from tables in text, event logs, or images",
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"

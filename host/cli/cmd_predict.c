@@ -13,8 +13,34 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(dataset),
      .value = "FILE",
-     .doc = "dataset.h5, or a raw table with the model's columns; - is standard input",
-     .required = true},
+     .doc = "dataset.h5, or a raw table with the model's columns; - is standard input"},
+    {.name = "source",
+     .kind = CLI_LIST,
+     .offset = AT(sources),
+     .value = "events=LOG",
+     .doc = "of a model of events, in place of --dataset: a log"},
+    {.name = "as-of",
+     .kind = CLI_TEXT,
+     .offset = AT(as_of),
+     .value = "T",
+     .doc = "of a log: events before T count"},
+    {.name = "population",
+     .kind = CLI_TEXT,
+     .offset = AT(population),
+     .value = "FILE",
+     .doc =
+         "of a log: a table with the entities to score, in its order (default: all with events)"},
+    {.name = "top-k",
+     .kind = CLI_INT,
+     .offset = AT(top_k),
+     .value = "K",
+     .doc = "of outputs of one of several classes: the K likeliest with their scores",
+     .minimum = 1,
+     .maximum = 100000},
+    {.name = "calibrated",
+     .kind = CLI_FLAG,
+     .offset = AT(calibrated),
+     .doc = "probabilities after the model's temperature scaling (default: as it gives them)"},
     {.name = "key",
      .kind = CLI_TEXT,
      .offset = AT(key),
@@ -42,15 +68,26 @@ static co_status run(cli_job *cli, const void *options_) {
     co_hint("give -O FILE");
     return status;
   }
+  if (!o->dataset && !o->sources.count) {
+    co_status status = co_fail(CO_ERR_USAGE, "'cohort predict' also needs --dataset FILE");
+    co_hint("or --source events=LOG --as-of T, of a model of events");
+    return status;
+  }
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_predict_options request = {
       .model = o->model,
       .dataset = o->dataset,
+      .sources = o->sources.item,
+      .source_count = o->sources.count,
+      .as_of = o->as_of,
+      .population = o->population,
+      .top_k = o->top_k == CLI_UNSET ? 0 : o->top_k,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
       .key = o->key,
+      .calibrated = o->calibrated,
       .source = cli_source_options(&o->source),
       .device = o->common.device,
       .precision = o->common.precision,
@@ -71,7 +108,8 @@ static co_status run(cli_job *cli, const void *options_) {
 const cli_verb cli_verb_predict = {
     .name = "predict",
     .aliases = "score",
-    .usage = "-m MODEL --dataset FILE -O FILE [--split NAME] [options]",
+    .usage = "-m MODEL --dataset FILE -O FILE [--split NAME] [options]\n"
+             "       cohort predict -m MODEL --source events=LOG --as-of T -O FILE [options]",
     .summary = "score rows with a model",
     .details =
         "A raw table is CSV or JSON lines, plain or gzip, or sqlite:FILE. Its columns are found by "

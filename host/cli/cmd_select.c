@@ -11,8 +11,19 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(method),
      .value = "METHOD",
-     .doc = "mutual_information or correlation",
+     .doc = "mutual_information, correlation or permutation",
      .fallback = "mutual_information"},
+    {.name = "model",
+     .letter = 'm',
+     .kind = CLI_TEXT,
+     .offset = AT(model),
+     .value = "MODEL",
+     .doc = "permutation: run directory, checkpoint or model file"},
+    {.name = "metric",
+     .kind = CLI_TEXT,
+     .offset = AT(metric),
+     .value = "ID",
+     .doc = "permutation: the metric that becomes worse (default: the loss)"},
     {.name = "top",
      .kind = CLI_INT,
      .offset = AT(top),
@@ -45,6 +56,8 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_result *result = NULL;
   cohort_select_options request = {.dataset = o->dataset,
                                    .method = o->method,
+                                   .model = o->model,
+                                   .metric = o->metric,
                                    .top = o->top == CLI_UNSET ? 0 : o->top,
                                    .min_score = isnan(o->min_score) ? -1 : o->min_score,
                                    .output = o->output,
@@ -62,12 +75,17 @@ const cli_verb cli_verb_select = {
     .usage = "-c CONFIG --dataset FILE -O FILE [--method METHOD] [--top N | --min-score S]",
     .summary = "write a config with the columns that tell of the target",
     .details =
-        "Each input is judged by itself, on training rows; the config says why it was chosen, and\n"
+        "Each input is judged by itself, on training rows, or by a model; the config says why it "
+        "was chosen, and\n"
         "keeps the others as comments. mutual_information: in nats, less its bias; numbers are "
         "cut\n"
         "at 19 quantiles. correlation: |r|, of a category the correlation ratio. By default those\n"
         "are chosen whose score is more than three standard deviations above what a column gives\n"
-        "that tells nothing. Images, vectors, texts and events are kept.\n",
+        "that tells nothing. permutation: by how much a trained model's loss (or --metric) becomes "
+        "worse\n"
+        "on validation rows when the column's values change places, the mean of 5 times; chosen "
+        "are\n"
+        "those with more than three standard errors. Images, vectors, texts and events are kept.\n",
     .common = CLI_CONFIG | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_select_options),

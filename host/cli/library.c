@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the command line and the library's public functions.
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ static void pass_log(void *user, int level, const char *event, const char *text)
 static void pass_progress(void *user, const char *name, const char *unit, int64_t done,
                           int64_t total, const char *detail) {
   cli_job *cli = user;
+  if (cli->kill_at && done >= cli->kill_at && strcmp(name, "train") == 0) raise(SIGKILL);
   if (!cli->progress) return;
   if (done < 0) {
     if (cli->stage) co_progress_end(cli->progress);
@@ -39,6 +41,9 @@ cohort_source_options cli_source_options(const cli_source *s) {
                                  .query = s->query,
                                  .on_error = s->on_error,
                                  .max_errors = s->max_errors,
+                                 .pseudonymized = s->pseudonymized.item,
+                                 .pseudonymized_count = s->pseudonymized.count,
+                                 .key_file = s->key_file,
                                  .temporary_folder = folder && *folder ? folder : NULL};
 }
 

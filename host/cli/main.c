@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "host/cli/environment.h"
+#include "host/cli/killed.h"
 #include "host/cli/signal.h"
 #include "host/cli/verbs.h"
 
@@ -155,8 +157,8 @@ static void clean_up(cli_job *cli) {
   co_context_free(cli->ctx);
 }
 
-static int run(int count, char *const *words) {
-  cli_job cli = {.as_json = asks_for_json(count, words)};
+static int run(int count, char *const *words, int64_t kill_at) {
+  cli_job cli = {.as_json = asks_for_json(count, words), .kill_at = kill_at};
   cli_result_open(&cli);
   co_status status = co_context_create(&cli.ctx, NULL);
   if (status == CO_OK) status = co_arena_create(&cli.arena, cli.ctx);
@@ -178,10 +180,17 @@ static int run(int count, char *const *words) {
 int main(int argc, char **argv) {
   int count = argc > 0 ? argc - 1 : 0;
   char *const *words = argv + 1;
+  int64_t kill_at = 0;
+  if (count > 2 && strcmp(words[0], "--kill-at") == 0) { // host/cli/killed.h
+    cli_killed_begin();
+    kill_at = strtoll(words[1], NULL, 10);
+    words += 2;
+    count -= 2;
+  }
   const cli_verb *verb = count ? cli_verb_find(words[0]) : NULL;
   if (verb && (verb->common & CLI_THREADS)) cli_bound_spinning(argv);
   open_standard_streams();
   if (count == 2 && strcmp(words[0], "--probe") == 0) return cli_probe_serve(words[1]);
   cli_signals_install();
-  return run(count, words);
+  return run(count, words, kill_at);
 }

@@ -9,10 +9,21 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
     cli_verb_evaluate, cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render,
     cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_help;
 
+// Of event logs.
+typedef struct cli_event_options {
+  cli_list logs, columns, cutoffs;
+  const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
+      *next_item, *temporary_folder;
+  int64_t least_events; // CLI_UNSET = 0
+  bool allow_censored, no_rfm;
+} cli_event_options;
+
 // How the rows of a raw table are read.
 typedef struct cli_source {
   const char *encoding, *source_table, *query, *on_error, *max_errors;
   bool no_quotes;
+  cli_list pseudonymized;
+  const char *key_file;
 } cli_source;
 cohort_source_options cli_source_options(const cli_source *source);
 
@@ -25,11 +36,15 @@ typedef struct cli_import_options {
   cli_list class_names;
   // Of tables.
   cli_list files, targets, ignored, types, strip_suffixes, header;
-  const char *key, *split, *positive, *delimiter, *schema;
+  const char *key, *split, *positive, *delimiter, *schema, *duplicates;
   cli_list skip_lines;
   bool print_schema;
+  cli_event_options events;
   cli_source source;
 } cli_import_options;
+// The import of event logs, as cohort_import_events.
+co_status cli_import_events(cohort_context *context, const cli_import_options *options,
+                            cohort_result **result);
 
 typedef struct cli_plan_options {
   cli_common common; // -c, -s, --device, --threads
@@ -68,22 +83,33 @@ typedef struct cli_evaluate_options {
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
   int64_t workers, draws;
+  const char *by;
+  cli_list profit; // "tp=10", …
 } cli_evaluate_options;
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
   const char *model, *dataset, *split, *output, *key;
+  bool calibrated;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;
+  cli_list sources;
+  const char *as_of, *population;
+  int64_t top_k; // CLI_UNSET = all classes
 } cli_predict_options;
 
 typedef struct cli_verify_options {
-  cli_common common;   // --device, --threads
-  cli_list properties; // exactly one: "parity"
-  const char *model, *dataset, *split;
+  cli_common common;   // -c, -s, --seed, --device, --threads
+  cli_list properties; // exactly one: "parity", "resume", "determinism"
+  const char *dataset;
+  // Of parity.
+  const char *model, *split;
   int64_t batch_size; // CLI_UNSET = the model's, at most 16
   double tolerance;
+  // Of the others.
+  const char *run_dir;
+  int64_t kills, workers; // CLI_UNSET = not given
 } cli_verify_options;
 
 typedef struct cli_data_options {
@@ -102,7 +128,7 @@ typedef struct cli_data_options {
 
 typedef struct cli_select_options {
   cli_common common; // -c, -s, --force
-  const char *dataset, *method, *output;
+  const char *dataset, *method, *model, *metric, *output;
   int64_t top;      // CLI_UNSET = by score
   double min_score; // NAN = beyond chance
 } cli_select_options;
@@ -193,6 +219,16 @@ typedef struct cli_help_options {
        .offset = offsetof(struct_, source.on_error),                                               \
        .value = "WHAT",                                                                            \
        .doc = "rows that cannot be taken: fail, skip, quarantine (into OUTPUT.rejects.csv)"},      \
+      {.name = "pseudonymize",                                                                     \
+       .kind = CLI_LIST,                                                                           \
+       .offset = offsetof(struct_, source.pseudonymized),                                          \
+       .value = "COL",                                                                             \
+       .doc = "keep hashes under a secret key of a column's values; repeatable"},                  \
+      {.name = "key-file",                                                                         \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.key_file),                                               \
+       .value = "FILE",                                                                            \
+       .doc = "that key, 16 to 64 bytes"},                                                         \
   {                                                                                                \
     .name = "max-errors", .kind = CLI_TEXT, .offset = offsetof(struct_, source.max_errors),        \
     .value = "N|P%", .doc = "how many of them may be (default 1%)"                                 \

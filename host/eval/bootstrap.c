@@ -54,7 +54,7 @@ static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_mea
                           const co_bootstrap_options *options) {
   for (int64_t i = 0; i < draws; i++) {
     if (stopped(options)) return co_fail(CO_INTERRUPTED, "stopped during the bootstrap");
-    draw(times, a->rows, options->seed, i);
+    draw(times, a->units, options->seed, i);
     co_measured_draw(a, times);
     if (b) co_measured_draw(b, times);
     for (int64_t k = 0; k < count; k++)
@@ -90,7 +90,7 @@ co_status co_bootstrap(co_interval *out, co_measured *measured,
 co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_metric_class *const *metrics, int64_t count,
                               const co_bootstrap_options *options) {
-  if (a->rows != b->rows || a->type != b->type)
+  if (a->rows != b->rows || a->units != b->units || a->type != b->type)
     return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
   co_interval *intervals = co_alloc(a->ctx, (size_t)(count + 1) * sizeof *intervals);
   co_status status = intervals ? run(intervals, a, b, metrics, count, options) : CO_ERR_MEMORY;

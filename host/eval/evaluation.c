@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/eval/units.h"
 #include "host/feed/collate.h"
 
 // Metrics in the list.
@@ -12,6 +13,11 @@ static int64_t metric_classes(void) {
   while (co_metric_list()[count])
     count++;
   return count;
+}
+
+static bool is_catalogue(const co_output_feature *output) {
+  return output->column && output->column->type == CO_COLUMN_CATEGORY &&
+         co_metric_is_catalogue(output->name, output->width);
 }
 
 static bool has_scores(const co_output_feature *output) {
@@ -71,6 +77,7 @@ typedef struct evaluating {
   const co_model *model;
   const co_scoring_options *options; // the caller's
   co_collator *collator;             // of targets and weights
+  int64_t *units;                    // by sample, of events; NULL = each sample is one
   float *target, *weight;
 } evaluating;
 
@@ -84,8 +91,10 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
     co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(
-        co_scores_create(&e->out->scores[i], ctx, output->column->type, output->width, count));
+    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
+                                         output->width, is_catalogue(output), count));
+    if (is_catalogue(output) && !e->units)
+      CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
@@ -97,6 +106,7 @@ static void close_scores(evaluating *e) {
   co_context *ctx = e->model->ctx;
   co_free(ctx, e->target);
   co_free(ctx, e->weight);
+  co_free(ctx, e->units);
   co_collator_free(e->collator);
 }
 
@@ -111,7 +121,7 @@ static void add_scores(evaluating *e, int64_t output, const int64_t *samples, in
       co_collate(e->collator, k, &shape, samples, rows,
                  feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
   }
-  co_scores_add(&e->out->scores[output], samples, scores, e->target, e->weight, rows);
+  co_scores_add(&e->out->scores[output], samples, e->units, scores, e->target, e->weight, rows);
 }
 
 static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
@@ -124,17 +134,31 @@ static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
   return e->options->sink ? e->options->sink(e->options->user, samples, rows, scores) : CO_OK;
 }
 
-co_status co_evaluation_measured(co_measured *out, const co_evaluation *e, int64_t output) {
-  return co_measured_create(out, &e->scores[output], NULL);
+static const co_profit *profit_of(const co_evaluation *e, int64_t output) {
+  return e->profit ? e->profit : e->model->outputs[output].decision.profit;
+}
+
+co_status co_evaluation_measure(co_measured *out, const co_evaluation *e, int64_t output,
+                                const co_scores *scores) {
+  const co_decision_rule rule = {co_output_threshold(&e->model->outputs[output]),
+                                 profit_of(e, output)};
+  return co_measured_create(out, scores, &rule);
+}
+
+bool co_evaluation_has(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
+  const co_output_feature *feature = &e->model->outputs[output];
+  return feature->column && co_metric_is_scored(metric, feature->column->type) &&
+         (!metric->needs_profit || profit_of(e, output)) &&
+         (is_catalogue(feature) ? !metric->needs_scores : !metric->needs_catalogue);
 }
 
 static bool is_measured(const co_evaluation *e, int64_t output, const co_metric_class *metric) {
-  return e->collects[output] && co_metric_is_scored(metric, e->model->outputs[output].column->type);
+  return e->collects[output] && co_evaluation_has(e, output, metric);
 }
 
 static co_status measure(co_evaluation *e, int64_t output) {
   co_measured measured;
-  co_status status = co_evaluation_measured(&measured, e, output);
+  co_status status = co_evaluation_measure(&measured, e, output, &e->scores[output]);
   for (int64_t k = 0; status == CO_OK && co_metric_list()[k]; k++)
     if (is_measured(e, output, co_metric_list()[k]))
       e->scored[output * metric_classes() + k] = co_measured_value(&measured, co_metric_list()[k]);
@@ -174,7 +198,7 @@ static co_status add_intervals(co_evaluation *e, int64_t output,
   co_measured measured;
   for (int64_t k = 0; k < classes; k++)
     if (is_measured(e, output, co_metric_list()[k])) metrics[count++] = co_metric_list()[k];
-  co_status status = co_evaluation_measured(&measured, e, output);
+  co_status status = co_evaluation_measure(&measured, e, output, &e->scores[output]);
   if (status == CO_OK) status = co_bootstrap(intervals, &measured, metrics, count, options);
   for (int64_t k = 0, i = 0; status == CO_OK && k < classes; k++)
     if (is_measured(e, output, co_metric_list()[k]))
@@ -283,8 +307,8 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
   }
   for (int64_t k = 0; feature->column && co_metric_list()[k]; k++) {
     const co_metric_class *metric = co_metric_list()[k];
-    if (!co_metric_is_scored(metric, feature->column->type) || metric->needs_profit ||
-        strcmp(metric->name, loss) == 0 || is_sum(e, feature, metric->name) || i-- != 0)
+    if (!co_evaluation_has(e, output, metric) || strcmp(metric->name, loss) == 0 ||
+        is_sum(e, feature, metric->name) || i-- != 0)
       continue;
     *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;

@@ -11,13 +11,14 @@
 #include "host/eval/predictor.h"
 
 typedef struct co_evaluation {
-  const co_model *model;  // borrowed
-  double *sums;           // graph->metric_doubles
-  double *weight_sum;     // per loss
-  double *scored;         // per output and metric of co_metric_list; NaN where it does not apply
-  co_interval *intervals; // the same; NULL before co_evaluation_bootstrap
-  bool *collects;         // per output: scores of all rows, for metrics over them
-  bool keeps;             // … after co_evaluate, too
+  const co_model *model;   // borrowed
+  double *sums;            // graph->metric_doubles
+  double *weight_sum;      // per loss
+  double *scored;          // per output and metric of co_metric_list; NaN where it does not apply
+  co_interval *intervals;  // the same; NULL before co_evaluation_bootstrap
+  bool *collects;          // per output: scores of all rows, for metrics over them
+  bool keeps;              // … after co_evaluate, too
+  const co_profit *profit; // of all binary outputs; NULL = as the model says
   co_scores *scores;
   int64_t rows;
   bool training; // of training steps: losses as they are trained, not as they are reported
@@ -51,8 +52,13 @@ bool co_evaluation_metric(const co_evaluation *evaluation, int64_t output, int64
                           co_evaluation_value *out);
 // Bootstrap intervals of all metrics over scores; of an evaluation that keeps them.
 co_status co_evaluation_bootstrap(co_evaluation *evaluation, const co_bootstrap_options *options);
-// The collected scores of an output, made ready for metrics; to be freed on failure, too.
-co_status co_evaluation_measured(co_measured *out, const co_evaluation *evaluation, int64_t output);
+// Whether an output has a metric over scores: by its type, and where it takes costs, if they are known.
+bool co_evaluation_has(const co_evaluation *evaluation, int64_t output,
+                       const co_metric_class *metric);
+// Scores of an output, collected ones or some of them, made ready for metrics, with its threshold
+// and costs; to be freed on failure, too.
+co_status co_evaluation_measure(co_measured *out, const co_evaluation *evaluation, int64_t output,
+                                const co_scores *scores);
 // {"label":{"log_loss":…,"accuracy":…}}. `scored`: with the metrics over scores.
 void co_evaluation_render(co_json *json, const co_evaluation *evaluation, bool scored);
 // {"label":{"roc_auc":[low, high]}}

@@ -14,7 +14,8 @@ typedef struct network {
   co_program *program;
   int64_t rows; // of a batch
   bool targets;
-  const float **scores; // room, per output
+  const float **scores;    // room, per output
+  co_estimator *estimator; // gives the heads' values, NULL of a network
   // Of one opened from a file, its own.
   co_arena *arena;
   char *path;
@@ -85,6 +86,8 @@ static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *s
                                   .targets = n->targets,
                                   .epochs = 1,
                                   .workers = options->workers > 0 ? options->workers : 1,
+                                  .fill_heads = n->estimator ? co_estimator_fill_heads : NULL,
+                                  .fill_user = n->estimator,
                                   .resident = n->resident,
                                   .staging = co_program_staging(n->program, true)};
   pipeline.ahead =
@@ -109,10 +112,13 @@ cleanup:
 static void close_network(co_predictor *predictor) {
   network *n = (network *)predictor;
   co_context *ctx = predictor->ctx;
-  if (n->arena) {
+  if (n->backend) { // the program is its own
     co_program_free(n->program);
     co_resident_free(n->resident);
-    if (n->backend) n->backend->api->free(n->backend);
+    n->backend->api->free(n->backend);
+  }
+  if (n->arena) {
+    co_estimator_free(n->estimator);
     co_model_free(n->model);
   }
   co_free(ctx, n->path);
@@ -140,21 +146,22 @@ static co_status make_room(network *n) {
 }
 
 co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,
-                            int64_t rows) {
+                            co_estimator *estimator, int64_t rows) {
   network *n;
   *out = NULL;
   CO_RETURN_IF_FAILED(create(&n, resident->ctx));
   n->base.model = resident->model;
   n->resident = resident;
   n->program = program;
+  n->estimator = estimator;
   n->rows = rows;
   n->targets = true;
   *out = &n->base;
   return make_room(n);
 }
 
-static co_status open_program(network *n, const co_predictor_options *options,
-                              co_precision precision) {
+static co_status create_program(network *n, const co_predictor_options *options,
+                                co_precision precision) {
   co_context *ctx = n->base.ctx;
   co_shape_class classes[CO_MAX_LENGTHS];
   int64_t class_count = 0;
@@ -172,8 +179,39 @@ static co_status open_program(network *n, const co_predictor_options *options,
   // Every row is needed once: it comes with its batch.
   CO_RETURN_IF_FAILED(co_resident_create(&n->resident, &n->program, n->model, NULL, n->backend,
                                          &program, CO_PLACEMENT_HOST));
+  return CO_OK;
+}
+
+static co_status open_program(network *n, const co_predictor_options *options,
+                              co_precision precision) {
+  CO_RETURN_IF_FAILED(create_program(n, options, precision));
   CO_RETURN_IF_FAILED(co_resident_load(n->resident, n->program, NULL));
-  return co_model_file_read_weights(ctx, n->path, co_program_store(n->program), false);
+  return co_model_file_read_weights(n->base.ctx, n->path, co_program_store(n->program), false);
+}
+
+co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows) {
+  network *n;
+  const co_predictor_options options = {.device = "cpu", .evaluate = true};
+  *out = NULL;
+  CO_RETURN_IF_FAILED(create(&n, estimator->ctx));
+  *out = &n->base;
+  n->base.model = n->model = estimator->model;
+  n->estimator = estimator;
+  n->rows = rows;
+  n->targets = true;
+  CO_RETURN_IF_FAILED(make_room(n));
+  return create_program(n, &options, CO_PRECISION_TF32);
+}
+
+// What it learned, of a model that is no network.
+static co_status open_estimator(network *n, const co_model_file *file, co_diagnostics *problems) {
+  co_predictor_settings settings;
+  CO_RETURN_IF_FAILED(co_predictor_settings_parse(&settings, file->config, n->arena, problems));
+  if (problems->count || !settings.class_)
+    return co_fail_at(CO_ERR_MODEL, n->path, 0, 0, "its stored config cannot be used: predictor");
+  CO_RETURN_IF_FAILED(
+      co_estimator_create(&n->estimator, settings.class_, settings.options, n->model));
+  return co_estimator_read(n->estimator, n->path, CO_MODEL_PREDICTOR_GROUP);
 }
 
 static co_status open_file(network *n, const co_predictor_options *options,
@@ -190,7 +228,12 @@ static co_status open_file(network *n, const co_predictor_options *options,
   n->base.path = n->path;
   n->targets = options->evaluate;
   CO_RETURN_IF_FAILED(make_room(n));
-  return open_program(n, options, precision);
+  co_predictor_options own = *options;
+  if (n->model->scored) {
+    CO_RETURN_IF_FAILED(co_estimator_choose_device(&own.device, n->model->predictor));
+    CO_RETURN_IF_FAILED(open_estimator(n, &file, problems));
+  }
+  return open_program(n, &own, precision);
 }
 
 co_status co_network_open(co_predictor **out, co_context *ctx,

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The predictor that is a network, run by a program.
+// The predictor that is run by a program: a network; or an estimator, of whose values for the heads
+// the program makes predictions, losses and metrics.
 #ifndef COHORT_HOST_EVAL_NETWORK_H
 #define COHORT_HOST_EVAL_NETWORK_H
 
+#include "host/eval/estimator.h"
 #include "host/eval/predictor.h"
 #include "host/feed/resident.h"
 
 // From a model file.
 co_status co_network_open(co_predictor **out, co_context *ctx, const co_predictor_options *options);
 // Of a program that is there, a training's say; all is borrowed. Its evaluation has `rows` rows.
+// `estimator` NULL: of a network.
 co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,
-                            int64_t rows);
+                            co_estimator *estimator, int64_t rows);
+
+// Of an estimator, which is borrowed, to evaluate it; to be closed on failure, too.
+co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows);
 
 #endif

@@ -5,14 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PROBABILITY, RANK, BEST, KEPT }; // of a catalogue
+
+static int64_t kept(const co_scores *s) {
+  return s->catalogue ? KEPT : s->width;
+}
+
 co_status co_scores_create(co_scores *s, co_context *ctx, co_column_type type, int64_t width,
-                           int64_t rows) {
-  *s = (co_scores){.ctx = ctx, .type = type, .width = width, .capacity = rows};
-  s->score = co_alloc(ctx, (size_t)(rows * width + 1) * sizeof *s->score);
+                           bool catalogue, int64_t rows) {
+  *s = (co_scores){
+      .ctx = ctx, .type = type, .width = width, .catalogue = catalogue, .capacity = rows};
+  s->score = co_alloc(ctx, (size_t)(rows * kept(s) + 1) * sizeof *s->score);
   s->target = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->target);
   s->weight = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->weight);
   s->sample = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->sample);
-  return s->score && s->target && s->weight && s->sample ? CO_OK : CO_ERR_MEMORY;
+  s->unit = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->unit);
+  return s->score && s->target && s->weight && s->sample && s->unit ? CO_OK : CO_ERR_MEMORY;
 }
 
 void co_scores_free(co_scores *s) {
@@ -21,20 +29,48 @@ void co_scores_free(co_scores *s) {
   co_free(s->ctx, s->target);
   co_free(s->ctx, s->weight);
   co_free(s->ctx, s->sample);
+  co_free(s->ctx, s->unit);
   memset(s, 0, sizeof *s);
 }
 
-void co_scores_add(co_scores *s, const int64_t *samples, const float *score, const void *target,
-                   const float *weight, int64_t rows) {
+// The true class has the last place of those of equal score: an order that says nothing is worth
+// nothing.
+static void keep_place(const co_scores *s, const float *score, int32_t target, float out[KEPT]) {
+  int64_t rank = 0, best = 0;
+  for (int64_t k = 0; k < s->width; k++) {
+    rank += score[k] >= score[target];
+    if (score[k] > score[best]) best = k;
+  }
+  out[PROBABILITY] = score[target];
+  out[RANK] = (float)(rank ? rank : s->width); // NaN is found later
+  out[BEST] = (float)best;
+}
+
+void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, const float *score,
+                   const void *target, const float *weight, int64_t rows) {
   for (int64_t i = 0; i < rows && s->count < s->capacity; i++) {
     if (!(weight[i] > 0)) continue;
-    memcpy(s->score + s->count * s->width, score + i * s->width,
-           (size_t)s->width * sizeof *s->score);
+    const float *from = score + i * s->width;
+    float *to = s->score + s->count * kept(s);
     s->target[s->count] = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
                                                         : (double)((const float *)target)[i];
+    if (s->catalogue)
+      keep_place(s, from, (int32_t)s->target[s->count], to);
+    else
+      memcpy(to, from, (size_t)s->width * sizeof *to);
     if (samples) s->sample[s->count] = samples[i];
+    s->unit[s->count] = samples && units ? units[samples[i]] : s->count;
     s->weight[s->count++] = (double)weight[i];
   }
+}
+
+void co_scores_copy(co_scores *s, const co_scores *from, int64_t i) {
+  memcpy(s->score + s->count * kept(s), from->score + i * kept(s),
+         (size_t)kept(s) * sizeof *s->score);
+  s->target[s->count] = from->target[i];
+  s->sample[s->count] = from->sample[i];
+  s->unit[s->count] = from->unit[i];
+  s->weight[s->count++] = from->weight[i];
 }
 
 // ---- measuring ---------------------------------------------------------------------------------
@@ -130,8 +166,6 @@ static co_status prepare_number(co_measured *m, const co_scores *s, ranked *rows
   return CO_OK;
 }
 
-enum { MOST_CLASSES = 100 }; // that are told from the rest each
-
 static co_status order_classes(co_measured *m, const co_scores *s, ranked *rows) {
   int64_t *order = take(m, m->rows * s->width, sizeof *order);
   if (!order) return CO_ERR_MEMORY;
@@ -146,45 +180,66 @@ static co_status order_classes(co_measured *m, const co_scores *s, ranked *rows)
   return CO_OK;
 }
 
+// Numbers the units of a catalogue from 0: those of one stand together.
+static co_status prepare_catalogue(co_measured *m, const co_scores *s, int32_t *best,
+                                   double *log_true) {
+  int32_t *rank = take(m, m->rows, sizeof *rank);
+  int64_t *unit = take(m, m->rows, sizeof *unit);
+  if (!rank || !unit) return CO_ERR_MEMORY;
+  m->units = 0;
+  for (int64_t i = 0; i < m->rows; i++) {
+    const float *row = s->score + i * KEPT;
+    rank[i] = (int32_t)row[RANK];
+    best[i] = (int32_t)row[BEST];
+    log_true[i] = safe_log((double)row[PROBABILITY]);
+    if (i == 0 || s->unit[i] != s->unit[i - 1]) m->units++;
+    unit[i] = m->units - 1;
+  }
+  m->classes.rank = rank;
+  m->classes.unit = m->unit = unit;
+  return CO_OK;
+}
+
 static co_status prepare_classes(co_measured *m, const co_scores *s, ranked *rows) {
   int32_t *target = take(m, m->rows, sizeof *target), *best = take(m, m->rows, sizeof *best);
   double *log_true = take(m, m->rows, sizeof *log_true);
   m->classes.room = take(m, 3 * s->width, sizeof(double));
   if (!target || !best || !log_true || !m->classes.room) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->rows; i++) {
-    const float *score = s->score + i * s->width;
     target[i] = (int32_t)s->target[i];
+    if (s->catalogue) continue;
+    const float *score = s->score + i * s->width;
     for (int32_t k = 1; k < s->width; k++)
       if (score[k] > score[best[i]]) best[i] = k;
     log_true[i] = safe_log((double)score[target[i]]);
   }
   m->classes.count = m->rows;
   m->classes.classes = s->width;
-  m->classes.score = s->score;
+  m->classes.score = s->catalogue ? NULL : s->score;
   m->classes.target = target;
   m->classes.best = best;
   m->classes.log_true = log_true;
   m->classes.weight = m->drawn;
-  return s->width <= MOST_CLASSES ? order_classes(m, s, rows) : CO_OK;
+  return s->catalogue ? prepare_catalogue(m, s, best, log_true) : order_classes(m, s, rows);
 }
 
 co_status co_measured_create(co_measured *m, const co_scores *s, const co_decision_rule *rule) {
   memset(m, 0, sizeof *m);
   m->ctx = s->ctx;
   m->type = s->type;
-  m->rows = s->count;
+  m->rows = m->units = s->count;
   m->weight = s->weight;
   m->finite = true;
   m->binary.threshold = rule ? rule->threshold : 0.5;
   m->binary.profit = rule ? rule->profit : NULL;
-  for (int64_t i = 0; i < s->count * s->width; i++)
+  for (int64_t i = 0; i < s->count * kept(s); i++)
     m->finite = m->finite && isfinite(s->score[i]);
   if (!m->finite) return CO_OK;
   m->drawn = take(m, m->rows, sizeof *m->drawn);
   ranked *rows = take(m, m->rows, sizeof *rows);
   if (!m->drawn || !rows) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->rows; i++)
-    rows[i] = (ranked){(double)s->score[i * s->width], s->target[i], s->weight[i], i};
+    rows[i] = (ranked){(double)s->score[i * kept(s)], s->target[i], s->weight[i], i};
   CO_RETURN_IF_FAILED(s->type == CO_COLUMN_BINARY   ? prepare_binary(m, rows)
                       : s->type == CO_COLUMN_NUMBER ? prepare_number(m, s, rows)
                                                     : prepare_classes(m, s, rows));
@@ -218,11 +273,11 @@ void co_measured_draw(co_measured *m, const uint32_t *times) {
   if (!m->finite) return;
   if (m->type == CO_COLUMN_BINARY) draw_binary(m, times);
   for (int64_t i = 0; m->type != CO_COLUMN_BINARY && i < m->rows; i++)
-    m->drawn[i] = times ? (double)times[i] * m->weight[i] : m->weight[i];
+    m->drawn[i] = times ? (double)times[m->unit ? m->unit[i] : i] * m->weight[i] : m->weight[i];
 }
 
 double co_measured_value(const co_measured *m, const co_metric_class *metric) {
-  if (!m->finite || !m->rows) return NAN;
+  if (!m->finite || !m->rows || (metric->needs_catalogue && !m->unit)) return NAN;
   switch (m->type) {
   case CO_COLUMN_BINARY:
     return metric->binary_score(&m->binary);

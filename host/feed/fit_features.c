@@ -42,6 +42,7 @@ typedef struct reader {
   const co_input_feature *feature;
   scalar scalars[CO_DERIVED_COLUMNS + 1]; // handed out as double, side by side
   int64_t scalar_count;                   // 0: rows as they are delivered
+  const int32_t *codes;                   // of events that are categories: handed out as they are
   const int64_t *begin, *end;             // of events: their range
   void *values;
   int64_t *samples;
@@ -79,6 +80,12 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
     if (learning && feature->learned) CO_RETURN_IF_FAILED(open_scalar(r, feature->learned));
   } else if (column->shape.rank == 0 && column->dtype == CO_F32) {
     CO_RETURN_IF_FAILED(open_scalar(r, column));
+  } else if (feature->event_table >= 0) {
+    const void *data;
+    int64_t rows;
+    CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, column->table, &r->begin, &r->end));
+    CO_RETURN_IF_FAILED(co_dataset_column(dataset, column->name, &data, &rows, NULL));
+    r->codes = data;
   }
   size_t row_bytes = r->scalar_count
                          ? (size_t)r->scalar_count * sizeof(double)
@@ -132,9 +139,26 @@ static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, 
   return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
 }
 
+static co_status read_codes(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                            void *state) {
+  int64_t held = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t first = 0, rows = rows_of(r, samples[i], &first);
+    for (int64_t k = 0; k < rows; k++) {
+      ((int32_t *)r->values)[held] = r->codes[first + k];
+      r->samples[held++] = samples[i];
+      if (held < CHUNK) continue;
+      CO_RETURN_IF_FAILED(take(r->feature, state, r->values, held, r->samples));
+      held = 0;
+    }
+  }
+  return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
+}
+
 static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
                            void *state) {
   if (r->scalar_count) return read_numbers(r, samples, count, take, state);
+  if (r->codes) return read_codes(r, samples, count, take, state);
   for (int64_t i = 0; i < count; i += CHUNK) {
     int64_t rows = count - i < CHUNK ? count - i : CHUNK;
     CO_RETURN_IF_FAILED(
@@ -183,11 +207,11 @@ static void *run(void *user) {
   return NULL;
 }
 
-static co_status begin(work *w, co_model *model) {
+static co_status begin(work *w, co_model *model, bool (*wanted)(const co_input_feature *)) {
   for (int64_t i = 0; i < model->input_count; i++) {
     co_input_feature *feature = &model->inputs[i];
     const co_input_class *class_ = feature->class_->input;
-    if (!class_->is_fitted || !class_->is_fitted(feature)) continue;
+    if (!class_->is_fitted || !class_->is_fitted(feature) || !wanted(feature)) continue;
     fitting *f = &w->items[w->count];
     f->feature = feature;
     if (!(f->state = co_alloc_zero(w->ctx, 1, class_->fit->state_size))) return CO_ERR_MEMORY;
@@ -270,24 +294,117 @@ static co_status count_all(work *w, co_model *model, int workers) {
   return CO_OK;
 }
 
+static co_status fit_all(work *w, co_model *model, int workers,
+                         bool (*wanted)(const co_input_feature *)) {
+  w->items = co_alloc_zero(w->ctx, (size_t)model->input_count + 1, sizeof *w->items);
+  co_status status = w->items ? begin(w, model, wanted) : CO_ERR_MEMORY;
+  if (status == CO_OK) {
+    w->task = fit_rows;
+    atomic_store(&w->next, 0);
+    run_all(w, workers);
+    status = end(w);
+  }
+  end_all(w);
+  return status;
+}
+
+// ---- rows that are left out --------------------------------------------------------------------
+
+static bool drops(const co_input_feature *feature) {
+  const co_input_class *class_ = feature->class_->input;
+  return class_->drops && class_->drops(feature);
+}
+
+typedef struct dropping {
+  uint8_t *dropped; // per sample
+  int64_t count;    // for the feature
+} dropping;
+
+static co_status mark_rows(const co_input_feature *feature, void *state, const void *values,
+                           int64_t rows, const int64_t *samples) {
+  dropping *d = state;
+  for (int64_t i = 0; i < rows; i++) {
+    if (!feature->class_->input->drops_row(feature, ((const double *)values)[i])) continue;
+    d->dropped[samples[i]] = 1;
+    d->count++;
+  }
+  return CO_OK;
+}
+
+static co_status mark_all(work *w, co_model *model, uint8_t *dropped) {
+  for (int64_t i = 0; i < model->input_count; i++) {
+    const co_input_feature *feature = &model->inputs[i];
+    dropping d = {.dropped = dropped};
+    reader r;
+    if (!drops(feature)) continue;
+    co_status status = open_reader(&r, w->ctx, w->dataset, feature, false);
+    if (status == CO_OK) status = read_rows(&r, w->samples, w->sample_count, mark_rows, &d);
+    close_reader(&r, w->ctx);
+    CO_RETURN_IF_FAILED(status);
+    ((int64_t *)co_feature_counts(feature)->bytes)[CO_COUNT_DROPPED] = d.count;
+  }
+  return CO_OK;
+}
+
+// The samples that are not marked.
+static co_status list_kept(const work *w, const uint8_t *dropped, int64_t **out, int64_t *count) {
+  int64_t *kept = co_alloc(w->ctx, (size_t)(w->sample_count + 1) * sizeof *kept), found = 0;
+  *out = kept;
+  if (!kept) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < w->sample_count; i++)
+    if (!dropped[w->samples[i]]) kept[found++] = w->samples[i];
+  *count = found;
+  if (found) return CO_OK;
+  return co_fail_at(CO_ERR_DATA, co_dataset_path(w->dataset), 0, 0,
+                    "no training row is left: every one has a value that is to be dropped");
+}
+
+co_status co_training_rows(co_model *model, co_dataset *dataset, int workers, int64_t **out,
+                           int64_t *count) {
+  work w = {.ctx = model->ctx, .dataset = dataset};
+  uint8_t *dropped = NULL;
+  bool any = false;
+  co_status status;
+  *out = NULL;
+  for (int64_t i = 0; i < model->input_count; i++)
+    any = any || drops(&model->inputs[i]);
+  CO_TRY(co_dataset_split(dataset, CO_SPLIT_TRAIN, &w.samples, &w.sample_count));
+  *count = w.sample_count;
+  if (!any) return CO_OK;
+  dropped = co_alloc_zero(w.ctx, (size_t)co_dataset_rows(dataset) + 1, 1);
+  status = dropped ? fit_all(&w, model, workers, drops) : CO_ERR_MEMORY;
+  if (status == CO_OK) status = mark_all(&w, model, dropped);
+  if (status == CO_OK) status = list_kept(&w, dropped, out, count);
+cleanup:
+  co_free(w.ctx, w.items);
+  co_free(w.ctx, dropped);
+  if (status == CO_OK) return CO_OK;
+  co_free(w.ctx, *out);
+  *out = NULL;
+  return status;
+}
+
+// ---- all ---------------------------------------------------------------------------------------
+
+static bool every(const co_input_feature *feature) {
+  (void)feature;
+  return true;
+}
+
 co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   work w = {.ctx = model->ctx, .dataset = dataset};
+  int64_t *kept = NULL;
   co_status status;
   CO_TRY(co_dataset_split(dataset, CO_SPLIT_TRAIN, &w.samples, &w.sample_count));
-  w.items = co_alloc_zero(w.ctx, (size_t)model->input_count + 1, sizeof *w.items);
-  status = w.items ? CO_OK : CO_ERR_MEMORY;
-  if (status != CO_OK) goto cleanup;
-  CO_TRY(begin(&w, model));
-  w.task = fit_rows;
-  run_all(&w, workers);
-  CO_TRY(end(&w));
+  CO_TRY(co_training_rows(model, dataset, workers, &kept, &w.sample_count));
+  if (kept) w.samples = kept;
+  CO_TRY(fit_all(&w, model, workers, every));
   for (int64_t i = 0; i < model->output_count; i++)
     if (model->outputs[i].balanced) CO_TRY(balance(&w, &model->outputs[i]));
-  end_all(&w);
   CO_TRY(count_all(&w, model, workers));
 cleanup:
-  end_all(&w);
   co_free(w.ctx, w.items);
+  co_free(w.ctx, kept);
   return status;
 }
 

@@ -6,6 +6,7 @@
 #include "host/exec/memory.h"
 #include "host/feed/collate.h"
 #include "host/feed/shape_classes.h"
+#include "models/feature.h"
 
 // The input section planned for one class, with its memory.
 typedef struct prepared_section {
@@ -22,6 +23,7 @@ typedef struct slot {
   int64_t *samples;           // padded to batch_rows
   void **data;                // per feed: the batch's rows, NULL where none are written
   const void **inputs;        // per network input: what is delivered
+  float **heads;              // per output, of a scored model
   double *weight_sum;         // per loss
   int64_t valid;
   co_shape_class shape;
@@ -75,6 +77,19 @@ static void free_section(prepared_section *s) {
   s->backend->api->buffer_free(s->backend, s->memory.step);
 }
 
+static co_status allocate_heads(co_pipeline *p, slot *s) {
+  const co_model *model = p->model;
+  s->heads = co_alloc_zero(p->ctx, (size_t)model->output_count + 1, sizeof *s->heads);
+  if (!s->heads) return CO_ERR_MEMORY;
+  for (int64_t i = 0; p->options.fill_heads && i < model->output_count; i++) {
+    size_t width = (size_t)model->outputs[i].width;
+    s->heads[i] = co_alloc_zero(p->ctx, (size_t)p->options.batch_rows * width, sizeof(float));
+    if (!s->heads[i]) return CO_ERR_MEMORY;
+    s->inputs[model->outputs[i].head_input] = s->heads[i];
+  }
+  return CO_OK;
+}
+
 static co_status allocate_slot(co_pipeline *p, slot *s) {
   const co_graph *network = p->model->network;
   size_t rows = (size_t)p->options.batch_rows, feeds = (size_t)co_collator_count(p->collator);
@@ -88,7 +103,7 @@ static co_status allocate_slot(co_pipeline *p, slot *s) {
     size_t bytes = co_collator_row_bytes(p->collator, (int64_t)i, &longest);
     if (bytes && !(s->data[i] = co_alloc_zero(p->ctx, rows, bytes))) return CO_ERR_MEMORY;
   }
-  return CO_OK;
+  return allocate_heads(p, s);
 }
 
 static void free_slot(co_pipeline *p, slot *s) {
@@ -96,6 +111,9 @@ static void free_slot(co_pipeline *p, slot *s) {
     free_section(&s->sections[i]);
   for (int64_t i = 0; s->data && i < co_collator_count(p->collator); i++)
     co_free(p->ctx, s->data[i]);
+  for (int64_t i = 0; s->heads && i < p->model->output_count; i++)
+    co_free(p->ctx, s->heads[i]);
+  co_free(p->ctx, s->heads);
   co_free(p->ctx, s->sections);
   co_free(p->ctx, s->samples);
   co_free(p->ctx, s->data);
@@ -136,7 +154,8 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
   }
   CO_RETURN_IF_FAILED(co_executor_run(ready->executor));
   deliver(p, s, ready);
-  return CO_OK;
+  if (!p->options.fill_heads) return CO_OK;
+  return p->options.fill_heads(p->options.fill_user, s->inputs, s->shape.rows, s->heads);
 }
 
 // For devices that run the section themselves: what the batch brings, part by part.
@@ -177,6 +196,14 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
 
 // ---- pipeline ----------------------------------------------------------------------------------
 
+// What is made of stored rows is made once for all epochs of a training, while it is no burden.
+static bool is_kept(const co_pipeline *p, const co_input_block *block, int64_t rows) {
+  static const int64_t most_bytes = 64 << 20;
+  const co_input_feature *feature = &block->features[0];
+  int64_t bytes = block->count * co_feature_width(feature) * (int64_t)sizeof(float);
+  return p->options.training && feature->derivation && rows <= most_bytes / bytes;
+}
+
 // Rows of a block of one column are picked from where they lie; those of several are joined.
 static co_status build_section(co_pipeline *p) {
   const co_model *model = p->model;
@@ -188,7 +215,9 @@ static co_status build_section(co_pipeline *p) {
   co_status status = rows ? CO_OK : CO_ERR_MEMORY;
   for (int64_t i = 0; status == CO_OK && i < model->block_count; i++) {
     status = co_block_table_rows(p->dataset, &model->blocks[i], &rows[i]);
-    if (model->blocks[i].count > 1 || model->blocks[i].features[0].derivation) rows[i] = CO_DIM_N;
+    const co_input_block *block = &model->blocks[i];
+    if ((block->count > 1 || block->features[0].derivation) && !is_kept(p, block, rows[i]))
+      rows[i] = CO_DIM_N;
   }
   if (status == CO_OK) status = co_section_create(&p->own, model, rows);
   p->section = p->own;

@@ -10,6 +10,11 @@
 #include "datasets/loader.h"
 #include "host/feed/resident.h"
 
+// Fills what stands in for the heads' values, per output (rows, width), of models that are no
+// networks, from the network's inputs of a batch. Any thread, several at once.
+typedef co_status co_fill_heads(void *user, const void *const *inputs, int64_t rows,
+                                float *const *heads);
+
 typedef struct co_pipeline_options {
   const int64_t *samples; // to draw from; borrowed
   int64_t sample_count;
@@ -23,7 +28,9 @@ typedef struct co_pipeline_options {
   int workers;
   const co_resident *resident;      // with `staging`: whose section the rows are for
   const co_staging_layout *staging; // of the program; NULL: the threads run the section
-  int ahead;                        // batches that are lent at the same time; 0 = 1
+  co_fill_heads *fill_heads;        // of scored models; NULL: nobody fills them
+  void *fill_user;
+  int ahead; // batches that are lent at the same time; 0 = 1
 } co_pipeline_options;
 
 // One batch as the network takes it.

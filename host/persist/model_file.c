@@ -43,6 +43,31 @@ static void digest(char hex[65], const char *config, const char *schema, const c
   co_sha256_final(&hash, hex);
 }
 
+// ---- arrays ------------------------------------------------------------------------------------
+
+co_status co_model_arrays_add(co_model_arrays *arrays, co_context *ctx, const co_fitted *array) {
+  CO_RETURN_IF_FAILED(co_grow(ctx, (void **)&arrays->items, &arrays->capacity, arrays->count,
+                              sizeof *arrays->items));
+  arrays->items[arrays->count++] = *array;
+  return CO_OK;
+}
+
+static size_t bytes_of(const co_fitted *array) {
+  return (size_t)co_shape_count(&array->shape) * co_dtype_size(array->dtype);
+}
+
+void co_model_arrays_fingerprint(const co_model_arrays *arrays, char hex[65]) {
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (int64_t i = 0; i < arrays->count; i++) {
+    const co_fitted *array = &arrays->items[i];
+    co_sha256_update(&hash, array->feature, strlen(array->feature) + 1);
+    co_sha256_update(&hash, array->name, strlen(array->name) + 1);
+    co_sha256_update(&hash, array->bytes, bytes_of(array));
+  }
+  co_sha256_final(&hash, hex);
+}
+
 // ---- writing -----------------------------------------------------------------------------------
 
 // Writes one block of an entry, canonical, as float or double.
@@ -163,6 +188,32 @@ static co_status write_fitted(co_h5 *file, co_fitted *const *fitted, int64_t cou
   return CO_OK;
 }
 
+static co_status write_arrays(co_h5 *file, const char *group, const co_model_arrays *arrays,
+                              co_arena *arena) {
+  CO_RETURN_IF_FAILED(co_h5_make_group(file, group));
+  for (int64_t i = 0; i < arrays->count; i++) {
+    const co_fitted *array = &arrays->items[i];
+    char *path = co_arena_format(arena, "%s/%s/%s", group, array->feature, array->name);
+    if (!path) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(
+        co_h5_write(file, path, array->dtype, &array->shape, array->bytes, NULL, true));
+  }
+  return CO_OK;
+}
+
+static co_status write_estimators(co_h5 *file, const co_model_file_content *content,
+                                  co_arena *arena) {
+  if (content->predictor)
+    CO_RETURN_IF_FAILED(write_arrays(file, CO_MODEL_PREDICTOR_GROUP, content->predictor, arena));
+  for (int64_t i = 0; i < content->baseline_count; i++) {
+    const co_model_baseline *baseline = &content->baselines[i];
+    char *group = co_arena_format(arena, "%s/%s", CO_MODEL_BASELINES_GROUP, baseline->name);
+    if (!group) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(write_arrays(file, group, baseline->arrays, arena));
+  }
+  return CO_OK;
+}
+
 static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state,
                                 co_arena *arena) {
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/trainer"));
@@ -202,13 +253,16 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
 static co_status write_content(co_h5 *file, const co_model_file_content *content,
                                const char *schema, co_arena *arena) {
   char hex[65], checksum[65];
-  CO_RETURN_IF_FAILED(write_weights(file, content->store, arena));
+  if (!content->predictor) CO_RETURN_IF_FAILED(write_weights(file, content->store, arena));
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/cohort"));
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "format", "cohort-model"));
   CO_RETURN_IF_FAILED(co_h5_set_int(file, "/cohort", "format_version", FORMAT_VERSION));
   CO_RETURN_IF_FAILED(
       co_h5_set_string(file, "/cohort", "dataset_fingerprint", content->dataset_fingerprint));
-  CO_RETURN_IF_FAILED(co_store_fingerprint(content->store, hex));
+  if (content->predictor)
+    co_model_arrays_fingerprint(content->predictor, hex);
+  else
+    CO_RETURN_IF_FAILED(co_store_fingerprint(content->store, hex));
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "weights_sha256", hex));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
@@ -216,6 +270,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   digest(checksum, content->config, schema, content->dataset_fingerprint, hex, content->training);
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
   CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
+  CO_RETURN_IF_FAILED(write_estimators(file, content, arena));
   return content->training ? write_training(file, content->store, content->training, arena) : CO_OK;
 }
 
@@ -404,6 +459,9 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
     CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/recipe", &text));
     out->recipe = text;
   }
+  if (co_h5_exists(file, CO_MODEL_BASELINES_GROUP))
+    CO_RETURN_IF_FAILED(
+        co_h5_list(file, CO_MODEL_BASELINES_GROUP, arena, &out->baselines, &out->baseline_count));
   CO_RETURN_IF_FAILED(co_h5_get_string(file, "/cohort", "checksum", arena, &checksum));
   out->has_training = co_h5_exists(file, "/trainer");
   if (out->has_training) CO_RETURN_IF_FAILED(read_training(file, arena, &out->training));
@@ -452,6 +510,51 @@ static bool is_stored(const co_h5_info *info, const co_shape *shape) {
   enum { SMALL = 1 << 20, COMPRESSION = 16 };
   double bytes = (double)co_shape_count(shape) * (double)sizeof(float);
   return bytes <= SMALL || (double)info->stored_bytes * COMPRESSION >= bytes;
+}
+
+static co_status read_array(co_h5 *file, co_arena *arena, const char *path, co_fitted *array) {
+  co_h5_info info;
+  CO_RETURN_IF_FAILED(co_h5_get_info(file, path, &info));
+  if (info.is_group || info.is_string || !is_stored(&info, &info.shape))
+    return co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0, "'%s' is damaged", path);
+  array->dtype = info.dtype;
+  array->shape = info.shape;
+  array->bytes =
+      co_arena_alloc(arena, (size_t)co_shape_count(&info.shape) + 1, co_dtype_size(info.dtype));
+  return array->bytes ? co_h5_read(file, path, info.dtype, &info.shape, array->bytes)
+                      : CO_ERR_MEMORY;
+}
+
+static co_status read_arrays(co_h5 *file, co_arena *arena, const char *group,
+                             co_model_arrays *out) {
+  char **features, **names;
+  int64_t feature_count, name_count;
+  out->count = 0;
+  if (!co_h5_exists(file, group))
+    return co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0, "there is no '%s'", group);
+  CO_RETURN_IF_FAILED(co_h5_list(file, group, arena, &features, &feature_count));
+  for (int64_t i = 0; i < feature_count; i++) {
+    char *folder = co_arena_format(arena, "%s/%s", group, features[i]);
+    if (!folder) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_h5_list(file, folder, arena, &names, &name_count));
+    for (int64_t k = 0; k < name_count; k++) {
+      co_fitted array = {.feature = features[i], .name = names[k]};
+      char *path = co_arena_format(arena, "%s/%s", folder, names[k]);
+      if (!path) return CO_ERR_MEMORY;
+      CO_RETURN_IF_FAILED(read_array(file, arena, path, &array));
+      CO_RETURN_IF_FAILED(co_model_arrays_add(out, co_arena_context(arena), &array));
+    }
+  }
+  return CO_OK;
+}
+
+co_status co_model_file_read_arrays(co_model_arrays *out, co_arena *arena, const char *path,
+                                    const char *group) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, co_arena_context(arena), path, CO_ERR_MODEL));
+  co_status status = read_arrays(file, arena, group, out);
+  co_h5_abandon(file);
+  return status;
 }
 
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {

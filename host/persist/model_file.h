@@ -34,6 +34,21 @@ typedef struct co_training_state {
   double *sums;          // owned by whoever filled it
 } co_training_state;
 
+// Named arrays, each of an output, of what is no network.
+typedef struct co_model_arrays {
+  co_fitted *items; // co_free it
+  int64_t count, capacity;
+} co_model_arrays;
+co_status co_model_arrays_add(co_model_arrays *arrays, co_context *ctx, const co_fitted *array);
+
+typedef struct co_model_baseline {
+  const char *name;
+  const co_model_arrays *arrays;
+} co_model_baseline;
+
+#define CO_MODEL_PREDICTOR_GROUP "/cohort/predictor"
+#define CO_MODEL_BASELINES_GROUP "/cohort/baselines" // with a group for each, by its name
+
 typedef struct co_model_file_content {
   const co_schema *schema; // columns that the model uses
   co_fitted *const *fitted;
@@ -43,8 +58,13 @@ typedef struct co_model_file_content {
   const char *dataset_fingerprint;
   const char *recipe;                // of raw rows (datasets/recipe.h), NULL = none
   const co_training_state *training; // NULL: a model without training state
+  const co_model_arrays *predictor;  // NULL: it is a network
+  const co_model_baseline *baselines;
+  int64_t baseline_count;
 } co_model_file_content;
 
+// What weights_sha256 is of a model that is no network.
+void co_model_arrays_fingerprint(const co_model_arrays *arrays, char hex[65]);
 // Writes atomically.
 co_status co_model_file_write(co_context *ctx, const char *path,
                               const co_model_file_content *content);
@@ -57,6 +77,8 @@ typedef struct co_model_file {
   co_schema schema; // columns the model uses
   const char *dataset_fingerprint, *weights_sha256;
   const char *recipe; // NULL = none
+  char **baselines;   // their names
+  int64_t baseline_count;
   bool has_training;
   co_training_state training;
   bool newer; // refused, but not damaged: it is of a format that a later version writes
@@ -67,6 +89,9 @@ co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *pa
 // Fills fitted arrays by their names.
 co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,
                                     int64_t count);
+// Reads all arrays under a group into the arena; `out` is emptied first.
+co_status co_model_file_read_arrays(co_model_arrays *out, co_arena *arena, const char *path,
+                                    const char *group);
 // Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
 // since a small file may claim a huge network.
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);

@@ -18,8 +18,8 @@ static double learning_rate(const co_session *t, int64_t step) {
          co_schedule_factor(&t->settings.schedule, step, t->total_steps);
 }
 
-static co_status write_record(co_session *t, const char *split, const co_evaluation *evaluation,
-                              bool training) {
+co_status co_session_record(co_session *t, const char *split, const co_evaluation *evaluation,
+                            bool training) {
   co_json json;
   co_json_init(&json, t->ctx, 0);
   co_json_open(&json, '{');
@@ -49,7 +49,7 @@ static co_status write_record(co_session *t, const char *split, const co_evaluat
 // One record over all steps since the last one; `sums` are the metrics of those.
 static co_status log_interval(co_session *t, const double *sums) {
   memcpy(t->interval.sums, sums, (size_t)t->model->network->metric_doubles * sizeof *sums);
-  CO_RETURN_IF_FAILED(write_record(t, "train", &t->interval, true));
+  CO_RETURN_IF_FAILED(co_session_record(t, "train", &t->interval, true));
   t->shown_loss = co_evaluation_loss(&t->interval);
   memset(t->interval.weight_sum, 0, (size_t)t->model->network->loss_count * sizeof(double));
   return CO_OK;
@@ -75,7 +75,7 @@ static void follow_plateau(co_session *t, bool better) {
       fmax(t->state.rate * schedule->decay_rate, fmin(t->state.rate, schedule->minimum_fraction));
 }
 
-static co_status validate(co_session *t, double *out) {
+co_status co_session_validate(co_session *t, double *out) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
   double begun = co_session_now();
   co_evaluation_value found;
@@ -85,7 +85,7 @@ static co_status validate(co_session *t, double *out) {
                                   t->samples[CO_SPLIT_VALIDATION],
                                   t->sample_count[CO_SPLIT_VALIDATION], &options));
   t->evaluation_seconds += co_session_now() - begun;
-  CO_RETURN_IF_FAILED(write_record(t, "validation", &t->validation, false));
+  CO_RETURN_IF_FAILED(co_session_record(t, "validation", &t->validation, false));
   show_progress(t);
   co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
   bool higher = found.higher_is_better;
@@ -147,7 +147,7 @@ static void log_epoch(co_session *t) {
 static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
   log_epoch(t);
-  CO_RETURN_IF_FAILED(validate(t, &value));
+  CO_RETURN_IF_FAILED(co_session_validate(t, &value));
   co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;
@@ -324,13 +324,20 @@ bool co_session_is_done(const co_session *t) {
   return t->state.finished;
 }
 
+int64_t co_session_step(const co_session *t) {
+  return t->state.step;
+}
+
 co_status co_session_advance(co_session *t) {
+  if (t->estimator) return co_session_fit(t);
   CO_RETURN_IF_FAILED(co_submission_queue_has_room(&t->queue) && !t->waiting ? submit(t)
                                                                              : collect(t));
   return answer_requests(t);
 }
 
 co_status co_session_open_batches(co_session *t) {
+  t->started = co_session_now();
+  if (t->estimator) return CO_OK; // reads its rows by itself
   co_pipeline_options options = {.samples = t->samples[CO_SPLIT_TRAIN],
                                  .sample_count = t->sample_count[CO_SPLIT_TRAIN],
                                  .batch_rows = t->batch_rows,

@@ -94,11 +94,16 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   char hex[65];
   double total = co_session_now() - t->started;
   int64_t steps = t->state.step - t->resumed_step;
-  CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
+  if (t->estimator)
+    co_model_arrays_fingerprint(&t->estimator->arrays, hex);
+  else
+    CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
   co_json_key(json, "run");
   co_json_string(json, t->run.path);
   co_json_key(json, "status");
   co_json_string(json, "done");
+  co_json_key(json, "predictor");
+  co_json_string(json, t->model->predictor);
   co_json_key(json, "steps");
   co_json_int(json, t->state.step);
   co_json_key(json, "epochs");
@@ -127,7 +132,7 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_key(json, "threads");
   co_json_int(json, t->threads);
   co_json_key(json, "steps_per_second");
-  double busy = total - t->evaluation_seconds - t->checkpoint_seconds;
+  double busy = total - t->evaluation_seconds - t->checkpoint_seconds - t->baseline_seconds;
   co_json_double(json, steps > 0 && busy > 0 ? (double)steps / busy : 0);
   co_json_key(json, "time_s");
   co_json_open(json, '{');
@@ -139,6 +144,8 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_double(json, t->evaluation_seconds);
   co_json_key(json, "checkpoint");
   co_json_double(json, t->checkpoint_seconds);
+  co_json_key(json, "baselines");
+  co_json_double(json, t->baseline_seconds);
   co_json_close(json);
   co_json_key(json, "warnings");
   co_json_open(json, '[');

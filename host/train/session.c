@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/eval/score_columns.h"
+#include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 #include "host/train/session_private.h"
 
@@ -109,6 +110,14 @@ static co_status open_data_and_model(co_session *t) {
   for (int split = 0; split < CO_SPLIT_COUNT; split++)
     CO_RETURN_IF_FAILED(
         co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
+  int64_t *learned = &t->sample_count[CO_SPLIT_TRAIN], all = *learned;
+  CO_RETURN_IF_FAILED(
+      co_training_rows(t->model, t->dataset, co_context_threads(t->ctx), &t->kept, learned));
+  if (t->kept) {
+    t->samples[CO_SPLIT_TRAIN] = t->kept;
+    co_log(t->ctx, CO_LOG_INFO, "data", "%lld of %lld training rows are left out",
+           (long long)(all - *learned), (long long)all);
+  }
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
   CO_RETURN_IF_FAILED(co_fit_lengths(t->model, t->dataset));
@@ -117,7 +126,7 @@ static co_status open_data_and_model(co_session *t) {
   // What could be trained, but not be scored, is better said now.
   char **columns;
   int64_t column_count;
-  CO_RETURN_IF_FAILED(co_score_columns(&columns, &column_count, t->arena, t->model, t->dataset));
+  CO_RETURN_IF_FAILED(co_score_columns(&columns, &column_count, t->arena, t->model, t->dataset, 0));
   t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
@@ -170,6 +179,28 @@ static co_status parse_placement(const char *name, co_placement *out) {
   return status;
 }
 
+// Of what is no network the program has no step: only what is made of the heads' values.
+static co_status create_estimator(co_session *t) {
+  const char *device = t->options->device;
+  co_shape_class classes[CO_MAX_LENGTHS];
+  int64_t class_count = 0;
+  co_shape_classes_add(t->model, t->settings.eval_batch_size, classes, &class_count);
+  const co_program_options options = {.evaluation_classes = classes,
+                                      .evaluation_class_count = class_count,
+                                      .evaluation_mode = CO_MODE_EVALUATE,
+                                      .evaluation_outputs = co_evaluation_needs_scores(t->model),
+                                      .real = CO_F32};
+  const co_predictor_settings *settings = &t->settings.predictor;
+  CO_RETURN_IF_FAILED(co_estimator_choose_device(&device, settings->class_->name));
+  CO_RETURN_IF_FAILED(co_open_backend(&t->backend, t->ctx, device, t->threads, CO_PRECISION_TF32));
+  CO_RETURN_IF_FAILED(
+      co_estimator_create(&t->estimator, settings->class_, settings->options, t->model));
+  CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
+                                         t->backend, &options, CO_PLACEMENT_HOST));
+  return co_network_attach(&t->predictor, t->resident, t->program, t->estimator,
+                           t->settings.eval_batch_size);
+}
+
 static co_status create_program(co_session *t) {
   co_placement placement = CO_PLACEMENT_AUTO;
   CO_RETURN_IF_FAILED(parse_placement(t->options->placement, &placement));
@@ -204,7 +235,9 @@ static co_status create_program(co_session *t) {
       co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, placement));
-  return co_network_attach(&t->predictor, t->resident, t->program, t->settings.eval_batch_size);
+  CO_RETURN_IF_FAILED(co_baselines_create(&t->baselines, t->model, &t->settings.baselines));
+  return co_network_attach(&t->predictor, t->resident, t->program, NULL,
+                           t->settings.eval_batch_size);
 }
 
 static const char *status_word(co_status status) {
@@ -245,7 +278,7 @@ static co_status prepare(co_session *t) {
     t->threads = (int)number;
     t->threads_why = "as the run began";
   }
-  return create_program(t);
+  return t->model->scored ? create_estimator(t) : create_program(t);
 }
 
 static void free_session(co_session *t) {
@@ -258,9 +291,12 @@ static void free_session(co_session *t) {
   co_program_free(t->program);
   co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
+  co_estimator_free(t->estimator);
+  co_baselines_free(&t->baselines);
   co_model_free(t->model);
   if (!t->dataset_is_borrowed) co_dataset_close(t->dataset);
   co_text_free(&t->config_json);
+  co_free(t->ctx, t->kept);
   co_free(t->ctx, t->dataset_path);
   co_free(t->ctx, t->run_path);
   co_arena_free(t->arena);
@@ -303,7 +339,9 @@ void co_session_set_epoch_hook(co_session *t, co_epoch_hook *hook, void *user) {
 
 co_status co_session_finish(co_session *t) {
   co_session_close_batches(t);
-  return t->already_done ? CO_OK : co_session_write_model(t);
+  if (t->already_done) return CO_OK;
+  CO_RETURN_IF_FAILED(co_session_fit_baselines(t));
+  return co_session_write_model(t);
 }
 
 // The run's own record must not hide the error that ended it.

@@ -33,6 +33,7 @@ typedef bool co_epoch_hook(void *user, const co_session *session, int64_t epoch,
 void co_session_set_epoch_hook(co_session *session, co_epoch_hook *hook, void *user);
 
 bool co_session_is_done(const co_session *session);
+int64_t co_session_step(const co_session *session); // updates done
 // Submits the next steps, or collects the oldest and does what is due behind them (a record,
 // validation, a checkpoint). CO_INTERRUPTED and CO_STOPPED after a checkpoint, where that was asked.
 co_status co_session_advance(co_session *session);

@@ -4,6 +4,7 @@
 #define COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 
 #include "host/device/machine.h"
+#include "host/eval/calibration.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/network.h"
 #include "host/eval/opening.h"
@@ -23,6 +24,7 @@ struct co_session {
   co_arena *arena;
   co_node *config;
   co_trainer_settings settings;
+  int64_t *kept;       // training rows, where some are left out
   co_text config_json; // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
@@ -31,6 +33,8 @@ struct co_session {
   co_backend *backend;
   co_resident *resident;
   co_program *program;
+  co_estimator *estimator; // what is fitted where it is no network, else NULL
+  co_baselines baselines;  // of a network
   co_predictor *predictor; // of the program
   co_run run;
   co_training_state state;
@@ -46,7 +50,7 @@ struct co_session {
   int64_t resumed_step, checkpoint_step;
   int checkpoints_asked, statuses_asked; // how often, as far as answered
   double called;                         // clock at the start of it all
-  double started, wait_seconds, evaluation_seconds, checkpoint_seconds;
+  double started, wait_seconds, evaluation_seconds, checkpoint_seconds, baseline_seconds;
   double norm;                                 // gradient norm of the last step
   double shown_loss;                           // of the last record, for people
   double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
@@ -75,6 +79,15 @@ co_status co_session_checkpoint(co_session *t, bool scheduled);
 // Goes back to the last checkpoint of the schedule (else to the beginning) with half the learning
 // rate. No batches are open.
 co_status co_session_roll_back(co_session *t);
+// Where it is no network: fits it, then records how it does.
+co_status co_session_fit(co_session *t);
+// Once a network is trained: fits what stands beside it.
+co_status co_session_fit_baselines(co_session *t);
+// A record in metrics.jsonl; of steps of training, with rate and gradient.
+co_status co_session_record(co_session *t, const char *split, const co_evaluation *evaluation,
+                            bool training);
+// Measures on validation rows, where there are any, and keeps the best.
+co_status co_session_validate(co_session *t, double *value);
 // Writes model.h5.
 co_status co_session_write_model(co_session *t);
 // Seconds on a clock that only goes forward.

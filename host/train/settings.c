@@ -60,6 +60,16 @@ static const co_field trainer_fields[] = {
      "{keep_last: 2}", NULL},
     {.key = NULL}};
 
+// What of it something else than a network has as well.
+static const char *const shared_keys[] = {"eval_batch_size", "seed", "random_seed", "deterministic",
+                                          "validation_metric"};
+static const co_field shared_fields[] = {
+    {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL, "", NULL},
+    {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL, "", NULL},
+    {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL, "", NULL},
+    {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL, "", NULL},
+    {.key = NULL}};
+
 typedef struct clipping_options {
   double clip_global_norm, clip_value;
 } clipping_options;
@@ -89,8 +99,18 @@ static const co_field section_fields[] = {
     {"input_features", CO_FIELD_NODE, 0, "all", 0, 0, NULL, "A list, or `all` input columns.",
      NULL},
     {"defaults", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "Settings of features by their type.", NULL},
+    {"event_encoder", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
+     "Layers over the joined columns of a table of events: {type: …}; `cohort help encoders`.",
+     NULL},
     {"combiner", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "What joins the inputs.", NULL},
     {"output_features", CO_FIELD_NODE, 0, "targets", 0, 0, NULL, "A list, or all `targets`.", NULL},
+    {"predictor", CO_FIELD_NODE, 0, "{type: network}", 0, 0, NULL,
+     "{type: linear, …}: what is trained; `cohort help predictors` lists them.", NULL},
+    {"baselines", CO_FIELD_NODE, 0, "auto", 0, 0, NULL,
+     "What is fitted beside a network and measured with it: auto (of a table, those that can be "
+     "had "
+     "of prior, logistic or linear, boosted_trees), none, or a list.",
+     NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
     {.key = NULL}};
 
@@ -243,6 +263,17 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
   return CO_OK;
 }
 
+// "[OUTPUT.]ID" with the canonical id.
+static co_status parse_metric(co_trainer_settings *out, co_arena *arena) {
+  const char *given = out->validation_metric;
+  const char *dot = given ? strrchr(given, '.') : NULL;
+  if (!given) return CO_OK;
+  out->validation_metric = dot ? co_arena_format(arena, "%.*s%s", (int)(dot + 1 - given), given,
+                                                 co_metric_canonical(dot + 1))
+                               : co_metric_canonical(given);
+  return out->validation_metric ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status parse_precision(co_trainer_settings *out, const char *text, const co_node *trainer,
                                  co_diagnostics *problems) {
   if (!text || co_precision_parse(&out->precision, text, "trainer.precision:") == CO_OK)
@@ -252,6 +283,26 @@ static co_status parse_precision(co_trainer_settings *out, const char *text, con
   co_error_clear();
   return co_node_problem(problems, co_node_get(trainer, "precision"), error.hint, "%s",
                          error.message);
+}
+
+static bool is_shared(const char *key) {
+  for (size_t i = 0; i < sizeof shared_keys / sizeof *shared_keys; i++)
+    if (strcmp(shared_keys[i], key) == 0) return true;
+  return false;
+}
+
+// Keys of the trainer that only networks have, beside another predictor.
+static co_status check_shared(const co_node *trainer, const char *type, co_diagnostics *problems) {
+  for (int64_t i = 0; trainer && trainer->kind == CO_NODE_MAP && i < trainer->count; i++) {
+    if (is_shared(trainer->keys[i])) continue;
+    co_node place = *trainer->items[i];
+    place.line = place.key_line;
+    place.column = place.key_column;
+    CO_RETURN_IF_FAILED(co_node_problem(
+        problems, &place, "remove it, or leave `predictor` out",
+        "trainer.%s: only networks have it, not a predictor of type %s", trainer->keys[i], type));
+  }
+  return CO_OK;
 }
 
 co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
@@ -274,6 +325,16 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
                                       "trainer.gradient_clipping", arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,
                                       "trainer.checkpoint", arena, problems));
+  co_predictor_settings *predictor = &options.settings.predictor;
+  CO_RETURN_IF_FAILED(co_predictor_settings_parse(predictor, root, arena, problems));
+  CO_RETURN_IF_FAILED(co_baseline_settings_parse(&options.settings.baselines, root, problems));
+  if (predictor->class_ && co_node_get(root, "baselines"))
+    CO_RETURN_IF_FAILED(co_node_problem(
+        problems, co_node_get(root, "baselines"), "remove it, or leave `predictor` out",
+        "baselines: stand beside networks, not a predictor of type %s", predictor->class_->name));
+  if (predictor->class_)
+    CO_RETURN_IF_FAILED(
+        check_shared(co_node_get(root, "trainer"), predictor->class_->name, problems));
   options.settings.clip_norm = clipping.clip_global_norm;
   options.settings.clip_value = clipping.clip_value;
   options.settings.keep_last = checkpoint.keep_last;
@@ -288,6 +349,13 @@ const char *co_settings_dataset(const co_node *root) {
 }
 
 // ---- rendering ---------------------------------------------------------------------------------
+
+static void render_shared(co_json *json, const co_trainer_settings *settings) {
+  section_options options = {.settings = *settings};
+  co_json_open(json, '{');
+  co_fields_render(json, shared_fields, &options);
+  co_json_close(json);
+}
 
 static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   section_options options;
@@ -322,8 +390,8 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
 
 co_status co_settings_render(co_json *json, const co_node *root,
                              const co_trainer_settings *settings) {
-  static const char *const model_sections[] = {"input_features", "defaults", "combiner",
-                                               "output_features"};
+  static const char *const model_sections[] = {"input_features", "defaults", "event_encoder",
+                                               "combiner", "output_features"};
   co_json_open(json, '{');
   co_json_key(json, "version");
   co_json_int(json, 1);
@@ -333,8 +401,15 @@ co_status co_settings_render(co_json *json, const co_node *root,
     co_json_key(json, model_sections[i]);
     co_node_render(json, node);
   }
+  if (settings->predictor.class_)
+    co_predictor_settings_render(json, &settings->predictor);
+  else
+    co_baseline_settings_render(json, &settings->baselines);
   co_json_key(json, "trainer");
-  render_trainer(json, settings);
+  if (settings->predictor.class_)
+    render_shared(json, settings);
+  else
+    render_trainer(json, settings);
   co_json_close(json);
   return json->text.status;
 }

@@ -6,6 +6,7 @@
 
 #include "host/config/config.h"
 #include "host/device/precision.h"
+#include "host/eval/baselines.h"
 #include "host/graph/optim/optimizer.h"
 #include "host/graph/schedule/schedule.h"
 
@@ -23,6 +24,8 @@ typedef struct co_trainer_settings {
   const co_optimizer_class *optimizer;
   void *optimizer_options;
   co_schedule_options schedule;
+  co_predictor_settings predictor; // what is trained
+  co_baseline_settings baselines;  // beside it, if it is a network
 } co_trainer_settings;
 
 // Field tables by where they stand in a config ("trainer.checkpoint"; "" for the top level), for

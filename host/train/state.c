@@ -134,7 +134,10 @@ static co_status load_model(co_session *t, const char *path, bool *damaged) {
   if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
   CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
-  CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false));
+  if (t->estimator)
+    CO_TRY(co_estimator_read(t->estimator, path, CO_MODEL_PREDICTOR_GROUP));
+  else
+    CO_TRY(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), false));
 cleanup:
   *damaged = status == CO_ERR_MODEL && !file.newer;
   co_arena_free(arena);
@@ -288,7 +291,7 @@ static co_status continue_run(co_session *t) {
   if (t->already_done) return CO_OK;
   warn_of_machine(t);
   t->begun = true;
-  co_program_set_updates(t->program, 0, t->state.updates);
+  if (!t->estimator) co_program_set_updates(t->program, 0, t->state.updates);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
   CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
@@ -309,6 +312,13 @@ static void log_begin(co_session *t) {
   if (t->already_done) {
     co_log(t->ctx, CO_LOG_INFO, "begin", "%s is done since step %lld; nothing to do", t->run.path,
            (long long)t->state.step);
+    return;
+  }
+  if (t->estimator) {
+    co_log(t->ctx, CO_LOG_INFO, "begin",
+           "%s: %lld training and %lld validation rows of %lld columns, predictor %s", t->run.path,
+           (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
+           (long long)t->estimator->columns.count, t->model->predictor);
     return;
   }
   co_log(t->ctx, CO_LOG_INFO, "begin",
@@ -371,9 +381,28 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
   return co_run_write_event(&t->run, "checkpoint", fields);
 }
 
+// Temperature and threshold, from the validation rows.
+static co_status decide(co_session *t) {
+  const co_scoring_options options = {
+      .watch = t->watch, .workers = t->options->workers, .stage = "calibrate"};
+  co_evaluation evaluation;
+  if (!t->sample_count[CO_SPLIT_VALIDATION] || !co_evaluation_needs_scores(t->model)) return CO_OK;
+  co_status status;
+  CO_TRY(co_evaluation_create(&evaluation, t->model));
+  co_evaluation_collect_all(&evaluation);
+  evaluation.keeps = true;
+  CO_TRY(co_evaluate(&evaluation, t->predictor, t->dataset, t->samples[CO_SPLIT_VALIDATION],
+                     t->sample_count[CO_SPLIT_VALIDATION], &options));
+  CO_TRY(co_decide(&evaluation));
+cleanup:
+  co_evaluation_free(&evaluation);
+  return status;
+}
+
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
 co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(load_best_weights(t));
+  CO_RETURN_IF_FAILED(decide(t));
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
   co_model_file_content content = {.schema = &t->model->schema,
@@ -382,7 +411,10 @@ co_status co_session_write_model(co_session *t) {
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
-                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset)};
+                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
+                                   .predictor = t->estimator ? &t->estimator->arrays : NULL,
+                                   .baselines = t->baselines.stored,
+                                   .baseline_count = t->baselines.count};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
   return status;

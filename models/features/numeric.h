@@ -20,7 +20,8 @@ typedef enum co_missing {
   CO_MISSING_INDICATOR, // the same, and beside the numbers 1 where they were missing, else 0
   CO_MISSING_MEDIAN,    // of the training rows; this and what follows of scalars alone (scalar.h)
   CO_MISSING_MODE,      // their most frequent value, the least of several
-  CO_MISSING_CONSTANT   // fill_value
+  CO_MISSING_CONSTANT,  // fill_value
+  CO_MISSING_DROP       // rows without a value are not learned from; elsewhere the mean
 } co_missing;
 
 // Begins every class's preprocessing options.
@@ -32,6 +33,9 @@ typedef struct co_numeric_options {
 extern const char *const co_missing_words[]; // of co_missing
 #define CO_MISSING_DOC                                                                             \
   "auto: mean where training rows lack values, too, else refused; indicator: mean, and a flag."
+#define CO_SCALAR_MISSING_DOC                                                                      \
+  "auto: mean where training rows lack values, too, else refused; indicator: mean, and a flag; "   \
+  "constant: fill_value; drop: the row is not learned from, elsewhere mean."
 // The fields of numbers: `normalization` of none, zscore and minmax, `missing`.
 extern const co_field co_numeric_fields[];
 

@@ -8,11 +8,11 @@
 #include "models/builder.h"
 #include "models/features/quantiles.h"
 
-const char *const co_scalar_missing_words[] = {"auto",   "refuse", "mean",     "indicator",
-                                               "median", "mode",   "constant", NULL};
+const char *const co_scalar_missing_words[] = {"auto", "refuse",   "mean", "indicator", "median",
+                                               "mode", "constant", "drop", NULL};
 
 static const char *const methods[] = {"none", "iqr", "zscore", NULL};
-static const char *const actions[] = {"clip", "null", NULL};
+static const char *const actions[] = {"clip", "null", "drop", NULL};
 
 typedef struct outlier_options {
   int method, action;
@@ -25,7 +25,7 @@ const co_field co_outlier_fields[] = {
      "deviations from the mean.",
      NULL},
     {"action", CO_FIELD_ENUM, offsetof(outlier_options, action), "clip", 0, 0, actions,
-     "clip: moved to the bound; null: taken as missing.", NULL},
+     "clip: moved to the bound; null: taken as missing; drop: the row is not learned from.", NULL},
     {"factor", CO_FIELD_DOUBLE, offsetof(outlier_options, factor), "0.0", 0, 1e9, NULL,
      "How far is too far; 0: 1.5 for iqr, 3 for zscore.", NULL},
     {.key = NULL}};
@@ -110,6 +110,7 @@ static double scaled(const derivation *d, double x) {
 }
 
 static double within(const derivation *d, double x) {
+  if (d->options->outlier.action == CO_OUTLIERS_DROP) return x; // those that were not dropped
   bool clip = d->options->outlier.action == CO_OUTLIERS_CLIP;
   if (x < d->bounds[0]) return clip ? d->bounds[0] : (double)NAN;
   if (x > d->bounds[1]) return clip ? d->bounds[1] : (double)NAN;
@@ -191,6 +192,8 @@ static void fit_bounds(co_context *ctx, const co_input_feature *feature, derivat
                        const double *sorted, int64_t count) {
   const co_scalar_options *options = options_of(feature);
   double low = -INFINITY, high = INFINITY, factor = options->outlier.factor;
+  d->bounds[0] = low; // of an earlier fit
+  d->bounds[1] = high;
   if (options->outlier.method == CO_OUTLIERS_IQR) {
     double first = co_quantile(sorted, count, 0.25), third = co_quantile(sorted, count, 0.75);
     low = first - factor * (third - first);
@@ -309,6 +312,20 @@ static void free_fitting(co_context *ctx, void *state) {
 
 const co_fit_class co_scalar_fit = {
     .state_size = sizeof(fitting), .begin = begin, .add = add, .end = end, .free = free_fitting};
+
+bool co_scalar_drops(const co_input_feature *feature) {
+  const co_scalar_options *options = options_of(feature);
+  return options->numeric.missing == CO_MISSING_DROP ||
+         (options->outlier.method != CO_OUTLIERS_NONE &&
+          options->outlier.action == CO_OUTLIERS_DROP);
+}
+
+bool co_scalar_drops_row(const co_input_feature *feature, double value) {
+  const derivation *d = feature->derivation ? feature->derivation->user : NULL;
+  if (isnan(value)) return options_of(feature)->numeric.missing == CO_MISSING_DROP;
+  return d && d->options->outlier.action == CO_OUTLIERS_DROP &&
+         (value < d->bounds[0] || value > d->bounds[1]);
+}
 
 co_status co_scalar_check(const co_input_feature *feature, const void *values, int64_t rows,
                           const int64_t *samples, int64_t *counts) {

@@ -50,6 +50,8 @@ co_status co_scalar_read(struct co_model_builder *b, const co_node *item, const 
 co_status co_scalar_declare(co_model *model, co_input_feature *feature);
 bool co_scalar_is_fitted(const co_input_feature *feature);
 extern const co_fit_class co_scalar_fit;
+bool co_scalar_drops(const co_input_feature *feature);
+bool co_scalar_drops_row(const co_input_feature *feature, double value);
 co_status co_scalar_check(const co_input_feature *feature, const void *values, int64_t rows,
                           const int64_t *samples, int64_t *counts);
 

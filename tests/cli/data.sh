@@ -70,7 +70,7 @@ grep -q 'there is no target' out || fail 'a table without target'
 # ---- profile
 expect 0 data profile customers.csv --target left --key customer --json
 json dataset=customers.csv
-grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"exact":true,"mean":' out ||
+grep -q '"name":"visits","table":"customers","type":"number","role":"input","all":{"rows":900,"missing":0,"distinct":900,"distinct_exact":true,"mean":' out ||
   fail 'the profile of visits'
 grep -q '"top":\[{"value":"monthly","count":600,"share":0.6666666666666666}' out || fail 'classes'
 grep -q '"quantiles":{"0.01":' out || fail 'quantiles'
@@ -96,9 +96,9 @@ awk 'BEGIN {
 }' >dated.csv
 expect 0 import -O dated.h5 --target left --type since=date --type said=text dated.csv
 expect 0 data profile dated.h5 --json
-grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"exact":true,"mean":"2024' out ||
+grep -q '"name":"since","table":"dated","type":"date","role":"input","all":{"rows":60,"missing":0,"distinct":60,"distinct_exact":true,"mean":"2024' out ||
   fail 'the profile of a date'
-grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"exact":true}' out ||
+grep -q '"name":"said","table":"dated","type":"text","role":"input","all":{"rows":60,"missing":12,"distinct":48,"distinct_exact":true}' out ||
   fail 'the profile of a text'
 expect 0 data show dated.h5 --rows 1 --csv
 [ "$(tail -1 out)" = 0,2024-01-01,,yes ] || fail 'a date as CSV'
@@ -119,6 +119,67 @@ expect 0 data show d.h5 --rows 1000 --csv
 refused 2 'needs a key' -- data erase d.h5
 refused 2 'does not go with erase' -- data erase d.h5 --key a --strict
 refused 2 'does not go with check' -- data check d.h5 --keys keys
+
+# ---- privacy
+printf 'trainer: {max_epochs: 1}\n' >c0.yaml
+awk 'BEGIN {
+  print "id,mail,phone,card,x,t"
+  for (i = 0; i < 60; i++)
+    print "P-" i ",user" i "@example.org,+4930" 1234560 + i "," (i % 2 ? "4111111111111111" : "378282246310005") \
+      "," i % 7 "," (i % 3 ? "no" : "yes")
+}' >people.csv
+expect 0 import -O people.h5 --target t --key id --type card=category people.csv --json
+grep -q '"privacy":\[{"column":"phone","kind":"phone","count":60},{"column":"card","kind":"card","count":60}\]' out ||
+  fail 'what is personal'
+expect 0 import -O people.h5 --force --target t --key mail --ignore phone --ignore card people.csv
+grep -q "column 'mail': 60 values look like e-mail addresses" err || fail 'e-mails as keys'
+grep -q 'user7@' out err && fail 'a value was printed'
+refused 2 'needs --key-file' -- import -O p.h5 --target t --key id --pseudonymize id people.csv
+printf 'a key of sixteen bytes and more\n' >secret
+chmod 600 secret
+if "$cohort" doctor | grep -q '^ *sodium *missing'; then
+  echo 'NOT RUN: pseudonyms, without libsodium'
+else
+  hidden=(--key mail --pseudonymize mail --key-file secret)
+  refused 4 'to pseudonymize' -- import -O p.h5 --target t --key id --pseudonymize mial --key-file secret people.csv
+  expect 0 import -O p.h5 --target t "${hidden[@]}" --ignore phone --ignore card people.csv
+  grep -q 'e-mail' err && fail 'e-mails are not there any more'
+  grep -q '@example' p.h5 && fail 'an e-mail address is in the dataset'
+  grep -q 'a key of sixteen' p.h5 && fail 'the key is in the dataset'
+  expect 0 import -O p.h5 --target t "${hidden[@]}" --ignore phone --ignore card people.csv
+  grep -q 'up to date' out || fail 'an equal import is up to date'
+  printf 'another key of sixteen bytes\n' >other
+  chmod 600 other
+  refused 9 'not made from these inputs' -- import -O p.h5 --target t --key mail --pseudonymize mail \
+    --key-file other --ignore phone --ignore card people.csv
+  expect 0 data show p.h5 --rows 1 --csv
+  hash=$(sed -n '2s/,.*//p' out)
+  [ "${#hash}" = 64 ] || fail 'a key is no hash'
+  expect 0 train --dataset p.h5 -c c0.yaml --run-dir people -q
+  expect 0 predict -m people --dataset people.csv -O scores.csv -q
+  [ "$(sed -n '2s/,.*//p' scores.csv)" = user0@example.org ] || fail 'keys stay as they are'
+  expect 0 predict -m people --dataset people.csv --key-file secret -O scores.csv -q --force
+  [ "$(sed -n '2s/,.*//p' scores.csv)" = "$hash" ] || fail 'keys become those of the training'
+  refused 2 'not the key' -- predict -m people --dataset people.csv --key-file other -O x.csv
+  refused 4 'to pseudonymize' -- predict -m people --dataset people.csv --pseudonymize mial \
+    --key-file secret -O x.csv
+  expect 0 data erase p.h5 --key user0@example.org --key-file secret --json
+  json samples=1
+  grep -q "$hash" p.h5 && fail 'the pseudonym is still there'
+  # As an input a pseudonym is a category: scoring needs the key.
+  awk -F, -v OFS=, 'NR > 1 { $2 = "shop" NR % 3 "@example.org" } { print $1, $2, $5, $6 }' people.csv >shops.csv
+  expect 0 train --dataset shops.csv --target t --key id --pseudonymize mail --key-file secret \
+    --run-dir shops -q --set trainer.max_steps=5
+  grep -rq 'shop1@' shops && fail 'an address is in the run'
+  refused 2 "'mail' was pseudonymized" -- predict -m shops --dataset shops.csv -O x.csv
+  expect 0 predict -m shops --dataset shops.csv --key-file secret -O x.csv --json
+  grep -q '"unseen":{}' out || fail 'hashes that the model does not know'
+  expect 0 import --print-schema --target t --key id --pseudonymize mail --key-file secret shops.csv
+  cp out hidden.yaml
+  refused 2 '--key-file FILE is needed' -- import -O s.h5 --schema hidden.yaml shops.csv
+  expect 0 import -O s.h5 --schema hidden.yaml --key-file secret shops.csv
+  rm -f s.h5
+fi
 
 # ---- synthesize
 expect 0 synthesize -O s.csv --truth truth.csv --rows 5000 --seed 5 --json
@@ -149,6 +210,19 @@ expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method corre
 [ "$(grep -c '^  - name.*# correlation' selected.yaml)" = 2 ] || fail 'the two best'
 expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --min-score 0
 grep -q '# - name' selected.yaml && fail 'all have a score of 0 at least'
+expect 0 train --dataset s.h5 -c c.yaml --run-dir asked -q --set trainer.max_steps=300
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked --json
+json method=permutation
+grep -Eq '"name":"recency","score":0.0[0-9]+,"chosen":true' out || fail 'the model needs recency'
+cp out first
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked --json
+cmp -s out first || fail 'the same question, another answer'
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked \
+  --metric roc_auc --top 3
+grep -Eq '^  - name: recency  # permutation 0.0' selected.yaml || fail 'by ROC AUC'
+refused 2 'no metric' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation -m asked --metric best
+refused 2 'asks a model' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation
+refused 2 'without a model' -- select -c c.yaml --dataset s.h5 -O x.yaml -m asked
 refused 2 'not there yet' -- select -c c.yaml --dataset s.h5 -O x.yaml --method l1
 refused 2 'does not go with' -- select -c c.yaml --dataset s.h5 -O x.yaml --top 2 --min-score 1
 refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-score 9
@@ -157,6 +231,25 @@ refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-s
 expect 0 train --target bought --key customer --dataset s.csv --run-dir run -q \
   --set trainer.max_steps=400
 expect 0 evaluate -m run --dataset run/dataset.h5 --split test --require 'roc_auc>=0.70' -q
+
+# ---- real customers
+telco=${COHORT_TEST_DATA:-}/telco_churn/Telco-Customer-Churn.csv
+if [ ! -r "$telco" ]; then
+  echo 'NOT RUN: real customers (set COHORT_TEST_DATA)'
+else
+  expect 0 data check "$telco" --target Churn --key customerID --json
+  [ "$(grep -o '"id":"[a-z_]*"' out)" = '"id":"duplicates_across_splits"' ] || fail 'findings of real customers'
+  expect 0 data profile "$telco" --target Churn --key customerID --json
+  grep -q '"name":"TotalCharges",[^{]*{"rows":7043,"missing":11,"distinct":6530,"distinct_exact":true,"mean":2283.30044084' out ||
+    fail 'the profile of TotalCharges differs from that of pandas'
+  grep -q '"value":"Month-to-month","count":3875,' out || fail 'classes of real customers'
+  expect 0 import -O telco.h5 --target Churn --key customerID "$telco" -q
+  grep -q 7590-VHVEG telco.h5 || fail 'the first customer is not there'
+  expect 0 data erase telco.h5 --key 7590-VHVEG
+  grep -q 7590-VHVEG telco.h5 && fail 'the first customer is still in the file'
+  expect 0 data show telco.h5 --rows 7043 --csv
+  [ "$(wc -l <out)" = 7043 ] || fail 'rows of the others'
+fi
 
 # ---- mistakes
 refused 2 'there is no' -- data look d.h5

@@ -129,6 +129,25 @@ has 'whole/fold-0' err
 expect 4 train --resume whole/fold-0
 has 'cohort experiment --resume' err
 
+# ---- proofs of resuming and of repeating
+expect 0 verify resume -c c.yaml --dataset d.h5 --kills 4 --seed 3 --json
+json ok=true verb=verify steps=21 compared.metric_lines=6 first_difference=null
+[ "$(grep -o '"kills":\[[0-9,]*\]' out | tr -cd , | wc -c)" = 3 ] || fail 'not four kills'
+cp out first
+expect 0 verify resume -c c.yaml --dataset d.h5 --kills 4 --seed 3 --json
+cmp -s first out || fail 'other steps for the same seed'
+expect 0 verify determinism -c c.yaml --dataset d.h5 --run-dir proof
+cmp -s proof/undisturbed/model.h5 proof/repeated/model.h5 || fail 'runs differ'
+for arguments in 'resume --dataset d.h5' 'resume -c c.yaml' 'determinism -c c.yaml --dataset d.h5 --kills 2' \
+  'resume -c c.yaml --dataset d.h5 -m whole/fold-0' 'parity -m whole/fold-0 --dataset d.h5 -c c.yaml' \
+  'resume -c c.yaml --dataset d.h5 --kills 99'; do
+  # shellcheck disable=SC2086 # words
+  expect 2 verify $arguments
+done
+expect 9 verify determinism -c c.yaml --dataset d.h5 --run-dir proof
+[ -z "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'cohort-verify-*' -user "$(id -u)" -newer first)" ] ||
+  fail 'a temporary folder is left'
+
 # ---- real data, folds that others use too
 data=${COHORT_TEST_DATA:-}
 if [ -r "$data/folds/online_shoppers_folds.csv" ]; then

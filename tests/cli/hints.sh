@@ -213,6 +213,8 @@ table --target t t.csv
 hint 4 'import with --key COLUMN' data erase table.h5 --key u1
 table --target t --key id t.csv
 follow data erase table.h5 --key u1
+hint 2 'or give --method permutation' select -c c.yaml --dataset table.h5 -O x.yaml -m run
+hint 2 'give -m RUN' select -c c.yaml --dataset table.h5 -O x.yaml --method permutation
 hint 4 '--top N chooses the best ones' select -c c.yaml --dataset table.h5 -O x.yaml --min-score 9
 follow select -c c.yaml --dataset table.h5 -O x.yaml --top 1
 hint 2 'its first line names the columns' train --dataset t.csv --run-dir tabled
@@ -223,6 +225,10 @@ follow predict -m tabled --dataset t.csv -O scores.csv -q
 hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key id -O x2.csv -q
 awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
 follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
+
+# ---- proofs
+hint 2 'see: cohort verify --help' verify resume -c c.yaml --dataset d.h5 -m run
+follow verify --help
 
 # ---- experiments
 folds=(experiment -c c.yaml --dataset d.h5 -q)
@@ -243,6 +249,7 @@ follow evaluate -m folded/fold-0 --dataset d.h5 --split train -q
 
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'
+--run-dir DIR keeps both runs
 or use --device cpu
 give fewer --threads, or raise the limits
 give fewer --workers, or raise the limits

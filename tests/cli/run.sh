@@ -243,7 +243,7 @@ YAML
   stderr_has "error[gate]: 'image/"
   expect 10 "${parity[@]}" --tolerance 1e-12 --json
   json ok=false verb=verify exit=10 error.code=gate batches=1
-  expect 2 verify resume -m "$dir/run" --dataset "$dir/d.h5"
+  expect 2 verify honesty -m "$dir/run" --dataset "$dir/d.h5"
   stderr_has 'known: parity'
   expect 2 verify -m "$dir/run" --dataset "$dir/d.h5"
   expect 2 verify parity -m "$dir/run"

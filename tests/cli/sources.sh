@@ -157,4 +157,25 @@ cmp -s csv.csv scores.csv || fail 'good rows among bad ones are scored otherwise
 grep -q '3 rows cannot be taken and are not scored; they are in scores.csv.rejects.csv' err || fail 'rejects are told'
 refused 4 'more than the 0.5 % allowed' -- predict -m run --dataset bad/t.csv -O w.csv --max-errors 0.5%
 refused 4 'bad/t.csv:41: row 40' -- predict -m run --dataset bad/t.csv -O w.csv --on-error fail
+
+# ---- copies, and splits by time
+awk 'BEGIN { print "day,town,n,t"; for (i = 0; i < 300; i++) printf "2011-%02d-%02d,%s,%d,%d\n", i % 12 + 1, i % 28 + 1, i % 2 ? "a" : "b", i % 7, i % 5 == 0 }' >days.csv
+{ cat days.csv; sed -n '10,59p' days.csv; } >copies.csv
+distinct=$(($(sort -u days.csv | wc -l) - 1))
+expect 0 import -O k.h5 --target t copies.csv --duplicates drop --json
+json dropped=$((350 - distinct))
+same=$(fingerprint)
+mkdir one
+awk '!seen[$0]++' days.csv >one/copies.csv
+expect 0 import -O l.h5 --target t one/copies.csv --json
+[ "$(fingerprint)" = "$same" ] || fail 'without copies another dataset'
+refused 4 'the row repeats an earlier one' -- import -O m.h5 --target t copies.csv --duplicates fail
+refused 2 'must be keep, drop or fail' -- import -O m.h5 --target t copies.csv --duplicates often
+expect 0 import -O m.h5 --target t --split time:2011-07-01,2011-10-01 days.csv --json
+json rows.train=150 rows.validation=75 rows.test=75
+expect 0 import -O m.h5 --force --target t --split 'time:day:2011-07-01 00:00,2011-12-15T12:00Z' days.csv --json
+json rows.test=14
+refused 4 "'a' is no date to split by" -- import -O n.h5 --target t --split time:town:2011-07-01,2011-10-01 <(sed 's/,b,/,a,/' days.csv)
+refused 4 '0 columns are of dates' -- import -O n.h5 --target t --split time:2011-07-01,2011-10-01 <(cut -d, -f2- days.csv)
+refused 2 'not understood' -- import -O n.h5 --target t --split time:2011-10-01,2011-07-01 days.csv
 exit $failed

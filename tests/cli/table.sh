@@ -130,6 +130,8 @@ json ok=true status=done
 for name in dataset.h5 model.h5 config.full.yaml; do [ -s "run/$name" ] || fail "no run/$name"; done
 [ -z "$(find . -name '*.tmp-*')" ] || fail 'temporaries are left'
 expect 0 evaluate -m run --dataset run/dataset.h5 --split test --require 'roc_auc>=0.9' --json
+json split=test thresholds.bought=0.5
+grep -qE '"intervals":\{"bought":\{"log_loss":\[0\.[0-9]+,0\.[0-9]+\]' out || fail 'no interval'
 expect 0 train --target bought --key customer --dataset customers.csv --run-dir run --resume=auto
 grep -q 'nothing to do' err || fail 'a finished run says so'
 refused 9 'exists already' -- train --target bought --dataset customers.csv --run-dir run
@@ -178,4 +180,38 @@ refused 9 'customers.csv' -- predict -m run --dataset customers.csv -O customers
 : >left.csv.rows.tmp-1-0123456789abcdef # as of a killed process
 expect 0 predict -m run --dataset customers.csv -O left.csv
 [ -z "$(find . -name '*.tmp-*')" ] || fail 'temporaries are left'
+
+# ---- decisions, costs, groups
+cat >decision.yaml <<'END'
+output_features: [{name: bought, decision: {threshold: profit, profit: {tp: 10, false_positive: -4}}}]
+trainer: {validation_metric: profit, max_epochs: 3}
+END
+bad_decision() { # bad_decision TEXT DECISION
+  echo "output_features: [{name: bought, decision: $2}]" >bad.yaml
+  refused 3 "$1" -- train -c decision.yaml -c bad.yaml --dataset d.h5 --run-dir bad
+}
+bad_decision "'often' is neither" '{threshold: often}'
+bad_decision "'1.5' is neither" '{threshold: 1.5}'
+bad_decision 'profit needs to know' '{threshold: profit, profit: null}'
+rm bad.yaml
+expect 0 train -c decision.yaml --dataset d.h5 --run-dir decided
+expect 0 evaluate -m decided --dataset d.h5 --by plan --json
+json profit.bought.true_positive=10 by.column=plan
+grep -q '"groups":\[{"value":"monthly","rows":' out || fail 'no groups'
+grep -q '"thresholds":{"bought":0.5}' out && fail 'the threshold is the best of the validation rows'
+grep -q '"calibration":{"bought":{"temperature":' out || fail 'no temperature'
+expect 0 evaluate -m decided --dataset d.h5 --profit tp=1,fn=-7 --draws 0 --json
+json profit.bought.true_positive=1 profit.bought.false_negative=-7
+expect 10 evaluate -m decided --dataset d.h5 --require 'bought.max_profit>=1000'
+expect 0 evaluate -m decided --dataset d.h5 --by visits
+grep -q '^  \[0, ' out || fail 'numbers are grouped by fifths'
+refused 2 'no such column' -- evaluate -m decided --dataset d.h5 --by plans
+refused 2 'makes no groups' -- evaluate -m decided --dataset d.h5 --by customer
+refused 2 'tp, fp, fn, tn' -- evaluate -m decided --dataset d.h5 --profit tp=many
+expect 0 predict -m decided --dataset d.h5 -O labelled.csv
+expect 0 predict -m decided --dataset d.h5 -O calibrated.csv --calibrated
+head -n 1 labelled.csv | grep -q '^customer,bought,bought_score,bought_label$' || fail 'no label'
+cmp -s labelled.csv calibrated.csv && fail 'calibration changed no score'
+cmp -s <(cut -d, -f1,2,4 labelled.csv) <(cut -d, -f1,2,4 calibrated.csv) || fail 'calibration changed labels'
+
 exit $failed

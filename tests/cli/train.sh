@@ -90,6 +90,7 @@ grep -q 'nothing to do' err || fail 'a finished run says so'
 "$cohort" predict -m run --dataset d.h5 -O - 2>err | head -1 >out
 [ ! -s err ] || fail 'noise after | head'
 expect 0 evaluate -m run --dataset d.h5 --require 'accuracy >= 1e-1' --require 'label.log_loss<5'
+refused 2 'is for binary targets' -- evaluate -m run --dataset d.h5 --profit tp=1
 expect 10 evaluate -m run --dataset d.h5 --require 'accuracy>1' --require 'log_loss<0' --json
 "$check_json" ok=false error.code=gate error.exit=10 rows=60 <out || fail 'JSON of a gate'
 [ "$(grep -c 'error\[gate\]' err)" = 2 ] || fail 'not every gate that failed is named'

@@ -254,6 +254,12 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->pad = (int64_t)number;
   else if (is(key, length, "output"))
     attr->output = (int32_t)number;
+  else if (is(key, length, "heads"))
+    attr->heads = (int64_t)number;
+  else if (is(key, length, "causal"))
+    attr->causal = (int64_t)number;
+  else if (is(key, length, "pooling"))
+    attr->pooling = (int64_t)number;
   else if (is(key, length, "max_length"))
     attr->max_length = (int64_t)number;
   else if (is(key, length, "clip_norm"))

@@ -22,6 +22,7 @@ static const char fitted_config[] =
     "  - {name: age, preprocessing: {outliers: {method: zscore, action: 'null'}}}\n"
     "  - {name: joined}\n"
     "  - {name: weekday, column: joined, type: date_part, preprocessing: {part: weekday}}\n"
+    "  - {name: years, column: age, preprocessing: {outliers: {method: zscore, action: drop}}}\n"
     "  - {name: axes, type: pca, columns: [age, spend]}\n"
     "combiner: {layers: [{Dense: 8}, ReLU, {Dropout: {rate: 0.2}}]}\n"
     "trainer:\n"

@@ -94,6 +94,41 @@ static void test_missing(void **state) {
   expect("nothing", "normalization: quantile", CO_SPLIT_TRAIN, zeros, TRAINING, 0);
 }
 
+// Rows are left out of what is learned, and given to nobody to learn from.
+static void test_drop(void **state) {
+  (void)state;
+  rig r;
+  int64_t *kept, count;
+  write_data();
+  open_rig(&r,
+           "input_features:\n"
+           "  - {name: x, preprocessing: {normalization: none, missing: mean,\n"
+           "     outliers: {method: iqr, action: drop}}}\n"
+           "  - {name: y, preprocessing: {normalization: none, missing: drop}}\n"
+           "output_features: [{name: target}]",
+           CO_SPLIT_TRAIN);
+  assert_int_equal(co_training_rows(r.model, r.dataset, 2, &kept, &count), CO_OK);
+  static const int64_t wanted[] = {0, 1, 2, 3, 4, 6, 7, 8}; // 5 lacks y, x of 9 is 100
+  assert_int_equal(count, 8);
+  assert_memory_equal(kept, wanted, sizeof wanted);
+  co_free(r.ctx, kept);
+  close_rig(&r);
+  open_rig(&r, config_of("y", "missing: drop, normalization: none"), CO_SPLIT_TEST);
+  const int64_t *counts = co_feature_counts(r.model->inputs)->bytes;
+  assert_int_equal(counts[CO_COUNT_ROWS], TRAINING - 1);
+  assert_int_equal(counts[CO_COUNT_DROPPED], 1);
+  assert_int_equal(counts[CO_COUNT_MISSING], 0);
+  close_rig(&r);
+  // Rows that are scored stay, with the mean of those that were learned from, or as they are.
+  expect("y", "missing: drop, normalization: none", CO_SPLIT_TEST,
+         (const double[]){3, 47 / 9.0, 0, 4}, 1, 0);
+  expect("x", "missing: mean, normalization: none, outliers: {method: iqr, action: drop}",
+         CO_SPLIT_TEST, (const double[]){-50, 5, 1000, 5}, 1, 2);
+  assert_int_equal(fit_rig(&r, config_of("nothing", "missing: drop"), CO_SPLIT_TRAIN), CO_ERR_DATA);
+  assert_non_null(strstr(co_error_last()->message, "no training row is left"));
+  close_rig(&r);
+}
+
 // Quartiles 3.25 and 7.75: bounds -3.5 and 14.5. Mean 14.5, deviation 28.605: -42.71 and 71.71.
 static void test_outliers(void **state) {
   (void)state;
@@ -207,9 +242,12 @@ static void test_names(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_missing),    TRAINING_TEST(test_outliers),
-      TRAINING_TEST(test_logarithms), TRAINING_TEST(test_quantiles),
-      TRAINING_TEST(test_names),      TRAINING_TEST(test_refused_logarithm)};
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_missing),
+                                     TRAINING_TEST(test_outliers),
+                                     TRAINING_TEST(test_drop),
+                                     TRAINING_TEST(test_logarithms),
+                                     TRAINING_TEST(test_quantiles),
+                                     TRAINING_TEST(test_names),
+                                     TRAINING_TEST(test_refused_logarithm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static void quantiles_and_auc(void **state) {
 static void sketches_count(void **state) {
   (void)state;
   static co_sketch sketch;
-  static const int64_t sizes[] = {0, 10, 1000, 20000, 60000, 1000000};
+  static const int64_t sizes[] = {0, 10, 1000, 65536, 65537, 300000, 1000000};
   int64_t added = 0;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     for (; added < sizes[i]; added++) {
@@ -46,6 +46,8 @@ static void sketches_count(void **state) {
       co_sketch_add(&sketch, co_mix64(0, co_double_bits((double)(added / 2)))); // known already
     }
     double off = fabs((double)(co_sketch_count(&sketch) - added));
+    assert_int_equal(co_sketch_is_exact(&sketch), sizes[i] <= CO_SKETCH_EXACT);
+    if (sizes[i] <= CO_SKETCH_EXACT) assert_true(off == 0);
     if (off > 0.025 * (double)added) fail_msg("%g off of %lld", off, (long long)added); // 3 errors
   }
 }
@@ -99,7 +101,8 @@ static void small_columns_are_exact(void **state) {
   assert_int_equal(p.rows, 12);
   assert_int_equal(p.missing, 1);
   assert_int_equal(p.distinct, 11);
-  assert_true(p.exact && fabs(p.mean - 6.0 / 11) < 1e-7 && p.min == 0 && fabs(p.max - 1.1) < 1e-7);
+  assert_true(p.distinct_exact && p.quantiles_exact && fabs(p.mean - 6.0 / 11) < 1e-7 &&
+              p.min == 0 && fabs(p.max - 1.1) < 1e-7);
   assert_true(fabs(p.sd - 0.3777926) < 1e-6);     // statistics.stdev
   assert_true(fabs(p.quantile[3] - 0.5) < 1e-7);  // median
   assert_true(fabs(p.quantile[0] - 0.01) < 1e-7); // 1 %
@@ -118,9 +121,9 @@ static void large_columns_are_estimated(void **state) {
   co_profile p;
   write_table(f, MOST);
   profile_of(f, "n", false, &p);
-  assert_false(p.exact);
+  assert_false(p.quantiles_exact);
   assert_int_equal(p.missing, MOST / 7);
-  assert_true(p.distinct > 975 && p.distinct < 1025);
+  assert_true(p.distinct_exact && p.distinct == 1000);
   assert_true(fabs(p.mean - 49.95) < 0.01 && p.min == 0 && p.max == 99.9f);
   for (int q = 0; q < CO_PROFILE_QUANTILES; q++)
     assert_true(fabs(p.quantile[q] / 100 - co_profile_shares[q]) < 0.003);

@@ -360,10 +360,18 @@ static void rules_of_splits_are_read(void **state) {
   co_arena *arena;
   co_split_rule rule;
   assert_int_equal(co_arena_create(&arena, f->ctx), CO_OK);
-  static const char *const wrong[] = {
-      "random:", "random:1", "random:0.5,0.5,0.5",   "weird",
-      "column:", "hash:",    "random:0.7,0.1,0.2,0", "time:2011-01-01",
-      ""};
+  static const char *const wrong[] = {"random:",
+                                      "random:1",
+                                      "random:0.5,0.5,0.5",
+                                      "weird",
+                                      "column:",
+                                      "hash:",
+                                      "random:0.7,0.1,0.2,0",
+                                      "time:2011-01-01",
+                                      "time:2012-01-01,2011-01-01",
+                                      "time::2011-01-01,2012-01-01",
+                                      "time:2011-01-01,soon",
+                                      ""};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     assert_int_equal(co_split_rule_parse(&rule, arena, wrong[i]), CO_ERR_USAGE);
   assert_int_equal(co_split_rule_parse(&rule, arena, "hash:a:b:0.6,0.2,0.2"), CO_OK);
@@ -372,6 +380,10 @@ static void rules_of_splits_are_read(void **state) {
   assert_int_equal(co_split_rule_parse(&rule, arena, "hash:a:b"), CO_OK);
   assert_string_equal(rule.column, "a:b");
   assert_true(rule.share[0] == 0.7);
+  assert_int_equal(co_split_rule_parse(&rule, arena, "time:a:b:1970-01-02 00:01,1970-01-03"),
+                   CO_OK);
+  assert_string_equal(rule.column, "a:b");
+  assert_true(rule.since[0] == 86460 && rule.since[1] == 172800);
   co_arena_free(arena);
 }
 

@@ -47,7 +47,7 @@ static void add_rows(co_scores *scores, const co_node *c, bool backwards) {
     int32_t code = (int32_t)value;
     for (int64_t j = 0; j < scores->width; j++)
       s[j] = (float)number_at(score, i * scores->width + j);
-    co_scores_add(scores, &i, s,
+    co_scores_add(scores, &i, NULL, s,
                   scores->type == CO_COLUMN_CATEGORY ? (const void *)&code : (const void *)&value,
                   &weight, 1);
   }
@@ -63,12 +63,14 @@ static void check_case(const co_node *c, const co_decision_rule *rule, bool back
   co_scores scores;
   co_measured measured;
   assert_int_equal(
-      co_scores_create(&scores, ctx, kind, co_node_get(c, "score")->count / rows, rows), CO_OK);
+      co_scores_create(&scores, ctx, kind, co_node_get(c, "score")->count / rows, false, rows),
+      CO_OK);
   add_rows(&scores, c, backwards);
   assert_int_equal(co_measured_create(&measured, &scores, rule), CO_OK);
   int64_t known = 0;
   for (int64_t k = 0; co_metric_list()[k]; k++)
-    known += co_metric_is_scored(co_metric_list()[k], kind);
+    known +=
+        co_metric_is_scored(co_metric_list()[k], kind) && !co_metric_list()[k]->needs_catalogue;
   assert_int_equal(metrics->count, known); // each metric is compared
   for (int64_t k = 0; k < metrics->count; k++) {
     const co_metric_class *metric = co_metric_find(metrics->keys[k], kind);
@@ -114,8 +116,8 @@ static void test_scikit_learn(void **state) {
 
 static void open_binary(co_scores *scores, const float *score, const float *target,
                         const float *weight, int64_t rows) {
-  assert_int_equal(co_scores_create(scores, ctx, CO_COLUMN_BINARY, 1, rows), CO_OK);
-  co_scores_add(scores, NULL, score, target, weight, rows);
+  assert_int_equal(co_scores_create(scores, ctx, CO_COLUMN_BINARY, 1, false, rows), CO_OK);
+  co_scores_add(scores, NULL, NULL, score, target, weight, rows);
 }
 
 static double measure(const char *metric, const float *score, const float *target,
@@ -267,6 +269,51 @@ static void test_no_interval(void **state) {
   co_scores_free(&scores);
 }
 
+// Two customers: true items at places 1 and 3 of the first, 12 of the second, whose equals all stand
+// before it.
+static void test_catalogue(void **state) {
+  (void)state;
+  enum { ITEMS = 12 };
+  float score[3 * ITEMS];
+  const int64_t samples[] = {0, 1, 2}, units[] = {5, 5, 9}; // by sample
+  const int32_t target[] = {0, 2, 7};
+  const struct {
+    const char *metric;
+    double want;
+  } cases[] = {{"hit_rate@10", 0.5},
+               {"recall@10", 0.5},
+               {"ndcg@10", (1 + 0.5) / (1 + 1 / log2(3)) / 2},
+               {"mrr", (1 + 1 / 12.0) / 2},
+               {"map@10", (1 + 2 / 3.0) / 2 / 2},
+               {"accuracy", 1 / 3.0},
+               {"log_loss", -(log((double)0.5f) + log((double)0.3f) + log((double)0.1f)) / 3}};
+  co_scores scores;
+  co_measured measured;
+  co_interval interval;
+  for (int i = 0; i < ITEMS; i++) {
+    score[i] = score[ITEMS + i] = i == 0 ? .5f : i == 1 ? .4f : i == 2 ? .3f : .2f;
+    score[2 * ITEMS + i] = .1f;
+  }
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, ITEMS, true, 3), CO_OK);
+  co_scores_add(&scores, samples, units, score, target, ones, 3);
+  assert_int_equal(co_measured_create(&measured, &scores, NULL), CO_OK);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const co_metric_class *metric = co_metric_find(cases[i].metric, CO_COLUMN_CATEGORY);
+    double got = co_measured_value(&measured, metric);
+    if (!(fabs(got - cases[i].want) < 1e-7)) fail_msg("%s: %.9g", cases[i].metric, got);
+  }
+  // Customers are drawn, not items: the first alone, both, or the second alone.
+  const co_metric_class *hit = co_metric_find("hit_rate@10", CO_COLUMN_CATEGORY);
+  co_measured_draw(&measured, (const uint32_t[]){2, 0});
+  assert_true(co_measured_value(&measured, hit) == 1);
+  co_measured_draw(&measured, (const uint32_t[]){0, 2});
+  assert_true(co_measured_value(&measured, hit) == 0);
+  assert_int_equal(co_bootstrap(&interval, &measured, &hit, 1, &(co_bootstrap_options){0}), CO_OK);
+  assert_true(interval.low == 0 && interval.high == 1);
+  co_measured_free(&measured);
+  co_scores_free(&scores);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scikit_learn),
@@ -277,6 +324,7 @@ int main(void) {
       cmocka_unit_test(test_bootstrap),
       cmocka_unit_test(test_paired),
       cmocka_unit_test(test_no_interval),
+      cmocka_unit_test(test_catalogue),
   };
   if (co_context_create(&ctx, NULL) != CO_OK) return 1;
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,6 +366,28 @@ static void test_infer(void **state) {
   lstm.in[3].shape.dim[0] = CO_LSTM_UNITS + 1;
   assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
 
+  co_op_desc attention = {.op = CO_OP_ATTENTION, .has_in = 15, .attr.heads = 3};
+  for (int i = 0; i < 3; i++)
+    attention.in[i] = f32(of_events);
+  attention.in[CO_ATTENTION_lengths] = lstm.in[CO_LSTM_lengths];
+  assert_int_equal(co_op_infer(&attention), CO_OK);
+  const co_shape logsum = co_shape_make(3, CO_DIM_N, (int64_t)3, CO_DIM_T(2));
+  assert_true(co_shape_equal(&attention.out[CO_ATTENTION_y].shape, &of_events));
+  assert_true(co_shape_equal(&attention.out[CO_ATTENTION_logsum].shape, &logsum));
+  attention.attr.heads = 4; // 6 features
+  assert_int_equal(co_op_infer(&attention), CO_ERR_CONFIG);
+  attention.attr.heads = 2;
+  attention.has_in = 31;
+  attention.in[CO_ATTENTION_bias] = f32(co_shape_make(2, (int64_t)3, (int64_t)7));
+  assert_int_equal(co_op_infer(&attention), CO_ERR_CONFIG);
+
+  co_op_desc events_pool = {.op = CO_OP_POOL_EVENTS, .has_in = 3};
+  events_pool.in[0] = f32(of_events);
+  events_pool.in[1] = lstm.in[CO_LSTM_lengths];
+  assert_int_equal(co_op_infer(&events_pool), CO_OK);
+  const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
+  assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));
+
   co_op_desc pool = {.op = CO_OP_MAX_POOL2D, .has_in = 1};
   pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
   for (int axis = 0; axis < 2; axis++)

@@ -738,6 +738,44 @@ static void test_lstm(void **state) {
   near_to(y[1], tanh(tanh(-1 + 2 * tanh(tanh(1)))));
 }
 
+// Scores 0 and ln 3 by the keys, or by the bias; the second row's only event sees itself alone.
+static void test_attention(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_ATTENTION, .has_out = 3, .attr.heads = 1};
+  for (int i = 0; i < 3; i++)
+    operand(&desc, true, i, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_ATTENTION_lengths, CO_I32, vector(2));
+  double q[4] = {1, 0, 5, (double)NAN}, k[4] = {0, log(3), 7, (double)NAN};
+  double v[4] = {10, 20, 30, (double)NAN}, y[4], logsum[4], bias[2] = {log(3), 0};
+  int32_t lengths[2] = {2, 1};
+  run(&desc, (void *[16]){q, k, v, lengths}, (void *[16]){y, logsum});
+  const double want[4] = {17.5, 15, 30, 0}, total[4] = {log(4), log(2), 35, 0};
+  for (int i = 0; i < 4; i++) {
+    near_to(y[i], want[i]);
+    near_to(logsum[i], total[i]);
+  }
+  desc.attr.causal = 1;
+  operand(&desc, true, CO_ATTENTION_bias, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)2));
+  run(&desc, (void *[16]){q, k, v, lengths, bias}, (void *[16]){y, logsum});
+  near_to(y[0], 10); // what follows is not seen
+  near_to(y[1], 17.5);
+}
+
+static void test_pool_events(void **state) {
+  (void)state;
+  const double want[3][2] = {{2, 0}, {3, 0}, {1.5, 0}};
+  for (int64_t pooling = CO_POOL_LAST; pooling <= CO_POOL_MEAN; pooling++) {
+    co_op_desc desc = {.op = CO_OP_POOL_EVENTS, .has_out = 1, .attr.pooling = pooling};
+    operand(&desc, true, 0, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)3, (int64_t)1));
+    operand(&desc, true, 1, CO_I32, vector(2));
+    double x[6] = {1, 2, (double)NAN, (double)NAN, (double)NAN, (double)NAN}, y[2];
+    int32_t lengths[2] = {2, 0};
+    run(&desc, (void *[16]){x, lengths}, (void *[16]){y});
+    near_to(y[0], want[pooling][0]);
+    near_to(y[1], want[pooling][1]);
+  }
+}
+
 static void test_augmentation(void **state) {
   (void)state;
   enum { N = 64, W = 9 };
@@ -800,6 +838,7 @@ int main(void) {
       cmocka_unit_test(test_adam),          cmocka_unit_test(test_rmsprop),
       cmocka_unit_test(test_gate),          cmocka_unit_test(test_dropout_over_events),
       cmocka_unit_test(test_gather_events), cmocka_unit_test(test_lstm),
+      cmocka_unit_test(test_attention),     cmocka_unit_test(test_pool_events),
       cmocka_unit_test(test_dropout),       cmocka_unit_test(test_augmentation),
       cmocka_unit_test(test_lookup),        cmocka_unit_test(test_impute),
       cmocka_unit_test(test_embedding),     cmocka_unit_test(test_activations),

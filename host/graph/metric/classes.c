@@ -89,7 +89,8 @@ const co_metric_class co_metric_macro_f1 = {
 const co_metric_class co_metric_class_roc_auc = {
     .name = "roc_auc",
     .doc = "Mean over classes of the ROC AUC of one against the rest (Provost & Domingos 2000, "
-           "unweighted), of at most 100 classes; null if a class has no row.",
+           "unweighted); null if a class has no row.",
     .op = CO_OP_COUNT,
+    .needs_scores = true,
     .class_score = roc_auc,
     .higher_is_better = true};

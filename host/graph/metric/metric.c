@@ -65,3 +65,7 @@ co_status co_metrics_emit(co_graph *graph, const char *output, co_column_type ta
     if (is_summed(all[i], target_type)) CO_RETURN_IF_FAILED(emit(graph, all[i], output, in));
   return CO_OK;
 }
+
+bool co_metric_is_catalogue(const char *output, int64_t classes) {
+  return classes > CO_METRIC_CLASSES || strcmp(output, "next_item") == 0;
+}

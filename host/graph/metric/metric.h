@@ -49,6 +49,11 @@ typedef struct co_class_scores {
   const double *log_true, *weight;
   const int64_t *order; // (classes, count): the rows' numbers by falling score; NULL = too many
   double *room;         // for 3 * classes
+  // Of a catalogue, whose `score` is NULL: the true class's place among all, from 1, equal ones
+  // before it; and to which unit a row belongs: those of one stand together, each with one of
+  // several true classes for the same prediction.
+  const int32_t *rank;
+  const int64_t *unit;
 } co_class_scores;
 
 typedef struct co_metric_class {
@@ -61,7 +66,9 @@ typedef struct co_metric_class {
   double (*number_score)(const co_number_scores *scores);
   double (*class_score)(const co_class_scores *scores);
   bool higher_is_better;
-  bool needs_profit; // is there only where costs are known
+  bool needs_profit;    // is there only where costs are known
+  bool needs_catalogue; // … where classes are items of a catalogue (co_metric_is_catalogue)
+  bool needs_scores;    // … where they are not: the scores of all classes are not kept then
 } co_metric_class;
 
 const co_metric_class *const *co_metric_list(void);
@@ -69,6 +76,10 @@ const co_metric_class *const *co_metric_list(void);
 const co_metric_class *co_metric_find(const char *name, co_column_type target_type);
 // The canonical id of what "auc" and "logloss" call by another name; others are returned as they are.
 const char *co_metric_canonical(const char *id);
+// Whether the classes of an output of that name are items to choose from, which are ranked: those of
+// `next_item`, and wherever there are more than CO_METRIC_CLASSES.
+enum { CO_METRIC_CLASSES = 100 };
+bool co_metric_is_catalogue(const char *output, int64_t classes);
 bool co_metric_is_scored(const co_metric_class *metric, co_column_type target_type);
 // Emits every sum that applies to an output of this target type.
 co_status co_metrics_emit(co_graph *graph, const char *output, co_column_type target_type,

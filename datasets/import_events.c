@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/import_events.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "datasets/format.h"
+#include "datasets/source.h"
+#include "datasets/writer.h"
+#include "host/core/h5.h"
+#include "host/core/hash.h"
+#include "host/core/json.h"
+#include "host/core/output.h"
+
+#define TABLE "events"
+enum { BLOCK = 1 << 15, RFM = 4, DAY = 86400 };
+static const char *const rfm_names[RFM] = {"rfm.recency", "rfm.frequency", "rfm.monetary",
+                                           "rfm.tenure"};
+static const double validating_share = 0.1; // of entities, where a time says what tests
+
+typedef struct sample {
+  int64_t entity, begin, end, as_of;
+  int32_t target; // code of an item
+  float label;
+  float rfm[RFM];
+  uint8_t split;
+} sample;
+
+// A column of events being written: a value of the log, or reckoned of times.
+typedef struct event_column {
+  co_column column;
+  int64_t value, id; // of the log, -1 = time, -2 = days since the event before; of the writer
+  unsigned char *block;
+} event_column;
+
+typedef struct events_import {
+  co_context *ctx;
+  co_arena *arena;
+  const co_import_events_options *options;
+  co_import_events_result *result;
+  co_scan_options scan;
+  co_event_value values[CO_EVENT_MAX_VALUES];
+  int64_t value_count, basket, item, amount; // of the values; -1 = there is none
+  co_event_log log;
+  co_dataset_writer *writer;
+  event_column columns[CO_EVENT_MAX_VALUES + 2];
+  int64_t column_count, block_rows;
+  sample *samples;
+  int64_t sample_count, sample_capacity;
+  bool *known; // items that occur before the time that splits
+  co_text text;
+} events_import;
+
+// ---- recipe ------------------------------------------------------------------------------------
+
+// "  key: "text"", or with "  -" an item of a list.
+static void print_text(co_text *out, const char *key, const char *text) {
+  co_json json;
+  if (!text) return;
+  co_json_init(&json, out->ctx, 0);
+  co_json_string(&json, text);
+  if (json.text.status != CO_OK) out->status = json.text.status;
+  co_text_printf(out, "  %s%s %s\n", key, strchr(key, '-') ? "" : ":",
+                 json.text.data ? json.text.data : "");
+  co_json_free(&json);
+}
+
+co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
+  co_text_printf(out, "events:\n");
+  print_text(out, "entity", r->entity);
+  print_text(out, "time", r->time);
+  print_text(out, "item", r->item);
+  print_text(out, "basket", r->basket);
+  print_text(out, "amount", r->amount);
+  print_text(out, "where", r->where);
+  if (r->column_count) co_text_printf(out, "  columns:\n");
+  for (int64_t i = 0; i < r->column_count; i++)
+    print_text(out, "  -", r->columns[i]);
+  co_text_printf(out, "  rfm: %s\n", r->rfm ? "true" : "false");
+  return out->status;
+}
+
+// Everything that decides the output.
+static co_status print_options(events_import *m, const char *digest) {
+  const co_import_events_options *o = m->options;
+  co_text *t = &m->text;
+  t->length = 0;
+  co_text_printf(t, "importer: events 1\nfiles: sha256 %s\n", digest);
+  CO_RETURN_IF_FAILED(co_event_recipe_print(t, &o->recipe));
+  co_text_printf(t, "delimiter: %d\nquotes: %d\nskip_lines: %" PRId64 "\nheader: %" PRId64 "\n",
+                 o->rows.delimiter, !o->rows.no_quotes, o->rows.skip_lines, o->rows.header_count);
+  print_text(t, "encoding", o->rows.encoding);
+  print_text(t, "table", o->rows.table);
+  print_text(t, "query", o->rows.query);
+  for (int64_t i = 0; i < o->rows.header_count; i++)
+    print_text(t, "-", o->rows.header[i]);
+  co_text_printf(t, "sampling: %d\n", (int)o->sampling);
+  for (int64_t i = 0; i < o->cutoff_count; i++)
+    co_text_printf(t, "cutoff: %" PRId64 "\n", o->cutoffs[i]);
+  co_text_printf(t, "gap: %" PRId64 "\nwindow: %" PRId64 "\n", o->gap, o->window);
+  print_text(t, "label", o->label);
+  co_text_printf(t, "censored: %d\nleast_events: %" PRId64 "\nsplit: %.17g %.17g %.17g\n",
+                 o->allow_censored, o->least_events, o->split.share[0], o->split.share[1],
+                 o->split.share[2]);
+  co_text_printf(t, "seed: %" PRIu64 "\n", o->seed);
+  return t->status;
+}
+
+static co_status hash_files(events_import *m, char digest[65]) {
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (int64_t i = 0; i < m->options->file_count; i++) {
+    char hex[65];
+    CO_RETURN_IF_FAILED(co_source_hash_file(m->ctx, m->options->files[i], hex));
+    co_sha256_update(&hash, hex, 64);
+  }
+  co_sha256_final(&hash, digest);
+  return CO_OK;
+}
+
+static co_status read_options(events_import *m, char **out) {
+  co_h5 *h5 = NULL;
+  *out = NULL;
+  co_status status = co_h5_open(&h5, m->ctx, m->options->output, CO_ERR_DATA);
+  if (status == CO_OK && co_h5_exists(h5, "/source") &&
+      co_h5_has_attribute(h5, "/source", "recipe"))
+    status = co_h5_get_string(h5, "/source", "recipe", m->arena, out);
+  co_h5_abandon(h5);
+  return status;
+}
+
+static co_status check_existing(events_import *m) {
+  char digest[65], *recipe;
+  bool database = false; // whose hash is that of what is read
+  for (int64_t i = 0; i < m->options->file_count; i++)
+    database = database || co_rows_is_database(m->options->files[i]);
+  if (!database) CO_RETURN_IF_FAILED(hash_files(m, digest));
+  CO_RETURN_IF_FAILED(print_options(m, database ? "" : digest));
+  co_status status = read_options(m, &recipe);
+  if (status == CO_ERR_MEMORY) return status;
+  if (status == CO_OK && recipe && !strcmp(recipe, m->text.data)) {
+    co_dataset *d;
+    const int64_t *rows;
+    CO_RETURN_IF_FAILED(co_dataset_open(&d, m->ctx, m->options->output));
+    for (int s = 0; s < CO_SPLIT_COUNT; s++)
+      co_dataset_split(d, (co_split)s, &rows, &m->result->rows[s]);
+    snprintf(m->result->fingerprint, sizeof m->result->fingerprint, "%s",
+             co_dataset_fingerprint(d));
+    m->result->up_to_date = true;
+    co_dataset_close(d);
+    return CO_OK;
+  }
+  status =
+      co_fail_at(CO_ERR_IO, m->options->output, 0, 0,
+                 status == CO_OK ? "the file exists and was not made from these inputs and options"
+                                 : "the file exists and cannot be read");
+  co_hint("choose another output, or replace it with --force");
+  return status;
+}
+
+// ---- what is read of a line --------------------------------------------------------------------
+
+static int64_t add_value(events_import *m, const co_event_value *value) {
+  m->values[m->value_count] = *value;
+  return m->value_count++;
+}
+
+static co_status add_column(events_import *m, const char *text) {
+  const char *colon = strrchr(text, ':');
+  bool number = colon && !strcmp(colon, ":number");
+  bool category = colon && !strcmp(colon, ":category");
+  char *name =
+      co_arena_strndup(m->arena, text, number || category ? (size_t)(colon - text) : strlen(text));
+  if (!name) return CO_ERR_MEMORY;
+  static const char *const taken[] = {"item", "amount", "time", "dt", "offsets"};
+  for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+    if (!strcmp(name, taken[i]))
+      return co_fail(CO_ERR_USAGE, "a further column cannot be called '%s'", name);
+  if (m->value_count == CO_EVENT_MAX_VALUES)
+    return co_fail(CO_ERR_USAGE, "more than %d columns of events", CO_EVENT_MAX_VALUES - 3);
+  add_value(m, &(co_event_value){.name = name,
+                                 .source = name,
+                                 .kind = number ? CO_EVENT_NUMBER : CO_EVENT_CATEGORY});
+  return CO_OK;
+}
+
+static co_status choose_values(events_import *m) {
+  const co_import_events_options *o = m->options;
+  const co_event_recipe *r = &o->recipe;
+  bool next = o->sampling == CO_SAMPLE_LEAVE_ONE_OUT || o->sampling == CO_SAMPLE_TIME;
+  m->basket = m->item = m->amount = -1;
+  if (next && !r->item) return co_fail(CO_ERR_USAGE, "--next-item needs --item COL");
+  if (r->basket)
+    m->basket = add_value(
+        m, &(co_event_value){.name = "basket", .source = r->basket, .kind = CO_EVENT_CATEGORY});
+  if (r->item)
+    m->item = add_value(
+        m, &(co_event_value){
+               .name = "item", .source = r->item, .kind = CO_EVENT_CATEGORY, .required = next});
+  if (r->amount)
+    m->amount = add_value(
+        m, &(co_event_value){.name = "amount", .source = r->amount, .kind = CO_EVENT_EXPRESSION});
+  for (int64_t i = 0; i < r->column_count; i++)
+    CO_RETURN_IF_FAILED(add_column(m, r->columns[i]));
+  for (int64_t i = 0; o->schema && i < m->value_count; i++) {
+    const co_column *column = co_schema_find(o->schema, m->values[i].name);
+    if (m->values[i].kind != CO_EVENT_CATEGORY || !column || i == m->basket) continue;
+    m->values[i].categories = column->categories;
+    m->values[i].category_count = column->category_count;
+  }
+  return CO_OK;
+}
+
+static co_status read_log(events_import *m) {
+  const co_import_events_options *o = m->options;
+  char *folder = NULL;
+  if (o->temporary_folder &&
+      !(folder = co_arena_format(m->arena, "%s/cohort.events", o->temporary_folder)))
+    return CO_ERR_MEMORY;
+  const co_event_log_options options = {.scan = &m->scan,
+                                        .entity = o->recipe.entity,
+                                        .time = o->recipe.time,
+                                        .where = o->recipe.where,
+                                        .values = m->values,
+                                        .value_count = m->value_count,
+                                        .population = o->population,
+                                        .population_count = o->population_count,
+                                        .temporary = folder ? folder : o->output,
+                                        .memory = o->memory};
+  CO_RETURN_IF_FAILED(co_event_log_read(&m->log, m->ctx, m->arena, &options));
+  co_import_events_result *r = m->result;
+  r->lines = m->log.lines;
+  r->events = m->log.events;
+  r->entities = m->log.entities;
+  r->items = m->item >= 0 ? m->log.category_count[m->item] : 0;
+  r->unseen = m->item >= 0 ? m->log.unseen[m->item] : 0;
+  r->no_entity = m->log.no_entity;
+  r->no_time = m->log.no_time;
+  r->no_value = m->log.no_value;
+  r->excluded = m->log.excluded;
+  r->spilled = m->log.spilled;
+  if (r->events) return CO_OK;
+  co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "no event is left");
+  co_hint("%" PRId64 " lines read: %" PRId64 " without %s, %" PRId64 " without %s, %" PRId64
+          " excluded by --where, %" PRId64 " of others than the population",
+          r->lines, r->no_entity, o->recipe.entity, r->no_time, o->recipe.time, r->excluded,
+          m->log.strangers);
+  return status;
+}
+
+static const char *print_time(char out[32], int64_t seconds) {
+  // Days to a date, as datasets/moment.c makes days of one.
+  int64_t days = seconds / DAY - (seconds % DAY < 0), rest = seconds - days * DAY;
+  int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
+  int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+  int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+  int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
+  int64_t year = yoe + era * 400 + (month <= 2);
+  snprintf(out, 32, "%04d-%02d-%02d %02d:%02d:%02d", (int)year, (int)month, (int)day,
+           (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+  return out;
+}
+
+static co_status check_cutoffs(const events_import *m) {
+  const co_import_events_options *o = m->options;
+  char first[32], last[32], at[32];
+  print_time(first, m->log.first_time);
+  print_time(last, m->log.last_time);
+  for (int64_t i = 0; i < o->cutoff_count; i++) {
+    int64_t cutoff = o->cutoffs[i], end = cutoff + o->gap + o->window;
+    if (o->sampling == CO_SAMPLE_AS_OF) continue; // a population may have no history
+    if (cutoff <= m->log.first_time || cutoff > m->log.last_time) {
+      co_status status =
+          co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "%s is outside the log, which is of %s to %s",
+                     print_time(at, cutoff), first, last);
+      co_hint("give a time within it");
+      return status;
+    }
+    if (o->sampling == CO_SAMPLE_CUTOFFS && !o->allow_censored && end - 1 > m->log.last_time) {
+      co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0,
+                                    "the label window ends %s, after the last event (%s)",
+                                    print_time(at, end), last);
+      co_hint(
+          "an earlier --cutoff or a shorter --label-window; --allow-censored takes what there is");
+      return status;
+    }
+  }
+  return CO_OK;
+}
+
+// ---- samples -----------------------------------------------------------------------------------
+
+static co_status add_sample(events_import *m, const sample *s) {
+  CO_RETURN_IF_FAILED(co_grow(m->ctx, (void **)&m->samples, &m->sample_capacity, m->sample_count,
+                              sizeof *m->samples));
+  m->samples[m->sample_count++] = *s;
+  return CO_OK;
+}
+
+static double share_of(const events_import *m, int64_t entity) {
+  const char *name = m->log.entity_names[entity];
+  return (double)(co_hash64(m->options->seed, name, strlen(name)) >> 11) * 0x1p-53;
+}
+
+static uint8_t split_at(const events_import *m, int64_t entity, bool tests) {
+  if (tests) return CO_SPLIT_TEST;
+  return share_of(m, entity) < validating_share ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
+}
+
+// Whether an event is of the same purchase as the one before it: of the same basket, else of the
+// same time.
+static bool same_basket(const events_import *m, const co_event *a, const co_event *b) {
+  if (m->basket >= 0 && a->value[m->basket] >= 0) return a->value[m->basket] == b->value[m->basket];
+  return a->time == b->time;
+}
+
+// Recency and tenure in days, purchases, sum of amounts (of purchases without amounts: of events).
+static void measure_rfm(const events_import *m, const co_event *const *events, int64_t count,
+                        int64_t cutoff, float out[RFM]) {
+  double purchases = 0, amount = 0;
+  for (int64_t i = 0; i < count; i++) {
+    purchases += i == 0 || !same_basket(m, events[i], events[i - 1]);
+    double value = m->amount >= 0 ? events[i]->value[m->amount] : 1;
+    if (!isnan(value)) amount += value;
+  }
+  out[0] = count ? (float)((double)(cutoff - events[count - 1]->time) / DAY) : NAN;
+  out[1] = (float)purchases;
+  out[2] = (float)amount;
+  out[3] = count ? (float)((double)(cutoff - events[0]->time) / DAY) : NAN;
+}
+
+static int64_t count_before(const co_event *const *events, int64_t count, int64_t time) {
+  int64_t low = 0, high = count;
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if (events[middle]->time < time)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static int64_t latest(const co_import_events_options *o) {
+  int64_t last = o->cutoffs[0];
+  for (int64_t i = 1; i < o->cutoff_count; i++)
+    if (o->cutoffs[i] > last) last = o->cutoffs[i];
+  return last;
+}
+
+static co_status sample_cutoffs(events_import *m, int64_t entity, const co_event *const *events,
+                                int64_t count) {
+  const co_import_events_options *o = m->options;
+  int64_t base = m->log.offsets[entity], last = latest(o);
+  for (int64_t i = 0; i < o->cutoff_count; i++) {
+    int64_t cutoff = o->cutoffs[i], from = cutoff + o->gap;
+    int64_t seen = count_before(events, count, cutoff);
+    if (seen < (o->least_events ? o->least_events : 1) && !o->population) continue;
+    sample s = {.entity = entity, .begin = base, .end = base + seen, .as_of = cutoff};
+    s.label = count_before(events, count, from + o->window) > count_before(events, count, from);
+    m->result->positives += o->sampling == CO_SAMPLE_CUTOFFS && s.label > 0;
+    measure_rfm(m, events, seen, cutoff, s.rfm);
+    if (o->sampling == CO_SAMPLE_AS_OF)
+      s.split = CO_SPLIT_TEST;
+    else if (o->cutoff_count > 1)
+      s.split = split_at(m, entity, cutoff == last);
+    else
+      s.split =
+          (uint8_t)co_split_of_hash(&o->split, co_hash64(o->seed, m->log.entity_names[entity],
+                                                         strlen(m->log.entity_names[entity])));
+    CO_RETURN_IF_FAILED(add_sample(m, &s));
+  }
+  return CO_OK;
+}
+
+static co_status sample_leave_one_out(events_import *m, int64_t entity,
+                                      const co_event *const *events, int64_t count) {
+  int64_t base = m->log.offsets[entity];
+  if (count < (m->options->least_events ? m->options->least_events : 1)) return CO_OK;
+  for (int64_t i = 1; i < count; i++) {
+    const sample s = {.entity = entity,
+                      .begin = base,
+                      .end = base + i,
+                      .target = (int32_t)events[i]->value[m->item],
+                      .split = i == count - 1   ? CO_SPLIT_TEST
+                               : i == count - 2 ? CO_SPLIT_VALIDATION
+                                                : CO_SPLIT_TRAIN};
+    CO_RETURN_IF_FAILED(add_sample(m, &s));
+  }
+  return CO_OK;
+}
+
+// Samples of one purchase [from, to): an item of it each, all with the events before it. Repeated
+// items of a purchase are one.
+static co_status sample_purchase(events_import *m, int64_t entity, const co_event *const *events,
+                                 int64_t from, int64_t to, bool tests) {
+  int64_t base = m->log.offsets[entity];
+  sample s = {.entity = entity,
+              .begin = base,
+              .end = base + count_before(events, from, events[from]->time),
+              .as_of = events[from]->time,
+              .split = split_at(m, entity, tests)};
+  if (s.end == s.begin) return CO_OK;
+  for (int64_t i = from; i < to; i++) {
+    int32_t item = (int32_t)events[i]->value[m->item];
+    bool repeated = false;
+    for (int64_t k = from; k < i && !repeated; k++)
+      repeated = (int32_t)events[k]->value[m->item] == item;
+    if (repeated) continue;
+    if (tests && !m->known[item]) {
+      m->result->unknown_targets++;
+      continue;
+    }
+    s.target = item;
+    CO_RETURN_IF_FAILED(add_sample(m, &s));
+  }
+  return CO_OK;
+}
+
+// All events of one time are one purchase; an entity tests with its first one from the time on.
+static co_status sample_time(events_import *m, int64_t entity, const co_event *const *events,
+                             int64_t count) {
+  int64_t split = m->options->cutoffs[0];
+  if (count_before(events, count, split) <
+      (m->options->least_events ? m->options->least_events : 1))
+    return CO_OK;
+  for (int64_t from = 0, to; from < count; from = to) {
+    for (to = from + 1; to < count && events[to]->time == events[from]->time;)
+      to++;
+    bool tests = events[from]->time >= split;
+    CO_RETURN_IF_FAILED(sample_purchase(m, entity, events, from, to, tests));
+    if (tests) return CO_OK;
+  }
+  return CO_OK;
+}
+
+static co_status sample_entity(events_import *m, int64_t entity, const co_event *const *events,
+                               int64_t count) {
+  switch (m->options->sampling) {
+  case CO_SAMPLE_LEAVE_ONE_OUT:
+    return sample_leave_one_out(m, entity, events, count);
+  case CO_SAMPLE_TIME:
+    return sample_time(m, entity, events, count);
+  default:
+    return sample_cutoffs(m, entity, events, count);
+  }
+}
+
+// Which items occur before the time that splits.
+static co_status know_items(events_import *m) {
+  const co_event *const *events;
+  int64_t first, end;
+  if (m->options->sampling != CO_SAMPLE_TIME) return CO_OK;
+  m->known = co_arena_alloc(m->arena, (size_t)m->result->items, sizeof *m->known);
+  if (!m->known) return CO_ERR_MEMORY;
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_event_log_next(&m->log, &events, &first, &end));
+    if (first == end) break;
+    for (int64_t i = 0; i < m->log.offsets[end] - m->log.offsets[first]; i++)
+      if (events[i]->time < m->options->cutoffs[0])
+        m->known[(int64_t)events[i]->value[m->item]] = true;
+  }
+  co_event_log_rewind(&m->log);
+  return CO_OK;
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+static co_status open_column(events_import *m, int64_t value, const co_column *column) {
+  event_column *c = &m->columns[m->column_count++];
+  c->column = *column;
+  c->value = value;
+  c->block = co_alloc(m->ctx, BLOCK * co_dtype_size(column->dtype));
+  if (!c->block) return CO_ERR_MEMORY;
+  return co_dataset_writer_open_column(m->writer, TABLE, &c->column, m->log.events, &c->id);
+}
+
+static co_status open_columns(events_import *m) {
+  for (int64_t i = 0; i < m->value_count; i++) {
+    if (i == m->basket) continue; // tells purchases apart, no more
+    co_column column = {.name = m->values[i].name, .role = CO_ROLE_INPUT};
+    bool category = m->values[i].kind == CO_EVENT_CATEGORY;
+    column.type = category ? CO_COLUMN_CATEGORY : CO_COLUMN_NUMBER;
+    column.dtype = category ? CO_I32 : CO_F32;
+    if (category) {
+      column.categories = m->log.categories[i];
+      column.category_count = m->log.category_count[i];
+    }
+    CO_RETURN_IF_FAILED(open_column(m, i, &column));
+  }
+  CO_RETURN_IF_FAILED(open_column(
+      m, -2,
+      &(co_column){
+          .name = "dt", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F32}));
+  return open_column(
+      m, -1,
+      &(co_column){
+          .name = "time", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_IGNORE, .dtype = CO_F64});
+}
+
+static co_status flush(events_import *m) {
+  for (int64_t i = 0; i < m->column_count; i++)
+    CO_RETURN_IF_FAILED(
+        co_dataset_writer_append(m->writer, m->columns[i].id, m->block_rows, m->columns[i].block));
+  m->block_rows = 0;
+  return CO_OK;
+}
+
+static co_status write_event(events_import *m, const co_event *event, const co_event *before) {
+  for (int64_t i = 0; i < m->column_count; i++) {
+    event_column *c = &m->columns[i];
+    void *block = c->block;
+    if (c->value == -1)
+      ((double *)block)[m->block_rows] = (double)event->time;
+    else if (c->value == -2)
+      ((float *)block)[m->block_rows] =
+          before ? (float)((double)(event->time - before->time) / DAY) : 0;
+    else if (c->column.dtype == CO_I32)
+      ((int32_t *)block)[m->block_rows] = (int32_t)event->value[c->value];
+    else
+      ((float *)block)[m->block_rows] = (float)event->value[c->value];
+  }
+  return ++m->block_rows == BLOCK ? flush(m) : CO_OK;
+}
+
+static co_status write_entities(events_import *m) {
+  const co_event *const *events;
+  int64_t first, end;
+  CO_RETURN_IF_FAILED(know_items(m));
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_event_log_next(&m->log, &events, &first, &end));
+    if (first == end) break;
+    for (int64_t e = first; e < end; e++) {
+      int64_t count = m->log.offsets[e + 1] - m->log.offsets[e];
+      const co_event *const *of_entity = events + (m->log.offsets[e] - m->log.offsets[first]);
+      for (int64_t i = 0; i < count; i++)
+        CO_RETURN_IF_FAILED(write_event(m, of_entity[i], i ? of_entity[i - 1] : NULL));
+      CO_RETURN_IF_FAILED(sample_entity(m, e, of_entity, count));
+    }
+  }
+  return flush(m);
+}
+
+typedef union cell {
+  int64_t i64;
+  float f32;
+  int32_t i32;
+  uint8_t u8;
+} cell;
+typedef cell sample_reader(const sample *s, int64_t which);
+
+static cell read_entity(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.i64 = s->entity};
+}
+static cell read_as_of(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.i64 = s->as_of};
+}
+static cell read_begin(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.i64 = s->begin};
+}
+static cell read_end(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.i64 = s->end};
+}
+static cell read_split(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.u8 = s->split};
+}
+static cell read_label(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.f32 = s->label};
+}
+static cell read_target(const sample *s, int64_t which) {
+  (void)which;
+  return (cell){.i32 = s->target};
+}
+static cell read_rfm(const sample *s, int64_t which) {
+  return (cell){.f32 = s->rfm[which]};
+}
+
+// A column of all samples; to be freed.
+static co_status take_out(const events_import *m, sample_reader *read, int64_t which, size_t size,
+                          void *out_pointer) {
+  unsigned char *out = co_alloc(m->ctx, (size_t)m->sample_count * size);
+  if (!out) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->sample_count; i++) {
+    cell value = read(&m->samples[i], which);
+    memcpy(out + (size_t)i * size, &value, size);
+  }
+  memcpy(out_pointer, &out, sizeof out);
+  return CO_OK;
+}
+
+static co_status write_sample_column(events_import *m, const co_column *column, sample_reader *read,
+                                     int64_t which) {
+  void *values = NULL;
+  CO_RETURN_IF_FAILED(take_out(m, read, which, co_dtype_size(column->dtype), &values));
+  co_status status = co_dataset_writer_column(m->writer, NULL, column, m->sample_count);
+  if (status == CO_OK) status = co_dataset_writer_rows(m->writer, m->sample_count, values);
+  co_free(m->ctx, values);
+  return status;
+}
+
+static co_status write_targets(events_import *m) {
+  static const char *const classes[] = {"no", "yes"};
+  const co_import_events_options *o = m->options;
+  if (o->sampling == CO_SAMPLE_CUTOFFS) {
+    const co_column label = {.name = o->label,
+                             .type = CO_COLUMN_BINARY,
+                             .role = CO_ROLE_TARGET,
+                             .dtype = CO_F32,
+                             .categories = classes,
+                             .category_count = 2};
+    return write_sample_column(m, &label, read_label, 0);
+  }
+  if (o->sampling == CO_SAMPLE_AS_OF) return CO_OK;
+  const co_column next = {.name = "next_item",
+                          .type = CO_COLUMN_CATEGORY,
+                          .role = CO_ROLE_TARGET,
+                          .dtype = CO_I32,
+                          .categories = m->log.categories[m->item],
+                          .category_count = m->log.category_count[m->item]};
+  return write_sample_column(m, &next, read_target, 0);
+}
+
+static co_status write_samples(events_import *m) {
+  const co_import_events_options *o = m->options;
+  co_status status = CO_OK;
+  int64_t *entity = NULL, *as_of = NULL, *begin = NULL, *end = NULL;
+  uint8_t *split = NULL;
+  CO_TRY(take_out(m, read_entity, 0, sizeof *entity, &entity));
+  CO_TRY(take_out(m, read_as_of, 0, sizeof *as_of, &as_of));
+  CO_TRY(take_out(m, read_begin, 0, sizeof *begin, &begin));
+  CO_TRY(take_out(m, read_end, 0, sizeof *end, &end));
+  CO_TRY(take_out(m, read_split, 0, sizeof *split, &split));
+  // Events of one time have an order, but none is before the other: there is no cut-off between.
+  bool timed = o->sampling != CO_SAMPLE_LEAVE_ONE_OUT;
+  CO_TRY(co_dataset_writer_samples(m->writer, o->recipe.entity, m->sample_count, entity,
+                                   timed ? as_of : NULL, split));
+  CO_TRY(co_dataset_writer_ranges(m->writer, TABLE, m->sample_count, begin, end));
+  for (int64_t i = 0; o->recipe.rfm && i < RFM; i++)
+    CO_TRY(write_sample_column(
+        m,
+        &(co_column){
+            .name = rfm_names[i], .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F32},
+        read_rfm, i));
+  CO_TRY(write_targets(m));
+
+cleanup:
+  co_free(m->ctx, entity);
+  co_free(m->ctx, as_of);
+  co_free(m->ctx, begin);
+  co_free(m->ctx, end);
+  co_free(m->ctx, split);
+  return status;
+}
+
+static co_status write_source(events_import *m) {
+  CO_RETURN_IF_FAILED(print_options(m, m->log.digest));
+  CO_RETURN_IF_FAILED(co_dataset_writer_source(m->writer, "recipe", m->text.data));
+  m->text.length = 0;
+  CO_RETURN_IF_FAILED(co_event_recipe_print(&m->text, &m->options->recipe));
+  return co_dataset_writer_source(m->writer, "schema", m->text.data);
+}
+
+static co_status check_samples(events_import *m) {
+  const co_import_events_options *o = m->options;
+  static const char *const names[] = {"training", "validation", "test"};
+  for (int64_t i = 0; i < m->sample_count; i++)
+    m->result->rows[m->samples[i].split]++;
+  if (!m->sample_count) {
+    co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "there is no sample");
+    co_hint("no entity has events enough before its cut-off");
+    return status;
+  }
+  if (o->sampling == CO_SAMPLE_CUTOFFS &&
+      (m->result->positives == 0 || m->result->positives == m->sample_count)) {
+    co_status status =
+        co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "the label '%s' is %s of all samples", o->label,
+                   m->result->positives ? "yes" : "no");
+    co_hint("another --label-window or --cutoff");
+    return status;
+  }
+  for (int s = 0; o->sampling != CO_SAMPLE_AS_OF && s < CO_SPLIT_COUNT; s++)
+    if (!m->result->rows[s])
+      co_log(m->ctx, CO_LOG_WARN, "import", "no sample fell into the %s split", names[s]);
+  return CO_OK;
+}
+
+static co_status write_output(events_import *m) {
+  const co_import_events_options *o = m->options;
+  const char *entity = o->recipe.entity;
+  CO_RETURN_IF_FAILED(co_dataset_writer_create(&m->writer, m->ctx, o->output));
+  CO_RETURN_IF_FAILED(co_dataset_writer_texts(m->writer, entity, entity, CO_ROLE_KEY,
+                                              m->log.entity_names, m->log.entities));
+  CO_RETURN_IF_FAILED(
+      co_dataset_writer_events(m->writer, TABLE, entity, "time", m->log.entities, m->log.offsets));
+  CO_RETURN_IF_FAILED(open_columns(m));
+  CO_RETURN_IF_FAILED(write_entities(m));
+  CO_RETURN_IF_FAILED(check_samples(m));
+  CO_RETURN_IF_FAILED(write_samples(m));
+  CO_RETURN_IF_FAILED(write_source(m));
+  return o->temporary
+             ? co_dataset_writer_commit_temporary(m->writer, m->result->fingerprint, o->temporary)
+             : co_dataset_writer_commit(m->writer, m->result->fingerprint);
+}
+
+static co_status run(events_import *m) {
+  const co_import_events_options *o = m->options;
+  const co_output output = {o->output, true, o->files, o->file_count};
+  CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+  CO_RETURN_IF_FAILED(choose_values(m));
+  if (!o->temporary && !o->force && co_path_exists(o->output)) {
+    CO_RETURN_IF_FAILED(check_existing(m));
+    if (m->result->up_to_date) return CO_OK;
+  }
+  CO_RETURN_IF_FAILED(read_log(m));
+  CO_RETURN_IF_FAILED(check_cutoffs(m));
+  return write_output(m);
+}
+
+co_status co_import_events(co_import_events_result *out, co_context *ctx, co_arena *arena,
+                           const co_import_events_options *options) {
+  *out = (co_import_events_result){0};
+  events_import *m = co_alloc_zero(ctx, 1, sizeof *m);
+  if (!m) return CO_ERR_MEMORY;
+  *m = (events_import){.ctx = ctx,
+                       .arena = arena,
+                       .options = options,
+                       .result = out,
+                       .scan = {.paths = options->files,
+                                .path_count = options->file_count,
+                                .rows = options->rows,
+                                .stage = "read",
+                                .progress = options->progress,
+                                .progress_user = options->progress_user,
+                                .stop = options->stop}};
+  co_text_init(&m->text, ctx);
+  co_status status = run(m);
+  co_error error;
+  co_error_copy(&error);
+  for (int64_t i = 0; i < m->column_count; i++)
+    co_free(ctx, m->columns[i].block);
+  co_dataset_writer_free(m->writer);
+  co_event_log_free(&m->log);
+  co_free(ctx, m->samples);
+  co_text_free(&m->text);
+  co_free(ctx, m);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Imports a log of events (datasets/event_log.h) into dataset.h5: a table of entities, their events
+// in order of time, and samples, each of which sees the events before its cut-off.
+#ifndef COHORT_DATASETS_IMPORT_EVENTS_H
+#define COHORT_DATASETS_IMPORT_EVENTS_H
+
+#include "datasets/event_log.h"
+#include "datasets/import.h"
+#include "datasets/split_rows.h"
+#include "host/core/file.h"
+#include "host/core/schema.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// How events are made of a log's lines: what a model has to know to score another log.
+typedef struct co_event_recipe {
+  const char *entity, *time;  // columns
+  const char *item, *basket;  // columns, NULL = none
+  const char *amount, *where; // expressions, NULL = none
+  const char *const *columns; // further ones, "COL" or "COL:category", "COL:number"
+  int64_t column_count;
+  bool rfm; // samples have recency, frequency, monetary and tenure
+} co_event_recipe;
+
+typedef enum co_sampling {
+  CO_SAMPLE_CUTOFFS,       // an entity at each cut-off: does an event follow within the window?
+  CO_SAMPLE_LEAVE_ONE_OUT, // an event and all before it: the last tests, the last but one validates
+  CO_SAMPLE_TIME,          // the same; targets from a time on test
+  CO_SAMPLE_AS_OF          // an entity at one time, without a target: for scoring
+} co_sampling;
+
+typedef struct co_import_events_options {
+  const char *output;
+  co_atomic_file *temporary; // not NULL: handed out here, a temporary beside `output`
+  const char *const *files;
+  int64_t file_count;
+  co_rows_options rows; // how files are read
+  co_event_recipe recipe;
+  co_sampling sampling;
+  const int64_t *cutoffs; // seconds; of CO_SAMPLE_TIME and CO_SAMPLE_AS_OF one
+  int64_t cutoff_count;
+  int64_t gap, window;  // seconds: labels are of [cut-off + gap, cut-off + gap + window)
+  const char *label;    // name of the target of cut-offs
+  bool allow_censored;  // windows may end after the last event
+  int64_t least_events; // entities with fewer are left out; 0 = none are
+  co_split_rule split;  // of entities, where one cut-off does not decide it: random
+  uint64_t seed;
+  bool force;
+  const char *temporary_folder; // NULL = beside the output
+  size_t memory;                // as of co_event_log_options
+  // Of scoring: the model's columns, whose categories are the only ones there are; the entities to be
+  // scored, in this order. NULL = what occurs.
+  const co_schema *schema;
+  const char *const *population;
+  int64_t population_count;
+  co_import_progress progress; // in bytes of the files; may be NULL
+  void *progress_user;
+  const volatile int *stop;
+} co_import_events_options;
+
+typedef struct co_import_events_result {
+  int64_t rows[3]; // samples per split
+  int64_t lines, events, entities, items;
+  int64_t no_entity, no_time, no_value, excluded, unseen, unknown_targets;
+  int64_t positives; // of labels
+  size_t spilled;
+  bool up_to_date;
+  char fingerprint[65];
+} co_import_events_result;
+
+// The output appears whole or not at all; an equal one is left alone, another is CO_ERR_IO without
+// `force`. CO_ERR_DATA as of co_event_log_read, for cut-offs outside the log, and for windows that
+// end after it.
+co_status co_import_events(co_import_events_result *out, co_context *ctx, co_arena *arena,
+                           const co_import_events_options *options);
+
+// The recipe as YAML (its texts in quotes as in JSON), under the key `events`.
+co_status co_event_recipe_print(co_text *out, const co_event_recipe *recipe);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

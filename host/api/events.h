@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Event logs, shared by the verbs that take them.
+#ifndef COHORT_HOST_API_EVENTS_H
+#define COHORT_HOST_API_EVENTS_H
+
+#include "datasets/import_events.h"
+#include "host/api/table.h"
+#include "host/persist/model_file.h"
+
+// A time that an option gives. CO_ERR_USAGE naming it.
+co_status co_events_time(int64_t *out, const char *option, const char *text);
+
+// A scoring whose rows may come from an event log: then `options` name a temporary dataset. To be
+// ended in any case.
+typedef struct co_event_scoring {
+  co_context *ctx;
+  co_arena *arena; // NULL where there is no log
+  cohort_predict_options options;
+  int64_t as_of;
+  co_atomic_file events; // the temporary dataset
+  co_import_events_result result;
+} co_event_scoring;
+co_status co_event_scoring_begin(co_event_scoring *scoring, cohort_context *context,
+                                 const cohort_predict_options *options);
+void co_event_scoring_report(const co_event_scoring *scoring, co_json *json, co_text *text);
+void co_event_scoring_end(co_event_scoring *scoring);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_import_events: the public face of the importer of event logs.
+#include "datasets/import_events.h"
+
+#include <string.h>
+
+#include "datasets/moment.h"
+#include "host/api/events.h"
+
+static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
+  co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
+}
+
+co_status co_events_time(int64_t *out, const char *option, const char *text) {
+  const co_cell cell = {text, strlen(text)};
+  if (co_moment_read(&cell, out)) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "--%s %.100s: no time", option, text);
+  co_hint("2011-12-31, or '2011-12-31 23:59:59' (UTC, or with a zone such as +01:00)");
+  return status;
+}
+
+static co_status read_duration(int64_t *out, const char *option, const char *text) {
+  if (!text || co_duration_read(text, out)) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "--%s %.100s: no duration", option, text);
+  co_hint("a whole number and w, d, h, m or s: 90d, 12w");
+  return status;
+}
+
+// leave-one-out, or time:T.
+static co_status choose_sampling(co_import_events_options *out,
+                                 const cohort_import_events_options *o, co_arena *arena) {
+  int64_t *times = co_arena_alloc(arena, (size_t)o->cutoff_count + 1, sizeof *times);
+  if (!times) return CO_ERR_MEMORY;
+  out->cutoffs = times;
+  if (o->next_item) {
+    bool timed = strncmp(o->next_item, "time:", 5) == 0;
+    out->sampling = timed ? CO_SAMPLE_TIME : CO_SAMPLE_LEAVE_ONE_OUT;
+    if (o->cutoff_count || o->label || o->label_window)
+      return co_fail(CO_ERR_USAGE, "--next-item does not go with --cutoff and --label");
+    if (!timed && strcmp(o->next_item, "leave-one-out") != 0) {
+      co_status status = co_fail(CO_ERR_USAGE, "--next-item %.100s: not understood", o->next_item);
+      co_hint("leave-one-out, or time:2011-09-01");
+      return status;
+    }
+    out->cutoff_count = timed;
+    return timed ? co_events_time(times, "next-item time:", o->next_item + 5) : CO_OK;
+  }
+  if (!o->cutoff_count || !o->label_window || !o->label) {
+    co_status status = co_fail(CO_ERR_USAGE, "events need --cutoff T, --label-window and --label; "
+                                             "or --next-item");
+    co_hint("--cutoff 2011-09-01 --label-window 90d --label repurchase");
+    return status;
+  }
+  out->sampling = CO_SAMPLE_CUTOFFS;
+  out->cutoff_count = o->cutoff_count;
+  for (int64_t i = 0; i < o->cutoff_count; i++) {
+    CO_RETURN_IF_FAILED(co_events_time(&times[i], "cutoff", o->cutoffs[i]));
+    for (int64_t k = 0; k < i; k++)
+      if (times[k] == times[i])
+        return co_fail(CO_ERR_USAGE, "--cutoff %.100s is given twice", o->cutoffs[i]);
+  }
+  CO_RETURN_IF_FAILED(read_duration(&out->gap, "gap", o->gap));
+  CO_RETURN_IF_FAILED(read_duration(&out->window, "label-window", o->label_window));
+  return out->window > 0 ? CO_OK : co_fail(CO_ERR_USAGE, "--label-window must be longer than 0");
+}
+
+// Labels of training samples must be known when the last cut-off's are predicted.
+static co_status check_windows(const co_import_events_options *o) {
+  int64_t last = o->cutoffs[0];
+  for (int64_t i = 1; i < o->cutoff_count; i++)
+    if (o->cutoffs[i] > last) last = o->cutoffs[i];
+  for (int64_t i = 0; o->sampling == CO_SAMPLE_CUTOFFS && i < o->cutoff_count; i++)
+    if (o->cutoffs[i] != last && o->cutoffs[i] + o->gap + o->window > last) {
+      co_status status = co_fail(CO_ERR_USAGE, "the label window of an earlier --cutoff ends after "
+                                               "the last one, on which is tested");
+      co_hint("let cut-offs be further apart, or the window shorter");
+      return status;
+    }
+  return CO_OK;
+}
+
+static void count(co_json *json, co_text *text, const char *key, const char *what, int64_t value) {
+  co_json_key(json, key);
+  co_json_int(json, value);
+  if (what && value) co_text_printf(text, "note     %lld %s\n", (long long)value, what);
+}
+
+static void report(cohort_result *result, const cohort_import_events_options *o,
+                   const co_import_events_result *done) {
+  co_json *json = &result->json;
+  co_text *text = &result->text;
+  co_json_key(json, "output");
+  co_json_string(json, o->output);
+  co_text_printf(text, "dataset  %s%s\n", o->output,
+                 done->up_to_date ? " (up to date, left alone)" : "");
+  co_json_key(json, "rows");
+  co_json_open(json, '{');
+  for (int s = 0; s < CO_SPLIT_COUNT; s++) {
+    co_json_key(json, co_split_name((co_split)s));
+    co_json_int(json, done->rows[s]);
+  }
+  co_json_close(json);
+  co_text_printf(text, "samples  %lld train, %lld validation, %lld test\n",
+                 (long long)done->rows[0], (long long)done->rows[1], (long long)done->rows[2]);
+  if (!done->up_to_date) {
+    co_text_printf(text, "events   %lld of %lld entities", (long long)done->events,
+                   (long long)done->entities);
+    if (done->items) co_text_printf(text, ", %lld items", (long long)done->items);
+    co_text_printf(text, ", from %lld lines\n", (long long)done->lines);
+    count(json, text, "lines", NULL, done->lines);
+    count(json, text, "events", NULL, done->events);
+    count(json, text, "entities", NULL, done->entities);
+    count(json, text, "items", NULL, done->items);
+    if (o->label) count(json, text, "positives", NULL, done->positives);
+    if (o->label)
+      co_text_printf(text, "label    %s: %lld of %lld\n", o->label, (long long)done->positives,
+                     (long long)(done->rows[0] + done->rows[1] + done->rows[2]));
+    count(json, text, "excluded", "lines are excluded by --where", done->excluded);
+    count(json, text, "no_entity", "lines name no entity", done->no_entity);
+    count(json, text, "no_time", "lines have no time", done->no_time);
+    count(json, text, "no_item", "lines have no item", done->no_value);
+    count(json, text, "unknown_targets", "targets of test were never seen before: left out",
+          done->unknown_targets);
+    count(json, text, "spilled_bytes", NULL, (int64_t)done->spilled);
+  }
+  co_json_key(json, "up_to_date");
+  co_json_bool(json, done->up_to_date);
+  co_json_key(json, "fingerprint");
+  co_json_string(json, done->fingerprint);
+}
+
+static co_status run(cohort_context *context, const cohort_import_events_options *o,
+                     co_arena *arena, cohort_result *result) {
+  co_import_events_result done;
+  if (!o->output || !o->file_count)
+    return co_fail(CO_ERR_USAGE, "events need an output and a FILE");
+  if (!o->entity || !o->time) {
+    co_status status = co_fail(CO_ERR_USAGE, "events need --entity COL and --time COL");
+    co_hint("--entity CustomerID --time InvoiceDate [--item StockCode]");
+    return status;
+  }
+  co_import_events_options options = {.output = o->output,
+                                      .files = o->files,
+                                      .file_count = o->file_count,
+                                      .recipe = {.entity = o->entity,
+                                                 .time = o->time,
+                                                 .item = o->item,
+                                                 .basket = o->basket,
+                                                 .amount = o->amount,
+                                                 .where = o->where,
+                                                 .columns = o->columns,
+                                                 .column_count = o->column_count,
+                                                 .rfm = !o->next_item && !o->no_rfm},
+                                      .label = o->label,
+                                      .allow_censored = o->allow_censored,
+                                      .least_events = o->least_events,
+                                      .seed = o->seed,
+                                      .force = o->force,
+                                      .temporary_folder = o->temporary_folder,
+                                      .progress = forward_progress,
+                                      .progress_user = context,
+                                      .stop = context->options.stop};
+  if (o->source.on_error || o->source.max_errors)
+    return co_fail(CO_ERR_USAGE, "--on-error and --max-errors are not for events yet");
+  CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, arena));
+  if (o->delimiter)
+    CO_RETURN_IF_FAILED(co_table_parse_delimiter(&options.rows.delimiter, o->delimiter));
+  CO_RETURN_IF_FAILED(choose_sampling(&options, o, arena));
+  CO_RETURN_IF_FAILED(check_windows(&options));
+  CO_RETURN_IF_FAILED(co_split_rule_parse(&options.split, arena, NULL));
+  co_status status = co_import_events(&done, context->ctx, arena, &options);
+  co_watch_progress(&context->watch, "import", "bytes", -1, 0, NULL);
+  if (status == CO_OK) report(result, o, &done);
+  return status;
+}
+
+cohort_status cohort_import_events(cohort_context *context,
+                                   const cohort_import_events_options *options,
+                                   cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  co_arena *arena;
+  co_status status = co_arena_create(&arena, context->ctx);
+  if (status == CO_OK) status = run(context, options, arena, *out);
+  co_arena_free(arena);
+  return co_result_finish(*out, "import", status);
+}

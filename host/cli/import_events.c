@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/cli/verbs.h"
+
+co_status cli_import_events(cohort_context *context, const cli_import_options *o,
+                            cohort_result **result) {
+  const cli_event_options *e = &o->events;
+  const cohort_import_events_options request = {
+      .output = o->output,
+      .files = e->logs.item,
+      .file_count = e->logs.count,
+      .entity = e->entity,
+      .time = e->time,
+      .item = e->item,
+      .amount = e->amount,
+      .where = e->where,
+      .basket = e->basket,
+      .columns = e->columns.item,
+      .column_count = e->columns.count,
+      .cutoffs = e->cutoffs.item,
+      .cutoff_count = e->cutoffs.count,
+      .gap = e->gap,
+      .label_window = e->label_window,
+      .label = e->label,
+      .allow_censored = e->allow_censored,
+      .next_item = e->next_item,
+      .least_events = e->least_events == CLI_UNSET ? 0 : e->least_events,
+      .no_rfm = e->no_rfm,
+      .delimiter = o->delimiter,
+      .source = cli_source_options(&o->source),
+      .temporary_folder = e->temporary_folder,
+      .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
+      .force = o->common.force};
+  return (co_status)cohort_import_events(context, &request, result);
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/baselines.h"
+
+#include <string.h>
+
+// Rows x inputs x outputs: beyond, some of the rows say as much.
+static const double most_values = 2e7;
+enum { LEAST_ROWS = 10000 };
+
+// ---- config ------------------------------------------------------------------------------------
+
+static const co_estimator_class *find_class(const char *name) {
+  return co_estimator_find(strcmp(name, "logistic") == 0 ? "linear" : name);
+}
+
+static co_status add_class(co_baseline_settings *out, const co_node *item,
+                           co_diagnostics *problems) {
+  const char *name = item->kind == CO_NODE_SCALAR ? item->text : "";
+  const co_estimator_class *class_ = find_class(name);
+  if (!class_)
+    return co_node_problem(problems, item,
+                           "known: prior, logistic, linear, boosted_trees, and others that "
+                           "`cohort help predictors` lists",
+                           "baselines: unknown baseline '%s'", name);
+  for (int64_t i = 0; i < out->count; i++)
+    if (out->classes[i] == class_) return CO_OK; // logistic is linear
+  if (out->count == CO_MOST_BASELINES)
+    return co_node_problem(problems, item, NULL, "baselines: at most %d", (int)CO_MOST_BASELINES);
+  out->classes[out->count++] = class_;
+  return CO_OK;
+}
+
+static bool is_word(const co_node *node, const char *word) {
+  return node->kind == CO_NODE_SCALAR && strcmp(node->text, word) == 0;
+}
+
+co_status co_baseline_settings_parse(co_baseline_settings *out, const co_node *root,
+                                     co_diagnostics *problems) {
+  static const char *const automatic[] = {"prior", "linear", "boosted_trees"};
+  const co_node *node = co_node_get(root, "baselines");
+  *out = (co_baseline_settings){.count = 0};
+  out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");
+  for (size_t i = 0; out->automatic && i < sizeof automatic / sizeof *automatic; i++)
+    out->classes[out->count++] = co_estimator_find(automatic[i]);
+  if (out->automatic || is_word(node, "none")) return CO_OK;
+  if (node->kind != CO_NODE_LIST)
+    return co_node_problem(problems, node, "for example baselines: [prior, logistic]",
+                           "baselines: must be auto, none or a list of names");
+  for (int64_t i = 0; i < node->count; i++)
+    CO_RETURN_IF_FAILED(add_class(out, node->items[i], problems));
+  return CO_OK;
+}
+
+void co_baseline_settings_render(co_json *json, const co_baseline_settings *settings) {
+  if (settings->automatic) return;
+  co_json_key(json, "baselines");
+  if (!settings->count) {
+    co_json_string(json, "none");
+    return;
+  }
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < settings->count; i++)
+    co_json_string(json, settings->classes[i]->name);
+  co_json_close(json);
+}
+
+const char *co_baseline_name(const co_estimator *baseline, const co_output_feature *output) {
+  bool linear = strcmp(baseline->class_->name, "linear") == 0;
+  return linear && output->column->type != CO_COLUMN_NUMBER ? "logistic" : baseline->class_->name;
+}
+
+// ---- creating ----------------------------------------------------------------------------------
+
+// One row of columns a sample, no images: what such baselines are made for.
+static bool is_table(const co_model *model) {
+  for (int64_t i = 0; i < model->input_count; i++)
+    if (model->inputs[i].column->shape.rank || model->inputs[i].event_table >= 0) return false;
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (!model->outputs[i].column || model->outputs[i].column->shape.rank) return false;
+  return true;
+}
+
+static co_status create_model(co_baselines *out, const co_model *network) {
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, network->ctx);
+  co_status status = co_model_create_beside(&out->model, network->ctx, network->config,
+                                            &network->schema, &problems);
+  co_diagnostics_free(&problems);
+  return status;
+}
+
+static co_status add(co_baselines *out, const co_estimator_class *class_) {
+  co_estimator *made;
+  CO_RETURN_IF_FAILED(co_estimator_create(&made, class_, NULL, out->model));
+  out->stored[out->count] = (co_model_baseline){class_->name, &made->arrays};
+  out->items[out->count++] = made;
+  return CO_OK;
+}
+
+static co_status create_all(co_baselines *out, const co_model *network,
+                            const co_baseline_settings *settings) {
+  CO_RETURN_IF_FAILED(create_model(out, network));
+  for (int64_t i = 0; i < settings->count; i++) {
+    co_status status = add(out, settings->classes[i]);
+    if (status == CO_ERR_DEVICE && settings->automatic) {
+      co_log(out->ctx, CO_LOG_INFO, "baselines", "%s is left out: %s", settings->classes[i]->name,
+             co_error_last()->message);
+      co_error_clear();
+    } else if (status != CO_OK) {
+      return status;
+    }
+  }
+  return CO_OK;
+}
+
+co_status co_baselines_create(co_baselines *out, const co_model *network,
+                              const co_baseline_settings *settings) {
+  *out = (co_baselines){.ctx = network->ctx};
+  if (!settings->count || (settings->automatic && !is_table(network))) return CO_OK;
+  co_status status = create_all(out, network, settings);
+  if (status != CO_OK) co_baselines_free(out);
+  return status;
+}
+
+void co_baselines_free(co_baselines *b) {
+  for (int64_t i = 0; i < b->count; i++)
+    co_estimator_free(b->items[i]);
+  co_model_free(b->model);
+  *b = (co_baselines){.ctx = NULL};
+}
+
+// ---- fitting -----------------------------------------------------------------------------------
+
+// Both have the same features, and so the same arrays in the same order.
+static co_status copy_fitted(const co_model *to, const co_model *from) {
+  for (int64_t i = 0; i < to->fitted_count; i++) {
+    co_fitted *mine = to->fitted[i];
+    const co_fitted *theirs = from->fitted[i];
+    if (to->fitted_count != from->fitted_count || mine->dtype != theirs->dtype ||
+        !co_shape_equal(&mine->shape, &theirs->shape))
+      return co_fail(CO_ERR_INTERNAL, "a baseline has other inputs than its network");
+    memcpy(mine->bytes, theirs->bytes,
+           (size_t)co_shape_count(&mine->shape) * co_dtype_size(mine->dtype));
+  }
+  return CO_OK;
+}
+
+static int64_t most_rows(const co_model *model, const co_design_columns *columns) {
+  int64_t widest = 1;
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].width > widest) widest = model->outputs[i].width;
+  double rows = most_values / ((double)(columns->numbers + columns->codes + 1) * (double)widest);
+  return rows < LEAST_ROWS ? LEAST_ROWS : (int64_t)rows;
+}
+
+static co_status read_some(co_baselines *b, co_dataset *dataset, const int64_t *samples,
+                           int64_t count, const co_baseline_request *request, co_design *out) {
+  const co_design_columns *columns = &b->items[0]->columns;
+  int64_t most = most_rows(b->model, columns), taken = count < most ? count : most;
+  int64_t *some = co_alloc(b->ctx, ((size_t)taken + 1) * sizeof *some);
+  if (!some) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < taken; i++)
+    some[i] = samples[(int64_t)((double)i * (double)count / (double)taken)];
+  if (taken < count)
+    co_log(b->ctx, CO_LOG_INFO, "baselines", "fitted to %lld of %lld rows", (long long)taken,
+           (long long)count);
+  co_design_request rows = {
+      .samples = some, .count = taken, .workers = request->workers, .watch = request->watch};
+  for (int64_t i = 0; i < b->count; i++) {
+    size_t bytes = b->items[i]->class_->row_bytes(b->items[i]);
+    if (bytes > rows.extra_bytes) rows.extra_bytes = bytes;
+  }
+  co_status status = co_design_read(out, columns, b->model, dataset, &rows);
+  co_free(b->ctx, some);
+  return status;
+}
+
+static void leave_out(co_baselines *b, int64_t i) {
+  co_log(b->ctx, CO_LOG_WARN, "baselines", "%s is left out: %s", b->items[i]->class_->name,
+         co_error_last()->message);
+  co_error_clear();
+  co_estimator_free(b->items[i]);
+  b->count--;
+  memmove(&b->items[i], &b->items[i + 1], (size_t)(b->count - i) * sizeof *b->items);
+  memmove(&b->stored[i], &b->stored[i + 1], (size_t)(b->count - i) * sizeof *b->stored);
+}
+
+static bool is_passed_over(co_status status) {
+  return status != CO_OK && status != CO_INTERRUPTED && status != CO_ERR_MEMORY;
+}
+
+static co_status fit_all(co_baselines *b, const co_fit_data *data) {
+  for (int64_t i = 0; i < b->count;) {
+    co_status status = co_estimator_fit(b->items[i], data);
+    if (is_passed_over(status)) {
+      leave_out(b, i);
+      continue;
+    }
+    CO_RETURN_IF_FAILED(status);
+    i++;
+  }
+  return CO_OK;
+}
+
+co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset *dataset,
+                           const co_baseline_request *request) {
+  co_design training = {.rows = 0}, validation = {.rows = 0};
+  co_status status;
+  if (!b->count) return CO_OK;
+  CO_RETURN_IF_FAILED(copy_fitted(b->model, network));
+  CO_TRY(read_some(b, dataset, request->training, request->training_count, request, &training));
+  CO_TRY(
+      read_some(b, dataset, request->validation, request->validation_count, request, &validation));
+  const co_fit_data data = {.training = &training,
+                            .validation = &validation,
+                            .threads = request->threads,
+                            .seed = request->seed,
+                            .watch = request->watch};
+  CO_TRY(fit_all(b, &data));
+cleanup:
+  co_design_free(&training, b->ctx);
+  co_design_free(&validation, b->ctx);
+  return status;
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+static co_status read_one(co_baselines *out, const char *path, const char *name,
+                          const co_estimator_class *class_) {
+  char *group = co_format(out->ctx, "%s/%s", CO_MODEL_BASELINES_GROUP, name);
+  if (!group) return CO_ERR_MEMORY;
+  co_status status = add(out, class_);
+  if (status == CO_OK) status = co_estimator_read(out->items[out->count - 1], path, group);
+  co_free(out->ctx, group);
+  return status;
+}
+
+static co_status read_all(co_baselines *out, const co_model *network, const co_model_file *file) {
+  if (!file->baseline_count) return CO_OK;
+  CO_RETURN_IF_FAILED(create_model(out, network));
+  CO_RETURN_IF_FAILED(copy_fitted(out->model, network));
+  for (int64_t i = 0; i < file->baseline_count && out->count < CO_MOST_BASELINES; i++) {
+    const char *name = file->baselines[i];
+    const co_estimator_class *class_ = co_estimator_find(name);
+    if (!class_)
+      return co_fail_at(CO_ERR_MODEL, file->path, 0, 0, "its baseline '%s' is not known", name);
+    co_status status = read_one(out, file->path, name, class_);
+    if (status == CO_ERR_DEVICE) {
+      co_log(out->ctx, CO_LOG_WARN, "baselines", "%s is left out: %s", name,
+             co_error_last()->message);
+      co_error_clear();
+    } else if (status != CO_OK) {
+      return status;
+    }
+  }
+  return CO_OK;
+}
+
+co_status co_baselines_read(co_baselines *out, const co_model *network, const char *path) {
+  co_arena *arena;
+  co_model_file file;
+  *out = (co_baselines){.ctx = network->ctx};
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, network->ctx));
+  co_status status = co_model_file_read(&file, arena, path);
+  if (status == CO_OK) status = read_all(out, network, &file);
+  co_arena_free(arena);
+  if (status != CO_OK) co_baselines_free(out);
+  return status;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What predicts without being a network: fitted to all training rows at once, listed in
+// estimators.def, one file each. It gives the values of the heads (logits, numbers), from which the
+// model's graph makes predictions, losses and metrics as it does from a network's. What it learned
+// are named arrays, which model files store and read back without knowing what they mean.
+#ifndef COHORT_HOST_EVAL_ESTIMATOR_H
+#define COHORT_HOST_EVAL_ESTIMATOR_H
+
+#include "host/config/config.h"
+#include "host/feed/design.h"
+#include "host/persist/model_file.h"
+
+typedef struct co_estimator co_estimator;
+
+// What it is fitted to.
+typedef struct co_fit_data {
+  const co_design *training, *validation; // the latter may have no rows
+  int threads;
+  uint64_t seed;
+  const co_watch *watch;
+} co_fit_data;
+
+typedef struct co_estimator_class {
+  const char *name; // what `predictor: {type: …}` calls it
+  const char *doc;
+  bool baseline; // it stands beside networks alone and is no `predictor`
+  const co_field *fields;
+  size_t options_size;
+  co_status (*find_library)(void); // that it needs; NULL = none
+  // Why it cannot predict such an output, NULL if it can.
+  const char *(*refuses)(const co_output_feature *output);
+  // Bytes for each row that fitting takes beside the matrix.
+  size_t (*row_bytes)(const co_estimator *estimator);
+  // Fills estimator->arrays of one output.
+  co_status (*fit)(co_estimator *estimator, int64_t output, const co_fit_data *data);
+  // Gets ready to score, with all arrays there: fitted, or read from a file, whose shapes are not yet
+  // checked. NULL = nothing is to be done.
+  co_status (*open)(co_estimator *estimator);
+  // The head's values of a batch, (rows, width). Any thread, several at once.
+  co_status (*score)(const co_estimator *estimator, int64_t output, const co_design *rows,
+                     float *heads);
+  void (*close)(co_estimator *estimator); // NULL = nothing is to be done
+} co_estimator_class;
+
+struct co_estimator {
+  const co_estimator_class *class_;
+  co_context *ctx;
+  co_arena *arena;
+  co_model *model; // borrowed; scored
+  co_design_columns columns;
+  const void *options;
+  co_model_arrays arrays; // what models store
+  void *state;            // the class's
+  int64_t iterations;     // of fitting, of all outputs
+};
+
+const co_estimator_class *co_estimator_find(const char *name); // NULL if unknown
+const co_estimator_class *const *co_estimator_list(void);      // NULL-terminated
+
+// The section `predictor` of a config: class NULL = a network.
+typedef struct co_predictor_settings {
+  const co_estimator_class *class_;
+  void *options;
+} co_predictor_settings;
+co_status co_predictor_settings_parse(co_predictor_settings *out, const co_node *root,
+                                      co_arena *arena, co_diagnostics *problems);
+void co_predictor_settings_render(co_json *json, const co_predictor_settings *settings);
+
+// The device for one: the CPU, whichever was asked for; CO_ERR_DEVICE if that was another.
+co_status co_estimator_choose_device(const char **device, const char *type);
+// Of a scored model. `options` NULL: all as by default. A problem of the model (an output that the
+// class cannot predict, events) is CO_ERR_CONFIG.
+co_status co_estimator_create(co_estimator **out, const co_estimator_class *class_,
+                              const void *options, co_model *model);
+void co_estimator_free(co_estimator *estimator); // NULL is legal
+// Fits all outputs and gets ready to score.
+co_status co_estimator_fit(co_estimator *estimator, const co_fit_data *data);
+// Reads what a model file has under `group` and gets ready to score.
+co_status co_estimator_read(co_estimator *estimator, const char *path, const char *group);
+// A co_fill_heads, of a co_estimator.
+co_status co_estimator_fill_heads(void *user, const void *const *inputs, int64_t rows,
+                                  float *const *heads);
+
+// ---- for classes -------------------------------------------------------------------------------
+
+// Adds an array of an output, zeroed.
+co_status co_estimator_add(co_estimator *estimator, int64_t output, const char *name,
+                           co_dtype dtype, const co_shape *shape, void **bytes);
+// One of that dtype and shape (-1: any); CO_ERR_MODEL if there is none.
+co_status co_estimator_array(const co_estimator *estimator, int64_t output, const char *name,
+                             co_dtype dtype, const co_shape *shape, const co_fitted **out);
+
+#endif

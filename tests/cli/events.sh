@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: events.sh COHORT CHECK_JSON PRESETS. Event logs, from the raw file to scores, and what is
+# wrong with them: one clear line, the right exit code, nothing half-written.
+set -u
+cohort=$1
+check_json=$2
+presets=$3
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' out err
+  failed=1
+}
+expect() {
+  local wanted=$1 code
+  shift
+  "$cohort" "$@" >out 2>err </dev/null
+  code=$?
+  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
+}
+refused() {
+  local wanted=$1 text=$2 before after
+  shift 3
+  before=$(find . ! -name out ! -name err | sort)
+  expect "$wanted" "$@" --quiet
+  [ "$(grep -c '^error\[' err)" = 1 ] || fail "not one error: cohort $*"
+  grep -qF -- "$text" err || fail "stderr lacks '$text': cohort $*"
+  after=$(find . ! -name out ! -name err | sort)
+  [ "$before" = "$after" ] || fail "files appeared: cohort $*: $(diff <(echo "$before") <(echo "$after"))"
+}
+json() { "$check_json" "$@" <out || fail "JSON: $*"; }
+
+# Customers with a rhythm of their own; the next item follows from the last.
+awk '
+function rnd() { seed = seed * 16807 % 2147483647; return seed / 2147483647 }
+BEGIN {
+  seed = 4711
+  print "Customer,Date,Item,Quantity,Price"
+  for (c = 1; c <= 150; c++) {
+    item = int(rnd() * 6); gap = 2 + int(rnd() * 40)
+    for (day = int(rnd() * 30); day < 200; day += 1 + int(rnd() * 2 * gap)) {
+      printf "%d,2011-%02d-%02d,item %d,%d,%.2f\n", c, 1 + int(day / 28), 1 + day % 28, item,
+        1 + int(rnd() * 3), 1 + item
+      item = (item + 1 + (rnd() < .2)) % 6
+    }
+  }
+}' >log.csv
+log=(--events log.csv --entity Customer --time Date --item Item)
+
+expect 0 import -O d.h5 "${log[@]}" --amount 'Quantity*Price' --where 'Quantity > 0' \
+  --cutoff 2011-06-01 --label-window 30d --label repurchase --seed 3 --json
+json ok=true entities=150 items=6 up_to_date=false
+expect 0 import -O d.h5 "${log[@]}" --amount 'Quantity*Price' --where 'Quantity > 0' \
+  --cutoff 2011-06-01 --label-window 30d --label repurchase --seed 3
+grep -q 'up to date' out || fail "an equal import is not up to date"
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir l --seed 3 --set trainer.max_epochs=2
+expect 0 evaluate -m l --dataset d.h5 --split test --json
+json ok=true split=test
+grep -q '"roc_auc":' out || fail "no roc_auc"
+expect 0 predict -m l --dataset d.h5 -O l.csv
+head -1 l.csv | grep -q '^Customer,' || fail "scores lack the customer"
+
+# A log is scored as the dataset that was made of it; a population in its own order, with customers
+# who never came.
+expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 -O s.csv
+cmp -s l.csv s.csv || fail "the log scores otherwise than the dataset"
+printf 'Customer,x\n20,1\nnobody,1\n3,1\n' >population.csv
+expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 --population population.csv -O p.csv
+[ "$(cut -d, -f1 p.csv | tr '\n' ' ')" = 'Customer 20 nobody 3 ' ] || fail "not the population: $(cat p.csv)"
+[ "$(grep '^20,' p.csv)" = "$(grep '^20,' l.csv)" ] || fail "scores depend on the population"
+refused 2 'needs --as-of' -- predict -m l --source events=log.csv -O x.csv
+refused 2 'goes with --source' -- predict -m l --dataset d.h5 --as-of 2011-06-01 -O x.csv
+refused 2 'only events=FILE' -- predict -m l --source customers=log.csv --as-of 2011-06-01 -O x.csv
+printf 'Kunde\n3\n' >kunden.csv
+refused 4 "there is no column 'Customer'" -- predict -m l --source events=log.csv --as-of 2011-06-01 \
+  --population kunden.csv -O x.csv
+refused 2 'no output of the model' -- predict -m l --dataset d.h5 --top-k 3 -O x.csv
+
+expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
+expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
+expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1'
+expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
+[ "$(head -1 n.csv)" = Customer,next_item_1,next_item_1_score,next_item_2,next_item_2_score ] ||
+  fail "columns of the likeliest: $(head -1 n.csv)"
+expect 0 import -O t.h5 "${log[@]}" --next-item time:2011-06-01
+expect 0 import -O m.h5 "${log[@]}" --cutoff 2011-04-01 --cutoff 2011-05-01 --cutoff 2011-06-01 \
+  --label-window 30d --label again
+# The same whatever the order of the lines.
+(head -1 log.csv; tail -n +2 log.csv | sort -t, -k4) >sorted.csv
+expect 0 import -O s.h5 --events sorted.csv "${log[@]:2}" --next-item time:2011-06-01 --json
+sum() { "$cohort" inspect "$1" | grep sha256; }
+[ "$(sum s.h5)" = "$(sum t.h5)" ] || fail "the order of lines changes the dataset"
+
+label=(--cutoff 2011-06-01 --label-window 30d --label again)
+refused 9 'was not made from these' -- import -O d.h5 "${log[@]}" "${label[@]}"
+refused 4 'is outside the log' -- import -O x.h5 "${log[@]}" --cutoff 2031-01-01 --label-window 90d --label again
+refused 4 'after the last event' -- import -O x.h5 "${log[@]}" --cutoff 2011-07-01 --label-window 90d --label again
+refused 4 "there is no column 'Kunde'" -- import -O x.h5 --events log.csv --entity Kunde --time Date "${label[@]}"
+refused 4 "there is no column 'Preis'" -- import -O x.h5 "${log[@]}" --amount Preis "${label[@]}"
+refused 2 'a condition is wanted' -- import -O x.h5 "${log[@]}" --where Quantity "${label[@]}"
+refused 2 'no time' -- import -O x.h5 "${log[@]}" --cutoff June --label-window 30d --label again
+refused 2 'no duration' -- import -O x.h5 "${log[@]}" --cutoff 2011-06-01 --label-window month --label again
+refused 2 'events need --cutoff' -- import -O x.h5 "${log[@]}"
+refused 2 'does not go with' -- import -O x.h5 "${log[@]}" "${label[@]}" --next-item leave-one-out
+refused 2 'ends after' -- import -O x.h5 "${log[@]}" "${label[@]}" --cutoff 2011-05-15
+refused 2 'does not go with --format events' -- import -O x.h5 "${log[@]}" "${label[@]}" --target Item
+sed '3s/2011-[0-9-]*/2011-02-30/' log.csv >wrong.csv
+refused 4 "wrong.csv:3: row 2, column 'Date'" -- import -O x.h5 --events wrong.csv "${log[@]:2}" "${label[@]}"
+exit $failed
