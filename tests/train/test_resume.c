@@ -65,18 +65,17 @@ static const char members_config[] =
     "  optimizer: {type: rmsprop, momentum: 0.5}\n"
     "  learning_rate_scheduler: {decay: plateau, patience: 1, decay_rate: 0.5}\n";
 
-// Goes back several times, first to the beginning.
-static const char diverging_config[] =
-    "input_features:\n"
-    "  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [2], output_size: 4}}\n"
-    "output_features:\n"
-    "  - {name: label, type: category, weight: 1.0e+6}\n"
-    "trainer:\n"
-    "  max_epochs: 6\n"
-    "  batch_size: 16\n"
-    "  on_nan: rollback\n"
-    "  learning_rate: 1.0e+5\n"
-    "  optimizer: {type: sgd}\n";
+// Goes back several times, to the beginning and to a checkpoint, and is given up at last.
+static const char diverging_config[] = "input_features:\n"
+                                       "  - {name: image, encoder: {type: graph, layers: [Flatten, "
+                                       "{Dense: 6}, {Dense: 6}, {Dense: 5}]}}\n"
+                                       "output_features: [{name: label, type: category}]\n"
+                                       "trainer:\n"
+                                       "  max_epochs: 6\n"
+                                       "  batch_size: 16\n"
+                                       "  on_nan: rollback\n"
+                                       "  learning_rate: 3\n"
+                                       "  optimizer: {type: sgd, momentum: 0.9}\n";
 
 static void begin_with(const char *config) {
   io_operations =
@@ -137,8 +136,18 @@ static void test_killed_on_a_plateau(void **state) {
 
 static void test_killed_while_going_back(void **state) {
   (void)state;
-  kill_everywhere(diverging_config, 23);
+  begin_with(diverging_config);
+  assert_int_equal(train_apart(&whole), CO_ERR_DIVERGED);
   assert_true(file_has("whole/events.jsonl", "rollback"));
+  int64_t operations = *io_operations;
+  for (int64_t n = 30; n <= operations; n += 37) {
+    training killed = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .kill_at = n};
+    assert_int_equal(train_apart(&killed), 128 + SIGKILL);
+    assert_int_equal(go_on("run", "records"), CO_ERR_DIVERGED);
+    assert_true(same_file("whole/metrics.jsonl", "run/metrics.jsonl"));
+    assert_true(same_file("whole/checkpoints/last.h5", "run/checkpoints/last.h5"));
+    remove_tree("run");
+  }
 }
 
 // Several kills of one run.
