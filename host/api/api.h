@@ -35,5 +35,7 @@ co_status co_inspect_weights(co_context *ctx, const char *path);
 
 // CO_ERR_USAGE where a caller from C left out what has no default.
 co_status co_require(const char *value, const char *verb, const char *what);
+// CO_ERR_USAGE if a config comes by standard input, for verbs that read it more than once.
+co_status co_require_config_files(const cohort_config *config, const char *verb);
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include "host/api/api.h"
 
 #ifndef COHORT_VERSION
@@ -68,4 +70,12 @@ void cohort_context_free(cohort_context *context) {
 
 co_status co_require(const char *value, const char *verb, const char *what) {
   return value ? CO_OK : co_fail(CO_ERR_USAGE, "%s needs %s", verb, what);
+}
+
+co_status co_require_config_files(const cohort_config *config, const char *verb) {
+  for (int64_t i = 0; i < config->file_count; i++)
+    if (strcmp(config->files[i], "-") == 0)
+      return co_fail(CO_ERR_USAGE,
+                     "%s reads its config more than once: give it as a file, not by -", verb);
+  return CO_OK;
 }

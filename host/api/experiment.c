@@ -128,6 +128,7 @@ static co_status read_config(co_experiment *e, co_node **config) {
   co_trainer_settings settings;
   const char **own = co_arena_alloc(e->arena, 1, sizeof *own);
   e->config = e->options->config;
+  CO_RETURN_IF_FAILED(co_require_config_files(&e->config, "experiment"));
   if (!own || !(own[0] = co_experiment_path(e, "config.yaml"))) return CO_ERR_MEMORY;
   if (!e->config.file_count && !e->resumed) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no config");

@@ -36,6 +36,7 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 
 static co_status make_folder(verifying *v) {
   const char *kept = v->options->run_dir;
+  CO_RETURN_IF_FAILED(co_require_config_files(&v->options->training.config, "verify"));
   if (kept) {
     CO_RETURN_IF_FAILED(co_run_check_free(v->ctx, kept));
     v->folder = co_arena_strdup(v->arena, kept);
@@ -183,6 +184,8 @@ static cohort_status verify(cohort_context *context, const cohort_verify_runs_op
   co_status status = co_arena_create(&v.arena, v.ctx);
   if (status == CO_OK) status = make_folder(&v);
   if (status == CO_OK) status = property(&v);
+  if (status == CO_INTERRUPTED) // a session's hint would name a folder that goes
+    status = co_fail(CO_INTERRUPTED, "stopped; nothing is proven");
   if (status == CO_OK || *v.compared.difference) report(&v, *out);
   co_error error;
   co_error_copy(&error);

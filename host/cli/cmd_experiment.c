@@ -98,6 +98,8 @@ const cli_verb cli_verb_experiment = {
         "imported: fold (0, 1, …; -1 = the row trains in every fold and is never tested) and\n"
         "validation (1 = it stops training early where it is not tested). With a fixed test set,\n"
         "its rows have fold 0 and all others -1.\n"
+        "evaluate and predict take a fold's run as a model, but read the dataset's stored splits,\n"
+        "of which the fold may have seen any row: its own measure is the one in experiment.json.\n"
         "A stopped or killed experiment goes on to the same bytes with --resume DIR.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED,
     .options = options,

@@ -154,7 +154,8 @@ static int64_t most_rows(const co_model *model, const co_design_columns *columns
 }
 
 static co_status read_some(co_baselines *b, co_dataset *dataset, const int64_t *samples,
-                           int64_t count, const co_baseline_request *request, co_design *out) {
+                           int64_t count, bool learned, const co_baseline_request *request,
+                           co_design *out) {
   const co_design_columns *columns = &b->items[0]->columns;
   int64_t most = most_rows(b->model, columns), taken = count < most ? count : most;
   int64_t *some = co_alloc(b->ctx, ((size_t)taken + 1) * sizeof *some);
@@ -164,8 +165,11 @@ static co_status read_some(co_baselines *b, co_dataset *dataset, const int64_t *
   if (taken < count)
     co_log(b->ctx, CO_LOG_INFO, "baselines", "fitted to %lld of %lld rows", (long long)taken,
            (long long)count);
-  co_design_request rows = {
-      .samples = some, .count = taken, .workers = request->workers, .watch = request->watch};
+  co_design_request rows = {.samples = some,
+                            .count = taken,
+                            .learned = learned,
+                            .workers = request->workers,
+                            .watch = request->watch};
   for (int64_t i = 0; i < b->count; i++) {
     size_t bytes = b->items[i]->class_->row_bytes(b->items[i]);
     if (bytes > rows.extra_bytes) rows.extra_bytes = bytes;
@@ -208,9 +212,10 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
   co_status status;
   if (!b->count) return CO_OK;
   CO_RETURN_IF_FAILED(copy_fitted(b->model, network));
-  CO_TRY(read_some(b, dataset, request->training, request->training_count, request, &training));
   CO_TRY(
-      read_some(b, dataset, request->validation, request->validation_count, request, &validation));
+      read_some(b, dataset, request->training, request->training_count, true, request, &training));
+  CO_TRY(read_some(b, dataset, request->validation, request->validation_count, false, request,
+                   &validation));
   const co_fit_data data = {.training = &training,
                             .validation = &validation,
                             .threads = request->threads,

@@ -144,6 +144,14 @@ void co_estimator_free(co_estimator *e) {
   co_free(e->ctx, e);
 }
 
+const char *co_estimator_takes_scalars(const co_output_feature *output) {
+  if (!output->column || output->column->shape.rank)
+    return "it predicts numbers, binaries and categories, not vectors or reconstructions";
+  return output->column->type == CO_COLUMN_NUMBER && output->width != 1
+             ? "it predicts one number of a target"
+             : NULL;
+}
+
 co_status co_estimator_add(co_estimator *e, int64_t output, const char *name, co_dtype dtype,
                            const co_shape *shape, void **bytes) {
   co_fitted array = {

@@ -83,6 +83,8 @@ co_status co_estimator_fill_heads(void *user, const void *const *inputs, int64_t
 
 // ---- for classes -------------------------------------------------------------------------------
 
+// For refuses: takes one number, binary or category.
+const char *co_estimator_takes_scalars(const co_output_feature *output);
 // Adds an array of an output, zeroed.
 co_status co_estimator_add(co_estimator *estimator, int64_t output, const char *name,
                            co_dtype dtype, const co_shape *shape, void **bytes);

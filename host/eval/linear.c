@@ -105,12 +105,6 @@ static co_status apply(const co_estimator *e, int64_t output, const co_design *r
 
 // ---- regression --------------------------------------------------------------------------------
 
-static const char *regression_refuses(const co_output_feature *output) {
-  if (!output->column || output->column->shape.rank)
-    return "it predicts numbers, binaries and categories, not vectors or reconstructions";
-  return NULL;
-}
-
 static co_status fit_regression(co_estimator *e, int64_t output, const co_fit_data *data) {
   co_linear_solution solution;
   return fit(e, output, regression_loss(output_of(e, output)), data, &solution);
@@ -133,7 +127,7 @@ const co_estimator_class co_estimator_linear = {
            "category.",
     .fields = fields,
     .options_size = sizeof(linear_options),
-    .refuses = regression_refuses,
+    .refuses = co_estimator_takes_scalars,
     .row_bytes = row_bytes,
     .fit = fit_regression,
     .score = score_regression};
@@ -144,7 +138,7 @@ const co_estimator_class co_estimator_linear = {
 // or on training rows where there are none; of several classes, normalised.
 
 static const char *svm_refuses(const co_output_feature *output) {
-  const char *reason = regression_refuses(output);
+  const char *reason = co_estimator_takes_scalars(output);
   if (reason) return reason;
   return output->column->type == CO_COLUMN_NUMBER ? "the target must be binary or a category"
                                                   : NULL;

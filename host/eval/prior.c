@@ -7,12 +7,6 @@
 
 static const co_field fields[] = {{.key = NULL}};
 
-static const char *refuses(const co_output_feature *output) {
-  return !output->column || output->column->shape.rank
-             ? "it predicts numbers, binaries and categories"
-             : NULL;
-}
-
 static size_t row_bytes(const co_estimator *e) {
   (void)e;
   return 0;
@@ -62,7 +56,7 @@ const co_estimator_class co_estimator_prior = {
     .baseline = true,
     .fields = fields,
     .options_size = 1,
-    .refuses = refuses,
+    .refuses = co_estimator_takes_scalars,
     .row_bytes = row_bytes,
     .fit = fit,
     .score = score};

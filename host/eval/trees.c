@@ -341,12 +341,6 @@ static int64_t first_of(const co_estimator *e, int64_t output, count_boosters co
   return first;
 }
 
-static const char *refuses(const co_output_feature *output) {
-  if (!output->column || output->column->shape.rank)
-    return "it predicts numbers, binaries and categories, not vectors or reconstructions";
-  return NULL;
-}
-
 static co_status find_library(void) {
   co_xgboost library;
   return co_xgboost_open(&library);
@@ -426,7 +420,7 @@ const co_estimator_class co_estimator_boosted_trees = {.name = "boosted_trees",
                                                        .fields = boosted_fields,
                                                        .options_size = sizeof(boosted_options),
                                                        .find_library = find_library,
-                                                       .refuses = refuses,
+                                                       .refuses = co_estimator_takes_scalars,
                                                        .row_bytes = row_bytes,
                                                        .fit = fit_boosted,
                                                        .open = open_boosted,
@@ -527,7 +521,7 @@ const co_estimator_class co_estimator_random_forest = {.name = "random_forest",
                                                        .fields = forest_fields,
                                                        .options_size = sizeof(forest_options),
                                                        .find_library = find_library,
-                                                       .refuses = refuses,
+                                                       .refuses = co_estimator_takes_scalars,
                                                        .row_bytes = row_bytes,
                                                        .fit = fit_random_forest,
                                                        .open = open_forest,
@@ -538,7 +532,7 @@ const co_estimator_class co_estimator_decision_tree = {.name = "decision_tree",
                                                        .fields = tree_fields,
                                                        .options_size = sizeof(forest_options),
                                                        .find_library = find_library,
-                                                       .refuses = refuses,
+                                                       .refuses = co_estimator_takes_scalars,
                                                        .row_bytes = row_bytes,
                                                        .fit = fit_tree,
                                                        .open = open_forest,

@@ -62,13 +62,29 @@ static char *number_name(co_arena *arena, const co_model *model, const co_input_
   return co_arena_format(arena, "%s[%lld]", block->name, (long long)i);
 }
 
+// Which class of a category has row i of its vocabulary; NULL where rows are no single classes.
+static const char *class_of(const co_input_feature *feature, int64_t row) {
+  const co_fitted *vocabulary = NULL;
+  for (int64_t i = 0; i < feature->fitted_count; i++)
+    if (strcmp(feature->fitted[i].name, "vocabulary") == 0) vocabulary = &feature->fitted[i];
+  int64_t classes = feature->column->category_count;
+  if (!vocabulary || feature->column_count > 1 || vocabulary->shape.dim[0] != classes + 1)
+    return NULL;
+  const char *found = NULL;
+  for (int64_t i = 0; i < classes; i++) {
+    if (((const int32_t *)vocabulary->bytes)[i + 1] != row) continue;
+    if (found) return NULL;
+    found = feature->column->categories[i];
+  }
+  return found;
+}
+
 static char *code_name(co_arena *arena, const co_input_block *block, int64_t row) {
-  const co_input_feature *feature = block->features;
-  const int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
-  for (int64_t i = 0; row && i < feature->column->category_count; i++)
-    if (vocabulary[i + 1] == row)
-      return co_arena_format(arena, "%s=%s", feature->name, feature->column->categories[i]);
-  return co_arena_format(arena, "%s=(%s)", feature->name, row ? "none" : "other");
+  const char *name = block->features->name;
+  const char *class_ = row ? class_of(block->features, row) : NULL;
+  if (!row) return co_arena_format(arena, "%s=(other)", name);
+  return class_ ? co_arena_format(arena, "%s=%s", name, class_)
+                : co_arena_format(arena, "%s[%lld]", name, (long long)row);
 }
 
 char *co_design_column_name(const co_design_columns *columns, co_arena *arena,
@@ -184,6 +200,7 @@ co_status co_design_read(co_design *out, const co_design_columns *columns, co_mo
   const co_pipeline_options options = {.samples = request->samples,
                                        .sample_count = request->count,
                                        .batch_rows = BATCH,
+                                       .learned = request->learned,
                                        .targets = true,
                                        .epochs = 1,
                                        .workers = request->workers > 0 ? request->workers : 1};

@@ -42,6 +42,7 @@ void co_design_write(const co_design_columns *columns, const co_model *model,
 typedef struct co_design_request {
   const int64_t *samples;
   int64_t count;
+  bool learned; // they are what the features learned from, too: as training sees them
   int workers;
   size_t extra_bytes;
   const co_watch *watch;

@@ -315,8 +315,8 @@ co_status co_pipeline_create(co_pipeline **out, co_model *model, co_dataset *dat
   co_status status;
   CO_TRY(co_cpu_backend_open(&p->backend, p->ctx, &single));
   CO_TRY(build_section(p));
-  CO_TRY(
-      co_collator_create(&p->collator, p->section, dataset, options->targets, options->training));
+  CO_TRY(co_collator_create(&p->collator, p->section, dataset, options->targets,
+                            options->training || options->learned));
   CO_TRY(find_fixed(p));
   CO_TRY(find_fields(p));
   CO_TRY(create_slots(p));

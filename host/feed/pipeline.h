@@ -21,6 +21,7 @@ typedef struct co_pipeline_options {
   int64_t batch_rows;
   bool training; // shuffle and augment, partial last batch; else: in order, last batch padded
                  // to batch_rows with rows of weight 0
+  bool learned;  // without `training`: in order, but rows that are learned from (graph/feed.h)
   bool targets;  // deliver targets and weights too
   uint64_t seed;
   uint32_t epoch, first_batch;

@@ -8,6 +8,7 @@
 static co_status read_rows(co_session *t, co_split split, co_design *out) {
   const co_design_request request = {.samples = t->samples[split],
                                      .count = t->sample_count[split],
+                                     .learned = split == CO_SPLIT_TRAIN,
                                      .workers = t->options->workers,
                                      .extra_bytes = t->estimator->class_->row_bytes(t->estimator),
                                      .watch = t->watch};

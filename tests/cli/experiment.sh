@@ -116,6 +116,8 @@ expect 2 experiment -c c.yaml --dataset d.h5 --run-dir x
 has '--k-fold N' err
 expect 2 experiment -c c.yaml --dataset d.h5 --k-fold 3 --folds fixed.csv --run-dir x
 expect 2 experiment --dataset d.h5 --k-fold 3 --run-dir x
+expect 2 experiment -c - --dataset d.h5 --k-fold 3 --run-dir x
+expect 2 verify resume -c - --dataset d.h5
 expect 2 experiment -c c.yaml --k-fold 3 --run-dir x
 expect 2 experiment -c c.yaml --dataset d.h5 --k-fold 1 --run-dir x
 expect 3 experiment -c c.yaml --dataset d.h5 --k-fold 3 --run-dir x --set trainer.no_such_key=1

@@ -98,6 +98,19 @@ grep -q '"plan=monthly":\[3\.[0-9]*\]' out || fail 'inspect tells what the coeff
 expect 0 help predictors
 grep -q svm out || fail 'help lists predictors'
 
+# ---- what a feature learned of the target is given out of fold: shops that say nothing weigh nothing
+awk 'BEGIN {
+  srand(7)
+  print "row,shop,bought"
+  for (i = 0; i < 2000; i++) print i ",s" int(rand() * 400) "," (rand() < .5 ? "Yes" : "No")
+}' >noise.csv
+expect 0 import -O noise.h5 --target bought --key row --seed 3 --type shop=category noise.csv
+expect 0 train -c linear.yaml --dataset noise.h5 --run-dir noise \
+  --set 'input_features=[{name: shop, preprocessing: {encoding: target_mean}}]'
+expect 0 inspect noise --json
+grep -o '"shop":\[[-0-9.e]*' out | cut -d'[' -f2 | awk '{ exit !(NR == 1 && $1 < .2) }' ||
+  fail 'a model learns from a mean that its own target is in'
+
 # ---- real data: scikit-learn's figures on the same rows and columns (mean over five folds)
 data=${COHORT_TEST_DATA:-}
 real() { # CSV FOLDS TARGET SCORES OPTION...: the mean AUC is within .0005 of the reference's

@@ -74,6 +74,34 @@ static void copies_share_a_fold_unless_keys_tell_them_apart(void **state) {
   co_folds_free(&folds);
 }
 
+// Two columns, of which one alone tells rows apart.
+static void build_told_apart(co_context *ctx, bool by_text) {
+  static const int64_t when[ROWS] = {1700000001, 1700000002, 1700000003, 1700000002, 1700000005};
+  static const char *const words_of[ROWS] = {"a", "b", "c", "b", "e"};
+  static const int32_t class_[ROWS] = {0, 0, 0, 0, 0};
+  co_h5 *h = begin(ctx);
+  co_shape flat = one(ROWS);
+  OK(co_h5_set_int(h, "/", "version", 2));
+  if (by_text)
+    OK(co_h5_write_strings(h, "/entities/e/x", words_of, ROWS));
+  else
+    OK(co_h5_write(h, "/entities/e/x", CO_I64, &flat, when, NULL, false));
+  describe(h, "/entities/e/x", by_text ? "text" : "number", "input");
+  put_category(h, "/entities/e/y", class_, ROWS, words, 2, "target");
+  OK(co_h5_close(h));
+}
+
+static void texts_and_digits_beyond_float_tell_rows_apart(void **state) {
+  fixture *f = *state;
+  for (int by_text = 0; by_text < 2; by_text++) {
+    co_folds folds;
+    build_told_apart(f->ctx, by_text);
+    make(f, &folds, 4, 1); // with fewer than four groups it fails
+    assert_int_equal(folds.fold[1], folds.fold[3]);
+    co_folds_free(&folds);
+  }
+}
+
 static void samples_of_an_entity_share_a_fold(void **state) {
   fixture *f = *state;
   co_folds folds;
@@ -194,6 +222,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(folds_are_even_in_every_class),
       DATA_TEST(copies_share_a_fold_unless_keys_tell_them_apart),
+      DATA_TEST(texts_and_digits_beyond_float_tell_rows_apart),
       DATA_TEST(samples_of_an_entity_share_a_fold),
       DATA_TEST(the_seed_decides),
       DATA_TEST(a_view_has_splits_of_its_own),
