@@ -48,6 +48,30 @@ static co_status config_drifted(co_session *t) {
   return status;
 }
 
+// CO_ERR_CONFIG unless a stored config says the same. One that an earlier version wrote lacks what it
+// did not know: it has its default.
+static co_status check_config(co_session *t, const char *stored) {
+  if (strcmp(stored, t->config_json.data) == 0) return CO_OK;
+  co_arena *arena;
+  co_node *node = NULL;
+  co_trainer_settings settings;
+  co_diagnostics problems;
+  co_json json;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
+  co_diagnostics_init(&problems, t->ctx);
+  co_json_init(&json, t->ctx, 0);
+  co_status status = co_yaml_parse(&node, arena, "config", stored, strlen(stored), &problems);
+  if (status == CO_OK) status = co_settings_parse_trainer(&settings, node, arena, &problems);
+  if (status == CO_OK && !problems.count) status = co_settings_render(&json, node, &settings);
+  bool same = status == CO_OK && !problems.count && json.text.data &&
+              strcmp(json.text.data, t->config_json.data) == 0;
+  co_json_free(&json);
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  if (status == CO_ERR_MEMORY || same) return status;
+  return config_drifted(t);
+}
+
 static co_status check_fingerprint(co_session *t, const char *recorded_fingerprint) {
   const char *mine = co_dataset_fingerprint(t->dataset);
   if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
@@ -93,7 +117,7 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
   const co_training_state *stored = &file->training;
   if (!file->has_training)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
-  if (strcmp(file->config_text, t->config_json.data) != 0) return config_drifted(t);
+  CO_RETURN_IF_FAILED(check_config(t, file->config_text));
   CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
   if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
       stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
@@ -131,7 +155,7 @@ static co_status load_model(co_session *t, const char *path, bool *damaged) {
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_status status;
   CO_TRY(co_model_file_read(&file, arena, path));
-  if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
+  CO_TRY(check_config(t, file.config_text));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
   CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   if (t->estimator)
