@@ -128,8 +128,9 @@ static co_status check_keys(check *k, uint64_t *hashes) {
   const co_column *key = co_dataset_key_column(k->dataset);
   if (!key) return CO_OK;
   CO_RETURN_IF_FAILED(hash_keys(k, hashes));
-  return find_shared(k, hashes, "key_across_splits", CO_SEVERITY_ERROR, key->name, "the key",
-                     "split by the key: import with --split hash:KEY, or give each key one split");
+  return find_shared(
+      k, hashes, "key_across_splits", CO_SEVERITY_ERROR, key->name, "the key",
+      "give each key one split (a raw table: --split hash:KEY), or split by time, with cut-offs");
 }
 
 // Samples of one row of the entity, which has no key that would say so.
