@@ -130,7 +130,7 @@ json ok=true status=done
 for name in dataset.h5 model.h5 config.full.yaml; do [ -s "run/$name" ] || fail "no run/$name"; done
 [ -z "$(find . -name '*.tmp-*')" ] || fail 'temporaries are left'
 expect 0 evaluate -m run --dataset run/dataset.h5 --split test --require 'roc_auc>=0.9' --json
-json split=test thresholds.bought=0.5
+json split=test thresholds.bought=0.5 draws=1000
 grep -qE '"intervals":\{"bought":\{"log_loss":\[0\.[0-9]+,0\.[0-9]+\]' out || fail 'no interval'
 expect 0 train --target bought --key customer --dataset customers.csv --run-dir run --resume=auto
 grep -q 'nothing to do' err || fail 'a finished run says so'
