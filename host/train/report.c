@@ -160,8 +160,12 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_close(json);
   co_json_key(json, "preprocessing"); // of the training rows
   co_render_input_counts(json, text, t->model, NULL);
-  co_text_printf(text, "run      %s\nsteps    %lld", t->run.path, (long long)t->state.step);
-  if (steps > 0 && busy > 0)
+  co_text_printf(text, "run      %s\n", t->run.path);
+  if (t->estimator)
+    co_text_printf(text, "fitted   %s in %.1f s", t->model->predictor, total);
+  else
+    co_text_printf(text, "steps    %lld", (long long)t->state.step);
+  if (!t->estimator && steps > 0 && busy > 0)
     co_text_printf(text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps, total,
                    (double)steps / busy);
   co_text_printf(text, "\n");
