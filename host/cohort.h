@@ -211,9 +211,9 @@ typedef struct cohort_evaluate_options {
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
-  int64_t draws;             // of the bootstrap behind the intervals; 0 = 1000, < 0 = no intervals
-  uint64_t seed;             // of those
-  const char *by;            // column by whose values metrics are told, too; NULL = none
+  int64_t draws;  // of the bootstrap behind the intervals; 0 = 1000, fewer of many rows, < 0 = none
+  uint64_t seed;  // of those
+  const char *by; // column by whose values metrics are told, too; NULL = none
   const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
   int64_t profit_count;      // 0 = as the model's config says
 } cohort_evaluate_options;

@@ -170,6 +170,10 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_json_double(json, co_evaluation_loss(evaluation));
   co_json_key(json, "metrics");
   co_evaluation_render(json, evaluation, true);
+  co_json_key(json, "draws");
+  co_json_int(json, options->draws < 0   ? 0
+                    : options->draws > 0 ? options->draws
+                                         : co_bootstrap_draws(evaluation->rows));
   co_json_key(json, "intervals");
   co_evaluation_render_intervals(json, evaluation);
   co_text_printf(&result->text, "%s on %lld %s rows\n", e->predictor->path,

@@ -26,8 +26,8 @@ static const cli_option options[] = {
      .kind = CLI_INT,
      .offset = AT(draws),
      .value = "N",
-     .doc = "bootstrap draws behind the 95 % intervals; 0 = no intervals",
-     .fallback = "1000",
+     .doc = "bootstrap draws behind the 95 % intervals; 0 = no intervals (default: 1000, of more "
+            "than 20,000 rows fewer)",
      .minimum = 0,
      .maximum = 1000000},
     CLI_ROW_BATCH_SIZE(cli_evaluate_options, "rows at a time"),
@@ -49,7 +49,9 @@ static co_status run(cli_job *cli, const void *options_) {
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
       .workers = (int)o->workers,
       .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
-      .draws = o->draws ? o->draws : -1,
+      .draws = o->draws == CLI_UNSET ? 0
+               : o->draws            ? o->draws
+                                     : -1,
       .seed = o->common.seed == CLI_UNSET ? 0 : (uint64_t)o->common.seed,
       .by = o->by,
       .profit = o->profit.item,

@@ -7,6 +7,13 @@
 
 #include "host/core/rng.h"
 
+int64_t co_bootstrap_draws(int64_t rows) {
+  const int64_t most = 1000, least = 200, rows_of_most = 20000;
+  if (rows <= rows_of_most) return most;
+  int64_t draws = most * rows_of_most / rows;
+  return draws > least ? draws : least;
+}
+
 // How often each of `rows` is among as many that are drawn.
 static void draw(uint32_t *times, int64_t rows, uint64_t seed, int64_t number) {
   uint32_t purpose = co_purpose("bootstrap", "rows");
@@ -67,7 +74,7 @@ static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_mea
 static co_status run(co_interval *out, co_measured *a, co_measured *b,
                      const co_metric_class *const *metrics, int64_t count,
                      const co_bootstrap_options *options) {
-  int64_t draws = options->draws ? options->draws : CO_BOOTSTRAP_DRAWS;
+  int64_t draws = options->draws ? options->draws : co_bootstrap_draws(a->rows);
   double *values = co_alloc(a->ctx, (size_t)(count * draws + 1) * sizeof *values);
   uint32_t *times = co_alloc(a->ctx, (size_t)(a->rows + 1) * sizeof *times);
   co_status status = values && times ? CO_OK : CO_ERR_MEMORY;

@@ -12,10 +12,12 @@
 extern "C" {
 #endif
 
-enum { CO_BOOTSTRAP_DRAWS = 1000 };
+// Draws where none are asked for: 1000 of up to 20,000 rows; of more as many as cost the same, but at
+// least 200.
+int64_t co_bootstrap_draws(int64_t rows);
 
 typedef struct co_bootstrap_options {
-  int64_t draws; // 0 = CO_BOOTSTRAP_DRAWS
+  int64_t draws; // 0 = co_bootstrap_draws
   uint64_t seed;
   const co_watch *watch; // may stop it (CO_INTERRUPTED); may be NULL
 } co_bootstrap_options;

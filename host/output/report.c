@@ -62,7 +62,7 @@ void co_report_overview(co_report *r) {
            co_split_name(r->split),
            r->split == CO_SPLIT_VALIDATION ? ", which also chose the best epoch" : "",
            co_evaluation_needs_scores(model)
-               ? " Below each number: the middle 95 % of 1,000 bootstrap draws of those rows."
+               ? " Below each number: the middle 95 % of bootstrap draws of those rows."
                : "");
   co_page_section(&r->page, "overview", "How good it is", note);
   for (int64_t i = 0; i < model->output_count; i++) {
