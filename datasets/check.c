@@ -85,12 +85,30 @@ static void mark_splits(check *k, uint64_t *hashes) {
   }
 }
 
+// Whether the samples of a split all have later cut-offs than those of training: then a customer in
+// both is meant, and his training samples tell what was known of him before.
+static bool is_later(check *k, co_split split) {
+  const int64_t *as_of = co_dataset_as_of(k->dataset), *rows;
+  int64_t last = INT64_MIN, next = INT64_MAX, count = 0;
+  if (!as_of) return false;
+  (void)co_dataset_split(k->dataset, CO_SPLIT_TRAIN, &rows, &count); // there is one
+  for (int64_t i = 0; i < count; i++)
+    if (as_of[rows[i]] > last) last = as_of[rows[i]];
+  (void)co_dataset_split(k->dataset, split, &rows, &count);
+  for (int64_t i = 0; i < count; i++)
+    if (as_of[rows[i]] < next) next = as_of[rows[i]];
+  return last < next;
+}
+
 static co_status find_shared(check *k, uint64_t *hashes, const char *id, co_severity severity,
                              const char *column, const char *what, const char *way_out) {
   char text[TEXT];
+  bool of_customers = severity == CO_SEVERITY_ERROR; // not of copies, which none may be
   int64_t rows = co_dataset_rows(k->dataset);
   mark_splits(k, hashes);
   shared_rows shared = count_shared(hashes, hashes + rows, rows);
+  if (of_customers && is_later(k, CO_SPLIT_VALIDATION)) shared.validation = 0;
+  if (of_customers && is_later(k, CO_SPLIT_TEST)) shared.test = 0;
   if (!shared.validation && !shared.test) return CO_OK;
   snprintf(text, sizeof text, "%lld validation and %lld test rows have %s of a training row",
            (long long)shared.validation, (long long)shared.test, what);
@@ -110,25 +128,9 @@ static co_status check_keys(check *k, uint64_t *hashes) {
   const co_column *key = co_dataset_key_column(k->dataset);
   if (!key) return CO_OK;
   CO_RETURN_IF_FAILED(hash_keys(k, hashes));
-  return find_shared(k, hashes, "key_across_splits", CO_SEVERITY_ERROR, key->name, "the key",
-                     "split by the key: import with --split hash:KEY, or give each key one split");
-}
-
-// Whether training samples all have their cut-off before those of the other splits: then a customer
-// in several of them is meant.
-static bool is_split_by_time(check *k, const int64_t *as_of) {
-  int64_t last = INT64_MIN, next = INT64_MAX;
-  for (int s = 0; as_of && s < CO_SPLIT_COUNT; s++) {
-    const int64_t *rows;
-    int64_t count = 0;
-    (void)co_dataset_split(k->dataset, (co_split)s, &rows, &count);
-    for (int64_t i = 0; i < count; i++) {
-      int64_t time = as_of[rows[i]];
-      if (s == CO_SPLIT_TRAIN && time > last) last = time;
-      if (s != CO_SPLIT_TRAIN && time < next) next = time;
-    }
-  }
-  return as_of && last < next;
+  return find_shared(
+      k, hashes, "key_across_splits", CO_SEVERITY_ERROR, key->name, "the key",
+      "give each key one split (a raw table: --split hash:KEY), or split by time, with cut-offs");
 }
 
 // Samples of one row of the entity, which has no key that would say so.
@@ -137,7 +139,7 @@ static co_status check_entities(check *k, uint64_t *hashes) {
   const co_column *key = co_dataset_key_column(k->dataset);
   const int64_t *index;
   CO_RETURN_IF_FAILED(co_dataset_index(k->dataset, entity->name, &index));
-  if (!index || is_split_by_time(k, co_dataset_as_of(k->dataset))) return CO_OK;
+  if (!index) return CO_OK;
   if (key && !strcmp(key->table, entity->name)) return CO_OK; // its keys tell the same
   for (int64_t i = 0; i < co_dataset_rows(k->dataset); i++)
     hashes[i] = co_mix64(0, (uint64_t)index[i]);

@@ -257,6 +257,23 @@ typedef struct cohort_predict_options {
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
 
+// A run as one page of HTML that asks for nothing else: how good its model is, on what it relies, how
+// it learned, what its data are like. Rows of the split are scored; of no other is more than the
+// profile shown.
+typedef struct cohort_report_options {
+  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint
+  const char *output;  // HTML file
+  const char *dataset; // NULL = the one that run.json names
+  const char *split;   // NULL = "validation"
+  const char *device;  // as for evaluation
+  int threads, workers;
+  const char *const *profit; // as for evaluation
+  int64_t profit_count;
+  bool force; // replace an existing output
+} cohort_report_options;
+COHORT_API cohort_status cohort_report(cohort_context *context,
+                                       const cohort_report_options *options, cohort_result **out);
+
 typedef struct cohort_plan_options {
   cohort_config config;
   const char *dataset;   // overrides the config's; NULL = the config's

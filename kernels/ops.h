@@ -146,6 +146,12 @@ extern "C" {
   X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
     .types = "index:i32", .bf16 = "dy ->", .accumulate = "dtable", .flops = "dy",                  \
     .why = "brings gradients of equal rows together")                                              \
+  X(PIECEWISE_DENSE, piecewise_dense, (x, w, b), (y),                                              \
+    "PIECEWISE_DENSE_BACKWARD x w dy -> (dx) dw db", "", .bf16 = "-> y", .bf16_each = true,        \
+    .activation = true, .why = "picks rows of sums of weights")                                    \
+  X(PIECEWISE_DENSE_BACKWARD, piecewise_dense_backward, (x, w, dy), ((dx), dw, db), "", "",        \
+    .bf16 = "dy ->", .accumulate = "dx dw db", .flops = "dy",                                      \
+    .why = "brings gradients of equal bins together")                                              \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -177,6 +183,8 @@ extern "C" {
   X(NORMALIZE, normalize, (x, mean, scale), (y), "", "",                                           \
     .bf16 = "x -> y", .bf16_each = true, .input = true,                                            \
     .why = "of the inputs, with fitted statistics")                                                \
+  X(PIECEWISE_LINEAR, piecewise_linear, (x, edges), (y), "", "",                                   \
+    .input = true, .why = "of the inputs, with fitted edges")                                      \
   X(FLIP, flip, (x, ids, step), (y), "", "x -> y",                                                 \
     .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
     .why = "augmentation")                                                                         \
@@ -198,6 +206,9 @@ extern "C" {
     .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror", .bf16_each = true,   \
     .moves = true, .is_alias = "new_w=w new_m=m new_v=v",                                          \
     .why = "needs the whole norm; one for all parameters")                                         \
+  X(EMA, ema, (w, ema, segments, step, gate), (new_ema), "", "",                                   \
+    .types = "segments:u8 step:u8 gate:f64", .is_alias = "new_ema=ema",                            \
+    .why = "follows the update; one for all parameters")                                           \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
   X(REORDER, reorder, (x), (y), "", "",                                                            \
     .types = "x:any y:any", .bf16 = "x -> y", .moves = true,                                       \
@@ -281,6 +292,11 @@ extern "C" {
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
 //                in an order that positions alone decide (on CPUs the ascending one).
+// PIECEWISE_DENSE  x (N, C) places in bins, as PIECEWISE_LINEAR gives them, w (C, B, D), b (C, D):
+//                y (N, C, D) = act(b[c] + sum over k of clip(x[n,c] - k, 0, 1) w[c,k]), for each c a
+//                dense layer over the piecewise linear encoding (Gorishniy et al. 2022) of a number,
+//                without writing it out: b and the weights of the bins below are a sum that all rows
+//                share. dx = sum over d of dy w[c, floor(x)] within [0, B), else 0. NaN gives NaN.
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -315,6 +331,10 @@ extern "C" {
 //                channels.
 // NORMALIZE      x (N, …, C), mean real (C), scale real (C): y = (x - mean) scale. C = 1 applies to
 //                all channels.
+// PIECEWISE_LINEAR  x (N, C), edges (C K), of each channel K ascending ones of which the last may be
+//                infinite: y (N, C) = i + (x - edges[c,i]) / (edges[c,i+1] - edges[c,i]) for the last
+//                edge i that is not above x, so that edges become 0, 1, …; 0 below the first edge, the
+//                last finite edge's number above it. NaN passes.
 // FLIP           x (N, H, W, C), ids i64 (N) sample ids: mirrored left-right if
 //                uniform(seed, ids[n], epoch, purpose) < rate.
 // SHIFTED_CROP   x (N, H, W, C): shifts each image by (dy, dx), each uniform in [-pad, pad]: with
@@ -339,6 +359,8 @@ extern "C" {
 //                (+ l2 w unless decoupled); m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2)
 //                g'²; w -= lr rate l2 w (if decoupled); w -= lr rate (m bias_correction1) / (sqrt(v
 //                bias_correction2) + epsilon), bias_correctionK = 1 / (1 - betaK^t).
+// EMA            where gate[0] != 0, for every listed segment: ema += step.ema_rate (w - ema). Works in
+//                place, as SGD and ADAM do: what no segment lists stays.
 // REORDER        y = x in another layout (padding of the result is zero).
 //
 // bf16: data may be bf16 where "real" is f32: activations, their gradients, and the copies of
@@ -433,6 +455,7 @@ typedef struct co_step {
   int64_t row_offset; // first row of this micro-batch within the effective batch
   double learning_rate;
   double bias_correction1, bias_correction2;
+  double ema_rate;                // EMA: 1 - decay of this step
   double inv_norm[CO_MAX_LOSSES]; // 1 / sum of weights over the effective batch, per loss
 } co_step;
 

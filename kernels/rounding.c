@@ -83,6 +83,8 @@ static kind kind_of(co_op op) {
   case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_MAX_POOL2D_BACKWARD:
   case CO_OP_EMBEDDING_BACKWARD:
+  case CO_OP_PIECEWISE_DENSE:
+  case CO_OP_PIECEWISE_DENSE_BACKWARD:
   case CO_OP_ADD:
     return SUMS;
   default:

@@ -35,6 +35,8 @@ co_status co_model_only_networks(co_model_builder *b, const co_node *node, const
 co_status co_model_copy_column(co_model *model, const co_column *from, const co_column **out);
 
 co_status co_model_read_inputs(co_model_builder *b);
+// Puts inputs that become one block beside each other. Before anything points at inputs.
+co_status co_model_group_inputs(co_model *model);
 co_status co_model_read_outputs(co_model_builder *b); // after the inputs
 co_status co_model_build_network(co_model_builder *b);
 

@@ -30,6 +30,11 @@ typedef struct embedding_options {
   double dropout;
 } embedding_options;
 
+typedef struct piecewise_options {
+  const char *type;
+  int64_t embedding_size;
+} piecewise_options;
+
 typedef struct transformer_options {
   const char *type;
   int64_t units, layers, num_heads, feed_forward, relative_positions;
@@ -78,10 +83,18 @@ static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
 static const co_field embedding_fields[] = {
     TYPE_FIELD(embedding_options),
     {"embedding_size", CO_FIELD_INT, offsetof(embedding_options, embedding_size), "0", 0, 4096,
-     NULL, "Numbers per category; 0: 1.6 rows^0.56, at most 600.", NULL},
+     NULL,
+     "Numbers per category; 0: half the rows, at most 16; of events 1.6 rows^0.56, at most 600.",
+     NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(embedding_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after the embedding.", NULL},
     {.key = NULL}};
+
+static const co_field piecewise_fields[] = {TYPE_FIELD(piecewise_options),
+                                            {"embedding_size", CO_FIELD_INT,
+                                             offsetof(piecewise_options, embedding_size), "16", 1,
+                                             4096, NULL, "Features of a number.", NULL},
+                                            {.key = NULL}};
 
 static const char *const cell_types[] = {"lstm", NULL};
 
@@ -177,10 +190,13 @@ static void expand_mlp(co_text *text, const void *options, const co_encoder_inpu
   co_text_printf(text, "]");
 }
 
-// Width of an embedding of so many rows (the rule of thumb of fastai's tabular learner).
-static int64_t embedding_width(int64_t rows) {
-  double width = ceil(1.6 * pow((double)rows, 0.56));
-  return width < 600 ? (int64_t)width : 600;
+// Width of an embedding of so many rows: of events wider, by the rule of thumb of fastai's tabular
+// learner, since a code is all that there is of one.
+static int64_t embedding_width(const co_encoder_input *input) {
+  double wide = ceil(1.6 * pow((double)input->rows, 0.56));
+  int64_t half = (input->rows + 1) / 2;
+  if (input->each) return wide < 600 ? (int64_t)wide : 600;
+  return half < 16 ? half : 16;
 }
 
 static void expand_embedding(co_text *text, const void *options, const co_encoder_input *input,
@@ -188,12 +204,23 @@ static void expand_embedding(co_text *text, const void *options, const co_encode
   const embedding_options *embedding = options;
   (void)path;
   (void)problems;
-  int64_t width =
-      embedding->embedding_size ? embedding->embedding_size : embedding_width(input->rows);
-  co_text_printf(text, "[{Embedding: {input_dim: %lld, output_dim: %lld}}%s",
+  int64_t width = embedding->embedding_size ? embedding->embedding_size : embedding_width(input);
+  co_text_printf(text,
+                 "[{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
+                 "fan_in_uniform, zero_first: true}}%s",
                  (long long)input->rows, (long long)width, input->each ? "" : ", Flatten");
   if (embedding->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", embedding->dropout);
   co_text_printf(text, "]");
+}
+
+static void expand_piecewise(co_text *text, const void *options, const co_encoder_input *input,
+                             const char *path, co_diagnostics *problems) {
+  const piecewise_options *piecewise = options;
+  (void)path;
+  (void)problems;
+  co_text_printf(text,
+                 "[{PiecewiseLinearEmbedding: {bins: %lld, output_dim: %lld}}, ReLU, Flatten]",
+                 (long long)input->bins, (long long)piecewise->embedding_size);
 }
 
 static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
@@ -249,26 +276,30 @@ typedef struct encoder {
   const char *name, *doc;
   const co_field *fields;
   size_t options_size;
-  bool codes, events; // what it takes alone
+  bool codes, bins, events; // what it takes alone
   void (*expand)(co_text *text, const void *options, const co_encoder_input *input,
                  const char *path, co_diagnostics *problems);
 } encoder;
 
 // graph comes first: it needs no expansion.
 static const encoder encoders[] = {
-    {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options), false,
-     false, NULL},
+    {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options),
+     .expand = NULL},
     {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
-     cnn_fields, sizeof(cnn_options), false, false, expand_cnn},
-    {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), false, false, expand_mlp},
+     cnn_fields, sizeof(cnn_options), .expand = expand_cnn},
+    {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), .expand = expand_mlp},
     {"embedding", "A learned row of numbers per category.", embedding_fields,
-     sizeof(embedding_options), true, false, expand_embedding},
+     sizeof(embedding_options), .codes = true, .expand = expand_embedding},
+    {"piecewise_linear",
+     "A dense layer of its own for each number, over its bins: for preprocessing: {encoding: "
+     "piecewise_linear}.",
+     piecewise_fields, sizeof(piecewise_options), .bins = true, .expand = expand_piecewise},
     {"rnn", "A recurrent layer over events, to its state after the last.", rnn_fields,
-     sizeof(rnn_options), false, true, expand_rnn},
+     sizeof(rnn_options), .events = true, .expand = expand_rnn},
     {"transformer", "Causal attention over events, to the features of the last.",
-     transformer_fields, sizeof(transformer_options), false, true, expand_transformer},
-    {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options), false,
-     false, expand_passthrough}};
+     transformer_fields, sizeof(transformer_options), .events = true, .expand = expand_transformer},
+    {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
+     .expand = expand_passthrough}};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
 
 bool co_encoder_describe(int i, const char **name, const char **doc, const co_field **fields) {
@@ -323,15 +354,21 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(
-        problems, type_node,
-        "known: graph, stacked_cnn, mlp, embedding, rnn, transformer, passthrough",
-        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
-        near ? near : "", near ? "'?" : "");
+    return co_node_problem(problems, type_node,
+                           "known: graph, stacked_cnn, mlp, embedding, piecewise_linear, rnn, "
+                           "transformer, passthrough",
+                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,
                            found->codes ? "categories" : "inputs from events");
+  if (found->bins && !input->bins)
+    return co_node_problem(problems, type_node, "preprocessing: {encoding: piecewise_linear}",
+                           "%s.type: %s is for numbers encoded by bins", path, name);
+  if (input->bins && found->expand && !found->bins)
+    return co_node_problem(problems, type_node, "use piecewise_linear, or another encoding",
+                           "%s.type: %s does not read numbers encoded by bins", path, name);
   void *options = co_arena_alloc(arena, 1, found->options_size);
   if (!options) return CO_ERR_MEMORY;
   int64_t before = problems->count;

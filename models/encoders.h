@@ -14,6 +14,7 @@ extern "C" {
 typedef struct co_encoder_input {
   const char *fallback; // the encoder where none is named
   int64_t rows;         // of a table that its codes pick from, 0 = they are numbers
+  int64_t bins;         // its numbers are places in so many bins, 0 = they are not
   bool events;          // it is (N, T, …), with lengths
   bool each;            // of events: only what works on each event by itself
 } co_encoder_input;

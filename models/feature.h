@@ -43,9 +43,11 @@ typedef struct co_fit_class {
   co_status (*begin)(co_context *ctx, const co_input_feature *feature, void *state);
   // `values` (rows, …) of the column's type, of numbers as double; `samples` tells which rows. Of
   // events, a row is an event of that sample. Of a feature that is derived, (rows, columns) as
-  // double, as derivations are given them, behind them the column that is only learned from.
+  // double, as derivations are given them, behind them the column that is only learned from; of texts, (rows) pointers to them.
   co_status (*add)(const co_input_feature *feature, void *state, const void *values, int64_t rows,
                    const int64_t *samples);
+  // Once, after the last of them, on the same thread: what took much memory goes. NULL = nothing does.
+  co_status (*settle)(const co_input_feature *feature, void *state);
   // Fills feature->fitted.
   co_status (*end)(co_context *ctx, co_input_feature *feature, void *state);
   void (*free)(co_context *ctx, void *state);
@@ -59,6 +61,7 @@ typedef struct co_input_class {
   const char *encoder; // name of the one that follows where none is asked for; of codes
   bool several;        // takes a list of `columns`
   int64_t (*table_rows)(const co_input_block *block); // that codes pick from; NULL or 0 = no codes
+  int64_t (*bins)(const co_input_block *block);       // that places lie in; NULL or 0 = no places
   int64_t (*most_events)(const co_input_feature *feature); // of events: how many are read at most
   // Neighbours with equal options and without an encoder of their own are fed as one block (N, C).
   bool packs;
@@ -72,6 +75,7 @@ typedef struct co_input_class {
   // Whether these options need fitting. NULL = never.
   bool (*is_fitted)(const co_input_feature *feature);
   const co_fit_class *fit;
+  const co_fit_class *(*choose_fit)(const co_input_feature *feature); // by options; NULL = `fit`
   // Whether rows may be left out of training for a scalar's value, and, once it is fitted on all of
   // them, which. NULL = never.
   bool (*drops)(const co_input_feature *feature);

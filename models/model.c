@@ -166,6 +166,7 @@ static co_status create(co_model **out, co_context *ctx, const co_node *config,
   CO_TRY(co_model_expand_config(&b));
   if (problems->count == before) {
     CO_TRY(co_model_read_inputs(&b));
+    CO_TRY(co_model_group_inputs(model));
     CO_TRY(co_model_read_outputs(&b));
   }
   CO_TRY(check_input_names(&b));

@@ -27,11 +27,20 @@ static bool is_same(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-// Whether a feature is fed beside the one before it: nothing tells the two apart.
+// The encoder piecewise_linear goes through numbers one by one: those of equal options are one.
+static bool is_encoded_alike(const co_input_feature *a, const co_input_feature *b) {
+  const co_node *type = a->encoder ? co_node_get(a->encoder, "type") : NULL;
+  co_difference ignored;
+  if (!a->encoder || !b->encoder) return a->encoder == b->encoder;
+  return type && type->kind == CO_NODE_SCALAR && strcmp(type->text, "piecewise_linear") == 0 &&
+         !co_node_differ(&ignored, a->encoder, b->encoder);
+}
+
+// Whether a feature is fed beside one before it: nothing tells the two apart.
 static bool is_packed(const co_input_feature *before, const co_input_feature *feature) {
   const co_input_class *class_ = feature->class_->input;
-  return class_->packs && before->class_ == feature->class_ && !before->encoder &&
-         !feature->encoder && co_feature_dtype(before) == co_feature_dtype(feature) &&
+  return class_->packs && before->class_ == feature->class_ && is_encoded_alike(before, feature) &&
+         co_feature_dtype(before) == co_feature_dtype(feature) &&
          !before->derivation == !feature->derivation &&
          is_same(before->column->table, feature->column->table) &&
          memcmp(before->preprocessing, feature->preprocessing, class_->preprocessing_size) == 0;
@@ -49,6 +58,22 @@ static bool may_pack(const co_model *model) {
   const co_node *type = combiner ? co_node_get(combiner, "type") : NULL;
   if (combiner && names_inputs(co_node_get(combiner, "layers"))) return false;
   return !type || (type->kind == CO_NODE_SCALAR && strcmp(type->text, "concat") == 0);
+}
+
+co_status co_model_group_inputs(co_model *model) {
+  int64_t placed = 0, count = model->input_count;
+  co_input_feature *from = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *from);
+  bool *taken = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *taken);
+  if (!from || !taken) return CO_ERR_MEMORY;
+  if (!may_pack(model)) return CO_OK;
+  memcpy(from, model->inputs, (size_t)count * sizeof *from);
+  for (int64_t i = 0; i < count; i++)
+    for (int64_t k = i; !taken[i] && k < count; k++) {
+      if (taken[k] || (k > i && !is_packed(&from[i], &from[k]))) continue;
+      if (k > i) taken[k] = true;
+      model->inputs[placed++] = from[k];
+    }
+  return CO_OK;
 }
 
 static co_status list_blocks(co_model *model) {
@@ -95,9 +120,13 @@ static co_status network_input(co_model *model, co_input_block *block) {
 static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
   co_model *model = b->model;
   const co_input_class *class_ = block->class_->input;
-  int64_t rows = class_->table_rows ? class_->table_rows(block) : 0;
-  const co_encoder_input input = {.fallback =
-                                      class_->table_rows && !rows ? "passthrough" : class_->encoder,
+  const int64_t rows = class_->table_rows ? class_->table_rows(block) : 0;
+  const int64_t bins = class_->bins ? class_->bins(block) : 0;
+  const bool plain = class_->table_rows && !rows;
+  const co_encoder_input input = {.fallback = bins    ? "piecewise_linear"
+                                              : plain ? "passthrough"
+                                                      : class_->encoder,
+                                  .bins = bins,
                                   .rows = rows,
                                   .events = block->event_table >= 0};
   const co_node *layers;

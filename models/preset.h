@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 // A whole config as YAML, the same as models/presets/shopper-mlp.yaml but for what depends on the
-// targets (the validation metric) and on the rows (the batch).
+// numbers (the width of their layers) and on the rows (the batch).
 co_status co_preset_auto(co_text *out, const co_schema *schema, int64_t training_rows);
 
 #ifdef __cplusplus

@@ -4,16 +4,7 @@
 #define COHORT_HOST_API_BASELINES_H
 
 #include "host/api/api.h"
-#include "host/eval/evaluation.h"
-
-typedef struct co_comparison_request {
-  const co_predictor *predictor;
-  const co_evaluation *evaluation; // of it; keeps its scores
-  co_dataset *dataset;
-  const int64_t *samples;
-  const co_scoring_options *scoring;
-  const co_bootstrap_options *bootstrap; // draws < 0: without differences
-} co_comparison_request;
+#include "host/eval/comparison.h"
 
 // Adds "baselines": {NAME: {OUTPUT: {ID: value}}} and "paired": {NAME: {OUTPUT: {ID: {"difference",
 // "interval"}}}}, the model's value less the baseline's; to the text, a table of both.

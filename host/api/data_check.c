@@ -40,8 +40,8 @@ static co_status report(cohort_result *result, const cohort_data_check_options *
   char rows[32];
   CO_RETURN_IF_FAILED(co_data_report_rows(result, &o->data, dataset));
   co_data_count(rows, found->rows);
-  co_text_printf(&result->text, "looked at %lld inputs and %lld target%s in %s training rows: ",
-                 (long long)found->inputs, (long long)found->targets,
+  co_text_printf(&result->text, "looked at %lld input%s and %lld target%s in %s training rows: ",
+                 (long long)found->inputs, found->inputs == 1 ? "" : "s", (long long)found->targets,
                  found->targets == 1 ? "" : "s", rows);
   co_text_printf(&result->text,
                  found->count == 1 ? "one finding\n"

@@ -66,21 +66,14 @@ static void render_calibrated(cohort_result *result, const co_evaluation *e, int
 }
 
 static co_status add_calibrated(cohort_result *result, const co_evaluation *e, int64_t output) {
-  const co_scores *raw = &e->scores[output];
-  co_scores scaled = *raw;
+  co_scores scaled;
   co_measured after = {0};
-  size_t bytes = (size_t)(raw->count * raw->width + 1) * sizeof *raw->score;
-  scaled.score = co_alloc(raw->ctx, bytes);
-  co_status status = scaled.score ? CO_OK : CO_ERR_MEMORY;
-  if (status == CO_OK) {
-    memcpy(scaled.score, raw->score, bytes - sizeof *raw->score);
-    co_calibrate(scaled.score, raw->count, raw->width,
-                 co_output_temperature(&e->model->outputs[output]));
-    status = co_evaluation_measure(&after, e, output, &scaled);
-  }
+  co_status status = co_calibrated_scores(&scaled, &e->scores[output],
+                                          co_output_temperature(&e->model->outputs[output]));
+  if (status == CO_OK) status = co_evaluation_measure(&after, e, output, &scaled);
   if (status == CO_OK) render_calibrated(result, e, output, &after);
   co_measured_free(&after);
-  co_free(raw->ctx, scaled.score);
+  co_free(e->model->ctx, scaled.score);
   return status;
 }
 
@@ -172,7 +165,7 @@ co_status co_evaluate_details(cohort_result *result, const co_evaluation *e) {
   co_json_key(json, "calibration");
   co_json_open(json, '{');
   for (int64_t i = 0; i < e->model->output_count; i++)
-    if (e->collects[i] && e->model->outputs[i].decided)
+    if (e->collects[i] && e->model->outputs[i].decided && !e->scores[i].catalogue)
       CO_RETURN_IF_FAILED(add_calibrated(result, e, i));
   co_json_close(json);
   return CO_OK;

@@ -198,7 +198,7 @@ static co_status render_coefficients(co_context *ctx, const char *file_path,
   co_diagnostics_init(&problems, ctx);
   co_status status;
   CO_TRY(co_model_open(&model, &file, &path, arena, file_path, &problems));
-  CO_TRY(co_design_describe(&columns, arena, model));
+  CO_TRY(co_design_describe(&columns, arena, model, false));
   CO_TRY(co_model_file_read_arrays(&arrays, arena, path, CO_MODEL_PREDICTOR_GROUP));
   co_json_key(&result->json, "coefficients");
   co_json_open(&result->json, '{');

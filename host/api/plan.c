@@ -76,7 +76,8 @@ static co_status create_program(planning *p) {
                        &evaluation_count);
   co_phase_options phase = {.optimizer = settings->optimizer,
                             .optimizer_options = settings->optimizer_options,
-                            .clip_norm = settings->clip_norm};
+                            .clip_norm = settings->clip_norm,
+                            .ema_decay = settings->ema_decay};
   co_program_options options = {.rows = rows < effective ? rows : effective,
                                 .classes = classes,
                                 .class_count = class_count,
@@ -354,9 +355,10 @@ static void report_memory(const planning *p, cohort_result *result) {
   const struct {
     const char *name;
     size_t value;
-  } rows[] = {{"parameters", bytes.parameters}, {"mirror", bytes.mirror},   {"state", bytes.state},
-              {"gradients", bytes.gradients},   {"optimizer", bytes.slots}, {"arena", bytes.arena},
-              {"batches", bytes.batches},       {"total", bytes.total}};
+  } rows[] = {
+      {"parameters", bytes.parameters}, {"mirror", bytes.mirror},   {"state", bytes.state},
+      {"gradients", bytes.gradients},   {"optimizer", bytes.slots}, {"averages", bytes.averages},
+      {"arena", bytes.arena},           {"batches", bytes.batches}, {"total", bytes.total}};
   co_json_key(&result->json, "memory_bytes");
   co_json_open(&result->json, '{');
   co_text_printf(&result->text, "memory\n");
@@ -364,7 +366,7 @@ static void report_memory(const planning *p, cohort_result *result) {
     co_json_key(&result->json, rows[i].name);
     co_json_int(&result->json, (int64_t)rows[i].value);
     bool mirror = strcmp(rows[i].name, "mirror") == 0;
-    if (mirror && !rows[i].value) continue;
+    if ((mirror || strcmp(rows[i].name, "averages") == 0) && !rows[i].value) continue;
     co_text_printf(&result->text, "  %-12s %14.2f MiB%s", rows[i].name,
                    (double)rows[i].value / 1048576, mirror ? "  (of the parameters, in bf16)" : "");
     if (strcmp(rows[i].name, "arena") == 0)

@@ -75,17 +75,18 @@ const cli_verb cli_verb_select = {
     .usage = "-c CONFIG --dataset FILE -O FILE [--method METHOD] [--top N | --min-score S]",
     .summary = "write a config with the columns that tell of the target",
     .details =
-        "Each input is judged by itself, on training rows, or by a model; the config says why it "
-        "was chosen, and\n"
-        "keeps the others as comments. mutual_information: in nats, less its bias; numbers are "
-        "cut\n"
-        "at 19 quantiles. correlation: |r|, of a category the correlation ratio. By default those\n"
-        "are chosen whose score is more than three standard deviations above what a column gives\n"
-        "that tells nothing. permutation: by how much a trained model's loss (or --metric) becomes "
-        "worse\n"
-        "on validation rows when the column's values change places, the mean of 5 times; chosen "
-        "are\n"
-        "those with more than three standard errors. Images, vectors, texts and events are kept.\n",
+        "Each input is judged by itself, on training rows, or by a model. The config says why it "
+        "was\n"
+        "chosen, and keeps the others as comments.\n"
+        "mutual_information: in nats, less its bias; numbers are cut at 19 quantiles.\n"
+        "correlation: |r|, of a category the correlation ratio. By default those are chosen whose\n"
+        "score is more than three standard deviations above what a column gives that tells "
+        "nothing.\n"
+        "permutation: by how much a trained model's loss (or --metric) becomes worse on "
+        "validation\n"
+        "rows when the column's values change places, the mean of 5 times; by default those are\n"
+        "chosen that make it worse by more than three standard errors.\n"
+        "Images, vectors, texts and events are kept.\n",
     .common = CLI_CONFIG | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_select_options),

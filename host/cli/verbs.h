@@ -6,8 +6,9 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
-    cli_verb_evaluate, cli_verb_predict, cli_verb_verify, cli_verb_inspect, cli_verb_render,
-    cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_help;
+    cli_verb_evaluate, cli_verb_predict, cli_verb_report, cli_verb_verify, cli_verb_inspect,
+    cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize,
+    cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -100,6 +101,14 @@ typedef struct cli_predict_options {
   const char *format, *table, *if_exists, *shard;
   cli_list columns;
 } cli_predict_options;
+
+typedef struct cli_report_options {
+  cli_common common; // --device, --threads, --force
+  cli_list runs;     // exactly one
+  const char *output, *dataset, *split;
+  cli_list profit;
+  int64_t workers;
+} cli_report_options;
 
 typedef struct cli_verify_options {
   cli_common common;   // -c, -s, --seed, --device, --threads

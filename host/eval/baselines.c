@@ -71,10 +71,11 @@ const char *co_baseline_name(const co_estimator *baseline, const co_output_featu
 
 // ---- creating ----------------------------------------------------------------------------------
 
-// One row of columns a sample, no images: what such baselines are made for.
+// Columns of a sample, no images: what such baselines are made for. Of events they see what samples
+// have beside them: recency, frequency, monetary value and tenure, say.
 static bool is_table(const co_model *model) {
   for (int64_t i = 0; i < model->input_count; i++)
-    if (model->inputs[i].column->shape.rank || model->inputs[i].event_table >= 0) return false;
+    if (model->inputs[i].column->shape.rank) return false;
   for (int64_t i = 0; i < model->output_count; i++)
     if (!model->outputs[i].column || model->outputs[i].column->shape.rank) return false;
   return true;
@@ -92,6 +93,10 @@ static co_status create_model(co_baselines *out, const co_model *network) {
 static co_status add(co_baselines *out, const co_estimator_class *class_) {
   co_estimator *made;
   CO_RETURN_IF_FAILED(co_estimator_create(&made, class_, NULL, out->model));
+  if (!made->columns.count && !class_->baseline) { // events alone: it would be the prior
+    co_estimator_free(made);
+    return CO_OK;
+  }
   out->stored[out->count] = (co_model_baseline){class_->name, &made->arrays};
   out->items[out->count++] = made;
   return CO_OK;

@@ -39,6 +39,16 @@ void co_calibrate(float *scores, int64_t rows, int64_t width, double temperature
   }
 }
 
+co_status co_calibrated_scores(co_scores *out, const co_scores *scores, double temperature) {
+  size_t bytes = (size_t)(scores->count * scores->width) * sizeof *scores->score;
+  *out = *scores;
+  out->score = co_alloc(scores->ctx, bytes);
+  if (!out->score) return CO_ERR_MEMORY;
+  memcpy(out->score, scores->score, bytes);
+  co_calibrate(out->score, out->count, out->width, temperature);
+  return CO_OK;
+}
+
 enum { MOST_PROBABILITIES = 1 << 20 };
 
 static double loss_at(const co_scores *s, int64_t every, double inverse) {

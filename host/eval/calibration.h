@@ -13,6 +13,8 @@ extern "C" {
 // Divides the logits behind probabilities by the temperature (Guo et al. 2017, temperature scaling):
 // (rows, width) in place, one probability a row of a binary, else one per class.
 void co_calibrate(float *scores, int64_t rows, int64_t width, double temperature);
+// A copy of scores (of no catalogue) so calibrated: its `score` is the caller's (co_free), all else is borrowed.
+co_status co_calibrated_scores(co_scores *out, const co_scores *scores, double temperature);
 // The temperature within [1/20, 20] with the least log loss, of a binary or a category; 1 if there
 // is no row. Of large splits, evenly spaced rows of 2^20 probabilities.
 double co_fit_temperature(const co_scores *scores);

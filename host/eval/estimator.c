@@ -127,7 +127,7 @@ co_status co_estimator_create(co_estimator **out, const co_estimator_class *clas
   CO_TRY(co_arena_create(&e->arena, e->ctx));
   if (class_->find_library) CO_TRY(class_->find_library());
   CO_TRY(check_outputs(e));
-  CO_TRY(co_design_describe(&e->columns, e->arena, model));
+  CO_TRY(co_design_describe(&e->columns, e->arena, model, !options));
   if (!options) CO_TRY(default_options(e, &e->options));
   *out = e;
   return CO_OK;

@@ -68,8 +68,8 @@ void co_predictor_settings_render(co_json *json, const co_predictor_settings *se
 
 // The device for one: the CPU, whichever was asked for; CO_ERR_DEVICE if that was another.
 co_status co_estimator_choose_device(const char **device, const char *type);
-// Of a scored model. `options` NULL: all as by default. A problem of the model (an output that the
-// class cannot predict, events) is CO_ERR_CONFIG.
+// Of a scored model. `options` NULL: all as by default, beside a network, to which it leaves inputs of
+// events. A problem of the model (an output that the class cannot predict, events) is CO_ERR_CONFIG.
 co_status co_estimator_create(co_estimator **out, const co_estimator_class *class_,
                               const void *options, co_model *model);
 void co_estimator_free(co_estimator *estimator); // NULL is legal

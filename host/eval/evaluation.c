@@ -83,6 +83,15 @@ typedef struct evaluating {
 
 enum { ROWS_AT_ONCE = 4096, MOST_METRICS = 64 };
 
+// Of several quantiles the one nearest to the median stands for the number.
+static int64_t middle_quantile(const co_output_feature *output) {
+  int64_t best = 0;
+  for (int64_t k = 1; k < output->loss_attr.level_count; k++)
+    if (fabs(output->loss_attr.levels[k] - 0.5) < fabs(output->loss_attr.levels[best] - 0.5))
+      best = k;
+  return best;
+}
+
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
   int64_t most = 1; // of a row's target
@@ -93,6 +102,7 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     co_scores_free(&e->out->scores[i]);
     CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
                                          output->width, is_catalogue(output), count));
+    e->out->scores[i].point = middle_quantile(output);
     if (is_catalogue(output) && !e->units)
       CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
   }
@@ -264,7 +274,7 @@ static co_evaluation_value value_of(const co_evaluation *e, int64_t output, cons
                                .value = sum,
                                .higher_is_better = higher,
                                .summed = summed,
-                               .scored = k >= 0 && e->collects[output],
+                               .scored = k >= 0 && e->collects[output] && e->rows,
                                .interval = {NAN, NAN}};
   if (!value.scored) return value;
   value.value = e->scored[at];

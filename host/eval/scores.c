@@ -147,7 +147,7 @@ static co_status prepare_number(co_measured *m, const co_scores *s, ranked *rows
         !(m->number.rank[k] = take(m, m->rows, sizeof(double))))
       return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->rows; i++)
-    prediction[i] = (double)s->score[i * s->width];
+    prediction[i] = (double)s->score[i * s->width + s->point];
   for (int k = 0; k < 2; k++) {
     for (int64_t i = 0; i < m->rows; i++) {
       double x = prediction[i], y = s->target[i];

@@ -14,6 +14,7 @@ typedef struct co_scores {
   co_context *ctx;
   co_column_type type; // of the target: binary, number or category
   int64_t width;       // numbers a row
+  int64_t point;       // which of them is the prediction of a number
   bool catalogue;      // of a row are kept: probability and place of the true class, the likeliest
   int64_t count, capacity;
   float *score;   // (count, width), or (count, 3)

@@ -38,6 +38,8 @@ static void *block_address(const co_store *store, co_block block) {
     return store->slot[0];
   case CO_BLOCK_MIRROR:
     return store->mirror;
+  case CO_BLOCK_EMA:
+    return store->ema;
   default:
     return store->slot[1];
   }
@@ -49,15 +51,17 @@ void *co_executor_address(const co_executor *executor, co_value id) {
     id = plan->values[id].view_of;
   const co_plan_value *value = &plan->values[id];
   const co_store *store = executor->store;
+  const bool averages = executor->memory.averages && store->ema;
   switch (value->info.storage) {
   case CO_STORAGE_ARENA:
     return (char *)executor->memory.arena + value->offset;
   case CO_STORAGE_INPUT:
     return (void *)(uintptr_t)executor->inputs[value->info.index];
   case CO_STORAGE_PARAM:
-    return (char *)store->param + store->entries[value->param].offset;
+    return (char *)(averages ? store->ema : store->param) + store->entries[value->param].offset;
   case CO_STORAGE_MIRROR:
-    return (char *)store->mirror + co_store_mirror_offset(store, value->param);
+    return (char *)(averages ? store->ema_mirror : store->mirror) +
+           co_store_mirror_offset(store, value->param);
   case CO_STORAGE_STATE:
     return (char *)store->state + store->entries[value->param].offset;
   case CO_STORAGE_GRADIENT:

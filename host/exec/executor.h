@@ -15,6 +15,7 @@ typedef struct co_memory {
   void *step;      // sizeof(co_step)
   void *metrics;   // the graph's metric_doubles
   double *results; // the graph's result_doubles
+  bool averages;   // parameters are read as their moving average, where the store keeps one
 } co_memory;
 
 typedef struct co_executor co_executor;

@@ -18,8 +18,10 @@ static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *
 }
 
 static co_status bind_unit(co_program *program, co_unit *item, bool evaluation) {
-  co_memory memory = {
-      .arena = program->arena, .step = program->step, .metrics = program->metrics[evaluation]};
+  co_memory memory = {.arena = program->arena,
+                      .step = program->step,
+                      .metrics = program->metrics[evaluation],
+                      .averages = evaluation};
   return co_executor_create(&item->executor, item->plan, program->store, &memory);
 }
 
@@ -118,7 +120,21 @@ static co_status add_segments(co_program *program, co_phase *p, co_value *out) {
   return status;
 }
 
-// The update as a graph: norm with its gate, optimizer.
+static co_status build_average(const co_program *program, co_graph *graph,
+                               const co_update_operands *operands) {
+  co_value ema;
+  CO_RETURN_IF_FAILED(
+      co_graph_add_block(graph, CO_BLOCK_EMA, co_store_elements(program->store), &ema));
+  co_value in[CO_OP_MAX_OPERANDS] = {[CO_EMA_w] = operands->w,
+                                     [CO_EMA_ema] = ema,
+                                     [CO_EMA_segments] = operands->segments,
+                                     [CO_EMA_step] = operands->step,
+                                     [CO_EMA_gate] = operands->gate};
+  co_value out[CO_OP_MAX_OPERANDS] = {[CO_EMA_new_ema] = ema};
+  return co_graph_add_op(graph, CO_OP_EMA, NULL, in, out);
+}
+
+// The update as a graph: norm with its gate, optimizer, moving average.
 static co_status build_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
   co_graph *graph = p->update_graph;
@@ -144,7 +160,8 @@ static co_status build_update(co_program *program, co_phase *p) {
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
   operands.gate = out[CO_GRADIENT_NORM_gate];
-  return p->options.optimizer->emit(graph, p->optimizer_options, &operands);
+  CO_RETURN_IF_FAILED(p->options.optimizer->emit(graph, p->optimizer_options, &operands));
+  return p->options.ema_decay > 0 ? build_average(program, graph, &operands) : CO_OK;
 }
 
 static co_status plan_update(co_program *program, co_phase *p) {
@@ -314,6 +331,8 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
   CO_TRY(plan_sections(program));
+  for (int64_t i = 0; i < options->phase_count; i++)
+    if (options->phases[i].ema_decay > 0) program->store->averaged = true;
   CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
                          most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
@@ -396,6 +415,8 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   memset(out, 0, sizeof *out);
   out->parameters = store->param_bytes;
   out->mirror = store->mirror ? store->param_bytes / 2 : 0;
+  if (store->ema_mirror) out->mirror *= 2;
+  out->averages = store->ema ? store->param_bytes : 0;
   out->state = store->state_bytes;
   out->gradients = store->gradient ? store->param_bytes : 0;
   out->slots = store->param_bytes * (size_t)store->slots;
@@ -405,7 +426,7 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   for (int i = 0; i < program->depth; i++)
     out->batches += co_program_submission_bytes(program);
   out->total = out->parameters + out->mirror + out->state + out->gradients + out->slots +
-               out->arena + out->batches;
+               out->averages + out->arena + out->batches;
 }
 
 const co_plan *co_program_plan(const co_program *program, int64_t i) {

@@ -20,6 +20,9 @@ typedef struct co_phase_options {
   const co_optimizer_class *optimizer;
   const void *optimizer_options; // copied
   double clip_norm;              // of the global gradient norm, 0 = off
+  // Of the exponential moving average of its parameters, which evaluation reads; 0 = off. After update
+  // t it is min(ema_decay, (1 + t) / (10 + t)), so that the average leaves the first weights early.
+  double ema_decay;
 } co_phase_options;
 
 // The input section, run before the network on devices that have memory of their own. Its inputs
@@ -129,7 +132,7 @@ co_status co_program_write_metrics(co_program *program, bool evaluation, const d
 co_status co_program_clear_metrics(co_program *program, bool evaluation);
 
 typedef struct co_program_bytes {
-  size_t parameters, mirror, state, gradients, slots, arena, workspace;
+  size_t parameters, mirror, state, gradients, slots, averages, arena, workspace;
   size_t batches; // input sections and batches on their way, on devices with memory of their own
   size_t total;
 } co_program_bytes;

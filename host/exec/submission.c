@@ -35,6 +35,11 @@ static double bias_correction(double beta, int64_t t) {
   return beta > 0 ? 1 / (1 - pow(beta, (double)t)) : 1;
 }
 
+// 1 - the decay of the moving average after update t (as TensorFlow's ExponentialMovingAverage).
+static double ema_rate(double decay, int64_t t) {
+  return 1 - fmin(decay, (double)(1 + t) / (double)(10 + t));
+}
+
 // Of step number `ahead` of a submission.
 static co_step complete(const co_phase *p, const co_step *step, int64_t ahead) {
   co_step out = *step;
@@ -42,6 +47,7 @@ static co_step complete(const co_phase *p, const co_step *step, int64_t ahead) {
   p->options.optimizer->betas(p->optimizer_options, &beta1, &beta2);
   out.bias_correction1 = bias_correction(beta1, p->submitted + 1 + ahead);
   out.bias_correction2 = bias_correction(beta2, p->submitted + 1 + ahead);
+  out.ema_rate = ema_rate(p->options.ema_decay, p->submitted + 1 + ahead);
   return out;
 }
 
@@ -325,7 +331,8 @@ static co_status submit(co_program *program, int64_t phase, const co_shape_class
   submission->shape = *shape;
   submission->count = count;
   submission->metrics = metrics;
-  CO_RETURN_IF_FAILED(co_store_refresh(program->store));
+  CO_RETURN_IF_FAILED(evaluation && program->store->ema ? co_store_refresh_averages(program->store)
+                                                        : co_store_refresh(program->store));
   if (co_program_is_on_device(program)) {
     CO_RETURN_IF_FAILED(submit_to_device(program, submission, batches, steps));
   } else {

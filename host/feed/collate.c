@@ -11,9 +11,10 @@ typedef struct source_column {
   int64_t rows;
   const int64_t *index; // row of each sample; NULL = the sample's own number
   co_dtype dtype;
-  int64_t values;      // of a row
-  const double *pivot; // NULL = none
-  co_numbers numbers;  // as stored, where there is a pivot, or something is made of them
+  int64_t values;           // of a row
+  const double *pivot;      // NULL = none
+  co_numbers numbers;       // as stored, where there is a pivot, or something is made of them
+  const char *const *texts; // of texts
 } source_column;
 
 typedef struct source {
@@ -47,6 +48,8 @@ static co_status open_column(co_dataset *dataset, const char *name, source_colum
     return co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0, "there is no column '%s'", name);
   bool events = is_of_events(dataset, column);
   memset(out, 0, sizeof *out);
+  if (column->type == CO_COLUMN_TEXT)
+    return co_dataset_texts(dataset, name, &out->texts, &out->rows, &out->index);
   CO_RETURN_IF_FAILED(
       co_dataset_column(dataset, name, &data, &out->rows, events ? NULL : &out->index));
   out->data = data;
@@ -68,7 +71,7 @@ static co_status open_source(co_collator *c, const co_graph *graph, co_dataset *
     CO_RETURN_IF_FAILED(open_column(dataset, feed->columns[i]->name, &s->columns[i]));
     const double *pivot = feed->pivots ? feed->pivots[i]->bytes : NULL;
     if (pivot && *pivot != 0) s->columns[i].pivot = pivot;
-    bool derived = feed->derivations && s->columns[i].dtype != CO_I32;
+    bool derived = feed->derivations && s->columns[i].dtype != CO_I32 && !s->columns[i].texts;
     if (!derived && !s->columns[i].pivot) continue;
     CO_RETURN_IF_FAILED(
         co_dataset_numbers(dataset, feed->columns[i]->name, &s->columns[i].numbers));
@@ -182,9 +185,13 @@ static char *write_derived(const co_collator *c, const source *s, int64_t sample
   for (int64_t k = 0; k < s->feed->derivation_count; k++) {
     const co_derivation *d = s->feed->derivations[k];
     double values[CO_DERIVED_COLUMNS];
-    for (int64_t i = 0; i < d->column_count; i++, column++)
-      values[i] = scalar_at(column, sample < 0 ? row : row_of(column, sample));
-    d->derive(d->user, values, c->training ? sample : -1, out);
+    for (int64_t i = 0; d->derive && i < d->column_count; i++)
+      values[i] = scalar_at(&column[i], sample < 0 ? row : row_of(&column[i], sample));
+    if (d->derive_text)
+      d->derive_text(d->user, column->texts[sample < 0 ? row : row_of(column, sample)], out);
+    else
+      d->derive(d->user, values, c->training ? sample : -1, out);
+    column += d->column_count;
     out += (size_t)d->width * co_dtype_size(d->dtype);
   }
   return out;

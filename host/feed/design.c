@@ -28,13 +28,15 @@ static int64_t width_of(const co_model *model, const co_input_block *block) {
   return width;
 }
 
-co_status co_design_describe(co_design_columns *out, co_arena *arena, const co_model *model) {
+co_status co_design_describe(co_design_columns *out, co_arena *arena, const co_model *model,
+                             bool passes_events) {
   int64_t *rows = co_arena_alloc(arena, (size_t)model->block_count + 1, sizeof *rows);
   int64_t *first = co_arena_alloc(arena, (size_t)model->block_count + 1, sizeof *first);
   if (!rows || !first) return CO_ERR_MEMORY;
   *out = (co_design_columns){.code_rows = rows, .code_first = first};
   for (int64_t i = 0; i < model->block_count; i++) {
     const co_input_block *block = &model->blocks[i];
+    if (block->event_table >= 0 && passes_events) continue;
     if (block->event_table >= 0)
       return co_fail(CO_ERR_CONFIG, "input '%s' is of events; only networks read those",
                      block->name);
@@ -92,6 +94,7 @@ char *co_design_column_name(const co_design_columns *columns, co_arena *arena,
   int64_t number = 0, code = 0;
   for (int64_t i = 0; i < model->block_count; i++) {
     const co_input_block *block = &model->blocks[i];
+    if (block->event_table >= 0) continue;
     if (!is_code(model, block)) {
       int64_t width = width_of(model, block);
       if (column >= number && column < number + width)
@@ -111,6 +114,7 @@ void co_design_write(const co_design_columns *columns, const co_model *model,
   int64_t number = 0, code = 0;
   for (int64_t i = 0; i < model->block_count; i++) {
     const co_input_block *block = &model->blocks[i];
+    if (block->event_table >= 0) continue;
     const void *from = inputs[model->network->values[block->network_input].index];
     if (is_code(model, block)) {
       for (int64_t row = 0; row < rows; row++)

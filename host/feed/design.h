@@ -27,8 +27,10 @@ typedef struct co_design {
   int64_t outputs; // that have both
 } co_design;
 
-// Of a model whose inputs are known; memory is the arena's. CO_ERR_CONFIG if one is of events.
-co_status co_design_describe(co_design_columns *out, co_arena *arena, const co_model *model);
+// Of a model whose inputs are known; memory is the arena's. Inputs of events are left out, or, without
+// `passes_events`, CO_ERR_CONFIG.
+co_status co_design_describe(co_design_columns *out, co_arena *arena, const co_model *model,
+                             bool passes_events);
 // "age", "Month=Feb", "Month=(other)": of a column of a fitted model.
 char *co_design_column_name(const co_design_columns *columns, co_arena *arena,
                             const co_model *model, int64_t column);

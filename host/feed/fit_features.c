@@ -13,6 +13,7 @@ enum { CHUNK = 1024, MOST_WORKERS = 64 };
 // A feature being fitted.
 typedef struct fitting {
   co_input_feature *feature;
+  const co_fit_class *class_;
   void *state;
   co_status status;
   co_error error;
@@ -44,6 +45,8 @@ typedef struct reader {
   int64_t scalar_count;                   // 0: rows as they are delivered
   const int32_t *codes;                   // of events that are categories: handed out as they are
   const int64_t *begin, *end;             // of events: their range
+  const char *const *texts;               // of a column of texts
+  const int64_t *text_index;
   void *values;
   int64_t *samples;
 } reader;
@@ -74,7 +77,10 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
                              const co_input_feature *feature, bool learning) {
   const co_column *column = feature->column;
   *r = (reader){.dataset = dataset, .feature = feature};
-  if (feature->derivation) {
+  int64_t rows;
+  if (column->type == CO_COLUMN_TEXT) {
+    CO_RETURN_IF_FAILED(co_dataset_texts(dataset, column->name, &r->texts, &rows, &r->text_index));
+  } else if (feature->derivation) {
     for (int64_t i = 0; i < feature->column_count; i++)
       CO_RETURN_IF_FAILED(open_scalar(r, feature->columns[i]));
     if (learning && feature->learned) CO_RETURN_IF_FAILED(open_scalar(r, feature->learned));
@@ -82,12 +88,12 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
     CO_RETURN_IF_FAILED(open_scalar(r, column));
   } else if (feature->event_table >= 0) {
     const void *data;
-    int64_t rows;
     CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, column->table, &r->begin, &r->end));
     CO_RETURN_IF_FAILED(co_dataset_column(dataset, column->name, &data, &rows, NULL));
     r->codes = data;
   }
-  size_t row_bytes = r->scalar_count
+  size_t row_bytes = r->texts ? sizeof *r->texts
+                     : r->scalar_count
                          ? (size_t)r->scalar_count * sizeof(double)
                          : (size_t)co_shape_count(&column->shape) * co_dtype_size(column->dtype);
   r->values = co_alloc(ctx, CHUNK * row_bytes);
@@ -139,6 +145,18 @@ static co_status read_numbers(reader *r, const int64_t *samples, int64_t count, 
   return held ? take(r->feature, state, r->values, held, r->samples) : CO_OK;
 }
 
+static co_status read_texts(reader *r, const int64_t *samples, int64_t count, take_rows take,
+                            void *state) {
+  const char **texts = r->values;
+  for (int64_t i = 0; i < count; i += CHUNK) {
+    int64_t rows = count - i < CHUNK ? count - i : CHUNK;
+    for (int64_t k = 0; k < rows; k++)
+      texts[k] = r->texts[r->text_index ? r->text_index[samples[i + k]] : samples[i + k]];
+    CO_RETURN_IF_FAILED(take(r->feature, state, texts, rows, samples + i));
+  }
+  return CO_OK;
+}
+
 static co_status read_codes(reader *r, const int64_t *samples, int64_t count, take_rows take,
                             void *state) {
   int64_t held = 0;
@@ -157,6 +175,7 @@ static co_status read_codes(reader *r, const int64_t *samples, int64_t count, ta
 
 static co_status read_rows(reader *r, const int64_t *samples, int64_t count, take_rows take,
                            void *state) {
+  if (r->texts) return read_texts(r, samples, count, take, state);
   if (r->scalar_count) return read_numbers(r, samples, count, take, state);
   if (r->codes) return read_codes(r, samples, count, take, state);
   for (int64_t i = 0; i < count; i += CHUNK) {
@@ -180,8 +199,8 @@ static co_status fit_rows(const work *w, fitting *f) {
   reader r;
   co_status status = open_reader(&r, w->ctx, w->dataset, f->feature, true);
   if (status == CO_OK)
-    status =
-        read_rows(&r, w->samples, w->sample_count, f->feature->class_->input->fit->add, f->state);
+    status = read_rows(&r, w->samples, w->sample_count, f->class_->add, f->state);
+  if (status == CO_OK && f->class_->settle) status = f->class_->settle(f->feature, f->state);
   close_reader(&r, w->ctx);
   return status;
 }
@@ -214,9 +233,10 @@ static co_status begin(work *w, co_model *model, bool (*wanted)(const co_input_f
     if (!class_->is_fitted || !class_->is_fitted(feature) || !wanted(feature)) continue;
     fitting *f = &w->items[w->count];
     f->feature = feature;
-    if (!(f->state = co_alloc_zero(w->ctx, 1, class_->fit->state_size))) return CO_ERR_MEMORY;
+    f->class_ = class_->choose_fit ? class_->choose_fit(feature) : class_->fit;
+    if (!(f->state = co_alloc_zero(w->ctx, 1, f->class_->state_size))) return CO_ERR_MEMORY;
     w->count++;
-    CO_RETURN_IF_FAILED(class_->fit->begin(w->ctx, feature, f->state));
+    CO_RETURN_IF_FAILED(f->class_->begin(w->ctx, feature, f->state));
   }
   return CO_OK;
 }
@@ -236,7 +256,7 @@ static co_status end(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
     fitting *f = &w->items[i];
     if (f->status != CO_OK) return co_error_raise(&f->error);
-    CO_RETURN_IF_FAILED(f->feature->class_->input->fit->end(w->ctx, f->feature, f->state));
+    CO_RETURN_IF_FAILED(f->class_->end(w->ctx, f->feature, f->state));
   }
   return CO_OK;
 }
@@ -273,7 +293,7 @@ static co_status balance(const work *w, co_output_feature *output) {
 
 static void end_all(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
-    w->items[i].feature->class_->input->fit->free(w->ctx, w->items[i].state);
+    w->items[i].class_->free(w->ctx, w->items[i].state);
     co_free(w->ctx, w->items[i].state);
   }
   w->count = 0;

@@ -21,8 +21,8 @@ typedef struct co_fitted {
   bool optional; // models written before it was known lack it: it keeps the value it begins with
 } co_fitted;
 
-// What a feature is fed in place of stored scalars: made of a row by the host, in double, so that
-// every device is fed the same bits.
+// What a feature is fed in place of stored scalars, or a text: made of a row by the host, in double,
+// so that every device is fed the same bits.
 enum { CO_DERIVED_COLUMNS = 256 };
 typedef struct co_derivation {
   const co_column *const *columns; // scalars that it reads, at most CO_DERIVED_COLUMNS
@@ -33,6 +33,7 @@ typedef struct co_derivation {
   // `values`: one a column, NaN = missing; of categories the code. `sample`: in training, which of the
   // samples that were learned from; else -1. `out`: `width` values.
   void (*derive)(const void *user, const double *values, int64_t sample, void *out);
+  void (*derive_text)(const void *user, const char *text, void *out); // in its place, of one text
   const void *user;
 } co_derivation;
 

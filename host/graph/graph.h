@@ -36,7 +36,8 @@ typedef enum co_block {
   CO_BLOCK_GRADIENT,
   CO_BLOCK_SLOT0,
   CO_BLOCK_SLOT1,
-  CO_BLOCK_MIRROR // bf16 copies of the parameters
+  CO_BLOCK_MIRROR, // bf16 copies of the parameters
+  CO_BLOCK_EMA     // the parameters' exponential moving average
 } co_block;
 enum { CO_MAX_SLOTS = 2 };
 
@@ -57,7 +58,8 @@ typedef enum co_init_kind {
                        // other, as Keras (Saxe et al. 2014)
   CO_INIT_FORGET_GATE, // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
                        // al. 2015)
-  CO_INIT_UNIFORM      // U(-0.05, 0.05), Keras' "uniform"
+  CO_INIT_UNIFORM,     // U(-0.05, 0.05), Keras' "uniform"
+  CO_INIT_FAN_IN_UNIFORM // U(-l, l), l = 1 / sqrt(fan_in): PyTorch's default
 } co_init_kind;
 
 typedef struct co_param_info {
@@ -69,6 +71,7 @@ typedef struct co_param_info {
   co_shape shape;    // canonical
   co_init_kind init;
   int64_t fan_in, fan_out;
+  bool zero_first;    // the first row starts as zeros
   double rate, decay; // multipliers of learning rate and weight decay
   co_value value;
 } co_param_info;

@@ -18,6 +18,15 @@ static const co_layer_class *const all[] = {
 const char *const co_activation_words[] = {"linear", "relu", "sigmoid",    "tanh", "gelu",
                                            "silu",   "elu",  "leaky_relu", NULL};
 
+const char *const co_initializer_words[] = {
+    "zeros", "ones", "glorot_uniform", "he_normal", "uniform", "fan_in_uniform", NULL};
+
+co_init_kind co_initializer_kind(int word) {
+  static const co_init_kind kinds[] = {CO_INIT_ZEROS,     CO_INIT_ONES,    CO_INIT_GLOROT_UNIFORM,
+                                       CO_INIT_HE_NORMAL, CO_INIT_UNIFORM, CO_INIT_FAN_IN_UNIFORM};
+  return kinds[word];
+}
+
 const co_layer_class *co_layer_find(const char *name) {
   for (int i = 0; all[i]; i++)
     if (strcmp(all[i]->name, name) == 0) return all[i];

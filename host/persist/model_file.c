@@ -33,6 +33,25 @@ static void digest(char hex[65], const char *config, const char *schema, const c
   co_sha256_final(&hash, hex);
 }
 
+// ---- what is trained ---------------------------------------------------------------------------
+
+// Blocks that go on with a training, beside its result: the optimizer's slots, and the weights that it
+// updates where the result is their average.
+static const struct {
+  const char *group;
+  co_block block;
+} trained[1 + CO_MAX_SLOTS] = {{"/optimizer/weights", CO_BLOCK_PARAM},
+                               {"/optimizer/slot0", CO_BLOCK_SLOT0},
+                               {"/optimizer/slot1", CO_BLOCK_SLOT1}};
+
+static bool has_trained(const co_store *store, int k) {
+  return k == 0 ? store->ema != NULL : k - 1 < store->slots;
+}
+
+static char *trained_path(co_context *ctx, int k, const co_param_info *info) {
+  return co_format(ctx, "%s/%s", trained[k].group, info->name);
+}
+
 // ---- arrays ------------------------------------------------------------------------------------
 
 co_status co_model_arrays_add(co_model_arrays *arrays, co_context *ctx, const co_fitted *array) {
@@ -93,7 +112,7 @@ static co_status write_layer(co_h5 *file, co_store *store, co_arena *arena, int6
     names[count] = weight_name(&store->entries[i].info);
     char *path = co_arena_format(arena, "%s/%s", group, names[count]);
     if (!path) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(write_entry(file, store, i, CO_BLOCK_PARAM, path));
+    CO_RETURN_IF_FAILED(write_entry(file, store, i, co_store_result(store), path));
     count++;
   }
   *next = i;
@@ -204,8 +223,7 @@ static co_status write_estimators(co_h5 *file, const co_model_file_content *cont
   return CO_OK;
 }
 
-static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state,
-                                co_arena *arena) {
+static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state) {
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/trainer"));
   const struct {
     const char *name;
@@ -224,13 +242,13 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   CO_RETURN_IF_FAILED(co_h5_set_double(file, "/trainer", "best", state->best));
   co_shape shape = co_shape_make(1, state->sum_count);
   CO_RETURN_IF_FAILED(co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
-  for (int slot = 0; slot < store->slots; slot++)
-    for (int64_t i = 0; i < store->count; i++) {
+  for (int k = 0; k < 1 + CO_MAX_SLOTS; k++)
+    for (int64_t i = 0; has_trained(store, k) && i < store->count; i++) {
       if (store->entries[i].info.state) continue;
-      char *path =
-          co_arena_format(arena, "/optimizer/slot%d/%s", slot, store->entries[i].info.name);
-      if (!path) return CO_ERR_MEMORY;
-      CO_RETURN_IF_FAILED(write_entry(file, store, i, (co_block)(CO_BLOCK_SLOT0 + slot), path));
+      char *path = trained_path(store->ctx, k, &store->entries[i].info);
+      co_status status = path ? write_entry(file, store, i, trained[k].block, path) : CO_ERR_MEMORY;
+      co_free(store->ctx, path);
+      CO_RETURN_IF_FAILED(status);
     }
   return CO_OK;
 }
@@ -256,7 +274,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
   CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
   CO_RETURN_IF_FAILED(write_estimators(file, content, arena));
-  return content->training ? write_training(file, content->store, content->training, arena) : CO_OK;
+  return content->training ? write_training(file, content->store, content->training) : CO_OK;
 }
 
 // Reads back what was written: a checkpoint that cannot be opened is not published.
@@ -332,8 +350,9 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   int type = co_column_type_parse(text_of(node, "type")),
       role = co_role_parse(text_of(node, "role"));
   const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
-  if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST ||
-      shape->count != co_column_type_rank((co_column_type)type) || !*text_of(node, "name") ||
+  int rank = type < 0 || type == CO_COLUMN_TEXT ? 0 : co_column_type_rank((co_column_type)type);
+  if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST || shape->count != rank ||
+      !*text_of(node, "name") ||
       (names && (names->kind != CO_NODE_LIST || !names->count ||
                  !co_column_type_has_names((co_column_type)type))) ||
       (type == CO_COLUMN_CATEGORY && !names))
@@ -572,17 +591,17 @@ static co_status read_entry(co_h5 *file, co_store *store, int64_t i, co_block bl
   return status;
 }
 
-static co_status read_all(co_h5 *file, co_store *store, bool slots) {
+static co_status read_all(co_h5 *file, co_store *store, bool training) {
   co_status status = CO_OK;
   for (int64_t i = 0; status == CO_OK && i < store->count; i++) {
     const co_param_info *info = &store->entries[i].info;
     char *path = co_format(store->ctx, "/model_weights/%s", info->name);
-    status = path ? read_entry(file, store, i, CO_BLOCK_PARAM, path) : CO_ERR_MEMORY;
+    status = path ? read_entry(file, store, i, co_store_result(store), path) : CO_ERR_MEMORY;
     co_free(store->ctx, path);
-    for (int slot = 0; status == CO_OK && slots && !info->state && slot < store->slots; slot++) {
-      path = co_format(store->ctx, "/optimizer/slot%d/%s", slot, info->name);
-      status = path ? read_entry(file, store, i, (co_block)(CO_BLOCK_SLOT0 + slot), path)
-                    : CO_ERR_MEMORY;
+    for (int k = 0; status == CO_OK && training && !info->state && k < 1 + CO_MAX_SLOTS; k++) {
+      if (!has_trained(store, k)) continue;
+      path = trained_path(store->ctx, k, info);
+      status = path ? read_entry(file, store, i, trained[k].block, path) : CO_ERR_MEMORY;
       co_free(store->ctx, path);
     }
   }
@@ -590,10 +609,10 @@ static co_status read_all(co_h5 *file, co_store *store, bool slots) {
 }
 
 co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,
-                                     bool slots) {
+                                     bool training) {
   co_h5 *file;
   CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  co_status status = read_all(file, store, slots);
+  co_status status = read_all(file, store, training);
   co_h5_abandon(file);
   return status;
 }
@@ -611,13 +630,11 @@ static co_status drop_param(co_context *ctx, co_h5 *file, const co_param_info *i
   char *path = co_format(ctx, "/model_weights/%s", info->name);
   co_status status = path ? drop_entry(ctx, file, info, path) : CO_ERR_MEMORY;
   co_free(ctx, path);
-  for (int slot = 0; status == CO_OK && !info->state; slot++) {
-    path = co_format(ctx, "/optimizer/slot%d/%s", slot, info->name);
+  for (int k = 0; status == CO_OK && !info->state && k < 1 + CO_MAX_SLOTS; k++) {
+    path = trained_path(ctx, k, info);
     if (!path) return CO_ERR_MEMORY;
-    bool exists = co_h5_exists(file, path);
-    if (exists) status = drop_entry(ctx, file, info, path);
+    if (co_h5_exists(file, path)) status = drop_entry(ctx, file, info, path);
     co_free(ctx, path);
-    if (!exists) break;
   }
   return status;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.h5 and checkpoints: one HDF5 file with the weights in Keras orientation under
 // /model_weights (what Keras' load_weights reads), and Cohort's own groups beside them: /cohort
-// (config, schema, preprocessing), and in checkpoints /optimizer and /trainer. No clock, host or
+// (config, schema, preprocessing), and in checkpoints /optimizer and /trainer. Where a training keeps
+// a moving average of its weights (trainer.ema), that is what /model_weights holds, and
+// /optimizer/weights those that it goes on with. No clock, host or
 // path in it: equal runs give equal bytes. Both carry a checksum over the whole file (h5.h), which is
 // verified before anything in it is read; files without one, as written before there was any, are
 // read as well.
@@ -92,10 +94,11 @@ co_status co_model_file_read_arrays(co_model_arrays *out, co_arena *arena, const
 // Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
 // since a small file may claim a huge network.
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);
-// Fills the store's parameters and state; with `slots` also the optimizer's slots. Names, shapes
+// Fills the store's parameters (co_store_result) and state; with `training` also what goes on with it:
+// the optimizer's slots, and where the parameters are an average the weights behind it. Names, shapes
 // and checksums are verified.
 co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,
-                                     bool slots);
+                                     bool training);
 // Reads all weights and optimizer's slots of a file and drops them.
 co_status co_model_file_read_all(co_context *ctx, const char *path, const co_graph *network);
 // Resolves a run directory, checkpoint or model file to the file to open (co_free it): of a run

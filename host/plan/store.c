@@ -30,6 +30,8 @@ void co_store_free(co_store *store) {
   api->buffer_free(store->backend, store->state);
   api->buffer_free(store->backend, store->gradient);
   api->buffer_free(store->backend, store->mirror);
+  api->buffer_free(store->backend, store->ema);
+  api->buffer_free(store->backend, store->ema_mirror);
   if (store->mirror_cast) api->release(store->backend, store->mirror_cast);
   for (int i = 0; i < CO_MAX_SLOTS; i++)
     api->buffer_free(store->backend, store->slot[i]);
@@ -98,7 +100,9 @@ static void place_entries(co_store *store) {
 size_t co_store_bytes(co_store *store, bool training, int slots) {
   if (!store->allocated) place_entries(store);
   size_t blocks = training ? 2 + (size_t)slots : 1; // parameters, gradients, slots
-  size_t mirror = store->mirrored ? store->param_bytes / 2 : 0;
+  if (store->averaged) blocks++;
+  size_t mirrors = store->averaged ? 2 : 1;
+  size_t mirror = store->mirrored ? mirrors * store->param_bytes / 2 : 0;
   return store->param_bytes * blocks + mirror + store->state_bytes;
 }
 
@@ -127,16 +131,31 @@ static co_status create_mirror(co_store *store) {
   CO_RETURN_IF_FAILED(backend->api->query(backend, &desc, &choice));
   if (choice.workspace) return co_fail(CO_ERR_INTERNAL, "a cast that needs memory");
   CO_RETURN_IF_FAILED(backend->api->prepare(backend, &desc, &store->mirror_cast));
-  store->mirror_version = store->version - 1; // of nothing yet
-  return backend->api->buffer_create(backend, co_tensor_bytes(&desc.out[0]), &store->mirror);
+  store->mirror_version = store->ema_mirror_version = store->version - 1; // of nothing yet
+  size_t bytes = co_tensor_bytes(&desc.out[0]);
+  if (store->averaged)
+    CO_RETURN_IF_FAILED(backend->api->buffer_create(backend, bytes, &store->ema_mirror));
+  return backend->api->buffer_create(backend, bytes, &store->mirror);
+}
+
+static co_status refresh(co_store *store, void *from, void *mirror, uint64_t *made_from) {
+  if (!mirror || *made_from == store->version) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      store->backend->api->run(store->backend, store->mirror_cast, &from, &mirror, NULL));
+  *made_from = store->version;
+  return CO_OK;
 }
 
 co_status co_store_refresh(co_store *store) {
-  if (!store->mirror || store->mirror_version == store->version) return CO_OK;
-  CO_RETURN_IF_FAILED(store->backend->api->run(store->backend, store->mirror_cast, &store->param,
-                                               &store->mirror, NULL));
-  store->mirror_version = store->version;
-  return CO_OK;
+  return refresh(store, store->param, store->mirror, &store->mirror_version);
+}
+
+co_status co_store_refresh_averages(co_store *store) {
+  return refresh(store, store->ema, store->ema_mirror, &store->ema_mirror_version);
+}
+
+co_block co_store_result(const co_store *store) {
+  return store->ema ? CO_BLOCK_EMA : CO_BLOCK_PARAM;
 }
 
 void co_store_note_update(co_store *store) {
@@ -157,6 +176,7 @@ co_status co_store_allocate(co_store *store, bool training, int slots) {
   CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->param));
   CO_RETURN_IF_FAILED(create_zeroed(store, store->state_bytes, &store->state));
   if (training) CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->gradient));
+  if (store->averaged) CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->ema));
   store->slots = training ? slots : 0;
   for (int i = 0; i < store->slots; i++)
     CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->slot[i]));
@@ -173,7 +193,9 @@ static void *entry_address(co_store *store, const co_store_entry *entry, co_bloc
   if (block == CO_BLOCK_GRADIENT) base = store->gradient;
   if (block == CO_BLOCK_SLOT0) base = store->slot[0];
   if (block == CO_BLOCK_SLOT1) base = store->slot[1];
-  if (entry->info.state) base = block == CO_BLOCK_PARAM ? store->state : NULL;
+  if (block == CO_BLOCK_EMA) base = store->ema;
+  if (entry->info.state)
+    base = block == CO_BLOCK_PARAM || block == CO_BLOCK_EMA ? store->state : NULL;
   return base ? base + entry->offset : NULL;
 }
 
@@ -294,6 +316,8 @@ static void fill_orthogonal(double *values, const co_shape *shape, uint64_t seed
 static double initial_value(const co_param_info *info, uint64_t seed, uint64_t index,
                             uint32_t purpose) {
   double u[2];
+  if (info->zero_first && index < (uint64_t)(co_shape_count(&info->shape) / info->shape.dim[0]))
+    return 0;
   switch (info->init) {
   case CO_INIT_ZEROS:
     return 0;
@@ -312,6 +336,9 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
   case CO_INIT_UNIFORM:
     two_uniforms(seed, index, 0, purpose, u);
     return (2 * u[0] - 1) * 0.05;
+  case CO_INIT_FAN_IN_UNIFORM:
+    two_uniforms(seed, index, 0, purpose, u);
+    return (2 * u[0] - 1) / sqrt((double)info->fan_in);
   }
   return 0;
 }
@@ -339,6 +366,7 @@ static co_status initialize_entry(co_store *store, int64_t index, uint64_t seed)
       ((float *)values)[i] = value;
   }
   co_status status = co_store_write(store, index, CO_BLOCK_PARAM, values);
+  if (status == CO_OK && store->ema) status = co_store_write(store, index, CO_BLOCK_EMA, values);
   co_free(store->ctx, values);
   co_free(store->ctx, matrix);
   return status;
@@ -363,7 +391,7 @@ co_status co_store_fingerprint(co_store *store, char hex[65]) {
     size_t bytes = (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real);
     void *values = co_alloc(store->ctx, bytes);
     if (!values) return CO_ERR_MEMORY;
-    co_status status = co_store_read(store, i, CO_BLOCK_PARAM, values);
+    co_status status = co_store_read(store, i, co_store_result(store), values);
     if (status == CO_OK) {
       co_sha256_update(&hash, info->name, strlen(info->name) + 1);
       co_sha256_update(&hash, values, bytes);

@@ -37,6 +37,9 @@ typedef struct co_store {
   bool mirrored;                                       // a plan reads the mirror
   void *mirror;                                        // device, bf16; NULL if not mirrored
   uint64_t mirror_version;                             // of the parameters it was made from
+  bool averaged;               // keeps a moving average of the parameters; before allocation
+  void *ema, *ema_mirror;      // device, as the parameters and their mirror; NULL if not averaged
+  uint64_t ema_mirror_version; // of the average it was made from
   co_prepared *mirror_cast;
 } co_store;
 
@@ -52,21 +55,25 @@ size_t co_store_bytes(co_store *store, bool training, int slots);
 co_status co_store_allocate(co_store *store, bool training, int slots);
 // Brings the mirror up to date, by one cast where parameters were written since. Before each run.
 co_status co_store_refresh(co_store *store);
+// The same of the moving average's mirror.
+co_status co_store_refresh_averages(co_store *store);
+// The parameters that are evaluated and stored in models: their moving average where there is one.
+co_block co_store_result(const co_store *store);
 // After an update that wrote the parameters and, with them, the mirror.
 void co_store_note_update(co_store *store);
 size_t co_store_mirror_offset(const co_store *store, int64_t entry); // bytes
 // Reals in the parameter block, padding included: the length of flat updates.
 int64_t co_store_elements(const co_store *store);
 
-// Which copy of an entry: CO_BLOCK_PARAM means state for state entries.
+// Which copy of an entry: CO_BLOCK_PARAM and CO_BLOCK_EMA mean state for state entries.
 // Canonical values on the host, converted to or from the store's layout; `count` must be the
 // canonical element count. `values` is float (`real` CO_F32) or double.
 co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values);
 co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values);
 // Initial values by each entry's initialiser, a pure function of (seed, name, canonical index);
-// clears gradients and slots.
+// clears gradients and slots. The moving average begins as the parameters.
 co_status co_store_initialize(co_store *store, uint64_t seed);
-// SHA-256 over names and canonical float values of parameters and state, in order.
+// SHA-256 over names and canonical float values of parameters (co_store_result) and state, in order.
 co_status co_store_fingerprint(co_store *store, char hex[65]);
 
 #ifdef __cplusplus

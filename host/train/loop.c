@@ -77,10 +77,9 @@ co_status co_session_validate(co_session *t, double *out) {
   CO_RETURN_IF_FAILED(co_session_record(t, "validation", &t->validation, false));
   show_progress(t);
   co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
-  bool higher = found.higher_is_better;
   double value = *out = found.value;
-  bool better = !isnan(value) &&
-                (isnan(t->state.best) || (higher ? value > t->state.best : value < t->state.best));
+  double gain = found.higher_is_better ? value - t->state.best : t->state.best - value;
+  bool better = !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
   if (better) {
     t->state.best = value;
     t->state.best_step = t->state.step;

@@ -9,6 +9,23 @@
 #include "host/feed/fit_features.h"
 #include "host/train/session_private.h"
 
+// Where the seconds of this process went.
+static void render_times(const co_session *t, co_json *json, double total) {
+  co_json_key(json, "time_s");
+  co_json_open(json, '{');
+  co_json_key(json, "total");
+  co_json_double(json, total);
+  co_json_key(json, "data_wait");
+  co_json_double(json, t->wait_seconds);
+  co_json_key(json, "evaluation");
+  co_json_double(json, t->evaluation_seconds);
+  co_json_key(json, "checkpoint");
+  co_json_double(json, t->checkpoint_seconds);
+  co_json_key(json, "baselines");
+  co_json_double(json, t->baseline_seconds);
+  co_json_close(json);
+}
+
 // run.json; here, unlike in models and metrics, paths and clocks have their place.
 co_status co_session_render_status(co_session *t, co_text *out, const char *status_word,
                                    int exit_code) {
@@ -44,6 +61,7 @@ co_status co_session_render_status(co_session *t, co_text *out, const char *stat
   co_json_int(json, getpid());
   co_json_key(json, "time");
   co_json_int(json, (int64_t)time(NULL));
+  render_times(t, json, t->started > 0 ? co_session_now() - t->started : 0);
   co_json_key(json, "warnings");
   co_json_open(json, '[');
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
@@ -134,19 +152,7 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_key(json, "steps_per_second");
   double busy = total - t->evaluation_seconds - t->checkpoint_seconds - t->baseline_seconds;
   co_json_double(json, steps > 0 && busy > 0 ? (double)steps / busy : 0);
-  co_json_key(json, "time_s");
-  co_json_open(json, '{');
-  co_json_key(json, "total");
-  co_json_double(json, total);
-  co_json_key(json, "data_wait");
-  co_json_double(json, t->wait_seconds);
-  co_json_key(json, "evaluation");
-  co_json_double(json, t->evaluation_seconds);
-  co_json_key(json, "checkpoint");
-  co_json_double(json, t->checkpoint_seconds);
-  co_json_key(json, "baselines");
-  co_json_double(json, t->baseline_seconds);
-  co_json_close(json);
+  render_times(t, json, total);
   co_json_key(json, "warnings");
   co_json_open(json, '[');
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
@@ -154,8 +160,12 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   co_json_close(json);
   co_json_key(json, "preprocessing"); // of the training rows
   co_render_input_counts(json, text, t->model, NULL);
-  co_text_printf(text, "run      %s\nsteps    %lld", t->run.path, (long long)t->state.step);
-  if (steps > 0 && busy > 0)
+  co_text_printf(text, "run      %s\n", t->run.path);
+  if (t->estimator)
+    co_text_printf(text, "fitted   %s in %.1f s", t->model->predictor, total);
+  else
+    co_text_printf(text, "steps    %lld", (long long)t->state.step);
+  if (!t->estimator && steps > 0 && busy > 0)
     co_text_printf(text, ", %lld of them now, in %.1f s (%.0f steps/s)", (long long)steps, total,
                    (double)steps / busy);
   co_text_printf(text, "\n");

@@ -9,7 +9,7 @@
 typedef struct section_options {
   co_trainer_settings settings;
   const char *precision; // its name
-  const co_node *optimizer, *schedule, *clipping, *checkpoint;
+  const co_node *optimizer, *schedule, *clipping, *ema, *checkpoint;
 } section_options;
 
 #define IN(member) offsetof(section_options, settings.member)
@@ -33,6 +33,8 @@ static const co_field trainer_fields[] = {
      "Updates between checkpoints; 0 = at the end of each epoch.", NULL},
     {"early_stop", CO_FIELD_INT, IN(early_stop), "0", -1, 1e6, NULL,
      "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
+    {"early_stop_min_delta", CO_FIELD_DOUBLE, IN(early_stop_min_delta), "0.0", 0, 1e30, NULL,
+     "By how much a validation metric has to be better to count as such.", NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
     {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
@@ -49,6 +51,8 @@ static const co_field trainer_fields[] = {
      NULL, "{decay: cosine, warmup_fraction: 0.05}", NULL},
     {"gradient_clipping", CO_FIELD_NODE, offsetof(section_options, clipping), "null", 0, 0, NULL,
      "{clip_global_norm: 1.0}", NULL},
+    {"ema", CO_FIELD_NODE, offsetof(section_options, ema), "null", 0, 0, NULL, "{decay: 0.998}",
+     NULL},
     {"checkpoint", CO_FIELD_NODE, offsetof(section_options, checkpoint), "null", 0, 0, NULL,
      "{keep_last: 2}", NULL},
     {.key = NULL}};
@@ -70,6 +74,17 @@ typedef struct clipping_options {
 static const co_field clipping_fields[] = {
     {"clip_global_norm", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_global_norm), "0.0", 0,
      1e30, NULL, "Longest gradient over all parameters; 0 = off.", NULL},
+    {.key = NULL}};
+
+typedef struct ema_options {
+  double decay;
+} ema_options;
+
+static const co_field ema_fields[] = {
+    {"decay", CO_FIELD_DOUBLE, offsetof(ema_options, decay), "0.0", 0, 0.9999999, NULL,
+     "Of an exponential moving average of the weights, at most (1 + t) / (10 + t) after update t. "
+     "Validation reads it, checkpoints and models hold it as their weights; 0 = off.",
+     NULL},
     {.key = NULL}};
 
 typedef struct checkpoint_options {
@@ -124,6 +139,7 @@ bool co_settings_describe(int i, const char **path, const char **doc, const co_f
       {"trainer", "How the model is trained.", trainer_fields},
       {"trainer.learning_rate_scheduler", "How the learning rate moves.", co_schedule_fields},
       {"trainer.gradient_clipping", "What is done about large gradients.", clipping_fields},
+      {"trainer.ema", "A moving average of the weights.", ema_fields},
       {"trainer.checkpoint", "Which checkpoints are kept.", checkpoint_fields}};
   if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
   *path = tables[i].path;
@@ -285,6 +301,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
                                     co_diagnostics *problems) {
   section_options options;
   clipping_options clipping;
+  ema_options ema;
   checkpoint_options checkpoint;
   memset(&options, 0, sizeof options);
   CO_RETURN_IF_FAILED(co_fields_parse(&options, trainer_fields, co_node_get(root, "trainer"),
@@ -299,6 +316,8 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   CO_RETURN_IF_FAILED(check_schedule(&options.settings.schedule, options.schedule, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&clipping, clipping_fields, options.clipping,
                                       "trainer.gradient_clipping", arena, problems));
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&ema, ema_fields, options.ema, "trainer.ema", arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&checkpoint, checkpoint_fields, options.checkpoint,
                                       "trainer.checkpoint", arena, problems));
   co_predictor_settings *predictor = &options.settings.predictor;
@@ -312,6 +331,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
     CO_RETURN_IF_FAILED(
         check_shared(co_node_get(root, "trainer"), predictor->class_->name, problems));
   options.settings.clip_norm = clipping.clip_global_norm;
+  options.settings.ema_decay = ema.decay;
   options.settings.keep_last = checkpoint.keep_last;
   *out = options.settings;
   return CO_OK;
@@ -354,6 +374,11 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   co_json_key(json, "gradient_clipping");
   co_json_open(json, '{');
   co_fields_render(json, clipping_fields, &clipping);
+  co_json_close(json);
+  ema_options ema = {settings->ema_decay};
+  co_json_key(json, "ema");
+  co_json_open(json, '{');
+  co_fields_render(json, ema_fields, &ema);
   co_json_close(json);
   checkpoint_options checkpoint = {settings->keep_last};
   co_json_key(json, "checkpoint");

@@ -12,7 +12,8 @@
 
 typedef struct co_trainer_settings {
   int64_t max_epochs, max_steps, batch_size, eval_batch_size, accumulate_grad_batches;
-  double learning_rate, clip_norm;
+  double learning_rate, clip_norm, ema_decay;
+  double early_stop_min_delta;
   int64_t seed, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
   co_precision precision;
   bool deterministic;

@@ -48,6 +48,23 @@ static co_status config_drifted(co_session *t) {
   return status;
 }
 
+// Whether a file was written for this config; an older version's does not name the defaults of keys that
+// came later.
+static bool is_same_config(co_session *t, const co_model_file *file) {
+  co_trainer_settings settings;
+  co_diagnostics ignored;
+  co_json json;
+  if (strcmp(file->config_text, t->config_json.data) == 0) return true;
+  co_diagnostics_init(&ignored, t->ctx);
+  co_json_init(&json, t->ctx, 0);
+  bool same = co_settings_parse_trainer(&settings, file->config, t->arena, &ignored) == CO_OK &&
+              !ignored.count && co_settings_render(&json, file->config, &settings) == CO_OK &&
+              strcmp(json.text.data, t->config_json.data) == 0;
+  co_json_free(&json);
+  co_diagnostics_free(&ignored);
+  return same;
+}
+
 static co_status check_fingerprint(co_session *t, const char *recorded_fingerprint) {
   const char *mine = co_dataset_fingerprint(t->dataset);
   if (!recorded_fingerprint || strcmp(recorded_fingerprint, mine) == 0) return CO_OK;
@@ -93,7 +110,7 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
   const co_training_state *stored = &file->training;
   if (!file->has_training)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
-  if (strcmp(file->config_text, t->config_json.data) != 0) return config_drifted(t);
+  if (!is_same_config(t, file)) return config_drifted(t);
   CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
   if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
       stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
@@ -131,7 +148,7 @@ static co_status load_model(co_session *t, const char *path, bool *damaged) {
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_status status;
   CO_TRY(co_model_file_read(&file, arena, path));
-  if (strcmp(file.config_text, t->config_json.data) != 0) CO_TRY(config_drifted(t));
+  if (!is_same_config(t, &file)) CO_TRY(config_drifted(t));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
   CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   if (t->estimator)

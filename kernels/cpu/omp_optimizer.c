@@ -75,6 +75,12 @@ CO_CPU_KERNEL(adam, (adam_constants c, float *w, const float *g, float *m, float
     w[i] = weight - c.step * first / (sqrtf(second * c.correction2) + c.epsilon);
   }
 }
+
+CO_CPU_KERNEL(ema, (float rate, const float *w, float *average, int64_t n), (rate, w, average, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    average[i] += rate * (w[i] - average[i]);
+}
 // clang-format on
 
 static size_t norm_workspace(co_cpu *cpu, const co_op_desc *desc) {
@@ -191,6 +197,29 @@ static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   return CO_OK;
 }
 
+static co_status run_ema(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                         void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const float *w = in[CO_EMA_w];
+  const co_segment *segments = in[CO_EMA_segments];
+  const float rate = (float)((const co_step *)in[CO_EMA_step])->ema_rate;
+  const double *gate = in[CO_EMA_gate];
+  float *average = out[CO_EMA_new_ema];
+  start_from(desc, in[CO_EMA_ema], average);
+  if (gate[0] == 0) return CO_OK;
+  for (int64_t s = 0; s < segment_count(&desc->in[CO_EMA_segments]); s++) {
+    const int64_t first = segments[s].begin, n = segments[s].count;
+#pragma omp parallel if (n > CO_CPU_SERIAL)
+    {
+      int64_t b, e;
+      co_cpu_share(n, 16, &b, &e);
+      ema[cpu->isa](rate, w + first + b, average + first + b, e - b);
+    }
+  }
+  return CO_OK;
+}
+
 const co_cpu_impl co_cpu_optimizer[] = {
     {.op = CO_OP_GRADIENT_NORM,
      .name = "omp",
@@ -211,5 +240,11 @@ const co_cpu_impl co_cpu_optimizer[] = {
      .run = run_adam,
      .f32_in = 15,
      .f32_out = 7},
+    {.op = CO_OP_EMA,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_ema,
+     .f32_in = 3,
+     .f32_out = 1},
     {.name = NULL},
 };

@@ -124,6 +124,14 @@ __global__ void adam(Update u, AdamFactors f) {
   });
 }
 
+__global__ void ema(float *average, const float *w, const co_segment *segments, int64_t count,
+                    int64_t elements, const co_step *step, const double *gate) {
+  if (gate[0] == 0) return;
+  float rate = static_cast<float>(step->ema_rate);
+  for_each_listed(segments, count, elements,
+                  [&](int64_t i, const co_segment &) { average[i] += rate * (w[i] - average[i]); });
+}
+
 static unsigned range_blocks(int64_t elements, int64_t most) {
   int64_t blocks = (elements + range - 1) / range;
   return static_cast<unsigned>(blocks < most ? blocks : most);
@@ -172,6 +180,19 @@ extern "C" cudaError_t co_cuda_sgd(const co_cuda_call *call) {
   CO_LAUNCH(co::sgd, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
             call->stream, u, static_cast<float>(attr->weight_decay),
             static_cast<float>(attr->momentum), attr->nesterov != 0);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_ema(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t elements = desc->in[0].shape.dim[0];
+  CO_LAUNCH(co::ema, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
+            call->stream, static_cast<float *>(call->out[CO_EMA_new_ema]),
+            static_cast<const float *>(call->in[CO_EMA_w]),
+            static_cast<const co_segment *>(call->in[CO_EMA_segments]),
+            co::segment_count(desc, CO_EMA_segments), elements,
+            static_cast<const co_step *>(call->in[CO_EMA_step]),
+            static_cast<const double *>(call->in[CO_EMA_gate]));
   return cudaGetLastError();
 }
 

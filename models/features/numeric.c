@@ -135,8 +135,7 @@ static void tell(co_context *ctx, const co_input_feature *feature, const statist
            (long long)(s->missing[c] + s->count[c]));
 }
 
-// Whether float keeps fewer than some ten bits of what the values differ by, so far from zero.
-static bool is_flattened(double middle, double deviation) {
+bool co_numeric_is_flattened(double middle, double deviation) {
   static const double float_digits = 1 << 24, kept = 1 << 10;
   return deviation > 0 && fabs(middle) * kept > deviation * float_digits;
 }
@@ -157,7 +156,7 @@ static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
     double scale = zscore ? deviation : high - low, pivot = 0;
     tell(ctx, feature, s, c);
     if (is_number(feature) && normalization != CO_NORMALIZATION_NONE &&
-        is_flattened(s->pivot[c] + mean, deviation)) {
+        co_numeric_is_flattened(s->pivot[c] + mean, deviation)) {
       pivot = s->pivot[c];
       *(double *)co_feature_fitted(feature, "pivot")->bytes = pivot;
     }
@@ -198,8 +197,7 @@ co_status co_numeric_check(const co_input_feature *feature, const void *values, 
 
 // ---- section -----------------------------------------------------------------------------------
 
-// Fills in what is missing; *flags tells where, if that is asked for.
-static co_status impute(co_section_builder *b, co_value *value, co_value *flags) {
+co_status co_numeric_impute(co_section_builder *b, co_value *value, co_value *flags) {
   const co_input_feature *feature = &b->block->features[0];
   co_value in[CO_OP_MAX_OPERANDS] = {*value}, out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
@@ -218,18 +216,22 @@ static co_status impute(co_section_builder *b, co_value *value, co_value *flags)
   return CO_OK;
 }
 
+co_status co_numeric_join_flags(co_section_builder *b, co_value *value, co_value flags) {
+  if (flags == CO_NO_VALUE) return CO_OK;
+  const co_value both[2] = {*value, flags};
+  return co_emit(b->section->graph, CO_OP_CONCAT, NULL, 2, both, value);
+}
+
 co_status co_numeric_emit(co_section_builder *b, co_value *value) {
   co_value in[3], flags;
-  CO_RETURN_IF_FAILED(impute(b, value, &flags));
+  CO_RETURN_IF_FAILED(co_numeric_impute(b, value, &flags));
   in[0] = *value;
   if (options_of(&b->block->features[0])->normalization != CO_NORMALIZATION_NONE) {
     CO_RETURN_IF_FAILED(co_section_fitted(b, "mean", &in[1]));
     CO_RETURN_IF_FAILED(co_section_fitted(b, "scale", &in[2]));
     CO_RETURN_IF_FAILED(co_emit(b->section->graph, CO_OP_NORMALIZE, NULL, 3, in, value));
   }
-  if (flags == CO_NO_VALUE) return CO_OK;
-  const co_value both[2] = {*value, flags};
-  return co_emit(b->section->graph, CO_OP_CONCAT, NULL, 2, both, value);
+  return co_numeric_join_flags(b, value, flags);
 }
 
 co_status co_numeric_emit_rows(co_section_builder *b, co_value *out) {

@@ -51,6 +51,12 @@ co_status co_numeric_check(const co_input_feature *feature, const void *values, 
                            const int64_t *samples, int64_t *counts);
 // That error.
 co_status co_numeric_refuse(const co_input_feature *feature, double value, int64_t sample);
+// Whether float keeps fewer than some ten bits of what the values differ by, so far from zero.
+bool co_numeric_is_flattened(double middle, double deviation);
+// Fills in what is missing; *flags tells where, if that is asked for, else it is CO_NO_VALUE.
+co_status co_numeric_impute(co_section_builder *builder, co_value *value, co_value *flags);
+// Puts the flags beside the numbers, if there are any.
+co_status co_numeric_join_flags(co_section_builder *builder, co_value *value, co_value flags);
 // Of numbers: IMPUTE where missing ones are taken; then NORMALIZE, where there is a normalisation.
 co_status co_numeric_emit(co_section_builder *builder, co_value *value);
 // The same from the block's rows on.

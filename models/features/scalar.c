@@ -12,7 +12,9 @@ const char *const co_scalar_missing_words[] = {"auto", "refuse",   "mean", "indi
                                                "mode", "constant", "drop", NULL};
 
 static const char *const methods[] = {"none", "iqr", "zscore", NULL};
-static const char *const actions[] = {"clip", "null", "drop", NULL};
+// Of co_outlier_action; `missing` is null for configs that are merged, where null takes keys away.
+static const char *const actions[] = {"clip", "null", "drop", "missing", NULL};
+enum { MISSING = 3 };
 
 typedef struct outlier_options {
   int method, action;
@@ -25,7 +27,9 @@ const co_field co_outlier_fields[] = {
      "deviations from the mean.",
      NULL},
     {"action", CO_FIELD_ENUM, offsetof(outlier_options, action), "clip", 0, 0, actions,
-     "clip: moved to the bound; null: taken as missing; drop: the row is not learned from.", NULL},
+     "clip: moved to the bound; null or missing: taken as missing; drop: the row is not learned "
+     "from.",
+     NULL},
     {"factor", CO_FIELD_DOUBLE, offsetof(outlier_options, factor), "0.0", 0, 1e9, NULL,
      "How far is too far; 0: 1.5 for iqr, 3 for zscore.", NULL},
     {.key = NULL}};
@@ -56,6 +60,9 @@ static co_status read_outliers(struct co_model_builder *b, const char *path,
   CO_RETURN_IF_FAILED(
       co_fields_parse(&outlier, co_outlier_fields, node, own, b->model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
+  const co_node *action = co_node_get(node, "action");
+  bool null = outlier.action == MISSING || (action && action->kind == CO_NODE_NULL);
+  if (null) outlier.action = CO_OUTLIERS_NULL; // which YAML has a type of its own for
   if (outlier.factor == 0) outlier.factor = outlier.method == CO_OUTLIERS_IQR ? 1.5 : 3;
   options->outlier.method = outlier.method;
   options->outlier.action = outlier.action;
@@ -194,6 +201,7 @@ static void fit_bounds(co_context *ctx, const co_input_feature *feature, derivat
   double low = -INFINITY, high = INFINITY, factor = options->outlier.factor;
   d->bounds[0] = low; // of an earlier fit
   d->bounds[1] = high;
+  if (!count) return;
   if (options->outlier.method == CO_OUTLIERS_IQR) {
     double first = co_quantile(sorted, count, 0.25), third = co_quantile(sorted, count, 0.75);
     low = first - factor * (third - first);
@@ -208,13 +216,12 @@ static void fit_bounds(co_context *ctx, const co_input_feature *feature, derivat
     low = mean - factor * deviation;
     high = mean + factor * deviation;
   }
-  if (count && low == high) {
+  if (low == high) {
     co_log(ctx, CO_LOG_WARN, "data",
            "column '%s': most training values are %.9g; no bounds for outliers come of that",
            feature->column->name, low);
     return;
   }
-  if (!count) return;
   d->bounds[0] = low;
   d->bounds[1] = high;
 }

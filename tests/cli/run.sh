@@ -200,7 +200,7 @@ YAML
   expect 0 plan "${with[@]}" --json
   json ok=true verb=plan
   json precision=tf32
-  layer='"options":{"units":64,"activation":"relu","use_bias":true},"inputs":["image/flatten"],'
+  layer='"options":{"units":64,"activation":"relu","use_bias":true,"kernel_initializer":"glorot_uniform","bias_initializer":"zeros"},"inputs":["image/flatten"],'
   layer+='"weights":["image/dense/kernel","image/dense/bias"],"weights_of":null}'
   grep -qF "\"id\":\"image/dense\",$layer" "$dir/out" || fail 'no options, inputs and weights in the plan'
   expect 0 plan "${with[@]}" --mode infer --batch-size 3

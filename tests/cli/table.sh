@@ -214,4 +214,28 @@ head -n 1 labelled.csv | grep -q '^customer,bought,bought_score,bought_label$' |
 cmp -s labelled.csv calibrated.csv && fail 'calibration changed no score'
 cmp -s <(cut -d, -f1,2,4 labelled.csv) <(cut -d, -f1,2,4 calibrated.csv) || fail 'calibration changed labels'
 
+# ---- the report: one page, the same each time, that asks for nothing
+grep -q '"log_loss":null' run/metrics.jsonl && fail 'a record lacks its loss'
+expect 0 report run -O report.html --json
+json ok=true verb=report split=validation output=report.html
+grep -qE '"visits":0\.[1-9]' out || fail 'visits decide'
+grep -qE '"paper":-?(0\.0|[0-9.]+e-)' out || fail 'paper does not'
+grep -q '<svg' report.html || fail 'no picture'
+grep -qE '(src|href)="(https?:|//)|@import|url\(|<script' report.html && fail 'the report asks for something'
+refused 9 'report.html' -- report run -O report.html
+cp report.html first.html
+expect 0 report run -O report.html --force
+cmp -s report.html first.html || fail 'another report of the same run'
+expect 0 report run -O test.html --split test --profit tp=10,fp=-1
+grep -q 'Profit' test.html || fail 'no profit'
+refused 5 'there is no run' -- report nothing -O x.html
+refused 2 'no such split' -- report run -O x.html --split nowhere
+refused 5 'there is no run' -- report run/model.h5 -O x.html
+# What stands in data is text, never a tag.
+sed '1s/plan/<i>pl\&an/; s/monthly/<script>"x"/' customers.csv | sed 's/<script>"x"/"<script>""x"""/' >tags.csv
+expect 0 train --target bought --key customer --dataset tags.csv --run-dir tags --set trainer.max_epochs=2
+expect 0 report tags -O tags.html
+grep -q '&lt;i&gt;pl&amp;an' tags.html || fail 'the name of a column is not there'
+grep -qE '<script|<i>' tags.html && fail 'data became tags'
+
 exit $failed

@@ -102,7 +102,7 @@ static bool implied_shape(const ops_problem *p, const char *name, size_t length,
   else if (is(name, length, "target") && co_op_operand_type(p->desc.op, name, length, &dtype))
     out->dim[0] = x->dim[0];
   else if (is(name, length, "target") || is(name, length, "g") || is(name, length, "m") ||
-           is(name, length, "v") || is(name, length, "b"))
+           is(name, length, "v") || is(name, length, "b") || is(name, length, "ema"))
     *out = *x;
   else if (is(name, length, "gamma") || is(name, length, "beta") || is(name, length, "mean") ||
            is(name, length, "scale") || is(name, length, "fill") ||
@@ -314,6 +314,7 @@ static void fill_step(co_step *step, int64_t rows) {
   step->epoch = 2;
   step->row_offset = 1000;
   step->learning_rate = 0.05;
+  step->ema_rate = 0.25;
   step->bias_correction1 = 1 / (1 - 0.9 * 0.9 * 0.9 * 0.9);
   step->bias_correction2 = 1 / (1 - 0.999 * 0.999 * 0.999 * 0.999);
   for (int i = 0; i < CO_MAX_LOSSES; i++)

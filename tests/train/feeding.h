@@ -17,7 +17,7 @@ typedef struct rig {
   co_model *model;
   const int64_t *samples;
   int64_t count;
-  bool training; // feed as to the training, not as to evaluation
+  bool training, learned; // feed as to a training, or to what is fitted in order
 } rig;
 
 // Makes the model of a config over "f.h5"; what fitting it gives is returned.
@@ -55,6 +55,7 @@ static inline void feed_block(const rig *r, int64_t block, double *out, int64_t 
                                        .sample_count = r->count,
                                        .batch_rows = r->count,
                                        .training = r->training,
+                                       .learned = r->learned,
                                        .targets = true,
                                        .epochs = 1,
                                        .workers = 1};

@@ -106,7 +106,8 @@ co_status rig_try_program(const rig *r, co_program **out) {
   for (int i = 0; i < count; i++) {
     phases[i] = (co_phase_options){.losses = s->phase[i].losses,
                                    .groups = s->phase[i].groups,
-                                   .clip_norm = s->phase[i].clip_norm};
+                                   .clip_norm = s->phase[i].clip_norm,
+                                   .ema_decay = s->phase[i].ema_decay};
     CO_RETURN_IF_FAILED(read_optimizer(r, &phases[i], s->phase[i].optimizer));
   }
   co_shape_class shapes[4] = {{.rows = s->rows}};
@@ -355,6 +356,7 @@ static void *block_address(const rig *r, co_block block, bool state) {
   if (state) return r->store->state;
   if (block == CO_BLOCK_PARAM) return r->store->param;
   if (block == CO_BLOCK_GRADIENT) return r->store->gradient;
+  if (block == CO_BLOCK_EMA) return r->store->ema;
   return r->store->slot[block - CO_BLOCK_SLOT0];
 }
 

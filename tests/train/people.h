@@ -24,6 +24,7 @@ static const char fitted_config[] =
     "  - {name: weekday, column: joined, type: date_part, preprocessing: {part: weekday}}\n"
     "  - {name: years, column: age, preprocessing: {outliers: {method: zscore, action: drop}}}\n"
     "  - {name: axes, type: pca, columns: [age, spend]}\n"
+    "  - {name: note, preprocessing: {buckets: 64}, encoder: {type: mlp, sizes: [4]}}\n"
     "combiner: {layers: [{Dense: 8}, ReLU, {Dropout: {rate: 0.2}}]}\n"
     "trainer:\n"
     "  max_epochs: 4\n"
@@ -35,11 +36,12 @@ static inline void write_table(const char *path) {
   static const char *const cities[] = {"Ulm", "Kiel", "Jena", "Bonn", "Trier", "Gera", ""};
   FILE *stream = fopen(path, "w");
   assert_non_null(stream);
-  fprintf(stream, "key,city,device,joined,age,spend,bought\n");
+  fprintf(stream, "key,city,device,joined,note,age,spend,bought\n");
   for (uint32_t i = 0; i < PEOPLE; i++) {
     uint32_t a = scramble(i), b = scramble(i + 1000), home = a % 13 % 7;
     fprintf(stream, "k%u,%s,%s,", i, cities[home], b % 3 ? "phone" : b % 5 ? "pc" : "tv");
     fprintf(stream, "20%02u-0%u-1%u,", a % 24, 1 + b % 9, i % 10);
+    fprintf(stream, "\"%s, it is %s\",", i % 3 ? "good" : "bad", a % 2 ? "cheap" : "late");
     fprintf(stream, "%u,", i % 50 ? 18 + b % 60 : 900);
     if (i % 11) fprintf(stream, "%u.5", i % 40 ? b % 90 : 100000);
     fprintf(stream, ",%s\n", (home < 3) == (b % 4 > 0) ? "yes" : "no");
@@ -51,7 +53,7 @@ static inline void import_table(void) {
   cohort_context *context;
   cohort_result *result;
   static const char *const files[] = {"t.csv"}, *const targets[] = {"bought"};
-  static const char *const types[] = {"joined=date"};
+  static const char *const types[] = {"joined=date", "note=text"};
   assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
   const cohort_import_csv_options options = {.output = "d.h5",
                                              .files = files,
@@ -59,7 +61,7 @@ static inline void import_table(void) {
                                              .targets = targets,
                                              .target_count = 1,
                                              .types = types,
-                                             .type_count = 1,
+                                             .type_count = 2,
                                              .key = "key",
                                              .validation_fraction = -1};
   if (cohort_import_csv(context, &options, &result) != 0)

@@ -210,6 +210,12 @@ static void test_target_mean(void **state) {
     assert_float_equal(out[i] / scale + mean, wanted, 1e-5);
   }
   assert_int_equal(folds, 7);
+  double again[ROWS];
+  r.training = false;
+  r.learned = true;
+  feed_block(&r, 0, again, 1);
+  for (int i = 0; i < TRAINING; i++)
+    assert_true(again[i] == out[i]);
   close_rig(&r);
   // A mean a class of a target with several.
   open_feature(&r,

@@ -185,22 +185,26 @@ typedef struct model {
   void (*build)(rig *r);
 } model;
 
-static const model models[] = {{"cnn", cnn, NULL},
-                               {"mlp", mlp, NULL},
-                               {"residual", residual, NULL},
-                               {"tied", tied, NULL},
-                               {"crossed", crossed, NULL},
-                               {"pooled", pooled, NULL},
-                               {"skipped", skipped, NULL},
-                               {"two", two, NULL},
-                               {"joined", joined, NULL},
-                               {"branches", branches, NULL},
-                               {"bottleneck", bottleneck, NULL},
-                               {"smooth", smooth, NULL},
-                               {"curved", curved, NULL},
-                               {"objectives", objectives, NULL},
-                               {"binary", binary, NULL},
-                               {"embedded", NULL, embedded}};
+// Places among bins, given and made by a layer whose weights have a gradient through them.
+static const char piecewise[] =
+    "input_features:\n"
+    "  - name: x\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {PiecewiseLinearEmbedding: {bins: 2, output_dim: 3}, name: given}, ReLU, Flatten,\n"
+    "      {Dense: {units: 4}, inputs: [x], name: made},\n"
+    "      {PiecewiseLinearEmbedding: {bins: 3, output_dim: 16}, name: wide},\n"
+    "      {Flatten: {}, name: flat}, {Concatenate: {}, inputs: [flat, flatten]},\n"
+    "      {Dense: {units: 5, activation: relu, kernel_initializer: fan_in_uniform,\n"
+    "               bias_initializer: fan_in_uniform}}]}\n"
+    "output_features: [{name: label}]\n";
+
+static const model models[] = {
+    {"cnn", cnn, NULL},           {"piecewise", piecewise, NULL}, {"mlp", mlp, NULL},
+    {"residual", residual, NULL}, {"tied", tied, NULL},           {"crossed", crossed, NULL},
+    {"pooled", pooled, NULL},     {"skipped", skipped, NULL},     {"two", two, NULL},
+    {"joined", joined, NULL},     {"branches", branches, NULL},   {"bottleneck", bottleneck, NULL},
+    {"smooth", smooth, NULL},     {"curved", curved, NULL},       {"objectives", objectives, NULL},
+    {"binary", binary, NULL},     {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 
 static void make(rig *r, const setup *s, const model *m) {

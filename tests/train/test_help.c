@@ -106,6 +106,7 @@ static void read_configs(cohort_context *context) {
        "trainer:\n"
        "  learning_rate_scheduler: {decay: cosine}\n"
        "  gradient_clipping: {clip_global_norm: 1.0}\n"
+       "  ema: {decay: 0.998}\n"
        "  checkpoint: {keep_last: 3}\n");
   char *encoders = describe(context, "encoders"), *optimizers = describe(context, "optimizers");
   int count = list_entries(encoders, names);
@@ -114,7 +115,8 @@ static void read_configs(cohort_context *context) {
              "dataset: {path: d.h5}\n"
              "input_features: [{name: image, encoder: {type: %s%s}}]\n",
              names[i], strcmp(names[i], "graph") == 0 ? ", layers: [Flatten]" : "");
-    bool of_images = strcmp(names[i], "embedding") != 0 && strcmp(names[i], "rnn") != 0;
+    bool of_images = strcmp(names[i], "embedding") != 0 && strcmp(names[i], "rnn") != 0 &&
+                     strcmp(names[i], "piecewise_linear") != 0;
     plan_to(context, text, of_images ? 0 : CO_ERR_CONFIG);
   }
   count = list_entries(optimizers, names);

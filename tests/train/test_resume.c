@@ -49,6 +49,21 @@ static const char stopping_config[] =
     "  learning_rate: 0.3\n"
     "  checkpoint: {keep_last: 1}\n";
 
+// What is evaluated, and becomes the model, is not what is trained.
+static const char averaging_config[] =
+    "input_features:\n"
+    "  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [2], output_size: 4}}\n"
+    "output_features:\n"
+    "  - {name: label, type: category}\n"
+    "trainer:\n"
+    "  max_epochs: 4\n"
+    "  batch_size: 16\n"
+    "  early_stop: 2\n"
+    "  early_stop_min_delta: 1.0e-3\n"
+    "  learning_rate: 0.1\n"
+    "  ema: {decay: 0.9}\n"
+    "  steps_per_checkpoint: 2\n";
+
 static void begin_with(const char *config) {
   io_operations =
       mmap(NULL, sizeof *io_operations, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -99,6 +114,11 @@ static void test_killed_with_early_stop(void **state) {
   (void)state;
   kill_everywhere(stopping_config, 7);
   assert_false(file_has("whole/metrics.jsonl", "\"epoch\":8"));
+}
+
+static void test_killed_with_averages(void **state) {
+  (void)state;
+  kill_everywhere(averaging_config, 31);
 }
 
 // Several kills of one run.
@@ -574,6 +594,7 @@ int main(void) {
       TRAINING_TEST(test_finished_without_checkpoints),
       TRAINING_TEST(test_killed_again_and_again),
       TRAINING_TEST(test_killed_with_early_stop),
+      TRAINING_TEST(test_killed_with_averages),
       TRAINING_TEST(test_killed_anywhere),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

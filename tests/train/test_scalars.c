@@ -141,6 +141,10 @@ static void test_outliers(void **state) {
          (const double[]){1, 2, 3, 4, 5, 6, 7, 8, 9, 21.25}, 0, 1);
   expect("x", "normalization: none, outliers: {method: zscore, action: 'null', factor: 2}",
          CO_SPLIT_TEST, (const double[]){5, 5, 5, 5}, 1, 2);
+  expect("x", "normalization: none, outliers: {method: zscore, action: null, factor: 2}",
+         CO_SPLIT_TEST, (const double[]){5, 5, 5, 5}, 1, 2);
+  expect("x", "normalization: none, outliers: {method: zscore, action: missing, factor: 2}",
+         CO_SPLIT_TEST, (const double[]){5, 5, 5, 5}, 1, 2);
   // Most values are one: that is no reason to take the others for it.
   expect("constant", "normalization: none, outliers: {method: iqr}", CO_SPLIT_TRAIN,
          (const double[]){7, 7, 7, 8, 7, 7, 7, 7, 7, 7}, 0, 0);

@@ -258,6 +258,81 @@ static void steps_that_are_not_finite_change_nothing(void **unused) {
   }
 }
 
+// ema += (1 - min(decay, (1 + t) / (10 + t))) (w - ema), from the first weights on.
+static void averages_follow_the_weights(void **unused) {
+  (void)unused;
+  for (int p = 0; p < POLICIES; p++) {
+    setup s = make_setup(p, "{adam: {}}", 0);
+    s.phase[0].ema_decay = 0.3;
+    rig r;
+    rig_make(&r, &s, frozen_model);
+    batch b;
+    batch_make(&r, &b, 6, 2);
+    double *average[16];
+    for (int64_t e = 0; e < r.store->count; e++)
+      average[e] = entry_read(&r, e, CO_BLOCK_PARAM);
+    for (uint32_t step = 0; step < 6; step++) {
+      double t = step + 1, decay = fmin(0.3, (1 + t) / (10 + t)); // from the fourth on 0.3
+      train(&r, 0, &b, step, 0.1);
+      for (int64_t e = 0; e < r.store->count; e++) {
+        if (r.store->entries[e].info.state) continue;
+        const double *w = entry_read(&r, e, CO_BLOCK_PARAM), *ema = entry_read(&r, e, CO_BLOCK_EMA);
+        for (int64_t i = 0; i < entry_count(&r, e); i++) {
+          average[e][i] += (1 - decay) * (w[i] - average[e][i]);
+          assert_true(fabs(ema[i] - average[e][i]) <= policies[p].tolerance);
+        }
+      }
+    }
+    const void *ema = block_copy(&r, CO_BLOCK_EMA, false);
+    assert_false(block_equal(&r, CO_BLOCK_PARAM, false, ema));
+    batch_set(&r, &b, "score", 2, NAN);
+    co_step step = step_for(&r, &b, 6, 0.1);
+    co_step_result result;
+    train_with(&r, 0, &b, &step, &result);
+    assert_false(result.finite);
+    assert_true(block_equal(&r, CO_BLOCK_EMA, false, ema));
+    batch_free(&r, &b);
+    rig_free(&r);
+  }
+}
+
+static const void *scores_of(rig *r, const batch *b) {
+  float *out = co_arena_alloc(r->arena, (size_t)b->rows, sizeof *out);
+  OK(co_program_evaluate(r->program, b->inputs));
+  OK(co_executor_read_output(co_program_evaluator(r->program), 0, out));
+  return out;
+}
+
+// Evaluation reads the averages, in bf16 by way of a mirror of theirs, and never what is trained.
+static void averages_are_evaluated(void **unused) {
+  (void)unused;
+  for (int bf16 = 0; bf16 < 2; bf16++) {
+    setup s = {.backend = "cpu",
+               .real = CO_F32,
+               .bf16 = bf16,
+               .rows = 6,
+               .evaluation_rows = 6,
+               .phase = {{.optimizer = "{adam: {}}", .ema_decay = 0.3}}};
+    rig averaged, other;
+    rig_make(&averaged, &s, plain);
+    s.phase[0].ema_decay = 0;
+    rig_make(&other, &s, plain);
+    batch b;
+    batch_make(&averaged, &b, 6, 2);
+    assert_memory_equal(scores_of(&averaged, &b), scores_of(&other, &b), 6 * sizeof(float));
+    for (uint32_t step = 0; step < 3; step++)
+      train(&averaged, 0, &b, step, 0.1);
+    const void *trained = scores_of(&averaged, &b);
+    assert_memory_not_equal(trained, scores_of(&other, &b), 6 * sizeof(float));
+    for (int64_t e = 0; e < other.store->count; e++)
+      entry_write(&other, e, CO_BLOCK_PARAM, entry_read(&averaged, e, CO_BLOCK_EMA));
+    assert_memory_equal(trained, scores_of(&other, &b), 6 * sizeof(float));
+    batch_free(&averaged, &b);
+    rig_free(&averaged);
+    rig_free(&other);
+  }
+}
+
 static void clipping_bounds_the_norm(void **unused) {
   (void)unused;
   for (int p = 0; p < POLICIES; p++) {
@@ -293,6 +368,8 @@ int main(void) {
       cmocka_unit_test(running_statistics_follow_training_only),
       cmocka_unit_test(steps_that_are_not_finite_leave_the_state),
       cmocka_unit_test(steps_that_are_not_finite_change_nothing),
+      cmocka_unit_test(averages_follow_the_weights),
+      cmocka_unit_test(averages_are_evaluated),
       cmocka_unit_test(clipping_bounds_the_norm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

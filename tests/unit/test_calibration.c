@@ -20,12 +20,12 @@ static void test_temperature_of_a_binary(void **state) {
   (void)state;
   co_scores scores;
   srand48(1);
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, ROWS), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, ROWS), CO_OK);
   for (int i = 0; i < ROWS; i++) {
     double logit = 4 * drand48() - 2;
     float score = (float)(1 / (1 + exp(-3 * logit))), one = 1;
     float target = drand48() < 1 / (1 + exp(-logit));
-    co_scores_add(&scores, NULL, &score, &target, &one, 1);
+    co_scores_add(&scores, NULL, NULL, &score, &target, &one, 1);
   }
   double temperature = co_fit_temperature(&scores);
   assert_true(fabs(temperature - 3) < .1);
@@ -42,7 +42,7 @@ static void test_temperature_of_classes(void **state) {
   (void)state;
   co_scores scores;
   srand48(2);
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, 3, ROWS), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, 3, false, ROWS), CO_OK);
   for (int i = 0; i < ROWS; i++) {
     double p[3], half[3], sum = 0, flat = 0, at = drand48();
     for (int k = 0; k < 3; k++) {
@@ -55,7 +55,7 @@ static void test_temperature_of_classes(void **state) {
     int32_t target = at < p[0] / sum ? 0 : at < (p[0] + p[1]) / sum ? 1 : 2;
     for (int k = 0; k < 3; k++)
       score[k] = (float)(half[k] / flat);
-    co_scores_add(&scores, NULL, score, &target, &one, 1);
+    co_scores_add(&scores, NULL, NULL, score, &target, &one, 1);
   }
   assert_true(fabs(co_fit_temperature(&scores) - .5) < .02);
   float row[] = {.5f, .25f, .25f};
@@ -68,10 +68,10 @@ static void test_temperature_of_classes(void **state) {
 static void test_temperature_at_the_ends(void **state) {
   (void)state;
   co_scores scores;
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, 2), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, 2), CO_OK);
   assert_true(co_fit_temperature(&scores) == 1);
   const float score[] = {.6f, .4f}, target[] = {1, 0}, ones[] = {1, 1};
-  co_scores_add(&scores, NULL, score, target, ones, 2);
+  co_scores_add(&scores, NULL, NULL, score, target, ones, 2);
   assert_true(fabs(co_fit_temperature(&scores) - .05) < 1e-4);
   co_scores_free(&scores);
 }
@@ -85,8 +85,8 @@ static void test_cutoffs(void **state) {
   co_scores scores;
   co_measured m;
   co_profit profit = {10, -4, -1, 2};
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, 10), CO_OK);
-  co_scores_add(&scores, NULL, score, target, ones, 10);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, 10), CO_OK);
+  co_scores_add(&scores, NULL, NULL, score, target, ones, 10);
   assert_int_equal(co_measured_create(&m, &scores, &(co_decision_rule){.5, &profit}), CO_OK);
   // Four rows, three of them positive, of four.
   co_cutoff cut = co_best_f1(&m.binary);
@@ -110,8 +110,8 @@ static void test_deciles(void **state) {
   co_scores scores;
   co_measured m;
   co_decile d[CO_DECILES];
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, 10), CO_OK);
-  co_scores_add(&scores, NULL, score, target, ones, 10);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, 10), CO_OK);
+  co_scores_add(&scores, NULL, NULL, score, target, ones, 10);
   assert_int_equal(co_measured_create(&m, &scores, NULL), CO_OK);
   co_deciles(d, &m.binary);
   const double positives[] = {1, .5, .5, 1, 0, 0, 0, 0, 1, 0}; // a tie is divided

@@ -158,6 +158,7 @@ static void rows_across_splits_are_found(void **state) {
 static void customers_across_splits_are_found(void **state) {
   // Two samples a customer: i and i + 1000, which have the same split; three: others.
   FINDS("duplicates_across_splits:", .samples = 2, .by_time = true); // by design, but for inputs
+  FINDS("", .keys = true, .by_time = true);
   FINDS("entity_across_splits: duplicates_across_splits:", .samples = 3);
 }
 

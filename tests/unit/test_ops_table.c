@@ -474,6 +474,29 @@ static void test_infer(void **state) {
   embedding.in[1].shape.rank = 1;
   assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
 
+  co_op_desc places = {.op = CO_OP_PIECEWISE_LINEAR, .has_in = 3};
+  places.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
+  places.in[1] = f32(co_shape_make(1, (int64_t)12));
+  assert_int_equal(co_op_infer(&places), CO_OK);
+  assert_true(co_shape_equal(&places.out[0].shape, &places.in[0].shape));
+  places.in[1].shape.dim[0] = 13;
+  assert_int_equal(co_op_infer(&places), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "13 edges for 3 numbers"));
+
+  co_op_desc piecewise = {.op = CO_OP_PIECEWISE_DENSE, .has_in = 7};
+  piecewise.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
+  piecewise.in[1] = f32(co_shape_make(3, (int64_t)3, (int64_t)48, (int64_t)16));
+  piecewise.in[2] = f32(co_shape_make(2, (int64_t)3, (int64_t)16));
+  assert_int_equal(co_op_infer(&piecewise), CO_OK);
+  assert_int_equal(piecewise.out[0].shape.rank, 3);
+  assert_true(piecewise.out[0].shape.dim[0] == CO_DIM_N);
+  assert_int_equal(piecewise.out[0].shape.dim[2], 16);
+  piecewise.in[2].shape.dim[1] = 15;
+  assert_int_equal(co_op_infer(&piecewise), CO_ERR_CONFIG);
+  piecewise.in[2].shape.dim[1] = 16;
+  piecewise.in[0].shape.dim[1] = 4;
+  assert_int_equal(co_op_infer(&piecewise), CO_ERR_CONFIG);
+
   co_op_desc binary = {.op = CO_OP_POINTWISE_LOSS,
                        .has_in = 15,
                        .attr = {.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1}};

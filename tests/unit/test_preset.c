@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The preset `auto`: what it takes from the targets and the rows, and what it shares with a file.
+// The preset `auto`: what it takes from the columns and the rows, and what it shares with a file.
 #include "tests/unit/data_fixture.h"
 
 #include "host/config/config.h"
@@ -56,29 +56,30 @@ static void a_binary_target_gets_the_shopper_preset(void **state) {
   assert_string_equal(made, file);
 }
 
-static void other_targets_are_judged_by_their_loss(void **state) {
+static void many_numbers_get_narrow_layers(void **state) {
   fixture *f = *state;
   char made[4096];
-  co_column columns[] = {input,
-                         {.name = "t", .type = CO_COLUMN_CATEGORY, .role = CO_ROLE_TARGET},
-                         {.name = "u", .type = CO_COLUMN_BINARY, .role = CO_ROLE_TARGET}};
-  automatic(f, columns, 2, 10000, made, sizeof made);
-  assert_non_null(strstr(made, "\"validation_metric\":\"loss\""));
-  columns[1].type = CO_COLUMN_NUMBER;
-  automatic(f, columns, 2, 10000, made, sizeof made);
-  assert_non_null(strstr(made, "\"validation_metric\":\"loss\""));
-  columns[1].type = CO_COLUMN_BINARY; // two of them
-  automatic(f, columns, 3, 10000, made, sizeof made);
-  assert_non_null(strstr(made, "\"validation_metric\":\"loss\""));
+  co_column columns[600];
+  for (int i = 0; i < 600; i++)
+    columns[i] = input;
+  automatic(f, columns, 128, 10000, made, sizeof made);
+  assert_non_null(strstr(made, "\"embedding_size\":16}"));
+  automatic(f, columns, 129, 10000, made, sizeof made);
+  assert_non_null(strstr(made, "\"embedding_size\":8}"));
+  automatic(f, columns, 600, 10000, made, sizeof made);
+  assert_non_null(strstr(made, "\"embedding_size\":4}"));
 }
 
-static void small_tables_get_small_batches(void **state) {
+static void batches_go_by_rows(void **state) {
   fixture *f = *state;
   static const struct {
     int64_t rows;
     const char *batch;
-  } cases[] = {
-      {1, "\"batch_size\":16,"}, {600, "\"batch_size\":32,"}, {4096, "\"batch_size\":256,"}};
+  } cases[] = {{1, "\"batch_size\":16,"},
+               {600, "\"batch_size\":32,"},
+               {4096, "\"batch_size\":256,"},
+               {1 << 21, "\"batch_size\":512,"},
+               {1 << 30, "\"batch_size\":2048,"}};
   char made[4096];
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     automatic(f, &input, 1, cases[i].rows, made, sizeof made);
@@ -89,8 +90,8 @@ static void small_tables_get_small_batches(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(a_binary_target_gets_the_shopper_preset),
-      DATA_TEST(other_targets_are_judged_by_their_loss),
-      DATA_TEST(small_tables_get_small_batches),
+      DATA_TEST(many_numbers_get_narrow_layers),
+      DATA_TEST(batches_go_by_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

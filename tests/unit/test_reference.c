@@ -210,6 +210,81 @@ static void test_embedding(void **state) {
     near_to(dtable[i], gradient[i]);
 }
 
+static void test_piecewise_linear(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_PIECEWISE_LINEAR, .has_out = 1};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)7, (int64_t)2));
+  operand(&desc, true, 1, CO_F64, vector(8));
+  const double edges[8] = {-1, 0, 4, 5, 2, INFINITY, INFINITY, INFINITY}; // 3 bins, and none
+  const double x[14] = {-2, 1, -1, 2, -0.5, 3, 1, INFINITY, 4.25, -INFINITY, 5, NAN, NAN, 2};
+  double y[14];
+  run(&desc, (void *[8]){(void *)x, (void *)edges}, (void *[8]){y});
+  const double want[14] = {0, 0, 0, 0, 0.5, 0, 1.25, 0, 2.25, 0, 3, NAN, NAN, 0};
+  for (int i = 0; i < 14; i++)
+    if (isnan(want[i]))
+      assert_true(isnan(y[i]));
+    else
+      near_to(y[i], want[i]);
+}
+
+static void test_piecewise_dense(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_PIECEWISE_DENSE, .attr = {.activation = CO_ACTIVATION_RELU}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)4, (int64_t)1));
+  operand(&desc, true, 1, CO_F64, co_shape_make(3, (int64_t)1, (int64_t)2, (int64_t)2));
+  operand(&desc, true, 2, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)2));
+  const double x[4] = {-1, 0.5, 1.25, 7}, w[4] = {10, -20, 4, 8}, b[2] = {1, 2};
+  double y[8];
+  run(&desc, (void *[8]){(void *)x, (void *)w, (void *)b}, (void *[8]){y});
+  const double want[8] = {1, 2, 6, 0, 12, 0, 15, 0};
+  for (int i = 0; i < 8; i++)
+    near_to(y[i], want[i]);
+
+  co_op_desc backward = {.op = CO_OP_PIECEWISE_DENSE_BACKWARD, .has_out = 7, .accumulate = 4};
+  operand(&backward, true, 0, CO_F64, desc.in[0].shape);
+  operand(&backward, true, 1, CO_F64, desc.in[1].shape);
+  operand(&backward, true, 2, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[0].shape);
+  operand(&backward, false, 1, CO_F64, desc.in[1].shape);
+  operand(&backward, false, 2, CO_F64, desc.in[2].shape);
+  const double dy[8] = {1, 1, 2, 4, 8, 16, 32, 64};
+  double dx[4], dw[4], db[2] = {100, 200};
+  assert_int_equal(
+      co_ref_run(&backward, (void *[8]){(void *)x, (void *)w, (void *)dy}, (void *[8]){dx, dw, db}),
+      CO_OK);
+  const double of_x[4] = {0, 20 - 80, 32 + 128, 0};
+  const double of_w[4] = {1 + 8 + 32, 2 + 16 + 64, 2 + 32, 4 + 64};
+  for (int i = 0; i < 4; i++) {
+    near_to(dx[i], of_x[i]);
+    near_to(dw[i], of_w[i]);
+  }
+  near_to(db[0], 143);
+  near_to(db[1], 285);
+}
+
+static void test_ema(void **state) {
+  (void)state;
+  co_segment segment = {.begin = 1, .count = 2, .rate = 0.5, .decay = 2};
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.ema_rate = 0.25;
+  double w[4] = {8, 8, -8, 8}, ema[4] = {4, 4, 4, 4}, gate[2] = {1, 0.5};
+  co_op_desc desc = {.op = CO_OP_EMA};
+  operand(&desc, true, 0, CO_F64, vector(4));
+  operand(&desc, true, 1, CO_F64, vector(4));
+  operand(&desc, true, 2, CO_U8, vector((int64_t)sizeof segment));
+  operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, 4, CO_F64, vector(2));
+  for (int closed = 0; closed < 2; closed++) {
+    run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, ema, &segment, &step, gate},
+        (void *[CO_OP_MAX_OPERANDS]){ema});
+    const double want[4] = {4, 5, 1, 4};
+    for (int i = 0; i < 4; i++)
+      near_to(ema[i], want[i]);
+    gate[0] = 0;
+  }
+}
+
 static void test_activations(void **state) {
   (void)state;
   const double x[5] = {0, log(3), -log(3), -1000, INFINITY};
@@ -756,6 +831,9 @@ int main(void) {
       cmocka_unit_test(test_lookup),
       cmocka_unit_test(test_impute),
       cmocka_unit_test(test_embedding),
+      cmocka_unit_test(test_piecewise_linear),
+      cmocka_unit_test(test_piecewise_dense),
+      cmocka_unit_test(test_ema),
       cmocka_unit_test(test_activations),
       cmocka_unit_test(test_curves),
       cmocka_unit_test(test_pointwise_losses),

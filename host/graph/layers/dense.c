@@ -5,6 +5,7 @@ typedef struct dense_options {
   int64_t units;
   int activation;
   bool use_bias;
+  int kernel_initializer, bias_initializer;
 } dense_options;
 
 static const co_field fields[] = {
@@ -14,6 +15,10 @@ static const co_field fields[] = {
      co_activation_words, "Applied to the result.", NULL},
     {"use_bias", CO_FIELD_BOOL, offsetof(dense_options, use_bias), "true", 0, 0, NULL,
      "Adds a trained offset per output feature.", NULL},
+    {"kernel_initializer", CO_FIELD_ENUM, offsetof(dense_options, kernel_initializer),
+     "glorot_uniform", 0, 0, co_initializer_words, CO_INITIALIZER_DOC, NULL},
+    {"bias_initializer", CO_FIELD_ENUM, offsetof(dense_options, bias_initializer), "zeros", 0, 0,
+     co_initializer_words, "Likewise.", NULL},
     {.key = NULL}};
 
 // Events are rows of their own: (N, T, I) as (N T, I), and the result back as (N, T, O).
@@ -34,12 +39,15 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   co_value operands[3] = {in[0], CO_NO_VALUE, CO_NO_VALUE};
   if (events >= 0) CO_RETURN_IF_FAILED(fold(graph, false, events, features, &operands[0]));
   co_param_info kernel = {.shape = co_shape_make(2, features, dense->units),
-                          .init = CO_INIT_GLOROT_UNIFORM,
+                          .init = co_initializer_kind(dense->kernel_initializer),
                           .fan_in = features,
                           .fan_out = dense->units,
                           .decay = 1};
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "kernel", &kernel, &operands[1]));
-  co_param_info bias = {.shape = co_shape_make(1, dense->units), .init = CO_INIT_ZEROS};
+  co_param_info bias = {.shape = co_shape_make(1, dense->units),
+                        .init = co_initializer_kind(dense->bias_initializer),
+                        .fan_in = features,
+                        .fan_out = dense->units};
   if (dense->use_bias) CO_RETURN_IF_FAILED(co_graph_add_param(graph, "bias", &bias, &operands[2]));
   co_value y;
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_DENSE, NULL, 3, operands, &y));

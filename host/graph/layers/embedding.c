@@ -3,6 +3,8 @@
 
 typedef struct embedding_options {
   int64_t input_dim, output_dim;
+  int initializer;
+  bool zero_first;
 } embedding_options;
 
 static const co_field fields[] = {
@@ -10,6 +12,10 @@ static const co_field fields[] = {
      "Number of rows: one more than the largest index.", "num_embeddings"},
     {"output_dim", CO_FIELD_INT, offsetof(embedding_options, output_dim), NULL, 1, 1 << 24, NULL,
      "Length of a row.", "embedding_dim"},
+    {"embeddings_initializer", CO_FIELD_ENUM, offsetof(embedding_options, initializer), "uniform",
+     0, 0, co_initializer_words, CO_INITIALIZER_DOC, NULL},
+    {"zero_first", CO_FIELD_BOOL, offsetof(embedding_options, zero_first), "false", 0, 0, NULL,
+     "The first row starts as zeros.", NULL},
     {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
@@ -18,8 +24,10 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   (void)count;
   co_value operands[2] = {in[0], CO_NO_VALUE};
   co_param_info table = {.shape = co_shape_make(2, embedding->input_dim, embedding->output_dim),
-                         .init = CO_INIT_UNIFORM,
-                         .decay = 1};
+                         .init = co_initializer_kind(embedding->initializer),
+                         .fan_in = embedding->output_dim,
+                         .fan_out = embedding->output_dim,
+                         .zero_first = embedding->zero_first};
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "embeddings", &table, &operands[1]));
   return co_emit(graph, CO_OP_EMBEDDING, NULL, 2, operands, out);
 }
@@ -29,7 +37,7 @@ static const char *const weights[] = {"embeddings", NULL};
 extern const co_layer_class co_layer_embedding;
 const co_layer_class co_layer_embedding = {
     .name = "Embedding",
-    .doc = "A trained row of a table for every index; rows start uniform in [-0.05, 0.05].",
+    .doc = "A trained row of a table for every index; no weight decay.",
     .fields = fields,
     .options_size = sizeof(embedding_options),
     .inputs_min = 1,

@@ -57,7 +57,8 @@ static void plan(job *j, int i, bool planning, bool bf16) {
   const co_shape_class evaluation = {.rows = settings->eval_batch_size};
   const co_phase_options phase = {.optimizer = settings->optimizer,
                                   .optimizer_options = settings->optimizer_options,
-                                  .clip_norm = settings->clip_norm};
+                                  .clip_norm = settings->clip_norm,
+                                  .ema_decay = settings->ema_decay};
   const co_program_options options = {.rows = rows,
                                       .classes = classes,
                                       .class_count = 2,

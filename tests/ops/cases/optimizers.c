@@ -96,3 +96,15 @@ OPS_FAMILY(adam) = {
     .adjust = adjust_gate,
     .cases = adam_cases,
 };
+
+static const char *const ema_cases[] = {
+    "w=1 segments=1", "w=100 segments=3", "w=33 segments=1 skip", "w=20001 segments=2",
+    OPS_SWEEP,        "w=15 segments=1",  "w=1000003 segments=7", NULL,
+};
+
+OPS_FAMILY(ema) = {
+    .op = CO_OP_EMA,
+    .flags = "skip clip",
+    .adjust = adjust_gate,
+    .cases = ema_cases,
+};

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/comparison.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "host/eval/network.h"
+
+enum { ROWS_AT_ONCE = 1024 };
+
+static co_paired *paired_of(const co_comparison *c, int64_t baseline, int64_t output) {
+  return c->paired + (baseline * c->model->output_count + output) * CO_MOST_COMPARED;
+}
+
+const co_paired *co_comparison_pairs(const co_comparison *c, int64_t baseline, int64_t output) {
+  return paired_of(c, baseline, output);
+}
+
+const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t output) {
+  return co_baseline_name(c->baselines.items[baseline], &c->model->outputs[output]);
+}
+
+char co_comparison_sign(const co_paired *pair, bool higher_is_better) {
+  if (pair->interval.low > 0) return higher_is_better ? '+' : '-';
+  if (pair->interval.high < 0) return higher_is_better ? '-' : '+';
+  return ' ';
+}
+
+static co_status evaluate(co_comparison *c, int64_t i) {
+  const co_comparison_request *request = c->request;
+  co_evaluation *evaluation = &c->evaluations[i];
+  co_predictor *predictor;
+  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, c->baselines.model));
+  co_evaluation_collect_all(evaluation);
+  evaluation->keeps = true;
+  evaluation->profit = request->evaluation->profit;
+  co_status status = co_network_open_beside(&predictor, c->baselines.items[i], ROWS_AT_ONCE);
+  if (status == CO_OK)
+    status = co_evaluate(evaluation, predictor, request->dataset, request->samples,
+                         request->evaluation->rows, request->scoring);
+  co_predictor_close(predictor);
+  return status;
+}
+
+// The metrics of an output that are over scores, by their place among all.
+static int64_t list_scored(const co_comparison *c, int64_t output, const co_metric_class **metrics,
+                           int64_t *places) {
+  co_evaluation_value value;
+  co_column_type type = c->model->outputs[output].column->type;
+  int64_t count = 0;
+  for (int64_t k = 0;
+       k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &value);
+       k++) {
+    if (!value.scored) continue;
+    places[count] = k;
+    metrics[count++] = co_metric_find(value.name, type);
+  }
+  return count;
+}
+
+static co_status pair(co_comparison *c, int64_t baseline, int64_t output) {
+  const co_metric_class *metrics[CO_MOST_COMPARED];
+  int64_t places[CO_MOST_COMPARED], count = list_scored(c, output, metrics, places);
+  co_paired found[CO_MOST_COMPARED];
+  const co_evaluation *own = c->request->evaluation, *other = &c->evaluations[baseline];
+  co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
+  co_status status = co_evaluation_measure(&mine, own, output, &own->scores[output]);
+  if (status == CO_OK)
+    status = co_evaluation_measure(&theirs, other, output, &other->scores[output]);
+  if (status == CO_OK)
+    status = co_bootstrap_paired(found, &mine, &theirs, metrics, count, c->request->bootstrap);
+  for (int64_t k = 0; status == CO_OK && k < count; k++)
+    paired_of(c, baseline, output)[places[k]] = found[k];
+  co_measured_free(&mine);
+  co_measured_free(&theirs);
+  return status;
+}
+
+static co_status measure(co_comparison *c) {
+  size_t pairs = (size_t)(c->baselines.count * c->model->output_count) * CO_MOST_COMPARED;
+  c->paired = co_alloc(c->model->ctx, (pairs + 1) * sizeof *c->paired);
+  if (!c->paired) return CO_ERR_MEMORY;
+  for (size_t i = 0; i < pairs; i++)
+    c->paired[i] = (co_paired){NAN, {NAN, NAN}};
+  for (int64_t i = 0; i < c->baselines.count; i++) {
+    CO_RETURN_IF_FAILED(evaluate(c, i));
+    for (int64_t k = 0; c->request->bootstrap->draws >= 0 && k < c->model->output_count; k++)
+      CO_RETURN_IF_FAILED(pair(c, i, k));
+  }
+  return CO_OK;
+}
+
+co_status co_comparison_measure(co_comparison *out, const co_comparison_request *request) {
+  *out = (co_comparison){.request = request, .model = request->predictor->model};
+  CO_RETURN_IF_FAILED(co_baselines_read(&out->baselines, out->model, request->predictor->path));
+  return measure(out);
+}
+
+void co_comparison_free(co_comparison *c) {
+  if (!c->model) return;
+  for (int64_t i = 0; i < c->baselines.count; i++)
+    co_evaluation_free(&c->evaluations[i]);
+  co_free(c->model->ctx, c->paired);
+  co_baselines_free(&c->baselines);
+  memset(c, 0, sizeof *c);
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model's baselines beside it: measured on the same rows, with paired differences.
+#ifndef COHORT_HOST_EVAL_COMPARISON_H
+#define COHORT_HOST_EVAL_COMPARISON_H
+
+#include "host/eval/baselines.h"
+#include "host/eval/evaluation.h"
+
+enum { CO_MOST_COMPARED = 64 }; // metrics of an output
+
+typedef struct co_comparison_request {
+  const co_predictor *predictor;
+  const co_evaluation *evaluation; // of it; keeps its scores
+  co_dataset *dataset;
+  const int64_t *samples;
+  const co_scoring_options *scoring;
+  const co_bootstrap_options *bootstrap; // draws < 0: without differences
+} co_comparison_request;
+
+typedef struct co_comparison {
+  const co_comparison_request *request; // borrowed
+  const co_model *model;                // the network's
+  co_baselines baselines;
+  co_evaluation evaluations[CO_MOST_BASELINES];
+  co_paired *paired; // co_comparison_pairs
+} co_comparison;
+
+// The request is borrowed until the comparison is freed, which is legal on a zeroed struct and after
+// failure.
+co_status co_comparison_measure(co_comparison *out, const co_comparison_request *request);
+void co_comparison_free(co_comparison *comparison);
+// Of a baseline and output by its i-th metric, the model's value less the baseline's; NaN where there
+// is no pair.
+const co_paired *co_comparison_pairs(const co_comparison *comparison, int64_t baseline,
+                                     int64_t output);
+const char *co_comparison_name(const co_comparison *comparison, int64_t baseline, int64_t output);
+// '+' where the model is better than the baseline beyond doubt, '-' where it is worse, else ' '.
+char co_comparison_sign(const co_paired *pair, bool higher_is_better);
+
+#endif

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Charts as inline SVG, with a title and a description for those who do not see them. Colours come
+// from the page's style: 'a' to 'd', 'm' for what stands back.
+#ifndef COHORT_HOST_OUTPUT_CHART_H
+#define COHORT_HOST_OUTPUT_CHART_H
+
+#include <stdint.h>
+
+#include "host/core/context.h"
+
+typedef struct co_series {
+  const char *name; // in the key; NULL = not there
+  char colour;
+  bool dashed, area, dots; // a filled area below; a dot at each point
+  bool scattered;          // dots alone
+  const double *x, *y;     // points that are not finite are left out
+  int64_t count;
+} co_series;
+
+typedef struct co_axis {
+  const char *label;
+  double low, high; // equal = as the data have it
+  bool percent;     // values are shares
+} co_axis;
+
+// Lines over numeric axes. `description` says what is to be seen.
+void co_chart_lines(co_text *page, const char *title, const char *description, const co_axis *x,
+                    const co_axis *y, const co_series *series, int count);
+
+typedef struct co_bar {
+  const char *name;
+  double value, low, high; // low, high: a whisker; equal = none
+  const char *text;        // behind the bar; NULL = the value
+} co_bar;
+// Horizontal bars from zero, longest first as given.
+void co_chart_bars(co_text *page, const char *title, const char *description, const co_bar *bars,
+                   int count, char colour);
+
+// Small columns side by side, of up to two series (each its own share of the same scale), for
+// distributions. `low` and `high` are written below, may be NULL.
+void co_chart_columns(co_text *page, const char *title, const char *description,
+                      const double *first, const double *second, int count, const char *low,
+                      const char *high);
+
+// A square of shares, one row a true class: darker is more. `counts` (classes, classes).
+void co_chart_confusion(co_text *page, const char *title, const char *const *names, int classes,
+                        const double *counts);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// A text as a bag of its words or characters: how often each occurs, hashed to buckets (Weinberger et
+// al. 2009), weighted by how few of the training rows have it (tf-idf, as scikit-learn's), of length
+// 1. Texts are UTF-8; letters of Latin-1, Greek and Cyrillic are taken in lower case.
+#include <math.h>
+#include <string.h>
+
+#include "models/builder.h"
+
+typedef enum tokens { WORDS, CHARACTERS } tokens;
+
+typedef struct text_options {
+  int64_t buckets, ngram;
+  int tokens;
+} text_options;
+
+static const char *const token_words[] = {"words", "characters", NULL};
+
+static const co_field preprocessing[] = {
+    {"tokens", CO_FIELD_ENUM, offsetof(text_options, tokens), "words", 0, 0, token_words,
+     "What is counted: words, or pieces of them.", NULL},
+    {"ngram", CO_FIELD_INT, offsetof(text_options, ngram), "0", 0, 8, NULL,
+     "words: up to so many in a row; characters: so many in a row. 0: 1 word, 3 characters.", NULL},
+    {"buckets", CO_FIELD_INT, offsetof(text_options, buckets), "2048", 2, 1 << 20, NULL,
+     "To which they are hashed: the width of the input.", NULL},
+    {.key = NULL}};
+
+static const text_options *options_of(const co_input_feature *feature) {
+  return feature->preprocessing;
+}
+
+static int64_t ngram_of(const text_options *options) {
+  return options->ngram ? options->ngram : options->tokens == CHARACTERS ? 3 : 1;
+}
+
+// ---- tokens ------------------------------------------------------------------------------------
+
+// The next character, in lower case; 0 at the end. What is no UTF-8 is taken byte by byte.
+static uint32_t next_character(const unsigned char **at) {
+  const unsigned char *p = *at;
+  uint32_t c = *p;
+  int more = c >= 0xF0 && c < 0xF8 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
+  if (!c) return 0;
+  if (c >= 0xF8) more = 0;
+  uint32_t wide = c & (0x3Fu >> more);
+  for (int i = 1; i <= more; i++) {
+    if ((p[i] & 0xC0) != 0x80) more = 0;
+    wide = wide << 6 | (p[i] & 0x3F);
+  }
+  *at = p + 1 + more;
+  if (more) c = wide;
+  if ((c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7) ||
+      (c >= 0x391 && c <= 0x3A9) || (c >= 0x410 && c <= 0x42F))
+    return c + 0x20;
+  return c >= 0x400 && c <= 0x40F ? c + 0x50 : c;
+}
+
+// Letters and digits, and of what is not ASCII all but spaces and punctuation.
+static bool is_of_word(uint32_t c) {
+  if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  return c >= 0xC0 && !(c >= 0x2000 && c <= 0x206F) && !(c >= 0x3000 && c <= 0x303F);
+}
+
+enum { MOST_NGRAM = 8 };
+
+// FNV-1a over characters.
+static const uint64_t hash_start = 0xCBF29CE484222325u;
+static uint64_t hash_on(uint64_t hash, uint32_t c) {
+  for (int i = 0; i < 4; i++)
+    hash = (hash ^ (c >> 8 * i & 0xFF)) * 0x100000001B3u;
+  return hash;
+}
+
+static void count_token(const text_options *options, uint64_t hash, float *counts) {
+  counts[(hash ^ hash >> 32) % (uint64_t)options->buckets]++;
+}
+
+// Of 1 to n words that end with this one; `last` has the hashes of the words before it.
+static void count_words(const text_options *options, uint64_t word, uint64_t *last, float *counts) {
+  int64_t n = ngram_of(options);
+  memmove(last + 1, last, (MOST_NGRAM - 1) * sizeof *last);
+  last[0] = word;
+  uint64_t hash = hash_start;
+  for (int64_t k = 0; k < n && last[k]; k++) {
+    hash = hash_on(hash_on(hash, (uint32_t)last[k]), (uint32_t)(last[k] >> 32));
+    count_token(options, hash, counts);
+  }
+}
+
+// Of n characters in a row that end with this one; between words is one blank.
+static void count_characters(const text_options *options, uint32_t c, uint32_t *last,
+                             float *counts) {
+  int64_t n = ngram_of(options);
+  memmove(last + 1, last, (MOST_NGRAM - 1) * sizeof *last);
+  last[0] = c;
+  if (!last[n - 1]) return;
+  uint64_t hash = hash_start;
+  for (int64_t k = n; k-- > 0;)
+    hash = hash_on(hash, last[k]);
+  count_token(options, hash, counts);
+}
+
+// counts[bucket]: how often its tokens occur.
+static void count_tokens(const text_options *options, const char *text, float *counts) {
+  const unsigned char *at = (const unsigned char *)text;
+  uint64_t word = hash_start, words[MOST_NGRAM] = {0};
+  uint32_t characters[MOST_NGRAM] = {0};
+  bool inside = false;
+  memset(counts, 0, (size_t)options->buckets * sizeof *counts);
+  for (uint32_t c = 1; c;) {
+    c = next_character(&at);
+    bool was = inside;
+    inside = c && is_of_word(c);
+    if (options->tokens == CHARACTERS) {
+      if (inside && !was) count_characters(options, ' ', characters, counts);
+      if (inside) count_characters(options, c, characters, counts);
+    } else if (inside) {
+      word = hash_on(was ? word : hash_start, c);
+    } else if (was) {
+      count_words(options, word, words, counts);
+    }
+  }
+  if (options->tokens == CHARACTERS && characters[0])
+    count_characters(options, ' ', characters, counts);
+}
+
+// ---- derivation --------------------------------------------------------------------------------
+
+typedef struct derivation {
+  const text_options *options;
+  const float *weights;
+} derivation;
+
+static void derive(const void *user, const char *text, void *out) {
+  const derivation *d = user;
+  float *to = out;
+  double squares = 0;
+  count_tokens(d->options, text, to);
+  for (int64_t i = 0; i < d->options->buckets; i++) {
+    to[i] *= d->weights[i];
+    squares += (double)to[i] * (double)to[i];
+  }
+  double scale = squares > 0 ? 1 / sqrt(squares) : 0;
+  for (int64_t i = 0; i < d->options->buckets; i++)
+    to[i] = (float)((double)to[i] * scale);
+}
+
+static co_status declare(co_model *model, co_input_feature *feature) {
+  const co_fitted weights = {
+      .name = "weights", .dtype = CO_F32, .shape = co_shape_make(1, options_of(feature)->buckets)};
+  CO_RETURN_IF_FAILED(co_feature_declare(model, feature, &weights, 1));
+  derivation *made = co_arena_alloc(model->arena, 1, sizeof *made);
+  if (!made) return CO_ERR_MEMORY;
+  *made = (derivation){options_of(feature), co_feature_fitted(feature, "weights")->bytes};
+  const co_derivation d = {
+      .dtype = CO_F32, .width = options_of(feature)->buckets, .derive_text = derive, .user = made};
+  return co_feature_derive(model, feature, &d);
+}
+
+static bool is_fitted(const co_input_feature *feature) {
+  (void)feature;
+  return true;
+}
+
+// ---- fitting -----------------------------------------------------------------------------------
+
+typedef struct fitting {
+  float *counts;    // of a row
+  int64_t *present; // rows that have a token of the bucket
+  int64_t rows;
+} fitting;
+
+static co_status begin(co_context *ctx, const co_input_feature *feature, void *state) {
+  fitting *f = state;
+  size_t buckets = (size_t)options_of(feature)->buckets;
+  f->counts = co_alloc_zero(ctx, buckets, sizeof *f->counts);
+  f->present = co_alloc_zero(ctx, buckets, sizeof *f->present);
+  return f->counts && f->present ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status add(const co_input_feature *feature, void *state, const void *values, int64_t rows,
+                     const int64_t *samples) {
+  fitting *f = state;
+  const text_options *options = options_of(feature);
+  (void)samples;
+  for (int64_t i = 0; i < rows; i++) {
+    count_tokens(options, ((const char *const *)values)[i], f->counts);
+    for (int64_t k = 0; k < options->buckets; k++)
+      f->present[k] += f->counts[k] > 0;
+  }
+  f->rows += rows;
+  return CO_OK;
+}
+
+static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
+  const fitting *f = state;
+  float *weights = co_feature_fitted(feature, "weights")->bytes;
+  (void)ctx;
+  for (int64_t k = 0; k < options_of(feature)->buckets; k++)
+    weights[k] = (float)(log((1 + (double)f->rows) / (1 + (double)f->present[k])) + 1);
+  return CO_OK;
+}
+
+static void free_fitting(co_context *ctx, void *state) {
+  co_free(ctx, ((fitting *)state)->counts);
+  co_free(ctx, ((fitting *)state)->present);
+}
+
+static const co_fit_class fit = {
+    .state_size = sizeof(fitting), .begin = begin, .add = add, .end = end, .free = free_fitting};
+
+static co_status check(const co_input_feature *feature, const void *values, int64_t rows,
+                       const int64_t *samples, int64_t *counts) {
+  (void)feature;
+  (void)samples;
+  for (int64_t i = 0; i < rows; i++)
+    counts[CO_COUNT_MISSING] += !*((const char *const *)values)[i];
+  return CO_OK;
+}
+
+static co_status describe(const co_input_block *block, co_dtype *dtype, co_shape *shape) {
+  *dtype = CO_F32;
+  *shape = co_shape_make(2, CO_DIM_N, options_of(&block->features[0])->buckets);
+  return CO_OK;
+}
+
+static co_status emit(co_section_builder *b, co_value *out) {
+  return co_section_rows(b, false, out);
+}
+
+static const co_input_class input = {.preprocessing = preprocessing,
+                                     .preprocessing_size = sizeof(text_options),
+                                     .encoder = "mlp",
+                                     .declare = declare,
+                                     .is_fitted = is_fitted,
+                                     .fit = &fit,
+                                     .check = check,
+                                     .describe = describe,
+                                     .emit = emit};
+
+extern const co_feature_class co_feature_text;
+const co_feature_class co_feature_text = {
+    .name = "text",
+    .doc = "Of type text: a bag of words or characters, hashed and weighted by tf-idf.",
+    .columns = 1u << CO_COLUMN_TEXT,
+    .input = &input};
