@@ -296,6 +296,11 @@ static co_status check_options(const cohort_predict_options *o) {
   CO_RETURN_IF_FAILED(co_require(o->output, "predict", "an output"));
   if (o->column_count && o->top_k)
     return co_fail(CO_ERR_USAGE, "--top-k does not go with --columns");
+  if (o->split && o->dataset && co_table_is_raw(o->dataset, &o->source)) {
+    co_status status = co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
+    co_hint("leave --split out: all rows are scored");
+    return status;
+  }
   if (!o->shard) return CO_OK;
   CO_RETURN_IF_FAILED(parse_shard(&shard, &shards, o->shard));
   if (!co_score_columns_place(o->columns, o->column_count)) return CO_OK;

@@ -12,13 +12,6 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
-static co_status check(const cohort_predict_options *o) {
-  if (!o->split) return CO_OK;
-  co_status status = co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
-  co_hint("leave --split out: all rows are scored");
-  return status;
-}
-
 static co_status read_schema(co_table_scoring *t, const cohort_predict_options *o,
                              co_model_file *file) {
   char *found;
@@ -108,7 +101,6 @@ co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
     if (!option) return CO_OK;
     return co_fail(CO_ERR_USAGE, "%s is for a raw table; a dataset.h5 has its own", option);
   }
-  CO_RETURN_IF_FAILED(check(o));
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
   CO_RETURN_IF_FAILED(write_rows(t, context, o));
   t->options.dataset = t->rows.temporary;

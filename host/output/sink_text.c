@@ -133,9 +133,11 @@ static co_status choose_format(char *separator, const co_sink_options *o) {
 
 static co_status open_file(text_sink *s) {
   const co_sink_options *o = s->base.options;
-  CO_RETURN_IF_FAILED(choose_format(&s->separator, o));
-  if (strcmp(o->output, "-") == 0) return co_writer_open(&s->writer, s->base.ctx, "-", true);
   const co_output wanted = {o->output, o->replace, o->inputs, o->input_count};
+  bool to_file = strcmp(o->output, "-") != 0;
+  if (to_file) CO_RETURN_IF_FAILED(co_output_check(s->base.ctx, &wanted));
+  CO_RETURN_IF_FAILED(choose_format(&s->separator, o));
+  if (!to_file) return co_writer_open(&s->writer, s->base.ctx, "-", true);
   CO_RETURN_IF_FAILED(co_output_begin(&s->file, s->base.ctx, &wanted));
   return co_writer_open(&s->writer, s->base.ctx, s->file.temporary, false);
 }
