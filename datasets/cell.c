@@ -32,7 +32,8 @@ co_cell co_cell_trim(const co_cell *field, const char *suffix) {
 bool co_cell_is_missing(const co_cell *cell) {
   static const char *const words[] = {"NA", "N/A", "NaN", "nan", "null", "NULL", "Null", "\\N"};
   if (cell->length == 0) return true;
-  if (cell->length > 4) return false;
+  if (cell->length > 4 || (*cell->text != 'N' && *cell->text != 'n' && *cell->text != '\\'))
+    return false;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (strlen(words[i]) == cell->length && memcmp(words[i], cell->text, cell->length) == 0)
       return true;

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/cell.h"
@@ -431,9 +430,38 @@ static co_status write_keys(csv_import *m, co_dataset_writer *writer) {
   return status;
 }
 
-static int by_hash(const void *a, const void *b) {
-  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return (x > y) - (x < y);
+static void sort_few(uint64_t *hash, int64_t count) {
+  for (int64_t i = 1; i < count; i++) {
+    uint64_t moved = hash[i];
+    int64_t at = i;
+    for (; at && hash[at - 1] > moved; at--)
+      hash[at] = hash[at - 1];
+    hash[at] = moved;
+  }
+}
+
+// Sorts hashes where they are, by their byte at `shift` and then by the bytes below (P. McIlroy et al.,
+// "Engineering Radix Sort", 1993: American flag sort).
+static void sort_hashes(uint64_t *hash, int64_t count, int shift) {
+  int64_t begin[257] = {0}, next[256];
+  if (count <= 32 || shift < 0) {
+    if (shift >= 0) sort_few(hash, count);
+    return;
+  }
+  for (int64_t i = 0; i < count; i++)
+    begin[(hash[i] >> shift & 0xFF) + 1]++;
+  for (int b = 0; b < 256; b++)
+    begin[b + 1] += begin[b];
+  memcpy(next, begin, sizeof next);
+  for (int b = 0; b < 256; b++)
+    while (next[b] < begin[b + 1]) {
+      uint64_t moved = hash[next[b]];
+      int to = (int)(moved >> shift & 0xFF);
+      hash[next[b]] = hash[next[to]]; // where `to` is `b`, itself
+      hash[next[to]++] = moved;
+    }
+  for (int b = 0; b < 256; b++)
+    sort_hashes(hash + begin[b], begin[b + 1] - begin[b], shift - 8);
 }
 
 static void count_rows(csv_import *m) {
@@ -443,7 +471,7 @@ static void count_rows(csv_import *m) {
     result->rows[m->split[i]]++;
   result->duplicates = -1;
   if (m->key >= 0 || m->options->split.kind == CO_SPLIT_HASH) return;
-  qsort(m->hash, (size_t)rows, sizeof *m->hash, by_hash);
+  sort_hashes(m->hash, rows, 56);
   result->duplicates = 0;
   for (int64_t i = 1; i < rows; i++)
     result->duplicates += m->hash[i] == m->hash[i - 1];

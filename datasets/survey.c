@@ -48,6 +48,7 @@ static void count_number(co_column_survey *c, double value, const co_cell *cell)
   c->numbers++;
   c->fractions |= value != floor(value);
   c->wide |= (double)(float)value != value;
+  if (c->few_count > CO_SURVEY_FEW) return;
   for (int i = 0; i < c->few_count && i < CO_SURVEY_FEW; i++)
     if (c->few[i].value == value) {
       c->few[i].count++;

@@ -139,7 +139,9 @@ static co_status find_type(const decision *d) {
     if (free) leave_out(d, CO_RECIPE_NUMBER, CO_LOG_WARN, "it has no value");
     recipe->type = CO_RECIPE_NUMBER;
   } else if (all_numbers(c)) {
-    recipe->type = is_zero_one(c) ? CO_RECIPE_BINARY : CO_RECIPE_NUMBER;
+    // Of a target, two numbers are classes, whatever they are.
+    bool classes = is_zero_one(c) || (recipe->role == CO_RECIPE_TARGET && c->few_count == 2);
+    recipe->type = classes ? CO_RECIPE_BINARY : CO_RECIPE_NUMBER;
     if (recipe->type == CO_RECIPE_NUMBER) {
       CO_RETURN_IF_FAILED(check_numbers(d));
       hint_numbers(d);

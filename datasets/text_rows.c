@@ -9,7 +9,7 @@
 #include "host/core/utf8.h"
 
 enum {
-  PIECE_BYTES = 1 << 20,
+  PIECE_BYTES = 1 << 18, // with its cells within a core's cache
   LEAST_PIECE = 1 << 16,
   MOST_PIECES = 64,
   PADDING = 16,
@@ -19,10 +19,9 @@ enum {
 // ---- pieces ------------------------------------------------------------------------------------
 
 void co_text_piece_add(co_text_piece *p, const char *text, size_t length) {
-  co_context *ctx = p->rows->base.ctx;
-  if (p->status == CO_OK)
-    p->status =
-        co_grow(ctx, (void **)&p->cells, &p->cell_capacity, p->cell_count, sizeof *p->cells);
+  if (p->cell_count == p->cell_capacity && p->status == CO_OK)
+    p->status = co_grow(p->rows->base.ctx, (void **)&p->cells, &p->cell_capacity, p->cell_count,
+                        sizeof *p->cells);
   if (p->status == CO_OK) p->cells[p->cell_count++] = (co_cell){text, length};
 }
 

@@ -152,6 +152,23 @@ extern "C" {
   X(PIECEWISE_DENSE_BACKWARD, piecewise_dense_backward, (x, w, dy), ((dx), dw, db), "", "",        \
     .bf16 = "dy ->", .accumulate = "dx dw db", .flops = "dy",                                      \
     .why = "brings gradients of equal bins together")                                              \
+  X(FACTORIZATION, factorization, (x, v), (y, (sums)),                                             \
+    "FACTORIZATION_BACKWARD x v sums dy -> (dx) dv", "",                                           \
+    .bf16 = "x -> y", .why = "sums over pairs of features")                                        \
+  X(FACTORIZATION_BACKWARD, factorization_backward, (x, v, sums, dy), ((dx), dv), "", "",          \
+    .bf16 = "x dy -> dx", .accumulate = "dx dv", .why = "sums over pairs of features")             \
+  X(MEMBER_SCALE, member_scale, (x, r), (y), "MEMBER_SCALE_BACKWARD x r dy -> (dx) dr", "",        \
+    .bf16 = "x -> y", .why = "one row becomes several")                                            \
+  X(MEMBER_SCALE_BACKWARD, member_scale_backward, (x, r, dy), ((dx), dr), "", "",                  \
+    .bf16 = "x dy -> dx", .accumulate = "dx dr", .why = "several rows become one")                 \
+  X(MEMBER_DENSE, member_dense, (x, w, b), (y), "MEMBER_DENSE_BACKWARD x w dy -> (dx) dw db", "",  \
+    .bf16 = "x -> y", .why = "small products, one for each member")                                \
+  X(MEMBER_DENSE_BACKWARD, member_dense_backward, (x, w, dy), ((dx), dw, db), "", "",              \
+    .bf16 = "x dy -> dx", .accumulate = "dx dw db", .why = "small products, one for each member")  \
+  X(MEMBER_MEAN, member_mean, (x), (y), "", "",                                                    \
+    .bf16 = "x ->", .follows = true, .why = "several rows become one")                             \
+  X(REPEAT, repeat, (x), (y), "", "",                                                              \
+    .types = "x:any y:any", .why = "targets of several members")                                   \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -209,6 +226,10 @@ extern "C" {
   X(EMA, ema, (w, ema, segments, step, gate), (new_ema), "", "",                                   \
     .types = "segments:u8 step:u8 gate:f64", .is_alias = "new_ema=ema",                            \
     .why = "follows the update; one for all parameters")                                           \
+  X(RMSPROP, rmsprop, (w, g, v, (m), segments, step, gate), (new_w, new_v, (new_m), (mirror)), "", \
+    "", .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror",                  \
+    .bf16_each = true, .moves = true, .is_alias = "new_w=w new_v=v new_m=m",                       \
+    .why = "needs the whole norm; one for all parameters")                                         \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
   X(REORDER, reorder, (x), (y), "", "",                                                            \
     .types = "x:any y:any", .bf16 = "x -> y", .moves = true,                                       \
@@ -297,6 +318,16 @@ extern "C" {
 //                dense layer over the piecewise linear encoding (Gorishniy et al. 2022) of a number,
 //                without writing it out: b and the weights of the bins below are a sum that all rows
 //                share. dx = sum over d of dy w[c, floor(x)] within [0, B), else 0. NaN gives NaN.
+// FACTORIZATION  (Rendle 2010) x (N, I), v (I, D): y (N, 1) = the sum over pairs i < j of <v[i], v[j]>
+//                x[i] x[j], as sum_d (sums_d² - sum_i (v[i, d] x[i])²) / 2 where sums (N, D) = x v.
+// MEMBER_SCALE   (several members in one network: Gorishniy et al. 2024, after Wen et al. 2020) x (N,
+//                I), r (K, I): y (N K, I), row n K + k = x[n] r[k].
+// MEMBER_DENSE   x (N K, I), w (K, I, O), b (K, O): y (N K, O), row n K + k = x w[k] + b[k].
+// MEMBER_MEAN    x (N K, O), K = attr.members: y (N, O) = the mean over the K rows of n, taken of x
+//                (attr.link = CO_LINK_NONE); of sigmoid(x), back as its logit (CO_LINK_SIGMOID); of
+//                softmax(x), back as its logarithm (CO_LINK_SOFTMAX).
+// REPEAT         x (N, …) of any type, K = attr.members: y (N K, …), row n K + k = x[n], of reals times
+//                attr.factor.
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -349,18 +380,22 @@ extern "C" {
 //                (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
 //                clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is unspecified where gate[0] is
 //                0.
-// SGD            where gate[0] != 0, for every listed segment: g' = gate[1] g + l2 w; without m:
+// SGD            where gate[0] != 0, for every listed segment, with c(g) = gate[1] g, limited to
+//                [-clip_value, clip_value] where clip_value > 0: g' = c(g) + l2 w; without m:
 //                w -= lr rate g'; with m: m = momentum m + g'; w -= lr rate (nesterov ? g' +
 //                momentum m : m) (as PyTorch's SGD). l2 = weight_decay * segment.decay, rate =
-//                segment.rate. SGD and ADAM work in place: new_w, new_m, new_v are the memory of w,
+//                segment.rate. SGD, ADAM and RMSPROP work in place: new_w, new_m, new_v are the memory of w,
 //                m, v; what no segment lists stays. new_m is present where m is. mirror bf16 (M): new_w
 //                rounded, for the listed elements where gate[0] != 0; the others stay.
-// ADAM           (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019) g' = gate[1] g
+// ADAM           (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019) g' = c(g)
 //                (+ l2 w unless decoupled); m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2)
 //                g'²; w -= lr rate l2 w (if decoupled); w -= lr rate (m bias_correction1) / (sqrt(v
 //                bias_correction2) + epsilon), bias_correctionK = 1 / (1 - betaK^t).
 // EMA            where gate[0] != 0, for every listed segment: ema += step.ema_rate (w - ema). Works in
 //                place, as SGD and ADAM do: what no segment lists stays.
+// RMSPROP        (Tieleman & Hinton 2012; with beta2 = added = 1 Adagrad, Duchi et al. 2011) g' = c(g)
+//                + l2 w; v = beta2 v + added g'²; d = g' / (sqrt(v) + epsilon); with m: m = momentum
+//                m + d and d = m; w -= lr rate d (as PyTorch's).
 // REORDER        y = x in another layout (padding of the result is zero).
 //
 // bf16: data may be bf16 where "real" is f32: activations, their gradients, and the copies of
@@ -401,6 +436,9 @@ typedef enum co_function {
   CO_FUNCTION_LEAKY_RELU
 } co_function;
 
+// Of MEMBER_MEAN.
+typedef enum co_link { CO_LINK_NONE, CO_LINK_SIGMOID, CO_LINK_SOFTMAX } co_link;
+
 // Of POINTWISE_LOSS.
 typedef enum co_pointwise {
   CO_POINTWISE_SQUARED,
@@ -419,7 +457,7 @@ typedef struct co_op_attr {
   co_activation activation; // those of the fact .activation, MAX_POOL2D
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
-  double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD
+  double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
   double rate;              // DROPOUT, FLIP, INPUT_ROWS
   double fill;              // SHIFTED_CROP, INPUT_ROWS
   int64_t pad;              // SHIFTED_CROP, INPUT_ROWS
@@ -433,8 +471,13 @@ typedef struct co_op_attr {
   double label_smoothing;   // BINARY and SOFTMAX_CROSS_ENTROPY, within [0, 1)
   int64_t level_count;      // QUANTILE
   double levels[CO_MAX_QUANTILES];
-  double clip_norm; // GRADIENT_NORM, 0 = off
+  int64_t members;   // MEMBER_MEAN, REPEAT
+  double factor;     // REPEAT
+  co_link link;      // MEMBER_MEAN
+  double clip_norm;  // GRADIENT_NORM, 0 = off
+  double clip_value; // SGD, ADAM, RMSPROP, 0 = off
   double weight_decay, beta1, beta2;
+  double added; // RMSPROP
   int32_t nesterov, decoupled;
   co_dtype dtype;        // CAST, INPUT_ROWS
   co_shape shape;        // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic

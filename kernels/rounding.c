@@ -85,6 +85,9 @@ static kind kind_of(co_op op) {
   case CO_OP_EMBEDDING_BACKWARD:
   case CO_OP_PIECEWISE_DENSE:
   case CO_OP_PIECEWISE_DENSE_BACKWARD:
+  case CO_OP_MEMBER_SCALE_BACKWARD:
+  case CO_OP_MEMBER_DENSE:
+  case CO_OP_MEMBER_DENSE_BACKWARD:
   case CO_OP_ADD:
     return SUMS;
   default:
@@ -252,6 +255,30 @@ static void round_activation(rounding *r, const co_op_desc *desc, void *const *i
   }
 }
 
+// Squares of sums less sums of squares; in slopes, sums less one of their terms.
+static void round_factorization(rounding *r, const co_op_desc *desc, void *const *in,
+                                void *const *out) {
+  const bool backward = desc->op == CO_OP_FACTORIZATION_BACKWARD;
+  const int64_t I = desc->in[1].shape.dim[0], D = desc->in[1].shape.dim[1];
+  const int64_t N = desc->in[0].shape.dim[0];
+  const double *x = in[0], *v = in[1];
+  for (int64_t n = 0; n < N; n++) {
+    double pairs = 0;
+    for (int64_t d = 0; d < D; d++) {
+      double sum = 0;
+      for (int64_t i = 0; i < I; i++)
+        sum += fabs(v[i * D + d] * x[n * I + i]);
+      pairs += sum * sum;
+      for (int64_t i = 0; backward && i < I; i++) {
+        const double off = growth((double)I) * fabs(((const double *)in[3])[n]) * sum;
+        if (out[0]) ((double *)out[0])[n * I + i] += sign(r) * off * fabs(v[i * D + d]);
+        ((double *)out[1])[i * D + d] += sign(r) * off * fabs(x[n * I + i]);
+      }
+    }
+    if (!backward) ((double *)out[0])[n] += sign(r) * growth((double)I) * pairs;
+  }
+}
+
 // Rows less their mean, as in round_batch_norm.
 static void round_layer_norm(rounding *r, const co_op_desc *desc, void *const *in,
                              void *const *out) {
@@ -334,6 +361,8 @@ static co_status run_general(rounding *r, const co_op_desc *desc, void *const *i
   if (desc->op == CO_OP_BATCH_NORM_BACKWARD) round_batch_norm_backward(r, desc, from, out);
   if (desc->op == CO_OP_ACTIVATION || desc->op == CO_OP_ACTIVATION_BACKWARD)
     round_activation(r, desc, from, out);
+  if (desc->op == CO_OP_FACTORIZATION || desc->op == CO_OP_FACTORIZATION_BACKWARD)
+    round_factorization(r, desc, from, out);
   if (desc->op == CO_OP_LAYER_NORM) round_layer_norm(r, desc, from, out);
   if (desc->op == CO_OP_LAYER_NORM_BACKWARD) round_layer_norm_backward(r, desc, from, out);
   if (desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY) round_softmax_cross_entropy(r, desc, from, out);

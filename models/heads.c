@@ -19,7 +19,8 @@ co_status co_model_flatten(co_model *model, const char *output, co_value *value)
 static co_status default_head(co_model_builder *b, const co_output_feature *feature, co_value in,
                               co_value *out) {
   co_model *model = b->model;
-  const co_layer_class *dense = co_layer_find("Dense");
+  bool members = co_dim_members(co_value_shape(model->network, in)->dim[0]) > 0;
+  const co_layer_class *dense = co_layer_find(members ? "MemberDense" : "Dense");
   void *options = co_arena_alloc(model->arena, 1, dense->options_size);
   char *text = co_arena_format(model->arena, "units: %lld", (long long)feature->width);
   char *path = co_arena_format(model->arena, "%s/%s", feature->name, feature->class_->output->head);
@@ -97,7 +98,29 @@ static co_status add_target(co_model *model, const co_output_feature *feature, c
   return co_emit(model->network, CO_OP_RESHAPE, &attr, 1, out, out);
 }
 
-static co_status add_loss(co_model *model, co_output_feature *feature, co_value prediction) {
+// What members predict together: the mean of their probabilities, as what a head gives.
+static co_status join_members(co_model *model, const co_output_feature *feature, int64_t members,
+                              co_value predictions, co_value *out) {
+  const bool classes = feature->class_->output->activation == CO_OP_SOFTMAX;
+  const co_op_attr attr = {.members = members,
+                           .link = classes                ? CO_LINK_SOFTMAX
+                                   : feature->loss->logit ? CO_LINK_SIGMOID
+                                                          : CO_LINK_NONE};
+  return co_emit(model->network, CO_OP_MEMBER_MEAN, &attr, 1, &predictions, out);
+}
+
+// Each member has the whole target, and its share of the row's weight.
+static co_status repeat_target(co_graph *graph, int64_t members, co_loss_operands *operands) {
+  const co_op_attr target = {.members = members, .factor = 1};
+  const co_op_attr weight = {.members = members, .factor = 1 / (double)members};
+  CO_RETURN_IF_FAILED(
+      co_emit(graph, CO_OP_REPEAT, &target, 1, &operands->target, &operands->target));
+  return co_emit(graph, CO_OP_REPEAT, &weight, 1, &operands->row_weight, &operands->row_weight);
+}
+
+// `predictions` are those of the members, where there are some; else the prediction itself.
+static co_status add_loss(co_model *model, co_output_feature *feature, co_value predictions,
+                          co_value prediction) {
   co_graph *graph = model->network;
   co_shape rows = co_shape_make(1, CO_DIM_N);
   co_value target, row_weight;
@@ -113,8 +136,12 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
   feed.fitted = &feature->class_weights;
   feed.fitted_count = feature->class_weights ? 1 : 0;
   CO_RETURN_IF_FAILED(co_model_add_feed(model, weight, CO_F32, &rows, &feed, &row_weight));
-  CO_RETURN_IF_FAILED(co_loss_emit(graph, feature->loss, &feature->loss_attr, feature->name,
-                                   feature->weight, prediction, target, row_weight));
+  const co_loss_operands reported = {prediction, target, row_weight};
+  co_loss_operands trained = {predictions, target, row_weight};
+  const int64_t members = co_dim_members(co_value_shape(graph, predictions)->dim[0]);
+  if (members) CO_RETURN_IF_FAILED(repeat_target(graph, members, &trained));
+  CO_RETURN_IF_FAILED(co_loss_emit_apart(graph, feature->loss, &feature->loss_attr, feature->name,
+                                         feature->weight, &trained, &reported));
   if (!feature->column) return CO_OK;
   return co_metrics_emit(graph, feature->name, feature->column->type, prediction, target,
                          row_weight);
@@ -132,7 +159,11 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
                       : feature->decoder ? written_head(b, feature, combined, &prediction)
                                          : default_head(b, feature, combined, &prediction));
   if (b->problems->count > before) return CO_OK;
-  CO_RETURN_IF_FAILED(add_loss(model, feature, prediction));
+  const co_value predictions = prediction;
+  const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);
+  model->network->layer = feature->name;
+  if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, predictions, &prediction));
+  CO_RETURN_IF_FAILED(add_loss(model, feature, predictions, prediction));
   co_value shown = prediction;
   // Whatever is learned as a probability is shown as one.
   co_op activation = feature->loss->logit ? CO_OP_SIGMOID : class_->activation;

@@ -9,6 +9,7 @@
 
 typedef struct combiner_options {
   int type;
+  int64_t members;
   const co_node *layers;
 } combiner_options;
 
@@ -17,8 +18,16 @@ static const char *const combiner_words[] = {"concat", "add", "graph", NULL};
 const co_field co_combiner_fields[] = {
     {"type", CO_FIELD_ENUM, offsetof(combiner_options, type), "concat", 0, 0, combiner_words,
      "How encoded inputs are joined.", NULL},
+    {"members", CO_FIELD_INT, offsetof(combiner_options, members), "0", 0, 1024, NULL,
+     "So many networks in one, which share all layers: each has a trained scale of the joined "
+     "inputs "
+     "and an output of its own, scores are their mean (Gorishniy et al. 2024); 0 = one network.",
+     NULL},
     {"layers", CO_FIELD_NODE, offsetof(combiner_options, layers), "null", 0, 0, NULL,
-     "Layers after joining; for graph, layers that name the inputs.", NULL},
+     "Layers after joining, whose `inputs:` may name what was `joined`; for graph, layers that "
+     "name "
+     "the inputs.",
+     NULL},
     {.key = NULL}};
 
 // ---- blocks ------------------------------------------------------------------------------------
@@ -46,17 +55,26 @@ static bool is_packed(const co_input_feature *before, const co_input_feature *fe
          memcmp(before->preprocessing, feature->preprocessing, class_->preprocessing_size) == 0;
 }
 
-// Whether one of the combiner's layers says what it reads: it may name any input.
-static bool names_inputs(const co_node *layers) {
-  for (int64_t i = 0; layers && layers->kind == CO_NODE_LIST && i < layers->count; i++)
-    if (co_node_get(layers->items[i], "inputs")) return true;
+static bool is_input(const co_model *model, const co_node *name) {
+  for (int64_t i = 0; name->kind == CO_NODE_SCALAR && i < model->input_count; i++)
+    if (strcmp(model->inputs[i].name, name->text) == 0) return true;
+  return false;
+}
+
+// Whether one of the combiner's layers names an input.
+static bool names_inputs(const co_model *model, const co_node *layers) {
+  for (int64_t i = 0; layers && layers->kind == CO_NODE_LIST && i < layers->count; i++) {
+    const co_node *inputs = co_node_get(layers->items[i], "inputs");
+    for (int64_t k = 0; inputs && inputs->kind == CO_NODE_LIST && k < inputs->count; k++)
+      if (is_input(model, inputs->items[k])) return true;
+  }
   return false;
 }
 
 static bool may_pack(const co_model *model) {
   const co_node *combiner = co_node_get(model->config, "combiner");
   const co_node *type = combiner ? co_node_get(combiner, "type") : NULL;
-  if (combiner && names_inputs(co_node_get(combiner, "layers"))) return false;
+  if (combiner && names_inputs(model, co_node_get(combiner, "layers"))) return false;
   return !type || (type->kind == CO_NODE_SCALAR && strcmp(type->text, "concat") == 0);
 }
 
@@ -204,15 +222,19 @@ static co_status embed_events(co_model_builder *b, co_input_block *block, co_val
   return co_emit(model->network, CO_OP_RESHAPE, &attr, 1, out, out);
 }
 
+// A layer that no list asks for; `text`: its options.
 static co_status join(co_model_builder *b, const char *kind, const char *path, const co_node *place,
-                      const co_value *values, int64_t count, co_value *out) {
+                      const char *text, const co_value *values, int64_t count, co_value *out) {
   co_model *model = b->model;
   const co_layer_class *layer = co_layer_find(kind);
-  void *defaults = co_arena_alloc(model->arena, 1, layer->options_size + 1);
-  if (!defaults) return CO_ERR_MEMORY;
+  void *options = co_arena_alloc(model->arena, 1, layer->options_size + 1);
+  co_node *node;
+  if (!options) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
-      co_fields_parse(defaults, layer->fields, NULL, "combiner", model->arena, b->problems));
-  co_status status = co_layer_apply(model->network, layer, path, defaults, values, (int)count, out);
+      co_yaml_parse(&node, model->arena, "combiner", text, strlen(text), b->problems));
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(options, layer->fields, node, "combiner", model->arena, b->problems));
+  co_status status = co_layer_apply(model->network, layer, path, options, values, (int)count, out);
   if (status != CO_ERR_CONFIG) return status;
   return co_node_problem(b->problems, place, NULL, "%s: %s", path, co_error_last()->message);
 }
@@ -232,7 +254,7 @@ static co_status encode_events(co_model_builder *b, co_input_block *first, branc
   *out = (branch){table, values[0]};
   if (b->problems->count > before) return CO_OK;
   if (count > 1)
-    CO_RETURN_IF_FAILED(join(b, "Concatenate", path, node, values, count, &out->value));
+    CO_RETURN_IF_FAILED(join(b, "Concatenate", path, node, "{}", values, count, &out->value));
   const co_encoder_input input = {.fallback = "rnn", .events = true};
   const co_node *layers;
   CO_RETURN_IF_FAILED(
@@ -271,7 +293,8 @@ static co_status combine_layers(co_model_builder *b, const co_node *layers, cons
   if (!known) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < count; i++)
     known[i] = (co_named_value){branches[i].name, branches[i].value};
-  co_layer_list_options options = {"combiner", known, count, input};
+  known[count] = (co_named_value){"joined", input}; // where nothing else is called so
+  co_layer_list_options options = {"combiner", known, count + (input != CO_NO_VALUE), input};
   return co_layer_list_build(model->network, layers, "combiner.layers", &options, model->arena,
                              b->problems, out);
 }
@@ -287,6 +310,9 @@ static co_status combine(co_model_builder *b, const branch *branches, int64_t co
   *out = count ? branches[0].value : CO_NO_VALUE;
   if (b->problems->count > before || !count) return CO_OK;
   const char *type = combiner_words[options.type];
+  if (strcmp(type, "graph") == 0 && options.members)
+    return co_node_problem(b->problems, co_node_get(node, "members"), NULL,
+                           "combiner.members: in a graph it is the layer Members");
   if (strcmp(type, "graph") == 0)
     return combine_layers(b, options.layers, branches, count,
                           count == 1 ? branches[0].value : CO_NO_VALUE, out);
@@ -296,9 +322,14 @@ static co_status combine(co_model_builder *b, const branch *branches, int64_t co
     for (int64_t i = 0; i < count; i++)
       values[i] = branches[i].value;
     CO_RETURN_IF_FAILED(join(b, strcmp(type, "add") == 0 ? "Add" : "Concatenate", "combiner/join",
-                             node, values, count, out));
-    if (b->problems->count > before) return CO_OK;
+                             node, "{}", values, count, out));
   }
+  if (b->problems->count == before && options.members) {
+    char *text = co_arena_format(model->arena, "members: %lld", (long long)options.members);
+    if (!text) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(join(b, "Members", "combiner/members", node, text, out, 1, out));
+  }
+  if (b->problems->count > before) return CO_OK;
   return options.layers ? combine_layers(b, options.layers, branches, count, *out, out) : CO_OK;
 }
 

@@ -357,7 +357,7 @@ const cli_verb cli_verb_import = {
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
         "columns are one table. What a column is, is found out from all of its cells;\n"
         "--print-schema shows it.\n",
-    .common = CLI_SEED | CLI_FORCE,
+    .common = CLI_SEED | CLI_FORCE | CLI_THREADS,
     .options = options_table,
     .options_size = sizeof(cli_import_options),
     .operand = "FILE",

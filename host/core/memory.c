@@ -86,6 +86,11 @@ size_t co_memory_limit(char source[CO_MEMORY_SOURCE_BYTES]) {
   return l.bytes;
 }
 
+size_t co_memory_peak(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
+}
+
 // /proc/self/statm: pages in all, resident, resident of files and shared memory, …
 size_t co_memory_anonymous(void) {
   unsigned long long resident = 0, shared = 0;

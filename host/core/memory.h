@@ -21,6 +21,8 @@ size_t co_memory_limit(char source[CO_MEMORY_SOURCE_BYTES]);
 // `unified` and `memory` are where the hierarchies of v2 and of v1's controller are mounted.
 size_t co_memory_group_limit(const char *file, const char *unified, const char *memory,
                              char source[CO_MEMORY_SOURCE_BYTES]);
+// The most bytes that were resident so far, mapped files included; 0 = not known.
+size_t co_memory_peak(void);
 // Bytes in use that no file could give back: the process's anonymous resident memory, by anybody
 // in it; 0 if the system does not tell.
 size_t co_memory_anonymous(void);

@@ -74,9 +74,16 @@ int co_dim_event_table(int64_t extent) {
   return table < CO_MAX_EVENT_TABLES ? (int)table : -1;
 }
 
+int64_t co_dim_members(int64_t extent) {
+  int64_t members = CO_DIM_NT(CO_MAX_EVENT_TABLES) - extent;
+  return members > 0 ? members : 0;
+}
+
 static int64_t bind_extent(int64_t extent, const co_shape_class *class_) {
   int table = co_dim_event_table(extent);
   if (extent == CO_DIM_N) return class_->rows;
+  int64_t members = co_dim_members(extent);
+  if (members) return class_->rows > INT64_MAX / members ? -1 : class_->rows * members;
   if (table < 0) return extent;
   int64_t t = class_->t[table];
   if (extent > CO_DIM_NT(0)) return t;
@@ -93,6 +100,8 @@ static void print_extent(int64_t extent, char *out, size_t size) {
     snprintf(out, size, "%" PRId64, extent);
   } else if (extent == CO_DIM_N) {
     snprintf(out, size, "N");
+  } else if (co_dim_members(extent)) {
+    snprintf(out, size, "N*%" PRId64, co_dim_members(extent));
   } else {
     const char *rows = extent <= CO_DIM_NT(0) ? "N*" : "";
     snprintf(out, size, "%sT%" PRId64, rows, (rows[0] ? CO_DIM_NT(0) : CO_DIM_T(0)) - extent);

@@ -29,6 +29,9 @@ enum { CO_MAX_RANK = 6, CO_MAX_EVENT_TABLES = 4 };
 #define CO_DIM_N ((int64_t)-1)
 #define CO_DIM_T(k) ((int64_t)-2 - (int64_t)(k))
 #define CO_DIM_NT(k) (CO_DIM_T(CO_MAX_EVENT_TABLES) - (int64_t)(k))
+// Rows that each are there `members` times, of networks of several members; 0 of all other extents.
+#define CO_DIM_MEMBERS(members) (CO_DIM_NT(CO_MAX_EVENT_TABLES) - (int64_t)(members))
+int64_t co_dim_members(int64_t extent);
 
 // Extents in elements, outermost first. Rank 0 is a scalar (one element).
 typedef struct co_shape {

@@ -146,6 +146,7 @@ static co_status build_update(co_program *program, co_phase *p) {
     CO_RETURN_IF_FAILED(
         co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
   operands.mirror = CO_NO_VALUE;
+  operands.clip_value = p->options.clip_value;
   if (program->store->mirror)
     CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));

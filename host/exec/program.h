@@ -23,6 +23,7 @@ typedef struct co_phase_options {
   // Of the exponential moving average of its parameters, which evaluation reads; 0 = off. After update
   // t it is min(ema_decay, (1 + t) / (10 + t)), so that the average leaves the first weights early.
   double ema_decay;
+  double clip_value; // of each element of the gradient, 0 = off
 } co_phase_options;
 
 // The input section, run before the network on devices that have memory of their own. Its inputs

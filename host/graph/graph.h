@@ -59,7 +59,8 @@ typedef enum co_init_kind {
   CO_INIT_FORGET_GATE, // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
                        // al. 2015)
   CO_INIT_UNIFORM,     // U(-0.05, 0.05), Keras' "uniform"
-  CO_INIT_FAN_IN_UNIFORM // U(-l, l), l = 1 / sqrt(fan_in): PyTorch's default
+  CO_INIT_FAN_IN_UNIFORM, // U(-l, l), l = 1 / sqrt(fan_in): PyTorch's default
+  CO_INIT_SIGNS           // 1 or -1, as likely
 } co_init_kind;
 
 typedef struct co_param_info {

@@ -12,6 +12,11 @@ enum { FORMAT_VERSION = 1 };
 
 // ---- checksum ----------------------------------------------------------------------------------
 
+// Whether the learning rate has anything but its schedule.
+static bool has_moved(const co_training_state *state) {
+  return state->rate != 1 || state->plateau || state->rollbacks;
+}
+
 // Arrays have a CRC of their own; this is for what stands in texts and attributes.
 static void digest(char hex[65], const char *config, const char *schema, const char *dataset,
                    const char *weights, const co_training_state *state) {
@@ -29,6 +34,11 @@ static void digest(char hex[65], const char *config, const char *schema, const c
       co_sha256_update(&hash, &numbers[i], sizeof numbers[i]);
     int length = snprintf(best, sizeof best, "%a", state->best);
     co_sha256_update(&hash, best, (size_t)length);
+    if (has_moved(state)) { // others are written as they were before there was such a thing
+      length = snprintf(best, sizeof best, "%a %lld %lld", state->rate, (long long)state->plateau,
+                        (long long)state->rollbacks);
+      co_sha256_update(&hash, best, (size_t)length);
+    }
   }
   co_sha256_final(&hash, hex);
 }
@@ -240,6 +250,11 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", numbers[i].name, numbers[i].value));
   CO_RETURN_IF_FAILED(co_h5_set_double(file, "/trainer", "best", state->best));
+  if (has_moved(state)) {
+    CO_RETURN_IF_FAILED(co_h5_set_double(file, "/trainer", "rate", state->rate));
+    CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", "plateau", state->plateau));
+    CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", "rollbacks", state->rollbacks));
+  }
   co_shape shape = co_shape_make(1, state->sum_count);
   CO_RETURN_IF_FAILED(co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
   for (int k = 0; k < 1 + CO_MAX_SLOTS; k++)
@@ -418,6 +433,13 @@ static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "finished", &finished));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "metrics_bytes", &state->metrics_bytes));
   CO_RETURN_IF_FAILED(co_h5_get_double(file, "/trainer", "best", &state->best));
+  state->rate = 1;
+  state->plateau = state->rollbacks = 0;
+  if (co_h5_has_attribute(file, "/trainer", "rate")) {
+    CO_RETURN_IF_FAILED(co_h5_get_double(file, "/trainer", "rate", &state->rate));
+    CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "plateau", &state->plateau));
+    CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "rollbacks", &state->rollbacks));
+  }
   state->epoch = (uint32_t)epoch;
   state->seed = (uint64_t)seed;
   state->finished = finished != 0;

@@ -28,6 +28,9 @@ typedef struct co_training_state {
   int64_t best_step;     // its checkpoint's step, -1 if none
   int64_t bad_epochs;    // since the best
   bool finished;         // early stop or the last epoch
+  double rate;           // what plateaus and rollbacks have left of the learning rate: 1 at first
+  int64_t plateau;       // epochs since the best or since the rate fell
+  int64_t rollbacks;     // so far
   int64_t metrics_bytes; // length of metrics.jsonl that belongs to it
   int64_t sum_count;     // accumulators of the epoch in work
   double *sums;          // owned by whoever filled it

@@ -333,6 +333,9 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
     return index >= (uint64_t)info->shape.dim[0] / 4 && index < (uint64_t)info->shape.dim[0] / 2;
   case CO_INIT_ORTHOGONAL:
     break; // fill_orthogonal
+  case CO_INIT_SIGNS:
+    two_uniforms(seed, index, 0, purpose, u);
+    return u[0] < 0.5 ? -1 : 1;
   case CO_INIT_UNIFORM:
     two_uniforms(seed, index, 0, purpose, u);
     return (2 * u[0] - 1) * 0.05;

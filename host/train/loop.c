@@ -14,7 +14,7 @@ double co_session_now(void) {
 }
 
 static double learning_rate(const co_session *t, int64_t step) {
-  return t->settings.learning_rate *
+  return t->settings.learning_rate * t->state.rate *
          co_schedule_factor(&t->settings.schedule, step, t->total_steps);
 }
 
@@ -64,6 +64,17 @@ static void show_progress(co_session *t) {
   co_watch_progress(t->watch, "train", "steps", t->state.step, t->total_steps, detail);
 }
 
+// Of the schedule plateau: the rate falls when the metric was no better for so long.
+static void follow_plateau(co_session *t, bool better) {
+  const co_schedule_options *schedule = &t->settings.schedule;
+  if (schedule->decay != CO_DECAY_PLATEAU) return;
+  t->state.plateau = better ? 0 : t->state.plateau + 1;
+  if (t->state.plateau < schedule->patience) return;
+  t->state.plateau = 0;
+  t->state.rate =
+      fmax(t->state.rate * schedule->decay_rate, fmin(t->state.rate, schedule->minimum_fraction));
+}
+
 co_status co_session_validate(co_session *t, double *out) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
   double begun = co_session_now();
@@ -87,6 +98,7 @@ co_status co_session_validate(co_session *t, double *out) {
   } else {
     t->state.bad_epochs++;
   }
+  follow_plateau(t, better);
   // Without the output's name, which may have anything in it: records consist of key=value pairs.
   const char *metric = t->settings.validation_metric ? t->settings.validation_metric : "loss";
   const char *dot = strrchr(metric, '.');
@@ -209,11 +221,27 @@ static co_status submit(co_session *t) {
                            item->log);
 }
 
+enum { MOST_ROLLBACKS = 8 };
+
+static co_status take_diverged(co_session *t, const co_view *view) {
+  const int policy = t->settings.on_nan;
+  if (policy == CO_NAN_ROLLBACK && t->state.rollbacks < MOST_ROLLBACKS) {
+    t->rolls_back = true;
+    return CO_OK;
+  }
+  if (policy != CO_NAN_SKIP) return stop_diverged(t, view);
+  co_log(t->ctx, CO_LOG_WARN, "train",
+         "the gradient of step %lld is not finite; the update is left out",
+         (long long)t->state.step + 1);
+  return CO_OK;
+}
+
 static co_status take_step(co_session *t, const co_view *view, const co_step_result *result) {
   for (int64_t i = 0; i < t->model->network->loss_count; i++)
     t->interval.weight_sum[i] += view->weight_sum[i];
   t->norm = result->gradient_norm;
-  if (!result->finite) return stop_diverged(t, view);
+  if (!result->finite) CO_RETURN_IF_FAILED(take_diverged(t, view));
+  if (t->rolls_back) return CO_OK; // nothing after it counts
   t->state.step++;
   t->state.epoch = view->batch->epoch;
   t->state.batch = view->batch->index + 1;
@@ -226,6 +254,14 @@ static co_status decide(co_session *t, bool epoch_over) {
   return co_session_checkpoint(t, true);
 }
 
+// What is in flight is of no use any more.
+static co_status roll_back(co_session *t) {
+  co_session_close_batches(t);
+  t->rolls_back = t->waiting = false;
+  CO_RETURN_IF_FAILED(co_session_roll_back(t));
+  return co_session_open_batches(t);
+}
+
 static co_status collect(co_session *t) {
   const co_queued_submission *item;
   co_submission_result result;
@@ -233,10 +269,11 @@ static co_status collect(co_session *t) {
   co_status status = CO_OK;
   for (int64_t i = 0; i < item->count && status == CO_OK; i++)
     status = take_step(t, &item->views[i], &result.steps[i]);
-  if (status == CO_OK && item->log) status = log_interval(t, result.metrics);
+  if (status == CO_OK && item->log && !t->rolls_back) status = log_interval(t, result.metrics);
   bool decides = item->decide, epoch_over = item->views[item->count - 1].batch->last;
   co_submission_queue_release(&t->queue);
   CO_RETURN_IF_FAILED(status);
+  if (t->rolls_back) return roll_back(t);
   show_progress(t);
   return decides ? decide(t, epoch_over) : CO_OK;
 }

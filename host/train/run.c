@@ -315,6 +315,9 @@ co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes) {
   char *events = co_path_join(run->ctx, run->path, "events.jsonl");
   char *checkpoints = co_path_join(run->ctx, run->path, "checkpoints");
   co_status status = metrics && events && checkpoints ? CO_OK : CO_ERR_MEMORY;
+  co_writer_close(run->metrics); // of a run that goes back
+  co_writer_close(run->events);
+  run->metrics = run->events = NULL;
   if (status == CO_OK) status = co_make_directories(run->ctx, checkpoints); // if it was deleted
   if (status == CO_OK) status = check_length(metrics, metrics_bytes);
   if (status == CO_OK) status = co_truncate_file(run->ctx, metrics, metrics_bytes);
@@ -410,14 +413,15 @@ static co_status list_checkpoints(co_run *run, checkpoint **out, int64_t *count)
   return status;
 }
 
-co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
-                             bool *scheduled) {
+static co_status load_newest(co_run *run, bool only_scheduled, co_run_loader load, void *user,
+                             int64_t *step, bool *scheduled) {
   checkpoint *list;
   int64_t count;
   *step = -1;
   *scheduled = true;
   co_status status = list_checkpoints(run, &list, &count);
   for (int64_t i = 0; status == CO_OK && *step < 0 && i < count; i++) {
+    if (only_scheduled && !list[i].scheduled) continue;
     char *path = co_run_checkpoint_path(run, list[i].step, list[i].scheduled);
     bool damaged = false;
     status = path ? load(user, path, &damaged) : CO_ERR_MEMORY;
@@ -434,6 +438,16 @@ co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_
   }
   co_free(run->ctx, list);
   return status;
+}
+
+co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
+                             bool *scheduled) {
+  return load_newest(run, false, load, user, step, scheduled);
+}
+
+co_status co_run_load_scheduled(co_run *run, co_run_loader load, void *user, int64_t *step) {
+  bool scheduled;
+  return load_newest(run, true, load, user, step, &scheduled);
 }
 
 static co_status set_aside(co_run *run, const checkpoint *c) {

@@ -58,6 +58,8 @@ char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled);
 typedef co_status (*co_run_loader)(void *user, const char *path, bool *damaged);
 co_status co_run_load_newest(co_run *run, co_run_loader load, void *user, int64_t *step,
                              bool *scheduled);
+// Only those that an undisturbed run writes, too; *step is -1 where there is none.
+co_status co_run_load_scheduled(co_run *run, co_run_loader load, void *user, int64_t *step);
 // Renames the checkpoints that were passed over (those newer than the one that was loaded, or all if
 // `step` is -1) to NAME.damaged, with a warning: they are evidence, and no longer in the way.
 co_status co_run_set_damaged_aside(co_run *run, int64_t step, bool scheduled);

@@ -212,7 +212,8 @@ static co_status create_program(co_session *t) {
   co_phase_options phase = {.optimizer = t->settings.optimizer,
                             .optimizer_options = t->settings.optimizer_options,
                             .clip_norm = t->settings.clip_norm,
-                            .ema_decay = t->settings.ema_decay};
+                            .ema_decay = t->settings.ema_decay,
+                            .clip_value = t->settings.clip_value};
   int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
   co_program_options options = {.rows = micro,
                                 .classes = classes,

@@ -65,6 +65,7 @@ struct co_session {
   co_submission_queue queue;
   int64_t next_step, next_batch; // to be submitted; the batch within its epoch
   bool waiting;                  // for a decision
+  bool rolls_back;               // a gradient was not finite
 };
 
 // A value of the run's run.json, NULL if there is none.
@@ -75,6 +76,9 @@ bool co_session_run_has(co_session *t, const char *name);
 co_status co_session_begin(co_session *t);
 // Writes the state. `scheduled`: at a step that an undisturbed run writes one at, too.
 co_status co_session_checkpoint(co_session *t, bool scheduled);
+// Goes back to the last checkpoint of the schedule (else to the beginning) with half the learning
+// rate. No batches are open.
+co_status co_session_roll_back(co_session *t);
 // Where it is no network: fits it, then records how it does.
 co_status co_session_fit(co_session *t);
 // Once a network is trained: fits what stands beside it.

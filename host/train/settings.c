@@ -14,6 +14,8 @@ typedef struct section_options {
 
 #define IN(member) offsetof(section_options, settings.member)
 
+static const char *const nan_policies[] = {"stop", "skip", "rollback", NULL}; // co_nan_policy
+
 static const co_field trainer_fields[] = {
     {"max_epochs", CO_FIELD_INT, IN(max_epochs), "10", 1, 1e9, NULL,
      "Passes over the training rows.", "epochs"},
@@ -45,6 +47,11 @@ static const co_field trainer_fields[] = {
      "Equal inputs give equal bytes.", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
      "[OUTPUT.]ID that chooses the best checkpoint; the loss if absent.", NULL},
+    {"on_nan", CO_FIELD_ENUM, IN(on_nan), "stop", 0, 0, nan_policies,
+     "When a gradient is not finite: stop; skip: leave the update out and go on; rollback: go on "
+     "from "
+     "the last checkpoint of the schedule at half the learning rate, at most 8 times.",
+     NULL},
     {"optimizer", CO_FIELD_NODE, offsetof(section_options, optimizer), "null", 0, 0, NULL,
      "{type: adam, …}", NULL},
     {"learning_rate_scheduler", CO_FIELD_NODE, offsetof(section_options, schedule), "null", 0, 0,
@@ -68,12 +75,14 @@ static const co_field shared_fields[] = {
     {.key = NULL}};
 
 typedef struct clipping_options {
-  double clip_global_norm;
+  double clip_global_norm, clip_value;
 } clipping_options;
 
 static const co_field clipping_fields[] = {
     {"clip_global_norm", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_global_norm), "0.0", 0,
      1e30, NULL, "Longest gradient over all parameters; 0 = off.", NULL},
+    {"clip_value", CO_FIELD_DOUBLE, offsetof(clipping_options, clip_value), "0.0", 0, 1e30, NULL,
+     "Largest size of each element of the gradient, after the norm; 0 = off.", "clipvalue"},
     {.key = NULL}};
 
 typedef struct ema_options {
@@ -230,7 +239,7 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
     for (; co_optimizer_list()[count] && count < 32; count++)
       names[count] = co_optimizer_list()[count]->name;
     const char *near = co_nearest(name, names, count);
-    return co_node_problem(problems, type, "known: sgd, adam, adamw",
+    return co_node_problem(problems, type, "known: sgd, adam, adamw, rmsprop, adagrad",
                            "trainer.optimizer.type: unknown optimizer '%s'%s%s%s", name,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
@@ -248,11 +257,26 @@ static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, 
 
 static co_status check_schedule(const co_schedule_options *schedule, const co_node *node,
                                 co_diagnostics *problems) {
-  if (schedule->decay != CO_DECAY_NONE || !(schedule->minimum_fraction > 0)) return CO_OK;
-  return co_node_problem(problems, co_node_get(node, "minimum_fraction"),
-                         "add decay: cosine or decay: linear, or remove it",
-                         "trainer.learning_rate_scheduler.minimum_fraction: without a decay the "
-                         "learning rate stays at its base");
+  static const char path[] = "trainer.learning_rate_scheduler";
+  const co_decay decay = (co_decay)schedule->decay;
+  const bool steps = decay == CO_DECAY_STEP || decay == CO_DECAY_EXPONENTIAL;
+  if (decay == CO_DECAY_NONE && schedule->minimum_fraction > 0)
+    return co_node_problem(
+        problems, co_node_get(node, "minimum_fraction"),
+        "add decay: cosine or decay: linear, or remove it",
+        "%s.minimum_fraction: without a decay the learning rate stays at its base", path);
+  if (decay == CO_DECAY_ONE_CYCLE &&
+      (schedule->minimum_fraction > 0 || schedule->warmup_fraction > 0))
+    return co_node_problem(problems, node, NULL,
+                           "%s: one_cycle has a warm-up and an end of its own", path);
+  if (steps && !schedule->decay_steps)
+    return co_node_problem(problems, node, "for example decay_steps: 1000",
+                           "%s.decay_steps: is required of this decay", path);
+  if (!steps && schedule->decay_steps)
+    return co_node_problem(problems, co_node_get(node, "decay_steps"),
+                           "add decay: step or decay: exponential, or remove it",
+                           "%s.decay_steps: this decay has none", path);
+  return CO_OK;
 }
 
 // "[OUTPUT.]ID" with the canonical id.
@@ -332,6 +356,7 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
         check_shared(co_node_get(root, "trainer"), predictor->class_->name, problems));
   options.settings.clip_norm = clipping.clip_global_norm;
   options.settings.ema_decay = ema.decay;
+  options.settings.clip_value = clipping.clip_value;
   options.settings.keep_last = checkpoint.keep_last;
   *out = options.settings;
   return CO_OK;
@@ -370,7 +395,7 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   co_json_open(json, '{');
   co_fields_render(json, co_schedule_fields, &settings->schedule);
   co_json_close(json);
-  clipping_options clipping = {settings->clip_norm};
+  clipping_options clipping = {settings->clip_norm, settings->clip_value};
   co_json_key(json, "gradient_clipping");
   co_json_open(json, '{');
   co_fields_render(json, clipping_fields, &clipping);

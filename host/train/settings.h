@@ -10,13 +10,17 @@
 #include "host/graph/optim/optimizer.h"
 #include "host/graph/schedule/schedule.h"
 
+// What becomes of a step whose gradient is not finite.
+typedef enum co_nan_policy { CO_NAN_STOP, CO_NAN_SKIP, CO_NAN_ROLLBACK } co_nan_policy;
+
 typedef struct co_trainer_settings {
   int64_t max_epochs, max_steps, batch_size, eval_batch_size, accumulate_grad_batches;
-  double learning_rate, clip_norm, ema_decay;
+  double learning_rate, clip_norm, clip_value, ema_decay;
   double early_stop_min_delta;
   int64_t seed, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
   co_precision precision;
   bool deterministic;
+  int on_nan;                    // co_nan_policy
   const char *validation_metric; // "[OUTPUT.]ID", NULL = loss
   const co_optimizer_class *optimizer;
   void *optimizer_options;

@@ -48,21 +48,28 @@ static co_status config_drifted(co_session *t) {
   return status;
 }
 
-// Whether a file was written for this config; an older version's does not name the defaults of keys that
-// came later.
-static bool is_same_config(co_session *t, const co_model_file *file) {
+// CO_ERR_CONFIG unless a stored config says the same. One that an earlier version wrote lacks what it
+// did not know: it has its default.
+static co_status check_config(co_session *t, const char *stored) {
+  if (strcmp(stored, t->config_json.data) == 0) return CO_OK;
+  co_arena *arena;
+  co_node *node = NULL;
   co_trainer_settings settings;
-  co_diagnostics ignored;
+  co_diagnostics problems;
   co_json json;
-  if (strcmp(file->config_text, t->config_json.data) == 0) return true;
-  co_diagnostics_init(&ignored, t->ctx);
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
+  co_diagnostics_init(&problems, t->ctx);
   co_json_init(&json, t->ctx, 0);
-  bool same = co_settings_parse_trainer(&settings, file->config, t->arena, &ignored) == CO_OK &&
-              !ignored.count && co_settings_render(&json, file->config, &settings) == CO_OK &&
+  co_status status = co_yaml_parse(&node, arena, "config", stored, strlen(stored), &problems);
+  if (status == CO_OK) status = co_settings_parse_trainer(&settings, node, arena, &problems);
+  if (status == CO_OK && !problems.count) status = co_settings_render(&json, node, &settings);
+  bool same = status == CO_OK && !problems.count && json.text.data &&
               strcmp(json.text.data, t->config_json.data) == 0;
   co_json_free(&json);
-  co_diagnostics_free(&ignored);
-  return same;
+  co_diagnostics_free(&problems);
+  co_arena_free(arena);
+  if (status == CO_ERR_MEMORY || same) return status;
+  return config_drifted(t);
 }
 
 static co_status check_fingerprint(co_session *t, const char *recorded_fingerprint) {
@@ -110,7 +117,7 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
   const co_training_state *stored = &file->training;
   if (!file->has_training)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
-  if (!is_same_config(t, file)) return config_drifted(t);
+  CO_RETURN_IF_FAILED(check_config(t, file->config_text));
   CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
   if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
       stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
@@ -148,7 +155,7 @@ static co_status load_model(co_session *t, const char *path, bool *damaged) {
   CO_RETURN_IF_FAILED(co_arena_create(&arena, t->ctx));
   co_status status;
   CO_TRY(co_model_file_read(&file, arena, path));
-  if (!is_same_config(t, &file)) CO_TRY(config_drifted(t));
+  CO_TRY(check_config(t, file.config_text));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
   CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
   if (t->estimator)
@@ -203,6 +210,7 @@ static co_status start_state(co_session *t) {
   if (!sums) return CO_ERR_MEMORY;
   t->state = (co_training_state){.seed = (uint64_t)t->settings.seed,
                                  .best = NAN,
+                                 .rate = 1,
                                  .best_step = -1,
                                  .sum_count = count,
                                  .sums = sums};
@@ -214,6 +222,38 @@ static co_status initialize(co_session *t) {
   CO_RETURN_IF_FAILED(co_check_inputs(t->model, t->dataset, t->samples[CO_SPLIT_VALIDATION],
                                       t->sample_count[CO_SPLIT_VALIDATION], NULL));
   return co_store_initialize(co_program_store(t->program), t->state.seed);
+}
+
+// The metrics of the interval in work go on where they were.
+static co_status restore_interval(co_session *t) {
+  const double *sums = t->state.sums;
+  memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
+         (size_t)t->model->network->loss_count * sizeof *sums);
+  return co_program_write_metrics(t->program, false, sums);
+}
+
+// A run that is killed after this comes here again: all that it was is in checkpoints of the schedule.
+co_status co_session_roll_back(co_session *t) {
+  const int64_t rollbacks = t->state.rollbacks + 1;
+  const double rate = t->state.rate / 2;
+  int64_t step;
+  double *sums = t->state.sums;
+  CO_RETURN_IF_FAILED(co_run_load_scheduled(&t->run, load_checkpoint, t, &step));
+  if (step < 0) {
+    CO_RETURN_IF_FAILED(start_state(t));
+    memset(sums, 0, (size_t)t->state.sum_count * sizeof *sums);
+    CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
+  }
+  t->state.rollbacks = rollbacks;
+  t->state.rate = rate;
+  t->checkpoint_step = step;
+  co_program_set_updates(t->program, 0, t->state.updates);
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(restore_interval(t));
+  co_log(t->ctx, CO_LOG_WARN, "train",
+         "the gradient was not finite: back to step %lld, at %g of the learning rate",
+         (long long)t->state.step, rate);
+  return co_run_write_event(&t->run, "rollback", "");
 }
 
 static co_status load_best_weights(co_session *t) {
@@ -281,11 +321,7 @@ static co_status continue_run(co_session *t) {
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
                                                 t->settings.keep_last));
   if (step >= 0) {
-    // The interval in work goes on where it was.
-    const double *sums = t->state.sums;
-    memcpy(t->interval.weight_sum, sums + t->model->network->metric_doubles,
-           (size_t)t->model->network->loss_count * sizeof *sums);
-    CO_RETURN_IF_FAILED(co_program_write_metrics(t->program, false, sums));
+    CO_RETURN_IF_FAILED(restore_interval(t));
   }
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
   return co_session_write_status(t, "running", 0);

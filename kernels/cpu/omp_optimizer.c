@@ -27,15 +27,25 @@ CO_CPU_KERNEL(sum_of_squares, (const float *g, int64_t n, double *out), (g, n, o
   *out = sum;
 }
 
+// An element's gradient: scaled by the norm's clipping, then limited.
+CO_CPU_INLINE float clipped(float gate, float limit, float g) {
+  const float scaled = gate * g;
+  return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
+}
+
+static float limit_of(const co_op_attr *attr) {
+  return attr->clip_value > 0 ? (float)attr->clip_value : INFINITY;
+}
+
 typedef struct sgd_constants {
-  float gate, l2, rate, momentum;
+  float gate, limit, l2, rate, momentum;
   bool nesterov;
 } sgd_constants;
 
 CO_CPU_KERNEL(sgd_plain, (sgd_constants c, float *w, const float *g, int64_t n), (c, w, g, n)) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++)
-    w[i] -= c.rate * (c.gate * g[i] + c.l2 * w[i]);
+    w[i] -= c.rate * (clipped(c.gate, c.limit, g[i]) + c.l2 * w[i]);
 }
 
 CO_CPU_KERNEL(sgd_momentum, (sgd_constants c, float *w, const float *g, float *m, int64_t n),
@@ -43,21 +53,21 @@ CO_CPU_KERNEL(sgd_momentum, (sgd_constants c, float *w, const float *g, float *m
   if (c.nesterov) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-      const float gradient = c.gate * g[i] + c.l2 * w[i];
+      const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
       m[i] = c.momentum * m[i] + gradient;
       w[i] -= c.rate * (gradient + c.momentum * m[i]);
     }
   } else {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-      m[i] = c.momentum * m[i] + (c.gate * g[i] + c.l2 * w[i]);
+      m[i] = c.momentum * m[i] + (clipped(c.gate, c.limit, g[i]) + c.l2 * w[i]);
       w[i] -= c.rate * m[i];
     }
   }
 }
 
 typedef struct adam_constants {
-  float gate, l2, shrink; // shrink: decoupled decay times rate
+  float gate, limit, l2, shrink; // shrink: decoupled decay times rate
   float beta1, beta2, rest1, rest2;
   float step, correction2, epsilon; // step: rate times the first correction
 } adam_constants;
@@ -66,7 +76,7 @@ CO_CPU_KERNEL(adam, (adam_constants c, float *w, const float *g, float *m, float
               (c, w, g, m, v, n)) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
-    const float gradient = c.gate * g[i] + c.l2 * w[i];
+    const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
     const float first = c.beta1 * m[i] + c.rest1 * gradient;
     const float second = c.beta2 * v[i] + c.rest2 * gradient * gradient;
     const float weight = w[i] - c.shrink * w[i];
@@ -80,6 +90,31 @@ CO_CPU_KERNEL(ema, (float rate, const float *w, float *average, int64_t n), (rat
 #pragma omp simd
   for (int64_t i = 0; i < n; i++)
     average[i] += rate * (w[i] - average[i]);
+}
+
+typedef struct rmsprop_constants {
+  float gate, limit, l2, rate, momentum, kept, added, epsilon;
+} rmsprop_constants;
+
+// `m` may be NULL.
+CO_CPU_KERNEL(rmsprop, (rmsprop_constants c, float *w, const float *g, float *v, float *m, int64_t n),
+              (c, w, g, v, m, n)) {
+  if (m) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+      const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
+      v[i] = c.kept * v[i] + c.added * gradient * gradient;
+      m[i] = c.momentum * m[i] + gradient / (sqrtf(v[i]) + c.epsilon);
+      w[i] -= c.rate * m[i];
+    }
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+      const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
+      v[i] = c.kept * v[i] + c.added * gradient * gradient;
+      w[i] -= c.rate * (gradient / (sqrtf(v[i]) + c.epsilon));
+    }
+  }
 }
 // clang-format on
 
@@ -139,6 +174,7 @@ static co_status run_sgd(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
   for (int64_t s = 0; s < segment_count(&desc->in[3]); s++) {
     const int64_t first = segments[s].begin, n = segments[s].count;
     const sgd_constants c = {.gate = (float)gate[1],
+                             .limit = limit_of(&desc->attr),
                              .l2 = (float)(desc->attr.weight_decay * segments[s].decay),
                              .rate = (float)(step->learning_rate * segments[s].rate),
                              .momentum = (float)desc->attr.momentum,
@@ -177,6 +213,7 @@ static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, v
     const double decay = attr->weight_decay * segments[s].decay;
     const double rate = step->learning_rate * segments[s].rate;
     const adam_constants c = {.gate = (float)gate[1],
+                              .limit = limit_of(attr),
                               .l2 = attr->decoupled ? 0 : (float)decay,
                               .shrink = attr->decoupled ? (float)(rate * decay) : 0,
                               .beta1 = (float)attr->beta1,
@@ -220,6 +257,45 @@ static co_status run_ema(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
   return CO_OK;
 }
 
+static co_status run_rmsprop(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                             void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const co_op_attr *attr = &desc->attr;
+  const bool momentum = co_cpu_has_in(desc, CO_RMSPROP_m);
+  const co_segment *segments = in[CO_RMSPROP_segments];
+  const co_step *step = in[CO_RMSPROP_step];
+  const double *gate = in[CO_RMSPROP_gate];
+  const float *g = in[CO_RMSPROP_g];
+  float *w = out[CO_RMSPROP_new_w], *v = out[CO_RMSPROP_new_v];
+  float *m = momentum ? out[CO_RMSPROP_new_m] : NULL;
+  co_bf16 *mirror = out[CO_RMSPROP_mirror];
+  start_from(desc, in[CO_RMSPROP_w], w);
+  start_from(desc, in[CO_RMSPROP_v], v);
+  if (momentum) start_from(desc, in[CO_RMSPROP_m], m);
+  if (gate[0] == 0) return CO_OK;
+  for (int64_t s = 0; s < segment_count(&desc->in[CO_RMSPROP_segments]); s++) {
+    const int64_t first = segments[s].begin, n = segments[s].count;
+    const rmsprop_constants c = {.gate = (float)gate[1],
+                                 .limit = limit_of(attr),
+                                 .l2 = (float)(attr->weight_decay * segments[s].decay),
+                                 .rate = (float)(step->learning_rate * segments[s].rate),
+                                 .momentum = (float)attr->momentum,
+                                 .kept = (float)attr->beta2,
+                                 .added = (float)attr->added,
+                                 .epsilon = (float)attr->epsilon};
+#pragma omp parallel if (n > CO_CPU_SERIAL)
+    {
+      int64_t b, e;
+      co_cpu_share(n, 16, &b, &e);
+      rmsprop[cpu->isa](c, w + first + b, g + first + b, v + first + b, m ? m + first + b : NULL,
+                        e - b);
+      if (mirror) co_cpu_round(cpu, mirror + first + b, w + first + b, e - b);
+    }
+  }
+  return CO_OK;
+}
+
 const co_cpu_impl co_cpu_optimizer[] = {
     {.op = CO_OP_GRADIENT_NORM,
      .name = "omp",
@@ -246,5 +322,11 @@ const co_cpu_impl co_cpu_optimizer[] = {
      .run = run_ema,
      .f32_in = 3,
      .f32_out = 1},
+    {.op = CO_OP_RMSPROP,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_rmsprop,
+     .f32_in = 15,
+     .f32_out = 7},
     {.name = NULL},
 };

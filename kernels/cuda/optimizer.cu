@@ -78,14 +78,24 @@ struct Update {
   const double *gate;
 };
 
-__global__ void sgd(Update u, float weight_decay, float momentum, bool nesterov) {
+// An element's gradient: scaled by the norm's clipping, then limited.
+__device__ __forceinline__ float clipped(float gate, float limit, float g) {
+  float scaled = gate * g;
+  return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
+}
+
+static float limit_of(const co_op_attr *attr) {
+  return attr->clip_value > 0 ? static_cast<float>(attr->clip_value) : INFINITY;
+}
+
+__global__ void sgd(Update u, float limit, float weight_decay, float momentum, bool nesterov) {
   if (u.gate[0] == 0) return;
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
   for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = weight_decay * static_cast<float>(segment.decay);
-    float direction = clip * u.g[i] + l2 * u.w[i];
+    float direction = clipped(clip, limit, u.g[i]) + l2 * u.w[i];
     if (u.m) {
       float m = momentum * u.m[i] + direction;
       u.m[i] = m;
@@ -98,7 +108,7 @@ __global__ void sgd(Update u, float weight_decay, float momentum, bool nesterov)
 }
 
 struct AdamFactors {
-  float weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon;
+  float limit, weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon;
   bool decoupled;
 };
 
@@ -111,7 +121,7 @@ __global__ void adam(Update u, AdamFactors f) {
   for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float decay = f.weight_decay * static_cast<float>(segment.decay);
-    float weight = u.w[i], gradient = clip * u.g[i];
+    float weight = u.w[i], gradient = clipped(clip, f.limit, u.g[i]);
     if (!f.decoupled) gradient += decay * weight;
     float first = f.beta1 * u.m[i] + f.one_minus_beta1 * gradient;
     float second = f.beta2 * u.v[i] + f.one_minus_beta2 * gradient * gradient;
@@ -130,6 +140,31 @@ __global__ void ema(float *average, const float *w, const co_segment *segments, 
   float rate = static_cast<float>(step->ema_rate);
   for_each_listed(segments, count, elements,
                   [&](int64_t i, const co_segment &) { average[i] += rate * (w[i] - average[i]); });
+}
+
+struct RmspropFactors {
+  float limit, weight_decay, momentum, kept, added, epsilon;
+};
+
+__global__ void rmsprop(Update u, RmspropFactors f) {
+  if (u.gate[0] == 0) return;
+  float clip = static_cast<float>(u.gate[1]);
+  double learning_rate = u.step->learning_rate;
+  for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
+    float rate = static_cast<float>(learning_rate * segment.rate);
+    float l2 = f.weight_decay * static_cast<float>(segment.decay);
+    float gradient = clipped(clip, f.limit, u.g[i]) + l2 * u.w[i];
+    float second = f.kept * u.v[i] + f.added * gradient * gradient;
+    float direction = gradient / (sqrtf(second) + f.epsilon);
+    u.v[i] = second;
+    if (u.m) {
+      direction += f.momentum * u.m[i];
+      u.m[i] = direction;
+    }
+    float weight = u.w[i] - rate * direction;
+    u.w[i] = weight;
+    if (u.mirror) u.mirror[i] = static_cast<bf16>(weight);
+  });
 }
 
 static unsigned range_blocks(int64_t elements, int64_t most) {
@@ -178,7 +213,7 @@ extern "C" cudaError_t co_cuda_sgd(const co_cuda_call *call) {
                   static_cast<const co_step *>(call->in[4]),
                   static_cast<const double *>(call->in[5])};
   CO_LAUNCH(co::sgd, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, static_cast<float>(attr->weight_decay),
+            call->stream, u, co::limit_of(attr), static_cast<float>(attr->weight_decay),
             static_cast<float>(attr->momentum), attr->nesterov != 0);
   return cudaGetLastError();
 }
@@ -210,7 +245,8 @@ extern "C" cudaError_t co_cuda_adam(const co_cuda_call *call) {
                   elements,
                   static_cast<const co_step *>(call->in[5]),
                   static_cast<const double *>(call->in[6])};
-  co::AdamFactors f = {static_cast<float>(attr->weight_decay),
+  co::AdamFactors f = {co::limit_of(attr),
+                       static_cast<float>(attr->weight_decay),
                        static_cast<float>(attr->beta1),
                        static_cast<float>(1 - attr->beta1),
                        static_cast<float>(attr->beta2),
@@ -218,6 +254,31 @@ extern "C" cudaError_t co_cuda_adam(const co_cuda_call *call) {
                        static_cast<float>(attr->epsilon),
                        attr->decoupled != 0};
   CO_LAUNCH(co::adam, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
+            call->stream, u, f);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t co_cuda_rmsprop(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const co_op_attr *attr = &desc->attr;
+  int64_t elements = desc->in[0].shape.dim[0];
+  co::Update u = {static_cast<float *>(call->out[CO_RMSPROP_new_w]),
+                  static_cast<float *>(call->out[CO_RMSPROP_new_m]),
+                  static_cast<float *>(call->out[CO_RMSPROP_new_v]),
+                  static_cast<co::bf16 *>(call->out[CO_RMSPROP_mirror]),
+                  static_cast<const float *>(call->in[CO_RMSPROP_g]),
+                  static_cast<const co_segment *>(call->in[CO_RMSPROP_segments]),
+                  co::segment_count(desc, CO_RMSPROP_segments),
+                  elements,
+                  static_cast<const co_step *>(call->in[CO_RMSPROP_step]),
+                  static_cast<const double *>(call->in[CO_RMSPROP_gate])};
+  co::RmspropFactors f = {co::limit_of(attr),
+                          static_cast<float>(attr->weight_decay),
+                          static_cast<float>(attr->momentum),
+                          static_cast<float>(attr->beta2),
+                          static_cast<float>(attr->added),
+                          static_cast<float>(attr->epsilon)};
+  CO_LAUNCH(co::rmsprop, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
             call->stream, u, f);
   return cudaGetLastError();
 }

@@ -101,6 +101,8 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
 // Blocks cannot wait for each other, so what needs all their sums needs another launch.
 static const char statistics[] = "sums over rows, then every row by them";
 
+static const char member_sums[] = "gradients of the parameters are sums over all rows";
+
 #define KERNEL(OP, function, ...)                                                                  \
   { .op = CO_OP_##OP, .name = "cuda", .plan = co_cuda_plan_kernel, .launch = function, __VA_ARGS__ }
 
@@ -161,6 +163,27 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(PIECEWISE_DENSE, co_cuda_piecewise_dense, .f32_in = 7, .f32_out = 1, .bf16_out = 1),
     KERNEL(PIECEWISE_DENSE_BACKWARD, co_cuda_piecewise_dense_backward, .f32_in = 7, .f32_out = 7,
            .bf16_in = 4),
+    KERNEL(FACTORIZATION, co_cuda_factorization, .f32_in = 3, .f32_out = 3, .bf16_in = 1,
+           .bf16_out = 1, .large = true),
+    KERNEL(FACTORIZATION_BACKWARD, co_cuda_factorization_backward, .f32_in = 15, .f32_out = 3,
+           .bf16_in = 9, .bf16_out = 1, .large = true,
+           .scratch = co_cuda_factorization_backward_scratch,
+           .launches = co_cuda_factorization_backward_launches, .why = member_sums),
+    KERNEL(MEMBER_SCALE, co_cuda_member_scale, .f32_in = 3, .f32_out = 1, .bf16_in = 1,
+           .bf16_out = 1, .large = true),
+    KERNEL(MEMBER_SCALE_BACKWARD, co_cuda_member_scale_backward, .f32_in = 7, .f32_out = 3,
+           .bf16_in = 5, .bf16_out = 1, .large = true,
+           .scratch = co_cuda_member_scale_backward_scratch,
+           .launches = co_cuda_member_scale_backward_launches, .why = member_sums),
+    KERNEL(MEMBER_DENSE, co_cuda_member_dense, .f32_in = 7, .f32_out = 1, .bf16_in = 1,
+           .bf16_out = 1, .large = true),
+    KERNEL(MEMBER_DENSE_BACKWARD, co_cuda_member_dense_backward, .f32_in = 7, .f32_out = 7,
+           .bf16_in = 5, .bf16_out = 1, .large = true,
+           .scratch = co_cuda_member_dense_backward_scratch,
+           .launches = co_cuda_member_dense_backward_launches, .why = member_sums),
+    KERNEL(MEMBER_MEAN, co_cuda_member_mean, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
+           .large = true),
+    KERNEL(REPEAT, co_cuda_repeat, .large = true),
     KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .large = true),
     KERNEL(SOFTMAX_CROSS_ENTROPY, co_cuda_softmax_cross_entropy, .f32_in = 5, .f32_out = 5,
            .bf16_in = 1, .bf16_out = 4, .large = true, .scratch = co_cuda_loss_scratch),
@@ -202,6 +225,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),
     KERNEL(ADAM, co_cuda_adam, .f32_in = 15, .f32_out = 7, .large = true),
     KERNEL(EMA, co_cuda_ema, .f32_in = 3, .f32_out = 1, .large = true),
+    KERNEL(RMSPROP, co_cuda_rmsprop, .f32_in = 15, .f32_out = 7, .large = true),
     {.op = CO_OP_CONV2D,
      .name = "cuda",
      .plan = plan_conv,

@@ -16,7 +16,7 @@ void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
     double decay = attr->weight_decay * segment[s].decay;
     double rate = step->learning_rate * segment[s].rate;
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++) {
-      double weight = (double)w[i], gradient = gate[1] * (double)g[i];
+      double weight = (double)w[i], gradient = co_clipped(attr, gate[1], (double)g[i]);
       if (!attr->decoupled) gradient += decay * weight;
       double first = attr->beta1 * (double)m[i] + (1 - attr->beta1) * gradient;
       double second = attr->beta2 * (double)v[i] + (1 - attr->beta2) * gradient * gradient;

@@ -38,6 +38,13 @@ static inline void co_put(const co_op_desc *desc, int output, real *element, dou
   *element = (real)(co_accumulates(desc, output) ? (double)*element + value : value);
 }
 
+// An element's gradient as an update takes it: scaled by the norm's clipping, then limited.
+static inline double co_clipped(const co_op_attr *attr, double factor, double g) {
+  const double scaled = factor * g, limit = attr->clip_value;
+  if (!(limit > 0)) return scaled;
+  return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
+}
+
 // An element of any type. For operations whose types come from the descriptor, not from `real`: f32
 // to f64 and back is a cast like any other.
 static inline double co_load(const void *x, co_dtype dtype, int64_t i) {

@@ -22,6 +22,12 @@ CO_OPS(X)
 // POINTWISE_LOSS of one element, at place `i` of its row, and its slope.
 double co_pointwise_loss(const co_op_attr *attr, int64_t i, double x, double t, double *slope);
 
+// The logarithm of a sum of exponentials as largest + log(total); begins at -infinity and 0.
+typedef struct co_exponentials {
+  double largest, total;
+} co_exponentials;
+void co_add_exponential(co_exponentials *sum, double x);
+
 // As query of a backend: always canonical layouts, implementation "ref", a workspace only for bf16
 // (then "ref+bf16"). Refuses missing operands, types without a kernel, and accumulation into outputs
 // that are not gradients or sums.

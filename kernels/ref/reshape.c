@@ -27,7 +27,7 @@ static bool factors_of(const co_shape *shape, factors *out) {
     int64_t extent = shape->dim[i];
     int table = co_dim_event_table(extent);
     if (extent >= 0) continue;
-    numbers.dim[i] = 1;
+    numbers.dim[i] = co_dim_members(extent) ? co_dim_members(extent) : 1;
     if (table >= 0) out->t[table]++;
     if (table < 0 || extent <= CO_DIM_NT(0)) out->rows++;
   }

@@ -16,7 +16,7 @@ void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
     double l2 = attr->weight_decay * segment[s].decay;
     double rate = step->learning_rate * segment[s].rate;
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++) {
-      double direction = gate[1] * (double)g[i] + l2 * (double)w[i];
+      double direction = co_clipped(attr, gate[1], (double)g[i]) + l2 * (double)w[i];
       if (m != NULL) {
         double momentum = attr->momentum * (double)m[i] + direction;
         new_m[i] = (real)momentum;

@@ -122,6 +122,14 @@ follow "${score[@]}" -O y.csv --log-file log
 # ---- configs and options
 hint 2 'give --dataset FILE.h5: shapes' plan -c c.yaml
 follow plan -c c.yaml --dataset d.h5
+hint 3 'for example decay_steps: 1000' plan -c c.yaml --dataset d.h5 \
+  --set trainer.learning_rate_scheduler.decay=step
+follow plan -c c.yaml --dataset d.h5 --set trainer.learning_rate_scheduler.decay=step \
+  --set trainer.learning_rate_scheduler.decay_steps=1000
+hint 3 'add decay: step or decay: exponential, or remove it' plan -c c.yaml --dataset d.h5 \
+  --set trainer.learning_rate_scheduler.decay_steps=1000
+follow plan -c c.yaml --dataset d.h5 --set trainer.learning_rate_scheduler.decay_steps=1000 \
+  --set trainer.learning_rate_scheduler.decay=exponential
 hint 3 'for example {type: huber}' plan -c c.yaml --dataset d.h5 \
   --set 'output_features=[{name: label, loss: [3]}]'
 follow plan -c c.yaml --dataset d.h5 --set 'output_features=[{name: label, loss: {}}]'

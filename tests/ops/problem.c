@@ -214,6 +214,10 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
       attr->pointwise = (co_pointwise)f;
       return true;
     }
+  if (p->desc.op == CO_OP_MEMBER_MEAN && is(key, length, "sigmoid"))
+    return (attr->link = CO_LINK_SIGMOID) == CO_LINK_SIGMOID;
+  if (p->desc.op == CO_OP_MEMBER_MEAN && is(key, length, "softmax"))
+    return (attr->link = CO_LINK_SOFTMAX) == CO_LINK_SOFTMAX;
   if (is(key, length, "levels")) return parse_levels(value, attr);
   static const char *const functions[] = {"gelu", "silu", "elu", "leaky_relu"};
   for (int f = 0; f < (int)(sizeof functions / sizeof *functions); f++)
@@ -228,6 +232,10 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->epsilon = number;
   else if (is(key, length, "momentum"))
     attr->momentum = number;
+  else if (is(key, length, "members"))
+    attr->members = (int64_t)number;
+  else if (is(key, length, "factor"))
+    attr->factor = number;
   else if (is(key, length, "delta"))
     attr->delta = number;
   else if (is(key, length, "gamma"))
@@ -256,6 +264,10 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->max_length = (int64_t)number;
   else if (is(key, length, "clip_norm"))
     attr->clip_norm = number;
+  else if (is(key, length, "clip_value"))
+    attr->clip_value = number;
+  else if (is(key, length, "added"))
+    attr->added = number;
   else if (is(key, length, "weight_decay"))
     attr->weight_decay = number;
   else if (is(key, length, "beta1"))

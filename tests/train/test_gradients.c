@@ -152,6 +152,25 @@ static const char objectives[] =
     "  - {name: vector, loss: {type: huber, delta: 0.7}}\n"
     "  - {name: label, loss: {label_smoothing: 0.2}}\n";
 
+// Three networks in one, of numbers, of a probability and of classes.
+static const char members[] =
+    "input_features: [{name: x}, {name: z}]\n"
+    "combiner: {type: concat, members: 3, layers: [{Dense: {units: 6, activation: relu}},\n"
+    "  {Dropout: 0.25}, {Dense: {units: 5, activation: tanh}}]}\n"
+    "output_features:\n"
+    "  - {name: score, loss: {type: binary_cross_entropy}}\n"
+    "  - {name: vector, weight: 2.0}\n"
+    "  - {name: label}\n";
+
+// Wide, deep, crossed, and a factorisation machine.
+static const char crossed_table[] =
+    "input_features: [{name: x}, {name: z}]\n"
+    "combiner: {type: concat, layers: [{Dense: {units: 6, activation: relu}, name: deep},\n"
+    "  {CrossNetwork: 2, name: cross, inputs: [joined]},\n"
+    "  {FactorizationMachine: 3, name: pairs, inputs: [joined]},\n"
+    "  {Concatenate: {}, inputs: [deep, cross, pairs, joined]}]}\n"
+    "output_features: [{name: label}]\n";
+
 static const char binary[] =
     "input_features:\n"
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
@@ -198,13 +217,25 @@ static const char piecewise[] =
     "               bias_initializer: fan_in_uniform}}]}\n"
     "output_features: [{name: label}]\n";
 
-static const model models[] = {
-    {"cnn", cnn, NULL},           {"piecewise", piecewise, NULL}, {"mlp", mlp, NULL},
-    {"residual", residual, NULL}, {"tied", tied, NULL},           {"crossed", crossed, NULL},
-    {"pooled", pooled, NULL},     {"skipped", skipped, NULL},     {"two", two, NULL},
-    {"joined", joined, NULL},     {"branches", branches, NULL},   {"bottleneck", bottleneck, NULL},
-    {"smooth", smooth, NULL},     {"curved", curved, NULL},       {"objectives", objectives, NULL},
-    {"binary", binary, NULL},     {"embedded", NULL, embedded}};
+static const model models[] = {{"cnn", cnn, NULL},
+                               {"mlp", mlp, NULL},
+                               {"piecewise", piecewise, NULL},
+                               {"residual", residual, NULL},
+                               {"tied", tied, NULL},
+                               {"crossed", crossed, NULL},
+                               {"pooled", pooled, NULL},
+                               {"skipped", skipped, NULL},
+                               {"two", two, NULL},
+                               {"joined", joined, NULL},
+                               {"branches", branches, NULL},
+                               {"bottleneck", bottleneck, NULL},
+                               {"smooth", smooth, NULL},
+                               {"curved", curved, NULL},
+                               {"objectives", objectives, NULL},
+                               {"members", members, NULL},
+                               {"crossed_table", crossed_table, NULL},
+                               {"binary", binary, NULL},
+                               {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 
 static void make(rig *r, const setup *s, const model *m) {

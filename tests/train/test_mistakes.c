@@ -91,6 +91,16 @@ static void test_schedule(void **state) {
                 "add decay: cosine");
   check_trainer("learning_rate_scheduler: {decay: linear, minimum_fraction: 0.1}", 0, NULL);
   check_trainer("learning_rate_scheduler: {minimum_fraction: 0.0}", 0, NULL);
+  check_trainer("learning_rate_scheduler: {decay: step}", CO_ERR_CONFIG,
+                "trainer.learning_rate_scheduler.decay_steps: is required of this decay");
+  check_trainer("learning_rate_scheduler: {decay: exponential, decay_steps: 9}", 0, NULL);
+  check_trainer("learning_rate_scheduler: {decay: cosine, decay_steps: 9}", CO_ERR_CONFIG,
+                "this decay has none");
+  check_trainer("learning_rate_scheduler: {decay: one_cycle, warmup_fraction: 0.1}", CO_ERR_CONFIG,
+                "one_cycle has a warm-up and an end of its own");
+  check_trainer("learning_rate_scheduler: {decay: plateau, patience: 2, minimum_fraction: 0.01}", 0,
+                NULL);
+  check_trainer("on_nan: ignore", CO_ERR_CONFIG, "stop, skip, rollback");
 }
 
 // What another program calls a loss leads to its name here.

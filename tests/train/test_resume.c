@@ -64,6 +64,34 @@ static const char averaging_config[] =
     "  ema: {decay: 0.9}\n"
     "  steps_per_checkpoint: 2\n";
 
+// Members with masks of their own, micro-batches, a rate that falls where nothing gets better.
+static const char members_config[] =
+    "input_features:\n"
+    "  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [2], output_size: 4}}\n"
+    "combiner: {members: 3, layers: [{Dense: {units: 5, activation: gelu}}, {Dropout: 0.3}]}\n"
+    "output_features:\n"
+    "  - {name: label, type: category, loss: {class_weights: balanced}}\n"
+    "trainer:\n"
+    "  max_epochs: 8\n"
+    "  batch_size: 16\n"
+    "  accumulate_grad_batches: 2\n"
+    "  steps_per_checkpoint: 2\n"
+    "  learning_rate: 0.2\n"
+    "  optimizer: {type: rmsprop, momentum: 0.5}\n"
+    "  learning_rate_scheduler: {decay: plateau, patience: 1, decay_rate: 0.5}\n";
+
+// Goes back several times, to the beginning and to a checkpoint, and is given up at last.
+static const char diverging_config[] = "input_features:\n"
+                                       "  - {name: image, encoder: {type: graph, layers: [Flatten, "
+                                       "{Dense: 6}, {Dense: 6}, {Dense: 5}]}}\n"
+                                       "output_features: [{name: label, type: category}]\n"
+                                       "trainer:\n"
+                                       "  max_epochs: 6\n"
+                                       "  batch_size: 16\n"
+                                       "  on_nan: rollback\n"
+                                       "  learning_rate: 3\n"
+                                       "  optimizer: {type: sgd, momentum: 0.9}\n";
+
 static void begin_with(const char *config) {
   io_operations =
       mmap(NULL, sizeof *io_operations, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -119,6 +147,27 @@ static void test_killed_with_early_stop(void **state) {
 static void test_killed_with_averages(void **state) {
   (void)state;
   kill_everywhere(averaging_config, 31);
+}
+
+static void test_killed_on_a_plateau(void **state) {
+  (void)state;
+  kill_everywhere(members_config, 23);
+}
+
+static void test_killed_while_going_back(void **state) {
+  (void)state;
+  begin_with(diverging_config);
+  assert_int_equal(train_apart(&whole), CO_ERR_DIVERGED);
+  assert_true(file_has("whole/events.jsonl", "rollback"));
+  int64_t operations = *io_operations;
+  for (int64_t n = 30; n <= operations; n += 37) {
+    training killed = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .kill_at = n};
+    assert_int_equal(train_apart(&killed), 128 + SIGKILL);
+    assert_int_equal(go_on("run", "records"), CO_ERR_DIVERGED);
+    assert_true(same_file("whole/metrics.jsonl", "run/metrics.jsonl"));
+    assert_true(same_file("whole/checkpoints/last.h5", "run/checkpoints/last.h5"));
+    remove_tree("run");
+  }
 }
 
 // Several kills of one run.
@@ -592,6 +641,8 @@ int main(void) {
       TRAINING_TEST(test_damaged_checkpoint),
       TRAINING_TEST(test_unreadable_checkpoint),
       TRAINING_TEST(test_finished_without_checkpoints),
+      TRAINING_TEST(test_killed_on_a_plateau),
+      TRAINING_TEST(test_killed_while_going_back),
       TRAINING_TEST(test_killed_again_and_again),
       TRAINING_TEST(test_killed_with_early_stop),
       TRAINING_TEST(test_killed_with_averages),

@@ -50,6 +50,18 @@ static const co_column *column(co_dataset *d, const char *name) {
   return c;
 }
 
+// Two numbers are two classes where they are to be predicted, and two amounts where they are not.
+static void two_numbers(void **state) {
+  fixture *f = *state;
+  co_import_csv_result result;
+  char schema[1024];
+  const job j = {
+      .text = "x,channel\n5,2\n7,1\n5,2\n5,2\n", .columns = {TARGET("channel")}, .count = 1};
+  assert_int_equal(import_table(f, &j, &result, schema, sizeof schema), CO_OK);
+  assert_non_null(strstr(schema, "\"x\": {type: number, role: input}"));
+  assert_non_null(strstr(schema, "\"channel\": {type: binary, role: target, positive: \"1\"}"));
+}
+
 static void types_are_found(void **state) {
   fixture *f = *state;
   co_import_csv_result result;
@@ -413,6 +425,7 @@ static void telco_is_what_it_is(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      DATA_TEST(two_numbers),
       DATA_TEST(types_are_found),
       DATA_TEST(dates_and_texts_are_stored),
       DATA_TEST(texts_may_begin_late),

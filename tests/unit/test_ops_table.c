@@ -539,6 +539,32 @@ static void test_infer(void **state) {
   norm.attr.epsilon = 0;
   assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
 
+  co_op_desc scale = {.op = CO_OP_MEMBER_SCALE, .has_in = 3};
+  scale.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
+  scale.in[1] = f32(co_shape_make(2, (int64_t)8, (int64_t)5));
+  assert_int_equal(co_op_infer(&scale), CO_OK);
+  assert_int_equal(co_dim_members(scale.out[0].shape.dim[0]), 8);
+  co_op_desc dense = {.op = CO_OP_MEMBER_DENSE, .has_in = 7};
+  dense.in[0] = scale.out[0];
+  dense.in[1] = f32(co_shape_make(3, (int64_t)8, (int64_t)5, (int64_t)2));
+  dense.in[2] = f32(co_shape_make(2, (int64_t)8, (int64_t)2));
+  assert_int_equal(co_op_infer(&dense), CO_OK);
+  assert_int_equal(co_dim_members(dense.out[0].shape.dim[0]), 8);
+  co_op_desc mean = {.op = CO_OP_MEMBER_MEAN, .has_in = 1, .attr.members = 8};
+  mean.in[0] = dense.out[0];
+  assert_int_equal(co_op_infer(&mean), CO_OK);
+  assert_true(mean.out[0].shape.dim[0] == CO_DIM_N);
+  mean.attr.members = 4; // of another network
+  assert_int_equal(co_op_infer(&mean), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "(N*8, 2) is not what 4 members work on"));
+  scale.in[0] = scale.out[0]; // members of members
+  assert_int_equal(co_op_infer(&scale), CO_ERR_CONFIG);
+  co_op_desc repeat = {.op = CO_OP_REPEAT, .has_in = 1, .attr = {.members = 8, .factor = 1}};
+  repeat.in[0] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  assert_int_equal(co_op_infer(&repeat), CO_OK);
+  assert_int_equal(repeat.out[0].dtype, CO_I32);
+  assert_int_equal(co_dim_members(repeat.out[0].shape.dim[0]), 8);
+
   co_op_desc product = {.op = CO_OP_MULTIPLY, .has_in = 3};
   product.in[0] = product.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
   assert_int_equal(co_op_infer(&product), CO_OK);

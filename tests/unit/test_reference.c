@@ -362,6 +362,67 @@ static void test_layer_norm(void **state) {
   near_to(inverse[1], 1.0 / 3);
 }
 
+static void test_factorization(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_FACTORIZATION, .has_out = 3};
+  operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  double x[3] = {1, 2, -1}, v[6] = {1, 2, 3, 0, 0, 5}, y, sums[2];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, v}, (void *[CO_OP_MAX_OPERANDS]){&y, sums});
+  near_to(sums[0], 1 + 6);
+  near_to(sums[1], 2 - 5);
+  near_to(y, 3 * (1 * 2) + 10 * (1 * -1) + 0); // <v0, v1> = 3, <v0, v2> = 10, <v1, v2> = 0
+}
+
+static void test_members(void **state) {
+  (void)state;
+  // Two rows, three members.
+  co_op_desc scale = {.op = CO_OP_MEMBER_SCALE};
+  operand(&scale, true, CO_MEMBER_SCALE_x, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  operand(&scale, true, CO_MEMBER_SCALE_r, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  double x[4] = {1, 2, 3, 4}, r[6] = {1, -1, 10, 0, -1, 2}, y[12];
+  run(&scale, (void *[CO_OP_MAX_OPERANDS]){x, r}, (void *[CO_OP_MAX_OPERANDS]){y});
+  const double scaled[12] = {1, -2, 10, 0, -1, 4, 3, -4, 30, 0, -3, 8};
+  for (int i = 0; i < 12; i++)
+    near_to(y[i], scaled[i]);
+
+  co_op_desc dense = {.op = CO_OP_MEMBER_DENSE};
+  operand(&dense, true, CO_MEMBER_DENSE_x, CO_F64, scale.out[0].shape);
+  operand(&dense, true, CO_MEMBER_DENSE_w, CO_F64,
+          co_shape_make(3, (int64_t)3, (int64_t)2, (int64_t)1));
+  operand(&dense, true, CO_MEMBER_DENSE_b, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)1));
+  double w[6] = {1, 1, 2, 0, 0, 3}, b[3] = {0, 5, 100}, z[6];
+  run(&dense, (void *[CO_OP_MAX_OPERANDS]){y, w, b}, (void *[CO_OP_MAX_OPERANDS]){z});
+  const double products[6] = {-1, 25, 112, -1, 65, 124};
+  for (int i = 0; i < 6; i++)
+    near_to(z[i], products[i]);
+
+  co_op_desc mean = {.op = CO_OP_MEMBER_MEAN, .attr.members = 3};
+  operand(&mean, true, 0, CO_F64, dense.out[0].shape);
+  double means[2];
+  run(&mean, (void *[CO_OP_MAX_OPERANDS]){z}, (void *[CO_OP_MAX_OPERANDS]){means});
+  near_to(means[0], 136 / 3.0);
+  mean.attr.link = CO_LINK_SIGMOID; // of 1/2, 3/4 and 1/4; of three certain ones
+  double logits[6] = {0, log(3), -log(3), 1000, 1000, 1000};
+  run(&mean, (void *[CO_OP_MAX_OPERANDS]){logits}, (void *[CO_OP_MAX_OPERANDS]){means});
+  near_to(means[0], 0);
+  near_to(means[1], 1000);
+  mean.attr = (co_op_attr){.members = 2, .link = CO_LINK_SOFTMAX};
+  mean.in[0].shape = co_shape_make(2, (int64_t)2, (int64_t)2);
+  double classes[4] = {log(3), 0, 7, 7}, shares[2]; // 3/4, 1/4 and 1/2, 1/2
+  run(&mean, (void *[CO_OP_MAX_OPERANDS]){classes}, (void *[CO_OP_MAX_OPERANDS]){shares});
+  near_to(shares[0], log(0.625));
+  near_to(shares[1], log(0.375));
+
+  co_op_desc repeat = {.op = CO_OP_REPEAT, .attr = {.members = 2, .factor = 0.5}};
+  operand(&repeat, true, 0, CO_F64, vector(2));
+  double twice[4];
+  run(&repeat, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){twice});
+  const double wanted[4] = {0.5, 0.5, 1, 1};
+  for (int i = 0; i < 4; i++)
+    near_to(twice[i], wanted[i]);
+}
+
 static void test_losses(void **state) {
   (void)state;
   co_step step;
@@ -560,6 +621,39 @@ static void test_sgd(void **state) {
   run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, g, m, &segment, &step, gate},
       (void *[CO_OP_MAX_OPERANDS]){w, m});
   near_to(w[1], 1);
+}
+
+// RMSprop with and without momentum, Adagrad, gradients limited to a size.
+static void test_rmsprop(void **state) {
+  (void)state;
+  co_segment segment = {.begin = 0, .count = 1, .rate = 1, .decay = 1};
+  co_step step = {.learning_rate = 0.1};
+  double w = 2, g = 6, v = 7, m = 1, gate[2] = {1, 0.5};
+  co_op_desc desc = {.op = CO_OP_RMSPROP, .attr = {.beta2 = 0.75, .added = 0.25, .epsilon = 1}};
+  void *in[CO_OP_MAX_OPERANDS] = {&w, &g, &v, NULL, &segment, &step, gate};
+  void *out[CO_OP_MAX_OPERANDS] = {&w, &v};
+  for (int i = 0; i < 3; i++)
+    operand(&desc, true, i, CO_F64, vector(1));
+  operand(&desc, true, CO_RMSPROP_segments, CO_U8, vector((int64_t)sizeof segment));
+  operand(&desc, true, CO_RMSPROP_step, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, CO_RMSPROP_gate, CO_F64, vector(2));
+  run(&desc, in, out);
+  assert_int_equal(desc.has_out, 3);
+  near_to(v, 0.75 * 7 + 0.25 * 9);
+  near_to(w, 2 - 0.1 * 3 / (sqrt(7.5) + 1));
+  operand(&desc, true, CO_RMSPROP_m, CO_F64, vector(1));
+  in[CO_RMSPROP_m] = out[CO_RMSPROP_new_m] = &m;
+  desc.attr.momentum = 0.5;
+  desc.attr.weight_decay = 1; // the gradient is 3 + 1
+  w = 1, v = 0;
+  run(&desc, in, out);
+  near_to(m, 0.5 + 4 / (2 + 1.0));
+  near_to(w, 1 - 0.1 * m);
+  desc.attr = (co_op_attr){.beta2 = 1, .added = 1, .clip_value = 2};
+  w = 1, v = 12, m = 0;
+  run(&desc, in, out);
+  near_to(v, 16);
+  near_to(w, 1 - 0.1 * 2 / 4);
 }
 
 static void test_adam(void **state) {
@@ -820,6 +914,7 @@ int main(void) {
       cmocka_unit_test(test_losses),
       cmocka_unit_test(test_sgd),
       cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_rmsprop),
       cmocka_unit_test(test_gate),
       cmocka_unit_test(test_dropout_over_events),
       cmocka_unit_test(test_gather_events),
@@ -831,12 +926,14 @@ int main(void) {
       cmocka_unit_test(test_lookup),
       cmocka_unit_test(test_impute),
       cmocka_unit_test(test_embedding),
+      cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_members),
+      cmocka_unit_test(test_factorization),
+      cmocka_unit_test(test_pointwise_losses),
       cmocka_unit_test(test_piecewise_linear),
       cmocka_unit_test(test_piecewise_dense),
       cmocka_unit_test(test_ema),
-      cmocka_unit_test(test_activations),
-      cmocka_unit_test(test_curves),
-      cmocka_unit_test(test_pointwise_losses),
       cmocka_unit_test(test_layer_norm),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

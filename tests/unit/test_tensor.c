@@ -102,6 +102,11 @@ static void symbols_are_bound(void **state) {
     assert_int_equal(co_dim_event_table(CO_DIM_NT(k)), k);
   }
   assert_int_equal(co_dim_event_table(CO_DIM_N), -1);
+  assert_int_equal(co_dim_event_table(CO_DIM_MEMBERS(1)), -1);
+  assert_int_equal(co_dim_members(CO_DIM_MEMBERS(8)), 8);
+  assert_int_equal(co_dim_members(CO_DIM_NT(CO_MAX_EVENT_TABLES - 1)), 0);
+  assert_int_equal(co_dim_members(CO_DIM_N), 0);
+  assert_int_equal(co_dim_members(8), 0);
   assert_int_equal(co_dim_event_table(CO_DIM_NT(CO_MAX_EVENT_TABLES)), -1);
   assert_int_equal(co_dim_event_table(3), -1);
 }

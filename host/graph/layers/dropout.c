@@ -36,6 +36,13 @@ static co_status length_of(const co_graph *graph, co_value x, int64_t *out) {
   return co_fail(CO_ERR_INTERNAL, "event table %d has no greatest length", table);
 }
 
+// Of members, random numbers are counted in rows of the batch: a row's members as one row.
+static co_status fold(co_graph *graph, bool back, int64_t members, int64_t features, co_value *x) {
+  co_op_attr attr = {.shape = co_shape_make(2, CO_DIM_N, members * features)};
+  if (back) attr.shape = co_shape_make(2, CO_DIM_MEMBERS(members), features);
+  return co_emit(graph, CO_OP_RESHAPE, &attr, 1, x, x);
+}
+
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {
   (void)count;
@@ -47,8 +54,12 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   }
   CO_RETURN_IF_FAILED(length_of(graph, in[0], &attr.max_length));
   co_value operands[2] = {in[0], CO_NO_VALUE};
+  const co_shape shape = *co_value_shape(graph, in[0]);
+  const int64_t members = shape.rank == 2 ? co_dim_members(shape.dim[0]) : 0;
+  if (members) CO_RETURN_IF_FAILED(fold(graph, false, members, shape.dim[1], &operands[0]));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands[1]));
-  return co_emit(graph, CO_OP_DROPOUT, &attr, 2, operands, out);
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_DROPOUT, &attr, 2, operands, out));
+  return members ? fold(graph, true, members, shape.dim[1], out) : CO_OK;
 }
 
 extern const co_layer_class co_layer_dropout;

@@ -40,6 +40,14 @@ co_status co_loss_emit(co_graph *graph, const co_loss_class *loss, const co_op_a
                        const char *name, double weight, co_value prediction, co_value target,
                        co_value row_weight);
 
+typedef struct co_loss_operands {
+  co_value prediction, target, row_weight;
+} co_loss_operands;
+// The same where what is trained and what is reported are not of the same rows: of members.
+co_status co_loss_emit_apart(co_graph *graph, const co_loss_class *loss, const co_op_attr *attr,
+                             const char *name, double weight, const co_loss_operands *trained,
+                             const co_loss_operands *reported);
+
 #ifdef __cplusplus
 }
 #endif

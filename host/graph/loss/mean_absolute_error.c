@@ -7,7 +7,7 @@ static const char *const elsewhere[] = {
 extern const co_loss_class co_loss_mean_absolute_error;
 const co_loss_class co_loss_mean_absolute_error = {.name = "mean_absolute_error",
                                                    .doc = "Mean of absolute differences.",
-                                                   .metric = "mean_absolute_error",
+                                                   .metric = "mae",
                                                    .op = CO_OP_POINTWISE_LOSS,
                                                    .pointwise = CO_POINTWISE_ABSOLUTE,
                                                    .number = true,

@@ -61,7 +61,8 @@ static int slots(const void *options) {
 
 static co_status emit(co_graph *graph, const adam_options *adam, int32_t decoupled,
                       const co_update_operands *operands) {
-  co_op_attr attr = {.beta1 = adam->beta1,
+  co_op_attr attr = {.clip_value = operands->clip_value,
+                     .beta1 = adam->beta1,
                      .beta2 = adam->beta2,
                      .epsilon = adam->epsilon,
                      .weight_decay = adam->weight_decay,

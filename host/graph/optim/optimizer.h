@@ -15,6 +15,7 @@ extern "C" {
 // CO_NO_VALUE where there is none.
 typedef struct co_update_operands {
   co_value w, g, slot[CO_MAX_SLOTS], segments, step, gate, mirror;
+  double clip_value; // largest size of an element of the gradient, 0 = off
 } co_update_operands;
 
 typedef struct co_optimizer_class {

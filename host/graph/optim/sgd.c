@@ -21,8 +21,10 @@ static int slots(const void *options) {
 
 static co_status emit(co_graph *graph, const void *options, const co_update_operands *operands) {
   const sgd_options *sgd = options;
-  co_op_attr attr = {
-      .momentum = sgd->momentum, .nesterov = sgd->nesterov, .weight_decay = sgd->weight_decay};
+  co_op_attr attr = {.clip_value = operands->clip_value,
+                     .momentum = sgd->momentum,
+                     .nesterov = sgd->nesterov,
+                     .weight_decay = sgd->weight_decay};
   co_value m = slots(options) ? operands->slot[0] : CO_NO_VALUE;
   co_value in[CO_OP_MAX_OPERANDS] = {[CO_SGD_w] = operands->w,
                                      [CO_SGD_g] = operands->g,

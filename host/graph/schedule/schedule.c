@@ -3,30 +3,59 @@
 
 #include <math.h>
 
-static const char *const decays[] = {"none", "linear", "cosine", NULL};
+static const char *const decays[] = {"none",        "linear",    "cosine",  "step",
+                                     "exponential", "one_cycle", "plateau", NULL};
 
 const co_field co_schedule_fields[] = {
     {"decay", CO_FIELD_ENUM, offsetof(co_schedule_options, decay), "none", 0, 0, decays,
-     "How the learning rate falls from its base to its minimum.", NULL},
+     "How the learning rate falls: linear, cosine: to its minimum at the end; step, exponential: "
+     "by "
+     "decay_rate in decay_steps, at once or little by little; one_cycle: from 1/25 up in 30 % of "
+     "the "
+     "steps, then to 1/250000; plateau: by decay_rate after `patience`.",
+     NULL},
     {"warmup_fraction", CO_FIELD_DOUBLE, offsetof(co_schedule_options, warmup_fraction), "0.0", 0,
      1, NULL, "Share of all steps in which the rate rises linearly from zero.", NULL},
     {"minimum_fraction", CO_FIELD_DOUBLE, offsetof(co_schedule_options, minimum_fraction), "0.0", 0,
      1, NULL, "Share of the base rate that remains at the end of a decay.", NULL},
+    {"decay_rate", CO_FIELD_DOUBLE, offsetof(co_schedule_options, decay_rate), "0.1", 1e-9, 1, NULL,
+     "Of step, exponential and plateau: what the rate is multiplied by.", "gamma"},
+    {"decay_steps", CO_FIELD_INT, offsetof(co_schedule_options, decay_steps), "0", 0, 1e15, NULL,
+     "Of step and exponential: the steps in which it is so.", "step_size"},
+    {"patience", CO_FIELD_INT, offsetof(co_schedule_options, patience), "5", 1, 1e6, NULL,
+     "Of plateau: epochs without a better validation metric.", NULL},
     {.key = NULL}};
+
+static double half_cosine(double from, double to, double done) {
+  return to + (from - to) * 0.5 * (1 + cos(3.141592653589793 * done));
+}
+
+// One cycle (Smith & Topin 2018), with the numbers of PyTorch's OneCycleLR.
+static double one_cycle(double done) {
+  const double rise = 0.3, first = 1.0 / 25, last = first / 1e4;
+  return done < rise ? half_cosine(first, 1, done / rise)
+                     : half_cosine(1, last, (done - rise) / (1 - rise));
+}
 
 double co_schedule_factor(const co_schedule_options *options, int64_t step, int64_t total) {
   if (total <= 0) return 1;
   double warmup = floor(options->warmup_fraction * (double)total);
   if ((double)step < warmup) return ((double)step + 1) / warmup;
-  double span = (double)total - warmup;
-  double done = span > 0 ? ((double)step - warmup) / span : 1;
+  double span = (double)total - warmup, after = (double)step - warmup;
+  double done = span > 0 ? after / span : 1;
   if (done > 1) done = 1;
   double low = options->minimum_fraction;
   switch ((co_decay)options->decay) {
   case CO_DECAY_LINEAR:
     return low + (1 - low) * (1 - done);
   case CO_DECAY_COSINE:
-    return low + (1 - low) * 0.5 * (1 + cos(3.141592653589793 * done));
+    return half_cosine(1, low, done);
+  case CO_DECAY_STEP:
+    return fmax(low, pow(options->decay_rate, floor(after / (double)options->decay_steps)));
+  case CO_DECAY_EXPONENTIAL:
+    return fmax(low, pow(options->decay_rate, after / (double)options->decay_steps));
+  case CO_DECAY_ONE_CYCLE:
+    return one_cycle(done);
   default:
     return 1;
   }

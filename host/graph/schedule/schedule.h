@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learning-rate schedules: pure functions of the step, so that resuming needs no state.
+// Learning-rate schedules: pure functions of the step, so that resuming needs no state; but for
+// plateau, whose factor the training's state holds.
 #ifndef COHORT_HOST_GRAPH_SCHEDULE_SCHEDULE_H
 #define COHORT_HOST_GRAPH_SCHEDULE_SCHEDULE_H
 
@@ -11,12 +12,23 @@
 extern "C" {
 #endif
 
-typedef enum co_decay { CO_DECAY_NONE, CO_DECAY_LINEAR, CO_DECAY_COSINE } co_decay;
+typedef enum co_decay {
+  CO_DECAY_NONE,
+  CO_DECAY_LINEAR,
+  CO_DECAY_COSINE,
+  CO_DECAY_STEP,
+  CO_DECAY_EXPONENTIAL,
+  CO_DECAY_ONE_CYCLE,
+  CO_DECAY_PLATEAU
+} co_decay;
 
 typedef struct co_schedule_options {
   int decay;               // co_decay
   double warmup_fraction;  // of all steps, linear from 0
-  double minimum_fraction; // of the base rate, reached at the end
+  double minimum_fraction; // of the base rate, reached at the end; of plateau, the least
+  double decay_rate;       // STEP, EXPONENTIAL: factor of decay_steps steps; PLATEAU: each time
+  int64_t decay_steps;
+  int64_t patience; // PLATEAU: epochs
 } co_schedule_options;
 
 extern const co_field co_schedule_fields[];

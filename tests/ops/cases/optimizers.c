@@ -59,6 +59,9 @@ static const char *const sgd_cases[] = {
     "w=33 m segments=1 momentum=0.9 skip",
     "w=33 segments=1 skip weight_decay=0.1",
     "w=33 segments=2 clip weight_decay=0.1",
+    "w=100 segments=2 clip_value=0.3",
+    "w=17 m segments=1 momentum=0.9 nesterov clip_value=0.3",
+    "w=37 m segments=1 momentum=0.9 clip clip_value=0.1",
     OPS_SWEEP,
     "w=15 segments=1 weight_decay=0.1",
     "w=16 m segments=1 momentum=0.9",
@@ -83,6 +86,7 @@ static const char *const adam_cases[] = {
     "w=100 segments=3 weight_decay=0.01 decoupled clip " BETAS,
     "w=100 segments=3 weight_decay=0.01 " BETAS,
     "w=33 segments=1 skip " BETAS,
+    "w=37 segments=1 clip_value=0.3 " BETAS,
     OPS_SWEEP,
     "w=15 segments=1 weight_decay=0.1 " BETAS,
     "w=16 segments=1 weight_decay=0.1 decoupled " BETAS,
@@ -107,4 +111,28 @@ OPS_FAMILY(ema) = {
     .flags = "skip clip",
     .adjust = adjust_gate,
     .cases = ema_cases,
+};
+
+#define RMS "beta2=0.99 added=0.01 epsilon=1e-7"
+
+static const char *const rmsprop_cases[] = {
+    "w=1 segments=1 " RMS,
+    "w=37 mirror segments=1 " RMS,
+    "w=20001 m mirror segments=1 momentum=0.9 " RMS,
+    "w=100 segments=3 weight_decay=0.1 clip " RMS,
+    "w=100 m segments=3 momentum=0.9 weight_decay=0.1 clip_value=0.3 " RMS,
+    "w=33 m segments=1 momentum=0.9 skip " RMS,
+    "w=33 segments=1 skip " RMS,
+    "w=37 segments=2 beta2=1 added=1 epsilon=1e-10",
+    OPS_SWEEP,
+    "w=16 m segments=1 momentum=0.9 " RMS,
+    "w=1000003 segments=7 weight_decay=0.001 beta2=1 added=1 epsilon=1e-10",
+    NULL,
+};
+
+OPS_FAMILY(rmsprop) = {
+    .op = CO_OP_RMSPROP,
+    .flags = "skip clip",
+    .adjust = adjust_gate,
+    .cases = rmsprop_cases,
 };

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Learning-rate schedules against values worked out by hand.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "host/graph/schedule/schedule.h"
+
+static void is(const co_schedule_options *options, int64_t step, int64_t total, double want) {
+  double got = co_schedule_factor(options, step, total);
+  if (!(fabs(got - want) <= 1e-12)) fail_msg("step %lld: %.15g", (long long)step, got);
+}
+
+static void test_factors(void **state) {
+  (void)state;
+  const co_schedule_options none = {.decay = CO_DECAY_NONE, .warmup_fraction = 0.2};
+  is(&none, 0, 20, 0.25);
+  is(&none, 3, 20, 1);
+  is(&none, 19, 20, 1);
+  const co_schedule_options linear = {.decay = CO_DECAY_LINEAR, .minimum_fraction = 0.2};
+  is(&linear, 5, 20, 0.8);
+  const co_schedule_options cosine = {.decay = CO_DECAY_COSINE, .minimum_fraction = 0.2};
+  is(&cosine, 10, 20, 0.6);
+  is(&cosine, 5, 20, 0.6 + 0.4 * sqrt(0.5));
+  co_schedule_options step = {
+      .decay = CO_DECAY_STEP, .decay_rate = 0.5, .decay_steps = 10, .warmup_fraction = 0.1};
+  is(&step, 9, 100, 1); // warm-up is over
+  is(&step, 19, 100, 1);
+  is(&step, 20, 100, 0.5);
+  is(&step, 49, 100, 0.125);
+  step.minimum_fraction = 0.3;
+  is(&step, 49, 100, 0.3);
+  const co_schedule_options exponential = {
+      .decay = CO_DECAY_EXPONENTIAL, .decay_rate = 0.25, .decay_steps = 10};
+  is(&exponential, 0, 100, 1);
+  is(&exponential, 5, 100, 0.5);
+  is(&exponential, 20, 100, 0.0625);
+  // As PyTorch's OneCycleLR, of which this is the factor on max_lr.
+  const co_schedule_options cycle = {.decay = CO_DECAY_ONE_CYCLE};
+  is(&cycle, 0, 100, 0.04);
+  is(&cycle, 15, 100, 0.52);
+  is(&cycle, 30, 100, 1);
+  is(&cycle, 65, 100, 0.500002);
+  is(&cycle, 100, 100, 0.000004);
+  const co_schedule_options plateau = {.decay = CO_DECAY_PLATEAU, .decay_rate = 0.1, .patience = 1};
+  is(&plateau, 50, 100, 1); // the training's state has the rest
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_factors)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
