@@ -1,51 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of a table or a query of an SQLite database (https://sqlite.org/c3ref/intro.html), which is
-// only read. The library is opened on use; what is needed of its interface, which is stable, is
-// declared here.
-#include <dlfcn.h>
+// Rows of a table or a query of an SQLite database, which is only read.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "datasets/rows.h"
+#include "datasets/sqlite_api.h"
 #include "host/core/hash.h"
 #include "host/core/utf8.h"
 
-#define LIBRARY "libsqlite3.so.0"
-
-enum {
-  SQL_OK = 0,
-  SQL_ROW = 100,
-  SQL_DONE = 101,
-  SQL_OPEN_READONLY = 1,
-  SQL_INTEGER = 1,
-  SQL_FLOAT = 2,
-  SQL_TEXT = 3,
-  SQL_BLOB = 4,
-  BLOCK_ROWS = 4096,
-  BLOCK_BYTES = 4 << 20
-};
-
-typedef struct sqlite_api {
-  void *library;
-  int (*open_v2)(const char *, void **, int, const char *);
-  int (*close)(void *);
-  int (*prepare_v2)(void *, const char *, int, void **, const char **);
-  int (*step)(void *);
-  int (*finalize)(void *);
-  int (*stmt_readonly)(void *);
-  int (*column_count)(void *);
-  const char *(*column_name)(void *, int);
-  int (*column_type)(void *, int);
-  const unsigned char *(*column_text)(void *, int);
-  int (*column_bytes)(void *, int);
-  double (*column_double)(void *, int);
-  const char *(*errmsg)(void *);
-} sqlite_api;
+enum { BLOCK_ROWS = 4096, BLOCK_BYTES = 4 << 20 };
 
 typedef struct sqlite_rows {
   co_rows base; // first
-  sqlite_api api;
+  co_sqlite_api api;
   void *database, *statement;
   bool unhashed, finished;
   int64_t row;
@@ -58,43 +26,6 @@ typedef struct sqlite_rows {
   co_row_part part;
 } sqlite_rows;
 
-// ---- the library -------------------------------------------------------------------------------
-
-static bool find(void *library, const char *name, void *function) {
-  void *found = dlsym(library, name);
-  memcpy(function, &found, sizeof found);
-  return found != NULL;
-}
-
-static co_status load(sqlite_api *api) {
-  void *l = api->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (l && find(l, "sqlite3_open_v2", &api->open_v2) && find(l, "sqlite3_close", &api->close) &&
-      find(l, "sqlite3_prepare_v2", &api->prepare_v2) && find(l, "sqlite3_step", &api->step) &&
-      find(l, "sqlite3_finalize", &api->finalize) &&
-      find(l, "sqlite3_stmt_readonly", &api->stmt_readonly) &&
-      find(l, "sqlite3_column_count", &api->column_count) &&
-      find(l, "sqlite3_column_name", &api->column_name) &&
-      find(l, "sqlite3_column_type", &api->column_type) &&
-      find(l, "sqlite3_column_text", &api->column_text) &&
-      find(l, "sqlite3_column_bytes", &api->column_bytes) &&
-      find(l, "sqlite3_column_double", &api->column_double) &&
-      find(l, "sqlite3_errmsg", &api->errmsg))
-    return CO_OK;
-  co_status status = co_fail(CO_ERR_DEVICE, "%s cannot be used: %s", LIBRARY, dlerror());
-  co_hint("SQLite databases are read by it: apt install libsqlite3-0");
-  return status;
-}
-
-void co_sqlite_version(char out[64]) {
-  const char *(*version)(void) = NULL;
-  void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (library && find(library, "sqlite3_libversion", &version))
-    snprintf(out, 64, "%s", version());
-  else
-    snprintf(out, 64, "missing (apt install libsqlite3-0)");
-  if (library) dlclose(library);
-}
-
 static co_status failed(const sqlite_rows *s, const char *doing) {
   return co_fail_at(CO_ERR_DATA, s->base.shown, 0, 0, "%s: %s", doing,
                     s->database ? s->api.errmsg(s->database) : "out of memory");
@@ -102,20 +33,15 @@ static co_status failed(const sqlite_rows *s, const char *doing) {
 
 // ---- opening -----------------------------------------------------------------------------------
 
-// "SELECT * FROM "T"", quoted as SQL quotes names.
 static co_status write_query(co_text *out, const char *table) {
-  co_text_printf(out, "SELECT * FROM \"");
-  for (; *table; table++) {
-    if (*table == '"') co_text_append(out, "\"", 1);
-    co_text_append(out, table, 1);
-  }
-  co_text_append(out, "\"", 1);
+  co_text_printf(out, "SELECT * FROM ");
+  co_sqlite_add_name(out, table);
   return out->status;
 }
 
 static co_status prepare(sqlite_rows *s, const char *query) {
   const char *rest = NULL;
-  if (s->api.prepare_v2(s->database, query, -1, &s->statement, &rest) != SQL_OK)
+  if (s->api.prepare_v2(s->database, query, -1, &s->statement, &rest) != CO_SQL_OK)
     return failed(s, "the query cannot be used");
   while (rest && *rest && strchr(" \t\r\n;", *rest))
     rest++;
@@ -157,8 +83,8 @@ static co_status open_sqlite(sqlite_rows *s, const char *path, const co_rows_opt
   co_sha256_init(&s->hash);
   CO_RETURN_IF_FAILED(check_options(s->base.shown, o));
   CO_RETURN_IF_FAILED(co_arena_create(&s->base.arena, s->base.ctx));
-  CO_RETURN_IF_FAILED(load(&s->api));
-  if (s->api.open_v2(co_rows_file(path), &s->database, SQL_OPEN_READONLY, NULL) != SQL_OK)
+  CO_RETURN_IF_FAILED(co_sqlite_load(&s->api));
+  if (s->api.open_v2(co_rows_file(path), &s->database, CO_SQL_OPEN_READONLY, NULL) != CO_SQL_OK)
     return failed(s, "cannot open the database");
   co_text_init(&query, s->base.ctx);
   co_status status = o->table ? write_query(&query, o->table) : CO_OK;
@@ -174,10 +100,10 @@ static co_status take_cell(sqlite_rows *s, int column, co_cell *out, const char 
   char number[40];
   int type = s->api.column_type(s->statement, column);
   *out = (co_cell){"", 0};
-  if (type == SQL_FLOAT) {
+  if (type == CO_SQL_FLOAT) {
     snprintf(number, sizeof number, "%.17g", s->api.column_double(s->statement, column));
     *out = (co_cell){number, strlen(number)};
-  } else if (type == SQL_INTEGER || type == SQL_TEXT) {
+  } else if (type == CO_SQL_INTEGER || type == CO_SQL_TEXT) {
     const char *text = (const char *)s->api.column_text(s->statement, column);
     if (!text) return CO_ERR_MEMORY;
     *out = (co_cell){text, (size_t)s->api.column_bytes(s->statement, column)};
@@ -187,7 +113,7 @@ static co_status take_cell(sqlite_rows *s, int column, co_cell *out, const char 
       *wrong = "a cell of more than 10 MiB";
     else if (co_utf8_find_bad(text) >= 0)
       *wrong = "the text is not UTF-8";
-  } else if (type == SQL_BLOB) {
+  } else if (type == CO_SQL_BLOB) {
     *wrong = "a blob, which is no cell";
   }
   if (!s->unhashed) {
@@ -229,9 +155,9 @@ static co_status next(co_rows *rows, co_row_block *block) {
   s->part = (co_row_part){.places = s->places, .bad = s->bad};
   while (!s->finished && s->part.count + s->part.bad_count < BLOCK_ROWS && bytes < BLOCK_BYTES) {
     int result = s->api.step(s->statement);
-    if (result == SQL_DONE)
+    if (result == CO_SQL_DONE)
       s->finished = true;
-    else if (result != SQL_ROW)
+    else if (result != CO_SQL_ROW)
       return failed(s, "cannot read the database");
     else
       CO_RETURN_IF_FAILED(take_row(s, &bytes));
@@ -252,7 +178,7 @@ static void close_sqlite(co_rows *rows) {
   sqlite_rows *s = (sqlite_rows *)rows;
   if (s->statement) s->api.finalize(s->statement);
   if (s->database) s->api.close(s->database);
-  if (s->api.library) dlclose(s->api.library);
+  co_sqlite_unload(&s->api);
   co_arena_free(s->texts);
   co_free(rows->ctx, s->cells);
   co_arena_free(rows->arena);

@@ -223,8 +223,20 @@ COHORT_API cohort_status cohort_evaluate(cohort_context *context,
 
 typedef struct cohort_predict_options {
   const char *model, *dataset;
-  const char *split;  // NULL = all rows
-  const char *output; // CSV file; "-" = standard output
+  const char *split; // NULL = all rows
+  // A file, by `format` "csv", "tsv" (values in quotes where they need them) or "jsonl", NULL = by its
+  // name, else csv; "-" = standard output; "sqlite:FILE": a table of a database, made if it is not
+  // there. If it is, "fail" (NULL), "append", "replace" (made anew) or "upsert" (rows in place of those
+  // with their key). All rows are committed at once.
+  const char *output, *format, *table, *if_exists;
+  // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
+  // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, rank,
+  // percentile, decile. Rank 1, the first percentile and decile have the highest scores; rows of equal
+  // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
+  // what the outputs' types have.
+  const char *const *columns;
+  int64_t column_count;
+  const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
   int64_t batch_size;

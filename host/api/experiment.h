@@ -7,6 +7,7 @@
 #include "datasets/folds.h"
 #include "host/api/api.h"
 #include "host/eval/evaluation.h"
+#include "host/eval/score_columns.h"
 
 // A metric of an output.
 typedef struct co_experiment_metric {
@@ -36,9 +37,8 @@ typedef struct co_experiment {
   // What came of the folds; filled by the first.
   co_experiment_metric *metrics;
   int64_t metric_count;
-  char **columns; // of scores: the key's, then those of outputs
-  int64_t column_count;
-  co_text cells; // of all rows scored so far, as CSV with a comma before each
+  co_score_columns columns; // of scores, of which the names outlive a fold's model
+  co_text cells;            // of all rows scored so far, as CSV with a comma before each
   co_experiment_cells *row_cells;
 } co_experiment;
 

@@ -16,24 +16,30 @@ static const double level = 0.95; // of intervals
 
 typedef struct scored {
   co_experiment *e;
-  const co_model *model;
+  co_score_columns *columns;
+  co_score_cell *cells; // room for a row
+  const float **scores; // of a row, per output
 } scored;
 
 // A co_score_sink.
 static co_status keep_scores(void *user, const int64_t *samples, int64_t rows,
                              const float *const *scores) {
   scored *s = user;
-  co_text *cells = &s->e->cells;
+  co_text *text = &s->e->cells;
   for (int64_t row = 0; row < rows; row++) {
-    size_t at = cells->length;
-    for (int64_t i = 0; i < s->model->output_count; i++) {
-      const co_output_feature *output = &s->model->outputs[i];
-      const float *own = scores[i] + row * output->width;
-      CO_RETURN_IF_FAILED(co_score_add_output(cells, output, own, own, samples[row], 0));
+    size_t at = text->length;
+    for (int64_t i = 0; i < s->columns->model->output_count; i++)
+      s->scores[i] = scores[i] + row * s->columns->model->outputs[i].width;
+    const co_score_row scored_row = {
+        .key = "", .sample = samples[row], .scores = s->scores, .shown = s->scores};
+    CO_RETURN_IF_FAILED(co_score_cells(s->cells, s->columns, &scored_row));
+    for (int64_t i = 1; i < s->columns->count; i++) {
+      co_text_append(text, ",", 1);
+      co_score_add_cell(text, s->columns->column[i].type, &s->cells[i], ',');
     }
-    s->e->row_cells[samples[row]] = (co_experiment_cells){at, cells->length - at};
+    s->e->row_cells[samples[row]] = (co_experiment_cells){at, text->length - at};
   }
-  return CO_OK;
+  return text->status;
 }
 
 // The metrics of the model, which are those of every fold's, without values.
@@ -71,7 +77,7 @@ static co_status measure(co_experiment *e, int64_t fold, co_predictor *predictor
   const int64_t *samples;
   int64_t count;
   co_evaluation evaluation = {.model = NULL};
-  scored user = {e, predictor->model};
+  scored user = {.e = e, .columns = &e->columns};
   const co_scoring_options options = {.watch = &e->context->watch,
                                       .stoppable = true,
                                       .workers = e->options->workers,
@@ -81,8 +87,11 @@ static co_status measure(co_experiment *e, int64_t fold, co_predictor *predictor
   co_status status;
   CO_TRY(co_dataset_split(dataset, CO_SPLIT_TEST, &samples, &count));
   CO_TRY(co_check_labels(predictor->model, dataset, CO_SPLIT_TEST));
-  if (!e->columns)
-    CO_TRY(co_score_columns(&e->columns, &e->column_count, e->arena, predictor->model, dataset, 0));
+  CO_TRY(co_score_columns_list(&e->columns, e->arena, predictor->model, dataset, 0));
+  user.cells = co_arena_alloc(e->arena, (size_t)e->columns.count, sizeof *user.cells);
+  user.scores =
+      co_arena_alloc(e->arena, (size_t)predictor->model->output_count, sizeof *user.scores);
+  if (!user.cells || !user.scores) CO_TRY(CO_ERR_MEMORY);
   CO_TRY(co_evaluation_create(&evaluation, predictor->model));
   co_evaluation_collect_all(&evaluation);
   CO_TRY(co_evaluate(&evaluation, predictor, dataset, samples, count, &options));
@@ -114,9 +123,9 @@ co_status co_experiment_measure(co_experiment *e, int64_t fold, co_dataset *data
 static void add_header(const co_experiment *e, co_text *line) {
   bool keyed = co_dataset_key_column(e->dataset) != NULL;
   co_text_printf(line, keyed ? "row,key,fold" : "row,fold");
-  for (int64_t i = 1; i < e->column_count; i++) {
+  for (int64_t i = 1; i < e->columns.count; i++) {
     co_text_append(line, ",", 1);
-    co_score_add_text(line, e->columns[i]);
+    co_score_add_text(line, e->columns.column[i].name, ',');
   }
   co_text_append(line, "\n", 1);
 }
@@ -126,7 +135,7 @@ static co_status add_row(const co_experiment *e, int64_t row, co_text *line) {
   co_text_printf(line, "%lld,", (long long)row);
   if (co_dataset_key_column(e->dataset)) {
     CO_RETURN_IF_FAILED(co_dataset_key(e->dataset, row, key, sizeof key));
-    co_score_add_text(line, key);
+    co_score_add_text(line, key, ',');
     co_text_append(line, ",", 1);
   }
   co_text_printf(line, "%d", (int)e->folds.fold[row]);

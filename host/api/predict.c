@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_predict: scores of every row as CSV, keyed, in the order of the dataset, in bounded
-// memory.
-#include <stdio.h>
+// cohort_predict: scores of every row, keyed, in the order of the dataset.
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "host/api/events.h"
 #include "host/api/table.h"
-#include "host/core/output.h"
 #include "host/eval/calibration.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
+#include "host/eval/ranking.h"
 #include "host/eval/score_columns.h"
 #include "host/eval/units.h"
 #include "host/feed/fit_features.h"
+#include "host/output/sink.h"
+
+enum { MAX_SHARDS = 1 << 20 };
 
 typedef struct scoring {
   cohort_context *context;
@@ -21,60 +26,95 @@ typedef struct scoring {
   co_arena *arena;
   co_predictor *predictor;
   co_dataset *dataset;
-  int64_t done; // rows written
   const int64_t *samples;
   int64_t count;
   int64_t *all; // owned, when no split is asked for
-  char **columns;
-  int64_t column_count;
-  float *calibrated; // room for a row
-  co_atomic_file atomic;
-  co_writer *writer;
-  co_text line;            // being written
+  co_score_columns columns;
+  co_score_cell *cells;  // room for a row, per column …
+  const float **scores;  // … and per output
+  float *values;         // of all outputs of a row
+  float **calibrated;    // parts of such a row; NULL = scores are shown as they are
+  int64_t width;         // of it
+  co_ranking *ranking;   // NULL = rows are not placed among each other
+  co_sink_options where; // of the sink
+  co_sink *sink;
   co_input_counts *counts; // per input of the model
 } scoring;
 
-static co_status write_line(scoring *s) {
-  co_text_append(&s->line, "\n", 1);
-  CO_RETURN_IF_FAILED(s->line.status);
-  return co_writer_write(s->writer, s->line.data, s->line.length);
+static bool to_file(const scoring *s) {
+  return strcmp(s->options->output, "-") != 0;
 }
 
-static co_status write_header(scoring *s) {
-  s->line.length = 0;
-  for (int64_t i = 0; i < s->column_count; i++) {
-    if (i) co_text_append(&s->line, ",", 1);
-    co_score_add_text(&s->line, s->columns[i]);
+// What is told of a row's scores.
+static const float *const *shown(scoring *s) {
+  const co_model *model = s->predictor->model;
+  if (!s->calibrated) return s->scores;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const co_output_feature *output = &model->outputs[i];
+    memcpy(s->calibrated[i], s->scores[i], (size_t)output->width * sizeof(float));
+    if (output->decided)
+      co_calibrate(s->calibrated[i], 1, output->width, co_output_temperature(output));
   }
-  return write_line(s);
+  return (const float *const *)s->calibrated;
 }
 
-// What is written of a row's scores.
-static const float *shown(scoring *s, const co_output_feature *output, const float *row) {
-  if (!s->calibrated || !output->decided) return row;
-  memcpy(s->calibrated, row, (size_t)output->width * sizeof *row);
-  co_calibrate(s->calibrated, 1, output->width, co_output_temperature(output));
-  return s->calibrated;
+static co_status write_row(scoring *s, int64_t sample, int64_t rank) {
+  char key[CO_DATASET_KEY_MAX + 1];
+  CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, sample, key, sizeof key));
+  const co_score_row row = {.key = key,
+                            .sample = sample,
+                            .scores = s->scores,
+                            .shown = shown(s),
+                            .rank = rank,
+                            .rows = s->count};
+  CO_RETURN_IF_FAILED(co_score_cells(s->cells, &s->columns, &row));
+  return co_sink_row(s->sink, s->cells);
+}
+
+static co_status rank_row(scoring *s, int64_t sample) {
+  const co_model *model = s->predictor->model;
+  CO_RETURN_IF_FAILED(co_score_check(model, s->scores, sample));
+  float *at = s->values;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    memcpy(at, s->scores[i], (size_t)model->outputs[i].width * sizeof *at);
+    at += model->outputs[i].width;
+  }
+  const co_output_feature *ranked = s->columns.ranked;
+  double score = co_score_of(ranked, shown(s)[ranked - model->outputs]);
+  return co_ranking_add(s->ranking, (float)score, s->values);
 }
 
 // A co_score_sink.
-static co_status write_rows(void *user, const int64_t *samples, int64_t rows,
-                            const float *const *scores) {
+static co_status take_rows(void *user, const int64_t *samples, int64_t rows,
+                           const float *const *scores) {
   scoring *s = user;
   const co_model *model = s->predictor->model;
   for (int64_t row = 0; row < rows; row++) {
-    char key[CO_DATASET_KEY_MAX + 1];
-    CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, samples[row], key, sizeof key));
-    s->line.length = 0;
-    co_score_add_text(&s->line, key);
-    for (int64_t i = 0; i < model->output_count; i++) {
-      const co_output_feature *output = &model->outputs[i];
-      const float *row_scores = scores[i] + row * output->width;
-      CO_RETURN_IF_FAILED(co_score_add_output(&s->line, output, row_scores,
-                                              shown(s, output, row_scores), samples[row],
-                                              s->options->top_k));
-    }
-    CO_RETURN_IF_FAILED(write_line(s));
+    for (int64_t i = 0; i < model->output_count; i++)
+      s->scores[i] = scores[i] + row * model->outputs[i].width;
+    CO_RETURN_IF_FAILED(s->ranking ? rank_row(s, samples[row]) : write_row(s, samples[row], 0));
+  }
+  return CO_OK;
+}
+
+static co_status stopped(const scoring *s) {
+  return co_fail(CO_INTERRUPTED, to_file(s) ? "stopped; no output was written"
+                                            : "stopped; the output is not complete");
+}
+
+// Once the scores of all rows are known.
+static co_status write_ranked(scoring *s) {
+  const co_model *model = s->predictor->model;
+  int64_t rank;
+  CO_RETURN_IF_FAILED(co_ranking_sort(s->ranking));
+  float *at = s->values;
+  for (int64_t i = 0; i < model->output_count; at += model->outputs[i++].width)
+    s->scores[i] = at;
+  for (int64_t row = 0; row < s->count; row++) {
+    if (co_watch_stopped(&s->context->watch)) return stopped(s);
+    CO_RETURN_IF_FAILED(co_ranking_next(s->ranking, s->values, &rank));
+    CO_RETURN_IF_FAILED(write_row(s, s->samples[row], rank));
+    if (row % (1 << 16) == 0) co_alive(s->ctx, CO_PATIENCE);
   }
   return CO_OK;
 }
@@ -96,6 +136,18 @@ static co_status drop_repeated(scoring *s) {
   return CO_OK;
 }
 
+// "I/N", I from 1.
+static co_status parse_shard(int64_t *shard, int64_t *shards, const char *text) {
+  char *end;
+  *shard = strtoll(text, &end, 10);
+  bool right = isdigit((unsigned char)*text) && *end == '/' && isdigit((unsigned char)end[1]);
+  *shards = right ? strtoll(end + 1, &end, 10) : 0;
+  if (right && !*end && *shard >= 1 && *shard <= *shards && *shards <= MAX_SHARDS) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "--shard %.200s: it is no part of a whole", text);
+  co_hint("--shard 3/16 is the third of 16 parts");
+  return status;
+}
+
 static co_status choose_rows(scoring *s) {
   if (s->options->split) {
     int split = co_split_parse(s->options->split);
@@ -114,35 +166,58 @@ static co_status choose_rows(scoring *s) {
   return CO_OK;
 }
 
-static co_status make_room(scoring *s) {
-  int64_t most = 1;
-  if (!s->options->calibrated) return CO_OK;
-  for (int64_t i = 0; i < s->predictor->model->output_count; i++)
-    if (s->predictor->model->outputs[i].width > most) most = s->predictor->model->outputs[i].width;
-  s->calibrated = co_arena_alloc(s->arena, (size_t)most, sizeof *s->calibrated);
-  return s->calibrated ? CO_OK : CO_ERR_MEMORY;
+// Where a part of the rows begins, without overflow.
+static int64_t part(int64_t rows, int64_t i, int64_t parts) {
+  return rows / parts * i + rows % parts * i / parts;
+}
+
+// The I-th of N contiguous parts of the rows, nearly equal.
+static co_status choose_shard(scoring *s) {
+  int64_t shard, shards;
+  if (!s->options->shard) return CO_OK;
+  CO_RETURN_IF_FAILED(parse_shard(&shard, &shards, s->options->shard));
+  int64_t begin = part(s->count, shard - 1, shards);
+  s->samples += begin;
+  s->count = part(s->count, shard, shards) - begin;
+  return CO_OK;
 }
 
 // What is wrong with the columns or the keys is said before anything is scored.
-static co_status check_columns(scoring *s) {
+static co_status choose_columns(scoring *s) {
+  const cohort_predict_options *o = s->options;
+  const co_model *model = s->predictor->model;
   char key[CO_DATASET_KEY_MAX + 1];
-  CO_RETURN_IF_FAILED(co_score_columns(&s->columns, &s->column_count, s->arena, s->predictor->model,
-                                       s->dataset, s->options->top_k));
+  CO_RETURN_IF_FAILED(
+      o->column_count ? co_score_columns_choose(&s->columns, s->arena, model, s->dataset,
+                                                o->columns, o->column_count)
+                      : co_score_columns_list(&s->columns, s->arena, model, s->dataset, o->top_k));
   return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
-// Before the model and the rows are read: what cannot be written need not be computed.
-static co_status open_output(scoring *s) {
-  const char *output = s->options->output;
-  if (strcmp(output, "-") == 0) return co_writer_open(&s->writer, s->ctx, "-", true);
-  char *model = NULL;
-  CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, s->options->model));
-  const char *const inputs[] = {model, s->options->dataset};
-  co_output wanted = {output, s->options->force, inputs, 2};
-  co_status status = co_output_begin(&s->atomic, s->ctx, &wanted);
-  co_free(s->ctx, model);
-  CO_RETURN_IF_FAILED(status);
-  return co_writer_open(&s->writer, s->ctx, s->atomic.temporary, false);
+static co_status make_room(scoring *s) {
+  const co_model *model = s->predictor->model;
+  size_t outputs = (size_t)model->output_count;
+  for (int64_t i = 0; i < model->output_count; i++)
+    s->width += model->outputs[i].width;
+  s->cells = co_arena_alloc(s->arena, (size_t)s->columns.count, sizeof *s->cells);
+  s->scores = co_arena_alloc(s->arena, outputs, sizeof *s->scores);
+  s->values = co_arena_alloc(s->arena, (size_t)s->width, sizeof *s->values);
+  s->counts = co_arena_alloc(s->arena, (size_t)model->input_count + 1, sizeof *s->counts);
+  if (!s->cells || !s->scores || !s->values || !s->counts) return CO_ERR_MEMORY;
+  if (s->options->calibrated) {
+    float *at = co_arena_alloc(s->arena, (size_t)s->width, sizeof *at);
+    s->calibrated = co_arena_alloc(s->arena, outputs, sizeof *s->calibrated);
+    if (!at || !s->calibrated) return CO_ERR_MEMORY;
+    for (int64_t i = 0; i < model->output_count; at += model->outputs[i++].width)
+      s->calibrated[i] = at;
+  }
+  if (!s->columns.ranked) return CO_OK;
+  const char *folder = s->options->source.temporary_folder;
+  char *beside = to_file(s)
+                     ? co_arena_format(s->arena, "%s.scores", co_sink_file(s->where.output))
+                     : co_arena_format(s->arena, "%s/cohort.scores", folder ? folder : "/tmp");
+  return beside ? co_ranking_create(&s->ranking, s->ctx, s->count, s->width, beside)
+                : CO_ERR_MEMORY;
 }
 
 static co_status score_rows(scoring *s) {
@@ -150,15 +225,13 @@ static co_status score_rows(scoring *s) {
                                       .workers = s->options->workers,
                                       .stage = "predict",
                                       .stoppable = true,
-                                      .sink = write_rows,
+                                      .sink = take_rows,
                                       .user = s};
   if (!s->count) return CO_OK;
   co_status status =
       s->predictor->class_->run(s->predictor, s->dataset, s->samples, s->count, &options);
-  if (status != CO_INTERRUPTED) return status;
-  return co_fail(CO_INTERRUPTED, strcmp(s->options->output, "-") == 0
-                                     ? "stopped; the output is not complete"
-                                     : "stopped; no output was written");
+  if (status == CO_INTERRUPTED) return stopped(s);
+  return status == CO_OK && s->ranking ? write_ranked(s) : status;
 }
 
 static co_status open_both(scoring *s) {
@@ -174,64 +247,121 @@ static co_status open_both(scoring *s) {
   return co_check_dataset(s->predictor->model, s->dataset, false);
 }
 
-static co_status predict(scoring *s, cohort_result *result) {
-  const cohort_predict_options *options = s->options;
-  CO_RETURN_IF_FAILED(co_require(options->model, "predict", "a model"));
-  CO_RETURN_IF_FAILED(co_require(options->dataset, "predict", "a dataset"));
-  CO_RETURN_IF_FAILED(co_require(options->output, "predict", "an output"));
-  bool to_file = strcmp(options->output, "-") != 0;
-  CO_RETURN_IF_FAILED(open_output(s));
-  CO_RETURN_IF_FAILED(open_both(s));
-  CO_RETURN_IF_FAILED(choose_rows(s));
-  CO_RETURN_IF_FAILED(drop_repeated(s));
-  CO_RETURN_IF_FAILED(check_columns(s));
-  CO_RETURN_IF_FAILED(make_room(s));
-  s->counts =
-      co_arena_alloc(s->arena, (size_t)s->predictor->model->input_count + 1, sizeof *s->counts);
-  if (!s->counts) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(
-      co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
-  CO_RETURN_IF_FAILED(write_header(s));
-  CO_RETURN_IF_FAILED(score_rows(s));
-  co_status status = co_writer_close(s->writer);
-  s->writer = NULL;
-  CO_RETURN_IF_FAILED(status);
-  if (to_file) CO_RETURN_IF_FAILED(co_atomic_commit(&s->atomic));
+static void report(const scoring *s, cohort_result *result) {
   co_json *json = &result->json;
   co_json_key(json, "model");
   co_json_string(json, s->predictor->path);
   co_json_key(json, "output");
-  co_json_string(json, options->output);
+  co_json_string(json, s->options->output);
   co_json_key(json, "rows");
   co_json_int(json, s->count);
-  if (to_file)
+  co_json_key(json, "columns");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < s->columns.count; i++)
+    co_json_string(json, s->columns.column[i].name);
+  co_json_close(json);
+  if (to_file(s))
     co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
-                   options->output);
+                   s->options->output);
   co_text ignored;
   co_text_init(&ignored, s->ctx);
   co_json_key(json, "preprocessing");
-  co_render_input_counts(json, to_file ? &result->text : &ignored, s->predictor->model, s->counts);
+  co_render_input_counts(json, to_file(s) ? &result->text : &ignored, s->predictor->model,
+                         s->counts);
   co_text_free(&ignored);
+}
+
+static co_status predict(scoring *s, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_require(s->options->dataset, "predict", "a dataset"));
+  CO_RETURN_IF_FAILED(open_both(s));
+  CO_RETURN_IF_FAILED(choose_rows(s));
+  CO_RETURN_IF_FAILED(drop_repeated(s));
+  CO_RETURN_IF_FAILED(choose_shard(s));
+  CO_RETURN_IF_FAILED(choose_columns(s));
+  CO_RETURN_IF_FAILED(make_room(s));
+  CO_RETURN_IF_FAILED(
+      co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
+  CO_RETURN_IF_FAILED(co_sink_begin(s->sink, &s->columns));
+  CO_RETURN_IF_FAILED(score_rows(s));
+  CO_RETURN_IF_FAILED(co_sink_commit(s->sink));
+  report(s, result);
   return CO_OK;
+}
+
+// ---- what can be told before anything is read --------------------------------------------------
+
+static co_status check_options(const cohort_predict_options *o) {
+  int64_t shard, shards;
+  CO_RETURN_IF_FAILED(co_require(o->model, "predict", "a model"));
+  CO_RETURN_IF_FAILED(co_require(o->output, "predict", "an output"));
+  if (o->column_count && o->top_k)
+    return co_fail(CO_ERR_USAGE, "--top-k does not go with --columns");
+  if (o->split && o->dataset && co_table_is_raw(o->dataset, &o->source)) {
+    co_status status = co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
+    co_hint("leave --split out: all rows are scored");
+    return status;
+  }
+  if (!o->shard) return CO_OK;
+  CO_RETURN_IF_FAILED(parse_shard(&shard, &shards, o->shard));
+  if (!co_score_columns_place(o->columns, o->column_count)) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "rank, percentile and decile are of all rows; they do "
+                                           "not go with --shard");
+  co_hint("score the shards without them, and rank what they join to");
+  return status;
+}
+
+// A table that is read is not made anew.
+static co_status check_source_table(const cohort_predict_options *o) {
+  struct stat from, to;
+  const char *table = o->source.source_table;
+  if (!co_sink_is_database(o->output) || !o->dataset || !table || !o->table) return CO_OK;
+  if (strcasecmp(table, o->table) != 0 || stat(co_rows_file(o->dataset), &from) != 0 ||
+      stat(co_sink_file(o->output), &to) != 0 || from.st_dev != to.st_dev ||
+      from.st_ino != to.st_ino)
+    return CO_OK;
+  co_status status = co_fail_at(CO_ERR_IO, o->output, 0, 0,
+                                "the table '%.200s' is also read by this command", table);
+  co_hint("choose another --table");
+  return status;
+}
+
+// Before the model and the rows are read: what cannot be written need not be computed.
+static co_status open_output(scoring *s, const cohort_predict_options *o) {
+  CO_RETURN_IF_FAILED(check_options(o));
+  CO_RETURN_IF_FAILED(check_source_table(o));
+  char *model = NULL;
+  CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, o->model));
+  const char *source = o->source_count ? strchr(o->sources[0], '=') : NULL;
+  const char *const inputs[] = {model, o->dataset, source ? source + 1 : NULL, o->population};
+  s->where = (co_sink_options){.output = o->output,
+                               .format = o->format,
+                               .table = o->table,
+                               .if_exists = o->if_exists,
+                               .replace = o->force,
+                               .inputs = inputs,
+                               .input_count = 4};
+  co_status status = co_sink_open(&s->sink, s->ctx, &s->where);
+  s->where.inputs = NULL;
+  co_free(s->ctx, model);
+  return status;
 }
 
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  co_event_scoring events;
+  co_event_scoring events = {0};
   co_table_scoring table = {0};
   scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
-  co_text_init(&s.line, s.ctx);
-  co_status status = co_event_scoring_begin(&events, context, options);
+  co_status status = open_output(&s, options);
+  if (status == CO_OK) status = co_event_scoring_begin(&events, context, options);
   if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
   if (status == CO_OK) status = predict(&s, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
-  co_text_free(&s.line);
-  co_writer_close(s.writer);
-  co_atomic_abort(&s.atomic);
+  co_sink_close(s.sink);
+  co_ranking_free(s.ranking);
   co_free(s.ctx, s.all);
   co_predictor_close(s.predictor);
   co_dataset_close(s.dataset);

@@ -6,7 +6,7 @@
 #include "datasets/cell.h"
 #include "datasets/dictionary.h"
 #include "host/api/events.h"
-#include "host/core/output.h"
+#include "host/output/sink.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
@@ -158,15 +158,12 @@ static co_status write_events(co_event_scoring *s, cohort_context *context,
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, path));
   bool to_file = strcmp(o->output, "-") != 0;
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
-  const char *const inputs[] = {log, o->population};
-  const co_output output = {o->output, o->force, inputs, 2};
-  if (to_file) CO_RETURN_IF_FAILED(co_output_check(s->ctx, &output));
-  char *beside = to_file ? co_arena_format(s->arena, "%s.rows", o->output)
+  char *beside = to_file ? co_arena_format(s->arena, "%s.rows", co_sink_file(o->output))
                          : co_arena_format(s->arena, "%s/cohort.rows", folder);
   if (!beside) return CO_ERR_MEMORY;
   co_import_events_options options = {.output = beside,
                                       .temporary = &s->events,
-                                      .files = inputs,
+                                      .files = &log,
                                       .file_count = 1,
                                       .sampling = CO_SAMPLE_AS_OF,
                                       .cutoffs = &s->as_of,

@@ -5,23 +5,11 @@
 
 #include "datasets/raw_rows.h"
 #include "host/api/table.h"
-#include "host/core/output.h"
+#include "host/output/sink.h"
 #include "host/persist/model_file.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
-}
-
-static co_status check(co_context *ctx, const cohort_predict_options *o) {
-  if (o->split) {
-    co_status status = co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
-    co_hint("leave --split out: all rows are scored");
-    return status;
-  }
-  if (strcmp(o->output, "-") == 0) return CO_OK;
-  const char *const inputs[] = {o->dataset};
-  const co_output output = {o->output, o->force, inputs, 1};
-  return co_output_check(ctx, &output);
 }
 
 static co_status read_schema(co_table_scoring *t, const cohort_predict_options *o,
@@ -81,14 +69,16 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
       co_table_files_begin(&t->files, context, t->arena, &o->dataset, 1, &o->source));
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
   // Of a name of its own: the output's temporaries are another's to clean up.
-  char *beside = to_file ? co_arena_format(t->arena, "%s.rows", o->output)
+  const char *output = co_sink_file(o->output);
+  char *beside = to_file ? co_arena_format(t->arena, "%s.rows", output)
                          : co_arena_format(t->arena, "%s/cohort.rows", folder);
   if (!beside) return CO_ERR_MEMORY;
   const co_raw_rows_options request = {.path = t->files.paths[0],
                                        .shown = t->files.shown[0],
                                        .reject = reject,
-                                       .rejects = to_file ? o->output : NULL,
-                                       .replace_rejects = o->force,
+                                       .rejects = to_file ? output : NULL,
+                                       // Of a table that is written again, so are they.
+                                       .replace_rejects = o->force || o->if_exists,
                                        .output = beside,
                                        .temporary = &t->rows,
                                        .schema = &file.schema,
@@ -111,7 +101,6 @@ co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
     if (!option) return CO_OK;
     return co_fail(CO_ERR_USAGE, "%s is for a raw table; a dataset.h5 has its own", option);
   }
-  CO_RETURN_IF_FAILED(check(t->ctx, o));
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
   CO_RETURN_IF_FAILED(write_rows(t, context, o));
   t->options.dataset = t->rows.temporary;

@@ -54,8 +54,33 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "scores as CSV; - is standard output",
+     .doc = "scores as text; - is standard output; sqlite:FILE, a table of a database",
      .required = true},
+    {.name = "format",
+     .kind = CLI_TEXT,
+     .offset = AT(format),
+     .value = "FORMAT",
+     .doc = "of a file: csv, tsv or jsonl (default: by its name, else csv)"},
+    {.name = "table",
+     .kind = CLI_TEXT,
+     .offset = AT(table),
+     .value = "TABLE",
+     .doc = "of sqlite:FILE: the table to write"},
+    {.name = "if-exists",
+     .kind = CLI_TEXT,
+     .offset = AT(if_exists),
+     .value = "WHAT",
+     .doc = "of a table that is there: fail (default), append, replace, upsert by key"},
+    {.name = "columns",
+     .kind = CLI_NAMES,
+     .offset = AT(columns),
+     .value = "LIST",
+     .doc = "what is written, in this order: see above"},
+    {.name = "shard",
+     .kind = CLI_TEXT,
+     .offset = AT(shard),
+     .value = "I/N",
+     .doc = "the I-th of N contiguous parts of the rows"},
     CLI_ROW_BATCH_SIZE(cli_predict_options, "rows at a time"),
     CLI_ROW_WORKERS(cli_predict_options),
     {.name = NULL},
@@ -86,6 +111,12 @@ static co_status run(cli_job *cli, const void *options_) {
       .top_k = o->top_k == CLI_UNSET ? 0 : o->top_k,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
+      .format = o->format,
+      .table = o->table,
+      .if_exists = o->if_exists,
+      .columns = o->columns.item,
+      .column_count = o->columns.count,
+      .shard = o->shard,
       .key = o->key,
       .calibrated = o->calibrated,
       .source = cli_source_options(&o->source),
@@ -116,7 +147,19 @@ const cli_verb cli_verb_predict = {
         "their names; the target need not be there, others "
         "are\n"
         "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
-        "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n",
+        "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n"
+        "\n"
+        "--columns takes key, prediction, score, label, probabilities, rank, percentile and "
+        "decile,\n"
+        "each of the first output, or OUTPUT.score and so on; score=p_churn gives a name. Rank 1,\n"
+        "percentile 1 and decile 1 have the highest scores of all rows that are scored; rows of "
+        "equal\n"
+        "scores share them. Four bytes a row are held for them, and all scores lie in a temporary\n"
+        "file beside the output meanwhile.\n"
+        "\n"
+        "A database gets all rows in one transaction, a file its name when it is complete: "
+        "whenever\n"
+        "the program is killed, what was there is there.\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_predict_options),

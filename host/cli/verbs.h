@@ -98,6 +98,8 @@ typedef struct cli_predict_options {
   cli_list sources;
   const char *as_of, *population;
   int64_t top_k; // CLI_UNSET = all classes
+  const char *format, *table, *if_exists, *shard;
+  cli_list columns;
 } cli_predict_options;
 
 typedef struct cli_report_options {

@@ -12,8 +12,8 @@
 
 // ---- numbers -----------------------------------------------------------------------------------
 
-// The program may have set a locale with another decimal sign, of one or more bytes.
-static void use_point(char *text) {
+// The decimal sign may have more than one byte.
+void co_number_use_point(char *text) {
   char *out = text;
   for (char *p = text; *p;) {
     if (strchr("0123456789+-e", *p)) {
@@ -44,7 +44,7 @@ static void print_shortest(double value, bool single, char *out, size_t size) {
     snprintf(out, size, "%.*g", digits, value);
     if (reads_back(out, value, single)) break;
   }
-  use_point(out);
+  co_number_use_point(out);
 }
 
 void co_double_print(double value, char *out, size_t size) {

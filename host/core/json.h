@@ -33,6 +33,9 @@ void co_json_raw(co_json *json, const char *document); // an already serialised 
 
 // Shortest decimal text that reads back as `value`; `size` >= 32.
 void co_double_print(double value, char *out, size_t size);
+// Of a number that was printed: a point in place of another decimal sign, since the program may have
+// set a locale.
+void co_number_use_point(char *text);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/feature.h"
+#include "host/core/json.h"
+
+// ---- the list ----------------------------------------------------------------------------------
 
 static const char *key_name(const co_dataset *dataset) {
   const co_column *key = co_dataset_key_column(dataset);
@@ -17,77 +19,372 @@ static int by_name(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static co_status check_names(co_arena *arena, char *const *names, int64_t count,
-                             const co_dataset *dataset) {
-  char **sorted = co_arena_alloc(arena, (size_t)count, sizeof *sorted);
+// A name that two columns have; NULL = none.
+static co_status find_repeated(const char **out, co_arena *arena, const co_score_columns *columns) {
+  const char **sorted = co_arena_alloc(arena, (size_t)columns->count, sizeof *sorted);
+  *out = NULL;
   if (!sorted) return CO_ERR_MEMORY;
-  memcpy(sorted, names, (size_t)count * sizeof *sorted);
-  qsort(sorted, (size_t)count, sizeof *sorted, by_name);
-  for (int64_t i = 1; i < count; i++) {
-    if (strcmp(sorted[i - 1], sorted[i]) != 0) continue;
-    co_status status =
-        co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0,
-                   "scores would have two columns called '%.200s'%s", sorted[i],
-                   strcmp(sorted[i], names[0]) == 0 ? ": the key's and an output's" : "");
-    co_hint("give %s another name in the dataset",
-            strcmp(sorted[i], names[0]) == 0 ? "the key" : "one of the targets");
-    return status;
-  }
+  for (int64_t i = 0; i < columns->count; i++)
+    sorted[i] = columns->column[i].name;
+  qsort(sorted, (size_t)columns->count, sizeof *sorted, by_name);
+  for (int64_t i = 1; !*out && i < columns->count; i++)
+    if (strcmp(sorted[i - 1], sorted[i]) == 0) *out = sorted[i];
   return CO_OK;
 }
 
-static co_status add_name(char ***names, int64_t *count, co_arena *arena, co_context *ctx,
-                          const co_output_feature *output, int64_t k) {
-  char *name = output->class_->output->cell_name(ctx, output, k);
-  (*names)[*count] = name ? co_arena_strdup(arena, name) : NULL;
-  co_free(ctx, name);
-  return (*names)[(*count)++] ? CO_OK : CO_ERR_MEMORY;
+static co_status check_names(co_arena *arena, const co_score_columns *columns,
+                             const co_dataset *dataset) {
+  const char *repeated;
+  CO_RETURN_IF_FAILED(find_repeated(&repeated, arena, columns));
+  if (!repeated) return CO_OK;
+  bool key = strcmp(repeated, columns->column[0].name) == 0;
+  co_status status = co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0,
+                                "scores would have two columns called '%.200s'%s", repeated,
+                                key ? ": the key's and an output's" : "");
+  co_hint("give %s another name in the dataset", key ? "the key" : "one of the targets");
+  return status;
 }
 
-// Cells of an output: as its class says, or a class and its score for each of the likeliest.
+// `name` NULL = there was no memory for it.
+static co_status add(co_score_columns *columns, co_arena *arena, const char *name,
+                     const co_score_column *column) {
+  if (!name) return CO_ERR_MEMORY;
+  if (columns->count == columns->capacity) {
+    int64_t capacity = 2 * columns->capacity + 8;
+    co_score_column *larger = co_arena_alloc(arena, (size_t)capacity, sizeof *larger);
+    if (!larger) return CO_ERR_MEMORY;
+    if (columns->count) memcpy(larger, columns->column, (size_t)columns->count * sizeof *larger);
+    columns->column = larger;
+    columns->capacity = capacity;
+  }
+  co_score_column *added = &columns->column[columns->count++];
+  *added = *column;
+  added->name = name;
+  return CO_OK;
+}
+
+static co_status add_key(co_score_columns *columns, co_arena *arena, const co_dataset *dataset,
+                         const char *name) {
+  const co_score_column column = {.content = CO_SCORE_KEY,
+                                  .type = co_dataset_key_column(dataset) ? CO_SCORE_TEXT
+                                                                         : CO_SCORE_INTEGER};
+  return add(columns, arena, co_arena_strdup(arena, name ? name : key_name(dataset)), &column);
+}
+
+// A cell as the output's class has it; `name` NULL = as the class calls it.
+static co_status add_cell(co_score_columns *columns, co_arena *arena,
+                          const co_output_feature *output, int64_t index, const char *name) {
+  const co_output_class *class_ = output->class_->output;
+  float *zeros = co_arena_alloc(arena, (size_t)output->width + 1, sizeof *zeros);
+  char *own = name ? NULL : class_->cell_name(columns->model->ctx, output, index);
+  const char *kept = name || own ? co_arena_strdup(arena, name ? name : own) : NULL;
+  co_free(columns->model->ctx, own);
+  if (!zeros) return CO_ERR_MEMORY;
+  // Whether a cell is a text does not hang on the scores.
+  const co_score_column column = {.content = CO_SCORE_CELL,
+                                  .type = class_->cell(output, zeros, index).text ? CO_SCORE_TEXT
+                                                                                  : CO_SCORE_NUMBER,
+                                  .output = output,
+                                  .index = index};
+  return add(columns, arena, kept, &column);
+}
+
+static bool has_classes(const co_output_feature *output) {
+  return output->column && output->column->type == CO_COLUMN_CATEGORY;
+}
+
+// Of an output, how many of its likeliest classes are shown.
 static int64_t top_of(const co_output_feature *output, int64_t top) {
-  bool ranks = top && output->column && output->column->type == CO_COLUMN_CATEGORY;
-  return !ranks ? 0 : top < output->width ? top : output->width;
+  return !top || !has_classes(output) ? 0 : top < output->width ? top : output->width;
 }
 
-static co_status add_top_names(char ***names, int64_t *count, co_arena *arena,
-                               const co_output_feature *output, int64_t top) {
-  for (int64_t k = 1; k <= top; k++)
+static co_status add_top(co_score_columns *columns, co_arena *arena,
+                         const co_output_feature *output, int64_t top) {
+  for (int64_t k = 0; k < top; k++)
     for (int score = 0; score < 2; score++) {
-      char *name =
-          co_arena_format(arena, "%s_%lld%s", output->name, (long long)k, score ? "_score" : "");
-      if (!name) return CO_ERR_MEMORY;
-      (*names)[(*count)++] = name;
+      const co_score_column column = {.content = score ? CO_SCORE_TOP_SCORE : CO_SCORE_TOP,
+                                      .type = score ? CO_SCORE_NUMBER : CO_SCORE_TEXT,
+                                      .output = output,
+                                      .index = k};
+      CO_RETURN_IF_FAILED(add(columns, arena,
+                              co_arena_format(arena, "%s_%lld%s", output->name, (long long)k + 1,
+                                              score ? "_score" : ""),
+                              &column));
     }
   return CO_OK;
 }
 
-co_status co_score_columns(char ***out, int64_t *count, co_arena *arena, const co_model *model,
-                           const co_dataset *dataset, int64_t top) {
-  int64_t room = 1, ranked = 0;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    room += model->outputs[i].class_->output->cells(&model->outputs[i]) + 2 * top;
-    ranked += top_of(&model->outputs[i], top);
-  }
-  if (top && !ranked)
-    return co_fail(CO_ERR_USAGE, "--top-k: no output of the model is one of several classes");
-  *out = co_arena_alloc(arena, (size_t)room, sizeof **out);
-  if (!*out || !((*out)[0] = co_arena_strdup(arena, key_name(dataset)))) return CO_ERR_MEMORY;
-  *count = 1;
+co_status co_score_columns_list(co_score_columns *out, co_arena *arena, const co_model *model,
+                                const co_dataset *dataset, int64_t top) {
+  int64_t ranked = 0;
+  *out = (co_score_columns){.model = model};
+  CO_RETURN_IF_FAILED(add_key(out, arena, dataset, NULL));
   for (int64_t i = 0; i < model->output_count; i++) {
     const co_output_feature *output = &model->outputs[i];
     int64_t most = top_of(output, top);
-    CO_RETURN_IF_FAILED(add_top_names(out, count, arena, output, most));
+    ranked += most;
+    CO_RETURN_IF_FAILED(add_top(out, arena, output, most));
     for (int64_t k = 0; !most && k < output->class_->output->cells(output); k++)
-      CO_RETURN_IF_FAILED(add_name(out, count, arena, model->ctx, output, k));
+      CO_RETURN_IF_FAILED(add_cell(out, arena, output, k, NULL));
   }
-  return check_names(arena, *out, *count, dataset);
+  if (top && !ranked)
+    return co_fail(CO_ERR_USAGE, "--top-k: no output of the model is one of several classes");
+  return check_names(arena, out, dataset);
 }
 
-// ---- cells -------------------------------------------------------------------------------------
+// ---- chosen columns ----------------------------------------------------------------------------
 
-void co_score_add_text(co_text *line, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) {
+static bool is_binary(const co_output_feature *output) {
+  return output->column && output->column->type == CO_COLUMN_BINARY;
+}
+
+static bool has_one_score(const co_output_feature *output) {
+  return output->width == 1 || is_binary(output) || has_classes(output);
+}
+
+// The class's cell with the score.
+static int64_t score_cell(const co_output_feature *output) {
+  return is_binary(output) || has_classes(output) ? 1 : 0;
+}
+
+double co_score_of(const co_output_feature *output, const float *row) {
+  return output->class_->output->cell(output, row, score_cell(output)).number;
+}
+
+typedef struct choice {
+  const char *text; // as it was given
+  const char *what; // without output and name
+  const char *name; // NULL = by default
+  const co_output_feature *output;
+} choice;
+
+static co_status no_such(const choice *c, const char *why) {
+  return co_fail(CO_ERR_USAGE, "--columns %.200s: the output '%.200s' %s", c->text, c->output->name,
+                 why);
+}
+
+static co_status choose_prediction(co_score_columns *columns, co_arena *arena, const choice *c) {
+  int64_t cells = is_binary(c->output) || has_classes(c->output)
+                      ? 1
+                      : c->output->class_->output->cells(c->output);
+  if (c->name && cells > 1) return no_such(c, "has several of them; one name is not enough");
+  for (int64_t k = 0; k < cells; k++)
+    CO_RETURN_IF_FAILED(add_cell(columns, arena, c->output, k, c->name));
+  return CO_OK;
+}
+
+static co_status choose_score(co_score_columns *columns, co_arena *arena, const choice *c) {
+  if (!has_one_score(c->output))
+    return no_such(c, "has no single score; prediction has its numbers");
+  const char *name = c->name ? c->name : co_arena_format(arena, "%s_score", c->output->name);
+  if (!name) return CO_ERR_MEMORY;
+  return add_cell(columns, arena, c->output, score_cell(c->output), name);
+}
+
+// What the decision says; of one of several classes, the likeliest.
+static co_status choose_label(co_score_columns *columns, co_arena *arena, const choice *c) {
+  if (!is_binary(c->output) && !has_classes(c->output)) return no_such(c, "has no classes");
+  const char *name = c->name ? c->name : co_arena_format(arena, "%s_label", c->output->name);
+  if (!name) return CO_ERR_MEMORY;
+  return add_cell(columns, arena, c->output, is_binary(c->output) ? 2 : 0, name);
+}
+
+static co_status choose_probabilities(co_score_columns *columns, co_arena *arena, const choice *c) {
+  static const char *const plain[] = {"0", "1"};
+  if (!is_binary(c->output) && !has_classes(c->output)) return no_such(c, "has no classes");
+  if (c->name) return no_such(c, "has several of them; one name is not enough");
+  const char *const *classes =
+      c->output->column->categories ? c->output->column->categories : plain;
+  int64_t count = is_binary(c->output) ? 2 : c->output->width;
+  for (int64_t k = 0; k < count; k++) {
+    const co_score_column column = {
+        .content = CO_SCORE_PROBABILITY, .type = CO_SCORE_NUMBER, .output = c->output, .index = k};
+    CO_RETURN_IF_FAILED(
+        add(columns, arena, co_arena_format(arena, "%s:%s", c->output->name, classes[k]), &column));
+  }
+  return CO_OK;
+}
+
+static co_status choose_place(co_score_columns *columns, co_arena *arena, const choice *c,
+                              co_score_content content) {
+  if (!has_one_score(c->output)) return no_such(c, "has no single score to rank by");
+  if (columns->ranked && columns->ranked != c->output)
+    return no_such(c, "is the second that is ranked; there can be one");
+  columns->ranked = c->output;
+  const co_score_column column = {
+      .content = content, .type = CO_SCORE_INTEGER, .output = c->output};
+  return add(columns, arena,
+             c->name ? co_arena_strdup(arena, c->name)
+                     : co_arena_format(arena, "%s_%s", c->output->name, c->what),
+             &column);
+}
+
+static co_status choose_one(co_score_columns *columns, co_arena *arena, const choice *c) {
+  if (strcmp(c->what, "prediction") == 0) return choose_prediction(columns, arena, c);
+  if (strcmp(c->what, "score") == 0) return choose_score(columns, arena, c);
+  if (strcmp(c->what, "label") == 0) return choose_label(columns, arena, c);
+  if (strcmp(c->what, "probabilities") == 0) return choose_probabilities(columns, arena, c);
+  if (strcmp(c->what, "rank") == 0) return choose_place(columns, arena, c, CO_SCORE_RANK);
+  if (strcmp(c->what, "percentile") == 0)
+    return choose_place(columns, arena, c, CO_SCORE_PERCENTILE);
+  if (strcmp(c->what, "decile") == 0) return choose_place(columns, arena, c, CO_SCORE_DECILE);
+  co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: there is no such column", c->text);
+  co_hint("key, prediction, score, label, probabilities, rank, percentile, decile; "
+          "OUTPUT.score of one of several outputs; score=NAME renames");
+  return status;
+}
+
+static co_status no_output(const choice *c, const co_model *model) {
+  co_status status =
+      co_fail(CO_ERR_USAGE, "--columns %.200s: the model has no such output", c->text);
+  co_text names;
+  co_text_init(&names, model->ctx);
+  for (int64_t i = 0; i < model->output_count; i++)
+    co_text_printf(&names, "%s%.200s", i ? ", " : "", model->outputs[i].name);
+  if (names.status == CO_OK) co_hint("it has: %s", names.data);
+  co_text_free(&names);
+  return status;
+}
+
+bool co_score_columns_place(const char *const *chosen, int64_t chosen_count) {
+  static const char *const places[] = {"rank", "percentile", "decile"};
+  for (int64_t i = 0; i < chosen_count; i++) {
+    size_t end = strcspn(chosen[i], "="), begin = end;
+    while (begin && chosen[i][begin - 1] != '.')
+      begin--;
+    for (int k = 0; k < 3; k++)
+      if (strlen(places[k]) == end - begin &&
+          strncmp(chosen[i] + begin, places[k], end - begin) == 0)
+        return true;
+  }
+  return false;
+}
+
+// "OUTPUT.WHAT=NAME" into its parts; names of outputs may have dots.
+static co_status split_choice(choice *c, co_arena *arena, const co_model *model, const char *text) {
+  const char *equals = strchr(text, '=');
+  char *what = co_arena_strndup(arena, text, equals ? (size_t)(equals - text) : strlen(text));
+  if (!what) return CO_ERR_MEMORY;
+  *c = (choice){text, what, equals ? equals + 1 : NULL, &model->outputs[0]};
+  if (c->name && !*c->name)
+    return co_fail(CO_ERR_USAGE, "--columns %.200s: there is no name behind '='", text);
+  char *dot = strrchr(what, '.');
+  if (!dot) return CO_OK;
+  *dot = 0;
+  c->what = dot + 1;
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (strcmp(model->outputs[i].name, what) == 0) {
+      c->output = &model->outputs[i];
+      return CO_OK;
+    }
+  return no_output(c, model);
+}
+
+co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
+                                  const co_dataset *dataset, const char *const *chosen,
+                                  int64_t chosen_count) {
+  const char *repeated;
+  *out = (co_score_columns){.model = model};
+  for (int64_t i = 0; i < chosen_count; i++) {
+    choice c;
+    CO_RETURN_IF_FAILED(split_choice(&c, arena, model, chosen[i]));
+    CO_RETURN_IF_FAILED(strcmp(c.what, "key") == 0 ? add_key(out, arena, dataset, c.name)
+                                                   : choose_one(out, arena, &c));
+  }
+  CO_RETURN_IF_FAILED(find_repeated(&repeated, arena, out));
+  if (!repeated) return CO_OK;
+  co_status status =
+      co_fail(CO_ERR_USAGE, "--columns: two columns would be called '%.200s'", repeated);
+  co_hint("WHAT=NAME gives one another name, as in score=p_churn");
+  return status;
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
+co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample) {
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const co_output_feature *output = &model->outputs[i];
+    for (int64_t k = 0; k < output->width; k++)
+      if (!isfinite(scores[i][k]))
+        return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
+                       (long long)sample, output->name);
+  }
+  return CO_OK;
+}
+
+static co_score_cell cell_of(const co_score_column *column, const float *scores,
+                             const float *shown) {
+  const co_output_class *class_ = column->output->class_->output;
+  co_score_cell cell = class_->cell(column->output, scores, column->index);
+  return cell.text ? cell : class_->cell(column->output, shown, column->index);
+}
+
+static double probability(const co_score_column *column, const float *shown) {
+  if (!is_binary(column->output)) return (double)shown[column->index];
+  return column->index ? (double)shown[0] : (double)(1 - shown[0]);
+}
+
+// The likeliest class but those that come before the one that was last, of equal ones the class that
+// is listed first; -1 = none was.
+static int64_t next_class(const co_output_feature *output, const float *scores, int64_t last) {
+  int64_t best = -1;
+  for (int64_t c = 0; c < output->width; c++) {
+    bool left = last < 0 || scores[c] < scores[last] || (scores[c] == scores[last] && c > last);
+    if (left && (best < 0 || scores[c] > scores[best])) best = c;
+  }
+  return best;
+}
+
+// Of `parts` equal parts of all rows, the one that a rank falls into.
+static double part_of(const co_score_row *row, int64_t parts) {
+  return (double)((row->rank - 1) * parts / row->rows + 1);
+}
+
+co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
+                         const co_score_row *row) {
+  int64_t top = -1;
+  CO_RETURN_IF_FAILED(co_score_check(columns->model, row->scores, row->sample));
+  for (int64_t i = 0; i < columns->count; i++) {
+    const co_score_column *column = &columns->column[i];
+    int64_t output = column->output ? column->output - columns->model->outputs : 0;
+    const float *scores = row->scores[output], *shown = row->shown[output];
+    cells[i] = (co_score_cell){NULL, 0};
+    switch (column->content) {
+    case CO_SCORE_KEY:
+      cells[i].text = row->key;
+      break;
+    case CO_SCORE_CELL:
+      cells[i] = cell_of(column, scores, shown);
+      break;
+    case CO_SCORE_PROBABILITY:
+      cells[i].number = probability(column, shown);
+      break;
+    case CO_SCORE_TOP:
+      top = next_class(column->output, scores, column->index ? top : -1);
+      cells[i].text = column->output->column->categories[top];
+      break;
+    case CO_SCORE_TOP_SCORE:
+      cells[i].number = (double)scores[top];
+      break;
+    case CO_SCORE_RANK:
+      cells[i].number = (double)row->rank;
+      break;
+    case CO_SCORE_PERCENTILE:
+      cells[i].number = part_of(row, 100);
+      break;
+    case CO_SCORE_DECILE:
+      cells[i].number = part_of(row, 10);
+      break;
+    }
+  }
+  return CO_OK;
+}
+
+// ---- as text -----------------------------------------------------------------------------------
+
+void co_score_add_text(co_text *line, const char *text, char separator) {
+  const char special[] = {separator, '"', '\r', '\n', 0};
+  if (!strpbrk(text, special)) {
     co_text_append(line, text, strlen(text));
     return;
   }
@@ -97,45 +394,17 @@ void co_score_add_text(co_text *line, const char *text) {
   co_text_append(line, "\"", 1);
 }
 
-static void add_number(co_text *line, double value) {
-  char number[32]; // nine digits bring a float back exactly
-  co_text_append(line, number, (size_t)snprintf(number, sizeof number, "%.9g", value));
-}
-
-// By falling score, of equal ones the class that is listed first.
-static void add_top(co_text *line, const co_output_feature *output, const float *row, int64_t top) {
-  int64_t last = -1;
-  for (int64_t k = 0; k < top; k++) {
-    int64_t best = -1;
-    for (int64_t c = 0; c < output->width; c++) {
-      bool left = last < 0 || row[c] < row[last] || (row[c] == row[last] && c > last);
-      if (left && (best < 0 || row[c] > row[best])) best = c;
-    }
-    co_text_append(line, ",", 1);
-    co_score_add_text(line, output->column->categories[best]);
-    co_text_append(line, ",", 1);
-    add_number(line, (double)row[best]);
-    last = best;
+void co_score_add_cell(co_text *line, co_score_type type, const co_score_cell *cell,
+                       char separator) {
+  char number[32];
+  if (cell->text) {
+    co_score_add_text(line, cell->text, separator);
+    return;
   }
-}
-
-co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
-                              const float *shown, int64_t sample, int64_t top) {
-  const co_output_class *class_ = output->class_->output;
-  for (int64_t k = 0; k < output->width; k++)
-    if (!isfinite(row[k]))
-      return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
-                     (long long)sample, output->name);
-  int64_t most = top_of(output, top);
-  if (most) add_top(line, output, row, most);
-  for (int64_t k = 0; !most && k < class_->cells(output); k++) {
-    co_score_cell cell = class_->cell(output, row, k);
-    if (!cell.text) cell = class_->cell(output, shown, k);
-    co_text_append(line, ",", 1);
-    if (cell.text)
-      co_score_add_text(line, cell.text);
-    else
-      add_number(line, cell.number);
-  }
-  return line->status;
+  if (type == CO_SCORE_INTEGER)
+    snprintf(number, sizeof number, "%lld", (long long)cell->number);
+  else
+    snprintf(number, sizeof number, "%.9g", cell->number);
+  co_number_use_point(number);
+  co_text_append(line, number, strlen(number));
 }

@@ -1,22 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of a table of scores, and its lines.
+// The columns of a table of scores, and its rows.
 #ifndef COHORT_HOST_EVAL_SCORE_COLUMNS_H
 #define COHORT_HOST_EVAL_SCORE_COLUMNS_H
 
 #include "datasets/dataset.h"
+#include "models/feature.h"
 #include "models/model.h"
 
-// Names, in the arena: the dataset's key (or "row"), then what each output's class writes.
-// CO_ERR_DATA if two are equal. `top` > 0: of outputs of one of several classes the so many likeliest
-// instead, OUTPUT_1, OUTPUT_1_score, …; CO_ERR_USAGE if there is no such output.
-co_status co_score_columns(char ***out, int64_t *count, co_arena *arena, const co_model *model,
-                           const co_dataset *dataset, int64_t top);
-// Adds text as a cell of CSV: in quotes where a separator, quote or line end is inside (RFC 4180).
-void co_score_add_text(co_text *line, const char *text);
-// Adds what an output's class makes of its scores of a row, a comma before each cell: classes are
-// decided by `row`, numbers are those of `shown`. CO_ERR_MODEL naming the sample if a score is not
-// finite.
-co_status co_score_add_output(co_text *line, const co_output_feature *output, const float *row,
-                              const float *shown, int64_t sample, int64_t top);
+typedef enum co_score_type { CO_SCORE_TEXT, CO_SCORE_NUMBER, CO_SCORE_INTEGER } co_score_type;
+
+// What stands in a column.
+typedef enum co_score_content {
+  CO_SCORE_KEY,         // the dataset's key, or the row's number
+  CO_SCORE_CELL,        // cell `index` of the output's class
+  CO_SCORE_PROBABILITY, // of class `index`
+  CO_SCORE_TOP,         // the likeliest class but `index`, in the next column its score
+  CO_SCORE_TOP_SCORE,
+  CO_SCORE_RANK, // place by falling score, from 1; rows of equal scores share the first of theirs
+  CO_SCORE_PERCENTILE, // hundredth of all rows by rank, from 1, the highest scores
+  CO_SCORE_DECILE      // tenth likewise
+} co_score_content;
+
+typedef struct co_score_column {
+  const char *name; // the arena's
+  co_score_type type;
+  co_score_content content;
+  const co_output_feature *output; // NULL of the key
+  int64_t index;
+} co_score_column;
+
+typedef struct co_score_columns {
+  const co_model *model;
+  co_score_column *column;
+  int64_t count, capacity;
+  const co_output_feature
+      *ranked; // the output by whose scores rows are placed; NULL = they are not
+} co_score_columns;
+
+// The key, then what each output's class writes. CO_ERR_DATA if two are called the same. `top` > 0: of
+// outputs of one of several classes the so many likeliest instead, OUTPUT_1, OUTPUT_1_score, …;
+// CO_ERR_USAGE if there is no such output.
+co_status co_score_columns_list(co_score_columns *out, co_arena *arena, const co_model *model,
+                                const co_dataset *dataset, int64_t top);
+// Those asked for, each "WHAT", "OUTPUT.WHAT" (else of the first output) or "WHAT=NAME", where WHAT is
+// key, prediction, score, label, probabilities, rank, percentile or decile. CO_ERR_USAGE.
+co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
+                                  const co_dataset *dataset, const char *const *chosen,
+                                  int64_t chosen_count);
+
+// Whether one of them is a row's place among the others.
+bool co_score_columns_place(const char *const *chosen, int64_t chosen_count);
+
+// The one score of a row of an output: of a binary that of the positive class, of a category that of
+// the likeliest, or the number. What is ranked has one.
+double co_score_of(const co_output_feature *output, const float *row);
+
+// Whether the scores of a row, per output, are finite numbers; else CO_ERR_MODEL naming the sample.
+co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample);
+
+typedef struct co_score_row {
+  const char *key;
+  int64_t sample;
+  // Per output of the model, its `width` numbers: classes are decided by `scores`, numbers are those
+  // of `shown`.
+  const float *const *scores, *const *shown;
+  int64_t rank, rows; // by which it is placed, and of how many
+} co_score_row;
+// Checks the row, then writes a cell for each column; texts are borrowed from it and the outputs.
+co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
+                         const co_score_row *row);
+
+// Adds text as a cell of separated values: in quotes where the separator, a quote or a line end is
+// inside (RFC 4180).
+void co_score_add_text(co_text *line, const char *text, char separator);
+// Adds a cell; nine digits bring a float back exactly.
+void co_score_add_cell(co_text *line, co_score_type type, const co_score_cell *cell,
+                       char separator);
 
 #endif

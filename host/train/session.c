@@ -124,9 +124,8 @@ static co_status open_data_and_model(co_session *t) {
   CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_TRAIN));
   CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_VALIDATION));
   // What could be trained, but not be scored, is better said now.
-  char **columns;
-  int64_t column_count;
-  CO_RETURN_IF_FAILED(co_score_columns(&columns, &column_count, t->arena, t->model, t->dataset, 0));
+  co_score_columns columns;
+  CO_RETURN_IF_FAILED(co_score_columns_list(&columns, t->arena, t->model, t->dataset, 0));
   t->batch_rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];

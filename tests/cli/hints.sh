@@ -226,6 +226,30 @@ hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key 
 awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
 follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
 
+# ---- where scores go
+to=(predict -m tabled --dataset t.csv -q)
+hint 2 'name it .csv, .tsv or .jsonl, or say --format' "${to[@]}" -O x3.parquet
+follow "${to[@]}" -O x3.parquet --format csv
+hint 2 '--shard 3/16 is the third of 16 parts' "${to[@]}" -O x3.csv --shard 3
+follow "${to[@]}" -O x3.csv --shard 3/16
+hint 2 '-O sqlite:FILE --table TABLE' "${to[@]}" -O x4.csv --table scores
+hint 2 '-O sqlite:x4.db --table TABLE' "${to[@]}" -O x4.db
+hint 2 '--table scores' "${to[@]}" -O sqlite:x4.db
+if "$cohort" doctor | grep -q 'sqlite.*missing'; then
+  echo 'NOT RUN: hints about tables of databases: there is no SQLite'
+  printf '%s\n' '--if-exists append, replace or upsert' 'or --if-exists replace makes it anew' \
+    'choose another --table' >>followed
+else
+  follow "${to[@]}" -O sqlite:x4.db --table scores
+  hint 9 '--if-exists append, replace or upsert' "${to[@]}" -O sqlite:x4.db --table scores
+  follow "${to[@]}" -O sqlite:x4.db --table scores --if-exists append
+  hint 9 'or --if-exists replace makes it anew' "${to[@]}" -O sqlite:x4.db --table scores --if-exists upsert
+  follow "${to[@]}" -O sqlite:x4.db --table scores --if-exists replace
+  hint 9 'choose another --table' predict -m tabled --dataset sqlite:x4.db --source-table scores \
+    -O sqlite:x4.db --table scores --if-exists replace -q
+fi
+hint 2 '--if-exists replace makes its table anew' "${to[@]}" -O sqlite:x4.db --table scores --force
+
 # ---- proofs
 hint 2 'see: cohort verify --help' verify resume -c c.yaml --dataset d.h5 -m run
 follow verify --help

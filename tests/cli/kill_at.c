@@ -39,6 +39,10 @@ EXPORT int rename(const char *from, const char *to);
 EXPORT int symlink(const char *target, const char *path);
 EXPORT ssize_t write(int fd, const void *bytes, size_t size);
 EXPORT ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset);
+// What SQLite calls.
+EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset);
+EXPORT int fdatasync(int fd);
+EXPORT int unlink(const char *path);
 
 int fsync(int fd) {
   int (*next)(int);
@@ -73,4 +77,25 @@ ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
   find(&next, "pwrite");
   count();
   return next(fd, bytes, size, offset);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset) {
+  ssize_t (*next)(int, const void *, size_t, off64_t);
+  find(&next, "pwrite64");
+  count();
+  return next(fd, bytes, size, offset);
+}
+
+int fdatasync(int fd) {
+  int (*next)(int);
+  find(&next, "fdatasync");
+  count();
+  return next(fd);
+}
+
+int unlink(const char *path) {
+  int (*next)(const char *);
+  find(&next, "unlink");
+  count();
+  return next(path);
 }

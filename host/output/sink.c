@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/output/sink.h"
+
+#include <string.h>
+
+static const char database_prefix[] = "sqlite:";
+
+const char *co_sink_file(const char *output) {
+  size_t length = sizeof database_prefix - 1;
+  return strncmp(output, database_prefix, length) == 0 ? output + length : output;
+}
+
+bool co_sink_is_database(const char *output) {
+  return co_sink_file(output) != output;
+}
+
+static co_status refuse(const co_sink_options *o) {
+  if (co_sink_is_database(o->output)) {
+    if (o->format)
+      return co_fail(CO_ERR_USAGE, "--format %.200s is for files; the output is a database",
+                     o->format);
+    if (o->replace) {
+      co_status status = co_fail(CO_ERR_USAGE, "--force is for files; the output is a database");
+      co_hint("--if-exists replace makes its table anew, upsert and append keep its rows");
+      return status;
+    }
+    return CO_OK;
+  }
+  if (o->table || o->if_exists) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "%s is for a database", o->table ? "--table" : "--if-exists");
+    co_hint("-O sqlite:FILE --table TABLE");
+    return status;
+  }
+  return CO_OK;
+}
+
+co_status co_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options) {
+  *out = NULL;
+  CO_RETURN_IF_FAILED(refuse(options));
+  return (co_sink_is_database(options->output) ? co_sqlite_sink_open : co_text_sink_open)(out, ctx,
+                                                                                          options);
+}
+
+co_status co_sink_begin(co_sink *sink, const co_score_columns *columns) {
+  sink->columns = columns;
+  return sink->class_->begin(sink);
+}
+
+co_status co_sink_row(co_sink *sink, const co_score_cell *cells) {
+  return sink->class_->row(sink, cells);
+}
+
+co_status co_sink_commit(co_sink *sink) {
+  return sink->class_->commit(sink);
+}
+
+void co_sink_close(co_sink *sink) {
+  if (sink) sink->class_->close(sink);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a table of scores goes: a file of text, standard output, a table of a database. Whatever it
+// is, it is as it was before until the commit, and complete from then on, however the process ends.
+#ifndef COHORT_HOST_OUTPUT_SINK_H
+#define COHORT_HOST_OUTPUT_SINK_H
+
+#include "host/eval/score_columns.h"
+
+typedef struct co_sink_options {
+  const char *output; // a file, "-" for standard output, or "sqlite:FILE"
+  const char *format; // "csv", "tsv" or "jsonl"; NULL = by the file's name, else csv
+  // Of a database: its table, and what if that is there: "fail" (NULL), "append", "replace", "upsert"
+  // (rows by their key in place of those that have it).
+  const char *table, *if_exists;
+  bool replace;              // a file that exists
+  const char *const *inputs; // what the command reads, as of co_output
+  int64_t input_count;
+} co_sink_options;
+
+typedef struct co_sink co_sink;
+typedef struct co_sink_class {
+  co_status (*begin)(co_sink *sink);
+  co_status (*row)(co_sink *sink, const co_score_cell *cells);
+  co_status (*commit)(co_sink *sink);
+  void (*close)(co_sink *sink); // frees; undoes what was not committed
+} co_sink_class;
+
+struct co_sink {
+  const co_sink_class *class_;
+  co_context *ctx;
+  const co_sink_options *options;  // borrowed, as what they name
+  const co_score_columns *columns; // since begin
+};
+
+// Whether an output is a table of a database, and the file of an output: without "sqlite:".
+bool co_sink_is_database(const char *output);
+const char *co_sink_file(const char *output);
+
+// Refuses what cannot be written before there is any: CO_ERR_USAGE, CO_ERR_IO (it exists, it is no
+// such file, it is read by the same command).
+co_status co_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
+co_status co_sink_begin(co_sink *sink, const co_score_columns *columns); // borrowed
+co_status co_sink_row(co_sink *sink, const co_score_cell *cells);
+co_status co_sink_commit(co_sink *sink);
+void co_sink_close(co_sink *sink); // NULL is legal
+
+// ---- for co_sink_open ---------------------------------------------------------------------------
+co_status co_text_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
+co_status co_sqlite_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
+
+#endif
