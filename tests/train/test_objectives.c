@@ -59,7 +59,8 @@ static void learn(const char *output, const char *loss, const char *header, int 
   snprintf(text, sizeof text,
            "input_features: [{name: x, preprocessing: {normalization: none}}]\n"
            "output_features: [{name: %s%s%s%s}]\n"
-           "trainer: {max_epochs: 500, batch_size: %d, learning_rate: 0.05, precision: 32,\n"
+           "trainer: {max_epochs: 500, batch_size: %d, learning_rate: 0.05, precision: 32, "
+           "steps_per_checkpoint: 1000,\n"
            "  optimizer: {type: adam}, learning_rate_scheduler: {decay: linear}}\n",
            output, *loss ? ", loss: {" : "", loss, *loss ? "}" : "", ROWS);
   write_text("c.yaml", text);
