@@ -236,6 +236,8 @@ typedef struct cohort_predict_options {
   // what the outputs' types have.
   const char *const *columns;
   int64_t column_count;
+  bool
+      manifest; // of a file: OUTPUT.manifest.json beside it, written after it: rows, columns, hashes
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation

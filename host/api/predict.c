@@ -8,6 +8,7 @@
 
 #include "host/api/events.h"
 #include "host/api/table.h"
+#include "host/core/output.h"
 #include "host/eval/calibration.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
@@ -38,6 +39,7 @@ typedef struct scoring {
   co_ranking *ranking;   // NULL = rows are not placed among each other
   co_sink_options where; // of the sink
   co_sink *sink;
+  char *manifest;          // its file; NULL = none
   co_input_counts *counts; // per input of the model
 } scoring;
 
@@ -288,6 +290,65 @@ static co_status predict(scoring *s, cohort_result *result) {
   return CO_OK;
 }
 
+// ---- manifest ----------------------------------------------------------------------------------
+
+static co_status check_manifest(scoring *s, const cohort_predict_options *o) {
+  if (!o->manifest) return CO_OK;
+  if (strcmp(o->output, "-") == 0 || co_sink_is_database(o->output))
+    return co_fail(CO_ERR_USAGE, "--manifest lies beside a file; the output is none");
+  s->manifest = co_format(s->ctx, "%s.manifest.json", o->output);
+  if (!s->manifest) return CO_ERR_MEMORY;
+  const co_output wanted = {.path = s->manifest, .replace = o->force};
+  return co_output_check(s->ctx, &wanted);
+}
+
+static void render_manifest(const scoring *s, const co_model_file *model, int64_t rejected,
+                            co_json *json) {
+  co_json_open(json, '{');
+  co_json_key(json, "model");
+  co_json_open(json, '{');
+  co_json_key(json, "weights_sha256");
+  co_json_string(json, model->weights_sha256);
+  co_json_close(json);
+  co_json_key(json, "output");
+  co_json_open(json, '{');
+  co_json_key(json, "sha256");
+  co_json_string(json, s->sink->sha256);
+  co_json_key(json, "columns");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < s->columns.count; i++)
+    co_json_string(json, s->columns.column[i].name);
+  co_json_close(json);
+  co_json_close(json);
+  co_json_key(json, "shard");
+  co_json_string(json, s->options->shard);
+  co_json_key(json, "rows");
+  co_json_open(json, '{');
+  co_json_key(json, "read");
+  co_json_int(json, co_dataset_rows(s->dataset) + rejected);
+  co_json_key(json, "rejected");
+  co_json_int(json, rejected);
+  co_json_key(json, "scored");
+  co_json_int(json, s->count);
+  co_json_close(json);
+  co_json_close(json);
+}
+
+static co_status write_manifest(const scoring *s, int64_t rejected) {
+  co_model_file model;
+  co_json json;
+  if (!s->manifest) return CO_OK;
+  CO_RETURN_IF_FAILED(co_model_file_read(&model, s->arena, s->predictor->path));
+  co_json_init(&json, s->ctx, 0);
+  render_manifest(s, &model, rejected, &json);
+  co_text_append(&json.text, "\n", 1);
+  co_status status = json.text.status;
+  if (status == CO_OK)
+    status = co_write_file_atomic(s->ctx, s->manifest, json.text.data, json.text.length);
+  co_json_free(&json);
+  return status;
+}
+
 // ---- what can be told before anything is read --------------------------------------------------
 
 static co_status check_options(const cohort_predict_options *o) {
@@ -328,6 +389,7 @@ static co_status check_source_table(const cohort_predict_options *o) {
 // Before the model and the rows are read: what cannot be written need not be computed.
 static co_status open_output(scoring *s, const cohort_predict_options *o) {
   CO_RETURN_IF_FAILED(check_options(o));
+  CO_RETURN_IF_FAILED(check_manifest(s, o));
   CO_RETURN_IF_FAILED(check_source_table(o));
   char *model = NULL;
   CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, o->model));
@@ -356,12 +418,14 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   if (status == CO_OK) status = co_event_scoring_begin(&events, context, options);
   if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
   if (status == CO_OK) status = predict(&s, *out);
+  if (status == CO_OK) status = write_manifest(&s, table.result.rejected);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
   co_sink_close(s.sink);
   co_ranking_free(s.ranking);
+  co_free(s.ctx, s.manifest);
   co_free(s.ctx, s.all);
   co_predictor_close(s.predictor);
   co_dataset_close(s.dataset);

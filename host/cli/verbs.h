@@ -99,6 +99,7 @@ typedef struct cli_predict_options {
   const char *as_of, *population;
   int64_t top_k; // CLI_UNSET = all classes
   const char *format, *table, *if_exists, *shard;
+  bool manifest;
   cli_list columns;
 } cli_predict_options;
 

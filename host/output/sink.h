@@ -30,6 +30,7 @@ struct co_sink {
   co_context *ctx;
   const co_sink_options *options;  // borrowed, as what they name
   const co_score_columns *columns; // since begin
+  char sha256[65];                 // of a text that was committed, else ""
 };
 
 // Whether an output is a table of a database, and the file of an output: without "sqlite:".

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/core/hash.h"
 #include "host/core/json.h"
 #include "host/core/output.h"
 #include "host/output/sink.h"
@@ -12,6 +13,7 @@ typedef struct text_sink {
   char separator; // 0 = JSON lines
   co_atomic_file file;
   co_writer *writer;
+  co_sha256 hash;
   co_text line;
   co_json json; // of a line
 } text_sink;
@@ -21,6 +23,7 @@ typedef struct text_sink {
 static co_status write_line(text_sink *s, co_text *line) {
   co_text_append(line, "\n", 1);
   CO_RETURN_IF_FAILED(line->status);
+  co_sha256_update(&s->hash, line->data, line->length);
   return co_writer_write(s->writer, line->data, line->length);
 }
 
@@ -75,8 +78,9 @@ static co_status commit(co_sink *sink) {
   text_sink *s = (text_sink *)sink;
   co_status status = co_writer_close(s->writer);
   s->writer = NULL;
-  if (status != CO_OK || !s->file.ctx) return status;
-  return co_atomic_commit(&s->file);
+  if (status == CO_OK && s->file.ctx) status = co_atomic_commit(&s->file);
+  if (status == CO_OK) co_sha256_final(&s->hash, sink->sha256);
+  return status;
 }
 
 static void close_text(co_sink *sink) {
@@ -150,6 +154,7 @@ co_status co_text_sink_open(co_sink **out, co_context *ctx, const co_sink_option
   s->base = (co_sink){.class_ = &class_, .ctx = ctx, .options = options};
   co_text_init(&s->line, ctx);
   co_json_init(&s->json, ctx, 0);
+  co_sha256_init(&s->hash);
   co_status status = open_file(s);
   if (status == CO_OK)
     *out = &s->base;
