@@ -74,6 +74,20 @@ static co_status take_columns(sqlite_rows *s) {
   return co_rows_take_names(&s->base, names, count);
 }
 
+// What a killed writer left half-done is rolled back by whoever opens the database to write; one that
+// is opened to be read only cannot be read then.
+static co_status open_database(sqlite_rows *s, const char *path) {
+  static const char any[] = "SELECT 1 FROM sqlite_master LIMIT 1";
+  int code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READONLY, NULL);
+  if (code == CO_SQL_OK &&
+      s->api.exec(s->database, any, NULL, NULL, NULL) == CO_SQL_READONLY_DATABASE) {
+    s->api.close(s->database);
+    s->database = NULL;
+    code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READWRITE, NULL);
+  }
+  return code == CO_SQL_OK ? CO_OK : failed(s, "cannot open the database");
+}
+
 static co_status open_sqlite(sqlite_rows *s, const char *path, const co_rows_options *o) {
   co_text query;
   s->base.path = path;
@@ -84,8 +98,7 @@ static co_status open_sqlite(sqlite_rows *s, const char *path, const co_rows_opt
   CO_RETURN_IF_FAILED(check_options(s->base.shown, o));
   CO_RETURN_IF_FAILED(co_arena_create(&s->base.arena, s->base.ctx));
   CO_RETURN_IF_FAILED(co_sqlite_load(&s->api));
-  if (s->api.open_v2(co_rows_file(path), &s->database, CO_SQL_OPEN_READONLY, NULL) != CO_SQL_OK)
-    return failed(s, "cannot open the database");
+  CO_RETURN_IF_FAILED(open_database(s, co_rows_file(path)));
   co_text_init(&query, s->base.ctx);
   co_status status = o->table ? write_query(&query, o->table) : CO_OK;
   if (status == CO_OK) status = prepare(s, o->table ? query.data : o->query);

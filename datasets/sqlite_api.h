@@ -13,6 +13,7 @@ extern "C" {
 enum {
   CO_SQL_OK = 0,
   CO_SQL_BUSY = 5,
+  CO_SQL_READONLY_DATABASE = 8,
   CO_SQL_NOT_A_DATABASE = 26,
   CO_SQL_ROW = 100,
   CO_SQL_DONE = 101,

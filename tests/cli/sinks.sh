@@ -110,10 +110,8 @@ if grep -q 'sqlite.*missing' out; then
   echo 'NOT RUN: databases: there is no SQLite'
   exit $failed
 fi
-# rows DB TABLE: as a table of text. A transaction that was cut short is undone by who opens the
-# database to write; a refused scoring is one.
+# rows DB TABLE: as a table of text.
 rows() {
-  "$cohort" "${score[@]}" -O "sqlite:$1" --table "$2" >/dev/null 2>&1
   "$cohort" data show "sqlite:$1" --source-table "$2" --key customer --csv --rows 100000 2>err
 }
 expect 0 "${score[@]}" -O sqlite:s.db --table other --columns key,decile
