@@ -271,9 +271,69 @@ follow experiment --resume folded -q
 hint 5 'give the run of a fold: folded/fold-0' evaluate -m folded --dataset d.h5
 follow evaluate -m folded/fold-0 --dataset d.h5 --split train -q
 
+# ---- event logs
+awk 'BEGIN {
+  print "who,when,what,n"
+  for (c = 1; c <= 60; c++) {
+    printf "%d,2011-01-%02d,i%d,1\n%d,2011-02-01,i1,2\n", c, c % 10 + 1, c % 3, c
+    if (c % 2) printf "%d,2011-01-20,i2,1\n", c
+  }
+}' >log.csv
+log=(import -O log.h5 --force -q --entity who --time when)
+cut=(--cutoff 2011-01-15 --label-window 10d --label again)
+hint 2 '--entity CustomerID --time InvoiceDate' import -O log.h5 --events log.csv "${cut[@]}"
+hint 2 '--cutoff 2011-09-01 --label-window' "${log[@]}" --events log.csv
+hint 4 'an earlier --cutoff or a shorter' "${log[@]}" --events log.csv --cutoff 2011-01-25 \
+  --label-window 9d --label again
+hint 4 'another --label-window or --cutoff' "${log[@]}" --events log.csv --cutoff 2011-01-15 \
+  --label-window 1d --label again
+hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
+sed '2s/,1$/,one/' log.csv >word.csv
+hint 4 'leave such events out with --where' "${log[@]}" --events word.csv "${cut[@]}" --amount n
+follow "${log[@]}" --events word.csv "${cut[@]}" --amount n --where "n != 'one'"
+follow "${log[@]}" --events log.csv "${cut[@]}"
+follow train -c c.yaml --dataset log.h5 --run-dir logged -q
+hint 2 'or --source events=LOG --as-of T' predict -m logged -O again.csv -q
+hint 2 'events before it count: --as-of 2011-09-01' predict -m logged --source events=log.csv -O again.csv -q
+hint 2 '--source events=LOG.csv --as-of' predict -m logged --source who=log.csv --as-of 2011-01-15 -O again.csv -q
+follow predict -m logged --source events=log.csv --as-of 2011-01-15 -O again.csv -q
+hint 5 'score a dataset.h5 with --dataset' predict -m run --source events=log.csv --as-of 2011-01-15 -O images.csv -q
+follow predict -m run --dataset d.h5 -O images.csv -q
+
+# ---- tables of every kind
+awk 'BEGIN { print "day,x,y"; for (i = 1; i <= 90; i++) printf "2011-01-%02d,%d,%d\n", i % 28 + 1, i, i % 2 }' >rows.csv
+table=(import --target y -q)
+{ printf '\377\376' && iconv -f utf-8 -t utf-16le rows.csv; } >wide.csv
+hint 4 '--encoding utf-16 reads it' "${table[@]}" -O wide.h5 wide.csv
+follow "${table[@]}" -O wide.h5 wide.csv --encoding utf-16
+{ cat rows.csv && printf '1\n%.0s' 1 2 3; } >ragged.csv
+hint 2 'for example --max-errors 100, or' "${table[@]}" -O ragged.h5 ragged.csv --max-errors few
+hint 4 '--on-error fail tells the first one' "${table[@]}" -O ragged.h5 ragged.csv --on-error skip
+follow "${table[@]}" -O ragged.h5 ragged.csv --on-error skip --max-errors '50%'
+{ cat rows.csv && tail -n 1 rows.csv; } >twice.csv
+hint 4 '--duplicates drop leaves such rows out' "${table[@]}" -O twice.h5 twice.csv --duplicates fail
+follow "${table[@]}" -O twice.h5 twice.csv --duplicates drop
+sed 's/^day,/first,last,/; s/^\(2011-[0-9-]*\),/\1,\1,/' rows.csv >days.csv
+hint 4 '--split time:COLUMN:DATE,DATE' "${table[@]}" -O days.h5 days.csv --split time:2011-01-10,2011-01-20
+follow "${table[@]}" -O days.h5 days.csv --split time:last:2011-01-10,2011-01-20
+echo 'predictor: {type: linear}' >linear.yaml
+hint 6 'leave --device out' train -c linear.yaml --dataset twice.h5 --run-dir lined --device ref -q
+follow train -c linear.yaml --dataset twice.h5 --run-dir lined -q
+follow "${table[@]}" -O whole.h5 rows.csv --split random:1,0,0 --force
+follow train -c linear.yaml --dataset whole.h5 --run-dir whole -q
+hint 4 'name one that has: --split train' report whole -O r.html -q
+follow report whole -O r.html --split train -q
+if [ -f x4.db ]; then
+  hint 2 '--source-table customers, or --query' import -O q.h5 --target tabled -q sqlite:x4.db
+  follow import --print-schema sqlite:x4.db --source-table scores
+else
+  echo "--source-table customers, or --query" >>followed
+fi
+
 # What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
 cat >>followed <<'END'
 --run-dir DIR keeps both runs
+events that do not fit into memory lie there: --tmp-dir
 or use --device cpu
 give fewer --threads, or raise the limits
 give fewer --workers, or raise the limits
