@@ -181,7 +181,7 @@ const cli_verb cli_verb_data = {
              "       cohort data profile FILE [--split NAME]\n"
              "       cohort data show FILE [--rows N] [--split NAME] [--csv]\n"
              "       cohort data erase FILE.h5 --key VALUE... | --keys FILE",
-    .summary = "look at a dataset.h5 or a raw table: leaks, columns, rows; erase customers",
+    .summary = "look at data: leaks, columns, rows; erase customers",
     .details =
         "check: what makes figures look better than they are, or teaches a model nothing: a key "
         "or\n"
