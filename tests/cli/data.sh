@@ -5,18 +5,10 @@
 set -u
 cohort=$1
 check_json=$2
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 export TMPDIR=$dir/tmp
 mkdir tmp
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' out err
-  failed=1
-}
 # expect EXIT ARGUMENTS...: runs the program, its output in out and err.
 expect() {
   local wanted=$1 code
@@ -34,7 +26,6 @@ refused() {
   [ "$(grep -c '^error\[' err)" = 1 ] || fail "not one error: cohort $*"
   grep -qF -- "$text" err || fail "stderr lacks '$text': cohort $*"
 }
-json() { "$check_json" "$@" <out || fail "JSON: $*"; }
 finds() { grep -q "\"id\":\"$1\",\"severity\":\"$2\",\"column\":\"$3\"" out || fail "no $1 of $3"; }
 
 # Customers with a fee that only those who left have paid, and a running number.

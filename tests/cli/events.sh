@@ -6,34 +6,8 @@ set -u
 cohort=$1
 check_json=$2
 presets=$3
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' out err
-  failed=1
-}
-expect() {
-  local wanted=$1 code
-  shift
-  "$cohort" "$@" >out 2>err </dev/null
-  code=$?
-  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
-}
-refused() {
-  local wanted=$1 text=$2 before after
-  shift 3
-  before=$(find . ! -name out ! -name err | sort)
-  expect "$wanted" "$@" --quiet
-  [ "$(grep -c '^error\[' err)" = 1 ] || fail "not one error: cohort $*"
-  grep -qF -- "$text" err || fail "stderr lacks '$text': cohort $*"
-  after=$(find . ! -name out ! -name err | sort)
-  [ "$before" = "$after" ] || fail "files appeared: cohort $*: $(diff <(echo "$before") <(echo "$after"))"
-}
-json() { "$check_json" "$@" <out || fail "JSON: $*"; }
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Customers with a rhythm of their own; the next item follows from the last.
 awk '

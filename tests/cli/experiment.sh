@@ -6,26 +6,9 @@ set -u
 cohort=$1
 check_json=$2
 kill_at=$3
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 export OMP_NUM_THREADS=1
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' out err
-  failed=1
-}
-# expect EXIT ARGUMENTS...: runs the program, its output in out and err.
-expect() {
-  local wanted=$1 code
-  shift
-  "$cohort" "$@" >out 2>err </dev/null
-  code=$?
-  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
-}
-json() { "$check_json" "$@" <out || fail "JSON: $*"; }
 has() { grep -qF -- "$1" "$2" || fail "no '$1' in $2"; }
 # A run's or an experiment's files that have to be equal.
 same() {

@@ -5,23 +5,8 @@
 set -u
 cohort=$1
 check_json=$2
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' out err
-  failed=1
-}
-expect() {
-  local wanted=$1 code
-  shift
-  "$cohort" "$@" >out 2>err </dev/null
-  code=$?
-  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
-}
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # refused EXIT TEXT ARGUMENTS...: the text on stderr, no new file.
 refused() {
   local wanted=$1 text=$2
@@ -29,7 +14,6 @@ refused() {
   expect "$wanted" "$@"
   grep -qF -- "$text" err || fail "stderr lacks '$text': cohort $*"
 }
-json() { "$check_json" "$@" <out || fail "JSON: $*"; }
 # better METRIC BOUND RUN DATASET: of the test rows.
 better() { expect 0 evaluate -m "$3" --dataset "$4" --require "$1$2" --quiet; }
 

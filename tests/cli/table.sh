@@ -5,36 +5,8 @@
 set -u
 cohort=$1
 check_json=$2
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' out err
-  failed=1
-}
-# expect EXIT ARGUMENTS...: runs the program, its output in out and err.
-expect() {
-  local wanted=$1 code
-  shift
-  "$cohort" "$@" >out 2>err </dev/null
-  code=$?
-  [ "$code" = "$wanted" ] || fail "exit $code instead of $wanted: cohort $*"
-}
-# refused EXIT TEXT -- ARGUMENTS...: one error in a line (and a hint) that has the text, no new file.
-refused() {
-  local wanted=$1 text=$2 before after
-  shift 3
-  before=$(find . ! -name out ! -name err | sort)
-  expect "$wanted" "$@" --quiet
-  [ "$(grep -c '^error\[' err)" = 1 ] || fail "not one error: cohort $*"
-  grep -qF -- "$text" err || fail "stderr lacks '$text': cohort $*"
-  after=$(find . ! -name out ! -name err | sort)
-  [ "$before" = "$after" ] || fail "files appeared: cohort $*: $(diff <(echo "$before") <(echo "$after"))"
-}
-json() { "$check_json" "$@" <out || fail "JSON: $*"; }
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Customers, of whom those with many visits and a monthly contract buy.
 awk 'BEGIN {
