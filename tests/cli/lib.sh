@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # it reads what the scripts set, and they what it sets
 # SPDX-License-Identifier: Apache-2.0
 # What scripts here share; sourced, with the program in $cohort and the checker of JSON in $check_json.
 # Goes to a folder that is removed at the end; the script ends with `exit $failed`.
@@ -6,7 +6,6 @@
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-# shellcheck disable=SC2034 # read by the scripts
 failed=0
 fail() {
   echo "FAILED: $*"
