@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "datasets/dataset.h"
+#include "datasets/date.h"
 #include "datasets/format.h"
 #include "datasets/source.h"
 #include "datasets/writer.h"
@@ -251,38 +252,26 @@ static co_status read_log(events_import *m) {
   return status;
 }
 
-static const char *print_time(char out[32], int64_t seconds) {
-  // Days to a date, as datasets/moment.c makes days of one.
-  int64_t days = seconds / DAY - (seconds % DAY < 0), rest = seconds - days * DAY;
-  int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-  int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-  int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-  int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
-  int64_t year = yoe + era * 400 + (month <= 2);
-  snprintf(out, 32, "%04d-%02d-%02d %02d:%02d:%02d", (int)year, (int)month, (int)day,
-           (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
-  return out;
-}
-
 static co_status check_cutoffs(const events_import *m) {
   const co_import_events_options *o = m->options;
   char first[32], last[32], at[32];
-  print_time(first, m->log.first_time);
-  print_time(last, m->log.last_time);
+  co_date_print((double)m->log.first_time, first, sizeof first);
+  co_date_print((double)m->log.last_time, last, sizeof last);
   for (int64_t i = 0; i < o->cutoff_count; i++) {
     int64_t cutoff = o->cutoffs[i], end = cutoff + o->gap + o->window;
     if (o->sampling == CO_SAMPLE_AS_OF) continue; // a population may have no history
+    co_date_print((double)cutoff, at, sizeof at);
     if (cutoff <= m->log.first_time || cutoff > m->log.last_time) {
-      co_status status =
-          co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "%s is outside the log, which is of %s to %s",
-                     print_time(at, cutoff), first, last);
+      co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0,
+                                    "%s is outside the log, which is of %s to %s", at, first, last);
       co_hint("give a time within it");
       return status;
     }
     if (o->sampling == CO_SAMPLE_CUTOFFS && !o->allow_censored && end - 1 > m->log.last_time) {
-      co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0,
-                                    "the label window ends %s, after the last event (%s)",
-                                    print_time(at, end), last);
+      co_date_print((double)end, at, sizeof at);
+      co_status status =
+          co_fail_at(CO_ERR_DATA, o->files[0], 0, 0,
+                     "the label window ends %s, after the last event (%s)", at, last);
       co_hint(
           "an earlier --cutoff or a shorter --label-window; --allow-censored takes what there is");
       return status;

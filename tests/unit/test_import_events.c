@@ -172,7 +172,7 @@ static void mistakes(void **state) {
                {"who,when,n,price\na,2011-01-01,1,1\n", "there is no column 'what'"},
                {"who,when,what,n,price\na,2011-01-01,x,0,1\n", "no event is left"},
                {"who,when,what,n,price\na,2011-01-01,x,1,1\na,2011-01-02,x,1,1\n",
-                "outside the log, which is of 2011-01-01 00:00:00 to 2011-01-02 00:00:00"}};
+                "outside the log, which is of 2011-01-01 to 2011-01-02"}};
   co_import_events_result result;
   const int64_t cutoff = JANUARY_6;
   const co_import_events_options o = options_of(files, CO_SAMPLE_CUTOFFS, &cutoff, 1);
