@@ -11,6 +11,7 @@
 #include "host/core/hash.h"
 #include "host/core/output.h"
 #include "host/eval/calibration.h"
+#include "host/eval/golden.h"
 #include "host/eval/opening.h"
 #include "host/eval/units.h"
 
@@ -236,7 +237,10 @@ static co_status open_both(co_scoring *s) {
                                           .threads = options->threads,
                                           .batch_size = options->batch_size};
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
+  const char *folder = options->source.temporary_folder ? options->source.temporary_folder : "/tmp";
   CO_RETURN_IF_FAILED(co_predictor_open(&s->predictor, s->ctx, &predictor));
+  // The one place where golden rows are replayed: behind it, the predictor is what it was in training.
+  CO_RETURN_IF_FAILED(co_golden_replay(&s->golden, s->predictor, folder));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, options->dataset));
   return co_check_dataset(s->predictor->model, s->dataset, false);
 }
@@ -263,6 +267,13 @@ static void report(const co_scoring *s, cohort_result *result) {
                    s->options->output);
   if (!s->sink->complete && s->sink->at.rows)
     co_text_printf(&result->text, "went on behind row %lld\n", (long long)s->sink->at.rows);
+  co_json_key(json, "golden");
+  co_json_open(json, '{');
+  co_json_key(json, "rows");
+  co_json_int(json, s->golden.rows);
+  co_json_key(json, "largest_difference");
+  co_json_double(json, s->golden.difference);
+  co_json_close(json);
   co_text ignored;
   co_text_init(&ignored, s->ctx);
   co_json_key(json, "preprocessing");

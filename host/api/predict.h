@@ -5,6 +5,7 @@
 
 #include "host/api/events.h"
 #include "host/api/table.h"
+#include "host/eval/golden.h"
 #include "host/eval/predictor.h"
 #include "host/eval/ranking.h"
 #include "host/eval/score_columns.h"
@@ -35,6 +36,7 @@ typedef struct co_scoring {
   char *manifest;          // its file; NULL = none
   double started;          // seconds, of a clock that only runs forwards
   co_input_counts *counts; // per input of the model
+  co_golden_result golden; // of the model's golden rows, which are scored before all others
 } co_scoring;
 
 // ---- predict_manifest.c --------------------------------------------------------------------------

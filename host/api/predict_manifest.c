@@ -95,6 +95,12 @@ static void render(const co_scoring *s, const char *weights, const char *source_
   add_output(json, s);
   add_string(json, "shard", s->options->shard);
   add_rows(json, s, rejected);
+  co_json_key(json, "golden");
+  co_json_open(json, '{');
+  add_number(json, "rows", s->golden.rows);
+  co_json_key(json, "largest_difference");
+  co_json_double(json, s->golden.difference);
+  co_json_close(json);
   add_time(json, s);
   add_job(json, &s->job);
   co_json_close(json);
