@@ -36,15 +36,16 @@ interrupted() {
   rm -f count.csv*
   preloaded COHORT_TEST_KILL_AT=$(($(cat count) - 20)) "$cohort" "$@" >out 2>err
   [ $? = 137 ] || fail 'not killed'
-  rm -f *.rows.tmp-*
+  rm -f ./*.rows.tmp-*
 } 2>/dev/null
 interrupted "${score[@]}" -O part.csv
-[ ! -e part.csv ] && [ -s part.csv.part ] || fail 'the part is not beside'
+[ ! -e part.csv ] || fail 'a part has the name of the whole'
+[ -s part.csv.part ] || fail 'the part is not beside'
 refused 2 'with other options' -- "${score[@]}" -O part.csv --resume --columns key,score
 expect 0 train --target bought --key customer --dataset t.csv --run-dir other --seed 2 --set trainer.max_epochs=1
 refused 5 'has another model' -- predict -m other --dataset t.csv --quiet -O part.csv --resume
 cp t.csv kept.csv
-for change in 's/^\(C-2999,.*\),[0-9]*,/\1,49,/' '$d'; do
+for change in 2999s/,[0-9]*,/,49,/ 3000d; do
   sed -i "$change" t.csv
   refused 4 'the rows have changed since' -- "${score[@]}" -O part.csv --resume
   cp kept.csv t.csv
@@ -117,14 +118,17 @@ restore() { # restore NAME: as it was before the job
   case $1 in append) cp log.db k.db ;; replace | upsert) cp former.db k.db ;; esac
 }
 lost=0 done_=0 early=0
-# once NAME COMMAND...: kills, goes on, kills that too, and so on, until one ends.
+# once NAME HOW: kills, goes on, kills that too, and so on, until one ends.
 once() {
-  local name=$1 code
-  shift
+  local name=$1 how=$2 code
   restore "$name"
   show "$name" >before 2>/dev/null
   for ((i = 0; i < 40; i++)); do
-    "$@"
+    if [ "$how" = counted ]; then
+      preloaded COHORT_TEST_KILL_AT=$((at + i * 7)) "$cohort" "${score[@]}" "${job[@]}" --resume >out 2>err
+    else
+      timeout -s KILL "0.0$((RANDOM % 90 + 10))" "$cohort" "${score[@]}" "${job[@]}" --resume >out 2>err
+    fi
     code=$?
     [ $code = 0 ] && break
     [ $code = 137 ] || fail "$name: exit $code"
@@ -138,8 +142,6 @@ once() {
   show "$name" >state
   cmp -s state "$name.whole" || fail "$name: other rows after kills: $(diff state "$name.whole" | head -3)"
 }
-counted() { preloaded COHORT_TEST_KILL_AT=$((at + i * 7)) "$cohort" "${score[@]}" "${job[@]}" --resume >out 2>err; }
-random() { timeout -s KILL "0.0$((RANDOM % 90 + 10))" "$cohort" "${score[@]}" "${job[@]}" --resume >out 2>err; }
 RANDOM=7
 for name in "${sinks[@]}"; do
   mapfile -t job < <(arguments "$name")
