@@ -403,10 +403,10 @@ static void rules_of_splits_are_read(void **state) {
 static char *write_surprises(void) {
   enum { ROWS = 40000, ROOM = 60 };
   char *text = malloc(ROWS * ROOM);
-  size_t used = (size_t)sprintf(text, "user,late,n,word,t\n");
+  size_t used = (size_t)snprintf(text, ROOM, "user,late,n,word,t\n");
   for (int i = 0; i < ROWS; i++)
-    used += (size_t)sprintf(text + used, "u%d,%s%d,%d.5,\"w\n%d\",%s\n", i % 30000,
-                            i > 30000 ? "x" : "", i % 900, i % 777, i % 70, i % 3 ? "yes" : "no");
+    used += (size_t)snprintf(text + used, ROOM, "u%d,%s%d,%d.5,\"w\n%d\",%s\n", i % 30000,
+                             i > 30000 ? "x" : "", i % 900, i % 777, i % 70, i % 3 ? "yes" : "no");
   return text;
 }
 
