@@ -165,7 +165,7 @@ const cli_verb cli_verb_predict = {
         "A raw table is CSV or JSON lines, plain or gzip, sqlite:FILE or postgresql://HOST/DB. "
         "Its\n"
         "columns are found by their names; the target need not be there, others are passed over.\n"
-        " Values that the model does not know count as missing. Its rows lie in a\n"
+        "Values that the model does not know count as missing. Its rows lie in a\n"
         "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n"
         "\n"
         "--columns takes key, prediction, score, label, probabilities, rank, percentile and "
