@@ -329,6 +329,10 @@ void co_scan_digest(co_scan *s, char hex[65]) {
   co_sha256_final(&hash, hex);
 }
 
+void co_scan_file_digest(co_scan *s, char hex[65]) {
+  co_rows_digest(s->rows, hex);
+}
+
 co_status co_scan_wrong(const co_scan *s, const co_row_place *place, int64_t column,
                         const char *format, ...) {
   char text[512];

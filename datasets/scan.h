@@ -62,6 +62,7 @@ int64_t co_scan_rows(const co_scan *scan);    // handed out so far
 int64_t co_scan_dropped(const co_scan *scan); // copies so far
 // SHA-256 over the files' hashes once all rows have been read.
 void co_scan_digest(co_scan *scan, char hex[65]);
+void co_scan_file_digest(co_scan *scan, char hex[65]); // of the last file alone
 // As co_rows_wrong, by the table's column.
 co_status co_scan_wrong(const co_scan *scan, const co_row_place *place, int64_t column,
                         const char *format, ...) CO_PRINTF(4, 5);
