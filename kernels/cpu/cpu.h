@@ -197,7 +197,8 @@ enum { CO_CPU_SERIAL = 16384 };
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CO_CPU_X86 1
 #define CO_CPU_TARGET_AVX512                                                                       \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,prefer-vector-width=512")))
+  __attribute__((                                                                                  \
+      target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,prefer-vector-width=512")))
 #define CO_CPU_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #else
 #define CO_CPU_X86 0

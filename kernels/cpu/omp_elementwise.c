@@ -417,8 +417,8 @@ CO_CPU_KERNEL(drop_blocks,
 
 // drop_blocks by hand, of as many blocks as make whole vectors, which it returns: compilers take three
 // times the instructions for the wide products, and cannot spread bits.
-CO_CPU_TARGET_AVX512 static int64_t
-drop_wide(const dropout *d, const float *x, float *y, uint64_t first, int64_t blocks) {
+CO_CPU_TARGET_AVX512 static int64_t drop_wide(const dropout *d, const float *x, float *y,
+                                              uint64_t first, int64_t blocks) {
   const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57);
   const __m512i up = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
   const __m512i low = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
