@@ -44,6 +44,8 @@ co_status co_encoder_begin(co_encoder *encoder, co_context *ctx, co_dataset_writ
 // Takes the rows of a block, columns on all threads. CO_ERR_DATA at a cell that cannot be one of its
 // column.
 co_status co_encoder_block(co_encoder *encoder, const co_scan *scan, const co_scan_block *block);
+// Takes a row in which all is missing.
+co_status co_encoder_missing(co_encoder *encoder);
 co_status co_encoder_flush(co_encoder *encoder); // after the last row
 void co_encoder_free(co_encoder *encoder);       // legal on a zeroed struct
 

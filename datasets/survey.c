@@ -77,7 +77,10 @@ static co_status count_word(co_survey *s, co_column_survey *c, const place *at,
   co_status status =
       co_scan_wrong(at->scan, at->row, at->column, "the key '%s' occurs in %s %" PRId64 " already",
                     key, at->row->line ? "line" : "row", repeated);
-  co_hint("a table has one row for each key; leave --key out where rows have none");
+  co_hint(s->joined
+              ? "a joined table has one row for each key; where: CONDITION in a schema file takes "
+                "some of its rows"
+              : "a table has one row for each key; leave --key out where rows have none");
   return status;
 }
 
@@ -196,6 +199,7 @@ static co_status count_cells(co_survey *s) {
 // Of a column nothing but what is known of it before its cells are.
 static void forget(co_column_survey *c, co_context *ctx, const co_recipe_column *recipe) {
   co_column_survey fresh = {.name = c->name,
+                            .shown = c->shown,
                             .suffix = c->suffix,
                             .given = c->given,
                             .recipe = *recipe,
@@ -258,13 +262,15 @@ static co_status begin_column(co_survey *s, co_column_survey *c, const char *nam
                               const co_recipe *recipe) {
   const co_recipe_column *given = co_recipe_find(recipe, name);
   if (!(c->name = co_arena_strdup(s->arena, name))) return CO_ERR_MEMORY;
+  c->shown = s->joined ? co_arena_format(s->arena, "%s.%s", s->joined, name) : c->name;
+  if (!c->shown) return CO_ERR_MEMORY;
   if (given) c->recipe = *given;
   if (!given && recipe->whole) c->recipe.role = CO_RECIPE_IGNORE;
   c->recipe.name = c->name;
   c->suffix = c->recipe.strip_suffix;
   co_recipe_type type = c->recipe.type;
-  c->wants_words =
-      type == CO_RECIPE_CATEGORY || type == CO_RECIPE_ID || c->recipe.role == CO_RECIPE_KEY;
+  c->wants_words = type == CO_RECIPE_CATEGORY || type == CO_RECIPE_ID ||
+                   c->recipe.role == CO_RECIPE_KEY || c->recipe.reference;
   c->given = c->recipe;
   return CO_OK;
 }
@@ -302,7 +308,11 @@ static co_status no_rows(const co_survey *s) {
 co_status co_survey_run(co_survey *s, co_context *ctx, co_arena *arena, const co_scan_options *scan,
                         const co_recipe *recipe) {
   bool again;
-  *s = (co_survey){.ctx = ctx, .arena = arena, .scan = *scan, .rejects = scan->rejects};
+  *s = (co_survey){.ctx = ctx,
+                   .arena = arena,
+                   .scan = *scan,
+                   .rejects = scan->rejects,
+                   .joined = recipe->joined_by ? recipe->table : NULL};
   CO_RETURN_IF_FAILED(begin(s, recipe));
   do {
     do

@@ -32,7 +32,7 @@ static void tell(const decision *d, co_log_level level, const char *format, ...)
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  co_log(d->survey->ctx, level, "import", "column '%s': %s", d->column->name, text);
+  co_log(d->survey->ctx, level, "import", "column '%s': %s", d->column->shown, text);
 }
 
 // ---- types -------------------------------------------------------------------------------------
@@ -61,13 +61,13 @@ static co_status check_numbers(const decision *d) {
     status = wrong_cell(d, &c->other,
                         comma ? "is no number: decimal commas and thousands separators are not read"
                               : "is no number");
-    co_hint("--type %s=category takes it as a word, --ignore %s leaves the column out", c->name,
-            c->name);
+    co_hint("--type %s=category takes it as a word, --ignore %s leaves the column out", c->shown,
+            c->shown);
     return status;
   }
   if (!c->large.row) return CO_OK;
   status = wrong_cell(d, &c->large, "is beyond the range of numbers, 3.4e38");
-  co_hint("correct the cell, or leave the column out by --ignore %s", c->name);
+  co_hint("correct the cell, or leave the column out by --ignore %s", c->shown);
   return status;
 }
 
@@ -77,8 +77,8 @@ static co_status check_dates(const decision *d) {
   co_status status = wrong_cell(d, &c->no_date, "is no date");
   co_hint("it should be one like %s; --type %s=date:%%d/%%m/%%Y would read such dates, --type "
           "%s=category would take texts as classes",
-          c->recipe.format ? c->recipe.format : "2011-12-31 or 2011-12-31 23:59:59", c->name,
-          c->name);
+          c->recipe.format ? c->recipe.format : "2011-12-31 or 2011-12-31 23:59:59", c->shown,
+          c->shown);
   return status;
 }
 
@@ -95,7 +95,7 @@ static void hint_numbers(const decision *d) {
   tell(d, CO_LOG_INFO,
        "taken as a number; it has only %d different whole ones: --type %s=category would take them "
        "as classes",
-       c->few_count, c->name);
+       c->few_count, c->shown);
 }
 
 static void hint_words(const decision *d) {
@@ -109,7 +109,7 @@ static void hint_words(const decision *d) {
     tell(d, CO_LOG_WARN,
          "taken as a category, but it has %" PRId64 " different texts in %" PRId64
          " rows; --ignore %s would leave it out",
-         c->words.count, co_survey_values(c), c->name);
+         c->words.count, co_survey_values(c), c->shown);
 }
 
 static bool is_used(const co_column_survey *c) {
@@ -123,7 +123,7 @@ static void leave_out(const decision *d, co_recipe_type type, co_log_level level
   recipe->type = type;
   recipe->role = CO_RECIPE_IGNORE;
   if (type == CO_RECIPE_DATE || type == CO_RECIPE_TEXT)
-    tell(d, level, "left out: %s; --type %s=%s makes it an input", why, d->column->name,
+    tell(d, level, "left out: %s; --type %s=%s makes it an input", why, d->column->shown,
          co_recipe_type_name(type));
   else
     tell(d, level, "left out: %s", why);
@@ -138,6 +138,10 @@ static co_status find_type(const decision *d) {
     if (recipe->role == CO_RECIPE_TARGET) return wrong_column(d, "the target has no value");
     if (free) leave_out(d, CO_RECIPE_NUMBER, CO_LOG_WARN, "it has no value");
     recipe->type = CO_RECIPE_NUMBER;
+  } else if (recipe->reference && all_numbers(c)) {
+    recipe->type = CO_RECIPE_CATEGORY;
+    if (c->words.count == values && values > 2 && recipe->role != CO_RECIPE_INPUT)
+      leave_out(d, CO_RECIPE_ID, CO_LOG_INFO, "every row has a key of its own");
   } else if (all_numbers(c)) {
     // Of a target, two numbers are classes, whatever they are.
     bool classes = is_zero_one(c) || (recipe->role == CO_RECIPE_TARGET && c->few_count == 2);
@@ -185,7 +189,7 @@ static co_status check_type(const decision *d) {
     return wrong_column(d, "free text is no target");
   if (c->recipe.type == CO_RECIPE_ID && is_used(c)) {
     co_status status = wrong_column(d, "texts that name rows are no inputs and no targets");
-    co_hint("--type %s=category takes them as classes", c->name);
+    co_hint("--type %s=category takes them as classes", c->shown);
     return status;
   }
   if (c->recipe.type == CO_RECIPE_BINARY && different(c) != 2) {
