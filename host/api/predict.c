@@ -10,6 +10,7 @@
 #include "host/api/table.h"
 #include "host/core/output.h"
 #include "host/eval/calibration.h"
+#include "host/eval/golden.h"
 #include "host/eval/opening.h"
 #include "host/eval/predictor.h"
 #include "host/eval/ranking.h"
@@ -41,6 +42,7 @@ typedef struct scoring {
   co_sink *sink;
   char *manifest;          // its file; NULL = none
   co_input_counts *counts; // per input of the model
+  co_golden_result golden; // of the model's golden rows, which are scored before all others
 } scoring;
 
 static bool to_file(const scoring *s) {
@@ -244,7 +246,10 @@ static co_status open_both(scoring *s) {
                                           .threads = options->threads,
                                           .batch_size = options->batch_size};
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
+  const char *folder = options->source.temporary_folder ? options->source.temporary_folder : "/tmp";
   CO_RETURN_IF_FAILED(co_predictor_open(&s->predictor, s->ctx, &predictor));
+  // The one place where golden rows are replayed: behind it, the predictor is what it was in training.
+  CO_RETURN_IF_FAILED(co_golden_replay(&s->golden, s->predictor, folder));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, options->dataset));
   return co_check_dataset(s->predictor->model, s->dataset, false);
 }
@@ -265,6 +270,13 @@ static void report(const scoring *s, cohort_result *result) {
   if (to_file(s))
     co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
                    s->options->output);
+  co_json_key(json, "golden");
+  co_json_open(json, '{');
+  co_json_key(json, "rows");
+  co_json_int(json, s->golden.rows);
+  co_json_key(json, "largest_difference");
+  co_json_double(json, s->golden.difference);
+  co_json_close(json);
   co_text ignored;
   co_text_init(&ignored, s->ctx);
   co_json_key(json, "preprocessing");
