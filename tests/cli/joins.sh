@@ -87,6 +87,14 @@ expect 0 predict -m carries --source customers=moved/c.csv --source regions=regi
 cmp -s wanted.csv made.csv || fail 'the table itself counts otherwise than that of the model'
 find . -name '*cohort.input*' | grep -q . && fail 'temporary tables stay'
 
+# ---- erased customers leave no table of others behind
+cp carries/dataset.h5 erased.h5
+grep -qa '"code","area","size","kind"' erased.h5 || fail 'the dataset lacks the table that models carry'
+expect 0 data erase erased.h5 --key C-5
+grep -qa '"code","area","size","kind"' erased.h5 && fail 'a carried table stays after data erase'
+expect 0 data show erased.h5 --csv --rows 1000
+[ "$(wc -l <out)" = 900 ] || fail 'data erase of joined tables'
+
 # ---- mistakes
 refused 4 "there is no source of table 'regions'" -- predict -m run --dataset customers.csv -O x.csv
 grep -q -- '--source regions=FILE' err || fail 'a hint at the source'
