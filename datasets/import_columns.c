@@ -41,6 +41,7 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
     out->column.categories = c->classes;
     out->column.category_count = 2;
     memcpy(out->classes, c->classes, sizeof out->classes);
+    if (c->has_words) out->words = &c->words;
     return CO_OK;
   case CO_RECIPE_DATE:
     out->column.type = CO_COLUMN_DATE;

@@ -53,7 +53,7 @@ static co_status no_inputs(const co_import_join *j) {
 static co_status survey(co_import_joins *joins, co_import_join *j, co_recipe_join *found) {
   bool inputs = false;
   CO_RETURN_IF_FAILED(
-      co_survey_run(&j->survey, joins->ctx, joins->arena, &j->scan, &j->given->table));
+      co_survey_run(&j->survey, joins->ctx, joins->arena, &j->scan, &j->given->table, NULL, NULL));
   memcpy(j->digest, j->survey.digest, sizeof j->digest);
   *found = *j->given;
   CO_RETURN_IF_FAILED(co_import_describe(&found->table, &j->survey));

@@ -22,6 +22,7 @@ typedef struct raw_rows {
   co_dictionary keys;
   int64_t rows;
   uint8_t *split;
+  char sha256[65];
   co_rejects rejects;
   co_reject_file *reject_file;
 } raw_rows;
@@ -226,6 +227,7 @@ static co_status write_rows(raw_rows *r) {
   memset(r->split, CO_SPLIT_TEST, (size_t)r->rows);
   CO_TRY(begin_rejects(r));
   r->scan.file = r->reject_file;
+  r->scan.rows.unhashed = false;
   CO_TRY(co_dataset_writer_create(&writer, r->ctx, r->options->output));
   CO_TRY(write_keys(r, writer));
   CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, r->table, r->columns.items, r->columns.count,
@@ -233,6 +235,7 @@ static co_status write_rows(raw_rows *r) {
   CO_TRY(co_raw_joins_begin_rows(&r->joins, r->rows));
   CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
   CO_TRY(encode_rows(r, &encoder, scan));
+  co_scan_file_digest(scan, r->sha256);
   CO_TRY(co_raw_joins_write(&r->joins, writer, r->table));
   CO_TRY(co_dataset_writer_samples(writer, r->table, r->rows, NULL, NULL, r->split));
   CO_TRY(co_reject_file_commit(r->reject_file));
