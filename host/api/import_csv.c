@@ -110,6 +110,7 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
       co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors, CO_ON_ERROR_FAIL));
   CO_RETURN_IF_FAILED(read_duplicates(&duplicates, o->duplicates));
   CO_RETURN_IF_FAILED(begin_files(files, context, arena, &in, &recipe, &o->source));
+  co_table_files_adapt(&recipe.rows, in.list[0]);
   co_import_csv_options options = {.temporary = temporary,
                                    .output = o->output,
                                    .files = files->paths,

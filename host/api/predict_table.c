@@ -81,6 +81,7 @@ static co_status find_sources(co_table_scoring *t, const cohort_predict_options 
   for (int64_t i = 0; i < recipe->join_count; i++)
     forget_place(&recipe->joins[i].table);
   CO_RETURN_IF_FAILED(co_table_read_joins(recipe, &given, t->arena));
+  CO_RETURN_IF_FAILED(co_table_refuse_servers(recipe));
   paths[0] = o->dataset ? o->dataset : recipe->file;
   if (!paths[0]) return co_table_no_source(recipe, recipe->table);
   forget_query(recipe, paths[0]);
@@ -118,11 +119,12 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
   co_reject_rule reject;
-  bool to_file = strcmp(o->output, "-") != 0;
+  bool to_file = co_sink_file(o->output) != NULL;
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
                                            CO_ON_ERROR_QUARANTINE));
   CO_RETURN_IF_FAILED(find_sources(t, o, &recipe));
   CO_RETURN_IF_FAILED(co_table_read_options(&recipe.rows, &o->source, t->arena));
+  co_table_files_adapt(&recipe.rows, o->dataset ? o->dataset : recipe.file);
   co_table_share_pseudonyms(&recipe);
   CO_RETURN_IF_FAILED(take_carried(t, &o->source, &file, &recipe));
   CO_RETURN_IF_FAILED(check_pseudonyms(&recipe, &file.schema));

@@ -19,6 +19,8 @@ co_status co_table_files_begin(co_table_files *files, cohort_context *context, c
                                const char *const *paths, int64_t count,
                                const cohort_source_options *options);
 void co_table_files_end(co_table_files *files);
+// How a file is to be read, if `path` names the server that it was read from.
+void co_table_files_adapt(co_rows_options *rows, const char *path);
 
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
@@ -50,7 +52,9 @@ void co_table_share_pseudonyms(co_recipe *recipe);
 co_status co_table_refuse_both(void);
 // CO_ERR_DATA: nobody said where the table is.
 co_status co_table_no_source(const co_recipe *recipe, const char *table);
-// The same where a joined table has no file.
+// CO_ERR_USAGE where a joined table is on a server of databases.
+co_status co_table_refuse_servers(const co_recipe *recipe);
+// Both; CO_ERR_DATA where a joined table has no file.
 co_status co_table_check_sources(const co_recipe *recipe);
 // One character, or "tab". CO_ERR_USAGE.
 co_status co_table_parse_delimiter(char *out, const char *text);

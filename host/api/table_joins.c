@@ -2,6 +2,7 @@
 // Tables that are joined to another, as options name them.
 #include <string.h>
 
+#include "datasets/postgres.h"
 #include "host/api/table.h"
 #include "host/core/diagnostics.h"
 
@@ -97,9 +98,21 @@ co_status co_table_no_source(const co_recipe *recipe, const char *table) {
   return status;
 }
 
+co_status co_table_refuse_servers(const co_recipe *recipe) {
+  for (int64_t i = 0; i < recipe->join_count; i++) {
+    const co_recipe *table = &recipe->joins[i].table;
+    if (!table->file || !co_postgres_is_url(table->file)) continue;
+    co_status status =
+        co_fail(CO_ERR_USAGE, "joined table '%.200s' cannot be read from a server", table->table);
+    co_hint("join the tables there by --query SQL, or copy it into a file");
+    return status;
+  }
+  return CO_OK;
+}
+
 co_status co_table_check_sources(const co_recipe *recipe) {
   for (int64_t i = 0; i < recipe->join_count; i++)
     if (!recipe->joins[i].table.file)
       return co_table_no_source(recipe, recipe->joins[i].table.table);
-  return CO_OK;
+  return co_table_refuse_servers(recipe);
 }
