@@ -533,6 +533,19 @@ COHORT_API cohort_status cohort_render_config(cohort_context *context,
                                               const cohort_render_options *options,
                                               cohort_result **out);
 
+typedef struct cohort_init_config_options {
+  cohort_config config; // a preset; without files one is chosen by the dataset
+  const char *dataset;  // dataset.h5
+  const char *target;   // the one to predict; NULL = all of the dataset's targets
+  const char *output;   // YAML file; NULL = only in the result
+  bool force;
+} cohort_init_config_options;
+// A config to begin with: the preset with a line for each column of the dataset, and comments that say
+// what the column holds and which ones had better be left out.
+COHORT_API cohort_status cohort_init_config(cohort_context *context,
+                                            const cohort_init_config_options *options,
+                                            cohort_result **out);
+
 // A dataset, model, checkpoint or run directory.
 COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,
                                         cohort_result **out);
