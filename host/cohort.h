@@ -225,7 +225,7 @@ typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split; // NULL = all rows
   // A file, by `format` "csv", "tsv" (values in quotes where they need them) or "jsonl", NULL = by its
-  // name, else csv; "-" = standard output; "sqlite:FILE": a table of a database, made if it is not
+  // name, else csv; "-" = standard output; "sqlite:FILE", "postgresql://…": a table of a database, made if it is not
   // there. If it is, "fail" (NULL), "append", "replace" (made anew) or "upsert" (rows in place of those
   // with their key). All rows are committed at once.
   const char *output, *format, *table, *if_exists;
@@ -236,8 +236,14 @@ typedef struct cohort_predict_options {
   // what the outputs' types have.
   const char *const *columns;
   int64_t column_count;
-  bool
-      manifest; // of a file: OUTPUT.manifest.json beside it, written after it: rows, columns, hashes
+  // What was done: rows, columns, hashes, time. NULL = beside a file, OUTPUT.manifest.json, beside a
+  // database in a file, FILE.TABLE.manifest.json; of standard output none.
+  const char *manifest;
+  // Goes on where the same job was killed, to the same result; begins where there was none, and does
+  // nothing where it is complete. A job of other rows, of another model or with other options is
+  // refused. `save_rows`: rows between two positions that are safe on disk, 0 = 65,536.
+  bool resume;
+  int64_t save_rows;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation

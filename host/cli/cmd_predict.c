@@ -54,7 +54,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "scores as text; - is standard output; sqlite:FILE, a table of a database",
+     .doc = "text; - is standard output; sqlite:FILE or postgresql://HOST/DB, a database",
      .required = true},
     {.name = "format",
      .kind = CLI_TEXT,
@@ -65,7 +65,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(table),
      .value = "TABLE",
-     .doc = "of sqlite:FILE: the table to write"},
+     .doc = "of a database: the table to write, or SCHEMA.TABLE of a server"},
     {.name = "if-exists",
      .kind = CLI_TEXT,
      .offset = AT(if_exists),
@@ -76,10 +76,22 @@ static const cli_option options[] = {
      .offset = AT(columns),
      .value = "LIST",
      .doc = "what is written, in this order: see above"},
-    {.name = "manifest",
+    {.name = "resume",
      .kind = CLI_FLAG,
+     .offset = AT(resume),
+     .doc = "go on where the same job was killed; begin where there was none"},
+    {.name = "save-rows",
+     .kind = CLI_INT,
+     .offset = AT(save_rows),
+     .value = "N",
+     .doc = "rows between two positions that are safe on disk (default: 65536)",
+     .minimum = 1,
+     .maximum = 1e9},
+    {.name = "manifest",
+     .kind = CLI_TEXT,
      .offset = AT(manifest),
-     .doc = "OUTPUT.manifest.json beside a file: rows read, scored, rejected; columns; hashes"},
+     .value = "FILE",
+     .doc = "what was done (default: OUTPUT.manifest.json, FILE.TABLE.manifest.json)"},
     {.name = "shard",
      .kind = CLI_TEXT,
      .offset = AT(shard),
@@ -122,6 +134,8 @@ static co_status run(cli_job *cli, const void *options_) {
       .column_count = o->columns.count,
       .shard = o->shard,
       .manifest = o->manifest,
+      .resume = o->resume,
+      .save_rows = o->save_rows == CLI_UNSET ? 0 : o->save_rows,
       .key = o->key,
       .calibrated = o->calibrated,
       .source = cli_source_options(&o->source),
@@ -148,10 +162,10 @@ const cli_verb cli_verb_predict = {
              "       cohort predict -m MODEL --source events=LOG --as-of T -O FILE [options]",
     .summary = "score rows with a model",
     .details =
-        "A raw table is CSV or JSON lines, plain or gzip, or sqlite:FILE. Its columns are found by "
-        "their names; the target need not be there, others "
-        "are\n"
-        "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
+        "A raw table is CSV or JSON lines, plain or gzip, sqlite:FILE or postgresql://HOST/DB. "
+        "Its\n"
+        "columns are found by their names; the target need not be there, others are passed over.\n"
+        "Values that the model does not know count as missing. Its rows lie in a\n"
         "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n"
         "\n"
         "--columns takes key, prediction, score, label, probabilities, rank, percentile and "
@@ -168,9 +182,11 @@ const cli_verb cli_verb_predict = {
         "largest;\n"
         "in bf16 5e-2, in TF32 on a GPU 1e-2), nothing is written, and the exit code is 10.\n"
         "\n"
-        "A database gets all rows in one transaction, a file its name when it is complete: "
-        "whenever\n"
-        "the program is killed, what was there is there.\n",
+        "A file gets its name when it is complete; a database gets all rows in one transaction, "
+        "with\n"
+        "--resume in several that add to nothing but a table of the job's own until the last one.\n"
+        "Whenever the program is killed, what was there is there, and --resume goes on. It is\n"
+        "refused for another model (exit 5), other rows (4) or options (2).\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_predict_options),

@@ -99,7 +99,9 @@ typedef struct cli_predict_options {
   const char *as_of, *population;
   int64_t top_k; // CLI_UNSET = all classes
   const char *format, *table, *if_exists, *shard;
-  bool manifest;
+  const char *manifest;
+  bool resume;
+  int64_t save_rows; // CLI_UNSET = by default
   cli_list columns;
 } cli_predict_options;
 
@@ -226,12 +228,12 @@ typedef struct cli_help_options {
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.source_table),                                           \
        .value = "TABLE",                                                                           \
-       .doc = "of sqlite:FILE: the table to read"},                                                \
+       .doc = "of a database: the table to read"},                                                 \
       {.name = "query",                                                                            \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.query),                                                  \
        .value = "SQL",                                                                             \
-       .doc = "of sqlite:FILE: the rows to read"},                                                 \
+       .doc = "of a database: the rows to read"},                                                  \
       {.name = "on-error",                                                                         \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.on_error),                                               \
