@@ -260,6 +260,11 @@ typedef struct cohort_predict_options {
   // refused. `save_rows`: rows between two positions that are safe on disk, 0 = 65,536.
   bool resume;
   int64_t save_rows;
+  // Gates, status 10: nothing is written. "psi=0.25": the most that an input or the scores may differ from
+  // those of the training, by psi, ks, the share that is missing beyond that of the training, or the
+  // share unseen; several by commas. Rows that have to be scored, at least.
+  const char *max_drift;
+  int64_t require_rows;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation

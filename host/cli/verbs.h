@@ -110,7 +110,8 @@ typedef struct cli_predict_options {
   const char *format, *table, *if_exists, *shard;
   const char *manifest;
   bool resume;
-  int64_t save_rows; // CLI_UNSET = by default
+  int64_t save_rows, require_rows; // CLI_UNSET = by default
+  const char *max_drift;
   cli_list columns;
 } cli_predict_options;
 
