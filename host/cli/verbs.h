@@ -80,6 +80,7 @@ typedef struct cli_experiment_options {
   cli_common common;   // -c, -s, --device, --threads, --seed
   const char *dataset; // NULL = the config's
   int64_t k_fold;      // CLI_UNSET = not given
+  int64_t seeds;       // CLI_UNSET = not given
   const char *folds;
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *placement;
@@ -109,7 +110,8 @@ typedef struct cli_predict_options {
   const char *format, *table, *if_exists, *shard;
   const char *manifest;
   bool resume;
-  int64_t save_rows; // CLI_UNSET = by default
+  int64_t save_rows, require_rows; // CLI_UNSET = by default
+  const char *max_drift;
   cli_list columns;
 } cli_predict_options;
 
