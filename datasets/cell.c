@@ -16,7 +16,7 @@ static bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-co_cell co_cell_trim(const co_cell *field, const char *suffix) {
+co_cell co_cell_trim_blanks(const co_cell *field, const char *suffix) {
   co_cell cell = *field;
   for (; cell.length && is_blank(*cell.text); cell.length--)
     cell.text++;
@@ -29,11 +29,8 @@ co_cell co_cell_trim(const co_cell *field, const char *suffix) {
   return cell;
 }
 
-bool co_cell_is_missing(const co_cell *cell) {
+bool co_cell_says_missing(const co_cell *cell) {
   static const char *const words[] = {"NA", "N/A", "NaN", "nan", "null", "NULL", "Null", "\\N"};
-  if (cell->length == 0) return true;
-  if (cell->length > 4 || (*cell->text != 'N' && *cell->text != 'n' && *cell->text != '\\'))
-    return false;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (strlen(words[i]) == cell->length && memcmp(words[i], cell->text, cell->length) == 0)
       return true;
@@ -86,12 +83,36 @@ static bool take_apart(const char *text, const char *end, decimal *d) {
   return text == end;
 }
 
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+// Most numbers are [-]digits[.digits] with 15 digits at most; others are left to take_apart.
+static bool read_short(const co_cell *cell, double *value) {
+  const char *at = cell->text, *end = at + cell->length;
+  bool negative = at < end && *at == '-';
+  uint64_t digits = 0;
+  if (cell->length > 16) return false;
+  const char *from = at += negative;
+  for (; at < end && is_digit(*at); at++)
+    digits = 10 * digits + (uint64_t)(*at - '0');
+  int64_t count = at - from, behind = 0;
+  if (at < end && *at == '.') {
+    for (from = ++at; at < end && is_digit(*at); at++)
+      digits = 10 * digits + (uint64_t)(*at - '0');
+    behind = at - from;
+    count += behind;
+  }
+  if (at < end || !count || count > 15) return false;
+  double whole = (double)digits;
+  if (behind) whole /= powers[behind];
+  *value = negative ? -whole : whole;
+  return true;
+}
+
 // Where digits and power of ten are exact in double, one operation rounds right (Clinger, "How to
 // read floating point numbers accurately", PLDI 1990); else the C library does.
 static double value_of(const decimal *d, const co_cell *cell) {
-  static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
   if (d->digits > UINT64_C(1) << 53 || d->count >= 19 || d->exponent < -22 || d->exponent > 22) {
     char text[MOST_CHARACTERS + 1];
     memcpy(text, cell->text, cell->length);
@@ -121,6 +142,7 @@ static bool has_commas(const co_cell *cell) {
 
 co_cell_kind co_cell_read(const co_cell *cell, double *value) {
   decimal d;
+  if (read_short(cell, value)) return CO_CELL_NUMBER;
   *value = NAN;
   if (take_apart(cell->text, cell->text + cell->length, &d)) {
     *value = value_of(&d, cell);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "datasets/cell.h"
 #include "datasets/dictionary.h"
 
 enum { FEWEST_SLOTS = 64 };
@@ -34,7 +35,7 @@ static uint64_t slot_of(const co_part_words *w, const co_cell *cell, uint64_t ha
   for (; w->slots[at]; at = (at + 1) & w->mask) {
     const co_part_word *word = &w->words[w->slots[at] - 1];
     if (word->hash == hash && word->cell.length == cell->length &&
-        memcmp(word->cell.text, cell->text, cell->length) == 0)
+        co_cell_same_bytes(word->cell.text, cell->text, cell->length))
       break;
   }
   return at;

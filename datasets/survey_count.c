@@ -71,7 +71,8 @@ static void count_few(co_column_survey *f, double value, int64_t count, const co
   f->few_count++;
 }
 
-static void count_number(co_column_survey *f, double value, int64_t count, const co_cell *cell) {
+static inline void count_number(co_column_survey *f, double value, int64_t count,
+                                const co_cell *cell) {
   f->numbers += count;
   f->fractions |= fabs(value) < 0x1p53 && value != (double)(int64_t)value;
   f->wide |= (double)(float)value != value;
@@ -126,7 +127,7 @@ static void count_missing(const counting *w, int64_t row, const co_cell *cell) {
 static bool is_same(const co_cell *a, const co_cell *b) {
   return a->length == b->length && a->length && *a->text == *b->text &&
          a->text[a->length - 1] == b->text[b->length - 1] &&
-         memcmp(a->text, b->text, a->length) == 0;
+         co_cell_same_bytes(a->text, b->text, a->length);
 }
 
 static co_status make_room(const counting *w) {
@@ -150,12 +151,15 @@ typedef struct plain_run {
   int64_t row, count; // of equal ones that follow each other
 } plain_run;
 
-static void end_run(const counting *w, plain_run *run) {
+static inline void end_run(const counting *w, plain_run *run) {
   if (!run->count) return;
   const co_cell *cell = &run->cell;
   if (cell->length >= 13 || *cell->text == '+')
     w->out->found.personal[co_personal_kind(cell)] += run->count;
-  count_value(w, run->row, cell, run->kind, run->value, run->count);
+  if (run->kind == CO_CELL_NUMBER)
+    count_number(&w->out->found, run->value, run->count, cell);
+  else
+    count_value(w, run->row, cell, run->kind, run->value, run->count);
   run->count = 0;
 }
 
