@@ -87,26 +87,57 @@ static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-// Most numbers are [-]digits[.digits] with 15 digits at most; others are left to take_apart.
-static bool read_short(const co_cell *cell, double *value) {
-  const char *at = cell->text, *end = at + cell->length;
-  bool negative = at < end && *at == '-';
-  uint64_t digits = 0;
-  if (cell->length > 16) return false;
-  const char *from = at += negative;
-  for (; at < end && is_digit(*at); at++)
-    digits = 10 * digits + (uint64_t)(*at - '0');
-  int64_t count = at - from, behind = 0;
-  if (at < end && *at == '.') {
-    for (from = ++at; at < end && is_digit(*at); at++)
-      digits = 10 * digits + (uint64_t)(*at - '0');
-    behind = at - from;
-    count += behind;
+// `length` bytes, 8 at most, the first one lowest.
+static uint64_t load(const char *text, size_t length) {
+  uint32_t low, high;
+  if (length >= 4) {
+    memcpy(&low, text, 4);
+    memcpy(&high, text + length - 4, 4);
+    return low | (uint64_t)high << (8 * (length - 4));
   }
-  if (at < end || !count || count > 15) return false;
-  double whole = (double)digits;
-  if (behind) whole /= powers[behind];
-  *value = negative ? -whole : whole;
+  uint64_t word = 0;
+  for (size_t i = 0; i < length; i++)
+    word |= (uint64_t)(unsigned char)text[i] << (8 * i);
+  return word;
+}
+
+// Eight digits, the first one lowest: pairs, fours, eight (D. Lemire, "Quickly parsing eight digits",
+// 2018). False: there are others among them.
+static bool read_eight(uint64_t word, uint64_t *value) {
+  uint64_t digits = word - UINT64_C(0x3030303030303030);
+  if (((word + UINT64_C(0x4646464646464646)) | digits) & UINT64_C(0x8080808080808080)) return false;
+  digits = digits * 10 + (digits >> 8);
+  uint64_t mask = UINT64_C(0x000000FF000000FF);
+  *value = ((digits & mask) * (100 + (UINT64_C(1000000) << 32)) +
+            (digits >> 16 & mask) * (1 + (UINT64_C(10000) << 32))) >>
+           32;
+  return true;
+}
+
+// Most numbers are [-]digits[.digits] with 8 characters at most behind the sign.
+static bool read_short(const co_cell *cell, double *out) {
+  bool negative = cell->length && *cell->text == '-';
+  size_t length = cell->length - negative;
+  if (!length || length > 8 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) return false;
+  uint64_t word = load(cell->text + negative, length), value;
+  // The first byte that is a point.
+  uint64_t other = word ^ UINT64_C(0x2E2E2E2E2E2E2E2E);
+  uint64_t point = (other - UINT64_C(0x0101010101010101)) & ~other & UINT64_C(0x8080808080808080);
+  size_t behind = 0;
+  if (point) {
+    size_t at = (size_t)__builtin_ctzll(point) / 8;
+    uint64_t before = word & ((UINT64_C(1) << (8 * at)) - 1);
+    word = before | word >> (8 * at) >> 8 << (8 * at);
+    behind = --length - at;
+    if (!length) return false;
+  }
+  // Zeros in front.
+  size_t missing = 8 * (8 - length);
+  if (missing) word = word << missing | UINT64_C(0x3030303030303030) >> (64 - missing);
+  if (!read_eight(word, &value)) return false;
+  double number = (double)value;
+  if (behind) number /= powers[behind];
+  *out = negative ? -number : number;
   return true;
 }
 

@@ -59,6 +59,7 @@ void co_placer_free(co_placer *p) {
     free_part(p, &p->parts[i]);
     co_free(p->ctx, p->parts[i].text);
   }
+  *p = (co_placer){0};
 }
 
 // ---- while they are surveyed -------------------------------------------------------------------
@@ -297,4 +298,66 @@ co_status co_placer_end(co_placer *p) {
   return is_stratified(p)
              ? co_split_stratified(p->rule, p->ctx, p->rows, p->hash, p->class_, p->split)
              : CO_OK;
+}
+
+// ---- rows that repeat others -------------------------------------------------------------------
+
+enum { MOST_IN_TABLE = 1 << 17 };
+
+// Parts hashes by their byte at `shift`, where they are: begin[b] to begin[b + 1] have b (P. McIlroy et
+// al., "Engineering Radix Sort", 1993: American flag sort).
+static void part_hashes(uint64_t *hash, int64_t count, int shift, int64_t begin_[257]) {
+  int64_t next[256];
+  memset(begin_, 0, 257 * sizeof *begin_);
+  for (int64_t i = 0; i < count; i++)
+    begin_[(hash[i] >> shift & 0xFF) + 1]++;
+  for (int b = 0; b < 256; b++)
+    begin_[b + 1] += begin_[b];
+  memcpy(next, begin_, sizeof next);
+  for (int b = 0; b < 256; b++)
+    while (next[b] < begin_[b + 1]) {
+      uint64_t moved = hash[next[b]];
+      int to = (int)(moved >> shift & 0xFF);
+      hash[next[b]] = hash[next[to]]; // where `to` is `b`, itself
+      hash[next[to]++] = moved;
+    }
+}
+
+// By a table of those seen, in which 0 is a free slot.
+static int64_t count_by_table(const uint64_t *hash, int64_t count, uint64_t *table) {
+  uint64_t mask = 15;
+  int64_t repeated = 0, zeros = 0;
+  while (mask < 2 * (uint64_t)count)
+    mask = 2 * mask + 1;
+  memset(table, 0, (size_t)(mask + 1) * sizeof *table);
+  for (int64_t i = 0; i < count; i++) {
+    if (!hash[i]) {
+      repeated += zeros++ > 0;
+      continue;
+    }
+    uint64_t at = hash[i] & mask;
+    while (table[at] && table[at] != hash[i])
+      at = (at + 1) & mask;
+    repeated += table[at] != 0;
+    table[at] = hash[i];
+  }
+  return repeated;
+}
+
+static int64_t count_repeated(uint64_t *hash, int64_t count, int shift, uint64_t *table) {
+  int64_t begin_[257], repeated = 0;
+  if (count <= MOST_IN_TABLE) return count_by_table(hash, count, table);
+  if (shift < 0) return count - 1; // all are the same
+  part_hashes(hash, count, shift, begin_);
+  for (int b = 0; b < 256; b++)
+    repeated += count_repeated(hash + begin_[b], begin_[b + 1] - begin_[b], shift - 8, table);
+  return repeated;
+}
+
+co_status co_placer_count_repeated(co_placer *p, int64_t *out) {
+  uint64_t *table = co_alloc(p->ctx, 4 * MOST_IN_TABLE * sizeof *table);
+  if (!table) return CO_ERR_MEMORY;
+  *out = count_repeated(p->hash, p->rows, 56, table);
+  co_free(p->ctx, table);
+  return CO_OK;
 }

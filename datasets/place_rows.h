@@ -54,6 +54,8 @@ co_status co_placer_begin(co_placer *placer, int64_t rows);
 co_status co_placer_block(co_placer *placer, const co_scan *scan, const co_scan_block *block);
 // Once all rows are placed.
 co_status co_placer_end(co_placer *placer);
+// How many rows have the hash of an earlier one; the hashes are gone then. Only CO_ERR_MEMORY.
+co_status co_placer_count_repeated(co_placer *placer, int64_t *out);
 
 #ifdef __cplusplus
 }
