@@ -280,6 +280,16 @@ typedef struct cohort_predict_options {
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
 
+// A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
+// cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
+// is no such thing of: predictors of trees, inputs of events.
+typedef struct cohort_export_options {
+  const char *model, *format, *output;
+  bool force; // replace an existing output
+} cohort_export_options;
+COHORT_API cohort_status cohort_export(cohort_context *context,
+                                       const cohort_export_options *options, cohort_result **out);
+
 // A run as one page of HTML that asks for nothing else: how good its model is, on what it relies, how
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.
