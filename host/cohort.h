@@ -231,13 +231,19 @@ typedef struct cohort_predict_options {
   const char *output, *format, *table, *if_exists;
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
   // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, rank,
-  // percentile, decile. Rank 1, the first percentile and decile have the highest scores; rows of equal
+  // percentile, decile, reconstruction_error, embedding. Rank 1, the first percentile and decile have the highest scores; rows of equal
   // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
   // what the outputs' types have.
   const char *const *columns;
   int64_t column_count;
-  bool
-      manifest; // of a file: OUTPUT.manifest.json beside it, written after it: rows, columns, hashes
+  // What was done: rows, columns, hashes, time. NULL = beside a file, OUTPUT.manifest.json, beside a
+  // database in a file, FILE.TABLE.manifest.json; of standard output none.
+  const char *manifest;
+  // Goes on where the same job was killed, to the same result; begins where there was none, and does
+  // nothing where it is complete. A job of other rows, of another model or with other options is
+  // refused. `save_rows`: rows between two positions that are safe on disk, 0 = 65,536.
+  bool resume;
+  int64_t save_rows;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
