@@ -36,7 +36,8 @@ static bool is_word(const co_node *node, const char *word) {
 
 co_status co_baseline_settings_parse(co_baseline_settings *out, const co_node *root,
                                      co_diagnostics *problems) {
-  static const char *const automatic[] = {"prior", "linear", "boosted_trees"};
+  static const char *const automatic[] = {
+      "prior", "linear", "boosted_trees", "popularity", "personal_frequency", "markov", "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");
@@ -106,6 +107,9 @@ static co_status create_all(co_baselines *out, const co_model *network,
                             const co_baseline_settings *settings) {
   CO_RETURN_IF_FAILED(create_model(out, network));
   for (int64_t i = 0; i < settings->count; i++) {
+    if (settings->automatic && settings->classes[i]->score_history &&
+        !co_history_is_there(out->model))
+      continue;
     co_status status = add(out, settings->classes[i]);
     if (status == CO_ERR_DEVICE && settings->automatic) {
       co_log(out->ctx, CO_LOG_INFO, "baselines", "%s is left out: %s", settings->classes[i]->name,
@@ -198,9 +202,15 @@ static bool is_passed_over(co_status status) {
   return status != CO_OK && status != CO_INTERRUPTED && status != CO_ERR_MEMORY;
 }
 
+static co_status fit_one(co_estimator *e, const co_fit_data *data) {
+  co_fit_data own = *data;
+  if (!e->class_->score_history) own.history = NULL;
+  return co_estimator_fit(e, &own);
+}
+
 static co_status fit_all(co_baselines *b, const co_fit_data *data) {
   for (int64_t i = 0; i < b->count;) {
-    co_status status = co_estimator_fit(b->items[i], data);
+    co_status status = fit_one(b->items[i], data);
     if (is_passed_over(status)) {
       leave_out(b, i);
       continue;
@@ -214,6 +224,7 @@ static co_status fit_all(co_baselines *b, const co_fit_data *data) {
 co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset *dataset,
                            const co_baseline_request *request) {
   co_design training = {.rows = 0}, validation = {.rows = 0};
+  co_history history = {.classes = 0};
   co_status status;
   if (!b->count) return CO_OK;
   CO_RETURN_IF_FAILED(copy_fitted(b->model, network));
@@ -221,8 +232,14 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
       read_some(b, dataset, request->training, request->training_count, true, request, &training));
   CO_TRY(read_some(b, dataset, request->validation, request->validation_count, false, request,
                    &validation));
+  if (co_history_is_there(b->model)) CO_TRY(co_history_open(&history, b->model, dataset));
   const co_fit_data data = {.training = &training,
                             .validation = &validation,
+                            .history = history.classes ? &history : NULL,
+                            .samples = request->training,
+                            .sample_count = request->training_count,
+                            .validation_samples = request->validation,
+                            .validation_count = request->validation_count,
                             .threads = request->threads,
                             .seed = request->seed,
                             .watch = request->watch};

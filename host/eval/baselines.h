@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a network has to beat: the training rows' mean, a linear or logistic regression, boosted
-// trees. They are fitted to the same training rows and input columns when a network's training ends,
+// trees; of next items what is popular, was bought before or goes with it. They are fitted to the same training rows and input columns when a network's training ends,
 // stored in its model file, and measured beside it.
 #ifndef COHORT_HOST_EVAL_BASELINES_H
 #define COHORT_HOST_EVAL_BASELINES_H
@@ -8,7 +8,7 @@
 #include "host/eval/estimator.h"
 #include "host/eval/predictor.h"
 
-enum { CO_MOST_BASELINES = 8 };
+enum { CO_MOST_BASELINES = 16 };
 
 // `baselines:` of a config.
 typedef struct co_baseline_settings {
