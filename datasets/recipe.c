@@ -119,7 +119,8 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
 char *co_recipe_table_name(co_arena *arena, const char *path) {
   static const char *const endings[] = {".gz",  ".csv", ".tsv",   ".txt",    ".data",
                                         ".tab", ".db",  ".jsonl", ".ndjson", ".sqlite"};
-  const char *file = strcmp(path, "-") ? co_rows_file(path) : "table";
+  bool server = strstr(path, "://") || strcmp(path, "-") == 0;
+  const char *file = server ? "table" : co_rows_file(path);
   const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
   size_t length = strlen(name);
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {

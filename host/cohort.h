@@ -225,7 +225,7 @@ typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split; // NULL = all rows
   // A file, by `format` "csv", "tsv" (values in quotes where they need them) or "jsonl", NULL = by its
-  // name, else csv; "-" = standard output; "sqlite:FILE": a table of a database, made if it is not
+  // name, else csv; "-" = standard output; "sqlite:FILE", "postgresql://…": a table of a database, made if it is not
   // there. If it is, "fail" (NULL), "append", "replace" (made anew) or "upsert" (rows in place of those
   // with their key). All rows are committed at once.
   const char *output, *format, *table, *if_exists;

@@ -96,6 +96,7 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
       co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors, CO_ON_ERROR_FAIL));
   CO_RETURN_IF_FAILED(read_duplicates(&duplicates, o->duplicates));
   CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, in.list, in.count, &o->source));
+  co_table_files_adapt(&recipe.rows, in.list[0]);
   if (!recipe.table && !(recipe.table = co_recipe_table_name(arena, in.list[0])))
     return CO_ERR_MEMORY;
   co_import_csv_options options = {.temporary = temporary,

@@ -156,7 +156,7 @@ static co_status write_events(co_event_scoring *s, cohort_context *context,
   co_free(s->ctx, found);
   if (!path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, path));
-  bool to_file = strcmp(o->output, "-") != 0;
+  bool to_file = co_sink_file(o->output) != NULL;
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
   char *beside = to_file ? co_arena_format(s->arena, "%s.rows", co_sink_file(o->output))
                          : co_arena_format(s->arena, "%s/cohort.rows", folder);

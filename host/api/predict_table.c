@@ -57,13 +57,14 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
   co_reject_rule reject;
-  bool to_file = strcmp(o->output, "-") != 0;
+  bool to_file = co_sink_file(o->output) != NULL;
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
                                            CO_ON_ERROR_QUARANTINE));
   // Columns are found by their names, and the rows may lie elsewhere than those of the training.
   recipe.rows.delimiter = 0;
   if (!co_rows_is_database(o->dataset)) recipe.rows.table = recipe.rows.query = NULL;
   CO_RETURN_IF_FAILED(co_table_read_options(&recipe.rows, &o->source, t->arena));
+  co_table_files_adapt(&recipe.rows, o->dataset);
   CO_RETURN_IF_FAILED(check_pseudonyms(&recipe.rows, &file.schema));
   CO_RETURN_IF_FAILED(
       co_table_files_begin(&t->files, context, t->arena, &o->dataset, 1, &o->source));

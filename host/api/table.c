@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/spool.h"
 #include "host/core/file.h"
@@ -20,7 +21,8 @@ co_status co_table_parse_delimiter(char *out, const char *text) {
 // A dataset, whole or damaged, has NUL bytes soon; a table in text has none, but in gzip or UTF-16.
 bool co_table_is_raw(const char *path, const cohort_source_options *options) {
   unsigned char begin[512];
-  if (co_spool_is_needed(path) || co_rows_is_database(path)) return true;
+  if (co_postgres_is_url(path) || co_spool_is_needed(path) || co_rows_is_database(path))
+    return true;
   FILE *file = co_path_is_directory(path) ? NULL : fopen(path, "rbe");
   if (!file) return false; // whoever opens it says why
   size_t got = fread(begin, 1, sizeof begin, file);
@@ -80,6 +82,34 @@ co_status co_table_read_options(co_rows_options *out, const cohort_source_option
   return CO_OK;
 }
 
+static const char *folder_of(const cohort_source_options *o) {
+  return o->temporary_folder ? o->temporary_folder : "/tmp";
+}
+
+static co_status spool_server(co_table_files *f, int64_t i, cohort_context *context,
+                              co_arena *arena, const cohort_source_options *o) {
+  const co_postgres_read read = {.url = f->paths[i],
+                                 .table = o->source_table,
+                                 .query = o->query,
+                                 .folder = folder_of(o),
+                                 .stop = context->options.stop};
+  char *shown = co_postgres_shown(context->ctx, f->paths[i]);
+  f->shown[i] = shown ? co_arena_strdup(arena, shown) : NULL;
+  co_free(context->ctx, shown);
+  if (!f->shown[i]) return CO_ERR_MEMORY;
+  return co_postgres_spool(&f->spooled[i], context->ctx, &read);
+}
+
+void co_table_files_adapt(co_rows_options *rows, const char *path) {
+  if (!co_postgres_is_url(path)) return;
+  rows->queried = true;
+  rows->delimiter = ',';
+  rows->encoding = NULL;
+  rows->no_quotes = false;
+  rows->skip_lines = rows->header_count = 0;
+  rows->header = NULL;
+}
+
 co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_arena *arena,
                                const char *const *paths, int64_t count,
                                const cohort_source_options *o) {
@@ -91,10 +121,11 @@ co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_ar
   for (int64_t i = 0; i < count; i++) {
     f->paths[i] = f->shown[i] = paths[i];
     f->count++;
-    if (!co_spool_is_needed(paths[i])) continue;
-    const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
-    CO_RETURN_IF_FAILED(
-        co_spool(&f->spooled[i], context->ctx, paths[i], folder, context->options.stop));
+    bool server = co_postgres_is_url(paths[i]);
+    if (!server && !co_spool_is_needed(paths[i])) continue;
+    CO_RETURN_IF_FAILED(server ? spool_server(f, i, context, arena, o)
+                               : co_spool(&f->spooled[i], context->ctx, paths[i], folder_of(o),
+                                          context->options.stop));
     f->paths[i] = f->spooled[i].temporary;
     if (strcmp(paths[i], "-") == 0) f->shown[i] = "standard input";
   }

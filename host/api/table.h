@@ -19,6 +19,8 @@ co_status co_table_files_begin(co_table_files *files, cohort_context *context, c
                                const char *const *paths, int64_t count,
                                const cohort_source_options *options);
 void co_table_files_end(co_table_files *files);
+// How a file is to be read, if `path` names the server that it was read from.
+void co_table_files_adapt(co_rows_options *rows, const char *path);
 
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,

@@ -222,12 +222,12 @@ typedef struct cli_help_options {
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.source_table),                                           \
        .value = "TABLE",                                                                           \
-       .doc = "of sqlite:FILE: the table to read"},                                                \
+       .doc = "of a database: the table to read"},                                                 \
       {.name = "query",                                                                            \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.query),                                                  \
        .value = "SQL",                                                                             \
-       .doc = "of sqlite:FILE: the rows to read"},                                                 \
+       .doc = "of a database: the rows to read"},                                                  \
       {.name = "on-error",                                                                         \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.on_error),                                               \
