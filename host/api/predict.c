@@ -397,8 +397,18 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
   CO_RETURN_IF_FAILED(check_source_table(o));
   char *model = NULL;
   CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, o->model));
-  const char *source = o->source_count ? strchr(o->sources[0], '=') : NULL;
-  const char *const inputs[] = {model, o->dataset, source ? source + 1 : NULL, o->population};
+  const char **inputs = co_alloc(s->ctx, (size_t)(o->source_count + 3) * sizeof *inputs);
+  if (!inputs) {
+    co_free(s->ctx, model);
+    return CO_ERR_MEMORY;
+  }
+  inputs[0] = model;
+  inputs[1] = o->dataset;
+  inputs[2] = o->population;
+  for (int64_t i = 0; i < o->source_count; i++) {
+    const char *equals = strchr(o->sources[i], '=');
+    inputs[i + 3] = equals ? equals + 1 : NULL;
+  }
   s->where = (co_sink_options){.output = o->output,
                                .format = o->format,
                                .table = o->table,
@@ -406,10 +416,11 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
                                .replace = o->force,
                                .resume = o->resume,
                                .inputs = inputs,
-                               .input_count = 4,
+                               .input_count = o->source_count + 3,
                                .stop = s->context->options.stop};
   co_status status = co_sink_open(&s->sink, s->ctx, &s->where);
   s->where.inputs = NULL;
+  co_free(s->ctx, inputs);
   co_free(s->ctx, model);
   return status;
 }

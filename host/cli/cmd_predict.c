@@ -17,8 +17,10 @@ static const cli_option options[] = {
     {.name = "source",
      .kind = CLI_LIST,
      .offset = AT(sources),
-     .value = "events=LOG",
-     .doc = "of a model of events, in place of --dataset: a log"},
+     .value = "NAME=SOURCE",
+     .doc =
+         "in place of --dataset: of a model of several tables each, repeatable; of one of events "
+         "events=LOG"},
     {.name = "as-of",
      .kind = CLI_TEXT,
      .offset = AT(as_of),

@@ -381,12 +381,16 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
          (size_t)t->model->network->loss_count * sizeof(double));
   CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
   t->state.updates = co_program_updates(t->program, 0);
+  int64_t carried_count;
+  const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
                                    .fitted = t->model->fitted,
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
+                                   .carried = carried,
+                                   .carried_count = carried_count,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .training = &t->state};
   char *path = co_run_checkpoint_path(&t->run, t->state.step, scheduled);
@@ -426,12 +430,16 @@ cleanup:
 static co_status write_model(co_session *t, const co_model_golden *golden) {
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
+  int64_t carried_count;
+  const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
                                    .fitted = t->model->fitted,
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
+                                   .carried = carried,
+                                   .carried_count = carried_count,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .predictor = t->estimator ? &t->estimator->arrays : NULL,
                                    .baselines = t->baselines.stored,
