@@ -281,9 +281,10 @@ static void report_columns(raw_rows *r, co_raw_rows_result *out, const co_raw_co
 
 static co_status report(raw_rows *r, co_raw_rows_result *out) {
   *out = (co_raw_rows_result){.rows = r->rows, .rejected = co_rejects_total(&r->rejects)};
-  out->columns =
-      co_arena_alloc(r->arena, (size_t)r->options->schema->column_count + 1, sizeof *out->columns);
+  int64_t most = r->options->schema->column_count + r->options->passed_count;
+  out->columns = co_arena_alloc(r->arena, (size_t)most + 1, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
+  memcpy(out->sha256, r->sha256, sizeof out->sha256);
   report_columns(r, out, &r->columns);
   for (int64_t i = 0; i < r->joins.count; i++)
     report_columns(r, out, &r->joins.items[i].columns);

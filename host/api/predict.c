@@ -464,6 +464,8 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
+  // A gate is the end of a job: the next one has other rows, or another model.
+  if (s.sink) s.sink->discard = status == CO_ERR_GATE;
   co_sink_close(s.sink);
   co_ranking_free(s.ranking);
   co_free(s.ctx, s.manifest);
