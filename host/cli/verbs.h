@@ -80,6 +80,7 @@ typedef struct cli_experiment_options {
   cli_common common;   // -c, -s, --device, --threads, --seed
   const char *dataset; // NULL = the config's
   int64_t k_fold;      // CLI_UNSET = not given
+  int64_t seeds;       // CLI_UNSET = not given
   const char *folds;
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *placement;
