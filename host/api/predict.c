@@ -75,9 +75,10 @@ static co_status rank_row(co_scoring *s, int64_t sample) {
   const co_model *model = s->predictor->model;
   CO_RETURN_IF_FAILED(co_score_check(model, s->scores, sample));
   float *at = s->values;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    memcpy(at, s->scores[i], (size_t)model->outputs[i].width * sizeof *at);
-    at += model->outputs[i].width;
+  for (int64_t i = 0; i < co_model_score_count(model); i++) {
+    const int64_t width = co_model_score_width(model, i);
+    memcpy(at, s->scores[i], (size_t)width * sizeof *at);
+    at += width;
   }
   const co_output_feature *ranked = s->columns.ranked;
   double score = co_score_of(ranked, shown(s)[ranked - model->outputs]);
@@ -90,8 +91,8 @@ static co_status take_rows(void *user, const int64_t *samples, int64_t rows,
   co_scoring *s = user;
   const co_model *model = s->predictor->model;
   for (int64_t row = 0; row < rows; row++) {
-    for (int64_t i = 0; i < model->output_count; i++)
-      s->scores[i] = scores[i] + row * model->outputs[i].width;
+    for (int64_t i = 0; i < co_model_score_count(model); i++)
+      s->scores[i] = scores[i] + row * co_model_score_width(model, i);
     CO_RETURN_IF_FAILED(s->ranking ? rank_row(s, samples[row]) : write_row(s, samples[row], 0));
   }
   return save(s); // after whole batches: those of who goes on are the same
@@ -111,7 +112,7 @@ static co_status write_ranked(co_scoring *s) {
   int64_t rank;
   CO_RETURN_IF_FAILED(co_ranking_sort(s->ranking));
   float *at = s->values;
-  for (int64_t i = 0; i < model->output_count; at += model->outputs[i++].width)
+  for (int64_t i = 0; i < co_model_score_count(model); at += co_model_score_width(model, i++))
     s->scores[i] = at;
   for (int64_t row = 0; row < s->count; row++) {
     if (co_watch_stopped(&s->context->watch)) return stopped(s);
@@ -194,26 +195,26 @@ static co_status choose_columns(co_scoring *s) {
   char key[CO_DATASET_KEY_MAX + 1];
   co_model_file file;
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, s->predictor->path));
-  const co_score_extras extras = {.passthrough = o->passthrough,
-                                  .passthrough_count = o->passthrough_count,
-                                  .model = file.weights_sha256,
-                                  .scored_at = o->scored_at,
-                                  .holdout = o->holdout};
+  const co_score_notes notes = {.passthrough = o->passthrough,
+                                .passthrough_count = o->passthrough_count,
+                                .model = file.weights_sha256,
+                                .scored_at = o->scored_at,
+                                .holdout = o->holdout};
   CO_RETURN_IF_FAILED(
       o->column_count ? co_score_columns_choose(&s->columns, s->arena, model, s->dataset,
-                                                o->columns, o->column_count, &extras)
+                                                o->columns, o->column_count, &notes)
                       : co_score_columns_list(&s->columns, s->arena, model, s->dataset, o->top_k));
-  CO_RETURN_IF_FAILED(co_score_columns_add_extras(&s->columns, s->arena, s->dataset, &extras));
+  CO_RETURN_IF_FAILED(co_score_columns_add_notes(&s->columns, s->arena, s->dataset, &notes));
   return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
 static co_status make_room(co_scoring *s) {
   const co_model *model = s->predictor->model;
   size_t outputs = (size_t)model->output_count;
-  for (int64_t i = 0; i < model->output_count; i++)
-    s->width += model->outputs[i].width;
+  for (int64_t i = 0; i < co_model_score_count(model); i++)
+    s->width += co_model_score_width(model, i);
   s->cells = co_arena_alloc(s->arena, (size_t)s->columns.count, sizeof *s->cells);
-  s->scores = co_arena_alloc(s->arena, outputs, sizeof *s->scores);
+  s->scores = co_arena_alloc(s->arena, (size_t)co_model_score_count(model), sizeof *s->scores);
   s->values = co_arena_alloc(s->arena, (size_t)s->width, sizeof *s->values);
   s->counts = co_arena_alloc(s->arena, (size_t)model->input_count + 1, sizeof *s->counts);
   if (!s->cells || !s->scores || !s->values || !s->counts) return CO_ERR_MEMORY;

@@ -140,8 +140,9 @@ static bool is_binary(const co_output_feature *output) {
   return output->column && output->column->type == CO_COLUMN_BINARY;
 }
 
+// A reconstruction of columns has its error.
 bool co_score_is_one(const co_output_feature *output) {
-  return output->width == 1 || is_binary(output) || has_classes(output);
+  return output->width == 1 || is_binary(output) || has_classes(output) || output->parts;
 }
 
 // The class's cell with the score.
@@ -232,6 +233,41 @@ static co_status choose_top(co_score_columns *columns, co_arena *arena, const ch
   return add_top(columns, arena, c->output, top_of(c->output, top));
 }
 
+static co_status add_extra(co_score_columns *columns, co_arena *arena, int64_t extra,
+                           const char *name, int64_t index) {
+  const co_score_column column = {
+      .content = CO_SCORE_EXTRA, .type = CO_SCORE_NUMBER, .extra = extra, .index = index};
+  return add(columns, arena, name, &column);
+}
+
+static co_status choose_embedding(co_score_columns *columns, co_arena *arena, const choice *c) {
+  const co_model *model = columns->model;
+  int64_t at = 0;
+  while (at < model->extra_count && model->extras[at].output)
+    at++;
+  if (at == model->extra_count) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--columns %.200s: the model has no bottleneck", c->text);
+    co_hint("bottleneck: {size: 16} in its config makes one");
+    return status;
+  }
+  for (int64_t k = 0; k < model->extras[at].width; k++)
+    CO_RETURN_IF_FAILED(
+        add_extra(columns, arena, at,
+                  co_arena_format(arena, "%s_%lld", c->name ? c->name : c->what, (long long)k), k));
+  return CO_OK;
+}
+
+static co_status choose_error(co_score_columns *columns, co_arena *arena, const choice *c) {
+  const co_model *model = columns->model;
+  const char *name = c->name ? c->name : co_arena_format(arena, "%s_error", c->output->name);
+  if (!name) return CO_ERR_MEMORY;
+  if (c->output->parts) return add_cell(columns, arena, c->output, 0, name);
+  for (int64_t i = 0; i < model->extra_count; i++)
+    if (model->extras[i].output == c->output) return add_extra(columns, arena, i, name, 0);
+  return no_such(c, "is no reconstruction");
+}
+
 static co_status choose_one(co_score_columns *columns, co_arena *arena, const choice *c) {
   if (strncmp(c->what, "top", 3) == 0 && isdigit((unsigned char)c->what[3]))
     return choose_top(columns, arena, c);
@@ -243,8 +279,11 @@ static co_status choose_one(co_score_columns *columns, co_arena *arena, const ch
   if (strcmp(c->what, "percentile") == 0)
     return choose_place(columns, arena, c, CO_SCORE_PERCENTILE);
   if (strcmp(c->what, "decile") == 0) return choose_place(columns, arena, c, CO_SCORE_DECILE);
+  if (strcmp(c->what, "reconstruction_error") == 0) return choose_error(columns, arena, c);
+  if (strcmp(c->what, "embedding") == 0) return choose_embedding(columns, arena, c);
   co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: there is no such column", c->text);
-  co_hint("key, prediction, score, label, probabilities, top3, rank, percentile, decile, model; "
+  co_hint("key, prediction, score, label, probabilities, top3, rank, percentile, decile, "
+          "reconstruction_error, embedding, model; "
           "OUTPUT.score of one of several outputs; score=NAME renames");
   return status;
 }
@@ -369,14 +408,14 @@ static co_status check_repeated(const co_score_columns *columns, co_arena *arena
   return status;
 }
 
-co_status co_score_columns_add_extras(co_score_columns *columns, co_arena *arena,
-                                      co_dataset *dataset, const co_score_extras *extras) {
-  if (extras->scored_at && !is_there(columns, CO_SCORE_CONSTANT, extras->scored_at))
-    CO_RETURN_IF_FAILED(add_constant(columns, arena, "scored_at", extras->scored_at));
-  if (extras->holdout && !is_there(columns, CO_SCORE_HOLDOUT, NULL))
-    CO_RETURN_IF_FAILED(add_holdout(columns, arena, dataset, "holdout", extras->holdout));
-  for (int64_t i = 0; i < extras->passthrough_count; i++)
-    CO_RETURN_IF_FAILED(add_source(columns, arena, dataset, extras->passthrough[i]));
+co_status co_score_columns_add_notes(co_score_columns *columns, co_arena *arena,
+                                     co_dataset *dataset, const co_score_notes *notes) {
+  if (notes->scored_at && !is_there(columns, CO_SCORE_CONSTANT, notes->scored_at))
+    CO_RETURN_IF_FAILED(add_constant(columns, arena, "scored_at", notes->scored_at));
+  if (notes->holdout && !is_there(columns, CO_SCORE_HOLDOUT, NULL))
+    CO_RETURN_IF_FAILED(add_holdout(columns, arena, dataset, "holdout", notes->holdout));
+  for (int64_t i = 0; i < notes->passthrough_count; i++)
+    CO_RETURN_IF_FAILED(add_source(columns, arena, dataset, notes->passthrough[i]));
   return check_repeated(columns, arena);
 }
 
@@ -385,31 +424,31 @@ static co_status lacks_option(const char *what, const char *option) {
 }
 
 // Whether a choice is one of those: *taken.
-static co_status choose_extra(co_score_columns *columns, co_arena *arena, const co_dataset *dataset,
-                              const choice *c, const co_score_extras *extras, bool *taken) {
+static co_status choose_note(co_score_columns *columns, co_arena *arena, const co_dataset *dataset,
+                             const choice *c, const co_score_notes *notes, bool *taken) {
   const char *name = c->name ? c->name : c->what;
   *taken = true;
   if (strcmp(c->what, "key") == 0) return add_key(columns, arena, dataset, c->name);
-  if (strcmp(c->what, "model") == 0) return add_constant(columns, arena, name, extras->model);
+  if (strcmp(c->what, "model") == 0) return add_constant(columns, arena, name, notes->model);
   if (strcmp(c->what, "scored_at") == 0)
-    return extras->scored_at ? add_constant(columns, arena, name, extras->scored_at)
-                             : lacks_option("scored_at", "--scored-at TIME");
+    return notes->scored_at ? add_constant(columns, arena, name, notes->scored_at)
+                            : lacks_option("scored_at", "--scored-at TIME");
   if (strcmp(c->what, "holdout") == 0)
-    return extras->holdout ? add_holdout(columns, arena, dataset, name, extras->holdout)
-                           : lacks_option("holdout", "--holdout 10%");
+    return notes->holdout ? add_holdout(columns, arena, dataset, name, notes->holdout)
+                          : lacks_option("holdout", "--holdout 10%");
   *taken = false;
   return CO_OK;
 }
 
 co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
                                   const co_dataset *dataset, const char *const *chosen,
-                                  int64_t chosen_count, const co_score_extras *extras) {
+                                  int64_t chosen_count, const co_score_notes *notes) {
   *out = (co_score_columns){.model = model};
   for (int64_t i = 0; i < chosen_count; i++) {
     choice c;
     bool taken;
     CO_RETURN_IF_FAILED(split_choice(&c, arena, model, chosen[i]));
-    CO_RETURN_IF_FAILED(choose_extra(out, arena, dataset, &c, extras, &taken));
+    CO_RETURN_IF_FAILED(choose_note(out, arena, dataset, &c, notes, &taken));
     if (!taken) CO_RETURN_IF_FAILED(choose_one(out, arena, &c));
   }
   return check_repeated(out, arena);
@@ -418,12 +457,14 @@ co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const 
 // ---- rows --------------------------------------------------------------------------------------
 
 co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample) {
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const co_output_feature *output = &model->outputs[i];
-    for (int64_t k = 0; k < output->width; k++)
+  for (int64_t i = 0; i < co_model_score_count(model); i++) {
+    bool extra = i >= model->output_count;
+    for (int64_t k = 0; k < co_model_score_width(model, i); k++)
       if (!isfinite(scores[i][k]))
-        return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
-                       (long long)sample, output->name);
+        return co_fail(CO_ERR_MODEL, "row %lld: the model's %s%s%s is not a finite number",
+                       (long long)sample, extra ? "" : "score of '",
+                       extra ? model->extras[i - model->output_count].name : model->outputs[i].name,
+                       extra ? "" : "'");
   }
   return CO_OK;
 }
@@ -499,6 +540,10 @@ co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
       break;
     case CO_SCORE_DECILE:
       cells[i].number = part_of(row, 10);
+      break;
+    case CO_SCORE_EXTRA:
+      cells[i].number =
+          (double)row->scores[columns->model->output_count + column->extra][column->index];
       break;
     }
   }

@@ -21,7 +21,8 @@ typedef enum co_score_content {
   CO_SCORE_DECILE,     // tenth likewise
   CO_SCORE_SOURCE,     // a column of the source, as text
   CO_SCORE_CONSTANT,   // the same text in each row
-  CO_SCORE_HOLDOUT     // 1: the row is of the control group
+  CO_SCORE_HOLDOUT,    // 1: the row is of the control group
+  CO_SCORE_EXTRA       // number `index` of an extra
 } co_score_content;
 
 typedef struct co_score_column {
@@ -29,6 +30,7 @@ typedef struct co_score_column {
   co_score_type type;
   co_score_content content;
   const co_output_feature *output; // NULL of the key
+  int64_t extra;                   // of EXTRA: which
   int64_t index;
   const char *const *texts; // of the source's column: of each of its rows …
   const int64_t *rows;      // … and the row of each sample, NULL = its number
@@ -36,13 +38,13 @@ typedef struct co_score_column {
 } co_score_column;
 
 // What is told of rows beside their scores.
-typedef struct co_score_extras {
+typedef struct co_score_notes {
   const char *const *passthrough; // columns of the source
   int64_t passthrough_count;
   const char *model;     // what `model` says
   const char *scored_at; // NULL = it is not told
   const char *holdout;   // "SHARE%" or "SHARE%:NAME", NULL = there is no control group
-} co_score_extras;
+} co_score_notes;
 
 typedef struct co_score_columns {
   const co_model *model;
@@ -64,15 +66,15 @@ co_status co_score_columns_list(co_score_columns *out, co_arena *arena, const co
 // How a raw table's column that is passed through is called in the dataset of its rows.
 #define CO_SCORE_PASSED "passthrough:"
 // Adds what is told beside the scores and not chosen yet. CO_ERR_USAGE.
-co_status co_score_columns_add_extras(co_score_columns *columns, co_arena *arena,
-                                      co_dataset *dataset, const co_score_extras *extras);
+co_status co_score_columns_add_notes(co_score_columns *columns, co_arena *arena,
+                                     co_dataset *dataset, const co_score_notes *notes);
 
 // Those asked for, each "WHAT", "OUTPUT.WHAT" (else of the first output) or "WHAT=NAME", where WHAT is
-// key, prediction, score, label, probabilities, topK, rank, percentile, decile, or of `extras` model,
-// scored_at or holdout. CO_ERR_USAGE.
+// key, prediction, score, label, probabilities, topK, rank, percentile, decile, reconstruction_error,
+// embedding, or of `notes` model, scored_at or holdout. CO_ERR_USAGE.
 co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
                                   const co_dataset *dataset, const char *const *chosen,
-                                  int64_t chosen_count, const co_score_extras *extras);
+                                  int64_t chosen_count, const co_score_notes *notes);
 
 // Whether one of them is a row's place among the others.
 bool co_score_columns_place(const char *const *chosen, int64_t chosen_count);
@@ -88,7 +90,7 @@ co_status co_score_check(const co_model *model, const float *const *scores, int6
 typedef struct co_score_row {
   const char *key;
   int64_t sample;
-  // Per output of the model, its `width` numbers: classes are decided by `scores`, numbers are those
+  // Per output and extra of the model, its `width` numbers: classes are decided by `scores`, numbers are those
   // of `shown`.
   const float *const *scores, *const *shown;
   int64_t rank, rows; // by which it is placed, and of how many
