@@ -110,6 +110,14 @@ same all.out all.csv 'features of all kinds'
 ./all.x --nonsense >out 2>err && fail 'an unknown option'
 [ "$(./all.x -h | grep -c COLUMN)" -ge 1 ] || fail 'help'
 
+# ---- the same as ONNX, of which tests/golden knows more
+expect 0 export onnx -m all -O all.onnx --json
+json format=onnx golden_rows=16
+for input in plan since visits note range many bought_score; do
+  grep -qaF "$input" all.onnx || fail "no $input in ONNX"
+done
+refused 9 'exists' -- export onnx -m all -O all.onnx
+
 # ---- rows that cannot be scored: one line naming file, line and column
 wrong() { # TEXT: of the table on standard input
   "$run" - >out 2>err
@@ -177,6 +185,7 @@ awk 'BEGIN { srand(1); for (i = 0; i < 400; i++) printf "K%d,2011-%02d-%02d,item
 expect 0 import -O e.h5 --events log.csv --entity who --time when --item what --cutoff 2011-06-01 --label-window 30d --label again
 expect 0 train -c "$presets/purchase-lstm.yaml" --dataset e.h5 --run-dir lstm --set trainer.max_epochs=1 --set baselines=none
 refused 5 "the column of events" -- export c -m lstm -O x.c
+expect 0 export onnx -m lstm -O lstm.onnx --quiet
 refused 2 "not exported as 'pickle'" -- export pickle -m all -O x
 refused 5 'no such run' -- export c -m nothing -O x.c
 exit $failed
