@@ -162,6 +162,16 @@ expect 0 predict -m two --dataset t.csv -O two.csv --quiet
 { printf '\xef\xbb\xbf' && sed 's/$/\r/' t.csv; } | ./two.x >two.out 2>err || fail 'a byte order mark'
 same two.out two.csv 'classes and numbers'
 
+# ---- a file without a header, behind two lines of other things
+tail -n +2 t.csv | cut -d, -f1-2 --complement | awk -F, -v OFS=, '{ print $2, $3, $NF }' | sed 's/^ *//' >bare.rows
+{ echo 'made,by'; echo; cat bare.rows; } >bare.csv
+expect 0 import -O bare.h5 --skip-lines 2 --header visits,spent,bought --target bought bare.csv
+expect 0 train -c "$presets/bank-wide-deep.yaml" --dataset bare.h5 --run-dir bare --set trainer.max_epochs=1 --set baselines=none
+exported bare
+expect 0 predict -m bare --dataset bare.csv -O bare.out --quiet
+./bare.x bare.csv >bare.own 2>err || fail 'rows without a header'
+same bare.own bare.out 'rows without a header'
+
 # ---- images
 "$make_idx" 60 8 3 1 images labels >out 2>err || fail 'images'
 expect 0 import -O i.h5 --format idx --training-set images labels --test-set images labels
