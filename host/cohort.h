@@ -295,7 +295,8 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
 
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
-// is no such thing of: predictors of trees, inputs of events.
+// is no such thing of: predictors of trees, inputs of events. "onnx": ONNX, IR version 8, opset 17, with an
+// input for each column, and what can be computed of the preprocessing in the graph; of sequences, too.
 typedef struct cohort_export_options {
   const char *model, *format, *output;
   bool force; // replace an existing output

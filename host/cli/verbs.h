@@ -118,7 +118,7 @@ typedef struct cli_predict_options {
 
 typedef struct cli_export_options {
   cli_common common; // --force
-  cli_list formats;  // exactly one: "c"
+  cli_list formats;  // exactly one: "c", "onnx"
   const char *model, *output;
 } cli_export_options;
 
