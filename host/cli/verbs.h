@@ -111,7 +111,8 @@ typedef struct cli_predict_options {
   const char *manifest;
   bool resume;
   int64_t save_rows, require_rows; // CLI_UNSET = by default
-  const char *max_drift;
+  const char *max_drift, *scored_at, *holdout;
+  cli_list passthrough;
   cli_list columns;
 } cli_predict_options;
 
