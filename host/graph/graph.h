@@ -64,7 +64,7 @@ typedef enum co_init_kind {
   CO_INIT_FORGET_GATE, // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
                        // al. 2015)
   CO_INIT_UNIFORM,     // U(-0.05, 0.05), Keras' "uniform"
-  CO_INIT_NORMAL,      // N(0, 0.05²), Keras' "normal"
+  CO_INIT_NORMAL,      // N(0, deviation²); Keras' "normal": 0.05
   CO_INIT_FAN_IN_UNIFORM, // U(-l, l), l = 1 / sqrt(fan_in): PyTorch's default
   CO_INIT_SIGNS           // 1 or -1, as likely
 } co_init_kind;
@@ -78,6 +78,7 @@ typedef struct co_param_info {
   co_shape shape;    // canonical
   co_init_kind init;
   int64_t fan_in, fan_out;
+  double deviation;   // of CO_INIT_NORMAL; 0 = 0.05
   bool zero_first;    // the first row starts as zeros
   double rate, decay; // multipliers of learning rate and weight decay
   co_value value;

@@ -372,7 +372,7 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
     two_uniforms(seed, index, 0, purpose, u);
     return (2 * u[0] - 1) * 0.05;
   case CO_INIT_NORMAL:
-    return 0.05 * normal(seed, index, purpose);
+    return (info->deviation > 0 ? info->deviation : 0.05) * normal(seed, index, purpose);
   case CO_INIT_FAN_IN_UNIFORM:
     two_uniforms(seed, index, 0, purpose, u);
     return (2 * u[0] - 1) / sqrt((double)info->fan_in);
