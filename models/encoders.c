@@ -245,11 +245,11 @@ static void expand_periodic(co_text *text, const void *options, const co_encoder
   (void)input;
   (void)path;
   (void)problems;
-  co_text_printf(text,
-                 "[{PeriodicEmbedding: {frequencies: %lld, output_dim: %lld, sigma: %.17g}}, ReLU, "
-                 "Flatten]",
-                 (long long)periodic->frequencies, (long long)periodic->embedding_size,
-                 periodic->sigma);
+  co_text_printf(
+      text,
+      "[Flatten, {PeriodicEmbedding: {frequencies: %lld, output_dim: %lld, sigma: %.17g}}, ReLU, "
+      "Flatten]",
+      (long long)periodic->frequencies, (long long)periodic->embedding_size, periodic->sigma);
 }
 
 static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
