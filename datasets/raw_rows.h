@@ -8,6 +8,7 @@
 #include "datasets/import.h"
 #include "datasets/recipe.h"
 #include "datasets/rejects.h"
+#include "datasets/split_rows.h"
 #include "host/core/file.h"
 #include "host/core/schema.h"
 
@@ -23,10 +24,15 @@ typedef struct co_raw_rows_options {
   const char *output;              // the dataset is a temporary beside it …
   co_atomic_file *temporary;       // … and handed out here
   const co_schema *schema;         // the model's columns; inputs must be there, others need not
-  const char *key;                 // column that names rows; NULL = the recipe's, if it is there
-  const co_recipe *recipe;         // how its rows are read, and what is known of its columns
-  co_reject_rule reject;           // rows that cannot be taken …
-  const char *rejects; // … the output that their file is named after; NULL = there is none
+  // To measure the model: targets are written and must be there, the recipe's condition holds, and rows
+  // are split by a rule, NULL = all test. Else rows are only scored.
+  bool measured;
+  const co_split_rule *split;
+  uint64_t seed;
+  const char *key;         // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe; // how its rows are read, and what is known of its columns
+  co_reject_rule reject;   // rows that cannot be taken …
+  const char *rejects;     // … the output that their file is named after; NULL = there is none
   bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;
@@ -46,7 +52,7 @@ typedef struct co_raw_rows_result {
   int64_t column_count;
 } co_raw_rows_result;
 
-// Every row has split test. Columns that are missing, keys that are missing or repeated, and cells
+// Every row has split test, but where the model is measured. Columns that are missing, keys that are missing or repeated, and cells
 // that are no numbers where the model wants some are CO_ERR_DATA with file and line; then there is no
 // output. Unknown values, and columns that are not used, are logged.
 co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *arena,
