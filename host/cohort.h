@@ -251,7 +251,7 @@ typedef struct cohort_predict_options {
   const char *output, *format, *table, *if_exists;
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
   // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, rank,
-  // percentile, decile. Rank 1, the first percentile and decile have the highest scores; rows of equal
+  // percentile, decile, reconstruction_error, embedding. Rank 1, the first percentile and decile have the highest scores; rows of equal
   // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
   // what the outputs' types have.
   const char *const *columns;
@@ -553,6 +553,19 @@ typedef struct cohort_render_options {
 COHORT_API cohort_status cohort_render_config(cohort_context *context,
                                               const cohort_render_options *options,
                                               cohort_result **out);
+
+typedef struct cohort_init_config_options {
+  cohort_config config; // a preset; without files one is chosen by the dataset
+  const char *dataset;  // dataset.h5
+  const char *target;   // the one to predict; NULL = all of the dataset's targets
+  const char *output;   // YAML file; NULL = only in the result
+  bool force;
+} cohort_init_config_options;
+// A config to begin with: the preset with a line for each column of the dataset, and comments that say
+// what the column holds and which ones had better be left out.
+COHORT_API cohort_status cohort_init_config(cohort_context *context,
+                                            const cohort_init_config_options *options,
+                                            cohort_result **out);
 
 // A dataset, model, checkpoint or run directory.
 COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,
