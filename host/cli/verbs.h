@@ -6,9 +6,9 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
-    cli_verb_evaluate, cli_verb_predict, cli_verb_report, cli_verb_verify, cli_verb_inspect,
-    cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize,
-    cli_verb_help;
+    cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
+    cli_verb_inspect, cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select,
+    cli_verb_synthesize, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -28,6 +28,12 @@ typedef struct cli_source {
 } cli_source;
 cohort_source_options cli_source_options(const cli_source *source);
 
+// Tables that are joined to it.
+typedef struct cli_tables {
+  cli_list joins, carried, sources;
+} cli_tables;
+cohort_tables cli_joined_tables(const cli_tables *tables);
+
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
@@ -42,6 +48,7 @@ typedef struct cli_import_options {
   bool print_schema;
   cli_event_options events;
   cli_source source;
+  cli_tables tables;
 } cli_import_options;
 // The import of event logs, as cohort_import_events.
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
@@ -66,6 +73,7 @@ typedef struct cli_train_options {
   bool eager;
   const char *max_time; // NULL = no limit
   cli_source source;
+  cli_tables tables;
 } cli_train_options;
 
 typedef struct cli_experiment_options {
@@ -101,9 +109,16 @@ typedef struct cli_predict_options {
   const char *format, *table, *if_exists, *shard;
   const char *manifest;
   bool resume;
-  int64_t save_rows; // CLI_UNSET = by default
+  int64_t save_rows, require_rows; // CLI_UNSET = by default
+  const char *max_drift;
   cli_list columns;
 } cli_predict_options;
+
+typedef struct cli_export_options {
+  cli_common common; // --force
+  cli_list formats;  // exactly one: "c"
+  const char *model, *output;
+} cli_export_options;
 
 typedef struct cli_report_options {
   cli_common common; // --device, --threads, --force
@@ -138,6 +153,7 @@ typedef struct cli_data_options {
   bool strict, csv;      // check; show
   bool allow_missing;    // erase
   cli_source source;
+  cli_tables tables;
 } cli_data_options;
 
 typedef struct cli_select_options {
@@ -206,6 +222,23 @@ typedef struct cli_help_options {
   {                                                                                                \
     .name = "workers", .kind = CLI_INT, .offset = offsetof(struct_, workers), .value = "N",        \
     .doc = "threads that prepare batches", .fallback = "2", .minimum = 0, .maximum = 256           \
+  }
+
+#define CLI_ROWS_TABLES(struct_)                                                                   \
+  {.name = "join",                                                                                 \
+   .kind = CLI_LIST,                                                                               \
+   .offset = offsetof(struct_, tables.joins),                                                      \
+   .value = "FILE:COL",                                                                            \
+   .doc = "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another " \
+          "name); repeatable"},                                                                    \
+      {.name = "source",                                                                           \
+       .kind = CLI_LIST,                                                                           \
+       .offset = offsetof(struct_, tables.sources),                                                \
+       .value = "NAME=SOURCE",                                                                     \
+       .doc = "raw tables: where table NAME of the schema is; repeatable"},                        \
+  {                                                                                                \
+    .name = "carry", .kind = CLI_LIST, .offset = offsetof(struct_, tables.carried),                \
+    .value = "NAME", .doc = "a joined table that models take along, so that scoring needs none"    \
   }
 
 #define CLI_ROWS_SOURCE(struct_)                                                                   \
