@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of a table in text as a dataset for a model that is there already: columns are what the model
-// says, not what the cells look like. The file is read to find the rows that can be taken, for their
-// keys, where there are some, and to write them; in memory are the keys and a block of rows.
+// says, not what the cells look like. The file is read once, in the hope that all rows can be taken, and
+// what becomes of them is kept (datasets/values.h). Where some cannot, or there are texts or joined
+// tables, it is read to find the rows that can be taken, for their keys, where there are some, and to
+// write them. In memory are the keys, 64 MB of values and a block of rows.
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
