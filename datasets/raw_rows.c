@@ -35,11 +35,29 @@ typedef struct raw_rows {
 
 // ---- columns -----------------------------------------------------------------------------------
 
+static co_status pass_columns(raw_rows *r, const co_rows *rows) {
+  for (int64_t i = 0; i < r->options->passed_count; i++) {
+    const char *name = r->options->passed[i];
+    co_column column = {.name = co_arena_format(r->arena, "passthrough:%s", name),
+                        .type = CO_COLUMN_TEXT};
+    if (!column.name) return CO_ERR_MEMORY;
+    if (co_rows_find(rows, name) < 0) {
+      co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
+                                    "there is no column '%.200s' to pass through", name);
+      const char *near = co_nearest(name, rows->names, rows->column_count);
+      if (near) co_hint("did you mean '%.200s'?", near);
+      return status;
+    }
+    CO_RETURN_IF_FAILED(co_raw_columns_add(&r->columns, &column, name, rows));
+  }
+  return CO_OK;
+}
+
 static co_status plan_columns(raw_rows *r, const co_rows *rows) {
   const co_schema *schema = r->options->schema;
   const co_recipe *recipe = r->options->recipe;
-  CO_RETURN_IF_FAILED(
-      co_raw_columns_begin(&r->columns, r->ctx, r->arena, recipe, schema->column_count));
+  CO_RETURN_IF_FAILED(co_raw_columns_begin(&r->columns, r->ctx, r->arena, recipe,
+                                           schema->column_count + r->options->passed_count));
   for (int64_t i = 0; i < schema->column_count; i++) {
     const co_column *column = &schema->columns[i];
     const char *local;
@@ -48,6 +66,7 @@ static co_status plan_columns(raw_rows *r, const co_rows *rows) {
     CO_RETURN_IF_FAILED(co_recipe_locate(recipe, r->arena, column->name, &join, &local));
     if (join < 0) CO_RETURN_IF_FAILED(co_raw_columns_add(&r->columns, column, local, rows));
   }
+  CO_RETURN_IF_FAILED(pass_columns(r, rows));
   r->key_name = r->options->key;
   for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
     if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
@@ -380,9 +399,10 @@ static void report_columns(raw_rows *r, co_raw_rows_result *out, const co_raw_co
 
 static co_status report(raw_rows *r, co_raw_rows_result *out) {
   *out = (co_raw_rows_result){.rows = r->rows, .rejected = co_rejects_total(&r->rejects)};
-  out->columns =
-      co_arena_alloc(r->arena, (size_t)r->options->schema->column_count + 1, sizeof *out->columns);
+  int64_t most = r->options->schema->column_count + r->options->passed_count;
+  out->columns = co_arena_alloc(r->arena, (size_t)most + 1, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
+  memcpy(out->sha256, r->sha256, sizeof out->sha256);
   report_columns(r, out, &r->columns);
   for (int64_t i = 0; i < r->joins.count; i++)
     report_columns(r, out, &r->joins.items[i].columns);

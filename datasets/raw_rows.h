@@ -25,10 +25,13 @@ typedef struct co_raw_rows_options {
   const char *output;              // the dataset is a temporary beside it …
   co_atomic_file *temporary;       // … and handed out here
   const co_schema *schema;         // the model's columns; inputs must be there, others need not
-  const char *key;                 // column that names rows; NULL = the recipe's, if it is there
-  const co_recipe *recipe;         // how its rows are read, and what is known of its columns
-  co_reject_rule reject;           // rows that cannot be taken …
-  const char *rejects; // … the output that their file is named after; NULL = there is none
+  const char *const
+      *passed; // columns of the table that are kept as texts, called "passthrough:NAME"
+  int64_t passed_count;
+  const char *key;         // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe; // how its rows are read, and what is known of its columns
+  co_reject_rule reject;   // rows that cannot be taken …
+  const char *rejects;     // … the output that their file is named after; NULL = there is none
   bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;
