@@ -206,6 +206,7 @@ co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
   if (!of_events) {
     const char *option = o->as_of ? "--as-of" : o->population ? "--population" : NULL;
     if (!option) return CO_OK;
+    if (o->source_count) return no_recipe(o->model);
     return co_fail(CO_ERR_USAGE, "%s goes with --source events=FILE", option);
   }
   co_diagnostics problems;

@@ -226,10 +226,29 @@ hint 4 '--key names another column' predict -m tabled --dataset twice.csv --key 
 awk -v OFS=, '{ print $0, (NR > 1 ? NR : "m") }' twice.csv >named.csv
 follow predict -m tabled --dataset named.csv --key m -O x2.csv -q
 
+# ---- joined tables, configs made of data
+printf 'w,size\nx,3\ny,5\n' >w.csv
+hint 2 '--dataset TABLE.csv --join FILE:COL joins' train --source w=w.csv --target t --run-dir joined -q
+hint 2 'a source of one table is --dataset FILE' train --dataset t.csv --source w=w.csv --target t --run-dir joined -q
+hint 2 '--schema FILE names tables, --join FILE' import -O joined.h5 --target t --carry v t.csv -q
+follow import -O joined.h5 --target t --join w.csv:w --carry w t.csv -q
+follow train --target t --dataset t.csv --join w.csv:w --run-dir joined --set trainer.max_epochs=1 -q
+hint 4 'cohort import --target says what the targets' init-config --dataset table.h5 --target w
+follow init-config --dataset table.h5
+
 # ---- where scores go
 to=(predict -m tabled --dataset t.csv -q)
-hint 2 'name it .csv, .tsv or .jsonl, or say --format' "${to[@]}" -O x3.parquet
+hint 2 'name it .csv, .tsv, .jsonl or .h5, or say --format' "${to[@]}" -O x3.parquet
 follow "${to[@]}" -O x3.parquet --format csv
+hint 2 '--columns WHAT=NAME gives' "${to[@]}" -O x5.h5 --columns key=a/b
+follow "${to[@]}" -O x5.h5 --columns key=a
+hint 2 '--holdout 10%, or --holdout 10%:NAME' "${to[@]}" -O x6.csv --holdout many
+hint 2 '--key COL names the column that tells' "${to[@]}" -O x6.csv --holdout 10%
+follow "${to[@]}" -O x6.csv --holdout 10% --key id
+hint 2 'psi, ks, missing or unseen, as in --max-drift' "${to[@]}" -O x7.csv --max-drift much
+awk -F, -v OFS=, 'NR > 1 { $3 = "z" } { print }' t.csv >drifted.csv
+hint 10 '--max-drift allows more' predict -m tabled --dataset drifted.csv -O x7.csv -q --max-drift unseen=0.5
+follow "${to[@]}" -O x7.csv --max-drift unseen=0.5
 hint 2 '--shard 3/16 is the third of 16 parts' "${to[@]}" -O x3.csv --shard 3
 follow "${to[@]}" -O x3.csv --shard 3/16
 hint 2 '-O sqlite:FILE --table TABLE' "${to[@]}" -O x4.csv --table scores
@@ -256,7 +275,7 @@ follow verify --help
 
 # ---- experiments
 folds=(experiment -c c.yaml --dataset d.h5 -q)
-hint 2 'give --k-fold N, or --folds FILE' "${folds[@]}" --run-dir folded
+hint 2 'give --k-fold N, --folds FILE with' "${folds[@]}" --run-dir folded
 follow "${folds[@]}" --run-dir folded --k-fold 2
 follow "${folds[@]}" --run-dir refolded --folds folded/folds.csv
 hint 9 'continue it with --resume folded' "${folds[@]}" --run-dir folded --k-fold 2
@@ -265,7 +284,7 @@ hint 2 'give --resume DIRECTORY' "${folds[@]}" --k-fold 2 --resume=auto
 follow "${folds[@]}" --k-fold 2 --run-dir folded --resume=auto
 hint 5 'begins one where none is' "${folds[@]}" --resume missing
 follow "${folds[@]}" --k-fold 2 --run-dir begun --resume=auto
-hint 3 'resume without --k-fold and --folds' "${folds[@]}" --k-fold 3 --resume folded
+hint 3 'resume without --k-fold, --folds and --seeds' "${folds[@]}" --k-fold 3 --resume folded
 hint 4 'goes on with cohort experiment --resume' train --resume folded/fold-0
 follow experiment --resume folded -q
 hint 5 'give the run of a fold: folded/fold-0' evaluate -m folded --dataset d.h5
@@ -330,8 +349,18 @@ else
   echo "--source-table customers, or --query" >>followed
 fi
 
-# What cannot be tried here: it needs a driver, a GPU, another build, or a machine without memory.
+# What cannot be tried here: it needs a driver, a GPU, a server, another build, a killed job (cli/resume
+# has those), or a machine without memory.
 cat >>followed <<'END'
+--query 'SELECT * FROM customers'
+join the tables there by --query SQL, or copy it into a file
+--resume goes on behind row
+without --resume it is begun anew
+without --resume the job is begun anew
+leave carry out, and give the table by --source when scoring
+`cohort verify parity -m MODEL --dataset FILE --device NAME` tells of the device
+`cohort predict` scores with any model
+--split all measures all rows; a dataset.h5 has its own splits
 --run-dir DIR keeps both runs
 events that do not fit into memory lie there: --tmp-dir
 or use --device cpu
