@@ -27,7 +27,7 @@ void CO_REF(relu_bias_backward)(const co_op_desc *desc, void *const *in, void *c
   for (int64_t o = 0; o < O; o++) {
     double sum = 0;
     for (int64_t r = 0; r < rows; r++) {
-      double value = y[r * O + o] > 0 ? (double)dy[r * O + o] * scale : 0;
+      double value = y[r * O + o] > 0 ? (real)((double)dy[r * O + o] * scale) : 0; // as stored
       sum += value;
       co_put(desc, 0, &dx[r * O + o], value);
     }
