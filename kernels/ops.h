@@ -130,13 +130,15 @@ extern "C" {
     (x, lengths, kernel, recurrent, saved, (dlast), (dy)), ((dx), dkernel, drecurrent, dbias), "", \
     "", .types = "lengths:i32", .bf16 = "x dlast dy -> dx",                                        \
     .accumulate = "dx dkernel drecurrent dbias",                                                   \
-    .flops = "x*kernel x*kernel x*recurrent x*recurrent")                                          \
+    .flops = "x*kernel dx*kernel x*recurrent x*recurrent")                                         \
   X(ATTENTION, attention, (q, k, v, lengths, (bias)), (y, (logsum)),                               \
     "ATTENTION_BACKWARD q k v lengths (bias) y logsum dy -> dq dk dv (dbias)", "",                 \
-    .types = "lengths:i32", .bf16 = "q k v -> y", .why = "needs all events of a row")              \
+    .types = "lengths:i32", .bf16 = "q k v -> y", .flops = "q@k q@v",                              \
+    .why = "needs all events of a row")                                                            \
   X(ATTENTION_BACKWARD, attention_backward, (q, k, v, lengths, (bias), y, logsum, dy),             \
     (dq, dk, dv, (dbias)), "", "", .types = "lengths:i32", .bf16 = "q k v y dy -> dq dk dv",       \
-    .accumulate = "dq dk dv dbias", .why = "needs all events of a row")                            \
+    .accumulate = "dq dk dv dbias", .flops = "q@k q@k q@k q@v q@v",                                \
+    .why = "needs all events of a row")                                                            \
   X(POOL_EVENTS, pool_events, (x, lengths), (y), "POOL_EVENTS_BACKWARD lengths dy -> dx", "",      \
     .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
   X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
@@ -554,7 +556,8 @@ typedef struct co_op_info {
   const char *may_alias;          // "y=a": output y may be the memory of input a
   const char *is_alias;           // it always is
   const char *flops; // "w*y": a product of a matrix w and rows, y of the size of w's last dimension
-                     // (or the result): 2 multiply-adds a weight and row; "x": one an element of x.
+                     // (or the result): 2 multiply-adds a weight and row; "q@k": 2 an element of
+                     // q and event of k, of attr.causal up to its own; "x": one an element of x.
                      // Sums of such; NULL = one an element of the outputs
   const char *why; // it is an operation of its own and not part of a neighbour, for plans of GPUs;
                    // products are what others become part of: NULL

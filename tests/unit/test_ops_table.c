@@ -160,13 +160,14 @@ static void check_fact(const char *fact, const char *inputs, const char *outputs
   if (inputs) assert_true(!fact || list == outputs);
 }
 
-// "y=a" and "w*y": both sides are operands; of a type, the left.
+// "y=a", "w*y" and "q@k": both sides are operands; of a type, the left.
 static void check_pairs(const char *fact, char mark, const co_op_info *info) {
   for (int i = 0; fact && i < co_operand_count(fact); i++) {
     const char *name;
     size_t length;
     assert_true(co_operand_get(fact, i, &name, &length, NULL));
     const char *at = memchr(name, mark, length);
+    if (!at && mark == '*') at = memchr(name, '@', length);
     size_t left = at ? (size_t)(at - name) : length;
     assert_true(known(info->inputs, name, left) || known(info->outputs, name, left));
     if (mark == '*' && !at) continue;
@@ -357,6 +358,15 @@ static void test_infer(void **state) {
   assert_true(co_shape_equal(&lstm.out[CO_RECURRENT_last].shape, &last));
   assert_true(co_shape_equal(&lstm.out[CO_RECURRENT_saved].shape, &saved));
   assert_int_equal(lstm.has_out, 1);
+  co_op_desc of_weights = {.op = CO_OP_RECURRENT_BACKWARD, .has_in = 31, .has_out = 14};
+  of_weights.in[0] = f32(co_shape_make(3, (int64_t)2, (int64_t)3, (int64_t)6));
+  of_weights.in[2] = lstm.in[2];
+  of_weights.in[3] = lstm.in[3];
+  assert_int_equal(co_op_flops(&of_weights), 2 * 6 * (6 + 2 * 5) * 20); // of the weights, of h
+  of_weights.has_out |= 1;
+  of_weights.out[0] = of_weights.in[0];
+  assert_int_equal(co_op_flops(&of_weights), 2 * 6 * 2 * (6 + 5) * 20);
+
   co_op_desc gru = lstm;
   gru.attr.cell = CO_CELL_GRU;
   assert_int_equal(co_op_infer(&gru), CO_ERR_CONFIG);
@@ -387,6 +397,16 @@ static void test_infer(void **state) {
   attention.has_in = 31;
   attention.in[CO_ATTENTION_bias] = f32(co_shape_make(2, (int64_t)3, (int64_t)7));
   assert_int_equal(co_op_infer(&attention), CO_ERR_CONFIG);
+
+  co_op_desc heads = {.op = CO_OP_ATTENTION, .has_in = 15, .attr.heads = 2};
+  for (int i = 0; i < 3; i++)
+    heads.in[i] = f32(co_shape_make(3, (int64_t)2, (int64_t)5, (int64_t)4));
+  heads.in[CO_ATTENTION_lengths] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)2)};
+  assert_int_equal(co_op_infer(&heads), CO_OK);
+  assert_int_equal(co_op_flops(&heads), 2 * 2 * (2 * 5 * 5 * 4)); // scores, and what they weigh
+  heads.attr.causal = 1;
+  assert_int_equal(co_op_flops(&heads), 2 * 2 * (2 * 15 * 4));
 
   co_op_desc events_pool = {.op = CO_OP_POOL_EVENTS, .has_in = 3};
   events_pool.in[0] = f32(of_events);
