@@ -384,14 +384,18 @@ static void close_csv(co_rows *rows) {
 
 co_status co_csv_open(co_rows **out, co_context *ctx, const char *path,
                       const co_rows_options *options) {
-  static const co_rows_class class_ = {
-      .name = "CSV", .next = co_text_rows_next, .digest = co_text_rows_digest, .close = close_csv};
+  static const co_rows_class class_ = {.name = "CSV",
+                                       .next = co_text_rows_next,
+                                       .each = co_text_rows_each,
+                                       .digest = co_text_rows_digest,
+                                       .close = close_csv};
   csv *c = co_alloc_zero(ctx, 1, sizeof *c);
   *out = NULL;
   if (!c) return CO_ERR_MEMORY;
   c->text.base.class_ = &class_;
   c->text.base.ctx = ctx;
   c->text.parse = parse;
+  c->text.quotes = !options->no_quotes;
   co_status status = open_csv(c, path, options);
   if (status == CO_OK)
     *out = &c->text.base;

@@ -19,17 +19,34 @@ void co_dictionary_free(co_dictionary *d) {
   *d = (co_dictionary){0};
 }
 
-// FNV-1a (Fowler, Noll, Vo), mixed once more: the low bits choose the slot.
-static uint64_t hash_of(const char *text, size_t length) {
-  uint64_t hash = UINT64_C(0xCBF29CE484222325);
-  for (size_t i = 0; i < length; i++)
-    hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001B3);
+static uint64_t mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
   return hash ^ hash >> 32;
 }
 
+static uint64_t word_at(const char *text, size_t bytes) {
+  uint64_t word = 0;
+  memcpy(&word, text, bytes);
+  return word;
+}
+
+// Eight bytes at a time; the last ones may be taken twice. The low bits choose the slot.
+uint64_t co_dictionary_hash(const char *text, size_t length) {
+  uint64_t hash = length;
+  if (length < 4) {
+    for (size_t i = 0; i < length; i++)
+      hash = hash << 8 ^ (unsigned char)text[i];
+    return mix(mix(hash, 0), 1);
+  }
+  if (length < 8) return mix(mix(hash, word_at(text, 4) << 32 | word_at(text + length - 4, 4)), 1);
+  for (size_t at = 0; at + 8 < length; at += 8)
+    hash = mix(hash, word_at(text + at, 8));
+  return mix(mix(hash, word_at(text + length - 8, 8)), 1);
+}
+
 // The slot of a text, or the free one where it belongs.
-static uint64_t slot_of(const co_dictionary *d, const char *text, size_t length) {
-  uint64_t at = hash_of(text, length) & d->mask;
+static uint64_t slot_of(const co_dictionary *d, const char *text, size_t length, uint64_t hash) {
+  uint64_t at = hash & d->mask;
   for (; d->slots[at]; at = (at + 1) & d->mask) {
     const co_word *word = &d->words[d->slots[at] - 1];
     if (word->length == length && memcmp(word->text, text, length) == 0) break;
@@ -44,19 +61,20 @@ static co_status widen(co_dictionary *d) {
   co_free(d->ctx, d->slots);
   d->slots = made;
   d->mask = slots - 1;
-  for (int64_t i = 0; i < d->count; i++)
-    d->slots[slot_of(d, d->words[i].text, d->words[i].length)] = (uint32_t)i + 1;
+  for (int64_t i = 0; i < d->count; i++) {
+    const co_word *word = &d->words[i];
+    uint64_t hash = co_dictionary_hash(word->text, word->length);
+    d->slots[slot_of(d, word->text, word->length, hash)] = (uint32_t)i + 1;
+  }
   return CO_OK;
 }
 
-co_status co_dictionary_add(co_dictionary *d, const char *text, size_t length, int64_t line,
-                            int64_t *repeated) {
-  if (repeated) *repeated = 0;
-  uint64_t at = slot_of(d, text, length);
-  if (d->slots[at]) {
-    co_word *word = &d->words[d->slots[at] - 1];
-    word->count++;
-    if (repeated) *repeated = word->line;
+co_status co_dictionary_take(co_dictionary *d, const char *text, size_t length, uint64_t hash,
+                             int64_t count, int64_t line, int64_t *index) {
+  uint64_t at = slot_of(d, text, length, hash);
+  *index = (int64_t)d->slots[at] - 1;
+  if (*index >= 0) {
+    d->words[*index].count += count;
     return CO_OK;
   }
   if (d->count == INT32_MAX) return co_fail(CO_ERR_DATA, "more than 2^31 different texts");
@@ -64,14 +82,24 @@ co_status co_dictionary_add(co_dictionary *d, const char *text, size_t length, i
       co_grow(d->ctx, (void **)&d->words, &d->capacity, d->count, sizeof *d->words));
   char *copy = co_arena_strndup(d->arena, text, length);
   if (!copy) return CO_ERR_MEMORY;
+  *index = d->count;
   d->words[d->count++] =
-      (co_word){.text = copy, .length = (uint32_t)length, .count = 1, .line = line};
+      (co_word){.text = copy, .length = (uint32_t)length, .count = count, .line = line};
   d->slots[at] = (uint32_t)d->count;
   return 2 * (uint64_t)d->count > d->mask ? widen(d) : CO_OK;
 }
 
+co_status co_dictionary_add(co_dictionary *d, const char *text, size_t length, int64_t line,
+                            int64_t *repeated) {
+  int64_t index, before = d->count;
+  CO_RETURN_IF_FAILED(
+      co_dictionary_take(d, text, length, co_dictionary_hash(text, length), 1, line, &index));
+  if (repeated) *repeated = d->count == before ? d->words[index].line : 0;
+  return CO_OK;
+}
+
 const co_word *co_dictionary_find(const co_dictionary *d, const char *text, size_t length) {
-  uint32_t slot = d->slots[slot_of(d, text, length)];
+  uint32_t slot = d->slots[slot_of(d, text, length, co_dictionary_hash(text, length))];
   return slot ? &d->words[slot - 1] : NULL;
 }
 

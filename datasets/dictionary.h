@@ -32,6 +32,11 @@ void co_dictionary_free(co_dictionary *dictionary); // legal on a zeroed struct
 // else 0. Words are at most 10 MiB long, and fewer than 2^31.
 co_status co_dictionary_add(co_dictionary *dictionary, const char *text, size_t length,
                             int64_t line, int64_t *repeated);
+// The same for `count` occurrences, the first of which is on `line`, of a text whose hash is known;
+// *index is the word's.
+co_status co_dictionary_take(co_dictionary *dictionary, const char *text, size_t length,
+                             uint64_t hash, int64_t count, int64_t line, int64_t *index);
+uint64_t co_dictionary_hash(const char *text, size_t length);
 // The word of that text, NULL if there is none. Any thread once all are added.
 const co_word *co_dictionary_find(const co_dictionary *dictionary, const char *text, size_t length);
 // Numbers the words in the order of their bytes; *texts, the arena's, are then in that order. The

@@ -191,10 +191,104 @@ co_status co_encoder_block(co_encoder *e, const co_scan *scan, const co_scan_blo
   return is_full(e) ? co_encoder_flush(e) : CO_OK;
 }
 
+// ---- values ------------------------------------------------------------------------------------
+
+bool co_encoder_takes(const co_encoded_column *c, co_value_kind kind) {
+  if (kind == CO_VALUES_NONE) return true;
+  switch (c->column.type) {
+  case CO_COLUMN_NUMBER:
+    return kind == CO_VALUES_NUMBERS;
+  case CO_COLUMN_DATE:
+    return kind == CO_VALUES_DATES;
+  case CO_COLUMN_BINARY:
+    return kind == CO_VALUES_NUMBERS || kind == CO_VALUES_WORDS;
+  case CO_COLUMN_CATEGORY:
+    return kind == CO_VALUES_WORDS;
+  default:
+    return false;
+  }
+}
+
+static void take_numbers(co_encoded_column *c, const double *value, int64_t rows) {
+  bool binary = c->column.type == CO_COLUMN_BINARY;
+  for (int64_t i = 0; i < rows; i++, c->filled++) {
+    double v = value[i];
+    store_number(c, !binary ? v : v == c->class_values[0] ? 0 : v == c->class_values[1] ? 1 : NAN);
+  }
+}
+
+// The code or class of each word of the column.
+static co_status look_up(co_context *ctx, co_encoded_column *c, const co_dictionary *words) {
+  int64_t count = words->count;
+  if (!(c->of_word = co_alloc(ctx, ((size_t)count + 1) * sizeof *c->of_word))) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    const co_word *word = &words->words[i];
+    const co_cell cell = {word->text, word->length};
+    double class_ = c->column.type == CO_COLUMN_BINARY ? class_of(c, &cell) : word->code;
+    c->of_word[i] = isnan(class_) ? -1 : (int32_t)class_;
+  }
+  return CO_OK;
+}
+
+static void take_words(co_encoded_column *c, const int32_t *word, int64_t rows) {
+  bool binary = c->column.type == CO_COLUMN_BINARY;
+  for (int64_t i = 0; i < rows; i++, c->filled++) {
+    int32_t code = word[i] < 0 ? -1 : c->of_word[word[i]];
+    if (binary)
+      store_number(c, code < 0 ? NAN : code);
+    else
+      ((int32_t *)(void *)c->block)[c->filled] = code;
+  }
+}
+
+static co_status take_values(co_encoder *e, co_values *values, co_encoded_column *c, int64_t rows,
+                             void *at_hand) {
+  CO_RETURN_IF_FAILED(make_room(e->ctx, c, rows));
+  if (c->column.type == CO_COLUMN_CATEGORY || c->of_word) {
+    co_values_words(values, c->field, at_hand);
+    take_words(c, at_hand, rows);
+  } else {
+    co_values_numbers(values, c->field, at_hand);
+    take_numbers(c, at_hand, rows);
+  }
+  return CO_OK;
+}
+
+co_status co_encoder_values(co_encoder *e, co_values *values) {
+  double *at_hand = NULL;
+  int64_t rows, room = 0;
+  co_status status;
+  for (int64_t i = 0; i < e->column_count; i++) {
+    co_encoded_column *c = &e->columns[i];
+    if (c->words) CO_TRY(look_up(e->ctx, c, c->words));
+  }
+  for (;;) {
+    CO_TRY(co_values_next(values, &rows));
+    if (!rows) break;
+    if (rows > room) {
+      double *grown = co_realloc(e->ctx, at_hand, (size_t)rows * sizeof *grown);
+      if (!grown) status = CO_ERR_MEMORY;
+      if (!grown) goto cleanup;
+      at_hand = grown;
+      room = rows;
+    }
+    for (int64_t i = 0; i < e->column_count; i++)
+      CO_TRY(take_values(e, values, &e->columns[i], rows, at_hand));
+    if (is_full(e)) CO_TRY(co_encoder_flush(e));
+  }
+  status = co_encoder_flush(e);
+
+cleanup:
+  co_free(e->ctx, at_hand);
+  return status;
+}
+
 void co_encoder_free(co_encoder *e) {
   for (int64_t i = 0; i < e->column_count; i++) {
     co_free(e->ctx, e->columns[i].block);
     e->columns[i].block = NULL;
+    co_free(e->ctx, e->columns[i].of_word);
+    e->columns[i].of_word = NULL;
     co_text_free(&e->columns[i].texts);
   }
   e->column_count = 0;

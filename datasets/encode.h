@@ -5,6 +5,7 @@
 
 #include "datasets/dictionary.h"
 #include "datasets/scan.h"
+#include "datasets/values.h"
 #include "datasets/writer.h"
 
 #ifdef __cplusplus
@@ -16,9 +17,10 @@ typedef struct co_encoded_column {
   int64_t field;      // column of the scan
   const char *suffix; // taken off its cells; NULL = none
   const char *format; // of dates; NULL = ISO 8601
-  const co_dictionary *words; // of categories: the code of each text
-  const char *classes[2];     // of binaries: the texts of 0 and 1; numbers are compared as such
-  bool open;                  // a text that is in neither is missing, and counted; else an error
+  const co_dictionary
+      *words;             // of categories the code of each text; of binaries those of the values
+  const char *classes[2]; // of binaries: the texts of 0 and 1; numbers are compared as such
+  bool open;              // a text that is in neither is missing, and counted; else an error
   // Filled in.
   int64_t missing, unseen;
   char first_unseen[48];
@@ -27,6 +29,7 @@ typedef struct co_encoded_column {
   unsigned char *block;   // values not yet written; of texts where each begins in `texts`
   int64_t room, filled;
   co_text texts;
+  int32_t *of_word; // of values that are words: code or class, -1 = missing
 } co_encoded_column;
 
 typedef struct co_encoder {
@@ -44,6 +47,9 @@ co_status co_encoder_begin(co_encoder *encoder, co_context *ctx, co_dataset_writ
 // Takes the rows of a block, columns on all threads. CO_ERR_DATA at a cell that cannot be one of its
 // column.
 co_status co_encoder_block(co_encoder *encoder, const co_scan *scan, const co_scan_block *block);
+// Takes all rows, whose cells are kept as values (of `field`) that the columns take.
+co_status co_encoder_values(co_encoder *encoder, co_values *values);
+bool co_encoder_takes(const co_encoded_column *column, co_value_kind kind);
 co_status co_encoder_flush(co_encoder *encoder); // after the last row
 void co_encoder_free(co_encoder *encoder);       // legal on a zeroed struct
 

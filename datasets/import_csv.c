@@ -10,11 +10,14 @@
 #include "datasets/date.h"
 #include "datasets/encode.h"
 #include "datasets/format.h"
+#include "datasets/place_rows.h"
 #include "datasets/source.h"
 #include "datasets/survey.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
 #include "host/core/output.h"
+
+enum { MOST_VALUES = 64 << 20 };
 
 typedef struct csv_import {
   co_context *ctx;
@@ -30,9 +33,8 @@ typedef struct csv_import {
   int64_t key, split_column, target; // columns of the table; -1 = none
   bool by_file;                      // files have splits
   bool validates;                    // one of them is of validation
-  uint8_t *split;
-  uint64_t *hash;
-  int32_t *class_;
+  co_placer placer;
+  co_values *values;
   co_rejects rejects;
   co_reject_file *reject_file;
 } csv_import;
@@ -190,6 +192,7 @@ static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) 
     out->column.categories = c->classes;
     out->column.category_count = 2;
     memcpy(out->classes, c->classes, sizeof out->classes);
+    if (c->has_words) out->words = &c->words;
     return CO_OK;
   case CO_RECIPE_DATE:
     out->column.type = CO_COLUMN_DATE;
@@ -278,122 +281,6 @@ static co_status check_stratified(const csv_import *m) {
 
 // ---- rows --------------------------------------------------------------------------------------
 
-// A row in work, by one thread.
-typedef struct row_at {
-  const co_scan *scan;
-  const co_scan_block *block;
-  const co_row_part *part;
-  int64_t i;   // in the part
-  int64_t row; // in the table
-} row_at;
-
-// What tells the row from others: its key, a column's text, or its inputs and targets.
-static co_status hash_row(csv_import *m, const row_at *at, co_text *content) {
-  int64_t column = m->options->split.kind == CO_SPLIT_HASH ? m->split_column : m->key;
-  content->length = 0;
-  for (int64_t i = 0; i < m->survey.column_count; i++) {
-    const co_column_survey *c = &m->survey.columns[i];
-    bool counts = column >= 0
-                      ? i == column
-                      : c->recipe.role == CO_RECIPE_INPUT || c->recipe.role == CO_RECIPE_TARGET;
-    if (!counts) continue;
-    co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, i), c->suffix);
-    if (!co_cell_is_missing(&cell)) co_text_append(content, cell.text, cell.length);
-    co_text_append(content, "\x1f", 1);
-  }
-  m->hash[at->row] = co_hash64(m->options->seed, content->data, content->length);
-  return content->status;
-}
-
-static uint8_t split_of_file(const csv_import *m, const row_at *at) {
-  int split = m->options->file_splits[at->block->file];
-  bool validates = split == CO_SPLIT_TRAIN && !m->validates &&
-                   (double)(m->hash[at->row] >> 11) * 0x1p-53 < m->options->validation_fraction;
-  return (uint8_t)(validates ? CO_SPLIT_VALIDATION : split);
-}
-
-static co_status split_of_column(csv_import *m, const row_at *at) {
-  co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, m->split_column), NULL);
-  int split = co_split_of_cell(cell.text, cell.length);
-  if (split < 0)
-    return co_scan_wrong(at->scan, &at->part->places[at->i], m->split_column,
-                         "'%.*s' is no split: train, validation or test",
-                         (int)(cell.length < 40 ? cell.length : 40), cell.text);
-  m->split[at->row] = (uint8_t)split;
-  return CO_OK;
-}
-
-static co_status split_of_time(csv_import *m, const row_at *at) {
-  double seconds = NAN;
-  const co_column_survey *c = &m->survey.columns[m->split_column];
-  co_cell cell =
-      co_cell_trim(co_block_cell(at->block, at->part, at->i, m->split_column), c->suffix);
-  if (co_cell_is_missing(&cell) ||
-      co_date_read(cell.text, cell.length, c->recipe.format, &seconds) != CO_DATE_GOOD)
-    return co_scan_wrong(at->scan, &at->part->places[at->i], m->split_column,
-                         "'%.*s' is no date to split by",
-                         (int)(cell.length < 40 ? cell.length : 40), cell.text);
-  m->split[at->row] = (uint8_t)co_split_of_time(&m->options->split, seconds);
-  return CO_OK;
-}
-
-static co_status place_row(csv_import *m, const row_at *at, co_text *content) {
-  const co_split_rule *rule = &m->options->split;
-  CO_RETURN_IF_FAILED(hash_row(m, at, content));
-  if (m->by_file) {
-    m->split[at->row] = split_of_file(m, at);
-  } else if (rule->kind == CO_SPLIT_STRATIFIED) {
-    co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, m->target),
-                                m->survey.columns[m->target].suffix);
-    m->class_[at->row] = (int32_t)(co_hash64(0, cell.text, cell.length) & INT32_MAX);
-  } else if (rule->kind == CO_SPLIT_TIME) {
-    return split_of_time(m, at);
-  } else if (rule->kind == CO_SPLIT_COLUMN) {
-    return split_of_column(m, at);
-  } else {
-    m->split[at->row] = (uint8_t)co_split_of_hash(rule, m->hash[at->row]);
-  }
-  return CO_OK;
-}
-
-// Some rows of a block that follow each other: the `share`-th of `of`.
-static co_status place_rows(csv_import *m, const co_scan *scan, const co_scan_block *block,
-                            int64_t share, int64_t of, int64_t *failed) {
-  int64_t begin = block->count * share / of, end = block->count * (share + 1) / of, row = 0;
-  co_status status = CO_OK;
-  co_text content;
-  co_text_init(&content, m->ctx);
-  for (int64_t k = 0; k < block->part_count && status == CO_OK; row += block->parts[k++].count) {
-    const co_row_part *part = &block->parts[k];
-    int64_t from = begin > row ? begin - row : 0;
-    int64_t to = end - row < part->count ? end - row : part->count;
-    for (int64_t i = from; i < to && status == CO_OK; i++) {
-      const row_at at = {scan, block, part, i, block->first + row + i};
-      status = place_row(m, &at, &content);
-      *failed = row + i;
-    }
-  }
-  co_text_free(&content);
-  return status;
-}
-
-typedef struct placing {
-  csv_import *m;
-  int64_t shares;
-} placing;
-
-// Rows instead of columns are shared out.
-static co_status place_share(void *user, const co_scan *scan, const co_scan_block *block,
-                             int64_t share, int64_t *row) {
-  const placing *p = user;
-  return place_rows(p->m, scan, block, share, p->shares, row);
-}
-
-static co_status place_block(csv_import *m, const co_scan *scan, const co_scan_block *block) {
-  placing p = {m, co_context_threads(m->ctx)};
-  return co_scan_columns(scan, block, p.shares, place_share, &p);
-}
-
 static co_status changed(const csv_import *m) {
   return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                     "the file changed while it was read");
@@ -407,9 +294,8 @@ static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) 
     if (!block.count) break;
     if (co_scan_rows(scan) > m->survey.rows) return changed(m);
     CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
-    CO_RETURN_IF_FAILED(place_block(m, scan, &block));
+    CO_RETURN_IF_FAILED(co_placer_block(&m->placer, scan, &block));
   }
-  m->result->dropped = co_scan_dropped(scan);
   co_scan_digest(scan, digest);
   if (co_scan_rows(scan) != m->survey.rows || strcmp(digest, m->survey.digest) != 0)
     return changed(m);
@@ -468,13 +354,14 @@ static void count_rows(csv_import *m) {
   co_import_csv_result *result = m->result;
   int64_t rows = m->survey.rows;
   for (int64_t i = 0; i < rows; i++)
-    result->rows[m->split[i]]++;
+    result->rows[m->placer.split[i]]++;
   result->duplicates = -1;
   if (m->key >= 0 || m->options->split.kind == CO_SPLIT_HASH) return;
-  sort_hashes(m->hash, rows, 56);
+  uint64_t *hash = m->placer.hash;
+  sort_hashes(hash, rows, 56);
   result->duplicates = 0;
   for (int64_t i = 1; i < rows; i++)
-    result->duplicates += m->hash[i] == m->hash[i - 1];
+    result->duplicates += hash[i] == hash[i - 1];
 }
 
 // Rows that cannot be taken go beside the output.
@@ -506,30 +393,45 @@ static void warn(const csv_import *m) {
       co_log(m->ctx, CO_LOG_WARN, "import", "no row fell into the %s split", names[s]);
 }
 
+// Whether all that is written was kept while the rows were surveyed.
+static bool has_values(const csv_import *m) {
+  if (co_rejects_total(&m->rejects) || !co_placer_is_done(&m->placer)) return false;
+  for (int64_t i = 0; i < m->column_count; i++) {
+    const co_encoded_column *out = &m->columns[i];
+    const co_column_survey *c = &m->survey.columns[out->field];
+    if (c->large.row || (out->column.role == CO_ROLE_WEIGHT && c->negative)) return false;
+    if (!co_encoder_takes(out, co_values_kind(m->values, out->field))) return false;
+  }
+  return true;
+}
+
+static co_status read_again(csv_import *m, co_encoder *encoder) {
+  co_scan *scan;
+  m->survey.scan.stage = "write";
+  m->survey.scan.file = m->reject_file;
+  CO_RETURN_IF_FAILED(co_placer_begin(&m->placer, m->survey.rows));
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, m->ctx, &m->survey.scan));
+  co_status status = encode_rows(m, encoder, scan);
+  co_scan_close(scan);
+  return status;
+}
+
 static co_status write_output(csv_import *m) {
-  co_status status = CO_ERR_MEMORY;
+  co_status status;
   co_dataset_writer *writer = NULL;
   co_encoder encoder = {0};
-  co_scan *scan = NULL;
-  size_t rows = (size_t)m->survey.rows;
+  m->placer.key = m->key;
+  m->placer.split_column = m->split_column;
+  m->placer.target = m->target;
   CO_TRY(begin_rejects(m));
-  status = CO_ERR_MEMORY;
-  if (!(m->split = co_alloc_zero(m->ctx, rows, sizeof *m->split))) goto cleanup;
-  if (!(m->hash = co_alloc_zero(m->ctx, rows, sizeof *m->hash))) goto cleanup;
-  bool stratified = m->options->split.kind == CO_SPLIT_STRATIFIED && !m->by_file;
-  if (stratified && !(m->class_ = co_alloc_zero(m->ctx, rows, sizeof *m->class_))) goto cleanup;
   CO_TRY(co_dataset_writer_create(&writer, m->ctx, m->options->output));
   CO_TRY(write_keys(m, writer));
   CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, m->found.table, m->columns, m->column_count,
                           m->survey.rows));
-  m->survey.scan.stage = "write";
-  m->survey.scan.file = m->reject_file;
-  CO_TRY(co_scan_open(&scan, m->ctx, &m->survey.scan));
-  CO_TRY(encode_rows(m, &encoder, scan));
-  if (stratified)
-    CO_TRY(co_split_stratified(&m->options->split, m->ctx, m->survey.rows, m->hash, m->class_,
-                               m->split));
-  CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL, m->split));
+  CO_TRY(has_values(m) ? co_encoder_values(&encoder, m->values) : read_again(m, &encoder));
+  CO_TRY(co_placer_end(&m->placer));
+  CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL,
+                                   m->placer.split));
   count_rows(m);
   CO_TRY(write_source(m, writer));
   CO_TRY(co_reject_file_commit(m->reject_file));
@@ -539,7 +441,6 @@ static co_status write_output(csv_import *m) {
   warn(m);
 
 cleanup:
-  co_scan_close(scan);
   co_encoder_free(&encoder);
   co_dataset_writer_free(writer);
   return status;
@@ -597,6 +498,24 @@ static co_status warn_personal(csv_import *m) {
   return CO_OK;
 }
 
+// What is to be written is kept on the way.
+static co_status survey(csv_import *m) {
+  const co_import_csv_options *o = m->options;
+  const co_survey_guest placing = co_placer_guest(&m->placer);
+  m->placer = (co_placer){.ctx = m->ctx,
+                          .rule = &o->split,
+                          .seed = o->seed,
+                          .file_splits = o->file_splits,
+                          .validates = m->validates,
+                          .validation_fraction = o->validation_fraction,
+                          .survey = &m->survey};
+  if (o->output) CO_RETURN_IF_FAILED(co_values_create(&m->values, m->ctx, o->output, MOST_VALUES));
+  CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe,
+                                    o->output ? &placing : NULL, m->values));
+  m->result->dropped = m->survey.dropped;
+  return CO_OK;
+}
+
 static co_status run(csv_import *m) {
   const co_import_csv_options *o = m->options;
   for (int64_t i = 0; m->by_file && i < o->file_count; i++)
@@ -610,7 +529,7 @@ static co_status run(csv_import *m) {
     CO_RETURN_IF_FAILED(check_existing(m));
     if (m->result->up_to_date) return CO_OK;
   }
-  CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe));
+  CO_RETURN_IF_FAILED(survey(m));
   CO_RETURN_IF_FAILED(describe_table(m));
   CO_RETURN_IF_FAILED(warn_personal(m));
   if (!o->output) return CO_OK;
@@ -646,9 +565,8 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
   co_status status = run(&m);
   co_error error;
   co_error_copy(&error);
-  co_free(ctx, m.split);
-  co_free(ctx, m.hash);
-  co_free(ctx, m.class_);
+  co_placer_free(&m.placer);
+  co_values_free(m.values);
   co_text_free(&m.recipe);
   co_rejects_free(&m.rejects);
   co_reject_file_free(m.reject_file);

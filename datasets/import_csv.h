@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Imports a raw table (datasets/rows.h) into dataset.h5. The files are read twice: once to find
-// out what the columns are (datasets/survey.h), once to write them; a third time where a column of
-// texts begins with numbers. Held in memory are the different texts of columns that are no numbers
-// (of a key: all), 9 bytes a row for the split (13 where stratified), and a block of rows.
+// Imports a raw table (datasets/rows.h) into dataset.h5. The files are read once, while it is found out
+// what the columns are (datasets/survey.h) and their values are kept (datasets/values.h); a second time
+// where not all that is written could be kept; and once more where a column of texts begins with
+// numbers. Held in memory are the different texts of columns that are no numbers (of a key: all), 9
+// bytes a row for the split (13 where stratified), 64 MB of values, and a block of rows.
 #ifndef COHORT_DATASETS_IMPORT_CSV_H
 #define COHORT_DATASETS_IMPORT_CSV_H
 

@@ -200,6 +200,7 @@ co_status co_json_lines_open(co_rows **out, co_context *ctx, const char *path,
                              const co_rows_options *options) {
   static const co_rows_class class_ = {.name = "JSON lines",
                                        .next = co_text_rows_next,
+                                       .each = co_text_rows_each,
                                        .digest = co_text_rows_digest,
                                        .close = close_json};
   json_lines *j = co_alloc_zero(ctx, 1, sizeof *j);

@@ -24,6 +24,7 @@ typedef struct raw_rows {
   co_dictionary keys;
   int64_t rows;
   uint8_t *split;
+  char sha256[65];
   co_rejects rejects;
   co_reject_file *reject_file;
 } raw_rows;
@@ -279,11 +280,13 @@ static co_status write_rows(raw_rows *r) {
   memset(r->split, CO_SPLIT_TEST, (size_t)r->rows);
   CO_TRY(begin_rejects(r));
   r->scan.file = r->reject_file;
+  r->scan.rows.unhashed = false;
   CO_TRY(co_dataset_writer_create(&writer, r->ctx, r->options->output));
   CO_TRY(write_keys(r, writer));
   CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, table, r->columns, r->column_count, r->rows));
   CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
   CO_TRY(encode_rows(r, &encoder, scan));
+  co_scan_file_digest(scan, r->sha256);
   CO_TRY(co_dataset_writer_samples(writer, table, r->rows, NULL, NULL, r->split));
   CO_TRY(co_reject_file_commit(r->reject_file));
   CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
@@ -300,6 +303,7 @@ static co_status report(raw_rows *r, co_raw_rows_result *out) {
       .rows = r->rows, .rejected = co_rejects_total(&r->rejects), .column_count = r->column_count};
   out->columns = co_arena_alloc(r->arena, (size_t)r->column_count + 1, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
+  memcpy(out->sha256, r->sha256, sizeof out->sha256);
   for (int64_t i = 0; i < r->column_count; i++) {
     const co_encoded_column *c = &r->columns[i];
     out->columns[i] = (co_raw_rows_column){c->column.name, c->missing, c->unseen};

@@ -39,6 +39,7 @@ typedef struct co_raw_rows_column {
 
 typedef struct co_raw_rows_result {
   int64_t rows, rejected;
+  char sha256[65];             // of the file as it is stored, or of what a query gave
   co_raw_rows_column *columns; // of the inputs, in the arena
   int64_t column_count;
 } co_raw_rows_result;

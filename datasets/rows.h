@@ -74,10 +74,24 @@ typedef struct co_row_block {
 
 typedef struct co_rows co_rows;
 
+// Who takes rows part by part: `work` on any thread, several parts at once, each with one of `slots`
+// of its own until it is merged; `merge` one at a time, in the order of the rows. Rows and lines of the
+// part's places count from `row` and `line`, which only `merge` knows. Both may change the part.
+typedef struct co_rows_visitor {
+  void *user;
+  int slots; // CO_ROWS_MAX_SLOTS at most
+  co_status (*work)(void *user, int slot, co_row_part *part);
+  co_status (*merge)(void *user, int slot, co_row_part *part, int64_t row, int64_t line);
+} co_rows_visitor;
+enum { CO_ROWS_MAX_SLOTS = 64 };
+
 // One format.
 typedef struct co_rows_class {
   const char *name; // "CSV", …
   co_status (*next)(co_rows *rows, co_row_block *block);
+  // May be NULL. Takes as many of the next rows as can be taken in one go, perhaps none; `next` goes
+  // on behind them.
+  co_status (*each)(co_rows *rows, const co_rows_visitor *visitor);
   void (*digest)(co_rows *rows, char hex[65]);
   void (*close)(co_rows *rows); // frees it; also of one that is half open
 } co_rows_class;

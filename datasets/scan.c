@@ -329,6 +329,10 @@ void co_scan_digest(co_scan *s, char hex[65]) {
   co_sha256_final(&hash, hex);
 }
 
+void co_scan_file_digest(co_scan *s, char hex[65]) {
+  co_rows_digest(s->rows, hex);
+}
+
 co_status co_scan_wrong(const co_scan *s, const co_row_place *place, int64_t column,
                         const char *format, ...) {
   char text[512];
@@ -358,4 +362,97 @@ co_status co_scan_columns(const co_scan *s, const co_scan_block *block, int64_t 
     }
   }
   return error.status == CO_OK ? CO_OK : co_error_raise(&error);
+}
+
+// ---- part by part ------------------------------------------------------------------------------
+
+typedef struct each {
+  co_scan *scan;
+  int slots;
+  co_part_function work, merge;
+  void *user;
+} each;
+
+int co_scan_slots(co_context *ctx) {
+  int threads = co_context_threads(ctx);
+  return threads < 1 ? 1 : threads > CO_ROWS_MAX_SLOTS ? CO_ROWS_MAX_SLOTS : threads;
+}
+
+static co_scan_part part_of(const co_scan *s, const co_row_part *rows) {
+  return (co_scan_part){.file = s->file,
+                        .rows = *rows,
+                        .stride = s->rows->column_count,
+                        .map = s->mapped ? s->map : NULL};
+}
+
+static co_status work_on(void *user, int slot, co_row_part *rows) {
+  const each *e = user;
+  const co_scan_part part = part_of(e->scan, rows);
+  return part.rows.count ? e->work(e->user, slot, e->scan, &part) : CO_OK;
+}
+
+static co_status merge_part(void *user, int slot, co_row_part *rows, int64_t row, int64_t line) {
+  const each *e = user;
+  co_scan *s = e->scan;
+  co_rejects *r = s->options->rejects;
+  bool worked = rows->count > 0;
+  if (rows->bad_count && (!r || r->rule.on_error == CO_ON_ERROR_FAIL))
+    cut_off(s, rows);
+  else if (r)
+    r->damaged += rows->bad_count;
+  s->given += rows->count;
+  CO_RETURN_IF_FAILED(look_up(s));
+  co_scan_part part = part_of(s, rows);
+  part.row = row;
+  part.line = line;
+  if (worked) CO_RETURN_IF_FAILED(e->merge(e->user, slot, s, &part));
+  if (!s->failed) return CO_OK;
+  co_bad_row bad = *s->failed;
+  bad.place.row += row;
+  bad.place.line += line;
+  return co_rows_raise(s->rows, &bad);
+}
+
+// Where rows are looked at one after the other, they come in blocks.
+static bool in_one_go(const co_scan *s) {
+  const co_scan_options *o = s->options;
+  return s->rows->class_->each && !o->duplicates && !o->rows.pseudonym && !o->file &&
+         !(o->rejects && o->rejects->count);
+}
+
+static co_status work_on_parts(const each *e, co_scan_part *parts, int64_t count) {
+  co_error error = {.status = CO_OK};
+#pragma omp parallel for schedule(static, 1) num_threads((int)count) if (count > 1)
+  for (int64_t k = 0; k < count; k++) {
+    if (!parts[k].rows.count || e->work(e->user, (int)k, e->scan, &parts[k]) == CO_OK) continue;
+#pragma omp critical(co_scan)
+    co_error_copy(&error);
+  }
+  return error.status == CO_OK ? CO_OK : co_error_raise(&error);
+}
+
+static co_status take_block(const each *e, const co_scan_block *block) {
+  co_scan_part parts[CO_ROWS_MAX_SLOTS];
+  for (int64_t from = 0; from < block->part_count; from += e->slots) {
+    int64_t left = block->part_count - from, count = left < e->slots ? left : e->slots;
+    for (int64_t k = 0; k < count; k++)
+      parts[k] = part_of(e->scan, &block->parts[from + k]);
+    CO_RETURN_IF_FAILED(work_on_parts(e, parts, count));
+    for (int64_t k = 0; k < count; k++)
+      if (parts[k].rows.count) CO_RETURN_IF_FAILED(e->merge(e->user, (int)k, e->scan, &parts[k]));
+  }
+  return CO_OK;
+}
+
+co_status co_scan_each(co_scan *s, int slots, co_part_function work, co_part_function merge,
+                       void *user) {
+  each e = {s, slots, work, merge, user};
+  const co_rows_visitor visitor = {&e, slots, work_on, merge_part};
+  co_scan_block block;
+  do {
+    if (in_one_go(s)) CO_RETURN_IF_FAILED(s->rows->class_->each(s->rows, &visitor));
+    CO_RETURN_IF_FAILED(co_scan_next(s, &block));
+    CO_RETURN_IF_FAILED(take_block(&e, &block));
+  } while (block.count);
+  return CO_OK;
 }

@@ -62,6 +62,7 @@ int64_t co_scan_rows(const co_scan *scan);    // handed out so far
 int64_t co_scan_dropped(const co_scan *scan); // copies so far
 // SHA-256 over the files' hashes once all rows have been read.
 void co_scan_digest(co_scan *scan, char hex[65]);
+void co_scan_file_digest(co_scan *scan, char hex[65]); // of the last file alone
 // As co_rows_wrong, by the table's column.
 co_status co_scan_wrong(const co_scan *scan, const co_row_place *place, int64_t column,
                         const char *format, ...) CO_PRINTF(4, 5);
@@ -72,6 +73,38 @@ typedef co_status (*co_column_work)(void *user, const co_scan *scan, const co_sc
                                     int64_t column, int64_t *row);
 co_status co_scan_columns(const co_scan *scan, const co_scan_block *block, int64_t count,
                           co_column_work work, void *user);
+
+// Rows of one file that follow each other, in work by one thread, which may change the cells.
+typedef struct co_scan_part {
+  int64_t file;
+  co_row_part rows;  // their places count from:
+  int64_t row, line; // known only when the part is merged
+  int64_t stride;
+  const int64_t *map;
+} co_scan_part;
+
+static inline co_cell *co_part_cell(const co_scan_part *part, int64_t row, int64_t column) {
+  return (co_cell *)&part->rows
+      .cells[row * part->stride + (part->map ? part->map[column] : column)];
+}
+
+// When it is merged.
+static inline co_row_place co_part_place(const co_scan_part *part, int64_t row) {
+  co_row_place place = part->rows.places[row];
+  place.row += part->row;
+  if (place.line) place.line += part->line;
+  return place;
+}
+
+// Goes through all rows that are left, in parts: `work` on all threads, each part with one of
+// `slots` of its own until it is merged; `merge` one part at a time, in the order of the rows.
+// How rows are divided depends on the threads. What `work` finds wrong with rows is for `merge` to
+// tell; other errors end all.
+typedef co_status (*co_part_function)(void *user, int slot, const co_scan *scan,
+                                      const co_scan_part *part);
+co_status co_scan_each(co_scan *scan, int slots, co_part_function work, co_part_function merge,
+                       void *user);
+int co_scan_slots(co_context *ctx); // as many as help; fewer are fine
 
 #ifdef __cplusplus
 }

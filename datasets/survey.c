@@ -2,185 +2,67 @@
 #include "datasets/survey.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "datasets/cell.h"
-#include "datasets/date.h"
 #include "host/core/diagnostics.h"
 
-// ---- cells -------------------------------------------------------------------------------------
-
-static void keep_text(char out[CO_SURVEY_TEXT], const co_cell *cell) {
-  size_t length = cell->length < CO_SURVEY_TEXT ? cell->length : CO_SURVEY_TEXT - 1;
-  while (length < cell->length && length && ((unsigned char)cell->text[length] & 0xC0) == 0x80)
-    length--; // no half characters
-  memcpy(out, cell->text, length);
-  out[length] = '\0';
-}
-
-// Where a cell is.
-typedef struct place {
-  const co_scan *scan;
-  int64_t file;
-  const co_row_place *row;
-  int64_t column;
-} place;
-
-static void keep_cell(co_survey_cell *out, const place *at, const co_cell *cell) {
-  if (out->row) return;
-  *out = (co_survey_cell){.file = at->file, .line = at->row->line, .row = at->row->row};
-  keep_text(out->text, cell);
-}
-
-// A cell that cannot be a number, or a date, if its column should be of such.
-static co_status keep_bad(co_survey *s, co_column_survey *c, const place *at,
-                          co_reject_reason reason) {
-  if (s->rejects->rule.on_error == CO_ON_ERROR_FAIL) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_grow(s->ctx, (void **)&c->bad, &c->bad_capacity, c->bad_count, sizeof *c->bad));
-  c->bad[c->bad_count++] = (co_bad_cell){at->file, at->row->row, at->column, reason};
-  return CO_OK;
-}
-
-static void count_number(co_column_survey *c, double value, const co_cell *cell) {
-  c->numbers++;
-  c->fractions |= value != floor(value);
-  c->wide |= (double)(float)value != value;
-  if (c->few_count > CO_SURVEY_FEW) return;
-  for (int i = 0; i < c->few_count && i < CO_SURVEY_FEW; i++)
-    if (c->few[i].value == value) {
-      c->few[i].count++;
-      return;
-    }
-  if (c->few_count < CO_SURVEY_FEW) {
-    c->few[c->few_count] = (co_survey_number){.value = value, .count = 1};
-    keep_text(c->few[c->few_count].text, cell);
-  }
-  c->few_count += c->few_count <= CO_SURVEY_FEW;
-}
-
-// The cell has been counted as a value.
-static co_status count_word(co_survey *s, co_column_survey *c, const place *at,
-                            const co_cell *cell) {
-  int64_t repeated, line = at->row->line ? at->row->line : at->row->row;
-  if (!c->has_words) {
-    CO_RETURN_IF_FAILED(co_dictionary_create(&c->words, s->ctx));
-    c->has_words = true;
-    c->lacks_words = co_survey_values(c) > 1;
-  }
-  CO_RETURN_IF_FAILED(co_dictionary_add(&c->words, cell->text, cell->length, line, &repeated));
-  if (!repeated || c->recipe.role != CO_RECIPE_KEY) return CO_OK;
-  char key[CO_SURVEY_TEXT];
-  keep_text(key, cell);
-  co_status status =
-      co_scan_wrong(at->scan, at->row, at->column, "the key '%s' occurs in %s %" PRId64 " already",
-                    key, at->row->line ? "line" : "row", repeated);
-  co_hint("a table has one row for each key; leave --key out where rows have none");
-  return status;
-}
-
-static bool is_sentence(const co_cell *cell) {
-  int blanks = 0;
-  for (size_t i = 1; i < cell->length && blanks < 2; i++)
-    blanks += cell->text[i] == ' ' && cell->text[i - 1] != ' ';
-  return blanks == 2;
-}
-
-// Of a column that is said to be of dates.
-static co_status count_date(co_survey *s, co_column_survey *c, const place *at,
-                            const co_cell *cell) {
-  double seconds;
-  c->dates++;
-  if (co_date_read(cell->text, cell->length, c->recipe.format, &seconds) == CO_DATE_GOOD)
-    return CO_OK;
-  keep_cell(&c->no_date, at, cell);
-  return keep_bad(s, c, at, CO_REJECT_NO_DATE);
-}
-
-static co_status count_kind(co_survey *s, co_column_survey *c, const place *at, const co_cell *cell,
-                            co_cell_kind *kind) {
-  double value;
-  switch (*kind = co_cell_read(cell, &value)) {
-  case CO_CELL_TOO_LARGE:
-    keep_cell(&c->large, at, cell);
-    c->numbers++;
-    return keep_bad(s, c, at, CO_REJECT_TOO_LARGE);
-  case CO_CELL_NUMBER:
-    count_number(c, value, cell);
-    return CO_OK;
-  case CO_CELL_COMMA:
-    c->commas++;
-    keep_cell(&c->comma, at, cell);
-    break;
-  case CO_CELL_NO_DATE:
-    keep_cell(&c->no_date, at, cell);
-    c->dates++;
-    break;
-  case CO_CELL_DATE:
-    c->dates++;
-    break;
-  case CO_CELL_TEXT:
-    c->others++;
-    c->sentences += is_sentence(cell);
-    break;
-  }
-  keep_cell(&c->other, at, cell);
-  bool number = c->recipe.type == CO_RECIPE_NUMBER || c->recipe.role == CO_RECIPE_WEIGHT;
-  if (!number && *kind != CO_CELL_NO_DATE) return CO_OK;
-  return keep_bad(s, c, at, number ? CO_REJECT_NO_NUMBER : CO_REJECT_NO_DATE);
-}
-
-static co_status count_cell(co_survey *s, co_column_survey *c, const place *at,
-                            const co_cell *field) {
-  co_cell_kind kind;
-  co_cell cell = co_cell_trim(field, c->suffix);
-  if (co_cell_is_missing(&cell)) {
-    c->missing++;
-    keep_cell(&c->lacking, at, &cell);
-    return c->recipe.role == CO_RECIPE_KEY
-               ? co_scan_wrong(at->scan, at->row, at->column, "the key is missing")
-               : CO_OK;
-  }
-  c->personal[co_personal_kind(&cell)]++;
-  if (c->recipe.type == CO_RECIPE_TEXT) return CO_OK;
-  if (c->recipe.type == CO_RECIPE_DATE) return count_date(s, c, at, &cell);
-  CO_RETURN_IF_FAILED(count_kind(s, c, at, &cell, &kind));
-  // Where all are numbers, or all are dates, their texts are not wanted.
-  bool numbers = kind <= CO_CELL_TOO_LARGE && c->numbers == co_survey_values(c);
-  bool dates = (kind == CO_CELL_DATE || kind == CO_CELL_NO_DATE) &&
-               c->dates == co_survey_values(c) && c->recipe.role != CO_RECIPE_TARGET;
-  if ((numbers || dates) && !c->wants_words && !c->has_words) return CO_OK;
-  return count_word(s, c, at, &cell);
-}
+enum { MOST_PART_BYTES = 64 << 20 };
 
 // ---- rows --------------------------------------------------------------------------------------
 
-static co_status count_column(void *user, const co_scan *scan, const co_scan_block *block,
-                              int64_t column, int64_t *row) {
+static co_column_part *slot_of(const co_survey *s, int slot) {
+  return &s->parts[slot * s->column_count];
+}
+
+static co_status count_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
   co_survey *s = user;
-  co_column_survey *c = &s->columns[column];
-  if (c->recipe.role == CO_RECIPE_IGNORE || c->recipe.role == CO_RECIPE_SPLIT) return CO_OK;
-  place at = {.scan = scan, .file = block->file, .column = column};
-  for (int64_t k = 0; k < block->part_count; k++) {
-    const co_row_part *part = &block->parts[k];
-    for (int64_t i = 0; i < part->count; i++, ++*row) {
-      at.row = &part->places[i];
-      CO_RETURN_IF_FAILED(count_cell(s, c, &at, co_block_cell(block, part, i, column)));
-    }
+  co_column_part *columns = slot_of(s, slot);
+  for (int64_t i = 0; i < s->column_count; i++)
+    CO_RETURN_IF_FAILED(co_survey_count(s, i, part, &columns[i]));
+  return s->guest ? s->guest->work(s->guest->user, slot, scan, part) : CO_OK;
+}
+
+static co_status keep_values(co_survey *s, const co_column_part *columns, int64_t rows) {
+  for (int64_t i = 0; i < s->column_count; i++)
+    s->kept[i] = (co_column_values){.kind = s->likely[i] ? columns[i].kind : CO_VALUES_UNKNOWN,
+                                    .values = columns[i].values,
+                                    .word_of = columns[i].word_of,
+                                    .word_count = columns[i].words.count};
+  return co_values_append(s->values, rows, s->kept);
+}
+
+// Of rows that cannot be taken for their keys the first counts.
+static co_status check_keys(const co_survey *s, const co_scan *scan, const co_scan_part *part,
+                            const co_column_part *columns) {
+  int64_t first = part->rows.count, column = -1;
+  for (int64_t i = 0; i < s->column_count; i++) {
+    if (s->columns[i].recipe.role != CO_RECIPE_KEY) continue;
+    int64_t row = co_survey_bad_key(&columns[i]);
+    if (row < 0 || row >= first) continue;
+    first = row;
+    column = i;
   }
-  return CO_OK;
+  return column < 0 ? CO_OK : co_survey_refuse_key(s, column, scan, part, &columns[column]);
+}
+
+static co_status add_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
+  co_survey *s = user;
+  co_column_part *columns = slot_of(s, slot);
+  for (int64_t i = 0; i < s->column_count; i++)
+    CO_RETURN_IF_FAILED(co_survey_add(s, i, part, &columns[i]));
+  CO_RETURN_IF_FAILED(check_keys(s, scan, part, columns));
+  if (s->values) CO_RETURN_IF_FAILED(keep_values(s, columns, part->rows.count));
+  s->rows += part->rows.count;
+  return s->guest ? s->guest->merge(s->guest->user, slot, scan, part) : CO_OK;
 }
 
 static co_status read_rows(co_survey *s, co_scan *scan) {
-  co_scan_block block;
-  for (;;) {
-    CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
-    if (!block.count) break;
-    CO_RETURN_IF_FAILED(co_scan_columns(scan, &block, s->column_count, count_column, s));
-  }
-  s->rows = co_scan_rows(scan);
+  s->rows = 0;
+  if (s->values) CO_RETURN_IF_FAILED(co_values_clear(s->values, s->column_count));
+  if (s->guest) CO_RETURN_IF_FAILED(s->guest->begin(s->guest->user, s));
+  CO_RETURN_IF_FAILED(co_scan_each(scan, s->slots, count_part, add_part, s));
+  s->dropped = co_scan_dropped(scan);
   co_scan_digest(scan, s->digest);
   return CO_OK;
 }
@@ -280,9 +162,42 @@ static co_status keep_columns(co_survey *s, const co_rows *rows) {
   return CO_OK;
 }
 
+// What the first rows say of the columns tells how to read them; wrong guesses cost another reading.
+static co_status look_at_first(co_survey *s, co_scan *scan) {
+  co_scan_block block;
+  CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
+  for (int64_t i = 0; i < s->column_count; i++) {
+    co_column_survey *c = &s->columns[i];
+    if (block.part_count) {
+      const co_scan_part part = {
+          .file = block.file, .rows = block.parts[0], .stride = block.stride, .map = block.map};
+      CO_RETURN_IF_FAILED(co_survey_count(s, i, &part, &s->parts[i]));
+      CO_RETURN_IF_FAILED(co_survey_add(s, i, &part, &s->parts[i]));
+    }
+    s->likely[i] = co_survey_is_likely(c);
+    c->wants_words |= c->has_words;
+    forget(c, s->ctx, &c->given);
+  }
+  return CO_OK;
+}
+
+// Beyond some columns the parts of many threads would take much memory.
+static co_status make_parts(co_survey *s) {
+  size_t bytes = (size_t)s->column_count * sizeof *s->parts;
+  size_t most = bytes < MOST_PART_BYTES ? MOST_PART_BYTES / bytes : 1;
+  s->slots = co_scan_slots(s->ctx);
+  if ((size_t)s->slots > most) s->slots = (int)most;
+  s->likely = co_arena_alloc(s->arena, (size_t)s->column_count, sizeof *s->likely);
+  s->kept = co_arena_alloc(s->arena, (size_t)s->column_count, sizeof *s->kept);
+  s->parts = co_alloc_zero(s->ctx, (size_t)(s->slots * s->column_count), sizeof *s->parts);
+  return s->likely && s->kept && s->parts ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status begin(co_survey *s, const co_recipe *recipe) {
   co_scan *scan;
-  CO_RETURN_IF_FAILED(co_scan_open(&scan, s->ctx, &s->scan));
+  co_scan_options options = s->scan;
+  options.progress = NULL;
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, s->ctx, &options));
   const co_rows *rows = co_scan_file(scan);
   s->column_count = rows->column_count;
   s->delimiter = rows->delimiter;
@@ -291,6 +206,8 @@ static co_status begin(co_survey *s, const co_recipe *recipe) {
   for (int64_t i = 0; status == CO_OK && i < s->column_count; i++)
     status = begin_column(s, &s->columns[i], rows->names[i], recipe);
   if (status == CO_OK) status = keep_columns(s, rows);
+  if (status == CO_OK) status = make_parts(s);
+  if (status == CO_OK) status = look_at_first(s, scan);
   co_scan_close(scan);
   return status;
 }
@@ -300,9 +217,14 @@ static co_status no_rows(const co_survey *s) {
 }
 
 co_status co_survey_run(co_survey *s, co_context *ctx, co_arena *arena, const co_scan_options *scan,
-                        const co_recipe *recipe) {
+                        const co_recipe *recipe, const co_survey_guest *guest, co_values *values) {
   bool again;
-  *s = (co_survey){.ctx = ctx, .arena = arena, .scan = *scan, .rejects = scan->rejects};
+  *s = (co_survey){.ctx = ctx,
+                   .arena = arena,
+                   .scan = *scan,
+                   .rejects = scan->rejects,
+                   .guest = guest,
+                   .values = values};
   CO_RETURN_IF_FAILED(begin(s, recipe));
   do {
     do
@@ -323,6 +245,9 @@ void co_survey_free(co_survey *s) {
     co_dictionary_free(&s->columns[i].words);
     co_free(s->ctx, s->columns[i].bad);
   }
+  for (int64_t i = 0; i < s->slots * s->column_count && s->parts; i++)
+    co_column_part_free(&s->parts[i], s->ctx);
   if (s->ctx) co_free(s->ctx, s->columns);
+  if (s->ctx) co_free(s->ctx, s->parts);
   *s = (co_survey){0};
 }

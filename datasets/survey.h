@@ -5,9 +5,11 @@
 #define COHORT_DATASETS_SURVEY_H
 
 #include "datasets/dictionary.h"
+#include "datasets/part_words.h"
 #include "datasets/personal.h"
 #include "datasets/recipe.h"
 #include "datasets/scan.h"
+#include "datasets/values.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,10 +41,12 @@ typedef struct co_column_survey {
   int64_t personal[CO_PERSONAL_COUNT]; // cells that look like such things
   bool fractions;                      // not all numbers are whole
   bool wide;                           // float32 does not hold all numbers
+  bool negative;                       // there is a number below 0
   co_survey_number few[CO_SURVEY_FEW]; // the different numbers, while there are so few
   int few_count;                       // CO_SURVEY_FEW + 1 = more
   bool wants_words;                    // all cells, not only from the first that is no number on
   bool has_words, lacks_words;         // some; not all
+  co_value_kind kind;                  // of its cells so far, where they are not words
   co_dictionary words;
   co_bad_cell *bad; // where rows may be rejected: those that a column of numbers, or dates, rejects
   int64_t bad_count, bad_capacity;
@@ -57,6 +61,28 @@ static inline int64_t co_survey_values(const co_column_survey *column) {
   return column->numbers + column->commas + column->dates + column->others;
 }
 
+// A column in one part of the rows, as one thread finds it.
+typedef struct co_column_part {
+  co_column_survey found; // its cells' rows and lines count from the part's
+  co_value_kind kind;
+  co_part_words words;
+  void *values; // of each row: a double, NaN = missing; or uint32_t, a word, CO_NO_WORD = missing
+  int64_t room;
+  uint32_t *word_of; // the column's word for each of the part's; once merged
+  int64_t word_room;
+  int64_t missing_key, repeated_key; // the first row with such, -1 = none
+} co_column_part;
+
+struct co_survey;
+// Who else wants to see the rows that are counted, in each pass over them.
+typedef struct co_survey_guest {
+  void *user;
+  // Before a pass: what is likely to be found stands in the survey's columns.
+  co_status (*begin)(void *user, const struct co_survey *survey);
+  // As of co_scan_each. Cells are trimmed.
+  co_part_function work, merge;
+} co_survey_guest;
+
 typedef struct co_survey {
   co_context *ctx;
   co_arena *arena;
@@ -64,23 +90,44 @@ typedef struct co_survey {
   co_rejects *rejects;
   co_column_survey *columns;
   int64_t column_count, rows;
+  int64_t dropped; // copies of earlier rows
   char delimiter;
-  char digest[65]; // of the files
+  char digest[65];              // of the files
+  const co_survey_guest *guest; // NULL = nobody
+  co_values *values; // where those of columns that are likely to be used go; NULL = nowhere
+  bool *likely;      // for each column: it will be an input, a target or the weight
+  co_column_values *kept;
+  co_column_part *parts; // of each slot all columns
+  int slots;
 } co_survey;
 
 // Reads all rows and decides what each column is; what the recipe says of it is kept. Rows that
 // cannot be taken are added to the scan's rejects, which must be there. Columns of the
 // recipe that the table lacks, a key that is missing or repeated, numbers that cannot be read and
 // targets that cannot be learned are CO_ERR_DATA with file, line and column. Hints and warnings go
-// to the log.
+// to the log. `guest` and `values` may be NULL.
 co_status co_survey_run(co_survey *survey, co_context *ctx, co_arena *arena,
-                        const co_scan_options *scan, const co_recipe *recipe);
+                        const co_scan_options *scan, const co_recipe *recipe,
+                        const co_survey_guest *guest, co_values *values);
 void co_survey_free(co_survey *survey); // legal on a zeroed struct
 
 // ---- for survey*.c -----------------------------------------------------------------------------
 
 // Decides types, roles and classes once the cells are counted.
 co_status co_survey_decide(co_survey *survey);
+// Whether it is likely to be used, by what was found in some of its cells.
+bool co_survey_is_likely(const co_column_survey *column);
+// Counts the cells of a column in a part, and trims them.
+co_status co_survey_count(const co_survey *survey, int64_t column, const co_scan_part *part,
+                          co_column_part *out);
+// Adds what was found in a part to what was found before it.
+co_status co_survey_add(co_survey *survey, int64_t column, const co_scan_part *part,
+                        co_column_part *found);
+// The part's first row, once it was added, that a column of keys does not take; -1 = none.
+int64_t co_survey_bad_key(const co_column_part *found);
+co_status co_survey_refuse_key(const co_survey *survey, int64_t column, const co_scan *scan,
+                               const co_scan_part *part, const co_column_part *found);
+void co_column_part_free(co_column_part *part, co_context *ctx);
 
 #ifdef __cplusplus
 }

@@ -129,43 +129,71 @@ static void leave_out(const decision *d, co_recipe_type type, co_log_level level
     tell(d, level, "left out: %s", why);
 }
 
+typedef enum verdict { EMPTY, BINARY, NUMBERS, COMMAS, DATES, TEXTS, IDS, CATEGORIES } verdict;
+
+// What the cells of a column are.
+static verdict judge(const co_column_survey *c) {
+  int64_t values = co_survey_values(c);
+  bool target = c->recipe.role == CO_RECIPE_TARGET;
+  if (!values) return EMPTY;
+  // Of a target, two numbers are classes, whatever they are.
+  if (all_numbers(c)) return is_zero_one(c) || (target && c->few_count == 2) ? BINARY : NUMBERS;
+  if (c->commas && c->commas + c->numbers == values) return COMMAS;
+  if (c->dates == values && !target) return DATES;
+  if (c->words.count == 2) return BINARY;
+  if (is_free_text(c)) return TEXTS;
+  if (c->words.count == values && values > 2 && c->recipe.role != CO_RECIPE_INPUT) return IDS;
+  return CATEGORIES;
+}
+
 static co_status find_type(const decision *d) {
   co_column_survey *c = d->column;
   co_recipe_column *recipe = &c->recipe;
   bool free = recipe->role == CO_RECIPE_ROLE_ANY;
-  int64_t values = co_survey_values(c);
-  if (!values) {
+  switch (judge(c)) {
+  case EMPTY:
     if (recipe->role == CO_RECIPE_TARGET) return wrong_column(d, "the target has no value");
     if (free) leave_out(d, CO_RECIPE_NUMBER, CO_LOG_WARN, "it has no value");
     recipe->type = CO_RECIPE_NUMBER;
-  } else if (all_numbers(c)) {
-    // Of a target, two numbers are classes, whatever they are.
-    bool classes = is_zero_one(c) || (recipe->role == CO_RECIPE_TARGET && c->few_count == 2);
-    recipe->type = classes ? CO_RECIPE_BINARY : CO_RECIPE_NUMBER;
-    if (recipe->type == CO_RECIPE_NUMBER) {
-      CO_RETURN_IF_FAILED(check_numbers(d));
-      hint_numbers(d);
-    }
-  } else if (c->commas && c->commas + c->numbers == values) {
+    return CO_OK;
+  case BINARY:
+    recipe->type = CO_RECIPE_BINARY;
+    return CO_OK;
+  case NUMBERS:
+    recipe->type = CO_RECIPE_NUMBER;
+    CO_RETURN_IF_FAILED(check_numbers(d));
+    hint_numbers(d);
+    return CO_OK;
+  case COMMAS:
     return check_numbers(d);
-  } else if (c->dates == values && recipe->role != CO_RECIPE_TARGET) {
+  case DATES:
     CO_RETURN_IF_FAILED(check_dates(d));
     recipe->type = CO_RECIPE_DATE;
     if (free) leave_out(d, CO_RECIPE_DATE, CO_LOG_WARN, "dates");
-  } else if (c->words.count == 2) {
-    recipe->type = CO_RECIPE_BINARY;
-  } else if (is_free_text(c)) {
+    return CO_OK;
+  case TEXTS:
     recipe->type = CO_RECIPE_TEXT;
     if (free) leave_out(d, CO_RECIPE_TEXT, CO_LOG_WARN, "free text");
-  } else if (c->words.count == values && values > 2 && recipe->role != CO_RECIPE_INPUT) {
+    return CO_OK;
+  case IDS:
     if (recipe->role == CO_RECIPE_TARGET)
       return wrong_column(d, "every row of the target has a text of its own");
     leave_out(d, CO_RECIPE_ID, CO_LOG_INFO, "every row has a text of its own");
-  } else {
+    return CO_OK;
+  case CATEGORIES:
     recipe->type = CO_RECIPE_CATEGORY;
     hint_words(d);
+    return CO_OK;
   }
   return CO_OK;
+}
+
+bool co_survey_is_likely(const co_column_survey *c) {
+  if (is_used(c)) return true;
+  if (c->recipe.role != CO_RECIPE_ROLE_ANY) return false;
+  if (c->recipe.type) return c->recipe.type != CO_RECIPE_ID;
+  verdict v = judge(c);
+  return v != EMPTY && v != DATES && v != TEXTS && v != IDS;
 }
 
 static int64_t different(const co_column_survey *c) {

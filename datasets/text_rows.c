@@ -9,10 +9,7 @@
 #include "host/core/utf8.h"
 
 enum {
-  PIECE_BYTES = 1 << 18, // with its cells within a core's cache
   LEAST_PIECE = 1 << 16,
-  MOST_PIECES = 64,
-  PADDING = 16,
   FIRST_BYTES = 1 << 18 // what delimiters are found out from
 };
 
@@ -75,42 +72,54 @@ static co_status begin_piece(const co_text_rows *t, co_text_piece *p) {
   p->rows = t;
   p->cell_count = p->count = p->bad_count = p->lines = p->rows_seen = 0;
   p->rest = p->begin;
-  p->offset = t->offset + (p->begin - t->buffer);
   p->status = CO_OK;
   co_arena_free(p->arena);
   p->arena = NULL;
   return co_arena_create(&p->arena, t->base.ctx);
 }
 
-static co_status parse_piece(const co_text_rows *t, co_text_piece *p) {
+co_status co_text_piece_parse(const co_text_rows *t, co_text_piece *p) {
   CO_RETURN_IF_FAILED(begin_piece(t, p));
   t->parse(p);
   return p->status;
 }
 
+// Of the buffer.
+static co_status parse_piece(const co_text_rows *t, co_text_piece *p) {
+  p->offset = t->offset + (p->begin - t->buffer);
+  return co_text_piece_parse(t, p);
+}
+
 // ---- text --------------------------------------------------------------------------------------
 
-// Reads on behind what is unread, which moves to the front.
-static co_status top_up(co_text_rows *t, size_t wanted) {
+co_status co_text_rows_read(co_text_rows *t, size_t wanted) {
   size_t got, unread = t->end - t->at;
   if (t->finished) return CO_OK;
-  if (t->capacity < unread + wanted + PADDING) {
-    unsigned char *grown = co_realloc(t->base.ctx, t->buffer, unread + wanted + PADDING);
+  if (t->capacity < unread + wanted + CO_TEXT_PADDING) {
+    unsigned char *grown = co_realloc(t->base.ctx, t->buffer, unread + wanted + CO_TEXT_PADDING);
     if (!grown) return CO_ERR_MEMORY;
     t->buffer = grown;
-    t->capacity = unread + wanted + PADDING;
+    t->capacity = unread + wanted + CO_TEXT_PADDING;
   }
   memmove(t->buffer, t->buffer + t->at, unread);
   t->offset += (int64_t)t->at;
   t->at = 0;
   t->end = unread;
-  co_status status = co_text_input_read(t->input, t->buffer + t->end, wanted, &got, &t->finished);
-  if (status == CO_ERR_DATA && t->row) co_note("after row %" PRId64, t->row);
-  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(co_text_input_read(t->input, t->buffer + t->end, wanted, &got, &t->finished));
   t->end += got;
-  memset(t->buffer + t->end, 0, PADDING);
-  t->base.position = co_source_position(co_text_input_source(t->input));
+  memset(t->buffer + t->end, 0, CO_TEXT_PADDING);
   return CO_OK;
+}
+
+int64_t co_text_rows_position(const co_text_rows *t) {
+  return co_source_position(co_text_input_source(t->input));
+}
+
+static co_status top_up(co_text_rows *t, size_t wanted) {
+  co_status status = co_text_rows_read(t, wanted);
+  if (status == CO_ERR_DATA && t->row) co_note("after row %" PRId64, t->row);
+  t->base.position = co_text_rows_position(t);
+  return status;
 }
 
 static co_status skip_mark(co_text_rows *t) {
@@ -145,7 +154,7 @@ co_status co_text_rows_open(co_text_rows *t, const char *path, const co_rows_opt
   t->base.shown = options->shown ? options->shown : path;
   CO_RETURN_IF_FAILED(co_arena_create(&t->base.arena, t->base.ctx));
   int64_t threads = co_context_threads(t->base.ctx);
-  t->piece_capacity = threads < 1 ? 1 : threads > MOST_PIECES ? MOST_PIECES : threads;
+  t->piece_capacity = threads < 1 ? 1 : threads > CO_ROWS_MAX_SLOTS ? CO_ROWS_MAX_SLOTS : threads;
   t->pieces = co_arena_alloc(t->base.arena, (size_t)t->piece_capacity, sizeof *t->pieces);
   t->parts = co_arena_alloc(t->base.arena, (size_t)t->piece_capacity, sizeof *t->parts);
   if (!t->pieces || !t->parts) return CO_ERR_MEMORY;
@@ -270,7 +279,7 @@ static co_status join(co_text_rows *t, int64_t count, int64_t *parts) {
 
 co_status co_text_rows_next(co_rows *rows, co_row_block *block) {
   co_text_rows *t = (co_text_rows *)rows;
-  size_t wanted = PIECE_BYTES * (size_t)t->piece_capacity;
+  size_t wanted = CO_TEXT_PIECE * (size_t)t->piece_capacity;
   for (;;) {
     CO_RETURN_IF_FAILED(top_up(t, wanted));
     if (t->at == t->end && t->finished) return CO_OK;
@@ -281,6 +290,6 @@ co_status co_text_rows_next(co_rows *rows, co_row_block *block) {
     co_alive(t->base.ctx, CO_PATIENCE);
     if (block->part_count) return CO_OK;
     wanted =
-        t->end - t->at + PIECE_BYTES; // a row that is longer than what is there, or blank lines
+        t->end - t->at + CO_TEXT_PIECE; // a row that is longer than what is there, or blank lines
   }
 }

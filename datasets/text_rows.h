@@ -43,6 +43,7 @@ struct co_text_rows {
   co_rows base; // first
   const co_rows_options *options;
   co_text_parser parse;
+  bool quotes; // a line end between two of them ends no row
   struct co_text_input *input;
   unsigned char *buffer;
   size_t at, end, capacity; // [at, end) is unread
@@ -57,12 +58,26 @@ struct co_text_rows {
 // Opens the text and reads its beginning, behind a byte order mark.
 co_status co_text_rows_open(co_text_rows *rows, const char *path, const co_rows_options *options);
 co_status co_text_rows_next(co_rows *rows, co_row_block *block);
+co_status co_text_rows_each(co_rows *rows, const co_rows_visitor *visitor);
 void co_text_rows_digest(co_rows *rows, char hex[65]);
 void co_text_rows_close(co_text_rows *rows); // all but the struct
 // From the beginning again.
 co_status co_text_rows_rewind(co_text_rows *rows);
 // Takes the next rows, `most` at most, by one piece, which stays until the next call.
 co_status co_text_rows_take(co_text_rows *rows, int64_t most, co_text_piece **piece);
+
+// ---- for text_*.c ------------------------------------------------------------------------------
+
+enum {
+  CO_TEXT_PADDING = 16,
+  CO_TEXT_PIECE = 1 << 18
+}; // a piece with its cells is within a core's cache
+
+// Reads `wanted` bytes on behind what is unread, which moves to the front.
+co_status co_text_rows_read(co_text_rows *rows, size_t wanted);
+int64_t co_text_rows_position(const co_text_rows *rows); // how far the stored file has been read
+// Parses [begin, stop) of the piece, with its offset set.
+co_status co_text_piece_parse(const co_text_rows *rows, co_text_piece *piece);
 
 // ---- for parsers -------------------------------------------------------------------------------
 

@@ -236,8 +236,14 @@ typedef struct cohort_predict_options {
   // what the outputs' types have.
   const char *const *columns;
   int64_t column_count;
-  bool
-      manifest; // of a file: OUTPUT.manifest.json beside it, written after it: rows, columns, hashes
+  // What was done: rows, columns, hashes, time. NULL = beside a file, OUTPUT.manifest.json, beside a
+  // database in a file, FILE.TABLE.manifest.json; of standard output none.
+  const char *manifest;
+  // Goes on where the same job was killed, to the same result; begins where there was none, and does
+  // nothing where it is complete. A job of other rows, of another model or with other options is
+  // refused. `save_rows`: rows between two positions that are safe on disk, 0 = 65,536.
+  bool resume;
+  int64_t save_rows;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation

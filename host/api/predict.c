@@ -6,49 +6,23 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "host/api/events.h"
-#include "host/api/table.h"
+#include "datasets/source.h"
+#include "host/api/predict.h"
+#include "host/core/hash.h"
 #include "host/core/output.h"
 #include "host/eval/calibration.h"
+#include "host/eval/golden.h"
 #include "host/eval/opening.h"
-#include "host/eval/predictor.h"
-#include "host/eval/ranking.h"
-#include "host/eval/score_columns.h"
 #include "host/eval/units.h"
-#include "host/feed/fit_features.h"
-#include "host/output/sink.h"
 
-enum { MAX_SHARDS = 1 << 20 };
+enum { MAX_SHARDS = 1 << 20, SAVE_ROWS = 1 << 16 };
 
-typedef struct scoring {
-  cohort_context *context;
-  co_context *ctx;
-  const cohort_predict_options *options;
-  co_arena *arena;
-  co_predictor *predictor;
-  co_dataset *dataset;
-  const int64_t *samples;
-  int64_t count;
-  int64_t *all; // owned, when no split is asked for
-  co_score_columns columns;
-  co_score_cell *cells;  // room for a row, per column …
-  const float **scores;  // … and per output
-  float *values;         // of all outputs of a row
-  float **calibrated;    // parts of such a row; NULL = scores are shown as they are
-  int64_t width;         // of it
-  co_ranking *ranking;   // NULL = rows are not placed among each other
-  co_sink_options where; // of the sink
-  co_sink *sink;
-  char *manifest;          // its file; NULL = none
-  co_input_counts *counts; // per input of the model
-} scoring;
-
-static bool to_file(const scoring *s) {
+static bool to_file(const co_scoring *s) {
   return strcmp(s->options->output, "-") != 0;
 }
 
 // What is told of a row's scores.
-static const float *const *shown(scoring *s) {
+static const float *const *shown(co_scoring *s) {
   const co_model *model = s->predictor->model;
   if (!s->calibrated) return s->scores;
   for (int64_t i = 0; i < model->output_count; i++) {
@@ -60,7 +34,7 @@ static const float *const *shown(scoring *s) {
   return (const float *const *)s->calibrated;
 }
 
-static co_status write_row(scoring *s, int64_t sample, int64_t rank) {
+static co_status write_row(co_scoring *s, int64_t sample, int64_t rank) {
   char key[CO_DATASET_KEY_MAX + 1];
   CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, sample, key, sizeof key));
   const co_score_row row = {.key = key,
@@ -70,10 +44,22 @@ static co_status write_row(scoring *s, int64_t sample, int64_t rank) {
                             .rank = rank,
                             .rows = s->count};
   CO_RETURN_IF_FAILED(co_score_cells(s->cells, &s->columns, &row));
-  return co_sink_row(s->sink, s->cells);
+  CO_RETURN_IF_FAILED(co_sink_row(s->sink, s->cells));
+  s->written++;
+  return CO_OK;
 }
 
-static co_status rank_row(scoring *s, int64_t sample) {
+// Now and then, so that not all is lost.
+static co_status save(co_scoring *s) {
+  int64_t every = s->options->save_rows ? s->options->save_rows : SAVE_ROWS;
+  if (s->written - s->saved < every || s->written == s->count) return CO_OK;
+  const co_position at = {.rows = s->written};
+  CO_RETURN_IF_FAILED(co_sink_save(s->sink, &at));
+  s->saved = s->written;
+  return CO_OK;
+}
+
+static co_status rank_row(co_scoring *s, int64_t sample) {
   const co_model *model = s->predictor->model;
   CO_RETURN_IF_FAILED(co_score_check(model, s->scores, sample));
   float *at = s->values;
@@ -89,23 +75,26 @@ static co_status rank_row(scoring *s, int64_t sample) {
 // A co_score_sink.
 static co_status take_rows(void *user, const int64_t *samples, int64_t rows,
                            const float *const *scores) {
-  scoring *s = user;
+  co_scoring *s = user;
   const co_model *model = s->predictor->model;
   for (int64_t row = 0; row < rows; row++) {
     for (int64_t i = 0; i < model->output_count; i++)
       s->scores[i] = scores[i] + row * model->outputs[i].width;
     CO_RETURN_IF_FAILED(s->ranking ? rank_row(s, samples[row]) : write_row(s, samples[row], 0));
   }
-  return CO_OK;
+  return save(s); // after whole batches: those of who goes on are the same
 }
 
-static co_status stopped(const scoring *s) {
-  return co_fail(CO_INTERRUPTED, to_file(s) ? "stopped; no output was written"
-                                            : "stopped; the output is not complete");
+static co_status stopped(const co_scoring *s) {
+  co_status status = co_fail(CO_INTERRUPTED, to_file(s) ? "stopped; no output was written"
+                                                        : "stopped; the output is not complete");
+  if (s->saved)
+    co_hint("--resume goes on behind row %lld of %lld", (long long)s->saved, (long long)s->count);
+  return status;
 }
 
 // Once the scores of all rows are known.
-static co_status write_ranked(scoring *s) {
+static co_status write_ranked(co_scoring *s) {
   const co_model *model = s->predictor->model;
   int64_t rank;
   CO_RETURN_IF_FAILED(co_ranking_sort(s->ranking));
@@ -115,14 +104,16 @@ static co_status write_ranked(scoring *s) {
   for (int64_t row = 0; row < s->count; row++) {
     if (co_watch_stopped(&s->context->watch)) return stopped(s);
     CO_RETURN_IF_FAILED(co_ranking_next(s->ranking, s->values, &rank));
+    if (row < s->sink->at.rows) continue; // which a job before has written
     CO_RETURN_IF_FAILED(write_row(s, s->samples[row], rank));
+    CO_RETURN_IF_FAILED(save(s));
     if (row % (1 << 16) == 0) co_alive(s->ctx, CO_PATIENCE);
   }
   return CO_OK;
 }
 
 // Of samples that see the same events one line is enough where only the likeliest are told.
-static co_status drop_repeated(scoring *s) {
+static co_status drop_repeated(co_scoring *s) {
   int64_t *units, *kept, count = 0;
   if (!s->options->top_k) return CO_OK;
   CO_RETURN_IF_FAILED(co_sample_units(&units, s->ctx, s->dataset));
@@ -150,7 +141,7 @@ static co_status parse_shard(int64_t *shard, int64_t *shards, const char *text) 
   return status;
 }
 
-static co_status choose_rows(scoring *s) {
+static co_status choose_rows(co_scoring *s) {
   if (s->options->split) {
     int split = co_split_parse(s->options->split);
     if (split < 0) {
@@ -174,7 +165,7 @@ static int64_t part(int64_t rows, int64_t i, int64_t parts) {
 }
 
 // The I-th of N contiguous parts of the rows, nearly equal.
-static co_status choose_shard(scoring *s) {
+static co_status choose_shard(co_scoring *s) {
   int64_t shard, shards;
   if (!s->options->shard) return CO_OK;
   CO_RETURN_IF_FAILED(parse_shard(&shard, &shards, s->options->shard));
@@ -185,7 +176,7 @@ static co_status choose_shard(scoring *s) {
 }
 
 // What is wrong with the columns or the keys is said before anything is scored.
-static co_status choose_columns(scoring *s) {
+static co_status choose_columns(co_scoring *s) {
   const cohort_predict_options *o = s->options;
   const co_model *model = s->predictor->model;
   char key[CO_DATASET_KEY_MAX + 1];
@@ -196,7 +187,7 @@ static co_status choose_columns(scoring *s) {
   return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
-static co_status make_room(scoring *s) {
+static co_status make_room(co_scoring *s) {
   const co_model *model = s->predictor->model;
   size_t outputs = (size_t)model->output_count;
   for (int64_t i = 0; i < model->output_count; i++)
@@ -222,21 +213,23 @@ static co_status make_room(scoring *s) {
                 : CO_ERR_MEMORY;
 }
 
-static co_status score_rows(scoring *s) {
+static co_status score_rows(co_scoring *s) {
   const co_scoring_options options = {.watch = &s->context->watch,
                                       .workers = s->options->workers,
                                       .stage = "predict",
                                       .stoppable = true,
                                       .sink = take_rows,
                                       .user = s};
-  if (!s->count) return CO_OK;
-  co_status status =
-      s->predictor->class_->run(s->predictor, s->dataset, s->samples, s->count, &options);
+  // Of places among all rows all scores are needed, of which none were kept.
+  int64_t from = s->ranking ? 0 : s->written;
+  if (s->written == s->count) return CO_OK;
+  co_status status = s->predictor->class_->run(s->predictor, s->dataset, s->samples + from,
+                                               s->count - from, &options);
   if (status == CO_INTERRUPTED) return stopped(s);
   return status == CO_OK && s->ranking ? write_ranked(s) : status;
 }
 
-static co_status open_both(scoring *s) {
+static co_status open_both(co_scoring *s) {
   const cohort_predict_options *options = s->options;
   const co_predictor_options predictor = {.model = options->model,
                                           .device = options->device,
@@ -244,12 +237,15 @@ static co_status open_both(scoring *s) {
                                           .threads = options->threads,
                                           .batch_size = options->batch_size};
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
+  const char *folder = options->source.temporary_folder ? options->source.temporary_folder : "/tmp";
   CO_RETURN_IF_FAILED(co_predictor_open(&s->predictor, s->ctx, &predictor));
+  // The one place where golden rows are replayed: behind it, the predictor is what it was in training.
+  CO_RETURN_IF_FAILED(co_golden_replay(&s->golden, s->predictor, folder));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, options->dataset));
   return co_check_dataset(s->predictor->model, s->dataset, false);
 }
 
-static void report(const scoring *s, cohort_result *result) {
+static void report(const co_scoring *s, cohort_result *result) {
   co_json *json = &result->json;
   co_json_key(json, "model");
   co_json_string(json, s->predictor->path);
@@ -257,14 +253,27 @@ static void report(const scoring *s, cohort_result *result) {
   co_json_string(json, s->options->output);
   co_json_key(json, "rows");
   co_json_int(json, s->count);
+  co_json_key(json, "resumed_at");
+  co_json_int(json, s->sink->complete ? s->count : s->sink->at.rows);
   co_json_key(json, "columns");
   co_json_open(json, '[');
   for (int64_t i = 0; i < s->columns.count; i++)
     co_json_string(json, s->columns.column[i].name);
   co_json_close(json);
-  if (to_file(s))
+  if (s->sink->complete)
+    co_text_printf(&result->text, "%s is complete; there is nothing to do\n", s->options->output);
+  else if (to_file(s))
     co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
                    s->options->output);
+  if (!s->sink->complete && s->sink->at.rows)
+    co_text_printf(&result->text, "went on behind row %lld\n", (long long)s->sink->at.rows);
+  co_json_key(json, "golden");
+  co_json_open(json, '{');
+  co_json_key(json, "rows");
+  co_json_int(json, s->golden.rows);
+  co_json_key(json, "largest_difference");
+  co_json_double(json, s->golden.difference);
+  co_json_close(json);
   co_text ignored;
   co_text_init(&ignored, s->ctx);
   co_json_key(json, "preprocessing");
@@ -273,7 +282,58 @@ static void report(const scoring *s, cohort_result *result) {
   co_text_free(&ignored);
 }
 
-static co_status predict(scoring *s, cohort_result *result) {
+// ---- one job and the next ----------------------------------------------------------------------
+
+static void hash_text(co_sha256 *hash, const char *text) {
+  co_sha256_update(hash, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+// All that changes what is written, beside the model and the rows.
+static void hash_options(const co_scoring *s, char hex[65]) {
+  const cohort_predict_options *o = s->options;
+  const char *const texts[] = {o->split,  o->format, o->table,     o->if_exists,
+                               o->device, o->shard,  o->precision, o->key};
+  const int64_t numbers[] = {o->top_k, o->calibrated, o->batch_size, s->count,
+                             o->threads ? o->threads : co_context_threads(s->ctx)};
+  co_sha256 hash;
+  co_sha256_init(&hash);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    hash_text(&hash, texts[i]);
+  for (int64_t i = 0; i < o->column_count; i++)
+    hash_text(&hash, o->columns[i]);
+  co_sha256_update(&hash, numbers, sizeof numbers);
+  co_sha256_final(&hash, hex);
+}
+
+static co_status describe_job(co_scoring *s) {
+  CO_RETURN_IF_FAILED(co_source_hash_file(s->ctx, s->predictor->path, s->job.model));
+  memcpy(s->job.source, co_dataset_fingerprint(s->dataset), sizeof s->job.source);
+  hash_options(s, s->job.options);
+  return CO_OK;
+}
+
+static co_status begin_output(co_scoring *s) {
+  const cohort_predict_options *o = s->options;
+  CO_RETURN_IF_FAILED(describe_job(s));
+  if (o->resume && !o->force && !co_sink_is_database(o->output) && co_path_exists(o->output)) {
+    s->sink->complete = true;
+    return co_manifest_confirm(s);
+  }
+  CO_RETURN_IF_FAILED(co_sink_begin(s->sink, &s->columns, &s->job));
+  s->written = s->saved = s->sink->at.rows;
+  if (s->written <= s->count) return CO_OK;
+  return co_fail_at(CO_ERR_IO, o->output, 0, 0,
+                    "the job before had come further than there are rows");
+}
+
+static co_status finish(co_scoring *s, const co_table_scoring *table) {
+  const co_position at = {.rows = s->count};
+  CO_RETURN_IF_FAILED(co_sink_finish(s->sink, &at));
+  CO_RETURN_IF_FAILED(co_manifest_write(s, table->result.sha256, table->result.rejected));
+  return co_sink_commit(s->sink);
+}
+
+static co_status predict(co_scoring *s, const co_table_scoring *table, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(s->options->dataset, "predict", "a dataset"));
   CO_RETURN_IF_FAILED(open_both(s));
   CO_RETURN_IF_FAILED(choose_rows(s));
@@ -283,70 +343,13 @@ static co_status predict(scoring *s, cohort_result *result) {
   CO_RETURN_IF_FAILED(make_room(s));
   CO_RETURN_IF_FAILED(
       co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
-  CO_RETURN_IF_FAILED(co_sink_begin(s->sink, &s->columns));
-  CO_RETURN_IF_FAILED(score_rows(s));
-  CO_RETURN_IF_FAILED(co_sink_commit(s->sink));
+  CO_RETURN_IF_FAILED(begin_output(s));
+  if (!s->sink->complete) {
+    CO_RETURN_IF_FAILED(score_rows(s));
+    CO_RETURN_IF_FAILED(finish(s, table));
+  }
   report(s, result);
   return CO_OK;
-}
-
-// ---- manifest ----------------------------------------------------------------------------------
-
-static co_status check_manifest(scoring *s, const cohort_predict_options *o) {
-  if (!o->manifest) return CO_OK;
-  if (strcmp(o->output, "-") == 0 || co_sink_is_database(o->output))
-    return co_fail(CO_ERR_USAGE, "--manifest lies beside a file; the output is none");
-  s->manifest = co_format(s->ctx, "%s.manifest.json", o->output);
-  if (!s->manifest) return CO_ERR_MEMORY;
-  const co_output wanted = {.path = s->manifest, .replace = o->force};
-  return co_output_check(s->ctx, &wanted);
-}
-
-static void render_manifest(const scoring *s, const co_model_file *model, int64_t rejected,
-                            co_json *json) {
-  co_json_open(json, '{');
-  co_json_key(json, "model");
-  co_json_open(json, '{');
-  co_json_key(json, "weights_sha256");
-  co_json_string(json, model->weights_sha256);
-  co_json_close(json);
-  co_json_key(json, "output");
-  co_json_open(json, '{');
-  co_json_key(json, "sha256");
-  co_json_string(json, s->sink->sha256);
-  co_json_key(json, "columns");
-  co_json_open(json, '[');
-  for (int64_t i = 0; i < s->columns.count; i++)
-    co_json_string(json, s->columns.column[i].name);
-  co_json_close(json);
-  co_json_close(json);
-  co_json_key(json, "shard");
-  co_json_string(json, s->options->shard);
-  co_json_key(json, "rows");
-  co_json_open(json, '{');
-  co_json_key(json, "read");
-  co_json_int(json, co_dataset_rows(s->dataset) + rejected);
-  co_json_key(json, "rejected");
-  co_json_int(json, rejected);
-  co_json_key(json, "scored");
-  co_json_int(json, s->count);
-  co_json_close(json);
-  co_json_close(json);
-}
-
-static co_status write_manifest(const scoring *s, int64_t rejected) {
-  co_model_file model;
-  co_json json;
-  if (!s->manifest) return CO_OK;
-  CO_RETURN_IF_FAILED(co_model_file_read(&model, s->arena, s->predictor->path));
-  co_json_init(&json, s->ctx, 0);
-  render_manifest(s, &model, rejected, &json);
-  co_text_append(&json.text, "\n", 1);
-  co_status status = json.text.status;
-  if (status == CO_OK)
-    status = co_write_file_atomic(s->ctx, s->manifest, json.text.data, json.text.length);
-  co_json_free(&json);
-  return status;
 }
 
 // ---- what can be told before anything is read --------------------------------------------------
@@ -387,9 +390,9 @@ static co_status check_source_table(const cohort_predict_options *o) {
 }
 
 // Before the model and the rows are read: what cannot be written need not be computed.
-static co_status open_output(scoring *s, const cohort_predict_options *o) {
+static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
   CO_RETURN_IF_FAILED(check_options(o));
-  CO_RETURN_IF_FAILED(check_manifest(s, o));
+  CO_RETURN_IF_FAILED(co_manifest_check(s, o));
   CO_RETURN_IF_FAILED(check_source_table(o));
   char *model = NULL;
   CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, o->model));
@@ -400,6 +403,7 @@ static co_status open_output(scoring *s, const cohort_predict_options *o) {
                                .table = o->table,
                                .if_exists = o->if_exists,
                                .replace = o->force,
+                               .resume = o->resume,
                                .inputs = inputs,
                                .input_count = 4};
   co_status status = co_sink_open(&s->sink, s->ctx, &s->where);
@@ -413,12 +417,11 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_event_scoring events = {0};
   co_table_scoring table = {0};
-  scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
+  co_scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
   co_status status = open_output(&s, options);
   if (status == CO_OK) status = co_event_scoring_begin(&events, context, options);
   if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
-  if (status == CO_OK) status = predict(&s, *out);
-  if (status == CO_OK) status = write_manifest(&s, table.result.rejected);
+  if (status == CO_OK) status = predict(&s, &table, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;

@@ -78,7 +78,7 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                        .reject = reject,
                                        .rejects = to_file ? output : NULL,
                                        // Of a table that is written again, so are they.
-                                       .replace_rejects = o->force || o->if_exists,
+                                       .replace_rejects = o->force || o->if_exists || o->resume,
                                        .output = beside,
                                        .temporary = &t->rows,
                                        .schema = &file.schema,

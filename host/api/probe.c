@@ -4,6 +4,7 @@
 #include "datasets/dataset.h"
 #include "host/api/api.h"
 #include "host/core/h5.h"
+#include "host/eval/golden.h"
 #include "host/persist/model_file.h"
 #include "models/model.h"
 
@@ -43,6 +44,13 @@ static co_status read_baselines(co_context *ctx, co_arena *arena, const char *pa
   return status;
 }
 
+static co_status read_golden(co_context *ctx, co_arena *arena, const char *path) {
+  co_model_golden golden = {.rounding = 0};
+  co_status status = co_model_file_read_golden(&golden, arena, path);
+  co_golden_free(&golden, ctx);
+  return status;
+}
+
 static co_status probe_model(cohort_context *context, const char *path) {
   co_context *ctx = context->ctx;
   co_arena *arena;
@@ -54,6 +62,7 @@ static co_status probe_model(cohort_context *context, const char *path) {
   if (status == CO_OK) {
     status = co_inspect_weights(ctx, path);
     if (status == CO_OK) status = read_baselines(ctx, arena, path, &file);
+    if (status == CO_OK) status = read_golden(ctx, arena, path);
     if (status == CO_OK) status = read_model(ctx, path, &file, &problems);
   } else if (status == CO_ERR_MODEL && file.newer) {
     status = CO_OK; // the same: it must not pass for damaged

@@ -99,7 +99,9 @@ typedef struct cli_predict_options {
   const char *as_of, *population;
   int64_t top_k; // CLI_UNSET = all classes
   const char *format, *table, *if_exists, *shard;
-  bool manifest;
+  const char *manifest;
+  bool resume;
+  int64_t save_rows; // CLI_UNSET = by default
   cli_list columns;
 } cli_predict_options;
 

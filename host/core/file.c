@@ -105,6 +105,50 @@ co_status co_atomic_begin(co_atomic_file *file, co_context *ctx, const char *pat
   return status;
 }
 
+// Whether the file that is open is still the one of that name: whoever had it may have renamed it.
+static bool is_named(int fd, const char *path) {
+  struct stat opened, named;
+  return fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && lstat(path, &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+static co_status lock_part(co_atomic_file *file) {
+  enum { TRIES = 100 };
+  for (int i = 0; i < TRIES; i++) {
+    int error, result;
+    DO_FAULTY(error, file->ctx,
+              file->lock = open_retry(file->temporary, O_RDWR | O_CREAT | O_NOFOLLOW, 0666));
+    if (error) return co_fail_errno(CO_ERR_IO, error, "cannot write '%s'", file->temporary);
+    do
+      result = flock(file->lock, LOCK_EX | LOCK_NB);
+    while (result == -1 && errno == EINTR);
+    if (result == -1 && errno == EWOULDBLOCK) {
+      co_status status =
+          co_fail_at(CO_ERR_IO, file->path, 0, 0, "another job is writing this output");
+      co_hint("it has '%s'; wait until it is done, or choose another -O", file->temporary);
+      return status;
+    }
+    // A file system without locks has none to wait for.
+    if (is_named(file->lock, file->temporary)) return CO_OK;
+    close(file->lock);
+    file->lock = -1;
+  }
+  return co_fail(CO_ERR_IO, "cannot write '%s': not a regular file, or it vanishes",
+                 file->temporary);
+}
+
+co_status co_atomic_begin_part(co_atomic_file *file, co_context *ctx, const char *path) {
+  *file = (co_atomic_file){.ctx = ctx, .lock = -1};
+  co_status status = resolve(&file->path, ctx, path);
+  if (status == CO_OK && !(file->temporary = co_format(ctx, "%s.part", file->path)))
+    status = CO_ERR_MEMORY;
+  if (status == CO_OK) status = lock_part(file);
+  if (status == CO_OK) return CO_OK;
+  file->keep = true; // it is another's
+  co_atomic_abort(file);
+  return status;
+}
+
 // Makes the temporary the file, unless something stands there that must not go.
 static co_status publish(const co_atomic_file *file) {
   struct stat info;
@@ -134,7 +178,7 @@ co_status co_atomic_commit(co_atomic_file *file) {
 
 void co_atomic_abort(co_atomic_file *file) {
   if (!file->ctx) return;
-  if (file->temporary) unlink(file->temporary);
+  if (file->temporary && !file->keep) unlink(file->temporary);
   if (file->lock >= 0) close(file->lock);
   co_free(file->ctx, file->temporary);
   co_free(file->ctx, file->path);

@@ -20,9 +20,13 @@ typedef struct co_atomic_file {
   char *path, *temporary; // owned
   int lock;               // of the temporary
   bool keep_existing;     // fail if a file of the name appears meanwhile
+  bool keep;              // the temporary is not removed, but renamed by a commit
 } co_atomic_file;
 // Creates the temporary, empty; the caller writes `file->temporary`.
 co_status co_atomic_begin(co_atomic_file *file, co_context *ctx, const char *path);
+// The same with a temporary whose name another process finds again, PATH.part, with what a dead one left
+// in it. While somebody has it, CO_ERR_IO: two jobs never write one file.
+co_status co_atomic_begin_part(co_atomic_file *file, co_context *ctx, const char *path);
 // Publishes the temporary. On failure the temporary is removed. Ends the use of `file`.
 co_status co_atomic_commit(co_atomic_file *file);
 // Removes the temporary if there; legal after commit and on a zeroed struct.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/eval/evaluation.h"
+#include "host/eval/golden.h"
 #include "host/eval/opening.h"
 #include "host/feed/shape_classes.h"
 #include "host/feed/submission_queue.h"
@@ -233,7 +234,9 @@ static co_status open_file(network *n, const co_predictor_options *options,
     CO_RETURN_IF_FAILED(co_estimator_choose_device(&own.device, n->model->predictor));
     CO_RETURN_IF_FAILED(open_estimator(n, &file, problems));
   }
-  return open_program(n, &own, precision);
+  CO_RETURN_IF_FAILED(open_program(n, &own, precision));
+  n->base.rounding = co_golden_rounding(n->backend, precision);
+  return CO_OK;
 }
 
 co_status co_network_open(co_predictor **out, co_context *ctx,

@@ -39,6 +39,7 @@ struct co_predictor {
   co_context *ctx;
   const char *path;      // of the model file; NULL = it is of none
   const co_model *model; // inputs, outputs, and the columns that rows must have
+  double rounding;       // of its scores, of one of a file (co_golden_rounding)
 };
 
 typedef struct co_predictor_options {

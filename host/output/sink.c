@@ -15,6 +15,8 @@ bool co_sink_is_database(const char *output) {
 }
 
 static co_status refuse(const co_sink_options *o) {
+  if (o->resume && strcmp(o->output, "-") == 0)
+    return co_fail(CO_ERR_USAGE, "--resume is for files and databases; the output is neither");
   if (co_sink_is_database(o->output)) {
     if (o->format)
       return co_fail(CO_ERR_USAGE, "--format %.200s is for files; the output is a database",
@@ -42,13 +44,21 @@ co_status co_sink_open(co_sink **out, co_context *ctx, const co_sink_options *op
                                                                                           options);
 }
 
-co_status co_sink_begin(co_sink *sink, const co_score_columns *columns) {
+co_status co_sink_begin(co_sink *sink, const co_score_columns *columns, const co_sink_job *job) {
   sink->columns = columns;
-  return sink->class_->begin(sink);
+  return sink->class_->begin(sink, job);
 }
 
 co_status co_sink_row(co_sink *sink, const co_score_cell *cells) {
   return sink->class_->row(sink, cells);
+}
+
+co_status co_sink_save(co_sink *sink, const co_position *position) {
+  return sink->class_->save ? sink->class_->save(sink, position) : CO_OK;
+}
+
+co_status co_sink_finish(co_sink *sink, const co_position *position) {
+  return sink->class_->finish ? sink->class_->finish(sink, position) : CO_OK;
 }
 
 co_status co_sink_commit(co_sink *sink) {
@@ -56,5 +66,7 @@ co_status co_sink_commit(co_sink *sink) {
 }
 
 void co_sink_close(co_sink *sink) {
-  if (sink) sink->class_->close(sink);
+  if (!sink) return;
+  co_free(sink->ctx, sink->at.state);
+  sink->class_->close(sink);
 }

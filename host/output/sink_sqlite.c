@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scores as a table of an SQLite database. Rows go into one that is there in a single transaction; a
-// new one appears by rename when complete, as any file does.
+// new one appears by rename when complete, as any file does. With `resume` they go by the way of a part
+// (sink_sql.h), in a database that is there, or in FILE.part.
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "datasets/sqlite_api.h"
+#include "host/core/hash.h"
 #include "host/core/output.h"
-#include "host/output/sink.h"
+#include "host/output/sink_sql.h"
 
 enum { PATIENCE = 10000 }; // milliseconds that another's lock is waited for
 
-typedef enum if_exists { FAIL, APPEND, REPLACE, UPSERT } if_exists;
-static const char *const if_exists_words[] = {"fail", "append", "replace", "upsert", NULL};
+static const char *const types[] = {
+    [CO_SCORE_TEXT] = "TEXT", [CO_SCORE_NUMBER] = "REAL", [CO_SCORE_INTEGER] = "INTEGER"};
 
 typedef struct sqlite_sink {
   co_sink base; // first
   const char *path;
-  if_exists if_exists;
+  co_sql_sink sql;
   co_sqlite_api api;
-  co_atomic_file file; // of a new database
+  // A new database; of one that is there and goes by the way of a part, an empty file that is its lock.
+  co_atomic_file file;
+  bool made, saved; // it is new; the file outlives the process
   void *database, *insert;
 } sqlite_sink;
 
@@ -46,12 +53,12 @@ static co_status execute(const sqlite_sink *s, const char *sql, const char *doin
 // ---- the table ---------------------------------------------------------------------------------
 
 // Names of tables have no case; a view stands in the way as well as a table.
-static co_status find_table(const sqlite_sink *s, bool *there) {
+static co_status find_table(const sqlite_sink *s, const char *table, bool *there) {
   static const char query[] = "SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND "
                               "lower(name) = lower(?1)";
   void *statement = NULL;
   int code = s->api.prepare_v2(s->database, query, -1, &statement, NULL);
-  if (code == CO_SQL_OK) code = s->api.bind_text(statement, 1, s->base.options->table, -1, NULL);
+  if (code == CO_SQL_OK) code = s->api.bind_text(statement, 1, table, -1, NULL);
   if (code == CO_SQL_OK) code = s->api.step(statement);
   *there = code == CO_SQL_ROW;
   co_status status = CO_OK;
@@ -66,105 +73,144 @@ static co_status find_table(const sqlite_sink *s, bool *there) {
 }
 
 static co_status check_table(const sqlite_sink *s, bool *there) {
-  CO_RETURN_IF_FAILED(find_table(s, there));
-  if (!*there || s->if_exists != FAIL) return CO_OK;
-  co_status status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "there is a table '%.200s' already",
-                                s->base.options->table);
-  co_hint("--if-exists append, replace or upsert, or another --table");
+  CO_RETURN_IF_FAILED(find_table(s, s->base.options->table, there));
+  if (!*there || s->sql.if_exists != CO_EXISTS_FAIL) return CO_OK;
+  return co_sql_table_exists(s->path, s->base.options->table);
+}
+
+// Runs statements that were added to an empty text, and empties it again.
+static co_status execute_text(const sqlite_sink *s, co_text *sql, const char *doing) {
+  CO_RETURN_IF_FAILED(sql->status);
+  co_status status = execute(s, sql->length ? sql->data : "", doing);
+  sql->length = 0;
   return status;
-}
-
-static const co_score_column *key_of(const co_score_columns *columns) {
-  for (int64_t i = 0; i < columns->count; i++)
-    if (columns->column[i].content == CO_SCORE_KEY) return &columns->column[i];
-  return NULL;
-}
-
-static void add_create(co_text *sql, const sqlite_sink *s) {
-  static const char *const types[] = {
-      [CO_SCORE_TEXT] = "TEXT", [CO_SCORE_NUMBER] = "REAL", [CO_SCORE_INTEGER] = "INTEGER"};
-  const co_score_columns *columns = s->base.columns;
-  co_text_printf(sql, "CREATE TABLE ");
-  co_sqlite_add_name(sql, s->base.options->table);
-  for (int64_t i = 0; i < columns->count; i++) {
-    const co_score_column *column = &columns->column[i];
-    co_text_printf(sql, i ? ", " : " (");
-    co_sqlite_add_name(sql, column->name);
-    bool primary = s->if_exists == UPSERT && column == key_of(columns);
-    co_text_printf(sql, " %s NOT NULL%s", types[column->type], primary ? " PRIMARY KEY" : "");
-  }
-  co_text_printf(sql, ")");
-}
-
-static void add_insert(co_text *sql, const sqlite_sink *s) {
-  const co_score_columns *columns = s->base.columns;
-  const co_score_column *key = key_of(columns);
-  co_text_printf(sql, "INSERT INTO ");
-  co_sqlite_add_name(sql, s->base.options->table);
-  for (int64_t i = 0; i < columns->count; i++) {
-    co_text_printf(sql, i ? ", " : " (");
-    co_sqlite_add_name(sql, columns->column[i].name);
-  }
-  for (int64_t i = 0; i < columns->count; i++)
-    co_text_printf(sql, i ? ", ?" : ") VALUES (?");
-  co_text_printf(sql, ")");
-  if (s->if_exists != UPSERT) return;
-  co_text_printf(sql, " ON CONFLICT (");
-  co_sqlite_add_name(sql, key->name);
-  co_text_printf(sql, ") DO %s", columns->count == 1 ? "NOTHING" : "UPDATE SET ");
-  const char *comma = "";
-  for (int64_t i = 0; i < columns->count; i++) {
-    if (&columns->column[i] == key) continue;
-    co_text_printf(sql, "%s", comma);
-    co_sqlite_add_name(sql, columns->column[i].name);
-    co_text_printf(sql, " = excluded.");
-    co_sqlite_add_name(sql, columns->column[i].name);
-    comma = ", ";
-  }
 }
 
 static co_status make_table(const sqlite_sink *s, co_text *sql) {
   bool there;
   CO_RETURN_IF_FAILED(check_table(s, &there));
-  if (there && s->if_exists == REPLACE) {
-    co_text_printf(sql, "DROP TABLE ");
-    co_sqlite_add_name(sql, s->base.options->table);
-    CO_RETURN_IF_FAILED(sql->status);
-    CO_RETURN_IF_FAILED(execute(s, sql->data, "cannot replace the table"));
+  if (there && s->sql.if_exists == CO_EXISTS_REPLACE) {
+    co_text_printf(sql, "DROP TABLE %s;", s->sql.table);
+    CO_RETURN_IF_FAILED(execute_text(s, sql, "cannot replace the table"));
     there = false;
   }
-  if (there) return CO_OK;
-  sql->length = 0;
-  add_create(sql, s);
-  CO_RETURN_IF_FAILED(sql->status);
-  return execute(s, sql->data, "cannot make the table");
+  if (!there) co_sql_add_create(sql, &s->sql, s->sql.table);
+  return execute_text(s, sql, "cannot make the table");
 }
 
-static co_status prepare_insert(sqlite_sink *s, co_text *sql) {
-  sql->length = 0;
-  add_insert(sql, s);
+static co_status prepare(const sqlite_sink *s, co_text *sql, void **statement) {
   CO_RETURN_IF_FAILED(sql->status);
-  int code = s->api.prepare_v2(s->database, sql->data, -1, &s->insert, NULL);
+  int code = s->api.prepare_v2(s->database, sql->data, -1, statement, NULL);
+  sql->length = 0;
   if (code == CO_SQL_OK) return CO_OK;
   co_status status = failed(s, "rows do not fit the table that is there", code);
-  if (code == CO_SQL_BUSY) return status;
-  co_hint("%s; or --if-exists replace makes it anew",
-          s->if_exists == UPSERT ? "upsert needs the columns, and the key as PRIMARY KEY"
-                                 : "it needs the columns of the output, which --columns names");
+  if (code != CO_SQL_BUSY) co_sql_hint_mismatch(s->sql.if_exists);
   return status;
+}
+
+static co_status prepare_insert(sqlite_sink *s, co_text *sql, const char *table) {
+  co_text_printf(sql, "INSERT INTO %s", table);
+  co_sql_add_columns(sql, &s->sql);
+  for (int64_t i = 0; i < s->base.columns->count; i++)
+    co_text_printf(sql, i ? ", ?" : " VALUES (?");
+  co_text_printf(sql, ")");
+  co_sql_add_conflict(sql, &s->sql);
+  return prepare(s, sql, &s->insert);
+}
+
+// ---- a job that goes on --------------------------------------------------------------------------
+
+static const char *column_text(const sqlite_sink *s, void *statement, int column) {
+  const char *text = (const char *)s->api.column_text(statement, column);
+  return text ? text : "";
+}
+
+// Of a job before: its position, or that it is done; else nothing.
+static co_status take_job(sqlite_sink *s, void *statement, const co_sink_job *job, bool *begun) {
+  co_sink *sink = &s->base;
+  bool done = strtoll(column_text(s, statement, 3), NULL, 10);
+  char print[200];
+  co_sink_job_print(print, job);
+  sink->complete = done && strcmp(column_text(s, statement, 0), print) == 0;
+  if (done) return CO_OK; // if it was another, this is a new one
+  CO_RETURN_IF_FAILED(co_sink_job_check(column_text(s, statement, 0), job, s->path));
+  *begun = true;
+  sink->at.rows = strtoll(column_text(s, statement, 1), NULL, 10);
+  sink->at.state = co_strdup(sink->ctx, column_text(s, statement, 2));
+  return sink->at.state ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status find_job(sqlite_sink *s, co_text *sql, const co_sink_job *job, bool *begun) {
+  void *statement = NULL;
+  co_sql_add_jobs_table(sql, &s->sql);
+  CO_RETURN_IF_FAILED(execute_text(s, sql, "cannot write the database"));
+  co_sql_add_find_job(sql, &s->sql);
+  CO_RETURN_IF_FAILED(prepare(s, sql, &statement));
+  int code = s->api.step(statement);
+  co_status status = CO_OK;
+  if (code == CO_SQL_ROW)
+    status = take_job(s, statement, job, begun);
+  else if (code != CO_SQL_DONE)
+    status = failed(s, "cannot read the database", code);
+  s->api.finalize(statement);
+  return status;
+}
+
+// Whether the part's rows will fit is known before there are any.
+static co_status try_move(const sqlite_sink *s, co_text *sql) {
+  bool there;
+  void *statement = NULL;
+  CO_RETURN_IF_FAILED(check_table(s, &there));
+  if (!there || s->sql.if_exists == CO_EXISTS_REPLACE) return CO_OK;
+  co_sql_add_move(sql, &s->sql);
+  co_status status = prepare(s, sql, &statement);
+  if (statement) s->api.finalize(statement);
+  return status;
+}
+
+static co_status begin_part(sqlite_sink *s, co_text *sql, const co_sink_job *job) {
+  bool begun = false;
+  CO_RETURN_IF_FAILED(find_job(s, sql, job, &begun));
+  if (s->base.complete) return execute(s, "COMMIT", "cannot write the database");
+  if (!begun) {
+    co_text_printf(sql, "DROP TABLE IF EXISTS %s;", s->sql.part);
+    co_sql_add_create(sql, &s->sql, s->sql.part);
+    co_sql_add_begin_job(sql, &s->sql, job);
+    CO_RETURN_IF_FAILED(execute_text(s, sql, "cannot make the table"));
+  }
+  CO_RETURN_IF_FAILED(try_move(s, sql));
+  CO_RETURN_IF_FAILED(execute(s, "COMMIT; BEGIN IMMEDIATE", "cannot write the database"));
+  return prepare_insert(s, sql, s->sql.part);
+}
+
+// What a job that was killed left is of no use once a table is written otherwise.
+static co_status drop_part(const sqlite_sink *s, co_text *sql) {
+  bool there;
+  CO_RETURN_IF_FAILED(find_table(s, "cohort_jobs", &there));
+  if (!there) return CO_OK;
+  co_text_printf(sql, "DROP TABLE IF EXISTS %s;DELETE FROM %s WHERE output = ", s->sql.part,
+                 s->sql.jobs);
+  co_sql_add_text(sql, s->sql.name);
+  return execute_text(s, sql, "cannot write the database");
 }
 
 // ---- rows --------------------------------------------------------------------------------------
 
-static co_status begin(co_sink *sink) {
-  sqlite_sink *s = (sqlite_sink *)sink;
-  if (s->if_exists == UPSERT && !key_of(sink->columns))
-    return co_fail(CO_ERR_USAGE, "--if-exists upsert needs the key among the --columns");
+static co_status begin_rows(sqlite_sink *s, co_text *sql, const co_sink_job *job) {
   CO_RETURN_IF_FAILED(execute(s, "BEGIN IMMEDIATE", "cannot write the database"));
+  if (s->base.options->resume) return begin_part(s, sql, job);
+  CO_RETURN_IF_FAILED(make_table(s, sql));
+  CO_RETURN_IF_FAILED(drop_part(s, sql));
+  return prepare_insert(s, sql, s->sql.table);
+}
+
+static co_status begin(co_sink *sink, const co_sink_job *job) {
+  sqlite_sink *s = (sqlite_sink *)sink;
+  s->sql.columns = sink->columns;
+  CO_RETURN_IF_FAILED(co_sql_check_key(&s->sql));
   co_text sql;
   co_text_init(&sql, sink->ctx);
-  co_status status = make_table(s, &sql);
-  if (status == CO_OK) status = prepare_insert(s, &sql);
+  co_status status = begin_rows(s, &sql, job);
   co_text_free(&sql);
   return status;
 }
@@ -193,38 +239,78 @@ static void close_database(sqlite_sink *s) {
   s->insert = s->database = NULL;
 }
 
+static co_status save(co_sink *sink, const co_position *position) {
+  sqlite_sink *s = (sqlite_sink *)sink;
+  co_text sql;
+  if (!sink->options->resume) return CO_OK;
+  co_text_init(&sql, sink->ctx);
+  co_sql_add_position(&sql, &s->sql, position, false);
+  co_text_printf(&sql, "COMMIT; BEGIN IMMEDIATE");
+  co_status status = execute_text(s, &sql, "cannot commit rows");
+  co_text_free(&sql);
+  s->saved = s->saved || status == CO_OK;
+  return status;
+}
+
+static co_status publish(sqlite_sink *s, co_text *sql, const co_position *position) {
+  bool there;
+  if (s->insert) s->api.finalize(s->insert); // the part can be renamed only then
+  s->insert = NULL;
+  CO_RETURN_IF_FAILED(check_table(s, &there));
+  co_sql_add_publish(sql, &s->sql, s->sql.table, there);
+  co_sql_add_position(sql, &s->sql, position, true);
+  return execute_text(s, sql, "cannot write the table");
+}
+
+static co_status finish(co_sink *sink, const co_position *position) {
+  sqlite_sink *s = (sqlite_sink *)sink;
+  if (!sink->options->resume) return CO_OK;
+  co_text sql;
+  co_text_init(&sql, sink->ctx);
+  co_status status = publish(s, &sql, position);
+  co_text_free(&sql);
+  return status;
+}
+
 static co_status commit(co_sink *sink) {
   sqlite_sink *s = (sqlite_sink *)sink;
   CO_RETURN_IF_FAILED(execute(s, "COMMIT", "cannot commit the rows"));
   close_database(s);
-  return s->file.ctx ? co_atomic_commit(&s->file) : CO_OK;
+  s->file.keep = sink->options->resume;
+  return s->made ? co_atomic_commit(&s->file) : CO_OK;
 }
 
 static void close_sqlite(co_sink *sink) {
   sqlite_sink *s = (sqlite_sink *)sink;
   close_database(s);
+  s->file.keep = s->made && s->saved;
   co_atomic_abort(&s->file);
+  co_sql_sink_free(&s->sql, sink->ctx);
   co_sqlite_unload(&s->api);
   co_free(sink->ctx, s);
 }
 
 // ---- opening -----------------------------------------------------------------------------------
 
-static co_status check_options(sqlite_sink *s) {
-  const co_sink_options *o = s->base.options;
-  if (!o->table || !*o->table) {
-    co_status status = co_fail(CO_ERR_USAGE, "a database as output needs --table TABLE");
-    co_hint("-O %.200s --table scores", o->output);
-    return status;
-  }
-  for (int i = 0; o->if_exists && if_exists_words[i]; i++)
-    if (strcmp(if_exists_words[i], o->if_exists) == 0) {
-      s->if_exists = (if_exists)i;
-      return CO_OK;
-    }
-  if (!o->if_exists) return CO_OK;
-  return co_fail(CO_ERR_USAGE, "--if-exists %.200s: there are fail, append, replace and upsert",
-                 o->if_exists);
+// Names of tables have no case.
+static co_status name_tables(sqlite_sink *s) {
+  co_context *ctx = s->base.ctx;
+  co_text quoted, part;
+  co_text_init(&quoted, ctx);
+  co_text_init(&part, ctx);
+  s->sql.name = co_strdup(ctx, s->base.options->table);
+  for (char *c = s->sql.name; c && *c; c++)
+    *c = (char)tolower((unsigned char)*c);
+  co_sqlite_add_name(&quoted, s->base.options->table);
+  co_text_printf(&part, "\"cohort_part_%08x\"",
+                 s->sql.name ? co_crc32c(0, s->sql.name, strlen(s->sql.name)) : 0);
+  if (quoted.status == CO_OK) s->sql.table = co_strdup(ctx, quoted.data);
+  if (part.status == CO_OK) s->sql.part = co_strdup(ctx, part.data);
+  s->sql.jobs = co_strdup(ctx, "cohort_jobs");
+  s->sql.types = types;
+  co_text_free(&quoted);
+  co_text_free(&part);
+  return s->sql.name && s->sql.table && s->sql.part && s->sql.jobs ? CO_OK : CO_ERR_MEMORY;
 }
 
 static co_status open_database(sqlite_sink *s, const char *path) {
@@ -232,7 +318,34 @@ static co_status open_database(sqlite_sink *s, const char *path) {
   int code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READWRITE, NULL);
   if (code == CO_SQL_OK) code = s->api.busy_timeout(s->database, PATIENCE);
   if (code != CO_SQL_OK) return failed(s, "cannot open the database", code);
-  return check_table(s, &there);
+  // With `resume` it may be that of the same job, which is complete.
+  return s->base.options->resume ? find_table(s, s->base.options->table, &there)
+                                 : check_table(s, &there);
+}
+
+// A lock of its own for each table, since SQLite's are free between two transactions.
+static co_status lock_table(sqlite_sink *s) {
+  char *path =
+      co_format(s->base.ctx, "%s.%08x", s->path, co_crc32c(0, s->sql.name, strlen(s->sql.name)));
+  co_status status = path ? co_atomic_begin_part(&s->file, s->base.ctx, path) : CO_ERR_MEMORY;
+  co_free(s->base.ctx, path);
+  return status;
+}
+
+static co_status open_new(sqlite_sink *s, const co_output *wanted) {
+  s->made = true;
+  if (!s->base.options->resume) {
+    CO_RETURN_IF_FAILED(co_output_begin(&s->file, s->base.ctx, wanted));
+    CO_RETURN_IF_FAILED(open_database(s, s->file.temporary));
+    // Of a temporary there is nothing to roll back; it is synced before it gets its name.
+    return execute(s, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF",
+                   "cannot make the database");
+  }
+  CO_RETURN_IF_FAILED(co_output_check(s->base.ctx, wanted));
+  CO_RETURN_IF_FAILED(co_atomic_begin_part(&s->file, s->base.ctx, s->path));
+  s->file.keep_existing = true;
+  s->saved = lseek(s->file.lock, 0, SEEK_END) > 0;
+  return open_database(s, s->file.temporary);
 }
 
 // A source may lie in the same database: its rows are read before the first is written. What else is
@@ -240,26 +353,25 @@ static co_status open_database(sqlite_sink *s, const char *path) {
 static co_status open_file(sqlite_sink *s) {
   struct stat info;
   const co_sink_options *o = s->base.options;
-  CO_RETURN_IF_FAILED(check_options(s));
+  CO_RETURN_IF_FAILED(co_sql_check_options(&s->sql.if_exists, o));
   s->path = co_sink_file(o->output);
-  if (stat(s->path, &info) == 0) {
-    const co_output wanted = {.path = s->path, .replace = true};
-    CO_RETURN_IF_FAILED(co_output_check(s->base.ctx, &wanted));
-    CO_RETURN_IF_FAILED(co_sqlite_load(&s->api));
-    return open_database(s, s->path);
-  }
-  const co_output wanted = {.path = s->path};
+  CO_RETURN_IF_FAILED(name_tables(s));
+  bool there = stat(s->path, &info) == 0;
+  const co_output wanted = {.path = s->path, .replace = there};
+  if (there) CO_RETURN_IF_FAILED(co_output_check(s->base.ctx, &wanted));
   CO_RETURN_IF_FAILED(co_sqlite_load(&s->api));
-  CO_RETURN_IF_FAILED(co_output_begin(&s->file, s->base.ctx, &wanted));
-  CO_RETURN_IF_FAILED(open_database(s, s->file.temporary));
-  // Of a temporary there is nothing to roll back; it is synced before it gets its name.
-  return execute(s, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF",
-                 "cannot make the database");
+  if (!there) return open_new(s, &wanted);
+  if (o->resume) CO_RETURN_IF_FAILED(lock_table(s));
+  return open_database(s, s->path);
 }
 
 co_status co_sqlite_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options) {
-  static const co_sink_class class_ = {
-      .begin = begin, .row = row, .commit = commit, .close = close_sqlite};
+  static const co_sink_class class_ = {.begin = begin,
+                                       .row = row,
+                                       .save = save,
+                                       .finish = finish,
+                                       .commit = commit,
+                                       .close = close_sqlite};
   sqlite_sink *s = co_alloc_zero(ctx, 1, sizeof *s);
   if (!s) return CO_ERR_MEMORY;
   s->base = (co_sink){.class_ = &class_, .ctx = ctx, .options = options};

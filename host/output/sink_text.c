@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scores as text: separated values, or a JSON object a line.
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "host/core/hash.h"
 #include "host/core/json.h"
@@ -9,10 +12,12 @@
 #include "host/output/sink.h"
 
 typedef struct text_sink {
-  co_sink base;   // first
-  char separator; // 0 = JSON lines
-  co_atomic_file file;
+  co_sink base;        // first
+  char separator;      // 0 = JSON lines
+  co_atomic_file file; // of standard output none
   co_writer *writer;
+  co_journal *journal;
+  bool saved; // there is a position to go on from
   co_sha256 hash;
   co_text line;
   co_json json; // of a line
@@ -27,13 +32,12 @@ static co_status write_line(text_sink *s, co_text *line) {
   return co_writer_write(s->writer, line->data, line->length);
 }
 
-static co_status begin(co_sink *sink) {
-  text_sink *s = (text_sink *)sink;
+static co_status write_header(text_sink *s) {
   if (!s->separator) return CO_OK;
   s->line.length = 0;
-  for (int64_t i = 0; i < sink->columns->count; i++) {
+  for (int64_t i = 0; i < s->base.columns->count; i++) {
     if (i) co_text_append(&s->line, &s->separator, 1);
-    co_score_add_text(&s->line, sink->columns->column[i].name, s->separator);
+    co_score_add_text(&s->line, s->base.columns->column[i].name, s->separator);
   }
   return write_line(s, &s->line);
 }
@@ -74,18 +78,86 @@ static co_status row(co_sink *sink, const co_score_cell *cells) {
   return s->separator ? write_separated(s, cells) : write_object(s, cells);
 }
 
-static co_status commit(co_sink *sink) {
+// ---- what outlives the process -----------------------------------------------------------------
+
+// Hashes what is there of the file, and cuts off what was written after the last position.
+static co_status take_up(text_sink *s) {
+  char block[1 << 14];
+  int64_t left = s->base.at.bytes;
+  FILE *file = fopen(s->file.temporary, "rbe");
+  if (!file) return co_fail_errno(CO_ERR_IO, errno, "cannot read '%s'", s->file.temporary);
+  while (left > 0) {
+    size_t some = left < (int64_t)sizeof block ? (size_t)left : sizeof block;
+    size_t got = fread(block, 1, some, file);
+    if (!got) break;
+    co_sha256_update(&s->hash, block, got);
+    left -= (int64_t)got;
+  }
+  fclose(file);
+  if (left) {
+    co_status status =
+        co_fail_at(CO_ERR_IO, s->file.temporary, 0, 0, "the file is shorter than its journal says");
+    co_hint("without --resume the job is begun anew");
+    return status;
+  }
+  return co_truncate_file(s->base.ctx, s->file.temporary, s->base.at.bytes);
+}
+
+static co_status begin(co_sink *sink, const co_sink_job *job) {
   text_sink *s = (text_sink *)sink;
+  if (!s->file.ctx) return write_header(s);
+  const char *path = s->file.path;
+  s->saved = sink->options->resume; // whatever is wrong with it, it stays
+  if (s->saved) {
+    CO_RETURN_IF_FAILED(co_journal_read(&sink->at, sink->ctx, path, job));
+    s->saved = sink->at.rows > 0;
+  }
+  if (s->saved)
+    CO_RETURN_IF_FAILED(take_up(s));
+  else
+    CO_RETURN_IF_FAILED(co_truncate_file(sink->ctx, s->file.temporary, 0));
+  CO_RETURN_IF_FAILED(co_journal_begin(&s->journal, sink->ctx, path, job, &sink->at));
+  CO_RETURN_IF_FAILED(co_writer_open(&s->writer, sink->ctx, s->file.temporary, true));
+  return s->saved ? CO_OK : write_header(s);
+}
+
+static co_status save(co_sink *sink, const co_position *position) {
+  text_sink *s = (text_sink *)sink;
+  if (!s->file.ctx) return CO_OK;
+  co_position at = *position;
+  CO_RETURN_IF_FAILED(co_writer_sync(s->writer));
+  at.bytes = co_writer_position(s->writer);
+  CO_RETURN_IF_FAILED(co_journal_add(s->journal, &at));
+  s->saved = true;
+  return CO_OK;
+}
+
+static co_status finish(co_sink *sink, const co_position *position) {
+  text_sink *s = (text_sink *)sink;
+  CO_RETURN_IF_FAILED(save(sink, position));
   co_status status = co_writer_close(s->writer);
   s->writer = NULL;
-  if (status == CO_OK && s->file.ctx) status = co_atomic_commit(&s->file);
-  if (status == CO_OK) co_sha256_final(&s->hash, sink->sha256);
+  co_sha256_final(&s->hash, sink->sha256);
+  return status;
+}
+
+static co_status commit(co_sink *sink) {
+  text_sink *s = (text_sink *)sink;
+  if (!s->file.ctx) return CO_OK;
+  char *path = co_strdup(sink->ctx, s->file.path);
+  s->file.keep = true;
+  co_status status = path ? co_atomic_commit(&s->file) : CO_ERR_MEMORY;
+  if (status == CO_OK) status = co_journal_remove(sink->ctx, path);
+  co_free(sink->ctx, path);
   return status;
 }
 
 static void close_text(co_sink *sink) {
   text_sink *s = (text_sink *)sink;
   co_writer_close(s->writer);
+  co_journal_close(s->journal);
+  s->file.keep = s->saved;
+  if (s->file.ctx && s->journal && !s->saved) co_journal_remove(sink->ctx, s->file.path);
   co_atomic_abort(&s->file);
   co_text_free(&s->line);
   co_json_free(&s->json);
@@ -137,18 +209,25 @@ static co_status choose_format(char *separator, const co_sink_options *o) {
 
 static co_status open_file(text_sink *s) {
   const co_sink_options *o = s->base.options;
-  const co_output wanted = {o->output, o->replace, o->inputs, o->input_count};
+  // With `resume` it may be that of the same job, which is complete.
+  const co_output wanted = {o->output, o->replace || o->resume, o->inputs, o->input_count};
   bool to_file = strcmp(o->output, "-") != 0;
   if (to_file) CO_RETURN_IF_FAILED(co_output_check(s->base.ctx, &wanted));
   CO_RETURN_IF_FAILED(choose_format(&s->separator, o));
   if (!to_file) return co_writer_open(&s->writer, s->base.ctx, "-", true);
-  CO_RETURN_IF_FAILED(co_output_begin(&s->file, s->base.ctx, &wanted));
-  return co_writer_open(&s->writer, s->base.ctx, s->file.temporary, false);
+  CO_RETURN_IF_FAILED(co_atomic_begin_part(&s->file, s->base.ctx, o->output));
+  s->saved = lseek(s->file.lock, 0, SEEK_END) > 0; // by a job before
+  s->file.keep_existing = !o->replace;
+  return CO_OK;
 }
 
 co_status co_text_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options) {
-  static const co_sink_class class_ = {
-      .begin = begin, .row = row, .commit = commit, .close = close_text};
+  static const co_sink_class class_ = {.begin = begin,
+                                       .row = row,
+                                       .save = save,
+                                       .finish = finish,
+                                       .commit = commit,
+                                       .close = close_text};
   text_sink *s = co_alloc_zero(ctx, 1, sizeof *s);
   if (!s) return CO_ERR_MEMORY;
   s->base = (co_sink){.class_ = &class_, .ctx = ctx, .options = options};

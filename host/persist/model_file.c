@@ -7,6 +7,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/persist/model_arrays.h"
 
 enum { FORMAT_VERSION = 1 };
 
@@ -60,31 +61,6 @@ static bool has_trained(const co_store *store, int k) {
 
 static char *trained_path(co_context *ctx, int k, const co_param_info *info) {
   return co_format(ctx, "%s/%s", trained[k].group, info->name);
-}
-
-// ---- arrays ------------------------------------------------------------------------------------
-
-co_status co_model_arrays_add(co_model_arrays *arrays, co_context *ctx, const co_fitted *array) {
-  CO_RETURN_IF_FAILED(co_grow(ctx, (void **)&arrays->items, &arrays->capacity, arrays->count,
-                              sizeof *arrays->items));
-  arrays->items[arrays->count++] = *array;
-  return CO_OK;
-}
-
-static size_t bytes_of(const co_fitted *array) {
-  return (size_t)co_shape_count(&array->shape) * co_dtype_size(array->dtype);
-}
-
-void co_model_arrays_fingerprint(const co_model_arrays *arrays, char hex[65]) {
-  co_sha256 hash;
-  co_sha256_init(&hash);
-  for (int64_t i = 0; i < arrays->count; i++) {
-    const co_fitted *array = &arrays->items[i];
-    co_sha256_update(&hash, array->feature, strlen(array->feature) + 1);
-    co_sha256_update(&hash, array->name, strlen(array->name) + 1);
-    co_sha256_update(&hash, array->bytes, bytes_of(array));
-  }
-  co_sha256_final(&hash, hex);
 }
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -207,30 +183,27 @@ static co_status write_fitted(co_h5 *file, co_fitted *const *fitted, int64_t cou
   return CO_OK;
 }
 
-static co_status write_arrays(co_h5 *file, const char *group, const co_model_arrays *arrays,
-                              co_arena *arena) {
-  CO_RETURN_IF_FAILED(co_h5_make_group(file, group));
-  for (int64_t i = 0; i < arrays->count; i++) {
-    const co_fitted *array = &arrays->items[i];
-    char *path = co_arena_format(arena, "%s/%s/%s", group, array->feature, array->name);
-    if (!path) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(
-        co_h5_write(file, path, array->dtype, &array->shape, array->bytes, NULL, true));
-  }
-  return CO_OK;
-}
-
 static co_status write_estimators(co_h5 *file, const co_model_file_content *content,
                                   co_arena *arena) {
   if (content->predictor)
-    CO_RETURN_IF_FAILED(write_arrays(file, CO_MODEL_PREDICTOR_GROUP, content->predictor, arena));
+    CO_RETURN_IF_FAILED(
+        co_model_arrays_write(file, CO_MODEL_PREDICTOR_GROUP, content->predictor, arena));
   for (int64_t i = 0; i < content->baseline_count; i++) {
     const co_model_baseline *baseline = &content->baselines[i];
     char *group = co_arena_format(arena, "%s/%s", CO_MODEL_BASELINES_GROUP, baseline->name);
     if (!group) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(write_arrays(file, group, baseline->arrays, arena));
+    CO_RETURN_IF_FAILED(co_model_arrays_write(file, group, baseline->arrays, arena));
   }
   return CO_OK;
+}
+
+static co_status write_golden(co_h5 *file, const co_model_golden *golden, co_arena *arena) {
+  if (!golden) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_model_arrays_write(file, CO_MODEL_GOLDEN_GROUP "/inputs", &golden->inputs, arena));
+  CO_RETURN_IF_FAILED(
+      co_model_arrays_write(file, CO_MODEL_GOLDEN_GROUP "/scores", &golden->scores, arena));
+  return co_h5_set_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", golden->rounding);
 }
 
 static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state) {
@@ -289,6 +262,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
   CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
   CO_RETURN_IF_FAILED(write_estimators(file, content, arena));
+  CO_RETURN_IF_FAILED(write_golden(file, content->golden, arena));
   return content->training ? write_training(file, content->store, content->training) : CO_OK;
 }
 
@@ -523,57 +497,23 @@ co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted
   return status;
 }
 
-// A dataset that was never written reads as zeros of whatever size it claims. Cohort stores weights
-// as they are; room is left for tools that compress.
-static bool is_stored(const co_h5_info *info, const co_shape *shape) {
-  enum { SMALL = 1 << 20, COMPRESSION = 16 };
-  double bytes = (double)co_shape_count(shape) * (double)sizeof(float);
-  return bytes <= SMALL || (double)info->stored_bytes * COMPRESSION >= bytes;
-}
-
-static co_status read_array(co_h5 *file, co_arena *arena, const char *path, co_fitted *array) {
-  co_h5_info info;
-  CO_RETURN_IF_FAILED(co_h5_get_info(file, path, &info));
-  if (info.is_group || info.is_string || !is_stored(&info, &info.shape))
-    return co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0, "'%s' is damaged", path);
-  array->dtype = info.dtype;
-  array->shape = info.shape;
-  array->bytes =
-      co_arena_alloc(arena, (size_t)co_shape_count(&info.shape) + 1, co_dtype_size(info.dtype));
-  return array->bytes ? co_h5_read(file, path, info.dtype, &info.shape, array->bytes)
-                      : CO_ERR_MEMORY;
-}
-
-static co_status read_arrays(co_h5 *file, co_arena *arena, const char *group,
-                             co_model_arrays *out) {
-  char **features, **names;
-  int64_t feature_count, name_count;
-  out->count = 0;
-  if (!co_h5_exists(file, group))
-    return co_fail_at(CO_ERR_MODEL, co_h5_path(file), 0, 0, "there is no '%s'", group);
-  CO_RETURN_IF_FAILED(co_h5_list(file, group, arena, &features, &feature_count));
-  for (int64_t i = 0; i < feature_count; i++) {
-    char *folder = co_arena_format(arena, "%s/%s", group, features[i]);
-    if (!folder) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(co_h5_list(file, folder, arena, &names, &name_count));
-    for (int64_t k = 0; k < name_count; k++) {
-      co_fitted array = {.feature = features[i], .name = names[k]};
-      char *path = co_arena_format(arena, "%s/%s", folder, names[k]);
-      if (!path) return CO_ERR_MEMORY;
-      CO_RETURN_IF_FAILED(read_array(file, arena, path, &array));
-      CO_RETURN_IF_FAILED(co_model_arrays_add(out, co_arena_context(arena), &array));
-    }
-  }
-  return CO_OK;
-}
-
-co_status co_model_file_read_arrays(co_model_arrays *out, co_arena *arena, const char *path,
-                                    const char *group) {
+static co_status read_rounding(double *out, co_context *ctx, const char *path, bool *there) {
   co_h5 *file;
-  CO_RETURN_IF_FAILED(co_h5_open(&file, co_arena_context(arena), path, CO_ERR_MODEL));
-  co_status status = read_arrays(file, arena, group, out);
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  *there = co_h5_exists(file, CO_MODEL_GOLDEN_GROUP);
+  co_status status =
+      *there ? co_h5_get_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", out) : CO_OK;
   co_h5_abandon(file);
   return status;
+}
+
+co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path) {
+  bool there;
+  CO_RETURN_IF_FAILED(read_rounding(&out->rounding, co_arena_context(arena), path, &there));
+  if (!there) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_GOLDEN_GROUP "/inputs"));
+  return co_model_file_read_arrays(&out->scores, arena, path, CO_MODEL_GOLDEN_GROUP "/scores");
 }
 
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {
@@ -591,7 +531,7 @@ co_status co_model_file_check_weights(co_context *ctx, const char *path, const c
       status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has shape %s, its config says %s", name,
                           info.is_group ? "of a group" : has, want);
     }
-    if (status == CO_OK && !is_stored(&info, &param->shape))
+    if (status == CO_OK && !co_model_is_stored(&info, &param->shape))
       status =
           co_fail_at(CO_ERR_MODEL, path, 0, 0, "'%s' has %lld values, but stores %lld bytes", name,
                      (long long)co_shape_count(&param->shape), (long long)info.stored_bytes);

@@ -13,7 +13,7 @@
 #include "host/config/config.h"
 #include "host/core/schema.h"
 #include "host/exec/program.h"
-#include "host/graph/feed.h"
+#include "host/persist/model_arrays.h"
 
 #define CO_MODEL_FILE_KIND "model" // of checkpoints, too: what h5.h calls the kind of a file
 
@@ -36,13 +36,6 @@ typedef struct co_training_state {
   double *sums;          // owned by whoever filled it
 } co_training_state;
 
-// Named arrays, each of an output, of what is no network.
-typedef struct co_model_arrays {
-  co_fitted *items; // co_free it
-  int64_t count, capacity;
-} co_model_arrays;
-co_status co_model_arrays_add(co_model_arrays *arrays, co_context *ctx, const co_fitted *array);
-
 typedef struct co_model_baseline {
   const char *name;
   const co_model_arrays *arrays;
@@ -50,6 +43,17 @@ typedef struct co_model_baseline {
 
 #define CO_MODEL_PREDICTOR_GROUP "/cohort/predictor"
 #define CO_MODEL_BASELINES_GROUP "/cohort/baselines" // with a group for each, by its name
+
+#define CO_MODEL_GOLDEN_GROUP "/cohort/golden"
+
+// Some training rows and what the model made of them when it was trained (eval/golden.h).
+typedef struct co_model_golden {
+  // INPUT: "values" (rows, …), of texts "texts" u8, each with a NUL behind it; of columns of events
+  // "values" (events, …). TABLE: "offsets" i64 (rows + 1), of a table of events.
+  co_model_arrays inputs;
+  co_model_arrays scores; // OUTPUT: "scores" f32 (rows, width)
+  double rounding;        // of those scores, as a share of the largest
+} co_model_golden;
 
 typedef struct co_model_file_content {
   const co_schema *schema; // columns that the model uses
@@ -63,10 +67,9 @@ typedef struct co_model_file_content {
   const co_model_arrays *predictor;  // NULL: it is a network
   const co_model_baseline *baselines;
   int64_t baseline_count;
+  const co_model_golden *golden; // NULL = none
 } co_model_file_content;
 
-// What weights_sha256 is of a model that is no network.
-void co_model_arrays_fingerprint(const co_model_arrays *arrays, char hex[65]);
 // Writes atomically.
 co_status co_model_file_write(co_context *ctx, const char *path,
                               const co_model_file_content *content);
@@ -91,9 +94,8 @@ co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *pa
 // Fills fitted arrays by their names.
 co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,
                                     int64_t count);
-// Reads all arrays under a group into the arena; `out` is emptied first.
-co_status co_model_file_read_arrays(co_model_arrays *out, co_arena *arena, const char *path,
-                                    const char *group);
+// Empty where the file has none.
+co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path);
 // Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
 // since a small file may claim a huge network.
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);

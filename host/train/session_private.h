@@ -6,6 +6,7 @@
 #include "host/device/machine.h"
 #include "host/eval/calibration.h"
 #include "host/eval/evaluation.h"
+#include "host/eval/golden.h"
 #include "host/eval/network.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"

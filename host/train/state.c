@@ -423,10 +423,7 @@ cleanup:
   return status;
 }
 
-// model.h5 holds the best checkpoint's weights where there was validation, else the last.
-co_status co_session_write_model(co_session *t) {
-  CO_RETURN_IF_FAILED(load_best_weights(t));
-  CO_RETURN_IF_FAILED(decide(t));
+static co_status write_model(co_session *t, const co_model_golden *golden) {
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
   co_model_file_content content = {.schema = &t->model->schema,
@@ -438,8 +435,21 @@ co_status co_session_write_model(co_session *t) {
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .predictor = t->estimator ? &t->estimator->arrays : NULL,
                                    .baselines = t->baselines.stored,
-                                   .baseline_count = t->baselines.count};
+                                   .baseline_count = t->baselines.count,
+                                   .golden = co_golden_rows(golden) ? golden : NULL};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
+  return status;
+}
+
+// model.h5 holds the best checkpoint's weights where there was validation, else the last.
+co_status co_session_write_model(co_session *t) {
+  CO_RETURN_IF_FAILED(load_best_weights(t));
+  CO_RETURN_IF_FAILED(decide(t));
+  co_model_golden golden = {.rounding = co_golden_rounding(t->backend, t->settings.precision)};
+  co_status status = co_golden_make(&golden, t->arena, t->predictor, t->dataset,
+                                    t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN]);
+  if (status == CO_OK) status = write_model(t, &golden);
+  co_golden_free(&golden, t->ctx);
   return status;
 }

@@ -79,15 +79,15 @@ refused 2 'sqlite:x.db --table' -- "${score[@]}" -O x.db 2>/dev/null
 
 # ---- a manifest
 sed '5s/,[0-9]*,/,many,/' t.csv >wrong.csv
-expect 0 predict -m run --dataset wrong.csv -O m.csv --manifest --max-errors 1 --columns key,score=p
+expect 0 predict -m run --dataset wrong.csv -O m.csv --max-errors 1 --columns key,score=p
 cp m.csv.manifest.json out
 json rows.read=2000 rows.rejected=1 rows.scored=1999 output.columns.1=p \
-  "output.sha256=$(sha256sum m.csv | cut -d' ' -f1)" \
+  "output.sha256=$(sha256sum m.csv | cut -d' ' -f1)" "source.sha256=$(sha256sum wrong.csv | cut -d' ' -f1)" \
   "model.weights_sha256=$("$cohort" inspect run/model.h5 --json | grep -o '"weights_sha256":"[0-9a-f]*"' | cut -d'"' -f4)"
-rm m.csv
-refused 9 'm.csv.manifest.json: the output exists' -- "${score[@]}" -O m.csv --manifest
-refused 2 'beside a file' -- "${score[@]}" -O - --manifest
-refused 2 'beside a file' -- "${score[@]}" -O sqlite:m.db --table t --manifest
+expect 0 "${score[@]}" -O - --manifest stdout.json
+cp stdout.json out
+json rows.scored=2000
+refused 9 'also read by this command' -- "${score[@]}" -O x.csv --manifest t.csv
 
 # ---- databases
 expect 0 doctor

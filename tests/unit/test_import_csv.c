@@ -399,6 +399,40 @@ static void rules_of_splits_are_read(void **state) {
   co_arena_free(arena);
 }
 
+// A table whose first rows tell little of the others.
+static char *write_surprises(void) {
+  enum { ROWS = 40000, ROOM = 60 };
+  char *text = malloc(ROWS * ROOM);
+  size_t used = (size_t)snprintf(text, ROOM, "user,late,n,word,t\n");
+  for (int i = 0; i < ROWS; i++)
+    used += (size_t)snprintf(text + used, ROOM, "u%d,%s%d,%d.5,\"w\n%d\",%s\n", i % 30000,
+                             i > 30000 ? "x" : "", i % 900, i % 777, i % 70, i % 3 ? "yes" : "no");
+  return text;
+}
+
+// What the first rows say decides how rows are read, not what is made of them; nor do threads.
+static void first_rows_decide_nothing(void **state) {
+  fixture *f = *state;
+  char *text = write_surprises(), first[65] = "";
+  for (int k = 0; k < 4; k++) {
+    co_import_csv_result result;
+    job j = {.text = text,
+             .columns = {TARGET("t"),
+                         {.name = "user", .type = CO_RECIPE_CATEGORY, .role = CO_RECIPE_INPUT},
+                         {.name = "late", .type = CO_RECIPE_CATEGORY}},
+             .count = k % 2 ? 1 : 3, // told, or found out
+             .force = true};
+    co_context_set_threads(f->ctx, k < 2 ? 1 : 3);
+    assert_int_equal(import_table(f, &j, &result, NULL, 0), CO_OK);
+    assert_int_equal(result.duplicates, 0);
+    if (k)
+      assert_string_equal(result.fingerprint, first);
+    else
+      memcpy(first, result.fingerprint, sizeof first);
+  }
+  free(text);
+}
+
 static void telco_is_what_it_is(void **state) {
   fixture *f = *state;
   char path[512], schema[8192];
@@ -436,6 +470,7 @@ int main(void) {
       DATA_TEST(equal_imports_are_up_to_date),
       DATA_TEST(failures_leave_nothing),
       DATA_TEST(rules_of_splits_are_read),
+      DATA_TEST(first_rows_decide_nothing),
       DATA_TEST(telco_is_what_it_is),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,44 @@ static co_status read_all(fixture *f, const co_rows_options *options, char *out,
   return status;
 }
 
+static co_status take_part(void *user, int slot, co_row_part *part, int64_t row, int64_t line) {
+  reading *r = user;
+  (void)slot;
+  assert_int_equal(part->places[0].row + row, r->rows + 1);
+  assert_true(part->places[0].line + line > r->rows);
+  show_part(r, part);
+  return CO_OK;
+}
+
+static co_status no_work(void *user, int slot, co_row_part *part) {
+  (void)user, (void)slot, (void)part;
+  return CO_OK;
+}
+
+// The same in one go, and by blocks what is left by that.
+static co_status read_each(fixture *f, char *out, size_t size) {
+  co_rows *rows;
+  co_row_block block;
+  reading r = {.out = out, .size = size};
+  const co_rows_visitor visitor = {&r, co_context_threads(f->ctx), no_work, take_part};
+  out[0] = '\0';
+  co_status status = co_rows_open(&rows, f->ctx, "t.csv", NULL);
+  if (status != CO_OK) return status;
+  r.columns = rows->column_count;
+  for (int64_t i = 0; i < rows->column_count; i++) {
+    show(&r, rows->names[i], strlen(rows->names[i]));
+    show(&r, " ", 1);
+  }
+  do {
+    status = rows->class_->each(rows, &visitor);
+    if (status == CO_OK) status = co_rows_next(rows, &block);
+    for (int64_t k = 0; status == CO_OK && k < block.part_count; k++)
+      show_part(&r, &block.parts[k]);
+  } while (status == CO_OK && block.part_count);
+  co_rows_close(rows);
+  return status;
+}
+
 static void check(fixture *f, const char *text, const char *wanted) {
   char got[1024];
   write_text(text);
@@ -207,6 +245,8 @@ static void pieces_have_no_seams(void **state) {
       co_context_set_threads(f->ctx, threads);
       assert_int_equal(read_all(f, NULL, got, 2 * SIZE), CO_OK);
       if (strcmp(got, wanted) != 0) fail_msg("shape %d, %d threads", shape, threads);
+      assert_int_equal(read_each(f, got, 2 * SIZE), CO_OK);
+      if (strcmp(got, wanted) != 0) fail_msg("shape %d, %d threads, in one go", shape, threads);
     }
   }
   free(text);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The different texts of a column in one part of a table's rows, numbered in the order in which they
+// occur. Small enough for a core's cache; the texts stay where they are.
+#ifndef COHORT_DATASETS_PART_WORDS_H
+#define COHORT_DATASETS_PART_WORDS_H
+
+#include "datasets/rows.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_part_word {
+  co_cell cell;
+  uint64_t hash; // co_dictionary_hash
+  int64_t count;
+  int64_t row; // of the part, where it occurs first
+} co_part_word;
+
+typedef struct co_part_words {
+  co_part_word *words;
+  int64_t count, capacity;
+  uint32_t *slots; // index + 1 of a word, 0 = free
+  uint64_t mask;
+} co_part_words;
+
+void co_part_words_free(co_part_words *words, co_context *ctx); // legal on a zeroed struct
+// Forgets all words; to be called first.
+co_status co_part_words_clear(co_part_words *words, co_context *ctx);
+// Counts one occurrence; *index is the word's.
+co_status co_part_words_add(co_part_words *words, co_context *ctx, const co_cell *cell, int64_t row,
+                            uint32_t *index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

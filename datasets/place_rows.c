@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/place_rows.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "datasets/cell.h"
+#include "datasets/date.h"
+#include "host/core/hash.h"
+
+static bool is_stratified(const co_placer *p) {
+  return p->rule->kind == CO_SPLIT_STRATIFIED && !p->file_splits;
+}
+
+static bool is_hashed(const co_placer *p, int64_t column) {
+  int64_t by = p->rule->kind == CO_SPLIT_HASH ? p->split_column : p->key;
+  const co_recipe_role role = p->survey->columns[column].recipe.role;
+  return by >= 0 ? column == by : role == CO_RECIPE_INPUT || role == CO_RECIPE_TARGET;
+}
+
+static uint64_t hash_cells(const co_placer *p, const co_text *content) {
+  return co_hash64(p->seed, content->data, content->length);
+}
+
+static void append_cell(co_text *content, const co_cell *cell) {
+  if (!co_cell_is_missing(cell)) co_text_append(content, cell->text, cell->length);
+  co_text_append(content, "\x1f", 1);
+}
+
+static int32_t class_of(const co_cell *cell) {
+  return (int32_t)(co_hash64(0, cell->text, cell->length) & INT32_MAX);
+}
+
+static uint8_t split_of_file(const co_placer *p, int64_t file, uint64_t hash) {
+  int split = p->file_splits[file];
+  bool validates = split == CO_SPLIT_TRAIN && !p->validates &&
+                   (double)(hash >> 11) * 0x1p-53 < p->validation_fraction;
+  return (uint8_t)(validates ? CO_SPLIT_VALIDATION : split);
+}
+
+void co_placer_free(co_placer *p) {
+  if (!p->ctx) return;
+  co_free(p->ctx, p->hash);
+  co_free(p->ctx, p->split);
+  co_free(p->ctx, p->class_);
+  co_free(p->ctx, p->hashed);
+  for (int i = 0; i < CO_ROWS_MAX_SLOTS; i++) {
+    co_free(p->ctx, p->part_hash[i]);
+    co_free(p->ctx, p->part_class[i]);
+  }
+}
+
+// ---- while they are surveyed -------------------------------------------------------------------
+
+static co_status begin(void *user, const co_survey *survey) {
+  co_placer *p = user;
+  bool by_column = p->rule->kind == CO_SPLIT_HASH;
+  int64_t by = -1;
+  p->rows = 0;
+  p->likely_target = -1;
+  if (!p->hashed) p->hashed = co_alloc_zero(p->ctx, (size_t)survey->column_count, 1);
+  if (!p->hashed) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < survey->column_count; i++) {
+    const co_column_survey *c = &survey->columns[i];
+    bool named = by_column ? !strcmp(c->name, p->rule->column) : c->recipe.role == CO_RECIPE_KEY;
+    if (by < 0 && named) by = i;
+    if (p->likely_target < 0 && c->recipe.role == CO_RECIPE_TARGET) p->likely_target = i;
+  }
+  for (int64_t i = 0; i < survey->column_count; i++)
+    p->hashed[i] =
+        by >= 0 ? i == by : survey->likely[i] && survey->columns[i].recipe.role != CO_RECIPE_WEIGHT;
+  return CO_OK;
+}
+
+static co_status make_room(co_placer *p, int slot, int64_t rows) {
+  if (rows <= p->room[slot]) return CO_OK;
+  co_free(p->ctx, p->part_hash[slot]);
+  co_free(p->ctx, p->part_class[slot]);
+  p->room[slot] = 0;
+  p->part_hash[slot] = co_alloc(p->ctx, (size_t)rows * sizeof *p->hash);
+  p->part_class[slot] = co_alloc(p->ctx, (size_t)rows * sizeof *p->class_);
+  if (!p->part_hash[slot] || !p->part_class[slot]) return CO_ERR_MEMORY;
+  p->room[slot] = rows;
+  return CO_OK;
+}
+
+static co_status hash_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
+  co_placer *p = user;
+  co_text content;
+  (void)scan;
+  CO_RETURN_IF_FAILED(make_room(p, slot, part->rows.count));
+  co_text_init(&content, p->ctx);
+  for (int64_t i = 0; i < part->rows.count && content.status == CO_OK; i++) {
+    content.length = 0;
+    for (int64_t c = 0; c < p->survey->column_count; c++)
+      if (p->hashed[c]) append_cell(&content, co_part_cell(part, i, c));
+    p->part_hash[slot][i] = hash_cells(p, &content);
+    if (is_stratified(p) && p->likely_target >= 0)
+      p->part_class[slot][i] = class_of(co_part_cell(part, i, p->likely_target));
+  }
+  co_text_free(&content);
+  return content.status;
+}
+
+static co_status widen(co_placer *p, int64_t rows) {
+  if (rows <= p->capacity) return CO_OK;
+  int64_t wide = rows > 2 * p->capacity ? rows : 2 * p->capacity;
+  uint64_t *hash = co_realloc(p->ctx, p->hash, (size_t)wide * sizeof *hash);
+  if (!hash) return CO_ERR_MEMORY;
+  p->hash = hash;
+  uint8_t *split = co_realloc(p->ctx, p->split, (size_t)wide);
+  if (!split) return CO_ERR_MEMORY;
+  p->split = split;
+  if (is_stratified(p)) {
+    int32_t *class_ = co_realloc(p->ctx, p->class_, (size_t)wide * sizeof *class_);
+    if (!class_) return CO_ERR_MEMORY;
+    p->class_ = class_;
+  }
+  p->capacity = wide;
+  return CO_OK;
+}
+
+static co_status keep_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
+  co_placer *p = user;
+  int64_t count = part->rows.count;
+  (void)scan;
+  CO_RETURN_IF_FAILED(widen(p, p->rows + count));
+  memcpy(p->hash + p->rows, p->part_hash[slot], (size_t)count * sizeof *p->hash);
+  if (is_stratified(p))
+    memcpy(p->class_ + p->rows, p->part_class[slot], (size_t)count * sizeof *p->class_);
+  for (int64_t i = p->rows; i < p->rows + count; i++)
+    p->split[i] = p->file_splits ? split_of_file(p, part->file, p->hash[i])
+                                 : (uint8_t)co_split_of_hash(p->rule, p->hash[i]);
+  p->rows += count;
+  return CO_OK;
+}
+
+co_survey_guest co_placer_guest(co_placer *p) {
+  return (co_survey_guest){p, begin, hash_part, keep_part};
+}
+
+bool co_placer_is_done(const co_placer *p) {
+  bool by_hash = p->rule->kind != CO_SPLIT_COLUMN && p->rule->kind != CO_SPLIT_TIME;
+  if (!p->hashed || !(by_hash || p->file_splits)) return false;
+  if (is_stratified(p) && p->likely_target != p->target) return false;
+  for (int64_t i = 0; i < p->survey->column_count; i++)
+    if (p->hashed[i] != is_hashed(p, i)) return false;
+  return true;
+}
+
+// ---- while they are written --------------------------------------------------------------------
+
+// A row in work, by one thread.
+typedef struct row_at {
+  const co_scan *scan;
+  const co_scan_block *block;
+  const co_row_part *part;
+  int64_t i;   // in the part
+  int64_t row; // in the table
+} row_at;
+
+static co_cell cell_of(const co_placer *p, const row_at *at, int64_t column) {
+  return co_cell_trim(co_block_cell(at->block, at->part, at->i, column),
+                      p->survey->columns[column].suffix);
+}
+
+// What tells the row from others: its key, a column's text, or its inputs and targets.
+static co_status hash_row(co_placer *p, const row_at *at, co_text *content) {
+  content->length = 0;
+  for (int64_t i = 0; i < p->survey->column_count; i++) {
+    if (!is_hashed(p, i)) continue;
+    const co_cell cell = cell_of(p, at, i);
+    append_cell(content, &cell);
+  }
+  p->hash[at->row] = hash_cells(p, content);
+  return content->status;
+}
+
+static co_status split_of_column(co_placer *p, const row_at *at) {
+  co_cell cell = co_cell_trim(co_block_cell(at->block, at->part, at->i, p->split_column), NULL);
+  int split = co_split_of_cell(cell.text, cell.length);
+  if (split < 0)
+    return co_scan_wrong(at->scan, &at->part->places[at->i], p->split_column,
+                         "'%.*s' is no split: train, validation or test",
+                         (int)(cell.length < 40 ? cell.length : 40), cell.text);
+  p->split[at->row] = (uint8_t)split;
+  return CO_OK;
+}
+
+static co_status split_of_time(co_placer *p, const row_at *at) {
+  double seconds = NAN;
+  const char *format = p->survey->columns[p->split_column].recipe.format;
+  const co_cell cell = cell_of(p, at, p->split_column);
+  if (co_cell_is_missing(&cell) ||
+      co_date_read(cell.text, cell.length, format, &seconds) != CO_DATE_GOOD)
+    return co_scan_wrong(at->scan, &at->part->places[at->i], p->split_column,
+                         "'%.*s' is no date to split by",
+                         (int)(cell.length < 40 ? cell.length : 40), cell.text);
+  p->split[at->row] = (uint8_t)co_split_of_time(p->rule, seconds);
+  return CO_OK;
+}
+
+static co_status place_row(co_placer *p, const row_at *at, co_text *content) {
+  CO_RETURN_IF_FAILED(hash_row(p, at, content));
+  if (p->file_splits) {
+    p->split[at->row] = split_of_file(p, at->block->file, p->hash[at->row]);
+  } else if (p->rule->kind == CO_SPLIT_STRATIFIED) {
+    const co_cell cell = cell_of(p, at, p->target);
+    p->class_[at->row] = class_of(&cell);
+  } else if (p->rule->kind == CO_SPLIT_TIME) {
+    return split_of_time(p, at);
+  } else if (p->rule->kind == CO_SPLIT_COLUMN) {
+    return split_of_column(p, at);
+  } else {
+    p->split[at->row] = (uint8_t)co_split_of_hash(p->rule, p->hash[at->row]);
+  }
+  return CO_OK;
+}
+
+// Some rows of a block that follow each other: the `share`-th of `of`.
+static co_status place_rows(co_placer *p, const co_scan *scan, const co_scan_block *block,
+                            int64_t share, int64_t of, int64_t *failed) {
+  int64_t begin_ = block->count * share / of, end = block->count * (share + 1) / of, row = 0;
+  co_status status = CO_OK;
+  co_text content;
+  co_text_init(&content, p->ctx);
+  for (int64_t k = 0; k < block->part_count && status == CO_OK; row += block->parts[k++].count) {
+    const co_row_part *part = &block->parts[k];
+    int64_t from = begin_ > row ? begin_ - row : 0;
+    int64_t to = end - row < part->count ? end - row : part->count;
+    for (int64_t i = from; i < to && status == CO_OK; i++) {
+      const row_at at = {scan, block, part, i, block->first + row + i};
+      status = place_row(p, &at, &content);
+      *failed = row + i;
+    }
+  }
+  co_text_free(&content);
+  return status;
+}
+
+// Rows instead of columns are shared out.
+static co_status place_share(void *user, const co_scan *scan, const co_scan_block *block,
+                             int64_t share, int64_t *row) {
+  co_placer *p = user;
+  return place_rows(p, scan, block, share, co_context_threads(p->ctx), row);
+}
+
+co_status co_placer_begin(co_placer *p, int64_t rows) {
+  p->rows = rows;
+  CO_RETURN_IF_FAILED(widen(p, rows));
+  memset(p->split, 0, (size_t)rows);
+  return CO_OK;
+}
+
+co_status co_placer_block(co_placer *p, const co_scan *scan, const co_scan_block *block) {
+  return co_scan_columns(scan, block, co_context_threads(p->ctx), place_share, p);
+}
+
+co_status co_placer_end(co_placer *p) {
+  return is_stratified(p)
+             ? co_split_stratified(p->rule, p->ctx, p->rows, p->hash, p->class_, p->split)
+             : CO_OK;
+}
