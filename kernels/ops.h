@@ -494,7 +494,7 @@ typedef struct co_op_attr {
   co_dtype dtype;        // CAST, INPUT_ROWS
   co_shape shape;        // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
   int64_t heads, causal; // ATTENTION; causal is 0 or 1
-  co_rnn_cell cell;          // RECURRENT
+  co_rnn_cell cell;      // RECURRENT
   int64_t reverse;       // RECURRENT, 0 or 1
   int64_t pooling;       // POOL_EVENTS: co_event_pooling
   int64_t max_length;    // DROPOUT: the longest T there is; 0 = x has none

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // RECURRENT: rows sorted by length go through their events in blocks, each block by one thread without
 // a barrier: a product of [x, h] with packed weights, then the cell, for the rows that still have
-// events. The gradients of the weights are one product over all events. Every sum runs in an order
-// that shapes and lengths alone decide, never the number of threads.
+// events. The gradients of the weights are products over a few hundred events at a time, which the
+// caches still hold. Every sum runs in an order that shapes and lengths alone decide, never the number
+// of threads.
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/product.h"
 
-enum { BLOCK_ROWS = 32, MOST_GROUPS = 4, MOST_RANGES = 2, CHUNK_EVENTS = 256 };
+enum { BLOCK_ROWS = 32, DESK_EVENTS = 128, MOST_SHARES = 16, MOST_GROUPS = 4, MOST_RANGES = 2 };
 
 // Sums of an event lie in groups of U columns, padded so that a chunk of columns is of one group:
 // LSTM's gates; GRU's z, r and the two parts of n, which are not added up.
@@ -261,6 +262,12 @@ static void clear(float *values, int64_t count) {
   if (values) memset(values, 0, (size_t)count * sizeof *values);
 }
 
+// What the next event of a row reads: rows lie too far apart for the processor to guess it.
+static void fetch(const float *values, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16)
+    __builtin_prefetch(values + i);
+}
+
 static void copy(float *to, const float *from, int64_t count) {
   if (to) memcpy(to, from, (size_t)count * sizeof *to);
 }
@@ -346,26 +353,28 @@ static co_status run_recurrent(co_cpu *cpu, co_prepared *prepared, void *const *
 // the cell before, dh what reaches the state before past the products.
 typedef struct past_event {
   const float *saved, *before; // of the event and of the one gone through before it (zeros: none)
-  float *dh, *dc, *dz, *h;     // h: the state after the event, LSTM's alone
+  float *dh, *dc, *dz, *h;     // h: gets the state before
+  float *bent;                 // LSTM's: tanh of the cell, then of the one before
   int64_t U, padded;
 } past_event;
 
 // clang-format off
 CO_CPU_KERNEL(lstm_back, (const past_event *e), (e)) {
   const int64_t U = e->U, group = e->padded;
-  const float *vi = e->saved, *vf = vi + U, *vg = vf + U, *vo = vg + U, *vc = vo + U;
-  const float *c_before = e->before + 4 * U;
+  const float *vi = e->saved, *vf = vi + U, *vg = vf + U, *vo = vg + U;
+  const float *o_before = e->before + 3 * U, *c_before = o_before + U;
   float *zi = e->dz, *zf = zi + group, *zg = zf + group, *zo = zg + group;
-  float *dh = e->dh, *dc = e->dc, *h = e->h;
+  float *dh = e->dh, *dc = e->dc, *h = e->h, *bents = e->bent;
 #pragma omp simd
   for (int64_t u = 0; u < U; u++) {
-    const float i = vi[u], f = vf[u], g = vg[u], o = vo[u], bent = tanh_of(vc[u]), dstate = dh[u];
-    const float d = dc[u] + dstate * o * (1 - bent * bent);
+    const float i = vi[u], f = vf[u], g = vg[u], o = vo[u], bent = bents[u], dstate = dh[u];
+    const float d = dc[u] + dstate * o * (1 - bent * bent), past = tanh_of(c_before[u]);
     zi[u] = d * g * i * (1 - i);
     zf[u] = d * c_before[u] * f * (1 - f);
     zg[u] = d * i * (1 - g * g);
     zo[u] = dstate * bent * o * (1 - o);
-    h[u] = o * bent;
+    bents[u] = past;
+    h[u] = o_before[u] * past;
     dc[u] = d * f;
     dh[u] = 0;
   }
@@ -373,28 +382,36 @@ CO_CPU_KERNEL(lstm_back, (const past_event *e), (e)) {
 
 CO_CPU_KERNEL(gru_back, (const past_event *e), (e)) {
   const int64_t U = e->U, group = e->padded;
-  const float *vz = e->saved, *vr = vz + U, *vn = vr + U, *va = vn + U, *h = e->before + 4 * U;
-  float *zz = e->dz, *zr = zz + group, *zn = zr + group, *za = zn + group, *dh = e->dh;
+  const float *vz = e->saved, *vr = vz + U, *vn = vr + U, *va = vn + U, *past = e->before + 4 * U;
+  float *zz = e->dz, *zr = zz + group, *zn = zr + group, *za = zn + group, *dh = e->dh, *h = e->h;
 #pragma omp simd
   for (int64_t u = 0; u < U; u++) {
-    const float z = vz[u], r = vr[u], n = vn[u], d = dh[u];
+    const float z = vz[u], r = vr[u], n = vn[u], d = dh[u], before = past[u];
     const float dn = d * (1 - z) * (1 - n * n);
-    zz[u] = d * (h[u] - n) * z * (1 - z);
+    zz[u] = d * (before - n) * z * (1 - z);
     zr[u] = dn * va[u] * r * (1 - r);
     zn[u] = dn;
     za[u] = dn * r;
     dh[u] = d * z;
+    h[u] = before;
   }
 }
 
 CO_CPU_KERNEL(simple_back, (const past_event *e), (e)) {
-  const float *h = e->saved;
-  float *dz = e->dz, *dh = e->dh;
+  const float *after = e->saved, *past = e->before;
+  float *dz = e->dz, *dh = e->dh, *h = e->h;
 #pragma omp simd
   for (int64_t u = 0; u < e->U; u++) {
-    dz[u] = dh[u] * (1 - h[u] * h[u]);
+    dz[u] = dh[u] * (1 - after[u] * after[u]);
     dh[u] = 0;
+    h[u] = past[u];
   }
+}
+
+CO_CPU_KERNEL(bend, (const float *x, float *y, int64_t n), (x, y, n)) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    y[i] = tanh_of(x[i]);
 }
 
 CO_CPU_KERNEL(add, (const float *x, float *y, int64_t n), (x, y, n)) {
@@ -403,7 +420,7 @@ CO_CPU_KERNEL(add, (const float *x, float *y, int64_t n), (x, y, n)) {
     y[i] += x[i];
 }
 
-// Events' sums (count, tile), `stride` apart, side by side, and added to `total`.
+// A tile of columns of events' sums, `stride` apart, side by side, and added to `total`.
 CO_CPU_KERNEL(gather_sums, (const float *dz, int64_t stride, int64_t count, int64_t tile, float *to,
                             float *total), (dz, stride, count, tile, to, total)) {
   for (int64_t e = 0; e < count; e++) {
@@ -423,16 +440,51 @@ static back_kernel *back_kernel_of(const co_cpu *cpu, co_rnn_cell cell) {
                                : simple_back[cpu->isa];
 }
 
+// Rows are shared out by their number alone, so that the gradients of the weights are the same sums of
+// sums whatever the number of threads.
+static int64_t share_rows(const sizes *s) {
+  const int64_t rows = round_up((s->N + MOST_SHARES - 1) / MOST_SHARES, 8);
+  return rows < 16 ? 16 : rows;
+}
+
+static int64_t shares(const sizes *s) {
+  return (s->N + share_rows(s) - 1) / share_rows(s);
+}
+
+// Of a thread. Events wait here until there are enough for a product: their sums dz (`stride` apart),
+// what they are to be multiplied with, [x, h before] (`width` apart), one tile of columns of dz.
+typedef struct desk {
+  float *dh, *dc, *bent, *dx, *dz, *a, *tile;
+  int64_t width, events;
+  bool first; // product of this share
+} desk;
+
 typedef struct backward_rooms {
   order order;
   float *kernel, *recurrent; // packed, transposed
-  float *dz;                 // (N, T) events of `stride`
-  float *states;             // (N, T, padded): h after each event, LSTM's alone
-  float *sums;               // (I + U + 1, columns): gradients of the weights, of the biases last
-  float *none;               // zeros, for what lies before the first event
-  float *block, *chunk;      // of each thread
-  int64_t block_floats, chunk_floats;
+  float *sums; // of each share (I + U + 1, columns): gradients of the weights, of the biases last
+  float *none; // zeros: what lies before the first event, what sums start with
+  float *desks;
+  int64_t share_floats, desk_floats;
 } backward_rooms;
+
+static desk desk_of(const sizes *s, float *base, int64_t *used) {
+  const int64_t below = round_up(s->I, s->tile), states = round_up(s->U, s->tile);
+  desk d = {.width = round_up(s->I + s->U, 16) + 16};
+  d.dh = take(base, used, BLOCK_ROWS * states);
+  d.dc = take(base, used, BLOCK_ROWS * s->padded);
+  d.bent = take(base, used, BLOCK_ROWS * s->padded);
+  d.dx = take(base, used, BLOCK_ROWS * below);
+  d.dz = take(base, used, DESK_EVENTS * s->stride);
+  d.a = take(base, used, DESK_EVENTS * d.width);
+  d.tile = take(base, used, DESK_EVENTS * s->tile);
+  return d;
+}
+
+static int64_t none_floats(const sizes *s) {
+  const int64_t of_event = s->saved * s->U;
+  return of_event < s->tile ? s->tile : of_event;
+}
 
 static int64_t backward_rooms_of(const co_cpu *cpu, const sizes *s, float *base,
                                  backward_rooms *r) {
@@ -441,14 +493,12 @@ static int64_t backward_rooms_of(const co_cpu *cpu, const sizes *s, float *base,
   r->order = take_order(s, base, &used);
   r->kernel = take(base, &used, below * s->columns);
   r->recurrent = take(base, &used, states * s->columns);
-  r->dz = take(base, &used, s->N * s->T * s->stride);
-  r->states = take(base, &used, s->cell == CO_CELL_LSTM ? s->N * s->T * s->padded : 0);
-  r->sums = take(base, &used, (s->I + s->U + 1) * s->columns);
-  r->none = take(base, &used, s->saved * s->U);
-  r->block_floats = BLOCK_ROWS * (states + s->padded + below);
-  r->block = take(base, &used, cpu->threads * r->block_floats);
-  r->chunk_floats = CHUNK_EVENTS * s->tile;
-  r->chunk = take(base, &used, cpu->threads * r->chunk_floats);
+  r->share_floats = (s->I + s->U + 1) * s->columns;
+  r->sums = take(base, &used, shares(s) * r->share_floats);
+  r->none = take(base, &used, none_floats(s));
+  r->desk_floats = 0;
+  (void)desk_of(s, NULL, &r->desk_floats);
+  r->desks = take(base, &used, cpu->threads * r->desk_floats);
   return used;
 }
 
@@ -458,15 +508,15 @@ static size_t backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
   return (size_t)backward_rooms_of(cpu, &s, NULL, &r) * sizeof(float);
 }
 
-// out (rows, to columns of `width`) += sums of events times transposed weights.
+// out (rows, to columns of `width`) += sums of events (`stride` apart) times transposed weights.
 static void back_product(co_cpu *cpu, const sizes *s, matrix m, const float *packed,
-                         float *const *dz, int64_t rows, float *out, int64_t width) {
+                         const float *dz, int64_t rows, float *out, int64_t width) {
   const float *part[MOST_RANGES][BLOCK_ROWS];
   range ranges[MOST_RANGES];
   const int count = ranges_of(s, m, ranges);
   for (int i = 0; i < count; i++)
     for (int64_t r = 0; r < rows; r++)
-      part[i][r] = dz[r] + ranges[i].begin;
+      part[i][r] = dz + r * s->stride + ranges[i].begin;
   for (int64_t column = 0; column < width; column += s->tile) {
     co_tile_term terms[MOST_RANGES];
     for (int i = 0; i < count; i++)
@@ -478,150 +528,153 @@ static void back_product(co_cpu *cpu, const sizes *s, matrix m, const float *pac
   }
 }
 
-// The gradient of what came in, of one event of `live` rows.
-static void block_dx(co_cpu *cpu, const co_op_desc *desc, const sizes *s, const backward_rooms *r,
-                     float *const *dz, float *const *dx, int64_t live, float *scratch) {
-  const int64_t width = round_up(s->I, s->tile);
-  const bool adds = co_cpu_accumulates(desc, CO_RECURRENT_BACKWARD_dx);
-  clear(scratch, live * width);
-  back_product(cpu, s, KERNEL, r->kernel, dz, live, scratch, width);
-  for (int64_t i = 0; i < live; i++)
-    if (adds)
-      add[cpu->isa](scratch + i * width, dx[i], s->I);
-    else
-      memcpy(dx[i], scratch + i * width, (size_t)s->I * sizeof(float));
+// Adds the products of the waiting events to the share's sums.
+static void clear_desk(co_cpu *cpu, const sizes *s, const float *none, desk *d, float *sums) {
+  float *biases = sums + (s->I + s->U) * s->columns;
+  co_tile *tile = co_tile_by_columns(cpu);
+  const int most = co_tile_rows(cpu);
+  for (int64_t column = 0; column < s->columns; column += s->tile) {
+    const co_tile_term inputs = {.b = d->tile, .k = d->events, .a = d->a, .step = d->width};
+    const co_tile_term states = {.b = d->tile, .k = d->events, .a = d->a + s->I, .step = d->width};
+    const float *start = d->first ? none : NULL;
+    if (d->first) clear(biases + column, s->tile);
+    gather_sums[cpu->isa](d->dz + column, s->stride, d->events, s->tile, d->tile, biases + column);
+    if (takes_tile(s, KERNEL, column))
+      multiply(tile, most, &inputs, 1, s->I, start, sums + column, s->columns);
+    if (takes_tile(s, RECURRENT, column))
+      multiply(tile, most, &states, 1, s->U, start, sums + s->I * s->columns + column, s->columns);
+  }
+  d->events = 0;
+  d->first = false;
 }
 
-static void backward_block(co_cpu *cpu, const co_op_desc *desc, const sizes *s,
-                           const backward_rooms *r, void *const *in, void *const *out,
-                           int64_t begin, int64_t rows) {
+// Rows of a block from one of their events to the one before.
+typedef struct block {
+  const int32_t *row, *length;
+  int64_t live; // rows that have that event
+} block;
+
+static void begin_row(co_cpu *cpu, const sizes *s, void *const *in, const block *b, desk *d) {
+  const int64_t i = b->live, U = s->U;
+  const int64_t place =
+      b->row[i] * s->T + co_event_place(b->length[i] - 1, b->length[i], s->reverse);
+  const float *dlast = at(in[CO_RECURRENT_BACKWARD_dlast], b->row[i], U);
+  float *dh = d->dh + i * round_up(U, s->tile);
+  clear(dh, round_up(U, s->tile));
+  clear(d->dc + i * s->padded, s->padded);
+  if (dlast) memcpy(dh, dlast, (size_t)U * sizeof *dh);
+  if (s->cell == CO_CELL_LSTM)
+    bend[cpu->isa](at(in[CO_RECURRENT_BACKWARD_saved], place, s->saved * U) + 4 * U,
+                   d->bent + i * s->padded, U);
+}
+
+static void block_events(co_cpu *cpu, const sizes *s, const backward_rooms *r, void *const *in,
+                         const block *b, int64_t k, desk *d) {
   const int64_t U = s->U, width = round_up(U, s->tile);
-  const int32_t *row = r->order.row + begin, *length = r->order.length + begin;
-  float *dh = r->block + co_cpu_part() * r->block_floats, *dc = dh + BLOCK_ROWS * width;
-  float *scratch = dc + BLOCK_ROWS * s->padded, *dz[BLOCK_ROWS], *dx[BLOCK_ROWS];
   back_kernel *back = back_kernel_of(cpu, s->cell);
-  int64_t live = 0;
-  for (int64_t i = 0; i < rows; i++) // what padding has
-    if (out[CO_RECURRENT_BACKWARD_dx] && !co_cpu_accumulates(desc, CO_RECURRENT_BACKWARD_dx))
-      clear(at(out[CO_RECURRENT_BACKWARD_dx], row[i] * s->T + length[i], s->I),
-            (s->T - length[i]) * s->I);
-  clear(dh, BLOCK_ROWS * (width + s->padded));
-  for (int64_t k = length[0]; k-- > 0;) {
-    for (; live < rows && length[live] > k; live++)
-      copy(dh + live * width, at(in[CO_RECURRENT_BACKWARD_dlast], row[live], U),
-           in[CO_RECURRENT_BACKWARD_dlast] ? U : 0);
-    for (int64_t i = 0; i < live; i++) {
-      const int64_t place = row[i] * s->T + co_event_place(k, length[i], s->reverse);
-      const float *saved = at(in[CO_RECURRENT_BACKWARD_saved], place, s->saved * U);
-      const float *dy = at(in[CO_RECURRENT_BACKWARD_dy], place, U);
-      const int64_t step = s->reverse ? s->saved * U : -s->saved * U;
-      dz[i] = r->dz + place * s->stride;
-      dx[i] = at(out[CO_RECURRENT_BACKWARD_dx], place, s->I);
-      if (dy) add[cpu->isa](dy, dh + i * width, U);
-      for (int64_t g = 0; g < s->groups; g++) // products go over them
-        clear(dz[i] + g * s->padded + U, s->padded - U);
-      const past_event e = {.saved = saved,
-                            .before = k ? saved + step : r->none,
-                            .dh = dh + i * width,
-                            .dc = dc + i * s->padded,
-                            .dz = dz[i],
-                            .h = at(s->cell == CO_CELL_LSTM ? r->states : NULL, place, s->padded),
-                            .U = U,
-                            .padded = s->padded};
-      back(&e);
-    }
-    if (k) back_product(cpu, s, RECURRENT, r->recurrent, dz, live, dh, width);
-    if (out[CO_RECURRENT_BACKWARD_dx]) block_dx(cpu, desc, s, r, dz, dx, live, scratch);
+  for (int64_t i = 0; i < b->live; i++) {
+    const int64_t place = b->row[i] * s->T + co_event_place(k, b->length[i], s->reverse);
+    const int64_t step = s->reverse ? s->saved * U : -s->saved * U;
+    const float *saved = at(in[CO_RECURRENT_BACKWARD_saved], place, s->saved * U);
+    const float *dy = at(in[CO_RECURRENT_BACKWARD_dy], place, U);
+    float *dz = d->dz + (d->events + i) * s->stride, *a = d->a + (d->events + i) * d->width;
+    if (dy) add[cpu->isa](dy, d->dh + i * width, U);
+    for (int64_t g = 0; g < s->groups; g++) // products go over them
+      clear(dz + g * s->padded + U, s->padded - U);
+    memcpy(a, at(in[CO_RECURRENT_BACKWARD_x], place, s->I), (size_t)s->I * sizeof *a);
+    const past_event e = {.saved = saved,
+                          .before = k ? saved + step : r->none,
+                          .dh = d->dh + i * width,
+                          .dc = d->dc + i * s->padded,
+                          .dz = dz,
+                          .h = a + s->I,
+                          .bent = d->bent + i * s->padded,
+                          .U = U,
+                          .padded = s->padded};
+    back(&e);
+    if (k > 1) fetch(saved + 2 * step, s->saved * U);
   }
 }
 
-// Some of the events: sums of a tile of columns side by side, and what each is to be multiplied with.
-typedef struct chunk {
-  float *dz;
-  int64_t events;
-  int inputs, states; // terms
-  co_tile_term input[CHUNK_EVENTS], state[CHUNK_EVENTS];
-} chunk;
-
-static void add_events(const sizes *s, const backward_rooms *r, void *const *in, chunk *c,
-                       int64_t n, int64_t from, int64_t count, int64_t length) {
-  const bool lstm = s->cell == CO_CELL_LSTM;
-  const int64_t step = lstm ? s->padded : s->saved * s->U, place = n * s->T + from;
-  const float *states = lstm ? r->states : in[CO_RECURRENT_BACKWARD_saved];
-  if (!lstm) states += (s->saved - 1) * s->U;
-  float *dz = c->dz + c->events * s->tile;
-  c->input[c->inputs++] = (co_tile_term){
-      .b = dz, .k = count, .a = at(in[CO_RECURRENT_BACKWARD_x], place, s->I), .step = s->I};
-  // All but the row's first event have a state before them.
-  const int64_t before = s->reverse ? 1 : -1;
-  const int64_t skipped = !s->reverse && from == 0, lacking = s->reverse && from + count == length;
-  if (count > skipped + lacking)
-    c->state[c->states++] = (co_tile_term){.b = dz + skipped * s->tile,
-                                           .k = count - skipped - lacking,
-                                           .a = states + (place + skipped + before) * step,
-                                           .step = step};
+// The gradient of what came in.
+static void block_dx(co_cpu *cpu, const co_op_desc *desc, const sizes *s, const backward_rooms *r,
+                     float *dx, const block *b, int64_t k, const desk *d) {
+  const int64_t width = round_up(s->I, s->tile);
+  clear(d->dx, b->live * width);
+  back_product(cpu, s, KERNEL, r->kernel, d->dz + d->events * s->stride, b->live, d->dx, width);
+  for (int64_t i = 0; i < b->live; i++) {
+    const int64_t place = b->row[i] * s->T + co_event_place(k, b->length[i], s->reverse);
+    if (co_cpu_accumulates(desc, CO_RECURRENT_BACKWARD_dx))
+      add[cpu->isa](d->dx + i * width, at(dx, place, s->I), s->I);
+    else
+      copy(at(dx, place, s->I), d->dx + i * width, s->I);
+  }
 }
 
-static void multiply_chunk(co_cpu *cpu, const sizes *s, const backward_rooms *r, chunk *c,
-                           int64_t column) {
-  co_tile *tile = co_tile_by_columns(cpu);
-  float *sums = r->sums + column;
-  if (takes_tile(s, KERNEL, column))
-    multiply(tile, co_tile_rows(cpu), c->input, c->inputs, s->I, NULL, sums, s->columns);
-  if (takes_tile(s, RECURRENT, column))
-    multiply(tile, co_tile_rows(cpu), c->state, c->states, s->U, NULL, sums + s->I * s->columns,
-             s->columns);
-  c->events = c->inputs = c->states = 0;
+static void backward_block(co_cpu *cpu, const co_op_desc *desc, const sizes *s,
+                           const backward_rooms *r, void *const *in, float *dx, block *b,
+                           int64_t rows, desk *d, float *sums) {
+  for (int64_t i = 0; dx && !co_cpu_accumulates(desc, CO_RECURRENT_BACKWARD_dx) && i < rows; i++)
+    clear(at(dx, b->row[i] * s->T + b->length[i], s->I), (s->T - b->length[i]) * s->I);
+  for (int64_t k = b->length[0]; k-- > 0;) {
+    for (; b->live < rows && b->length[b->live] > k; b->live++)
+      begin_row(cpu, s, in, b, d);
+    if (d->events + b->live > DESK_EVENTS) clear_desk(cpu, s, r->none, d, sums);
+    block_events(cpu, s, r, in, b, k, d);
+    if (k)
+      back_product(cpu, s, RECURRENT, r->recurrent, d->dz + d->events * s->stride, b->live, d->dh,
+                   round_up(s->U, s->tile));
+    if (dx) block_dx(cpu, desc, s, r, dx, b, k, d);
+    d->events += b->live;
+  }
 }
 
-// (rows, columns) of the sums to a gradient's columns.
-static void put(co_cpu *cpu, const co_op_desc *desc, const sizes *s, matrix m, const float *sums,
-                int64_t rows, int k, float *gradient, int64_t column) {
+static void backward_share(co_cpu *cpu, const co_op_desc *desc, const sizes *s,
+                           const backward_rooms *r, void *const *in, float *dx, int64_t share) {
+  const int64_t begin = share * share_rows(s), most = s->N - begin;
+  const int64_t rows = most < share_rows(s) ? most : share_rows(s);
+  float *sums = r->sums + share * r->share_floats;
+  int64_t used = 0;
+  desk d = desk_of(s, r->desks + co_cpu_part() * r->desk_floats, &used);
+  d.first = true;
+  for (int64_t n = 0; n < rows; n += BLOCK_ROWS) {
+    block b = {.row = r->order.row + begin + n, .length = r->order.length + begin + n};
+    backward_block(cpu, desc, s, r, in, dx, &b, rows - n < BLOCK_ROWS ? rows - n : BLOCK_ROWS, &d,
+                   sums);
+  }
+  clear_desk(cpu, s, r->none, &d, sums); // without an event: zeros
+}
+
+// The sums of all shares, one after the other, (rows, columns), to a gradient's columns.
+static void put(co_cpu *cpu, const co_op_desc *desc, const sizes *s, const backward_rooms *r,
+                matrix m, int64_t first_row, int64_t rows, int k, float *gradient, int64_t column) {
   for (int64_t j = 0; j < s->tile; j += s->chunk) {
     int64_t count;
     const int64_t first = columns_of(s, m, column + j, &count);
     for (int64_t i = 0; count && i < rows; i++) {
       float *to = gradient + i * s->gates * s->U + first;
-      const float *from = sums + i * s->columns + column + j;
-      if (co_cpu_accumulates(desc, k))
-        add[cpu->isa](from, to, count);
-      else
-        memcpy(to, from, (size_t)count * sizeof *to);
+      const float *from = r->sums + (first_row + i) * s->columns + column + j;
+      for (int64_t share = 0; share < shares(s); share++)
+        if (share || co_cpu_accumulates(desc, k))
+          add[cpu->isa](from + share * r->share_floats, to, count);
+        else
+          memcpy(to, from, (size_t)count * sizeof *to);
     }
   }
 }
 
-// One tile of columns of all gradients: sums over all events, row by row.
-static void weight_gradients(co_cpu *cpu, const co_op_desc *desc, const sizes *s,
-                             const backward_rooms *r, void *const *in, void *const *out,
-                             int64_t column) {
-  const int32_t *lengths = in[CO_RECURRENT_BACKWARD_lengths];
-  float *biases = r->sums + (s->I + s->U) * s->columns;
-  chunk c = {.dz = r->chunk + co_cpu_part() * r->chunk_floats};
-  for (int64_t i = 0; i <= s->I + s->U; i++)
-    clear(r->sums + i * s->columns + column, s->tile);
-  for (int64_t n = 0; n < s->N; n++) {
-    const int64_t length = co_clamp_length(lengths[n], s->T);
-    for (int64_t t = 0, count; t < length; t += count) {
-      const int64_t room = CHUNK_EVENTS - c.events;
-      count = length - t < room ? length - t : room;
-      add_events(s, r, in, &c, n, t, count, length);
-      gather_sums[cpu->isa](r->dz + (n * s->T + t) * s->stride + column, s->stride, count, s->tile,
-                            c.dz + c.events * s->tile, biases + column);
-      c.events += count;
-      if (c.events == CHUNK_EVENTS) multiply_chunk(cpu, s, r, &c, column);
-    }
-  }
-  if (c.events) multiply_chunk(cpu, s, r, &c, column);
-  put(cpu, desc, s, KERNEL, r->sums, s->I, CO_RECURRENT_BACKWARD_dkernel,
-      out[CO_RECURRENT_BACKWARD_dkernel], column);
-  put(cpu, desc, s, RECURRENT, r->sums + s->I * s->columns, s->U, CO_RECURRENT_BACKWARD_drecurrent,
-      out[CO_RECURRENT_BACKWARD_drecurrent], column);
+static void put_all(co_cpu *cpu, const co_op_desc *desc, const sizes *s, const backward_rooms *r,
+                    void *const *out, int64_t column) {
+  const int64_t weights = s->I + s->U;
   float *dbias = out[CO_RECURRENT_BACKWARD_dbias];
-  put(cpu, desc, s, KERNEL, biases, 1, CO_RECURRENT_BACKWARD_dbias, dbias, column);
+  put(cpu, desc, s, r, KERNEL, 0, s->I, CO_RECURRENT_BACKWARD_dkernel,
+      out[CO_RECURRENT_BACKWARD_dkernel], column);
+  put(cpu, desc, s, r, RECURRENT, s->I, s->U, CO_RECURRENT_BACKWARD_drecurrent,
+      out[CO_RECURRENT_BACKWARD_drecurrent], column);
+  put(cpu, desc, s, r, KERNEL, weights, 1, CO_RECURRENT_BACKWARD_dbias, dbias, column);
   if (s->cell == CO_CELL_GRU)
-    put(cpu, desc, s, RECURRENT, biases, 1, CO_RECURRENT_BACKWARD_dbias, dbias + s->gates * s->U,
-        column);
+    put(cpu, desc, s, r, RECURRENT, weights, 1, CO_RECURRENT_BACKWARD_dbias,
+        dbias + s->gates * s->U, column);
 }
 
 static co_status run_recurrent_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
@@ -630,23 +683,23 @@ static co_status run_recurrent_backward(co_cpu *cpu, co_prepared *prepared, void
   const sizes s = sizes_of(cpu, desc);
   backward_rooms r;
   (void)backward_rooms_of(cpu, &s, workspace, &r);
-  const int64_t rows = block_rows(cpu, &s);
+  float *dx = out[CO_RECURRENT_BACKWARD_dx];
   sort_rows(&s, in[CO_RECURRENT_BACKWARD_lengths], &r.order);
-  clear(r.none, s.saved * s.U);
+  clear(r.none, none_floats(&s));
 #pragma omp parallel
   {
 #pragma omp for schedule(static) nowait
     for (int64_t i = 0; i < s.U; i += s.tile)
       pack_transposed(&s, RECURRENT, s.U, in[CO_RECURRENT_BACKWARD_recurrent], r.recurrent, i);
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < s.I; i += s.tile)
+    for (int64_t i = 0; i < (dx ? s.I : 0); i += s.tile)
       pack_transposed(&s, KERNEL, s.I, in[CO_RECURRENT_BACKWARD_kernel], r.kernel, i);
 #pragma omp for schedule(dynamic)
-    for (int64_t n = 0; n < s.N; n += rows)
-      backward_block(cpu, desc, &s, &r, in, out, n, s.N - n < rows ? s.N - n : rows);
-#pragma omp for schedule(dynamic)
+    for (int64_t share = 0; share < shares(&s); share++)
+      backward_share(cpu, desc, &s, &r, in, dx, share);
+#pragma omp for schedule(static)
     for (int64_t column = 0; column < s.columns; column += s.tile)
-      weight_gradients(cpu, desc, &s, &r, in, out, column);
+      put_all(cpu, desc, &s, &r, out, column);
   }
   return CO_OK;
 }

@@ -6,21 +6,21 @@
 #define VECTORS 2
 #define NAME(x) x##_portable
 #define TARGET
-#include "kernels/cpu/product_tile.h"
+#include "kernels/cpu/product_tile.inc"
 
 #define LANES 8
 #define ROWS 6
 #define VECTORS 2
 #define NAME(x) x##_avx2
 #define TARGET CO_CPU_TARGET_AVX2
-#include "kernels/cpu/product_tile.h"
+#include "kernels/cpu/product_tile.inc"
 
 #define LANES 16
 #define ROWS 8
 #define VECTORS 2
 #define NAME(x) x##_avx512
 #define TARGET CO_CPU_TARGET_AVX512
-#include "kernels/cpu/product_tile.h"
+#include "kernels/cpu/product_tile.inc"
 
 int co_tile_rows(const co_cpu *cpu) {
   static const int rows[CO_ISA_COUNT] = {4, 6, CO_TILE_ROWS};
