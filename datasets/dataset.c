@@ -58,6 +58,11 @@ const char *co_dataset_path(const co_dataset *d) {
   return d->path;
 }
 
+const co_carried *co_dataset_carried(const co_dataset *d, int64_t *count) {
+  *count = d->carried_count;
+  return d->carried;
+}
+
 const char *co_dataset_recipe(const co_dataset *d) {
   return d->recipe;
 }

@@ -345,6 +345,29 @@ static co_status read_recipe(co_dataset *d) {
   return CO_OK;
 }
 
+static co_status read_carried_table(co_dataset *d, const char *name) {
+  char path[CO_DATASET_PATH_MAX], **text = NULL;
+  int64_t count;
+  snprintf(path, sizeof path, "/source/carried/%s", name);
+  CO_RETURN_IF_FAILED(co_h5_read_strings(d->h5, path, d->arena, &text, &count));
+  if (count == 1) d->carried[d->carried_count++] = (co_carried){name, text[0]};
+  return CO_OK;
+}
+
+static co_status read_carried(co_dataset *d) {
+  char **names;
+  int64_t count;
+  if (!co_h5_exists(d->h5, "/source") || !co_h5_exists(d->h5, "/source/carried")) return CO_OK;
+  co_status status = co_h5_list(d->h5, "/source/carried", d->arena, &names, &count);
+  if (status == CO_OK) {
+    d->carried = co_arena_alloc(d->arena, (size_t)count + 1, sizeof *d->carried);
+    if (!d->carried) return CO_ERR_MEMORY;
+  }
+  for (int64_t i = 0; i < count && status == CO_OK; i++)
+    status = read_carried_table(d, names[i]);
+  return status == CO_ERR_MEMORY ? status : CO_OK; // as for the recipe
+}
+
 co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
   char **names;
   int64_t count;
@@ -496,6 +519,7 @@ static co_status read_all(co_dataset *d) {
   CO_RETURN_IF_FAILED(co_h5_open(&d->h5, d->ctx, d->path, CO_ERR_DATA));
   CO_RETURN_IF_FAILED(check_header(d));
   CO_RETURN_IF_FAILED(read_recipe(d));
+  CO_RETURN_IF_FAILED(read_carried(d));
   snprintf(format, sizeof format, "%s %" PRId64, CO_DATASET_FORMAT, d->version);
   co_dataset_hash_text(d, format);
   CO_RETURN_IF_FAILED(co_dataset_find_entities(d));

@@ -69,6 +69,8 @@ struct co_dataset {
   int64_t version;
   char *entity;
   char *recipe; // NULL if there is none
+  co_carried *carried;
+  int64_t carried_count;
   int64_t rows;
   int64_t *split_rows[CO_SPLIT_COUNT], split_count[CO_SPLIT_COUNT];
   int64_t *as_of; // NULL if absent

@@ -191,6 +191,19 @@ co_status co_encoder_block(co_encoder *e, const co_scan *scan, const co_scan_blo
   return is_full(e) ? co_encoder_flush(e) : CO_OK;
 }
 
+co_status co_encoder_missing(co_encoder *e) {
+  static const co_cell empty = {"", 0};
+  const place nowhere = {0};
+  for (int64_t i = 0; i < e->column_count; i++) {
+    co_encoded_column *c = &e->columns[i];
+    CO_RETURN_IF_FAILED(make_room(e->ctx, c, 1));
+    CO_RETURN_IF_FAILED(encode_cell(c, &nowhere, &empty));
+    c->missing--; // it is no row of the table
+    c->filled++;
+  }
+  return CO_OK;
+}
+
 // ---- values ------------------------------------------------------------------------------------
 
 bool co_encoder_takes(const co_encoded_column *c, co_value_kind kind) {

@@ -47,6 +47,8 @@ co_status co_encoder_begin(co_encoder *encoder, co_context *ctx, co_dataset_writ
 // Takes the rows of a block, columns on all threads. CO_ERR_DATA at a cell that cannot be one of its
 // column.
 co_status co_encoder_block(co_encoder *encoder, const co_scan *scan, const co_scan_block *block);
+// Takes a row in which all is missing.
+co_status co_encoder_missing(co_encoder *encoder);
 // Takes all rows, whose cells are kept as values (of `field`) that the columns take.
 co_status co_encoder_values(co_encoder *encoder, co_values *values);
 bool co_encoder_takes(const co_encoded_column *column, co_value_kind kind);

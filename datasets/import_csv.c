@@ -10,6 +10,8 @@
 #include "datasets/date.h"
 #include "datasets/encode.h"
 #include "datasets/format.h"
+#include "datasets/import_columns.h"
+#include "datasets/import_joins.h"
 #include "datasets/place_rows.h"
 #include "datasets/source.h"
 #include "datasets/survey.h"
@@ -27,7 +29,8 @@ typedef struct csv_import {
   co_scan_options scan;
   co_survey survey;
   co_recipe found; // what the survey says
-  co_text recipe;  // everything that decides the output
+  co_import_joins joins;
+  co_text recipe; // everything that decides the output
   co_encoded_column *columns;
   int64_t column_count;
   int64_t key, split_column, target; // columns of the table; -1 = none
@@ -66,14 +69,24 @@ static co_status write_recipe(csv_import *m, const char *digest) {
                    o->reject.most, o->reject.share ? " of all" : "");
   co_recipe given = *o->recipe;
   given.file = NULL;
+  given.joins = co_arena_alloc(m->arena, (size_t)given.join_count + 1, sizeof *given.joins);
+  if (!given.joins) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < given.join_count; i++) {
+    const co_import_join *join = &m->joins.items[i];
+    co_text_printf(t, "joined: sha256 %s\ncolumns not listed: %s\n", join->digest,
+                   join->given->table.whole ? "ignored" : "found out");
+    given.joins[i] = *join->given;
+    given.joins[i].table.file = NULL;
+  }
   return co_recipe_print(t, &given);
 }
 
 // Of a database, which may lie in several files, what it says.
-static co_status hash_database(csv_import *m, int64_t i, char hex[65]) {
+static co_status hash_database(csv_import *m, const char *path, const co_rows_options *options,
+                               char hex[65]) {
   co_rows *rows;
   co_row_block block;
-  CO_RETURN_IF_FAILED(co_rows_open(&rows, m->ctx, m->options->files[i], &m->scan.rows));
+  CO_RETURN_IF_FAILED(co_rows_open(&rows, m->ctx, path, options));
   co_status status;
   do
     status = co_rows_next(rows, &block);
@@ -84,17 +97,24 @@ static co_status hash_database(csv_import *m, int64_t i, char hex[65]) {
 }
 
 // As co_scan_digest.
-static co_status hash_files(csv_import *m, char digest[65]) {
+static co_status hash_paths(csv_import *m, const co_scan_options *scan, char digest[65]) {
   co_sha256 hash;
   co_sha256_init(&hash);
-  for (int64_t i = 0; i < m->options->file_count; i++) {
+  for (int64_t i = 0; i < scan->path_count; i++) {
     char hex[65];
-    const char *path = m->options->files[i];
-    CO_RETURN_IF_FAILED(co_rows_is_database(path) ? hash_database(m, i, hex)
+    const char *path = scan->paths[i];
+    CO_RETURN_IF_FAILED(co_rows_is_database(path) ? hash_database(m, path, &scan->rows, hex)
                                                   : co_source_hash_file(m->ctx, path, hex));
     co_sha256_update(&hash, hex, 64);
   }
   co_sha256_final(&hash, digest);
+  return CO_OK;
+}
+
+static co_status hash_files(csv_import *m, char digest[65]) {
+  CO_RETURN_IF_FAILED(hash_paths(m, &m->scan, digest));
+  for (int64_t i = 0; i < m->joins.count; i++)
+    CO_RETURN_IF_FAILED(hash_paths(m, &m->joins.items[i].scan, m->joins.items[i].digest));
   return CO_OK;
 }
 
@@ -156,59 +176,6 @@ static co_status check_existing(csv_import *m) {
 
 // ---- columns -----------------------------------------------------------------------------------
 
-static co_status check_name(const csv_import *m, const char *name) {
-  if (co_dataset_name_ok(name)) return CO_OK;
-  co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
-                                "'%.200s' cannot be the name of a column: at most %d bytes, no '/'",
-                                name, (int)CO_DATASET_NAME_MAX);
-  co_hint("rename it, give names by --header NAMES (and --skip-lines 1), or --ignore it");
-  return status;
-}
-
-static co_status plan_column(csv_import *m, co_column_survey *c, int64_t field) {
-  static const co_role roles[CO_RECIPE_ROLE_COUNT] = {[CO_RECIPE_INPUT] = CO_ROLE_INPUT,
-                                                      [CO_RECIPE_TARGET] = CO_ROLE_TARGET,
-                                                      [CO_RECIPE_WEIGHT] = CO_ROLE_WEIGHT};
-  co_encoded_column *out = &m->columns[m->column_count++];
-  CO_RETURN_IF_FAILED(check_name(m, c->name));
-  out->column = (co_column){.name = c->name, .role = roles[c->recipe.role], .dtype = CO_F32};
-  out->field = field;
-  out->suffix = c->suffix;
-  out->format = c->recipe.format;
-  if (c->recipe.role == CO_RECIPE_TARGET && m->target < 0) m->target = field;
-  switch (c->recipe.type) {
-  case CO_RECIPE_CATEGORY: {
-    const char *const *texts;
-    CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &texts));
-    out->words = &c->words;
-    out->column.type = CO_COLUMN_CATEGORY;
-    out->column.dtype = CO_I32;
-    out->column.categories = texts;
-    out->column.category_count = c->words.count;
-    return CO_OK;
-  }
-  case CO_RECIPE_BINARY:
-    out->column.type = CO_COLUMN_BINARY;
-    out->column.categories = c->classes;
-    out->column.category_count = 2;
-    memcpy(out->classes, c->classes, sizeof out->classes);
-    if (c->has_words) out->words = &c->words;
-    return CO_OK;
-  case CO_RECIPE_DATE:
-    out->column.type = CO_COLUMN_DATE;
-    out->column.dtype = CO_F64;
-    return CO_OK;
-  case CO_RECIPE_TEXT:
-    out->column.type = CO_COLUMN_TEXT;
-    out->column.dtype = CO_U8;
-    return CO_OK;
-  default:
-    out->column.type = CO_COLUMN_NUMBER;
-    out->column.dtype = c->wide ? CO_F64 : CO_F32;
-    return CO_OK;
-  }
-}
-
 static co_status second_of_kind(const csv_import *m, const char *what, int64_t a, int64_t b) {
   return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                     "'%.200s' and '%.200s' cannot both be the %s", m->survey.columns[a].name,
@@ -231,6 +198,11 @@ static co_status find_dates(csv_import *m) {
   return status;
 }
 
+static co_status plan_column(csv_import *m, int64_t field) {
+  return co_import_plan_column(&m->columns[m->column_count++], &m->survey, field,
+                               m->survey.columns[field].name);
+}
+
 static co_status plan_columns(csv_import *m) {
   const char *split_name = m->options->split.column;
   int64_t inputs = 0, weight = -1;
@@ -242,20 +214,21 @@ static co_status plan_columns(csv_import *m) {
     switch (c->recipe.role) {
     case CO_RECIPE_KEY:
       if (m->key >= 0) return second_of_kind(m, "key", m->key, i);
-      CO_RETURN_IF_FAILED(check_name(m, c->name));
+      CO_RETURN_IF_FAILED(co_import_check_name(&m->survey, c->name));
       m->key = i;
       break;
     case CO_RECIPE_WEIGHT:
       if (weight >= 0) return second_of_kind(m, "weight", weight, i);
       weight = i;
-      CO_RETURN_IF_FAILED(plan_column(m, c, i));
+      CO_RETURN_IF_FAILED(plan_column(m, i));
       break;
     case CO_RECIPE_INPUT:
       inputs++;
-      CO_RETURN_IF_FAILED(plan_column(m, c, i));
+      CO_RETURN_IF_FAILED(plan_column(m, i));
       break;
     case CO_RECIPE_TARGET:
-      CO_RETURN_IF_FAILED(plan_column(m, c, i));
+      if (m->target < 0) m->target = i;
+      CO_RETURN_IF_FAILED(plan_column(m, i));
       break;
     default:
       break;
@@ -265,7 +238,8 @@ static co_status plan_columns(csv_import *m) {
   if (split_name && m->split_column < 0)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no column '%.200s'",
                       split_name);
-  if (!inputs)
+  CO_RETURN_IF_FAILED(co_import_joins_plan(&m->joins, &m->found, &m->survey));
+  if (!inputs && !m->joins.count)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                       "no column is left as an input");
   return CO_OK;
@@ -295,6 +269,7 @@ static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) 
     if (co_scan_rows(scan) > m->survey.rows) return changed(m);
     CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
     CO_RETURN_IF_FAILED(co_placer_block(&m->placer, scan, &block));
+    CO_RETURN_IF_FAILED(co_import_joins_block(&m->joins, scan, &block));
   }
   co_scan_digest(scan, digest);
   if (co_scan_rows(scan) != m->survey.rows || strcmp(digest, m->survey.digest) != 0)
@@ -395,7 +370,7 @@ static void warn(const csv_import *m) {
 
 // Whether all that is written was kept while the rows were surveyed.
 static bool has_values(const csv_import *m) {
-  if (co_rejects_total(&m->rejects) || !co_placer_is_done(&m->placer)) return false;
+  if (!m->values || co_rejects_total(&m->rejects) || !co_placer_is_done(&m->placer)) return false;
   for (int64_t i = 0; i < m->column_count; i++) {
     const co_encoded_column *out = &m->columns[i];
     const co_column_survey *c = &m->survey.columns[out->field];
@@ -430,6 +405,8 @@ static co_status write_output(csv_import *m) {
                           m->survey.rows));
   CO_TRY(has_values(m) ? co_encoder_values(&encoder, m->values) : read_again(m, &encoder));
   CO_TRY(co_placer_end(&m->placer));
+  CO_TRY(co_import_joins_write(&m->joins, writer, m->found.table, &m->result->joins));
+  m->result->join_count = m->joins.count;
   CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL,
                                    m->placer.split));
   count_rows(m);
@@ -452,13 +429,8 @@ static co_status describe_table(csv_import *m) {
   const co_recipe *given = m->options->recipe;
   m->found = *given;
   m->found.file = m->options->output ? NULL : m->options->files[0]; // datasets hold no paths
-  m->found.rows.delimiter = m->survey.delimiter;
-  m->found.column_count = m->survey.column_count;
-  m->found.columns =
-      co_arena_alloc(m->arena, (size_t)m->survey.column_count, sizeof *m->found.columns);
-  if (!m->found.columns) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < m->survey.column_count; i++)
-    m->found.columns[i] = m->survey.columns[i].recipe;
+  CO_RETURN_IF_FAILED(co_import_describe(&m->found, &m->survey));
+  CO_RETURN_IF_FAILED(co_import_joins_survey(&m->joins, &m->found, m->options->output != NULL));
   co_text text;
   co_text_init(&text, m->ctx);
   co_status status = co_recipe_print(&text, &m->found);
@@ -477,22 +449,28 @@ static bool is_personal(const co_column_survey *c, co_personal kind) {
                                   : count > 0;
 }
 
-static co_status warn_personal(csv_import *m) {
-  co_personal_column *found = co_arena_alloc(
-      m->arena, (size_t)m->survey.column_count * CO_PERSONAL_DIGITS + 1, sizeof *found);
-  if (!found) return CO_ERR_MEMORY;
-  m->result->personal = found;
-  for (int64_t i = 0; i < m->survey.column_count; i++) {
-    const co_column_survey *c = &m->survey.columns[i];
+static co_status warn_personal(csv_import *m, const co_survey *survey, const co_recipe *joined) {
+  co_import_csv_result *result = m->result;
+  for (int64_t i = 0; i < survey->column_count; i++) {
+    const co_column_survey *c = &survey->columns[i];
     if (c->recipe.role == CO_RECIPE_IGNORE || c->recipe.role == CO_RECIPE_SPLIT) continue;
+    if (c->recipe.role == CO_RECIPE_KEY && joined && !joined->carry) continue; // nobody keeps it
     for (int kind = CO_PERSONAL_EMAIL; kind < CO_PERSONAL_DIGITS; kind++) {
       if (!is_personal(c, (co_personal)kind)) continue;
-      found[m->result->personal_count++] =
-          (co_personal_column){c->name, (co_personal)kind, c->personal[kind]};
+      const char *name =
+          joined ? co_arena_format(m->arena, "%s.%s", joined->table, c->name) : c->name;
+      co_personal_column *grown =
+          co_arena_alloc(m->arena, (size_t)result->personal_count + 1, sizeof *grown);
+      if (!name || !grown) return CO_ERR_MEMORY;
+      if (result->personal_count)
+        memcpy(grown, result->personal, (size_t)result->personal_count * sizeof *grown);
+      grown[result->personal_count++] =
+          (co_personal_column){name, (co_personal)kind, c->personal[kind]};
+      result->personal = grown;
       co_log(m->ctx, CO_LOG_WARN, "privacy",
              "column '%s': %" PRId64 " values look like %s and would be kept as they are; "
              "--ignore it, or --pseudonymize it with --key-file FILE",
-             c->name, c->personal[kind], co_personal_text((co_personal)kind));
+             name, c->personal[kind], co_personal_text((co_personal)kind));
     }
   }
   return CO_OK;
@@ -509,10 +487,12 @@ static co_status survey(csv_import *m) {
                           .validates = m->validates,
                           .validation_fraction = o->validation_fraction,
                           .survey = &m->survey};
-  if (o->output) CO_RETURN_IF_FAILED(co_values_create(&m->values, m->ctx, o->output, MOST_VALUES));
+  bool kept = o->output && !m->joins.count; // of joins the cells with keys are wanted as well
+  if (kept) CO_RETURN_IF_FAILED(co_values_create(&m->values, m->ctx, o->output, MOST_VALUES));
   CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe,
-                                    o->output ? &placing : NULL, m->values));
+                                    kept ? &placing : NULL, m->values));
   m->result->dropped = m->survey.dropped;
+  m->result->excluded = m->survey.excluded;
   return CO_OK;
 }
 
@@ -523,7 +503,9 @@ static co_status run(csv_import *m) {
   if (o->output) {
     // Whether one that exists may be replaced is for check_existing to say.
     const co_output output = {o->output, true, o->files, o->file_count};
+    const co_output same = {o->output, true, o->joined, m->joins.count};
     CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+    CO_RETURN_IF_FAILED(co_output_check(m->ctx, &same));
   }
   if (o->output && !o->temporary && !o->force && co_path_exists(o->output)) {
     CO_RETURN_IF_FAILED(check_existing(m));
@@ -531,7 +513,10 @@ static co_status run(csv_import *m) {
   }
   CO_RETURN_IF_FAILED(survey(m));
   CO_RETURN_IF_FAILED(describe_table(m));
-  CO_RETURN_IF_FAILED(warn_personal(m));
+  CO_RETURN_IF_FAILED(warn_personal(m, &m->survey, NULL));
+  for (int64_t i = 0; i < m->joins.count; i++)
+    CO_RETURN_IF_FAILED(
+        warn_personal(m, &m->joins.items[i].survey, &m->joins.items[i].given->table));
   if (!o->output) return CO_OK;
   CO_RETURN_IF_FAILED(plan_columns(m));
   CO_RETURN_IF_FAILED(check_stratified(m));
@@ -562,7 +547,9 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
   co_text_init(&m.recipe, ctx);
   co_rejects_init(&m.rejects, ctx, &options->reject);
   m.scan.rejects = &m.rejects;
-  co_status status = run(&m);
+  co_status status = co_import_joins_begin(&m.joins, ctx, arena, options->recipe, options->joined,
+                                           options->joined_shown, &m.scan);
+  if (status == CO_OK) status = run(&m);
   co_error error;
   co_error_copy(&error);
   co_placer_free(&m.placer);
@@ -571,5 +558,6 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
   co_rejects_free(&m.rejects);
   co_reject_file_free(m.reject_file);
   co_survey_free(&m.survey);
+  co_import_joins_free(&m.joins);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

@@ -7,19 +7,17 @@
 #include "datasets/cell.h"
 #include "datasets/dataset.h"
 #include "datasets/date.h"
-#include "datasets/encode.h"
-
-static const char table[] = "rows"; // its name in the dataset
+#include "datasets/raw_joins.h"
 
 typedef struct raw_rows {
   co_context *ctx;
   co_arena *arena;
   const co_raw_rows_options *options;
   co_scan_options scan;
-  co_encoded_column *columns;
-  co_dictionary *words; // parallel to the columns
-  int64_t column_count;
-  int64_t key; // column of the table, -1 = none
+  co_raw_columns columns;
+  co_raw_joins joins;
+  const char *table; // its name in the dataset
+  int64_t key;       // column of the table, -1 = none
   const char *key_name;
   co_dictionary keys;
   int64_t rows;
@@ -31,73 +29,19 @@ typedef struct raw_rows {
 
 // ---- columns -----------------------------------------------------------------------------------
 
-// The codes of a category are the model's.
-static co_status take_categories(raw_rows *r, const co_column *column, co_dictionary *words) {
-  CO_RETURN_IF_FAILED(co_dictionary_create(words, r->ctx));
-  for (int64_t i = 0; i < column->category_count; i++) {
-    const char *text = column->categories[i];
-    CO_RETURN_IF_FAILED(co_dictionary_add(words, text, strlen(text), 1, NULL));
-  }
-  for (int64_t i = 0; i < words->count; i++)
-    words->words[i].code = (int32_t)i;
-  return CO_OK;
-}
-
-static co_status plan_column(raw_rows *r, const co_column *column, int64_t field) {
-  static const char *const plain[] = {"0", "1"};
-  const char *const *classes = column->category_count == 2 ? column->categories : plain;
-  int64_t i = r->column_count++;
-  co_encoded_column *out = &r->columns[i];
-  out->column = (co_column){.name = column->name,
-                            .type = column->type,
-                            .role = CO_ROLE_INPUT,
-                            .dtype = co_column_type_dtype(column->type),
-                            .category_count = column->category_count,
-                            .categories = column->categories};
-  const co_recipe_column *recipe = co_recipe_find(r->options->recipe, column->name);
-  out->field = field;
-  out->suffix = recipe ? recipe->strip_suffix : NULL;
-  out->format = recipe ? recipe->format : NULL;
-  out->open = true;
-  switch (column->type) {
-  case CO_COLUMN_CATEGORY:
-    out->words = &r->words[i];
-    return take_categories(r, column, &r->words[i]);
-  case CO_COLUMN_BINARY:
-    memcpy(out->classes, classes, sizeof out->classes);
-    return CO_OK;
-  case CO_COLUMN_TEXT:
-    return CO_OK;
-  case CO_COLUMN_DATE:
-  case CO_COLUMN_NUMBER:
-    out->column.dtype = CO_F64; // what is fitted takes differences of numbers as they are written
-    return CO_OK;
-  default:
-    return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0,
-                      "the model's input '%.200s' is of type %s, which a table in text has not",
-                      column->name, co_column_type_name(column->type));
-  }
-}
-
 static co_status plan_columns(raw_rows *r, const co_rows *rows) {
   const co_schema *schema = r->options->schema;
-  size_t room = (size_t)schema->column_count + 1;
-  r->columns = co_arena_alloc(r->arena, room, sizeof *r->columns);
-  r->words = co_arena_alloc(r->arena, room, sizeof *r->words);
-  if (!r->columns || !r->words) return CO_ERR_MEMORY;
+  const co_recipe *recipe = r->options->recipe;
+  CO_RETURN_IF_FAILED(
+      co_raw_columns_begin(&r->columns, r->ctx, r->arena, recipe, schema->column_count));
   for (int64_t i = 0; i < schema->column_count; i++) {
     const co_column *column = &schema->columns[i];
+    const char *local;
+    int64_t join;
     if (column->role == CO_ROLE_TARGET) continue;
-    int64_t field = co_rows_find(rows, column->name);
-    if (field < 0) {
-      co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
-                                    "the model's input '%.200s' is missing", column->name);
-      co_hint("columns are found by their names, in any order");
-      return status;
-    }
-    CO_RETURN_IF_FAILED(plan_column(r, column, field));
+    CO_RETURN_IF_FAILED(co_recipe_locate(recipe, r->arena, column->name, &join, &local));
+    if (join < 0) CO_RETURN_IF_FAILED(co_raw_columns_add(&r->columns, column, local, rows));
   }
-  const co_recipe *recipe = r->options->recipe;
   r->key_name = r->options->key;
   for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
     if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
@@ -117,7 +61,8 @@ static void tell_unused(const raw_rows *r, const co_rows *rows) {
   const char *first = NULL;
   for (int64_t i = 0; i < rows->column_count; i++) {
     const char *name = rows->names[i];
-    if (i == r->key || co_schema_find(r->options->schema, name)) continue;
+    if (i == r->key || co_schema_find(r->options->schema, name) || co_raw_joins_by(&r->joins, name))
+      continue;
     if (!count++) first = name;
   }
   if (count == 1)
@@ -177,7 +122,7 @@ static co_status check_cell(raw_rows *r, const co_encoded_column *c, const co_ce
 static co_status check_column(void *user, const co_scan *scan, const co_scan_block *block,
                               int64_t column, int64_t *row) {
   raw_rows *r = user;
-  const co_encoded_column *c = &r->columns[column];
+  const co_encoded_column *c = &r->columns.items[column];
   (void)scan;
   if (c->column.type != CO_COLUMN_NUMBER && c->column.type != CO_COLUMN_DATE) return CO_OK;
   for (int64_t k = 0; k < block->part_count; k++) {
@@ -196,7 +141,7 @@ static co_status check_rows(raw_rows *r, co_scan *scan) {
     CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
     if (!block.count) break;
     if (rejects)
-      CO_RETURN_IF_FAILED(co_scan_columns(scan, &block, r->column_count, check_column, r));
+      CO_RETURN_IF_FAILED(co_scan_columns(scan, &block, r->columns.count, check_column, r));
   }
   co_rejects_settle(&r->rejects);
   r->rows = co_scan_rows(scan) - r->rejects.count;
@@ -210,6 +155,7 @@ static co_status find_rows(raw_rows *r) {
   CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
   const co_rows *rows = co_scan_file(scan);
   co_status status = plan_columns(r, rows);
+  if (status == CO_OK) status = co_raw_joins_read(&r->joins, r->options->schema, rows);
   if (status == CO_OK) tell_unused(r, rows);
   if (status == CO_OK) status = check_rows(r, scan);
   co_scan_close(scan);
@@ -240,6 +186,7 @@ static co_status encode_rows(raw_rows *r, co_encoder *encoder, co_scan *scan) {
     CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
     if (!block.count || co_scan_rows(scan) > r->rows) break;
     CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
+    CO_RETURN_IF_FAILED(co_raw_joins_block(&r->joins, scan, &block));
   }
   if (co_scan_rows(scan) != r->rows)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0,
@@ -266,7 +213,7 @@ static co_status write_keys(raw_rows *r, co_dataset_writer *writer) {
   for (int64_t i = 0; i < r->rows; i++)
     texts[i] = r->keys.words[i].text;
   co_status status =
-      co_dataset_writer_texts(writer, table, r->key_name, CO_ROLE_KEY, texts, r->rows);
+      co_dataset_writer_texts(writer, r->table, r->key_name, CO_ROLE_KEY, texts, r->rows);
   co_free(r->ctx, texts);
   return status;
 }
@@ -283,11 +230,14 @@ static co_status write_rows(raw_rows *r) {
   r->scan.rows.unhashed = false;
   CO_TRY(co_dataset_writer_create(&writer, r->ctx, r->options->output));
   CO_TRY(write_keys(r, writer));
-  CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, table, r->columns, r->column_count, r->rows));
+  CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, r->table, r->columns.items, r->columns.count,
+                          r->rows));
+  CO_TRY(co_raw_joins_begin_rows(&r->joins, r->rows));
   CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
   CO_TRY(encode_rows(r, &encoder, scan));
   co_scan_file_digest(scan, r->sha256);
-  CO_TRY(co_dataset_writer_samples(writer, table, r->rows, NULL, NULL, r->split));
+  CO_TRY(co_raw_joins_write(&r->joins, writer, r->table));
+  CO_TRY(co_dataset_writer_samples(writer, r->table, r->rows, NULL, NULL, r->split));
   CO_TRY(co_reject_file_commit(r->reject_file));
   CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
 
@@ -298,21 +248,26 @@ cleanup:
   return status;
 }
 
-static co_status report(raw_rows *r, co_raw_rows_result *out) {
-  *out = (co_raw_rows_result){
-      .rows = r->rows, .rejected = co_rejects_total(&r->rejects), .column_count = r->column_count};
-  out->columns = co_arena_alloc(r->arena, (size_t)r->column_count + 1, sizeof *out->columns);
-  if (!out->columns) return CO_ERR_MEMORY;
-  memcpy(out->sha256, r->sha256, sizeof out->sha256);
-  for (int64_t i = 0; i < r->column_count; i++) {
-    const co_encoded_column *c = &r->columns[i];
-    out->columns[i] = (co_raw_rows_column){c->column.name, c->missing, c->unseen};
+static void report_columns(raw_rows *r, co_raw_rows_result *out, const co_raw_columns *columns) {
+  for (int64_t i = 0; i < columns->count; i++) {
+    const co_encoded_column *c = &columns->items[i];
+    out->columns[out->column_count++] = (co_raw_rows_column){c->column.name, c->missing, c->unseen};
     if (c->unseen)
       co_log(r->ctx, CO_LOG_WARN, "predict",
              "column '%s': %" PRId64 " values are unknown to the model and count as missing, the "
              "first is '%s'",
              c->column.name, c->unseen, c->first_unseen);
   }
+}
+
+static co_status report(raw_rows *r, co_raw_rows_result *out) {
+  *out = (co_raw_rows_result){.rows = r->rows, .rejected = co_rejects_total(&r->rejects)};
+  out->columns =
+      co_arena_alloc(r->arena, (size_t)r->options->schema->column_count + 1, sizeof *out->columns);
+  if (!out->columns) return CO_ERR_MEMORY;
+  report_columns(r, out, &r->columns);
+  for (int64_t i = 0; i < r->joins.count; i++)
+    report_columns(r, out, &r->joins.items[i].columns);
   return CO_OK;
 }
 
@@ -328,6 +283,7 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
   raw_rows r = {.ctx = ctx,
                 .arena = arena,
                 .options = options,
+                .table = options->recipe->table ? options->recipe->table : "rows",
                 .key = -1,
                 .scan = {.paths = &options->path,
                          .shown = options->shown ? &options->shown : NULL,
@@ -339,12 +295,15 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
                          .progress_user = options->progress_user,
                          .stop = options->stop}};
   r.scan.rows.unhashed = true;
+  r.scan.rows.where = NULL; // which rows are scored is the caller's choice
   co_rejects_init(&r.rejects, ctx, &options->reject);
-  co_status status = run(&r, out);
+  co_status status = co_raw_joins_begin(&r.joins, ctx, arena, options->recipe, options->joined,
+                                        options->joined_shown, &r.scan);
+  if (status == CO_OK) status = run(&r, out);
   co_error error;
   co_error_copy(&error);
-  for (int64_t i = 0; i < r.column_count; i++)
-    co_dictionary_free(&r.words[i]);
+  co_raw_columns_free(&r.columns);
+  co_raw_joins_free(&r.joins);
   co_dictionary_free(&r.keys);
   co_rejects_free(&r.rejects);
   co_reject_file_free(r.reject_file);

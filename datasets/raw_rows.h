@@ -18,13 +18,15 @@ extern "C" {
 typedef struct co_raw_rows_options {
   const char *path;          // of the table
   const char *shown;         // what messages call it; NULL = its path
-  const char *output;        // the dataset is a temporary beside it …
-  co_atomic_file *temporary; // … and handed out here
-  const co_schema *schema;   // the model's columns; inputs must be there, others need not
-  const char *key;           // column that names rows; NULL = the recipe's, if it is there
-  const co_recipe *recipe;   // how its rows are read, and what is known of its columns
-  co_reject_rule reject;     // rows that cannot be taken …
-  const char *rejects;       // … the output that their file is named after; NULL = there is none
+  const char *const *joined; // the file of each of the recipe's joined tables; NULL = none is there
+  const char *const *joined_shown; // what messages call them
+  const char *output;              // the dataset is a temporary beside it …
+  co_atomic_file *temporary;       // … and handed out here
+  const co_schema *schema;         // the model's columns; inputs must be there, others need not
+  const char *key;                 // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe;         // how its rows are read, and what is known of its columns
+  co_reject_rule reject;           // rows that cannot be taken …
+  const char *rejects; // … the output that their file is named after; NULL = there is none
   bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;

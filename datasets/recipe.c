@@ -71,55 +71,108 @@ static void print_column(co_text *out, const co_recipe_column *column) {
   co_text_printf(out, "}%s%s\n", column->note ? "  # " : "", column->note ? column->note : "");
 }
 
-co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
-  co_text_printf(out, "tables:\n  ");
+static void print_value(co_text *out, const char *key, const char *text) {
+  if (!text) return;
+  co_text_printf(out, "    %s: ", key);
+  print_text(out, text);
+  co_text_printf(out, "\n");
+}
+
+static void print_list(co_text *out, const char *key, const char *const *texts, int64_t count) {
+  if (!count) return;
+  co_text_printf(out, "    %s: ", key);
+  for (int64_t i = 0; i < count; i++) {
+    co_text_printf(out, i ? ", " : "[");
+    print_text(out, texts[i]);
+  }
+  co_text_printf(out, "]\n");
+}
+
+static void print_table(co_text *out, const co_recipe *recipe) {
+  const co_rows_options *rows = &recipe->rows;
+  const char delimiter[] = {rows->delimiter, '\0'};
+  co_text_printf(out, "  ");
   print_text(out, recipe->table);
   co_text_printf(out, ":\n");
-  if (recipe->file) {
-    co_text_printf(out, "    file: ");
-    print_text(out, recipe->file);
-    co_text_printf(out, "\n");
-  }
-  if (recipe->rows.delimiter) {
-    const char delimiter[] = {recipe->rows.delimiter, '\0'};
-    co_text_printf(out, "    delimiter: ");
-    print_text(out, delimiter);
-    co_text_printf(out, "\n");
-  }
-  if (recipe->rows.encoding) {
-    co_text_printf(out, "    encoding: ");
-    print_text(out, recipe->rows.encoding);
-    co_text_printf(out, "\n");
-  }
-  if (recipe->rows.no_quotes) co_text_printf(out, "    quotes: false\n");
-  if (recipe->rows.table || recipe->rows.query) {
-    co_text_printf(out, recipe->rows.table ? "    source_table: " : "    query: ");
-    print_text(out, recipe->rows.table ? recipe->rows.table : recipe->rows.query);
-    co_text_printf(out, "\n");
-  }
-  if (recipe->rows.skip_lines)
-    co_text_printf(out, "    skip_lines: %lld\n", (long long)recipe->rows.skip_lines);
-  for (int64_t i = 0; i < recipe->rows.pseudonymized_count; i++) {
-    co_text_printf(out, i ? ", " : "    pseudonymized: [");
-    print_text(out, recipe->rows.pseudonymized[i]);
-    if (i + 1 == recipe->rows.pseudonymized_count)
-      co_text_printf(out, "]\n    key_check: \"%s\"\n", recipe->rows.key_check);
-  }
-  for (int64_t i = 0; recipe->rows.header && i < recipe->rows.header_count; i++) {
-    co_text_printf(out, i ? ", " : "    header: [");
-    print_text(out, recipe->rows.header[i]);
-    if (i + 1 == recipe->rows.header_count) co_text_printf(out, "]\n");
-  }
+  print_value(out, "file", recipe->file);
+  print_value(out, "delimiter", rows->delimiter ? delimiter : NULL);
+  print_value(out, "encoding", rows->encoding);
+  if (rows->no_quotes) co_text_printf(out, "    quotes: false\n");
+  print_value(out, "source_table", rows->table);
+  print_value(out, "query", rows->table ? NULL : rows->query);
+  print_value(out, "where", rows->where);
+  print_value(out, "time", recipe->time);
+  if (rows->skip_lines) co_text_printf(out, "    skip_lines: %lld\n", (long long)rows->skip_lines);
+  print_list(out, "pseudonymized", rows->pseudonymized, rows->pseudonymized_count);
+  if (rows->pseudonymized_count) print_value(out, "key_check", rows->key_check);
+  print_list(out, "header", rows->header, rows->header ? rows->header_count : 0);
+  if (recipe->carry) co_text_printf(out, "    carry: true\n");
   co_text_printf(out, "    columns:%s\n", recipe->column_count ? "" : " {}");
   for (int64_t i = 0; i < recipe->column_count; i++)
     print_column(out, &recipe->columns[i]);
+}
+
+static void print_join(co_text *out, const co_recipe *recipe, const co_recipe_join *join) {
+  co_text_printf(out, "  - {table: ");
+  print_text(out, join->table.table);
+  co_text_printf(out, ", to: ");
+  print_text(out, recipe->table);
+  co_text_printf(out, ", on: ");
+  print_text(out, join->on);
+  co_text_printf(out, ", kind: %s}\n", join->one_to_one ? "one_to_one" : "many_to_one");
+}
+
+co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
+  co_text_printf(out, "tables:\n");
+  print_table(out, recipe);
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    print_table(out, &recipe->joins[i].table);
+  if (recipe->join_count) co_text_printf(out, "joins:\n");
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    print_join(out, recipe, &recipe->joins[i]);
   return out->status;
+}
+
+// Whether the dataset has the table's column of that name.
+static bool is_stored(const co_recipe *recipe, const char *name) {
+  const co_recipe_column *column = co_recipe_find(recipe, name);
+  if (!column) return false;
+  if (recipe->joined_by) return column->role == CO_RECIPE_INPUT;
+  return column->role != CO_RECIPE_IGNORE && column->role != CO_RECIPE_SPLIT;
+}
+
+const char *co_recipe_joined_name(const co_recipe *recipe, co_arena *arena, int64_t join,
+                                  const char *name) {
+  bool taken = is_stored(recipe, name);
+  for (int64_t i = 0; i < join && !taken; i++)
+    taken = is_stored(&recipe->joins[i].table, name);
+  return taken ? co_arena_format(arena, "%s.%s", recipe->joins[join].table.table, name) : name;
+}
+
+co_status co_recipe_locate(const co_recipe *recipe, co_arena *arena, const char *name,
+                           int64_t *join, const char **local) {
+  *join = -1;
+  *local = name;
+  for (int64_t i = 0; i < recipe->join_count; i++) {
+    const co_recipe *table = &recipe->joins[i].table;
+    for (int64_t k = 0; k < table->column_count; k++) {
+      if (table->columns[k].role != CO_RECIPE_INPUT) continue;
+      const char *full = co_recipe_joined_name(recipe, arena, i, table->columns[k].name);
+      if (!full) return CO_ERR_MEMORY;
+      if (strcmp(full, name) != 0) continue;
+      *join = i;
+      *local = table->columns[k].name;
+      return CO_OK;
+    }
+  }
+  return CO_OK;
 }
 
 char *co_recipe_table_name(co_arena *arena, const char *path) {
   static const char *const endings[] = {".gz",  ".csv", ".tsv",   ".txt",    ".data",
                                         ".tab", ".db",  ".jsonl", ".ndjson", ".sqlite"};
-  const char *file = strcmp(path, "-") ? co_rows_file(path) : "table";
+  bool server = strstr(path, "://") || strcmp(path, "-") == 0;
+  const char *file = server ? "table" : co_rows_file(path);
   const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
   size_t length = strlen(name);
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {

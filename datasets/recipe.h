@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What makes a dataset of a table in text: how its file is read, and what its columns are. It is
-// printed as a schema file, stored in the dataset, and can be read back.
+// What makes a dataset of a table in text, and of tables joined to it: how their files are read, and
+// what their columns are. It is printed as a schema file, stored in the dataset, and can be read back.
 #ifndef COHORT_DATASETS_RECIPE_H
 #define COHORT_DATASETS_RECIPE_H
 
@@ -40,6 +40,7 @@ typedef struct co_recipe_column {
   const char *format;       // of dates, as co_date_read; NULL = ISO 8601
   const char *strip_suffix; // taken off its cells; NULL = none
   const char *note;         // printed as a comment; NULL = none
+  bool reference;           // its cells are keys of a joined table: never amounts
 } co_recipe_column;
 
 typedef struct co_recipe {
@@ -48,14 +49,34 @@ typedef struct co_recipe {
   co_rows_options rows; // how the file is read
   co_recipe_column *columns;
   int64_t column_count;
-  bool whole; // columns that are not listed are ignored, not found out
+  bool whole;       // columns that are not listed are ignored, not found out
+  const char *time; // the column of dates that a split by time goes by; NULL = not said
+  struct co_recipe_join *joins;
+  int64_t join_count;
+  const char *joined_by; // of a table that is joined to another: its key; else NULL
+  bool carry;            // … it travels in models
 } co_recipe;
+
+// A table whose row belongs to those rows of another that have its key.
+typedef struct co_recipe_join {
+  co_recipe table;
+  const char *on;  // column of the other, with the keys
+  bool one_to_one; // a row belongs to one row of the other at most
+} co_recipe_join;
 
 const char *co_recipe_type_name(co_recipe_type type); // "number", …; "any"
 const char *co_recipe_role_name(co_recipe_role role); // "input", …; "any"
 int co_recipe_type_parse(const char *name);           // -1 if unknown
 int co_recipe_role_parse(const char *name);
 co_recipe_column *co_recipe_find(const co_recipe *recipe, const char *name); // NULL if absent
+// The name that column `name` of joined table `join` has in the dataset: "TABLE.COLUMN" where another
+// column there, of the first table or of an earlier one, has it already. NULL = no memory.
+const char *co_recipe_joined_name(const co_recipe *recipe, co_arena *arena, int64_t join,
+                                  const char *name);
+// The other way round: whose column a name in the dataset is, and what it is called there; a joined
+// table, or -1 for the first.
+co_status co_recipe_locate(const co_recipe *recipe, co_arena *arena, const char *name,
+                           int64_t *join, const char **local);
 // The schema file: YAML (its texts in quotes as in JSON).
 co_status co_recipe_print(co_text *out, const co_recipe *recipe);
 // The name of a table by its file: without folder and endings, and what names may not have.

@@ -46,10 +46,10 @@ static co_status begins_as_json(co_context *ctx, const char *path, bool *out) {
 }
 
 static co_status refuse_query(const co_rows_options *options) {
-  if (!options->table && !options->query) return CO_OK;
+  if ((!options->table && !options->query) || options->queried) return CO_OK;
   co_status status =
       co_fail(CO_ERR_USAGE, "%s is for a database", options->table ? "--source-table" : "--query");
-  co_hint("a database is sqlite:FILE");
+  co_hint("a database is sqlite:FILE, or postgresql://HOST/DATABASE");
   return status;
 }
 
@@ -59,6 +59,7 @@ co_status co_rows_open(co_rows **out, co_context *ctx, const char *path,
   bool json = false;
   if (!options) options = &none;
   *out = NULL;
+  if (options->queried) return co_csv_open(out, ctx, path, options);
   if (co_rows_is_database(path)) return co_sqlite_open(out, ctx, path, options);
   CO_RETURN_IF_FAILED(refuse_query(options));
   if (!options->encoding) CO_RETURN_IF_FAILED(begins_as_json(ctx, path, &json));

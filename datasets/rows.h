@@ -29,6 +29,8 @@ typedef struct co_rows_options {
   const char *const *keys; // of JSON lines: the columns; NULL = all keys that there are
   int64_t key_count;
   const char *table, *query; // of a database: one of both
+  const char *where;         // condition (datasets/expression.h) of the rows that count; NULL = all
+  bool queried;              // what they name has been read into the file that is opened, a CSV
   bool unhashed;             // there will be no digest
   // Columns whose cells are replaced by pseudonyms, and the check of their key (co_pseudonym_check). A
   // scan replaces them where `pseudonym` is there; a column that the table lacks is then an error,

@@ -7,6 +7,7 @@
 
 #include "datasets/cell.h"
 #include "datasets/copies.h"
+#include "datasets/expression.h"
 #include "datasets/pseudonym.h"
 #include "host/core/diagnostics.h"
 #include "host/core/hash.h"
@@ -30,6 +31,8 @@ struct co_scan {
   co_sha256 hash;
   co_copies copies;
   int64_t dropped;
+  co_expression *where; // which rows count; NULL = all
+  int64_t excluded;
 };
 
 const char *co_scan_shown(const co_scan_options *options, int64_t file) {
@@ -67,6 +70,10 @@ static co_status match_names(co_scan *s) {
   return CO_OK;
 }
 
+static int64_t find_column(void *user, const char *name) {
+  return co_rows_find(((co_scan *)user)->rows, name);
+}
+
 static co_status open_file(co_scan *s) {
   const co_scan_options *o = s->options;
   co_rows_options *rows = co_arena_alloc(s->arena, 1, sizeof *rows);
@@ -79,6 +86,9 @@ static co_status open_file(co_scan *s) {
     rows->key_count = s->columns;
   }
   CO_RETURN_IF_FAILED(co_rows_open(&s->rows, s->ctx, o->paths[s->file], rows));
+  if (rows->where)
+    CO_RETURN_IF_FAILED(
+        co_expression_parse(&s->where, s->arena, "--where", rows->where, true, find_column, s));
   return s->file ? match_names(s) : keep_names(s);
 }
 
@@ -118,6 +128,10 @@ int64_t co_scan_rows(const co_scan *s) {
 
 int64_t co_scan_dropped(const co_scan *s) {
   return s->dropped;
+}
+
+int64_t co_scan_excluded(const co_scan *s) {
+  return s->excluded;
 }
 
 // ---- rows that are passed over -----------------------------------------------------------------
@@ -169,6 +183,31 @@ static co_status take_out(co_scan *s, co_row_part *part) {
     kept++;
   }
   r->damaged += part->bad_count;
+  part->count = kept;
+  return CO_OK;
+}
+
+// Takes the rows out that do not count.
+static co_status take_out_excluded(co_scan *s, co_row_part *part) {
+  int64_t kept = 0, stride = s->rows->column_count;
+  co_cell *cells = (co_cell *)part->cells;
+  co_row_place *places = (co_row_place *)part->places;
+  for (int64_t i = 0; i < part->count; i++) {
+    int64_t bad;
+    bool holds = co_expression_value(s->where, cells + i * stride, NULL, &bad) == 1;
+    if (bad >= 0)
+      return co_rows_wrong(
+          s->rows, &places[i], bad, "'%.*s' is no number, as --where needs one",
+          (int)(cells[i * stride + bad].length < 40 ? cells[i * stride + bad].length : 40),
+          cells[i * stride + bad].text);
+    s->excluded += !holds;
+    if (!holds) continue;
+    if (kept != i) {
+      memmove(cells + kept * stride, cells + i * stride, (size_t)stride * sizeof *cells);
+      places[kept] = places[i];
+    }
+    kept++;
+  }
   part->count = kept;
   return CO_OK;
 }
@@ -227,6 +266,7 @@ static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block 
     co_row_part *part = &s->parts[block->part_count++];
     *part = from->parts[k];
     if (fails && part->bad_count) cut_off(s, part);
+    if (s->where) CO_RETURN_IF_FAILED(take_out_excluded(s, part));
     if (s->options->duplicates) CO_RETURN_IF_FAILED(take_out_copies(s, part));
     if (!fails && (part->bad_count || r->count)) CO_RETURN_IF_FAILED(take_out(s, part));
     block->count += part->count;
@@ -416,7 +456,7 @@ static co_status merge_part(void *user, int slot, co_row_part *rows, int64_t row
 // Where rows are looked at one after the other, they come in blocks.
 static bool in_one_go(const co_scan *s) {
   const co_scan_options *o = s->options;
-  return s->rows->class_->each && !o->duplicates && !o->rows.pseudonym && !o->file &&
+  return s->rows->class_->each && !s->where && !o->duplicates && !o->rows.pseudonym && !o->file &&
          !(o->rejects && o->rejects->count);
 }
 

@@ -58,8 +58,9 @@ void co_scan_close(co_scan *scan); // NULL is legal
 const co_rows *co_scan_file(const co_scan *scan);
 const char *co_scan_shown(const co_scan_options *options, int64_t file);
 co_status co_scan_next(co_scan *scan, co_scan_block *block);
-int64_t co_scan_rows(const co_scan *scan);    // handed out so far
-int64_t co_scan_dropped(const co_scan *scan); // copies so far
+int64_t co_scan_rows(const co_scan *scan);     // handed out so far
+int64_t co_scan_dropped(const co_scan *scan);  // copies so far
+int64_t co_scan_excluded(const co_scan *scan); // rows so far that its condition does not take
 // SHA-256 over the files' hashes once all rows have been read.
 void co_scan_digest(co_scan *scan, char hex[65]);
 void co_scan_file_digest(co_scan *scan, char hex[65]); // of the last file alone

@@ -37,15 +37,32 @@ static co_status copy(co_context *ctx, int from, const char *shown, co_writer *t
   return status;
 }
 
-co_status co_spool(co_atomic_file *out, co_context *ctx, const char *path, const char *folder,
-                   const volatile int *stop) {
-  bool standard = strcmp(path, "-") == 0;
-  co_writer *writer = NULL;
+static co_status begin(co_atomic_file *out, co_context *ctx, const char *folder) {
   char *name = co_format(ctx, "%s/cohort.input", folder);
   if (!name) return CO_ERR_MEMORY;
   co_remove_stale_temporaries(ctx, name);
   co_status status = co_atomic_begin(out, ctx, name);
   co_free(ctx, name);
+  return status;
+}
+
+co_status co_spool_text(co_atomic_file *out, co_context *ctx, const char *text,
+                        const char *folder) {
+  co_writer *writer = NULL;
+  CO_RETURN_IF_FAILED(begin(out, ctx, folder));
+  co_status status = co_writer_open(&writer, ctx, out->temporary, false);
+  if (status == CO_OK) status = co_writer_write(writer, text, strlen(text));
+  co_status closed = co_writer_close(writer);
+  if (status == CO_OK) status = closed;
+  if (status != CO_OK) co_atomic_abort(out);
+  return status;
+}
+
+co_status co_spool(co_atomic_file *out, co_context *ctx, const char *path, const char *folder,
+                   const volatile int *stop) {
+  bool standard = strcmp(path, "-") == 0;
+  co_writer *writer = NULL;
+  co_status status = begin(out, ctx, folder);
   CO_RETURN_IF_FAILED(status);
   int from = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
   if (from < 0) status = co_fail_errno(CO_ERR_DATA, errno, "cannot open '%s'", path);

@@ -15,6 +15,8 @@ bool co_spool_is_needed(const char *path);
 // Copies it into a temporary in `folder`, to be removed by co_atomic_abort. `stop` as of imports.
 co_status co_spool(co_atomic_file *out, co_context *ctx, const char *path, const char *folder,
                    const volatile int *stop);
+// The same of a text.
+co_status co_spool_text(co_atomic_file *out, co_context *ctx, const char *text, const char *folder);
 
 #ifdef __cplusplus
 }

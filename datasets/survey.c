@@ -63,6 +63,7 @@ static co_status read_rows(co_survey *s, co_scan *scan) {
   if (s->guest) CO_RETURN_IF_FAILED(s->guest->begin(s->guest->user, s));
   CO_RETURN_IF_FAILED(co_scan_each(scan, s->slots, count_part, add_part, s));
   s->dropped = co_scan_dropped(scan);
+  s->excluded = co_scan_excluded(scan);
   co_scan_digest(scan, s->digest);
   return CO_OK;
 }
@@ -78,6 +79,7 @@ static co_status count_cells(co_survey *s) {
 // Of a column nothing but what is known of it before its cells are.
 static void forget(co_column_survey *c, co_context *ctx, const co_recipe_column *recipe) {
   co_column_survey fresh = {.name = c->name,
+                            .shown = c->shown,
                             .suffix = c->suffix,
                             .given = c->given,
                             .recipe = *recipe,
@@ -140,13 +142,15 @@ static co_status begin_column(co_survey *s, co_column_survey *c, const char *nam
                               const co_recipe *recipe) {
   const co_recipe_column *given = co_recipe_find(recipe, name);
   if (!(c->name = co_arena_strdup(s->arena, name))) return CO_ERR_MEMORY;
+  c->shown = s->joined ? co_arena_format(s->arena, "%s.%s", s->joined, name) : c->name;
+  if (!c->shown) return CO_ERR_MEMORY;
   if (given) c->recipe = *given;
   if (!given && recipe->whole) c->recipe.role = CO_RECIPE_IGNORE;
   c->recipe.name = c->name;
   c->suffix = c->recipe.strip_suffix;
   co_recipe_type type = c->recipe.type;
-  c->wants_words =
-      type == CO_RECIPE_CATEGORY || type == CO_RECIPE_ID || c->recipe.role == CO_RECIPE_KEY;
+  c->wants_words = type == CO_RECIPE_CATEGORY || type == CO_RECIPE_ID ||
+                   c->recipe.role == CO_RECIPE_KEY || c->recipe.reference;
   c->given = c->recipe;
   return CO_OK;
 }
@@ -223,6 +227,7 @@ co_status co_survey_run(co_survey *s, co_context *ctx, co_arena *arena, const co
                    .arena = arena,
                    .scan = *scan,
                    .rejects = scan->rejects,
+                   .joined = recipe->joined_by ? recipe->table : NULL,
                    .guest = guest,
                    .values = values};
   CO_RETURN_IF_FAILED(begin(s, recipe));

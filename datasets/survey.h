@@ -31,6 +31,7 @@ typedef struct co_survey_number {
 
 typedef struct co_column_survey {
   const char *name;
+  const char *shown;  // as options call it: of a joined table TABLE.COLUMN
   const char *suffix; // that is stripped
   int64_t missing, numbers, dates, others;
   int64_t commas;                      // with decimal commas or thousands separators
@@ -88,9 +89,11 @@ typedef struct co_survey {
   co_arena *arena;
   co_scan_options scan; // with what was found out for further readings
   co_rejects *rejects;
+  const char *joined; // name of a table that is joined to another; else NULL
   co_column_survey *columns;
   int64_t column_count, rows;
-  int64_t dropped; // copies of earlier rows
+  int64_t dropped;  // copies of earlier rows
+  int64_t excluded; // rows that the scan's condition does not take
   char delimiter;
   char digest[65];              // of the files
   const co_survey_guest *guest; // NULL = nobody

@@ -447,7 +447,9 @@ co_status co_survey_refuse_key(const co_survey *s, int64_t column, const co_scan
   co_status status =
       co_scan_wrong(scan, &place, column, "the key '%s' occurs in %s %" PRId64 " already", key,
                     place.line ? "line" : "row", s->columns[column].words.words[word].line);
-  co_hint("a table has one row for each key; leave --key out where rows have none");
+  co_hint(s->joined ? "a joined table has one row for each key; where: CONDITION in a schema file "
+                      "takes some of its rows"
+                    : "a table has one row for each key; leave --key out where rows have none");
   return status;
 }
 

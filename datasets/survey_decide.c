@@ -32,7 +32,7 @@ static void tell(const decision *d, co_log_level level, const char *format, ...)
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  co_log(d->survey->ctx, level, "import", "column '%s': %s", d->column->name, text);
+  co_log(d->survey->ctx, level, "import", "column '%s': %s", d->column->shown, text);
 }
 
 // ---- types -------------------------------------------------------------------------------------
@@ -61,13 +61,13 @@ static co_status check_numbers(const decision *d) {
     status = wrong_cell(d, &c->other,
                         comma ? "is no number: decimal commas and thousands separators are not read"
                               : "is no number");
-    co_hint("--type %s=category takes it as a word, --ignore %s leaves the column out", c->name,
-            c->name);
+    co_hint("--type %s=category takes it as a word, --ignore %s leaves the column out", c->shown,
+            c->shown);
     return status;
   }
   if (!c->large.row) return CO_OK;
   status = wrong_cell(d, &c->large, "is beyond the range of numbers, 3.4e38");
-  co_hint("correct the cell, or leave the column out by --ignore %s", c->name);
+  co_hint("correct the cell, or leave the column out by --ignore %s", c->shown);
   return status;
 }
 
@@ -77,8 +77,8 @@ static co_status check_dates(const decision *d) {
   co_status status = wrong_cell(d, &c->no_date, "is no date");
   co_hint("it should be one like %s; --type %s=date:%%d/%%m/%%Y would read such dates, --type "
           "%s=category would take texts as classes",
-          c->recipe.format ? c->recipe.format : "2011-12-31 or 2011-12-31 23:59:59", c->name,
-          c->name);
+          c->recipe.format ? c->recipe.format : "2011-12-31 or 2011-12-31 23:59:59", c->shown,
+          c->shown);
   return status;
 }
 
@@ -95,11 +95,12 @@ static void hint_numbers(const decision *d) {
   tell(d, CO_LOG_INFO,
        "taken as a number; it has only %d different whole ones: --type %s=category would take them "
        "as classes",
-       c->few_count, c->name);
+       c->few_count, c->shown);
 }
 
 static void hint_words(const decision *d) {
   const co_column_survey *c = d->column;
+  if (c->recipe.reference) return;
   if (c->numbers > 9 * (co_survey_values(c) - c->numbers) && co_survey_values(c) >= 10)
     tell(d, CO_LOG_WARN,
          "taken as a category, but %" PRId64 " of %" PRId64 " values are numbers; '%s' in row "
@@ -109,7 +110,7 @@ static void hint_words(const decision *d) {
     tell(d, CO_LOG_WARN,
          "taken as a category, but it has %" PRId64 " different texts in %" PRId64
          " rows; --ignore %s would leave it out",
-         c->words.count, co_survey_values(c), c->name);
+         c->words.count, co_survey_values(c), c->shown);
 }
 
 static bool is_used(const co_column_survey *c) {
@@ -123,7 +124,7 @@ static void leave_out(const decision *d, co_recipe_type type, co_log_level level
   recipe->type = type;
   recipe->role = CO_RECIPE_IGNORE;
   if (type == CO_RECIPE_DATE || type == CO_RECIPE_TEXT)
-    tell(d, level, "left out: %s; --type %s=%s makes it an input", why, d->column->name,
+    tell(d, level, "left out: %s; --type %s=%s makes it an input", why, d->column->shown,
          co_recipe_type_name(type));
   else
     tell(d, level, "left out: %s", why);
@@ -137,7 +138,8 @@ static verdict judge(const co_column_survey *c) {
   bool target = c->recipe.role == CO_RECIPE_TARGET;
   if (!values) return EMPTY;
   // Of a target, two numbers are classes, whatever they are.
-  if (all_numbers(c)) return is_zero_one(c) || (target && c->few_count == 2) ? BINARY : NUMBERS;
+  if (all_numbers(c) && !c->recipe.reference)
+    return is_zero_one(c) || (target && c->few_count == 2) ? BINARY : NUMBERS;
   if (c->commas && c->commas + c->numbers == values) return COMMAS;
   if (c->dates == values && !target) return DATES;
   if (c->words.count == 2) return BINARY;
@@ -213,7 +215,7 @@ static co_status check_type(const decision *d) {
     return wrong_column(d, "free text is no target");
   if (c->recipe.type == CO_RECIPE_ID && is_used(c)) {
     co_status status = wrong_column(d, "texts that name rows are no inputs and no targets");
-    co_hint("--type %s=category takes them as classes", c->name);
+    co_hint("--type %s=category takes them as classes", c->shown);
     return status;
   }
   if (c->recipe.type == CO_RECIPE_BINARY && different(c) != 2) {

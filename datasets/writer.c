@@ -304,6 +304,15 @@ co_status co_dataset_writer_source(co_dataset_writer *w, const char *name, const
   return co_h5_set_string(w->h5, "/source", name, value);
 }
 
+co_status co_dataset_writer_carried(co_dataset_writer *w, const char *table, const char *text) {
+  char path[CO_DATASET_PATH_MAX];
+  CO_RETURN_IF_FAILED(end_column(w));
+  CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, "/source"));
+  CO_RETURN_IF_FAILED(co_h5_make_group(w->h5, "/source/carried"));
+  snprintf(path, sizeof path, "/source/carried/%s", table);
+  return co_h5_write_strings(w->h5, path, &text, 1);
+}
+
 // A dataset that this build could not read again must not appear.
 static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   co_dataset *dataset;

@@ -59,6 +59,8 @@ co_status co_dataset_writer_ranges(co_dataset_writer *writer, const char *table,
                                    const int64_t *begin, const int64_t *end);
 // What it was made from: attribute `name` of /source.
 co_status co_dataset_writer_source(co_dataset_writer *writer, const char *name, const char *value);
+// A joined table that models take along, as co_carried.
+co_status co_dataset_writer_carried(co_dataset_writer *writer, const char *table, const char *text);
 // Closes, reads everything back, publishes. `fingerprint` as co_dataset_fingerprint, may be NULL.
 co_status co_dataset_writer_commit(co_dataset_writer *writer, char fingerprint[65]);
 // The same, but the temporary is handed out, not published: to be renamed, or removed by

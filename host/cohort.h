@@ -151,6 +151,19 @@ typedef struct cohort_source_options {
   const char *temporary_folder; // where standard input lies meanwhile; NULL = /tmp
 } cohort_source_options;
 
+// Raw tables besides the first, to each of whose rows the one with its key is joined; it lacks their
+// columns where none has. Where there is a schema file it names them.
+typedef struct cohort_tables {
+  // "FILE:COLUMN", or "FILE:COLUMN=KEY" where the key of FILE has another name than the column with
+  // it in the first table. The table is called by its file, without folder and ending.
+  const char *const *joins;
+  int64_t join_count;
+  const char *const *carried; // names of those that travel in models
+  int64_t carried_count;
+  const char *const *sources; // "NAME=SOURCE": where tables of a schema, the first included, are
+  int64_t source_count;
+} cohort_tables;
+
 typedef struct cohort_train_options {
   cohort_config config;       // of a raw table may be none: then the preset auto
   const char *dataset;        // overrides the config's; NULL = the config's. A raw table in text
@@ -159,6 +172,7 @@ typedef struct cohort_train_options {
   int64_t target_count;
   const char *key, *schema;     // of a raw table; NULL = none, see cohort_import_csv_options
   cohort_source_options source; // of a raw table
+  cohort_tables tables;         // of raw tables; with sources there is no `dataset`
   const char *preset;           // YAML in place of config files; NULL = none
   bool own_dataset;             // `dataset`, a file beside the run's folder, is moved into it
   const char *run_dir;          // exact directory; NULL = one below output_directory
@@ -225,7 +239,7 @@ typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split; // NULL = all rows
   // A file, by `format` "csv", "tsv" (values in quotes where they need them) or "jsonl", NULL = by its
-  // name, else csv; "-" = standard output; "sqlite:FILE": a table of a database, made if it is not
+  // name, else csv; "-" = standard output; "sqlite:FILE", "postgresql://…": a table of a database, made if it is not
   // there. If it is, "fail" (NULL), "append", "replace" (made anew) or "upsert" (rows in place of those
   // with their key). All rows are committed at once.
   const char *output, *format, *table, *if_exists;
@@ -254,9 +268,10 @@ typedef struct cohort_predict_options {
                    // where the model was trained, else their number
   // Of a raw table; its rows lie meanwhile in source.temporary_folder if the output is "-".
   cohort_source_options source;
-  // In place of a dataset: raw tables "NAME=SOURCE". There is one so far, events=LOG, for models of
-  // event logs: of the events before `as_of` ("2011-09-01") each entity is scored that has some, in
-  // ascending order, or those of `population`, a table with their column, in its order.
+  // In place of a dataset: raw tables "NAME=SOURCE", by the names that the model was trained with; of
+  // joined ones that it carries they need not be given. Of models of event logs it is events=LOG: of
+  // the events before `as_of` ("2011-09-01") each entity is scored that has some, in ascending order,
+  // or those of `population`, a table with their column, in its order.
   const char *const *sources;
   int64_t source_count;
   const char *as_of, *population;
@@ -380,7 +395,9 @@ typedef struct cohort_import_csv_options {
   uint64_t seed;
   bool force;             // as for idx
   const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
+  const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
   cohort_source_options source;
+  cohort_tables tables;
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,
@@ -428,6 +445,7 @@ typedef struct cohort_data {
   const char *key, *schema, *split;
   uint64_t seed;
   cohort_source_options source; // of a raw table; the temporary dataset lies in its folder, too
+  cohort_tables tables;
 } cohort_data;
 
 // What makes a model's figures look better than they are, or can teach it nothing: "findings", each

@@ -263,8 +263,9 @@ extern "C" {
 //                unspecified. Padding is smaller than the window; dilation is not read.
 // GLOBAL_AVERAGE_POOL2D  x (N, H, W, C): y (N, C) = mean over H and W. Backward: dx = dy / (H W) at
 //                every pixel.
-// RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy : 0.
-// RELU_BIAS_BACKWARD  dx = y > 0 ? dy : 0; db (O) = sum of dx over all but the last dimension.
+// RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy / (1 - rate) : 0, where with
+//                rate > 0 y is what a DROPOUT behind the relu has left, and dx the gradient below both.
+// RELU_BIAS_BACKWARD  dx as RELU_BACKWARD; db (O) = sum of dx over all but the last dimension.
 // SIGMOID        y = 1 / (1 + exp(-x)). SIGMOID_BACKWARD: dx = dy y (1 - y).
 // TANH           y = tanh(x). TANH_BACKWARD: dx = dy (1 - y²).
 // ACTIVATION     y = attr.function of x, element by element: GELU x P(X <= x), X standard normal
@@ -470,7 +471,7 @@ typedef struct co_op_attr {
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
   double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
-  double rate;              // DROPOUT, FLIP, INPUT_ROWS
+  double rate;              // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD
   double fill;              // SHIFTED_CROP, INPUT_ROWS
   int64_t pad;              // SHIFTED_CROP, INPUT_ROWS
   uint32_t purpose;         // random operations, co_purpose(kind, path)

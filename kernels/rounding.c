@@ -59,10 +59,11 @@ typedef enum kind {
   GENERAL // each operand and each result is rounded
 } kind;
 
-static kind kind_of(co_op op) {
-  switch (op) {
-  case CO_OP_RELU:
+static kind kind_of(const co_op_desc *desc) {
+  switch (desc->op) {
   case CO_OP_RELU_BACKWARD:
+    return desc->attr.rate > 0 ? GENERAL : EXACT;
+  case CO_OP_RELU:
   case CO_OP_MAX_POOL2D:
   case CO_OP_CONCAT:
   case CO_OP_CONCAT_BACKWARD:
@@ -415,7 +416,7 @@ static co_status run(co_backend *backend, co_prepared *prepared, void *const *in
                      void *workspace) {
   const co_op_desc *desc = &prepared->desc;
   (void)workspace;
-  switch (kind_of(desc->op)) {
+  switch (kind_of(desc)) {
   case EXACT:
     return co_ref_run(desc, in, out);
   case SUMS:

@@ -56,8 +56,9 @@ static void render_named(co_json *json, const co_comparison *c, int64_t baseline
 static void render(co_json *json, const co_comparison *c, const char *key, render_output what) {
   co_json_key(json, key);
   co_json_open(json, '{');
-  for (int64_t i = 0; i < c->baselines.count; i++) {
-    const char *name = c->baselines.items[i]->class_->name;
+  for (int64_t i = 0; i < c->count; i++) {
+    bool baseline = i < c->baselines.count;
+    const char *name = baseline ? c->baselines.items[i]->class_->name : co_comparison_name(c, i, 0);
     if (strcmp(name, "linear") == 0) render_named(json, c, i, "logistic", what);
     render_named(json, c, i, name, what);
   }
@@ -67,17 +68,17 @@ static void render(co_json *json, const co_comparison *c, const char *key, rende
 static void print_output(co_text *text, const co_comparison *c, int64_t output) {
   co_evaluation_value mine, theirs;
   co_text_printf(text, "  %-45s %-10s", c->model->outputs[output].name, "model");
-  for (int64_t i = 0; i < c->baselines.count; i++)
-    co_text_printf(text, "   %-13s", co_comparison_name(c, i, output));
+  for (int64_t i = 0; i < c->count; i++)
+    co_text_printf(text, "   %-18s", co_comparison_name(c, i, output));
   co_text_printf(text, "\n");
   for (int64_t k = 0;
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {
     co_text_printf(text, "  %-24s %-20s %-10.6g", "", mine.name, mine.value);
-    for (int64_t i = 0; i < c->baselines.count; i++) {
+    for (int64_t i = 0; i < c->count; i++) {
       co_evaluation_metric(&c->evaluations[i], output, k, &theirs);
       co_text_printf(
-          text, " %c %-13.6g",
+          text, " %c %-18.6g",
           co_comparison_sign(&co_comparison_pairs(c, i, output)[k], mine.higher_is_better),
           theirs.value);
     }
@@ -86,7 +87,7 @@ static void print_output(co_text *text, const co_comparison *c, int64_t output) 
 }
 
 static void print(co_text *text, const co_comparison *c) {
-  if (!c->baselines.count) return;
+  if (!c->count) return;
   co_text_printf(text,
                  "beside baselines (+ the model is better, - it is worse: the 95 %% interval of "
                  "their paired difference is without 0)\n");

@@ -20,7 +20,8 @@ static co_status import(co_data_source *s, cohort_context *context, const cohort
                                              .split = data->split,
                                              .validation_fraction = -1,
                                              .seed = data->seed,
-                                             .source = data->source};
+                                             .source = data->source,
+                                             .tables = data->tables};
   co_import_csv_result done;
   if (!beside) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
@@ -35,6 +36,7 @@ co_status co_data_begin(co_data_source *s, cohort_context *context, const cohort
   CO_RETURN_IF_FAILED(co_arena_create(&s->arena, s->ctx));
   if (co_table_is_raw(data->dataset, &data->source)) return import(s, context, data, problems);
   const char *option = co_table_source_option(&data->source);
+  if (!option) option = co_table_joins_option(&data->tables);
   if (data->target_count || data->key || data->schema || data->split || option) {
     co_status status =
         co_fail(CO_ERR_USAGE, "%s %s for a raw table; a dataset.h5 has its own",
@@ -64,6 +66,37 @@ void co_data_count(char out[32], int64_t count) {
   out[at] = '\0';
 }
 
+// Tables besides that of the samples, with their columns.
+static void report_tables(cohort_result *result, const co_schema *schema) {
+  if (schema->table_count < 3) return;
+  co_json_key(&result->json, "tables");
+  co_json_open(&result->json, '[');
+  for (int64_t i = 0; i < schema->table_count; i++) {
+    const co_table *table = &schema->tables[i];
+    char count[32];
+    const char *between = ": ";
+    if (!i || table->kind == CO_TABLE_SAMPLES) continue;
+    co_json_open(&result->json, '{');
+    co_json_key(&result->json, "name");
+    co_json_string(&result->json, table->name);
+    co_json_key(&result->json, "kind");
+    co_json_string(&result->json, co_table_kind_name(table->kind));
+    co_json_key(&result->json, "rows");
+    co_json_int(&result->json, table->rows);
+    co_json_close(&result->json);
+    co_data_count(count, table->rows);
+    co_text_printf(&result->text, "%s %s, %s rows",
+                   table->kind == CO_TABLE_EVENTS ? "events" : "joined table", table->name, count);
+    for (int64_t k = 0; k < schema->column_count; k++) {
+      if (strcmp(schema->columns[k].table, table->name) != 0) continue;
+      co_text_printf(&result->text, "%s%s", between, schema->columns[k].name);
+      between = ", ";
+    }
+    co_text_printf(&result->text, "\n");
+  }
+  co_json_close(&result->json);
+}
+
 co_status co_data_report_rows(cohort_result *result, const cohort_data *data, co_dataset *dataset) {
   co_json *json = &result->json;
   char count[32];
@@ -84,6 +117,7 @@ co_status co_data_report_rows(cohort_result *result, const cohort_data *data, co
   }
   co_json_close(json);
   co_text_printf(&result->text, "\n");
+  report_tables(result, co_dataset_schema(dataset));
   return CO_OK;
 }
 

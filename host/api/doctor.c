@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/rows.h"
 #include "datasets/source.h"
@@ -202,6 +203,8 @@ static co_status report(co_context *ctx, cohort_result *result) {
   report_xgboost(result);
   co_sqlite_version(found);
   fact(result, "sqlite", found);
+  co_postgres_version(found);
+  fact(result, "postgresql", found);
   co_sodium_version(found);
   fact(result, "sodium", found);
   return report_cuda(ctx, result);

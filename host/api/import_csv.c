@@ -40,6 +40,19 @@ static co_status choose_inputs(input_files *out, const cohort_import_csv_options
   return out->count ? CO_OK : co_fail(CO_ERR_USAGE, "import needs a FILE");
 }
 
+// The files of the table, then those of the tables that are joined to it.
+static co_status begin_files(co_table_files *files, cohort_context *context, co_arena *arena,
+                             const input_files *in, const co_recipe *recipe,
+                             const cohort_source_options *source) {
+  const char **all = co_arena_alloc(arena, (size_t)(in->count + recipe->join_count), sizeof *all);
+  if (!all) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_table_check_sources(recipe));
+  memcpy(all, in->list, (size_t)in->count * sizeof *all);
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    all[in->count + i] = recipe->joins[i].table.file;
+  return co_table_files_begin(files, context, arena, all, in->count + recipe->join_count, source);
+}
+
 // The column of splits is told by --split, or by its role.
 static co_status choose_split(co_split_rule *rule, co_recipe *recipe, co_arena *arena,
                               const char *text) {
@@ -48,6 +61,7 @@ static co_status choose_split(co_split_rule *rule, co_recipe *recipe, co_arena *
     for (int64_t i = 0; i < recipe->column_count; i++)
       if (recipe->columns[i].role == CO_RECIPE_SPLIT)
         *rule = (co_split_rule){.kind = CO_SPLIT_COLUMN, .column = recipe->columns[i].name};
+  if (rule->kind == CO_SPLIT_TIME && !rule->column) rule->column = recipe->time;
   if (rule->kind != CO_SPLIT_COLUMN) return CO_OK;
   co_recipe_column *column = co_table_column(recipe, arena, rule->column);
   if (!column) return CO_ERR_MEMORY;
@@ -95,15 +109,16 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
   CO_RETURN_IF_FAILED(
       co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors, CO_ON_ERROR_FAIL));
   CO_RETURN_IF_FAILED(read_duplicates(&duplicates, o->duplicates));
-  CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, in.list, in.count, &o->source));
-  if (!recipe.table && !(recipe.table = co_recipe_table_name(arena, in.list[0])))
-    return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(begin_files(files, context, arena, &in, &recipe, &o->source));
+  co_table_files_adapt(&recipe.rows, in.list[0]);
   co_import_csv_options options = {.temporary = temporary,
                                    .output = o->output,
                                    .files = files->paths,
                                    .shown = files->shown,
                                    .file_splits = in.by_file ? in.splits : NULL,
                                    .file_count = in.count,
+                                   .joined = files->paths + in.count,
+                                   .joined_shown = files->shown + in.count,
                                    .recipe = &recipe,
                                    .validation_fraction =
                                        o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
@@ -137,7 +152,8 @@ co_status co_table_import(co_import_csv_result *out, cohort_context *context, co
 
 // ---- the report --------------------------------------------------------------------------------
 
-static void report_column(co_json *json, co_text *text, const co_column *column) {
+static void report_column(co_json *json, co_text *text, const co_column *column,
+                          const char *table) {
   if (column->role == CO_ROLE_TARGET) {
     co_text_printf(text, "target   %s, %s", column->name, co_column_type_name(column->type));
     if (column->type == CO_COLUMN_BINARY)
@@ -150,6 +166,10 @@ static void report_column(co_json *json, co_text *text, const co_column *column)
   co_json_open(json, '{');
   co_json_key(json, "name");
   co_json_string(json, column->name);
+  if (table) {
+    co_json_key(json, "table");
+    co_json_string(json, table);
+  }
   co_json_key(json, "type");
   co_json_string(json, co_column_type_name(column->type));
   co_json_key(json, "role");
@@ -179,7 +199,8 @@ static void report_columns(co_json *json, co_text *text, const co_schema *schema
   co_json_key(json, "columns");
   co_json_open(json, '[');
   for (int64_t i = 0; i < schema->column_count; i++)
-    report_column(json, text, &schema->columns[i]);
+    report_column(json, text, &schema->columns[i],
+                  schema->table_count > 2 ? schema->columns[i].table : NULL);
   co_json_close(json);
 }
 
@@ -204,6 +225,35 @@ static void report_memory(co_json *json, co_text *text) {
   co_text_printf(text, "memory   %s at most\n", co_memory_print(amount, (double)peak));
 }
 
+static void report_joins(co_json *json, co_text *text, const co_import_csv_result *done) {
+  if (!done->join_count) return;
+  co_json_key(json, "joins");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < done->join_count; i++) {
+    const co_join_count *n = &done->joins[i];
+    co_json_open(json, '{');
+    co_json_key(json, "table");
+    co_json_string(json, n->table);
+    co_json_key(json, "on");
+    co_json_string(json, n->on);
+    co_json_key(json, "rows");
+    co_json_int(json, n->rows);
+    co_json_key(json, "matched");
+    co_json_int(json, n->matched);
+    co_json_key(json, "unmatched");
+    co_json_int(json, n->unknown);
+    co_json_key(json, "without_key");
+    co_json_int(json, n->missing);
+    co_json_close(json);
+    co_text_printf(text, "joined   %s on %s: %lld of %lld rows matched", n->table, n->on,
+                   (long long)n->matched, (long long)(n->matched + n->unknown + n->missing));
+    if (n->unknown) co_text_printf(text, ", %lld unknown keys", (long long)n->unknown);
+    if (n->missing) co_text_printf(text, ", %lld without a key", (long long)n->missing);
+    co_text_printf(text, "\n");
+  }
+  co_json_close(json);
+}
+
 static co_status report(cohort_result *result, const char *output,
                         const co_import_csv_result *done) {
   co_json *json = &result->json;
@@ -215,6 +265,7 @@ static co_status report(cohort_result *result, const char *output,
                  done->up_to_date ? " (up to date, left alone)" : "");
   report_rows(json, &result->text, done);
   report_columns(json, &result->text, co_dataset_schema(dataset));
+  report_joins(json, &result->text, done);
   co_dataset_close(dataset);
   if (done->duplicates >= 0) {
     co_json_key(json, "duplicates");
@@ -222,6 +273,12 @@ static co_status report(cohort_result *result, const char *output,
   }
   co_json_key(json, "dropped");
   co_json_int(json, done->dropped);
+  if (done->excluded) {
+    co_json_key(json, "excluded");
+    co_json_int(json, done->excluded);
+    co_text_printf(&result->text, "excluded %lld rows by the condition\n",
+                   (long long)done->excluded);
+  }
   co_json_key(json, "privacy");
   co_json_open(json, '[');
   for (int64_t i = 0; i < done->personal_count; i++) {

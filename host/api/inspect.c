@@ -55,12 +55,11 @@ static bool several_tables(const co_schema *schema) {
   return schema->table_count > 2;
 }
 
-static void render_schema(cohort_result *result, const co_schema *schema) {
+static void render_schema(cohort_result *result, const co_schema *schema, bool tables) {
   co_json_key(&result->json, "columns");
   co_json_open(&result->json, '[');
   for (int64_t i = 0; i < schema->column_count; i++)
-    render_column(result, &schema->columns[i],
-                  several_tables(schema) ? schema->columns[i].table : NULL);
+    render_column(result, &schema->columns[i], tables ? schema->columns[i].table : NULL);
   co_json_close(&result->json);
 }
 
@@ -111,7 +110,7 @@ static co_status inspect_dataset(co_context *ctx, const char *path, cohort_resul
   co_json_close(json);
   render_tables(result, co_dataset_schema(dataset));
   co_text_printf(&result->text, "columns\n");
-  render_schema(result, co_dataset_schema(dataset));
+  render_schema(result, co_dataset_schema(dataset), several_tables(co_dataset_schema(dataset)));
   co_json_key(json, "fingerprint");
   co_json_string(json, co_dataset_fingerprint(dataset));
   co_text_printf(&result->text, "sha256   %s\n", co_dataset_fingerprint(dataset));
@@ -260,6 +259,19 @@ static void render_baselines(cohort_result *result, const co_model_file *file) {
   if (file->baseline_count) co_text_printf(&result->text, "\n");
 }
 
+// Joined tables that scoring needs no source for.
+static void render_carried(cohort_result *result, const co_model_file *file) {
+  if (!file->carried_count) return;
+  co_json_key(&result->json, "carried");
+  co_json_open(&result->json, '[');
+  for (int64_t i = 0; i < file->carried_count; i++) {
+    co_json_string(&result->json, file->carried[i].name);
+    co_text_printf(&result->text, "%s%s", i ? ", " : "carries  ", file->carried[i].name);
+  }
+  co_json_close(&result->json);
+  co_text_printf(&result->text, "\n");
+}
+
 static void render_training(cohort_result *result, const co_training_state *state) {
   co_json *json = &result->json;
   co_json_key(json, "training");
@@ -344,7 +356,8 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   co_text_printf(&result->text, "%-8s %s\n", model.has_training ? "checkpoint" : "model", path);
   if (model.has_training) render_training(result, &model.training);
   co_text_printf(&result->text, "columns\n");
-  render_schema(result, &model.schema);
+  render_schema(result, &model.schema, model.schema.table_count > 1);
+  render_carried(result, &model);
   CO_TRY(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
   CO_TRY(render_counts(file, arena, model.config, result));
   CO_TRY(render_learned(ctx, path, arena, result));

@@ -206,9 +206,9 @@ static co_status make_room(co_scoring *s) {
   }
   if (!s->columns.ranked) return CO_OK;
   const char *folder = s->options->source.temporary_folder;
-  char *beside = to_file(s)
-                     ? co_arena_format(s->arena, "%s.scores", co_sink_file(s->where.output))
-                     : co_arena_format(s->arena, "%s/cohort.scores", folder ? folder : "/tmp");
+  const char *file = co_sink_file(s->where.output);
+  char *beside = file ? co_arena_format(s->arena, "%s.scores", file)
+                      : co_arena_format(s->arena, "%s/cohort.scores", folder ? folder : "/tmp");
   return beside ? co_ranking_create(&s->ranking, s->ctx, s->count, s->width, beside)
                 : CO_ERR_MEMORY;
 }
@@ -250,7 +250,8 @@ static void report(const co_scoring *s, cohort_result *result) {
   co_json_key(json, "model");
   co_json_string(json, s->predictor->path);
   co_json_key(json, "output");
-  co_json_string(json, s->options->output);
+  const char *shown = co_sink_shown(s->arena, s->options->output);
+  co_json_string(json, shown);
   co_json_key(json, "rows");
   co_json_int(json, s->count);
   co_json_key(json, "resumed_at");
@@ -261,10 +262,9 @@ static void report(const co_scoring *s, cohort_result *result) {
     co_json_string(json, s->columns.column[i].name);
   co_json_close(json);
   if (s->sink->complete)
-    co_text_printf(&result->text, "%s is complete; there is nothing to do\n", s->options->output);
+    co_text_printf(&result->text, "%s is complete; there is nothing to do\n", shown);
   else if (to_file(s))
-    co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count,
-                   s->options->output);
+    co_text_printf(&result->text, "%lld rows scored into %s\n", (long long)s->count, shown);
   if (!s->sink->complete && s->sink->at.rows)
     co_text_printf(&result->text, "went on behind row %lld\n", (long long)s->sink->at.rows);
   co_json_key(json, "golden");
@@ -379,9 +379,9 @@ static co_status check_source_table(const cohort_predict_options *o) {
   struct stat from, to;
   const char *table = o->source.source_table;
   if (!co_sink_is_database(o->output) || !o->dataset || !table || !o->table) return CO_OK;
-  if (strcasecmp(table, o->table) != 0 || stat(co_rows_file(o->dataset), &from) != 0 ||
-      stat(co_sink_file(o->output), &to) != 0 || from.st_dev != to.st_dev ||
-      from.st_ino != to.st_ino)
+  if (strcasecmp(table, o->table) != 0 || !co_sink_file(o->output) ||
+      stat(co_rows_file(o->dataset), &from) != 0 || stat(co_sink_file(o->output), &to) != 0 ||
+      from.st_dev != to.st_dev || from.st_ino != to.st_ino)
     return CO_OK;
   co_status status = co_fail_at(CO_ERR_IO, o->output, 0, 0,
                                 "the table '%.200s' is also read by this command", table);
@@ -396,8 +396,18 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
   CO_RETURN_IF_FAILED(check_source_table(o));
   char *model = NULL;
   CO_RETURN_IF_FAILED(co_model_file_find(&model, s->ctx, o->model));
-  const char *source = o->source_count ? strchr(o->sources[0], '=') : NULL;
-  const char *const inputs[] = {model, o->dataset, source ? source + 1 : NULL, o->population};
+  const char **inputs = co_alloc(s->ctx, (size_t)(o->source_count + 3) * sizeof *inputs);
+  if (!inputs) {
+    co_free(s->ctx, model);
+    return CO_ERR_MEMORY;
+  }
+  inputs[0] = model;
+  inputs[1] = o->dataset;
+  inputs[2] = o->population;
+  for (int64_t i = 0; i < o->source_count; i++) {
+    const char *equals = strchr(o->sources[i], '=');
+    inputs[i + 3] = equals ? equals + 1 : NULL;
+  }
   s->where = (co_sink_options){.output = o->output,
                                .format = o->format,
                                .table = o->table,
@@ -405,9 +415,11 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
                                .replace = o->force,
                                .resume = o->resume,
                                .inputs = inputs,
-                               .input_count = 4};
+                               .input_count = o->source_count + 3,
+                               .stop = s->context->options.stop};
   co_status status = co_sink_open(&s->sink, s->ctx, &s->where);
   s->where.inputs = NULL;
+  co_free(s->ctx, inputs);
   co_free(s->ctx, model);
   return status;
 }

@@ -156,7 +156,7 @@ static co_status write_events(co_event_scoring *s, cohort_context *context,
   co_free(s->ctx, found);
   if (!path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, path));
-  bool to_file = strcmp(o->output, "-") != 0;
+  bool to_file = co_sink_file(o->output) != NULL;
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
   char *beside = to_file ? co_arena_format(s->arena, "%s.rows", co_sink_file(o->output))
                          : co_arena_format(s->arena, "%s/cohort.rows", folder);
@@ -183,11 +183,27 @@ static co_status write_events(co_event_scoring *s, cohort_context *context,
   return status;
 }
 
+// Whether the model is of a log; else its sources are tables.
+static co_status is_of_events(co_context *ctx, const char *model, bool *out) {
+  char *path;
+  co_arena *arena;
+  co_model_file file;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_status status = co_model_file_find(&path, ctx, model);
+  if (status == CO_OK) status = co_model_file_read(&file, arena, path);
+  *out = status == CO_OK && file.recipe && strncmp(file.recipe, "events:", 7) == 0;
+  co_free(ctx, path);
+  co_arena_free(arena);
+  return status;
+}
+
 co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
                                  const cohort_predict_options *o) {
   *s = (co_event_scoring){.ctx = context->ctx, .options = *o};
   if (!o->model || !o->output) return CO_OK; // which scoring refuses
-  if (!o->source_count) {
+  bool of_events = o->source_count != 0;
+  if (of_events) CO_RETURN_IF_FAILED(is_of_events(context->ctx, o->model, &of_events));
+  if (!of_events) {
     const char *option = o->as_of ? "--as-of" : o->population ? "--population" : NULL;
     if (!option) return CO_OK;
     return co_fail(CO_ERR_USAGE, "%s goes with --source events=FILE", option);
@@ -198,6 +214,7 @@ co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
   if (status == CO_OK) status = write_events(s, context, o, &problems);
   co_diagnostics_free(&problems);
   CO_RETURN_IF_FAILED(status);
+  s->options.source_count = 0;
   s->options.dataset = s->events.temporary;
   s->options.source = (cohort_source_options){.temporary_folder = o->source.temporary_folder};
   return CO_OK;

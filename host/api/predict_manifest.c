@@ -10,16 +10,17 @@
 
 // Of a file, beside it; of a table of a database in a file, too.
 static char *path_of(co_context *ctx, const cohort_predict_options *o) {
+  const char *file = co_sink_file(o->output);
   if (o->manifest) return co_strdup(ctx, o->manifest);
-  return o->table ? co_format(ctx, "%s.%s.manifest.json", co_sink_file(o->output), o->table)
-                  : co_format(ctx, "%s.manifest.json", o->output);
+  return o->table ? co_format(ctx, "%s.%s.manifest.json", file, o->table)
+                  : co_format(ctx, "%s.manifest.json", file);
 }
 
 co_status co_manifest_check(co_scoring *s, const cohort_predict_options *o) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   s->started = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-  if (!o->manifest && (strcmp(o->output, "-") == 0 || (o->table && strchr(o->table, '/'))))
+  if (!o->manifest && (!co_sink_file(o->output) || (o->table && strchr(o->table, '/'))))
     return CO_OK;
   s->manifest = path_of(s->ctx, o);
   if (!s->manifest) return CO_ERR_MEMORY;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "datasets/raw_rows.h"
+#include "datasets/spool.h"
 #include "host/api/table.h"
 #include "host/output/sink.h"
 #include "host/persist/model_file.h"
@@ -37,15 +38,76 @@ static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_
   return CO_OK;
 }
 
-// An input that was hashed in training means nothing unless it is hashed now. A key may stay as it is.
-static co_status check_pseudonyms(const co_rows_options *rows, const co_schema *schema) {
+static co_status lacks_key_file(const char *column, const char *what) {
+  return co_fail(CO_ERR_USAGE,
+                 "the model's %s '%.200s' was pseudonymized in training: --key-file FILE is needed",
+                 what, column);
+}
+
+// An input that was hashed in training means nothing unless it is hashed now, nor do the keys of a
+// joined table. A key of rows may stay as it is.
+static co_status check_pseudonyms(const co_recipe *recipe, const co_schema *schema) {
+  const co_rows_options *rows = &recipe->rows;
   for (int64_t i = 0; !rows->pseudonym && i < rows->pseudonymized_count; i++) {
-    const co_column *column = co_schema_find(schema, rows->pseudonymized[i]);
-    if (column && column->role == CO_ROLE_INPUT)
-      return co_fail(CO_ERR_USAGE,
-                     "the model's input '%.200s' was pseudonymized in training: --key-file FILE is "
-                     "needed",
-                     column->name);
+    const char *name = rows->pseudonymized[i];
+    const co_column *column = co_schema_find(schema, name);
+    if (column && column->role == CO_ROLE_INPUT) return lacks_key_file(name, "input");
+    for (int64_t k = 0; k < recipe->join_count; k++)
+      if (strcmp(recipe->joins[k].on, name) == 0) return lacks_key_file(name, "join by");
+  }
+  for (int64_t k = 0; !rows->pseudonym && k < recipe->join_count; k++)
+    if (recipe->joins[k].table.rows.pseudonymized_count)
+      return lacks_key_file(recipe->joins[k].table.table, "joined table");
+  return CO_OK;
+}
+
+// Columns are found by their names, and the rows may lie elsewhere than those of the training.
+static void forget_place(co_recipe *recipe) {
+  recipe->file = NULL;
+  recipe->rows.delimiter = 0;
+}
+
+static void forget_query(co_recipe *recipe, const char *path) {
+  if (path && !co_rows_is_database(path)) recipe->rows.table = recipe->rows.query = NULL;
+}
+
+// Where the tables are: the first, then those joined to it, NULL where one is not given.
+static co_status find_sources(co_table_scoring *t, const cohort_predict_options *o,
+                              co_recipe *recipe) {
+  const cohort_tables given = {.sources = o->sources, .source_count = o->source_count};
+  const char **paths = co_arena_alloc(t->arena, (size_t)recipe->join_count + 1, sizeof *paths);
+  if (!paths) return CO_ERR_MEMORY;
+  forget_place(recipe);
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    forget_place(&recipe->joins[i].table);
+  CO_RETURN_IF_FAILED(co_table_read_joins(recipe, &given, t->arena));
+  CO_RETURN_IF_FAILED(co_table_refuse_servers(recipe));
+  paths[0] = o->dataset ? o->dataset : recipe->file;
+  if (!paths[0]) return co_table_no_source(recipe, recipe->table);
+  forget_query(recipe, paths[0]);
+  for (int64_t i = 0; i < recipe->join_count; i++) {
+    paths[i + 1] = recipe->joins[i].table.file;
+    forget_query(&recipe->joins[i].table, paths[i + 1]);
+  }
+  return co_table_files_begin(&t->files, t->context, t->arena, paths, recipe->join_count + 1,
+                              &o->source);
+}
+
+// Joined tables that are not given, but are in the model: as it has them.
+static co_status take_carried(co_table_scoring *t, const cohort_source_options *o,
+                              const co_model_file *file, co_recipe *recipe) {
+  const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
+  for (int64_t i = 0; i < recipe->join_count; i++) {
+    co_recipe *table = &recipe->joins[i].table;
+    const char *text = NULL;
+    for (int64_t k = 0; k < file->carried_count; k++)
+      if (strcmp(file->carried[k].name, table->table) == 0) text = file->carried[k].text;
+    if (t->files.paths[i + 1] || !text) continue;
+    CO_RETURN_IF_FAILED(co_spool_text(&t->files.spooled[i + 1], t->ctx, text, folder));
+    t->files.paths[i + 1] = t->files.spooled[i + 1].temporary;
+    t->files.shown[i + 1] = co_arena_format(t->arena, "table '%s' of the model", table->table);
+    if (!t->files.shown[i + 1]) return CO_ERR_MEMORY;
+    table->rows = (co_rows_options){.delimiter = ','};
   }
   return CO_OK;
 }
@@ -57,16 +119,15 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
   co_reject_rule reject;
-  bool to_file = strcmp(o->output, "-") != 0;
+  bool to_file = co_sink_file(o->output) != NULL;
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
                                            CO_ON_ERROR_QUARANTINE));
-  // Columns are found by their names, and the rows may lie elsewhere than those of the training.
-  recipe.rows.delimiter = 0;
-  if (!co_rows_is_database(o->dataset)) recipe.rows.table = recipe.rows.query = NULL;
+  CO_RETURN_IF_FAILED(find_sources(t, o, &recipe));
   CO_RETURN_IF_FAILED(co_table_read_options(&recipe.rows, &o->source, t->arena));
-  CO_RETURN_IF_FAILED(check_pseudonyms(&recipe.rows, &file.schema));
-  CO_RETURN_IF_FAILED(
-      co_table_files_begin(&t->files, context, t->arena, &o->dataset, 1, &o->source));
+  co_table_files_adapt(&recipe.rows, o->dataset ? o->dataset : recipe.file);
+  co_table_share_pseudonyms(&recipe);
+  CO_RETURN_IF_FAILED(take_carried(t, &o->source, &file, &recipe));
+  CO_RETURN_IF_FAILED(check_pseudonyms(&recipe, &file.schema));
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
   // Of a name of its own: the output's temporaries are another's to clean up.
   const char *output = co_sink_file(o->output);
@@ -75,6 +136,8 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   if (!beside) return CO_ERR_MEMORY;
   const co_raw_rows_options request = {.path = t->files.paths[0],
                                        .shown = t->files.shown[0],
+                                       .joined = t->files.paths + 1,
+                                       .joined_shown = t->files.shown + 1,
                                        .reject = reject,
                                        .rejects = to_file ? output : NULL,
                                        // Of a table that is written again, so are they.
@@ -94,9 +157,11 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
 
 co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
                                  const cohort_predict_options *o) {
-  *t = (co_table_scoring){.ctx = context->ctx, .options = *o};
-  if (!o->model || !o->dataset || !o->output) return CO_OK; // which scoring refuses
-  if (!co_table_is_raw(o->dataset, &o->source)) {
+  *t = (co_table_scoring){.context = context, .ctx = context->ctx, .options = *o};
+  if (!o->model || !o->output || (!o->dataset && !o->source_count))
+    return CO_OK; // which scoring refuses
+  if (o->dataset && o->source_count) return co_table_refuse_both();
+  if (o->dataset && !co_table_is_raw(o->dataset, &o->source)) {
     const char *option = o->key ? "--key" : co_table_source_option(&o->source);
     if (!option) return CO_OK;
     return co_fail(CO_ERR_USAGE, "%s is for a raw table; a dataset.h5 has its own", option);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/spool.h"
 #include "host/core/file.h"
@@ -20,7 +21,8 @@ co_status co_table_parse_delimiter(char *out, const char *text) {
 // A dataset, whole or damaged, has NUL bytes soon; a table in text has none, but in gzip or UTF-16.
 bool co_table_is_raw(const char *path, const cohort_source_options *options) {
   unsigned char begin[512];
-  if (co_spool_is_needed(path) || co_rows_is_database(path)) return true;
+  if (co_postgres_is_url(path) || co_spool_is_needed(path) || co_rows_is_database(path))
+    return true;
   FILE *file = co_path_is_directory(path) ? NULL : fopen(path, "rbe");
   if (!file) return false; // whoever opens it says why
   size_t got = fread(begin, 1, sizeof begin, file);
@@ -80,6 +82,34 @@ co_status co_table_read_options(co_rows_options *out, const cohort_source_option
   return CO_OK;
 }
 
+static const char *folder_of(const cohort_source_options *o) {
+  return o->temporary_folder ? o->temporary_folder : "/tmp";
+}
+
+static co_status spool_server(co_table_files *f, int64_t i, cohort_context *context,
+                              co_arena *arena, const cohort_source_options *o) {
+  const co_postgres_read read = {.url = f->paths[i],
+                                 .table = o->source_table,
+                                 .query = o->query,
+                                 .folder = folder_of(o),
+                                 .stop = context->options.stop};
+  char *shown = co_postgres_shown(context->ctx, f->paths[i]);
+  f->shown[i] = shown ? co_arena_strdup(arena, shown) : NULL;
+  co_free(context->ctx, shown);
+  if (!f->shown[i]) return CO_ERR_MEMORY;
+  return co_postgres_spool(&f->spooled[i], context->ctx, &read);
+}
+
+void co_table_files_adapt(co_rows_options *rows, const char *path) {
+  if (!co_postgres_is_url(path)) return;
+  rows->queried = true;
+  rows->delimiter = ',';
+  rows->encoding = NULL;
+  rows->no_quotes = false;
+  rows->skip_lines = rows->header_count = 0;
+  rows->header = NULL;
+}
+
 co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_arena *arena,
                                const char *const *paths, int64_t count,
                                const cohort_source_options *o) {
@@ -91,10 +121,11 @@ co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_ar
   for (int64_t i = 0; i < count; i++) {
     f->paths[i] = f->shown[i] = paths[i];
     f->count++;
-    if (!co_spool_is_needed(paths[i])) continue;
-    const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
-    CO_RETURN_IF_FAILED(
-        co_spool(&f->spooled[i], context->ctx, paths[i], folder, context->options.stop));
+    bool server = paths[i] && co_postgres_is_url(paths[i]);
+    if (!paths[i] || (!server && !co_spool_is_needed(paths[i]))) continue;
+    CO_RETURN_IF_FAILED(server ? spool_server(f, i, context, arena, o)
+                               : co_spool(&f->spooled[i], context->ctx, paths[i], folder_of(o),
+                                          context->options.stop));
     f->paths[i] = f->spooled[i].temporary;
     if (strcmp(paths[i], "-") == 0) f->shown[i] = "standard input";
   }
@@ -118,9 +149,22 @@ static co_status take_pair(const char *option, const char *text, co_arena *arena
   return *name ? CO_OK : CO_ERR_MEMORY;
 }
 
+// "TABLE.COLUMN" of a joined table, else a column of the first.
+static co_recipe_column *named_column(co_recipe *recipe, co_arena *arena, const char *name) {
+  const char *dot = strchr(name, '.');
+  for (int64_t i = 0; dot && i < recipe->join_count; i++) {
+    co_recipe *table = &recipe->joins[i].table;
+    size_t length = strlen(table->table);
+    if (strncmp(name, table->table, length) == 0 && name[length] == '.' && name[length + 1])
+      return co_table_column(table, arena, name + length + 1);
+  }
+  return co_table_column(recipe, arena, name);
+}
+
 static co_status add_role(co_recipe *recipe, co_arena *arena, const char *name,
                           co_recipe_role role) {
-  co_recipe_column *column = co_table_column(recipe, arena, name);
+  co_recipe_column *column = role == CO_RECIPE_IGNORE ? named_column(recipe, arena, name)
+                                                      : co_table_column(recipe, arena, name);
   if (!column) return CO_ERR_MEMORY;
   column->role = role;
   return CO_OK;
@@ -146,7 +190,7 @@ static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o
       co_hint("known: number, binary, category, date, date:%%d/%%m/%%Y, text, id");
       return status;
     }
-    co_recipe_column *column = co_table_column(recipe, arena, name);
+    co_recipe_column *column = named_column(recipe, arena, name);
     if (!column) return CO_ERR_MEMORY;
     if (format) CO_RETURN_IF_FAILED(co_date_check_format(format));
     column->type = (co_recipe_type)type;
@@ -161,7 +205,7 @@ static co_status add_suffixes(co_recipe *recipe, const cohort_import_csv_options
     char *name = NULL;
     const char *value = NULL;
     CO_RETURN_IF_FAILED(take_pair("strip-suffix", o->strip_suffixes[i], arena, &name, &value));
-    co_recipe_column *column = co_table_column(recipe, arena, name);
+    co_recipe_column *column = named_column(recipe, arena, name);
     if (!column) return CO_ERR_MEMORY;
     column->strip_suffix = value;
   }
@@ -183,10 +227,42 @@ static co_status add_positive(co_recipe *recipe, const char *positive) {
   return status;
 }
 
+// Who names columns to pseudonymize names them of all tables that have them.
+void co_table_share_pseudonyms(co_recipe *recipe) {
+  const co_rows_options *first = &recipe->rows;
+  for (int64_t i = 0; first->pseudonym && i < recipe->join_count; i++) {
+    co_rows_options *rows = &recipe->joins[i].table.rows;
+    if (!rows->pseudonymized_count) {
+      rows->pseudonymized = first->pseudonymized;
+      rows->pseudonymized_count = first->pseudonymized_count;
+    }
+    rows->pseudonym = first->pseudonym;
+    rows->key_check = first->key_check;
+    rows->pseudonyms_by_recipe = true;
+  }
+}
+
+static co_status check_pseudonyms(const co_recipe *recipe) {
+  bool lacking = recipe->rows.pseudonymized_count && !recipe->rows.pseudonym;
+  for (int64_t i = 0; i < recipe->join_count; i++) {
+    const co_rows_options *rows = &recipe->joins[i].table.rows;
+    lacking |= rows->pseudonymized_count && !rows->pseudonym;
+  }
+  if (!lacking) return CO_OK;
+  return co_fail(CO_ERR_USAGE, "the schema has pseudonymized columns: --key-file FILE is needed");
+}
+
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co_arena *arena,
                           co_diagnostics *problems) {
   *out = (co_recipe){0};
   if (o->schema) CO_RETURN_IF_FAILED(co_table_read_schema(out, o->schema, arena, problems));
+  const char *file = o->file_count ? o->files[0] : o->training ? o->training : out->file;
+  if (!out->table && file && !(out->table = co_recipe_table_name(arena, file)))
+    return CO_ERR_MEMORY;
+  const char *before = out->file;
+  CO_RETURN_IF_FAILED(co_table_read_joins(out, &o->tables, arena));
+  if (out->file != before && (o->file_count || o->training))
+    return co_fail(CO_ERR_USAGE, "table '%.200s' has a FILE and a --source", out->table);
   if (o->delimiter)
     CO_RETURN_IF_FAILED(co_table_parse_delimiter(&out->rows.delimiter, o->delimiter));
   if (o->skip_line_count) out->rows.skip_lines = o->skip_lines[0];
@@ -194,14 +270,12 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
     out->rows.header = o->header;
     out->rows.header_count = o->header_count;
   }
+  if (o->where) out->rows.where = o->where;
   CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
-  if (out->rows.pseudonymized_count && !out->rows.pseudonym)
-    return co_fail(CO_ERR_USAGE, "the schema has pseudonymized columns: --key-file FILE is needed");
+  co_table_share_pseudonyms(out);
+  CO_RETURN_IF_FAILED(check_pseudonyms(out));
   CO_RETURN_IF_FAILED(add_roles(out, o, arena));
   CO_RETURN_IF_FAILED(add_types(out, o, arena));
   CO_RETURN_IF_FAILED(add_suffixes(out, o, arena));
-  if (o->positive) CO_RETURN_IF_FAILED(add_positive(out, o->positive));
-  const char *file = o->file_count ? o->files[0] : o->training ? o->training : out->file;
-  if (!out->table && file) out->table = co_recipe_table_name(arena, file);
-  return out->table || !file ? CO_OK : CO_ERR_MEMORY;
+  return o->positive ? add_positive(out, o->positive) : CO_OK;
 }

@@ -8,7 +8,7 @@
 #include "datasets/raw_rows.h"
 #include "host/api/api.h"
 
-// The files of a table, of which those that can be read but once lie in temporaries meanwhile. To be
+// The files of tables (NULL: one that is not there), of which those that can be read but once lie in temporaries meanwhile. To be
 // ended in any case; of a zeroed one that is legal.
 typedef struct co_table_files {
   const char **paths, **shown;
@@ -19,6 +19,8 @@ co_status co_table_files_begin(co_table_files *files, cohort_context *context, c
                                const char *const *paths, int64_t count,
                                const cohort_source_options *options);
 void co_table_files_end(co_table_files *files);
+// How a file is to be read, if `path` names the server that it was read from.
+void co_table_files_adapt(co_rows_options *rows, const char *path);
 
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
@@ -37,6 +39,23 @@ co_status co_table_parse_schema(co_recipe *recipe, const char *name, const char 
                                 co_arena *arena, co_diagnostics *problems);
 // A column of the recipe, added where it is not listed; NULL = no memory.
 co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
+co_status co_table_set_key(co_recipe *recipe, co_arena *arena, const char *name);
+// Adds a joined table, whose key is called as `on` where it has none.
+co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join);
+// What --join, --carry and --source say of tables besides the first; its own source becomes
+// recipe->file.
+co_status co_table_read_joins(co_recipe *recipe, const cohort_tables *tables, co_arena *arena);
+// The first of these options that is given, NULL if none is.
+const char *co_table_joins_option(const cohort_tables *tables);
+void co_table_share_pseudonyms(co_recipe *recipe);
+// --dataset and --source.
+co_status co_table_refuse_both(void);
+// CO_ERR_DATA: nobody said where the table is.
+co_status co_table_no_source(const co_recipe *recipe, const char *table);
+// CO_ERR_USAGE where a joined table is on a server of databases.
+co_status co_table_refuse_servers(const co_recipe *recipe);
+// Both; CO_ERR_DATA where a joined table has no file.
+co_status co_table_check_sources(const co_recipe *recipe);
 // One character, or "tab". CO_ERR_USAGE.
 co_status co_table_parse_delimiter(char *out, const char *text);
 
@@ -59,6 +78,7 @@ void co_table_training_end(co_table_training *training);
 // A scoring whose dataset may be a raw table: then `options` name a temporary dataset of its rows.
 // To be ended in any case.
 typedef struct co_table_scoring {
+  cohort_context *context;
   co_context *ctx;
   co_arena *arena; // NULL where the dataset is none
   cohort_predict_options options;

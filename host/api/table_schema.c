@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Schema files: tables: {NAME: {file, delimiter, skip_lines, header, columns: {C: {type, role}}}}.
+// Schema files: tables: {NAME: {file, key, time, where, carry, columns: {C: {type, role}}, …}}, of
+// several also joins: [{table, to, on, kind}].
 #include <string.h>
 
 #include "datasets/date.h"
@@ -7,16 +8,34 @@
 #include "host/config/config.h"
 
 typedef struct schema_options {
-  const co_node *tables;
+  const co_node *tables, *joins;
 } schema_options;
 
-static const co_field schema_fields[] = {{"tables", CO_FIELD_NODE, offsetof(schema_options, tables),
-                                          NULL, 0, 0, NULL, "Tables by name.", NULL},
-                                         {.key = NULL}};
+static const co_field schema_fields[] = {
+    {"tables", CO_FIELD_NODE, offsetof(schema_options, tables), NULL, 0, 0, NULL, "Tables by name.",
+     NULL},
+    {"joins", CO_FIELD_NODE, offsetof(schema_options, joins), "null", 0, 0, NULL,
+     "Which tables are joined to which: [{table, to, on, kind}].", NULL},
+    {.key = NULL}};
+
+typedef struct join_options {
+  const char *table, *to, *on, *kind;
+} join_options;
+
+static const co_field join_fields[] = {
+    {"table", CO_FIELD_STRING, offsetof(join_options, table), NULL, 0, 0, NULL,
+     "The table that is joined; each of its rows has a key of its own.", NULL},
+    {"to", CO_FIELD_STRING, offsetof(join_options, to), NULL, 0, 0, NULL,
+     "The table to which it is; each of its rows is a row of the dataset.", NULL},
+    {"on", CO_FIELD_STRING, offsetof(join_options, on), NULL, 0, 0, NULL,
+     "The column there with its keys.", NULL},
+    {"kind", CO_FIELD_STRING, offsetof(join_options, kind), "many_to_one", 0, 0, NULL,
+     "many_to_one, or one_to_one: a key must not be there twice.", NULL},
+    {.key = NULL}};
 
 typedef struct table_options {
-  const char *file, *delimiter, *encoding, *source_table, *query, *key;
-  bool quotes;
+  const char *file, *delimiter, *encoding, *source_table, *query, *key, *where, *time;
+  bool quotes, carry;
   int64_t skip_lines;
   const co_node *header, *columns, *pseudonymized;
   const char *key_check;
@@ -37,6 +56,12 @@ static const co_field table_fields[] = {
      "Of a database: SQL that reads rows.", NULL},
     {"key", CO_FIELD_STRING, offsetof(table_options, key), "null", 0, 0, NULL,
      "The column that names rows.", NULL},
+    {"where", CO_FIELD_STRING, offsetof(table_options, where), "null", 0, 0, NULL,
+     "Which rows count, e.g. Quantity > 0; all if absent.", NULL},
+    {"time", CO_FIELD_STRING, offsetof(table_options, time), "null", 0, 0, NULL,
+     "The column of dates that a split by time goes by.", NULL},
+    {"carry", CO_FIELD_BOOL, offsetof(table_options, carry), "false", 0, 0, NULL,
+     "Of a joined table: it travels in models, which need no source for it.", NULL},
     {"skip_lines", CO_FIELD_INT, offsetof(table_options, skip_lines), "0", 0, 1e9, NULL,
      "Lines before the header.", NULL},
     {"pseudonymized", CO_FIELD_NODE, offsetof(table_options, pseudonymized), "null", 0, 0, NULL,
@@ -106,7 +131,8 @@ static co_status read_column(co_recipe_column *column, const co_node *node, cons
 
 static co_status read_columns(co_recipe *recipe, const co_node *node, const char *path,
                               co_arena *arena, co_diagnostics *problems) {
-  if (!node || node->kind != CO_NODE_MAP)
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK; // they are found out
+  if (node->kind != CO_NODE_MAP)
     return co_node_problem(problems, node, NULL, "%s.columns: must be a map of columns", path);
   recipe->whole = true;
   recipe->columns = co_arena_alloc(arena, (size_t)node->count + 1, sizeof *recipe->columns);
@@ -161,24 +187,150 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
   CO_RETURN_IF_FAILED(read_names(&recipe->rows.pseudonymized, &recipe->rows.pseudonymized_count,
                                  options.pseudonymized, path, "pseudonymized", arena, problems));
   CO_RETURN_IF_FAILED(read_columns(recipe, options.columns, path, arena, problems));
-  if (!options.key) return CO_OK;
-  co_recipe_column *key = co_table_column(recipe, arena, options.key);
-  if (!key) return CO_ERR_MEMORY;
-  key->role = CO_RECIPE_KEY;
+  recipe->rows.where = options.where;
+  recipe->carry = options.carry;
+  recipe->time = options.time;
+  if (options.time) {
+    co_recipe_column *time = co_table_column(recipe, arena, options.time);
+    if (!time) return CO_ERR_MEMORY;
+    if (!time->type) time->type = CO_RECIPE_DATE;
+    if (!time->role) time->role = CO_RECIPE_IGNORE;
+  }
+  return options.key ? co_table_set_key(recipe, arena, options.key) : CO_OK;
+}
+
+co_status co_table_set_key(co_recipe *recipe, co_arena *arena, const char *name) {
+  co_recipe_column *key = co_table_column(recipe, arena, name);
+  if (key) key->role = CO_RECIPE_KEY;
+  return key ? CO_OK : CO_ERR_MEMORY;
+}
+
+// ---- joins -------------------------------------------------------------------------------------
+
+static const co_recipe_column *key_of(const co_recipe *recipe) {
+  for (int64_t i = 0; i < recipe->column_count; i++)
+    if (recipe->columns[i].role == CO_RECIPE_KEY) return &recipe->columns[i];
+  return NULL;
+}
+
+co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join) {
+  const co_recipe_column *key = key_of(&join->table);
+  co_recipe_join *grown = co_arena_alloc(arena, (size_t)recipe->join_count + 1, sizeof *grown);
+  if (!grown) return CO_ERR_MEMORY;
+  if (recipe->join_count) memcpy(grown, recipe->joins, (size_t)recipe->join_count * sizeof *grown);
+  recipe->joins = grown;
+  co_recipe_join *added = &grown[recipe->join_count++];
+  *added = *join;
+  if (!key) CO_RETURN_IF_FAILED(co_table_set_key(&added->table, arena, join->on));
+  added->table.joined_by = key ? key->name : join->on;
+  bool known = co_recipe_find(recipe, join->on) != NULL;
+  co_recipe_column *on = co_table_column(recipe, arena, join->on);
+  if (!on) return CO_ERR_MEMORY;
+  on->reference = true;
+  if (!known && recipe->whole) on->role = CO_RECIPE_IGNORE;
+  return CO_OK;
+}
+
+static co_recipe *find_table(co_recipe *tables, int64_t count, const char *name) {
+  for (int64_t i = 0; i < count; i++)
+    if (strcmp(tables[i].table, name) == 0) return &tables[i];
+  return NULL;
+}
+
+// Columns of a joined table are inputs, or nothing.
+static co_status check_roles(const co_recipe *table, const co_node *node,
+                             co_diagnostics *problems) {
+  for (int64_t i = 0; i < table->column_count; i++) {
+    co_recipe_role role = table->columns[i].role;
+    if (role == CO_RECIPE_TARGET || role == CO_RECIPE_WEIGHT || role == CO_RECIPE_SPLIT)
+      return co_node_problem(problems, node,
+                             "such a column must be in the table that it is joined to",
+                             "tables.%s: column '%s' of a joined table cannot be the %s",
+                             table->table, table->columns[i].name, co_recipe_role_name(role));
+  }
+  return CO_OK;
+}
+
+typedef struct schema_tables {
+  co_recipe *recipes; // in the order of the file
+  int64_t count;
+  const char *first; // to which the others are joined
+} schema_tables;
+
+static co_status read_join(co_recipe *recipe, schema_tables *t, const co_node *node,
+                           co_arena *arena, co_diagnostics *problems) {
+  join_options o;
+  CO_RETURN_IF_FAILED(co_fields_parse(&o, join_fields, node, "joins", arena, problems));
+  if (problems->count) return CO_OK;
+  const co_recipe *table = find_table(t->recipes, t->count, o.table);
+  const char *unknown = !table ? o.table : find_table(t->recipes, t->count, o.to) ? NULL : o.to;
+  bool one = strcmp(o.kind, "one_to_one") == 0;
+  if (unknown)
+    return co_node_problem(problems, node, NULL, "joins: there is no table '%s'", unknown);
+  if (!one && strcmp(o.kind, "many_to_one") != 0)
+    return co_node_problem(problems, node, "known: many_to_one, one_to_one",
+                           "joins.kind: unknown kind '%s'", o.kind);
+  if (strcmp(o.to, t->first) != 0 || strcmp(o.table, t->first) == 0)
+    return co_node_problem(problems, node, "join to one table alone",
+                           "joins: '%s' to '%s': others are joined to '%s'", o.table, o.to,
+                           t->first);
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    if (strcmp(recipe->joins[i].table.table, o.table) == 0)
+      return co_node_problem(problems, node, NULL, "joins: table '%s' is joined twice", o.table);
+  CO_RETURN_IF_FAILED(check_roles(table, node, problems));
+  const co_recipe_join join = {.table = *table, .on = o.on, .one_to_one = one};
+  return co_table_add_join(recipe, arena, &join);
+}
+
+static co_status read_joins(co_recipe *recipe, schema_tables *t, const schema_options *o,
+                            co_arena *arena, co_diagnostics *problems) {
+  bool none = !o->joins || o->joins->kind == CO_NODE_NULL;
+  int64_t count = none ? 0 : o->joins->count;
+  if (!none && o->joins->kind != CO_NODE_LIST)
+    return co_node_problem(problems, o->joins, NULL, "joins: must be a list");
+  for (int64_t i = 0; i < count && !t->first; i++) {
+    const co_node *to = co_node_get(o->joins->items[i], "to");
+    t->first = to ? to->text : NULL;
+  }
+  if (!t->first) t->first = t->recipes[0].table;
+  const co_recipe *first = find_table(t->recipes, t->count, t->first);
+  *recipe = first ? *first : t->recipes[0];
+  for (int64_t i = 0; i < count; i++)
+    CO_RETURN_IF_FAILED(read_join(recipe, t, o->joins->items[i], arena, problems));
+  for (int64_t i = 0; i < t->count && !problems->count; i++) {
+    const char *name = t->recipes[i].table;
+    bool used = strcmp(name, t->first) == 0;
+    for (int64_t k = 0; k < recipe->join_count; k++)
+      used |= strcmp(name, recipe->joins[k].table.table) == 0;
+    if (!used)
+      return co_node_problem(problems, o->tables->items[i],
+                             "joins: [{table: NAME, to: NAME, on: COLUMN}]",
+                             "tables: '%s' is joined to no other", name);
+  }
+  if (!problems->count && recipe->carry)
+    return co_node_problem(problems, o->tables, NULL,
+                           "tables.%s.carry: is for a table that is joined to another",
+                           recipe->table);
   return CO_OK;
 }
 
 static co_status read_schema(co_recipe *recipe, const co_node *root, co_arena *arena,
                              co_diagnostics *problems) {
   schema_options options;
+  schema_tables tables = {.recipes = NULL};
   if (problems->count) return co_diagnostics_result(problems);
   CO_RETURN_IF_FAILED(co_fields_parse(&options, schema_fields, root, "schema", arena, problems));
-  const co_node *tables = options.tables;
-  if (!problems->count && (tables->kind != CO_NODE_MAP || tables->count != 1))
-    CO_RETURN_IF_FAILED(co_node_problem(problems, tables, NULL,
-                                        "tables: must name one table; several are not there yet"));
-  if (!problems->count)
-    CO_RETURN_IF_FAILED(read_table(recipe, tables->keys[0], tables->items[0], arena, problems));
+  if (!problems->count && (options.tables->kind != CO_NODE_MAP || !options.tables->count))
+    CO_RETURN_IF_FAILED(
+        co_node_problem(problems, options.tables, NULL, "tables: must be a map of tables"));
+  if (problems->count) return co_diagnostics_result(problems);
+  tables.recipes = co_arena_alloc(arena, (size_t)options.tables->count, sizeof *tables.recipes);
+  if (!tables.recipes) return CO_ERR_MEMORY;
+  for (; tables.count < options.tables->count; tables.count++)
+    CO_RETURN_IF_FAILED(read_table(&tables.recipes[tables.count],
+                                   options.tables->keys[tables.count],
+                                   options.tables->items[tables.count], arena, problems));
+  if (!problems->count) CO_RETURN_IF_FAILED(read_joins(recipe, &tables, &options, arena, problems));
   return co_diagnostics_result(problems);
 }
 

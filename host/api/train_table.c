@@ -14,6 +14,7 @@ static co_status check_no_table(const cohort_train_options *o) {
                        : o->key        ? "--key"
                        : o->schema     ? "--schema"
                                        : co_table_source_option(&o->source);
+  if (!option) option = co_table_joins_option(&o->tables);
   if (!option) return CO_OK;
   co_status status =
       co_fail(CO_ERR_USAGE, "%s is for a raw table as --dataset; a dataset.h5 has its own", option);
@@ -65,20 +66,21 @@ static co_status import(co_table_training *t, cohort_context *context,
                         const cohort_train_options *o, co_diagnostics *problems) {
   const cohort_import_csv_options request = {.output = t->output,
                                              .files = &o->dataset,
-                                             .file_count = 1,
+                                             .file_count = o->dataset ? 1 : 0,
                                              .schema = o->schema,
                                              .targets = o->targets,
                                              .target_count = o->target_count,
                                              .key = o->key,
                                              .validation_fraction = -1,
                                              .seed = 42,
-                                             .source = o->source};
+                                             .source = o->source,
+                                             .tables = o->tables};
   co_import_csv_result done;
   CO_RETURN_IF_FAILED(co_table_import(&done, context, t->arena, &request,
                                       t->resumed ? NULL : &t->file, t->options.run_dir, problems));
   t->training_rows = done.rows[CO_SPLIT_TRAIN];
   co_log(t->ctx, CO_LOG_INFO, "import", "'%s': %lld training, %lld validation, %lld test rows",
-         o->dataset, (long long)done.rows[CO_SPLIT_TRAIN],
+         o->dataset ? o->dataset : "the tables", (long long)done.rows[CO_SPLIT_TRAIN],
          (long long)done.rows[CO_SPLIT_VALIDATION], (long long)done.rows[CO_SPLIT_TEST]);
   return CO_OK;
 }
@@ -96,7 +98,14 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
                                   const cohort_train_options *o, co_diagnostics *problems) {
   *t = (co_table_training){.ctx = context->ctx, .options = *o};
   co_text_init(&t->preset, t->ctx);
-  if (!o->dataset || !co_table_is_raw(o->dataset, &o->source)) return check_no_table(o);
+  if (o->dataset && o->tables.source_count) return co_table_refuse_both();
+  if (!o->tables.source_count && (!o->dataset || !co_table_is_raw(o->dataset, &o->source)))
+    return check_no_table(o);
+  if (!o->schema && o->tables.source_count) {
+    co_status status = co_fail(CO_ERR_USAGE, "--source needs --schema FILE, which names tables");
+    co_hint("--dataset TABLE.csv --join FILE:COL joins tables without one");
+    return status;
+  }
   if (!o->target_count && !o->schema) {
     if (o->config.file_count) return check_no_table(o); // whoever opens it says that it is none
     co_status status =

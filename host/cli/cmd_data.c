@@ -48,6 +48,7 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = AT(allow_missing),
      .doc = "erase: pass over keys that no row has"},
+    CLI_ROWS_TABLES(cli_data_options),
     CLI_ROWS_SOURCE(cli_data_options),
     {.name = "schema",
      .kind = CLI_TEXT,
@@ -129,7 +130,8 @@ static co_status refuse_options(const action *a, const cli_data_options *o) {
   const cli_source *source = &o->source;
   bool table = o->targets.count || o->schema || o->split_rule || source->encoding ||
                source->no_quotes || source->source_table || source->query || source->on_error ||
-               source->max_errors || source->pseudonymized.count;
+               source->max_errors || source->pseudonymized.count || o->tables.joins.count ||
+               o->tables.carried.count || o->tables.sources.count;
   const char *option = o->strict && !a->strict                           ? "--strict"
                        : o->rows != CLI_UNSET && !a->rows                ? "--rows"
                        : o->csv && !a->csv                               ? "--csv"
@@ -164,7 +166,8 @@ static co_status run(cli_job *cli, const void *options_) {
                .schema = o->schema,
                .split = o->split_rule,
                .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
-               .source = cli_source_options(&o->source)},
+               .source = cli_source_options(&o->source),
+               .tables = cli_joined_tables(&o->tables)},
       .width = width(cli)};
   cohort_context *context;
   cohort_result *result = NULL;

@@ -107,6 +107,7 @@ static const cli_option options_table[] = {
      .offset = AT(duplicates),
      .value = "WHAT",
      .doc = "csv: rows that repeat an earlier one: keep (the default), drop, fail"},
+    CLI_ROWS_TABLES(cli_import_options),
     CLI_ROWS_SOURCE(cli_import_options),
     {.name = "schema",
      .kind = CLI_TEXT,
@@ -147,7 +148,7 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(events.where),
      .value = "CONDITION",
-     .doc = "events: lines that count, e.g. 'Quantity > 0'"},
+     .doc = "csv, events: rows that count, e.g. 'Quantity > 0'"},
     {.name = "basket",
      .kind = CLI_TEXT,
      .offset = AT(events.basket),
@@ -278,14 +279,17 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force,
       .duplicates = o->duplicates,
-      .source = cli_source_options(&o->source)};
+      .where = o->events.where,
+      .source = cli_source_options(&o->source),
+      .tables = cli_joined_tables(&o->tables)};
   return (co_status)cohort_import_csv(context, &request, result);
 }
 
 static co_status check_idx(const cli_import_options *o) {
   bool table = o->targets.count || o->key || o->types.count || o->ignored.count || o->split ||
                o->positive || o->delimiter || o->header.count || o->skip_lines.count ||
-               o->strip_suffixes.count || o->schema || o->print_schema;
+               o->strip_suffixes.count || o->schema || o->print_schema || o->events.where ||
+               o->tables.joins.count || o->tables.carried.count || o->tables.sources.count;
   if (!o->output || !o->training[0])
     return missing(!o->output && !o->training[0] ? "--output FILE, --training-set IMAGES LABELS"
                    : !o->output                  ? "--output FILE"
@@ -314,7 +318,8 @@ static co_status check_events(const cli_import_options *o) {
   if (!o->events.logs.count) return missing("--events FILE");
   if (o->files.count || o->training[0]) return refuse("a FILE but by --events", "events");
   if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
-      o->print_schema || o->split)
+      o->print_schema || o->split || o->tables.joins.count || o->tables.carried.count ||
+      o->tables.sources.count)
     return refuse("an option of tables", "events");
   return CO_OK;
 }
@@ -355,8 +360,8 @@ const cli_verb cli_verb_import = {
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
-        "columns are one table. What a column is, is found out from all of its cells;\n"
-        "--print-schema shows it.\n",
+        "columns are one table; --join adds columns of another by its key. What a column is, is\n"
+        "found out from all of its cells; --print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE | CLI_THREADS,
     .options = options_table,
     .options_size = sizeof(cli_import_options),

@@ -17,8 +17,10 @@ static const cli_option options[] = {
     {.name = "source",
      .kind = CLI_LIST,
      .offset = AT(sources),
-     .value = "events=LOG",
-     .doc = "of a model of events, in place of --dataset: a log"},
+     .value = "NAME=SOURCE",
+     .doc =
+         "in place of --dataset: of a model of several tables each, repeatable; of one of events "
+         "events=LOG"},
     {.name = "as-of",
      .kind = CLI_TEXT,
      .offset = AT(as_of),
@@ -54,7 +56,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "scores as text; - is standard output; sqlite:FILE, a table of a database",
+     .doc = "text; - is standard output; sqlite:FILE or postgresql://HOST/DB, a database",
      .required = true},
     {.name = "format",
      .kind = CLI_TEXT,
@@ -65,7 +67,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(table),
      .value = "TABLE",
-     .doc = "of sqlite:FILE: the table to write"},
+     .doc = "of a database: the table to write, or SCHEMA.TABLE of a server"},
     {.name = "if-exists",
      .kind = CLI_TEXT,
      .offset = AT(if_exists),
@@ -162,10 +164,10 @@ const cli_verb cli_verb_predict = {
              "       cohort predict -m MODEL --source events=LOG --as-of T -O FILE [options]",
     .summary = "score rows with a model",
     .details =
-        "A raw table is CSV or JSON lines, plain or gzip, or sqlite:FILE. Its columns are found by "
-        "their names; the target need not be there, others "
-        "are\n"
-        "passed over. Values that the model does not know count as missing. Its rows lie in a\n"
+        "A raw table is CSV or JSON lines, plain or gzip, sqlite:FILE or postgresql://HOST/DB. "
+        "Its\n"
+        "columns are found by their names; the target need not be there, others are passed over.\n"
+        "Values that the model does not know count as missing. Its rows lie in a\n"
         "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n"
         "\n"
         "--columns takes key, prediction, score, label, probabilities, rank, percentile and "

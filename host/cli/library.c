@@ -47,6 +47,15 @@ cohort_source_options cli_source_options(const cli_source *s) {
                                  .temporary_folder = folder && *folder ? folder : NULL};
 }
 
+cohort_tables cli_joined_tables(const cli_tables *t) {
+  return (cohort_tables){.joins = t->joins.item,
+                         .join_count = t->joins.count,
+                         .carried = t->carried.item,
+                         .carried_count = t->carried.count,
+                         .sources = t->sources.item,
+                         .source_count = t->sources.count};
+}
+
 co_status cli_library_open(cohort_context **out, cli_job *cli) {
   cohort_context_options options = {.threads = cli->threads,
                                     .threads_why = cli->threads_why,

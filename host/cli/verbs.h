@@ -28,6 +28,12 @@ typedef struct cli_source {
 } cli_source;
 cohort_source_options cli_source_options(const cli_source *source);
 
+// Tables that are joined to it.
+typedef struct cli_tables {
+  cli_list joins, carried, sources;
+} cli_tables;
+cohort_tables cli_joined_tables(const cli_tables *tables);
+
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
@@ -42,6 +48,7 @@ typedef struct cli_import_options {
   bool print_schema;
   cli_event_options events;
   cli_source source;
+  cli_tables tables;
 } cli_import_options;
 // The import of event logs, as cohort_import_events.
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
@@ -66,6 +73,7 @@ typedef struct cli_train_options {
   bool eager;
   const char *max_time; // NULL = no limit
   cli_source source;
+  cli_tables tables;
 } cli_train_options;
 
 typedef struct cli_experiment_options {
@@ -138,6 +146,7 @@ typedef struct cli_data_options {
   bool strict, csv;      // check; show
   bool allow_missing;    // erase
   cli_source source;
+  cli_tables tables;
 } cli_data_options;
 
 typedef struct cli_select_options {
@@ -208,6 +217,23 @@ typedef struct cli_help_options {
     .doc = "threads that prepare batches", .fallback = "2", .minimum = 0, .maximum = 256           \
   }
 
+#define CLI_ROWS_TABLES(struct_)                                                                   \
+  {.name = "join",                                                                                 \
+   .kind = CLI_LIST,                                                                               \
+   .offset = offsetof(struct_, tables.joins),                                                      \
+   .value = "FILE:COL",                                                                            \
+   .doc = "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another " \
+          "name); repeatable"},                                                                    \
+      {.name = "source",                                                                           \
+       .kind = CLI_LIST,                                                                           \
+       .offset = offsetof(struct_, tables.sources),                                                \
+       .value = "NAME=SOURCE",                                                                     \
+       .doc = "raw tables: where table NAME of the schema is; repeatable"},                        \
+  {                                                                                                \
+    .name = "carry", .kind = CLI_LIST, .offset = offsetof(struct_, tables.carried),                \
+    .value = "NAME", .doc = "a joined table that models take along, so that scoring needs none"    \
+  }
+
 #define CLI_ROWS_SOURCE(struct_)                                                                   \
   {.name = "encoding",                                                                             \
    .kind = CLI_TEXT,                                                                               \
@@ -222,12 +248,12 @@ typedef struct cli_help_options {
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.source_table),                                           \
        .value = "TABLE",                                                                           \
-       .doc = "of sqlite:FILE: the table to read"},                                                \
+       .doc = "of a database: the table to read"},                                                 \
       {.name = "query",                                                                            \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.query),                                                  \
        .value = "SQL",                                                                             \
-       .doc = "of sqlite:FILE: the rows to read"},                                                 \
+       .doc = "of a database: the rows to read"},                                                  \
       {.name = "on-error",                                                                         \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.on_error),                                               \

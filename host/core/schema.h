@@ -65,6 +65,11 @@ typedef struct co_schema {
   const co_table *tables;
 } co_schema;
 
+// A joined table that models take along: its key and columns as CSV, names first.
+typedef struct co_carried {
+  const char *name, *text;
+} co_carried;
+
 const co_column *co_schema_find(const co_schema *schema, const char *name); // NULL if absent
 const co_table *co_schema_table(const co_schema *schema, const char *name); // NULL if absent
 const char *co_column_type_name(co_column_type type);                       // "number", …

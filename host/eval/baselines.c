@@ -30,13 +30,30 @@ static co_status add_class(co_baseline_settings *out, const co_node *item,
   return CO_OK;
 }
 
+// After the list, which it joins.
+static co_status parse_blend(co_baseline_settings *out, const co_node *root,
+                             co_diagnostics *problems) {
+  const co_node *node = co_node_get(root, "blend");
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK;
+  const co_estimator_class *class_ =
+      node->kind == CO_NODE_SCALAR ? co_estimator_find(node->text) : NULL;
+  if (!class_ || !class_->score_history)
+    return co_node_problem(problems, node,
+                           "for example blend: personal_frequency; popularity, markov and item_knn "
+                           "can be blended, too",
+                           "blend: must be a baseline of next items");
+  out->blend = class_;
+  return add_class(out, node, problems);
+}
+
 static bool is_word(const co_node *node, const char *word) {
   return node->kind == CO_NODE_SCALAR && strcmp(node->text, word) == 0;
 }
 
-co_status co_baseline_settings_parse(co_baseline_settings *out, const co_node *root,
-                                     co_diagnostics *problems) {
-  static const char *const automatic[] = {"prior", "linear", "boosted_trees"};
+static co_status parse_list(co_baseline_settings *out, const co_node *root,
+                            co_diagnostics *problems) {
+  static const char *const automatic[] = {
+      "prior", "linear", "boosted_trees", "popularity", "personal_frequency", "markov", "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");
@@ -51,7 +68,20 @@ co_status co_baseline_settings_parse(co_baseline_settings *out, const co_node *r
   return CO_OK;
 }
 
+co_status co_baseline_settings_parse(co_baseline_settings *out, const co_node *root,
+                                     co_diagnostics *problems) {
+  CO_RETURN_IF_FAILED(parse_list(out, root, problems));
+  return parse_blend(out, root, problems);
+}
+
+static void render_blend(co_json *json, const co_baseline_settings *settings) {
+  if (!settings->blend) return;
+  co_json_key(json, "blend");
+  co_json_string(json, settings->blend->name);
+}
+
 void co_baseline_settings_render(co_json *json, const co_baseline_settings *settings) {
+  render_blend(json, settings);
   if (settings->automatic) return;
   co_json_key(json, "baselines");
   if (!settings->count) {
@@ -102,13 +132,19 @@ static co_status add(co_baselines *out, const co_estimator_class *class_) {
   return CO_OK;
 }
 
+static bool suits(const co_model *model, const co_estimator_class *class_) {
+  return is_table(model) && (!class_->score_history || co_history_is_there(model));
+}
+
 static co_status create_all(co_baselines *out, const co_model *network,
                             const co_baseline_settings *settings) {
   CO_RETURN_IF_FAILED(create_model(out, network));
   for (int64_t i = 0; i < settings->count; i++) {
-    co_status status = add(out, settings->classes[i]);
+    const co_estimator_class *class_ = settings->classes[i];
+    if (settings->automatic && class_ != settings->blend && !suits(out->model, class_)) continue;
+    co_status status = add(out, class_);
     if (status == CO_ERR_DEVICE && settings->automatic) {
-      co_log(out->ctx, CO_LOG_INFO, "baselines", "%s is left out: %s", settings->classes[i]->name,
+      co_log(out->ctx, CO_LOG_INFO, "baselines", "%s is left out: %s", class_->name,
              co_error_last()->message);
       co_error_clear();
     } else if (status != CO_OK) {
@@ -121,10 +157,17 @@ static co_status create_all(co_baselines *out, const co_model *network,
 co_status co_baselines_create(co_baselines *out, const co_model *network,
                               const co_baseline_settings *settings) {
   *out = (co_baselines){.ctx = network->ctx};
-  if (!settings->count || (settings->automatic && !is_table(network))) return CO_OK;
+  if (!settings->count || (settings->automatic && !settings->blend && !is_table(network)))
+    return CO_OK;
   co_status status = create_all(out, network, settings);
   if (status != CO_OK) co_baselines_free(out);
   return status;
+}
+
+co_estimator *co_baselines_find(const co_baselines *b, const char *name) {
+  for (int64_t i = 0; i < b->count; i++)
+    if (strcmp(b->items[i]->class_->name, name) == 0) return b->items[i];
+  return NULL;
 }
 
 void co_baselines_free(co_baselines *b) {
@@ -198,9 +241,15 @@ static bool is_passed_over(co_status status) {
   return status != CO_OK && status != CO_INTERRUPTED && status != CO_ERR_MEMORY;
 }
 
+static co_status fit_one(co_estimator *e, const co_fit_data *data) {
+  co_fit_data own = *data;
+  if (!e->class_->score_history) own.history = NULL;
+  return co_estimator_fit(e, &own);
+}
+
 static co_status fit_all(co_baselines *b, const co_fit_data *data) {
   for (int64_t i = 0; i < b->count;) {
-    co_status status = co_estimator_fit(b->items[i], data);
+    co_status status = fit_one(b->items[i], data);
     if (is_passed_over(status)) {
       leave_out(b, i);
       continue;
@@ -214,6 +263,7 @@ static co_status fit_all(co_baselines *b, const co_fit_data *data) {
 co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset *dataset,
                            const co_baseline_request *request) {
   co_design training = {.rows = 0}, validation = {.rows = 0};
+  co_history history = {.classes = 0};
   co_status status;
   if (!b->count) return CO_OK;
   CO_RETURN_IF_FAILED(copy_fitted(b->model, network));
@@ -221,8 +271,14 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
       read_some(b, dataset, request->training, request->training_count, true, request, &training));
   CO_TRY(read_some(b, dataset, request->validation, request->validation_count, false, request,
                    &validation));
+  if (co_history_is_there(b->model)) CO_TRY(co_history_open(&history, b->model, dataset));
   const co_fit_data data = {.training = &training,
                             .validation = &validation,
+                            .history = history.classes ? &history : NULL,
+                            .samples = request->training,
+                            .sample_count = request->training_count,
+                            .validation_samples = request->validation,
+                            .validation_count = request->validation_count,
                             .threads = request->threads,
                             .seed = request->seed,
                             .watch = request->watch};

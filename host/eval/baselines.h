@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a network has to beat: the training rows' mean, a linear or logistic regression, boosted
-// trees. They are fitted to the same training rows and input columns when a network's training ends,
+// trees; of next items what is popular, was bought before or goes with it. They are fitted to the same training rows and input columns when a network's training ends,
 // stored in its model file, and measured beside it.
 #ifndef COHORT_HOST_EVAL_BASELINES_H
 #define COHORT_HOST_EVAL_BASELINES_H
@@ -8,13 +8,14 @@
 #include "host/eval/estimator.h"
 #include "host/eval/predictor.h"
 
-enum { CO_MOST_BASELINES = 8 };
+enum { CO_MOST_BASELINES = 16 };
 
-// `baselines:` of a config.
+// `baselines:` and `blend:` of a config.
 typedef struct co_baseline_settings {
   bool automatic; // those that can be had, where all inputs and outputs are columns of a table
   const co_estimator_class *classes[CO_MOST_BASELINES];
   int64_t count;
+  const co_estimator_class *blend; // `blend:`, one of them; NULL = none
 } co_baseline_settings;
 co_status co_baseline_settings_parse(co_baseline_settings *out, const co_node *root,
                                      co_diagnostics *problems);
@@ -33,6 +34,7 @@ typedef struct co_baselines {
 // that is named cannot be had.
 co_status co_baselines_create(co_baselines *out, const co_model *network,
                               const co_baseline_settings *settings);
+co_estimator *co_baselines_find(const co_baselines *baselines, const char *name); // NULL if absent
 void co_baselines_free(co_baselines *baselines); // legal on a zeroed struct
 
 typedef struct co_baseline_request {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/eval/blend.h"
 #include "host/eval/network.h"
 
 enum { ROWS_AT_ONCE = 1024 };
@@ -17,7 +18,9 @@ const co_paired *co_comparison_pairs(const co_comparison *c, int64_t baseline, i
 }
 
 const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t output) {
-  return co_baseline_name(c->baselines.items[baseline], &c->model->outputs[output]);
+  return baseline < c->baselines.count
+             ? co_baseline_name(c->baselines.items[baseline], &c->model->outputs[output])
+             : "network";
 }
 
 char co_comparison_sign(const co_paired *pair, bool higher_is_better) {
@@ -29,16 +32,18 @@ char co_comparison_sign(const co_paired *pair, bool higher_is_better) {
 static co_status evaluate(co_comparison *c, int64_t i) {
   const co_comparison_request *request = c->request;
   co_evaluation *evaluation = &c->evaluations[i];
-  co_predictor *predictor;
-  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, c->baselines.model));
+  bool network = i == c->baselines.count;
+  co_predictor *predictor = co_blend_network(request->predictor);
+  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, network ? c->model : c->baselines.model));
   co_evaluation_collect_all(evaluation);
   evaluation->keeps = true;
   evaluation->profit = request->evaluation->profit;
-  co_status status = co_network_open_beside(&predictor, c->baselines.items[i], ROWS_AT_ONCE);
+  co_status status =
+      network ? CO_OK : co_network_open_beside(&predictor, c->baselines.items[i], ROWS_AT_ONCE);
   if (status == CO_OK)
     status = co_evaluate(evaluation, predictor, request->dataset, request->samples,
                          request->evaluation->rows, request->scoring);
-  co_predictor_close(predictor);
+  if (!network) co_predictor_close(predictor);
   return status;
 }
 
@@ -77,12 +82,13 @@ static co_status pair(co_comparison *c, int64_t baseline, int64_t output) {
 }
 
 static co_status measure(co_comparison *c) {
-  size_t pairs = (size_t)(c->baselines.count * c->model->output_count) * CO_MOST_COMPARED;
+  c->count = c->baselines.count + (co_blend_network(c->request->predictor) != NULL);
+  size_t pairs = (size_t)(c->count * c->model->output_count) * CO_MOST_COMPARED;
   c->paired = co_alloc(c->model->ctx, (pairs + 1) * sizeof *c->paired);
   if (!c->paired) return CO_ERR_MEMORY;
   for (size_t i = 0; i < pairs; i++)
     c->paired[i] = (co_paired){NAN, {NAN, NAN}};
-  for (int64_t i = 0; i < c->baselines.count; i++) {
+  for (int64_t i = 0; i < c->count; i++) {
     CO_RETURN_IF_FAILED(evaluate(c, i));
     for (int64_t k = 0; c->request->bootstrap->draws >= 0 && k < c->model->output_count; k++)
       CO_RETURN_IF_FAILED(pair(c, i, k));
@@ -98,7 +104,7 @@ co_status co_comparison_measure(co_comparison *out, const co_comparison_request 
 
 void co_comparison_free(co_comparison *c) {
   if (!c->model) return;
-  for (int64_t i = 0; i < c->baselines.count; i++)
+  for (int64_t i = 0; i < c->count; i++)
     co_evaluation_free(&c->evaluations[i]);
   co_free(c->model->ctx, c->paired);
   co_baselines_free(&c->baselines);

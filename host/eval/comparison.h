@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model's baselines beside it: measured on the same rows, with paired differences.
+// A model's baselines, and of a blend its network, beside it: measured on the same rows, with paired differences.
 #ifndef COHORT_HOST_EVAL_COMPARISON_H
 #define COHORT_HOST_EVAL_COMPARISON_H
 
@@ -21,7 +21,8 @@ typedef struct co_comparison {
   const co_comparison_request *request; // borrowed
   const co_model *model;                // the network's
   co_baselines baselines;
-  co_evaluation evaluations[CO_MOST_BASELINES];
+  int64_t count; // of what it is compared with: the baselines, behind them the network of a blend
+  co_evaluation evaluations[CO_MOST_BASELINES + 1];
   co_paired *paired; // co_comparison_pairs
 } co_comparison;
 

@@ -92,6 +92,10 @@ co_status co_estimator_choose_device(const char **device, const char *type) {
 // ---- creating ----------------------------------------------------------------------------------
 
 static co_status check_outputs(const co_estimator *e) {
+  if (e->class_->score_history && !co_history_is_there(e->model))
+    return co_fail(CO_ERR_CONFIG,
+                   "predictor %s needs events, and their items as classes of the one output",
+                   e->class_->name);
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
     const char *reason = e->class_->refuses(output);
@@ -188,8 +192,11 @@ static co_status open_state(co_estimator *e) {
   return e->class_->open ? e->class_->open(e) : CO_OK;
 }
 
-static bool has_target(const co_design *rows, int64_t output) {
-  for (int64_t i = 0; i < rows->rows; i++)
+static bool has_target(const co_fit_data *data, int64_t output) {
+  const co_design *rows = data->training;
+  for (int64_t i = 0; data->history && i < data->sample_count; i++)
+    if (data->history->target && data->history->target[data->samples[i]] >= 0) return true;
+  for (int64_t i = 0; !data->history && i < rows->rows; i++)
     if (rows->weight[output][i] > 0) return true;
   return false;
 }
@@ -198,7 +205,7 @@ co_status co_estimator_fit(co_estimator *e, const co_fit_data *data) {
   e->arrays.count = 0;
   e->iterations = 0;
   for (int64_t i = 0; i < e->model->output_count; i++) {
-    if (!has_target(data->training, i))
+    if (!has_target(data, i))
       return co_fail(CO_ERR_DATA, "no training row has the target '%s'", e->model->outputs[i].name);
     CO_RETURN_IF_FAILED(e->class_->fit(e, i, data));
   }
@@ -220,9 +227,20 @@ static co_status score(const co_estimator *e, const co_design *rows, float *cons
   return CO_OK;
 }
 
-co_status co_estimator_fill_heads(void *user, const void *const *inputs, int64_t rows,
-                                  float *const *heads) {
-  const co_estimator *e = user;
+co_status co_estimator_start(co_estimator_run *run, const co_estimator *estimator,
+                             co_dataset *dataset) {
+  *run = (co_estimator_run){.estimator = estimator};
+  return estimator->class_->score_history
+             ? co_history_open(&run->history, estimator->model, dataset)
+             : CO_OK;
+}
+
+co_status co_estimator_fill_heads(void *user, const int64_t *samples, const void *const *inputs,
+                                  int64_t rows, float *const *heads) {
+  const co_estimator_run *run = user;
+  const co_estimator *e = run->estimator;
+  if (e->class_->score_history) // its model has one output
+    return e->class_->score_history(e, 0, &run->history, samples, rows, heads[0]);
   size_t count = (size_t)rows;
   co_design design = {.columns = &e->columns, .rows = rows};
   design.numbers = co_alloc(e->ctx, count * (size_t)(e->columns.numbers + 1) * sizeof(float));

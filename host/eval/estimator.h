@@ -7,6 +7,7 @@
 #define COHORT_HOST_EVAL_ESTIMATOR_H
 
 #include "host/config/config.h"
+#include "host/eval/history.h"
 #include "host/feed/design.h"
 #include "host/persist/model_file.h"
 
@@ -15,6 +16,9 @@ typedef struct co_estimator co_estimator;
 // What it is fitted to.
 typedef struct co_fit_data {
   const co_design *training, *validation; // the latter may have no rows
+  const co_history *history;              // of classes with score_history: in place of both
+  const int64_t *samples, *validation_samples;
+  int64_t sample_count, validation_count;
   int threads;
   uint64_t seed;
   const co_watch *watch;
@@ -39,6 +43,10 @@ typedef struct co_estimator_class {
   // The head's values of a batch, (rows, width). Any thread, several at once.
   co_status (*score)(const co_estimator *estimator, int64_t output, const co_design *rows,
                      float *heads);
+  // In place of `score`, of those that see what happened before a sample (history.h) and no matrix.
+  co_status (*score_history)(const co_estimator *estimator, int64_t output,
+                             const co_history *history, const int64_t *samples, int64_t rows,
+                             float *heads);
   void (*close)(co_estimator *estimator); // NULL = nothing is to be done
 } co_estimator_class;
 
@@ -77,9 +85,16 @@ void co_estimator_free(co_estimator *estimator); // NULL is legal
 co_status co_estimator_fit(co_estimator *estimator, const co_fit_data *data);
 // Reads what a model file has under `group` and gets ready to score.
 co_status co_estimator_read(co_estimator *estimator, const char *path, const char *group);
-// A co_fill_heads, of a co_estimator.
-co_status co_estimator_fill_heads(void *user, const void *const *inputs, int64_t rows,
-                                  float *const *heads);
+// Scoring the rows of a dataset.
+typedef struct co_estimator_run {
+  const co_estimator *estimator;
+  co_history history; // of classes that see it
+} co_estimator_run;
+co_status co_estimator_start(co_estimator_run *run, const co_estimator *estimator,
+                             co_dataset *dataset);
+// A co_fill_heads, of a co_estimator_run.
+co_status co_estimator_fill_heads(void *user, const int64_t *samples, const void *const *inputs,
+                                  int64_t rows, float *const *heads);
 
 // ---- for classes -------------------------------------------------------------------------------
 

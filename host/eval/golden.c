@@ -397,7 +397,7 @@ static co_status write_samples(const writing *w) {
 static co_status write_number(const writing *w) {
   static const double zeros[MOST_ROWS] = {0};
   const co_column number = {
-      .name = "row", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_IGNORE, .dtype = CO_F64};
+      .name = "row", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F64};
   CO_RETURN_IF_FAILED(co_dataset_writer_column(w->writer, rows_table, &number, w->rows));
   return co_dataset_writer_rows(w->writer, w->rows, zeros);
 }

@@ -81,6 +81,7 @@ static co_status run_all(running *r) {
 static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *samples,
                      int64_t count, const co_scoring_options *options) {
   network *n = (network *)predictor;
+  co_estimator_run heads = {.estimator = NULL};
   co_pipeline_options pipeline = {.samples = samples,
                                   .sample_count = count,
                                   .batch_rows = n->rows,
@@ -88,7 +89,7 @@ static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *s
                                   .epochs = 1,
                                   .workers = options->workers > 0 ? options->workers : 1,
                                   .fill_heads = n->estimator ? co_estimator_fill_heads : NULL,
-                                  .fill_user = n->estimator,
+                                  .fill_user = &heads,
                                   .resident = n->resident,
                                   .staging = co_program_staging(n->program, true)};
   pipeline.ahead =
@@ -99,6 +100,7 @@ static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *s
   if (options->weight_sum)
     memset(options->weight_sum, 0,
            (size_t)predictor->model->network->loss_count * sizeof *options->weight_sum);
+  if (n->estimator) CO_TRY(co_estimator_start(&heads, n->estimator, rows));
   CO_TRY(co_program_clear_metrics(n->program, true));
   if (count) CO_TRY(co_pipeline_create(&r.queue.pipeline, n->resident->model, rows, &pipeline));
   CO_TRY(run_all(&r));

@@ -155,7 +155,8 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
   CO_RETURN_IF_FAILED(co_executor_run(ready->executor));
   deliver(p, s, ready);
   if (!p->options.fill_heads) return CO_OK;
-  return p->options.fill_heads(p->options.fill_user, s->inputs, s->shape.rows, s->heads);
+  return p->options.fill_heads(p->options.fill_user, s->samples, s->inputs, s->shape.rows,
+                               s->heads);
 }
 
 // For devices that run the section themselves: what the batch brings, part by part.

@@ -11,9 +11,10 @@
 #include "host/feed/resident.h"
 
 // Fills what stands in for the heads' values, per output (rows, width), of models that are no
-// networks, from the network's inputs of a batch. Any thread, several at once.
-typedef co_status co_fill_heads(void *user, const void *const *inputs, int64_t rows,
-                                float *const *heads);
+// networks, from the network's inputs of a batch and the numbers of its samples. Any thread, several
+// at once.
+typedef co_status co_fill_heads(void *user, const int64_t *samples, const void *const *inputs,
+                                int64_t rows, float *const *heads);
 
 typedef struct co_pipeline_options {
   const int64_t *samples; // to draw from; borrowed

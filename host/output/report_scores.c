@@ -377,10 +377,10 @@ static void add_baseline_cell(co_report *r, int64_t baseline, int64_t output, in
 
 static void add_baselines(co_report *r, int64_t output) {
   const co_comparison *c = &r->comparison;
-  const char *heads[CO_MOST_BASELINES + 3] = {"metric", "model"};
+  const char *heads[CO_MOST_BASELINES + 4] = {"metric", "model"};
   co_evaluation_value mine;
-  if (!c->baselines.count) return;
-  for (int64_t i = 0; i < c->baselines.count; i++)
+  if (!c->count) return;
+  for (int64_t i = 0; i < c->count; i++)
     heads[2 + i] = co_comparison_name(c, i, output);
   co_page_grid(&r->page, false);
   co_page_card(&r->page, "Beside baselines",
@@ -392,7 +392,7 @@ static void add_baselines(co_report *r, int64_t output) {
        k < CO_MOST_COMPARED && co_evaluation_metric(&r->evaluation, output, k, &mine); k++) {
     co_page_row(&r->page, mine.name);
     co_page_cell(&r->page, "%s", co_show(mine.value).text);
-    for (int64_t i = 0; i < c->baselines.count; i++)
+    for (int64_t i = 0; i < c->count; i++)
       add_baseline_cell(r, i, output, k, &mine);
     co_page_row_end(&r->page);
   }

@@ -3,15 +3,27 @@
 
 #include <string.h>
 
+#include "datasets/postgres.h"
+
 static const char database_prefix[] = "sqlite:";
 
 const char *co_sink_file(const char *output) {
   size_t length = sizeof database_prefix - 1;
+  if (strcmp(output, "-") == 0 || co_postgres_is_url(output)) return NULL;
   return strncmp(output, database_prefix, length) == 0 ? output + length : output;
 }
 
 bool co_sink_is_database(const char *output) {
-  return co_sink_file(output) != output;
+  return strncmp(output, database_prefix, sizeof database_prefix - 1) == 0 ||
+         co_postgres_is_url(output);
+}
+
+const char *co_sink_shown(co_arena *arena, const char *output) {
+  if (!co_postgres_is_url(output)) return output;
+  char *shown = co_postgres_shown(co_arena_context(arena), output);
+  const char *kept = shown ? co_arena_strdup(arena, shown) : NULL;
+  co_free(co_arena_context(arena), shown);
+  return kept;
 }
 
 static co_status refuse(const co_sink_options *o) {
@@ -40,8 +52,9 @@ static co_status refuse(const co_sink_options *o) {
 co_status co_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options) {
   *out = NULL;
   CO_RETURN_IF_FAILED(refuse(options));
-  return (co_sink_is_database(options->output) ? co_sqlite_sink_open : co_text_sink_open)(out, ctx,
-                                                                                          options);
+  return (co_postgres_is_url(options->output)    ? co_postgres_sink_open
+          : co_sink_is_database(options->output) ? co_sqlite_sink_open
+                                                 : co_text_sink_open)(out, ctx, options);
 }
 
 co_status co_sink_begin(co_sink *sink, const co_score_columns *columns, const co_sink_job *job) {

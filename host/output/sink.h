@@ -9,7 +9,7 @@
 #include "host/output/journal.h"
 
 typedef struct co_sink_options {
-  const char *output; // a file, "-" for standard output, or "sqlite:FILE"
+  const char *output; // a file, "-" for standard output, "sqlite:FILE" or "postgresql://…"
   const char *format; // "csv", "tsv" or "jsonl"; NULL = by the file's name, else csv
   // Of a database: its table, and what if that is there: "fail" (NULL), "append", "replace", "upsert"
   // (rows by their key in place of those that have it).
@@ -18,6 +18,7 @@ typedef struct co_sink_options {
   bool resume;               // go on where a job before was killed, if one was
   const char *const *inputs; // what the command reads, as of co_output
   int64_t input_count;
+  const volatile int *stop; // non-zero: wait for nothing any more; NULL = never
 } co_sink_options;
 
 typedef struct co_sink co_sink;
@@ -41,9 +42,11 @@ struct co_sink {
   char sha256[65];                 // of a text that is finished, else ""
 };
 
-// Whether an output is a table of a database, and the file of an output: without "sqlite:".
-bool co_sink_is_database(const char *output);
+bool co_sink_is_database(const char *output); // a table of one
+// The file of an output, without "sqlite:"; NULL of standard output and of servers.
 const char *co_sink_file(const char *output);
+// What may be told of an output: without a password. The arena's; NULL = no memory.
+const char *co_sink_shown(co_arena *arena, const char *output);
 
 // Refuses what cannot be written before there is any: CO_ERR_USAGE, CO_ERR_IO (it exists, it is no
 // such file, it is read by the same command).
@@ -61,6 +64,7 @@ void co_sink_close(co_sink *sink); // NULL is legal
 
 // ---- for co_sink_open ---------------------------------------------------------------------------
 co_status co_text_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
+co_status co_postgres_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 co_status co_sqlite_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 
 #endif

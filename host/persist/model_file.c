@@ -11,6 +11,8 @@
 
 enum { FORMAT_VERSION = 1 };
 
+#define CARRIED_GROUP "/cohort/carried"
+
 // ---- checksum ----------------------------------------------------------------------------------
 
 // Whether the learning rate has anything but its schedule.
@@ -127,8 +129,26 @@ static co_status write_text(co_h5 *file, const char *path, const char *text) {
   return co_h5_write_strings(file, path, &text, 1);
 }
 
-static void render_column(co_json *json, const co_schema *schema, const co_column *column) {
+static bool is_of_events(const co_schema *schema, const co_column *column) {
   const co_table *table = co_schema_table(schema, column->table);
+  return table && table->kind == CO_TABLE_EVENTS;
+}
+
+// Whether columns, those of events aside, are of several tables: these make blocks of their own.
+static bool has_several_tables(const co_schema *schema) {
+  const char *first = NULL;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const char *table = schema->columns[i].table;
+    if (!table || is_of_events(schema, &schema->columns[i])) continue;
+    if (first && strcmp(first, table) != 0) return true;
+    first = table;
+  }
+  return false;
+}
+
+static void render_column(co_json *json, const co_schema *schema, const co_column *column,
+                          bool several) {
+  bool events = is_of_events(schema, column);
   co_json_open(json, '{');
   co_json_key(json, "name");
   co_json_string(json, column->name);
@@ -148,19 +168,20 @@ static void render_column(co_json *json, const co_schema *schema, const co_colum
       co_json_string(json, column->categories[i]);
     co_json_close(json);
   }
-  if (table && table->kind == CO_TABLE_EVENTS) {
-    co_json_key(json, "events");
-    co_json_string(json, table->name);
+  if (events || (column->table && several)) {
+    co_json_key(json, events ? "events" : "table");
+    co_json_string(json, column->table);
   }
   co_json_close(json);
 }
 
 static co_status render_schema(co_text *out, co_context *ctx, const co_schema *schema) {
   co_json json;
+  bool several = has_several_tables(schema);
   co_json_init(&json, ctx, 0);
   co_json_open(&json, '[');
   for (int64_t i = 0; i < schema->column_count; i++)
-    render_column(&json, schema, &schema->columns[i]);
+    render_column(&json, schema, &schema->columns[i], several);
   co_json_close(&json);
   co_status status = json.text.status;
   if (status == CO_OK) co_text_append(out, json.text.data, json.text.length);
@@ -258,6 +279,12 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
   if (content->recipe) CO_RETURN_IF_FAILED(write_text(file, "/cohort/recipe", content->recipe));
+  for (int64_t i = 0; i < content->carried_count; i++) {
+    char *path = co_arena_format(arena, CARRIED_GROUP "/%s", content->carried[i].name);
+    if (!path) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_h5_make_group(file, CARRIED_GROUP));
+    CO_RETURN_IF_FAILED(write_text(file, path, content->carried[i].text));
+  }
   digest(checksum, content->config, schema, content->dataset_fingerprint, hex, content->training);
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "checksum", checksum));
   CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
@@ -356,7 +383,8 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
     if (!co_node_int(shape->items[i], &out->shape.dim[i]) || out->shape.dim[i] < 1 ||
         out->shape.dim[i] > 1 << 20)
       return damaged(path, "its stored schema is damaged");
-  if (*text_of(node, "events")) out->table = text_of(node, "events");
+  const char *table = text_of(node, *text_of(node, "events") ? "events" : "table");
+  if (*table) out->table = table;
   if (!names) return CO_OK;
   const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
   if (!categories) return CO_ERR_MEMORY;
@@ -370,15 +398,17 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   return CO_OK;
 }
 
-// The tables of events that columns name.
-static co_status list_tables(co_arena *arena, co_schema *schema) {
+// The tables that columns name.
+static co_status list_tables(co_arena *arena, const co_node *list, co_schema *schema) {
   co_table *tables = co_arena_alloc(arena, (size_t)schema->column_count + 1, sizeof *tables);
   if (!tables) return CO_ERR_MEMORY;
   schema->tables = tables;
   for (int64_t i = 0; i < schema->column_count; i++) {
     const char *name = schema->columns[i].table;
     if (name && !co_schema_table(schema, name))
-      tables[schema->table_count++] = (co_table){.name = name, .kind = CO_TABLE_EVENTS};
+      tables[schema->table_count++] = (co_table){
+          .name = name,
+          .kind = *text_of(list->items[i], "events") ? CO_TABLE_EVENTS : CO_TABLE_ENTITY};
   }
   return CO_OK;
 }
@@ -392,7 +422,7 @@ static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_
   for (int64_t i = 0; i < list->count; i++)
     CO_RETURN_IF_FAILED(parse_column(arena, co_h5_path(file), list->items[i], &columns[i]));
   *out = (co_schema){.column_count = list->count, .columns = columns};
-  return list_tables(arena, out);
+  return list_tables(arena, list, out);
 }
 
 static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *state) {
@@ -427,6 +457,22 @@ static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *
   return co_h5_read(file, "/trainer/sums", CO_F64, &info.shape, state->sums);
 }
 
+static co_status read_carried(co_model_file *out, co_arena *arena, co_h5 *file) {
+  char **names, *text = NULL;
+  int64_t count;
+  if (!co_h5_exists(file, CARRIED_GROUP)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_list(file, CARRIED_GROUP, arena, &names, &count));
+  out->carried = co_arena_alloc(arena, (size_t)count + 1, sizeof *out->carried);
+  if (!out->carried) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++) {
+    char *path = co_arena_format(arena, CARRIED_GROUP "/%s", names[i]);
+    if (!path) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(read_text(file, arena, path, &text));
+    out->carried[out->carried_count++] = (co_carried){names[i], text};
+  }
+  return CO_OK;
+}
+
 static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) {
   int64_t version;
   char *text = NULL, *config = NULL, *schema = NULL, *checksum = NULL, actual[65];
@@ -452,6 +498,7 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
     CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/recipe", &text));
     out->recipe = text;
   }
+  CO_RETURN_IF_FAILED(read_carried(out, arena, file));
   if (co_h5_exists(file, CO_MODEL_BASELINES_GROUP))
     CO_RETURN_IF_FAILED(
         co_h5_list(file, CO_MODEL_BASELINES_GROUP, arena, &out->baselines, &out->baseline_count));

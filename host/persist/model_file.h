@@ -62,7 +62,9 @@ typedef struct co_model_file_content {
   co_store *store;
   const char *config; // JSON
   const char *dataset_fingerprint;
-  const char *recipe;                // of raw rows (datasets/recipe.h), NULL = none
+  const char *recipe;        // of raw rows (datasets/recipe.h), NULL = none
+  const co_carried *carried; // tables that it joins to them
+  int64_t carried_count;
   const co_training_state *training; // NULL: a model without training state
   const co_model_arrays *predictor;  // NULL: it is a network
   const co_model_baseline *baselines;
@@ -82,7 +84,9 @@ typedef struct co_model_file {
   co_schema schema; // columns the model uses
   const char *dataset_fingerprint, *weights_sha256;
   const char *recipe; // NULL = none
-  char **baselines;   // their names
+  co_carried *carried;
+  int64_t carried_count;
+  char **baselines; // their names
   int64_t baseline_count;
   bool has_training;
   co_training_state training;

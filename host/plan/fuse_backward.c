@@ -79,6 +79,38 @@ static co_status order_masks(co_plan *plan) {
   return CO_OK;
 }
 
+static co_plan_op *find_dropout(co_plan *plan, co_value x, uint32_t purpose) {
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    co_plan_op *op = &plan->ops[i];
+    if (op->desc.op == CO_OP_DROPOUT && !op->backward && op->in[CO_DROPOUT_x] == x &&
+        op->desc.attr.purpose == purpose)
+      return op;
+  }
+  return NULL;
+}
+
+// RELU_BACKWARD(y, DROPOUT(dy)) with a DROPOUT in front that reads y: what is positive behind that was
+// kept by both, so nothing needs to be drawn again, nor y be kept.
+static void join_dropout(co_plan *plan, co_plan_op *mask) {
+  const co_value between = mask->in[CO_RELU_BACKWARD_dy];
+  for (co_plan_op *back = plan->ops; back < mask; back++) {
+    if (back->desc.op != CO_OP_DROPOUT || !back->backward || back->out[CO_DROPOUT_y] != between)
+      continue;
+    const co_plan_op *forward =
+        find_dropout(plan, mask->in[CO_RELU_BACKWARD_y], back->desc.attr.purpose);
+    const co_value_info *info = &plan->values[between].info;
+    if (!forward || info->observed || info->storage != CO_STORAGE_ARENA || back->desc.accumulate ||
+        co_plan_count_readers(plan, between, NULL) != 1)
+      return;
+    mask->in[CO_RELU_BACKWARD_y] = forward->out[CO_DROPOUT_y];
+    mask->in[CO_RELU_BACKWARD_dy] = back->in[CO_DROPOUT_x];
+    mask->desc.attr.rate = back->desc.attr.rate;
+    mask->note = "fused dropout";
+    back->desc.op = CO_OP_COUNT;
+    return;
+  }
+}
+
 // A tied layer's gradient has several writers, of which the first of a step overwrites.
 static bool written_between(const co_plan_op *first, const co_plan_op *last, co_value value) {
   for (const co_plan_op *op = first + 1; op < last; op++)
@@ -92,7 +124,9 @@ static void join_bias_gradient(co_plan *plan, co_plan_op *mask) {
   co_plan_op *weights = find_bias_gradient(plan, mask->out[CO_RELU_BACKWARD_dx]);
   if (!weights || written_between(mask, weights, weights->out[WEIGHTS_db])) return;
   mask->desc.op = CO_OP_RELU_BIAS_BACKWARD;
-  mask->note = mask->note ? "before unpooling, fused bias gradient" : "fused bias gradient";
+  mask->note = mask->desc.attr.rate > 0 ? "fused dropout, bias gradient"
+               : mask->note             ? "before unpooling, fused bias gradient"
+                                        : "fused bias gradient";
   uint32_t adds = weights->desc.accumulate >> WEIGHTS_db & 1;
   mask->out[CO_RELU_BIAS_BACKWARD_db] = weights->out[WEIGHTS_db];
   mask->desc.accumulate = adds << CO_RELU_BIAS_BACKWARD_db;
@@ -102,6 +136,9 @@ static void join_bias_gradient(co_plan *plan, co_plan_op *mask) {
 
 co_status co_pass_fuse_backward(co_plan *plan) {
   CO_RETURN_IF_FAILED(order_masks(plan));
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_dropout(plan, &plan->ops[i]);
+  co_plan_compact(plan);
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_bias_gradient(plan, &plan->ops[i]);
   return CO_OK;

@@ -287,6 +287,7 @@ static void free_session(co_session *t) {
   co_free(t->ctx, t->state.sums);
   co_evaluation_free(&t->interval);
   co_evaluation_free(&t->validation);
+  if (t->shipped != t->predictor) co_predictor_close(t->shipped);
   co_predictor_close(t->predictor);
   co_program_free(t->program);
   co_resident_free(t->resident);

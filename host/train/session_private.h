@@ -37,6 +37,7 @@ struct co_session {
   co_estimator *estimator; // what is fitted where it is no network, else NULL
   co_baselines baselines;  // of a network
   co_predictor *predictor; // of the program
+  co_predictor *shipped;   // what model.h5 holds: that, or its blend with a baseline
   co_run run;
   co_training_state state;
   co_evaluation interval; // training metrics since the last record

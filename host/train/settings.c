@@ -126,6 +126,10 @@ static const co_field section_fields[] = {
      "had "
      "of prior, logistic or linear, boosted_trees), none, or a list.",
      NULL},
+    {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
+     "A baseline of next items that a network's predictions are mixed with, by a weight that is "
+     "chosen on validation rows: personal_frequency, popularity, markov or item_knn.",
+     NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
     {.key = NULL}};
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/eval/blend.h"
 #include "host/train/session_private.h"
 
 // A value of a run's run.json, NULL if there is none.
@@ -381,12 +382,16 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
          (size_t)t->model->network->loss_count * sizeof(double));
   CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
   t->state.updates = co_program_updates(t->program, 0);
+  int64_t carried_count;
+  const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
                                    .fitted = t->model->fitted,
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
+                                   .carried = carried,
+                                   .carried_count = carried_count,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .training = &t->state};
   char *path = co_run_checkpoint_path(&t->run, t->state.step, scheduled);
@@ -405,6 +410,24 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
   return co_run_write_event(&t->run, "checkpoint", fields);
 }
 
+// After the best weights are loaded and the baselines fitted.
+static co_status choose_shipped(co_session *t) {
+  const co_estimator_class *class_ = t->settings.baselines.blend;
+  const co_scoring_options options = {
+      .watch = t->watch, .workers = t->options->workers, .stage = "blend"};
+  t->shipped = t->predictor;
+  if (!class_) return CO_OK;
+  co_estimator *baseline = co_baselines_find(&t->baselines, class_->name);
+  if (!baseline)
+    return co_fail(CO_ERR_DATA, "%s could not be fitted: there is nothing to blend with",
+                   class_->name);
+  CO_RETURN_IF_FAILED(co_blend_fit(baseline, t->predictor, t->dataset,
+                                   t->samples[CO_SPLIT_VALIDATION],
+                                   t->sample_count[CO_SPLIT_VALIDATION], &options));
+  t->shipped = NULL;
+  return co_blend_attach(&t->shipped, t->predictor, baseline);
+}
+
 // Temperature and threshold, from the validation rows.
 static co_status decide(co_session *t) {
   const co_scoring_options options = {
@@ -415,7 +438,7 @@ static co_status decide(co_session *t) {
   CO_TRY(co_evaluation_create(&evaluation, t->model));
   co_evaluation_collect_all(&evaluation);
   evaluation.keeps = true;
-  CO_TRY(co_evaluate(&evaluation, t->predictor, t->dataset, t->samples[CO_SPLIT_VALIDATION],
+  CO_TRY(co_evaluate(&evaluation, t->shipped, t->dataset, t->samples[CO_SPLIT_VALIDATION],
                      t->sample_count[CO_SPLIT_VALIDATION], &options));
   CO_TRY(co_decide(&evaluation));
 cleanup:
@@ -426,12 +449,16 @@ cleanup:
 static co_status write_model(co_session *t, const co_model_golden *golden) {
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
+  int64_t carried_count;
+  const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
                                    .fitted = t->model->fitted,
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
+                                   .carried = carried,
+                                   .carried_count = carried_count,
                                    .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
                                    .predictor = t->estimator ? &t->estimator->arrays : NULL,
                                    .baselines = t->baselines.stored,
@@ -445,9 +472,10 @@ static co_status write_model(co_session *t, const co_model_golden *golden) {
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
 co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(load_best_weights(t));
+  CO_RETURN_IF_FAILED(choose_shipped(t));
   CO_RETURN_IF_FAILED(decide(t));
   co_model_golden golden = {.rounding = co_golden_rounding(t->backend, t->settings.precision)};
-  co_status status = co_golden_make(&golden, t->arena, t->predictor, t->dataset,
+  co_status status = co_golden_make(&golden, t->arena, t->shipped, t->dataset,
                                     t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN]);
   if (status == CO_OK) status = write_model(t, &golden);
   co_golden_free(&golden, t->ctx);

@@ -197,7 +197,8 @@ enum { CO_CPU_SERIAL = 16384 };
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CO_CPU_X86 1
 #define CO_CPU_TARGET_AVX512                                                                       \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+  __attribute__((                                                                                  \
+      target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,prefer-vector-width=512")))
 #define CO_CPU_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #else
 #define CO_CPU_X86 0
@@ -260,6 +261,10 @@ static inline bool co_cpu_has_in(const co_op_desc *desc, int i) {
 }
 static inline bool co_cpu_has_out(const co_op_desc *desc, int i) {
   return (desc->has_out >> i & 1) != 0;
+}
+// What an element that DROPOUT keeps is multiplied by.
+static inline float co_cpu_dropout_scale(const co_op_desc *desc) {
+  return (float)(1 / (1 - desc->attr.rate));
 }
 static inline bool co_cpu_accumulates(const co_op_desc *desc, int i) {
   return (desc->accumulate >> i & 1) != 0;

@@ -156,9 +156,10 @@ CO_CPU_KERNEL(sum_products,
   }
 }
 
-// dx = y > 0 ? dy : 0, and its sum.
-CO_CPU_KERNEL(mask_rows, (block_rows r, const float *y, const float *dy, float *dx, float *sum),
-              (r, y, dy, dx, sum)) {
+// dx = y > 0 ? dy scale : 0, and its sum.
+CO_CPU_KERNEL(mask_rows,
+              (block_rows r, const float *y, const float *dy, float scale, float *dx, float *sum),
+              (r, y, dy, scale, dx, sum)) {
   int64_t l = 0;
   for (; l + 16 <= r.width; l += 16) {
     co_lanes16 a = {0};
@@ -168,7 +169,8 @@ CO_CPU_KERNEL(mask_rows, (block_rows r, const float *y, const float *dy, float *
         const int64_t at = base + i * r.stride_inner;
         const co_lanes16 zero = {0};
         const co_mask16 kept = (co_mask16)(*(const co_lanes16_at *)(y + at) > zero);
-        const co_lanes16 d = (co_lanes16)((co_mask16)(*(const co_lanes16_at *)(dy + at)) & kept);
+        const co_lanes16 scaled = *(const co_lanes16_at *)(dy + at) * scale;
+        const co_lanes16 d = (co_lanes16)((co_mask16)scaled & kept);
         *(co_lanes16_at *)(dx + at) = d;
         a += d;
       }
@@ -180,7 +182,7 @@ CO_CPU_KERNEL(mask_rows, (block_rows r, const float *y, const float *dy, float *
     for (int64_t o = 0; o < r.outers; o++)
       for (int64_t i = 0; i < r.inner; i++) {
         const int64_t at = o * r.stride_outer + i * r.stride_inner + l;
-        dx[at] = y[at] > 0 ? dy[at] : 0;
+        dx[at] = y[at] > 0 ? dy[at] * scale : 0;
         a += dx[at];
       }
     sum[l] = a;
@@ -255,14 +257,14 @@ static co_status run_relu_bias_backward(co_cpu *cpu, co_prepared *prepared, void
                                         void *const *out, void *workspace) {
   co_cpu_tiles t;
   (void)co_cpu_tiles_of(cpu, &prepared->desc.in[0], &t);
-  const float *y = in[0], *dy = in[1];
+  const float *y = in[0], *dy = in[1], scale = co_cpu_dropout_scale(&prepared->desc);
   float *dx = out[0], *partial = workspace;
 #pragma omp parallel for collapse(2) schedule(static) if (t.large)
   for (int64_t chunk = 0; chunk < t.chunks; chunk++)
     for (int64_t tile = 0; tile < t.tiles; tile++) {
       int64_t offset;
       const block_rows rows = rows_of(&t, chunk, tile, &offset);
-      mask_rows[cpu->isa](rows, y + offset, dy + offset, dx + offset,
+      mask_rows[cpu->isa](rows, y + offset, dy + offset, scale, dx + offset,
                           partial + chunk * t.padded_channels + tile * t.width);
     }
   add_chunks(&t, partial, out[1], co_cpu_accumulates(&prepared->desc, 1));

@@ -21,18 +21,18 @@ CO_CPU_KERNEL(relu, (const float *x, float *y, int64_t n), (x, y, n)) {
     y[i] = x[i] < 0 ? 0 : x[i];
 }
 
-CO_CPU_KERNEL(relu_backward, (const float *y, const float *dy, float *dx, int64_t n),
-              (y, dy, dx, n)) {
+CO_CPU_KERNEL(relu_backward,
+              (const float *y, const float *dy, float *dx, int64_t n, float scale, bool sum),
+              (y, dy, dx, n, scale, sum)) {
+  if (sum) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++)
-    dx[i] = y[i] > 0 ? dy[i] : 0;
-}
-
-CO_CPU_KERNEL(relu_backward_add, (const float *y, const float *dy, float *dx, int64_t n),
-              (y, dy, dx, n)) {
+    for (int64_t i = 0; i < n; i++)
+      dx[i] += y[i] > 0 ? dy[i] * scale : 0;
+  } else {
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++)
-    dx[i] += y[i] > 0 ? dy[i] : 0;
+    for (int64_t i = 0; i < n; i++)
+      dx[i] = y[i] > 0 ? dy[i] * scale : 0;
+  }
 }
 
 CO_CPU_KERNEL(sigmoid, (const float *x, float *y, int64_t n), (x, y, n)) {
@@ -239,14 +239,14 @@ static co_status run_relu_backward(co_cpu *cpu, co_prepared *prepared, void *con
   (void)workspace;
   const int64_t n = elements(cpu, &prepared->desc.in[0]);
   const bool sum = co_cpu_accumulates(&prepared->desc, 0);
+  const float scale = co_cpu_dropout_scale(&prepared->desc);
   const float *y = in[0], *dy = in[1];
   float *dx = out[0];
 #pragma omp parallel if (n > CO_CPU_SERIAL)
   {
     int64_t begin, end;
     co_cpu_share(n, 16, &begin, &end);
-    (sum ? relu_backward_add : relu_backward)[cpu->isa](y + begin, dy + begin, dx + begin,
-                                                        end - begin);
+    relu_backward[cpu->isa](y + begin, dy + begin, dx + begin, end - begin, scale, sum);
   }
   return CO_OK;
 }
@@ -328,8 +328,6 @@ static co_status run_concat_backward(co_cpu *cpu, co_prepared *prepared, void *c
 
 enum { BLOCKS = 16 }; // blocks of four words drawn together: a word of all of them is one vector
 
-typedef void draw_function(uint64_t first, const co_step *step, uint32_t purpose, uint32_t *words);
-
 // clang-format off
 // words[BLOCKS * i + l] = word i of Philox block first + l.
 CO_CPU_KERNEL(draw_words,
@@ -358,45 +356,7 @@ CO_CPU_KERNEL(draw_words,
 }
 // clang-format on
 
-#if CO_CPU_X86
-// The same by hand: compilers take three times the instructions for the wide products.
-CO_CPU_TARGET_AVX512 static void draw_words_wide(uint64_t first, const co_step *step,
-                                                 uint32_t purpose, uint32_t *words) {
-  const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57);
-  uint32_t k0 = (uint32_t)step->seed, k1 = (uint32_t)(step->seed >> 32);
-  for (int l = 0; l < BLOCKS; l++) {
-    words[l] = (uint32_t)(first + (uint64_t)l);
-    words[BLOCKS + l] = (uint32_t)((first + (uint64_t)l) >> 32);
-  }
-  __m512i c0 = _mm512_loadu_si512(words), c1 = _mm512_loadu_si512(words + BLOCKS);
-  __m512i c2 = _mm512_set1_epi32((int)step->step), c3 = _mm512_set1_epi32((int)purpose);
-  for (int round = 0; round < 10; round++) {
-    // Products of the even and of the odd lanes, then their high and low halves put together.
-    const __m512i even0 = _mm512_mul_epu32(c0, m0), even1 = _mm512_mul_epu32(c2, m1);
-    const __m512i odd0 = _mm512_mul_epu32(_mm512_srli_epi64(c0, 32), m0);
-    const __m512i odd1 = _mm512_mul_epu32(_mm512_srli_epi64(c2, 32), m1);
-    const __m512i high0 = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even0, 32), odd0);
-    const __m512i high1 = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even1, 32), odd1);
-    c0 = _mm512_xor_si512(_mm512_xor_si512(high1, c1), _mm512_set1_epi32((int)k0));
-    c2 = _mm512_xor_si512(_mm512_xor_si512(high0, c3), _mm512_set1_epi32((int)k1));
-    c1 = _mm512_mask_blend_epi32(0xAAAA, even1, _mm512_slli_epi64(odd1, 32));
-    c3 = _mm512_mask_blend_epi32(0xAAAA, even0, _mm512_slli_epi64(odd0, 32));
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  _mm512_storeu_si512(words, c0);
-  _mm512_storeu_si512(words + BLOCKS, c1);
-  _mm512_storeu_si512(words + 2 * BLOCKS, c2);
-  _mm512_storeu_si512(words + 3 * BLOCKS, c3);
-}
-#endif
-
-static draw_function *draw_for(co_isa isa) {
-#if CO_CPU_X86
-  if (isa == CO_ISA_AVX512) return draw_words_wide;
-#endif
-  return draw_words[isa];
-}
+typedef void draw_function(uint64_t first, const co_step *step, uint32_t purpose, uint32_t *words);
 
 typedef struct dropout {
   draw_function *draw;
@@ -443,6 +403,58 @@ CO_CPU_KERNEL(drop_blocks,
 }
 // clang-format on
 
+#if CO_CPU_X86
+// A round of eight blocks, whose words lie in the lower halves of 64 bits; what is in the upper ones
+// reaches no result.
+#define PHILOX_ROUND(c0, c1, c2, c3)                                                               \
+  do {                                                                                             \
+    const __m512i p0 = _mm512_mul_epu32(c0, m0), p1 = _mm512_mul_epu32(c2, m1);                    \
+    (c0) = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c1, k0, 0x96); /* xor of three */  \
+    (c2) = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c3, k1, 0x96);                     \
+    (c1) = p1;                                                                                     \
+    (c3) = p0;                                                                                     \
+  } while (0)
+
+// drop_blocks by hand, of as many blocks as make whole vectors, which it returns: compilers take three
+// times the instructions for the wide products, and cannot spread bits.
+CO_CPU_TARGET_AVX512 static int64_t drop_wide(const dropout *d, const float *x, float *y,
+                                              uint64_t first, int64_t blocks) {
+  const __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57);
+  const __m512i up = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i low = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  const __m512i limit = _mm512_set1_epi32((int)d->limit);
+  const __m512 scale = _mm512_set1_ps(d->scale);
+  int64_t at = 0;
+  for (; at + BLOCKS <= blocks; at += BLOCKS, x += 4 * BLOCKS, y += 4 * BLOCKS) {
+    __m512i a[4], b[4]; // the words of blocks 0 to 7 and 8 to 15
+    uint32_t key0 = (uint32_t)d->step->seed, key1 = (uint32_t)(d->step->seed >> 32);
+    a[0] = _mm512_add_epi64(_mm512_set1_epi64((int64_t)first + at), up);
+    b[0] = _mm512_add_epi64(a[0], _mm512_set1_epi64(8));
+    a[1] = _mm512_srli_epi64(a[0], 32), b[1] = _mm512_srli_epi64(b[0], 32);
+    a[2] = b[2] = _mm512_set1_epi64(d->step->step);
+    a[3] = b[3] = _mm512_set1_epi64(d->purpose);
+    for (int round = 0; round < 10; round++) {
+      const __m512i k0 = _mm512_set1_epi32((int)key0), k1 = _mm512_set1_epi32((int)key1);
+      PHILOX_ROUND(a[0], a[1], a[2], a[3]);
+      PHILOX_ROUND(b[0], b[1], b[2], b[3]);
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
+    }
+    uint64_t kept = 0; // bit i: element i
+    for (int k = 0; k < 4; k++) {
+      const __m512i words = _mm512_permutex2var_epi32(a[k], low, b[k]);
+      const __mmask16 above = _mm512_cmpge_epu32_mask(_mm512_srli_epi32(words, 8), limit);
+      kept |= _pdep_u64(above, (uint64_t)0x1111111111111111 << k);
+    }
+    for (int i = 0; i < 4 * BLOCKS; i += 16, kept >>= 16) {
+      const __m512 value = _mm512_maskz_mul_ps((__mmask16)kept, _mm512_loadu_ps(x + i), scale);
+      _mm512_storeu_ps(y + i, d->sum ? _mm512_add_ps(_mm512_loadu_ps(y + i), value) : value);
+    }
+  }
+  return at;
+}
+#endif
+
 static void drop_some(const dropout *d, uint64_t index, const float *x, float *y, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     uint32_t bits = co_random_bits(d->step->seed, index + (uint64_t)i, d->step->step, d->purpose);
@@ -462,6 +474,11 @@ static void drop(const dropout *d, co_cpu *cpu, uint64_t base, const float *x, f
   {
     int64_t begin, end;
     co_cpu_share(blocks, BLOCKS, &begin, &end);
+#if CO_CPU_X86
+    if (cpu->isa == CO_ISA_AVX512)
+      begin += drop_wide(d, x + head + 4 * begin, y + head + 4 * begin,
+                         (base + (uint64_t)head) / 4 + (uint64_t)begin, end - begin);
+#endif
     drop_blocks[cpu->isa](d, x + head + 4 * begin, y + head + 4 * begin,
                           (base + (uint64_t)head) / 4 + (uint64_t)begin, end - begin);
   }
@@ -480,11 +497,11 @@ static co_status run_dropout(co_cpu *cpu, co_prepared *prepared, void *const *in
   // uniform >= rate, with uniform = bits / 2^24, in integers: bits >= ceil(rate 2^24), exact
   // because a float times a power of two is.
   const float scaled = (float)desc->attr.rate * 16777216.0f;
-  const dropout d = {.draw = draw_for(cpu->isa),
+  const dropout d = {.draw = draw_words[cpu->isa],
                      .step = step,
                      .purpose = desc->attr.purpose,
                      .limit = (uint32_t)scaled + (scaled > (float)(uint32_t)scaled ? 1u : 0u),
-                     .scale = (float)(1 / (1 - desc->attr.rate)),
+                     .scale = co_cpu_dropout_scale(desc),
                      .sum = co_cpu_accumulates(desc, 0)};
   const int64_t rows = desc->in[0].shape.dim[0], row = n / rows, draws = co_draws_of_row(desc);
   if (draws == row) { // one stretch of elements

@@ -37,6 +37,12 @@ static float limit_of(const co_op_attr *attr) {
   return attr->clip_value > 0 ? (float)attr->clip_value : INFINITY;
 }
 
+// A moment that only decays ends up subnormal, and arithmetic with those takes a hundred times as long:
+// where units died, most of a step. So far down it is 0, and so are its products with a rate.
+CO_CPU_INLINE float moment(float value) {
+  return fabsf(value) < 1e-36f ? 0 : value;
+}
+
 typedef struct sgd_constants {
   float gate, limit, l2, rate, momentum;
   bool nesterov;
@@ -54,13 +60,13 @@ CO_CPU_KERNEL(sgd_momentum, (sgd_constants c, float *w, const float *g, float *m
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
       const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
-      m[i] = c.momentum * m[i] + gradient;
+      m[i] = moment(c.momentum * m[i] + gradient);
       w[i] -= c.rate * (gradient + c.momentum * m[i]);
     }
   } else {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-      m[i] = c.momentum * m[i] + (clipped(c.gate, c.limit, g[i]) + c.l2 * w[i]);
+      m[i] = moment(c.momentum * m[i] + (clipped(c.gate, c.limit, g[i]) + c.l2 * w[i]));
       w[i] -= c.rate * m[i];
     }
   }
@@ -77,8 +83,8 @@ CO_CPU_KERNEL(adam, (adam_constants c, float *w, const float *g, float *m, float
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
-    const float first = c.beta1 * m[i] + c.rest1 * gradient;
-    const float second = c.beta2 * v[i] + c.rest2 * gradient * gradient;
+    const float first = moment(c.beta1 * m[i] + c.rest1 * gradient);
+    const float second = moment(c.beta2 * v[i] + c.rest2 * gradient * gradient);
     const float weight = w[i] - c.shrink * w[i];
     m[i] = first;
     v[i] = second;
@@ -103,24 +109,61 @@ CO_CPU_KERNEL(rmsprop, (rmsprop_constants c, float *w, const float *g, float *v,
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
       const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
-      v[i] = c.kept * v[i] + c.added * gradient * gradient;
-      m[i] = c.momentum * m[i] + gradient / (sqrtf(v[i]) + c.epsilon);
+      v[i] = moment(c.kept * v[i] + c.added * gradient * gradient);
+      m[i] = moment(c.momentum * m[i] + gradient / (sqrtf(v[i]) + c.epsilon));
       w[i] -= c.rate * m[i];
     }
   } else {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
       const float gradient = clipped(c.gate, c.limit, g[i]) + c.l2 * w[i];
-      v[i] = c.kept * v[i] + c.added * gradient * gradient;
+      v[i] = moment(c.kept * v[i] + c.added * gradient * gradient);
       w[i] -= c.rate * (gradient / (sqrtf(v[i]) + c.epsilon));
     }
   }
 }
 // clang-format on
 
+// What a thread does of the segments, taken as one stretch of elements: piece by piece.
+typedef struct pieces {
+  const co_segment *segment; // of the last piece
+  int64_t begin, end;        // what is left, counted from the segment's first element
+} pieces;
+
+static int64_t count_elements(const co_segment *segments, int64_t count) {
+  int64_t elements = 0;
+  for (int64_t s = 0; s < count; s++)
+    elements += segments[s].count;
+  return elements;
+}
+
+static pieces share_pieces(const co_segment *segments, int64_t elements) {
+  pieces p = {.segment = segments};
+  co_cpu_share(elements, 16, &p.begin, &p.end);
+  return p;
+}
+
+static bool next_piece(pieces *p, int64_t *first, int64_t *n) {
+  if (p->begin >= p->end) return false;
+  for (; p->begin >= p->segment->count; p->segment++) {
+    p->begin -= p->segment->count;
+    p->end -= p->segment->count;
+  }
+  const int64_t end = p->end < p->segment->count ? p->end : p->segment->count;
+  *first = p->segment->begin + p->begin;
+  *n = end - p->begin;
+  p->begin = end;
+  return true;
+}
+
+static int64_t count_blocks(const co_segment *segment) {
+  return (segment->count + NORM_BLOCK - 1) / NORM_BLOCK;
+}
+
 static size_t norm_workspace(co_cpu *cpu, const co_op_desc *desc) {
   (void)cpu;
-  return (size_t)(co_shape_count(&desc->in[0].shape) / NORM_BLOCK + 1) * sizeof(double);
+  return (size_t)(co_shape_count(&desc->in[0].shape) / NORM_BLOCK + segment_count(&desc->in[1])) *
+         sizeof(double);
 }
 
 static co_status run_gradient_norm(co_cpu *cpu, co_prepared *prepared, void *const *in,
@@ -130,18 +173,23 @@ static co_status run_gradient_norm(co_cpu *cpu, co_prepared *prepared, void *con
   const co_segment *segments = in[1];
   const int64_t count = segment_count(&desc->in[1]);
   double *sum = out[0], *partial = workspace, total = 0;
-  for (int64_t s = 0; s < count; s++) {
-    const float *part = g + segments[s].begin;
-    const int64_t n = segments[s].count, blocks = (n + NORM_BLOCK - 1) / NORM_BLOCK;
-#pragma omp parallel for schedule(static) if (blocks > 8)
-    for (int64_t b = 0; b < blocks; b++) {
-      const int64_t left = n - b * NORM_BLOCK;
-      sum_of_squares[cpu->isa](part + b * NORM_BLOCK, left < NORM_BLOCK ? left : NORM_BLOCK,
-                               &partial[b]);
-    }
-    for (int64_t b = 0; b < blocks; b++)
-      total += partial[b];
+  int64_t blocks = 0;
+  for (int64_t s = 0; s < count; s++)
+    blocks += count_blocks(&segments[s]);
+#pragma omp parallel if (blocks > 8)
+  {
+    int64_t begin, end, first = 0; // blocks
+    co_cpu_share(blocks, 1, &begin, &end);
+    for (int64_t s = 0; s < count; first += count_blocks(&segments[s++]))
+      for (int64_t b = begin > first ? begin : first;
+           b < end && b < first + count_blocks(&segments[s]); b++) {
+        const int64_t at = (b - first) * NORM_BLOCK, left = segments[s].count - at;
+        sum_of_squares[cpu->isa](g + segments[s].begin + at, left < NORM_BLOCK ? left : NORM_BLOCK,
+                                 &partial[b]);
+      }
   }
+  for (int64_t b = 0; b < blocks; b++)
+    total += partial[b];
   *sum = (co_cpu_accumulates(desc, 0) ? *sum : 0) + total;
   if (!co_cpu_has_out(desc, 1)) return CO_OK;
   const double norm = sqrt(*sum), limit = desc->attr.clip_norm;
@@ -171,23 +219,22 @@ static co_status run_sgd(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
   start_from(desc, in[0], w);
   if (momentum) start_from(desc, in[2], m);
   if (gate[0] == 0) return CO_OK;
-  for (int64_t s = 0; s < segment_count(&desc->in[3]); s++) {
-    const int64_t first = segments[s].begin, n = segments[s].count;
-    const sgd_constants c = {.gate = (float)gate[1],
-                             .limit = limit_of(&desc->attr),
-                             .l2 = (float)(desc->attr.weight_decay * segments[s].decay),
-                             .rate = (float)(step->learning_rate * segments[s].rate),
-                             .momentum = (float)desc->attr.momentum,
-                             .nesterov = desc->attr.nesterov != 0};
-#pragma omp parallel if (n > CO_CPU_SERIAL)
-    {
-      int64_t b, e;
-      co_cpu_share(n, 16, &b, &e);
+  const int64_t elements = count_elements(segments, segment_count(&desc->in[3]));
+#pragma omp parallel if (elements > CO_CPU_SERIAL)
+  {
+    pieces p = share_pieces(segments, elements);
+    for (int64_t first, n; next_piece(&p, &first, &n);) {
+      const sgd_constants c = {.gate = (float)gate[1],
+                               .limit = limit_of(&desc->attr),
+                               .l2 = (float)(desc->attr.weight_decay * p.segment->decay),
+                               .rate = (float)(step->learning_rate * p.segment->rate),
+                               .momentum = (float)desc->attr.momentum,
+                               .nesterov = desc->attr.nesterov != 0};
       if (momentum)
-        sgd_momentum[cpu->isa](c, w + first + b, g + first + b, m + first + b, e - b);
+        sgd_momentum[cpu->isa](c, w + first, g + first, m + first, n);
       else
-        sgd_plain[cpu->isa](c, w + first + b, g + first + b, e - b);
-      if (mirror) co_cpu_round(cpu, mirror + first + b, w + first + b, e - b);
+        sgd_plain[cpu->isa](c, w + first, g + first, n);
+      if (mirror) co_cpu_round(cpu, mirror + first, w + first, n);
     }
   }
   return CO_OK;
@@ -208,27 +255,26 @@ static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   start_from(desc, in[2], m);
   start_from(desc, in[3], v);
   if (gate[0] == 0) return CO_OK;
-  for (int64_t s = 0; s < segment_count(&desc->in[4]); s++) {
-    const int64_t first = segments[s].begin, n = segments[s].count;
-    const double decay = attr->weight_decay * segments[s].decay;
-    const double rate = step->learning_rate * segments[s].rate;
-    const adam_constants c = {.gate = (float)gate[1],
-                              .limit = limit_of(attr),
-                              .l2 = attr->decoupled ? 0 : (float)decay,
-                              .shrink = attr->decoupled ? (float)(rate * decay) : 0,
-                              .beta1 = (float)attr->beta1,
-                              .beta2 = (float)attr->beta2,
-                              .rest1 = (float)(1 - attr->beta1),
-                              .rest2 = (float)(1 - attr->beta2),
-                              .step = (float)(rate * step->bias_correction1),
-                              .correction2 = (float)step->bias_correction2,
-                              .epsilon = (float)attr->epsilon};
-#pragma omp parallel if (n > CO_CPU_SERIAL / 4)
-    {
-      int64_t b, e;
-      co_cpu_share(n, 16, &b, &e);
-      adam[cpu->isa](c, w + first + b, g + first + b, m + first + b, v + first + b, e - b);
-      if (mirror) co_cpu_round(cpu, mirror + first + b, w + first + b, e - b);
+  const int64_t elements = count_elements(segments, segment_count(&desc->in[4]));
+#pragma omp parallel if (elements > CO_CPU_SERIAL)
+  {
+    pieces p = share_pieces(segments, elements);
+    for (int64_t first, n; next_piece(&p, &first, &n);) {
+      const double decay = attr->weight_decay * p.segment->decay;
+      const double rate = step->learning_rate * p.segment->rate;
+      const adam_constants c = {.gate = (float)gate[1],
+                                .limit = limit_of(attr),
+                                .l2 = attr->decoupled ? 0 : (float)decay,
+                                .shrink = attr->decoupled ? (float)(rate * decay) : 0,
+                                .beta1 = (float)attr->beta1,
+                                .beta2 = (float)attr->beta2,
+                                .rest1 = (float)(1 - attr->beta1),
+                                .rest2 = (float)(1 - attr->beta2),
+                                .step = (float)(rate * step->bias_correction1),
+                                .correction2 = (float)step->bias_correction2,
+                                .epsilon = (float)attr->epsilon};
+      adam[cpu->isa](c, w + first, g + first, m + first, v + first, n);
+      if (mirror) co_cpu_round(cpu, mirror + first, w + first, n);
     }
   }
   return CO_OK;
@@ -245,13 +291,12 @@ static co_status run_ema(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
   float *average = out[CO_EMA_new_ema];
   start_from(desc, in[CO_EMA_ema], average);
   if (gate[0] == 0) return CO_OK;
-  for (int64_t s = 0; s < segment_count(&desc->in[CO_EMA_segments]); s++) {
-    const int64_t first = segments[s].begin, n = segments[s].count;
-#pragma omp parallel if (n > CO_CPU_SERIAL)
-    {
-      int64_t b, e;
-      co_cpu_share(n, 16, &b, &e);
-      ema[cpu->isa](rate, w + first + b, average + first + b, e - b);
+  const int64_t elements = count_elements(segments, segment_count(&desc->in[CO_EMA_segments]));
+#pragma omp parallel if (elements > CO_CPU_SERIAL)
+  {
+    pieces p = share_pieces(segments, elements);
+    for (int64_t first, n; next_piece(&p, &first, &n);) {
+      ema[cpu->isa](rate, w + first, average + first, n);
     }
   }
   return CO_OK;
@@ -274,23 +319,21 @@ static co_status run_rmsprop(co_cpu *cpu, co_prepared *prepared, void *const *in
   start_from(desc, in[CO_RMSPROP_v], v);
   if (momentum) start_from(desc, in[CO_RMSPROP_m], m);
   if (gate[0] == 0) return CO_OK;
-  for (int64_t s = 0; s < segment_count(&desc->in[CO_RMSPROP_segments]); s++) {
-    const int64_t first = segments[s].begin, n = segments[s].count;
-    const rmsprop_constants c = {.gate = (float)gate[1],
-                                 .limit = limit_of(attr),
-                                 .l2 = (float)(attr->weight_decay * segments[s].decay),
-                                 .rate = (float)(step->learning_rate * segments[s].rate),
-                                 .momentum = (float)attr->momentum,
-                                 .kept = (float)attr->beta2,
-                                 .added = (float)attr->added,
-                                 .epsilon = (float)attr->epsilon};
-#pragma omp parallel if (n > CO_CPU_SERIAL)
-    {
-      int64_t b, e;
-      co_cpu_share(n, 16, &b, &e);
-      rmsprop[cpu->isa](c, w + first + b, g + first + b, v + first + b, m ? m + first + b : NULL,
-                        e - b);
-      if (mirror) co_cpu_round(cpu, mirror + first + b, w + first + b, e - b);
+  const int64_t elements = count_elements(segments, segment_count(&desc->in[CO_RMSPROP_segments]));
+#pragma omp parallel if (elements > CO_CPU_SERIAL)
+  {
+    pieces p = share_pieces(segments, elements);
+    for (int64_t first, n; next_piece(&p, &first, &n);) {
+      const rmsprop_constants c = {.gate = (float)gate[1],
+                                   .limit = limit_of(attr),
+                                   .l2 = (float)(attr->weight_decay * p.segment->decay),
+                                   .rate = (float)(step->learning_rate * p.segment->rate),
+                                   .momentum = (float)attr->momentum,
+                                   .kept = (float)attr->beta2,
+                                   .added = (float)attr->added,
+                                   .epsilon = (float)attr->epsilon};
+      rmsprop[cpu->isa](c, w + first, g + first, v + first, m ? m + first : NULL, n);
+      if (mirror) co_cpu_round(cpu, mirror + first, w + first, n);
     }
   }
   return CO_OK;

@@ -16,9 +16,10 @@ template <typename T> struct AddValue {
 template <typename T> struct AddReluBackward { // and writes dx
   const T *y, *dy;
   T *dx;
+  float scale;
   bool accumulate;
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
-    float value = static_cast<float>(y[i]) > 0 ? static_cast<float>(dy[i]) : 0.0f;
+    float value = static_cast<float>(y[i]) > 0 ? static_cast<float>(dy[i]) * scale : 0.0f;
     put(&dx[i], value, accumulate);
     sums[0] += static_cast<double>(value);
   }
@@ -45,6 +46,7 @@ template <typename T> static cudaError_t launch_relu_bias_backward(const co_cuda
   const co_op_desc *desc = call->desc;
   AddReluBackward<T> add = {static_cast<const T *>(call->in[0]),
                             static_cast<const T *>(call->in[1]), static_cast<T *>(call->out[0]),
+                            static_cast<float>(1 / (1 - desc->attr.rate)),
                             co_cuda_accumulates(desc, 0)};
   PutSum finish = {static_cast<float *>(call->out[1]), co_cuda_accumulates(desc, 1)};
   return sum_columns<1>(columns_of(desc->in[0].shape), call->workspace, call, add, finish);

@@ -14,8 +14,9 @@ struct Relu {
   }
 };
 struct ReluBackward { // of y and dy
+  float scale;
   __device__ float operator()(float y, float dy) const {
-    return y > 0 ? dy : 0.0f;
+    return y > 0 ? dy * scale : 0.0f;
   }
 };
 struct Sigmoid { // an infinite exponential gives 0
@@ -172,7 +173,8 @@ extern "C" cudaError_t co_cuda_relu(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_relu_backward(const co_cuda_call *call) {
-  return co::launch_map(call, call->in[0], call->in[1], co::ReluBackward{});
+  return co::launch_map(call, call->in[0], call->in[1],
+                        co::ReluBackward{static_cast<float>(1 / (1 - call->desc->attr.rate))});
 }
 
 extern "C" cudaError_t co_cuda_sigmoid(const co_cuda_call *call) {

@@ -62,10 +62,24 @@ refused 2 'no output of the model' -- predict -m l --dataset d.h5 --top-k 3 -O x
 
 expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
 expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
-expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1'
+expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1' --json
+for baseline in prior popularity personal_frequency markov item_knn; do
+  grep -q "\"$baseline\":{\"next_item\":{" out || fail "no $baseline beside the model"
+done
 expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
 [ "$(head -1 n.csv)" = Customer,next_item_1,next_item_1_score,next_item_2,next_item_2_score ] ||
   fail "columns of the likeliest: $(head -1 n.csv)"
+
+# A network that knows little yet is mixed with the chain that the items really follow.
+expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir blend --seed 3 \
+  --set trainer.max_epochs=1 --set blend=markov
+expect 0 evaluate -m blend --dataset n.h5 --split test --require 'accuracy>=0.7' --json
+grep -q '"network":{"next_item":{"log_loss":{"difference":-' out ||
+  fail "a blend is no better than its network: $(cat out)"
+expect 0 predict -m blend --dataset n.h5 --split test -O blend.csv
+refused 3 'must be a baseline of next items' -- train -c "$presets/next-item-attention.yaml" \
+  --dataset n.h5 --run-dir x --set blend=boosted_trees
+refused 3 'needs events' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x --set blend=markov
 expect 0 import -O t.h5 "${log[@]}" --next-item time:2011-06-01
 expect 0 import -O m.h5 "${log[@]}" --cutoff 2011-04-01 --cutoff 2011-05-01 --cutoff 2011-06-01 \
   --label-window 30d --label again

@@ -43,6 +43,8 @@ EXPORT ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset);
 EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset);
 EXPORT int fdatasync(int fd);
 EXPORT int unlink(const char *path);
+// What libpq calls.
+EXPORT ssize_t send(int fd, const void *bytes, size_t size, int flags);
 
 int fsync(int fd) {
   int (*next)(int);
@@ -98,4 +100,11 @@ int unlink(const char *path) {
   find(&next, "unlink");
   count();
   return next(path);
+}
+
+ssize_t send(int fd, const void *bytes, size_t size, int flags) {
+  ssize_t (*next)(int, const void *, size_t, int);
+  find(&next, "send");
+  count();
+  return next(fd, bytes, size, flags);
 }

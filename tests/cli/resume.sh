@@ -8,8 +8,11 @@ cohort=$1
 check_json=$2
 kill_at=$3
 kills=${4:-20}
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 # shellcheck source=tests/cli/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$here/lib.sh"
+# shellcheck source=tests/cli/server.sh
+. "$here/server.sh"
 export OMP_NUM_THREADS=1
 same() { cmp -s "$1" "$2" || fail "$3: $(diff "$1" "$2" | head -3)"; }
 
@@ -91,6 +94,7 @@ show() { # show NAME
   case $1 in
     csv | ranked) cat k.csv ;;
     jsonl) cat k.jsonl ;;
+    pg_*) sql 'SELECT * FROM scores' ;;
     *) "$cohort" data show sqlite:k.db --source-table scores --csv --rows 100000 2>/dev/null ;;
   esac
 }
@@ -99,23 +103,34 @@ arguments() { # arguments NAME: one a line
     csv) printf '%s\n' -O k.csv ;;
     ranked) printf '%s\n' -O k.csv --columns key,score,decile ;;
     jsonl) printf '%s\n' -O k.jsonl --columns key,label ;;
+    pg_*) printf '%s\n' -O "$url" --table scores --if-exists "${1#pg_}" --columns key,score ;;
     new) printf '%s\n' -O sqlite:k.db --table scores ;;
     *) printf '%s\n' -O sqlite:k.db --table scores --if-exists "$1" --columns key,score ;;
   esac
 }
 sinks=(csv ranked jsonl)
 expect 0 doctor
+sed '2,$s/,\([0-9]*\),\(Yes\|No\)$/,3,\2/' t.csv >former.csv
 if grep -q 'sqlite.*missing' out; then
   echo 'NOT RUN: databases: there is no SQLite'
 else
   sinks+=(new append replace upsert)
-  sed '2,$s/,\([0-9]*\),\(Yes\|No\)$/,3,\2/' t.csv >former.csv
   expect 0 predict -m run --dataset former.csv -O sqlite:former.db --table scores --if-exists upsert --columns key,score
   expect 0 predict -m run --dataset former.csv -O sqlite:log.db --table scores --columns key,score
+fi
+if server_begin; then
+  sinks+=(pg_append pg_replace pg_upsert)
+  expect 0 predict -m run --dataset former.csv -O "$url" --table former --if-exists upsert --columns key,score
+else
+  echo 'note: PostgreSQL was not tried: there is no server'
 fi
 restore() { # restore NAME: as it was before the job
   rm -f k.csv* k.jsonl* k.db*
   case $1 in append) cp log.db k.db ;; replace | upsert) cp former.db k.db ;; esac
+  case $1 in
+    pg_append) sql 'DROP TABLE IF EXISTS scores, cohort_jobs; CREATE TABLE scores AS SELECT * FROM former' 2>/dev/null ;;
+    pg_*) sql 'DROP TABLE IF EXISTS scores, cohort_jobs; CREATE TABLE scores (LIKE former INCLUDING ALL); INSERT INTO scores SELECT * FROM former' 2>/dev/null ;;
+  esac
 }
 lost=0 done_=0 early=0
 # once NAME HOW: kills, goes on, kills that too, and so on, until one ends.

@@ -50,7 +50,9 @@ static const char *const samples[] = {
     "tables: {t: {key: k, skip_lines: 3, header: [k, b], encoding: latin1, quotes: false, columns: "
     "{b: "
     "{type: binary, role: target, positive: 'y', strip_suffix: .}}}}\n",
-    "tables: {t: {query: SELECT 1, columns: {}}}\n"};
+    "tables: {t: {query: SELECT 1, columns: {}}}\n",
+    "tables: {a: {time: d, where: x > 0, columns: {x: {}}}, b: {key: i, carry: true}, c: {}}\n"
+    "joins: [{table: b, to: a, on: x}, {table: c, to: a, on: y, kind: one_to_one}]\n"};
 
 int main(int argc, char **argv) {
   long inputs = argc > 1 ? strtol(argv[1], NULL, 10) : 3000;

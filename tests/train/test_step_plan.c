@@ -141,6 +141,20 @@ static void a_dense_step_is_short(void **state) {
   }
 }
 
+// The relu below it knows what a dropout kept, so backward nothing is drawn again.
+static void a_dropout_behind_a_relu_is_drawn_once(void **state) {
+  (void)state;
+  rig r;
+  rig_make(&r, &(setup){.backend = only_device ? only_device : "cpu", .real = CO_F32, .rows = 6},
+           branched);
+  const co_plan *plan = find_plan(&r, CO_MODE_TRAIN, false);
+  int drawn = 0;
+  for (int64_t i = 0; i < plan->op_count; i++)
+    drawn += plan->ops[i].desc.op == CO_OP_DROPOUT;
+  assert_int_equal(drawn, 1);
+  rig_free(&r);
+}
+
 // Three steps with and without fusion; 12 rows are two micro-batches.
 static void check_numbers(const char *device, co_dtype real, bool bf16, const char *yaml,
                           double tolerance) {
@@ -247,12 +261,14 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_dense_step_is_short),
       cmocka_unit_test(a_convolution_step_is_short),
+      cmocka_unit_test(a_dropout_behind_a_relu_is_drawn_once),
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
   };
   const struct CMUnitTest on_device[] = {
       cmocka_unit_test(a_dense_step_is_short),
       cmocka_unit_test(a_convolution_step_is_short),
+      cmocka_unit_test(a_dropout_behind_a_relu_is_drawn_once),
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
       cmocka_unit_test(an_operation_is_one_launch),

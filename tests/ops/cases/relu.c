@@ -18,6 +18,34 @@ OPS_FAMILY(relu) = {
     .cases = cases,
 };
 
+static const char *const dropped_cases[] = {
+    "y=1 dy=1 dx=1 rate=0.5",
+    "y=7x33 dy=7x33 dx=7x33 rate=0.3",
+    OPS_SWEEP,
+    "y=1009x17 dy=1009x17 dx=1009x17 rate=0.9",
+    NULL,
+};
+
+OPS_FAMILY(relu_backward_dropped) = {
+    .op = CO_OP_RELU_BACKWARD,
+    .linear = true,
+    .cases = dropped_cases,
+};
+
+static const char *const dropped_bias_cases[] = {
+    "y=33x17 dy=33x17 dx=33x17 db=17 rate=0.2",
+    OPS_SWEEP,
+    "y=3x5x7x16 dy=3x5x7x16 dx=3x5x7x16 db=16 rate=0.7",
+    NULL,
+};
+
+OPS_FAMILY(relu_bias_backward_dropped) = {
+    .op = CO_OP_RELU_BIAS_BACKWARD,
+    .linear = true,
+    .terms = bias_terms,
+    .cases = dropped_bias_cases,
+};
+
 static const char *const bias_cases[] = {
     "y=1x1 dy=1x1 dx=1x1 db=1",
     "y=1x17 dy=1x17 dx=1x17 db=17",

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/import_columns.h"
+
+#include <string.h>
+
+#include "datasets/format.h"
+
+co_status co_import_check_name(const co_survey *s, const char *name) {
+  if (co_dataset_name_ok(name)) return CO_OK;
+  co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&s->scan, 0), 0, 0,
+                                "'%.200s' cannot be the name of a column: at most %d bytes, no '/'",
+                                name, (int)CO_DATASET_NAME_MAX);
+  co_hint("rename it, give names by --header NAMES (and --skip-lines 1), or --ignore it");
+  return status;
+}
+
+co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t field,
+                                const char *name) {
+  static const co_role roles[CO_RECIPE_ROLE_COUNT] = {[CO_RECIPE_INPUT] = CO_ROLE_INPUT,
+                                                      [CO_RECIPE_TARGET] = CO_ROLE_TARGET,
+                                                      [CO_RECIPE_WEIGHT] = CO_ROLE_WEIGHT};
+  co_column_survey *c = &s->columns[field];
+  CO_RETURN_IF_FAILED(co_import_check_name(s, name));
+  out->column = (co_column){.name = name, .role = roles[c->recipe.role], .dtype = CO_F32};
+  out->field = field;
+  out->suffix = c->suffix;
+  out->format = c->recipe.format;
+  switch (c->recipe.type) {
+  case CO_RECIPE_CATEGORY: {
+    const char *const *texts;
+    CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &texts));
+    out->words = &c->words;
+    out->column.type = CO_COLUMN_CATEGORY;
+    out->column.dtype = CO_I32;
+    out->column.categories = texts;
+    out->column.category_count = c->words.count;
+    return CO_OK;
+  }
+  case CO_RECIPE_BINARY:
+    out->column.type = CO_COLUMN_BINARY;
+    out->column.categories = c->classes;
+    out->column.category_count = 2;
+    memcpy(out->classes, c->classes, sizeof out->classes);
+    if (c->has_words) out->words = &c->words;
+    return CO_OK;
+  case CO_RECIPE_DATE:
+    out->column.type = CO_COLUMN_DATE;
+    out->column.dtype = CO_F64;
+    return CO_OK;
+  case CO_RECIPE_TEXT:
+    out->column.type = CO_COLUMN_TEXT;
+    out->column.dtype = CO_U8;
+    return CO_OK;
+  default:
+    out->column.type = CO_COLUMN_NUMBER;
+    out->column.dtype = c->wide ? CO_F64 : CO_F32;
+    return CO_OK;
+  }
+}
+
+co_status co_import_describe(co_recipe *out, const co_survey *s) {
+  out->rows.delimiter = s->delimiter;
+  out->column_count = s->column_count;
+  out->columns = co_arena_alloc(s->arena, (size_t)s->column_count, sizeof *out->columns);
+  if (!out->columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < s->column_count; i++)
+    out->columns[i] = s->columns[i].recipe;
+  return CO_OK;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A table joined to another (left outer): for each row of the other the row with its key, or one in
+// which all is missing. Held in memory are the joined table's keys and 8 bytes for each row of the other.
+#ifndef COHORT_DATASETS_JOINED_H
+#define COHORT_DATASETS_JOINED_H
+
+#include "datasets/encode.h"
+#include "datasets/recipe.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CO_JOINED_MOST_CARRIED = 64 << 20 }; // bytes of a table in a model
+
+// What a join found, for reports.
+typedef struct co_join_count {
+  const char *table, *on;
+  int64_t rows;                      // of the joined table
+  int64_t matched, unknown, missing; // of the other: with a key of its, with another, with none
+} co_join_count;
+
+typedef struct co_joined {
+  co_context *ctx;
+  const co_recipe_join *join;
+  const co_scan_options *scan; // of its rows
+  const co_dictionary *keys;   // in the order of its rows
+  int64_t on;                  // column of the other table …
+  const char *suffix;          // … which is taken off its cells
+  int64_t *row;                // for each row of the other
+  int64_t count, room;         // of them
+  int64_t *user; // of one-to-one: line (or row) of the other's row that has it, 0 = none
+  co_join_count found;
+  char first_unknown[48];
+} co_joined;
+
+// `rows` is how many the other table has. `keys` and all else must stay.
+co_status co_joined_begin(co_joined *joined, co_context *ctx, const co_recipe_join *join,
+                          const co_scan_options *scan, const co_dictionary *keys, int64_t rows);
+// Finds the rows for those of a block of the other table. CO_ERR_DATA where a one-to-one join has a
+// key twice.
+co_status co_joined_block(co_joined *joined, const co_scan *scan, const co_scan_block *block);
+// Writes its columns, and the pointers to them in entity `other`. What has no row is logged as
+// `event`.
+co_status co_joined_write(co_joined *joined, co_dataset_writer *writer, const char *other,
+                          co_encoded_column *columns, int64_t column_count, const char *event);
+// The key and the columns of its rows as CSV, to be carried by models.
+co_status co_joined_print(const co_joined *joined, co_text *out, int64_t key,
+                          const co_encoded_column *columns, int64_t column_count);
+void co_joined_free(co_joined *joined); // legal on a zeroed struct
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happened before a sample's cut-off, item by item, whole: for estimators of the next item. The
+// item column is the category of the samples' event table that has the target's classes.
+#ifndef COHORT_HOST_EVAL_HISTORY_H
+#define COHORT_HOST_EVAL_HISTORY_H
+
+#include "datasets/dataset.h"
+#include "models/model.h"
+
+typedef struct co_history {
+  int64_t classes;
+  const int32_t *item;        // per event: its class, -1 = missing; borrowed, as the rest
+  co_numbers time;            // per event, in seconds; values NULL where no time is stored
+  const int64_t *begin, *end; // per sample: its events
+  const int64_t *entity;      // per sample: whose they are
+  int64_t entities;
+  const int32_t *target; // per sample: its class, -1 = missing; NULL where targets are not stored
+} co_history;
+
+// Whether a model chooses from the items of its events: its one output is such a category.
+bool co_history_is_there(const co_model *model);
+// Of a dataset with the model's columns and categories.
+co_status co_history_open(co_history *out, const co_model *model, co_dataset *dataset);
+// Whether two events are of one time; without times each is a step of its own.
+bool co_history_same_step(const co_history *history, int64_t a, int64_t b);
+// Where the last step of a sample's history begins: the events at the time of its last one.
+int64_t co_history_last_step(const co_history *history, int64_t sample);
+// For each entity the last event that one of the samples sees (its end; 0 = none of them is its own);
+// *begin the first. To be freed, both, on failure too.
+co_status co_history_longest(int64_t **begin, int64_t **end, co_context *ctx,
+                             const co_history *history, const int64_t *samples, int64_t count);
+
+#endif

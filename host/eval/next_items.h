@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the estimators of next items share: scores of items, of which heads become probabilities.
+#ifndef COHORT_HOST_EVAL_NEXT_ITEMS_H
+#define COHORT_HOST_EVAL_NEXT_ITEMS_H
+
+#include "host/eval/estimator.h"
+#include "host/eval/neighbours.h"
+
+// For refuses: takes a category.
+const char *co_next_items_refuses(const co_output_feature *output);
+size_t co_next_items_row_bytes(const co_estimator *estimator); // of the matrix it takes nothing
+
+// Of the events of the training samples' histories since a time (-INFINITY: of all) the shares of
+// items, (classes); one that never occurs counts as half an event.
+co_status co_next_items_count(double *share, co_context *ctx, const co_fit_data *data,
+                              double since);
+// Stores them as "share" f64 (classes).
+co_status co_next_items_fit_shares(co_estimator *estimator, int64_t output, const co_fit_data *data,
+                                   double since);
+// Of the last week, four, thirteen or all: those that give the validation rows' items the highest
+// likelihood.
+co_status co_next_items_fit_recent_shares(co_estimator *estimator, int64_t output,
+                                          const co_fit_data *data);
+co_status co_next_items_shares(const co_estimator *estimator, int64_t output, const double **share);
+// Stores "neighbour" i32 and "affinity" f32, both (classes, neighbours).
+co_status co_next_items_fit_neighbours(co_estimator *estimator, int64_t output,
+                                       const co_item_lists *from, const co_item_lists *to,
+                                       co_affinity *affinity);
+co_status co_next_items_neighbours(const co_estimator *estimator, int64_t output,
+                                   co_neighbours *out);
+
+// What a class says of a sample: adds to `score` (classes), which has zeros.
+typedef co_status co_next_items_add(const co_estimator *estimator, const co_history *history,
+                                    int64_t sample, void *user, double *score);
+// Fills heads (rows, classes): of each sample log((score + share) / (sum of scores + 1)), so that
+// items of equal scores are in the order of their shares.
+co_status co_next_items_score(const co_estimator *estimator, int64_t output,
+                              const co_history *history, const int64_t *samples, int64_t rows,
+                              co_next_items_add *add, void *user, float *heads);
+
+#endif

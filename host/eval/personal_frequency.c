@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who bought it before buys it again: in how many steps of the sample's own history an item occurs,
+// then how popular it is of late. Of an output is stored "share" (next_items.h).
+#include "host/eval/next_items.h"
+
+static const co_field fields[] = {{.key = NULL}};
+
+static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
+  return co_next_items_fit_recent_shares(e, output, data);
+}
+
+// `user`: per item an event of it that was counted, of this sample or another.
+static co_status add(const co_estimator *e, const co_history *h, int64_t sample, void *user,
+                     double *score) {
+  int64_t *counted = user;
+  (void)e;
+  for (int64_t event = h->begin[sample], step = event; event < h->end[sample]; event++) {
+    int32_t item = h->item[event];
+    if (!co_history_same_step(h, step, event)) step = event;
+    if (item < 0 || (counted[item] >= step && counted[item] < event)) continue;
+    counted[item] = event;
+    score[item]++;
+  }
+  return CO_OK;
+}
+
+static co_status score_history(const co_estimator *e, int64_t output, const co_history *history,
+                               const int64_t *samples, int64_t rows, float *heads) {
+  int64_t *counted = co_alloc(e->ctx, ((size_t)history->classes + 1) * sizeof *counted);
+  if (!counted) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < history->classes; i++)
+    counted[i] = -1;
+  co_status status = co_next_items_score(e, output, history, samples, rows, add, counted, heads);
+  co_free(e->ctx, counted);
+  return status;
+}
+
+extern const co_estimator_class co_estimator_personal_frequency;
+const co_estimator_class co_estimator_personal_frequency = {
+    .name = "personal_frequency",
+    .doc = "Of next items: how often each occurs in the sample's own history.",
+    .baseline = true,
+    .fields = fields,
+    .options_size = 1,
+    .refuses = co_next_items_refuses,
+    .row_bytes = co_next_items_row_bytes,
+    .fit = fit,
+    .score_history = score_history};

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: joins.sh COHORT CHECK_JSON. Several tables: joined as join(1) does, scored raw as the dataset
+# made of them, told of, and what is wrong with them.
+set -u
+cohort=$1
+check_json=$2
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+export TMPDIR=$dir
+fingerprint() { grep -o '"fingerprint":"[0-9a-f]*"' out; }
+
+# Customers, of whom those of some regions and with many visits buy. Every 97th has no region, every
+# 101st one that there is not; both tables have a column 'size'.
+awk 'BEGIN {
+  print "customer,region,visits,size,bought" >"customers.csv"
+  print "code;area;size;kind" >"regions.csv"
+  for (r = 0; r < 12; r++)
+    printf "%s;%s;%d;%s\n", r + 1, r == 4 ? "" : r * 10.5, r * 3 % 5, r % 3 ? "town" : "land" >"regions.csv"
+  for (i = 0; i < 900; i++) {
+    r = i * 31 % 12
+    visits = i * 37 % 50
+    region = i % 97 == 0 ? "" : i % 101 == 0 ? "99" : r + 1
+    buys = (visits + r * 2 > 40) ? "Yes" : "No"
+    printf "C-%d,%s,%d,%d,%s\n", i, region, visits, i % 7, buys >"customers.csv"
+  }
+}'
+recipe=(--target bought --key customer --seed 3)
+joined=(customers.csv --join regions.csv:region=code)
+
+# ---- the dataset is what join(1) makes
+expect 0 import -O d.h5 "${recipe[@]}" "${joined[@]}" --json
+json ok=true joins.0.table=regions joins.0.on=region joins.0.rows=12 joins.0.matched=882 \
+  joins.0.unmatched=8 joins.0.without_key=10
+same=$(fingerprint)
+grep -q "8 rows have a key that table 'regions' has not, the first is '99'" err || fail 'unknown keys'
+expect 0 data show d.h5 --csv --rows 900
+sed 1d out | cut -d, -f1,3- | LC_ALL=C sort >made
+tail -n +2 customers.csv | sort -t, -k2,2 >left
+tail -n +2 regions.csv | tr ';' , | sort -t, -k1,1 >right
+join -t, -1 2 -2 1 -a 1 -e '' -o 1.1,1.3,1.4,1.5,2.2,2.3,2.4 left right | LC_ALL=C sort >wanted
+cmp -s made wanted || fail "the joined rows: $(diff made wanted | head -5)"
+head -1 out | grep -q '^customer,region,visits,size,bought,area,regions.size,kind$' || fail 'the names'
+expect 0 inspect d.h5
+grep -q 'regions.size  *number  *input  *of regions' out || fail 'inspect tells of the table'
+expect 0 data profile d.h5 --json
+json tables.0.name=regions tables.0.kind=entity
+expect 0 data check customers.csv --join regions.csv:region=code "${recipe[@]}"
+grep -q '^joined table regions, 13 rows: area, regions.size, kind$' out || fail 'check tells of the table'
+
+# ---- the schema shows it and makes the same; threads and order change nothing
+expect 0 import --print-schema "${recipe[@]}" "${joined[@]}"
+cp out schema.yaml
+grep -q '^  - {table: "regions", to: "customers", on: "region", kind: many_to_one}$' schema.yaml ||
+  fail 'the schema: joins'
+grep -q '"region": {type: category, role: input}' schema.yaml || fail 'keys are no amounts'
+expect 0 import -O e.h5 --schema schema.yaml --seed 3 --json
+[ "$(fingerprint)" = "$same" ] || fail 'a dataset by its own schema is another'
+expect 0 import -O e.h5 --schema schema.yaml --seed 3
+grep -q 'up to date' out || fail 'an equal import is up to date'
+OMP_NUM_THREADS=3 expect 0 import -O e.h5 --force "${recipe[@]}" "${joined[@]}" --json
+cmp -s d.h5 e.h5 || fail 'three threads make other bytes'
+mkdir moved
+(head -1 regions.csv && tail -n +2 regions.csv | tac) >moved/r.csv
+cp customers.csv moved/c.csv
+expect 0 import -O e.h5 --force --schema schema.yaml --seed 3 --source regions=moved/r.csv \
+  --source customers=moved/c.csv --json
+json joins.0.matched=882
+
+# ---- raw rows score as the dataset made of them
+options=(--set 'trainer={max_epochs: 2}' --quiet)
+expect 0 train --target bought --key customer --dataset "${joined[@]}" --run-dir run "${options[@]}"
+expect 0 train --schema schema.yaml --source customers=moved/c.csv --source regions=moved/r.csv \
+  --carry regions --run-dir carries "${options[@]}"
+expect 0 predict -m run --dataset run/dataset.h5 -O wanted.csv
+expect 0 predict -m run --source customers=moved/c.csv --source regions=moved/r.csv -O made.csv
+cmp -s wanted.csv made.csv || fail 'raw rows of two tables score differently'
+expect 0 predict -m carries --dataset carries/dataset.h5 -O wanted.csv --force
+expect 0 predict -m carries --dataset moved/c.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'with the table of the model raw rows score differently'
+expect 0 inspect carries --json
+json carried.0=regions
+(head -1 regions.csv && tail -n +2 regions.csv | sed 's/;[^;]*;/;7;/') >other.csv
+expect 0 predict -m carries --source customers=moved/c.csv --source regions=other.csv -O made.csv --force
+cmp -s wanted.csv made.csv && fail 'a given table does not count'
+expect 0 predict -m carries --source customers=moved/c.csv --source regions=regions.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'the table itself counts otherwise than that of the model'
+find . -name '*cohort.input*' | grep -q . && fail 'temporary tables stay'
+
+# ---- erased customers leave no table of others behind
+cp carries/dataset.h5 erased.h5
+grep -qa '"code","area","size","kind"' erased.h5 || fail 'the dataset lacks the table that models carry'
+expect 0 data erase erased.h5 --key C-5
+grep -qa '"code","area","size","kind"' erased.h5 && fail 'a carried table stays after data erase'
+expect 0 data show erased.h5 --csv --rows 1000
+[ "$(wc -l <out)" = 900 ] || fail 'data erase of joined tables'
+
+# ---- mistakes
+refused 4 "there is no source of table 'regions'" -- predict -m run --dataset customers.csv -O x.csv
+grep -q -- '--source regions=FILE' err || fail 'a hint at the source'
+refused 4 "there is no source of table 'customers'" -- predict -m run --source regions=regions.csv -O x.csv
+refused 2 'do not go together' -- predict -m run --dataset customers.csv --source regions=regions.csv -O x.csv
+refused 2 'do not go together' -- train --dataset customers.csv --source regions=regions.csv --run-dir x
+refused 2 'there is no such table' -- predict -m run --source region=regions.csv -O x.csv
+refused 2 'must be FILE:COLUMN' -- import -O x.h5 "${recipe[@]}" customers.csv --join regions.csv
+refused 2 "another table is called 'customers'" -- import -O x.h5 "${recipe[@]}" customers.csv \
+  --join moved/customers.csv:region
+refused 2 '--carry towns' -- import -O x.h5 "${recipe[@]}" "${joined[@]}" --carry towns
+refused 4 "there is no column 'regoin'" -- import -O x.h5 "${recipe[@]}" customers.csv --join regions.csv:regoin=code
+refused 4 "there is no column 'region'" -- import -O x.h5 "${recipe[@]}" customers.csv --join regions.csv:region
+(cat regions.csv && sed -n 3p regions.csv) >twice.csv
+refused 4 "twice.csv:14: row 13, column 'code': the key '2' occurs in line 3 already" -- \
+  import -O x.h5 "${recipe[@]}" customers.csv --join twice.csv:region=code
+expect 0 import -O x.h5 "${recipe[@]}" customers.csv --join twice.csv:region=code --duplicates drop
+rm x.h5
+refused 4 "the key '2' occurs in line 3 already" -- predict -m run --source customers=customers.csv \
+  --source regions=twice.csv -O x.csv
+sed 's/many_to_one/one_to_one/' schema.yaml >one.yaml
+refused 4 "customers.csv:15: row 14, column 'region': the key '8' occurs in line 3 already" -- import -O x.h5 --schema one.yaml
+sed '/^joins:/,$d' schema.yaml >alone.yaml
+refused 3 "tables: 'regions' is joined to no other" -- import -O x.h5 --schema alone.yaml
+sed 's/to: "customers"/to: "clients"/' schema.yaml >unknown.yaml
+refused 3 "there is no table 'clients'" -- import -O x.h5 --schema unknown.yaml
+sed '/^    file: "regions.csv"/d' schema.yaml >nowhere.yaml
+refused 4 "there is no source of table 'regions'" -- import -O x.h5 --schema nowhere.yaml
+
+# ---- rows that count
+sed 's/^    delimiter: ";"/    delimiter: ";"\n    where: "area > 20"/' schema.yaml >some.yaml
+expect 0 import -O x.h5 --schema some.yaml --seed 3 --json
+json joins.0.rows=9
+refused 4 "there is no column 'kindness'" -- import -O y.h5 "${recipe[@]}" "${joined[@]}" --where 'kindness > 1'
+expect 0 import -O x.h5 --force "${recipe[@]}" "${joined[@]}" --where "visits > 24 and bought is not null" --json
+json excluded=450
+exit $failed
