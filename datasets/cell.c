@@ -8,6 +8,7 @@
 
 #include "datasets/date.h"
 
+// scorer: cells
 static bool is_blank(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -60,7 +61,7 @@ static void take_digit(decimal *d, char c, bool behind_point) {
 }
 
 // Whether all of [text, end) is a number.
-static bool take_apart(const char *text, const char *end, decimal *d) {
+static bool take_number_apart(const char *text, const char *end, decimal *d) {
   *d = (decimal){.negative = text < end && *text == '-'};
   if (end - text > MOST_CHARACTERS) return false;
   text += text < end && (*text == '-' || *text == '+');
@@ -103,6 +104,8 @@ static double value_of(const decimal *d, const co_cell *cell) {
   return d->negative ? -value : value;
 }
 
+// scorer: end
+
 // ---- other kinds -------------------------------------------------------------------------------
 
 // Digits with commas or points between, such as 1,5 or 1.234,56 or 1,234,567.
@@ -122,7 +125,7 @@ static bool has_commas(const co_cell *cell) {
 co_cell_kind co_cell_read(const co_cell *cell, double *value) {
   decimal d;
   *value = NAN;
-  if (take_apart(cell->text, cell->text + cell->length, &d)) {
+  if (take_number_apart(cell->text, cell->text + cell->length, &d)) {
     *value = value_of(&d, cell);
     return fabs(*value) <= (double)FLT_MAX ? CO_CELL_NUMBER : CO_CELL_TOO_LARGE;
   }

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+// scorer: dates
 typedef struct reading {
   const char *at, *end;
   int year, month, day, hour, minute, second;
@@ -17,10 +18,13 @@ typedef struct reading {
   int zone; // minutes east of UTC
 } reading;
 
+// scorer: end
+
 static bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+// scorer: dates
 // A number of `least` to `most` digits.
 static bool take_number(reading *r, int least, int most, int *out) {
   int digits = 0;
@@ -168,6 +172,8 @@ co_date_kind co_date_read(const char *text, size_t length, const char *format, d
   *seconds = (double)(minutes * 60 + r.second) + r.fraction;
   return CO_DATE_GOOD;
 }
+
+// scorer: end
 
 co_status co_date_check_format(const char *format) {
   bool year = false, month = false, day = false;

@@ -258,6 +258,11 @@ typedef struct cohort_predict_options {
   // refused. `save_rows`: rows between two positions that are safe on disk, 0 = 65,536.
   bool resume;
   int64_t save_rows;
+  // Gates, status 10: nothing is written. "psi=0.25": the most that an input or the scores may differ from
+  // those of the training, by psi, ks, the share that is missing beyond that of the training, or the
+  // share unseen; several by commas. Rows that have to be scored, at least.
+  const char *max_drift;
+  int64_t require_rows;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
@@ -279,6 +284,16 @@ typedef struct cohort_predict_options {
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
+
+// A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
+// cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
+// is no such thing of: predictors of trees, inputs of events.
+typedef struct cohort_export_options {
+  const char *model, *format, *output;
+  bool force; // replace an existing output
+} cohort_export_options;
+COHORT_API cohort_status cohort_export(cohort_context *context,
+                                       const cohort_export_options *options, cohort_result **out);
 
 // A run as one page of HTML that asks for nothing else: how good its model is, on what it relies, how
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the

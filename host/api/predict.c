@@ -45,16 +45,28 @@ static co_status write_row(co_scoring *s, int64_t sample, int64_t rank) {
                             .rows = s->count};
   CO_RETURN_IF_FAILED(co_score_cells(s->cells, &s->columns, &row));
   CO_RETURN_IF_FAILED(co_sink_row(s->sink, s->cells));
+  co_drift_add(s, row.scores, row.shown);
   s->written++;
   return CO_OK;
+}
+
+// Hands a sink how far the job is.
+static co_status note(co_scoring *s, co_status (*to)(co_sink *, const co_position *)) {
+  co_text state;
+  co_text_init(&state, s->ctx);
+  co_drift_print_state(s, &state);
+  const co_position at = {.rows = s->written, .state = state.data};
+  co_status status = state.status;
+  if (status == CO_OK) status = to(s->sink, &at);
+  co_text_free(&state);
+  return status;
 }
 
 // Now and then, so that not all is lost.
 static co_status save(co_scoring *s) {
   int64_t every = s->options->save_rows ? s->options->save_rows : SAVE_ROWS;
   if (s->written - s->saved < every || s->written == s->count) return CO_OK;
-  const co_position at = {.rows = s->written};
-  CO_RETURN_IF_FAILED(co_sink_save(s->sink, &at));
+  CO_RETURN_IF_FAILED(note(s, co_sink_save));
   s->saved = s->written;
   return CO_OK;
 }
@@ -321,15 +333,16 @@ static co_status begin_output(co_scoring *s) {
   }
   CO_RETURN_IF_FAILED(co_sink_begin(s->sink, &s->columns, &s->job));
   s->written = s->saved = s->sink->at.rows;
+  co_drift_read_state(s, s->sink->at.state);
   if (s->written <= s->count) return CO_OK;
   return co_fail_at(CO_ERR_IO, o->output, 0, 0,
                     "the job before had come further than there are rows");
 }
 
 static co_status finish(co_scoring *s, const co_table_scoring *table) {
-  const co_position at = {.rows = s->count};
-  CO_RETURN_IF_FAILED(co_sink_finish(s->sink, &at));
-  CO_RETURN_IF_FAILED(co_manifest_write(s, table->result.sha256, table->result.rejected));
+  CO_RETURN_IF_FAILED(co_drift_check_scores(s));
+  CO_RETURN_IF_FAILED(note(s, co_sink_finish));
+  CO_RETURN_IF_FAILED(co_manifest_write(s, table));
   return co_sink_commit(s->sink);
 }
 
@@ -341,6 +354,7 @@ static co_status predict(co_scoring *s, const co_table_scoring *table, cohort_re
   CO_RETURN_IF_FAILED(choose_shard(s));
   CO_RETURN_IF_FAILED(choose_columns(s));
   CO_RETURN_IF_FAILED(make_room(s));
+  CO_RETURN_IF_FAILED(co_drift_begin(s, table));
   CO_RETURN_IF_FAILED(
       co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
   CO_RETURN_IF_FAILED(begin_output(s));
@@ -358,6 +372,7 @@ static co_status check_options(const cohort_predict_options *o) {
   int64_t shard, shards;
   CO_RETURN_IF_FAILED(co_require(o->model, "predict", "a model"));
   CO_RETURN_IF_FAILED(co_require(o->output, "predict", "an output"));
+  CO_RETURN_IF_FAILED(co_drift_check_options(o));
   if (o->column_count && o->top_k)
     return co_fail(CO_ERR_USAGE, "--top-k does not go with --columns");
   if (o->split && o->dataset && co_table_is_raw(o->dataset, &o->source)) {

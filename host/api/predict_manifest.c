@@ -80,8 +80,9 @@ static void add_time(co_json *json, const co_scoring *s) {
   co_json_float(json, (float)((double)now.tv_sec + 1e-9 * (double)now.tv_nsec - s->started));
 }
 
-static void render(const co_scoring *s, const char *weights, const char *source_sha256,
-                   int64_t rejected, co_json *json) {
+static void render(const co_scoring *s, const char *weights, const co_table_scoring *table,
+                   co_json *json) {
+  const char *source_sha256 = table->result.sha256;
   co_json_open(json, '{');
   co_json_key(json, "model");
   co_json_open(json, '{');
@@ -95,7 +96,8 @@ static void render(const co_scoring *s, const char *weights, const char *source_
   co_json_close(json);
   add_output(json, s);
   add_string(json, "shard", s->options->shard);
-  add_rows(json, s, rejected);
+  add_rows(json, s, table->result.rejected);
+  co_drift_render(s, table, json);
   co_json_key(json, "golden");
   co_json_open(json, '{');
   add_number(json, "rows", s->golden.rows);
@@ -107,13 +109,13 @@ static void render(const co_scoring *s, const char *weights, const char *source_
   co_json_close(json);
 }
 
-co_status co_manifest_write(const co_scoring *s, const char *source_sha256, int64_t rejected) {
+co_status co_manifest_write(const co_scoring *s, const co_table_scoring *table) {
   co_model_file model;
   co_json json;
   if (!s->manifest) return CO_OK;
   CO_RETURN_IF_FAILED(co_model_file_read(&model, s->arena, s->predictor->path));
   co_json_init(&json, s->ctx, 0);
-  render(s, model.weights_sha256, source_sha256, rejected, &json);
+  render(s, model.weights_sha256, table, &json);
   co_text_append(&json.text, "\n", 1);
   co_status status = json.text.status;
   if (status == CO_OK)

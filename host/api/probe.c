@@ -4,6 +4,7 @@
 #include "datasets/dataset.h"
 #include "host/api/api.h"
 #include "host/core/h5.h"
+#include "host/eval/drift.h"
 #include "host/eval/golden.h"
 #include "host/persist/model_file.h"
 #include "models/model.h"
@@ -51,6 +52,13 @@ static co_status read_golden(co_context *ctx, co_arena *arena, const char *path)
   return status;
 }
 
+static co_status read_profile(co_context *ctx, co_arena *arena, const char *path) {
+  co_model_profile profile = {.inputs = {0}};
+  co_status status = co_model_file_read_profile(&profile, arena, path);
+  co_model_profile_free(&profile, ctx);
+  return status;
+}
+
 static co_status probe_model(cohort_context *context, const char *path) {
   co_context *ctx = context->ctx;
   co_arena *arena;
@@ -63,6 +71,7 @@ static co_status probe_model(cohort_context *context, const char *path) {
     status = co_inspect_weights(ctx, path);
     if (status == CO_OK) status = read_baselines(ctx, arena, path, &file);
     if (status == CO_OK) status = read_golden(ctx, arena, path);
+    if (status == CO_OK) status = read_profile(ctx, arena, path);
     if (status == CO_OK) status = read_model(ctx, path, &file, &problems);
   } else if (status == CO_ERR_MODEL && file.newer) {
     status = CO_OK; // the same: it must not pass for damaged

@@ -89,6 +89,18 @@ static const cli_option options[] = {
      .doc = "rows between two positions that are safe on disk (default: 65536)",
      .minimum = 1,
      .maximum = 1e9},
+    {.name = "max-drift",
+     .kind = CLI_TEXT,
+     .offset = AT(max_drift),
+     .value = "psi=X",
+     .doc = "a gate (exit 10): psi, ks, missing, unseen; several by commas; see above"},
+    {.name = "require-rows",
+     .kind = CLI_INT,
+     .offset = AT(require_rows),
+     .value = "N",
+     .doc = "a gate (exit 10): fewer rows are not written",
+     .minimum = 0,
+     .maximum = 1e15},
     {.name = "manifest",
      .kind = CLI_TEXT,
      .offset = AT(manifest),
@@ -137,6 +149,8 @@ static co_status run(cli_job *cli, const void *options_) {
       .shard = o->shard,
       .manifest = o->manifest,
       .resume = o->resume,
+      .max_drift = o->max_drift,
+      .require_rows = o->require_rows == CLI_UNSET ? 0 : o->require_rows,
       .save_rows = o->save_rows == CLI_UNSET ? 0 : o->save_rows,
       .key = o->key,
       .calibrated = o->calibrated,
@@ -183,6 +197,13 @@ const cli_verb cli_verb_predict = {
         "scores they had when it was trained. If they differ by more than rounding (1e-4 of the "
         "largest;\n"
         "in bf16 5e-2, in TF32 on a GPU 1e-2), nothing is written, and the exit code is 10.\n"
+        "\n"
+        "The manifest tells how far inputs and scores are from those of the training, which the "
+        "model\n"
+        "keeps counts of: the population stability index over tenths (psi), Kolmogorov and "
+        "Smirnov's\n"
+        "distance (ks), the share missing and unseen. More than --max-drift allows is not "
+        "written.\n"
         "\n"
         "A file gets its name when it is complete; a database gets all rows in one transaction, "
         "with\n"

@@ -6,9 +6,9 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
-    cli_verb_evaluate, cli_verb_predict, cli_verb_report, cli_verb_verify, cli_verb_inspect,
-    cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize,
-    cli_verb_help;
+    cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
+    cli_verb_inspect, cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select,
+    cli_verb_synthesize, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -109,9 +109,16 @@ typedef struct cli_predict_options {
   const char *format, *table, *if_exists, *shard;
   const char *manifest;
   bool resume;
-  int64_t save_rows; // CLI_UNSET = by default
+  int64_t save_rows, require_rows; // CLI_UNSET = by default
+  const char *max_drift;
   cli_list columns;
 } cli_predict_options;
+
+typedef struct cli_export_options {
+  cli_common common; // --force
+  cli_list formats;  // exactly one: "c"
+  const char *model, *output;
+} cli_export_options;
 
 typedef struct cli_report_options {
   cli_common common; // --device, --threads, --force

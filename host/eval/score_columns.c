@@ -138,7 +138,7 @@ static bool is_binary(const co_output_feature *output) {
   return output->column && output->column->type == CO_COLUMN_BINARY;
 }
 
-static bool has_one_score(const co_output_feature *output) {
+bool co_score_is_one(const co_output_feature *output) {
   return output->width == 1 || is_binary(output) || has_classes(output);
 }
 
@@ -174,7 +174,7 @@ static co_status choose_prediction(co_score_columns *columns, co_arena *arena, c
 }
 
 static co_status choose_score(co_score_columns *columns, co_arena *arena, const choice *c) {
-  if (!has_one_score(c->output))
+  if (!co_score_is_one(c->output))
     return no_such(c, "has no single score; prediction has its numbers");
   const char *name = c->name ? c->name : co_arena_format(arena, "%s_score", c->output->name);
   if (!name) return CO_ERR_MEMORY;
@@ -207,7 +207,7 @@ static co_status choose_probabilities(co_score_columns *columns, co_arena *arena
 
 static co_status choose_place(co_score_columns *columns, co_arena *arena, const choice *c,
                               co_score_content content) {
-  if (!has_one_score(c->output)) return no_such(c, "has no single score to rank by");
+  if (!co_score_is_one(c->output)) return no_such(c, "has no single score to rank by");
   if (columns->ranked && columns->ranked != c->output)
     return no_such(c, "is the second that is ranked; there can be one");
   columns->ranked = c->output;

@@ -51,6 +51,7 @@ co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const 
 // Whether one of them is a row's place among the others.
 bool co_score_columns_place(const char *const *chosen, int64_t chosen_count);
 
+bool co_score_is_one(const co_output_feature *output); // whether there is one:
 // The one score of a row of an output: of a binary that of the positive class, of a category that of
 // the likeliest, or the number. What is ranked has one.
 double co_score_of(const co_output_feature *output, const float *row);

@@ -35,6 +35,11 @@ typedef struct co_derivation {
   void (*derive)(const void *user, const double *values, int64_t sample, void *out);
   void (*derive_text)(const void *user, const char *text, void *out); // in its place, of one text
   const void *user;
+  // Prints what it does as the body of a C function of `values`, `text` and `out`, with what of
+  // Cohort's sources stands there between the marks "scorer: NAME" (output/c_program.h); NULL = it
+  // cannot be had.
+  void (*print_c)(const void *user, co_text *out);
+  const char *c_sections; // "NAME, NAME"; NULL = none
 } co_derivation;
 
 typedef enum co_feed_kind {

@@ -227,6 +227,13 @@ static co_status write_golden(co_h5 *file, const co_model_golden *golden, co_are
   return co_h5_set_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", golden->rounding);
 }
 
+static co_status write_profile(co_h5 *file, const co_model_profile *profile, co_arena *arena) {
+  if (!profile) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_model_arrays_write(file, CO_MODEL_PROFILE_GROUP "/inputs", &profile->inputs, arena));
+  return co_model_arrays_write(file, CO_MODEL_PROFILE_GROUP "/outputs", &profile->outputs, arena);
+}
+
 static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state) {
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/trainer"));
   const struct {
@@ -290,6 +297,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(write_fitted(file, content->fitted, content->fitted_count, arena));
   CO_RETURN_IF_FAILED(write_estimators(file, content, arena));
   CO_RETURN_IF_FAILED(write_golden(file, content->golden, arena));
+  CO_RETURN_IF_FAILED(write_profile(file, content->profile, arena));
   return content->training ? write_training(file, content->store, content->training) : CO_OK;
 }
 
@@ -561,6 +569,23 @@ co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const
   CO_RETURN_IF_FAILED(
       co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_GOLDEN_GROUP "/inputs"));
   return co_model_file_read_arrays(&out->scores, arena, path, CO_MODEL_GOLDEN_GROUP "/scores");
+}
+
+static co_status has_group(bool *out, co_context *ctx, const char *path, const char *group) {
+  co_h5 *file;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
+  *out = co_h5_exists(file, group);
+  co_h5_abandon(file);
+  return CO_OK;
+}
+
+co_status co_model_file_read_profile(co_model_profile *out, co_arena *arena, const char *path) {
+  bool there;
+  CO_RETURN_IF_FAILED(has_group(&there, co_arena_context(arena), path, CO_MODEL_PROFILE_GROUP));
+  if (!there) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_PROFILE_GROUP "/inputs"));
+  return co_model_file_read_arrays(&out->outputs, arena, path, CO_MODEL_PROFILE_GROUP "/outputs");
 }
 
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {

@@ -55,6 +55,13 @@ typedef struct co_model_golden {
   double rounding;        // of those scores, as a share of the largest
 } co_model_golden;
 
+#define CO_MODEL_PROFILE_GROUP "/cohort/profile"
+
+// How training rows and scores were distributed (eval/drift.h): "edges" f64 or "codes" i64, "counts" i64.
+typedef struct co_model_profile {
+  co_model_arrays inputs, outputs;
+} co_model_profile;
+
 typedef struct co_model_file_content {
   const co_schema *schema; // columns that the model uses
   co_fitted *const *fitted;
@@ -69,7 +76,8 @@ typedef struct co_model_file_content {
   const co_model_arrays *predictor;  // NULL: it is a network
   const co_model_baseline *baselines;
   int64_t baseline_count;
-  const co_model_golden *golden; // NULL = none
+  const co_model_golden *golden;   // NULL = none
+  const co_model_profile *profile; // likewise
 } co_model_file_content;
 
 // Writes atomically.
@@ -100,6 +108,7 @@ co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted
                                     int64_t count);
 // Empty where the file has none.
 co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path);
+co_status co_model_file_read_profile(co_model_profile *out, co_arena *arena, const char *path);
 // Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
 // since a small file may claim a huge network.
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);

@@ -5,6 +5,7 @@
 
 #include "host/device/machine.h"
 #include "host/eval/calibration.h"
+#include "host/eval/drift.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/golden.h"
 #include "host/eval/network.h"

@@ -446,7 +446,8 @@ cleanup:
   return status;
 }
 
-static co_status write_model(co_session *t, const co_model_golden *golden) {
+static co_status write_model(co_session *t, const co_model_golden *golden,
+                             const co_model_profile *profile) {
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
   int64_t carried_count;
@@ -463,7 +464,8 @@ static co_status write_model(co_session *t, const co_model_golden *golden) {
                                    .predictor = t->estimator ? &t->estimator->arrays : NULL,
                                    .baselines = t->baselines.stored,
                                    .baseline_count = t->baselines.count,
-                                   .golden = co_golden_rows(golden) ? golden : NULL};
+                                   .golden = co_golden_rows(golden) ? golden : NULL,
+                                   .profile = profile};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
   return status;
@@ -477,7 +479,15 @@ co_status co_session_write_model(co_session *t) {
   co_model_golden golden = {.rounding = co_golden_rounding(t->backend, t->settings.precision)};
   co_status status = co_golden_make(&golden, t->arena, t->shipped, t->dataset,
                                     t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN]);
-  if (status == CO_OK) status = write_model(t, &golden);
+  // Scores of rows that were learned from tell less of others; without any others they have to do.
+  co_split scored = t->sample_count[CO_SPLIT_VALIDATION] ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
+  co_model_profile profile = {.inputs = {0}};
+  if (status == CO_OK)
+    status = co_profile_make(&profile, t->arena, t->predictor, t->dataset,
+                             t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN],
+                             t->samples[scored], t->sample_count[scored]);
+  if (status == CO_OK) status = write_model(t, &golden, &profile);
+  co_model_profile_free(&profile, t->ctx);
   co_golden_free(&golden, t->ctx);
   return status;
 }

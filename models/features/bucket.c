@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "host/core/c_text.h"
 #include "models/builder.h"
 #include "models/features/quantiles.h"
 #include "models/features/vocabulary.h"
@@ -67,8 +68,19 @@ static void derive(const void *user, const double *values, int64_t sample, void 
   *(int32_t *)out = isnan(values[0]) ? -1 : (int32_t)low;
 }
 
+static void print_c(const void *user, co_text *out) {
+  const co_fitted *edges = co_feature_fitted(user, "edges");
+  co_c_doubles(out, "edges", edges->bytes, edges->shape.dim[0]);
+  co_text_printf(out,
+                 "  int below = 0;\n"
+                 "  while (below < %lld && edges[below] <= values[0])\n"
+                 "    below++;\n"
+                 "  *out = isnan(values[0]) ? -1 : below;\n",
+                 (long long)edges->shape.dim[0]);
+}
+
 static co_status declare(co_model *model, co_input_feature *feature) {
-  const co_derivation made = {.dtype = CO_I32, .width = 1, .derive = derive};
+  const co_derivation made = {.dtype = CO_I32, .width = 1, .derive = derive, .print_c = print_c};
   const co_fitted edges = {
       .name = "edges", .dtype = CO_F64, .shape = co_shape_make(1, edges_of(feature))};
   CO_RETURN_IF_FAILED(co_feature_declare(model, feature, &edges, 1));

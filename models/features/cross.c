@@ -55,9 +55,34 @@ static void hash(const void *user, const double *values, int64_t sample, void *o
   *(int32_t *)out = (int32_t)(code % (uint64_t)codes_of(feature));
 }
 
+static void print_number(const void *user, co_text *out) {
+  const co_input_feature *feature = user;
+  co_text_printf(out, "  int code = 0;\n");
+  for (int64_t i = 0; i < feature->column_count; i++)
+    co_text_printf(out,
+                   "  code = code * %lld + (isnan(values[%lld]) ? 0 : 1 + (int)values[%lld]);\n",
+                   (long long)classes_of(feature->columns[i]), (long long)i, (long long)i);
+  co_text_printf(out, "  *out = code;\n");
+}
+
+static void print_hash(const void *user, co_text *out) {
+  const co_input_feature *feature = user;
+  co_text_printf(out,
+                 "  uint64_t code = 0;\n"
+                 "  for (int i = 0; i < %lld; i++) {\n"
+                 "    code = (code + (isnan(values[i]) ? 0 : 1 + (uint64_t)values[i])) * "
+                 "UINT64_C(0x9E3779B97F4A7C15);\n"
+                 "    code ^= code >> 32;\n"
+                 "  }\n"
+                 "  *out = (int)(code %% %lld);\n",
+                 (long long)feature->column_count, (long long)codes_of(feature));
+}
+
 static co_status declare(co_model *model, co_input_feature *feature) {
-  const co_derivation made = {
-      .dtype = CO_I32, .width = 1, .derive = is_hashed(feature) ? hash : number};
+  const co_derivation made = {.dtype = CO_I32,
+                              .width = 1,
+                              .derive = is_hashed(feature) ? hash : number,
+                              .print_c = is_hashed(feature) ? print_hash : print_number};
   CO_RETURN_IF_FAILED(co_vocabulary_declare(model, feature, codes_of(feature)));
   return co_feature_derive(model, feature, &made);
 }

@@ -4,10 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/c_text.h"
 #include "models/builder.h"
 #include "models/features/vocabulary.h"
 
+// scorer: date parts
 enum { YEAR, MONTH, DAY, WEEKDAY, HOUR, WEEKEND, DAYS, MISSING, PARTS };
+
+// scorer: end
 
 static const char *const part_words[] = {"year",       "month", "day",     "weekday", "hour",
                                          "is_weekend", "days",  "missing", NULL};
@@ -18,6 +22,7 @@ static double period_of(int which) {
   return periods[which];
 }
 
+// scorer: date parts
 static const double day_seconds = 86400;
 
 // Year, month (1 to 12) and day (1 to 31) of the proleptic Gregorian calendar, of a number of days
@@ -33,7 +38,7 @@ static void civil_from_days(int64_t days, int64_t *year, int64_t *month, int64_t
 }
 
 // All parts of a time that is not missing; month and day from 0, weekdays from Monday.
-static void take_apart(double seconds, double *parts) {
+static void take_date_apart(double seconds, double *parts) {
   double days = floor(seconds / day_seconds);
   int64_t year, month, day, number = (int64_t)days;
   civil_from_days(number, &year, &month, &day);
@@ -52,6 +57,8 @@ static void take_apart(double seconds, double *parts) {
 static bool is_date(double seconds) {
   return fabs(seconds) < 3.2e11;
 }
+
+// scorer: end
 
 // ---- numbers -----------------------------------------------------------------------------------
 
@@ -129,7 +136,7 @@ static void derive(const void *user, const double *values, int64_t sample, void 
   float *to = out;
   (void)sample;
   if (is_date(values[0])) {
-    take_apart(values[0], parts);
+    take_date_apart(values[0], parts);
     parts[DAYS] = (values[0] - *d->reference) / day_seconds;
   } else {
     for (int k = 0; k < PARTS; k++)
@@ -149,6 +156,29 @@ static void derive(const void *user, const double *values, int64_t sample, void 
   }
 }
 
+// As `derive`.
+static void print_c(const void *user, co_text *out) {
+  const derivation *d = user;
+  const date_options *options = d->options;
+  co_c_doubles(out, "reference", d->reference, 1);
+  co_text_printf(out, "  double parts[PARTS];\n"
+                      "  for (int i = 0; i < PARTS; i++)\n"
+                      "    parts[i] = i == MISSING ? 1 : (double)NAN;\n"
+                      "  if (is_date(values[0])) {\n"
+                      "    take_date_apart(values[0], parts);\n"
+                      "    parts[DAYS] = (values[0] - *reference) / day_seconds;\n"
+                      "  }\n");
+  for (int i = 0, at = 0; i < options->count; i++) {
+    bool circle = is_circle(options, i);
+    for (int k = 0; k < (circle ? 2 : 1); k++)
+      if (circle)
+        co_text_printf(out, "  out[%d] = (float)%s(2 * 3.14159265358979323846 * parts[%d] / %d);\n",
+                       at++, k ? "cos" : "sin", options->part[i], (int)period_of(options->part[i]));
+      else
+        co_text_printf(out, "  out[%d] = (float)parts[%d];\n", at++, options->part[i]);
+  }
+}
+
 static co_status declare_date(co_model *model, co_input_feature *feature) {
   int64_t width = width_of(feature);
   const co_fitted arrays[] = {
@@ -160,7 +190,12 @@ static co_status declare_date(co_model *model, co_input_feature *feature) {
   derivation *made = co_arena_alloc(model->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
   *made = (derivation){options_of(feature), co_feature_fitted(feature, "reference")->bytes};
-  const co_derivation d = {.dtype = CO_F32, .width = width, .derive = derive, .user = made};
+  const co_derivation d = {.dtype = CO_F32,
+                           .width = width,
+                           .derive = derive,
+                           .user = made,
+                           .print_c = print_c,
+                           .c_sections = "date parts"};
   return co_feature_derive(model, feature, &d);
 }
 
@@ -324,13 +359,30 @@ static void derive_part(const void *user, const double *values, int64_t sample, 
   (void)sample;
   *(int32_t *)out = -1;
   if (!is_date(values[0])) return;
-  take_apart(values[0], parts);
+  take_date_apart(values[0], parts);
   double code = parts[options->part] - (options->part == YEAR ? FIRST_YEAR : 0);
   if (code >= 0 && code < (double)codes_of(options->part)) *(int32_t *)out = (int32_t)code;
 }
 
+static void print_part(const void *user, co_text *out) {
+  const part_options *options = ((const co_input_feature *)user)->preprocessing;
+  co_text_printf(out,
+                 "  double parts[PARTS];\n"
+                 "  *out = -1;\n"
+                 "  if (!is_date(values[0])) return;\n"
+                 "  take_date_apart(values[0], parts);\n"
+                 "  double code = parts[%d] - %d;\n"
+                 "  if (code >= 0 && code < %lld) *out = (int)code;\n",
+                 options->part, options->part == YEAR ? FIRST_YEAR : 0,
+                 (long long)codes_of(options->part));
+}
+
 static co_status declare_part(co_model *model, co_input_feature *feature) {
-  const co_derivation made = {.dtype = CO_I32, .width = 1, .derive = derive_part};
+  const co_derivation made = {.dtype = CO_I32,
+                              .width = 1,
+                              .derive = derive_part,
+                              .print_c = print_part,
+                              .c_sections = "date parts"};
   int which = ((const part_options *)feature->preprocessing)->part;
   CO_RETURN_IF_FAILED(co_vocabulary_declare(model, feature, codes_of(which)));
   return co_feature_derive(model, feature, &made);

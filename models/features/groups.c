@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/c_text.h"
 #include "host/core/rng.h"
 
 static const co_group_options *options_of(const co_input_feature *feature) {
@@ -55,6 +56,17 @@ static void derive(const void *user, const double *values, int64_t sample, void 
          (size_t)d->width * sizeof(float));
 }
 
+static void print_c(const void *user, co_text *out) {
+  const derivation *d = user;
+  const float *last = d->groups + (d->tables - 1) * d->count * d->width;
+  co_c_floats(out, "groups", last, d->count * d->width);
+  co_text_printf(out,
+                 "  int group = isnan(values[0]) ? 0 : 1 + (int)values[0];\n"
+                 "  for (int i = 0; i < %lld; i++)\n"
+                 "    out[i] = groups[group * %lld + i];\n",
+                 (long long)d->width, (long long)d->width);
+}
+
 co_status co_group_declare(co_model *model, co_input_feature *feature) {
   int64_t groups = groups_of(feature), width = width_of(feature), tables = tables_of(feature);
   const co_fitted arrays[] = {
@@ -70,8 +82,12 @@ co_status co_group_declare(co_model *model, co_input_feature *feature) {
                        .count = groups,
                        .width = width,
                        .tables = tables};
-  const co_derivation d = {
-      .dtype = CO_F32, .width = width, .of_sample = tables > 1, .derive = derive, .user = made};
+  const co_derivation d = {.dtype = CO_F32,
+                           .width = width,
+                           .of_sample = tables > 1,
+                           .derive = derive,
+                           .user = made,
+                           .print_c = print_c};
   return co_feature_derive(model, feature, &d);
 }
 

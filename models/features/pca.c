@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/c_text.h"
 #include "models/builder.h"
 
 typedef struct pca_options {
@@ -51,6 +52,23 @@ static void derive(const void *user, const double *values, int64_t sample, void 
   }
 }
 
+static void print_c(const void *user, co_text *out) {
+  const derivation *d = user;
+  co_c_doubles(out, "mean", d->mean, d->columns);
+  co_c_doubles(out, "scale", d->scale, d->columns);
+  co_c_doubles(out, "axes", d->axes, d->components * d->columns);
+  co_text_printf(
+      out,
+      "  for (int k = 0; k < %lld; k++) {\n"
+      "    double sum = 0;\n"
+      "    for (int c = 0; c < %lld; c++)\n"
+      "      if (!isnan(values[c])) sum += axes[k * %lld + c] * ((values[c] - mean[c]) * "
+      "scale[c]);\n"
+      "    out[k] = (float)sum;\n"
+      "  }\n",
+      (long long)d->components, (long long)d->columns, (long long)d->columns);
+}
+
 static co_status declare(co_model *model, co_input_feature *feature) {
   int64_t columns = feature->column_count, components = options_of(feature)->components;
   const co_fitted arrays[] = {
@@ -64,7 +82,8 @@ static co_status declare(co_model *model, co_input_feature *feature) {
   *made = (derivation){columns, components, co_feature_fitted(feature, "mean")->bytes,
                        co_feature_fitted(feature, "scale")->bytes,
                        co_feature_fitted(feature, "axes")->bytes};
-  const co_derivation d = {.dtype = CO_F32, .width = components, .derive = derive, .user = made};
+  const co_derivation d = {
+      .dtype = CO_F32, .width = components, .derive = derive, .user = made, .print_c = print_c};
   return co_feature_derive(model, feature, &d);
 }
 

@@ -16,6 +16,7 @@ double co_quantile(const double *sorted, int64_t count, double p) {
   return sorted[i] + (at - below) * (sorted[i + 1] - sorted[i]);
 }
 
+// scorer: ranks
 // How many are less than x, or, with `equal`, at most x.
 static int64_t count_below(const double *sorted, int64_t count, double x, int equal) {
   int64_t low = 0, high = count;
@@ -39,6 +40,9 @@ double co_rank_among(const double *edges, int64_t count, double x) {
   return ((double)(less - 1) + share) / last;
 }
 
+// scorer: end
+
+// scorer: normal
 static double polynomial(const double *c, int count, double x) {
   double sum = c[count - 1];
   for (int i = count - 2; i >= 0; i--)
@@ -82,3 +86,4 @@ double co_normal_quantile(double p) {
   double r = sqrt(-log(q < 0 ? p : 1 - p)) - 1.6;
   return copysign(polynomial(c, 8, r) / polynomial(d, 8, r), q);
 }
+// scorer: end

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/c_text.h"
 #include "models/builder.h"
 #include "models/features/quantiles.h"
 
@@ -135,6 +136,44 @@ static void derive(const void *user, const double *values, int64_t sample, void 
   *(float *)out = (float)(transform(d, values[0]) - *d->pivot);
 }
 
+// As `scaled`.
+static void print_scaling(const derivation *d, co_text *out) {
+  static const char *const lines[] = {[CO_SCALING_LOG1P] = "    x = log1p(x > -1 ? x : minimum);\n",
+                                      [CO_SCALING_SIGNED_LOG1P] =
+                                          "    x = copysign(log1p(fabs(x)), x);\n"};
+  if (d->options->scaling == CO_SCALING_QUANTILE)
+    co_text_printf(out, "    x = co_rank_among(edges, %lld, x);\n%s",
+                   (long long)d->options->quantiles,
+                   d->options->quantile_output ? "    x = co_normal_quantile(x);\n" : "");
+  else if (d->options->scaling >= CO_SCALING_LOG1P)
+    co_text_printf(out, "%s", lines[d->options->scaling]);
+}
+
+static void print_c(const void *user, co_text *out) {
+  const derivation *d = user;
+  const double numbers[] = {d->bounds[0], d->bounds[1], *d->minimum, *d->pivot};
+  bool bounded = d->options->outlier.action != CO_OUTLIERS_DROP;
+  bool clip = d->options->outlier.action == CO_OUTLIERS_CLIP;
+  if (d->edges) co_c_doubles(out, "edges", d->edges, d->options->quantiles);
+  co_c_doubles(out, "fitted", numbers, 4);
+  co_text_printf(out, "  double x = values[0]%s;\n",
+                 d->options->scaling == CO_SCALING_LOG1P ? ", minimum = fitted[2]" : "");
+  if (bounded)
+    co_text_printf(out,
+                   "  if (x < fitted[0]) x = %s;\n"
+                   "  if (x > fitted[1]) x = %s;\n",
+                   clip ? "fitted[0]" : "(double)NAN", clip ? "fitted[1]" : "(double)NAN");
+  co_text_printf(out, "  if (!isnan(x)) {\n");
+  print_scaling(d, out);
+  co_text_printf(out, "  }\n  *out = (float)(x - fitted[3]);\n");
+}
+
+static const char *sections_of(const co_scalar_options *options) {
+  return options->scaling != CO_SCALING_QUANTILE ? NULL
+         : options->quantile_output              ? "ranks, normal"
+                                                 : "ranks";
+}
+
 co_status co_scalar_declare(co_model *model, co_input_feature *feature) {
   const co_scalar_options *options = options_of(feature);
   CO_RETURN_IF_FAILED(co_numeric_declare(model, feature));
@@ -154,7 +193,12 @@ co_status co_scalar_declare(co_model *model, co_input_feature *feature) {
                        .edges = quantile ? co_feature_fitted(feature, "edges")->bytes : NULL};
   made->bounds[0] = -INFINITY;
   made->bounds[1] = INFINITY;
-  const co_derivation d = {.dtype = CO_F32, .width = 1, .derive = derive, .user = made};
+  const co_derivation d = {.dtype = CO_F32,
+                           .width = 1,
+                           .derive = derive,
+                           .user = made,
+                           .print_c = print_c,
+                           .c_sections = sections_of(options)};
   return co_feature_derive(model, feature, &d);
 }
 

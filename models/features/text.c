@@ -5,14 +5,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/c_text.h"
 #include "models/builder.h"
 
+// scorer: texts
 typedef enum tokens { WORDS, CHARACTERS } tokens;
 
 typedef struct text_options {
   int64_t buckets, ngram;
   int tokens;
 } text_options;
+// scorer: end
 
 static const char *const token_words[] = {"words", "characters", NULL};
 
@@ -29,12 +32,16 @@ static const text_options *options_of(const co_input_feature *feature) {
   return feature->preprocessing;
 }
 
+// scorer: texts
 static int64_t ngram_of(const text_options *options) {
   return options->ngram ? options->ngram : options->tokens == CHARACTERS ? 3 : 1;
 }
 
+// scorer: end
+
 // ---- tokens ------------------------------------------------------------------------------------
 
+// scorer: texts
 // The next character, in lower case; 0 at the end. What is no UTF-8 is taken byte by byte.
 static uint32_t next_character(const unsigned char **at) {
   const unsigned char *p = *at;
@@ -124,15 +131,18 @@ static void count_tokens(const text_options *options, const char *text, float *c
     count_characters(options, ' ', characters, counts);
 }
 
+// scorer: end
+
 // ---- derivation --------------------------------------------------------------------------------
 
-typedef struct derivation {
+// scorer: texts
+typedef struct text_derivation {
   const text_options *options;
   const float *weights;
-} derivation;
+} text_derivation;
 
-static void derive(const void *user, const char *text, void *out) {
-  const derivation *d = user;
+static void weigh_tokens(const void *user, const char *text, void *out) {
+  const text_derivation *d = user;
   float *to = out;
   double squares = 0;
   count_tokens(d->options, text, to);
@@ -145,15 +155,31 @@ static void derive(const void *user, const char *text, void *out) {
     to[i] = (float)((double)to[i] * scale);
 }
 
+// scorer: end
+
+static void print_c(const void *user, co_text *out) {
+  const text_derivation *d = user;
+  co_c_floats(out, "weights", d->weights, d->options->buckets);
+  co_text_printf(out,
+                 "  static const text_options options = {%lld, %lld, %d};\n"
+                 "  static const text_derivation derivation = {&options, weights};\n"
+                 "  weigh_tokens(&derivation, text, out);\n",
+                 (long long)d->options->buckets, (long long)d->options->ngram, d->options->tokens);
+}
+
 static co_status declare(co_model *model, co_input_feature *feature) {
   const co_fitted weights = {
       .name = "weights", .dtype = CO_F32, .shape = co_shape_make(1, options_of(feature)->buckets)};
   CO_RETURN_IF_FAILED(co_feature_declare(model, feature, &weights, 1));
-  derivation *made = co_arena_alloc(model->arena, 1, sizeof *made);
+  text_derivation *made = co_arena_alloc(model->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
-  *made = (derivation){options_of(feature), co_feature_fitted(feature, "weights")->bytes};
-  const co_derivation d = {
-      .dtype = CO_F32, .width = options_of(feature)->buckets, .derive_text = derive, .user = made};
+  *made = (text_derivation){options_of(feature), co_feature_fitted(feature, "weights")->bytes};
+  const co_derivation d = {.dtype = CO_F32,
+                           .width = options_of(feature)->buckets,
+                           .derive_text = weigh_tokens,
+                           .user = made,
+                           .print_c = print_c,
+                           .c_sections = "texts"};
   return co_feature_derive(model, feature, &d);
 }
 

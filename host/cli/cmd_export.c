@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/cli/verbs.h"
+
+#define AT(member) offsetof(cli_export_options, member)
+
+static const cli_option options[] = {
+    CLI_ROW_MODEL(cli_export_options),
+    {.name = "output",
+     .letter = 'O',
+     .kind = CLI_TEXT,
+     .offset = AT(output),
+     .value = "FILE",
+     .doc = "the file to write",
+     .required = true},
+    {.name = NULL},
+};
+
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_export_options *o = options_;
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  const cohort_export_options request = {.model = o->model,
+                                         .format = o->formats.item[0],
+                                         .output = o->output,
+                                         .force = o->common.force};
+  cohort_status status = cohort_export(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
+const cli_verb cli_verb_export = {
+    .name = "export",
+    .usage = "c -m MODEL -O FILE.c [options]",
+    .summary = "a model as a program of its own",
+    .details =
+        "c: one C11 file with weights, preprocessing and golden rows, for models of tables (but "
+        "of\n"
+        "trees) and of images; it needs libc and libm. Compile it with cc -std=c11 -O2 -o scorer\n"
+        "FILE.c -lm; `scorer -h` tells how to run it, `scorer --self-test` scores the golden rows\n"
+        "anew. Scores differ from those of predict by rounding, less than 1e-6 of probabilities.\n",
+    .common = CLI_FORCE,
+    .options = options,
+    .options_size = sizeof(cli_export_options),
+    .operand = "FORMAT",
+    .min_operands = 1,
+    .max_operands = 1,
+    .operands = AT(formats),
+    .run = run,
+};
