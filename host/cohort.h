@@ -196,16 +196,18 @@ typedef struct cohort_train_options {
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
 
-// Trains a model for each of several folds of a dataset's rows and measures it on the rows that it
-// did not see. Each fold is a run in a folder of its own, `fold-0`, …, whose trainer.seed is the
+// Trains a model for each of several folds of a dataset's rows, or for each of several seeds, and
+// measures it on rows that it did not see. Each fold is a run in a folder of its own, `fold-0`, …, whose trainer.seed is the
 // config's + the fold's number; what is fitted is fitted on its training rows. The dataset's stored
-// splits do not count. The folder also has folds.csv, experiment.json (the result) and oof.csv: the
+// splits do not count. With seeds they do: runs are `seed-0`, …, measured on the test split (on
+// validation where there is none), and there are no scores of all rows. The folder also has folds.csv, experiment.json (the result) and oof.csv: the
 // scores of all rows, each by the model that did not see it.
 typedef struct cohort_experiment_options {
   cohort_config config; // where one goes on may be none: then the one it began with
   const char *dataset;  // overrides the config's; NULL = the config's
   int64_t k_fold;    // so many folds of all rows (datasets/folds.h), seeded by trainer.seed; or …
-  const char *folds; // … a table with the columns fold and validation, a line for each row
+  const char *folds; // … a table with the columns fold and validation, a line for each row; or …
+  int64_t seeds;     // … so many runs over the stored splits, which differ by trainer.seed alone
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *device, *placement, *precision, *command;
   int threads, workers;
@@ -513,7 +515,7 @@ COHORT_API cohort_status cohort_data_erase(cohort_context *context,
 typedef struct cohort_select_options {
   cohort_config config;
   const char *dataset;
-  const char *method; // "mutual_information" (NULL), "correlation", "permutation"
+  const char *method; // "mutual_information" (NULL), "correlation", "permutation", "l1"
   // Of permutation: a run, checkpoint or model file; by how much worse its metric becomes on validation
   // rows, "[OUTPUT.]ID"; NULL = its loss.
   const char *model, *metric;
@@ -547,6 +549,19 @@ typedef struct cohort_render_options {
 COHORT_API cohort_status cohort_render_config(cohort_context *context,
                                               const cohort_render_options *options,
                                               cohort_result **out);
+
+typedef struct cohort_init_config_options {
+  cohort_config config; // a preset; without files one is chosen by the dataset
+  const char *dataset;  // dataset.h5
+  const char *target;   // the one to predict; NULL = all of the dataset's targets
+  const char *output;   // YAML file; NULL = only in the result
+  bool force;
+} cohort_init_config_options;
+// A config to begin with: the preset with a line for each column of the dataset, and comments that say
+// what the column holds and which ones had better be left out.
+COHORT_API cohort_status cohort_init_config(cohort_context *context,
+                                            const cohort_init_config_options *options,
+                                            cohort_result **out);
 
 // A dataset, model, checkpoint or run directory.
 COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *path,

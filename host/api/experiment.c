@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_experiment: the folds of a dataset, each a session over the one dataset in memory.
+// cohort_experiment: the folds of a dataset, or seeds, each a session over the one dataset in memory.
 #include "host/api/experiment.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,13 +19,19 @@ char *co_experiment_path(const co_experiment *e, const char *name) {
   return co_arena_format(e->arena, "%s/%s", e->path, name);
 }
 
-char *co_experiment_fold_path(const co_experiment *e, int64_t fold) {
-  return co_arena_format(e->arena, "%s/fold-%lld", e->path, (long long)fold);
+void co_experiment_run_name(const co_experiment *e, int64_t run, char out[32]) {
+  snprintf(out, 32, "%s-%lld", e->seeds ? "seed" : "fold", (long long)run);
 }
 
-// What an experiment writes besides its folds' runs. folds.csv comes last: with it there is one.
-static const char *const own_names[] = {"LOCK", "config.yaml", "experiment.json", "oof.csv",
-                                        "folds.csv"};
+char *co_experiment_run_path(const co_experiment *e, int64_t run) {
+  char name[32];
+  co_experiment_run_name(e, run, name);
+  return co_experiment_path(e, name);
+}
+
+// What an experiment writes besides its runs. One of the last two comes last: with it there is one.
+static const char *const own_names[] = {"LOCK",    "config.yaml", "experiment.json",
+                                        "oof.csv", "folds.csv",   "seeds.csv"};
 enum { OWN_NAMES = sizeof own_names / sizeof *own_names };
 
 static bool is_own_name(void *user, const char *name) {
@@ -39,8 +46,12 @@ static bool has(const co_experiment *e, const char *name) {
   return path && co_path_exists(path);
 }
 
+static bool has_begun(const co_experiment *e) {
+  return has(e, "folds.csv") || has(e, "seeds.csv");
+}
+
 static co_status check_free(const co_experiment *e) {
-  if (!has(e, "folds.csv")) return co_run_check_free(e->ctx, e->path);
+  if (!has_begun(e)) return co_run_check_free(e->ctx, e->path);
   co_status status = co_fail_at(CO_ERR_IO, e->path, 0, 0, "the folder has an experiment already");
   co_hint("continue it with --resume %s, or choose another --run-dir", e->path);
   return status;
@@ -72,7 +83,7 @@ static co_status choose_folder(co_experiment *e) {
   for (size_t end = strlen(e->path); end > 1 && e->path[end - 1] == '/';)
     e->path[--end] = '\0';
   if (!resume) return check_free(e);
-  e->resumed = has(e, "folds.csv");
+  e->resumed = has_begun(e);
   if (e->resumed || automatic || (co_path_is_directory(e->path) && o->config.file_count))
     return CO_OK;
   co_status status = co_fail_at(CO_ERR_MODEL, e->path, 0, 0, "there is no experiment to resume");
@@ -90,20 +101,34 @@ static co_status write_config(co_experiment *e, const co_node *config) {
   return status;
 }
 
+// The seed of each run.
+static co_status write_seeds(co_experiment *e, const char *path) {
+  co_text text;
+  co_text_init(&text, e->ctx);
+  co_text_printf(&text, "seed\n");
+  for (int64_t run = 0; run < e->count; run++)
+    co_text_printf(&text, "%lld\n", (long long)(e->seed + run));
+  co_status status = text.status;
+  if (status == CO_OK) status = co_write_file_atomic(e->ctx, path, text.data, text.length);
+  co_text_free(&text);
+  return status;
+}
+
 static co_status begin_folder(co_experiment *e, const co_node *config) {
-  char *lock = co_experiment_path(e, "LOCK"), *folds = co_experiment_path(e, "folds.csv");
-  if (!lock || !folds) return CO_ERR_MEMORY;
+  char *lock = co_experiment_path(e, "LOCK");
+  char *runs = co_experiment_path(e, e->seeds ? "seeds.csv" : "folds.csv");
+  if (!lock || !runs) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_make_directories(e->ctx, e->path));
   CO_RETURN_IF_FAILED(co_lock_file(&e->lock, e->ctx, lock, "another experiment has this folder"));
   co_remove_stale_temporaries_in(e->path, is_own_name, NULL);
   if (e->resumed) return CO_OK;
   CO_RETURN_IF_FAILED(write_config(e, config));
-  return co_folds_write(&e->folds, folds);
+  return e->seeds ? write_seeds(e, runs) : co_folds_write(&e->folds, runs);
 }
 
-// Where not even the first fold came to be, nothing is left of an experiment that began here.
+// Where not even the first run came to be, nothing is left of an experiment that began here.
 static void leave_folder(co_experiment *e) {
-  char *first = co_experiment_fold_path(e, 0);
+  char *first = co_experiment_run_path(e, 0);
   if (e->lock < 0 || e->resumed || !first || co_path_exists(first)) return;
   for (int i = 0; i < OWN_NAMES; i++) {
     char *path = co_experiment_path(e, own_names[i]);
@@ -114,7 +139,7 @@ static void leave_folder(co_experiment *e) {
 
 // ---- what is trained ---------------------------------------------------------------------------
 
-// Room for the fold's own seed behind the given assignments.
+// Room for the run's own seed behind the given assignments.
 static co_status copy_assignments(co_experiment *e) {
   const char **all = co_arena_alloc(e->arena, (size_t)e->config.assignment_count + 1, sizeof *all);
   if (!all) return CO_ERR_MEMORY;
@@ -174,7 +199,8 @@ static co_status open_dataset(co_experiment *e, co_node **config) {
 static co_status differs(const co_experiment *e, const char *what) {
   co_status status = co_fail_at(CO_ERR_CONFIG, e->path, 0, 0,
                                 "%s differ from those this experiment was started with", what);
-  co_hint("resume without --k-fold and --folds, with the same --seed, or choose another --run-dir");
+  co_hint("resume without --k-fold, --folds and --seeds, with the same --seed, or choose another "
+          "--run-dir");
   return status;
 }
 
@@ -184,17 +210,38 @@ static co_status make_folds(co_experiment *e, co_folds *out) {
   return co_folds_make(out, e->ctx, e->dataset, o->k_fold, (uint64_t)e->seed);
 }
 
+// As many seeds as the file has lines, the first of which is the config's.
+static co_status read_seeds(co_experiment *e) {
+  char *path = co_experiment_path(e, "seeds.csv"), *text;
+  size_t length;
+  int64_t lines = 0;
+  if (!path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_read_file(e->ctx, path, 1 << 20, CO_ERR_MODEL, &text, &length));
+  bool same = strtoll(text + strcspn(text, "\n"), NULL, 10) == e->seed;
+  for (size_t i = 0; i < length; i++)
+    lines += text[i] == '\n';
+  co_free(e->ctx, text);
+  e->count = lines - 1;
+  return same && (!e->options->seeds || e->options->seeds == e->count) ? CO_OK
+                                                                       : differs(e, "the seeds");
+}
+
+static co_status choose_seeds(co_experiment *e) {
+  const int64_t *ignored;
+  int64_t tests, validates;
+  e->count = e->options->seeds;
+  if (e->resumed) CO_RETURN_IF_FAILED(read_seeds(e));
+  CO_RETURN_IF_FAILED(co_dataset_split(e->dataset, CO_SPLIT_TEST, &ignored, &tests));
+  CO_RETURN_IF_FAILED(co_dataset_split(e->dataset, CO_SPLIT_VALIDATION, &ignored, &validates));
+  e->measured = tests ? CO_SPLIT_TEST : CO_SPLIT_VALIDATION;
+  return tests || validates ? CO_OK
+                            : co_fail_at(CO_ERR_DATA, co_dataset_path(e->dataset), 0, 0,
+                                         "there are neither test nor validation rows");
+}
+
 static co_status choose_folds(co_experiment *e) {
   const cohort_experiment_options *o = e->options;
   bool asked = o->folds || o->k_fold;
-  if (o->folds && o->k_fold)
-    return co_fail(CO_ERR_USAGE,
-                   "--k-fold makes folds and --folds reads them: give one of the two");
-  if (!asked && !e->resumed) {
-    co_status status = co_fail(CO_ERR_USAGE, "there are no folds");
-    co_hint("give --k-fold N, or --folds FILE with the columns fold and validation");
-    return status;
-  }
   if (!e->resumed) return make_folds(e, &e->folds);
   char *path = co_experiment_path(e, "folds.csv");
   if (!path) return CO_ERR_MEMORY;
@@ -207,11 +254,32 @@ static co_status choose_folds(co_experiment *e) {
   return same ? CO_OK : differs(e, "the folds");
 }
 
+static co_status choose_runs(co_experiment *e) {
+  const cohort_experiment_options *o = e->options;
+  bool none = !o->folds && !o->k_fold && !o->seeds;
+  if ((o->folds != NULL) + (o->k_fold > 0) + (o->seeds > 0) > 1)
+    return co_fail(CO_ERR_USAGE,
+                   "--k-fold makes folds, --folds reads them and --seeds has none: give "
+                   "one of them");
+  if (none && !e->resumed) {
+    co_status status = co_fail(CO_ERR_USAGE, "there are no folds");
+    co_hint("give --k-fold N, --folds FILE with the columns fold and validation, or --seeds N");
+    return status;
+  }
+  e->seeds = e->resumed ? has(e, "seeds.csv") : o->seeds > 0;
+  if (e->resumed && !none && e->seeds != (o->seeds > 0)) return differs(e, "what is repeated");
+  e->measured = CO_SPLIT_TEST;
+  if (e->seeds) return choose_seeds(e);
+  CO_RETURN_IF_FAILED(choose_folds(e));
+  e->count = e->folds.count;
+  return CO_OK;
+}
+
 // ---- training ----------------------------------------------------------------------------------
 
-// The hint of a session names the run, but its fold goes on with the experiment.
-static co_status note_fold(const co_experiment *e, int64_t fold, co_status status) {
-  co_note("fold %lld", (long long)fold);
+// The hint of a session names the run, but it goes on with the experiment.
+static co_status note_run(const co_experiment *e, int64_t run, co_status status) {
+  co_note("%s %lld", e->seeds ? "seed" : "fold", (long long)run);
   if (status == CO_INTERRUPTED) co_hint("go on with --resume %s", e->path);
   return status;
 }
@@ -226,13 +294,10 @@ static co_status train(co_experiment *e, const cohort_train_options *options, co
   return co_session_close(session, status);
 }
 
-static co_status run_fold(co_experiment *e, int64_t fold) {
+static co_status train_and_measure(co_experiment *e, int64_t run, co_dataset *dataset,
+                                   const char *path, const char *seed) {
   const cohort_experiment_options *o = e->options;
-  co_dataset *dataset;
   const int64_t *ignored;
-  char *path = co_experiment_fold_path(e, fold);
-  char *seed = co_arena_format(e->arena, "trainer.seed=%lld", (long long)(e->seed + fold));
-  if (!path || !seed) return CO_ERR_MEMORY;
   cohort_config config = e->config;
   ((const char **)config.assignments)[config.assignment_count++] = seed;
   const cohort_train_options options = {.config = config,
@@ -245,13 +310,22 @@ static co_status run_fold(co_experiment *e, int64_t fold) {
                                         .threads = o->threads,
                                         .workers = o->workers,
                                         .eager = o->eager};
-  co_log(e->ctx, CO_LOG_INFO, "fold", "fold=%lld of=%lld", (long long)fold,
-         (long long)e->folds.count);
-  CO_RETURN_IF_FAILED(co_folds_view(&dataset, &e->folds, e->dataset, fold));
   for (int split = 0; split < CO_SPLIT_COUNT; split++)
-    co_dataset_split(dataset, (co_split)split, &ignored, &e->rows[fold][split]);
-  co_status status = train(e, &options, dataset);
-  if (status == CO_OK) status = co_experiment_measure(e, fold, dataset);
+    co_dataset_split(dataset, (co_split)split, &ignored, &e->rows[run][split]);
+  CO_RETURN_IF_FAILED(train(e, &options, dataset));
+  return co_experiment_measure(e, run, dataset);
+}
+
+static co_status run_one(co_experiment *e, int64_t run) {
+  co_dataset *dataset = NULL;
+  const char *kind = e->seeds ? "seed" : "fold";
+  char *path = co_experiment_run_path(e, run);
+  char *seed = co_arena_format(e->arena, "trainer.seed=%lld", (long long)(e->seed + run));
+  if (!path || !seed) return CO_ERR_MEMORY;
+  co_log(e->ctx, CO_LOG_INFO, kind, "%s=%lld of=%lld", kind, (long long)run, (long long)e->count);
+  if (e->seeds) return train_and_measure(e, run, e->dataset, path, seed);
+  CO_RETURN_IF_FAILED(co_folds_view(&dataset, &e->folds, e->dataset, run));
+  co_status status = train_and_measure(e, run, dataset, path, seed);
   co_dataset_close(dataset);
   return status;
 }
@@ -262,16 +336,18 @@ static co_status run(co_experiment *e) {
   CO_RETURN_IF_FAILED(choose_folder(e));
   CO_RETURN_IF_FAILED(read_config(e, &config));
   CO_RETURN_IF_FAILED(open_dataset(e, &config));
-  CO_RETURN_IF_FAILED(choose_folds(e));
-  e->rows = co_arena_alloc(e->arena, (size_t)e->folds.count, sizeof *e->rows);
+  CO_RETURN_IF_FAILED(choose_runs(e));
+  e->rows = co_arena_alloc(e->arena, (size_t)e->count, sizeof *e->rows);
   e->row_cells = co_alloc_zero(e->ctx, (size_t)e->folds.rows + 1, sizeof *e->row_cells);
   if (!e->rows || !e->row_cells) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(begin_folder(e, config));
-  for (int64_t fold = 0; fold < e->folds.count; fold++) {
-    co_status status = run_fold(e, fold);
-    if (status != CO_OK) return e->problems->count ? status : note_fold(e, fold, status);
+  for (int64_t i = 0; i < e->count; i++) {
+    co_status status = run_one(e, i);
+    if (status != CO_OK) return e->problems->count ? status : note_run(e, i, status);
   }
-  return co_experiment_write(e);
+  CO_RETURN_IF_FAILED(co_experiment_write(e));
+  co_run_mark_latest(e->ctx, e->path);
+  return CO_OK;
 }
 
 cohort_status cohort_experiment(cohort_context *context, const cohort_experiment_options *options,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An experiment: several trainings over the folds of one dataset. experiment.c trains,
+// An experiment: several trainings over the folds of one dataset, or with several seeds. experiment.c trains,
 // experiment_report.c says what came of it.
 #ifndef COHORT_HOST_API_EXPERIMENT_H
 #define COHORT_HOST_API_EXPERIMENT_H
@@ -30,7 +30,10 @@ typedef struct co_experiment {
   int lock;
   bool resumed;
   cohort_config config; // as given, else the folder's own
-  int64_t seed;         // of fold 0
+  int64_t seed;         // of the first run
+  bool seeds;           // runs differ by their seeds, not by folds
+  int64_t count;        // runs
+  co_split measured;    // split that they are measured on
   co_dataset *dataset;
   co_folds folds;
   int64_t (*rows)[CO_SPLIT_COUNT]; // of each fold
@@ -42,16 +45,17 @@ typedef struct co_experiment {
   co_experiment_cells *row_cells;
 } co_experiment;
 
-// Measures a fold's model on its test rows and keeps their scores; `dataset` is the fold's.
-co_status co_experiment_measure(co_experiment *e, int64_t fold, co_dataset *dataset);
-// Writes oof.csv and experiment.json.
+// Measures a run's model on its test rows and keeps their scores, of folds; `dataset` is the run's.
+co_status co_experiment_measure(co_experiment *e, int64_t run, co_dataset *dataset);
+// Writes experiment.json, of folds also oof.csv.
 co_status co_experiment_write(co_experiment *e);
 // The members of experiment.json, and the same for people.
 void co_experiment_render(const co_experiment *e, co_json *json);
 void co_experiment_print(const co_experiment *e, co_text *text);
 // A file's path within the experiment's folder, in its arena; NULL = no memory.
 char *co_experiment_path(const co_experiment *e, const char *name);
-// The folder of a fold's run.
-char *co_experiment_fold_path(const co_experiment *e, int64_t fold);
+// The name of a run's folder, "fold-0" or "seed-0", and its path.
+void co_experiment_run_name(const co_experiment *e, int64_t run, char out[32]);
+char *co_experiment_run_path(const co_experiment *e, int64_t run);
 
 #endif

@@ -56,7 +56,7 @@ static co_status list_metrics(co_experiment *e, const co_evaluation *evaluation)
       co_experiment_metric *metric = &e->metrics[e->metric_count++];
       metric->output = co_arena_strdup(e->arena, evaluation->model->outputs[i].name);
       metric->id = co_arena_strdup(e->arena, value.name);
-      metric->value = co_arena_alloc(e->arena, (size_t)e->folds.count, sizeof *metric->value);
+      metric->value = co_arena_alloc(e->arena, (size_t)e->count, sizeof *metric->value);
       if (!metric->output || !metric->id || !metric->value) return CO_ERR_MEMORY;
     }
   return CO_OK;
@@ -82,11 +82,11 @@ static co_status measure(co_experiment *e, int64_t fold, co_predictor *predictor
                                       .stoppable = true,
                                       .workers = e->options->workers,
                                       .stage = "evaluate",
-                                      .sink = keep_scores,
+                                      .sink = e->seeds ? NULL : keep_scores,
                                       .user = &user};
   co_status status;
-  CO_TRY(co_dataset_split(dataset, CO_SPLIT_TEST, &samples, &count));
-  CO_TRY(co_check_labels(predictor->model, dataset, CO_SPLIT_TEST));
+  CO_TRY(co_dataset_split(dataset, e->measured, &samples, &count));
+  CO_TRY(co_check_labels(predictor->model, dataset, e->measured));
   CO_TRY(co_score_columns_list(&e->columns, e->arena, predictor->model, dataset, 0));
   user.cells = co_arena_alloc(e->arena, (size_t)e->columns.count, sizeof *user.cells);
   user.scores =
@@ -102,7 +102,7 @@ cleanup:
 }
 
 co_status co_experiment_measure(co_experiment *e, int64_t fold, co_dataset *dataset) {
-  const co_predictor_options options = {.model = co_experiment_fold_path(e, fold),
+  const co_predictor_options options = {.model = co_experiment_run_path(e, fold),
                                         .device = e->options->device,
                                         .precision = e->options->precision,
                                         .threads = e->options->threads,
@@ -190,13 +190,19 @@ static void render_fold_value(const co_experiment *e, co_json *json,
 static void render_mean(const co_experiment *e, co_json *json, const co_experiment_metric *metric,
                         int64_t fold) {
   (void)fold;
-  co_json_double(json, co_mean_interval(metric->value, e->folds.count, level).mean);
+  co_json_double(json, co_mean_interval(metric->value, e->count, level).mean);
+}
+
+static void render_spread(const co_experiment *e, co_json *json, const co_experiment_metric *metric,
+                          int64_t fold) {
+  (void)fold;
+  co_json_double(json, co_mean_interval(metric->value, e->count, level).deviation);
 }
 
 static void render_interval(const co_experiment *e, co_json *json,
                             const co_experiment_metric *metric, int64_t fold) {
   (void)fold;
-  co_mean mean = co_mean_interval(metric->value, e->folds.count, level);
+  co_mean mean = co_mean_interval(metric->value, e->count, level);
   if (isnan(mean.low)) {
     co_json_null(json);
     return;
@@ -227,7 +233,7 @@ static void render_metrics(const co_experiment *e, co_json *json, render_value *
 
 static void render_fold(const co_experiment *e, co_json *json, int64_t fold) {
   char name[32];
-  snprintf(name, sizeof name, "fold-%lld", (long long)fold);
+  co_experiment_run_name(e, fold, name);
   co_json_open(json, '{');
   co_json_key(json, "run");
   co_json_string(json, name);
@@ -248,17 +254,23 @@ static void render_fold(const co_experiment *e, co_json *json, int64_t fold) {
 void co_experiment_render(const co_experiment *e, co_json *json) {
   co_json_key(json, "dataset_fingerprint");
   co_json_string(json, co_dataset_fingerprint(e->dataset));
-  co_json_key(json, "folds");
+  if (e->seeds) {
+    co_json_key(json, "split");
+    co_json_string(json, co_split_name(e->measured));
+  }
+  co_json_key(json, e->seeds ? "seeds" : "folds");
   co_json_open(json, '[');
-  for (int64_t fold = 0; fold < e->folds.count; fold++)
+  for (int64_t fold = 0; fold < e->count; fold++)
     render_fold(e, json, fold);
   co_json_close(json);
   co_json_key(json, "mean");
   render_metrics(e, json, render_mean, -1);
+  co_json_key(json, "standard_deviation");
+  render_metrics(e, json, render_spread, -1);
   co_json_key(json, "interval");
   co_json_open(json, '{');
   co_json_key(json, "method");
-  co_json_string(json, "student_t_over_folds");
+  co_json_string(json, e->seeds ? "student_t_over_seeds" : "student_t_over_folds");
   co_json_key(json, "level");
   co_json_double(json, level);
   co_json_close(json);
@@ -267,15 +279,20 @@ void co_experiment_render(const co_experiment *e, co_json *json) {
 }
 
 void co_experiment_print(const co_experiment *e, co_text *text) {
-  co_text_printf(text, "%s: %lld folds\n", e->path, (long long)e->folds.count);
+  const char *runs = e->seeds ? "seeds" : "folds";
+  co_text_printf(text, "%s: %lld %s", e->path, (long long)e->count, runs);
+  if (e->seeds) co_text_printf(text, ", measured on %s rows", co_split_name(e->measured));
+  co_text_printf(text, "\n");
   for (int64_t i = 0; i < e->metric_count; i++) {
     const co_experiment_metric *metric = &e->metrics[i];
-    co_mean mean = co_mean_interval(metric->value, e->folds.count, level);
-    co_text_printf(text, "  %-24s %-20s %.6g", metric->output, metric->id, mean.mean);
+    co_mean mean = co_mean_interval(metric->value, e->count, level);
+    co_text_printf(text, "  %-24s %-20s %-12.6g", metric->output, metric->id, mean.mean);
+    if (!isnan(mean.deviation)) co_text_printf(text, " +- %-12.6g", mean.deviation);
     if (!isnan(mean.low)) co_text_printf(text, " [%.6g, %.6g]", mean.low, mean.high);
     co_text_printf(text, "\n");
   }
-  if (e->folds.count > 1) co_text_printf(text, "mean and 95 %% t-interval over the folds\n");
+  if (e->count > 1)
+    co_text_printf(text, "mean, standard deviation and 95 %% t-interval over the %s\n", runs);
 }
 
 static co_status write_result(const co_experiment *e) {
@@ -294,6 +311,6 @@ static co_status write_result(const co_experiment *e) {
 }
 
 co_status co_experiment_write(co_experiment *e) {
-  CO_RETURN_IF_FAILED(write_scores(e));
+  if (!e->seeds) CO_RETURN_IF_FAILED(write_scores(e));
   return write_result(e);
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_render_config: the config as it will be used, defaults filled in.
+// cohort_render_config: the config as it will be used, defaults filled in. cohort_init_config: one to
+// begin with, made of a dataset, with what is worth knowing of each column beside it.
 #include <string.h>
 
-#include "host/api/api.h"
+#include "host/api/column_notes.h"
 #include "host/config/tree.h"
 #include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/train/settings.h"
+#include "models/preset.h"
 
 typedef struct rendering {
   co_context *ctx;
   const cohort_render_options *options;
+  const cohort_init_config_options *init; // NULL = the config is rendered as it is
+  const volatile int *stop;
   co_diagnostics *problems;
   co_arena *arena;
   co_atomic_file output;
@@ -50,13 +54,88 @@ static co_status write_output(rendering *r, const char *yaml) {
   return status == CO_OK ? co_atomic_commit(&r->output) : status;
 }
 
-static co_status render(rendering *r, cohort_result *result) {
+// A text in double quotes, as YAML and JSON have it.
+static char *quote(rendering *r, const char *text) {
+  co_json json;
+  co_json_init(&json, r->ctx, 0);
+  co_json_string(&json, text);
+  char *quoted = json.text.status == CO_OK ? co_arena_strdup(r->arena, json.text.data) : NULL;
+  co_json_free(&json);
+  return quoted;
+}
+
+// `--target COL`: of several targets the one output.
+static co_status add_target(rendering *r, const co_schema *schema, const char **assignments,
+                            int64_t *count) {
+  const char *name = r->init->target;
+  const co_column *column = name ? co_schema_find(schema, name) : NULL;
+  if (!name) return CO_OK;
+  if (!column || column->role != CO_ROLE_TARGET) {
+    co_status status = co_fail_at(CO_ERR_DATA, r->init->dataset, 0, 0,
+                                  column ? "'%s' is no target there" : "no column '%s'", name);
+    co_hint("cohort import --target says what the targets of a dataset are");
+    return status;
+  }
+  const char *quoted = quote(r, name);
+  if (!quoted) return CO_ERR_MEMORY;
+  assignments[(*count)++] = co_arena_format(r->arena, "output_features=[{name: %s}]", quoted);
+  return CO_OK;
+}
+
+static co_status read_preset(rendering *r, co_dataset *dataset, co_node **config) {
   const cohort_config *given = &r->options->config;
+  const char **assignments =
+      co_arena_alloc(r->arena, (size_t)given->assignment_count + 2, sizeof *assignments);
+  const int64_t *rows;
+  int64_t count = 0, training = 0;
+  if (!assignments) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(add_target(r, co_dataset_schema(dataset), assignments, &count));
+  for (int64_t i = 0; i < given->assignment_count; i++)
+    assignments[count++] = given->assignments[i];
+  if (given->file_count)
+    return co_settings_read(config, r->arena, given->files, given->file_count, assignments, count,
+                            r->problems);
+  co_text text;
+  co_text_init(&text, r->ctx);
+  co_status status = co_dataset_split(dataset, CO_SPLIT_TRAIN, &rows, &training);
+  if (status == CO_OK) status = co_preset_auto(&text, co_dataset_schema(dataset), training);
+  if (status == CO_OK)
+    status = co_settings_read_text(config, r->arena, "preset auto", text.data, assignments, count,
+                                   r->problems);
+  co_text_free(&text);
+  return status;
+}
+
+static co_status read_config(rendering *r, co_node **config) {
+  const cohort_config *given = &r->options->config;
+  co_dataset *dataset;
+  if (!r->init)
+    return co_settings_read(config, r->arena, given->files, given->file_count, given->assignments,
+                            given->assignment_count, r->problems);
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, r->ctx, r->init->dataset));
+  co_status status = read_preset(r, dataset, config);
+  co_dataset_close(dataset);
+  return status;
+}
+
+static co_status print(rendering *r, co_text *out, const co_node *config) {
+  co_dataset *dataset;
+  co_text yaml;
+  if (!r->init) return co_node_to_yaml(out, config);
+  co_text_init(&yaml, r->ctx);
+  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, r->ctx, r->init->dataset));
+  co_status status = co_node_to_yaml(&yaml, config);
+  if (status == CO_OK) status = co_note_columns(out, r->arena, yaml.data, dataset, r->stop);
+  co_dataset_close(dataset);
+  co_text_free(&yaml);
+  return status;
+}
+
+static co_status render(rendering *r, cohort_result *result) {
   co_node *config, *full;
   co_trainer_settings settings;
   if (r->options->output) CO_RETURN_IF_FAILED(begin_output(r));
-  CO_RETURN_IF_FAILED(co_settings_read(&config, r->arena, given->files, given->file_count,
-                                       given->assignments, given->assignment_count, r->problems));
+  CO_RETURN_IF_FAILED(read_config(r, &config));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, config, r->arena, r->problems));
   if (r->problems->count) return co_diagnostics_result(r->problems);
   if (r->options->dataset) CO_RETURN_IF_FAILED(expand(r, &config));
@@ -67,20 +146,39 @@ static co_status render(rendering *r, cohort_result *result) {
   CO_TRY(co_yaml_parse(&full, r->arena, "config", json.text.data, json.text.length, r->problems));
   co_json_key(&result->json, "config");
   co_json_raw(&result->json, json.text.data);
-  CO_TRY(co_node_to_yaml(&result->text, full));
+  CO_TRY(print(r, &result->text, full));
   if (r->options->output) CO_TRY(write_output(r, result->text.data));
 cleanup:
   co_json_free(&json);
   return status;
 }
 
+static cohort_status run(rendering *r, cohort_context *context, cohort_result *result) {
+  r->ctx = context->ctx;
+  r->stop = context->watch.stop;
+  r->problems = &result->errors;
+  co_status status = co_arena_create(&r->arena, r->ctx);
+  if (status == CO_OK) status = render(r, result);
+  co_atomic_abort(&r->output);
+  co_arena_free(r->arena);
+  return co_result_finish(result, r->init ? "init-config" : "render-config", status);
+}
+
 cohort_status cohort_render_config(cohort_context *context, const cohort_render_options *options,
                                    cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  rendering r = {.ctx = context->ctx, .options = options, .problems = &(*out)->errors};
-  co_status status = co_arena_create(&r.arena, r.ctx);
-  if (status == CO_OK) status = render(&r, *out);
-  co_atomic_abort(&r.output);
-  co_arena_free(r.arena);
-  return co_result_finish(*out, "render-config", status);
+  rendering r = {.options = options};
+  return run(&r, context, *out);
+}
+
+cohort_status cohort_init_config(cohort_context *context, const cohort_init_config_options *options,
+                                 cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  const cohort_render_options rendered = {.config = options->config,
+                                          .dataset = options->dataset,
+                                          .output = options->output,
+                                          .force = options->force};
+  rendering r = {.options = &rendered, .init = options};
+  co_status status = co_require(options->dataset, "init-config", "dataset");
+  return status == CO_OK ? run(&r, context, *out) : co_result_finish(*out, "init-config", status);
 }

@@ -7,6 +7,7 @@
 #include "datasets/relevance.h"
 #include "host/api/api.h"
 #include "host/api/data.h"
+#include "host/api/select.h"
 #include "host/config/tree.h"
 #include "host/core/output.h"
 #include "host/eval/importance.h"
@@ -33,18 +34,20 @@ typedef struct selection {
   co_model *model;
   int method;              // of methods[]
   co_predictor *predictor; // of permutation
-  co_node *config;         // as given, merged
+  co_l1_judgement l1;
+  co_node *config; // as given, merged
   candidate *candidates;
   int64_t count;
   int64_t *rows, row_count; // training rows that columns are judged by
   co_atomic_file output;
 } selection;
 
-enum { PERMUTATION = CO_RELEVANCE_CORRELATION + 1, METHODS, REPEATS = 5 };
+enum { PERMUTATION = CO_RELEVANCE_CORRELATION + 1, L1, METHODS, REPEATS = 5 };
 static const char *const methods[METHODS] = {[CO_RELEVANCE_MUTUAL_INFORMATION] =
                                                  "mutual_information",
                                              [CO_RELEVANCE_CORRELATION] = "correlation",
-                                             [PERMUTATION] = "permutation"};
+                                             [PERMUTATION] = "permutation",
+                                             [L1] = "l1"};
 
 static co_status choose_method(selection *s) {
   const char *method = s->options->method ? s->options->method : methods[0];
@@ -60,10 +63,8 @@ static co_status choose_method(selection *s) {
     co_hint(s->options->model ? "leave -m out, or give --method permutation" : "give -m RUN");
     return status;
   }
-  bool later = strcmp(method, "l1") == 0;
-  co_status status = co_fail(
-      CO_ERR_USAGE, later ? "--method %s is not there yet" : "there is no method '%s'", method);
-  co_hint("known: mutual_information, correlation, permutation");
+  co_status status = co_fail(CO_ERR_USAGE, "there is no method '%s'", method);
+  co_hint("known: mutual_information, correlation, permutation, l1");
   return status;
 }
 
@@ -143,6 +144,16 @@ static co_status judge_by_model(selection *s, candidate *c, const co_importance_
   return CO_OK;
 }
 
+// All at once: chosen are those that the penalty has kept.
+static void judge_by_l1(selection *s, candidate *c) {
+  for (int64_t i = 0; i < s->model->input_count; i++) {
+    double strength = s->l1.strength[i];
+    if (strcmp(s->model->inputs[i].name, c->name) != 0 || strength < 0) continue;
+    c->judged = true;
+    c->relevance = (co_relevance){strength, strength > 0};
+  }
+}
+
 static co_status judge_all(selection *s) {
   co_importance_options importance;
   double base = 0;
@@ -152,6 +163,9 @@ static co_status judge_all(selection *s) {
   } else {
     CO_RETURN_IF_FAILED(draw_rows(s));
   }
+  if (s->method == L1)
+    CO_RETURN_IF_FAILED(co_l1_judge(&s->l1, s->ctx, s->arena, s->dataset, s->model, s->rows,
+                                    s->row_count, &s->context->watch));
   const co_node *list = co_node_get(s->model->config, "input_features");
   s->count = list->count;
   s->candidates = co_arena_alloc(s->arena, (size_t)s->count + 1, sizeof *s->candidates);
@@ -165,7 +179,8 @@ static co_status judge_all(selection *s) {
         co_schema_find(co_dataset_schema(s->dataset), column ? co_node_brief(column) : c->name);
     if (co_watch_stopped(&s->context->watch)) return co_fail(CO_INTERRUPTED, "stopped");
     co_watch_progress(&s->context->watch, "select", "columns", i, s->count, NULL);
-    if (!known || !is_judged(s, known)) continue;
+    if (s->method == L1) judge_by_l1(s, c);
+    if (s->method == L1 || !known || !is_judged(s, known)) continue;
     CO_RETURN_IF_FAILED(s->method == PERMUTATION ? judge_by_model(s, c, &importance, base, known)
                                                  : judge(s, c, known));
   }
@@ -246,6 +261,10 @@ static co_status print_config(selection *s, co_text *out) {
   co_text_printf(out, "# %lld of %lld inputs, by %s on %lld %s rows\ninput_features:\n",
                  (long long)count_chosen(s), (long long)s->count, methods[s->method],
                  (long long)s->row_count, s->method == PERMUTATION ? "validation" : "training");
+  for (int64_t i = 0; i < s->l1.count; i++)
+    co_text_printf(out, "# %s: penalty %.6g of %.6g, by %lld validation rows\n", s->l1.of[i],
+                   s->l1.choices[i].penalty, s->l1.choices[i].most,
+                   (long long)s->l1.validation_rows);
   for (int64_t i = 0; i < s->count; i++) {
     const candidate *c = &s->candidates[i];
     CO_RETURN_IF_FAILED(print_item(out, s->ctx, c));
@@ -281,6 +300,31 @@ static co_status write_config(selection *s, const co_text *text) {
   return status == CO_OK ? co_atomic_commit(&s->output) : status;
 }
 
+static void report_penalties(const selection *s, co_json *json) {
+  if (s->method != L1) return;
+  co_json_key(json, "penalties");
+  co_json_open(json, '{');
+  for (int64_t i = 0; i < s->l1.count; i++) {
+    const co_l1_choice *choice = &s->l1.choices[i];
+    co_json_key(json, s->l1.of[i]);
+    co_json_open(json, '{');
+    co_json_key(json, "penalty");
+    co_json_double(json, choice->penalty);
+    co_json_key(json, "most");
+    co_json_double(json, choice->most);
+    co_json_key(json, "columns");
+    co_json_int(json, choice->kept);
+    co_json_key(json, "validation_loss");
+    co_json_double(json, choice->loss);
+    co_json_key(json, "least_validation_loss");
+    co_json_double(json, choice->least);
+    co_json_key(json, "converged");
+    co_json_bool(json, choice->converged);
+    co_json_close(json);
+  }
+  co_json_close(json);
+}
+
 static void report(selection *s, cohort_result *result) {
   co_json *json = &result->json;
   co_json_key(json, "method");
@@ -289,6 +333,7 @@ static void report(selection *s, cohort_result *result) {
   co_json_int(json, s->row_count);
   co_json_key(json, "output");
   co_json_string(json, s->options->output);
+  report_penalties(s, json);
   co_json_key(json, "features");
   co_json_open(json, '[');
   for (int64_t i = 0; i < s->count; i++) {

@@ -17,6 +17,13 @@ static const cli_option options[] = {
      .offset = AT(folds),
      .value = "FILE",
      .doc = "folds from a table with the columns fold and validation"},
+    {.name = "seeds",
+     .kind = CLI_INT,
+     .offset = AT(seeds),
+     .value = "N",
+     .doc = "no folds: so many runs over the stored splits, by trainer.seed, + 1, …",
+     .minimum = 2,
+     .maximum = 1000},
     {.name = "run-dir",
      .kind = CLI_TEXT,
      .offset = AT(run_dir),
@@ -62,6 +69,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .dataset = o->dataset,
       .k_fold = o->k_fold == CLI_UNSET ? 0 : o->k_fold,
       .folds = o->folds,
+      .seeds = o->seeds == CLI_UNSET ? 0 : o->seeds,
       .run_dir = o->run_dir,
       .output_directory = o->output_directory,
       .experiment = o->experiment,
@@ -80,16 +88,17 @@ static co_status run(cli_job *cli, const void *options_) {
 
 const cli_verb cli_verb_experiment = {
     .name = "experiment",
-    .usage = "-c CONFIG --dataset FILE (--k-fold N | --folds FILE) --run-dir DIR [options]",
-    .summary = "cross-validate: train and measure over folds of the rows",
+    .usage =
+        "-c CONFIG --dataset FILE (--k-fold N | --folds FILE | --seeds N) --run-dir DIR [options]",
+    .summary = "train and measure over folds of the rows, or over seeds",
     .details =
         "For each fold a model is trained on the other folds' rows, as a run in DIR/fold-0, …,\n"
         "and measured on the fold's. The dataset's stored splits do not count. DIR/folds.csv has\n"
         "the folds, DIR/experiment.json the result, DIR/oof.csv the scores of all rows, each by\n"
         "the model that did not see it, in the order of the dataset. Fold k trains with\n"
         "trainer.seed + k.\n"
-        "Of a metric the mean over the folds is told, and its 95 % interval by Student's t. Folds\n"
-        "share most training rows, so it is rather too narrow.\n"
+        "Of a metric the mean over the folds is told, the standard deviation, and the mean's 95 %\n"
+        "interval by Student's t. Folds share most training rows, so it is rather too narrow.\n"
         "--k-fold deals out all rows by trainer.seed. Samples of an entity, and copies (rows with\n"
         "equal inputs and targets, where there is no key) share a fold; classes of the first\n"
         "binary or category target are spread evenly. A tenth of the rows, by a seeded hash,\n"
@@ -98,6 +107,9 @@ const cli_verb cli_verb_experiment = {
         "imported: fold (0, 1, …; -1 = the row trains in every fold and is never tested) and\n"
         "validation (1 = it stops training early where it is not tested). With a fixed test set,\n"
         "its rows have fold 0 and all others -1.\n"
+        "--seeds repeats the training of the stored splits in DIR/seed-0, …, which differ by\n"
+        "trainer.seed + k alone, and measures on test rows (on validation where there are none):\n"
+        "the standard deviation is what chance in training makes. DIR/seeds.csv has the seeds.\n"
         "evaluate and predict take a fold's run as a model, but read the dataset's stored splits,\n"
         "of which the fold may have seen any row: its own measure is the one in experiment.json.\n"
         "A stopped or killed experiment goes on to the same bytes with --resume DIR.\n",

@@ -7,8 +7,8 @@
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
     cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
-    cli_verb_inspect, cli_verb_render, cli_verb_doctor, cli_verb_data, cli_verb_select,
-    cli_verb_synthesize, cli_verb_help;
+    cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_doctor, cli_verb_data,
+    cli_verb_select, cli_verb_synthesize, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -80,6 +80,7 @@ typedef struct cli_experiment_options {
   cli_common common;   // -c, -s, --device, --threads, --seed
   const char *dataset; // NULL = the config's
   int64_t k_fold;      // CLI_UNSET = not given
+  int64_t seeds;       // CLI_UNSET = not given
   const char *folds;
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *placement;
@@ -174,6 +175,11 @@ typedef struct cli_inspect_options {
   cli_common common;
   cli_list files; // exactly one
 } cli_inspect_options;
+
+typedef struct cli_init_config_options {
+  cli_common common;                              // -c, -s, --force
+  const char *dataset, *preset, *target, *output; // NULL = none, stdout
+} cli_init_config_options;
 
 typedef struct cli_render_options {
   cli_common common;            // -c, -s, --force

@@ -32,11 +32,12 @@ co_mean co_mean_interval(const double *values, int64_t count, double level) {
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < count; i++)
     sum += values[i];
-  co_mean out = {.mean = sum / (double)count, .low = NAN, .high = NAN};
+  co_mean out = {.mean = sum / (double)count, .low = NAN, .high = NAN, .deviation = NAN};
   if (count < 2) return out;
   for (int64_t i = 0; i < count; i++)
     squares += (values[i] - out.mean) * (values[i] - out.mean);
   double error = sqrt(squares / (double)(count - 1) / (double)count);
+  out.deviation = sqrt(squares / (double)(count - 1));
   double half = co_student_t(level, count - 1) * error;
   out.low = out.mean - half;
   out.high = out.mean + half;

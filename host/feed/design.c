@@ -109,6 +109,28 @@ char *co_design_column_name(const co_design_columns *columns, co_arena *arena,
   return NULL;
 }
 
+const co_input_feature *co_design_feature(const co_design_columns *columns, const co_model *model,
+                                          int64_t column) {
+  int64_t number = 0, code = 0;
+  for (int64_t i = 0; i < model->block_count; i++) {
+    const co_input_block *block = &model->blocks[i];
+    if (block->event_table >= 0) continue;
+    if (is_code(model, block)) {
+      int64_t row = column - columns->code_first[code];
+      if (row >= 0 && row < columns->code_rows[code]) return block->features;
+      code++;
+      continue;
+    }
+    int64_t width = width_of(model, block), at = column - number;
+    number += width;
+    if (at < 0 || at >= width) continue;
+    if (block->count == 1) return block->features;
+    // Each has one, or an indicator of its own behind all of them.
+    return width <= 2 * block->count ? &block->features[at % block->count] : NULL;
+  }
+  return NULL;
+}
+
 void co_design_write(const co_design_columns *columns, const co_model *model,
                      const void *const *inputs, int64_t rows, float *numbers, int32_t *codes) {
   int64_t number = 0, code = 0;

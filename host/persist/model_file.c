@@ -682,33 +682,3 @@ co_status co_model_file_read_all(co_context *ctx, const char *path, const co_gra
   co_h5_abandon(file);
   return status;
 }
-
-co_status co_model_file_find(char **out, co_context *ctx, const char *path) {
-  *out = NULL;
-  if (!co_path_exists(path))
-    return co_fail_at(CO_ERR_MODEL, path, 0, 0, "no such run directory or model file");
-  if (!co_path_is_directory(path)) {
-    *out = co_strdup(ctx, path);
-    return *out ? CO_OK : CO_ERR_MEMORY;
-  }
-  static const char *const candidates[] = {"model.h5", "checkpoints/last.h5"};
-  for (int i = 0; i < 2; i++) {
-    char *file = co_path_join(ctx, path, candidates[i]);
-    if (!file) return CO_ERR_MEMORY;
-    if (co_path_exists(file)) {
-      *out = file;
-      return CO_OK;
-    }
-    co_free(ctx, file);
-  }
-  char *fold = co_path_join(ctx, path, "fold-0");
-  if (!fold) return CO_ERR_MEMORY;
-  bool folds = co_path_is_directory(fold);
-  co_free(ctx, fold);
-  co_status status =
-      co_fail_at(CO_ERR_MODEL, path, 0, 0, "%s",
-                 folds ? "an experiment has a model for each of its folds"
-                       : "this folder holds no model.h5 and no checkpoint; is it a run directory?");
-  if (folds) co_hint("give the run of a fold: %s/fold-0, …", path);
-  return status;
-}

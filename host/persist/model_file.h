@@ -120,7 +120,7 @@ co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store
 // Reads all weights and optimizer's slots of a file and drops them.
 co_status co_model_file_read_all(co_context *ctx, const char *path, const co_graph *network);
 // Resolves a run directory, checkpoint or model file to the file to open (co_free it): of a run
-// directory model.h5, else the newest checkpoint.
+// directory model.h5, else the newest checkpoint; of a folder of runs that of its `latest`.
 co_status co_model_file_find(char **out, co_context *ctx, const char *path);
 
 #endif

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -350,6 +351,32 @@ char *co_run_default_path(co_context *ctx, const char *root, const char *experim
   int64_t salt[2] = {now.tv_nsec, (int64_t)getpid()};
   uint64_t hash = co_hash64((uint64_t)now.tv_sec, salt, sizeof salt);
   return co_format(ctx, "%s/%s/%s-%06" PRIx64, root, experiment, stamp, hash & 0xffffff);
+}
+
+// As co_run_default_path names folders: 20260131-235959-0a1b2c.
+static bool has_default_name(const char *name) {
+  static const char form[] = "dddddddd-dddddd-xxxxxx";
+  if (strlen(name) != sizeof form - 1) return false;
+  for (size_t i = 0; form[i]; i++) {
+    const char *set = form[i] == 'd' ? "0123456789" : form[i] == 'x' ? "0123456789abcdef" : "-";
+    if (!strchr(set, name[i])) return false;
+  }
+  return true;
+}
+
+void co_run_mark_latest(co_context *ctx, const char *path) {
+  struct stat info;
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  if (!has_default_name(name)) return;
+  char *link = co_format(ctx, "%.*slatest", (int)(name - path), path);
+  co_status status = link ? CO_OK : CO_ERR_MEMORY;
+  bool ours = link && (lstat(link, &info) != 0 || S_ISLNK(info.st_mode));
+  if (ours) status = co_replace_symlink(ctx, name, link);
+  if (link && (!ours || status != CO_OK))
+    co_log(ctx, CO_LOG_WARN, "run", "'%s' is not moved: %s", link,
+           ours ? co_error_last()->message : "it is no link");
+  if (status != CO_OK) co_error_clear();
+  co_free(ctx, link);
 }
 
 co_status co_run_write_metrics(co_run *run, const char *json) {

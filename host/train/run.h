@@ -39,6 +39,9 @@ co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes);
 void co_run_close(co_run *run); // legal on a zeroed struct
 
 // A default path: <root>/<experiment>/<UTC time>-<6 hex>; co_free it.
+// Of a run, or an experiment, with such a path, which is done: `latest` beside it leads there. What is
+// called so and is no link is left alone.
+void co_run_mark_latest(co_context *ctx, const char *path);
 char *co_run_default_path(co_context *ctx, const char *root, const char *experiment);
 
 // One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.

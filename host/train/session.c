@@ -357,6 +357,7 @@ static co_status record_end(co_session *t, co_status status) {
   co_error_copy(&error);
   if (t->run.events) co_run_write_event(&t->run, "end", "");
   co_status recorded = co_session_write_status(t, status_word(status), exit_code(t, status));
+  if (status == CO_OK && recorded == CO_OK) co_run_mark_latest(t->ctx, t->run.path);
   return status == CO_OK ? recorded : co_error_raise(&error);
 }
 

@@ -211,10 +211,18 @@ cmp -s out first || fail 'the same question, another answer'
 expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method permutation -m asked \
   --metric roc_auc --top 3
 grep -Eq '^  - name: recency  # permutation 0.0' selected.yaml || fail 'by ROC AUC'
+expect 0 select -c c.yaml --dataset s.h5 -O selected.yaml --force --method l1 --json
+json method=l1
+grep -Eq '"name":"recency","score":[0-9.]+,"chosen":true' out || fail 'l1 keeps recency'
+grep -Eq '"penalties":\{"bought":\{"penalty":[0-9.]+,' out || fail 'the penalty'
+grep -q '"converged":true' out || fail 'l1 has converged'
+grep -q '^# bought: penalty .* by [0-9]* validation rows$' selected.yaml || fail 'why, in the config'
+OMP_NUM_THREADS=3 expect 0 select -c c.yaml --dataset s.h5 -O again.yaml --method l1
+cmp -s selected.yaml again.yaml || fail 'l1 depends on threads'
 refused 2 'no metric' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation -m asked --metric best
 refused 2 'asks a model' -- select -c c.yaml --dataset s.h5 -O x.yaml --method permutation
 refused 2 'without a model' -- select -c c.yaml --dataset s.h5 -O x.yaml -m asked
-refused 2 'not there yet' -- select -c c.yaml --dataset s.h5 -O x.yaml --method l1
+refused 2 "no method 'l2'" -- select -c c.yaml --dataset s.h5 -O x.yaml --method l2
 refused 2 'does not go with' -- select -c c.yaml --dataset s.h5 -O x.yaml --top 2 --min-score 1
 refused 4 'no column tells' -- select -c c.yaml --dataset s.h5 -O x.yaml --min-score 9
 

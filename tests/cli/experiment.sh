@@ -56,7 +56,7 @@ tr -d ' \n' <whole/experiment.json | grep -o '"log_loss":[0-9.]*' | head -1 |
   awk -F: '{ printf "%.4f\n", $2 }' | cmp -s - by_hand || fail 'scores do not give the log loss'
 expect 0 experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir whole --resume=auto
 has 'nothing to do' err
-has 'mean and 95 % t-interval' out
+has 'mean, standard deviation and 95 % t-interval over the folds' out
 
 # ---- the folds are read again, and workers change nothing
 expect 0 experiment -c c.yaml --dataset d.h5 --folds whole/folds.csv --seed 5 --run-dir given --workers 3
@@ -85,6 +85,46 @@ expect 0 experiment -c c.yaml --dataset d.h5 --folds fixed.csv --run-dir fixed -
 json folds.0.rows.test=100 folds.0.rows.validation=23 folds.0.rows.train=177
 has '"intervals":{"bought":{"log_loss":null' out
 [ "$(wc -l <fixed/oof.csv)" = 101 ] || fail 'rows that only train are scored'
+
+# ---- seeds instead of folds: plain runs over the stored splits; killed and gone on with
+expect 0 experiment -c c.yaml --dataset d.h5 --seeds 3 --seed 5 --run-dir seeds --json
+json split=test seeds.0.run=seed-0 seeds.2.seed=7 interval.method=student_t_over_seeds
+tr -d ' \n' <seeds/experiment.json >flat
+# By hand: mean and standard deviation of the seeds' log losses.
+grep -o '"log_loss":[0-9.]*' flat | head -5 | cut -d: -f2 | awk '
+  NR <= 3 { value[NR] = $1; sum += $1 / 3 } NR == 4 { mean = $1 } NR == 5 { spread = $1 }
+  END { for (i = 1; i <= 3; i++) squares += (value[i] - sum) ^ 2
+        bad = (mean - sum) ^ 2 > 1e-16 || (spread - sqrt(squares / 2)) ^ 2 > 1e-16 || spread == 0
+        exit bad }' || fail 'mean and standard deviation of the seeds'
+expect 0 train -c c.yaml --dataset d.h5 --seed 6 --run-dir alone
+cmp -s alone/model.h5 seeds/seed-1/model.h5 || fail 'a seed is no run of its own'
+env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+  "$cohort" experiment -c c.yaml --dataset d.h5 --seeds 3 --seed 5 --run-dir counted-seeds >out 2>err
+for part in 4 50 99; do
+  env COHORT_TEST_KILL_AT=$(($(cat operations) * part / 100)) LD_PRELOAD="$kill_at" \
+    ASAN_OPTIONS=verify_asan_link_order=0 \
+    "$cohort" experiment -c c.yaml --dataset d.h5 --seeds 3 --seed 5 --run-dir "s$part" >out 2>err
+  [ $? = 137 ] || fail "it was not killed at $part %"
+  expect 0 experiment -c c.yaml --dataset d.h5 --seeds 3 --seed 5 --run-dir "s$part" --resume=auto
+  cmp -s seeds/experiment.json "s$part/experiment.json" || fail "killed at $part %, the result differs"
+  cmp -s seeds/seed-2/model.h5 "s$part/seed-2/model.h5" || fail "killed at $part %, a model differs"
+done
+expect 3 experiment -c c.yaml --dataset d.h5 --seeds 4 --seed 5 --run-dir seeds --resume
+has 'the seeds differ' err
+expect 2 experiment -c c.yaml --dataset d.h5 --seeds 3 --k-fold 3 --run-dir x
+
+# ---- latest is the run that was done last, by its own name
+expect 0 train -c c.yaml --dataset d.h5 -o runs
+first=$(readlink runs/c/latest)
+expect 0 evaluate -m runs/c --dataset d.h5 --json
+json model="runs/c/$first/model.h5"
+expect 75 train -c c.yaml --dataset d.h5 -o runs --max-time 0:01 --set trainer.max_epochs=100000
+[ "$(readlink runs/c/latest)" = "$first" ] || fail 'latest moved for a run that is not done'
+rm runs/c/latest
+mkdir runs/c/latest
+expect 0 train -c c.yaml --dataset d.h5 -o runs
+has "latest' is not moved: it is no link" err
+[ -d runs/c/latest ] || fail 'a folder called latest is gone'
 
 # ---- refused
 expect 9 experiment -c c.yaml --dataset d.h5 --k-fold 3 --run-dir whole
