@@ -3,16 +3,50 @@
 #ifndef COHORT_DATASETS_CELL_H
 #define COHORT_DATASETS_CELL_H
 
+#include <string.h>
+
 #include "datasets/rows.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+co_cell co_cell_trim_blanks(const co_cell *field, const char *suffix);
 // The field without blanks around it, and without `suffix` (NULL = none) at its end.
-co_cell co_cell_trim(const co_cell *field, const char *suffix);
+static inline co_cell co_cell_trim(const co_cell *field, const char *suffix) {
+  bool blank = field->length && ((unsigned char)*field->text <= ' ' ||
+                                 (unsigned char)field->text[field->length - 1] <= ' ');
+  return blank || suffix ? co_cell_trim_blanks(field, suffix) : *field;
+}
+
+bool co_cell_says_missing(const co_cell *cell);
 // Of a trimmed cell: empty, NA, N/A, NaN, null (also nan, NULL, Null) or \N.
-bool co_cell_is_missing(const co_cell *cell);
+static inline bool co_cell_is_missing(const co_cell *cell) {
+  if (!cell->length) return true;
+  char first = *cell->text;
+  return cell->length <= 4 && (first == 'N' || first == 'n' || first == '\\') &&
+         co_cell_says_missing(cell);
+}
+
+// Whether both, of the same length, are the same; quick for short ones.
+static inline bool co_cell_same_bytes(const char *a, const char *b, size_t length) {
+  uint64_t x[2], y[2];
+  uint32_t v[2], w[2];
+  if (length > 16) return memcmp(a, b, length) == 0;
+  if (length >= 8) {
+    memcpy(&x[0], a, 8), memcpy(&x[1], a + length - 8, 8);
+    memcpy(&y[0], b, 8), memcpy(&y[1], b + length - 8, 8);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+  }
+  if (length >= 4) {
+    memcpy(&v[0], a, 4), memcpy(&v[1], a + length - 4, 4);
+    memcpy(&w[0], b, 4), memcpy(&w[1], b + length - 4, 4);
+    return ((v[0] ^ w[0]) | (v[1] ^ w[1])) == 0;
+  }
+  for (size_t i = 0; i < length; i++)
+    if (a[i] != b[i]) return false;
+  return true;
+}
 
 typedef enum co_cell_kind {
   CO_CELL_NUMBER,

@@ -258,9 +258,80 @@ static bool parse_row(row *r) {
   return p->status == CO_OK;
 }
 
+#ifdef __SSE2__
+// ---- plain rows --------------------------------------------------------------------------------
+
+// One bit for each of 64 bytes that may be special, as of find_special.
+static inline uint64_t specials(const unsigned char *at, char delimiter) {
+  const __m128i d = _mm_set1_epi8(delimiter), quote = _mm_set1_epi8('"'), lf = _mm_set1_epi8('\n'),
+                cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
+  uint64_t bits = 0;
+  for (int i = 0; i < 4; i++) {
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i));
+    __m128i found = _mm_or_si128(_mm_cmpeq_epi8(x, d), _mm_cmpeq_epi8(x, lf));
+    found = _mm_or_si128(found, _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, cr)));
+    found = _mm_or_si128(found, _mm_or_si128(_mm_cmpeq_epi8(x, zero), x));
+    bits |= (uint64_t)(unsigned)_mm_movemask_epi8(found) << (16 * i);
+  }
+  return bits;
+}
+
+// Ends a row of fields without quotes, behind which `at` is a line feed. False: it is none to be taken.
+static inline bool end_plain_row(row *r, const unsigned char *at, int64_t fields) {
+  co_text_piece *p = r->piece;
+  const unsigned char *end = at > r->begin && at[-1] == '\r' ? at - 1 : at;
+  if (end > r->begin) {
+    if (fields + 1 != r->csv->text.base.column_count || end - r->begin > CO_ROWS_MAX_CELL)
+      return false;
+    co_text_piece_add(p, (const char *)r->field, (size_t)(end - r->field));
+    co_text_piece_end_row(p, r->begin, end, p->lines + 1);
+  }
+  p->lines++;
+  p->rest = r->at = r->begin = r->field = at + 1;
+  return p->status == CO_OK;
+}
+
+// Takes rows while they have nothing but delimiters, line feeds and well-formed characters; the first
+// other one is left where it begins.
+static void parse_plain_rows(row *r) {
+  co_text_piece *p = r->piece;
+  const unsigned char *behind = r->at; // of a character of several bytes
+  char delimiter = r->csv->text.base.delimiter;
+  int64_t fields = 0;
+  r->begin = r->field = r->at;
+  for (const unsigned char *block = r->at; p->end - block >= 64; block += 64)
+    for (uint64_t bits = specials(block, delimiter); bits; bits &= bits - 1) {
+      const unsigned char *at = block + __builtin_ctzll(bits);
+      if (*at == (unsigned char)delimiter) {
+        co_text_piece_add(p, (const char *)r->field, (size_t)(at - r->field));
+        r->field = at + 1;
+        fields++;
+      } else if (*at == '\n') {
+        if (!end_plain_row(r, at, fields)) goto other;
+        fields = 0;
+        if (r->at >= p->stop) return;
+      } else if (*at >= 0x80) {
+        size_t length = at < behind ? 1 : co_utf8_length((const char *)at);
+        if (!length) goto other;
+        if (at >= behind) behind = at + length;
+      } else if (*at != '\r' || at[1] != '\n') {
+        goto other;
+      }
+    }
+other:
+  p->cell_count -= fields;
+}
+#else
+static void parse_plain_rows(row *r) {
+  (void)r;
+}
+#endif
+
 static void parse(co_text_piece *p) {
   row r = {.piece = p, .csv = (const csv *)p->rows, .at = p->begin};
+  bool plain = r.csv->header_read && p->most == INT64_MAX;
   for (;;) {
+    if (plain && r.at < p->stop) parse_plain_rows(&r);
     if (!pass_blank_lines(&r)) return;
     if (r.at >= p->stop || p->rows_seen >= p->most || !parse_row(&r)) return;
   }

@@ -42,6 +42,9 @@ const co_carried *co_dataset_carried(const co_dataset *dataset, int64_t *count);
 // SHA-256 over format, schema and the contents' stored checksums: the dataset's identity.
 const char *co_dataset_fingerprint(const co_dataset *dataset);
 
+// Checks the contents of all columns but texts and ignored ones, on all threads, and holds none.
+co_status co_dataset_check_all(co_dataset *dataset);
+
 // A column as one dense array over the rows of its table, mapped or loaded, valid until close: what
 // GATHER reads. *index maps a sample to its row, NULL for the identity. Of an event table a sample
 // has no one row but a range (co_dataset_ranges): asking for its index is an error, pass NULL.

@@ -15,8 +15,34 @@
 
 // ---- checking values ---------------------------------------------------------------------------
 
+enum {
+  CHECKED_AT_ONCE = 1 << 16,  // bytes, within a core's cache
+  RELEASED_AT_ONCE = 16 << 20 // a multiple of the page
+};
+
+// Whether some of the values, or all, may be such that no training could use; quick where none is.
+static bool may_be_bad(const co_column *c, const void *data, int64_t count) {
+  const int32_t *code = data;
+  const float *value = data;
+  bool bad = false;
+  if (c->role == CO_ROLE_WEIGHT) return true;
+  if (c->type == CO_COLUMN_CATEGORY)
+    for (int64_t i = 0; i < count; i++)
+      bad |= (code[i] < -1) | (code[i] >= c->category_count);
+  else if (c->type == CO_COLUMN_BINARY)
+    for (int64_t i = 0; i < count; i++)
+      bad |= (value[i] == value[i]) & (value[i] != 0) & (value[i] != 1);
+  else if (c->type == CO_COLUMN_VECTOR)
+    for (int64_t i = 0; i < count; i++)
+      bad |= !(fabsf(value[i]) < INFINITY);
+  else if (c->type == CO_COLUMN_NUMBER || c->type == CO_COLUMN_DATE)
+    for (int64_t i = 0; i < count; i++)
+      bad |= fabsf(value[i]) == INFINITY;
+  return bad;
+}
+
 // Stops at the first value that no training could use.
-static co_status check_values(const co_dataset *d, const co_column *c, const dataset_column *part) {
+static co_status find_bad(const co_dataset *d, const co_column *c, const dataset_column *part) {
   int64_t width = co_shape_count(&c->shape);
   if (c->type == CO_COLUMN_CATEGORY) {
     const int32_t *code = part->data;
@@ -59,9 +85,35 @@ static co_status corrupt(const co_dataset *d, const char *object) {
   return status;
 }
 
-static co_status check_mapped(const co_dataset *d, const co_column *c, const dataset_column *part) {
-  uint32_t crc = co_crc32c(0, part->data, (size_t)part->rows * part->row_bytes);
-  return crc == part->crc ? check_values(d, c, part) : corrupt(d, part->path);
+static co_status check_values(const co_dataset *d, const co_column *c, const dataset_column *part) {
+  int64_t count = part->rows * co_shape_count(&c->shape);
+  return may_be_bad(c, part->data, count) ? find_bad(d, c, part) : CO_OK;
+}
+
+// Pages that lie in [begin, end) of the map; they come back when they are read again.
+static void release(const unsigned char *begin, const unsigned char *end) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)begin + page - 1) / page;
+  uintptr_t last = (uintptr_t)end / page;
+  if (first < last) madvise((void *)(first * page), (last - first) * page, MADV_DONTNEED);
+}
+
+// What is read once is held in memory only while it is.
+static co_status check_mapped(const co_dataset *d, const co_column *c, const dataset_column *part,
+                              bool once) {
+  size_t bytes = (size_t)part->rows * part->row_bytes, width = co_dtype_size(c->dtype);
+  const unsigned char *from = part->data, *held = from;
+  uint32_t crc = 0;
+  bool bad = false;
+  for (size_t at = 0; at < bytes; at += CHECKED_AT_ONCE) {
+    size_t some = bytes - at < CHECKED_AT_ONCE ? bytes - at : CHECKED_AT_ONCE;
+    crc = co_crc32c(crc, from + at, some);
+    bad |= may_be_bad(c, from + at, (int64_t)(some / width));
+    if (!once || (from + at - held < RELEASED_AT_ONCE && at + some < bytes)) continue;
+    release(held, from + at);
+    held = from + at;
+  }
+  if (crc != part->crc) return corrupt(d, part->path);
+  return bad ? find_bad(d, c, part) : CO_OK;
 }
 
 // ---- loading -----------------------------------------------------------------------------------
@@ -142,7 +194,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   if (mapped && has) {
     part->crc = stored;
     if (c->type != CO_COLUMN_CATEGORY && info->stored_bytes > CO_DATASET_LAZY_BYTES) return CO_OK;
-    CO_RETURN_IF_FAILED(check_mapped(d, c, part));
+    CO_RETURN_IF_FAILED(check_mapped(d, c, part, info->stored_bytes > CO_DATASET_LAZY_BYTES));
   } else {
     if (!mapped) {
       part->data = part->owned = co_alloc_zero(d->ctx, (size_t)part->rows, part->row_bytes);
@@ -211,7 +263,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
   pthread_mutex_lock(&d->mutex);
   if (!atomic_load(&part->ready)) {
     if (d->columns[index].type != CO_COLUMN_TEXT) {
-      status = check_mapped(d, &d->columns[index], part);
+      status = check_mapped(d, &d->columns[index], part, false);
     } else {
       co_h5 *h5 = NULL;
       uint32_t stored = part->crc;
@@ -226,6 +278,24 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
   }
   pthread_mutex_unlock(&d->mutex);
   return status;
+}
+
+co_status co_dataset_check_all(co_dataset *d) {
+  co_error error = {.status = CO_OK};
+  int64_t failed = INT64_MAX;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(co_context_threads(d->ctx))
+  for (int64_t i = 0; i < d->schema.column_count; i++) {
+    const co_column *c = &d->columns[i];
+    bool lazy = c->type != CO_COLUMN_TEXT && c->role != CO_ROLE_IGNORE &&
+                !co_dataset_is_unread(&d->parts[i]) && !atomic_load(&d->parts[i].ready);
+    if (!lazy || check_mapped(d, c, &d->parts[i], true) == CO_OK) continue;
+#pragma omp critical(co_dataset)
+    if (i < failed) {
+      failed = i;
+      co_error_copy(&error);
+    }
+  }
+  return error.status == CO_OK ? CO_OK : co_error_raise(&error);
 }
 
 static co_status load_stored(co_dataset *d, dataset_column *part) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/cell.h"
+
 co_status co_dictionary_create(co_dictionary *out, co_context *ctx) {
   *out = (co_dictionary){.ctx = ctx, .mask = 15};
   CO_RETURN_IF_FAILED(co_arena_create(&out->arena, ctx));
@@ -49,7 +51,7 @@ static uint64_t slot_of(const co_dictionary *d, const char *text, size_t length,
   uint64_t at = hash & d->mask;
   for (; d->slots[at]; at = (at + 1) & d->mask) {
     const co_word *word = &d->words[d->slots[at] - 1];
-    if (word->length == length && memcmp(word->text, text, length) == 0) break;
+    if (word->length == length && co_cell_same_bytes(word->text, text, length)) break;
   }
   return at;
 }

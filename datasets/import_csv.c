@@ -291,52 +291,13 @@ static co_status write_keys(csv_import *m, co_dataset_writer *writer) {
   return status;
 }
 
-static void sort_few(uint64_t *hash, int64_t count) {
-  for (int64_t i = 1; i < count; i++) {
-    uint64_t moved = hash[i];
-    int64_t at = i;
-    for (; at && hash[at - 1] > moved; at--)
-      hash[at] = hash[at - 1];
-    hash[at] = moved;
-  }
-}
-
-// Sorts hashes where they are, by their byte at `shift` and then by the bytes below (P. McIlroy et al.,
-// "Engineering Radix Sort", 1993: American flag sort).
-static void sort_hashes(uint64_t *hash, int64_t count, int shift) {
-  int64_t begin[257] = {0}, next[256];
-  if (count <= 32 || shift < 0) {
-    if (shift >= 0) sort_few(hash, count);
-    return;
-  }
-  for (int64_t i = 0; i < count; i++)
-    begin[(hash[i] >> shift & 0xFF) + 1]++;
-  for (int b = 0; b < 256; b++)
-    begin[b + 1] += begin[b];
-  memcpy(next, begin, sizeof next);
-  for (int b = 0; b < 256; b++)
-    while (next[b] < begin[b + 1]) {
-      uint64_t moved = hash[next[b]];
-      int to = (int)(moved >> shift & 0xFF);
-      hash[next[b]] = hash[next[to]]; // where `to` is `b`, itself
-      hash[next[to]++] = moved;
-    }
-  for (int b = 0; b < 256; b++)
-    sort_hashes(hash + begin[b], begin[b + 1] - begin[b], shift - 8);
-}
-
-static void count_rows(csv_import *m) {
+static co_status count_rows(csv_import *m) {
   co_import_csv_result *result = m->result;
-  int64_t rows = m->survey.rows;
-  for (int64_t i = 0; i < rows; i++)
+  for (int64_t i = 0; i < m->survey.rows; i++)
     result->rows[m->placer.split[i]]++;
   result->duplicates = -1;
-  if (m->key >= 0 || m->options->split.kind == CO_SPLIT_HASH) return;
-  uint64_t *hash = m->placer.hash;
-  sort_hashes(hash, rows, 56);
-  result->duplicates = 0;
-  for (int64_t i = 1; i < rows; i++)
-    result->duplicates += hash[i] == hash[i - 1];
+  if (m->key >= 0 || m->options->split.kind == CO_SPLIT_HASH) return CO_OK;
+  return co_placer_count_repeated(&m->placer, &result->duplicates);
 }
 
 // Rows that cannot be taken go beside the output.
@@ -391,6 +352,33 @@ static co_status read_again(csv_import *m, co_encoder *encoder) {
   return status;
 }
 
+// Rows are counted while their values are written.
+static co_status write_and_count(csv_import *m, co_encoder *encoder) {
+  co_status wrote = CO_OK, counted = CO_OK;
+  co_error error;
+#pragma omp parallel sections num_threads(co_context_threads(m->ctx) > 1 ? 2 : 1)
+  {
+#pragma omp section
+    {
+      wrote = co_encoder_values(encoder, m->values);
+      if (wrote != CO_OK) co_error_copy(&error);
+    }
+#pragma omp section
+    counted = count_rows(m); // can but lack memory
+  }
+  return wrote != CO_OK ? co_error_raise(&error) : counted;
+}
+
+static co_status write_rows(csv_import *m, co_encoder *encoder) {
+  if (has_values(m)) {
+    CO_RETURN_IF_FAILED(co_placer_end(&m->placer));
+    return write_and_count(m, encoder);
+  }
+  CO_RETURN_IF_FAILED(read_again(m, encoder));
+  CO_RETURN_IF_FAILED(co_placer_end(&m->placer));
+  return count_rows(m);
+}
+
 static co_status write_output(csv_import *m) {
   co_status status;
   co_dataset_writer *writer = NULL;
@@ -403,15 +391,17 @@ static co_status write_output(csv_import *m) {
   CO_TRY(write_keys(m, writer));
   CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, m->found.table, m->columns, m->column_count,
                           m->survey.rows));
-  CO_TRY(has_values(m) ? co_encoder_values(&encoder, m->values) : read_again(m, &encoder));
-  CO_TRY(co_placer_end(&m->placer));
+  CO_TRY(write_rows(m, &encoder));
   CO_TRY(co_import_joins_write(&m->joins, writer, m->found.table, &m->result->joins));
   m->result->join_count = m->joins.count;
   CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL,
                                    m->placer.split));
-  count_rows(m);
   CO_TRY(write_source(m, writer));
   CO_TRY(co_reject_file_commit(m->reject_file));
+  co_encoder_free(&encoder); // what is not needed while the dataset is checked
+  co_placer_free(&m->placer);
+  co_values_free(m->values);
+  m->values = NULL;
   co_atomic_file *temporary = m->options->temporary;
   CO_TRY(temporary ? co_dataset_writer_commit_temporary(writer, m->result->fingerprint, temporary)
                    : co_dataset_writer_commit(writer, m->result->fingerprint));

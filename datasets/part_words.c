@@ -3,9 +3,10 @@
 
 #include <string.h>
 
+#include "datasets/cell.h"
 #include "datasets/dictionary.h"
 
-enum { FEWEST_SLOTS = 64 };
+enum { FEWEST_SLOTS = 64, SHORT = 16 };
 
 void co_part_words_free(co_part_words *w, co_context *ctx) {
   co_free(ctx, w->words);
@@ -14,9 +15,8 @@ void co_part_words_free(co_part_words *w, co_context *ctx) {
 }
 
 static co_status make_slots(co_part_words *w, co_context *ctx, uint64_t slots) {
-  uint32_t *made = co_alloc_zero(ctx, slots, sizeof *made);
+  co_part_slot *made = co_alloc_zero(ctx, slots, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
-  co_free(ctx, w->slots);
   w->slots = made;
   w->mask = slots - 1;
   return CO_OK;
@@ -24,40 +24,84 @@ static co_status make_slots(co_part_words *w, co_context *ctx, uint64_t slots) {
 
 co_status co_part_words_clear(co_part_words *w, co_context *ctx) {
   w->count = 0;
+  w->last = NULL;
   if (!w->slots) return make_slots(w, ctx, FEWEST_SLOTS);
   memset(w->slots, 0, (w->mask + 1) * sizeof *w->slots);
   return CO_OK;
 }
 
-static uint64_t slot_of(const co_part_words *w, const co_cell *cell, uint64_t hash) {
-  uint64_t at = hash & w->mask;
-  for (; w->slots[at]; at = (at + 1) & w->mask) {
-    const co_part_word *word = &w->words[w->slots[at] - 1];
-    if (word->hash == hash && word->cell.length == cell->length &&
-        memcmp(word->cell.text, cell->text, cell->length) == 0)
+// What a text is told by. Short ones by all of their bytes, some of them twice.
+static co_part_slot slot_for(const co_cell *cell) {
+  co_part_slot s = {.length = (uint32_t)cell->length};
+  const char *text = cell->text;
+  size_t n = cell->length;
+  if (n > SHORT) {
+    s.first = co_dictionary_hash(text, n);
+  } else if (n >= 8) {
+    memcpy(&s.first, text, 8);
+    memcpy(&s.last, text + n - 8, 8);
+  } else if (n >= 4) {
+    memcpy(&s.first, text, 4);
+    memcpy(&s.last, text + n - 4, 4);
+  } else {
+    for (size_t i = 0; i < n; i++)
+      s.first = s.first << 8 | (unsigned char)text[i];
+  }
+  return s;
+}
+
+static uint64_t hash_of(const co_part_slot *s) {
+  uint64_t hash = (s->first ^ s->length) * UINT64_C(0x9E3779B97F4A7C15);
+  hash = (hash ^ hash >> 32 ^ s->last) * UINT64_C(0x9E3779B97F4A7C15);
+  return hash ^ hash >> 32;
+}
+
+static co_part_slot *find(const co_part_words *w, const co_part_slot *wanted, const co_cell *cell) {
+  uint64_t at = hash_of(wanted) & w->mask;
+  for (; w->slots[at].word; at = (at + 1) & w->mask) {
+    const co_part_slot *s = &w->slots[at];
+    if (s->first == wanted->first && s->last == wanted->last && s->length == wanted->length &&
+        (cell->length <= SHORT ||
+         memcmp(w->words[s->word - 1].cell.text, cell->text, cell->length) == 0))
       break;
   }
-  return at;
+  return &w->slots[at];
 }
 
 static co_status widen(co_part_words *w, co_context *ctx) {
-  CO_RETURN_IF_FAILED(make_slots(w, ctx, 2 * (w->mask + 1)));
-  for (int64_t i = 0; i < w->count; i++)
-    w->slots[slot_of(w, &w->words[i].cell, w->words[i].hash)] = (uint32_t)i + 1;
+  co_part_slot *before = w->slots;
+  uint64_t slots = w->mask + 1;
+  CO_RETURN_IF_FAILED(make_slots(w, ctx, 2 * slots));
+  for (uint64_t i = 0; i < slots; i++) {
+    if (!before[i].word) continue;
+    co_part_slot *to = find(w, &before[i], &w->words[before[i].word - 1].cell);
+    *to = before[i];
+    if (w->last == &before[i]) w->last = to;
+  }
+  co_free(ctx, before);
   return CO_OK;
 }
 
 co_status co_part_words_add(co_part_words *w, co_context *ctx, const co_cell *cell, int64_t row,
                             uint32_t *index) {
-  uint64_t hash = co_dictionary_hash(cell->text, cell->length), at = slot_of(w, cell, hash);
-  if (w->slots[at]) {
-    *index = w->slots[at] - 1;
-    w->words[*index].count++;
+  co_part_slot wanted = slot_for(cell), *slot = find(w, &wanted, cell);
+  w->last = slot;
+  if (slot->word) {
+    *index = slot->word - 1;
+    slot->count++;
     return CO_OK;
   }
   CO_RETURN_IF_FAILED(co_grow(ctx, (void **)&w->words, &w->capacity, w->count, sizeof *w->words));
   *index = (uint32_t)w->count;
-  w->words[w->count++] = (co_part_word){.cell = *cell, .hash = hash, .count = 1, .row = row};
-  w->slots[at] = (uint32_t)w->count;
+  uint64_t hash = co_dictionary_hash(cell->text, cell->length);
+  w->words[w->count++] = (co_part_word){.cell = *cell, .hash = hash, .row = row};
+  wanted.word = (uint32_t)w->count;
+  wanted.count = 1;
+  *slot = wanted;
   return 2 * (uint64_t)w->count > w->mask ? widen(w, ctx) : CO_OK;
+}
+
+void co_part_words_end(co_part_words *w) {
+  for (uint64_t i = 0; i <= w->mask; i++)
+    if (w->slots[i].word) w->words[w->slots[i].word - 1].count = w->slots[i].count;
 }

@@ -38,16 +38,28 @@ static uint8_t split_of_file(const co_placer *p, int64_t file, uint64_t hash) {
   return (uint8_t)(validates ? CO_SPLIT_VALIDATION : split);
 }
 
+static void free_part(const co_placer *p, co_placed_part *o) {
+  co_free(p->ctx, o->hash);
+  co_free(p->ctx, o->class_);
+  co_free(p->ctx, o->end);
+  o->hash = NULL;
+  o->class_ = NULL;
+  o->end = NULL;
+  o->room = 0;
+}
+
 void co_placer_free(co_placer *p) {
   if (!p->ctx) return;
   co_free(p->ctx, p->hash);
   co_free(p->ctx, p->split);
   co_free(p->ctx, p->class_);
   co_free(p->ctx, p->hashed);
+  co_free(p->ctx, p->hashed_columns);
   for (int i = 0; i < CO_ROWS_MAX_SLOTS; i++) {
-    co_free(p->ctx, p->part_hash[i]);
-    co_free(p->ctx, p->part_class[i]);
+    free_part(p, &p->parts[i]);
+    co_free(p->ctx, p->parts[i].text);
   }
+  *p = (co_placer){0};
 }
 
 // ---- while they are surveyed -------------------------------------------------------------------
@@ -58,48 +70,74 @@ static co_status begin(void *user, const co_survey *survey) {
   int64_t by = -1;
   p->rows = 0;
   p->likely_target = -1;
-  if (!p->hashed) p->hashed = co_alloc_zero(p->ctx, (size_t)survey->column_count, 1);
-  if (!p->hashed) return CO_ERR_MEMORY;
+  p->hashed_count = 0;
+  size_t columns = (size_t)survey->column_count;
+  if (!p->hashed) p->hashed = co_alloc_zero(p->ctx, columns, sizeof *p->hashed);
+  if (!p->hashed_columns)
+    p->hashed_columns = co_alloc_zero(p->ctx, columns, sizeof *p->hashed_columns);
+  if (!p->hashed || !p->hashed_columns) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < survey->column_count; i++) {
     const co_column_survey *c = &survey->columns[i];
     bool named = by_column ? !strcmp(c->name, p->rule->column) : c->recipe.role == CO_RECIPE_KEY;
     if (by < 0 && named) by = i;
     if (p->likely_target < 0 && c->recipe.role == CO_RECIPE_TARGET) p->likely_target = i;
   }
-  for (int64_t i = 0; i < survey->column_count; i++)
-    p->hashed[i] =
-        by >= 0 ? i == by : survey->likely[i] && survey->columns[i].recipe.role != CO_RECIPE_WEIGHT;
+  for (int64_t i = 0; i < survey->column_count; i++) {
+    bool used = survey->likely[i] && survey->columns[i].recipe.role != CO_RECIPE_WEIGHT;
+    p->hashed[i] = by >= 0 ? i == by : used;
+    if (p->hashed[i]) p->hashed_columns[p->hashed_count++] = i;
+  }
   return CO_OK;
 }
 
-static co_status make_room(co_placer *p, int slot, int64_t rows) {
-  if (rows <= p->room[slot]) return CO_OK;
-  co_free(p->ctx, p->part_hash[slot]);
-  co_free(p->ctx, p->part_class[slot]);
-  p->room[slot] = 0;
-  p->part_hash[slot] = co_alloc(p->ctx, (size_t)rows * sizeof *p->hash);
-  p->part_class[slot] = co_alloc(p->ctx, (size_t)rows * sizeof *p->class_);
-  if (!p->part_hash[slot] || !p->part_class[slot]) return CO_ERR_MEMORY;
-  p->room[slot] = rows;
+static co_status make_room(co_placer *p, co_placed_part *o, int64_t rows) {
+  if (rows <= o->room) return CO_OK;
+  free_part(p, o);
+  o->hash = co_alloc(p->ctx, (size_t)rows * sizeof *o->hash);
+  o->class_ = co_alloc(p->ctx, (size_t)rows * sizeof *o->class_);
+  o->end = co_alloc(p->ctx, (size_t)rows * sizeof *o->end);
+  if (!o->hash || !o->class_ || !o->end) return CO_ERR_MEMORY;
+  o->room = rows;
+  return CO_OK;
+}
+
+// The cells that count of all rows, one behind the other.
+static co_status join_cells(co_placer *p, co_placed_part *o, const co_scan_part *part) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < part->rows.count; i++)
+    for (int64_t k = 0; k < p->hashed_count; k++)
+      bytes += co_part_cell(part, i, p->hashed_columns[k])->length + 1;
+  if (bytes > o->text_room) {
+    co_free(p->ctx, o->text);
+    o->text_room = 0;
+    if (!(o->text = co_alloc(p->ctx, bytes))) return CO_ERR_MEMORY;
+    o->text_room = bytes;
+  }
+  char *to = o->text;
+  for (int64_t i = 0; i < part->rows.count; i++) {
+    for (int64_t k = 0; k < p->hashed_count; k++) {
+      const co_cell *cell = co_part_cell(part, i, p->hashed_columns[k]);
+      size_t length = co_cell_is_missing(cell) ? 0 : cell->length;
+      memcpy(to, cell->text, length);
+      to[length] = '\x1f';
+      to += length + 1;
+    }
+    o->end[i] = (size_t)(to - o->text);
+  }
   return CO_OK;
 }
 
 static co_status hash_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
   co_placer *p = user;
-  co_text content;
+  co_placed_part *o = &p->parts[slot];
+  int64_t count = part->rows.count;
   (void)scan;
-  CO_RETURN_IF_FAILED(make_room(p, slot, part->rows.count));
-  co_text_init(&content, p->ctx);
-  for (int64_t i = 0; i < part->rows.count && content.status == CO_OK; i++) {
-    content.length = 0;
-    for (int64_t c = 0; c < p->survey->column_count; c++)
-      if (p->hashed[c]) append_cell(&content, co_part_cell(part, i, c));
-    p->part_hash[slot][i] = hash_cells(p, &content);
-    if (is_stratified(p) && p->likely_target >= 0)
-      p->part_class[slot][i] = class_of(co_part_cell(part, i, p->likely_target));
-  }
-  co_text_free(&content);
-  return content.status;
+  CO_RETURN_IF_FAILED(make_room(p, o, count));
+  CO_RETURN_IF_FAILED(join_cells(p, o, part));
+  co_hash64_each(p->seed, o->text, o->end, count, o->hash);
+  for (int64_t i = 0; i < count && is_stratified(p) && p->likely_target >= 0; i++)
+    o->class_[i] = class_of(co_part_cell(part, i, p->likely_target));
+  return CO_OK;
 }
 
 static co_status widen(co_placer *p, int64_t rows) {
@@ -125,9 +163,9 @@ static co_status keep_part(void *user, int slot, const co_scan *scan, const co_s
   int64_t count = part->rows.count;
   (void)scan;
   CO_RETURN_IF_FAILED(widen(p, p->rows + count));
-  memcpy(p->hash + p->rows, p->part_hash[slot], (size_t)count * sizeof *p->hash);
+  memcpy(p->hash + p->rows, p->parts[slot].hash, (size_t)count * sizeof *p->hash);
   if (is_stratified(p))
-    memcpy(p->class_ + p->rows, p->part_class[slot], (size_t)count * sizeof *p->class_);
+    memcpy(p->class_ + p->rows, p->parts[slot].class_, (size_t)count * sizeof *p->class_);
   for (int64_t i = p->rows; i < p->rows + count; i++)
     p->split[i] = p->file_splits ? split_of_file(p, part->file, p->hash[i])
                                  : (uint8_t)co_split_of_hash(p->rule, p->hash[i]);
@@ -260,4 +298,66 @@ co_status co_placer_end(co_placer *p) {
   return is_stratified(p)
              ? co_split_stratified(p->rule, p->ctx, p->rows, p->hash, p->class_, p->split)
              : CO_OK;
+}
+
+// ---- rows that repeat others -------------------------------------------------------------------
+
+enum { MOST_IN_TABLE = 1 << 17 };
+
+// Parts hashes by their byte at `shift`, where they are: begin[b] to begin[b + 1] have b (P. McIlroy et
+// al., "Engineering Radix Sort", 1993: American flag sort).
+static void part_hashes(uint64_t *hash, int64_t count, int shift, int64_t begin_[257]) {
+  int64_t next[256];
+  memset(begin_, 0, 257 * sizeof *begin_);
+  for (int64_t i = 0; i < count; i++)
+    begin_[(hash[i] >> shift & 0xFF) + 1]++;
+  for (int b = 0; b < 256; b++)
+    begin_[b + 1] += begin_[b];
+  memcpy(next, begin_, sizeof next);
+  for (int b = 0; b < 256; b++)
+    while (next[b] < begin_[b + 1]) {
+      uint64_t moved = hash[next[b]];
+      int to = (int)(moved >> shift & 0xFF);
+      hash[next[b]] = hash[next[to]]; // where `to` is `b`, itself
+      hash[next[to]++] = moved;
+    }
+}
+
+// By a table of those seen, in which 0 is a free slot.
+static int64_t count_by_table(const uint64_t *hash, int64_t count, uint64_t *table) {
+  uint64_t mask = 15;
+  int64_t repeated = 0, zeros = 0;
+  while (mask < 2 * (uint64_t)count)
+    mask = 2 * mask + 1;
+  memset(table, 0, (size_t)(mask + 1) * sizeof *table);
+  for (int64_t i = 0; i < count; i++) {
+    if (!hash[i]) {
+      repeated += zeros++ > 0;
+      continue;
+    }
+    uint64_t at = hash[i] & mask;
+    while (table[at] && table[at] != hash[i])
+      at = (at + 1) & mask;
+    repeated += table[at] != 0;
+    table[at] = hash[i];
+  }
+  return repeated;
+}
+
+static int64_t count_repeated(uint64_t *hash, int64_t count, int shift, uint64_t *table) {
+  int64_t begin_[257], repeated = 0;
+  if (count <= MOST_IN_TABLE) return count_by_table(hash, count, table);
+  if (shift < 0) return count - 1; // all are the same
+  part_hashes(hash, count, shift, begin_);
+  for (int b = 0; b < 256; b++)
+    repeated += count_repeated(hash + begin_[b], begin_[b + 1] - begin_[b], shift - 8, table);
+  return repeated;
+}
+
+co_status co_placer_count_repeated(co_placer *p, int64_t *out) {
+  uint64_t *table = co_alloc(p->ctx, 4 * MOST_IN_TABLE * sizeof *table);
+  if (!table) return CO_ERR_MEMORY;
+  *out = count_repeated(p->hash, p->rows, 56, table);
+  co_free(p->ctx, table);
+  return CO_OK;
 }

@@ -12,6 +12,16 @@
 extern "C" {
 #endif
 
+// Rows in work by one thread.
+typedef struct co_placed_part {
+  uint64_t *hash;
+  int32_t *class_;
+  size_t *end; // of each row in `text`
+  int64_t room;
+  char *text;
+  size_t text_room;
+} co_placed_part;
+
 typedef struct co_placer {
   co_context *ctx;
   const co_split_rule *rule;
@@ -28,10 +38,9 @@ typedef struct co_placer {
   int64_t rows;
   // For the survey.
   bool *hashed; // columns that were likely to be
-  uint64_t *part_hash[CO_ROWS_MAX_SLOTS];
-  int32_t *part_class[CO_ROWS_MAX_SLOTS];
-  int64_t room[CO_ROWS_MAX_SLOTS];
-  int64_t capacity, likely_target;
+  int64_t *hashed_columns, hashed_count;
+  int64_t likely_target, capacity;
+  co_placed_part parts[CO_ROWS_MAX_SLOTS];
 } co_placer;
 
 void co_placer_free(co_placer *placer);
@@ -45,6 +54,8 @@ co_status co_placer_begin(co_placer *placer, int64_t rows);
 co_status co_placer_block(co_placer *placer, const co_scan *scan, const co_scan_block *block);
 // Once all rows are placed.
 co_status co_placer_end(co_placer *placer);
+// How many rows have the hash of an earlier one; the hashes are gone then. Only CO_ERR_MEMORY.
+co_status co_placer_count_repeated(co_placer *placer, int64_t *out);
 
 #ifdef __cplusplus
 }

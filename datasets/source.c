@@ -30,19 +30,24 @@ static co_status wrong(const co_source *s, const char *what, const char *detail)
                     detail ? detail : "");
 }
 
+static co_status read_stored(co_source *s, unsigned char *out, size_t bytes, size_t *got) {
+  ssize_t some;
+  do
+    some = read(s->fd, out, bytes);
+  while (some < 0 && errno == EINTR);
+  *got = 0;
+  if (some < 0) return co_fail_errno(CO_ERR_DATA, errno, "cannot read '%s'", s->path);
+  *got = (size_t)some;
+  s->position += some;
+  if (!s->unhashed) co_sha256_update(&s->hash, out, *got);
+  return CO_OK;
+}
+
 // Refills the input buffer; at the end of the file it stays empty.
 static co_status refill(co_source *s) {
   if (s->at < s->end) return CO_OK;
-  ssize_t got;
-  do
-    got = read(s->fd, s->input, INPUT_BYTES);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return co_fail_errno(CO_ERR_DATA, errno, "cannot read '%s'", s->path);
-  s->at = 0;
-  s->end = (size_t)got;
-  s->position += got;
-  if (!s->unhashed) co_sha256_update(&s->hash, s->input, s->end);
-  return CO_OK;
+  s->at = s->end = 0;
+  return read_stored(s, s->input, INPUT_BYTES, &s->end);
 }
 
 static voidpf z_allocate(voidpf ctx, uInt items, uInt size) {
@@ -95,13 +100,13 @@ void co_source_close(co_source *s) {
 }
 
 static co_status read_plain(co_source *s, unsigned char *out, size_t bytes, size_t *got) {
+  size_t some = s->end - s->at < bytes ? s->end - s->at : bytes;
+  memcpy(out, s->input + s->at, some);
+  s->at += some;
+  *got = some;
   while (*got < bytes) {
-    CO_RETURN_IF_FAILED(refill(s));
-    size_t some = s->end - s->at;
+    CO_RETURN_IF_FAILED(read_stored(s, out + *got, bytes - *got, &some));
     if (!some) break;
-    if (some > bytes - *got) some = bytes - *got;
-    memcpy(out + *got, s->input + s->at, some);
-    s->at += some;
     *got += some;
   }
   return CO_OK;

@@ -27,6 +27,8 @@ static co_status keep_values(co_survey *s, const co_column_part *columns, int64_
   for (int64_t i = 0; i < s->column_count; i++)
     s->kept[i] = (co_column_values){.kind = s->likely[i] ? columns[i].kind : CO_VALUES_UNKNOWN,
                                     .values = columns[i].values,
+                                    .wide = columns[i].found.wide || columns[i].found.large.row ||
+                                            columns[i].kind == CO_VALUES_DATES,
                                     .word_of = columns[i].word_of,
                                     .word_count = columns[i].words.count};
   return co_values_append(s->values, rows, s->kept);

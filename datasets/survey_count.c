@@ -71,7 +71,8 @@ static void count_few(co_column_survey *f, double value, int64_t count, const co
   f->few_count++;
 }
 
-static void count_number(co_column_survey *f, double value, int64_t count, const co_cell *cell) {
+static inline void count_number(co_column_survey *f, double value, int64_t count,
+                                const co_cell *cell) {
   f->numbers += count;
   f->fractions |= fabs(value) < 0x1p53 && value != (double)(int64_t)value;
   f->wide |= (double)(float)value != value;
@@ -123,10 +124,23 @@ static void count_missing(const counting *w, int64_t row, const co_cell *cell) {
 }
 
 // Columns are often sorted by something: what stands in the row before may stand here, too.
-static bool is_same(const co_cell *a, const co_cell *b) {
+static inline bool is_same(const co_cell *a, const co_cell *b) {
   return a->length == b->length && a->length && *a->text == *b->text &&
          a->text[a->length - 1] == b->text[b->length - 1] &&
-         memcmp(a->text, b->text, a->length) == 0;
+         co_cell_same_bytes(a->text, b->text, a->length);
+}
+
+// Whether it pays to look: at first, and as long as a quarter are alike.
+typedef struct likeness {
+  int64_t looked, alike;
+} likeness;
+
+static inline bool repeats(likeness *l, const co_cell *a, const co_cell *b) {
+  if (l->looked >= 64 && 4 * l->alike < l->looked) return false;
+  bool same = is_same(a, b);
+  l->looked++;
+  l->alike += same;
+  return same;
 }
 
 static co_status make_room(const counting *w) {
@@ -150,12 +164,15 @@ typedef struct plain_run {
   int64_t row, count; // of equal ones that follow each other
 } plain_run;
 
-static void end_run(const counting *w, plain_run *run) {
+static inline void end_run(const counting *w, plain_run *run) {
   if (!run->count) return;
   const co_cell *cell = &run->cell;
   if (cell->length >= 13 || *cell->text == '+')
     w->out->found.personal[co_personal_kind(cell)] += run->count;
-  count_value(w, run->row, cell, run->kind, run->value, run->count);
+  if (run->kind == CO_CELL_NUMBER)
+    count_number(&w->out->found, run->value, run->count, cell);
+  else
+    count_value(w, run->row, cell, run->kind, run->value, run->count);
   run->count = 0;
 }
 
@@ -178,10 +195,11 @@ static co_status count_plain(counting *w, bool *plain) {
   double *values = p->values;
   bool given = w->column->recipe.type == CO_RECIPE_DATE;
   plain_run run = {.count = 0};
+  likeness alike = {0};
   *plain = true;
   for (int64_t i = 0; i < w->part->rows.count; i++) {
     co_cell *cell = co_part_cell(w->part, i, w->index);
-    if (run.count && is_same(cell, &run.field)) {
+    if (run.count && repeats(&alike, cell, &run.field)) {
       cell->text += run.cell.text - run.field.text;
       cell->length = run.cell.length;
       values[i] = run.value;
@@ -249,14 +267,15 @@ static co_status count_words(const counting *w) {
   co_column_part *p = w->out;
   uint32_t *values = p->values, word = 0;
   co_cell field = {0}, trimmed = {0};
+  likeness alike = {0};
   p->kind = CO_VALUES_NONE;
   CO_RETURN_IF_FAILED(co_part_words_clear(&p->words, w->survey->ctx));
   for (int64_t i = 0; i < w->part->rows.count; i++) {
     co_cell *cell = co_part_cell(w->part, i, w->index);
-    if (i != w->trimmed && is_same(cell, &field)) {
+    if (i != w->trimmed && repeats(&alike, cell, &field)) {
       cell->text += trimmed.text - field.text;
       cell->length = trimmed.length;
-      p->words.words[word].count++;
+      co_part_words_repeat(&p->words);
       values[i] = word;
     } else {
       co_cell as_it_stands = *cell;
@@ -272,8 +291,9 @@ static co_status count_words(const counting *w) {
       trimmed = *cell;
       values[i] = word;
     }
-    if (p->words.words[word].count > 1 && p->repeated_key < 0) p->repeated_key = i;
+    if (p->words.last->count > 1 && p->repeated_key < 0) p->repeated_key = i;
   }
+  co_part_words_end(&p->words);
   if (p->words.count) p->kind = CO_VALUES_WORDS;
   return count_different(w);
 }

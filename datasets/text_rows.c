@@ -15,26 +15,19 @@ enum {
 
 // ---- pieces ------------------------------------------------------------------------------------
 
-void co_text_piece_add(co_text_piece *p, const char *text, size_t length) {
-  if (p->cell_count == p->cell_capacity && p->status == CO_OK)
-    p->status = co_grow(p->rows->base.ctx, (void **)&p->cells, &p->cell_capacity, p->cell_count,
-                        sizeof *p->cells);
-  if (p->status == CO_OK) p->cells[p->cell_count++] = (co_cell){text, length};
+void co_text_piece_widen(co_text_piece *p) {
+  co_context *ctx = p->rows->base.ctx;
+  if (p->status == CO_OK)
+    p->status =
+        co_grow(ctx, (void **)&p->cells, &p->cell_capacity, p->cell_count, sizeof *p->cells);
+  if (p->status == CO_OK)
+    p->status = co_grow(ctx, (void **)&p->places, &p->capacity, p->count, sizeof *p->places);
 }
 
 static co_row_place place_of(co_text_piece *p, const unsigned char *begin, const unsigned char *end,
                              int64_t line) {
   return (co_row_place){
       .row = ++p->rows_seen, .line = line, .raw = {(const char *)begin, (size_t)(end - begin)}};
-}
-
-void co_text_piece_end_row(co_text_piece *p, const unsigned char *begin, const unsigned char *end,
-                           int64_t line) {
-  co_context *ctx = p->rows->base.ctx;
-  co_row_place place = place_of(p, begin, end, line);
-  if (p->status == CO_OK)
-    p->status = co_grow(ctx, (void **)&p->places, &p->capacity, p->count, sizeof *p->places);
-  if (p->status == CO_OK) p->places[p->count++] = place;
 }
 
 void co_text_piece_reject(co_text_piece *p, const unsigned char *begin, const unsigned char *end,

@@ -81,11 +81,21 @@ co_status co_text_piece_parse(const co_text_rows *rows, co_text_piece *piece);
 
 // ---- for parsers -------------------------------------------------------------------------------
 
+void co_text_piece_widen(co_text_piece *piece); // makes room for another cell and row
 // Adds a cell to the row in work; the row becomes one by co_text_piece_end_row.
-void co_text_piece_add(co_text_piece *piece, const char *text, size_t length);
+static inline void co_text_piece_add(co_text_piece *piece, const char *text, size_t length) {
+  if (piece->cell_count == piece->cell_capacity) co_text_piece_widen(piece);
+  if (piece->status == CO_OK) piece->cells[piece->cell_count++] = (co_cell){text, length};
+}
 // Ends a row whose text is [begin, end), on a line counted from the piece's begin.
-void co_text_piece_end_row(co_text_piece *piece, const unsigned char *begin,
-                           const unsigned char *end, int64_t line);
+static inline void co_text_piece_end_row(co_text_piece *piece, const unsigned char *begin,
+                                         const unsigned char *end, int64_t line) {
+  if (piece->count == piece->capacity) co_text_piece_widen(piece);
+  piece->rows_seen++;
+  if (piece->status == CO_OK)
+    piece->places[piece->count++] =
+        (co_row_place){piece->rows_seen, line, {(const char *)begin, (size_t)(end - begin)}};
+}
 // Ends it as a bad one: its cells are dropped. `hint` may be NULL; both are copied.
 void co_text_piece_reject(co_text_piece *piece, const unsigned char *begin,
                           const unsigned char *end, int64_t line, int64_t column,

@@ -87,13 +87,6 @@ int64_t co_values_rows(const co_values *v) {
 
 // ---- packing -----------------------------------------------------------------------------------
 
-static bool are_floats(const double *value, int64_t count) {
-  bool all = true;
-  for (int64_t i = 0; i < count; i++)
-    all &= (double)(float)value[i] == value[i] || value[i] != value[i];
-  return all;
-}
-
 static packed plan(const co_column_values *c, int64_t rows, size_t *bytes) {
   packed p = {.kind = c->kind};
   if (c->kind == CO_VALUES_WORDS) {
@@ -102,7 +95,7 @@ static packed plan(const co_column_values *c, int64_t rows, size_t *bytes) {
     p.map = *bytes;
     *bytes += (size_t)p.words * sizeof(uint32_t);
   } else if (c->kind == CO_VALUES_NUMBERS || c->kind == CO_VALUES_DATES) {
-    p.width = are_floats(c->values, rows) ? 4 : 8;
+    p.width = c->wide ? 8 : 4;
   }
   p.at = *bytes;
   *bytes += ((size_t)p.width * (size_t)rows + 7) / 8 * 8;

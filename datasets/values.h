@@ -25,6 +25,7 @@ typedef enum co_value_kind {
 typedef struct co_column_values {
   co_value_kind kind;
   const void *values;      // double, NaN = missing; or uint32_t, CO_NO_WORD = missing
+  bool wide;               // float may not hold all numbers
   const uint32_t *word_of; // of words: the column's for each of the `word_count` here
   int64_t word_count;
 } co_column_values;

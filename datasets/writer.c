@@ -318,14 +318,7 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   co_dataset *dataset;
   co_status status = co_dataset_open(&dataset, w->ctx, w->file.temporary);
   if (status != CO_OK) return status;
-  const co_schema *schema = co_dataset_schema(dataset);
-  for (int64_t i = 0; i < schema->column_count && status == CO_OK; i++) {
-    const void *data;
-    int64_t rows;
-    const co_column *c = &schema->columns[i];
-    if (c->type != CO_COLUMN_TEXT && c->role != CO_ROLE_IGNORE)
-      status = co_dataset_column(dataset, c->name, &data, &rows, NULL);
-  }
+  status = co_dataset_check_all(dataset);
   if (fingerprint) snprintf(fingerprint, 65, "%s", co_dataset_fingerprint(dataset));
   co_dataset_close(dataset);
   return status;

@@ -247,7 +247,7 @@ typedef struct cohort_predict_options {
   const char *output, *format, *table, *if_exists;
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
   // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, rank,
-  // percentile, decile. Rank 1, the first percentile and decile have the highest scores; rows of equal
+  // percentile, decile, reconstruction_error, embedding. Rank 1, the first percentile and decile have the highest scores; rows of equal
   // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
   // what the outputs' types have.
   const char *const *columns;

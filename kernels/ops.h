@@ -172,6 +172,13 @@ extern "C" {
     .bf16 = "x ->", .follows = true, .why = "several rows become one")                             \
   X(REPEAT, repeat, (x), (y), "", "",                                                              \
     .types = "x:any y:any", .why = "targets of several members")                                   \
+  X(COLUMN_LOSS, column_loss, (x, target, columns), (y),                                           \
+    "COLUMN_LOSS_BACKWARD x target columns dy -> dx", "",                                          \
+    .types = "columns:i32", .why = "goes through the columns of each row")                         \
+  X(COLUMN_LOSS_BACKWARD, column_loss_backward, (x, target, columns, dy), (dx), "", "",            \
+    .types = "columns:i32", .accumulate = "dx", .why = "goes through the columns of each row")     \
+  X(SWAP_NOISE, swap_noise, (x, step), (y), "", "x -> y",                                          \
+    .types = "x:any step:u8 y:any", .why = "values of other rows")                                 \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -182,6 +189,8 @@ extern "C" {
   X(POINTWISE_LOSS, pointwise_loss, (x, target, weight, step), (loss, sum, dx), "", "",            \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
     .why = "needs whole rows; makes loss and gradient")                                            \
+  X(ROW_MEANS, row_means, (x, weight), (sums), "", "",                                             \
+    .types = "sums:f64", .accumulate = "sums", .why = "a metric beside the loss")                  \
   X(CATEGORICAL_HITS, categorical_hits, (x, target, weight), (sums), "", "",                       \
     .types = "target:i32 sums:f64", .bf16 = "x ->", .follows = true, .accumulate = "sums",         \
     .why = "a metric beside the loss")                                                             \
@@ -338,6 +347,15 @@ extern "C" {
 //                softmax(x), back as its logarithm (CO_LINK_SOFTMAX).
 // REPEAT         x (N, …) of any type, K = attr.members: y (N K, …), row n K + k = x[n], of reals times
 //                attr.factor.
+// COLUMN_LOSS    how far x (N, W) is from columns of several kinds, target (N, V), columns i32 (F, 4) =
+//                {begin in x, begin in target, size, kind}: y (N, F) = of kind CO_PART_VALUES the
+//                mean over size of (x - t)²; CO_PART_LOGITS the mean over size of the cross-entropy
+//                log(1 + exp(x)) - t x; CO_PART_CLASSES -log softmax(x)[t], of size logits and one
+//                target, the number of the class (another than 0 … size - 1 gives NaN). Each number of
+//                x is one column's.
+// SWAP_NOISE     (denoising autoencoders of tables: Jahrer 2017) x (N, …) of any type, element e counted
+//                as in DROPOUT: y = x of row (bits(seed, 2 e + 1, step, purpose) N) >> 32 in the same
+//                place where uniform(seed, 2 e, step, purpose) < rate, else x.
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
@@ -350,13 +368,15 @@ extern "C" {
 //                sum f64 (1) = sum_n weight loss; dx = weight inv_norm l'(x, t) / row size. Rows of
 //                weight 0: loss 0, dx 0, even where the target is NaN. The target may have one number
 //                a row, which then goes with all of the prediction's. l by attr.pointwise:
-//                SQUARED (x - t)²; ABSOLUTE |x - t|; HUBER (x - t)² / 2 up to |x - t| = delta, beyond
+//                GIVEN x, which is a loss already; SQUARED (x - t)²; ABSOLUTE |x - t|; HUBER (x - t)² / 2 up to |x - t| = delta, beyond
 //                it delta (|x - t| - delta / 2) (Huber 1964); QUANTILE max(q (t - x), (q - 1) (t - x))
 //                where q = levels[i], i the place in the row, of which there are level_count (Koenker &
 //                Bassett 1978); HINGE max(0, 1 - (2 t - 1) x); BINARY of logits: positive_weight t'
 //                (1 - s)^gamma log(1 + exp(-x)) + (1 - t') s^gamma log(1 + exp(x)) where s =
 //                sigmoid(x) and t' = t (1 - label_smoothing) + label_smoothing / 2: the cross-entropy,
 //                for gamma > 0 the focal loss (Lin et al. 2017). At kinks: the slope 0.
+// ROW_MEANS      x (N, …), weight (N): sums f64 (2) = {sum of weight times the mean of the row, sum of
+//                weight}; rows of weight 0 are not read.
 // CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
 //                first arg max of x equals target, sum of weight}.
 // GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
@@ -449,6 +469,9 @@ typedef enum co_function {
   CO_FUNCTION_LEAKY_RELU
 } co_function;
 
+// Of a column of COLUMN_LOSS.
+typedef enum co_part { CO_PART_VALUES, CO_PART_LOGITS, CO_PART_CLASSES } co_part;
+
 // Of MEMBER_MEAN.
 typedef enum co_link { CO_LINK_NONE, CO_LINK_SIGMOID, CO_LINK_SOFTMAX } co_link;
 
@@ -459,7 +482,8 @@ typedef enum co_pointwise {
   CO_POINTWISE_HUBER,
   CO_POINTWISE_QUANTILE,
   CO_POINTWISE_HINGE,
-  CO_POINTWISE_BINARY
+  CO_POINTWISE_BINARY,
+  CO_POINTWISE_GIVEN
 } co_pointwise;
 enum { CO_MAX_QUANTILES = 16 };
 
@@ -471,18 +495,18 @@ typedef struct co_op_attr {
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
   double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
-  double rate;              // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD
-  double fill;              // SHIFTED_CROP, INPUT_ROWS
-  int64_t pad;              // SHIFTED_CROP, INPUT_ROWS
-  uint32_t purpose;         // random operations, co_purpose(kind, path)
-  uint32_t crop_purpose;    // INPUT_ROWS, which has two
-  int32_t output;           // losses: index into co_step.inv_norm
-  co_pointwise pointwise;   // POINTWISE_LOSS, as the next ones
-  double delta;             // HUBER, > 0
-  double gamma;             // BINARY, >= 0
-  double positive_weight;   // BINARY, > 0
-  double label_smoothing;   // BINARY and SOFTMAX_CROSS_ENTROPY, within [0, 1)
-  int64_t level_count;      // QUANTILE
+  double rate;           // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
+  double fill;           // SHIFTED_CROP, INPUT_ROWS
+  int64_t pad;           // SHIFTED_CROP, INPUT_ROWS
+  uint32_t purpose;      // random operations, co_purpose(kind, path)
+  uint32_t crop_purpose; // INPUT_ROWS, which has two
+  int32_t output;        // losses: index into co_step.inv_norm
+  co_pointwise pointwise; // POINTWISE_LOSS, as the next ones
+  double delta;           // HUBER, > 0
+  double gamma;           // BINARY, >= 0
+  double positive_weight; // BINARY, > 0
+  double label_smoothing; // BINARY and SOFTMAX_CROSS_ENTROPY, within [0, 1)
+  int64_t level_count;    // QUANTILE
   double levels[CO_MAX_QUANTILES];
   int64_t members;   // MEMBER_MEAN, REPEAT
   double factor;     // REPEAT

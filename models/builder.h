@@ -10,10 +10,12 @@ typedef struct co_model_builder {
   co_model *model;
   const co_schema *schema;
   co_diagnostics *problems;
+  double swap_noise; // of the network's inputs in training
 } co_model_builder;
 
 // Field tables, for help.
-extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[];
+extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
+    co_bottleneck_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
@@ -47,5 +49,19 @@ co_status co_model_add_feed(co_model *model, const char *name, co_dtype dtype,
 co_status co_model_flatten(co_model *model, const char *output, co_value *value);
 // Head, loss and metrics of an output on the combined features.
 co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, co_value combined);
+// Of that: the Dense layer OUTPUT/HEAD, and the loss (of errors, where feature->parts), with the value
+// of the rows' weights.
+co_status co_model_add_head(co_model_builder *b, const char *output, const char *head,
+                            int64_t width, co_value in, co_value *out);
+co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
+                            co_value *row_weight);
+// What is given of a row beside predictions; `output` may be NULL.
+co_status co_model_add_extra(co_model *model, const char *name, const co_output_feature *output,
+                             co_value value);
+
+// reconstruction.c: of all inputs, or of one that is a scalar.
+extern const co_feature_class co_reconstruction_of_columns;
+co_status co_model_add_reconstruction(co_model_builder *b, co_output_feature *feature,
+                                      co_value combined);
 
 #endif

@@ -16,21 +16,21 @@ co_status co_model_flatten(co_model *model, const char *output, co_value *value)
   return co_layer_apply(model->network, co_layer_find("Flatten"), path, none, value, 1, value);
 }
 
-static co_status default_head(co_model_builder *b, const co_output_feature *feature, co_value in,
-                              co_value *out) {
+co_status co_model_add_head(co_model_builder *b, const char *output, const char *head,
+                            int64_t width, co_value in, co_value *out) {
   co_model *model = b->model;
   bool members = co_dim_members(co_value_shape(model->network, in)->dim[0]) > 0;
   const co_layer_class *dense = co_layer_find(members ? "MemberDense" : "Dense");
   void *options = co_arena_alloc(model->arena, 1, dense->options_size);
-  char *text = co_arena_format(model->arena, "units: %lld", (long long)feature->width);
-  char *path = co_arena_format(model->arena, "%s/%s", feature->name, feature->class_->output->head);
+  char *text = co_arena_format(model->arena, "units: %lld", (long long)width);
+  char *path = co_arena_format(model->arena, "%s/%s", output, head);
   if (!options || !text || !path) return CO_ERR_MEMORY;
   co_node *node;
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&node, model->arena, "decoder", text, strlen(text), b->problems));
   CO_RETURN_IF_FAILED(
       co_fields_parse(options, dense->fields, node, "decoder", model->arena, b->problems));
-  CO_RETURN_IF_FAILED(co_model_flatten(model, feature->name, &in));
+  CO_RETURN_IF_FAILED(co_model_flatten(model, output, &in));
   return co_layer_apply(model->network, dense, path, options, &in, 1, out);
 }
 
@@ -83,7 +83,7 @@ co_status co_model_add_feed(co_model *model, const char *name, co_dtype dtype,
 
 // What the loss compares the prediction with: a column, or what an input feeds.
 static co_status add_target(co_model *model, const co_output_feature *feature, co_feed feed,
-                            co_value *out) {
+                            co_value prediction, co_value *out) {
   const co_output_class *class_ = feature->class_->output;
   co_shape values = class_->target == CO_I32 ? co_shape_make(1, CO_DIM_N)
                                              : co_shape_make(2, CO_DIM_N, feature->width);
@@ -92,6 +92,8 @@ static co_status add_target(co_model *model, const co_output_feature *feature, c
     feed.kind = CO_FEED_TARGET;
     return co_model_add_feed(model, feature->name, class_->target, &values, &feed, out);
   }
+  *out = prediction;
+  if (feature->parts) return CO_OK; // errors already
   const co_op_attr attr = {.shape = values};
   for (int64_t i = 0; i < model->block_count; i++)
     if (model->blocks[i].features == feature->reconstructs) *out = model->blocks[i].network_input;
@@ -120,10 +122,10 @@ static co_status repeat_target(co_graph *graph, int64_t members, co_loss_operand
 
 // `predictions` are those of the members, where there are some; else the prediction itself.
 static co_status add_loss(co_model *model, co_output_feature *feature, co_value predictions,
-                          co_value prediction) {
+                          co_value prediction, co_value *row_weight) {
   co_graph *graph = model->network;
   co_shape rows = co_shape_make(1, CO_DIM_N);
-  co_value target, row_weight;
+  co_value target;
   char *weight = co_arena_format(model->arena, "%s.weight", feature->name);
   if (!weight) return CO_ERR_MEMORY;
   feature->loss_index = (int32_t)graph->loss_count;
@@ -131,47 +133,70 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
                   .column_count = feature->column ? 1 : 0,
                   .loss = feature->loss_index};
   graph->layer = feature->name;
-  CO_RETURN_IF_FAILED(add_target(model, feature, feed, &target));
+  CO_RETURN_IF_FAILED(add_target(model, feature, feed, prediction, &target));
   feed.kind = CO_FEED_WEIGHT;
   feed.fitted = &feature->class_weights;
   feed.fitted_count = feature->class_weights ? 1 : 0;
-  CO_RETURN_IF_FAILED(co_model_add_feed(model, weight, CO_F32, &rows, &feed, &row_weight));
-  const co_loss_operands reported = {prediction, target, row_weight};
-  co_loss_operands trained = {predictions, target, row_weight};
+  CO_RETURN_IF_FAILED(co_model_add_feed(model, weight, CO_F32, &rows, &feed, row_weight));
+  const co_loss_operands reported = {prediction, target, *row_weight};
+  co_loss_operands trained = {predictions, target, *row_weight};
   const int64_t members = co_dim_members(co_value_shape(graph, predictions)->dim[0]);
   if (members) CO_RETURN_IF_FAILED(repeat_target(graph, members, &trained));
   CO_RETURN_IF_FAILED(co_loss_emit_apart(graph, feature->loss, &feature->loss_attr, feature->name,
                                          feature->weight, &trained, &reported));
   if (!feature->column) return CO_OK;
   return co_metrics_emit(graph, feature->name, feature->column->type, prediction, target,
-                         row_weight);
+                         *row_weight);
+}
+
+co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
+                            co_value *row_weight) {
+  return add_loss(model, feature, prediction, prediction, row_weight);
+}
+
+// Of a single input given back, the mean of the squared errors of each row, for who scores.
+static co_status add_error(co_model *model, const co_output_feature *feature, co_value prediction) {
+  const int32_t column[4] = {0, 0, (int32_t)feature->width, CO_PART_VALUES};
+  const co_shape shape = co_shape_make(2, (int64_t)1, (int64_t)4);
+  char *name = co_arena_format(model->arena, "%s/error", feature->name);
+  co_value in[3] = {prediction, model->network->losses[feature->loss_index].target}, error;
+  if (!name) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_graph_add_constant(model->network, name, CO_I32, &shape, column, &in[2]));
+  CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_COLUMN_LOSS, NULL, 3, in, &error));
+  return co_model_add_extra(model, name, feature, error);
 }
 
 co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, co_value combined) {
   co_model *model = b->model;
   const co_output_class *class_ = feature->class_->output;
   int64_t before = b->problems->count;
-  co_value prediction;
+  co_value prediction, row_weight;
+  if (feature->class_ == &co_reconstruction_of_columns)
+    return co_model_add_reconstruction(b, feature, combined);
   feature->width = feature->reconstructs ? co_shape_count(&feature->reconstructs->column->shape)
                                          : class_->width(feature);
   feature->head_input = -1;
-  CO_RETURN_IF_FAILED(model->scored      ? given_head(model, feature, &prediction)
-                      : feature->decoder ? written_head(b, feature, combined, &prediction)
-                                         : default_head(b, feature, combined, &prediction));
+  CO_RETURN_IF_FAILED(model->scored ? given_head(model, feature, &prediction)
+                      : feature->decoder
+                          ? written_head(b, feature, combined, &prediction)
+                          : co_model_add_head(b, feature->name, class_->head, feature->width,
+                                              combined, &prediction));
   if (b->problems->count > before) return CO_OK;
   const co_value predictions = prediction;
   const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);
   model->network->layer = feature->name;
   if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, predictions, &prediction));
-  CO_RETURN_IF_FAILED(add_loss(model, feature, predictions, prediction));
+  CO_RETURN_IF_FAILED(add_loss(model, feature, predictions, prediction, &row_weight));
   co_value shown = prediction;
   // Whatever is learned as a probability is shown as one.
   co_op activation = feature->loss->logit ? CO_OP_SIGMOID : class_->activation;
   if (activation != CO_OP_COUNT)
     CO_RETURN_IF_FAILED(co_emit(model->network, activation, NULL, 1, &prediction, &shown));
-  model->network->layer = NULL;
   char *name = co_arena_format(model->arena, "%s/%s", feature->name, class_->prediction);
   if (!name) return CO_ERR_MEMORY;
   feature->prediction = model->network->output_count;
-  return co_graph_add_output(model->network, name, shown);
+  CO_RETURN_IF_FAILED(co_graph_add_output(model->network, name, shown));
+  if (feature->reconstructs) CO_RETURN_IF_FAILED(add_error(model, feature, prediction));
+  model->network->layer = NULL;
+  return CO_OK;
 }

@@ -130,8 +130,11 @@ static co_status check_input_names(co_model_builder *b) {
 static co_status check_no_network(co_model_builder *b) {
   const co_model *model = b->model;
   const co_node *combiner = co_node_get(model->config, "combiner");
+  const co_node *bottleneck = co_node_get(model->config, "bottleneck");
   if (combiner && combiner->kind != CO_NODE_NULL)
     CO_RETURN_IF_FAILED(co_model_only_networks(b, combiner, "combiner"));
+  if (bottleneck && bottleneck->kind != CO_NODE_NULL)
+    CO_RETURN_IF_FAILED(co_model_only_networks(b, bottleneck, "bottleneck"));
   for (int64_t i = 0; i < model->input_count; i++)
     if (model->inputs[i].encoder)
       CO_RETURN_IF_FAILED(
@@ -158,7 +161,7 @@ static co_status create(co_model **out, co_context *ctx, const co_node *config,
   model->config = config;
   model->predictor = predictor_type(config);
   model->scored = beside || strcmp(model->predictor, "network") != 0;
-  co_model_builder b = {model, schema, problems};
+  co_model_builder b = {.model = model, .schema = schema, .problems = problems};
   int64_t before = problems->count;
   co_status status;
   CO_TRY(co_arena_create(&model->arena, ctx));
@@ -193,6 +196,15 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
 co_status co_model_create_beside(co_model **out, co_context *ctx, const co_node *config,
                                  const co_schema *schema, co_diagnostics *problems) {
   return create(out, ctx, config, schema, true, problems);
+}
+
+int64_t co_model_score_count(const co_model *model) {
+  return model->output_count + model->extra_count;
+}
+
+int64_t co_model_score_width(const co_model *model, int64_t i) {
+  return i < model->output_count ? model->outputs[i].width
+                                 : model->extras[i - model->output_count].width;
 }
 
 void co_model_free(co_model *model) {
@@ -232,6 +244,7 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
                 {"input_features.preprocessing.hashing", "Of categories, without a vocabulary.",
                  co_hashing_fields},
                 {"combiner", "What joins the encoded inputs.", co_combiner_fields},
+                {"bottleneck", "A small layer behind the combiner.", co_bottleneck_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
                 {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
                 {"output_features.decision", "How scores of a binary target become labels.",

@@ -64,7 +64,8 @@ typedef struct co_output_feature {
   const char *name;
   const co_feature_class *class_;
   const co_column *column;              // NULL where it is no column's (a reconstruction)
-  const co_input_feature *reconstructs; // what it is the reconstruction of, else NULL
+  const co_input_feature *reconstructs; // the one input that it gives back, else NULL
+  const char *const *parts; // names of the `width` errors that a reconstruction of columns predicts
   const co_loss_class *loss;
   co_op_attr loss_attr;     // of its operation
   co_fitted *class_weights; // f32 (classes), factors of rows in training; NULL = all count 1
@@ -80,6 +81,14 @@ typedef struct co_output_feature {
   // f64 (2), of a binary or a category: temperature of its calibration, threshold of its decision.
   co_fitted *decided;
 } co_output_feature;
+
+// What a network gives of a row beside its outputs' predictions.
+typedef struct co_extra {
+  const char *name;                // "embedding", or "error" of an output
+  const co_output_feature *output; // NULL = of none
+  int64_t width;
+  int64_t prediction; // its position in graph->outputs
+} co_extra;
 
 // A table of events that inputs read; its number is that of CO_DIM_T.
 typedef struct co_event_table {
@@ -102,6 +111,8 @@ typedef struct co_model {
   int64_t block_count;
   co_output_feature *outputs;
   int64_t output_count;
+  co_extra *extras; // rows of scores hold them behind the outputs
+  int64_t extra_count;
   co_graph *network;
   co_feed_list feeds; // of the network, but for what the input section makes
   co_schema schema;   // the columns it uses: inputs, then targets
@@ -129,6 +140,10 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
 // From where on a score is taken for positive; 0.5 where nothing else was decided.
 double co_output_threshold(const co_output_feature *output);
 double co_output_temperature(const co_output_feature *output); // 1 = as it is
+
+// Numbers that are given of a row: of all outputs and extras, the i-th of which has so many.
+int64_t co_model_score_count(const co_model *model);
+int64_t co_model_score_width(const co_model *model, int64_t i);
 
 // The id under which the mean of an output's loss is reported.
 const char *co_loss_metric(const co_output_feature *output);

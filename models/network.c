@@ -2,6 +2,7 @@
 // The network: encoders of the inputs, what joins them, heads.
 #include <string.h>
 
+#include "host/core/rng.h"
 #include "host/graph/layer.h"
 #include "models/builder.h"
 #include "models/encoders.h"
@@ -27,6 +28,23 @@ const co_field co_combiner_fields[] = {
      "Layers after joining, whose `inputs:` may name what was `joined`; for graph, layers that "
      "name "
      "the inputs.",
+     NULL},
+    {.key = NULL}};
+
+typedef struct bottleneck_options {
+  int64_t size;
+  int activation;
+  double swap_noise;
+} bottleneck_options;
+
+const co_field co_bottleneck_fields[] = {
+    {"size", CO_FIELD_INT, offsetof(bottleneck_options, size), NULL, 1, 1 << 20, NULL,
+     "Numbers that a row becomes.", NULL},
+    {"activation", CO_FIELD_ENUM, offsetof(bottleneck_options, activation), "linear", 0, 0,
+     co_activation_words, "Applied to them.", NULL},
+    {"swap_noise", CO_FIELD_DOUBLE, offsetof(bottleneck_options, swap_noise), "0.0", 0, 0.999, NULL,
+     "Share of the inputs' values that are those of another row of the batch in training; what is "
+     "reconstructed are the row's own.",
      NULL},
     {.key = NULL}};
 
@@ -133,6 +151,20 @@ static co_status network_input(co_model *model, co_input_block *block) {
   return co_model_add_feed(model, name, CO_I32, &rows, &feed, &block->lengths);
 }
 
+// What an encoder reads of a block: in training, values of other rows among it.
+static co_status add_noise(const co_model_builder *b, const co_input_block *block, co_value *out) {
+  co_graph *graph = b->model->network;
+  co_value in[2] = {block->network_input};
+  *out = block->network_input;
+  if (b->swap_noise == 0) return CO_OK;
+  const co_op_attr attr = {.rate = b->swap_noise, .purpose = co_purpose("swap_noise", block->name)};
+  CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[CO_SWAP_NOISE_step]));
+  graph->layer = block->name;
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_SWAP_NOISE, &attr, 2, in, out));
+  graph->layer = NULL;
+  return CO_OK;
+}
+
 // Layers of an encoder name their input by the feature's name; of events, also `events` and
 // `lengths`.
 static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
@@ -152,17 +184,15 @@ static co_status encode(co_model_builder *b, co_input_block *block, co_value *ou
   char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
   if (!path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(network_input(model, block));
-  *out = block->network_input;
+  CO_RETURN_IF_FAILED(add_noise(b, block, out));
   CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
                                         model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   char *layers_path = co_arena_format(model->arena, "%s.layers", path);
   if (!layers_path) return CO_ERR_MEMORY;
-  const co_named_value known[] = {{block->name, block->network_input},
-                                  {"events", block->network_input},
-                                  {"lengths", block->lengths}};
-  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3,
-                                   block->network_input};
+  const co_named_value known[] = {
+      {block->name, *out}, {"events", *out}, {"lengths", block->lengths}};
+  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3, *out};
   return co_layer_list_build(model->network, layers, layers_path, &options, model->arena,
                              b->problems, out);
 }
@@ -333,6 +363,53 @@ static co_status combine(co_model_builder *b, const branch *branches, int64_t co
   return options.layers ? combine_layers(b, options.layers, branches, count, *out, out) : CO_OK;
 }
 
+// ---- bottleneck --------------------------------------------------------------------------------
+
+co_status co_model_add_extra(co_model *model, const char *name, const co_output_feature *output,
+                             co_value value) {
+  co_graph *graph = model->network;
+  model->extras[model->extra_count++] = (co_extra){.name = output ? "error" : "embedding",
+                                                   .output = output,
+                                                   .width = co_value_shape(graph, value)->dim[1],
+                                                   .prediction = graph->output_count};
+  return co_graph_add_output(graph, name, value);
+}
+
+static co_status read_bottleneck(co_model_builder *b, bottleneck_options *options) {
+  const co_model *model = b->model;
+  const co_node *node = co_node_get(model->config, "bottleneck");
+  int64_t before = b->problems->count;
+  *options = (bottleneck_options){.size = 0};
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK;
+  CO_RETURN_IF_FAILED(co_fields_parse(options, co_bottleneck_fields, node, "bottleneck",
+                                      model->arena, b->problems));
+  if (b->problems->count > before || options->swap_noise == 0) return CO_OK;
+  b->swap_noise = options->swap_noise;
+  for (int64_t i = 0; i < model->block_count; i++)
+    if (model->blocks[i].event_table >= 0)
+      return co_node_problem(b->problems, co_node_get(node, "swap_noise"), NULL,
+                             "bottleneck.swap_noise: the input '%s' is of events, whose values are "
+                             "not swapped",
+                             model->blocks[i].name);
+  return CO_OK;
+}
+
+static co_status narrow(co_model_builder *b, const bottleneck_options *options, co_value *value) {
+  co_model *model = b->model;
+  const co_node *node = co_node_get(model->config, "bottleneck");
+  if (!options->size) return CO_OK;
+  if (co_dim_members(co_value_shape(model->network, *value)->dim[0]))
+    return co_node_problem(b->problems, node, NULL, "bottleneck: not with members");
+  char *text = co_arena_format(model->arena, "{units: %lld, activation: %s}",
+                               (long long)options->size, co_activation_words[options->activation]);
+  if (!text) return CO_ERR_MEMORY;
+  int64_t before = b->problems->count;
+  CO_RETURN_IF_FAILED(co_model_flatten(model, "combiner", value));
+  CO_RETURN_IF_FAILED(join(b, "Dense", "combiner/bottleneck", node, text, value, 1, value));
+  if (b->problems->count > before) return CO_OK;
+  return co_model_add_extra(model, "combiner/embedding", NULL, *value);
+}
+
 // Of what is no network: its inputs, and the outputs on scores from outside.
 static co_status build_scored(co_model_builder *b) {
   co_model *model = b->model;
@@ -345,8 +422,13 @@ static co_status build_scored(co_model_builder *b) {
 
 co_status co_model_build_network(co_model_builder *b) {
   co_model *model = b->model;
+  bottleneck_options bottleneck;
   CO_RETURN_IF_FAILED(list_blocks(model));
   if (model->scored) return build_scored(b);
+  model->extras =
+      co_arena_alloc(model->arena, (size_t)model->output_count + 1, sizeof *model->extras);
+  if (!model->extras) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(read_bottleneck(b, &bottleneck));
   branch *branches = co_arena_alloc(model->arena, (size_t)model->block_count + 1, sizeof *branches);
   if (!branches) return CO_ERR_MEMORY;
   int64_t before = b->problems->count, count = 0;
@@ -354,7 +436,8 @@ co_status co_model_build_network(co_model_builder *b) {
   co_value combined;
   if (b->problems->count == before) CO_RETURN_IF_FAILED(combine(b, branches, count, &combined));
   if (b->problems->count > before || !model->block_count) return CO_OK;
-  for (int64_t i = 0; i < model->output_count; i++)
+  CO_RETURN_IF_FAILED(narrow(b, &bottleneck, &combined));
+  for (int64_t i = 0; b->problems->count == before && i < model->output_count; i++)
     CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], combined));
   return CO_OK;
 }

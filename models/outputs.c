@@ -16,11 +16,13 @@ const co_field co_output_fields[] = {
     {"type", CO_FIELD_STRING, offsetof(output_options, type), "null", 0, 0, NULL,
      "How the column is used; by its type if absent.", NULL},
     {"of", CO_FIELD_STRING, offsetof(output_options, of), "null", 0, 0, NULL,
-     "For reconstruction: which input.", NULL},
+     "For reconstruction: which input, or `all`.", NULL},
     {"loss", CO_FIELD_NODE, offsetof(output_options, loss), "null", 0, 0, NULL,
      "{type: …}; by the target's type if absent.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
-     "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}.", NULL},
+     "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}; of a "
+     "reconstruction of all, before it.",
+     NULL},
     {"decision", CO_FIELD_NODE, offsetof(output_options, decision), "null", 0, 0, NULL,
      "Of a binary target: {threshold: …, profit: {…}}; scores then come with OUTPUT_label.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
@@ -171,6 +173,10 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
     return co_node_problem(b->problems, type, NULL, "%s.type: must be a name", path);
   }
   feature->loss = loss;
+  if (feature->class_ == &co_reconstruction_of_columns)
+    return co_node_problem(b->problems, node, "leave it out",
+                           "%s: the type of each input that is given back decides on its loss",
+                           path);
   // What a reconstruction gives back are numbers, as those of a vector are.
   co_column_type target = feature->column ? feature->column->type : CO_COLUMN_VECTOR;
   if (!loss_takes(loss, target))
@@ -237,16 +243,23 @@ static co_status read_decision(co_model_builder *b, const co_node *node, const c
   return read_threshold(b, node, path, options.threshold, &feature->decision);
 }
 
-// The input that a reconstruction is of: the one named, or the only one.
+// What a reconstruction is of: the input named, the only one, or all of them. Images and vectors are
+// given back value by value, columns by their types.
 static co_status find_original(co_model_builder *b, const co_node *item, const char *path,
                                const char *of, co_output_feature *feature) {
   const co_model *model = b->model;
+  if (of && strcmp(of, "all") == 0) {
+    feature->class_ = &co_reconstruction_of_columns;
+    return CO_OK;
+  }
   for (int64_t i = 0; i < model->input_count; i++)
     if (of ? strcmp(model->inputs[i].name, of) == 0 : model->input_count == 1)
       feature->reconstructs = &model->inputs[i];
+  if (feature->reconstructs && !feature->reconstructs->column->shape.rank)
+    feature->class_ = &co_reconstruction_of_columns;
   if (feature->reconstructs) return CO_OK;
   const co_node *at = co_node_get(item, "of") ? co_node_get(item, "of") : item;
-  return co_node_problem(b->problems, at, "name one of input_features",
+  return co_node_problem(b->problems, at, "name one of input_features, or `all`",
                          of ? "%s.of: there is no input '%s'"
                             : "%s.of: is required where there are several inputs",
                          path, of);

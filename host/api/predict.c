@@ -75,9 +75,10 @@ static co_status rank_row(co_scoring *s, int64_t sample) {
   const co_model *model = s->predictor->model;
   CO_RETURN_IF_FAILED(co_score_check(model, s->scores, sample));
   float *at = s->values;
-  for (int64_t i = 0; i < model->output_count; i++) {
-    memcpy(at, s->scores[i], (size_t)model->outputs[i].width * sizeof *at);
-    at += model->outputs[i].width;
+  for (int64_t i = 0; i < co_model_score_count(model); i++) {
+    const int64_t width = co_model_score_width(model, i);
+    memcpy(at, s->scores[i], (size_t)width * sizeof *at);
+    at += width;
   }
   const co_output_feature *ranked = s->columns.ranked;
   double score = co_score_of(ranked, shown(s)[ranked - model->outputs]);
@@ -90,8 +91,8 @@ static co_status take_rows(void *user, const int64_t *samples, int64_t rows,
   co_scoring *s = user;
   const co_model *model = s->predictor->model;
   for (int64_t row = 0; row < rows; row++) {
-    for (int64_t i = 0; i < model->output_count; i++)
-      s->scores[i] = scores[i] + row * model->outputs[i].width;
+    for (int64_t i = 0; i < co_model_score_count(model); i++)
+      s->scores[i] = scores[i] + row * co_model_score_width(model, i);
     CO_RETURN_IF_FAILED(s->ranking ? rank_row(s, samples[row]) : write_row(s, samples[row], 0));
   }
   return save(s); // after whole batches: those of who goes on are the same
@@ -111,7 +112,7 @@ static co_status write_ranked(co_scoring *s) {
   int64_t rank;
   CO_RETURN_IF_FAILED(co_ranking_sort(s->ranking));
   float *at = s->values;
-  for (int64_t i = 0; i < model->output_count; at += model->outputs[i++].width)
+  for (int64_t i = 0; i < co_model_score_count(model); at += co_model_score_width(model, i++))
     s->scores[i] = at;
   for (int64_t row = 0; row < s->count; row++) {
     if (co_watch_stopped(&s->context->watch)) return stopped(s);
@@ -202,10 +203,10 @@ static co_status choose_columns(co_scoring *s) {
 static co_status make_room(co_scoring *s) {
   const co_model *model = s->predictor->model;
   size_t outputs = (size_t)model->output_count;
-  for (int64_t i = 0; i < model->output_count; i++)
-    s->width += model->outputs[i].width;
+  for (int64_t i = 0; i < co_model_score_count(model); i++)
+    s->width += co_model_score_width(model, i);
   s->cells = co_arena_alloc(s->arena, (size_t)s->columns.count, sizeof *s->cells);
-  s->scores = co_arena_alloc(s->arena, outputs, sizeof *s->scores);
+  s->scores = co_arena_alloc(s->arena, (size_t)co_model_score_count(model), sizeof *s->scores);
   s->values = co_arena_alloc(s->arena, (size_t)s->width, sizeof *s->values);
   s->counts = co_arena_alloc(s->arena, (size_t)model->input_count + 1, sizeof *s->counts);
   if (!s->cells || !s->scores || !s->values || !s->counts) return CO_ERR_MEMORY;

@@ -31,8 +31,8 @@ typedef struct co_scoring {
   int64_t *all; // owned, when no split is asked for
   co_score_columns columns;
   co_score_cell *cells;  // room for a row, per column …
-  const float **scores;  // … and per output
-  float *values;         // of all outputs of a row
+  const float **scores;  // … and per output and extra
+  float *values;         // of all of them, of a row
   float **calibrated;    // parts of such a row; NULL = scores are shown as they are
   int64_t width;         // of it
   co_ranking *ranking;   // NULL = rows are not placed among each other

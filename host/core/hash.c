@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/core/hash.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -129,35 +130,85 @@ static void compress_block(uint32_t state[8], const unsigned char *block) {
 #if HAVE_INSTRUCTIONS
 // Four rounds an instruction pair (Intel, "SHA Extensions", 2013): the state as words ABEF and CDGH, the
 // last 16 words of the schedule as four vectors, of which each is replaced by the next when it is used.
-__attribute__((target("sha,sse4.1"))) static void
-compress_by_instructions(uint32_t state[8], const unsigned char *bytes, size_t blocks) {
-  const __m128i order = _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203);
-  __m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(void *)state), 0xB1);
-  __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(void *)(state + 4)), 0x1B);
-  __m128i abef = _mm_alignr_epi8(abcd, efgh, 8), cdgh = _mm_blend_epi16(efgh, abcd, 0xF0);
-  for (; blocks; blocks--, bytes += 64) {
-    __m128i before_abef = abef, before_cdgh = cdgh, w[4];
-    for (int i = 0; i < 4; i++)
-      w[i] =
-          _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(bytes + 16 * i)), order);
-    for (int i = 0; i < 16; i++) {
-      __m128i last = w[(i + 3) % 4];
-      if (i >= 4)
-        w[i % 4] =
-            _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]),
-                                               _mm_alignr_epi8(last, w[(i + 2) % 4], 4)),
-                                 last);
-      __m128i constants = _mm_loadu_si128((const __m128i *)(const void *)&round_constant[4 * i]);
-      __m128i sum = _mm_add_epi32(w[i % 4], constants);
-      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
-      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0E));
-    }
-    abef = _mm_add_epi32(abef, before_abef);
-    cdgh = _mm_add_epi32(cdgh, before_cdgh);
-  }
-  __m128i feba = _mm_shuffle_epi32(abef, 0x1B), dchg = _mm_shuffle_epi32(cdgh, 0xB1);
+typedef struct lane {
+  __m128i abef, cdgh, before_abef, before_cdgh, w[4];
+} lane;
+
+#define SHA __attribute__((target("sha,sse4.1"), always_inline)) static inline
+
+SHA void take_state(lane *l, const uint32_t state[8]) {
+  __m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)state), 0xB1);
+  __m128i efgh =
+      _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)(state + 4)), 0x1B);
+  l->abef = _mm_alignr_epi8(abcd, efgh, 8);
+  l->cdgh = _mm_blend_epi16(efgh, abcd, 0xF0);
+}
+
+SHA void give_state(const lane *l, uint32_t state[8]) {
+  __m128i feba = _mm_shuffle_epi32(l->abef, 0x1B), dchg = _mm_shuffle_epi32(l->cdgh, 0xB1);
   _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(feba, dchg, 0xF0));
   _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+SHA void take_block(lane *l, const unsigned char *bytes) {
+  const __m128i order = _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203);
+  l->before_abef = l->abef;
+  l->before_cdgh = l->cdgh;
+  for (int i = 0; i < 4; i++)
+    l->w[i] =
+        _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(bytes + 16 * i)), order);
+}
+
+SHA void four_rounds(lane *l, int i) {
+  __m128i last = l->w[(i + 3) % 4];
+  if (i >= 4)
+    l->w[i % 4] =
+        _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(l->w[i % 4], l->w[(i + 1) % 4]),
+                                           _mm_alignr_epi8(last, l->w[(i + 2) % 4], 4)),
+                             last);
+  __m128i constants = _mm_loadu_si128((const __m128i *)(const void *)&round_constant[4 * i]);
+  __m128i sum = _mm_add_epi32(l->w[i % 4], constants);
+  l->cdgh = _mm_sha256rnds2_epu32(l->cdgh, l->abef, sum);
+  l->abef = _mm_sha256rnds2_epu32(l->abef, l->cdgh, _mm_shuffle_epi32(sum, 0x0E));
+}
+
+SHA void end_block(lane *l) {
+  l->abef = _mm_add_epi32(l->abef, l->before_abef);
+  l->cdgh = _mm_add_epi32(l->cdgh, l->before_cdgh);
+}
+
+__attribute__((target("sha,sse4.1"))) static void
+compress_by_instructions(uint32_t state[8], const unsigned char *bytes, size_t blocks) {
+  lane l;
+  take_state(&l, state);
+  for (; blocks; blocks--, bytes += 64) {
+    take_block(&l, bytes);
+    for (int i = 0; i < 16; i++)
+      four_rounds(&l, i);
+    end_block(&l);
+  }
+  give_state(&l, state);
+}
+
+// The rounds of one message wait for each other: those of another fill the gaps.
+__attribute__((target("sha,sse4.1"))) static void
+compress_two_by_instructions(uint32_t state_a[8], uint32_t state_b[8], const unsigned char *a,
+                             const unsigned char *b, size_t blocks) {
+  lane l, k;
+  take_state(&l, state_a);
+  take_state(&k, state_b);
+  for (; blocks; blocks--, a += 64, b += 64) {
+    take_block(&l, a);
+    take_block(&k, b);
+    for (int i = 0; i < 16; i++) {
+      four_rounds(&l, i);
+      four_rounds(&k, i);
+    }
+    end_block(&l);
+    end_block(&k);
+  }
+  give_state(&l, state_a);
+  give_state(&k, state_b);
 }
 #endif
 
@@ -172,9 +223,10 @@ static void compress(uint32_t state[8], const unsigned char *bytes, size_t block
     compress_block(state, bytes);
 }
 
+static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
 void co_sha256_init(co_sha256 *hash) {
-  static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   memset(hash, 0, sizeof *hash);
   memcpy(hash->state, initial, sizeof initial);
 }
@@ -215,17 +267,91 @@ void co_sha256_final(co_sha256 *hash, char hex[65]) {
   hex[64] = '\0';
 }
 
+static uint64_t first_bytes(const uint32_t state[8]) {
+  uint64_t out = 0; // byte i of the digest is the i-th most significant one of its word
+  for (int i = 0; i < 8; i++)
+    out |= (uint64_t)(state[i / 4] >> (24 - 8 * (i % 4)) & 0xFF) << (8 * i);
+  return out;
+}
+
+static void put_seed(unsigned char out[8], uint64_t seed) {
+  for (int i = 0; i < 8; i++)
+    out[i] = (unsigned char)(seed >> (8 * i));
+}
+
 uint64_t co_hash64(uint64_t seed, const void *bytes, size_t length) {
   unsigned char prefix[8];
-  for (int i = 0; i < 8; i++)
-    prefix[i] = (unsigned char)(seed >> (8 * i));
+  put_seed(prefix, seed);
   co_sha256 hash;
   co_sha256_init(&hash);
   co_sha256_update(&hash, prefix, sizeof prefix);
   co_sha256_update(&hash, bytes, length);
   finish(&hash);
-  uint64_t out = 0; // byte i of the digest is the i-th most significant one of its word
+  return first_bytes(hash.state);
+}
+
+// ---- two messages at once ----------------------------------------------------------------------
+
+enum { SHORT_BLOCKS = 4 };
+
+// A short message with its padding.
+typedef struct message {
+  unsigned char bytes[64 * SHORT_BLOCKS];
+  size_t blocks;
+  uint32_t state[8];
+} message;
+
+static bool is_short(size_t length) {
+  return length + 8 + 9 <= 64 * SHORT_BLOCKS;
+}
+
+static void lay_out(message *m, uint64_t seed, const unsigned char *bytes, size_t length) {
+  size_t whole = length + 8;
+  m->blocks = (whole + 9 + 63) / 64;
+  put_seed(m->bytes, seed);
+  memcpy(m->bytes + 8, bytes, length);
+  memset(m->bytes + whole, 0, 64 * m->blocks - whole);
+  m->bytes[whole] = 0x80;
   for (int i = 0; i < 8; i++)
-    out |= (uint64_t)(hash.state[i / 4] >> (24 - 8 * (i % 4)) & 0xFF) << (8 * i);
-  return out;
+    m->bytes[64 * m->blocks - 1 - (size_t)i] = (unsigned char)(8 * (uint64_t)whole >> (8 * i));
+  memcpy(m->state, initial, sizeof initial);
+}
+
+static void compress_two(message *a, message *b) {
+  size_t both = a->blocks < b->blocks ? a->blocks : b->blocks;
+#if HAVE_INSTRUCTIONS
+  if (__builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1"))
+    compress_two_by_instructions(a->state, b->state, a->bytes, b->bytes, both);
+  else
+#endif
+  {
+    compress(a->state, a->bytes, both);
+    compress(b->state, b->bytes, both);
+  }
+  compress(a->state, a->bytes + 64 * both, a->blocks - both);
+  compress(b->state, b->bytes + 64 * both, b->blocks - both);
+}
+
+void co_hash64_each(uint64_t seed, const void *bytes, const size_t *end, int64_t count,
+                    uint64_t *hash) {
+  message m[2];
+  int64_t at[2];
+  int waiting = 0;
+  for (int64_t i = 0; i < count; i++) {
+    size_t begin = i ? end[i - 1] : 0, length = end[i] - begin;
+    const unsigned char *from = (const unsigned char *)bytes + begin;
+    if (!is_short(length)) {
+      hash[i] = co_hash64(seed, from, length);
+      continue;
+    }
+    lay_out(&m[waiting], seed, from, length);
+    at[waiting++] = i;
+    if (waiting < 2) continue;
+    compress_two(&m[0], &m[1]);
+    for (waiting = 2; waiting; waiting--)
+      hash[at[waiting - 1]] = first_bytes(m[waiting - 1].state);
+  }
+  if (!waiting) return;
+  compress(m[0].state, m[0].bytes, m[0].blocks);
+  hash[at[0]] = first_bytes(m[0].state);
 }

@@ -16,6 +16,9 @@ uint32_t co_crc32c(uint32_t crc, const void *bytes, size_t length);
 // 64-bit content hash for split assignment and the like: the first 8 bytes (little-endian) of
 // SHA-256 over seed (8 bytes little-endian) followed by the bytes.
 uint64_t co_hash64(uint64_t seed, const void *bytes, size_t length);
+// The same of `count` texts that stand one behind the other, the i-th up to end[i].
+void co_hash64_each(uint64_t seed, const void *bytes, const size_t *end, int64_t count,
+                    uint64_t *hash);
 
 typedef struct co_sha256 {
   uint32_t state[8];

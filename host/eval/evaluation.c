@@ -311,8 +311,9 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
   for (int64_t k = 0; k < graph->metric_count; k++) {
     const char *name = graph->metrics[k].name;
     if (strcmp(graph->metrics[k].output, feature->name) != 0 || i-- != 0) continue;
-    *out = value_of(e, output, name, sum_value(e, k), true,
-                    co_metric_find(name, feature->column->type)->higher_is_better);
+    *out =
+        value_of(e, output, name, sum_value(e, k), true,
+                 feature->column && co_metric_find(name, feature->column->type)->higher_is_better);
     return true;
   }
   for (int64_t k = 0; feature->column && co_metric_list()[k]; k++) {

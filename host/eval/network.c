@@ -15,7 +15,7 @@ typedef struct network {
   co_program *program;
   int64_t rows; // of a batch
   bool targets;
-  const float **scores;    // room, per output
+  const float **scores;    // room, per output and extra
   co_estimator *estimator; // gives the heads' values, NULL of a network
   // Of one opened from a file, its own.
   co_arena *arena;
@@ -48,6 +48,8 @@ static co_status give_scores(running *r, const co_view *view, const void *const 
   const co_model *model = r->n->base.model;
   for (int64_t i = 0; i < model->output_count; i++)
     r->n->scores[i] = outputs[model->outputs[i].prediction];
+  for (int64_t i = 0; i < model->extra_count; i++)
+    r->n->scores[model->output_count + i] = outputs[model->extras[i].prediction];
   return r->options->sink(r->options->user, view->batch->samples, view->valid, r->n->scores);
 }
 
@@ -143,8 +145,8 @@ static co_status create(network **out, co_context *ctx) {
 }
 
 static co_status make_room(network *n) {
-  n->scores =
-      co_alloc_zero(n->base.ctx, (size_t)n->base.model->output_count + 1, sizeof *n->scores);
+  n->scores = co_alloc_zero(n->base.ctx, (size_t)co_model_score_count(n->base.model) + 1,
+                            sizeof *n->scores);
   return n->scores ? CO_OK : CO_ERR_MEMORY;
 }
 

@@ -11,7 +11,8 @@
 
 typedef struct co_predictor co_predictor;
 
-// Scores of `rows` samples: per output, (rows, width) in host memory, borrowed for the call.
+// Scores of `rows` samples: per output and extra (co_model_score_width), (rows, width) in host memory,
+// borrowed for the call.
 typedef co_status co_score_sink(void *user, const int64_t *samples, int64_t rows,
                                 const float *const *scores);
 

@@ -138,8 +138,9 @@ static bool is_binary(const co_output_feature *output) {
   return output->column && output->column->type == CO_COLUMN_BINARY;
 }
 
+// A reconstruction of columns has its error.
 bool co_score_is_one(const co_output_feature *output) {
-  return output->width == 1 || is_binary(output) || has_classes(output);
+  return output->width == 1 || is_binary(output) || has_classes(output) || output->parts;
 }
 
 // The class's cell with the score.
@@ -219,6 +220,41 @@ static co_status choose_place(co_score_columns *columns, co_arena *arena, const 
              &column);
 }
 
+static co_status add_extra(co_score_columns *columns, co_arena *arena, int64_t extra,
+                           const char *name, int64_t index) {
+  const co_score_column column = {
+      .content = CO_SCORE_EXTRA, .type = CO_SCORE_NUMBER, .extra = extra, .index = index};
+  return add(columns, arena, name, &column);
+}
+
+static co_status choose_embedding(co_score_columns *columns, co_arena *arena, const choice *c) {
+  const co_model *model = columns->model;
+  int64_t at = 0;
+  while (at < model->extra_count && model->extras[at].output)
+    at++;
+  if (at == model->extra_count) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--columns %.200s: the model has no bottleneck", c->text);
+    co_hint("bottleneck: {size: 16} in its config makes one");
+    return status;
+  }
+  for (int64_t k = 0; k < model->extras[at].width; k++)
+    CO_RETURN_IF_FAILED(
+        add_extra(columns, arena, at,
+                  co_arena_format(arena, "%s_%lld", c->name ? c->name : c->what, (long long)k), k));
+  return CO_OK;
+}
+
+static co_status choose_error(co_score_columns *columns, co_arena *arena, const choice *c) {
+  const co_model *model = columns->model;
+  const char *name = c->name ? c->name : co_arena_format(arena, "%s_error", c->output->name);
+  if (!name) return CO_ERR_MEMORY;
+  if (c->output->parts) return add_cell(columns, arena, c->output, 0, name);
+  for (int64_t i = 0; i < model->extra_count; i++)
+    if (model->extras[i].output == c->output) return add_extra(columns, arena, i, name, 0);
+  return no_such(c, "is no reconstruction");
+}
+
 static co_status choose_one(co_score_columns *columns, co_arena *arena, const choice *c) {
   if (strcmp(c->what, "prediction") == 0) return choose_prediction(columns, arena, c);
   if (strcmp(c->what, "score") == 0) return choose_score(columns, arena, c);
@@ -228,8 +264,11 @@ static co_status choose_one(co_score_columns *columns, co_arena *arena, const ch
   if (strcmp(c->what, "percentile") == 0)
     return choose_place(columns, arena, c, CO_SCORE_PERCENTILE);
   if (strcmp(c->what, "decile") == 0) return choose_place(columns, arena, c, CO_SCORE_DECILE);
+  if (strcmp(c->what, "reconstruction_error") == 0) return choose_error(columns, arena, c);
+  if (strcmp(c->what, "embedding") == 0) return choose_embedding(columns, arena, c);
   co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: there is no such column", c->text);
-  co_hint("key, prediction, score, label, probabilities, rank, percentile, decile; "
+  co_hint("key, prediction, score, label, probabilities, rank, percentile, decile, "
+          "reconstruction_error, embedding; "
           "OUTPUT.score of one of several outputs; score=NAME renames");
   return status;
 }
@@ -302,12 +341,14 @@ co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const 
 // ---- rows --------------------------------------------------------------------------------------
 
 co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample) {
-  for (int64_t i = 0; i < model->output_count; i++) {
-    const co_output_feature *output = &model->outputs[i];
-    for (int64_t k = 0; k < output->width; k++)
+  for (int64_t i = 0; i < co_model_score_count(model); i++) {
+    bool extra = i >= model->output_count;
+    for (int64_t k = 0; k < co_model_score_width(model, i); k++)
       if (!isfinite(scores[i][k]))
-        return co_fail(CO_ERR_MODEL, "row %lld: the model's score of '%s' is not a finite number",
-                       (long long)sample, output->name);
+        return co_fail(CO_ERR_MODEL, "row %lld: the model's %s%s%s is not a finite number",
+                       (long long)sample, extra ? "" : "score of '",
+                       extra ? model->extras[i - model->output_count].name : model->outputs[i].name,
+                       extra ? "" : "'");
   }
   return CO_OK;
 }
@@ -374,6 +415,10 @@ co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
       break;
     case CO_SCORE_DECILE:
       cells[i].number = part_of(row, 10);
+      break;
+    case CO_SCORE_EXTRA:
+      cells[i].number =
+          (double)row->scores[columns->model->output_count + column->extra][column->index];
       break;
     }
   }

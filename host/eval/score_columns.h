@@ -18,7 +18,8 @@ typedef enum co_score_content {
   CO_SCORE_TOP_SCORE,
   CO_SCORE_RANK, // place by falling score, from 1; rows of equal scores share the first of theirs
   CO_SCORE_PERCENTILE, // hundredth of all rows by rank, from 1, the highest scores
-  CO_SCORE_DECILE      // tenth likewise
+  CO_SCORE_DECILE,     // tenth likewise
+  CO_SCORE_EXTRA       // number `index` of an extra
 } co_score_content;
 
 typedef struct co_score_column {
@@ -26,6 +27,7 @@ typedef struct co_score_column {
   co_score_type type;
   co_score_content content;
   const co_output_feature *output; // NULL of the key
+  int64_t extra;                   // of EXTRA: which
   int64_t index;
 } co_score_column;
 
@@ -43,7 +45,8 @@ typedef struct co_score_columns {
 co_status co_score_columns_list(co_score_columns *out, co_arena *arena, const co_model *model,
                                 const co_dataset *dataset, int64_t top);
 // Those asked for, each "WHAT", "OUTPUT.WHAT" (else of the first output) or "WHAT=NAME", where WHAT is
-// key, prediction, score, label, probabilities, rank, percentile or decile. CO_ERR_USAGE.
+// key, prediction, score, label, probabilities, rank, percentile, decile, reconstruction_error or
+// embedding. CO_ERR_USAGE.
 co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
                                   const co_dataset *dataset, const char *const *chosen,
                                   int64_t chosen_count);
@@ -62,7 +65,7 @@ co_status co_score_check(const co_model *model, const float *const *scores, int6
 typedef struct co_score_row {
   const char *key;
   int64_t sample;
-  // Per output of the model, its `width` numbers: classes are decided by `scores`, numbers are those
+  // Per output and extra of the model, its `width` numbers: classes are decided by `scores`, numbers are those
   // of `shown`.
   const float *const *scores, *const *shown;
   int64_t rank, rows; // by which it is placed, and of how many

@@ -118,6 +118,8 @@ static const co_field section_fields[] = {
      "Layers over the joined columns of a table of events: {type: …}; `cohort help encoders`.",
      NULL},
     {"combiner", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "What joins the inputs.", NULL},
+    {"bottleneck", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
+     "A small layer behind the combiner: codes, `predict --columns embedding`.", NULL},
     {"output_features", CO_FIELD_NODE, 0, "targets", 0, 0, NULL, "A list, or all `targets`.", NULL},
     {"predictor", CO_FIELD_NODE, 0, "{type: network}", 0, 0, NULL,
      "{type: linear, …}: what is trained; `cohort help predictors` lists them.", NULL},
@@ -419,8 +421,8 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
 
 co_status co_settings_render(co_json *json, const co_node *root,
                              const co_trainer_settings *settings) {
-  static const char *const model_sections[] = {"input_features", "defaults", "event_encoder",
-                                               "combiner", "output_features"};
+  static const char *const model_sections[] = {"input_features", "defaults",   "event_encoder",
+                                               "combiner",       "bottleneck", "output_features"};
   co_json_open(json, '{');
   co_json_key(json, "version");
   co_json_int(json, 1);

@@ -207,6 +207,9 @@ CO_CPU_INLINE float pointwise_of(const co_op_attr *attr, int64_t i, float x, flo
   case CO_POINTWISE_HINGE:
     *slope = sign * x >= 1 ? 0 : -sign;
     return sign * x >= 1 ? 0 : 1 - sign * x;
+  case CO_POINTWISE_GIVEN:
+    *slope = 1;
+    return x;
   default:
     return binary_of(attr, x, t, slope);
   }
@@ -335,6 +338,67 @@ static co_status run_pointwise_loss(co_cpu *cpu, co_prepared *prepared, void *co
   return CO_OK;
 }
 
+// kernels/ref/column_loss.c has the formulas. The loss of a part; its slopes times dy where d is given.
+CO_CPU_INLINE float part_of(co_part kind, int64_t size, const float *x, const float *t, float dy,
+                            float *d) {
+  const float share = dy / (float)size;
+  const bool known = t[0] >= 0 && t[0] < (float)size;
+  const int64_t own = kind == CO_PART_CLASSES && known ? (int64_t)t[0] : -1;
+  float sum = 0, rest = 0;
+  if (kind == CO_PART_CLASSES) {
+    const float largest = row_max(x, size);
+    for (int64_t k = 0; k < size; k++)
+      rest += k == own ? 0 : exp_negative(x[k] - largest);
+    sum = rest + (known ? exp_negative(x[own] - largest) : NAN);
+    for (int64_t k = 0; d && k < size; k++)
+      d[k] = dy * (k == own ? -rest / sum : exp_negative(x[k] - largest) / sum);
+    return known && x[own] == largest ? log1pf(rest) : logf(sum) + largest - (known ? x[own] : 0);
+  }
+  for (int64_t k = 0; k < size; k++) {
+    const float error = x[k] - t[k];
+    sum += kind == CO_PART_VALUES
+               ? error * error
+               : (x[k] > 0 ? x[k] : 0) - t[k] * x[k] + log1pf(exp_negative(-fabsf(x[k])));
+    if (d) d[k] = share * (kind == CO_PART_VALUES ? 2 * error : sigmoid_of(x[k]) - t[k]);
+  }
+  return sum / (float)size;
+}
+
+// clang-format off
+// y (rows, F), or, with dy (rows, F), dx (rows, W).
+CO_CPU_KERNEL(column_loss_rows,
+              (const float *x, const float *target, const int32_t *columns, const float *dy,
+               float *y, float *dx, int64_t rows, int64_t W, int64_t V, int64_t F),
+              (x, target, columns, dy, y, dx, rows, W, V, F)) {
+  for (int64_t n = 0; n < rows; n++)
+    for (int64_t f = 0; f < F; f++) {
+      const int32_t *c = columns + 4 * f;
+      const float value = part_of((co_part)c[3], c[2], x + n * W + c[0], target + n * V + c[1],
+                                  dy ? dy[n * F + f] : 0, dx ? dx + n * W + c[0] : NULL);
+      if (y) y[n * F + f] = value;
+    }
+}
+// clang-format on
+
+static co_status run_column_loss(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                 void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t N = desc->in[0].shape.dim[0], W = desc->in[0].shape.dim[1];
+  const int64_t V = desc->in[1].shape.dim[1], F = desc->in[2].shape.dim[0];
+  const bool backward = desc->op == CO_OP_COLUMN_LOSS_BACKWARD;
+  const float *x = in[0], *target = in[1], *dy = backward ? in[3] : NULL;
+  float *y = backward ? NULL : out[0], *dx = backward ? out[0] : NULL;
+  (void)workspace;
+#pragma omp parallel if (N * W > CO_CPU_SERIAL)
+  {
+    int64_t b, e;
+    co_cpu_share(N, 1, &b, &e);
+    column_loss_rows[cpu->isa](x + b * W, target + b * V, in[2], dy ? dy + b * F : NULL,
+                               y ? y + b * F : NULL, dx ? dx + b * W : NULL, e - b, W, V, F);
+  }
+  return CO_OK;
+}
+
 static co_status run_hits(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                           void *workspace) {
   (void)workspace;
@@ -376,6 +440,20 @@ const co_cpu_impl co_cpu_loss[] = {
      .f32_in = 7,
      .f32_out = 5,
      .accumulate = 2},
+    {.op = CO_OP_COLUMN_LOSS,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_column_loss,
+     .accepts = has_rows,
+     .f32_in = 3,
+     .f32_out = 1},
+    {.op = CO_OP_COLUMN_LOSS_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_column_loss,
+     .accepts = has_rows,
+     .f32_in = 11,
+     .f32_out = 1},
     {.op = CO_OP_CATEGORICAL_HITS,
      .name = "omp",
      .plan = co_cpu_plan_simple,

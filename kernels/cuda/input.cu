@@ -293,6 +293,32 @@ static cudaError_t launch_gather_events(const co_cuda_call *call, size_t event_b
        ? (is_bf16((call)->desc->in[0]) ? launch<bf16, bf16>(call) : launch<bf16, float>(call))     \
        : (is_bf16((call)->desc->in[0]) ? launch<float, bf16>(call) : launch<float, float>(call)))
 
+// Elements of one width.
+template <typename Word>
+__global__ void swap_noise(Word *y, const Word *x, const co_step *step, int64_t count, int64_t row,
+                           float rate, uint32_t purpose) {
+  uint64_t first = static_cast<uint64_t>(step->row_offset * row);
+  uint64_t rows = static_cast<uint64_t>(count / row);
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    uint64_t draw = 2 * (first + static_cast<uint64_t>(i));
+    co_philox_block bits = co_philox(step->seed, draw >> 2, step->step, purpose);
+    bool high = (draw & 2) != 0; // the word pair of this element
+    uint64_t other = (static_cast<uint64_t>(high ? bits.word[3] : bits.word[1]) * rows) >> 32;
+    bool swapped = co_uniform_from_bits(high ? bits.word[2] : bits.word[0]) < rate;
+    y[i] = x[swapped ? static_cast<int64_t>(other) * row + i % row : i];
+  }
+}
+
+template <typename Word> static cudaError_t launch_swap_noise(const co_cuda_call *call) {
+  const co_shape *shape = &call->desc->in[0].shape;
+  int64_t count = co_cuda_count(shape);
+  CO_LAUNCH(swap_noise<Word>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<Word *>(call->out[0]), static_cast<const Word *>(call->in[0]),
+            static_cast<const co_step *>(call->in[1]), count, co_cuda_row(shape),
+            static_cast<float>(call->desc->attr.rate), call->desc->attr.purpose);
+  return cudaGetLastError();
+}
+
 } // namespace co
 
 extern "C" cudaError_t co_cuda_gather(const co_cuda_call *call) {
@@ -372,4 +398,17 @@ extern "C" cudaError_t co_cuda_input_rows(const co_cuda_call *call) {
                      attr->crop_purpose};
   return co::is_bf16(desc->out[0]) ? co::launch_input_from<co::bf16>(a, desc, call->stream)
                                    : co::launch_input_from<float>(a, desc, call->stream);
+}
+
+extern "C" cudaError_t co_cuda_swap_noise(const co_cuda_call *call) {
+  switch (co_cuda_element(call->desc->in[0].dtype)) {
+  case 1:
+    return co::launch_swap_noise<uint8_t>(call);
+  case 2:
+    return co::launch_swap_noise<uint16_t>(call);
+  case 4:
+    return co::launch_swap_noise<uint32_t>(call);
+  default:
+    return co::launch_swap_noise<uint64_t>(call);
+  }
 }

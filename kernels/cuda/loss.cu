@@ -166,6 +166,9 @@ __device__ __forceinline__ float pointwise(const Pointwise &p, int64_t i, float 
   case CO_POINTWISE_HINGE:
     *slope = sign * x >= 1 ? 0.0f : -sign;
     return sign * x >= 1 ? 0.0f : 1.0f - sign * x;
+  case CO_POINTWISE_GIVEN:
+    *slope = 1.0f;
+    return x;
   default:
     return binary_loss(p, x, t, slope);
   }
@@ -228,6 +231,24 @@ __global__ void categorical_hits(double *sums, double *partials, const T *x, con
     if (best == K || first != first) best = 0; // nothing is larger than a NaN
     if (best == target[n]) totals[0] += static_cast<double>(weight[n]);
     totals[1] += static_cast<double>(weight[n]);
+  }
+  grid_sums<2>(partials, ticket, totals,
+               [&](int k, double total) { put_total(&sums[k], total, accumulate); });
+}
+
+// A warp a row.
+__global__ void row_means(double *sums, double *partials, const float *x, const float *weight,
+                          int64_t rows, int64_t size, bool accumulate, unsigned *ticket) {
+  int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+  double totals[2] = {0, 0};
+  for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
+    float sum = 0, own = weight[n];
+    for (int64_t k = lane; own != 0 && k < size; k += warp_lanes)
+      sum += x[n * size + k];
+    sum = warp_sum(sum);
+    if (lane != 0) continue;
+    totals[0] += static_cast<double>(own) * static_cast<double>(sum / static_cast<float>(size));
+    totals[1] += static_cast<double>(own);
   }
   grid_sums<2>(partials, ticket, totals,
                [&](int k, double total) { put_total(&sums[k], total, accumulate); });
@@ -365,6 +386,17 @@ extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_pointwise_loss(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_pointwise_loss<co::bf16>(call)
                                         : co::launch_pointwise_loss<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_row_means(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t rows = desc->in[0].shape.dim[0];
+  CO_LAUNCH(co::row_means, static_cast<unsigned>(co::hits_blocks(rows)), co::block_threads, 0,
+            call->stream, static_cast<double *>(call->out[0]),
+            static_cast<double *>(call->workspace), static_cast<const float *>(call->in[0]),
+            static_cast<const float *>(call->in[1]), rows, co_cuda_row(&desc->in[0].shape),
+            co_cuda_accumulates(desc, 0), call->tickets);
+  return cudaGetLastError();
 }
 
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {

@@ -40,6 +40,9 @@ double co_pointwise_loss(const co_op_attr *attr, int64_t i, double x, double t, 
     sign = 2 * t - 1;
     *slope = sign * x >= 1 ? 0 : -sign;
     return sign * x >= 1 ? 0 : 1 - sign * x;
+  case CO_POINTWISE_GIVEN:
+    *slope = 1;
+    return x;
   default:
     return binary(attr, x, t, slope);
   }

@@ -207,8 +207,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->activation = CO_ACTIVATION_RELU;
     return true;
   }
-  static const char *const pointwise[] = {"squared",  "absolute", "huber",
-                                          "quantile", "hinge",    "binary"};
+  static const char *const pointwise[] = {"squared", "absolute", "huber", "quantile",
+                                          "hinge",   "binary",   "given"};
   for (int f = 0; f < (int)(sizeof pointwise / sizeof *pointwise); f++)
     if (p->desc.op == CO_OP_POINTWISE_LOSS && is(key, length, pointwise[f])) {
       attr->pointwise = (co_pointwise)f;

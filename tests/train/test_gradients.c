@@ -153,6 +153,15 @@ static const char objectives[] =
     "  - {name: label, loss: {label_smoothing: 0.2}}\n";
 
 // Three networks in one, of numbers, of a probability and of classes.
+// What is given back are the inputs themselves, however much noise they come through.
+static const char autoencoder[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: relu}}]}}\n"
+    "  - {name: image, encoder: {type: passthrough}}\n"
+    "bottleneck: {size: 3, activation: tanh, swap_noise: 0.3}\n"
+    "output_features: [{name: back, type: reconstruction, of: all,\n"
+    "                   decoder: {type: mlp, sizes: [5]}}]\n";
+
 static const char members[] =
     "input_features: [{name: x}, {name: z}]\n"
     "combiner: {type: concat, members: 3, layers: [{Dense: {units: 6, activation: relu}},\n"
@@ -233,6 +242,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"curved", curved, NULL},
                                {"objectives", objectives, NULL},
                                {"members", members, NULL},
+                               {"autoencoder", autoencoder, NULL},
                                {"crossed_table", crossed_table, NULL},
                                {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};

@@ -101,12 +101,29 @@ static void hash64_is_the_start_of_sha(void **unused) {
   assert_true(co_hash64(1, "row", 3) != co_hash64(2, "row", 3));
 }
 
+// Texts of all lengths, in pairs whose lengths differ.
+static void many_hashes_are_those_of_each(void **unused) {
+  (void)unused;
+  enum { COUNT = 301 };
+  static unsigned char bytes[COUNT * COUNT];
+  size_t end[COUNT], used = 0;
+  uint64_t hash[COUNT];
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (unsigned char)(i * i >> 3);
+  for (int i = 0; i < COUNT; i++)
+    end[i] = used += (size_t)(i * 7 % COUNT);
+  co_hash64_each(5, bytes, end, COUNT, hash);
+  for (int i = 0; i < COUNT; i++) {
+    size_t begin = i ? end[i - 1] : 0;
+    assert_true(hash[i] == co_hash64(5, bytes + begin, end[i] - begin));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(crc_gives_known_answers),
-      cmocka_unit_test(crc_continues_at_any_cut),
-      cmocka_unit_test(sha_gives_known_answers),
-      cmocka_unit_test(hash64_is_the_start_of_sha),
+      cmocka_unit_test(crc_gives_known_answers),       cmocka_unit_test(crc_continues_at_any_cut),
+      cmocka_unit_test(sha_gives_known_answers),       cmocka_unit_test(hash64_is_the_start_of_sha),
+      cmocka_unit_test(many_hashes_are_those_of_each),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

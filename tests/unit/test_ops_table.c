@@ -524,6 +524,35 @@ static void test_infer(void **state) {
   piecewise.in[0].shape.dim[1] = 4;
   assert_int_equal(co_op_infer(&piecewise), CO_ERR_CONFIG);
 
+  co_op_desc columns = {.op = CO_OP_COLUMN_LOSS, .has_in = 7};
+  columns.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
+  columns.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)4));
+  columns.in[2] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, (int64_t)3, (int64_t)4)};
+  assert_int_equal(co_op_infer(&columns), CO_OK);
+  assert_true(columns.out[0].shape.dim[0] == CO_DIM_N && columns.out[0].shape.dim[1] == 3);
+  columns.in[2].shape.dim[1] = 3;
+  assert_int_equal(co_op_infer(&columns), CO_ERR_CONFIG);
+  columns.in[2].shape.dim[1] = 4;
+  columns.in[1].shape.dim[0] = 8;
+  assert_int_equal(co_op_infer(&columns), CO_ERR_CONFIG);
+
+  co_op_desc means = {.op = CO_OP_ROW_MEANS, .has_in = 3};
+  means.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
+  means.in[1] = f32(co_shape_make(1, CO_DIM_N));
+  assert_int_equal(co_op_infer(&means), CO_OK);
+  assert_true(means.out[0].dtype == CO_F64 && means.out[0].shape.dim[0] == 2);
+  means.in[1].shape.dim[0] = 9;
+  assert_int_equal(co_op_infer(&means), CO_ERR_CONFIG);
+
+  co_op_desc noise = {.op = CO_OP_SWAP_NOISE, .attr = {.rate = 0.5}, .has_in = 3};
+  noise.in[0] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, CO_DIM_N, (int64_t)1)};
+  noise.in[1] = (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, sizeof(co_step))};
+  assert_int_equal(co_op_infer(&noise), CO_OK);
+  assert_true(noise.out[0].dtype == CO_I32 && noise.out[0].shape.dim[0] == CO_DIM_N);
+  noise.attr.rate = 1;
+  assert_int_equal(co_op_infer(&noise), CO_ERR_CONFIG);
+
   co_op_desc binary = {.op = CO_OP_POINTWISE_LOSS,
                        .has_in = 15,
                        .attr = {.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1}};

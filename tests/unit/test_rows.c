@@ -2,6 +2,9 @@
 // Readers of raw tables: what it takes, and what it refuses with which place.
 #include "tests/unit/data_fixture.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "datasets/cell.h"
 #include "datasets/rows.h"
 
@@ -403,6 +406,29 @@ static void missing_cells_are_known(void **state) {
   assert_int_equal(cell.length, 4);
 }
 
+// Texts of all short forms, against the C library.
+static void numbers_are_exact(void **state) {
+  static const char letters[] = "0123456789015.-+e,";
+  uint32_t random = 1;
+  char text[16];
+  (void)state;
+  for (int i = 0; i < 200000; i++) {
+    size_t length = (size_t)(i % 12) + 1;
+    for (size_t k = 0; k < length; k++) {
+      random = random * 1664525 + 1013904223;
+      text[k] = letters[(random >> 16) % (i % 2 ? 13 : sizeof letters - 1)];
+    }
+    text[length] = '\0';
+    char *end;
+    double value, wanted = strtod(text, &end);
+    const co_cell cell = {text, length};
+    bool number = co_cell_read(&cell, &value) == CO_CELL_NUMBER;
+    bool fits = *end == '\0' && fabs(wanted) <= (double)FLT_MAX;
+    if (number != fits || (number && memcmp(&value, &wanted, sizeof value) != 0))
+      fail_msg("'%s' is %g, not %g", text, value, wanted);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(rows_are_read),
@@ -418,6 +444,7 @@ int main(void) {
       DATA_TEST(json_lines_are_read),
       cmocka_unit_test(cells_are_read),
       cmocka_unit_test(missing_cells_are_known),
+      cmocka_unit_test(numbers_are_exact),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void append(co_values *v, int block) {
     word_of[i] = (uint32_t)(1000 * block + i);
   }
   const co_column_values columns[] = {
-      {.kind = CO_VALUES_NUMBERS, .values = numbers},
+      {.kind = CO_VALUES_NUMBERS, .values = numbers, .wide = block == 3},
       {.kind = block ? CO_VALUES_WORDS : CO_VALUES_NONE,
        .values = words,
        .word_of = word_of,

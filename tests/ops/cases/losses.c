@@ -115,6 +115,7 @@ static const char *const pointwise_cases[] = {
     "x=5x3 target=5x1 quantile levels=0.1,0.5,0.9",
     "x=33x1 quantile levels=0.25 holes",
     "x=65x1 hinge holes",
+    "x=33x5 given holes",
     "x=7x3 hinge",
     "x=1 binary",
     "x=1x1 binary",
