@@ -88,6 +88,8 @@ static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+// scorer: end
+
 // `length` bytes, 8 at most, the first one lowest.
 static uint64_t load(const char *text, size_t length) {
   uint32_t low, high;
@@ -142,6 +144,7 @@ static bool read_short(const co_cell *cell, double *out) {
   return true;
 }
 
+// scorer: cells
 // Where digits and power of ten are exact in double, one operation rounds right (Clinger, "How to
 // read floating point numbers accurately", PLDI 1990); else the C library does.
 static double value_of(const decimal *d, const co_cell *cell) {

@@ -21,6 +21,11 @@ static size_t value_bytes(const co_encoded_column *c) {
   return c->column.type == CO_COLUMN_TEXT ? sizeof(const char *) : co_dtype_size(c->column.dtype);
 }
 
+void co_encode_prepare(co_encoded_column *c) {
+  for (int k = 0; k < 2; k++)
+    c->class_values[k] = number_of(c->classes[k]);
+}
+
 co_status co_encoder_begin(co_encoder *e, co_context *ctx, co_dataset_writer *writer,
                            const char *table, co_encoded_column *columns, int64_t count,
                            int64_t rows) {
@@ -29,8 +34,7 @@ co_status co_encoder_begin(co_encoder *e, co_context *ctx, co_dataset_writer *wr
     co_encoded_column *c = &columns[i];
     co_text_init(&c->texts, ctx);
     e->row_bytes += value_bytes(c);
-    for (int k = 0; k < 2; k++)
-      c->class_values[k] = number_of(c->classes[k]);
+    co_encode_prepare(c);
     CO_RETURN_IF_FAILED(
         c->column.type == CO_COLUMN_TEXT
             ? co_dataset_writer_open_texts(writer, table, c->column.name, c->column.role, rows,
@@ -294,6 +298,36 @@ co_status co_encoder_values(co_encoder *e, co_values *values) {
 cleanup:
   co_free(e->ctx, at_hand);
   return status;
+}
+
+// ---- parts -------------------------------------------------------------------------------------
+
+co_status co_encode_part(co_context *ctx, co_encoded_column *out, const co_scan *scan,
+                         const co_scan_part *part) {
+  place at = {.scan = scan};
+  out->filled = out->missing = out->unseen = 0;
+  CO_RETURN_IF_FAILED(make_room(ctx, out, part->rows.count));
+  for (int64_t i = 0; i < part->rows.count; i++, out->filled++) {
+    at.row = &part->rows.places[i];
+    CO_RETURN_IF_FAILED(encode_cell(out, &at, co_part_cell(part, i, out->field)));
+  }
+  return CO_OK;
+}
+
+co_status co_encoder_encoded(co_encoder *e, co_values *values) {
+  for (int64_t rows;;) {
+    CO_RETURN_IF_FAILED(co_values_next(values, &rows));
+    if (!rows) return co_encoder_flush(e);
+    for (int64_t i = 0; i < e->column_count; i++) {
+      co_encoded_column *c = &e->columns[i];
+      size_t bytes = value_bytes(c);
+      CO_RETURN_IF_FAILED(make_room(e->ctx, c, rows));
+      memcpy(c->block + (size_t)c->filled * bytes, co_values_encoded(values, i),
+             (size_t)rows * bytes);
+      c->filled += rows;
+    }
+    if (is_full(e)) CO_RETURN_IF_FAILED(co_encoder_flush(e));
+  }
 }
 
 void co_encoder_free(co_encoder *e) {

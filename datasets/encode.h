@@ -52,6 +52,14 @@ co_status co_encoder_missing(co_encoder *encoder);
 // Takes all rows, whose cells are kept as values (of `field`) that the columns take.
 co_status co_encoder_values(co_encoder *encoder, co_values *values);
 bool co_encoder_takes(const co_encoded_column *column, co_value_kind kind);
+// Makes a column ready for co_encode_part.
+void co_encode_prepare(co_encoded_column *column);
+// Encodes the cells of a part into the block of `out`, a copy of a column that is of no texts; counts what
+// is missing and unseen there. An error has no place.
+co_status co_encode_part(co_context *ctx, co_encoded_column *out, const co_scan *scan,
+                         const co_scan_part *part);
+// Takes all rows, whose cells were encoded so, columns in their order.
+co_status co_encoder_encoded(co_encoder *encoder, co_values *values);
 co_status co_encoder_flush(co_encoder *encoder); // after the last row
 void co_encoder_free(co_encoder *encoder);       // legal on a zeroed struct
 

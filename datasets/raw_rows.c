@@ -9,6 +9,8 @@
 #include "datasets/date.h"
 #include "datasets/raw_joins.h"
 
+enum { MOST_VALUES = 64 << 20 };
+
 typedef struct raw_rows {
   co_context *ctx;
   co_arena *arena;
@@ -21,6 +23,10 @@ typedef struct raw_rows {
   const char *key_name;
   co_dictionary keys;
   int64_t rows;
+  co_values *values;        // of all rows, where one reading sufficed; else NULL
+  co_encoded_column *parts; // of each slot all columns
+  co_column_values *kept;
+  bool odd[CO_ROWS_MAX_SLOTS], again; // rows that want another look
   uint8_t *split;
   char sha256[65];
   co_rejects rejects;
@@ -29,11 +35,29 @@ typedef struct raw_rows {
 
 // ---- columns -----------------------------------------------------------------------------------
 
+static co_status pass_columns(raw_rows *r, const co_rows *rows) {
+  for (int64_t i = 0; i < r->options->passed_count; i++) {
+    const char *name = r->options->passed[i];
+    co_column column = {.name = co_arena_format(r->arena, "passthrough:%s", name),
+                        .type = CO_COLUMN_TEXT};
+    if (!column.name) return CO_ERR_MEMORY;
+    if (co_rows_find(rows, name) < 0) {
+      co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
+                                    "there is no column '%.200s' to pass through", name);
+      const char *near = co_nearest(name, rows->names, rows->column_count);
+      if (near) co_hint("did you mean '%.200s'?", near);
+      return status;
+    }
+    CO_RETURN_IF_FAILED(co_raw_columns_add(&r->columns, &column, name, rows));
+  }
+  return CO_OK;
+}
+
 static co_status plan_columns(raw_rows *r, const co_rows *rows) {
   const co_schema *schema = r->options->schema;
   const co_recipe *recipe = r->options->recipe;
-  CO_RETURN_IF_FAILED(
-      co_raw_columns_begin(&r->columns, r->ctx, r->arena, recipe, schema->column_count));
+  CO_RETURN_IF_FAILED(co_raw_columns_begin(&r->columns, r->ctx, r->arena, recipe,
+                                           schema->column_count + r->options->passed_count));
   for (int64_t i = 0; i < schema->column_count; i++) {
     const co_column *column = &schema->columns[i];
     const char *local;
@@ -42,6 +66,7 @@ static co_status plan_columns(raw_rows *r, const co_rows *rows) {
     CO_RETURN_IF_FAILED(co_recipe_locate(recipe, r->arena, column->name, &join, &local));
     if (join < 0) CO_RETURN_IF_FAILED(co_raw_columns_add(&r->columns, column, local, rows));
   }
+  CO_RETURN_IF_FAILED(pass_columns(r, rows));
   r->key_name = r->options->key;
   for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
     if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
@@ -150,23 +175,129 @@ static co_status check_rows(raw_rows *r, co_scan *scan) {
                  : co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0, "there are no rows");
 }
 
+// ---- in one reading ----------------------------------------------------------------------------
+
+// What is wrong with a cell is found out, and told with its place, when the rows are read again.
+static co_status encode_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
+  raw_rows *r = user;
+  co_encoded_column *columns = &r->parts[slot * r->columns.count];
+  r->odd[slot] = false;
+  for (int64_t i = 0; i < r->columns.count && !r->odd[slot]; i++) {
+    co_status status = co_encode_part(r->ctx, &columns[i], scan, part);
+    if (status == CO_ERR_MEMORY) return status;
+    r->odd[slot] = status != CO_OK;
+  }
+  return CO_OK;
+}
+
+static co_status keep_keys(raw_rows *r, const co_scan_part *part) {
+  for (int64_t i = 0; r->key >= 0 && i < part->rows.count && !r->again; i++) {
+    int64_t repeated = 0;
+    const co_row_place place = co_part_place(part, i);
+    const co_cell cell = co_cell_trim(co_part_cell(part, i, r->key), NULL);
+    r->again = co_cell_is_missing(&cell);
+    if (!r->again)
+      CO_RETURN_IF_FAILED(co_dictionary_add(&r->keys, cell.text, cell.length,
+                                            place.line ? place.line : place.row, &repeated));
+    r->again |= repeated != 0;
+  }
+  return CO_OK;
+}
+
+static co_status keep_part(void *user, int slot, const co_scan *scan, const co_scan_part *part) {
+  raw_rows *r = user;
+  const co_encoded_column *found = &r->parts[slot * r->columns.count];
+  co_column_values *kept = r->kept;
+  (void)scan;
+  r->again = r->odd[slot] || co_rejects_total(&r->rejects);
+  CO_RETURN_IF_FAILED(keep_keys(r, part));
+  if (r->again) return co_fail(CO_STOPPED, "the rows are read again");
+  for (int64_t i = 0; i < r->columns.count; i++) {
+    co_encoded_column *c = &r->columns.items[i];
+    kept[i] = (co_column_values){.kind = CO_VALUES_ENCODED,
+                                 .values = found[i].block,
+                                 .width = (int)co_dtype_size(c->column.dtype)};
+    if (!c->unseen) memcpy(c->first_unseen, found[i].first_unseen, sizeof c->first_unseen);
+    c->missing += found[i].missing;
+    c->unseen += found[i].unseen;
+  }
+  r->rows += part->rows.count;
+  return co_values_append(r->values, part->rows.count, kept);
+}
+
+static bool is_plain(const raw_rows *r) {
+  bool plain = !r->joins.count;
+  for (int64_t i = 0; i < r->columns.count; i++)
+    plain &= r->columns.items[i].column.type != CO_COLUMN_TEXT;
+  return plain;
+}
+
+// As if nothing had been read.
+static void forget_values(raw_rows *r) {
+  co_values_free(r->values);
+  co_dictionary_free(&r->keys);
+  r->values = NULL;
+  r->rows = 0;
+  for (int64_t i = 0; i < r->columns.count; i++)
+    r->columns.items[i].missing = r->columns.items[i].unseen = 0;
+}
+
+static co_status read_once(raw_rows *r, co_scan *scan) {
+  int slots = co_scan_slots(r->ctx);
+  int64_t count = r->columns.count;
+  co_status status = CO_ERR_MEMORY;
+  r->kept = co_arena_alloc(r->arena, (size_t)count + 1, sizeof *r->kept);
+  r->parts = co_alloc_zero(r->ctx, (size_t)(slots * count) + 1, sizeof *r->parts);
+  if (!r->kept || !r->parts) goto cleanup;
+  for (int64_t i = 0; i < slots * count; i++) {
+    r->parts[i] = r->columns.items[i % count];
+    co_encode_prepare(&r->parts[i]);
+  }
+  if (r->key >= 0) CO_TRY(co_dictionary_create(&r->keys, r->ctx));
+  CO_TRY(co_values_create(&r->values, r->ctx, r->options->output, MOST_VALUES));
+  CO_TRY(co_values_clear(r->values, count));
+  status = co_scan_each(scan, slots, encode_part, keep_part, r);
+  if (status == CO_STOPPED && r->again) status = CO_OK;
+  if (status == CO_OK && !r->again && r->rows && !co_rejects_total(&r->rejects))
+    co_scan_file_digest(scan, r->sha256);
+  else
+    forget_values(r);
+
+cleanup:
+  for (int64_t i = 0; i < slots * count && r->parts; i++)
+    co_free(r->ctx, r->parts[i].block);
+  co_free(r->ctx, r->parts);
+  return status;
+}
+
+static co_status look_again(raw_rows *r) {
+  co_scan *scan;
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
+  co_status status = check_rows(r, scan);
+  co_scan_close(scan);
+  return status;
+}
+
 static co_status find_rows(raw_rows *r) {
   co_scan *scan;
+  r->scan.rows.unhashed = false;
   CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
   const co_rows *rows = co_scan_file(scan);
   co_status status = plan_columns(r, rows);
   if (status == CO_OK) status = co_raw_joins_read(&r->joins, r->options->schema, rows);
   if (status == CO_OK) tell_unused(r, rows);
-  if (status == CO_OK) status = check_rows(r, scan);
+  bool once = is_plain(r);
+  if (status == CO_OK) status = once ? read_once(r, scan) : check_rows(r, scan);
   co_scan_close(scan);
-  return status;
+  r->scan.rows.unhashed = true;
+  return status == CO_OK && once && !r->values ? look_again(r) : status;
 }
 
 // Keys are written before all else.
 static co_status read_keys(raw_rows *r) {
   co_scan *scan;
   co_scan_block block = {.count = 1};
-  if (r->key < 0) return CO_OK;
+  if (r->key < 0 || r->values) return CO_OK;
   CO_RETURN_IF_FAILED(co_dictionary_create(&r->keys, r->ctx));
   CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
   co_status status = CO_OK;
@@ -180,7 +311,7 @@ static co_status read_keys(raw_rows *r) {
 
 // ---- writing -----------------------------------------------------------------------------------
 
-static co_status encode_rows(raw_rows *r, co_encoder *encoder, co_scan *scan) {
+static co_status encode_blocks(raw_rows *r, co_encoder *encoder, co_scan *scan) {
   co_scan_block block;
   for (;;) {
     CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
@@ -191,7 +322,19 @@ static co_status encode_rows(raw_rows *r, co_encoder *encoder, co_scan *scan) {
   if (co_scan_rows(scan) != r->rows)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0,
                       "the file changed while it was read");
+  co_scan_file_digest(scan, r->sha256);
   return co_encoder_flush(encoder);
+}
+
+static co_status encode_rows(raw_rows *r, co_encoder *encoder) {
+  co_scan *scan;
+  if (r->values) return co_encoder_encoded(encoder, r->values);
+  r->scan.rows.unhashed = false;
+  CO_RETURN_IF_FAILED(co_raw_joins_begin_rows(&r->joins, r->rows));
+  CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
+  co_status status = encode_blocks(r, encoder, scan);
+  co_scan_close(scan);
+  return status;
 }
 
 static co_status begin_rejects(raw_rows *r) {
@@ -222,27 +365,21 @@ static co_status write_rows(raw_rows *r) {
   co_status status = CO_ERR_MEMORY;
   co_dataset_writer *writer = NULL;
   co_encoder encoder = {0};
-  co_scan *scan = NULL;
   if (!(r->split = co_alloc(r->ctx, (size_t)r->rows))) goto cleanup;
   memset(r->split, CO_SPLIT_TEST, (size_t)r->rows);
   CO_TRY(begin_rejects(r));
   r->scan.file = r->reject_file;
-  r->scan.rows.unhashed = false;
   CO_TRY(co_dataset_writer_create(&writer, r->ctx, r->options->output));
   CO_TRY(write_keys(r, writer));
   CO_TRY(co_encoder_begin(&encoder, r->ctx, writer, r->table, r->columns.items, r->columns.count,
                           r->rows));
-  CO_TRY(co_raw_joins_begin_rows(&r->joins, r->rows));
-  CO_TRY(co_scan_open(&scan, r->ctx, &r->scan));
-  CO_TRY(encode_rows(r, &encoder, scan));
-  co_scan_file_digest(scan, r->sha256);
+  CO_TRY(encode_rows(r, &encoder));
   CO_TRY(co_raw_joins_write(&r->joins, writer, r->table));
   CO_TRY(co_dataset_writer_samples(writer, r->table, r->rows, NULL, NULL, r->split));
   CO_TRY(co_reject_file_commit(r->reject_file));
   CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
 
 cleanup:
-  co_scan_close(scan);
   co_encoder_free(&encoder);
   co_dataset_writer_free(writer);
   return status;
@@ -262,9 +399,10 @@ static void report_columns(raw_rows *r, co_raw_rows_result *out, const co_raw_co
 
 static co_status report(raw_rows *r, co_raw_rows_result *out) {
   *out = (co_raw_rows_result){.rows = r->rows, .rejected = co_rejects_total(&r->rejects)};
-  out->columns =
-      co_arena_alloc(r->arena, (size_t)r->options->schema->column_count + 1, sizeof *out->columns);
+  int64_t most = r->options->schema->column_count + r->options->passed_count;
+  out->columns = co_arena_alloc(r->arena, (size_t)most + 1, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
+  memcpy(out->sha256, r->sha256, sizeof out->sha256);
   report_columns(r, out, &r->columns);
   for (int64_t i = 0; i < r->joins.count; i++)
     report_columns(r, out, &r->joins.items[i].columns);
@@ -305,6 +443,7 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
   co_raw_columns_free(&r.columns);
   co_raw_joins_free(&r.joins);
   co_dictionary_free(&r.keys);
+  co_values_free(r.values);
   co_rejects_free(&r.rejects);
   co_reject_file_free(r.reject_file);
   co_free(ctx, r.split);

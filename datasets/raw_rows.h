@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of a table in text as a dataset for a model that is there already: columns are what the model
-// says, not what the cells look like. The file is read to find the rows that can be taken, for their
-// keys, where there are some, and to write them; in memory are the keys and a block of rows.
+// says, not what the cells look like. The file is read once, in the hope that all rows can be taken, and
+// what becomes of them is kept (datasets/values.h). Where some cannot, or there are texts or joined
+// tables, it is read to find the rows that can be taken, for their keys, where there are some, and to
+// write them. In memory are the keys, 64 MB of values and a block of rows.
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
@@ -23,10 +25,13 @@ typedef struct co_raw_rows_options {
   const char *output;              // the dataset is a temporary beside it …
   co_atomic_file *temporary;       // … and handed out here
   const co_schema *schema;         // the model's columns; inputs must be there, others need not
-  const char *key;                 // column that names rows; NULL = the recipe's, if it is there
-  const co_recipe *recipe;         // how its rows are read, and what is known of its columns
-  co_reject_rule reject;           // rows that cannot be taken …
-  const char *rejects; // … the output that their file is named after; NULL = there is none
+  const char *const
+      *passed; // columns of the table that are kept as texts, called "passthrough:NAME"
+  int64_t passed_count;
+  const char *key;         // column that names rows; NULL = the recipe's, if it is there
+  const co_recipe *recipe; // how its rows are read, and what is known of its columns
+  co_reject_rule reject;   // rows that cannot be taken …
+  const char *rejects;     // … the output that their file is named after; NULL = there is none
   bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;

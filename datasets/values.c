@@ -88,7 +88,7 @@ int64_t co_values_rows(const co_values *v) {
 // ---- packing -----------------------------------------------------------------------------------
 
 static packed plan(const co_column_values *c, int64_t rows, size_t *bytes) {
-  packed p = {.kind = c->kind};
+  packed p = {.kind = c->kind, .width = c->kind == CO_VALUES_ENCODED ? c->width : 0};
   if (c->kind == CO_VALUES_WORDS) {
     p.words = c->word_count;
     p.width = c->word_count < UINT8_MAX ? 1 : c->word_count < UINT16_MAX ? 2 : 4;
@@ -118,11 +118,11 @@ static void pack(const packed *p, const co_column_values *c, int64_t rows, unsig
   if (c->kind == CO_VALUES_WORDS) {
     memcpy(data + p->map, c->word_of, (size_t)p->words * sizeof(uint32_t));
     pack_words(p, c->values, rows, data + p->at);
-  } else if (p->width == 4) {
+  } else if (p->width == 4 && c->kind != CO_VALUES_ENCODED) {
     for (int64_t i = 0; i < rows; i++)
       ((float *)(void *)(data + p->at))[i] = (float)numbers[i];
-  } else if (p->width == 8) {
-    memcpy(data + p->at, numbers, (size_t)rows * sizeof *numbers);
+  } else if (p->width) {
+    memcpy(data + p->at, numbers, (size_t)rows * (size_t)p->width);
   }
 }
 
@@ -241,4 +241,8 @@ void co_values_words(const co_values *v, int64_t column, int32_t *out) {
                                     : CO_NO_WORD;
     out[i] = word < (uint64_t)p->words ? (int32_t)map[word] : -1;
   }
+}
+
+const void *co_values_encoded(const co_values *v, int64_t column) {
+  return v->at_hand + ((const packed *)(const void *)v->at_hand + column)->at;
 }

@@ -16,7 +16,8 @@ typedef enum co_value_kind {
   CO_VALUES_NUMBERS,
   CO_VALUES_DATES, // seconds since 1970-01-01 UTC
   CO_VALUES_WORDS,
-  CO_VALUES_UNKNOWN // not kept, or of several kinds
+  CO_VALUES_ENCODED, // as they are written
+  CO_VALUES_UNKNOWN  // not kept, or of several kinds
 } co_value_kind;
 
 #define CO_NO_WORD UINT32_MAX
@@ -25,6 +26,7 @@ typedef enum co_value_kind {
 typedef struct co_column_values {
   co_value_kind kind;
   const void *values;      // double, NaN = missing; or uint32_t, CO_NO_WORD = missing
+  int width;               // of those that are encoded: bytes of a value
   bool wide;               // float may not hold all numbers
   const uint32_t *word_of; // of words: the column's for each of the `word_count` here
   int64_t word_count;
@@ -46,6 +48,7 @@ co_status co_values_next(co_values *values, int64_t *rows);
 // Of the rows at hand: into double, or int32_t that are words of the column, -1 = missing.
 void co_values_numbers(const co_values *values, int64_t column, double *out);
 void co_values_words(const co_values *values, int64_t column, int32_t *out);
+const void *co_values_encoded(const co_values *values, int64_t column);
 
 #ifdef __cplusplus
 }

@@ -246,8 +246,9 @@ typedef struct cohort_predict_options {
   // with their key). All rows are committed at once.
   const char *output, *format, *table, *if_exists;
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
-  // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, rank,
-  // percentile, decile, reconstruction_error, embedding. Rank 1, the first percentile and decile have the highest scores; rows of equal
+  // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, top3 (the likeliest
+  // classes with their scores), rank, percentile, decile, reconstruction_error, embedding, model (its
+  // weights_sha256), scored_at, holdout. Rank 1, the first percentile and decile have the highest scores; rows of equal
   // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
   // what the outputs' types have.
   const char *const *columns;
@@ -265,6 +266,11 @@ typedef struct cohort_predict_options {
   // share unseen; several by commas. Rows that have to be scored, at least.
   const char *max_drift;
   int64_t require_rows;
+  // Columns that follow the others: of the source, as they are; `scored_at`, the caller's; `holdout`, "10%"
+  // or "10%:NAME": 1 for so many rows, by a hash of NAME and the key, who stay the same from job to job.
+  const char *const *passthrough;
+  int64_t passthrough_count;
+  const char *scored_at, *holdout;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
   int threads, workers; // these four as for evaluation
@@ -289,7 +295,8 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
 
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
-// is no such thing of: predictors of trees, inputs of events.
+// is no such thing of: predictors of trees, inputs of events. "onnx": ONNX, IR version 8, opset 17, with an
+// input for each column, and what can be computed of the preprocessing in the graph; of sequences, too.
 typedef struct cohort_export_options {
   const char *model, *format, *output;
   bool force; // replace an existing output

@@ -155,6 +155,10 @@ extern "C" {
   X(PIECEWISE_DENSE_BACKWARD, piecewise_dense_backward, (x, w, dy), ((dx), dw, db), "", "",        \
     .bf16 = "dy ->", .accumulate = "dx dw db", .flops = "dy",                                      \
     .why = "brings gradients of equal bins together")                                              \
+  X(PERIODIC, periodic, (x, w), (y), "PERIODIC_BACKWARD x w dy -> (dx) dw", "",                    \
+    .flops = "y", .why = "makes many features of a number")                                        \
+  X(PERIODIC_BACKWARD, periodic_backward, (x, w, dy), ((dx), dw), "", "", .accumulate = "dx dw",   \
+    .flops = "dy", .why = "sums over rows and over features")                                      \
   X(FACTORIZATION, factorization, (x, v), (y, (sums)),                                             \
     "FACTORIZATION_BACKWARD x v sums dy -> (dx) dv", "",                                           \
     .bf16 = "x -> y", .why = "sums over pairs of features")                                        \
@@ -337,6 +341,8 @@ extern "C" {
 //                dense layer over the piecewise linear encoding (Gorishniy et al. 2022) of a number,
 //                without writing it out: b and the weights of the bins below are a sum that all rows
 //                share. dx = sum over d of dy w[c, floor(x)] within [0, B), else 0. NaN gives NaN.
+// PERIODIC       (Gorishniy et al. 2022) x (N, C), w (C, K): y (N, C, 2 K) = sin(v), then cos(v), where
+//                v = 2 pi w[c] x[n,c].
 // FACTORIZATION  (Rendle 2010) x (N, I), v (I, D): y (N, 1) = the sum over pairs i < j of <v[i], v[j]>
 //                x[i] x[j], as sum_d (sums_d² - sum_i (v[i, d] x[i])²) / 2 where sums (N, D) = x v.
 // MEMBER_SCALE   (several members in one network: Gorishniy et al. 2024, after Wen et al. 2020) x (N,

@@ -35,6 +35,12 @@ typedef struct piecewise_options {
   int64_t embedding_size;
 } piecewise_options;
 
+typedef struct periodic_options {
+  const char *type;
+  int64_t embedding_size, frequencies;
+  double sigma;
+} periodic_options;
+
 typedef struct transformer_options {
   const char *type;
   int64_t units, layers, num_heads, feed_forward, relative_positions;
@@ -96,6 +102,16 @@ static const co_field piecewise_fields[] = {TYPE_FIELD(piecewise_options),
                                              offsetof(piecewise_options, embedding_size), "16", 1,
                                              4096, NULL, "Features of a number.", NULL},
                                             {.key = NULL}};
+
+static const co_field periodic_fields[] = {
+    TYPE_FIELD(periodic_options),
+    {"embedding_size", CO_FIELD_INT, offsetof(periodic_options, embedding_size), "16", 1, 4096,
+     NULL, "Features of a number.", NULL},
+    {"frequencies", CO_FIELD_INT, offsetof(periodic_options, frequencies), "48", 1, 4096, NULL,
+     "Of each number.", NULL},
+    {"sigma", CO_FIELD_DOUBLE, offsetof(periodic_options, sigma), "0.1", 1e-6, 1e6, NULL,
+     "Deviation of the frequencies at first: how fine what can be told apart is.", NULL},
+    {.key = NULL}};
 
 static const char *const cell_types[] = {"lstm", "gru", "rnn", NULL};
 
@@ -229,6 +245,19 @@ static void expand_piecewise(co_text *text, const void *options, const co_encode
                  (long long)input->bins, (long long)piecewise->embedding_size);
 }
 
+static void expand_periodic(co_text *text, const void *options, const co_encoder_input *input,
+                            const char *path, co_diagnostics *problems) {
+  const periodic_options *periodic = options;
+  (void)input;
+  (void)path;
+  (void)problems;
+  co_text_printf(
+      text,
+      "[Flatten, {PeriodicEmbedding: {frequencies: %lld, output_dim: %lld, sigma: %.17g}}, ReLU, "
+      "Flatten]",
+      (long long)periodic->frequencies, (long long)periodic->embedding_size, periodic->sigma);
+}
+
 static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
                        const char *path, co_diagnostics *problems) {
   static const char *const layers[] = {"LSTM", "GRU", "SimpleRNN"}; // as cell_types
@@ -322,6 +351,9 @@ static const encoder encoders[] = {
      "A dense layer of its own for each number, over its bins: for preprocessing: {encoding: "
      "piecewise_linear}.",
      piecewise_fields, sizeof(piecewise_options), .bins = true, .expand = expand_piecewise},
+    {"periodic",
+     "A dense layer of its own for each number, over its sines and cosines by trained frequencies.",
+     periodic_fields, sizeof(periodic_options), .expand = expand_periodic},
     {"rnn", "Recurrent layers over events, to the state after the last.", rnn_fields,
      sizeof(rnn_options), .events = true, .expand = expand_rnn},
     {"transformer", "Causal attention over events, to the features of the last.",
@@ -382,11 +414,12 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(problems, type_node,
-                           "known: graph, stacked_cnn, mlp, embedding, piecewise_linear, rnn, "
-                           "transformer, passthrough",
-                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return co_node_problem(
+        problems, type_node,
+        "known: graph, stacked_cnn, mlp, embedding, piecewise_linear, periodic, rnn, "
+        "transformer, passthrough",
+        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+        near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,

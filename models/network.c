@@ -54,13 +54,14 @@ static bool is_same(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-// The encoder piecewise_linear goes through numbers one by one: those of equal options are one.
+// Encoders that go through numbers one by one: those of equal options are one.
 static bool is_encoded_alike(const co_input_feature *a, const co_input_feature *b) {
   const co_node *type = a->encoder ? co_node_get(a->encoder, "type") : NULL;
   co_difference ignored;
   if (!a->encoder || !b->encoder) return a->encoder == b->encoder;
-  return type && type->kind == CO_NODE_SCALAR && strcmp(type->text, "piecewise_linear") == 0 &&
-         !co_node_differ(&ignored, a->encoder, b->encoder);
+  const bool each = type && type->kind == CO_NODE_SCALAR &&
+                    (!strcmp(type->text, "piecewise_linear") || !strcmp(type->text, "periodic"));
+  return each && !co_node_differ(&ignored, a->encoder, b->encoder);
 }
 
 // Whether a feature is fed beside one before it: nothing tells the two apart.

@@ -31,9 +31,9 @@ static co_status check_options(const cohort_export_options *o) {
   CO_RETURN_IF_FAILED(co_require(o->model, "export", "a model"));
   CO_RETURN_IF_FAILED(co_require(o->output, "export", "an output"));
   CO_RETURN_IF_FAILED(co_require(o->format, "export", "a format"));
-  if (strcmp(o->format, "c") == 0) return CO_OK;
+  if (strcmp(o->format, "c") == 0 || strcmp(o->format, "onnx") == 0) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "models are not exported as '%.100s'", o->format);
-  co_hint("known: c");
+  co_hint("known: c, onnx");
   return status;
 }
 
@@ -49,7 +49,8 @@ static co_status export_model(exporting *x, co_context *ctx, const cohort_export
   CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(co_exported_open(&x->exported, ctx, o->model));
   CO_RETURN_IF_FAILED(read_recipe(x));
-  CO_RETURN_IF_FAILED(co_export_c(&x->text, &x->exported, &x->recipe));
+  CO_RETURN_IF_FAILED(strcmp(o->format, "c") == 0 ? co_export_c(&x->text, &x->exported, &x->recipe)
+                                                  : co_export_onnx(&x->text, &x->exported));
   co_writer *writer;
   CO_RETURN_IF_FAILED(co_writer_open(&writer, ctx, x->file.temporary, false));
   status = co_writer_write(writer, x->text.data, x->text.length);

@@ -193,10 +193,18 @@ static co_status choose_columns(co_scoring *s) {
   const cohort_predict_options *o = s->options;
   const co_model *model = s->predictor->model;
   char key[CO_DATASET_KEY_MAX + 1];
+  co_model_file file;
+  CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, s->predictor->path));
+  const co_score_notes notes = {.passthrough = o->passthrough,
+                                .passthrough_count = o->passthrough_count,
+                                .model = file.weights_sha256,
+                                .scored_at = o->scored_at,
+                                .holdout = o->holdout};
   CO_RETURN_IF_FAILED(
       o->column_count ? co_score_columns_choose(&s->columns, s->arena, model, s->dataset,
-                                                o->columns, o->column_count)
+                                                o->columns, o->column_count, &notes)
                       : co_score_columns_list(&s->columns, s->arena, model, s->dataset, o->top_k));
+  CO_RETURN_IF_FAILED(co_score_columns_add_notes(&s->columns, s->arena, s->dataset, &notes));
   return s->count ? co_dataset_key(s->dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
@@ -304,8 +312,8 @@ static void hash_text(co_sha256 *hash, const char *text) {
 // All that changes what is written, beside the model and the rows.
 static void hash_options(const co_scoring *s, char hex[65]) {
   const cohort_predict_options *o = s->options;
-  const char *const texts[] = {o->split,  o->format, o->table,     o->if_exists,
-                               o->device, o->shard,  o->precision, o->key};
+  const char *const texts[] = {o->split, o->format,    o->table, o->if_exists, o->device,
+                               o->shard, o->precision, o->key,   o->scored_at, o->holdout};
   const int64_t numbers[] = {o->top_k, o->calibrated, o->batch_size, s->count,
                              o->threads ? o->threads : co_context_threads(s->ctx)};
   co_sha256 hash;
@@ -314,6 +322,9 @@ static void hash_options(const co_scoring *s, char hex[65]) {
     hash_text(&hash, texts[i]);
   for (int64_t i = 0; i < o->column_count; i++)
     hash_text(&hash, o->columns[i]);
+  hash_text(&hash, NULL);
+  for (int64_t i = 0; i < o->passthrough_count; i++)
+    hash_text(&hash, o->passthrough[i]);
   co_sha256_update(&hash, numbers, sizeof numbers);
   co_sha256_final(&hash, hex);
 }
@@ -454,6 +465,8 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
+  // A gate is the end of a job: the next one has other rows, or another model.
+  if (s.sink) s.sink->discard = status == CO_ERR_GATE;
   co_sink_close(s.sink);
   co_ranking_free(s.ranking);
   co_free(s.ctx, s.manifest);

@@ -32,14 +32,29 @@ static co_status run(cli_job *cli, const void *options_) {
 
 const cli_verb cli_verb_export = {
     .name = "export",
-    .usage = "c -m MODEL -O FILE.c [options]",
-    .summary = "a model as a program of its own",
+    .usage = "c -m MODEL -O FILE.c [options]\n"
+             "       cohort export onnx -m MODEL -O FILE.onnx [options]",
+    .summary = "a model as a C program of its own, or as ONNX",
     .details =
         "c: one C11 file with weights, preprocessing and golden rows, for models of tables (but "
         "of\n"
         "trees) and of images; it needs libc and libm. Compile it with cc -std=c11 -O2 -o scorer\n"
         "FILE.c -lm; `scorer -h` tells how to run it, `scorer --self-test` scores the golden rows\n"
-        "anew. Scores differ from those of predict by rounding, less than 1e-6 of probabilities.\n",
+        "anew. Scores differ from those of predict by rounding, less than 1e-6 of probabilities.\n"
+        "\n"
+        "onnx: IR version 8, opset 17 (ONNX 1.12, ONNX Runtime 1.12), for tables, images, vectors "
+        "and\n"
+        "sequences of events (LSTM, attention). Each column is an input of its name, (batch, 1) "
+        "or, of\n"
+        "events, (batch, TABLE) beside TABLE_length: numbers as they are, NaN where missing; "
+        "categories\n"
+        "as places in the list that the metadata `inputs` has, -1 where missing; images in bytes, "
+        "height,\n"
+        "width, channels. Filling in, scaling, vocabularies and bins are in the graph. Dates, "
+        "texts and\n"
+        "other features that are made of columns on the host are inputs as features. Outputs:\n"
+        "OUTPUT_score, OUTPUT_probabilities (classes in `outputs`), OUTPUT of numbers; within "
+        "1e-5.\n",
     .common = CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_export_options),

@@ -89,6 +89,21 @@ static const cli_option options[] = {
      .doc = "rows between two positions that are safe on disk (default: 65536)",
      .minimum = 1,
      .maximum = 1e9},
+    {.name = "passthrough",
+     .kind = CLI_NAMES,
+     .offset = AT(passthrough),
+     .value = "LIST",
+     .doc = "columns of the source that follow, as texts"},
+    {.name = "scored-at",
+     .kind = CLI_TEXT,
+     .offset = AT(scored_at),
+     .value = "TIME",
+     .doc = "a column with that text; the clock is never asked"},
+    {.name = "holdout",
+     .kind = CLI_TEXT,
+     .offset = AT(holdout),
+     .value = "P%[:NAME]",
+     .doc = "a column that is 1 for a control group: by a hash of the key, the same each time"},
     {.name = "max-drift",
      .kind = CLI_TEXT,
      .offset = AT(max_drift),
@@ -150,6 +165,10 @@ static co_status run(cli_job *cli, const void *options_) {
       .manifest = o->manifest,
       .resume = o->resume,
       .max_drift = o->max_drift,
+      .passthrough = o->passthrough.item,
+      .passthrough_count = o->passthrough.count,
+      .scored_at = o->scored_at,
+      .holdout = o->holdout,
       .require_rows = o->require_rows == CLI_UNSET ? 0 : o->require_rows,
       .save_rows = o->save_rows == CLI_UNSET ? 0 : o->save_rows,
       .key = o->key,
@@ -184,9 +203,12 @@ const cli_verb cli_verb_predict = {
         "Values that the model does not know count as missing. Its rows lie in a\n"
         "temporary file beside the output meanwhile (of standard output: in $TMPDIR or /tmp).\n"
         "\n"
-        "--columns takes key, prediction, score, label, probabilities, rank, percentile, decile\n"
-        "and reconstruction_error, each of the first output, or OUTPUT.score and so on, and\n"
-        "embedding, the numbers of the model's bottleneck; score=p_churn gives a name. Rank 1,\n"
+        "--columns takes key, prediction, score, label, probabilities, top3 (the likeliest "
+        "classes),\n"
+        "rank, percentile, decile and reconstruction_error, each of the first output, or\n"
+        "OUTPUT.score and so on; embedding, the numbers of the model's bottleneck; model (its "
+        "hash),\n"
+        "scored_at and holdout; score=p_churn gives a name. Rank 1,\n"
         "percentile 1 and decile 1 have the highest scores of all rows that are scored; rows of "
         "equal\n"
         "scores share them. Four bytes a row are held for them, and all scores lie in a temporary\n"

@@ -111,13 +111,14 @@ typedef struct cli_predict_options {
   const char *manifest;
   bool resume;
   int64_t save_rows, require_rows; // CLI_UNSET = by default
-  const char *max_drift;
+  const char *max_drift, *scored_at, *holdout;
+  cli_list passthrough;
   cli_list columns;
 } cli_predict_options;
 
 typedef struct cli_export_options {
   cli_common common; // --force
-  cli_list formats;  // exactly one: "c"
+  cli_list formats;  // exactly one: "c", "onnx"
   const char *model, *output;
 } cli_export_options;
 

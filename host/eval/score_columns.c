@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/eval/score_columns.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/core/hash.h"
 #include "host/core/json.h"
 
 // ---- the list ----------------------------------------------------------------------------------
@@ -220,6 +222,17 @@ static co_status choose_place(co_score_columns *columns, co_arena *arena, const 
              &column);
 }
 
+// "top3": the three likeliest classes with their scores.
+static co_status choose_top(co_score_columns *columns, co_arena *arena, const choice *c) {
+  char *end;
+  int64_t top = strtoll(c->what + 3, &end, 10);
+  if (*end || top < 1)
+    return co_fail(CO_ERR_USAGE, "--columns %.200s: must be top1, top2, …", c->text);
+  if (!has_classes(c->output)) return no_such(c, "is not one of several classes");
+  if (c->name) return no_such(c, "has several of them; one name is not enough");
+  return add_top(columns, arena, c->output, top_of(c->output, top));
+}
+
 static co_status add_extra(co_score_columns *columns, co_arena *arena, int64_t extra,
                            const char *name, int64_t index) {
   const co_score_column column = {
@@ -256,6 +269,8 @@ static co_status choose_error(co_score_columns *columns, co_arena *arena, const 
 }
 
 static co_status choose_one(co_score_columns *columns, co_arena *arena, const choice *c) {
+  if (strncmp(c->what, "top", 3) == 0 && isdigit((unsigned char)c->what[3]))
+    return choose_top(columns, arena, c);
   if (strcmp(c->what, "prediction") == 0) return choose_prediction(columns, arena, c);
   if (strcmp(c->what, "score") == 0) return choose_score(columns, arena, c);
   if (strcmp(c->what, "label") == 0) return choose_label(columns, arena, c);
@@ -267,8 +282,8 @@ static co_status choose_one(co_score_columns *columns, co_arena *arena, const ch
   if (strcmp(c->what, "reconstruction_error") == 0) return choose_error(columns, arena, c);
   if (strcmp(c->what, "embedding") == 0) return choose_embedding(columns, arena, c);
   co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: there is no such column", c->text);
-  co_hint("key, prediction, score, label, probabilities, rank, percentile, decile, "
-          "reconstruction_error, embedding; "
+  co_hint("key, prediction, score, label, probabilities, top3, rank, percentile, decile, "
+          "reconstruction_error, embedding, model; "
           "OUTPUT.score of one of several outputs; score=NAME renames");
   return status;
 }
@@ -319,23 +334,124 @@ static co_status split_choice(choice *c, co_arena *arena, const co_model *model,
   return no_output(c, model);
 }
 
-co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
-                                  const co_dataset *dataset, const char *const *chosen,
-                                  int64_t chosen_count) {
-  const char *repeated;
-  *out = (co_score_columns){.model = model};
-  for (int64_t i = 0; i < chosen_count; i++) {
-    choice c;
-    CO_RETURN_IF_FAILED(split_choice(&c, arena, model, chosen[i]));
-    CO_RETURN_IF_FAILED(strcmp(c.what, "key") == 0 ? add_key(out, arena, dataset, c.name)
-                                                   : choose_one(out, arena, &c));
+// ---- what is told beside the scores --------------------------------------------------------------
+
+static bool is_there(const co_score_columns *columns, co_score_content content,
+                     const char *constant) {
+  for (int64_t i = 0; i < columns->count; i++)
+    if (columns->column[i].content == content && columns->column[i].constant == constant)
+      return true;
+  return false;
+}
+
+static co_status add_constant(co_score_columns *columns, co_arena *arena, const char *name,
+                              const char *value) {
+  const co_score_column column = {
+      .content = CO_SCORE_CONSTANT, .type = CO_SCORE_TEXT, .constant = value};
+  return add(columns, arena, co_arena_strdup(arena, name), &column);
+}
+
+static co_status add_holdout(co_score_columns *columns, co_arena *arena, const co_dataset *dataset,
+                             const char *name, const char *text) {
+  const co_score_column column = {.content = CO_SCORE_HOLDOUT, .type = CO_SCORE_INTEGER};
+  char *end;
+  double share = strtod(text, &end) / 100;
+  if (end == text || *end != '%' || (end[1] && end[1] != ':') || !(share > 0 && share < 1)) {
+    co_status status = co_fail(CO_ERR_USAGE, "--holdout %.100s: must be a share", text);
+    co_hint("--holdout 10%%, or --holdout 10%%:NAME for a group of its own");
+    return status;
   }
-  CO_RETURN_IF_FAILED(find_repeated(&repeated, arena, out));
+  if (!co_dataset_key_column(dataset)) {
+    co_status status = co_fail(CO_ERR_USAGE, "--holdout needs a key: rows have numbers only");
+    co_hint("--key COL names the column that tells customers apart");
+    return status;
+  }
+  columns->holdout = share;
+  columns->holdout_name = end[1] ? end + 2 : "";
+  return add(columns, arena, co_arena_strdup(arena, name), &column);
+}
+
+static bool is_held_out(const co_score_columns *columns, const char *key) {
+  char text[CO_DATASET_KEY_MAX + 256];
+  int length = snprintf(text, sizeof text, "%.200s%c%s", columns->holdout_name, '\n', key);
+  uint64_t hash = co_hash64(0, text, (size_t)length);
+  return (double)hash < columns->holdout * 0x1p64;
+}
+
+static co_status add_source(co_score_columns *columns, co_arena *arena, co_dataset *dataset,
+                            const char *name) {
+  int64_t rows;
+  co_score_column column = {.content = CO_SCORE_SOURCE, .type = CO_SCORE_TEXT};
+  char *passed = co_arena_format(arena, CO_SCORE_PASSED "%s", name);
+  if (!passed) return CO_ERR_MEMORY;
+  const co_schema *schema = co_dataset_schema(dataset);
+  const co_column *found = co_schema_find(schema, passed);
+  if (!found) found = co_schema_find(schema, name);
+  if (!found || (found->type != CO_COLUMN_TEXT)) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--passthrough %.200s: the source has no such column%s", name,
+                found ? " of texts" : "");
+    co_hint("of a raw table any column can be passed through, of a dataset.h5 those of texts");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_dataset_texts(dataset, found->name, &column.texts, &rows, &column.rows));
+  return add(columns, arena, co_arena_strdup(arena, name), &column);
+}
+
+static co_status check_repeated(const co_score_columns *columns, co_arena *arena) {
+  const char *repeated;
+  CO_RETURN_IF_FAILED(find_repeated(&repeated, arena, columns));
   if (!repeated) return CO_OK;
   co_status status =
       co_fail(CO_ERR_USAGE, "--columns: two columns would be called '%.200s'", repeated);
   co_hint("WHAT=NAME gives one another name, as in score=p_churn");
   return status;
+}
+
+co_status co_score_columns_add_notes(co_score_columns *columns, co_arena *arena,
+                                     co_dataset *dataset, const co_score_notes *notes) {
+  if (notes->scored_at && !is_there(columns, CO_SCORE_CONSTANT, notes->scored_at))
+    CO_RETURN_IF_FAILED(add_constant(columns, arena, "scored_at", notes->scored_at));
+  if (notes->holdout && !is_there(columns, CO_SCORE_HOLDOUT, NULL))
+    CO_RETURN_IF_FAILED(add_holdout(columns, arena, dataset, "holdout", notes->holdout));
+  for (int64_t i = 0; i < notes->passthrough_count; i++)
+    CO_RETURN_IF_FAILED(add_source(columns, arena, dataset, notes->passthrough[i]));
+  return check_repeated(columns, arena);
+}
+
+static co_status lacks_option(const char *what, const char *option) {
+  return co_fail(CO_ERR_USAGE, "--columns %s needs %s", what, option);
+}
+
+// Whether a choice is one of those: *taken.
+static co_status choose_note(co_score_columns *columns, co_arena *arena, const co_dataset *dataset,
+                             const choice *c, const co_score_notes *notes, bool *taken) {
+  const char *name = c->name ? c->name : c->what;
+  *taken = true;
+  if (strcmp(c->what, "key") == 0) return add_key(columns, arena, dataset, c->name);
+  if (strcmp(c->what, "model") == 0) return add_constant(columns, arena, name, notes->model);
+  if (strcmp(c->what, "scored_at") == 0)
+    return notes->scored_at ? add_constant(columns, arena, name, notes->scored_at)
+                            : lacks_option("scored_at", "--scored-at TIME");
+  if (strcmp(c->what, "holdout") == 0)
+    return notes->holdout ? add_holdout(columns, arena, dataset, name, notes->holdout)
+                          : lacks_option("holdout", "--holdout 10%");
+  *taken = false;
+  return CO_OK;
+}
+
+co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
+                                  const co_dataset *dataset, const char *const *chosen,
+                                  int64_t chosen_count, const co_score_notes *notes) {
+  *out = (co_score_columns){.model = model};
+  for (int64_t i = 0; i < chosen_count; i++) {
+    choice c;
+    bool taken;
+    CO_RETURN_IF_FAILED(split_choice(&c, arena, model, chosen[i]));
+    CO_RETURN_IF_FAILED(choose_note(out, arena, dataset, &c, notes, &taken));
+    if (!taken) CO_RETURN_IF_FAILED(choose_one(out, arena, &c));
+  }
+  return check_repeated(out, arena);
 }
 
 // ---- rows --------------------------------------------------------------------------------------
@@ -406,6 +522,15 @@ co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
       break;
     case CO_SCORE_TOP_SCORE:
       cells[i].number = (double)scores[top];
+      break;
+    case CO_SCORE_SOURCE:
+      cells[i].text = column->texts[column->rows ? column->rows[row->sample] : row->sample];
+      break;
+    case CO_SCORE_CONSTANT:
+      cells[i].text = column->constant;
+      break;
+    case CO_SCORE_HOLDOUT:
+      cells[i].number = is_held_out(columns, row->key);
       break;
     case CO_SCORE_RANK:
       cells[i].number = (double)row->rank;

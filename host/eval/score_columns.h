@@ -19,6 +19,9 @@ typedef enum co_score_content {
   CO_SCORE_RANK, // place by falling score, from 1; rows of equal scores share the first of theirs
   CO_SCORE_PERCENTILE, // hundredth of all rows by rank, from 1, the highest scores
   CO_SCORE_DECILE,     // tenth likewise
+  CO_SCORE_SOURCE,     // a column of the source, as text
+  CO_SCORE_CONSTANT,   // the same text in each row
+  CO_SCORE_HOLDOUT,    // 1: the row is of the control group
   CO_SCORE_EXTRA       // number `index` of an extra
 } co_score_content;
 
@@ -29,7 +32,19 @@ typedef struct co_score_column {
   const co_output_feature *output; // NULL of the key
   int64_t extra;                   // of EXTRA: which
   int64_t index;
+  const char *const *texts; // of the source's column: of each of its rows …
+  const int64_t *rows;      // … and the row of each sample, NULL = its number
+  const char *constant;
 } co_score_column;
+
+// What is told of rows beside their scores.
+typedef struct co_score_notes {
+  const char *const *passthrough; // columns of the source
+  int64_t passthrough_count;
+  const char *model;     // what `model` says
+  const char *scored_at; // NULL = it is not told
+  const char *holdout;   // "SHARE%" or "SHARE%:NAME", NULL = there is no control group
+} co_score_notes;
 
 typedef struct co_score_columns {
   const co_model *model;
@@ -37,6 +52,10 @@ typedef struct co_score_columns {
   int64_t count, capacity;
   const co_output_feature
       *ranked; // the output by whose scores rows are placed; NULL = they are not
+  // Of a control group: a row is in it where the hash of NAME and its key is below the share. So it stays
+  // in it from job to job, also when the share grows.
+  double holdout;
+  const char *holdout_name;
 } co_score_columns;
 
 // The key, then what each output's class writes. CO_ERR_DATA if two are called the same. `top` > 0: of
@@ -44,12 +63,18 @@ typedef struct co_score_columns {
 // CO_ERR_USAGE if there is no such output.
 co_status co_score_columns_list(co_score_columns *out, co_arena *arena, const co_model *model,
                                 const co_dataset *dataset, int64_t top);
+// How a raw table's column that is passed through is called in the dataset of its rows.
+#define CO_SCORE_PASSED "passthrough:"
+// Adds what is told beside the scores and not chosen yet. CO_ERR_USAGE.
+co_status co_score_columns_add_notes(co_score_columns *columns, co_arena *arena,
+                                     co_dataset *dataset, const co_score_notes *notes);
+
 // Those asked for, each "WHAT", "OUTPUT.WHAT" (else of the first output) or "WHAT=NAME", where WHAT is
-// key, prediction, score, label, probabilities, rank, percentile, decile, reconstruction_error or
-// embedding. CO_ERR_USAGE.
+// key, prediction, score, label, probabilities, topK, rank, percentile, decile, reconstruction_error,
+// embedding, or of `notes` model, scored_at or holdout. CO_ERR_USAGE.
 co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const co_model *model,
                                   const co_dataset *dataset, const char *const *chosen,
-                                  int64_t chosen_count);
+                                  int64_t chosen_count, const co_score_notes *notes);
 
 // Whether one of them is a row's place among the others.
 bool co_score_columns_place(const char *const *chosen, int64_t chosen_count);

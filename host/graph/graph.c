@@ -110,6 +110,8 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
     graph->declared[graph->declared_count++] = known;
     return CO_OK;
   }
+  if (info->init == CO_INIT_ORTHOGONAL && info->shape.rank < 2)
+    return co_fail(CO_ERR_CONFIG, "'%s' has one dimension: orthogonal is for matrices", full);
   co_tensor_desc desc = {CO_F32, CO_LAYOUT_CANONICAL, info->shape};
   CO_RETURN_IF_FAILED(GROW(graph, params, param_count, param_capacity));
   CO_RETURN_IF_FAILED(add_value(graph, full, &desc,

@@ -52,13 +52,19 @@ typedef struct co_value_info {
 typedef enum co_init_kind {
   CO_INIT_ZEROS,
   CO_INIT_ONES,
-  CO_INIT_GLOROT_UNIFORM, // U(-l, l), l = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)
-  CO_INIT_HE_NORMAL,      // N(0, 2 / fan_in) truncated at 2 sigma, as Keras (He et al. 2015)
-  CO_INIT_ORTHOGONAL,  // of a matrix no higher than wide: rows of length 1, at right angles to each
-                       // other, as Keras (Saxe et al. 2014)
+  // Of variance s: U(-l, l), l = sqrt(3 s), or N(0, s) truncated at 2 sigma and widened for it, as Keras.
+  CO_INIT_GLOROT_UNIFORM, // s = 2 / (fan_in + fan_out) (Glorot & Bengio 2010)
+  CO_INIT_GLOROT_NORMAL,
+  CO_INIT_HE_UNIFORM, // s = 2 / fan_in (He et al. 2015)
+  CO_INIT_HE_NORMAL,
+  CO_INIT_LECUN_UNIFORM, // s = 1 / fan_in (LeCun et al. 1998)
+  CO_INIT_LECUN_NORMAL,
+  CO_INIT_ORTHOGONAL, // as a matrix of the last dimension's width: rows of length 1 at right angles to
+                      // each other, or, where it is higher than wide, columns (Saxe et al. 2014)
   CO_INIT_FORGET_GATE, // of an LSTM's bias: ones in the second quarter, else zeros (Jozefowicz et
                        // al. 2015)
   CO_INIT_UNIFORM,     // U(-0.05, 0.05), Keras' "uniform"
+  CO_INIT_NORMAL,      // N(0, deviation²); Keras' "normal": 0.05
   CO_INIT_FAN_IN_UNIFORM, // U(-l, l), l = 1 / sqrt(fan_in): PyTorch's default
   CO_INIT_SIGNS           // 1 or -1, as likely
 } co_init_kind;
@@ -72,6 +78,7 @@ typedef struct co_param_info {
   co_shape shape;    // canonical
   co_init_kind init;
   int64_t fan_in, fan_out;
+  double deviation;   // of CO_INIT_NORMAL; 0 = 0.05
   bool zero_first;    // the first row starts as zeros
   double rate, decay; // multipliers of learning rate and weight decay
   co_value value;

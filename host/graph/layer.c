@@ -19,11 +19,16 @@ const char *const co_activation_words[] = {"linear", "relu", "sigmoid",    "tanh
                                            "silu",   "elu",  "leaky_relu", NULL};
 
 const char *const co_initializer_words[] = {
-    "zeros", "ones", "glorot_uniform", "he_normal", "uniform", "fan_in_uniform", NULL};
+    "zeros",      "ones",      "glorot_uniform", "glorot_normal",
+    "he_uniform", "he_normal", "lecun_uniform",  "lecun_normal",
+    "orthogonal", "uniform",   "normal",         "fan_in_uniform",
+    NULL};
 
 co_init_kind co_initializer_kind(int word) {
-  static const co_init_kind kinds[] = {CO_INIT_ZEROS,     CO_INIT_ONES,    CO_INIT_GLOROT_UNIFORM,
-                                       CO_INIT_HE_NORMAL, CO_INIT_UNIFORM, CO_INIT_FAN_IN_UNIFORM};
+  static const co_init_kind kinds[] = {
+      CO_INIT_ZEROS,      CO_INIT_ONES,      CO_INIT_GLOROT_UNIFORM, CO_INIT_GLOROT_NORMAL,
+      CO_INIT_HE_UNIFORM, CO_INIT_HE_NORMAL, CO_INIT_LECUN_UNIFORM,  CO_INIT_LECUN_NORMAL,
+      CO_INIT_ORTHOGONAL, CO_INIT_UNIFORM,   CO_INIT_NORMAL,         CO_INIT_FAN_IN_UNIFORM};
   return kinds[word];
 }
 

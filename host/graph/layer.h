@@ -45,8 +45,8 @@ void co_layer_render_options(co_json *json, const co_layer_info *layer);
 extern const char *const co_activation_words[];  // "linear", "relu", …
 extern const char *const co_initializer_words[]; // "zeros", "glorot_uniform", …
 #define CO_INITIALIZER_DOC                                                                         \
-  "zeros, ones, glorot_uniform, he_normal, uniform: as Keras; fan_in_uniform: within 1 / "         \
-  "sqrt(fan_in), as PyTorch."
+  "zeros, ones, {glorot, he, lecun}_{uniform, normal}, orthogonal, uniform, normal: as Keras; "    \
+  "fan_in_uniform: within 1 / sqrt(fan_in), as PyTorch."
 co_init_kind co_initializer_kind(int word); // index into co_initializer_words
 // Emits one operation with one output.
 co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, const co_value *in,

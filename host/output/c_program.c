@@ -608,6 +608,19 @@ static co_status print_head(printing *p) {
   return print_part(p->out, "basics", strlen("basics"));
 }
 
+// Names of columns where files have none, as in training.
+static void print_header(printing *p) {
+  const co_rows_options *rows = &p->recipe->rows;
+  co_text_printf(p->out, "enum { HEADER = %lld, SKIPPED_LINES = %lld };\n",
+                 (long long)rows->header_count, (long long)rows->skip_lines);
+  co_text_printf(p->out, "static const char *const header[] = {");
+  for (int64_t i = 0; i < rows->header_count; i++) {
+    co_c_string(p->out, rows->header[i]);
+    co_text_printf(p->out, ", ");
+  }
+  co_text_printf(p->out, "NULL};\n");
+}
+
 static co_status print_table_head(printing *p) {
   static const char *const parts[] = {"cells", "date kinds", "columns", NULL};
   static const char *const without[] = {"cells", "columns", NULL};
@@ -619,6 +632,7 @@ static co_status print_table_head(printing *p) {
   co_text_printf(p->out, "static const char *const default_key = ");
   co_c_string(p->out, key_of(p));
   co_text_printf(p->out, ";\n");
+  print_header(p);
   return print_columns(p);
 }
 

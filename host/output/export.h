@@ -44,5 +44,6 @@ co_status co_exported_refuse(const co_exported *exported, const char *what, cons
 
 // `recipe`: how the model's raw rows were read; may be empty.
 co_status co_export_c(co_text *out, co_exported *exported, const co_recipe *recipe);
+co_status co_export_onnx(co_text *out, co_exported *exported);
 
 #endif

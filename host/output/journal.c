@@ -70,7 +70,6 @@ static co_status parse(co_position *at, co_context *ctx, char *text, const char 
   if (strncmp(text, magic, strlen(magic)) != 0 || !line)
     return co_fail_at(CO_ERR_IO, path, 0, 0, "this is no journal of scoring");
   *line++ = 0;
-  CO_RETURN_IF_FAILED(co_sink_job_check(text + strlen(magic), job, path));
   for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
     int64_t rows, bytes;
     const char *found;
@@ -80,6 +79,8 @@ static co_status parse(co_position *at, co_context *ctx, char *text, const char 
     at->bytes = bytes;
     state = found;
   }
+  if (!at->rows) return CO_OK; // of which nothing is lost
+  CO_RETURN_IF_FAILED(co_sink_job_check(text + strlen(magic), job, path));
   co_free(ctx, at->state);
   at->state = co_strdup(ctx, state);
   return at->state ? CO_OK : CO_ERR_MEMORY;

@@ -26,7 +26,8 @@ co_status co_sink_job_check(const char *stored, const co_sink_job *job, const ch
 
 typedef struct co_journal co_journal;
 // Reads the last position of PATH.journal into *at, which is left alone where there is no journal, and
-// is of no rows where there is none in it. CO_ERR_IO if it is no journal; else as co_sink_job_check.
+// is of no rows where there is none in it. CO_ERR_IO if it is no journal; of one with rows as
+// co_sink_job_check.
 co_status co_journal_read(co_position *at, co_context *ctx, const char *path,
                           const co_sink_job *job);
 // Begins the journal anew, with that position.

@@ -39,6 +39,7 @@ struct co_sink {
   const co_score_columns *columns; // since begin
   co_position at;                  // since begin: where a job before it had come to
   bool complete;                   // since begin: the same job has been done already
+  bool discard;                    // the caller's: at the end nothing is left to go on with
   char sha256[65];                 // of a text that is finished, else ""
 };
 

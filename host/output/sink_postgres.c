@@ -184,10 +184,11 @@ static co_status take_job(postgres_sink *s, char **cells, const co_sink_job *job
   bool done = cells[3][0] == '1';
   co_sink_job_print(print, job);
   s->base.complete = done && strcmp(cells[0], print) == 0;
-  if (done) return CO_OK; // if it was another, this is a new one
+  int64_t rows = strtoll(cells[1], NULL, 10);
+  if (done || !rows) return CO_OK; // if it was another, this is a new one
   CO_RETURN_IF_FAILED(co_sink_job_check(cells[0], job, s->server.shown));
   *begun = true;
-  s->base.at.rows = strtoll(cells[1], NULL, 10);
+  s->base.at.rows = rows;
   s->base.at.state = cells[2];
   cells[2] = NULL;
   return CO_OK;
@@ -340,7 +341,7 @@ static void drop_part(postgres_sink *s) {
 
 static void close_postgres(co_sink *sink) {
   postgres_sink *s = (postgres_sink *)sink;
-  if (s->begun && !s->saved) drop_part(s);
+  if (s->begun && (!s->saved || sink->discard)) drop_part(s);
   co_postgres_close(&s->server);
   co_text_free(&s->rows);
   co_free(sink->ctx, s->bare);

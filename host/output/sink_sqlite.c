@@ -132,10 +132,11 @@ static co_status take_job(sqlite_sink *s, void *statement, const co_sink_job *jo
   char print[200];
   co_sink_job_print(print, job);
   sink->complete = done && strcmp(column_text(s, statement, 0), print) == 0;
-  if (done) return CO_OK; // if it was another, this is a new one
+  int64_t rows = strtoll(column_text(s, statement, 1), NULL, 10);
+  if (done || !rows) return CO_OK; // if it was another, this is a new one
   CO_RETURN_IF_FAILED(co_sink_job_check(column_text(s, statement, 0), job, s->path));
   *begun = true;
-  sink->at.rows = strtoll(column_text(s, statement, 1), NULL, 10);
+  sink->at.rows = rows;
   sink->at.state = co_strdup(sink->ctx, column_text(s, statement, 2));
   return sink->at.state ? CO_OK : CO_ERR_MEMORY;
 }
@@ -280,10 +281,24 @@ static co_status commit(co_sink *sink) {
   return s->made ? co_atomic_commit(&s->file) : CO_OK;
 }
 
+// Best effort: what is left is of no use, but in nobody's way.
+static void discard(sqlite_sink *s) {
+  co_text sql;
+  co_error error;
+  co_error_copy(&error);
+  co_text_init(&sql, s->base.ctx);
+  s->api.exec(s->database, "ROLLBACK", NULL, NULL, NULL);
+  if (execute(s, "BEGIN IMMEDIATE", "") == CO_OK && drop_part(s, &sql) == CO_OK)
+    (void)execute(s, "COMMIT", "");
+  co_text_free(&sql);
+  if (error.status != CO_OK) co_error_raise(&error);
+}
+
 static void close_sqlite(co_sink *sink) {
   sqlite_sink *s = (sqlite_sink *)sink;
+  if (sink->discard && s->database && sink->options->resume) discard(s);
   close_database(s);
-  s->file.keep = s->made && s->saved;
+  s->file.keep = s->made && s->saved && !sink->discard;
   co_atomic_abort(&s->file);
   co_sql_sink_free(&s->sql, sink->ctx);
   co_sqlite_unload(&s->api);

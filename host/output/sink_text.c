@@ -156,6 +156,7 @@ static void close_text(co_sink *sink) {
   text_sink *s = (text_sink *)sink;
   co_writer_close(s->writer);
   co_journal_close(s->journal);
+  s->saved = s->saved && !sink->discard;
   s->file.keep = s->saved;
   if (s->file.ctx && s->journal && !s->saved) co_journal_remove(sink->ctx, s->file.path);
   co_atomic_abort(&s->file);

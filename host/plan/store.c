@@ -294,9 +294,8 @@ static double dot(const double *a, const double *b, int64_t count) {
 
 // Normal values, then Gram-Schmidt from row to row, twice over: once leaves errors where rows nearly
 // lie in each other's plane.
-static void fill_orthogonal(double *values, const co_shape *shape, uint64_t seed,
-                            uint32_t purpose) {
-  const int64_t rows = shape->dim[0], width = shape->dim[1];
+static void make_rows(double *values, int64_t rows, int64_t width, uint64_t seed,
+                      uint32_t purpose) {
   for (int64_t i = 0; i < rows; i++) {
     double *row = values + i * width;
     for (int64_t k = 0; k < width; k++)
@@ -313,6 +312,33 @@ static void fill_orthogonal(double *values, const co_shape *shape, uint64_t seed
   }
 }
 
+// Of a matrix that is higher than wide its columns are made, and `turned` to where they belong.
+static void fill_orthogonal(double *values, double *turned, const co_param_info *info,
+                            uint64_t seed, uint32_t purpose) {
+  const int64_t width = info->shape.dim[info->shape.rank - 1];
+  const int64_t height = co_shape_count(&info->shape) / width;
+  if (height <= width) {
+    make_rows(values, height, width, seed, purpose);
+    return;
+  }
+  make_rows(turned, width, height, seed, purpose);
+  for (int64_t i = 0; i < height * width; i++)
+    values[i] = turned[i % width * height + i / width];
+}
+
+// Of variance share / fans.
+static double scaled_uniform(double share, int64_t fans, uint64_t seed, uint64_t index,
+                             uint32_t purpose) {
+  double u[2];
+  two_uniforms(seed, index, 0, purpose, u);
+  return (2 * u[0] - 1) * sqrt(3 * share / (double)fans);
+}
+
+static double scaled_normal(double share, int64_t fans, uint64_t seed, uint64_t index,
+                            uint32_t purpose) {
+  return truncated_normal(seed, index, purpose) * sqrt(share / (double)fans) / truncated_deviation;
+}
+
 static double initial_value(const co_param_info *info, uint64_t seed, uint64_t index,
                             uint32_t purpose) {
   double u[2];
@@ -324,11 +350,17 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
   case CO_INIT_ONES:
     return 1;
   case CO_INIT_GLOROT_UNIFORM:
-    two_uniforms(seed, index, 0, purpose, u);
-    return (2 * u[0] - 1) * sqrt(6.0 / (double)(info->fan_in + info->fan_out));
+    return scaled_uniform(2, info->fan_in + info->fan_out, seed, index, purpose);
+  case CO_INIT_GLOROT_NORMAL:
+    return scaled_normal(2, info->fan_in + info->fan_out, seed, index, purpose);
+  case CO_INIT_HE_UNIFORM:
+    return scaled_uniform(2, info->fan_in, seed, index, purpose);
   case CO_INIT_HE_NORMAL:
-    return truncated_normal(seed, index, purpose) * sqrt(2.0 / (double)info->fan_in) /
-           truncated_deviation;
+    return scaled_normal(2, info->fan_in, seed, index, purpose);
+  case CO_INIT_LECUN_UNIFORM:
+    return scaled_uniform(1, info->fan_in, seed, index, purpose);
+  case CO_INIT_LECUN_NORMAL:
+    return scaled_normal(1, info->fan_in, seed, index, purpose);
   case CO_INIT_FORGET_GATE:
     return index >= (uint64_t)info->shape.dim[0] / 4 && index < (uint64_t)info->shape.dim[0] / 2;
   case CO_INIT_ORTHOGONAL:
@@ -339,6 +371,8 @@ static double initial_value(const co_param_info *info, uint64_t seed, uint64_t i
   case CO_INIT_UNIFORM:
     two_uniforms(seed, index, 0, purpose, u);
     return (2 * u[0] - 1) * 0.05;
+  case CO_INIT_NORMAL:
+    return (info->deviation > 0 ? info->deviation : 0.05) * normal(seed, index, purpose);
   case CO_INIT_FAN_IN_UNIFORM:
     two_uniforms(seed, index, 0, purpose, u);
     return (2 * u[0] - 1) / sqrt((double)info->fan_in);
@@ -352,13 +386,15 @@ static co_status initialize_entry(co_store *store, int64_t index, uint64_t seed)
   uint32_t purpose = co_purpose("init", entry->info.name);
   const bool whole = entry->info.init == CO_INIT_ORTHOGONAL;
   void *values = co_alloc_zero(store->ctx, (size_t)count, co_dtype_size(store->real));
-  double *matrix = co_alloc_zero(store->ctx, whole ? (size_t)count : 1, sizeof *matrix);
+  double *matrix = co_alloc_zero(store->ctx, whole ? 2 * (size_t)count : 1, sizeof *matrix);
   if (!values || !matrix) {
     co_free(store->ctx, values);
     co_free(store->ctx, matrix);
     return CO_ERR_MEMORY;
   }
-  if (whole) fill_orthogonal(matrix, &entry->info.shape, seed, purpose);
+  if (whole) fill_orthogonal(matrix, matrix + count, &entry->info, seed, purpose);
+  for (int64_t i = 0; whole && entry->info.zero_first && i < count / entry->info.shape.dim[0]; i++)
+    matrix[i] = 0;
   for (int64_t i = 0; i < count; i++) {
     // Rounded to float under every policy, so that a double run starts from the same weights.
     float value =

@@ -163,6 +163,8 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(PIECEWISE_DENSE, co_cuda_piecewise_dense, .f32_in = 7, .f32_out = 1, .bf16_out = 1),
     KERNEL(PIECEWISE_DENSE_BACKWARD, co_cuda_piecewise_dense_backward, .f32_in = 7, .f32_out = 7,
            .bf16_in = 4),
+    KERNEL(PERIODIC, co_cuda_periodic, .f32_in = 3, .f32_out = 1, .large = true),
+    KERNEL(PERIODIC_BACKWARD, co_cuda_periodic_backward, .f32_in = 7, .f32_out = 3, .large = true),
     KERNEL(FACTORIZATION, co_cuda_factorization, .f32_in = 3, .f32_out = 3, .bf16_in = 1,
            .bf16_out = 1, .large = true),
     KERNEL(FACTORIZATION_BACKWARD, co_cuda_factorization_backward, .f32_in = 15, .f32_out = 3,

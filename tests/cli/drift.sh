@@ -58,6 +58,16 @@ for wrong in psi psi= psi=much psi=-1 sum=1 psi=1x psi=1,ks; do
   refused 2 'not understood' -- "${score[@]}" --dataset same.csv -O x --max-drift $wrong
 done
 
+# A gate leaves nothing that the next job would have to go on with.
+refused 10 'fewer than the 4001 required' -- "${score[@]}" --dataset same.csv -O x --save-rows 500 --require-rows 4001
+expect 0 "${score[@]}" --dataset moved.csv -O x --resume
+expect 0 doctor
+if ! grep -q 'sqlite.*missing' out; then
+  expect 0 "${score[@]}" --dataset same.csv -O sqlite:x.db --table other
+  expect 10 "${score[@]}" --dataset same.csv -O sqlite:x.db --table t --save-rows 500 --require-rows 4001 --resume
+  expect 0 "${score[@]}" --dataset moved.csv -O sqlite:x.db --table t --resume
+fi
+
 # What a job that went on has counted is what one counts that was never stopped.
 expect 0 "${score[@]}" --dataset moved.csv -O part.csv --save-rows 500
 sed 's/"rows":.*"drift"/"drift"/; s/"finished":.*//' part.csv.manifest.json >whole

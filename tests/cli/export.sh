@@ -110,6 +110,14 @@ same all.out all.csv 'features of all kinds'
 ./all.x --nonsense >out 2>err && fail 'an unknown option'
 [ "$(./all.x -h | grep -c COLUMN)" -ge 1 ] || fail 'help'
 
+# ---- the same as ONNX, of which tests/golden knows more
+expect 0 export onnx -m all -O all.onnx --json
+json format=onnx golden_rows=16
+for input in plan since visits note range many bought_score; do
+  grep -qaF "$input" all.onnx || fail "no $input in ONNX"
+done
+refused 9 'exists' -- export onnx -m all -O all.onnx
+
 # ---- rows that cannot be scored: one line naming file, line and column
 wrong() { # TEXT: of the table on standard input
   "$run" - >out 2>err
@@ -154,6 +162,16 @@ expect 0 predict -m two --dataset t.csv -O two.csv --quiet
 { printf '\xef\xbb\xbf' && sed 's/$/\r/' t.csv; } | ./two.x >two.out 2>err || fail 'a byte order mark'
 same two.out two.csv 'classes and numbers'
 
+# ---- a file without a header, behind two lines of other things
+tail -n +2 t.csv | cut -d, -f1-2 --complement | awk -F, -v OFS=, '{ print $2, $3, $NF }' | sed 's/^ *//' >bare.rows
+{ echo 'made,by'; echo; cat bare.rows; } >bare.csv
+expect 0 import -O bare.h5 --skip-lines 2 --header visits,spent,bought --target bought bare.csv
+expect 0 train -c "$presets/bank-wide-deep.yaml" --dataset bare.h5 --run-dir bare --set trainer.max_epochs=1 --set baselines=none
+exported bare
+expect 0 predict -m bare --dataset bare.csv -O bare.out --quiet
+./bare.x bare.csv >bare.own 2>err || fail 'rows without a header'
+same bare.own bare.out 'rows without a header'
+
 # ---- images
 "$make_idx" 60 8 3 1 images labels >out 2>err || fail 'images'
 expect 0 import -O i.h5 --format idx --training-set images labels --test-set images labels
@@ -177,6 +195,7 @@ awk 'BEGIN { srand(1); for (i = 0; i < 400; i++) printf "K%d,2011-%02d-%02d,item
 expect 0 import -O e.h5 --events log.csv --entity who --time when --item what --cutoff 2011-06-01 --label-window 30d --label again
 expect 0 train -c "$presets/purchase-lstm.yaml" --dataset e.h5 --run-dir lstm --set trainer.max_epochs=1 --set baselines=none
 refused 5 "the column of events" -- export c -m lstm -O x.c
+expect 0 export onnx -m lstm -O lstm.onnx --quiet
 refused 2 "not exported as 'pickle'" -- export pickle -m all -O x
 refused 5 'no such run' -- export c -m nothing -O x.c
 exit $failed

@@ -54,6 +54,37 @@ refused 2 'one name is not enough' -- "${score[@]}" -O x.csv --columns probabili
 refused 2 'no name behind' -- "${score[@]}" -O x.csv --columns score=
 refused 2 'does not go with --columns' -- predict -m class --dataset t.csv -O x.csv --columns key --top-k 1
 
+# ---- what stands beside the scores
+awk -F, -v OFS=, '{ print $0, NR == 1 ? "note,7th" : "\"n, " NR "\"," NR / 7 }' t.csv >wide.csv
+wide=(predict -m run --dataset wide.csv --quiet)
+expect 0 "${wide[@]}" -O wide.out --columns score=p,key,model=m,scored_at=day --scored-at 2026-11-29 --holdout 10% --passthrough note,7th,visits
+[ "$(head -1 wide.out)" = p,customer,m,day,holdout,note,7th,visits ] || fail 'header beside scores'
+same <(cut -d, -f1,2 wide.out | tail -n +2) <(tail -n +2 chosen.csv | cut -d, -f1,2) 'scores beside others'
+same <(cut -d, -f6- wide.out | tail -n +2) <(awk -F, -v OFS=, 'NR > 1 { print $(NF - 2), $(NF - 1), $NF, $(NF - 4) }' wide.csv) 'columns passed through'
+awk -F, -v id="$("$cohort" inspect run/model.h5 --json | grep -o '"weights_sha256":"[0-9a-f]*"' | cut -d'"' -f4)" \
+  'NR > 1 && ($3 != id || $4 != "2026-11-29") { exit 1 }' wide.out || fail 'model and day'
+held() { # held FILE: keys of the control group
+  awk -F, 'NR > 1 && $2 == 1 { print $1 }' "$1"
+}
+for share in 10% 20% 10%:spring; do
+  expect 0 "${wide[@]}" -O "held$share" --columns key,holdout --holdout $share
+  held "held$share" >"keys$share"
+done
+count=$(wc -l <keys10%)
+if [ "$count" -lt 150 ] || [ "$count" -gt 250 ]; then fail "a tenth are $count of 2000"; fi
+[ -z "$(sort keys10% keys20% keys20% | uniq -u)" ] || fail 'a larger group lacks some of the smaller'
+[ "$(sort keys10% keys10%:spring | uniq -d | wc -l)" -lt 50 ] || fail 'groups of other names are the same'
+{ head -1 wide.csv && tail -n +2 wide.csv | tac | head -700; } >night.csv
+expect 0 predict -m run --dataset night.csv --quiet -O held.night --columns key,holdout --holdout 10%
+same <(held held.night | sort) <(sort keys10% <(tail -700 t.csv | cut -d, -f1) | uniq -d) 'the control group of another night'
+expect 0 predict -m class --dataset t.csv -O top.csv --columns key,top2
+[ "$(head -1 top.csv)" = customer,plan_1,plan_1_score,plan_2,plan_2_score ] || fail 'header of the likeliest'
+refused 4 "no column 'nothing' to pass" -- "${wide[@]}" -O x.csv --passthrough nothing
+refused 2 "would be called 'customer'" -- "${wide[@]}" -O x.csv --passthrough customer
+refused 2 'needs --scored-at' -- "${wide[@]}" -O x.csv --columns key,scored_at
+refused 2 'must be a share' -- "${wide[@]}" -O x.csv --holdout 10
+refused 2 'not one of several classes' -- "${wide[@]}" -O x.csv --columns top2
+
 # ---- shards: joined they are the whole
 for i in 1 2 3 4 5 6 7; do expect 0 "${score[@]}" -O "part$i.csv" --shard "$i/7"; done
 same <(head -1 all.csv && for i in 1 2 3 4 5 6 7; do tail -n +2 "part$i.csv"; done) all.csv 'joined shards'

@@ -153,6 +153,14 @@ static const char objectives[] =
     "  - {name: label, loss: {label_smoothing: 0.2}}\n";
 
 // Three networks in one, of numbers, of a probability and of classes.
+// Sines and cosines of each number, through a layer of its own.
+static const char periodic[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: periodic, frequencies: 3, embedding_size: 4, sigma: 0.3}}\n"
+    "  - {name: z, encoder: {type: graph, layers: [{Dense: {units: 5, activation: tanh}},\n"
+    "     {PeriodicEmbedding: {frequencies: 2, output_dim: 3}}, Flatten]}}\n"
+    "output_features: [{name: label}]\n";
+
 // What is given back are the inputs themselves, however much noise they come through.
 static const char autoencoder[] =
     "input_features:\n"
@@ -243,6 +251,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"objectives", objectives, NULL},
                                {"members", members, NULL},
                                {"autoencoder", autoencoder, NULL},
+                               {"periodic", periodic, NULL},
                                {"crossed_table", crossed_table, NULL},
                                {"binary", binary, NULL},
                                {"embedded", NULL, embedded}};

@@ -537,6 +537,15 @@ static void test_infer(void **state) {
   columns.in[1].shape.dim[0] = 8;
   assert_int_equal(co_op_infer(&columns), CO_ERR_CONFIG);
 
+  co_op_desc periodic = {.op = CO_OP_PERIODIC, .has_in = 3};
+  periodic.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
+  periodic.in[1] = f32(co_shape_make(2, (int64_t)3, (int64_t)8));
+  assert_int_equal(co_op_infer(&periodic), CO_OK);
+  assert_int_equal(periodic.out[0].shape.rank, 3);
+  assert_true(periodic.out[0].shape.dim[0] == CO_DIM_N && periodic.out[0].shape.dim[2] == 16);
+  periodic.in[1].shape.dim[0] = 4;
+  assert_int_equal(co_op_infer(&periodic), CO_ERR_CONFIG);
+
   co_op_desc means = {.op = CO_OP_ROW_MEANS, .has_in = 3};
   means.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
   means.in[1] = f32(co_shape_make(1, CO_DIM_N));

@@ -782,6 +782,32 @@ static void test_swap_noise(void **state) {
     assert_in_range(y[i], 0, 10 * SIZE - 1);
 }
 
+// An eighth of a turn, and a quarter.
+static void test_periodic(void **state) {
+  (void)state;
+  double x[1] = {0.5}, w[2] = {0.25, 0.5}, y[4], dy[4] = {1, 2, 3, 4}, dx[1], dw[2];
+  const double half = sqrt(0.5), turn = 8 * atan(1);
+  co_op_desc desc = {.op = CO_OP_PERIODIC};
+  operand(&desc, true, CO_PERIODIC_x, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&desc, true, CO_PERIODIC_w, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)2));
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, w}, (void *[CO_OP_MAX_OPERANDS]){y});
+  const double waves[4] = {half, 1, half, 0};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], waves[i]);
+  desc.op = CO_OP_PERIODIC_BACKWARD;
+  operand(&desc, true, CO_PERIODIC_BACKWARD_dy, CO_F64, desc.out[0].shape);
+  operand(&desc, false, 0, CO_F64, desc.in[0].shape);
+  operand(&desc, false, 1, CO_F64, desc.in[1].shape);
+  desc.has_out = 3;
+  assert_int_equal(co_ref_run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, w, dy},
+                              (void *[CO_OP_MAX_OPERANDS]){dx, dw}),
+                   CO_OK);
+  const double slopes[2] = {1 * half - 3 * half, -4};
+  near_to(dw[0], turn * 0.5 * slopes[0]);
+  near_to(dw[1], turn * 0.5 * slopes[1]);
+  near_to(dx[0], turn * (0.25 * slopes[0] + 0.5 * slopes[1]));
+}
+
 static void test_row_means(void **state) {
   (void)state;
   double x[6] = {1, 3, (double)NAN, 0, 5, 6}, weight[3] = {2, 0, 4}, sums[2] = {100, 10};
@@ -1046,6 +1072,7 @@ int main(void) {
       cmocka_unit_test(test_swap_noise),
       cmocka_unit_test(test_column_loss),
       cmocka_unit_test(test_row_means),
+      cmocka_unit_test(test_periodic),
       cmocka_unit_test(test_gather_events),
       cmocka_unit_test(test_lstm),
       cmocka_unit_test(test_gru),

@@ -34,7 +34,8 @@ static void append(co_values *v, int block) {
        .word_count = block == 2   ? ROWS
                      : block == 4 ? 254
                                   : 3},
-      {.kind = block == 1 ? CO_VALUES_NUMBERS : CO_VALUES_DATES, .values = numbers}};
+      {.kind = block == 1 ? CO_VALUES_NUMBERS : CO_VALUES_DATES, .values = numbers},
+      {.kind = CO_VALUES_ENCODED, .values = words, .width = sizeof *words}};
   assert_int_equal(co_values_append(v, ROWS, columns), CO_OK);
 }
 
@@ -43,9 +44,11 @@ static void check_block(const co_values *v, int block) {
   int32_t words[ROWS];
   co_values_numbers(v, 0, numbers);
   co_values_words(v, 1, words);
+  const uint32_t *encoded = co_values_encoded(v, 3);
   for (int i = 0; i < ROWS; i++) {
     double wanted = number(block, i);
     assert_true(numbers[i] == wanted || (isnan(numbers[i]) && isnan(wanted)));
+    assert_true(encoded[i] == word(block, i));
     bool missing = !block || word(block, i) == CO_NO_WORD;
     assert_int_equal(words[i], missing ? -1 : 1000 * block + (int)word(block, i));
   }
@@ -59,7 +62,7 @@ static void values_come_back(void **state) {
     int64_t rows;
     assert_int_equal(co_values_create(&v, f->ctx, "out.h5", memory[m]), CO_OK);
     for (int pass = 0; pass < 2; pass++) {
-      assert_int_equal(co_values_clear(v, 3), CO_OK);
+      assert_int_equal(co_values_clear(v, 4), CO_OK);
       for (int block = 0; block < BLOCKS; block++)
         append(v, block);
       assert_int_equal(co_values_rows(v), BLOCKS * ROWS);

@@ -5,6 +5,7 @@ typedef struct conv2d_options {
   int64_t filters, kernel_size[2], strides[2], dilation_rate[2];
   int padding, activation;
   bool use_bias;
+  int kernel_initializer, bias_initializer;
 } conv2d_options;
 
 static const char *const paddings[] = {"valid", "same", "symmetric", NULL};
@@ -27,6 +28,10 @@ static const co_field fields[] = {
      co_activation_words, "Applied to the result.", NULL},
     {"use_bias", CO_FIELD_BOOL, offsetof(conv2d_options, use_bias), "true", 0, 0, NULL,
      "Adds a trained offset per channel.", NULL},
+    {"kernel_initializer", CO_FIELD_ENUM, offsetof(conv2d_options, kernel_initializer),
+     "glorot_uniform", 0, 0, co_initializer_words, CO_INITIALIZER_DOC, NULL},
+    {"bias_initializer", CO_FIELD_ENUM, offsetof(conv2d_options, bias_initializer), "zeros", 0, 0,
+     co_initializer_words, "Likewise.", NULL},
     {.key = NULL}};
 
 // Keras' `same`: output = ceil(size / stride); the odd pixel goes to the end.
@@ -73,12 +78,15 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   co_value operands[3] = {in[0], CO_NO_VALUE, CO_NO_VALUE};
   co_param_info kernel = {
       .shape = co_shape_make(4, attr.kernel[0], attr.kernel[1], channels, conv->filters),
-      .init = CO_INIT_GLOROT_UNIFORM,
+      .init = co_initializer_kind(conv->kernel_initializer),
       .fan_in = window * channels,
       .fan_out = window * conv->filters,
       .decay = 1};
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "kernel", &kernel, &operands[1]));
-  co_param_info bias = {.shape = co_shape_make(1, conv->filters), .init = CO_INIT_ZEROS};
+  co_param_info bias = {.shape = co_shape_make(1, conv->filters),
+                        .init = co_initializer_kind(conv->bias_initializer),
+                        .fan_in = kernel.fan_in,
+                        .fan_out = kernel.fan_out};
   if (conv->use_bias) CO_RETURN_IF_FAILED(co_graph_add_param(graph, "bias", &bias, &operands[2]));
   co_value y;
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONV2D, &attr, 3, operands, &y));

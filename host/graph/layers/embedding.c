@@ -25,9 +25,10 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   co_value operands[2] = {in[0], CO_NO_VALUE};
   co_param_info table = {.shape = co_shape_make(2, embedding->input_dim, embedding->output_dim),
                          .init = co_initializer_kind(embedding->initializer),
-                         .fan_in = embedding->output_dim,
+                         .fan_in = embedding->input_dim,
                          .fan_out = embedding->output_dim,
                          .zero_first = embedding->zero_first};
+  if (table.init == CO_INIT_FAN_IN_UNIFORM) table.fan_in = table.fan_out; // PyTorch's of a table
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "embeddings", &table, &operands[1]));
   return co_emit(graph, CO_OP_EMBEDDING, NULL, 2, operands, out);
 }

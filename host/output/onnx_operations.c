@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations as nodes of ONNX: one function for each, in a table. Formulas are those of kernels/ops.h.
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "host/output/onnx.h"
+
+typedef struct call {
+  co_onnx *x;
+  const co_plan *plan;
+  const co_plan_op *op;
+} call;
+
+// ---- what emitters share -----------------------------------------------------------------------
+
+static const char *in(const call *c, int i) {
+  return co_onnx_value(c->x, c->plan, c->op->in[i]);
+}
+
+// As it stands in the graph, with N and T.
+static const co_shape *shape_of(const call *c, co_value value) {
+  return &c->plan->graph->values[value].desc.shape;
+}
+
+static int64_t last_of(const call *c, co_value value) {
+  const co_shape *shape = shape_of(c, value);
+  return shape->dim[shape->rank - 1];
+}
+
+static void out(const call *c, const char *name) {
+  co_onnx_name(c->x, c->plan, c->op->out[0], name);
+}
+
+static const char *one(const call *c, const char *op, const char *value) {
+  return co_onnx_node(c->x, op, NULL, value, NULL);
+}
+
+static const char *two(const call *c, const char *op, const char *a, const char *b) {
+  return co_onnx_node(c->x, op, NULL, a, b, NULL);
+}
+
+static const char *along(const call *c, const char *op, int64_t axis, const char *value) {
+  const co_onnx_attribute attributes[] = {{"axis", 'i', .i = axis}, {NULL}};
+  return co_onnx_node(c->x, op, attributes, value, NULL);
+}
+
+static const char *permute(const call *c, const char *value, int count, const int64_t *order) {
+  const co_onnx_attribute attributes[] = {{"perm", 'l', .list = order, .count = count}, {NULL}};
+  return co_onnx_node(c->x, "Transpose", attributes, value, NULL);
+}
+
+static const char *unsqueeze(const call *c, const char *value, int64_t axis) {
+  return two(c, "Unsqueeze", value, co_onnx_integer(c->x, axis));
+}
+
+static const char *reduce_mean(const call *c, const char *value, int64_t first, int64_t count) {
+  const int64_t axes[] = {first, first + 1};
+  const co_onnx_attribute attributes[] = {
+      {"axes", 'l', .list = axes, .count = count}, {"keepdims", 'i', .i = 0}, {NULL}};
+  return co_onnx_node(c->x, "ReduceMean", attributes, value, NULL);
+}
+
+static const char *reduce_sum(const call *c, const char *value, int64_t axis, int64_t keep) {
+  const co_onnx_attribute attributes[] = {{"keepdims", 'i', .i = keep}, {NULL}};
+  return co_onnx_node(c->x, "ReduceSum", attributes, value, co_onnx_integer(c->x, axis), NULL);
+}
+
+static const char *einsum(const call *c, const char *equation, const char *a, const char *b) {
+  const co_onnx_attribute attributes[] = {{"equation", 's', .s = equation}, {NULL}};
+  return co_onnx_node(c->x, "Einsum", attributes, a, b, NULL);
+}
+
+static const char *cast(const call *c, const char *value, int64_t to) {
+  const co_onnx_attribute attributes[] = {{"to", 'i', .i = to}, {NULL}};
+  return co_onnx_node(c->x, "Cast", attributes, value, NULL);
+}
+
+static const char *clip(const call *c, const char *value) {
+  return co_onnx_node(c->x, "Clip", NULL, value, co_onnx_number(c->x, 0), co_onnx_number(c->x, 1),
+                      NULL);
+}
+
+// Room in the arena, NULL on failure, which is kept.
+static void *room(const call *c, int64_t count, size_t size) {
+  void *memory = co_arena_alloc(c->x->e->arena, (size_t)count + 1, size);
+  if (!memory) co_onnx_fail(c->x, CO_ERR_MEMORY);
+  return memory;
+}
+
+static const float *weights(const call *c, int i) {
+  const float *values = NULL;
+  co_onnx_fail(c->x, co_exported_weights(c->x->e, c->op->in[i], &values));
+  return values;
+}
+
+// Weights in another order, under their own name; once, whoever shares them.
+static const char *converted(const call *c, int operand, const co_shape *shape,
+                             const float *values) {
+  co_value value = c->op->in[operand];
+  const char *name = co_arena_strdup(c->x->e->arena, c->plan->values[value].info.name);
+  if (!name || !values) {
+    co_onnx_fail(c->x, CO_ERR_MEMORY);
+    return "";
+  }
+  co_onnx_name(c->x, c->plan, value, co_onnx_constant(c->x, name, CO_ONNX_FLOAT, shape, values));
+  return name;
+}
+
+static bool is_converted(const call *c, int operand) {
+  return c->x->network_names[c->op->in[operand]] != NULL;
+}
+
+// ---- layers ------------------------------------------------------------------------------------
+
+static void dense(const call *c) {
+  const co_shape *w = shape_of(c, c->op->in[CO_DENSE_w]);
+  const char *x = in(c, CO_DENSE_x);
+  if (shape_of(c, c->op->in[CO_DENSE_x])->rank > 2) {
+    const co_shape rows = co_shape_make(2, CO_DIM_N, w->dim[0]);
+    x = co_onnx_reshape(c->x, x, &rows);
+  }
+  if (c->op->in[CO_DENSE_b] == CO_NO_VALUE)
+    out(c, two(c, "MatMul", x, in(c, CO_DENSE_w)));
+  else
+    out(c, co_onnx_node(c->x, "Gemm", NULL, x, in(c, CO_DENSE_w), in(c, CO_DENSE_b), NULL));
+}
+
+static const int64_t channels_first[] = {0, 3, 1, 2}, channels_last[] = {0, 2, 3, 1};
+
+// (KH, KW, C, O) to (O, C, KH, KW)
+static const char *convolution_kernel(const call *c) {
+  const co_shape *w = shape_of(c, c->op->in[CO_CONV2D_w]);
+  const int64_t KH = w->dim[0], KW = w->dim[1], C = w->dim[2], O = w->dim[3];
+  if (is_converted(c, CO_CONV2D_w)) return in(c, CO_CONV2D_w);
+  const float *from = weights(c, CO_CONV2D_w);
+  float *to = room(c, co_shape_count(w), sizeof *to);
+  const co_shape shape = co_shape_make(4, O, C, KH, KW);
+  if (!from || !to) return "";
+  for (int64_t k = 0; k < KH * KW; k++)
+    for (int64_t i = 0; i < C * O; i++)
+      to[(i % O * C + i / O) * KH * KW + k] = from[k * C * O + i];
+  return converted(c, CO_CONV2D_w, &shape, to);
+}
+
+static void conv2d(const call *c) {
+  const co_op_attr *a = &c->op->desc.attr;
+  const co_shape *w = shape_of(c, c->op->in[CO_CONV2D_w]);
+  const int64_t pads[] = {a->pad_begin[0], a->pad_begin[1], a->pad_end[0], a->pad_end[1]};
+  const co_onnx_attribute attributes[] = {{"kernel_shape", 'l', .list = w->dim, .count = 2},
+                                          {"strides", 'l', .list = a->stride, .count = 2},
+                                          {"dilations", 'l', .list = a->dilation, .count = 2},
+                                          {"pads", 'l', .list = pads, .count = 4},
+                                          {NULL}};
+  const char *x = permute(c, in(c, CO_CONV2D_x), 4, channels_first);
+  const char *kernel = convolution_kernel(c), *y;
+  if (c->op->in[CO_CONV2D_b] == CO_NO_VALUE)
+    y = co_onnx_node(c->x, "Conv", attributes, x, kernel, NULL);
+  else
+    y = co_onnx_node(c->x, "Conv", attributes, x, kernel, in(c, CO_CONV2D_b), NULL);
+  out(c, permute(c, y, 4, channels_last));
+}
+
+static void max_pool2d(const call *c) {
+  const co_op_attr *a = &c->op->desc.attr;
+  const int64_t pads[] = {a->pad_begin[0], a->pad_begin[1], a->pad_end[0], a->pad_end[1]};
+  const co_onnx_attribute attributes[] = {{"kernel_shape", 'l', .list = a->kernel, .count = 2},
+                                          {"strides", 'l', .list = a->stride, .count = 2},
+                                          {"pads", 'l', .list = pads, .count = 4},
+                                          {NULL}};
+  const char *x = permute(c, in(c, 0), 4, channels_first);
+  out(c, permute(c, co_onnx_node(c->x, "MaxPool", attributes, x, NULL), 4, channels_last));
+}
+
+static void global_average_pool2d(const call *c) {
+  out(c, reduce_mean(c, in(c, 0), 1, 2));
+}
+
+static void relu(const call *c) {
+  out(c, one(c, "Relu", in(c, 0)));
+}
+
+static void sigmoid(const call *c) {
+  out(c, one(c, "Sigmoid", in(c, 0)));
+}
+
+static void hyperbolic_tangent(const call *c) {
+  out(c, one(c, "Tanh", in(c, 0)));
+}
+
+static void activation(const call *c) {
+  const co_onnx_attribute alpha[] = {{"alpha", 'f', .f = c->op->desc.attr.alpha}, {NULL}};
+  const char *x = in(c, 0), *y;
+  switch (c->op->desc.attr.function) {
+  case CO_FUNCTION_GELU: // Gelu is not in opset 17
+    y = one(c, "Erf", two(c, "Mul", x, co_onnx_number(c->x, sqrt(0.5))));
+    y = two(c, "Mul", two(c, "Add", y, co_onnx_number(c->x, 1)), co_onnx_number(c->x, 0.5));
+    out(c, two(c, "Mul", x, y));
+    return;
+  case CO_FUNCTION_SILU:
+    out(c, two(c, "Mul", x, one(c, "Sigmoid", x)));
+    return;
+  case CO_FUNCTION_ELU:
+    out(c, co_onnx_node(c->x, "Elu", alpha, x, NULL));
+    return;
+  default:
+    out(c, co_onnx_node(c->x, "LeakyRelu", alpha, x, NULL));
+  }
+}
+
+static void softmax(const call *c) {
+  out(c, along(c, "Softmax", -1, in(c, 0)));
+}
+
+// As a factor and a summand of each channel.
+static void batch_norm(const call *c) {
+  int64_t channels = last_of(c, c->op->in[CO_BATCH_NORM_INFERENCE_x]);
+  const float *gamma = weights(c, CO_BATCH_NORM_INFERENCE_gamma);
+  const float *beta = weights(c, CO_BATCH_NORM_INFERENCE_beta);
+  const float *mean = weights(c, CO_BATCH_NORM_INFERENCE_running_mean);
+  const float *variance = weights(c, CO_BATCH_NORM_INFERENCE_running_variance);
+  float *factor = room(c, channels, sizeof *factor), *summand = room(c, channels, sizeof *summand);
+  if (!gamma || !beta || !mean || !variance || !factor || !summand) return;
+  for (int64_t i = 0; i < channels; i++) {
+    double scale = (double)gamma[i] / sqrt((double)variance[i] + c->op->desc.attr.epsilon);
+    factor[i] = (float)scale;
+    summand[i] = (float)((double)beta[i] - (double)mean[i] * scale);
+  }
+  const char *y = two(c, "Mul", in(c, 0), co_onnx_vector(c->x, NULL, factor, channels));
+  out(c, two(c, "Add", y, co_onnx_vector(c->x, NULL, summand, channels)));
+}
+
+static void layer_norm(const call *c) {
+  const co_onnx_attribute attributes[] = {
+      {"axis", 'i', .i = -1}, {"epsilon", 'f', .f = c->op->desc.attr.epsilon}, {NULL}};
+  out(c, co_onnx_node(c->x, "LayerNormalization", attributes, in(c, CO_LAYER_NORM_x),
+                      in(c, CO_LAYER_NORM_gamma), in(c, CO_LAYER_NORM_beta), NULL));
+}
+
+static void add(const call *c) {
+  out(c, two(c, "Add", in(c, 0), in(c, 1)));
+}
+
+static void multiply(const call *c) {
+  out(c, two(c, "Mul", in(c, 0), in(c, 1)));
+}
+
+// Two by two: parts are at most 16.
+static void concat(const call *c) {
+  static const co_onnx_attribute last[] = {{"axis", 'i', .i = -1}, {NULL}};
+  const char *joined = NULL;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    if (c->op->in[i] == CO_NO_VALUE) continue;
+    joined = joined ? co_onnx_node(c->x, "Concat", last, joined, in(c, i), NULL) : in(c, i);
+  }
+  out(c, joined);
+}
+
+static void embedding(const call *c) {
+  out(c, two(c, "Gather", in(c, CO_EMBEDDING_table), in(c, CO_EMBEDDING_index)));
+}
+
+// Of each place in its bins the share of every bin, (N, C, B).
+static void piecewise_dense(const call *c) {
+  int64_t bins = shape_of(c, c->op->in[CO_PIECEWISE_DENSE_w])->dim[1];
+  float *below = room(c, bins, sizeof *below);
+  if (!below) return;
+  for (int64_t k = 0; k < bins; k++)
+    below[k] = (float)k;
+  const char *parts = unsqueeze(c, in(c, CO_PIECEWISE_DENSE_x), -1);
+  parts = clip(c, two(c, "Sub", parts, co_onnx_vector(c->x, NULL, below, bins)));
+  const char *y = einsum(c, "ncb,cbd->ncd", parts, in(c, CO_PIECEWISE_DENSE_w));
+  out(c, two(c, "Add", y, in(c, CO_PIECEWISE_DENSE_b)));
+}
+
+static void factorization(const call *c) {
+  const char *x = in(c, CO_FACTORIZATION_x), *v = in(c, CO_FACTORIZATION_v);
+  const char *sums = two(c, "MatMul", x, v);
+  const char *squares = two(c, "MatMul", two(c, "Mul", x, x), two(c, "Mul", v, v));
+  const char *pairs = two(c, "Sub", two(c, "Mul", sums, sums), squares);
+  out(c, two(c, "Mul", reduce_sum(c, pairs, 1, 1), co_onnx_number(c->x, 0.5)));
+}
+
+static const char *rows_of(const call *c, const char *value, int64_t width) {
+  const co_shape shape = co_shape_make(2, CO_DIM_N, width);
+  return co_onnx_reshape(c->x, value, &shape);
+}
+
+static const char *members_of(const call *c, const char *value, int64_t members, int64_t width) {
+  const co_shape shape = co_shape_make(3, CO_DIM_N, members, width);
+  return co_onnx_reshape(c->x, value, &shape);
+}
+
+static void member_scale(const call *c) {
+  const char *y =
+      two(c, "Mul", unsqueeze(c, in(c, CO_MEMBER_SCALE_x), 1), in(c, CO_MEMBER_SCALE_r));
+  out(c, rows_of(c, y, last_of(c, c->op->in[CO_MEMBER_SCALE_r])));
+}
+
+static void member_dense(const call *c) {
+  const co_shape *w = shape_of(c, c->op->in[CO_MEMBER_DENSE_w]);
+  const char *x = members_of(c, in(c, CO_MEMBER_DENSE_x), w->dim[0], w->dim[1]);
+  const char *y = einsum(c, "nki,kio->nko", x, in(c, CO_MEMBER_DENSE_w));
+  out(c, rows_of(c, two(c, "Add", y, in(c, CO_MEMBER_DENSE_b)), w->dim[2]));
+}
+
+static void member_mean(const call *c) {
+  const char *x = members_of(c, in(c, 0), c->op->desc.attr.members, last_of(c, c->op->in[0])), *no;
+  switch (c->op->desc.attr.link) {
+  case CO_LINK_SIGMOID:
+    no = reduce_mean(c, one(c, "Sigmoid", one(c, "Neg", x)), 1, 1);
+    x = reduce_mean(c, one(c, "Sigmoid", x), 1, 1);
+    out(c, two(c, "Sub", one(c, "Log", x), one(c, "Log", no)));
+    return;
+  case CO_LINK_SOFTMAX:
+    out(c, one(c, "Log", reduce_mean(c, along(c, "Softmax", -1, x), 1, 1)));
+    return;
+  default:
+    out(c, reduce_mean(c, x, 1, 1));
+  }
+}
+
+// ---- sequences ---------------------------------------------------------------------------------
+
+static int table_of(const call *c, co_value events) {
+  return co_dim_event_table(shape_of(c, events)->dim[1]);
+}
+
+static const char *lengths(const call *c, int i) {
+  return cast(c, in(c, i), CO_ONNX_INT64);
+}
+
+// float (N, T, 1): 1 for events, 0 behind a row's last.
+static const char *event_mask(const call *c, co_value events, const char *lengths64) {
+  const char *there =
+      two(c, "Less", c->x->positions[table_of(c, events)], unsqueeze(c, lengths64, 1));
+  return unsqueeze(c, cast(c, there, CO_ONNX_FLOAT), 2);
+}
+
+// Where ONNX's gates stand among ours: i o f c, z r h, one.
+static int64_t gate_place(const call *c, int64_t gate) {
+  static const int64_t lstm[] = {0, 3, 1, 2};
+  return c->op->desc.attr.cell == CO_CELL_LSTM ? lstm[gate] : gate;
+}
+
+// Columns of gates (rows, G U) to rows in ONNX's order (1, G U, rows).
+static const char *gate_matrix(const call *c, int operand) {
+  const co_shape *shape = shape_of(c, c->op->in[operand]);
+  const int64_t gates = co_rnn_gates(c->op->desc.attr.cell);
+  const int64_t rows = shape->dim[0], width = shape->dim[1], U = width / gates;
+  if (is_converted(c, operand)) return in(c, operand);
+  const float *from = weights(c, operand);
+  float *to = room(c, rows * width, sizeof *to);
+  const co_shape made = co_shape_make(3, (int64_t)1, width, rows);
+  if (!from || !to) return "";
+  for (int64_t g = 0; g < gates; g++)
+    for (int64_t u = 0; u < U; u++)
+      for (int64_t r = 0; r < rows; r++)
+        to[(g * U + u) * rows + r] = from[r * width + gate_place(c, g) * U + u];
+  return converted(c, operand, &made, to);
+}
+
+// There is one bias of the input and one of the state: the latter is zero but for GRU's.
+static const char *gate_bias(const call *c) {
+  const int64_t units = shape_of(c, c->op->in[CO_RECURRENT_recurrent])->dim[0];
+  const int64_t width = co_rnn_gates(c->op->desc.attr.cell) * units;
+  if (is_converted(c, CO_RECURRENT_bias)) return in(c, CO_RECURRENT_bias);
+  const float *from = weights(c, CO_RECURRENT_bias);
+  float *to = room(c, 2 * width, sizeof *to);
+  const co_shape made = co_shape_make(2, (int64_t)1, 2 * width);
+  if (!from || !to) return "";
+  for (int64_t i = 0; i < (c->op->desc.attr.cell == CO_CELL_GRU ? 2 : 1) * width; i++)
+    to[i] = from[i / width * width + gate_place(c, i % width / units) * units + i % units];
+  return converted(c, CO_RECURRENT_bias, &made, to);
+}
+
+// Rows without events are given one, and what comes of it is taken away: not all programs take none.
+static void recurrent(const call *c) {
+  static const int64_t events_first[] = {1, 0, 2};
+  static const char *const names[] = {"LSTM", "GRU", "RNN"}; // as co_rnn_cell
+  co_value x = c->op->in[CO_RECURRENT_x];
+  int64_t units = shape_of(c, c->op->in[CO_RECURRENT_recurrent])->dim[0];
+  co_onnx_attribute attributes[4] = {{"hidden_size", 'i', .i = units}};
+  int given = 1;
+  if (c->op->desc.attr.cell == CO_CELL_GRU)
+    attributes[given++] = (co_onnx_attribute){"linear_before_reset", 'i', .i = 1};
+  if (c->op->desc.attr.reverse)
+    attributes[given++] = (co_onnx_attribute){"direction", 's', .s = "reverse"};
+  const char *count = lengths(c, CO_RECURRENT_lengths), *results[2];
+  const char *least = two(c, "Max", count, co_onnx_integer(c->x, 1));
+  const char *const inputs[] = {
+      permute(c, in(c, CO_RECURRENT_x), 3, events_first), gate_matrix(c, CO_RECURRENT_kernel),
+      gate_matrix(c, CO_RECURRENT_recurrent), gate_bias(c), cast(c, least, CO_ONNX_INT32)};
+  co_onnx_node2(c->x, names[c->op->desc.attr.cell], attributes, results, inputs, 5);
+  if (c->op->out[CO_RECURRENT_last] != CO_NO_VALUE) {
+    const char *last = two(c, "Squeeze", results[1], co_onnx_integer(c->x, 0));
+    const char *any = two(c, "Greater", count, co_onnx_integer(c->x, 0));
+    any = unsqueeze(c, cast(c, any, CO_ONNX_FLOAT), 1);
+    co_onnx_name(c->x, c->plan, c->op->out[CO_RECURRENT_last], two(c, "Mul", last, any));
+  }
+  if (c->op->out[CO_RECURRENT_y] == CO_NO_VALUE) return;
+  const char *y = two(c, "Squeeze", results[0], co_onnx_integer(c->x, 1));
+  y = two(c, "Mul", permute(c, y, 3, events_first), event_mask(c, x, count));
+  co_onnx_name(c->x, c->plan, c->op->out[CO_RECURRENT_y], y);
+}
+
+// (N, T, E) to (N, H, T, D), by `order` of (N, T, H, D)
+static const char *heads_of(const call *c, int operand, const int64_t *order) {
+  const co_shape *shape = shape_of(c, c->op->in[operand]);
+  const int64_t H = c->op->desc.attr.heads;
+  const int64_t parts[] = {0, 0, H, shape->dim[2] / H}; // 0: as it is
+  const char *split = two(c, "Reshape", in(c, operand), co_onnx_integers(c->x, 4, parts));
+  return permute(c, split, 4, order);
+}
+
+// bias[h, min(|t - j|, B - 1)]: (H, T, T)
+static const char *relative_bias(const call *c, const char *rows, const char *columns) {
+  static const co_onnx_attribute axis[] = {{"axis", 'i', .i = 1}, {NULL}};
+  int64_t distances = last_of(c, c->op->in[CO_ATTENTION_bias]);
+  const char *apart = one(c, "Abs", two(c, "Sub", rows, columns));
+  apart = two(c, "Min", apart, co_onnx_integer(c->x, distances - 1));
+  return co_onnx_node(c->x, "Gather", axis, in(c, CO_ATTENTION_bias), apart, NULL);
+}
+
+static void attention(const call *c) {
+  static const int64_t by_head[] = {0, 2, 1, 3}, transposed[] = {0, 2, 3, 1};
+  co_value q = c->op->in[CO_ATTENTION_q];
+  const int64_t E = last_of(c, q), parts[] = {0, 0, E};
+  const char *columns = c->x->positions[table_of(c, q)], *rows = unsqueeze(c, columns, 1);
+  const char *count = lengths(c, CO_ATTENTION_lengths);
+  const char *scores = two(c, "MatMul", heads_of(c, CO_ATTENTION_q, by_head),
+                           heads_of(c, CO_ATTENTION_k, transposed));
+  const double scale = 1 / sqrt((double)(E / c->op->desc.attr.heads));
+  scores = two(c, "Mul", scores, co_onnx_number(c->x, scale));
+  if (c->op->in[CO_ATTENTION_bias] != CO_NO_VALUE)
+    scores = two(c, "Add", scores, relative_bias(c, rows, columns));
+  const char *seen = two(c, "Less", columns, unsqueeze(c, count, 1)); // (N, T)
+  seen = unsqueeze(c, unsqueeze(c, seen, 1), 1);
+  if (c->op->desc.attr.causal) seen = two(c, "And", seen, two(c, "LessOrEqual", columns, rows));
+  scores = co_onnx_node(c->x, "Where", NULL, seen, scores, co_onnx_number(c->x, -1e30), NULL);
+  const char *y =
+      two(c, "MatMul", along(c, "Softmax", -1, scores), heads_of(c, CO_ATTENTION_v, by_head));
+  y = two(c, "Reshape", permute(c, y, 4, by_head), co_onnx_integers(c->x, 3, parts));
+  out(c, two(c, "Mul", y, event_mask(c, q, count)));
+}
+
+static void pool_events(const call *c) {
+  co_value x = c->op->in[CO_POOL_EVENTS_x];
+  const char *count = lengths(c, CO_POOL_EVENTS_lengths), *mask;
+  if (c->op->desc.attr.pooling == CO_POOL_LAST) {
+    const char *at = two(c, "Sub", count, co_onnx_integer(c->x, 1));
+    const char *last = two(c, "Equal", c->x->positions[table_of(c, x)], unsqueeze(c, at, 1));
+    mask = unsqueeze(c, cast(c, last, CO_ONNX_FLOAT), 2);
+  } else {
+    mask = event_mask(c, x, count);
+  }
+  const char *sum = reduce_sum(c, two(c, "Mul", in(c, CO_POOL_EVENTS_x), mask), 1, 0);
+  if (c->op->desc.attr.pooling == CO_POOL_MEAN) {
+    const char *least = two(c, "Max", count, co_onnx_integer(c->x, 1));
+    sum = two(c, "Div", sum, unsqueeze(c, cast(c, least, CO_ONNX_FLOAT), 1));
+  }
+  out(c, sum);
+}
+
+// ---- input section -----------------------------------------------------------------------------
+
+static void lookup(const call *c) {
+  int64_t rows = co_shape_count(shape_of(c, c->op->in[CO_LOOKUP_map]));
+  const char *code = in(c, CO_LOOKUP_x);
+  const char *at = two(c, "Add", code, co_onnx_integer(c->x, 1));
+  const char *known = two(c, "And", two(c, "GreaterOrEqual", code, co_onnx_integer(c->x, 0)),
+                          two(c, "Less", at, co_onnx_integer(c->x, rows)));
+  at = co_onnx_node(c->x, "Where", NULL, known, at, co_onnx_integer(c->x, 0), NULL);
+  out(c, two(c, "Gather", in(c, CO_LOOKUP_map), at));
+}
+
+static void to_float(const call *c) {
+  out(c, cast(c, in(c, 0), CO_ONNX_FLOAT));
+}
+
+static void impute(const call *c) {
+  const char *x = in(c, CO_IMPUTE_x), *missing = one(c, "IsNaN", x);
+  out(c, co_onnx_node(c->x, "Where", NULL, missing, in(c, CO_IMPUTE_fill), x, NULL));
+  if (c->op->out[CO_IMPUTE_flags] != CO_NO_VALUE)
+    co_onnx_name(c->x, c->plan, c->op->out[CO_IMPUTE_flags], cast(c, missing, CO_ONNX_FLOAT));
+}
+
+static void normalize(const call *c) {
+  const char *from_mean = two(c, "Sub", in(c, CO_NORMALIZE_x), in(c, CO_NORMALIZE_mean));
+  out(c, two(c, "Mul", from_mean, in(c, CO_NORMALIZE_scale)));
+}
+
+// The place among edges is the sum of what lies between each two of them, a share of 0 to 1.
+static void piecewise_linear(const call *c) {
+  co_value x = c->op->in[CO_PIECEWISE_LINEAR_x];
+  const co_plan_value *edges = &c->plan->values[c->op->in[CO_PIECEWISE_LINEAR_edges]];
+  const co_feed *feed = co_exported_feed(c->x->e, edges->info.index);
+  const int64_t C = last_of(c, x), K = co_shape_count(&edges->info.desc.shape) / C, B = K - 1;
+  const void *bytes = NULL;
+  if (B < 1) {
+    out(c, two(c, "Mul", in(c, CO_PIECEWISE_LINEAR_x), co_onnx_number(c->x, 0)));
+    return;
+  }
+  co_onnx_fail(c->x, co_exported_fitted(c->x->e, feed, &bytes));
+  float *low = room(c, C * B, sizeof *low), *width = room(c, C * B, sizeof *width);
+  const co_shape shape = co_shape_make(2, C, B);
+  if (!bytes || !low || !width) return;
+  for (int64_t i = 0; i < C * B; i++) {
+    const float *edge = (const float *)bytes + i / B * K + i % B;
+    bool last = isinf(edge[0]) || isinf(edge[1]); // nothing lies beyond the last finite edge
+    low[i] = last ? FLT_MAX : edge[0];
+    width[i] = last ? 1 : edge[1] - edge[0];
+  }
+  const char *share = two(c, "Sub", unsqueeze(c, in(c, CO_PIECEWISE_LINEAR_x), -1),
+                          co_onnx_constant(c->x, NULL, CO_ONNX_FLOAT, &shape, low));
+  share = two(c, "Div", share, co_onnx_constant(c->x, NULL, CO_ONNX_FLOAT, &shape, width));
+  out(c, reduce_sum(c, clip(c, share), -1, 0));
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+static const struct {
+  co_op op;
+  void (*emit)(const call *c);
+} emitters[] = {
+    {CO_OP_DENSE, dense},
+    {CO_OP_CONV2D, conv2d},
+    {CO_OP_MAX_POOL2D, max_pool2d},
+    {CO_OP_GLOBAL_AVERAGE_POOL2D, global_average_pool2d},
+    {CO_OP_RELU, relu},
+    {CO_OP_SIGMOID, sigmoid},
+    {CO_OP_TANH, hyperbolic_tangent},
+    {CO_OP_ACTIVATION, activation},
+    {CO_OP_SOFTMAX, softmax},
+    {CO_OP_BATCH_NORM_INFERENCE, batch_norm},
+    {CO_OP_LAYER_NORM, layer_norm},
+    {CO_OP_ADD, add},
+    {CO_OP_MULTIPLY, multiply},
+    {CO_OP_CONCAT, concat},
+    {CO_OP_EMBEDDING, embedding},
+    {CO_OP_PIECEWISE_DENSE, piecewise_dense},
+    {CO_OP_FACTORIZATION, factorization},
+    {CO_OP_MEMBER_SCALE, member_scale},
+    {CO_OP_MEMBER_DENSE, member_dense},
+    {CO_OP_MEMBER_MEAN, member_mean},
+    {CO_OP_RECURRENT, recurrent},
+    {CO_OP_ATTENTION, attention},
+    {CO_OP_POOL_EVENTS, pool_events},
+    {CO_OP_LOOKUP, lookup},
+    {CO_OP_CAST, to_float},
+    {CO_OP_IMPUTE, impute},
+    {CO_OP_NORMALIZE, normalize},
+    {CO_OP_PIECEWISE_LINEAR, piecewise_linear},
+};
+
+// A relu that the operation has taken in.
+static void activate(const call *c) {
+  if (c->op->desc.attr.activation == CO_ACTIVATION_NONE) return;
+  out(c, one(c, "Relu", co_onnx_value(c->x, c->plan, c->op->out[0])));
+}
+
+co_status co_onnx_operation(co_onnx *x, const co_plan *plan, const co_plan_op *op) {
+  const call c = {x, plan, op};
+  for (size_t i = 0; i < sizeof emitters / sizeof *emitters; i++)
+    if (emitters[i].op == op->desc.op) {
+      emitters[i].emit(&c);
+      activate(&c);
+      return x->status;
+    }
+  char *what =
+      co_arena_format(x->e->arena, "layer '%.150s': operation", op->layer ? op->layer : "");
+  return what ? co_exported_refuse(x->e, what, co_op_get_info(op->desc.op)->name, "ONNX")
+              : CO_ERR_MEMORY;
+}
