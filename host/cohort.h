@@ -219,8 +219,12 @@ COHORT_API cohort_status cohort_experiment(cohort_context *context,
 
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file
+  // A raw table is split as that of the training was, and must have the targets.
   const char *dataset;
-  const char *split;          // "train", "validation", "test"; NULL = "test"
+  const char *split; // "train", "validation", "test"; NULL = "test"; of a raw table also "all"
+  cohort_source_options source; // of a raw table
+  const char *const *sources;   // in its place, of a model of several: as for scoring
+  int64_t source_count;
   const char *device;         // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
   const char *precision;      // "tf32", "32" or "bf16"; NULL = "tf32", however it was trained
   int threads, workers;       // 0 = the context's; 0 = 1 loader thread

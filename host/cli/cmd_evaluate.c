@@ -5,8 +5,19 @@
 
 static const cli_option options[] = {
     CLI_ROW_MODEL(cli_evaluate_options),
-    CLI_ROW_DATASET(cli_evaluate_options),
-    CLI_ROW_SPLIT(cli_evaluate_options, "train, validation or test", "test"),
+    {.name = "dataset",
+     .kind = CLI_TEXT,
+     .offset = AT(dataset),
+     .value = "FILE",
+     .doc = "dataset.h5, or a raw table with the model's columns, which is split as in training"},
+    {.name = "source",
+     .kind = CLI_LIST,
+     .offset = AT(sources),
+     .value = "NAME=SOURCE",
+     .doc = "in place of --dataset, of a model of several tables: each of them; repeatable"},
+    CLI_ROWS_SOURCE(cli_evaluate_options),
+    CLI_ROW_SPLIT(cli_evaluate_options, "train, validation or test; of a raw table also all",
+                  "test"),
     {.name = "require",
      .kind = CLI_LIST,
      .offset = AT(requirements),
@@ -43,6 +54,9 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_evaluate_options request = {
       .model = o->model,
       .dataset = o->dataset,
+      .source = cli_source_options(&o->source),
+      .sources = o->sources.item,
+      .source_count = o->sources.count,
       .split = o->split,
       .device = o->common.device,
       .precision = o->common.precision,
@@ -69,6 +83,10 @@ const cli_verb cli_verb_evaluate = {
     .aliases = "test validate",
     .usage = "-m MODEL --dataset FILE [--split NAME] [--require TEST] [options]",
     .summary = "measure a model on a split, with optional gates",
+    .details =
+        "The rows of a raw table are split by the rule and seed of the import that the model "
+        "was\n"
+        "trained on; --split all takes all of them. It must have the targets.\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED,
     .options = options,
     .options_size = sizeof(cli_evaluate_options),

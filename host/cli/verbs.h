@@ -93,6 +93,8 @@ typedef struct cli_evaluate_options {
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
   int64_t workers, draws;
+  cli_source source;
+  cli_list sources;
   const char *by;
   cli_list profit; // "tp=10", …
 } cli_evaluate_options;

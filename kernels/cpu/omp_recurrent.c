@@ -196,5 +196,13 @@ const co_cpu_impl co_cpu_recurrent[] = {
      .workspace = forward_workspace,
      .f32_in = 0x1D,
      .f32_out = 0x7},
+    {.op = CO_OP_RECURRENT_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = co_cpu_run_recurrent_backward,
+     .workspace = co_cpu_recurrent_backward_workspace,
+     .f32_in = 0x7D,
+     .f32_out = 0xF,
+     .accumulate = 0xF},
     {.name = NULL},
 };

@@ -181,7 +181,7 @@ static int64_t backward_rooms_of(const co_cpu *cpu, const sizes *s, float *base,
   return used;
 }
 
-static size_t backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
+size_t co_cpu_recurrent_backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
   const sizes s = sizes_of(cpu, desc);
   backward_rooms r;
   return (size_t)backward_rooms_of(cpu, &s, NULL, &r) * sizeof(float);
@@ -356,7 +356,7 @@ static void put_all(co_cpu *cpu, const co_op_desc *desc, const sizes *s, const b
         dbias + s->gates * s->U, column);
 }
 
-static co_status run_recurrent_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+co_status co_cpu_run_recurrent_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                         void *const *out, void *workspace) {
   const co_op_desc *desc = &prepared->desc;
   const sizes s = sizes_of(cpu, desc);
@@ -382,15 +382,3 @@ static co_status run_recurrent_backward(co_cpu *cpu, co_prepared *prepared, void
   }
   return CO_OK;
 }
-
-const co_cpu_impl co_cpu_recurrent_backward[] = {
-    {.op = CO_OP_RECURRENT_BACKWARD,
-     .name = "omp",
-     .plan = co_cpu_plan_simple,
-     .run = run_recurrent_backward,
-     .workspace = backward_workspace,
-     .f32_in = 0x7D,
-     .f32_out = 0xF,
-     .accumulate = 0xF},
-    {.name = NULL},
-};

@@ -5,6 +5,10 @@
 
 #include "kernels/cpu/product.h"
 
+// In omp_recurrent_backward.c; the table with both directions is in omp_recurrent.c.
+co_cpu_run co_cpu_run_recurrent_backward;
+size_t co_cpu_recurrent_backward_workspace(co_cpu *cpu, const co_op_desc *desc);
+
 enum { BLOCK_ROWS = 32, MOST_GROUPS = 4, MOST_RANGES = 2 };
 
 // Sums of an event lie in groups of U columns, padded so that a chunk of columns is of one group:
