@@ -244,7 +244,7 @@ COHORT_API cohort_status cohort_evaluate(cohort_context *context,
 typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split; // NULL = all rows
-  // A file, by `format` "csv", "tsv" (values in quotes where they need them) or "jsonl", NULL = by its
+  // A file, by `format` "csv", "tsv" (values in quotes where they need them), "jsonl" or "h5", NULL = by its
   // name, else csv; "-" = standard output; "sqlite:FILE", "postgresql://…": a table of a database, made if it is not
   // there. If it is, "fail" (NULL), "append", "replace" (made anew) or "upsert" (rows in place of those
   // with their key). All rows are committed at once.

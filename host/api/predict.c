@@ -343,6 +343,7 @@ static co_status begin_output(co_scoring *s) {
     s->sink->complete = true;
     return co_manifest_confirm(s);
   }
+  s->where.rows = s->count;
   CO_RETURN_IF_FAILED(co_sink_begin(s->sink, &s->columns, &s->job));
   s->written = s->saved = s->sink->at.rows;
   co_drift_read_state(s, s->sink->at.state);
