@@ -2,6 +2,7 @@
 // The CPU backend: choice among implementations, and memory.
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
@@ -285,9 +286,25 @@ static const char *layout_name(co_backend *backend, co_layout id) {
   return layout ? layout->name : "unknown";
 }
 
+// Large pages where the system has them: rows of sequences lie kilobytes apart, more pages than the
+// processor knows by heart. A wish; nothing depends on it.
+static void wish_large_pages(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  enum { LARGE = 1 << 21 };
+  const size_t before = (LARGE - (uintptr_t)memory % LARGE) % LARGE;
+  if (bytes < before + LARGE) return;
+  (void)madvise((char *)memory + before, (bytes - before) / LARGE * LARGE, MADV_HUGEPAGE);
+#else
+  (void)memory;
+  (void)bytes;
+#endif
+}
+
 static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
   *out = co_alloc(backend->ctx, bytes);
-  return *out ? CO_OK : CO_ERR_MEMORY;
+  if (!*out) return CO_ERR_MEMORY;
+  wish_large_pages(*out, bytes);
+  return CO_OK;
 }
 
 static void buffer_free(co_backend *backend, void *buffer) {

@@ -33,6 +33,11 @@ expect 0 import -O d.h5 "${log[@]}" --amount 'Quantity*Price' --where 'Quantity 
   --cutoff 2011-06-01 --label-window 30d --label repurchase --seed 3
 grep -q 'up to date' out || fail "an equal import is not up to date"
 expect 0 train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir l --seed 3 --set trainer.max_epochs=2
+expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir g --seed 3 --set trainer.max_epochs=1 \
+  --set event_encoder.layers=2 --set event_encoder.bidirectional=true
+expect 0 evaluate -m g --dataset d.h5 --split test
+expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir s --seed 3 --set trainer.max_epochs=1 \
+  --set event_encoder.layers=3 --set event_encoder.cell_type=rnn --set event_encoder.dropout=0
 expect 0 evaluate -m l --dataset d.h5 --split test --json
 json ok=true split=test
 grep -q '"roc_auc":' out || fail "no roc_auc"
