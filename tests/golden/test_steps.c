@@ -12,11 +12,11 @@
 
 enum { STEPS = 10, ROWS = 8, IN = 5, HIDDEN = 4, OUT = 3, FACTORS = 20 };
 
-typedef enum target { NUMBERS, FIRST_NUMBER, FLAGS, CLASSES } target;
+typedef enum targets { NUMBERS, FIRST_NUMBER, FLAGS, CLASSES } targets;
 
 typedef struct objective {
   const char *name, *loss; // in the fixture; ours
-  target target;
+  targets target;
   double gamma, positive_weight, label_smoothing, delta;
   bool class_weights;
 } objective;
