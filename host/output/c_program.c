@@ -572,7 +572,7 @@ static void print_help(printing *p) {
             "Scores a table, CSV in UTF-8 with a header, from FILE or standard input: CSV on\n"
             "standard output. Columns are found by their names, others are passed over.\n"
             "  -k COLUMN     names rows (default: as in training, else their number from 0)\n"
-            "  -d CHARACTER  between fields, or tab (default: found out from the header)\n";
+            "  -d CHARACTER  between fields, or tab (default: found out from the first line)\n";
   const char *rest =
       "  --self-test   scores rows of the training anew and compares\n"
       "  -h            this\n"
@@ -611,8 +611,8 @@ static co_status print_head(printing *p) {
 // Names of columns where files have none, as in training.
 static void print_header(printing *p) {
   const co_rows_options *rows = &p->recipe->rows;
-  co_text_printf(p->out, "enum { HEADER = %lld, SKIPPED_LINES = %lld };\n",
-                 (long long)rows->header_count, (long long)rows->skip_lines);
+  co_text_printf(p->out, "enum { HEADER = %lld, SKIPPED_LINES = %lld, USUAL_DELIMITER = %d };\n",
+                 (long long)rows->header_count, (long long)rows->skip_lines, rows->delimiter);
   co_text_printf(p->out, "static const char *const header[] = {");
   for (int64_t i = 0; i < rows->header_count; i++) {
     co_c_string(p->out, rows->header[i]);

@@ -164,8 +164,8 @@ same two.out two.csv 'classes and numbers'
 
 # ---- a file without a header, behind two lines of other things
 tail -n +2 t.csv | cut -d, -f1-2 --complement | awk -F, -v OFS=, '{ print $2, $3, $NF }' | sed 's/^ *//' >bare.rows
-{ echo 'made,by'; echo; cat bare.rows; } >bare.csv
-expect 0 import -O bare.h5 --skip-lines 2 --header visits,spent,bought --target bought bare.csv
+{ echo 'made,by'; echo; tr , '\t' <bare.rows; } >bare.csv
+expect 0 import -O bare.h5 --skip-lines 2 --delimiter tab --header visits,spent,bought --target bought bare.csv
 expect 0 train -c "$presets/bank-wide-deep.yaml" --dataset bare.h5 --run-dir bare --set trainer.max_epochs=1 --set baselines=none
 exported bare
 expect 0 predict -m bare --dataset bare.csv -O bare.out --quiet
