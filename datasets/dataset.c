@@ -58,6 +58,10 @@ const char *co_dataset_path(const co_dataset *d) {
   return d->path;
 }
 
+const char *co_dataset_split_rule(const co_dataset *d) {
+  return d->split_rule;
+}
+
 const co_carried *co_dataset_carried(const co_dataset *d, int64_t *count) {
   *count = d->carried_count;
   return d->carried;

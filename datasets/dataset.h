@@ -37,6 +37,8 @@ co_status co_dataset_resplit(co_dataset **out, co_dataset *dataset, const uint8_
 // What an importer made it of, a schema file as YAML (datasets/recipe.h); NULL = not known. It does
 // not count for the fingerprint.
 const char *co_dataset_recipe(const co_dataset *dataset);
+// By which rule it was split, "SEED RULE" (datasets/split_rows.h); NULL = not known. As the recipe.
+const char *co_dataset_split_rule(const co_dataset *dataset);
 // The joined tables that travel in models trained on it; borrowed.
 const co_carried *co_dataset_carried(const co_dataset *dataset, int64_t *count);
 // SHA-256 over format, schema and the contents' stored checksums: the dataset's identity.

@@ -335,13 +335,12 @@ static co_status check_header(co_dataset *d) {
   return CO_OK;
 }
 
-// What /source says is anybody's: where it is no text, there is no recipe.
-static co_status read_recipe(co_dataset *d) {
-  if (!co_h5_exists(d->h5, "/source") || !co_h5_has_attribute(d->h5, "/source", "schema"))
-    return CO_OK;
-  co_status status = co_h5_get_string(d->h5, "/source", "schema", d->arena, &d->recipe);
+// What /source says is anybody's: where it is no text, there is none.
+static co_status read_note(co_dataset *d, const char *name, char **out) {
+  if (!co_h5_exists(d->h5, "/source") || !co_h5_has_attribute(d->h5, "/source", name)) return CO_OK;
+  co_status status = co_h5_get_string(d->h5, "/source", name, d->arena, out);
   if (status == CO_OK || status == CO_ERR_MEMORY) return status;
-  d->recipe = NULL;
+  *out = NULL;
   return CO_OK;
 }
 
@@ -518,7 +517,8 @@ static co_status read_all(co_dataset *d) {
   char format[64];
   CO_RETURN_IF_FAILED(co_h5_open(&d->h5, d->ctx, d->path, CO_ERR_DATA));
   CO_RETURN_IF_FAILED(check_header(d));
-  CO_RETURN_IF_FAILED(read_recipe(d));
+  CO_RETURN_IF_FAILED(read_note(d, "schema", &d->recipe));
+  CO_RETURN_IF_FAILED(read_note(d, "split", &d->split_rule));
   CO_RETURN_IF_FAILED(read_carried(d));
   snprintf(format, sizeof format, "%s %" PRId64, CO_DATASET_FORMAT, d->version);
   co_dataset_hash_text(d, format);

@@ -68,7 +68,8 @@ struct co_dataset {
   int64_t table_capacity;
   int64_t version;
   char *entity;
-  char *recipe; // NULL if there is none
+  char *recipe;     // NULL if there is none
+  char *split_rule; // NULL if there is none
   co_carried *carried;
   int64_t carried_count;
   int64_t rows;

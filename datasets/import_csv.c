@@ -312,12 +312,23 @@ static co_status begin_rejects(csv_import *m) {
   return kept ? co_reject_file_begin(&m->reject_file, m->ctx, o->rejects, o->force) : CO_OK;
 }
 
+static co_status write_split(const csv_import *m, co_dataset_writer *writer) {
+  co_text text;
+  co_text_init(&text, m->ctx);
+  co_text_printf(&text, "%" PRIu64 " ", m->options->seed);
+  co_status status = co_split_rule_print(&text, &m->options->split);
+  if (status == CO_OK) status = co_dataset_writer_source(writer, "split", text.data);
+  co_text_free(&text);
+  return status;
+}
+
 static co_status write_source(csv_import *m, co_dataset_writer *writer) {
   char duplicates[32];
   m->recipe.length = 0;
   CO_RETURN_IF_FAILED(write_recipe(m, m->survey.digest));
   CO_RETURN_IF_FAILED(co_dataset_writer_source(writer, "recipe", m->recipe.data));
   CO_RETURN_IF_FAILED(co_dataset_writer_source(writer, "schema", m->result->schema));
+  if (!m->by_file) CO_RETURN_IF_FAILED(write_split(m, writer));
   snprintf(duplicates, sizeof duplicates, "%" PRId64, m->result->duplicates);
   return co_dataset_writer_source(writer, "duplicates", duplicates);
 }

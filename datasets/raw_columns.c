@@ -33,7 +33,8 @@ static co_status take_categories(co_context *ctx, const co_column *column, co_di
 static co_status is_missing(const co_column *column, const char *local, const co_rows *rows) {
   co_status status =
       co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
-                 "the model's input '%.200s' is missing%s%.200s%s", column->name,
+                 "the model's %s '%.200s' is missing%s%.200s%s",
+                 column->role == CO_ROLE_TARGET ? "target" : "input", column->name,
                  local == column->name ? "" : ": there is no column '",
                  local == column->name ? "" : local, local == column->name ? "" : "'");
   co_hint("columns are found by their names, in any order");
@@ -49,7 +50,7 @@ co_status co_raw_columns_add(co_raw_columns *r, const co_column *column, const c
   co_encoded_column *out = &r->items[r->count++];
   out->column = (co_column){.name = column->name,
                             .type = column->type,
-                            .role = CO_ROLE_INPUT,
+                            .role = column->role == CO_ROLE_TARGET ? CO_ROLE_TARGET : CO_ROLE_INPUT,
                             .dtype = co_column_type_dtype(column->type),
                             .category_count = column->category_count,
                             .categories = column->categories};

@@ -7,6 +7,7 @@
 #include "datasets/cell.h"
 #include "datasets/dataset.h"
 #include "datasets/date.h"
+#include "datasets/place_rows.h"
 #include "datasets/raw_joins.h"
 
 enum { MOST_VALUES = 64 << 20 };
@@ -28,6 +29,8 @@ typedef struct raw_rows {
   co_column_values *kept;
   bool odd[CO_ROWS_MAX_SLOTS], again; // rows that want another look
   uint8_t *split;
+  co_survey survey; // no more of the columns than the placer asks for
+  co_placer placer;
   char sha256[65];
   co_rejects rejects;
   co_reject_file *reject_file;
@@ -62,7 +65,7 @@ static co_status plan_columns(raw_rows *r, const co_rows *rows) {
     const co_column *column = &schema->columns[i];
     const char *local;
     int64_t join;
-    if (column->role == CO_ROLE_TARGET) continue;
+    if (column->role == CO_ROLE_TARGET && !r->options->measured) continue;
     CO_RETURN_IF_FAILED(co_recipe_locate(recipe, r->arena, column->name, &join, &local));
     if (join < 0) CO_RETURN_IF_FAILED(co_raw_columns_add(&r->columns, column, local, rows));
   }
@@ -79,6 +82,39 @@ static co_status plan_columns(raw_rows *r, const co_rows *rows) {
     return co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
                       "there is no column '%.200s' to name rows by", r->options->key);
   return CO_OK;
+}
+
+// Where rows are split, by what the recipe says of the columns.
+static co_status plan_split(raw_rows *r, const co_rows *rows) {
+  const co_split_rule *rule = r->options->split;
+  co_placer *p = &r->placer;
+  if (!rule) return CO_OK;
+  co_survey *s = &r->survey;
+  s->column_count = rows->column_count;
+  s->columns = co_alloc_zero(r->ctx, (size_t)rows->column_count + 1, sizeof *s->columns);
+  if (!s->columns) return CO_ERR_MEMORY;
+  *p = (co_placer){.ctx = r->ctx,
+                   .rule = rule,
+                   .seed = r->options->seed,
+                   .survey = s,
+                   .key = -1,
+                   .split_column = -1,
+                   .target = -1};
+  for (int64_t i = 0; i < rows->column_count; i++) {
+    const co_recipe_column *known = co_recipe_find(r->options->recipe, rows->names[i]);
+    if (!known) continue;
+    s->columns[i].recipe = *known;
+    s->columns[i].suffix = known->strip_suffix;
+    if (known->role == CO_RECIPE_KEY) p->key = i;
+    if (known->role == CO_RECIPE_TARGET && p->target < 0) p->target = i;
+    bool dates = rule->kind == CO_SPLIT_TIME && !rule->column && known->type == CO_RECIPE_DATE;
+    if (dates || (rule->column && strcmp(rule->column, known->name) == 0)) p->split_column = i;
+  }
+  bool by_column = rule->column || rule->kind == CO_SPLIT_TIME;
+  if (!by_column || p->split_column >= 0) return CO_OK;
+  return co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
+                    "there is no column '%.200s', by which rows were split",
+                    rule->column ? rule->column : "of dates");
 }
 
 static void tell_unused(const raw_rows *r, const co_rows *rows) {
@@ -226,7 +262,7 @@ static co_status keep_part(void *user, int slot, const co_scan *scan, const co_s
 }
 
 static bool is_plain(const raw_rows *r) {
-  bool plain = !r->joins.count;
+  bool plain = !r->joins.count && !r->options->split; // else their cells are wanted twice
   for (int64_t i = 0; i < r->columns.count; i++)
     plain &= r->columns.items[i].column.type != CO_COLUMN_TEXT;
   return plain;
@@ -285,6 +321,7 @@ static co_status find_rows(raw_rows *r) {
   const co_rows *rows = co_scan_file(scan);
   co_status status = plan_columns(r, rows);
   if (status == CO_OK) status = co_raw_joins_read(&r->joins, r->options->schema, rows);
+  if (status == CO_OK) status = plan_split(r, rows);
   if (status == CO_OK) tell_unused(r, rows);
   bool once = is_plain(r);
   if (status == CO_OK) status = once ? read_once(r, scan) : check_rows(r, scan);
@@ -318,6 +355,7 @@ static co_status encode_blocks(raw_rows *r, co_encoder *encoder, co_scan *scan) 
     if (!block.count || co_scan_rows(scan) > r->rows) break;
     CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
     CO_RETURN_IF_FAILED(co_raw_joins_block(&r->joins, scan, &block));
+    if (r->options->split) CO_RETURN_IF_FAILED(co_placer_block(&r->placer, scan, &block));
   }
   if (co_scan_rows(scan) != r->rows)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->scan, 0), 0, 0,
@@ -331,6 +369,7 @@ static co_status encode_rows(raw_rows *r, co_encoder *encoder) {
   if (r->values) return co_encoder_encoded(encoder, r->values);
   r->scan.rows.unhashed = false;
   CO_RETURN_IF_FAILED(co_raw_joins_begin_rows(&r->joins, r->rows));
+  if (r->options->split) CO_RETURN_IF_FAILED(co_placer_begin(&r->placer, r->rows));
   CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
   co_status status = encode_blocks(r, encoder, scan);
   co_scan_close(scan);
@@ -375,7 +414,9 @@ static co_status write_rows(raw_rows *r) {
                           r->rows));
   CO_TRY(encode_rows(r, &encoder));
   CO_TRY(co_raw_joins_write(&r->joins, writer, r->table));
-  CO_TRY(co_dataset_writer_samples(writer, r->table, r->rows, NULL, NULL, r->split));
+  if (r->options->split) CO_TRY(co_placer_end(&r->placer));
+  CO_TRY(co_dataset_writer_samples(writer, r->table, r->rows, NULL, NULL,
+                                   r->options->split ? r->placer.split : r->split));
   CO_TRY(co_reject_file_commit(r->reject_file));
   CO_TRY(co_dataset_writer_commit_temporary(writer, NULL, r->options->temporary));
 
@@ -433,7 +474,7 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
                          .progress_user = options->progress_user,
                          .stop = options->stop}};
   r.scan.rows.unhashed = true;
-  r.scan.rows.where = NULL; // which rows are scored is the caller's choice
+  if (!options->measured) r.scan.rows.where = NULL; // which are scored is the caller's choice
   co_rejects_init(&r.rejects, ctx, &options->reject);
   co_status status = co_raw_joins_begin(&r.joins, ctx, arena, options->recipe, options->joined,
                                         options->joined_shown, &r.scan);
@@ -447,5 +488,7 @@ co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *
   co_rejects_free(&r.rejects);
   co_reject_file_free(r.reject_file);
   co_free(ctx, r.split);
+  co_free(ctx, r.survey.columns);
+  co_placer_free(&r.placer);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

@@ -10,6 +10,7 @@
 #include "datasets/import.h"
 #include "datasets/recipe.h"
 #include "datasets/rejects.h"
+#include "datasets/split_rows.h"
 #include "host/core/file.h"
 #include "host/core/schema.h"
 
@@ -25,6 +26,11 @@ typedef struct co_raw_rows_options {
   const char *output;              // the dataset is a temporary beside it …
   co_atomic_file *temporary;       // … and handed out here
   const co_schema *schema;         // the model's columns; inputs must be there, others need not
+  // To measure the model: targets are written and must be there, the recipe's condition holds, and rows
+  // are split by a rule, NULL = all test. Else rows are only scored.
+  bool measured;
+  const co_split_rule *split;
+  uint64_t seed;
   const char *const
       *passed; // columns of the table that are kept as texts, called "passthrough:NAME"
   int64_t passed_count;
@@ -51,7 +57,7 @@ typedef struct co_raw_rows_result {
   int64_t column_count;
 } co_raw_rows_result;
 
-// Every row has split test. Columns that are missing, keys that are missing or repeated, and cells
+// Every row has split test, but where the model is measured. Columns that are missing, keys that are missing or repeated, and cells
 // that are no numbers where the model wants some are CO_ERR_DATA with file and line; then there is no
 // output. Unknown values, and columns that are not used, are logged.
 co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *arena,

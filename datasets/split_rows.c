@@ -8,6 +8,7 @@
 #include "datasets/date.h"
 
 enum { KINDS = 5 };
+static const char *const kinds[KINDS] = {"random", "stratified", "hash", "column", "time"};
 
 static const double default_share[CO_SPLIT_COUNT] = {0.7, 0.1, 0.2};
 
@@ -52,7 +53,6 @@ static co_status read_times(co_split_rule *out, co_arena *arena, const char *who
 }
 
 co_status co_split_rule_parse(co_split_rule *out, co_arena *arena, const char *text) {
-  static const char *const kinds[] = {"random", "stratified", "hash", "column", "time"};
   *out = (co_split_rule){.kind = CO_SPLIT_RANDOM};
   memcpy(out->share, default_share, sizeof default_share);
   if (!text) return CO_OK;
@@ -76,6 +76,22 @@ co_status co_split_rule_parse(co_split_rule *out, co_arena *arena, const char *t
   if (!name) return wrong(text);
   out->column = co_arena_strndup(arena, rest, name);
   return out->column ? CO_OK : CO_ERR_MEMORY;
+}
+
+static void print_shares(co_text *out, const co_split_rule *rule) {
+  co_text_printf(out, ":%.17g,%.17g,%.17g", rule->share[0], rule->share[1], rule->share[2]);
+}
+
+co_status co_split_rule_print(co_text *out, const co_split_rule *rule) {
+  co_text_printf(out, "%s", kinds[rule->kind]);
+  if (rule->column) co_text_printf(out, ":%s", rule->column);
+  if (rule->kind <= CO_SPLIT_HASH) print_shares(out, rule);
+  for (int i = 0; rule->kind == CO_SPLIT_TIME && i < 2; i++) {
+    char date[32];
+    co_date_print(rule->since[i], date, sizeof date);
+    co_text_printf(out, "%s%s", i ? "," : ":", date);
+  }
+  return out->status;
 }
 
 co_split co_split_of_hash(const co_split_rule *rule, uint64_t hash) {

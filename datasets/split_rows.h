@@ -29,6 +29,8 @@ typedef struct co_split_rule {
 // "random:0.7,0.1,0.2", "stratified:…", "hash:COLUMN[:…]", "time:[COLUMN:]DATE,DATE",
 // "column:COLUMN"; NULL = random. Shares left out are 0.7, 0.1, 0.2. CO_ERR_USAGE with what is known.
 co_status co_split_rule_parse(co_split_rule *out, co_arena *arena, const char *text);
+// The same as text, which reads as the rule.
+co_status co_split_rule_print(co_text *out, const co_split_rule *rule);
 // The split of a hash, for random and hash.
 co_split co_split_of_hash(const co_split_rule *rule, uint64_t hash);
 // The split of a time, for time.

@@ -5,9 +5,11 @@
 
 #include "host/api/baselines.h"
 #include "host/api/evaluate_details.h"
+#include "host/api/table.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/opening.h"
 #include "host/eval/slices.h"
+#include "host/eval/unseen.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 
@@ -101,6 +103,7 @@ typedef struct evaluating {
   co_dataset *dataset;
   co_evaluation evaluation;
   co_profit profit;
+  co_table_scoring table; // of raw rows
 } evaluating;
 
 static co_status open_both(cohort_context *context, const cohort_evaluate_options *options,
@@ -111,8 +114,16 @@ static co_status open_both(cohort_context *context, const cohort_evaluate_option
                                           .threads = options->threads,
                                           .batch_size = options->batch_size,
                                           .evaluate = true};
+  const cohort_predict_options rows = {.model = options->model,
+                                       .dataset = options->dataset,
+                                       .split = options->split,
+                                       .output = "-",
+                                       .source = options->source,
+                                       .sources = options->sources,
+                                       .source_count = options->source_count};
   CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, context->ctx, &predictor));
-  CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, context->ctx, options->dataset));
+  CO_RETURN_IF_FAILED(co_table_measuring_begin(&e->table, context, &rows));
+  CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, context->ctx, e->table.options.dataset));
   if (options->by) CO_RETURN_IF_FAILED(co_slices_check(e->dataset, options->by));
   return co_check_dataset(e->predictor->model, e->dataset, true);
 }
@@ -133,15 +144,18 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   const int64_t *samples;
   int64_t count;
   CO_RETURN_IF_FAILED(co_require(options->model, "evaluate", "a model"));
-  CO_RETURN_IF_FAILED(co_require(options->dataset, "evaluate", "a dataset"));
-  CO_RETURN_IF_FAILED(parse_split(options->split, &split));
+  if (!options->source_count)
+    CO_RETURN_IF_FAILED(co_require(options->dataset, "evaluate", "a dataset"));
+  bool raw = options->source_count || co_table_is_raw(options->dataset, &options->source);
+  bool all = raw && options->split && strcmp(options->split, "all") == 0;
+  CO_RETURN_IF_FAILED(parse_split(all ? "test" : options->split, &split));
   CO_RETURN_IF_FAILED(check_gate_syntax(options));
   CO_RETURN_IF_FAILED(co_parse_profit(&e->profit, options->profit, options->profit_count));
   CO_RETURN_IF_FAILED(open_both(context, options, e));
   CO_RETURN_IF_FAILED(co_dataset_split(e->dataset, (co_split)split, &samples, &count));
   if (!count)
-    return co_fail_at(CO_ERR_DATA, options->dataset, 0, 0, "the %s split has no rows",
-                      co_split_name((co_split)split));
+    return co_fail_at(CO_ERR_DATA, options->dataset ? options->dataset : "", 0, 0,
+                      "the %s split has no rows", co_split_name((co_split)split));
   CO_RETURN_IF_FAILED(co_check_labels(e->predictor->model, e->dataset, (co_split)split));
   CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
@@ -152,7 +166,9 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   const co_scoring_options run = {.watch = &context->watch,
                                   .stoppable = true,
                                   .workers = options->workers,
+                                  .exclude_seen = options->exclude_seen,
                                   .stage = "evaluate"};
+  if (run.exclude_seen) CO_RETURN_IF_FAILED(co_unseen_check(e->predictor->model));
   CO_RETURN_IF_FAILED(co_evaluate(evaluation, e->predictor, e->dataset, samples, count, &run));
   const co_bootstrap_options bootstrap = {
       .draws = options->draws, .seed = options->seed, .watch = &context->watch};
@@ -161,9 +177,12 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   co_json_key(json, "model");
   co_json_string(json, e->predictor->path);
   co_json_key(json, "dataset");
-  co_json_string(json, options->dataset);
+  if (options->dataset)
+    co_json_string(json, options->dataset);
+  else
+    co_json_null(json);
   co_json_key(json, "split");
-  co_json_string(json, co_split_name((co_split)split));
+  co_json_string(json, all ? "all" : co_split_name((co_split)split));
   co_json_key(json, "rows");
   co_json_int(json, evaluation->rows);
   co_json_key(json, "loss");
@@ -176,8 +195,9 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
                                          : co_bootstrap_draws(evaluation->rows));
   co_json_key(json, "intervals");
   co_evaluation_render_intervals(json, evaluation);
-  co_text_printf(&result->text, "%s on %lld %s rows\n", e->predictor->path,
-                 (long long)evaluation->rows, co_split_name((co_split)split));
+  co_text_printf(&result->text, "%s on %lld%s%s rows\n", e->predictor->path,
+                 (long long)evaluation->rows, all ? "" : " ",
+                 all ? "" : co_split_name((co_split)split));
   print_metrics(&result->text, evaluation);
   const co_comparison_request comparison = {.predictor = e->predictor,
                                             .evaluation = evaluation,
@@ -203,6 +223,7 @@ cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_opt
   co_evaluation_free(&e.evaluation);
   co_predictor_close(e.predictor);
   co_dataset_close(e.dataset);
+  co_table_scoring_end(&e.table);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "evaluate", status);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scoring a raw table: its rows become a temporary dataset beside the output, by the model's own
 // columns and categories, which is scored as any other and removed.
+#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/raw_rows.h"
@@ -84,13 +85,15 @@ static co_status find_sources(co_table_scoring *t, const cohort_predict_options 
   CO_RETURN_IF_FAILED(co_table_refuse_servers(recipe));
   paths[0] = o->dataset ? o->dataset : recipe->file;
   if (!paths[0]) return co_table_no_source(recipe, recipe->table);
-  forget_query(recipe, paths[0]);
-  for (int64_t i = 0; i < recipe->join_count; i++) {
+  for (int64_t i = 0; i < recipe->join_count; i++)
     paths[i + 1] = recipe->joins[i].table.file;
-    forget_query(&recipe->joins[i].table, paths[i + 1]);
-  }
-  return co_table_files_begin(&t->files, t->context, t->arena, paths, recipe->join_count + 1,
-                              &o->source);
+  CO_RETURN_IF_FAILED(co_table_files_begin(&t->files, t->context, t->arena, paths,
+                                           recipe->join_count + 1, &o->source));
+  // What is looked into lies in a file by now: a pipe is read once.
+  forget_query(recipe, t->files.paths[0]);
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    forget_query(&recipe->joins[i].table, t->files.paths[i + 1]);
+  return CO_OK;
 }
 
 // Joined tables that are not given, but are in the model: as it has them.
@@ -112,12 +115,33 @@ static co_status take_carried(co_table_scoring *t, const cohort_source_options *
   return CO_OK;
 }
 
+// Which rows are of which split, as the model was told.
+static co_status find_split(co_table_scoring *t, const co_model_file *file, const char *wanted,
+                            const co_split_rule **out) {
+  *out = NULL;
+  if (!t->measured || (wanted && strcmp(wanted, "all") == 0)) return CO_OK;
+  char *rule = NULL;
+  if (file->split) t->seed = strtoull(file->split, &rule, 10);
+  if (!rule || *rule != ' ') {
+    co_status status = co_fail_at(CO_ERR_DATA, file->path, 0, 0,
+                                  "the model does not know how rows of a table were split");
+    co_hint("--split all measures all rows; a dataset.h5 has its own splits");
+    return status;
+  }
+  *out = &t->rule;
+  return co_split_rule_parse(&t->rule, t->arena, rule + 1);
+}
+
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
                             const cohort_predict_options *o) {
   co_model_file file;
   co_recipe recipe;
   CO_RETURN_IF_FAILED(read_schema(t, o, &file));
   CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
+  const co_split_rule *split;
+  if (t->measured && file.recipe && strncmp(file.recipe, "events:", 7) == 0)
+    return co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
+  CO_RETURN_IF_FAILED(find_split(t, &file, o->split, &split));
   co_reject_rule reject;
   bool to_file = co_sink_file(o->output) != NULL;
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
@@ -145,6 +169,9 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                        .output = beside,
                                        .temporary = &t->rows,
                                        .schema = &file.schema,
+                                       .measured = t->measured,
+                                       .split = split,
+                                       .seed = t->seed,
                                        .passed = o->passthrough,
                                        .passed_count = o->passthrough_count,
                                        .key = o->key,
@@ -157,9 +184,10 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   return status;
 }
 
-co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
-                                 const cohort_predict_options *o) {
-  *t = (co_table_scoring){.context = context, .ctx = context->ctx, .options = *o};
+static co_status begin(co_table_scoring *t, cohort_context *context,
+                       const cohort_predict_options *o, bool measured) {
+  *t = (co_table_scoring){
+      .context = context, .ctx = context->ctx, .options = *o, .measured = measured};
   if (!o->model || !o->output || (!o->dataset && !o->source_count))
     return CO_OK; // which scoring refuses
   if (o->dataset && o->source_count) return co_table_refuse_both();
@@ -172,6 +200,16 @@ co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
   CO_RETURN_IF_FAILED(write_rows(t, context, o));
   t->options.dataset = t->rows.temporary;
   return CO_OK;
+}
+
+co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
+                                 const cohort_predict_options *options) {
+  return begin(t, context, options, false);
+}
+
+co_status co_table_measuring_begin(co_table_scoring *t, cohort_context *context,
+                                   const cohort_predict_options *options) {
+  return begin(t, context, options, true);
 }
 
 void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *text) {

@@ -85,9 +85,15 @@ typedef struct co_table_scoring {
   co_atomic_file rows; // the temporary dataset
   co_table_files files;
   co_raw_rows_result result;
+  bool measured;
+  co_split_rule rule; // of a model that is measured
+  uint64_t seed;
 } co_table_scoring;
 co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,
                                  const cohort_predict_options *options);
+// The same to measure the model on a split of the rows, "all" being all of them; it then is "test".
+co_status co_table_measuring_begin(co_table_scoring *scoring, cohort_context *context,
+                                   const cohort_predict_options *options);
 void co_table_scoring_report(const co_table_scoring *scoring, co_json *json, co_text *text);
 void co_table_scoring_end(co_table_scoring *scoring);
 

@@ -6,6 +6,7 @@
 
 enum { STEPS = 50 };
 static const double least_share = 1e-3;
+static const double nothing = 1e-5; // of the strongest: what is left where columns tell the same
 
 typedef struct path {
   co_context *ctx;
@@ -85,8 +86,13 @@ static void tell(const path *p, int k, co_l1_choice *out, double *strength) {
                         .loss = p->loss[k],
                         .least = p->loss[p->least],
                         .converged = p->converged[k]};
+  double most = 0;
   for (int64_t j = 0; j < p->columns; j++) {
     strength[j] = fabs(step_at(p, k)[j]) * co_l1_scales(p->l1)[j];
+    most = fmax(most, strength[j]);
+  }
+  for (int64_t j = 0; j < p->columns; j++) {
+    if (strength[j] < nothing * most) strength[j] = 0;
     out->kept += strength[j] > 0;
   }
 }

@@ -15,7 +15,7 @@ typedef struct co_l1_choice {
   bool converged;       // at it
 } co_l1_choice;
 
-// `strength` (columns) becomes |coefficient| of standardised columns. Targets and weights of both are
+// `strength` (columns) becomes |coefficient| of standardised columns, 0 below 1e-5 of the most. Targets and weights of both are
 // per row; some validation rows must have a weight.
 co_status co_l1_choose(co_l1_choice *out, double *strength, co_context *ctx,
                        const co_l1_problem *training, const co_design *validation,

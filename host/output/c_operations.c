@@ -12,6 +12,7 @@ typedef struct call {
 } call;
 
 co_status co_c_need(co_c_program *p, const char *part) {
+  if (!part) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < p->part_count; i++)
     if (strcmp(p->parts[i], part) == 0) return CO_OK;
   CO_RETURN_IF_FAILED(co_grow(p->exported->ctx, (void **)&p->parts, &p->part_capacity,

@@ -14,7 +14,7 @@ typedef struct co_c_program {
   int64_t widest; // result of a product
 } co_c_program;
 
-// Names a part of the sources that is needed; once, however often it is.
+// Names a part of the sources that is needed; once, however often it is. NULL = no memory for its name.
 co_status co_c_need(co_c_program *program, const char *part);
 // Prints the operation to the body. CO_ERR_MODEL where there is no such operation in C.
 co_status co_c_operation(co_c_program *program, const co_plan *plan, const co_plan_op *op);

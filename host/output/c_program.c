@@ -669,8 +669,11 @@ static co_status print_score(printing *p) {
                         "  (void)number, (void)text, (void)image;\n");
   co_text_append(final, p->program.body.data ? p->program.body.data : "", p->program.body.length);
   co_text_printf(final, "}\n");
+  const co_text *const texts[] = {&data, &p->program.body, &p->derived, final};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    if (status == CO_OK) status = texts[i]->status; // of a text that is cut off
   co_text_free(&data);
-  return status == CO_OK ? final->status : status;
+  return status;
 }
 
 static co_status print_program(printing *p) {

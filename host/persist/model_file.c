@@ -286,6 +286,7 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/config", content->config));
   CO_RETURN_IF_FAILED(write_text(file, "/cohort/schema", schema));
   if (content->recipe) CO_RETURN_IF_FAILED(write_text(file, "/cohort/recipe", content->recipe));
+  if (content->split) CO_RETURN_IF_FAILED(write_text(file, "/cohort/split", content->split));
   for (int64_t i = 0; i < content->carried_count; i++) {
     char *path = co_arena_format(arena, CARRIED_GROUP "/%s", content->carried[i].name);
     if (!path) return CO_ERR_MEMORY;
@@ -505,6 +506,10 @@ static co_status read_content(co_model_file *out, co_arena *arena, co_h5 *file) 
   if (co_h5_exists(file, "/cohort/recipe")) {
     CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/recipe", &text));
     out->recipe = text;
+  }
+  if (co_h5_exists(file, "/cohort/split")) {
+    CO_RETURN_IF_FAILED(read_text(file, arena, "/cohort/split", &text));
+    out->split = text;
   }
   CO_RETURN_IF_FAILED(read_carried(out, arena, file));
   if (co_h5_exists(file, CO_MODEL_BASELINES_GROUP))

@@ -70,6 +70,7 @@ typedef struct co_model_file_content {
   const char *config; // JSON
   const char *dataset_fingerprint;
   const char *recipe;        // of raw rows (datasets/recipe.h), NULL = none
+  const char *split;         // by which such a table is split (co_dataset_split_rule), or NULL
   const co_carried *carried; // tables that it joins to them
   int64_t carried_count;
   const co_training_state *training; // NULL: a model without training state
@@ -92,6 +93,7 @@ typedef struct co_model_file {
   co_schema schema; // columns the model uses
   const char *dataset_fingerprint, *weights_sha256;
   const char *recipe; // NULL = none
+  const char *split;  // likewise
   co_carried *carried;
   int64_t carried_count;
   char **baselines; // their names

@@ -67,6 +67,8 @@ expect 0 import -O e.h5 --force --schema schema.yaml --seed 3 --source regions=m
   --source customers=moved/c.csv --json
 json joins.0.matched=882
 
+printf 'input_features: all\noutput_features: targets\n' >c.yaml
+
 # ---- raw rows score as the dataset made of them
 options=(--set 'trainer={max_epochs: 2}' --quiet)
 expect 0 train --target bought --key customer --dataset "${joined[@]}" --run-dir run "${options[@]}"
@@ -78,6 +80,8 @@ cmp -s wanted.csv made.csv || fail 'raw rows of two tables score differently'
 expect 0 predict -m carries --dataset carries/dataset.h5 -O wanted.csv --force
 expect 0 predict -m carries --dataset moved/c.csv -O made.csv --force
 cmp -s wanted.csv made.csv || fail 'with the table of the model raw rows score differently'
+expect 0 predict -m carries --dataset <(cat moved/c.csv) -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'rows from a pipe score differently'
 expect 0 inspect carries --json
 json carried.0=regions
 (head -1 regions.csv && tail -n +2 regions.csv | sed 's/;[^;]*;/;7;/') >other.csv
@@ -86,6 +90,38 @@ cmp -s wanted.csv made.csv && fail 'a given table does not count'
 expect 0 predict -m carries --source customers=moved/c.csv --source regions=regions.csv -O made.csv --force
 cmp -s wanted.csv made.csv || fail 'the table itself counts otherwise than that of the model'
 find . -name '*cohort.input*' | grep -q . && fail 'temporary tables stay'
+
+# ---- and are measured as it, whatever split them
+measure() { sed 's/"dataset":[^,]*,//; s/"draws".*//' out; }
+expect 0 evaluate -m carries --dataset carries/dataset.h5 --json
+measure >wanted
+expect 0 evaluate -m carries --dataset moved/c.csv --json
+measure | cmp -s - wanted || fail 'raw rows are measured differently'
+expect 0 evaluate -m carries --source customers=moved/c.csv --source regions=regions.csv --json
+measure | cmp -s - wanted || fail 'raw rows of two tables are measured differently'
+expect 0 evaluate -m carries --dataset customers.csv --split all --json
+json split=all rows=900
+awk -F, 'NR == 1 { print $0 ",part,day" }
+  NR > 1 { print $0 "," (NR % 5 ? NR % 3 ? "train" : "test" : "val") "," (NR % 2 ? "2011-01-0" NR % 9 + 1 : "2012-01-01") }' \
+  customers.csv >parts.csv
+for rule in stratified:0.5,0.2,0.3 hash:visits:0.5,0.2,0.3 column:part time:day:2011-01-05,2012-01-01; do
+  rm -rf split.h5 split
+  expect 0 import -O split.h5 --target bought --split "$rule" --seed 7 --type day=date --ignore customer parts.csv
+  expect 0 train -c c.yaml --dataset split.h5 --run-dir split "${options[@]}"
+  for split in validation test; do
+    expect 0 evaluate -m split --dataset split.h5 --split $split --json
+    measure >wanted
+    expect 0 evaluate -m split --dataset parts.csv --split $split --json
+    measure | cmp -s - wanted || fail "$rule: the $split split of raw rows is another"
+  done
+done
+refused 4 "the model's target 'bought' is missing" -- evaluate -m carries --dataset <(cut -d, -f1-4 customers.csv)
+refused 2 'do not go together' -- evaluate -m run --dataset customers.csv --source regions=regions.csv
+refused 4 "there is no source of table 'regions'" -- evaluate -m run --dataset customers.csv
+refused 2 'no such split' -- evaluate -m carries --dataset carries/dataset.h5 --split all
+expect 0 import -O split.h5 --force --target bought --training-set parts.csv
+expect 0 train -c c.yaml --dataset split.h5 --run-dir files "${options[@]}"
+refused 4 'does not know how rows of a table were split' -- evaluate -m files --dataset parts.csv
 
 # ---- erased customers leave no table of others behind
 cp carries/dataset.h5 erased.h5
