@@ -236,6 +236,7 @@ typedef struct cohort_evaluate_options {
   const char *by; // column by whose values metrics are told, too; NULL = none
   const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
   int64_t profit_count;      // 0 = as the model's config says
+  bool exclude_seen;         // of next items, rank only those that a sample's own history has not
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -244,7 +245,7 @@ COHORT_API cohort_status cohort_evaluate(cohort_context *context,
 typedef struct cohort_predict_options {
   const char *model, *dataset;
   const char *split; // NULL = all rows
-  // A file, by `format` "csv", "tsv" (values in quotes where they need them) or "jsonl", NULL = by its
+  // A file, by `format` "csv", "tsv" (values in quotes where they need them), "jsonl" or "h5", NULL = by its
   // name, else csv; "-" = standard output; "sqlite:FILE", "postgresql://…": a table of a database, made if it is not
   // there. If it is, "fail" (NULL), "append", "replace" (made anew) or "upsert" (rows in place of those
   // with their key). All rows are committed at once.
@@ -292,7 +293,8 @@ typedef struct cohort_predict_options {
   const char *const *sources;
   int64_t source_count;
   const char *as_of, *population;
-  int64_t top_k; // of outputs of one of several classes only the so many likeliest; 0 = all
+  int64_t top_k;     // of outputs of one of several classes only the so many likeliest; 0 = all
+  bool exclude_seen; // of next items, those of a sample's own history have the score 0
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);

@@ -271,13 +271,28 @@ co_status co_op_infer(co_op_desc *desc) {
 
 // ---- FLOPs -------------------------------------------------------------------------------------
 
+// NULL: the operand is absent.
 static const co_shape *shape_of(const co_op_desc *desc, const char *name, size_t length) {
   const co_op_info *info = &infos[desc->op];
   int i = co_operand_find(info->inputs, name, length);
-  if (i >= 0) return &desc->in[i].shape;
+  if (i >= 0) return desc->has_in >> i & 1 ? &desc->in[i].shape : NULL;
   i = co_operand_find(info->outputs, name, length);
   assert(i >= 0 && "FLOPs by an operand that is not there");
-  return &desc->out[i].shape;
+  return desc->has_out >> i & 1 ? &desc->out[i].shape : NULL;
+}
+
+// Of one word of the fact.
+static int64_t flops_of(const co_op_desc *desc, const char *word, size_t length) {
+  const size_t left = strcspn(word, "*@ ") < length ? strcspn(word, "*@ ") : length;
+  const co_shape *first = shape_of(desc, word, left), *other = NULL;
+  if (left == length) return first ? co_shape_count(first) : 0;
+  other = shape_of(desc, word + left + 1, length - left - 1);
+  if (!first || !other) return 0;
+  // Pairs of events, multiplied and added element by element.
+  if (word[left] == '@')
+    return co_shape_count(first) * (desc->attr.causal ? other->dim[1] + 1 : 2 * other->dim[1]);
+  // Rows times weights; of a convolution, with zero padding counted like the image.
+  return 2 * co_shape_count(other) * (co_shape_count(first) / first->dim[first->rank - 1]);
 }
 
 int64_t co_op_flops(const co_op_desc *desc) {
@@ -290,17 +305,7 @@ int64_t co_op_flops(const co_op_desc *desc) {
       if (desc->has_out >> i & 1) flops += co_shape_count(&desc->out[i].shape);
     return flops;
   }
-  while (next_word(&words, &word, &length, &optional)) {
-    const char *times = memchr(word, '*', length);
-    if (!times) {
-      flops += co_shape_count(shape_of(desc, word, length));
-      continue;
-    }
-    // Rows times weights; of a convolution, with zero padding counted like the image.
-    size_t left = (size_t)(times - word);
-    const co_shape *weights = shape_of(desc, word, left);
-    int64_t rows = co_shape_count(shape_of(desc, times + 1, length - left - 1));
-    flops += 2 * rows * (co_shape_count(weights) / weights->dim[weights->rank - 1]);
-  }
+  while (next_word(&words, &word, &length, &optional))
+    flops += flops_of(desc, word, length);
   return flops;
 }

@@ -122,20 +122,23 @@ extern "C" {
   X(DROPOUT, dropout, (x, step), (y), "DROPOUT dy step -> dx", "x -> y",                           \
     .types = "step:u8", .bf16 = "x -> y", .accumulate = "y",                                       \
     .why = "products draw no random numbers")                                                      \
-  X(LSTM, lstm, (x, lengths, kernel, recurrent, bias), (last, (y), (gates), (cells)),              \
-    "LSTM_BACKWARD x lengths kernel recurrent gates cells (dlast) (dy) ->"                         \
+  X(RECURRENT, recurrent, (x, lengths, kernel, recurrent, bias), (last, (y), (saved)),              \
+    "RECURRENT_BACKWARD x lengths kernel recurrent saved (dlast) (dy) ->"                          \
     " (dx) dkernel drecurrent dbias", "",                                                          \
     .types = "lengths:i32", .bf16 = "x -> last y", .flops = "x*kernel x*recurrent")                \
-  X(LSTM_BACKWARD, lstm_backward, (x, lengths, kernel, recurrent, gates, cells, (dlast), (dy)),    \
-    ((dx), dkernel, drecurrent, dbias), "", "", .types = "lengths:i32",                            \
-    .bf16 = "x dlast dy -> dx", .accumulate = "dx dkernel drecurrent dbias",                       \
-    .flops = "x*kernel x*kernel x*recurrent x*recurrent")                                          \
+  X(RECURRENT_BACKWARD, recurrent_backward,                                                        \
+    (x, lengths, kernel, recurrent, saved, (dlast), (dy)), ((dx), dkernel, drecurrent, dbias), "", \
+    "", .types = "lengths:i32", .bf16 = "x dlast dy -> dx",                                        \
+    .accumulate = "dx dkernel drecurrent dbias",                                                   \
+    .flops = "x*kernel dx*kernel x*recurrent x*recurrent")                                         \
   X(ATTENTION, attention, (q, k, v, lengths, (bias)), (y, (logsum)),                               \
     "ATTENTION_BACKWARD q k v lengths (bias) y logsum dy -> dq dk dv (dbias)", "",                 \
-    .types = "lengths:i32", .bf16 = "q k v -> y", .why = "needs all events of a row")              \
+    .types = "lengths:i32", .bf16 = "q k v -> y", .flops = "q@k q@v",                              \
+    .why = "needs all events of a row")                                                            \
   X(ATTENTION_BACKWARD, attention_backward, (q, k, v, lengths, (bias), y, logsum, dy),             \
     (dq, dk, dv, (dbias)), "", "", .types = "lengths:i32", .bf16 = "q k v y dy -> dq dk dv",       \
-    .accumulate = "dq dk dv dbias", .why = "needs all events of a row")                            \
+    .accumulate = "dq dk dv dbias", .flops = "q@k q@k q@k q@v q@v",                                \
+    .why = "needs all events of a row")                                                            \
   X(POOL_EVENTS, pool_events, (x, lengths), (y), "POOL_EVENTS_BACKWARD lengths dy -> dx", "",      \
     .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
   X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
@@ -306,15 +309,21 @@ extern "C" {
 //                if uniform(seed, e, step, purpose) >= rate, and scaled by 1 / (1 - rate) (inverted
 //                dropout, as Keras); else 0. Its own backward. Rates are compared with uniforms in
 //                float (FLIP too).
-// LSTM           (Hochreiter & Schmidhuber 1997, with forget gates; as Keras) x (N, T, I), lengths
-//                i32 (N), kernel (I, 4 U), recurrent (U, 4 U), bias (4 U), columns in the order of
-//                the gates i f c o. For each row, from h = c = 0, for t < lengths[n]:
-//                z = x[t] kernel + h recurrent + bias; i, f, o = sigmoid, g = tanh of their parts of
-//                z; c = f c + i g; h = o tanh(c). y (N, T, U) = h and cells (N, T, U) = c after each
-//                event, gates (N, T, 4 U) = i f g o; all three are 0 for t >= lengths[n], where x is
-//                not read. last (N, U) = h after the last event, 0 for a row without. Lengths beyond
-//                T count as T. U is at most CO_LSTM_UNITS. LSTM_BACKWARD: dx is 0 for t >=
-//                lengths[n], and dy is not read there.
+// RECURRENT      x (N, T, I), lengths i32 (N); weights as in Keras, G gates of U units side by side:
+//                kernel (I, G U), recurrent (U, G U), bias. For each row, from h = c = 0, for t = 0, 1,
+//                … < lengths[n] (attr.reverse: from lengths[n] - 1 down to 0), with zx = x[t] kernel + b
+//                and zh = h recurrent (+ b' of GRU), by attr.cell:
+//                LSTM (Hochreiter & Schmidhuber 1997, with forget gates; gates i f g o, Keras' i f c
+//                o): bias b (4 U), z = zx + zh; i, f, o = sigmoid, g = tanh of their parts of z; c = f
+//                c + i g; h = o tanh(c). saved: i f g o c.
+//                GRU (Cho et al. 2014, the form of cuDNN and PyTorch, Keras' reset_after; gates z r n,
+//                Keras' z r h): bias b, b' (2, 3 U), z, r = sigmoid of their parts of zx + zh; a = n's
+//                part of zh; n = tanh(n's part of zx + r a); h = z h + (1 - z) n. saved: z r n a h.
+//                SIMPLE_RNN (Elman 1990): bias b (U), h = tanh(zx + zh). saved: h.
+//                y (N, T, U) = h after event t, saved (N, T, S U) the values named; both are 0 for t >=
+//                lengths[n], where x is not read. last (N, U) = h after the last event gone through, 0
+//                for a row without. Lengths beyond T count as T. U is at most CO_RECURRENT_UNITS.
+//                RECURRENT_BACKWARD: dx is 0 for t >= lengths[n], and dy is not read there.
 // ATTENTION      (Vaswani et al. 2017; scores are never stored) q, k, v (N, T, E), lengths i32 (N),
 //                bias (H, B) or absent; H = attr.heads parts of E, each of D = E / H. Of row n, head
 //                h and event t < lengths[n], over the events j < lengths[n], of attr.causal j <= t:
@@ -449,11 +458,14 @@ typedef enum co_op {
 CO_OPS(X)
 #undef X
 
-enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_LSTM_UNITS = 4096 };
+enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_RECURRENT_UNITS = 4096 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
 
 typedef enum co_event_pooling { CO_POOL_LAST, CO_POOL_SUM, CO_POOL_MEAN } co_event_pooling;
+
+// Of RECURRENT.
+typedef enum co_rnn_cell { CO_CELL_LSTM, CO_CELL_GRU, CO_CELL_SIMPLE_RNN } co_rnn_cell;
 
 // Of ACTIVATION.
 typedef enum co_function {
@@ -513,6 +525,8 @@ typedef struct co_op_attr {
   co_dtype dtype;        // CAST, INPUT_ROWS
   co_shape shape;        // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
   int64_t heads, causal; // ATTENTION; causal is 0 or 1
+  co_rnn_cell cell;      // RECURRENT
+  int64_t reverse;       // RECURRENT, 0 or 1
   int64_t pooling;       // POOL_EVENTS: co_event_pooling
   int64_t max_length;    // DROPOUT: the longest T there is; 0 = x has none
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
@@ -573,7 +587,8 @@ typedef struct co_op_info {
   const char *may_alias;          // "y=a": output y may be the memory of input a
   const char *is_alias;           // it always is
   const char *flops; // "w*y": a product of a matrix w and rows, y of the size of w's last dimension
-                     // (or the result): 2 multiply-adds a weight and row; "x": one an element of x.
+                     // (or the result): 2 multiply-adds a weight and row; "q@k": 2 an element of
+                     // q and event of k, of attr.causal up to its own; "x": one an element of x.
                      // Sums of such; NULL = one an element of the outputs
   const char *why; // it is an operation of its own and not part of a neighbour, for plans of GPUs;
                    // products are what others become part of: NULL
@@ -623,6 +638,18 @@ co_status co_op_infer(co_op_desc *desc);
 // Events of a row of T; the rest is padding.
 static inline int64_t co_clamp_length(int32_t length, int64_t T) {
   return length < 0 ? 0 : length < T ? length : T;
+}
+// Gates of a cell: kernels and gradients have as many columns for each unit.
+static inline int64_t co_rnn_gates(co_rnn_cell cell) {
+  return cell == CO_CELL_LSTM ? 4 : cell == CO_CELL_GRU ? 3 : 1;
+}
+// Values saved of each unit and event.
+static inline int64_t co_rnn_saved(co_rnn_cell cell) {
+  return cell == CO_CELL_SIMPLE_RNN ? 1 : 5;
+}
+// Where the k-th of a row's events that RECURRENT goes through lies.
+static inline int64_t co_event_place(int64_t k, int64_t length, bool reverse) {
+  return reverse ? length - 1 - k : k;
 }
 // Random draws that a row of DROPOUT's x counts for, one an element: those of a row of the longest T.
 static inline int64_t co_draws_of_row(const co_op_desc *desc) {

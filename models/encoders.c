@@ -50,7 +50,8 @@ typedef struct transformer_options {
 typedef struct rnn_options {
   const char *type;
   int cell_type;
-  int64_t units;
+  int64_t units, layers;
+  bool bidirectional;
   double dropout;
 } rnn_options;
 
@@ -112,16 +113,21 @@ static const co_field periodic_fields[] = {
      "Deviation of the frequencies at first: how fine what can be told apart is.", NULL},
     {.key = NULL}};
 
-static const char *const cell_types[] = {"lstm", NULL};
+static const char *const cell_types[] = {"lstm", "gru", "rnn", NULL};
 
 static const co_field rnn_fields[] = {
     TYPE_FIELD(rnn_options),
     {"cell_type", CO_FIELD_ENUM, offsetof(rnn_options, cell_type), "lstm", 0, 0, cell_types,
      "What goes through the events.", NULL},
     {"units", CO_FIELD_INT, offsetof(rnn_options, units), "32", 1, 1 << 20, NULL,
-     "Features that come out: the state after the last event.", NULL},
+     "Features that come out: the state after the last event; bidirectional: as many each way.",
+     NULL},
+    {"layers", CO_FIELD_INT, offsetof(rnn_options, layers), "1", 1, 64, NULL,
+     "Recurrent layers, each over the states of the one below.", NULL},
+    {"bidirectional", CO_FIELD_BOOL, offsetof(rnn_options, bidirectional), "false", 0, 0, NULL,
+     "Through the events forwards and backwards.", NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(rnn_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate after the last state.", NULL},
+     "Rate between layers, and after the last state.", NULL},
     {.key = NULL}};
 
 static const co_field transformer_fields[] = {
@@ -254,12 +260,34 @@ static void expand_periodic(co_text *text, const void *options, const co_encoder
 
 static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
                        const char *path, co_diagnostics *problems) {
+  static const char *const layers[] = {"LSTM", "GRU", "SimpleRNN"}; // as cell_types
   const rnn_options *rnn = options;
+  const char *layer = layers[rnn->cell_type];
   (void)input;
   (void)path;
   (void)problems;
-  co_text_printf(text, "[{LSTM: {units: %lld}, inputs: [events, lengths]}", (long long)rnn->units);
-  if (rnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", rnn->dropout);
+  co_text_printf(text, "[");
+  for (long long i = 0; i < rnn->layers; i++) {
+    const bool last = i + 1 == rnn->layers;
+    if (rnn->bidirectional)
+      co_text_printf(text, "{Bidirectional: {layer: %s, ", layer);
+    else
+      co_text_printf(text, "{%s: {", layer);
+    co_text_printf(text, "units: %lld, return_sequences: %s}", (long long)rnn->units,
+                   last ? "false" : "true");
+    if (i)
+      co_text_printf(text, ", inputs: [below%lld, lengths]", i);
+    else
+      co_text_printf(text, ", inputs: [events, lengths]");
+    // What the layer above reads has a name.
+    if (!last && rnn->dropout <= 0) co_text_printf(text, ", name: below%lld", i + 1);
+    co_text_printf(text, "}%s", last ? "" : ", ");
+    if (rnn->dropout <= 0) continue;
+    if (last)
+      co_text_printf(text, ", {Dropout: %.17g}", rnn->dropout);
+    else
+      co_text_printf(text, "{Dropout: %.17g, name: below%lld}, ", rnn->dropout, i + 1);
+  }
   co_text_printf(text, "]");
 }
 
@@ -326,7 +354,7 @@ static const encoder encoders[] = {
     {"periodic",
      "A dense layer of its own for each number, over its sines and cosines by trained frequencies.",
      periodic_fields, sizeof(periodic_options), .expand = expand_periodic},
-    {"rnn", "A recurrent layer over events, to its state after the last.", rnn_fields,
+    {"rnn", "Recurrent layers over events, to the state after the last.", rnn_fields,
      sizeof(rnn_options), .events = true, .expand = expand_rnn},
     {"transformer", "Causal attention over events, to the features of the last.",
      transformer_fields, sizeof(transformer_options), .events = true, .expand = expand_transformer},

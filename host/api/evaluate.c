@@ -9,6 +9,7 @@
 #include "host/eval/evaluation.h"
 #include "host/eval/opening.h"
 #include "host/eval/slices.h"
+#include "host/eval/unseen.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
 
@@ -165,7 +166,9 @@ static co_status evaluate(cohort_context *context, const cohort_evaluate_options
   const co_scoring_options run = {.watch = &context->watch,
                                   .stoppable = true,
                                   .workers = options->workers,
+                                  .exclude_seen = options->exclude_seen,
                                   .stage = "evaluate"};
+  if (run.exclude_seen) CO_RETURN_IF_FAILED(co_unseen_check(e->predictor->model));
   CO_RETURN_IF_FAILED(co_evaluate(evaluation, e->predictor, e->dataset, samples, count, &run));
   const co_bootstrap_options bootstrap = {
       .draws = options->draws, .seed = options->seed, .watch = &context->watch};

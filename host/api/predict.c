@@ -238,6 +238,7 @@ static co_status score_rows(co_scoring *s) {
   const co_scoring_options options = {.watch = &s->context->watch,
                                       .workers = s->options->workers,
                                       .stage = "predict",
+                                      .exclude_seen = s->options->exclude_seen,
                                       .stoppable = true,
                                       .sink = take_rows,
                                       .user = s};
@@ -314,8 +315,9 @@ static void hash_options(const co_scoring *s, char hex[65]) {
   const cohort_predict_options *o = s->options;
   const char *const texts[] = {o->split, o->format,    o->table, o->if_exists, o->device,
                                o->shard, o->precision, o->key,   o->scored_at, o->holdout};
-  const int64_t numbers[] = {o->top_k, o->calibrated, o->batch_size, s->count,
-                             o->threads ? o->threads : co_context_threads(s->ctx)};
+  const int64_t numbers[] = {o->top_k,        o->calibrated,
+                             o->exclude_seen, o->batch_size,
+                             s->count,        o->threads ? o->threads : co_context_threads(s->ctx)};
   co_sha256 hash;
   co_sha256_init(&hash);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -343,6 +345,7 @@ static co_status begin_output(co_scoring *s) {
     s->sink->complete = true;
     return co_manifest_confirm(s);
   }
+  s->where.rows = s->count;
   CO_RETURN_IF_FAILED(co_sink_begin(s->sink, &s->columns, &s->job));
   s->written = s->saved = s->sink->at.rows;
   co_drift_read_state(s, s->sink->at.state);

@@ -97,12 +97,13 @@ typedef struct cli_evaluate_options {
   cli_list sources;
   const char *by;
   cli_list profit; // "tp=10", …
+  bool exclude_seen;
 } cli_evaluate_options;
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
   const char *model, *dataset, *split, *output, *key;
-  bool calibrated;
+  bool calibrated, exclude_seen;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;

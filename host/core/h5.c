@@ -75,6 +75,7 @@ static void file_free(co_h5 *file) {
   if (!file) return;
   if (file->methods > 0) H5FDunregister(file->methods);
   co_free(file->ctx, file->ranges);
+  co_free(file->ctx, file->parent_path);
   co_free(file->ctx, file->path);
   co_free(file->ctx, file);
 }
@@ -84,7 +85,8 @@ static co_h5 *file_create(co_context *ctx, const char *path, co_status failure, 
   H5PLset_loading_state(0); // a file must not make the library load code
   co_h5 *file = co_alloc_zero(ctx, 1, sizeof *file);
   if (!file) return NULL;
-  *file = (co_h5){.ctx = ctx, .id = -1, .failure = failure, .writing = writing};
+  *file = (co_h5){
+      .ctx = ctx, .id = -1, .failure = failure, .writing = writing, .parent = -1, .links = -1};
   file->path = co_strdup(ctx, path);
   if (file->path) return file;
   file_free(file);
@@ -217,10 +219,17 @@ co_status co_h5_create_checked(co_h5 **out, co_context *ctx, const char *path, c
   return create(out, ctx, path, kind, co_h5_block_bytes(ranges));
 }
 
+static void drop_kept(co_h5 *file) {
+  co_h5_drop(file->parent);
+  co_h5_drop(file->links);
+  file->parent = file->links = -1;
+}
+
 co_status co_h5_close(co_h5 *file) {
   if (!file) return CO_OK;
   co_h5_silence();
   co_status status = CO_OK;
+  drop_kept(file);
   // The library says "closed" with identifiers open, and then does not finish the file. (Only those
   // of this handle count: the file may be open twice.)
   if (H5Fget_obj_count(file->id, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
@@ -238,6 +247,7 @@ void co_h5_abandon(co_h5 *file) {
   if (!file) return;
   co_h5_silence();
   if (file->writing && !file->error) file->error = ECANCELED; // nothing more need be written
+  drop_kept(file);
   if (file->id >= 0) H5Fclose(file->id);
   file_free(file);
 }

@@ -27,6 +27,9 @@ struct co_h5 {
   co_status failure;
   bool writing;
   int error; // writing: the first errno; from then on nothing reaches the disk
+  // Writing: the group that was last written into, and what is the same for all links; -1 = none yet.
+  hid_t parent, links;
+  char *parent_path;
   // Writing with a checksum: the user block, and what is left out of the sum.
   size_t block_bytes; // 0 = none
   char kind[8];

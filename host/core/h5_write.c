@@ -18,19 +18,19 @@ static co_status written(co_h5 *file, co_status status) {
   return status == CO_OK && file->error ? co_h5_disk_failed(file) : status;
 }
 
-// Names are UTF-8.
-static hid_t link_properties(void) {
-  hid_t plist = H5Pcreate(H5P_LINK_CREATE);
-  H5Pset_char_encoding(plist, H5T_CSET_UTF8);
-  return plist;
+// Names are UTF-8. Borrowed from the file.
+static hid_t link_properties(co_h5 *file) {
+  if (file->links >= 0) return file->links;
+  file->links = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_char_encoding(file->links, H5T_CSET_UTF8);
+  return file->links;
 }
 
-static hid_t create_group(hid_t parent, const char *name) {
-  hid_t lcpl = link_properties(), gcpl = H5Pcreate(H5P_GROUP_CREATE);
+static hid_t create_group(co_h5 *file, hid_t parent, const char *name) {
+  hid_t gcpl = H5Pcreate(H5P_GROUP_CREATE);
   co_h5_set_group_properties(gcpl);
-  hid_t group = H5Gcreate2(parent, name, lcpl, gcpl, H5P_DEFAULT);
+  hid_t group = H5Gcreate2(parent, name, link_properties(file), gcpl, H5P_DEFAULT);
   co_h5_drop(gcpl);
-  co_h5_drop(lcpl);
   return group;
 }
 
@@ -40,7 +40,7 @@ static co_status enter(co_h5 *file, const char *path, const char *name, hid_t *a
   if (name[0] == '\0' || strcmp(name, ".") == 0)
     return co_h5_refuse(file, path, "is not a usable name");
   h5_lookup result = co_h5_step(*at, name, &next);
-  if (result == H5_ABSENT) next = create_group(*at, name);
+  if (result == H5_ABSENT) next = create_group(file, *at, name);
   if (next < 0) return co_h5_library_failed(file, "create the group", path);
   co_h5_drop(*at);
   *at = next;
@@ -48,9 +48,36 @@ static co_status enter(co_h5 *file, const char *path, const char *name, hid_t *a
   return co_h5_refuse(file, path, "lies behind something that is not a group");
 }
 
+// Of the path of an object, that of the group it lies in.
+static size_t parent_length(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? (size_t)(slash - path) : 0;
+}
+
+static void keep_parent(co_h5 *file, const char *path, hid_t group) {
+  co_h5_drop(file->parent);
+  co_free(file->ctx, file->parent_path);
+  file->parent_path = co_format(file->ctx, "%.*s", (int)parent_length(path), path);
+  file->parent = file->parent_path ? group : -1;
+  if (file->parent_path) H5Iinc_ref(group);
+}
+
+// Files are written group by group, and the way to one is a third of writing a small object.
+static bool is_kept_parent(const co_h5 *file, const char *path) {
+  const size_t length = parent_length(path);
+  return file->parent >= 0 && strlen(file->parent_path) == length &&
+         memcmp(file->parent_path, path, length) == 0;
+}
+
 // Opens the group that `path` lies in, making it, and gives the last component.
 static co_status enter_parent(co_h5 *file, const char *path, hid_t *out, char name[H5_NAME_BYTES]) {
   co_status status = CO_OK;
+  if (is_kept_parent(file, path) && co_h5_next_component(path + parent_length(path), name) &&
+      name[0] != '\0') {
+    *out = file->parent;
+    H5Iinc_ref(*out);
+    return CO_OK;
+  }
   char following[H5_NAME_BYTES];
   *out = H5Oopen(file->id, "/", H5P_DEFAULT);
   if (*out < 0) return co_h5_library_failed(file, "open", "/");
@@ -61,6 +88,7 @@ static co_status enter_parent(co_h5 *file, const char *path, hid_t *out, char na
     memcpy(name, following, strlen(following) + 1);
   }
   if (status == CO_OK && name[0] == '\0') status = co_h5_refuse(file, path, "is not a usable name");
+  if (status == CO_OK) keep_parent(file, path, *out);
   if (status != CO_OK) co_h5_drop(*out);
   return status;
 }
@@ -131,10 +159,9 @@ static co_status create_dataset(co_h5 *file, const char *path, hid_t type, size_
   CO_RETURN_IF_FAILED(enter_parent(file, path, &group, name));
   hid_t plist = storage_properties(shape, size, storage), space = -1, lcpl = -1;
   if (plist >= 0) space = make_space(shape);
-  if (space >= 0) lcpl = link_properties();
+  if (space >= 0) lcpl = link_properties(file);
   if (lcpl >= 0) *out = H5Dcreate2(group, name, type, space, lcpl, plist, H5P_DEFAULT);
   if (*out < 0) status = co_h5_library_failed(file, "create the dataset", path);
-  co_h5_drop(lcpl);
   co_h5_drop(space);
   co_h5_drop(plist);
   co_h5_drop(group);

@@ -5,6 +5,7 @@
 
 #include "host/eval/scores.h"
 #include "host/eval/units.h"
+#include "host/eval/unseen.h"
 
 // ---- mixing ------------------------------------------------------------------------------------
 
@@ -160,6 +161,7 @@ typedef struct blend {
 typedef struct blending {
   const blend *blend;
   mixer mixer;
+  co_unseen unseen;                  // where seen items are excluded
   const co_scoring_options *options; // the caller's
 } blending;
 
@@ -171,6 +173,8 @@ static co_status mix(void *user, const int64_t *samples, int64_t rows, const flo
   for (int64_t i = 0; i < rows * b->mixer.width; i++)
     mixed[i] = (1 - weight) * scores[0][i] + weight * mixed[i];
   const float *out[] = {mixed};
+  if (b->options->exclude_seen)
+    CO_RETURN_IF_FAILED(co_unseen_mask(&b->unseen, samples, rows, mixed, &out[0]));
   return b->options->sink(b->options->user, samples, rows, out);
 }
 
@@ -183,8 +187,12 @@ static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *s
   own.sink = options->sink ? mix : NULL;
   own.user = &b;
   own.sums = own.weight_sum = NULL; // they would be the network's
+  own.exclude_seen = false;         // mixed first
+  if (status == CO_OK && options->exclude_seen)
+    status = co_unseen_open(&b.unseen, predictor->model, rows);
   if (status == CO_OK) status = p->network->class_->run(p->network, rows, samples, count, &own);
   close_mixer(&b.mixer);
+  co_unseen_close(&b.unseen);
   return status;
 }
 

@@ -6,6 +6,7 @@
 #include "host/eval/evaluation.h"
 #include "host/eval/golden.h"
 #include "host/eval/opening.h"
+#include "host/eval/unseen.h"
 #include "host/feed/shape_classes.h"
 #include "host/feed/submission_queue.h"
 
@@ -30,7 +31,8 @@ typedef struct running {
   network *n;
   const co_scoring_options *options;
   co_submission_queue queue;
-  bool done; // all is submitted
+  co_unseen unseen; // where seen items are excluded
+  bool done;        // all is submitted
   int64_t rows, of;
 } running;
 
@@ -50,6 +52,9 @@ static co_status give_scores(running *r, const co_view *view, const void *const 
     r->n->scores[i] = outputs[model->outputs[i].prediction];
   for (int64_t i = 0; i < model->extra_count; i++)
     r->n->scores[model->output_count + i] = outputs[model->extras[i].prediction];
+  if (r->options->exclude_seen) // such a model has one output
+    CO_RETURN_IF_FAILED(co_unseen_mask(&r->unseen, view->batch->samples, view->valid,
+                                       r->n->scores[0], &r->n->scores[0]));
   return r->options->sink(r->options->user, view->batch->samples, view->valid, r->n->scores);
 }
 
@@ -102,6 +107,7 @@ static co_status run(co_predictor *predictor, co_dataset *rows, const int64_t *s
   if (options->weight_sum)
     memset(options->weight_sum, 0,
            (size_t)predictor->model->network->loss_count * sizeof *options->weight_sum);
+  if (options->exclude_seen) CO_TRY(co_unseen_open(&r.unseen, predictor->model, rows));
   if (n->estimator) CO_TRY(co_estimator_start(&heads, n->estimator, rows));
   CO_TRY(co_program_clear_metrics(n->program, true));
   if (count) CO_TRY(co_pipeline_create(&r.queue.pipeline, n->resident->model, rows, &pipeline));
@@ -111,6 +117,7 @@ cleanup:
   co_submission_queue_drain(&r.queue); // before the batches go
   co_watch_progress(options->watch, options->stage, "rows", -1, count, NULL);
   co_pipeline_free(r.queue.pipeline);
+  co_unseen_close(&r.unseen);
   return status;
 }
 

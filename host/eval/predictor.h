@@ -20,7 +20,8 @@ typedef struct co_scoring_options {
   const co_watch *watch;
   bool stoppable; // by watch->stop, with CO_INTERRUPTED
   int workers;
-  const char *stage;   // names the progress line
+  bool exclude_seen; // of next items, those of a sample's own history have probability 0 (unseen.h)
+  const char *stage; // names the progress line
   co_score_sink *sink; // called in the order of the samples; NULL = scores are not wanted
   void *user;
   // What a network sums up on its way, where targets are there (a predictor opened to evaluate):

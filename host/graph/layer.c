@@ -151,7 +151,8 @@ co_status co_refuse_sequences(const co_graph *graph, co_value value) {
   for (int i = 0; i < shape->rank; i++) {
     if (co_dim_event_table(shape->dim[i]) < 0) continue;
     co_shape_print(shape, have, sizeof have);
-    return co_fail(CO_ERR_CONFIG, "input has shape %s, sequences of events; put an LSTM before it",
+    return co_fail(CO_ERR_CONFIG,
+                   "input has shape %s, sequences of events; put a recurrent layer before it",
                    have);
   }
   return CO_OK;

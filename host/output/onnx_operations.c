@@ -337,59 +337,71 @@ static const char *event_mask(const call *c, co_value events, const char *length
   return unsqueeze(c, cast(c, there, CO_ONNX_FLOAT), 2);
 }
 
-// Columns of gates i f c o (rows, 4 U) to rows of i o f c (1, 4 U, rows).
+// Where ONNX's gates stand among ours: i o f c, z r h, one.
+static int64_t gate_place(const call *c, int64_t gate) {
+  static const int64_t lstm[] = {0, 3, 1, 2};
+  return c->op->desc.attr.cell == CO_CELL_LSTM ? lstm[gate] : gate;
+}
+
+// Columns of gates (rows, G U) to rows in ONNX's order (1, G U, rows).
 static const char *gate_matrix(const call *c, int operand) {
-  static const int order[] = {0, 3, 1, 2};
   const co_shape *shape = shape_of(c, c->op->in[operand]);
-  const int64_t rows = shape->dim[0], width = shape->dim[1], U = width / 4;
+  const int64_t gates = co_rnn_gates(c->op->desc.attr.cell);
+  const int64_t rows = shape->dim[0], width = shape->dim[1], U = width / gates;
   if (is_converted(c, operand)) return in(c, operand);
   const float *from = weights(c, operand);
   float *to = room(c, rows * width, sizeof *to);
   const co_shape made = co_shape_make(3, (int64_t)1, width, rows);
   if (!from || !to) return "";
-  for (int64_t g = 0; g < 4; g++)
+  for (int64_t g = 0; g < gates; g++)
     for (int64_t u = 0; u < U; u++)
       for (int64_t r = 0; r < rows; r++)
-        to[(g * U + u) * rows + r] = from[r * width + order[g] * U + u];
+        to[(g * U + u) * rows + r] = from[r * width + gate_place(c, g) * U + u];
   return converted(c, operand, &made, to);
 }
 
-// There is one bias of the input and one of the state: the latter is zero.
+// There is one bias of the input and one of the state: the latter is zero but for GRU's.
 static const char *gate_bias(const call *c) {
-  static const int order[] = {0, 3, 1, 2};
-  int64_t width = shape_of(c, c->op->in[CO_LSTM_bias])->dim[0], U = width / 4;
-  if (is_converted(c, CO_LSTM_bias)) return in(c, CO_LSTM_bias);
-  const float *from = weights(c, CO_LSTM_bias);
+  const int64_t units = shape_of(c, c->op->in[CO_RECURRENT_recurrent])->dim[0];
+  const int64_t width = co_rnn_gates(c->op->desc.attr.cell) * units;
+  if (is_converted(c, CO_RECURRENT_bias)) return in(c, CO_RECURRENT_bias);
+  const float *from = weights(c, CO_RECURRENT_bias);
   float *to = room(c, 2 * width, sizeof *to);
   const co_shape made = co_shape_make(2, (int64_t)1, 2 * width);
   if (!from || !to) return "";
-  for (int64_t i = 0; i < width; i++)
-    to[i] = from[order[i / U] * U + i % U];
-  return converted(c, CO_LSTM_bias, &made, to);
+  for (int64_t i = 0; i < (c->op->desc.attr.cell == CO_CELL_GRU ? 2 : 1) * width; i++)
+    to[i] = from[i / width * width + gate_place(c, i % width / units) * units + i % units];
+  return converted(c, CO_RECURRENT_bias, &made, to);
 }
 
 // Rows without events are given one, and what comes of it is taken away: not all programs take none.
-static void lstm(const call *c) {
+static void recurrent(const call *c) {
   static const int64_t events_first[] = {1, 0, 2};
-  co_value x = c->op->in[CO_LSTM_x];
-  int64_t units = shape_of(c, c->op->in[CO_LSTM_recurrent])->dim[0];
-  const co_onnx_attribute attributes[] = {{"hidden_size", 'i', .i = units}, {NULL}};
-  const char *count = lengths(c, CO_LSTM_lengths), *results[2];
+  static const char *const names[] = {"LSTM", "GRU", "RNN"}; // as co_rnn_cell
+  co_value x = c->op->in[CO_RECURRENT_x];
+  int64_t units = shape_of(c, c->op->in[CO_RECURRENT_recurrent])->dim[0];
+  co_onnx_attribute attributes[4] = {{"hidden_size", 'i', .i = units}};
+  int given = 1;
+  if (c->op->desc.attr.cell == CO_CELL_GRU)
+    attributes[given++] = (co_onnx_attribute){"linear_before_reset", 'i', .i = 1};
+  if (c->op->desc.attr.reverse)
+    attributes[given++] = (co_onnx_attribute){"direction", 's', .s = "reverse"};
+  const char *count = lengths(c, CO_RECURRENT_lengths), *results[2];
   const char *least = two(c, "Max", count, co_onnx_integer(c->x, 1));
-  const char *const inputs[] = {permute(c, in(c, CO_LSTM_x), 3, events_first),
-                                gate_matrix(c, CO_LSTM_kernel), gate_matrix(c, CO_LSTM_recurrent),
-                                gate_bias(c), cast(c, least, CO_ONNX_INT32)};
-  co_onnx_node2(c->x, "LSTM", attributes, results, inputs, 5);
-  if (c->op->out[CO_LSTM_last] != CO_NO_VALUE) {
+  const char *const inputs[] = {
+      permute(c, in(c, CO_RECURRENT_x), 3, events_first), gate_matrix(c, CO_RECURRENT_kernel),
+      gate_matrix(c, CO_RECURRENT_recurrent), gate_bias(c), cast(c, least, CO_ONNX_INT32)};
+  co_onnx_node2(c->x, names[c->op->desc.attr.cell], attributes, results, inputs, 5);
+  if (c->op->out[CO_RECURRENT_last] != CO_NO_VALUE) {
     const char *last = two(c, "Squeeze", results[1], co_onnx_integer(c->x, 0));
     const char *any = two(c, "Greater", count, co_onnx_integer(c->x, 0));
     any = unsqueeze(c, cast(c, any, CO_ONNX_FLOAT), 1);
-    co_onnx_name(c->x, c->plan, c->op->out[CO_LSTM_last], two(c, "Mul", last, any));
+    co_onnx_name(c->x, c->plan, c->op->out[CO_RECURRENT_last], two(c, "Mul", last, any));
   }
-  if (c->op->out[CO_LSTM_y] == CO_NO_VALUE) return;
+  if (c->op->out[CO_RECURRENT_y] == CO_NO_VALUE) return;
   const char *y = two(c, "Squeeze", results[0], co_onnx_integer(c->x, 1));
   y = two(c, "Mul", permute(c, y, 3, events_first), event_mask(c, x, count));
-  co_onnx_name(c->x, c->plan, c->op->out[CO_LSTM_y], y);
+  co_onnx_name(c->x, c->plan, c->op->out[CO_RECURRENT_y], y);
 }
 
 // (N, T, E) to (N, H, T, D), by `order` of (N, T, H, D)
@@ -531,7 +543,7 @@ static const struct {
     {CO_OP_MEMBER_SCALE, member_scale},
     {CO_OP_MEMBER_DENSE, member_dense},
     {CO_OP_MEMBER_MEAN, member_mean},
-    {CO_OP_LSTM, lstm},
+    {CO_OP_RECURRENT, recurrent},
     {CO_OP_ATTENTION, attention},
     {CO_OP_POOL_EVENTS, pool_events},
     {CO_OP_LOOKUP, lookup},

@@ -27,6 +27,8 @@ const char *co_sink_shown(co_arena *arena, const char *output) {
 }
 
 static co_status refuse(const co_sink_options *o) {
+  if (strcmp(o->output, "-") == 0 && o->format && strcmp(o->format, "h5") == 0)
+    return co_fail(CO_ERR_USAGE, "--format h5 is for files; HDF5 cannot be written as a stream");
   if (o->resume && strcmp(o->output, "-") == 0)
     return co_fail(CO_ERR_USAGE, "--resume is for files and databases; the output is neither");
   if (co_sink_is_database(o->output)) {
@@ -49,11 +51,18 @@ static co_status refuse(const co_sink_options *o) {
   return CO_OK;
 }
 
+static bool is_h5(const co_sink_options *o) {
+  if (o->format) return strcmp(o->format, "h5") == 0;
+  const char *ending = strrchr(o->output, '.');
+  return ending && (strcmp(ending, ".h5") == 0 || strcmp(ending, ".hdf5") == 0);
+}
+
 co_status co_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options) {
   *out = NULL;
   CO_RETURN_IF_FAILED(refuse(options));
   return (co_postgres_is_url(options->output)    ? co_postgres_sink_open
           : co_sink_is_database(options->output) ? co_sqlite_sink_open
+          : is_h5(options)                       ? co_h5_sink_open
                                                  : co_text_sink_open)(out, ctx, options);
 }
 

@@ -10,7 +10,8 @@
 
 typedef struct co_sink_options {
   const char *output; // a file, "-" for standard output, "sqlite:FILE" or "postgresql://…"
-  const char *format; // "csv", "tsv" or "jsonl"; NULL = by the file's name, else csv
+  const char *format; // "csv", "tsv", "jsonl" or "h5"; NULL = by the file's name, else csv
+  int64_t rows;       // that will come; known when it begins
   // Of a database: its table, and what if that is there: "fail" (NULL), "append", "replace", "upsert"
   // (rows by their key in place of those that have it).
   const char *table, *if_exists;
@@ -65,6 +66,7 @@ void co_sink_close(co_sink *sink); // NULL is legal
 
 // ---- for co_sink_open ---------------------------------------------------------------------------
 co_status co_text_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
+co_status co_h5_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 co_status co_postgres_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 co_status co_sqlite_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 

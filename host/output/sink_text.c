@@ -174,7 +174,7 @@ static bool ends_in(const char *name, const char *ending) {
 
 // By its ending; what is named as a file of another kind is not made one of text by silence.
 static co_status choose_by_name(char *separator, const char *output) {
-  static const char *const others[] = {".h5", ".hdf5", ".parquet", ".gz", ".xlsx", ".json", NULL};
+  static const char *const others[] = {".parquet", ".gz", ".xlsx", ".json", NULL};
   static const char *const databases[] = {".db", ".sqlite", ".sqlite3", NULL};
   *separator = ends_in(output, ".tsv")                                   ? '\t'
                : ends_in(output, ".jsonl") || ends_in(output, ".ndjson") ? 0
@@ -183,7 +183,7 @@ static co_status choose_by_name(char *separator, const char *output) {
     if (!ends_in(output, others[i])) continue;
     co_status status =
         co_fail(CO_ERR_USAGE, "-O %.200s: scores are not written as %s", output, others[i] + 1);
-    co_hint("name it .csv, .tsv or .jsonl, or say --format");
+    co_hint("name it .csv, .tsv, .jsonl or .h5, or say --format");
     return status;
   }
   for (int i = 0; databases[i]; i++) {
@@ -204,7 +204,7 @@ static co_status choose_format(char *separator, const co_sink_options *o) {
   else if (strcmp(o->format, "jsonl") == 0)
     *separator = 0;
   else
-    return co_fail(CO_ERR_USAGE, "--format %.200s: there are csv, tsv and jsonl", o->format);
+    return co_fail(CO_ERR_USAGE, "--format %.200s: there are csv, tsv, jsonl and h5", o->format);
   return CO_OK;
 }
 

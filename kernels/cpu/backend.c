@@ -2,6 +2,7 @@
 // The CPU backend: choice among implementations, and memory.
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
@@ -43,9 +44,10 @@ static const co_cpu_impl reference = {.name = "ref", .plan = plan_reference};
 
 const co_cpu_impl *co_cpu_implementation(co_op op, int i) {
   const co_cpu_impl *const tables[] = {
-      co_cpu_dense,     co_cpu_conv2d,    co_cpu_pool,     co_cpu_elementwise, co_cpu_channelwise,
-      co_cpu_embedding, co_cpu_piecewise, co_cpu_periodic, co_cpu_loss,        co_cpu_input,
-      co_cpu_recurrent, co_cpu_attention, co_cpu_rowwise,  co_cpu_optimizer,   co_cpu_reorder};
+      co_cpu_vector,      co_cpu_dense,       co_cpu_conv2d,    co_cpu_pool,
+      co_cpu_elementwise, co_cpu_channelwise, co_cpu_embedding, co_cpu_piecewise,
+      co_cpu_periodic,    co_cpu_loss,        co_cpu_input,     co_cpu_recurrent,
+      co_cpu_attention,   co_cpu_rowwise,     co_cpu_optimizer, co_cpu_reorder};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const co_cpu_impl *impl = tables[t]; impl->name != NULL; impl++)
       if (impl->op == op && i-- == 0) return impl;
@@ -284,9 +286,25 @@ static const char *layout_name(co_backend *backend, co_layout id) {
   return layout ? layout->name : "unknown";
 }
 
+// Large pages where the system has them: rows of sequences lie kilobytes apart, more pages than the
+// processor knows by heart. A wish; nothing depends on it.
+static void wish_large_pages(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  enum { LARGE = 1 << 21 };
+  const size_t before = (LARGE - (uintptr_t)memory % LARGE) % LARGE;
+  if (bytes < before + LARGE) return;
+  (void)madvise((char *)memory + before, (bytes - before) / LARGE * LARGE, MADV_HUGEPAGE);
+#else
+  (void)memory;
+  (void)bytes;
+#endif
+}
+
 static co_status buffer_create(co_backend *backend, size_t bytes, void **out) {
   *out = co_alloc(backend->ctx, bytes);
-  return *out ? CO_OK : CO_ERR_MEMORY;
+  if (!*out) return CO_ERR_MEMORY;
+  wish_large_pages(*out, bytes);
+  return CO_OK;
 }
 
 static void buffer_free(co_backend *backend, void *buffer) {

@@ -307,19 +307,19 @@ static co_status run_concat_backward(co_cpu *cpu, co_prepared *prepared, void *c
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t width = last(&desc->in[0]), rows = co_shape_count(&desc->in[0].shape) / width;
-  const float *from = in[0];
-  for (int k = 0; k < CO_OP_MAX_OPERANDS; from += desc->attr.parts[k++]) {
-    if (!co_cpu_has_out(desc, k)) continue;
-    const bool sum = co_cpu_accumulates(desc, k);
-    const int64_t count = desc->attr.parts[k];
-    float *part = out[k];
-#pragma omp parallel for schedule(static) if (rows * count > CO_CPU_SERIAL)
-    for (int64_t r = 0; r < rows; r++)
-      if (sum)
+#pragma omp parallel for schedule(static) if (rows * width > CO_CPU_SERIAL)
+  for (int64_t r = 0; r < rows; r++) {
+    const float *from = (const float *)in[0] + r * width;
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; from += desc->attr.parts[k++]) {
+      if (!co_cpu_has_out(desc, k)) continue;
+      const int64_t count = desc->attr.parts[k];
+      float *part = (float *)out[k] + r * count;
+      if (co_cpu_accumulates(desc, k))
         for (int64_t i = 0; i < count; i++)
-          part[r * count + i] += from[r * width + i];
+          part[i] += from[i];
       else
-        memcpy(part + r * count, from + r * width, (size_t)count * sizeof *part);
+        memcpy(part, from, (size_t)count * sizeof *part);
+    }
   }
   return CO_OK;
 }

@@ -5,23 +5,34 @@
 
 #include "kernels/cpu/cpu.h"
 
+static void pick_rows(const co_op_desc *desc, const int32_t *index, const float *table, float *y,
+                      int64_t begin, int64_t end) {
+  const int64_t V = desc->in[1].shape.dim[0], D = desc->in[1].shape.dim[1];
+  for (int64_t i = begin; i < end; i++) {
+    if (index[i] >= 0 && index[i] < V)
+      memcpy(y + i * D, table + index[i] * D, (size_t)D * sizeof *y);
+    else
+      for (int64_t d = 0; d < D; d++)
+        y[i * D + d] = NAN;
+  }
+}
+
+// A model has many small tables: for those even a region of one thread is much.
 static co_status run_embedding(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                void *const *out, void *workspace) {
   (void)cpu;
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t count = co_shape_count(&desc->in[0].shape);
-  const int64_t V = desc->in[1].shape.dim[0], D = desc->in[1].shape.dim[1];
-  const int32_t *index = in[0];
-  const float *table = in[1];
-  float *y = out[0];
-#pragma omp parallel for schedule(static) if (count * D > CO_CPU_SERIAL)
-  for (int64_t i = 0; i < count; i++) {
-    if (index[i] >= 0 && index[i] < V)
-      memcpy(y + i * D, table + index[i] * D, (size_t)D * sizeof *y);
-    else
-      for (int64_t d = 0; d < D; d++)
-        y[i * D + d] = NAN;
+  if (count * desc->in[1].shape.dim[1] <= CO_CPU_SERIAL) {
+    pick_rows(desc, in[0], in[1], out[0], 0, count);
+    return CO_OK;
+  }
+#pragma omp parallel
+  {
+    int64_t begin, end;
+    co_cpu_share(count, 1, &begin, &end);
+    pick_rows(desc, in[0], in[1], out[0], begin, end);
   }
   return CO_OK;
 }
@@ -83,28 +94,35 @@ static size_t backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
          sizeof(int32_t);
 }
 
+// Rows [first, last) of the gradient.
+static void sum_rows(const co_cpu *cpu, const co_op_desc *desc, const sorted *s, const float *dy,
+                     float *dtable, int64_t first, int64_t last) {
+  const int64_t D = desc->out[0].shape.dim[1];
+  if (!co_cpu_accumulates(desc, 0) && last > first)
+    memset(dtable + first * D, 0, (size_t)((last - first) * D) * sizeof *dtable);
+  for (int64_t v = first; v < last; v++) {
+    const int64_t begin = begin_of(s, v);
+    if (s->ends[v] > begin)
+      add_rows[cpu->isa](dy, s->order + begin, s->ends[v] - begin, dtable + v * D, D);
+  }
+}
+
 static co_status run_embedding_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
                                         void *const *out, void *workspace) {
   const co_op_desc *desc = &prepared->desc;
   const int64_t count = co_shape_count(&desc->in[0].shape);
   const int64_t V = desc->out[0].shape.dim[0], D = desc->out[0].shape.dim[1];
-  const bool sum = co_cpu_accumulates(desc, 0);
-  const float *dy = in[1];
-  float *dtable = out[0];
   const sorted s = sort_positions(in[0], count, V, workspace);
   const int64_t work = begin_of(&s, V) + V;
-#pragma omp parallel if ((count + V) * D > CO_CPU_SERIAL)
+  if ((count + V) * D <= CO_CPU_SERIAL) {
+    sum_rows(cpu, desc, &s, in[1], out[0], 0, V);
+    return CO_OK;
+  }
+#pragma omp parallel
   {
     const int64_t parts = co_cpu_parts(), part = co_cpu_part();
-    const int64_t first = row_at(&s, V, work * part / parts);
-    const int64_t last = row_at(&s, V, work * (part + 1) / parts);
-    if (!sum && last > first)
-      memset(dtable + first * D, 0, (size_t)((last - first) * D) * sizeof *dtable);
-    for (int64_t v = first; v < last; v++) {
-      const int64_t begin = begin_of(&s, v);
-      if (s.ends[v] > begin)
-        add_rows[cpu->isa](dy, s.order + begin, s.ends[v] - begin, dtable + v * D, D);
-    }
+    sum_rows(cpu, desc, &s, in[1], out[0], row_at(&s, V, work * part / parts),
+             row_at(&s, V, work * (part + 1) / parts));
   }
   return CO_OK;
 }

@@ -1,233 +1,207 @@
 // SPDX-License-Identifier: Apache-2.0
-// LSTM: rows side by side, the events of a row one after another. Sums run in an order that depends
-// on shapes alone, never on the number of threads.
-#include <math.h>
+// RECURRENT: rows sorted by length go through their events in blocks, each block by one thread without
+// a barrier: a product of [x, h] with packed weights, then the cell, for the rows that still have
+// events. Sums run in an order that shapes and lengths alone decide, never the number of threads.
+#include "kernels/cpu/exp.h"
+#include "kernels/cpu/recurrent.h"
 
-#include "kernels/cpu/cpu.h"
-
-enum { GATES = 4 }; // i f c o
-
-typedef struct sizes {
-  int64_t N, T, I, U, width; // width: GATES U
-} sizes;
-
-static sizes sizes_of(const co_op_desc *desc) {
-  const int64_t *x = desc->in[CO_LSTM_x].shape.dim, U = desc->in[CO_LSTM_recurrent].shape.dim[0];
-  return (sizes){x[0], x[1], x[2], U, GATES * U};
+// Rows of a block, fewer where all threads should have some.
+static int64_t block_rows(const co_cpu *cpu, const sizes *s) {
+  const int64_t rows = round_up((s->N + cpu->threads - 1) / cpu->threads, co_tile_rows(cpu));
+  return rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
 }
+
+// Tile by tile, (rows, columns of ours): one part of the packed weights.
+static void pack(const sizes *s, matrix m, int64_t rows, const float *weights, float *packed,
+                 int64_t column) {
+  float *to = packed + column * rows;
+  memset(to, 0, (size_t)(rows * s->tile) * sizeof *to);
+  for (int64_t j = 0; j < s->tile; j += s->chunk) {
+    int64_t count;
+    const float *from = weights + columns_of(s, m, column + j, &count);
+    for (int64_t i = 0; count && i < rows; i++)
+      memcpy(to + i * s->tile + j, from + i * s->gates * s->U, (size_t)count * sizeof *to);
+  }
+}
+
+// One event of one row: sums z; h and c change.
+typedef struct event {
+  const float *z;
+  float *h, *c, *saved;
+  int64_t U, padded;
+} event;
 
 // clang-format off
-CO_CPU_KERNEL(add_scaled, (float factor, const float *x, float *y, int64_t n), (factor, x, y, n)) {
+CO_CPU_KERNEL(lstm_event, (const event *e), (e)) {
+  const int64_t U = e->U, group = e->padded;
+  const float *zi = e->z, *zf = zi + group, *zg = zf + group, *zo = zg + group;
+  float *i = e->saved, *f = i + U, *g = f + U, *o = g + U, *after = o + U, *h = e->h, *c = e->c;
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++)
-    y[i] += factor * x[i];
+  for (int64_t u = 0; u < U; u++) {
+    const float in = sigmoid_of(zi[u]), keep = sigmoid_of(zf[u]);
+    const float new = tanh_of(zg[u]), let = sigmoid_of(zo[u]), cell = keep * c[u] + in * new;
+    i[u] = in, f[u] = keep, g[u] = new, o[u] = let, after[u] = cell;
+    c[u] = cell;
+    h[u] = let * tanh_of(cell);
+  }
 }
 
-CO_CPU_KERNEL(dot, (const float *a, const float *b, float *out, int64_t n), (a, b, out, n)) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; i++)
-    sum += a[i] * b[i];
-  *out = sum;
+CO_CPU_KERNEL(gru_event, (const event *e), (e)) {
+  const int64_t U = e->U, group = e->padded;
+  const float *zz = e->z, *zr = zz + group, *zn = zr + group, *za = zn + group;
+  float *z = e->saved, *r = z + U, *n = r + U, *a = n + U, *after = a + U, *h = e->h;
+#pragma omp simd
+  for (int64_t u = 0; u < U; u++) {
+    const float keep = sigmoid_of(zz[u]), take = sigmoid_of(-zz[u]); // 1 - keep would cancel
+    const float reset = sigmoid_of(zr[u]), part = za[u], new = tanh_of(zn[u] + reset * part);
+    const float state = keep * h[u] + take * new;
+    z[u] = keep, r[u] = reset, n[u] = new, a[u] = part, after[u] = state;
+    h[u] = state;
+  }
+}
+
+CO_CPU_KERNEL(simple_event, (const event *e), (e)) {
+  const float *z = e->z;
+  float *after = e->saved, *h = e->h;
+#pragma omp simd
+  for (int64_t u = 0; u < e->U; u++)
+    h[u] = after[u] = tanh_of(z[u]);
 }
 // clang-format on
 
-static float sigmoid(float z) {
-  return 1 / (1 + expf(-z));
+typedef void event_kernel(const event *e);
+static event_kernel *event_kernel_of(const co_cpu *cpu, co_rnn_cell cell) {
+  return cell == CO_CELL_LSTM  ? lstm_event[cpu->isa]
+         : cell == CO_CELL_GRU ? gru_event[cpu->isa]
+                               : simple_event[cpu->isa];
 }
 
-static float *at(void *base, int64_t row, int64_t width) {
-  return base ? (float *)base + row * width : NULL;
-}
+typedef struct forward_rooms {
+  order order;
+  float *kernel, *recurrent, *start; // packed weights, and the biases as a row of sums
+  float *block;                      // of each thread
+  int64_t block_floats;
+} forward_rooms;
 
-static void copy(float *to, const float *from, int64_t count) {
-  if (!to) return;
-  if (from)
-    memcpy(to, from, (size_t)count * sizeof *to);
-  else
-    memset(to, 0, (size_t)count * sizeof *to);
-}
-
-// ---- forward -----------------------------------------------------------------------------------
-
-// Of a row: h (U), c (U), gates (4 U).
-static int64_t forward_scratch(const sizes *s) {
-  return s->width + 2 * s->U;
+static int64_t forward_rooms_of(const co_cpu *cpu, const sizes *s, float *base, forward_rooms *r) {
+  int64_t used = 0;
+  r->order = take_order(s, base, &used);
+  r->kernel = take(base, &used, s->I * s->columns);
+  r->recurrent = take(base, &used, s->U * s->columns);
+  r->start = take(base, &used, s->columns);
+  r->block_floats = BLOCK_ROWS * (s->stride + 2 * s->padded) + round_up(s->saved * s->U, 16);
+  r->block = take(base, &used, cpu->threads * r->block_floats);
+  return used;
 }
 
 static size_t forward_workspace(co_cpu *cpu, const co_op_desc *desc) {
-  const sizes s = sizes_of(desc);
-  (void)cpu;
-  return (size_t)(s.N * forward_scratch(&s)) * sizeof(float);
+  const sizes s = sizes_of(cpu, desc);
+  forward_rooms r;
+  return (size_t)forward_rooms_of(cpu, &s, NULL, &r) * sizeof(float);
 }
 
-static void next_state(co_cpu *cpu, const sizes *s, void *const *in, const float *x, float *h,
-                       float *c, float *gates) {
-  const float *kernel = in[CO_LSTM_kernel], *recurrent = in[CO_LSTM_recurrent];
-  memcpy(gates, in[CO_LSTM_bias], (size_t)s->width * sizeof *gates);
-  for (int64_t i = 0; i < s->I; i++)
-    add_scaled[cpu->isa](x[i], kernel + i * s->width, gates, s->width);
-  for (int64_t u = 0; u < s->U; u++)
-    add_scaled[cpu->isa](h[u], recurrent + u * s->width, gates, s->width);
-  float *i = gates, *f = i + s->U, *g = f + s->U, *o = g + s->U;
-  for (int64_t u = 0; u < s->U; u++) {
-    i[u] = sigmoid(i[u]);
-    f[u] = sigmoid(f[u]);
-    g[u] = tanhf(g[u]);
-    o[u] = sigmoid(o[u]);
-    c[u] = f[u] * c[u] + i[u] * g[u];
-    h[u] = o[u] * tanhf(c[u]);
-  }
-}
-
-static void forward_row(co_cpu *cpu, const sizes *s, void *const *in, void *const *out, int64_t n,
-                        float *scratch) {
-  const int64_t length = co_clamp_length(((const int32_t *)in[CO_LSTM_lengths])[n], s->T);
-  float *h = scratch, *c = h + s->U, *gates = c + s->U;
-  memset(h, 0, 2 * (size_t)s->U * sizeof *h);
-  for (int64_t t = 0; t < s->T; t++) {
-    const int64_t row = n * s->T + t;
-    const bool event = t < length;
-    if (event) next_state(cpu, s, in, at(in[CO_LSTM_x], row, s->I), h, c, gates);
-    copy(at(out[CO_LSTM_y], row, s->U), event ? h : NULL, s->U);
-    copy(at(out[CO_LSTM_gates], row, s->width), event ? gates : NULL, s->width);
-    copy(at(out[CO_LSTM_cells], row, s->U), event ? c : NULL, s->U);
-  }
-  copy(at(out[CO_LSTM_last], n, s->U), h, s->U);
-}
-
-static co_status run_lstm(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
-                          void *workspace) {
-  const sizes s = sizes_of(&prepared->desc);
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t n = 0; n < s.N; n++)
-    forward_row(cpu, &s, in, out, n, (float *)workspace + n * forward_scratch(&s));
-  return CO_OK;
-}
-
-// ---- backward ----------------------------------------------------------------------------------
-
-// dz (N, T, 4 U) and the h before each event (N, T, U), then dh and dc (U) of a row.
-typedef struct rooms {
-  float *dz, *before, *row;
-} rooms;
-
-static rooms rooms_of(const sizes *s, void *workspace) {
-  float *dz = workspace, *before = dz + s->N * s->T * s->width;
-  return (rooms){dz, before, before + s->N * s->T * s->U};
-}
-
-static size_t backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
-  const sizes s = sizes_of(desc);
-  (void)cpu;
-  return (size_t)(s.N * s.T * (s.width + s.U) + 2 * s.N * s.U) * sizeof(float);
-}
-
-// dz of one event; dc is of its cell on the way in, of the one before on the way out.
-static void gates_backward(const sizes *s, const float *gates, const float *c,
-                           const float *c_before, const float *dh, float *dc, float *dz) {
-  const int64_t U = s->U;
-  for (int64_t u = 0; u < U; u++) {
-    const float i = gates[u], f = gates[U + u], g = gates[2 * U + u], o = gates[3 * U + u];
-    const float before = c_before ? c_before[u] : 0, bent = tanhf(c[u]);
-    const float d = dc[u] + dh[u] * o * (1 - bent * bent);
-    dz[u] = d * g * i * (1 - i);
-    dz[U + u] = d * before * f * (1 - f);
-    dz[2 * U + u] = d * i * (1 - g * g);
-    dz[3 * U + u] = dh[u] * bent * o * (1 - o);
-    dc[u] = d * f;
-  }
-}
-
-// out (rows) (+)= kernel (rows, 4 U) dz.
-static void times(co_cpu *cpu, const sizes *s, const float *kernel, int64_t rows, const float *dz,
-                  float *out, bool accumulate) {
-  for (int64_t i = 0; i < rows; i++) {
-    float sum;
-    dot[cpu->isa](dz, kernel + i * s->width, &sum, s->width);
-    out[i] = accumulate ? out[i] + sum : sum;
-  }
-}
-
-static void backward_row(co_cpu *cpu, const co_op_desc *desc, const sizes *s, void *const *in,
-                         void *const *out, int64_t n, const rooms *r) {
-  const int64_t U = s->U;
-  const int64_t length = co_clamp_length(((const int32_t *)in[CO_LSTM_BACKWARD_lengths])[n], s->T);
-  const bool adds = co_cpu_accumulates(desc, CO_LSTM_BACKWARD_dx);
-  float *dx = out[CO_LSTM_BACKWARD_dx], *dh = r->row + 2 * n * U, *dc = dh + U;
-  copy(dh, at(in[CO_LSTM_BACKWARD_dlast], n, U), U);
-  copy(dc, NULL, U);
-  if (dx && !adds) memset(dx + n * s->T * s->I, 0, (size_t)(s->T * s->I) * sizeof *dx);
-  for (int64_t t = length; t-- > 0;) {
-    const int64_t row = n * s->T + t;
-    const float *gates = at(in[CO_LSTM_BACKWARD_gates], row, s->width);
-    const float *c = at(in[CO_LSTM_BACKWARD_cells], row, U), *c_before = t ? c - U : NULL;
-    const float *dy = at(in[CO_LSTM_BACKWARD_dy], row, U);
-    float *dz = r->dz + row * s->width, *before = r->before + row * U;
-    for (int64_t u = 0; dy && u < U; u++)
-      dh[u] += dy[u];
-    for (int64_t u = 0; u < U; u++)
-      before[u] = t ? gates[3 * U + u - s->width] * tanhf(c_before[u]) : 0;
-    gates_backward(s, gates, c, c_before, dh, dc, dz);
-    if (dx) times(cpu, s, in[CO_LSTM_BACKWARD_kernel], s->I, dz, dx + row * s->I, adds);
-    times(cpu, s, in[CO_LSTM_BACKWARD_recurrent], U, dz, dh, false);
-  }
-}
-
-// Row `i` of dkernel, of drecurrent below it, and dbias last: sums over all events, row by row.
-static void gradient_row(co_cpu *cpu, const co_op_desc *desc, const sizes *s, void *const *in,
-                         void *const *out, int64_t i, const rooms *r) {
-  const int32_t *lengths = in[CO_LSTM_BACKWARD_lengths];
-  const int k = i < s->I          ? CO_LSTM_BACKWARD_dkernel
-                : i < s->I + s->U ? CO_LSTM_BACKWARD_drecurrent
-                                  : CO_LSTM_BACKWARD_dbias;
-  const int64_t place = k == CO_LSTM_BACKWARD_dkernel      ? i
-                        : k == CO_LSTM_BACKWARD_drecurrent ? i - s->I
-                                                           : 0;
-  float *sum = at(out[k], place, s->width);
-  if (!co_cpu_accumulates(desc, k)) copy(sum, NULL, s->width);
-  for (int64_t n = 0; n < s->N; n++)
-    for (int64_t t = 0; t < co_clamp_length(lengths[n], s->T); t++) {
-      const int64_t row = n * s->T + t;
-      const float factor = k == CO_LSTM_BACKWARD_dkernel
-                               ? ((const float *)in[CO_LSTM_BACKWARD_x])[row * s->I + i]
-                           : k == CO_LSTM_BACKWARD_drecurrent ? r->before[row * s->U + place]
-                                                              : 1;
-      add_scaled[cpu->isa](factor, r->dz + row * s->width, sum, s->width);
+static void start_sums(const sizes *s, const float *bias, float *start) {
+  for (int64_t column = 0; column < s->columns; column += s->chunk) {
+    int64_t count;
+    memset(start + column, 0, (size_t)s->chunk * sizeof *start);
+    for (matrix m = KERNEL; m <= (s->cell == CO_CELL_GRU ? RECURRENT : KERNEL); m++) {
+      const float *from = bias + (m == RECURRENT ? s->gates * s->U : 0);
+      from += columns_of(s, m, column, &count);
+      for (int64_t j = 0; j < count; j++)
+        start[column + j] += from[j];
     }
+  }
 }
 
-static co_status run_lstm_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
-                                   void *const *out, void *workspace) {
-  const co_op_desc *desc = &prepared->desc;
-  const sizes s = sizes_of(desc);
-  const rooms r = rooms_of(&s, workspace);
+// The sums of the k-th event of `live` rows; at the first one h is 0.
+static void block_sums(co_cpu *cpu, const sizes *s, const forward_rooms *r,
+                       const float *const *x_rows, const float *const *h_rows, bool first,
+                       int64_t live, float *z) {
+  co_tile *tile = co_tile_by_rows(cpu);
+  for (int64_t column = 0; column < s->columns; column += s->tile) {
+    co_tile_term terms[2];
+    int count = 0;
+    if (takes_tile(s, KERNEL, column))
+      terms[count++] = (co_tile_term){.b = r->kernel + column * s->I, .k = s->I, .rows = x_rows};
+    if (!first && takes_tile(s, RECURRENT, column))
+      terms[count++] = (co_tile_term){.b = r->recurrent + column * s->U, .k = s->U, .rows = h_rows};
+    multiply(tile, co_tile_rows(cpu), terms, count, live, r->start + column, z + column, s->stride);
+  }
+}
+
+static void forward_block(co_cpu *cpu, const sizes *s, const forward_rooms *r, void *const *in,
+                          void *const *out, int64_t begin, int64_t rows) {
+  const int64_t U = s->U;
+  const int32_t *row = r->order.row + begin, *length = r->order.length + begin;
+  const float *x_rows[BLOCK_ROWS], *h_rows[BLOCK_ROWS];
+  float *z = r->block + co_cpu_part() * r->block_floats, *h = z + BLOCK_ROWS * s->stride;
+  float *c = h + BLOCK_ROWS * s->padded, *spare = c + BLOCK_ROWS * s->padded;
+  event_kernel *next = event_kernel_of(cpu, s->cell);
+  clear(h, 2 * BLOCK_ROWS * s->padded);
+  for (int64_t i = 0; i < rows; i++)
+    h_rows[i] = h + i * s->padded;
+  int64_t live = rows;
+  for (int64_t k = 0; k < length[0]; k++) {
+    while (length[live - 1] <= k)
+      live--;
+    for (int64_t i = 0; i < live; i++)
+      x_rows[i] =
+          at(in[CO_RECURRENT_x], row[i] * s->T + co_event_place(k, length[i], s->reverse), s->I);
+    block_sums(cpu, s, r, x_rows, h_rows, k == 0, live, z);
+    for (int64_t i = 0; i < live; i++) {
+      const int64_t place = row[i] * s->T + co_event_place(k, length[i], s->reverse);
+      float *saved = at(out[CO_RECURRENT_saved], place, s->saved * U);
+      const event e = {
+          z + i * s->stride, h + i * s->padded, c + i * s->padded, saved ? saved : spare, U,
+          s->padded};
+      next(&e);
+      copy(at(out[CO_RECURRENT_y], place, U), e.h, U);
+    }
+  }
+  for (int64_t i = 0; i < rows; i++) {
+    const int64_t end = row[i] * s->T + length[i], padding = s->T - length[i];
+    clear(at(out[CO_RECURRENT_y], end, U), padding * U);
+    clear(at(out[CO_RECURRENT_saved], end, s->saved * U), padding * s->saved * U);
+    copy(at(out[CO_RECURRENT_last], row[i], U), h + i * s->padded, U);
+  }
+}
+
+static co_status run_recurrent(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                               void *const *out, void *workspace) {
+  const sizes s = sizes_of(cpu, &prepared->desc);
+  forward_rooms r;
+  (void)forward_rooms_of(cpu, &s, workspace, &r);
+  const int64_t rows = block_rows(cpu, &s);
+  sort_rows(&s, in[CO_RECURRENT_lengths], &r.order);
+  start_sums(&s, in[CO_RECURRENT_bias], r.start);
 #pragma omp parallel
   {
+#pragma omp for schedule(static)
+    for (int64_t column = 0; column < s.columns; column += s.tile) {
+      pack(&s, KERNEL, s.I, in[CO_RECURRENT_kernel], r.kernel, column);
+      pack(&s, RECURRENT, s.U, in[CO_RECURRENT_recurrent], r.recurrent, column);
+    }
 #pragma omp for schedule(dynamic)
-    for (int64_t n = 0; n < s.N; n++)
-      backward_row(cpu, desc, &s, in, out, n, &r);
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < s.I + s.U + 1; i++)
-      gradient_row(cpu, desc, &s, in, out, i, &r);
+    for (int64_t n = 0; n < s.N; n += rows)
+      forward_block(cpu, &s, &r, in, out, n, s.N - n < rows ? s.N - n : rows);
   }
   return CO_OK;
 }
 
 const co_cpu_impl co_cpu_recurrent[] = {
-    {.op = CO_OP_LSTM,
+    {.op = CO_OP_RECURRENT,
      .name = "omp",
      .plan = co_cpu_plan_simple,
-     .run = run_lstm,
+     .run = run_recurrent,
      .workspace = forward_workspace,
      .f32_in = 0x1D,
-     .f32_out = 0xF},
-    {.op = CO_OP_LSTM_BACKWARD,
+     .f32_out = 0x7},
+    {.op = CO_OP_RECURRENT_BACKWARD,
      .name = "omp",
      .plan = co_cpu_plan_simple,
-     .run = run_lstm_backward,
-     .workspace = backward_workspace,
-     .f32_in = 0xFD,
+     .run = co_cpu_run_recurrent_backward,
+     .workspace = co_cpu_recurrent_backward_workspace,
+     .f32_in = 0x7D,
      .f32_out = 0xF,
      .accumulate = 0xF},
     {.name = NULL},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LSTM: a block a row, its threads the columns of the gates, the events one after another. Plain:
+// RECURRENT: a block a row, its threads the columns of sums, the events one after another. Plain:
 // state lies in scratch memory, and every block reads the kernels anew for every event.
 #include "kernels/cuda/launch.h"
 
@@ -7,15 +7,28 @@
 
 namespace co {
 
-struct Lstm {
+// Sums of an event are groups of U columns: LSTM's gates; GRU's z, r and the two parts of n, which
+// are not added up.
+struct Recurrent {
   int64_t N, T;
-  int I, U;
+  int I, U, width, saved, groups; // width: gates U; saved: S U
+  co_rnn_cell cell;
+  bool reverse;
 };
 
-static Lstm lstm_of(const co_op_desc *desc) { // places are the same in the backward
-  const int64_t *x = desc->in[CO_LSTM_x].shape.dim;
-  return {x[0], x[1], static_cast<int>(x[2]),
-          static_cast<int>(desc->in[CO_LSTM_recurrent].shape.dim[0])};
+static Recurrent recurrent_of(const co_op_desc *desc) { // places are the same in the backward
+  const int64_t *x = desc->in[CO_RECURRENT_x].shape.dim;
+  int U = static_cast<int>(desc->in[CO_RECURRENT_recurrent].shape.dim[0]);
+  co_rnn_cell cell = desc->attr.cell;
+  return {x[0],
+          x[1],
+          static_cast<int>(x[2]),
+          U,
+          static_cast<int>(co_rnn_gates(cell)) * U,
+          static_cast<int>(co_rnn_saved(cell)) * U,
+          cell == CO_CELL_SIMPLE_RNN ? 1 : 4,
+          cell,
+          desc->attr.reverse != 0};
 }
 
 __device__ __forceinline__ int64_t length_of(const int32_t *lengths, int64_t n, int64_t T) {
@@ -23,59 +36,91 @@ __device__ __forceinline__ int64_t length_of(const int32_t *lengths, int64_t n, 
   return length < 0 ? 0 : length < T ? length : T;
 }
 
+// Where the k-th event of row n that is gone through lies.
+__device__ __forceinline__ int64_t place_of(const Recurrent &s, int64_t n, int64_t k,
+                                            int64_t length) {
+  return n * s.T + (s.reverse ? length - 1 - k : k);
+}
+
 __device__ __forceinline__ float sigmoid(float z) {
   return 1.0f / (1.0f + expf(-z));
 }
 
-// Column j of x kernel + h recurrent + bias.
+// The column of the sums that a column of the recurrent kernel adds to; the kernel's are in place.
+__device__ __forceinline__ int recurrent_column(const Recurrent &s, int j) {
+  return s.cell == CO_CELL_GRU && j >= 2 * s.U ? j + s.U : j;
+}
+
+// Column j of the sums: x kernel + h recurrent + the biases.
 template <typename T>
-__device__ __forceinline__ float gate_sum(const T *x, const float *h, const float *kernel,
-                                          const float *recurrent, const float *bias, int j,
-                                          const Lstm &s) {
-  int64_t width = 4 * s.U;
-  float z = bias[j];
-  for (int i = 0; i < s.I; i++)
+__device__ __forceinline__ float column_sum(const T *x, const float *h, const float *kernel,
+                                            const float *recurrent, const float *bias, int j,
+                                            const Recurrent &s) {
+  bool gru = s.cell == CO_CELL_GRU, takes_x = !gru || j < 3 * s.U;
+  bool takes_h = !gru || j / s.U != 2;
+  int64_t width = s.width, back = gru && j >= 3 * s.U ? j - s.U : j;
+  float z = takes_x ? bias[j] : 0.0f;
+  for (int i = 0; takes_x && i < s.I; i++)
     z += static_cast<float>(x[i]) * kernel[i * width + j];
-  for (int u = 0; u < s.U; u++)
-    z += h[u] * recurrent[u * width + j];
+  if (gru && takes_h) z += bias[width + back];
+  for (int u = 0; takes_h && u < s.U; u++)
+    z += h[u] * recurrent[u * width + back];
   return z;
 }
 
-// Scratch of a row: gates (4 U), h (U), c (U). y, gates and cells may be absent.
+// The cell of unit u: sums z to the values saved, v[k U], and the states.
+__device__ __forceinline__ void next_state(const Recurrent &s, const float *z, int u, float *v,
+                                           float *h, float *c) {
+  int U = s.U;
+  if (s.cell == CO_CELL_SIMPLE_RNN) {
+    v[0] = *h = tanhf(z[u]);
+  } else if (s.cell == CO_CELL_GRU) {
+    float keep = sigmoid(z[u]), reset = sigmoid(z[U + u]), part = z[3 * U + u];
+    float fresh = tanhf(z[2 * U + u] + reset * part);
+    *h = keep * *h + sigmoid(-z[u]) * fresh; // 1 - keep would cancel
+    v[0] = keep, v[U] = reset, v[2 * U] = fresh, v[3 * U] = part, v[4 * U] = *h;
+  } else {
+    float i = sigmoid(z[u]), f = sigmoid(z[U + u]), g = tanhf(z[2 * U + u]);
+    float o = sigmoid(z[3 * U + u]);
+    *c = f * *c + i * g;
+    *h = o * tanhf(*c);
+    v[0] = i, v[U] = f, v[2 * U] = g, v[3 * U] = o, v[4 * U] = *c;
+  }
+}
+
+// Scratch of a row: sums (groups U), h (U), c (U), values saved (S U) where nobody wants them. y and
+// saved may be absent.
+static size_t row_scratch(const Recurrent &s) {
+  return static_cast<size_t>((s.groups + 2) * s.U + s.saved);
+}
+
 template <typename T>
-__global__ void lstm(T *last, T *y, float *gates, float *cells, float *scratch, const T *x,
-                     const int32_t *lengths, const float *kernel, const float *recurrent,
-                     const float *bias, Lstm s) {
-  int U = s.U, width = 4 * U;
+__global__ void recurrent_forward(T *last, T *y, float *saved, float *scratch, int64_t row_floats,
+                                  const T *x, const int32_t *lengths, const float *kernel,
+                                  const float *recurrent, const float *bias, Recurrent s) {
+  int U = s.U, columns = s.groups * U;
   for (int64_t n = blockIdx.x; n < s.N; n += gridDim.x) {
     int64_t length = length_of(lengths, n, s.T);
-    float *z = scratch + n * 6 * U, *h = z + width, *c = h + U;
+    float *z = scratch + n * row_floats, *h = z + columns, *c = h + U, *spare = c + U;
     for (int u = threadIdx.x; u < U; u += blockDim.x)
       h[u] = c[u] = 0;
     __syncthreads();
-    for (int64_t t = 0; t < length; t++) {
-      int64_t row = n * s.T + t;
-      for (int j = threadIdx.x; j < width; j += blockDim.x) {
-        float sum = gate_sum(x + row * s.I, h, kernel, recurrent, bias, j, s);
-        z[j] = j / U == 2 ? tanhf(sum) : sigmoid(sum);
-        if (gates) gates[row * width + j] = z[j];
-      }
+    for (int64_t k = 0; k < length; k++) {
+      int64_t row = place_of(s, n, k, length);
+      for (int j = threadIdx.x; j < columns; j += blockDim.x)
+        z[j] = column_sum(x + row * s.I, h, kernel, recurrent, bias, j, s);
       __syncthreads();
       for (int u = threadIdx.x; u < U; u += blockDim.x) {
-        c[u] = z[U + u] * c[u] + z[u] * z[2 * U + u];
-        h[u] = z[3 * U + u] * tanhf(c[u]);
-        if (cells) cells[row * U + u] = c[u];
+        next_state(s, z, u, (saved ? saved + row * s.saved : spare) + u, &h[u], &c[u]);
         if (y) y[row * U + u] = static_cast<T>(h[u]);
       }
       __syncthreads();
     }
     int64_t from = n * s.T + length, padding = s.T - length; // rows of events
-    for (int64_t i = threadIdx.x; gates && i < padding * width; i += blockDim.x)
-      gates[from * width + i] = 0;
-    for (int64_t i = threadIdx.x; i < padding * U; i += blockDim.x) {
-      if (cells) cells[from * U + i] = 0;
-      if (y) y[from * U + i] = static_cast<T>(0.0f);
-    }
+    for (int64_t i = threadIdx.x; saved && i < padding * s.saved; i += blockDim.x)
+      saved[from * s.saved + i] = 0;
+    for (int64_t i = threadIdx.x; y && i < padding * U; i += blockDim.x)
+      y[from * U + i] = static_cast<T>(0.0f);
     for (int u = threadIdx.x; u < U; u += blockDim.x)
       last[n * U + u] = static_cast<T>(h[u]);
     __syncthreads();
@@ -84,43 +129,72 @@ __global__ void lstm(T *last, T *y, float *gates, float *cells, float *scratch, 
 
 // ---- backward
 
-struct LstmBackward {
+struct RecurrentBackward {
   const int32_t *lengths;
-  const float *kernel, *recurrent, *gates, *cells;
-  float *dz, *before; // (N, T, 4 U), and the h before each event (N, T, U)
+  const float *kernel, *recurrent, *saved;
+  float *dz, *before; // (N, T, groups U), and the h before each event (N, T, U)
   float *state;       // of a row: dh (U), dc (U)
 };
 
-// dz of unit u at one event; dc passes on to the event before.
-__device__ __forceinline__ void gates_backward(const LstmBackward &b, const Lstm &s, int64_t row,
-                                               bool first, int u, float dh, float *dc) {
-  int U = s.U, width = 4 * U;
-  const float *gates = b.gates + row * width;
-  float i = gates[u], f = gates[U + u], g = gates[2 * U + u], o = gates[3 * U + u];
-  float c_before = first ? 0.0f : b.cells[(row - 1) * U + u], bent = tanhf(b.cells[row * U + u]);
-  float d = *dc + dh * o * (1 - bent * bent);
-  float *dz = b.dz + row * width;
-  dz[u] = d * g * i * (1 - i);
-  dz[U + u] = d * c_before * f * (1 - f);
-  dz[2 * U + u] = d * i * (1 - g * g);
-  dz[3 * U + u] = dh * bent * o * (1 - o);
-  *dc = d * f;
-  b.before[row * U + u] = first ? 0.0f : (gates - width)[3 * U + u] * tanhf(c_before);
+// The h of unit u after an event.
+__device__ __forceinline__ float state_of(const Recurrent &s, const float *saved, int u) {
+  float last = saved[s.saved - s.U + u];
+  return s.cell == CO_CELL_LSTM ? saved[3 * s.U + u] * tanhf(last) : last;
 }
 
-__device__ __forceinline__ float dot_row(const float *kernel, int64_t i, const float *dz,
-                                         int width) {
+// dz of unit u at one event; dc passes on to the event before, *dh is left with what reaches the
+// state before past the products.
+__device__ __forceinline__ void unit_backward(const RecurrentBackward &b, const Recurrent &s,
+                                              int64_t row, bool first, int u, float *dh,
+                                              float *dc) {
+  int U = s.U;
+  const float *v = b.saved + row * s.saved + u;
+  const float *past = b.saved + (s.reverse ? row + 1 : row - 1) * s.saved;
+  float *dz = b.dz + row * s.groups * U + u, h = first ? 0.0f : state_of(s, past, u);
+  b.before[row * U + u] = h;
+  if (s.cell == CO_CELL_SIMPLE_RNN) {
+    dz[0] = *dh * (1 - v[0] * v[0]);
+    *dh = 0;
+  } else if (s.cell == CO_CELL_GRU) {
+    float z = v[0], r = v[U], n = v[2 * U], dn = *dh * (1 - z) * (1 - n * n);
+    dz[0] = *dh * (h - n) * z * (1 - z);
+    dz[U] = dn * v[3 * U] * r * (1 - r);
+    dz[2 * U] = dn;
+    dz[3 * U] = dn * r;
+    *dh *= z;
+  } else {
+    float i = v[0], f = v[U], g = v[2 * U], o = v[3 * U], bent = tanhf(v[4 * U]);
+    float c = first ? 0.0f : past[4 * U + u], d = *dc + *dh * o * (1 - bent * bent);
+    dz[0] = d * g * i * (1 - i);
+    dz[U] = d * c * f * (1 - f);
+    dz[2 * U] = d * i * (1 - g * g);
+    dz[3 * U] = *dh * bent * o * (1 - o);
+    *dc = d * f;
+    *dh = 0;
+  }
+}
+
+__device__ __forceinline__ float kernel_row(const Recurrent &s, const float *kernel, int64_t i,
+                                            const float *dz) {
   float sum = 0;
-  for (int j = 0; j < width; j++)
-    sum += dz[j] * kernel[i * width + j];
+  for (int j = 0; j < s.width; j++)
+    sum += dz[j] * kernel[i * s.width + j];
   return sum;
 }
 
-// Down the events of a row: dz, before and dx. dx, dlast and dy may be absent.
+__device__ __forceinline__ float recurrent_row(const Recurrent &s, const float *recurrent,
+                                               int64_t i, const float *dz) {
+  float sum = 0;
+  for (int j = 0; j < s.width; j++)
+    sum += dz[recurrent_column(s, j)] * recurrent[i * s.width + j];
+  return sum;
+}
+
+// Back along the events of a row: dz, before and dx. dx, dlast and dy may be absent.
 template <typename T>
-__global__ void lstm_events(T *dx, const T *dlast, const T *dy, LstmBackward b, Lstm s,
-                            bool accumulate) {
-  int U = s.U, width = 4 * U;
+__global__ void recurrent_events(T *dx, const T *dlast, const T *dy, RecurrentBackward b,
+                                 Recurrent s, bool accumulate) {
+  int U = s.U;
   for (int64_t n = blockIdx.x; n < s.N; n += gridDim.x) {
     int64_t length = length_of(b.lengths, n, s.T);
     float *dh = b.state + n * 2 * U, *dc = dh + U;
@@ -131,124 +205,128 @@ __global__ void lstm_events(T *dx, const T *dlast, const T *dy, LstmBackward b, 
     for (int64_t i = threadIdx.x; dx && !accumulate && i < (s.T - length) * s.I; i += blockDim.x)
       dx[(n * s.T + length) * s.I + i] = static_cast<T>(0.0f);
     __syncthreads();
-    for (int64_t t = length; t-- > 0;) {
-      int64_t row = n * s.T + t;
+    for (int64_t k = length; k-- > 0;) {
+      int64_t row = place_of(s, n, k, length);
       for (int u = threadIdx.x; u < U; u += blockDim.x) {
-        float d = dh[u] + (dy ? static_cast<float>(dy[row * U + u]) : 0.0f);
-        gates_backward(b, s, row, t == 0, u, d, &dc[u]);
+        if (dy) dh[u] += static_cast<float>(dy[row * U + u]);
+        unit_backward(b, s, row, k == 0, u, &dh[u], &dc[u]);
       }
       __syncthreads();
-      const float *dz = b.dz + row * width;
+      const float *dz = b.dz + row * s.groups * U;
       for (int u = threadIdx.x; u < U; u += blockDim.x)
-        dh[u] = dot_row(b.recurrent, u, dz, width);
+        dh[u] += recurrent_row(s, b.recurrent, u, dz);
       for (int i = threadIdx.x; dx && i < s.I; i += blockDim.x)
-        put(&dx[row * s.I + i], dot_row(b.kernel, i, dz, width), accumulate);
+        put(&dx[row * s.I + i], kernel_row(s, b.kernel, i, dz), accumulate);
       __syncthreads();
     }
     __syncthreads();
   }
 }
 
-// Elements of dkernel (I, 4 U), drecurrent (U, 4 U) below it and dbias (4 U) last, one a thread:
-// sums over the events of each row, then over rows.
+// Elements of dkernel (I, G U), drecurrent (U, G U) below it and dbias last, one a thread: sums over
+// the events of each row, then over rows.
 template <typename T>
-__global__ void lstm_gradients(float *dkernel, float *drecurrent, float *dbias, const T *x,
-                               LstmBackward b, Lstm s, unsigned accumulate) {
-  int width = 4 * s.U;
-  int64_t count = static_cast<int64_t>(s.I + s.U + 1) * width;
+__global__ void recurrent_gradients(float *dkernel, float *drecurrent, float *dbias, const T *x,
+                                    RecurrentBackward b, Recurrent s, unsigned accumulate) {
+  int weights = s.I + s.U, rows = weights + (s.cell == CO_CELL_GRU ? 2 : 1);
+  int64_t count = static_cast<int64_t>(rows) * s.width, columns = s.groups * s.U;
   for (int64_t e = grid_index(); e < count; e += grid_size()) {
-    int i = static_cast<int>(e / width), j = static_cast<int>(e % width);
+    int i = static_cast<int>(e / s.width), j = static_cast<int>(e % s.width);
+    bool of_state = (i >= s.I && i < weights) || i > weights;
+    int column = of_state ? recurrent_column(s, j) : j;
     float total = 0;
     for (int64_t n = 0; n < s.N; n++) {
       int64_t length = length_of(b.lengths, n, s.T);
       float sum = 0;
       for (int64_t row = n * s.T; row < n * s.T + length; row++) {
-        float factor = i < s.I         ? static_cast<float>(x[row * s.I + i])
-                       : i < s.I + s.U ? b.before[row * s.U + i - s.I]
-                                       : 1.0f;
-        sum += factor * b.dz[row * width + j];
+        float factor = i < s.I       ? static_cast<float>(x[row * s.I + i])
+                       : i < weights ? b.before[row * s.U + i - s.I]
+                                     : 1.0f;
+        sum += factor * b.dz[row * columns + column];
       }
       total += sum;
     }
     if (i < s.I)
-      put(&dkernel[e], total, accumulate >> CO_LSTM_BACKWARD_dkernel & 1);
-    else if (i < s.I + s.U)
-      put(&drecurrent[e - static_cast<int64_t>(s.I) * width], total,
-          accumulate >> CO_LSTM_BACKWARD_drecurrent & 1);
+      put(&dkernel[e], total, accumulate >> CO_RECURRENT_BACKWARD_dkernel & 1);
+    else if (i < weights)
+      put(&drecurrent[e - static_cast<int64_t>(s.I) * s.width], total,
+          accumulate >> CO_RECURRENT_BACKWARD_drecurrent & 1);
     else
-      put(&dbias[j], total, accumulate >> CO_LSTM_BACKWARD_dbias & 1);
+      put(&dbias[e - static_cast<int64_t>(weights) * s.width], total,
+          accumulate >> CO_RECURRENT_BACKWARD_dbias & 1);
   }
 }
 
-static unsigned row_blocks(const Lstm &s) {
+static unsigned row_blocks(const Recurrent &s) {
   return static_cast<unsigned>(s.N < most_blocks ? s.N : most_blocks);
 }
 
-template <typename T> static cudaError_t launch_lstm(const co_cuda_call *call) {
-  Lstm s = lstm_of(call->desc);
+template <typename T> static cudaError_t launch_recurrent(const co_cuda_call *call) {
+  Recurrent s = recurrent_of(call->desc);
   void *const *in = call->in, *const *out = call->out;
-  CO_LAUNCH(lstm<T>, row_blocks(s), block_threads, 0, call->stream,
-            static_cast<T *>(out[CO_LSTM_last]), static_cast<T *>(out[CO_LSTM_y]),
-            static_cast<float *>(out[CO_LSTM_gates]), static_cast<float *>(out[CO_LSTM_cells]),
-            static_cast<float *>(call->workspace), static_cast<const T *>(in[CO_LSTM_x]),
-            static_cast<const int32_t *>(in[CO_LSTM_lengths]),
-            static_cast<const float *>(in[CO_LSTM_kernel]),
-            static_cast<const float *>(in[CO_LSTM_recurrent]),
-            static_cast<const float *>(in[CO_LSTM_bias]), s);
+  CO_LAUNCH(recurrent_forward<T>, row_blocks(s), block_threads, 0, call->stream,
+            static_cast<T *>(out[CO_RECURRENT_last]), static_cast<T *>(out[CO_RECURRENT_y]),
+            static_cast<float *>(out[CO_RECURRENT_saved]), static_cast<float *>(call->workspace),
+            static_cast<int64_t>(row_scratch(s)), static_cast<const T *>(in[CO_RECURRENT_x]),
+            static_cast<const int32_t *>(in[CO_RECURRENT_lengths]),
+            static_cast<const float *>(in[CO_RECURRENT_kernel]),
+            static_cast<const float *>(in[CO_RECURRENT_recurrent]),
+            static_cast<const float *>(in[CO_RECURRENT_bias]), s);
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_lstm_backward(const co_cuda_call *call) {
-  Lstm s = lstm_of(call->desc);
+template <typename T> static cudaError_t launch_recurrent_backward(const co_cuda_call *call) {
+  Recurrent s = recurrent_of(call->desc);
   void *const *in = call->in, *const *out = call->out;
-  float *dz = static_cast<float *>(call->workspace), *before = dz + s.N * s.T * 4 * s.U;
-  LstmBackward b = {static_cast<const int32_t *>(in[CO_LSTM_BACKWARD_lengths]),
-                    static_cast<const float *>(in[CO_LSTM_BACKWARD_kernel]),
-                    static_cast<const float *>(in[CO_LSTM_BACKWARD_recurrent]),
-                    static_cast<const float *>(in[CO_LSTM_BACKWARD_gates]),
-                    static_cast<const float *>(in[CO_LSTM_BACKWARD_cells]),
-                    dz,
-                    before,
-                    before + s.N * s.T * s.U};
-  CO_LAUNCH(lstm_events<T>, row_blocks(s), block_threads, 0, call->stream,
-            static_cast<T *>(out[CO_LSTM_BACKWARD_dx]),
-            static_cast<const T *>(in[CO_LSTM_BACKWARD_dlast]),
-            static_cast<const T *>(in[CO_LSTM_BACKWARD_dy]), b, s,
-            co_cuda_accumulates(call->desc, CO_LSTM_BACKWARD_dx));
+  float *dz = static_cast<float *>(call->workspace), *before = dz + s.N * s.T * s.groups * s.U;
+  RecurrentBackward b = {static_cast<const int32_t *>(in[CO_RECURRENT_BACKWARD_lengths]),
+                         static_cast<const float *>(in[CO_RECURRENT_BACKWARD_kernel]),
+                         static_cast<const float *>(in[CO_RECURRENT_BACKWARD_recurrent]),
+                         static_cast<const float *>(in[CO_RECURRENT_BACKWARD_saved]),
+                         dz,
+                         before,
+                         before + s.N * s.T * s.U};
+  CO_LAUNCH(recurrent_events<T>, row_blocks(s), block_threads, 0, call->stream,
+            static_cast<T *>(out[CO_RECURRENT_BACKWARD_dx]),
+            static_cast<const T *>(in[CO_RECURRENT_BACKWARD_dlast]),
+            static_cast<const T *>(in[CO_RECURRENT_BACKWARD_dy]), b, s,
+            co_cuda_accumulates(call->desc, CO_RECURRENT_BACKWARD_dx));
   cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) return error;
-  CO_LAUNCH(lstm_gradients<T>, blocks_for(static_cast<int64_t>(s.I + s.U + 1) * 4 * s.U),
-            block_threads, 0, call->stream, static_cast<float *>(out[CO_LSTM_BACKWARD_dkernel]),
-            static_cast<float *>(out[CO_LSTM_BACKWARD_drecurrent]),
-            static_cast<float *>(out[CO_LSTM_BACKWARD_dbias]),
-            static_cast<const T *>(in[CO_LSTM_BACKWARD_x]), b, s, call->desc->accumulate);
+  CO_LAUNCH(recurrent_gradients<T>, blocks_for(static_cast<int64_t>(s.I + s.U + 2) * s.width),
+            block_threads, 0, call->stream,
+            static_cast<float *>(out[CO_RECURRENT_BACKWARD_dkernel]),
+            static_cast<float *>(out[CO_RECURRENT_BACKWARD_drecurrent]),
+            static_cast<float *>(out[CO_RECURRENT_BACKWARD_dbias]),
+            static_cast<const T *>(in[CO_RECURRENT_BACKWARD_x]), b, s, call->desc->accumulate);
   return cudaGetLastError();
 }
 
 } // namespace co
 
-extern "C" size_t co_cuda_lstm_scratch(const co_op_desc *desc) {
-  co::Lstm s = co::lstm_of(desc);
-  return static_cast<size_t>(s.N) * 6 * static_cast<size_t>(s.U) * sizeof(float);
+extern "C" size_t co_cuda_recurrent_scratch(const co_op_desc *desc) {
+  co::Recurrent s = co::recurrent_of(desc);
+  return static_cast<size_t>(s.N) * co::row_scratch(s) * sizeof(float);
 }
 
-extern "C" size_t co_cuda_lstm_backward_scratch(const co_op_desc *desc) {
-  co::Lstm s = co::lstm_of(desc);
-  return static_cast<size_t>(s.N) * (static_cast<size_t>(s.T) * 5 + 2) * static_cast<size_t>(s.U) *
-         sizeof(float);
+extern "C" size_t co_cuda_recurrent_backward_scratch(const co_op_desc *desc) {
+  co::Recurrent s = co::recurrent_of(desc);
+  size_t of_event = static_cast<size_t>(s.groups + 1), of_row = static_cast<size_t>(s.T) * of_event;
+  return static_cast<size_t>(s.N) * (of_row + 2) * static_cast<size_t>(s.U) * sizeof(float);
 }
 
-extern "C" int co_cuda_lstm_backward_launches(const co_op_desc *desc) {
+extern "C" int co_cuda_recurrent_backward_launches(const co_op_desc *desc) {
   (void)desc;
   return 2;
 }
 
-extern "C" cudaError_t co_cuda_lstm(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[CO_LSTM_x]) ? co::launch_lstm<co::bf16>(call)
-                                                : co::launch_lstm<float>(call);
+extern "C" cudaError_t co_cuda_recurrent(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[CO_RECURRENT_x]) ? co::launch_recurrent<co::bf16>(call)
+                                                     : co::launch_recurrent<float>(call);
 }
 
-extern "C" cudaError_t co_cuda_lstm_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[CO_LSTM_BACKWARD_x]) ? co::launch_lstm_backward<co::bf16>(call)
-                                                         : co::launch_lstm_backward<float>(call);
+extern "C" cudaError_t co_cuda_recurrent_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[CO_RECURRENT_BACKWARD_x])
+             ? co::launch_recurrent_backward<co::bf16>(call)
+             : co::launch_recurrent_backward<float>(call);
 }

@@ -33,6 +33,11 @@ expect 0 import -O d.h5 "${log[@]}" --amount 'Quantity*Price' --where 'Quantity 
   --cutoff 2011-06-01 --label-window 30d --label repurchase --seed 3
 grep -q 'up to date' out || fail "an equal import is not up to date"
 expect 0 train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir l --seed 3 --set trainer.max_epochs=2
+expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir g --seed 3 --set trainer.max_epochs=1 \
+  --set event_encoder.layers=2 --set event_encoder.bidirectional=true
+expect 0 evaluate -m g --dataset d.h5 --split test
+expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir s --seed 3 --set trainer.max_epochs=1 \
+  --set event_encoder.layers=3 --set event_encoder.cell_type=rnn --set event_encoder.dropout=0
 expect 0 evaluate -m l --dataset d.h5 --split test --json
 json ok=true split=test
 grep -q '"roc_auc":' out || fail "no roc_auc"
@@ -64,6 +69,16 @@ done
 expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
 [ "$(head -1 n.csv)" = Customer,next_item_1,next_item_1_score,next_item_2,next_item_2_score ] ||
   fail "columns of the likeliest: $(head -1 n.csv)"
+
+# Of a customer who had all six items none is left to discover; of others none that they had.
+expect 0 predict -m n --dataset n.h5 --split test --top-k 1 --exclude-seen -O unseen.csv
+awk -F, 'NR == FNR { if (FNR > 1) seen[$1, $3] = ++had[$1, $3]; next }
+  FNR > 1 && $3 > 0 && had[$1, $2] > 1 { print "had before: " $0; bad = 1 } END { exit bad }' log.csv unseen.csv ||
+  fail "--exclude-seen tells what was seen"
+expect 0 evaluate -m n --dataset n.h5 --split test --exclude-seen --json
+grep -q '"ndcg@10":0[.,]' out || fail "targets that were seen still count: $(cat out)"
+refused 2 'models that choose the next' -- evaluate -m l --dataset d.h5 --exclude-seen
+refused 2 'models that choose the next' -- predict -m l --dataset d.h5 --exclude-seen -O x.csv
 
 # A network that knows little yet is mixed with the chain that the items really follow.
 expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir blend --seed 3 \

@@ -103,8 +103,27 @@ head -1 all.jsonl >out
 json customer=C-0 "bought_rank=$(awk -F, 'NR == 2 { print $4 }' chosen.csv)"
 expect 0 "${score[@]}" -O - --format jsonl
 same <(sed 's/.*"customer":"\([^"]*\)".*/\1/' out) <(tail -n +2 all.csv | cut -d, -f1) 'keys of JSON lines'
+expect 0 "${score[@]}" -O all.h5 --columns key,score,label,rank
+python=/usr/bin/python3 # Debian's, which has its h5py
+if $python -c 'import h5py' 2>/dev/null; then
+  $python -c 'import h5py
+with h5py.File("all.h5") as f:
+    assert f.attrs["format"] == "cohort-scores" and f.attrs["version"] == 1
+    names = list(f.attrs["columns"])
+    columns = [f[name].asstr()[:] if f[name].dtype.kind == "O" else f[name][:] for name in names]
+    assert [c.dtype.str for c in columns[1::2]] == ["<f4", "<i8"]
+    print(",".join(names))
+    for row in zip(*columns): print(",".join("%.9g" % v if v.__class__.__name__ == "float32" else str(v) for v in row))' >state
+  same state <(awk -F, -v OFS=, '{ print $2, NR == 1 ? "bought_score" : $1, $3, $4 }' chosen.csv) 'HDF5'
+  expect 0 predict -m run --dataset t.csv -O all.h5 --columns key,score,label,rank --resume
+  grep -q 'nothing to do' out || fail 'an HDF5 file that is complete'
+else
+  echo 'NOT RUN: HDF5: there is no h5py'
+fi
+refused 2 'no name of a dataset' -- "${score[@]}" -O x.h5 --columns score=a/b
+refused 2 'as a stream' -- "${score[@]}" -O - --format h5
 refused 2 'not written as parquet' -- "${score[@]}" -O x.parquet
-refused 2 'csv, tsv and jsonl' -- "${score[@]}" -O x.csv --format xml
+refused 2 'csv, tsv, jsonl and h5' -- "${score[@]}" -O x.csv --format xml
 refused 2 'is for a database' -- "${score[@]}" -O x.csv --table t
 refused 2 'sqlite:x.db --table' -- "${score[@]}" -O x.db 2>/dev/null
 

@@ -225,6 +225,10 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
       attr->function = (co_function)f;
       return true;
     }
+  static const char *const cells[] = {"lstm", "gru", "simple_rnn"}; // as co_rnn_cell
+  for (int c = 0; c < 3; c++)
+    if (is(key, length, cells[c])) return attr->cell = (co_rnn_cell)c, true;
+  if (is(key, length, "reverse")) return (attr->reverse = 1) == 1;
   if (is(key, length, "nesterov")) return (attr->nesterov = 1) == 1;
   if (is(key, length, "decoupled")) return (attr->decoupled = 1) == 1;
   if (!numeric) return false;

@@ -160,13 +160,14 @@ static void check_fact(const char *fact, const char *inputs, const char *outputs
   if (inputs) assert_true(!fact || list == outputs);
 }
 
-// "y=a" and "w*y": both sides are operands; of a type, the left.
+// "y=a", "w*y" and "q@k": both sides are operands; of a type, the left.
 static void check_pairs(const char *fact, char mark, const co_op_info *info) {
   for (int i = 0; fact && i < co_operand_count(fact); i++) {
     const char *name;
     size_t length;
     assert_true(co_operand_get(fact, i, &name, &length, NULL));
     const char *at = memchr(name, mark, length);
+    if (!at && mark == '*') at = memchr(name, '@', length);
     size_t left = at ? (size_t)(at - name) : length;
     assert_true(known(info->inputs, name, left) || known(info->outputs, name, left));
     if (mark == '*' && !at) continue;
@@ -345,7 +346,7 @@ static void test_infer(void **state) {
   events.in[2].dtype = CO_I64;
   assert_int_equal(co_op_infer(&events), CO_ERR_CONFIG);
 
-  co_op_desc lstm = {.op = CO_OP_LSTM, .has_in = 31};
+  co_op_desc lstm = {.op = CO_OP_RECURRENT, .has_in = 31};
   lstm.in[0] = f32(of_events);
   lstm.in[1] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
   lstm.in[2] = f32(co_shape_make(2, (int64_t)6, (int64_t)20));
@@ -353,23 +354,39 @@ static void test_infer(void **state) {
   lstm.in[4] = f32(co_shape_make(1, (int64_t)20));
   assert_int_equal(co_op_infer(&lstm), CO_OK);
   const co_shape last = co_shape_make(2, CO_DIM_N, (int64_t)5);
-  const co_shape gates = co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)20);
-  assert_true(co_shape_equal(&lstm.out[CO_LSTM_last].shape, &last));
-  assert_true(co_shape_equal(&lstm.out[CO_LSTM_gates].shape, &gates));
+  const co_shape saved = co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)25);
+  assert_true(co_shape_equal(&lstm.out[CO_RECURRENT_last].shape, &last));
+  assert_true(co_shape_equal(&lstm.out[CO_RECURRENT_saved].shape, &saved));
   assert_int_equal(lstm.has_out, 1);
+  co_op_desc of_weights = {.op = CO_OP_RECURRENT_BACKWARD, .has_in = 31, .has_out = 14};
+  of_weights.in[0] = f32(co_shape_make(3, (int64_t)2, (int64_t)3, (int64_t)6));
+  of_weights.in[2] = lstm.in[2];
+  of_weights.in[3] = lstm.in[3];
+  assert_int_equal(co_op_flops(&of_weights), 2 * 6 * (6 + 2 * 5) * 20); // of the weights, of h
+  of_weights.has_out |= 1;
+  of_weights.out[0] = of_weights.in[0];
+  assert_int_equal(co_op_flops(&of_weights), 2 * 6 * 2 * (6 + 5) * 20);
+
+  co_op_desc gru = lstm;
+  gru.attr.cell = CO_CELL_GRU;
+  assert_int_equal(co_op_infer(&gru), CO_ERR_CONFIG);
+  gru.in[2] = f32(co_shape_make(2, (int64_t)6, (int64_t)15));
+  gru.in[3] = f32(co_shape_make(2, (int64_t)5, (int64_t)15));
+  gru.in[4] = f32(co_shape_make(2, (int64_t)2, (int64_t)15));
+  assert_int_equal(co_op_infer(&gru), CO_OK);
   lstm.in[1].dtype = CO_I64;
   assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
   lstm.in[1].dtype = CO_I32;
   lstm.in[2].shape.dim[1] = 15;
   assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
   lstm.in[2].shape.dim[1] = 20;
-  lstm.in[3].shape.dim[0] = CO_LSTM_UNITS + 1;
+  lstm.in[3].shape.dim[0] = CO_RECURRENT_UNITS + 1;
   assert_int_equal(co_op_infer(&lstm), CO_ERR_CONFIG);
 
   co_op_desc attention = {.op = CO_OP_ATTENTION, .has_in = 15, .attr.heads = 3};
   for (int i = 0; i < 3; i++)
     attention.in[i] = f32(of_events);
-  attention.in[CO_ATTENTION_lengths] = lstm.in[CO_LSTM_lengths];
+  attention.in[CO_ATTENTION_lengths] = lstm.in[CO_RECURRENT_lengths];
   assert_int_equal(co_op_infer(&attention), CO_OK);
   const co_shape logsum = co_shape_make(3, CO_DIM_N, (int64_t)3, CO_DIM_T(2));
   assert_true(co_shape_equal(&attention.out[CO_ATTENTION_y].shape, &of_events));
@@ -381,9 +398,19 @@ static void test_infer(void **state) {
   attention.in[CO_ATTENTION_bias] = f32(co_shape_make(2, (int64_t)3, (int64_t)7));
   assert_int_equal(co_op_infer(&attention), CO_ERR_CONFIG);
 
+  co_op_desc heads = {.op = CO_OP_ATTENTION, .has_in = 15, .attr.heads = 2};
+  for (int i = 0; i < 3; i++)
+    heads.in[i] = f32(co_shape_make(3, (int64_t)2, (int64_t)5, (int64_t)4));
+  heads.in[CO_ATTENTION_lengths] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)2)};
+  assert_int_equal(co_op_infer(&heads), CO_OK);
+  assert_int_equal(co_op_flops(&heads), 2 * 2 * (2 * 5 * 5 * 4)); // scores, and what they weigh
+  heads.attr.causal = 1;
+  assert_int_equal(co_op_flops(&heads), 2 * 2 * (2 * 15 * 4));
+
   co_op_desc events_pool = {.op = CO_OP_POOL_EVENTS, .has_in = 3};
   events_pool.in[0] = f32(of_events);
-  events_pool.in[1] = lstm.in[CO_LSTM_lengths];
+  events_pool.in[1] = lstm.in[CO_RECURRENT_lengths];
   assert_int_equal(co_op_infer(&events_pool), CO_OK);
   const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
   assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));

@@ -887,12 +887,13 @@ static void test_gather_events(void **state) {
 // of one and of none. What lies beyond a row's length is not read.
 static void test_lstm(void **state) {
   (void)state;
-  co_op_desc desc = {.op = CO_OP_LSTM, .has_out = 2};
-  operand(&desc, true, CO_LSTM_x, CO_F64, co_shape_make(3, (int64_t)3, (int64_t)2, (int64_t)1));
-  operand(&desc, true, CO_LSTM_lengths, CO_I32, vector(3));
-  operand(&desc, true, CO_LSTM_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
-  operand(&desc, true, CO_LSTM_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
-  operand(&desc, true, CO_LSTM_bias, CO_F64, vector(4));
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .has_out = 2};
+  operand(&desc, true, CO_RECURRENT_x, CO_F64,
+          co_shape_make(3, (int64_t)3, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_lengths, CO_I32, vector(3));
+  operand(&desc, true, CO_RECURRENT_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
+  operand(&desc, true, CO_RECURRENT_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
+  operand(&desc, true, CO_RECURRENT_bias, CO_F64, vector(4));
   double x[6] = {1, -1, 1, (double)NAN, (double)NAN, (double)NAN};
   double kernel[4] = {0, 0, 1, 0}, recurrent[4] = {0, 0, 0, 0}, bias[4] = {0, 0, 0, 0};
   double last[3], y[6];
@@ -914,6 +915,54 @@ static void test_lstm(void **state) {
   bias[1] = -1000; // forgets
   run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
   near_to(y[1], tanh(tanh(-1 + 2 * tanh(tanh(1)))));
+}
+
+// One unit of GRU: z keeps the state, r lets it into what is new, whose own bias stands behind r.
+// Gone through backwards, the second event comes first.
+static void test_gru(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .has_out = 2, .attr.cell = CO_CELL_GRU};
+  operand(&desc, true, CO_RECURRENT_x, CO_F64,
+          co_shape_make(3, (int64_t)2, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_lengths, CO_I32, vector(2));
+  operand(&desc, true, CO_RECURRENT_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, CO_RECURRENT_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, CO_RECURRENT_bias, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)3));
+  double x[4] = {1, -1, 2, (double)NAN}, kernel[3] = {0, 0, 1}, recurrent[3] = {0, 0, 4};
+  double bias[6] = {0, 0, 0, 0, 0, 3}, last[2], y[4];
+  int32_t lengths[2] = {2, 1};
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  const double first = 0.5 * tanh(1 + 0.5 * 3);
+  const double second = 0.5 * first + 0.5 * tanh(-1 + 0.5 * (4 * first + 3));
+  const double want[4] = {first, second, 0.5 * tanh(2 + 0.5 * 3), 0};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], want[i]);
+  near_to(last[0], second);
+  near_to(last[1], want[2]);
+  bias[3] = -1000; // z: nothing is kept
+  bias[4] = 1000;  // r: all of the state comes in
+  desc.attr.reverse = 1;
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[1], tanh(-1 + 3));
+  near_to(y[0], tanh(1 + 4 * y[1] + 3));
+  near_to(last[0], y[0]);
+}
+
+static void test_simple_rnn(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .has_out = 2, .attr.cell = CO_CELL_SIMPLE_RNN};
+  operand(&desc, true, CO_RECURRENT_x, CO_F64,
+          co_shape_make(3, (int64_t)1, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_lengths, CO_I32, vector(1));
+  operand(&desc, true, CO_RECURRENT_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_bias, CO_F64, vector(1));
+  double x[2] = {1, -2}, kernel[1] = {3}, recurrent[1] = {5}, bias[1] = {0.5}, last[1], y[2];
+  int32_t lengths[1] = {2};
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[0], tanh(3.5));
+  near_to(y[1], tanh(-5.5 + 5 * tanh(3.5)));
+  near_to(last[0], y[1]);
 }
 
 // Scores 0 and ln 3 by the keys, or by the bias; the second row's only event sees itself alone.
@@ -1026,6 +1075,8 @@ int main(void) {
       cmocka_unit_test(test_periodic),
       cmocka_unit_test(test_gather_events),
       cmocka_unit_test(test_lstm),
+      cmocka_unit_test(test_gru),
+      cmocka_unit_test(test_simple_rnn),
       cmocka_unit_test(test_attention),
       cmocka_unit_test(test_pool_events),
       cmocka_unit_test(test_dropout),

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recurrent layers and attention must compute what PyTorch does (scripts/gen_sequences): the reference
+// in double to its rounding, the CPU's loops to that of float.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/core/h5.h"
+#include "kernels/backend.h"
+
+#define OK(expression) assert_int_equal(expression, CO_OK)
+#define FIXTURE COHORT_TEST_SOURCE_DIR "/tests/golden/sequences.h5"
+enum { N = 5, T = 7, I = 3, U = 4, HEADS = 2, WIDTH = 6, MOST = N * T * 5 * U };
+
+typedef struct fixture {
+  co_context *ctx;
+  co_h5 *file;
+  co_backend *backend;
+  co_dtype real;
+  double tolerance;
+  int32_t lengths[N];
+  const char *group;
+} fixture;
+
+static void open_fixture(fixture *f, co_dtype real) {
+  OK(co_context_create(&f->ctx, NULL));
+  OK(co_h5_open(&f->file, f->ctx, FIXTURE, CO_ERR_DATA));
+  OK(co_h5_read(f->file, "lengths", CO_I32, NULL, f->lengths));
+  const co_backend_options options = {.threads = 2};
+  f->real = real;
+  f->tolerance = real == CO_F64 ? 1e-13 : 1e-5;
+  OK((real == CO_F64 ? co_ref_backend_open : co_cpu_backend_open)(&f->backend, f->ctx, &options));
+}
+
+static void close_fixture(fixture *f) {
+  f->backend->api->free(f->backend);
+  co_h5_abandon(f->file);
+  co_context_free(f->ctx);
+}
+
+static double *get(const fixture *f, const char *name, double *out) {
+  char path[64];
+  (void)snprintf(path, sizeof path, "%s/%s", f->group, name);
+  OK(co_h5_read(f->file, path, CO_F64, NULL, out));
+  return out;
+}
+
+static void compare(const fixture *f, const char *name, const double *mine, int64_t count) {
+  double theirs[MOST];
+  (void)get(f, name, theirs);
+  for (int64_t i = 0; i < count; i++)
+    if (!(fabs(mine[i] - theirs[i]) <= f->tolerance * (1 + fabs(theirs[i]))))
+      fail_msg("%s/%s[%lld]: %.17g instead of %.17g", f->group, name, (long long)i, mine[i],
+               theirs[i]);
+}
+
+static void add(const fixture *f, co_op_desc *desc, bool input, int i, co_shape shape) {
+  *(input ? &desc->has_in : &desc->has_out) |= 1u << i;
+  (input ? desc->in : desc->out)[i] = (co_tensor_desc){.dtype = f->real, .shape = shape};
+}
+
+// A device's copy of doubles, or room for a result where there are none.
+static void place(const fixture *f, const co_tensor_desc *desc, const void *values, void **out) {
+  const size_t bytes = co_tensor_bytes(desc);
+  OK(f->backend->api->buffer_create(f->backend, bytes, out));
+  if (values && desc->dtype != CO_F32) memcpy(*out, values, bytes);
+  for (int64_t i = 0; values && desc->dtype == CO_F32 && i < co_shape_count(&desc->shape); i++)
+    ((float *)*out)[i] = (float)((const double *)values)[i];
+}
+
+static void run(const fixture *f, co_op_desc *desc, const void *const *in, double *const *out) {
+  const co_backend_api *api = f->backend->api;
+  co_op_choice choice;
+  co_prepared *prepared;
+  void *operands[CO_OP_MAX_OPERANDS] = {0}, *results[CO_OP_MAX_OPERANDS] = {0}, *workspace;
+  OK(api->query(f->backend, desc, &choice));
+  OK(api->prepare(f->backend, desc, &prepared));
+  OK(api->buffer_create(f->backend, choice.workspace + 1, &workspace));
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    if (desc->has_in >> i & 1) place(f, &desc->in[i], in[i], &operands[i]);
+    if (desc->has_out >> i & 1) place(f, &desc->out[i], NULL, &results[i]);
+  }
+  OK(api->run(f->backend, prepared, operands, results, workspace));
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    for (int64_t k = 0; results[i] && k < co_shape_count(&desc->out[i].shape); k++)
+      out[i][k] = f->real == CO_F32 ? (double)((float *)results[i])[k] : ((double *)results[i])[k];
+    if (operands[i]) api->buffer_free(f->backend, operands[i]);
+    if (results[i]) api->buffer_free(f->backend, results[i]);
+  }
+  api->release(f->backend, prepared);
+  api->buffer_free(f->backend, workspace);
+}
+
+// ---- recurrent layers --------------------------------------------------------------------------
+
+static void check_cell(fixture *f, co_rnn_cell cell, bool reverse) {
+  const int64_t width = co_rnn_gates(cell) * U;
+  double x[MOST], kernel[MOST], recurrent[MOST], biases[MOST], last[MOST], y[MOST], saved[MOST];
+  double dlast[MOST], dy[MOST], dx[MOST], dkernel[MOST], drecurrent[MOST], dbias[MOST];
+  (void)get(f, "biases", biases);
+  // PyTorch has two biases; only GRU's matter both.
+  for (int64_t j = 0; cell != CO_CELL_GRU && j < width; j++)
+    biases[j] += biases[width + j];
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .attr = {.cell = cell, .reverse = reverse}};
+  add(f, &desc, true, CO_RECURRENT_x, co_shape_make(3, (int64_t)N, (int64_t)T, (int64_t)I));
+  add(f, &desc, true, CO_RECURRENT_lengths, co_shape_make(1, (int64_t)N));
+  desc.in[CO_RECURRENT_lengths].dtype = CO_I32;
+  add(f, &desc, true, CO_RECURRENT_kernel, co_shape_make(2, (int64_t)I, width));
+  add(f, &desc, true, CO_RECURRENT_recurrent, co_shape_make(2, (int64_t)U, width));
+  add(f, &desc, true, CO_RECURRENT_bias, co_shape_make(1, width));
+  if (cell == CO_CELL_GRU) desc.in[CO_RECURRENT_bias].shape = co_shape_make(2, (int64_t)2, width);
+  OK(co_op_infer(&desc));
+  desc.has_out = 7;
+  run(f, &desc,
+      (const void *[CO_OP_MAX_OPERANDS]){get(f, "x", x), f->lengths, get(f, "kernel", kernel),
+                                         get(f, "recurrent", recurrent), biases},
+      (double *[CO_OP_MAX_OPERANDS]){last, y, saved});
+  compare(f, "last", last, N * U);
+  compare(f, "y", y, N * T * U);
+
+  co_op_desc back = {.op = CO_OP_RECURRENT_BACKWARD, .attr = desc.attr, .has_in = 127};
+  back.has_out = 15;
+  for (int i = 0; i < 4; i++)
+    back.in[i] = desc.in[i];
+  back.in[CO_RECURRENT_BACKWARD_saved] = desc.out[CO_RECURRENT_saved];
+  back.in[CO_RECURRENT_BACKWARD_dlast] = desc.out[CO_RECURRENT_last];
+  back.in[CO_RECURRENT_BACKWARD_dy] = desc.out[CO_RECURRENT_y];
+  back.out[CO_RECURRENT_BACKWARD_dx] = desc.in[CO_RECURRENT_x];
+  back.out[CO_RECURRENT_BACKWARD_dkernel] = desc.in[CO_RECURRENT_kernel];
+  back.out[CO_RECURRENT_BACKWARD_drecurrent] = desc.in[CO_RECURRENT_recurrent];
+  back.out[CO_RECURRENT_BACKWARD_dbias] = desc.in[CO_RECURRENT_bias];
+  run(f, &back,
+      (const void *[CO_OP_MAX_OPERANDS]){x, f->lengths, kernel, recurrent, saved,
+                                         get(f, "dlast", dlast), get(f, "dy", dy)},
+      (double *[CO_OP_MAX_OPERANDS]){dx, dkernel, drecurrent, dbias});
+  compare(f, "dx", dx, N * T * I);
+  compare(f, "dkernel", dkernel, I * width);
+  compare(f, "drecurrent", drecurrent, U * width);
+  compare(f, "dbiases", dbias, (cell == CO_CELL_GRU ? 2 : 1) * width);
+}
+
+static void recurrent_layers_are_those_of_pytorch(void **unused) {
+  (void)unused;
+  static const char *const groups[3][2] = {
+      {"lstm", "lstm_reverse"}, {"gru", "gru_reverse"}, {"simple_rnn", "simple_rnn_reverse"}};
+  for (int single = 0; single < 2; single++) {
+    fixture f;
+    open_fixture(&f, single ? CO_F32 : CO_F64);
+    for (int cell = 0; cell < 3; cell++)
+      for (int way = 0; way < 2; way++) {
+        f.group = groups[cell][way];
+        check_cell(&f, (co_rnn_cell)cell, way == 1);
+      }
+    close_fixture(&f);
+  }
+}
+
+// ---- attention ---------------------------------------------------------------------------------
+
+static void check_attention(fixture *f, bool causal) {
+  const co_shape events = co_shape_make(3, (int64_t)N, (int64_t)T, (int64_t)WIDTH);
+  double q[MOST], k[MOST], v[MOST], y[MOST], logsum[MOST], dy[MOST], d[3][MOST];
+  co_op_desc desc = {.op = CO_OP_ATTENTION, .attr = {.heads = HEADS, .causal = causal}};
+  for (int i = 0; i < 3; i++)
+    add(f, &desc, true, i, events);
+  add(f, &desc, true, CO_ATTENTION_lengths, co_shape_make(1, (int64_t)N));
+  desc.in[CO_ATTENTION_lengths].dtype = CO_I32;
+  OK(co_op_infer(&desc));
+  desc.has_out = 3;
+  run(f, &desc,
+      (const void *[CO_OP_MAX_OPERANDS]){get(f, "q", q), get(f, "k", k), get(f, "v", v),
+                                         f->lengths},
+      (double *[CO_OP_MAX_OPERANDS]){y, logsum});
+  compare(f, "y", y, N * T * WIDTH);
+
+  co_op_desc back = {.op = CO_OP_ATTENTION_BACKWARD, .attr = desc.attr};
+  for (int i = 0; i < 3; i++) {
+    add(f, &back, true, i, events);
+    add(f, &back, false, i, events);
+  }
+  add(f, &back, true, CO_ATTENTION_BACKWARD_lengths, desc.in[CO_ATTENTION_lengths].shape);
+  back.in[CO_ATTENTION_BACKWARD_lengths].dtype = CO_I32;
+  add(f, &back, true, CO_ATTENTION_BACKWARD_y, events);
+  add(f, &back, true, CO_ATTENTION_BACKWARD_logsum, desc.out[CO_ATTENTION_logsum].shape);
+  add(f, &back, true, CO_ATTENTION_BACKWARD_dy, events);
+  const void *in[CO_OP_MAX_OPERANDS] = {q, k, v, f->lengths};
+  in[CO_ATTENTION_BACKWARD_y] = y;
+  in[CO_ATTENTION_BACKWARD_logsum] = logsum;
+  in[CO_ATTENTION_BACKWARD_dy] = get(f, "dy", dy);
+  run(f, &back, in, (double *[CO_OP_MAX_OPERANDS]){d[0], d[1], d[2]});
+  compare(f, "dq", d[0], N * T * WIDTH);
+  compare(f, "dk", d[1], N * T * WIDTH);
+  compare(f, "dv", d[2], N * T * WIDTH);
+}
+
+static void attention_is_that_of_pytorch(void **unused) {
+  (void)unused;
+  for (int single = 0; single < 2; single++) {
+    fixture f;
+    open_fixture(&f, single ? CO_F32 : CO_F64);
+    f.group = "attention";
+    check_attention(&f, false);
+    f.group = "attention_causal";
+    check_attention(&f, true);
+    close_fixture(&f);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(recurrent_layers_are_those_of_pytorch),
+      cmocka_unit_test(attention_is_that_of_pytorch),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
