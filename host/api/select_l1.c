@@ -107,7 +107,7 @@ static co_status judge_output(judging *j, int64_t output) {
                       has_rows(&j->training, output) ? "validation" : "training", feature->name);
   if (feature->column->type != CO_COLUMN_CATEGORY)
     return judge(j, output, j->training.target[output], j->validation.target[output],
-                 feature->name);
+                 co_arena_strdup(j->arena, feature->name)); // it outlives the model
   for (int64_t k = 0; k < feature->column->category_count; k++) {
     mark_class(&j->training, output, k, j->class_[0]);
     mark_class(&j->validation, output, k, j->class_[1]);

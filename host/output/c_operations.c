@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/core/c_text.h"
+#include "host/output/scorer/sources.h"
 
 typedef struct call {
   co_c_program *program;
@@ -18,6 +19,28 @@ co_status co_c_need(co_c_program *p, const char *part) {
   CO_RETURN_IF_FAILED(co_grow(p->exported->ctx, (void **)&p->parts, &p->part_capacity,
                               p->part_count, sizeof *p->parts));
   p->parts[p->part_count++] = part;
+  return CO_OK;
+}
+
+co_status co_c_part(co_text *out, const char *name) {
+  static const char mark[] = "// scorer: ", end[] = "// scorer: end\n";
+  bool found = false;
+  size_t length = strlen(name);
+  for (int i = 0; co_scorer_sources[i]; i++)
+    for (const char *at = co_scorer_sources[i]; (at = strstr(at, mark));) {
+      const char *own = at + strlen(mark), *line = strchr(own, '\n') + 1, *stop = strstr(line, end);
+      at = line;
+      if ((size_t)(line - own) != length + 1 || memcmp(own, name, length) != 0) continue;
+      co_text_printf(out, "\n");
+      co_text_append(out, line, (size_t)(stop - line));
+      found = true;
+    }
+  return found ? out->status : co_fail(CO_ERR_INTERNAL, "no part '%s'", name);
+}
+
+co_status co_c_parts(co_text *out, const char *const *names) {
+  for (; *names; names++)
+    CO_RETURN_IF_FAILED(co_c_part(out, *names));
   return CO_OK;
 }
 

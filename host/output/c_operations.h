@@ -16,6 +16,9 @@ typedef struct co_c_program {
 
 // Names a part of the sources that is needed; once, however often it is. NULL = no memory for its name.
 co_status co_c_need(co_c_program *program, const char *part);
+// All that stands between the marks of a name in the sources; of several names, to NULL.
+co_status co_c_part(co_text *out, const char *name);
+co_status co_c_parts(co_text *out, const char *const *names);
 // Prints the operation to the body. CO_ERR_MODEL where there is no such operation in C.
 co_status co_c_operation(co_c_program *program, const co_plan *plan, const co_plan_op *op);
 // "n12" of the network's plan, "s3" of the section's: what the memory is called that a value lies in.

@@ -7,7 +7,6 @@
 
 #include "host/core/c_text.h"
 #include "host/output/c_operations.h"
-#include "host/output/scorer/sources.h"
 #include "models/feature.h"
 
 typedef struct printing {
@@ -20,30 +19,6 @@ typedef struct printing {
   int64_t column_count;
   bool *declared; // per value of the section, then of the network
 } printing;
-
-// ---- the sources -------------------------------------------------------------------------------
-
-// All that stands between the marks of a name.
-static co_status print_part(co_text *out, const char *name, size_t length) {
-  static const char mark[] = "// scorer: ", end[] = "// scorer: end\n";
-  bool found = false;
-  for (int i = 0; co_scorer_sources[i]; i++)
-    for (const char *at = co_scorer_sources[i]; (at = strstr(at, mark));) {
-      const char *own = at + strlen(mark), *line = strchr(own, '\n') + 1, *stop = strstr(line, end);
-      at = line;
-      if ((size_t)(line - own) != length + 1 || memcmp(own, name, length) != 0) continue;
-      co_text_printf(out, "\n");
-      co_text_append(out, line, (size_t)(stop - line));
-      found = true;
-    }
-  return found ? out->status : co_fail(CO_ERR_INTERNAL, "no part '%.*s'", (int)length, name);
-}
-
-static co_status print_parts(co_text *out, const char *const *names) {
-  for (; *names; names++)
-    CO_RETURN_IF_FAILED(print_part(out, *names, strlen(*names)));
-  return CO_OK;
-}
 
 // ---- columns -----------------------------------------------------------------------------------
 
@@ -438,7 +413,7 @@ static co_status print_cells(printing *p) {
 
 static co_status print_outputs(printing *p) {
   const co_model *model = p->e->model;
-  CO_RETURN_IF_FAILED(print_part(p->out, "output type", strlen("output type")));
+  CO_RETURN_IF_FAILED(co_c_part(p->out, "output type"));
   for (int64_t i = 0; i < model->output_count; i++)
     if (output_letter(&model->outputs[i]) != 'n') print_names(p, i, &model->outputs[i]);
   co_text_printf(p->out, "static const output outputs[] = {\n");
@@ -446,7 +421,7 @@ static co_status print_outputs(printing *p) {
     print_output(p, i);
   co_text_printf(p->out, "};\nenum { OUTPUTS = %lld };\n", (long long)model->output_count);
   CO_RETURN_IF_FAILED(print_cells(p));
-  return print_part(p->out, "outputs", strlen("outputs"));
+  return co_c_part(p->out, "outputs");
 }
 
 // ---- golden rows -------------------------------------------------------------------------------
@@ -531,7 +506,7 @@ static co_status print_golden(printing *p) {
   const co_model *model = p->e->model;
   const co_model_golden *golden = &p->e->golden;
   int64_t rows = co_golden_rows(golden), width = 0, at = 0;
-  if (!rows) return print_part(p->out, "no golden", strlen("no golden"));
+  if (!rows) return co_c_part(p->out, "no golden");
   for (int64_t i = 0; i < model->output_count; i++)
     width += model->outputs[i].width;
   float *scores = co_arena_alloc(p->e->arena, (size_t)(rows * width) + 1, sizeof *scores);
@@ -550,7 +525,7 @@ static co_status print_golden(printing *p) {
                  (long long)rows, golden->rounding);
   co_c_floats(p->out, "golden_scores", scores, rows * width);
   CO_RETURN_IF_FAILED(is_image(p) ? print_golden_images(p, rows) : print_golden_table(p, rows));
-  return print_part(p->out, "golden", strlen("golden"));
+  return co_c_part(p->out, "golden");
 }
 
 // ---- the file ----------------------------------------------------------------------------------
@@ -605,7 +580,7 @@ static co_status print_head(printing *p) {
   for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
     if (strcmp(headers[i], "strings") != 0 || has_dates(p))
       co_text_printf(p->out, "#include <%s.h>\n", headers[i]);
-  return print_part(p->out, "basics", strlen("basics"));
+  return co_c_part(p->out, "basics");
 }
 
 // Names of columns where files have none, as in training.
@@ -624,8 +599,8 @@ static void print_header(printing *p) {
 static co_status print_table_head(printing *p) {
   static const char *const parts[] = {"cells", "date kinds", "columns", NULL};
   static const char *const without[] = {"cells", "columns", NULL};
-  CO_RETURN_IF_FAILED(print_parts(p->out, has_dates(p) ? parts : without));
-  if (has_dates(p)) CO_RETURN_IF_FAILED(print_part(p->out, "dates", strlen("dates")));
+  CO_RETURN_IF_FAILED(co_c_parts(p->out, has_dates(p) ? parts : without));
+  if (has_dates(p)) CO_RETURN_IF_FAILED(co_c_part(p->out, "dates"));
   co_text_printf(p->out, "\n#define DATES %d\n", has_dates(p));
   co_text_printf(p->out, "enum { COLUMNS = %lld, QUOTES = %d };\n", (long long)p->column_count,
                  !p->recipe->rows.no_quotes);
@@ -659,7 +634,7 @@ static co_status print_score(printing *p) {
   if (status == CO_OK && p->program.widest)
     co_text_printf(final, "\nstatic double sums[%lld];\n", (long long)p->program.widest);
   for (int64_t i = 0; status == CO_OK && i < p->program.part_count; i++)
-    status = print_part(final, p->program.parts[i], strlen(p->program.parts[i]));
+    status = co_c_part(final, p->program.parts[i]);
   co_text_append(final, p->derived.data ? p->derived.data : "", p->derived.length);
   co_text_printf(final, "\n");
   co_text_append(final, data.data ? data.data : "", data.length);
@@ -691,10 +666,10 @@ static co_status print_program(printing *p) {
     CO_RETURN_IF_FAILED(print_table_head(p));
   CO_RETURN_IF_FAILED(print_score(p));
   CO_RETURN_IF_FAILED(print_outputs(p));
-  CO_RETURN_IF_FAILED(print_parts(p->out, is_image(p) ? images : table));
+  CO_RETURN_IF_FAILED(co_c_parts(p->out, is_image(p) ? images : table));
   CO_RETURN_IF_FAILED(print_golden(p));
   print_help(p);
-  return print_part(p->out, "main", strlen("main"));
+  return co_c_part(p->out, "main");
 }
 
 co_status co_export_c(co_text *out, co_exported *exported, const co_recipe *recipe) {

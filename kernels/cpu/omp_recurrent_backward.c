@@ -47,10 +47,10 @@ CO_CPU_KERNEL(lstm_back, (const past_event *e), (e)) {
 #pragma omp simd
   for (int64_t u = 0; u < U; u++) {
     const float i = vi[u], f = vf[u], g = vg[u], o = vo[u], bent = bents[u], dstate = dh[u];
-    const float d = dc[u] + dstate * o * (1 - bent * bent), past = tanh_of(c_before[u]);
+    const float d = dc[u] + dstate * o * (1 - bent) * (1 + bent), past = tanh_of(c_before[u]);
     zi[u] = d * g * i * (1 - i);
     zf[u] = d * c_before[u] * f * (1 - f);
-    zg[u] = d * i * (1 - g * g);
+    zg[u] = d * i * (1 - g) * (1 + g);
     zo[u] = dstate * bent * o * (1 - o);
     bents[u] = past;
     h[u] = o_before[u] * past;
@@ -66,7 +66,7 @@ CO_CPU_KERNEL(gru_back, (const past_event *e), (e)) {
 #pragma omp simd
   for (int64_t u = 0; u < U; u++) {
     const float z = vz[u], r = vr[u], n = vn[u], d = dh[u], before = past[u];
-    const float dn = d * (1 - z) * (1 - n * n);
+    const float dn = d * (1 - z) * (1 - n) * (1 + n);
     zz[u] = d * (before - n) * z * (1 - z);
     zr[u] = dn * va[u] * r * (1 - r);
     zn[u] = dn;
@@ -81,7 +81,7 @@ CO_CPU_KERNEL(simple_back, (const past_event *e), (e)) {
   float *dz = e->dz, *dh = e->dh, *h = e->h;
 #pragma omp simd
   for (int64_t u = 0; u < e->U; u++) {
-    dz[u] = dh[u] * (1 - after[u] * after[u]);
+    dz[u] = dh[u] * (1 - after[u]) * (1 + after[u]);
     dh[u] = 0;
     h[u] = past[u];
   }

@@ -153,10 +153,10 @@ __device__ __forceinline__ void unit_backward(const RecurrentBackward &b, const 
   float *dz = b.dz + row * s.groups * U + u, h = first ? 0.0f : state_of(s, past, u);
   b.before[row * U + u] = h;
   if (s.cell == CO_CELL_SIMPLE_RNN) {
-    dz[0] = *dh * (1 - v[0] * v[0]);
+    dz[0] = *dh * (1 - v[0]) * (1 + v[0]);
     *dh = 0;
   } else if (s.cell == CO_CELL_GRU) {
-    float z = v[0], r = v[U], n = v[2 * U], dn = *dh * (1 - z) * (1 - n * n);
+    float z = v[0], r = v[U], n = v[2 * U], dn = *dh * (1 - z) * (1 - n) * (1 + n);
     dz[0] = *dh * (h - n) * z * (1 - z);
     dz[U] = dn * v[3 * U] * r * (1 - r);
     dz[2 * U] = dn;
@@ -164,10 +164,10 @@ __device__ __forceinline__ void unit_backward(const RecurrentBackward &b, const 
     *dh *= z;
   } else {
     float i = v[0], f = v[U], g = v[2 * U], o = v[3 * U], bent = tanhf(v[4 * U]);
-    float c = first ? 0.0f : past[4 * U + u], d = *dc + *dh * o * (1 - bent * bent);
+    float c = first ? 0.0f : past[4 * U + u], d = *dc + *dh * o * (1 - bent) * (1 + bent);
     dz[0] = d * g * i * (1 - i);
     dz[U] = d * c * f * (1 - f);
-    dz[2 * U] = d * i * (1 - g * g);
+    dz[2 * U] = d * i * (1 - g) * (1 + g);
     dz[3 * U] = *dh * bent * o * (1 - o);
     *dc = d * f;
     *dh = 0;

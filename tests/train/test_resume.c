@@ -170,6 +170,74 @@ static void test_killed_while_going_back(void **state) {
   }
 }
 
+// One epoch: whoever goes back goes to the beginning.
+static void write_divergent(const char *policy, double rate) {
+  char text[640];
+  snprintf(text, sizeof text,
+           "input_features:\n"
+           "  - {name: image, encoder: {type: graph, layers: [Flatten, {Dense: 6}, {Dense: 6}]}}\n"
+           "output_features: [{name: label, type: category}]\n"
+           "trainer: {max_epochs: 1, batch_size: 2, on_nan: %s, learning_rate: %.17g,\n"
+           "  ema: {decay: 0.9}, optimizer: {type: sgd, momentum: 0.9}}\n",
+           policy, rate);
+  write_text("c.yaml", text);
+}
+
+static void weights_of(const char *run, char out[65]) {
+  co_context *ctx;
+  co_arena *arena;
+  co_model_file file;
+  char path[64];
+  snprintf(path, sizeof path, "%s/model.h5", run);
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
+  assert_int_equal(co_arena_create(&arena, ctx), CO_OK);
+  assert_int_equal(co_model_file_read(&file, arena, path), CO_OK);
+  snprintf(out, 65, "%s", file.weights_sha256);
+  co_arena_free(arena);
+  co_context_free(ctx);
+}
+
+// Gone back, everything is as at the beginning, averages of the weights and their count included: the
+// model is that of a run which began with the lower rate.
+static void test_going_back_with_averages(void **state) {
+  (void)state;
+  enum { MOST = 8 };
+  double rate = 8;
+  char gone_back[65], from_there[65];
+  begin_with("");
+  write_divergent("rollback", rate);
+  assert_int_equal(train_apart(&whole), 0);
+  char *events = read_whole("whole/events.jsonl", NULL);
+  int times = 0;
+  for (const char *at = events; (at = strstr(at, "\"rollback\"")) != NULL; at++, times++)
+    rate /= 2;
+  free(events);
+  assert_in_range(times, 1, MOST);
+  weights_of("whole", gone_back);
+  remove_tree("whole");
+  write_divergent("stop", rate);
+  assert_int_equal(train_apart(&whole), 0);
+  weights_of("whole", from_there);
+  assert_string_equal(gone_back, from_there);
+  remove_tree("whole");
+  write_divergent("stop", 2 * rate); // which that one was right to leave
+  assert_int_equal(train_apart(&whole), CO_ERR_DIVERGED);
+}
+
+// Left out are updates alone: the run ends, with a model of numbers.
+static void test_skipping_with_averages(void **state) {
+  (void)state;
+  char hash[65];
+  begin_with("");
+  write_divergent("skip", 512);
+  const training logged = {
+      .run_dir = "whole", .config = "c.yaml", .dataset = "d.h5", .records = "log"};
+  assert_int_equal(train_apart(&logged), 0);
+  assert_true(file_has("log", "is not finite; the update is left out"));
+  weights_of("whole", hash);
+  assert_int_equal(strlen(hash), 64);
+}
+
 // Several kills of one run.
 static void test_killed_again_and_again(void **state) {
   (void)state;
@@ -627,6 +695,8 @@ static void test_folder_in_the_making(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_going_back_with_averages),
+      TRAINING_TEST(test_skipping_with_averages),
       TRAINING_TEST(test_finished_run),
       TRAINING_TEST(test_drift),
       TRAINING_TEST(test_device),

@@ -43,10 +43,11 @@ static void test_factors(void **state) {
   // As PyTorch's OneCycleLR, of which this is the factor on max_lr.
   const co_schedule_options cycle = {.decay = CO_DECAY_ONE_CYCLE};
   is(&cycle, 0, 100, 0.04);
-  is(&cycle, 15, 100, 0.52);
-  is(&cycle, 30, 100, 1);
-  is(&cycle, 65, 100, 0.500002);
+  is(&cycle, 29, 100, 1);
+  is(&cycle, 64, 100, 0.500002);
+  is(&cycle, 99, 100, 0.000004);
   is(&cycle, 100, 100, 0.000004);
+  is(&cycle, 0, 2, 0.000004 + (1 - 0.000004) * 0.5 * (1 + cos(3.141592653589793 * 0.4 / 1.4)));
   const co_schedule_options plateau = {.decay = CO_DECAY_PLATEAU, .decay_rate = 0.1, .patience = 1};
   is(&plateau, 50, 100, 1); // the training's state has the rest
 }

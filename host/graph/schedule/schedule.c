@@ -30,11 +30,11 @@ static double half_cosine(double from, double to, double done) {
   return to + (from - to) * 0.5 * (1 + cos(3.141592653589793 * done));
 }
 
-// One cycle (Smith & Topin 2018), with the numbers of PyTorch's OneCycleLR.
-static double one_cycle(double done) {
-  const double rise = 0.3, first = 1.0 / 25, last = first / 1e4;
-  return done < rise ? half_cosine(first, 1, done / rise)
-                     : half_cosine(1, last, (done - rise) / (1 - rise));
+// One cycle (Smith & Topin 2018), step by step PyTorch's OneCycleLR: its last step has the least rate.
+static double one_cycle(double step, double steps) {
+  const double first = 1.0 / 25, last = first / 1e4, top = 0.3 * steps - 1, end = steps - 1;
+  if (step <= top) return half_cosine(first, 1, top > 0 ? step / top : 1);
+  return half_cosine(1, last, step < end ? (step - top) / (end - top) : 1);
 }
 
 double co_schedule_factor(const co_schedule_options *options, int64_t step, int64_t total) {
@@ -55,7 +55,7 @@ double co_schedule_factor(const co_schedule_options *options, int64_t step, int6
   case CO_DECAY_EXPONENTIAL:
     return fmax(low, pow(options->decay_rate, after / (double)options->decay_steps));
   case CO_DECAY_ONE_CYCLE:
-    return one_cycle(done);
+    return one_cycle(after, span);
   default:
     return 1;
   }
