@@ -280,10 +280,17 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
   return status;
 }
 
+// A few values are checked before threads are awake; and a process that opens small data sets can
+// still be forked.
+enum { FEW_VALUES = 1 << 20 };
+
 co_status co_dataset_check_all(co_dataset *d) {
   co_error error = {.status = CO_OK};
-  int64_t failed = INT64_MAX;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(co_context_threads(d->ctx))
+  int64_t failed = INT64_MAX, values = 0;
+  for (int64_t i = 0; i < d->schema.column_count; i++)
+    values += d->parts[i].rows;
+#pragma omp parallel for schedule(dynamic, 1)                                                      \
+    num_threads(co_context_threads(d->ctx)) if (values > FEW_VALUES)
   for (int64_t i = 0; i < d->schema.column_count; i++) {
     const co_column *c = &d->columns[i];
     bool lazy = c->type != CO_COLUMN_TEXT && c->role != CO_ROLE_IGNORE &&

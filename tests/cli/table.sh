@@ -210,4 +210,14 @@ expect 0 report tags -O tags.html
 grep -q '&lt;i&gt;pl&amp;an' tags.html || fail 'the name of a column is not there'
 grep -qE '<script|<i>' tags.html && fail 'data became tags'
 
+# What no training row lacked, one to be scored may lack, and have a value of its own: it is counted, and
+# no end of the job.
+awk 'BEGIN {
+  print "g,n,y"
+  for (i = 1; i <= 200; i++) printf "%s,%d,%s\n", (i % 3 ? "a" : "b"), i * 37 % 101, (i * 37 % 101 > 50 ? "yes" : "no")
+}' >whole.csv
+expect 0 train --target y --dataset whole.csv --run-dir whole --set trainer.max_epochs=1
+printf 'g,n\na,3\nc,4\n,5\nb,\n' >lacking.csv
+expect 0 predict -m whole --dataset lacking.csv -O lacking.scores.csv --json
+json ok=true rows=4 preprocessing.g.missing=2 preprocessing.n.missing=1 unseen.g=1
 exit $failed
