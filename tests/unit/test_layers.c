@@ -239,7 +239,8 @@ static void a_residual_network(void **state) {
   co_layer_render_options(&json, layer);
   assert_string_equal(json.text.data,
                       "{\"filters\":3,\"kernel_size\":[3,3],\"strides\":[1,1],\"dilation_rate\":"
-                      "[1,1],\"padding\":\"same\",\"activation\":\"linear\",\"use_bias\":false}");
+                      "[1,1],\"padding\":\"same\",\"activation\":\"linear\",\"use_bias\":false,"
+                      "\"kernel_initializer\":\"glorot_uniform\",\"bias_initializer\":\"zeros\"}");
   co_json_free(&json);
 }
 
