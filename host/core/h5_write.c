@@ -54,12 +54,15 @@ static size_t parent_length(const char *path) {
   return slash ? (size_t)(slash - path) : 0;
 }
 
-static void keep_parent(co_h5 *file, const char *path, hid_t group) {
+static co_status keep_parent(co_h5 *file, const char *path, hid_t group) {
   co_h5_drop(file->parent);
   co_free(file->ctx, file->parent_path);
+  file->parent = -1;
   file->parent_path = co_format(file->ctx, "%.*s", (int)parent_length(path), path);
-  file->parent = file->parent_path ? group : -1;
-  if (file->parent_path) H5Iinc_ref(group);
+  if (!file->parent_path) return CO_ERR_MEMORY;
+  file->parent = group;
+  H5Iinc_ref(group);
+  return CO_OK;
 }
 
 // Files are written group by group, and the way to one is a third of writing a small object.
@@ -88,7 +91,7 @@ static co_status enter_parent(co_h5 *file, const char *path, hid_t *out, char na
     memcpy(name, following, strlen(following) + 1);
   }
   if (status == CO_OK && name[0] == '\0') status = co_h5_refuse(file, path, "is not a usable name");
-  if (status == CO_OK) keep_parent(file, path, *out);
+  if (status == CO_OK) status = keep_parent(file, path, *out);
   if (status != CO_OK) co_h5_drop(*out);
   return status;
 }
