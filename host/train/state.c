@@ -475,6 +475,7 @@ static co_status write_model(co_session *t, const co_model_golden *golden,
 
 // model.h5 holds the best checkpoint's weights where there was validation, else the last.
 co_status co_session_write_model(co_session *t) {
+  double begun = co_session_now();
   CO_RETURN_IF_FAILED(load_best_weights(t));
   CO_RETURN_IF_FAILED(choose_shipped(t));
   CO_RETURN_IF_FAILED(decide(t));
@@ -485,9 +486,10 @@ co_status co_session_write_model(co_session *t) {
   co_split scored = t->sample_count[CO_SPLIT_VALIDATION] ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
   co_model_profile profile = {.inputs = {0}};
   if (status == CO_OK)
-    status = co_profile_make(&profile, t->arena, t->predictor, t->dataset,
-                             t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN],
-                             t->samples[scored], t->sample_count[scored]);
+    status = co_profile_make(&profile, t->arena, t->shipped, t->dataset, t->samples[CO_SPLIT_TRAIN],
+                             t->sample_count[CO_SPLIT_TRAIN], t->samples[scored],
+                             t->sample_count[scored]);
+  t->evaluation_seconds += co_session_now() - begun; // it is all of scoring rows
   if (status == CO_OK) status = write_model(t, &golden, &profile);
   co_model_profile_free(&profile, t->ctx);
   co_golden_free(&golden, t->ctx);
