@@ -157,7 +157,7 @@ co_status co_next_items_score(const co_estimator *e, int64_t output, const co_hi
       continue;
     }
     memset(score, 0, (size_t)classes * sizeof *score);
-    status = add(e, history, samples[i], user, score);
+    if (add) status = add(e, history, samples[i], user, score);
     if (status == CO_OK) fill(share, score, classes, heads);
   }
   co_free(e->ctx, score);

@@ -33,7 +33,7 @@ co_status co_next_items_neighbours(const co_estimator *estimator, int64_t output
 typedef co_status co_next_items_add(const co_estimator *estimator, const co_history *history,
                                     int64_t sample, void *user, double *score);
 // Fills heads (rows, classes): of each sample log((score + share) / (sum of scores + 1)), so that
-// items of equal scores are in the order of their shares.
+// items of equal scores are in the order of their shares. `add` NULL: shares alone.
 co_status co_next_items_score(const co_estimator *estimator, int64_t output,
                               const co_history *history, const int64_t *samples, int64_t rows,
                               co_next_items_add *add, void *user, float *heads);

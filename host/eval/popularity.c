@@ -5,19 +5,9 @@
 
 static const co_field fields[] = {{.key = NULL}};
 
-static co_status add(const co_estimator *e, const co_history *h, int64_t sample, void *user,
-                     double *score) {
-  (void)e;
-  (void)h;
-  (void)sample;
-  (void)user;
-  (void)score;
-  return CO_OK; // shares alone
-}
-
 static co_status score_history(const co_estimator *e, int64_t output, const co_history *history,
                                const int64_t *samples, int64_t rows, float *heads) {
-  return co_next_items_score(e, output, history, samples, rows, add, NULL, heads);
+  return co_next_items_score(e, output, history, samples, rows, NULL, NULL, heads);
 }
 
 extern const co_estimator_class co_estimator_popularity;

@@ -20,7 +20,7 @@ server_end() {
 server_begin() {
   [ -n "$server_of" ] || return 1
   if [ "$(id -u)" = 0 ] && ! id postgres >/dev/null 2>&1; then return 1; fi
-  server_dir=$(mktemp -d /tmp/cohort-pg.XXXXXX) # a socket's path is short
+  server_dir=$(mktemp -d -t cohort-pg.XXXXXX)
   trap server_end EXIT
   [ "$(id -u)" != 0 ] || chown postgres "$server_dir"
   server_run "$server_of/initdb" -D "$server_dir/data" -U cohort --auth=trust --no-sync -E UTF8 \
