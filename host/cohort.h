@@ -452,6 +452,26 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
 
+// A folder of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
+// with classes below. They become images of one size, upright, in grey or colour, named by their files.
+typedef struct cohort_import_images_options {
+  const char *output;
+  const char *folder;
+  int64_t image_width, image_height; // 0 = all have one size, which it is
+  const char *fit;   // "crop" (NULL): fills the size; "pad": lies within, on white; "stretch"
+  int64_t channels;  // 1 (grey), 3; 0 = 1 where all are grey, else 3
+  const char *split; // of folders that say none: "random:0.7,0.1,0.2" (NULL), "stratified:…"
+  double validation_fraction; // of folders train and test without validation; < 0 = 0.1
+  const char *on_error;       // files that cannot be read: "fail" (NULL), "skip"
+  const char *max_errors;     // how many of these may be: "100", "1%" (NULL)
+  int64_t max_pixels;         // of an image, as stored; 0 = 100,000,000
+  uint64_t seed;
+  bool force; // as for idx
+} cohort_import_images_options;
+COHORT_API cohort_status cohort_import_images(cohort_context *context,
+                                              const cohort_import_images_options *options,
+                                              cohort_result **out);
+
 // A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
 // tells the schema, which is stored in the dataset. Lists are pointers with a count.
 typedef struct cohort_import_csv_options {

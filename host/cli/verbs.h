@@ -19,6 +19,12 @@ typedef struct cli_event_options {
   bool allow_censored, no_rfm;
 } cli_event_options;
 
+// Of images in files.
+typedef struct cli_image_options {
+  const char *size, *fit;
+  int64_t channels, max_pixels; // CLI_UNSET = 0
+} cli_image_options;
+
 // How the rows of a raw table are read.
 typedef struct cli_source {
   const char *encoding, *source_table, *query, *on_error, *max_errors;
@@ -37,7 +43,7 @@ cohort_tables cli_joined_tables(const cli_tables *tables);
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
-  int format;                                        // 0 = idx, 1 = csv, -1 = not given
+  int format;                                        // idx, csv, events, images; -1 = not given
   const char *training[2], *validation[2], *test[2]; // images, labels, or a table; NULL = not given
   double validation_fraction;
   cli_list class_names;
@@ -47,9 +53,13 @@ typedef struct cli_import_options {
   cli_list skip_lines;
   bool print_schema;
   cli_event_options events;
+  cli_image_options images;
   cli_source source;
   cli_tables tables;
 } cli_import_options;
+// The import of a folder of images, as cohort_import_images.
+co_status cli_import_images(cohort_context *context, const cli_import_options *options,
+                            cohort_result **result);
 // The import of event logs, as cohort_import_events.
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
