@@ -217,6 +217,39 @@ COHORT_API cohort_status cohort_experiment(cohort_context *context,
                                            const cohort_experiment_options *options,
                                            cohort_result **out);
 
+// Searches for good values of a config's parameters, as its section `hyperopt` says: trials, several at
+// once in this process, over one dataset in memory; the test split is never opened. A study is a
+// database in Optuna's own form, with the trials' runs in the folder STUDY.trials. What is there goes on,
+// where it is of the same config, dataset and seed; else status 9. The same study, seed and number of
+// trials have the same trials and the same best model, whatever `jobs` is.
+typedef struct cohort_hyperopt_run_options {
+  cohort_config config; // where a study goes on may be none: then its own
+  const char *dataset;  // overrides the config's; NULL = the config's, else the study's
+  const char *study;    // file
+  const char *name;     // of a new study; NULL = the file's, without folder and ending
+  int64_t trials;       // in all, those included that are there
+  int64_t jobs;         // at once; 0 = 1
+  const char *device, *placement, *command; // as for training
+  int threads;                              // of each trial; 0 = hyperopt.threads
+  int workers;
+  double max_seconds; // as for training
+} cohort_hyperopt_run_options;
+COHORT_API cohort_status cohort_hyperopt_run(cohort_context *context,
+                                             const cohort_hyperopt_run_options *options,
+                                             cohort_result **out);
+// What a study holds.
+COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
+                                              cohort_result **out);
+// The complete config of the best trial: trained with it, the trial's model comes out byte for byte.
+typedef struct cohort_hyperopt_best_options {
+  const char *study;
+  const char *output; // YAML file; NULL = only in the result
+  bool force;
+} cohort_hyperopt_best_options;
+COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
+                                              const cohort_hyperopt_best_options *options,
+                                              cohort_result **out);
+
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file
   // A raw table is split as that of the training was, and must have the targets.
@@ -402,6 +435,26 @@ typedef struct cohort_import_idx_options {
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
+
+// A folder of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
+// with classes below. They become images of one size, upright, in grey or colour, named by their files.
+typedef struct cohort_import_images_options {
+  const char *output;
+  const char *folder;
+  int64_t image_width, image_height; // 0 = all have one size, which it is
+  const char *fit;   // "crop" (NULL): fills the size; "pad": lies within, on white; "stretch"
+  int64_t channels;  // 1 (grey), 3; 0 = 1 where all are grey, else 3
+  const char *split; // of folders that say none: "random:0.7,0.1,0.2" (NULL), "stratified:…"
+  double validation_fraction; // of folders train and test without validation; < 0 = 0.1
+  const char *on_error;       // files that cannot be read: "fail" (NULL), "skip"
+  const char *max_errors;     // how many of these may be: "100", "1%" (NULL)
+  int64_t max_pixels;         // of an image, as stored; 0 = 100,000,000
+  uint64_t seed;
+  bool force; // as for idx
+} cohort_import_images_options;
+COHORT_API cohort_status cohort_import_images(cohort_context *context,
+                                              const cohort_import_images_options *options,
+                                              cohort_result **out);
 
 // A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
 // tells the schema, which is stored in the dataset. Lists are pointers with a count.

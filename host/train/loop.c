@@ -145,6 +145,7 @@ static void log_epoch(co_session *t) {
 // After the last batch of an epoch, or the last step of all.
 static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
+  const int64_t number = (int64_t)t->state.epoch + 1;
   log_epoch(t);
   CO_RETURN_IF_FAILED(co_session_validate(t, &value));
   co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
@@ -153,7 +154,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
     t->state.batch = 0;
   }
   bool patience_over = t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
-  if (t->hook) t->hook_stopped = t->hook(t->hook_user, t, t->state.epoch, value);
+  if (t->hook) t->hook_stopped = t->hook(t->hook_user, t, number, value);
   t->state.finished = t->state.step >= t->total_steps || patience_over || t->hook_stopped;
   int64_t every = t->settings.steps_per_checkpoint;
   bool due = !every || t->state.step % every == 0 || t->state.finished ||
@@ -325,6 +326,16 @@ bool co_session_is_done(const co_session *t) {
 
 int64_t co_session_step(const co_session *t) {
   return t->state.step;
+}
+
+int64_t co_session_best_step(const co_session *t) {
+  return t->state.best_step;
+}
+
+size_t co_session_planned_bytes(const co_session *t) {
+  co_program_bytes bytes = {0};
+  if (!t->estimator) co_program_get_bytes(t->program, &bytes);
+  return (size_t)bytes.total;
 }
 
 co_status co_session_advance(co_session *t) {
