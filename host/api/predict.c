@@ -469,7 +469,9 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
                                .resume = o->resume,
                                .inputs = inputs,
                                .input_count = o->source_count + 3,
-                               .stop = s->context->options.stop};
+                               .stop = s->context->options.stop,
+                               .take = o->take,
+                               .take_user = o->take_user};
   co_status status = co_sink_open(&s->sink, s->ctx, &s->where);
   s->where.inputs = NULL;
   co_free(s->ctx, inputs);
@@ -477,14 +479,26 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o) {
   return status;
 }
 
+// Where rows are taken from memory there is nothing beside them, as with standard output.
+static co_status choose_taker(cohort_predict_options *request) {
+  if (!request->take) return CO_OK;
+  if (request->output || request->manifest)
+    return co_fail(CO_ERR_USAGE,
+                   "scores that are taken from memory have no output and no manifest");
+  request->output = "-";
+  return CO_OK;
+}
+
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
+  cohort_predict_options request = *options;
   co_event_scoring events = {0};
   co_table_scoring table = {0};
   co_scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
-  co_status status = open_output(&s, options);
-  if (status == CO_OK) status = co_event_scoring_begin(&events, context, options);
+  co_status status = choose_taker(&request);
+  if (status == CO_OK) status = open_output(&s, &request);
+  if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request);
   if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
   if (status == CO_OK) status = predict(&s, &table, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
