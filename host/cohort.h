@@ -323,6 +323,8 @@ typedef struct cohort_scores {
 typedef void (*cohort_scores_function)(void *user, const cohort_scores *scores);
 
 typedef struct cohort_predict_options {
+  // The dataset: a dataset.h5, a raw table, or a folder of images, named by their files, of which those
+  // that cannot be read are left out (source.on_error "skip" or "fail", source.max_errors).
   const char *model, *dataset;
   const char *split; // NULL = all rows
   // A file, by `format` "csv", "tsv" (values in quotes where they need them), "jsonl" or "h5", NULL = by its

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "datasets/source.h"
+#include "host/api/images.h"
 #include "host/api/predict.h"
 #include "host/core/hash.h"
 #include "host/core/output.h"
@@ -494,14 +495,17 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   cohort_predict_options request = *options;
   co_event_scoring events = {0};
+  co_image_scoring images = {0};
   co_table_scoring table = {0};
   co_scoring s = {.context = context, .ctx = context->ctx, .options = &table.options};
   co_status status = choose_taker(&request);
   if (status == CO_OK) status = open_output(&s, &request);
   if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request);
-  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options);
+  if (status == CO_OK) status = co_image_scoring_begin(&images, context, &events.options);
+  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &images.options);
   if (status == CO_OK) status = predict(&s, &table, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
+  if (status == CO_OK) co_image_scoring_report(&images, &(*out)->json, &(*out)->text);
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
@@ -516,6 +520,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_dataset_close(s.dataset);
   co_arena_free(s.arena);
   co_table_scoring_end(&table);
+  co_image_scoring_end(&images);
   co_event_scoring_end(&events);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);
