@@ -385,6 +385,22 @@ typedef struct cohort_predict_options {
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
 
+// Several runs over one dataset, beside each other: in what their configs differ, their metrics with
+// intervals, and of each run but the first the paired differences from it, with a p-value.
+typedef struct cohort_compare_options {
+  const char *const *runs; // directories; at least two
+  int64_t run_count;
+  const char *dataset;  // NULL = the one that their run.json name
+  const char *split;    // NULL = "validation"
+  const char *device;   // as for evaluation
+  int threads, workers; // these two too
+  int64_t draws;        // of the bootstrap, as for evaluation
+  uint64_t seed;        // of it
+  bool csv;             // text as CSV, a line for each run
+} cohort_compare_options;
+COHORT_API cohort_status cohort_compare(cohort_context *context,
+                                        const cohort_compare_options *options, cohort_result **out);
+
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
 // is no such thing of: predictors of trees, inputs of events. "onnx": ONNX, IR version 8, opset 17, with an
