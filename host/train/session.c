@@ -334,6 +334,7 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
   t->problems = problems;
   t->run.lock = -1;
   t->called = co_session_now();
+  t->norm = t->shown_loss = NAN;
   if (watch->checkpoint) t->checkpoints_asked = *watch->checkpoint;
   if (watch->status) t->statuses_asked = *watch->status;
   co_text_init(&t->config_json, ctx);

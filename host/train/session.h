@@ -42,11 +42,18 @@ bool co_session_is_done(const co_session *session);
 int64_t co_session_step(const co_session *session);      // updates done
 int64_t co_session_best_step(const co_session *session); // whose weights are the model; -1 = none
 size_t co_session_planned_bytes(const co_session *session); // of a network; else 0
+void co_session_get_state(const co_session *session, cohort_training_state *out);
 // Submits the next steps, or collects the oldest and does what is due behind them (a record,
 // validation, a checkpoint). CO_INTERRUPTED and CO_STOPPED after a checkpoint, where that was asked.
 co_status co_session_advance(co_session *session);
+// Does so many further steps, or all that are left; fewer where CO_INTERRUPTED and so on end it.
+co_status co_session_advance_by(co_session *session, int64_t steps);
 // Writes a checkpoint of where it stands, waiting for what is in flight.
 co_status co_session_save(co_session *session);
+// The same, and CO_STOPPED; CO_OK where that was the end of the training.
+co_status co_session_stop(co_session *session);
+// Makes the last step that was done the last of all, with its validation and checkpoint.
+co_status co_session_end(co_session *session);
 // Once done: writes model.h5.
 co_status co_session_finish(co_session *session);
 // Once finished, or for a dry run: what there is to tell.
