@@ -37,13 +37,16 @@ static const float *const *shown(co_scoring *s) {
 
 static co_status write_row(co_scoring *s, int64_t sample, int64_t rank) {
   char key[CO_DATASET_KEY_MAX + 1];
+  const co_reason *reasons = NULL;
   CO_RETURN_IF_FAILED(co_dataset_key(s->dataset, sample, key, sizeof key));
+  if (s->reasons) CO_RETURN_IF_FAILED(co_reasons_at(s->reasons, s->written, &reasons));
   const co_score_row row = {.key = key,
                             .sample = sample,
                             .scores = s->scores,
                             .shown = shown(s),
                             .rank = rank,
-                            .rows = s->count};
+                            .rows = s->count,
+                            .reasons = reasons};
   CO_RETURN_IF_FAILED(co_score_cells(s->cells, &s->columns, &row));
   CO_RETURN_IF_FAILED(co_sink_row(s->sink, s->cells));
   co_drift_add(s, row.scores, row.shown);
@@ -200,7 +203,8 @@ static co_status choose_columns(co_scoring *s) {
                                 .passthrough_count = o->passthrough_count,
                                 .model = file.weights_sha256,
                                 .scored_at = o->scored_at,
-                                .holdout = o->holdout};
+                                .holdout = o->holdout,
+                                .reasons = o->reasons};
   CO_RETURN_IF_FAILED(
       o->column_count ? co_score_columns_choose(&s->columns, s->arena, model, s->dataset,
                                                 o->columns, o->column_count, &notes)
@@ -233,6 +237,20 @@ static co_status make_room(co_scoring *s) {
                       : co_arena_format(s->arena, "%s/cohort.scores", folder ? folder : "/tmp");
   return beside ? co_ranking_create(&s->ranking, s->ctx, s->count, s->width, beside)
                 : CO_ERR_MEMORY;
+}
+
+static co_status open_reasons(co_scoring *s) {
+  const co_score_columns *columns = &s->columns;
+  if (!columns->reasoned) return CO_OK;
+  const co_reasons_request request = {.predictor = s->predictor,
+                                      .dataset = s->dataset,
+                                      .output = columns->reasoned - s->predictor->model->outputs,
+                                      .count = columns->reasons,
+                                      .samples = s->samples,
+                                      .sample_count = s->count,
+                                      .workers = s->options->workers,
+                                      .watch = &s->context->watch};
+  return co_reasons_open(&s->reasons, &request);
 }
 
 static co_status score_rows(co_scoring *s) {
@@ -316,9 +334,13 @@ static void hash_options(const co_scoring *s, char hex[65]) {
   const cohort_predict_options *o = s->options;
   const char *const texts[] = {o->split, o->format,    o->table, o->if_exists, o->device,
                                o->shard, o->precision, o->key,   o->scored_at, o->holdout};
-  const int64_t numbers[] = {o->top_k,        o->calibrated,
-                             o->exclude_seen, o->batch_size,
-                             s->count,        o->threads ? o->threads : co_context_threads(s->ctx)};
+  const int64_t numbers[] = {o->reasons,
+                             o->top_k,
+                             o->calibrated,
+                             o->exclude_seen,
+                             o->batch_size,
+                             s->count,
+                             o->threads ? o->threads : co_context_threads(s->ctx)};
   co_sha256 hash;
   co_sha256_init(&hash);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -370,6 +392,7 @@ static co_status predict(co_scoring *s, const co_table_scoring *table, cohort_re
   CO_RETURN_IF_FAILED(choose_shard(s));
   CO_RETURN_IF_FAILED(choose_columns(s));
   CO_RETURN_IF_FAILED(make_room(s));
+  CO_RETURN_IF_FAILED(open_reasons(s));
   CO_RETURN_IF_FAILED(co_drift_begin(s, table));
   CO_RETURN_IF_FAILED(
       co_check_inputs(s->predictor->model, s->dataset, s->samples, s->count, s->counts));
@@ -490,6 +513,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   if (s.sink) s.sink->discard = status == CO_ERR_GATE;
   co_sink_close(s.sink);
   co_ranking_free(s.ranking);
+  co_reasons_close(s.reasons);
   co_free(s.ctx, s.manifest);
   co_free(s.ctx, s.all);
   co_predictor_close(s.predictor);

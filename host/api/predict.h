@@ -9,6 +9,7 @@
 #include "host/eval/golden.h"
 #include "host/eval/predictor.h"
 #include "host/eval/ranking.h"
+#include "host/eval/reasons.h"
 #include "host/eval/score_columns.h"
 #include "host/feed/fit_features.h"
 #include "host/output/sink.h"
@@ -36,6 +37,7 @@ typedef struct co_scoring {
   float **calibrated;    // parts of such a row; NULL = scores are shown as they are
   int64_t width;         // of it
   co_ranking *ranking;   // NULL = rows are not placed among each other
+  co_reasons *reasons;   // NULL = none are told
   co_sink_options where; // of the sink
   co_sink *sink;
   co_sink_job job;
