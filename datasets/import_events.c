@@ -9,9 +9,9 @@
 #include "datasets/dataset.h"
 #include "datasets/date.h"
 #include "datasets/format.h"
+#include "datasets/import_existing.h"
 #include "datasets/source.h"
 #include "datasets/writer.h"
-#include "host/core/h5.h"
 #include "host/core/hash.h"
 #include "host/core/json.h"
 #include "host/core/output.h"
@@ -122,44 +122,20 @@ static co_status hash_files(events_import *m, char digest[65]) {
   return CO_OK;
 }
 
-static co_status read_options(events_import *m, char **out) {
-  co_h5 *h5 = NULL;
-  *out = NULL;
-  co_status status = co_h5_open(&h5, m->ctx, m->options->output, CO_ERR_DATA);
-  if (status == CO_OK && co_h5_exists(h5, "/source") &&
-      co_h5_has_attribute(h5, "/source", "recipe"))
-    status = co_h5_get_string(h5, "/source", "recipe", m->arena, out);
-  co_h5_abandon(h5);
-  return status;
-}
-
 static co_status check_existing(events_import *m) {
-  char digest[65], *recipe;
+  char digest[65];
+  co_existing existing;
   bool database = false; // whose hash is that of what is read
   for (int64_t i = 0; i < m->options->file_count; i++)
     database = database || co_rows_is_database(m->options->files[i]);
   if (!database) CO_RETURN_IF_FAILED(hash_files(m, digest));
   CO_RETURN_IF_FAILED(print_options(m, database ? "" : digest));
-  co_status status = read_options(m, &recipe);
-  if (status == CO_ERR_MEMORY) return status;
-  if (status == CO_OK && recipe && !strcmp(recipe, m->text.data)) {
-    co_dataset *d;
-    const int64_t *rows;
-    CO_RETURN_IF_FAILED(co_dataset_open(&d, m->ctx, m->options->output));
-    for (int s = 0; s < CO_SPLIT_COUNT; s++)
-      co_dataset_split(d, (co_split)s, &rows, &m->result->rows[s]);
-    snprintf(m->result->fingerprint, sizeof m->result->fingerprint, "%s",
-             co_dataset_fingerprint(d));
-    m->result->up_to_date = true;
-    co_dataset_close(d);
-    return CO_OK;
-  }
-  status =
-      co_fail_at(CO_ERR_IO, m->options->output, 0, 0,
-                 status == CO_OK ? "the file exists and was not made from these inputs and options"
-                                 : "the file exists and cannot be read");
-  co_hint("choose another output, or replace it with --force");
-  return status;
+  CO_RETURN_IF_FAILED(
+      co_import_check_existing(&existing, m->ctx, m->options->output, m->text.data));
+  m->result->up_to_date = existing.up_to_date;
+  memcpy(m->result->rows, existing.rows, sizeof existing.rows);
+  memcpy(m->result->fingerprint, existing.fingerprint, sizeof existing.fingerprint);
+  return CO_OK;
 }
 
 // ---- what is read of a line --------------------------------------------------------------------

@@ -61,8 +61,9 @@ typedef struct cohort_epoch {
   double rows_per_second; // while training; without validation and checkpoints
   double seconds;         // since the last call, or since training began or went on
 } cohort_epoch;
-// Called on the thread that trains. `epoch` and its text are borrowed for the call.
-typedef void (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
+// Called on the thread that trains. `epoch` and its text are borrowed for the call. True ends the
+// training there, as early stopping does.
+typedef bool (*cohort_epoch_function)(void *user, const cohort_epoch *epoch);
 
 struct cohort_error; // below
 // Asked before an HDF5 file without a checksum of Cohort's is opened (datasets/README.md): a damaged
@@ -196,6 +197,36 @@ typedef struct cohort_train_options {
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
 
+// A training in the caller's hands. cohort_train opens one, advances it until it is done and closes it;
+// whoever does the same in other portions comes to the same bytes. Every call is the context's: one at
+// a time. Once one has failed, those that follow give its status again, and closing tells why.
+typedef struct cohort_training cohort_training;
+typedef struct cohort_training_state {
+  int64_t step, steps; // done since the run began; of how many at most
+  int64_t epoch,
+      epochs;  // in which the last step was, from 1, 0 = none is done; of how many at most
+  double loss; // mean of the last record (trainer.log_every_n_steps); NAN = there is none yet
+  double gradient_norm,
+      learning_rate; // of the last step; NAN before it and where there is none such
+  bool done;         // nothing is left but to close it, which writes the model
+} cohort_training_state;
+// What `options` name is borrowed until the training is closed. *out is NULL only without memory: what
+// failed to open is to be closed, too.
+COHORT_API cohort_status cohort_training_open(cohort_training **out, cohort_context *context,
+                                              const cohort_train_options *options);
+// Does so many further steps, or all that are left, and what is due behind them (records, validation,
+// checkpoints). What is no network is fitted in one.
+COHORT_API cohort_status cohort_training_advance(cohort_training *training, int64_t steps);
+COHORT_API void cohort_training_get_state(const cohort_training *training,
+                                          cohort_training_state *out);
+// Writes a checkpoint of where it stands.
+COHORT_API cohort_status cohort_training_save(cohort_training *training);
+// Makes the step that was done last the last one, as early stopping does; done already, that is nothing.
+COHORT_API cohort_status cohort_training_end(cohort_training *training);
+// Frees it, with the result of cohort_train. Where it was not done a checkpoint is written first, from
+// which it can go on by `resume`, and the status is 75.
+COHORT_API cohort_status cohort_training_close(cohort_training *training, cohort_result **out);
+
 // Trains a model for each of several folds of a dataset's rows, or for each of several seeds, and
 // measures it on rows that it did not see. Each fold is a run in a folder of its own, `fold-0`, …, whose trainer.seed is the
 // config's + the fold's number; what is fitted is fitted on its training rows. The dataset's stored
@@ -216,6 +247,39 @@ typedef struct cohort_experiment_options {
 COHORT_API cohort_status cohort_experiment(cohort_context *context,
                                            const cohort_experiment_options *options,
                                            cohort_result **out);
+
+// Searches for good values of a config's parameters, as its section `hyperopt` says: trials, several at
+// once in this process, over one dataset in memory; the test split is never opened. A study is a
+// database in Optuna's own form, with the trials' runs in the folder STUDY.trials. What is there goes on,
+// where it is of the same config, dataset and seed; else status 9. The same study, seed and number of
+// trials have the same trials and the same best model, whatever `jobs` is.
+typedef struct cohort_hyperopt_run_options {
+  cohort_config config; // where a study goes on may be none: then its own
+  const char *dataset;  // overrides the config's; NULL = the config's, else the study's
+  const char *study;    // file
+  const char *name;     // of a new study; NULL = the file's, without folder and ending
+  int64_t trials;       // in all, those included that are there
+  int64_t jobs;         // at once; 0 = 1
+  const char *device, *placement, *command; // as for training
+  int threads;                              // of each trial; 0 = hyperopt.threads
+  int workers;
+  double max_seconds; // as for training
+} cohort_hyperopt_run_options;
+COHORT_API cohort_status cohort_hyperopt_run(cohort_context *context,
+                                             const cohort_hyperopt_run_options *options,
+                                             cohort_result **out);
+// What a study holds.
+COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
+                                              cohort_result **out);
+// The complete config of the best trial: trained with it, the trial's model comes out byte for byte.
+typedef struct cohort_hyperopt_best_options {
+  const char *study;
+  const char *output; // YAML file; NULL = only in the result
+  bool force;
+} cohort_hyperopt_best_options;
+COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
+                                              const cohort_hyperopt_best_options *options,
+                                              cohort_result **out);
 
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file
@@ -242,7 +306,25 @@ COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
                                          cohort_result **out);
 
+// Some scored rows, by columns, in their order. Borrowed for the call.
+typedef enum cohort_score_type {
+  COHORT_SCORE_TEXT,   // const char *
+  COHORT_SCORE_NUMBER, // float
+  COHORT_SCORE_INTEGER // int64_t
+} cohort_score_type;
+typedef struct cohort_scores {
+  int64_t first, rows; // how many came before; how many these are, at most 4,096
+  int64_t column_count;
+  const char *const *names;
+  const cohort_score_type *types;
+  const void *const *values; // of each column as many as rows
+} cohort_scores;
+// Called on the thread that scores; at least once.
+typedef void (*cohort_scores_function)(void *user, const cohort_scores *scores);
+
 typedef struct cohort_predict_options {
+  // The dataset: a dataset.h5, a raw table, or a folder of images, named by their files, of which those
+  // that cannot be read are left out (source.on_error "skip" or "fail", source.max_errors).
   const char *model, *dataset;
   const char *split; // NULL = all rows
   // A file, by `format` "csv", "tsv" (values in quotes where they need them), "jsonl" or "h5", NULL = by its
@@ -295,6 +377,8 @@ typedef struct cohort_predict_options {
   const char *as_of, *population;
   int64_t top_k;     // of outputs of one of several classes only the so many likeliest; 0 = all
   bool exclude_seen; // of next items, those of a sample's own history have the score 0
+  cohort_scores_function take; // gets the rows in place of `output`; there is no manifest then
+  void *take_user;
   // Further models, which score the same rows, read once: "NAME=MODEL" or MODEL, called as its folder or
   // file (as `model` is, too). Their outputs, NAME_OUTPUT, stand side by side; or `ensemble` makes one
   // score of all: "mean" of theirs, "rank_mean" of the share of rows that score no higher. Of an
@@ -307,6 +391,22 @@ typedef struct cohort_predict_options {
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
+
+// Several runs over one dataset, beside each other: in what their configs differ, their metrics with
+// intervals, and of each run but the first the paired differences from it, with a p-value.
+typedef struct cohort_compare_options {
+  const char *const *runs; // directories; at least two
+  int64_t run_count;
+  const char *dataset;  // NULL = the one that their run.json name
+  const char *split;    // NULL = "validation"
+  const char *device;   // as for evaluation
+  int threads, workers; // these two too
+  int64_t draws;        // of the bootstrap, as for evaluation
+  uint64_t seed;        // of it
+  bool csv;             // text as CSV, a line for each run
+} cohort_compare_options;
+COHORT_API cohort_status cohort_compare(cohort_context *context,
+                                        const cohort_compare_options *options, cohort_result **out);
 
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
@@ -411,6 +511,26 @@ typedef struct cohort_import_idx_options {
 COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
+
+// A folder of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
+// with classes below. They become images of one size, upright, in grey or colour, named by their files.
+typedef struct cohort_import_images_options {
+  const char *output;
+  const char *folder;
+  int64_t image_width, image_height; // 0 = all have one size, which it is
+  const char *fit;   // "crop" (NULL): fills the size; "pad": lies within, on white; "stretch"
+  int64_t channels;  // 1 (grey), 3; 0 = 1 where all are grey, else 3
+  const char *split; // of folders that say none: "random:0.7,0.1,0.2" (NULL), "stratified:…"
+  double validation_fraction; // of folders train and test without validation; < 0 = 0.1
+  const char *on_error;       // files that cannot be read: "fail" (NULL), "skip"
+  const char *max_errors;     // how many of these may be: "100", "1%" (NULL)
+  int64_t max_pixels;         // of an image, as stored; 0 = 100,000,000
+  uint64_t seed;
+  bool force; // as for idx
+} cohort_import_images_options;
+COHORT_API cohort_status cohort_import_images(cohort_context *context,
+                                              const cohort_import_images_options *options,
+                                              cohort_result **out);
 
 // A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
 // tells the schema, which is stored in the dataset. Lists are pointers with a count.

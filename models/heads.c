@@ -171,6 +171,7 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
   const co_output_class *class_ = feature->class_->output;
   int64_t before = b->problems->count;
   co_value prediction, row_weight;
+  feature->head = CO_NO_VALUE;
   if (feature->class_ == &co_reconstruction_of_columns)
     return co_model_add_reconstruction(b, feature, combined);
   feature->width = feature->reconstructs ? co_shape_count(&feature->reconstructs->column->shape)
@@ -182,7 +183,7 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
                           : co_model_add_head(b, feature->name, class_->head, feature->width,
                                               combined, &prediction));
   if (b->problems->count > before) return CO_OK;
-  const co_value predictions = prediction;
+  const co_value predictions = feature->head = prediction;
   const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);
   model->network->layer = feature->name;
   if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, predictions, &prediction));

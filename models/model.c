@@ -207,6 +207,13 @@ int64_t co_model_score_width(const co_model *model, int64_t i) {
                                  : model->extras[i - model->output_count].width;
 }
 
+// The values of each lie together; behind all of them may be an indicator of each.
+const co_input_feature *co_input_block_feature(const co_input_block *block, int64_t place) {
+  const int64_t width = co_feature_width(block->features), values = width * block->count;
+  if (block->count == 1) return block->features;
+  return &block->features[place < values ? place / width : (place - values) % block->count];
+}
+
 void co_model_free(co_model *model) {
   if (!model) return;
   co_graph_free(model->network);

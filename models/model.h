@@ -44,6 +44,9 @@ typedef struct co_input_block {
   int32_t event_table;    // number of the table of events that it belongs to, -1 = none
   co_value network_input; // in the network's graph
   co_value lengths;       // there: i32 (N), of events; else CO_NO_VALUE
+  // There: what the combiner joins of it, or of all blocks of its table of events that go through one
+  // encoder; CO_NO_VALUE of what is no network.
+  co_value encoded;
 } co_input_block;
 
 // How scores of a binary output become labels.
@@ -73,10 +76,12 @@ typedef struct co_output_feature {
   double weight;
   const co_node *decoder; // NULL = one Dense layer
   int64_t width;          // of a row of the prediction
-  int64_t prediction;     // its position in graph->outputs
-  int32_t head_input;     // of what is no network: the position in graph->inputs of what stands in
-                          // for the head's values (logits, numbers); -1 of a network
-  int32_t loss_index;     // its loss's position in graph->losses
+  co_value head; // in the network's graph, what its head gives (logits, numbers), of each member
+                 // where there are some; CO_NO_VALUE of a reconstruction of columns
+  int64_t prediction; // its position in graph->outputs
+  int32_t head_input; // of what is no network: the position in graph->inputs of what stands in
+                      // for the head's values (logits, numbers); -1 of a network
+  int32_t loss_index; // its loss's position in graph->losses
   co_decision decision;
   // f64 (2), of a binary or a category: temperature of its calibration, threshold of its decision.
   co_fitted *decided;
@@ -132,6 +137,10 @@ co_status co_model_create(co_model **out, co_context *ctx, const co_node *config
 co_status co_model_create_beside(co_model **out, co_context *ctx, const co_node *config,
                                  const co_schema *schema, co_diagnostics *problems);
 void co_model_free(co_model *model);
+
+// Which feature of a block a number of its input of the network is made of, by the number's place in a
+// row.
+const co_input_feature *co_input_block_feature(const co_input_block *block, int64_t place);
 
 // Field tables by where they stand in a config ("input_features.preprocessing"), for help: the i-th,
 // false past the end.

@@ -129,7 +129,8 @@ static co_status list_blocks(co_model *model) {
                                                            .count = 1,
                                                            .class_ = feature->class_,
                                                            .event_table = feature->event_table,
-                                                           .lengths = CO_NO_VALUE};
+                                                           .lengths = CO_NO_VALUE,
+                                                           .encoded = CO_NO_VALUE};
   }
   return CO_OK;
 }
@@ -294,8 +295,12 @@ static co_status encode_events(co_model_builder *b, co_input_block *first, branc
   const co_named_value known[] = {
       {table, out->value}, {"events", out->value}, {"lengths", first->lengths}};
   co_layer_list_options options = {table, known, 3, out->value};
-  return co_layer_list_build(model->network, layers, "event_encoder.layers", &options, model->arena,
-                             b->problems, &out->value);
+  CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, "event_encoder.layers", &options,
+                                          model->arena, b->problems, &out->value));
+  for (co_input_block *block = first; block < model->blocks + model->block_count; block++)
+    if (block->event_table == first->event_table && is_joined(model, block))
+      block->encoded = out->value;
+  return CO_OK;
 }
 
 // Every block's branch, or that of its table with the first of its blocks.
@@ -306,7 +311,8 @@ static co_status encode_blocks(co_model_builder *b, branch *branches, int64_t *c
     co_input_block *block = &model->blocks[i];
     if (!is_joined(model, block)) {
       branches[*count].name = block->name;
-      CO_RETURN_IF_FAILED(encode(b, block, &branches[(*count)++].value));
+      CO_RETURN_IF_FAILED(encode(b, block, &branches[*count].value));
+      block->encoded = branches[(*count)++].value;
     } else if (!done[block->event_table]) {
       done[block->event_table] = true;
       CO_RETURN_IF_FAILED(encode_events(b, block, &branches[(*count)++]));

@@ -8,6 +8,7 @@
 #include "host/graph/layer.h"
 #include "host/graph/metric/metric.h"
 #include "host/train/settings.h"
+#include "host/tune/settings.h"
 #include "models/encoders.h"
 #include "models/layers.h"
 #include "models/model.h"
@@ -139,6 +140,13 @@ static void describe_config(cohort_result *result) {
   describe_settings(result, false);
 }
 
+static void describe_hyperopt(cohort_result *result) {
+  const char *path, *doc;
+  const co_field *fields;
+  for (int i = 0; co_tune_describe(i, &path, &doc, &fields); i++)
+    describe_entry(result, path, doc, fields);
+}
+
 static void describe_trainer(cohort_result *result) {
   describe_settings(result, true);
 }
@@ -168,6 +176,7 @@ static const topic topics[] = {
     {"predictors", "What is trained: a network, or something else.", describe_predictors},
     {"trainer", "How a model is trained.", describe_trainer},
     {"optimizers", "How gradients become updates.", describe_optimizers},
+    {"hyperopt", "What a search for good values varies, and how.", describe_hyperopt},
     {"topics", "This list.", describe_topics}};
 enum { TOPIC_COUNT = sizeof topics / sizeof *topics };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "datasets/image.h"
 #include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/rows.h"
@@ -200,6 +201,12 @@ static co_status report(co_context *ctx, cohort_result *result) {
   fact(result, "libyaml", co_yaml_version());
   fact(result, "jansson", co_jansson_version());
   fact(result, "zlib", co_zlib_version());
+  co_image_jpeg_version(found);
+  fact(result, "jpeg", found);
+  co_image_png_version(found);
+  fact(result, "png", found);
+  co_image_webp_version(found);
+  fact(result, "webp", found);
   report_xgboost(result);
   co_sqlite_version(found);
   fact(result, "sqlite", found);

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "host/api/images.h"
 #include "host/api/predict.h"
 #include "host/core/hash.h"
 #include "host/core/output.h"
@@ -192,24 +193,42 @@ static co_status open_output(co_scoring *s, const cohort_predict_options *o, co_
                                .resume = o->resume,
                                .inputs = inputs,
                                .input_count = count,
-                               .stop = s->context->options.stop};
+                               .stop = s->context->options.stop,
+                               .take = o->take,
+                               .take_user = o->take_user};
   return co_sink_open(&s->sink, s->ctx, &s->where);
+}
+
+// Where rows are taken from memory there is nothing beside them, as with standard output.
+static co_status choose_taker(cohort_predict_options *request) {
+  if (!request->take) return CO_OK;
+  if (request->output || request->manifest)
+    return co_fail(CO_ERR_USAGE,
+                   "scores that are taken from memory have no output and no manifest");
+  request->output = "-";
+  return CO_OK;
 }
 
 cohort_status cohort_predict(cohort_context *context, const cohort_predict_options *options,
                              cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
+  cohort_predict_options request = *options;
   co_event_scoring events = {0};
+  co_image_scoring images = {0};
   co_table_scoring table = {0};
   co_model_list list = {0};
-  co_scoring s = {.context = context, .ctx = context->ctx, .options = options, .part = -1};
-  co_status status = open_output(&s, options, &list);
+  co_scoring s = {.context = context, .ctx = context->ctx, .options = &request, .part = -1};
+  co_status status = choose_taker(&request);
+  if (status == CO_OK) status = open_output(&s, &request, &list);
+  if (status == CO_OK) request.model = list.paths[0];
   if (status == CO_OK) status = co_scoring_open_models(&s, &list);
-  if (status == CO_OK) status = co_event_scoring_begin(&events, context, options);
-  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &events.options, &list);
+  if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request);
+  if (status == CO_OK) status = co_image_scoring_begin(&images, context, &events.options);
+  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &images.options, &list);
   s.options = &table.options; // which name what rows of others have become
   if (status == CO_OK) status = predict(&s, &list, &table, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);
+  if (status == CO_OK) co_image_scoring_report(&images, &(*out)->json, &(*out)->text);
   if (status == CO_OK) co_event_scoring_report(&events, &(*out)->json, &(*out)->text);
   co_error error;
   co_error_copy(&error);
@@ -222,6 +241,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_scoring_close_models(&s);
   co_arena_free(s.arena);
   co_table_scoring_end(&table);
+  co_image_scoring_end(&images);
   co_event_scoring_end(&events);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "predict", status);

@@ -59,6 +59,13 @@ static co_status read_profile(co_context *ctx, co_arena *arena, const char *path
   return status;
 }
 
+static co_status read_reference(co_context *ctx, co_arena *arena, const char *path) {
+  co_model_arrays reference = {.count = 0};
+  co_status status = co_model_file_read_reference(&reference, arena, path);
+  co_free(ctx, reference.items);
+  return status;
+}
+
 static co_status probe_model(cohort_context *context, const char *path) {
   co_context *ctx = context->ctx;
   co_arena *arena;
@@ -72,6 +79,7 @@ static co_status probe_model(cohort_context *context, const char *path) {
     if (status == CO_OK) status = read_baselines(ctx, arena, path, &file);
     if (status == CO_OK) status = read_golden(ctx, arena, path);
     if (status == CO_OK) status = read_profile(ctx, arena, path);
+    if (status == CO_OK) status = read_reference(ctx, arena, path);
     if (status == CO_OK) status = read_model(ctx, path, &file, &problems);
   } else if (status == CO_ERR_MODEL && file.newer) {
     status = CO_OK; // the same: it must not pass for damaged

@@ -119,7 +119,7 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
   CO_RETURN_IF_FAILED(import(t, context, o, problems));
   t->options.dataset = t->resumed ? t->output : t->file.temporary;
   t->options.own_dataset = !t->resumed && !o->dry_run;
-  return o->config.file_count || t->resumed ? CO_OK : choose_preset(t);
+  return o->config.file_count || o->preset || t->resumed ? CO_OK : choose_preset(t);
 }
 
 void co_table_training_end(co_table_training *t) {

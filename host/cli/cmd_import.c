@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_import_options, member)
 
-enum { IDX, CSV, EVENTS };
-static const char *const formats[] = {"idx", "csv", "events", NULL};
+enum { IDX, CSV, EVENTS, IMAGES };
+static const char *const formats[] = {"idx", "csv", "events", "images", NULL};
 
 static const cli_option options_table[] = {
     {.name = "output",
@@ -20,7 +21,9 @@ static const cli_option options_table[] = {
      .kind = CLI_WORD,
      .offset = AT(format),
      .value = "FORMAT",
-     .doc = "idx (MNIST-like files), csv (tables in text), events (logs in text); plain or gzip",
+     .doc = "idx (MNIST-like files), csv (tables in text), events (logs in text), all plain or "
+            "gzip;\n"
+            "images (a folder of JPEG, PNG, WebP)",
      .words = formats},
     {.name = "training-set",
      .kind = CLI_ONE_OR_TWO,
@@ -49,6 +52,31 @@ static const cli_option options_table[] = {
      .offset = AT(class_names),
      .value = "A,B,...",
      .doc = "idx: names of the classes 0, 1, ..."},
+    {.name = "image-size",
+     .kind = CLI_TEXT,
+     .offset = AT(images.size),
+     .value = "WxH",
+     .doc = "images: width and height that all get (default: as they are, if all are alike)"},
+    {.name = "fit",
+     .kind = CLI_TEXT,
+     .offset = AT(images.fit),
+     .value = "HOW",
+     .doc = "images: crop (the default: fill the size, cut off what is beyond), pad (on white),\n"
+            "stretch"},
+    {.name = "channels",
+     .kind = CLI_INT,
+     .offset = AT(images.channels),
+     .value = "N",
+     .doc = "images: 1 (grey) or 3 (default: 1 if all are grey)",
+     .minimum = 1,
+     .maximum = 3},
+    {.name = "max-pixels",
+     .kind = CLI_INT,
+     .offset = AT(images.max_pixels),
+     .value = "N",
+     .doc = "images: larger ones cannot be taken (default 100000000)",
+     .minimum = 1,
+     .maximum = INT32_MAX},
     {.name = "target",
      .kind = CLI_LIST,
      .offset = AT(targets),
@@ -75,7 +103,8 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(split),
      .value = "RULE",
-     .doc = "csv: random:0.7,0.1,0.2 (the default), stratified:..., hash:COL, column:COL, "
+     .doc = "csv, images: random:0.7,0.1,0.2 (the default), stratified:...; csv: hash:COL, "
+            "column:COL,\n"
             "time:[COL:]DATE,DATE"},
     {.name = "positive",
      .kind = CLI_TEXT,
@@ -324,6 +353,28 @@ static co_status check_events(const cli_import_options *o) {
   return CO_OK;
 }
 
+static co_status check_images(const cli_import_options *o) {
+  if (!o->output) return missing("--output FILE");
+  if (o->files.count != 1) return missing("one folder: DIR");
+  if (o->training[0] || o->validation[0] || o->test[0] || o->events.logs.count)
+    return refuse("an option of other formats", "images");
+  if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
+      o->print_schema || o->tables.joins.count || o->tables.carried.count ||
+      o->tables.sources.count || o->class_names.count)
+    return refuse("an option of tables", "images");
+  return CO_OK;
+}
+
+static bool has_image_options(const cli_import_options *o) {
+  const cli_image_options *i = &o->images;
+  return i->size || i->fit || i->channels != CLI_UNSET || i->max_pixels != CLI_UNSET;
+}
+
+static bool is_folder(const cli_list *files) {
+  struct stat info;
+  return files->count == 1 && stat(files->item[0], &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 static co_status run(cli_job *cli, const void *options_) {
   const cli_import_options *o = options_;
   bool fraction = !isnan(o->validation_fraction);
@@ -331,20 +382,25 @@ static co_status run(cli_job *cli, const void *options_) {
   int format = o->format >= 0         ? o->format
                : o->events.logs.count ? EVENTS
                : o->training[1]       ? IDX
+               : is_folder(&o->files) ? IMAGES
                                       : CSV;
+  if (format != IMAGES && has_image_options(o))
+    return refuse("an option of images", formats[format]);
   if (fraction && o->validation[0])
     return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
-  CO_RETURN_IF_FAILED(format == IDX   ? check_idx(o)
-                      : format == CSV ? check_csv(o)
-                                      : check_events(o));
+  CO_RETURN_IF_FAILED(format == IDX      ? check_idx(o)
+                      : format == CSV    ? check_csv(o)
+                      : format == IMAGES ? check_images(o)
+                                         : check_events(o));
   cohort_context *context;
   cohort_result *result = NULL;
   const int64_t *skip_lines = NULL;
   CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_status status = format == IDX   ? import_idx(context, o, &result)
-                         : format == CSV ? import_csv(context, o, skip_lines, &result)
-                                         : cli_import_events(context, o, &result);
+  cohort_status status = format == IDX      ? import_idx(context, o, &result)
+                         : format == CSV    ? import_csv(context, o, skip_lines, &result)
+                         : format == IMAGES ? cli_import_images(context, o, &result)
+                                            : cli_import_events(context, o, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   return taken;
@@ -355,6 +411,7 @@ const cli_verb cli_verb_import = {
     .aliases = "preprocess",
     .usage = "-O FILE --target COL [options] FILE.csv...\n"
              "       cohort import -O FILE --events LOG.csv --entity COL --time COL [options]\n"
+             "       cohort import -O FILE [--image-size WxH] [options] DIR\n"
              "       cohort import -O FILE --training-set IMAGES LABELS [options]",
     .summary = "make a dataset.h5 from tables in text, event logs, or images",
     .details =

@@ -25,7 +25,9 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(dataset),
      .value = "FILE",
-     .doc = "dataset.h5, or a raw table with the model's columns; - is standard input"},
+     .doc =
+         "dataset.h5, a raw table with the model's columns (- is standard input), or a folder of\n"
+         "images"},
     {.name = "source",
      .kind = CLI_LIST,
      .offset = AT(sources),

@@ -70,8 +70,8 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
-// "1:30:00" to seconds: two to four parts, of which only the first may be large.
-static co_status read_time(const char *text, double *seconds) {
+// Two to four parts, of which only the first may be large.
+co_status cli_read_time(const char *text, double *seconds) {
   static const int64_t units[] = {24, 60, 60}, largest[] = {23, 59, 59};
   int64_t total = 0, parts = 1;
   for (const char *at = text; *at; at++)
@@ -96,7 +96,7 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_result *result = NULL;
   cohort_config config;
   double max_seconds = 0;
-  if (o->max_time) CO_RETURN_IF_FAILED(read_time(o->max_time, &max_seconds));
+  if (o->max_time) CO_RETURN_IF_FAILED(cli_read_time(o->max_time, &max_seconds));
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_train_options request = {.config = config,

@@ -29,8 +29,9 @@ static void pass_progress(void *user, const char *name, const char *unit, int64_
   co_progress_update(cli->progress, done, detail);
 }
 
-static void pass_epoch(void *user, const cohort_epoch *epoch) {
+static bool pass_epoch(void *user, const cohort_epoch *epoch) {
   cli_show_epoch(user, epoch);
+  return false;
 }
 
 cohort_source_options cli_source_options(const cli_source *s) {

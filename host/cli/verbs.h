@@ -8,7 +8,7 @@
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
     cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
     cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_doctor, cli_verb_data,
-    cli_verb_select, cli_verb_synthesize, cli_verb_help;
+    cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_compare, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -18,6 +18,12 @@ typedef struct cli_event_options {
   int64_t least_events; // CLI_UNSET = 0
   bool allow_censored, no_rfm;
 } cli_event_options;
+
+// Of images in files.
+typedef struct cli_image_options {
+  const char *size, *fit;
+  int64_t channels, max_pixels; // CLI_UNSET = 0
+} cli_image_options;
 
 // How the rows of a raw table are read.
 typedef struct cli_source {
@@ -33,11 +39,13 @@ typedef struct cli_tables {
   cli_list joins, carried, sources;
 } cli_tables;
 cohort_tables cli_joined_tables(const cli_tables *tables);
+// --max-time [[DD:]HH:]MM:SS to seconds.
+co_status cli_read_time(const char *text, double *seconds);
 
 typedef struct cli_import_options {
   cli_common common; // --seed, --force
   const char *output;
-  int format;                                        // 0 = idx, 1 = csv, -1 = not given
+  int format;                                        // idx, csv, events, images; -1 = not given
   const char *training[2], *validation[2], *test[2]; // images, labels, or a table; NULL = not given
   double validation_fraction;
   cli_list class_names;
@@ -47,9 +55,13 @@ typedef struct cli_import_options {
   cli_list skip_lines;
   bool print_schema;
   cli_event_options events;
+  cli_image_options images;
   cli_source source;
   cli_tables tables;
 } cli_import_options;
+// The import of a folder of images, as cohort_import_images.
+co_status cli_import_images(cohort_context *context, const cli_import_options *options,
+                            cohort_result **result);
 // The import of event logs, as cohort_import_events.
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
@@ -86,6 +98,16 @@ typedef struct cli_experiment_options {
   const char *placement;
   int64_t workers;
 } cli_experiment_options;
+
+typedef struct cli_hyperopt_options {
+  cli_common common;   // -c, -s, --device, --threads, --seed, --force
+  cli_list operands;   // what to do; a study, but of run
+  const char *dataset; // NULL = the config's, else the study's
+  const char *output;  // run: the study; best: a config
+  const char *name, *placement, *max_time;
+  int64_t trials, jobs; // CLI_UNSET = not given
+  int64_t workers;
+} cli_hyperopt_options;
 
 typedef struct cli_evaluate_options {
   cli_common common; // --device, --threads
@@ -133,6 +155,14 @@ typedef struct cli_report_options {
   cli_list profit;
   int64_t workers;
 } cli_report_options;
+
+typedef struct cli_compare_options {
+  cli_common common; // --device, --threads, --seed
+  cli_list runs;
+  const char *dataset, *split;
+  int64_t draws, workers;
+  bool csv;
+} cli_compare_options;
 
 typedef struct cli_verify_options {
   cli_common common;   // -c, -s, --seed, --device, --threads

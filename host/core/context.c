@@ -230,6 +230,10 @@ int64_t co_io_calls(const co_context *ctx) {
   return atomic_load(&ctx->io_fault.calls);
 }
 
+int64_t co_alloc_calls(const co_context *ctx) {
+  return atomic_load(&ctx->alloc_fault.calls);
+}
+
 // ---- memory ------------------------------------------------------------------------------------
 
 // In front of each block; as long as the alignment, so that the block behind it is aligned.

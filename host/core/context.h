@@ -115,6 +115,7 @@ void co_io_fail_at(co_context *ctx, int64_t nth, bool persistent, int errno_valu
 // Called by those before each such operation: 0, or the errno to fail with.
 int co_io_fault(co_context *ctx);
 int64_t co_io_calls(const co_context *ctx);
+int64_t co_alloc_calls(const co_context *ctx);
 
 // ---- arena -------------------------------------------------------------------------------------
 // Bump allocation for trees and tables that die together. Not thread-safe. NULL as co_alloc.

@@ -47,10 +47,7 @@ static int open_retry(const char *path, int flags, mode_t mode) {
   return fd;
 }
 
-// Makes a rename in the folder of `path` durable.
-static co_status sync_folder(co_context *ctx, const char *path) {
-  char *folder = folder_of(ctx, path);
-  if (!folder) return CO_ERR_MEMORY;
+static co_status sync_folder(co_context *ctx, const char *folder) {
   int error, fd = open_retry(folder, O_RDONLY | O_DIRECTORY, 0);
   if (fd == -1) {
     error = errno;
@@ -59,10 +56,7 @@ static co_status sync_folder(co_context *ctx, const char *path) {
     if (error == EINVAL) error = 0; // this file system has no such thing
     close(fd);
   }
-  co_status status =
-      error ? co_fail_errno(CO_ERR_IO, error, "cannot sync the folder '%s'", folder) : CO_OK;
-  co_free(ctx, folder);
-  return status;
+  return error ? co_fail_errno(CO_ERR_IO, error, "cannot sync the folder '%s'", folder) : CO_OK;
 }
 
 static co_status sync_file(co_context *ctx, const char *path) {
@@ -73,11 +67,24 @@ static co_status sync_file(co_context *ctx, const char *path) {
   return error ? co_fail_errno(CO_ERR_IO, error, "cannot sync '%s'", path) : CO_OK;
 }
 
-co_status co_rename(co_context *ctx, const char *from, const char *to) {
+// `flags` as renameat2's. Nothing is allocated once the rename is done: who lacks memory has not
+// renamed.
+static co_status rename_durably(co_context *ctx, const char *from, const char *to,
+                                unsigned int flags) {
   int error;
-  DO_FAULTY(error, ctx, rename(from, to));
-  if (error) return co_fail_errno(CO_ERR_IO, error, "cannot rename '%s' to '%s'", from, to);
-  return sync_folder(ctx, to);
+  char *folder = folder_of(ctx, to);
+  if (!folder) return CO_ERR_MEMORY;
+  DO_FAULTY(error, ctx, renameat2(AT_FDCWD, from, AT_FDCWD, to, flags));
+  if (flags && (error == EINVAL || error == ENOSYS)) // not on this file system
+    DO_FAULTY(error, ctx, rename(from, to));
+  co_status status = error ? co_fail_errno(CO_ERR_IO, error, "cannot rename '%s' to '%s'", from, to)
+                           : sync_folder(ctx, folder);
+  co_free(ctx, folder);
+  return status;
+}
+
+co_status co_rename(co_context *ctx, const char *from, const char *to) {
+  return rename_durably(ctx, from, to, 0);
 }
 
 // ---- atomic publication ------------------------------------------------------------------------
@@ -152,21 +159,13 @@ co_status co_atomic_begin_part(co_atomic_file *file, co_context *ctx, const char
 // Makes the temporary the file, unless something stands there that must not go.
 static co_status publish(const co_atomic_file *file) {
   struct stat info;
-  int error;
   bool exists = lstat(file->path, &info) == 0;
   if (exists && (file->keep_existing || !S_ISREG(info.st_mode)))
     return co_fail_at(CO_ERR_IO, file->path, 0, 0, "%s",
                       file->keep_existing ? "somebody else has made this file meanwhile"
                                           : "not a regular file; it is not replaced");
-  if (!file->keep_existing) return co_rename(file->ctx, file->temporary, file->path);
-  DO_FAULTY(error, file->ctx,
-            renameat2(AT_FDCWD, file->temporary, AT_FDCWD, file->path, RENAME_NOREPLACE));
-  if (error == EINVAL || error == ENOSYS) // not on this file system
-    return co_rename(file->ctx, file->temporary, file->path);
-  if (error)
-    return co_fail_errno(CO_ERR_IO, error, "cannot rename '%s' to '%s'", file->temporary,
-                         file->path);
-  return sync_folder(file->ctx, file->path);
+  return rename_durably(file->ctx, file->temporary, file->path,
+                        file->keep_existing ? RENAME_NOREPLACE : 0);
 }
 
 co_status co_atomic_commit(co_atomic_file *file) {

@@ -256,6 +256,11 @@ const char *co_h5_path(const co_h5 *file) {
   return file->path;
 }
 
+bool co_h5_is_thread_safe(void) {
+  hbool_t safe = false;
+  return H5is_library_threadsafe(&safe) >= 0 && safe;
+}
+
 void co_h5_version(char *out, size_t size) {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);

@@ -119,6 +119,8 @@ co_status co_h5_list(co_h5 *file, const char *group, co_arena *arena, char ***ou
 co_status co_h5_get_offset(co_h5 *file, const char *path, int64_t *offset);
 // "1.10.8"
 void co_h5_version(char *out, size_t size);
+// Whether several threads may use the library at once.
+bool co_h5_is_thread_safe(void);
 
 #ifdef __cplusplus
 }

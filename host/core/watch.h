@@ -18,8 +18,8 @@ typedef struct co_watch {
   void (*progress)(void *user, const char *stage, const char *unit, int64_t done, int64_t total,
                    const char *detail);
   void *user;
-  // After each epoch of a training and its validation; the struct is cohort.h's.
-  void (*epoch)(void *user, const struct cohort_epoch *epoch);
+  // After each epoch of a training and its validation; true ends it there. The struct is cohort.h's.
+  bool (*epoch)(void *user, const struct cohort_epoch *epoch);
   void *epoch_user;
   const volatile int *stop; // non-zero: finish the step, save, end with CO_INTERRUPTED
   // Each change of the number asks for a checkpoint, or for a line of where the work stands.

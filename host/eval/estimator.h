@@ -24,6 +24,16 @@ typedef struct co_fit_data {
   const co_watch *watch;
 } co_fit_data;
 
+// What inputs make of the head's value of a batch (attribution.h).
+typedef struct co_estimator_attribution {
+  int64_t output, class_; // of which output, and class; -1 = of each row the likeliest
+  const co_design *rows;
+  const double *mean; // per column of the matrix, of training rows
+  // Filled: (rows, numbers + codes), and per row.
+  double *shares, *value, *reference;
+  int32_t *chosen;
+} co_estimator_attribution;
+
 typedef struct co_estimator_class {
   const char *name; // what `predictor: {type: …}` calls it
   const char *doc;
@@ -47,6 +57,8 @@ typedef struct co_estimator_class {
   co_status (*score_history)(const co_estimator *estimator, int64_t output,
                              const co_history *history, const int64_t *samples, int64_t rows,
                              float *heads);
+  // NULL = it cannot be told.
+  co_status (*attribute)(const co_estimator *estimator, const co_estimator_attribution *asked);
   void (*close)(co_estimator *estimator); // NULL = nothing is to be done
 } co_estimator_class;
 

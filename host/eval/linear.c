@@ -120,6 +120,52 @@ static co_status score_regression(const co_estimator *e, int64_t output, const c
   return CO_OK;
 }
 
+// Of each column coefficient * (x - mean); the columns of a code together.
+static void attribute_row(const co_design *rows, int64_t row, const double *coefficients,
+                          int64_t width, const double *mean, double *shares) {
+  const co_design_columns *columns = rows->columns;
+  for (int64_t k = 0; k < columns->numbers; k++)
+    shares[k] =
+        coefficients[k * width] * ((double)rows->numbers[row * columns->numbers + k] - mean[k]);
+  for (int64_t k = 0; k < columns->codes; k++) {
+    double *share = &shares[columns->numbers + k];
+    int64_t first = columns->code_first[k], code = rows->codes[row * columns->codes + k];
+    *share = coefficients[(first + code) * width];
+    for (int64_t i = 0; i < columns->code_rows[k]; i++)
+      *share -= coefficients[(first + i) * width] * mean[first + i];
+  }
+}
+
+// The first of the largest.
+static int64_t likeliest(const double *z, int64_t width) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < width; i++)
+    if (z[i] > z[best]) best = i;
+  return best;
+}
+
+static co_status attribute_regression(const co_estimator *e, const co_estimator_attribution *a) {
+  const int64_t width = output_of(e, a->output)->width;
+  const int64_t inputs = e->columns.numbers + e->columns.codes;
+  const co_shape shape = co_shape_make(2, e->columns.count, width);
+  const co_fitted *coefficients;
+  double *z;
+  CO_RETURN_IF_FAILED(
+      co_estimator_array(e, a->output, "coefficients", CO_F64, &shape, &coefficients));
+  CO_RETURN_IF_FAILED(apply(e, a->output, a->rows, &z));
+  for (int64_t row = 0; row < a->rows->rows; row++) {
+    int64_t c = a->class_ < 0 ? likeliest(z + row * width, width) : a->class_;
+    double *shares = a->shares + row * inputs;
+    attribute_row(a->rows, row, (const double *)coefficients->bytes + c, width, a->mean, shares);
+    a->chosen[row] = (int32_t)c;
+    a->value[row] = a->reference[row] = z[row * width + c];
+    for (int64_t i = 0; i < inputs; i++)
+      a->reference[row] -= shares[i];
+  }
+  co_free(e->ctx, z);
+  return CO_OK;
+}
+
 extern const co_estimator_class co_estimator_linear;
 const co_estimator_class co_estimator_linear = {
     .name = "linear",
@@ -130,7 +176,8 @@ const co_estimator_class co_estimator_linear = {
     .refuses = co_estimator_takes_scalars,
     .row_bytes = row_bytes,
     .fit = fit_regression,
-    .score = score_regression};
+    .score = score_regression,
+    .attribute = attribute_regression};
 
 // ---- support vector machine --------------------------------------------------------------------
 // Squared hinge loss, as liblinear's and LinearSVC's default; of several classes one against the

@@ -142,6 +142,13 @@ static void close_network(co_predictor *predictor) {
 static const co_predictor_class network_class = {
     .name = "network", .run = run, .close = close_network};
 
+bool co_network_get_parts(co_network_parts *out, co_predictor *predictor) {
+  const network *n = (const network *)predictor;
+  if (predictor->class_ != &network_class) return false;
+  *out = (co_network_parts){n->resident->model, n->program, n->estimator};
+  return true;
+}
+
 // ---- opening -----------------------------------------------------------------------------------
 
 static co_status create(network **out, co_context *ctx) {

@@ -15,6 +15,14 @@ co_status co_network_open(co_predictor **out, co_context *ctx, const co_predicto
 co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,
                             co_estimator *estimator, int64_t rows);
 
+// What such a predictor consists of; false of another. All is borrowed.
+typedef struct co_network_parts {
+  co_model *model;
+  co_program *program;
+  const co_estimator *estimator; // NULL: it is a network
+} co_network_parts;
+bool co_network_get_parts(co_network_parts *out, co_predictor *predictor);
+
 // Of an estimator, which is borrowed, to evaluate it; to be closed on failure, too.
 co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows);
 

@@ -395,6 +395,67 @@ static co_status score_boosted(const co_estimator *e, int64_t output, const co_d
   return status;
 }
 
+// SHAP values in the margins: (rows, width, columns + 1), the last of them what is expected; in memory
+// of XGBoost's.
+static co_status contributions(const boosters *b, int64_t booster, const float *values,
+                               int64_t rows, int64_t columns, int64_t width, const float **out) {
+  static const char config[] = "{\"type\":2,\"training\":false,\"iteration_begin\":0,"
+                               "\"iteration_end\":0,\"strict_shape\":true}";
+  char array[ARRAY_TEXT];
+  const uint64_t *shape;
+  uint64_t rank, size = 1;
+  void *matrix = NULL;
+  int code = b->library.matrix_create(describe_array(array, values, rows, columns),
+                                      "{\"missing\":NaN,\"nthread\":1}", &matrix);
+  co_status status = co_xgboost_check(&b->library, code, "taking rows");
+  if (status == CO_OK) {
+    code = b->library.predict_matrix(b->items[booster], matrix, config, &shape, &rank, out);
+    status = co_xgboost_check(&b->library, code, "explaining");
+  }
+  if (matrix) b->library.matrix_free(matrix);
+  CO_RETURN_IF_FAILED(status);
+  for (uint64_t i = 0; i < rank; i++)
+    size *= shape[i];
+  if (size == (uint64_t)(rows * width * (columns + 1))) return CO_OK;
+  return co_fail(CO_ERR_MODEL, "a booster explains %lld rows by %llu numbers", (long long)rows,
+                 (unsigned long long)size);
+}
+
+static int64_t likeliest(const float *margins, int64_t width) {
+  int64_t best = 0;
+  for (int64_t k = 1; k < width; k++)
+    if (margins[k] > margins[best]) best = k;
+  return best;
+}
+
+static void take_contributions(const co_estimator_attribution *a, const float *all, int64_t width) {
+  const int64_t columns = columns_of(a->rows);
+  for (int64_t row = 0; row < a->rows->rows; row++) {
+    const float *own = all + (row * width + a->chosen[row]) * (columns + 1);
+    a->value[row] = a->reference[row] = (double)own[columns];
+    for (int64_t k = 0; k < columns; k++) {
+      a->shares[row * columns + k] = (double)own[k];
+      a->value[row] += (double)own[k];
+    }
+  }
+}
+
+static co_status attribute_boosted(const co_estimator *e, const co_estimator_attribution *a) {
+  const int64_t width = output_of(e, a->output)->width, rows = a->rows->rows;
+  const int64_t columns = columns_of(a->rows);
+  const float *numbers;
+  float *values;
+  CO_RETURN_IF_FAILED(write_all(e, a->rows, &values));
+  co_status status = margins(e->state, a->output, values, rows, columns, width, &numbers);
+  for (int64_t row = 0; status == CO_OK && row < rows; row++)
+    a->chosen[row] = (int32_t)(a->class_ < 0 ? likeliest(numbers + row * width, width) : a->class_);
+  if (status == CO_OK)
+    status = contributions(e->state, a->output, values, rows, columns, width, &numbers);
+  if (status == CO_OK) take_contributions(a, numbers, width);
+  co_free(e->ctx, values);
+  return status;
+}
+
 static const co_field boosted_fields[] = {
     {"trees", CO_FIELD_INT, offsetof(boosted_options, trees), "0", 0, 100000, NULL,
      "Rounds at most; 0: 2000, or 100 where there are no validation rows.", NULL},
@@ -425,6 +486,7 @@ const co_estimator_class co_estimator_boosted_trees = {.name = "boosted_trees",
                                                        .fit = fit_boosted,
                                                        .open = open_boosted,
                                                        .score = score_boosted,
+                                                       .attribute = attribute_boosted,
                                                        .close = close_boosters};
 
 // ---- forest and tree ---------------------------------------------------------------------------

@@ -28,7 +28,8 @@ co_status co_xgboost_open(co_xgboost *out) {
                    {"XGBoosterSlice", &out->slice},
                    {"XGBoosterSaveModelToBuffer", &out->save},
                    {"XGBoosterLoadModelFromBuffer", &out->load},
-                   {"XGBoosterPredictFromDense", &out->predict}};
+                   {"XGBoosterPredictFromDense", &out->predict},
+                   {"XGBoosterPredictFromDMatrix", &out->predict_matrix}};
   void *library = NULL;
   for (size_t i = 0; !library && i < sizeof names / sizeof *names; i++)
     library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);

@@ -29,6 +29,8 @@ typedef struct co_xgboost {
   int (*load)(void *booster, const void *bytes, uint64_t length);
   int (*predict)(void *booster, const char *array, const char *config, void *proxy,
                  const uint64_t **shape, uint64_t *rank, const float **out);
+  int (*predict_matrix)(void *booster, void *matrix, const char *config, const uint64_t **shape,
+                        uint64_t *rank, const float **out);
 } co_xgboost;
 
 // CO_ERR_DEVICE, with the way out, where there is no library or one that lacks something. It stays

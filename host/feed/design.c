@@ -123,10 +123,7 @@ const co_input_feature *co_design_feature(const co_design_columns *columns, cons
     }
     int64_t width = width_of(model, block), at = column - number;
     number += width;
-    if (at < 0 || at >= width) continue;
-    if (block->count == 1) return block->features;
-    // Each has one, or an indicator of its own behind all of them.
-    return width <= 2 * block->count ? &block->features[at % block->count] : NULL;
+    if (at >= 0 && at < width) return co_input_block_feature(block, at);
   }
   return NULL;
 }

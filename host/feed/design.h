@@ -34,7 +34,7 @@ co_status co_design_describe(co_design_columns *out, co_arena *arena, const co_m
 // "age", "Month=Feb", "Month=(other)": of a column of a fitted model.
 char *co_design_column_name(const co_design_columns *columns, co_arena *arena,
                             const co_model *model, int64_t column);
-// The input that a column is made of; NULL where several make it.
+// The input that a column is made of.
 const co_input_feature *co_design_feature(const co_design_columns *columns, const co_model *model,
                                           int64_t column);
 // Writes a batch's rows, as a pipeline delivers them to the inputs of the model's network.

@@ -262,7 +262,7 @@ co_status co_graph_add_output(co_graph *graph, const char *name, co_value value)
   char *copy = co_arena_strdup(graph->arena, name);
   if (!copy) return CO_ERR_MEMORY;
   graph->values[value].observed = true;
-  graph->outputs[graph->output_count++] = (co_output_info){copy, value};
+  graph->outputs[graph->output_count++] = (co_output_info){copy, value, CO_NO_VALUE};
   return CO_OK;
 }
 

@@ -126,6 +126,7 @@ typedef struct co_metric_info {
 typedef struct co_output_info {
   const char *name; // "label/probability"
   co_value value;
+  co_value seed; // the input that brings its gradient (CO_MODE_GRADIENT), or CO_NO_VALUE
 } co_output_info;
 
 typedef struct co_constant {
@@ -191,6 +192,11 @@ co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t d
 // `doubles` doubles that an operation writes anew in each run.
 co_status co_graph_add_result(co_graph *graph, const char *name, int64_t doubles, co_value *out);
 co_status co_graph_add_output(co_graph *graph, const char *name, co_value value);
+// The part of a graph between values: a graph of its own over the same parameters, whose first inputs
+// are `from`, in that order, and whose outputs are `to`. Inputs that it needs beside them follow under
+// their names; with `seeds`, so do those that bring the outputs' gradients.
+co_status co_graph_part(co_graph **out, const co_graph *graph, const co_value *from,
+                        int64_t from_count, const co_value *to, int64_t to_count, bool seeds);
 // Records a loss made of the operation just emitted (outputs "loss sum dx").
 co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info);
 co_status co_graph_add_metric(co_graph *graph, const co_metric_info *info);

@@ -27,6 +27,9 @@ const char *co_sink_shown(co_arena *arena, const char *output) {
 }
 
 static co_status refuse(const co_sink_options *o) {
+  if (o->take && (o->format || o->table || o->if_exists || o->resume))
+    return co_fail(CO_ERR_USAGE,
+                   "scores that are taken from memory have no format, table or resume");
   if (strcmp(o->output, "-") == 0 && o->format && strcmp(o->format, "h5") == 0)
     return co_fail(CO_ERR_USAGE, "--format h5 is for files; HDF5 cannot be written as a stream");
   if (o->resume && strcmp(o->output, "-") == 0)
@@ -60,6 +63,7 @@ static bool is_h5(const co_sink_options *o) {
 co_status co_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options) {
   *out = NULL;
   CO_RETURN_IF_FAILED(refuse(options));
+  if (options->take) return co_memory_sink_open(out, ctx, options);
   return (co_postgres_is_url(options->output)    ? co_postgres_sink_open
           : co_sink_is_database(options->output) ? co_sqlite_sink_open
           : is_h5(options)                       ? co_h5_sink_open

@@ -5,6 +5,7 @@
 #ifndef COHORT_HOST_OUTPUT_SINK_H
 #define COHORT_HOST_OUTPUT_SINK_H
 
+#include "host/cohort.h"
 #include "host/eval/score_columns.h"
 #include "host/output/journal.h"
 
@@ -20,6 +21,9 @@ typedef struct co_sink_options {
   const char *const *inputs; // what the command reads, as of co_output
   int64_t input_count;
   const volatile int *stop; // non-zero: wait for nothing any more; NULL = never
+  cohort_scores_function
+      take; // gets all rows in place of the output, which then is "-"; NULL = none
+  void *take_user;
 } co_sink_options;
 
 typedef struct co_sink co_sink;
@@ -67,6 +71,7 @@ void co_sink_close(co_sink *sink); // NULL is legal
 // ---- for co_sink_open ---------------------------------------------------------------------------
 co_status co_text_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 co_status co_h5_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
+co_status co_memory_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 co_status co_postgres_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 co_status co_sqlite_sink_open(co_sink **out, co_context *ctx, const co_sink_options *options);
 

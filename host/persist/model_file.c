@@ -299,6 +299,9 @@ static co_status write_content(co_h5 *file, const co_model_file_content *content
   CO_RETURN_IF_FAILED(write_estimators(file, content, arena));
   CO_RETURN_IF_FAILED(write_golden(file, content->golden, arena));
   CO_RETURN_IF_FAILED(write_profile(file, content->profile, arena));
+  if (content->reference && content->reference->count)
+    CO_RETURN_IF_FAILED(
+        co_model_arrays_write(file, CO_MODEL_REFERENCE_GROUP, content->reference, arena));
   return content->training ? write_training(file, content->store, content->training) : CO_OK;
 }
 
@@ -591,6 +594,12 @@ co_status co_model_file_read_profile(co_model_profile *out, co_arena *arena, con
   CO_RETURN_IF_FAILED(
       co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_PROFILE_GROUP "/inputs"));
   return co_model_file_read_arrays(&out->outputs, arena, path, CO_MODEL_PROFILE_GROUP "/outputs");
+}
+
+co_status co_model_file_read_reference(co_model_arrays *out, co_arena *arena, const char *path) {
+  bool there;
+  CO_RETURN_IF_FAILED(has_group(&there, co_arena_context(arena), path, CO_MODEL_REFERENCE_GROUP));
+  return there ? co_model_file_read_arrays(out, arena, path, CO_MODEL_REFERENCE_GROUP) : CO_OK;
 }
 
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {

@@ -62,6 +62,9 @@ typedef struct co_model_profile {
   co_model_arrays inputs, outputs;
 } co_model_profile;
 
+// What attributions are measured from (eval/attribution.h): "reference" of each encoded input.
+#define CO_MODEL_REFERENCE_GROUP "/cohort/reference"
+
 typedef struct co_model_file_content {
   const co_schema *schema; // columns that the model uses
   co_fitted *const *fitted;
@@ -77,8 +80,9 @@ typedef struct co_model_file_content {
   const co_model_arrays *predictor;  // NULL: it is a network
   const co_model_baseline *baselines;
   int64_t baseline_count;
-  const co_model_golden *golden;   // NULL = none
-  const co_model_profile *profile; // likewise
+  const co_model_golden *golden;    // NULL = none
+  const co_model_profile *profile;  // likewise
+  const co_model_arrays *reference; // likewise
 } co_model_file_content;
 
 // Writes atomically.
@@ -111,6 +115,7 @@ co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted
 // Empty where the file has none.
 co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path);
 co_status co_model_file_read_profile(co_model_profile *out, co_arena *arena, const char *path);
+co_status co_model_file_read_reference(co_model_arrays *out, co_arena *arena, const char *path);
 // Whether the file has the parameters of a graph, in their shapes: before memory is taken for them,
 // since a small file may claim a huge network.
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network);

@@ -19,10 +19,22 @@ static bool trains(const co_plan *plan, const co_store *store, const co_plan_val
   return info->trainable && (!plan->options.groups || plan->options.groups >> info->group & 1);
 }
 
+static bool is_seed(const co_graph *graph, co_value input) {
+  for (int64_t i = 0; i < graph->output_count; i++)
+    if (graph->outputs[i].seed == input) return true;
+  return false;
+}
+
+// In training those of parameters, else those of the graph's inputs.
 static void mark_wanted(backward *b) {
   const co_plan *plan = b->plan;
+  const co_graph *graph = plan->graph;
+  const bool train = plan->options.mode == CO_MODE_TRAIN;
   for (int64_t i = 0; i < b->tracked; i++)
-    b->wanted[i] = trains(plan, b->store, &plan->values[i]);
+    b->wanted[i] = train && trains(plan, b->store, &plan->values[i]);
+  for (int64_t i = 0; !train && i < graph->input_count; i++)
+    b->wanted[graph->inputs[i]] = plan->values[graph->inputs[i]].info.desc.dtype == CO_F32 &&
+                                  !is_seed(graph, graph->inputs[i]);
   for (int64_t i = 0; i < plan->op_count; i++) {
     const co_plan_op *op = &plan->ops[i];
     bool any = false;
@@ -192,10 +204,11 @@ static co_status differentiate(backward *b, co_plan_op op) {
     below = below || (op.in[i] != CO_NO_VALUE && b->wanted[op.in[i]]);
   if (!below) return CO_OK;
   if (!*info->backward)
-    return co_fail(CO_ERR_CONFIG,
-                   "layer '%s': %s has no gradient, but parameters before it are "
-                   "to be trained",
-                   op.layer ? op.layer : "?", info->name);
+    return co_fail(CO_ERR_CONFIG, "layer '%s': %s has no gradient, but %s",
+                   op.layer ? op.layer : "?", info->name,
+                   b->plan->options.mode == CO_MODE_TRAIN
+                       ? "parameters before it are to be trained"
+                       : "what it makes of its inputs is to be told");
   if (op.desc.attr.activation != CO_ACTIVATION_NONE)
     CO_RETURN_IF_FAILED(through_activation(b, &op, &dy[0]));
   const char *cursor = info->backward;
@@ -203,6 +216,26 @@ static co_status differentiate(backward *b, co_plan_op op) {
   while (co_rule_next(&cursor, &rule))
     CO_RETURN_IF_FAILED(apply_rule(b, &op, &rule, dy));
   return CO_OK;
+}
+
+// The gradients of outputs, where they come from outside.
+static co_status seed_outputs(backward *b) {
+  const co_graph *graph = b->plan->graph;
+  if (b->plan->options.mode == CO_MODE_TRAIN) return CO_OK;
+  for (int64_t i = 0; i < graph->output_count; i++)
+    if (graph->outputs[i].seed != CO_NO_VALUE && b->wanted[b->plan->outputs[i]])
+      CO_RETURN_IF_FAILED(contribute(b, b->plan->outputs[i], graph->outputs[i].seed, NULL));
+  return CO_OK;
+}
+
+static void keep_gradients(backward *b) {
+  co_plan *plan = b->plan;
+  if (plan->options.mode == CO_MODE_TRAIN) return;
+  for (int64_t i = 0; i < plan->graph->input_count; i++) {
+    co_value input = plan->graph->inputs[i];
+    plan->gradients[i] = b->wanted[input] ? b->gradient[input] : CO_NO_VALUE;
+    if (plan->gradients[i] != CO_NO_VALUE) plan->values[plan->gradients[i]].info.observed = true;
+  }
 }
 
 co_status co_pass_backward(co_plan *plan, co_store *store) {
@@ -217,7 +250,9 @@ co_status co_pass_backward(co_plan *plan, co_store *store) {
   for (size_t i = 0; i < entries; i++)
     b.parameter[i] = CO_NO_VALUE;
   mark_wanted(&b);
+  CO_RETURN_IF_FAILED(seed_outputs(&b));
   for (int64_t i = plan->op_count - 1; i >= 0; i--)
     CO_RETURN_IF_FAILED(differentiate(&b, plan->ops[i]));
+  keep_gradients(&b);
   return CO_OK;
 }

@@ -59,7 +59,7 @@ static void mark_roots(const co_plan *plan, bool *needed) {
   if (mode != CO_MODE_TRAIN || graph->loss_count == 0)
     for (int64_t i = 0; i < graph->output_count; i++)
       needed[graph->outputs[i].value] = true;
-  if (mode == CO_MODE_INFER) return;
+  if (mode == CO_MODE_INFER || mode == CO_MODE_GRADIENT) return;
   for (int64_t i = 0; i < graph->loss_count; i++)
     if (wants_loss(plan, i))
       needed[mode == CO_MODE_TRAIN ? graph->losses[i].sum : graph->losses[i].reported] = true;
@@ -112,8 +112,8 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
     op.in[k] = from->in[k] == CO_NO_VALUE ? CO_NO_VALUE : alias[from->in[k]];
     op.out[k] = from->out[k];
   }
-  bool inference = plan->options.mode == CO_MODE_EVALUATE || plan->options.mode == CO_MODE_INFER;
-  if (inference) apply_inference(&op, alias);
+  co_mode mode = plan->options.mode;
+  if (mode != CO_MODE_TRAIN && mode != CO_MODE_UPDATE) apply_inference(&op, alias);
   return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
 }
 
@@ -150,7 +150,7 @@ static void drop_unread_outputs(co_plan *plan) {
       bool optional;
       co_operand_get(info->outputs, k, &name, &length, &optional);
       if (!optional || op->out[k] == CO_NO_VALUE || plan->options.mode == CO_MODE_UPDATE) continue;
-      if (plan->options.mode == CO_MODE_TRAIN && !is_unused_in_training(plan, op, k)) continue;
+      if (co_plan_differentiates(plan) && !is_unused_in_training(plan, op, k)) continue;
       bool read = co_plan_count_readers(plan, op->out[k], NULL) > 0;
       if (!read && !plan->values[op->out[k]].info.observed) op->out[k] = CO_NO_VALUE;
     }

@@ -6,7 +6,7 @@
 #include "host/plan/pass.h"
 
 const char *co_mode_name(co_mode mode) {
-  static const char *const names[] = {"train", "evaluate", "infer", "update"};
+  static const char *const names[] = {"train", "evaluate", "infer", "update", "gradient"};
   return names[mode];
 }
 
@@ -98,6 +98,10 @@ void co_plan_describe(const co_plan *plan, co_plan_op *op) {
   }
 }
 
+bool co_plan_differentiates(const co_plan *plan) {
+  return plan->options.mode == CO_MODE_TRAIN || plan->options.mode == CO_MODE_GRADIENT;
+}
+
 bool co_plan_is_output(const co_plan *plan, co_value value) {
   for (int64_t i = 0; i < plan->graph->output_count; i++)
     if (plan->outputs[i] == value) return true;
@@ -107,12 +111,16 @@ bool co_plan_is_output(const co_plan *plan, co_value value) {
 static co_status create_tables(co_plan *plan, const co_graph *graph, co_store *store) {
   CO_RETURN_IF_FAILED(co_arena_create(&plan->arena, plan->ctx));
   plan->outputs = co_arena_alloc(plan->arena, (size_t)graph->output_count + 1, sizeof(co_value));
+  plan->gradients = co_arena_alloc(plan->arena, (size_t)graph->input_count + 1, sizeof(co_value));
   plan->has_gradient = co_arena_alloc(plan->arena, (size_t)store->count + 1, sizeof(bool));
-  return plan->outputs && plan->has_gradient ? CO_OK : CO_ERR_MEMORY;
+  if (!plan->outputs || !plan->gradients || !plan->has_gradient) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < graph->input_count; i++)
+    plan->gradients[i] = CO_NO_VALUE;
+  return CO_OK;
 }
 
 static co_status run_passes(co_plan *plan, co_store *store) {
-  bool train = plan->options.mode == CO_MODE_TRAIN;
+  bool train = co_plan_differentiates(plan);
   CO_RETURN_IF_FAILED(co_pass_build(plan, store));
   if (!plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_forward(plan));
   if (train) CO_RETURN_IF_FAILED(co_pass_backward(plan, store));

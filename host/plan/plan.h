@@ -15,7 +15,8 @@ typedef enum co_mode {
   CO_MODE_TRAIN,    // losses, metrics and gradients; outputs only where there is no loss
   CO_MODE_EVALUATE, // inference layers, with losses, metrics and outputs
   CO_MODE_INFER,    // outputs only; targets are not needed
-  CO_MODE_UPDATE    // a graph of optimizer operations; everything in it is kept
+  CO_MODE_UPDATE,   // a graph of optimizer operations; everything in it is kept
+  CO_MODE_GRADIENT  // inference layers; outputs, and the gradients of inputs by the outputs' seeds
 } co_mode;
 
 typedef struct co_plan_options {
@@ -62,6 +63,7 @@ typedef struct co_plan {
   co_plan_op *ops;
   int64_t value_count, op_count, value_capacity, op_capacity;
   co_value *outputs;      // per graph output: the value that holds it, or CO_NO_VALUE
+  co_value *gradients;    // GRADIENT: per graph input its gradient, CO_NO_VALUE where there is none
   bool *has_gradient;     // per store entry: this plan writes its gradient
   size_t arena_bytes;     // activations, gradients of activations and workspaces
   size_t workspace_bytes; // the largest workspace

@@ -145,16 +145,17 @@ static void log_epoch(co_session *t) {
 // After the last batch of an epoch, or the last step of all.
 static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
+  const int64_t number = (int64_t)t->state.epoch + 1;
   log_epoch(t);
   CO_RETURN_IF_FAILED(co_session_validate(t, &value));
-  co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
+  bool last = co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;
   }
   bool patience_over = t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
-  if (t->hook) t->hook_stopped = t->hook(t->hook_user, t, t->state.epoch, value);
-  t->state.finished = t->state.step >= t->total_steps || patience_over || t->hook_stopped;
+  if (t->hook) last |= t->hook(t->hook_user, t, number, value);
+  t->state.finished = t->state.step >= t->total_steps || patience_over || last;
   int64_t every = t->settings.steps_per_checkpoint;
   bool due = !every || t->state.step % every == 0 || t->state.finished ||
              t->state.best_step == t->state.step;
@@ -187,7 +188,7 @@ static int64_t submission_size(const co_session *t) {
   bool partial = t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows != 0;
   int64_t left = t->batches_per_epoch - t->next_batch;  // in the epoch
   int64_t size = partial && left > 1 ? left - 1 : left; // the partial batch goes alone
-  size = least(size, t->total_steps - t->next_step);
+  size = least(size, (t->pause ? t->pause : t->total_steps) - t->next_step);
   size = least(size, steps_until(t->next_step, t->settings.log_every_n_steps));
   size = least(size, steps_until(t->next_step, t->settings.steps_per_checkpoint));
   size = least(size, co_program_submission_limit(t->program, false));
@@ -289,6 +290,15 @@ co_status co_session_save(co_session *t) {
   return t->state.finished ? CO_OK : co_session_checkpoint(t, false);
 }
 
+co_status co_session_stop(co_session *t) {
+  CO_RETURN_IF_FAILED(co_session_save(t));
+  if (t->state.finished) return CO_OK;
+  co_status status = co_fail(CO_STOPPED, "closed at step %lld of %lld; a checkpoint is written",
+                             (long long)t->state.step, (long long)t->total_steps);
+  co_hint("go on with --resume %s", t->run.path);
+  return status;
+}
+
 static bool is_asked(const volatile int *number, int *answered) {
   bool asked = number && *number != *answered;
   if (asked) *answered = *number;
@@ -327,11 +337,61 @@ int64_t co_session_step(const co_session *t) {
   return t->state.step;
 }
 
+int64_t co_session_best_step(const co_session *t) {
+  return t->state.best_step;
+}
+
+size_t co_session_planned_bytes(const co_session *t) {
+  co_program_bytes bytes = {0};
+  if (!t->estimator) co_program_get_bytes(t->program, &bytes);
+  return (size_t)bytes.total;
+}
+
 co_status co_session_advance(co_session *t) {
   if (t->estimator) return co_session_fit(t);
-  CO_RETURN_IF_FAILED(co_submission_queue_has_room(&t->queue) && !t->waiting ? submit(t)
-                                                                             : collect(t));
+  bool paused = t->pause && t->next_step == t->pause;
+  bool submits = co_submission_queue_has_room(&t->queue) && !t->waiting && !paused;
+  CO_RETURN_IF_FAILED(submits ? submit(t) : collect(t));
   return answer_requests(t);
+}
+
+co_status co_session_advance_by(co_session *t, int64_t steps) {
+  int64_t left = t->total_steps - t->state.step;
+  t->pause = t->state.step + least(steps, left);
+  co_status status = CO_OK;
+  while (status == CO_OK && !t->state.finished && t->state.step < t->pause)
+    status = co_session_advance(t);
+  t->pause = 0;
+  return status;
+}
+
+co_status co_session_end(co_session *t) {
+  CO_RETURN_IF_FAILED(collect_all(t));
+  if (t->state.finished) return CO_OK;
+  if (!t->state.step) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "the training has done no step that could be its last");
+    co_hint("close it, and nothing is trained; or advance it first");
+    return status;
+  }
+  t->total_steps = t->state.step;
+  if (t->state.batch) return end_epoch(t, false);
+  t->state.finished = true;
+  t->checkpoint_step = -1; // the one of this step does not know that it is the last
+  return co_session_checkpoint(t, true);
+}
+
+void co_session_get_state(const co_session *t, cohort_training_state *out) {
+  bool stepped = t->state.step > 0 && !t->estimator;
+  *out =
+      (cohort_training_state){.step = t->state.step,
+                              .steps = t->total_steps,
+                              .epoch = (int64_t)t->state.epoch + (t->state.batch > 0),
+                              .epochs = t->settings.max_epochs,
+                              .loss = t->shown_loss,
+                              .gradient_norm = t->norm,
+                              .learning_rate = stepped ? learning_rate(t, t->state.step - 1) : NAN,
+                              .done = t->state.finished};
 }
 
 co_status co_session_open_batches(co_session *t) {

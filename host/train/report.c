@@ -83,7 +83,7 @@ co_status co_session_write_status(co_session *t, const char *status_word, int ex
   return status;
 }
 
-void co_session_show_epoch(co_session *t, double learning_rate) {
+bool co_session_show_epoch(co_session *t, double learning_rate) {
   co_evaluation_value found;
   double now = co_session_now();
   double rows = (double)t->sample_count[CO_SPLIT_TRAIN] / (double)t->batches_per_epoch; // of a step
@@ -105,7 +105,7 @@ void co_session_show_epoch(co_session *t, double learning_rate) {
     epoch.metric_value = found.value;
   }
   t->epoch_shown = now;
-  if (t->watch->epoch) t->watch->epoch(t->watch->epoch_user, &epoch);
+  return t->watch->epoch && t->watch->epoch(t->watch->epoch_user, &epoch);
 }
 
 static co_status report_run(co_session *t, co_json *json, co_text *text) {

@@ -74,6 +74,10 @@ static co_status read_config(co_session *t) {
     CO_RETURN_IF_FAILED(co_settings_read(&t->config, t->arena, from_run ? files : given->files,
                                          from_run ? 1 : given->file_count, given->assignments,
                                          given->assignment_count, t->problems));
+  if (co_node_get(t->config, "hyperopt"))
+    co_log(t->ctx, CO_LOG_INFO, "begin",
+           "the config's hyperopt section is left alone: it is for "
+           "cohort hyperopt");
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
   CO_RETURN_IF_FAILED(co_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
@@ -259,6 +263,16 @@ static int exit_code(const co_session *t, co_status status) {
   return status == CO_INTERRUPTED && stop && *stop ? 128 + *stop : (int)status;
 }
 
+static void choose_threads(co_session *t) {
+  int own = (int)t->settings.threads;
+  t->threads = t->options->threads > 0 ? t->options->threads
+               : own                   ? own
+                                       : co_context_threads(t->ctx);
+  t->threads_why = t->options->threads <= 0 && own            ? "trainer.threads"
+                   : t->threads == co_context_threads(t->ctx) ? co_context_threads_why(t->ctx)
+                                                              : "given";
+}
+
 static co_status prepare(co_session *t) {
   CO_RETURN_IF_FAILED(choose_run(t));
   CO_RETURN_IF_FAILED(read_config(t));
@@ -266,9 +280,7 @@ static co_status prepare(co_session *t) {
   CO_RETURN_IF_FAILED(check_validation_metric(t));
   warn_without_validation(t);
   CO_RETURN_IF_FAILED(render_config(t));
-  t->threads = t->options->threads > 0 ? t->options->threads : co_context_threads(t->ctx);
-  t->threads_why =
-      t->threads == co_context_threads(t->ctx) ? co_context_threads_why(t->ctx) : "given";
+  choose_threads(t);
   // The thread count is part of a run: reductions depend on it.
   const char *threads =
       t->resumed && t->options->threads <= 0 ? co_session_recorded(t, "threads") : NULL;
@@ -322,6 +334,7 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
   t->problems = problems;
   t->run.lock = -1;
   t->called = co_session_now();
+  t->norm = t->shown_loss = NAN;
   if (watch->checkpoint) t->checkpoints_asked = *watch->checkpoint;
   if (watch->status) t->statuses_asked = *watch->status;
   co_text_init(&t->config_json, ctx);
@@ -336,6 +349,31 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
 void co_session_set_epoch_hook(co_session *t, co_epoch_hook *hook, void *user) {
   t->hook = hook;
   t->hook_user = user;
+}
+
+co_status co_session_follow(co_session *t, const char *metric, bool *higher_is_better) {
+  co_evaluation_value found;
+  if (!t->sample_count[CO_SPLIT_VALIDATION]) {
+    co_status status =
+        co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there are no validation rows");
+    co_hint("import with a split that has some, such as --split random:0.7,0.1,0.2");
+    return status;
+  }
+  if (!co_evaluation_find(&t->validation, metric, &found)) {
+    char *known = co_evaluation_known(&t->validation);
+    co_status status = co_fail(CO_ERR_CONFIG, "no output has a metric '%s'", metric);
+    if (known) co_hint("%s", known);
+    co_free(t->ctx, known);
+    return status;
+  }
+  if (!found.summed) co_evaluation_collect_all(&t->validation);
+  *higher_is_better = found.higher_is_better;
+  return CO_OK;
+}
+
+double co_session_followed(const co_session *t, const char *metric) {
+  co_evaluation_value found;
+  return co_evaluation_find(&t->validation, metric, &found) ? found.value : NAN;
 }
 
 co_status co_session_finish(co_session *t) {

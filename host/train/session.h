@@ -27,18 +27,33 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
                              const cohort_train_options *options, co_dataset *dataset,
                              co_diagnostics *problems);
 
-// Called after each epoch's validation with the value of the chosen metric (NaN without validation
-// rows); true ends the training there, as early stopping does.
+// Called after each epoch's validation with the epoch's number, from 1, and the value of the chosen
+// metric (NaN without validation rows); true ends the training there, as early stopping does.
 typedef bool co_epoch_hook(void *user, const co_session *session, int64_t epoch, double value);
 void co_session_set_epoch_hook(co_session *session, co_epoch_hook *hook, void *user);
 
+// Before it advances: has each validation measure this metric too, "[OUTPUT.]ID" (NULL = the loss).
+// CO_ERR_CONFIG names those there are if there is none, CO_ERR_DATA where there are no validation rows.
+co_status co_session_follow(co_session *session, const char *metric, bool *higher_is_better);
+// Its value at the last validation; NaN before.
+double co_session_followed(const co_session *session, const char *metric);
+
 bool co_session_is_done(const co_session *session);
-int64_t co_session_step(const co_session *session); // updates done
+int64_t co_session_step(const co_session *session);      // updates done
+int64_t co_session_best_step(const co_session *session); // whose weights are the model; -1 = none
+size_t co_session_planned_bytes(const co_session *session); // of a network; else 0
+void co_session_get_state(const co_session *session, cohort_training_state *out);
 // Submits the next steps, or collects the oldest and does what is due behind them (a record,
 // validation, a checkpoint). CO_INTERRUPTED and CO_STOPPED after a checkpoint, where that was asked.
 co_status co_session_advance(co_session *session);
+// Does so many further steps, or all that are left; fewer where CO_INTERRUPTED and so on end it.
+co_status co_session_advance_by(co_session *session, int64_t steps);
 // Writes a checkpoint of where it stands, waiting for what is in flight.
 co_status co_session_save(co_session *session);
+// The same, and CO_STOPPED; CO_OK where that was the end of the training.
+co_status co_session_stop(co_session *session);
+// Makes the last step that was done the last of all, with its validation and checkpoint.
+co_status co_session_end(co_session *session);
 // Once done: writes model.h5.
 co_status co_session_finish(co_session *session);
 // Once finished, or for a dry run: what there is to tell.

@@ -54,19 +54,19 @@ struct co_session {
   int checkpoints_asked, statuses_asked; // how often, as far as answered
   double called;                         // clock at the start of it all
   double started, wait_seconds, evaluation_seconds, checkpoint_seconds, baseline_seconds;
-  double norm;                                 // gradient norm of the last step
-  double shown_loss;                           // of the last record, for people
+  double norm;                                 // gradient norm of the last step, NAN before
+  double shown_loss;                           // of the last record, for people; NAN before
   double epoch_begun, epoch_apart, epoch_wait; // clocks when log_epoch was last called
   int64_t epoch_step;
   double epoch_rate;  // steps a second of the last epoch
   double epoch_shown; // clock when co_session_show_epoch was last called, 0 = not yet
   co_epoch_hook *hook;
   void *hook_user;
-  bool hook_stopped; // the hook asked to end the training
   // Steps on their way to the device and back (loop.c).
   co_pipeline *pipeline;
   co_submission_queue queue;
   int64_t next_step, next_batch; // to be submitted; the batch within its epoch
+  int64_t pause;                 // no step from this one on is submitted; 0 = all are
   bool waiting;                  // for a decision
   bool rolls_back;               // a gradient was not finite
 };
@@ -98,8 +98,8 @@ double co_session_now(void);
 // Opens the batches; closes them again, waiting for what is in flight.
 co_status co_session_open_batches(co_session *t);
 void co_session_close_batches(co_session *t);
-// Tells whoever watches of the epoch that ended, after its validation.
-void co_session_show_epoch(co_session *t, double learning_rate);
+// Tells whoever watches of the epoch that ended, after its validation. True: he wants it to be the last.
+bool co_session_show_epoch(co_session *t, double learning_rate);
 // run.json as text.
 co_status co_session_render_status(co_session *t, co_text *out, const char *status_word,
                                    int exit_code);

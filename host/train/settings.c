@@ -31,6 +31,11 @@ static const co_field trainer_fields[] = {
      NULL},
     {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL,
      "Start of every random choice: weights, order, dropout, augmentation.", "random_seed"},
+    {"threads", CO_FIELD_INT, IN(threads), "0", 0, 4096, NULL,
+     "Compute threads, which decide in which order sums are made; 0 = as the machine has. "
+     "--threads "
+     "overrides it.",
+     NULL},
     {"steps_per_checkpoint", CO_FIELD_INT, IN(steps_per_checkpoint), "0", 0, 1e15, NULL,
      "Updates between checkpoints; 0 = at the end of each epoch.", NULL},
     {"early_stop", CO_FIELD_INT, IN(early_stop), "0", -1, 1e6, NULL,
@@ -65,11 +70,12 @@ static const co_field trainer_fields[] = {
     {.key = NULL}};
 
 // What of it something else than a network has as well.
-static const char *const shared_keys[] = {"eval_batch_size", "seed", "random_seed", "deterministic",
-                                          "validation_metric"};
+static const char *const shared_keys[] = {"eval_batch_size", "seed",          "random_seed",
+                                          "threads",         "deterministic", "validation_metric"};
 static const co_field shared_fields[] = {
     {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL, "", NULL},
     {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL, "", NULL},
+    {"threads", CO_FIELD_INT, IN(threads), "0", 0, 4096, NULL, "", NULL},
     {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL, "", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL, "", NULL},
     {.key = NULL}};
@@ -133,6 +139,9 @@ static const co_field section_fields[] = {
      "chosen on validation rows: personal_frequency, popularity, markov or item_knn.",
      NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
+    {"hyperopt", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
+     "What `cohort hyperopt` searches for; all others leave it alone. `cohort help hyperopt`.",
+     NULL},
     {.key = NULL}};
 
 typedef struct dataset_options {
@@ -163,7 +172,7 @@ bool co_settings_describe(int i, const char **path, const char **doc, const co_f
   return true;
 }
 
-static const char *const later[] = {"evaluation", "hyperopt", "privacy", "model_type"};
+static const char *const later[] = {"evaluation", "privacy", "model_type"};
 
 static co_status check_sections(const co_node *root, co_arena *arena, co_diagnostics *problems) {
   const char *sections[16];

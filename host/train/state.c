@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/eval/attribution.h"
 #include "host/eval/blend.h"
 #include "host/train/session_private.h"
 
@@ -448,7 +449,7 @@ cleanup:
 }
 
 static co_status write_model(co_session *t, const co_model_golden *golden,
-                             const co_model_profile *profile) {
+                             const co_model_profile *profile, const co_model_arrays *reference) {
   char *path = co_path_join(t->ctx, t->run.path, "model.h5");
   if (!path) return CO_ERR_MEMORY;
   int64_t carried_count;
@@ -467,7 +468,8 @@ static co_status write_model(co_session *t, const co_model_golden *golden,
                                    .baselines = t->baselines.stored,
                                    .baseline_count = t->baselines.count,
                                    .golden = co_golden_rows(golden) ? golden : NULL,
-                                   .profile = profile};
+                                   .profile = profile,
+                                   .reference = reference};
   co_status status = co_model_file_write(t->ctx, path, &content);
   co_free(t->ctx, path);
   return status;
@@ -489,8 +491,13 @@ co_status co_session_write_model(co_session *t) {
     status = co_profile_make(&profile, t->arena, t->shipped, t->dataset, t->samples[CO_SPLIT_TRAIN],
                              t->sample_count[CO_SPLIT_TRAIN], t->samples[scored],
                              t->sample_count[scored]);
+  co_model_arrays reference = {.count = 0};
+  if (status == CO_OK)
+    status = co_attribution_reference(&reference, t->arena, t->shipped, t->dataset,
+                                      t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN]);
   t->evaluation_seconds += co_session_now() - begun; // it is all of scoring rows
-  if (status == CO_OK) status = write_model(t, &golden, &profile);
+  if (status == CO_OK) status = write_model(t, &golden, &profile, &reference);
+  co_free(t->ctx, reference.items);
   co_model_profile_free(&profile, t->ctx);
   co_golden_free(&golden, t->ctx);
   return status;

@@ -46,6 +46,8 @@ same <(column all.csv V_value) <(column V.csv value) 'values of V'
   rows.scored=900 <all.csv.manifest.json || fail 'manifest of several models'
 expect 0 "${score[@]}" -m A -m C -O chosen.csv --columns C_bought.score=c,key,A_bought.decile,C_bought.label
 same <(column chosen.csv c) <(column C.csv bought_score) 'a chosen column'
+expect 0 predict -m first=A -m C --dataset some.csv --quiet -O named.csv
+same <(column named.csv first_bought_score) <(column A.csv bought_score) 'a first model that has a name'
 expect 0 "${score[@]}" -m A -m C -O part.csv --shard 2/3 --passthrough visits
 same <(column part.csv C_bought_score) <(column C.csv bought_score | sed -n '301,600p') 'a shard of several'
 same <(column part.csv visits) <(column t.csv visits | sed -n '301,600p') 'a column passed through'

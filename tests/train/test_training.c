@@ -435,12 +435,13 @@ typedef struct heard {
   int count;
 } heard;
 
-static void hear_epoch(void *user, const cohort_epoch *epoch) {
+static bool hear_epoch(void *user, const cohort_epoch *epoch) {
   heard *h = user;
-  if (h->count == 16) return;
+  if (h->count == 16) return false;
   h->epoch[h->count] = *epoch;
   // Borrowed for this call.
   h->epoch[h->count++].metric = strcmp(epoch->metric, "accuracy") == 0 ? "accuracy" : "?";
+  return false;
 }
 
 static double number_of(const char *line, const char *key) {

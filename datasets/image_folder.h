@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder of images: which files it has, of which class and split. Folders below it are classes; or
+// they are train, validation and test, with classes below. A file's own folder, at whatever depth,
+// belongs to the class that the first one is called. Without folders there are no classes.
+#ifndef COHORT_DATASETS_IMAGE_FOLDER_H
+#define COHORT_DATASETS_IMAGE_FOLDER_H
+
+#include "datasets/dataset.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct co_image_file {
+  const char *path; // within the folder: "train/dress/1.jpg"
+  int32_t class_;   // -1 = the folder has none
+  int8_t split;     // co_split; -1 = the folder does not say
+} co_image_file;
+
+typedef struct co_image_folder {
+  co_context *ctx;
+  co_image_file *files; // by path, in the order of bytes
+  int64_t count, capacity;
+  const char **classes; // in the order of bytes
+  int64_t class_count;
+  bool splits[CO_SPLIT_COUNT]; // which of them are folders
+  int64_t others;              // files with endings other than .jpg, .jpeg, .png and .webp …
+  const char *other;           // … the first of them
+  co_arena *arena;             // of all texts
+} co_image_folder;
+
+// Names that begin with a dot are passed over. CO_ERR_DATA: no folder, no image, images both in
+// folders of classes and outside.
+co_status co_image_folder_read(co_image_folder *out, co_context *ctx, const char *path);
+void co_image_folder_free(co_image_folder *folder); // a zeroed one is legal
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder of images (datasets/image_folder.h) as a dataset: `image` of one size, `label` of classes,
+// keys `file`. All threads read, decode and resize; the result does not depend on how many they are.
+#ifndef COHORT_DATASETS_IMPORT_IMAGES_H
+#define COHORT_DATASETS_IMPORT_IMAGES_H
+
+#include "datasets/dataset.h"
+#include "datasets/image_fit.h"
+#include "datasets/import.h"
+#include "datasets/rejects.h"
+#include "datasets/split_rows.h"
+#include "host/core/file.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What is made of each image.
+typedef struct co_image_recipe {
+  int64_t height, width; // 0 = all have one size, which it is
+  co_image_fit fit;
+  int channels; // 1, 3; 0 = 1 where all are grey, else 3
+} co_image_recipe;
+// As YAML: "images: …".
+co_status co_image_recipe_print(co_text *out, const co_image_recipe *recipe);
+
+enum { CO_IMAGE_MOST_PIXELS = 100000000 }; // the default limit
+
+typedef struct co_import_images_options {
+  const char *output;
+  const char *folder;
+  co_image_recipe recipe;
+  // Of folders that say nothing of splits: by random or stratified rule, copies of a file together.
+  const co_split_rule *split; // NULL = random
+  // Of those that do, without validation: the share of training rows that becomes it. < 0 = 0.1.
+  double validation_fraction;
+  uint64_t seed;
+  bool force;                // replace an existing output
+  co_reject_rule errors;     // fail or skip
+  int64_t most_pixels;       // of an image
+  bool unlabelled;           // neither classes nor splits count: all rows are to be scored
+  co_atomic_file *temporary; // not NULL: the dataset stays one, to be ended by co_atomic_abort
+  co_import_progress progress;
+  void *progress_user;
+  const volatile int *stop;
+} co_import_images_options;
+
+typedef struct co_import_images_result {
+  int64_t rows[CO_SPLIT_COUNT];
+  int64_t height, width, channels, classes;
+  int64_t files, skipped; // images found; of these, left out
+  int64_t duplicates;     // images whose file occurred before
+  int64_t others;         // files that are no images by their names
+  bool up_to_date;        // an equal output existed and was left alone
+  char fingerprint[65];
+} co_import_images_result;
+
+// What is left out is added to `skipped`, each with its file.
+co_status co_import_images(co_import_images_result *out, co_context *ctx,
+                           const co_import_images_options *options, co_diagnostics *skipped);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

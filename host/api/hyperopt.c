@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_hyperopt_run: begins a study, or goes on with it.
+#include "host/api/hyperopt.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/file.h"
+#include "host/core/h5.h"
+#include "host/train/settings.h"
+
+typedef struct tuning {
+  cohort_context *context;
+  const cohort_hyperopt_run_options *options;
+  co_diagnostics *problems;
+  co_arena *arena;
+  co_node *config; // whole, with hyperopt and without dataset
+  const char *dataset_path;
+  co_tune_settings settings;
+  co_study *study; // NULL before a new one is made
+  co_search search;
+} tuning;
+
+// ---- the config --------------------------------------------------------------------------------
+
+static co_status read_given(tuning *t, co_node **out) {
+  const cohort_hyperopt_run_options *o = t->options;
+  const char *stored = NULL;
+  if (o->config.file_count || !t->study)
+    return co_settings_read(out, t->arena, o->config.files, o->config.file_count,
+                            o->config.assignments, o->config.assignment_count, t->problems);
+  CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
+  if (!stored) return co_fail(CO_ERR_USAGE, "there is no config; give -c CONFIG.yaml");
+  CO_RETURN_IF_FAILED(co_settings_read_text(out, t->arena, o->study, stored, o->config.assignments,
+                                            o->config.assignment_count, t->problems));
+  return o->dataset ? CO_OK
+                    : co_study_text(&t->dataset_path, t->study, t->arena, CO_STUDY_DATASET_PATH);
+}
+
+static co_status read_config(tuning *t) {
+  static const char *const apart[] = {"dataset", NULL};
+  const cohort_hyperopt_run_options *o = t->options;
+  co_node *given;
+  const co_node *rest;
+  co_trainer_settings trainer;
+  CO_RETURN_IF_FAILED(read_given(t, &given));
+  if (!t->dataset_path) t->dataset_path = o->dataset ? o->dataset : co_settings_dataset(given);
+  CO_RETURN_IF_FAILED(co_node_without(&rest, t->arena, given, apart));
+  CO_RETURN_IF_FAILED(co_node_merge(&t->config, t->arena, rest));
+  if (!co_node_get(t->config, "hyperopt") && !t->problems->count) {
+    co_status status = co_fail(CO_ERR_CONFIG, "the config has no section hyperopt");
+    co_hint("`cohort help hyperopt` says what it holds; best in a second file: -c preset.yaml -c "
+            "tune.yaml");
+    return status;
+  }
+  if (o->threads > 0) {
+    char *threads = co_arena_format(t->arena, "hyperopt.threads=%d", o->threads);
+    if (!threads) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_node_set(&t->config, t->arena, threads, t->problems));
+  }
+  CO_RETURN_IF_FAILED(co_tune_settings_parse(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&trainer, t->config, t->arena, t->problems));
+  t->search.seed = (uint64_t)trainer.seed;
+  return co_diagnostics_result(t->problems);
+}
+
+// ---- checks before anything is made ------------------------------------------------------------
+
+// Amid each space, with `which` at one of its values, and what that one depends on so that it counts.
+static void set_values(const co_space *space, double *values, int64_t which, double value) {
+  for (int64_t i = 0; i < space->count; i++)
+    values[i] = co_parameter_value(&space->item[i], 0.5);
+  if (which >= 0) values[which] = value;
+  for (int64_t i = which; i >= 0 && space->item[i].parent >= 0; i = space->item[i].parent)
+    values[space->item[i].parent] = space->item[i].parent_value;
+  co_space_prune(space, values);
+}
+
+// Every end of a range and every category must be something that the config can have.
+static co_status check_space(tuning *t, double *values) {
+  const co_space *space = &t->settings.space;
+  for (int64_t i = 0; i < space->count; i++) {
+    const co_parameter *p = &space->item[i];
+    int64_t ends = p->category_count ? p->category_count : 2;
+    for (int64_t k = 0; k < ends; k++) {
+      set_values(space, values, i, p->category_count ? (double)k : k ? p->upper : p->lower);
+      CO_RETURN_IF_FAILED(co_trial_check(&t->search, values, t->problems));
+    }
+  }
+  return CO_OK;
+}
+
+static co_status check_memory(const tuning *t, size_t bytes, int64_t at_once) {
+  size_t left = co_context_memory_left(t->context->ctx);
+  if (bytes * (size_t)at_once <= left) return CO_OK;
+  co_status status =
+      co_fail(CO_ERR_MEMORY, "%lld trials at once take %.1f MiB each, and %.1f MiB are left",
+              (long long)at_once, (double)bytes / 1048576, (double)left / 1048576);
+  co_hint("lower --n-jobs to %lld", (long long)(left / (bytes ? bytes : 1)));
+  return status;
+}
+
+static co_status check(tuning *t) {
+  size_t bytes = 0;
+  bool higher = false;
+  double *values = co_arena_alloc(t->arena, (size_t)t->settings.space.count, sizeof *values);
+  if (!values) return CO_ERR_MEMORY;
+  set_values(&t->settings.space, values, -1, 0);
+  CO_RETURN_IF_FAILED(co_trial_check(&t->search, values, t->problems));
+  CO_RETURN_IF_FAILED(co_trial_plan(&bytes, &higher, &t->search, values, t->problems));
+  CO_RETURN_IF_FAILED(check_space(t, values));
+  t->search.maximize =
+      t->settings.goal == CO_GOAL_METRIC ? higher : t->settings.goal == CO_GOAL_MAXIMIZE;
+  return check_memory(t, bytes, t->search.jobs);
+}
+
+// ---- the study ---------------------------------------------------------------------------------
+
+static co_status another(const tuning *t, const char *what, const char *was, const char *is) {
+  co_status status =
+      co_fail_at(CO_ERR_IO, t->options->study, 0, 0, "the file has a study of another %s%s%s%s%s",
+                 what, was ? ": it has " : "", was ? was : "", is ? ", not " : "", is ? is : "");
+  co_hint("go on with it without -c and --set, or choose another file");
+  return status;
+}
+
+static co_status check_same(tuning *t) {
+  const char *stored, *fingerprint;
+  co_node *then = NULL;
+  co_difference d;
+  char was[700];
+  CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
+  CO_RETURN_IF_FAILED(co_study_text(&fingerprint, t->study, t->arena, CO_STUDY_DATASET));
+  if (!stored) return another(t, "program", NULL, NULL);
+  CO_RETURN_IF_FAILED(
+      co_yaml_parse(&then, t->arena, t->options->study, stored, strlen(stored), t->problems));
+  if (co_node_differ(&d, then, t->config)) {
+    snprintf(was, sizeof was, "%s %s", d.path, co_node_brief(d.a));
+    return another(t, "config", was, co_node_brief(d.b));
+  }
+  if (!fingerprint || strcmp(fingerprint, co_dataset_fingerprint(t->search.dataset)) != 0)
+    return another(t, "dataset", NULL, NULL);
+  return CO_OK;
+}
+
+static char *as_json(co_arena *arena, const co_node *node, const char *text) {
+  co_json json;
+  co_json_init(&json, co_arena_context(arena), 0);
+  node ? co_node_render(&json, node) : co_json_string(&json, text);
+  char *out = json.text.status == CO_OK ? co_arena_strdup(arena, json.text.data) : NULL;
+  co_json_free(&json);
+  return out;
+}
+
+static const char *study_name(const tuning *t) {
+  const char *file = strrchr(t->options->study, '/');
+  file = file ? file + 1 : t->options->study;
+  const char *dot = strrchr(file, '.');
+  return t->options->name
+             ? t->options->name
+             : co_arena_strndup(t->arena, file,
+                                dot && dot > file ? (size_t)(dot - file) : strlen(file));
+}
+
+static co_status make(tuning *t) {
+  char *absolute = realpath(t->dataset_path, NULL);
+  const char *keys[] = {CO_STUDY_CONFIG, CO_STUDY_DATASET, CO_STUDY_DATASET_PATH};
+  const char *values[] = {as_json(t->arena, t->config, NULL),
+                          as_json(t->arena, NULL, co_dataset_fingerprint(t->search.dataset)),
+                          as_json(t->arena, NULL, absolute ? absolute : t->dataset_path)};
+  free(absolute);
+  const co_study_start start = {.name = study_name(t),
+                                .metric = t->settings.metric ? t->settings.metric : "loss",
+                                .maximize = t->search.maximize,
+                                .keys = keys,
+                                .values = values,
+                                .count = 3};
+  if (!values[0] || !values[1] || !values[2] || !start.name) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_study_create(t->context->ctx, t->options->study, &start));
+  return co_study_open(&t->study, t->context->ctx, t->options->study, true);
+}
+
+// ---- the search --------------------------------------------------------------------------------
+
+static co_status choose_jobs(tuning *t) {
+  int64_t jobs = t->options->jobs > 0 ? t->options->jobs : 1, most = t->settings.lag;
+  co_context *ctx = t->context->ctx;
+  if (jobs > 1 && !co_h5_is_thread_safe()) {
+    co_log(ctx, CO_LOG_WARN, "begin",
+           "the HDF5 library of this machine does not serve several threads: one trial at a time");
+    jobs = 1;
+  }
+  if (jobs > most) {
+    co_log(ctx, CO_LOG_WARN, "begin",
+           "more than %lld trials at once would wait for each other: hyperopt.lag",
+           (long long)most);
+    jobs = most;
+  }
+  t->search.jobs = jobs;
+  t->search.trials = co_sampler_trials(&t->settings);
+  if (t->options->trials < t->search.trials) t->search.trials = t->options->trials;
+  return CO_OK;
+}
+
+static co_status prepare(tuning *t) {
+  const cohort_hyperopt_run_options *o = t->options;
+  co_node *base;
+  CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt run", "a study"));
+  if (o->trials <= 0) return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials");
+  CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->context->ctx));
+  if (co_path_exists(o->study))
+    CO_RETURN_IF_FAILED(co_study_open(&t->study, t->context->ctx, o->study, true));
+  CO_RETURN_IF_FAILED(read_config(t));
+  if (!t->dataset_path) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
+    co_hint("give --dataset FILE.h5, or dataset: {path: …} in the config");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_study_base(&base, t->config, &t->settings, t->arena, t->problems));
+  co_search *s = &t->search;
+  s->ctx = t->context->ctx;
+  s->watch = &t->context->watch;
+  s->settings = &t->settings;
+  s->base = base;
+  s->folder = co_arena_format(t->arena, "%s.trials", o->study);
+  s->device = o->device;
+  s->placement = o->placement;
+  s->command = o->command;
+  s->workers = o->workers;
+  s->max_seconds = o->max_seconds;
+  if (!s->folder) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, t->dataset_path));
+  if (t->study) CO_RETURN_IF_FAILED(check_same(t));
+  CO_RETURN_IF_FAILED(choose_jobs(t));
+  CO_RETURN_IF_FAILED(check(t));
+  if (!t->study) CO_RETURN_IF_FAILED(make(t));
+  s->study = t->study;
+  return co_make_directories(s->ctx, s->folder);
+}
+
+static void count_states(const co_trials *trials, int64_t count[5]) {
+  for (int64_t i = 0; i < trials->count; i++)
+    count[trials->item[i].state]++;
+}
+
+static co_status tell(tuning *t, cohort_result *result) {
+  co_trials trials;
+  int64_t count[5] = {0};
+  co_json *json = &result->json;
+  CO_RETURN_IF_FAILED(co_study_trials(&trials, t->study, &t->settings.space, t->arena, false));
+  int64_t best = co_trials_best(&trials, t->search.maximize);
+  const char *metric = t->settings.metric ? t->settings.metric : "loss";
+  count_states(&trials, count);
+  co_json_key(json, "study");
+  co_json_string(json, t->options->study);
+  co_json_key(json, "runs");
+  co_json_string(json, t->search.folder);
+  co_json_key(json, "metric");
+  co_json_string(json, metric);
+  co_json_key(json, "trials");
+  co_json_int(json, trials.count);
+  co_json_key(json, "complete");
+  co_json_int(json, count[CO_TRIAL_COMPLETE]);
+  co_json_key(json, "pruned");
+  co_json_int(json, count[CO_TRIAL_PRUNED]);
+  co_json_key(json, "failed");
+  co_json_int(json, count[CO_TRIAL_FAIL]);
+  co_render_best(json, &t->settings, &trials, best);
+  co_text_printf(&result->text, "%s: %lld trials, %lld complete, %lld pruned, %lld failed\n",
+                 t->options->study, (long long)trials.count, (long long)count[CO_TRIAL_COMPLETE],
+                 (long long)count[CO_TRIAL_PRUNED], (long long)count[CO_TRIAL_FAIL]);
+  if (best >= 0) {
+    co_json params;
+    co_json_init(&params, t->context->ctx, 0);
+    co_space_render_values(&params, &t->settings.space, trials.item[best].values);
+    co_text_printf(&result->text, "best  %s %.6g of trial %lld: %s\n", metric,
+                   trials.item[best].value, (long long)best,
+                   params.text.data ? params.text.data : "");
+    co_text_printf(&result->text, "next  cohort hyperopt best %s -O best.yaml\n",
+                   t->options->study);
+    co_json_free(&params);
+    return CO_OK;
+  }
+  if (count[CO_TRIAL_FAIL] < trials.count || !trials.count) return CO_OK;
+  co_status status =
+      co_fail_at(CO_ERR_DIVERGED, t->options->study, 0, 0,
+                 "none of %lld trials came to a value; the first: %s", (long long)trials.count,
+                 trials.item[0].reason ? trials.item[0].reason : "unknown");
+  co_hint("cohort hyperopt show %s lists them; narrow the spaces", t->options->study);
+  return status;
+}
+
+cohort_status cohort_hyperopt_run(cohort_context *context,
+                                  const cohort_hyperopt_run_options *options, cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  tuning t = {.context = context, .options = options, .problems = &(*out)->errors};
+  co_status status = prepare(&t);
+  if (status == CO_OK) status = co_search_run(&t.search);
+  if (status == CO_OK) status = tell(&t, *out);
+  co_error error;
+  co_error_copy(&error);
+  co_study_close(t.study);
+  co_dataset_close(t.search.dataset);
+  co_arena_free(t.arena);
+  if (status != CO_OK) co_error_raise(&error);
+  return co_result_finish(*out, "hyperopt run", status);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verbs of studies share: reading one back.
+#ifndef COHORT_HOST_API_HYPEROPT_H
+#define COHORT_HOST_API_HYPEROPT_H
+
+#include "host/api/api.h"
+#include "host/tune/study.h"
+#include "host/tune/tuner.h"
+
+// User attributes of a study, as JSON: the whole config with hyperopt and without dataset; the
+// dataset's fingerprint, and where it was; the metric's name.
+#define CO_STUDY_CONFIG "cohort:config"
+#define CO_STUDY_DATASET "cohort:dataset"
+#define CO_STUDY_DATASET_PATH "cohort:dataset_path"
+
+typedef struct co_read_study {
+  co_study *study;
+  co_arena *arena;
+  co_node *config; // whole
+  co_tune_settings settings;
+  co_trials trials; // with their values on the way
+} co_read_study;
+
+// To be freed after failure, too.
+co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path);
+void co_read_study_free(co_read_study *read);
+
+// The config that trials start from: without hyperopt and dataset, with the study's threads, and
+// without baselines where it says nothing of them. The arena's.
+co_status co_study_base(co_node **out, const co_node *config, const co_tune_settings *settings,
+                        co_arena *arena, co_diagnostics *problems);
+// A text attribute; *out is NULL where there is none.
+co_status co_study_text(const char **out, co_study *study, co_arena *arena, const char *key);
+// "best":{"number":…,"value":…,"params":{…}}, null where there is none.
+void co_render_best(co_json *json, const co_tune_settings *settings, const co_trials *trials,
+                    int64_t best);
+
+#endif

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_hyperopt_show and cohort_hyperopt_best: what a study came to.
+#include <math.h>
+#include <string.h>
+
+#include "host/api/hyperopt.h"
+#include "host/core/output.h"
+#include "host/train/settings.h"
+
+co_status co_study_base(co_node **out, const co_node *config, const co_tune_settings *settings,
+                        co_arena *arena, co_diagnostics *problems) {
+  static const char *const own[] = {"hyperopt", "dataset", NULL};
+  const co_node *rest;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, config, own));
+  CO_RETURN_IF_FAILED(co_node_merge(out, arena, rest));
+  char *threads = co_arena_format(arena, "trainer.threads=%lld", (long long)settings->threads);
+  if (!threads) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_node_set(out, arena, threads, problems));
+  const co_node *predictor = co_node_get(rest, "predictor"),
+                *type = predictor ? co_node_get(predictor, "type") : NULL;
+  bool network = !type || (type->kind == CO_NODE_SCALAR && strcmp(type->text, "network") == 0);
+  if (!network || co_node_get(rest, "baselines") || co_node_get(rest, "blend")) return CO_OK;
+  return co_node_set(out, arena, "baselines=none", problems);
+}
+
+co_status co_study_text(const char **out, co_study *study, co_arena *arena, const char *key) {
+  const char *json;
+  co_node *node = NULL;
+  co_diagnostics problems;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(co_study_attribute(&json, study, arena, key));
+  if (!json) return CO_OK;
+  co_diagnostics_init(&problems, co_arena_context(arena));
+  co_status status = co_yaml_parse(&node, arena, key, json, strlen(json), &problems);
+  co_diagnostics_free(&problems);
+  if (status == CO_OK && node && node->kind == CO_NODE_SCALAR) *out = node->text;
+  return status;
+}
+
+static co_status read_config(co_read_study *r, co_diagnostics *problems) {
+  const char *json;
+  co_arena *arena = r->arena;
+  CO_RETURN_IF_FAILED(co_study_attribute(&json, r->study, arena, CO_STUDY_CONFIG));
+  if (!json) {
+    co_status status = co_fail_at(CO_ERR_IO, co_study_path(r->study), 0, 0,
+                                  "its study was not made by cohort hyperopt");
+    co_hint("it is left as it is; choose another name for the study");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(
+      co_settings_read_text(&r->config, arena, co_study_path(r->study), json, NULL, 0, problems));
+  CO_RETURN_IF_FAILED(co_tune_settings_parse(&r->settings, r->config, arena, problems));
+  return co_diagnostics_result(problems);
+}
+
+co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path) {
+  co_diagnostics problems;
+  memset(out, 0, sizeof *out);
+  CO_RETURN_IF_FAILED(co_arena_create(&out->arena, ctx));
+  CO_RETURN_IF_FAILED(co_study_open(&out->study, ctx, path, false));
+  co_diagnostics_init(&problems, ctx);
+  co_status status = read_config(out, &problems);
+  co_diagnostics_free(&problems);
+  CO_RETURN_IF_FAILED(status);
+  return co_study_trials(&out->trials, out->study, &out->settings.space, out->arena, true);
+}
+
+void co_read_study_free(co_read_study *r) {
+  co_study_close(r->study);
+  co_arena_free(r->arena);
+}
+
+void co_render_best(co_json *json, const co_tune_settings *settings, const co_trials *trials,
+                    int64_t best) {
+  co_json_key(json, "best");
+  if (best < 0) {
+    co_json_null(json);
+    return;
+  }
+  co_json_open(json, '{');
+  co_json_key(json, "number");
+  co_json_int(json, best);
+  co_json_key(json, "value");
+  co_json_double(json, trials->item[best].value);
+  co_json_key(json, "params");
+  co_space_render_values(json, &settings->space, trials->item[best].values);
+  co_json_close(json);
+}
+
+// ---- show --------------------------------------------------------------------------------------
+
+static void render_trial(co_json *json, const co_space *space, const co_trial *t) {
+  co_json_open(json, '{');
+  co_json_key(json, "number");
+  co_json_int(json, t->number);
+  co_json_key(json, "state");
+  co_json_string(json, co_trial_state_name(t->state));
+  co_json_key(json, "value");
+  co_json_double(json, t->value);
+  co_json_key(json, "params");
+  co_space_render_values(json, space, t->values);
+  co_json_key(json, "intermediate");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < t->step_count; i++) {
+    co_json_open(json, '[');
+    co_json_int(json, t->steps[i].step);
+    co_json_double(json, t->steps[i].value);
+    co_json_close(json);
+  }
+  co_json_close(json);
+  co_json_key(json, "started");
+  co_json_string(json, t->started);
+  co_json_key(json, "ended");
+  co_json_string(json, t->ended);
+  co_json_key(json, "reason");
+  t->reason ? co_json_raw(json, t->reason) : co_json_null(json);
+  co_json_close(json);
+}
+
+static void print_value(co_text *text, const co_parameter *p, double value) {
+  if (isnan(value))
+    co_text_printf(text, "  %-14s", "-");
+  else if (p->kind == CO_SPACE_CHOICE)
+    co_text_printf(text, "  %-14s", p->category[(int64_t)value]);
+  else
+    co_text_printf(text, "  %-14.6g", value);
+}
+
+// The last step of a path, and of trainer.optimizer.type the one before it, too.
+static const char *short_name(const char *path) {
+  const char *dot = strrchr(path, '.');
+  if (!dot) return path;
+  if (strlen(dot) > 8) return dot + 1;
+  while (dot > path && dot[-1] != '.')
+    dot--;
+  return dot;
+}
+
+static void print_trials(co_text *text, const co_read_study *r, int64_t best) {
+  const co_space *space = &r->settings.space;
+  co_text_printf(text, "%5s  %-8s  %-12s", "trial", "state",
+                 r->settings.metric ? r->settings.metric : "loss");
+  for (int64_t i = 0; i < space->count; i++)
+    co_text_printf(text, "  %-14s", short_name(space->item[i].path));
+  co_text_printf(text, "\n");
+  for (int64_t i = 0; i < r->trials.count; i++) {
+    const co_trial *t = &r->trials.item[i];
+    co_text_printf(text, "%5lld%c %-8s", (long long)t->number, i == best ? '*' : ' ',
+                   co_trial_state_name(t->state));
+    if (isnan(t->value))
+      co_text_printf(text, "  %-12s", "-");
+    else
+      co_text_printf(text, "  %-12.6g", t->value);
+    for (int64_t k = 0; k < space->count; k++)
+      print_value(text, &space->item[k], t->values[k]);
+    co_text_printf(text, "\n");
+  }
+}
+
+static co_status show(co_read_study *r, co_context *ctx, const char *path, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_require(path, "hyperopt show", "a study"));
+  CO_RETURN_IF_FAILED(co_read_study_open(r, ctx, path));
+  co_json *json = &result->json;
+  int64_t best = co_trials_best(&r->trials, co_study_maximizes(r->study));
+  co_json_key(json, "study");
+  co_json_string(json, path);
+  co_json_key(json, "name");
+  co_json_string(json, co_study_name(r->study));
+  co_json_key(json, "metric");
+  co_json_string(json, r->settings.metric ? r->settings.metric : "loss");
+  co_json_key(json, "goal");
+  co_json_string(json, co_study_maximizes(r->study) ? "maximize" : "minimize");
+  co_json_key(json, "trials");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < r->trials.count; i++)
+    render_trial(json, &r->settings.space, &r->trials.item[i]);
+  co_json_close(json);
+  co_render_best(json, &r->settings, &r->trials, best);
+  print_trials(&result->text, r, best);
+  return CO_OK;
+}
+
+cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
+                                   cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  co_read_study r = {.study = NULL};
+  co_status status = show(&r, context->ctx, study, *out);
+  co_error error;
+  co_error_copy(&error);
+  co_read_study_free(&r);
+  if (status != CO_OK) co_error_raise(&error);
+  return co_result_finish(*out, "hyperopt show", status);
+}
+
+// ---- best --------------------------------------------------------------------------------------
+
+typedef struct writing {
+  co_context *ctx;
+  const cohort_hyperopt_best_options *options;
+  co_read_study read;
+  co_dataset *dataset; // of spaces with features
+  co_diagnostics problems;
+  co_atomic_file file;
+} writing;
+
+static co_status make_config(writing *w, const double *values, co_node **out) {
+  co_read_study *r = &w->read;
+  co_node *base;
+  const char *path = NULL;
+  CO_RETURN_IF_FAILED(co_study_base(&base, r->config, &r->settings, r->arena, &w->problems));
+  if (co_space_has_features(&r->settings.space)) {
+    CO_RETURN_IF_FAILED(co_study_text(&path, r->study, r->arena, CO_STUDY_DATASET_PATH));
+    CO_RETURN_IF_FAILED(co_dataset_open(&w->dataset, w->ctx, path ? path : ""));
+  }
+  return co_trial_config(out, base, &r->settings.space, values,
+                         w->dataset ? co_dataset_schema(w->dataset) : NULL, r->arena, &w->problems);
+}
+
+// With every default filled in; *json is the caller's.
+static co_status fill_in(writing *w, const co_node *config, co_json *json, co_text *yaml) {
+  co_trainer_settings settings;
+  co_node *full;
+  co_arena *arena = w->read.arena;
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, config, arena, &w->problems));
+  CO_RETURN_IF_FAILED(co_diagnostics_result(&w->problems));
+  CO_RETURN_IF_FAILED(co_settings_render(json, config, &settings));
+  CO_RETURN_IF_FAILED(
+      co_yaml_parse(&full, arena, "config", json->text.data, json->text.length, &w->problems));
+  return co_node_to_yaml(yaml, full);
+}
+
+static co_status write_file(writing *w, const co_text *yaml) {
+  co_writer *writer;
+  CO_RETURN_IF_FAILED(co_writer_open(&writer, w->ctx, w->file.temporary, false));
+  co_status status = co_writer_write(writer, yaml->data, yaml->length);
+  co_status closed = co_writer_close(writer);
+  if (status == CO_OK) status = closed;
+  return status == CO_OK ? co_atomic_commit(&w->file) : status;
+}
+
+static co_status best(writing *w, cohort_result *result, co_json *json) {
+  const cohort_hyperopt_best_options *o = w->options;
+  co_node *config;
+  CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt best", "a study"));
+  const char *const inputs[] = {o->study};
+  const co_output output = {o->output, o->force, inputs, 1};
+  if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&w->file, w->ctx, &output));
+  CO_RETURN_IF_FAILED(co_read_study_open(&w->read, w->ctx, o->study));
+  int64_t number = co_trials_best(&w->read.trials, co_study_maximizes(w->read.study));
+  if (number < 0)
+    return co_fail_at(CO_ERR_DATA, o->study, 0, 0, "no trial of the study is complete yet");
+  CO_RETURN_IF_FAILED(make_config(w, w->read.trials.item[number].values, &config));
+  CO_RETURN_IF_FAILED(fill_in(w, config, json, &result->text));
+  co_render_best(&result->json, &w->read.settings, &w->read.trials, number);
+  co_json_key(&result->json, "config");
+  co_json_raw(&result->json, json->text.data);
+  if (!o->output) return CO_OK;
+  CO_RETURN_IF_FAILED(write_file(w, &result->text));
+  result->text.length = 0;
+  co_text_printf(&result->text, "%s: trial %lld\n", o->output, (long long)number);
+  return CO_OK;
+}
+
+cohort_status cohort_hyperopt_best(cohort_context *context,
+                                   const cohort_hyperopt_best_options *options,
+                                   cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  writing w = {.ctx = context->ctx, .options = options};
+  co_json json;
+  co_diagnostics_init(&w.problems, w.ctx);
+  co_json_init(&json, w.ctx, 0);
+  co_status status = best(&w, *out, &json);
+  co_error error;
+  co_error_copy(&error);
+  co_atomic_abort(&w.file);
+  co_json_free(&json);
+  co_dataset_close(w.dataset);
+  co_read_study_free(&w.read);
+  co_diagnostics_free(&w.problems);
+  if (status != CO_OK) co_error_raise(&error);
+  return co_result_finish(*out, "hyperopt best", status);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "host/cli/verbs.h"
+
+#define AT(member) offsetof(cli_hyperopt_options, member)
+
+static const cli_option options[] = {
+    CLI_ROW_CONFIG_DATASET(cli_hyperopt_options),
+    {.name = "output",
+     .letter = 'O',
+     .kind = CLI_TEXT,
+     .offset = AT(output),
+     .value = "FILE",
+     .doc = "run: the study, a database of SQLite; best: the config, as YAML"},
+    {.name = "n-trials",
+     .kind = CLI_INT,
+     .offset = AT(trials),
+     .value = "N",
+     .doc = "run: how many trials there are to be, in all",
+     .minimum = 1,
+     .maximum = 1e6},
+    {.name = "n-jobs",
+     .kind = CLI_INT,
+     .offset = AT(jobs),
+     .value = "N",
+     .doc = "run: trials at once; changes nothing but the time",
+     .fallback = "1",
+     .minimum = 1,
+     .maximum = 1024},
+    {.name = "study-name",
+     .kind = CLI_TEXT,
+     .offset = AT(name),
+     .value = "NAME",
+     .doc = "run: of a new study; by default the file's"},
+    {.name = "max-time",
+     .kind = CLI_TEXT,
+     .offset = AT(max_time),
+     .value = "TIME",
+     .doc = "run: stop after [[DD:]HH:]MM:SS with exit code 75; the same command goes on"},
+    {.name = "dataset-placement",
+     .kind = CLI_TEXT,
+     .offset = AT(placement),
+     .value = "WHERE",
+     .doc = "where a GPU reads rows: device (its memory) or host (with each batch)",
+     .fallback = "auto"},
+    {.name = "workers",
+     .kind = CLI_INT,
+     .offset = AT(workers),
+     .value = "N",
+     .doc = "threads that prepare batches, of each trial",
+     .fallback = "1",
+     .minimum = 0,
+     .maximum = 256},
+    {.name = NULL},
+};
+
+static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
+                            double max_seconds, cohort_result **result) {
+  cohort_config config;
+  CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
+  const cohort_hyperopt_run_options request = {
+      .config = config,
+      .dataset = o->dataset,
+      .study = o->output,
+      .name = o->name,
+      .trials = o->trials,
+      .jobs = o->jobs,
+      .device = o->common.device,
+      .placement = o->placement,
+      .command = cli->command,
+      .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+      .workers = (int)o->workers,
+      .max_seconds = max_seconds};
+  return cohort_hyperopt_run(context, &request, result);
+}
+
+static cohort_status show(cohort_context *context, const cli_hyperopt_options *o,
+                          cohort_result **result) {
+  return cohort_hyperopt_show(context, o->operands.item[1], result);
+}
+
+static cohort_status best(cohort_context *context, const cli_hyperopt_options *o,
+                          cohort_result **result) {
+  const cohort_hyperopt_best_options request = {
+      .study = o->operands.item[1], .output = o->output, .force = o->common.force};
+  return cohort_hyperopt_best(context, &request, result);
+}
+
+typedef struct action {
+  const char *name;
+  bool output; // takes -O
+  cohort_status (*run)(cohort_context *context, const cli_hyperopt_options *options,
+                       cohort_result **result); // NULL = the search
+} action;
+
+static const action actions[] = {{.name = "run", .output = true},
+                                 {.name = "show", .run = show},
+                                 {.name = "best", .output = true, .run = best}};
+
+static const action *find_action(const char *name) {
+  for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+    if (strcmp(actions[i].name, name) == 0) return &actions[i];
+  return NULL;
+}
+
+static co_status check_options(const action *a, const cli_hyperopt_options *o) {
+  if (!a->run) {
+    if (o->operands.count > 1)
+      return co_fail(CO_ERR_USAGE, "hyperopt run takes its study by -O, not as '%s'",
+                     o->operands.item[1]);
+    if (!o->output) return co_fail(CO_ERR_USAGE, "hyperopt run needs a study: -O FILE");
+    if (o->trials == CLI_UNSET)
+      return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials: --n-trials N");
+    return o->common.force ? co_fail(CO_ERR_USAGE, "a study is not replaced by --force: remove it")
+                           : CO_OK;
+  }
+  if (o->operands.count < 2) return co_fail(CO_ERR_USAGE, "hyperopt %s needs a study", a->name);
+  const char *option = o->output && !a->output         ? "-O"
+                       : o->common.configs.count       ? "-c"
+                       : o->common.sets.count          ? "--set"
+                       : o->common.seed != CLI_UNSET   ? "--seed"
+                       : o->trials != CLI_UNSET        ? "--n-trials"
+                       : o->dataset                    ? "--dataset"
+                       : o->name                       ? "--study-name"
+                       : o->max_time                   ? "--max-time"
+                       : o->common.force && !a->output ? "--force"
+                                                       : NULL;
+  return option ? co_fail(CO_ERR_USAGE, "%s does not go with hyperopt %s", option, a->name) : CO_OK;
+}
+
+static co_status run(cli_job *cli, const void *options_) {
+  const cli_hyperopt_options *o = options_;
+  const action *a = find_action(o->operands.item[0]);
+  cohort_context *context;
+  cohort_result *result = NULL;
+  double max_seconds = 0;
+  if (!a) {
+    co_status status = co_fail(CO_ERR_USAGE, "there is no 'hyperopt %s'", o->operands.item[0]);
+    co_hint("known: run, show, best");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(check_options(a, o));
+  if (o->max_time) CO_RETURN_IF_FAILED(cli_read_time(o->max_time, &max_seconds));
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_status status =
+      a->run ? a->run(context, o, &result) : search(cli, context, o, max_seconds, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
+const cli_verb cli_verb_hyperopt = {
+    .name = "hyperopt",
+    .aliases = "tune",
+    .usage = "run -c CONFIG -c TUNE --dataset FILE -O STUDY --n-trials N [--n-jobs N] [options]\n"
+             "       cohort hyperopt show STUDY\n"
+             "       cohort hyperopt best STUDY -O FILE.yaml",
+    .summary = "search for good values of a config's parameters",
+    .details =
+        "run: trains trials with values from the spaces of the config's section hyperopt\n"
+        "(`cohort help hyperopt`), and compares them by a metric on validation rows, of the\n"
+        "weights that trainer.validation_metric chose. The test split is never opened.\n"
+        "Each trial is a run in STUDY.trials, over one dataset in memory. The same study, seed\n"
+        "and --n-trials have the same trials and the same best model, whatever --n-jobs is.\n"
+        "A study that was stopped or killed goes on with the same command, exactly; what was\n"
+        "done is kept, and with more --n-trials there are more. Of another config, dataset or\n"
+        "seed it is refused with 9. A trial that diverges, does not fit into memory or has no\n"
+        "valid config is FAIL, with its reason, and not the end.\n"
+        "Networks have no baselines in trials unless the config names some.\n"
+        "STUDY is a database in Optuna's form: optuna.load_study and optuna-dashboard read it,\n"
+        "as sqlite:///STUDY.\n"
+        "show: lists the trials. best: writes the complete config of the best one; `train -c`\n"
+        "with it gives that trial's model byte for byte.\n",
+    .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_FORCE,
+    .options = options,
+    .options_size = sizeof(cli_hyperopt_options),
+    .operand = "ACTION",
+    .min_operands = 1,
+    .max_operands = 2,
+    .operands = AT(operands),
+    .run = run,
+};

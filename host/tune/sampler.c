@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The samplers that look at no results.
+#include "host/tune/sampler.h"
+
+#include <math.h>
+
+#include "host/core/rng.h"
+
+double co_sampler_uniform(uint64_t seed, int64_t number, int64_t which) {
+  co_philox_block block =
+      co_philox(seed, (uint64_t)which, (uint32_t)number, co_purpose("hyperopt", "uniform"));
+  return ((double)(block.word[0] >> 5) * 67108864.0 + (double)(block.word[1] >> 6)) *
+         (1.0 / 9007199254740992.0);
+}
+
+void co_sample_random(const co_suggestion *s, double *values) {
+  const co_space *space = &s->settings->space;
+  for (int64_t i = 0; i < space->count; i++)
+    values[i] = co_parameter_value(&space->item[i], co_sampler_uniform(s->seed, s->number, i));
+  co_space_prune(space, values);
+}
+
+void co_sample_sobol(const co_suggestion *s, double *values) {
+  const co_space *space = &s->settings->space;
+  for (int64_t i = 0; i < space->count; i++) {
+    double u = i < CO_SOBOL_DIMENSIONS ? co_sobol_scrambled(s->seed, s->number, (int)i)
+                                       : co_sampler_uniform(s->seed, s->number, i);
+    values[i] = co_parameter_value(&space->item[i], u);
+  }
+  co_space_prune(space, values);
+}
+
+// ---- grid --------------------------------------------------------------------------------------
+
+// Counts through all combinations, the last parameter fastest; what does not count stays at its
+// first point, so that no trial comes twice.
+static bool advance(const co_space *space, int64_t *index, double *values) {
+  for (int64_t i = space->count - 1; i >= 0; i--) {
+    const co_parameter *p = &space->item[i];
+    bool moved = co_space_counts(space, values, i) && index[i] + 1 < p->points;
+    index[i] = moved ? index[i] + 1 : 0;
+    values[i] = co_parameter_grid(p, index[i]);
+    if (moved) return true;
+  }
+  return false;
+}
+
+enum { MOST_GRID = 1000000 };
+
+// Moves to the n-th combination, or counts how many there are up to n.
+static int64_t walk(const co_space *space, int64_t n, double *values) {
+  int64_t index[CO_MOST_PARAMETERS] = {0}, done = 0;
+  for (int64_t i = 0; i < space->count; i++)
+    values[i] = co_parameter_grid(&space->item[i], 0);
+  while (done < n && advance(space, index, values))
+    done++;
+  return done;
+}
+
+void co_sample_grid(const co_suggestion *s, double *values) {
+  walk(&s->settings->space, s->number, values);
+  co_space_prune(&s->settings->space, values);
+}
+
+int64_t co_sampler_trials(const co_tune_settings *settings) {
+  double values[CO_MOST_PARAMETERS];
+  if (settings->sampler != CO_SAMPLER_GRID) return INT64_MAX;
+  int64_t last = walk(&settings->space, MOST_GRID, values);
+  return last < MOST_GRID ? last + 1 : INT64_MAX;
+}
+
+// ---- choosing ----------------------------------------------------------------------------------
+
+co_status co_suggest(const co_suggestion *s, double *values) {
+  switch ((co_sampler_kind)s->settings->sampler) {
+  case CO_SAMPLER_RANDOM:
+    co_sample_random(s, values);
+    break;
+  case CO_SAMPLER_GRID:
+    co_sample_grid(s, values);
+    break;
+  case CO_SAMPLER_AUTO:
+  case CO_SAMPLER_SOBOL:
+    co_sample_sobol(s, values);
+    break;
+  }
+  return CO_OK;
+}

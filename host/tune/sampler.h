@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which values a trial gets: a pure function of the study's seed, the trial's number and the trials
+// before it, never of clocks or of how many run at once.
+#ifndef COHORT_HOST_TUNE_SAMPLER_H
+#define COHORT_HOST_TUNE_SAMPLER_H
+
+#include "host/tune/settings.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A trial that a suggestion may know of.
+typedef struct co_known_trial {
+  const double *values; // per parameter, NaN where it does not count
+  double loss;          // less is better; NaN: not known yet, or there is none
+  bool failed;          // … and there will be none
+} co_known_trial;
+
+typedef struct co_suggestion {
+  const co_tune_settings *settings;
+  co_context *ctx;
+  uint64_t seed;
+  int64_t number;              // of the trial, from 0
+  const co_known_trial *known; // trials 0, 1, …
+  int64_t known_count;
+} co_suggestion;
+
+// Fills `values`, one a parameter.
+co_status co_suggest(const co_suggestion *suggestion, double *values);
+
+// How many different trials a grid has; INT64_MAX of other samplers, and where there are too many.
+int64_t co_sampler_trials(const co_tune_settings *settings);
+
+// ---- samplers ----------------------------------------------------------------------------------
+// A number in [0, 1) with 53 bits: of (seed, trial, which).
+double co_sampler_uniform(uint64_t seed, int64_t number, int64_t which);
+void co_sample_random(const co_suggestion *suggestion, double *values);
+void co_sample_grid(const co_suggestion *suggestion, double *values);
+void co_sample_sobol(const co_suggestion *suggestion, double *values);
+
+// Dimension `d` (from 0) of point `i` of the Sobol sequence in Gray code order, as 32 bits after the
+// point; d < CO_SOBOL_DIMENSIONS.
+enum { CO_SOBOL_DIMENSIONS = 64 };
+uint32_t co_sobol_bits(int64_t i, int d);
+// The same, scrambled by a hash that keeps the stratification of the points.
+double co_sobol_scrambled(uint64_t seed, int64_t i, int d);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

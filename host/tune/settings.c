@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/tune/settings.h"
+
+#include <string.h>
+
+#include "host/graph/metric/metric.h"
+
+typedef struct section_options {
+  co_tune_settings settings;
+  const co_node *parameters, *sampler;
+} section_options;
+
+typedef struct sampler_options {
+  int type; // co_sampler_kind
+} sampler_options;
+
+#define AT(member) offsetof(section_options, member)
+static const char *const goals[] = {"metric", "minimize", "maximize", NULL};     // co_goal
+static const char *const samplers[] = {"auto", "random", "grid", "sobol", NULL}; // co_sampler_kind
+
+static const co_field section_fields[] = {
+    {"metric", CO_FIELD_STRING, AT(settings.metric), "null", 0, 0, NULL,
+     "[OUTPUT.]ID on validation rows that trials are compared by; the loss if absent.", NULL},
+    {"goal", CO_FIELD_ENUM, AT(settings.goal), "metric", 0, 0, goals,
+     "minimize or maximize; by default what the metric is better for.", NULL},
+    {"sampler", CO_FIELD_NODE, AT(sampler), "null", 0, 0, NULL,
+     "How values are chosen: {type: sobol}, or its type alone.", NULL},
+    {"lag", CO_FIELD_INT, AT(settings.lag), "4", 1, 1024, NULL,
+     "A trial's values are chosen from the results of those up to so many before it, whatever the "
+     "number of workers; more of them than that would wait.",
+     NULL},
+    {"threads", CO_FIELD_INT, AT(settings.threads), "1", 1, 4096, NULL, "Of each trial.", NULL},
+    {"parameters", CO_FIELD_NODE, AT(parameters), "null", 0, 0, NULL,
+     "{PATH: {space: …}}: what is varied, by paths as --set has them.", NULL},
+    {.key = NULL}};
+
+static const co_field sampler_fields[] = {
+    {"type", CO_FIELD_ENUM, offsetof(sampler_options, type), "auto", 0, 0, samplers,
+     "random; grid: every combination of each parameter's points, in order; sobol: a scrambled "
+     "Sobol sequence; auto: sobol.",
+     NULL},
+    {.key = NULL}};
+
+bool co_tune_describe(int i, const char **path, const char **doc, const co_field **fields) {
+  const struct {
+    const char *path, *doc;
+    const co_field *fields;
+  } tables[] = {
+      {"hyperopt", "What `cohort hyperopt` searches for, and how.", section_fields},
+      {"hyperopt.sampler", "How the values of a trial are chosen.", sampler_fields},
+      {"hyperopt.parameters.PATH", "The values that a parameter may have.", co_space_fields()}};
+  if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
+  *path = tables[i].path;
+  *doc = tables[i].doc;
+  *fields = tables[i].fields;
+  return true;
+}
+
+// `sampler: random` is `sampler: {type: random}`.
+static co_status as_map(const co_node **node, const char *key, co_arena *arena) {
+  if (!*node || (*node)->kind != CO_NODE_SCALAR) return CO_OK;
+  co_node *map = co_arena_alloc(arena, 1, sizeof *map);
+  const char **keys = co_arena_alloc(arena, 1, sizeof *keys);
+  co_node **items = co_arena_alloc(arena, 1, sizeof *items);
+  if (!map || !keys || !items) return CO_ERR_MEMORY;
+  *map = **node;
+  map->kind = CO_NODE_MAP;
+  map->count = 1;
+  map->keys = keys;
+  map->items = items;
+  keys[0] = key;
+  items[0] = (co_node *)*node;
+  *node = map;
+  return CO_OK;
+}
+
+co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_arena *arena,
+                                 co_diagnostics *problems) {
+  section_options options;
+  sampler_options sampler;
+  const co_node *section = co_node_get(root, "hyperopt");
+  memset(&options, 0, sizeof options);
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&options, section_fields, section, "hyperopt", arena, problems));
+  CO_RETURN_IF_FAILED(as_map(&options.sampler, "type", arena));
+  CO_RETURN_IF_FAILED(co_fields_parse(&sampler, sampler_fields, options.sampler, "hyperopt.sampler",
+                                      arena, problems));
+  CO_RETURN_IF_FAILED(co_space_parse(&options.settings.space, options.parameters, arena, problems));
+  const char *given = options.settings.metric, *dot = given ? strrchr(given, '.') : NULL;
+  if (given)
+    options.settings.metric = dot ? co_arena_format(arena, "%.*s%s", (int)(dot + 1 - given), given,
+                                                    co_metric_canonical(dot + 1))
+                                  : co_metric_canonical(given);
+  if (given && !options.settings.metric) return CO_ERR_MEMORY;
+  options.settings.sampler = sampler.type;
+  *out = options.settings;
+  return CO_OK;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The section `hyperopt` of a config: what is searched for, where and how.
+#ifndef COHORT_HOST_TUNE_SETTINGS_H
+#define COHORT_HOST_TUNE_SETTINGS_H
+
+#include "host/tune/space.h"
+
+typedef enum co_goal { CO_GOAL_METRIC, CO_GOAL_MINIMIZE, CO_GOAL_MAXIMIZE } co_goal;
+
+typedef enum co_sampler_kind {
+  CO_SAMPLER_AUTO,
+  CO_SAMPLER_RANDOM,
+  CO_SAMPLER_GRID,
+  CO_SAMPLER_SOBOL
+} co_sampler_kind;
+
+typedef struct co_tune_settings {
+  const char *metric; // "[OUTPUT.]ID", canonical; NULL = the loss
+  int goal;           // co_goal: of METRIC as the metric has it
+  int sampler;        // co_sampler_kind
+  int64_t lag;        // a suggestion sees the results of trials up to so many before it
+  int64_t threads;    // of a trial
+  co_space space;
+} co_tune_settings;
+
+// Field tables by where they stand in a config, for help: the i-th, false past the end.
+bool co_tune_describe(int i, const char **path, const char **doc, const co_field **fields);
+// Of the whole config `root`; its `hyperopt` must be there.
+co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_arena *arena,
+                                 co_diagnostics *problems);
+
+#endif

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/tune/study.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "datasets/sqlite_api.h"
+#include "host/core/file.h"
+
+enum { PATIENCE = 60000 }; // milliseconds that another's lock is waited for
+
+#define SCHEMA_VERSION "12" // of version_info: frozen
+#define SCHEMA_ID "v3.2.0.a"
+
+struct co_study {
+  co_context *ctx;
+  co_sqlite_api api;
+  void *database;
+  char *path, *name;
+  int64_t id;
+  bool maximizes;
+};
+
+// As Optuna 5.0.0 makes them.
+static const char schema[] =
+    "CREATE TABLE studies (study_id INTEGER NOT NULL PRIMARY KEY, study_name VARCHAR(512) NOT "
+    "NULL);"
+    "CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name);"
+    "CREATE TABLE version_info (version_info_id INTEGER NOT NULL PRIMARY KEY CHECK "
+    "(version_info_id=1), schema_version INTEGER, library_version VARCHAR(256));"
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);"
+    "CREATE TABLE study_directions (study_direction_id INTEGER NOT NULL PRIMARY KEY, direction "
+    "VARCHAR(8) NOT NULL, study_id INTEGER NOT NULL REFERENCES studies(study_id), objective "
+    "INTEGER "
+    "NOT NULL, UNIQUE(study_id,objective));"
+    "CREATE TABLE study_user_attributes (study_user_attribute_id INTEGER NOT NULL PRIMARY KEY, "
+    "study_id INTEGER REFERENCES studies(study_id), \"key\" VARCHAR(512), value_json TEXT, "
+    "UNIQUE(study_id,\"key\"));"
+    "CREATE TABLE study_system_attributes (study_system_attribute_id INTEGER NOT NULL PRIMARY KEY, "
+    "study_id INTEGER REFERENCES studies(study_id), \"key\" VARCHAR(512), value_json TEXT, "
+    "UNIQUE(study_id,\"key\"));"
+    "CREATE TABLE trials (trial_id INTEGER NOT NULL PRIMARY KEY, number INTEGER, study_id INTEGER "
+    "REFERENCES studies(study_id), state VARCHAR(8) NOT NULL, datetime_start DATETIME, "
+    "datetime_complete DATETIME);"
+    "CREATE INDEX ix_trials_study_id ON trials (study_id);"
+    "CREATE TABLE trial_user_attributes (trial_user_attribute_id INTEGER NOT NULL PRIMARY KEY, "
+    "trial_id INTEGER REFERENCES trials(trial_id), \"key\" VARCHAR(512), value_json TEXT, "
+    "UNIQUE(trial_id,\"key\"));"
+    "CREATE TABLE trial_system_attributes (trial_system_attribute_id INTEGER NOT NULL PRIMARY KEY, "
+    "trial_id INTEGER REFERENCES trials(trial_id), \"key\" VARCHAR(512), value_json TEXT, "
+    "UNIQUE(trial_id,\"key\"));"
+    "CREATE TABLE trial_params (param_id INTEGER NOT NULL PRIMARY KEY, trial_id INTEGER REFERENCES "
+    "trials(trial_id), param_name VARCHAR(512), param_value FLOAT, distribution_json TEXT, "
+    "UNIQUE(trial_id,param_name));"
+    "CREATE TABLE trial_values (trial_value_id INTEGER NOT NULL PRIMARY KEY, trial_id INTEGER NOT "
+    "NULL REFERENCES trials(trial_id), objective INTEGER NOT NULL, value FLOAT, value_type "
+    "VARCHAR(7) NOT NULL, UNIQUE(trial_id,objective));"
+    "CREATE TABLE trial_intermediate_values (trial_intermediate_value_id INTEGER NOT NULL PRIMARY "
+    "KEY, trial_id INTEGER NOT NULL REFERENCES trials(trial_id), step INTEGER NOT NULL, "
+    "intermediate_value FLOAT, intermediate_value_type VARCHAR(7) NOT NULL, UNIQUE(trial_id,step));"
+    "CREATE TABLE trial_heartbeats (trial_heartbeat_id INTEGER NOT NULL PRIMARY KEY, trial_id "
+    "INTEGER NOT NULL UNIQUE REFERENCES trials(trial_id), heartbeat DATETIME NOT NULL);"
+    "INSERT INTO version_info VALUES (1, " SCHEMA_VERSION ", '5.0.0');"
+    "INSERT INTO alembic_version VALUES ('" SCHEMA_ID "');";
+
+static const char *const state_names[] = {"RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"};
+
+const char *co_trial_state_name(co_trial_state state) {
+  return state_names[state];
+}
+
+// ---- statements --------------------------------------------------------------------------------
+
+static co_status failed(const co_study *s, const char *doing, int code) {
+  if (code == CO_SQL_NOT_A_DATABASE) {
+    co_status status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "it is no database of SQLite");
+    co_hint("it is left as it is; choose another name for the study");
+    return status;
+  }
+  co_status status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "%s: %s", doing,
+                                s->database ? s->api.errmsg(s->database) : "out of memory");
+  if (code == CO_SQL_BUSY) co_hint("another program holds the study; try again when it is done");
+  return status;
+}
+
+// A statement with its values bound: i int64_t, d double, t text (NULL is NULL).
+static co_status prepare(const co_study *s, void **out, const char *sql, const char *types,
+                         va_list values) {
+  *out = NULL;
+  int code = s->api.prepare_v2(s->database, sql, -1, out, NULL);
+  for (int i = 0; code == CO_SQL_OK && types[i]; i++) {
+    if (types[i] == 'i') code = s->api.bind_int64(*out, i + 1, va_arg(values, int64_t));
+    if (types[i] == 'd') code = s->api.bind_double(*out, i + 1, va_arg(values, double));
+    if (types[i] != 't') continue;
+    const char *text = va_arg(values, const char *);
+    if (text) code = s->api.bind_text(*out, i + 1, text, -1, NULL);
+  }
+  if (code == CO_SQL_OK) return CO_OK;
+  co_status status = failed(s, "the study cannot be used", code);
+  if (*out) s->api.finalize(*out);
+  *out = NULL;
+  return status;
+}
+
+// Writes.
+static co_status run(const co_study *s, const char *sql, const char *types, ...) {
+  void *statement;
+  int error = co_io_fault(s->ctx);
+  if (error) return co_fail_errno(CO_ERR_IO, error, "cannot write '%s'", s->path);
+  va_list values;
+  va_start(values, types);
+  co_status status = prepare(s, &statement, sql, types, values);
+  va_end(values);
+  CO_RETURN_IF_FAILED(status);
+  co_alive(s->ctx, CO_PATIENCE_DISK);
+  int code = s->api.step(statement);
+  if (code != CO_SQL_DONE && code != CO_SQL_ROW)
+    status = failed(s, "the study cannot be written", code);
+  s->api.finalize(statement);
+  return status;
+}
+
+// Reads: rows go on with next_row.
+static co_status query(const co_study *s, void **out, const char *sql, const char *types, ...) {
+  va_list values;
+  va_start(values, types);
+  co_status status = prepare(s, out, sql, types, values);
+  va_end(values);
+  return status;
+}
+
+// False behind the last row, or where *status says what failed; the statement is then freed.
+static bool next_row(const co_study *s, void *statement, co_status *status) {
+  if (*status == CO_OK) {
+    int code = s->api.step(statement);
+    if (code == CO_SQL_ROW) return true;
+    if (code != CO_SQL_DONE) *status = failed(s, "the study cannot be read", code);
+  }
+  s->api.finalize(statement);
+  return false;
+}
+
+static const char *cell(const co_study *s, void *statement, int column) {
+  return (const char *)s->api.column_text(statement, column); // NULL of NULL
+}
+
+static int64_t whole(const co_study *s, void *statement, int column) {
+  const char *text = cell(s, statement, column);
+  return text ? strtoll(text, NULL, 10) : -1;
+}
+
+static co_status copy_cell(const co_study *s, void *statement, int column, co_arena *arena,
+                           const char **out) {
+  const char *text = cell(s, statement, column);
+  *out = text ? co_arena_strdup(arena, text) : NULL;
+  return !text || *out ? CO_OK : CO_ERR_MEMORY;
+}
+
+// A value and its type, as trial_values and trial_intermediate_values have them.
+static double read_value(const co_study *s, void *statement, int column) {
+  const char *type = cell(s, statement, column + 1);
+  if (type && strcmp(type, "INF_POS") == 0) return INFINITY;
+  if (type && strcmp(type, "INF_NEG") == 0) return -INFINITY;
+  if (s->api.column_type(statement, column) != CO_SQL_FLOAT &&
+      s->api.column_type(statement, column) != CO_SQL_INTEGER)
+    return NAN;
+  return s->api.column_double(statement, column);
+}
+
+static const char *value_type(double value) {
+  return isnan(value) ? "NAN" : isfinite(value) ? "FINITE" : value > 0 ? "INF_POS" : "INF_NEG";
+}
+
+static void print_now(char out[64]) {
+  struct timespec now;
+  struct tm utc;
+  char text[24];
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &utc);
+  strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &utc);
+  snprintf(out, 64, "%s.%06ld", text, now.tv_nsec / 1000);
+}
+
+// ---- opening and closing -----------------------------------------------------------------------
+
+static co_status open_database(co_study **out, co_context *ctx, const char *path, int flags) {
+  co_study *s = *out = co_alloc_zero(ctx, 1, sizeof *s);
+  if (!s) return CO_ERR_MEMORY;
+  s->ctx = ctx;
+  s->path = co_strdup(ctx, path);
+  if (!s->path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_sqlite_load(&s->api));
+  int code = s->api.open_v2(path, &s->database, flags, NULL);
+  if (code != CO_SQL_OK) return failed(s, "the study cannot be opened", code);
+  s->api.busy_timeout(s->database, PATIENCE);
+  return CO_OK;
+}
+
+static co_status refuse(const co_study *s, const char *what, const char *version) {
+  co_status status = co_fail_at(CO_ERR_IO, s->path, 0, 0, what, version, SCHEMA_ID);
+  co_hint(version ? "`optuna storage upgrade --storage sqlite:///FILE` brings it up to date"
+                  : "it is left as it is; choose another name for the study");
+  return status;
+}
+
+static co_status check_schema(const co_study *s) {
+  void *statement;
+  char version[64] = "";
+  bool there = false;
+  co_status status;
+  CO_RETURN_IF_FAILED(query(s, &statement,
+                            "SELECT 1 FROM sqlite_master WHERE name IN "
+                            "('studies', 'version_info')",
+                            ""));
+  int tables = 0;
+  for (status = CO_OK; next_row(s, statement, &status);)
+    tables++;
+  CO_RETURN_IF_FAILED(status);
+  if (tables < 2) return refuse(s, "it is a database, but holds no study of Optuna's", NULL);
+  CO_RETURN_IF_FAILED(query(s, &statement,
+                            "SELECT 1 FROM sqlite_master WHERE name = "
+                            "'alembic_version'",
+                            ""));
+  for (status = CO_OK; next_row(s, statement, &status);)
+    there = true;
+  CO_RETURN_IF_FAILED(status);
+  if (!there) return refuse(s, "its schema is %s, this program reads %s", "older than v1.3.0");
+  CO_RETURN_IF_FAILED(query(s, &statement, "SELECT version_num FROM alembic_version", ""));
+  for (status = CO_OK; next_row(s, statement, &status);)
+    snprintf(version, sizeof version, "%s", cell(s, statement, 0) ? cell(s, statement, 0) : "");
+  CO_RETURN_IF_FAILED(status);
+  return strcmp(version, SCHEMA_ID) == 0
+             ? CO_OK
+             : refuse(s, "its schema is Optuna's %s, this program reads %s", version);
+}
+
+static co_status find_study(co_study *s) {
+  void *statement;
+  co_status status = CO_OK;
+  int64_t studies = 0, goals = 0;
+  CO_RETURN_IF_FAILED(query(s, &statement, "SELECT study_id, study_name FROM studies", ""));
+  while (next_row(s, statement, &status)) {
+    s->id = whole(s, statement, 0);
+    co_free(s->ctx, s->name);
+    s->name = co_strdup(s->ctx, cell(s, statement, 1) ? cell(s, statement, 1) : "");
+    if (!s->name) status = CO_ERR_MEMORY;
+    studies++;
+  }
+  CO_RETURN_IF_FAILED(status);
+  if (studies != 1) {
+    status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "it holds %lld studies, and must hold one",
+                        (long long)studies);
+    co_hint("`optuna.copy_study` puts one into a file of its own");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(query(s, &statement,
+                            "SELECT direction FROM study_directions WHERE study_id = "
+                            "?1 ORDER BY objective",
+                            "i", s->id));
+  while (next_row(s, statement, &status)) {
+    const char *direction = cell(s, statement, 0);
+    s->maximizes = direction && strcmp(direction, "MAXIMIZE") == 0;
+    goals++;
+  }
+  if (status == CO_OK && goals != 1)
+    status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "its study has %lld goals; there may be one",
+                        (long long)goals);
+  return status;
+}
+
+co_status co_study_open(co_study **out, co_context *ctx, const char *path, bool writable) {
+  *out = NULL;
+  if (!co_path_exists(path)) {
+    co_status status = co_fail_at(CO_ERR_IO, path, 0, 0, "there is no study");
+    co_hint("cohort hyperopt run -O FILE begins one");
+    return status;
+  }
+  co_status status =
+      open_database(out, ctx, path, writable ? CO_SQL_OPEN_READWRITE : CO_SQL_OPEN_READONLY);
+  if (status == CO_OK) status = check_schema(*out);
+  if (status == CO_OK) status = find_study(*out);
+  if (status == CO_OK) return CO_OK;
+  co_study_close(*out);
+  *out = NULL;
+  return status;
+}
+
+void co_study_close(co_study *s) {
+  if (!s) return;
+  if (s->database) s->api.close(s->database);
+  co_sqlite_unload(&s->api);
+  co_free(s->ctx, s->name);
+  co_free(s->ctx, s->path);
+  co_free(s->ctx, s);
+}
+
+const char *co_study_path(const co_study *s) {
+  return s->path;
+}
+
+const char *co_study_name(const co_study *s) {
+  return s->name;
+}
+
+bool co_study_maximizes(const co_study *s) {
+  return s->maximizes;
+}
+
+static co_status fill(co_study *s, const co_study_start *start) {
+  co_json names;
+  int code = s->api.exec(s->database, schema, NULL, NULL, NULL);
+  if (code != CO_SQL_OK) return failed(s, "the study cannot be made", code);
+  CO_RETURN_IF_FAILED(run(s, "INSERT INTO studies VALUES (1, ?1)", "t", start->name));
+  CO_RETURN_IF_FAILED(run(s, "INSERT INTO study_directions VALUES (1, ?1, 1, 0)", "t",
+                          start->maximize ? "MAXIMIZE" : "MINIMIZE"));
+  co_json_init(&names, s->ctx, 0);
+  co_json_open(&names, '[');
+  co_json_string(&names, start->metric);
+  co_json_close(&names);
+  co_status status = names.text.status;
+  if (status == CO_OK)
+    status = run(s, "INSERT INTO study_system_attributes VALUES (1, 1, 'study:metric_names', ?1)",
+                 "t", names.text.data);
+  co_json_free(&names);
+  for (int64_t i = 0; status == CO_OK && i < start->count; i++)
+    status = run(
+        s, "INSERT INTO study_user_attributes (study_id, \"key\", value_json) VALUES (1, ?1, ?2)",
+        "tt", start->keys[i], start->values[i]);
+  return status;
+}
+
+co_status co_study_create(co_context *ctx, const char *path, const co_study_start *start) {
+  co_atomic_file file;
+  co_study *s = NULL;
+  CO_RETURN_IF_FAILED(co_atomic_begin(&file, ctx, path));
+  file.keep_existing = true;
+  co_status status = open_database(&s, ctx, file.temporary, CO_SQL_OPEN_READWRITE);
+  if (status == CO_OK) status = co_study_begin(s);
+  if (status == CO_OK) status = co_study_end(s, fill(s, start));
+  co_study_close(s);
+  if (status == CO_OK) status = co_atomic_commit(&file);
+  co_atomic_abort(&file);
+  return status;
+}
+
+co_status co_study_begin(co_study *s) {
+  return run(s, "BEGIN IMMEDIATE", "");
+}
+
+co_status co_study_end(co_study *s, co_status status) {
+  if (status == CO_OK) {
+    status = run(s, "COMMIT", "");
+    if (status == CO_OK) return CO_OK;
+  }
+  // What failed is what is told.
+  s->api.exec(s->database, "ROLLBACK", NULL, NULL, NULL);
+  return status;
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+co_status co_study_attribute(const char **text, co_study *s, co_arena *arena, const char *key) {
+  void *statement;
+  co_status status = CO_OK;
+  *text = NULL;
+  CO_RETURN_IF_FAILED(query(s, &statement,
+                            "SELECT value_json FROM study_user_attributes WHERE study_id = ?1 AND "
+                            "\"key\" = ?2",
+                            "it", s->id, key));
+  while (next_row(s, statement, &status))
+    status = copy_cell(s, statement, 0, arena, text);
+  return status;
+}
+
+static int64_t parse_state(const char *name) {
+  for (int i = 0; i < 5; i++)
+    if (name && strcmp(name, state_names[i]) == 0) return i;
+  return -1;
+}
+
+static co_trial *find_trial(co_trials *trials, int64_t id) {
+  int64_t low = 0, high = trials->count; // ids ascend with numbers
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if (trials->item[middle].id < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < trials->count && trials->item[low].id == id ? &trials->item[low] : NULL;
+}
+
+static co_status count_rows(co_study *s, const char *sql, int64_t *count) {
+  void *statement;
+  co_status status = CO_OK;
+  CO_RETURN_IF_FAILED(query(s, &statement, sql, "i", s->id));
+  while (next_row(s, statement, &status))
+    *count = whole(s, statement, 0);
+  return status;
+}
+
+static co_status read_trials(co_trials *out, co_study *s, const co_space *space, co_arena *arena) {
+  void *statement;
+  co_status status = CO_OK;
+  int64_t rows = 0;
+  CO_RETURN_IF_FAILED(count_rows(s, "SELECT count(*) FROM trials WHERE study_id = ?1", &rows));
+  out->item = co_arena_alloc(arena, (size_t)rows + 1, sizeof *out->item);
+  if (!out->item) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      query(s, &statement,
+            "SELECT trial_id, number, state, datetime_start, datetime_complete FROM "
+            "trials WHERE study_id = ?1 ORDER BY trial_id",
+            "i", s->id));
+  while (next_row(s, statement, &status)) {
+    int64_t state = parse_state(cell(s, statement, 2));
+    if (out->count == rows) break;
+    co_trial *t = &out->item[out->count];
+    *t = (co_trial){.id = whole(s, statement, 0), .number = out->count, .value = NAN};
+    t->state = (co_trial_state)state;
+    t->values = co_arena_alloc(arena, (size_t)space->count + 1, sizeof *t->values);
+    if (!t->values) status = CO_ERR_MEMORY;
+    for (int64_t i = 0; t->values && i < space->count; i++)
+      t->values[i] = NAN;
+    if (state < 0 || whole(s, statement, 1) != out->count)
+      status =
+          co_fail_at(CO_ERR_IO, s->path, 0, 0, "its trial %lld is damaged", (long long)out->count);
+    if (status == CO_OK) status = copy_cell(s, statement, 3, arena, &t->started);
+    if (status == CO_OK) status = copy_cell(s, statement, 4, arena, &t->ended);
+    out->count++;
+  }
+  return status;
+}
+
+static co_status read_parameters(co_trials *out, co_study *s, const co_space *space) {
+  void *statement;
+  co_status status = CO_OK;
+  CO_RETURN_IF_FAILED(
+      query(s, &statement,
+            "SELECT p.trial_id, p.param_name, p.param_value FROM trial_params p JOIN "
+            "trials t ON t.trial_id = p.trial_id WHERE t.study_id = ?1",
+            "i", s->id));
+  while (next_row(s, statement, &status)) {
+    co_trial *t = find_trial(out, whole(s, statement, 0));
+    const char *name = cell(s, statement, 1);
+    for (int64_t i = 0; t && name && i < space->count; i++) {
+      double value = s->api.column_double(statement, 2);
+      if (strcmp(space->item[i].path, name) == 0 && co_parameter_holds(&space->item[i], value))
+        t->values[i] = value;
+    }
+  }
+  return status;
+}
+
+static co_status read_values(co_trials *out, co_study *s, co_arena *arena) {
+  void *statement;
+  co_status status = CO_OK;
+  CO_RETURN_IF_FAILED(
+      query(s, &statement,
+            "SELECT v.trial_id, v.value, v.value_type FROM trial_values v JOIN trials "
+            "t ON t.trial_id = v.trial_id WHERE t.study_id = ?1 AND v.objective = 0",
+            "i", s->id));
+  while (next_row(s, statement, &status)) {
+    co_trial *t = find_trial(out, whole(s, statement, 0));
+    if (t) t->value = read_value(s, statement, 1);
+  }
+  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(
+      query(s, &statement,
+            "SELECT a.trial_id, a.value_json FROM trial_user_attributes a JOIN trials "
+            "t ON t.trial_id = a.trial_id WHERE t.study_id = ?1 AND a.\"key\" = "
+            "'cohort:reason'",
+            "i", s->id));
+  while (next_row(s, statement, &status)) {
+    co_trial *t = find_trial(out, whole(s, statement, 0));
+    if (t) status = copy_cell(s, statement, 1, arena, &t->reason);
+  }
+  return status;
+}
+
+static co_status read_steps(co_trials *out, co_study *s, co_arena *arena) {
+  static const char from[] = " FROM trial_intermediate_values v JOIN trials t ON t.trial_id = "
+                             "v.trial_id WHERE t.study_id = ?1";
+  void *statement;
+  co_status status = CO_OK;
+  int64_t rows = 0, count = 0;
+  char sql[400];
+  snprintf(sql, sizeof sql, "SELECT count(*)%s", from);
+  CO_RETURN_IF_FAILED(count_rows(s, sql, &rows));
+  co_trial_value *all = co_arena_alloc(arena, (size_t)rows + 1, sizeof *all);
+  if (!all) return CO_ERR_MEMORY;
+  snprintf(sql, sizeof sql,
+           "SELECT v.trial_id, v.step, v.intermediate_value, v.intermediate_value_type%s ORDER BY "
+           "v.trial_id, v.step",
+           from);
+  CO_RETURN_IF_FAILED(query(s, &statement, sql, "i", s->id));
+  while (next_row(s, statement, &status)) {
+    co_trial *t = find_trial(out, whole(s, statement, 0));
+    if (!t || count == rows) continue;
+    if (!t->step_count) t->steps = &all[count];
+    t->step_count++;
+    all[count++] = (co_trial_value){
+        .trial = t->number, .step = whole(s, statement, 1), .value = read_value(s, statement, 2)};
+  }
+  return status;
+}
+
+co_status co_study_trials(co_trials *out, co_study *s, const co_space *space, co_arena *arena,
+                          bool steps) {
+  *out = (co_trials){.count = 0};
+  CO_RETURN_IF_FAILED(read_trials(out, s, space, arena));
+  CO_RETURN_IF_FAILED(read_parameters(out, s, space));
+  CO_RETURN_IF_FAILED(read_values(out, s, arena));
+  return steps ? read_steps(out, s, arena) : CO_OK;
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+static co_status last_id(co_study *s, int64_t number, int64_t *id) {
+  void *statement;
+  co_status status = CO_OK;
+  CO_RETURN_IF_FAILED(query(s, &statement,
+                            "SELECT trial_id FROM trials WHERE study_id = ?1 AND number = ?2", "ii",
+                            s->id, number));
+  while (next_row(s, statement, &status))
+    *id = whole(s, statement, 0);
+  return status;
+}
+
+co_status co_study_add(co_study *s, int64_t number, const co_space *space, const double *values,
+                       int64_t *id) {
+  char now[64];
+  print_now(now);
+  CO_RETURN_IF_FAILED(
+      run(s,
+          "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (?1, "
+          "?2, 'RUNNING', ?3)",
+          "iit", number, s->id, now));
+  CO_RETURN_IF_FAILED(last_id(s, number, id));
+  for (int64_t i = 0; i < space->count; i++) {
+    if (isnan(values[i])) continue;
+    co_json json;
+    co_json_init(&json, s->ctx, 0);
+    co_parameter_render_distribution(&json, &space->item[i]);
+    co_status status = json.text.status;
+    if (status == CO_OK)
+      status =
+          run(s,
+              "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+              "VALUES (?1, ?2, ?3, ?4)",
+              "itdt", *id, space->item[i].path, values[i], json.text.data);
+    co_json_free(&json);
+    CO_RETURN_IF_FAILED(status);
+  }
+  return CO_OK;
+}
+
+co_status co_study_report(co_study *s, int64_t id, int64_t step, double value) {
+  static const char finite[] =
+      "INSERT OR REPLACE INTO trial_intermediate_values (trial_id, step, "
+      "intermediate_value, intermediate_value_type) VALUES (?1, ?2, ?4, ?3)";
+  static const char other[] =
+      "INSERT OR REPLACE INTO trial_intermediate_values (trial_id, step, "
+      "intermediate_value, intermediate_value_type) VALUES (?1, ?2, NULL, ?3)";
+  if (!isfinite(value)) return run(s, other, "iit", id, step, value_type(value));
+  return run(s, finite, "iitd", id, step, value_type(value), value);
+}
+
+static co_status add_reason(co_study *s, int64_t id, const char *reason) {
+  co_json json;
+  co_json_init(&json, s->ctx, 0);
+  co_json_string(&json, reason);
+  co_status status = json.text.status;
+  if (status == CO_OK)
+    status =
+        run(s,
+            "INSERT OR REPLACE INTO trial_user_attributes (trial_id, \"key\", value_json) VALUES "
+            "(?1, 'cohort:reason', ?2)",
+            "it", id, json.text.data);
+  co_json_free(&json);
+  return status;
+}
+
+co_status co_study_finish(co_study *s, int64_t id, co_trial_state state, double value,
+                          const char *reason) {
+  char now[64];
+  print_now(now);
+  if (!isnan(value)) {
+    static const char finite[] = "INSERT OR REPLACE INTO trial_values (trial_id, objective, value, "
+                                 "value_type) VALUES (?1, 0, ?3, ?2)";
+    static const char other[] = "INSERT OR REPLACE INTO trial_values (trial_id, objective, value, "
+                                "value_type) VALUES (?1, 0, NULL, ?2)";
+    CO_RETURN_IF_FAILED(isfinite(value) ? run(s, finite, "itd", id, value_type(value), value)
+                                        : run(s, other, "it", id, value_type(value)));
+  }
+  if (reason) CO_RETURN_IF_FAILED(add_reason(s, id, reason));
+  return run(s, "UPDATE trials SET state = ?1, datetime_complete = ?2 WHERE trial_id = ?3", "tti",
+             state_names[state], now, id);
+}

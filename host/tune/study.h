@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// A study in a file: a database of SQLite in Optuna's own schema (that of Optuna 3.2 to 5.0), so that
+// Optuna and its dashboard read it. One study a file; times are in UTC, as Optuna 5 has them. A study
+// may be open in several processes; calls of one co_study must not overlap.
+#ifndef COHORT_HOST_TUNE_STUDY_H
+#define COHORT_HOST_TUNE_STUDY_H
+
+#include "host/tune/space.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum co_trial_state {
+  CO_TRIAL_RUNNING,
+  CO_TRIAL_COMPLETE,
+  CO_TRIAL_PRUNED,
+  CO_TRIAL_FAIL,
+  CO_TRIAL_WAITING
+} co_trial_state;
+const char *co_trial_state_name(co_trial_state state); // "RUNNING", as Optuna writes it
+
+typedef struct co_trial_value {
+  int64_t trial, step;
+  double value; // NaN where there is none
+} co_trial_value;
+
+typedef struct co_trial {
+  int64_t id, number; // of the database; 0, 1, … within the study
+  co_trial_state state;
+  double *values;                       // per parameter of the space, NaN where it does not count
+  double value;                         // of the goal; NaN = none
+  const char *started, *ended, *reason; // NULL = none; why it failed
+  const co_trial_value *steps;          // values on the way, ascending by step
+  int64_t step_count;
+} co_trial;
+
+typedef struct co_trials {
+  co_trial *item; // by number
+  int64_t count;
+} co_trials;
+
+typedef struct co_study co_study;
+
+// Opens the study of a file. CO_ERR_IO where it is no database of Optuna's, of another version of its
+// schema, or has several studies.
+co_status co_study_open(co_study **out, co_context *ctx, const char *path, bool writable);
+// Whether there is a file of the name.
+// Begins a new file, which appears by rename with its study in it, whole.
+typedef struct co_study_start {
+  const char *name, *metric; // of the study; of its goal, as people read it
+  bool maximize;
+  const char *const *keys, *const *values; // user attributes, as JSON
+  int64_t count;
+} co_study_start;
+co_status co_study_create(co_context *ctx, const char *path, const co_study_start *start);
+void co_study_close(co_study *study); // NULL is legal
+
+const char *co_study_path(const co_study *study);
+const char *co_study_name(const co_study *study);
+bool co_study_maximizes(const co_study *study);
+// A user attribute of the study, as JSON; *text is NULL where there is none, else the arena's.
+co_status co_study_attribute(const char **text, co_study *study, co_arena *arena, const char *key);
+
+// All trials, with what they tell of the parameters of `space`; the arena's. `steps`: with values on
+// the way.
+co_status co_study_trials(co_trials *out, co_study *study, const co_space *space, co_arena *arena,
+                          bool steps);
+
+// What is written between these is written at once, and nobody else writes meanwhile.
+co_status co_study_begin(co_study *study);
+co_status co_study_end(co_study *study, co_status status); // gives `status`, unless it fails itself
+// A new one that runs, with number `number`; *id is the database's.
+co_status co_study_add(co_study *study, int64_t number, const co_space *space, const double *values,
+                       int64_t *id);
+co_status co_study_report(co_study *study, int64_t id, int64_t step, double value);
+// Ends a trial. `value` NaN = none; `reason` NULL = none.
+co_status co_study_finish(co_study *study, int64_t id, co_trial_state state, double value,
+                          const char *reason);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

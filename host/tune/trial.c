@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+// One trial as a session.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/file.h"
+#include "host/train/session.h"
+#include "host/train/settings.h"
+#include "host/tune/tuner.h"
+#include "models/model.h"
+
+co_status co_trial_config(co_node **out, const co_node *base, const co_space *space,
+                          const double *values, const co_schema *schema, co_arena *arena,
+                          co_diagnostics *problems) {
+  co_model *model = NULL;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(co_node_merge(out, arena, base));
+  CO_RETURN_IF_FAILED(co_space_apply(space, values, false, out, arena, problems));
+  if (!co_space_has_features(space)) return CO_OK;
+  // Features by name: what has been said of all of their type is written out first.
+  CO_RETURN_IF_FAILED(co_diagnostics_result(problems));
+  co_status status = co_model_create(&model, co_arena_context(arena), *out, schema, problems);
+  if (status == CO_OK) status = co_diagnostics_result(problems);
+  *out = NULL;
+  if (status == CO_OK) status = co_node_merge(out, arena, model->config);
+  co_model_free(model);
+  CO_RETURN_IF_FAILED(status);
+  return co_space_apply(space, values, true, out, arena, problems);
+}
+
+char *co_trial_run_path(co_arena *arena, const char *folder, int64_t number) {
+  return co_arena_format(arena, "%s/trial-%04lld", folder, (long long)number);
+}
+
+// ---- what it came to ---------------------------------------------------------------------------
+
+// The metric "[OUTPUT.]ID" of a record of metrics.jsonl; NULL = the loss.
+static double find_metric(const co_node *record, const char *metric) {
+  double value = NAN;
+  const co_node *metrics = co_node_get(record, "metrics"), *found = NULL;
+  if (!metric || strcmp(metric, "loss") == 0) found = co_node_get(record, "loss");
+  for (int64_t i = 0; !found && metric && metrics && i < metrics->count; i++) {
+    size_t length = strlen(metrics->keys[i]);
+    bool of_output = strncmp(metric, metrics->keys[i], length) == 0 && metric[length] == '.';
+    found = co_node_get(metrics->items[i], of_output ? metric + length + 1 : metric);
+  }
+  return found && co_node_double(found, &value) ? value : NAN;
+}
+
+typedef struct reading {
+  co_arena *arena;
+  const char *path, *metric;
+  co_trial_value *steps;
+  int64_t count;
+  int64_t best_step; // updates done where the model's weights are from; -1 = not known
+  double value;
+} reading;
+
+static co_status read_record(reading *r, const char *line, size_t length) {
+  co_diagnostics problems;
+  co_node *record = NULL;
+  int64_t step = 0, epoch = 0;
+  co_diagnostics_init(&problems, co_arena_context(r->arena));
+  co_status status = co_yaml_parse(&record, r->arena, r->path, line, length, &problems);
+  co_diagnostics_free(&problems);
+  CO_RETURN_IF_FAILED(status);
+  const co_node *split = co_node_get(record, "split");
+  if (!split || split->kind != CO_NODE_SCALAR || strcmp(split->text, "validation") != 0)
+    return CO_OK;
+  if (!co_node_int(co_node_get(record, "step"), &step) ||
+      !co_node_int(co_node_get(record, "epoch"), &epoch))
+    return co_fail_at(CO_ERR_MODEL, r->path, 0, 0, "it is damaged");
+  double value = find_metric(record, r->metric);
+  r->steps[r->count++] = (co_trial_value){.step = epoch + 1, .value = value};
+  if (step == r->best_step || r->best_step < 0) r->value = value;
+  return CO_OK;
+}
+
+// The metric at each validation, and where the model's weights are from.
+static co_status read_metrics(reading *r, const char *run) {
+  char *text = NULL;
+  size_t length;
+  int64_t lines = 0;
+  r->value = NAN;
+  if (!(r->path = co_arena_format(r->arena, "%s/metrics.jsonl", run))) return CO_ERR_MEMORY;
+  co_status status =
+      co_read_file(co_arena_context(r->arena), r->path, 1u << 30, CO_ERR_MODEL, &text, &length);
+  CO_RETURN_IF_FAILED(status);
+  for (const char *at = text; (at = strchr(at, '\n')); at++)
+    lines++;
+  r->steps = co_arena_alloc(r->arena, (size_t)lines + 1, sizeof *r->steps);
+  if (!r->steps) status = CO_ERR_MEMORY;
+  for (char *at = text, *end; status == CO_OK && (end = strchr(at, '\n')); at = end + 1)
+    status = read_record(r, at, (size_t)(end - at));
+  co_free(co_arena_context(r->arena), text);
+  return status;
+}
+
+// ---- training ----------------------------------------------------------------------------------
+
+typedef struct training {
+  const co_search *search;
+  const co_trial_job *job;
+  co_context *ctx; // its own: its warnings stay apart, and it is quiet
+  co_diagnostics problems;
+  co_status reported;
+} training;
+
+static void pass_log(void *user, co_log_level level, const char *event, const char *text) {
+  const training *t = user;
+  co_log(t->search->ctx, level, event, "trial %lld: %s", (long long)t->job->number, text);
+}
+
+static void pass_alive(void *user, int seconds) {
+  co_alive(((const training *)user)->search->ctx, seconds);
+}
+
+static bool take_epoch(void *user, const co_session *session, int64_t epoch, double value) {
+  training *t = user;
+  (void)value;
+  t->reported = t->job->report(t->job->user, epoch,
+                               co_session_followed(session, t->search->settings->metric));
+  return false;
+}
+
+static co_status render(co_text *out, const training *t, co_arena *arena,
+                        co_diagnostics *problems) {
+  co_node *config;
+  const co_search *s = t->search;
+  CO_RETURN_IF_FAILED(co_trial_config(&config, s->base, &s->settings->space, t->job->values,
+                                      co_dataset_schema(s->dataset), arena, problems));
+  CO_RETURN_IF_FAILED(co_diagnostics_result(problems));
+  return co_node_to_yaml(out, config);
+}
+
+static co_status advance(training *t, co_session *session) {
+  bool better;
+  CO_RETURN_IF_FAILED(co_session_follow(session, t->search->settings->metric, &better));
+  co_session_set_epoch_hook(session, take_epoch, t);
+  while (!co_session_is_done(session)) {
+    CO_RETURN_IF_FAILED(co_session_advance(session));
+    CO_RETURN_IF_FAILED(t->reported);
+  }
+  return co_session_finish(session);
+}
+
+static co_status train(training *t, const char *run, int64_t *best_step, co_arena *arena) {
+  const co_search *s = t->search;
+  co_text yaml;
+  co_text_init(&yaml, t->ctx);
+  co_status status = render(&yaml, t, arena, &t->problems);
+  const cohort_train_options options = {.preset = yaml.data,
+                                        .run_dir = run,
+                                        .resume = "auto",
+                                        .device = s->device,
+                                        .placement = s->placement,
+                                        .command = s->command,
+                                        .workers = s->workers,
+                                        .max_seconds = t->job->max_seconds};
+  co_session *session = NULL;
+  if (status == CO_OK)
+    status =
+        co_session_open_on(&session, t->ctx, t->job->watch, &options, s->dataset, &t->problems);
+  if (status == CO_OK) status = advance(t, session);
+  if (status == CO_OK) *best_step = co_session_best_step(session);
+  status = co_session_close(session, status);
+  co_text_free(&yaml);
+  return status;
+}
+
+static bool is_own_fault(co_status status) {
+  return status == CO_ERR_DIVERGED || status == CO_ERR_MEMORY || status == CO_ERR_CONFIG ||
+         status == CO_ERR_DATA;
+}
+
+static co_status take_failure(co_trial_outcome *out, const training *t, co_status status) {
+  if (!is_own_fault(status)) {
+    if (status != CO_INTERRUPTED && status != CO_STOPPED)
+      co_note("trial %lld", (long long)t->job->number);
+    return status;
+  }
+  const co_error *error = t->problems.count ? &t->problems.item[0] : co_error_last();
+  out->state = CO_TRIAL_FAIL;
+  snprintf(out->reason, sizeof out->reason, "%s: %s", co_status_name(status), error->message);
+  co_error_clear();
+  return CO_OK;
+}
+
+static co_status measure(co_trial_outcome *out, const training *t, const char *run,
+                         int64_t best_step, co_arena *arena) {
+  reading r = {.arena = arena, .metric = t->search->settings->metric, .best_step = best_step};
+  CO_RETURN_IF_FAILED(read_metrics(&r, run));
+  out->steps = r.steps;
+  out->step_count = r.count;
+  out->value = r.value;
+  out->state = CO_TRIAL_COMPLETE;
+  if (!isnan(r.value)) return CO_OK;
+  out->state = CO_TRIAL_FAIL;
+  snprintf(out->reason, sizeof out->reason, "the metric has no value");
+  return CO_OK;
+}
+
+co_status co_trial_train(co_trial_outcome *out, const co_search *search, const co_trial_job *job,
+                         co_arena *arena) {
+  training t = {.search = search, .job = job};
+  const co_context_options options = {.threads = (int)search->settings->threads,
+                                      .threads_why = "hyperopt.threads",
+                                      .level = CO_LOG_WARN,
+                                      .sink = pass_log,
+                                      .sink_user = &t,
+                                      .alive = pass_alive,
+                                      .alive_user = &t};
+  int64_t best_step = -1;
+  *out = (co_trial_outcome){.value = NAN};
+  char *run = co_trial_run_path(arena, search->folder, job->number);
+  if (!run) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_context_create(&t.ctx, &options));
+  co_diagnostics_init(&t.problems, t.ctx);
+  co_arena *own;
+  co_status status = co_arena_create(&own, t.ctx);
+  if (status == CO_OK) {
+    status = train(&t, run, &best_step, own);
+    status =
+        status == CO_OK ? measure(out, &t, run, best_step, arena) : take_failure(out, &t, status);
+    co_arena_free(own);
+  }
+  co_error error;
+  co_error_copy(&error);
+  co_diagnostics_free(&t.problems);
+  co_context_free(t.ctx);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
+}
+
+// ---- before all of them ------------------------------------------------------------------------
+
+// What a value of the space is told to be, with its place in the config.
+static void place_problems(const co_search *s, co_diagnostics *problems) {
+  for (int64_t i = 0; i < problems->count; i++) {
+    co_error *e = &problems->item[i];
+    for (int64_t k = 0; strncmp(e->file, "--set ", 6) == 0 && k < s->settings->space.count; k++) {
+      const co_parameter *p = &s->settings->space.item[k];
+      if (strcmp(e->file + 6, p->path) != 0) continue;
+      snprintf(e->file, sizeof e->file, "%s", p->node->file ? p->node->file : "");
+      e->line = p->node->key_line;
+      e->column = p->node->key_column;
+    }
+  }
+}
+
+static co_status check(const co_search *s, const double *values, co_arena *arena,
+                       co_diagnostics *problems) {
+  co_node *config;
+  co_trainer_settings settings;
+  co_model *model = NULL;
+  const co_schema *schema = co_dataset_schema(s->dataset);
+  CO_RETURN_IF_FAILED(
+      co_trial_config(&config, s->base, &s->settings->space, values, schema, arena, problems));
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, config, arena, problems));
+  CO_RETURN_IF_FAILED(co_diagnostics_result(problems));
+  co_status status = co_model_create(&model, s->ctx, config, schema, problems);
+  co_model_free(model);
+  return status == CO_OK ? co_diagnostics_result(problems) : status;
+}
+
+co_status co_trial_check(const co_search *search, const double *values, co_diagnostics *problems) {
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, search->ctx));
+  co_status status = check(search, values, arena, problems);
+  place_problems(search, problems);
+  co_arena_free(arena);
+  return status == CO_OK ? CO_OK : problems->count ? co_diagnostics_result(problems) : status;
+}
+
+co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *search,
+                        const double *values, co_diagnostics *problems) {
+  static const co_watch silent = {.progress = NULL};
+  const co_trial_job job = {.values = values};
+  const training t = {.search = search, .job = &job, .ctx = search->ctx};
+  co_session *session = NULL;
+  co_arena *arena;
+  co_text yaml;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, search->ctx));
+  co_text_init(&yaml, search->ctx);
+  co_status status = render(&yaml, &t, arena, problems);
+  char *run = co_arena_format(arena, "%s/plan", search->folder); // never made
+  const cohort_train_options options = {.preset = yaml.data,
+                                        .run_dir = run,
+                                        .device = search->device,
+                                        .placement = search->placement,
+                                        .dry_run = true};
+  if (status == CO_OK && !run) status = CO_ERR_MEMORY;
+  if (status == CO_OK)
+    status =
+        co_session_open_on(&session, search->ctx, &silent, &options, search->dataset, problems);
+  if (status == CO_OK)
+    status = co_session_follow(session, search->settings->metric, higher_is_better);
+  if (status == CO_OK) *bytes = co_session_planned_bytes(session);
+  status = co_session_close(session, status);
+  co_text_free(&yaml);
+  co_arena_free(arena);
+  return status;
+}

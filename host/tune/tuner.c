@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// The workers of a search, and which trial each takes next.
+#include "host/tune/tuner.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/core/file.h"
+
+int64_t co_trials_best(const co_trials *trials, bool maximize) {
+  int64_t best = -1;
+  for (int64_t i = 0; i < trials->count; i++) {
+    const co_trial *t = &trials->item[i];
+    if (t->state != CO_TRIAL_COMPLETE || isnan(t->value)) continue;
+    double gain = best < 0 ? 1 : t->value - trials->item[best].value;
+    if (best < 0 || (maximize ? gain > 0 : gain < 0)) best = i;
+  }
+  return best;
+}
+
+typedef struct crew {
+  const co_search *search;
+  pthread_mutex_t mutex; // of the study and all below
+  pthread_cond_t changed;
+  volatile int stop; // sessions watch it
+  bool done;         // nothing is left to begin
+  int64_t working;   // workers that have not ended
+  int64_t over;      // trials
+  co_error error;    // the first that ended it all
+  double begun;
+} crew;
+
+// A trial that this process has.
+typedef struct claim {
+  int64_t id, number;
+  double *values;
+  char *lock_path;
+  int lock;
+} claim;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static bool is_over(const co_trial *t) {
+  return t->state != CO_TRIAL_RUNNING && t->state != CO_TRIAL_WAITING;
+}
+
+// ---- taking a trial ----------------------------------------------------------------------------
+
+// Not where somebody else has it.
+static co_status lock_trial(const crew *c, int64_t number, claim *out, co_arena *arena,
+                            bool *taken) {
+  char *run = co_trial_run_path(arena, c->search->folder, number);
+  out->lock_path = run ? co_arena_format(arena, "%s.lock", run) : NULL;
+  if (!out->lock_path) return CO_ERR_MEMORY;
+  co_status status =
+      co_lock_file(&out->lock, c->search->ctx, out->lock_path, "another process has this trial");
+  *taken = status == CO_OK;
+  if (status != CO_ERR_IO) return status;
+  co_error_clear();
+  return CO_OK;
+}
+
+static co_status resume(const crew *c, const co_trials *trials, claim *out, co_arena *arena,
+                        bool *taken) {
+  for (int64_t i = 0; i < trials->count && !*taken; i++) {
+    const co_trial *t = &trials->item[i];
+    if (t->state != CO_TRIAL_RUNNING) continue;
+    CO_RETURN_IF_FAILED(lock_trial(c, t->number, out, arena, taken));
+    if (!*taken) continue;
+    out->id = t->id;
+    out->number = t->number;
+    out->values = t->values;
+  }
+  return CO_OK;
+}
+
+// What the suggestion of trial `number` may know: of the last ones only what was chosen for them.
+static co_known_trial *know(const crew *c, const co_trials *trials, int64_t number,
+                            co_arena *arena) {
+  int64_t told = number - c->search->settings->lag;
+  co_known_trial *known = co_arena_alloc(arena, (size_t)number + 1, sizeof *known);
+  for (int64_t i = 0; known && i < number; i++) {
+    const co_trial *t = &trials->item[i];
+    bool complete = i <= told && t->state == CO_TRIAL_COMPLETE;
+    known[i] = (co_known_trial){.values = t->values,
+                                .loss = !complete             ? NAN
+                                        : c->search->maximize ? -t->value
+                                                              : t->value,
+                                .failed = i <= told && t->state == CO_TRIAL_FAIL};
+  }
+  return known;
+}
+
+static co_status begin(const crew *c, const co_trials *trials, claim *out, co_arena *arena,
+                       bool *taken) {
+  const co_search *s = c->search;
+  int64_t number = trials->count;
+  out->number = number;
+  out->values = co_arena_alloc(arena, (size_t)s->settings->space.count, sizeof *out->values);
+  const co_suggestion suggestion = {.settings = s->settings,
+                                    .ctx = s->ctx,
+                                    .seed = s->seed,
+                                    .number = number,
+                                    .known = know(c, trials, number, arena),
+                                    .known_count = number};
+  if (!out->values || !suggestion.known) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_suggest(&suggestion, out->values));
+  CO_RETURN_IF_FAILED(lock_trial(c, number, out, arena, taken));
+  return *taken ? co_study_add(s->study, number, &s->settings->space, out->values, &out->id)
+                : CO_OK;
+}
+
+static co_status choose(crew *c, claim *out, co_arena *arena, bool *taken) {
+  const co_search *s = c->search;
+  co_trials trials;
+  int64_t running = 0, late = 0; // of the latter, those that the next one has to wait for
+  CO_RETURN_IF_FAILED(co_study_trials(&trials, s->study, &s->settings->space, arena, false));
+  CO_RETURN_IF_FAILED(resume(c, &trials, out, arena, taken));
+  c->over = 0;
+  for (int64_t i = 0; i < trials.count; i++) {
+    c->over += is_over(&trials.item[i]);
+    running += !is_over(&trials.item[i]);
+    late += !is_over(&trials.item[i]) && i <= trials.count - s->settings->lag;
+  }
+  if (*taken) return CO_OK;
+  bool more = trials.count < s->trials;
+  c->done = !more && !running;
+  return more && !late ? begin(c, &trials, out, arena, taken) : CO_OK;
+}
+
+// With the mutex. *taken is false where there is none to be had at the moment.
+static co_status take(crew *c, claim *out, co_arena *arena, bool *taken) {
+  *taken = false;
+  *out = (claim){.lock = -1};
+  CO_RETURN_IF_FAILED(co_study_begin(c->search->study));
+  co_status status = co_study_end(c->search->study, choose(c, out, arena, taken));
+  if (status == CO_OK) return CO_OK;
+  co_unlock_file(out->lock);
+  *taken = false;
+  return status;
+}
+
+// ---- doing it ----------------------------------------------------------------------------------
+
+static co_status write_outcome(const crew *c, const claim *mine, const co_trial_outcome *o) {
+  co_study *study = c->search->study;
+  for (int64_t i = 0; i < o->step_count; i++)
+    CO_RETURN_IF_FAILED(co_study_report(study, mine->id, o->steps[i].step, o->steps[i].value));
+  return co_study_finish(study, mine->id, o->state, o->state == CO_TRIAL_FAIL ? NAN : o->value,
+                         o->state == CO_TRIAL_FAIL ? o->reason : NULL);
+}
+
+static void log_outcome(const crew *c, const claim *mine, const co_trial_outcome *o,
+                        double seconds) {
+  co_context *ctx = c->search->ctx;
+  long long number = (long long)mine->number;
+  if (o->state == CO_TRIAL_FAIL)
+    co_log(ctx, CO_LOG_WARN, "trial", "trial %lld failed: %s", number, o->reason);
+  else
+    co_log(ctx, CO_LOG_INFO, "trial", "number=%lld state=%s value=%.6g epochs=%lld seconds=%.1f",
+           number, co_trial_state_name(o->state), o->value, (long long)o->step_count, seconds);
+}
+
+typedef struct reporter {
+  crew *crew;
+  int64_t id;
+} reporter;
+
+static co_status report(void *user, int64_t epoch, double value) {
+  reporter *r = user;
+  pthread_mutex_lock(&r->crew->mutex);
+  co_status status = co_study_report(r->crew->search->study, r->id, epoch, value);
+  pthread_mutex_unlock(&r->crew->mutex);
+  return status;
+}
+
+// Without the mutex.
+static co_status carry_out(crew *c, const claim *mine, co_arena *arena) {
+  const co_search *s = c->search;
+  const co_watch watch = {.stop = &c->stop};
+  reporter r = {c, mine->id};
+  co_trial_outcome outcome;
+  double begun = now();
+  const co_trial_job job = {
+      .id = mine->id,
+      .number = mine->number,
+      .values = mine->values,
+      .watch = &watch,
+      .max_seconds = s->max_seconds > 0 ? fmax(s->max_seconds - (begun - c->begun), 1e-3) : 0,
+      .report = report,
+      .user = &r};
+  co_status status = co_trial_train(&outcome, s, &job, arena);
+  pthread_mutex_lock(&c->mutex);
+  if (status == CO_OK) status = co_study_begin(s->study);
+  if (status == CO_OK) status = co_study_end(s->study, write_outcome(c, mine, &outcome));
+  if (status == CO_OK) unlink(mine->lock_path);
+  pthread_mutex_unlock(&c->mutex);
+  co_unlock_file(mine->lock);
+  if (status == CO_OK) log_outcome(c, mine, &outcome, now() - begun);
+  return status;
+}
+
+static bool out_of_time(const crew *c) {
+  return c->search->max_seconds > 0 && now() - c->begun >= c->search->max_seconds;
+}
+
+// With the mutex, for others' trials to end.
+static void await(crew *c) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += 100000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_nsec -= 1000000000;
+    until.tv_sec++;
+  }
+  pthread_cond_timedwait(&c->changed, &c->mutex, &until);
+}
+
+// One trial, if there is one. With the mutex, which is given away meanwhile.
+static co_status turn(crew *c) {
+  claim mine;
+  co_arena *arena;
+  bool taken = false;
+  if (out_of_time(c)) return CO_STOPPED;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, c->search->ctx));
+  co_status status = take(c, &mine, arena, &taken);
+  if (status == CO_OK && taken) {
+    pthread_mutex_unlock(&c->mutex);
+    status = carry_out(c, &mine, arena);
+    pthread_mutex_lock(&c->mutex);
+    pthread_cond_broadcast(&c->changed);
+  } else if (status == CO_OK && !c->done) {
+    await(c);
+  }
+  co_arena_free(arena);
+  return status;
+}
+
+static void *work(void *user) {
+  crew *c = user;
+  co_status status = CO_OK;
+  pthread_mutex_lock(&c->mutex);
+  while (status == CO_OK && !c->done && !c->stop)
+    status = turn(c);
+  if (status != CO_OK && c->error.status == CO_OK) {
+    co_error_copy(&c->error);
+    c->error.status = status;                          // CO_STOPPED needs no words
+    if (status != CO_STOPPED && !c->stop) c->stop = 2; // the others save and end as well
+  }
+  c->working--;
+  pthread_cond_broadcast(&c->changed);
+  pthread_mutex_unlock(&c->mutex);
+  return NULL;
+}
+
+// ---- the whole ---------------------------------------------------------------------------------
+
+static co_status conclude(const crew *c) {
+  const co_search *s = c->search;
+  if (co_watch_stopped(s->watch) || c->error.status == CO_INTERRUPTED) {
+    co_status status = co_fail(CO_INTERRUPTED, "stopped with %lld of %lld trials over",
+                               (long long)c->over, (long long)s->trials);
+    co_hint("the same command goes on");
+    return status;
+  }
+  if (c->error.status == CO_STOPPED) {
+    co_status status = co_fail(CO_STOPPED, "the time is over with %lld of %lld trials over",
+                               (long long)c->over, (long long)s->trials);
+    co_hint("the same command goes on");
+    return status;
+  }
+  return c->error.status == CO_OK ? CO_OK : co_error_raise(&c->error);
+}
+
+// With the mutex, until the last worker has ended.
+static void supervise(crew *c) {
+  int64_t shown = -1;
+  while (c->working > 0) {
+    if (co_watch_stopped(c->search->watch) && !c->stop) c->stop = *c->search->watch->stop;
+    if (c->over != shown)
+      co_watch_progress(c->search->watch, "hyperopt", "trials", shown = c->over, c->search->trials,
+                        NULL);
+    await(c);
+    co_alive(c->search->ctx, CO_PATIENCE_DISK);
+  }
+  co_watch_progress(c->search->watch, "hyperopt", "trials", -1, 0, NULL);
+}
+
+co_status co_search_run(const co_search *search) {
+  crew c = {.search = search, .begun = now()};
+  int64_t started = 0;
+  pthread_t *threads = co_alloc_zero(search->ctx, (size_t)search->jobs, sizeof *threads);
+  if (!threads) return CO_ERR_MEMORY;
+  c.error.status = CO_OK;
+  pthread_mutex_init(&c.mutex, NULL);
+  pthread_cond_init(&c.changed, NULL);
+  pthread_mutex_lock(&c.mutex);
+  for (; started < search->jobs; started++) {
+    int error = pthread_create(&threads[started], NULL, work, &c);
+    if (error) {
+      if (!started) {
+        co_fail_errno(CO_ERR_MEMORY, error, "no thread can be started");
+        co_error_copy(&c.error);
+      }
+      break;
+    }
+    c.working++;
+  }
+  supervise(&c);
+  pthread_mutex_unlock(&c.mutex);
+  for (int64_t i = 0; i < started; i++)
+    pthread_join(threads[i], NULL);
+  pthread_cond_destroy(&c.changed);
+  pthread_mutex_destroy(&c.mutex);
+  co_free(search->ctx, threads);
+  return conclude(&c);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// A search: trials of a study, several at once, each a session over the one dataset in memory and a
+// run in a folder of its own, which resumes exactly.
+//
+// Trial n is begun when all trials up to n - lag are over, and chosen by their results alone, however
+// many others have ended by then: so a study has the same trials whatever the number of workers. What
+// a killed process left running goes on; it may be of another process of the same study, too: a file
+// beside the run that is locked says that somebody works on it.
+#ifndef COHORT_HOST_TUNE_TUNER_H
+#define COHORT_HOST_TUNE_TUNER_H
+
+#include "datasets/dataset.h"
+#include "host/core/watch.h"
+#include "host/tune/sampler.h"
+#include "host/tune/study.h"
+
+typedef struct co_search {
+  co_context *ctx;
+  const co_watch *watch;
+  const co_tune_settings *settings;
+  const co_node *base; // the trials' config, without hyperopt
+  uint64_t seed;
+  bool maximize;
+  co_dataset *dataset;
+  co_study *study;
+  const char *folder; // of the runs
+  const char *device, *placement, *command;
+  int workers;
+  int64_t trials, jobs; // trials there will be in all, begun before or now
+  double max_seconds;   // 0 = no limit
+} co_search;
+
+// CO_STOPPED where the time was over, CO_INTERRUPTED where that was asked: it can be called again.
+co_status co_search_run(const co_search *search);
+// The config of a trial: `base` with its values. *out is the arena's. A schema is needed only of
+// spaces with features (co_space_has_features).
+co_status co_trial_config(co_node **out, const co_node *base, const co_space *space,
+                          const double *values, const co_schema *schema, co_arena *arena,
+                          co_diagnostics *problems);
+// The best of the trials that are complete, the first of equals; -1 = none.
+int64_t co_trials_best(const co_trials *trials, bool maximize);
+// Of a trial, its run below the folder, and the lock beside it; the arena's.
+char *co_trial_run_path(co_arena *arena, const char *folder, int64_t number);
+
+// ---- trial.c -----------------------------------------------------------------------------------
+
+typedef struct co_trial_job {
+  int64_t id, number;
+  const double *values;
+  const co_watch *watch;
+  double max_seconds;
+  // Called after each epoch, in the thread that trains.
+  co_status (*report)(void *user, int64_t epoch, double value);
+  void *user;
+} co_trial_job;
+
+typedef struct co_trial_outcome {
+  co_trial_state state;
+  double value;
+  char reason[1200];           // of a failure
+  const co_trial_value *steps; // the metric by epoch; the arena's
+  int64_t step_count;
+} co_trial_outcome;
+
+// Trains, or goes on. What is the trial's own fault (it diverges, does not fit into memory, its config
+// is none) is an outcome; what would befall all others too is an error.
+co_status co_trial_train(co_trial_outcome *out, const co_search *search, const co_trial_job *job,
+                         co_arena *arena);
+// Whether a trial with these values has a config at all; problems with their places in the config.
+co_status co_trial_check(const co_search *search, const double *values, co_diagnostics *problems);
+// Plans it, and trains nothing: the bytes it will take.
+co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *search,
+                        const double *values, co_diagnostics *problems);
+
+#endif

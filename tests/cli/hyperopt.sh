@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: hyperopt.sh COHORT CHECK_JSON KILL_AT. A search by the program: the same trials whatever runs
+# at once, killed and gone on with; the best one's config; what is refused.
+set -u
+cohort=$1
+check_json=$2
+kill_at=$3
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+export OMP_NUM_THREADS=1
+has() { grep -qF -- "$1" "$2" || fail "no '$1' in $2"; }
+# What a study says of its trials, without clocks.
+trials() { "$cohort" hyperopt show "$1" --json | sed -E 's/"(started|ended)":("[^"]*"|null)/"\1":0/g; s/"(study|name)":"[^"]*",//g'; }
+same() {
+  cmp -s <(trials "$1") <(trials "$2") || fail "$2 has other trials than $1"
+  local run
+  for run in "$1".trials/trial-*/; do
+    for file in model.h5 metrics.jsonl; do
+      cmp -s "$run/$file" "$2.trials/$(basename "$run")/$file" || fail "$2: $run/$file differs"
+    done
+  done
+  [ -z "$(find "$2.trials" -name '*.tmp-*' -o -name '*.lock')" ] || fail "something is left in $2.trials"
+}
+
+# Visitors of whom those with many visits buy; test rows once so, once the other way round.
+make_rows() { # FILE FROM TO FLIP
+  awk -v from="$2" -v to="$3" -v flip="$4" 'BEGIN {
+    print "plan,visits,bought"
+    for (i = from; i < to; i++) {
+      visits = (i * 37) % 90 + i / 1000
+      buys = visits + (i * 7) % 30 > 60
+      print (i % 3 ? "monthly" : "yearly") "," visits "," ((flip ? !buys : buys) ? "yes" : "no")
+    }
+  }' >"$1"
+}
+make_rows train.csv 0 200 0
+make_rows validation.csv 200 270 0
+make_rows test.csv 270 330 0
+make_rows flipped.csv 270 330 1
+split=(--training-set train.csv --validation-set validation.csv --target bought --positive yes)
+expect 0 import -O d.h5 "${split[@]}" --test-set test.csv
+expect 0 import -O other.h5 "${split[@]}" --test-set flipped.csv
+cat >c.yaml <<'YAML'
+input_features: all
+output_features: targets
+combiner: {layers: [{Dense: {units: 8, activation: relu}}]}
+trainer: {max_epochs: 3, batch_size: 32}
+YAML
+cat >tune.yaml <<'YAML'
+hyperopt:
+  metric: auc
+  parameters:
+    trainer.learning_rate: {space: loguniform, lower: 1.0e-3, upper: 1.0e-1}
+    trainer.optimizer.type: {space: choice, categories: [adam, sgd]}
+    trainer.optimizer.momentum: {space: uniform, lower: 0, upper: 0.95, when: {trainer.optimizer.type: sgd}}
+    trainer.batch_size: {space: int, lower: 16, upper: 64, step: 16}
+YAML
+search=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 5)
+
+# ---- whole, one by one and three at once
+expect 0 "${search[@]}" -O one.db --n-trials 8 --json
+json ok=true trials=8 complete=8 failed=0 metric=roc_auc
+cp out one.json
+expect 0 "${search[@]}" -O three.db --n-trials 8 --n-jobs 3 --json
+cmp -s <(sed 's/one.db/three.db/g' one.json) out || fail 'three at once have another result'
+same one.db three.db
+for file in model.h5 config.full.yaml run.json; do
+  [ -s "one.db.trials/trial-0007/$file" ] || fail "no $file of the last trial"
+done
+expect 0 hyperopt show one.db
+[ "$(grep -c COMPLETE out)" = 8 ] || fail 'show does not list the trials'
+# Momentum is there exactly where the optimizer has one.
+expect 0 hyperopt show one.db --json
+grep -o '"params":{[^}]*}' out >params
+[ "$(grep -c sgd params)" = "$(grep -c momentum params)" ] || fail 'momentum without sgd'
+for optimizer in sgd adam; do has "$optimizer" params; done
+
+# ---- the best one's config gives its model
+best=$(sed -E 's/.*"best":\{"number":([0-9]+).*/\1/' one.json)
+expect 0 hyperopt best one.db -O best.yaml
+refused 9 'exists' -- hyperopt best one.db -O best.yaml
+expect 0 train -c best.yaml --dataset d.h5 --run-dir b
+cmp -s b/model.h5 "one.db.trials/trial-000$best/model.h5" || fail 'the best config gives another model'
+has 'threads: 1' best.yaml
+# The value is the model's on validation rows.
+expect 0 evaluate -m b --dataset d.h5 --split validation --json
+value=$(sed -E 's/.*"best":\{"number":[0-9]+,"value":([0-9.]+).*/\1/' one.json)
+has "\"roc_auc\":$value" out
+
+# ---- the test split decides nothing
+expect 0 "${search[@]}" --dataset other.h5 -O flipped.db --n-trials 8 --json
+cmp -s <(trials one.db) <(trials flipped.db) || fail 'test rows have changed the search'
+
+# ---- more trials; what is there stays
+expect 0 "${search[@]}" -O grows.db --n-trials 3
+expect 0 hyperopt run -O grows.db --n-trials 8 --n-jobs 2
+same one.db grows.db
+expect 0 hyperopt run -O grows.db --n-trials 8 --json
+json trials=8
+
+# ---- killed in front of an operation on files, wherever that is
+env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+  "$cohort" "${search[@]}" -O counted.db --n-trials 8 --n-jobs 2 >out 2>err
+operations=$(cat operations)
+[ "$operations" -gt 100 ] || fail "only $operations operations on files"
+for part in 1 12 40 65 90; do
+  env COHORT_TEST_KILL_AT=$((operations * part / 100)) LD_PRELOAD="$kill_at" \
+    ASAN_OPTIONS=verify_asan_link_order=0 \
+    "$cohort" "${search[@]}" -O "k$part.db" --n-trials 8 --n-jobs 2 >out 2>err
+  [ $? = 137 ] || fail "it was not killed at $part %"
+  expect 0 "${search[@]}" -O "k$part.db" --n-trials 8 --n-jobs 2
+  same one.db "k$part.db"
+done
+
+# ---- two processes of one study
+"$cohort" "${search[@]}" -O shared.db --n-trials 1 >out 2>err || fail 'the first trial'
+"$cohort" hyperopt run -O shared.db --n-trials 8 >out-b 2>err-b &
+other=$!
+expect 0 hyperopt run -O shared.db --n-trials 8
+wait "$other" || fail 'the second process'
+same one.db shared.db
+
+# ---- the time is over, and it goes on
+expect 75 "${search[@]}" -O slow.db --n-trials 100000 --max-time 0:01 --set trainer.max_epochs=1000000
+[ "$("$cohort" hyperopt show slow.db --json | grep -o RUNNING | wc -l)" = 1 ] || fail 'no trial waits'
+
+# ---- a grid ends by itself
+cat >grid.yaml <<'YAML'
+hyperopt:
+  sampler: grid
+  metric: loss
+  parameters:
+    trainer.learning_rate: {space: loguniform, lower: 1.0e-3, upper: 1.0e-1, points: 3}
+    trainer.batch_size: {space: choice, categories: [16, 32]}
+YAML
+expect 0 hyperopt run -c c.yaml -c grid.yaml --dataset d.h5 -O grid.db --n-trials 100 --json
+json trials=6 complete=6
+
+# ---- what diverges is one failed trial
+cat >far.yaml <<'YAML'
+hyperopt:
+  sampler: grid
+  parameters:
+    trainer.learning_rate: {space: choice, categories: [1.0e-2, 9.0e5]}
+YAML
+expect 0 hyperopt run -c c.yaml -c far.yaml --dataset d.h5 -O far.db --n-trials 2 --json \
+  --set trainer.optimizer.type=sgd
+json trials=2 complete=1 failed=1 best.number=0
+expect 0 hyperopt show far.db --json
+has '"reason":"diverged: ' out
+
+# ---- refused
+refused 9 'a study of another config: it has trainer.max_epochs 3, not 4' -- \
+  "${search[@]}" -O one.db --n-trials 8 --set trainer.max_epochs=4
+refused 9 'another config: it has trainer.seed 5, not 6' -- "${search[@]}" -O one.db --n-trials 8 --seed 6
+refused 9 'a study of another dataset' -- "${search[@]}" --dataset other.h5 -O one.db --n-trials 8
+refused 9 'no database of SQLite' -- "${search[@]}" -O c.yaml --n-trials 8
+refused 9 'there is no study' -- hyperopt show none.db
+refused 2 '--n-trials' -- "${search[@]}" -O x.db
+refused 2 "there is no 'hyperopt walk'" -- hyperopt walk x.db
+refused 3 'has no section hyperopt' -- hyperopt run -c c.yaml --dataset d.h5 -O x.db --n-trials 1
+sed 's/learning_rate/learning_ratee/' tune.yaml >wrong.yaml
+refused 3 'wrong.yaml:4:5: trainer.learning_ratee: unknown key' -- \
+  hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+sed 's/adam, sgd/adam, sgdd, sgd/' tune.yaml >wrong.yaml
+refused 3 "unknown optimizer 'sgdd'" -- \
+  hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+sed 's/auc/aucc/' tune.yaml >wrong.yaml
+refused 3 "no output has a metric 'aucc'" -- \
+  hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+expect 0 train -c c.yaml -c tune.yaml --dataset d.h5 --run-dir ignored
+has 'hyperopt section is left alone' err
+
+exit $failed

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: images.sh COHORT CHECK_JSON MAKE_IMAGES. A folder of images, from the files to a trained
+# model, and what is wrong with it.
+set -u
+cohort=$1
+check_json=$2
+make_images=$3
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+mkdir -p photos/vertical photos/horizontal
+"$make_images" photos/vertical 40 40 30
+"$make_images" photos/horizontal 40 40 30
+
+# ---- import
+expect 0 import -O d.h5 --format images --image-size 16x12 --fit pad photos --json
+json ok=true verb=import classes=2 files=80 image.0=12 image.1=16 image.2=3 up_to_date=false
+expect 0 import -O d.h5 --image-size 16x12 --fit pad photos --threads 1
+grep -q 'up to date' out || fail 'a folder needs no --format, and an equal import is up to date'
+grep -q '16 wide, 12 high, 3 channels, 2 classes' out || fail 'the text tells the size'
+expect 0 data show d.h5
+grep -q 'horizontal/000.png' out || fail 'keys are names of files'
+refused 9 'not made from these inputs' -- import -O d.h5 --image-size 16x16 photos
+expect 0 import -O grey.h5 --channels 1 --split stratified:0.6,0.2,0.2 photos --json
+json rows.train=48 rows.validation=16 rows.test=16 image.0=30 image.1=40 image.2=1
+
+# ---- import: mistakes
+refused 2 'one folder' -- import -O x.h5 --format images
+refused 2 'not understood' -- import -O x.h5 --image-size 64 photos
+refused 2 'not understood' -- import -O x.h5 --image-size 16x16 --fit tight photos
+refused 2 'option of images' -- import -O x.h5 --fit crop --target a table.csv
+refused 2 'an option of tables' -- import -O x.h5 --target a photos
+refused 2 'at random or stratified' -- import -O x.h5 --split hash:a photos
+refused 2 'not 2' -- import -O x.h5 --channels 2 photos
+"$make_images" photos/vertical 1 41 30
+refused 4 'several sizes' -- import -O x.h5 photos
+grep -q 'image-size 32x32 --fit crop' err || fail 'a proposal'
+echo 'no image' >photos/vertical/001.png
+refused 4 'photos/vertical/001.png: neither JPEG' -- import -O x.h5 --image-size 16x16 photos
+refused 4 'more than --max-pixels 1200' -- import -O x.h5 --image-size 16x16 --max-pixels 1200 photos
+refused 4 '1 of 80' -- import -O x.h5 --image-size 16x16 --on-error skip photos
+expect 0 import -O s.h5 --image-size 16x12 --on-error skip --max-errors 1 photos --json
+json files=80 skipped.0.file=photos/vertical/001.png other_files=0
+grep -q "'photos/vertical/001.png' is left out" err || fail 'a skipped file is named'
+
+# ---- a model, and the scores of a folder
+expect 0 init-config --dataset d.h5 -O c.yaml
+expect 0 train -c c.yaml --dataset d.h5 --run-dir run --set trainer.max_epochs=6 \
+  --set trainer.batch_size=8 --quiet
+expect 0 evaluate -m run --dataset d.h5 --split test --require 'accuracy>=0.9'
+"$make_images" photos/vertical 40 40 30
+expect 0 predict -m run --dataset d.h5 -O a.csv --columns key,prediction,probabilities
+expect 0 predict -m run --dataset photos -O b.csv --columns key,prediction,probabilities --json
+json ok=true rows=80 images=80 skipped=0
+cmp -s a.csv b.csv || fail 'a folder scores as the dataset made of it'
+find . -name '*.rows*' | grep -q . && fail 'a temporary is left'
+mkdir other
+cp photos/vertical/00[0-4].png other
+: >other/009.png
+expect 0 predict -m run --dataset other -O - --columns key,prediction --max-errors 1
+[ "$(cat out)" = "$(printf 'file,label\n'; for i in 0 1 2 3 4; do echo "00$i.png,vertical"; done)" ] ||
+  fail 'scores by file'
+grep -q "'other/009.png' is left out: the file is empty" err || fail 'a file that cannot be read'
+refused 4 '1 of 6 images' -- predict -m run --dataset other -O c.csv
+refused 4 'other/009.png: the file is empty' -- predict -m run --dataset other -O c.csv --on-error fail
+refused 2 '--key does not go' -- predict -m run --dataset other -O c.csv --key a
+
+exit $failed
