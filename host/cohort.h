@@ -334,7 +334,8 @@ typedef struct cohort_predict_options {
   const char *output, *format, *table, *if_exists;
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
   // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, top3 (the likeliest
-  // classes with their scores), rank, percentile, decile, reconstruction_error, embedding, model (its
+  // classes with their scores), reasons (or reasons5: the three, or five, columns of the source with the
+  // largest shares in the score, what the row has there, and the share, of log-odds), rank, percentile, decile, reconstruction_error, embedding, model (its
   // weights_sha256), scored_at, holdout. Rank 1, the first percentile and decile have the highest scores; rows of equal
   // scores share them. They are of all rows scored. None = the key, and
   // what the outputs' types have.
@@ -376,6 +377,7 @@ typedef struct cohort_predict_options {
   int64_t source_count;
   const char *as_of, *population;
   int64_t top_k;     // of outputs of one of several classes only the so many likeliest; 0 = all
+  int64_t reasons;   // columns with so many reasons of the first output follow; 0 = none
   bool exclude_seen; // of next items, those of a sample's own history have the score 0
   cohort_scores_function take; // gets the rows in place of `output`; there is no manifest then
   void *take_user;

@@ -21,7 +21,8 @@ static co_status choose_columns(co_scoring *s) {
   co_score_notes notes = {.passthrough = o->passthrough,
                           .passthrough_count = o->passthrough_count,
                           .scored_at = o->scored_at,
-                          .holdout = o->holdout};
+                          .holdout = o->holdout,
+                          .reasons = o->reasons};
   co_dataset *dataset = s->datasets[0];
   CO_RETURN_IF_FAILED(co_scoring_weights(&notes.model, s));
   CO_RETURN_IF_FAILED(
@@ -69,9 +70,13 @@ static void hash_options(const co_scoring *s, char hex[65]) {
   const cohort_predict_options *o = s->options;
   const char *const texts[] = {o->split, o->format,    o->table, o->if_exists, o->device,
                                o->shard, o->precision, o->key,   o->scored_at, o->holdout};
-  const int64_t numbers[] = {o->top_k,        o->calibrated,
-                             o->exclude_seen, o->batch_size,
-                             s->count,        o->threads ? o->threads : co_context_threads(s->ctx)};
+  const int64_t numbers[] = {o->reasons,
+                             o->top_k,
+                             o->calibrated,
+                             o->exclude_seen,
+                             o->batch_size,
+                             s->count,
+                             o->threads ? o->threads : co_context_threads(s->ctx)};
   co_sha256 hash;
   co_sha256_init(&hash);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -116,6 +121,7 @@ static co_status predict(co_scoring *s, const co_model_list *list, const co_tabl
   CO_RETURN_IF_FAILED(co_scoring_choose_rows(s, list, table));
   CO_RETURN_IF_FAILED(choose_columns(s));
   CO_RETURN_IF_FAILED(co_scoring_make_room(s));
+  CO_RETURN_IF_FAILED(co_scoring_open_reasons(s, &s->pieces[0]));
   CO_RETURN_IF_FAILED(co_drift_begin(s));
   CO_RETURN_IF_FAILED(co_scoring_look_through(s));
   CO_RETURN_IF_FAILED(co_drift_check_inputs(s, table));

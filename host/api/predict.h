@@ -10,6 +10,7 @@
 #include "host/eval/golden.h"
 #include "host/eval/predictor.h"
 #include "host/eval/ranking.h"
+#include "host/eval/reasons.h"
 #include "host/eval/score_columns.h"
 #include "host/feed/fit_features.h"
 #include "host/output/sink.h"
@@ -60,9 +61,10 @@ typedef struct co_scoring {
   int64_t rows;          // of all parts
   co_score_piece *pieces;
   int64_t piece_count;
-  const int64_t *samples; // of a dataset; of a part of a raw table all are
-  int64_t *all;           // owned, where they are no split's
-  int64_t count;          // of all pieces
+  const co_score_piece *piece; // in work
+  const int64_t *samples;      // of a dataset; of a part of a raw table all are
+  int64_t *all;                // owned, where they are no split's
+  int64_t count;               // of all pieces
   co_score_columns columns;
   co_score_cell *cells;  // room for a row, per column …
   const float **scores;  // … and per output and extra
@@ -72,6 +74,7 @@ typedef struct co_scoring {
   co_ranking *ranking;   // NULL = rows are not placed among each other
   float *ranked;         // what a row is placed by …
   int64_t *ranks;        // … and its places
+  co_reasons *reasons;   // NULL = none are told
   co_sink_options where; // of the sink
   co_sink *sink;
   co_sink_job job;
@@ -108,6 +111,8 @@ co_status co_scoring_look_through(co_scoring *scoring);
 
 // ---- predict_scores.c ----------------------------------------------------------------------------
 co_status co_scoring_make_room(co_scoring *scoring);
+// Where reasons are told: of a piece, whose part is at hand.
+co_status co_scoring_open_reasons(co_scoring *scoring, const co_score_piece *piece);
 // Scores and writes the rows that are not written yet.
 co_status co_scoring_run(co_scoring *scoring);
 // Hands the sink how far the job is.

@@ -14,6 +14,8 @@ enum { MAX_SHARDS = 1 << 20 };
 // ---- parts -------------------------------------------------------------------------------------
 
 static void close_part(co_scoring *s) {
+  co_reasons_close(s->reasons);
+  s->reasons = NULL;
   for (int64_t i = 0; i < s->dataset_count; i++) {
     co_dataset_close(s->datasets[i]);
     s->datasets[i] = NULL;

@@ -52,6 +52,26 @@ co_status co_scoring_make_room(co_scoring *s) {
   return s->columns.ranked ? create_ranking(s, 1, s->width) : CO_OK;
 }
 
+co_status co_scoring_open_reasons(co_scoring *s, const co_score_piece *piece) {
+  const co_score_columns *columns = &s->columns;
+  s->piece = piece;
+  if (!columns->reasoned || s->reasons || !piece->count) return CO_OK;
+  if (s->ensemble != CO_ENSEMBLE_NONE)
+    return co_fail(CO_ERR_USAGE, "reasons are a model's; an ensemble's scores have none");
+  int64_t output = columns->reasoned - s->told->outputs, model = s->model_count - 1;
+  while (output < s->models[model].first_output)
+    model--;
+  const co_reasons_request request = {.predictor = s->models[model].predictor,
+                                      .dataset = s->of_model[model],
+                                      .output = output - s->models[model].first_output,
+                                      .count = columns->reasons,
+                                      .samples = piece->samples,
+                                      .sample_count = piece->count,
+                                      .workers = s->options->workers,
+                                      .watch = &s->context->watch};
+  return co_reasons_open(&s->reasons, &request);
+}
+
 // ---- rows --------------------------------------------------------------------------------------
 
 // What is told of a row's scores.
@@ -73,6 +93,9 @@ static int64_t number_of(const co_scoring *s, int64_t sample) {
 
 static co_status write_row(co_scoring *s, int64_t sample, int64_t rank) {
   char key[CO_DATASET_KEY_MAX + 1];
+  const co_reason *reasons = NULL;
+  if (s->reasons)
+    CO_RETURN_IF_FAILED(co_reasons_at(s->reasons, s->written - s->piece->at, &reasons));
   if (s->parts && !co_dataset_key_column(s->datasets[0]))
     snprintf(key, sizeof key, "%lld", (long long)number_of(s, sample));
   else
@@ -83,7 +106,8 @@ static co_status write_row(co_scoring *s, int64_t sample, int64_t rank) {
                             .scores = s->scores,
                             .shown = shown(s),
                             .rank = rank,
-                            .rows = s->count};
+                            .rows = s->count,
+                            .reasons = reasons};
   CO_RETURN_IF_FAILED(co_score_cells(s->cells, &s->columns, &row));
   CO_RETURN_IF_FAILED(co_sink_row(s->sink, s->cells));
   co_drift_add(s, row.scores, row.shown);
@@ -191,6 +215,7 @@ static co_status next_row(co_scoring *s, bool means, int64_t *rank) {
 static co_status write_piece(co_scoring *s, const co_score_piece *piece, bool means) {
   int64_t rank;
   CO_RETURN_IF_FAILED(co_scoring_open_part(s, piece->part));
+  CO_RETURN_IF_FAILED(co_scoring_open_reasons(s, piece));
   for (int64_t i = 0; i < piece->count; i++) {
     if (co_watch_stopped(&s->context->watch)) return stopped(s);
     CO_RETURN_IF_FAILED(next_row(s, means, &rank));
@@ -233,6 +258,7 @@ co_status co_scoring_run(co_scoring *s) {
     int64_t skipped = from > piece->at ? from - piece->at : 0;
     if (skipped >= piece->count) continue;
     CO_RETURN_IF_FAILED(co_scoring_open_part(s, piece->part));
+    CO_RETURN_IF_FAILED(co_scoring_open_reasons(s, piece));
     co_status status = s->predictor->class_->run(
         s->predictor, s->of_model[0], piece->samples + skipped, piece->count - skipped, &options);
     if (status == CO_INTERRUPTED) return stopped(s);

@@ -53,6 +53,13 @@ static const cli_option options[] = {
      .doc = "of outputs of one of several classes: the K likeliest with their scores",
      .minimum = 1,
      .maximum = 100000},
+    {.name = "reasons",
+     .kind = CLI_INT,
+     .offset = AT(reasons),
+     .value = "K",
+     .doc = "columns with the K inputs that made most of the score: see above",
+     .minimum = 1,
+     .maximum = 1000},
     {.name = "exclude-seen",
      .kind = CLI_FLAG,
      .offset = AT(exclude_seen),
@@ -184,6 +191,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .as_of = o->as_of,
       .population = o->population,
       .top_k = o->top_k == CLI_UNSET ? 0 : o->top_k,
+      .reasons = o->reasons == CLI_UNSET ? 0 : o->reasons,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
       .format = o->format,
@@ -254,6 +262,19 @@ const cli_verb cli_verb_predict = {
         "of\n"
         "rows that score no higher, which needs no scores of one scale. Rows have to be good for "
         "all.\n"
+        "\n"
+        "reasons (--reasons K beside other columns; reasons5 in the list) tell what made the "
+        "score: "
+        "of\n"
+        "the inputs with the largest shares reason_1, reason_1_value, what the row has there, and\n"
+        "reason_1_effect, the share, then reason_2 and so on; in JSON lines a list. Shares are of\n"
+        "log-odds (0.7 doubles the odds, -0.7 halves them; of a number, of its own unit), against "
+        "the\n"
+        "mean training row: integrated gradients of networks, at 32 points a row, which takes "
+        "about "
+        "a\n"
+        "hundred times as long as scoring it; exact of linear models; SHAP values of boosted "
+        "trees.\n"
         "\n"
         "Before any row, the model's golden rows are scored: some training rows that it keeps "
         "with the\n"

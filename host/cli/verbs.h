@@ -132,7 +132,8 @@ typedef struct cli_predict_options {
   cli_source source;
   cli_list sources;
   const char *as_of, *population;
-  int64_t top_k; // CLI_UNSET = all classes
+  int64_t top_k;   // CLI_UNSET = all classes
+  int64_t reasons; // CLI_UNSET = none
   const char *format, *table, *if_exists, *shard;
   const char *manifest;
   bool resume;
