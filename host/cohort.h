@@ -425,7 +425,8 @@ COHORT_API cohort_status cohort_export(cohort_context *context,
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.
 typedef struct cohort_report_options {
-  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint
+  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint; or
+                       // the file of a study, of which only `output` and `force` count
   const char *output;  // HTML file
   const char *dataset; // NULL = the one that run.json names
   const char *split;   // NULL = "validation"
