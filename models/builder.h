@@ -53,6 +53,10 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
 // of the rows' weights.
 co_status co_model_add_head(co_model_builder *b, const char *output, const char *head,
                             int64_t width, co_value in, co_value *out);
+// The layers of feature->decoder, flattened. `*pixels`: they end in the image that the output gives
+// back, of whose size any other is a problem.
+co_status co_model_decode(co_model_builder *b, const co_output_feature *feature, co_value *value,
+                          bool *pixels);
 co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
                             co_value *row_weight);
 // What is given of a row beside predictions; `output` may be NULL.
