@@ -15,7 +15,7 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
-    co_bottleneck_fields[];
+    co_bottleneck_fields[], co_copy_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
@@ -57,6 +57,10 @@ co_status co_model_add_head(co_model_builder *b, const char *output, const char 
 // back, of whose size any other is a problem.
 co_status co_model_decode(co_model_builder *b, const co_output_feature *feature, co_value *value,
                           bool *pixels);
+// The decoder `copy`: logits of all classes, and the classes of the row's own events (copying.c).
+bool co_decoder_copies(const co_node *decoder);
+co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature *feature,
+                                    co_value in, co_value *out);
 co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
                             co_value *row_weight);
 // What is given of a row beside predictions; `output` may be NULL.
