@@ -337,7 +337,7 @@ typedef struct cohort_predict_options {
   // classes with their scores), reasons (or reasons5: the three, or five, columns of the source with the
   // largest shares in the score, what the row has there, and the share, of log-odds), rank, percentile, decile, reconstruction_error, embedding, model (its
   // weights_sha256), scored_at, holdout. Rank 1, the first percentile and decile have the highest scores; rows of equal
-  // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
+  // scores share them. They are of all rows scored. None = the key, and
   // what the outputs' types have.
   const char *const *columns;
   int64_t column_count;
@@ -381,6 +381,15 @@ typedef struct cohort_predict_options {
   bool exclude_seen; // of next items, those of a sample's own history have the score 0
   cohort_scores_function take; // gets the rows in place of `output`; there is no manifest then
   void *take_user;
+  // Further models, which score the same rows, read once: "NAME=MODEL" or MODEL, called as its folder or
+  // file (as `model` is, too). Their outputs, NAME_OUTPUT, stand side by side; or `ensemble` makes one
+  // score of all: "mean" of theirs, "rank_mean" of the share of rows that score no higher. Of an
+  // experiment, as any of them, all models are members; NULL is then "mean". Tables are scored so.
+  const char *const *more_models;
+  int64_t more_model_count;
+  const char *ensemble;
+  // Where rows and scores lie meanwhile; NULL = beside the output.
+  const char *temporary_folder;
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
@@ -416,7 +425,8 @@ COHORT_API cohort_status cohort_export(cohort_context *context,
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.
 typedef struct cohort_report_options {
-  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint
+  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint; or
+                       // the file of a study, of which only `output` and `force` count
   const char *output;  // HTML file
   const char *dataset; // NULL = the one that run.json names
   const char *split;   // NULL = "validation"

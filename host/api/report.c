@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/api/evaluate_details.h"
+#include "host/api/hyperopt.h"
 #include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
@@ -223,6 +224,11 @@ static co_status report(reporting *p, cohort_result *result) {
   return CO_OK;
 }
 
+// A study is a file, a run a folder.
+static bool is_study(const cohort_report_options *o) {
+  return o->run && o->output && co_path_exists(o->run) && !co_path_is_directory(o->run);
+}
+
 cohort_status cohort_report(cohort_context *context, const cohort_report_options *options,
                             cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
@@ -230,7 +236,7 @@ cohort_status cohort_report(cohort_context *context, const cohort_report_options
   p.report.ctx = context->ctx;
   p.report.name = options->run ? base_name(options->run) : "";
   co_text_init(&p.report.page, context->ctx);
-  co_status status = report(&p, *out);
+  co_status status = is_study(options) ? co_report_study(context, options, *out) : report(&p, *out);
   co_error error;
   co_error_copy(&error);
   co_atomic_abort(&p.atomic);

@@ -8,7 +8,19 @@
 #define AT(member) offsetof(cli_predict_options, member)
 
 static const cli_option options[] = {
-    CLI_ROW_MODEL(cli_predict_options),
+    {.name = "model",
+     .letter = 'm',
+     .kind = CLI_LIST,
+     .offset = AT(models),
+     .value = "[NAME=]MODEL",
+     .doc = "run directory, checkpoint or model file; several score in one pass: see above",
+     .aliases = "model-path",
+     .required = true},
+    {.name = "ensemble",
+     .kind = CLI_TEXT,
+     .offset = AT(ensemble),
+     .value = "HOW",
+     .doc = "of several models one score: mean, or rank_mean of their places among all rows"},
     {.name = "dataset",
      .kind = CLI_TEXT,
      .offset = AT(dataset),
@@ -134,6 +146,12 @@ static const cli_option options[] = {
      .offset = AT(manifest),
      .value = "FILE",
      .doc = "what was done (default: OUTPUT.manifest.json, FILE.TABLE.manifest.json)"},
+    {.name = "tmp-dir",
+     .kind = CLI_TEXT,
+     .offset = AT(temporary_folder),
+     .value = "DIR",
+     .doc = "where rows and scores lie meanwhile (default: beside the output; of standard output "
+            "$TMPDIR or /tmp)"},
     {.name = "shard",
      .kind = CLI_TEXT,
      .offset = AT(shard),
@@ -159,8 +177,14 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_source_options source = cli_source_options(&o->source);
+  if (o->temporary_folder) source.temporary_folder = o->temporary_folder;
   cohort_predict_options request = {
-      .model = o->model,
+      .model = o->models.item[0],
+      .more_models = o->models.item + 1,
+      .more_model_count = o->models.count - 1,
+      .ensemble = o->ensemble,
+      .temporary_folder = o->temporary_folder,
       .dataset = o->dataset,
       .sources = o->sources.item,
       .source_count = o->sources.count,
@@ -188,7 +212,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .key = o->key,
       .calibrated = o->calibrated,
       .exclude_seen = o->exclude_seen,
-      .source = cli_source_options(&o->source),
+      .source = source,
       .device = o->common.device,
       .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -226,8 +250,18 @@ const cli_verb cli_verb_predict = {
         "scored_at and holdout; score=p_churn gives a name. Rank 1,\n"
         "percentile 1 and decile 1 have the highest scores of all rows that are scored; rows of "
         "equal\n"
-        "scores share them. Four bytes a row are held for them, and all scores lie in a temporary\n"
-        "file beside the output meanwhile.\n"
+        "scores share them. All scores lie in temporary files meanwhile: beside the output, or "
+        "where\n"
+        "--tmp-dir says.\n"
+        "\n"
+        "Of several models, -m champion=RUN -m challenger=RUN, each column's name begins with its\n"
+        "model's: champion_bought, challenger_bought (without NAME= its folder or file). "
+        "--ensemble "
+        "mean\n"
+        "makes one score of all, and so does -m EXPERIMENT of its runs; rank_mean takes the share "
+        "of\n"
+        "rows that score no higher, which needs no scores of one scale. Rows have to be good for "
+        "all.\n"
         "\n"
         "reasons (--reasons K beside other columns; reasons5 in the list) tell what made the "
         "score: "

@@ -124,7 +124,8 @@ typedef struct cli_evaluate_options {
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
-  const char *model, *dataset, *split, *output, *key;
+  cli_list models;
+  const char *ensemble, *temporary_folder, *dataset, *split, *output, *key;
   bool calibrated, exclude_seen;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;

@@ -418,9 +418,20 @@ static bool is_held_out(const co_score_columns *columns, const char *key) {
   return (double)hash < columns->holdout * 0x1p64;
 }
 
+static co_status bind(co_score_column *column, co_dataset *dataset) {
+  int64_t rows;
+  return co_dataset_texts(dataset, column->source, &column->texts, &rows, &column->rows);
+}
+
+co_status co_score_columns_bind(co_score_columns *columns, co_dataset *dataset) {
+  for (int64_t i = 0; i < columns->count; i++)
+    if (columns->column[i].content == CO_SCORE_SOURCE)
+      CO_RETURN_IF_FAILED(bind(&columns->column[i], dataset));
+  return CO_OK;
+}
+
 static co_status add_source(co_score_columns *columns, co_arena *arena, co_dataset *dataset,
                             const char *name) {
-  int64_t rows;
   co_score_column column = {.content = CO_SCORE_SOURCE, .type = CO_SCORE_TEXT};
   char *passed = co_arena_format(arena, CO_SCORE_PASSED "%s", name);
   if (!passed) return CO_ERR_MEMORY;
@@ -434,7 +445,9 @@ static co_status add_source(co_score_columns *columns, co_arena *arena, co_datas
     co_hint("of a raw table any column can be passed through, of a dataset.h5 those of texts");
     return status;
   }
-  CO_RETURN_IF_FAILED(co_dataset_texts(dataset, found->name, &column.texts, &rows, &column.rows));
+  column.source = co_arena_strdup(arena, found->name);
+  if (!column.source) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(bind(&column, dataset));
   return add(columns, arena, co_arena_strdup(arena, name), &column);
 }
 
@@ -499,13 +512,13 @@ co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const 
 
 // ---- rows --------------------------------------------------------------------------------------
 
-co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample) {
+co_status co_score_check(const co_model *model, const float *const *scores, int64_t number) {
   for (int64_t i = 0; i < co_model_score_count(model); i++) {
     bool extra = i >= model->output_count;
     for (int64_t k = 0; k < co_model_score_width(model, i); k++)
       if (!isfinite(scores[i][k]))
         return co_fail(CO_ERR_MODEL, "row %lld: the model's %s%s%s is not a finite number",
-                       (long long)sample, extra ? "" : "score of '",
+                       (long long)number, extra ? "" : "score of '",
                        extra ? model->extras[i - model->output_count].name : model->outputs[i].name,
                        extra ? "" : "'");
   }
@@ -543,7 +556,7 @@ static double part_of(const co_score_row *row, int64_t parts) {
 co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
                          const co_score_row *row) {
   int64_t top = -1;
-  CO_RETURN_IF_FAILED(co_score_check(columns->model, row->scores, row->sample));
+  CO_RETURN_IF_FAILED(co_score_check(columns->model, row->scores, row->number));
   for (int64_t i = 0; i < columns->count; i++) {
     const co_score_column *column = &columns->column[i];
     int64_t output = column->output ? column->output - columns->model->outputs : 0;

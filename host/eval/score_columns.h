@@ -40,7 +40,8 @@ typedef struct co_score_column {
   const co_output_feature *output; // NULL of the key
   int64_t extra;                   // of EXTRA: which
   int64_t index;
-  const char *const *texts; // of the source's column: of each of its rows …
+  const char *source;       // a column of the dataset:
+  const char *const *texts; // of each of its rows …
   const int64_t *rows;      // … and the row of each sample, NULL = its number
   const char *constant;
   const char *list; // of reasons: what all of them are called where there are lists
@@ -81,6 +82,9 @@ co_status co_score_columns_list(co_score_columns *out, co_arena *arena, const co
 co_status co_score_columns_add_notes(co_score_columns *columns, co_arena *arena,
                                      co_dataset *dataset, const co_score_notes *notes);
 
+// Takes columns of the source from another dataset with the same columns.
+co_status co_score_columns_bind(co_score_columns *columns, co_dataset *dataset);
+
 // Those asked for, each "WHAT", "OUTPUT.WHAT" (else of the first output) or "WHAT=NAME", where WHAT is
 // key, prediction, score, label, probabilities, topK, reasonsK, rank, percentile, decile,
 // reconstruction_error, embedding, or of `notes` model, scored_at or holdout. CO_ERR_USAGE.
@@ -96,12 +100,13 @@ bool co_score_is_one(const co_output_feature *output); // whether there is one:
 // the likeliest, or the number. What is ranked has one.
 double co_score_of(const co_output_feature *output, const float *row);
 
-// Whether the scores of a row, per output, are finite numbers; else CO_ERR_MODEL naming the sample.
-co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample);
+// Whether the scores of a row, per output, are finite numbers; else CO_ERR_MODEL naming its number.
+co_status co_score_check(const co_model *model, const float *const *scores, int64_t number);
 
 typedef struct co_score_row {
   const char *key;
-  int64_t sample;
+  int64_t sample; // of the dataset
+  int64_t number; // among all rows, for messages
   // Per output and extra of the model, its `width` numbers: classes are decided by `scores`, numbers are those
   // of `shown`.
   const float *const *scores, *const *shown;

@@ -270,6 +270,66 @@ void co_chart_columns(co_text *page, const char *title, const char *description,
   co_text_printf(page, "</svg>\n");
 }
 
+// ---- parallel coordinates ------------------------------------------------------------------------
+
+enum { PARALLEL_WIDTH = 960, PARALLEL_HEIGHT = 300, PARALLEL_TOP = 34, PARALLEL_BOTTOM = 22 };
+
+static double axis_x(int axis, int count) {
+  const double side = 60;
+  return count < 2 ? PARALLEL_WIDTH / 2.0
+                   : side + (PARALLEL_WIDTH - 2 * side) * axis / (double)(count - 1);
+}
+
+static void draw_parallel_line(co_text *page, const double *place, int axes, double weight) {
+  const double tall = PARALLEL_HEIGHT - PARALLEL_TOP - PARALLEL_BOTTOM;
+  bool begun = false;
+  co_text_printf(page, "<path class=\"ln sa\" style=\"stroke-width:1.2;opacity:%.2f\" d=\"",
+                 0.08 + 0.8 * weight);
+  for (int i = 0; i < axes; i++) {
+    if (isfinite(place[i]))
+      co_text_printf(page, "%s%.1f %.1f", begun ? "L" : "M", axis_x(i, axes),
+                     PARALLEL_TOP + (1 - place[i]) * tall);
+    begun = isfinite(place[i]);
+  }
+  co_text_printf(page, "\"/>\n");
+}
+
+static void draw_parallel_axis(co_text *page, const co_parallel_axis *axis, double x, int count) {
+  char name[64];
+  const int bottom = PARALLEL_HEIGHT - PARALLEL_BOTTOM;
+  short_name(name, axis->name, count > 6 ? 12 : 22);
+  co_text_printf(
+      page,
+      "<line class=\"sm\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text class=\"lb\" "
+      "x=\"%.1f\" y=\"12\" text-anchor=\"middle\"><title>",
+      x, x, PARALLEL_TOP, bottom, x);
+  co_page_text(page, axis->name);
+  co_text_printf(page, "</title>");
+  co_page_text(page, name);
+  co_text_printf(page, "</text><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x,
+                 PARALLEL_TOP - 7);
+  co_page_text(page, axis->high);
+  co_text_printf(page, "</text><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x, bottom + 14);
+  co_page_text(page, axis->low);
+  co_text_printf(page, "</text>\n");
+}
+
+void co_chart_parallel(co_text *page, const char *title, const char *description,
+                       const co_parallel_axis *axes, int axis_count, const double *place,
+                       const double *weight, int64_t lines) {
+  enum { LAYERS = 8 };
+  open_svg(page, title, description, PARALLEL_WIDTH, PARALLEL_HEIGHT);
+  for (int layer = 0; layer < LAYERS; layer++)
+    for (int64_t i = 0; i < lines; i++) {
+      int own = (int)(weight[i] * LAYERS);
+      if ((own < LAYERS ? own : LAYERS - 1) == layer)
+        draw_parallel_line(page, place + i * axis_count, axis_count, weight[i]);
+    }
+  for (int i = 0; i < axis_count; i++)
+    draw_parallel_axis(page, &axes[i], axis_x(i, axis_count), axis_count);
+  co_text_printf(page, "</svg>\n");
+}
+
 // ---- confusion ---------------------------------------------------------------------------------
 
 void co_chart_confusion(co_text *page, const char *title, const char *const *names, int classes,

@@ -42,6 +42,17 @@ void co_chart_columns(co_text *page, const char *title, const char *description,
                       const double *first, const double *second, int count, const char *low,
                       const char *high);
 
+// Vertical axes side by side, each line through its place on every one.
+typedef struct co_parallel_axis {
+  const char *name;       // above
+  const char *low, *high; // written at its ends
+} co_parallel_axis;
+// `place` (lines, axes): from 0 at the bottom to 1; NaN = the line is broken there. `weight`: from 0,
+// hardly to be seen, to 1; those of more weight are drawn above the others.
+void co_chart_parallel(co_text *page, const char *title, const char *description,
+                       const co_parallel_axis *axes, int axis_count, const double *place,
+                       const double *weight, int64_t lines);
+
 // A square of shares, one row a true class: darker is more. `counts` (classes, classes).
 void co_chart_confusion(co_text *page, const char *title, const char *const *names, int classes,
                         const double *counts);
