@@ -38,6 +38,10 @@ const co_encoded_part *co_attribution_parts(const co_attribution *a, int64_t *co
   return a->parts;
 }
 
+const char *co_attribution_method(const co_attribution *a) {
+  return a->network.estimator ? a->network.estimator->class_->attribution : "integrated gradients";
+}
+
 bool co_attribution_takes(const co_output_feature *output) {
   if (!output->column || output->head == CO_NO_VALUE) return false;
   return output->column->type == CO_COLUMN_BINARY || output->column->type == CO_COLUMN_CATEGORY ||

@@ -36,6 +36,13 @@ typedef struct co_bar {
 void co_chart_bars(co_text *page, const char *title, const char *description, const co_bar *bars,
                    int count, char colour);
 
+// Beside each name a swarm of dots, (rows, count) `values` of which dots are drawn where they are, the
+// higher the colour the higher its `tone` (rows, count) among those of the same name; without colour where
+// that is NaN.
+void co_chart_swarms(co_text *page, const char *title, const char *description,
+                     const char *const *names, int count, const double *values, const double *tones,
+                     int rows);
+
 // Small columns side by side, of up to two series (each its own share of the same scale), for
 // distributions. `low` and `high` are written below, may be NULL.
 void co_chart_columns(co_text *page, const char *title, const char *description,

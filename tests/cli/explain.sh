@@ -60,10 +60,20 @@ expect 0 "${resumed[@]}"
 cmp -s k.csv r.csv || fail 'reasons of a job that was killed'
 expect 0 "${resumed[@]}"
 
+# ---- the report
+expect 0 report run -O report.html --json
+[ "$("$check_json" attribution.visits=x <out 2>&1 | sed -n "s/.*found '\([^']*\)'.*/\1/p" | awk '{ print ($1 > 0.5) }')" = 1 ] || fail 'mean effects'
+grep -q 'Direction of effects' report.html || fail 'effects in the report'
+cp report.html first.html
+expect 0 report run -O report.html --force --workers 3
+cmp -s report.html first.html || fail 'the report differs'
+
 # ---- mistakes
 refused 2 'reasons0' -- "${score[@]}" -O x.csv --columns reasons0
 refused 2 'reasons already' -- "${score[@]}" -O x.csv --columns reasons1,reasons2
 echo 'predictor: {type: svm}' >svm.yaml
 expect 0 train -c svm.yaml --target bought --key customer --dataset t.csv --run-dir svm
+expect 0 report svm -O svm.html
+grep -q 'There are none here: what svm makes' svm.html || fail 'why there are no effects'
 refused 3 'what svm makes of its inputs cannot be told' -- predict -m svm --dataset t.csv -O x.csv --reasons 1
 exit $failed
