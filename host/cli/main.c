@@ -172,6 +172,7 @@ static int run(int count, char *const *words, int64_t kill_at) {
   co_text_init(&cli.text, cli.ctx);
   co_json_open(&cli.json, '{');
   cli.command = join_words(cli.arena, count, words);
+  cli_allow_files();
   status = cli_enlarge_stacks() ? dispatch(&cli, count, words) : CO_ERR_MEMORY;
   int exit_code = cli_finish(&cli, status);
   clean_up(&cli);
