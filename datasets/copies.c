@@ -48,6 +48,13 @@ static void take_cell(co_row_hash *h, const co_cell *cell) {
   take(h, cell->length);
 }
 
+co_row_hash co_copies_hash_cell(const co_cell *cell) {
+  co_row_hash h = {1, 2};
+  take_cell(&h, cell);
+  h.b |= 1; // no free slot
+  return h;
+}
+
 co_status co_copies_hash(co_copies *c, const co_row_part *part, int64_t stride, const int64_t *map,
                          int64_t count) {
   if (part->count > c->room) {

@@ -24,6 +24,8 @@ typedef struct co_copies {
   int64_t room;
 } co_copies;
 
+co_row_hash co_copies_hash_cell(const co_cell *cell); // of a row with that cell alone
+
 void co_copies_init(co_copies *copies, co_context *ctx);
 void co_copies_free(co_copies *copies);
 // Forgets all rows.

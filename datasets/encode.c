@@ -314,26 +314,23 @@ co_status co_encode_part(co_context *ctx, co_encoded_column *out, const co_scan 
   return CO_OK;
 }
 
-co_status co_encoder_encoded(co_encoder *e, co_values *values) {
-  for (int64_t rows;;) {
-    CO_RETURN_IF_FAILED(co_values_next(values, &rows));
-    if (!rows) return co_encoder_flush(e);
-    for (int64_t i = 0; i < e->column_count; i++) {
-      co_encoded_column *c = &e->columns[i];
-      size_t bytes = value_bytes(c);
-      CO_RETURN_IF_FAILED(make_room(e->ctx, c, rows));
-      memcpy(c->block + (size_t)c->filled * bytes, co_values_encoded(values, i),
-             (size_t)rows * bytes);
-      c->filled += rows;
-    }
-    if (is_full(e)) CO_RETURN_IF_FAILED(co_encoder_flush(e));
+co_status co_encoder_encoded(co_encoder *e, const co_values *values, int64_t first, int64_t rows) {
+  for (int64_t i = 0; i < e->column_count; i++) {
+    co_encoded_column *c = &e->columns[i];
+    size_t bytes = value_bytes(c);
+    CO_RETURN_IF_FAILED(make_room(e->ctx, c, rows));
+    memcpy(c->block + (size_t)c->filled * bytes, co_values_encoded(values, first + i),
+           (size_t)rows * bytes);
+    c->filled += rows;
   }
+  return is_full(e) ? co_encoder_flush(e) : CO_OK;
 }
 
 void co_encoder_free(co_encoder *e) {
   for (int64_t i = 0; i < e->column_count; i++) {
     co_free(e->ctx, e->columns[i].block);
     e->columns[i].block = NULL;
+    e->columns[i].room = e->columns[i].filled = 0;
     co_free(e->ctx, e->columns[i].of_word);
     e->columns[i].of_word = NULL;
     co_text_free(&e->columns[i].texts);

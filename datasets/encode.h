@@ -58,8 +58,10 @@ void co_encode_prepare(co_encoded_column *column);
 // is missing and unseen there. An error has no place.
 co_status co_encode_part(co_context *ctx, co_encoded_column *out, const co_scan *scan,
                          const co_scan_part *part);
-// Takes all rows, whose cells were encoded so, columns in their order.
-co_status co_encoder_encoded(co_encoder *encoder, co_values *values);
+// Takes the rows at hand, whose cells were encoded so, columns in their order from the values' column
+// `first` on.
+co_status co_encoder_encoded(co_encoder *encoder, const co_values *values, int64_t first,
+                             int64_t rows);
 co_status co_encoder_flush(co_encoder *encoder); // after the last row
 void co_encoder_free(co_encoder *encoder);       // legal on a zeroed struct
 

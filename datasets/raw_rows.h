@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of a table in text as a dataset for a model that is there already: columns are what the model
-// says, not what the cells look like. The file is read once, in the hope that all rows can be taken, and
-// what becomes of them is kept (datasets/values.h). Where some cannot, or there are texts or joined
-// tables, it is read to find the rows that can be taken, for their keys, where there are some, and to
-// write them. In memory are the keys, 64 MB of values and a block of rows.
+// Rows of a table in text as datasets for models that are there already: columns are what a model says,
+// not what the cells look like. The rows are divided into parts of so many that follow each other, each a
+// dataset (of several models one each), so that no more than a part is ever in memory. The file is read
+// once, in the hope that all rows can be taken. Where some cannot, or there are texts or joined tables,
+// it is read again to find the rows that can be taken, and to write them. Of rows with joined tables
+// there is one part.
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
@@ -18,15 +19,36 @@
 extern "C" {
 #endif
 
-typedef struct co_raw_rows_options {
-  const char *path;          // of the table
-  const char *shown;         // what messages call it; NULL = its path
+// Whom rows are read for.
+typedef struct co_raw_model {
+  const co_schema *schema;   // the model's columns; inputs must be there, others need not
+  const co_recipe *recipe;   // what is known of them
   const char *const *joined; // the file of each of the recipe's joined tables; NULL = none is there
   const char *const *joined_shown; // what messages call them
-  const char *output;              // the dataset is a temporary beside it …
-  co_atomic_file *temporary;       // … and handed out here
-  const co_schema *schema;         // the model's columns; inputs must be there, others need not
-  // To measure the model: targets are written and must be there, the recipe's condition holds, and rows
+} co_raw_model;
+
+typedef struct co_raw_part {
+  int64_t first, rows;
+  co_atomic_file *files; // the datasets, temporaries, one for each model
+} co_raw_part;
+
+typedef struct co_raw_parts {
+  co_context *ctx;
+  co_raw_part *items;
+  int64_t count, capacity, models;
+} co_raw_parts;
+void co_raw_parts_free(co_raw_parts *parts); // removes the files; legal on a zeroed struct
+
+typedef struct co_raw_rows_options {
+  const char *path;  // of the table
+  const char *shown; // what messages call it; NULL = its path
+  // How its rows are read, and what names them, says the recipe of the first one.
+  const co_raw_model *models;
+  int64_t model_count;
+  const char *output;  // the datasets are temporaries beside it …
+  co_raw_parts *parts; // … and handed out here, to be freed in any case
+  size_t part_bytes;   // of all models' columns in a part; 0 = there is one part
+  // To measure one model: targets are written and must be there, the recipe's condition holds, and rows
   // are split by a rule, NULL = all test. Else rows are only scored.
   bool measured;
   const co_split_rule *split;
@@ -34,10 +56,9 @@ typedef struct co_raw_rows_options {
   const char *const
       *passed; // columns of the table that are kept as texts, called "passthrough:NAME"
   int64_t passed_count;
-  const char *key;         // column that names rows; NULL = the recipe's, if it is there
-  const co_recipe *recipe; // how its rows are read, and what is known of its columns
-  co_reject_rule reject;   // rows that cannot be taken …
-  const char *rejects;     // … the output that their file is named after; NULL = there is none
+  const char *key;       // column that names rows; NULL = the recipe's, if it is there
+  co_reject_rule reject; // rows that cannot be taken by all models …
+  const char *rejects;   // … the output that their file is named after; NULL = there is none
   bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;
@@ -45,6 +66,7 @@ typedef struct co_raw_rows_options {
 } co_raw_rows_options;
 
 typedef struct co_raw_rows_column {
+  int64_t model;
   const char *name;
   int64_t missing;
   int64_t unseen; // values that the model does not know, counted as missing
@@ -57,9 +79,10 @@ typedef struct co_raw_rows_result {
   int64_t column_count;
 } co_raw_rows_result;
 
-// Every row has split test, but where the model is measured. Columns that are missing, keys that are missing or repeated, and cells
-// that are no numbers where the model wants some are CO_ERR_DATA with file and line; then there is no
-// output. Unknown values, and columns that are not used, are logged.
+// Every row has split test, but where a model is measured. Keys, and what is passed through, are in the
+// first model's datasets. Columns that are missing, keys that are missing or repeated, and cells that are
+// no numbers where a model wants some are CO_ERR_DATA with file and line. Unknown values, and columns
+// that are not used, are logged.
 co_status co_raw_rows_write(co_raw_rows_result *out, co_context *ctx, co_arena *arena,
                             const co_raw_rows_options *options);
 

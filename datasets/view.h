@@ -49,6 +49,12 @@ static inline double co_view_at(const co_view *view, int64_t sample) {
   return view->codes[row] < 0 ? (double)NAN : view->codes[row];
 }
 
+// As people read it: of a number the shortest text that reads back as what is stored, of a class its name,
+// of a vector or an image its shape; missing is empty. Borrowed from the dataset, or in `room`.
+const char *co_view_print(const co_view *view, int64_t sample, char *room, size_t size);
+// The name of a class; those of a binary without names are 0 and 1.
+const char *co_class_name(const co_column *column, int64_t code);
+
 // Equal values have equal bits: -0 is 0, and all NaN are one.
 uint64_t co_double_bits(double value);
 

@@ -323,6 +323,8 @@ typedef struct cohort_scores {
 typedef void (*cohort_scores_function)(void *user, const cohort_scores *scores);
 
 typedef struct cohort_predict_options {
+  // The dataset: a dataset.h5, a raw table, or a folder of images, named by their files, of which those
+  // that cannot be read are left out (source.on_error "skip" or "fail", source.max_errors).
   const char *model, *dataset;
   const char *split; // NULL = all rows
   // A file, by `format` "csv", "tsv" (values in quotes where they need them), "jsonl" or "h5", NULL = by its
@@ -332,9 +334,10 @@ typedef struct cohort_predict_options {
   const char *output, *format, *table, *if_exists;
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
   // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, top3 (the likeliest
-  // classes with their scores), rank, percentile, decile, reconstruction_error, embedding, model (its
+  // classes with their scores), reasons (or reasons5: the three, or five, columns of the source with the
+  // largest shares in the score, what the row has there, and the share, of log-odds), rank, percentile, decile, reconstruction_error, embedding, model (its
   // weights_sha256), scored_at, holdout. Rank 1, the first percentile and decile have the highest scores; rows of equal
-  // scores share them. They are of all rows scored, of which a float each is held. None = the key, and
+  // scores share them. They are of all rows scored. None = the key, and
   // what the outputs' types have.
   const char *const *columns;
   int64_t column_count;
@@ -374,12 +377,38 @@ typedef struct cohort_predict_options {
   int64_t source_count;
   const char *as_of, *population;
   int64_t top_k;     // of outputs of one of several classes only the so many likeliest; 0 = all
+  int64_t reasons;   // columns with so many reasons of the first output follow; 0 = none
   bool exclude_seen; // of next items, those of a sample's own history have the score 0
   cohort_scores_function take; // gets the rows in place of `output`; there is no manifest then
   void *take_user;
+  // Further models, which score the same rows, read once: "NAME=MODEL" or MODEL, called as its folder or
+  // file (as `model` is, too). Their outputs, NAME_OUTPUT, stand side by side; or `ensemble` makes one
+  // score of all: "mean" of theirs, "rank_mean" of the share of rows that score no higher. Of an
+  // experiment, as any of them, all models are members; NULL is then "mean". Tables are scored so.
+  const char *const *more_models;
+  int64_t more_model_count;
+  const char *ensemble;
+  // Where rows and scores lie meanwhile; NULL = beside the output.
+  const char *temporary_folder;
 } cohort_predict_options;
 COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
+
+// Several runs over one dataset, beside each other: in what their configs differ, their metrics with
+// intervals, and of each run but the first the paired differences from it, with a p-value.
+typedef struct cohort_compare_options {
+  const char *const *runs; // directories; at least two
+  int64_t run_count;
+  const char *dataset;  // NULL = the one that their run.json name
+  const char *split;    // NULL = "validation"
+  const char *device;   // as for evaluation
+  int threads, workers; // these two too
+  int64_t draws;        // of the bootstrap, as for evaluation
+  uint64_t seed;        // of it
+  bool csv;             // text as CSV, a line for each run
+} cohort_compare_options;
+COHORT_API cohort_status cohort_compare(cohort_context *context,
+                                        const cohort_compare_options *options, cohort_result **out);
 
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
@@ -396,7 +425,8 @@ COHORT_API cohort_status cohort_export(cohort_context *context,
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.
 typedef struct cohort_report_options {
-  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint
+  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint; or
+                       // the file of a study, of which only `output` and `force` count
   const char *output;  // HTML file
   const char *dataset; // NULL = the one that run.json names
   const char *split;   // NULL = "validation"

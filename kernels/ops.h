@@ -144,6 +144,12 @@ extern "C" {
   X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
     .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
     .why = "goes through the events of each row")                                                  \
+  X(COPY_EVENTS, copy_events, (x, score, codes, lengths), (y),                                     \
+    "COPY_EVENTS_BACKWARD x score codes lengths y dy -> (dx) (dscore)", "",                        \
+    .types = "codes:i32 lengths:i32", .flops = "y", .why = "goes through the events of each row")  \
+  X(COPY_EVENTS_BACKWARD, copy_events_backward, (x, score, codes, lengths, y, dy),                 \
+    ((dx), (dscore)), "", "", .types = "codes:i32 lengths:i32", .accumulate = "dx dscore",         \
+    .flops = "y", .why = "goes through the events of each row")                                    \
   X(EMBEDDING, embedding, (index, table), (y), "EMBEDDING_BACKWARD index dy -> dtable", "",        \
     .types = "index:i32", .bf16 = "-> y", .bf16_each = true, .why = "picks rows of a table")       \
   X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
@@ -332,6 +338,11 @@ extern "C" {
 //                lengths[n], where nothing is read. ATTENTION_BACKWARD: dq, dk and dv are 0 there.
 // POOL_EVENTS    x (N, T, C), lengths i32 (N): y (N, C) over t < lengths[n], by attr.pooling: the
 //                last, the sum, the mean; 0 for a row without events. Others are not read.
+// COPY_EVENTS    x (N, K), score and codes i32 (N, T, 1), lengths i32 (N): y (N, K) = log(exp(x[n, k]) +
+//                attr.factor sum of exp(score[n, t]) over t < lengths[n] with codes[n, t] = k + 1), so
+//                that a softmax of y mixes that of x with a choice among the row's own events (copy
+//                mechanism: Gu et al. 2016). Events of other codes are copied nowhere, and get no
+//                gradient.
 // EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,

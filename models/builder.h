@@ -15,7 +15,7 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
-    co_bottleneck_fields[];
+    co_bottleneck_fields[], co_copy_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
@@ -53,6 +53,10 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
 // of the rows' weights.
 co_status co_model_add_head(co_model_builder *b, const char *output, const char *head,
                             int64_t width, co_value in, co_value *out);
+// The decoder `copy`: logits of all classes, and the classes of the row's own events (copying.c).
+bool co_decoder_copies(const co_node *decoder);
+co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature *feature,
+                                    co_value in, co_value *out);
 co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
                             co_value *row_weight);
 // What is given of a row beside predictions; `output` may be NULL.

@@ -178,6 +178,8 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
                                          : class_->width(feature);
   feature->head_input = -1;
   CO_RETURN_IF_FAILED(model->scored ? given_head(model, feature, &prediction)
+                      : co_decoder_copies(feature->decoder)
+                          ? co_model_add_copying_head(b, feature, combined, &prediction)
                       : feature->decoder
                           ? written_head(b, feature, combined, &prediction)
                           : co_model_add_head(b, feature->name, class_->head, feature->width,

@@ -41,7 +41,7 @@ static co_status number_event_table(co_model_builder *b, const co_node *item, co
     return co_node_problem(b->problems, item, NULL, "%s: inputs of more than %d tables of events",
                            path, (int)CO_MAX_EVENT_TABLES);
   if (i == model->event_table_count) {
-    model->event_tables[i] = (co_event_table){feature->column->table, 0};
+    model->event_tables[i] = (co_event_table){feature->column->table, 0, CO_NO_VALUE};
     model->event_table_count++;
   }
   if (most > model->event_tables[i].most_events) model->event_tables[i].most_events = most;

@@ -254,6 +254,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
                 {"bottleneck", "A small layer behind the combiner.", co_bottleneck_fields},
                 {"output_features", "Columns that are predicted.", co_output_fields},
                 {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
+                {"output_features.decoder", "Of next items: what they bought may come again.",
+                 co_copy_fields},
                 {"output_features.decision", "How scores of a binary target become labels.",
                  co_decision_fields},
                 {"output_features.decision.profit", "What a row brings, by label and truth.",

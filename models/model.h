@@ -31,6 +31,7 @@ typedef struct co_input_feature {
   const void *augmentation;
   const co_node *encoder; // NULL = by class
   int32_t event_table;    // number of the table of events that its column belongs to, -1 = none
+  bool by_code;           // of a vocabulary: row i is code i - 1, or nothing's
   co_fitted *fitted;      // what the class learns from training rows
   int64_t fitted_count;
 } co_input_feature;
@@ -99,6 +100,7 @@ typedef struct co_extra {
 typedef struct co_event_table {
   const char *name;
   int64_t most_events; // of a sample with more, the last so many are read
+  co_value joined;     // in the network: (N, T, features) of its events; CO_NO_VALUE = of none
 } co_event_table;
 
 enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded

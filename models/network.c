@@ -287,6 +287,7 @@ static co_status encode_events(co_model_builder *b, co_input_block *first, branc
   if (b->problems->count > before) return CO_OK;
   if (count > 1)
     CO_RETURN_IF_FAILED(join(b, "Concatenate", path, node, "{}", values, count, &out->value));
+  model->event_tables[first->event_table].joined = out->value;
   const co_encoder_input input = {.fallback = "rnn", .events = true};
   const co_node *layers;
   CO_RETURN_IF_FAILED(

@@ -21,7 +21,7 @@ const co_field co_output_fields[] = {
      "{type: …}; by the target's type if absent.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}; of a "
-     "reconstruction of all, before it.",
+     "reconstruction of all, before it. Of next items, {type: copy}.",
      NULL},
     {"decision", CO_FIELD_NODE, offsetof(output_options, decision), "null", 0, 0, NULL,
      "Of a binary target: {threshold: …, profit: {…}}; scores then come with OUTPUT_label.", NULL},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/api/column_notes.h"
+#include "datasets/view.h"
 
 #include <string.h>
 
@@ -32,7 +33,7 @@ static void note_classes(co_text *out, const co_column *column, const co_profile
   enum { SHOWN = 3 };
   for (int i = 0; i < profile->top_count && i < SHOWN; i++) {
     co_text_printf(out, "%s", i ? ", " : ": ");
-    print_plain(out, co_data_class(column, profile->top[i].code));
+    print_plain(out, co_class_name(column, profile->top[i].code));
     co_text_printf(out, " %.3g %%", share(profile->top[i].count, profile->rows - profile->missing));
   }
   if (profile->top_count > SHOWN) co_text_printf(out, ", ...");

@@ -156,8 +156,3 @@ void co_data_pad(co_text *out, const char *text, int width, int most, bool right
   if (cut) co_text_printf(out, "…");
   if (!right && used < width) co_text_printf(out, "%*s", width - used, "");
 }
-
-const char *co_data_class(const co_column *column, int64_t code) {
-  static const char *const plain[] = {"0", "1"};
-  return code < column->category_count ? column->categories[code] : plain[code & 1];
-}

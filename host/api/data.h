@@ -27,7 +27,5 @@ void co_data_pad(co_text *out, const char *text, int width, int most, bool right
 int co_data_width(const char *text); // columns that it takes, one a character
 // 1234567 as "1,234,567"
 void co_data_count(char out[32], int64_t count);
-// The texts of a column's classes; of a binary without any "0" and "1".
-const char *co_data_class(const co_column *column, int64_t code);
 
 #endif

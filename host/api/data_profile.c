@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/view.h"
 #include "host/api/data.h"
 
 enum { ALL = CO_SPLIT_COUNT, PARTS = CO_SPLIT_COUNT + 1, NAME = 28, TYPE = 8, CELL = 10 };
@@ -116,7 +117,7 @@ static void put_top(co_json *json, const co_column *column, const co_profile *pa
   for (int i = 0; i < part->top_count; i++) {
     co_json_open(json, '{');
     co_json_key(json, "value");
-    co_json_string(json, co_data_class(column, part->top[i].code));
+    co_json_string(json, co_class_name(column, part->top[i].code));
     co_json_key(json, "count");
     co_json_int(json, part->top[i].count);
     put_number(json, "share", share_of(part, part->top[i].count));
@@ -213,7 +214,7 @@ static void print_name(co_text *text, const profiling *p, const column_profile *
 static void print_top(co_text *text, const co_column *column, const co_profile *part, int width) {
   enum { MOST = 24 };
   for (int i = 0; i < part->top_count; i++) {
-    const char *name = co_data_class(column, part->top[i].code);
+    const char *name = co_class_name(column, part->top[i].code);
     char share[32];
     snprintf(share, sizeof share, " %.1f %%", 100 * share_of(part, part->top[i].count));
     int own = co_data_width(name),
@@ -244,7 +245,7 @@ static void print_targets(co_text *text, const profiling *p) {
     }
     print_name(text, p, c, false);
     co_text_printf(text, "  ");
-    co_data_pad(text, binary ? co_data_class(c->column, 1) : "mean", 24, 24, false);
+    co_data_pad(text, binary ? co_class_name(c->column, 1) : "mean", 24, 24, false);
     for (int s = 0; s < CO_SPLIT_COUNT; s++)
       print_cell(text, 10, binary ? "%.2f %%" : "%.6g", c->part[s].mean * (binary ? 100 : 1));
     co_text_printf(text, "\n");

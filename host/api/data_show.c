@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/date.h"
 #include "datasets/view.h"
 #include "host/api/data.h"
 
@@ -72,35 +71,6 @@ static co_status choose(showing *s, co_arena *arena) {
 
 // ---- cells -------------------------------------------------------------------------------------
 
-// The shortest text that reads back as the number that is stored.
-static void print_number(char *out, size_t size, double value, bool is_float) {
-  if (!is_float) {
-    co_double_print(value, out, size);
-    return;
-  }
-  for (int digits = 6; digits <= 9; digits++) {
-    snprintf(out, size, "%.*g", digits, value);
-    if (strtof(out, NULL) == (float)value) return;
-  }
-}
-
-// The text of a vector, an image or a number; missing is empty.
-static void print_value(char *out, size_t size, const co_view *view, int64_t sample) {
-  char shape[96];
-  *out = '\0';
-  if (view->bytes) {
-    co_shape_print(&view->column->shape, shape, sizeof shape);
-    snprintf(out, size, "%s", shape);
-    return;
-  }
-  double value = co_view_at(view, sample);
-  if (isnan(value)) return;
-  if (view->column->type == CO_COLUMN_DATE)
-    co_date_print(value, out, size);
-  else if (view->column->type == CO_COLUMN_NUMBER)
-    print_number(out, size, value, view->numbers.dtype == CO_F32);
-}
-
 static co_status cell(const showing *s, const shown_column *c, int64_t sample, char *room,
                       size_t size, const char **out) {
   *out = room;
@@ -109,13 +79,7 @@ static co_status cell(const showing *s, const shown_column *c, int64_t sample, c
     snprintf(room, size, "%lld", (long long)(c->end[sample] - c->begin[sample]));
     return CO_OK;
   }
-  double value = c->view.bytes ? 0 : co_view_at(&c->view, sample);
-  if (c->view.texts)
-    *out = c->view.texts[co_view_row(&c->view, sample)];
-  else if (co_column_type_has_names(c->view.column->type) && !isnan(value))
-    *out = co_data_class(c->view.column, (int64_t)value);
-  else
-    print_value(room, size, &c->view, sample);
+  *out = co_view_print(&c->view, sample, room, size);
   return CO_OK;
 }
 

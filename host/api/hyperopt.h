@@ -31,6 +31,9 @@ co_status co_study_base(co_node **out, const co_node *config, const co_tune_sett
                         co_arena *arena, co_diagnostics *problems);
 // A text attribute; *out is NULL where there is none.
 co_status co_study_text(const char **out, co_study *study, co_arena *arena, const char *key);
+// cohort_report of a study.
+co_status co_report_study(cohort_context *context, const cohort_report_options *options,
+                          cohort_result *result);
 // "best":{"number":…,"value":…,"params":{…}}, null where there is none.
 void co_render_best(co_json *json, const co_tune_settings *settings, const co_trials *trials,
                     int64_t best);

@@ -118,31 +118,12 @@ static void render_trial(co_json *json, const co_space *space, const co_trial *t
   co_json_close(json);
 }
 
-static void print_value(co_text *text, const co_parameter *p, double value) {
-  if (isnan(value))
-    co_text_printf(text, "  %-14s", "-");
-  else if (p->kind == CO_SPACE_CHOICE)
-    co_text_printf(text, "  %-14s", p->category[(int64_t)value]);
-  else
-    co_text_printf(text, "  %-14.6g", value);
-}
-
-// The last step of a path, and of trainer.optimizer.type the one before it, too.
-static const char *short_name(const char *path) {
-  const char *dot = strrchr(path, '.');
-  if (!dot) return path;
-  if (strlen(dot) > 8) return dot + 1;
-  while (dot > path && dot[-1] != '.')
-    dot--;
-  return dot;
-}
-
 static void print_trials(co_text *text, const co_read_study *r, int64_t best) {
   const co_space *space = &r->settings.space;
   co_text_printf(text, "%5s  %-8s  %-12s", "trial", "state",
                  r->settings.metric ? r->settings.metric : "loss");
   for (int64_t i = 0; i < space->count; i++)
-    co_text_printf(text, "  %-14s", short_name(space->item[i].path));
+    co_text_printf(text, "  %-14s", co_parameter_name(&space->item[i]));
   co_text_printf(text, "\n");
   for (int64_t i = 0; i < r->trials.count; i++) {
     const co_trial *t = &r->trials.item[i];
@@ -152,8 +133,11 @@ static void print_trials(co_text *text, const co_read_study *r, int64_t best) {
       co_text_printf(text, "  %-12s", "-");
     else
       co_text_printf(text, "  %-12.6g", t->value);
-    for (int64_t k = 0; k < space->count; k++)
-      print_value(text, &space->item[k], t->values[k]);
+    for (int64_t k = 0; k < space->count; k++) {
+      char value[96];
+      co_parameter_print_value(value, &space->item[k], t->values[k]);
+      co_text_printf(text, "  %-14s", value);
+    }
     co_text_printf(text, "\n");
   }
 }

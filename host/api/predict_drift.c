@@ -68,10 +68,11 @@ static co_status check_part(const co_scoring *s, const char *kind, const co_prof
 
 // ---- inputs ------------------------------------------------------------------------------------
 
-static double unseen_share(const co_table_scoring *table, const char *name) {
+static double unseen_share(const co_table_scoring *table, const co_scored_model *model,
+                           const char *name) {
   const co_raw_rows_result *r = &table->result;
   for (int64_t i = 0; table->arena && i < r->column_count; i++)
-    if (strcmp(r->columns[i].name, name) == 0)
+    if (r->columns[i].model == model->dataset && strcmp(r->columns[i].name, name) == 0)
       return r->rows ? (double)r->columns[i].unseen / (double)r->rows : 0;
   return 0;
 }
@@ -85,34 +86,48 @@ static co_status make_counts(int64_t ***out, co_arena *arena, const co_profile_p
   return *out ? CO_OK : CO_ERR_MEMORY;
 }
 
-static co_status count_inputs(co_scoring *s) {
-  for (int64_t i = 0; i < s->profile.input_count; i++) {
-    CO_RETURN_IF_FAILED(
-        co_profile_count(&s->profile.inputs[i], s->dataset, s->samples, s->count, s->seen[i]));
-    co_alive(s->ctx, CO_PATIENCE);
-  }
-  return CO_OK;
-}
-
-co_status co_drift_begin(co_scoring *s, const co_table_scoring *table) {
-  const co_model *model = s->predictor->model;
-  CO_RETURN_IF_FAILED(parse_gate(&s->gate, s->options->max_drift));
-  CO_RETURN_IF_FAILED(co_profile_read(&s->profile, s->arena, s->predictor->path, model));
-  if (s->options->max_drift && !s->profile.input_count && !s->profile.output_count) {
-    co_status status = co_fail_at(CO_ERR_MODEL, s->predictor->path, 0, 0,
+static co_status begin_model(const co_scoring *s, co_scored_model *m) {
+  CO_RETURN_IF_FAILED(
+      co_profile_read(&m->profile, s->arena, m->predictor->path, m->predictor->model));
+  if (s->options->max_drift && !m->profile.input_count && !m->profile.output_count) {
+    co_status status = co_fail_at(CO_ERR_MODEL, m->predictor->path, 0, 0,
                                   "the model has no profile that --max-drift could compare with");
     co_hint("it was trained before there was any, or has no inputs of numbers or categories");
     return status;
   }
-  CO_RETURN_IF_FAILED(make_counts(&s->seen, s->arena, s->profile.inputs, s->profile.input_count));
-  CO_RETURN_IF_FAILED(
-      make_counts(&s->scored, s->arena, s->profile.outputs, s->profile.output_count));
-  s->histogram = co_arena_alloc(s->arena, (size_t)model->output_count + 1, sizeof *s->histogram);
-  if (!s->histogram) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(count_inputs(s));
-  for (int64_t i = 0; i < s->profile.input_count; i++)
-    CO_RETURN_IF_FAILED(check_part(s, "input", &s->profile.inputs[i], s->seen[i],
-                                   unseen_share(table, s->profile.inputs[i].name)));
+  // What models of an ensemble score for themselves is not told.
+  if (s->ensemble != CO_ENSEMBLE_NONE) m->profile.output_count = 0;
+  CO_RETURN_IF_FAILED(make_counts(&m->seen, s->arena, m->profile.inputs, m->profile.input_count));
+  return make_counts(&m->scored, s->arena, m->profile.outputs, m->profile.output_count);
+}
+
+co_status co_drift_begin(co_scoring *s) {
+  CO_RETURN_IF_FAILED(parse_gate(&s->gate, s->options->max_drift));
+  for (int64_t i = 0; i < s->model_count; i++)
+    CO_RETURN_IF_FAILED(begin_model(s, &s->models[i]));
+  s->histogram = co_arena_alloc(s->arena, (size_t)s->told->output_count + 1, sizeof *s->histogram);
+  return s->histogram ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_status co_drift_count(co_scoring *s, const int64_t *samples, int64_t count) {
+  for (int64_t i = 0; i < s->model_count; i++) {
+    co_scored_model *m = &s->models[i];
+    for (int64_t k = 0; k < m->profile.input_count; k++) {
+      CO_RETURN_IF_FAILED(
+          co_profile_count(&m->profile.inputs[k], s->of_model[i], samples, count, m->seen[k]));
+      co_alive(s->ctx, CO_PATIENCE);
+    }
+  }
+  return CO_OK;
+}
+
+co_status co_drift_check_inputs(const co_scoring *s, const co_table_scoring *table) {
+  for (int64_t i = 0; i < s->model_count; i++) {
+    const co_scored_model *m = &s->models[i];
+    for (int64_t k = 0; k < m->profile.input_count; k++)
+      CO_RETURN_IF_FAILED(check_part(s, "input", &m->profile.inputs[k], m->seen[k],
+                                     unseen_share(table, m, m->profile.inputs[k].name)));
+  }
   return CO_OK;
 }
 
@@ -123,27 +138,33 @@ static bool is_probability(const co_output_feature *output) {
          (output->column->type == CO_COLUMN_BINARY || output->column->type == CO_COLUMN_CATEGORY);
 }
 
-void co_drift_add(co_scoring *s, const float *const *scores, const float *const *shown) {
-  const co_model *model = s->predictor->model;
-  for (int64_t i = 0; i < s->profile.output_count; i++) {
-    const co_profile_part *part = &s->profile.outputs[i];
-    double score = co_score_of(part->output, scores[part->output - model->outputs]);
-    s->scored[i][co_profile_bin(part, score)]++;
+static void add_to_profile(co_scored_model *m, const float *const *scores) {
+  for (int64_t i = 0; i < m->profile.output_count; i++) {
+    const co_profile_part *part = &m->profile.outputs[i];
+    int64_t output = part->output - m->predictor->model->outputs;
+    double score = co_score_of(part->output, scores[m->first_output + output]);
+    m->scored[i][co_profile_bin(part, score)]++;
   }
-  for (int64_t i = 0; i < model->output_count; i++) {
-    if (!is_probability(&model->outputs[i])) continue;
-    double score = co_score_of(&model->outputs[i], shown[i]);
-    int bin = (int)(score * CO_HISTOGRAM_BINS);
+}
+
+void co_drift_add(co_scoring *s, const float *const *scores, const float *const *shown) {
+  for (int64_t i = 0; i < s->model_count; i++)
+    add_to_profile(&s->models[i], scores);
+  for (int64_t i = 0; i < s->told->output_count; i++) {
+    const co_output_feature *output = &s->told->outputs[i];
+    if (!is_probability(output)) continue;
+    int bin = (int)(co_score_of(output, shown[i]) * CO_HISTOGRAM_BINS);
     s->histogram[i][bin < 0 ? 0 : bin >= CO_HISTOGRAM_BINS ? CO_HISTOGRAM_BINS - 1 : bin]++;
   }
 }
 
 // All counts of scores in a fixed order: `work` for each.
 static void each_count(co_scoring *s, void (*work)(void *user, int64_t *count), void *user) {
-  for (int64_t i = 0; i < s->profile.output_count; i++)
-    for (int64_t k = 0; k < s->profile.outputs[i].bins; k++)
-      work(user, &s->scored[i][k]);
-  for (int64_t i = 0; i < s->predictor->model->output_count; i++)
+  for (int64_t m = 0; m < s->model_count; m++)
+    for (int64_t i = 0; i < s->models[m].profile.output_count; i++)
+      for (int64_t k = 0; k < s->models[m].profile.outputs[i].bins; k++)
+        work(user, &s->models[m].scored[i][k]);
+  for (int64_t i = 0; i < s->told->output_count; i++)
     for (int k = 0; k < CO_HISTOGRAM_BINS; k++)
       work(user, &s->histogram[i][k]);
 }
@@ -174,8 +195,10 @@ co_status co_drift_check_scores(co_scoring *s) {
     co_hint("nothing is written; look at the source");
     return status;
   }
-  for (int64_t i = 0; i < s->profile.output_count; i++)
-    CO_RETURN_IF_FAILED(check_part(s, "score", &s->profile.outputs[i], s->scored[i], 0));
+  for (int64_t m = 0; m < s->model_count; m++)
+    for (int64_t i = 0; i < s->models[m].profile.output_count; i++)
+      CO_RETURN_IF_FAILED(
+          check_part(s, "score", &s->models[m].profile.outputs[i], s->models[m].scored[i], 0));
   return CO_OK;
 }
 
@@ -201,13 +224,12 @@ static void render_part(co_json *json, const co_profile_part *part, const int64_
   co_json_close(json);
 }
 
-static void render_histogram(const co_scoring *s, co_json *json) {
-  const co_model *model = s->predictor->model;
+void co_drift_render_histogram(const co_scoring *s, co_json *json) {
   co_json_key(json, "histogram");
   co_json_open(json, '{');
-  for (int64_t i = 0; i < model->output_count; i++) {
-    if (!is_probability(&model->outputs[i])) continue;
-    co_json_key(json, model->outputs[i].name);
+  for (int64_t i = 0; i < s->told->output_count; i++) {
+    if (!is_probability(&s->told->outputs[i])) continue;
+    co_json_key(json, s->told->outputs[i].name);
     co_json_open(json, '[');
     for (int k = 0; k < CO_HISTOGRAM_BINS; k++)
       co_json_int(json, s->histogram[i][k]);
@@ -216,21 +238,20 @@ static void render_histogram(const co_scoring *s, co_json *json) {
   co_json_close(json);
 }
 
-void co_drift_render(const co_scoring *s, const co_table_scoring *table, co_json *json) {
+void co_drift_render(const co_scored_model *m, const co_table_scoring *table, co_json *json) {
   co_json_key(json, "drift");
   co_json_open(json, '{');
   co_json_key(json, "inputs");
   co_json_open(json, '{');
-  for (int64_t i = 0; i < s->profile.input_count; i++) {
-    double unseen = unseen_share(table, s->profile.inputs[i].name);
-    render_part(json, &s->profile.inputs[i], s->seen[i], &unseen);
+  for (int64_t i = 0; i < m->profile.input_count; i++) {
+    double unseen = unseen_share(table, m, m->profile.inputs[i].name);
+    render_part(json, &m->profile.inputs[i], m->seen[i], &unseen);
   }
   co_json_close(json);
   co_json_key(json, "scores");
   co_json_open(json, '{');
-  for (int64_t i = 0; i < s->profile.output_count; i++)
-    render_part(json, &s->profile.outputs[i], s->scored[i], NULL);
+  for (int64_t i = 0; i < m->profile.output_count; i++)
+    render_part(json, &m->profile.outputs[i], m->scored[i], NULL);
   co_json_close(json);
   co_json_close(json);
-  render_histogram(s, json);
 }

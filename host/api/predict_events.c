@@ -209,6 +209,8 @@ co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
     if (o->source_count) return no_recipe(o->model);
     return co_fail(CO_ERR_USAGE, "%s goes with --source events=FILE", option);
   }
+  if (o->more_model_count)
+    return co_fail(CO_ERR_USAGE, "a log of events is scored with one model, tables with several");
   co_diagnostics problems;
   co_diagnostics_init(&problems, s->ctx);
   co_status status = co_arena_create(&s->arena, s->ctx);

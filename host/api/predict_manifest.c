@@ -49,7 +49,7 @@ static void add_job(co_json *json, const co_sink_job *job) {
 static void add_rows(co_json *json, const co_scoring *s, int64_t rejected) {
   co_json_key(json, "rows");
   co_json_open(json, '{');
-  add_number(json, "read", co_dataset_rows(s->dataset) + rejected);
+  add_number(json, "read", s->rows + rejected);
   add_number(json, "rejected", rejected);
   add_number(json, "scored", s->count);
   add_number(json, "resumed_at", s->sink->at.rows);
@@ -80,15 +80,51 @@ static void add_time(co_json *json, const co_scoring *s) {
   co_json_float(json, (float)((double)now.tv_sec + 1e-9 * (double)now.tv_nsec - s->started));
 }
 
-static void render(const co_scoring *s, const char *weights, const co_table_scoring *table,
-                   co_json *json) {
-  const char *source_sha256 = table->result.sha256;
+static void add_golden(co_json *json, const co_golden_result *golden) {
+  co_json_key(json, "golden");
   co_json_open(json, '{');
+  add_number(json, "rows", golden->rows);
+  co_json_key(json, "largest_difference");
+  co_json_double(json, golden->difference);
+  co_json_close(json);
+}
+
+static void add_hashes(co_json *json, const co_scored_model *m) {
+  add_string(json, "sha256", m->sha256);
+  add_string(json, "weights_sha256", m->weights_sha256);
+}
+
+static void add_several(co_json *json, const co_scoring *s, const co_table_scoring *table) {
+  static const char *const ensembles[] = {NULL, "mean", "rank_mean"};
+  add_string(json, "ensemble", ensembles[s->ensemble]);
+  co_json_key(json, "models");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < s->model_count; i++) {
+    co_json_open(json, '{');
+    add_string(json, "name", s->models[i].name);
+    add_hashes(json, &s->models[i]);
+    co_drift_render(&s->models[i], table, json);
+    add_golden(json, &s->models[i].golden);
+    co_json_close(json);
+  }
+  co_json_close(json);
+}
+
+static void add_one(co_json *json, const co_scored_model *m) {
   co_json_key(json, "model");
   co_json_open(json, '{');
-  add_string(json, "sha256", s->job.model);
-  add_string(json, "weights_sha256", weights);
+  add_hashes(json, m);
   co_json_close(json);
+}
+
+static void render(const co_scoring *s, const co_table_scoring *table, co_json *json) {
+  const char *source_sha256 = table->result.sha256;
+  const co_scored_model *one = s->model_count == 1 ? &s->models[0] : NULL;
+  co_json_open(json, '{');
+  if (one)
+    add_one(json, one);
+  else
+    add_several(json, s, table);
   co_json_key(json, "source");
   co_json_open(json, '{');
   if (source_sha256[0]) add_string(json, "sha256", source_sha256);
@@ -97,25 +133,19 @@ static void render(const co_scoring *s, const char *weights, const co_table_scor
   add_output(json, s);
   add_string(json, "shard", s->options->shard);
   add_rows(json, s, table->result.rejected);
-  co_drift_render(s, table, json);
-  co_json_key(json, "golden");
-  co_json_open(json, '{');
-  add_number(json, "rows", s->golden.rows);
-  co_json_key(json, "largest_difference");
-  co_json_double(json, s->golden.difference);
-  co_json_close(json);
+  if (one) co_drift_render(one, table, json);
+  co_drift_render_histogram(s, json);
+  if (one) add_golden(json, &one->golden);
   add_time(json, s);
   add_job(json, &s->job);
   co_json_close(json);
 }
 
 co_status co_manifest_write(const co_scoring *s, const co_table_scoring *table) {
-  co_model_file model;
   co_json json;
   if (!s->manifest) return CO_OK;
-  CO_RETURN_IF_FAILED(co_model_file_read(&model, s->arena, s->predictor->path));
   co_json_init(&json, s->ctx, 0);
-  render(s, model.weights_sha256, table, &json);
+  render(s, table, &json);
   co_text_append(&json.text, "\n", 1);
   co_status status = json.text.status;
   if (status == CO_OK)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scoring a raw table: its rows become a temporary dataset beside the output, by the model's own
-// columns and categories, which is scored as any other and removed.
+// Scoring a raw table: its rows become temporary datasets beside the output, by the models' own columns
+// and categories, which are scored as any others and removed.
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,14 +14,14 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
-static co_status read_schema(co_table_scoring *t, const cohort_predict_options *o,
-                             co_model_file *file) {
-  char *found;
-  CO_RETURN_IF_FAILED(co_model_file_find(&found, t->ctx, o->model));
-  char *path = co_arena_strdup(t->arena, found); // the file's description keeps it
-  co_free(t->ctx, found);
-  return path ? co_model_file_read(file, t->arena, path) : CO_ERR_MEMORY;
-}
+enum { PART_BYTES = 24 << 20 };
+
+// What models of the same columns read.
+typedef struct co_scored_table {
+  co_model_file file; // of the first of them
+  co_recipe recipe;
+  int64_t joined; // of the files those of its recipe's joins, from here on
+} co_scored_table;
 
 // What the model was trained on may come from elsewhere, with a note of another kind.
 static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_recipe *out) {
@@ -68,48 +68,90 @@ static void forget_place(co_recipe *recipe) {
   recipe->rows.delimiter = 0;
 }
 
+// ---- sources -----------------------------------------------------------------------------------
+
 static void forget_query(co_recipe *recipe, const char *path) {
   if (path && !co_rows_is_database(path)) recipe->rows.table = recipe->rows.query = NULL;
 }
 
-// Where the tables are: the first, then those joined to it, NULL where one is not given.
-static co_status find_sources(co_table_scoring *t, const cohort_predict_options *o,
-                              co_recipe *recipe) {
+static co_status read_joins(co_table_scoring *t, const cohort_predict_options *o,
+                            co_recipe *recipe) {
   const cohort_tables given = {.sources = o->sources, .source_count = o->source_count};
-  const char **paths = co_arena_alloc(t->arena, (size_t)recipe->join_count + 1, sizeof *paths);
-  if (!paths) return CO_ERR_MEMORY;
   forget_place(recipe);
   for (int64_t i = 0; i < recipe->join_count; i++)
     forget_place(&recipe->joins[i].table);
   CO_RETURN_IF_FAILED(co_table_read_joins(recipe, &given, t->arena));
-  CO_RETURN_IF_FAILED(co_table_refuse_servers(recipe));
-  paths[0] = o->dataset ? o->dataset : recipe->file;
-  if (!paths[0]) return co_table_no_source(recipe, recipe->table);
-  for (int64_t i = 0; i < recipe->join_count; i++)
-    paths[i + 1] = recipe->joins[i].table.file;
-  CO_RETURN_IF_FAILED(co_table_files_begin(&t->files, t->context, t->arena, paths,
-                                           recipe->join_count + 1, &o->source));
+  return co_table_refuse_servers(recipe);
+}
+
+// Where the tables are: the first, then those joined to it for each of the recipes, NULL where one is not
+// given. What is read once only is taken once: *same is the file before with that path.
+static co_status list_sources(co_table_scoring *t, const cohort_predict_options *o,
+                              const char ***paths, int64_t **same, int64_t *count) {
+  int64_t most = 1;
+  *count = 1;
+  for (int64_t k = 0; k < t->table_count; k++) {
+    CO_RETURN_IF_FAILED(read_joins(t, o, &t->tables[k].recipe));
+    t->tables[k].joined = most;
+    most += t->tables[k].recipe.join_count;
+  }
+  *paths = co_arena_alloc(t->arena, (size_t)most, sizeof **paths);
+  *same = co_arena_alloc(t->arena, (size_t)most, sizeof **same);
+  if (!*paths || !*same) return CO_ERR_MEMORY;
+  const co_recipe *first = &t->tables[0].recipe;
+  (*paths)[0] = o->dataset ? o->dataset : first->file;
+  if (!(*paths)[0]) return co_table_no_source(first, first->table);
+  for (int64_t k = 0; k < t->table_count; k++)
+    for (int64_t i = 0; i < t->tables[k].recipe.join_count; i++) {
+      const char *path = t->tables[k].recipe.joins[i].table.file;
+      int64_t before = 0;
+      while (path && before < *count &&
+             ((*same)[before] || !(*paths)[before] || strcmp((*paths)[before], path) != 0))
+        before++;
+      bool repeated = path && before && before < *count;
+      (*same)[*count] = repeated ? before : 0;
+      (*paths)[(*count)++] = repeated ? NULL : path;
+    }
+  return CO_OK;
+}
+
+static co_status find_sources(co_table_scoring *t, const cohort_predict_options *o) {
+  const char **paths;
+  int64_t *same, count;
+  CO_RETURN_IF_FAILED(list_sources(t, o, &paths, &same, &count));
+  CO_RETURN_IF_FAILED(
+      co_table_files_begin(&t->files, t->context, t->arena, paths, count, &o->source));
+  for (int64_t i = 0; i < count; i++) {
+    if (!same[i]) continue;
+    t->files.paths[i] = t->files.paths[same[i]];
+    t->files.shown[i] = t->files.shown[same[i]];
+  }
   // What is looked into lies in a file by now: a pipe is read once.
-  forget_query(recipe, t->files.paths[0]);
-  for (int64_t i = 0; i < recipe->join_count; i++)
-    forget_query(&recipe->joins[i].table, t->files.paths[i + 1]);
+  for (int64_t k = 0; k < t->table_count; k++) {
+    co_scored_table *table = &t->tables[k];
+    forget_query(&table->recipe, t->files.paths[0]);
+    for (int64_t i = 0; i < table->recipe.join_count; i++)
+      forget_query(&table->recipe.joins[i].table, t->files.paths[table->joined + i]);
+  }
   return CO_OK;
 }
 
 // Joined tables that are not given, but are in the model: as it has them.
 static co_status take_carried(co_table_scoring *t, const cohort_source_options *o,
-                              const co_model_file *file, co_recipe *recipe) {
+                              co_scored_table *scored) {
   const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
-  for (int64_t i = 0; i < recipe->join_count; i++) {
-    co_recipe *table = &recipe->joins[i].table;
+  const co_model_file *file = &scored->file;
+  for (int64_t i = 0; i < scored->recipe.join_count; i++) {
+    co_recipe *table = &scored->recipe.joins[i].table;
     const char *text = NULL;
+    int64_t at = scored->joined + i;
     for (int64_t k = 0; k < file->carried_count; k++)
       if (strcmp(file->carried[k].name, table->table) == 0) text = file->carried[k].text;
-    if (t->files.paths[i + 1] || !text) continue;
-    CO_RETURN_IF_FAILED(co_spool_text(&t->files.spooled[i + 1], t->ctx, text, folder));
-    t->files.paths[i + 1] = t->files.spooled[i + 1].temporary;
-    t->files.shown[i + 1] = co_arena_format(t->arena, "table '%s' of the model", table->table);
-    if (!t->files.shown[i + 1]) return CO_ERR_MEMORY;
+    if (t->files.paths[at] || !text) continue;
+    CO_RETURN_IF_FAILED(co_spool_text(&t->files.spooled[at], t->ctx, text, folder));
+    t->files.paths[at] = t->files.spooled[at].temporary;
+    t->files.shown[at] = co_arena_format(t->arena, "table '%s' of the model", table->table);
+    if (!t->files.shown[at]) return CO_ERR_MEMORY;
     table->rows = (co_rows_options){.delimiter = ','};
   }
   return CO_OK;
@@ -132,50 +174,129 @@ static co_status find_split(co_table_scoring *t, const co_model_file *file, cons
   return co_split_rule_parse(&t->rule, t->arena, rule + 1);
 }
 
+// ---- models ------------------------------------------------------------------------------------
+
+static bool same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+// Whether rows become the same dataset for both.
+static bool same_columns(const co_model_file *a, const co_model_file *b) {
+  bool same = a->schema.column_count == b->schema.column_count && same_text(a->recipe, b->recipe) &&
+              a->carried_count == b->carried_count;
+  for (int64_t i = 0; same && i < a->schema.column_count; i++) {
+    const co_column *x = &a->schema.columns[i], *y = &b->schema.columns[i];
+    same = strcmp(x->name, y->name) == 0 && x->type == y->type && x->role == y->role &&
+           x->category_count == y->category_count;
+    for (int64_t k = 0; same && k < x->category_count; k++)
+      same = strcmp(x->categories[k], y->categories[k]) == 0;
+  }
+  for (int64_t i = 0; same && i < a->carried_count; i++)
+    same = same_text(a->carried[i].name, b->carried[i].name) &&
+           same_text(a->carried[i].text, b->carried[i].text);
+  return same;
+}
+
+static co_status read_models(co_table_scoring *t, co_model_list *list) {
+  int64_t *dataset_of = co_arena_alloc(t->arena, (size_t)list->count, sizeof *dataset_of);
+  t->tables = co_arena_alloc(t->arena, (size_t)list->count, sizeof *t->tables);
+  if (!dataset_of || !t->tables) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < list->count; i++) {
+    co_scored_table *next = &t->tables[t->table_count];
+    int64_t at = 0;
+    CO_RETURN_IF_FAILED(co_model_file_read(&next->file, t->arena, list->paths[i]));
+    while (at < t->table_count && !same_columns(&t->tables[at].file, &next->file))
+      at++;
+    dataset_of[i] = at;
+    if (at < t->table_count) continue;
+    CO_RETURN_IF_FAILED(read_recipe(t, &next->file, &next->recipe));
+    t->table_count++;
+  }
+  list->dataset_of = dataset_of;
+  return CO_OK;
+}
+
+// The rows are read once, in the first model's way: what others would replace in them has to be the same.
+static co_status check_rows_alike(const co_table_scoring *t, const co_model_list *list) {
+  const co_rows_options *first = &t->tables[0].recipe.rows;
+  for (int64_t k = 1; k < t->table_count; k++) {
+    const co_rows_options *rows = &t->tables[k].recipe.rows;
+    bool same = first->pseudonymized_count == rows->pseudonymized_count;
+    for (int64_t i = 0; same && i < rows->pseudonymized_count; i++)
+      same = strcmp(first->pseudonymized[i], rows->pseudonymized[i]) == 0;
+    if (same) continue;
+    int64_t model = 0;
+    while (list->dataset_of[model] != k)
+      model++;
+    return co_fail_at(
+        CO_ERR_MODEL, list->paths[model], 0, 0,
+        "other columns are pseudonyms than in %s: the models cannot read rows together",
+        list->paths[0]);
+  }
+  return CO_OK;
+}
+
+static co_status prepare_table(co_table_scoring *t, const cohort_predict_options *o,
+                               co_scored_table *table) {
+  co_recipe *recipe = &table->recipe;
+  CO_RETURN_IF_FAILED(co_table_read_options(&recipe->rows, &o->source, t->arena));
+  co_table_files_adapt(&recipe->rows, o->dataset ? o->dataset : recipe->file);
+  co_table_share_pseudonyms(recipe);
+  CO_RETURN_IF_FAILED(take_carried(t, &o->source, table));
+  return check_pseudonyms(recipe, &table->file.schema);
+}
+
+// Of a name of its own: the output's temporaries are another's to clean up.
+static char *beside_output(const co_table_scoring *t, const cohort_predict_options *o) {
+  const char *folder = o->temporary_folder, *output = co_sink_file(o->output);
+  if (!folder && output) return co_arena_format(t->arena, "%s.rows", output);
+  if (!folder) folder = o->source.temporary_folder;
+  return co_arena_format(t->arena, "%s/cohort.rows", folder ? folder : "/tmp");
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
-                            const cohort_predict_options *o) {
-  co_model_file file;
-  co_recipe recipe;
-  CO_RETURN_IF_FAILED(read_schema(t, o, &file));
-  CO_RETURN_IF_FAILED(read_recipe(t, &file, &recipe));
+                            const cohort_predict_options *o, co_model_list *list) {
   const co_split_rule *split;
-  if (t->measured && file.recipe && strncmp(file.recipe, "events:", 7) == 0)
-    return co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
-  CO_RETURN_IF_FAILED(find_split(t, &file, o->split, &split));
   co_reject_rule reject;
-  bool to_file = co_sink_file(o->output) != NULL;
+  CO_RETURN_IF_FAILED(read_models(t, list));
+  const co_model_file *file = &t->tables[0].file;
+  if (t->measured && file->recipe && strncmp(file->recipe, "events:", 7) == 0)
+    return co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
+  CO_RETURN_IF_FAILED(find_split(t, file, o->split, &split));
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
                                            CO_ON_ERROR_QUARANTINE));
-  CO_RETURN_IF_FAILED(find_sources(t, o, &recipe));
-  CO_RETURN_IF_FAILED(co_table_read_options(&recipe.rows, &o->source, t->arena));
-  co_table_files_adapt(&recipe.rows, o->dataset ? o->dataset : recipe.file);
-  co_table_share_pseudonyms(&recipe);
-  CO_RETURN_IF_FAILED(take_carried(t, &o->source, &file, &recipe));
-  CO_RETURN_IF_FAILED(check_pseudonyms(&recipe, &file.schema));
-  const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
-  // Of a name of its own: the output's temporaries are another's to clean up.
-  const char *output = co_sink_file(o->output);
-  char *beside = to_file ? co_arena_format(t->arena, "%s.rows", output)
-                         : co_arena_format(t->arena, "%s/cohort.rows", folder);
-  if (!beside) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(find_sources(t, o));
+  co_raw_model *models = co_arena_alloc(t->arena, (size_t)t->table_count, sizeof *models);
+  char *beside = beside_output(t, o);
+  if (!models || !beside) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < t->table_count; i++) {
+    co_scored_table *table = &t->tables[i];
+    CO_RETURN_IF_FAILED(prepare_table(t, o, table));
+    models[i] = (co_raw_model){.schema = &table->file.schema,
+                               .recipe = &table->recipe,
+                               .joined = t->files.paths + table->joined,
+                               .joined_shown = t->files.shown + table->joined};
+  }
+  CO_RETURN_IF_FAILED(check_rows_alike(t, list));
   const co_raw_rows_options request = {.path = t->files.paths[0],
                                        .shown = t->files.shown[0],
-                                       .joined = t->files.paths + 1,
-                                       .joined_shown = t->files.shown + 1,
+                                       .models = models,
+                                       .model_count = t->table_count,
                                        .reject = reject,
-                                       .rejects = to_file ? output : NULL,
+                                       .rejects = co_sink_file(o->output),
                                        // Of a table that is written again, so are they.
                                        .replace_rejects = o->force || o->if_exists || o->resume,
                                        .output = beside,
-                                       .temporary = &t->rows,
-                                       .schema = &file.schema,
+                                       .parts = &t->parts,
+                                       .part_bytes = t->measured ? 0 : PART_BYTES,
                                        .measured = t->measured,
                                        .split = split,
                                        .seed = t->seed,
                                        .passed = o->passthrough,
                                        .passed_count = o->passthrough_count,
                                        .key = o->key,
-                                       .recipe = &recipe,
                                        .progress = forward_progress,
                                        .progress_user = context,
                                        .stop = context->options.stop};
@@ -185,7 +306,8 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
 }
 
 static co_status begin(co_table_scoring *t, cohort_context *context,
-                       const cohort_predict_options *o, bool measured) {
+                       const cohort_predict_options *o, co_model_list *list) {
+  bool measured = !list;
   *t = (co_table_scoring){
       .context = context, .ctx = context->ctx, .options = *o, .measured = measured};
   if (!o->model || !o->output || (!o->dataset && !o->source_count))
@@ -197,19 +319,38 @@ static co_status begin(co_table_scoring *t, cohort_context *context,
     return co_fail(CO_ERR_USAGE, "%s is for a raw table; a dataset.h5 has its own", option);
   }
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
-  CO_RETURN_IF_FAILED(write_rows(t, context, o));
-  t->options.dataset = t->rows.temporary;
+  if (list) {
+    CO_RETURN_IF_FAILED(write_rows(t, context, o, list));
+  } else {
+    char *found;
+    const char *path;
+    co_model_list one = {.paths = &path, .count = 1};
+    CO_RETURN_IF_FAILED(co_model_file_find(&found, t->ctx, o->model));
+    path = co_arena_strdup(t->arena, found); // the file's description keeps it
+    co_free(t->ctx, found);
+    CO_RETURN_IF_FAILED(path ? write_rows(t, context, o, &one) : CO_ERR_MEMORY);
+  }
+  t->options.dataset = t->parts.items[0].files[0].temporary;
   return CO_OK;
 }
 
 co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
-                                 const cohort_predict_options *options) {
-  return begin(t, context, options, false);
+                                 const cohort_predict_options *options, co_model_list *list) {
+  return begin(t, context, options, list);
 }
 
 co_status co_table_measuring_begin(co_table_scoring *t, cohort_context *context,
                                    const cohort_predict_options *options) {
-  return begin(t, context, options, true);
+  return begin(t, context, options, NULL);
+}
+
+// Of several models, of which each may know other values, the first counts.
+static bool is_told_before(const co_raw_rows_result *result, int64_t column) {
+  for (int64_t i = 0; i < column; i++)
+    if (result->columns[i].unseen &&
+        strcmp(result->columns[i].name, result->columns[column].name) == 0)
+      return true;
+  return false;
 }
 
 void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *text) {
@@ -221,7 +362,7 @@ void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *
   co_json_open(json, '{');
   for (int64_t i = 0; i < t->result.column_count; i++) {
     const co_raw_rows_column *c = &t->result.columns[i];
-    if (!c->unseen) continue;
+    if (!c->unseen || is_told_before(&t->result, i)) continue;
     columns++;
     co_json_key(json, c->name);
     co_json_int(json, c->unseen);
@@ -237,7 +378,7 @@ void co_table_scoring_report(const co_table_scoring *t, co_json *json, co_text *
 void co_table_scoring_end(co_table_scoring *t) {
   co_error error;
   co_error_copy(&error);
-  co_atomic_abort(&t->rows);
+  co_raw_parts_free(&t->parts);
   co_table_files_end(&t->files);
   co_arena_free(t->arena);
   if (error.status != CO_OK) co_error_raise(&error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/api/evaluate_details.h"
+#include "host/api/hyperopt.h"
 #include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
@@ -150,6 +151,25 @@ static co_status permute(reporting *p) {
   return CO_OK;
 }
 
+enum { MOST_ATTRIBUTED = 1000 };
+
+// What cannot be attributed is told instead.
+static co_status attribute(reporting *p) {
+  co_report *r = &p->report;
+  const co_attribution_run run = {.samples = r->samples,
+                                  .count = r->count,
+                                  .workers = p->options->workers,
+                                  .watch = &p->context->watch,
+                                  .stage = "attributions"};
+  co_status status =
+      co_shares_measure(&r->shares, p->arena, r->predictor, r->dataset, MOST_ATTRIBUTED, &run);
+  if (status != CO_ERR_CONFIG && status != CO_ERR_USAGE && status != CO_ERR_MODEL) return status;
+  r->shares.rows = 0;
+  r->no_shares = co_arena_strdup(p->arena, co_error_last()->message);
+  co_error_clear();
+  return r->no_shares ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status measure(reporting *p) {
   co_report *r = &p->report;
   co_model *model = (co_model *)r->predictor->model;
@@ -174,7 +194,9 @@ static co_status measure(reporting *p) {
                                           .scoring = &run,
                                           .bootstrap = &bootstrap};
   CO_RETURN_IF_FAILED(co_comparison_measure(&r->comparison, &p->comparison));
-  return model->input_count < 2 ? CO_OK : permute(p); // one has nothing to compare with
+  if (model->input_count < 2) return CO_OK; // one has nothing to compare with
+  CO_RETURN_IF_FAILED(permute(p));
+  return attribute(p);
 }
 
 static co_status report(reporting *p, cohort_result *result) {
@@ -218,9 +240,21 @@ static co_status report(reporting *p, cohort_result *result) {
     co_json_double(&result->json, p->report.importance[i].mean);
   }
   co_json_close(&result->json);
+  co_json_key(&result->json, "attribution");
+  co_json_open(&result->json, '{');
+  for (int64_t i = 0; p->report.shares.rows && i < p->report.shares.parts; i++) {
+    co_json_key(&result->json, p->report.shares.names[i]);
+    co_json_double(&result->json, p->report.shares.mean[i]);
+  }
+  co_json_close(&result->json);
   co_text_printf(&result->text, "%s: %lld %s rows\n", o->output, (long long)p->report.count,
                  co_split_name(p->report.split));
   return CO_OK;
+}
+
+// A study is a file, a run a folder.
+static bool is_study(const cohort_report_options *o) {
+  return o->run && o->output && co_path_exists(o->run) && !co_path_is_directory(o->run);
 }
 
 cohort_status cohort_report(cohort_context *context, const cohort_report_options *options,
@@ -230,7 +264,7 @@ cohort_status cohort_report(cohort_context *context, const cohort_report_options
   p.report.ctx = context->ctx;
   p.report.name = options->run ? base_name(options->run) : "";
   co_text_init(&p.report.page, context->ctx);
-  co_status status = report(&p, *out);
+  co_status status = is_study(options) ? co_report_study(context, options, *out) : report(&p, *out);
   co_error error;
   co_error_copy(&error);
   co_atomic_abort(&p.atomic);

@@ -7,6 +7,7 @@
 #include "datasets/import_csv.h"
 #include "datasets/raw_rows.h"
 #include "host/api/api.h"
+#include "host/eval/ensemble.h"
 
 // The files of tables (NULL: one that is not there), of which those that can be read but once lie in temporaries meanwhile. To be
 // ended in any case; of a zeroed one that is legal.
@@ -75,23 +76,37 @@ co_status co_table_training_begin(co_table_training *training, cohort_context *c
                                   const cohort_train_options *options, co_diagnostics *problems);
 void co_table_training_end(co_table_training *training);
 
-// A scoring whose dataset may be a raw table: then `options` name a temporary dataset of its rows.
-// To be ended in any case.
+// The models of a scoring.
+typedef struct co_model_list {
+  const char **names, **paths; // what columns call them, where there are several; their files
+  int64_t count;
+  co_ensemble_kind ensemble;
+  const int64_t
+      *dataset_of; // of raw rows: which of a part's datasets is each model's; NULL = the first
+} co_model_list;
+
+// A scoring whose dataset may be a raw table: then its rows lie in `parts`. Models that take in the same
+// columns share datasets. To be ended in any case.
+struct co_scored_table;
 typedef struct co_table_scoring {
   cohort_context *context;
   co_context *ctx;
   co_arena *arena; // NULL where the dataset is none
   cohort_predict_options options;
-  co_atomic_file rows; // the temporary dataset
+  co_raw_parts parts;
+  struct co_scored_table *tables; // one for each of a part's datasets
+  int64_t table_count;
   co_table_files files;
   co_raw_rows_result result;
   bool measured;
   co_split_rule rule; // of a model that is measured
   uint64_t seed;
 } co_table_scoring;
+// Sets list->dataset_of.
 co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,
-                                 const cohort_predict_options *options);
-// The same to measure the model on a split of the rows, "all" being all of them; it then is "test".
+                                 const cohort_predict_options *options, co_model_list *list);
+// The same to measure one model on a split of the rows, "all" being all of them; it then is "test". Then
+// `options` name the dataset.
 co_status co_table_measuring_begin(co_table_scoring *scoring, cohort_context *context,
                                    const cohort_predict_options *options);
 void co_table_scoring_report(const co_table_scoring *scoring, co_json *json, co_text *text);

@@ -8,12 +8,26 @@
 #define AT(member) offsetof(cli_predict_options, member)
 
 static const cli_option options[] = {
-    CLI_ROW_MODEL(cli_predict_options),
+    {.name = "model",
+     .letter = 'm',
+     .kind = CLI_LIST,
+     .offset = AT(models),
+     .value = "[NAME=]MODEL",
+     .doc = "run directory, checkpoint or model file; several score in one pass: see above",
+     .aliases = "model-path",
+     .required = true},
+    {.name = "ensemble",
+     .kind = CLI_TEXT,
+     .offset = AT(ensemble),
+     .value = "HOW",
+     .doc = "of several models one score: mean, or rank_mean of their places among all rows"},
     {.name = "dataset",
      .kind = CLI_TEXT,
      .offset = AT(dataset),
      .value = "FILE",
-     .doc = "dataset.h5, or a raw table with the model's columns; - is standard input"},
+     .doc =
+         "dataset.h5, a raw table with the model's columns (- is standard input), or a folder of\n"
+         "images"},
     {.name = "source",
      .kind = CLI_LIST,
      .offset = AT(sources),
@@ -39,6 +53,13 @@ static const cli_option options[] = {
      .doc = "of outputs of one of several classes: the K likeliest with their scores",
      .minimum = 1,
      .maximum = 100000},
+    {.name = "reasons",
+     .kind = CLI_INT,
+     .offset = AT(reasons),
+     .value = "K",
+     .doc = "columns with the K inputs that made most of the score: see above",
+     .minimum = 1,
+     .maximum = 1000},
     {.name = "exclude-seen",
      .kind = CLI_FLAG,
      .offset = AT(exclude_seen),
@@ -125,6 +146,12 @@ static const cli_option options[] = {
      .offset = AT(manifest),
      .value = "FILE",
      .doc = "what was done (default: OUTPUT.manifest.json, FILE.TABLE.manifest.json)"},
+    {.name = "tmp-dir",
+     .kind = CLI_TEXT,
+     .offset = AT(temporary_folder),
+     .value = "DIR",
+     .doc = "where rows and scores lie meanwhile (default: beside the output; of standard output "
+            "$TMPDIR or /tmp)"},
     {.name = "shard",
      .kind = CLI_TEXT,
      .offset = AT(shard),
@@ -150,14 +177,21 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  cohort_source_options source = cli_source_options(&o->source);
+  if (o->temporary_folder) source.temporary_folder = o->temporary_folder;
   cohort_predict_options request = {
-      .model = o->model,
+      .model = o->models.item[0],
+      .more_models = o->models.item + 1,
+      .more_model_count = o->models.count - 1,
+      .ensemble = o->ensemble,
+      .temporary_folder = o->temporary_folder,
       .dataset = o->dataset,
       .sources = o->sources.item,
       .source_count = o->sources.count,
       .as_of = o->as_of,
       .population = o->population,
       .top_k = o->top_k == CLI_UNSET ? 0 : o->top_k,
+      .reasons = o->reasons == CLI_UNSET ? 0 : o->reasons,
       .split = strcmp(o->split, "all") == 0 ? NULL : o->split,
       .output = o->output,
       .format = o->format,
@@ -178,7 +212,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .key = o->key,
       .calibrated = o->calibrated,
       .exclude_seen = o->exclude_seen,
-      .source = cli_source_options(&o->source),
+      .source = source,
       .device = o->common.device,
       .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -216,8 +250,31 @@ const cli_verb cli_verb_predict = {
         "scored_at and holdout; score=p_churn gives a name. Rank 1,\n"
         "percentile 1 and decile 1 have the highest scores of all rows that are scored; rows of "
         "equal\n"
-        "scores share them. Four bytes a row are held for them, and all scores lie in a temporary\n"
-        "file beside the output meanwhile.\n"
+        "scores share them. All scores lie in temporary files meanwhile: beside the output, or "
+        "where\n"
+        "--tmp-dir says.\n"
+        "\n"
+        "Of several models, -m champion=RUN -m challenger=RUN, each column's name begins with its\n"
+        "model's: champion_bought, challenger_bought (without NAME= its folder or file). "
+        "--ensemble "
+        "mean\n"
+        "makes one score of all, and so does -m EXPERIMENT of its runs; rank_mean takes the share "
+        "of\n"
+        "rows that score no higher, which needs no scores of one scale. Rows have to be good for "
+        "all.\n"
+        "\n"
+        "reasons (--reasons K beside other columns; reasons5 in the list) tell what made the "
+        "score: "
+        "of\n"
+        "the inputs with the largest shares reason_1, reason_1_value, what the row has there, and\n"
+        "reason_1_effect, the share, then reason_2 and so on; in JSON lines a list. Shares are of\n"
+        "log-odds (0.7 doubles the odds, -0.7 halves them; of a number, of its own unit), against "
+        "the\n"
+        "mean training row: integrated gradients of networks, at 32 points a row, which takes "
+        "about "
+        "a\n"
+        "hundred times as long as scoring it; exact of linear models; SHAP values of boosted "
+        "trees.\n"
         "\n"
         "Before any row, the model's golden rows are scored: some training rows that it keeps "
         "with the\n"

@@ -8,7 +8,7 @@
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
     cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
     cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_doctor, cli_verb_data,
-    cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_help;
+    cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_compare, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -124,14 +124,16 @@ typedef struct cli_evaluate_options {
 
 typedef struct cli_predict_options {
   cli_common common; // --device, --threads, --force
-  const char *model, *dataset, *split, *output, *key;
+  cli_list models;
+  const char *ensemble, *temporary_folder, *dataset, *split, *output, *key;
   bool calibrated, exclude_seen;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;
   cli_list sources;
   const char *as_of, *population;
-  int64_t top_k; // CLI_UNSET = all classes
+  int64_t top_k;   // CLI_UNSET = all classes
+  int64_t reasons; // CLI_UNSET = none
   const char *format, *table, *if_exists, *shard;
   const char *manifest;
   bool resume;
@@ -154,6 +156,14 @@ typedef struct cli_report_options {
   cli_list profit;
   int64_t workers;
 } cli_report_options;
+
+typedef struct cli_compare_options {
+  cli_common common; // --device, --threads, --seed
+  cli_list runs;
+  const char *dataset, *split;
+  int64_t draws, workers;
+  bool csv;
+} cli_compare_options;
 
 typedef struct cli_verify_options {
   cli_common common;   // -c, -s, --seed, --device, --threads

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/eval/integrated_gradients.h"
+#include "host/feed/pipeline.h"
 
 enum { ROWS = 256, REFERENCE_ROWS = 4096, MOST_BYTES = 1 << 20 };
 
@@ -15,7 +16,7 @@ struct co_attribution {
   co_arena *arena;
   co_network_parts network;
   co_attribution_options options;
-  const co_encoded_part *parts;
+  co_encoded_part *parts;
   int64_t part_count;
   // Of a network.
   co_encoding *encoding;
@@ -25,16 +26,20 @@ struct co_attribution {
   co_design_columns columns;
   co_design design;
   const double *mean;
-  const int32_t *part_of; // per number of a row, or number and code of the matrix
-  int64_t width;          // numbers that have a share of their own
-  double *fine;           // (ROWS, width): their shares
-  double *shares;         // (ROWS, parts)
+  int32_t *part_of; // per number of a row, or number and code of the matrix
+  int64_t width;    // numbers that have a share of their own
+  double *fine;     // (ROWS, width): their shares
+  double *shares;   // (ROWS, parts)
   co_head_values head;
 };
 
 const co_encoded_part *co_attribution_parts(const co_attribution *a, int64_t *count) {
   *count = a->part_count;
   return a->parts;
+}
+
+const char *co_attribution_method(const co_attribution *a) {
+  return a->network.estimator ? a->network.estimator->class_->attribution : "integrated gradients";
 }
 
 bool co_attribution_takes(const co_output_feature *output) {
@@ -110,7 +115,8 @@ static co_status add_design(void *user, const co_view *view) {
 // A take_view.
 static co_status add_encoded(void *user, const co_view *view) {
   summing *s = user;
-  CO_RETURN_IF_FAILED(co_encoding_run(s->a->encoding, view, s->a->encoded));
+  CO_RETURN_IF_FAILED(
+      co_encoding_run(s->a->encoding, &view->shape, view->inputs, view->valid, s->a->encoded));
   for (int64_t row = 0; row < view->valid; row++)
     for (int64_t k = 0; k < s->a->width; k++)
       s->sums[k] += (double)s->a->encoded[row * s->a->width + k];
@@ -197,12 +203,21 @@ static co_status cannot(const char *what) {
   return status;
 }
 
+static void *copy(co_arena *arena, const void *from, int64_t count, size_t size) {
+  void *to = co_arena_alloc(arena, (size_t)count + 1, size);
+  if (to && count) memcpy(to, from, (size_t)count * size);
+  return to;
+}
+
 static co_status describe_network(co_attribution *a) {
   CO_RETURN_IF_FAILED(co_encoding_open(&a->encoding, &a->network));
   a->width = co_encoding_width(a->encoding);
-  a->parts = co_encoding_parts(a->encoding, &a->part_count, &a->part_of);
+  const int32_t *part_of;
+  const co_encoded_part *parts = co_encoding_parts(a->encoding, &a->part_count, &part_of);
+  a->parts = copy(a->arena, parts, a->part_count, sizeof *parts);
+  a->part_of = copy(a->arena, part_of, a->width, sizeof *part_of);
   a->encoded = co_alloc(a->ctx, (size_t)(ROWS * a->width + 1) * sizeof *a->encoded);
-  return a->encoded ? CO_OK : CO_ERR_MEMORY;
+  return a->parts && a->part_of && a->encoded ? CO_OK : CO_ERR_MEMORY;
 }
 
 static co_status describe_design(co_attribution *a) {
@@ -217,7 +232,7 @@ static co_status describe_design(co_attribution *a) {
       .codes = co_alloc(a->ctx, (size_t)(ROWS * a->columns.codes + 1) * sizeof(int32_t))};
   if (!parts || !part_of || !a->design.numbers || !a->design.codes) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
-    parts[i] = (co_encoded_part){model->inputs[i].name, &model->inputs[i]};
+    parts[i] = (co_encoded_part){model->inputs[i].name, &model->inputs[i], NULL};
   for (int64_t i = 0; i < a->width; i++) {
     int64_t column = i < a->columns.numbers ? i : a->columns.code_first[i - a->columns.numbers];
     part_of[i] = (int32_t)(co_design_feature(&a->columns, model, column) - model->inputs);
@@ -225,6 +240,29 @@ static co_status describe_design(co_attribution *a) {
   a->parts = parts;
   a->part_of = part_of;
   a->part_count = model->input_count;
+  return CO_OK;
+}
+
+// What is made of one and the same column is one part, called as the column is.
+static co_status join_parts(co_attribution *a) {
+  int32_t *to = co_arena_alloc(a->arena, (size_t)a->part_count + 1, sizeof *to);
+  int64_t count = 0;
+  if (!to) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < a->part_count; i++) {
+    co_encoded_part part = a->parts[i];
+    const bool single = part.feature && part.feature->column_count == 1;
+    if (single) part.name = part.feature->column->name;
+    to[i] = (int32_t)count;
+    for (int64_t k = 0; single && k < count; k++) {
+      const co_input_feature *other = a->parts[k].feature;
+      if (other && other->column_count == 1 && strcmp(a->parts[k].name, part.name) == 0)
+        to[i] = (int32_t)k;
+    }
+    if (to[i] == count) a->parts[count++] = part;
+  }
+  for (int64_t i = 0; i < a->width; i++)
+    a->part_of[i] = to[a->part_of[i]];
+  a->part_count = count;
   return CO_OK;
 }
 
@@ -239,7 +277,8 @@ static co_status create(co_attribution **out, co_predictor *predictor) {
   a->ctx = predictor->ctx;
   a->network = parts;
   CO_RETURN_IF_FAILED(co_arena_create(&a->arena, a->ctx));
-  return parts.estimator ? describe_design(a) : describe_network(a);
+  CO_RETURN_IF_FAILED(parts.estimator ? describe_design(a) : describe_network(a));
+  return join_parts(a);
 }
 
 static co_status check_output(const co_attribution *a) {
@@ -320,7 +359,8 @@ typedef struct attributing {
 
 static co_status attribute_network(co_attribution *a, const co_view *view) {
   const int64_t most = co_integrated_gradients_most(a->gradients);
-  CO_RETURN_IF_FAILED(co_encoding_run(a->encoding, view, a->encoded));
+  CO_RETURN_IF_FAILED(
+      co_encoding_run(a->encoding, &view->shape, view->inputs, view->valid, a->encoded));
   for (int64_t row = 0; row < view->valid; row += most) {
     int64_t count = view->valid - row < most ? view->valid - row : most;
     const co_head_values head = {a->head.value + row, a->head.reference + row,

@@ -56,7 +56,10 @@ typedef struct co_attribution co_attribution;
 co_status co_attribution_open(co_attribution **out, co_predictor *predictor,
                               const co_attribution_options *options);
 void co_attribution_close(co_attribution *attribution); // NULL is legal
+// The columns that have a share, in the order of the model's inputs: what several features make of one
+// column is added up; a feature of several columns is one of its own.
 const co_encoded_part *co_attribution_parts(const co_attribution *attribution, int64_t *count);
+const char *co_attribution_method(const co_attribution *attribution); // "integrated gradients"
 co_status co_attribution_rows(co_attribution *attribution, co_dataset *dataset,
                               const co_attribution_run *run);
 // Whether an output has a value that can be attributed.

@@ -51,6 +51,20 @@ static co_interval interval_of(double *values, int64_t draws) {
   return (co_interval){percentile(values, known, 0.025), percentile(values, known, 0.975)};
 }
 
+// With one more on each side, as if the data themselves were a draw (Davison & Hinkley 1997, 4.2).
+static double p_value(const double *values, int64_t draws) {
+  int64_t known = 0, below = 0, above = 0;
+  for (int64_t i = 0; i < draws; i++) {
+    if (isnan(values[i])) continue;
+    known++;
+    below += values[i] <= 0;
+    above += values[i] >= 0;
+  }
+  if (2 * known < draws || !known) return NAN;
+  double p = 2 * (double)((below < above ? below : above) + 1) / (double)(known + 1);
+  return p < 1 ? p : 1;
+}
+
 static bool stopped(const co_bootstrap_options *options) {
   return options->watch && co_watch_stopped(options->watch);
 }
@@ -71,7 +85,7 @@ static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_mea
   return CO_OK;
 }
 
-static co_status run(co_interval *out, co_measured *a, co_measured *b,
+static co_status run(co_paired *out, co_measured *a, co_measured *b,
                      const co_metric_class *const *metrics, int64_t count,
                      const co_bootstrap_options *options) {
   int64_t draws = options->draws ? options->draws : co_bootstrap_draws(a->rows);
@@ -79,8 +93,10 @@ static co_status run(co_interval *out, co_measured *a, co_measured *b,
   uint32_t *times = co_alloc(a->ctx, (size_t)(a->rows + 1) * sizeof *times);
   co_status status = values && times ? CO_OK : CO_ERR_MEMORY;
   if (status == CO_OK) status = draw_all(values, times, draws, a, b, metrics, count, options);
-  for (int64_t k = 0; status == CO_OK && k < count; k++)
-    out[k] = interval_of(values + k * draws, draws);
+  for (int64_t k = 0; status == CO_OK && k < count; k++) {
+    out[k].p = p_value(values + k * draws, draws); // the other one sorts them
+    out[k].interval = interval_of(values + k * draws, draws);
+  }
   co_measured_draw(a, NULL);
   if (b) co_measured_draw(b, NULL);
   co_free(a->ctx, values);
@@ -91,7 +107,12 @@ static co_status run(co_interval *out, co_measured *a, co_measured *b,
 co_status co_bootstrap(co_interval *out, co_measured *measured,
                        const co_metric_class *const *metrics, int64_t count,
                        const co_bootstrap_options *options) {
-  return run(out, measured, NULL, metrics, count, options);
+  co_paired *found = co_alloc(measured->ctx, (size_t)(count + 1) * sizeof *found);
+  co_status status = found ? run(found, measured, NULL, metrics, count, options) : CO_ERR_MEMORY;
+  for (int64_t k = 0; status == CO_OK && k < count; k++)
+    out[k] = found[k].interval;
+  co_free(measured->ctx, found);
+  return status;
 }
 
 co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
@@ -99,11 +120,8 @@ co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_bootstrap_options *options) {
   if (a->rows != b->rows || a->units != b->units || a->type != b->type)
     return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
-  co_interval *intervals = co_alloc(a->ctx, (size_t)(count + 1) * sizeof *intervals);
-  co_status status = intervals ? run(intervals, a, b, metrics, count, options) : CO_ERR_MEMORY;
-  for (int64_t k = 0; status == CO_OK && k < count; k++)
-    out[k] = (co_paired){co_measured_value(a, metrics[k]) - co_measured_value(b, metrics[k]),
-                         intervals[k]};
-  co_free(a->ctx, intervals);
-  return status;
+  CO_RETURN_IF_FAILED(run(out, a, b, metrics, count, options));
+  for (int64_t k = 0; k < count; k++)
+    out[k].value = co_measured_value(a, metrics[k]) - co_measured_value(b, metrics[k]);
+  return CO_OK;
 }

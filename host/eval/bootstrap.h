@@ -35,6 +35,7 @@ co_status co_bootstrap(co_interval *out, co_measured *measured,
 typedef struct co_paired {
   double value; // a - b
   co_interval interval;
+  double p; // of no difference, two-sided: twice the smaller share of draws on either side of 0
 } co_paired;
 
 // Differences a - b of two outputs' scores of the same rows in the same order (CO_ERR_INTERNAL if

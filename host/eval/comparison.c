@@ -87,7 +87,7 @@ static co_status measure(co_comparison *c) {
   c->paired = co_alloc(c->model->ctx, (pairs + 1) * sizeof *c->paired);
   if (!c->paired) return CO_ERR_MEMORY;
   for (size_t i = 0; i < pairs; i++)
-    c->paired[i] = (co_paired){NAN, {NAN, NAN}};
+    c->paired[i] = (co_paired){NAN, {NAN, NAN}, NAN};
   for (int64_t i = 0; i < c->count; i++) {
     CO_RETURN_IF_FAILED(evaluate(c, i));
     for (int64_t k = 0; c->request->bootstrap->draws >= 0 && k < c->model->output_count; k++)

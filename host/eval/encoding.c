@@ -104,7 +104,8 @@ static co_status assign_block(co_encoding *e, const co_encoded_value *value) {
         (int32_t)(e->part_count + (co_input_block_feature(block, place) - block->features));
   }
   for (int64_t k = 0; k < block->count; k++)
-    e->parts[e->part_count++] = (co_encoded_part){block->features[k].name, &block->features[k]};
+    e->parts[e->part_count++] =
+        (co_encoded_part){block->features[k].name, &block->features[k], NULL};
   return CO_OK;
 }
 
@@ -120,8 +121,8 @@ static co_status list_parts(co_encoding *e) {
     }
     for (int64_t k = 0; k < value->width; k++)
       e->part_of[value->first + k] = (int32_t)e->part_count;
-    e->parts[e->part_count++] =
-        (co_encoded_part){e->model->event_tables[value->block->event_table].name, NULL};
+    const char *table = e->model->event_tables[value->block->event_table].name;
+    e->parts[e->part_count++] = (co_encoded_part){table, NULL, table};
   }
   return CO_OK;
 }
@@ -217,9 +218,9 @@ static co_status make_unit(co_encoding *e, const co_shape_class *shape, unit **o
   return make_inputs(e, u);
 }
 
-static co_status bind_rows(co_encoding *e, unit *u, const co_view *view) {
+static co_status bind_rows(co_encoding *e, unit *u, const void *const *inputs) {
   for (int64_t i = 0; i < e->graph->input_count; i++) {
-    const void *from = view->inputs[e->network_input[i]];
+    const void *from = inputs[e->network_input[i]];
     if (u->inputs)
       CO_RETURN_IF_FAILED(e->backend->api->upload(
           e->backend, u->inputs[i], from,
@@ -248,12 +249,13 @@ static co_status take_value(co_encoding *e, unit *u, int64_t i, int64_t rows, fl
   return CO_OK;
 }
 
-co_status co_encoding_run(co_encoding *e, const co_view *view, float *out) {
+co_status co_encoding_run(co_encoding *e, const co_shape_class *shape, const void *const *inputs,
+                          int64_t rows, float *out) {
   unit *u = NULL;
-  CO_RETURN_IF_FAILED(make_unit(e, &view->shape, &u));
-  CO_RETURN_IF_FAILED(bind_rows(e, u, view));
+  CO_RETURN_IF_FAILED(make_unit(e, shape, &u));
+  CO_RETURN_IF_FAILED(bind_rows(e, u, inputs));
   CO_RETURN_IF_FAILED(co_executor_run(u->executor));
   for (int64_t i = 0; i < e->value_count; i++)
-    CO_RETURN_IF_FAILED(take_value(e, u, i, view->valid, out));
+    CO_RETURN_IF_FAILED(take_value(e, u, i, rows, out));
   return CO_OK;
 }

@@ -6,11 +6,11 @@
 #define COHORT_HOST_EVAL_ENCODING_H
 
 #include "host/eval/network.h"
-#include "host/feed/pipeline.h"
 
 typedef struct co_encoded_part {
   const char *name;                // of the feature, or of the table of events
   const co_input_feature *feature; // NULL of events that several columns tell of together
+  const char *events;              // then of which table
 } co_encoded_part;
 
 // An encoded value of the network; several blocks may be encoded together.
@@ -30,7 +30,9 @@ const co_encoded_value *co_encoding_values(const co_encoding *encoding, int64_t 
 // The parts, and for each number of a row which it belongs to.
 const co_encoded_part *co_encoding_parts(const co_encoding *encoding, int64_t *count,
                                          const int32_t **part_of);
-// The rows of a batch that came without a program (`inputs` in the host's memory): (rows, width).
-co_status co_encoding_run(co_encoding *encoding, const co_view *view, float *out);
+// Of a batch, given per input of the network's graph in the host's memory, the first `rows` rows: (rows,
+// width).
+co_status co_encoding_run(co_encoding *encoding, const co_shape_class *shape,
+                          const void *const *inputs, int64_t rows, float *out);
 
 #endif

@@ -57,6 +57,7 @@ typedef struct co_estimator_class {
   co_status (*score_history)(const co_estimator *estimator, int64_t output,
                              const co_history *history, const int64_t *samples, int64_t rows,
                              float *heads);
+  const char *attribution; // what `attribute` gives: "SHAP values"
   // NULL = it cannot be told.
   co_status (*attribute)(const co_estimator *estimator, const co_estimator_attribution *asked);
   void (*close)(co_estimator *estimator); // NULL = nothing is to be done

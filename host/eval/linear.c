@@ -177,6 +177,7 @@ const co_estimator_class co_estimator_linear = {
     .row_bytes = row_bytes,
     .fit = fit_regression,
     .score = score_regression,
+    .attribution = "coefficient times distance from the mean",
     .attribute = attribute_regression};
 
 // ---- support vector machine --------------------------------------------------------------------

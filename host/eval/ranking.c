@@ -1,25 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
+// Rows are gathered into runs that are sorted by falling score and lie in a file; runs are merged, which
+// gives each row its rank; (row, rank) is put back into the order of the rows (datasets/event_store.h).
 #include "host/eval/ranking.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "datasets/event_store.h"
 #include "host/core/file.h"
 #include "host/core/temporary.h"
+
+enum {
+  MEMORY = 48 << 20,
+  LEAST_RECORDS = 1024,
+  GROUP = 1 << 12,  // rows
+  LEAST_BUFFER = 64 // records of a run that are read at once
+};
+
+typedef struct record {
+  uint32_t key; // ascending where scores fall
+  int64_t row;
+} record;
+
+typedef struct placed {
+  int64_t row, rank;
+} placed;
+
+// A run while it is merged.
+typedef struct run {
+  int64_t at, end; // records in the file that are not read yet
+  record *buffer;
+  int64_t next, filled;
+} run;
+
+typedef struct column {
+  record *records, *scratch; // room for `capacity` each
+  int64_t count, capacity;
+  int64_t spilled; // records in the file, in runs of `capacity`
+  int file;
+  int64_t *offsets; // of groups
+  co_event_store *store;
+  int64_t told, last_rank; // while ranks are given
+  uint32_t last_key;
+  int64_t *ranks; // of rows [first, end)
+  int64_t first, end, room;
+} column;
 
 struct co_ranking {
   co_context *ctx;
   const char *beside;
-  int64_t rows, width, count;
-  float *scores; // of all rows, sorted in the end
+  int64_t column_count, width, rows, next;
+  size_t memory; // of a column
+  column *columns;
   co_writer *writer;
   FILE *reader;
 };
 
+// ---- temporaries -------------------------------------------------------------------------------
+
 // The file has no name any more once it is opened: it goes however the process ends.
-static co_status open_temporary(co_ranking *r) {
+static co_status open_rows(co_ranking *r) {
   char *name;
   int lock;
   CO_RETURN_IF_FAILED(co_temporary_create(&name, &lock, r->ctx, r->beside));
@@ -32,63 +75,279 @@ static co_status open_temporary(co_ranking *r) {
   return status;
 }
 
-co_status co_ranking_create(co_ranking **out, co_context *ctx, int64_t rows, int64_t width,
-                            const char *beside) {
+static co_status open_runs(const co_ranking *r, column *c) {
+  char *name;
+  CO_RETURN_IF_FAILED(co_temporary_create(&name, &c->file, r->ctx, r->beside));
+  int failed = unlink(name);
+  co_free(r->ctx, name);
+  return failed ? co_fail_errno(CO_ERR_IO, errno, "cannot remove a temporary of '%s'", r->beside)
+                : CO_OK;
+}
+
+static co_status write_records(const co_ranking *r, int file, const record *records, int64_t count,
+                               int64_t at) {
+  const char *from = (const char *)records;
+  off_t place = (off_t)(at * (int64_t)sizeof *records);
+  for (size_t left = (size_t)count * sizeof *records; left;) {
+    int error = co_io_fault(r->ctx);
+    ssize_t done = error ? -1 : pwrite(file, from, left, place);
+    if (done < 0 && !error) error = errno;
+    if (done < 0 && error != EINTR)
+      return co_fail_errno(CO_ERR_IO, error, "cannot write a temporary of '%s'", r->beside);
+    if (done < 0) continue;
+    from += done;
+    place += done;
+    left -= (size_t)done;
+  }
+  return CO_OK;
+}
+
+static co_status read_records(const co_ranking *r, int file, record *records, int64_t count,
+                              int64_t at) {
+  char *to = (char *)records;
+  off_t place = (off_t)(at * (int64_t)sizeof *records);
+  for (size_t left = (size_t)count * sizeof *records; left;) {
+    ssize_t done = pread(file, to, left, place);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0)
+      return co_fail_errno(CO_ERR_IO, done ? errno : EIO, "cannot read a temporary of '%s'",
+                           r->beside);
+    to += done;
+    place += done;
+    left -= (size_t)done;
+  }
+  return CO_OK;
+}
+
+// ---- adding ------------------------------------------------------------------------------------
+
+co_status co_ranking_create(co_ranking **out, co_context *ctx, const co_ranking_options *o) {
   co_ranking *r = *out = co_alloc_zero(ctx, 1, sizeof *r);
   if (!r) return CO_ERR_MEMORY;
-  *r = (co_ranking){.ctx = ctx, .beside = beside, .rows = rows, .width = width};
-  r->scores = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *r->scores);
-  co_status status = r->scores ? open_temporary(r) : CO_ERR_MEMORY;
-  if (status == CO_OK) return CO_OK;
-  co_ranking_free(r);
-  *out = NULL;
-  return status;
+  *r = (co_ranking){.ctx = ctx, .beside = o->beside, .width = o->width, .column_count = o->columns};
+  r->memory = (o->memory ? o->memory : MEMORY) / (size_t)o->columns;
+  r->columns = co_alloc_zero(ctx, (size_t)o->columns, sizeof *r->columns);
+  if (!r->columns) return CO_ERR_MEMORY; // freed by the caller
+  for (int64_t i = 0; i < o->columns; i++)
+    r->columns[i].file = -1;
+  return open_rows(r);
 }
 
 void co_ranking_free(co_ranking *r) {
   if (!r) return;
+  for (int64_t i = 0; i < r->column_count && r->columns; i++) {
+    column *c = &r->columns[i];
+    if (c->file >= 0) close(c->file);
+    co_event_store_free(c->store);
+    co_free(r->ctx, c->records);
+    co_free(r->ctx, c->scratch);
+    co_free(r->ctx, c->offsets);
+    co_free(r->ctx, c->ranks);
+  }
   co_writer_close(r->writer);
   if (r->reader) fclose(r->reader);
-  co_free(r->ctx, r->scores);
+  co_free(r->ctx, r->columns);
   co_free(r->ctx, r);
 }
 
-co_status co_ranking_add(co_ranking *r, float score, const float *row) {
-  r->scores[r->count++] = score;
-  CO_RETURN_IF_FAILED(co_writer_write(r->writer, &score, sizeof score));
+// Zeros of either sign are equal.
+static uint32_t key_of(float score) {
+  uint32_t bits;
+  if (score == 0) score = 0;
+  memcpy(&bits, &score, sizeof bits);
+  return bits >> 31 ? bits : ~(bits | UINT32_C(0x80000000));
+}
+
+// By key, stably, a byte at a time.
+static void sort_run(column *c) {
+  for (int shift = 0; shift < 32; shift += 8) {
+    int64_t next[256] = {0}, total = 0;
+    for (int64_t i = 0; i < c->count; i++)
+      next[c->records[i].key >> shift & 255]++;
+    for (int k = 0; k < 256; k++) {
+      int64_t count = next[k];
+      next[k] = total;
+      total += count;
+    }
+    for (int64_t i = 0; i < c->count; i++)
+      c->scratch[next[c->records[i].key >> shift & 255]++] = c->records[i];
+    record *sorted = c->scratch;
+    c->scratch = c->records;
+    c->records = sorted;
+  }
+}
+
+static co_status spill(const co_ranking *r, column *c) {
+  if (c->file < 0) CO_RETURN_IF_FAILED(open_runs(r, c));
+  sort_run(c);
+  CO_RETURN_IF_FAILED(write_records(r, c->file, c->records, c->count, c->spilled));
+  c->spilled += c->count;
+  c->count = 0;
+  return CO_OK;
+}
+
+static co_status add_score(const co_ranking *r, column *c, float score) {
+  if (!c->records) {
+    int64_t most = (int64_t)(r->memory / 2 / sizeof *c->records);
+    c->capacity = most < LEAST_RECORDS ? LEAST_RECORDS : most;
+    c->records = co_alloc(r->ctx, (size_t)c->capacity * sizeof *c->records);
+    c->scratch = co_alloc(r->ctx, (size_t)c->capacity * sizeof *c->scratch);
+    if (!c->records || !c->scratch) return CO_ERR_MEMORY;
+  }
+  if (c->count == c->capacity) CO_RETURN_IF_FAILED(spill(r, c));
+  c->records[c->count++] = (record){key_of(score), r->rows};
+  return CO_OK;
+}
+
+co_status co_ranking_add(co_ranking *r, const float *scores, const float *row) {
+  for (int64_t i = 0; i < r->column_count; i++)
+    CO_RETURN_IF_FAILED(add_score(r, &r->columns[i], scores[i]));
+  r->rows++;
   return co_writer_write(r->writer, row, (size_t)r->width * sizeof *row);
 }
 
-static int falling(const void *a, const void *b) {
-  float x = *(const float *)a, y = *(const float *)b;
-  return (x < y) - (x > y);
+// ---- giving ranks ------------------------------------------------------------------------------
+
+static co_status give_rank(column *c, const record *next) {
+  if (!c->told++ || next->key != c->last_key) c->last_rank = c->told;
+  c->last_key = next->key;
+  const placed p = {next->row, c->last_rank};
+  return co_event_store_add(c->store, &p);
+}
+
+static co_status refill(const co_ranking *r, const column *c, run *u, int64_t room) {
+  u->next = 0;
+  u->filled = u->end - u->at < room ? u->end - u->at : room;
+  CO_RETURN_IF_FAILED(read_records(r, c->file, u->buffer, u->filled, u->at));
+  u->at += u->filled;
+  return CO_OK;
+}
+
+// Runs are in the order of their rows, of which equal ones keep theirs.
+static bool is_before(const run *runs, int64_t a, int64_t b) {
+  uint32_t x = runs[a].buffer[runs[a].next].key, y = runs[b].buffer[runs[b].next].key;
+  return x != y ? x < y : a < b;
+}
+
+static void sink_down(const run *runs, int64_t *heap, int64_t count) {
+  for (int64_t at = 0, child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && is_before(runs, heap[child + 1], heap[child])) child++;
+    if (!is_before(runs, heap[child], heap[at])) return;
+    int64_t other = heap[at];
+    heap[at] = heap[child];
+    heap[child] = other;
+  }
+}
+
+static co_status merge_runs(const co_ranking *r, column *c, run *runs, int64_t *heap,
+                            int64_t count) {
+  int64_t room = c->capacity / count > LEAST_BUFFER ? c->capacity / count : LEAST_BUFFER;
+  for (int64_t i = 0; i < count; i++) {
+    runs[i] = (run){.at = i * c->capacity,
+                    .end = (i + 1) * c->capacity < c->spilled ? (i + 1) * c->capacity : c->spilled,
+                    .buffer = co_alloc(r->ctx, (size_t)room * sizeof *runs[i].buffer)};
+    if (!runs[i].buffer) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(refill(r, c, &runs[i], room));
+    heap[i] = i;
+    for (int64_t k = i; k && is_before(runs, heap[k], heap[(k - 1) / 2]); k = (k - 1) / 2) {
+      heap[k] = heap[(k - 1) / 2];
+      heap[(k - 1) / 2] = i;
+    }
+  }
+  while (count) {
+    run *u = &runs[heap[0]];
+    CO_RETURN_IF_FAILED(give_rank(c, &u->buffer[u->next++]));
+    if (u->next == u->filled) CO_RETURN_IF_FAILED(refill(r, c, u, room));
+    if (!u->filled) heap[0] = heap[--count];
+    sink_down(runs, heap, count);
+  }
+  return CO_OK;
+}
+
+static void drop_records(const co_ranking *r, column *c) {
+  co_free(r->ctx, c->records);
+  co_free(r->ctx, c->scratch);
+  c->records = c->scratch = NULL;
+}
+
+static co_status merge(const co_ranking *r, column *c) {
+  CO_RETURN_IF_FAILED(spill(r, c));
+  drop_records(r, c);
+  int64_t count = (c->spilled + c->capacity - 1) / c->capacity;
+  run *runs = co_alloc_zero(r->ctx, (size_t)count, sizeof *runs);
+  int64_t *heap = co_alloc(r->ctx, (size_t)count * sizeof *heap);
+  co_status status = runs && heap ? merge_runs(r, c, runs, heap, count) : CO_ERR_MEMORY;
+  for (int64_t i = 0; runs && i < count; i++)
+    co_free(r->ctx, runs[i].buffer);
+  co_free(r->ctx, runs);
+  co_free(r->ctx, heap);
+  if (c->file >= 0) close(c->file);
+  c->file = -1;
+  return status;
+}
+
+static int64_t group_of(void *user, void *record_) {
+  (void)user;
+  return ((const placed *)record_)->row / GROUP;
+}
+
+static co_status rank_column(const co_ranking *r, column *c) {
+  int64_t groups = (r->rows + GROUP - 1) / GROUP;
+  size_t least = LEAST_RECORDS * sizeof(placed);
+  size_t memory = r->memory / 2 < least ? least : r->memory / 2;
+  CO_RETURN_IF_FAILED(co_event_store_create(&c->store, r->ctx, sizeof(placed), memory, r->beside));
+  if (c->spilled) {
+    CO_RETURN_IF_FAILED(merge(r, c));
+  } else if (c->count) {
+    sort_run(c);
+    for (int64_t i = 0; i < c->count; i++)
+      CO_RETURN_IF_FAILED(give_rank(c, &c->records[i]));
+  }
+  drop_records(r, c);
+  c->offsets = co_alloc(r->ctx, ((size_t)groups + 1) * sizeof *c->offsets);
+  if (!c->offsets) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i <= groups; i++)
+    c->offsets[i] = i * GROUP < r->rows ? i * GROUP : r->rows;
+  return co_event_store_arrange(c->store, c->offsets, groups, group_of, NULL);
 }
 
 co_status co_ranking_sort(co_ranking *r) {
   co_status status = co_writer_close(r->writer);
   r->writer = NULL;
-  qsort(r->scores, (size_t)r->count, sizeof *r->scores, falling);
+  for (int64_t i = 0; status == CO_OK && i < r->column_count; i++)
+    status = rank_column(r, &r->columns[i]);
   return status;
 }
 
-// How many scores are higher.
-static int64_t higher(const co_ranking *r, float score) {
-  int64_t first = 0, end = r->count;
-  while (first < end) {
-    int64_t middle = first + (end - first) / 2;
-    if (r->scores[middle] > score)
-      first = middle + 1;
-    else
-      end = middle;
+static co_status load_ranks(const co_ranking *r, column *c) {
+  unsigned char *records;
+  int64_t first, end;
+  CO_RETURN_IF_FAILED(co_event_store_next(c->store, &records, &first, &end));
+  c->first = c->offsets[first];
+  c->end = c->offsets[end];
+  int64_t count = c->end - c->first;
+  if (count > c->room) {
+    co_free(r->ctx, c->ranks);
+    c->room = 0;
+    if (!(c->ranks = co_alloc(r->ctx, (size_t)count * sizeof *c->ranks))) return CO_ERR_MEMORY;
+    c->room = count;
   }
-  return first;
+  for (int64_t i = 0; i < count; i++) {
+    placed p;
+    memcpy(&p, records + (size_t)i * sizeof p, sizeof p);
+    c->ranks[p.row - c->first] = p.rank;
+  }
+  return CO_OK;
 }
 
-co_status co_ranking_next(co_ranking *r, float *row, int64_t *rank) {
-  float score;
-  if (fread(&score, sizeof score, 1, r->reader) != 1 ||
-      fread(row, sizeof *row, (size_t)r->width, r->reader) != (size_t)r->width)
+co_status co_ranking_next(co_ranking *r, float *row, int64_t *ranks) {
+  if (fread(row, sizeof *row, (size_t)r->width, r->reader) != (size_t)r->width)
     return co_fail(CO_ERR_IO, "the temporary file beside '%s' ends early", r->beside);
-  *rank = higher(r, score) + 1;
+  for (int64_t i = 0; i < r->column_count; i++) {
+    column *c = &r->columns[i];
+    if (r->next == c->end) CO_RETURN_IF_FAILED(load_ranks(r, c));
+    ranks[i] = c->ranks[r->next - c->first];
+  }
+  r->next++;
   return CO_OK;
 }

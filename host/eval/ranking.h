@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows that cannot be told before all are scored, since their place among the others is wanted: their
-// numbers lie in a temporary file meanwhile, in memory is a float a row (400 MB of 100 million rows).
+// Rows that cannot be told before all are scored, since their places among the others are wanted. Their
+// numbers lie in a temporary file meanwhile; places are found by an external merge sort, so that some
+// tens of MB are held of any number of rows.
 #ifndef COHORT_HOST_EVAL_RANKING_H
 #define COHORT_HOST_EVAL_RANKING_H
 
@@ -11,15 +12,20 @@ extern "C" {
 #endif
 
 typedef struct co_ranking co_ranking;
-// `width`: numbers of a row; `beside`: a file in whose folder the temporary may lie. Room for `rows`.
-co_status co_ranking_create(co_ranking **out, co_context *ctx, int64_t rows, int64_t width,
-                            const char *beside);
+typedef struct co_ranking_options {
+  int64_t columns;    // of scores by which each row is placed
+  int64_t width;      // numbers of a row that are kept for it
+  size_t memory;      // bytes that may be held; 0 = 48 MB
+  const char *beside; // a file in whose folder temporaries may lie
+} co_ranking_options;
+co_status co_ranking_create(co_ranking **out, co_context *ctx, const co_ranking_options *options);
 void co_ranking_free(co_ranking *ranking); // NULL is legal
-// Adds a row by its score, a finite number, at most `rows` of them.
-co_status co_ranking_add(co_ranking *ranking, float score, const float *row);
+// Adds a row by its scores, finite numbers, one a column.
+co_status co_ranking_add(co_ranking *ranking, const float *scores, const float *row);
 co_status co_ranking_sort(co_ranking *ranking); // when all are in
-// The rows as they were added, each with its rank: 1 and the number of rows with higher scores.
-co_status co_ranking_next(co_ranking *ranking, float *row, int64_t *rank);
+// The rows as they were added, each with its rank in every column: 1 and the number of rows with higher
+// scores there.
+co_status co_ranking_next(co_ranking *ranking, float *row, int64_t *ranks);
 
 #ifdef __cplusplus
 }

@@ -268,7 +268,47 @@ static co_status choose_error(co_score_columns *columns, co_arena *arena, const 
   return no_such(c, "is no reconstruction");
 }
 
+enum { REASONS = 3 };
+
+// NAME_1, NAME_1_value, NAME_1_effect, and so on.
+static co_status add_reasons(co_score_columns *columns, co_arena *arena,
+                             const co_output_feature *output, int64_t count, const char *name) {
+  static const char *const parts[] = {"", "_value", "_effect"};
+  const bool only = columns->model->output_count == 1;
+  const char *list = name   ? co_arena_strdup(arena, name)
+                     : only ? "reasons"
+                            : co_arena_format(arena, "%s_reasons", output->name);
+  if (!name) name = only ? "reason" : co_arena_format(arena, "%s_reason", output->name);
+  if (!list || !name) return CO_ERR_MEMORY;
+  columns->reasoned = output;
+  columns->reasons = count < columns->model->input_count ? count : columns->model->input_count;
+  for (int64_t i = 0; i < columns->reasons; i++)
+    for (int k = 0; k < 3; k++) {
+      const co_score_column column = {.content = (co_score_content)(CO_SCORE_REASON + k),
+                                      .type = k < 2 ? CO_SCORE_TEXT : CO_SCORE_NUMBER,
+                                      .index = i,
+                                      .list = list};
+      CO_RETURN_IF_FAILED(add(columns, arena,
+                              co_arena_format(arena, "%s_%lld%s", name, (long long)i + 1, parts[k]),
+                              &column));
+    }
+  return CO_OK;
+}
+
+static co_status choose_reasons(co_score_columns *columns, co_arena *arena, const choice *c) {
+  const char *digits = c->what + strlen("reasons");
+  char *end;
+  int64_t count = *digits ? strtoll(digits, &end, 10) : REASONS;
+  if (count < 1 || (*digits && *end))
+    return co_fail(CO_ERR_USAGE, "--columns %.200s: must be reasons1, reasons2, …", c->text);
+  if (columns->reasoned)
+    return co_fail(CO_ERR_USAGE, "--columns %.200s: there are reasons already", c->text);
+  return add_reasons(columns, arena, c->output, count, c->name);
+}
+
 static co_status choose_one(co_score_columns *columns, co_arena *arena, const choice *c) {
+  if (strncmp(c->what, "reasons", 7) == 0 && (!c->what[7] || isdigit((unsigned char)c->what[7])))
+    return choose_reasons(columns, arena, c);
   if (strncmp(c->what, "top", 3) == 0 && isdigit((unsigned char)c->what[3]))
     return choose_top(columns, arena, c);
   if (strcmp(c->what, "prediction") == 0) return choose_prediction(columns, arena, c);
@@ -282,7 +322,7 @@ static co_status choose_one(co_score_columns *columns, co_arena *arena, const ch
   if (strcmp(c->what, "reconstruction_error") == 0) return choose_error(columns, arena, c);
   if (strcmp(c->what, "embedding") == 0) return choose_embedding(columns, arena, c);
   co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: there is no such column", c->text);
-  co_hint("key, prediction, score, label, probabilities, top3, rank, percentile, decile, "
+  co_hint("key, prediction, score, label, probabilities, top3, reasons, rank, percentile, decile, "
           "reconstruction_error, embedding, model; "
           "OUTPUT.score of one of several outputs; score=NAME renames");
   return status;
@@ -378,9 +418,20 @@ static bool is_held_out(const co_score_columns *columns, const char *key) {
   return (double)hash < columns->holdout * 0x1p64;
 }
 
+static co_status bind(co_score_column *column, co_dataset *dataset) {
+  int64_t rows;
+  return co_dataset_texts(dataset, column->source, &column->texts, &rows, &column->rows);
+}
+
+co_status co_score_columns_bind(co_score_columns *columns, co_dataset *dataset) {
+  for (int64_t i = 0; i < columns->count; i++)
+    if (columns->column[i].content == CO_SCORE_SOURCE)
+      CO_RETURN_IF_FAILED(bind(&columns->column[i], dataset));
+  return CO_OK;
+}
+
 static co_status add_source(co_score_columns *columns, co_arena *arena, co_dataset *dataset,
                             const char *name) {
-  int64_t rows;
   co_score_column column = {.content = CO_SCORE_SOURCE, .type = CO_SCORE_TEXT};
   char *passed = co_arena_format(arena, CO_SCORE_PASSED "%s", name);
   if (!passed) return CO_ERR_MEMORY;
@@ -394,7 +445,9 @@ static co_status add_source(co_score_columns *columns, co_arena *arena, co_datas
     co_hint("of a raw table any column can be passed through, of a dataset.h5 those of texts");
     return status;
   }
-  CO_RETURN_IF_FAILED(co_dataset_texts(dataset, found->name, &column.texts, &rows, &column.rows));
+  column.source = co_arena_strdup(arena, found->name);
+  if (!column.source) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(bind(&column, dataset));
   return add(columns, arena, co_arena_strdup(arena, name), &column);
 }
 
@@ -414,6 +467,9 @@ co_status co_score_columns_add_notes(co_score_columns *columns, co_arena *arena,
     CO_RETURN_IF_FAILED(add_constant(columns, arena, "scored_at", notes->scored_at));
   if (notes->holdout && !is_there(columns, CO_SCORE_HOLDOUT, NULL))
     CO_RETURN_IF_FAILED(add_holdout(columns, arena, dataset, "holdout", notes->holdout));
+  if (notes->reasons && !columns->reasoned)
+    CO_RETURN_IF_FAILED(
+        add_reasons(columns, arena, &columns->model->outputs[0], notes->reasons, NULL));
   for (int64_t i = 0; i < notes->passthrough_count; i++)
     CO_RETURN_IF_FAILED(add_source(columns, arena, dataset, notes->passthrough[i]));
   return check_repeated(columns, arena);
@@ -456,13 +512,13 @@ co_status co_score_columns_choose(co_score_columns *out, co_arena *arena, const 
 
 // ---- rows --------------------------------------------------------------------------------------
 
-co_status co_score_check(const co_model *model, const float *const *scores, int64_t sample) {
+co_status co_score_check(const co_model *model, const float *const *scores, int64_t number) {
   for (int64_t i = 0; i < co_model_score_count(model); i++) {
     bool extra = i >= model->output_count;
     for (int64_t k = 0; k < co_model_score_width(model, i); k++)
       if (!isfinite(scores[i][k]))
         return co_fail(CO_ERR_MODEL, "row %lld: the model's %s%s%s is not a finite number",
-                       (long long)sample, extra ? "" : "score of '",
+                       (long long)number, extra ? "" : "score of '",
                        extra ? model->extras[i - model->output_count].name : model->outputs[i].name,
                        extra ? "" : "'");
   }
@@ -500,7 +556,7 @@ static double part_of(const co_score_row *row, int64_t parts) {
 co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
                          const co_score_row *row) {
   int64_t top = -1;
-  CO_RETURN_IF_FAILED(co_score_check(columns->model, row->scores, row->sample));
+  CO_RETURN_IF_FAILED(co_score_check(columns->model, row->scores, row->number));
   for (int64_t i = 0; i < columns->count; i++) {
     const co_score_column *column = &columns->column[i];
     int64_t output = column->output ? column->output - columns->model->outputs : 0;
@@ -531,6 +587,15 @@ co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
       break;
     case CO_SCORE_HOLDOUT:
       cells[i].number = is_held_out(columns, row->key);
+      break;
+    case CO_SCORE_REASON:
+      cells[i].text = row->reasons[column->index].name;
+      break;
+    case CO_SCORE_REASON_VALUE:
+      cells[i].text = row->reasons[column->index].value;
+      break;
+    case CO_SCORE_REASON_EFFECT:
+      cells[i].number = row->reasons[column->index].effect;
       break;
     case CO_SCORE_RANK:
       cells[i].number = (double)row->rank;

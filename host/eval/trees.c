@@ -486,6 +486,7 @@ const co_estimator_class co_estimator_boosted_trees = {.name = "boosted_trees",
                                                        .fit = fit_boosted,
                                                        .open = open_boosted,
                                                        .score = score_boosted,
+                                                       .attribution = "SHAP values",
                                                        .attribute = attribute_boosted,
                                                        .close = close_boosters};
 

@@ -87,11 +87,29 @@ static bool moves(const co_plan *plan, co_value id) {
   return storage == CO_STORAGE_INPUT || storage == CO_STORAGE_STEP || storage == CO_STORAGE_RESULT;
 }
 
+// As the plan's reals.
+static co_status upload_widened(co_executor *executor, const co_constant *constant, void **out) {
+  const co_backend_api *api = executor->backend->api;
+  const size_t count = constant->size / sizeof(float);
+  double *wide = co_alloc(executor->ctx, count * sizeof *wide);
+  if (!wide) return CO_ERR_MEMORY;
+  for (size_t i = 0; i < count; i++)
+    wide[i] = (double)((const float *)constant->bytes)[i];
+  co_status status = api->buffer_create(executor->backend, count * sizeof *wide, out);
+  if (status == CO_OK) status = api->upload(executor->backend, *out, wide, count * sizeof *wide);
+  co_free(executor->ctx, wide);
+  return status;
+}
+
 static co_status upload_constants(co_executor *executor) {
   const co_graph *graph = executor->plan->graph;
   const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < graph->constant_count; i++) {
     const co_constant *constant = &graph->constants[i];
+    if (constant->dtype == CO_F32 && executor->plan->options.real == CO_F64) {
+      CO_RETURN_IF_FAILED(upload_widened(executor, constant, &executor->constants[i]));
+      continue;
+    }
     CO_RETURN_IF_FAILED(
         api->buffer_create(executor->backend, constant->size, &executor->constants[i]));
     CO_RETURN_IF_FAILED(

@@ -221,7 +221,7 @@ co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtyp
   CO_RETURN_IF_FAILED(GROW(graph, constants, constant_count, constant_capacity));
   CO_RETURN_IF_FAILED(
       add_value(graph, name, &desc, CO_STORAGE_CONSTANT, graph->constant_count, out));
-  graph->constants[graph->constant_count++] = (co_constant){copy, size};
+  graph->constants[graph->constant_count++] = (co_constant){copy, size, dtype};
   return CO_OK;
 }
 

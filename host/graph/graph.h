@@ -132,6 +132,7 @@ typedef struct co_output_info {
 typedef struct co_constant {
   const void *bytes;
   size_t size;
+  co_dtype dtype; // f32 is "real": plans in double widen it
 } co_constant;
 
 // Tables are read freely; they change through the functions below only.

@@ -234,6 +234,77 @@ void co_chart_bars(co_text *page, const char *title, const char *description, co
   co_text_printf(page, "</svg>\n");
 }
 
+// ---- swarms ------------------------------------------------------------------------------------
+
+// By the share of rows with a lower tone, ties half: orange for the upper third, blue for the lower.
+static char colour_of(const double *tones, int count, int rows, double tone) {
+  double below = 0, all = 0;
+  for (int row = 0; row < rows; row++) {
+    double other = tones[row * count];
+    below += other < tone ? 1 : other == tone ? 0.5 : 0;
+    all += !isnan(other);
+  }
+  if (isnan(tone)) return 'm';
+  return 3 * below > 2 * all ? 'b' : 3 * below < all ? 'a' : 'm';
+}
+
+// Dots at the same place go above and below each other, as far as there is room.
+static void draw_swarm(co_text *page, const scale *x, const double *values, const double *tones,
+                       int count, int rows, double middle, double room) {
+  enum { CELL = 3 };
+  for (const char *colour = "mab"; *colour; colour++) {
+    int there[WIDTH / CELL + 1] = {0};
+    bool begun = false;
+    for (int row = 0; row < rows; row++) {
+      double at = place(x, values[row * count]);
+      int n = there[(int)at / CELL]++;
+      double off = fmin((n + 1) / 2 * 2.6, room);
+      if (colour_of(tones, count, rows, tones[row * count]) != *colour) continue;
+      if (!begun) co_text_printf(page, "<path class=\"dt s%c\" d=\"", *colour);
+      co_text_printf(page, "M%.1f %.1fh0", at, n % 2 ? middle - off : middle + off);
+      begun = true;
+    }
+    if (begun) co_text_printf(page, "\"/>\n");
+  }
+}
+
+void co_chart_swarms(co_text *page, const char *title, const char *description,
+                     const char *const *names, int count, const double *values, const double *tones,
+                     int rows) {
+  enum { ROW = 30, NAMES = 150, BELOW = 24 };
+  const co_axis axis = {.label = NULL};
+  double low = 0, high = 0;
+  char name[64], tick[32];
+  for (int i = 0; i < rows * count; i++) {
+    low = fmin(low, values[i]);
+    high = fmax(high, values[i]);
+  }
+  scale x = make_scale(&axis, low, high, 5, NAMES, WIDTH - 8);
+  open_svg(page, title, description, WIDTH, count * ROW + BELOW);
+  for (double at = x.low; at <= x.high + x.step / 2; at += x.step) {
+    double pixel = place(&x, at);
+    tick_text(tick, &axis, at, x.step);
+    co_text_printf(
+        page,
+        "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%d\"/><text x=\"%.1f\" "
+        "y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+        fabs(at) < x.step / 2 ? "sm" : "gr", pixel, pixel, count * ROW, pixel, count * ROW + 16,
+        tick);
+  }
+  for (int i = 0; i < count; i++) {
+    double middle = i * ROW + ROW / 2.0;
+    short_name(name, names[i], 22);
+    co_text_printf(page, "<text class=\"lb\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\"><title>",
+                   NAMES - 8, middle + 4);
+    co_page_text(page, names[i]);
+    co_text_printf(page, "</title>");
+    co_page_text(page, name);
+    co_text_printf(page, "</text>");
+    draw_swarm(page, &x, values + i, tones + i, count, rows, middle, ROW / 2.0 - 3);
+  }
+  co_text_printf(page, "</svg>\n");
+}
+
 // ---- columns -----------------------------------------------------------------------------------
 
 void co_chart_columns(co_text *page, const char *title, const char *description,
@@ -267,6 +338,66 @@ void co_chart_columns(co_text *page, const char *title, const char *description,
     co_page_text(page, high);
     co_text_printf(page, "</text>");
   }
+  co_text_printf(page, "</svg>\n");
+}
+
+// ---- parallel coordinates ------------------------------------------------------------------------
+
+enum { PARALLEL_WIDTH = 960, PARALLEL_HEIGHT = 300, PARALLEL_TOP = 34, PARALLEL_BOTTOM = 22 };
+
+static double axis_x(int axis, int count) {
+  const double side = 60;
+  return count < 2 ? PARALLEL_WIDTH / 2.0
+                   : side + (PARALLEL_WIDTH - 2 * side) * axis / (double)(count - 1);
+}
+
+static void draw_parallel_line(co_text *page, const double *place, int axes, double weight) {
+  const double tall = PARALLEL_HEIGHT - PARALLEL_TOP - PARALLEL_BOTTOM;
+  bool begun = false;
+  co_text_printf(page, "<path class=\"ln sa\" style=\"stroke-width:1.2;opacity:%.2f\" d=\"",
+                 0.08 + 0.8 * weight);
+  for (int i = 0; i < axes; i++) {
+    if (isfinite(place[i]))
+      co_text_printf(page, "%s%.1f %.1f", begun ? "L" : "M", axis_x(i, axes),
+                     PARALLEL_TOP + (1 - place[i]) * tall);
+    begun = isfinite(place[i]);
+  }
+  co_text_printf(page, "\"/>\n");
+}
+
+static void draw_parallel_axis(co_text *page, const co_parallel_axis *axis, double x, int count) {
+  char name[64];
+  const int bottom = PARALLEL_HEIGHT - PARALLEL_BOTTOM;
+  short_name(name, axis->name, count > 6 ? 12 : 22);
+  co_text_printf(
+      page,
+      "<line class=\"sm\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text class=\"lb\" "
+      "x=\"%.1f\" y=\"12\" text-anchor=\"middle\"><title>",
+      x, x, PARALLEL_TOP, bottom, x);
+  co_page_text(page, axis->name);
+  co_text_printf(page, "</title>");
+  co_page_text(page, name);
+  co_text_printf(page, "</text><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x,
+                 PARALLEL_TOP - 7);
+  co_page_text(page, axis->high);
+  co_text_printf(page, "</text><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x, bottom + 14);
+  co_page_text(page, axis->low);
+  co_text_printf(page, "</text>\n");
+}
+
+void co_chart_parallel(co_text *page, const char *title, const char *description,
+                       const co_parallel_axis *axes, int axis_count, const double *place,
+                       const double *weight, int64_t lines) {
+  enum { LAYERS = 8 };
+  open_svg(page, title, description, PARALLEL_WIDTH, PARALLEL_HEIGHT);
+  for (int layer = 0; layer < LAYERS; layer++)
+    for (int64_t i = 0; i < lines; i++) {
+      int own = (int)(weight[i] * LAYERS);
+      if ((own < LAYERS ? own : LAYERS - 1) == layer)
+        draw_parallel_line(page, place + i * axis_count, axis_count, weight[i]);
+    }
+  for (int i = 0; i < axis_count; i++)
+    draw_parallel_axis(page, &axes[i], axis_x(i, axis_count), axis_count);
   co_text_printf(page, "</svg>\n");
 }
 

@@ -36,11 +36,29 @@ typedef struct co_bar {
 void co_chart_bars(co_text *page, const char *title, const char *description, const co_bar *bars,
                    int count, char colour);
 
+// Beside each name a swarm of dots, (rows, count) `values` of which dots are drawn where they are, the
+// higher the colour the higher its `tone` (rows, count) among those of the same name; without colour where
+// that is NaN.
+void co_chart_swarms(co_text *page, const char *title, const char *description,
+                     const char *const *names, int count, const double *values, const double *tones,
+                     int rows);
+
 // Small columns side by side, of up to two series (each its own share of the same scale), for
 // distributions. `low` and `high` are written below, may be NULL.
 void co_chart_columns(co_text *page, const char *title, const char *description,
                       const double *first, const double *second, int count, const char *low,
                       const char *high);
+
+// Vertical axes side by side, each line through its place on every one.
+typedef struct co_parallel_axis {
+  const char *name;       // above
+  const char *low, *high; // written at its ends
+} co_parallel_axis;
+// `place` (lines, axes): from 0 at the bottom to 1; NaN = the line is broken there. `weight`: from 0,
+// hardly to be seen, to 1; those of more weight are drawn above the others.
+void co_chart_parallel(co_text *page, const char *title, const char *description,
+                       const co_parallel_axis *axes, int axis_count, const double *place,
+                       const double *weight, int64_t lines);
 
 // A square of shares, one row a true class: darker is more. `counts` (classes, classes).
 void co_chart_confusion(co_text *page, const char *title, const char *const *names, int classes,

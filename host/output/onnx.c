@@ -208,6 +208,9 @@ static const char *constant_of(co_onnx *x, const co_plan *plan, co_value value) 
   const co_feed *feed = NULL;
   if (info->storage == CO_STORAGE_PARAM || info->storage == CO_STORAGE_STATE)
     return weights_of(x, value);
+  if (info->storage == CO_STORAGE_CONSTANT && info->desc.dtype == CO_F32)
+    return co_onnx_constant(x, take(x, co_arena_strdup(x->e->arena, info->name)), CO_ONNX_FLOAT,
+                            &info->desc.shape, plan->graph->constants[info->index].bytes);
   if (plan == x->e->section_plan && info->storage == CO_STORAGE_INPUT)
     feed = co_exported_feed(x->e, info->index);
   if (feed && feed->kind == CO_FEED_FITTED) return fitted_of(x, feed, info);

@@ -187,47 +187,6 @@ void co_report_training(co_report *r) {
   co_page_section_end(&r->page);
 }
 
-// ---- importance --------------------------------------------------------------------------------
-
-enum { MOST_BARS = 20 };
-
-void co_report_importance(co_report *r) {
-  const co_model *model = r->predictor->model;
-  co_bar bars[MOST_BARS];
-  char note[256];
-  int count = 0;
-  if (!r->importance) return;
-  for (int64_t i = 0; i < model->input_count; i++) { // insertion: largest first
-    const co_importance *it = &r->importance[i];
-    co_bar bar = {model->inputs[i].name, it->mean, it->mean - it->error, it->mean + it->error,
-                  NULL};
-    int at = count;
-    if (isnan(it->mean)) continue;
-    while (at > 0 && bars[at - 1].value < bar.value)
-      at--;
-    if (at == MOST_BARS) continue;
-    if (count < MOST_BARS) count++;
-    memmove(&bars[at + 1], &bars[at], (size_t)(count - 1 - at) * sizeof *bars);
-    bars[at] = bar;
-  }
-  if (count < 1) return;
-  snprintf(note, sizeof note,
-           "How much worse %s gets when a column's values are permuted among the rows: mean of "
-           "three permutations with its standard error. Of columns that tell the same, each alone "
-           "may look unimportant.",
-           r->importance_metric);
-  co_page_section(&r->page, "importance", "What it relies on", note);
-  co_page_grid(&r->page, false);
-  co_page_card(&r->page, "Permutation importance", count == MOST_BARS ? "The 20 largest." : NULL,
-               true);
-  co_text_printf(&r->page, "<div class=\"half\">");
-  co_chart_bars(&r->page, "Permutation importance by column", note, bars, count, 'a');
-  co_text_printf(&r->page, "</div>");
-  co_page_card_end(&r->page);
-  co_page_grid_end(&r->page);
-  co_page_section_end(&r->page);
-}
-
 // ---- facts -------------------------------------------------------------------------------------
 
 static void fact(co_report *r, const char *name, const char *value) {
@@ -336,7 +295,7 @@ static co_status add_parts(co_report *r) {
   co_report_overview(r);
   for (int64_t i = 0; i < r->predictor->model->output_count; i++)
     CO_RETURN_IF_FAILED(co_report_scores(r, i));
-  co_report_importance(r);
+  CO_RETURN_IF_FAILED(co_report_importance(r));
   CO_RETURN_IF_FAILED(co_report_slices(r));
   co_report_training(r);
   CO_RETURN_IF_FAILED(co_report_data(r));

@@ -9,6 +9,7 @@
 #include "host/eval/comparison.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/importance.h"
+#include "host/eval/shares.h"
 
 typedef struct co_report {
   co_context *ctx;
@@ -27,6 +28,8 @@ typedef struct co_report {
   co_comparison comparison; // baselines, of which there may be none
   const char *importance_metric;
   co_importance *importance; // per input, NaN of one of events; NULL = not measured
+  co_shares shares;          // attributions of some of the rows; no rows = not measured …
+  const char *no_shares;     // … and why
 } co_report;
 
 // Writes the whole page.
@@ -36,7 +39,7 @@ co_status co_report_render(co_report *report);
 void co_report_overview(co_report *report);
 void co_report_training(co_report *report);
 co_status co_report_scores(co_report *report, int64_t output);
-void co_report_importance(co_report *report);
+co_status co_report_importance(co_report *report);
 co_status co_report_slices(co_report *report);
 co_status co_report_data(co_report *report);
 void co_report_facts(co_report *report);

@@ -51,8 +51,28 @@ static co_status write_separated(text_sink *s, const co_score_cell *cells) {
   return write_line(s, &s->line);
 }
 
+// Reasons are a list of objects.
+static const char *begin_reason(co_json *json, const co_score_column *column) {
+  static const char *const keys[] = {"column", "value", "effect"};
+  if (column->content == CO_SCORE_REASON) {
+    if (!column->index) {
+      co_json_key(json, column->list);
+      co_json_open(json, '[');
+    }
+    co_json_open(json, '{');
+  }
+  return keys[column->content - CO_SCORE_REASON];
+}
+
+static void end_reason(co_json *json, const co_score_columns *columns,
+                       const co_score_column *column) {
+  if (column->content != CO_SCORE_REASON_EFFECT) return;
+  co_json_close(json);
+  if (column->index == columns->reasons - 1) co_json_close(json);
+}
+
 static void add_member(co_json *json, const co_score_column *column, const co_score_cell *cell) {
-  co_json_key(json, column->name);
+  co_json_key(json, column->list ? begin_reason(json, column) : column->name);
   if (column->type == CO_SCORE_TEXT)
     co_json_string(json, cell->text);
   else if (cell->text) // a row's number
@@ -67,8 +87,11 @@ static co_status write_object(text_sink *s, const co_score_cell *cells) {
   s->json.text.length = 0; // a new document
   s->json.state[0] = 0;
   co_json_open(&s->json, '{');
-  for (int64_t i = 0; i < s->base.columns->count; i++)
+  for (int64_t i = 0; i < s->base.columns->count; i++) {
     add_member(&s->json, &s->base.columns->column[i], &cells[i]);
+    if (s->base.columns->column[i].list)
+      end_reason(&s->json, s->base.columns, &s->base.columns->column[i]);
+  }
   co_json_close(&s->json);
   return write_line(s, &s->json.text);
 }

@@ -11,18 +11,13 @@
 
 // ---- double ------------------------------------------------------------------------------------
 
-static co_status make_double(co_plan *plan) {
-  for (int64_t i = 0; i < plan->value_count; i++) {
-    co_plan_value *value = &plan->values[i];
-    if (value->info.desc.dtype != CO_F32) continue;
-    if (value->info.storage == CO_STORAGE_CONSTANT)
-      return co_fail(CO_ERR_INTERNAL, "constant '%s' has no double form", value->info.name);
-    value->info.desc.dtype = plan->options.real;
-  }
+static void make_double(co_plan *plan) {
+  for (int64_t i = 0; i < plan->value_count; i++)
+    if (plan->values[i].info.desc.dtype == CO_F32)
+      plan->values[i].info.desc.dtype = plan->options.real;
   for (int64_t i = 0; i < plan->op_count; i++)
     if (co_op_get_info(plan->ops[i].desc.op)->typed && plan->ops[i].desc.attr.dtype == CO_F32)
       plan->ops[i].desc.attr.dtype = plan->options.real;
-  return CO_OK;
 }
 
 // ---- bf16 --------------------------------------------------------------------------------------
@@ -220,7 +215,10 @@ static co_status make_bf16(co_plan *plan, co_store *store) {
 co_status co_pass_dtypes(co_plan *plan, co_store *store) {
   if (plan->options.bf16 && plan->options.real != CO_F32)
     return co_fail(CO_ERR_INTERNAL, "bf16 goes with parameters in f32");
-  if (plan->options.real != CO_F32) return make_double(plan);
+  if (plan->options.real != CO_F32) {
+    make_double(plan);
+    return CO_OK;
+  }
   // An update works on whole blocks of f32; its mirror is bf16 in the graph already.
   bool narrow = plan->options.bf16 && plan->options.mode != CO_MODE_UPDATE;
   co_status status = narrow ? make_bf16(plan, store) : CO_OK;

@@ -2,6 +2,7 @@
 #include "host/tune/space.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct parameter_options {
@@ -265,6 +266,30 @@ bool co_space_counts(const co_space *space, const double *values, int64_t i) {
 void co_space_prune(const co_space *space, double *values) {
   for (int64_t i = 0; i < space->count; i++) // parents come first
     if (!co_space_counts(space, values, i)) values[i] = NAN;
+}
+
+// ---- text --------------------------------------------------------------------------------------
+
+void co_parameter_print_value(char out[96], const co_parameter *p, double value) {
+  if (isnan(value)) {
+    snprintf(out, 96, "-");
+  } else if (!p->category_count) {
+    snprintf(out, 96, "%.6g", value);
+  } else {
+    const char *text = p->category[(int64_t)value];
+    size_t length = strlen(text), quoted = *text == '"' && length > 2;
+    snprintf(out, 96, "%.*s", (int)(quoted ? length - 2 : length), text + quoted);
+  }
+}
+
+const char *co_parameter_name(const co_parameter *p) {
+  enum { SHORT = 8 };
+  const char *dot = strrchr(p->path, '.');
+  if (!dot) return p->path;
+  if (strlen(dot) > SHORT) return dot + 1;
+  while (dot > p->path && dot[-1] != '.')
+    dot--;
+  return dot;
 }
 
 // ---- JSON --------------------------------------------------------------------------------------

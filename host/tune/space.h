@@ -56,6 +56,11 @@ bool co_parameter_holds(const co_parameter *parameter, double value);
 void co_space_prune(const co_space *space, double *values);
 bool co_space_counts(const co_space *space, const double *values, int64_t i);
 
+// For people: a value, "-" of one that does not count, in at most 95 bytes; and the end of the path, as
+// much as tells what it is ("learning_rate", "optimizer.type").
+void co_parameter_print_value(char out[96], const co_parameter *parameter, double value);
+const char *co_parameter_name(const co_parameter *parameter);
+
 // As JSON: the value, and the distribution in Optuna's form (formats of Optuna 5.0.0).
 void co_parameter_render_value(co_json *json, const co_parameter *parameter, double value);
 void co_parameter_render_distribution(co_json *json, const co_parameter *parameter);

@@ -83,9 +83,11 @@ co_status co_vocabulary_end(co_context *ctx, co_input_feature *feature, void *st
   qsort(order, (size_t)codes, sizeof *order, by_frequency);
   memset(vocabulary, 0, (size_t)(codes + 1) * sizeof *vocabulary);
   int64_t row = 1;
-  for (int64_t i = 0; i < codes && row < most; i++)
-    if (order[i].count >= options_of(feature)->min_frequency)
-      vocabulary[order[i].code + 1] = (int32_t)row++;
+  for (int64_t i = 0; i < codes && row < most; i++) {
+    if (order[i].count < options_of(feature)->min_frequency) break;
+    vocabulary[order[i].code + 1] = (int32_t)(feature->by_code ? order[i].code + 1 : row);
+    row++;
+  }
   if (row == 1)
     co_log(ctx, CO_LOG_WARN, "data",
            "input '%s': no class occurs %lld times in the training rows; all are one",

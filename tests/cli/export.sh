@@ -92,8 +92,9 @@ combiner:
     - {Add: {}, inputs: [a, b]}
     - {CrossNetwork: 2, name: cross}
     - {FactorizationMachine: 3, name: pairs, inputs: [cross]}
+    - {FactorizationMachine: {field_size: 4}, name: fields, inputs: [b]}
     - {BatchNormalization: {}, inputs: [cross], name: normal}
-    - {Concatenate: {}, inputs: [normal, pairs]}
+    - {Concatenate: {}, inputs: [normal, pairs, fields]}
 trainer: {max_epochs: 3, batch_size: 64}
 baselines: none
 END

@@ -342,6 +342,17 @@ follow "${table[@]}" -O whole.h5 rows.csv --split random:1,0,0 --force
 follow train -c linear.yaml --dataset whole.h5 --run-dir whole -q
 hint 4 'name one that has: --split train' report whole -O r.html -q
 follow report whole -O r.html --split train -q
+# Several models in one job.
+follow import --target x -q -O x.h5 rows.csv --split random:1,0,0
+follow train -c linear.yaml --dataset x.h5 --run-dir other-target -q
+both=(-m whole -m other-target --dataset rows.csv -q)
+hint 5 'without --ensemble their scores stand side by side' predict "${both[@]}" -O both.csv --ensemble mean
+follow predict "${both[@]}" -O both.csv
+hint 2 '-m champion=' predict -m whole -m whole --dataset rows.csv -O twins.csv -q
+follow predict -m whole -m champion=whole --dataset rows.csv -O twins.csv -q
+follow experiment -c linear.yaml --dataset twice.h5 --seeds 2 --run-dir seeds -q
+hint 2 '--ensemble mean makes one score of all of them' predict -m whole -m seeds --dataset rows.csv -O three.csv -q
+follow predict -m whole -m seeds --dataset rows.csv -O three.csv --ensemble mean -q
 if [ -f x4.db ]; then
   hint 2 '--source-table customers, or --query' import -O q.h5 --target tabled -q sqlite:x4.db
   follow import --print-schema sqlite:x4.db --source-table scores

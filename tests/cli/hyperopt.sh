@@ -88,6 +88,13 @@ expect 0 evaluate -m b --dataset d.h5 --split validation --json
 value=$(sed -E 's/.*"best":\{"number":[0-9]+,"value":([0-9.]+).*/\1/' one.json)
 has "\"roc_auc\":$value" out
 
+# ---- a page of it
+expect 0 report one.db -O one.html --json
+json trials=8
+for part in '<svg' 'Parallel coordinates' 'best so far' 'trainer.learning_rate' 'COMPLETE'; do has "$part" one.html; done
+grep -q -E '(src|href)="https?:|<script' one.html && fail 'the page asks for something'
+refused 2 '--profit is for reports of runs' -- report one.db -O x.html --profit tp=1
+
 # ---- the test split decides nothing
 expect 0 "${search[@]}" --dataset other.h5 -O flipped.db --n-trials 8 --json
 cmp -s <(trials one.db) <(trials flipped.db) || fail 'test rows have changed the search'

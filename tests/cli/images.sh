@@ -44,4 +44,26 @@ expect 0 import -O s.h5 --image-size 16x12 --on-error skip --max-errors 1 photos
 json files=80 skipped.0.file=photos/vertical/001.png other_files=0
 grep -q "'photos/vertical/001.png' is left out" err || fail 'a skipped file is named'
 
+# ---- a model, and the scores of a folder
+expect 0 init-config --dataset d.h5 -O c.yaml
+expect 0 train -c c.yaml --dataset d.h5 --run-dir run --set trainer.max_epochs=6 \
+  --set trainer.batch_size=8 --quiet
+expect 0 evaluate -m run --dataset d.h5 --split test --require 'accuracy>=0.9'
+"$make_images" photos/vertical 40 40 30
+expect 0 predict -m run --dataset d.h5 -O a.csv --columns key,prediction,probabilities
+expect 0 predict -m run --dataset photos -O b.csv --columns key,prediction,probabilities --json
+json ok=true rows=80 images=80 skipped=0
+cmp -s a.csv b.csv || fail 'a folder scores as the dataset made of it'
+find . -name '*.rows*' | grep -q . && fail 'a temporary is left'
+mkdir other
+cp photos/vertical/00[0-4].png other
+: >other/009.png
+expect 0 predict -m run --dataset other -O - --columns key,prediction --max-errors 1
+[ "$(cat out)" = "$(printf 'file,label\n'; for i in 0 1 2 3 4; do echo "00$i.png,vertical"; done)" ] ||
+  fail 'scores by file'
+grep -q "'other/009.png' is left out: the file is empty" err || fail 'a file that cannot be read'
+refused 4 '1 of 6 images' -- predict -m run --dataset other -O c.csv
+refused 4 'other/009.png: the file is empty' -- predict -m run --dataset other -O c.csv --on-error fail
+refused 2 '--key does not go' -- predict -m run --dataset other -O c.csv --key a
+
 exit $failed

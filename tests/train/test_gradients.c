@@ -185,7 +185,8 @@ static const char crossed_table[] =
     "combiner: {type: concat, layers: [{Dense: {units: 6, activation: relu}, name: deep},\n"
     "  {CrossNetwork: 2, name: cross, inputs: [joined]},\n"
     "  {FactorizationMachine: 3, name: pairs, inputs: [joined]},\n"
-    "  {Concatenate: {}, inputs: [deep, cross, pairs, joined]}]}\n"
+    "  {FactorizationMachine: {field_size: 2}, name: fields, inputs: [deep]},\n"
+    "  {Concatenate: {}, inputs: [deep, cross, pairs, fields, joined]}]}\n"
     "output_features: [{name: label}]\n";
 
 static const char binary[] =

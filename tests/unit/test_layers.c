@@ -284,6 +284,24 @@ static void a_network_over_sequences(void **state) {
       "net/dense Dense (net/lstm) net/dense/kernel\n");
 }
 
+// The weights of fields pick element d of each; what cannot be cut into fields is refused.
+static void fields_of_a_factorization_machine(void **state) {
+  fixture *f = *state;
+  const co_named_value x = add_input(f, "x", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)6));
+  build(f, "[{FactorizationMachine: {field_size: 2}}]", &x, 1);
+  static const float want[6][2] = {{1, 0}, {0, 1}, {1, 0}, {0, 1}, {1, 0}, {0, 1}};
+  assert_int_equal(f->graph->param_count, 0);
+  assert_int_equal(f->graph->constant_count, 1);
+  assert_int_equal(f->graph->constants[0].size, sizeof want);
+  assert_memory_equal(f->graph->constants[0].bytes, want, sizeof want);
+  const int64_t options[2] = {8, 4};
+  co_value out;
+  const co_layer_class *class_ = co_layer_find("FactorizationMachine");
+  assert_int_equal(co_layer_apply(f->graph, class_, "net/uneven", options, &x.value, 1, &out),
+                   CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "6 features are no fields of 4"));
+}
+
 // ---- lists of weights --------------------------------------------------------------------------
 
 static co_status build_two(co_graph *graph, const void *options, const co_value *in, int count,
@@ -329,6 +347,7 @@ int main(void) {
                                      TEST(a_residual_network),
                                      TEST(a_tied_network),
                                      TEST(a_network_over_sequences),
+                                     TEST(fields_of_a_factorization_machine),
                                      TEST(lists_of_weights_are_checked)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -245,8 +245,10 @@ static void test_paired(void **state) {
   double wald = 1.96 * sqrt(d * (1 - d) / ROWS);
   assert_true(fabs(difference.interval.high - difference.interval.low - 2 * wald) < .15 * wald);
   assert_true(difference.interval.low > 0);
+  assert_true(difference.p == 2.0 / 1001); // no draw of 1000 is on the other side
   assert_int_equal(co_bootstrap_paired(&difference, &m[0], &m[0], &accuracy, 1, &options), CO_OK);
   assert_true(difference.interval.low == 0 && difference.interval.high == 0);
+  assert_true(difference.p == 1);
   for (int i = 0; i < 2; i++) {
     co_measured_free(&m[i]);
     co_scores_free(&scores[i]);

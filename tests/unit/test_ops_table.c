@@ -415,6 +415,20 @@ static void test_infer(void **state) {
   const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
   assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));
 
+  co_op_desc copied = {.op = CO_OP_COPY_EVENTS, .has_in = 15, .attr.factor = 2};
+  copied.in[CO_COPY_EVENTS_x] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
+  copied.in[CO_COPY_EVENTS_score] = f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)1));
+  copied.in[CO_COPY_EVENTS_codes] = copied.in[CO_COPY_EVENTS_score];
+  copied.in[CO_COPY_EVENTS_codes].dtype = CO_I32;
+  copied.in[CO_COPY_EVENTS_lengths] = lstm.in[CO_RECURRENT_lengths];
+  assert_int_equal(co_op_infer(&copied), CO_OK);
+  assert_true(co_shape_equal(&copied.out[0].shape, &copied.in[CO_COPY_EVENTS_x].shape));
+  copied.in[CO_COPY_EVENTS_score].shape.dim[2] = 2;
+  assert_int_equal(co_op_infer(&copied), CO_ERR_CONFIG);
+  copied.in[CO_COPY_EVENTS_score].shape.dim[2] = 1;
+  copied.in[CO_COPY_EVENTS_codes].shape.dim[1] = CO_DIM_T(1);
+  assert_int_equal(co_op_infer(&copied), CO_ERR_CONFIG);
+
   co_op_desc pool = {.op = CO_OP_MAX_POOL2D, .has_in = 1};
   pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
   for (int axis = 0; axis < 2; axis++)

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/raw_private.h"
+
+#include <string.h>
+
+void co_raw_parts_free(co_raw_parts *parts) {
+  for (int64_t i = 0; i < parts->count; i++) {
+    for (int64_t k = 0; k < parts->models; k++)
+      co_atomic_abort(&parts->items[i].files[k]);
+    co_free(parts->ctx, parts->items[i].files);
+  }
+  if (parts->ctx) co_free(parts->ctx, parts->items);
+  *parts = (co_raw_parts){0};
+}
+
+static co_status add_part(co_raw_rows *r, int64_t rows, co_raw_part **out) {
+  co_raw_parts *parts = r->options->parts;
+  CO_RETURN_IF_FAILED(co_grow(r->ctx, (void **)&parts->items, &parts->capacity, parts->count,
+                              sizeof *parts->items));
+  co_raw_part *part = *out = &parts->items[parts->count];
+  const co_raw_part *before = parts->count ? part - 1 : NULL;
+  *part =
+      (co_raw_part){.first = before ? before->first + before->rows : 0,
+                    .rows = rows,
+                    .files = co_alloc_zero(r->ctx, (size_t)r->table_count, sizeof *part->files)};
+  if (!part->files) return CO_ERR_MEMORY;
+  parts->count++;
+  return CO_OK;
+}
+
+co_status co_raw_part_begin(co_raw_rows *r, int64_t rows) {
+  r->this_part = rows;
+  for (int64_t i = 0; i < r->table_count; i++) {
+    co_raw_table *t = &r->tables[i];
+    CO_RETURN_IF_FAILED(co_dataset_writer_create(&t->writer, r->ctx, r->options->output));
+    CO_RETURN_IF_FAILED(co_encoder_begin(&t->encoder, r->ctx, t->writer, t->name, t->columns.items,
+                                         t->columns.count, rows));
+    CO_RETURN_IF_FAILED(co_raw_joins_begin_rows(&t->joins, rows));
+  }
+  return CO_OK;
+}
+
+static co_status write_keys(co_raw_rows *r, int64_t rows) {
+  if (r->key < 0) return CO_OK;
+  const char **texts = co_alloc(r->ctx, (size_t)rows * sizeof *texts);
+  const char *at = r->key_texts.data;
+  if (!texts) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < rows; i++, at += strlen(at) + 1)
+    texts[i] = at;
+  co_status status = co_dataset_writer_texts(r->tables[0].writer, r->tables[0].name, r->key_name,
+                                             CO_ROLE_KEY, texts, rows);
+  co_free(r->ctx, texts);
+  // Keys that have come already are the next part's.
+  size_t used = (size_t)(at - r->key_texts.data);
+  memmove(r->key_texts.data, at, r->key_texts.length - used);
+  r->key_texts.length -= used;
+  return status;
+}
+
+static co_status end_table(co_raw_table *t, int64_t rows, const uint8_t *split,
+                           co_atomic_file *out) {
+  CO_RETURN_IF_FAILED(co_encoder_flush(&t->encoder));
+  CO_RETURN_IF_FAILED(co_raw_joins_write(&t->joins, t->writer, t->name));
+  CO_RETURN_IF_FAILED(co_dataset_writer_samples(t->writer, t->name, rows, NULL, NULL, split));
+  CO_RETURN_IF_FAILED(co_dataset_writer_commit_temporary(t->writer, NULL, out));
+  co_encoder_free(&t->encoder);
+  co_dataset_writer_free(t->writer);
+  t->writer = NULL;
+  return CO_OK;
+}
+
+co_status co_raw_part_end(co_raw_rows *r) {
+  co_raw_part *part;
+  int64_t rows = r->this_part;
+  CO_RETURN_IF_FAILED(add_part(r, rows, &part));
+  CO_RETURN_IF_FAILED(write_keys(r, rows));
+  if (r->options->split) CO_RETURN_IF_FAILED(co_placer_end(&r->placer));
+  uint8_t *split = co_alloc(r->ctx, (size_t)rows);
+  if (!split) return CO_ERR_MEMORY;
+  memset(split, CO_SPLIT_TEST, (size_t)rows);
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < r->table_count; i++)
+    status = end_table(&r->tables[i], rows, r->options->split ? r->placer.split : split,
+                       &part->files[i]);
+  co_free(r->ctx, split);
+  return status;
+}
+
+void co_raw_part_drop(co_raw_rows *r) {
+  for (int64_t i = 0; i < r->table_count; i++) {
+    co_encoder_free(&r->tables[i].encoder);
+    co_dataset_writer_free(r->tables[i].writer);
+    r->tables[i].writer = NULL;
+  }
+}

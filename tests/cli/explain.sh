@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: explain.sh COHORT CHECK_JSON. What made a score: reasons beside scores.
+set -u
+cohort=$1
+check_json=$2
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+export OMP_NUM_THREADS=1
+awk 'BEGIN {
+  srand(1)
+  print "customer,plan,visits,noise,since,bought"
+  for (i = 0; i < 3000; i++) {
+    plan = int(3 * rand())
+    visits = int(100 * rand())
+    print "C-" i ",\"plan " plan ", so\"," (rand() < 0.05 ? "" : visits) "," rand() ",20" 10 + int(10 * rand()) "-05-01," \
+      (visits + 20 * plan > 70 ? "Yes" : "No")
+  }
+}' >t.csv
+expect 0 train --target bought --key customer --dataset t.csv --run-dir run --set trainer.max_epochs=6 --set baselines=none
+score=(predict -m run --dataset t.csv --quiet)
+
+# ---- columns
+expect 0 "${score[@]}" -O r.csv --columns key,score,reasons2
+[ "$(head -n 1 r.csv)" = customer,bought_score,reason_1,reason_1_value,reason_1_effect,reason_2,reason_2_value,reason_2_effect ] || fail 'names of columns'
+expect 0 predict -m run --dataset t.csv --quiet -O all.csv --reasons 9
+[ "$(head -n 1 all.csv | tr , '\n' | grep -c _effect)" = 3 ] || fail 'more reasons than the model reads columns'
+# What decides comes first, with what stands there, and its sign is that of what it does.
+awk -F '\t' 'NR > 1 {
+  if ($3 == "visits" || $3 == "plan") decides++
+  if ($3 == "visits" && $4 >= 60) { high++; up += $5 > 0 }
+  if ($3 == "visits" && $4 != "" && $4 <= 20) { low++; down += $5 < 0 }
+} END { exit !(decides > 2700 && high > 200 && low > 200 && up > 0.95 * high && down > 0.95 * low) }' \
+  <("$cohort" "${score[@]}" -O - --format tsv --columns key,score,reasons2 2>err) || fail 'reasons of a known process'
+awk -F '\t' 'NR == FNR { visits[FNR] = $3; next } FNR > 1 && $1 == "visits" && $2 != visits[FNR] { exit 1 }' \
+  <(sed 's/"plan \([0-9]\), so"/plan \1/; y/,/\t/' t.csv) \
+  <("$cohort" "${score[@]}" -O - --format tsv --columns reasons1 2>err) || fail 'values'
+grep -q ',plan,"plan [0-9], so",' r.csv || fail 'a value with a comma'
+expect 0 "${score[@]}" -O two.csv --columns bought.reasons2=why
+[ "$(head -n 1 two.csv)" = why_1,why_1_value,why_1_effect,why_2,why_2_value,why_2_effect ] || fail 'another name'
+expect 0 "${score[@]}" -O r.jsonl --columns key,reasons2
+head -n 1 r.jsonl >out
+json "reasons.0.column=$(sed -n '2s/^[^,]*,[^,]*,\([^,]*\),.*/\1/p' r.csv)"
+[ "$(grep -o '"column"' out | wc -l)" = 2 ] || fail 'as many in lists'
+
+# ---- the same rows have the same reasons, wherever they are scored
+expect 0 "${score[@]}" -O ranked.csv --columns rank,key,score,reasons2
+cmp -s <(cut -d , -f 2- ranked.csv) r.csv || fail 'reasons of ranked rows'
+for shard in 1 2; do expect 0 "${score[@]}" -O "s$shard.csv" --columns key,score,reasons2 --shard "$shard/2"; done
+cmp -s <(cat s1.csv; tail -n +2 s2.csv) r.csv || fail 'reasons of shards'
+for workers in 1 3; do expect 0 "${score[@]}" -O "w$workers.csv" --columns key,score,reasons2 --workers "$workers"; done
+cmp -s w1.csv r.csv || fail 'reasons with one worker'
+cmp -s w3.csv r.csv || fail 'reasons with workers'
+resumed=("${score[@]}" -O k.csv --columns "key,score,reasons2" --save-rows 100 --batch-size 100 --resume)
+for ((i = 1; i < 12 && i; i++)); do
+  timeout -s KILL "0.$((i % 4 + 1))" "$cohort" "${resumed[@]}" >out 2>err
+  [ -e k.csv ] && i=-1
+done 2>/dev/null
+expect 0 "${resumed[@]}"
+cmp -s k.csv r.csv || fail 'reasons of a job that was killed'
+expect 0 "${resumed[@]}"
+
+# ---- the report
+expect 0 report run -O report.html --json
+[ "$("$check_json" attribution.visits=x <out 2>&1 | sed -n "s/.*found '\([^']*\)'.*/\1/p" | awk '{ print ($1 > 0.5) }')" = 1 ] || fail 'mean effects'
+grep -q 'Direction of effects' report.html || fail 'effects in the report'
+cp report.html first.html
+expect 0 report run -O report.html --force --workers 3
+cmp -s report.html first.html || fail 'the report differs'
+
+# ---- mistakes
+refused 2 'reasons0' -- "${score[@]}" -O x.csv --columns reasons0
+refused 2 'reasons already' -- "${score[@]}" -O x.csv --columns reasons1,reasons2
+echo 'predictor: {type: svm}' >svm.yaml
+expect 0 train -c svm.yaml --target bought --key customer --dataset t.csv --run-dir svm
+expect 0 report svm -O svm.html
+grep -q 'There are none here: what svm makes' svm.html || fail 'why there are no effects'
+refused 3 'what svm makes of its inputs cannot be told' -- predict -m svm --dataset t.csv -O x.csv --reasons 1
+exit $failed

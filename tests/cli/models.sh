@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: models.sh COHORT CHECK_JSON KILL_AT. Several models in one job: side by side, and as one score.
+set -u
+cohort=$1
+check_json=$2
+kill_at=$3
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+export OMP_NUM_THREADS=1
+same() { cmp -s "$1" "$2" || fail "$3: $(diff "$1" "$2" | head -3)"; }
+column() { # column FILE NAME: its cells
+  awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i } NR > 1 { print $at }' "$1"
+}
+
+# Models of other columns, other categories and another date format each.
+awk 'BEGIN {
+  print "customer,plan,visits,since,bought,value"
+  for (i = 0; i < 900; i++) {
+    plan = i % 3 == 0 ? "yearly" : i % 3 == 1 ? "monthly" : "free"
+    visits = (i * 37) % 50
+    printf "C-%d,%s,%s,2024-%02d-%02d,%s,%d\n", i, plan, i % 11 ? visits : "", i % 12 + 1, i % 28 + 1,
+      (visits + (i % 3 == 1 ? 20 : 0) > 40 ? "Yes" : "No"), visits * 2 + i % 3
+  }
+}' >t.csv
+cut -d, -f1-3,5 t.csv >some.csv
+awk -F, -v OFS=, '$2 != "free" { $4 = ""; print }' t.csv | cut -d, -f1-2,5 >others.csv
+epochs=(--set trainer.max_epochs=1 --quiet)
+expect 0 train --target bought --key customer --dataset some.csv --run-dir A --seed 1 "${epochs[@]}"
+expect 0 train --target bought --key customer --dataset some.csv --run-dir B --seed 2 "${epochs[@]}"
+expect 0 train --target bought --key customer --dataset others.csv --run-dir C "${epochs[@]}"
+expect 0 train --target value --key customer --dataset t.csv --run-dir V "${epochs[@]}" --set input_features=all
+score=(predict --dataset t.csv --quiet)
+for model in A B C V; do expect 0 "${score[@]}" -m $model -O $model.csv; done
+
+# ---- side by side: what each alone gives, whatever it reads; the source, a pipe, is read once
+"$cohort" predict -m A -m second=B -m C/model.h5 -m V --dataset - --quiet -O all.csv --json <t.csv >out 2>err || fail 'a pipe'
+json rows=900 models.1.name=second models.2.name=C models.3.golden.rows=16 ensemble=null
+[ "$(head -1 all.csv)" = customer,A_bought,A_bought_score,second_bought,second_bought_score,C_bought,C_bought_score,V_value ] ||
+  fail "header: $(head -1 all.csv)"
+same <(column all.csv A_bought_score) <(column A.csv bought_score) 'scores of A'
+same <(column all.csv second_bought_score) <(column B.csv bought_score) 'scores of B'
+same <(column all.csv C_bought_score) <(column C.csv bought_score) 'scores of C'
+same <(column all.csv V_value) <(column V.csv value) 'values of V'
+"$check_json" models.0.name=A "models.2.sha256=$(sha256sum C/model.h5 | cut -d' ' -f1)" models.3.golden.rows=16 \
+  rows.scored=900 <all.csv.manifest.json || fail 'manifest of several models'
+expect 0 "${score[@]}" -m A -m C -O chosen.csv --columns C_bought.score=c,key,A_bought.decile,C_bought.label
+same <(column chosen.csv c) <(column C.csv bought_score) 'a chosen column'
+expect 0 predict -m first=A -m C --dataset some.csv --quiet -O named.csv
+same <(column named.csv first_bought_score) <(column A.csv bought_score) 'a first model that has a name'
+expect 0 "${score[@]}" -m A -m C -O part.csv --shard 2/3 --passthrough visits
+same <(column part.csv C_bought_score) <(column C.csv bought_score | sed -n '301,600p') 'a shard of several'
+same <(column part.csv visits) <(column t.csv visits | sed -n '301,600p') 'a column passed through'
+
+# ---- one score: means, and means of places, by hand
+expect 0 "${score[@]}" -m A -m B -m C --ensemble mean -O mean.csv --json
+json ensemble=mean models.2.name=C
+paste -d, <(column mean.csv bought_score) <(column A.csv bought_score) <(column B.csv bought_score) <(column C.csv bought_score) |
+  awk -F, '{ d = $1 - ($2 + $3 + $4) / 3; if (d > 1e-6 || d < -1e-6) exit 1 }' || fail 'means'
+expect 0 "${score[@]}" -m A -m C --ensemble rank_mean -O rank.csv --columns key,score=s,rank=r
+expect 0 "${score[@]}" -m A -m C --ensemble rank_mean -O rank0.csv
+same <(column rank.csv s) <(column rank0.csv bought_rank_mean) 'with and without ranks'
+paste -d, <(column rank.csv s) <(column rank.csv r) <(column A.csv bought_score) <(column C.csv bought_score) | awk -F, '
+  { n++; s[n] = $1; r[n] = $2; a[n] = $3; c[n] = $4 }
+  END {
+    for (i = 1; i <= n; i++) {
+      x = y = higher = 0
+      for (k = 1; k <= n; k++) { x += a[k] + 0 <= a[i] + 0; y += c[k] + 0 <= c[i] + 0; higher += s[k] + 0 > s[i] + 0 }
+      d = s[i] - (x + y) / 2 / n
+      if (d > 1e-6 || d < -1e-6 || r[i] != higher + 1) exit 1
+    }
+  }' || fail 'means of places'
+refused 5 'its targets and classes are not those of A/model.h5' -- "${score[@]}" -m A -m V --ensemble mean -O x.csv
+refused 5 'its targets and classes are not those of A/model.h5' -- "${score[@]}" -m A -m V --ensemble rank_mean -O x.csv
+refused 2 'there is one model only' -- "${score[@]}" -m A --ensemble mean -O x.csv
+refused 2 'there are mean and rank_mean' -- "${score[@]}" -m A -m B --ensemble median -O x.csv
+refused 2 'one by one' -- "${score[@]}" -m A -m B --ensemble mean --calibrated -O x.csv
+refused 2 "would both be called 'A'" -- "${score[@]}" -m A -m A/model.h5 -O x.csv
+refused 5 'no such run directory' -- "${score[@]}" -m A -m nobody -O x.csv
+
+# ---- an experiment: all of its runs are members
+expect 0 import -O d.h5 --target bought --key customer some.csv
+expect 0 experiment --dataset d.h5 -c A/config.yaml --k-fold 3 --run-dir folds --quiet
+expect 0 "${score[@]}" -m folds -O folds.csv --json
+json ensemble=mean models.0.name=fold-0 models.2.name=fold-2
+expect 0 "${score[@]}" -m folds/fold-0 -m folds/fold-1 -m folds/fold-2 --ensemble mean -O runs.csv
+same folds.csv runs.csv 'an experiment, and its runs'
+refused 2 'do not stand side by side' -- "${score[@]}" -m A -m folds -O x.csv
+
+# ---- a row has to be good for all; one golden row that differs ends it
+sed '5s/,[0-9]*,2024/,many,2024/' t.csv >bad.csv
+expect 0 predict -m C -m A --dataset bad.csv --quiet -O bad.out --json
+json rows=899 rejected=1
+cut -d, -f1-4 bad.out.rejects.csv | grep -q '^5,4,"visits",' || fail "reject: $(cat bad.out.rejects.csv)"
+
+# ---- killed and resumed: the same bytes; of other models it is refused
+preloaded() { env "ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-}" LD_PRELOAD="$kill_at" "$@"; }
+for i in {1..40}; do tail -n +2 t.csv | sed "s/^C/C$i/"; done | cat <(head -1 t.csv) - >long.in
+begun=(--dataset long.in --quiet -O long.csv --batch-size 200 --save-rows 100 '--columns=key,score')
+long=(predict -m A -m C --ensemble mean "${begun[@]}")
+preloaded COHORT_TEST_COUNT=count "$cohort" "${long[@]}" >out 2>err || fail 'a job that is counted'
+mv long.csv whole.csv
+for before in 22 16 9; do
+  preloaded COHORT_TEST_KILL_AT=$(($(cat count) - before)) "$cohort" "${long[@]}" >out 2>err
+  [ $? = 137 ] || fail "not killed $before operations before the end"
+  [ ! -f long.csv ] || fail "it was killed $before operations before the end, and is complete"
+  expect 5 predict -m A -m B --ensemble mean "${begun[@]}" --resume
+  expect 2 predict -m A -m C --ensemble rank_mean "${begun[@]}" --resume
+  expect 0 "${long[@]}" --resume --json
+  "$check_json" resumed_at=0 <out >/dev/null 2>&1 && fail 'it did not go on'
+  same long.csv whole.csv "killed $before operations before the end"
+  rm -f long.csv*
+done
+exit $failed

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference on events and codes against values worked out by hand.
+#include "tests/unit/reference_run.h"
+
+// Over events a mask is that of the longest sequence, cut.
+static void test_dropout_over_events(void **state) {
+  (void)state;
+  enum { N = 40, SHORT = 3, LONG = 11, C = 5 };
+  static float x[N * LONG * C], cut[N * SHORT * C], whole[N * LONG * C];
+  for (int i = 0; i < N * LONG * C; i++)
+    x[i] = 1;
+  co_step step = {.seed = 5, .step = 3, .row_offset = 7};
+  co_op_desc desc = {.op = CO_OP_DROPOUT, .attr = {.rate = 0.5, .purpose = 9, .max_length = LONG}};
+  operand(&desc, true, 0, CO_F32, co_shape_make(3, (int64_t)N, (int64_t)LONG, (int64_t)C));
+  operand(&desc, true, 1, CO_U8, vector((int64_t)sizeof step));
+  run(&desc, (void *[16]){x, &step}, (void *[16]){whole});
+  desc.in[0].shape.dim[1] = SHORT;
+  run(&desc, (void *[16]){x, &step}, (void *[16]){cut});
+  for (int n = 0; n < N; n++)
+    assert_memory_equal(&cut[n * SHORT * C], &whole[n * LONG * C], SHORT * C * sizeof *cut);
+}
+
+static void test_gather_events(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_GATHER_EVENTS, .attr = {.shape = {1, {3}}}};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)5, (int64_t)2));
+  operand(&desc, true, 1, CO_I64, vector(3));
+  operand(&desc, true, 2, CO_I32, vector(3));
+  int32_t table[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, lengths[3] = {2, 0, 3}, y[18];
+  int64_t begin[3] = {3, 5, 0};
+  run(&desc, (void *[16]){table, begin, lengths}, (void *[16]){y});
+  const int32_t want[18] = {7, 8, 9, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6};
+  assert_memory_equal(y, want, sizeof want);
+}
+
+// One unit whose gates i, f and o stand half open and whose cell takes tanh(x); rows of two events,
+// of one and of none. What lies beyond a row's length is not read.
+static void test_lstm(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .has_out = 2};
+  operand(&desc, true, CO_RECURRENT_x, CO_F64,
+          co_shape_make(3, (int64_t)3, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_lengths, CO_I32, vector(3));
+  operand(&desc, true, CO_RECURRENT_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
+  operand(&desc, true, CO_RECURRENT_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)4));
+  operand(&desc, true, CO_RECURRENT_bias, CO_F64, vector(4));
+  double x[6] = {1, -1, 1, (double)NAN, (double)NAN, (double)NAN};
+  double kernel[4] = {0, 0, 1, 0}, recurrent[4] = {0, 0, 0, 0}, bias[4] = {0, 0, 0, 0};
+  double last[3], y[6];
+  int32_t lengths[3] = {2, 1, 0};
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  const double once = 0.5 * tanh(0.5 * tanh(1)), twice = 0.5 * tanh(-0.25 * tanh(1));
+  const double want[6] = {once, twice, once, 0, 0, 0};
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], want[i]);
+  near_to(last[0], twice);
+  near_to(last[1], once);
+  near_to(last[2], 0);
+  // The gates one by one: i = o = 1 lets the cell through, f = 1 keeps it, h comes back by recurrent.
+  bias[0] = bias[1] = bias[3] = 1000;
+  recurrent[2] = 2;
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[0], tanh(tanh(1)));
+  near_to(y[1], tanh(tanh(1) + tanh(-1 + 2 * tanh(tanh(1)))));
+  bias[1] = -1000; // forgets
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[1], tanh(tanh(-1 + 2 * tanh(tanh(1)))));
+}
+
+// One unit of GRU: z keeps the state, r lets it into what is new, whose own bias stands behind r.
+// Gone through backwards, the second event comes first.
+static void test_gru(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .has_out = 2, .attr.cell = CO_CELL_GRU};
+  operand(&desc, true, CO_RECURRENT_x, CO_F64,
+          co_shape_make(3, (int64_t)2, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_lengths, CO_I32, vector(2));
+  operand(&desc, true, CO_RECURRENT_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, CO_RECURRENT_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, CO_RECURRENT_bias, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)3));
+  double x[4] = {1, -1, 2, (double)NAN}, kernel[3] = {0, 0, 1}, recurrent[3] = {0, 0, 4};
+  double bias[6] = {0, 0, 0, 0, 0, 3}, last[2], y[4];
+  int32_t lengths[2] = {2, 1};
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  const double first = 0.5 * tanh(1 + 0.5 * 3);
+  const double second = 0.5 * first + 0.5 * tanh(-1 + 0.5 * (4 * first + 3));
+  const double want[4] = {first, second, 0.5 * tanh(2 + 0.5 * 3), 0};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], want[i]);
+  near_to(last[0], second);
+  near_to(last[1], want[2]);
+  bias[3] = -1000; // z: nothing is kept
+  bias[4] = 1000;  // r: all of the state comes in
+  desc.attr.reverse = 1;
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[1], tanh(-1 + 3));
+  near_to(y[0], tanh(1 + 4 * y[1] + 3));
+  near_to(last[0], y[0]);
+}
+
+static void test_simple_rnn(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .has_out = 2, .attr.cell = CO_CELL_SIMPLE_RNN};
+  operand(&desc, true, CO_RECURRENT_x, CO_F64,
+          co_shape_make(3, (int64_t)1, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_lengths, CO_I32, vector(1));
+  operand(&desc, true, CO_RECURRENT_kernel, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_recurrent, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&desc, true, CO_RECURRENT_bias, CO_F64, vector(1));
+  double x[2] = {1, -2}, kernel[1] = {3}, recurrent[1] = {5}, bias[1] = {0.5}, last[1], y[2];
+  int32_t lengths[1] = {2};
+  run(&desc, (void *[16]){x, lengths, kernel, recurrent, bias}, (void *[16]){last, y});
+  near_to(y[0], tanh(3.5));
+  near_to(y[1], tanh(-5.5 + 5 * tanh(3.5)));
+  near_to(last[0], y[1]);
+}
+
+// Scores 0 and ln 3 by the keys, or by the bias; the second row's only event sees itself alone.
+static void test_attention(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_ATTENTION, .has_out = 3, .attr.heads = 1};
+  for (int i = 0; i < 3; i++)
+    operand(&desc, true, i, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_ATTENTION_lengths, CO_I32, vector(2));
+  double q[4] = {1, 0, 5, (double)NAN}, k[4] = {0, log(3), 7, (double)NAN};
+  double v[4] = {10, 20, 30, (double)NAN}, y[4], logsum[4], bias[2] = {log(3), 0};
+  int32_t lengths[2] = {2, 1};
+  run(&desc, (void *[16]){q, k, v, lengths}, (void *[16]){y, logsum});
+  const double want[4] = {17.5, 15, 30, 0}, total[4] = {log(4), log(2), 35, 0};
+  for (int i = 0; i < 4; i++) {
+    near_to(y[i], want[i]);
+    near_to(logsum[i], total[i]);
+  }
+  desc.attr.causal = 1;
+  operand(&desc, true, CO_ATTENTION_bias, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)2));
+  run(&desc, (void *[16]){q, k, v, lengths, bias}, (void *[16]){y, logsum});
+  near_to(y[0], 10); // what follows is not seen
+  near_to(y[1], 17.5);
+}
+
+static void test_pool_events(void **state) {
+  (void)state;
+  const double want[3][2] = {{2, 0}, {3, 0}, {1.5, 0}};
+  for (int64_t pooling = CO_POOL_LAST; pooling <= CO_POOL_MEAN; pooling++) {
+    co_op_desc desc = {.op = CO_OP_POOL_EVENTS, .has_out = 1, .attr.pooling = pooling};
+    operand(&desc, true, 0, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)3, (int64_t)1));
+    operand(&desc, true, 1, CO_I32, vector(2));
+    double x[6] = {1, 2, (double)NAN, (double)NAN, (double)NAN, (double)NAN}, y[2];
+    int32_t lengths[2] = {2, 0};
+    run(&desc, (void *[16]){x, lengths}, (void *[16]){y});
+    near_to(y[0], want[pooling][0]);
+    near_to(y[1], want[pooling][1]);
+  }
+}
+
+static void test_lookup(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LOOKUP};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&desc, true, 1, CO_I32, vector(3));
+  // Missing, the first two codes, one that fitting has not seen, and what no code can be.
+  const int32_t x[6] = {-1, 0, 1, 2, INT32_MAX, INT32_MIN}, map[3] = {9, 4, 7};
+  int32_t y[6];
+  run(&desc, (void *[8]){(void *)x, (void *)map}, (void *[8]){y});
+  const int32_t want[6] = {9, 4, 7, 9, 9, 9};
+  assert_memory_equal(y, want, sizeof want);
+}
+
+static void test_embedding(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_EMBEDDING};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)2));
+  const int32_t index[6] = {2, 0, 2, 3, -1, 2};
+  const double table[6] = {1, 2, 3, 4, 5, 6};
+  double y[12];
+  run(&desc, (void *[8]){(void *)index, (void *)table}, (void *[8]){y});
+  const double want[12] = {5, 6, 1, 2, 5, 6, NAN, NAN, NAN, NAN, 5, 6};
+  for (int i = 0; i < 12; i++)
+    if (isnan(want[i]))
+      assert_true(isnan(y[i]));
+    else
+      near_to(y[i], want[i]);
+
+  co_op_desc backward = {.op = CO_OP_EMBEDDING_BACKWARD, .has_out = 1, .accumulate = 1};
+  operand(&backward, true, 0, CO_I32, desc.in[0].shape);
+  operand(&backward, true, 1, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[1].shape);
+  const double dy[12] = {1, 10, 2, 20, 4, 40, NAN, NAN, NAN, NAN, 8, 80};
+  double dtable[6] = {100, 0, 7, 9, 0, 0};
+  assert_int_equal(
+      co_ref_run(&backward, (void *[8]){(void *)index, (void *)dy}, (void *[8]){dtable}), CO_OK);
+  const double gradient[6] = {102, 20, 7, 9, 13, 130};
+  for (int i = 0; i < 6; i++)
+    near_to(dtable[i], gradient[i]);
+}
+
+static void test_copy_events(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_COPY_EVENTS, .has_out = 1, .attr.factor = 2};
+  operand(&desc, true, CO_COPY_EVENTS_x, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)3));
+  operand(&desc, true, CO_COPY_EVENTS_score, CO_F64,
+          co_shape_make(3, (int64_t)2, (int64_t)4, (int64_t)1));
+  operand(&desc, true, CO_COPY_EVENTS_codes, CO_I32,
+          co_shape_make(3, (int64_t)2, (int64_t)4, (int64_t)1));
+  operand(&desc, true, CO_COPY_EVENTS_lengths, CO_I32, vector(2));
+  // Exponentials: logits 1, 2, 3; events 4 and 5 of class 2, twice, 6 of none, one that is not there.
+  double x[6] = {0, log(2), log(3), 1, 2, 3}, y[6];
+  double score[8] = {log(4), log(5), log(6), (double)NAN, 7, 7, 7, 7};
+  int32_t codes[8] = {2, 2, 0, 1, 1, 1, 1, 1}, lengths[2] = {3, 0};
+  run(&desc, (void *[16]){x, score, codes, lengths}, (void *[16]){y});
+  const double want[6] = {0, log(20), log(3), 1, 2, 3};
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], want[i]);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_dropout_over_events),
+      cmocka_unit_test(test_gather_events),
+      cmocka_unit_test(test_lstm),
+      cmocka_unit_test(test_gru),
+      cmocka_unit_test(test_simple_rnn),
+      cmocka_unit_test(test_attention),
+      cmocka_unit_test(test_pool_events),
+      cmocka_unit_test(test_lookup),
+      cmocka_unit_test(test_embedding),
+      cmocka_unit_test(test_copy_events),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
