@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "datasets/format.h"
+#include "host/core/number.h"
 #include "host/core/utf8.h"
 
 co_status co_dataset_bad(const co_dataset *d, const char *object, const char *format, ...) {
@@ -298,7 +299,9 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
     length = strlen(part->text[row]);
     if (length < size) memcpy(out, part->text[row], length + 1);
   } else {
-    length = (size_t)snprintf(out, size, "%" PRId64, part->integer[row]);
+    char number[CO_NUMBER_PRINT];
+    length = co_integer_print(part->integer[row], number);
+    if (length < size) memcpy(out, number, length + 1);
   }
   if (length >= size)
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "the key of sample %" PRId64 " is too long",

@@ -87,3 +87,17 @@ size_t co_number_print(double value, char out[CO_NUMBER_PRINT]) {
   *to = '\0';
   return (size_t)(to - out);
 }
+
+size_t co_integer_print(int64_t value, char out[CO_NUMBER_PRINT]) {
+  char digit[20], *to = out;
+  int count = 0;
+  uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  do
+    digit[count++] = (char)('0' + rest % 10);
+  while (rest /= 10);
+  if (value < 0) *to++ = '-';
+  while (count)
+    *to++ = digit[--count];
+  *to = '\0';
+  return (size_t)(to - out);
+}

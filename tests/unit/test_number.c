@@ -50,6 +50,18 @@ static void test_edges(void **state) {
     check(others[i]);
 }
 
+static void test_integers(void **state) {
+  (void)state;
+  const int64_t values[] = {0,         1,        -1, 9, 10, -10, 99, 100, 1234567890123456789,
+                            INT64_MAX, INT64_MIN};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    char own[CO_NUMBER_PRINT], wanted[CO_NUMBER_PRINT];
+    snprintf(wanted, sizeof wanted, "%lld", (long long)values[i]);
+    assert_int_equal(co_integer_print(values[i], own), strlen(wanted));
+    assert_string_equal(own, wanted);
+  }
+}
+
 static void test_any(void **state) {
   (void)state;
   uint64_t bits = 1;
@@ -72,6 +84,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_edges),
       cmocka_unit_test(test_any),
+      cmocka_unit_test(test_integers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
