@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "datasets/import_events.h"
+#include "datasets/events_import.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,43 +16,9 @@
 #include "host/core/output.h"
 
 #define TABLE "events"
-enum { BLOCK = 1 << 15, RFM = 4, DAY = 86400 };
-static const char *const rfm_names[RFM] = {"rfm.recency", "rfm.frequency", "rfm.monetary",
-                                           "rfm.tenure"};
-static const double validating_share = 0.1; // of entities, where a time says what tests
-
-typedef struct sample {
-  int64_t entity, begin, end, as_of;
-  int32_t target; // code of an item
-  float label;
-  float rfm[RFM];
-  uint8_t split;
-} sample;
-
-// A column of events being written: a value of the log, or reckoned of times.
-typedef struct event_column {
-  co_column column;
-  int64_t value, id; // of the log, -1 = time, -2 = days since the event before; of the writer
-  unsigned char *block;
-} event_column;
-
-typedef struct events_import {
-  co_context *ctx;
-  co_arena *arena;
-  const co_import_events_options *options;
-  co_import_events_result *result;
-  co_scan_options scan;
-  co_event_value values[CO_EVENT_MAX_VALUES];
-  int64_t value_count, basket, item, amount; // of the values; -1 = there is none
-  co_event_log log;
-  co_dataset_writer *writer;
-  event_column columns[CO_EVENT_MAX_VALUES + 2];
-  int64_t column_count, block_rows;
-  sample *samples;
-  int64_t sample_count, sample_capacity;
-  bool *known; // items that occur before the time that splits
-  co_text text;
-} events_import;
+enum { BLOCK = 1 << 15 };
+static const char *const rfm_names[CO_EVENT_RFM] = {"rfm.recency", "rfm.frequency", "rfm.monetary",
+                                                    "rfm.tenure"};
 
 // ---- recipe ------------------------------------------------------------------------------------
 
@@ -85,7 +50,7 @@ co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
 }
 
 // Everything that decides the output.
-static co_status print_options(events_import *m, const char *digest) {
+static co_status print_options(co_events_import *m, const char *digest) {
   const co_import_events_options *o = m->options;
   co_text *t = &m->text;
   t->length = 0;
@@ -110,7 +75,7 @@ static co_status print_options(events_import *m, const char *digest) {
   return t->status;
 }
 
-static co_status hash_files(events_import *m, char digest[65]) {
+static co_status hash_files(co_events_import *m, char digest[65]) {
   co_sha256 hash;
   co_sha256_init(&hash);
   for (int64_t i = 0; i < m->options->file_count; i++) {
@@ -122,7 +87,7 @@ static co_status hash_files(events_import *m, char digest[65]) {
   return CO_OK;
 }
 
-static co_status check_existing(events_import *m) {
+static co_status check_existing(co_events_import *m) {
   char digest[65];
   co_existing existing;
   bool database = false; // whose hash is that of what is read
@@ -140,12 +105,12 @@ static co_status check_existing(events_import *m) {
 
 // ---- what is read of a line --------------------------------------------------------------------
 
-static int64_t add_value(events_import *m, const co_event_value *value) {
+static int64_t add_value(co_events_import *m, const co_event_value *value) {
   m->values[m->value_count] = *value;
   return m->value_count++;
 }
 
-static co_status add_column(events_import *m, const char *text) {
+static co_status add_column(co_events_import *m, const char *text) {
   const char *colon = strrchr(text, ':');
   bool number = colon && !strcmp(colon, ":number");
   bool category = colon && !strcmp(colon, ":category");
@@ -164,7 +129,7 @@ static co_status add_column(events_import *m, const char *text) {
   return CO_OK;
 }
 
-static co_status choose_values(events_import *m) {
+static co_status choose_values(co_events_import *m) {
   const co_import_events_options *o = m->options;
   const co_event_recipe *r = &o->recipe;
   bool next = o->sampling == CO_SAMPLE_LEAVE_ONE_OUT || o->sampling == CO_SAMPLE_TIME;
@@ -191,7 +156,7 @@ static co_status choose_values(events_import *m) {
   return CO_OK;
 }
 
-static co_status read_log(events_import *m) {
+static co_status read_log(co_events_import *m) {
   const co_import_events_options *o = m->options;
   char *folder = NULL;
   if (o->temporary_folder &&
@@ -228,7 +193,7 @@ static co_status read_log(events_import *m) {
   return status;
 }
 
-static co_status check_cutoffs(const events_import *m) {
+static co_status check_cutoffs(const co_events_import *m) {
   const co_import_events_options *o = m->options;
   char first[32], last[32], at[32];
   co_date_print((double)m->log.first_time, first, sizeof first);
@@ -256,186 +221,10 @@ static co_status check_cutoffs(const events_import *m) {
   return CO_OK;
 }
 
-// ---- samples -----------------------------------------------------------------------------------
-
-static co_status add_sample(events_import *m, const sample *s) {
-  CO_RETURN_IF_FAILED(co_grow(m->ctx, (void **)&m->samples, &m->sample_capacity, m->sample_count,
-                              sizeof *m->samples));
-  m->samples[m->sample_count++] = *s;
-  return CO_OK;
-}
-
-static double share_of(const events_import *m, int64_t entity) {
-  const char *name = m->log.entity_names[entity];
-  return (double)(co_hash64(m->options->seed, name, strlen(name)) >> 11) * 0x1p-53;
-}
-
-static uint8_t split_at(const events_import *m, int64_t entity, bool tests) {
-  if (tests) return CO_SPLIT_TEST;
-  return share_of(m, entity) < validating_share ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
-}
-
-// Whether an event is of the same purchase as the one before it: of the same basket, else of the
-// same time.
-static bool same_basket(const events_import *m, const co_event *a, const co_event *b) {
-  if (m->basket >= 0 && a->value[m->basket] >= 0) return a->value[m->basket] == b->value[m->basket];
-  return a->time == b->time;
-}
-
-// Recency and tenure in days, purchases, sum of amounts (of purchases without amounts: of events).
-static void measure_rfm(const events_import *m, const co_event *const *events, int64_t count,
-                        int64_t cutoff, float out[RFM]) {
-  double purchases = 0, amount = 0;
-  for (int64_t i = 0; i < count; i++) {
-    purchases += i == 0 || !same_basket(m, events[i], events[i - 1]);
-    double value = m->amount >= 0 ? events[i]->value[m->amount] : 1;
-    if (!isnan(value)) amount += value;
-  }
-  out[0] = count ? (float)((double)(cutoff - events[count - 1]->time) / DAY) : NAN;
-  out[1] = (float)purchases;
-  out[2] = (float)amount;
-  out[3] = count ? (float)((double)(cutoff - events[0]->time) / DAY) : NAN;
-}
-
-static int64_t count_before(const co_event *const *events, int64_t count, int64_t time) {
-  int64_t low = 0, high = count;
-  while (low < high) {
-    int64_t middle = (low + high) / 2;
-    if (events[middle]->time < time)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-static int64_t latest(const co_import_events_options *o) {
-  int64_t last = o->cutoffs[0];
-  for (int64_t i = 1; i < o->cutoff_count; i++)
-    if (o->cutoffs[i] > last) last = o->cutoffs[i];
-  return last;
-}
-
-static co_status sample_cutoffs(events_import *m, int64_t entity, const co_event *const *events,
-                                int64_t count) {
-  const co_import_events_options *o = m->options;
-  int64_t base = m->log.offsets[entity], last = latest(o);
-  for (int64_t i = 0; i < o->cutoff_count; i++) {
-    int64_t cutoff = o->cutoffs[i], from = cutoff + o->gap;
-    int64_t seen = count_before(events, count, cutoff);
-    if (seen < (o->least_events ? o->least_events : 1) && !o->population) continue;
-    sample s = {.entity = entity, .begin = base, .end = base + seen, .as_of = cutoff};
-    s.label = count_before(events, count, from + o->window) > count_before(events, count, from);
-    m->result->positives += o->sampling == CO_SAMPLE_CUTOFFS && s.label > 0;
-    measure_rfm(m, events, seen, cutoff, s.rfm);
-    if (o->sampling == CO_SAMPLE_AS_OF)
-      s.split = CO_SPLIT_TEST;
-    else if (o->cutoff_count > 1)
-      s.split = split_at(m, entity, cutoff == last);
-    else
-      s.split =
-          (uint8_t)co_split_of_hash(&o->split, co_hash64(o->seed, m->log.entity_names[entity],
-                                                         strlen(m->log.entity_names[entity])));
-    CO_RETURN_IF_FAILED(add_sample(m, &s));
-  }
-  return CO_OK;
-}
-
-static co_status sample_leave_one_out(events_import *m, int64_t entity,
-                                      const co_event *const *events, int64_t count) {
-  int64_t base = m->log.offsets[entity];
-  if (count < (m->options->least_events ? m->options->least_events : 1)) return CO_OK;
-  for (int64_t i = 1; i < count; i++) {
-    const sample s = {.entity = entity,
-                      .begin = base,
-                      .end = base + i,
-                      .target = (int32_t)events[i]->value[m->item],
-                      .split = i == count - 1   ? CO_SPLIT_TEST
-                               : i == count - 2 ? CO_SPLIT_VALIDATION
-                                                : CO_SPLIT_TRAIN};
-    CO_RETURN_IF_FAILED(add_sample(m, &s));
-  }
-  return CO_OK;
-}
-
-// Samples of one purchase [from, to): an item of it each, all with the events before it. Repeated
-// items of a purchase are one.
-static co_status sample_purchase(events_import *m, int64_t entity, const co_event *const *events,
-                                 int64_t from, int64_t to, bool tests) {
-  int64_t base = m->log.offsets[entity];
-  sample s = {.entity = entity,
-              .begin = base,
-              .end = base + count_before(events, from, events[from]->time),
-              .as_of = events[from]->time,
-              .split = split_at(m, entity, tests)};
-  if (s.end == s.begin) return CO_OK;
-  for (int64_t i = from; i < to; i++) {
-    int32_t item = (int32_t)events[i]->value[m->item];
-    bool repeated = false;
-    for (int64_t k = from; k < i && !repeated; k++)
-      repeated = (int32_t)events[k]->value[m->item] == item;
-    if (repeated) continue;
-    if (tests && !m->known[item]) {
-      m->result->unknown_targets++;
-      continue;
-    }
-    s.target = item;
-    CO_RETURN_IF_FAILED(add_sample(m, &s));
-  }
-  return CO_OK;
-}
-
-// All events of one time are one purchase; an entity tests with its first one from the time on.
-static co_status sample_time(events_import *m, int64_t entity, const co_event *const *events,
-                             int64_t count) {
-  int64_t split = m->options->cutoffs[0];
-  if (count_before(events, count, split) <
-      (m->options->least_events ? m->options->least_events : 1))
-    return CO_OK;
-  for (int64_t from = 0, to; from < count; from = to) {
-    for (to = from + 1; to < count && events[to]->time == events[from]->time;)
-      to++;
-    bool tests = events[from]->time >= split;
-    CO_RETURN_IF_FAILED(sample_purchase(m, entity, events, from, to, tests));
-    if (tests) return CO_OK;
-  }
-  return CO_OK;
-}
-
-static co_status sample_entity(events_import *m, int64_t entity, const co_event *const *events,
-                               int64_t count) {
-  switch (m->options->sampling) {
-  case CO_SAMPLE_LEAVE_ONE_OUT:
-    return sample_leave_one_out(m, entity, events, count);
-  case CO_SAMPLE_TIME:
-    return sample_time(m, entity, events, count);
-  default:
-    return sample_cutoffs(m, entity, events, count);
-  }
-}
-
-// Which items occur before the time that splits.
-static co_status know_items(events_import *m) {
-  const co_event *const *events;
-  int64_t first, end;
-  if (m->options->sampling != CO_SAMPLE_TIME) return CO_OK;
-  m->known = co_arena_alloc(m->arena, (size_t)m->result->items, sizeof *m->known);
-  if (!m->known) return CO_ERR_MEMORY;
-  for (;;) {
-    CO_RETURN_IF_FAILED(co_event_log_next(&m->log, &events, &first, &end));
-    if (first == end) break;
-    for (int64_t i = 0; i < m->log.offsets[end] - m->log.offsets[first]; i++)
-      if (events[i]->time < m->options->cutoffs[0])
-        m->known[(int64_t)events[i]->value[m->item]] = true;
-  }
-  co_event_log_rewind(&m->log);
-  return CO_OK;
-}
-
 // ---- writing -----------------------------------------------------------------------------------
 
-static co_status open_column(events_import *m, int64_t value, const co_column *column) {
-  event_column *c = &m->columns[m->column_count++];
+static co_status open_column(co_events_import *m, int64_t value, const co_column *column) {
+  co_filled_event_column *c = &m->columns[m->column_count++];
   c->column = *column;
   c->value = value;
   c->block = co_alloc(m->ctx, BLOCK * co_dtype_size(column->dtype));
@@ -443,7 +232,7 @@ static co_status open_column(events_import *m, int64_t value, const co_column *c
   return co_dataset_writer_open_column(m->writer, TABLE, &c->column, m->log.events, &c->id);
 }
 
-static co_status open_columns(events_import *m) {
+static co_status open_columns(co_events_import *m) {
   for (int64_t i = 0; i < m->value_count; i++) {
     if (i == m->basket) continue; // tells purchases apart, no more
     co_column column = {.name = m->values[i].name, .role = CO_ROLE_INPUT};
@@ -466,7 +255,7 @@ static co_status open_columns(events_import *m) {
           .name = "time", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_IGNORE, .dtype = CO_F64});
 }
 
-static co_status flush(events_import *m) {
+static co_status flush(co_events_import *m) {
   for (int64_t i = 0; i < m->column_count; i++)
     CO_RETURN_IF_FAILED(
         co_dataset_writer_append(m->writer, m->columns[i].id, m->block_rows, m->columns[i].block));
@@ -474,15 +263,15 @@ static co_status flush(events_import *m) {
   return CO_OK;
 }
 
-static co_status write_event(events_import *m, const co_event *event, const co_event *before) {
+static co_status write_event(co_events_import *m, const co_event *event, const co_event *before) {
   for (int64_t i = 0; i < m->column_count; i++) {
-    event_column *c = &m->columns[i];
+    co_filled_event_column *c = &m->columns[i];
     void *block = c->block;
     if (c->value == -1)
       ((double *)block)[m->block_rows] = (double)event->time;
     else if (c->value == -2)
       ((float *)block)[m->block_rows] =
-          before ? (float)((double)(event->time - before->time) / DAY) : 0;
+          before ? (float)((double)(event->time - before->time) / CO_EVENT_DAY) : 0;
     else if (c->column.dtype == CO_I32)
       ((int32_t *)block)[m->block_rows] = (int32_t)event->value[c->value];
     else
@@ -491,10 +280,10 @@ static co_status write_event(events_import *m, const co_event *event, const co_e
   return ++m->block_rows == BLOCK ? flush(m) : CO_OK;
 }
 
-static co_status write_entities(events_import *m) {
+static co_status write_entities(co_events_import *m) {
   const co_event *const *events;
   int64_t first, end;
-  CO_RETURN_IF_FAILED(know_items(m));
+  CO_RETURN_IF_FAILED(co_event_samples_begin(m));
   for (;;) {
     CO_RETURN_IF_FAILED(co_event_log_next(&m->log, &events, &first, &end));
     if (first == end) break;
@@ -503,7 +292,7 @@ static co_status write_entities(events_import *m) {
       const co_event *const *of_entity = events + (m->log.offsets[e] - m->log.offsets[first]);
       for (int64_t i = 0; i < count; i++)
         CO_RETURN_IF_FAILED(write_event(m, of_entity[i], i ? of_entity[i - 1] : NULL));
-      CO_RETURN_IF_FAILED(sample_entity(m, e, of_entity, count));
+      CO_RETURN_IF_FAILED(co_event_samples_add(m, e, of_entity, count));
     }
   }
   return flush(m);
@@ -515,43 +304,43 @@ typedef union cell {
   int32_t i32;
   uint8_t u8;
 } cell;
-typedef cell sample_reader(const sample *s, int64_t which);
+typedef cell sample_reader(const co_event_sample *s, int64_t which);
 
-static cell read_entity(const sample *s, int64_t which) {
+static cell read_entity(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.i64 = s->entity};
 }
-static cell read_as_of(const sample *s, int64_t which) {
+static cell read_as_of(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.i64 = s->as_of};
 }
-static cell read_begin(const sample *s, int64_t which) {
+static cell read_begin(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.i64 = s->begin};
 }
-static cell read_end(const sample *s, int64_t which) {
+static cell read_end(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.i64 = s->end};
 }
-static cell read_split(const sample *s, int64_t which) {
+static cell read_split(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.u8 = s->split};
 }
-static cell read_label(const sample *s, int64_t which) {
+static cell read_label(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.f32 = s->label};
 }
-static cell read_target(const sample *s, int64_t which) {
+static cell read_target(const co_event_sample *s, int64_t which) {
   (void)which;
   return (cell){.i32 = s->target};
 }
-static cell read_rfm(const sample *s, int64_t which) {
+static cell read_rfm(const co_event_sample *s, int64_t which) {
   return (cell){.f32 = s->rfm[which]};
 }
 
 // A column of all samples; to be freed.
-static co_status take_out(const events_import *m, sample_reader *read, int64_t which, size_t size,
-                          void *out_pointer) {
+static co_status take_out(const co_events_import *m, sample_reader *read, int64_t which,
+                          size_t size, void *out_pointer) {
   unsigned char *out = co_alloc(m->ctx, (size_t)m->sample_count * size);
   if (!out) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->sample_count; i++) {
@@ -562,8 +351,8 @@ static co_status take_out(const events_import *m, sample_reader *read, int64_t w
   return CO_OK;
 }
 
-static co_status write_sample_column(events_import *m, const co_column *column, sample_reader *read,
-                                     int64_t which) {
+static co_status write_sample_column(co_events_import *m, const co_column *column,
+                                     sample_reader *read, int64_t which) {
   void *values = NULL;
   CO_RETURN_IF_FAILED(take_out(m, read, which, co_dtype_size(column->dtype), &values));
   co_status status = co_dataset_writer_column(m->writer, NULL, column, m->sample_count);
@@ -572,7 +361,7 @@ static co_status write_sample_column(events_import *m, const co_column *column, 
   return status;
 }
 
-static co_status write_targets(events_import *m) {
+static co_status write_targets(co_events_import *m) {
   static const char *const classes[] = {"no", "yes"};
   const co_import_events_options *o = m->options;
   if (o->sampling == CO_SAMPLE_CUTOFFS) {
@@ -594,7 +383,7 @@ static co_status write_targets(events_import *m) {
   return write_sample_column(m, &next, read_target, 0);
 }
 
-static co_status write_samples(events_import *m) {
+static co_status write_samples(co_events_import *m) {
   const co_import_events_options *o = m->options;
   co_status status = CO_OK;
   int64_t *entity = NULL, *as_of = NULL, *begin = NULL, *end = NULL;
@@ -609,7 +398,7 @@ static co_status write_samples(events_import *m) {
   CO_TRY(co_dataset_writer_samples(m->writer, o->recipe.entity, m->sample_count, entity,
                                    timed ? as_of : NULL, split));
   CO_TRY(co_dataset_writer_ranges(m->writer, TABLE, m->sample_count, begin, end));
-  for (int64_t i = 0; o->recipe.rfm && i < RFM; i++)
+  for (int64_t i = 0; o->recipe.rfm && i < CO_EVENT_RFM; i++)
     CO_TRY(write_sample_column(
         m,
         &(co_column){
@@ -626,7 +415,7 @@ cleanup:
   return status;
 }
 
-static co_status write_source(events_import *m) {
+static co_status write_source(co_events_import *m) {
   CO_RETURN_IF_FAILED(print_options(m, m->log.digest));
   CO_RETURN_IF_FAILED(co_dataset_writer_source(m->writer, "recipe", m->text.data));
   m->text.length = 0;
@@ -634,7 +423,7 @@ static co_status write_source(events_import *m) {
   return co_dataset_writer_source(m->writer, "schema", m->text.data);
 }
 
-static co_status check_samples(events_import *m) {
+static co_status check_samples(co_events_import *m) {
   const co_import_events_options *o = m->options;
   static const char *const names[] = {"training", "validation", "test"};
   for (int64_t i = 0; i < m->sample_count; i++)
@@ -658,7 +447,7 @@ static co_status check_samples(events_import *m) {
   return CO_OK;
 }
 
-static co_status write_output(events_import *m) {
+static co_status write_output(co_events_import *m) {
   const co_import_events_options *o = m->options;
   const char *entity = o->recipe.entity;
   CO_RETURN_IF_FAILED(co_dataset_writer_create(&m->writer, m->ctx, o->output));
@@ -676,7 +465,7 @@ static co_status write_output(events_import *m) {
              : co_dataset_writer_commit(m->writer, m->result->fingerprint);
 }
 
-static co_status run(events_import *m) {
+static co_status run(co_events_import *m) {
   const co_import_events_options *o = m->options;
   const co_output output = {o->output, true, o->files, o->file_count};
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
@@ -693,19 +482,19 @@ static co_status run(events_import *m) {
 co_status co_import_events(co_import_events_result *out, co_context *ctx, co_arena *arena,
                            const co_import_events_options *options) {
   *out = (co_import_events_result){0};
-  events_import *m = co_alloc_zero(ctx, 1, sizeof *m);
+  co_events_import *m = co_alloc_zero(ctx, 1, sizeof *m);
   if (!m) return CO_ERR_MEMORY;
-  *m = (events_import){.ctx = ctx,
-                       .arena = arena,
-                       .options = options,
-                       .result = out,
-                       .scan = {.paths = options->files,
-                                .path_count = options->file_count,
-                                .rows = options->rows,
-                                .stage = "read",
-                                .progress = options->progress,
-                                .progress_user = options->progress_user,
-                                .stop = options->stop}};
+  *m = (co_events_import){.ctx = ctx,
+                          .arena = arena,
+                          .options = options,
+                          .result = out,
+                          .scan = {.paths = options->files,
+                                   .path_count = options->file_count,
+                                   .rows = options->rows,
+                                   .stage = "read",
+                                   .progress = options->progress,
+                                   .progress_user = options->progress_user,
+                                   .stop = options->stop}};
   co_text_init(&m->text, ctx);
   co_status status = run(m);
   co_error error;

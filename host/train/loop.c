@@ -18,6 +18,33 @@ static double learning_rate(const co_session *t, int64_t step) {
          co_schedule_factor(&t->settings.schedule, step, t->total_steps);
 }
 
+// The same for TensorBoard, whose tags are "loss", "OUTPUT/metric", "learning_rate".
+static co_status record_scalars(co_session *t, const co_evaluation *evaluation, bool training,
+                                bool of_training) {
+  enum { MOST = 256 };
+  co_scalar scalars[MOST] = {{"loss", co_evaluation_loss(evaluation)}};
+  char *tags[MOST];
+  int64_t count = 1, made = 0;
+  co_evaluation_value value;
+  co_status status = CO_OK;
+  if (training) {
+    scalars[count++] = (co_scalar){"learning_rate", learning_rate(t, t->state.step - 1)};
+    scalars[count++] = (co_scalar){"gradient_norm", t->norm};
+  }
+  for (int64_t i = 0; i < t->model->output_count; i++)
+    for (int64_t k = 0; count < MOST && co_evaluation_metric(evaluation, i, k, &value); k++) {
+      if (training && !value.summed) continue;
+      tags[made] = co_format(t->ctx, "%s/%s", t->model->outputs[i].name, value.name);
+      if (!tags[made]) status = CO_ERR_MEMORY;
+      scalars[count++] = (co_scalar){tags[made++], value.value};
+    }
+  if (status == CO_OK)
+    status = co_run_write_scalars(&t->run, of_training, t->state.step, scalars, count);
+  while (made)
+    co_free(t->ctx, tags[--made]);
+  return status;
+}
+
 co_status co_session_record(co_session *t, const char *split, const co_evaluation *evaluation,
                             bool training) {
   co_json json;
@@ -42,6 +69,8 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
   co_json_close(&json);
   co_status status = json.text.status;
   if (status == CO_OK) status = co_run_write_metrics(&t->run, json.text.data);
+  if (status == CO_OK)
+    status = record_scalars(t, evaluation, training, strcmp(split, "train") == 0);
   co_json_free(&json);
   return status;
 }

@@ -311,19 +311,37 @@ static co_status check_length(const char *path, int64_t at_least) {
                     (long long)length, (long long)at_least);
 }
 
-co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes) {
+static void close_streams(co_run *run) {
+  co_writer_close(run->metrics);
+  co_writer_close(run->events);
+  for (int i = 0; i < 2; i++)
+    co_writer_close(run->scalars[i]);
+  run->metrics = run->events = run->scalars[0] = run->scalars[1] = NULL;
+}
+
+static co_status open_scalars(co_run *run, int64_t step) {
+  static const char *const folders[] = {"tb/train", "tb/validation"};
+  co_status status = CO_OK;
+  for (int i = 0; status == CO_OK && i < 2; i++) {
+    char *folder = co_path_join(run->ctx, run->path, folders[i]);
+    status = folder ? co_events_open(&run->scalars[i], run->ctx, folder, step) : CO_ERR_MEMORY;
+    co_free(run->ctx, folder);
+  }
+  return status;
+}
+
+co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes, int64_t step) {
   char *metrics = co_path_join(run->ctx, run->path, "metrics.jsonl");
   char *events = co_path_join(run->ctx, run->path, "events.jsonl");
   char *checkpoints = co_path_join(run->ctx, run->path, "checkpoints");
   co_status status = metrics && events && checkpoints ? CO_OK : CO_ERR_MEMORY;
-  co_writer_close(run->metrics); // of a run that goes back
-  co_writer_close(run->events);
-  run->metrics = run->events = NULL;
+  close_streams(run); // of a run that goes back
   if (status == CO_OK) status = co_make_directories(run->ctx, checkpoints); // if it was deleted
   if (status == CO_OK) status = check_length(metrics, metrics_bytes);
   if (status == CO_OK) status = co_truncate_file(run->ctx, metrics, metrics_bytes);
   if (status == CO_OK) status = co_writer_open(&run->metrics, run->ctx, metrics, true);
   if (status == CO_OK) status = co_writer_open(&run->events, run->ctx, events, true);
+  if (status == CO_OK) status = open_scalars(run, step);
   co_free(run->ctx, metrics);
   co_free(run->ctx, events);
   co_free(run->ctx, checkpoints);
@@ -332,8 +350,7 @@ co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes) {
 
 void co_run_close(co_run *run) {
   if (!run->ctx) return;
-  co_writer_close(run->metrics);
-  co_writer_close(run->events);
+  close_streams(run);
   co_unlock_file(run->lock);
   co_free(run->ctx, run->path);
   memset(run, 0, sizeof *run);
@@ -382,6 +399,11 @@ void co_run_mark_latest(co_context *ctx, const char *path) {
 co_status co_run_write_metrics(co_run *run, const char *json) {
   CO_RETURN_IF_FAILED(co_writer_printf(run->metrics, "%s\n", json));
   return co_writer_flush(run->metrics);
+}
+
+co_status co_run_write_scalars(co_run *run, bool training, int64_t step, const co_scalar *scalars,
+                               int64_t count) {
+  return co_events_add(run->scalars[training ? 0 : 1], run->ctx, step, scalars, count);
 }
 
 co_status co_run_write_event(co_run *run, const char *event, const char *json_fields) {

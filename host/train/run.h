@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run directory: config, metrics stream, events, checkpoints, model, status. It appears whole (a
-// folder prepared aside and renamed), is locked while in use, and everything in it but
-// metrics.jsonl and events.jsonl is replaced atomically.
+// A run directory: config, metrics stream, events, checkpoints, model, status; and the same metrics for
+// TensorBoard in tb/train and tb/validation. It appears whole (a folder prepared aside and renamed), is
+// locked while in use, and everything in it but metrics.jsonl, events.jsonl and tb/ is replaced
+// atomically.
 #ifndef COHORT_HOST_TRAIN_RUN_H
 #define COHORT_HOST_TRAIN_RUN_H
 
 #include "host/core/context.h"
 #include "host/core/file.h"
 #include "host/core/json.h"
+#include "host/train/tensorboard.h"
 
 typedef struct co_run {
   co_context *ctx;
   char *path; // owned
   int lock;   // descriptor
   co_writer *metrics, *events;
+  co_writer *scalars[2]; // of training, of validation
 } co_run;
 
 // What a new run directory holds from the start.
@@ -34,8 +37,8 @@ co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co
 co_status co_run_open(co_run *run, co_context *ctx, const char *path);
 // Whether config.full.yaml says something else than this config.
 co_status co_run_config_differs(co_run *run, const char *config_json, bool *differs);
-// Opens metrics.jsonl, cut to `metrics_bytes`, and events.jsonl for appending.
-co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes);
+// Opens metrics.jsonl, cut to `metrics_bytes`, events.jsonl, and tb/, cut behind `step`, for appending.
+co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes, int64_t step);
 void co_run_close(co_run *run); // legal on a zeroed struct
 
 // A default path: <root>/<experiment>/<UTC time>-<6 hex>; co_free it.
@@ -46,6 +49,9 @@ char *co_run_default_path(co_context *ctx, const char *root, const char *experim
 
 // One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
 co_status co_run_write_metrics(co_run *run, const char *json);
+// Of training or validation, with a clock.
+co_status co_run_write_scalars(co_run *run, bool training, int64_t step, const co_scalar *scalars,
+                               int64_t count);
 co_status co_run_write_event(co_run *run, const char *event, const char *json_fields);
 co_status co_run_sync_metrics(co_run *run, int64_t *position);
 

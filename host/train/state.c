@@ -250,7 +250,7 @@ co_status co_session_roll_back(co_session *t) {
   t->state.rate = rate;
   t->checkpoint_step = step;
   co_program_set_updates(t->program, 0, t->state.updates);
-  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(restore_interval(t));
   co_log(t->ctx, CO_LOG_WARN, "train",
          "the gradient was not finite: back to step %lld, at %g of the learning rate",
@@ -318,7 +318,7 @@ static co_status continue_run(co_session *t) {
   warn_of_machine(t);
   t->begun = true;
   if (!t->estimator) co_program_set_updates(t->program, 0, t->state.updates);
-  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes));
+  CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
                                                 t->settings.keep_last));
@@ -366,7 +366,7 @@ co_status co_session_begin(co_session *t) {
     CO_RETURN_IF_FAILED(initialize(t)); // before the folder: what fails here leaves none
     CO_RETURN_IF_FAILED(create_run(t));
     t->begun = true;
-    CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0));
+    CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0, 0));
     CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "start", ""));
   }
   log_begin(t);

@@ -65,7 +65,7 @@ cp out one.json
 expect 0 "${search[@]}" -O three.db --n-trials 8 --n-jobs 3 --json
 cmp -s <(sed 's/one.db/three.db/g' one.json) out || fail 'three at once have another result'
 same one.db three.db
-for file in model.h5 config.full.yaml run.json; do
+for file in model.h5 config.full.yaml run.json tb/{train,validation}/events.out.tfevents.cohort; do
   [ -s "one.db.trials/trial-0007/$file" ] || fail "no $file of the last trial"
 done
 expect 0 hyperopt show one.db

@@ -50,7 +50,7 @@ static const objective objectives[] = {
 
 typedef struct update {
   const char *name, *optimizer;
-  double clip_norm, ema_decay;
+  double clip_norm, clip_value, ema_decay;
 } update;
 
 static const update updates[] = {
@@ -61,6 +61,7 @@ static const update updates[] = {
     {.name = "rmsprop", .optimizer = "{rmsprop: {rho: 0.9, momentum: 0.5, epsilon: 1.0e-7}}"},
     {.name = "adagrad", .optimizer = "{adagrad: {epsilon: 1.0e-7}}"},
     {.name = "clip_norm", .optimizer = "{sgd: {}}", .clip_norm = 0.5},
+    {.name = "clip_value", .optimizer = "{adam: {epsilon: 1.0e-7}}", .clip_value = 0.05},
     {.name = "ema", .optimizer = "{adam: {epsilon: 1.0e-7}}", .ema_decay = 0.5},
 };
 
@@ -178,6 +179,7 @@ static void check(const lane *l, const char *group, const objective *o, const up
                         .rows = ROWS,
                         .phase = {{.optimizer = u->optimizer,
                                    .clip_norm = u->clip_norm,
+                                   .clip_value = u->clip_value,
                                    .ema_decay = u->ema_decay}}});
   build(&r, o);
   rig_program(&r);
@@ -225,6 +227,7 @@ static void schedules_are_pytorchs(void **unused) {
     int64_t total;
   } known[] = {
       {"schedules/step", {.decay = CO_DECAY_STEP, .decay_rate = 0.5, .decay_steps = 3}, FACTORS},
+      {"schedules/cosine", {.decay = CO_DECAY_COSINE}, FACTORS},
       {"schedules/one_cycle", {.decay = CO_DECAY_ONE_CYCLE}, FACTORS + 1},
   };
   (void)unused;

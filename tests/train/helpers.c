@@ -107,6 +107,7 @@ co_status rig_try_program(const rig *r, co_program **out) {
     phases[i] = (co_phase_options){.losses = s->phase[i].losses,
                                    .groups = s->phase[i].groups,
                                    .clip_norm = s->phase[i].clip_norm,
+                                   .clip_value = s->phase[i].clip_value,
                                    .ema_decay = s->phase[i].ema_decay};
     CO_RETURN_IF_FAILED(read_optimizer(r, &phases[i], s->phase[i].optimizer));
   }

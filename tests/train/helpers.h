@@ -27,7 +27,7 @@ enum { MAX_INPUTS = 8, MAX_PHASES = 2 };
 typedef struct phase_setup {
   uint32_t losses, groups;
   const char *optimizer; // YAML, `{sgd: {momentum: 0.9}}`; NULL = {sgd: {}}
-  double clip_norm, ema_decay;
+  double clip_norm, clip_value, ema_decay;
 } phase_setup;
 
 typedef struct setup {

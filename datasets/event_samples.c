@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Samples of an entity's events: at cut-offs, of its last events, or of its first purchase after a time.
+#include <math.h>
+#include <string.h>
+
+#include "datasets/events_import.h"
+#include "host/core/hash.h"
+
+static const double validating_share = 0.1; // of entities, where a time says what tests
+
+static co_status add_sample(co_events_import *m, const co_event_sample *s) {
+  CO_RETURN_IF_FAILED(co_grow(m->ctx, (void **)&m->samples, &m->sample_capacity, m->sample_count,
+                              sizeof *m->samples));
+  m->samples[m->sample_count++] = *s;
+  return CO_OK;
+}
+
+static double share_of(const co_events_import *m, int64_t entity) {
+  const char *name = m->log.entity_names[entity];
+  return (double)(co_hash64(m->options->seed, name, strlen(name)) >> 11) * 0x1p-53;
+}
+
+static uint8_t split_at(const co_events_import *m, int64_t entity, bool tests) {
+  if (tests) return CO_SPLIT_TEST;
+  return share_of(m, entity) < validating_share ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
+}
+
+// Whether an event is of the same purchase as the one before it: of the same basket, else of the
+// same time.
+static bool same_basket(const co_events_import *m, const co_event *a, const co_event *b) {
+  if (m->basket >= 0 && a->value[m->basket] >= 0) return a->value[m->basket] == b->value[m->basket];
+  return a->time == b->time;
+}
+
+// Recency and tenure in days, purchases, sum of amounts (of purchases without amounts: of events).
+static void measure_rfm(const co_events_import *m, const co_event *const *events, int64_t count,
+                        int64_t cutoff, float out[CO_EVENT_RFM]) {
+  double purchases = 0, amount = 0;
+  for (int64_t i = 0; i < count; i++) {
+    purchases += i == 0 || !same_basket(m, events[i], events[i - 1]);
+    double value = m->amount >= 0 ? events[i]->value[m->amount] : 1;
+    if (!isnan(value)) amount += value;
+  }
+  out[0] = count ? (float)((double)(cutoff - events[count - 1]->time) / CO_EVENT_DAY) : NAN;
+  out[1] = (float)purchases;
+  out[2] = (float)amount;
+  out[3] = count ? (float)((double)(cutoff - events[0]->time) / CO_EVENT_DAY) : NAN;
+}
+
+static int64_t count_before(const co_event *const *events, int64_t count, int64_t time) {
+  int64_t low = 0, high = count;
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if (events[middle]->time < time)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static int64_t latest(const co_import_events_options *o) {
+  int64_t last = o->cutoffs[0];
+  for (int64_t i = 1; i < o->cutoff_count; i++)
+    if (o->cutoffs[i] > last) last = o->cutoffs[i];
+  return last;
+}
+
+static co_status sample_cutoffs(co_events_import *m, int64_t entity, const co_event *const *events,
+                                int64_t count) {
+  const co_import_events_options *o = m->options;
+  int64_t base = m->log.offsets[entity], last = latest(o);
+  for (int64_t i = 0; i < o->cutoff_count; i++) {
+    int64_t cutoff = o->cutoffs[i], from = cutoff + o->gap;
+    int64_t seen = count_before(events, count, cutoff);
+    if (seen < (o->least_events ? o->least_events : 1) && !o->population) continue;
+    co_event_sample s = {.entity = entity, .begin = base, .end = base + seen, .as_of = cutoff};
+    s.label = count_before(events, count, from + o->window) > count_before(events, count, from);
+    m->result->positives += o->sampling == CO_SAMPLE_CUTOFFS && s.label > 0;
+    measure_rfm(m, events, seen, cutoff, s.rfm);
+    if (o->sampling == CO_SAMPLE_AS_OF)
+      s.split = CO_SPLIT_TEST;
+    else if (o->cutoff_count > 1)
+      s.split = split_at(m, entity, cutoff == last);
+    else
+      s.split =
+          (uint8_t)co_split_of_hash(&o->split, co_hash64(o->seed, m->log.entity_names[entity],
+                                                         strlen(m->log.entity_names[entity])));
+    CO_RETURN_IF_FAILED(add_sample(m, &s));
+  }
+  return CO_OK;
+}
+
+static co_status sample_leave_one_out(co_events_import *m, int64_t entity,
+                                      const co_event *const *events, int64_t count) {
+  int64_t base = m->log.offsets[entity];
+  if (count < (m->options->least_events ? m->options->least_events : 1)) return CO_OK;
+  for (int64_t i = 1; i < count; i++) {
+    const co_event_sample s = {.entity = entity,
+                               .begin = base,
+                               .end = base + i,
+                               .target = (int32_t)events[i]->value[m->item],
+                               .split = i == count - 1   ? CO_SPLIT_TEST
+                                        : i == count - 2 ? CO_SPLIT_VALIDATION
+                                                         : CO_SPLIT_TRAIN};
+    CO_RETURN_IF_FAILED(add_sample(m, &s));
+  }
+  return CO_OK;
+}
+
+// Samples of one purchase [from, to): an item of it each, all with the events before it. Repeated
+// items of a purchase are one.
+static co_status sample_purchase(co_events_import *m, int64_t entity, const co_event *const *events,
+                                 int64_t from, int64_t to, bool tests) {
+  int64_t base = m->log.offsets[entity];
+  co_event_sample s = {.entity = entity,
+                       .begin = base,
+                       .end = base + count_before(events, from, events[from]->time),
+                       .as_of = events[from]->time,
+                       .split = split_at(m, entity, tests)};
+  if (s.end == s.begin) return CO_OK;
+  for (int64_t i = from; i < to; i++) {
+    int32_t item = (int32_t)events[i]->value[m->item];
+    bool repeated = false;
+    for (int64_t k = from; k < i && !repeated; k++)
+      repeated = (int32_t)events[k]->value[m->item] == item;
+    if (repeated) continue;
+    if (tests && !m->known[item]) {
+      m->result->unknown_targets++;
+      continue;
+    }
+    s.target = item;
+    CO_RETURN_IF_FAILED(add_sample(m, &s));
+  }
+  return CO_OK;
+}
+
+// All events of one time are one purchase; an entity tests with its first one from the time on.
+static co_status sample_time(co_events_import *m, int64_t entity, const co_event *const *events,
+                             int64_t count) {
+  int64_t split = m->options->cutoffs[0];
+  if (count_before(events, count, split) <
+      (m->options->least_events ? m->options->least_events : 1))
+    return CO_OK;
+  for (int64_t from = 0, to; from < count; from = to) {
+    for (to = from + 1; to < count && events[to]->time == events[from]->time;)
+      to++;
+    bool tests = events[from]->time >= split;
+    CO_RETURN_IF_FAILED(sample_purchase(m, entity, events, from, to, tests));
+    if (tests) return CO_OK;
+  }
+  return CO_OK;
+}
+
+co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_event *const *events,
+                               int64_t count) {
+  switch (m->options->sampling) {
+  case CO_SAMPLE_LEAVE_ONE_OUT:
+    return sample_leave_one_out(m, entity, events, count);
+  case CO_SAMPLE_TIME:
+    return sample_time(m, entity, events, count);
+  default:
+    return sample_cutoffs(m, entity, events, count);
+  }
+}
+
+co_status co_event_samples_begin(co_events_import *m) {
+  const co_event *const *events;
+  int64_t first, end;
+  if (m->options->sampling != CO_SAMPLE_TIME) return CO_OK;
+  m->known = co_arena_alloc(m->arena, (size_t)m->result->items, sizeof *m->known);
+  if (!m->known) return CO_ERR_MEMORY;
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_event_log_next(&m->log, &events, &first, &end));
+    if (first == end) break;
+    for (int64_t i = 0; i < m->log.offsets[end] - m->log.offsets[first]; i++)
+      if (events[i]->time < m->options->cutoffs[0])
+        m->known[(int64_t)events[i]->value[m->item]] = true;
+  }
+  co_event_log_rewind(&m->log);
+  return CO_OK;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The import of event logs, shared by its files: import_events.c reads and writes, event_samples.c makes
+// samples of each entity's events.
+#ifndef COHORT_DATASETS_EVENTS_IMPORT_H
+#define COHORT_DATASETS_EVENTS_IMPORT_H
+
+#include "datasets/import_events.h"
+#include "datasets/writer.h"
+#include "host/core/json.h"
+
+enum { CO_EVENT_RFM = 4, CO_EVENT_DAY = 86400 };
+
+typedef struct co_event_sample {
+  int64_t entity, begin, end, as_of;
+  int32_t target; // code of an item
+  float label;
+  float rfm[CO_EVENT_RFM];
+  uint8_t split;
+} co_event_sample;
+
+// A column of events being written: a value of the log, or reckoned of times.
+typedef struct co_filled_event_column {
+  co_column column;
+  int64_t value, id; // of the log, -1 = time, -2 = days since the event before; of the writer
+  unsigned char *block;
+} co_filled_event_column;
+
+typedef struct co_events_import {
+  co_context *ctx;
+  co_arena *arena;
+  const co_import_events_options *options;
+  co_import_events_result *result;
+  co_scan_options scan;
+  co_event_value values[CO_EVENT_MAX_VALUES];
+  int64_t value_count, basket, item, amount; // of the values; -1 = there is none
+  co_event_log log;
+  co_dataset_writer *writer;
+  co_filled_event_column columns[CO_EVENT_MAX_VALUES + 2];
+  int64_t column_count, block_rows;
+  co_event_sample *samples;
+  int64_t sample_count, sample_capacity;
+  bool *known; // items that occur before the time that splits
+  co_text text;
+} co_events_import;
+
+// Before the first entity: which items occur before the time that splits.
+co_status co_event_samples_begin(co_events_import *m);
+// The samples of an entity, by its events in their order.
+co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_event *const *events,
+                               int64_t count);
+
+#endif
