@@ -167,6 +167,8 @@ const cli_verb cli_verb_hyperopt = {
         "done is kept, and with more --n-trials there are more. Of another config, dataset or\n"
         "seed it is refused with 9. A trial that diverges, does not fit into memory or has no\n"
         "valid config is FAIL, with its reason, and not the end.\n"
+        "With hyperopt.pruner bad trials are paused early, at a checkpoint; at the end those go on\n"
+        "that by all that is known then would have been kept.\n"
         "Networks have no baselines in trials unless the config names some.\n"
         "STUDY is a database in Optuna's form: optuna.load_study and optuna-dashboard read it,\n"
         "as sqlite:///STUDY.\n"
