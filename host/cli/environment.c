@@ -136,3 +136,13 @@ bool cli_enlarge_stacks(void) {
   co_hint("raise the limit: ulimit -s 8192");
   return false;
 }
+
+// ---- files -------------------------------------------------------------------------------------
+
+void cli_allow_files(void) {
+  enum { WANTED = 1 << 16 };
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= WANTED) return;
+  limit.rlim_cur = limit.rlim_max < WANTED ? limit.rlim_max : WANTED;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}

@@ -33,4 +33,8 @@ void cli_bound_spinning(char *const *argv);
 // recorded error where the main thread's is too small to work on.
 bool cli_enlarge_stacks(void);
 
+// Raises the number of files that may be open to what the system allows, 65,536 at most: of many rows each
+// part is a temporary file (datasets/raw_rows.h). Best effort.
+void cli_allow_files(void);
+
 #endif

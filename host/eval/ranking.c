@@ -14,7 +14,7 @@
 #include "host/core/temporary.h"
 
 enum {
-  MEMORY = 48 << 20,
+  MEMORY = 32 << 20,
   LEAST_RECORDS = 1024,
   GROUP = 1 << 12,  // rows
   LEAST_BUFFER = 64 // records of a run that are read at once

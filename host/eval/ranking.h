@@ -15,7 +15,7 @@ typedef struct co_ranking co_ranking;
 typedef struct co_ranking_options {
   int64_t columns;    // of scores by which each row is placed
   int64_t width;      // numbers of a row that are kept for it
-  size_t memory;      // bytes that may be held; 0 = 48 MB
+  size_t memory;      // bytes that may be held; 0 = 32 MB
   const char *beside; // a file in whose folder temporaries may lie
 } co_ranking_options;
 co_status co_ranking_create(co_ranking **out, co_context *ctx, const co_ranking_options *options);
