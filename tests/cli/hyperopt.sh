@@ -155,7 +155,7 @@ thawed=$(sed -n 's/.*trial \([0-9]*\) goes on/\1/p' err)
 expect 0 hyperopt show halving.db
 cp out shown
 for trial in ${thawed:-none}; do
-  grep -qE "^ *$trial[* ] +COMPLETE" shown && thawed_through=$trial
+  grep -qE "^ *${trial}[* ] +COMPLETE" shown && thawed_through=$trial
 done
 [ -n "${thawed_through:-}" ] || fail "no thawed trial came to its end: '$thawed'"
 [ "$(grep -c PRUNED shown)" -gt 4 ] || fail 'few are pruned'
