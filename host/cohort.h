@@ -410,6 +410,32 @@ typedef struct cohort_compare_options {
 COHORT_API cohort_status cohort_compare(cohort_context *context,
                                         const cohort_compare_options *options, cohort_result **out);
 
+// What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes
+// the logit of the likeliest, or of `class_`; of a number its unit), against the mean training row; they
+// add up to what the row's value is above that row's. Integrated gradients of networks at `steps` points,
+// exact shares of linear models, SHAP values of boosted trees. Of other models exit code 3.
+typedef struct cohort_explain_options {
+  const char *model, *dataset; // as cohort_predict_options has these …
+  const char *split, *key;
+  cohort_source_options source;
+  const char *const *sources;
+  int64_t source_count;
+  const char *as_of;       // … seven
+  const char *const *keys; // the rows of these keys; none = the first
+  int64_t key_count, rows; // `rows` of them; 0 = all into a file, else five
+  const char *target;      // which output; NULL = the first
+  const char *class_;      // of one of several classes; NULL = of each row the likeliest
+  // A CSV file with the key, column, value and effect, a line for each column, the reference's value before
+  // them; or JSON lines (.jsonl). NULL = the result has the rows.
+  const char *output;
+  int64_t steps; // 0 = 32
+  const char *device;
+  int threads, workers;
+  bool force;
+} cohort_explain_options;
+COHORT_API cohort_status cohort_explain(cohort_context *context,
+                                        const cohort_explain_options *options, cohort_result **out);
+
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
 // is no such thing of: predictors of trees, inputs of events. "onnx": ONNX, IR version 8, opset 17, with an

@@ -65,6 +65,7 @@ co_status co_scoring_open_reasons(co_scoring *s) {
                                       .dataset = s->of_model[model],
                                       .output = output - s->models[model].first_output,
                                       .count = columns->reasons,
+                                      .class_ = -1,
                                       .samples = s->samples,
                                       .sample_count = piece->count,
                                       .workers = s->options->workers,

@@ -8,7 +8,8 @@
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
     cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
     cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_doctor, cli_verb_data,
-    cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_compare, cli_verb_help;
+    cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_compare, cli_verb_explain,
+    cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -142,6 +143,15 @@ typedef struct cli_predict_options {
   cli_list passthrough;
   cli_list columns;
 } cli_predict_options;
+
+typedef struct cli_explain_options {
+  cli_common common; // --device, --threads, --force
+  const char *model, *dataset, *split, *key, *output, *target, *class_, *as_of;
+  cli_source source;
+  cli_list sources, keys;
+  int64_t rows, steps; // CLI_UNSET = by default
+  int64_t workers;
+} cli_explain_options;
 
 typedef struct cli_export_options {
   cli_common common; // --force

@@ -31,12 +31,14 @@ struct co_reasons {
   co_attribution *attribution;
   source *sources;
   int64_t part_count;
-  chosen *block;  // (BLOCK, count)
-  int64_t first;  // place of its first row; -1 = it is empty
-  int64_t taken;  // rows of it that were explained
-  chosen *sorted; // room for the parts of a row
-  co_reason *out; // (count)
-  char *room;     // (count, VALUE)
+  chosen *block;       // (BLOCK, count)
+  co_explained *heads; // (BLOCK)
+  co_explained asked;  // of the row that was asked for last
+  int64_t first;       // place of its first row; -1 = it is empty
+  int64_t taken;       // rows of it that were explained
+  chosen *sorted;      // room for the parts of a row
+  co_reason *out;      // (count)
+  char *room;          // (count, VALUE)
 };
 
 static co_status open_source(co_reasons *r, const co_encoded_part *part, source *out) {
@@ -62,7 +64,8 @@ static co_status open_source(co_reasons *r, const co_encoded_part *part, source 
 
 static co_status open_all(co_reasons *r) {
   const co_reasons_request *q = &r->request;
-  const co_attribution_options options = {.output = q->output, .class_ = -1};
+  const co_attribution_options options = {
+      .output = q->output, .class_ = q->class_, .steps = q->steps};
   CO_RETURN_IF_FAILED(co_arena_create(&r->arena, r->ctx));
   CO_RETURN_IF_FAILED(co_attribution_open(&r->attribution, q->predictor, &options));
   const co_encoded_part *parts = co_attribution_parts(r->attribution, &r->part_count);
@@ -70,9 +73,11 @@ static co_status open_all(co_reasons *r) {
   r->sources = co_arena_alloc(r->arena, (size_t)r->part_count, sizeof *r->sources);
   r->sorted = co_arena_alloc(r->arena, (size_t)r->part_count, sizeof *r->sorted);
   r->block = co_arena_alloc(r->arena, BLOCK * count, sizeof *r->block);
+  r->heads = co_arena_alloc(r->arena, BLOCK, sizeof *r->heads);
   r->out = co_arena_alloc(r->arena, count, sizeof *r->out);
   r->room = co_arena_alloc(r->arena, count, VALUE);
-  if (!r->sources || !r->sorted || !r->block || !r->out || !r->room) return CO_ERR_MEMORY;
+  if (!r->sources || !r->sorted || !r->block || !r->heads || !r->out || !r->room)
+    return CO_ERR_MEMORY;
   for (int64_t i = 0; i < r->part_count; i++)
     CO_RETURN_IF_FAILED(open_source(r, &parts[i], &r->sources[i]));
   return CO_OK;
@@ -115,6 +120,7 @@ static co_status take_rows(void *user, const co_attributed *rows) {
   co_reasons *r = user;
   const int64_t count = r->request.count;
   for (int64_t row = 0; row < rows->rows; row++, r->taken++) {
+    r->heads[r->taken] = (co_explained){rows->value[row], rows->reference[row], rows->class_[row]};
     for (int64_t i = 0; i < r->part_count; i++)
       r->sorted[i] = (chosen){(int32_t)i, rows->shares[row * r->part_count + i]};
     qsort(r->sorted, (size_t)r->part_count, sizeof *r->sorted, by_size);
@@ -179,6 +185,15 @@ co_status co_reasons_at(co_reasons *r, int64_t place, const co_reason **out) {
                             .value = s ? print_value(s, sample, r->room + i * VALUE) : "",
                             .effect = row[i].effect};
   }
+  r->asked = r->heads[place - r->first];
   *out = r->out;
   return CO_OK;
+}
+
+co_explained co_reasons_explained(const co_reasons *r) {
+  return r->asked;
+}
+
+const char *co_reasons_method(const co_reasons *r) {
+  return co_attribution_method(r->attribution);
 }

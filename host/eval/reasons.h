@@ -14,6 +14,7 @@ typedef struct co_reasons_request {
   co_predictor *predictor;
   co_dataset *dataset;
   int64_t output, count;
+  int64_t class_, steps; // as co_attribution_options have them
   const int64_t *samples;
   int64_t sample_count;
   int workers;
@@ -23,5 +24,12 @@ co_status co_reasons_open(co_reasons **out, const co_reasons_request *request);
 void co_reasons_close(co_reasons *reasons); // NULL is legal
 // Of the row at a place among the samples, the largest effect first; borrowed until the next call.
 co_status co_reasons_at(co_reasons *reasons, int64_t place, const co_reason **out);
+// Of the row that was asked for last.
+typedef struct co_explained {
+  double value, reference; // the head's value, and the reference's (attribution.h)
+  int32_t class_;
+} co_explained;
+co_explained co_reasons_explained(const co_reasons *reasons);
+const char *co_reasons_method(const co_reasons *reasons);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: explain.sh COHORT CHECK_JSON. What made a score: reasons beside scores.
+# usage: explain.sh COHORT CHECK_JSON. What made a score: reasons beside scores, the verb explain, the report.
 set -u
 cohort=$1
 check_json=$2
@@ -59,6 +59,38 @@ done 2>/dev/null
 expect 0 "${resumed[@]}"
 cmp -s k.csv r.csv || fail 'reasons of a job that was killed'
 expect 0 "${resumed[@]}"
+
+# ---- the verb
+explain=(explain -m run --dataset t.csv)
+expect 0 "${explain[@]}" --row C-7 --row C-2999 --json
+json ok=true verb=explain target=bought explained=2 rows.0.key=C-7 rows.1.key=C-2999 'method=integrated gradients'
+expect 0 "${explain[@]}" --row C-7
+grep -q '^C-7: bought 0\.[0-9]*, log-odds ' out || fail 'text'
+grep -q '^  visits  ' out || fail 'effects as text'
+expect 0 "${explain[@]}"
+[ "$(grep -c '^C-' out)" = 5 ] || fail 'rows by default'
+expect 0 "${explain[@]}" -O e.csv --quiet
+[ "$(head -n 1 e.csv)" = customer,column,value,effect ] || fail 'the first line'
+[ "$(wc -l <e.csv)" = 12001 ] || fail 'a line for each column'
+# A row's effects and the reference add up to its score's log-odds, and are those of its reasons.
+expect 0 "${score[@]}" -O p.tsv --format tsv --columns key,score,reasons3
+awk -F '\t' 'function odds(p) { return log(p / (1 - p)) }
+  NR == FNR { if (FNR > 1) { score[$1] = $2; first[$1] = $3; effect[$1] = $5 } next }
+  { sum[$1] += $4 }
+  $2 == first[$1] && $4 != effect[$1] { exit bad = 1 }
+  END { if (bad) exit 1; for (k in score) { d = sum[k] - odds(score[k]); if (d < -0.15 || d > 0.15) exit 1 } }' \
+  p.tsv <(tail -n +2 e.csv | sed 's/"plan \([0-9]\), so"/plan \1/; y/,/\t/') || fail 'effects do not add up to scores'
+expect 0 "${explain[@]}" -O e.jsonl --rows 3 --quiet
+[ "$(wc -l <e.jsonl)" = 3 ] || fail 'lines of JSON'
+expect 0 explain -m run --dataset run/dataset.h5 --split test --rows 2 --steps 512 --json
+[ "$("$check_json" largest_rest=x <out 2>&1 | sed -n "s/.*found '\([^']*\)'.*/\1/p" | awk '{ print ($1 < 0.02) }')" = 1 ] || fail 'the error of many steps'
+refused 4 "no row has the key 'C-x'" -- "${explain[@]}" --row C-x
+refused 4 "no row has the key 'C-x'" -- "${explain[@]}" --row C-1 --row C-x -O x.csv
+refused 2 'chosen by their keys' -- "${explain[@]}" --row C-1 --rows 3
+refused 2 'is not one of several classes' -- "${explain[@]}" --class Yes
+refused 2 "no output 'x'" -- "${explain[@]}" --target x
+refused 9 'e.csv' -- "${explain[@]}" -O e.csv
+refused 2 'a raw table has none' -- "${explain[@]}" --split test
 
 # ---- the report
 expect 0 report run -O report.html --json

@@ -104,7 +104,7 @@ awk -F, 'NR == 1 || $3 != ""' some.csv >full.csv
 expect 0 import -O full.h5 --target bought --key customer full.csv
 expect 0 train -c strict.yaml --dataset full.h5 --run-dir strict --quiet
 sed '21s/,[0-9]*,2024/,,2024/; 31s/^C-29/ /' t.csv | awk -F, -v OFS=, 'NR > 1 && NR != 21 && $3 == "" { $3 = 9 } 1' >gaps.csv
-gaps=(predict -m A -m strict --quiet --columns key,strict_bought.score)
+gaps=(predict -m A -m strict --quiet '--columns=key,strict_bought.score')
 expect 0 "${gaps[@]}" --dataset gaps.csv --key customer -O gaps.out --json
 json rows=898 rejected=2
 [ "$(cut -d, -f1 gaps.out | grep -cx -e C-19 -e C-29)" = 0 ] || fail 'rows that were refused are scored'
