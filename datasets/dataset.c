@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "datasets/format.h"
+#include "host/core/number.h"
 #include "host/core/utf8.h"
 
 co_status co_dataset_bad(const co_dataset *d, const char *object, const char *format, ...) {
@@ -293,9 +294,16 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
   const dataset_column *part = &d->parts[d->key];
   const int64_t *index = d->reach[part->table].index;
   int64_t row = index ? index[sample] : sample;
-  int length = part->text ? snprintf(out, size, "%s", part->text[row])
-                          : snprintf(out, size, "%" PRId64, part->integer[row]);
-  if (length < 0 || (size_t)length >= size)
+  size_t length;
+  if (part->text) {
+    length = strlen(part->text[row]);
+    if (length < size) memcpy(out, part->text[row], length + 1);
+  } else {
+    char number[CO_NUMBER_PRINT];
+    length = co_integer_print(part->integer[row], number);
+    if (length < size) memcpy(out, number, length + 1);
+  }
+  if (length >= size)
     return co_fail_at(CO_ERR_DATA, d->path, 0, 0, "the key of sample %" PRId64 " is too long",
                       sample);
   return CO_OK;

@@ -66,6 +66,10 @@ extern "C" {
     .bf16 = "x -> y", .flops = "x", .why = "sums a whole result")                                  \
   X(GLOBAL_AVERAGE_POOL2D_BACKWARD, global_average_pool2d_backward, (dy), (dx), "", "",            \
     .bf16 = "dy -> dx", .accumulate = "dx", .why = "spreads gradients over images")                \
+  X(UPSAMPLE2D, upsample2d, (x), (y), "UPSAMPLE2D_BACKWARD dy -> dx", "",                          \
+    .bf16 = "x -> y", .why = "repeats pixels of a whole result")                                   \
+  X(UPSAMPLE2D_BACKWARD, upsample2d_backward, (dy), (dx), "", "",                                  \
+    .bf16 = "dy -> dx", .accumulate = "dx", .why = "sums pixels of a whole gradient")              \
   X(RELU, relu, (x), (y), "RELU_BACKWARD y dy -> dx", "",                                          \
     .bf16 = "x -> y", .why = "what it follows takes no relu, or others read that too")             \
   X(RELU_BACKWARD, relu_backward, (y, dy), (dx), "", "",                                           \
@@ -286,6 +290,8 @@ extern "C" {
 //                unspecified. Padding is smaller than the window; dilation is not read.
 // GLOBAL_AVERAGE_POOL2D  x (N, H, W, C): y (N, C) = mean over H and W. Backward: dx = dy / (H W) at
 //                every pixel.
+// UPSAMPLE2D     x (N, H, W, C): y (N, H SH, W SW, C), y[n, p, q, c] = x[n, p / SH, q / SW, c] (rounded
+//                down), with stride = (SH, SW). Backward: dx = sum of dy over the SH SW pixels.
 // RELU           y = max(x, 0), NaN passes. RELU_BACKWARD: dx = y > 0 ? dy / (1 - rate) : 0, where with
 //                rate > 0 y is what a DROPOUT behind the relu has left, and dx the gradient below both.
 // RELU_BIAS_BACKWARD  dx as RELU_BACKWARD; db (O) = sum of dx over all but the last dimension.

@@ -69,6 +69,7 @@ static kind kind_of(const co_op_desc *desc) {
   case CO_OP_CONCAT_BACKWARD:
   case CO_OP_EMBEDDING:
   case CO_OP_RESHAPE:
+  case CO_OP_UPSAMPLE2D:
   case CO_OP_CATEGORICAL_HITS:
   case CO_OP_REORDER:
     return EXACT;
@@ -83,6 +84,7 @@ static kind kind_of(const co_op_desc *desc) {
   case CO_OP_GLOBAL_AVERAGE_POOL2D:
   case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_MAX_POOL2D_BACKWARD:
+  case CO_OP_UPSAMPLE2D_BACKWARD:
   case CO_OP_EMBEDDING_BACKWARD:
   case CO_OP_PIECEWISE_DENSE:
   case CO_OP_PIECEWISE_DENSE_BACKWARD:

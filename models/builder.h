@@ -53,6 +53,10 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
 // of the rows' weights.
 co_status co_model_add_head(co_model_builder *b, const char *output, const char *head,
                             int64_t width, co_value in, co_value *out);
+// The layers of feature->decoder, flattened. `*pixels`: they end in the image that the output gives
+// back, of whose size any other is a problem.
+co_status co_model_decode(co_model_builder *b, const co_output_feature *feature, co_value *value,
+                          bool *pixels);
 // The decoder `copy`: logits of all classes, and the classes of the row's own events (copying.c).
 bool co_decoder_copies(const co_node *decoder);
 co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature *feature,

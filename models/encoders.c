@@ -18,6 +18,14 @@ typedef struct cnn_options {
   double dropout;
 } cnn_options;
 
+typedef struct decoder_options {
+  const char *type;
+  const co_node *filters;
+  int64_t convolutions, kernel_size;
+  bool batch_normalization;
+  int activation;
+} decoder_options;
+
 typedef struct mlp_options {
   const char *type;
   const co_node *sizes;
@@ -77,6 +85,22 @@ static const co_field cnn_fields[] = {
      "Rate after the dense layer.", NULL},
     {"output_size", CO_FIELD_INT, offsetof(cnn_options, output_size), "128", 1, 1 << 20, NULL,
      "Features that come out.", NULL},
+    {.key = NULL}};
+
+static const char *const pixel_activations[] = {"linear", "sigmoid", NULL};
+
+static const co_field decoder_fields[] = {
+    TYPE_FIELD(decoder_options),
+    {"filters", CO_FIELD_NODE, offsetof(decoder_options, filters), "null", 0, 0, NULL,
+     "List: channels of each stage; a stage doubles the image. Default [64, 32].", NULL},
+    {"convolutions", CO_FIELD_INT, offsetof(decoder_options, convolutions), "1", 1, 16, NULL,
+     "Convolutions in a stage.", NULL},
+    {"kernel_size", CO_FIELD_INT, offsetof(decoder_options, kernel_size), "3", 1, 99, NULL,
+     "Height and width of the kernels in pixels.", NULL},
+    {"batch_normalization", CO_FIELD_BOOL, offsetof(decoder_options, batch_normalization), "true",
+     0, 0, NULL, "Normalise after each convolution.", NULL},
+    {"activation", CO_FIELD_ENUM, offsetof(decoder_options, activation), "linear", 0, 0,
+     pixel_activations, "Of the pixels; sigmoid for those that are scaled to 0 ... 1.", NULL},
     {.key = NULL}};
 
 static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
@@ -195,6 +219,50 @@ static void expand_cnn(co_text *text, const void *options, const co_encoder_inpu
   co_text_printf(text, "{Dense: {units: %lld, activation: relu}}", (long long)cnn->output_size);
   if (cnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", cnn->dropout);
   co_text_printf(text, "]");
+}
+
+static void add_convolutions(co_text *text, const decoder_options *o, int64_t filters) {
+  for (int64_t i = 0; i < o->convolutions; i++) {
+    co_text_printf(text, "{Conv2D: {filters: %lld, kernel_size: %lld, padding: same%s}}, ",
+                   (long long)filters, (long long)o->kernel_size,
+                   o->batch_normalization ? ", use_bias: false" : ", activation: relu");
+    if (o->batch_normalization) co_text_printf(text, "BatchNormalization, ReLU, ");
+  }
+}
+
+// Convolutions over repeated pixels leave no checkerboard, as transposed ones do (Odena et al. 2016).
+static void expand_decoder(co_text *text, const void *options, const co_encoder_input *input,
+                           const char *path, co_diagnostics *problems) {
+  static const int64_t fallback[] = {64, 32};
+  const decoder_options *o = options;
+  const int64_t *image = input->image;
+  int64_t filters[16];
+  int stages = read_sizes(o->filters, path, "filters", fallback, 2, filters, 16, problems);
+  if (stages < 0) return;
+  if (!image[0] || image[0] >> stages << stages != image[0] ||
+      image[1] >> stages << stages != image[1]) {
+    if (image[0])
+      co_diagnostics_add(problems, CO_ERR_CONFIG, NULL, 0, 0, "fewer filters are fewer stages",
+                         "%s: %d stages double an image to %lld x %lld only if both are multiples "
+                         "of %lld",
+                         path, stages, (long long)image[0], (long long)image[1], 1LL << stages);
+    else
+      co_diagnostics_add(problems, CO_ERR_CONFIG, NULL, 0, 0, NULL,
+                         "%s: stacked_cnn_decoder is for the reconstruction of one image", path);
+    return;
+  }
+  const long long height = image[0] >> stages, width = image[1] >> stages;
+  co_text_printf(text, "[{Dense: {units: %lld, activation: relu}}, ",
+                 height * width * (long long)filters[0]);
+  co_text_printf(text, "{Reshape: {target_shape: [%lld, %lld, %lld]}}, ", height, width,
+                 (long long)filters[0]);
+  for (int stage = 0; stage < stages; stage++) {
+    co_text_printf(text, "{UpSampling2D: 2}, ");
+    add_convolutions(text, o, filters[stage]);
+  }
+  co_text_printf(text,
+                 "{Conv2D: {filters: %lld, kernel_size: %lld, padding: same, activation: %s}}]",
+                 (long long)image[2], (long long)o->kernel_size, pixel_activations[o->activation]);
 }
 
 static void expand_mlp(co_text *text, const void *options, const co_encoder_input *input,
@@ -344,6 +412,9 @@ static const encoder encoders[] = {
      .expand = NULL},
     {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
      cnn_fields, sizeof(cnn_options), .expand = expand_cnn},
+    {"stacked_cnn_decoder",
+     "Of a decoder: a dense layer, then stages of convolutions, each doubling the image.",
+     decoder_fields, sizeof(decoder_options), .expand = expand_decoder},
     {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), .expand = expand_mlp},
     {"embedding", "A learned row of numbers per category.", embedding_fields,
      sizeof(embedding_options), .codes = true, .expand = expand_embedding},
@@ -414,12 +485,12 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(
-        problems, type_node,
-        "known: graph, stacked_cnn, mlp, embedding, piecewise_linear, periodic, rnn, "
-        "transformer, passthrough",
-        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
-        near ? near : "", near ? "'?" : "");
+    return co_node_problem(problems, type_node,
+                           "known: graph, stacked_cnn, stacked_cnn_decoder, mlp, embedding, "
+                           "piecewise_linear, periodic, rnn, "
+                           "transformer, passthrough",
+                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,

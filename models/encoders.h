@@ -17,6 +17,7 @@ typedef struct co_encoder_input {
   int64_t bins;         // its numbers are places in so many bins, 0 = they are not
   bool events;          // it is (N, T, …), with lengths
   bool each;            // of events: only what works on each event by itself
+  int64_t image[3];     // of a decoder: height, width, channels that are wanted; 0 = no image
 } co_encoder_input;
 
 // The layers of an encoder; where `encoder` names none (or is NULL), of `input->fallback`.

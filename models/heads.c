@@ -43,28 +43,61 @@ static co_status given_head(co_model *model, co_output_feature *feature, co_valu
   return co_graph_add_input(model->network, name, CO_F32, &shape, out);
 }
 
-static co_status written_head(co_model_builder *b, const co_output_feature *feature, co_value in,
-                              co_value *out) {
+// Height, width and channels of the one image that is given back; 0 where none is.
+static void find_image(const co_model *model, const co_output_feature *feature, int64_t image[3]) {
+  const co_input_feature *of = feature->reconstructs     ? feature->reconstructs
+                               : model->input_count == 1 ? &model->inputs[0]
+                                                         : NULL;
+  if (!feature->column && of && of->column && of->column->type == CO_COLUMN_IMAGE)
+    memcpy(image, of->column->shape.dim, 3 * sizeof *image);
+}
+
+static co_status check_image(co_model_builder *b, const co_output_feature *feature,
+                             const char *path, const int64_t *made, const int64_t *wanted) {
+  if (memcmp(made, wanted, 3 * sizeof *made) == 0) return CO_OK;
+  return co_node_problem(b->problems, feature->decoder, NULL,
+                         "%s: ends in an image of %lld x %lld x %lld instead of %lld x %lld x %lld",
+                         path, (long long)made[0], (long long)made[1], (long long)made[2],
+                         (long long)wanted[0], (long long)wanted[1], (long long)wanted[2]);
+}
+
+co_status co_model_decode(co_model_builder *b, const co_output_feature *feature, co_value *value,
+                          bool *pixels) {
   co_model *model = b->model;
+  const co_node *layers;
+  const int64_t before = b->problems->count;
+  co_encoder_input wanted = {.fallback = "graph"};
   char *path = co_arena_format(model->arena, "output_features.%s.decoder", feature->name);
   if (!path) return CO_ERR_MEMORY;
-  const co_node *layers;
-  int64_t before = b->problems->count;
-  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, feature->decoder, path,
-                                        &(co_encoder_input){.fallback = "graph"}, model->arena,
-                                        b->problems));
+  *pixels = false;
+  find_image(model, feature, wanted.image);
+  CO_RETURN_IF_FAILED(
+      co_encoder_expand(&layers, feature->decoder, path, &wanted, model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
-  co_named_value combined = {"combiner", in};
-  co_layer_list_options options = {feature->name, &combined, 1, in};
+  const co_named_value combined = {"combiner", *value};
+  const co_layer_list_options options = {feature->name, &combined, 1, *value};
   char *layers_path = co_arena_format(model->arena, "%s.layers", path);
   if (!layers_path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, layers_path, &options,
-                                          model->arena, b->problems, out));
-  const co_shape *shape = co_value_shape(model->network, *out);
+                                          model->arena, b->problems, value));
+  if (b->problems->count > before) return CO_OK;
+  const co_shape *shape = co_value_shape(model->network, *value);
+  *pixels = wanted.image[0] && shape->rank == 4;
+  if (*pixels) CO_RETURN_IF_FAILED(check_image(b, feature, path, shape->dim + 1, wanted.image));
+  return co_model_flatten(model, feature->name, value);
+}
+
+static co_status written_head(co_model_builder *b, const co_output_feature *feature, co_value in,
+                              co_value *out) {
+  const int64_t before = b->problems->count;
+  bool pixels;
+  *out = in;
+  CO_RETURN_IF_FAILED(co_model_decode(b, feature, out, &pixels));
+  const co_shape *shape = co_value_shape(b->model->network, *out);
   if (b->problems->count == before && (shape->rank != 2 || shape->dim[1] != feature->width))
     return co_node_problem(b->problems, feature->decoder, NULL,
-                           "%s: must end in %lld units for '%s'", path, (long long)feature->width,
-                           feature->name);
+                           "output_features.%s.decoder: must end in %lld units for '%s'",
+                           feature->name, (long long)feature->width, feature->name);
   return CO_OK;
 }
 

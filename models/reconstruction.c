@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "models/builder.h"
-#include "models/encoders.h"
 #include "models/features/scalar.h"
-#include "models/layers.h"
 
 // Features that one head gives back.
 typedef struct group {
@@ -102,27 +100,6 @@ static co_status add_block(co_model *model, group *values, group *classes,
   return flags ? add_flags(model, classes, block, only, size) : CO_OK;
 }
 
-// Layers before the heads: what the head's width is hangs on the data.
-static co_status decode(co_model_builder *b, const co_output_feature *feature, co_value *value) {
-  co_model *model = b->model;
-  const co_node *layers;
-  int64_t before = b->problems->count;
-  if (!feature->decoder) return co_model_flatten(model, feature->name, value);
-  char *path = co_arena_format(model->arena, "output_features.%s.decoder", feature->name);
-  if (!path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, feature->decoder, path,
-                                        &(co_encoder_input){.fallback = "graph"}, model->arena,
-                                        b->problems));
-  if (b->problems->count > before) return CO_OK;
-  const co_named_value combined = {"combiner", *value};
-  const co_layer_list_options options = {feature->name, &combined, 1, *value};
-  char *layers_path = co_arena_format(model->arena, "%s.layers", path);
-  if (!layers_path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, layers_path, &options,
-                                          model->arena, b->problems, value));
-  return b->problems->count > before ? CO_OK : co_model_flatten(model, feature->name, value);
-}
-
 // As many at once as the operation takes, as the layer Concatenate does.
 static co_status put_together(co_graph *graph, const co_value *values, int64_t count,
                               co_value *out) {
@@ -137,17 +114,21 @@ static co_status put_together(co_graph *graph, const co_value *values, int64_t c
   return CO_OK;
 }
 
-// The errors (N, features) of a group.
+// The errors (N, features) of a group. `pixels`: the decoder ended in what it is compared with;
+// else a dense layer does.
 static co_status emit_errors(co_model_builder *b, const co_output_feature *feature, const group *g,
-                             co_value decoded, co_value *errors) {
+                             co_value decoded, bool pixels, co_value *errors) {
   co_model *model = b->model;
   co_graph *graph = model->network;
   const co_shape shape = co_shape_make(2, g->count, (int64_t)4);
   co_value in[3];
   char *name = co_arena_format(model->arena, "%s/%s/columns", feature->name, g->head);
   if (!name) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(
-      co_model_add_head(b, feature->name, g->head, g->width, decoded, &in[CO_COLUMN_LOSS_x]));
+  in[CO_COLUMN_LOSS_x] = decoded;
+  // What the head's width is hangs on the data: the decoder's layers before it do not know.
+  if (!pixels)
+    CO_RETURN_IF_FAILED(
+        co_model_add_head(b, feature->name, g->head, g->width, decoded, &in[CO_COLUMN_LOSS_x]));
   CO_RETURN_IF_FAILED(put_together(graph, g->targets, g->target_count, &in[CO_COLUMN_LOSS_target]));
   CO_RETURN_IF_FAILED(
       co_graph_add_constant(graph, name, CO_I32, &shape, g->columns, &in[CO_COLUMN_LOSS_columns]));
@@ -191,11 +172,13 @@ co_status co_model_add_reconstruction(co_model_builder *b, co_output_feature *fe
   co_graph *graph = model->network;
   group groups[2];
   int64_t before = b->problems->count, count = 0;
+  bool pixels = false;
   CO_RETURN_IF_FAILED(check_inputs(b, feature));
   if (b->problems->count > before) return CO_OK;
   CO_RETURN_IF_FAILED(create_group(&groups[0], model, "values", "mse"));
   CO_RETURN_IF_FAILED(create_group(&groups[1], model, "logits", "log_loss"));
-  CO_RETURN_IF_FAILED(decode(b, feature, &combined));
+  CO_RETURN_IF_FAILED(feature->decoder ? co_model_decode(b, feature, &combined, &pixels)
+                                       : co_model_flatten(model, feature->name, &combined));
   if (b->problems->count > before) return CO_OK;
   graph->layer = feature->name;
   for (int64_t i = 0; i < model->block_count; i++)
@@ -207,7 +190,7 @@ co_status co_model_add_reconstruction(co_model_builder *b, co_output_feature *fe
   feature->parts = names;
   for (int i = 0; i < 2; i++) {
     if (!groups[i].count) continue;
-    CO_RETURN_IF_FAILED(emit_errors(b, feature, &groups[i], combined, &errors[i]));
+    CO_RETURN_IF_FAILED(emit_errors(b, feature, &groups[i], combined, pixels, &errors[i]));
     memcpy(names + feature->width, groups[i].names, (size_t)groups[i].count * sizeof *names);
     feature->width += groups[i].count;
     all = errors[i];

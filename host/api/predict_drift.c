@@ -110,11 +110,12 @@ co_status co_drift_begin(co_scoring *s) {
 }
 
 co_status co_drift_count(co_scoring *s, const int64_t *samples, int64_t count) {
+  int threads = s->options->threads ? s->options->threads : co_context_threads(s->ctx);
   for (int64_t i = 0; i < s->model_count; i++) {
     co_scored_model *m = &s->models[i];
     for (int64_t k = 0; k < m->profile.input_count; k++) {
-      CO_RETURN_IF_FAILED(
-          co_profile_count(&m->profile.inputs[k], s->of_model[i], samples, count, m->seen[k]));
+      CO_RETURN_IF_FAILED(co_profile_count(&m->profile.inputs[k], s->of_model[i], samples, count,
+                                           threads, m->seen[k]));
       co_alive(s->ctx, CO_PATIENCE);
     }
   }

@@ -49,7 +49,7 @@ co_status co_profile_read(co_profile *out, co_arena *arena, const char *path,
 int64_t co_profile_bin(const co_profile_part *part, double value); // NaN = missing
 // Counts the values of an input; `seen` has `bins` of them, added to.
 co_status co_profile_count(const co_profile_part *part, co_dataset *dataset, const int64_t *samples,
-                           int64_t count, int64_t *seen);
+                           int64_t count, int threads, int64_t *seen);
 
 typedef struct co_drift {
   double psi, ks;                  // NaN: there were no rows, or it has none

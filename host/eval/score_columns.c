@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "host/core/hash.h"
-#include "host/core/json.h"
+#include "host/core/number.h"
 
 // ---- the list ----------------------------------------------------------------------------------
 
@@ -631,15 +631,13 @@ void co_score_add_text(co_text *line, const char *text, char separator) {
 
 void co_score_add_cell(co_text *line, co_score_type type, const co_score_cell *cell,
                        char separator) {
-  char number[32];
+  char number[CO_NUMBER_PRINT];
   if (cell->text) {
     co_score_add_text(line, cell->text, separator);
     return;
   }
-  if (type == CO_SCORE_INTEGER)
-    snprintf(number, sizeof number, "%lld", (long long)cell->number);
-  else
-    snprintf(number, sizeof number, "%.9g", cell->number);
-  co_number_use_point(number);
-  co_text_append(line, number, strlen(number));
+  size_t length = type == CO_SCORE_INTEGER
+                      ? (size_t)snprintf(number, sizeof number, "%lld", (long long)cell->number)
+                      : co_number_print(cell->number, number);
+  co_text_append(line, number, length);
 }

@@ -69,10 +69,52 @@ int64_t co_sampler_trials(const co_tune_settings *settings) {
   return last < MOST_GRID ? last + 1 : INT64_MAX;
 }
 
+// ---- what others share -------------------------------------------------------------------------
+
+bool co_known_counts(const co_known_trial *t) {
+  return t->failed || !isnan(t->loss);
+}
+
+double co_known_worst(const co_suggestion *s) {
+  double worst = -INFINITY;
+  for (int64_t i = 0; i < s->known_count; i++)
+    if (isfinite(s->known[i].loss)) worst = fmax(worst, s->known[i].loss);
+  return worst;
+}
+
+co_draws co_draws_begin(const co_suggestion *s) {
+  return (co_draws){s->seed, s->number, CO_MOST_PARAMETERS}; // those before are of sample_random
+}
+
+double co_draw_uniform(co_draws *d) {
+  return co_sampler_uniform(d->seed, d->number, d->next++);
+}
+
+// Box & Muller 1958.
+double co_draw_normal(co_draws *d) {
+  double radius = sqrt(-2 * log(1 - co_draw_uniform(d)));
+  return radius * cos(6.28318530717958647693 * co_draw_uniform(d));
+}
+
 // ---- choosing ----------------------------------------------------------------------------------
 
+enum { MOST_GP_TRIALS = 200, MOST_GP_PARAMETERS = 20 };
+
+static co_sampler_kind choose(const co_suggestion *s) {
+  co_sampler_kind kind = (co_sampler_kind)s->settings->sampler;
+  int64_t counted = 0;
+  if (kind == CO_SAMPLER_AUTO)
+    kind = s->number < MOST_GP_TRIALS && s->settings->space.count < MOST_GP_PARAMETERS
+               ? CO_SAMPLER_GP
+               : CO_SAMPLER_TPE;
+  if (kind != CO_SAMPLER_GP && kind != CO_SAMPLER_TPE) return kind;
+  for (int64_t i = 0; i < s->known_count; i++)
+    counted += isfinite(s->known[i].loss);
+  return s->number < CO_FIRST_TRIALS || counted < 2 ? CO_SAMPLER_SOBOL : kind;
+}
+
 co_status co_suggest(const co_suggestion *s, double *values) {
-  switch ((co_sampler_kind)s->settings->sampler) {
+  switch (choose(s)) {
   case CO_SAMPLER_RANDOM:
     co_sample_random(s, values);
     break;
@@ -83,6 +125,10 @@ co_status co_suggest(const co_suggestion *s, double *values) {
   case CO_SAMPLER_SOBOL:
     co_sample_sobol(s, values);
     break;
+  case CO_SAMPLER_TPE:
+    return co_sample_tpe(s, values);
+  case CO_SAMPLER_GP:
+    return co_sample_gp(s, values);
   }
   return CO_OK;
 }

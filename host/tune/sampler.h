@@ -26,7 +26,8 @@ typedef struct co_suggestion {
   int64_t known_count;
 } co_suggestion;
 
-// Fills `values`, one a parameter.
+// Fills `values`, one a parameter. The first ones are of a Sobol sequence, until results tell more.
+enum { CO_FIRST_TRIALS = 10 };
 co_status co_suggest(const co_suggestion *suggestion, double *values);
 
 // How many different trials a grid has; INT64_MAX of other samplers, and where there are too many.
@@ -38,6 +39,22 @@ double co_sampler_uniform(uint64_t seed, int64_t number, int64_t which);
 void co_sample_random(const co_suggestion *suggestion, double *values);
 void co_sample_grid(const co_suggestion *suggestion, double *values);
 void co_sample_sobol(const co_suggestion *suggestion, double *values);
+// A Parzen estimator of the good trials over one of the others (tpe.c), and a Gaussian process (gp.c).
+co_status co_sample_tpe(const co_suggestion *suggestion, double *values);
+co_status co_sample_gp(const co_suggestion *suggestion, double *values);
+
+// What samplers that look at results share. Whether something came of a trial; its loss, of a failed
+// one the worst that is known.
+bool co_known_counts(const co_known_trial *trial);
+double co_known_worst(const co_suggestion *suggestion); // -inf without any
+// A stream of numbers of one suggestion, in [0, 1), and of the standard normal distribution.
+typedef struct co_draws {
+  uint64_t seed;
+  int64_t number, next;
+} co_draws;
+co_draws co_draws_begin(const co_suggestion *suggestion);
+double co_draw_uniform(co_draws *draws);
+double co_draw_normal(co_draws *draws);
 
 // Dimension `d` (from 0) of point `i` of the Sobol sequence in Gray code order, as 32 bits after the
 // point; d < CO_SOBOL_DIMENSIONS.

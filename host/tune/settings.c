@@ -15,8 +15,9 @@ typedef struct sampler_options {
 } sampler_options;
 
 #define AT(member) offsetof(section_options, member)
-static const char *const goals[] = {"metric", "minimize", "maximize", NULL};     // co_goal
-static const char *const samplers[] = {"auto", "random", "grid", "sobol", NULL}; // co_sampler_kind
+static const char *const goals[] = {"metric", "minimize", "maximize", NULL}; // co_goal
+static const char *const samplers[] = {"auto", "random", "grid", "sobol",
+                                       "tpe",  "gp",     NULL}; // co_sampler_kind
 
 static const co_field section_fields[] = {
     {"metric", CO_FIELD_STRING, AT(settings.metric), "null", 0, 0, NULL,
@@ -37,7 +38,11 @@ static const co_field section_fields[] = {
 static const co_field sampler_fields[] = {
     {"type", CO_FIELD_ENUM, offsetof(sampler_options, type), "auto", 0, 0, samplers,
      "random; grid: every combination of each parameter's points, in order; sobol: a scrambled "
-     "Sobol sequence; auto: sobol.",
+     "Sobol sequence; tpe: a tree-structured Parzen estimator; gp: a Gaussian process with "
+     "expected "
+     "improvement; auto: gp below 200 trials and 20 parameters, else tpe. The first 10 trials of "
+     "the "
+     "last three are of a Sobol sequence.",
      NULL},
     {.key = NULL}};
 

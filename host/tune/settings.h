@@ -11,7 +11,9 @@ typedef enum co_sampler_kind {
   CO_SAMPLER_AUTO,
   CO_SAMPLER_RANDOM,
   CO_SAMPLER_GRID,
-  CO_SAMPLER_SOBOL
+  CO_SAMPLER_SOBOL,
+  CO_SAMPLER_TPE,
+  CO_SAMPLER_GP
 } co_sampler_kind;
 
 typedef struct co_tune_settings {

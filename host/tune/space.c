@@ -237,6 +237,19 @@ double co_parameter_place(const co_parameter *p, double value) {
   return ((value - p->lower) / p->step + 0.5) / value_count(p);
 }
 
+void co_parameter_cell(const co_parameter *p, double value, double *low, double *high) {
+  *low = *high = co_parameter_place(p, value);
+  if (!p->step) return;
+  if (p->log) {
+    double start = log(p->lower - 0.5), range = log(p->upper + 0.5) - start;
+    *low = (log(value - 0.5) - start) / range;
+    *high = (log(value + 0.5) - start) / range;
+  } else {
+    *low -= 0.5 / value_count(p);
+    *high += 0.5 / value_count(p);
+  }
+}
+
 double co_parameter_grid(const co_parameter *p, int64_t i) {
   if (p->points == 1) return p->lower;
   double u = (double)i / (double)(p->points - 1);

@@ -48,6 +48,8 @@ const co_field *co_space_fields(void);
 // The value at a place u in [0, 1), and the place of a value: the middle of where it comes from.
 double co_parameter_value(const co_parameter *parameter, double u);
 double co_parameter_place(const co_parameter *parameter, double value);
+// The part of [0, 1] that a value comes from: a point of numbers, else an interval around its place.
+void co_parameter_cell(const co_parameter *parameter, double value, double *low, double *high);
 // The i-th of its `points` values in a grid.
 double co_parameter_grid(const co_parameter *parameter, int64_t i);
 // Whether it may have the value.

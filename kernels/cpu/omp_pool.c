@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max pooling over canonical and channel-blocked activations, sixteen channels at a time. The
+// Pooling, and its opposite. Max pooling over canonical and channel-blocked activations, sixteen channels at a time. The
 // winner is kept as one byte per output in the order of y, a layout of our own: a quarter of the
 // memory traffic, and backward writes every gradient once. Where relu leaves nothing it is 255, which
 // is then no position.
@@ -360,6 +360,79 @@ static co_status run_mean_backward(co_cpu *cpu, co_prepared *prepared, void *con
   return CO_OK;
 }
 
+// ---- pixels repeated ---------------------------------------------------------------------------
+
+static void copy_row(const pool *g, const float *x, float *y) {
+  for (int64_t w = 0; w < g->W; w++)
+    for (int64_t k = 0; k < g->SW; k++)
+      memcpy(y + (w * g->SW + k) * g->width, x + w * g->width, (size_t)g->width * sizeof *y);
+}
+
+static co_status run_upsample(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                              void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const pool g = geometry(cpu, &desc->attr, &desc->in[0], &desc->out[0]);
+  const float *x = in[0];
+  float *y = out[0];
+#pragma omp parallel for collapse(2) schedule(static) if (g.planes * g.y_plane > CO_CPU_SERIAL)
+  for (int64_t plane = 0; plane < g.planes; plane++)
+    for (int64_t p = 0; p < g.P; p++)
+      copy_row(&g, x + plane * g.x_plane + p / g.SH * g.W * g.width,
+               y + plane * g.y_plane + p * g.Q * g.width);
+  return CO_OK;
+}
+
+// One row of dx from the first of the SH rows of dy above it.
+static void sum_row(const pool *g, const float *dy, float *dx, bool sum) {
+  for (int64_t w = 0; w < g->W; w++) {
+    float *to = dx + w * g->width;
+    if (!sum) memset(to, 0, (size_t)g->width * sizeof *to);
+    for (int64_t k = 0; k < g->SH * g->SW; k++) {
+      const float *from = dy + (k / g->SW * g->Q + w * g->SW + k % g->SW) * g->width;
+#pragma omp simd
+      for (int64_t c = 0; c < g->width; c++)
+        to[c] += from[c];
+    }
+  }
+}
+
+static co_status run_upsample_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                       void *const *out, void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const pool g = geometry(cpu, &desc->attr, &desc->out[0], &desc->in[0]);
+  const bool sum = co_cpu_accumulates(desc, 0);
+  const float *dy = in[0];
+  float *dx = out[0];
+#pragma omp parallel for collapse(2) schedule(static) if (g.planes * g.y_plane > CO_CPU_SERIAL)
+  for (int64_t plane = 0; plane < g.planes; plane++)
+    for (int64_t h = 0; h < g.H; h++)
+      sum_row(&g, dy + plane * g.y_plane + h * g.SH * g.Q * g.width,
+              dx + plane * g.x_plane + h * g.W * g.width, sum);
+  return CO_OK;
+}
+
+// The result lies as the operand does.
+static co_status plan_upsample(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
+                               bool strict, co_cpu_answer *answer, co_prepared **out) {
+  const co_tensor_desc *from = &desc->in[0], *to = &desc->out[0];
+  if (from->dtype != CO_F32 || to->dtype != CO_F32) return co_cpu_refuse(answer, "f32 only");
+  if (co_shape_count(&from->shape) <= 0) return co_cpu_refuse(answer, "empty operand");
+  const co_cpu_layout *layout = co_cpu_layout_get(cpu, from->layout);
+  const int64_t block = layout ? layout->block : 0;
+  co_op_choice *choice = &answer->choice;
+  CO_RETURN_IF_FAILED(follow(cpu, block, &from->shape, &choice->in[0]));
+  CO_RETURN_IF_FAILED(follow(cpu, block, &to->shape, &choice->out[0]));
+  if (strict && (choice->in[0] != from->layout || choice->out[0] != to->layout))
+    return co_cpu_refuse(answer, "needs other layouts");
+  choice->implementation = impl->name;
+  if (out == NULL) return CO_OK;
+  return co_cpu_prepared_create(cpu, impl, desc, impl->name, sizeof(co_prepared),
+                                desc->op == CO_OP_UPSAMPLE2D ? run_upsample : run_upsample_backward,
+                                out);
+}
+
 const co_cpu_impl co_cpu_pool[] = {
     {.op = CO_OP_GLOBAL_AVERAGE_POOL2D,
      .name = "omp",
@@ -374,6 +447,8 @@ const co_cpu_impl co_cpu_pool[] = {
      .f32_in = 1,
      .f32_out = 1,
      .accumulate = 1},
+    {.op = CO_OP_UPSAMPLE2D, .name = "omp", .plan = plan_upsample},
+    {.op = CO_OP_UPSAMPLE2D_BACKWARD, .name = "omp", .plan = plan_upsample, .accumulate = 1},
     {.op = CO_OP_MAX_POOL2D, .name = "omp", .plan = plan_pool},
     {.op = CO_OP_MAX_POOL2D_BACKWARD, .name = "omp", .plan = plan_pool},
     {.name = NULL},

@@ -81,13 +81,12 @@ refused 2 'models that choose the next' -- evaluate -m l --dataset d.h5 --exclud
 refused 2 'models that choose the next' -- predict -m l --dataset d.h5 --exclude-seen -O x.csv
 
 # What was bought may come again: the same from the log's own codes, whatever the vocabulary leaves out.
-copying=(--set defaults.category.decoder.type=copy --set defaults.category.decoder.units=4)
-expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir copy --seed 3 \
-  --set trainer.max_epochs=10 "${copying[@]}"
+expect 0 train -c "$presets/next-item-gru.yaml" --dataset n.h5 --run-dir copy --seed 3 \
+  --set trainer.max_epochs=10 --set trainer.batch_size=128
 expect 0 evaluate -m copy --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8'
 expect 0 predict -m copy --dataset n.h5 --split test -O copy.csv
-refused 3 'not all classes of' -- train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir x \
-  "${copying[@]}" --set defaults.event_category.preprocessing.max_size=3
+refused 3 'not all classes of' -- train -c "$presets/next-item-gru.yaml" --dataset n.h5 --run-dir x \
+  --set defaults.event_category.preprocessing.max_size=3
 refused 3 'no events of the classes of' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x \
   --set defaults.binary.decoder.type=copy
 

@@ -132,6 +132,20 @@ same one.db shared.db
 expect 75 "${search[@]}" -O slow.db --n-trials 100000 --max-time 0:01 --set trainer.max_epochs=1000000
 [ "$("$cohort" hyperopt show slow.db --json | grep -o RUNNING | wc -l)" = 1 ] || fail 'no trial waits'
 
+# ---- samplers that look at results: the same, whatever runs at once, killed as well
+for sampler in auto tpe; do
+  results=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 5 --set "hyperopt.sampler=$sampler" --n-trials 16)
+  expect 0 "${results[@]}" -O "$sampler-1.db"
+  expect 0 "${results[@]}" -O "$sampler-3.db" --n-jobs 3
+  same "$sampler-1.db" "$sampler-3.db"
+done
+cmp -s <(trials auto-1.db) <(trials tpe-1.db) && fail 'two samplers have the same trials'
+env COHORT_TEST_KILL_AT=$((operations * 3 / 2)) LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+  "$cohort" "${results[@]}" -O tpe-k.db --n-jobs 2 >out 2>err
+[ $? = 137 ] || fail 'it was not killed'
+expect 0 "${results[@]}" -O tpe-k.db --n-jobs 2
+same tpe-1.db tpe-k.db
+
 # ---- a grid ends by itself
 cat >grid.yaml <<'YAML'
 hyperopt:

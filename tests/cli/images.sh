@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: images.sh COHORT CHECK_JSON MAKE_IMAGES. A folder of images, from the files to a trained
+# usage: images.sh COHORT CHECK_JSON MAKE_IMAGES PRESETS. A folder of images, from the files to a trained
 # model, and what is wrong with it.
 set -u
 cohort=$1
 check_json=$2
 make_images=$3
+presets=$4
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -65,5 +66,15 @@ grep -q "'other/009.png' is left out: the file is empty" err || fail 'a file tha
 refused 4 '1 of 6 images' -- predict -m run --dataset other -O c.csv
 refused 4 'other/009.png: the file is empty' -- predict -m run --dataset other -O c.csv --on-error fail
 refused 2 '--key does not go' -- predict -m run --dataset other -O c.csv --key a
+
+# ---- an autoencoder
+refused 3 'both are multiples of 4' -- train -c "$presets/product-autoencoder.yaml" --dataset grey.h5 --run-dir x
+expect 0 train -c "$presets/product-autoencoder.yaml" --dataset d.h5 --run-dir codes --quiet \
+  --set trainer.max_epochs=6 --set trainer.batch_size=8
+expect 0 evaluate -m codes --dataset d.h5 --split test --require 'mse<=0.04' --json
+grep -q '"metrics":{"reconstruction":{"mse":0.0' out || fail 'the error of the pixels'
+expect 0 predict -m codes --dataset photos -O codes.csv --columns key,reconstruction_error,embedding
+head -1 codes.csv | grep -q '^file,reconstruction_error,embedding_0,.*embedding_63$' || fail 'codes'
+expect 0 predict -m codes --dataset other -O - --columns key,reconstruction_error --max-errors 1
 
 exit $failed

@@ -170,6 +170,17 @@ static const char autoencoder[] =
     "output_features: [{name: back, type: reconstruction, of: all,\n"
     "                   decoder: {type: mlp, sizes: [5]}}]\n";
 
+// An image from a few numbers and back: repeated pixels behind a dense layer, and between convolutions.
+static const char decoded[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [{Conv2D: {filters: 3, kernel_size: 3, strides: 2}},\n"
+    "      {UpSampling2D: [2, 3]}, {Conv2D: {filters: 2, kernel_size: 2}}, Flatten]}\n"
+    "bottleneck: {size: 4}\n"
+    "output_features: [{name: back, type: reconstruction, of: image, weight: 3.0,\n"
+    "                   decoder: {type: stacked_cnn_decoder, filters: [3], activation: sigmoid}},\n"
+    "                  {name: label}]\n";
+
 static const char members[] =
     "input_features: [{name: x}, {name: z}]\n"
     "combiner: {type: concat, members: 3, layers: [{Dense: {units: 6, activation: relu}},\n"
@@ -252,6 +263,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"objectives", objectives, NULL},
                                {"members", members, NULL},
                                {"autoencoder", autoencoder, NULL},
+                               {"decoded", decoded, NULL},
                                {"periodic", periodic, NULL},
                                {"crossed_table", crossed_table, NULL},
                                {"binary", binary, NULL},
@@ -412,6 +424,15 @@ static const char blocked_branches[] =
     "      {Conv2D: {filters: 16, kernel_size: 3}}, MaxPooling2D, GlobalAveragePooling2D]}\n"
     "output_features: [{name: label}]\n";
 
+// A decoder of images, of widths that fill the blocks.
+static const char blocked_decoder[] =
+    "input_features:\n"
+    "  - name: wide_image\n"
+    "    encoder: {type: stacked_cnn, filters: [16, 32], output_size: 20}\n"
+    "bottleneck: {size: 8}\n"
+    "output_features: [{name: back, type: reconstruction, of: all,\n"
+    "                   decoder: {type: stacked_cnn_decoder, filters: [32, 16]}}]\n";
+
 static int64_t count_layouts(const rig *r) {
   int64_t count = 0;
   const co_plan *plan = co_program_plan(r->program, 0);
@@ -422,9 +443,11 @@ static int64_t count_layouts(const rig *r) {
 
 static void blocked_layouts_agree(void **unused) {
   (void)unused;
-  const model wide_models[] = {{"blocked", blocked, NULL}, {"branches", blocked_branches, NULL}};
+  const model wide_models[] = {{"blocked", blocked, NULL},
+                               {"branches", blocked_branches, NULL},
+                               {"decoder", blocked_decoder, NULL}};
   bool blocks = true;
-  for (int m = 0; m < 2; m++) {
+  for (int m = 0; m < 3; m++) {
     rig r;
     setup fast = {.backend = "cpu", .real = CO_F32, .rows = 6};
     make(&r, &fast, &wide_models[m]);

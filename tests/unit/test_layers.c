@@ -75,6 +75,8 @@ static void write_value(co_text *text, const co_field *field, int variant) {
     co_text_printf(text, "%s", field->words[(variant + 1) % words]);
   else if (field->type == CO_FIELD_PAIR)
     co_text_printf(text, "[%lld, %lld]", (long long)value, (long long)(value / 2 + 1));
+  else if (field->type == CO_FIELD_NODE)
+    co_text_printf(text, "[%d, 3, -1]", variant + 2);
   else
     fail_msg("no test for the type of '%s'", field->key);
 }
@@ -85,6 +87,12 @@ static void check_equal(const co_field *field, const char *a, const char *b) {
                                  [CO_FIELD_DOUBLE] = sizeof(double),
                                  [CO_FIELD_ENUM] = sizeof(int),
                                  [CO_FIELD_PAIR] = 2 * sizeof(int64_t)};
+  if (field->type == CO_FIELD_NODE) {
+    co_difference difference;
+    assert_false(co_node_differ(&difference, *(const co_node *const *)(a + field->offset),
+                                *(const co_node *const *)(b + field->offset)));
+    return;
+  }
   assert_memory_equal(a + field->offset, b + field->offset, sizes[field->type]);
 }
 
@@ -244,6 +252,38 @@ static void a_residual_network(void **state) {
   co_json_free(&json);
 }
 
+static void a_decoder_of_images(void **state) {
+  fixture *f = *state;
+  co_named_value code = add_input(f, "code", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)24));
+  build(f, "[{Reshape: {target_shape: [2, -1, 4]}, name: small}, {UpSampling2D: [3, 2]}]", &code,
+        1);
+  const co_value last = f->graph->layers[f->graph->layer_count - 1].output;
+  const co_shape want = co_shape_make(4, CO_DIM_N, (int64_t)6, (int64_t)6, (int64_t)4);
+  assert_true(co_shape_equal(&f->graph->values[last].desc.shape, &want));
+  co_json json;
+  co_json_init(&json, f->ctx, 0);
+  co_layer_render_options(&json, &f->graph->layers[0]);
+  assert_string_equal(json.text.data, "{\"target_shape\":[2,-1,4]}");
+  co_json_free(&json);
+}
+
+static void shapes_that_do_not_fit_are_refused(void **state) {
+  fixture *f = *state;
+  static const char *const shapes[] = {
+      "[5, 5]", "[-1, -1]", "[7, -1]", "[]", "[0, 24]", "24", "[x, 3]", "[2, 2, 2, 2, 2, 2, 2, 2]"};
+  co_named_value code = add_input(f, "code", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)24));
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    char text[96];
+    co_value out;
+    const co_layer_list_options options = {"net", &code, 1, code.value};
+    snprintf(text, sizeof text, "[{Reshape: {target_shape: %s}}]", shapes[i]);
+    OK(co_layer_list_build(f->graph, parse(f, text), "layers", &options, f->arena, &f->problems,
+                           &out));
+    assert_int_equal(f->problems.count, (int64_t)i + 1);
+    assert_non_null(strstr(f->problems.item[i].message, "target_shape"));
+  }
+}
+
 // A layer called again, and one whose name looks like such a call.
 static void a_tied_network(void **state) {
   fixture *f = *state;
@@ -345,6 +385,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {TEST(options_of_every_class_read_back),
                                      TEST(copies_stand_alone),
                                      TEST(a_residual_network),
+                                     TEST(a_decoder_of_images),
+                                     TEST(shapes_that_do_not_fit_are_refused),
                                      TEST(a_tied_network),
                                      TEST(a_network_over_sequences),
                                      TEST(fields_of_a_factorization_machine),

@@ -449,6 +449,16 @@ static void test_infer(void **state) {
   pool.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
   assert_int_equal(co_op_infer(&pool), CO_ERR_CONFIG);
 
+  co_op_desc up = {.op = CO_OP_UPSAMPLE2D, .has_in = 1, .attr = {.stride = {2, 3}}};
+  up.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)7, (int64_t)3));
+  assert_int_equal(co_op_infer(&up), CO_OK);
+  const co_shape larger = co_shape_make(4, CO_DIM_N, (int64_t)10, (int64_t)21, (int64_t)3);
+  assert_true(co_shape_equal(&up.out[0].shape, &larger));
+  up.attr.stride[0] = 0;
+  assert_int_equal(co_op_infer(&up), CO_ERR_CONFIG);
+  up.attr.stride[0] = INT32_MAX;
+  assert_int_equal(co_op_infer(&up), CO_ERR_CONFIG);
+
   co_op_desc concat = {.op = CO_OP_CONCAT, .has_in = 3};
   concat.in[0] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)5));
   concat.in[1] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)2));

@@ -41,6 +41,31 @@ static void test_global_average_pool(void **state) {
     near_to(dx[i], gradient[i]);
 }
 
+static void test_upsample(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_UPSAMPLE2D, .attr = {.stride = {2, 3}}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)1, (int64_t)2, (int64_t)2));
+  double x[4] = {1, 10, 3, 30}, y[24];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y});
+  for (int i = 0; i < 24; i++)
+    near_to(y[i], x[i % 12 / 6 * 2 + i % 2]);
+
+  co_op_desc backward = {
+      .op = CO_OP_UPSAMPLE2D_BACKWARD, .has_out = 1, .accumulate = 1, .attr = {.stride = {2, 3}}};
+  operand(&backward, true, 0, CO_F64, desc.out[0].shape);
+  operand(&backward, false, 0, CO_F64, desc.in[0].shape);
+  double dx[4] = {100};
+  for (int i = 0; i < 24; i++)
+    y[i] = i;
+  assert_int_equal(
+      co_ref_run(&backward, (void *[CO_OP_MAX_OPERANDS]){y}, (void *[CO_OP_MAX_OPERANDS]){dx}),
+      CO_OK);
+  // Of the first pixel and channel 0 + 2 + 4 above, 12 + 14 + 16 below.
+  const double gradient[4] = {148, 54, 84, 90};
+  for (int i = 0; i < 4; i++)
+    near_to(dx[i], gradient[i]);
+}
+
 static void test_batch_norm(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_BATCH_NORM};
@@ -481,14 +506,15 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),        cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_batch_norm),      cmocka_unit_test(test_concat),
-      cmocka_unit_test(test_impute),          cmocka_unit_test(test_piecewise_linear),
-      cmocka_unit_test(test_piecewise_dense), cmocka_unit_test(test_activations),
-      cmocka_unit_test(test_curves),          cmocka_unit_test(test_layer_norm),
-      cmocka_unit_test(test_factorization),   cmocka_unit_test(test_members),
-      cmocka_unit_test(test_dropout),         cmocka_unit_test(test_swap_noise),
-      cmocka_unit_test(test_periodic),        cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),         cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_upsample),         cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_concat),           cmocka_unit_test(test_impute),
+      cmocka_unit_test(test_piecewise_linear), cmocka_unit_test(test_piecewise_dense),
+      cmocka_unit_test(test_activations),      cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_layer_norm),       cmocka_unit_test(test_factorization),
+      cmocka_unit_test(test_members),          cmocka_unit_test(test_dropout),
+      cmocka_unit_test(test_swap_noise),       cmocka_unit_test(test_periodic),
+      cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tree-structured Parzen estimator (Bergstra, Bardenet, Bengio & Kégl, NeurIPS 2011), multivariate:
+// densities of the good tenth of the trials and of all others as mixtures of products, a kernel a trial
+// and a prior; of values drawn from the former those are taken whose ratio is largest. Trials that
+// still run count among the others (a constant liar), so that what runs at once is spread. Bandwidths,
+// weights and numbers as Optuna 5.0.0 has them. What a trial does not have is uniform in its kernel.
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/tune/normal.h"
+#include "host/tune/sampler.h"
+
+enum { CANDIDATES = 24, MOST_GOOD = 25, HEAVY = 25 };
+static const double good_share = 0.1;
+
+// A mixture over [0, 1] per parameter.
+typedef struct mixture {
+  const co_space *space;
+  int64_t kernels; // trials and, last, the prior
+  double *weight;  // per kernel; their sum is 1
+  double *mu;      // (parameters, kernels): the place, of a choice its number; NaN = uniform
+  double *sigma;   // the same
+} mixture;
+
+typedef struct ranked {
+  int64_t trial;
+  double loss;
+} ranked;
+
+static int by_loss(const void *a, const void *b) {
+  const ranked *x = a, *y = b;
+  if (x->loss != y->loss) return x->loss < y->loss ? -1 : 1;
+  return x->trial < y->trial ? -1 : 1;
+}
+
+// ---- densities ---------------------------------------------------------------------------------
+
+static int by_place(const void *a, const void *b) {
+  double x = **(const double *const *)a, y = **(const double *const *)b;
+  return x != y ? (x > y) - (x < y)
+                : (*(const double *const *)a > *(const double *const *)b) -
+                      (*(const double *const *)a < *(const double *const *)b);
+}
+
+// The wider of the gaps to the neighbours, the ends of the range not among them.
+static void set_bandwidths(const double *mu, double *sigma, const double **sorted, int64_t trials) {
+  int64_t count = 0;
+  for (int64_t k = 0; k < trials; k++)
+    if (!isnan(mu[k])) sorted[count++] = &mu[k];
+  qsort(sorted, (size_t)count, sizeof *sorted, by_place);
+  double least = 1 / fmin(100, 2 + (double)count);
+  for (int64_t i = 0; i < count; i++) {
+    double left = i ? *sorted[i] - *sorted[i - 1] : *sorted[i];
+    double right = i + 1 < count ? *sorted[i + 1] - *sorted[i] : 1 - *sorted[i];
+    double width = fmax(left, right);
+    if (count >= 2 && i == 0) width = right;
+    if (count >= 2 && i == count - 1) width = left;
+    sigma[sorted[i] - mu] = fmin(1, fmax(least, width));
+  }
+}
+
+// The share of older ones falls where there are many.
+static void set_weights(mixture *m) {
+  int64_t trials = m->kernels - 1, old = trials > HEAVY ? trials - HEAVY : 0;
+  double sum = 1; // the prior's
+  for (int64_t k = 0; k < trials; k++) {
+    double ramp =
+        old > 1 ? 1.0 / (double)trials + (1 - 1.0 / (double)trials) * (double)k / (double)(old - 1)
+                : 1;
+    m->weight[k] = k < old ? ramp : 1;
+    sum += m->weight[k];
+  }
+  m->weight[trials] = 1;
+  for (int64_t k = 0; k < m->kernels; k++)
+    m->weight[k] /= sum;
+}
+
+static int64_t mixture_doubles(const co_space *space, int64_t trials) {
+  return (trials + 1) * (1 + 2 * space->count);
+}
+
+// `members`: numbers of trials, in their order.
+static void fill(mixture *m, const co_suggestion *s, const int64_t *members, int64_t count,
+                 double *memory, const double **sorted) {
+  *m = (mixture){.space = &s->settings->space, .kernels = count + 1};
+  m->weight = memory;
+  m->mu = m->weight + m->kernels;
+  m->sigma = m->mu + m->kernels * m->space->count;
+  set_weights(m);
+  for (int64_t i = 0; i < m->space->count; i++) {
+    const co_parameter *p = &m->space->item[i];
+    double *mu = m->mu + i * m->kernels, *sigma = m->sigma + i * m->kernels;
+    for (int64_t k = 0; k < count; k++) {
+      double value = s->known[members[k]].values[i];
+      mu[k] = isnan(value) || p->category_count ? value : co_parameter_place(p, value);
+      sigma[k] = 1;
+    }
+    mu[count] = p->category_count ? (double)NAN : 0.5;
+    sigma[count] = 1;
+    if (!p->category_count) set_bandwidths(mu, sigma, sorted, count);
+  }
+}
+
+// A kernel's density at a value; of what has no intervals at a place.
+static double kernel(const mixture *m, int64_t i, int64_t k, double value) {
+  const co_parameter *p = &m->space->item[i];
+  double mu = m->mu[i * m->kernels + k], sigma = m->sigma[i * m->kernels + k], low, high;
+  if (p->category_count) {
+    double prior = 1 / (double)m->kernels, all = prior * (double)p->category_count;
+    if (isnan(mu)) return 1 / (double)p->category_count;
+    return (prior + (value == mu)) / (all + 1);
+  }
+  co_parameter_cell(p, value, &low, &high);
+  if (isnan(mu)) return high > low ? high - low : 1;
+  double all = co_normal_between(-mu / sigma, (1 - mu) / sigma);
+  return high > low ? co_normal_between((low - mu) / sigma, (high - mu) / sigma) / all
+                    : co_normal_density((low - mu) / sigma) / (sigma * all);
+}
+
+static double log_density(const mixture *m, const double *values) {
+  double most = -INFINITY, sum = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (int64_t k = 0; k < m->kernels; k++) {
+      double term = log(m->weight[k]);
+      for (int64_t i = 0; i < m->space->count; i++)
+        if (!isnan(values[i])) term += log(kernel(m, i, k, values[i]) + 1e-300);
+      if (pass)
+        sum += exp(term - most);
+      else
+        most = fmax(most, term);
+    }
+  return most + log(sum);
+}
+
+// ---- drawing -----------------------------------------------------------------------------------
+
+static double draw_category(const mixture *m, int64_t i, int64_t k, co_draws *draws) {
+  const co_parameter *p = &m->space->item[i];
+  double u = co_draw_uniform(draws), sum = 0;
+  for (int64_t c = 0; c + 1 < p->category_count; c++) {
+    sum += kernel(m, i, k, (double)c);
+    if (u < sum) return (double)c;
+  }
+  return (double)(p->category_count - 1);
+}
+
+static double draw_number(const mixture *m, int64_t i, int64_t k, co_draws *draws) {
+  double mu = m->mu[i * m->kernels + k], sigma = m->sigma[i * m->kernels + k], u;
+  if (isnan(mu)) return co_parameter_value(&m->space->item[i], co_draw_uniform(draws));
+  do // mu is within and sigma no wider: a third of them hit at least
+    u = mu + sigma * co_draw_normal(draws);
+  while (!(u >= 0 && u < 1));
+  return co_parameter_value(&m->space->item[i], u);
+}
+
+static void draw(const mixture *m, co_draws *draws, double *values) {
+  double u = co_draw_uniform(draws), sum = 0;
+  int64_t k = 0;
+  for (; k + 1 < m->kernels; k++)
+    if (u < (sum += m->weight[k])) break;
+  for (int64_t i = 0; i < m->space->count; i++)
+    values[i] = m->space->item[i].category_count ? draw_category(m, i, k, draws)
+                                                 : draw_number(m, i, k, draws);
+  co_space_prune(m->space, values);
+}
+
+static void choose(const co_suggestion *s, const mixture *good, const mixture *others,
+                   double *values) {
+  double candidate[CO_MOST_PARAMETERS], best = -INFINITY;
+  co_draws draws = co_draws_begin(s);
+  for (int c = 0; c < CANDIDATES; c++) {
+    draw(good, &draws, candidate);
+    double gain = log_density(good, candidate) - log_density(others, candidate);
+    if (gain <= best && c) continue;
+    best = gain;
+    memcpy(values, candidate, (size_t)s->settings->space.count * sizeof *values);
+  }
+}
+
+// ---- which are good ----------------------------------------------------------------------------
+
+typedef struct split {
+  int64_t *good, *others; // numbers of trials, ascending
+  int64_t good_count, other_count;
+} split;
+
+static void divide(const co_suggestion *s, ranked *order, bool *is_good, split *out) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < s->known_count; i++)
+    if (!isnan(s->known[i].loss)) order[count++] = (ranked){i, s->known[i].loss};
+  qsort(order, (size_t)count, sizeof *order, by_loss);
+  int64_t most = (int64_t)ceil(good_share * (double)count);
+  for (int64_t i = 0; i < most && i < MOST_GOOD; i++)
+    is_good[order[i].trial] = true;
+  for (int64_t i = 0; i < s->known_count; i++)
+    if (is_good[i])
+      out->good[out->good_count++] = i;
+    else
+      out->others[out->other_count++] = i;
+}
+
+co_status co_sample_tpe(const co_suggestion *s, double *values) {
+  const size_t known = (size_t)s->known_count + 1;
+  const co_space *space = &s->settings->space;
+  split d = {.good = co_alloc(s->ctx, known * sizeof *d.good),
+             .others = co_alloc(s->ctx, known * sizeof *d.others)};
+  ranked *order = co_alloc(s->ctx, known * sizeof *order);
+  bool *is_good = co_alloc_zero(s->ctx, known, sizeof *is_good);
+  const double **sorted = co_alloc(s->ctx, known * sizeof *sorted);
+  double *memory =
+      co_alloc(s->ctx, (size_t)mixture_doubles(space, s->known_count + 1) * sizeof *memory);
+  co_status status =
+      d.good && d.others && order && is_good && sorted && memory ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) {
+    mixture good, others;
+    divide(s, order, is_good, &d);
+    fill(&good, s, d.good, d.good_count, memory, sorted);
+    fill(&others, s, d.others, d.other_count, memory + mixture_doubles(space, d.good_count),
+         sorted);
+    choose(s, &good, &others, values);
+  }
+  co_free(s->ctx, d.good);
+  co_free(s->ctx, d.others);
+  co_free(s->ctx, order);
+  co_free(s->ctx, is_good);
+  co_free(s->ctx, sorted);
+  co_free(s->ctx, memory);
+  return status;
+}
