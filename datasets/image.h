@@ -2,7 +2,7 @@
 // Images as they come in files: JPEG (baseline and progressive; grey, colour, CMYK), PNG (every kind),
 // WebP (not animated). What a file is, its first bytes say. Foreign bytes never crash: whatever a
 // decoder complains of, data that end too early among it, is CO_ERR_DATA with a reason in one line
-// and no file's name. Any thread.
+// and no file's name. Any thread. And the way back: PNG.
 #ifndef COHORT_DATASETS_IMAGE_H
 #define COHORT_DATASETS_IMAGE_H
 
@@ -39,6 +39,9 @@ typedef struct co_image_request {
 } co_image_request;
 co_status co_image_decode(co_image *out, co_context *ctx, const uint8_t *bytes, size_t length,
                           const co_image_request *request);
+
+// Appends the bytes of a PNG file of 1 or 3 channels.
+co_status co_image_write_png(co_text *out, const co_image *image);
 
 // "2.1.5", or what is missing and the way out: the libraries of the formats, for `doctor`.
 void co_image_jpeg_version(char out[64]);

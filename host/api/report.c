@@ -178,6 +178,8 @@ static co_status measure(reporting *p) {
                                   .workers = p->options->workers,
                                   .stage = "evaluate"};
   const co_bootstrap_options bootstrap = {.watch = &p->context->watch};
+  r->watch = run.watch;
+  r->workers = run.workers;
   CO_RETURN_IF_FAILED(co_check_labels(model, r->dataset, r->split));
   CO_RETURN_IF_FAILED(co_check_inputs(model, r->dataset, r->samples, r->count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(&r->evaluation, model));

@@ -21,6 +21,21 @@ void co_page_text(co_text *page, const char *text) {
   }
 }
 
+void co_page_base64(co_text *page, const void *bytes, size_t length) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const unsigned char *in = bytes;
+  for (size_t i = 0; i < length; i += 3) {
+    const size_t left = length - i;
+    const unsigned long group = (unsigned long)in[i] << 16 |
+                                (left > 1 ? (unsigned long)in[i + 1] << 8 : 0) |
+                                (left > 2 ? in[i + 2] : 0);
+    char out[4];
+    for (int k = 0; k < 4; k++)
+      out[k] = (size_t)k > left ? '=' : digits[group >> (18 - 6 * k) & 63];
+    co_text_append(page, out, sizeof out);
+  }
+}
+
 static void put(co_text *page, const char *html) {
   co_text_append(page, html, strlen(html));
 }
@@ -85,6 +100,9 @@ static const char style[] =
     "white-space:nowrap}th:first-child,td:first-child{text-align:left;padding-left:0;white-space:"
     "normal;overflow-wrap:anywhere;min-width:112px}thead th{color:var(--soft);font-weight:500;"
     "font-size:12.5px;border-top:0}tbody th{font-weight:500}\n"
+    ".pairs{display:flex;flex-wrap:wrap;gap:10px 14px;padding-top:6px}.pairs figure{margin:0}"
+    ".pairs img{width:76px;image-rendering:pixelated;border-radius:3px;margin-right:2px}"
+    ".pairs figcaption{color:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}\n"
     "td.h{text-align:center}footer{color:var(--soft);font-size:12.5px;padding:36px 20px 40px}\n"
     "@media(max-width:520px){main,header,footer,nav div{padding-left:14px;padding-right:14px}"
     "header{padding-top:20px}h1{font-size:22px}.tiles{grid-template-columns:1fr 1fr}.tile dd{"
@@ -94,8 +112,9 @@ static const char style[] =
 void co_page_open(co_text *page, const char *title) {
   put(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-            "'unsafe-inline'\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
+            "data:; style-src 'unsafe-inline'\">\n<meta name=\"color-scheme\" content=\"light "
+            "dark\">\n<title>");
   co_page_text(page, title);
   put(page, "</title>\n<style>\n");
   put(page, style);

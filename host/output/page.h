@@ -8,6 +8,9 @@
 // Text within elements and attributes: & < > " ' are escaped, control characters are left out.
 void co_page_text(co_text *page, const char *text);
 
+// RFC 4648, section 4.
+void co_page_base64(co_text *page, const void *bytes, size_t length);
+
 void co_page_open(co_text *page, const char *title);
 void co_page_close(co_text *page);
 // A part of the page, with a link to it at the top. `id` is a word; `note` may be NULL.

@@ -267,13 +267,10 @@ static void add_header(co_report *r, const co_text *body) {
   const co_model *model = r->predictor->model;
   static const struct {
     const char *id, *name;
-  } parts[] = {{"overview", "How good it is"},
-               {"scores-0", "Scores"},
-               {"importance", "What it relies on"},
-               {"slices", "By group"},
-               {"training", "How it learned"},
-               {"data", "The data"},
-               {"run", "The run"}};
+  } parts[] = {{"overview", "How good it is"}, {"scores-0", "Scores"},
+               {"images", "Images"},           {"importance", "What it relies on"},
+               {"slices", "By group"},         {"training", "How it learned"},
+               {"data", "The data"},           {"run", "The run"}};
   co_text_printf(&r->page, "<header>\n<h1>");
   co_page_text(&r->page, r->name);
   co_text_printf(&r->page, "</h1>\n<p class=\"lead\">");
@@ -295,6 +292,7 @@ static co_status add_parts(co_report *r) {
   co_report_overview(r);
   for (int64_t i = 0; i < r->predictor->model->output_count; i++)
     CO_RETURN_IF_FAILED(co_report_scores(r, i));
+  CO_RETURN_IF_FAILED(co_report_images(r));
   CO_RETURN_IF_FAILED(co_report_importance(r));
   CO_RETURN_IF_FAILED(co_report_slices(r));
   co_report_training(r);

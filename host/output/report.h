@@ -21,7 +21,9 @@ typedef struct co_report {
   co_predictor *predictor;
   co_dataset *dataset;
   const char *dataset_name;
-  co_split split; // whose rows were evaluated
+  const co_watch *watch; // of what is scored for the page …
+  int workers;           // … and its loader threads
+  co_split split;        // whose rows were evaluated
   const int64_t *samples;
   int64_t count;
   co_evaluation evaluation; // of them; its scores are kept, with intervals
@@ -39,6 +41,7 @@ co_status co_report_render(co_report *report);
 void co_report_overview(co_report *report);
 void co_report_training(co_report *report);
 co_status co_report_scores(co_report *report, int64_t output);
+co_status co_report_images(co_report *report);
 co_status co_report_importance(co_report *report);
 co_status co_report_slices(co_report *report);
 co_status co_report_data(co_report *report);

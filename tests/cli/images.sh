@@ -68,6 +68,11 @@ refused 4 'other/009.png: the file is empty' -- predict -m run --dataset other -
 refused 2 '--key does not go' -- predict -m run --dataset other -O c.csv --key a
 
 # ---- an autoencoder
+expect 0 import -O d.h5 --format images --image-size 16x12 --fit pad photos --force --json
+validation=$(grep -o '"validation":[0-9]*' out | cut -d: -f2)
+if [ "$validation" -lt 1 ] || [ "$validation" -gt 12 ]; then
+  fail 'some validation rows, all of them shown'
+fi
 refused 3 'both are multiples of 4' -- train -c "$presets/product-autoencoder.yaml" --dataset grey.h5 --run-dir x
 expect 0 train -c "$presets/product-autoencoder.yaml" --dataset d.h5 --run-dir codes --quiet \
   --set trainer.max_epochs=6 --set trainer.batch_size=8
@@ -75,6 +80,9 @@ expect 0 evaluate -m codes --dataset d.h5 --split test --require 'mse<=0.04' --j
 grep -q '"metrics":{"reconstruction":{"mse":0.0' out || fail 'the error of the pixels'
 expect 0 predict -m codes --dataset photos -O codes.csv --columns key,reconstruction_error,embedding
 head -1 codes.csv | grep -q '^file,reconstruction_error,embedding_0,.*embedding_63$' || fail 'codes'
+expect 0 report codes -O codes.html
+[ "$(grep -o 'src="data:image/png;base64,iVBORw0KGgo[A-Za-z0-9+/]*=*"' codes.html | wc -l)" = $((4 * validation)) ] ||
+  fail 'pictures in the report'
 expect 0 predict -m codes --dataset other -O - --columns key,reconstruction_error --max-errors 1
 
 exit $failed

@@ -166,6 +166,24 @@ static void scaled_decoding_keeps_the_picture(void **state) {
   co_free(f->ctx, scaled.pixels);
 }
 
+static void what_is_written_reads_back(void **state) {
+  const fixture *f = *state;
+  for (int channels = 1; channels <= 3; channels += 2) {
+    co_image image, again;
+    co_text png;
+    co_text_init(&png, f->ctx);
+    decode(f, &all[0], channels, &image);
+    OK(co_image_write_png(&png, &image));
+    OK(co_image_decode(&again, f->ctx, (const uint8_t *)png.data, png.length,
+                       &(co_image_request){.channels = channels, .most = 1200}));
+    assert_int_equal(again.info.width, 30);
+    assert_memory_equal(image.pixels, again.pixels, (size_t)(30 * 40 * channels));
+    co_text_free(&png);
+    co_free(f->ctx, image.pixels);
+    co_free(f->ctx, again.pixels);
+  }
+}
+
 // Each file, ended early anywhere, is refused or (where only a checksum is gone) as it was.
 static void files_that_end_early_are_refused(void **state) {
   const fixture *f = *state;
@@ -188,6 +206,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(pixels_are_those_of_pillow, set_up, tear_down),
       cmocka_unit_test_setup_teardown(grey_is_that_of_pillow, set_up, tear_down),
       cmocka_unit_test_setup_teardown(scaled_decoding_keeps_the_picture, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_is_written_reads_back, set_up, tear_down),
       cmocka_unit_test_setup_teardown(files_that_end_early_are_refused, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
