@@ -254,21 +254,6 @@ co_status co_dataset_numbers(co_dataset *d, const char *name, co_numbers *out) {
   return CO_OK;
 }
 
-double co_numbers_at(const co_numbers *n, int64_t row) {
-  switch (n->dtype) {
-  case CO_U8:
-    return ((const uint8_t *)n->values)[row];
-  case CO_I32:
-    return ((const int32_t *)n->values)[row];
-  case CO_I64:
-    return (double)((const int64_t *)n->values)[row];
-  case CO_F32:
-    return (double)((const float *)n->values)[row];
-  default:
-    return ((const double *)n->values)[row];
-  }
-}
-
 void co_numbers_deliver(const co_numbers *n, double pivot, int64_t begin, int64_t count, float *out,
                         int64_t stride) {
   for (int64_t k = 0; k < count; k++)

@@ -78,7 +78,20 @@ typedef struct co_numbers {
 } co_numbers;
 co_status co_dataset_numbers(co_dataset *dataset, const char *name, co_numbers *out);
 // The value of a row; integers beyond 2^53 are rounded to double. NaN = missing.
-double co_numbers_at(const co_numbers *numbers, int64_t row);
+static inline double co_numbers_at(const co_numbers *n, int64_t row) {
+  switch (n->dtype) {
+  case CO_U8:
+    return ((const uint8_t *)n->values)[row];
+  case CO_I32:
+    return ((const int32_t *)n->values)[row];
+  case CO_I64:
+    return (double)((const int64_t *)n->values)[row];
+  case CO_F32:
+    return (double)((const float *)n->values)[row];
+  default:
+    return ((const double *)n->values)[row];
+  }
+}
 // out[k * stride] = (float)(value of row begin + k - pivot), for k < count: with a pivot amid the
 // values their differences keep their digits. Pivot 0 gives what co_dataset_column gives.
 void co_numbers_deliver(const co_numbers *numbers, double pivot, int64_t begin, int64_t count,

@@ -356,6 +356,7 @@ static co_status read_again(csv_import *m, co_encoder *encoder) {
   co_scan *scan;
   m->survey.scan.stage = "write";
   m->survey.scan.file = m->reject_file;
+  m->survey.scan.key = m->key >= 0 ? m->survey.columns[m->key].name : NULL;
   CO_RETURN_IF_FAILED(co_placer_begin(&m->placer, m->survey.rows));
   CO_RETURN_IF_FAILED(co_scan_open(&scan, m->ctx, &m->survey.scan));
   co_status status = encode_rows(m, encoder, scan);

@@ -8,9 +8,29 @@ void co_raw_parts_free(co_raw_parts *parts) {
     for (int64_t k = 0; k < parts->models; k++)
       co_atomic_abort(&parts->items[i].files[k]);
     co_free(parts->ctx, parts->items[i].files);
+    co_free(parts->ctx, parts->items[i].places);
   }
   if (parts->ctx) co_free(parts->ctx, parts->items);
   *parts = (co_raw_parts){0};
+}
+
+int64_t co_raw_part_row(const co_raw_part *part, int64_t at) {
+  co_raw_place from = {.at = 0, .row = part->first + 1};
+  for (int64_t i = 0; i < part->place_count && part->places[i].at <= at; i++)
+    from = part->places[i];
+  return from.row + at - from.at;
+}
+
+co_status co_raw_part_place(co_raw_rows *r, int64_t row) {
+  co_raw_part *p = &r->places;
+  if (!r->taken || row != r->row + 1) {
+    CO_RETURN_IF_FAILED(co_grow(r->ctx, (void **)&p->places, &p->place_capacity, p->place_count,
+                                sizeof *p->places));
+    p->places[p->place_count++] = (co_raw_place){r->taken, row};
+  }
+  r->taken++;
+  r->row = row;
+  return CO_OK;
 }
 
 static co_status add_part(co_raw_rows *r, int64_t rows, co_raw_part **out) {
@@ -24,12 +44,16 @@ static co_status add_part(co_raw_rows *r, int64_t rows, co_raw_part **out) {
                     .rows = rows,
                     .files = co_alloc_zero(r->ctx, (size_t)r->table_count, sizeof *part->files)};
   if (!part->files) return CO_ERR_MEMORY;
+  part->places = r->places.places; // taken over
+  part->place_count = r->places.place_count;
+  r->places = (co_raw_part){0};
   parts->count++;
   return CO_OK;
 }
 
 co_status co_raw_part_begin(co_raw_rows *r, int64_t rows) {
   r->this_part = rows;
+  r->taken = 0;
   for (int64_t i = 0; i < r->table_count; i++) {
     co_raw_table *t = &r->tables[i];
     CO_RETURN_IF_FAILED(co_dataset_writer_create(&t->writer, r->ctx, r->options->output));
@@ -136,6 +160,8 @@ co_status co_raw_part_end(co_raw_rows *r) {
 }
 
 void co_raw_part_drop(co_raw_rows *r) {
+  co_free(r->ctx, r->places.places);
+  r->places = (co_raw_part){0};
   for (int64_t i = 0; i < r->table_count; i++) {
     co_encoder_free(&r->tables[i].encoder);
     co_dataset_writer_free(r->tables[i].writer);

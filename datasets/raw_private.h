@@ -39,6 +39,8 @@ typedef struct co_raw_rows {
   co_survey survey;                   // no more of the columns than the placer asks for
   co_placer placer;
   char sha256[65];
+  co_raw_part places; // of the rows of the part in work; no more of it is used
+  int64_t taken, row; // of them so far; the last one's number in the table
   co_rejects rejects;
   co_reject_file *reject_file;
 } co_raw_rows;
@@ -47,6 +49,8 @@ typedef struct co_raw_rows {
 
 // Begins a part of so many rows, of which each table's encoder and joins take all.
 co_status co_raw_part_begin(co_raw_rows *r, int64_t rows);
+// Notes the number of its next row in the table.
+co_status co_raw_part_place(co_raw_rows *r, int64_t row);
 // Writes it with its keys, which are the first of r->key_texts.
 co_status co_raw_part_end(co_raw_rows *r);
 void co_raw_part_drop(co_raw_rows *r); // the one in work; legal if there is none

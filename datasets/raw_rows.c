@@ -228,14 +228,28 @@ static co_status check_column(void *user, const co_scan *scan, const co_scan_blo
   return CO_OK;
 }
 
+// Nor are rows without a key.
+static co_status check_block_keys(co_raw_rows *r, const co_scan_block *block) {
+  for (int64_t k = 0; r->key >= 0 && k < block->part_count; k++) {
+    const co_row_part *part = &block->parts[k];
+    for (int64_t i = 0; i < part->count; i++) {
+      const co_cell key = co_cell_trim(co_block_cell(block, part, i, r->key), NULL);
+      const co_bad_cell bad = {block->file, part->places[i].row, r->key, CO_REJECT_NO_KEY};
+      if (co_cell_is_missing(&key)) CO_RETURN_IF_FAILED(co_rejects_add(&r->rejects, &bad));
+    }
+  }
+  return CO_OK;
+}
+
 static co_status check_rows(co_raw_rows *r, co_scan *scan) {
   bool rejects = r->rejects.rule.on_error != CO_ON_ERROR_FAIL;
   for (;;) {
     co_scan_block block;
     CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
     if (!block.count) break;
-    if (rejects)
-      CO_RETURN_IF_FAILED(co_scan_columns(scan, &block, r->column_count, check_column, r));
+    if (!rejects) continue;
+    CO_RETURN_IF_FAILED(co_scan_columns(scan, &block, r->column_count, check_column, r));
+    CO_RETURN_IF_FAILED(check_block_keys(r, &block));
   }
   co_rejects_settle(&r->rejects);
   r->rows = co_scan_rows(scan) - r->rejects.count;
@@ -399,11 +413,14 @@ static co_status take_block(co_raw_rows *r, const co_scan *scan, const co_scan_b
     CO_RETURN_IF_FAILED(co_raw_joins_block(&r->tables[i].joins, scan, block));
   }
   if (r->options->split) CO_RETURN_IF_FAILED(co_placer_block(&r->placer, scan, block));
-  for (int64_t k = 0; r->key >= 0 && k < block->part_count; k++) {
+  for (int64_t k = 0; k < block->part_count; k++) {
     const co_row_part *part = &block->parts[k];
-    for (int64_t i = 0; i < part->count; i++)
-      CO_RETURN_IF_FAILED(
-          take_key(r, scan, &part->places[i], co_block_cell(block, part, i, r->key)));
+    for (int64_t i = 0; i < part->count; i++) {
+      CO_RETURN_IF_FAILED(co_raw_part_place(r, part->places[i].row));
+      if (r->key >= 0)
+        CO_RETURN_IF_FAILED(
+            take_key(r, scan, &part->places[i], co_block_cell(block, part, i, r->key)));
+    }
   }
   return CO_OK;
 }
@@ -478,12 +495,17 @@ static co_status encode_rows(co_raw_rows *r) {
   CO_RETURN_IF_FAILED(begin_rejects(r));
   CO_RETURN_IF_FAILED(begin_keys(r));
   r->scan.file = r->reject_file;
+  r->scan.key = r->key >= 0 ? r->key_name : NULL;
   r->scan.rows.unhashed = false;
   if (r->options->split) CO_RETURN_IF_FAILED(co_placer_begin(&r->placer, r->rows));
   CO_RETURN_IF_FAILED(co_scan_open(&scan, r->ctx, &r->scan));
   co_status status = encode_blocks(r, scan);
   co_scan_close(scan);
-  return status == CO_OK ? co_reject_file_commit(r->reject_file) : status;
+  if (status != CO_OK || !r->options->reject_file)
+    return status == CO_OK ? co_reject_file_commit(r->reject_file) : status;
+  *r->options->reject_file = r->reject_file;
+  r->reject_file = NULL;
+  return CO_OK;
 }
 
 // ---- all ---------------------------------------------------------------------------------------

@@ -27,10 +27,19 @@ typedef struct co_raw_model {
   const char *const *joined_shown; // what messages call them
 } co_raw_model;
 
+// From a row of a part on, rows have these numbers in the table, until the next one.
+typedef struct co_raw_place {
+  int64_t at, row;
+} co_raw_place;
+
 typedef struct co_raw_part {
   int64_t first, rows;
   co_atomic_file *files; // the datasets, temporaries, one for each model
+  co_raw_place *places;  // ascending, where rows are passed over
+  int64_t place_count, place_capacity;
 } co_raw_part;
+// The number of one of its rows in the table, from 1.
+int64_t co_raw_part_row(const co_raw_part *part, int64_t at);
 
 typedef struct co_raw_parts {
   co_context *ctx;
@@ -59,6 +68,8 @@ typedef struct co_raw_rows_options {
   const char *key;       // column that names rows; NULL = the recipe's, if it is there
   co_reject_rule reject; // rows that cannot be taken by all models …
   const char *rejects;   // … the output that their file is named after; NULL = there is none
+  co_reject_file *
+      *reject_file; // handed out if there is one, to be committed; NULL = it is committed
   bool replace_rejects;
   co_import_progress progress; // in bytes of the file; may be NULL
   void *progress_user;

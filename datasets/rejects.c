@@ -98,12 +98,16 @@ int64_t co_rejects_total(const co_rejects *r) {
 }
 
 co_status co_rejects_check(const co_rejects *r, const char *path, int64_t rows) {
-  int64_t bad = co_rejects_total(r);
-  double all = (double)(rows + bad), most = r->rule.share ? r->rule.most * all : r->rule.most;
+  return co_reject_rule_check(&r->rule, path, rows, co_rejects_total(r));
+}
+
+co_status co_reject_rule_check(const co_reject_rule *rule, const char *path, int64_t rows,
+                               int64_t bad) {
+  double all = (double)(rows + bad), most = rule->share ? rule->most * all : rule->most;
   if ((double)bad <= most) return CO_OK;
   char limit[48];
-  snprintf(limit, sizeof limit, "%g%s", r->rule.share ? 100 * r->rule.most : r->rule.most,
-           r->rule.share ? " %" : "");
+  snprintf(limit, sizeof limit, "%g%s", rule->share ? 100 * rule->most : rule->most,
+           rule->share ? " %" : "");
   co_status status =
       co_fail_at(CO_ERR_DATA, path, 0, 0,
                  "%" PRId64 " of %" PRId64 " rows cannot be taken, more than the %s allowed", bad,
@@ -114,7 +118,7 @@ co_status co_rejects_check(const co_rejects *r, const char *path, int64_t rows) 
 
 void co_reject_explain(char out[160], co_reject_reason reason, const co_cell *cell) {
   static const char *const texts[] = {"is no number", "is beyond the range of numbers, 3.4e38",
-                                      "is no date"};
+                                      "is no date", "is no key: it is missing"};
   int length = (int)(cell->length < 40 ? cell->length : 40);
   snprintf(out, 160, "'%.*s%s' %s", length, cell->text, cell->length > 40 ? "…" : "",
            texts[reason]);
@@ -141,7 +145,8 @@ co_status co_reject_file_begin(co_reject_file **out, co_context *ctx, const char
   const co_output wanted = {path, replace, NULL, 0};
   if (status == CO_OK) status = co_output_begin(&f->file, ctx, &wanted);
   if (status == CO_OK) status = co_writer_open(&f->writer, ctx, f->file.temporary, false);
-  if (status == CO_OK) status = co_writer_printf(f->writer, "line,row,column,reason,text,file\n");
+  if (status == CO_OK)
+    status = co_writer_printf(f->writer, "line,row,key,column,reason,text,file\n");
   co_free(ctx, path);
   if (status == CO_OK) return CO_OK;
   co_reject_file_free(f);
@@ -163,10 +168,12 @@ static co_status write_quoted(co_writer *writer, const char *text, size_t length
 }
 
 co_status co_reject_file_add(co_reject_file *f, const char *shown, const co_row_place *place,
-                             const char *column, const char *reason) {
+                             const co_cell *key, const char *column, const char *reason) {
   co_writer *w = f->writer;
   if (place->line) CO_RETURN_IF_FAILED(co_writer_printf(w, "%" PRId64, place->line));
   CO_RETURN_IF_FAILED(co_writer_printf(w, ",%" PRId64 ",", place->row));
+  if (key) CO_RETURN_IF_FAILED(write_quoted(w, key->text, key->length));
+  CO_RETURN_IF_FAILED(co_writer_write(w, ",", 1));
   if (column) CO_RETURN_IF_FAILED(write_quoted(w, column, strlen(column)));
   CO_RETURN_IF_FAILED(co_writer_write(w, ",", 1));
   CO_RETURN_IF_FAILED(write_quoted(w, reason, strlen(reason)));

@@ -30,7 +30,8 @@ co_status co_reject_rule_parse(co_reject_rule *out, const char *on_error, const 
 typedef enum co_reject_reason {
   CO_REJECT_NO_NUMBER,
   CO_REJECT_TOO_LARGE,
-  CO_REJECT_NO_DATE
+  CO_REJECT_NO_DATE,
+  CO_REJECT_NO_KEY
 } co_reject_reason;
 
 // A row with a bad cell.
@@ -57,17 +58,20 @@ const co_bad_cell *co_rejects_find(const co_rejects *rejects, int64_t file, int6
 int64_t co_rejects_total(const co_rejects *rejects);
 // Of `rows` good ones. CO_ERR_DATA if there are more bad ones than may be.
 co_status co_rejects_check(const co_rejects *rejects, const char *path, int64_t rows);
+co_status co_reject_rule_check(const co_reject_rule *rule, const char *path, int64_t rows,
+                               int64_t bad);
 void co_reject_explain(char out[160], co_reject_reason reason, const co_cell *cell);
 
 // ---- the file ----------------------------------------------------------------------------------
 
-// CSV with the columns line, row, column, reason, text (the row as it stands) and file.
+// CSV with the columns line, row, key, column, reason, text (the row as it stands) and file; what is not
+// known is empty.
 typedef struct co_reject_file co_reject_file;
 // It appears by co_reject_file_commit, under `output`.rejects.csv.
 co_status co_reject_file_begin(co_reject_file **out, co_context *ctx, const char *output,
                                bool replace);
 co_status co_reject_file_add(co_reject_file *file, const char *shown, const co_row_place *place,
-                             const char *column, const char *reason);
+                             const co_cell *key, const char *column, const char *reason);
 co_status co_reject_file_commit(co_reject_file *file); // NULL is legal, as for:
 void co_reject_file_free(co_reject_file *file);        // also after commit
 // "OUTPUT.rejects.csv"

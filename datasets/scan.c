@@ -143,20 +143,42 @@ static co_row_place shown_place(const co_scan *s, const co_row_place *place) {
   return shown;
 }
 
+static void replace_cell(const co_pseudonym *pseudonym, co_cell *cell, char *text) {
+  co_cell trimmed = co_cell_trim(cell, NULL);
+  if (co_cell_is_missing(&trimmed)) return;
+  co_pseudonym_make(pseudonym, trimmed.text, trimmed.length, text);
+  *cell = (co_cell){text, CO_PSEUDONYM_TEXT};
+}
+
+// As it will be seen: where keys are pseudonyms, a pseudonym. NULL = there is none.
+static const co_cell *shown_key(const co_scan *s, const co_cell *cells,
+                                char text[CO_PSEUDONYM_TEXT], co_cell *out) {
+  const co_rows_options *o = &s->options->rows;
+  int64_t column = s->options->key ? co_rows_find(s->rows, s->options->key) : -1;
+  if (column < 0) return NULL;
+  *out = co_cell_trim(&cells[column], NULL);
+  for (int64_t i = 0; o->pseudonym && i < o->pseudonymized_count; i++)
+    if (strcmp(o->pseudonymized[i], s->options->key) == 0) replace_cell(o->pseudonym, out, text);
+  return out;
+}
+
 static co_status write_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
                                 const co_bad_cell *bad) {
   char reason[160];
   int64_t column = s->mapped ? s->map[bad->column] : bad->column;
   co_reject_explain(reason, bad->reason, &part->cells[i * s->rows->column_count + column]);
   const co_row_place place = shown_place(s, &part->places[i]);
-  return co_reject_file_add(s->options->file, s->rows->shown, &place, s->names[bad->column],
+  char text[CO_PSEUDONYM_TEXT];
+  co_cell room;
+  const co_cell *key = shown_key(s, &part->cells[i * s->rows->column_count], text, &room);
+  return co_reject_file_add(s->options->file, s->rows->shown, &place, key, s->names[bad->column],
                             reason);
 }
 
 static co_status write_bad_row(co_scan *s, const co_bad_row *bad) {
   bool named = bad->column >= 0 && bad->column < s->rows->column_count;
   const co_row_place place = shown_place(s, &bad->place);
-  return co_reject_file_add(s->options->file, s->rows->shown, &place,
+  return co_reject_file_add(s->options->file, s->rows->shown, &place, NULL,
                             named ? s->rows->names[bad->column] : NULL, bad->reason);
 }
 
@@ -276,13 +298,6 @@ static co_status take_parts(co_scan *s, const co_row_block *from, co_scan_block 
 }
 
 // ---- pseudonyms --------------------------------------------------------------------------------
-
-static void replace_cell(const co_pseudonym *pseudonym, co_cell *cell, char *text) {
-  co_cell trimmed = co_cell_trim(cell, NULL);
-  if (co_cell_is_missing(&trimmed)) return;
-  co_pseudonym_make(pseudonym, trimmed.text, trimmed.length, text);
-  *cell = (co_cell){text, CO_PSEUDONYM_TEXT};
-}
 
 // Puts pseudonyms in place of the cells of column `column` of the file, which nobody needs any more.
 static void replace_column(co_scan *s, const co_scan_block *block, int64_t column, char *text) {

@@ -25,7 +25,8 @@ typedef struct co_scan_options {
   co_rows_options rows;
   const int64_t *skip_lines; // of each file; NULL = as `rows` says
   co_rejects *rejects;       // rows to pass over; counts damaged ones. NULL = the first is an error
-  co_reject_file *file;      // where they go; NULL = nowhere
+  co_reject_file *file;      // where they go; NULL = nowhere …
+  const char *key;           // … with their cell of this column, NULL = none
   co_duplicates duplicates;  // what becomes of rows that repeat an earlier one, cell by cell
   const char *stage;         // what progress calls it
   co_import_progress progress;

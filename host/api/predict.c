@@ -30,7 +30,7 @@ static co_status choose_columns(co_scoring *s) {
                                                 o->column_count, &notes)
                       : co_score_columns_list(&s->columns, s->arena, s->told, dataset, o->top_k));
   CO_RETURN_IF_FAILED(co_score_columns_add_notes(&s->columns, s->arena, dataset, &notes));
-  return s->count ? co_dataset_key(dataset, s->pieces[0].samples[0], key, sizeof key) : CO_OK;
+  return s->count ? co_dataset_key(dataset, s->samples[0], key, sizeof key) : CO_OK;
 }
 
 static void report(co_scoring *s, cohort_result *result) {
@@ -115,16 +115,17 @@ static co_status finish(co_scoring *s, const co_table_scoring *table) {
   return co_sink_commit(s->sink);
 }
 
-static co_status predict(co_scoring *s, const co_model_list *list, const co_table_scoring *table,
+static co_status predict(co_scoring *s, const co_model_list *list, co_table_scoring *table,
                          cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(s->options->dataset, "predict", "a dataset"));
   CO_RETURN_IF_FAILED(co_scoring_choose_rows(s, list, table));
   CO_RETURN_IF_FAILED(choose_columns(s));
   CO_RETURN_IF_FAILED(co_scoring_make_room(s));
-  CO_RETURN_IF_FAILED(co_scoring_open_reasons(s, &s->pieces[0]));
   CO_RETURN_IF_FAILED(co_drift_begin(s));
-  CO_RETURN_IF_FAILED(co_scoring_look_through(s));
+  CO_RETURN_IF_FAILED(co_scoring_look_through(s, table));
   CO_RETURN_IF_FAILED(co_drift_check_inputs(s, table));
+  CO_RETURN_IF_FAILED(co_scoring_open_piece(s, &s->pieces[0]));
+  CO_RETURN_IF_FAILED(co_scoring_open_reasons(s));
   CO_RETURN_IF_FAILED(begin_output(s));
   if (!s->sink->complete) {
     CO_RETURN_IF_FAILED(co_scoring_run(s));

@@ -37,7 +37,10 @@ typedef struct co_scored_model {
 // Rows that are scored, of one part of them.
 typedef struct co_score_piece {
   int64_t part;
-  const int64_t *samples;
+  const int64_t *samples; // of a dataset; NULL = from `first` on `rows`, but those:
+  int64_t first, rows;
+  int64_t *refused; // that no model can take, ascending; owned
+  int64_t refused_count, refused_capacity;
   int64_t count;
   int64_t at; // how many come before
 } co_score_piece;
@@ -104,15 +107,17 @@ co_status co_shard_parse(int64_t *shard, int64_t *shards, const char *text);
 // Which rows are scored. `table`: what was read of a raw one.
 co_status co_scoring_choose_rows(co_scoring *scoring, const co_model_list *list,
                                  const co_table_scoring *table);
-co_status co_scoring_open_part(co_scoring *scoring, int64_t part);
+// Takes a piece into work: its datasets, and scoring->samples.
+co_status co_scoring_open_piece(co_scoring *scoring, const co_score_piece *piece);
 void co_scoring_close_rows(co_scoring *scoring);
-// Checks and counts what models take in, and hashes it: job.source.
-co_status co_scoring_look_through(co_scoring *scoring);
+// Checks and counts what models take in, and hashes it: job.source. Rows of a raw table that a model cannot
+// take are rejected.
+co_status co_scoring_look_through(co_scoring *scoring, co_table_scoring *table);
 
 // ---- predict_scores.c ----------------------------------------------------------------------------
 co_status co_scoring_make_room(co_scoring *scoring);
-// Where reasons are told: of a piece, whose part is at hand.
-co_status co_scoring_open_reasons(co_scoring *scoring, const co_score_piece *piece);
+// Where reasons are told: of the piece in work.
+co_status co_scoring_open_reasons(co_scoring *scoring);
 // Scores and writes the rows that are not written yet.
 co_status co_scoring_run(co_scoring *scoring);
 // Hands the sink how far the job is.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rows of a scoring: those of a dataset, or of a raw table part by part.
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +26,12 @@ static void close_part(co_scoring *s) {
 
 void co_scoring_close_rows(co_scoring *s) {
   close_part(s);
+  for (int64_t i = 0; i < s->piece_count; i++)
+    co_free(s->ctx, s->pieces[i].refused);
   co_free(s->ctx, s->all);
 }
 
-co_status co_scoring_open_part(co_scoring *s, int64_t part) {
+static co_status open_part(co_scoring *s, int64_t part) {
   if (s->part == part) return CO_OK;
   close_part(s);
   for (int64_t i = 0; i < s->dataset_count; i++)
@@ -42,6 +45,24 @@ co_status co_scoring_open_part(co_scoring *s, int64_t part) {
   }
   s->part = part;
   return co_score_columns_bind(&s->columns, s->datasets[0]);
+}
+
+static void list_samples(co_scoring *s, const co_score_piece *piece) {
+  int64_t count = 0, refused = 0;
+  for (int64_t i = piece->first; i < piece->first + piece->rows; i++)
+    if (refused < piece->refused_count && piece->refused[refused] == i)
+      refused++;
+    else
+      s->all[count++] = i;
+  s->samples = s->all;
+}
+
+co_status co_scoring_open_piece(co_scoring *s, const co_score_piece *piece) {
+  CO_RETURN_IF_FAILED(open_part(s, piece->part));
+  s->piece = piece;
+  s->samples = piece->samples;
+  if (!piece->samples) list_samples(s, piece);
+  return CO_OK;
 }
 
 // ---- which rows --------------------------------------------------------------------------------
@@ -112,7 +133,7 @@ static co_status choose_split(co_scoring *s) {
 
 static co_status choose_of_dataset(co_scoring *s) {
   int64_t begin, end;
-  CO_RETURN_IF_FAILED(co_scoring_open_part(s, 0));
+  CO_RETURN_IF_FAILED(open_part(s, 0));
   s->rows = s->count = co_dataset_rows(s->datasets[0]);
   CO_RETURN_IF_FAILED(s->options->split ? choose_split(s) : number_all(s, s->rows));
   CO_RETURN_IF_FAILED(drop_repeated(s));
@@ -121,7 +142,7 @@ static co_status choose_of_dataset(co_scoring *s) {
   s->count = end - begin;
   s->pieces[0] = (co_score_piece){.samples = s->samples, .count = s->count};
   s->piece_count = 1;
-  return CO_OK;
+  return co_scoring_open_piece(s, &s->pieces[0]);
 }
 
 static co_status choose_of_parts(co_scoring *s) {
@@ -137,11 +158,11 @@ static co_status choose_of_parts(co_scoring *s) {
     int64_t from = begin > part->first ? begin - part->first : 0;
     int64_t to = end - part->first < part->rows ? end - part->first : part->rows;
     if (from >= to) continue;
-    s->pieces[s->piece_count++] =
-        (co_score_piece){.part = i, .samples = s->all + from, .count = to - from, .at = s->count};
+    s->pieces[s->piece_count++] = (co_score_piece){
+        .part = i, .first = from, .rows = to - from, .count = to - from, .at = s->count};
     s->count += to - from;
   }
-  return co_scoring_open_part(s, s->piece_count ? s->pieces[0].part : 0);
+  return co_scoring_open_piece(s, &s->pieces[0]); // one of no rows, where there are none
 }
 
 co_status co_scoring_choose_rows(co_scoring *s, const co_model_list *list,
@@ -159,14 +180,15 @@ co_status co_scoring_choose_rows(co_scoring *s, const co_model_list *list,
 
 // ---- looking through them ------------------------------------------------------------------------
 
-static co_status check_inputs(co_scoring *s, const co_score_piece *piece) {
+// Of the piece in work; counts what is found where all models take all rows.
+static co_status check_inputs(co_scoring *s) {
   for (int64_t i = 0; i < s->model_count; i++) {
     co_scored_model *m = &s->models[i];
     const co_model *model = m->predictor->model;
     co_input_counts *counts = co_alloc_zero(s->ctx, (size_t)model->input_count + 1, sizeof *counts);
     if (!counts) return CO_ERR_MEMORY;
-    co_status status = co_check_inputs(model, s->of_model[i], piece->samples, piece->count, counts);
-    for (int64_t k = 0; k < model->input_count; k++)
+    co_status status = co_check_inputs(model, s->of_model[i], s->samples, s->piece->count, counts);
+    for (int64_t k = 0; status == CO_OK && k < model->input_count; k++)
       for (int c = 0; c < CO_COUNT_ROOM; c++)
         m->counts[k].of[c] += counts[k].of[c];
     co_free(s->ctx, counts);
@@ -175,21 +197,72 @@ static co_status check_inputs(co_scoring *s, const co_score_piece *piece) {
   return CO_OK;
 }
 
-co_status co_scoring_look_through(co_scoring *s) {
+// What the error says of the row, without its number among those of the part.
+static void explain(char out[200]) {
+  const char *message = co_error_last()->message, *row = strstr(message, ", row ");
+  const char *reason = row ? strchr(row, ':') : NULL;
+  if (reason)
+    snprintf(out, 200, "%.*s%.120s", (int)(row - message < 70 ? row - message : 70), message,
+             reason);
+  else
+    snprintf(out, 200, "%.199s", message);
+}
+
+static co_status try_row(co_scoring *s, co_table_scoring *table, co_score_piece *piece,
+                         int64_t sample) {
+  co_status status = CO_OK;
+  for (int64_t i = 0; status == CO_OK && i < s->model_count; i++)
+    status = co_check_inputs(s->models[i].predictor->model, s->of_model[i], &sample, 1, NULL);
+  if (status != CO_ERR_DATA) return status;
+  char reason[200], key[CO_DATASET_KEY_MAX + 1];
+  bool named = co_dataset_key_column(s->datasets[0]) != NULL;
+  explain(reason);
+  if (named) CO_RETURN_IF_FAILED(co_dataset_key(s->datasets[0], sample, key, sizeof key));
+  CO_RETURN_IF_FAILED(co_table_scoring_reject(table, &s->parts->items[piece->part], sample,
+                                              named ? key : NULL, reason));
+  co_error_clear();
+  CO_RETURN_IF_FAILED(co_grow(s->ctx, (void **)&piece->refused, &piece->refused_capacity,
+                              piece->refused_count, sizeof *piece->refused));
+  piece->refused[piece->refused_count++] = sample;
+  return CO_OK;
+}
+
+// A row that some model cannot take is found out by trying one after the other.
+static co_status refuse_rows(co_scoring *s, co_table_scoring *table, co_score_piece *piece) {
+  for (int64_t i = 0; i < piece->rows; i++)
+    CO_RETURN_IF_FAILED(try_row(s, table, piece, piece->first + i));
+  piece->count = piece->rows - piece->refused_count;
+  s->rows -= piece->refused_count;
+  return co_scoring_open_piece(s, piece);
+}
+
+static co_status look_into(co_scoring *s, co_table_scoring *table, co_score_piece *piece) {
+  CO_RETURN_IF_FAILED(co_scoring_open_piece(s, piece));
+  co_status status = check_inputs(s);
+  if (status == CO_ERR_DATA && s->parts) {
+    CO_RETURN_IF_FAILED(refuse_rows(s, table, piece));
+    status = check_inputs(s);
+  }
+  CO_RETURN_IF_FAILED(status);
+  return co_drift_count(s, s->samples, piece->count);
+}
+
+co_status co_scoring_look_through(co_scoring *s, co_table_scoring *table) {
   co_sha256 hash;
   co_sha256_init(&hash);
   memcpy(s->job.source, co_dataset_fingerprint(s->datasets[0]), sizeof s->job.source);
+  s->count = 0;
   for (int64_t i = 0; i < s->piece_count; i++) {
-    const co_score_piece *piece = &s->pieces[i];
-    CO_RETURN_IF_FAILED(co_scoring_open_part(s, piece->part));
+    co_score_piece *piece = &s->pieces[i];
+    CO_RETURN_IF_FAILED(look_into(s, table, piece));
+    piece->at = s->count;
+    s->count += piece->count;
     for (int64_t k = 0; k < s->dataset_count; k++)
       co_sha256_update(&hash, co_dataset_fingerprint(s->datasets[k]), 64);
-    CO_RETURN_IF_FAILED(co_drift_count(s, piece->samples, piece->count));
-    CO_RETURN_IF_FAILED(check_inputs(s, piece));
     co_alive(s->ctx, CO_PATIENCE);
     if (co_watch_stopped(&s->context->watch))
       return co_fail(CO_INTERRUPTED, "stopped; no output was written");
   }
   if (s->piece_count > 1 || s->dataset_count > 1) co_sha256_final(&hash, s->job.source);
-  return CO_OK;
+  return co_table_scoring_settle(table);
 }

@@ -52,9 +52,9 @@ co_status co_scoring_make_room(co_scoring *s) {
   return s->columns.ranked ? create_ranking(s, 1, s->width) : CO_OK;
 }
 
-co_status co_scoring_open_reasons(co_scoring *s, const co_score_piece *piece) {
+co_status co_scoring_open_reasons(co_scoring *s) {
   const co_score_columns *columns = &s->columns;
-  s->piece = piece;
+  const co_score_piece *piece = s->piece;
   if (!columns->reasoned || s->reasons || !piece->count) return CO_OK;
   if (s->ensemble != CO_ENSEMBLE_NONE)
     return co_fail(CO_ERR_USAGE, "reasons are a model's; an ensemble's scores have none");
@@ -66,7 +66,7 @@ co_status co_scoring_open_reasons(co_scoring *s, const co_score_piece *piece) {
                                       .output = output - s->models[model].first_output,
                                       .count = columns->reasons,
                                       .class_ = -1,
-                                      .samples = piece->samples,
+                                      .samples = s->samples,
                                       .sample_count = piece->count,
                                       .workers = s->options->workers,
                                       .watch = &s->context->watch};
@@ -215,13 +215,13 @@ static co_status next_row(co_scoring *s, bool means, int64_t *rank) {
 
 static co_status write_piece(co_scoring *s, const co_score_piece *piece, bool means) {
   int64_t rank;
-  CO_RETURN_IF_FAILED(co_scoring_open_part(s, piece->part));
-  CO_RETURN_IF_FAILED(co_scoring_open_reasons(s, piece));
+  CO_RETURN_IF_FAILED(co_scoring_open_piece(s, piece));
+  CO_RETURN_IF_FAILED(co_scoring_open_reasons(s));
   for (int64_t i = 0; i < piece->count; i++) {
     if (co_watch_stopped(&s->context->watch)) return stopped(s);
     CO_RETURN_IF_FAILED(next_row(s, means, &rank));
     if (piece->at + i < s->sink->at.rows) continue; // which a job before has written
-    CO_RETURN_IF_FAILED(write_row(s, piece->samples[i], rank));
+    CO_RETURN_IF_FAILED(write_row(s, s->samples[i], rank));
     CO_RETURN_IF_FAILED(save(s));
     if (i % (1 << 16) == 0) co_alive(s->ctx, CO_PATIENCE);
   }
@@ -258,10 +258,10 @@ co_status co_scoring_run(co_scoring *s) {
     const co_score_piece *piece = &s->pieces[i];
     int64_t skipped = from > piece->at ? from - piece->at : 0;
     if (skipped >= piece->count) continue;
-    CO_RETURN_IF_FAILED(co_scoring_open_part(s, piece->part));
-    CO_RETURN_IF_FAILED(co_scoring_open_reasons(s, piece));
-    co_status status = s->predictor->class_->run(
-        s->predictor, s->of_model[0], piece->samples + skipped, piece->count - skipped, &options);
+    CO_RETURN_IF_FAILED(co_scoring_open_piece(s, piece));
+    CO_RETURN_IF_FAILED(co_scoring_open_reasons(s));
+    co_status status = s->predictor->class_->run(s->predictor, s->of_model[0], s->samples + skipped,
+                                                 piece->count - skipped, &options);
     if (status == CO_INTERRUPTED) return stopped(s);
     CO_RETURN_IF_FAILED(status);
   }

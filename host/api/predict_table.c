@@ -256,16 +256,20 @@ static char *beside_output(const co_table_scoring *t, const cohort_predict_optio
 
 // ---- rows --------------------------------------------------------------------------------------
 
+// Of a table that is written again, so are they.
+static bool replaces_rejects(const cohort_predict_options *o) {
+  return o->force || o->if_exists || o->resume;
+}
+
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
                             const cohort_predict_options *o, co_model_list *list) {
   const co_split_rule *split;
-  co_reject_rule reject;
   CO_RETURN_IF_FAILED(read_models(t, list));
   const co_model_file *file = &t->tables[0].file;
   if (t->measured && file->recipe && strncmp(file->recipe, "events:", 7) == 0)
     return co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
   CO_RETURN_IF_FAILED(find_split(t, file, o->split, &split));
-  CO_RETURN_IF_FAILED(co_reject_rule_parse(&reject, o->source.on_error, o->source.max_errors,
+  CO_RETURN_IF_FAILED(co_reject_rule_parse(&t->reject, o->source.on_error, o->source.max_errors,
                                            CO_ON_ERROR_QUARANTINE));
   CO_RETURN_IF_FAILED(find_sources(t, o));
   co_raw_model *models = co_arena_alloc(t->arena, (size_t)t->table_count, sizeof *models);
@@ -284,10 +288,10 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                        .shown = t->files.shown[0],
                                        .models = models,
                                        .model_count = t->table_count,
-                                       .reject = reject,
+                                       .reject = t->reject,
                                        .rejects = co_sink_file(o->output),
-                                       // Of a table that is written again, so are they.
-                                       .replace_rejects = o->force || o->if_exists || o->resume,
+                                       .reject_file = t->measured ? NULL : &t->reject_file,
+                                       .replace_rejects = replaces_rejects(o),
                                        .output = beside,
                                        .parts = &t->parts,
                                        .part_bytes = t->measured ? 0 : PART_BYTES,
@@ -344,6 +348,31 @@ co_status co_table_measuring_begin(co_table_scoring *t, cohort_context *context,
   return begin(t, context, options, NULL);
 }
 
+co_status co_table_scoring_reject(co_table_scoring *t, const co_raw_part *part, int64_t at,
+                                  const char *key, const char *reason) {
+  const char *output = co_sink_file(t->options.output);
+  const co_row_place place = {.row = co_raw_part_row(part, at)};
+  const co_cell cell = {key, key ? strlen(key) : 0};
+  if (t->reject.on_error == CO_ON_ERROR_FAIL)
+    return co_fail_at(CO_ERR_DATA, t->files.shown[0], 0, 0, "row %lld%s%s: %s",
+                      (long long)place.row, key ? ", key " : "", key ? key : "", reason);
+  t->result.rejected++;
+  t->result.rows--;
+  if (t->reject.on_error == CO_ON_ERROR_SKIP || !output) return CO_OK;
+  if (!t->reject_file)
+    CO_RETURN_IF_FAILED(
+        co_reject_file_begin(&t->reject_file, t->ctx, output, replaces_rejects(&t->options)));
+  return co_reject_file_add(t->reject_file, t->files.shown[0], &place, key ? &cell : NULL, NULL,
+                            reason);
+}
+
+co_status co_table_scoring_settle(co_table_scoring *t) {
+  if (!t->arena) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_reject_rule_check(&t->reject, t->files.shown[0], t->result.rows, t->result.rejected));
+  return co_reject_file_commit(t->reject_file);
+}
+
 // Of several models, of which each may know other values, the first counts.
 static bool is_told_before(const co_raw_rows_result *result, int64_t column) {
   for (int64_t i = 0; i < column; i++)
@@ -379,6 +408,7 @@ void co_table_scoring_end(co_table_scoring *t) {
   co_error error;
   co_error_copy(&error);
   co_raw_parts_free(&t->parts);
+  co_reject_file_free(t->reject_file);
   co_table_files_end(&t->files);
   co_arena_free(t->arena);
   if (error.status != CO_OK) co_error_raise(&error);

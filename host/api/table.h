@@ -98,6 +98,9 @@ typedef struct co_table_scoring {
   int64_t table_count;
   co_table_files files;
   co_raw_rows_result result;
+  co_reject_rule reject;
+  co_reject_file
+      *reject_file; // rows that some model cannot take may follow; NULL = there is none yet
   bool measured;
   co_split_rule rule; // of a model that is measured
   uint64_t seed;
@@ -109,6 +112,11 @@ co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *cont
 // `options` name the dataset.
 co_status co_table_measuring_begin(co_table_scoring *scoring, cohort_context *context,
                                    const cohort_predict_options *options);
+// A row of a part that no model can take after all, for `reason`; with `on_error` fail that is an error.
+co_status co_table_scoring_reject(co_table_scoring *scoring, const co_raw_part *part, int64_t at,
+                                  const char *key, const char *reason);
+// Once all are known: CO_ERR_DATA if there are more than may be. Their file appears.
+co_status co_table_scoring_settle(co_table_scoring *scoring);
 void co_table_scoring_report(const co_table_scoring *scoring, co_json *json, co_text *text);
 void co_table_scoring_end(co_table_scoring *scoring);
 

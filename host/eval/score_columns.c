@@ -618,9 +618,14 @@ co_status co_score_cells(co_score_cell *cells, const co_score_columns *columns,
 // ---- as text -----------------------------------------------------------------------------------
 
 void co_score_add_text(co_text *line, const char *text, char separator) {
-  const char special[] = {separator, '"', '\r', '\n', 0};
-  if (!strpbrk(text, special)) {
-    co_text_append(line, text, strlen(text));
+  size_t length = 0;
+  bool plain = true;
+  for (; text[length]; length++) {
+    char c = text[length];
+    plain &= c != separator && c != '"' && c != '\r' && c != '\n';
+  }
+  if (plain) {
+    co_text_append(line, text, length);
     return;
   }
   co_text_append(line, "\"", 1);

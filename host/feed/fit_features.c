@@ -430,21 +430,36 @@ cleanup:
 
 // ---- checking ----------------------------------------------------------------------------------
 
+static co_status check_input(const co_model *model, const co_input_feature *feature,
+                             co_dataset *dataset, const int64_t *samples, int64_t count,
+                             co_input_counts *out) {
+  reader r;
+  *out = (co_input_counts){0};
+  if (!feature->class_->input->check) return CO_OK;
+  co_status status = open_reader(&r, model->ctx, dataset, feature, false);
+  if (status == CO_OK) status = read_rows(&r, samples, count, check_rows, out->of);
+  close_reader(&r, model->ctx);
+  return status;
+}
+
 co_status co_check_inputs(const co_model *model, co_dataset *dataset, const int64_t *samples,
                           int64_t count, co_input_counts *counts) {
+  int threads = count < CHUNK ? 1 : co_context_threads(model->ctx);
+  int64_t failed = model->input_count; // the first that did
+  co_error error;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t i = 0; i < model->input_count; i++) {
-    const co_input_feature *feature = &model->inputs[i];
-    co_input_counts own = {0};
-    reader r = {0};
-    if (feature->class_->input->check) {
-      co_status status = open_reader(&r, model->ctx, dataset, feature, false);
-      if (status == CO_OK) status = read_rows(&r, samples, count, check_rows, own.of);
-      close_reader(&r, model->ctx);
-      CO_RETURN_IF_FAILED(status);
-    }
+    co_input_counts own;
+    co_status status = check_input(model, &model->inputs[i], dataset, samples, count, &own);
     if (counts) counts[i] = own;
+    if (status == CO_OK) continue;
+#pragma omp critical(co_fit_features)
+    if (i < failed) {
+      failed = i;
+      co_error_copy(&error); // of this thread
+    }
   }
-  return CO_OK;
+  return failed < model->input_count ? co_error_raise(&error) : CO_OK;
 }
 
 void co_render_input_count(co_json *json, co_text *text, const char *input,

@@ -91,7 +91,41 @@ refused 2 'do not stand side by side' -- "${score[@]}" -m A -m folds -O x.csv
 sed '5s/,[0-9]*,2024/,many,2024/' t.csv >bad.csv
 expect 0 predict -m C -m A --dataset bad.csv --quiet -O bad.out --json
 json rows=899 rejected=1
-cut -d, -f1-4 bad.out.rejects.csv | grep -q '^5,4,"visits",' || fail "reject: $(cat bad.out.rejects.csv)"
+cut -d, -f1-4 bad.out.rejects.csv | grep -q '^5,4,"C-3","visits"' || fail "reject: $(cat bad.out.rejects.csv)"
+
+# A value that one of the models refuses, and a row without a key: from a database there is no text to tell.
+cat >strict.yaml <<'YAML'
+input_features:
+  - {name: visits, preprocessing: {missing: refuse}}
+output_features: targets
+trainer: {max_epochs: 1}
+YAML
+awk -F, 'NR == 1 || $3 != ""' some.csv >full.csv
+expect 0 import -O full.h5 --target bought --key customer full.csv
+expect 0 train -c strict.yaml --dataset full.h5 --run-dir strict --quiet
+sed '21s/,[0-9]*,2024/,,2024/; 31s/^C-29/ /' t.csv | awk -F, -v OFS=, 'NR > 1 && NR != 21 && $3 == "" { $3 = 9 } 1' >gaps.csv
+gaps=(predict -m A -m strict --quiet '--columns=key,strict_bought.score')
+expect 0 "${gaps[@]}" --dataset gaps.csv --key customer -O gaps.out --json
+json rows=898 rejected=2
+[ "$(cut -d, -f1 gaps.out | grep -cx -e C-19 -e C-29)" = 0 ] || fail 'rows that were refused are scored'
+[ "$(wc -l <gaps.out)" = 899 ] || fail 'rows are missing'
+[ "$(head -1 gaps.out.rejects.csv)" = line,row,key,column,reason,text,file ] || fail 'header of rejects'
+grep -qxF ",20,\"C-19\",,\"column 'visits': the value is missing\",,\"gaps.csv\"" gaps.out.rejects.csv || fail "rejects: $(cat gaps.out.rejects.csv)"
+grep -q '^31,30,"","customer",' gaps.out.rejects.csv || fail "a reject without a key: $(cat gaps.out.rejects.csv)"
+expect 0 "${gaps[@]}" --dataset gaps.csv --key customer -O skipped.out --on-error skip
+cmp -s skipped.out gaps.out || fail 'skipped rows'
+[ ! -e skipped.out.rejects.csv ] || fail 'rows that are skipped are in a file'
+expect 0 "${gaps[@]}" --dataset gaps.csv --key customer -O ranked.out --columns key,strict_bought.rank
+[ "$(wc -l <ranked.out)" = 899 ] || fail 'places among rows that are left'
+refused 4 "row 20, key C-19: column 'visits': the value is missing" -- "${gaps[@]}" --dataset <(sed 31d gaps.csv) --key customer -O x.csv --on-error fail
+refused 4 '2 of 900 rows cannot be taken, more than the 1 allowed' -- "${gaps[@]}" --dataset gaps.csv --key customer -O x.csv --max-errors 1
+if command -v sqlite3 >/dev/null; then
+  sqlite3 gaps.db '.mode csv' '.import gaps.csv rows' 2>/dev/null
+  expect 0 "${gaps[@]}" --dataset sqlite:gaps.db --source-table rows --key customer -O gapdb.out --json
+  json rows=898 rejected=2
+  grep -q "^,20,\"C-19\",,\"column 'visits': the value is missing\",,\"" gapdb.out.rejects.csv || fail "rejects: $(cat gapdb.out.rejects.csv)"
+  cmp -s gapdb.out gaps.out || fail 'the same rows of a database'
+fi
 
 # ---- killed and resumed: the same bytes; of other models it is refused
 preloaded() { env "ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-}" LD_PRELOAD="$kill_at" "$@"; }

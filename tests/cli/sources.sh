@@ -121,9 +121,9 @@ expect 0 import -O y.h5 "${recipe[@]}" --on-error quarantine bad/t.csv --json
 json rejected=3
 [ "$(fingerprint)" = "$same" ] || fail 'bad rows change what is made of the good ones'
 [ "$(wc -l <y.h5.rejects.csv)" = 4 ] || fail 'not three rejects'
-sed -n 2p y.h5.rejects.csv | grep -aq '^41,40,"town","the text is not UTF-8 at 0xE9, byte [0-9]* of the text","C-y,' || fail 'the first reject'
-grep -qxF '42,41,"visits","'\''1e999'\'' is beyond the range of numbers, 3.4e38","C-z,a,1e999,1,No","bad/t.csv"' y.h5.rejects.csv || fail 'the second reject'
-grep -qxF '43,42,,"3 fields instead of 5","C-q,a,1","bad/t.csv"' y.h5.rejects.csv || fail 'the third reject'
+sed -n 2p y.h5.rejects.csv | grep -aq '^41,40,,"town","the text is not UTF-8 at 0xE9, byte [0-9]* of the text","C-y,' || fail 'the first reject'
+grep -qxF '42,41,"C-z","visits","'\''1e999'\'' is beyond the range of numbers, 3.4e38","C-z,a,1e999,1,No","bad/t.csv"' y.h5.rejects.csv || fail 'the second reject'
+grep -qxF '43,42,,,"3 fields instead of 5","C-q,a,1","bad/t.csv"' y.h5.rejects.csv || fail 'the third reject'
 expect 0 import -O z.h5 "${recipe[@]}" --on-error skip bad/t.csv --json
 [ "$(fingerprint)" = "$same" ] || fail 'rows that are skipped'
 [ ! -e z.h5.rejects.csv ] || fail 'rows that are skipped are in a file'
