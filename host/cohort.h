@@ -741,6 +741,8 @@ COHORT_API cohort_status cohort_inspect(cohort_context *context, const char *pat
 // where they would for what is in it. Its result says nothing else.
 COHORT_API cohort_status cohort_probe(cohort_context *context, const char *path,
                                       cohort_result **out);
+// What configs may say, as JSON Schema (draft 2020-12): the result's text, and its key `schema`.
+COHORT_API cohort_status cohort_schema(cohort_context *context, cohort_result **out);
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",

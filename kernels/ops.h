@@ -100,7 +100,11 @@ extern "C" {
     "", "", .bf16 = "x dy -> dx", .accumulate = "dx dgamma dbeta",                                 \
     .why = "needs sums over the whole batch first")                                                \
   X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
-    (y), "", "", .bf16 = "x -> y", .activation = true,                                             \
+    (y), "BATCH_NORM_INFERENCE_BACKWARD dy gamma running_variance -> dx", "",                      \
+    .bf16 = "x -> y", .activation = true,                                                          \
+    .why = "not folded into the weights, which training changes")                                  \
+  X(BATCH_NORM_INFERENCE_BACKWARD, batch_norm_inference_backward, (dy, gamma, running_variance),   \
+    (dx), "", "", .bf16 = "dy -> dx", .accumulate = "dx",                                          \
     .why = "not folded into the weights, which training changes")                                  \
   X(LAYER_NORM, layer_norm, (x, gamma, beta), (y, (mean), (inverse)),                              \
     "LAYER_NORM_BACKWARD x gamma mean inverse dy -> dx dgamma dbeta", "",                          \
@@ -303,7 +307,8 @@ extern "C" {
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
 //                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
-//                running_*. BATCH_NORM_INFERENCE: with running statistics, then act.
+//                running_*. BATCH_NORM_INFERENCE: with running statistics, then act; its gradient is that of x
+//                alone, gamma dy / sqrt(running_variance + epsilon).
 // LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
 //                beta, gamma and beta (C).

@@ -245,21 +245,24 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
   static const struct {
     const char *path, *doc;
     const co_field *fields;
-  } tables[] = {{"input_features", "Columns that go in.", co_input_fields},
-                {"input_features.preprocessing.outliers",
-                 "Of numbers: values too far from the others.", co_outlier_fields},
-                {"input_features.preprocessing.hashing", "Of categories, without a vocabulary.",
-                 co_hashing_fields},
-                {"combiner", "What joins the encoded inputs.", co_combiner_fields},
-                {"bottleneck", "A small layer behind the combiner.", co_bottleneck_fields},
-                {"output_features", "Columns that are predicted.", co_output_fields},
-                {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
-                {"output_features.decoder", "Of next items: what they bought may come again.",
-                 co_copy_fields},
-                {"output_features.decision", "How scores of a binary target become labels.",
-                 co_decision_fields},
-                {"output_features.decision.profit", "What a row brings, by label and truth.",
-                 co_profit_fields}};
+  } tables[] = {
+      {"input_features", "Columns that go in.", co_input_fields},
+      {"input_features.select", "An item in place of `name`: many columns.", co_selector_fields},
+      {"defaults.TYPE", "What is said of all features of a type.", co_default_fields},
+      {"input_features.preprocessing.outliers", "Of numbers: values too far from the others.",
+       co_outlier_fields},
+      {"input_features.preprocessing.hashing", "Of categories, without a vocabulary.",
+       co_hashing_fields},
+      {"combiner", "What joins the encoded inputs.", co_combiner_fields},
+      {"bottleneck", "A small layer behind the combiner.", co_bottleneck_fields},
+      {"output_features", "Columns that are predicted.", co_output_fields},
+      {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
+      {"output_features.decoder", "Of next items: what they bought may come again.",
+       co_copy_fields},
+      {"output_features.decision", "How scores of a binary target become labels.",
+       co_decision_fields},
+      {"output_features.decision.profit", "What a row brings, by label and truth.",
+       co_profit_fields}};
   const int count = sizeof tables / sizeof *tables;
   if (i < 0) return false;
   if (i >= count) return describe_class(i - count, path, doc, fields);

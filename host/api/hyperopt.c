@@ -62,6 +62,7 @@ static co_status read_config(tuning *t) {
   CO_RETURN_IF_FAILED(co_tune_settings_parse(&t->settings, t->config, t->arena, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&trainer, t->config, t->arena, t->problems));
   t->search.seed = (uint64_t)trainer.seed;
+  t->search.max_epochs = trainer.max_epochs;
   return co_diagnostics_result(t->problems);
 }
 

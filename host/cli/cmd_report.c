@@ -53,7 +53,7 @@ const cli_verb cli_verb_report = {
     .name = "report",
     .usage = "RUN -O FILE.html [--split NAME] [--dataset FILE] [options]\n"
              "       cohort report STUDY -O FILE.html",
-    .summary = "a run or a study as one page of HTML: how good, and on what grounds",
+    .summary = "a run or a study as a page of HTML: how good, on what grounds",
     .common = CLI_DEVICE | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_report_options),

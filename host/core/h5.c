@@ -85,8 +85,14 @@ static co_h5 *file_create(co_context *ctx, const char *path, co_status failure, 
   H5PLset_loading_state(0); // a file must not make the library load code
   co_h5 *file = co_alloc_zero(ctx, 1, sizeof *file);
   if (!file) return NULL;
-  *file = (co_h5){
-      .ctx = ctx, .id = -1, .failure = failure, .writing = writing, .parent = -1, .links = -1};
+  *file = (co_h5){.ctx = ctx,
+                  .id = -1,
+                  .failure = failure,
+                  .writing = writing,
+                  .parent = -1,
+                  .links = -1,
+                  .found = -1,
+                  .found_in = -1};
   file->path = co_strdup(ctx, path);
   if (file->path) return file;
   file_free(file);
@@ -222,7 +228,9 @@ co_status co_h5_create_checked(co_h5 **out, co_context *ctx, const char *path, c
 static void drop_kept(co_h5 *file) {
   co_h5_drop(file->parent);
   co_h5_drop(file->links);
-  file->parent = file->links = -1;
+  co_h5_drop(file->found);
+  co_h5_drop(file->found_in);
+  file->parent = file->links = file->found = file->found_in = -1;
 }
 
 co_status co_h5_close(co_h5 *file) {
@@ -293,26 +301,59 @@ h5_lookup co_h5_step(hid_t at, const char *name, hid_t *out) {
   return *out < 0 ? H5_BROKEN : H5_FOUND;
 }
 
+static hid_t hold(hid_t id) {
+  return H5Iinc_ref(id) < 0 ? -1 : id;
+}
+
+// Of a path that begins in the group of what was found last, the length of the group's; else 0.
+static size_t known_length(const co_h5 *file, const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (file->found < 0 || !slash) return 0;
+  size_t length = (size_t)(slash - path) + 1;
+  bool same =
+      strncmp(file->found_path, path, length) == 0 && !strchr(file->found_path + length, '/');
+  return same ? length : 0;
+}
+
+// Both are held by who asked, too.
+static void keep_found(co_h5 *file, const char *path, hid_t object, hid_t group) {
+  size_t length = strlen(path);
+  co_h5_drop(file->found);
+  co_h5_drop(file->found_in);
+  file->found = file->found_in = -1;
+  if (file->writing || length >= sizeof file->found_path) return;
+  memcpy(file->found_path, path, length + 1);
+  file->found = hold(object);
+  file->found_in = hold(group);
+}
+
 // Component by component, because the library itself would follow any link on the way. The error of
 // the library is recorded here, before closing anything clears it.
 static h5_lookup walk(co_h5 *file, const char *path, hid_t *out) {
   char name[H5_NAME_BYTES];
   h5_lookup result = H5_FOUND;
-  hid_t at = H5Oopen(file->id, "/", H5P_DEFAULT);
+  size_t known = known_length(file, path);
+  *out = -1;
+  if (known && strcmp(file->found_path, path) == 0)
+    return (*out = hold(file->found)) < 0 ? H5_BROKEN : H5_FOUND;
+  hid_t at = known ? hold(file->found_in) : H5Oopen(file->id, "/", H5P_DEFAULT), in = -1;
   if (at < 0) result = H5_BROKEN;
-  for (const char *rest = path;
+  for (const char *rest = path + known;
        result == H5_FOUND && (rest = co_h5_next_component(rest, name)) != NULL;) {
     hid_t next;
     result = co_h5_step(at, name, &next);
-    if (result == H5_BROKEN) break;
-    co_h5_drop(at);
+    if (result != H5_FOUND) break;
+    co_h5_drop(in);
+    in = at;
     at = next;
   }
-  if (result == H5_BROKEN) {
-    co_h5_library_failed(file, "open", path);
+  if (result == H5_BROKEN) co_h5_library_failed(file, "open", path);
+  if (result == H5_FOUND && in >= 0) keep_found(file, path, at, in);
+  co_h5_drop(in);
+  if (result == H5_FOUND)
+    *out = at;
+  else
     co_h5_drop(at);
-  }
-  *out = result == H5_FOUND ? at : -1;
   return result;
 }
 

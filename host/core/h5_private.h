@@ -30,6 +30,9 @@ struct co_h5 {
   // Writing: the group that was last written into, and what is the same for all links; -1 = none yet.
   hid_t parent, links;
   char *parent_path;
+  // Reading: what was looked for last, for the next may be the same or beside it; -1 = nothing yet.
+  hid_t found, found_in;
+  char found_path[1024]; // longer ones are looked for again
   // Writing with a checksum: the user block, and what is left out of the sum.
   size_t block_bytes; // 0 = none
   char kind[8];

@@ -302,7 +302,8 @@ static co_status open_gradients(co_attribution *a, const float *reference) {
                                          .width = a->width,
                                          .reference = reference,
                                          .class_ = a->options.class_,
-                                         .steps = a->options.steps};
+                                         .steps = a->options.steps,
+                                         .rest = 0.0025};
   return co_integrated_gradients_open(&a->gradients, &request);
 }
 

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { POINTS = 512 }; // of one run, more where a row alone has more
-
 // A plan of the graph's part.
 typedef struct unit {
   co_plan *plan;
@@ -210,8 +208,9 @@ static co_status find_values(co_integrated_gradients *g, const float *points, in
   return status;
 }
 
-static co_status seed(co_integrated_gradients *g, const int32_t *classes, int64_t rows) {
-  const int64_t steps = g->request.steps, width = members_of(g) * g->width;
+static co_status seed(co_integrated_gradients *g, const int32_t *classes, int64_t rows,
+                      int64_t steps) {
+  const int64_t width = members_of(g) * g->width;
   // Of one network it is the same everywhere.
   if (g->members) CO_RETURN_IF_FAILED(run_forward(g));
   memset(g->room, 0, (size_t)(g->points * width) * sizeof *g->room);
@@ -222,7 +221,7 @@ static co_status seed(co_integrated_gradients *g, const int32_t *classes, int64_
 }
 
 static co_status take_gradient(co_integrated_gradients *g, int64_t i, const float *points,
-                               int64_t rows, double *shares) {
+                               int64_t rows, int64_t steps, double *shares) {
   const co_integrated_request *r = &g->request;
   const co_encoded_value *value = &r->values[i];
   const co_value gradient = g->gradient.plan->gradients[i];
@@ -232,38 +231,52 @@ static co_status take_gradient(co_integrated_gradients *g, int64_t i, const floa
       (size_t)(g->points * value->width) * sizeof *g->room));
   for (int64_t row = 0; row < rows; row++)
     for (int64_t k = 0; k < value->width; k++) {
-      const float *slope = g->room + row * r->steps * value->width + k;
+      const float *slope = g->room + row * steps * value->width + k;
       const int64_t at = value->first + k;
       double sum = 0;
-      for (int64_t s = 0; s < r->steps; s++)
+      for (int64_t s = 0; s < steps; s++)
         sum += (double)slope[s * value->width];
       shares[row * r->width + at] =
-          sum / (double)r->steps * (double)(points[row * r->width + at] - r->reference[at]);
+          sum / (double)steps * (double)(points[row * r->width + at] - r->reference[at]);
     }
   return CO_OK;
 }
 
 static co_status integrate(co_integrated_gradients *g, const float *points, const int32_t *classes,
-                           int64_t rows, double *shares) {
-  CO_RETURN_IF_FAILED(set_points(g, points, rows, g->request.steps));
-  CO_RETURN_IF_FAILED(seed(g, classes, rows));
+                           int64_t rows, int64_t steps, double *shares) {
+  CO_RETURN_IF_FAILED(set_points(g, points, rows, steps));
+  CO_RETURN_IF_FAILED(seed(g, classes, rows, steps));
   CO_RETURN_IF_FAILED(co_executor_run(g->gradient.executor));
   for (int64_t i = 0; i < g->request.value_count; i++)
-    CO_RETURN_IF_FAILED(take_gradient(g, i, points, rows, shares));
+    CO_RETURN_IF_FAILED(take_gradient(g, i, points, rows, steps, shares));
   return CO_OK;
+}
+
+// Whether shares lack more of what they should add up to than is allowed.
+static bool is_coarse(const co_integrated_gradients *g, const double *shares, double whole) {
+  double rest = whole, size = 0;
+  for (int64_t k = 0; k < g->request.width; k++) {
+    rest -= shares[k];
+    size += fabs(shares[k]);
+  }
+  return g->request.rest > 0 && fabs(rest) > g->request.rest * size;
 }
 
 co_status co_integrated_gradients_run(co_integrated_gradients *g, const float *points, int64_t rows,
                                       double *shares, const co_head_values *out) {
-  const int64_t width = g->request.width, most = g->points / g->request.steps;
+  const int64_t width = g->request.width, steps = g->request.steps, most = g->points / steps;
   CO_RETURN_IF_FAILED(find_values(g, points, rows, out));
   if (!shares) return CO_OK;
   memset(shares, 0, (size_t)(rows * width) * sizeof *shares);
   for (int64_t row = 0; row < rows; row += most) {
     int64_t count = rows - row < most ? rows - row : most;
     CO_RETURN_IF_FAILED(
-        integrate(g, points + row * width, out->class_ + row, count, shares + row * width));
+        integrate(g, points + row * width, out->class_ + row, count, steps, shares + row * width));
   }
+  for (int64_t row = 0; row < rows; row++)
+    if (is_coarse(g, shares + row * width, out->value[row] - out->reference[row]))
+      CO_RETURN_IF_FAILED(integrate(g, points + row * width, out->class_ + row, 1, g->points,
+                                    shares + row * width));
   return CO_OK;
 }
 
@@ -280,7 +293,7 @@ static co_status open_all(co_integrated_gradients *g) {
   g->members = co_dim_members(head->dim[0]);
   g->width = r->output->width;
   g->link = link_of(r->output);
-  g->points = r->steps > POINTS ? r->steps : POINTS / r->steps * r->steps;
+  g->points = r->steps > CO_INTEGRATED_POINTS ? r->steps : CO_INTEGRATED_POINTS;
   CO_RETURN_IF_FAILED(co_arena_create(&g->arena, g->ctx));
   float *reference = co_arena_alloc(g->arena, (size_t)r->width + 1, sizeof *reference);
   if (!reference) return CO_ERR_MEMORY;

@@ -6,6 +6,8 @@
 
 #include "host/eval/encoding.h"
 
+enum { CO_INTEGRATED_POINTS = 512 }; // of one run, more where `steps` are more
+
 typedef struct co_integrated_request {
   const co_network_parts *network;
   const co_output_feature *output;
@@ -14,6 +16,9 @@ typedef struct co_integrated_request {
   const float *reference; // (width), where the line begins; copied
   int64_t class_;         // -1 = of each row the likeliest
   int64_t steps;
+  // Of a row whose shares miss their sum by more than this part of their sizes, they are those at
+  // CO_INTEGRATED_POINTS; 0 = of none.
+  double rest;
 } co_integrated_request;
 
 typedef struct co_integrated_gradients co_integrated_gradients;

@@ -7,7 +7,7 @@
 
 typedef struct section_options {
   co_tune_settings settings;
-  const co_node *parameters, *sampler;
+  const co_node *parameters, *sampler, *pruner;
 } section_options;
 
 typedef struct sampler_options {
@@ -26,6 +26,8 @@ static const co_field section_fields[] = {
      "minimize or maximize; by default what the metric is better for.", NULL},
     {"sampler", CO_FIELD_NODE, AT(sampler), "null", 0, 0, NULL,
      "How values are chosen: {type: sobol}, or its type alone.", NULL},
+    {"pruner", CO_FIELD_NODE, AT(pruner), "null", 0, 0, NULL,
+     "Which trials are given up early: {type: median}, or its type alone.", NULL},
     {"lag", CO_FIELD_INT, AT(settings.lag), "4", 1, 1024, NULL,
      "A trial's values are chosen from the results of those up to so many before it, whatever the "
      "number of workers; more of them than that would wait.",
@@ -46,6 +48,30 @@ static const co_field sampler_fields[] = {
      NULL},
     {.key = NULL}};
 
+#define IN(member) offsetof(co_pruner_settings, member)
+static const char *const pruners[] = {"none", "median", "successive_halving", "hyperband", NULL};
+
+static const co_field pruner_fields[] = {
+    {"type", CO_FIELD_ENUM, IN(type), "none", 0, 0, pruners,
+     "median: worse than the median of the others at an epoch; successive_halving: at certain "
+     "epochs "
+     "not among the best; hyperband: the same, with several first epochs.",
+     NULL},
+    {"startup_trials", CO_FIELD_INT, IN(startup_trials), "5", 1, 1e6, NULL,
+     "Of the median: so many others must have come to an epoch.", NULL},
+    {"warmup_epochs", CO_FIELD_INT, IN(warmup_epochs), "0", 0, 1e6, NULL,
+     "Of the median: epochs without pruning.", NULL},
+    {"min_resource", CO_FIELD_INT, IN(min_resource), "1", 1, 1e6, NULL,
+     "Of the halving ones: the first epoch at which is pruned …", NULL},
+    {"reduction_factor", CO_FIELD_INT, IN(reduction_factor), "3", 2, 100, NULL,
+     "… of which one in so many goes on, up to so many times the epochs.", NULL},
+    {"thaw", CO_FIELD_BOOL, IN(thaw), "true", 0, 0, NULL,
+     "At the end, pruned trials that would be kept by what is known by then go on, exactly where "
+     "they "
+     "were.",
+     NULL},
+    {.key = NULL}};
+
 bool co_tune_describe(int i, const char **path, const char **doc, const co_field **fields) {
   const struct {
     const char *path, *doc;
@@ -53,6 +79,7 @@ bool co_tune_describe(int i, const char **path, const char **doc, const co_field
   } tables[] = {
       {"hyperopt", "What `cohort hyperopt` searches for, and how.", section_fields},
       {"hyperopt.sampler", "How the values of a trial are chosen.", sampler_fields},
+      {"hyperopt.pruner", "Which trials are given up early.", pruner_fields},
       {"hyperopt.parameters.PATH", "The values that a parameter may have.", co_space_fields()}};
   if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
   *path = tables[i].path;
@@ -90,6 +117,9 @@ co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_
   CO_RETURN_IF_FAILED(as_map(&options.sampler, "type", arena));
   CO_RETURN_IF_FAILED(co_fields_parse(&sampler, sampler_fields, options.sampler, "hyperopt.sampler",
                                       arena, problems));
+  CO_RETURN_IF_FAILED(as_map(&options.pruner, "type", arena));
+  CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.pruner, pruner_fields, options.pruner,
+                                      "hyperopt.pruner", arena, problems));
   CO_RETURN_IF_FAILED(co_space_parse(&options.settings.space, options.parameters, arena, problems));
   const char *given = options.settings.metric, *dot = given ? strrchr(given, '.') : NULL;
   if (given)

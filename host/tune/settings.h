@@ -16,12 +16,27 @@ typedef enum co_sampler_kind {
   CO_SAMPLER_GP
 } co_sampler_kind;
 
+typedef enum co_pruner_kind {
+  CO_PRUNER_NONE,
+  CO_PRUNER_MEDIAN,
+  CO_PRUNER_SUCCESSIVE_HALVING,
+  CO_PRUNER_HYPERBAND
+} co_pruner_kind;
+
+typedef struct co_pruner_settings {
+  int type;                               // co_pruner_kind
+  int64_t startup_trials, warmup_epochs;  // of the median
+  int64_t min_resource, reduction_factor; // of the others: epochs, and by what they grow
+  bool thaw;
+} co_pruner_settings;
+
 typedef struct co_tune_settings {
   const char *metric; // "[OUTPUT.]ID", canonical; NULL = the loss
   int goal;           // co_goal: of METRIC as the metric has it
   int sampler;        // co_sampler_kind
   int64_t lag;        // a suggestion sees the results of trials up to so many before it
   int64_t threads;    // of a trial
+  co_pruner_settings pruner;
   co_space space;
 } co_tune_settings;
 

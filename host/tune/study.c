@@ -455,7 +455,7 @@ static co_status read_parameters(co_trials *out, co_study *s, const co_space *sp
   return status;
 }
 
-static co_status read_values(co_trials *out, co_study *s, co_arena *arena) {
+static co_status read_values(co_trials *out, co_study *s) {
   void *statement;
   co_status status = CO_OK;
   CO_RETURN_IF_FAILED(
@@ -467,16 +467,30 @@ static co_status read_values(co_trials *out, co_study *s, co_arena *arena) {
     co_trial *t = find_trial(out, whole(s, statement, 0));
     if (t) t->value = read_value(s, statement, 1);
   }
-  CO_RETURN_IF_FAILED(status);
+  return status;
+}
+
+// What this program notes of trials.
+static co_status read_notes(co_trials *out, co_study *s, co_arena *arena) {
+  void *statement;
+  co_status status = CO_OK;
   CO_RETURN_IF_FAILED(
       query(s, &statement,
-            "SELECT a.trial_id, a.value_json FROM trial_user_attributes a JOIN trials "
-            "t ON t.trial_id = a.trial_id WHERE t.study_id = ?1 AND a.\"key\" = "
-            "'cohort:reason'",
+            "SELECT a.trial_id, a.value_json, a.\"key\" FROM trial_user_attributes a "
+            "JOIN trials t ON t.trial_id = a.trial_id WHERE t.study_id = ?1 AND "
+            "a.\"key\" IN ('cohort:reason', 'cohort:thaw')",
             "i", s->id));
   while (next_row(s, statement, &status)) {
     co_trial *t = find_trial(out, whole(s, statement, 0));
-    if (t) status = copy_cell(s, statement, 1, arena, &t->reason);
+    const char *text = cell(s, statement, 1), *key = cell(s, statement, 2);
+    long long round, from;
+    if (!t || !text || !key) continue;
+    if (strcmp(key, "cohort:reason") == 0) {
+      status = copy_cell(s, statement, 1, arena, &t->reason);
+    } else if (sscanf(text, "[%lld,%lld]", &round, &from) == 2) {
+      t->thaw_round = round;
+      t->thaw_from = from;
+    }
   }
   return status;
 }
@@ -513,7 +527,8 @@ co_status co_study_trials(co_trials *out, co_study *s, const co_space *space, co
   *out = (co_trials){.count = 0};
   CO_RETURN_IF_FAILED(read_trials(out, s, space, arena));
   CO_RETURN_IF_FAILED(read_parameters(out, s, space));
-  CO_RETURN_IF_FAILED(read_values(out, s, arena));
+  CO_RETURN_IF_FAILED(read_values(out, s));
+  CO_RETURN_IF_FAILED(read_notes(out, s, arena));
   return steps ? read_steps(out, s, arena) : CO_OK;
 }
 
@@ -569,19 +584,31 @@ co_status co_study_report(co_study *s, int64_t id, int64_t step, double value) {
   return run(s, finite, "iitd", id, step, value_type(value), value);
 }
 
+static co_status add_note(co_study *s, int64_t id, const char *key, const char *json) {
+  return run(
+      s,
+      "INSERT OR REPLACE INTO trial_user_attributes (trial_id, \"key\", value_json) VALUES (?1, "
+      "?2, ?3)",
+      "itt", id, key, json);
+}
+
 static co_status add_reason(co_study *s, int64_t id, const char *reason) {
   co_json json;
   co_json_init(&json, s->ctx, 0);
   co_json_string(&json, reason);
   co_status status = json.text.status;
-  if (status == CO_OK)
-    status =
-        run(s,
-            "INSERT OR REPLACE INTO trial_user_attributes (trial_id, \"key\", value_json) VALUES "
-            "(?1, 'cohort:reason', ?2)",
-            "it", id, json.text.data);
+  if (status == CO_OK) status = add_note(s, id, "cohort:reason", json.text.data);
   co_json_free(&json);
   return status;
+}
+
+co_status co_study_thaw(co_study *s, int64_t id, int64_t round, int64_t last_step) {
+  char json[64];
+  snprintf(json, sizeof json, "[%lld,%lld]", (long long)round, (long long)last_step);
+  CO_RETURN_IF_FAILED(add_note(s, id, "cohort:thaw", json));
+  CO_RETURN_IF_FAILED(run(s, "DELETE FROM trial_values WHERE trial_id = ?1", "i", id));
+  return run(s, "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE trial_id = ?1",
+             "i", id);
 }
 
 co_status co_study_finish(co_study *s, int64_t id, co_trial_state state, double value,

@@ -33,6 +33,8 @@ typedef struct co_trial {
   const char *started, *ended, *reason; // NULL = none; why it failed
   const co_trial_value *steps;          // values on the way, ascending by step
   int64_t step_count;
+  int64_t thaw_round,
+      thaw_from; // of one that was thawed: the round, from 1, and its last step before
 } co_trial;
 
 typedef struct co_trials {
@@ -74,6 +76,8 @@ co_status co_study_end(co_study *study, co_status status); // gives `status`, un
 co_status co_study_add(co_study *study, int64_t number, const co_space *space, const double *values,
                        int64_t *id);
 co_status co_study_report(co_study *study, int64_t id, int64_t step, double value);
+// A pruned one runs again.
+co_status co_study_thaw(co_study *study, int64_t id, int64_t round, int64_t last_step);
 // Ends a trial. `value` NaN = none; `reason` NULL = none.
 co_status co_study_finish(co_study *study, int64_t id, co_trial_state state, double value,
                           const char *reason);

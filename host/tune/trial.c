@@ -106,6 +106,9 @@ typedef struct training {
   co_context *ctx; // its own: its warnings stay apart, and it is quiet
   co_diagnostics problems;
   co_status reported;
+  co_trial_value *values; // so far, for the pruner
+  int64_t count, capacity;
+  bool pruned;
 } training;
 
 static void pass_log(void *user, co_log_level level, const char *event, const char *text) {
@@ -117,12 +120,33 @@ static void pass_alive(void *user, int seconds) {
   co_alive(((const training *)user)->search->ctx, seconds);
 }
 
+static co_status add_value(training *t, int64_t epoch, double value) {
+  CO_RETURN_IF_FAILED(
+      co_grow(t->ctx, (void **)&t->values, &t->capacity, t->count, sizeof *t->values));
+  t->values[t->count++] = (co_trial_value){.step = epoch, .value = value};
+  t->pruned = t->job->pruner && !co_pruner_keeps(t->job->pruner, t->values, t->count);
+  return CO_OK;
+}
+
 static bool take_epoch(void *user, const co_session *session, int64_t epoch, double value) {
   training *t = user;
   (void)value;
-  t->reported = t->job->report(t->job->user, epoch,
-                               co_session_followed(session, t->search->settings->metric));
+  double followed = co_session_followed(session, t->search->settings->metric);
+  t->reported = t->job->report(t->job->user, epoch, followed);
+  if (t->reported == CO_OK) t->reported = add_value(t, epoch, followed);
   return false;
+}
+
+// What it came to before, if it goes on: the last value is decided on anew.
+static co_status take_past(training *t, const char *run, co_arena *arena) {
+  reading r = {.arena = arena, .metric = t->search->settings->metric};
+  char *path = co_arena_format(arena, "%s/metrics.jsonl", run);
+  if (!path) return CO_ERR_MEMORY;
+  if (!t->job->pruner || !co_path_exists(path)) return CO_OK;
+  CO_RETURN_IF_FAILED(read_metrics(&r, run));
+  for (int64_t i = 0; i < r.count; i++)
+    CO_RETURN_IF_FAILED(add_value(t, r.steps[i].step, r.steps[i].value));
+  return CO_OK;
 }
 
 static co_status render(co_text *out, const training *t, co_arena *arena,
@@ -135,15 +159,21 @@ static co_status render(co_text *out, const training *t, co_arena *arena,
   return co_node_to_yaml(out, config);
 }
 
+// CO_STOPPED where it is pruned: a checkpoint is written, from which it can go on.
 static co_status advance(training *t, co_session *session) {
   bool better;
   CO_RETURN_IF_FAILED(co_session_follow(session, t->search->settings->metric, &better));
   co_session_set_epoch_hook(session, take_epoch, t);
-  while (!co_session_is_done(session)) {
+  while (!co_session_is_done(session) && !t->pruned) {
     CO_RETURN_IF_FAILED(co_session_advance(session));
     CO_RETURN_IF_FAILED(t->reported);
   }
-  return co_session_finish(session);
+  if (co_session_is_done(session)) {
+    t->pruned = false;
+    return co_session_finish(session);
+  }
+  CO_RETURN_IF_FAILED(co_session_save(session));
+  return co_fail(CO_STOPPED, "pruned");
 }
 
 static co_status train(training *t, const char *run, int64_t *best_step, co_arena *arena) {
@@ -163,11 +193,26 @@ static co_status train(training *t, const char *run, int64_t *best_step, co_aren
   if (status == CO_OK)
     status =
         co_session_open_on(&session, t->ctx, t->job->watch, &options, s->dataset, &t->problems);
+  if (status == CO_OK) status = take_past(t, run, arena);
   if (status == CO_OK) status = advance(t, session);
   if (status == CO_OK) *best_step = co_session_best_step(session);
   status = co_session_close(session, status);
   co_text_free(&yaml);
   return status;
+}
+
+// Of one that is pruned, what it came to last.
+static co_status measure_pruned(co_trial_outcome *out, const training *t, const char *run,
+                                co_arena *arena) {
+  reading r = {.arena = arena, .metric = t->search->settings->metric};
+  co_error_clear();
+  CO_RETURN_IF_FAILED(read_metrics(&r, run));
+  out->steps = r.steps;
+  out->step_count = r.count;
+  out->state = CO_TRIAL_PRUNED;
+  for (int64_t i = 0; i < r.count; i++)
+    if (isfinite(r.steps[i].value)) out->value = r.steps[i].value;
+  return CO_OK;
 }
 
 static bool is_own_fault(co_status status) {
@@ -222,12 +267,17 @@ co_status co_trial_train(co_trial_outcome *out, const co_search *search, const c
   co_status status = co_arena_create(&own, t.ctx);
   if (status == CO_OK) {
     status = train(&t, run, &best_step, own);
-    status =
-        status == CO_OK ? measure(out, &t, run, best_step, arena) : take_failure(out, &t, status);
+    if (status == CO_OK)
+      status = measure(out, &t, run, best_step, arena);
+    else if (status == CO_STOPPED && t.pruned)
+      status = measure_pruned(out, &t, run, arena);
+    else
+      status = take_failure(out, &t, status);
     co_arena_free(own);
   }
   co_error error;
   co_error_copy(&error);
+  co_free(t.ctx, t.values);
   co_diagnostics_free(&t.problems);
   co_context_free(t.ctx);
   return status == CO_OK ? CO_OK : co_error_raise(&error);

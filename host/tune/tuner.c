@@ -39,6 +39,8 @@ typedef struct claim {
   double *values;
   char *lock_path;
   int lock;
+  co_trials trials; // as they were when it was taken
+  int64_t round;    // in which it was thawed, 0 = none
 } claim;
 
 static double now(void) {
@@ -77,6 +79,7 @@ static co_status resume(const crew *c, const co_trials *trials, claim *out, co_a
     out->id = t->id;
     out->number = t->number;
     out->values = t->values;
+    out->round = t->thaw_round;
   }
   return CO_OK;
 }
@@ -88,7 +91,7 @@ static co_known_trial *know(const crew *c, const co_trials *trials, int64_t numb
   co_known_trial *known = co_arena_alloc(arena, (size_t)number + 1, sizeof *known);
   for (int64_t i = 0; known && i < number; i++) {
     const co_trial *t = &trials->item[i];
-    bool complete = i <= told && t->state == CO_TRIAL_COMPLETE;
+    bool complete = i <= told && (t->state == CO_TRIAL_COMPLETE || t->state == CO_TRIAL_PRUNED);
     known[i] = (co_known_trial){.values = t->values,
                                 .loss = !complete             ? NAN
                                         : c->search->maximize ? -t->value
@@ -117,11 +120,33 @@ static co_status begin(const crew *c, const co_trials *trials, claim *out, co_ar
                 : CO_OK;
 }
 
+// The pruned ones that would be kept now run again, in a round of their own.
+static co_status thaw(const crew *c, const co_trials *trials, int64_t *thawed) {
+  const co_search *s = c->search;
+  const int64_t round = co_pruner_round(trials) + 1;
+  for (int64_t i = 0; s->settings->pruner.thaw && i < trials->count; i++) {
+    const co_trial *t = &trials->item[i];
+    const co_pruner_view view = {.settings = s->settings,
+                                 .trials = trials,
+                                 .maximize = s->maximize,
+                                 .number = i,
+                                 .round = round,
+                                 .max_epochs = s->max_epochs};
+    if (t->state != CO_TRIAL_PRUNED || !t->step_count) continue;
+    if (!co_pruner_keeps(&view, t->steps, t->step_count)) continue;
+    CO_RETURN_IF_FAILED(co_study_thaw(s->study, t->id, round, t->steps[t->step_count - 1].step));
+    co_log(s->ctx, CO_LOG_INFO, "trial", "trial %lld goes on", (long long)i);
+    ++*thawed;
+  }
+  return CO_OK;
+}
+
 static co_status choose(crew *c, claim *out, co_arena *arena, bool *taken) {
   const co_search *s = c->search;
   co_trials trials;
-  int64_t running = 0, late = 0; // of the latter, those that the next one has to wait for
-  CO_RETURN_IF_FAILED(co_study_trials(&trials, s->study, &s->settings->space, arena, false));
+  int64_t running = 0, late = 0, thawed = 0; // late: those that the next one has to wait for
+  const bool prunes = s->settings->pruner.type != CO_PRUNER_NONE;
+  CO_RETURN_IF_FAILED(co_study_trials(&trials, s->study, &s->settings->space, arena, prunes));
   CO_RETURN_IF_FAILED(resume(c, &trials, out, arena, taken));
   c->over = 0;
   for (int64_t i = 0; i < trials.count; i++) {
@@ -129,9 +154,11 @@ static co_status choose(crew *c, claim *out, co_arena *arena, bool *taken) {
     running += !is_over(&trials.item[i]);
     late += !is_over(&trials.item[i]) && i <= trials.count - s->settings->lag;
   }
+  out->trials = trials;
   if (*taken) return CO_OK;
   bool more = trials.count < s->trials;
-  c->done = !more && !running;
+  if (prunes && !more && !running) CO_RETURN_IF_FAILED(thaw(c, &trials, &thawed));
+  c->done = !more && !running && !thawed;
   return more && !late ? begin(c, &trials, out, arena, taken) : CO_OK;
 }
 
@@ -188,12 +215,19 @@ static co_status carry_out(crew *c, const claim *mine, co_arena *arena) {
   reporter r = {c, mine->id};
   co_trial_outcome outcome;
   double begun = now();
+  const co_pruner_view pruner = {.settings = s->settings,
+                                 .trials = &mine->trials,
+                                 .maximize = s->maximize,
+                                 .number = mine->number,
+                                 .round = mine->round,
+                                 .max_epochs = s->max_epochs};
   const co_trial_job job = {
       .id = mine->id,
       .number = mine->number,
       .values = mine->values,
       .watch = &watch,
       .max_seconds = s->max_seconds > 0 ? fmax(s->max_seconds - (begun - c->begun), 1e-3) : 0,
+      .pruner = s->settings->pruner.type != CO_PRUNER_NONE ? &pruner : NULL,
       .report = report,
       .user = &r};
   co_status status = co_trial_train(&outcome, s, &job, arena);

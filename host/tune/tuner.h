@@ -11,6 +11,7 @@
 
 #include "datasets/dataset.h"
 #include "host/core/watch.h"
+#include "host/tune/pruner.h"
 #include "host/tune/sampler.h"
 #include "host/tune/study.h"
 
@@ -27,6 +28,7 @@ typedef struct co_search {
   const char *device, *placement, *command;
   int workers;
   int64_t trials, jobs; // trials there will be in all, begun before or now
+  int64_t max_epochs;   // of a trial
   double max_seconds;   // 0 = no limit
 } co_search;
 
@@ -49,6 +51,7 @@ typedef struct co_trial_job {
   const double *values;
   const co_watch *watch;
   double max_seconds;
+  const co_pruner_view *pruner;
   // Called after each epoch, in the thread that trains.
   co_status (*report)(void *user, int64_t epoch, double value);
   void *user;

@@ -377,6 +377,20 @@ static co_status run_batch_norm_inference(co_cpu *cpu, co_prepared *prepared, vo
   return CO_OK;
 }
 
+static co_status run_batch_norm_inference_backward(co_cpu *cpu, co_prepared *prepared,
+                                                   void *const *in, void *const *out,
+                                                   void *workspace) {
+  co_cpu_tiles t;
+  (void)co_cpu_tiles_of(cpu, &prepared->desc.in[0], &t);
+  const float *gamma = in[1], *variance = in[2];
+  float *zero = workspace, *scale = zero + t.padded_channels;
+  memset(zero, 0, 2 * (size_t)t.padded_channels * sizeof *zero);
+  for (int64_t c = 0; c < t.channels; c++)
+    scale[c] = (float)((double)gamma[c] / sqrt((double)variance[c] + prepared->desc.attr.epsilon));
+  scale_all(cpu, &t, in[0], zero, scale, zero, out[0], false);
+  return CO_OK;
+}
+
 // Of few rows little is left after the subtractions: in double.
 static void normalise_backward_few(const co_cpu_tiles *t, const float *x, const float *dy,
                                    const float *gamma, const float *mean, const float *variance,
@@ -502,6 +516,17 @@ const co_cpu_impl co_cpu_channelwise[] = {
      .workspace = norm_bytes,
      .accepts = not_empty,
      .f32_in = 31,
+     .f32_out = 1,
+     .same_in = 1,
+     .same_out = 1,
+     .channels = true},
+    {.op = CO_OP_BATCH_NORM_INFERENCE_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_batch_norm_inference_backward,
+     .workspace = norm_bytes,
+     .accepts = not_empty,
+     .f32_in = 7,
      .f32_out = 1,
      .same_in = 1,
      .same_out = 1,

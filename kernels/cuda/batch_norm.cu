@@ -97,6 +97,17 @@ __global__ void batch_norm_inference(T *y, const T *x, const float *gamma, const
   }
 }
 
+template <typename T>
+__global__ void batch_norm_inference_dx(T *dx, const T *dy, const float *gamma,
+                                        const float *variance, unsigned count, unsigned channels,
+                                        float epsilon, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned c = static_cast<unsigned>(i) % channels;
+    float scale = gamma[c] / sqrtf(variance[c] + epsilon);
+    put(&dx[i], static_cast<float>(dy[i]) * scale, accumulate);
+  }
+}
+
 static size_t scale_bytes(const Columns &c) {
   return static_cast<size_t>(c.channels) * sizeof(float4);
 }
@@ -174,6 +185,18 @@ template <typename T> static cudaError_t launch_batch_norm_inference(const co_cu
   return cudaGetLastError();
 }
 
+template <typename T>
+static cudaError_t launch_batch_norm_inference_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  float *const *in = reinterpret_cast<float *const *>(call->in);
+  int64_t count = co_cuda_count(&desc->in[0].shape);
+  CO_LAUNCH(batch_norm_inference_dx<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), in[1], in[2],
+            static_cast<unsigned>(count), static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
+            static_cast<float>(desc->attr.epsilon), co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
 } // namespace co
 
 extern "C" size_t co_cuda_batch_norm_scratch(const co_op_desc *desc) {
@@ -202,4 +225,9 @@ extern "C" cudaError_t co_cuda_batch_norm_backward(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_batch_norm_inference(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_inference<co::bf16>(call)
                                         : co::launch_batch_norm_inference<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_batch_norm_inference_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_inference_backward<co::bf16>(call)
+                                        : co::launch_batch_norm_inference_backward<float>(call);
 }

@@ -151,6 +151,8 @@ const co_cuda_impl co_cuda_kernels[] = {
            .launches = co_cuda_batch_norm_launches, .why = statistics),
     KERNEL(BATCH_NORM_INFERENCE, co_cuda_batch_norm_inference, .f32_in = 31, .f32_out = 1,
            .bf16_in = 1, .bf16_out = 1),
+    KERNEL(BATCH_NORM_INFERENCE_BACKWARD, co_cuda_batch_norm_inference_backward, .f32_in = 7,
+           .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(MAX_POOL2D, co_cuda_max_pool2d, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(MAX_POOL2D_BACKWARD, co_cuda_max_pool2d_backward, .f32_in = 1, .f32_out = 1,
            .bf16_in = 1, .bf16_out = 1),

@@ -72,6 +72,18 @@ void CO_REF(batch_norm_inference)(const co_op_desc *desc, void *const *in, void 
   }
 }
 
+void CO_REF(batch_norm_inference_backward)(const co_op_desc *desc, void *const *in,
+                                           void *const *out) {
+  int64_t C = channels(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
+  const real *dy = in[0], *gamma = in[1], *running_variance = in[2];
+  real *dx = out[0];
+  for (int64_t c = 0; c < C; c++) {
+    double scale = (double)gamma[c] / sqrt((double)running_variance[c] + desc->attr.epsilon);
+    for (int64_t r = 0; r < rows; r++)
+      co_put(desc, 0, &dx[r * C + c], scale * (double)dy[r * C + c]);
+  }
+}
+
 #if CO_REF_ONCE
 static co_status check_inputs(const co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, CO_MAX_RANK));
@@ -104,4 +116,5 @@ co_status co_infer_batch_norm_inference(co_op_desc *desc) {
 }
 
 CO_INFER_BACKWARD(batch_norm_backward)
+CO_INFER_BACKWARD(batch_norm_inference_backward)
 #endif

@@ -146,6 +146,46 @@ env COHORT_TEST_KILL_AT=$((operations * 3 / 2)) LD_PRELOAD="$kill_at" ASAN_OPTIO
 expect 0 "${results[@]}" -O tpe-k.db --n-jobs 2
 same tpe-1.db tpe-k.db
 
+# ---- pruned, and thawed where that was too early: what is complete is as if it had never been paused
+pruned=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 8 --n-trials 14 --set trainer.max_epochs=9
+  --set hyperopt.sampler=random --set hyperopt.metric=loss)
+expect 0 "${pruned[@]}" -O never.db
+expect 0 "${pruned[@]}" -O halving.db --set hyperopt.pruner=successive_halving
+thawed=$(sed -n 's/.*trial \([0-9]*\) goes on/\1/p' err)
+expect 0 hyperopt show halving.db
+cp out shown
+for trial in ${thawed:-none}; do
+  grep -qE "^ *${trial}[* ] +COMPLETE" shown && thawed_through=$trial
+done
+[ -n "${thawed_through:-}" ] || fail "no thawed trial came to its end: '$thawed'"
+[ "$(grep -c PRUNED shown)" -gt 4 ] || fail 'few are pruned'
+[ "$(grep -c COMPLETE shown)" -gt 2 ] || fail 'few are complete'
+awk '/COMPLETE/ { sub(/[*]/, "", $1); printf "trial-%04d\n", $1 }' shown >complete
+while read -r run; do
+  for file in model.h5 metrics.jsonl; do
+    cmp -s "never.db.trials/$run/$file" "halving.db.trials/$run/$file" || fail "pruning changed $run/$file"
+  done
+done <complete
+expect 0 "${pruned[@]}" -O halving-3.db --set hyperopt.pruner=successive_halving --n-jobs 3
+same_study() { # pruned runs have no model
+  cmp -s <(trials "$1") <(trials "$2") || fail "$2 has other trials than $1"
+  while read -r run; do
+    cmp -s "$1.trials/$run/model.h5" "$2.trials/$run/model.h5" || fail "$2: $run/model.h5 differs"
+  done <complete
+}
+same_study halving.db halving-3.db
+env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+  "$cohort" "${pruned[@]}" -O counted-p.db --set hyperopt.pruner=successive_halving --n-jobs 2 >out 2>err
+operations=$(cat operations)
+for part in 20 60 85 97; do
+  env COHORT_TEST_KILL_AT=$((operations * part / 100)) LD_PRELOAD="$kill_at" \
+    ASAN_OPTIONS=verify_asan_link_order=0 \
+    "$cohort" "${pruned[@]}" -O "p$part.db" --set hyperopt.pruner=successive_halving --n-jobs 2 >out 2>err
+  [ $? = 137 ] || fail "it was not killed at $part %"
+  expect 0 hyperopt run -O "p$part.db" --n-trials 14 --n-jobs 2
+  same_study halving.db "p$part.db"
+done
+
 # ---- a grid ends by itself
 cat >grid.yaml <<'YAML'
 hyperopt:

@@ -119,8 +119,9 @@ static const char network[] =
     "  - {name: wave, column: age, encoder: {type: periodic, embedding_size: 4}}\n"
     "  - {name: joined}\n"
     "  - {name: note, preprocessing: {buckets: 64}, encoder: {type: mlp, sizes: [4]}}\n"
-    "combiner: {members: %d, layers: [{Dense: 16}, ReLU, LayerNormalization, {Dropout: 0.2},"
-    " {CrossNetwork: 1}, {Dense: {units: 8, activation: gelu}}]}\n"
+    "combiner: {members: %d, layers: [{Dense: 16}, ReLU, LayerNormalization, "
+    "{Dropout: 0.2},"
+    " {CrossNetwork: 1}, BatchNormalization, {Dense: {units: 8, activation: gelu}}]}\n"
     "baselines: none\n"
     "trainer: {max_epochs: 6, batch_size: 32, learning_rate: 0.01, ema: %s}\n";
 

@@ -100,6 +100,17 @@ static void test_batch_norm(void **state) {
       (void *[CO_OP_MAX_OPERANDS]){y});
   near_to(y[0], 8);
   near_to(y[3], 16);
+
+  co_op_desc backward = {.op = CO_OP_BATCH_NORM_INFERENCE_BACKWARD, .attr.epsilon = 1};
+  operand(&backward, true, 0, CO_F64, co_shape_make(2, (int64_t)4, (int64_t)1));
+  for (int i = 1; i < 3; i++)
+    operand(&backward, true, i, CO_F64, vector(1));
+  operand(&backward, false, 0, CO_F64, co_shape_make(2, (int64_t)4, (int64_t)1));
+  assert_int_equal(co_ref_run(&backward, (void *[CO_OP_MAX_OPERANDS]){x, &gamma, &running_variance},
+                              (void *[CO_OP_MAX_OPERANDS]){y}),
+                   CO_OK);
+  near_to(y[0], 0);
+  near_to(y[3], 4 * 4 / 2.0);
 }
 
 static void test_concat(void **state) {

@@ -6,6 +6,7 @@
 static int64_t terms(const co_op_desc *desc, int output) {
   const co_shape *x = &desc->in[0].shape; // rows
   (void)output;
+  if (desc->op == CO_OP_BATCH_NORM_INFERENCE_BACKWARD) return 1;
   return desc->op == CO_OP_BATCH_NORM_INFERENCE ? 1 : co_shape_count(x) / x->dim[x->rank - 1];
 }
 
