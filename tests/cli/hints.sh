@@ -415,11 +415,12 @@ hint 8 'cohort hyperopt show ' "${search[@]}" -c wild.yaml --dataset split.h5 -O
 follow hyperopt show wild.db
 
 # What cannot be tried here: it needs a driver, a GPU, a server, another build, a killed job (cli/resume
-# has those), or a machine without memory.
+# has those), a job done twice (cli/sinks), or a machine without memory.
 cat >>followed <<'END'
 --query 'SELECT * FROM customers'
 join the tables there by --query SQL, or copy it into a file
 --resume goes on behind row
+--resume takes it as done
 without --resume it is begun anew
 without --resume the job is begun anew
 leave carry out, and give the table by --source when scoring
