@@ -390,6 +390,9 @@ follow predict -m run --dataset d.h5 -O bars.csv -q
 # ---- rows explained, runs beside each other, searches
 hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
 follow explain -m whole --dataset rows.csv --row 7 -q
+follow train -c linear.yaml --dataset d.h5 --run-dir pixels -q
+hint 3 '-O FILE.csv tells the effects of columns' explain -m pixels --dataset d.h5 --rows 2 -O pixels.html -q
+follow explain -m pixels --dataset d.h5 --rows 2 -O pixels.csv -q
 cat >tune.yaml <<'YAML'
 hyperopt: {metric: loss, parameters: {trainer.learning_rate: {space: uniform, lower: 0.1, upper: 0.2}}}
 YAML
