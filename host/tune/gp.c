@@ -158,18 +158,17 @@ static double posterior(void *user, const double *theta, double *gradient) {
   return value;
 }
 
+// From two places, since there may be several such maxima: all is noise and smooth; all is signal and
+// rough.
 co_status co_gp_fit(co_gp *gp) {
-  enum { MOST = 258 };
+  enum { MOST = 258, STARTS = 2 };
+  static const double weight[STARTS] = {0, 2}, noise[STARTS] = {0, -6};
   const int64_t count = gp->columns + 2;
-  double theta[MOST], low[MOST], high[MOST], value;
+  double theta[STARTS][MOST], low[MOST], high[MOST], value[STARTS], gradient[MOST];
   for (int64_t i = 0; i < count; i++) {
-    theta[i] = 0;
-    low[i] = -12;
-    high[i] = 12;
+    low[i] = i + 1 < count ? -12 : -20;
+    high[i] = i + 1 < count ? 12 : 2;
   }
-  theta[count - 1] = -4;
-  low[count - 1] = -20;
-  high[count - 1] = 2;
   const co_minimization problem = {.count = count,
                                    .low = low,
                                    .high = high,
@@ -177,9 +176,13 @@ co_status co_gp_fit(co_gp *gp) {
                                    .tolerance = 1e-2,
                                    .value = posterior,
                                    .user = gp};
-  CO_RETURN_IF_FAILED(co_minimize(&value, theta, gp->ctx, &problem));
-  double gradient[MOST];
-  if (isfinite(posterior(gp, theta, gradient))) return CO_OK;
+  for (int k = 0; k < STARTS; k++) {
+    for (int64_t i = 0; i < count; i++)
+      theta[k][i] = i < gp->columns ? weight[k] : i == gp->columns ? 0 : noise[k];
+    CO_RETURN_IF_FAILED(co_minimize(&value[k], theta[k], gp->ctx, &problem));
+  }
+  int best = isfinite(value[1]) && !(value[0] <= value[1]);
+  if (isfinite(posterior(gp, theta[best], gradient))) return CO_OK;
   return co_fail(CO_ERR_INTERNAL, "the covariances of trials have no factor");
 }
 

@@ -205,19 +205,6 @@ typedef struct start {
   double u[CO_MOST_PARAMETERS], value;
 } start;
 
-// Keeps the best few, the best first.
-static void offer(start *starts, int *count, int most, const double *u, double value,
-                  int64_t size) {
-  int at = *count < most ? (*count)++ : most;
-  while (at > 0 && starts[at - 1].value > value) {
-    if (at < most) starts[at] = starts[at - 1];
-    at--;
-  }
-  if (at >= most) return;
-  memcpy(starts[at].u, u, (size_t)size * sizeof *u);
-  starts[at].value = value;
-}
-
 // Places of the best trial so far.
 static bool best_place(const search *t, double *u) {
   const co_known_trial *best = NULL;
@@ -231,14 +218,18 @@ static bool best_place(const search *t, double *u) {
 }
 
 static co_status look(search *t, start *starts, double *values) {
-  double u[CO_MOST_PARAMETERS];
+  double u[CO_MOST_PARAMETERS] = {0};
   const uint64_t seed = t->s->seed + 0x9e3779b97f4a7c15u * (uint64_t)(t->s->number + 1);
-  int count = 0;
+  int count = STARTS;
   for (int64_t c = 0; c < CANDIDATES; c++) {
     for (int64_t i = 0; i < t->space->count; i++)
       u[i] = i < CO_SOBOL_DIMENSIONS ? co_sobol_scrambled(seed, c, (int)i)
                                      : co_sampler_uniform(seed, c, i);
-    offer(starts, &count, STARTS, u, improvement(t, u, NULL), t->space->count);
+    start *own = &starts[c % STARTS]; // so they are apart
+    double value = improvement(t, u, NULL);
+    if (c >= STARTS && value >= own->value) continue;
+    memcpy(own->u, u, sizeof u);
+    own->value = value;
   }
   if (best_place(t, u)) {
     memcpy(starts[STARTS].u, u, sizeof u);

@@ -20,6 +20,8 @@ typedef struct mixture {
   double *weight;  // per kernel; their sum is 1
   double *mu;      // (parameters, kernels): the place, of a choice its number; NaN = uniform
   double *sigma;   // the same
+  double
+      *share; // … of a kernel that lies within [0, 1]; of numbers with a density by its logarithm
 } mixture;
 
 typedef struct ranked {
@@ -76,7 +78,7 @@ static void set_weights(mixture *m) {
 }
 
 static int64_t mixture_doubles(const co_space *space, int64_t trials) {
-  return (trials + 1) * (1 + 2 * space->count);
+  return (trials + 1) * (1 + 3 * space->count);
 }
 
 // `members`: numbers of trials, in their order.
@@ -86,6 +88,7 @@ static void fill(mixture *m, const co_suggestion *s, const int64_t *members, int
   m->weight = memory;
   m->mu = m->weight + m->kernels;
   m->sigma = m->mu + m->kernels * m->space->count;
+  m->share = m->sigma + m->kernels * m->space->count;
   set_weights(m);
   for (int64_t i = 0; i < m->space->count; i++) {
     const co_parameter *p = &m->space->item[i];
@@ -97,39 +100,55 @@ static void fill(mixture *m, const co_suggestion *s, const int64_t *members, int
     }
     mu[count] = p->category_count ? (double)NAN : 0.5;
     sigma[count] = 1;
-    if (!p->category_count) set_bandwidths(mu, sigma, sorted, count);
-  }
-}
-
-// A kernel's density at a value; of what has no intervals at a place.
-static double kernel(const mixture *m, int64_t i, int64_t k, double value) {
-  const co_parameter *p = &m->space->item[i];
-  double mu = m->mu[i * m->kernels + k], sigma = m->sigma[i * m->kernels + k], low, high;
-  if (p->category_count) {
-    double prior = 1 / (double)m->kernels, all = prior * (double)p->category_count;
-    if (isnan(mu)) return 1 / (double)p->category_count;
-    return (prior + (value == mu)) / (all + 1);
-  }
-  co_parameter_cell(p, value, &low, &high);
-  if (isnan(mu)) return high > low ? high - low : 1;
-  double all = co_normal_between(-mu / sigma, (1 - mu) / sigma);
-  return high > low ? co_normal_between((low - mu) / sigma, (high - mu) / sigma) / all
-                    : co_normal_density((low - mu) / sigma) / (sigma * all);
-}
-
-static double log_density(const mixture *m, const double *values) {
-  double most = -INFINITY, sum = 0;
-  for (int pass = 0; pass < 2; pass++)
-    for (int64_t k = 0; k < m->kernels; k++) {
-      double term = log(m->weight[k]);
-      for (int64_t i = 0; i < m->space->count; i++)
-        if (!isnan(values[i])) term += log(kernel(m, i, k, values[i]) + 1e-300);
-      if (pass)
-        sum += exp(term - most);
-      else
-        most = fmax(most, term);
+    if (p->category_count) continue;
+    set_bandwidths(mu, sigma, sorted, count);
+    for (int64_t k = 0; k <= count; k++) {
+      double inside = co_normal_between(-mu[k] / sigma[k], (1 - mu[k]) / sigma[k]);
+      m->share[i * m->kernels + k] = p->step ? inside : log(inside * sigma[k]);
     }
-  return most + log(sum);
+  }
+}
+
+static double category_share(const mixture *m, int64_t i, int64_t k, double value) {
+  double count = (double)m->space->item[i].category_count, mu = m->mu[i * m->kernels + k];
+  double prior = 1 / (double)m->kernels;
+  return isnan(mu) ? 1 / count : (prior + (value == mu)) / (prior * count + 1);
+}
+
+// A value of the mixture's parameters as kernels see it.
+typedef struct point {
+  double value, low, high; // its cell, of numbers
+} point;
+
+// The share of a category or of an interval, and the exponent of a density at a place.
+static double kernel(const mixture *m, int64_t i, int64_t k, const point *at, double *exponent) {
+  const co_parameter *p = &m->space->item[i];
+  const int64_t place = i * m->kernels + k;
+  if (p->category_count) return category_share(m, i, k, at->value);
+  if (isnan(m->mu[place])) return p->step ? at->high - at->low : 1;
+  double mu = m->mu[place], sigma = m->sigma[place], z = (at->low - mu) / sigma;
+  if (p->step) return co_normal_between(z, (at->high - mu) / sigma) / m->share[place];
+  *exponent -= 0.5 * z * z + 0.91893853320467274178 + m->share[place];
+  return 1;
+}
+
+// The prior's kernel keeps it above zero.
+static double density(const mixture *m, const double *values) {
+  point at[CO_MOST_PARAMETERS];
+  double sum = 0;
+  for (int64_t i = 0; i < m->space->count; i++) {
+    const co_parameter *p = &m->space->item[i];
+    at[i] = (point){.value = values[i]};
+    if (!isnan(values[i]) && !p->category_count)
+      co_parameter_cell(p, values[i], &at[i].low, &at[i].high);
+  }
+  for (int64_t k = 0; k < m->kernels; k++) {
+    double factor = m->weight[k], exponent = 0;
+    for (int64_t i = 0; i < m->space->count; i++)
+      if (!isnan(values[i])) factor *= kernel(m, i, k, &at[i], &exponent);
+    if (exponent > -700) sum += factor * exp(exponent);
+  }
+  return sum;
 }
 
 // ---- drawing -----------------------------------------------------------------------------------
@@ -138,7 +157,7 @@ static double draw_category(const mixture *m, int64_t i, int64_t k, co_draws *dr
   const co_parameter *p = &m->space->item[i];
   double u = co_draw_uniform(draws), sum = 0;
   for (int64_t c = 0; c + 1 < p->category_count; c++) {
-    sum += kernel(m, i, k, (double)c);
+    sum += category_share(m, i, k, (double)c);
     if (u < sum) return (double)c;
   }
   return (double)(p->category_count - 1);
@@ -170,7 +189,7 @@ static void choose(const co_suggestion *s, const mixture *good, const mixture *o
   co_draws draws = co_draws_begin(s);
   for (int c = 0; c < CANDIDATES; c++) {
     draw(good, &draws, candidate);
-    double gain = log_density(good, candidate) - log_density(others, candidate);
+    double gain = density(good, candidate) / density(others, candidate);
     if (gain <= best && c) continue;
     best = gain;
     memcpy(values, candidate, (size_t)s->settings->space.count * sizeof *values);

@@ -361,11 +361,12 @@ else
 fi
 
 # What cannot be tried here: it needs a driver, a GPU, a server, another build, a killed job (cli/resume
-# has those), or a machine without memory.
+# has those), a job done twice (cli/sinks), or a machine without memory.
 cat >>followed <<'END'
 --query 'SELECT * FROM customers'
 join the tables there by --query SQL, or copy it into a file
 --resume goes on behind row
+--resume takes it as done
 without --resume it is begun anew
 without --resume the job is begun anew
 leave carry out, and give the table by --source when scoring
