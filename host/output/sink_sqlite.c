@@ -361,7 +361,7 @@ static co_status name_tables(sqlite_sink *s) {
 
 static co_status open_database(sqlite_sink *s, const char *path) {
   bool there;
-  int code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READWRITE, NULL);
+  int code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READWRITE | CO_SQL_OPEN_NOMUTEX, NULL);
   if (code == CO_SQL_OK) code = s->api.busy_timeout(s->database, PATIENCE);
   if (code != CO_SQL_OK) return failed(s, "cannot open the database", code);
   // With `resume` it may be that of the same job, which is complete.
