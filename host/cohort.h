@@ -665,6 +665,9 @@ typedef struct cohort_data_show_options {
   int64_t rows;        // at most 100,000; 0 = 10
   bool csv;            // text as CSV, every column, instead of a table
   int width;           // of the table; 0 = 100
+  // Instead of rows, a PNG file with images of as many of them (0 = 100), evenly spaced; NULL = none.
+  const char *sheet;
+  bool force; // replace it
 } cohort_data_show_options;
 COHORT_API cohort_status cohort_data_show(cohort_context *context,
                                           const cohort_data_show_options *options,
