@@ -368,6 +368,9 @@ static co_status count_copies(images_import *m) {
              " %s images are copies of one of an earlier split; scores on "
              "them will be too good",
              repeated[s], m->result->rows[s], split_names[s]);
+  if (m->folder.class_count == 1 && !m->options->unlabelled)
+    co_log(m->ctx, CO_LOG_WARN, "import", "all images are of one class, '%s'",
+           m->folder.classes[0]);
   for (int s = 0; s < CO_SPLIT_COUNT; s++)
     if (!m->result->rows[s] && !m->options->unlabelled)
       co_log(m->ctx, CO_LOG_WARN, "import", "no image fell into the %s split", split_names[s]);

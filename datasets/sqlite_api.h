@@ -19,6 +19,7 @@ enum {
   CO_SQL_DONE = 101,
   CO_SQL_OPEN_READONLY = 1,
   CO_SQL_OPEN_READWRITE = 2,
+  CO_SQL_OPEN_NOMUTEX = 0x8000, // one thread at a time
   CO_SQL_INTEGER = 1,
   CO_SQL_FLOAT = 2,
   CO_SQL_TEXT = 3,

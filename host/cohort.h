@@ -426,7 +426,9 @@ typedef struct cohort_explain_options {
   const char *target;      // which output; NULL = the first
   const char *class_;      // of one of several classes; NULL = of each row the likeliest
   // A CSV file with the key, column, value and effect, a line for each column, the reference's value before
-  // them; or JSON lines (.jsonl). NULL = the result has the rows.
+  // them; or JSON lines (.jsonl). NULL = the result has the rows. Of a network
+  // whose only input is an image also a page (.html) with maps: integrated gradients of pixels, occlusion,
+  // Grad-CAM; `rows` 0 = 24 images.
   const char *output;
   int64_t steps; // 0 = 32
   const char *device;
@@ -663,6 +665,9 @@ typedef struct cohort_data_show_options {
   int64_t rows;        // at most 100,000; 0 = 10
   bool csv;            // text as CSV, every column, instead of a table
   int width;           // of the table; 0 = 100
+  // Instead of rows, a PNG file with images of as many of them (0 = 100), evenly spaced; NULL = none.
+  const char *sheet;
+  bool force; // replace it
 } cohort_data_show_options;
 COHORT_API cohort_status cohort_data_show(cohort_context *context,
                                           const cohort_data_show_options *options,

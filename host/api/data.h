@@ -19,6 +19,9 @@ co_status co_data_begin(co_data_source *source, cohort_context *context, const c
 void co_data_end(co_data_source *source);
 
 // The first lines of every report: the dataset, its rows by split.
+// Writes o->sheet, of o->rows images.
+co_status co_data_write_sheet(co_dataset *dataset, co_context *ctx,
+                              const cohort_data_show_options *o, cohort_result *result);
 co_status co_data_report_rows(cohort_result *result, const cohort_data *data, co_dataset *dataset);
 
 // `text` in `width` columns of a terminal at least, cut at `most` (0 = never) with an ellipsis; to the

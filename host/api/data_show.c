@@ -222,7 +222,9 @@ cohort_status cohort_data_show(cohort_context *context, const cohort_data_show_o
   if (status == CO_OK)
     status = co_data_begin(&source, context, &options->data, "data show", &(*out)->errors);
   s.dataset = source.dataset;
-  if (status == CO_OK) status = show(&s, source.arena, *out);
+  if (status == CO_OK)
+    status = options->sheet ? co_data_write_sheet(s.dataset, context->ctx, options, *out)
+                            : show(&s, source.arena, *out);
   co_data_end(&source);
   return co_result_finish(*out, "data", status);
 }

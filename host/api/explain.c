@@ -8,7 +8,7 @@
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
 
-enum { ROWS = 5 }; // without a file
+enum { ROWS = 5, IMAGES = 24 }; // by default, without a file and on a page
 
 // ---- rows --------------------------------------------------------------------------------------
 
@@ -50,7 +50,7 @@ static co_status explain_part(co_explaining *e, const char *path, cohort_result 
   if (e->count) {
     CO_RETURN_IF_FAILED(
         co_check_inputs(e->predictor->model, e->dataset, e->samples, e->count, NULL));
-    CO_RETURN_IF_FAILED(co_explain_columns(e, result));
+    CO_RETURN_IF_FAILED(e->page ? co_explain_images(e) : co_explain_columns(e, result));
     e->rows += e->count;
   }
   co_dataset_close(e->dataset);
@@ -125,6 +125,7 @@ static co_status open_output(co_explaining *e) {
   if (strcmp(o->output, "-") == 0)
     return co_fail(CO_ERR_USAGE, "-O -: leave it out; what is explained goes to standard output");
   e->lines = ends_in(o->output, ".jsonl");
+  e->page = ends_in(o->output, ".html");
   return co_output_begin(&e->file, e->ctx, &wanted);
 }
 
@@ -193,7 +194,11 @@ static co_status explain(co_explaining *e, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, e->ctx, &predictor));
   CO_RETURN_IF_FAILED(choose_output(e));
   CO_RETURN_IF_FAILED(open_rows(e));
-  e->left = o->rows ? o->rows : o->key_count || o->output ? INT64_MAX : ROWS;
+  e->left = o->rows        ? o->rows
+            : o->key_count ? INT64_MAX
+            : e->page      ? IMAGES
+            : o->output    ? INT64_MAX
+                           : ROWS;
   e->found = co_arena_alloc(e->arena, (size_t)o->key_count + 1, sizeof *e->found);
   if (!e->found) return CO_ERR_MEMORY;
   if (o->output) CO_RETURN_IF_FAILED(co_writer_open(&e->writer, e->ctx, e->file.temporary, false));

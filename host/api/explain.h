@@ -27,13 +27,15 @@ typedef struct co_explaining {
   int64_t *samples, count, capacity; // chosen in the part at hand
   int64_t rows;                      // explained
   const char *method;
-  double rest; // the largest of what effects lack of a row's value, or have beyond it
-  bool lines;  // the output is JSON lines
+  double rest;      // the largest of what effects lack of a row's value, or have beyond it
+  bool lines, page; // the output is JSON lines, a page of images
   co_atomic_file file;
   co_writer *writer;
 } co_explaining;
 
 // Of the rows chosen in the part at hand: the effects of their columns, …
 co_status co_explain_columns(co_explaining *explaining, cohort_result *result);
+// … or their images, as a page.
+co_status co_explain_images(co_explaining *explaining);
 
 #endif

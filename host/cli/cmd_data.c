@@ -29,6 +29,11 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = AT(csv),
      .doc = "show: as CSV, every column, instead of a table"},
+    {.name = "sheet",
+     .kind = CLI_TEXT,
+     .offset = AT(sheet),
+     .value = "FILE.png",
+     .doc = "show: a contact sheet of images instead (--rows of them, default 100)"},
     {.name = "target",
      .kind = CLI_LIST,
      .offset = AT(targets),
@@ -90,8 +95,10 @@ static cohort_status show(cohort_context *context, const data_job *job, cohort_r
   const cli_data_options *o = job->options;
   const cohort_data_show_options request = {.data = job->data,
                                             .rows_of = o->split,
-                                            .rows = o->rows == CLI_UNSET ? 10 : o->rows,
+                                            .rows = o->rows == CLI_UNSET ? 0 : o->rows,
                                             .csv = o->csv,
+                                            .sheet = o->sheet,
+                                            .force = o->common.force,
                                             .width = job->width};
   return cohort_data_show(context, &request, result);
 }
@@ -135,6 +142,8 @@ static co_status refuse_options(const action *a, const cli_data_options *o) {
   const char *option = o->strict && !a->strict                           ? "--strict"
                        : o->rows != CLI_UNSET && !a->rows                ? "--rows"
                        : o->csv && !a->csv                               ? "--csv"
+                       : o->sheet && !a->csv                             ? "--sheet"
+                       : o->common.force && !o->sheet                    ? "--force"
                        : o->split && !a->split                           ? "--split"
                        : (o->keys_file || o->allow_missing) && !a->erase ? "an option of erase"
                        : table && a->erase                               ? "an option of raw tables"
@@ -182,7 +191,7 @@ const cli_verb cli_verb_data = {
     .name = "data",
     .usage = "check FILE [--strict] [options]\n"
              "       cohort data profile FILE [--split NAME]\n"
-             "       cohort data show FILE [--rows N] [--split NAME] [--csv]\n"
+             "       cohort data show FILE [--rows N] [--split NAME] [--csv | --sheet FILE.png]\n"
              "       cohort data erase FILE.h5 --key VALUE... | --keys FILE",
     .summary = "look at data: leaks, columns, rows; erase customers",
     .details =
@@ -198,12 +207,12 @@ const cli_verb cli_verb_data = {
         "most frequent classes; beyond 1,048,576 rows, quantiles are of as many of them, and\n"
         "more than 65,536 different values are counted within some 2 %. With --json also by "
         "split.\n"
-        "show: the first rows.\n"
+        "show: the first rows; or images, evenly spaced, as one PNG file.\n"
         "erase: writes the file anew without a customer's rows, events and the values that nobody\n"
         "else has, and puts it in the old one's place. Models keep what they learned before.\n"
         "With --key-file the keys are those before they were pseudonymized.\n"
         "A raw table is imported for the while, into $TMPDIR or /tmp.\n",
-    .common = CLI_SEED,
+    .common = CLI_SEED | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_data_options),
     .operand = "ACTION FILE",

@@ -66,7 +66,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "CSV, or JSON lines (.jsonl); default: text, or --json"},
+     .doc = "CSV, JSON lines (.jsonl), of images a page (.html); default: text, or --json"},
     CLI_ROW_WORKERS(cli_explain_options),
     {.name = NULL},
 };
@@ -118,7 +118,11 @@ const cli_verb cli_verb_explain = {
         "it is the likeliest's logit, of members in one network the log-odds of their mean, of a\n"
         "number the number. What several features make of one column counts together; of events "
         "a\n"
-        "table is one column.\n",
+        "table is one column.\n"
+        "\n"
+        "A page of images shows of each integrated gradients of its pixels, occlusion and "
+        "Grad-CAM of\n"
+        "the last convolution: of a network whose only input is an image.\n",
     .common = CLI_DEVICE | CLI_THREADS | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_explain_options),

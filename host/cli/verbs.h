@@ -189,7 +189,7 @@ typedef struct cli_verify_options {
 } cli_verify_options;
 
 typedef struct cli_data_options {
-  cli_common common; // --seed
+  cli_common common; // --seed, --force
   cli_list operands; // what to do, and the dataset
   cli_list targets;  // of a raw table, as are the next two
   const char *schema, *split_rule;
@@ -198,6 +198,7 @@ typedef struct cli_data_options {
   const char *split;     // profile, show: NULL = all rows
   int64_t rows;          // show: CLI_UNSET = 10
   bool strict, csv;      // check; show
+  const char *sheet;     // show: NULL = none
   bool allow_missing;    // erase
   cli_source source;
   cli_tables tables;

@@ -60,6 +60,12 @@ static int64_t row_width(const co_shape *shape) {
   return width;
 }
 
+static void add_value(co_encoding *e, co_value value, const co_input_block *block) {
+  int64_t width = row_width(&e->model->network->values[value].desc.shape);
+  e->values[e->value_count++] = (co_encoded_value){value, block, e->width, width};
+  e->width += width;
+}
+
 static co_status list_values(co_encoding *e) {
   const co_model *model = e->model;
   e->values = co_arena_alloc(e->arena, (size_t)model->block_count + 1, sizeof *e->values);
@@ -71,13 +77,11 @@ static co_status list_values(co_encoding *e) {
       known = known || e->values[k].value == block->encoded;
     if (known) continue;
     const co_tensor_desc *desc = &model->network->values[block->encoded].desc;
-    int64_t width = row_width(&desc->shape);
-    if (desc->dtype != CO_F32 || desc->shape.dim[0] != CO_DIM_N || width < 1)
+    if (desc->dtype != CO_F32 || desc->shape.dim[0] != CO_DIM_N || row_width(&desc->shape) < 1)
       return co_fail(CO_ERR_CONFIG,
                      "input '%s' reaches the combiner as it came: nothing can be attributed to it",
                      block->name);
-    e->values[e->value_count++] = (co_encoded_value){block->encoded, block, e->width, width};
-    e->width += width;
+    add_value(e, block->encoded, block);
   }
   return CO_OK;
 }
@@ -144,7 +148,8 @@ static co_status cut_graph(co_encoding *e) {
   return CO_OK;
 }
 
-co_status co_encoding_open(co_encoding **out, const co_network_parts *network) {
+static co_status open_values(co_encoding **out, const co_network_parts *network,
+                             const co_value *values, int64_t count) {
   co_context *ctx = network->model->ctx;
   *out = NULL;
   co_encoding *e = co_alloc_zero(ctx, 1, sizeof *e);
@@ -155,8 +160,12 @@ co_status co_encoding_open(co_encoding **out, const co_network_parts *network) {
   e->backend = e->store->backend;
   co_status status;
   CO_TRY(co_arena_create(&e->arena, ctx));
-  CO_TRY(list_values(e));
-  CO_TRY(list_parts(e));
+  e->values = co_arena_alloc(e->arena, (size_t)count + 1, sizeof *e->values);
+  if (values && !e->values) CO_TRY(CO_ERR_MEMORY);
+  for (int64_t i = 0; i < count; i++)
+    add_value(e, values[i], NULL);
+  if (!values) CO_TRY(list_values(e));
+  if (!values) CO_TRY(list_parts(e));
   CO_TRY(cut_graph(e));
   CO_TRY(e->backend->api->buffer_create(e->backend, sizeof(co_step), &e->step));
   CO_TRY(e->backend->api->fill_zero(e->backend, e->step, sizeof(co_step)));
@@ -165,6 +174,15 @@ co_status co_encoding_open(co_encoding **out, const co_network_parts *network) {
 cleanup:
   co_encoding_close(e);
   return status;
+}
+
+co_status co_encoding_open(co_encoding **out, const co_network_parts *network) {
+  return open_values(out, network, NULL, 0);
+}
+
+co_status co_encoding_open_at(co_encoding **out, const co_network_parts *network,
+                              const co_value *values, int64_t count) {
+  return open_values(out, network, values, count);
 }
 
 static void free_unit(co_encoding *e, unit *u) {

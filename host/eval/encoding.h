@@ -24,6 +24,9 @@ typedef struct co_encoding co_encoding;
 
 // Of a network; what its program reads and holds is borrowed.
 co_status co_encoding_open(co_encoding **out, const co_network_parts *network);
+// The same of given values of the network, each with one row a sample; without parts.
+co_status co_encoding_open_at(co_encoding **out, const co_network_parts *network,
+                              const co_value *values, int64_t count);
 void co_encoding_close(co_encoding *encoding); // NULL is legal
 int64_t co_encoding_width(const co_encoding *encoding);
 const co_encoded_value *co_encoding_values(const co_encoding *encoding, int64_t *count);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { MOST_NUMBERS = 1 << 23 }; // of the points of a run
+
 // A plan of the graph's part.
 typedef struct unit {
   co_plan *plan;
@@ -191,21 +193,29 @@ static int64_t likeliest(const double *y, int64_t width) {
   return best;
 }
 
+// With `classes` of those, else of the one asked for or the likeliest, which `out` is told.
 static co_status find_values(co_integrated_gradients *g, const float *points, int64_t rows,
-                             const co_head_values *out) {
+                             const int32_t *classes, const co_head_values *out) {
   double *y = co_alloc(g->ctx, (size_t)g->width * sizeof *y);
   if (!y) return CO_ERR_MEMORY;
   co_status status = set_points(g, points, rows, 0);
   if (status == CO_OK) status = run_forward(g);
   for (int64_t row = 0; status == CO_OK && row < rows; row++) {
     join(g, g->head + row * members_of(g) * g->width, y);
-    int64_t c = g->request.class_ < 0 ? likeliest(y, g->width) : g->request.class_;
-    out->class_[row] = (int32_t)c;
+    int64_t c = classes                 ? classes[row]
+                : g->request.class_ < 0 ? likeliest(y, g->width)
+                                        : g->request.class_;
     out->value[row] = y[c];
-    out->reference[row] = g->reference[c];
+    if (out->class_) out->class_[row] = (int32_t)c;
+    if (out->reference) out->reference[row] = g->reference[c];
   }
   co_free(g->ctx, y);
   return status;
+}
+
+co_status co_head_values_of(co_integrated_gradients *g, const float *points, int64_t rows,
+                            const int32_t *classes, double *out) {
+  return find_values(g, points, rows, classes, &(co_head_values){.value = out});
 }
 
 static co_status seed(co_integrated_gradients *g, const int32_t *classes, int64_t rows,
@@ -220,6 +230,7 @@ static co_status seed(co_integrated_gradients *g, const int32_t *classes, int64_
                                  (size_t)(g->points * width) * sizeof *g->room);
 }
 
+// Without `points` the gradients themselves.
 static co_status take_gradient(co_integrated_gradients *g, int64_t i, const float *points,
                                int64_t rows, int64_t steps, double *shares) {
   const co_integrated_request *r = &g->request;
@@ -236,8 +247,9 @@ static co_status take_gradient(co_integrated_gradients *g, int64_t i, const floa
       double sum = 0;
       for (int64_t s = 0; s < steps; s++)
         sum += (double)slope[s * value->width];
-      shares[row * r->width + at] =
-          sum / (double)steps * (double)(points[row * r->width + at] - r->reference[at]);
+      double *share = &shares[row * r->width + at];
+      *share = sum / (double)steps;
+      if (points) *share *= (double)(points[row * r->width + at] - r->reference[at]);
     }
   return CO_OK;
 }
@@ -249,6 +261,16 @@ static co_status integrate(co_integrated_gradients *g, const float *points, cons
   CO_RETURN_IF_FAILED(co_executor_run(g->gradient.executor));
   for (int64_t i = 0; i < g->request.value_count; i++)
     CO_RETURN_IF_FAILED(take_gradient(g, i, points, rows, steps, shares));
+  return CO_OK;
+}
+
+co_status co_head_gradients_at(co_integrated_gradients *g, const float *points, int64_t rows,
+                               const int32_t *classes, double *out) {
+  CO_RETURN_IF_FAILED(set_points(g, points, rows, 0));
+  CO_RETURN_IF_FAILED(seed(g, classes, rows, 1));
+  CO_RETURN_IF_FAILED(co_executor_run(g->gradient.executor));
+  for (int64_t i = 0; i < g->request.value_count; i++)
+    CO_RETURN_IF_FAILED(take_gradient(g, i, NULL, rows, 1, out));
   return CO_OK;
 }
 
@@ -265,7 +287,7 @@ static bool is_coarse(const co_integrated_gradients *g, const double *shares, do
 co_status co_integrated_gradients_run(co_integrated_gradients *g, const float *points, int64_t rows,
                                       double *shares, const co_head_values *out) {
   const int64_t width = g->request.width, steps = g->request.steps, most = g->points / steps;
-  CO_RETURN_IF_FAILED(find_values(g, points, rows, out));
+  CO_RETURN_IF_FAILED(find_values(g, points, rows, NULL, out));
   if (!shares) return CO_OK;
   memset(shares, 0, (size_t)(rows * width) * sizeof *shares);
   for (int64_t row = 0; row < rows; row += most) {
@@ -293,7 +315,8 @@ static co_status open_all(co_integrated_gradients *g) {
   g->members = co_dim_members(head->dim[0]);
   g->width = r->output->width;
   g->link = link_of(r->output);
-  g->points = r->steps > CO_INTEGRATED_POINTS ? r->steps : CO_INTEGRATED_POINTS;
+  const bool large = r->width > MOST_NUMBERS / CO_INTEGRATED_POINTS;
+  g->points = r->steps > CO_INTEGRATED_POINTS || large ? r->steps : CO_INTEGRATED_POINTS;
   CO_RETURN_IF_FAILED(co_arena_create(&g->arena, g->ctx));
   float *reference = co_arena_alloc(g->arena, (size_t)r->width + 1, sizeof *reference);
   if (!reference) return CO_ERR_MEMORY;

@@ -36,6 +36,12 @@ typedef struct co_head_values {
 } co_head_values;
 // `points` (rows, width). `shares`: (rows, width), the attribution of each number; NULL = the values
 // alone.
+// Of points, the head's values of given classes, …
+co_status co_head_values_of(co_integrated_gradients *gradients, const float *points, int64_t rows,
+                            const int32_t *classes, double *out);
+// … and their gradients there, (rows, width).
+co_status co_head_gradients_at(co_integrated_gradients *gradients, const float *points,
+                               int64_t rows, const int32_t *classes, double *out);
 co_status co_integrated_gradients_run(co_integrated_gradients *gradients, const float *points,
                                       int64_t rows, double *shares, const co_head_values *out);
 

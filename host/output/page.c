@@ -107,6 +107,9 @@ static const char style[] =
     "@media(max-width:520px){main,header,footer,nav div{padding-left:14px;padding-right:14px}"
     "header{padding-top:20px}h1{font-size:22px}.tiles{grid-template-columns:1fr 1fr}.tile dd{"
     "font-size:19px}.card{padding:12px}}\n"
+    ".pics{display:grid;grid-template-columns:repeat(4,1fr);gap:8px;margin-top:6px}figure{margin:0}"
+    "figure img{display:block;width:100%;image-rendering:pixelated;border-radius:4px}figcaption{"
+    "color:var(--soft);font-size:11.5px;line-height:1.3;margin-top:3px}\n"
     "@media print{nav{display:none}.card,.tile{break-inside:avoid}}\n";
 
 void co_page_open(co_text *page, const char *title) {

@@ -179,6 +179,17 @@ static co_status transact(postgres_sink *s, co_text *sql, const char *doing, con
 
 // ---- a job -------------------------------------------------------------------------------------
 
+// Of rows that would be there twice.
+static co_status refuse_repeated(postgres_sink *s, char **cells, const co_sink_job *job) {
+  char print[200];
+  bool there = false, same = cells[3][0] == '1' && s->sql.if_exists == CO_EXISTS_APPEND;
+  co_sink_job_print(print, job);
+  if (!same || strcmp(cells[0], print) != 0) return CO_OK;
+  CO_RETURN_IF_FAILED(find_table(s, &there));
+  if (!there) return CO_OK;
+  return co_sql_appended(s->server.shown, s->base.options->table);
+}
+
 static co_status take_job(postgres_sink *s, char **cells, const co_sink_job *job, bool *begun) {
   char print[200];
   bool done = cells[3][0] == '1';
@@ -205,7 +216,9 @@ static co_status find_job(postgres_sink *s, const co_sink_job *job, bool *begun)
   co_sql_add_find_job(&sql, &s->sql);
   if (status == CO_OK) status = sql.status;
   if (status == CO_OK) status = query_row(s, sql.data, cells, 4, &found);
-  if (status == CO_OK && found && s->base.options->resume) status = take_job(s, cells, job, begun);
+  if (status == CO_OK && found)
+    status =
+        s->base.options->resume ? take_job(s, cells, job, begun) : refuse_repeated(s, cells, job);
   free_cells(s, cells, 4);
   co_text_free(&sql);
   return status;

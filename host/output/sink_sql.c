@@ -42,6 +42,14 @@ co_status co_sql_table_exists(const char *where, const char *table) {
   return status;
 }
 
+co_status co_sql_appended(const char *where, const char *table) {
+  co_status status =
+      co_fail_at(CO_ERR_IO, where, 0, 0,
+                 "this very job has added its rows to the table '%.200s' already", table);
+  co_hint("--resume takes it as done; --scored-at tells one night from another");
+  return status;
+}
+
 void co_sql_hint_mismatch(co_if_exists if_exists) {
   co_hint("%s; or --if-exists replace makes it anew",
           if_exists == CO_EXISTS_UPSERT

@@ -2,7 +2,7 @@
 // What sinks of databases share. A job that may go on after the process was killed writes rows into a
 // table of its own, the *part*, and into the table "cohort_jobs" in the same transaction how far it has
 // come; in the end one transaction makes the part the table, or adds its rows to it, and notes that the
-// job is done. The note of the last job of a table stays.
+// job is done. The note of the last job of a table stays: one that is repeated blindly adds no row twice.
 #ifndef COHORT_HOST_OUTPUT_SINK_SQL_H
 #define COHORT_HOST_OUTPUT_SINK_SQL_H
 
@@ -27,6 +27,8 @@ typedef struct co_sql_sink {
 co_status co_sql_check_options(co_if_exists *out, const co_sink_options *options);
 co_status co_sql_check_key(const co_sql_sink *s);                    // of an upsert
 co_status co_sql_table_exists(const char *where, const char *table); // the error that says so
+// The error that the same job has added its rows already.
+co_status co_sql_appended(const char *where, const char *table);
 void co_sql_hint_mismatch(co_if_exists if_exists);
 void co_sql_sink_free(co_sql_sink *s, co_context *ctx);
 

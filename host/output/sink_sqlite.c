@@ -26,6 +26,7 @@ typedef struct sqlite_sink {
   // A new database; of one that is there and goes by the way of a part, an empty file that is its lock.
   co_atomic_file file;
   bool made, saved; // it is new; the file outlives the process
+  bool fresh;       // the table was not there
   void *database, *insert;
 } sqlite_sink;
 
@@ -86,7 +87,7 @@ static co_status execute_text(const sqlite_sink *s, co_text *sql, const char *do
   return status;
 }
 
-static co_status make_table(const sqlite_sink *s, co_text *sql) {
+static co_status make_table(sqlite_sink *s, co_text *sql) {
   bool there;
   CO_RETURN_IF_FAILED(check_table(s, &there));
   if (there && s->sql.if_exists == CO_EXISTS_REPLACE) {
@@ -94,6 +95,7 @@ static co_status make_table(const sqlite_sink *s, co_text *sql) {
     CO_RETURN_IF_FAILED(execute_text(s, sql, "cannot replace the table"));
     there = false;
   }
+  s->fresh = !there;
   if (!there) co_sql_add_create(sql, &s->sql, s->sql.table);
   return execute_text(s, sql, "cannot make the table");
 }
@@ -141,6 +143,11 @@ static co_status take_job(sqlite_sink *s, void *statement, const co_sink_job *jo
   return sink->at.state ? CO_OK : CO_ERR_MEMORY;
 }
 
+// Rows that are added by one transaction are noted, too.
+static bool is_noted(const sqlite_sink *s) {
+  return !s->base.options->resume && s->sql.if_exists == CO_EXISTS_APPEND;
+}
+
 static co_status find_job(sqlite_sink *s, co_text *sql, const co_sink_job *job, bool *begun) {
   void *statement = NULL;
   co_sql_add_jobs_table(sql, &s->sql);
@@ -184,6 +191,25 @@ static co_status begin_part(sqlite_sink *s, co_text *sql, const co_sink_job *job
   return prepare_insert(s, sql, s->sql.part);
 }
 
+// In the transaction of its rows, which may be the same job's as the last one's.
+static co_status note_append(sqlite_sink *s, co_text *sql, const co_sink_job *job) {
+  void *statement = NULL;
+  char print[200];
+  co_sink_job_print(print, job);
+  co_sql_add_jobs_table(sql, &s->sql);
+  CO_RETURN_IF_FAILED(execute_text(s, sql, "cannot write the database"));
+  co_sql_add_find_job(sql, &s->sql);
+  CO_RETURN_IF_FAILED(prepare(s, sql, &statement));
+  bool same = s->api.step(statement) == CO_SQL_ROW &&
+              strcmp(column_text(s, statement, 0), print) == 0 &&
+              strtoll(column_text(s, statement, 3), NULL, 10);
+  s->api.finalize(statement);
+  if (same && !s->fresh) return co_sql_appended(s->path, s->base.options->table);
+  co_text_printf(sql, "DROP TABLE IF EXISTS %s;", s->sql.part);
+  co_sql_add_begin_job(sql, &s->sql, job);
+  return execute_text(s, sql, "cannot write the database");
+}
+
 // What a job that was killed left is of no use once a table is written otherwise.
 static co_status drop_part(const sqlite_sink *s, co_text *sql) {
   bool there;
@@ -201,7 +227,7 @@ static co_status begin_rows(sqlite_sink *s, co_text *sql, const co_sink_job *job
   CO_RETURN_IF_FAILED(execute(s, "BEGIN IMMEDIATE", "cannot write the database"));
   if (s->base.options->resume) return begin_part(s, sql, job);
   CO_RETURN_IF_FAILED(make_table(s, sql));
-  CO_RETURN_IF_FAILED(drop_part(s, sql));
+  CO_RETURN_IF_FAILED(is_noted(s) ? note_append(s, sql, job) : drop_part(s, sql));
   return prepare_insert(s, sql, s->sql.table);
 }
 
@@ -263,12 +289,17 @@ static co_status publish(sqlite_sink *s, co_text *sql, const co_position *positi
   return execute_text(s, sql, "cannot write the table");
 }
 
+static co_status note_done(const sqlite_sink *s, co_text *sql, const co_position *position) {
+  co_sql_add_position(sql, &s->sql, position, true);
+  return execute_text(s, sql, "cannot write the database");
+}
+
 static co_status finish(co_sink *sink, const co_position *position) {
   sqlite_sink *s = (sqlite_sink *)sink;
-  if (!sink->options->resume) return CO_OK;
+  if (!sink->options->resume && !is_noted(s)) return CO_OK;
   co_text sql;
   co_text_init(&sql, sink->ctx);
-  co_status status = publish(s, &sql, position);
+  co_status status = is_noted(s) ? note_done(s, &sql, position) : publish(s, &sql, position);
   co_text_free(&sql);
   return status;
 }
@@ -330,7 +361,7 @@ static co_status name_tables(sqlite_sink *s) {
 
 static co_status open_database(sqlite_sink *s, const char *path) {
   bool there;
-  int code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READWRITE, NULL);
+  int code = s->api.open_v2(path, &s->database, CO_SQL_OPEN_READWRITE | CO_SQL_OPEN_NOMUTEX, NULL);
   if (code == CO_SQL_OK) code = s->api.busy_timeout(s->database, PATIENCE);
   if (code != CO_SQL_OK) return failed(s, "cannot open the database", code);
   // With `resume` it may be that of the same job, which is complete.

@@ -181,7 +181,9 @@ static void close_text(co_sink *sink) {
   co_journal_close(s->journal);
   s->saved = s->saved && !sink->discard;
   s->file.keep = s->saved;
-  if (s->file.ctx && s->journal && !s->saved) co_journal_remove(sink->ctx, s->file.path);
+  // A journal that stays may tell of a position: then so does the part.
+  if (s->file.ctx && s->journal && !s->saved)
+    s->file.keep = co_journal_remove(sink->ctx, s->file.path) != CO_OK;
   co_atomic_abort(&s->file);
   co_text_free(&s->line);
   co_json_free(&s->json);

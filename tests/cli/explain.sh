@@ -84,6 +84,7 @@ expect 0 "${explain[@]}" -O e.jsonl --rows 3 --quiet
 [ "$(wc -l <e.jsonl)" = 3 ] || fail 'lines of JSON'
 expect 0 explain -m run --dataset run/dataset.h5 --split test --rows 2 --steps 512 --json
 [ "$("$check_json" largest_rest=x <out 2>&1 | sed -n "s/.*found '\([^']*\)'.*/\1/p" | awk '{ print ($1 < 0.02) }')" = 1 ] || fail 'the error of many steps'
+refused 2 'pictures of images alone' -- "${explain[@]}" -O x.html
 refused 4 "no row has the key 'C-x'" -- "${explain[@]}" --row C-x
 refused 4 "no row has the key 'C-x'" -- "${explain[@]}" --row C-1 --row C-x -O x.csv
 refused 2 'chosen by their keys' -- "${explain[@]}" --row C-1 --rows 3

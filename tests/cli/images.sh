@@ -26,6 +26,18 @@ refused 9 'not made from these inputs' -- import -O d.h5 --image-size 16x16 phot
 expect 0 import -O grey.h5 --channels 1 --split stratified:0.6,0.2,0.2 photos --json
 json rows.train=48 rows.validation=16 rows.test=16 image.0=30 image.1=40 image.2=1
 
+# ---- a contact sheet
+expect 0 data show d.h5 --sheet sheet.png --rows 10 --json
+json ok=true sheet=sheet.png images=10
+mkdir sheets
+cp sheet.png sheets
+expect 0 import -O sheet.h5 sheets --json # 4 images beside each other, 3 lines
+json image.0=44 image.1=74 image.2=3
+refused 9 'exists' -- data show d.h5 --sheet sheet.png
+expect 0 data show d.h5 --sheet sheet.png --split test --force
+refused 2 '--sheet does not go with check' -- data check d.h5 --sheet x.png
+refused 2 '--force does not go' -- data show d.h5 --force
+
 # ---- import: mistakes
 refused 2 'one folder' -- import -O x.h5 --format images
 refused 2 'not understood' -- import -O x.h5 --image-size 64 photos

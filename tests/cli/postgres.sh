@@ -64,6 +64,7 @@ rows crm.scores >state
 same state whole 'a table that was replaced'
 expect 0 "${score[@]}" "${columns[@]}" -O "$url" --table crm.scores --if-exists append
 [ "$(sql 'SELECT count(*), count(DISTINCT customer) FROM crm.scores')" = '4000|2000' ] || fail 'rows that were appended'
+refused 9 'this very job has added its rows' -- "${score[@]}" "${columns[@]}" -O "$url" --table crm.scores --if-exists append
 refused 9 'do not fit the table' -- "${score[@]}" -O "$url" --table crm.scores --if-exists append --columns key,score=p
 refused 9 'ON CONFLICT' -- "${score[@]}" "${columns[@]}" -O "$url" --table crm.scores --if-exists upsert
 head -101 t.csv >few.csv

@@ -163,6 +163,10 @@ rows s.db scores >again.txt
 same scores.txt again.txt 'an upsert of equal rows changed the table'
 expect 0 predict -m run --dataset few.csv -O sqlite:s.db --table other --if-exists append --columns key,decile
 [ "$("$cohort" data show sqlite:s.db --source-table other --csv --rows 100000 2>err | wc -l)" = 2101 ] || fail 'appended rows'
+refused 9 'this very job has added its rows' -- predict -m run --dataset few.csv -O sqlite:s.db --table other --if-exists append --columns key,decile
+expect 0 predict -m run --dataset few.csv -O sqlite:s.db --table other --if-exists append --columns key,decile --resume
+grep -q 'nothing to do' out || fail 'a job that is done, with --resume'
+[ "$("$cohort" data show sqlite:s.db --source-table other --csv --rows 100000 2>err | wc -l)" = 2101 ] || fail 'rows appended twice'
 refused 9 'do not fit the table' -- "${score[@]}" -O sqlite:s.db --table other --if-exists append
 refused 9 'ON CONFLICT' -- "${score[@]}" -O sqlite:s.db --table other --if-exists upsert --columns key,decile
 refused 2 'needs the key' -- "${score[@]}" -O sqlite:s.db --table scores --if-exists upsert --columns score

@@ -73,6 +73,10 @@ class Module(unittest.TestCase):
         self.assertEqual(measured["metrics"], program("evaluate", "-m", "whole", "--dataset", "whole/dataset.h5")["metrics"])
         self.assertEqual(cohort.inspect("whole/model.h5")["weights_sha256"], cohort.inspect("whole")["weights_sha256"])
         self.assertTrue(cohort.doctor()["ok"])
+        self.assertTrue(cohort.run_verb("data_check", dataset="whole/dataset.h5")["ok"])
+        for none in ("no_such", "training_save", "version", "inspect"):
+            with self.assertRaisesRegex(TypeError, "there is no verb"):
+                cohort.run_verb(none)
 
     def test_scores(self):
         program("predict", "-m", "whole", "--dataset", "customers.csv", "-O", "scores.csv")

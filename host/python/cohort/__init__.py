@@ -6,8 +6,8 @@
     print(cohort.evaluate(run, "customers.csv")["metrics"])
     scores = cohort.predict(run, "new_customers.csv")  # {"customer": array, "bought_score": array, …}
 
-Every verb of the command line is a function of the same name; its options are those of the verb's struct
-in cohort.h, and what it returns is the document of `--json` as a dict. What fails raises CohortError.
+The verbs that most use are functions here; run_verb() is any other. Their options are those of the verb's
+struct in cohort.h, and what they return is the document of `--json` as a dict. What fails raises CohortError.
 Tables are files, sqlite: and postgresql: sources, or columns in memory: a mapping of names to NumPy
 arrays (a pandas.DataFrame is one). The log goes to logging.getLogger("cohort").
 
@@ -32,7 +32,7 @@ from ._training import Config, Training, TrainingState, train
 
 __all__ = ["CohortError", "Columns", "Config", "Epoch", "Problem", "Table", "Training", "TrainingState", "doctor",
            "evaluate", "experiment", "export", "import_csv", "import_events", "import_idx", "inspect", "predict",
-           "predict_file", "synthesize", "train"]
+           "predict_file", "run_verb", "synthesize", "train"]
 __version__: str = _native.library.cohort_version().decode()
 
 Arrays = Dict[str, "npt.NDArray[Any]"]
@@ -166,6 +166,12 @@ def synthesize(output: Path, *, rows: int = 20000, seed: int = 42, force: bool =
                **options: Any) -> dict[str, Any]:
     """Customers from a known process, as CSV, to try things on."""
     return call("synthesize", {"output": output, "rows": rows, "seed": seed, "force": force, **options})
+
+
+def run_verb(verb: str, **options: Any) -> dict[str, Any]:
+    """Any verb by the name of its function in cohort.h, with the members of its struct:
+    run_verb("report", run="run", output="run.html"), run_verb("data_check", dataset="customers.h5")."""
+    return call(verb, options)
 
 
 def inspect(path: Path) -> dict[str, Any]:

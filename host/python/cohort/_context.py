@@ -195,7 +195,12 @@ class Context:
 
 def call(verb: str, options: dict[str, Any], context: Context | None = None) -> dict[str, Any]:
     """A verb with the options of its struct, by name."""
-    struct = _native.structs[f"cohort_{verb}_options"]()
+    function = getattr(_native.library, f"cohort_{verb}", None)
+    arguments = function.argtypes or [] if function else []
+    kind = getattr(arguments[1], "_type_", None) if len(arguments) == 3 else None
+    if not isinstance(kind, type) or not issubclass(kind, ctypes.Structure):
+        raise TypeError(f"there is no verb '{verb}' with options; cohort.h has them as cohort_…")
+    struct = kind()
     _native.fill(struct, options)
     with context or Context(int(options.get("threads") or 0)) as own:
         return own.call(verb, ctypes.byref(struct))

@@ -80,10 +80,21 @@ def _read_header(library: ctypes.CDLL, text: str) -> None:
             function.argtypes = _arguments(found["arguments"])
 
 
-def _load() -> ctypes.CDLL:
-    path = os.path.join(_FOLDER, "libcohort.so")
+def _open(path: str) -> ctypes.CDLL:
+    """With threads that spin but shortly for one another, as in the program: libgomp reads this once, when it
+    is loaded, where it is not there already."""
+    if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        return ctypes.CDLL(path)
+    os.environ["GOMP_SPINCOUNT"] = "10000"
     try:
-        library = ctypes.CDLL(path)
+        return ctypes.CDLL(path)
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
+def _load() -> ctypes.CDLL:
+    try:
+        library = _open(os.path.join(_FOLDER, "libcohort.so"))
     except OSError as error:
         raise ImportError(f"cohort: {error}. The library was built for this machine's own packages; "
                           "`scripts/deps --install --group run` of Cohort's source installs them") from None
