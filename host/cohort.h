@@ -276,10 +276,15 @@ typedef struct cohort_hyperopt_best_options {
   const char *study;
   const char *output; // YAML file; NULL = only in the result
   bool force;
-} cohort_hyperopt_best_options;
+} cohort_hyperopt_best_options; // and of an export
 COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
+// A study as CSV, a line a trial, with columns as pandas has them of Optuna: number, value,
+// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text.
+COHORT_API cohort_status cohort_hyperopt_export(cohort_context *context,
+                                                const cohort_hyperopt_best_options *options,
+                                                cohort_result **out);
 
 typedef struct cohort_evaluate_options {
   const char *model; // run directory, checkpoint or model file

@@ -12,7 +12,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "run: the study, a database of SQLite; best: the config, as YAML"},
+     .doc = "run: the study, a database of SQLite; best: the config, as YAML; export: CSV"},
     {.name = "n-trials",
      .kind = CLI_INT,
      .offset = AT(trials),
@@ -87,6 +87,13 @@ static cohort_status best(cohort_context *context, const cli_hyperopt_options *o
   return cohort_hyperopt_best(context, &request, result);
 }
 
+static cohort_status export(cohort_context *context, const cli_hyperopt_options *o,
+                            cohort_result **result) {
+  const cohort_hyperopt_best_options request = {
+      .study = o->operands.item[1], .output = o->output, .force = o->common.force};
+  return cohort_hyperopt_export(context, &request, result);
+}
+
 typedef struct action {
   const char *name;
   bool output; // takes -O
@@ -96,7 +103,8 @@ typedef struct action {
 
 static const action actions[] = {{.name = "run", .output = true},
                                  {.name = "show", .run = show},
-                                 {.name = "best", .output = true, .run = best}};
+                                 {.name = "best", .output = true, .run = best},
+                                 {.name = "export", .output = true, .run = export}};
 
 static const action *find_action(const char *name) {
   for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
@@ -137,7 +145,7 @@ static co_status run(cli_job *cli, const void *options_) {
   double max_seconds = 0;
   if (!a) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no 'hyperopt %s'", o->operands.item[0]);
-    co_hint("known: run, show, best");
+    co_hint("known: run, show, best, export");
     return status;
   }
   CO_RETURN_IF_FAILED(check_options(a, o));
@@ -155,7 +163,8 @@ const cli_verb cli_verb_hyperopt = {
     .aliases = "tune",
     .usage = "run -c CONFIG -c TUNE --dataset FILE -O STUDY --n-trials N [--n-jobs N] [options]\n"
              "       cohort hyperopt show STUDY\n"
-             "       cohort hyperopt best STUDY -O FILE.yaml",
+             "       cohort hyperopt best STUDY -O FILE.yaml\n"
+             "       cohort hyperopt export STUDY -O FILE.csv",
     .summary = "search for good values of a config's parameters",
     .details =
         "run: trains trials with values from the spaces of the config's section hyperopt\n"
@@ -174,7 +183,7 @@ const cli_verb cli_verb_hyperopt = {
         "STUDY is a database in Optuna's form: optuna.load_study and optuna-dashboard read it,\n"
         "as sqlite:///STUDY.\n"
         "show: lists the trials. best: writes the complete config of the best one; `train -c`\n"
-        "with it gives that trial's model byte for byte.\n",
+        "with it gives that trial's model byte for byte. export: the trials as CSV.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_hyperopt_options),

@@ -88,6 +88,16 @@ expect 0 evaluate -m b --dataset d.h5 --split validation --json
 value=$(sed -E 's/.*"best":\{"number":[0-9]+,"value":([0-9.]+).*/\1/' one.json)
 has "\"roc_auc\":$value" out
 
+# ---- as CSV
+expect 0 hyperopt export one.db -O one.csv
+[ "$(wc -l <one.csv)" = 9 ] || fail 'not a line a trial'
+[ "$(head -1 one.csv | cut -d, -f1-5)" = number,value,datetime_start,datetime_complete,params_trainer.learning_rate ] ||
+  fail "head of the CSV: $(head -1 one.csv)"
+awk -F, -v best="$best" -v value="$(sed -E 's/.*"best":\{"number":[0-9]+,"value":([0-9.]+).*/\1/' one.json)" '
+  NF != 9 { exit 1 } $1 == best { found = $2 == value && $NF == "COMPLETE" && $4 > $3 } END { exit !found }' one.csv ||
+  fail "the CSV: $(cat one.csv)"
+refused 9 'exists' -- hyperopt export one.db -O one.csv
+
 # ---- a page of it
 expect 0 report one.db -O one.html --json
 json trials=8

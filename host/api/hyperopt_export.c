@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// cohort_hyperopt_export: a study as CSV.
+#include <math.h>
+#include <string.h>
+
+#include "host/api/hyperopt.h"
+#include "host/core/output.h"
+
+typedef struct exporting {
+  co_context *ctx;
+  const cohort_hyperopt_best_options *options;
+  co_read_study read;
+  co_atomic_file file;
+} exporting;
+
+static void add_cell(co_text *csv, const char *value) {
+  if (!value[strcspn(value, ",\"\r\n")]) {
+    co_text_printf(csv, "%s", value);
+    return;
+  }
+  co_text_append(csv, "\"", 1);
+  for (; *value; value++)
+    co_text_append(csv, *value == '"' ? "\"\"" : value, *value == '"' ? 2 : 1);
+  co_text_append(csv, "\"", 1);
+}
+
+static void add_number(co_text *csv, double value) {
+  char text[32];
+  if (isnan(value)) return;
+  co_double_print(value, text, sizeof text);
+  co_text_printf(csv, "%s", text);
+}
+
+// As the config has it: a text without quotes.
+static void add_value(co_text *csv, const co_parameter *p, double value) {
+  char text[96];
+  if (isnan(value)) return;
+  if (!p->category_count) {
+    add_number(csv, value);
+    return;
+  }
+  const char *category = p->category[(int64_t)value];
+  if (*category == '"') {
+    co_parameter_print_value(text, p, value);
+    category = text;
+  }
+  add_cell(csv, category);
+}
+
+static void add_trial(co_text *csv, const co_space *space, const co_trial *t) {
+  co_text_printf(csv, "%lld,", (long long)t->number);
+  add_number(csv, t->value);
+  co_text_printf(csv, ",%s,%s", t->started ? t->started : "", t->ended ? t->ended : "");
+  for (int64_t i = 0; i < space->count; i++) {
+    co_text_printf(csv, ",");
+    add_value(csv, &space->item[i], t->values[i]);
+  }
+  co_text_printf(csv, ",%s\n", co_trial_state_name(t->state));
+}
+
+static co_status write_file(exporting *e, const co_text *csv) {
+  co_writer *writer;
+  CO_RETURN_IF_FAILED(co_writer_open(&writer, e->ctx, e->file.temporary, false));
+  co_status status = co_writer_write(writer, csv->data, csv->length);
+  co_status closed = co_writer_close(writer);
+  if (status == CO_OK) status = closed;
+  return status == CO_OK ? co_atomic_commit(&e->file) : status;
+}
+
+static co_status export(exporting *e, cohort_result *result) {
+  const cohort_hyperopt_best_options *o = e->options;
+  co_text *csv = &result->text;
+  CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt export", "a study"));
+  const char *const inputs[] = {o->study};
+  const co_output output = {o->output, o->force, inputs, 1};
+  if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&e->file, e->ctx, &output));
+  CO_RETURN_IF_FAILED(co_read_study_open(&e->read, e->ctx, o->study));
+  const co_space *space = &e->read.settings.space;
+  co_text_printf(csv, "number,value,datetime_start,datetime_complete");
+  for (int64_t i = 0; i < space->count; i++) {
+    co_text_printf(csv, ",params_");
+    add_cell(csv, space->item[i].path);
+  }
+  co_text_printf(csv, ",state\n");
+  for (int64_t i = 0; i < e->read.trials.count; i++)
+    add_trial(csv, space, &e->read.trials.item[i]);
+  CO_RETURN_IF_FAILED(csv->status);
+  co_json_key(&result->json, "trials");
+  co_json_int(&result->json, e->read.trials.count);
+  if (!o->output) return CO_OK;
+  CO_RETURN_IF_FAILED(write_file(e, csv));
+  csv->length = 0;
+  co_text_printf(csv, "%s: %lld trials\n", o->output, (long long)e->read.trials.count);
+  return CO_OK;
+}
+
+cohort_status cohort_hyperopt_export(cohort_context *context,
+                                     const cohort_hyperopt_best_options *options,
+                                     cohort_result **out) {
+  CO_RETURN_IF_FAILED(co_result_create(out, context));
+  exporting e = {.ctx = context->ctx, .options = options};
+  co_status status = export(&e, *out);
+  co_error error;
+  co_error_copy(&error);
+  co_atomic_abort(&e.file);
+  co_read_study_free(&e.read);
+  if (status != CO_OK) co_error_raise(&error);
+  return co_result_finish(*out, "hyperopt export", status);
+}
