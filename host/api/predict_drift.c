@@ -53,16 +53,18 @@ static co_status refuse(const char *kind, const char *name, const char *measure,
   return status;
 }
 
-static co_status check_part(const co_scoring *s, const char *kind, const co_profile_part *part,
-                            const int64_t *seen, double unseen) {
+// `name`: of the part, in messages. `told`: a warning of it has been given already.
+static co_status check_part(const co_scoring *s, const char *kind, const char *name,
+                            const co_profile_part *part, const int64_t *seen, double unseen,
+                            bool told) {
   const co_drift drift = co_drift_of(part, seen);
   const double values[] = {drift.psi, drift.ks, drift.missing - drift.trained_missing, unseen};
   for (int i = 0; i < CO_DRIFT_MEASURES; i++)
     if (values[i] > s->gate.most[i])
-      return refuse(kind, part->name, measures[i], values[i], s->gate.most[i]);
-  if (drift.psi > notable && s->count >= FEW_ROWS)
+      return refuse(kind, name, measures[i], values[i], s->gate.most[i]);
+  if (drift.psi > notable && s->count >= FEW_ROWS && !told)
     co_log(s->ctx, CO_LOG_WARN, "predict", "%s '%s' has drifted since the training: PSI %.3g", kind,
-           part->name, drift.psi);
+           name, drift.psi);
   return CO_OK;
 }
 
@@ -122,12 +124,23 @@ co_status co_drift_count(co_scoring *s, const int64_t *samples, int64_t count) {
   return CO_OK;
 }
 
+// Models of one ensemble, say, have the same inputs.
+static bool is_told(const co_scoring *s, int64_t model, const char *input) {
+  for (int64_t i = 0; i < model; i++)
+    for (int64_t k = 0; k < s->models[i].profile.input_count; k++)
+      if (strcmp(s->models[i].profile.inputs[k].name, input) == 0) return true;
+  return false;
+}
+
 co_status co_drift_check_inputs(const co_scoring *s, const co_table_scoring *table) {
   for (int64_t i = 0; i < s->model_count; i++) {
     const co_scored_model *m = &s->models[i];
-    for (int64_t k = 0; k < m->profile.input_count; k++)
-      CO_RETURN_IF_FAILED(check_part(s, "input", &m->profile.inputs[k], m->seen[k],
-                                     unseen_share(table, m, m->profile.inputs[k].name)));
+    for (int64_t k = 0; k < m->profile.input_count; k++) {
+      const co_profile_part *part = &m->profile.inputs[k];
+      CO_RETURN_IF_FAILED(check_part(s, "input", part->name, part, m->seen[k],
+                                     unseen_share(table, m, part->name),
+                                     is_told(s, i, part->name)));
+    }
   }
   return CO_OK;
 }
@@ -188,6 +201,16 @@ void co_drift_read_state(co_scoring *s, char *state) {
   if (state) each_count(s, read_count, &state);
 }
 
+static co_status check_scores(const co_scoring *s, const co_scored_model *m) {
+  for (int64_t i = 0; i < m->profile.output_count; i++) {
+    const co_profile_part *part = &m->profile.outputs[i];
+    int64_t output = m->first_output + (part->output - m->predictor->model->outputs);
+    CO_RETURN_IF_FAILED(
+        check_part(s, "score", s->told->outputs[output].name, part, m->scored[i], 0, false));
+  }
+  return CO_OK;
+}
+
 co_status co_drift_check_scores(co_scoring *s) {
   int64_t required = s->options->require_rows;
   if (s->count < required) {
@@ -197,9 +220,7 @@ co_status co_drift_check_scores(co_scoring *s) {
     return status;
   }
   for (int64_t m = 0; m < s->model_count; m++)
-    for (int64_t i = 0; i < s->models[m].profile.output_count; i++)
-      CO_RETURN_IF_FAILED(
-          check_part(s, "score", &s->models[m].profile.outputs[i], s->models[m].scored[i], 0));
+    CO_RETURN_IF_FAILED(check_scores(s, &s->models[m]));
   return CO_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/rows.h"
 #include "host/api/evaluate_details.h"
 #include "host/api/hyperopt.h"
 #include "host/core/output.h"
@@ -254,9 +255,9 @@ static co_status report(reporting *p, cohort_result *result) {
   return CO_OK;
 }
 
-// A study is a file, a run a folder.
+// A study is a database, a run a folder.
 static bool is_study(const cohort_report_options *o) {
-  return o->run && o->output && co_path_exists(o->run) && !co_path_is_directory(o->run);
+  return o->run && o->output && !co_path_is_directory(o->run) && co_rows_is_database(o->run);
 }
 
 cohort_status cohort_report(cohort_context *context, const cohort_report_options *options,

@@ -33,7 +33,7 @@ typedef struct heating {
 // ---- opening -----------------------------------------------------------------------------------
 
 static co_status refuse(const char *why) {
-  co_status status = co_fail(CO_ERR_CONFIG, "there are pictures of networks alone %s", why);
+  co_status status = co_fail(CO_ERR_CONFIG, "there are pictures of networks alone%s", why);
   co_hint("-O FILE.csv tells the effects of columns");
   return status;
 }
@@ -94,7 +94,7 @@ static co_status make_room(heating *h) {
   const size_t numbers = (size_t)h->numbers, places = (size_t)(h->height * h->width);
   const size_t most = (size_t)co_integrated_gradients_most(h->of_pixels);
   if (h->map_height * h->map_width > h->height * h->width)
-    return refuse("whose last convolution gives maps no larger than the image");
+    return refuse(" whose last convolution gives maps no larger than the image");
   h->image = co_arena_alloc(h->arena, ROWS * numbers, sizeof *h->image);
   h->points = co_arena_alloc(h->arena, most * numbers, sizeof *h->points);
   h->classes = co_arena_alloc(h->arena, most, sizeof *h->classes);
@@ -115,9 +115,9 @@ static co_status open_all(heating *h, co_predictor *predictor,
   if (!co_network_get_parts(&h->network, predictor) || h->network.estimator) return refuse("");
   const co_model *model = h->network.model;
   if (model->input_count != 1 || model->inputs[0].column->type != CO_COLUMN_IMAGE)
-    return refuse("whose only input is an image");
+    return refuse(" whose only input is an image");
   if (!co_attribution_takes(&model->outputs[options->output]))
-    return refuse("that give a class or a number");
+    return refuse(" that give a class or a number");
   const co_value input = model->blocks[0].network_input;
   const co_shape *shape = &model->network->values[input].desc.shape;
   h->height = shape->dim[1];

@@ -343,7 +343,9 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
   t->started = co_session_now();
   if (options->dry_run) return CO_OK;
   CO_RETURN_IF_FAILED(co_session_begin(t));
-  return t->state.finished ? CO_OK : co_session_open_batches(t);
+  if (!t->state.finished) return co_session_open_batches(t);
+  // What is left to do scores rows: the run ended before its model was written.
+  return t->already_done ? CO_OK : co_resident_load(t->resident, t->program, t->dataset);
 }
 
 void co_session_set_epoch_hook(co_session *t, co_epoch_hook *hook, void *user) {

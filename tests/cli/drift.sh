@@ -83,4 +83,10 @@ done
 expect 0 "${score[@]}" --dataset moved.csv -O part.csv --resume
 sed 's/"rows":.*"drift"/"drift"/; s/"finished":.*//' part.csv.manifest.json >state
 cmp -s state whole || fail "counts after going on: $(diff state whole)"
+# Of several models an input is told once, and scores by the name of their columns.
+expect 0 train --target bought --key customer --dataset train.csv --run-dir other --seed 2 --set trainer.max_epochs=2
+expect 0 predict -m run -m other --quiet --dataset moved.csv -O both.out
+[ "$(grep -c "input 'visits' has drifted" err)" = 1 ] || fail 'drift of an input that two models have'
+grep -q "score 'run_bought' has drifted" err || fail 'the name of scores that drifted'
+refused 10 "score 'run_bought' has drifted" -- predict -m run -m other --dataset tied.csv -O z --max-drift ks=0.08
 exit $failed

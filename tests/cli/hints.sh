@@ -361,6 +361,62 @@ else
   echo "--source-table customers, or --query" >>followed
 fi
 
+# ---- folders of images
+mkdir -p photos/vertical photos/horizontal
+"$make_images" photos/vertical 10 20 16
+"$make_images" photos/horizontal 10 20 16
+photos=(import -O p.h5 photos -q --force)
+hint 2 'or folders train, validation and test' "${photos[@]}" --split hash:a
+follow "${photos[@]}" --split stratified:0.7,0.1,0.2
+hint 2 'width and height in pixels: --image-size 64x64' "${photos[@]}" --image-size 64
+follow "${photos[@]}" --image-size 64x64
+hint 2 'fail, or skip: the log and --json' "${photos[@]}" --on-error quarantine
+follow "${photos[@]}" --on-error skip
+"$make_images" photos/vertical 1 21 16
+hint 4 'give them one: --image-size ' "${photos[@]}"
+read -ra size < <(sed -n 's/.*give them one: \(--image-size [0-9x]* --fit crop\).*/\1/p' err)
+follow "${photos[@]}" "${size[@]}"
+echo 'no image' >photos/vertical/000.png
+hint 4 'take it away, or leave such files out: --on-error skip' "${photos[@]}"
+hint 4 'that is more than --max-errors allows' "${photos[@]}" --on-error skip
+follow "${photos[@]}" --on-error skip --max-errors 1
+mkdir parts
+mv photos parts/test
+hint 4 'it would be called train' import -O q.h5 parts --on-error skip --max-errors 1 -q
+follow import -O q.h5 parts/test --split random:0.7,0.1,0.2 --on-error skip --max-errors 1 -q
+hint 5 "score a dataset.h5, or train on one that 'cohort import DIR' made" predict -m run --dataset parts/test -O bars.csv -q
+follow predict -m run --dataset d.h5 -O bars.csv -q
+
+# ---- rows explained, runs beside each other, searches
+hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
+follow explain -m whole --dataset rows.csv --row 7 -q
+follow train -c linear.yaml --dataset d.h5 --run-dir pixels -q
+hint 3 '-O FILE.csv tells the effects of columns' explain -m pixels --dataset d.h5 --rows 2 -O pixels.html -q
+follow explain -m pixels --dataset d.h5 --rows 2 -O pixels.csv -q
+cat >tune.yaml <<'YAML'
+hyperopt: {metric: loss, parameters: {trainer.learning_rate: {space: uniform, lower: 0.1, upper: 0.2}}}
+YAML
+search=(hyperopt run -c c.yaml --n-trials 2 -q)
+hint 3 'best in a second file: -c preset.yaml -c tune.yaml' "${search[@]}" --dataset twice.h5 -O study.db
+hint 4 'import with a split that has some, such as --split random:0.7,0.1,0.2' "${search[@]}" -c tune.yaml \
+  --dataset whole.h5 -O study.db
+rm -rf study.db*
+hint 9 'cohort hyperopt run -O FILE begins one' hyperopt show study.db
+follow "${table[@]}" -O split.h5 rows.csv --split random:0.7,0.1,0.2
+follow train -c linear.yaml --dataset split.h5 --run-dir parted -q
+hint 4 '--dataset FILE measures all of them on the rows of one' compare lined parted -q
+follow compare lined parted --dataset split.h5 -q
+follow "${search[@]}" -c tune.yaml --dataset split.h5 -O study.db
+hint 9 'go on with it without -c and --set' "${search[@]}" -c tune.yaml --set trainer.max_epochs=2 --dataset split.h5 \
+  -O study.db
+follow hyperopt run --dataset split.h5 --n-trials 3 -O study.db -q
+hint 9 'it is left as it is; choose another name for the study' hyperopt show rows.csv
+sed 's/{space: uniform.*}/{space: choice, categories: [9.0e+5, 8.0e+5]}}}/' tune.yaml >wild.yaml
+echo 'combiner: {layers: [{Dense: 8}, {Dense: 8}, {Dense: 8}]}' >>wild.yaml
+hint 8 'cohort hyperopt show ' "${search[@]}" -c wild.yaml --dataset split.h5 -O wild.db --set trainer.optimizer.type=sgd \
+  --set trainer.max_epochs=3
+follow hyperopt show wild.db
+
 # What cannot be tried here: it needs a driver, a GPU, a server, another build, a killed job (cli/resume
 # has those), a job done twice (cli/sinks), or a machine without memory.
 # ---- folders of images
@@ -408,6 +464,7 @@ lower trainer.eval_batch_size
 give --threads
 give fewer --threads
 give fewer --workers
+lower --n-jobs to
 END
 follow doctor
 
