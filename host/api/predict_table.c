@@ -74,9 +74,29 @@ static void forget_query(co_recipe *recipe, const char *path) {
   if (path && !co_rows_is_database(path)) recipe->rows.table = recipe->rows.query = NULL;
 }
 
+static bool has_table(const co_recipe *recipe, const char *source) {
+  size_t length = strcspn(source, "=");
+  for (int64_t i = -1; i < recipe->join_count; i++) {
+    const char *name = i < 0 ? recipe->table : recipe->joins[i].table.table;
+    if (name && strlen(name) == length && strncmp(name, source, length) == 0) return true;
+  }
+  return false;
+}
+
+// Of several models, that a source is another's alone.
+static bool is_of_others(const co_table_scoring *t, const co_recipe *recipe, const char *source) {
+  for (int64_t i = 0; i < t->table_count; i++)
+    if (has_table(&t->tables[i].recipe, source)) return !has_table(recipe, source);
+  return false; // who is told it says so
+}
+
 static co_status read_joins(co_table_scoring *t, const cohort_predict_options *o,
                             co_recipe *recipe) {
-  const cohort_tables given = {.sources = o->sources, .source_count = o->source_count};
+  const char **sources = co_arena_alloc(t->arena, (size_t)o->source_count + 1, sizeof *sources);
+  cohort_tables given = {.sources = sources};
+  if (!sources) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < o->source_count; i++)
+    if (!is_of_others(t, recipe, o->sources[i])) sources[given.source_count++] = o->sources[i];
   forget_place(recipe);
   for (int64_t i = 0; i < recipe->join_count; i++)
     forget_place(&recipe->joins[i].table);

@@ -270,6 +270,17 @@ bool co_parameter_holds(const co_parameter *p, double value) {
   return k == floor(k);
 }
 
+bool co_parameter_read(const co_parameter *p, const co_node *node, co_arena *arena, double *value) {
+  if (!p->category_count) return co_node_double(node, value) && co_parameter_holds(p, *value);
+  const char *text = node_text(arena, node);
+  for (int64_t i = 0; text && i < p->category_count; i++)
+    if (strcmp(p->category[i], text) == 0) {
+      *value = (double)i;
+      return true;
+    }
+  return false;
+}
+
 bool co_space_counts(const co_space *space, const double *values, int64_t i) {
   const co_parameter *p = &space->item[i];
   return p->parent < 0 ||

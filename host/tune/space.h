@@ -54,6 +54,9 @@ void co_parameter_cell(const co_parameter *parameter, double value, double *low,
 double co_parameter_grid(const co_parameter *parameter, int64_t i);
 // Whether it may have the value.
 bool co_parameter_holds(const co_parameter *parameter, double value);
+// The value that a node of a config stands for; false where it is none of the parameter's.
+bool co_parameter_read(const co_parameter *parameter, const co_node *node, co_arena *arena,
+                       double *value);
 // Makes values NaN that do not count.
 void co_space_prune(const co_space *space, double *values);
 bool co_space_counts(const co_space *space, const double *values, int64_t i);

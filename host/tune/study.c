@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/tune/study.h"
+#include "host/tune/study_private.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -8,22 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "datasets/sqlite_api.h"
 #include "host/core/file.h"
 
 enum { PATIENCE = 60000 }; // milliseconds that another's lock is waited for
 
 #define SCHEMA_VERSION "12" // of version_info: frozen
 #define SCHEMA_ID "v3.2.0.a"
-
-struct co_study {
-  co_context *ctx;
-  co_sqlite_api api;
-  void *database;
-  char *path, *name;
-  int64_t id;
-  bool maximizes;
-};
 
 // As Optuna 5.0.0 makes them.
 static const char schema[] =
@@ -124,8 +114,7 @@ static co_status run(const co_study *s, const char *sql, const char *types, ...)
   return status;
 }
 
-// Reads: rows go on with next_row.
-static co_status query(const co_study *s, void **out, const char *sql, const char *types, ...) {
+co_status co_study_query(const co_study *s, void **out, const char *sql, const char *types, ...) {
   va_list values;
   va_start(values, types);
   co_status status = prepare(s, out, sql, types, values);
@@ -133,8 +122,7 @@ static co_status query(const co_study *s, void **out, const char *sql, const cha
   return status;
 }
 
-// False behind the last row, or where *status says what failed; the statement is then freed.
-static bool next_row(const co_study *s, void *statement, co_status *status) {
+bool co_study_next(const co_study *s, void *statement, co_status *status) {
   if (*status == CO_OK) {
     int code = s->api.step(statement);
     if (code == CO_SQL_ROW) return true;
@@ -144,31 +132,13 @@ static bool next_row(const co_study *s, void *statement, co_status *status) {
   return false;
 }
 
-static const char *cell(const co_study *s, void *statement, int column) {
+const char *co_study_cell(const co_study *s, void *statement, int column) {
   return (const char *)s->api.column_text(statement, column); // NULL of NULL
 }
 
-static int64_t whole(const co_study *s, void *statement, int column) {
-  const char *text = cell(s, statement, column);
+int64_t co_study_integer(const co_study *s, void *statement, int column) {
+  const char *text = co_study_cell(s, statement, column);
   return text ? strtoll(text, NULL, 10) : -1;
-}
-
-static co_status copy_cell(const co_study *s, void *statement, int column, co_arena *arena,
-                           const char **out) {
-  const char *text = cell(s, statement, column);
-  *out = text ? co_arena_strdup(arena, text) : NULL;
-  return !text || *out ? CO_OK : CO_ERR_MEMORY;
-}
-
-// A value and its type, as trial_values and trial_intermediate_values have them.
-static double read_value(const co_study *s, void *statement, int column) {
-  const char *type = cell(s, statement, column + 1);
-  if (type && strcmp(type, "INF_POS") == 0) return INFINITY;
-  if (type && strcmp(type, "INF_NEG") == 0) return -INFINITY;
-  if (s->api.column_type(statement, column) != CO_SQL_FLOAT &&
-      s->api.column_type(statement, column) != CO_SQL_INTEGER)
-    return NAN;
-  return s->api.column_double(statement, column);
 }
 
 static const char *value_type(double value) {
@@ -212,26 +182,27 @@ static co_status check_schema(const co_study *s) {
   char version[64] = "";
   bool there = false;
   co_status status;
-  CO_RETURN_IF_FAILED(query(s, &statement,
-                            "SELECT 1 FROM sqlite_master WHERE name IN "
-                            "('studies', 'version_info')",
-                            ""));
+  CO_RETURN_IF_FAILED(co_study_query(s, &statement,
+                                     "SELECT 1 FROM sqlite_master WHERE name IN "
+                                     "('studies', 'version_info')",
+                                     ""));
   int tables = 0;
-  for (status = CO_OK; next_row(s, statement, &status);)
+  for (status = CO_OK; co_study_next(s, statement, &status);)
     tables++;
   CO_RETURN_IF_FAILED(status);
   if (tables < 2) return refuse(s, "it is a database, but holds no study of Optuna's", NULL);
-  CO_RETURN_IF_FAILED(query(s, &statement,
-                            "SELECT 1 FROM sqlite_master WHERE name = "
-                            "'alembic_version'",
-                            ""));
-  for (status = CO_OK; next_row(s, statement, &status);)
+  CO_RETURN_IF_FAILED(co_study_query(s, &statement,
+                                     "SELECT 1 FROM sqlite_master WHERE name = "
+                                     "'alembic_version'",
+                                     ""));
+  for (status = CO_OK; co_study_next(s, statement, &status);)
     there = true;
   CO_RETURN_IF_FAILED(status);
   if (!there) return refuse(s, "its schema is %s, this program reads %s", "older than v1.3.0");
-  CO_RETURN_IF_FAILED(query(s, &statement, "SELECT version_num FROM alembic_version", ""));
-  for (status = CO_OK; next_row(s, statement, &status);)
-    snprintf(version, sizeof version, "%s", cell(s, statement, 0) ? cell(s, statement, 0) : "");
+  CO_RETURN_IF_FAILED(co_study_query(s, &statement, "SELECT version_num FROM alembic_version", ""));
+  for (status = CO_OK; co_study_next(s, statement, &status);)
+    snprintf(version, sizeof version, "%s",
+             co_study_cell(s, statement, 0) ? co_study_cell(s, statement, 0) : "");
   CO_RETURN_IF_FAILED(status);
   return strcmp(version, SCHEMA_ID) == 0
              ? CO_OK
@@ -242,11 +213,13 @@ static co_status find_study(co_study *s) {
   void *statement;
   co_status status = CO_OK;
   int64_t studies = 0, goals = 0;
-  CO_RETURN_IF_FAILED(query(s, &statement, "SELECT study_id, study_name FROM studies", ""));
-  while (next_row(s, statement, &status)) {
-    s->id = whole(s, statement, 0);
+  CO_RETURN_IF_FAILED(
+      co_study_query(s, &statement, "SELECT study_id, study_name FROM studies", ""));
+  while (co_study_next(s, statement, &status)) {
+    s->id = co_study_integer(s, statement, 0);
     co_free(s->ctx, s->name);
-    s->name = co_strdup(s->ctx, cell(s, statement, 1) ? cell(s, statement, 1) : "");
+    s->name =
+        co_strdup(s->ctx, co_study_cell(s, statement, 1) ? co_study_cell(s, statement, 1) : "");
     if (!s->name) status = CO_ERR_MEMORY;
     studies++;
   }
@@ -257,12 +230,12 @@ static co_status find_study(co_study *s) {
     co_hint("`optuna.copy_study` puts one into a file of its own");
     return status;
   }
-  CO_RETURN_IF_FAILED(query(s, &statement,
-                            "SELECT direction FROM study_directions WHERE study_id = "
-                            "?1 ORDER BY objective",
-                            "i", s->id));
-  while (next_row(s, statement, &status)) {
-    const char *direction = cell(s, statement, 0);
+  CO_RETURN_IF_FAILED(co_study_query(s, &statement,
+                                     "SELECT direction FROM study_directions WHERE study_id = "
+                                     "?1 ORDER BY objective",
+                                     "i", s->id));
+  while (co_study_next(s, statement, &status)) {
+    const char *direction = co_study_cell(s, statement, 0);
     s->maximizes = direction && strcmp(direction, "MAXIMIZE") == 0;
     goals++;
   }
@@ -361,188 +334,48 @@ co_status co_study_end(co_study *s, co_status status) {
   return status;
 }
 
-// ---- reading -----------------------------------------------------------------------------------
-
-co_status co_study_attribute(const char **text, co_study *s, co_arena *arena, const char *key) {
-  void *statement;
-  co_status status = CO_OK;
-  *text = NULL;
-  CO_RETURN_IF_FAILED(query(s, &statement,
-                            "SELECT value_json FROM study_user_attributes WHERE study_id = ?1 AND "
-                            "\"key\" = ?2",
-                            "it", s->id, key));
-  while (next_row(s, statement, &status))
-    status = copy_cell(s, statement, 0, arena, text);
-  return status;
-}
-
-static int64_t parse_state(const char *name) {
-  for (int i = 0; i < 5; i++)
-    if (name && strcmp(name, state_names[i]) == 0) return i;
-  return -1;
-}
-
-static co_trial *find_trial(co_trials *trials, int64_t id) {
-  int64_t low = 0, high = trials->count; // ids ascend with numbers
-  while (low < high) {
-    int64_t middle = (low + high) / 2;
-    if (trials->item[middle].id < id)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low < trials->count && trials->item[low].id == id ? &trials->item[low] : NULL;
-}
-
-static co_status count_rows(co_study *s, const char *sql, int64_t *count) {
-  void *statement;
-  co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(query(s, &statement, sql, "i", s->id));
-  while (next_row(s, statement, &status))
-    *count = whole(s, statement, 0);
-  return status;
-}
-
-static co_status read_trials(co_trials *out, co_study *s, const co_space *space, co_arena *arena) {
-  void *statement;
-  co_status status = CO_OK;
-  int64_t rows = 0;
-  CO_RETURN_IF_FAILED(count_rows(s, "SELECT count(*) FROM trials WHERE study_id = ?1", &rows));
-  out->item = co_arena_alloc(arena, (size_t)rows + 1, sizeof *out->item);
-  if (!out->item) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(
-      query(s, &statement,
-            "SELECT trial_id, number, state, datetime_start, datetime_complete FROM "
-            "trials WHERE study_id = ?1 ORDER BY trial_id",
-            "i", s->id));
-  while (next_row(s, statement, &status)) {
-    int64_t state = parse_state(cell(s, statement, 2));
-    if (out->count == rows) break;
-    co_trial *t = &out->item[out->count];
-    *t = (co_trial){.id = whole(s, statement, 0), .number = out->count, .value = NAN};
-    t->state = (co_trial_state)state;
-    t->values = co_arena_alloc(arena, (size_t)space->count + 1, sizeof *t->values);
-    if (!t->values) status = CO_ERR_MEMORY;
-    for (int64_t i = 0; t->values && i < space->count; i++)
-      t->values[i] = NAN;
-    if (state < 0 || whole(s, statement, 1) != out->count)
-      status =
-          co_fail_at(CO_ERR_IO, s->path, 0, 0, "its trial %lld is damaged", (long long)out->count);
-    if (status == CO_OK) status = copy_cell(s, statement, 3, arena, &t->started);
-    if (status == CO_OK) status = copy_cell(s, statement, 4, arena, &t->ended);
-    out->count++;
-  }
-  return status;
-}
-
-static co_status read_parameters(co_trials *out, co_study *s, const co_space *space) {
-  void *statement;
-  co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(
-      query(s, &statement,
-            "SELECT p.trial_id, p.param_name, p.param_value FROM trial_params p JOIN "
-            "trials t ON t.trial_id = p.trial_id WHERE t.study_id = ?1",
-            "i", s->id));
-  while (next_row(s, statement, &status)) {
-    co_trial *t = find_trial(out, whole(s, statement, 0));
-    const char *name = cell(s, statement, 1);
-    for (int64_t i = 0; t && name && i < space->count; i++) {
-      double value = s->api.column_double(statement, 2);
-      if (strcmp(space->item[i].path, name) == 0 && co_parameter_holds(&space->item[i], value))
-        t->values[i] = value;
-    }
-  }
-  return status;
-}
-
-static co_status read_values(co_trials *out, co_study *s) {
-  void *statement;
-  co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(
-      query(s, &statement,
-            "SELECT v.trial_id, v.value, v.value_type FROM trial_values v JOIN trials "
-            "t ON t.trial_id = v.trial_id WHERE t.study_id = ?1 AND v.objective = 0",
-            "i", s->id));
-  while (next_row(s, statement, &status)) {
-    co_trial *t = find_trial(out, whole(s, statement, 0));
-    if (t) t->value = read_value(s, statement, 1);
-  }
-  return status;
-}
-
-// What this program notes of trials.
-static co_status read_notes(co_trials *out, co_study *s, co_arena *arena) {
-  void *statement;
-  co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(
-      query(s, &statement,
-            "SELECT a.trial_id, a.value_json, a.\"key\" FROM trial_user_attributes a "
-            "JOIN trials t ON t.trial_id = a.trial_id WHERE t.study_id = ?1 AND "
-            "a.\"key\" IN ('cohort:reason', 'cohort:thaw')",
-            "i", s->id));
-  while (next_row(s, statement, &status)) {
-    co_trial *t = find_trial(out, whole(s, statement, 0));
-    const char *text = cell(s, statement, 1), *key = cell(s, statement, 2);
-    long long round, from;
-    if (!t || !text || !key) continue;
-    if (strcmp(key, "cohort:reason") == 0) {
-      status = copy_cell(s, statement, 1, arena, &t->reason);
-    } else if (sscanf(text, "[%lld,%lld]", &round, &from) == 2) {
-      t->thaw_round = round;
-      t->thaw_from = from;
-    }
-  }
-  return status;
-}
-
-static co_status read_steps(co_trials *out, co_study *s, co_arena *arena) {
-  static const char from[] = " FROM trial_intermediate_values v JOIN trials t ON t.trial_id = "
-                             "v.trial_id WHERE t.study_id = ?1";
-  void *statement;
-  co_status status = CO_OK;
-  int64_t rows = 0, count = 0;
-  char sql[400];
-  snprintf(sql, sizeof sql, "SELECT count(*)%s", from);
-  CO_RETURN_IF_FAILED(count_rows(s, sql, &rows));
-  co_trial_value *all = co_arena_alloc(arena, (size_t)rows + 1, sizeof *all);
-  if (!all) return CO_ERR_MEMORY;
-  snprintf(sql, sizeof sql,
-           "SELECT v.trial_id, v.step, v.intermediate_value, v.intermediate_value_type%s ORDER BY "
-           "v.trial_id, v.step",
-           from);
-  CO_RETURN_IF_FAILED(query(s, &statement, sql, "i", s->id));
-  while (next_row(s, statement, &status)) {
-    co_trial *t = find_trial(out, whole(s, statement, 0));
-    if (!t || count == rows) continue;
-    if (!t->step_count) t->steps = &all[count];
-    t->step_count++;
-    all[count++] = (co_trial_value){
-        .trial = t->number, .step = whole(s, statement, 1), .value = read_value(s, statement, 2)};
-  }
-  return status;
-}
-
-co_status co_study_trials(co_trials *out, co_study *s, const co_space *space, co_arena *arena,
-                          bool steps) {
-  *out = (co_trials){.count = 0};
-  CO_RETURN_IF_FAILED(read_trials(out, s, space, arena));
-  CO_RETURN_IF_FAILED(read_parameters(out, s, space));
-  CO_RETURN_IF_FAILED(read_values(out, s));
-  CO_RETURN_IF_FAILED(read_notes(out, s, arena));
-  return steps ? read_steps(out, s, arena) : CO_OK;
-}
-
 // ---- writing -----------------------------------------------------------------------------------
 
 static co_status last_id(co_study *s, int64_t number, int64_t *id) {
   void *statement;
   co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(query(s, &statement,
-                            "SELECT trial_id FROM trials WHERE study_id = ?1 AND number = ?2", "ii",
-                            s->id, number));
-  while (next_row(s, statement, &status))
-    *id = whole(s, statement, 0);
+  CO_RETURN_IF_FAILED(co_study_query(
+      s, &statement, "SELECT trial_id FROM trials WHERE study_id = ?1 AND number = ?2", "ii", s->id,
+      number));
+  while (co_study_next(s, statement, &status))
+    *id = co_study_integer(s, statement, 0);
   return status;
+}
+
+static co_status add_note(co_study *s, int64_t id, const char *key, const char *json) {
+  return run(
+      s,
+      "INSERT OR REPLACE INTO trial_user_attributes (trial_id, \"key\", value_json) VALUES (?1, "
+      "?2, ?3)",
+      "itt", id, key, json);
+}
+
+// With a note of its run, which says that it is this program's.
+static co_status add_parameters(co_study *s, int64_t id, int64_t number, const co_space *space,
+                                const double *values) {
+  char name[40];
+  snprintf(name, sizeof name, "\"trial-%04lld\"", (long long)number);
+  for (int64_t i = 0; i < space->count; i++) {
+    if (isnan(values[i])) continue;
+    co_json json;
+    co_json_init(&json, s->ctx, 0);
+    co_parameter_render_distribution(&json, &space->item[i]);
+    co_status status = json.text.status;
+    if (status == CO_OK)
+      status =
+          run(s,
+              "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+              "VALUES (?1, ?2, ?3, ?4)",
+              "itdt", id, space->item[i].path, values[i], json.text.data);
+    co_json_free(&json);
+    CO_RETURN_IF_FAILED(status);
+  }
+  return add_note(s, id, "cohort:run", name);
 }
 
 co_status co_study_add(co_study *s, int64_t number, const co_space *space, const double *values,
@@ -555,22 +388,19 @@ co_status co_study_add(co_study *s, int64_t number, const co_space *space, const
           "?2, 'RUNNING', ?3)",
           "iit", number, s->id, now));
   CO_RETURN_IF_FAILED(last_id(s, number, id));
-  for (int64_t i = 0; i < space->count; i++) {
-    if (isnan(values[i])) continue;
-    co_json json;
-    co_json_init(&json, s->ctx, 0);
-    co_parameter_render_distribution(&json, &space->item[i]);
-    co_status status = json.text.status;
-    if (status == CO_OK)
-      status =
-          run(s,
-              "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
-              "VALUES (?1, ?2, ?3, ?4)",
-              "itdt", *id, space->item[i].path, values[i], json.text.data);
-    co_json_free(&json);
-    CO_RETURN_IF_FAILED(status);
-  }
-  return CO_OK;
+  return add_parameters(s, *id, number, space, values);
+}
+
+co_status co_study_start_waiting(co_study *s, int64_t id, int64_t number, const co_space *space,
+                                 const double *values) {
+  char now[64];
+  print_now(now);
+  CO_RETURN_IF_FAILED(
+      run(s,
+          "UPDATE trials SET state = 'RUNNING', datetime_start = ?2 WHERE trial_id = "
+          "?1",
+          "it", id, now));
+  return add_parameters(s, id, number, space, values);
 }
 
 co_status co_study_report(co_study *s, int64_t id, int64_t step, double value) {
@@ -582,14 +412,6 @@ co_status co_study_report(co_study *s, int64_t id, int64_t step, double value) {
       "intermediate_value, intermediate_value_type) VALUES (?1, ?2, NULL, ?3)";
   if (!isfinite(value)) return run(s, other, "iit", id, step, value_type(value));
   return run(s, finite, "iitd", id, step, value_type(value), value);
-}
-
-static co_status add_note(co_study *s, int64_t id, const char *key, const char *json) {
-  return run(
-      s,
-      "INSERT OR REPLACE INTO trial_user_attributes (trial_id, \"key\", value_json) VALUES (?1, "
-      "?2, ?3)",
-      "itt", id, key, json);
 }
 
 static co_status add_reason(co_study *s, int64_t id, const char *reason) {

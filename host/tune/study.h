@@ -33,6 +33,8 @@ typedef struct co_trial {
   const char *started, *ended, *reason; // NULL = none; why it failed
   const co_trial_value *steps;          // values on the way, ascending by step
   int64_t step_count;
+  bool own;          // this program began it, not Optuna
+  const char *fixed; // of one that waits: the values it is to have, as JSON; else NULL
   int64_t thaw_round,
       thaw_from; // of one that was thawed: the round, from 1, and its last step before
 } co_trial;
@@ -75,6 +77,9 @@ co_status co_study_end(co_study *study, co_status status); // gives `status`, un
 // A new one that runs, with number `number`; *id is the database's.
 co_status co_study_add(co_study *study, int64_t number, const co_space *space, const double *values,
                        int64_t *id);
+// One that waits, since somebody has enqueued it, runs.
+co_status co_study_start_waiting(co_study *study, int64_t id, int64_t number, const co_space *space,
+                                 const double *values);
 co_status co_study_report(co_study *study, int64_t id, int64_t step, double value);
 // A pruned one runs again.
 co_status co_study_thaw(co_study *study, int64_t id, int64_t round, int64_t last_step);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,7 +74,7 @@ static co_status resume(const crew *c, const co_trials *trials, claim *out, co_a
                         bool *taken) {
   for (int64_t i = 0; i < trials->count && !*taken; i++) {
     const co_trial *t = &trials->item[i];
-    if (t->state != CO_TRIAL_RUNNING) continue;
+    if (t->state != CO_TRIAL_RUNNING || !t->own) continue; // others' are theirs
     CO_RETURN_IF_FAILED(lock_trial(c, t->number, out, arena, taken));
     if (!*taken) continue;
     out->id = t->id;
@@ -101,23 +102,73 @@ static co_known_trial *know(const crew *c, const co_trials *trials, int64_t numb
   return known;
 }
 
-static co_status begin(const crew *c, const co_trials *trials, claim *out, co_arena *arena,
-                       bool *taken) {
+static co_status suggest(const crew *c, const co_trials *trials, claim *out, co_arena *arena) {
   const co_search *s = c->search;
-  int64_t number = trials->count;
-  out->number = number;
   out->values = co_arena_alloc(arena, (size_t)s->settings->space.count, sizeof *out->values);
   const co_suggestion suggestion = {.settings = s->settings,
                                     .ctx = s->ctx,
                                     .seed = s->seed,
-                                    .number = number,
-                                    .known = know(c, trials, number, arena),
-                                    .known_count = number};
-  if (!out->values || !suggestion.known) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_suggest(&suggestion, out->values));
-  CO_RETURN_IF_FAILED(lock_trial(c, number, out, arena, taken));
-  return *taken ? co_study_add(s->study, number, &s->settings->space, out->values, &out->id)
+                                    .number = out->number,
+                                    .known = know(c, trials, out->number, arena),
+                                    .known_count = out->number};
+  return out->values && suggestion.known ? co_suggest(&suggestion, out->values) : CO_ERR_MEMORY;
+}
+
+static co_status begin(const crew *c, const co_trials *trials, claim *out, co_arena *arena,
+                       bool *taken) {
+  const co_search *s = c->search;
+  out->number = trials->count;
+  CO_RETURN_IF_FAILED(suggest(c, trials, out, arena));
+  CO_RETURN_IF_FAILED(lock_trial(c, out->number, out, arena, taken));
+  return *taken ? co_study_add(s->study, out->number, &s->settings->space, out->values, &out->id)
                 : CO_OK;
+}
+
+// The values that somebody has fixed; the path of the first that may not be so, else NULL.
+static const char *fix_values(const crew *c, const co_trial *t, double *values, co_arena *arena) {
+  const co_space *space = &c->search->settings->space;
+  co_node *fixed = NULL;
+  co_diagnostics problems;
+  const char *wrong = NULL;
+  if (!t->fixed) return NULL;
+  co_diagnostics_init(&problems, c->search->ctx);
+  if (co_yaml_parse(&fixed, arena, "fixed_params", t->fixed, strlen(t->fixed), &problems) != CO_OK)
+    wrong = "fixed_params";
+  co_diagnostics_free(&problems);
+  for (int64_t i = 0; !wrong && i < space->count; i++) {
+    const co_node *node = co_node_get(fixed, space->item[i].path);
+    if (node && !co_parameter_read(&space->item[i], node, arena, &values[i]))
+      wrong = space->item[i].path;
+  }
+  co_space_prune(space, values);
+  return wrong;
+}
+
+// What has been enqueued, by Optuna's enqueue_trial, comes before all else.
+static co_status begin_waiting(const crew *c, const co_trials *trials, claim *out, co_arena *arena,
+                               bool *taken) {
+  const co_search *s = c->search;
+  for (int64_t i = 0; i < trials->count && !*taken; i++) {
+    const co_trial *t = &trials->item[i];
+    if (t->state != CO_TRIAL_WAITING) continue;
+    out->id = t->id;
+    out->number = i;
+    CO_RETURN_IF_FAILED(suggest(c, trials, out, arena));
+    const char *wrong = fix_values(c, t, out->values, arena);
+    CO_RETURN_IF_FAILED(lock_trial(c, i, out, arena, taken));
+    if (!*taken) continue;
+    CO_RETURN_IF_FAILED(
+        co_study_start_waiting(s->study, t->id, i, &s->settings->space, out->values));
+    if (!wrong) continue;
+    char reason[200];
+    snprintf(reason, sizeof reason, "%.150s: the value it is to have is none of its space", wrong);
+    unlink(out->lock_path);
+    co_unlock_file(out->lock);
+    out->lock = -1;
+    *taken = false;
+    CO_RETURN_IF_FAILED(co_study_finish(s->study, t->id, CO_TRIAL_FAIL, NAN, reason));
+  }
+  return CO_OK;
 }
 
 // The pruned ones that would be kept now run again, in a round of their own.
@@ -150,10 +201,12 @@ static co_status choose(crew *c, claim *out, co_arena *arena, bool *taken) {
   CO_RETURN_IF_FAILED(resume(c, &trials, out, arena, taken));
   c->over = 0;
   for (int64_t i = 0; i < trials.count; i++) {
+    bool runs = trials.item[i].state == CO_TRIAL_RUNNING && trials.item[i].own;
     c->over += is_over(&trials.item[i]);
-    running += !is_over(&trials.item[i]);
-    late += !is_over(&trials.item[i]) && i <= trials.count - s->settings->lag;
+    running += runs;
+    late += runs && i <= trials.count - s->settings->lag;
   }
+  if (!*taken) CO_RETURN_IF_FAILED(begin_waiting(c, &trials, out, arena, taken));
   out->trials = trials;
   if (*taken) return CO_OK;
   bool more = trials.count < s->trials;

@@ -52,6 +52,17 @@ expect 0 "${score[@]}" -m A -m C -O part.csv --shard 2/3 --passthrough visits
 same <(column part.csv C_bought_score) <(column C.csv bought_score | sed -n '301,600p') 'a shard of several'
 same <(column part.csv visits) <(column t.csv visits | sed -n '301,600p') 'a column passed through'
 
+# ---- a table that is joined for one of them
+printf 'plan,price\nyearly,90\nmonthly,9\nfree,0\n' >plans.csv
+expect 0 train --target bought --key customer --dataset some.csv --join plans.csv:plan --run-dir joined "${epochs[@]}"
+sources=(--source some=some.csv --source plans=plans.csv)
+expect 0 predict -m joined "${sources[@]}" --quiet -O joined.csv
+expect 0 predict -m A -m joined "${sources[@]}" --quiet -O with.csv --passthrough visits
+same <(column with.csv A_bought_score) <(column A.csv bought_score) 'a model beside one of joined tables'
+same <(column with.csv joined_bought_score) <(column joined.csv bought_score) 'one of joined tables beside another'
+refused 2 'there is no such table' -- predict -m A -m joined "${sources[@]}" --source nobody=plans.csv --quiet -O x.csv
+refused 4 "no source of table 'plans'" -- predict -m A -m joined --dataset some.csv --quiet -O x.csv
+
 # ---- one score: means, and means of places, by hand
 expect 0 "${score[@]}" -m A -m B -m C --ensemble mean -O mean.csv --json
 json ensemble=mean models.2.name=C
