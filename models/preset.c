@@ -81,6 +81,34 @@ static void print_images(co_text *out, int64_t batch) {
                  (long long)(batch < 128 ? batch : 128));
 }
 
+// As models/presets/product-autoencoder.yaml: without targets, images are learned from by themselves.
+static void print_codes(co_text *out, int64_t batch) {
+  co_text_printf(out,
+                 "version: 1\n"
+                 "input_features: all\n"
+                 "defaults:\n"
+                 "  image:\n"
+                 "    encoder: {type: stacked_cnn, filters: [32, 64], output_size: 256}\n"
+                 "bottleneck: {size: 64}\n"
+                 "output_features:\n"
+                 "  - {name: reconstruction, type: reconstruction, decoder: {type: "
+                 "stacked_cnn_decoder, activation: sigmoid}}\n"
+                 "trainer:\n"
+                 "  max_epochs: 8\n"
+                 "  batch_size: %lld\n"
+                 "  optimizer: {type: adamw, weight_decay: 0.0001}\n"
+                 "  learning_rate: 2.0e-3\n"
+                 "  learning_rate_scheduler: {decay: cosine, warmup_fraction: 0.05}\n"
+                 "  validation_metric: loss\n",
+                 (long long)(batch < 128 ? batch : 128));
+}
+
+static bool has_target(const co_schema *schema) {
+  for (int64_t i = 0; i < schema->column_count; i++)
+    if (schema->columns[i].role == CO_ROLE_TARGET) return true;
+  return false;
+}
+
 // As models/presets/next-item-attention.yaml.
 static void print_items(co_text *out, int64_t batch) {
   co_text_printf(
@@ -169,8 +197,10 @@ static void print_table(co_text *out, const co_schema *schema, int64_t batch) {
 
 co_status co_preset_auto(co_text *out, const co_schema *schema, int64_t training_rows) {
   int64_t batch = batch_size(training_rows);
-  if (count_inputs(schema, CO_COLUMN_IMAGE, false))
+  if (count_inputs(schema, CO_COLUMN_IMAGE, false) && has_target(schema))
     print_images(out, batch);
+  else if (count_inputs(schema, CO_COLUMN_IMAGE, false) == 1)
+    print_codes(out, batch);
   else if (count_events(schema) && chooses_item(schema))
     print_items(out, batch);
   else if (count_events(schema))

@@ -419,7 +419,28 @@ follow hyperopt show wild.db
 
 # What cannot be tried here: it needs a driver, a GPU, a server, another build, a killed job (cli/resume
 # has those), a job done twice (cli/sinks), or a machine without memory.
+# ---- folders of images
+mkdir -p photos/validation/v photos/test/v
+"$make_images" photos/validation/v 8 40 30
+"$make_images" photos/test/v 8 40 30
+hint 4 'it would be called train; to split one of them anew, name it: DIR/test --split RULE' import -O p.h5 photos
+follow import -O p.h5 photos/test --split random:0.7,0.1,0.2
+hint 2 'width and height in pixels: --image-size 64x64' import -O q.h5 photos/test --image-size 64
+follow import -O q.h5 photos/test --image-size 64x64
+hint 2 '--split random:0.7,0.1,0.2, --split stratified:0.7,0.1,0.2, or folders train' import -O u.h5 photos/test --split hash:a
+follow import -O u.h5 photos/test --split stratified:0.7,0.1,0.2
+hint 2 'fail, or skip: the log and --json name what is left out' import -O r.h5 photos/test --on-error quarantine
+"$make_images" photos/test/v 1 41 30
+hint 4 'give them one: --image-size 32x32' import -O r.h5 photos/test
+follow import -O r.h5 photos/test --image-size 32x32
+: >photos/test/v/001.png
+hint 4 'take it away, or leave such files out: --on-error skip' import -O t.h5 photos/test --image-size 32x32
+hint 4 'that is more than --max-errors allows (default 1%)' import -O t.h5 photos/test --image-size 32x32 --on-error skip
+follow import -O t.h5 photos/test --image-size 32x32 --on-error skip --max-errors 1
+hint 5 "score a dataset.h5, or train on one that 'cohort import DIR' made" predict -m run --dataset photos/test -O p.csv -q
+
 cat >>followed <<'END'
+show fewer: --rows N
 --query 'SELECT * FROM customers'
 join the tables there by --query SQL, or copy it into a file
 --resume goes on behind row

@@ -92,6 +92,10 @@ expect 0 evaluate -m codes --dataset d.h5 --split test --require 'mse<=0.04' --j
 grep -q '"metrics":{"reconstruction":{"mse":0.0' out || fail 'the error of the pixels'
 expect 0 predict -m codes --dataset photos -O codes.csv --columns key,reconstruction_error,embedding
 head -1 codes.csv | grep -q '^file,reconstruction_error,embedding_0,.*embedding_63$' || fail 'codes'
+expect 0 import -O flat.h5 --image-size 16x12 photos/horizontal # without classes
+expect 0 init-config --dataset flat.h5 -O flat.yaml
+grep -q 'type: reconstruction' flat.yaml || fail 'images without classes are given back'
+expect 0 plan -c flat.yaml --dataset flat.h5
 expect 0 report codes -O codes.html
 [ "$(grep -o 'src="data:image/png;base64,iVBORw0KGgo[A-Za-z0-9+/]*=*"' codes.html | wc -l)" = $((4 * validation)) ] ||
   fail 'pictures in the report'
