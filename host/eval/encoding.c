@@ -20,6 +20,7 @@ struct co_encoding {
   const co_model *model;
   co_store *store;
   co_backend *backend;
+  bool bf16;
   co_graph *graph;
   int32_t *network_input; // per input of the graph: its position in the network's
   co_encoded_value *values;
@@ -158,6 +159,7 @@ static co_status open_values(co_encoding **out, const co_network_parts *network,
   e->model = network->model;
   e->store = co_program_store(network->program);
   e->backend = e->store->backend;
+  e->bf16 = co_program_is_bf16(network->program);
   co_status status;
   CO_TRY(co_arena_create(&e->arena, ctx));
   e->values = co_arena_alloc(e->arena, (size_t)count + 1, sizeof *e->values);
@@ -227,7 +229,8 @@ static co_status make_unit(co_encoding *e, const co_shape_class *shape, unit **o
   if (e->unit_count > CO_MAX_LENGTHS) return co_fail(CO_ERR_INTERNAL, "too many shapes of batches");
   unit *u = *out = &e->units[e->unit_count++];
   u->shape = *shape;
-  const co_plan_options options = {.mode = CO_MODE_INFER, .shape = *shape, .real = CO_F32};
+  const co_plan_options options = {
+      .mode = CO_MODE_INFER, .shape = *shape, .real = CO_F32, .bf16 = e->bf16};
   CO_RETURN_IF_FAILED(co_plan_create(&u->plan, e->graph, e->store, &options));
   size_t bytes = u->plan->arena_bytes ? u->plan->arena_bytes : e->backend->api->alignment;
   CO_RETURN_IF_FAILED(e->backend->api->buffer_create(e->backend, bytes, &u->memory));

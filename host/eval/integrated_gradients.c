@@ -57,7 +57,10 @@ static co_status cut_graph(co_integrated_gradients *g) {
 }
 
 static co_status make_unit(co_integrated_gradients *g, co_mode mode, unit *u) {
-  const co_plan_options options = {.mode = mode, .shape = {.rows = g->points}, .real = CO_F32};
+  const co_plan_options options = {.mode = mode,
+                                   .shape = {.rows = g->points},
+                                   .real = CO_F32,
+                                   .bf16 = co_program_is_bf16(g->request.network->program)};
   CO_RETURN_IF_FAILED(co_plan_create(&u->plan, g->graph, g->store, &options));
   size_t bytes = u->plan->arena_bytes ? u->plan->arena_bytes : g->backend->api->alignment;
   CO_RETURN_IF_FAILED(g->backend->api->buffer_create(g->backend, bytes, &u->memory));

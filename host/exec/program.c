@@ -379,6 +379,10 @@ void co_program_free(co_program *program) {
   co_free(program->ctx, program);
 }
 
+bool co_program_is_bf16(const co_program *program) {
+  return program->options.bf16;
+}
+
 co_store *co_program_store(co_program *program) {
   return program->store;
 }

@@ -64,6 +64,7 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
                             const co_program_options *options);
 void co_program_free(co_program *program);
 co_store *co_program_store(co_program *program);
+bool co_program_is_bf16(const co_program *program);
 
 // ---- submissions ----
 // Steps are submitted one or more at a time and collected in the same order. A device that

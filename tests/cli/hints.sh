@@ -361,32 +361,6 @@ else
   echo "--source-table customers, or --query" >>followed
 fi
 
-# ---- folders of images
-mkdir -p photos/vertical photos/horizontal
-"$make_images" photos/vertical 10 20 16
-"$make_images" photos/horizontal 10 20 16
-photos=(import -O p.h5 photos -q --force)
-hint 2 'or folders train, validation and test' "${photos[@]}" --split hash:a
-follow "${photos[@]}" --split stratified:0.7,0.1,0.2
-hint 2 'width and height in pixels: --image-size 64x64' "${photos[@]}" --image-size 64
-follow "${photos[@]}" --image-size 64x64
-hint 2 'fail, or skip: the log and --json' "${photos[@]}" --on-error quarantine
-follow "${photos[@]}" --on-error skip
-"$make_images" photos/vertical 1 21 16
-hint 4 'give them one: --image-size ' "${photos[@]}"
-read -ra size < <(sed -n 's/.*give them one: \(--image-size [0-9x]* --fit crop\).*/\1/p' err)
-follow "${photos[@]}" "${size[@]}"
-echo 'no image' >photos/vertical/000.png
-hint 4 'take it away, or leave such files out: --on-error skip' "${photos[@]}"
-hint 4 'that is more than --max-errors allows' "${photos[@]}" --on-error skip
-follow "${photos[@]}" --on-error skip --max-errors 1
-mkdir parts
-mv photos parts/test
-hint 4 'it would be called train' import -O q.h5 parts --on-error skip --max-errors 1 -q
-follow import -O q.h5 parts/test --split random:0.7,0.1,0.2 --on-error skip --max-errors 1 -q
-hint 5 "score a dataset.h5, or train on one that 'cohort import DIR' made" predict -m run --dataset parts/test -O bars.csv -q
-follow predict -m run --dataset d.h5 -O bars.csv -q
-
 # ---- rows explained, runs beside each other, searches
 hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
 follow explain -m whole --dataset rows.csv --row 7 -q
