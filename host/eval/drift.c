@@ -54,6 +54,7 @@ static void count_some(const co_profile_part *p, const co_view *view, const int6
 co_status co_profile_count(const co_profile_part *p, co_dataset *dataset, const int64_t *samples,
                            int64_t count, int threads, int64_t *seen) {
   co_view view;
+  (void)threads; // a build without OpenMP has one
   CO_RETURN_IF_FAILED(co_view_open(&view, dataset, p->column));
 #pragma omp parallel num_threads(count < FEW_ROWS ? 1 : threads)
   {

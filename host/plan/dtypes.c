@@ -101,9 +101,27 @@ static bool is_read_by_input(const narrowing *n, co_value value) {
   return false;
 }
 
-// Whether the operation's data become bf16 here.
+// Whether an operation reads `value` where no bf16 may be: a loss its target.
+static bool needs_wide(co_op op, const co_value *in, co_value value) {
+  uint32_t may_in, may_out;
+  co_op_bf16_operands(op, &may_in, &may_out);
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+    if (in[k] == value && !(may_in >> k & 1)) return true;
+  return false;
+}
+
+static bool is_read_wide(const narrowing *n, co_value value) {
+  for (int64_t i = 0; i < n->old_count; i++)
+    if (needs_wide(n->old[i].desc.op, n->old[i].in, value)) return true;
+  return false;
+}
+
+// Whether the operation's data become bf16 here. A reshape is a view of what it reads.
 static bool narrows(const narrowing *n, const co_plan_op *op) {
   const co_op_info *info = co_op_get_info(op->desc.op);
+  if (op->desc.op == CO_OP_RESHAPE && dtype_of(n, op->in[0]) == CO_F32 &&
+      is_read_wide(n, op->out[0]))
+    return false;
   if (info->follows) return dtype_of(n, op->in[0]) == CO_BF16;
   if (info->input) return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);
   return true;
@@ -157,6 +175,12 @@ static co_status narrow_operation(narrowing *n, co_plan_op op) {
   return CO_OK;
 }
 
+static bool is_read_wide_in(const co_graph *graph, co_value value) {
+  for (int64_t i = 0; i < graph->op_count; i++)
+    if (needs_wide(graph->ops[i].op, graph->ops[i].in, value)) return true;
+  return false;
+}
+
 bool co_plan_reads_bf16(const co_graph *graph, co_value input) {
   bool any = false;
   if (graph->values[input].desc.dtype != CO_F32) return false;
@@ -167,6 +191,7 @@ bool co_plan_reads_bf16(const co_graph *graph, co_value input) {
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
       if (op->in[k] != input) continue;
       if (!(in >> k & 1) || reads_either(op->op)) return false;
+      if (op->op == CO_OP_RESHAPE && is_read_wide_in(graph, op->out[0])) return false;
       any = true;
     }
   }

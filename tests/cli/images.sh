@@ -88,6 +88,9 @@ fi
 refused 3 'both are multiples of 4' -- train -c "$presets/product-autoencoder.yaml" --dataset grey.h5 --run-dir x
 expect 0 train -c "$presets/product-autoencoder.yaml" --dataset d.h5 --run-dir codes --quiet \
   --set trainer.max_epochs=6 --set trainer.batch_size=8
+expect 0 train -c "$presets/product-autoencoder.yaml" --dataset d.h5 --run-dir codes16 --quiet \
+  --set trainer.max_epochs=6 --set trainer.batch_size=8 --set trainer.precision=bf16
+expect 0 evaluate -m codes16 --dataset d.h5 --split test --require 'mse<=0.045'
 expect 0 evaluate -m codes --dataset d.h5 --split test --require 'mse<=0.04' --json
 grep -q '"metrics":{"reconstruction":{"mse":0.0' out || fail 'the error of the pixels'
 expect 0 predict -m codes --dataset photos -O codes.csv --columns key,reconstruction_error,embedding
