@@ -47,12 +47,7 @@ static const cli_option options[] = {
      .offset = AT(resume),
      .value = "DIR",
      .doc = "continue the experiment; =auto starts, continues or finds it done"},
-    {.name = "dataset-placement",
-     .kind = CLI_TEXT,
-     .offset = AT(placement),
-     .value = "WHERE",
-     .doc = "where a GPU reads rows: device (its memory) or host (with each batch)",
-     .fallback = "auto"},
+    CLI_ROW_PLACEMENT(cli_experiment_options),
     CLI_ROW_WORKERS(cli_experiment_options),
     {.name = NULL},
 };

@@ -28,18 +28,7 @@ static const cli_option options[] = {
      .doc =
          "dataset.h5, a raw table with the model's columns (- is standard input), or a folder of\n"
          "images"},
-    {.name = "source",
-     .kind = CLI_LIST,
-     .offset = AT(sources),
-     .value = "NAME=SOURCE",
-     .doc =
-         "in place of --dataset: of a model of several tables each, repeatable; of one of events "
-         "events=LOG"},
-    {.name = "as-of",
-     .kind = CLI_TEXT,
-     .offset = AT(as_of),
-     .value = "T",
-     .doc = "of a log: events before T count"},
+    CLI_ROWS_EVENTS(cli_predict_options),
     {.name = "population",
      .kind = CLI_TEXT,
      .offset = AT(population),

@@ -277,6 +277,26 @@ typedef struct cli_help_options {
     .doc = "threads that prepare batches", .fallback = "2", .minimum = 0, .maximum = 256           \
   }
 
+#define CLI_ROW_PLACEMENT(struct_)                                                                 \
+  {                                                                                                \
+    .name = "dataset-placement", .kind = CLI_TEXT, .offset = offsetof(struct_, placement),         \
+    .value = "WHERE",                                                                              \
+    .doc = "where a GPU reads rows: device (its memory) or host (with each batch)",                \
+    .fallback = "auto"                                                                             \
+  }
+// Of verbs that read what a model scores: several tables, or a log as of a day.
+#define CLI_ROWS_EVENTS(struct_)                                                                   \
+  {.name = "source",                                                                               \
+   .kind = CLI_LIST,                                                                               \
+   .offset = offsetof(struct_, sources),                                                           \
+   .value = "NAME=SOURCE",                                                                         \
+   .doc = "in place of --dataset: of a model of several tables each, repeatable; of one of "       \
+          "events events=LOG"},                                                                    \
+  {                                                                                                \
+    .name = "as-of", .kind = CLI_TEXT, .offset = offsetof(struct_, as_of), .value = "T",           \
+    .doc = "of a log: events before T count"                                                       \
+  }
+
 #define CLI_ROWS_TABLES(struct_)                                                                   \
   {.name = "join",                                                                                 \
    .kind = CLI_LIST,                                                                               \

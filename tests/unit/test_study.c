@@ -32,7 +32,7 @@ static int setup(void **state) {
   static fixture f;
   static co_diagnostics problems;
   co_node *root;
-  f = (fixture){.folder = "/tmp/cohort-study-XXXXXX"};
+  f = (fixture){.folder = P_tmpdir "/cohort-study-XXXXXX"};
   OK(co_context_create(&f.ctx, NULL));
   OK(co_arena_create(&f.arena, f.ctx));
   co_diagnostics_init(&problems, f.ctx);

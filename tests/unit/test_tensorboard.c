@@ -55,7 +55,7 @@ enum { BEGIN = 40, RECORD = 42 };
 
 static void test_goes_on(void **state) {
   (void)state;
-  char folder[] = "/tmp/cohort-events-XXXXXX";
+  char folder[] = P_tmpdir "/cohort-events-XXXXXX";
   co_context *ctx;
   co_writer *w;
   assert_non_null(mkdtemp(folder));
