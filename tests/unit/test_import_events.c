@@ -21,24 +21,23 @@ static const char log_text[] = "who,when,what,n,price,bill\n"
 
 static co_import_events_options options_of(const char *const *files, co_sampling sampling,
                                            const int64_t *cutoffs, int64_t count) {
-  co_import_events_options o = {.output = "out.h5",
-                                .files = files,
-                                .file_count = 1,
-                                .recipe = {.entity = "who",
-                                           .time = "when",
-                                           .item = "what",
-                                           .amount = "n*price",
-                                           .where = "n > 0",
-                                           .rfm = true},
-                                .sampling = sampling,
-                                .cutoffs = cutoffs,
-                                .cutoff_count = count,
-                                .window = 7 * 86400,
-                                .labels = {[CO_LABEL_ANY] = "again",
-                                           [CO_LABEL_COUNT] = "times",
-                                           [CO_LABEL_SUM] = "spend"},
-                                .force = true,
-                                .split = {.share = {0.7, 0.1, 0.2}}};
+  co_import_events_options o = {
+      .output = "out.h5",
+      .files = files,
+      .file_count = 1,
+      .recipe = {.entity = "who",
+                 .time = "when",
+                 .item = "what",
+                 .amount = "n*price",
+                 .where = "n > 0",
+                 .rfm = true},
+      .sampling = sampling,
+      .cutoffs = cutoffs,
+      .cutoff_count = count,
+      .window = 7 * 86400,
+      .labels = {[CO_LABEL_ANY] = "again", [CO_LABEL_COUNT] = "times", [CO_LABEL_SUM] = "spend"},
+      .force = true,
+      .split = {.share = {0.7, 0.1, 0.2}}};
   return o;
 }
 
