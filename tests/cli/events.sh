@@ -115,6 +115,9 @@ expect 0 evaluate -m blend --dataset n.h5 --split test --require 'accuracy>=0.7'
 grep -q '"network":{"next_item":{"log_loss":{"difference":-' out ||
   fail "a blend is no better than its network: $(cat out)"
 expect 0 predict -m blend --dataset n.h5 --split test -O blend.csv
+refused 3 'what a blend makes of its inputs cannot be told' -- predict -m blend --dataset n.h5 -O x.csv --reasons 1
+expect 0 report blend -O blend.html
+grep -q 'There are none here: what a blend makes' blend.html || fail 'why there are no effects'
 refused 3 'must be a baseline of next items' -- train -c "$presets/next-item-attention.yaml" \
   --dataset n.h5 --run-dir x --set blend=boosted_trees
 refused 3 'needs events' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x --set blend=markov
