@@ -18,8 +18,7 @@ static const co_field fields[] = {
     {"strides", CO_FIELD_PAIR, offsetof(pooling_options, strides), "0", 0, 4096, NULL,
      "Step of the window in pixels; 0 = pool_size.", NULL},
     {"padding", CO_FIELD_ENUM, offsetof(pooling_options, padding), "valid", 0, 0, paddings,
-     PADDING_DOC,
-     NULL},
+     PADDING_DOC, NULL},
     {.key = NULL}};
 
 static co_status emit(co_graph *graph, co_op op, const pooling_options *pool, const co_value *in,
