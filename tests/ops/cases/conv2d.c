@@ -85,7 +85,7 @@ static const char *const transposed_cases[] = {
     "x=1x1x1x1 w=1x1x1x1",
     "x=2x4x3x5 w=3x3x4x5 b=4 stride=2 pad_begin=0 pad_end=1 relu", // same, as Keras pads
     "x=1x3x3x16 w=4x4x16x16 stride=2 pads=1 b=16",                 // as of a DCGAN
-    "x=1x3x2x3 w=2x2x2x3 stride=3 pad_end=-1x-2",                  // gaps that no tap reaches
+    "x=2x3x2x3 w=2x2x2x3 stride=3 pad_end=-1x-2",                  // gaps that no tap reaches
     "x=1x4x5x3 w=3x2x7x3 dilation=2x1 pads=1x0 b=7",
     OPS_SWEEP,
     "x=2x7x7x32 w=5x5x16x32 stride=2 pad_begin=1 pad_end=2 b=16 relu",
