@@ -317,6 +317,11 @@ hint 2 'or --source events=LOG --as-of T' predict -m logged -O again.csv -q
 hint 2 'events before it count: --as-of 2011-09-01' predict -m logged --source events=log.csv -O again.csv -q
 hint 2 '--source events=LOG.csv --as-of' predict -m logged --source who=log.csv --as-of 2011-01-15 -O again.csv -q
 follow predict -m logged --source events=log.csv --as-of 2011-01-15 -O again.csv -q
+printf 'who\n1\n2\n' >whom.csv
+follow "${log[@]}" -O some.h5 --events log.csv "${cut[@]}" --where "what != 'i9'"
+follow train -c c.yaml --dataset some.h5 --run-dir some -q
+hint 5 '--population FILE says whom both' predict -m logged -m some --source events=log.csv --as-of 2011-01-15 -O both-log.csv -q
+follow predict -m logged -m some --source events=log.csv --as-of 2011-01-15 --population whom.csv -O both-log.csv -q
 hint 5 'score a dataset.h5 with --dataset' predict -m run --source events=log.csv --as-of 2011-01-15 -O images.csv -q
 follow predict -m run --dataset d.h5 -O images.csv -q
 
@@ -412,6 +417,20 @@ hint 4 'take it away, or leave such files out: --on-error skip' import -O t.h5 p
 hint 4 'that is more than --max-errors allows (default 1%)' import -O t.h5 photos/test --image-size 32x32 --on-error skip
 follow import -O t.h5 photos/test --image-size 32x32 --on-error skip --max-errors 1
 hint 5 "score a dataset.h5, or train on one that 'cohort import DIR' made" predict -m run --dataset photos/test -O p.csv -q
+
+# ---- models of Keras
+keras=$sources/tests/golden/keras/sequential.model.h5
+hint 2 '--input COLUMN:SCALE, for example image:1/255' convert "$keras" -O k.h5 --input image:much
+follow convert "$keras" -O k.h5 --input image:1/255
+hint 2 '--output NAME' convert "$keras" -O k2.h5 --input dense_1
+follow convert "$keras" -O k2.h5 --input dense_1 --output label
+follow convert "$keras" -O k3.h5
+printf 'a,b,t\n1,2,0\n2,1,1\n1,1,0\n2,2,1\n3,4,0\n' >few.csv
+follow import -O few.h5 few.csv --target t
+hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h5 -O p2.csv -q
+sed 's/GlobalAveragePooling1D/GlobalAveragePoolong1D/' "$sources/tests/golden/keras/convolutions.model.h5" >odd.h5
+hint 5 '`cohort help layers` lists those that there are' convert odd.h5 -O k4.h5
+follow help layers
 
 cat >>followed <<'END'
 show fewer: --rows N
