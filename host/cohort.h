@@ -418,7 +418,7 @@ COHORT_API cohort_status cohort_compare(cohort_context *context,
 // What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes
 // the logit of the likeliest, or of `class_`; of a number its unit), against the mean training row; they
 // add up to what the row's value is above that row's. Integrated gradients of networks at `steps` points,
-// exact shares of linear models, SHAP values of boosted trees. Of other models exit code 3.
+// exact shares of linear models and SVMs, SHAP values of trees. Of other models exit code 3.
 typedef struct cohort_explain_options {
   const char *model, *dataset; // as cohort_predict_options has these …
   const char *split, *key;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "host/core/file.h"
+#include "host/core/temporary.h"
 
 enum { PATIENCE = 60000 }; // milliseconds that another's lock is waited for
 
@@ -309,9 +310,12 @@ static co_status fill(co_study *s, const co_study_start *start) {
 co_status co_study_create(co_context *ctx, const char *path, const co_study_start *start) {
   co_atomic_file file;
   co_study *s = NULL;
+  co_remove_stale_temporaries(ctx, path);
   CO_RETURN_IF_FAILED(co_atomic_begin(&file, ctx, path));
   file.keep_existing = true;
   co_status status = open_database(&s, ctx, file.temporary, CO_SQL_OPEN_READWRITE);
+  // Nobody goes on with a temporary: there is to be no file beside it.
+  if (status == CO_OK) status = run(s, "PRAGMA journal_mode = MEMORY", "");
   if (status == CO_OK) status = co_study_begin(s);
   if (status == CO_OK) status = co_study_end(s, fill(s, start));
   co_study_close(s);

@@ -233,8 +233,12 @@ static co_status write_outcome(const crew *c, const claim *mine, const co_trial_
   co_study *study = c->search->study;
   for (int64_t i = 0; i < o->step_count; i++)
     CO_RETURN_IF_FAILED(co_study_report(study, mine->id, o->steps[i].step, o->steps[i].value));
-  return co_study_finish(study, mine->id, o->state, o->state == CO_TRIAL_FAIL ? NAN : o->value,
-                         o->state == CO_TRIAL_FAIL ? o->reason : NULL);
+  CO_RETURN_IF_FAILED(co_study_finish(study, mine->id, o->state,
+                                      o->state == CO_TRIAL_FAIL ? NAN : o->value,
+                                      o->state == CO_TRIAL_FAIL ? o->reason : NULL));
+  // Before the trial is over for others: of one that is over nobody looks for a lock.
+  unlink(mine->lock_path);
+  return CO_OK;
 }
 
 static void log_outcome(const crew *c, const claim *mine, const co_trial_outcome *o,
@@ -287,7 +291,6 @@ static co_status carry_out(crew *c, const claim *mine, co_arena *arena) {
   pthread_mutex_lock(&c->mutex);
   if (status == CO_OK) status = co_study_begin(s->study);
   if (status == CO_OK) status = co_study_end(s->study, write_outcome(c, mine, &outcome));
-  if (status == CO_OK) unlink(mine->lock_path);
   pthread_mutex_unlock(&c->mutex);
   co_unlock_file(mine->lock);
   if (status == CO_OK) log_outcome(c, mine, &outcome, now() - begun);
