@@ -306,6 +306,10 @@ typedef struct cohort_evaluate_options {
   const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
   int64_t profit_count;      // 0 = as the model's config says
   bool exclude_seen;         // of next items, rank only those that a sample's own history has not
+  // Further models, measured on the same rows: "NAME=MODEL" or MODEL, as `model` then may be, too. The
+  // document has a list "models" and "pairs", the differences of each from the first. Gates are for all.
+  const char *const *more_models;
+  int64_t more_model_count;
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,

@@ -92,6 +92,11 @@ typedef struct co_model_list {
   int64_t dataset_count;
 } co_model_list;
 
+// What "NAME=MODEL" or MODEL names: of the latter its folder or file.
+co_status co_model_name(const char **name, const char **path, co_arena *arena, const char *text);
+// CO_ERR_USAGE where two have one name.
+co_status co_model_list_check(const co_model_list *list);
+
 // A scoring whose dataset may be a raw table: then its rows lie in `parts`. Models that take in the same
 // columns share datasets. To be ended in any case.
 struct co_scored_table;

@@ -112,7 +112,8 @@ typedef struct cli_hyperopt_options {
 
 typedef struct cli_evaluate_options {
   cli_common common; // --device, --threads
-  const char *model, *dataset, *split;
+  cli_list models;
+  const char *dataset, *split;
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
   int64_t workers, draws;

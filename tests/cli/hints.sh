@@ -367,6 +367,12 @@ else
 fi
 
 # ---- rows explained, runs beside each other, searches
+follow "${table[@]}" -O halves.h5 rows.csv --split random:0.5,0.2,0.3
+follow train -c linear.yaml --dataset halves.h5 --run-dir halves -q
+follow "${table[@]}" -O thirds.h5 rows.csv --split random:0.3,0.3,0.4
+follow train -c linear.yaml --dataset thirds.h5 --run-dir thirds -q
+hint 4 '--split all takes all rows' evaluate -m halves -m thirds --dataset rows.csv -q
+follow evaluate -m halves -m thirds --dataset rows.csv --split all -q
 hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
 follow explain -m whole --dataset rows.csv --row 7 -q
 follow train -c linear.yaml --dataset d.h5 --run-dir pixels -q
