@@ -263,11 +263,25 @@ typedef struct cohort_hyperopt_run_options {
   const char *device, *placement, *command; // as for training
   int threads;                              // of each trial; 0 = hyperopt.threads
   int workers;
-  double max_seconds; // as for training
+  double max_seconds;    // as for training
+  int64_t k_fold, seeds; // in place of hyperopt.k_fold and hyperopt.seeds; 0 = as they are
+  bool retry_failed;     // trials that have failed run once more
 } cohort_hyperopt_run_options;
 COHORT_API cohort_status cohort_hyperopt_run(cohort_context *context,
                                              const cohort_hyperopt_run_options *options,
                                              cohort_result **out);
+// What the best trials are worth: they are trained again with seeds that had no part in the choice, in the
+// folder STUDY.confirmed; of each the mean over those seeds and its 95 % t-interval. Kept in the study.
+typedef struct cohort_hyperopt_confirm_options {
+  const char *study;
+  const char *dataset;                      // NULL = the study's
+  int64_t top, seeds;                       // trials, seeds of each (at least 2); 0 = 3, 5
+  const char *device, *placement, *command; // as for training
+  int workers;
+} cohort_hyperopt_confirm_options;
+COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
+                                                 const cohort_hyperopt_confirm_options *options,
+                                                 cohort_result **out);
 // What a study holds.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
                                               cohort_result **out);
