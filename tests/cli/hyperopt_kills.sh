@@ -56,7 +56,7 @@ while [ $killed -lt "$kills" ]; do
     for worker in a b; do
       at=$((RANDOM % 700 + 10))
       [ $killed -lt "$kills" ] || at=0
-      preloaded COHORT_TEST_KILL_AT=$at "$cohort" "${search[@]}" -O $study --n-jobs 2 >out-$worker 2>err-$worker &
+      preloaded COHORT_TEST_KILL_AT=$at "$cohort" "${search[@]}" -O "$study" --n-jobs 2 >out-$worker 2>err-$worker &
       processes+=($!)
     done
     over=0
@@ -70,7 +70,7 @@ while [ $killed -lt "$kills" ]; do
     done 2>/dev/null
     [ $over = 0 ] || break
   done
-  same $study
+  same "$study"
   studies=$((studies + 1))
 done
 
@@ -90,12 +90,12 @@ preloaded COHORT_TEST_COUNT=operations "$cohort" "${search[@]}" -O counted.db --
 for part in $(seq $((kills < 20 ? 3 : 20))); do
   study=f$part.db
   preloaded COHORT_TEST_FULL_AT=$(($(cat operations) * part / (kills < 20 ? 4 : 21))) \
-    "$cohort" "${search[@]}" -O $study --n-jobs 2 >out 2>err
+    "$cohort" "${search[@]}" -O "$study" --n-jobs 2 >out 2>err
   [ $? = 9 ] || fail "$study: not exit 9 on a full disk"
   [ "$(grep -c '^error\[io\]' err)" = 1 ] || fail "$study: not one error"
   full=$((full + 1))
-  expect 0 "${search[@]}" -O $study --n-jobs 2
-  same $study
+  expect 0 "${search[@]}" -O "$study" --n-jobs 2
+  same "$study"
 done
 echo "$killed kills over $studies studies, $full full disks: the same trials, values and models"
 exit $failed
