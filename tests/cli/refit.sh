@@ -27,16 +27,17 @@ rows=$(sed 's/.*"refit":{[^}]*"rows":\([0-9]*\).*/\1/' out)
 [ "$(sum_weights plain)" = "$(sum_weights whole/selected.h5)" ] ||
   fail "the first training is another than without --refit"
 [ "$(sum_weights whole)" != "$(sum_weights whole/selected.h5)" ] || fail "nothing was trained anew"
+steps=$(grep '"split":"validation"' whole/metrics.jsonl | head -1 | sed 's/.*"step":\([0-9]*\).*/\1/')
 # As many epochs as were best, each of all rows that the first had in both.
 last=$(grep '"split":"train"' whole/refit/metrics.jsonl | tail -1 | sed 's/.*"step":\([0-9]*\).*/\1/')
 [ "$last" = $((epochs * ((rows + 63) / 64))) ] || fail "$last steps in $epochs epochs of $rows rows"
-[ "$epochs" -ge 1 ] && [ "$best" -ge 1 ] || fail "no best epoch"
+[ "$epochs" = $(((best + steps - 1) / steps)) ] || fail "$epochs epochs, where step $best was best"
 ! grep -q '"split":"validation"' whole/refit/metrics.jsonl || fail "it measures what it learned from"
 
 # What validation rows decided is the first's.
-"$cohort" evaluate -m whole --dataset d.h5 --split test >now
-"$cohort" evaluate -m whole/selected.h5 --dataset d.h5 --split test >then
-[ "$(grep -o 'at temperature [0-9.]*' now)" = "$(grep -o 'at temperature [0-9.]*' then)" ] || fail "another temperature"
+"$cohort" evaluate -m whole --dataset d.h5 --split test >shipped
+"$cohort" evaluate -m whole/selected.h5 --dataset d.h5 --split test >selected
+[ "$(grep -o 'at temperature [0-9.]*' shipped)" = "$(grep -o 'at temperature [0-9.]*' selected)" ] || fail "another temperature"
 expect 0 evaluate -m whole --dataset d.h5 --split validation
 grep -q 'learned from these rows' err || fail "no warning: it has seen them"
 expect 0 predict -m whole --dataset d.h5 -O scores.csv
