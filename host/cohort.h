@@ -648,8 +648,10 @@ typedef struct cohort_import_events_options {
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;
   const char *gap, *label_window; // "7d", "90d": after the cut-off; gap NULL = none
-  const char *label;              // name of the target: whether an event falls into the window
-  bool allow_censored;            // windows may end after the last event
+  // Names of targets, of which there is one at least: whether an event falls into the window, how
+  // many purchases do, and the sum of their amounts.
+  const char *label, *label_count, *label_amount;
+  bool allow_censored;   // windows may end after the last event
   const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
   int64_t least_events;  // entities with fewer before a cut-off are left out
   bool no_rfm;           // without recency, frequency, monetary value and tenure as columns
