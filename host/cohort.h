@@ -263,11 +263,25 @@ typedef struct cohort_hyperopt_run_options {
   const char *device, *placement, *command; // as for training
   int threads;                              // of each trial; 0 = hyperopt.threads
   int workers;
-  double max_seconds; // as for training
+  double max_seconds;    // as for training
+  int64_t k_fold, seeds; // in place of hyperopt.k_fold and hyperopt.seeds; 0 = as they are
+  bool retry_failed;     // trials that have failed run once more
 } cohort_hyperopt_run_options;
 COHORT_API cohort_status cohort_hyperopt_run(cohort_context *context,
                                              const cohort_hyperopt_run_options *options,
                                              cohort_result **out);
+// What the best trials are worth: they are trained again with seeds that had no part in the choice, in the
+// folder STUDY.confirmed; of each the mean over those seeds and its 95 % t-interval. Kept in the study.
+typedef struct cohort_hyperopt_confirm_options {
+  const char *study;
+  const char *dataset;                      // NULL = the study's
+  int64_t top, seeds;                       // trials, seeds of each (at least 2); 0 = 3, 5
+  const char *device, *placement, *command; // as for training
+  int workers;
+} cohort_hyperopt_confirm_options;
+COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
+                                                 const cohort_hyperopt_confirm_options *options,
+                                                 cohort_result **out);
 // What a study holds.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
                                               cohort_result **out);
@@ -619,8 +633,10 @@ typedef struct cohort_import_events_options {
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;
   const char *gap, *label_window; // "7d", "90d": after the cut-off; gap NULL = none
-  const char *label;              // name of the target: whether an event falls into the window
-  bool allow_censored;            // windows may end after the last event
+  // Names of targets, of which there is one at least: whether an event falls into the window, how
+  // many purchases do, and the sum of their amounts.
+  const char *label, *label_count, *label_amount;
+  bool allow_censored;   // windows may end after the last event
   const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
   int64_t least_events;  // entities with fewer before a cut-off are left out
   bool no_rfm;           // without recency, frequency, monetary value and tenure as columns

@@ -15,7 +15,7 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 typedef struct cli_event_options {
   cli_list logs, columns, cutoffs;
   const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
-      *next_item, *temporary_folder;
+      *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
   bool allow_censored, no_rfm;
 } cli_event_options;
@@ -106,8 +106,9 @@ typedef struct cli_hyperopt_options {
   const char *dataset; // NULL = the config's, else the study's
   const char *output;  // run: the study; best: a config
   const char *name, *placement, *max_time;
-  int64_t trials, jobs; // CLI_UNSET = not given
+  int64_t trials, jobs, k_fold, seeds, top; // CLI_UNSET = not given
   int64_t workers;
+  bool retry_failed;
 } cli_hyperopt_options;
 
 typedef struct cli_evaluate_options {

@@ -307,6 +307,8 @@ hint 4 'an earlier --cutoff or a shorter' "${log[@]}" --events log.csv --cutoff 
   --label-window 9d --label again
 hint 4 'another --label-window or --cutoff' "${log[@]}" --events log.csv --cutoff 2011-01-15 \
   --label-window 1d --label again
+hint 2 "for example --amount 'Quantity*UnitPrice'" "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend
+follow "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend --amount n
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
 sed '2s/,1$/,one/' log.csv >word.csv
 hint 4 'leave such events out with --where' "${log[@]}" --events word.csv "${cut[@]}" --amount n
