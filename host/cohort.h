@@ -472,6 +472,17 @@ typedef struct cohort_export_options {
 COHORT_API cohort_status cohort_export(cohort_context *context,
                                        const cohort_export_options *options, cohort_result **out);
 
+// A model of Keras 1 to 3 (`file`, HDF5) as a model of Cohort's that scores the same. What there is no
+// equal layer or option for is exit code 5, by its name.
+typedef struct cohort_convert_options {
+  const char *file, *output;
+  const char *input;       // COLUMN or COLUMN:SCALE; NULL = the only input column, as it is
+  const char *output_name; // of the target; NULL = as the last layer
+  bool force;              // replace an existing output
+} cohort_convert_options;
+COHORT_API cohort_status cohort_convert(cohort_context *context,
+                                        const cohort_convert_options *options, cohort_result **out);
+
 // A run as one page of HTML that asks for nothing else: how good its model is, on what it relies, how
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.

@@ -71,6 +71,7 @@ typedef struct co_column {
   co_shape shape; // of one row; rank 0 for scalars
   int64_t category_count;
   const char *const *categories;
+  bool any; // of a model: it stands for the only input column of what is scored, whatever its name
   co_label label; // of targets
 } co_column;
 

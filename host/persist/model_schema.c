@@ -54,6 +54,10 @@ static void render_column(co_json *json, const co_schema *schema, const co_colum
     co_json_key(json, "window");
     co_json_int(json, column->label.window);
   }
+  if (column->any) {
+    co_json_key(json, "any");
+    co_json_bool(json, true);
+  }
   if (events || (column->table && several)) {
     co_json_key(json, events ? "events" : "table");
     co_json_string(json, column->table);
@@ -120,6 +124,8 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   if (!parse_label(node, &out->label)) return damaged(path);
   const char *table = text_of(node, *text_of(node, "events") ? "events" : "table");
   if (*table) out->table = table;
+  const co_node *any = co_node_get(node, "any");
+  if (any && !co_node_bool(any, &out->any)) return damaged(path);
   if (!names) return CO_OK;
   const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
   if (!categories) return CO_ERR_MEMORY;
