@@ -18,7 +18,7 @@ const co_field co_schedule_fields[] = {
      1, NULL, "Share of all steps in which the rate rises linearly from zero.", NULL},
     {"minimum_fraction", CO_FIELD_DOUBLE, offsetof(co_schedule_options, minimum_fraction), "0.0", 0,
      1, NULL, "Share of the base rate that remains at the end of a decay.", NULL},
-    {"decay_rate", CO_FIELD_DOUBLE, offsetof(co_schedule_options, decay_rate), "0.1", 1e-9, 1, NULL,
+    {"decay_rate", CO_FIELD_DOUBLE, offsetof(co_schedule_options, decay_rate), "0.1", 1e-9, 1e9, NULL,
      "Of step, exponential and plateau: what the rate is multiplied by.", "gamma"},
     {"decay_steps", CO_FIELD_INT, offsetof(co_schedule_options, decay_steps), "0", 0, 1e15, NULL,
      "Of step and exponential: the steps in which it is so.", "step_size"},
