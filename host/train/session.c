@@ -250,11 +250,13 @@ static co_status create_program(co_session *t) {
   co_shape_classes_add(t->model, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows, classes,
                        &class_count);
   co_shape_classes_add(t->model, t->settings.eval_batch_size, evaluation, &evaluation_count);
-  co_phase_options phase = {.optimizer = t->settings.optimizer,
-                            .optimizer_options = t->settings.optimizer_options,
-                            .clip_norm = t->settings.clip_norm,
-                            .ema_decay = t->settings.ema_decay,
-                            .clip_value = t->settings.clip_value};
+  co_phase_options phases[CO_MAX_PHASES];
+  int64_t phase_count;
+  CO_RETURN_IF_FAILED(
+      co_settings_phases(phases, &phase_count, &t->settings, t->model->network, t->problems));
+  if (t->problems->count) return co_diagnostics_result(t->problems);
+  for (int64_t i = 0; i < phase_count; i++)
+    t->phase_losses[i] = phases[i].losses;
   int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
   co_program_options options = {.rows = micro,
                                 .classes = classes,
@@ -263,8 +265,8 @@ static co_status create_program(co_session *t) {
                                 .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = CO_MODE_EVALUATE,
                                 .evaluation_outputs = true, // of golden rows at least
-                                .phases = &phase,
-                                .phase_count = 1,
+                                .phases = phases,
+                                .phase_count = phase_count,
                                 .real = CO_F32,
                                 .no_capture = t->options->eager,
                                 .bf16 = t->settings.precision == CO_PRECISION_BF16};

@@ -26,8 +26,9 @@ struct co_session {
   co_arena *arena;
   co_node *config;
   co_trainer_settings settings;
-  int64_t *kept;       // training rows, where some are left out
-  co_text config_json; // what models store
+  uint32_t phase_losses[CO_MAX_PHASES]; // as co_phase_options has them
+  int64_t *kept;                        // training rows, where some are left out
+  co_text config_json;                  // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
   co_dataset *whole; // of which `dataset` is a view of few rows, else NULL

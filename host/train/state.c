@@ -121,8 +121,11 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
   CO_RETURN_IF_FAILED(check_config(t, file->config_text));
   CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
-  if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
-      stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
+  bool good = stored->phase_count == t->state.phase_count;
+  for (int64_t i = 0; i < stored->phase_count; i++)
+    good = good && stored->updates[i] >= 0;
+  if (!good || stored->sum_count != t->state.sum_count || stored->step < 0 || stored->batch < 0 ||
+      stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
   CO_RETURN_IF_FAILED(
       co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
@@ -208,6 +211,7 @@ cleanup:
 // Weights and statistics as they are before the first step.
 static co_status start_state(co_session *t) {
   double *sums = t->state.sums;
+  const int64_t phases = t->settings.phases.count;
   int64_t count = t->model->network->metric_doubles + t->model->network->loss_count;
   if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
   if (!sums) return CO_ERR_MEMORY;
@@ -215,6 +219,7 @@ static co_status start_state(co_session *t) {
                                  .best = NAN,
                                  .rate = 1,
                                  .best_step = -1,
+                                 .phase_count = phases ? phases : 1,
                                  .sum_count = count,
                                  .sums = sums};
   return CO_OK;
@@ -235,6 +240,12 @@ static co_status restore_interval(co_session *t) {
   return co_program_write_metrics(t->program, false, sums);
 }
 
+// How often each phase's optimizer has made an update.
+static void set_updates(co_session *t) {
+  for (int64_t i = 0; !t->estimator && i < t->state.phase_count; i++)
+    co_program_set_updates(t->program, i, t->state.updates[i]);
+}
+
 // A run that is killed after this comes here again: all that it was is in checkpoints of the schedule.
 co_status co_session_roll_back(co_session *t) {
   const int64_t rollbacks = t->state.rollbacks + 1;
@@ -250,7 +261,7 @@ co_status co_session_roll_back(co_session *t) {
   t->state.rollbacks = rollbacks;
   t->state.rate = rate;
   t->checkpoint_step = step;
-  co_program_set_updates(t->program, 0, t->state.updates);
+  set_updates(t);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(restore_interval(t));
   co_log(t->ctx, CO_LOG_WARN, "train",
@@ -318,7 +329,7 @@ static co_status continue_run(co_session *t) {
   if (t->already_done) return CO_OK;
   warn_of_machine(t);
   t->begun = true;
-  if (!t->estimator) co_program_set_updates(t->program, 0, t->state.updates);
+  set_updates(t);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
@@ -383,7 +394,8 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
   memcpy(t->state.sums + doubles, t->interval.weight_sum,
          (size_t)t->model->network->loss_count * sizeof(double));
   CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
-  t->state.updates = co_program_updates(t->program, 0);
+  for (int64_t i = 0; i < t->state.phase_count; i++)
+    t->state.updates[i] = co_program_updates(t->program, i);
   int64_t carried_count;
   const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
