@@ -11,7 +11,7 @@ export OMP_NUM_THREADS=1 TMPDIR=$dir/tmp
 mkdir tmp
 kept() { [ -z "$(ls tmp)" ] && [ ! -e runs ] && [ ! -e customers.csv.h5 ] || fail "something is kept: $(ls tmp runs)"; }
 
-expect 0 synthesize -O customers.csv --rows 1500 --seed 4
+expect 0 synthesize -O customers.csv --rows 4000 --seed 4
 table=(--target bought --key customer --dataset customers.csv)
 expect 0 import -O d.h5 customers.csv --target bought --key customer
 cat >c.yaml <<'YAML'
@@ -66,8 +66,8 @@ kept
 expect 0 train "${table[@]}" --find-batch-size --json
 json limit=rows tried.0.batch_size=16
 if (ulimit -v 4000000 && "$cohort" --version) >out 2>err; then # not under sanitizers
-  bash -c 'ulimit -v 1000000; exec "$@"' - "$cohort" train "${table[@]}" --find-batch-size --json \
-    --set 'combiner={layers: [{Dense: 60000}]}' >out 2>err || fail 'by memory'
+  bash -c 'ulimit -v 900000; exec "$@"' - "$cohort" train "${table[@]}" --find-batch-size --json \
+    --set 'combiner={layers: [{Dense: 40000}]}' >out 2>err || fail 'by memory'
   json limit=memory tried.0.batch_size=16
 fi
 kept
