@@ -9,7 +9,9 @@ check_json=$2
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 export OMP_NUM_THREADS=1 TMPDIR=$dir/tmp
 mkdir tmp
-kept() { [ -z "$(ls tmp)" ] && [ ! -e runs ] && [ ! -e customers.csv.h5 ] || fail "something is kept: $(ls tmp runs)"; }
+kept() {
+  if [ -n "$(ls tmp)" ] || [ -e runs ]; then fail "something is kept: $(ls tmp runs)"; fi
+}
 
 expect 0 synthesize -O customers.csv --rows 4000 --seed 4
 table=(--target bought --key customer --dataset customers.csv)
@@ -55,7 +57,7 @@ cp out first
 rate=$(sed -E 's/.*"learning_rate":([0-9.e-]+),"steps".*/\1/' out)
 awk -v rate="$rate" 'BEGIN { exit !(rate > 1e-4 && rate < 1) }' || fail "a rate of $rate"
 steps=$(grep -o '"smoothed"' out | wc -l)
-[ "$steps" -gt 50 ] && [ "$steps" -le 100 ] || fail "$steps steps"
+if [ "$steps" -le 50 ] || [ "$steps" -gt 100 ]; then fail "$steps steps"; fi
 expect 0 train -c c.yaml --dataset d.h5 --find-learning-rate --json
 cmp -s out first || fail 'another rate the second time'
 expect 0 train "${table[@]}" --find-learning-rate
