@@ -80,6 +80,19 @@ YAML
 expect 0 train -c plain.yaml --dataset d.h5 --run-dir plain --quiet
 refused 5 'has no generator' -- generate -m plain -O x.png
 
+# ---- noise on the inputs of an autoencoder
+cat >codes.yaml <<'YAML'
+input_features: [{name: image, encoder: {type: graph, layers: [Flatten]}}]
+bottleneck: {size: 8, mask_noise: 0.5}
+output_features: [{name: back, type: reconstruction, of: image, decoder: {type: graph, layers: [{Dense: 64}]}}]
+trainer: {max_epochs: 8, batch_size: 16}
+YAML
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir masked --quiet
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir clear --quiet --set bottleneck.mask_noise=0
+cmp -s masked/model.h5 clear/model.h5 && fail 'noise makes another model'
+expect 0 evaluate -m masked --dataset d.h5 --split train --require 'mse<=0.05' # of what was without noise
+expect 0 verify parity -m masked --dataset d.h5 --device cpu
+
 # ---- configs
 wrong() { # MESSAGE, then how the config above is changed
   local message=$1
