@@ -46,7 +46,8 @@ grep -q '"real":{"log_loss":[0-9.]*,"score":[0-9.]*},"generated":{"log_loss":' o
 expect 0 predict -m run --dataset d.h5 -O scores.csv
 [ "$(head -1 scores.csv)" = row,real_score ] || fail 'what rows are told of'
 expect 0 report run -O run.html
-[ "$(grep -o 'src="data:image/png' run.html | wc -l)" -ge 1 ] || fail 'pictures in the report'
+[ "$(grep -o 'src="data:image/png' run.html | wc -l)" = 54 ] || fail 'pictures in the report: 48, and one of each epoch'
+cmp -s run/samples/step-00000051.png again/samples/step-00000051.png || fail 'samples of an epoch'
 refused 5 "the generator 'generated' cannot be exported to C" -- export c -m run -O m.c
 refused 5 "the generator 'generated' cannot be exported to ONNX" -- export onnx -m run -O m.onnx
 
