@@ -36,6 +36,8 @@ expect 0 train -c run/config.full.yaml --dataset d.h5 --run-dir full --quiet
 cmp -s run/model.h5 full/model.h5 || fail 'the config written out trains another model'
 expect 0 train -c gan.yaml --dataset d.h5 --run-dir first --quiet --set trainer.max_steps=1 --set trainer.log_every_n_steps=1
 grep -q '"generated":{"log_loss":null,' first/metrics.jsonl || fail 'the loss of a phase that had no turn'
+expect 0 train -c gan.yaml --dataset d.h5 --run-dir narrow --quiet --precision bf16 --set trainer.max_steps=6
+expect 0 evaluate -m narrow --dataset d.h5 --split train --precision bf16
 expect 0 verify resume -c gan.yaml --dataset d.h5 --kills 1 --set trainer.max_epochs=2 --json
 json ok=true
 
