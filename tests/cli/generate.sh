@@ -95,6 +95,7 @@ expect 0 train -c codes.yaml --dataset d.h5 --run-dir clear --quiet --set bottle
 cmp -s masked/model.h5 clear/model.h5 && fail 'noise makes another model'
 expect 0 evaluate -m masked --dataset d.h5 --split train --require 'mse<=0.05' # of what was without noise
 expect 0 verify parity -m masked --dataset d.h5 --device cpu
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir all --quiet --set back.of=all --precision bf16
 
 # ---- configs
 wrong() { # MESSAGE, then how the config above is changed
