@@ -2,6 +2,7 @@
 // cohort_train and cohort_training_…: config and dataset to a run directory with a model.
 #include <stdint.h>
 
+#include "host/api/rehearse.h"
 #include "host/api/table.h"
 #include "host/train/session.h"
 
@@ -66,6 +67,7 @@ cohort_status cohort_training_end(cohort_training *t) {
 static co_status finish(cohort_training *t) {
   if (!t->dry && !co_session_is_done(t->session)) CO_RETURN_IF_FAILED(co_session_stop(t->session));
   if (!t->dry) CO_RETURN_IF_FAILED(co_session_finish(t->session));
+  if (!t->dry) CO_RETURN_IF_FAILED(co_session_refit(t->session));
   return co_session_report(t->session, &t->result->json, &t->result->text);
 }
 
@@ -81,6 +83,7 @@ cohort_status cohort_training_close(cohort_training *t, cohort_result **out) {
 cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                            cohort_result **out) {
   cohort_training *training;
+  if (options->fast_dev_run > 0) return co_rehearse(context, options, out);
   (void)cohort_training_open(&training, context, options);
   *out = NULL;
   if (!training) return CO_ERR_MEMORY;

@@ -25,6 +25,11 @@ static const co_field trainer_fields[] = {
      "Rows of a (micro-)batch.", NULL},
     {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL,
      "Rows of a batch in evaluation and scoring.", NULL},
+    {"overfit_batches", CO_FIELD_INT, IN(overfit_batches), "0", 0, 1e9, NULL,
+     "Training on so many batches of rows alone, on which is validated, too: a network that can "
+     "learn "
+     "comes to a loss of about 0; 0 = all rows.",
+     NULL},
     {"accumulate_grad_batches", CO_FIELD_INT, IN(accumulate_grad_batches), "1", 1, 65536, NULL,
      "Micro-batches whose gradients add up to one update.", NULL},
     {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL, "Base step size.",
@@ -42,6 +47,12 @@ static const co_field trainer_fields[] = {
      "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
     {"early_stop_min_delta", CO_FIELD_DOUBLE, IN(early_stop_min_delta), "0.0", 0, 1e30, NULL,
      "By how much a validation metric has to be better to count as such.", NULL},
+    {"refit", CO_FIELD_BOOL, IN(refit), "false", 0, 0, NULL,
+     "Once validation rows have chosen the best epoch, train anew on training and validation rows "
+     "for "
+     "so many epochs, and ship that model (`train --refit`; experiments and searches leave it "
+     "aside).",
+     NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
     {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
