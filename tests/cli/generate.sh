@@ -109,6 +109,7 @@ wrong "trainer.phases[1].groups: there is no 'g'" 's/groups: \[generated\]/group
 wrong 'trainer.phases[0].groups: must be a list of names' 's/groups: \[image, real\]/groups: image/'
 wrong 'trainer.phases: must be a list of 2 to 8 phases' '/losses: \[generated\]/d'
 wrong 'with phases it needs a metric' 's/max_epochs: 6/early_stop: 2/'
+wrong 'trainer.refit: with phases it needs a metric' 's/max_epochs: 6/refit: true/'
 wrong 'one generator goes with one discriminator' '/type: discriminator/d'
 wrong 'decoder: is required' 's/, decoder:.*}}/}/'
 wrong 'there is no combiner, no bottleneck' '1s/^/bottleneck: {size: 3}\n/'
