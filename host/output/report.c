@@ -66,8 +66,7 @@ void co_report_overview(co_report *r) {
   char note[256];
   const co_model *model = r->predictor->model;
   snprintf(note, sizeof note, "Measured on %s %s rows%s.%s", co_show((double)r->count).text,
-           co_split_name(r->split),
-           chose_epoch(r) ? ", which also chose the best epoch" : "",
+           co_split_name(r->split), chose_epoch(r) ? ", which also chose the best epoch" : "",
            co_evaluation_needs_scores(model)
                ? " Below each number: the middle 95 % of bootstrap draws of those rows."
                : "");
