@@ -472,6 +472,17 @@ typedef struct cohort_export_options {
 COHORT_API cohort_status cohort_export(cohort_context *context,
                                        const cohort_export_options *options, cohort_result **out);
 
+// A model of Keras 1 to 3 (`file`, HDF5) as a model of Cohort's that scores the same. What there is no
+// equal layer or option for is exit code 5, by its name.
+typedef struct cohort_convert_options {
+  const char *file, *output;
+  const char *input;       // COLUMN or COLUMN:SCALE; NULL = the only input column, as it is
+  const char *output_name; // of the target; NULL = as the last layer
+  bool force;              // replace an existing output
+} cohort_convert_options;
+COHORT_API cohort_status cohort_convert(cohort_context *context,
+                                        const cohort_convert_options *options, cohort_result **out);
+
 // A run as one page of HTML that asks for nothing else: how good its model is, on what it relies, how
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.
@@ -633,8 +644,10 @@ typedef struct cohort_import_events_options {
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;
   const char *gap, *label_window; // "7d", "90d": after the cut-off; gap NULL = none
-  const char *label;              // name of the target: whether an event falls into the window
-  bool allow_censored;            // windows may end after the last event
+  // Names of targets, of which there is one at least: whether an event falls into the window, how
+  // many purchases do, and the sum of their amounts.
+  const char *label, *label_count, *label_amount;
+  bool allow_censored;   // windows may end after the last event
   const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
   int64_t least_events;  // entities with fewer before a cut-off are left out
   bool no_rfm;           // without recency, frequency, monetary value and tenure as columns

@@ -6,16 +6,16 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
-    cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
-    cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_schema, cli_verb_doctor,
-    cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_compare,
-    cli_verb_explain, cli_verb_help;
+    cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_convert, cli_verb_report,
+    cli_verb_verify, cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_schema,
+    cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt,
+    cli_verb_compare, cli_verb_explain, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
   cli_list logs, columns, cutoffs;
   const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
-      *next_item, *temporary_folder;
+      *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
   bool allow_censored, no_rfm;
 } cli_event_options;

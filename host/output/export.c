@@ -87,6 +87,11 @@ co_value co_exported_base(const co_plan *plan, co_value value) {
 }
 
 co_status co_exported_weights(co_exported *e, co_value value, const float **out) {
+  const co_value_info *value_info = &e->network->values[value].info;
+  if (value_info->storage == CO_STORAGE_CONSTANT) {
+    *out = e->network->graph->constants[value_info->index].bytes;
+    return CO_OK;
+  }
   int32_t entry = e->network->values[value].param;
   const co_param_info *info = &e->store->entries[entry].info;
   float *values =

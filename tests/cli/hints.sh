@@ -307,6 +307,8 @@ hint 4 'an earlier --cutoff or a shorter' "${log[@]}" --events log.csv --cutoff 
   --label-window 9d --label again
 hint 4 'another --label-window or --cutoff' "${log[@]}" --events log.csv --cutoff 2011-01-15 \
   --label-window 1d --label again
+hint 2 "for example --amount 'Quantity*UnitPrice'" "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend
+follow "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend --amount n
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
 sed '2s/,1$/,one/' log.csv >word.csv
 hint 4 'leave such events out with --where' "${log[@]}" --events word.csv "${cut[@]}" --amount n
@@ -423,6 +425,20 @@ hint 4 'take it away, or leave such files out: --on-error skip' import -O t.h5 p
 hint 4 'that is more than --max-errors allows (default 1%)' import -O t.h5 photos/test --image-size 32x32 --on-error skip
 follow import -O t.h5 photos/test --image-size 32x32 --on-error skip --max-errors 1
 hint 5 "score a dataset.h5, or train on one that 'cohort import DIR' made" predict -m run --dataset photos/test -O p.csv -q
+
+# ---- models of Keras
+keras=$sources/tests/golden/keras/sequential.model.h5
+hint 2 '--input COLUMN:SCALE, for example image:1/255' convert "$keras" -O k.h5 --input image:much
+follow convert "$keras" -O k.h5 --input image:1/255
+hint 2 '--output NAME' convert "$keras" -O k2.h5 --input dense_1
+follow convert "$keras" -O k2.h5 --input dense_1 --output label
+follow convert "$keras" -O k3.h5
+printf 'a,b,t\n1,2,0\n2,1,1\n1,1,0\n2,2,1\n3,4,0\n' >few.csv
+follow import -O few.h5 few.csv --target t
+hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h5 -O p2.csv -q
+sed 's/GlobalAveragePooling1D/GlobalAveragePoolong1D/' "$sources/tests/golden/keras/convolutions.model.h5" >odd.h5
+hint 5 '`cohort help layers` lists those that there are' convert odd.h5 -O k4.h5
+follow help layers
 
 cat >>followed <<'END'
 show fewer: --rows N
