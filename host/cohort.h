@@ -190,6 +190,7 @@ typedef struct cohort_train_options {
   int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
   bool dry_run;          // validate and plan only
   bool eager;            // on a GPU, operation by operation instead of recorded: to debug
+  bool refit;            // as trainer.refit: true in the config
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
@@ -460,6 +461,21 @@ typedef struct cohort_explain_options {
 } cohort_explain_options;
 COHORT_API cohort_status cohort_explain(cohort_context *context,
                                         const cohort_explain_options *options, cohort_result **out);
+
+// Images that a model's output of type generator makes of noise, by the seed and the number of each alone. A
+// model without one is exit code 5.
+typedef struct cohort_generate_options {
+  const char *model;
+  const char *output; // a picture of all of them (.png), or a dataset (.h5)
+  int64_t count;      // 0 = 64
+  uint64_t seed;
+  const char *device, *precision; // as cohort_predict_options has them
+  int threads;
+  bool force; // replace an existing output
+} cohort_generate_options;
+COHORT_API cohort_status cohort_generate(cohort_context *context,
+                                         const cohort_generate_options *options,
+                                         cohort_result **out);
 
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there

@@ -189,9 +189,9 @@ static co_status choose_jobs(co_tuning *t) {
            "the HDF5 library of this machine does not serve several threads: one trial at a time");
     jobs = 1;
   }
-  if (jobs > most) {
+  if (jobs > most && co_tune_looks_back(&t->settings)) {
     co_log(ctx, CO_LOG_WARN, "begin",
-           "more than %lld trials at once would wait for each other: hyperopt.lag",
+           "%lld trials at once, as hyperopt.lag says: more of them would know less of each other",
            (long long)most);
     jobs = most;
   }

@@ -124,6 +124,13 @@ const co_feed *co_exported_feed(const co_exported *e, int32_t index) {
   return NULL;
 }
 
+co_status co_exported_check(const co_exported *e, const char *format) {
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    if (e->model->outputs[i].generator)
+      return co_exported_refuse(e, "the generator", e->model->outputs[i].name, format);
+  return CO_OK;
+}
+
 co_status co_exported_refuse(const co_exported *e, const char *what, const char *name,
                              const char *format) {
   co_status status = co_fail_at(CO_ERR_MODEL, e->path, 0, 0, "%s '%.200s' cannot be exported to %s",

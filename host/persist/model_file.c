@@ -31,7 +31,7 @@ static void digest(char hex[65], const char *config, const char *schema, const c
     co_sha256_update(&hash, texts[i], strlen(texts[i]) + 1);
   if (state) {
     const int64_t numbers[] = {state->step,       (int64_t)state->epoch, state->batch,
-                               state->updates,    (int64_t)state->seed,  state->best_step,
+                               state->updates[0], (int64_t)state->seed,  state->best_step,
                                state->bad_epochs, state->finished,       state->metrics_bytes};
     char best[64];
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -43,6 +43,8 @@ static void digest(char hex[65], const char *config, const char *schema, const c
                         (long long)state->rollbacks);
       co_sha256_update(&hash, best, (size_t)length);
     }
+    if (state->phase_count > 1)
+      co_sha256_update(&hash, state->updates, (size_t)state->phase_count * sizeof(int64_t));
   }
   co_sha256_final(&hash, hex);
 }
@@ -175,6 +177,8 @@ static co_status write_profile(co_h5 *file, const co_model_profile *profile, co_
   return co_model_arrays_write(file, CO_MODEL_PROFILE_GROUP "/outputs", &profile->outputs, arena);
 }
 
+#define PHASE_UPDATES "/trainer/phase_updates" // where there are several
+
 static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state) {
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/trainer"));
   const struct {
@@ -183,7 +187,7 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   } numbers[] = {{"step", state->step},
                  {"epoch", (int64_t)state->epoch},
                  {"batch", state->batch},
-                 {"updates", state->updates},
+                 {"updates", state->updates[0]},
                  {"seed", (int64_t)state->seed},
                  {"best_step", state->best_step},
                  {"bad_epochs", state->bad_epochs},
@@ -197,8 +201,12 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
     CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", "plateau", state->plateau));
     CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", "rollbacks", state->rollbacks));
   }
-  co_shape shape = co_shape_make(1, state->sum_count);
+  co_shape shape = co_shape_make(1, state->sum_count),
+           phases = co_shape_make(1, state->phase_count);
   CO_RETURN_IF_FAILED(co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
+  if (state->phase_count > 1)
+    CO_RETURN_IF_FAILED(
+        co_h5_write(file, PHASE_UPDATES, CO_I64, &phases, state->updates, NULL, true));
   for (int k = 0; k < 1 + CO_MAX_SLOTS; k++)
     for (int64_t i = 0; has_trained(store, k) && i < store->count; i++) {
       if (store->entries[i].info.state) continue;
@@ -315,12 +323,24 @@ static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_
   return co_model_schema_parse(out, arena, co_h5_path(file), list);
 }
 
+static co_status read_phases(co_h5 *file, co_training_state *state) {
+  co_h5_info info;
+  state->phase_count = 1;
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "updates", &state->updates[0]));
+  if (!co_h5_exists(file, PHASE_UPDATES)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_info(file, PHASE_UPDATES, &info));
+  if (info.shape.rank != 1 || info.shape.dim[0] < 2 || info.shape.dim[0] > CO_MAX_PHASES)
+    return damaged(co_h5_path(file), "its training state is damaged");
+  state->phase_count = info.shape.dim[0];
+  return co_h5_read(file, PHASE_UPDATES, CO_I64, &info.shape, state->updates);
+}
+
 static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *state) {
   int64_t epoch, seed, finished;
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "step", &state->step));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "epoch", &epoch));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "batch", &state->batch));
-  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "updates", &state->updates));
+  CO_RETURN_IF_FAILED(read_phases(file, state));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "seed", &seed));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "best_step", &state->best_step));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "bad_epochs", &state->bad_epochs));
@@ -436,48 +456,6 @@ co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted
   co_h5_abandon(file);
   co_arena_free(arena);
   return status;
-}
-
-static co_status read_rounding(double *out, co_context *ctx, const char *path, bool *there) {
-  co_h5 *file;
-  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  *there = co_h5_exists(file, CO_MODEL_GOLDEN_GROUP);
-  co_status status =
-      *there ? co_h5_get_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", out) : CO_OK;
-  co_h5_abandon(file);
-  return status;
-}
-
-co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path) {
-  bool there;
-  CO_RETURN_IF_FAILED(read_rounding(&out->rounding, co_arena_context(arena), path, &there));
-  if (!there) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_GOLDEN_GROUP "/inputs"));
-  return co_model_file_read_arrays(&out->scores, arena, path, CO_MODEL_GOLDEN_GROUP "/scores");
-}
-
-static co_status has_group(bool *out, co_context *ctx, const char *path, const char *group) {
-  co_h5 *file;
-  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  *out = co_h5_exists(file, group);
-  co_h5_abandon(file);
-  return CO_OK;
-}
-
-co_status co_model_file_read_profile(co_model_profile *out, co_arena *arena, const char *path) {
-  bool there;
-  CO_RETURN_IF_FAILED(has_group(&there, co_arena_context(arena), path, CO_MODEL_PROFILE_GROUP));
-  if (!there) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_PROFILE_GROUP "/inputs"));
-  return co_model_file_read_arrays(&out->outputs, arena, path, CO_MODEL_PROFILE_GROUP "/outputs");
-}
-
-co_status co_model_file_read_reference(co_model_arrays *out, co_arena *arena, const char *path) {
-  bool there;
-  CO_RETURN_IF_FAILED(has_group(&there, co_arena_context(arena), path, CO_MODEL_REFERENCE_GROUP));
-  return there ? co_model_file_read_arrays(out, arena, path, CO_MODEL_REFERENCE_GROUP) : CO_OK;
 }
 
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {

@@ -97,6 +97,10 @@ sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
 "$cohort" train --resume timed --max-time 0:01 -q >out 2>err </dev/null
 [ $? = 75 ] || fail 'a run that stopped does not go on'
 
+hint 3 'choose another learning_rate_scheduler.decay' train "${with[@]}" --run-dir refit --refit \
+  --set trainer.learning_rate_scheduler.decay=plateau
+follow train "${with[@]}" --run-dir refit --refit --set trainer.learning_rate_scheduler.decay=cosine
+
 # ---- scores
 hint 9 'replace it with --force, or choose another -O' "${score[@]}" -O c.yaml
 follow "${score[@]}" -O s.csv
@@ -326,6 +330,12 @@ hint 5 '--population FILE says whom both' predict -m logged -m some --source eve
 follow predict -m logged -m some --source events=log.csv --as-of 2011-01-15 --population whom.csv -O both-log.csv -q
 hint 5 'score a dataset.h5 with --dataset' predict -m run --source events=log.csv --as-of 2011-01-15 -O images.csv -q
 follow predict -m run --dataset d.h5 -O images.csv -q
+
+hint 5 'with -c models/presets/product-gan.yaml' generate -m run -O made.png
+follow train -c "$sources/models/presets/product-gan.yaml" --dataset d.h5 --run-dir gan --set trainer.max_steps=2 -q
+hint 2 'give -O FILE.png, or -O FILE.h5' generate -m gan -O made.txt
+follow generate -m gan -O made.png
+follow generate -m gan -O made.h5
 
 # ---- tables of every kind
 awk 'BEGIN { print "day,x,y"; for (i = 1; i <= 90; i++) printf "2011-01-%02d,%d,%d\n", i % 28 + 1, i, i % 2 }' >rows.csv

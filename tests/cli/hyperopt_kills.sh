@@ -25,6 +25,7 @@ combiner: {layers: [{Dense: {units: 8, activation: relu}}]}
 trainer: {max_epochs: 6, batch_size: 64}
 hyperopt:
   metric: log_loss
+  lag: 4
   sampler: tpe
   pruner: successive_halving
   parameters:
