@@ -556,14 +556,14 @@ typedef struct co_op_attr {
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
   double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
-  double rate;           // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
-  double fill;           // SHIFTED_CROP, INPUT_ROWS, AUGMENT, as the next ones
+  double rate; // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
+  double fill; // SHIFTED_CROP, INPUT_ROWS, AUGMENT, as the next ones
   double least_area, rotation, brightness, contrast;
   int64_t cutout;
-  int64_t pad;           // SHIFTED_CROP, INPUT_ROWS
-  uint32_t purpose;      // random operations, co_purpose(kind, path)
-  uint32_t crop_purpose; // INPUT_ROWS, which has two
-  int32_t output;        // losses: index into co_step.inv_norm
+  int64_t pad;            // SHIFTED_CROP, INPUT_ROWS
+  uint32_t purpose;       // random operations, co_purpose(kind, path)
+  uint32_t crop_purpose;  // INPUT_ROWS, which has two
+  int32_t output;         // losses: index into co_step.inv_norm
   co_pointwise pointwise; // POINTWISE_LOSS, as the next ones
   double delta;           // HUBER, > 0
   double gamma;           // BINARY, >= 0
