@@ -34,6 +34,7 @@ struct co_session {
   co_text config_json;                  // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
+  co_dataset *whole; // of which `dataset` is a view of few rows, else NULL
   bool dataset_is_borrowed;
   co_model *model;
   co_backend *backend;
