@@ -24,7 +24,8 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
 extern const co_layer_class co_layer_pool_events;
 const co_layer_class co_layer_pool_events = {
     .name = "GlobalPooling1D",
-    .doc = "A sequence and its lengths to one row of features: of the last event, sum, mean or maximum.",
+    .doc = "A sequence and its lengths to one row of features: of the last event, sum, mean or "
+           "maximum.",
     .fields = fields,
     .options_size = sizeof(pooling_options),
     .shorthand = "pooling",
