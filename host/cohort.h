@@ -190,6 +190,7 @@ typedef struct cohort_train_options {
   int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
   bool dry_run;          // validate and plan only
   bool eager;            // on a GPU, operation by operation instead of recorded: to debug
+  bool refit;            // as trainer.refit: true in the config
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;

@@ -83,7 +83,7 @@ typedef struct cli_train_options {
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
   int64_t workers;
-  bool eager;
+  bool eager, refit;
   const char *max_time; // NULL = no limit
   cli_source source;
   cli_tables tables;

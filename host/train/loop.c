@@ -204,7 +204,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
 static co_status stop_interrupted(const co_session *t) {
   co_status status = co_fail(CO_INTERRUPTED, "stopped at step %lld; a checkpoint is written",
                              (long long)t->state.step);
-  co_hint("go on with --resume %s", t->run.path);
+  co_hint("go on with --resume %s", co_session_resumable(t));
   return status;
 }
 
@@ -339,7 +339,7 @@ co_status co_session_stop(co_session *t) {
   if (t->state.finished) return CO_OK;
   co_status status = co_fail(CO_STOPPED, "closed at step %lld of %lld; a checkpoint is written",
                              (long long)t->state.step, (long long)t->total_steps);
-  co_hint("go on with --resume %s", t->run.path);
+  co_hint("go on with --resume %s", co_session_resumable(t));
   return status;
 }
 
@@ -352,7 +352,7 @@ static bool is_asked(const volatile int *number, int *answered) {
 static co_status stop_out_of_time(const co_session *t) {
   co_status status = co_fail(CO_STOPPED, "the time is over at step %lld; a checkpoint is written",
                              (long long)t->state.step);
-  co_hint("go on with --resume %s", t->run.path);
+  co_hint("go on with --resume %s", co_session_resumable(t));
   return status;
 }
 

@@ -42,6 +42,12 @@ static const co_field trainer_fields[] = {
      "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
     {"early_stop_min_delta", CO_FIELD_DOUBLE, IN(early_stop_min_delta), "0.0", 0, 1e30, NULL,
      "By how much a validation metric has to be better to count as such.", NULL},
+    {"refit", CO_FIELD_BOOL, IN(refit), "false", 0, 0, NULL,
+     "Once validation rows have chosen the best epoch, train anew on training and validation rows "
+     "for "
+     "so many epochs, and ship that model (`train --refit`; experiments and searches leave it "
+     "aside).",
+     NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
     {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,

@@ -20,6 +20,7 @@ typedef struct co_trainer_settings {
   int64_t seed, threads, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
   co_precision precision;
   bool deterministic;
+  bool refit;                    // once its length is chosen, train on validation rows as well
   int on_nan;                    // co_nan_policy
   const char *validation_metric; // "[OUTPUT.]ID", NULL = loss
   co_optimizer_settings optimizer;

@@ -435,9 +435,12 @@ static co_status choose_shipped(co_session *t) {
   if (!baseline)
     return co_fail(CO_ERR_DATA, "%s could not be fitted: there is nothing to blend with",
                    class_->name);
-  CO_RETURN_IF_FAILED(co_blend_fit(baseline, t->predictor, t->dataset,
-                                   t->samples[CO_SPLIT_VALIDATION],
-                                   t->sample_count[CO_SPLIT_VALIDATION], &options));
+  if (t->first)
+    CO_RETURN_IF_FAILED(co_session_take_decisions(t, baseline));
+  else
+    CO_RETURN_IF_FAILED(co_blend_fit(baseline, t->predictor, t->dataset,
+                                     t->samples[CO_SPLIT_VALIDATION],
+                                     t->sample_count[CO_SPLIT_VALIDATION], &options));
   t->shipped = NULL;
   return co_blend_attach(&t->shipped, t->predictor, baseline);
 }
@@ -447,6 +450,7 @@ static co_status decide(co_session *t) {
   const co_scoring_options options = {
       .watch = t->watch, .workers = t->options->workers, .stage = "calibrate"};
   co_evaluation evaluation;
+  if (t->first) return co_session_take_decisions(t, NULL);
   if (!t->sample_count[CO_SPLIT_VALIDATION] || !co_evaluation_needs_scores(t->model)) return CO_OK;
   co_status status;
   CO_TRY(co_evaluation_create(&evaluation, t->model));
@@ -462,8 +466,10 @@ cleanup:
 
 static co_status write_model(co_session *t, const co_model_golden *golden,
                              const co_model_profile *profile, const co_model_arrays *reference) {
-  char *path = co_path_join(t->ctx, t->run.path, "model.h5");
+  const bool selected = t->settings.refit && !t->first;
+  char *path = co_path_join(t->ctx, t->run.path, selected ? CO_SELECTED_MODEL : "model.h5");
   if (!path) return CO_ERR_MEMORY;
+  const co_dataset *fitted_to = t->first ? t->first->dataset : t->dataset;
   int64_t carried_count;
   const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
@@ -475,7 +481,7 @@ static co_status write_model(co_session *t, const co_model_golden *golden,
                                    .split = co_dataset_split_rule(t->dataset),
                                    .carried = carried,
                                    .carried_count = carried_count,
-                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
+                                   .dataset_fingerprint = co_dataset_fingerprint(fitted_to),
                                    .predictor = t->estimator ? &t->estimator->arrays : NULL,
                                    .baselines = t->baselines.stored,
                                    .baseline_count = t->baselines.count,

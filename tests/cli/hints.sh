@@ -97,6 +97,10 @@ sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
 "$cohort" train --resume timed --max-time 0:01 -q >out 2>err </dev/null
 [ $? = 75 ] || fail 'a run that stopped does not go on'
 
+hint 3 'choose another learning_rate_scheduler.decay' train "${with[@]}" --run-dir refit --refit \
+  --set trainer.learning_rate_scheduler.decay=plateau
+follow train "${with[@]}" --run-dir refit --refit --set trainer.learning_rate_scheduler.decay=cosine
+
 # ---- scores
 hint 9 'replace it with --force, or choose another -O' "${score[@]}" -O c.yaml
 follow "${score[@]}" -O s.csv
