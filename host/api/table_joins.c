@@ -110,7 +110,6 @@ void co_table_name_sources(co_recipe *recipe) {
     co_recipe *table = &recipe->joins[i].table;
     const bool database =
         table->file && (co_rows_is_database(table->file) || co_postgres_is_url(table->file));
-    if (database && !table->rows.table && !table->rows.query)
-      table->rows.table = table->table;
+    if (database && !table->rows.table && !table->rows.query) table->rows.table = table->table;
   }
 }
