@@ -103,6 +103,8 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
                             bool training);
 // Measures on validation rows, where there are any, and keeps the best.
 co_status co_session_validate(co_session *t, double *value);
+// Of a model that generates images: what it makes now, as a picture in the run.
+co_status co_session_write_samples(co_session *t);
 // Writes model.h5; selected.h5, where another is to be trained on more rows.
 co_status co_session_write_model(co_session *t);
 // Opens a refit of a session.

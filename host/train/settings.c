@@ -284,7 +284,8 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
 // What goes by epochs needs a metric: the sum of losses that work against each other is none.
 static co_status check_choice(const co_trainer_settings *settings, const co_node *phases,
                               co_diagnostics *problems) {
-  const char *key = settings->early_stop > 0                       ? "early_stop"
+  const char *key = settings->refit                                ? "refit"
+                    : settings->early_stop > 0                     ? "early_stop"
                     : settings->schedule.decay == CO_DECAY_PLATEAU ? "learning_rate_scheduler"
                                                                    : NULL;
   if (!settings->phases.count || settings->validation_metric || !key) return CO_OK;
