@@ -311,7 +311,8 @@ COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
 // A study as CSV, a line a trial, with columns as pandas has them of Optuna: number, value,
-// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text.
+// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text. Into a
+// file that ends in .log or .jsonl as Optuna's journal, a line of JSON an operation.
 COHORT_API cohort_status cohort_hyperopt_export(cohort_context *context,
                                                 const cohort_hyperopt_best_options *options,
                                                 cohort_result **out);
