@@ -32,6 +32,7 @@ static Recurrent recurrent_of(const co_op_desc *desc) { // places are the same i
 }
 
 __device__ __forceinline__ int64_t length_of(const int32_t *lengths, int64_t n, int64_t T) {
+  if (lengths == nullptr) return T;
   int64_t length = lengths[n];
   return length < 0 ? 0 : length < T ? length : T;
 }
