@@ -194,9 +194,23 @@ typedef struct cohort_train_options {
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
+  int64_t
+      fast_dev_run; // a rehearsal on so many batches for training and validation, with all that a
+                    // run writes, in a temporary folder that goes; 0 = none
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
+
+// A range test: 100 steps at rates from 1e-6 to 10; of those the one at which the loss falls most.
+// Nothing is kept.
+COHORT_API cohort_status cohort_find_learning_rate(cohort_context *context,
+                                                   const cohort_train_options *options,
+                                                   cohort_result **out);
+// The largest power of two, from 16, for which a training fits into memory by its plan, or all training
+// rows are one batch. Nothing is trained.
+COHORT_API cohort_status cohort_find_batch_size(cohort_context *context,
+                                                const cohort_train_options *options,
+                                                cohort_result **out);
 
 // A training in the caller's hands. cohort_train opens one, advances it until it is done and closes it;
 // whoever does the same in other portions comes to the same bytes. Every call is the context's: one at

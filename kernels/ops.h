@@ -252,6 +252,9 @@ extern "C" {
   X(SHIFTED_CROP, shifted_crop, (x, ids, step), (y), "", "x -> y",                                 \
     .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
     .why = "augmentation")                                                                         \
+  X(AUGMENT, augment, (x, ids, step), (y), "", "x -> y",                                           \
+    .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
+    .why = "augmentation")                                                                         \
   X(INPUT_ROWS, input_rows, (table, (index), (ids), (step), (mean), (scale)), (y), "", "",         \
     .types = "table:any index:i64 ids:i64 step:u8", .bf16 = "-> y", .bf16_each = true,             \
     .typed = true, .input = true, .why = "brings the rows together, as numbers")                   \
@@ -457,6 +460,12 @@ extern "C" {
 //                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
 //                purpose), d = ((bits * (2 pad + 1)) >> 32) - pad, dy from the first; y at (h, w)
 //                = x at (h - dy, w - dx); vacated pixels = fill.
+// AUGMENT        x (N, H, W, C), pixels 0 … 255: of each image, drawn as augment.h has it, a part of at
+//                least attr.least_area and of sides 3:4 to 4:3 of the image's, turned by up to
+//                attr.rotation degrees, fills the result (bilinear; beyond its borders the image is
+//                mirrored); then y = clip((y - 127.5) (1 + c) + 127.5 + 255 b, 0, 255) where |c| <=
+//                attr.contrast, |b| <= attr.brightness; then a square of attr.cutout pixels, whose
+//                middle is any pixel, = fill (DeVries & Taylor 2017).
 // INPUT_ROWS     GATHER (or, without index, the table's rows as they lie), CAST to attr.dtype, and,
 //                with ids and step, FLIP (rate, purpose) and SHIFTED_CROP (pad, fill, crop_purpose),
 //                with mean and scale, NORMALIZE: in this order, and to the bit what they give one
@@ -553,12 +562,14 @@ typedef struct co_op_attr {
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
   double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
-  double rate;           // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
-  double fill;           // SHIFTED_CROP, INPUT_ROWS
-  int64_t pad;           // SHIFTED_CROP, INPUT_ROWS
-  uint32_t purpose;      // random operations, co_purpose(kind, path)
-  uint32_t crop_purpose; // INPUT_ROWS, which has two
-  int32_t output;        // losses: index into co_step.inv_norm
+  double rate; // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
+  double fill; // SHIFTED_CROP, INPUT_ROWS, AUGMENT, as the next ones
+  double least_area, rotation, brightness, contrast;
+  int64_t cutout;
+  int64_t pad;            // SHIFTED_CROP, INPUT_ROWS
+  uint32_t purpose;       // random operations, co_purpose(kind, path)
+  uint32_t crop_purpose;  // INPUT_ROWS, which has two
+  int32_t output;         // losses: index into co_step.inv_norm
   co_pointwise pointwise; // POINTWISE_LOSS, as the next ones
   double delta;           // HUBER, > 0
   double gamma;           // BINARY, >= 0

@@ -18,6 +18,13 @@ typedef struct cnn_options {
   double dropout;
 } cnn_options;
 
+typedef struct resnet_options {
+  const char *type;
+  const co_node *filters;
+  int64_t blocks;
+  double dropout;
+} resnet_options;
+
 typedef struct decoder_options {
   const char *type;
   const co_node *filters;
@@ -85,6 +92,18 @@ static const co_field cnn_fields[] = {
      "Rate after the dense layer.", NULL},
     {"output_size", CO_FIELD_INT, offsetof(cnn_options, output_size), "128", 1, 1 << 20, NULL,
      "Features that come out.", NULL},
+    {.key = NULL}};
+
+static const co_field resnet_fields[] = {
+    TYPE_FIELD(resnet_options),
+    {"filters", CO_FIELD_NODE, offsetof(resnet_options, filters), "null", 0, 0, NULL,
+     "List: channels of each stage; a stage but the first halves the image. Default [16, 32, 64, "
+     "128].",
+     NULL},
+    {"blocks", CO_FIELD_INT, offsetof(resnet_options, blocks), "2", 1, 64, NULL,
+     "Residual blocks in a stage, of two convolutions each.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(resnet_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate of what comes out.", NULL},
     {.key = NULL}};
 
 static const char *const pixel_activations[] = {"linear", "sigmoid", NULL};
@@ -218,6 +237,57 @@ static void expand_cnn(co_text *text, const void *options, const co_encoder_inpu
   co_text_printf(text, "Flatten, ");
   co_text_printf(text, "{Dense: {units: %lld, activation: relu}}", (long long)cnn->output_size);
   if (cnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", cnn->dropout);
+  co_text_printf(text, "]");
+}
+
+static void add_residual_convolution(co_text *text, int64_t filters, int kernel, int stride,
+                                     const char *input) {
+  co_text_printf(text,
+                 "{Conv2D: {filters: %lld, kernel_size: %d, strides: %d, padding: same, use_bias: "
+                 "false, kernel_initializer: he_normal}",
+                 (long long)filters, kernel, stride);
+  co_text_printf(text, input ? ", inputs: [%s]}, " : "}, ", input);
+}
+
+// A block of two convolutions that is added to what goes into it, projected where its shape is another.
+static void add_block(co_text *text, int64_t filters, int stride, bool projected, int number) {
+  char before[32], shortcut[32];
+  (void)snprintf(before, sizeof before, "block_%d", number - 1);
+  (void)snprintf(shortcut, sizeof shortcut, projected ? "shortcut_%d" : "block_%d",
+                 projected ? number : number - 1);
+  add_residual_convolution(text, filters, 3, stride, before);
+  co_text_printf(text, "BatchNormalization, ReLU, ");
+  add_residual_convolution(text, filters, 3, 1, NULL);
+  co_text_printf(text, "{BatchNormalization: {}, name: residual_%d}, ", number);
+  if (projected) {
+    add_residual_convolution(text, filters, 1, stride, before);
+    co_text_printf(text, "{BatchNormalization: {}, name: %s}, ", shortcut);
+  }
+  co_text_printf(text, "{Add: {}, inputs: [residual_%d, %s]}, {ReLU: {}, name: block_%d}, ", number,
+                 shortcut, number);
+}
+
+// Residual blocks (He et al. 2016) behind one convolution, as for small images: nothing is halved before
+// the second stage.
+static void expand_resnet(co_text *text, const void *options, const co_encoder_input *input,
+                          const char *path, co_diagnostics *problems) {
+  static const int64_t fallback[] = {16, 32, 64, 128};
+  const resnet_options *o = options;
+  int64_t filters[16];
+  int number = 0;
+  (void)input;
+  int stages = read_sizes(o->filters, path, "filters", fallback, 4, filters, 16, problems);
+  if (stages < 0) return;
+  co_text_printf(text, "[");
+  add_residual_convolution(text, filters[0], 3, 1, NULL);
+  co_text_printf(text, "BatchNormalization, {ReLU: {}, name: block_0}, ");
+  for (int stage = 0; stage < stages; stage++)
+    for (int64_t i = 0; i < o->blocks; i++) {
+      const bool first = stage > 0 && i == 0;
+      add_block(text, filters[stage], first ? 2 : 1, first, ++number);
+    }
+  co_text_printf(text, "GlobalAveragePooling2D");
+  if (o->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", o->dropout);
   co_text_printf(text, "]");
 }
 
@@ -412,6 +482,8 @@ static const encoder encoders[] = {
      .expand = NULL},
     {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
      cnn_fields, sizeof(cnn_options), .expand = expand_cnn},
+    {"resnet", "Residual blocks of convolutions (He et al. 2016), then the mean of each channel.",
+     resnet_fields, sizeof(resnet_options), .expand = expand_resnet},
     {"stacked_cnn_decoder",
      "Of a decoder: a dense layer, then stages of convolutions, each doubling the image.",
      decoder_fields, sizeof(decoder_options), .expand = expand_decoder},
@@ -485,12 +557,13 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(problems, type_node,
-                           "known: graph, stacked_cnn, stacked_cnn_decoder, mlp, embedding, "
-                           "piecewise_linear, periodic, rnn, "
-                           "transformer, passthrough",
-                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return co_node_problem(
+        problems, type_node,
+        "known: graph, stacked_cnn, resnet, stacked_cnn_decoder, mlp, embedding, "
+        "piecewise_linear, periodic, rnn, "
+        "transformer, passthrough",
+        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+        near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,

@@ -266,6 +266,7 @@ cohort_status cohort_report(cohort_context *context, const cohort_report_options
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   reporting p = {.context = context, .options = options};
   p.report.ctx = context->ctx;
+  p.report.path = options->run;
   p.report.name = options->run ? base_name(options->run) : "";
   co_text_init(&p.report.page, context->ctx);
   co_status status = is_study(options) ? co_report_study(context, options, *out) : report(&p, *out);

@@ -55,12 +55,18 @@ static void add_output_tiles(co_report *r, int64_t output) {
   co_page_tiles_end(&r->page);
 }
 
+// Not of networks that are trained in turn, unless a metric tells which epoch is best.
+static bool chose_epoch(const co_report *r) {
+  const co_node *trainer = co_node_get(r->config, "trainer");
+  return r->split == CO_SPLIT_VALIDATION &&
+         (!co_node_get(trainer, "phases") || co_report_text(trainer, "validation_metric"));
+}
+
 void co_report_overview(co_report *r) {
   char note[256];
   const co_model *model = r->predictor->model;
   snprintf(note, sizeof note, "Measured on %s %s rows%s.%s", co_show((double)r->count).text,
-           co_split_name(r->split),
-           r->split == CO_SPLIT_VALIDATION ? ", which also chose the best epoch" : "",
+           co_split_name(r->split), chose_epoch(r) ? ", which also chose the best epoch" : "",
            co_evaluation_needs_scores(model)
                ? " Below each number: the middle 95 % of bootstrap draws of those rows."
                : "");

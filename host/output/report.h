@@ -14,7 +14,7 @@
 typedef struct co_report {
   co_context *ctx;
   co_text page;
-  const char *name;            // of the run
+  const char *path, *name;     // of the run
   const co_node *run, *config; // run.json, the model's config
   co_node *const *records;     // lines of metrics.jsonl
   int64_t record_count;

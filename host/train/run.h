@@ -47,6 +47,10 @@ void co_run_close(co_run *run); // legal on a zeroed struct
 void co_run_mark_latest(co_context *ctx, const char *path);
 char *co_run_default_path(co_context *ctx, const char *root, const char *experiment);
 
+// A PNG of the run's samples at a step. co_free the path; NULL = no memory.
+co_status co_run_write_samples(co_run *run, int64_t step, const void *bytes, size_t length);
+char *co_run_samples_path(co_context *ctx, const char *run, int64_t step);
+
 // One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
 co_status co_run_write_metrics(co_run *run, const char *json);
 // Of training or validation, with a clock.

@@ -34,6 +34,7 @@ struct co_session {
   co_text config_json;                  // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
+  co_dataset *whole; // of which `dataset` is a view of few rows, else NULL
   bool dataset_is_borrowed;
   co_model *model;
   co_backend *backend;
@@ -95,6 +96,8 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
                             bool training);
 // Measures on validation rows, where there are any, and keeps the best.
 co_status co_session_validate(co_session *t, double *value);
+// Of a model that generates images: what it makes now, as a picture in the run.
+co_status co_session_write_samples(co_session *t);
 // Writes model.h5; selected.h5, where another is to be trained on more rows.
 co_status co_session_write_model(co_session *t);
 // Opens a refit of a session.

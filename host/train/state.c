@@ -200,6 +200,7 @@ static co_status create_run(co_session *t) {
                         .dataset = dataset};
   CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
   if (dataset) CO_TRY(co_dataset_renamed(t->dataset, t->dataset_path));
+  if (dataset && t->whole) CO_TRY(co_dataset_renamed(t->whole, t->dataset_path));
 cleanup:
   co_free(t->ctx, dataset);
   co_text_free(&yaml);

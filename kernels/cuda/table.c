@@ -229,6 +229,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(FLIP, co_cuda_flip, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(SHIFTED_CROP, co_cuda_shifted_crop, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
            .bf16_out = 1),
+    KERNEL(AUGMENT, co_cuda_augment, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(INPUT_ROWS, co_cuda_input_rows, .f32_in = 3u << 4, .f32_out = 1, .bf16_out = 1,
            .large = true),
     PLANNED_KERNEL(RECURRENT, plan_recurrent, co_cuda_recurrent, .f32_in = 0x1D, .f32_out = 7,

@@ -475,6 +475,16 @@ static void test_infer(void **state) {
   wide.in[1].shape.dim[3] = 2;
   assert_int_equal(co_op_infer(&wide), CO_ERR_CONFIG);
 
+  co_op_desc augment = {.op = CO_OP_AUGMENT, .has_in = 7, .attr = {.least_area = 0.5}};
+  augment.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)7, (int64_t)3));
+  augment.in[1] = (co_tensor_desc){.dtype = CO_I64, .shape = co_shape_make(1, CO_DIM_N)};
+  augment.in[2] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&augment), CO_OK);
+  assert_true(co_shape_equal(&augment.out[0].shape, &augment.in[0].shape));
+  augment.attr.least_area = 0;
+  assert_int_equal(co_op_infer(&augment), CO_ERR_CONFIG);
+
   co_op_desc grouped = {.op = CO_OP_CONV2D,
                         .has_in = 3,
                         .attr = {.kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}}};
