@@ -103,16 +103,8 @@ static const char statistics[] = "sums over rows, then every row by them";
 
 static const char member_sums[] = "gradients of the parameters are sums over all rows";
 
-#define PLANNED_KERNEL(OP, planner, function, ...)                                                 \
-  { .op = CO_OP_##OP, .name = "cuda", .plan = planner, .launch = function, __VA_ARGS__ }
-#define KERNEL(OP, function, ...) PLANNED_KERNEL(OP, co_cuda_plan_kernel, function, __VA_ARGS__)
-
-static co_status plan_recurrent(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
-                                co_cuda_answer *answer, co_prepared **out) {
-  if (desc->attr.gates || desc->attr.states)
-    return co_cuda_refuse(answer, "gates by sigmoid and states by tanh alone");
-  return co_cuda_plan_kernel(cuda, impl, desc, answer, out);
-}
+#define KERNEL(OP, function, ...)                                                                  \
+  { .op = CO_OP_##OP, .name = "cuda", .plan = co_cuda_plan_kernel, .launch = function, __VA_ARGS__ }
 
 const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(RELU, co_cuda_relu, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1,
@@ -232,9 +224,8 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(AUGMENT, co_cuda_augment, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(INPUT_ROWS, co_cuda_input_rows, .f32_in = 3u << 4, .f32_out = 1, .bf16_out = 1,
            .large = true),
-    PLANNED_KERNEL(RECURRENT, plan_recurrent, co_cuda_recurrent, .f32_in = 0x1D, .f32_out = 7,
-                   .bf16_in = 1, .bf16_out = 3, .large = true,
-                   .scratch = co_cuda_recurrent_scratch),
+    KERNEL(RECURRENT, co_cuda_recurrent, .f32_in = 0x1D, .f32_out = 7, .bf16_in = 1, .bf16_out = 3,
+           .large = true, .scratch = co_cuda_recurrent_scratch),
     KERNEL(ATTENTION, co_cuda_attention, .f32_in = 0x17, .f32_out = 3, .bf16_in = 7, .bf16_out = 1,
            .large = true),
     KERNEL(ATTENTION_BACKWARD, co_cuda_attention_backward, .f32_in = 0xF7, .f32_out = 0xF,
@@ -249,11 +240,11 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(COPY_EVENTS, co_cuda_copy_events, .f32_in = 3, .f32_out = 1, .large = true),
     KERNEL(COPY_EVENTS_BACKWARD, co_cuda_copy_events_backward, .f32_in = 0x33, .f32_out = 3,
            .large = true),
-    PLANNED_KERNEL(RECURRENT_BACKWARD, plan_recurrent, co_cuda_recurrent_backward, .f32_in = 0x7D,
-                   .f32_out = 0xF, .bf16_in = 0x61, .bf16_out = 1, .large = true,
-                   .scratch = co_cuda_recurrent_backward_scratch,
-                   .launches = co_cuda_recurrent_backward_launches,
-                   .why = "gradients of the parameters are sums over all rows"),
+    KERNEL(RECURRENT_BACKWARD, co_cuda_recurrent_backward, .f32_in = 0x7D, .f32_out = 0xF,
+           .bf16_in = 0x61, .bf16_out = 1, .large = true,
+           .scratch = co_cuda_recurrent_backward_scratch,
+           .launches = co_cuda_recurrent_backward_launches,
+           .why = "gradients of the parameters are sums over all rows"),
     KERNEL(GRADIENT_NORM, co_cuda_gradient_norm, .f32_in = 1, .large = true,
            .scratch = co_cuda_gradient_norm_scratch),
     KERNEL(SGD, co_cuda_sgd, .f32_in = 7, .f32_out = 3, .large = true),

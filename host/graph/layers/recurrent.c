@@ -25,13 +25,14 @@ static const char *const state_words[] = {"tanh", "hard_sigmoid", "relu", NULL};
 #define ACTIVATION_FIELD(options)                                                                  \
   {                                                                                                \
     "activation", CO_FIELD_ENUM, offsetof(options, activation), "tanh", 0, 0, state_words,         \
-        "Of states; others than tanh are slower, and not on GPUs.", NULL                           \
+        "Of states; others than tanh are slower on CPUs.", NULL                                    \
   }
 #define RECURRENT_ACTIVATION_FIELD(options)                                                        \
   {                                                                                                \
     "recurrent_activation", CO_FIELD_ENUM, offsetof(options, recurrent_activation), "sigmoid", 0,  \
         0, gate_words,                                                                             \
-        "Of gates; hard_sigmoid is that of Keras 1 and 2, 0.2 x + 0.5 within 0 and 1. Likewise.",  \
+        "Of gates; hard_sigmoid is that of Keras 1 and 2, 0.2 x + 0.5 within 0 and 1; slower on "  \
+        "CPUs.",                                                                                   \
         NULL                                                                                       \
   }
 #define CELL_FIELDS                                                                                \
