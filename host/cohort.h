@@ -476,6 +476,20 @@ typedef struct cohort_explain_options {
 COHORT_API cohort_status cohort_explain(cohort_context *context,
                                         const cohort_explain_options *options, cohort_result **out);
 
+// The rows of a dataset whose embeddings are nearest to those of some: look-alikes. Of a model with a
+// bottleneck; of others exit code 3.
+typedef struct cohort_similar_options {
+  const char *model, *dataset; // a dataset.h5 or a folder of images
+  const char *split;           // among whose rows; NULL = all. The row itself is left out.
+  const char *const *keys;     // of the rows that others are compared to
+  int64_t key_count, top;      // so many of each; 0 = 10
+  const char *measure;         // "cosine" (also NULL) or "euclidean"
+  const char *device;
+  int threads, workers;
+} cohort_similar_options;
+COHORT_API cohort_status cohort_similar(cohort_context *context,
+                                        const cohort_similar_options *options, cohort_result **out);
+
 // Images that a model's output of type generator makes of noise, by the seed and the number of each alone. A
 // model without one is exit code 5.
 typedef struct cohort_generate_options {

@@ -95,6 +95,19 @@ expect 0 evaluate -m codes --dataset d.h5 --split test --require 'mse<=0.04' --j
 grep -q '"metrics":{"reconstruction":{"mse":0.0.*"mae":0.*"psnr":.*"ssim":' out || fail 'the error of the pixels'
 expect 0 predict -m codes --dataset photos -O codes.csv --columns key,reconstruction_error,embedding
 head -1 codes.csv | grep -q '^file,reconstruction_error,embedding_0,.*embedding_63$' || fail 'codes'
+# Look-alikes are the rows of the most alike codes, as awk finds them.
+key=$(sed -n 2p codes.csv | cut -d, -f1)
+awk -F, 'NR == 2 { for (i = 3; i <= NF; i++) q[i] = $i }
+  NR > 2 { d = a = b = 0
+    for (i = 3; i <= NF; i++) { d += q[i] * $i; a += q[i] ^ 2; b += $i ^ 2 }
+    printf "%.6f %s\n", d / sqrt(a * b), $1 }' codes.csv | sort -rn | head -3 | cut -d' ' -f2 >wanted
+expect 0 similar -m codes --dataset photos --row "$key" --top 3
+sed 1d out | awk '{ print $3 }' | cmp -s - wanted || fail "look-alikes: $(cat wanted)"
+expect 0 similar -m codes --dataset d.h5 --row "$key" --measure euclidean --split test --json
+grep -q '"distance":' out || fail 'distances'
+refused 4 'no row has the key' -- similar -m codes --dataset d.h5 --row nobody
+refused 2 'cosine or euclidean' -- similar -m codes --dataset d.h5 --row "$key" --measure far
+refused 3 'bottleneck' -- similar -m run --dataset d.h5 --row "$key"
 expect 0 import -O flat.h5 --image-size 16x12 photos/horizontal # without classes
 expect 0 init-config --dataset flat.h5 -O flat.yaml
 grep -q 'type: reconstruction' flat.yaml || fail 'images without classes are given back'
