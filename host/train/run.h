@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run directory: config, metrics stream, events, checkpoints, model, status; and the same metrics for
-// TensorBoard in tb/train and tb/validation. It appears whole (a folder prepared aside and renamed), is
-// locked while in use, and everything in it but metrics.jsonl, events.jsonl and tb/ is replaced
-// atomically.
+// TensorBoard in tb/train and tb/validation; of a generator samples/, a picture at the end of each epoch. It
+// appears whole (a folder prepared aside and renamed), is locked while in use, and everything in it but
+// metrics.jsonl, events.jsonl and tb/ is replaced atomically.
 #ifndef COHORT_HOST_TRAIN_RUN_H
 #define COHORT_HOST_TRAIN_RUN_H
 
