@@ -194,9 +194,10 @@ typedef struct cohort_train_options {
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
-  int64_t
-      fast_dev_run; // a rehearsal on so many batches for training and validation, with all that a
-                    // run writes, in a temporary folder that goes; 0 = none
+  bool profile; // of a network on the CPU: time by layer, in RUN/profile.json
+  // A rehearsal on so many batches for training and validation, with all that a run writes, in a
+  // temporary folder that goes; 0 = none.
+  int64_t fast_dev_run;
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
@@ -310,7 +311,8 @@ COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
 // A study as CSV, a line a trial, with columns as pandas has them of Optuna: number, value,
-// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text.
+// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text. Into a
+// file that ends in .log or .jsonl as Optuna's journal, a line of JSON an operation.
 COHORT_API cohort_status cohort_hyperopt_export(cohort_context *context,
                                                 const cohort_hyperopt_best_options *options,
                                                 cohort_result **out);
