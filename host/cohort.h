@@ -194,9 +194,10 @@ typedef struct cohort_train_options {
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
-  int64_t
-      fast_dev_run; // a rehearsal on so many batches for training and validation, with all that a
-                    // run writes, in a temporary folder that goes; 0 = none
+  bool profile; // of a network on the CPU: time by layer, in RUN/profile.json
+  // A rehearsal on so many batches for training and validation, with all that a run writes, in a
+  // temporary folder that goes; 0 = none.
+  int64_t fast_dev_run;
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
@@ -310,7 +311,8 @@ COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
 // A study as CSV, a line a trial, with columns as pandas has them of Optuna: number, value,
-// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text.
+// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text. Into a
+// file that ends in .log or .jsonl as Optuna's journal, a line of JSON an operation.
 COHORT_API cohort_status cohort_hyperopt_export(cohort_context *context,
                                                 const cohort_hyperopt_best_options *options,
                                                 cohort_result **out);
@@ -626,6 +628,9 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
 typedef struct cohort_import_images_options {
   const char *output;
   const char *folder;
+  // A table (CSV, JSON lines) that names files of the folder, in its column `file` (else the first), and
+  // their splits, in `split`; its other columns are targets. NULL = all files, of the classes of their folders.
+  const char *labels;
   int64_t image_width, image_height; // 0 = all have one size, which it is
   const char *fit;   // "crop" (NULL): fills the size; "pad": lies within, on white; "stretch"
   int64_t channels;  // 1 (grey), 3; 0 = 1 where all are grey, else 3

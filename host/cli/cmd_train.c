@@ -61,6 +61,10 @@ static const cli_option options[] = {
      .offset = AT(eager),
      .doc = "on a GPU, run operations one by one instead of recorded: to debug"},
     CLI_ROW_WORKERS(cli_train_options),
+    {.name = "profile",
+     .kind = CLI_FLAG,
+     .offset = AT(profile),
+     .doc = "time by layer, beside what the machine can do; RUN/profile.json, and in the report"},
     {.name = "fast-dev-run",
      .kind = CLI_OPTIONAL,
      .offset = AT(fast_dev_run),
@@ -171,6 +175,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .eager = o->eager,
                                   .refit = o->refit,
                                   .max_seconds = max_seconds,
+                                  .profile = o->profile,
                                   .fast_dev_run = batches};
   cohort_status status = o->find_learning_rate
                              ? cohort_find_learning_rate(context, &request, &result)

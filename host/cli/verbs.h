@@ -22,7 +22,7 @@ typedef struct cli_event_options {
 
 // Of images in files.
 typedef struct cli_image_options {
-  const char *size, *fit;
+  const char *size, *fit, *labels;
   int64_t channels, max_pixels; // CLI_UNSET = 0
 } cli_image_options;
 
@@ -83,7 +83,7 @@ typedef struct cli_train_options {
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
   int64_t workers;
-  bool eager, refit, find_learning_rate, find_batch_size;
+  bool eager, refit, profile, find_learning_rate, find_batch_size;
   const char *fast_dev_run; // NULL = no, "" = one batch, else how many
   int64_t overfit_batches;  // CLI_UNSET = not given
   const char *max_time;     // NULL = no limit

@@ -334,7 +334,8 @@ static co_status prepare(co_session *t) {
     t->threads = (int)number;
     t->threads_why = "as the run began";
   }
-  return t->model->scored ? create_estimator(t) : create_program(t);
+  CO_RETURN_IF_FAILED(t->model->scored ? create_estimator(t) : create_program(t));
+  return t->options->dry_run ? CO_OK : co_session_start_profile(t);
 }
 
 static void free_session(co_session *t) {
@@ -354,6 +355,7 @@ static void free_session(co_session *t) {
   if (t->whole || !t->dataset_is_borrowed) co_dataset_close(t->dataset);
   if (!t->dataset_is_borrowed) co_dataset_close(t->whole);
   co_text_free(&t->config_json);
+  co_text_free(&t->profile.text);
   co_free(t->ctx, t->kept);
   co_free(t->ctx, t->dataset_path);
   co_free(t->ctx, t->run_path);
@@ -384,6 +386,7 @@ static co_status open_session(co_session **out, co_context *ctx, const co_watch 
   if (watch->checkpoint) t->checkpoints_asked = *watch->checkpoint;
   if (watch->status) t->statuses_asked = *watch->status;
   co_text_init(&t->config_json, ctx);
+  co_text_init(&t->profile.text, ctx);
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, ctx));
   CO_RETURN_IF_FAILED(prepare(t));
   t->started = co_session_now();
@@ -442,6 +445,7 @@ double co_session_followed(const co_session *t, const char *metric) {
 co_status co_session_finish(co_session *t) {
   co_session_close_batches(t);
   if (t->already_done) return CO_OK;
+  CO_RETURN_IF_FAILED(co_session_write_profile(t));
   if (t->settings.refit && !t->first && co_session_run_has(t, CO_SELECTED_MODEL)) return CO_OK;
   CO_RETURN_IF_FAILED(co_session_fit_baselines(t));
   return co_session_write_model(t);

@@ -20,6 +20,12 @@
 
 #define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
 
+// Of a training whose operations are timed: what the machine can do, and what there is to tell.
+typedef struct co_step_profile {
+  double flops_per_second, bytes_per_second;
+  co_text text;
+} co_step_profile;
+
 struct co_session {
   co_context *ctx;
   const co_watch *watch;
@@ -65,6 +71,7 @@ struct co_session {
   int64_t epoch_step;
   double epoch_rate;  // steps a second of the last epoch
   double epoch_shown; // clock when co_session_show_epoch was last called, 0 = not yet
+  co_step_profile profile;
   co_epoch_hook *hook;
   void *hook_user;
   // Steps on their way to the device and back (loop.c).
@@ -110,6 +117,9 @@ co_status co_session_take_decisions(co_session *t, co_estimator *blended);
 int64_t co_session_refit_epochs(const co_session *t); // how long one is
 // Which run goes on where this one is stopped.
 const char *co_session_resumable(const co_session *t);
+// Where it is asked for: begins to time operations, and measures the machine; writes RUN/profile.json.
+co_status co_session_start_profile(co_session *t);
+co_status co_session_write_profile(co_session *t);
 // Seconds on a clock that only goes forward.
 double co_session_now(void);
 // Opens the batches; closes them again, waiting for what is in flight.

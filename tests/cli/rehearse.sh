@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: rehearse.sh COHORT CHECK_JSON. What helps before a training: a rehearsal, few batches learned by
-# heart, a learning rate and a batch size found. But for the second nothing is kept.
+# heart, a learning rate and a batch size found. But for the second nothing is kept. And what its steps
+# take, by layer.
 set -u
 cohort=$1
 check_json=$2
@@ -31,8 +32,8 @@ expect 0 train -c c.yaml --dataset d.h5 --fast-dev-run=3 --json
 json status=fast_dev_run batches=3
 grep -qF 'beginning at step 0 of 3, 3 steps an epoch' err || fail 'other steps'
 grep -qF '96 training and' err || fail 'other rows'
-expect 0 train --dataset d.h5 -c <(echo '{input_features: all, output_features: targets, predictor: {type: linear}}') \
-  --fast-dev-run=4
+echo '{input_features: all, output_features: targets, predictor: {type: linear}}' >linear.yaml
+expect 0 train --dataset d.h5 -c linear.yaml --fast-dev-run=4
 refused 3 "no output has a metric 'aucc'" -- train -c c.yaml --dataset d.h5 --fast-dev-run --set trainer.validation_metric=aucc
 expect 8 train -c c.yaml --dataset d.h5 --fast-dev-run=9 --set trainer.learning_rate=9e5 --set trainer.optimizer.type=sgd
 refused 2 'nothing is kept' -- train -c c.yaml --dataset d.h5 --fast-dev-run --run-dir x
@@ -73,4 +74,22 @@ if (ulimit -v 4000000 && "$cohort" --version) >out 2>err; then # not under sanit
   json limit=memory tried.0.batch_size=16
 fi
 kept
+
+# ---- time by layer: it adds up, changes nothing, and is in the report
+expect 0 train -c c.yaml --dataset d.h5 --run-dir timed --profile --set trainer.max_epochs=3
+grep -qE '^optimizer .* of (compute|memory)$' out || fail "no table: $(cat out)"
+expect 0 train -c c.yaml --dataset d.h5 --run-dir plain --set trainer.max_epochs=3
+cmp -s timed/model.h5 plain/model.h5 || fail 'timing changes the model'
+[ ! -e plain/profile.json ] || fail 'timed unasked'
+awk -F'[:,]' '/"seconds"/ && !total { total = $2; next } /"operations_seconds"/ { operations = $2 }
+  /"ceiling_g/ && $2 <= 0 { bad = 1 } /"seconds"/ { sum += $2 } /"(forward|backward)_seconds"/ { parts += $2 }
+  END { d = sum - operations; e = sum - parts
+    exit !(!bad && operations > 0 && operations <= total && d * d < 1e-12 && e * e < 1e-12) }' timed/profile.json ||
+  fail "times do not add up: $(cat timed/profile.json)"
+for layer in combiner/dense optimizer; do
+  grep -q "\"layer\": \"$layer\"" timed/profile.json || fail "no layer $layer: $(cat timed/profile.json)"
+done
+expect 0 report timed -O timed.html
+grep -q 'Time by layer' timed.html || fail 'the report has no times by layer'
+refused 2 'has no layers' -- train --dataset d.h5 -c linear.yaml --profile --run-dir x
 exit $failed
