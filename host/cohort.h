@@ -628,6 +628,9 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
 typedef struct cohort_import_images_options {
   const char *output;
   const char *folder;
+  // A table (CSV, JSON lines) that names files of the folder, in its column `file` (else the first), and
+  // their splits, in `split`; its other columns are targets. NULL = all files, of the classes of their folders.
+  const char *labels;
   int64_t image_width, image_height; // 0 = all have one size, which it is
   const char *fit;   // "crop" (NULL): fills the size; "pad": lies within, on white; "stretch"
   int64_t channels;  // 1 (grey), 3; 0 = 1 where all are grey, else 3

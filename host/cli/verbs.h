@@ -22,7 +22,7 @@ typedef struct cli_event_options {
 
 // Of images in files.
 typedef struct cli_image_options {
-  const char *size, *fit;
+  const char *size, *fit, *labels;
   int64_t channels, max_pixels; // CLI_UNSET = 0
 } cli_image_options;
 

@@ -26,6 +26,26 @@ refused 9 'not made from these inputs' -- import -O d.h5 --image-size 16x16 phot
 expect 0 import -O grey.h5 --channels 1 --split stratified:0.6,0.2,0.2 photos --json
 json rows.train=48 rows.validation=16 rows.test=16 image.0=30 image.1=40 image.2=1
 
+# ---- a table of names, with attributes
+(cd photos && ls horizontal/*.png vertical/*.png) | awk 'BEGIN { print "file,colour,fit" }
+  NR > 40 && NR % 2 { print $1 "," (NR % 3 ? "red" : "blue") "," (NR % 5 ? "tight" : "") }' >names.csv
+expect 0 import -O named.h5 --format images --image-size 16x12 --labels names.csv photos --json
+json "files=$(($(wc -l <names.csv) - 1))" classes=0
+expect 0 data show named.h5 --rows 3
+grep -q 'file.*colour.*fit' out || fail 'attributes are columns'
+cat >two.yaml <<'END'
+input_features: [{name: image, encoder: {type: resnet, filters: [4, 8], blocks: 1}}]
+output_features: [{name: colour}, {name: fit}]
+trainer: {max_epochs: 1, batch_size: 8}
+END
+expect 0 train -c two.yaml --dataset named.h5 --run-dir two --quiet
+sed 's/^/{"file":"/; s/,.*/","split":"train"}/' names.csv | sed 1d >names.jsonl
+expect 0 import -O named.h5 --image-size 16x12 --labels names.jsonl photos --force
+echo 'nobody.png,red,' >>names.csv
+refused 4 'nobody.png' -- import -O x.h5 --image-size 16x12 --labels names.csv photos
+printf 'file,split\na.png,never\n' >bad.csv
+refused 4 "'never' is not train" -- import -O x.h5 --labels bad.csv photos
+
 # ---- a contact sheet
 expect 0 data show d.h5 --sheet sheet.png --rows 10 --json
 json ok=true sheet=sheet.png images=10
