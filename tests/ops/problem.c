@@ -229,6 +229,9 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
   for (int c = 0; c < 3; c++)
     if (is(key, length, cells[c])) return attr->cell = (co_rnn_cell)c, true;
   if (is(key, length, "reverse")) return (attr->reverse = 1) == 1;
+  if (is(key, length, "hard_gates")) return attr->gates = CO_RNN_HARD_SIGMOID, true;
+  if (is(key, length, "relu_gates")) return attr->gates = CO_RNN_RELU, true;
+  if (is(key, length, "relu_states")) return attr->states = CO_RNN_RELU, true;
   if (is(key, length, "nesterov")) return (attr->nesterov = 1) == 1;
   if (is(key, length, "decoupled")) return (attr->decoupled = 1) == 1;
   if (!numeric) return false;

@@ -150,7 +150,8 @@ typedef struct keras_mapping {
   keras_mapper *map;
 } keras_mapping;
 
-extern const keras_mapping keras_image_mappings[]; // images.c
+extern const keras_mapping keras_recurrent_mappings[]; // recurrent.c
+extern const keras_mapping keras_image_mappings[];     // images.c
 // layers.c: by all tables.
 co_status keras_map(keras_network *net, keras_layer *layer, const int64_t *in, int64_t count,
                     int64_t *out);

@@ -294,7 +294,8 @@ static const keras_mapping mappings[] = {{"Activation", activation},
                                          {NULL, NULL}};
 
 static keras_mapper *find_mapper(const char *class_) {
-  static const keras_mapping *const tables[] = {mappings, keras_image_mappings};
+  static const keras_mapping *const tables[] = {mappings, keras_image_mappings,
+                                                keras_recurrent_mappings};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const keras_mapping *m = tables[t]; m->class_; m++)
       if (strcmp(m->class_, class_) == 0) return m->map;

@@ -71,13 +71,16 @@ static const struct {
     {"Embedding", "Embedding", " input_dim output_dim "},
     {"Flatten", "Flatten", ""},
     {"GlobalAveragePooling2D", "GlobalAveragePooling2D", ""},
+    {"GRU", "GRU", " units return_sequences go_backwards activation recurrent_activation "},
     {"LayerNormalization", "LayerNormalization", " epsilon "},
     {"LeakyReLU", "LeakyReLU", " negative_slope "},
+    {"LSTM", "LSTM", " units return_sequences go_backwards activation recurrent_activation "},
     {"MaxPooling2D", "MaxPooling2D", " pool_size strides padding "},
     {"Multiply", "Multiply", ""},
     {"ReLU", "ReLU", ""},
     {"Rescaling", "Rescaling", " scale offset "},
     {"Reshape", "Reshape", " target_shape "},
+    {"SimpleRNN", "SimpleRNN", " units return_sequences go_backwards activation "},
     {"UpSampling2D", "UpSampling2D", " size "},
     {"ZeroPadding2D", "ZeroPadding2D", " padding "},
 };
@@ -101,6 +104,16 @@ static bool is_zero(const co_node *given) {
   return co_node_int(given, &value) && value == 0;
 }
 
+// Words that mean something else there, or nothing.
+static bool is_unknown(const co_node *options, const char *key, const char *text) {
+  bool sequences;
+  const co_node *all = co_node_get(options, "return_sequences");
+  if (strcmp(key, "go_backwards") == 0 && strcmp(text, "true") == 0)
+    return all && co_node_bool(all, &sequences) &&
+           sequences; // Keras leaves them in their new order
+  return strcmp(text, "symmetric") == 0 || strcmp(text, "hard_sigmoid") == 0;
+}
+
 static co_status render_options(writer *w, const co_layer_info *layer, const char *listed,
                                 const co_node *options, co_json *json) {
   co_json_open(json, '{');
@@ -110,7 +123,7 @@ static co_status render_options(writer *w, const co_layer_info *layer, const cha
     const char *text = value->kind == CO_NODE_SCALAR ? value->text : "";
     if (is_of_training(key) || value->kind == CO_NODE_NULL || strcmp(key, "depth_multiplier") == 0)
       continue;
-    if (!is_listed(listed, key) || strcmp(text, "symmetric") == 0)
+    if (!is_listed(listed, key) || is_unknown(options, key, text))
       return give_up(w, co_arena_format(w->arena, "Keras has no %s: %s", key, text), layer->name);
     if (strcmp(key, "strides") == 0 && is_zero(value)) continue;
     co_json_key(json, key);
