@@ -166,6 +166,16 @@ extern "C" {
   X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
     .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
     .why = "goes through the events of each row")                                                  \
+  X(MAX_EVENTS, max_events, (x, lengths), (y), "MAX_EVENTS_BACKWARD x lengths dy -> dx", "",       \
+    .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
+  X(MAX_EVENTS_BACKWARD, max_events_backward, (x, lengths, dy), (dx), "", "",                      \
+    .types = "lengths:i32", .bf16 = "x dy -> dx", .accumulate = "dx",                              \
+    .why = "goes through the events of each row")                                                  \
+  X(UNFOLD_EVENTS, unfold_events, (x, lengths), (y), "UNFOLD_EVENTS_BACKWARD lengths dy -> dx",    \
+    "", .types = "lengths:i32", .bf16 = "x -> y", .why = "picks neighbours of each event")         \
+  X(UNFOLD_EVENTS_BACKWARD, unfold_events_backward, (lengths, dy), (dx), "", "",                   \
+    .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
+    .why = "adds what the neighbours of each event got")                                           \
   X(COPY_EVENTS, copy_events, (x, score, codes, lengths), (y),                                     \
     "COPY_EVENTS_BACKWARD x score codes lengths y dy -> (dx) (dscore)", "",                        \
     .types = "codes:i32 lengths:i32", .flops = "y", .why = "goes through the events of each row")  \
@@ -379,6 +389,11 @@ extern "C" {
 //                lengths[n], where nothing is read. ATTENTION_BACKWARD: dq, dk and dv are 0 there.
 // POOL_EVENTS    x (N, T, C), lengths i32 (N): y (N, C) over t < lengths[n], by attr.pooling: the
 //                last, the sum, the mean; 0 for a row without events. Others are not read.
+// MAX_EVENTS     x (N, T, C), lengths i32 (N): y (N, C) = the largest x over t < lengths[n], 0 for a row
+//                without events. Its gradient goes to the first of the largest.
+// UNFOLD_EVENTS  x (N, T, C), lengths i32 (N): y (N, T, K C), K = attr.kernel[0]: y[n, t, k C + c] =
+//                x[n, t + k attr.dilation[0] - attr.pad_begin[0], c] where t and that are both within
+//                [0, lengths[n]), else 0: a dense layer of it is a convolution over time.
 // COPY_EVENTS    x (N, K), score and codes i32 (N, T, 1), lengths i32 (N): y (N, K) = log(exp(x[n, k]) +
 //                attr.factor sum of exp(score[n, t]) over t < lengths[n] with codes[n, t] = k + 1), so
 //                that a softmax of y mixes that of x with a choice among the row's own events (copy

@@ -70,6 +70,18 @@ typedef struct rnn_options {
   double dropout;
 } rnn_options;
 
+typedef struct parallel_options {
+  const char *type;
+  const co_node *kernel_sizes;
+  int64_t filters;
+  double dropout;
+} parallel_options;
+
+typedef struct bag_options {
+  const char *type;
+  int pooling;
+} bag_options;
+
 #define TYPE_FIELD(options)                                                                        \
   { "type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL }
 
@@ -188,6 +200,24 @@ static const co_field transformer_fields[] = {
     {"dropout", CO_FIELD_DOUBLE, offsetof(transformer_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after attention, and after the dense layers.", NULL},
     {.key = NULL}};
+
+static const co_field parallel_fields[] = {
+    TYPE_FIELD(parallel_options),
+    {"kernel_sizes", CO_FIELD_NODE, offsetof(parallel_options, kernel_sizes), "null", 0, 0, NULL,
+     "List: events that the convolutions side by side see at once. Default [2, 3, 4, 5].", NULL},
+    {"filters", CO_FIELD_INT, offsetof(parallel_options, filters), "32", 1, 1 << 20, NULL,
+     "Features of each, of which the largest over all events come out.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(parallel_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate after them.", NULL},
+    {.key = NULL}};
+
+static const char *const bag_poolings[] = {"mean", "sum", "max", NULL};
+
+static const co_field bag_fields[] = {TYPE_FIELD(bag_options),
+                                      {"pooling", CO_FIELD_ENUM, offsetof(bag_options, pooling),
+                                       "mean", 0, 0, bag_poolings,
+                                       "What comes out of the events, whatever their order.", NULL},
+                                      {.key = NULL}};
 
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
 
@@ -477,6 +507,40 @@ typedef struct encoder {
 } encoder;
 
 // graph comes first: it needs no expansion.
+// Kim 2014: convolutions of several widths, the largest of each feature over time.
+static void expand_parallel(co_text *text, const void *options, const co_encoder_input *input,
+                            const char *path, co_diagnostics *problems) {
+  static const int64_t fallback[] = {2, 3, 4, 5};
+  const parallel_options *o = options;
+  int64_t sizes[16];
+  (void)input;
+  int count = read_sizes(o->kernel_sizes, path, "kernel_sizes", fallback, 4, sizes, 16, problems);
+  if (count < 0) return;
+  co_text_printf(text, "[");
+  for (int i = 0; i < count; i++)
+    co_text_printf(
+        text,
+        "{Conv1D: {filters: %lld, kernel_size: %lld, activation: relu}, inputs: [events, "
+        "lengths], name: seen%d}, {GlobalPooling1D: max, inputs: [seen%d, lengths], name: "
+        "most%d}, ",
+        (long long)o->filters, (long long)sizes[i], i, i, i);
+  co_text_printf(text, count > 1 ? "{Concatenate: {}, inputs: [" : "{Flatten: {}, inputs: [");
+  for (int i = 0; i < count; i++)
+    co_text_printf(text, "%smost%d", i ? ", " : "", i);
+  co_text_printf(text, "]}");
+  if (o->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", o->dropout);
+  co_text_printf(text, "]");
+}
+
+static void expand_bag(co_text *text, const void *options, const co_encoder_input *input,
+                       const char *path, co_diagnostics *problems) {
+  (void)input;
+  (void)path;
+  (void)problems;
+  co_text_printf(text, "[{GlobalPooling1D: %s, inputs: [events, lengths]}]",
+                 bag_poolings[((const bag_options *)options)->pooling]);
+}
+
 static const encoder encoders[] = {
     {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options),
      .expand = NULL},
@@ -501,6 +565,10 @@ static const encoder encoders[] = {
      sizeof(rnn_options), .events = true, .expand = expand_rnn},
     {"transformer", "Causal attention over events, to the features of the last.",
      transformer_fields, sizeof(transformer_options), .events = true, .expand = expand_transformer},
+    {"parallel_cnn", "Convolutions of several widths over a sequence, side by side; their maxima.",
+     parallel_fields, sizeof(parallel_options), .events = true, .expand = expand_parallel},
+    {"bag", "Events of a sequence without their order: their mean, sum or maximum.", bag_fields,
+     sizeof(bag_options), .events = true, .expand = expand_bag},
     {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
      .expand = expand_passthrough}};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };

@@ -416,6 +416,17 @@ static void test_infer(void **state) {
   const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
   assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));
 
+  co_op_desc unfolded = {.op = CO_OP_UNFOLD_EVENTS,
+                         .has_in = 3,
+                         .attr = {.kernel = {3}, .dilation = {1}, .pad_begin = {1}}};
+  unfolded.in[0] = f32(of_events);
+  unfolded.in[1] = lstm.in[CO_RECURRENT_lengths];
+  assert_int_equal(co_op_infer(&unfolded), CO_OK);
+  assert_true(unfolded.out[0].shape.dim[1] == of_events.dim[1] &&
+              unfolded.out[0].shape.dim[2] == 18);
+  unfolded.attr.dilation[0] = 0;
+  assert_int_equal(co_op_infer(&unfolded), CO_ERR_INTERNAL);
+
   co_op_desc copied = {.op = CO_OP_COPY_EVENTS, .has_in = 15, .attr.factor = 2};
   copied.in[CO_COPY_EVENTS_x] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
   copied.in[CO_COPY_EVENTS_score] = f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)1));
