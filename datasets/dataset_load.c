@@ -269,7 +269,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
   pthread_mutex_lock(&d->mutex);
   if (!atomic_load(&part->ready)) {
     if (d->columns[index].type != CO_COLUMN_TEXT) {
-      status = check_mapped(d, &d->columns[index], part, false);
+      status = check_mapped(d, &d->columns[index], part, true);
     } else {
       co_h5 *h5 = NULL;
       uint32_t stored = part->crc;

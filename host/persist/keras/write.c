@@ -171,8 +171,6 @@ static co_status name_options(writer *w, node *n, const char *listed) {
     n->options = text ? text + 1 : NULL;
     if (!text) status = CO_ERR_MEMORY;
   }
-  while (json.depth > 0)
-    co_json_close(&json);
   co_json_free(&json);
   return status;
 }
@@ -458,8 +456,6 @@ co_status co_keras_describe(co_keras_config *out, co_arena *arena, const co_grap
   co_status status = render(&w, &json);
   if (status == CO_OK && !(out->json = co_arena_strdup(arena, json.text.data)))
     status = CO_ERR_MEMORY;
-  while (json.depth > 0)
-    co_json_close(&json);
   co_json_free(&json);
   return status;
 }
