@@ -181,6 +181,10 @@ typedef struct cohort_train_options {
   const char *experiment;       // default: the first config file's stem
   const char *resume; // a run directory to continue, "auto" (start, continue or nothing to
                       // do), NULL = a new run
+  // A run directory or model file of a network: a new run begins with its weights and statistics, where
+  // name and shape agree (CO_ERR_MODEL where none does); what is fitted to rows (scales, vocabularies) is
+  // fitted to the new ones. A run that goes on has its own weights. NULL = all are drawn.
+  const char *init_from;
   const char *device; // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto". "auto" is the run's where
                       // one goes on
   const char *placement; // where a GPU reads the dataset from: "device" (its own memory), "host"

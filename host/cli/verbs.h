@@ -80,6 +80,7 @@ typedef struct cli_train_options {
   cli_list targets;
   const char *key, *schema;
   const char *run_dir, *output_directory, *experiment; // NULL = by default
+  const char *init_from;                               // NULL = no
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
   int64_t workers;

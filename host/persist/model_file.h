@@ -127,6 +127,16 @@ co_status co_model_file_check_weights(co_context *ctx, const char *path, const c
 // and checksums are verified.
 co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store *store,
                                      bool training);
+// What a model file has of a parameter of another network.
+typedef struct co_weight_match {
+  bool known;     // one of that name
+  bool taken;     // and of the same shape
+  co_shape shape; // where it is known: that in the file
+} co_weight_match;
+// Fills `out`, parallel to the store's entries. With `write` parameters and state that match become the
+// store's (weights and their moving average; optimizer's slots stay), the others stay as they are.
+co_status co_model_file_take_weights(co_weight_match *out, co_context *ctx, const char *path,
+                                     co_store *store, bool write);
 // Reads all weights and optimizer's slots of a file and drops them.
 co_status co_model_file_read_all(co_context *ctx, const char *path, const co_graph *network);
 // Resolves a run directory, checkpoint or model file to the file to open (co_free it): of a run

@@ -62,6 +62,7 @@ static co_status train(co_session *t, const char *folder, const char *config, co
   options.own_dataset = false;
   options.run_dir = folder;
   options.resume = "auto";
+  options.init_from = t->initial_path;
   options.threads = t->threads;
   co_session *refit;
   co_status status = co_session_open_refit(&refit, t, &options, joined);

@@ -45,6 +45,12 @@ co_status co_session_render_status(co_session *t, co_text *out, const char *stat
   co_json_string(json, t->dataset_path);
   co_json_key(json, "dataset_fingerprint");
   co_json_string(json, co_dataset_fingerprint(t->dataset));
+  if (t->initial_path) {
+    co_json_key(json, "init_from");
+    co_json_string(json, t->initial_path);
+    co_json_key(json, "init_from_sha256");
+    co_json_string(json, t->initial_sha256);
+  }
   co_json_key(json, "seed");
   co_json_int(json, (int64_t)t->state.seed);
   co_json_key(json, "threads");
@@ -172,6 +178,10 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   }
   co_json_key(json, "weights_sha256");
   co_json_string(json, hex);
+  if (t->initial_path) {
+    co_json_key(json, "init_from_sha256");
+    co_json_string(json, t->initial_sha256);
+  }
   co_json_key(json, "resumed");
   co_json_bool(json, t->resumed);
   co_json_key(json, "device");

@@ -335,6 +335,7 @@ static co_status prepare(co_session *t) {
     t->threads_why = "as the run began";
   }
   CO_RETURN_IF_FAILED(t->model->scored ? create_estimator(t) : create_program(t));
+  CO_RETURN_IF_FAILED(co_session_find_initial(t));
   return t->options->dry_run ? CO_OK : co_session_start_profile(t);
 }
 

@@ -39,6 +39,8 @@ struct co_session {
   int64_t *kept;                        // training rows, where some are left out
   co_text config_json;                  // what models store
   char *dataset_path, *run_path;
+  const char *initial_path,
+      *initial_sha256; // of the model whose weights it begins with, NULL = none
   co_dataset *dataset;
   co_dataset *whole; // of which `dataset` is a view of few rows, else NULL
   bool dataset_is_borrowed;
@@ -87,6 +89,10 @@ struct co_session {
 const char *co_session_recorded(co_session *t, const char *key);
 // Whether the run directory has this file.
 bool co_session_run_has(co_session *t, const char *name);
+// Which model it begins with (`init_from`, of a run that goes on as run.json says), and that it fits.
+co_status co_session_find_initial(co_session *t);
+// Weights and statistics as they are before the first step: drawn, then those of that model.
+co_status co_session_initial_weights(co_session *t);
 // Starts the run directory or continues the run that is in it.
 co_status co_session_begin(co_session *t);
 // Writes the state. `scheduled`: at a step that an undisturbed run writes one at, too.

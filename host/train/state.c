@@ -229,7 +229,7 @@ static co_status initialize(co_session *t) {
   CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset, t->threads));
   CO_RETURN_IF_FAILED(co_check_inputs(t->model, t->dataset, t->samples[CO_SPLIT_VALIDATION],
                                       t->sample_count[CO_SPLIT_VALIDATION], NULL));
-  return co_store_initialize(co_program_store(t->program), t->state.seed);
+  return co_session_initial_weights(t);
 }
 
 // The metrics of the interval in work go on where they were.
@@ -256,7 +256,7 @@ co_status co_session_roll_back(co_session *t) {
   if (step < 0) {
     CO_RETURN_IF_FAILED(start_state(t));
     memset(sums, 0, (size_t)t->state.sum_count * sizeof *sums);
-    CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
+    CO_RETURN_IF_FAILED(co_session_initial_weights(t));
   }
   t->state.rollbacks = rollbacks;
   t->state.rate = rate;

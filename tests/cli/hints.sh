@@ -97,6 +97,29 @@ sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
 "$cohort" train --resume timed --max-time 0:01 -q >out 2>err </dev/null
 [ $? = 75 ] || fail 'a run that stopped does not go on'
 
+# The model of Keras has another column than the data; then it is another than the run began with.
+keras=$sources/tests/golden/keras/sequential.model.h5
+follow convert "$keras" -O keras.h5 --input picture -q
+cat >tune.yaml <<'YAML'
+input_features:
+  - {name: image, encoder: {type: graph, layers: [{Conv2D: {filters: 6, kernel_size: [3, 2]}, name: conv2d}, Flatten]}}
+YAML
+tune=(train -c tune.yaml --dataset d.h5 -q --set trainer.max_epochs=1)
+hint 5 'of a model of Keras `cohort convert --input' "${tune[@]}" --run-dir tuned --init-from keras.h5
+follow convert "$keras" -O keras.h5 --input image --force -q
+follow "${tune[@]}" --run-dir tuned --init-from keras.h5
+hint 3 'resume without --init-from' train --resume tuned --init-from run -q
+follow train --resume tuned -q
+rm -r tuned/checkpoints tuned/model.h5
+cp keras.h5 copy.h5
+rm keras.h5
+hint 5 'give a copy of that model: --init-from MODEL' train --resume tuned -q
+follow train --resume tuned --init-from copy.h5 -q
+printf 'predictor: {type: linear}\n' >linear.yaml
+linear=(train -c linear.yaml --dataset d.h5 -q --run-dir linear)
+hint 3 'leave --init-from out' "${linear[@]}" --init-from copy.h5
+follow "${linear[@]}"
+
 hint 3 'choose another learning_rate_scheduler.decay' train "${with[@]}" --run-dir refit --refit \
   --set trainer.learning_rate_scheduler.decay=plateau
 follow train "${with[@]}" --run-dir refit --refit --set trainer.learning_rate_scheduler.decay=cosine
