@@ -8,8 +8,7 @@
 
 // ---- which model -------------------------------------------------------------------------------
 
-static co_status read_model(co_session *t, const char *given) {
-  co_model_file file;
+static co_status read_model(co_session *t, const char *given, co_model_file *file) {
   char *path;
   CO_RETURN_IF_FAILED(co_model_file_find(&path, t->ctx, given));
   // Absolute, so that a run can be resumed from another folder.
@@ -18,9 +17,30 @@ static co_status read_model(co_session *t, const char *given) {
   free(absolute);
   co_free(t->ctx, path);
   if (!t->initial_path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_model_file_read(&file, t->arena, t->initial_path));
-  t->initial_sha256 = file.weights_sha256;
+  CO_RETURN_IF_FAILED(co_model_file_read(file, t->arena, t->initial_path));
+  t->initial_sha256 = file->weights_sha256;
   return CO_OK;
+}
+
+static bool same_classes(const co_column *a, const co_column *b) {
+  if (a->type != b->type || a->category_count != b->category_count) return false;
+  for (int64_t i = 0; i < a->category_count; i++)
+    if (strcmp(a->categories[i], b->categories[i]) != 0) return false;
+  return true;
+}
+
+// Rows of an embedding and units of a head belong to classes by their number.
+static void warn_of_classes(const co_session *t, const co_model_file *file) {
+  for (int64_t i = 0; i < file->schema.column_count; i++) {
+    const co_column *there = &file->schema.columns[i];
+    const co_column *here = co_schema_find(co_dataset_schema(t->dataset), there->name);
+    if (here && here->category_count && there->category_count && !same_classes(here, there))
+      co_log(
+          t->ctx, CO_LOG_WARN, "init_from",
+          "column '%s' has other classes than in %s: weights that belong to a class become those "
+          "of the one with its number",
+          here->name, t->initial_path);
+  }
 }
 
 static co_status refuse_other(const co_session *t) {
@@ -38,8 +58,9 @@ static co_status find_recorded(co_session *t) {
   if (given && !sha256) return refuse_other(t);
   if (!sha256 || !path) return CO_OK;
   t->initial_path = path;
+  co_model_file file;
   if (given && co_path_exists(given)) {
-    CO_RETURN_IF_FAILED(read_model(t, given));
+    CO_RETURN_IF_FAILED(read_model(t, given, &file));
     if (strcmp(t->initial_sha256, sha256) != 0) return refuse_other(t);
   }
   t->initial_sha256 = sha256;
@@ -55,10 +76,11 @@ static const char *first_part(const co_session *t) {
   return co_arena_strndup(t->arena, name, slash ? (size_t)(slash - name) : strlen(name));
 }
 
-static co_status refuse_all(const co_session *t, const char *others) {
+static co_status refuse_all(const co_session *t, const char *reshaped) {
   const char *part = first_part(t);
-  co_status status = co_fail_at(CO_ERR_MODEL, t->initial_path, 0, 0,
-                                "none of its weights has the name and shape of one here%s", others);
+  co_status status =
+      co_fail_at(CO_ERR_MODEL, t->initial_path, 0, 0,
+                 "none of its weights has the name and shape of one here%s", reshaped);
   co_hint("names begin with the column's: `cohort inspect` lists them; of a model of Keras "
           "`cohort convert --input %s` makes them agree",
           part ? part : "COLUMN");
@@ -90,7 +112,7 @@ static co_status take(co_session *t, co_weight_match *matches, bool write) {
   co_text_init(&others, t->ctx);
   for (int64_t i = 0; i < store->count; i++)
     taken += matches[i].taken;
-  list_some(t, matches, false, &others);
+  if (taken) list_some(t, matches, false, &others); // else they all are
   list_some(t, matches, true, &others);
   co_status status = others.status;
   const char *text = others.data ? others.data : "";
@@ -115,7 +137,8 @@ static co_status take_weights(co_session *t, bool write) {
 static co_status read_again(co_session *t) {
   const char *sha256 = t->first ? t->first->initial_sha256 : t->initial_sha256;
   const bool there = co_path_exists(t->initial_path);
-  if (there) CO_RETURN_IF_FAILED(read_model(t, t->initial_path));
+  co_model_file file;
+  if (there) CO_RETURN_IF_FAILED(read_model(t, t->initial_path, &file));
   if (there && strcmp(t->initial_sha256, sha256) == 0) return CO_OK;
   co_status status = co_fail_at(CO_ERR_MODEL, t->initial_path, 0, 0,
                                 there ? "%s was started with other weights than it has now"
@@ -139,7 +162,9 @@ co_status co_session_find_initial(co_session *t) {
     t->initial_sha256 = t->first->initial_sha256;
     return CO_OK;
   }
-  CO_RETURN_IF_FAILED(read_model(t, t->options->init_from));
+  co_model_file file;
+  CO_RETURN_IF_FAILED(read_model(t, t->options->init_from, &file));
+  warn_of_classes(t, &file);
   return take_weights(t, false);
 }
 

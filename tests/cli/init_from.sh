@@ -51,6 +51,12 @@ said "8 of 11 parameters of $dir/whole/model.h5; of another shape: image/dense/k
 expect 0 train "${with[@]}" --run-dir none --init-from m.h5 --dry-run --json
 [ ! -e none ] || fail 'a dry run left a folder'
 
+# A class is a number to the weights.
+expect 0 import -O named.h5 --format idx --training-set i l --class-names b,a,c --quiet
+expect 0 train -c own.yaml --dataset named.h5 --run-dir named --init-from m.h5 "${still[@]}"
+said "WARN init_from column 'label' has other classes than in $dir/m.h5"
+grep -q 'other classes' whole/run.json && fail 'a warning of equal classes'
+
 # ---- none of them
 printf 'input_features: [{name: image, encoder: {type: stacked_cnn, filters: [3], output_size: 5}}]\n' >other.yaml
 refused 5 'none of its weights has the name and shape of one here' -- train -c other.yaml --dataset d.h5 \
@@ -78,7 +84,8 @@ begin() { # RUN PART [OPTION]: killed where so much of the operations on files i
 } 2>/dev/null
 model=m.h5
 begin early 20
-[ -e early/run.json ] && ! ls early/checkpoints/*.h5 >/dev/null 2>&1 || fail 'a checkpoint that early'
+[ -e early/run.json ] || fail 'no run'
+ls early/checkpoints/*.h5 >/dev/null 2>&1 && fail 'a checkpoint that early'
 begin late 70
 ls late/checkpoints/step-*.h5 >/dev/null || fail 'no checkpoint'
 refused 3 'was not started with the weights of wide' -- train --resume late --init-from wide
