@@ -48,11 +48,18 @@ __global__ void normalize_batch(T *y, const T *x, const float4 *scale, unsigned 
   }
 }
 
-template <typename T> struct AddGradients { // of dy, and of dy times x - mean
-  const T *x, *dy;
+// The gradient below a relu that gave y, if there is one.
+template <bool Relu, typename T>
+__device__ __forceinline__ float below_relu(const T *y, const T *dy, int64_t i) {
+  if (Relu && !(static_cast<float>(y[i]) > 0.0f)) return 0.0f;
+  return static_cast<float>(dy[i]);
+}
+
+template <bool Relu, typename T> struct AddGradients { // of dy, and of dy times x - mean
+  const T *x, *dy, *y;
   const float *mean;
   __device__ void operator()(int64_t i, int64_t c, double *sums) const {
-    double d = static_cast<double>(static_cast<float>(dy[i]));
+    double d = static_cast<double>(below_relu<Relu>(y, dy, i));
     sums[0] += d;
     sums[1] += d * (static_cast<double>(static_cast<float>(x[i])) - static_cast<double>(mean[c]));
   }
@@ -75,12 +82,12 @@ struct PutGradients {
   }
 };
 
-template <typename T>
-__global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const float4 *scale, unsigned count,
-                              unsigned channels, bool accumulate) {
+template <bool Relu, typename T>
+__global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const T *y, const float4 *scale,
+                              unsigned count, unsigned channels, bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     float4 s = scale[static_cast<unsigned>(i) % channels];
-    float d = static_cast<float>(dy[i]);
+    float d = below_relu<Relu>(y, dy, i);
     put(&dx[i], d * s.y + (static_cast<float>(x[i]) - s.x) * s.z + s.w, accumulate);
   }
 }
@@ -145,14 +152,16 @@ template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *c
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
+template <bool Relu, typename T>
+static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   Columns c = columns_of(desc->in[0].shape);
-  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy
+  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy (y)
   float *const *out = reinterpret_cast<float *const *>(call->out);
   float4 *scale = static_cast<float4 *>(call->workspace);
-  AddGradients<T> add = {static_cast<const T *>(call->in[0]), static_cast<const T *>(call->in[4]),
-                         in[2]};
+  AddGradients<Relu, T> add = {static_cast<const T *>(call->in[0]),
+                               static_cast<const T *>(call->in[4]),
+                               static_cast<const T *>(call->in[5]), in[2]};
   PutGradients finish = {scale,
                          in[1],
                          in[2],
@@ -167,10 +176,16 @@ template <typename T> static cudaError_t launch_batch_norm_backward(const co_cud
       sum_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c), call, add, finish);
   if (error != cudaSuccess) return error;
   int64_t count = c.rows * c.channels;
-  CO_LAUNCH(batch_norm_dx<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), add.x, add.dy, scale, static_cast<unsigned>(count),
-            static_cast<unsigned>(c.channels), co_cuda_accumulates(desc, 0));
+  CO_LAUNCH((batch_norm_dx<Relu, T>), blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), add.x, add.dy, add.y, scale,
+            static_cast<unsigned>(count), static_cast<unsigned>(c.channels),
+            co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t choose_batch_norm_backward(const co_cuda_call *call) {
+  return co_cuda_has_in(call->desc, 5) ? launch_batch_norm_backward<true, T>(call)
+                                       : launch_batch_norm_backward<false, T>(call);
 }
 
 template <typename T> static cudaError_t launch_batch_norm_inference(const co_cuda_call *call) {
@@ -218,8 +233,8 @@ extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_batch_norm_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_backward<co::bf16>(call)
-                                        : co::launch_batch_norm_backward<float>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::choose_batch_norm_backward<co::bf16>(call)
+                                        : co::choose_batch_norm_backward<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_batch_norm_inference(const co_cuda_call *call) {
