@@ -11,7 +11,7 @@
 #include "host/core/file.h"
 #include "host/core/hash.h"
 
-enum { CHUNK = 256 }; // rows at a time
+enum { CHUNK = 256, IN_NONE = -2 }; // rows at a time; of a row in no fold
 
 static co_status create(co_folds *f, co_context *ctx, int64_t rows) {
   *f = (co_folds){.ctx = ctx, .rows = rows};
@@ -38,9 +38,10 @@ co_status co_folds_view(co_dataset **out, const co_folds *f, co_dataset *dataset
   *out = NULL;
   if (!split) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < f->rows; i++)
-    split[i] = f->fold[i] == fold ? CO_SPLIT_TEST
-               : f->validation[i] ? CO_SPLIT_VALIDATION
-                                  : CO_SPLIT_TRAIN;
+    split[i] = f->fold[i] == IN_NONE ? CO_SPLIT_COUNT
+               : f->fold[i] == fold  ? f->validates ? CO_SPLIT_VALIDATION : CO_SPLIT_TEST
+               : f->validation[i] && !f->validates ? CO_SPLIT_VALIDATION
+                                                   : CO_SPLIT_TRAIN;
   co_status status = co_dataset_resplit(out, dataset, split);
   co_free(f->ctx, split);
   return status;
@@ -55,6 +56,7 @@ typedef struct making {
   uint64_t seed;
   uint64_t *hash; // of what each row belongs to
   int32_t *class_;
+  const int32_t *fold; // of rows in no fold IN_NONE, before any is dealt out
 } making;
 
 static const co_table *samples_entity(const co_schema *schema) {
@@ -237,11 +239,11 @@ static int in_turn(const void *a, const void *b) {
 
 // Room for `members` and `groups` is the caller's.
 static int64_t list_groups(const making *m, member *members, group *groups) {
-  int64_t count = 0;
+  int64_t count = 0, rows = 0;
   for (int64_t i = 0; i < m->rows; i++)
-    members[i] = (member){m->hash[i], i};
-  qsort(members, (size_t)m->rows, sizeof *members, by_hash);
-  for (int64_t i = 0; i < m->rows; i++) {
+    if (m->fold[i] != IN_NONE) members[rows++] = (member){m->hash[i], i};
+  qsort(members, (size_t)rows, sizeof *members, by_hash);
+  for (int64_t i = 0; i < rows; i++) {
     if (!i || members[i].hash != members[i - 1].hash)
       groups[count++] = (group){members[i].hash, i, 0, m->class_[members[i].row]};
     groups[count - 1].size++;
@@ -293,8 +295,17 @@ static co_status make(co_folds *f, making *m) {
   return status;
 }
 
-co_status co_folds_make(co_folds *out, co_context *ctx, co_dataset *dataset, int64_t count,
-                        uint64_t seed) {
+static co_status leave_tests_out(co_folds *f, co_dataset *dataset) {
+  const int64_t *tests;
+  int64_t count;
+  CO_RETURN_IF_FAILED(co_dataset_split(dataset, CO_SPLIT_TEST, &tests, &count));
+  for (int64_t i = 0; i < count; i++)
+    f->fold[tests[i]] = IN_NONE;
+  return CO_OK;
+}
+
+static co_status make_folds(co_folds *out, co_context *ctx, co_dataset *dataset, int64_t count,
+                            uint64_t seed, bool validates) {
   making m = {.ctx = ctx, .dataset = dataset, .rows = co_dataset_rows(dataset), .seed = seed};
   *out = (co_folds){.ctx = NULL};
   if (count < 2 || count > CO_MAX_FOLDS)
@@ -304,11 +315,24 @@ co_status co_folds_make(co_folds *out, co_context *ctx, co_dataset *dataset, int
   m.class_ = co_alloc_zero(ctx, (size_t)m.rows + 1, sizeof *m.class_);
   co_status status = m.hash && m.class_ ? create(out, ctx, m.rows) : CO_ERR_MEMORY;
   out->count = count;
+  out->validates = validates;
+  m.fold = out->fold;
+  if (status == CO_OK && validates) status = leave_tests_out(out, dataset);
   if (status == CO_OK) status = make(out, &m);
   co_free(ctx, m.hash);
   co_free(ctx, m.class_);
   if (status != CO_OK) co_folds_free(out);
   return status;
+}
+
+co_status co_folds_make(co_folds *out, co_context *ctx, co_dataset *dataset, int64_t count,
+                        uint64_t seed) {
+  return make_folds(out, ctx, dataset, count, seed, false);
+}
+
+co_status co_folds_make_validating(co_folds *out, co_context *ctx, co_dataset *dataset,
+                                   int64_t count, uint64_t seed) {
+  return make_folds(out, ctx, dataset, count, seed, true);
 }
 
 // ---- files -------------------------------------------------------------------------------------

@@ -174,6 +174,7 @@ static co_status read_log(co_events_import *m) {
                                         .memory = o->memory};
   CO_RETURN_IF_FAILED(co_event_log_read(&m->log, m->ctx, m->arena, &options));
   co_import_events_result *r = m->result;
+  memcpy(r->source, m->log.digest, sizeof r->source);
   r->lines = m->log.lines;
   r->events = m->log.events;
   r->entities = m->log.entities;
@@ -185,7 +186,7 @@ static co_status read_log(co_events_import *m) {
   r->excluded = m->log.excluded;
   r->spilled = m->log.spilled;
   if (r->events) return CO_OK;
-  co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "no event is left");
+  co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "no event is left");
   co_hint("%" PRId64 " lines read: %" PRId64 " without %s, %" PRId64 " without %s, %" PRId64
           " excluded by --where, %" PRId64 " of others than the population",
           r->lines, r->no_entity, o->recipe.entity, r->no_time, o->recipe.time, r->excluded,
@@ -203,7 +204,7 @@ static co_status check_cutoffs(const co_events_import *m) {
     if (o->sampling == CO_SAMPLE_AS_OF) continue; // a population may have no history
     co_date_print((double)cutoff, at, sizeof at);
     if (cutoff <= m->log.first_time || cutoff > m->log.last_time) {
-      co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0,
+      co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                                     "%s is outside the log, which is of %s to %s", at, first, last);
       co_hint("give a time within it");
       return status;
@@ -211,7 +212,7 @@ static co_status check_cutoffs(const co_events_import *m) {
     if (o->sampling == CO_SAMPLE_CUTOFFS && !o->allow_censored && end - 1 > m->log.last_time) {
       co_date_print((double)end, at, sizeof at);
       co_status status =
-          co_fail_at(CO_ERR_DATA, o->files[0], 0, 0,
+          co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                      "the label window ends %s, after the last event (%s)", at, last);
       co_hint(
           "an earlier --cutoff or a shorter --label-window; --allow-censored takes what there is");
@@ -429,15 +430,16 @@ static co_status check_samples(co_events_import *m) {
   for (int64_t i = 0; i < m->sample_count; i++)
     m->result->rows[m->samples[i].split]++;
   if (!m->sample_count) {
-    co_status status = co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "there is no sample");
+    co_status status =
+        co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no sample");
     co_hint("no entity has events enough before its cut-off");
     return status;
   }
   if (o->sampling == CO_SAMPLE_CUTOFFS &&
       (m->result->positives == 0 || m->result->positives == m->sample_count)) {
-    co_status status =
-        co_fail_at(CO_ERR_DATA, o->files[0], 0, 0, "the label '%s' is %s of all samples", o->label,
-                   m->result->positives ? "yes" : "no");
+    co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                                  "the label '%s' is %s of all samples", o->label,
+                                  m->result->positives ? "yes" : "no");
     co_hint("another --label-window or --cutoff");
     return status;
   }
@@ -489,6 +491,7 @@ co_status co_import_events(co_import_events_result *out, co_context *ctx, co_are
                           .options = options,
                           .result = out,
                           .scan = {.paths = options->files,
+                                   .shown = options->shown,
                                    .path_count = options->file_count,
                                    .rows = options->rows,
                                    .stage = "read",

@@ -35,6 +35,7 @@ typedef struct co_import_events_options {
   const char *output;
   co_atomic_file *temporary; // not NULL: handed out here, a temporary beside `output`
   const char *const *files;
+  const char *const *shown; // what messages call them; NULL = the paths
   int64_t file_count;
   co_rows_options rows; // how files are read
   co_event_recipe recipe;
@@ -67,6 +68,7 @@ typedef struct co_import_events_result {
   int64_t positives; // of labels
   size_t spilled;
   bool up_to_date;
+  char source[65]; // SHA-256 of the files as they were read
   char fingerprint[65];
 } co_import_events_result;
 

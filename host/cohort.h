@@ -263,11 +263,25 @@ typedef struct cohort_hyperopt_run_options {
   const char *device, *placement, *command; // as for training
   int threads;                              // of each trial; 0 = hyperopt.threads
   int workers;
-  double max_seconds; // as for training
+  double max_seconds;    // as for training
+  int64_t k_fold, seeds; // in place of hyperopt.k_fold and hyperopt.seeds; 0 = as they are
+  bool retry_failed;     // trials that have failed run once more
 } cohort_hyperopt_run_options;
 COHORT_API cohort_status cohort_hyperopt_run(cohort_context *context,
                                              const cohort_hyperopt_run_options *options,
                                              cohort_result **out);
+// What the best trials are worth: they are trained again with seeds that had no part in the choice, in the
+// folder STUDY.confirmed; of each the mean over those seeds and its 95 % t-interval. Kept in the study.
+typedef struct cohort_hyperopt_confirm_options {
+  const char *study;
+  const char *dataset;                      // NULL = the study's
+  int64_t top, seeds;                       // trials, seeds of each (at least 2); 0 = 3, 5
+  const char *device, *placement, *command; // as for training
+  int workers;
+} cohort_hyperopt_confirm_options;
+COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
+                                                 const cohort_hyperopt_confirm_options *options,
+                                                 cohort_result **out);
 // What a study holds.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
                                               cohort_result **out);
@@ -306,6 +320,10 @@ typedef struct cohort_evaluate_options {
   const char *const *profit; // what rows of binary targets bring: "tp=10", "fp=-1", "fn=…", "tn=…"
   int64_t profit_count;      // 0 = as the model's config says
   bool exclude_seen;         // of next items, rank only those that a sample's own history has not
+  // Further models, measured on the same rows: "NAME=MODEL" or MODEL, as `model` then may be, too. The
+  // document has a list "models" and "pairs", the differences of each from the first. Gates are for all.
+  const char *const *more_models;
+  int64_t more_model_count;
 } cohort_evaluate_options;
 COHORT_API cohort_status cohort_evaluate(cohort_context *context,
                                          const cohort_evaluate_options *options,
@@ -418,7 +436,7 @@ COHORT_API cohort_status cohort_compare(cohort_context *context,
 // What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes
 // the logit of the likeliest, or of `class_`; of a number its unit), against the mean training row; they
 // add up to what the row's value is above that row's. Integrated gradients of networks at `steps` points,
-// exact shares of linear models, SHAP values of boosted trees. Of other models exit code 3.
+// exact shares of linear models and SVMs, SHAP values of trees. Of other models exit code 3.
 typedef struct cohort_explain_options {
   const char *model, *dataset; // as cohort_predict_options has these …
   const char *split, *key;

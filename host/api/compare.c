@@ -182,51 +182,17 @@ static co_status measure_run(co_compared *c, co_compared_run *r) {
 
 // ---- pairs -------------------------------------------------------------------------------------
 
-static int64_t find_output(const co_model *model, const char *name) {
-  for (int64_t i = 0; i < model->output_count; i++)
-    if (strcmp(model->outputs[i].name, name) == 0) return i;
-  return -1;
-}
-
-static co_status add_pairs(co_compared *c, int64_t run, int64_t output, int64_t other,
-                           const co_metric_class **metrics, int64_t count) {
-  const co_evaluation *a = &c->runs[run].evaluation, *b = &c->runs[0].evaluation;
-  co_paired found[CO_MOST_COMPARED];
-  co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
-  co_status status = co_evaluation_measure(&mine, a, output, &a->scores[output]);
-  if (status == CO_OK) status = co_evaluation_measure(&theirs, b, other, &b->scores[other]);
-  if (status == CO_OK)
-    status = co_bootstrap_paired(found, &mine, &theirs, metrics, count, &c->bootstrap);
-  for (int64_t k = 0; status == CO_OK && k < count; k++) {
-    status =
-        co_grow(c->ctx, (void **)&c->pairs, &c->pair_capacity, c->pair_count, sizeof *c->pairs);
-    if (status == CO_OK)
-      c->pairs[c->pair_count++] = (co_compared_pair){
-          run, c->runs[run].predictor->model->outputs[output].name, metrics[k], found[k]};
-  }
-  co_measured_free(&mine);
-  co_measured_free(&theirs);
-  return status;
-}
-
-// Of an output that both have, every metric over scores.
 static co_status pair_output(co_compared *c, int64_t run, int64_t output) {
-  const co_model *model = c->runs[run].predictor->model, *first = c->runs[0].predictor->model;
-  const co_output_feature *feature = &model->outputs[output];
-  const co_metric_class *metrics[CO_MOST_COMPARED];
-  co_evaluation_value value;
-  int64_t count = 0, other = find_output(first, feature->name);
-  if (other < 0 || !feature->column || !first->outputs[other].column ||
-      feature->column->type != first->outputs[other].column->type)
-    return CO_OK;
-  for (int64_t k = 0;
-       k < CO_MOST_COMPARED && co_evaluation_metric(&c->runs[run].evaluation, output, k, &value);
-       k++) {
-    const co_metric_class *metric = co_metric_find(value.name, feature->column->type);
-    if (value.scored && co_evaluation_has(&c->runs[0].evaluation, other, metric))
-      metrics[count++] = metric;
+  co_output_pairs pairs;
+  CO_RETURN_IF_FAILED(co_comparison_of_output(&pairs, &c->runs[run].evaluation, output,
+                                              &c->runs[0].evaluation, &c->bootstrap));
+  for (int64_t k = 0; k < pairs.count; k++) {
+    CO_RETURN_IF_FAILED(
+        co_grow(c->ctx, (void **)&c->pairs, &c->pair_capacity, c->pair_count, sizeof *c->pairs));
+    c->pairs[c->pair_count++] = (co_compared_pair){
+        run, c->runs[run].predictor->model->outputs[output].name, pairs.metrics[k], pairs.found[k]};
   }
-  return count ? add_pairs(c, run, output, other, metrics, count) : CO_OK;
+  return CO_OK;
 }
 
 // ---- the whole ---------------------------------------------------------------------------------

@@ -46,6 +46,16 @@ typedef struct co_compared {
   int64_t pair_count, pair_capacity;
 } co_compared;
 
+// A difference in words.
+typedef struct co_pair_named {
+  const char *of, *than, *output;
+  const co_metric_class *metric;
+  const co_paired *found;
+} co_pair_named;
+// An object; `key`: "run", "model", whose value is `of`.
+void co_pair_render(co_json *json, const char *key, const co_pair_named *pair);
+void co_pair_print(co_text *text, const co_paired *pair, bool higher_is_better);
+
 void co_compared_render(const co_compared *compared, co_json *json);
 void co_compared_print(const co_compared *compared, co_text *text);
 // A line for each run: what differs in its config, then its metrics.

@@ -28,26 +28,32 @@ static void render_run(co_json *json, const co_compared *c, int64_t run) {
   co_json_close(json);
 }
 
-static void render_pair(co_json *json, const co_compared *c, const co_compared_pair *p) {
+void co_pair_render(co_json *json, const char *key, const co_pair_named *p) {
   co_json_open(json, '{');
-  co_json_key(json, "run");
-  co_json_string(json, c->runs[p->run].path);
+  co_json_key(json, key);
+  co_json_string(json, p->of);
   co_json_key(json, "than");
-  co_json_string(json, c->runs[0].path);
+  co_json_string(json, p->than);
   co_json_key(json, "output");
   co_json_string(json, p->output);
   co_json_key(json, "metric");
   co_json_string(json, p->metric->name);
   co_json_key(json, "difference");
-  co_json_double(json, p->found.value);
+  co_json_double(json, p->found->value);
   co_json_key(json, "interval");
   co_json_open(json, '[');
-  co_json_double(json, p->found.interval.low);
-  co_json_double(json, p->found.interval.high);
+  co_json_double(json, p->found->interval.low);
+  co_json_double(json, p->found->interval.high);
   co_json_close(json);
   co_json_key(json, "p");
-  co_json_double(json, p->found.p);
+  co_json_double(json, p->found->p);
   co_json_close(json);
+}
+
+static void render_pair(co_json *json, const co_compared *c, const co_compared_pair *p) {
+  const co_pair_named named = {c->runs[p->run].path, c->runs[0].path, p->output, p->metric,
+                               &p->found};
+  co_pair_render(json, "run", &named);
 }
 
 void co_compared_render(const co_compared *c, co_json *json) {
@@ -123,17 +129,21 @@ static double find_value(const co_compared *c, int64_t run, const char *output,
   return NAN;
 }
 
+void co_pair_print(co_text *text, const co_paired *pair, bool higher_is_better) {
+  char sign = co_comparison_sign(pair, higher_is_better);
+  co_text_printf(text, " %+10.4g [%+.4g, %+.4g] p=%.3g%s", pair->value, pair->interval.low,
+                 pair->interval.high, pair->p,
+                 sign == '+'   ? "  better"
+                 : sign == '-' ? "  worse"
+                               : "");
+}
+
 static void print_value(const co_compared *c, co_text *text, int64_t run, const char *output,
                         const co_evaluation_value *value) {
   const co_compared_pair *p = run ? find_pair(c, run, output, value->name) : NULL;
   co_text_printf(text, " %-10.6g", find_value(c, run, output, value->name));
   if (!p) return;
-  char sign = co_comparison_sign(&p->found, value->higher_is_better);
-  co_text_printf(text, " %+10.4g [%+.4g, %+.4g] p=%.3g%s", p->found.value, p->found.interval.low,
-                 p->found.interval.high, p->found.p,
-                 sign == '+'   ? "  better"
-                 : sign == '-' ? "  worse"
-                               : "");
+  co_pair_print(text, &p->found, value->higher_is_better);
 }
 
 // Of two runs a line, of more one for each.

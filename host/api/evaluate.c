@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_evaluate: metrics of a model on a split, and gates on them.
+// cohort_evaluate: metrics of models on a split, their paired differences, and gates on them.
 #include <math.h>
 #include <string.h>
 
 #include "host/api/baselines.h"
+#include "host/api/compare.h"
 #include "host/api/evaluate_details.h"
 #include "host/api/table.h"
 #include "host/eval/evaluation.h"
@@ -66,9 +67,9 @@ static bool holds(const gate *g, double value) {
 }
 
 // With `names_only`, before any work: are there such metrics? Else every gate that does not hold is
-// an error of its own.
+// an error of its own among `errors`, of the model's name where there are several.
 static co_status check_gates(const cohort_evaluate_options *options,
-                             const co_evaluation *evaluation, bool names_only,
+                             const co_evaluation *evaluation, const char *name, bool names_only,
                              co_diagnostics *errors) {
   for (int64_t i = 0; i < options->require_count; i++) {
     gate g;
@@ -83,10 +84,11 @@ static co_status check_gates(const cohort_evaluate_options *options,
       return status;
     }
     if (names_only || holds(&g, found.value)) continue;
-    co_fail(CO_ERR_GATE, "required %s, but it is %.6g", options->require[i], found.value);
+    co_fail(CO_ERR_GATE, "required %s, but it is %.6g%s%s", options->require[i], found.value,
+            name ? " of " : "", name ? name : "");
     CO_RETURN_IF_FAILED(co_diagnostics_add_last(errors));
   }
-  return co_diagnostics_result(errors);
+  return CO_OK;
 }
 
 // Gates are read before any work is done.
@@ -98,132 +100,288 @@ static co_status check_gate_syntax(const cohort_evaluate_options *options) {
   return CO_OK;
 }
 
-typedef struct evaluating {
+// One of the models; its rows are those of the first, but of raw rows, which each reads in its own way.
+typedef struct evaluated {
+  const char *name;
   co_predictor *predictor;
   co_dataset *dataset;
   co_evaluation evaluation;
-  co_profit profit;
   co_table_scoring table; // of raw rows
+  const int64_t *samples;
+  int64_t count;
+} evaluated;
+
+typedef struct evaluating {
+  cohort_context *context;
+  const cohort_evaluate_options *options;
+  co_arena *arena;
+  co_model_list list;
+  evaluated *models; // list.count
+  co_profit profit;
+  co_split split;
+  bool raw, all; // rows of all splits
+  co_scoring_options run;
+  co_bootstrap_options bootstrap;
 } evaluating;
 
-static co_status open_both(cohort_context *context, const cohort_evaluate_options *options,
-                           evaluating *e) {
-  const co_predictor_options predictor = {.model = options->model,
-                                          .device = options->device,
-                                          .precision = options->precision,
-                                          .threads = options->threads,
-                                          .batch_size = options->batch_size,
-                                          .evaluate = true};
-  const cohort_predict_options rows = {.model = options->model,
-                                       .dataset = options->dataset,
-                                       .split = options->split,
-                                       .output = "-",
-                                       .source = options->source,
-                                       .sources = options->sources,
-                                       .source_count = options->source_count};
-  CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, context->ctx, &predictor));
-  CO_RETURN_IF_FAILED(co_table_measuring_begin(&e->table, context, &rows));
-  CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, context->ctx, e->table.options.dataset));
-  if (options->by) CO_RETURN_IF_FAILED(co_slices_check(e->dataset, options->by));
-  return co_check_dataset(e->predictor->model, e->dataset, true);
+// ---- opening -----------------------------------------------------------------------------------
+
+static co_status list_models(evaluating *e) {
+  const cohort_evaluate_options *o = e->options;
+  const size_t count = (size_t)o->more_model_count + 1;
+  CO_RETURN_IF_FAILED(co_arena_create(&e->arena, e->context->ctx));
+  e->list = (co_model_list){.names = co_arena_alloc(e->arena, count, sizeof *e->list.names),
+                            .paths = co_arena_alloc(e->arena, count, sizeof *e->list.paths)};
+  e->models = co_arena_alloc(e->arena, count, sizeof *e->models);
+  if (!e->list.names || !e->list.paths || !e->models) return CO_ERR_MEMORY;
+  for (; e->list.count < (int64_t)count; e->list.count++) {
+    const int64_t i = e->list.count;
+    CO_RETURN_IF_FAILED(co_model_name(&e->list.names[i], &e->list.paths[i], e->arena,
+                                      i ? o->more_models[i - 1] : o->model));
+    e->models[i].name = e->list.names[i];
+  }
+  if (count > 1 && o->dataset && strcmp(o->dataset, "-") == 0) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "standard input is read once, and several models read rows");
+    co_hint("put the rows into a file");
+    return status;
+  }
+  return co_model_list_check(&e->list);
 }
 
-static co_status set_profit(evaluating *e) {
-  e->evaluation.profit = &e->profit;
-  for (int64_t i = 0; i < e->predictor->model->output_count; i++) {
-    const co_column *column = e->predictor->model->outputs[i].column;
+static co_status open_rows(evaluating *e, evaluated *m, const char *path) {
+  const cohort_evaluate_options *o = e->options;
+  const cohort_predict_options rows = {.model = path,
+                                       .dataset = o->dataset,
+                                       .split = o->split,
+                                       .output = "-",
+                                       .source = o->source,
+                                       .sources = o->sources,
+                                       .source_count = o->source_count};
+  CO_RETURN_IF_FAILED(co_table_measuring_begin(&m->table, e->context, &rows));
+  CO_RETURN_IF_FAILED(co_dataset_open(&m->dataset, e->context->ctx, m->table.options.dataset));
+  CO_RETURN_IF_FAILED(co_dataset_split(m->dataset, e->split, &m->samples, &m->count));
+  if (m->count) return CO_OK;
+  return co_fail_at(CO_ERR_DATA, o->dataset ? o->dataset : "", 0, 0, "the %s split has no rows",
+                    co_split_name(e->split));
+}
+
+// Differences are of the same rows.
+static co_status check_same_rows(const evaluating *e, int64_t i) {
+  const evaluated *m = &e->models[i], *first = &e->models[0];
+  if (m->count == first->count && co_dataset_rows(m->dataset) == co_dataset_rows(first->dataset) &&
+      m->table.result.rejected == first->table.result.rejected &&
+      memcmp(m->samples, first->samples, (size_t)m->count * sizeof *m->samples) == 0)
+    return CO_OK;
+  co_status status = co_fail_at(CO_ERR_DATA, e->list.paths[i], 0, 0,
+                                "it is not measured on the same rows as %s: their imports were "
+                                "split in other ways, or other rows cannot be taken",
+                                e->list.paths[0]);
+  co_hint("a dataset.h5 has one split for all; --split all takes all rows");
+  return status;
+}
+
+static co_status open_model(evaluating *e, int64_t i) {
+  const cohort_evaluate_options *o = e->options;
+  evaluated *m = &e->models[i];
+  const co_predictor_options predictor = {.model = e->list.paths[i],
+                                          .device = o->device,
+                                          .precision = o->precision,
+                                          .threads = o->threads,
+                                          .batch_size = o->batch_size,
+                                          .evaluate = true};
+  CO_RETURN_IF_FAILED(co_predictor_open(&m->predictor, e->context->ctx, &predictor));
+  if (!i || e->raw) {
+    CO_RETURN_IF_FAILED(open_rows(e, m, e->list.paths[i]));
+    if (i) CO_RETURN_IF_FAILED(check_same_rows(e, i));
+  } else {
+    m->dataset = e->models[0].dataset;
+    m->samples = e->models[0].samples;
+    m->count = e->models[0].count;
+  }
+  if (!i && o->by) CO_RETURN_IF_FAILED(co_slices_check(m->dataset, o->by));
+  return co_check_dataset(m->predictor->model, m->dataset, true);
+}
+
+static co_status set_profit(evaluating *e, evaluated *m) {
+  m->evaluation.profit = &e->profit;
+  for (int64_t i = 0; i < m->predictor->model->output_count; i++) {
+    const co_column *column = m->predictor->model->outputs[i].column;
     if (column && column->type == CO_COLUMN_BINARY) return CO_OK;
   }
   return co_fail(CO_ERR_USAGE, "--profit is for binary targets, and the model has none");
 }
 
-static co_status evaluate(cohort_context *context, const cohort_evaluate_options *options,
-                          evaluating *e, cohort_result *result) {
-  co_evaluation *evaluation = &e->evaluation;
-  int split;
-  const int64_t *samples;
-  int64_t count;
-  CO_RETURN_IF_FAILED(co_require(options->model, "evaluate", "a model"));
-  if (!options->source_count)
-    CO_RETURN_IF_FAILED(co_require(options->dataset, "evaluate", "a dataset"));
-  bool raw = options->source_count || co_table_is_raw(options->dataset, &options->source);
-  bool all = raw && options->split && strcmp(options->split, "all") == 0;
-  CO_RETURN_IF_FAILED(parse_split(all ? "test" : options->split, &split));
-  CO_RETURN_IF_FAILED(check_gate_syntax(options));
-  CO_RETURN_IF_FAILED(co_parse_profit(&e->profit, options->profit, options->profit_count));
-  CO_RETURN_IF_FAILED(open_both(context, options, e));
-  CO_RETURN_IF_FAILED(co_dataset_split(e->dataset, (co_split)split, &samples, &count));
-  if (!count)
-    return co_fail_at(CO_ERR_DATA, options->dataset ? options->dataset : "", 0, 0,
-                      "the %s split has no rows", co_split_name((co_split)split));
-  CO_RETURN_IF_FAILED(co_check_labels(e->predictor->model, e->dataset, (co_split)split));
-  CO_RETURN_IF_FAILED(co_check_inputs(e->predictor->model, e->dataset, samples, count, NULL));
-  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, e->predictor->model));
+// Everything that can be wrong is said before any row is scored.
+static co_status prepare(evaluating *e, evaluated *m, co_diagnostics *errors) {
+  co_model *model = (co_model *)m->predictor->model;
+  co_evaluation *evaluation = &m->evaluation;
+  CO_RETURN_IF_FAILED(co_check_labels(model, m->dataset, e->split));
+  CO_RETURN_IF_FAILED(co_check_inputs(model, m->dataset, m->samples, m->count, NULL));
+  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, model));
   co_evaluation_collect_all(evaluation);
   evaluation->keeps = true;
-  if (options->profit_count) CO_RETURN_IF_FAILED(set_profit(e));
-  CO_RETURN_IF_FAILED(check_gates(options, evaluation, true, &result->errors));
-  const co_scoring_options run = {.watch = &context->watch,
-                                  .stoppable = true,
-                                  .workers = options->workers,
-                                  .exclude_seen = options->exclude_seen,
-                                  .stage = "evaluate"};
-  if (run.exclude_seen) CO_RETURN_IF_FAILED(co_unseen_check(e->predictor->model));
-  CO_RETURN_IF_FAILED(co_evaluate(evaluation, e->predictor, e->dataset, samples, count, &run));
-  const co_bootstrap_options bootstrap = {
-      .draws = options->draws, .seed = options->seed, .watch = &context->watch};
-  if (options->draws >= 0) CO_RETURN_IF_FAILED(co_evaluation_bootstrap(evaluation, &bootstrap));
-  co_json *json = &result->json;
-  co_json_key(json, "model");
-  co_json_string(json, e->predictor->path);
+  if (e->options->profit_count) CO_RETURN_IF_FAILED(set_profit(e, m));
+  if (e->run.exclude_seen) CO_RETURN_IF_FAILED(co_unseen_check(model));
+  return check_gates(e->options, evaluation, NULL, true, errors);
+}
+
+// ---- measuring ---------------------------------------------------------------------------------
+
+static void render_rows(co_json *json, const evaluating *e) {
+  const cohort_evaluate_options *o = e->options;
   co_json_key(json, "dataset");
-  if (options->dataset)
-    co_json_string(json, options->dataset);
+  if (o->dataset)
+    co_json_string(json, o->dataset);
   else
     co_json_null(json);
   co_json_key(json, "split");
-  co_json_string(json, all ? "all" : co_split_name((co_split)split));
+  co_json_string(json, e->all ? "all" : co_split_name(e->split));
   co_json_key(json, "rows");
-  co_json_int(json, evaluation->rows);
+  co_json_int(json, e->models[0].count);
+  co_json_key(json, "draws");
+  co_json_int(json, o->draws < 0   ? 0
+                    : o->draws > 0 ? o->draws
+                                   : co_bootstrap_draws(e->models[0].count));
+}
+
+static co_status measure(evaluating *e, evaluated *m, cohort_result *result) {
+  const cohort_evaluate_options *o = e->options;
+  co_evaluation *evaluation = &m->evaluation;
+  co_json *json = &result->json;
+  CO_RETURN_IF_FAILED(
+      co_evaluate(evaluation, m->predictor, m->dataset, m->samples, m->count, &e->run));
+  if (o->draws >= 0) CO_RETURN_IF_FAILED(co_evaluation_bootstrap(evaluation, &e->bootstrap));
+  co_json_key(json, "model");
+  co_json_string(json, m->predictor->path);
   co_json_key(json, "loss");
   co_json_double(json, co_evaluation_loss(evaluation));
   co_json_key(json, "metrics");
   co_evaluation_render(json, evaluation, true);
-  co_json_key(json, "draws");
-  co_json_int(json, options->draws < 0   ? 0
-                    : options->draws > 0 ? options->draws
-                                         : co_bootstrap_draws(evaluation->rows));
   co_json_key(json, "intervals");
   co_evaluation_render_intervals(json, evaluation);
-  co_text_printf(&result->text, "%s on %lld%s%s rows\n", e->predictor->path,
-                 (long long)evaluation->rows, all ? "" : " ",
-                 all ? "" : co_split_name((co_split)split));
+  co_text_printf(&result->text, "%s on %lld%s%s rows\n", m->predictor->path,
+                 (long long)evaluation->rows, e->all ? "" : " ",
+                 e->all ? "" : co_split_name(e->split));
   print_metrics(&result->text, evaluation);
-  const co_comparison_request comparison = {.predictor = e->predictor,
+  const co_comparison_request comparison = {.predictor = m->predictor,
                                             .evaluation = evaluation,
-                                            .dataset = e->dataset,
-                                            .samples = samples,
-                                            .scoring = &run,
-                                            .bootstrap = &bootstrap};
+                                            .dataset = m->dataset,
+                                            .samples = m->samples,
+                                            .scoring = &e->run,
+                                            .bootstrap = &e->bootstrap};
   CO_RETURN_IF_FAILED(co_compare_baselines(result, &comparison));
   CO_RETURN_IF_FAILED(co_evaluate_details(result, evaluation));
-  if (options->by)
+  if (!o->by) return CO_OK;
+  return co_evaluate_slices(result, evaluation, m->dataset, o->by, m->samples, m->count);
+}
+
+// ---- several -----------------------------------------------------------------------------------
+
+// Of a model each output's differences from the first model's.
+static co_status compare_model(evaluating *e, const evaluated *m, cohort_result *result) {
+  const evaluated *first = &e->models[0];
+  co_output_pairs pairs;
+  for (int64_t i = 0; i < m->predictor->model->output_count; i++) {
     CO_RETURN_IF_FAILED(
-        co_evaluate_slices(result, evaluation, e->dataset, options->by, samples, count));
-  return check_gates(options, evaluation, false, &result->errors);
+        co_comparison_of_output(&pairs, &m->evaluation, i, &first->evaluation, &e->bootstrap));
+    for (int64_t k = 0; k < pairs.count; k++) {
+      const co_pair_named pair = {.of = m->name,
+                                  .than = first->name,
+                                  .output = m->predictor->model->outputs[i].name,
+                                  .metric = pairs.metrics[k],
+                                  .found = &pairs.found[k]};
+      co_pair_render(&result->json, "model", &pair);
+      co_text_printf(&result->text, "  %-24s %-20s %-24s", pair.output, pair.metric->name, pair.of);
+      co_pair_print(&result->text, pair.found, pair.metric->higher_is_better);
+      co_text_printf(&result->text, "\n");
+    }
+  }
+  return CO_OK;
+}
+
+static co_status measure_several(evaluating *e, cohort_result *result) {
+  co_json *json = &result->json;
+  co_json_key(json, "models");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < e->list.count; i++) {
+    co_json_open(json, '{');
+    co_json_key(json, "name");
+    co_json_string(json, e->models[i].name);
+    if (i) co_text_printf(&result->text, "\n");
+    CO_RETURN_IF_FAILED(measure(e, &e->models[i], result));
+    co_json_close(json);
+  }
+  co_json_close(json);
+  co_json_key(json, "pairs");
+  co_json_open(json, '[');
+  if (e->options->draws >= 0)
+    co_text_printf(&result->text, "\nless %s, on the same rows, with the 95 %% interval\n",
+                   e->models[0].name);
+  for (int64_t i = 1; e->options->draws >= 0 && i < e->list.count; i++)
+    CO_RETURN_IF_FAILED(compare_model(e, &e->models[i], result));
+  co_json_close(json);
+  return CO_OK;
+}
+
+// ---- all of it ---------------------------------------------------------------------------------
+
+static co_status check_options(evaluating *e) {
+  const cohort_evaluate_options *o = e->options;
+  int split;
+  CO_RETURN_IF_FAILED(co_require(o->model, "evaluate", "a model"));
+  if (!o->source_count) CO_RETURN_IF_FAILED(co_require(o->dataset, "evaluate", "a dataset"));
+  e->raw = o->source_count || co_table_is_raw(o->dataset, &o->source);
+  e->all = e->raw && o->split && strcmp(o->split, "all") == 0;
+  CO_RETURN_IF_FAILED(parse_split(e->all ? "test" : o->split, &split));
+  e->split = (co_split)split;
+  CO_RETURN_IF_FAILED(check_gate_syntax(o));
+  return co_parse_profit(&e->profit, o->profit, o->profit_count);
+}
+
+static co_status evaluate(evaluating *e, cohort_result *result) {
+  const cohort_evaluate_options *o = e->options;
+  CO_RETURN_IF_FAILED(check_options(e));
+  CO_RETURN_IF_FAILED(list_models(e));
+  e->run = (co_scoring_options){.watch = &e->context->watch,
+                                .stoppable = true,
+                                .workers = o->workers,
+                                .exclude_seen = o->exclude_seen,
+                                .stage = "evaluate"};
+  e->bootstrap =
+      (co_bootstrap_options){.draws = o->draws, .seed = o->seed, .watch = &e->context->watch};
+  for (int64_t i = 0; i < e->list.count; i++) {
+    CO_RETURN_IF_FAILED(open_model(e, i));
+    CO_RETURN_IF_FAILED(prepare(e, &e->models[i], &result->errors));
+  }
+  render_rows(&result->json, e);
+  CO_RETURN_IF_FAILED(e->list.count == 1 ? measure(e, &e->models[0], result)
+                                         : measure_several(e, result));
+  for (int64_t i = 0; i < e->list.count; i++)
+    CO_RETURN_IF_FAILED(check_gates(o, &e->models[i].evaluation,
+                                    e->list.count > 1 ? e->models[i].name : NULL, false,
+                                    &result->errors));
+  return co_diagnostics_result(&result->errors);
+}
+
+static void close_model(evaluating *e, int64_t i) {
+  evaluated *m = &e->models[i];
+  co_evaluation_free(&m->evaluation);
+  co_predictor_close(m->predictor);
+  if (!i || e->raw) co_dataset_close(m->dataset);
+  co_table_scoring_end(&m->table);
 }
 
 cohort_status cohort_evaluate(cohort_context *context, const cohort_evaluate_options *options,
                               cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  evaluating e = {.predictor = NULL};
-  co_status status = evaluate(context, options, &e, *out);
+  evaluating e = {.context = context, .options = options};
+  co_status status = evaluate(&e, *out);
   co_error error;
   co_error_copy(&error);
-  co_evaluation_free(&e.evaluation);
-  co_predictor_close(e.predictor);
-  co_dataset_close(e.dataset);
-  co_table_scoring_end(&e.table);
+  for (int64_t i = 0; i < e.list.count; i++)
+    close_model(&e, i);
+  co_arena_free(e.arena);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "evaluate", status);
 }

@@ -10,18 +10,31 @@
 // A time that an option gives. CO_ERR_USAGE naming it.
 co_status co_events_time(int64_t *out, const char *option, const char *text);
 
+// How some of the models read a log, and the temporary dataset that it became for them.
+typedef struct co_event_reading {
+  co_model_file file; // of the first of these models
+  co_event_recipe recipe;
+  co_atomic_file dataset;
+  co_import_events_result result;
+} co_event_reading;
+
 // A scoring whose rows may come from an event log: then `options` name a temporary dataset. To be
 // ended in any case.
 typedef struct co_event_scoring {
+  cohort_context *context;
   co_context *ctx;
   co_arena *arena; // NULL where there is no log
   cohort_predict_options options;
   int64_t as_of;
-  co_atomic_file events; // the temporary dataset
-  co_import_events_result result;
+  co_table_files log;
+  const char *const *population; // as of co_import_events_options
+  int64_t population_count;
+  co_event_reading *readings;
+  int64_t count;
 } co_event_scoring;
+// Sets list->datasets, of which models that read the log in the same way share one.
 co_status co_event_scoring_begin(co_event_scoring *scoring, cohort_context *context,
-                                 const cohort_predict_options *options);
+                                 const cohort_predict_options *options, co_model_list *list);
 void co_event_scoring_report(const co_event_scoring *scoring, co_json *json, co_text *text);
 void co_event_scoring_end(co_event_scoring *scoring);
 

@@ -140,8 +140,9 @@ static co_status tell_row(co_explaining *e, co_reasons *reasons, int64_t place,
 
 co_status co_explain_columns(co_explaining *e, cohort_result *result) {
   const co_model *model = e->predictor->model;
-  const co_reasons_request request = {.predictor = e->predictor,
-                                      .dataset = e->dataset,
+  const co_reasons_member member = {e->predictor, e->dataset};
+  const co_reasons_request request = {.members = &member,
+                                      .member_count = 1,
                                       .output = e->output - model->outputs,
                                       .count = model->input_count,
                                       .class_ = e->class_,

@@ -10,21 +10,9 @@
 #include "host/core/h5.h"
 #include "host/train/settings.h"
 
-typedef struct tuning {
-  cohort_context *context;
-  const cohort_hyperopt_run_options *options;
-  co_diagnostics *problems;
-  co_arena *arena;
-  co_node *config; // whole, with hyperopt and without dataset
-  const char *dataset_path;
-  co_tune_settings settings;
-  co_study *study; // NULL before a new one is made
-  co_search search;
-} tuning;
-
 // ---- the config --------------------------------------------------------------------------------
 
-static co_status read_given(tuning *t, co_node **out) {
+static co_status read_given(co_tuning *t, co_node **out) {
   const cohort_hyperopt_run_options *o = t->options;
   const char *stored = NULL;
   if (o->config.file_count || !t->study)
@@ -38,7 +26,14 @@ static co_status read_given(tuning *t, co_node **out) {
                     : co_study_text(&t->dataset_path, t->study, t->arena, CO_STUDY_DATASET_PATH);
 }
 
-static co_status read_config(tuning *t) {
+// What an option says in the section's place; 0 = nothing.
+static co_status set_given(co_tuning *t, const char *key, int64_t value) {
+  if (value <= 0) return CO_OK;
+  char *text = co_arena_format(t->arena, "hyperopt.%s=%lld", key, (long long)value);
+  return text ? co_node_set(&t->config, t->arena, text, t->problems) : CO_ERR_MEMORY;
+}
+
+static co_status read_config(co_tuning *t) {
   static const char *const apart[] = {"dataset", NULL};
   const cohort_hyperopt_run_options *o = t->options;
   co_node *given;
@@ -54,11 +49,9 @@ static co_status read_config(tuning *t) {
             "tune.yaml");
     return status;
   }
-  if (o->threads > 0) {
-    char *threads = co_arena_format(t->arena, "hyperopt.threads=%d", o->threads);
-    if (!threads) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(co_node_set(&t->config, t->arena, threads, t->problems));
-  }
+  CO_RETURN_IF_FAILED(set_given(t, "threads", o->threads));
+  CO_RETURN_IF_FAILED(set_given(t, "k_fold", o->k_fold));
+  CO_RETURN_IF_FAILED(set_given(t, "seeds", o->seeds));
   CO_RETURN_IF_FAILED(co_tune_settings_parse(&t->settings, t->config, t->arena, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&trainer, t->config, t->arena, t->problems));
   t->search.seed = (uint64_t)trainer.seed;
@@ -79,7 +72,7 @@ static void set_values(const co_space *space, double *values, int64_t which, dou
 }
 
 // Every end of a range and every category must be something that the config can have.
-static co_status check_space(tuning *t, double *values) {
+static co_status check_space(co_tuning *t, double *values) {
   const co_space *space = &t->settings.space;
   for (int64_t i = 0; i < space->count; i++) {
     const co_parameter *p = &space->item[i];
@@ -92,7 +85,7 @@ static co_status check_space(tuning *t, double *values) {
   return CO_OK;
 }
 
-static co_status check_memory(const tuning *t, size_t bytes, int64_t at_once) {
+static co_status check_memory(const co_tuning *t, size_t bytes, int64_t at_once) {
   size_t left = co_context_memory_left(t->context->ctx);
   if (bytes * (size_t)at_once <= left) return CO_OK;
   co_status status =
@@ -102,7 +95,7 @@ static co_status check_memory(const tuning *t, size_t bytes, int64_t at_once) {
   return status;
 }
 
-static co_status check(tuning *t) {
+static co_status check(co_tuning *t) {
   size_t bytes = 0;
   bool higher = false;
   double *values = co_arena_alloc(t->arena, (size_t)t->settings.space.count, sizeof *values);
@@ -118,7 +111,7 @@ static co_status check(tuning *t) {
 
 // ---- the study ---------------------------------------------------------------------------------
 
-static co_status another(const tuning *t, const char *what, const char *was, const char *is) {
+static co_status another(const co_tuning *t, const char *what, const char *was, const char *is) {
   co_status status =
       co_fail_at(CO_ERR_IO, t->options->study, 0, 0, "the file has a study of another %s%s%s%s%s",
                  what, was ? ": it has " : "", was ? was : "", is ? ", not " : "", is ? is : "");
@@ -126,7 +119,7 @@ static co_status another(const tuning *t, const char *what, const char *was, con
   return status;
 }
 
-static co_status check_same(tuning *t) {
+static co_status check_same(co_tuning *t) {
   const char *stored, *fingerprint;
   co_node *then = NULL;
   co_difference d;
@@ -154,7 +147,7 @@ static char *as_json(co_arena *arena, const co_node *node, const char *text) {
   return out;
 }
 
-static const char *study_name(const tuning *t) {
+static const char *study_name(const co_tuning *t) {
   const char *file = strrchr(t->options->study, '/');
   file = file ? file + 1 : t->options->study;
   const char *dot = strrchr(file, '.');
@@ -164,7 +157,7 @@ static const char *study_name(const tuning *t) {
                                 dot && dot > file ? (size_t)(dot - file) : strlen(file));
 }
 
-static co_status make(tuning *t) {
+static co_status make(co_tuning *t) {
   char *absolute = realpath(t->dataset_path, NULL);
   const char *keys[] = {CO_STUDY_CONFIG, CO_STUDY_DATASET, CO_STUDY_DATASET_PATH};
   const char *values[] = {as_json(t->arena, t->config, NULL),
@@ -184,7 +177,7 @@ static co_status make(tuning *t) {
 
 // ---- the search --------------------------------------------------------------------------------
 
-static co_status choose_jobs(tuning *t) {
+static co_status choose_jobs(co_tuning *t) {
   int64_t jobs = t->options->jobs > 0 ? t->options->jobs : 1, most = t->settings.lag;
   co_context *ctx = t->context->ctx;
   if (jobs > 1 && !co_h5_is_thread_safe()) {
@@ -204,13 +197,28 @@ static co_status choose_jobs(tuning *t) {
   return CO_OK;
 }
 
-static co_status prepare(tuning *t) {
+// The dataset as each fold sees it.
+static co_status make_folds(co_tuning *t) {
+  co_search *s = &t->search;
+  const int64_t count = t->settings.k_fold;
+  if (!count) return CO_OK;
+  co_dataset **views = co_arena_alloc(t->arena, (size_t)count, sizeof *views);
+  if (!views) return CO_ERR_MEMORY;
+  memset(views, 0, (size_t)count * sizeof *views);
+  s->folds = views;
+  CO_RETURN_IF_FAILED(co_folds_make_validating(&t->folds, s->ctx, s->dataset, count, s->seed));
+  for (int64_t i = 0; i < count; i++)
+    CO_RETURN_IF_FAILED(co_folds_view(&views[i], &t->folds, s->dataset, i));
+  return CO_OK;
+}
+
+co_status co_tuning_prepare(co_tuning *t) {
   const cohort_hyperopt_run_options *o = t->options;
   co_node *base;
   CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt run", "a study"));
   if (o->trials <= 0) return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials");
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->context->ctx));
-  if (co_path_exists(o->study))
+  if (t->there || co_path_exists(o->study))
     CO_RETURN_IF_FAILED(co_study_open(&t->study, t->context->ctx, o->study, true));
   CO_RETURN_IF_FAILED(read_config(t));
   if (!t->dataset_path) {
@@ -230,9 +238,11 @@ static co_status prepare(tuning *t) {
   s->command = o->command;
   s->workers = o->workers;
   s->max_seconds = o->max_seconds;
+  s->retry = o->retry_failed;
   if (!s->folder) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, t->dataset_path));
   if (t->study) CO_RETURN_IF_FAILED(check_same(t));
+  CO_RETURN_IF_FAILED(make_folds(t));
   CO_RETURN_IF_FAILED(choose_jobs(t));
   CO_RETURN_IF_FAILED(check(t));
   if (!t->study) CO_RETURN_IF_FAILED(make(t));
@@ -240,12 +250,21 @@ static co_status prepare(tuning *t) {
   return co_make_directories(s->ctx, s->folder);
 }
 
+void co_tuning_free(co_tuning *t) {
+  for (int64_t i = 0; t->search.folds && i < t->settings.k_fold; i++)
+    co_dataset_close(t->search.folds[i]);
+  co_folds_free(&t->folds);
+  co_study_close(t->study);
+  co_dataset_close(t->search.dataset);
+  co_arena_free(t->arena);
+}
+
 static void count_states(const co_trials *trials, int64_t count[5]) {
   for (int64_t i = 0; i < trials->count; i++)
     count[trials->item[i].state]++;
 }
 
-static co_status tell(tuning *t, cohort_result *result) {
+static co_status tell(co_tuning *t, cohort_result *result) {
   co_trials trials;
   int64_t count[5] = {0};
   co_json *json = &result->json;
@@ -278,8 +297,10 @@ static co_status tell(tuning *t, cohort_result *result) {
     co_text_printf(&result->text, "best  %s %.6g of trial %lld: %s\n", metric,
                    trials.item[best].value, (long long)best,
                    params.text.data ? params.text.data : "");
-    co_text_printf(&result->text, "next  cohort hyperopt best %s -O best.yaml\n",
-                   t->options->study);
+    co_text_printf(&result->text,
+                   "      (the best of many is too good by luck: cohort hyperopt confirm %s)\n"
+                   "next  cohort hyperopt best %s -O best.yaml\n",
+                   t->options->study, t->options->study);
     co_json_free(&params);
     return CO_OK;
   }
@@ -295,15 +316,13 @@ static co_status tell(tuning *t, cohort_result *result) {
 cohort_status cohort_hyperopt_run(cohort_context *context,
                                   const cohort_hyperopt_run_options *options, cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  tuning t = {.context = context, .options = options, .problems = &(*out)->errors};
-  co_status status = prepare(&t);
+  co_tuning t = {.context = context, .options = options, .problems = &(*out)->errors};
+  co_status status = co_tuning_prepare(&t);
   if (status == CO_OK) status = co_search_run(&t.search);
   if (status == CO_OK) status = tell(&t, *out);
   co_error error;
   co_error_copy(&error);
-  co_study_close(t.study);
-  co_dataset_close(t.search.dataset);
-  co_arena_free(t.arena);
+  co_tuning_free(&t);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "hyperopt run", status);
 }

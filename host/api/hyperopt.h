@@ -3,6 +3,7 @@
 #ifndef COHORT_HOST_API_HYPEROPT_H
 #define COHORT_HOST_API_HYPEROPT_H
 
+#include "datasets/folds.h"
 #include "host/api/api.h"
 #include "host/tune/study.h"
 #include "host/tune/tuner.h"
@@ -12,6 +13,26 @@
 #define CO_STUDY_CONFIG "cohort:config"
 #define CO_STUDY_DATASET "cohort:dataset"
 #define CO_STUDY_DATASET_PATH "cohort:dataset_path"
+// What the best trials come to with new seeds: {"first_seed", "seeds", "trials": […]}.
+#define CO_STUDY_CONFIRMED "cohort:confirmed"
+
+// What a search, or the training of its best trials once more, works with.
+typedef struct co_tuning {
+  cohort_context *context;
+  const cohort_hyperopt_run_options *options;
+  co_diagnostics *problems;
+  bool there; // the study must be there
+  co_arena *arena;
+  co_node *config; // whole, with hyperopt and without dataset
+  const char *dataset_path;
+  co_tune_settings settings;
+  co_study *study; // NULL before a new one is made
+  co_folds folds;
+  co_search search;
+} co_tuning;
+// Opens the study or begins it, and checks config, dataset and memory. To be freed after failure, too.
+co_status co_tuning_prepare(co_tuning *tuning);
+void co_tuning_free(co_tuning *tuning);
 
 typedef struct co_read_study {
   co_study *study;

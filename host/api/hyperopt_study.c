@@ -142,6 +142,36 @@ static void print_trials(co_text *text, const co_read_study *r, int64_t best) {
   }
 }
 
+// Of each trial that was trained with new seeds, beside what chose it.
+static co_status tell_confirmed(co_read_study *r, cohort_result *result) {
+  const char *json;
+  co_node *confirmed = NULL;
+  CO_RETURN_IF_FAILED(co_study_attribute(&json, r->study, r->arena, CO_STUDY_CONFIRMED));
+  co_json_key(&result->json, "confirmed");
+  if (!json) {
+    co_json_null(&result->json);
+    return CO_OK;
+  }
+  co_json_raw(&result->json, json);
+  CO_RETURN_IF_FAILED(
+      co_yaml_parse(&confirmed, r->arena, CO_STUDY_CONFIRMED, json, strlen(json), &result->errors));
+  const co_node *trials = co_node_get(confirmed, "trials");
+  for (int64_t i = 0; trials && i < trials->count; i++) {
+    const co_node *t = trials->items[i], *interval = co_node_get(t, "interval");
+    int64_t number;
+    double value, estimate, low, high;
+    if (!interval || interval->count != 2 || !co_node_int(co_node_get(t, "number"), &number) ||
+        !co_node_double(co_node_get(t, "value"), &value) ||
+        !co_node_double(co_node_get(t, "estimate"), &estimate) ||
+        !co_node_double(interval->items[0], &low) || !co_node_double(interval->items[1], &high))
+      continue;
+    co_text_printf(&result->text,
+                   "trial %lld: %.6g in the search, with new seeds %.6g [%.6g, %.6g]\n",
+                   (long long)number, value, estimate, low, high);
+  }
+  return CO_OK;
+}
+
 static co_status show(co_read_study *r, co_context *ctx, const char *path, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(path, "hyperopt show", "a study"));
   CO_RETURN_IF_FAILED(co_read_study_open(r, ctx, path));
@@ -162,7 +192,7 @@ static co_status show(co_read_study *r, co_context *ctx, const char *path, cohor
   co_json_close(json);
   co_render_best(json, &r->settings, &r->trials, best);
   print_trials(&result->text, r, best);
-  return CO_OK;
+  return tell_confirmed(r, result);
 }
 
 cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,

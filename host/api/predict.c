@@ -229,7 +229,7 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   if (status == CO_OK) status = open_output(&s, &request, &list);
   if (status == CO_OK) request.model = list.paths[0];
   if (status == CO_OK) status = co_scoring_open_models(&s, &list);
-  if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request);
+  if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request, &list);
   if (status == CO_OK) status = co_image_scoring_begin(&images, context, &events.options);
   if (status == CO_OK) status = co_table_scoring_begin(&table, context, &images.options, &list);
   s.options = &table.options; // which name what rows of others have become

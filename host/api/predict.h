@@ -55,8 +55,9 @@ typedef struct co_scoring {
   co_ensemble_kind ensemble;
   co_predictor *predictor; // of them all: the one there is, or an ensemble
   const co_model *told; // whose outputs are written: the predictor's, but of ranks that become one
-  // Rows: a dataset, or parts of a raw table, each with datasets of its own for models that differ.
-  const co_raw_parts *parts; // NULL = there is one dataset
+  // Rows: one part, or parts of a raw table, each with datasets of its own for models that differ.
+  const co_raw_parts *parts; // NULL = there is one, whose datasets have these …
+  const char *const *paths;  // … paths
   int64_t part;              // the one at hand, -1 = none, with its
   co_dataset **datasets;
   int64_t dataset_count;

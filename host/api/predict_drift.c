@@ -97,16 +97,17 @@ static co_status begin_model(const co_scoring *s, co_scored_model *m) {
     co_hint("it was trained before there was any, or has no inputs of numbers or categories");
     return status;
   }
-  // What models of an ensemble score for themselves is not told.
-  if (s->ensemble != CO_ENSEMBLE_NONE) m->profile.output_count = 0;
   CO_RETURN_IF_FAILED(make_counts(&m->seen, s->arena, m->profile.inputs, m->profile.input_count));
   return make_counts(&m->scored, s->arena, m->profile.outputs, m->profile.output_count);
 }
+
+static co_member_scores add_of_member;
 
 co_status co_drift_begin(co_scoring *s) {
   CO_RETURN_IF_FAILED(parse_gate(&s->gate, s->options->max_drift));
   for (int64_t i = 0; i < s->model_count; i++)
     CO_RETURN_IF_FAILED(begin_model(s, &s->models[i]));
+  if (s->ensemble != CO_ENSEMBLE_NONE) co_ensemble_set_listener(s->predictor, add_of_member, s);
   s->histogram = co_arena_alloc(s->arena, (size_t)s->told->output_count + 1, sizeof *s->histogram);
   return s->histogram ? CO_OK : CO_ERR_MEMORY;
 }
@@ -152,18 +153,26 @@ static bool is_probability(const co_output_feature *output) {
          (output->column->type == CO_COLUMN_BINARY || output->column->type == CO_COLUMN_CATEGORY);
 }
 
-static void add_to_profile(co_scored_model *m, const float *const *scores) {
+// `scores`: of a row, per output of the model.
+static void add_to_profile(co_scored_model *m, const float *const *scores, int64_t row) {
   for (int64_t i = 0; i < m->profile.output_count; i++) {
     const co_profile_part *part = &m->profile.outputs[i];
-    int64_t output = part->output - m->predictor->model->outputs;
-    double score = co_score_of(part->output, scores[m->first_output + output]);
+    const float *own = scores[part->output - m->predictor->model->outputs];
+    double score = co_score_of(part->output, own + row * part->output->width);
     m->scored[i][co_profile_bin(part, score)]++;
   }
 }
 
+// Of an ensemble, whose own scores no training had, its members' are compared with their own.
+static void add_of_member(void *user, int64_t member, int64_t rows, const float *const *scores) {
+  co_scoring *s = user;
+  for (int64_t row = 0; row < rows; row++)
+    add_to_profile(&s->models[member], scores, row);
+}
+
 void co_drift_add(co_scoring *s, const float *const *scores, const float *const *shown) {
-  for (int64_t i = 0; i < s->model_count; i++)
-    add_to_profile(&s->models[i], scores);
+  for (int64_t i = 0; s->ensemble == CO_ENSEMBLE_NONE && i < s->model_count; i++)
+    add_to_profile(&s->models[i], scores + s->models[i].first_output, 0);
   for (int64_t i = 0; i < s->told->output_count; i++) {
     const co_output_feature *output = &s->told->outputs[i];
     if (!is_probability(output)) continue;
@@ -197,16 +206,24 @@ void co_drift_print_state(co_scoring *s, co_text *out) {
   each_count(s, print_count, out);
 }
 
+// Where rows have places, an ensemble scores all of them anew.
 void co_drift_read_state(co_scoring *s, char *state) {
-  if (state) each_count(s, read_count, &state);
+  if (!state) return;
+  each_count(s, read_count, &state);
+  if (s->ensemble == CO_ENSEMBLE_NONE || !s->ranking) return;
+  for (int64_t m = 0; m < s->model_count; m++)
+    for (int64_t i = 0; i < s->models[m].profile.output_count; i++)
+      memset(s->models[m].scored[i], 0,
+             (size_t)s->models[m].profile.outputs[i].bins * sizeof(int64_t));
 }
 
 static co_status check_scores(const co_scoring *s, const co_scored_model *m) {
   for (int64_t i = 0; i < m->profile.output_count; i++) {
     const co_profile_part *part = &m->profile.outputs[i];
-    int64_t output = m->first_output + (part->output - m->predictor->model->outputs);
-    CO_RETURN_IF_FAILED(
-        check_part(s, "score", s->told->outputs[output].name, part, m->scored[i], 0, false));
+    const char *name =
+        s->model_count == 1 ? part->name : co_arena_format(s->arena, "%s_%s", m->name, part->name);
+    if (!name) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(check_part(s, "score", name, part, m->scored[i], 0, false));
   }
   return CO_OK;
 }

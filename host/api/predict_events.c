@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scoring an event log: the events before a time become a temporary dataset beside the output, by the
-// recipe and with the categories of the model, which is scored as any other and removed.
+// Scoring an event log: the events before a time become temporary datasets beside the output, by the
+// recipes and with the categories of the models, which are scored as any others and removed.
 #include <string.h>
 
 #include "datasets/cell.h"
@@ -47,12 +47,14 @@ static co_status list_columns(co_event_recipe *out, const co_node *node, co_aren
   return CO_OK;
 }
 
+static bool is_of_events(const co_model_file *file) {
+  return file->recipe && strncmp(file->recipe, "events:", 7) == 0;
+}
+
 static co_status parse_recipe(co_event_recipe *out, const co_model_file *file, co_arena *arena,
                               co_diagnostics *problems) {
   co_node *root = NULL;
   recipe_options o;
-  *out = (co_event_recipe){0};
-  if (!file->recipe || strncmp(file->recipe, "events:", 7) != 0) return no_recipe(file->path);
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&root, arena, "recipe", file->recipe, strlen(file->recipe), problems));
   CO_RETURN_IF_FAILED(
@@ -87,11 +89,9 @@ static co_status take_keys(co_dictionary *keys, const co_rows *rows, const co_ro
   return part->bad_count ? co_rows_raise(rows, &part->bad[0]) : CO_OK;
 }
 
-static co_status read_keys(co_dictionary *keys, co_context *ctx, co_rows *rows,
-                           const char *entity) {
+static co_status read_keys(co_dictionary *keys, co_rows *rows, const char *entity) {
   co_row_block block;
   int64_t column = co_rows_find(rows, entity);
-  (void)ctx;
   if (column < 0)
     return co_fail_at(CO_ERR_DATA, rows->shown, 0, 0, "there is no column '%.200s'", entity);
   for (;;) {
@@ -103,27 +103,81 @@ static co_status read_keys(co_dictionary *keys, co_context *ctx, co_rows *rows,
 }
 
 // The keys of a table, in its order.
-static co_status read_population(co_import_events_options *out, co_context *ctx, co_arena *arena,
-                                 const char *path, const char *entity) {
+static co_status read_population(co_event_scoring *s, const char *path, const char *entity) {
   co_rows *rows = NULL;
   co_dictionary keys = {0};
   co_rows_options options = {.unhashed = true};
   co_status status = CO_OK;
-  CO_TRY(co_dictionary_create(&keys, ctx));
-  CO_TRY(co_rows_open(&rows, ctx, path, &options));
-  CO_TRY(read_keys(&keys, ctx, rows, entity));
-  const char **texts = co_arena_alloc(arena, (size_t)keys.count + 1, sizeof *texts);
+  CO_TRY(co_dictionary_create(&keys, s->ctx));
+  CO_TRY(co_rows_open(&rows, s->ctx, path, &options));
+  CO_TRY(read_keys(&keys, rows, entity));
+  const char **texts = co_arena_alloc(s->arena, (size_t)keys.count + 1, sizeof *texts);
   status = texts ? CO_OK : CO_ERR_MEMORY;
   for (int64_t i = 0; status == CO_OK && i < keys.count; i++)
-    if (!(texts[i] = co_arena_strdup(arena, keys.words[i].text))) status = CO_ERR_MEMORY;
-  out->population = texts;
-  out->population_count = keys.count;
+    if (!(texts[i] = co_arena_strdup(s->arena, keys.words[i].text))) status = CO_ERR_MEMORY;
+  s->population = texts;
+  s->population_count = keys.count;
   if (status == CO_OK && !keys.count)
     status = co_fail_at(CO_ERR_DATA, path, 0, 0, "there is no row");
 cleanup:
   co_rows_close(rows);
   co_dictionary_free(&keys);
   return status;
+}
+
+// ---- models ------------------------------------------------------------------------------------
+
+static bool same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+// Rows are told by their entities: what decides which there are has to be the same.
+static co_status check_alike(const co_event_scoring *s, const co_event_reading *r) {
+  const co_event_recipe *first = &s->readings[0].recipe, *own = &r->recipe;
+  const char *differs = NULL;
+  if (!same_text(first->where, own->where)) differs = "--where";
+  if (!same_text(first->time, own->time)) differs = "--time";
+  if (s->options.population) differs = NULL; // which says it
+  if (!same_text(first->entity, own->entity)) differs = "--entity";
+  if (!differs) return CO_OK;
+  co_status status =
+      co_fail_at(CO_ERR_MODEL, r->file.path, 0, 0,
+                 "its log was imported with another %s than that of %s: other rows are scored",
+                 differs, s->readings[0].file.path);
+  if (same_text(first->entity, own->entity))
+    co_hint("--population FILE says whom both score");
+  else
+    co_hint("score one after the other");
+  return status;
+}
+
+static co_status add_reading(co_event_scoring *s, const co_model_file *file, int64_t *at,
+                             co_diagnostics *problems) {
+  co_event_reading *r = &s->readings[s->count];
+  for (*at = 0; *at < s->count; ++*at)
+    if (co_table_same_columns(&s->readings[*at].file, file)) return CO_OK;
+  r->file = *file;
+  CO_RETURN_IF_FAILED(parse_recipe(&r->recipe, file, s->arena, problems));
+  s->count++;
+  return check_alike(s, r);
+}
+
+// *of_events: whether there is a log; else sources are tables.
+static co_status read_models(co_event_scoring *s, co_model_list *list, bool *of_events,
+                             co_diagnostics *problems) {
+  int64_t *dataset_of = co_arena_alloc(s->arena, (size_t)list->count, sizeof *dataset_of);
+  s->readings = co_arena_alloc(s->arena, (size_t)list->count, sizeof *s->readings);
+  if (!dataset_of || !s->readings) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < list->count; i++) {
+    co_model_file file;
+    CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, list->paths[i]));
+    if (!i) *of_events = is_of_events(&file);
+    if (is_of_events(&file) != *of_events)
+      return no_recipe(*of_events ? list->paths[i] : list->paths[0]);
+    if (*of_events) CO_RETURN_IF_FAILED(add_reading(s, &file, &dataset_of[i], problems));
+  }
+  if (*of_events) list->dataset_of = dataset_of;
+  return CO_OK;
 }
 
 // ---- scoring -----------------------------------------------------------------------------------
@@ -145,99 +199,103 @@ static co_status check(const cohort_predict_options *o, const char **log) {
   return status;
 }
 
-static co_status write_events(co_event_scoring *s, cohort_context *context,
-                              const cohort_predict_options *o, co_diagnostics *problems) {
-  co_model_file file;
-  char *found, *path;
-  const char *log;
-  CO_RETURN_IF_FAILED(check(o, &log));
-  CO_RETURN_IF_FAILED(co_model_file_find(&found, s->ctx, o->model));
-  path = co_arena_strdup(s->arena, found);
-  co_free(s->ctx, found);
-  if (!path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, path));
-  bool to_file = co_sink_file(o->output) != NULL;
+static co_status write_events(co_event_scoring *s, co_event_reading *r) {
+  const cohort_predict_options *o = &s->options;
   const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
-  char *beside = to_file ? co_arena_format(s->arena, "%s.rows", co_sink_file(o->output))
-                         : co_arena_format(s->arena, "%s/cohort.rows", folder);
+  char *beside = co_sink_file(o->output)
+                     ? co_arena_format(s->arena, "%s.rows", co_sink_file(o->output))
+                     : co_arena_format(s->arena, "%s/cohort.rows", folder);
   if (!beside) return CO_ERR_MEMORY;
   co_import_events_options options = {.output = beside,
-                                      .temporary = &s->events,
-                                      .files = &log,
+                                      .temporary = &r->dataset,
+                                      .files = s->log.paths,
+                                      .shown = s->log.shown,
                                       .file_count = 1,
+                                      .recipe = r->recipe,
                                       .sampling = CO_SAMPLE_AS_OF,
                                       .cutoffs = &s->as_of,
                                       .cutoff_count = 1,
-                                      .schema = &file.schema,
+                                      .schema = &r->file.schema,
+                                      .population = s->population,
+                                      .population_count = s->population_count,
                                       .progress = forward_progress,
-                                      .progress_user = context,
-                                      .stop = context->options.stop};
-  CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
-  CO_RETURN_IF_FAILED(parse_recipe(&options.recipe, &file, s->arena, problems));
+                                      .progress_user = s->context,
+                                      .stop = s->context->options.stop};
   CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, s->arena));
-  if (o->population)
-    CO_RETURN_IF_FAILED(
-        read_population(&options, s->ctx, s->arena, o->population, options.recipe.entity));
-  co_status status = co_import_events(&s->result, s->ctx, s->arena, &options);
-  co_watch_progress(&context->watch, "read", "bytes", -1, 0, NULL);
+  co_table_files_adapt(&options.rows, s->log.shown[0]);
+  co_status status = co_import_events(&r->result, s->ctx, s->arena, &options);
+  co_watch_progress(&s->context->watch, "read", "bytes", -1, 0, NULL);
   return status;
 }
-
-// Whether the model is of a log; else its sources are tables.
-static co_status is_of_events(co_context *ctx, const char *model, bool *out) {
-  char *path;
-  co_arena *arena;
-  co_model_file file;
-  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
-  co_status status = co_model_file_find(&path, ctx, model);
-  if (status == CO_OK) status = co_model_file_read(&file, arena, path);
-  *out = status == CO_OK && file.recipe && strncmp(file.recipe, "events:", 7) == 0;
-  co_free(ctx, path);
-  co_arena_free(arena);
-  return status;
-}
-
-co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
-                                 const cohort_predict_options *o) {
-  *s = (co_event_scoring){.ctx = context->ctx, .options = *o};
-  if (!o->model || !o->output) return CO_OK; // which scoring refuses
-  bool of_events = o->source_count != 0;
-  if (of_events) CO_RETURN_IF_FAILED(is_of_events(context->ctx, o->model, &of_events));
-  if (!of_events) {
-    const char *option = o->as_of ? "--as-of" : o->population ? "--population" : NULL;
-    if (!option) return CO_OK;
-    if (o->source_count) return no_recipe(o->model);
-    return co_fail(CO_ERR_USAGE, "%s goes with --source events=FILE", option);
+// Of a log that grows meanwhile the datasets would be of other rows.
+static co_status list_datasets(co_event_scoring *s, co_model_list *list) {
+  const char **paths = co_arena_alloc(s->arena, (size_t)s->count, sizeof *paths);
+  if (!paths) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < s->count; i++) {
+    paths[i] = s->readings[i].dataset.temporary;
+    if (strcmp(s->readings[i].result.source, s->readings[0].result.source) != 0)
+      return co_fail_at(CO_ERR_DATA, s->log.shown[0], 0, 0, "it was changed while it was read");
   }
-  if (o->more_model_count)
-    return co_fail(CO_ERR_USAGE, "a log of events is scored with one model, tables with several");
-  co_diagnostics problems;
-  co_diagnostics_init(&problems, s->ctx);
-  co_status status = co_arena_create(&s->arena, s->ctx);
-  if (status == CO_OK) status = write_events(s, context, o, &problems);
-  co_diagnostics_free(&problems);
-  CO_RETURN_IF_FAILED(status);
+  list->datasets = paths;
+  list->dataset_count = s->count;
   s->options.source_count = 0;
-  s->options.dataset = s->events.temporary;
-  s->options.source = (cohort_source_options){.temporary_folder = o->source.temporary_folder};
+  s->options.dataset = paths[0];
+  s->options.source =
+      (cohort_source_options){.temporary_folder = s->options.source.temporary_folder};
   return CO_OK;
 }
 
+static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics *problems) {
+  const cohort_predict_options *o = &s->options;
+  const char *log;
+  bool of_events = false;
+  CO_RETURN_IF_FAILED(read_models(s, list, &of_events, problems));
+  if (!of_events) return o->as_of || o->population ? no_recipe(list->paths[0]) : CO_OK;
+  CO_RETURN_IF_FAILED(check(o, &log));
+  CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
+  if (o->population)
+    CO_RETURN_IF_FAILED(read_population(s, o->population, s->readings[0].recipe.entity));
+  CO_RETURN_IF_FAILED(co_table_files_begin(&s->log, s->context, s->arena, &log, 1, &o->source));
+  for (int64_t i = 0; i < s->count; i++)
+    CO_RETURN_IF_FAILED(write_events(s, &s->readings[i]));
+  return list_datasets(s, list);
+}
+
+co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
+                                 const cohort_predict_options *o, co_model_list *list) {
+  *s = (co_event_scoring){.context = context, .ctx = context->ctx, .options = *o};
+  if (!o->model || !o->output) return CO_OK; // which scoring refuses
+  if (!o->source_count) {
+    const char *option = o->as_of ? "--as-of" : o->population ? "--population" : NULL;
+    return option ? co_fail(CO_ERR_USAGE, "%s goes with --source events=FILE", option) : CO_OK;
+  }
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, s->ctx);
+  co_status status = co_arena_create(&s->arena, s->ctx);
+  if (status == CO_OK) status = begin(s, list, &problems);
+  co_diagnostics_free(&problems);
+  return status;
+}
+
+// What is told of the log is the first model's.
 void co_event_scoring_report(const co_event_scoring *s, co_json *json, co_text *text) {
-  if (!s->arena) return;
+  if (!s->count) return;
+  const co_import_events_result *result = &s->readings[0].result;
   co_json_key(json, "events");
-  co_json_int(json, s->result.events);
+  co_json_int(json, result->events);
   co_json_key(json, "unseen_items");
-  co_json_int(json, s->result.unseen);
-  if (s->result.unseen && strcmp(s->options.output, "-") != 0)
+  co_json_int(json, result->unseen);
+  if (result->unseen && strcmp(s->options.output, "-") != 0)
     co_text_printf(text, "%lld of %lld events are of items unknown to the model\n",
-                   (long long)s->result.unseen, (long long)s->result.events);
+                   (long long)result->unseen, (long long)result->events);
 }
 
 void co_event_scoring_end(co_event_scoring *s) {
   co_error error;
   co_error_copy(&error);
-  co_atomic_abort(&s->events);
+  for (int64_t i = 0; i < s->count; i++)
+    co_atomic_abort(&s->readings[i].dataset);
+  co_table_files_end(&s->log);
   co_arena_free(s->arena);
   if (error.status != CO_OK) co_error_raise(&error);
 }

@@ -13,7 +13,6 @@ enum { MOST_MODELS = 1000 };
 // ---- which -------------------------------------------------------------------------------------
 
 static co_status add(co_model_list *list, const char *name, const char *path) {
-  if (!name || !path) return CO_ERR_MEMORY;
   if (list->count == MOST_MODELS)
     return co_fail(CO_ERR_USAGE, "more than %d models in one job", (int)MOST_MODELS);
   list->names[list->count] = name;
@@ -68,17 +67,23 @@ static co_status add_experiment(co_model_list *list, co_arena *arena, const char
   return CO_OK;
 }
 
+co_status co_model_name(const char **name, const char **path, co_arena *arena, const char *text) {
+  CO_RETURN_IF_FAILED(split_name(arena, text, name, path));
+  if (!*name) *name = default_name(arena, *path);
+  return *name ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status add_model(co_model_list *list, co_arena *arena, const char *text,
                            int64_t *experiments) {
   const char *name, *path;
   int64_t added;
-  CO_RETURN_IF_FAILED(split_name(arena, text, &name, &path));
+  CO_RETURN_IF_FAILED(co_model_name(&name, &path, arena, text));
   CO_RETURN_IF_FAILED(add_experiment(list, arena, path, &added));
   *experiments += added > 0;
-  return added ? CO_OK : add(list, name ? name : default_name(arena, path), path);
+  return added ? CO_OK : add(list, name, path);
 }
 
-static co_status check_names(const co_model_list *list) {
+co_status co_model_list_check(const co_model_list *list) {
   for (int64_t i = 0; i < list->count; i++)
     for (int64_t k = 0; list->ensemble == CO_ENSEMBLE_NONE && k < i; k++)
       if (strcmp(list->names[i], list->names[k]) == 0) {
@@ -104,7 +109,7 @@ static co_status choose_ensemble(co_model_list *list, const cohort_predict_optio
     return status;
   }
   if (experiments && !o->ensemble) list->ensemble = CO_ENSEMBLE_MEAN;
-  if (list->ensemble == CO_ENSEMBLE_NONE || !o->calibrated) return check_names(list);
+  if (list->ensemble == CO_ENSEMBLE_NONE || !o->calibrated) return co_model_list_check(list);
   return co_fail(CO_ERR_USAGE,
                  "--calibrated: models are calibrated one by one, an ensemble of them is not");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of a scoring: those of a dataset, or of a raw table part by part.
+// The rows of a scoring: those of a dataset, of a log of events, or of a raw table part by part.
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static co_status open_part(co_scoring *s, int64_t part) {
   for (int64_t i = 0; i < s->dataset_count; i++)
     CO_RETURN_IF_FAILED(
         co_dataset_open(&s->datasets[i], s->ctx,
-                        s->parts ? s->parts->items[part].files[i].temporary : s->options->dataset));
+                        s->parts ? s->parts->items[part].files[i].temporary : s->paths[i]));
   for (int64_t i = 0; i < s->model_count; i++) {
     const co_scored_model *m = &s->models[i];
     s->of_model[i] = s->datasets[m->dataset];
@@ -170,7 +170,8 @@ co_status co_scoring_choose_rows(co_scoring *s, const co_model_list *list,
   for (int64_t i = 0; list->dataset_of && i < list->count; i++)
     s->models[i].dataset = list->dataset_of[i];
   s->parts = table->parts.count ? &table->parts : NULL;
-  s->dataset_count = s->parts ? s->parts->models : 1;
+  s->paths = list->datasets ? list->datasets : &s->options->dataset;
+  s->dataset_count = s->parts ? s->parts->models : list->datasets ? list->dataset_count : 1;
   int64_t most = s->parts ? s->parts->count : 1;
   s->datasets = co_arena_alloc(s->arena, (size_t)s->dataset_count, sizeof(co_dataset *));
   s->pieces = co_arena_alloc(s->arena, (size_t)most, sizeof *s->pieces);

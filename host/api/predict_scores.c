@@ -52,24 +52,38 @@ co_status co_scoring_make_room(co_scoring *s) {
   return s->columns.ranked ? create_ranking(s, 1, s->width) : CO_OK;
 }
 
+// Of an ensemble all models are told of, else the one that the output is of.
+static co_status list_members(const co_scoring *s, co_reasons_request *request) {
+  co_reasons_member *members = co_arena_alloc(s->arena, (size_t)s->model_count, sizeof *members);
+  const bool all = s->ensemble == CO_ENSEMBLE_MEAN;
+  if (!members) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < s->model_count; i++) {
+    const co_scored_model *m = &s->models[i];
+    const int64_t output = all ? request->output : request->output - m->first_output;
+    if (output < 0 || output >= m->predictor->model->output_count) continue;
+    members[request->member_count++] = (co_reasons_member){m->predictor, s->of_model[i]};
+    if (all) continue;
+    request->output = output;
+    break;
+  }
+  request->members = members;
+  return CO_OK;
+}
+
 co_status co_scoring_open_reasons(co_scoring *s) {
   const co_score_columns *columns = &s->columns;
   const co_score_piece *piece = s->piece;
   if (!columns->reasoned || s->reasons || !piece->count) return CO_OK;
-  if (s->ensemble != CO_ENSEMBLE_NONE)
-    return co_fail(CO_ERR_USAGE, "reasons are a model's; an ensemble's scores have none");
-  int64_t output = columns->reasoned - s->told->outputs, model = s->model_count - 1;
-  while (output < s->models[model].first_output)
-    model--;
-  const co_reasons_request request = {.predictor = s->models[model].predictor,
-                                      .dataset = s->of_model[model],
-                                      .output = output - s->models[model].first_output,
-                                      .count = columns->reasons,
-                                      .class_ = -1,
-                                      .samples = s->samples,
-                                      .sample_count = piece->count,
-                                      .workers = s->options->workers,
-                                      .watch = &s->context->watch};
+  if (s->ensemble == CO_ENSEMBLE_RANK_MEAN)
+    return co_fail(CO_ERR_USAGE, "reasons are of scores; means of places have none");
+  co_reasons_request request = {.output = columns->reasoned - s->told->outputs,
+                                .count = columns->reasons,
+                                .class_ = -1,
+                                .samples = s->samples,
+                                .sample_count = piece->count,
+                                .workers = s->options->workers,
+                                .watch = &s->context->watch};
+  CO_RETURN_IF_FAILED(list_members(s, &request));
   return co_reasons_open(&s->reasons, &request);
 }
 

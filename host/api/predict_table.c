@@ -8,7 +8,6 @@
 #include "datasets/spool.h"
 #include "host/api/table.h"
 #include "host/output/sink.h"
-#include "host/persist/model_file.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
@@ -200,8 +199,7 @@ static bool same_text(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-// Whether rows become the same dataset for both.
-static bool same_columns(const co_model_file *a, const co_model_file *b) {
+bool co_table_same_columns(const co_model_file *a, const co_model_file *b) {
   bool same = a->schema.column_count == b->schema.column_count && same_text(a->recipe, b->recipe) &&
               a->carried_count == b->carried_count;
   for (int64_t i = 0; same && i < a->schema.column_count; i++) {
@@ -225,7 +223,7 @@ static co_status read_models(co_table_scoring *t, co_model_list *list) {
     co_scored_table *next = &t->tables[t->table_count];
     int64_t at = 0;
     CO_RETURN_IF_FAILED(co_model_file_read(&next->file, t->arena, list->paths[i]));
-    while (at < t->table_count && !same_columns(&t->tables[at].file, &next->file))
+    while (at < t->table_count && !co_table_same_columns(&t->tables[at].file, &next->file))
       at++;
     dataset_of[i] = at;
     if (at < t->table_count) continue;

@@ -8,6 +8,7 @@
 #include "datasets/raw_rows.h"
 #include "host/api/api.h"
 #include "host/eval/ensemble.h"
+#include "host/persist/model_file.h"
 
 // The files of tables (NULL: one that is not there), of which those that can be read but once lie in temporaries meanwhile. To be
 // ended in any case; of a zeroed one that is legal.
@@ -76,14 +77,25 @@ co_status co_table_training_begin(co_table_training *training, cohort_context *c
                                   const cohort_train_options *options, co_diagnostics *problems);
 void co_table_training_end(co_table_training *training);
 
+// Whether rows become the same dataset for both.
+bool co_table_same_columns(const co_model_file *a, const co_model_file *b);
+
 // The models of a scoring.
 typedef struct co_model_list {
   const char **names, **paths; // what columns call them, where there are several; their files
   int64_t count;
   co_ensemble_kind ensemble;
-  const int64_t
-      *dataset_of; // of raw rows: which of a part's datasets is each model's; NULL = the first
+  // Of raw rows: which of a part's datasets is each model's; NULL = the first. Of a log of events they
+  // are these.
+  const int64_t *dataset_of;
+  const char *const *datasets;
+  int64_t dataset_count;
 } co_model_list;
+
+// What "NAME=MODEL" or MODEL names: of the latter its folder or file.
+co_status co_model_name(const char **name, const char **path, co_arena *arena, const char *text);
+// CO_ERR_USAGE where two have one name.
+co_status co_model_list_check(const co_model_list *list);
 
 // A scoring whose dataset may be a raw table: then its rows lie in `parts`. Models that take in the same
 // columns share datasets. To be ended in any case.

@@ -4,7 +4,14 @@
 #define AT(member) offsetof(cli_evaluate_options, member)
 
 static const cli_option options[] = {
-    CLI_ROW_MODEL(cli_evaluate_options),
+    {.name = "model",
+     .letter = 'm',
+     .kind = CLI_LIST,
+     .offset = AT(models),
+     .value = "[NAME=]MODEL",
+     .doc = "run directory, checkpoint or model file; several are compared: see above",
+     .aliases = "model-path",
+     .required = true},
     {.name = "dataset",
      .kind = CLI_TEXT,
      .offset = AT(dataset),
@@ -56,7 +63,9 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_evaluate_options request = {
-      .model = o->model,
+      .model = o->models.item[0],
+      .more_models = o->models.item + 1,
+      .more_model_count = o->models.count - 1,
       .dataset = o->dataset,
       .source = cli_source_options(&o->source),
       .sources = o->sources.item,
@@ -86,12 +95,18 @@ static co_status run(cli_job *cli, const void *options_) {
 const cli_verb cli_verb_evaluate = {
     .name = "evaluate",
     .aliases = "test validate",
-    .usage = "-m MODEL --dataset FILE [--split NAME] [--require TEST] [options]",
-    .summary = "measure a model on a split, with optional gates",
+    .usage = "-m [NAME=]MODEL ... --dataset FILE [--split NAME] [--require TEST] [options]",
+    .summary = "measure models on a split, with optional gates",
     .details =
         "The rows of a raw table are split by the rule and seed of the import that the model "
         "was\n"
-        "trained on; --split all takes all of them. It must have the targets.\n",
+        "trained on; --split all takes all of them. It must have the targets.\n"
+        "\n"
+        "Of several models, -m champion=RUN -m challenger=RUN, each is measured on the same rows, "
+        "and\n"
+        "what each but the first has above that one is told with its 95 % interval and p; gates "
+        "are\n"
+        "for all. Unlike compare, it takes any models and rows, not runs and their own datasets.\n",
     .common = CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED,
     .options = options,
     .options_size = sizeof(cli_evaluate_options),

@@ -99,7 +99,7 @@ const cli_verb cli_verb_explain = {
     .details =
         "Effects are in log-odds of a binary target: 0.7 doubles the odds, -0.7 halves them. They\n"
         "are measured from the mean training row, as the model encodes it, and add up to what the\n"
-        "row's log-odds are above that one's: exactly of linear models and of boosted trees (SHAP\n"
+        "row's log-odds are above that one's: exactly of linear models, SVMs and trees (SHAP\n"
         "values), of networks (integrated gradients along the straight line between the two) "
         "within\n"
         "an error that --json tells (largest_rest) and that falls with --steps. Of several "

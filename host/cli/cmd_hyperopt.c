@@ -28,6 +28,31 @@ static const cli_option options[] = {
      .fallback = "1",
      .minimum = 1,
      .maximum = 1024},
+    {.name = "k-fold",
+     .kind = CLI_INT,
+     .offset = AT(k_fold),
+     .value = "N",
+     .doc = "run: each trial over so many folds of all rows but the test split's",
+     .minimum = 2,
+     .maximum = 1000},
+    {.name = "seeds",
+     .kind = CLI_INT,
+     .offset = AT(seeds),
+     .value = "N",
+     .doc = "run: each trial with so many seeds; confirm: new ones (default 5)",
+     .minimum = 2,
+     .maximum = 1000},
+    {.name = "top",
+     .kind = CLI_INT,
+     .offset = AT(top),
+     .value = "N",
+     .doc = "confirm: how many of the best trials (default 3)",
+     .minimum = 1,
+     .maximum = 1000},
+    {.name = "retry-failed",
+     .kind = CLI_FLAG,
+     .offset = AT(retry_failed),
+     .doc = "run: trials that have failed run once more"},
     {.name = "study-name",
      .kind = CLI_TEXT,
      .offset = AT(name),
@@ -50,6 +75,10 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
+static int64_t given(int64_t value) {
+  return value == CLI_UNSET ? 0 : value;
+}
+
 static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                             double max_seconds, cohort_result **result) {
   cohort_config config;
@@ -66,24 +95,43 @@ static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyp
       .command = cli->command,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
       .workers = (int)o->workers,
-      .max_seconds = max_seconds};
+      .max_seconds = max_seconds,
+      .k_fold = given(o->k_fold),
+      .seeds = given(o->seeds),
+      .retry_failed = o->retry_failed};
   return cohort_hyperopt_run(context, &request, result);
 }
 
-static cohort_status show(cohort_context *context, const cli_hyperopt_options *o,
+static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
+                             cohort_result **result) {
+  const cohort_hyperopt_confirm_options request = {.study = o->operands.item[1],
+                                                   .dataset = o->dataset,
+                                                   .top = given(o->top),
+                                                   .seeds = given(o->seeds),
+                                                   .device = o->common.device,
+                                                   .placement = o->placement,
+                                                   .command = cli->command,
+                                                   .workers = (int)o->workers};
+  return cohort_hyperopt_confirm(context, &request, result);
+}
+
+static cohort_status show(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                           cohort_result **result) {
+  (void)cli;
   return cohort_hyperopt_show(context, o->operands.item[1], result);
 }
 
-static cohort_status best(cohort_context *context, const cli_hyperopt_options *o,
+static cohort_status best(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                           cohort_result **result) {
+  (void)cli;
   const cohort_hyperopt_best_options request = {
       .study = o->operands.item[1], .output = o->output, .force = o->common.force};
   return cohort_hyperopt_best(context, &request, result);
 }
 
-static cohort_status export(cohort_context *context, const cli_hyperopt_options *o,
+static cohort_status export(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                             cohort_result **result) {
+  (void)cli;
   const cohort_hyperopt_best_options request = {
       .study = o->operands.item[1], .output = o->output, .force = o->common.force};
   return cohort_hyperopt_export(context, &request, result);
@@ -92,11 +140,13 @@ static cohort_status export(cohort_context *context, const cli_hyperopt_options 
 typedef struct action {
   const char *name;
   bool output; // takes -O
-  cohort_status (*run)(cohort_context *context, const cli_hyperopt_options *options,
+  bool trains; // takes --dataset and --seeds
+  cohort_status (*run)(cli_job *cli, cohort_context *context, const cli_hyperopt_options *options,
                        cohort_result **result); // NULL = the search
 } action;
 
 static const action actions[] = {{.name = "run", .output = true},
+                                 {.name = "confirm", .trains = true, .run = confirm},
                                  {.name = "show", .run = show},
                                  {.name = "best", .output = true, .run = best},
                                  {.name = "export", .output = true, .run = export}};
@@ -113,6 +163,7 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
       return co_fail(CO_ERR_USAGE, "hyperopt run takes its study by -O, not as '%s'",
                      o->operands.item[1]);
     if (!o->output) return co_fail(CO_ERR_USAGE, "hyperopt run needs a study: -O FILE");
+    if (given(o->top)) return co_fail(CO_ERR_USAGE, "--top does not go with hyperopt run");
     if (o->trials == CLI_UNSET)
       return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials: --n-trials N");
     return o->common.force ? co_fail(CO_ERR_USAGE, "a study is not replaced by --force: remove it")
@@ -124,7 +175,11 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
                        : o->common.sets.count          ? "--set"
                        : o->common.seed != CLI_UNSET   ? "--seed"
                        : o->trials != CLI_UNSET        ? "--n-trials"
-                       : o->dataset                    ? "--dataset"
+                       : o->dataset && !a->trains      ? "--dataset"
+                       : given(o->seeds) && !a->trains ? "--seeds"
+                       : given(o->top) && !a->trains   ? "--top"
+                       : given(o->k_fold)              ? "--k-fold"
+                       : o->retry_failed               ? "--retry-failed"
                        : o->name                       ? "--study-name"
                        : o->max_time                   ? "--max-time"
                        : o->common.force && !a->output ? "--force"
@@ -140,14 +195,14 @@ static co_status run(cli_job *cli, const void *options_) {
   double max_seconds = 0;
   if (!a) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no 'hyperopt %s'", o->operands.item[0]);
-    co_hint("known: run, show, best, export");
+    co_hint("known: run, confirm, show, best, export");
     return status;
   }
   CO_RETURN_IF_FAILED(check_options(a, o));
   if (o->max_time) CO_RETURN_IF_FAILED(cli_read_time(o->max_time, &max_seconds));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status =
-      a->run ? a->run(context, o, &result) : search(cli, context, o, max_seconds, &result);
+      a->run ? a->run(cli, context, o, &result) : search(cli, context, o, max_seconds, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   return taken;
@@ -157,6 +212,7 @@ const cli_verb cli_verb_hyperopt = {
     .name = "hyperopt",
     .aliases = "tune",
     .usage = "run -c CONFIG -c TUNE --dataset FILE -O STUDY --n-trials N [--n-jobs N] [options]\n"
+             "       cohort hyperopt confirm STUDY [--top N] [--seeds N]\n"
              "       cohort hyperopt show STUDY\n"
              "       cohort hyperopt best STUDY -O FILE.yaml\n"
              "       cohort hyperopt export STUDY -O FILE.csv",
@@ -168,15 +224,24 @@ const cli_verb cli_verb_hyperopt = {
         "Each trial is a run in STUDY.trials, over one dataset in memory. The same study, seed\n"
         "and --n-trials have the same trials and the same best model, whatever --n-jobs is.\n"
         "A study that was stopped or killed goes on with the same command, exactly; what was\n"
-        "done is kept, and with more --n-trials there are more. Of another config, dataset or\n"
+        "done is kept, and with more --n-trials there are more; --retry-failed gives those that\n"
+        "have failed another chance, in their place. Of another config, dataset or\n"
         "seed it is refused with 9. A trial that diverges, does not fit into memory or has no\n"
         "valid config is FAIL, with its reason, and not the end.\n"
         "With hyperopt.pruner bad trials are paused early, at a checkpoint; at the end those go "
         "on\n"
         "that by all that is known then would have been kept.\n"
+        "With --k-fold and --seeds (hyperopt.k_fold, hyperopt.seeds) a trial is a run for each "
+        "fold\n"
+        "and seed, in folders of their own, and its value their mean; test rows are in no fold.\n"
+        "The pruner wilcoxon gives a trial up that is surely worse over the folds and seeds so "
+        "far.\n"
         "Networks have no baselines in trials unless the config names some.\n"
         "STUDY is a database in Optuna's form: optuna.load_study and optuna-dashboard read it,\n"
         "as sqlite:///STUDY.\n"
+        "confirm: the best of many is too good by luck; trains the best trials with new seeds and\n"
+        "tells what they come to then (over validation rows still: the test split is for the "
+        "end).\n"
         "show: lists the trials. best: writes the complete config of the best one; `train -c`\n"
         "with it gives that trial's model byte for byte. export: the trials as CSV.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_FORCE,

@@ -106,13 +106,15 @@ typedef struct cli_hyperopt_options {
   const char *dataset; // NULL = the config's, else the study's
   const char *output;  // run: the study; best: a config
   const char *name, *placement, *max_time;
-  int64_t trials, jobs; // CLI_UNSET = not given
+  int64_t trials, jobs, k_fold, seeds, top; // CLI_UNSET = not given
   int64_t workers;
+  bool retry_failed;
 } cli_hyperopt_options;
 
 typedef struct cli_evaluate_options {
   cli_common common; // --device, --threads
-  const char *model, *dataset, *split;
+  cli_list models;
+  const char *dataset, *split;
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
   int64_t workers, draws;

@@ -199,7 +199,7 @@ static co_status read_reference(co_attribution *a, const char *path, const float
 
 static co_status cannot(const char *what) {
   co_status status = co_fail(CO_ERR_CONFIG, "what %s makes of its inputs cannot be told", what);
-  co_hint("networks, linear models and boosted trees can be explained");
+  co_hint("networks, linear models, SVMs and trees can be explained");
   return status;
 }
 

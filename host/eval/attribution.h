@@ -10,10 +10,13 @@
 //                   difference, summed over what encodes each input. The line lies in the space of
 //                   encoded inputs (encoding.h), where categories and bins have one: layer integrated
 //                   gradients at the combiner. A table of events is one input.
-//   linear          coefficient * (x - mean of x), exactly.
+//   linear, svm     coefficient * (x - mean of x), exactly; of an SVM of several classes times the
+//                   mean slope of the head along it, which is what integrated gradients are.
 //   boosted trees   SHAP values of XGBoost's (Lundberg et al., "Consistent Individualized Feature
 //                   Attribution for Tree Ensembles", 2018): the reference is the expectation over the
 //                   training rows that reach a node.
+//   forests, trees  the same of the share that the trees vote for, times the mean slope of the head
+//                   between the two shares (co_estimator_rescale).
 //
 // The mean, not a row of missing values: the row of a table that stands for what is missing or unseen is
 // never trained where nothing was, and nobody asks how a customer differs from one without any values.

@@ -110,3 +110,36 @@ void co_comparison_free(co_comparison *c) {
   co_baselines_free(&c->baselines);
   memset(c, 0, sizeof *c);
 }
+
+// ---- two models --------------------------------------------------------------------------------
+
+static int64_t find_output(const co_model *model, const co_output_feature *output) {
+  for (int64_t i = 0; output->column && i < model->output_count; i++) {
+    const co_output_feature *other = &model->outputs[i];
+    if (strcmp(other->name, output->name) == 0)
+      return other->column && other->column->type == output->column->type ? i : -1;
+  }
+  return -1;
+}
+
+co_status co_comparison_of_output(co_output_pairs *out, const co_evaluation *a, int64_t output,
+                                  const co_evaluation *b, const co_bootstrap_options *bootstrap) {
+  const co_output_feature *feature = &a->model->outputs[output];
+  const int64_t other = find_output(b->model, feature);
+  co_evaluation_value value;
+  out->count = 0;
+  if (other < 0) return CO_OK;
+  for (int64_t k = 0; k < CO_MOST_COMPARED && co_evaluation_metric(a, output, k, &value); k++) {
+    const co_metric_class *metric = co_metric_find(value.name, feature->column->type);
+    if (value.scored && co_evaluation_has(b, other, metric)) out->metrics[out->count++] = metric;
+  }
+  if (!out->count) return CO_OK;
+  co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
+  co_status status = co_evaluation_measure(&mine, a, output, &a->scores[output]);
+  if (status == CO_OK) status = co_evaluation_measure(&theirs, b, other, &b->scores[other]);
+  if (status == CO_OK)
+    status = co_bootstrap_paired(out->found, &mine, &theirs, out->metrics, out->count, bootstrap);
+  co_measured_free(&mine);
+  co_measured_free(&theirs);
+  return status;
+}

@@ -35,6 +35,15 @@ void co_comparison_free(co_comparison *comparison);
 const co_paired *co_comparison_pairs(const co_comparison *comparison, int64_t baseline,
                                      int64_t output);
 const char *co_comparison_name(const co_comparison *comparison, int64_t baseline, int64_t output);
+// Of an output that both have, every metric over scores: the value of `a` less that of `b`, of the same rows
+// in the same order.
+typedef struct co_output_pairs {
+  int64_t count; // 0 where b has no such output
+  const co_metric_class *metrics[CO_MOST_COMPARED];
+  co_paired found[CO_MOST_COMPARED];
+} co_output_pairs;
+co_status co_comparison_of_output(co_output_pairs *out, const co_evaluation *a, int64_t output,
+                                  const co_evaluation *b, const co_bootstrap_options *bootstrap);
 // '+' where the model is better than the baseline beyond doubt, '-' where it is worse, else ' '.
 char co_comparison_sign(const co_paired *pair, bool higher_is_better);
 

@@ -17,6 +17,8 @@ typedef struct ensemble {
   int64_t rows;                // at a time
   float ***scores;             // per member, output and extra: (rows, width)
   const float **out;           // per own output and extra
+  co_member_scores *tell;      // NULL = nobody listens
+  void *user;
 } ensemble;
 
 co_status co_ensemble_parse(co_ensemble_kind *out, const char *text) {
@@ -78,6 +80,7 @@ static co_status run(co_predictor *predictor, co_dataset *dataset, const int64_t
       own.user = &t;
       CO_RETURN_IF_FAILED(e->members[m]->class_->run(
           e->members[m], e->datasets ? e->datasets[m] : dataset, samples + at, rows, &own));
+      if (e->tell) e->tell(e->user, m, rows, (const float *const *)e->scores[m]);
     }
     if (e->kind == CO_ENSEMBLE_MEAN) average(e, rows);
     if (options->sink)
@@ -241,6 +244,12 @@ co_status co_ensemble_open(co_predictor **out, co_predictor *const *members,
   else
     close_ensemble(&e->base);
   return status;
+}
+
+void co_ensemble_set_listener(co_predictor *predictor, co_member_scores *tell, void *user) {
+  ensemble *e = (ensemble *)predictor;
+  e->tell = tell;
+  e->user = user;
 }
 
 void co_ensemble_set_rows(co_predictor *predictor, co_dataset *const *datasets) {

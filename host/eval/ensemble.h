@@ -18,6 +18,10 @@ co_status co_ensemble_parse(co_ensemble_kind *out, const char *text);
 // whose outputs are not those of the first where they are to become one.
 co_status co_ensemble_open(co_predictor **out, co_predictor *const *members,
                            const char *const *names, int64_t count, co_ensemble_kind kind);
+// What is told of each member's scores, (rows, width) per output, before they become one; rows come in their
+// order.
+typedef void co_member_scores(void *user, int64_t member, int64_t rows, const float *const *scores);
+void co_ensemble_set_listener(co_predictor *ensemble, co_member_scores *tell, void *user);
 // The dataset of each member, in place of that which `run` is given; borrowed.
 void co_ensemble_set_rows(co_predictor *ensemble, co_dataset *const *datasets);
 // The model of which one score, made of the outputs' ranks, is the only output: OUTPUT_rank_mean. In the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/eval/estimator.h"
 
+#include <math.h>
 #include <string.h>
 
 #define CO_ESTIMATOR(symbol) extern const co_estimator_class symbol;
@@ -252,4 +253,22 @@ co_status co_estimator_fill_heads(void *user, const int64_t *samples, const void
   }
   co_design_free(&design, e->ctx);
   return status;
+}
+
+// Where there is next to no difference, the slope at that place.
+double co_mean_slope(co_head_function *function, const void *user, double from, double to) {
+  static const double step = 1e-4;
+  if (fabs(to - from) > step) return (function(user, to) - function(user, from)) / (to - from);
+  return (function(user, from + step) - function(user, from - step)) / (2 * step);
+}
+
+void co_estimator_rescale(const co_estimator_attribution *asked, int64_t row,
+                          co_head_function *head, const void *user) {
+  const co_design_columns *columns = asked->rows->columns;
+  const int64_t count = columns->numbers + columns->codes;
+  const double slope = co_mean_slope(head, user, asked->reference[row], asked->value[row]);
+  for (int64_t k = 0; k < count; k++)
+    asked->shares[row * count + k] *= slope;
+  asked->reference[row] = head(user, asked->reference[row]);
+  asked->value[row] = head(user, asked->value[row]);
 }

@@ -120,4 +120,13 @@ co_status co_estimator_add(co_estimator *estimator, int64_t output, const char *
 co_status co_estimator_array(const co_estimator *estimator, int64_t output, const char *name,
                              co_dtype dtype, const co_shape *shape, const co_fitted **out);
 
+// Shares of a value become shares of a function of it by its mean slope between the reference's value and
+// the row's: of Shapley values the chain rule of Chen, Lundberg & Lee, "Explaining a series of models by
+// propagating Shapley values", 2022; of a linear value that is what integrated gradients are.
+typedef double co_head_function(const void *user, double value);
+double co_mean_slope(co_head_function *function, const void *user, double from, double to);
+// Of a row, whose value and reference become the head's, too.
+void co_estimator_rescale(const co_estimator_attribution *asked, int64_t row,
+                          co_head_function *head, const void *user);
+
 #endif

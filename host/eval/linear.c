@@ -144,17 +144,17 @@ static int64_t likeliest(const double *z, int64_t width) {
   return best;
 }
 
-static co_status attribute_regression(const co_estimator *e, const co_estimator_attribution *a) {
+// Of each row's class, chosen by `heads` (rows, width): shares of z, which is value.
+static co_status attribute_forms(const co_estimator *e, const co_estimator_attribution *a,
+                                 const double *z, const double *heads) {
   const int64_t width = output_of(e, a->output)->width;
   const int64_t inputs = e->columns.numbers + e->columns.codes;
   const co_shape shape = co_shape_make(2, e->columns.count, width);
   const co_fitted *coefficients;
-  double *z;
   CO_RETURN_IF_FAILED(
       co_estimator_array(e, a->output, "coefficients", CO_F64, &shape, &coefficients));
-  CO_RETURN_IF_FAILED(apply(e, a->output, a->rows, &z));
   for (int64_t row = 0; row < a->rows->rows; row++) {
-    int64_t c = a->class_ < 0 ? likeliest(z + row * width, width) : a->class_;
+    int64_t c = a->class_ < 0 ? likeliest(heads + row * width, width) : a->class_;
     double *shares = a->shares + row * inputs;
     attribute_row(a->rows, row, (const double *)coefficients->bytes + c, width, a->mean, shares);
     a->chosen[row] = (int32_t)c;
@@ -162,8 +162,15 @@ static co_status attribute_regression(const co_estimator *e, const co_estimator_
     for (int64_t i = 0; i < inputs; i++)
       a->reference[row] -= shares[i];
   }
-  co_free(e->ctx, z);
   return CO_OK;
+}
+
+static co_status attribute_regression(const co_estimator *e, const co_estimator_attribution *a) {
+  double *z;
+  CO_RETURN_IF_FAILED(apply(e, a->output, a->rows, &z));
+  co_status status = attribute_forms(e, a, z, z);
+  co_free(e->ctx, z);
+  return status;
 }
 
 extern const co_estimator_class co_estimator_linear;
@@ -267,22 +274,66 @@ static co_status fit_svm(co_estimator *e, int64_t output, const co_fit_data *dat
                    data->watch);
 }
 
-static co_status score_svm(const co_estimator *e, int64_t output, const co_design *rows,
-                           float *heads) {
+// What makes a head of a margin: the class's slope and shift.
+typedef struct platt {
+  const double *line;
+  bool alone; // there is one class
+} platt;
+
+// A co_head_function. Of classes, the softmax of the logarithms normalises the probabilities.
+static double head_of(const void *user, double z) {
+  const platt *p = user;
+  double logit = p->line[0] * z + p->line[1];
+  return p->alone ? logit : -(fmax(-logit, 0) + log1p(exp(-fabs(logit))));
+}
+
+// Margins and heads, (rows, width); to be freed.
+typedef struct svm_heads {
+  double *margins, *heads;
+  const double *lines; // (width, 2)
+} svm_heads;
+
+static void free_heads(const co_estimator *e, svm_heads *h) {
+  co_free(e->ctx, h->margins);
+  co_free(e->ctx, h->heads);
+}
+
+static co_status make_heads(svm_heads *h, const co_estimator *e, int64_t output,
+                            const co_design *rows) {
   int64_t width = output_of(e, output)->width;
   const co_shape shape = co_shape_make(2, width, (int64_t)2);
   const co_fitted *calibration;
-  double *z;
+  *h = (svm_heads){.margins = NULL};
   CO_RETURN_IF_FAILED(co_estimator_array(e, output, "calibration", CO_F64, &shape, &calibration));
-  CO_RETURN_IF_FAILED(apply(e, output, rows, &z));
-  for (int64_t i = 0; i < rows->rows * width; i++) {
-    const double *line = (const double *)calibration->bytes + 2 * (i % width);
-    double logit = line[0] * z[i] + line[1];
-    // Of classes, the softmax of the logarithms normalises the probabilities.
-    heads[i] = (float)(width == 1 ? logit : -(fmax(-logit, 0) + log1p(exp(-fabs(logit)))));
-  }
-  co_free(e->ctx, z);
+  h->lines = calibration->bytes;
+  CO_RETURN_IF_FAILED(apply(e, output, rows, &h->margins));
+  h->heads = co_alloc(e->ctx, ((size_t)(rows->rows * width) + 1) * sizeof *h->heads);
+  if (!h->heads) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < rows->rows * width; i++)
+    h->heads[i] = head_of(&(platt){h->lines + 2 * (i % width), width == 1}, h->margins[i]);
   return CO_OK;
+}
+
+static co_status score_svm(const co_estimator *e, int64_t output, const co_design *rows,
+                           float *heads) {
+  svm_heads h;
+  co_status status = make_heads(&h, e, output, rows);
+  for (int64_t i = 0; status == CO_OK && i < rows->rows * output_of(e, output)->width; i++)
+    heads[i] = (float)h.heads[i];
+  free_heads(e, &h);
+  return status;
+}
+
+static co_status attribute_svm(const co_estimator *e, const co_estimator_attribution *a) {
+  svm_heads h;
+  co_status status = make_heads(&h, e, a->output, a->rows);
+  if (status == CO_OK) status = attribute_forms(e, a, h.margins, h.heads);
+  for (int64_t row = 0; status == CO_OK && row < a->rows->rows; row++)
+    co_estimator_rescale(
+        a, row, head_of,
+        &(platt){h.lines + (ptrdiff_t)2 * a->chosen[row], output_of(e, a->output)->width == 1});
+  free_heads(e, &h);
+  return status;
 }
 
 extern const co_estimator_class co_estimator_svm;
@@ -294,4 +345,6 @@ const co_estimator_class co_estimator_svm = {
     .refuses = svm_refuses,
     .row_bytes = row_bytes,
     .fit = fit_svm,
-    .score = score_svm};
+    .score = score_svm,
+    .attribution = "coefficient times distance from the mean",
+    .attribute = attribute_svm};

@@ -24,13 +24,22 @@ typedef struct chosen {
   double effect;
 } chosen;
 
+typedef struct member {
+  co_attribution *attribution;
+  int64_t part_count;
+  int32_t *part_of; // per part of its own, which one of all
+} member;
+
 struct co_reasons {
   co_context *ctx;
   co_arena *arena;
   co_reasons_request request;
-  co_attribution *attribution;
-  source *sources;
+  const co_output_feature *output;
+  member *members;
+  const member *at; // in work
+  source *sources;  // of all parts
   int64_t part_count;
+  double *shares;      // (BLOCK, parts)
   chosen *block;       // (BLOCK, count)
   co_explained *heads; // (BLOCK)
   co_explained asked;  // of the row that was asked for last
@@ -41,14 +50,16 @@ struct co_reasons {
   char *room;          // (count, VALUE)
 };
 
-static co_status open_source(co_reasons *r, const co_encoded_part *part, source *out) {
-  const co_schema *schema = co_dataset_schema(r->request.dataset);
+// ---- opening -----------------------------------------------------------------------------------
+
+static co_status open_source(co_reasons *r, co_dataset *dataset, const co_encoded_part *part,
+                             source *out) {
+  const co_schema *schema = co_dataset_schema(dataset);
   out->name = part->name;
-  if (part->events)
-    return co_dataset_ranges(r->request.dataset, part->events, &out->begin, &out->end);
+  if (part->events) return co_dataset_ranges(dataset, part->events, &out->begin, &out->end);
   if (part->feature->event_table >= 0) {
     const char *table = part->feature->column->table;
-    return co_dataset_ranges(r->request.dataset, table, &out->begin, &out->end);
+    return co_dataset_ranges(dataset, table, &out->begin, &out->end);
   }
   out->view_count = part->feature->column_count;
   out->views = co_arena_alloc(r->arena, (size_t)out->view_count, sizeof *out->views);
@@ -57,39 +68,81 @@ static co_status open_source(co_reasons *r, const co_encoded_part *part, source 
     const char *name = part->feature->columns[i]->name;
     const co_column *column = co_schema_find(schema, name);
     if (!column) return co_fail(CO_ERR_INTERNAL, "reasons: no column '%s'", name);
-    CO_RETURN_IF_FAILED(co_view_open(&out->views[i], r->request.dataset, column));
+    CO_RETURN_IF_FAILED(co_view_open(&out->views[i], dataset, column));
   }
   return CO_OK;
 }
 
-static co_status open_all(co_reasons *r) {
+static co_status open_member(co_reasons *r, int64_t at, int64_t *most) {
   const co_reasons_request *q = &r->request;
   const co_attribution_options options = {
       .output = q->output, .class_ = q->class_, .steps = q->steps};
-  CO_RETURN_IF_FAILED(co_arena_create(&r->arena, r->ctx));
-  CO_RETURN_IF_FAILED(co_attribution_open(&r->attribution, q->predictor, &options));
-  const co_encoded_part *parts = co_attribution_parts(r->attribution, &r->part_count);
+  member *m = &r->members[at];
+  CO_RETURN_IF_FAILED(co_attribution_open(&m->attribution, q->members[at].predictor, &options));
+  co_attribution_parts(m->attribution, &m->part_count);
+  *most += m->part_count;
+  m->part_of = co_arena_alloc(r->arena, (size_t)m->part_count + 1, sizeof *m->part_of);
+  return m->part_of ? CO_OK : CO_ERR_MEMORY;
+}
+
+// Columns of one name are one part.
+static co_status open_parts(co_reasons *r, int64_t at) {
+  member *m = &r->members[at];
+  const co_encoded_part *parts = co_attribution_parts(m->attribution, &m->part_count);
+  for (int64_t i = 0; i < m->part_count; i++) {
+    int64_t k = 0;
+    while (k < r->part_count && strcmp(r->sources[k].name, parts[i].name) != 0)
+      k++;
+    m->part_of[i] = (int32_t)k;
+    if (k < r->part_count) continue;
+    CO_RETURN_IF_FAILED(
+        open_source(r, r->request.members[at].dataset, &parts[i], &r->sources[r->part_count++]));
+  }
+  return CO_OK;
+}
+
+static co_status check_mean(const co_reasons *r) {
+  if (r->request.member_count == 1 || r->output->column->type != CO_COLUMN_CATEGORY) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE,
+                             "'%s' has several classes: reasons of an ensemble are of "
+                             "binary targets and numbers",
+                             r->output->name);
+  co_hint("score one of the models alone, or leave the reasons out");
+  return status;
+}
+
+static co_status open_all(co_reasons *r) {
+  const co_reasons_request *q = &r->request;
   const size_t count = (size_t)q->count;
-  r->sources = co_arena_alloc(r->arena, (size_t)r->part_count, sizeof *r->sources);
-  r->sorted = co_arena_alloc(r->arena, (size_t)r->part_count, sizeof *r->sorted);
+  int64_t most = 0;
+  CO_RETURN_IF_FAILED(co_arena_create(&r->arena, r->ctx));
+  r->members = co_arena_alloc(r->arena, (size_t)q->member_count, sizeof *r->members);
+  if (!r->members) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < q->member_count; i++)
+    CO_RETURN_IF_FAILED(open_member(r, i, &most));
+  CO_RETURN_IF_FAILED(check_mean(r));
+  r->sources = co_arena_alloc(r->arena, (size_t)most, sizeof *r->sources);
+  r->sorted = co_arena_alloc(r->arena, (size_t)most, sizeof *r->sorted);
+  r->shares = co_arena_alloc(r->arena, BLOCK * (size_t)most, sizeof *r->shares);
   r->block = co_arena_alloc(r->arena, BLOCK * count, sizeof *r->block);
   r->heads = co_arena_alloc(r->arena, BLOCK, sizeof *r->heads);
   r->out = co_arena_alloc(r->arena, count, sizeof *r->out);
   r->room = co_arena_alloc(r->arena, count, VALUE);
-  if (!r->sources || !r->sorted || !r->block || !r->heads || !r->out || !r->room)
+  if (!r->sources || !r->sorted || !r->shares || !r->block || !r->heads || !r->out || !r->room)
     return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < r->part_count; i++)
-    CO_RETURN_IF_FAILED(open_source(r, &parts[i], &r->sources[i]));
+  for (int64_t i = 0; i < q->member_count; i++)
+    CO_RETURN_IF_FAILED(open_parts(r, i));
   return CO_OK;
 }
 
 co_status co_reasons_open(co_reasons **out, const co_reasons_request *request) {
-  co_context *ctx = request->predictor->ctx;
-  co_reasons *r = co_alloc_zero(ctx, 1, sizeof *r);
+  const co_predictor *first = request->members[0].predictor;
+  co_reasons *r = co_alloc_zero(first->ctx, 1, sizeof *r);
   *out = NULL;
   if (!r) return CO_ERR_MEMORY;
-  r->ctx = ctx;
+  r->ctx = first->ctx;
   r->request = *request;
+  r->output = &first->model->outputs[request->output];
   r->first = -1;
   co_status status = open_all(r);
   if (status == CO_OK)
@@ -101,12 +154,67 @@ co_status co_reasons_open(co_reasons **out, const co_reasons_request *request) {
 
 void co_reasons_close(co_reasons *r) {
   if (!r) return;
-  co_attribution_close(r->attribution);
+  for (int64_t i = 0; r->members && i < r->request.member_count; i++)
+    co_attribution_close(r->members[i].attribution);
   co_arena_free(r->arena);
   co_free(r->ctx, r);
 }
 
-// ---- choosing ----------------------------------------------------------------------------------
+// ---- shares ------------------------------------------------------------------------------------
+
+static double probability(const void *user, double log_odds) {
+  (void)user;
+  return 1 / (1 + exp(-log_odds));
+}
+
+static double log_odds(const void *user, double p) {
+  static const double least = 1e-12;
+  (void)user;
+  p = fmin(fmax(p, least), 1 - least);
+  return log(p / (1 - p));
+}
+
+// Whether what is averaged are probabilities.
+static bool of_probabilities(const co_reasons *r) {
+  return r->request.member_count > 1 && r->output->column->type == CO_COLUMN_BINARY;
+}
+
+// A co_attribution_sink, of the member in work.
+static co_status add_shares(void *user, const co_attributed *rows) {
+  co_reasons *r = user;
+  const member *m = r->at;
+  const bool probabilities = of_probabilities(r);
+  for (int64_t row = 0; row < rows->rows; row++, r->taken++) {
+    double value = rows->value[row], reference = rows->reference[row], slope = 1;
+    double *shares = r->shares + r->taken * r->part_count;
+    if (probabilities) {
+      slope = co_mean_slope(probability, NULL, reference, value);
+      value = probability(NULL, value);
+      reference = probability(NULL, reference);
+    }
+    for (int64_t i = 0; i < m->part_count; i++)
+      shares[m->part_of[i]] += slope * rows->shares[row * m->part_count + i];
+    r->heads[r->taken].value += value;
+    r->heads[r->taken].reference += reference;
+    r->heads[r->taken].class_ = rows->class_[row];
+  }
+  return CO_OK;
+}
+
+// Of sums means, and of probabilities log-odds.
+static void settle(co_reasons *r, int64_t row) {
+  co_explained *head = &r->heads[row];
+  double factor = 1 / (double)r->request.member_count;
+  head->value *= factor;
+  head->reference *= factor;
+  if (of_probabilities(r)) {
+    factor *= co_mean_slope(log_odds, NULL, head->reference, head->value);
+    head->value = log_odds(NULL, head->value);
+    head->reference = log_odds(NULL, head->reference);
+  }
+  for (int64_t i = 0; i < r->part_count; i++)
+    r->shares[row * r->part_count + i] *= factor;
+}
 
 // By falling size; of equal ones the input that comes first.
 static int by_size(const void *a, const void *b) {
@@ -115,19 +223,13 @@ static int by_size(const void *a, const void *b) {
   return p > q ? -1 : p < q ? 1 : x->part - y->part;
 }
 
-// A co_attribution_sink.
-static co_status take_rows(void *user, const co_attributed *rows) {
-  co_reasons *r = user;
+static void choose(co_reasons *r, int64_t row) {
   const int64_t count = r->request.count;
-  for (int64_t row = 0; row < rows->rows; row++, r->taken++) {
-    r->heads[r->taken] = (co_explained){rows->value[row], rows->reference[row], rows->class_[row]};
-    for (int64_t i = 0; i < r->part_count; i++)
-      r->sorted[i] = (chosen){(int32_t)i, rows->shares[row * r->part_count + i]};
-    qsort(r->sorted, (size_t)r->part_count, sizeof *r->sorted, by_size);
-    for (int64_t i = 0; i < count; i++)
-      r->block[r->taken * count + i] = i < r->part_count ? r->sorted[i] : (chosen){-1, 0};
-  }
-  return CO_OK;
+  for (int64_t i = 0; i < r->part_count; i++)
+    r->sorted[i] = (chosen){(int32_t)i, r->shares[row * r->part_count + i]};
+  qsort(r->sorted, (size_t)r->part_count, sizeof *r->sorted, by_size);
+  for (int64_t i = 0; i < count; i++)
+    r->block[row * count + i] = i < r->part_count ? r->sorted[i] : (chosen){-1, 0};
 }
 
 static co_status explain_block(co_reasons *r, int64_t place) {
@@ -137,11 +239,20 @@ static co_status explain_block(co_reasons *r, int64_t place) {
                                   .count = left < BLOCK ? left : BLOCK,
                                   .workers = q->workers,
                                   .watch = q->watch,
-                                  .sink = take_rows,
+                                  .sink = add_shares,
                                   .user = r};
   r->first = -1;
-  r->taken = 0;
-  CO_RETURN_IF_FAILED(co_attribution_rows(r->attribution, q->dataset, &run));
+  memset(r->shares, 0, (size_t)(BLOCK * r->part_count) * sizeof *r->shares);
+  memset(r->heads, 0, BLOCK * sizeof *r->heads);
+  for (int64_t i = 0; i < q->member_count; i++) {
+    r->at = &r->members[i];
+    r->taken = 0;
+    CO_RETURN_IF_FAILED(co_attribution_rows(r->at->attribution, q->members[i].dataset, &run));
+  }
+  for (int64_t row = 0; row < r->taken; row++) {
+    settle(r, row);
+    choose(r, row);
+  }
   r->first = first;
   return CO_OK;
 }
@@ -195,5 +306,5 @@ co_explained co_reasons_explained(const co_reasons *r) {
 }
 
 const char *co_reasons_method(const co_reasons *r) {
-  return co_attribution_method(r->attribution);
+  return co_attribution_method(r->members[0].attribution);
 }

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Of rows in their order the columns with the largest attributions (attribution.h), with what the row has
 // there. Rows are explained 1024 at a time, always the same ones together, wherever a job goes on.
+//
+// Of an ensemble by mean: of numbers the means of the members' shares; of a binary each member's shares
+// become some of its probability, whose mean is the score, and these some of the score's log-odds, both
+// by the chain rule of co_mean_slope. They add up as those of one model.
 #ifndef COHORT_HOST_EVAL_REASONS_H
 #define COHORT_HOST_EVAL_REASONS_H
 
 #include "host/eval/attribution.h"
 #include "host/eval/score_columns.h"
 
-typedef struct co_reasons co_reasons;
-// Of an output `count` a row; beyond the columns that the model reads they are without a name. All is
-// borrowed.
-typedef struct co_reasons_request {
+// One of the models whose mean is told of, and its rows.
+typedef struct co_reasons_member {
   co_predictor *predictor;
   co_dataset *dataset;
+} co_reasons_member;
+
+typedef struct co_reasons co_reasons;
+// Of an output `count` a row; beyond the columns that the models read they are without a name. All is
+// borrowed. Of several members classes are CO_ERR_USAGE.
+typedef struct co_reasons_request {
+  const co_reasons_member *members;
+  int64_t member_count;
   int64_t output, count;
   int64_t class_, steps; // as co_attribution_options have them
   const int64_t *samples;

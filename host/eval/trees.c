@@ -428,15 +428,13 @@ static int64_t likeliest(const float *margins, int64_t width) {
   return best;
 }
 
-static void take_contributions(const co_estimator_attribution *a, const float *all, int64_t width) {
+// `own`: of the row, (columns + 1).
+static void take_contributions(const co_estimator_attribution *a, int64_t row, const float *own) {
   const int64_t columns = columns_of(a->rows);
-  for (int64_t row = 0; row < a->rows->rows; row++) {
-    const float *own = all + (row * width + a->chosen[row]) * (columns + 1);
-    a->value[row] = a->reference[row] = (double)own[columns];
-    for (int64_t k = 0; k < columns; k++) {
-      a->shares[row * columns + k] = (double)own[k];
-      a->value[row] += (double)own[k];
-    }
+  a->value[row] = a->reference[row] = (double)own[columns];
+  for (int64_t k = 0; k < columns; k++) {
+    a->shares[row * columns + k] = (double)own[k];
+    a->value[row] += (double)own[k];
   }
 }
 
@@ -451,7 +449,8 @@ static co_status attribute_boosted(const co_estimator *e, const co_estimator_att
     a->chosen[row] = (int32_t)(a->class_ < 0 ? likeliest(numbers + row * width, width) : a->class_);
   if (status == CO_OK)
     status = contributions(e->state, a->output, values, rows, columns, width, &numbers);
-  if (status == CO_OK) take_contributions(a, numbers, width);
+  for (int64_t row = 0; status == CO_OK && row < rows; row++)
+    take_contributions(a, row, numbers + (row * width + a->chosen[row]) * (columns + 1));
   co_free(e->ctx, values);
   return status;
 }
@@ -556,6 +555,45 @@ static co_status score_forest(const co_estimator *e, int64_t output, const co_de
   return status;
 }
 
+// A co_head_function, of a share.
+static double share_head(const void *user, double share) {
+  return head_of(*(const co_column_type *)user, share);
+}
+
+// The trees of one class are of the share that it has, which becomes a head (co_estimator_rescale).
+static co_status attribute_class(const co_estimator *e, const co_estimator_attribution *a,
+                                 const float *values, int32_t class_) {
+  const int64_t columns = columns_of(a->rows);
+  const co_column_type type = output_of(e, a->output)->column->type;
+  const float *numbers;
+  CO_RETURN_IF_FAILED(contributions(e->state, first_of(e, a->output, one_a_class) + class_, values,
+                                    a->rows->rows, columns, 1, &numbers));
+  for (int64_t row = 0; row < a->rows->rows; row++) {
+    if (a->chosen[row] != class_) continue;
+    take_contributions(a, row, numbers + row * (columns + 1));
+    co_estimator_rescale(a, row, share_head, &type);
+  }
+  return CO_OK;
+}
+
+static co_status attribute_forest(const co_estimator *e, const co_estimator_attribution *a) {
+  const int64_t width = output_of(e, a->output)->width, rows = a->rows->rows;
+  float *values = NULL, *heads = co_alloc(e->ctx, ((size_t)(rows * width) + 1) * sizeof *heads);
+  co_status status = heads ? score_forest(e, a->output, a->rows, heads) : CO_ERR_MEMORY;
+  for (int64_t row = 0; status == CO_OK && row < rows; row++)
+    a->chosen[row] = (int32_t)(a->class_ < 0 ? likeliest(heads + row * width, width) : a->class_);
+  if (status == CO_OK) status = write_all(e, a->rows, &values);
+  for (int32_t k = 0; status == CO_OK && k < width; k++) {
+    bool wanted = false;
+    for (int64_t row = 0; row < rows; row++)
+      wanted = wanted || a->chosen[row] == k;
+    if (wanted) status = attribute_class(e, a, values, k);
+  }
+  co_free(e->ctx, values);
+  co_free(e->ctx, heads);
+  return status;
+}
+
 #define MIN_ROWS_DOC "Least rows (their weights) in a leaf."
 
 static const co_field forest_fields[] = {
@@ -589,6 +627,8 @@ const co_estimator_class co_estimator_random_forest = {.name = "random_forest",
                                                        .fit = fit_random_forest,
                                                        .open = open_forest,
                                                        .score = score_forest,
+                                                       .attribution = "SHAP values",
+                                                       .attribute = attribute_forest,
                                                        .close = close_boosters};
 const co_estimator_class co_estimator_decision_tree = {.name = "decision_tree",
                                                        .doc = "One decision tree (XGBoost).",
@@ -600,4 +640,6 @@ const co_estimator_class co_estimator_decision_tree = {.name = "decision_tree",
                                                        .fit = fit_tree,
                                                        .open = open_forest,
                                                        .score = score_forest,
+                                                       .attribution = "SHAP values",
+                                                       .attribute = attribute_forest,
                                                        .close = close_boosters};

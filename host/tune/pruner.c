@@ -2,6 +2,7 @@
 #include "host/tune/pruner.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "host/core/rng.h"
 
@@ -101,8 +102,88 @@ static bool is_promoted(const co_pruner_view *v, const co_trial_value *own, int6
   return better < (places > 1 ? places : 1);
 }
 
+// ---- Wilcoxon ----------------------------------------------------------------------------------
+
+enum { MOST_PAIRS = 64, MOST_SUM = MOST_PAIRS * (MOST_PAIRS + 1) }; // the last ones of more
+
+typedef struct pair {
+  double size, difference;
+} pair;
+
+static int by_size(const void *a, const void *b) {
+  double x = ((const pair *)a)->size, y = ((const pair *)b)->size;
+  return (x > y) - (x < y);
+}
+
+// The share of all 2^n ways to give the ranks (doubled, so that they are whole) a sign, of which the
+// positive ones add up to at least `at_least`.
+static double upper_share(const int *rank, int count, int at_least) {
+  double share[MOST_SUM + 1] = {1}, sum = 0;
+  int total = 0;
+  for (int i = 0; i < count; i++) {
+    total += rank[i];
+    for (int k = total; k >= 0; k--)
+      share[k] = 0.5 * (share[k] + (k >= rank[i] ? share[k - rank[i]] : 0));
+  }
+  for (int k = at_least; k <= total; k++)
+    sum += share[k];
+  return sum;
+}
+
+double co_signed_rank_p(const double *differences, int64_t count) {
+  pair pairs[MOST_PAIRS];
+  int rank[MOST_PAIRS], doubled = 0, n = 0;
+  for (int64_t i = count > MOST_PAIRS ? count - MOST_PAIRS : 0; i < count; i++)
+    if (differences[i] != 0 && !isnan(differences[i]))
+      pairs[n++] = (pair){fabs(differences[i]), differences[i]};
+  qsort(pairs, (size_t)n, sizeof *pairs, by_size);
+  for (int i = 0, end; i < n; i = end) {
+    for (end = i + 1; end < n && pairs[end].size == pairs[i].size; end++) {
+    }
+    for (int k = i; k < end; k++) {
+      rank[k] = i + 1 + end; // twice the mean of the ranks i + 1 … end
+      if (pairs[k].difference > 0) doubled += rank[k];
+    }
+  }
+  return upper_share(rank, n, doubled);
+}
+
+// The best of the complete trials that the one in question may know; -1.
+static int64_t best_known(const co_pruner_view *v) {
+  int64_t best = -1;
+  for (int64_t i = 0; i < v->trials->count; i++) {
+    const co_trial *t = &v->trials->item[i];
+    bool known = v->round ? t->thaw_round != v->round : i <= v->number - v->settings->lag;
+    if (!known || i == v->number || t->state != CO_TRIAL_COMPLETE || isnan(t->value)) continue;
+    if (best < 0 || as_loss(v, t->value) < as_loss(v, v->trials->item[best].value)) best = i;
+  }
+  return best;
+}
+
+// Not surely worse than the best trial over the folds and seeds that both have (the test of Wilcoxon,
+// 1945, one-sided, exact; differences of zero do not count).
+static bool may_be_best(const co_pruner_view *v, const co_trial_value *own, int64_t count) {
+  int64_t best = best_known(v), n = 0;
+  double difference[MOST_PAIRS], sum = 0;
+  if (best < 0 || count < v->settings->pruner.startup_steps) return true;
+  for (int64_t i = count > MOST_PAIRS ? count - MOST_PAIRS : 0; i < count; i++) {
+    double other = value_at(v, best, own[i].step);
+    if (isnan(other) || isnan(own[i].value)) continue;
+    difference[n] = as_loss(v, own[i].value) - as_loss(v, other);
+    sum += difference[n++];
+  }
+  // What is better in the mean stays, whatever the ranks say: the mean is what counts.
+  return sum <= 0 || co_signed_rank_p(difference, n) >= v->settings->pruner.p_threshold;
+}
+
 bool co_pruner_keeps(const co_pruner_view *v, const co_trial_value *values, int64_t count) {
   if (!count || v->settings->pruner.type == CO_PRUNER_NONE) return true;
-  return v->settings->pruner.type == CO_PRUNER_MEDIAN ? beats_median(v, values, count)
-                                                      : is_promoted(v, values, count);
+  switch (v->settings->pruner.type) {
+  case CO_PRUNER_MEDIAN:
+    return beats_median(v, values, count);
+  case CO_PRUNER_WILCOXON:
+    return may_be_best(v, values, count);
+  default:
+    return is_promoted(v, values, count);
+  }
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "datasets/folds.h"
 #include "host/graph/metric/metric.h"
 
 typedef struct section_options {
@@ -33,6 +34,16 @@ static const co_field section_fields[] = {
      "number of workers; more of them than that would wait.",
      NULL},
     {"threads", CO_FIELD_INT, AT(settings.threads), "1", 1, 4096, NULL, "Of each trial.", NULL},
+    {"k_fold", CO_FIELD_INT, AT(settings.k_fold), "0", 0, CO_MAX_FOLDS, NULL,
+     "So many folds of all rows but the test split's, each of which validates what the others "
+     "train; a "
+     "trial's value is the mean. 0: the dataset's own splits.",
+     NULL},
+    {"seeds", CO_FIELD_INT, AT(settings.seeds), "1", 1, 1000, NULL,
+     "Each trial is trained with trainer.seed, + 1, …: so many times, over each fold; its value is "
+     "the "
+     "mean.",
+     NULL},
     {"parameters", CO_FIELD_NODE, AT(parameters), "null", 0, 0, NULL,
      "{PATH: {space: …}}: what is varied, by paths as --set has them.", NULL},
     {.key = NULL}};
@@ -49,13 +60,15 @@ static const co_field sampler_fields[] = {
     {.key = NULL}};
 
 #define IN(member) offsetof(co_pruner_settings, member)
-static const char *const pruners[] = {"none", "median", "successive_halving", "hyperband", NULL};
+static const char *const pruners[] = {"none",      "median",   "successive_halving",
+                                      "hyperband", "wilcoxon", NULL};
 
 static const co_field pruner_fields[] = {
     {"type", CO_FIELD_ENUM, IN(type), "none", 0, 0, pruners,
      "median: worse than the median of the others at an epoch; successive_halving: at certain "
      "epochs "
-     "not among the best; hyperband: the same, with several first epochs.",
+     "not among the best; hyperband: the same, with several first epochs; wilcoxon: worse than the "
+     "best trial over folds and seeds so far, by a signed-rank test.",
      NULL},
     {"startup_trials", CO_FIELD_INT, IN(startup_trials), "5", 1, 1e6, NULL,
      "Of the median: so many others must have come to an epoch.", NULL},
@@ -65,6 +78,10 @@ static const co_field pruner_fields[] = {
      "Of the halving ones: the first epoch at which is pruned …", NULL},
     {"reduction_factor", CO_FIELD_INT, IN(reduction_factor), "3", 2, 100, NULL,
      "… of which one in so many goes on, up to so many times the epochs.", NULL},
+    {"p_threshold", CO_FIELD_DOUBLE, IN(p_threshold), "0.1", 0, 1, NULL,
+     "Of wilcoxon: below which p a trial is given up.", NULL},
+    {"startup_steps", CO_FIELD_INT, IN(startup_steps), "2", 1, 1e6, NULL,
+     "Of wilcoxon: folds and seeds without pruning.", NULL},
     {"thaw", CO_FIELD_BOOL, IN(thaw), "true", 0, 0, NULL,
      "At the end, pruned trials that would be kept by what is known by then go on, exactly where "
      "they "
@@ -106,6 +123,28 @@ static co_status as_map(const co_node **node, const char *key, co_arena *arena) 
   return CO_OK;
 }
 
+static co_status wrong(co_diagnostics *problems, const co_node *at, const char *message) {
+  return co_diagnostics_add(problems, CO_ERR_CONFIG, at ? at->file : NULL, at ? at->line : 0,
+                            at ? at->column : 0, NULL, "%s", message);
+}
+
+// What prunes by epochs sees one training, what prunes by folds and seeds needs several.
+static co_status check_parts(const section_options *o, co_diagnostics *problems) {
+  const co_tune_settings *s = &o->settings;
+  bool several = co_tune_parts(s) > 1, wilcoxon = s->pruner.type == CO_PRUNER_WILCOXON;
+  if (s->k_fold == 1)
+    CO_RETURN_IF_FAILED(
+        wrong(problems, o->pruner, "hyperopt.k_fold: one fold leaves nothing to train"));
+  if (wilcoxon && !several)
+    return wrong(problems, o->pruner,
+                 "hyperopt.pruner: wilcoxon compares over folds and seeds; set k_fold or seeds");
+  if (several && !wilcoxon && s->pruner.type != CO_PRUNER_NONE)
+    return wrong(problems, o->pruner,
+                 "hyperopt.pruner: it prunes by the epochs of one training; with k_fold and seeds "
+                 "there is wilcoxon");
+  return CO_OK;
+}
+
 co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_arena *arena,
                                  co_diagnostics *problems) {
   section_options options;
@@ -129,5 +168,5 @@ co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_
   if (given && !options.settings.metric) return CO_ERR_MEMORY;
   options.settings.sampler = sampler.type;
   *out = options.settings;
-  return CO_OK;
+  return problems->count ? CO_OK : check_parts(&options, problems);
 }

@@ -20,13 +20,16 @@ typedef enum co_pruner_kind {
   CO_PRUNER_NONE,
   CO_PRUNER_MEDIAN,
   CO_PRUNER_SUCCESSIVE_HALVING,
-  CO_PRUNER_HYPERBAND
+  CO_PRUNER_HYPERBAND,
+  CO_PRUNER_WILCOXON
 } co_pruner_kind;
 
 typedef struct co_pruner_settings {
   int type;                               // co_pruner_kind
   int64_t startup_trials, warmup_epochs;  // of the median
-  int64_t min_resource, reduction_factor; // of the others: epochs, and by what they grow
+  int64_t min_resource, reduction_factor; // of the halving: epochs, and by what they grow
+  int64_t startup_steps;                  // of Wilcoxon: folds and seeds
+  double p_threshold;
   bool thaw;
 } co_pruner_settings;
 
@@ -36,9 +39,16 @@ typedef struct co_tune_settings {
   int sampler;        // co_sampler_kind
   int64_t lag;        // a suggestion sees the results of trials up to so many before it
   int64_t threads;    // of a trial
+  int64_t k_fold;     // folds that each trial is trained over; 0 = the dataset's own splits
+  int64_t seeds;      // and so many times each
   co_pruner_settings pruner;
   co_space space;
 } co_tune_settings;
+
+// Trainings of a trial: folds times seeds. Part p is of fold p modulo folds.
+static inline int64_t co_tune_parts(const co_tune_settings *s) {
+  return (s->k_fold ? s->k_fold : 1) * s->seeds;
+}
 
 // Field tables by where they stand in a config, for help: the i-th, false past the end.
 bool co_tune_describe(int i, const char **path, const char **doc, const co_field **fields);

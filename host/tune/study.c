@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "host/core/file.h"
+#include "host/core/temporary.h"
 
 enum { PATIENCE = 60000 }; // milliseconds that another's lock is waited for
 
@@ -309,9 +310,12 @@ static co_status fill(co_study *s, const co_study_start *start) {
 co_status co_study_create(co_context *ctx, const char *path, const co_study_start *start) {
   co_atomic_file file;
   co_study *s = NULL;
+  co_remove_stale_temporaries(ctx, path);
   CO_RETURN_IF_FAILED(co_atomic_begin(&file, ctx, path));
   file.keep_existing = true;
   co_status status = open_database(&s, ctx, file.temporary, CO_SQL_OPEN_READWRITE);
+  // Nobody goes on with a temporary: there is to be no file beside it.
+  if (status == CO_OK) status = run(s, "PRAGMA journal_mode = MEMORY", "");
   if (status == CO_OK) status = co_study_begin(s);
   if (status == CO_OK) status = co_study_end(s, fill(s, start));
   co_study_close(s);
@@ -424,13 +428,31 @@ static co_status add_reason(co_study *s, int64_t id, const char *reason) {
   return status;
 }
 
+static co_status run_again(co_study *s, int64_t id) {
+  CO_RETURN_IF_FAILED(run(s, "DELETE FROM trial_values WHERE trial_id = ?1", "i", id));
+  return run(s, "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE trial_id = ?1",
+             "i", id);
+}
+
 co_status co_study_thaw(co_study *s, int64_t id, int64_t round, int64_t last_step) {
   char json[64];
   snprintf(json, sizeof json, "[%lld,%lld]", (long long)round, (long long)last_step);
   CO_RETURN_IF_FAILED(add_note(s, id, "cohort:thaw", json));
-  CO_RETURN_IF_FAILED(run(s, "DELETE FROM trial_values WHERE trial_id = ?1", "i", id));
-  return run(s, "UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE trial_id = ?1",
-             "i", id);
+  return run_again(s, id);
+}
+
+co_status co_study_retry(co_study *s, int64_t id) {
+  CO_RETURN_IF_FAILED(run(s,
+                          "DELETE FROM trial_user_attributes WHERE trial_id = ?1 AND \"key\" = ?2",
+                          "it", id, "cohort:reason"));
+  return run_again(s, id);
+}
+
+co_status co_study_note(co_study *s, const char *key, const char *json) {
+  return run(s,
+             "INSERT OR REPLACE INTO study_user_attributes (study_id, \"key\", value_json) VALUES "
+             "(?1, ?2, ?3)",
+             "itt", s->id, key, json);
 }
 
 co_status co_study_finish(co_study *s, int64_t id, co_trial_state state, double value,

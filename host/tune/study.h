@@ -49,7 +49,6 @@ typedef struct co_study co_study;
 // Opens the study of a file. CO_ERR_IO where it is no database of Optuna's, of another version of its
 // schema, or has several studies.
 co_status co_study_open(co_study **out, co_context *ctx, const char *path, bool writable);
-// Whether there is a file of the name.
 // Begins a new file, which appears by rename with its study in it, whole.
 typedef struct co_study_start {
   const char *name, *metric; // of the study; of its goal, as people read it
@@ -83,6 +82,10 @@ co_status co_study_start_waiting(co_study *study, int64_t id, int64_t number, co
 co_status co_study_report(co_study *study, int64_t id, int64_t step, double value);
 // A pruned one runs again.
 co_status co_study_thaw(co_study *study, int64_t id, int64_t round, int64_t last_step);
+// A failed one runs again.
+co_status co_study_retry(co_study *study, int64_t id);
+// Sets a user attribute of the study, JSON.
+co_status co_study_note(co_study *study, const char *key, const char *json);
 // Ends a trial. `value` NaN = none; `reason` NULL = none.
 co_status co_study_finish(co_study *study, int64_t id, co_trial_state state, double value,
                           const char *reason);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One trial as a session.
+// One run of a trial as a session.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +103,7 @@ static co_status read_metrics(reading *r, const char *run) {
 typedef struct training {
   const co_search *search;
   const co_trial_job *job;
+  const co_trial_part *part;
   co_context *ctx; // its own: its warnings stay apart, and it is quiet
   co_diagnostics problems;
   co_status reported;
@@ -132,7 +133,7 @@ static bool take_epoch(void *user, const co_session *session, int64_t epoch, dou
   training *t = user;
   (void)value;
   double followed = co_session_followed(session, t->search->settings->metric);
-  t->reported = t->job->report(t->job->user, epoch, followed);
+  t->reported = t->job->report ? t->job->report(t->job->user, epoch, followed) : CO_OK;
   if (t->reported == CO_OK) t->reported = add_value(t, epoch, followed);
   return false;
 }
@@ -156,6 +157,12 @@ static co_status render(co_text *out, const training *t, co_arena *arena,
   CO_RETURN_IF_FAILED(co_trial_config(&config, s->base, &s->settings->space, t->job->values,
                                       co_dataset_schema(s->dataset), arena, problems));
   CO_RETURN_IF_FAILED(co_diagnostics_result(problems));
+  if (t->part && t->part->seed) {
+    char *seed = co_arena_format(arena, "trainer.seed=%llu",
+                                 (unsigned long long)s->seed + (unsigned long long)t->part->seed);
+    if (!seed) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_node_set(&config, arena, seed, problems));
+  }
   return co_node_to_yaml(out, config);
 }
 
@@ -176,8 +183,9 @@ static co_status advance(training *t, co_session *session) {
   return co_fail(CO_STOPPED, "pruned");
 }
 
-static co_status train(training *t, const char *run, int64_t *best_step, co_arena *arena) {
+static co_status train(training *t, int64_t *best_step, co_arena *arena) {
   const co_search *s = t->search;
+  const char *run = t->part->run;
   co_text yaml;
   co_text_init(&yaml, t->ctx);
   co_status status = render(&yaml, t, arena, &t->problems);
@@ -191,8 +199,8 @@ static co_status train(training *t, const char *run, int64_t *best_step, co_aren
                                         .max_seconds = t->job->max_seconds};
   co_session *session = NULL;
   if (status == CO_OK)
-    status =
-        co_session_open_on(&session, t->ctx, t->job->watch, &options, s->dataset, &t->problems);
+    status = co_session_open_on(&session, t->ctx, t->job->watch, &options, t->part->dataset,
+                                &t->problems);
   if (status == CO_OK) status = take_past(t, run, arena);
   if (status == CO_OK) status = advance(t, session);
   if (status == CO_OK) *best_step = co_session_best_step(session);
@@ -247,9 +255,9 @@ static co_status measure(co_trial_outcome *out, const training *t, const char *r
   return CO_OK;
 }
 
-co_status co_trial_train(co_trial_outcome *out, const co_search *search, const co_trial_job *job,
-                         co_arena *arena) {
-  training t = {.search = search, .job = job};
+co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
+                              const co_trial_job *job, const co_trial_part *part, co_arena *arena) {
+  training t = {.search = search, .job = job, .part = part};
   const co_context_options options = {.threads = (int)search->settings->threads,
                                       .threads_why = "hyperopt.threads",
                                       .level = CO_LOG_WARN,
@@ -259,18 +267,16 @@ co_status co_trial_train(co_trial_outcome *out, const co_search *search, const c
                                       .alive_user = &t};
   int64_t best_step = -1;
   *out = (co_trial_outcome){.value = NAN};
-  char *run = co_trial_run_path(arena, search->folder, job->number);
-  if (!run) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_context_create(&t.ctx, &options));
   co_diagnostics_init(&t.problems, t.ctx);
   co_arena *own;
   co_status status = co_arena_create(&own, t.ctx);
   if (status == CO_OK) {
-    status = train(&t, run, &best_step, own);
+    status = train(&t, &best_step, own);
     if (status == CO_OK)
-      status = measure(out, &t, run, best_step, arena);
+      status = measure(out, &t, part->run, best_step, arena);
     else if (status == CO_STOPPED && t.pruned)
-      status = measure_pruned(out, &t, run, arena);
+      status = measure_pruned(out, &t, part->run, arena);
     else
       status = take_failure(out, &t, status);
     co_arena_free(own);
@@ -343,7 +349,8 @@ co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *
   if (status == CO_OK && !run) status = CO_ERR_MEMORY;
   if (status == CO_OK)
     status =
-        co_session_open_on(&session, search->ctx, &silent, &options, search->dataset, problems);
+        co_session_open_on(&session, search->ctx, &silent, &options,
+                           search->settings->k_fold ? search->folds[0] : search->dataset, problems);
   if (status == CO_OK)
     status = co_session_follow(session, search->settings->metric, higher_is_better);
   if (status == CO_OK) *bytes = co_session_planned_bytes(session);

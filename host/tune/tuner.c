@@ -233,8 +233,12 @@ static co_status write_outcome(const crew *c, const claim *mine, const co_trial_
   co_study *study = c->search->study;
   for (int64_t i = 0; i < o->step_count; i++)
     CO_RETURN_IF_FAILED(co_study_report(study, mine->id, o->steps[i].step, o->steps[i].value));
-  return co_study_finish(study, mine->id, o->state, o->state == CO_TRIAL_FAIL ? NAN : o->value,
-                         o->state == CO_TRIAL_FAIL ? o->reason : NULL);
+  CO_RETURN_IF_FAILED(co_study_finish(study, mine->id, o->state,
+                                      o->state == CO_TRIAL_FAIL ? NAN : o->value,
+                                      o->state == CO_TRIAL_FAIL ? o->reason : NULL));
+  // Before the trial is over for others: of one that is over nobody looks for a lock.
+  unlink(mine->lock_path);
+  return CO_OK;
 }
 
 static void log_outcome(const crew *c, const claim *mine, const co_trial_outcome *o,
@@ -244,8 +248,10 @@ static void log_outcome(const crew *c, const claim *mine, const co_trial_outcome
   if (o->state == CO_TRIAL_FAIL)
     co_log(ctx, CO_LOG_WARN, "trial", "trial %lld failed: %s", number, o->reason);
   else
-    co_log(ctx, CO_LOG_INFO, "trial", "number=%lld state=%s value=%.6g epochs=%lld seconds=%.1f",
-           number, co_trial_state_name(o->state), o->value, (long long)o->step_count, seconds);
+    co_log(ctx, CO_LOG_INFO, "trial", "number=%lld state=%s value=%.6g %s=%lld seconds=%.1f",
+           number, co_trial_state_name(o->state), o->value,
+           co_tune_parts(c->search->settings) > 1 ? "runs" : "epochs", (long long)o->step_count,
+           seconds);
 }
 
 typedef struct reporter {
@@ -278,16 +284,17 @@ static co_status carry_out(crew *c, const claim *mine, co_arena *arena) {
       .id = mine->id,
       .number = mine->number,
       .values = mine->values,
+      .seeds = s->settings->seeds,
+      .path = co_trial_run_path(arena, s->folder, mine->number),
       .watch = &watch,
       .max_seconds = s->max_seconds > 0 ? fmax(s->max_seconds - (begun - c->begun), 1e-3) : 0,
       .pruner = s->settings->pruner.type != CO_PRUNER_NONE ? &pruner : NULL,
       .report = report,
       .user = &r};
-  co_status status = co_trial_train(&outcome, s, &job, arena);
+  co_status status = job.path ? co_trial_train(&outcome, s, &job, arena) : CO_ERR_MEMORY;
   pthread_mutex_lock(&c->mutex);
   if (status == CO_OK) status = co_study_begin(s->study);
   if (status == CO_OK) status = co_study_end(s->study, write_outcome(c, mine, &outcome));
-  if (status == CO_OK) unlink(mine->lock_path);
   pthread_mutex_unlock(&c->mutex);
   co_unlock_file(mine->lock);
   if (status == CO_OK) log_outcome(c, mine, &outcome, now() - begun);
@@ -380,9 +387,29 @@ static void supervise(crew *c) {
   co_watch_progress(c->search->watch, "hyperopt", "trials", -1, 0, NULL);
 }
 
+// What has failed runs once more, with its number and values.
+static co_status retry(const co_search *s, co_arena *arena) {
+  co_trials trials;
+  CO_RETURN_IF_FAILED(co_study_trials(&trials, s->study, &s->settings->space, arena, false));
+  for (int64_t i = 0; i < trials.count; i++)
+    if (trials.item[i].state == CO_TRIAL_FAIL && trials.item[i].own)
+      CO_RETURN_IF_FAILED(co_study_retry(s->study, trials.item[i].id));
+  return CO_OK;
+}
+
+static co_status retry_failed(const co_search *s) {
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, s->ctx));
+  co_status status = co_study_begin(s->study);
+  if (status == CO_OK) status = co_study_end(s->study, retry(s, arena));
+  co_arena_free(arena);
+  return status;
+}
+
 co_status co_search_run(const co_search *search) {
   crew c = {.search = search, .begun = now()};
   int64_t started = 0;
+  if (search->retry) CO_RETURN_IF_FAILED(retry_failed(search));
   pthread_t *threads = co_alloc_zero(search->ctx, (size_t)search->jobs, sizeof *threads);
   if (!threads) return CO_ERR_MEMORY;
   c.error.status = CO_OK;

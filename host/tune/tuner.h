@@ -23,11 +23,13 @@ typedef struct co_search {
   uint64_t seed;
   bool maximize;
   co_dataset *dataset;
+  co_dataset *const *folds; // as each fold sees it, of settings->k_fold; else not read
   co_study *study;
   const char *folder; // of the runs
   const char *device, *placement, *command;
   int workers;
   int64_t trials, jobs; // trials there will be in all, begun before or now
+  bool retry;           // what has failed runs once more
   int64_t max_epochs;   // of a trial
   double max_seconds;   // 0 = no limit
 } co_search;
@@ -44,16 +46,19 @@ int64_t co_trials_best(const co_trials *trials, bool maximize);
 // Of a trial, its run below the folder, and the lock beside it; the arena's.
 char *co_trial_run_path(co_arena *arena, const char *folder, int64_t number);
 
-// ---- trial.c -----------------------------------------------------------------------------------
+// ---- parts.c -----------------------------------------------------------------------------------
+// A trial is one run, or one for each fold and seed, one after the other, in folders of its own.
 
 typedef struct co_trial_job {
   int64_t id, number;
   const double *values;
+  int64_t first_seed, seeds; // what is added to trainer.seed, from … so many
+  const char *path;          // the run's, or the folder of several
   const co_watch *watch;
   double max_seconds;
   const co_pruner_view *pruner;
-  // Called after each epoch, in the thread that trains.
-  co_status (*report)(void *user, int64_t epoch, double value);
+  // Called after each epoch, of several runs after each, in the thread that trains.
+  co_status (*report)(void *user, int64_t step, double value);
   void *user;
 } co_trial_job;
 
@@ -61,7 +66,7 @@ typedef struct co_trial_outcome {
   co_trial_state state;
   double value;
   char reason[1200];           // of a failure
-  const co_trial_value *steps; // the metric by epoch; the arena's
+  const co_trial_value *steps; // the metric by epoch, of several runs by run; the arena's
   int64_t step_count;
 } co_trial_outcome;
 
@@ -69,6 +74,17 @@ typedef struct co_trial_outcome {
 // is none) is an outcome; what would befall all others too is an error.
 co_status co_trial_train(co_trial_outcome *out, const co_search *search, const co_trial_job *job,
                          co_arena *arena);
+
+// ---- trial.c -----------------------------------------------------------------------------------
+
+typedef struct co_trial_part {
+  const char *run; // its folder
+  co_dataset *dataset;
+  int64_t seed; // what is added to trainer.seed
+} co_trial_part;
+// The same for one run.
+co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
+                              const co_trial_job *job, const co_trial_part *part, co_arena *arena);
 // Whether a trial with these values has a config at all; problems with their places in the config.
 co_status co_trial_check(const co_search *search, const double *values, co_diagnostics *problems);
 // Plans it, and trains nothing: the bytes it will take.

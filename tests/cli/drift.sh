@@ -52,6 +52,16 @@ refused 10 "input 'plan' has drifted: unseen 0.5" -- "${score[@]}" --dataset pla
 # Scores alone: who visits often has another plan, of which there are as many as before.
 awk -F, -v OFS=, 'NR > 1 && $3 != "" { $2 = "plan " int($3 * 3 / 100) } 1' same.csv >tied.csv
 refused 10 "score 'bought' has drifted: ks" -- "${score[@]}" --dataset tied.csv -O x --max-drift ks=0.08 --columns score
+# Of an ensemble each model's own scores, as if it were alone, also where rows are placed first.
+cp -r run twin
+both=(predict -m run -m twin --quiet --dataset)
+refused 10 "score 'run_bought' has drifted: ks" -- "${both[@]}" tied.csv -O x --ensemble mean --max-drift ks=0.08
+expect 0 "${both[@]}" same.csv -O mean.out --ensemble mean
+expect 0 "${both[@]}" same.csv -O places.out --ensemble rank_mean --columns key,score,rank
+for manifest in mean places; do
+  [ "$(drift $manifest.out.manifest.json models.1.drift.scores.bought.ks)" = "$(drift same.out.manifest.json drift.scores.bought.ks)" ] ||
+    fail "drift of the scores of an ensemble's models: $manifest"
+done
 refused 10 '4000 rows are scored, fewer than the 4001 required' -- "${score[@]}" --dataset same.csv -O x --require-rows 4001
 expect 0 "${score[@]}" --dataset same.csv -O y --require-rows 4000
 for wrong in psi psi= psi=much psi=-1 sum=1 psi=1x psi=1,ks; do

@@ -80,6 +80,24 @@ grep -q '"ndcg@10":0[.,]' out || fail "targets that were seen still count: $(cat
 refused 2 'models that choose the next' -- evaluate -m l --dataset d.h5 --exclude-seen
 refused 2 'models that choose the next' -- predict -m l --dataset d.h5 --exclude-seen -O x.csv
 
+# Several models over one log, here a pipe: what each alone gives, whatever it reads of the log.
+as_of=(--source events=log.csv --as-of 2011-06-01)
+column() { awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i } NR > 1 { print $at }' "$1"; }
+expect 0 predict -m g "${as_of[@]}" -O g.csv
+"$cohort" predict -m l -m g --source events=- --as-of 2011-06-01 -O both.csv --json <log.csv >out 2>err || fail 'a log from a pipe'
+json models.0.name=l models.1.golden.rows=16 unseen_items=0
+[ "$(column both.csv l_repurchase_score)" = "$(column l.csv repurchase_score)" ] || fail 'the first of two models over a log'
+[ "$(column both.csv g_repurchase_score)" = "$(column g.csv repurchase_score)" ] || fail 'the second of two models over a log'
+refused 5 'was imported with another --where than that of l/model.h5' -- predict -m l -m n "${as_of[@]}" -O x.csv
+whom=(--population population.csv)
+expect 0 predict -m n "${as_of[@]}" "${whom[@]}" -O next.csv
+expect 0 predict -m l -m n "${as_of[@]}" "${whom[@]}" -O with.csv
+[ "$(column with.csv l_repurchase_score)" = "$(column p.csv repurchase_score)" ] || fail 'a model beside one of next items'
+[ "$(column with.csv n_next_item)" = "$(column next.csv next_item)" ] || fail 'one of next items beside another model'
+expect 0 predict -m l -m g "${as_of[@]}" --ensemble mean -O mean.csv
+paste -d, <(column mean.csv repurchase_score) <(column l.csv repurchase_score) <(column g.csv repurchase_score) |
+  awk -F, '{ d = $1 - ($2 + $3) / 2; if (d > 1e-6 || d < -1e-6) exit 1 }' || fail 'means over a log'
+
 # What was bought may come again: the same from the log's own codes, whatever the vocabulary leaves out.
 expect 0 train -c "$presets/next-item-gru.yaml" --dataset n.h5 --run-dir copy --seed 3 \
   --set trainer.max_epochs=10 --set trainer.batch_size=128
@@ -97,6 +115,9 @@ expect 0 evaluate -m blend --dataset n.h5 --split test --require 'accuracy>=0.7'
 grep -q '"network":{"next_item":{"log_loss":{"difference":-' out ||
   fail "a blend is no better than its network: $(cat out)"
 expect 0 predict -m blend --dataset n.h5 --split test -O blend.csv
+refused 3 'what a blend makes of its inputs cannot be told' -- predict -m blend --dataset n.h5 -O x.csv --reasons 1
+expect 0 report blend -O blend.html
+grep -q 'There are none here: what a blend makes' blend.html || fail 'why there are no effects'
 refused 3 'must be a baseline of next items' -- train -c "$presets/next-item-attention.yaml" \
   --dataset n.h5 --run-dir x --set blend=boosted_trees
 refused 3 'needs events' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x --set blend=markov

@@ -104,9 +104,19 @@ cmp -s report.html first.html || fail 'the report differs'
 # ---- mistakes
 refused 2 'reasons0' -- "${score[@]}" -O x.csv --columns reasons0
 refused 2 'reasons already' -- "${score[@]}" -O x.csv --columns reasons1,reasons2
-echo 'predictor: {type: svm}' >svm.yaml
-expect 0 train -c svm.yaml --target bought --key customer --dataset t.csv --run-dir svm
-expect 0 report svm -O svm.html
-grep -q 'There are none here: what svm makes' svm.html || fail 'why there are no effects'
-refused 3 'what svm makes of its inputs cannot be told' -- predict -m svm --dataset t.csv -O x.csv --reasons 1
+
+# ---- an ensemble: effects add up to the log-odds of its score, above those of the mean row
+for type in svm linear; do
+  echo "predictor: {type: $type}" >$type.yaml
+  expect 0 train -c $type.yaml --target bought --key customer --dataset t.csv --run-dir $type
+done
+expect 0 predict -m svm -m linear --dataset t.csv --ensemble mean -O mean.csv --columns key,score,reasons4
+sed 's/"plan [0-9], so"/plan/' mean.csv | awk -F, '
+  NR > 1 && $2 < 0.9 { # floats next to 1 have few digits of log-odds
+    rest = log($2 / (1 - $2)) - $5 - $8 - $11 - $14
+    if (!n++) first = rest
+    if (rest - first > 1e-4 || first - rest > 1e-4) exit 1
+  }
+  END { if (n < 1000) exit 1 }' || fail 'reasons of an ensemble do not add up'
+refused 2 'means of places have none' -- predict -m svm -m linear --dataset t.csv --ensemble rank_mean -O x.csv --reasons 1
 exit $failed

@@ -317,6 +317,11 @@ hint 2 'or --source events=LOG --as-of T' predict -m logged -O again.csv -q
 hint 2 'events before it count: --as-of 2011-09-01' predict -m logged --source events=log.csv -O again.csv -q
 hint 2 '--source events=LOG.csv --as-of' predict -m logged --source who=log.csv --as-of 2011-01-15 -O again.csv -q
 follow predict -m logged --source events=log.csv --as-of 2011-01-15 -O again.csv -q
+printf 'who\n1\n2\n' >whom.csv
+follow "${log[@]}" -O some.h5 --events log.csv "${cut[@]}" --where "what != 'i9'"
+follow train -c c.yaml --dataset some.h5 --run-dir some -q
+hint 5 '--population FILE says whom both' predict -m logged -m some --source events=log.csv --as-of 2011-01-15 -O both-log.csv -q
+follow predict -m logged -m some --source events=log.csv --as-of 2011-01-15 --population whom.csv -O both-log.csv -q
 hint 5 'score a dataset.h5 with --dataset' predict -m run --source events=log.csv --as-of 2011-01-15 -O images.csv -q
 follow predict -m run --dataset d.h5 -O images.csv -q
 
@@ -362,6 +367,12 @@ else
 fi
 
 # ---- rows explained, runs beside each other, searches
+follow "${table[@]}" -O halves.h5 rows.csv --split random:0.5,0.2,0.3
+follow train -c linear.yaml --dataset halves.h5 --run-dir halves -q
+follow "${table[@]}" -O thirds.h5 rows.csv --split random:0.3,0.3,0.4
+follow train -c linear.yaml --dataset thirds.h5 --run-dir thirds -q
+hint 4 '--split all takes all rows' evaluate -m halves -m thirds --dataset rows.csv -q
+follow evaluate -m halves -m thirds --dataset rows.csv --split all -q
 hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
 follow explain -m whole --dataset rows.csv --row 7 -q
 follow train -c linear.yaml --dataset d.h5 --run-dir pixels -q

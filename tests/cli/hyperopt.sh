@@ -20,7 +20,12 @@ same() {
       cmp -s "$run/$file" "$2.trials/$(basename "$run")/$file" || fail "$2: $run/$file differs"
     done
   done
-  [ -z "$(find "$2.trials" -name '*.tmp-*' -o -name '*.lock')" ] || fail "something is left in $2.trials"
+  nothing_left "$2"
+}
+nothing_left() { # of killed processes
+  local left
+  left=$(find . -path "./$1*" \( -name '*.tmp-*' -o -name '*.lock' -o -name '*-journal' \))
+  [ -z "$left" ] || fail "$1: $left is left"
 }
 
 # Visitors of whom those with many visits buy; test rows once so, once the other way round.
@@ -121,14 +126,18 @@ env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_
   "$cohort" "${search[@]}" -O counted.db --n-trials 8 --n-jobs 2 >out 2>err
 operations=$(cat operations)
 [ "$operations" -gt 100 ] || fail "only $operations operations on files"
-for part in 1 12 40 65 90; do
-  env COHORT_TEST_KILL_AT=$((operations * part / 100)) LD_PRELOAD="$kill_at" \
-    ASAN_OPTIONS=verify_asan_link_order=0 \
-    "$cohort" "${search[@]}" -O "k$part.db" --n-trials 8 --n-jobs 2 >out 2>err
-  [ $? = 137 ] || fail "it was not killed at $part %"
-  expect 0 "${search[@]}" -O "k$part.db" --n-trials 8 --n-jobs 2
-  same one.db "k$part.db"
+killed_at() { # STUDY NUMBER [ENDING]: in front of that operation; of that removal of such a file
+  env COHORT_TEST_KILL_AT="$2" ${3:+"COHORT_TEST_KILL_REMOVING=$3"} LD_PRELOAD="$kill_at" \
+    ASAN_OPTIONS=verify_asan_link_order=0 "$cohort" "${search[@]}" -O "$1" --n-trials 8 --n-jobs 2 >out 2>err
+  [ $? = 137 ] || fail "$1: it was not killed"
+  expect 0 "${search[@]}" -O "$1" --n-trials 8 --n-jobs 2
+  same one.db "$1"
+}
+killed_at first.db 20 # while the study is made
+for part in 3 12 40 65 90; do
+  killed_at "k$part.db" $((operations * part / 100))
 done
+killed_at lock.db 2 .lock # where a trial is over, or nearly so
 
 # ---- two processes of one study
 "$cohort" "${search[@]}" -O shared.db --n-trials 1 >out 2>err || fail 'the first trial'
@@ -182,6 +191,7 @@ same_study() { # pruned runs have no model
   while read -r run; do
     cmp -s "$1.trials/$run/model.h5" "$2.trials/$run/model.h5" || fail "$2: $run/model.h5 differs"
   done <complete
+  nothing_left "$2"
 }
 same_study halving.db halving-3.db
 env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Preloaded into the program (LD_PRELOAD): kills it in front of the operation on files whose number is
-// in the environment's COHORT_TEST_KILL_AT, counted from 1. Without a number it counts only, into the
-// file that COHORT_TEST_COUNT names, when the program ends.
+// in the environment's COHORT_TEST_KILL_AT, counted from 1; with COHORT_TEST_KILL_REMOVING only the
+// removals of files whose names end so count. Without a number it counts only, into the file that
+// COHORT_TEST_COUNT names, when the program ends.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
@@ -13,8 +14,11 @@
 
 static atomic_long operations;
 
-static void count(void) {
-  const char *at = getenv("COHORT_TEST_KILL_AT");
+// Of a removal, what is removed; else NULL.
+static void count(const char *removed) {
+  const char *at = getenv("COHORT_TEST_KILL_AT"), *end = getenv("COHORT_TEST_KILL_REMOVING");
+  size_t length = removed ? strlen(removed) : 0;
+  if (end && (length < strlen(end) || strcmp(removed + length - strlen(end), end) != 0)) return;
   long number = atomic_fetch_add(&operations, 1) + 1;
   if (at && number == strtol(at, NULL, 10)) raise(SIGKILL);
 }
@@ -49,62 +53,62 @@ EXPORT ssize_t send(int fd, const void *bytes, size_t size, int flags);
 int fsync(int fd) {
   int (*next)(int);
   find(&next, "fsync");
-  count();
+  count(NULL);
   return next(fd);
 }
 
 int rename(const char *from, const char *to) {
   int (*next)(const char *, const char *);
   find(&next, "rename");
-  count();
+  count(NULL);
   return next(from, to);
 }
 
 int symlink(const char *target, const char *path) {
   int (*next)(const char *, const char *);
   find(&next, "symlink");
-  count();
+  count(NULL);
   return next(target, path);
 }
 
 ssize_t write(int fd, const void *bytes, size_t size) {
   ssize_t (*next)(int, const void *, size_t);
   find(&next, "write");
-  if (fd > 2) count();
+  if (fd > 2) count(NULL);
   return next(fd, bytes, size);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
   ssize_t (*next)(int, const void *, size_t, off_t);
   find(&next, "pwrite");
-  count();
+  count(NULL);
   return next(fd, bytes, size, offset);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset) {
   ssize_t (*next)(int, const void *, size_t, off64_t);
   find(&next, "pwrite64");
-  count();
+  count(NULL);
   return next(fd, bytes, size, offset);
 }
 
 int fdatasync(int fd) {
   int (*next)(int);
   find(&next, "fdatasync");
-  count();
+  count(NULL);
   return next(fd);
 }
 
 int unlink(const char *path) {
   int (*next)(const char *);
   find(&next, "unlink");
-  count();
+  count(path);
   return next(path);
 }
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags) {
   ssize_t (*next)(int, const void *, size_t, int);
   find(&next, "send");
-  count();
+  count(NULL);
   return next(fd, bytes, size, flags);
 }

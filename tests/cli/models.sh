@@ -98,6 +98,22 @@ expect 0 "${score[@]}" -m folds/fold-0 -m folds/fold-1 -m folds/fold-2 --ensembl
 same folds.csv runs.csv 'an experiment, and its runs'
 refused 2 'do not stand side by side' -- "${score[@]}" -m A -m folds -O x.csv
 
+# ---- measured on the same rows: what each alone is, and their differences
+metrics() { sed 's/.*"metrics":{\("[^{]*{[^}]*}\).*/\1/' out; }
+expect 0 evaluate -m A --dataset d.h5 --json
+alone=$(metrics)
+expect 0 evaluate -m C -m a=A -m V --dataset t.csv --split all --json
+json rows=900 models.0.name=C models.1.name=a models.2.model=V/model.h5 pairs.0.model=a pairs.0.than=C pairs.0.metric=log_loss
+grep -q '"than":"C","output":"value"' out && fail 'a difference of outputs that are not the same'
+expect 0 evaluate -m B -m A --dataset d.h5 --json
+cp out both
+grep -qF "$alone" both || fail "metrics of a model beside another: $alone"
+refused 10 "required roc_auc>=2, but it is" -- evaluate -m B --dataset d.h5 --require 'roc_auc>=2'
+expect 10 evaluate -m B -m A --dataset d.h5 --require 'roc_auc>=2' --quiet
+[ "$(grep -c 'of [AB]$' err)" = 2 ] || fail 'a gate for each of two models'
+refused 2 "would both be called 'A'" -- evaluate -m A -m A/model.h5 --dataset d.h5
+refused 2 'standard input is read once' -- evaluate -m A -m B --dataset -
+
 # ---- a row has to be good for all; one golden row that differs ends it
 sed '5s/,[0-9]*,2024/,many,2024/' t.csv >bad.csv
 expect 0 predict -m C -m A --dataset bad.csv --quiet -O bad.out --json

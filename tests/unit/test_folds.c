@@ -122,6 +122,33 @@ static void samples_of_an_entity_share_a_fold(void **state) {
   co_dataset_close(d);
 }
 
+// Of a data set with splits 0 2 0 1 0 the row of the test split is in no fold, whatever is in it.
+static void folds_of_a_search_leave_the_tests_out(void **state) {
+  fixture *f = *state;
+  co_folds folds;
+  co_dataset *d, *view;
+  build(f->ctx, NULL);
+  opens(f, &d);
+  OK(co_folds_make_validating(&folds, f->ctx, d, 2, 1));
+  int64_t seen[ROWS] = {0};
+  for (int64_t k = 0; k < 2; k++) {
+    const int64_t *rows;
+    int64_t validates, trains, tests;
+    OK(co_folds_view(&view, &folds, d, k));
+    OK(co_dataset_split(view, CO_SPLIT_VALIDATION, &rows, &validates));
+    for (int64_t i = 0; i < validates; i++)
+      seen[rows[i]]++;
+    OK(co_dataset_split(view, CO_SPLIT_TRAIN, &rows, &trains));
+    OK(co_dataset_split(view, CO_SPLIT_TEST, &rows, &tests));
+    assert_true(validates == 2 && trains == 2 && tests == 0);
+    co_dataset_close(view);
+  }
+  for (int i = 0; i < ROWS; i++)
+    assert_int_equal(seen[i], splits[i] != 2);
+  co_folds_free(&folds);
+  co_dataset_close(d);
+}
+
 static void the_seed_decides(void **state) {
   fixture *f = *state;
   co_folds a, b, c;
@@ -141,7 +168,7 @@ static void a_view_has_splits_of_its_own(void **state) {
   co_dataset *d, *view, *other;
   int32_t fold[ROWS] = {0, 1, 1, -1, 0};
   uint8_t validation[ROWS] = {1, 0, 1, 0, 0};
-  const co_folds folds = {f->ctx, ROWS, 2, fold, validation};
+  const co_folds folds = {f->ctx, ROWS, 2, fold, validation, false};
   build(f->ctx, NULL);
   opens(f, &d);
   OK(co_folds_view(&view, &folds, d, 1));
@@ -224,6 +251,7 @@ int main(void) {
       DATA_TEST(copies_share_a_fold_unless_keys_tell_them_apart),
       DATA_TEST(texts_and_digits_beyond_float_tell_rows_apart),
       DATA_TEST(samples_of_an_entity_share_a_fold),
+      DATA_TEST(folds_of_a_search_leave_the_tests_out),
       DATA_TEST(the_seed_decides),
       DATA_TEST(a_view_has_splits_of_its_own),
       DATA_TEST(files_say_what_was_written),

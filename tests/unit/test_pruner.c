@@ -115,12 +115,61 @@ static void rounds_do_not_see_each_other(void **state) {
   assert_false(keeps(&v, 3, 14.65));
 }
 
+// As scipy.stats.wilcoxon(alternative="greater", method="exact") has them; zeros left out, ties by hand.
+static void signed_ranks_have_their_p(void **state) {
+  (void)state;
+  const double all_worse[] = {1, 2, 3, 4}, one_better[] = {1, 2, -3, 4, 5};
+  const double mixed[] = {0.5, -0.25, 1.5, 2, -3, 4, 0.75}, zeros[] = {0, 1, 2, 0, 3, 4, 0};
+  const double better[] = {-1, -2, -3}, tied[] = {1, 1, -1};
+  assert_true(co_signed_rank_p(all_worse, 4) == 0.0625);
+  assert_true(co_signed_rank_p(one_better, 5) == 0.15625);
+  assert_true(co_signed_rank_p(mixed, 7) == 0.1484375);
+  assert_true(co_signed_rank_p(better, 3) == 1);
+  assert_true(co_signed_rank_p(zeros, 7) == 0.0625);
+  assert_true(co_signed_rank_p(tied, 3) ==
+              0.5); // 4 of 8 ways have at least two of the three equal ranks
+  assert_true(co_signed_rank_p(NULL, 0) == 1);
+}
+
+// Trial 0 is the best at every part; of 4 worse ones in a row p is 1/16.
+static void who_is_surely_worse_than_the_best_is_given_up(void **state) {
+  (void)state;
+  co_pruner_view v = begin(CO_PRUNER_WILCOXON, 9);
+  co_trial_value own[5];
+  settings.pruner.p_threshold = 0.1;
+  settings.pruner.startup_steps = 2;
+  for (int i = 0; i < TRIALS; i++) {
+    trials[i].state = CO_TRIAL_COMPLETE;
+    trials[i].value = 10 + i;
+  }
+  for (int i = 0; i < 5; i++)
+    own[i] = (co_trial_value){.step = i + 1, .value = 10.5 + i};
+  assert_true(co_pruner_keeps(&v, own, 3)); // 1/8
+  assert_false(co_pruner_keeps(&v, own, 4));
+  settings.pruner.startup_steps = 5;
+  assert_true(co_pruner_keeps(&v, own, 4));
+  settings.pruner.startup_steps = 2;
+  own[4].value = 1; // better in the mean
+  assert_true(co_pruner_keeps(&v, own, 5));
+  settings.lag = 10; // knows none
+  assert_true(co_pruner_keeps(&v, own, 4));
+  settings.lag = 1;
+  trials[0].state = CO_TRIAL_PRUNED; // then trial 1 is the best, which this one beats twice
+  assert_true(co_pruner_keeps(&v, own, 2));
+  trials[1].thaw_round = v.round = 1; // what is thawed with it is not compared with
+  trials[2].state = CO_TRIAL_FAIL;
+  own[0].value = own[1].value = own[2].value = own[3].value = 12.7; // worse than 1, better than 3
+  assert_true(co_pruner_keeps(&v, own, 4));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_median_parts_them),
       cmocka_unit_test(one_in_three_goes_on),
       cmocka_unit_test(hyperband_has_several_first_rungs),
       cmocka_unit_test(rounds_do_not_see_each_other),
+      cmocka_unit_test(signed_ranks_have_their_p),
+      cmocka_unit_test(who_is_surely_worse_than_the_best_is_given_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
