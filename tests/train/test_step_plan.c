@@ -135,11 +135,12 @@ static void check_convolutions(const char *device) {
          "conv2d_backward_weights");
   rig_free(&r);
   rig_make(&r, &(setup){.backend = device, .real = CO_F32, .rows = 6}, residual);
-  expect(&r, CO_MODE_TRAIN, false,
-         "conv2d batch_norm conv2d batch_norm add global_average_pool2d dense "
-         "softmax_cross_entropy dense_backward_data dense_backward_weights "
-         "global_average_pool2d_backward relu_backward batch_norm_backward conv2d_backward_data add "
-         "conv2d_backward_weights batch_norm_backward conv2d_backward_weights");
+  expect(
+      &r, CO_MODE_TRAIN, false,
+      "conv2d batch_norm conv2d batch_norm add global_average_pool2d dense "
+      "softmax_cross_entropy dense_backward_data dense_backward_weights "
+      "global_average_pool2d_backward relu_backward batch_norm_backward conv2d_backward_data add "
+      "conv2d_backward_weights batch_norm_backward conv2d_backward_weights");
   rig_free(&r);
 }
 
