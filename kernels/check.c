@@ -110,6 +110,19 @@ co_status co_check_window(const co_op_desc *desc, int axis, int64_t size, int64_
   return CO_OK;
 }
 
+co_status co_check_pool(const co_op_desc *desc, int64_t *P, int64_t *Q) {
+  const co_op_attr *attr = &desc->attr;
+  const co_shape *x = &desc->in[0].shape;
+  CO_RETURN_IF_FAILED(co_check_window(desc, 0, x->dim[1], 1, P));
+  CO_RETURN_IF_FAILED(co_check_window(desc, 1, x->dim[2], 1, Q));
+  for (int axis = 0; axis < 2; axis++)
+    if (attr->pad_begin[axis] >= attr->kernel[axis] || attr->pad_end[axis] >= attr->kernel[axis])
+      return co_fail(CO_ERR_CONFIG, "%s: padding must be smaller than the window", op_name(desc));
+  if (attr->kernel[0] > INT32_MAX / attr->kernel[1])
+    return co_fail(CO_ERR_CONFIG, "%s: the window is too large", op_name(desc));
+  return CO_OK;
+}
+
 int64_t co_row_count(const co_shape *shape) {
   co_shape row = *shape;
   if (row.rank > 0) row.dim[0] = 1;

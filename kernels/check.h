@@ -21,6 +21,8 @@ co_status co_check_smoothing(const co_op_attr *attr);
 // Kernel, stride, dilation and padding along one axis of `size`; *out is the output's extent.
 co_status co_check_window(const co_op_desc *desc, int axis, int64_t size, int64_t dilation,
                           int64_t *out);
+// The same of both axes of x for a pool: its padding must be smaller than its window.
+co_status co_check_pool(const co_op_desc *desc, int64_t *P, int64_t *Q);
 // Elements of one row: product of all extents but the first; -1 if symbolic or too large.
 int64_t co_row_count(const co_shape *shape);
 void co_set_out(co_op_desc *desc, int i, co_dtype dtype, const co_shape *shape);

@@ -57,11 +57,24 @@ extern "C" {
     .bf16 = "dy w -> dx", .accumulate = "dx", .flops = "w*dy")                                     \
   X(CONV2D_BACKWARD_WEIGHTS, conv2d_backward_weights, (x, dy), (dw, (db)), "", "",                 \
     .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*dy")                                    \
+  X(CONV2D_TRANSPOSE, conv2d_transpose, (x, w, (b)), (y),                                          \
+    "CONV2D dy w -> dx; CONV2D_TRANSPOSE_BACKWARD_WEIGHTS x dy -> dw (db)", "",                    \
+    .bf16 = "x w b -> y", .flops = "w*x", .activation = true)                                      \
+  X(CONV2D_TRANSPOSE_BACKWARD_WEIGHTS, conv2d_transpose_backward_weights, (x, dy), (dw, (db)), "", \
+    "", .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*x")                                 \
   X(MAX_POOL2D, max_pool2d, (x), (y, (argmax)), "MAX_POOL2D_BACKWARD dy argmax -> dx", "",         \
     .types = "argmax:i32", .bf16 = "x -> y", .why = "reads windows of a whole result")             \
   X(MAX_POOL2D_BACKWARD, max_pool2d_backward, (dy, argmax), (dx), "", "",                          \
     .types = "argmax:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                 \
     .why = "spreads gradients over windows")                                                       \
+  X(AVERAGE_POOL2D, average_pool2d, (x), (y), "AVERAGE_POOL2D_BACKWARD dy -> dx", "",              \
+    .bf16 = "x -> y", .why = "sums windows of a whole result")                                     \
+  X(AVERAGE_POOL2D_BACKWARD, average_pool2d_backward, (dy), (dx), "", "",                          \
+    .bf16 = "dy -> dx", .accumulate = "dx", .why = "spreads gradients over windows")               \
+  X(PAD2D, pad2d, (x), (y), "PAD2D_BACKWARD dy -> dx", "",                                         \
+    .bf16 = "x -> y", .why = "an image of another size")                                           \
+  X(PAD2D_BACKWARD, pad2d_backward, (dy), (dx), "", "",                                            \
+    .bf16 = "dy -> dx", .accumulate = "dx", .why = "an image of another size")                     \
   X(GLOBAL_AVERAGE_POOL2D, global_average_pool2d, (x), (y),                                        \
     "GLOBAL_AVERAGE_POOL2D_BACKWARD dy -> dx", "",                                                 \
     .bf16 = "x -> y", .flops = "x", .why = "sums a whole result")                                  \
@@ -279,16 +292,27 @@ extern "C" {
 // DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
 //                (N, I) = mask ? dy w' : 0, mask as that layer saved it; db (I) = sum over rows of
 //                dx, the gradient of that layer's bias.
-// CONV2D         x (N, H, W, C), w (KH, KW, C, O), b (O): y (N, P, Q, O) = act(cross-correlation +
-//                b); P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
+// CONV2D         x (N, H, W, C), w (KH, KW, I, O), b (O), in C / I groups: y (N, P, Q, O) =
+//                act(cross-correlation + b), where the O results of one group after the other read
+//                the channels of theirs (I = 1: depthwise; Krizhevsky et al. 2012, Chollet 2017);
+//                P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
 //                down; zero padding; relu of NaN as in DENSE. The rules of DENSE and CONV2D, as those
 //                of BATCH_NORM, apply below the activation: the planner puts RELU_BACKWARD(y, dy) in
 //                front, and BATCH_NORM_BACKWARD takes it over where it has y.
+// CONV2D_TRANSPOSE  x (N, P, Q, I), w (KH, KW, O, I), b (O): y (N, H, W, O) = act(z + b), z what
+//                CONV2D_BACKWARD_DATA gives for dy = x: the gradient of a convolution from H to P by
+//                the same attributes (Dumoulin & Visin 2016). H = (P - 1) stride + (KH-1) dilation + 1
+//                - pad_begin - pad_end; pad_end may be negative here, by less than stride.
 // MAX_POOL2D     x (N, H, W, C): y (N, P, Q, C) = act(max over the window); padding never wins;
 //                argmax i32: winning position kh*KW + kw in the window, the first in row-major order
 //                on ties, or -1 where relu leaves nothing of it: the gradient by argmax is that below
 //                the activation (backends may store argmax in a layout of their own). NaN:
 //                unspecified. Padding is smaller than the window; dilation is not read.
+// AVERAGE_POOL2D  x (N, H, W, C): y (N, P, Q, C) = mean over the pixels of the window that lie in the
+//                image; windows, padding and dilation as of MAX_POOL2D. Backward: dx = sum over the
+//                windows of dy / their pixels.
+// PAD2D          x (N, H, W, C): y (N, H + pad_begin + pad_end, …, C) = x within zeros; a negative
+//                padding cuts rows or columns off. Backward: that of the padding negated.
 // GLOBAL_AVERAGE_POOL2D  x (N, H, W, C): y (N, C) = mean over H and W. Backward: dx = dy / (H W) at
 //                every pixel.
 // UPSAMPLE2D     x (N, H, W, C): y (N, H SH, W SW, C), y[n, p, q, c] = x[n, p / SH, q / SW, c] (rounded

@@ -70,6 +70,8 @@ static kind kind_of(const co_op_desc *desc) {
   case CO_OP_EMBEDDING:
   case CO_OP_RESHAPE:
   case CO_OP_UPSAMPLE2D:
+  case CO_OP_PAD2D:
+  case CO_OP_PAD2D_BACKWARD:
   case CO_OP_CATEGORICAL_HITS:
   case CO_OP_REORDER:
     return EXACT;
@@ -80,7 +82,11 @@ static kind kind_of(const co_op_desc *desc) {
   case CO_OP_CONV2D:
   case CO_OP_CONV2D_BACKWARD_DATA:
   case CO_OP_CONV2D_BACKWARD_WEIGHTS:
+  case CO_OP_CONV2D_TRANSPOSE:
+  case CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS:
   case CO_OP_RELU_BIAS_BACKWARD:
+  case CO_OP_AVERAGE_POOL2D:
+  case CO_OP_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_GLOBAL_AVERAGE_POOL2D:
   case CO_OP_GLOBAL_AVERAGE_POOL2D_BACKWARD:
   case CO_OP_MAX_POOL2D_BACKWARD:

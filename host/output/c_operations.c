@@ -135,32 +135,63 @@ static void dense(const call *c) {
   end(c);
 }
 
-static void conv2d(const call *c) {
+// The window of a convolution of x to y, whose kernels read `read` channels.
+static void window(const call *c, const co_shape *x, const co_shape *y, int64_t read) {
   const co_op_attr *a = &c->op->desc.attr;
+  co_text_printf(
+      &c->program->body,
+      ",\n         &(const window){%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, "
+      "%lld, %lld, %lld, %lld}",
+      (long long)x->dim[1], (long long)x->dim[2], (long long)x->dim[3], (long long)read,
+      (long long)a->kernel[0], (long long)a->kernel[1], (long long)y->dim[1], (long long)y->dim[2],
+      (long long)a->stride[0], (long long)a->stride[1], (long long)a->dilation[0],
+      (long long)a->dilation[1], (long long)a->pad_begin[0], (long long)a->pad_begin[1]);
+}
+
+static void conv2d(const call *c) {
   const co_shape *x = shape_of(c, c->op->in[CO_CONV2D_x]),
                  *y = shape_of(c, c->op->out[CO_CONV2D_y]),
                  *w = shape_of(c, c->op->in[CO_CONV2D_w]);
   widen(c, w->dim[3]);
   begin(c, "conv2d", 3, 1);
-  co_text_printf(
-      &c->program->body,
-      ",\n         &(const window){%lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, %lld, "
-      "%lld, %lld, %lld, %lld}",
-      (long long)x->dim[1], (long long)x->dim[2], (long long)x->dim[3], (long long)w->dim[0],
-      (long long)w->dim[1], (long long)y->dim[1], (long long)y->dim[2], (long long)a->stride[0],
-      (long long)a->stride[1], (long long)a->dilation[0], (long long)a->dilation[1],
-      (long long)a->pad_begin[0], (long long)a->pad_begin[1]);
+  window(c, x, y, w->dim[2]);
   number(c, w->dim[3]);
   end(c);
 }
 
-static void max_pool2d(const call *c) {
+static void conv2d_transpose(const call *c) {
+  const co_shape *x = shape_of(c, c->op->in[0]), *y = shape_of(c, c->op->out[0]);
+  begin(c, "conv2d_transpose", 3, 1);
+  window(c, y, x, x->dim[3]);
+  end(c);
+}
+
+static void pool2d(const call *c, const char *name) {
   const co_op_attr *a = &c->op->desc.attr;
   const co_shape *x = shape_of(c, c->op->in[0]), *y = shape_of(c, c->op->out[0]);
   const int64_t numbers[] = {x->dim[1],    x->dim[2],       x->dim[3],      a->kernel[0],
                              a->kernel[1], y->dim[1],       y->dim[2],      a->stride[0],
                              a->stride[1], a->pad_begin[0], a->pad_begin[1]};
-  begin(c, "max_pool2d", 1, 1);
+  begin(c, name, 1, 1);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    number(c, numbers[i]);
+  end(c);
+}
+
+static void max_pool2d(const call *c) {
+  pool2d(c, "max_pool2d");
+}
+
+static void average_pool2d(const call *c) {
+  pool2d(c, "average_pool2d");
+}
+
+static void pad2d(const call *c) {
+  const co_op_attr *a = &c->op->desc.attr;
+  const co_shape *x = shape_of(c, c->op->in[0]), *y = shape_of(c, c->op->out[0]);
+  const int64_t numbers[] = {x->dim[1], x->dim[2],       x->dim[3],      y->dim[1],
+                             y->dim[2], a->pad_begin[0], a->pad_begin[1]};
+  begin(c, "pad2d", 1, 1);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     number(c, numbers[i]);
   end(c);
@@ -345,38 +376,42 @@ typedef struct emitter {
   co_op op;
   const char *part; // of the sources
   void (*emit)(const call *c);
+  const char *before; // what that part stands on
 } emitter;
 
 static const emitter emitters[] = {
-    {CO_OP_DENSE, "dense", dense},
-    {CO_OP_CONV2D, "conv2d", conv2d},
-    {CO_OP_MAX_POOL2D, "max_pool2d", max_pool2d},
-    {CO_OP_GLOBAL_AVERAGE_POOL2D, "global_average_pool2d", global_average_pool2d},
-    {CO_OP_RELU, "relu", relu},
-    {CO_OP_SIGMOID, "sigmoid", sigmoid},
-    {CO_OP_TANH, "tanh", hyperbolic_tangent},
-    {CO_OP_ACTIVATION, "activation", activation},
-    {CO_OP_SOFTMAX, "softmax", softmax},
-    {CO_OP_BATCH_NORM_INFERENCE, "batch_norm_inference", batch_norm},
-    {CO_OP_LAYER_NORM, "layer_norm", layer_norm},
-    {CO_OP_ADD, "add", add},
-    {CO_OP_MULTIPLY, "multiply", multiply},
-    {CO_OP_CONCAT, "concat", concat},
-    {CO_OP_EMBEDDING, "embedding", embedding},
-    {CO_OP_PIECEWISE_DENSE, "piecewise_dense", piecewise_dense},
-    {CO_OP_FACTORIZATION, "factorization", factorization},
-    {CO_OP_MEMBER_SCALE, "member_scale", member_scale},
-    {CO_OP_MEMBER_DENSE, "member_dense", member_dense},
-    {CO_OP_MEMBER_MEAN, "member_mean", member_mean},
-    {CO_OP_LOOKUP, "lookup", lookup},
-    {CO_OP_IMPUTE, "impute", impute},
-    {CO_OP_NORMALIZE, "normalize", normalize},
-    {CO_OP_PIECEWISE_LINEAR, "piecewise_linear", piecewise_linear},
+    {CO_OP_DENSE, "dense", dense, NULL},
+    {CO_OP_CONV2D, "conv2d", conv2d, "window"},
+    {CO_OP_CONV2D_TRANSPOSE, "conv2d_transpose", conv2d_transpose, "window"},
+    {CO_OP_MAX_POOL2D, "max_pool2d", max_pool2d, NULL},
+    {CO_OP_AVERAGE_POOL2D, "average_pool2d", average_pool2d, NULL},
+    {CO_OP_PAD2D, "pad2d", pad2d, NULL},
+    {CO_OP_GLOBAL_AVERAGE_POOL2D, "global_average_pool2d", global_average_pool2d, NULL},
+    {CO_OP_RELU, "relu", relu, NULL},
+    {CO_OP_SIGMOID, "sigmoid", sigmoid, NULL},
+    {CO_OP_TANH, "tanh", hyperbolic_tangent, NULL},
+    {CO_OP_ACTIVATION, "activation", activation, NULL},
+    {CO_OP_SOFTMAX, "softmax", softmax, NULL},
+    {CO_OP_BATCH_NORM_INFERENCE, "batch_norm_inference", batch_norm, NULL},
+    {CO_OP_LAYER_NORM, "layer_norm", layer_norm, NULL},
+    {CO_OP_ADD, "add", add, NULL},
+    {CO_OP_MULTIPLY, "multiply", multiply, NULL},
+    {CO_OP_CONCAT, "concat", concat, NULL},
+    {CO_OP_EMBEDDING, "embedding", embedding, NULL},
+    {CO_OP_PIECEWISE_DENSE, "piecewise_dense", piecewise_dense, NULL},
+    {CO_OP_FACTORIZATION, "factorization", factorization, NULL},
+    {CO_OP_MEMBER_SCALE, "member_scale", member_scale, NULL},
+    {CO_OP_MEMBER_DENSE, "member_dense", member_dense, NULL},
+    {CO_OP_MEMBER_MEAN, "member_mean", member_mean, NULL},
+    {CO_OP_LOOKUP, "lookup", lookup, NULL},
+    {CO_OP_IMPUTE, "impute", impute, NULL},
+    {CO_OP_NORMALIZE, "normalize", normalize, NULL},
+    {CO_OP_PIECEWISE_LINEAR, "piecewise_linear", piecewise_linear, NULL},
 };
 
 static const emitter *find_emitter(const co_plan *plan, const co_plan_op *op) {
-  static const emitter bytes = {CO_OP_CAST, "cast_bytes", cast_bytes},
-                       ints = {CO_OP_CAST, "cast_ints", cast_ints};
+  static const emitter bytes = {CO_OP_CAST, "cast_bytes", cast_bytes, NULL},
+                       ints = {CO_OP_CAST, "cast_ints", cast_ints, NULL};
   co_op wanted = op->desc.op;
   if (wanted == CO_OP_CAST) {
     co_dtype from = plan->values[op->in[0]].info.desc.dtype;
@@ -395,6 +430,7 @@ co_status co_c_operation(co_c_program *program, const co_plan *plan, const co_pl
                                op->layer ? op->layer : "");
   if (!what) return CO_ERR_MEMORY;
   if (!found) return co_exported_refuse(program->exported, what, name, "C");
+  if (found->before) CO_RETURN_IF_FAILED(co_c_need(program, found->before));
   CO_RETURN_IF_FAILED(co_c_need(program, found->part));
   found->emit(&c);
   return activate(&c);

@@ -143,25 +143,46 @@ static const char *convolution_kernel(const call *c) {
   return converted(c, CO_CONV2D_w, &shape, to);
 }
 
-static void conv2d(const call *c) {
+static void convolve(const call *c, const char *operation) {
   const co_op_attr *a = &c->op->desc.attr;
   const co_shape *w = shape_of(c, c->op->in[CO_CONV2D_w]);
-  const int64_t pads[] = {a->pad_begin[0], a->pad_begin[1], a->pad_end[0], a->pad_end[1]};
-  const co_onnx_attribute attributes[] = {{"kernel_shape", 'l', .list = w->dim, .count = 2},
-                                          {"strides", 'l', .list = a->stride, .count = 2},
-                                          {"dilations", 'l', .list = a->dilation, .count = 2},
-                                          {"pads", 'l', .list = pads, .count = 4},
-                                          {NULL}};
+  const bool transposed = c->op->desc.op == CO_OP_CONV2D_TRANSPOSE;
+  int64_t pads[] = {a->pad_begin[0], a->pad_begin[1], a->pad_end[0], a->pad_end[1]};
+  int64_t beyond[] = {0, 0}; // of a transposed one: what the end's padding lacks to none
+  for (int axis = 0; axis < 2; axis++)
+    if (a->pad_end[axis] < 0) {
+      beyond[axis] = -a->pad_end[axis];
+      pads[2 + axis] = 0;
+    }
+  const int64_t groups = transposed ? 1 : shape_of(c, c->op->in[CO_CONV2D_x])->dim[3] / w->dim[2];
+  co_onnx_attribute attributes[] = {{"kernel_shape", 'l', .list = w->dim, .count = 2},
+                                    {"strides", 'l', .list = a->stride, .count = 2},
+                                    {"dilations", 'l', .list = a->dilation, .count = 2},
+                                    {"pads", 'l', .list = pads, .count = 4},
+                                    {NULL},
+                                    {NULL}};
+  if (groups > 1) attributes[4] = (co_onnx_attribute){"group", 'i', .i = groups};
+  if (beyond[0] || beyond[1])
+    attributes[4] = (co_onnx_attribute){"output_padding", 'l', .list = beyond, .count = 2};
   const char *x = permute(c, in(c, CO_CONV2D_x), 4, channels_first);
   const char *kernel = convolution_kernel(c), *y;
   if (c->op->in[CO_CONV2D_b] == CO_NO_VALUE)
-    y = co_onnx_node(c->x, "Conv", attributes, x, kernel, NULL);
+    y = co_onnx_node(c->x, operation, attributes, x, kernel, NULL);
   else
-    y = co_onnx_node(c->x, "Conv", attributes, x, kernel, in(c, CO_CONV2D_b), NULL);
+    y = co_onnx_node(c->x, operation, attributes, x, kernel, in(c, CO_CONV2D_b), NULL);
   out(c, permute(c, y, 4, channels_last));
 }
 
-static void max_pool2d(const call *c) {
+static void conv2d(const call *c) {
+  convolve(c, "Conv");
+}
+
+// Kernels (KH, KW, O, I) lie as ONNX wants them after the same change of order: (I, O, KH, KW).
+static void conv2d_transpose(const call *c) {
+  convolve(c, "ConvTranspose");
+}
+
+static void pool2d(const call *c, const char *operation) {
   const co_op_attr *a = &c->op->desc.attr;
   const int64_t pads[] = {a->pad_begin[0], a->pad_begin[1], a->pad_end[0], a->pad_end[1]};
   const co_onnx_attribute attributes[] = {{"kernel_shape", 'l', .list = a->kernel, .count = 2},
@@ -169,7 +190,22 @@ static void max_pool2d(const call *c) {
                                           {"pads", 'l', .list = pads, .count = 4},
                                           {NULL}};
   const char *x = permute(c, in(c, 0), 4, channels_first);
-  out(c, permute(c, co_onnx_node(c->x, "MaxPool", attributes, x, NULL), 4, channels_last));
+  out(c, permute(c, co_onnx_node(c->x, operation, attributes, x, NULL), 4, channels_last));
+}
+
+static void max_pool2d(const call *c) {
+  pool2d(c, "MaxPool");
+}
+
+static void average_pool2d(const call *c) { // pixels that are not there do not count
+  pool2d(c, "AveragePool");
+}
+
+static void pad2d(const call *c) { // negative ones cut off
+  const co_op_attr *a = &c->op->desc.attr;
+  const int64_t pads[] = {0, a->pad_begin[0], a->pad_begin[1], 0,
+                          0, a->pad_end[0],   a->pad_end[1],   0};
+  out(c, co_onnx_node(c->x, "Pad", NULL, in(c, 0), co_onnx_integers(c->x, 8, pads), NULL));
 }
 
 static void global_average_pool2d(const call *c) {
@@ -525,7 +561,10 @@ static const struct {
 } emitters[] = {
     {CO_OP_DENSE, dense},
     {CO_OP_CONV2D, conv2d},
+    {CO_OP_CONV2D_TRANSPOSE, conv2d_transpose},
     {CO_OP_MAX_POOL2D, max_pool2d},
+    {CO_OP_AVERAGE_POOL2D, average_pool2d},
+    {CO_OP_PAD2D, pad2d},
     {CO_OP_GLOBAL_AVERAGE_POOL2D, global_average_pool2d},
     {CO_OP_RELU, relu},
     {CO_OP_SIGMOID, sigmoid},

@@ -14,7 +14,8 @@ static co_plan_op *find_forward_pool(co_plan *plan, co_value argmax) {
 enum { WEIGHTS_dy = CO_DENSE_BACKWARD_WEIGHTS_dy, WEIGHTS_db = CO_DENSE_BACKWARD_WEIGHTS_db };
 
 static bool makes_bias_gradient(co_op op) {
-  return op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+  return op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_BACKWARD_WEIGHTS ||
+         op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS;
 }
 
 // The operation whose bias gradient is the sum of `dz`: directly, or of `dz` spread by an unpooling

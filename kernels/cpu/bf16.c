@@ -106,7 +106,8 @@ static void release_widened(co_cpu *cpu, co_prepared *prepared) {
 // Convolutions are slow in canonical layouts, so that two passes over memory pay.
 static bool takes_any_layout(co_op op) {
   return op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA ||
-         op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+         op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE ||
+         op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS;
 }
 
 // The winners of a pool, which have layouts of their own, are between it and its backward alone.

@@ -21,15 +21,17 @@ typedef struct co_cpu co_cpu;
 
 // Which logical tensor a oneDNN descriptor describes; oneDNN counts dimensions in another order.
 typedef enum co_cpu_view {
-  CO_VIEW_ACTIVATION, // logical (N, H, W, C), oneDNN (N, C, H, W)
-  CO_VIEW_KERNEL,     // logical (KH, KW, I, O), oneDNN (O, I, KH, KW); a dense kernel over a
-                      // flattened (H, W, C) is the case (H, W, C, O)
-  CO_VIEW_OPAQUE      // bytes that only the operation itself understands
+  CO_VIEW_ACTIVATION,        // logical (N, H, W, C), oneDNN (N, C, H, W)
+  CO_VIEW_KERNEL,            // logical (KH, KW, I, O), oneDNN (O, I, KH, KW); a dense kernel over a
+                             // flattened (H, W, C) is the case (H, W, C, O)
+  CO_VIEW_GROUPED_KERNEL,    // logical (KH, KW, I / G, O), oneDNN (G, O / G, I / G, KH, KW)
+  CO_VIEW_TRANSPOSED_KERNEL, // logical (KH, KW, O, I), oneDNN (O, I, KH, KW)
+  CO_VIEW_OPAQUE             // bytes that only the operation itself understands
 } co_cpu_view;
 
 typedef struct co_cpu_layout {
   co_cpu_view view;
-  int64_t dims[4]; // in oneDNN's order
+  int64_t dims[5]; // in oneDNN's order
   co_md md;        // none if opaque
   int64_t block;   // activations: c where the order is n, C/c, h, w, c; else 0
   co_layout of;    // opaque: the layout of the tensor it goes with
@@ -40,18 +42,18 @@ typedef struct co_cpu_layout {
 // NULL for canonical, ANY and ids that were never given out. Borrowed until backend free.
 const co_cpu_layout *co_cpu_layout_get(co_cpu *cpu, co_layout id);
 // The id of a layout, new or known; 0 where the descriptor is the canonical order.
-co_status co_cpu_layout_put(co_cpu *cpu, co_cpu_view view, const int64_t dims[4], co_md_borrowed md,
+co_status co_cpu_layout_put(co_cpu *cpu, co_cpu_view view, const int64_t *dims, co_md_borrowed md,
                             co_layout *out);
 // nChw<block>c and its like for kernels (dimension 1 is blocked in both views).
-co_status co_cpu_layout_blocked(co_cpu *cpu, co_cpu_view view, const int64_t dims[4], int64_t block,
+co_status co_cpu_layout_blocked(co_cpu *cpu, co_cpu_view view, const int64_t *dims, int64_t block,
                                 co_layout *out);
 co_status co_cpu_layout_opaque(co_cpu *cpu, const char *name, co_layout of, size_t bytes,
                                co_layout *out);
 // The descriptor of the canonical order under a view.
-co_status co_cpu_canonical_md(co_cpu_view view, const int64_t dims[4], co_md *out);
+co_status co_cpu_canonical_md(co_cpu_view view, const int64_t *dims, co_md *out);
 // The descriptor of an operand as it lies (ANY: free). CO_ERR_DEVICE if its layout is of another
 // view or other dimensions.
-co_status co_cpu_operand_md(co_cpu *cpu, co_layout layout, co_cpu_view view, const int64_t dims[4],
+co_status co_cpu_operand_md(co_cpu *cpu, co_layout layout, co_cpu_view view, const int64_t *dims,
                             co_md *out);
 size_t co_cpu_layout_bytes(co_cpu *cpu, const co_tensor_desc *desc);
 void co_cpu_layouts_free(co_cpu *cpu);

@@ -300,6 +300,46 @@ static dnnl_status_t conv_backward_weights(dnnl_primitive_desc_t *out, const co_
 #endif
 }
 
+// ---- transposed
+
+static dnnl_status_t deconv_forward(dnnl_primitive_desc_t *out, const co_dnnl *dnnl, const co_md *x,
+                                    const co_md *w, const co_md *bias, const co_md *y,
+                                    const co_dnnl_window *window, dnnl_primitive_attr_t attr) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_deconvolution_forward_primitive_desc_create(
+      out, dnnl->engine, dnnl_forward_training, dnnl_deconvolution_direct, x->value, w->value,
+      bias ? bias->value : NULL, y->value, window->stride, window->dilation, window->pad_begin,
+      window->pad_end, attr);
+#else
+  dnnl_deconvolution_desc_t desc;
+  dnnl_status_t status = dnnl_dilated_deconvolution_forward_desc_init(
+      &desc, dnnl_forward_training, dnnl_deconvolution_direct, &x->value, &w->value,
+      bias ? &bias->value : NULL, &y->value, window->stride, window->dilation, window->pad_begin,
+      window->pad_end);
+  if (status != dnnl_success) return status;
+  return dnnl_primitive_desc_create(out, &desc, attr, dnnl->engine, NULL);
+#endif
+}
+
+static dnnl_status_t deconv_backward_weights(dnnl_primitive_desc_t *out, const co_dnnl *dnnl,
+                                             const co_md *x, const co_md *dw, const co_md *db,
+                                             const co_md *dy, const co_dnnl_window *window,
+                                             dnnl_primitive_desc_t hint,
+                                             dnnl_primitive_attr_t attr) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_deconvolution_backward_weights_primitive_desc_create(
+      out, dnnl->engine, dnnl_deconvolution_direct, x->value, dw->value, db ? db->value : NULL,
+      dy->value, window->stride, window->dilation, window->pad_begin, window->pad_end, hint, attr);
+#else
+  dnnl_deconvolution_desc_t desc;
+  dnnl_status_t status = dnnl_dilated_deconvolution_backward_weights_desc_init(
+      &desc, dnnl_deconvolution_direct, &x->value, &dw->value, db ? &db->value : NULL, &dy->value,
+      window->stride, window->dilation, window->pad_begin, window->pad_end);
+  if (status != dnnl_success) return status;
+  return dnnl_primitive_desc_create(out, &desc, attr, dnnl->engine, hint);
+#endif
+}
+
 dnnl_status_t co_dnnl_conv_create(dnnl_primitive_desc_t *out, const co_dnnl *dnnl,
                                   co_dnnl_conv kind, const co_md *x, const co_md *w,
                                   const co_md *bias, const co_md *y, const co_dnnl_window *window,
@@ -311,6 +351,8 @@ dnnl_status_t co_dnnl_conv_create(dnnl_primitive_desc_t *out, const co_dnnl *dnn
   if (status != dnnl_success) return status;
   if (kind == CO_DNNL_CONV_FORWARD) {
     status = conv_forward(out, dnnl, x, w, bias, y, window, a);
+  } else if (kind == CO_DNNL_DECONV_FORWARD) {
+    status = deconv_forward(out, dnnl, x, w, bias, y, window, a);
   } else {
     // The hint is only looked at for its kind and shapes: free formats always give one.
     co_md any[3] = {0};
@@ -318,15 +360,18 @@ dnnl_status_t co_dnnl_conv_create(dnnl_primitive_desc_t *out, const co_dnnl *dnn
     for (int i = 0; i < 3 && status == dnnl_success; i++) {
       co_md_form form;
       co_md_describe(co_md_borrow(given[i]), &form);
-      status = create_tagged(&any[i], 4, form.dims, dnnl_format_tag_any);
+      status = create_tagged(&any[i], form.rank, form.dims, dnnl_format_tag_any);
     }
     if (status == dnnl_success)
-      status = conv_forward(&hint, dnnl, &any[0], &any[1], NULL, &any[2], window, NULL);
+      status = (kind == CO_DNNL_DECONV_BACKWARD_WEIGHTS ? deconv_forward : conv_forward)(
+          &hint, dnnl, &any[0], &any[1], NULL, &any[2], window, NULL);
     for (int i = 0; i < 3; i++)
       co_md_free(&any[i]);
     if (status == dnnl_success)
       status = kind == CO_DNNL_CONV_BACKWARD_DATA
                    ? conv_backward_data(out, dnnl, x, w, y, window, hint, a)
+               : kind == CO_DNNL_DECONV_BACKWARD_WEIGHTS
+                   ? deconv_backward_weights(out, dnnl, x, w, bias, y, window, hint, a)
                    : conv_backward_weights(out, dnnl, x, w, bias, y, window, hint, a);
   }
   if (hint) dnnl_primitive_desc_destroy(hint);

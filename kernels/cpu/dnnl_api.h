@@ -67,9 +67,11 @@ typedef struct co_dnnl_window {
 typedef enum co_dnnl_conv {
   CO_DNNL_CONV_FORWARD,
   CO_DNNL_CONV_BACKWARD_DATA,
-  CO_DNNL_CONV_BACKWARD_WEIGHTS
+  CO_DNNL_CONV_BACKWARD_WEIGHTS,
+  CO_DNNL_DECONV_FORWARD,
+  CO_DNNL_DECONV_BACKWARD_WEIGHTS
 } co_dnnl_conv;
-// x, w, y: source, weights, destination, or their gradients where the kind says so.
+// w has rank 5 where there are groups. x, w, y: source, weights, destination, or their gradients where the kind says so.
 dnnl_status_t co_dnnl_conv_create(dnnl_primitive_desc_t *out, const co_dnnl *dnnl,
                                   co_dnnl_conv kind, const co_md *x, const co_md *w,
                                   const co_md *bias, const co_md *y, const co_dnnl_window *window,

@@ -10,7 +10,8 @@ enum { CONV_X, CONV_W, CONV_Y, CONV_OPERANDS };
 // One convolution in oneDNN's terms.
 typedef struct conv {
   co_dnnl_conv kind;
-  int64_t dims[CONV_OPERANDS][4]; // (N, C, H, W), (O, I, KH, KW), (N, O, P, Q)
+  int64_t dims[CONV_OPERANDS][5]; // (N, C, H, W), (O, I, KH, KW) or in groups, (N, O, P, Q)
+  co_cpu_view view[CONV_OPERANDS];
   co_layout layout[CONV_OPERANDS];
   co_dnnl_window window;
   bool bias, relu;
@@ -23,8 +24,31 @@ typedef struct prepared_conv {
 
 // Where operand x, w or y of a kind stands in the descriptor: inputs from 0, outputs from 8.
 static int slot(co_dnnl_conv kind, int operand) {
-  static const int slots[3][CONV_OPERANDS] = {{0, 1, 8}, {8, 1, 0}, {0, 8, 1}};
+  static const int slots[][CONV_OPERANDS] = {[CO_DNNL_CONV_FORWARD] = {0, 1, 8},
+                                             [CO_DNNL_CONV_BACKWARD_DATA] = {8, 1, 0},
+                                             [CO_DNNL_CONV_BACKWARD_WEIGHTS] = {0, 8, 1},
+                                             [CO_DNNL_DECONV_FORWARD] = {0, 1, 8},
+                                             [CO_DNNL_DECONV_BACKWARD_WEIGHTS] = {0, 8, 1}};
   return slots[kind][operand];
+}
+
+static co_dnnl_conv kind_of(co_op op) {
+  switch (op) {
+  case CO_OP_CONV2D_BACKWARD_DATA:
+    return CO_DNNL_CONV_BACKWARD_DATA;
+  case CO_OP_CONV2D_BACKWARD_WEIGHTS:
+    return CO_DNNL_CONV_BACKWARD_WEIGHTS;
+  case CO_OP_CONV2D_TRANSPOSE:
+    return CO_DNNL_DECONV_FORWARD;
+  case CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS:
+    return CO_DNNL_DECONV_BACKWARD_WEIGHTS;
+  default:
+    return CO_DNNL_CONV_FORWARD;
+  }
+}
+
+static bool is_transposed(co_dnnl_conv kind) {
+  return kind == CO_DNNL_DECONV_FORWARD || kind == CO_DNNL_DECONV_BACKWARD_WEIGHTS;
 }
 
 static const co_tensor_desc *tensor(const co_op_desc *desc, int at) {
@@ -36,24 +60,35 @@ static void activation_dims(const co_shape *shape, int64_t dims[4]) {
   dims[0] = d[0], dims[1] = d[3], dims[2] = d[1], dims[3] = d[2];
 }
 
-static void kernel_dims(const co_shape *shape, int64_t dims[4]) {
+// Of a convolution of `channels`.
+static co_cpu_view kernel_dims(const co_shape *shape, bool transposed, int64_t channels,
+                               int64_t dims[5]) {
   const int64_t *d = shape->dim;
-  dims[0] = d[3], dims[1] = d[2], dims[2] = d[0], dims[3] = d[1];
+  const int64_t groups = transposed ? 1 : channels / d[2];
+  const int64_t plain[4] = {transposed ? d[2] : d[3], transposed ? d[3] : d[2], d[0], d[1]};
+  if (groups == 1) {
+    memcpy(dims, plain, sizeof plain);
+    return transposed ? CO_VIEW_TRANSPOSED_KERNEL : CO_VIEW_KERNEL;
+  }
+  memcpy(dims + 1, plain, sizeof plain);
+  dims[0] = groups;
+  dims[1] /= groups;
+  return CO_VIEW_GROUPED_KERNEL;
 }
 
 static co_status describe(const co_op_desc *desc, conv *out, co_cpu_answer *answer) {
   memset(out, 0, sizeof *out);
-  out->kind = desc->op == CO_OP_CONV2D                 ? CO_DNNL_CONV_FORWARD
-              : desc->op == CO_OP_CONV2D_BACKWARD_DATA ? CO_DNNL_CONV_BACKWARD_DATA
-                                                       : CO_DNNL_CONV_BACKWARD_WEIGHTS;
+  out->kind = kind_of(desc->op);
   for (int i = 0; i < CONV_OPERANDS; i++) {
     const co_tensor_desc *t = tensor(desc, slot(out->kind, i));
     if (t->dtype != CO_F32) return co_cpu_refuse(answer, "f32 only");
     if (t->shape.rank != 4 || co_shape_count(&t->shape) <= 0)
       return co_cpu_refuse(answer, "empty operand");
     out->layout[i] = t->layout;
+    out->view[i] = CO_VIEW_ACTIVATION;
     if (i == CONV_W)
-      kernel_dims(&t->shape, out->dims[i]);
+      out->view[i] =
+          kernel_dims(&t->shape, is_transposed(out->kind), out->dims[CONV_X][1], out->dims[i]);
     else
       activation_dims(&t->shape, out->dims[i]);
   }
@@ -65,22 +100,22 @@ static co_status describe(const co_op_desc *desc, conv *out, co_cpu_answer *answ
   for (int d = 0; d < 2; d++) {
     // oneDNN wants the padding at the end to fit the output exactly; less is read when the last
     // window does not reach the edge.
-    int64_t extent = (out->dims[CONV_W][2 + d] - 1) * attr->dilation[d] + 1;
-    int64_t reached = (out->dims[CONV_Y][2 + d] - 1) * attr->stride[d] + extent;
+    const bool transposed = is_transposed(out->kind);
+    const int64_t *image = out->dims[transposed ? CONV_Y : CONV_X];
+    const int64_t *positions = out->dims[transposed ? CONV_X : CONV_Y];
+    int64_t extent = (attr->kernel[d] - 1) * attr->dilation[d] + 1;
+    int64_t reached = (positions[2 + d] - 1) * attr->stride[d] + extent;
     out->window.stride[d] = attr->stride[d];
     out->window.dilation[d] = attr->dilation[d] - 1;
     out->window.pad_begin[d] = attr->pad_begin[d];
-    out->window.pad_end[d] = reached - attr->pad_begin[d] - out->dims[CONV_X][2 + d];
+    out->window.pad_end[d] = reached - attr->pad_begin[d] - image[2 + d];
   }
-  out->bias = out->kind == CO_DNNL_CONV_FORWARD            ? co_cpu_has_in(desc, 2)
-              : out->kind == CO_DNNL_CONV_BACKWARD_WEIGHTS ? co_cpu_has_out(desc, 1)
-                                                           : false;
-  out->relu = out->kind == CO_DNNL_CONV_FORWARD && attr->activation == CO_ACTIVATION_RELU;
+  const bool forward = out->kind == CO_DNNL_CONV_FORWARD || out->kind == CO_DNNL_DECONV_FORWARD;
+  out->bias = forward                                   ? co_cpu_has_in(desc, 2)
+              : out->kind == CO_DNNL_CONV_BACKWARD_DATA ? false
+                                                        : co_cpu_has_out(desc, 1);
+  out->relu = forward && attr->activation == CO_ACTIVATION_RELU;
   return CO_OK;
-}
-
-static co_cpu_view view_of(int operand) {
-  return operand == CONV_W ? CO_VIEW_KERNEL : CO_VIEW_ACTIVATION;
 }
 
 // *pd is NULL where oneDNN has no such primitive. `free_operands`: bit i = operand i may have any
@@ -92,7 +127,7 @@ static co_status create(co_cpu *cpu, const conv *c, unsigned free_operands,
   const int64_t one = 1;
   *pd = NULL;
   for (int i = 0; i < CONV_OPERANDS; i++)
-    CO_TRY(co_cpu_operand_md(cpu, free_operands >> i & 1 ? CO_LAYOUT_ANY : c->layout[i], view_of(i),
+    CO_TRY(co_cpu_operand_md(cpu, free_operands >> i & 1 ? CO_LAYOUT_ANY : c->layout[i], c->view[i],
                              c->dims[i], &md[i]));
   if (c->bias) CO_TRY(co_md_strided(&bias, 1, &c->dims[CONV_Y][1], &one));
   const co_dnnl_attr attr = {.relu = c->relu};
@@ -167,7 +202,7 @@ static co_status run_conv(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   const prepared_conv *p = (prepared_conv *)prepared;
   const co_op op = prepared->desc.op;
   void *handles[4];
-  if (op == CO_OP_CONV2D)
+  if (op == CO_OP_CONV2D || op == CO_OP_CONV2D_TRANSPOSE)
     handles[0] = in[0], handles[1] = in[1], handles[2] = out[0], handles[3] = in[2];
   else if (op == CO_OP_CONV2D_BACKWARD_DATA)
     handles[0] = out[0], handles[1] = in[1], handles[2] = in[0], handles[3] = NULL;
@@ -200,10 +235,14 @@ static co_status prepare_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_
 
 static co_status plan_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
                            bool strict, co_cpu_answer *answer, co_prepared **out) {
-  static const int args[3][4] = {
-      {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
-      {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0},
-      {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_BIAS}};
+  static const int args[][4] = {
+      [CO_DNNL_CONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
+      [CO_DNNL_CONV_BACKWARD_DATA] = {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0},
+      [CO_DNNL_CONV_BACKWARD_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
+                                         DNNL_ARG_DIFF_BIAS},
+      [CO_DNNL_DECONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
+      [CO_DNNL_DECONV_BACKWARD_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
+                                           DNNL_ARG_DIFF_BIAS}};
   conv c;
   dnnl_primitive_desc_t pd = NULL;
   CO_RETURN_IF_FAILED(describe(desc, &c, answer));
@@ -215,7 +254,7 @@ static co_status plan_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_des
   for (int i = 0; i < CONV_OPERANDS; i++) {
     co_layout layout = CO_LAYOUT_CANONICAL;
     int at = slot(c.kind, i);
-    CO_TRY(co_cpu_layout_put(cpu, view_of(i), c.dims[i], co_dnnl_md(pd, args[c.kind][i]), &layout));
+    CO_TRY(co_cpu_layout_put(cpu, c.view[i], c.dims[i], co_dnnl_md(pd, args[c.kind][i]), &layout));
     if (strict) layout = c.layout[i];
     *(at < 8 ? &choice->in[at] : &choice->out[at - 8]) = layout;
   }
@@ -239,5 +278,12 @@ const co_cpu_impl co_cpu_conv2d[] = {
     {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
     {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "dnnl", .plan = plan_conv},
     {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
+    {.op = CO_OP_CONV2D_TRANSPOSE, .name = "dnnl", .plan = plan_conv},
+    {.op = CO_OP_CONV2D_TRANSPOSE, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
+    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS, .name = "dnnl", .plan = plan_conv},
+    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS,
+     .name = "dnnl:ref",
+     .plan = plan_conv,
+     .variant = 1},
     {.name = NULL},
 };

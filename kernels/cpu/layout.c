@@ -12,14 +12,34 @@ const co_cpu_layout *co_cpu_layout_get(co_cpu *cpu, co_layout id) {
   return layout;
 }
 
-static void canonical_strides(co_cpu_view view, const int64_t d[4], int64_t strides[4]) {
+static int rank_of(co_cpu_view view) {
+  return view == CO_VIEW_GROUPED_KERNEL ? 5 : 4;
+}
+
+static bool equal_dims(const co_cpu_layout *layout, co_cpu_view view, const int64_t *dims) {
+  return layout->view == view &&
+         memcmp(layout->dims, dims, (size_t)rank_of(view) * sizeof *dims) == 0;
+}
+
+static void canonical_strides(co_cpu_view view, const int64_t *d, int64_t strides[5]) {
   if (view == CO_VIEW_ACTIVATION) { // memory n, h, w, c
     strides[1] = 1;
     strides[3] = d[1];
     strides[2] = d[3] * d[1];
     strides[0] = d[2] * d[3] * d[1];
     if (d[1] == 1) strides[1] = strides[0]; // the same memory, in the words oneDNN's kernels expect
-  } else {                                  // memory h, w, i, o
+  } else if (view == CO_VIEW_GROUPED_KERNEL) { // memory h, w, i, g, o
+    strides[1] = 1;
+    strides[0] = d[1];
+    strides[2] = d[0] * d[1];
+    strides[4] = d[2] * strides[2];
+    strides[3] = d[4] * strides[4];
+  } else if (view == CO_VIEW_TRANSPOSED_KERNEL) { // memory h, w, o, i
+    strides[1] = 1;
+    strides[0] = d[1];
+    strides[3] = d[0] * d[1];
+    strides[2] = d[3] * strides[3];
+  } else { // memory h, w, i, o
     strides[0] = 1;
     strides[1] = d[0];
     strides[3] = d[1] * d[0];
@@ -27,18 +47,18 @@ static void canonical_strides(co_cpu_view view, const int64_t d[4], int64_t stri
   }
 }
 
-co_status co_cpu_canonical_md(co_cpu_view view, const int64_t dims[4], co_md *out) {
-  int64_t strides[4];
+co_status co_cpu_canonical_md(co_cpu_view view, const int64_t *dims, co_md *out) {
+  int64_t strides[5];
   canonical_strides(view, dims, strides);
-  return co_md_strided(out, 4, dims, strides);
+  return co_md_strided(out, rank_of(view), dims, strides);
 }
 
 // Strides of dimensions of extent 1 do not matter: (N, 1, H, W) is canonical in either order.
-static bool is_canonical(co_cpu_view view, const int64_t dims[4], const co_md_form *form) {
-  int64_t strides[4];
+static bool is_canonical(co_cpu_view view, const int64_t *dims, const co_md_form *form) {
+  int64_t strides[5];
   canonical_strides(view, dims, strides);
   if (!form->blocked || form->blocks != 0) return false;
-  for (int d = 0; d < 4; d++)
+  for (int d = 0; d < rank_of(view); d++)
     if (dims[d] != 1 && form->strides[d] != strides[d]) return false;
   return true;
 }
@@ -63,18 +83,16 @@ static co_status add(co_cpu *cpu, co_cpu_layout *layout, co_layout *out) {
   return CO_OK;
 }
 
-static co_layout find(const co_cpu *cpu, co_cpu_view view, const int64_t dims[4],
-                      co_md_borrowed md) {
+static co_layout find(const co_cpu *cpu, co_cpu_view view, const int64_t *dims, co_md_borrowed md) {
   for (int64_t i = 0; i < cpu->layout_count; i++) {
     const co_cpu_layout *l = cpu->layouts[i];
-    if (l->view == view && memcmp(l->dims, dims, sizeof l->dims) == 0 &&
-        co_md_equal(co_md_borrow(&l->md), md))
+    if (equal_dims(l, view, dims) && co_md_equal(co_md_borrow(&l->md), md))
       return (co_layout)(i + 1);
   }
   return 0;
 }
 
-co_status co_cpu_layout_put(co_cpu *cpu, co_cpu_view view, const int64_t dims[4], co_md_borrowed md,
+co_status co_cpu_layout_put(co_cpu *cpu, co_cpu_view view, const int64_t *dims, co_md_borrowed md,
                             co_layout *out) {
   co_md_form form;
   co_md_describe(md, &form);
@@ -92,7 +110,7 @@ co_status co_cpu_layout_put(co_cpu *cpu, co_cpu_view view, const int64_t dims[4]
     goto cleanup;
   }
   layout->view = view;
-  memcpy(layout->dims, dims, sizeof layout->dims);
+  memcpy(layout->dims, dims, (size_t)rank_of(view) * sizeof *dims);
   CO_TRY(co_md_clone(&layout->md, md));
   layout->block = channel_block(view, &form);
   layout->bytes = co_md_bytes(md);
@@ -106,7 +124,7 @@ cleanup:
   return status;
 }
 
-co_status co_cpu_layout_blocked(co_cpu *cpu, co_cpu_view view, const int64_t dims[4], int64_t block,
+co_status co_cpu_layout_blocked(co_cpu *cpu, co_cpu_view view, const int64_t *dims, int64_t block,
                                 co_layout *out) {
   co_md md = {0};
   co_status status = CO_OK;
@@ -147,13 +165,12 @@ cleanup:
   return status;
 }
 
-co_status co_cpu_operand_md(co_cpu *cpu, co_layout id, co_cpu_view view, const int64_t dims[4],
+co_status co_cpu_operand_md(co_cpu *cpu, co_layout id, co_cpu_view view, const int64_t *dims,
                             co_md *out) {
-  if (id == CO_LAYOUT_ANY) return co_md_any(out, 4, dims);
+  if (id == CO_LAYOUT_ANY) return co_md_any(out, rank_of(view), dims);
   if (id == CO_LAYOUT_CANONICAL) return co_cpu_canonical_md(view, dims, out);
   const co_cpu_layout *layout = co_cpu_layout_get(cpu, id);
-  if (layout == NULL || layout->view != view ||
-      memcmp(layout->dims, dims, sizeof layout->dims) != 0)
+  if (layout == NULL || !equal_dims(layout, view, dims))
     return co_fail(CO_ERR_DEVICE, "layout %d does not describe this operand", (int)id);
   return co_md_clone(out, co_md_borrow(&layout->md));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling, and its opposite. Max pooling over canonical and channel-blocked activations, sixteen channels at a time. The
+// What moves a window over images: pooling and its opposite, images within others. Max pooling over canonical and channel-blocked activations, sixteen channels at a time. The
 // winner is kept as one byte per output in the order of y, a layout of our own: a quarter of the
 // memory traffic, and backward writes every gradient once. Where relu leaves nothing it is 255, which
 // is then no position.
@@ -360,6 +360,128 @@ static co_status run_mean_backward(co_cpu *cpu, co_prepared *prepared, void *con
   return CO_OK;
 }
 
+// ---- the mean of windows -----------------------------------------------------------------------
+
+// y (width) = the mean of the pixels [h0, h1) x [w0, w1) of a plane.
+static void mean_of_window(const pool *g, const float *x, int64_t h0, int64_t h1, int64_t w0,
+                           int64_t w1, float *y) {
+  const float share = 1 / (float)((h1 - h0) * (w1 - w0));
+  memset(y, 0, (size_t)g->width * sizeof *y);
+  for (int64_t h = h0; h < h1; h++)
+    for (int64_t w = w0; w < w1; w++) {
+      const float *pixel = x + (h * g->W + w) * g->width;
+#pragma omp simd
+      for (int64_t c = 0; c < g->width; c++)
+        y[c] += pixel[c];
+    }
+#pragma omp simd
+  for (int64_t c = 0; c < g->width; c++)
+    y[c] *= share;
+}
+
+static void spread_over_window(const pool *g, const float *dy, int64_t h0, int64_t h1, int64_t w0,
+                               int64_t w1, float *dx) {
+  const float share = 1 / (float)((h1 - h0) * (w1 - w0));
+  for (int64_t h = h0; h < h1; h++)
+    for (int64_t w = w0; w < w1; w++) {
+      float *pixel = dx + (h * g->W + w) * g->width;
+#pragma omp simd
+      for (int64_t c = 0; c < g->width; c++)
+        pixel[c] += dy[c] * share;
+    }
+}
+
+// The pixels of the image under the window at position p.
+static void under(int64_t p, int64_t stride, int64_t pad, int64_t kernel, int64_t size,
+                  int64_t *begin, int64_t *end) {
+  const int64_t start = p * stride - pad;
+  *begin = start < 0 ? 0 : start;
+  *end = start + kernel > size ? size : start + kernel;
+}
+
+static co_status run_average(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                             void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const pool g = geometry(cpu, &desc->attr, &desc->in[0], &desc->out[0]);
+  const float *x = in[0];
+  float *y = out[0];
+#pragma omp parallel for collapse(2) schedule(static) if (g.planes * g.x_plane > CO_CPU_SERIAL)
+  for (int64_t plane = 0; plane < g.planes; plane++)
+    for (int64_t p = 0; p < g.P; p++) {
+      int64_t h0, h1, w0, w1;
+      under(p, g.SH, g.top, g.KH, g.H, &h0, &h1);
+      for (int64_t q = 0; q < g.Q; q++) {
+        under(q, g.SW, g.left, g.KW, g.W, &w0, &w1);
+        mean_of_window(&g, x + plane * g.x_plane, h0, h1, w0, w1,
+                       y + plane * g.y_plane + (p * g.Q + q) * g.width);
+      }
+    }
+  return CO_OK;
+}
+
+static co_status run_average_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                      void *const *out, void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const pool g = geometry(cpu, &desc->attr, &desc->out[0], &desc->in[0]);
+  const bool sum = co_cpu_accumulates(desc, 0);
+  const float *dy = in[0];
+  float *dx = out[0];
+#pragma omp parallel for schedule(static) if (g.planes * g.x_plane > CO_CPU_SERIAL)
+  for (int64_t plane = 0; plane < g.planes; plane++) {
+    if (!sum) memset(dx + plane * g.x_plane, 0, (size_t)g.x_plane * sizeof *dx);
+    for (int64_t i = 0; i < g.P * g.Q; i++) {
+      int64_t h0, h1, w0, w1;
+      under(i / g.Q, g.SH, g.top, g.KH, g.H, &h0, &h1);
+      under(i % g.Q, g.SW, g.left, g.KW, g.W, &w0, &w1);
+      spread_over_window(&g, dy + plane * g.y_plane + i * g.width, h0, h1, w0, w1,
+                         dx + plane * g.x_plane);
+    }
+  }
+  return CO_OK;
+}
+
+// ---- images within others ----------------------------------------------------------------------
+
+// One row of the result, of `to` pixels, from `from` pixels that begin `left` further on.
+static void place_row(float *y, const float *x, int64_t to, int64_t from, int64_t left,
+                      int64_t width, bool sum) {
+  const int64_t first = left < 0 ? 0 : left, last = left + from > to ? to : left + from;
+  if (!sum) {
+    memset(y, 0, (size_t)(first * width) * sizeof *y);
+    memcpy(y + first * width, x + (first - left) * width,
+           (size_t)((last - first) * width) * sizeof *y);
+    memset(y + last * width, 0, (size_t)((to - last) * width) * sizeof *y);
+    return;
+  }
+#pragma omp simd
+  for (int64_t i = first * width; i < last * width; i++)
+    y[i] += x[i - left * width];
+}
+
+static co_status run_pad(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                         void *workspace) {
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const pool g = geometry(cpu, &desc->attr, &desc->in[0], &desc->out[0]);
+  const int64_t sign = desc->op == CO_OP_PAD2D ? 1 : -1, top = sign * g.top, left = sign * g.left;
+  const bool sum = co_cpu_accumulates(desc, 0);
+  const float *x = in[0];
+  float *y = out[0];
+#pragma omp parallel for collapse(2) schedule(static) if (g.planes * g.y_plane > CO_CPU_SERIAL)
+  for (int64_t plane = 0; plane < g.planes; plane++)
+    for (int64_t p = 0; p < g.P; p++) {
+      float *row = y + plane * g.y_plane + p * g.Q * g.width;
+      if (p - top >= 0 && p - top < g.H)
+        place_row(row, x + plane * g.x_plane + (p - top) * g.W * g.width, g.Q, g.W, left, g.width,
+                  sum);
+      else if (!sum)
+        memset(row, 0, (size_t)(g.Q * g.width) * sizeof *row);
+    }
+  return CO_OK;
+}
+
 // ---- pixels repeated ---------------------------------------------------------------------------
 
 static void copy_row(const pool *g, const float *x, float *y) {
@@ -414,8 +536,8 @@ static co_status run_upsample_backward(co_cpu *cpu, co_prepared *prepared, void 
 }
 
 // The result lies as the operand does.
-static co_status plan_upsample(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
-                               bool strict, co_cpu_answer *answer, co_prepared **out) {
+static co_status plan_along(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
+                            bool strict, co_cpu_answer *answer, co_prepared **out) {
   const co_tensor_desc *from = &desc->in[0], *to = &desc->out[0];
   if (from->dtype != CO_F32 || to->dtype != CO_F32) return co_cpu_refuse(answer, "f32 only");
   if (co_shape_count(&from->shape) <= 0) return co_cpu_refuse(answer, "empty operand");
@@ -428,9 +550,7 @@ static co_status plan_upsample(co_cpu *cpu, const co_cpu_impl *impl, const co_op
     return co_cpu_refuse(answer, "needs other layouts");
   choice->implementation = impl->name;
   if (out == NULL) return CO_OK;
-  return co_cpu_prepared_create(cpu, impl, desc, impl->name, sizeof(co_prepared),
-                                desc->op == CO_OP_UPSAMPLE2D ? run_upsample : run_upsample_backward,
-                                out);
+  return co_cpu_prepared_create(cpu, impl, desc, impl->name, sizeof(co_prepared), impl->run, out);
 }
 
 const co_cpu_impl co_cpu_pool[] = {
@@ -447,8 +567,24 @@ const co_cpu_impl co_cpu_pool[] = {
      .f32_in = 1,
      .f32_out = 1,
      .accumulate = 1},
-    {.op = CO_OP_UPSAMPLE2D, .name = "omp", .plan = plan_upsample},
-    {.op = CO_OP_UPSAMPLE2D_BACKWARD, .name = "omp", .plan = plan_upsample, .accumulate = 1},
+    {.op = CO_OP_UPSAMPLE2D, .name = "omp", .plan = plan_along, .run = run_upsample},
+    {.op = CO_OP_UPSAMPLE2D_BACKWARD,
+     .name = "omp",
+     .plan = plan_along,
+     .run = run_upsample_backward,
+     .accumulate = 1},
+    {.op = CO_OP_AVERAGE_POOL2D, .name = "omp", .plan = plan_along, .run = run_average},
+    {.op = CO_OP_AVERAGE_POOL2D_BACKWARD,
+     .name = "omp",
+     .plan = plan_along,
+     .run = run_average_backward,
+     .accumulate = 1},
+    {.op = CO_OP_PAD2D, .name = "omp", .plan = plan_along, .run = run_pad},
+    {.op = CO_OP_PAD2D_BACKWARD,
+     .name = "omp",
+     .plan = plan_along,
+     .run = run_pad,
+     .accumulate = 1},
     {.op = CO_OP_MAX_POOL2D, .name = "omp", .plan = plan_pool},
     {.op = CO_OP_MAX_POOL2D_BACKWARD, .name = "omp", .plan = plan_pool},
     {.name = NULL},

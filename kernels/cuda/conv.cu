@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions without a library: slow, for machines without cuDNN and for what it refuses (padding
-// that is uneven, most of all). Kernels lie (O, KH, KW, C), as for cuDNN.
+// that is uneven, most of all). Kernels lie (O, KH, KW, I), as for cuDNN.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/columns.cuh"
@@ -9,6 +9,7 @@ namespace co {
 
 struct Conv { // extents fit 32 bits, as query makes sure
   int N, H, W, C, KH, KW, P, Q, O;
+  int I, G; // channels and results of one group
   int stride[2], dilation[2], pad[2];
 };
 
@@ -23,7 +24,7 @@ __global__ void conv_forward(T *y, const T *x, const T *w, const T *b, unsigned 
     rest /= s.Q;
     int p = static_cast<int>(rest % s.P);
     const T *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C;
-    const T *kernel = w + static_cast<int64_t>(o) * s.KH * s.KW * s.C;
+    const T *kernel = w + static_cast<int64_t>(o) * s.KH * s.KW * s.I;
     float sum = 0;
     for (int kh = 0; kh < s.KH; kh++) {
       int h = p * s.stride[0] - s.pad[0] + kh * s.dilation[0];
@@ -31,9 +32,9 @@ __global__ void conv_forward(T *y, const T *x, const T *w, const T *b, unsigned 
       for (int kw = 0; kw < s.KW; kw++) {
         int v = q * s.stride[1] - s.pad[1] + kw * s.dilation[1];
         if (v < 0 || v >= s.W) continue;
-        const T *pixel = image + static_cast<int64_t>(h * s.W + v) * s.C;
-        const T *tap = kernel + static_cast<int64_t>(kh * s.KW + kw) * s.C;
-        for (int c = 0; c < s.C; c++)
+        const T *pixel = image + static_cast<int64_t>(h * s.W + v) * s.C + o / s.G * s.I;
+        const T *tap = kernel + static_cast<int64_t>(kh * s.KW + kw) * s.I;
+        for (int c = 0; c < s.I; c++)
           sum += static_cast<float>(pixel[c]) * static_cast<float>(tap[c]);
       }
     }
@@ -49,9 +50,10 @@ __device__ __forceinline__ int position_over(const Conv &s, int axis, int i, int
   return p < count ? p : -1;
 }
 
+// The gradient of x; with a bias and an activation (else NULL and none) a transposed convolution.
 template <typename T>
-__global__ void conv_backward_data(T *dx, const T *dy, const T *w, unsigned count, Conv s,
-                                   bool accumulate) {
+__global__ void conv_backward_data(T *dx, const T *dy, const T *w, const T *b, unsigned count,
+                                   Conv s, co_activation activation, bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -68,13 +70,14 @@ __global__ void conv_backward_data(T *dx, const T *dy, const T *w, unsigned coun
         int q = position_over(s, 1, v, kw, s.Q);
         if (q < 0) continue;
         const T *pixel = image + static_cast<int64_t>(p * s.Q + q) * s.O;
-        const T *tap = w + static_cast<int64_t>(kh * s.KW + kw) * s.C + c;
-        for (int o = 0; o < s.O; o++)
+        const T *tap = w + static_cast<int64_t>(kh * s.KW + kw) * s.I + c % s.I;
+        for (int o = c / s.I * s.G; o < (c / s.I + 1) * s.G; o++)
           sum += static_cast<float>(pixel[o]) *
-                 static_cast<float>(tap[static_cast<int64_t>(o) * s.KH * s.KW * s.C]);
+                 static_cast<float>(tap[static_cast<int64_t>(o) * s.KH * s.KW * s.I]);
       }
     }
-    put(&dx[i], sum, accumulate);
+    sum += b ? static_cast<float>(b[c]) : 0.0f;
+    put(&dx[i], activate(activation, sum), accumulate);
   }
 }
 
@@ -85,9 +88,9 @@ __global__ void conv_backward_weights(float *dw, const T *x, const T *dy, int64_
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   int64_t positions = static_cast<int64_t>(s.N) * s.P * s.Q;
   for (int64_t i = grid_index() / warp_lanes; i < count; i += grid_size() / warp_lanes) {
-    int c = static_cast<int>(i % s.C), kw = static_cast<int>(i / s.C % s.KW);
-    int kh = static_cast<int>(i / s.C / s.KW % s.KH);
-    int o = static_cast<int>(i / s.C / s.KW / s.KH);
+    int kw = static_cast<int>(i / s.I % s.KW), kh = static_cast<int>(i / s.I / s.KW % s.KH);
+    int o = static_cast<int>(i / s.I / s.KW / s.KH);
+    int c = o / s.G * s.I + static_cast<int>(i % s.I);
     double sum = 0;
     for (int64_t at = lane; at < positions; at += warp_lanes) {
       int64_t n = at / s.Q / s.P;
@@ -114,6 +117,8 @@ static Conv conv_of(const co_op_attr &attr, const co_shape &x, const co_shape &w
   s.P = static_cast<int>(y.dim[1]);
   s.Q = static_cast<int>(y.dim[2]);
   s.O = static_cast<int>(y.dim[3]);
+  s.I = static_cast<int>(w.dim[2]);
+  s.G = s.O / (s.C / s.I);
   for (int axis = 0; axis < 2; axis++) {
     s.stride[axis] = static_cast<int>(attr.stride[axis]);
     s.dilation[axis] = static_cast<int>(attr.dilation[axis]);
@@ -134,25 +139,30 @@ template <typename T> static cudaError_t launch_forward(const co_cuda_call *call
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_backward_data(const co_cuda_call *call) {
+template <typename T>
+static cudaError_t launch_backward_data(const co_cuda_call *call, const void *bias) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
   CO_LAUNCH(conv_backward_data<T>, blocks_for(count), block_threads, 0, call->stream,
             static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const T *>(call->in[1]), static_cast<unsigned>(count),
+            static_cast<const T *>(call->in[1]), static_cast<const T *>(bias),
+            static_cast<unsigned>(count),
             conv_of(desc->attr, desc->out[0].shape, desc->in[1].shape, desc->in[0].shape),
-            co_cuda_accumulates(desc, 0));
+            desc->attr.activation, co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_backward_weights(const co_cuda_call *call) {
+// `image`, `positions`: which inputs are x and dy of the convolution that the kernel is of.
+template <typename T>
+static cudaError_t launch_backward_weights(const co_cuda_call *call, int image, int positions) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(conv_backward_weights<T>, blocks_for(count * warp_lanes), block_threads, 0,
-            call->stream, static_cast<float *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const T *>(call->in[1]), count,
-            conv_of(desc->attr, desc->in[0].shape, desc->out[0].shape, desc->in[1].shape),
-            co_cuda_accumulates(desc, 0));
+  CO_LAUNCH(
+      conv_backward_weights<T>, blocks_for(count * warp_lanes), block_threads, 0, call->stream,
+      static_cast<float *>(call->out[0]), static_cast<const T *>(call->in[image]),
+      static_cast<const T *>(call->in[positions]), count,
+      conv_of(desc->attr, desc->in[image].shape, desc->out[0].shape, desc->in[positions].shape),
+      co_cuda_accumulates(desc, 0));
   cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess || !call->out[1]) return error;
   const co_shape *dy = &desc->in[1].shape;
@@ -169,8 +179,8 @@ extern "C" cudaError_t co_cuda_conv2d(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_conv2d_backward_data(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_data<co::bf16>(call)
-                                        : co::launch_backward_data<float>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_data<co::bf16>(call, nullptr)
+                                        : co::launch_backward_data<float>(call, nullptr);
 }
 
 extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc) {
@@ -183,6 +193,17 @@ extern "C" int co_cuda_conv2d_backward_weights_launches(const co_op_desc *desc) 
 }
 
 extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call)
-                                        : co::launch_backward_weights<float>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call, 0, 1)
+                                        : co::launch_backward_weights<float>(call, 0, 1);
+}
+
+extern "C" cudaError_t co_cuda_conv2d_transpose(const co_cuda_call *call) {
+  const void *bias = call->in[CO_CONV2D_TRANSPOSE_b];
+  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_data<co::bf16>(call, bias)
+                                        : co::launch_backward_data<float>(call, bias);
+}
+
+extern "C" cudaError_t co_cuda_conv2d_transpose_backward_weights(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call, 1, 0)
+                                        : co::launch_backward_weights<float>(call, 1, 0);
 }

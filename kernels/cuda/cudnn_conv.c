@@ -26,25 +26,55 @@ static void kernel(const co_shape *shape, int64_t out[4]) {
 
 // No engine of cuDNN 9 reads bf16 and writes a gradient of weights in f32.
 static bool widens(const co_op_desc *desc) {
-  return desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS && desc->in[0].dtype == CO_BF16;
+  return co_cuda_makes_kernel(desc->op) && desc->in[0].dtype == CO_BF16;
+}
+
+// What an operation is to cuDNN, and which of its operands are the image, the kernel and the
+// positions of that convolution: inputs from 0, outputs from OUT.
+enum { OUT = CO_OP_MAX_OPERANDS };
+
+typedef struct role {
+  co_cudnn_pass pass;
+  int x, w, y;
+} role;
+
+static role role_of(co_op op) {
+  switch (op) {
+  case CO_OP_CONV2D_BACKWARD_DATA:
+    return (role){CO_CUDNN_BACKWARD_DATA, OUT + CO_CONV2D_BACKWARD_DATA_dx,
+                  CO_CONV2D_BACKWARD_DATA_w, CO_CONV2D_BACKWARD_DATA_dy};
+  case CO_OP_CONV2D_BACKWARD_WEIGHTS:
+    return (role){CO_CUDNN_BACKWARD_WEIGHTS, CO_CONV2D_BACKWARD_WEIGHTS_x,
+                  OUT + CO_CONV2D_BACKWARD_WEIGHTS_dw, CO_CONV2D_BACKWARD_WEIGHTS_dy};
+  case CO_OP_CONV2D_TRANSPOSE:
+    return (role){CO_CUDNN_BACKWARD_DATA, OUT + CO_CONV2D_TRANSPOSE_y, CO_CONV2D_TRANSPOSE_w,
+                  CO_CONV2D_TRANSPOSE_x};
+  case CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS:
+    return (role){CO_CUDNN_BACKWARD_WEIGHTS, CO_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS_dy,
+                  OUT + CO_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS_dw,
+                  CO_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS_x};
+  default:
+    return (role){CO_CUDNN_FORWARD, CO_CONV2D_x, CO_CONV2D_w, OUT + CO_CONV2D_y};
+  }
+}
+
+static const co_shape *shape_at(const co_op_desc *desc, int at) {
+  return at < OUT ? &desc->in[at].shape : &desc->out[at - OUT].shape;
+}
+
+static void *memory_at(const co_cuda_call *call, int at) {
+  return at < OUT ? call->in[at] : call->out[at - OUT];
 }
 
 static co_cudnn_problem problem_of(const co_op_desc *desc) {
   const co_op_attr *attr = &desc->attr;
-  const co_shape *x = &desc->in[CO_CONV2D_x].shape, *w = &desc->in[CO_CONV2D_w].shape;
-  const co_shape *y = &desc->out[CO_CONV2D_y].shape;
+  const role at = role_of(desc->op);
+  const co_shape *x = shape_at(desc, at.x), *w = shape_at(desc, at.w);
+  const co_shape *y = shape_at(desc, at.y);
   co_cudnn_problem p;
   memset(&p, 0, sizeof p);
-  if (desc->op == CO_OP_CONV2D_BACKWARD_DATA) {
-    p.pass = CO_CUDNN_BACKWARD_DATA;
-    x = &desc->out[CO_CONV2D_BACKWARD_DATA_dx].shape;
-    w = &desc->in[CO_CONV2D_BACKWARD_DATA_w].shape;
-    y = &desc->in[CO_CONV2D_BACKWARD_DATA_dy].shape;
-  } else if (desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS) {
-    p.pass = CO_CUDNN_BACKWARD_WEIGHTS;
-    w = &desc->out[CO_CONV2D_BACKWARD_WEIGHTS_dw].shape;
-    y = &desc->in[CO_CONV2D_BACKWARD_WEIGHTS_dy].shape;
-  } else {
+  p.pass = at.pass;
+  if (desc->op == CO_OP_CONV2D) {
     p.bias = co_cuda_has_in(desc, CO_CONV2D_b);
     p.relu = attr->activation == CO_ACTIVATION_RELU;
   }
@@ -73,15 +103,20 @@ static co_status failed(const co_cuda *cuda, const co_cudnn *dnn, cudnnStatus_t 
 
 // ---- run ---------------------------------------------------------------------------------------
 
+static co_status run_plan(co_cuda *cuda, const conv *self, const co_cuda_call *call, void *w,
+                          void *bias) {
+  const role at = role_of(self->base.desc.op);
+  return failed(cuda, cuda->cudnn,
+                co_cudnn_plan_run(cuda->cudnn, &self->plan, memory_at(call, at.x), w,
+                                  memory_at(call, at.y), bias, call->workspace));
+}
+
+// A convolution or a transposed one; the latter is never fused.
 static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
-  conv *self = (conv *)prepared;
-  const co_cudnn *dnn = cuda->cudnn;
+  const conv *self = (conv *)prepared;
   const co_op_desc *desc = &prepared->desc;
   void *bias = call->in[CO_CONV2D_b], *result = call->out[CO_CONV2D_y];
-  CO_RETURN_IF_FAILED(
-      failed(cuda, dnn,
-             co_cudnn_plan_run(dnn, &self->plan, call->in[CO_CONV2D_x], call->in[CO_CONV2D_w],
-                               result, self->fused ? bias : NULL, call->workspace)));
+  CO_RETURN_IF_FAILED(run_plan(cuda, self, call, call->in[CO_CONV2D_w], self->fused ? bias : NULL));
   if (self->fused || (!bias && desc->attr.activation == CO_ACTIVATION_NONE)) return CO_OK;
   const co_shape *y = &desc->out[CO_CONV2D_y].shape;
   return co_cuda_check(cuda,
@@ -92,26 +127,18 @@ static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda
 }
 
 static co_status run_backward_data(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
-  const co_cudnn *dnn = cuda->cudnn;
-  return failed(cuda, dnn,
-                co_cudnn_plan_run(dnn, &((conv *)prepared)->plan,
-                                  call->out[CO_CONV2D_BACKWARD_DATA_dx],
-                                  call->in[CO_CONV2D_BACKWARD_DATA_w],
-                                  call->in[CO_CONV2D_BACKWARD_DATA_dy], NULL, call->workspace));
+  return run_plan(cuda, (conv *)prepared, call, call->in[CO_CONV2D_BACKWARD_DATA_w], NULL);
 }
 
 static co_status run_backward_weights(co_cuda *cuda, co_prepared *prepared,
                                       const co_cuda_call *call) {
-  conv *self = (conv *)prepared;
-  const co_cudnn *dnn = cuda->cudnn;
+  const conv *self = (conv *)prepared;
   const co_op_desc *desc = &prepared->desc;
-  enum { x = CO_CONV2D_BACKWARD_WEIGHTS_x, dy = CO_CONV2D_BACKWARD_WEIGHTS_dy };
+  enum { dy = CO_CONV2D_BACKWARD_WEIGHTS_dy };
   enum { dw = CO_CONV2D_BACKWARD_WEIGHTS_dw, db = CO_CONV2D_BACKWARD_WEIGHTS_db };
   char *workspace = call->workspace;
   void *made = self->widens ? workspace + self->widen_offset : call->out[dw];
-  CO_RETURN_IF_FAILED(failed(
-      cuda, dnn,
-      co_cudnn_plan_run(dnn, &self->plan, call->in[x], made, call->in[dy], NULL, call->workspace)));
+  CO_RETURN_IF_FAILED(run_plan(cuda, self, call, made, NULL));
   if (self->widens)
     CO_RETURN_IF_FAILED(
         co_cuda_check(cuda,
@@ -163,7 +190,8 @@ static size_t aligned(size_t bytes) {
 }
 
 static void count_launches(const conv *self, const co_op_desc *desc, co_op_choice *choice) {
-  bool follows = desc->op == CO_OP_CONV2D && !self->fused &&
+  bool forward = desc->op == CO_OP_CONV2D || desc->op == CO_OP_CONV2D_TRANSPOSE;
+  bool follows = forward && !self->fused &&
                  (co_cuda_has_in(desc, 2) || desc->attr.activation != CO_ACTIVATION_NONE);
   choice->launches = follows ? 2 : 1;
   if (follows) choice->why = "bias and relu by our own kernel: cuDNN has no engine with them";
@@ -171,7 +199,7 @@ static void count_launches(const conv *self, const co_op_desc *desc, co_op_choic
     choice->launches++;
     choice->why = "cuDNN writes weight gradients in bf16: one launch widens them";
   }
-  if (desc->op != CO_OP_CONV2D_BACKWARD_WEIGHTS || !co_cuda_has_out(desc, 1)) return;
+  if (!co_cuda_makes_kernel(desc->op) || !co_cuda_has_out(desc, 1)) return;
   choice->launches++;
   choice->why = self->widens ? "cuDNN writes weight gradients in bf16, and adds no bias gradient"
                              : "bias gradient by our own kernel: cuDNN has none";
@@ -187,6 +215,9 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     if ((co_cuda_has_in(desc, i) && !co_cuda_is_data(&desc->in[i])) ||
         (co_cuda_has_out(desc, i) && !co_cuda_is_data(&desc->out[i])))
       return co_cuda_refuse(answer, "f32 and bf16 only");
+  if (desc->op == CO_OP_CONV2D_TRANSPOSE && desc->in[0].dtype == CO_BF16 &&
+      co_cuda_has_in(desc, CO_CONV2D_TRANSPOSE_b))
+    return co_cuda_refuse(answer, "cuDNN would round to bf16 before the bias is added");
   cudnnStatus_t made = CUDNN_STATUS_SUCCESS;
   if (cuda->planning) {
     CO_RETURN_IF_FAILED(co_cudnn_plan_get(cuda, &dnn));
@@ -201,7 +232,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     answer->accumulate = co_cuda_accumulates(desc, 0);
     return refused;
   }
-  bool weights = desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+  bool weights = co_cuda_makes_kernel(desc->op);
   if (weights)
     answer->choice.out[0] = CO_CUDA_LAYOUT_OHWI;
   else
@@ -232,9 +263,9 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     return status;
   }
   self.base = *prepared;
-  self.base.run = desc->op == CO_OP_CONV2D                 ? run_forward
+  self.base.run = weights                                  ? run_backward_weights
                   : desc->op == CO_OP_CONV2D_BACKWARD_DATA ? run_backward_data
-                                                           : run_backward_weights;
+                                                           : run_forward;
   self.base.release = release;
   *(conv *)prepared = self;
   *out = prepared;
@@ -245,5 +276,7 @@ const co_cuda_impl co_cuda_cudnn[] = {
     {.op = CO_OP_CONV2D, .name = "cudnn", .plan = plan},
     {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "cudnn", .plan = plan},
     {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "cudnn", .plan = plan},
+    {.op = CO_OP_CONV2D_TRANSPOSE, .name = "cudnn", .plan = plan},
+    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS, .name = "cudnn", .plan = plan},
     {.name = NULL},
 };

@@ -99,6 +99,10 @@ static inline bool co_cuda_has_in(const co_op_desc *desc, int i) {
 static inline bool co_cuda_has_out(const co_op_desc *desc, int i) {
   return (desc->has_out >> i & 1) != 0;
 }
+// The gradient of a convolution's kernel, whichever way round it is used.
+static inline bool co_cuda_makes_kernel(co_op op) {
+  return op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS;
+}
 static inline bool co_cuda_accumulates(const co_op_desc *desc, int i) {
   return (desc->accumulate >> i & 1) != 0;
 }

@@ -75,6 +75,56 @@ __global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, uns
   }
 }
 
+// The pixels [*begin, *end) of the image under the window at position p.
+__device__ __forceinline__ void under_window(const Pool &s, int axis, int p, int size, int *begin,
+                                             int *end) {
+  int start = p * s.stride[axis] - s.pad[axis], stop = start + s.kernel[axis];
+  *begin = start < 0 ? 0 : start;
+  *end = stop > size ? size : stop;
+}
+
+template <typename T> __global__ void average_pool(T *y, const T *x, unsigned count, Pool s) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned rest = static_cast<unsigned>(i);
+    int c = static_cast<int>(rest % s.C), top, bottom, left, right;
+    rest /= s.C;
+    under_window(s, 1, static_cast<int>(rest % s.Q), s.W, &left, &right);
+    rest /= s.Q;
+    under_window(s, 0, static_cast<int>(rest % s.P), s.H, &top, &bottom);
+    const T *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
+    float sum = 0;
+    for (int h = top; h < bottom; h++)
+      for (int w = left; w < right; w++)
+        sum += static_cast<float>(image[static_cast<int64_t>(h * s.W + w) * s.C]);
+    put(&y[i], sum / static_cast<float>((bottom - top) * (right - left)), false);
+  }
+}
+
+template <typename T>
+__global__ void average_pool_backward(T *dx, const T *dy, unsigned count, Pool s, bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    unsigned rest = static_cast<unsigned>(i);
+    int c = static_cast<int>(rest % s.C);
+    rest /= s.C;
+    int w = static_cast<int>(rest % s.W) + s.pad[1];
+    rest /= s.W;
+    int h = static_cast<int>(rest % s.H) + s.pad[0];
+    const T *image = dy + static_cast<int64_t>(rest / s.H) * s.P * s.Q * s.C + c;
+    int first_p, last_p, first_q, last_q, top, bottom, left, right;
+    windows_over(h, s.kernel[0], s.stride[0], s.P, &first_p, &last_p);
+    windows_over(w, s.kernel[1], s.stride[1], s.Q, &first_q, &last_q);
+    float sum = 0;
+    for (int p = first_p; p <= last_p; p++)
+      for (int q = first_q; q <= last_q; q++) {
+        under_window(s, 0, p, s.H, &top, &bottom);
+        under_window(s, 1, q, s.W, &left, &right);
+        sum += static_cast<float>(image[static_cast<int64_t>(p * s.Q + q) * s.C]) /
+               static_cast<float>((bottom - top) * (right - left));
+      }
+    put(&dx[i], sum, accumulate);
+  }
+}
+
 // One thread an image and channel: neighbours read neighbouring channels.
 template <typename T>
 __global__ void mean_of_images(T *y, const T *x, unsigned count, unsigned pixels, unsigned C) {
@@ -136,6 +186,27 @@ template <typename T> static cudaError_t launch_max_pool_backward(const co_cuda_
   return cudaGetLastError();
 }
 
+template <typename T> static cudaError_t launch_average_pool(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(average_pool<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<unsigned>(count),
+            pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_average_pool_backward(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  int64_t count = co_cuda_count(&desc->out[0].shape);
+  CO_LAUNCH(average_pool_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
+            static_cast<unsigned>(count),
+            pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
+            co_cuda_accumulates(desc, 0));
+  return cudaGetLastError();
+}
+
 static unsigned pixels_of(const co_shape &x) {
   return static_cast<unsigned>(x.dim[1] * x.dim[2]);
 }
@@ -180,4 +251,14 @@ extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_global_average_pool2d_backward(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_mean_backward<co::bf16>(call)
                                         : co::launch_mean_backward<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_average_pool2d(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_average_pool<co::bf16>(call)
+                                        : co::launch_average_pool<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_average_pool2d_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[0]) ? co::launch_average_pool_backward<co::bf16>(call)
+                                        : co::launch_average_pool_backward<float>(call);
 }

@@ -89,7 +89,7 @@ static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_
 static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                            co_cuda_answer *answer, co_prepared **out) {
   CO_RETURN_IF_FAILED(co_cuda_plan_kernel(cuda, impl, desc, answer, out));
-  if (desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS)
+  if (co_cuda_makes_kernel(desc->op))
     answer->choice.out[0] = CO_CUDA_LAYOUT_OHWI;
   else
     answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
@@ -163,6 +163,13 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(UPSAMPLE2D, co_cuda_upsample2d, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(UPSAMPLE2D_BACKWARD, co_cuda_upsample2d_backward, .f32_in = 1, .f32_out = 1,
            .bf16_in = 1, .bf16_out = 1),
+    KERNEL(AVERAGE_POOL2D, co_cuda_average_pool2d, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
+           .bf16_out = 1),
+    KERNEL(AVERAGE_POOL2D_BACKWARD, co_cuda_average_pool2d_backward, .f32_in = 1, .f32_out = 1,
+           .bf16_in = 1, .bf16_out = 1),
+    KERNEL(PAD2D, co_cuda_pad2d, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    KERNEL(PAD2D_BACKWARD, co_cuda_pad2d_backward, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
+           .bf16_out = 1),
     KERNEL(EMBEDDING, co_cuda_embedding, .f32_in = 2, .f32_out = 1, .bf16_out = 1, .large = true),
     KERNEL(EMBEDDING_BACKWARD, co_cuda_embedding_backward, .f32_in = 2, .f32_out = 1, .bf16_in = 2),
     KERNEL(PIECEWISE_DENSE, co_cuda_piecewise_dense, .f32_in = 7, .f32_out = 1, .bf16_out = 1),
@@ -263,6 +270,24 @@ const co_cuda_impl co_cuda_kernels[] = {
      .name = "cuda",
      .plan = plan_conv,
      .launch = co_cuda_conv2d_backward_weights,
+     .scratch = co_cuda_conv2d_backward_weights_scratch,
+     .launches = co_cuda_conv2d_backward_weights_launches,
+     .why = "the bias gradient is summed beside it",
+     .f32_in = 3,
+     .f32_out = 3,
+     .bf16_in = 3},
+    {.op = CO_OP_CONV2D_TRANSPOSE,
+     .name = "cuda",
+     .plan = plan_conv,
+     .launch = co_cuda_conv2d_transpose,
+     .f32_in = 7,
+     .f32_out = 1,
+     .bf16_in = 7,
+     .bf16_out = 1},
+    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS,
+     .name = "cuda",
+     .plan = plan_conv,
+     .launch = co_cuda_conv2d_transpose_backward_weights,
      .scratch = co_cuda_conv2d_backward_weights_scratch,
      .launches = co_cuda_conv2d_backward_weights_launches,
      .why = "the bias gradient is summed beside it",

@@ -74,14 +74,7 @@ co_status co_infer_max_pool2d(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_real(desc, 0, 0));
   const co_shape *x = &desc->in[0].shape;
   int64_t P = 0, Q = 0;
-  CO_RETURN_IF_FAILED(co_check_window(desc, 0, x->dim[1], 1, &P));
-  CO_RETURN_IF_FAILED(co_check_window(desc, 1, x->dim[2], 1, &Q));
-  for (int axis = 0; axis < 2; axis++)
-    if (desc->attr.pad_begin[axis] >= desc->attr.kernel[axis] ||
-        desc->attr.pad_end[axis] >= desc->attr.kernel[axis])
-      return co_fail(CO_ERR_CONFIG, "max_pool2d: padding must be smaller than the window");
-  if (desc->attr.kernel[0] > INT32_MAX / desc->attr.kernel[1])
-    return co_fail(CO_ERR_CONFIG, "max_pool2d: the window is too large");
+  CO_RETURN_IF_FAILED(co_check_pool(desc, &P, &Q));
   co_shape y = co_shape_make(4, x->dim[0], P, Q, x->dim[3]);
   co_set_out(desc, 0, desc->in[0].dtype, &y);
   co_set_out(desc, 1, CO_I32, &y);

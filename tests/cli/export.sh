@@ -177,7 +177,12 @@ same bare.own bare.out 'rows without a header'
 "$make_idx" 60 8 3 1 images labels >out 2>err || fail 'images'
 expect 0 import -O i.h5 --format idx --training-set images labels --test-set images labels
 cat >cnn.yaml <<'END'
-input_features: [{name: image, type: image, augmentation: {flip: 0.5}, encoder: {type: stacked_cnn, filters: [4, 8], batch_normalization: true, output_size: 8}}]
+input_features: [{name: image, type: image, augmentation: {flip: 0.5}, encoder: {type: graph, layers: [
+  {Conv2D: {filters: 4, kernel_size: 3, padding: same, use_bias: false}}, BatchNormalization, ReLU, MaxPooling2D,
+  {ZeroPadding2D: [[1, 0], [2, 1]]}, {DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 2, activation: relu}},
+  {AveragePooling2D: {pool_size: 2, strides: 1, padding: same}}, {Conv2D: {filters: 6, kernel_size: 2, groups: 2, padding: same}},
+  {Conv2DTranspose: {filters: 5, kernel_size: 3, strides: 2, padding: same, activation: relu}}, {Cropping2D: 1},
+  {SeparableConv2D: {filters: 4, kernel_size: 2}}, Flatten, {Dense: 8}]}}]
 output_features: [{name: label}]
 trainer: {max_epochs: 1, batch_size: 16}
 END

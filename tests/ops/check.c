@@ -93,13 +93,15 @@ static double tf32_share(const ops_suite *suite, co_op op) {
   bool product = op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA ||
                  op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_DENSE_RELU_BACKWARD ||
                  op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA ||
-                 op == CO_OP_CONV2D_BACKWARD_WEIGHTS;
+                 op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE ||
+                 op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS;
   return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
 }
 
 // Of a sum that is NaN, the relu of a product may make 0 (ops.h); that of the reference does not.
 static bool may_hide_nan(const ops_problem *p, const char *implementation) {
-  return (p->desc.op == CO_OP_DENSE || p->desc.op == CO_OP_CONV2D) &&
+  return (p->desc.op == CO_OP_DENSE || p->desc.op == CO_OP_CONV2D ||
+          p->desc.op == CO_OP_CONV2D_TRANSPOSE) &&
          p->desc.attr.activation == CO_ACTIVATION_RELU && strcmp(implementation, "ref") != 0;
 }
 

@@ -286,14 +286,15 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
 static bool parse(ops_problem *p) {
   co_op_attr *attr = &p->desc.attr;
   if (!parse_operands(p, true)) return false;
-  if (p->desc.op == CO_OP_CONV2D) {
+  if (p->desc.op == CO_OP_CONV2D || p->desc.op == CO_OP_CONV2D_TRANSPOSE) {
     for (int axis = 0; axis < 2; axis++) {
       attr->kernel[axis] = p->desc.in[1].shape.dim[axis];
       attr->stride[axis] = attr->dilation[axis] = 1;
     }
   }
   if (p->desc.op == CO_OP_POINTWISE_LOSS) attr->positive_weight = 1;
-  if (p->desc.op == CO_OP_MAX_POOL2D) attr->stride[0] = attr->stride[1] = 1;
+  if (p->desc.op == CO_OP_MAX_POOL2D || p->desc.op == CO_OP_AVERAGE_POOL2D)
+    attr->stride[0] = attr->stride[1] = 1;
   if (co_op_get_info(p->desc.op)->typed) attr->dtype = CO_F64;
   attr->purpose = co_purpose("ops", "test");
   if (p->desc.op == CO_OP_INPUT_ROWS) attr->crop_purpose = co_purpose("ops", "crop");

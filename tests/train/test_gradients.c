@@ -124,6 +124,20 @@ static const char bottleneck[] =
     "      {Add: {}, inputs: [wide, shortcut]}, ReLU, GlobalAveragePooling2D]}\n"
     "output_features: [{name: label}]\n";
 
+// Groups, each channel alone, a larger image and parts of it.
+static const char separable[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 4, kernel_size: 2, groups: 2, activation: relu}},\n"
+    "      {DepthwiseConv2D: {kernel_size: [2, 3], depth_multiplier: 2, padding: same}},\n"
+    "      {AveragePooling2D: {pool_size: 3, strides: 2, padding: same}}, ReLU,\n"
+    "      {Conv2DTranspose: {filters: 3, kernel_size: 3, strides: 2, padding: same, activation: "
+    "relu}},\n"
+    "      {Cropping2D: [[1, 0], [0, 1]]}, {ZeroPadding2D: [1, 0]},\n"
+    "      {SeparableConv2D: {filters: 4, kernel_size: 2, activation: tanh}}, Flatten]}\n"
+    "output_features: [{name: label}]\n";
+
 // Activations that are operations of their own, before and behind what convolutions leave.
 static const char smooth[] =
     "input_features:\n"
@@ -258,6 +272,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"joined", joined, NULL},
                                {"branches", branches, NULL},
                                {"bottleneck", bottleneck, NULL},
+                               {"separable", separable, NULL},
                                {"smooth", smooth, NULL},
                                {"curved", curved, NULL},
                                {"objectives", objectives, NULL},

@@ -245,10 +245,12 @@ static void a_residual_network(void **state) {
   co_json json;
   co_json_init(&json, f->ctx, 0);
   co_layer_render_options(&json, layer);
-  assert_string_equal(json.text.data,
-                      "{\"filters\":3,\"kernel_size\":[3,3],\"strides\":[1,1],\"dilation_rate\":"
-                      "[1,1],\"padding\":\"same\",\"activation\":\"linear\",\"use_bias\":false,"
-                      "\"kernel_initializer\":\"glorot_uniform\",\"bias_initializer\":\"zeros\"}");
+  assert_string_equal(
+      json.text.data,
+      "{\"filters\":3,\"kernel_size\":[3,3],\"strides\":[1,1],\"dilation_rate\":"
+      "[1,1],\"groups\":1,\"padding\":\"same\",\"activation\":\"linear\",\"use_bias\":"
+      "false,"
+      "\"kernel_initializer\":\"glorot_uniform\",\"bias_initializer\":\"zeros\"}");
   co_json_free(&json);
 }
 
@@ -281,6 +283,59 @@ static void shapes_that_do_not_fit_are_refused(void **state) {
                            &out));
     assert_int_equal(f->problems.count, (int64_t)i + 1);
     assert_non_null(strstr(f->problems.item[i].message, "target_shape"));
+  }
+}
+
+// Sizes as Keras has them of transposed convolutions, padding and cropping; what does not fit is refused.
+static void images_change_their_size(void **state) {
+  fixture *f = *state;
+  static const struct {
+    const char *layer;
+    int64_t height, width; // 0: refused
+    const char *what;
+  } cases[] = {
+      {"Conv2DTranspose: {filters: 2, kernel_size: 3, strides: 2}", 11, 15, NULL},
+      {"Conv2DTranspose: {filters: 2, kernel_size: 2, strides: 3}", 15, 21, NULL},
+      {"Conv2DTranspose: {filters: 2, kernel_size: 3, strides: 2, padding: same}", 10, 14, NULL},
+      {"Conv2DTranspose: {filters: 2, kernel_size: 1, strides: 2, padding: same}", 10, 14, NULL},
+      {"Conv2DTranspose: {filters: 2, kernel_size: 3, strides: 2, padding: same, output_padding: "
+       "0}",
+       9, 13, NULL},
+      {"Conv2DTranspose: {filters: 2, kernel_size: 3, strides: 2, output_padding: [1, 0]}", 12, 15,
+       NULL},
+      {"Conv2DTranspose: {filters: 2, kernel_size: 3, output_padding: 1}", 0, 0, "output_padding"},
+      {"Conv2D: {filters: 4, kernel_size: 3, groups: 2}", 0, 0, "groups"},
+      {"Conv2D: {filters: 4, kernel_size: 3, groups: 3}", 0, 0, "groups"},
+      {"Conv2D: {filters: 6, kernel_size: 3, groups: 3}", 3, 5, NULL},
+      {"DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 65536}", 3, 5, NULL},
+      {"SeparableConv2D: {filters: 5, kernel_size: 2, padding: same, strides: 2}", 3, 4, NULL},
+      {"AveragePooling2D: {pool_size: 2, padding: same}", 3, 4, NULL},
+      {"ZeroPadding2D: {}", 7, 9, NULL},
+      {"ZeroPadding2D: [0, 3]", 5, 13, NULL},
+      {"ZeroPadding2D: [[1, 2], [3, 4]]", 8, 14, NULL},
+      {"ZeroPadding2D: -1", 0, 0, "padding"},
+      {"ZeroPadding2D: [1, 2, 3]", 0, 0, "padding"},
+      {"Cropping2D: [[1, 2], 0]", 2, 7, NULL},
+      {"Cropping2D: [[2, 3], 0]", 0, 0, "nothing is left"}};
+  co_named_value image =
+      add_input(f, "image", CO_F32, co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)7, (int64_t)3));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[160];
+    co_value out = CO_NO_VALUE;
+    const co_layer_list_options options = {"net", &image, 1, image.value};
+    int64_t before = f->problems.count;
+    snprintf(text, sizeof text, "[{%s, name: n%zu}]", cases[i].layer, i);
+    OK(co_layer_list_build(f->graph, parse(f, text), "layers", &options, f->arena, &f->problems,
+                           &out));
+    if (cases[i].what) {
+      if (f->problems.count != before + 1) fail_msg("%s is not refused", text);
+      assert_non_null(strstr(f->problems.item[before].message, cases[i].what));
+      continue;
+    }
+    if (f->problems.count != before) fail_msg("%s: %s", text, f->problems.item[before].message);
+    const co_shape *shape = &f->graph->values[out].desc.shape;
+    if (shape->dim[1] != cases[i].height || shape->dim[2] != cases[i].width)
+      fail_msg("%s: %lld x %lld", text, (long long)shape->dim[1], (long long)shape->dim[2]);
   }
 }
 
@@ -386,6 +441,7 @@ int main(void) {
                                      TEST(copies_stand_alone),
                                      TEST(a_residual_network),
                                      TEST(a_decoder_of_images),
+                                     TEST(images_change_their_size),
                                      TEST(shapes_that_do_not_fit_are_refused),
                                      TEST(a_tied_network),
                                      TEST(a_network_over_sequences),

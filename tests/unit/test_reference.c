@@ -66,6 +66,49 @@ static void test_upsample(void **state) {
     near_to(dx[i], gradient[i]);
 }
 
+// Two groups of a channel each, and a transposed convolution whose taps meet in the middle.
+static void test_convolution_variants(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_CONV2D,
+                     .attr = {.kernel = {1, 2}, .stride = {1, 1}, .dilation = {1, 1}}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)1, (int64_t)3, (int64_t)2));
+  operand(&desc, true, 1, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)2, (int64_t)1, (int64_t)4));
+  double x[6] = {1, 10, 2, 20, 3, 30}, w[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[8];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, w}, (void *[CO_OP_MAX_OPERANDS]){y});
+  const double grouped[8] = {11, 14, 170, 200, 17, 22, 270, 320};
+  for (int i = 0; i < 8; i++)
+    near_to(y[i], grouped[i]);
+
+  desc = (co_op_desc){.op = CO_OP_CONV2D_TRANSPOSE,
+                      .attr = {.kernel = {1, 3}, .stride = {1, 2}, .dilation = {1, 1}}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)1, (int64_t)2, (int64_t)2));
+  operand(&desc, true, 1, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)3, (int64_t)1, (int64_t)2));
+  operand(&desc, true, 2, CO_F64, co_shape_make(1, (int64_t)1));
+  double pixels[4] = {1, 10, 2, 20}, taps[6] = {1, 2, 3, 4, 5, 6}, bias = 1000, wide[5];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){pixels, taps, &bias}, (void *[CO_OP_MAX_OPERANDS]){wide});
+  const double sums[5] = {1021, 1043, 1065 + 42, 1086, 1130};
+  for (int i = 0; i < 5; i++)
+    near_to(wide[i], sums[i]);
+}
+
+// A window that sticks out has a mean of fewer pixels; what is cut off is gone, what is added is 0.
+static void test_windows(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_AVERAGE_POOL2D,
+                     .attr = {.kernel = {1, 2}, .stride = {1, 2}, .pad_end = {0, 1}}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)1, (int64_t)3, (int64_t)1));
+  double x[3] = {1, 4, 9}, y[4];
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y});
+  near_to(y[0], 2.5);
+  near_to(y[1], 9);
+  desc = (co_op_desc){.op = CO_OP_PAD2D, .attr = {.pad_begin = {0, -1}, .pad_end = {0, 2}}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)1, (int64_t)1, (int64_t)3, (int64_t)1));
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y});
+  const double moved[4] = {4, 9, 0, 0};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], moved[i]);
+}
+
 static void test_batch_norm(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_BATCH_NORM};
@@ -507,7 +550,8 @@ static void test_augmentation(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_max_pool),         cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_upsample),         cmocka_unit_test(test_batch_norm),
+      cmocka_unit_test(test_upsample),         cmocka_unit_test(test_convolution_variants),
+      cmocka_unit_test(test_windows),          cmocka_unit_test(test_batch_norm),
       cmocka_unit_test(test_concat),           cmocka_unit_test(test_impute),
       cmocka_unit_test(test_piecewise_linear), cmocka_unit_test(test_piecewise_dense),
       cmocka_unit_test(test_activations),      cmocka_unit_test(test_curves),

@@ -7,7 +7,7 @@ static int64_t terms(const co_op_desc *desc, int output) {
   const int64_t *k = desc->attr.kernel;
   switch (desc->op) {
   case CO_OP_CONV2D: // taps, channels and the bias
-    return k[0] * k[1] * desc->in[0].shape.dim[3] + 1;
+    return k[0] * k[1] * desc->in[1].shape.dim[2] + 1;
   case CO_OP_CONV2D_BACKWARD_DATA:
     return k[0] * k[1] * desc->in[0].shape.dim[3];
   default: // output pixels, for dw and db
@@ -40,7 +40,12 @@ static const char *const cases[] = {
     "x=2x7x7x3 w=3x3x3x16 b=16 pads=1 nan",
     "x=2x7x7x3 w=3x3x3x16 b=16 pads=1 relu nan",
     "x=2x7x7x3 w=3x3x3x16 relu nan",
+    "x=2x5x4x6 w=3x3x2x9 b=9 pads=1 relu",        // three groups
+    "x=2x6x5x16 w=3x3x1x16 b=16 pads=1",          // depthwise
+    "x=1x7x6x5 w=3x2x1x10 stride=2 dilation=1x2", // two results a channel
     OPS_SWEEP,
+    "x=2x7x7x32 w=3x3x16x32 b=32 pads=1 relu",
+    "x=1x9x9x33 w=5x5x1x33 stride=2 pads=2 b=33",
     "x=1x8x8x16 w=3x3x16x16 b=16 pads=1 relu",
     "x=3x9x7x17 w=3x3x17x33 b=33 pads=1",
     "x=2x6x6x33 w=1x1x33x17 b=17",
@@ -60,4 +65,38 @@ OPS_FAMILY(conv2d) = {
     .terms = terms,
     .adjust = adjust,
     .cases = cases,
+};
+
+static int64_t transposed_terms(const co_op_desc *desc, int output) {
+  const int64_t *k = desc->attr.kernel;
+  switch (desc->op) {
+  case CO_OP_CONV2D_TRANSPOSE: // taps, channels and the bias
+    return k[0] * k[1] * desc->in[1].shape.dim[3] + 1;
+  case CO_OP_CONV2D:
+    return k[0] * k[1] * desc->in[1].shape.dim[2];
+  default: { // pixels of x, for dw; of dy, for db
+    const int64_t *pixels = desc->in[output == 0 ? 0 : 1].shape.dim;
+    return pixels[0] * pixels[1] * pixels[2];
+  }
+  }
+}
+
+static const char *const transposed_cases[] = {
+    "x=1x1x1x1 w=1x1x1x1",
+    "x=2x4x3x5 w=3x3x4x5 b=4 stride=2 pad_begin=0 pad_end=1 relu", // same, as Keras pads
+    "x=1x3x3x16 w=4x4x16x16 stride=2 pads=1 b=16",                 // as of a DCGAN
+    "x=2x3x2x3 w=2x2x2x3 stride=3 pad_end=-1x-2",                  // gaps that no tap reaches
+    "x=1x4x5x3 w=3x2x7x3 dilation=2x1 pads=1x0 b=7",
+    OPS_SWEEP,
+    "x=2x7x7x32 w=5x5x16x32 stride=2 pad_begin=1 pad_end=2 b=16 relu",
+    "x=1x5x5x17 w=3x3x33x17 pads=1 b=33",
+    NULL,
+};
+
+OPS_FAMILY(conv2d_transpose) = {
+    .op = CO_OP_CONV2D_TRANSPOSE,
+    .exact = OPS_EXACT_ON_INTEGERS,
+    .linear = true,
+    .terms = transposed_terms,
+    .cases = transposed_cases,
 };

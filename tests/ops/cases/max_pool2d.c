@@ -36,3 +36,28 @@ OPS_FAMILY(max_pool2d) = {
     .terms = terms,
     .cases = cases,
 };
+
+static const char *const average_cases[] = {
+    "x=1x1x1x1 kernel=1",
+    "x=2x4x4x3 kernel=2 stride=2",
+    "x=2x7x5x17 kernel=3 stride=1 pads=1", // windows overlap
+    "x=1x9x9x3 kernel=4x2 stride=3x1 pad_begin=1x0 pad_end=2x1",
+    "x=1x3x3x16 kernel=3 stride=2 pads=2", // mostly padding
+    "x=1x2x2x16 kernel=2 stride=5",
+    OPS_SWEEP,
+    "x=2x7x7x33 kernel=3 stride=3",
+    "x=3x14x14x32 kernel=2 stride=2",
+    NULL,
+};
+
+static int64_t average_terms(const co_op_desc *desc, int output) {
+  (void)output;
+  return desc->attr.kernel[0] * desc->attr.kernel[1];
+}
+
+OPS_FAMILY(average_pool2d) = {
+    .op = CO_OP_AVERAGE_POOL2D,
+    .linear = true,
+    .terms = average_terms,
+    .cases = average_cases,
+};
