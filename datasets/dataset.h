@@ -47,6 +47,9 @@ const char *co_dataset_fingerprint(const co_dataset *dataset);
 // Checks the contents of all columns but texts and ignored ones, on all threads, and holds none.
 co_status co_dataset_check_all(co_dataset *dataset);
 
+// Gives back the memory of what is mapped of the file; it comes again when it is read.
+void co_dataset_release(co_dataset *dataset);
+
 // A column as one dense array over the rows of its table, mapped or loaded, valid until close: what
 // GATHER reads. *index maps a sample to its row, NULL for the identity. Of an event table a sample
 // has no one row but a range (co_dataset_ranges): asking for its index is an error, pass NULL.

@@ -97,6 +97,11 @@ static void release(const unsigned char *begin, const unsigned char *end) {
   if (first < last) madvise((void *)(first * page), (last - first) * page, MADV_DONTNEED);
 }
 
+void co_dataset_release(co_dataset *d) {
+  if (d->base) d = d->base;
+  if (d->map) release(d->map, d->map + d->map_bytes);
+}
+
 // What is read once is held in memory only while it is.
 static co_status check_mapped(const co_dataset *d, const co_column *c, const dataset_column *part,
                               bool once) {

@@ -14,8 +14,9 @@ enum { MAX_EXTENT = 65535, MAX_COLUMNS = 1 << 20 };
 // ---- describing columns ------------------------------------------------------------------------
 
 static const char *missing_attribute_hint(const char *name) {
-  return !strcmp(name, "type") ? "number, vector, category, binary, image, date or text"
-                               : "input, target, key, weight or ignore";
+  return !strcmp(name, "type")    ? "number, vector, category, binary, image, date or text"
+         : !strcmp(name, "label") ? "any, count or sum"
+                                  : "input, target, key, weight or ignore";
 }
 
 // Reads a word attribute into *out; a missing one leaves `fallback`, -1 = there is none.
@@ -253,6 +254,26 @@ static co_status add_ignored(co_dataset *d, int64_t table, const char *path, con
   return CO_OK;
 }
 
+// What a target tells of the time after the cut-off: gap and window in seconds.
+static co_status read_label(co_dataset *d, const char *path, co_column *c) {
+  int kind;
+  co_label *label = &c->label;
+  CO_RETURN_IF_FAILED(get_word(d, path, "label", co_label_kind_parse, CO_LABEL_NONE, &kind));
+  if (kind == CO_LABEL_NONE) return CO_OK;
+  label->kind = (co_label_kind)kind;
+  if (c->role != CO_ROLE_TARGET ||
+      c->type != (label->kind == CO_LABEL_ANY ? CO_COLUMN_BINARY : CO_COLUMN_NUMBER))
+    return co_dataset_bad(d, path, "label '%s' is of targets of type %s",
+                          co_label_kind_name(label->kind),
+                          label->kind == CO_LABEL_ANY ? "binary" : "number");
+  if (co_h5_has_attribute(d->h5, path, "gap"))
+    CO_RETURN_IF_FAILED(co_h5_get_int(d->h5, path, "gap", &label->gap));
+  if (!co_h5_has_attribute(d->h5, path, "window"))
+    return co_dataset_bad(d, path, "attribute 'window' is missing");
+  CO_RETURN_IF_FAILED(co_h5_get_int(d->h5, path, "window", &label->window));
+  return co_label_ok(label) ? CO_OK : co_dataset_bad(d, path, "gap and window are no seconds");
+}
+
 // Adds the column stored as `name` in the group of a table.
 static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   char path[CO_DATASET_BASE_MAX], values[CO_DATASET_PATH_MAX];
@@ -298,6 +319,7 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   CO_RETURN_IF_FAILED(check_form(d, values, c, &info));
   CO_RETURN_IF_FAILED(check_version(d, path, c));
   if (type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(read_classes(d, path, c));
+  CO_RETURN_IF_FAILED(read_label(d, path, c));
   part->path = co_arena_strdup(d->arena, values);
   if (!part->path) return CO_ERR_MEMORY;
   part->table = table;
@@ -506,6 +528,10 @@ static co_status finish(co_dataset *d) {
     co_dataset_hash_text(d, line);
     for (int64_t k = 0; k < c->category_count; k++)
       co_dataset_hash_text(d, c->categories[k]);
+    if (!c->label.kind) continue;
+    snprintf(line, sizeof line, "%s %" PRId64 " %" PRId64, co_label_kind_name(c->label.kind),
+             c->label.gap, c->label.window);
+    co_dataset_hash_text(d, line);
   }
   if (!inputs) return co_dataset_bad(d, "/entities", "no column has role input");
   co_sha256_final(&d->hash, d->fingerprint);

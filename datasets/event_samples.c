@@ -66,6 +66,20 @@ static int64_t latest(const co_import_events_options *o) {
   return last;
 }
 
+// Whether there are any of the events, their purchases, the sum of their amounts.
+static void measure_labels(const co_events_import *m, const co_event *const *events, int64_t count,
+                           float out[CO_LABEL_KIND_COUNT]) {
+  double purchases = 0, amount = 0;
+  for (int64_t i = 0; i < count; i++) {
+    purchases += i == 0 || !same_basket(m, events[i], events[i - 1]);
+    double value = m->amount >= 0 ? events[i]->value[m->amount] : NAN;
+    if (!isnan(value)) amount += value;
+  }
+  out[CO_LABEL_ANY] = count > 0;
+  out[CO_LABEL_COUNT] = (float)purchases;
+  out[CO_LABEL_SUM] = (float)amount;
+}
+
 static co_status sample_cutoffs(co_events_import *m, int64_t entity, const co_event *const *events,
                                 int64_t count) {
   const co_import_events_options *o = m->options;
@@ -75,8 +89,10 @@ static co_status sample_cutoffs(co_events_import *m, int64_t entity, const co_ev
     int64_t seen = count_before(events, count, cutoff);
     if (seen < (o->least_events ? o->least_events : 1) && !o->population) continue;
     co_event_sample s = {.entity = entity, .begin = base, .end = base + seen, .as_of = cutoff};
-    s.label = count_before(events, count, from + o->window) > count_before(events, count, from);
-    m->result->positives += o->sampling == CO_SAMPLE_CUTOFFS && s.label > 0;
+    int64_t first = count_before(events, count, from);
+    measure_labels(m, events + first, count_before(events, count, from + o->window) - first,
+                   s.label);
+    m->result->positives += o->sampling == CO_SAMPLE_CUTOFFS && s.label[CO_LABEL_ANY] > 0;
     measure_rfm(m, events, seen, cutoff, s.rfm);
     if (o->sampling == CO_SAMPLE_AS_OF)
       s.split = CO_SPLIT_TEST;

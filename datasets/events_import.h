@@ -13,7 +13,7 @@ enum { CO_EVENT_RFM = 4, CO_EVENT_DAY = 86400 };
 typedef struct co_event_sample {
   int64_t entity, begin, end, as_of;
   int32_t target; // code of an item
-  float label;
+  float label[CO_LABEL_KIND_COUNT];
   float rfm[CO_EVENT_RFM];
   uint8_t split;
 } co_event_sample;

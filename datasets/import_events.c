@@ -54,7 +54,7 @@ static co_status print_options(co_events_import *m, const char *digest) {
   const co_import_events_options *o = m->options;
   co_text *t = &m->text;
   t->length = 0;
-  co_text_printf(t, "importer: events 1\nfiles: sha256 %s\n", digest);
+  co_text_printf(t, "importer: events 2\nfiles: sha256 %s\n", digest);
   CO_RETURN_IF_FAILED(co_event_recipe_print(t, &o->recipe));
   co_text_printf(t, "delimiter: %d\nquotes: %d\nskip_lines: %" PRId64 "\nheader: %" PRId64 "\n",
                  o->rows.delimiter, !o->rows.no_quotes, o->rows.skip_lines, o->rows.header_count);
@@ -67,7 +67,8 @@ static co_status print_options(co_events_import *m, const char *digest) {
   for (int64_t i = 0; i < o->cutoff_count; i++)
     co_text_printf(t, "cutoff: %" PRId64 "\n", o->cutoffs[i]);
   co_text_printf(t, "gap: %" PRId64 "\nwindow: %" PRId64 "\n", o->gap, o->window);
-  print_text(t, "label", o->label);
+  for (int k = CO_LABEL_ANY; k < CO_LABEL_KIND_COUNT; k++)
+    print_text(t, co_label_kind_name((co_label_kind)k), o->labels[k]);
   co_text_printf(t, "censored: %d\nleast_events: %" PRId64 "\nsplit: %.17g %.17g %.17g\n",
                  o->allow_censored, o->least_events, o->split.share[0], o->split.share[1],
                  o->split.share[2]);
@@ -328,8 +329,7 @@ static cell read_split(const co_event_sample *s, int64_t which) {
   return (cell){.u8 = s->split};
 }
 static cell read_label(const co_event_sample *s, int64_t which) {
-  (void)which;
-  return (cell){.f32 = s->label};
+  return (cell){.f32 = s->label[which]};
 }
 static cell read_target(const co_event_sample *s, int64_t which) {
   (void)which;
@@ -362,18 +362,26 @@ static co_status write_sample_column(co_events_import *m, const co_column *colum
   return status;
 }
 
-static co_status write_targets(co_events_import *m) {
+static co_status write_label(co_events_import *m, co_label_kind kind) {
   static const char *const classes[] = {"no", "yes"};
   const co_import_events_options *o = m->options;
-  if (o->sampling == CO_SAMPLE_CUTOFFS) {
-    const co_column label = {.name = o->label,
-                             .type = CO_COLUMN_BINARY,
-                             .role = CO_ROLE_TARGET,
-                             .dtype = CO_F32,
-                             .categories = classes,
-                             .category_count = 2};
-    return write_sample_column(m, &label, read_label, 0);
-  }
+  if (!o->labels[kind]) return CO_OK;
+  const bool any = kind == CO_LABEL_ANY;
+  const co_column label = {.name = o->labels[kind],
+                           .type = any ? CO_COLUMN_BINARY : CO_COLUMN_NUMBER,
+                           .role = CO_ROLE_TARGET,
+                           .dtype = CO_F32,
+                           .categories = any ? classes : NULL,
+                           .category_count = any ? 2 : 0,
+                           .label = {kind, o->gap, o->window}};
+  return write_sample_column(m, &label, read_label, kind);
+}
+
+static co_status write_targets(co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  for (int k = CO_LABEL_ANY; o->sampling == CO_SAMPLE_CUTOFFS && k < CO_LABEL_KIND_COUNT; k++)
+    CO_RETURN_IF_FAILED(write_label(m, (co_label_kind)k));
+  if (o->sampling == CO_SAMPLE_CUTOFFS) return CO_OK;
   if (o->sampling == CO_SAMPLE_AS_OF) return CO_OK;
   const co_column next = {.name = "next_item",
                           .type = CO_COLUMN_CATEGORY,
@@ -424,6 +432,13 @@ static co_status write_source(co_events_import *m) {
   return co_dataset_writer_source(m->writer, "schema", m->text.data);
 }
 
+static const char *first_label(const co_import_events_options *o) {
+  int k = CO_LABEL_ANY;
+  while (!o->labels[k])
+    k++;
+  return o->labels[k];
+}
+
 static co_status check_samples(co_events_import *m) {
   const co_import_events_options *o = m->options;
   static const char *const names[] = {"training", "validation", "test"};
@@ -438,7 +453,7 @@ static co_status check_samples(co_events_import *m) {
   if (o->sampling == CO_SAMPLE_CUTOFFS &&
       (m->result->positives == 0 || m->result->positives == m->sample_count)) {
     co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
-                                  "the label '%s' is %s of all samples", o->label,
+                                  "the label '%s' is %s of all samples", first_label(o),
                                   m->result->positives ? "yes" : "no");
     co_hint("another --label-window or --cutoff");
     return status;

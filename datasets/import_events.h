@@ -42,11 +42,11 @@ typedef struct co_import_events_options {
   co_sampling sampling;
   const int64_t *cutoffs; // seconds; of CO_SAMPLE_TIME and CO_SAMPLE_AS_OF one
   int64_t cutoff_count;
-  int64_t gap, window;  // seconds: labels are of [cut-off + gap, cut-off + gap + window)
-  const char *label;    // name of the target of cut-offs
-  bool allow_censored;  // windows may end after the last event
-  int64_t least_events; // entities with fewer are left out; 0 = none are
-  co_split_rule split;  // of entities, where one cut-off does not decide it: random
+  int64_t gap, window; // seconds: labels are of [cut-off + gap, cut-off + gap + window)
+  const char *labels[CO_LABEL_KIND_COUNT]; // names of the targets of cut-offs, NULL = there is none
+  bool allow_censored;                     // windows may end after the last event
+  int64_t least_events;                    // entities with fewer are left out; 0 = none are
+  co_split_rule split; // of entities, where one cut-off does not decide it: random
   uint64_t seed;
   bool force;
   const char *temporary_folder; // NULL = beside the output

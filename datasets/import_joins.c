@@ -134,8 +134,8 @@ co_status co_import_joins_write(co_import_joins *joins, co_dataset_writer *write
   for (int64_t i = 0; i < joins->count; i++) {
     co_import_join *j = &joins->items[i];
     j->survey.scan.stage = "write";
-    CO_RETURN_IF_FAILED(
-        co_joined_write(&j->joined, writer, table, j->columns, j->column_count, "import"));
+    CO_RETURN_IF_FAILED(co_joined_write(&j->joined, writer, table, j->columns, j->column_count));
+    co_joined_tell(&j->joined, "import");
     counts[i] = j->joined.found;
     if (j->given->table.carry) CO_RETURN_IF_FAILED(carry(joins->ctx, j, writer));
   }

@@ -122,7 +122,7 @@ static co_status encode_rows(const co_joined *j, co_encoder *encoder, co_scan *s
   return co_encoder_flush(encoder);
 }
 
-static void tell(const co_joined *j, const char *event) {
+void co_joined_tell(const co_joined *j, const char *event) {
   const co_join_count *n = &j->found;
   if (!n->matched)
     co_log(j->ctx, CO_LOG_WARN, event, "no row has a key of table '%s' in column '%s'", n->table,
@@ -135,7 +135,7 @@ static void tell(const co_joined *j, const char *event) {
 }
 
 co_status co_joined_write(co_joined *j, co_dataset_writer *writer, const char *other,
-                          co_encoded_column *columns, int64_t column_count, const char *event) {
+                          co_encoded_column *columns, int64_t column_count) {
   co_status status = CO_OK;
   co_encoder encoder = {0};
   co_scan *scan = NULL;
@@ -147,7 +147,6 @@ co_status co_joined_write(co_joined *j, co_dataset_writer *writer, const char *o
   CO_TRY(co_scan_open(&scan, j->ctx, j->scan));
   CO_TRY(encode_rows(j, &encoder, scan));
   CO_TRY(co_dataset_writer_pointer(writer, other, pointer, table, j->count, j->row));
-  tell(j, event);
 
 cleanup:
   co_scan_close(scan);

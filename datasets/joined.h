@@ -40,10 +40,11 @@ co_status co_joined_begin(co_joined *joined, co_context *ctx, const co_recipe_jo
 // Finds the rows for those of a block of the other table. CO_ERR_DATA where a one-to-one join has a
 // key twice.
 co_status co_joined_block(co_joined *joined, const co_scan *scan, const co_scan_block *block);
-// Writes its columns, and the pointers to them in entity `other`. What has no row is logged as
-// `event`.
+// Writes its columns, and the pointers to them in entity `other`.
 co_status co_joined_write(co_joined *joined, co_dataset_writer *writer, const char *other,
-                          co_encoded_column *columns, int64_t column_count, const char *event);
+                          co_encoded_column *columns, int64_t column_count);
+// Logs as `event` that rows have no key of its.
+void co_joined_tell(const co_joined *joined, const char *event);
 // The key and the columns of its rows as CSV, to be carried by models.
 co_status co_joined_print(const co_joined *joined, co_text *out, int64_t key,
                           const co_encoded_column *columns, int64_t column_count);

@@ -142,6 +142,7 @@ co_status co_raw_joins_begin_rows(co_raw_joins *joins, int64_t rows) {
     co_raw_join *j = &joins->items[i];
     int64_t on = j->joined.on;
     if (!j->used) continue;
+    co_joined_free(&j->joined); // of the part before
     CO_RETURN_IF_FAILED(
         co_joined_begin(&j->joined, joins->ctx, &j->join, &j->scan, &j->keys, rows));
     const co_recipe_column *known = co_recipe_find(joins->recipe, j->join.on);
@@ -158,12 +159,39 @@ co_status co_raw_joins_block(co_raw_joins *joins, const co_scan *scan, const co_
   return CO_OK;
 }
 
+// What a part found, added to what those before it did.
+static void count_part(co_raw_join *j) {
+  const co_joined *part = &j->joined;
+  co_joined *all = &j->found;
+  if (!all->ctx) *all = (co_joined){.ctx = part->ctx, .found = {part->found.table, part->found.on}};
+  if (!all->found.unknown)
+    memcpy(all->first_unknown, part->first_unknown, sizeof all->first_unknown);
+  all->found.matched += part->found.matched;
+  all->found.unknown += part->found.unknown;
+  all->found.missing += part->found.missing;
+}
+
 co_status co_raw_joins_write(co_raw_joins *joins, co_dataset_writer *writer, const char *table) {
   for (int64_t i = 0; i < joins->count; i++) {
     co_raw_join *j = &joins->items[i];
-    if (j->used)
-      CO_RETURN_IF_FAILED(co_joined_write(&j->joined, writer, table, j->columns.items,
-                                          j->columns.count, "predict"));
+    if (!j->used) continue;
+    for (int64_t k = 0; k < j->columns.count; k++) // they are the same rows for each part
+      j->columns.items[k].missing = j->columns.items[k].unseen = 0;
+    CO_RETURN_IF_FAILED(
+        co_joined_write(&j->joined, writer, table, j->columns.items, j->columns.count));
+    count_part(j);
   }
   return CO_OK;
+}
+
+int64_t co_raw_joins_rows(const co_raw_joins *joins) {
+  int64_t rows = 0;
+  for (int64_t i = 0; i < joins->count; i++)
+    rows += joins->items[i].keys.count;
+  return rows;
+}
+
+void co_raw_joins_tell(const co_raw_joins *joins) {
+  for (int64_t i = 0; i < joins->count; i++)
+    if (joins->items[i].found.ctx) co_joined_tell(&joins->items[i].found, "predict");
 }

@@ -17,7 +17,8 @@ typedef struct co_raw_join {
   co_scan_options scan;
   co_raw_columns columns;
   co_dictionary keys;
-  co_joined joined;
+  co_joined joined; // of the part in work
+  co_joined found;  // of all parts what was found, and no more
 } co_raw_join;
 
 typedef struct co_raw_joins {
@@ -38,10 +39,14 @@ void co_raw_joins_free(co_raw_joins *joins); // legal on a zeroed struct
 co_status co_raw_joins_read(co_raw_joins *joins, const co_schema *schema, const co_rows *rows);
 // Whether a column of the rows has the keys of one that is used.
 bool co_raw_joins_by(const co_raw_joins *joins, const char *column);
-// How many rows there are, before the first block.
+// How many rows all of them have that are used.
+int64_t co_raw_joins_rows(const co_raw_joins *joins);
+// A part of the rows, and how many there are, before its first block.
 co_status co_raw_joins_begin_rows(co_raw_joins *joins, int64_t rows);
 co_status co_raw_joins_block(co_raw_joins *joins, const co_scan *scan, const co_scan_block *block);
 co_status co_raw_joins_write(co_raw_joins *joins, co_dataset_writer *writer, const char *table);
+// Logs which keys were not found, in all parts.
+void co_raw_joins_tell(const co_raw_joins *joins);
 
 #ifdef __cplusplus
 }

@@ -10,7 +10,8 @@
 enum {
   KEY_MEMORY = 16 << 20, // bytes in which keys are compared
   MOST_PART_ROWS = 1 << 20,
-  TEXT_BYTES = 64 // that a text is taken to have where parts are measured
+  TEXT_BYTES = 64, // that a text is taken to have where parts are measured
+  JOINED_TIMES = 4
 };
 
 // ---- columns -----------------------------------------------------------------------------------
@@ -65,19 +66,20 @@ static co_status plan_key(co_raw_rows *r, const co_rows *rows) {
   return CO_OK;
 }
 
-// How many rows a part has.
+// How many rows a part has. Joined tables are written for each: it has several times as many rows as they.
 static void plan_parts(co_raw_rows *r) {
   size_t bytes = r->key >= 0 ? TEXT_BYTES : 1;
-  bool whole = !r->options->part_bytes;
+  int64_t joined = 0;
   for (int64_t i = 0; i < r->table_count; i++)
-    whole |= r->tables[i].joins.count > 0;
+    joined += co_raw_joins_rows(&r->tables[i].joins);
   for (int64_t i = 0; i < r->column_count; i++)
     bytes += r->columns[i]->column.type == CO_COLUMN_TEXT
                  ? TEXT_BYTES
                  : co_dtype_size(r->columns[i]->column.dtype);
   r->part_rows = (int64_t)(r->options->part_bytes / bytes) + 1;
   if (r->part_rows > MOST_PART_ROWS) r->part_rows = MOST_PART_ROWS;
-  if (whole) r->part_rows = INT64_MAX;
+  if (r->part_rows < JOINED_TIMES * joined) r->part_rows = JOINED_TIMES * joined;
+  if (!r->options->part_bytes) r->part_rows = INT64_MAX;
 }
 
 static co_status plan_columns(co_raw_rows *r, const co_rows *rows) {
@@ -537,6 +539,7 @@ static co_status report(co_raw_rows *r, co_raw_rows_result *out) {
     report_columns(r, out, i, &t->columns);
     for (int64_t k = 0; k < t->joins.count; k++)
       report_columns(r, out, i, &t->joins.items[k].columns);
+    co_raw_joins_tell(&t->joins);
   }
   return CO_OK;
 }

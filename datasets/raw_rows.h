@@ -3,8 +3,8 @@
 // not what the cells look like. The rows are divided into parts of so many that follow each other, each a
 // dataset (of several models one each), so that no more than a part is ever in memory. The file is read
 // once, in the hope that all rows can be taken. Where some cannot, or there are texts or joined tables,
-// it is read again to find the rows that can be taken, and to write them. Of rows with joined tables
-// there is one part.
+// it is read again to find the rows that can be taken, and to write them. Each part has all rows of the
+// joined tables, and at least four times as many of its own.
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
@@ -56,7 +56,7 @@ typedef struct co_raw_rows_options {
   int64_t model_count;
   const char *output;  // the datasets are temporaries beside it …
   co_raw_parts *parts; // … and handed out here, to be freed in any case
-  size_t part_bytes;   // of all models' columns in a part; 0 = there is one part
+  size_t part_bytes;   // of all models' columns in a part, about; 0 = there is one part
   // To measure one model: targets are written and must be there, the recipe's condition holds, and rows
   // are split by a rule, NULL = all test. Else rows are only scored.
   bool measured;

@@ -118,6 +118,13 @@ static co_status describe(co_dataset_writer *w, const char *path, co_column_type
   return co_h5_set_string(w->h5, path, "role", co_role_name(role));
 }
 
+static co_status describe_label(co_dataset_writer *w, const char *path, const co_label *label) {
+  if (!label->kind) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_set_string(w->h5, path, "label", co_label_kind_name(label->kind)));
+  CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, path, "gap", label->gap));
+  return co_h5_set_int(w->h5, path, "window", label->window);
+}
+
 // The texts of 0 and 1, if there are any.
 static co_status describe_classes(co_dataset_writer *w, const char *path, const co_column *column) {
   w->relational = true;
@@ -151,6 +158,7 @@ static co_status declare(co_dataset_writer *w, const char *table, const co_colum
     CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, path, column->dtype, &shape, NULL));
     CO_RETURN_IF_FAILED(describe(w, path, column->type, column->role));
     if (column->type == CO_COLUMN_BINARY) CO_RETURN_IF_FAILED(describe_classes(w, path, column));
+    CO_RETURN_IF_FAILED(describe_label(w, path, &column->label));
     w->relational |= column->type == CO_COLUMN_DATE;
   }
   *out = (filled_column){.path = co_arena_strdup(w->arena, values),

@@ -190,6 +190,7 @@ typedef struct cohort_train_options {
   int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
   bool dry_run;          // validate and plan only
   bool eager;            // on a GPU, operation by operation instead of recorded: to debug
+  bool refit;            // as trainer.refit: true in the config
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
@@ -461,6 +462,21 @@ typedef struct cohort_explain_options {
 COHORT_API cohort_status cohort_explain(cohort_context *context,
                                         const cohort_explain_options *options, cohort_result **out);
 
+// Images that a model's output of type generator makes of noise, by the seed and the number of each alone. A
+// model without one is exit code 5.
+typedef struct cohort_generate_options {
+  const char *model;
+  const char *output; // a picture of all of them (.png), or a dataset (.h5)
+  int64_t count;      // 0 = 64
+  uint64_t seed;
+  const char *device, *precision; // as cohort_predict_options has them
+  int threads;
+  bool force; // replace an existing output
+} cohort_generate_options;
+COHORT_API cohort_status cohort_generate(cohort_context *context,
+                                         const cohort_generate_options *options,
+                                         cohort_result **out);
+
 // A model as something else: "c", a program of one C11 file that scores tables (CSV) or images (IDX) as
 // cohort_predict does, to rounding, and needs libc and libm alone. Exit code 5 names what there
 // is no such thing of: predictors of trees, inputs of events. "onnx": ONNX, IR version 8, opset 17, with an
@@ -471,6 +487,17 @@ typedef struct cohort_export_options {
 } cohort_export_options;
 COHORT_API cohort_status cohort_export(cohort_context *context,
                                        const cohort_export_options *options, cohort_result **out);
+
+// A model of Keras 1 to 3 (`file`, HDF5) as a model of Cohort's that scores the same. What there is no
+// equal layer or option for is exit code 5, by its name.
+typedef struct cohort_convert_options {
+  const char *file, *output;
+  const char *input;       // COLUMN or COLUMN:SCALE; NULL = the only input column, as it is
+  const char *output_name; // of the target; NULL = as the last layer
+  bool force;              // replace an existing output
+} cohort_convert_options;
+COHORT_API cohort_status cohort_convert(cohort_context *context,
+                                        const cohort_convert_options *options, cohort_result **out);
 
 // A run as one page of HTML that asks for nothing else: how good its model is, on what it relies, how
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
@@ -633,8 +660,10 @@ typedef struct cohort_import_events_options {
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;
   const char *gap, *label_window; // "7d", "90d": after the cut-off; gap NULL = none
-  const char *label;              // name of the target: whether an event falls into the window
-  bool allow_censored;            // windows may end after the last event
+  // Names of targets, of which there is one at least: whether an event falls into the window, how
+  // many purchases do, and the sum of their amounts.
+  const char *label, *label_count, *label_amount;
+  bool allow_censored;   // windows may end after the last event
   const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
   int64_t least_events;  // entities with fewer before a cut-off are left out
   bool no_rfm;           // without recency, frequency, monetary value and tenure as columns

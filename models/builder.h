@@ -67,6 +67,22 @@ co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_valu
 co_status co_model_add_extra(co_model *model, const char *name, const co_output_feature *output,
                              co_value value);
 
+// A block's encoder on `in`; another call shares its weights.
+co_status co_model_encode(co_model_builder *b, const co_input_block *block, co_value in,
+                          co_value *out);
+
+// adversarial.c: the pair of a generator and a discriminator.
+extern const co_feature_class co_feature_generator, co_feature_discriminator;
+static inline bool co_is_adversary(const co_output_feature *output) {
+  return output->class_ == &co_feature_generator || output->class_ == &co_feature_discriminator;
+}
+co_status co_model_read_adversary(co_model_builder *b, const co_node *item, const char *path,
+                                  int64_t noise_size, co_output_feature *feature);
+// Whether there is one of each, or none.
+co_status co_model_check_adversaries(co_model_builder *b);
+// Their losses, of images as the encoder gives them.
+co_status co_model_add_adversaries(co_model_builder *b, co_value encoded);
+
 // reconstruction.c: of all inputs, or of one that is a scalar.
 extern const co_feature_class co_reconstruction_of_columns;
 co_status co_model_add_reconstruction(co_model_builder *b, co_output_feature *feature,

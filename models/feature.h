@@ -138,6 +138,9 @@ co_fitted *co_feature_fitted(const co_input_feature *feature, const char *name);
 co_fitted *co_feature_counts(const co_input_feature *feature);
 // Feeds what is made of the feature's columns; without a `user`, `derive` is given the feature.
 co_status co_feature_derive(co_model *model, co_input_feature *feature, const co_derivation *made);
+// Values of images as they are fed, back to pixels.
+void co_image_pixels(const co_input_feature *feature, const float *values, int64_t count,
+                     uint8_t *pixels);
 // The type and number of a feature's values in a row, as they are fed.
 co_dtype co_feature_dtype(const co_input_feature *feature);
 int64_t co_feature_width(const co_input_feature *feature);

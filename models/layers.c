@@ -28,7 +28,8 @@ const co_field co_layer_item_fields[] = {
      "List of names: layers and inputs to read; the layer before if absent.", NULL},
     {"trainable", CO_FIELD_BOOL, 0, "true", 0, 0, NULL, "false: its weights stay as they are.",
      NULL},
-    {"group", CO_FIELD_INT, 0, "0", 0, 31, NULL, "Of parameters that are trained together.", NULL},
+    {"group", CO_FIELD_STRING, 0, "null", 0, 0, NULL,
+     "What trainer.phases calls its parameters; the feature that it belongs to if absent.", NULL},
     {"shared", CO_FIELD_STRING, 0, "null", 0, 0, NULL,
      "In place of a class: calls this earlier layer again, with its weights.", NULL},
     {.key = NULL}};
@@ -169,19 +170,17 @@ static co_status apply(list *l, const co_node *item, const char *path, built *la
   CO_RETURN_IF_FAILED(find_inputs(l, item, path, in, &count));
   if (l->problems->count > before) return CO_OK;
   bool frozen = l->graph->frozen;
-  int32_t group = l->graph->group;
+  const char *group = l->graph->group;
   bool trainable = true;
-  int64_t number = group;
   const co_node *node = co_node_get(item, "trainable");
   if (node && !co_node_bool(node, &trainable))
     CO_RETURN_IF_FAILED(
         co_node_problem(l->problems, node, NULL, "%s.trainable: must be true or false", path));
   node = co_node_get(item, "group");
-  if (node && (!co_node_int(node, &number) || number < 0 || number > 31))
-    CO_RETURN_IF_FAILED(
-        co_node_problem(l->problems, node, NULL, "%s.group: must be 0 to 31", path));
+  if (node && node->kind != CO_NODE_SCALAR && node->kind != CO_NODE_NULL)
+    CO_RETURN_IF_FAILED(co_node_problem(l->problems, node, NULL, "%s.group: must be a name", path));
   l->graph->frozen = frozen || !trainable;
-  l->graph->group = (int32_t)number;
+  if (node && node->kind == CO_NODE_SCALAR) l->graph->group = node->text;
   co_status status = co_layer_apply(l->graph, layer->class_, layer->path, layer->options, in, count,
                                     &layer->value);
   l->graph->frozen = frozen;

@@ -27,7 +27,7 @@ typedef struct co_layer_list_options {
 extern const co_field co_layer_item_fields[];
 
 // Builds `layers:`. Each item is `Name`, `{Name: shorthand}` or `{Name: {options}}`, beside which
-// may stand `name:`, `inputs: [a, b]`, `trainable: false`, `group: n`; or `{shared: layer, inputs:
+// may stand `name:`, `inputs: [a, b]`, `trainable: false`, `group: name`; or `{shared: layer, inputs:
 // [a]}`, which calls an earlier layer again with its weights. *out is the last layer's value.
 co_status co_layer_list_build(co_graph *graph, const co_node *layers, const char *path,
                               const co_layer_list_options *options, co_arena *arena,

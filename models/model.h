@@ -64,11 +64,20 @@ typedef struct co_decision {
   const co_profit *profit; // NULL = not known
 } co_decision;
 
+// What makes images of noise.
+typedef struct co_generator {
+  const co_input_feature *of; // the image: as it is fed, so the generator makes it
+  int64_t noise_size;
+  co_value noise; // in the network's graph: (N, noise_size) …
+  co_value image; // … and (N, H, W, C)
+} co_generator;
+
 typedef struct co_output_feature {
   const char *name;
   const co_feature_class *class_;
   const co_column *column;              // NULL where it is no column's (a reconstruction)
   const co_input_feature *reconstructs; // the one input that it gives back, else NULL
+  co_generator *generator;              // NULL = it is none
   const char *const *parts; // names of the `width` errors that a reconstruction of columns predicts
   const co_loss_class *loss;
   co_op_attr loss_attr;     // of its operation

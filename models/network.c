@@ -169,7 +169,8 @@ static co_status add_noise(const co_model_builder *b, const co_input_block *bloc
 
 // Layers of an encoder name their input by the feature's name; of events, also `events` and
 // `lengths`.
-static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
+co_status co_model_encode(co_model_builder *b, const co_input_block *block, co_value in,
+                          co_value *out) {
   co_model *model = b->model;
   const co_input_class *class_ = block->class_->input;
   const int64_t rows = class_->table_rows ? class_->table_rows(block) : 0;
@@ -185,18 +186,23 @@ static co_status encode(co_model_builder *b, co_input_block *block, co_value *ou
   int64_t before = b->problems->count;
   char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
   if (!path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(network_input(model, block));
-  CO_RETURN_IF_FAILED(add_noise(b, block, out));
+  *out = in;
   CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
                                         model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   char *layers_path = co_arena_format(model->arena, "%s.layers", path);
   if (!layers_path) return CO_ERR_MEMORY;
-  const co_named_value known[] = {
-      {block->name, *out}, {"events", *out}, {"lengths", block->lengths}};
-  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3, *out};
+  const co_named_value known[] = {{block->name, in}, {"events", in}, {"lengths", block->lengths}};
+  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3, in};
   return co_layer_list_build(model->network, layers, layers_path, &options, model->arena,
                              b->problems, out);
+}
+
+static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
+  co_value in;
+  CO_RETURN_IF_FAILED(network_input(b->model, block));
+  CO_RETURN_IF_FAILED(add_noise(b, block, &in));
+  return co_model_encode(b, block, in, out);
 }
 
 // ---- events ------------------------------------------------------------------------------------
@@ -446,6 +452,7 @@ co_status co_model_build_network(co_model_builder *b) {
   if (b->problems->count > before || !model->block_count) return CO_OK;
   CO_RETURN_IF_FAILED(narrow(b, &bottleneck, &combined));
   for (int64_t i = 0; b->problems->count == before && i < model->output_count; i++)
-    CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], combined));
-  return CO_OK;
+    if (!co_is_adversary(&model->outputs[i]))
+      CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], combined));
+  return b->problems->count == before ? co_model_add_adversaries(b, combined) : CO_OK;
 }

@@ -8,11 +8,14 @@ typedef struct output_options {
   const char *name, *type, *of;
   const co_node *loss, *decoder, *decision;
   double weight;
+  int64_t noise_size;
 } output_options;
 
 const co_field co_output_fields[] = {
     {"name", CO_FIELD_STRING, offsetof(output_options, name), NULL, 0, 0, NULL,
-     "A target column of the dataset; of a reconstruction, any name.", "column"},
+     "A target column of the dataset; of what is no column's (reconstruction, generator, "
+     "discriminator), any name.",
+     "column"},
     {"type", CO_FIELD_STRING, offsetof(output_options, type), "null", 0, 0, NULL,
      "How the column is used; by its type if absent.", NULL},
     {"of", CO_FIELD_STRING, offsetof(output_options, of), "null", 0, 0, NULL,
@@ -21,12 +24,15 @@ const co_field co_output_fields[] = {
      "{type: …}; by the target's type if absent.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}; of a "
-     "reconstruction of all, before it. Of next items, {type: copy}.",
+     "reconstruction of all, before it; of a generator, from noise to image. Of next items, {type: "
+     "copy}.",
      NULL},
     {"decision", CO_FIELD_NODE, offsetof(output_options, decision), "null", 0, 0, NULL,
      "Of a binary target: {threshold: …, profit: {…}}; scores then come with OUTPUT_label.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
      "Factor of this output in the total loss.", NULL},
+    {"noise_size", CO_FIELD_INT, offsetof(output_options, noise_size), "64", 1, 65536, NULL,
+     "Of a generator: random numbers that an image is made of.", NULL},
     {.key = NULL}};
 
 // Those of the loss itself stand beside them.
@@ -179,7 +185,10 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
                            path);
   // What a reconstruction gives back are numbers, as those of a vector are.
   co_column_type target = feature->column ? feature->column->type : CO_COLUMN_VECTOR;
-  if (!loss_takes(loss, target))
+  const bool fits = co_is_adversary(feature) ? loss->pointwise == CO_POINTWISE_BINARY ||
+                                                   loss->pointwise == CO_POINTWISE_SQUARED
+                                             : loss_takes(loss, target);
+  if (!fits)
     return co_node_problem(b->problems, node, NULL, "%s.type: %s does not fit the %s target '%s'",
                            path, loss->name, feature->class_->name, feature->name);
   const co_node *weights = co_node_get(node, "class_weights");
@@ -295,7 +304,10 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   if (class_ && class_->output && !class_->columns) {
     feature->class_ = class_;
     feature->name = options.name;
-    CO_RETURN_IF_FAILED(find_original(b, item, path, options.of, feature));
+    feature->decoder = options.decoder;
+    CO_RETURN_IF_FAILED(co_is_adversary(feature)
+                            ? co_model_read_adversary(b, item, path, options.noise_size, feature)
+                            : find_original(b, item, path, options.of, feature));
   } else {
     CO_RETURN_IF_FAILED(read_target(b, item, path, &options, feature));
   }
@@ -320,7 +332,7 @@ static co_status too_many(co_model_builder *b, const co_node *item, const char *
 co_status co_model_read_outputs(co_model_builder *b) {
   co_model *model = b->model;
   const co_node *list = co_node_get(model->config, "output_features");
-  int64_t count = list ? list->count : 0;
+  const int64_t count = list ? list->count : 0, problems = b->problems->count;
   model->outputs = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *model->outputs);
   if (!model->outputs) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < count; i++) {
@@ -338,7 +350,7 @@ co_status co_model_read_outputs(co_model_builder *b) {
   }
   if (list && !count)
     return co_node_problem(b->problems, list, NULL, "output_features: there is no output");
-  return CO_OK;
+  return b->problems->count == problems ? co_model_check_adversaries(b) : CO_OK;
 }
 
 const char *co_loss_metric(const co_output_feature *output) {

@@ -212,10 +212,21 @@ static co_status set_profit(evaluating *e, evaluated *m) {
   return co_fail(CO_ERR_USAGE, "--profit is for binary targets, and the model has none");
 }
 
+// A model that was trained again on validation rows is no stranger to them.
+static void warn_of_refit(const evaluating *e, const co_model *model) {
+  const co_node *trainer = co_node_get(model->config, "trainer");
+  const co_node *refit = trainer ? co_node_get(trainer, "refit") : NULL;
+  if (e->split == CO_SPLIT_VALIDATION && refit && refit->kind == CO_NODE_SCALAR &&
+      strcmp(refit->text, "true") == 0)
+    co_log(model->ctx, CO_LOG_WARN, "evaluate",
+           "with trainer.refit a model has learned from these rows; that before is selected.h5");
+}
+
 // Everything that can be wrong is said before any row is scored.
 static co_status prepare(evaluating *e, evaluated *m, co_diagnostics *errors) {
   co_model *model = (co_model *)m->predictor->model;
   co_evaluation *evaluation = &m->evaluation;
+  warn_of_refit(e, model);
   CO_RETURN_IF_FAILED(co_check_labels(model, m->dataset, e->split));
   CO_RETURN_IF_FAILED(co_check_inputs(model, m->dataset, m->samples, m->count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, model));

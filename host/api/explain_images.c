@@ -57,18 +57,11 @@ static void paint(const painting *p, const uint8_t *pixels, const double *map) {
 static co_status add_picture(const painting *p, const uint8_t *pixels, const double *map,
                              const char *caption) {
   paint(p, pixels, map);
-  co_text_printf(p->page, "<figure><img alt=\"");
-  co_page_text(p->page, caption);
-  co_text_printf(p->page, "\" src=\"data:image/png;base64,");
   const co_image image = {{.height = p->height, .width = p->width, .channels = 3, .orientation = 1},
                           p->picture};
-  co_text png;
-  co_text_init(&png, p->e->ctx);
-  co_status status = co_image_write_png(&png, &image);
-  if (status == CO_OK) co_page_base64(p->page, png.data, png.length);
-  co_text_free(&png);
-  CO_RETURN_IF_FAILED(status);
-  co_text_printf(p->page, "\"><figcaption>");
+  co_text_printf(p->page, "<figure>");
+  CO_RETURN_IF_FAILED(co_page_image(p->page, p->e->ctx, &image, caption));
+  co_text_printf(p->page, "<figcaption>");
   co_page_text(p->page, caption);
   co_text_printf(p->page, "</figcaption></figure>\n");
   return p->page->status;

@@ -171,8 +171,12 @@ static co_status make(co_tuning *t) {
                                 .values = values,
                                 .count = 3};
   if (!values[0] || !values[1] || !values[2] || !start.name) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_study_create(t->context->ctx, t->options->study, &start));
-  return co_study_open(&t->study, t->context->ctx, t->options->study, true);
+  co_status made = co_study_create(t->context->ctx, t->options->study, &start);
+  // Of several processes that begin at once, one makes it.
+  if (made != CO_OK && !co_path_exists(t->options->study)) return made;
+  co_error_clear();
+  CO_RETURN_IF_FAILED(co_study_open(&t->study, t->context->ctx, t->options->study, true));
+  return made == CO_OK ? CO_OK : check_same(t);
 }
 
 // ---- the search --------------------------------------------------------------------------------
@@ -185,9 +189,9 @@ static co_status choose_jobs(co_tuning *t) {
            "the HDF5 library of this machine does not serve several threads: one trial at a time");
     jobs = 1;
   }
-  if (jobs > most) {
+  if (jobs > most && co_tune_looks_back(&t->settings)) {
     co_log(ctx, CO_LOG_WARN, "begin",
-           "more than %lld trials at once would wait for each other: hyperopt.lag",
+           "%lld trials at once, as hyperopt.lag says: more of them would know less of each other",
            (long long)most);
     jobs = most;
   }

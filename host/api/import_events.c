@@ -26,6 +26,10 @@ static co_status read_duration(int64_t *out, const char *option, const char *tex
   return status;
 }
 
+static bool has_label(const cohort_import_events_options *o) {
+  return o->label || o->label_count || o->label_amount;
+}
+
 // leave-one-out, or time:T.
 static co_status choose_sampling(co_import_events_options *out,
                                  const cohort_import_events_options *o, co_arena *arena) {
@@ -35,7 +39,7 @@ static co_status choose_sampling(co_import_events_options *out,
   if (o->next_item) {
     bool timed = strncmp(o->next_item, "time:", 5) == 0;
     out->sampling = timed ? CO_SAMPLE_TIME : CO_SAMPLE_LEAVE_ONE_OUT;
-    if (o->cutoff_count || o->label || o->label_window)
+    if (o->cutoff_count || has_label(o) || o->label_window)
       return co_fail(CO_ERR_USAGE, "--next-item does not go with --cutoff and --label");
     if (!timed && strcmp(o->next_item, "leave-one-out") != 0) {
       co_status status = co_fail(CO_ERR_USAGE, "--next-item %.100s: not understood", o->next_item);
@@ -45,7 +49,12 @@ static co_status choose_sampling(co_import_events_options *out,
     out->cutoff_count = timed;
     return timed ? co_events_time(times, "next-item time:", o->next_item + 5) : CO_OK;
   }
-  if (!o->cutoff_count || !o->label_window || !o->label) {
+  if (o->label_amount && !o->amount) {
+    co_status status = co_fail(CO_ERR_USAGE, "--label-amount needs --amount");
+    co_hint("for example --amount 'Quantity*UnitPrice'");
+    return status;
+  }
+  if (!o->cutoff_count || !o->label_window || !has_label(o)) {
     co_status status = co_fail(CO_ERR_USAGE, "events need --cutoff T, --label-window and --label; "
                                              "or --next-item");
     co_hint("--cutoff 2011-09-01 --label-window 90d --label repurchase");
@@ -111,9 +120,13 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
     count(json, text, "events", NULL, done->events);
     count(json, text, "entities", NULL, done->entities);
     count(json, text, "items", NULL, done->items);
-    if (o->label) count(json, text, "positives", NULL, done->positives);
-    if (o->label)
-      co_text_printf(text, "label    %s: %lld of %lld\n", o->label, (long long)done->positives,
+    if (has_label(o)) count(json, text, "positives", NULL, done->positives);
+    if (has_label(o))
+      co_text_printf(text, "label    %s: %lld of %lld\n",
+                     o->label         ? o->label
+                     : o->label_count ? o->label_count
+                                      : o->label_amount,
+                     (long long)done->positives,
                      (long long)(done->rows[0] + done->rows[1] + done->rows[2]));
     count(json, text, "excluded", "lines are excluded by --where", done->excluded);
     count(json, text, "no_entity", "lines name no entity", done->no_entity);
@@ -151,7 +164,9 @@ static co_status run(cohort_context *context, const cohort_import_events_options
                                                  .columns = o->columns,
                                                  .column_count = o->column_count,
                                                  .rfm = !o->next_item && !o->no_rfm},
-                                      .label = o->label,
+                                      .labels = {[CO_LABEL_ANY] = o->label,
+                                                 [CO_LABEL_COUNT] = o->label_count,
+                                                 [CO_LABEL_SUM] = o->label_amount},
                                       .allow_censored = o->allow_censored,
                                       .least_events = o->least_events,
                                       .seed = o->seed,

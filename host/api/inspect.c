@@ -5,6 +5,7 @@
 #include "host/api/api.h"
 #include "host/core/file.h"
 #include "host/core/h5.h"
+#include "host/eval/estimator.h"
 #include "host/eval/opening.h"
 #include "host/feed/design.h"
 #include "host/feed/fit_features.h"
@@ -248,6 +249,34 @@ static co_status render_weights(co_h5 *file, co_arena *arena, cohort_result *res
   return CO_OK;
 }
 
+// What those of them that can be read have to say.
+static co_status report_baselines(co_context *ctx, const co_model_file *file,
+                                  cohort_result *result) {
+  co_arena *arena;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_status status = CO_OK;
+  co_json_key(&result->json, "fits");
+  co_json_open(&result->json, '{');
+  for (int64_t i = 0; status == CO_OK && i < file->baseline_count; i++) {
+    const co_estimator_class *class_ = co_estimator_find(file->baselines[i]);
+    char *group = co_arena_format(arena, "%s/%s", CO_MODEL_BASELINES_GROUP, file->baselines[i]);
+    co_model_arrays arrays = {.count = 0};
+    if (!class_ || !class_->report) continue;
+    if (!group) status = CO_ERR_MEMORY;
+    if (status == CO_OK) status = co_model_file_read_arrays(&arrays, arena, file->path, group);
+    if (status != CO_OK) break;
+    co_json_key(&result->json, class_->name);
+    co_json_open(&result->json, '{');
+    co_text_printf(&result->text, "  %s: ", class_->name);
+    class_->report(&arrays, &result->json, &result->text);
+    co_text_printf(&result->text, "\n");
+    co_json_close(&result->json);
+  }
+  co_json_close(&result->json);
+  co_arena_free(arena);
+  return status;
+}
+
 static void render_baselines(cohort_result *result, const co_model_file *file) {
   co_json_key(&result->json, "baselines");
   co_json_open(&result->json, '[');
@@ -363,6 +392,7 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   CO_TRY(render_learned(ctx, path, arena, result));
   if (co_h5_exists(file, CO_MODEL_PREDICTOR_GROUP)) CO_TRY(render_coefficients(ctx, path, result));
   render_baselines(result, &model);
+  CO_TRY(report_baselines(ctx, &model, result));
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);
   co_json_key(&result->json, "dataset_fingerprint");

@@ -74,18 +74,19 @@ static co_status create_program(planning *p) {
   if (effective) co_shape_classes_add(p->model, train_rows % effective, classes, &class_count);
   co_shape_classes_add(p->model, inference ? rows : settings->eval_batch_size, evaluation,
                        &evaluation_count);
-  co_phase_options phase = {.optimizer = settings->optimizer,
-                            .optimizer_options = settings->optimizer_options,
-                            .clip_norm = settings->clip_norm,
-                            .ema_decay = settings->ema_decay};
+  co_phase_options phases[CO_MAX_PHASES];
+  int64_t phase_count;
+  CO_RETURN_IF_FAILED(
+      co_settings_phases(phases, &phase_count, settings, p->model->network, p->problems));
+  if (p->problems->count) return co_diagnostics_result(p->problems);
   co_program_options options = {.rows = rows < effective ? rows : effective,
                                 .classes = classes,
                                 .class_count = class_count,
                                 .evaluation_classes = evaluation,
                                 .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = inference ? CO_MODE_INFER : CO_MODE_EVALUATE,
-                                .phases = &phase,
-                                .phase_count = inference ? 0 : 1,
+                                .phases = phases,
+                                .phase_count = inference ? 0 : phase_count,
                                 .real = CO_F32,
                                 .bf16 = settings->precision == CO_PRECISION_BF16};
   p->rows = options.rows;
@@ -294,9 +295,10 @@ static void report_plans(const planning *p, cohort_result *result) {
   co_json_close(json);
 }
 
-// Launches of a part of a training step: forward and backward of a micro-batch (with what prepares
-// its inputs), or the update.
+// Launches of a part of a training step of each phase: forward and backward of a micro-batch (with
+// what prepares its inputs), or the update.
 static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add) {
+  const int64_t phases = p->settings.phases.count ? p->settings.phases.count : 1;
   int64_t launches = 0;
   for (int64_t i = 0;; i++) {
     const co_plan *plan = co_program_plan(p->program, i);
@@ -305,7 +307,7 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
     if (options->mode != mode) continue;
     if (mode == CO_MODE_UPDATE ||
         (options->shape.rows == rows && (is_input(p, plan) || options->add_gradients == add)))
-      launches += co_plan_launches(plan);
+      launches += (is_input(p, plan) ? phases : 1) * co_plan_launches(plan);
   }
 }
 
@@ -322,10 +324,11 @@ static void report_launches(const planning *p, cohort_result *result) {
   co_json_key(&result->json, "steps_per_graph_launch");
   co_json_int(&result->json, steps);
   co_text_printf(&result->text,
-                 "launches %lld in a training step of %lld rows (a library call counts as one); "
+                 "launches %lld in a training step of %s%lld rows (a library call counts as one); "
                  "recorded, so that\n         the host launches up to %lld step%s at once, as one "
                  "CUDA graph\n\n",
-                 (long long)launches, (long long)p->step_rows, steps, steps > 1 ? "s" : "");
+                 (long long)launches, p->settings.phases.count ? "each phase, of " : "",
+                 (long long)p->step_rows, steps, steps > 1 ? "s" : "");
 }
 
 // What of the answer is not the device's own.

@@ -10,7 +10,7 @@
 #include "host/eval/opening.h"
 #include "host/eval/units.h"
 
-enum { MAX_SHARDS = 1 << 20 };
+enum { MAX_SHARDS = 1 << 20, WINDOW = 1 << 18 };
 
 // ---- parts -------------------------------------------------------------------------------------
 
@@ -58,6 +58,12 @@ static void list_samples(co_scoring *s, const co_score_piece *piece) {
 }
 
 co_status co_scoring_open_piece(co_scoring *s, const co_score_piece *piece) {
+  if (s->piece != piece && s->part == piece->part) { // of one dataset no more is held than of parts
+    co_reasons_close(s->reasons);
+    s->reasons = NULL;
+    for (int64_t i = 0; i < s->dataset_count; i++)
+      co_dataset_release(s->datasets[i]);
+  }
   CO_RETURN_IF_FAILED(open_part(s, piece->part));
   s->piece = piece;
   s->samples = piece->samples;
@@ -131,10 +137,9 @@ static co_status choose_split(co_scoring *s) {
   return co_dataset_split(s->datasets[0], (co_split)split, &s->samples, &s->count);
 }
 
-static co_status choose_of_dataset(co_scoring *s) {
+// Of a split, or of samples of which some are left out, all are listed.
+static co_status choose_listed(co_scoring *s) {
   int64_t begin, end;
-  CO_RETURN_IF_FAILED(open_part(s, 0));
-  s->rows = s->count = co_dataset_rows(s->datasets[0]);
   CO_RETURN_IF_FAILED(s->options->split ? choose_split(s) : number_all(s, s->rows));
   CO_RETURN_IF_FAILED(drop_repeated(s));
   CO_RETURN_IF_FAILED(choose_shard(s, s->count, &begin, &end));
@@ -142,11 +147,36 @@ static co_status choose_of_dataset(co_scoring *s) {
   s->count = end - begin;
   s->pieces[0] = (co_score_piece){.samples = s->samples, .count = s->count};
   s->piece_count = 1;
+  return CO_OK;
+}
+
+static co_status choose_windows(co_scoring *s) {
+  int64_t begin, end;
+  CO_RETURN_IF_FAILED(number_all(s, s->rows < WINDOW ? s->rows : WINDOW));
+  CO_RETURN_IF_FAILED(choose_shard(s, s->rows, &begin, &end));
+  s->count = end - begin;
+  for (int64_t from = begin, rows; from < end || !s->piece_count; from += rows) {
+    rows = end - from < WINDOW ? end - from : WINDOW;
+    s->pieces[s->piece_count++] =
+        (co_score_piece){.first = from, .rows = rows, .count = rows, .at = from - begin};
+  }
+  return CO_OK;
+}
+
+static co_status choose_of_dataset(co_scoring *s) {
+  CO_RETURN_IF_FAILED(open_part(s, 0));
+  s->rows = s->count = co_dataset_rows(s->datasets[0]);
+  s->pieces = co_arena_alloc(s->arena, (size_t)(s->rows / WINDOW) + 2, sizeof *s->pieces);
+  if (!s->pieces) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(s->options->split || s->options->top_k ? choose_listed(s)
+                                                             : choose_windows(s));
   return co_scoring_open_piece(s, &s->pieces[0]);
 }
 
 static co_status choose_of_parts(co_scoring *s) {
   int64_t begin, end, most = 0;
+  s->pieces = co_arena_alloc(s->arena, (size_t)s->parts->count, sizeof *s->pieces);
+  if (!s->pieces) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < s->parts->count; i++) {
     s->rows += s->parts->items[i].rows;
     if (s->parts->items[i].rows > most) most = s->parts->items[i].rows;
@@ -172,10 +202,8 @@ co_status co_scoring_choose_rows(co_scoring *s, const co_model_list *list,
   s->parts = table->parts.count ? &table->parts : NULL;
   s->paths = list->datasets ? list->datasets : &s->options->dataset;
   s->dataset_count = s->parts ? s->parts->models : list->datasets ? list->dataset_count : 1;
-  int64_t most = s->parts ? s->parts->count : 1;
   s->datasets = co_arena_alloc(s->arena, (size_t)s->dataset_count, sizeof(co_dataset *));
-  s->pieces = co_arena_alloc(s->arena, (size_t)most, sizeof *s->pieces);
-  if (!s->datasets || !s->pieces) return CO_ERR_MEMORY;
+  if (!s->datasets) return CO_ERR_MEMORY;
   return s->parts ? choose_of_parts(s) : choose_of_dataset(s);
 }
 

@@ -181,6 +181,7 @@ static co_status measure(reporting *p) {
   const co_bootstrap_options bootstrap = {.watch = &p->context->watch};
   r->watch = run.watch;
   r->workers = run.workers;
+  r->device = p->options->device;
   CO_RETURN_IF_FAILED(co_check_labels(model, r->dataset, r->split));
   CO_RETURN_IF_FAILED(co_check_inputs(model, r->dataset, r->samples, r->count, NULL));
   CO_RETURN_IF_FAILED(co_evaluation_create(&r->evaluation, model));

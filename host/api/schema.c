@@ -83,6 +83,7 @@ static const char *section_of(const char *key) {
                                          {"decoder", "encoder"},
                                          {"event_encoder", "encoder"},
                                          {"layers", "layers"},
+                                         {"phases", "phases"},
                                          {"loss", "loss"},
                                          {"optimizer", "optimizer"},
                                          {"predictor", "predictor"},
@@ -361,13 +362,16 @@ static void define_options(co_json *json, const char *name, bool augmentation) {
   co_json_close(json);
 }
 
+// `word`: what may stand in its place, or NULL.
 static void define_list(co_json *json, const char *name, const char *word,
                         const char *const *items) {
   open(json, name, '{');
   open(json, "anyOf", '[');
-  co_json_open(json, '{');
-  text(json, "const", word);
-  co_json_close(json);
+  if (word) {
+    co_json_open(json, '{');
+    text(json, "const", word);
+    co_json_close(json);
+  }
   co_json_open(json, '{');
   text(json, "type", "array");
   open(json, "items", '{');
@@ -423,6 +427,7 @@ static const co_field *table_of(const char *wanted) {
 static void define_all(co_json *json) {
   static const char *const in[] = {"input_features", "input_features.select", NULL};
   static const char *const out[] = {"output_features", NULL};
+  static const char *const phases[] = {"trainer.phases", NULL};
   define_tables(json);
   define_kinds(json, "encoder", "Layers by a name, or written out.", list_encoders, NULL);
   define_kinds(json, "optimizer", "How gradients become updates.", list_optimizers, NULL);
@@ -432,6 +437,7 @@ static void define_all(co_json *json) {
   define_layers(json);
   define_options(json, "preprocessing", false);
   define_options(json, "augmentation", true);
+  define_list(json, "phases", NULL, phases);
   define_list(json, "features_in", "all", in);
   define_list(json, "features_out", "targets", out);
   define_defaults(json);

@@ -66,6 +66,7 @@ cohort_status cohort_training_end(cohort_training *t) {
 static co_status finish(cohort_training *t) {
   if (!t->dry && !co_session_is_done(t->session)) CO_RETURN_IF_FAILED(co_session_stop(t->session));
   if (!t->dry) CO_RETURN_IF_FAILED(co_session_finish(t->session));
+  if (!t->dry) CO_RETURN_IF_FAILED(co_session_refit(t->session));
   return co_session_report(t->session, &t->result->json, &t->result->text);
 }
 

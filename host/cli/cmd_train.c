@@ -51,6 +51,10 @@ static const cli_option options[] = {
      .value = "RUN",
      .doc = "continue the run; =auto starts, continues or finds it done",
      .aliases = "model-resume-path ckpt-path -mrp"},
+    {.name = "refit",
+     .kind = CLI_FLAG,
+     .offset = AT(refit),
+     .doc = "then train on validation rows, too, as long as was best; ship that"},
     CLI_ROW_PLACEMENT(cli_train_options),
     {.name = "eager",
      .kind = CLI_FLAG,
@@ -115,6 +119,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .workers = (int)o->workers,
                                   .dry_run = o->common.dry_run,
                                   .eager = o->eager,
+                                  .refit = o->refit,
                                   .max_seconds = max_seconds};
   cohort_status status = cohort_train(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);

@@ -21,6 +21,8 @@ co_status cli_import_events(cohort_context *context, const cli_import_options *o
       .gap = e->gap,
       .label_window = e->label_window,
       .label = e->label,
+      .label_count = e->label_count,
+      .label_amount = e->label_amount,
       .allow_censored = e->allow_censored,
       .next_item = e->next_item,
       .least_events = e->least_events == CLI_UNSET ? 0 : e->least_events,

@@ -6,16 +6,16 @@
 #include "host/cli/cli.h"
 
 extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_experiment,
-    cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_report, cli_verb_verify,
-    cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_schema, cli_verb_doctor,
-    cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt, cli_verb_compare,
-    cli_verb_explain, cli_verb_help;
+    cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_convert, cli_verb_report,
+    cli_verb_verify, cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_schema,
+    cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt,
+    cli_verb_compare, cli_verb_explain, cli_verb_generate, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
   cli_list logs, columns, cutoffs;
   const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
-      *next_item, *temporary_folder;
+      *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
   bool allow_censored, no_rfm;
 } cli_event_options;
@@ -83,7 +83,7 @@ typedef struct cli_train_options {
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
   int64_t workers;
-  bool eager;
+  bool eager, refit;
   const char *max_time; // NULL = no limit
   cli_source source;
   cli_tables tables;
@@ -154,6 +154,12 @@ typedef struct cli_explain_options {
   int64_t rows, steps; // CLI_UNSET = by default
   int64_t workers;
 } cli_explain_options;
+
+typedef struct cli_generate_options {
+  cli_common common; // --device, --precision, --threads, --seed, --force
+  const char *model, *output;
+  int64_t count;
+} cli_generate_options;
 
 typedef struct cli_export_options {
   cli_common common; // --force

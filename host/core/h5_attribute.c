@@ -119,7 +119,9 @@ static co_status copy_fixed_strings(co_h5 *file, const char *object, attribute *
 
 static co_status read_string_attribute(co_h5 *file, const char *object, const char *name,
                                        attribute *a, co_arena *arena, char ***out) {
-  if (!a->element.is_string) return attribute_failed(file, object, name, "is not text");
+  // An empty list says nothing of its type: h5py writes one of floats.
+  if (!a->element.is_string && a->count > 0)
+    return attribute_failed(file, object, name, "is not text");
   char **text = co_arena_alloc(arena, (size_t)a->count, sizeof *text);
   if (!text) return CO_ERR_MEMORY;
   if (a->count > 0)

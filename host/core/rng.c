@@ -2,6 +2,7 @@
 #include "host/core/rng.h"
 
 #include <assert.h>
+#include <math.h>
 
 static uint32_t fnv1a(uint32_t hash, const char *text) {
   for (; *text; text++)
@@ -11,6 +12,20 @@ static uint32_t fnv1a(uint32_t hash, const char *text) {
 
 uint32_t co_purpose(const char *kind, const char *path) {
   return fnv1a(fnv1a(fnv1a(2166136261u, kind), ":"), path);
+}
+
+void co_normals(uint64_t seed, uint64_t row, uint32_t step, uint32_t purpose, int64_t count,
+                float *out) {
+  static const double turn = 6.283185307179586;
+  const uint64_t blocks = (uint64_t)(count + 3) / 4; // of four uniforms, for four numbers
+  for (int64_t i = 0; i < count; i += 2) {
+    const co_philox_block bits = co_philox(seed, row * blocks + (uint64_t)i / 4, step, purpose);
+    const double u = 1 - (double)co_uniform_from_bits(bits.word[i & 2]); // in (0, 1]
+    const double angle = turn * (double)co_uniform_from_bits(bits.word[(i & 2) + 1]);
+    const double radius = sqrt(-2 * log(u));
+    out[i] = (float)(radius * cos(angle));
+    if (i + 1 < count) out[i + 1] = (float)(radius * sin(angle));
+  }
 }
 
 enum { ROUNDS = 8 };

@@ -58,6 +58,10 @@ extern "C" {
 // Stable 32-bit id of a purpose: FNV-1a of "kind:path" ("dropout:encoder/dropout_1").
 uint32_t co_purpose(const char *kind, const char *path);
 
+// `count` independent standard normal numbers, those of logical row `row` (Box & Muller 1958).
+void co_normals(uint64_t seed, uint64_t row, uint32_t step, uint32_t purpose, int64_t count,
+                float *out);
+
 // The element at `position` of a pseudo-random permutation of 0..n-1 (n >= 1), without storing it:
 // a Feistel network on the next even number of bits with cycle walking (Black & Rogaway, "Ciphers
 // with arbitrary finite domains", CT-RSA 2002), keyed by (seed, epoch, purpose).

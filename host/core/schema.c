@@ -13,6 +13,11 @@ static const char *const role_names[CO_ROLE_COUNT] = {
     [CO_ROLE_WEIGHT] = "weight", [CO_ROLE_IGNORE] = "ignore",
 };
 
+static const char *const label_names[CO_LABEL_KIND_COUNT] = {[CO_LABEL_NONE] = "none",
+                                                             [CO_LABEL_ANY] = "any",
+                                                             [CO_LABEL_COUNT] = "count",
+                                                             [CO_LABEL_SUM] = "sum"};
+
 static int find(const char *const *names, int count, const char *name) {
   for (int i = 0; name && i < count; i++)
     if (!strcmp(names[i], name)) return i;
@@ -41,6 +46,20 @@ const char *co_column_type_name(co_column_type type) {
 
 const char *co_role_name(co_role role) {
   return (unsigned)role < CO_ROLE_COUNT ? role_names[role] : "unknown";
+}
+
+const char *co_label_kind_name(co_label_kind kind) {
+  return (unsigned)kind < CO_LABEL_KIND_COUNT ? label_names[kind] : "unknown";
+}
+
+bool co_label_ok(const co_label *label) {
+  const int64_t most = INT64_C(10000) * 366 * 86400;
+  return label->gap >= 0 && label->gap < most && label->window > 0 && label->window < most;
+}
+
+int co_label_kind_parse(const char *name) {
+  int kind = find(label_names, CO_LABEL_KIND_COUNT, name);
+  return kind == CO_LABEL_NONE ? -1 : kind;
 }
 
 int co_column_type_parse(const char *name) {

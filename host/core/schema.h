@@ -47,6 +47,21 @@ typedef struct co_table {
   const char *time;   // of events: the column with their times, NULL if none is named; else NULL
 } co_table;
 
+// What a target tells of the time [cut-off + gap, cut-off + gap + window) of its sample: whether the
+// entity buys, how often, for how much.
+typedef enum co_label_kind {
+  CO_LABEL_NONE, // it is no such target, or not known to be one
+  CO_LABEL_ANY,
+  CO_LABEL_COUNT,
+  CO_LABEL_SUM,
+  CO_LABEL_KIND_COUNT
+} co_label_kind;
+
+typedef struct co_label {
+  co_label_kind kind;
+  int64_t gap, window; // seconds
+} co_label;
+
 typedef struct co_column {
   const char *name;
   const char *table; // name of its table; NULL where a schema has no tables
@@ -56,6 +71,8 @@ typedef struct co_column {
   co_shape shape; // of one row; rank 0 for scalars
   int64_t category_count;
   const char *const *categories;
+  bool any; // of a model: it stands for the only input column of what is scored, whatever its name
+  co_label label; // of targets
 } co_column;
 
 typedef struct co_schema {
@@ -78,8 +95,11 @@ int co_column_type_rank(co_column_type type);       // of one row; -1: none is d
 bool co_column_type_has_names(co_column_type type); // of its classes
 const char *co_table_kind_name(co_table_kind kind); // "samples", "entity", "events"
 const char *co_role_name(co_role role);             // "input", …
+const char *co_label_kind_name(co_label_kind kind); // "any", "count", "sum"; "none"
 int co_column_type_parse(const char *name);         // -1 if unknown
 int co_role_parse(const char *name);
+bool co_label_ok(const co_label *label);   // gap >= 0, window > 0, both less than 10,000 years
+int co_label_kind_parse(const char *name); // -1 also of "none"
 
 #ifdef __cplusplus
 }

@@ -37,7 +37,7 @@ static co_status parse_blend(co_baseline_settings *out, const co_node *root,
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
   const co_estimator_class *class_ =
       node->kind == CO_NODE_SCALAR ? co_estimator_find(node->text) : NULL;
-  if (!class_ || !class_->score_history)
+  if (!class_ || !class_->score_history || class_->purchases)
     return co_node_problem(problems, node,
                            "for example blend: personal_frequency; popularity, markov and item_knn "
                            "can be blended, too",
@@ -53,7 +53,9 @@ static bool is_word(const co_node *node, const char *word) {
 static co_status parse_list(co_baseline_settings *out, const co_node *root,
                             co_diagnostics *problems) {
   static const char *const automatic[] = {
-      "prior", "linear", "boosted_trees", "popularity", "personal_frequency", "markov", "item_knn"};
+      "prior",      "linear",     "boosted_trees",      "bg_nbd",
+      "pareto_nbd", "popularity", "personal_frequency", "markov",
+      "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");
@@ -133,7 +135,10 @@ static co_status add(co_baselines *out, const co_estimator_class *class_) {
 }
 
 static bool suits(const co_model *model, const co_estimator_class *class_) {
-  return is_table(model) && (!class_->score_history || co_history_is_there(model));
+  for (int64_t i = 0; class_->purchases && i < model->output_count; i++)
+    if (class_->refuses(&model->outputs[i])) return false;
+  return is_table(model) &&
+         (!class_->score_history || class_->purchases || co_history_is_there(model));
 }
 
 static co_status create_all(co_baselines *out, const co_model *network,
@@ -244,6 +249,8 @@ static bool is_passed_over(co_status status) {
 static co_status fit_one(co_estimator *e, const co_fit_data *data) {
   co_fit_data own = *data;
   if (!e->class_->score_history) own.history = NULL;
+  if (e->class_->purchases && !own.history)
+    return co_fail(CO_ERR_DATA, "the dataset has no events with times");
   return co_estimator_fit(e, &own);
 }
 
@@ -260,6 +267,16 @@ static co_status fit_all(co_baselines *b, const co_fit_data *data) {
   return CO_OK;
 }
 
+static bool sees_history(const co_baselines *b, const co_dataset *dataset) {
+  const co_schema *schema = co_dataset_schema(dataset);
+  bool events = co_history_is_there(b->model);
+  for (int64_t i = 0; i < schema->table_count; i++)
+    events = events || (schema->tables[i].kind == CO_TABLE_EVENTS && schema->tables[i].time);
+  for (int64_t i = 0; events && i < b->count; i++)
+    if (b->items[i]->class_->score_history) return true;
+  return false;
+}
+
 co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset *dataset,
                            const co_baseline_request *request) {
   co_design training = {.rows = 0}, validation = {.rows = 0};
@@ -271,10 +288,10 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
       read_some(b, dataset, request->training, request->training_count, true, request, &training));
   CO_TRY(read_some(b, dataset, request->validation, request->validation_count, false, request,
                    &validation));
-  if (co_history_is_there(b->model)) CO_TRY(co_history_open(&history, b->model, dataset));
+  if (sees_history(b, dataset)) CO_TRY(co_history_open(&history, b->model, dataset));
   const co_fit_data data = {.training = &training,
                             .validation = &validation,
-                            .history = history.classes ? &history : NULL,
+                            .history = history.begin ? &history : NULL,
                             .samples = request->training,
                             .sample_count = request->training_count,
                             .validation_samples = request->validation,

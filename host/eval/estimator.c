@@ -93,7 +93,7 @@ co_status co_estimator_choose_device(const char **device, const char *type) {
 // ---- creating ----------------------------------------------------------------------------------
 
 static co_status check_outputs(const co_estimator *e) {
-  if (e->class_->score_history && !co_history_is_there(e->model))
+  if (e->class_->score_history && !e->class_->purchases && !co_history_is_there(e->model))
     return co_fail(CO_ERR_CONFIG,
                    "predictor %s needs events, and their items as classes of the one output",
                    e->class_->name);
@@ -205,8 +205,9 @@ static bool has_target(const co_fit_data *data, int64_t output) {
 co_status co_estimator_fit(co_estimator *e, const co_fit_data *data) {
   e->arrays.count = 0;
   e->iterations = 0;
+  if (e->class_->purchases) CO_RETURN_IF_FAILED(co_history_check_times(data->history));
   for (int64_t i = 0; i < e->model->output_count; i++) {
-    if (!has_target(data, i))
+    if (!e->class_->purchases && !has_target(data, i))
       return co_fail(CO_ERR_DATA, "no training row has the target '%s'", e->model->outputs[i].name);
     CO_RETURN_IF_FAILED(e->class_->fit(e, i, data));
   }
@@ -231,17 +232,18 @@ static co_status score(const co_estimator *e, const co_design *rows, float *cons
 co_status co_estimator_start(co_estimator_run *run, const co_estimator *estimator,
                              co_dataset *dataset) {
   *run = (co_estimator_run){.estimator = estimator};
-  return estimator->class_->score_history
-             ? co_history_open(&run->history, estimator->model, dataset)
-             : CO_OK;
+  if (!estimator->class_->score_history) return CO_OK;
+  CO_RETURN_IF_FAILED(co_history_open(&run->history, estimator->model, dataset));
+  return estimator->class_->purchases ? co_history_check_times(&run->history) : CO_OK;
 }
 
 co_status co_estimator_fill_heads(void *user, const int64_t *samples, const void *const *inputs,
                                   int64_t rows, float *const *heads) {
   const co_estimator_run *run = user;
   const co_estimator *e = run->estimator;
-  if (e->class_->score_history) // its model has one output
-    return e->class_->score_history(e, 0, &run->history, samples, rows, heads[0]);
+  for (int64_t i = 0; e->class_->score_history && i < e->model->output_count; i++)
+    CO_RETURN_IF_FAILED(e->class_->score_history(e, i, &run->history, samples, rows, heads[i]));
+  if (e->class_->score_history) return CO_OK;
   size_t count = (size_t)rows;
   co_design design = {.columns = &e->columns, .rows = rows};
   design.numbers = co_alloc(e->ctx, count * (size_t)(e->columns.numbers + 1) * sizeof(float));

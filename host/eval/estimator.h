@@ -38,6 +38,9 @@ typedef struct co_estimator_class {
   const char *name; // what `predictor: {type: …}` calls it
   const char *doc;
   bool baseline; // it stands beside networks alone and is no `predictor`
+  bool
+      purchases; // of those with score_history: it sees when and for how much, not items, and learns
+                 // from them alone, without targets
   const co_field *fields;
   size_t options_size;
   co_status (*find_library)(void); // that it needs; NULL = none
@@ -60,6 +63,9 @@ typedef struct co_estimator_class {
   const char *attribution; // what `attribute` gives: "SHAP values"
   // NULL = it cannot be told.
   co_status (*attribute)(const co_estimator *estimator, const co_estimator_attribution *asked);
+  // Of the arrays of a model file: what they say, into an open object, and as text without a line's
+  // end. NULL = nothing to be read.
+  void (*report)(const co_model_arrays *arrays, co_json *json, co_text *text);
   void (*close)(co_estimator *estimator); // NULL = nothing is to be done
 } co_estimator_class;
 

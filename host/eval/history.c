@@ -44,20 +44,58 @@ static co_status read_targets(co_history *out, const co_model *model, co_dataset
   return CO_OK;
 }
 
+static co_status read_items(co_history *out, const co_model *model, co_dataset *dataset,
+                            const co_column *items) {
+  const void *data;
+  int64_t rows;
+  out->classes = items->category_count;
+  CO_RETURN_IF_FAILED(co_dataset_column(dataset, items->name, &data, &rows, NULL));
+  out->item = data;
+  return read_targets(out, model, dataset);
+}
+
+static const co_table *find_events(const co_schema *schema) {
+  for (int64_t i = 0; i < schema->table_count; i++)
+    if (schema->tables[i].kind == CO_TABLE_EVENTS && schema->tables[i].time)
+      return &schema->tables[i];
+  return NULL;
+}
+
+// Column `amount` of a table of events, under the name that it has in the dataset.
+static const co_column *find_amount(const co_schema *schema, const co_table *events) {
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const co_column *column = &schema->columns[i];
+    const char *dot = strrchr(column->name, '.');
+    if (column->table && strcmp(column->table, events->name) == 0 &&
+        column->type == CO_COLUMN_NUMBER && strcmp(dot ? dot + 1 : column->name, "amount") == 0)
+      return column;
+  }
+  return NULL;
+}
+
 co_status co_history_open(co_history *out, const co_model *model, co_dataset *dataset) {
   const co_schema *schema = co_dataset_schema(dataset);
   const co_column *items = items_of(model);
-  const co_table *events = co_schema_table(schema, items->table);
-  const void *data;
-  int64_t rows;
-  *out = (co_history){.classes = items->category_count};
-  CO_RETURN_IF_FAILED(co_dataset_column(dataset, items->name, &data, &rows, NULL));
-  out->item = data;
+  const co_table *events = items ? co_schema_table(schema, items->table) : find_events(schema);
+  *out = (co_history){.classes = 0};
+  if (!events)
+    return co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0,
+                      "there is no table of events with times");
+  const co_column *amount = find_amount(schema, events);
+  if (items) CO_RETURN_IF_FAILED(read_items(out, model, dataset, items));
   if (events->time) CO_RETURN_IF_FAILED(co_dataset_numbers(dataset, events->time, &out->time));
+  if (amount) CO_RETURN_IF_FAILED(co_dataset_numbers(dataset, amount->name, &out->amount));
+  out->as_of = co_dataset_as_of(dataset);
   CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, events->name, &out->begin, &out->end));
   CO_RETURN_IF_FAILED(co_dataset_index(dataset, events->entity, &out->entity));
   out->entities = co_schema_table(schema, events->entity)->rows;
-  return read_targets(out, model, dataset);
+  return CO_OK;
+}
+
+co_status co_history_check_times(const co_history *history) {
+  return history->as_of && history->time.values
+             ? CO_OK
+             : co_fail(CO_ERR_DATA, "samples have no cut-offs, or events no times");
 }
 
 bool co_history_same_step(const co_history *h, int64_t a, int64_t b) {

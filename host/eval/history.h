@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened before a sample's cut-off, item by item, whole: for estimators of the next item. The
-// item column is the category of the samples' event table that has the target's classes.
+// What happened before a sample's cut-off, event by event, whole: for estimators of the next item and of
+// repurchase. The item column is the category of the samples' event table that has the target's
+// classes; without one, the first table of events with times is meant.
 #ifndef COHORT_HOST_EVAL_HISTORY_H
 #define COHORT_HOST_EVAL_HISTORY_H
 
@@ -8,10 +9,12 @@
 #include "models/model.h"
 
 typedef struct co_history {
-  int64_t classes;
+  int64_t classes;            // 0 = it is not of items
   const int32_t *item;        // per event: its class, -1 = missing; borrowed, as the rest
   co_numbers time;            // per event, in seconds; values NULL where no time is stored
+  co_numbers amount;          // per event; values NULL where there is no column `amount`
   const int64_t *begin, *end; // per sample: its events
+  const int64_t *as_of;       // per sample: its cut-off, in seconds; NULL where none is stored
   const int64_t *entity;      // per sample: whose they are
   int64_t entities;
   const int32_t *target; // per sample: its class, -1 = missing; NULL where targets are not stored
@@ -21,6 +24,8 @@ typedef struct co_history {
 bool co_history_is_there(const co_model *model);
 // Of a dataset with the model's columns and categories.
 co_status co_history_open(co_history *out, const co_model *model, co_dataset *dataset);
+// Whether it tells when: cut-offs and the times of events; else CO_ERR_DATA.
+co_status co_history_check_times(const co_history *history);
 // Whether two events are of one time; without times each is a step of its own.
 bool co_history_same_step(const co_history *history, int64_t a, int64_t b);
 // Where the last step of a sample's history begins: the events at the time of its last one.

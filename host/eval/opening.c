@@ -52,7 +52,39 @@ static co_status check_column(const co_column *want, const co_dataset *dataset, 
   return CO_OK;
 }
 
+// The only column of a dataset that is an input; NULL where there are none or several.
+static const co_column *only_input(const co_dataset *dataset) {
+  const co_schema *schema = co_dataset_schema(dataset);
+  const co_column *found = NULL;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    if (schema->columns[i].role != CO_ROLE_INPUT) continue;
+    if (found) return NULL;
+    found = &schema->columns[i];
+  }
+  return found;
+}
+
+// An input of any name is called as the dataset's only input is.
+static co_status bind_any(const co_model *model, const co_dataset *dataset) {
+  for (int64_t i = 0; i < model->input_count; i++) {
+    const co_column *column = model->inputs[i].column, *only;
+    if (!column || !column->any || co_schema_find(co_dataset_schema(dataset), column->name))
+      continue;
+    if (!(only = only_input(dataset))) {
+      co_status status = co_fail_at(CO_ERR_DATA, co_dataset_path(dataset), 0, 0,
+                                    "the model reads the only input column; there is not one");
+      co_hint("cohort convert --input COLUMN names it");
+      return status;
+    }
+    char *name = co_arena_strdup(model->arena, only->name);
+    if (!name) return CO_ERR_MEMORY;
+    ((co_column *)(uintptr_t)column)->name = name; // the model's own copy
+  }
+  return CO_OK;
+}
+
 co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets) {
+  CO_RETURN_IF_FAILED(bind_any(model, dataset));
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].column_count; k++)
       CO_RETURN_IF_FAILED(check_column(model->inputs[i].columns[k], dataset, "input"));

@@ -15,6 +15,8 @@
 extern "C" {
 #endif
 
+enum { CO_MAX_PHASES = 8 };
+
 typedef struct co_phase_options {
   uint32_t losses, groups; // 0 = all
   const co_optimizer_class *optimizer;

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/rng.h"
+
 // A column as it lies in the dataset.
 typedef struct source_column {
   const char *data;
@@ -96,7 +98,8 @@ static co_status open_weight(co_collator *c, co_dataset *dataset) {
 }
 
 static bool is_wanted(const co_feed *feed, bool inputs, bool targets) {
-  bool target = feed->kind == CO_FEED_TARGET || feed->kind == CO_FEED_WEIGHT;
+  bool target = feed->kind == CO_FEED_TARGET || feed->kind == CO_FEED_WEIGHT ||
+                feed->kind == CO_FEED_CONSTANT;
   return target ? targets : inputs;
 }
 
@@ -353,6 +356,20 @@ static void write_weight(const co_collator *c, const source *s, const int64_t *s
   }
 }
 
+static void write_constant(const source *s, int64_t rows, float *out) {
+  const int64_t width = s->row.shape.dim[1];
+  for (int64_t row = 0; row < rows; row++)
+    memcpy(out + row * width, s->feed->constant, (size_t)width * sizeof *out);
+}
+
+void co_collate_noise(const co_collator *c, int64_t i, const int64_t *samples, int64_t rows,
+                      uint64_t seed, uint32_t epoch, float *out) {
+  const source *s = &c->sources[i];
+  const int64_t width = s->row.shape.dim[1];
+  for (int64_t row = 0; row < rows; row++)
+    co_normals(seed, (uint64_t)samples[row], epoch, s->feed->purpose, width, out + row * width);
+}
+
 void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
                 const int64_t *samples, int64_t valid, void *out, double *weight_sum) {
   const source *s = &c->sources[i];
@@ -375,6 +392,9 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
     break;
   case CO_FEED_LENGTHS:
     write_lengths(s, shape, samples, out);
+    break;
+  case CO_FEED_CONSTANT:
+    write_constant(s, shape->rows, out);
     break;
   case CO_FEED_TARGET:
     write_target(c, s, samples, shape->rows, out);

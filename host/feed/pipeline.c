@@ -139,6 +139,16 @@ static void deliver(const co_pipeline *p, slot *s, const prepared_section *ready
   }
 }
 
+// The rows of feed i of samples that form a part of the batch, or all of it.
+static void collate(const co_pipeline *p, slot *s, int64_t i, const co_shape_class *shape,
+                    int64_t first, int64_t valid, uint32_t epoch, void *out) {
+  const co_feed *feed = co_collator_feed(p->collator, i);
+  if (feed->kind == CO_FEED_NOISE)
+    co_collate_noise(p->collator, i, s->samples + first, shape->rows, p->options.seed, epoch, out);
+  else
+    co_collate(p->collator, i, shape, s->samples + first, valid, out, sum_of(s, feed));
+}
+
 static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
   prepared_section *ready = s->sections;
   while (!co_shape_class_equal(&ready->shape, &s->shape)) // it is among them
@@ -147,8 +157,7 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
   memcpy(ready->memory.step, &step, sizeof step);
   for (int64_t i = 0; i < co_collator_count(p->collator); i++) {
     const co_feed *feed = co_collator_feed(p->collator, i);
-    if (s->data[i])
-      co_collate(p->collator, i, &s->shape, s->samples, s->valid, s->data[i], sum_of(s, feed));
+    if (s->data[i]) collate(p, s, i, &s->shape, 0, s->valid, epoch, s->data[i]);
     if (!feed->network)
       co_executor_bind(ready->executor, feed->input, s->data[i] ? s->data[i] : p->address[i]);
   }
@@ -160,7 +169,7 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
 }
 
 // For devices that run the section themselves: what the batch brings, part by part.
-static void stage(const co_pipeline *p, slot *s) {
+static void stage(const co_pipeline *p, slot *s, uint32_t epoch) {
   const co_staging_layout *layout = p->options.staging;
   co_shape_class part_shape = s->shape;
   int64_t first = 0;
@@ -170,9 +179,8 @@ static void stage(const co_pipeline *p, slot *s) {
     for (int64_t f = 0; f < layout->field_count; f++) {
       int64_t i = p->field_feed[f];
       if (i < 0) continue; // targets, where none are asked for
-      co_collate(p->collator, i, &part_shape, s->samples + first, valid,
-                 s->staged + co_staging_field_offset(layout, &s->shape, part, f),
-                 sum_of(s, co_collator_feed(p->collator, i)));
+      collate(p, s, i, &part_shape, first, valid, epoch,
+              s->staged + co_staging_field_offset(layout, &s->shape, part, f));
     }
     first += part_shape.rows;
   }
@@ -191,7 +199,7 @@ static co_status fill(void *user, int worker, const co_batch *batch) {
     s->samples[row] = batch->samples[0];
   memset(s->weight_sum, 0, (size_t)p->model->network->loss_count * sizeof *s->weight_sum);
   if (!s->staged) return run_section(p, s, batch->epoch);
-  stage(p, s);
+  stage(p, s, batch->epoch);
   return CO_OK;
 }
 

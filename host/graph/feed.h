@@ -47,13 +47,15 @@ typedef enum co_feed_kind {
   CO_FEED_INDEX, // i64 (N): which of them are the batch's
   CO_FEED_ROWS, // in place of both: the batch's rows themselves (N, …); of events (N, T, …), zero
                 // behind a sample's last
-  CO_FEED_EVENTS,  // every event of the table that the columns belong to (E, …)
-  CO_FEED_BEGIN,   // i64 (N): where the batch's samples have their first event
-  CO_FEED_LENGTHS, // i32 (N): how many events they have
-  CO_FEED_IDS,     // i64 (N): sample ids
-  CO_FEED_FITTED,  // fitted arrays, one behind the other
-  CO_FEED_TARGET,  // a column's values (N) or (N, …); codes as numbers where the input is one
-  CO_FEED_WEIGHT   // (N): sample weight, 0 where the target is missing and in padding
+  CO_FEED_EVENTS,   // every event of the table that the columns belong to (E, …)
+  CO_FEED_BEGIN,    // i64 (N): where the batch's samples have their first event
+  CO_FEED_LENGTHS,  // i32 (N): how many events they have
+  CO_FEED_IDS,      // i64 (N): sample ids
+  CO_FEED_FITTED,   // fitted arrays, one behind the other
+  CO_FEED_TARGET,   // a column's values (N) or (N, …); codes as numbers where the input is one
+  CO_FEED_NOISE,    // f32 (N, width): standard normal numbers of each sample and epoch
+  CO_FEED_CONSTANT, // f32 (N, width): of targets, the same numbers for every row
+  CO_FEED_WEIGHT    // (N): sample weight, 0 where the target is missing and in padding
 } co_feed_kind;
 
 // One input of a graph. Columns that are fed together lie side by side in each row. BEGIN, LENGTHS
@@ -71,8 +73,10 @@ typedef struct co_feed {
   int64_t derivation_count;
   co_fitted *const *fitted;
   int64_t fitted_count;
-  int32_t event_table; // of events: number of the table, as in CO_DIM_T
-  int32_t loss;        // TARGET, WEIGHT: of the graph's losses
+  int32_t event_table;   // of events: number of the table, as in CO_DIM_T
+  int32_t loss;          // TARGET, WEIGHT, CONSTANT: of the graph's losses
+  uint32_t purpose;      // NOISE
+  const float *constant; // CONSTANT: those of a row
 } co_feed;
 
 typedef struct co_feed_list {

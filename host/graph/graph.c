@@ -91,6 +91,25 @@ int32_t co_graph_find_param(const co_graph *graph, const char *full_name) {
   return -1;
 }
 
+int32_t co_graph_find_group(const co_graph *graph, const char *name) {
+  for (int32_t i = 0; i < graph->group_count; i++)
+    if (strcmp(graph->groups[i], name) == 0) return i;
+  return -1;
+}
+
+// Of "encoder/conv2d/kernel" it is "encoder".
+static co_status choose_group(co_graph *graph, const char *param, int32_t *out) {
+  const char *given = graph->group ? graph->group : param;
+  char *name =
+      co_arena_strndup(graph->arena, given, graph->group ? strlen(given) : strcspn(given, "/"));
+  if (!name) return CO_ERR_MEMORY;
+  *out = co_graph_find_group(graph, name);
+  if (*out >= 0) return CO_OK;
+  *out = graph->group_count;
+  if (graph->group_count < CO_MAX_GROUPS - 1) graph->groups[graph->group_count++] = name;
+  return CO_OK;
+}
+
 co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_info *info,
                              co_value *out) {
   const char *layer = graph->layer ? graph->layer : "";
@@ -113,6 +132,8 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
   if (info->init == CO_INIT_ORTHOGONAL && info->shape.rank < 2)
     return co_fail(CO_ERR_CONFIG, "'%s' has one dimension: orthogonal is for matrices", full);
   co_tensor_desc desc = {CO_F32, CO_LAYOUT_CANONICAL, info->shape};
+  int32_t group;
+  CO_RETURN_IF_FAILED(choose_group(graph, full, &group));
   CO_RETURN_IF_FAILED(GROW(graph, params, param_count, param_capacity));
   CO_RETURN_IF_FAILED(add_value(graph, full, &desc,
                                 info->state ? CO_STORAGE_STATE : CO_STORAGE_PARAM,
@@ -123,7 +144,7 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
   param->name = full;
   param->layer = layer;
   param->value = *out;
-  param->group = graph->group;
+  param->group = group;
   param->trainable = !info->state && !graph->frozen;
   if (param->rate == 0) param->rate = 1;
   return CO_OK;

@@ -74,7 +74,7 @@ typedef struct co_param_info {
   const char *layer; // "encoder/conv2d"
   bool state;        // STATE instead of PARAM
   bool trainable;    // false: frozen, no gradient is planned
-  int32_t group;     // parameter group 0..31 (programs with several phases update one each)
+  int32_t group;     // position in the graph's groups; the last holds all that no name is left for
   co_shape shape;    // canonical
   co_init_kind init;
   int64_t fan_in, fan_out;
@@ -135,6 +135,8 @@ typedef struct co_constant {
   co_dtype dtype; // f32 is "real": plans in double widen it
 } co_constant;
 
+enum { CO_MAX_GROUPS = 32 };
+
 // Tables are read freely; they change through the functions below only.
 typedef struct co_graph {
   co_context *ctx;
@@ -158,8 +160,11 @@ typedef struct co_graph {
   int64_t result_doubles;                  // results in all
   co_value step;                           // CO_NO_VALUE until asked for
   const char *layer;                       // the layer being built: stamped on operations
-  int32_t group;                           // stamped on new parameters
-  bool frozen;                             // new parameters are not trainable
+  // Parameters that phases of a training name together.
+  const char *groups[CO_MAX_GROUPS];
+  int32_t group_count;
+  const char *group; // of new parameters; NULL = the first part of their names
+  bool frozen;       // new parameters are not trainable
 } co_graph;
 
 co_status co_graph_create(co_graph **out, co_context *ctx);
@@ -174,6 +179,7 @@ co_value co_graph_find_input(const co_graph *graph, const char *name);
 co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_info *info,
                              co_value *out);
 int32_t co_graph_find_param(const co_graph *graph, const char *full_name); // -1 if absent
+int32_t co_graph_find_group(const co_graph *graph, const char *name);      // likewise
 // Emits an operation; absent inputs are CO_NO_VALUE. Outputs given as CO_NO_VALUE are created
 // (arena) with inferred descriptions, optional ones only if the backward reads them or if they are
 // given as CO_WANTED_VALUE; a given one must fit (in-place state, metrics).

@@ -673,6 +673,7 @@ static co_status print_program(printing *p) {
 }
 
 co_status co_export_c(co_text *out, co_exported *exported, const co_recipe *recipe) {
+  CO_RETURN_IF_FAILED(co_exported_check(exported, "C"));
   printing p = {.program = {.exported = exported}, .e = exported, .recipe = recipe, .out = out};
   co_text_init(&p.program.body, exported->ctx);
   co_text_init(&p.derived, exported->ctx);

@@ -87,6 +87,11 @@ co_value co_exported_base(const co_plan *plan, co_value value) {
 }
 
 co_status co_exported_weights(co_exported *e, co_value value, const float **out) {
+  const co_value_info *value_info = &e->network->values[value].info;
+  if (value_info->storage == CO_STORAGE_CONSTANT) {
+    *out = e->network->graph->constants[value_info->index].bytes;
+    return CO_OK;
+  }
   int32_t entry = e->network->values[value].param;
   const co_param_info *info = &e->store->entries[entry].info;
   float *values =
@@ -117,6 +122,13 @@ const co_feed *co_exported_feed(const co_exported *e, int32_t index) {
   for (int64_t i = 0; i < e->section->feeds.count; i++)
     if (e->section->feeds.items[i].input == index) return &e->section->feeds.items[i];
   return NULL;
+}
+
+co_status co_exported_check(const co_exported *e, const char *format) {
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    if (e->model->outputs[i].generator)
+      return co_exported_refuse(e, "the generator", e->model->outputs[i].name, format);
+  return CO_OK;
 }
 
 co_status co_exported_refuse(const co_exported *e, const char *what, const char *name,

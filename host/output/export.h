@@ -42,6 +42,9 @@ const co_feed *co_exported_feed(const co_exported *exported, int32_t index);
 co_status co_exported_refuse(const co_exported *exported, const char *what, const char *name,
                              const char *format);
 
+// The same of what no format has.
+co_status co_exported_check(const co_exported *exported, const char *format);
+
 // `recipe`: how the model's raw rows were read; may be empty.
 co_status co_export_c(co_text *out, co_exported *exported, const co_recipe *recipe);
 co_status co_export_onnx(co_text *out, co_exported *exported);

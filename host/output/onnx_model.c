@@ -366,6 +366,7 @@ static co_status first_failure(const co_onnx *x, const co_json *outputs) {
 }
 
 co_status co_export_onnx(co_text *out, co_exported *exported) {
+  CO_RETURN_IF_FAILED(co_exported_check(exported, "ONNX"));
   co_context *ctx = exported->ctx;
   co_onnx x = {.e = exported};
   co_json outputs;

@@ -3,6 +3,7 @@
 #ifndef COHORT_HOST_OUTPUT_PAGE_H
 #define COHORT_HOST_OUTPUT_PAGE_H
 
+#include "datasets/image.h"
 #include "host/core/context.h"
 
 // Text within elements and attributes: & < > " ' are escaped, control characters are left out.
@@ -10,6 +11,9 @@ void co_page_text(co_text *page, const char *text);
 
 // RFC 4648, section 4.
 void co_page_base64(co_text *page, const void *bytes, size_t length);
+
+// A picture within the page; `what` it is, for those who do not see it.
+co_status co_page_image(co_text *page, co_context *ctx, const co_image *image, const char *what);
 
 void co_page_open(co_text *page, const char *title);
 void co_page_close(co_text *page);

@@ -293,6 +293,7 @@ static co_status add_parts(co_report *r) {
   for (int64_t i = 0; i < r->predictor->model->output_count; i++)
     CO_RETURN_IF_FAILED(co_report_scores(r, i));
   CO_RETURN_IF_FAILED(co_report_images(r));
+  CO_RETURN_IF_FAILED(co_report_generated(r));
   CO_RETURN_IF_FAILED(co_report_importance(r));
   CO_RETURN_IF_FAILED(co_report_slices(r));
   co_report_training(r);

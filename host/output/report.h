@@ -22,6 +22,7 @@ typedef struct co_report {
   co_dataset *dataset;
   const char *dataset_name;
   const co_watch *watch; // of what is scored for the page …
+  const char *device;    // … where …
   int workers;           // … and its loader threads
   co_split split;        // whose rows were evaluated
   const int64_t *samples;
@@ -42,6 +43,7 @@ void co_report_overview(co_report *report);
 void co_report_training(co_report *report);
 co_status co_report_scores(co_report *report, int64_t output);
 co_status co_report_images(co_report *report);
+co_status co_report_generated(co_report *report);
 co_status co_report_importance(co_report *report);
 co_status co_report_slices(co_report *report);
 co_status co_report_data(co_report *report);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images beside what an autoencoder gives back of them: some drawn evenly, and those that it gives back
 // worst.
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,27 +58,9 @@ static co_status score(gallery *g, const int64_t *samples, int64_t count, co_sco
 
 // ---- drawing -----------------------------------------------------------------------------------
 
-static void draw_image(gallery *g, const uint8_t *pixels, const char *what) {
-  co_text *page = &g->report->page, png;
-  const co_image image = {g->info, (uint8_t *)pixels};
-  co_text_init(&png, g->report->ctx);
-  co_status status = co_image_write_png(&png, &image);
-  if (status != CO_OK) page->status = status;
-  co_text_printf(page, "<img alt=\"%s\" src=\"data:image/png;base64,", what);
-  co_page_base64(page, png.data, png.length);
-  co_text_printf(page, "\">");
-  co_text_free(&png);
-}
-
-// Back from what the network is fed.
-static void to_pixels(const gallery *g, const float *values, uint8_t *pixels) {
-  const float *mean = co_feature_fitted(g->feature->reconstructs, "mean")->bytes;
-  const float *scale = co_feature_fitted(g->feature->reconstructs, "scale")->bytes;
-  for (int64_t i = 0; i < g->width; i++) {
-    const int64_t c = i % g->info.channels;
-    const double value = (double)values[i] / (double)scale[c] + (double)mean[c];
-    pixels[i] = (uint8_t)(value > 0 ? value < 255 ? lround(value) : 255 : 0);
-  }
+static co_status draw_image(gallery *g, uint8_t *pixels, const char *what) {
+  const co_image image = {g->info, pixels};
+  return co_page_image(&g->report->page, g->report->ctx, &image, what);
 }
 
 static co_status draw_pairs(gallery *g, const int64_t *places) {
@@ -98,12 +79,12 @@ static co_status draw_pairs(gallery *g, const int64_t *places) {
     char key[CO_DATASET_KEY_MAX + 1];
     uint8_t *given = pixels + (count + i) * g->width;
     status = co_dataset_key(r->dataset, samples[i], key, sizeof key);
-    to_pixels(g, g->values + i * g->width, given);
+    co_image_pixels(g->feature->reconstructs, g->values + i * g->width, g->width, given);
     co_text_printf(&r->page, "<figure title=\"");
     co_page_text(&r->page, status == CO_OK ? key : "");
     co_text_printf(&r->page, "\">");
-    draw_image(g, pixels + i * g->width, "input");
-    draw_image(g, given, "reconstruction");
+    if (status == CO_OK) status = draw_image(g, pixels + i * g->width, "input");
+    if (status == CO_OK) status = draw_image(g, given, "reconstruction");
     co_text_printf(&r->page, "<figcaption>%s</figcaption></figure>\n",
                    co_show(g->errors[places[i]]).text);
   }

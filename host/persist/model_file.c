@@ -8,6 +8,7 @@
 #include "host/core/h5.h"
 #include "host/core/hash.h"
 #include "host/persist/model_arrays.h"
+#include "host/persist/model_schema.h"
 
 enum { FORMAT_VERSION = 1 };
 
@@ -30,7 +31,7 @@ static void digest(char hex[65], const char *config, const char *schema, const c
     co_sha256_update(&hash, texts[i], strlen(texts[i]) + 1);
   if (state) {
     const int64_t numbers[] = {state->step,       (int64_t)state->epoch, state->batch,
-                               state->updates,    (int64_t)state->seed,  state->best_step,
+                               state->updates[0], (int64_t)state->seed,  state->best_step,
                                state->bad_epochs, state->finished,       state->metrics_bytes};
     char best[64];
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -42,6 +43,8 @@ static void digest(char hex[65], const char *config, const char *schema, const c
                         (long long)state->rollbacks);
       co_sha256_update(&hash, best, (size_t)length);
     }
+    if (state->phase_count > 1)
+      co_sha256_update(&hash, state->updates, (size_t)state->phase_count * sizeof(int64_t));
   }
   co_sha256_final(&hash, hex);
 }
@@ -129,66 +132,6 @@ static co_status write_text(co_h5 *file, const char *path, const char *text) {
   return co_h5_write_strings(file, path, &text, 1);
 }
 
-static bool is_of_events(const co_schema *schema, const co_column *column) {
-  const co_table *table = co_schema_table(schema, column->table);
-  return table && table->kind == CO_TABLE_EVENTS;
-}
-
-// Whether columns, those of events aside, are of several tables: these make blocks of their own.
-static bool has_several_tables(const co_schema *schema) {
-  const char *first = NULL;
-  for (int64_t i = 0; i < schema->column_count; i++) {
-    const char *table = schema->columns[i].table;
-    if (!table || is_of_events(schema, &schema->columns[i])) continue;
-    if (first && strcmp(first, table) != 0) return true;
-    first = table;
-  }
-  return false;
-}
-
-static void render_column(co_json *json, const co_schema *schema, const co_column *column,
-                          bool several) {
-  bool events = is_of_events(schema, column);
-  co_json_open(json, '{');
-  co_json_key(json, "name");
-  co_json_string(json, column->name);
-  co_json_key(json, "type");
-  co_json_string(json, co_column_type_name(column->type));
-  co_json_key(json, "role");
-  co_json_string(json, co_role_name(column->role));
-  co_json_key(json, "shape");
-  co_json_open(json, '[');
-  for (int i = 0; i < column->shape.rank; i++)
-    co_json_int(json, column->shape.dim[i]);
-  co_json_close(json);
-  if (column->category_count) {
-    co_json_key(json, "categories");
-    co_json_open(json, '[');
-    for (int64_t i = 0; i < column->category_count; i++)
-      co_json_string(json, column->categories[i]);
-    co_json_close(json);
-  }
-  if (events || (column->table && several)) {
-    co_json_key(json, events ? "events" : "table");
-    co_json_string(json, column->table);
-  }
-  co_json_close(json);
-}
-
-static co_status render_schema(co_text *out, co_context *ctx, const co_schema *schema) {
-  co_json json;
-  bool several = has_several_tables(schema);
-  co_json_init(&json, ctx, 0);
-  co_json_open(&json, '[');
-  for (int64_t i = 0; i < schema->column_count; i++)
-    render_column(&json, schema, &schema->columns[i], several);
-  co_json_close(&json);
-  co_status status = json.text.status;
-  if (status == CO_OK) co_text_append(out, json.text.data, json.text.length);
-  co_json_free(&json);
-  return status == CO_OK ? out->status : status;
-}
-
 static char *fitted_path(co_arena *arena, const co_fitted *fitted) {
   return co_arena_format(arena, "/cohort/preprocessing/%s/%s", fitted->feature, fitted->name);
 }
@@ -234,6 +177,8 @@ static co_status write_profile(co_h5 *file, const co_model_profile *profile, co_
   return co_model_arrays_write(file, CO_MODEL_PROFILE_GROUP "/outputs", &profile->outputs, arena);
 }
 
+#define PHASE_UPDATES "/trainer/phase_updates" // where there are several
+
 static co_status write_training(co_h5 *file, co_store *store, const co_training_state *state) {
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/trainer"));
   const struct {
@@ -242,7 +187,7 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   } numbers[] = {{"step", state->step},
                  {"epoch", (int64_t)state->epoch},
                  {"batch", state->batch},
-                 {"updates", state->updates},
+                 {"updates", state->updates[0]},
                  {"seed", (int64_t)state->seed},
                  {"best_step", state->best_step},
                  {"bad_epochs", state->bad_epochs},
@@ -256,8 +201,12 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
     CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", "plateau", state->plateau));
     CO_RETURN_IF_FAILED(co_h5_set_int(file, "/trainer", "rollbacks", state->rollbacks));
   }
-  co_shape shape = co_shape_make(1, state->sum_count);
+  co_shape shape = co_shape_make(1, state->sum_count),
+           phases = co_shape_make(1, state->phase_count);
   CO_RETURN_IF_FAILED(co_h5_write(file, "/trainer/sums", CO_F64, &shape, state->sums, NULL, true));
+  if (state->phase_count > 1)
+    CO_RETURN_IF_FAILED(
+        co_h5_write(file, PHASE_UPDATES, CO_I64, &phases, state->updates, NULL, true));
   for (int k = 0; k < 1 + CO_MAX_SLOTS; k++)
     for (int64_t i = 0; has_trained(store, k) && i < store->count; i++) {
       if (store->entries[i].info.state) continue;
@@ -325,7 +274,7 @@ co_status co_model_file_write(co_context *ctx, const char *path,
   co_status status;
   CO_TRY(co_atomic_begin(&atomic, ctx, path));
   CO_TRY(co_arena_create(&arena, ctx));
-  CO_TRY(render_schema(&schema, ctx, content->schema));
+  CO_TRY(co_model_schema_render(&schema, ctx, content->schema));
   CO_TRY(co_h5_create_checked(&file, ctx, atomic.temporary, CO_MODEL_FILE_KIND, 0));
   CO_TRY(write_content(file, content, schema.data, arena));
   status = co_h5_close(file);
@@ -368,73 +317,22 @@ static co_status parse(co_arena *arena, const char *path, const char *name, cons
   return status;
 }
 
-static const char *text_of(const co_node *map, const char *key) {
-  const co_node *node = co_node_get(map, key);
-  return node && node->kind == CO_NODE_SCALAR ? node->text : "";
-}
-
-static co_status parse_column(co_arena *arena, const char *path, const co_node *node,
-                              co_column *out) {
-  int type = co_column_type_parse(text_of(node, "type")),
-      role = co_role_parse(text_of(node, "role"));
-  const co_node *shape = co_node_get(node, "shape"), *names = co_node_get(node, "categories");
-  int rank = type < 0 || type == CO_COLUMN_TEXT ? 0 : co_column_type_rank((co_column_type)type);
-  if (type < 0 || role < 0 || !shape || shape->kind != CO_NODE_LIST || shape->count != rank ||
-      !*text_of(node, "name") ||
-      (names && (names->kind != CO_NODE_LIST || !names->count ||
-                 !co_column_type_has_names((co_column_type)type))) ||
-      (type == CO_COLUMN_CATEGORY && !names))
-    return damaged(path, "its stored schema is damaged");
-  memset(out, 0, sizeof *out);
-  out->name = text_of(node, "name");
-  out->type = (co_column_type)type;
-  out->role = (co_role)role;
-  out->dtype = co_column_type_dtype(out->type);
-  out->shape.rank = (int32_t)shape->count;
-  for (int64_t i = 0; i < shape->count; i++)
-    if (!co_node_int(shape->items[i], &out->shape.dim[i]) || out->shape.dim[i] < 1 ||
-        out->shape.dim[i] > 1 << 20)
-      return damaged(path, "its stored schema is damaged");
-  const char *table = text_of(node, *text_of(node, "events") ? "events" : "table");
-  if (*table) out->table = table;
-  if (!names) return CO_OK;
-  const char **categories = co_arena_alloc(arena, (size_t)names->count + 1, sizeof *categories);
-  if (!categories) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < names->count; i++) {
-    if (names->items[i]->kind != CO_NODE_SCALAR)
-      return damaged(path, "its stored schema is damaged");
-    categories[i] = names->items[i]->text;
-  }
-  out->categories = categories;
-  out->category_count = names->count;
-  return CO_OK;
-}
-
-// The tables that columns name.
-static co_status list_tables(co_arena *arena, const co_node *list, co_schema *schema) {
-  co_table *tables = co_arena_alloc(arena, (size_t)schema->column_count + 1, sizeof *tables);
-  if (!tables) return CO_ERR_MEMORY;
-  schema->tables = tables;
-  for (int64_t i = 0; i < schema->column_count; i++) {
-    const char *name = schema->columns[i].table;
-    if (name && !co_schema_table(schema, name))
-      tables[schema->table_count++] = (co_table){
-          .name = name,
-          .kind = *text_of(list->items[i], "events") ? CO_TABLE_EVENTS : CO_TABLE_ENTITY};
-  }
-  return CO_OK;
-}
-
 static co_status read_schema(co_h5 *file, co_arena *arena, const char *text, co_schema *out) {
   co_node *list;
   CO_RETURN_IF_FAILED(parse(arena, co_h5_path(file), "schema", text, &list));
-  if (list->kind != CO_NODE_LIST) return damaged(co_h5_path(file), "its stored schema is damaged");
-  co_column *columns = co_arena_alloc(arena, (size_t)list->count + 1, sizeof *columns);
-  if (!columns) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < list->count; i++)
-    CO_RETURN_IF_FAILED(parse_column(arena, co_h5_path(file), list->items[i], &columns[i]));
-  *out = (co_schema){.column_count = list->count, .columns = columns};
-  return list_tables(arena, list, out);
+  return co_model_schema_parse(out, arena, co_h5_path(file), list);
+}
+
+static co_status read_phases(co_h5 *file, co_training_state *state) {
+  co_h5_info info;
+  state->phase_count = 1;
+  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "updates", &state->updates[0]));
+  if (!co_h5_exists(file, PHASE_UPDATES)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_info(file, PHASE_UPDATES, &info));
+  if (info.shape.rank != 1 || info.shape.dim[0] < 2 || info.shape.dim[0] > CO_MAX_PHASES)
+    return damaged(co_h5_path(file), "its training state is damaged");
+  state->phase_count = info.shape.dim[0];
+  return co_h5_read(file, PHASE_UPDATES, CO_I64, &info.shape, state->updates);
 }
 
 static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *state) {
@@ -442,7 +340,7 @@ static co_status read_training(co_h5 *file, co_arena *arena, co_training_state *
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "step", &state->step));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "epoch", &epoch));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "batch", &state->batch));
-  CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "updates", &state->updates));
+  CO_RETURN_IF_FAILED(read_phases(file, state));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "seed", &seed));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "best_step", &state->best_step));
   CO_RETURN_IF_FAILED(co_h5_get_int(file, "/trainer", "bad_epochs", &state->bad_epochs));
@@ -558,48 +456,6 @@ co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted
   co_h5_abandon(file);
   co_arena_free(arena);
   return status;
-}
-
-static co_status read_rounding(double *out, co_context *ctx, const char *path, bool *there) {
-  co_h5 *file;
-  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  *there = co_h5_exists(file, CO_MODEL_GOLDEN_GROUP);
-  co_status status =
-      *there ? co_h5_get_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", out) : CO_OK;
-  co_h5_abandon(file);
-  return status;
-}
-
-co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path) {
-  bool there;
-  CO_RETURN_IF_FAILED(read_rounding(&out->rounding, co_arena_context(arena), path, &there));
-  if (!there) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_GOLDEN_GROUP "/inputs"));
-  return co_model_file_read_arrays(&out->scores, arena, path, CO_MODEL_GOLDEN_GROUP "/scores");
-}
-
-static co_status has_group(bool *out, co_context *ctx, const char *path, const char *group) {
-  co_h5 *file;
-  CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
-  *out = co_h5_exists(file, group);
-  co_h5_abandon(file);
-  return CO_OK;
-}
-
-co_status co_model_file_read_profile(co_model_profile *out, co_arena *arena, const char *path) {
-  bool there;
-  CO_RETURN_IF_FAILED(has_group(&there, co_arena_context(arena), path, CO_MODEL_PROFILE_GROUP));
-  if (!there) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_PROFILE_GROUP "/inputs"));
-  return co_model_file_read_arrays(&out->outputs, arena, path, CO_MODEL_PROFILE_GROUP "/outputs");
-}
-
-co_status co_model_file_read_reference(co_model_arrays *out, co_arena *arena, const char *path) {
-  bool there;
-  CO_RETURN_IF_FAILED(has_group(&there, co_arena_context(arena), path, CO_MODEL_REFERENCE_GROUP));
-  return there ? co_model_file_read_arrays(out, arena, path, CO_MODEL_REFERENCE_GROUP) : CO_OK;
 }
 
 co_status co_model_file_check_weights(co_context *ctx, const char *path, const co_graph *network) {

@@ -19,10 +19,11 @@
 
 // Where training stands, as a checkpoint keeps it.
 typedef struct co_training_state {
-  int64_t step;    // updates done (skipped ones count)
-  uint32_t epoch;  // epoch in work
-  int64_t batch;   // next batch of it
-  int64_t updates; // of the optimizer
+  int64_t step;                   // updates done (skipped ones count)
+  uint32_t epoch;                 // epoch in work
+  int64_t batch;                  // next batch of it
+  int64_t updates[CO_MAX_PHASES]; // of each phase's optimizer
+  int64_t phase_count;            // 1 without trainer.phases
   uint64_t seed;
   double best;           // best monitored value so far, NaN if none
   int64_t best_step;     // its checkpoint's step, -1 if none

@@ -13,9 +13,16 @@ double co_session_now(void) {
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static int64_t phase_of(const co_session *t, int64_t step) {
+  int64_t left;
+  return co_phases_at(&t->settings.phases, step, &left);
+}
+
 static double learning_rate(const co_session *t, int64_t step) {
-  return t->settings.learning_rate * t->state.rate *
-         co_schedule_factor(&t->settings.schedule, step, t->total_steps);
+  const co_phases *phases = &t->settings.phases;
+  const double base =
+      phases->count ? phases->items[phase_of(t, step)].learning_rate : t->settings.learning_rate;
+  return base * t->state.rate * co_schedule_factor(&t->settings.schedule, step, t->total_steps);
 }
 
 // The same for TensorBoard, whose tags are "loss", "OUTPUT/metric", "learning_rate".
@@ -119,7 +126,10 @@ co_status co_session_validate(co_session *t, double *out) {
   co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
   double value = *out = found.value;
   double gain = found.higher_is_better ? value - t->state.best : t->state.best - value;
-  bool better = !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
+  // Of losses that work against each other the sum tells nothing: the last weights are the model.
+  bool chooses = !t->settings.phases.count || t->settings.validation_metric;
+  bool better =
+      chooses && !isnan(value) && (isnan(t->state.best) || gain > t->settings.early_stop_min_delta);
   if (better) {
     t->state.best = value;
     t->state.best_step = t->state.step;
@@ -194,7 +204,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
 static co_status stop_interrupted(const co_session *t) {
   co_status status = co_fail(CO_INTERRUPTED, "stopped at step %lld; a checkpoint is written",
                              (long long)t->state.step);
-  co_hint("go on with --resume %s", t->run.path);
+  co_hint("go on with --resume %s", co_session_resumable(t));
   return status;
 }
 
@@ -212,12 +222,15 @@ static int64_t least(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-// How many steps the next submission may hold.
+// How many steps the next submission may hold, all of one phase.
 static int64_t submission_size(const co_session *t) {
+  int64_t of_phase;
   bool partial = t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows != 0;
   int64_t left = t->batches_per_epoch - t->next_batch;  // in the epoch
   int64_t size = partial && left > 1 ? left - 1 : left; // the partial batch goes alone
   size = least(size, (t->pause ? t->pause : t->total_steps) - t->next_step);
+  (void)co_phases_at(&t->settings.phases, t->next_step, &of_phase);
+  size = least(size, of_phase);
   size = least(size, steps_until(t->next_step, t->settings.log_every_n_steps));
   size = least(size, steps_until(t->next_step, t->settings.steps_per_checkpoint));
   size = least(size, co_program_submission_limit(t->program, false));
@@ -230,6 +243,7 @@ static int64_t submission_size(const co_session *t) {
 static co_status submit(co_session *t) {
   co_queued_submission *item;
   co_step steps[CO_SUBMISSION_STEPS];
+  const int64_t phase = phase_of(t, t->next_step);
   CO_RETURN_IF_FAILED(co_submission_queue_take(&t->queue, submission_size(t), &item));
   if (!item) return co_fail(CO_ERR_INTERNAL, "the batches ended before the steps");
   for (int64_t i = 0; i < item->count; i++) {
@@ -247,8 +261,8 @@ static co_status submit(co_session *t) {
   item->decide = last || (every && t->next_step % every == 0);
   t->waiting = item->decide;
   if (t->next_batch == t->batches_per_epoch) t->next_batch = 0;
-  return co_program_submit(t->program, 0, &item->views[0].shape, item->count, item->batches, steps,
-                           item->log);
+  return co_program_submit(t->program, phase, &item->views[0].shape, item->count, item->batches,
+                           steps, item->log);
 }
 
 enum { MOST_ROLLBACKS = 8 };
@@ -267,8 +281,9 @@ static co_status take_diverged(co_session *t, const co_view *view) {
 }
 
 static co_status take_step(co_session *t, const co_view *view, const co_step_result *result) {
+  const uint32_t losses = t->phase_losses[phase_of(t, t->state.step)];
   for (int64_t i = 0; i < t->model->network->loss_count; i++)
-    t->interval.weight_sum[i] += view->weight_sum[i];
+    if (!losses || losses >> i & 1) t->interval.weight_sum[i] += view->weight_sum[i];
   t->norm = result->gradient_norm;
   if (!result->finite) CO_RETURN_IF_FAILED(take_diverged(t, view));
   if (t->rolls_back) return CO_OK; // nothing after it counts
@@ -324,7 +339,7 @@ co_status co_session_stop(co_session *t) {
   if (t->state.finished) return CO_OK;
   co_status status = co_fail(CO_STOPPED, "closed at step %lld of %lld; a checkpoint is written",
                              (long long)t->state.step, (long long)t->total_steps);
-  co_hint("go on with --resume %s", t->run.path);
+  co_hint("go on with --resume %s", co_session_resumable(t));
   return status;
 }
 
@@ -337,7 +352,7 @@ static bool is_asked(const volatile int *number, int *answered) {
 static co_status stop_out_of_time(const co_session *t) {
   co_status status = co_fail(CO_STOPPED, "the time is over at step %lld; a checkpoint is written",
                              (long long)t->state.step);
-  co_hint("go on with --resume %s", t->run.path);
+  co_hint("go on with --resume %s", co_session_resumable(t));
   return status;
 }
 

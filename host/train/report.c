@@ -108,11 +108,42 @@ bool co_session_show_epoch(co_session *t, double learning_rate) {
   return t->watch->epoch && t->watch->epoch(t->watch->epoch_user, &epoch);
 }
 
+// Of what was trained last, which this session has not.
+static co_status read_fingerprint(co_session *t, char hex[65]) {
+  co_model_file file;
+  char *path = co_arena_format(t->arena, "%s/model.h5", t->run.path);
+  if (!path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_model_file_read(&file, t->arena, path));
+  snprintf(hex, 65, "%s", file.weights_sha256);
+  return CO_OK;
+}
+
+static void report_refit(const co_session *t, co_json *json, co_text *text) {
+  int64_t rows = t->sample_count[CO_SPLIT_TRAIN] + t->sample_count[CO_SPLIT_VALIDATION];
+  int64_t epochs = co_session_refit_epochs(t);
+  co_json_key(json, "refit");
+  co_json_open(json, '{');
+  co_json_key(json, "epochs");
+  co_json_int(json, epochs);
+  co_json_key(json, "rows");
+  co_json_int(json, rows);
+  co_json_key(json, "figures_of");
+  co_json_string(json, CO_SELECTED_MODEL);
+  co_json_close(json);
+  co_text_printf(
+      text,
+      "refit    %lld epochs on %lld training and validation rows; what is told above and "
+      "of validation rows is of %s/%s\n",
+      (long long)epochs, (long long)rows, t->run.path, CO_SELECTED_MODEL);
+}
+
 static co_status report_run(co_session *t, co_json *json, co_text *text) {
   char hex[65];
   double total = co_session_now() - t->started;
   int64_t steps = t->state.step - t->resumed_step;
-  if (t->estimator)
+  if (t->settings.refit)
+    CO_RETURN_IF_FAILED(read_fingerprint(t, hex));
+  else if (t->estimator)
     co_model_arrays_fingerprint(&t->estimator->arrays, hex);
   else
     CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
@@ -173,6 +204,7 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
     co_text_printf(text, "best     %s %.4f on validation, at step %lld\n",
                    t->settings.validation_metric ? t->settings.validation_metric : "loss",
                    t->state.best, (long long)t->state.best_step);
+  if (t->settings.refit && t->state.best_step > 0) report_refit(t, json, text);
   co_text_printf(text, "model    %s/model.h5\nweights  sha256 %s\n", t->run.path, hex);
   return CO_OK;
 }

@@ -78,6 +78,8 @@ static co_status read_config(co_session *t) {
     co_log(t->ctx, CO_LOG_INFO, "begin",
            "the config's hyperopt section is left alone: it is for "
            "cohort hyperopt");
+  if (t->options->refit)
+    CO_RETURN_IF_FAILED(co_node_set(&t->config, t->arena, "trainer.refit=true", t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&t->settings, t->config, t->arena, t->problems));
   CO_RETURN_IF_FAILED(co_choose_precision(&t->settings.precision, t->options->precision));
   const char *dataset = t->options->dataset ? t->options->dataset : co_settings_dataset(t->config);
@@ -161,7 +163,7 @@ static co_status check_validation_metric(co_session *t) {
 
 static void warn_without_validation(co_session *t) {
   const co_trainer_settings *settings = &t->settings;
-  if (t->sample_count[CO_SPLIT_VALIDATION]) return;
+  if (t->sample_count[CO_SPLIT_VALIDATION] || t->first) return;
   const char *key = settings->early_stop > 0      ? "early_stop"
                     : settings->validation_metric ? "validation_metric"
                                                   : NULL;
@@ -213,11 +215,13 @@ static co_status create_program(co_session *t) {
   co_shape_classes_add(t->model, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows, classes,
                        &class_count);
   co_shape_classes_add(t->model, t->settings.eval_batch_size, evaluation, &evaluation_count);
-  co_phase_options phase = {.optimizer = t->settings.optimizer,
-                            .optimizer_options = t->settings.optimizer_options,
-                            .clip_norm = t->settings.clip_norm,
-                            .ema_decay = t->settings.ema_decay,
-                            .clip_value = t->settings.clip_value};
+  co_phase_options phases[CO_MAX_PHASES];
+  int64_t phase_count;
+  CO_RETURN_IF_FAILED(
+      co_settings_phases(phases, &phase_count, &t->settings, t->model->network, t->problems));
+  if (t->problems->count) return co_diagnostics_result(t->problems);
+  for (int64_t i = 0; i < phase_count; i++)
+    t->phase_losses[i] = phases[i].losses;
   int64_t micro = t->settings.batch_size < t->batch_rows ? t->settings.batch_size : t->batch_rows;
   co_program_options options = {.rows = micro,
                                 .classes = classes,
@@ -226,8 +230,8 @@ static co_status create_program(co_session *t) {
                                 .evaluation_class_count = evaluation_count,
                                 .evaluation_mode = CO_MODE_EVALUATE,
                                 .evaluation_outputs = true, // of golden rows at least
-                                .phases = &phase,
-                                .phase_count = 1,
+                                .phases = phases,
+                                .phase_count = phase_count,
                                 .real = CO_F32,
                                 .no_capture = t->options->eager,
                                 .bf16 = t->settings.precision == CO_PRECISION_BF16};
@@ -278,6 +282,7 @@ static co_status prepare(co_session *t) {
   CO_RETURN_IF_FAILED(read_config(t));
   CO_RETURN_IF_FAILED(open_data_and_model(t));
   CO_RETURN_IF_FAILED(check_validation_metric(t));
+  CO_RETURN_IF_FAILED(co_session_check_refit(t));
   warn_without_validation(t);
   CO_RETURN_IF_FAILED(render_config(t));
   choose_threads(t);
@@ -321,11 +326,12 @@ co_status co_session_open(co_session **out, co_context *ctx, const co_watch *wat
   return co_session_open_on(out, ctx, watch, options, NULL, problems);
 }
 
-co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *watch,
-                             const cohort_train_options *options, co_dataset *dataset,
-                             co_diagnostics *problems) {
+static co_status open_session(co_session **out, co_context *ctx, const co_watch *watch,
+                              const cohort_train_options *options, co_dataset *dataset,
+                              const co_session *first, co_diagnostics *problems) {
   co_session *t = *out = co_alloc_zero(ctx, 1, sizeof *t);
   if (!t) return CO_ERR_MEMORY;
+  t->first = first;
   t->ctx = ctx;
   t->watch = watch;
   t->options = options;
@@ -333,7 +339,7 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
   t->dataset_is_borrowed = dataset != NULL;
   t->problems = problems;
   t->run.lock = -1;
-  t->called = co_session_now();
+  t->called = first ? first->called : co_session_now();
   t->norm = t->shown_loss = NAN;
   if (watch->checkpoint) t->checkpoints_asked = *watch->checkpoint;
   if (watch->status) t->statuses_asked = *watch->status;
@@ -346,6 +352,21 @@ co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *
   if (!t->state.finished) return co_session_open_batches(t);
   // What is left to do scores rows: the run ended before its model was written.
   return t->already_done ? CO_OK : co_resident_load(t->resident, t->program, t->dataset);
+}
+
+co_status co_session_open_on(co_session **out, co_context *ctx, const co_watch *watch,
+                             const cohort_train_options *options, co_dataset *dataset,
+                             co_diagnostics *problems) {
+  return open_session(out, ctx, watch, options, dataset, NULL, problems);
+}
+
+co_status co_session_open_refit(co_session **out, co_session *first,
+                                const cohort_train_options *options, co_dataset *dataset) {
+  return open_session(out, first->ctx, first->watch, options, dataset, first, first->problems);
+}
+
+const char *co_session_resumable(const co_session *t) {
+  return t->first ? t->first->run.path : t->run.path;
 }
 
 void co_session_set_epoch_hook(co_session *t, co_epoch_hook *hook, void *user) {
@@ -381,6 +402,7 @@ double co_session_followed(const co_session *t, const char *metric) {
 co_status co_session_finish(co_session *t) {
   co_session_close_batches(t);
   if (t->already_done) return CO_OK;
+  if (t->settings.refit && !t->first && co_session_run_has(t, CO_SELECTED_MODEL)) return CO_OK;
   CO_RETURN_IF_FAILED(co_session_fit_baselines(t));
   return co_session_write_model(t);
 }
@@ -397,7 +419,7 @@ static co_status record_end(co_session *t, co_status status) {
   co_error_copy(&error);
   if (t->run.events) co_run_write_event(&t->run, "end", "");
   co_status recorded = co_session_write_status(t, status_word(status), exit_code(t, status));
-  if (status == CO_OK && recorded == CO_OK) co_run_mark_latest(t->ctx, t->run.path);
+  if (status == CO_OK && recorded == CO_OK && !t->first) co_run_mark_latest(t->ctx, t->run.path);
   return status == CO_OK ? recorded : co_error_raise(&error);
 }
 

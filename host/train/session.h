@@ -56,6 +56,9 @@ co_status co_session_stop(co_session *session);
 co_status co_session_end(co_session *session);
 // Once done: writes model.h5.
 co_status co_session_finish(co_session *session);
+// Once finished, where the config says trainer.refit: trains on validation rows, too (train/refit.c), or
+// goes on with that; model.h5 is then of that. Else nothing.
+co_status co_session_refit(co_session *session);
 // Once finished, or for a dry run: what there is to tell.
 co_status co_session_report(co_session *session, co_json *json, co_text *text);
 

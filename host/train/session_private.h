@@ -18,16 +18,20 @@
 #include "host/train/session.h"
 #include "host/train/settings.h"
 
+#define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
+
 struct co_session {
   co_context *ctx;
   const co_watch *watch;
   const cohort_train_options *options;
+  const co_session *first; // of a refit: that whose length it has; else NULL
   co_diagnostics *problems;
   co_arena *arena;
   co_node *config;
   co_trainer_settings settings;
-  int64_t *kept;       // training rows, where some are left out
-  co_text config_json; // what models store
+  uint32_t phase_losses[CO_MAX_PHASES]; // as co_phase_options has them
+  int64_t *kept;                        // training rows, where some are left out
+  co_text config_json;                  // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
   bool dataset_is_borrowed;
@@ -91,8 +95,18 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
                             bool training);
 // Measures on validation rows, where there are any, and keeps the best.
 co_status co_session_validate(co_session *t, double *value);
-// Writes model.h5.
+// Writes model.h5; selected.h5, where another is to be trained on more rows.
 co_status co_session_write_model(co_session *t);
+// Opens a refit of a session.
+co_status co_session_open_refit(co_session **out, co_session *first,
+                                const cohort_train_options *options, co_dataset *dataset);
+// Whether there can be one; problems of the config are added.
+co_status co_session_check_refit(co_session *t);
+// Of a refit: temperature and threshold of outputs, and (not NULL) the weight of a blend.
+co_status co_session_take_decisions(co_session *t, co_estimator *blended);
+int64_t co_session_refit_epochs(const co_session *t); // how long one is
+// Which run goes on where this one is stopped.
+const char *co_session_resumable(const co_session *t);
 // Seconds on a clock that only goes forward.
 double co_session_now(void);
 // Opens the batches; closes them again, waiting for what is in flight.

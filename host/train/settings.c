@@ -9,7 +9,7 @@
 typedef struct section_options {
   co_trainer_settings settings;
   const char *precision; // its name
-  const co_node *optimizer, *schedule, *clipping, *ema, *checkpoint;
+  const co_node *optimizer, *schedule, *clipping, *ema, *checkpoint, *phases;
 } section_options;
 
 #define IN(member) offsetof(section_options, settings.member)
@@ -42,6 +42,12 @@ static const co_field trainer_fields[] = {
      "Epochs without a better validation metric after which training ends; 0 or -1 = never.", NULL},
     {"early_stop_min_delta", CO_FIELD_DOUBLE, IN(early_stop_min_delta), "0.0", 0, 1e30, NULL,
      "By how much a validation metric has to be better to count as such.", NULL},
+    {"refit", CO_FIELD_BOOL, IN(refit), "false", 0, 0, NULL,
+     "Once validation rows have chosen the best epoch, train anew on training and validation rows "
+     "for "
+     "so many epochs, and ship that model (`train --refit`; experiments and searches leave it "
+     "aside).",
+     NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
     {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
@@ -67,6 +73,11 @@ static const co_field trainer_fields[] = {
      NULL},
     {"checkpoint", CO_FIELD_NODE, offsetof(section_options, checkpoint), "null", 0, 0, NULL,
      "{keep_last: 2}", NULL},
+    {"phases", CO_FIELD_NODE, offsetof(section_options, phases), "null", 0, 0, NULL,
+     "Networks that are trained in turn: [{losses: [real], groups: [image, real]}, …]; all at once "
+     "if "
+     "absent.",
+     NULL},
     {.key = NULL}};
 
 // What of it something else than a network has as well.
@@ -131,8 +142,8 @@ static const co_field section_fields[] = {
      "{type: linear, …}: what is trained; `cohort help predictors` lists them.", NULL},
     {"baselines", CO_FIELD_NODE, 0, "auto", 0, 0, NULL,
      "What is fitted beside a network and measured with it: auto (of a table, those that can be "
-     "had "
-     "of prior, logistic or linear, boosted_trees), none, or a list.",
+     "had of prior, logistic or linear, boosted_trees; of repurchase bg_nbd, pareto_nbd; of next "
+     "items popularity, personal_frequency, markov, item_knn), none, or a list.",
      NULL},
     {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
      "A baseline of next items that a network's predictions are mixed with, by a weight that is "
@@ -164,7 +175,8 @@ bool co_settings_describe(int i, const char **path, const char **doc, const co_f
       {"trainer.learning_rate_scheduler", "How the learning rate moves.", co_schedule_fields},
       {"trainer.gradient_clipping", "What is done about large gradients.", clipping_fields},
       {"trainer.ema", "A moving average of the weights.", ema_fields},
-      {"trainer.checkpoint", "Which checkpoints are kept.", checkpoint_fields}};
+      {"trainer.checkpoint", "Which checkpoints are kept.", checkpoint_fields},
+      {"trainer.phases", "What is trained in its turn.", co_phase_fields}};
   if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
   *path = tables[i].path;
   *doc = tables[i].doc;
@@ -240,36 +252,6 @@ co_status co_settings_read_text(co_node **root, co_arena *arena, const char *nam
   return assign(root, arena, assignments, assignment_count, problems);
 }
 
-static co_status parse_optimizer(co_trainer_settings *out, const co_node *node, co_arena *arena,
-                                 co_diagnostics *problems) {
-  const co_node *type = node ? co_node_get(node, "type") : NULL;
-  if (type && type->kind != CO_NODE_SCALAR && type->kind != CO_NODE_NULL)
-    return co_node_problem(problems, type, "for example {type: adam}",
-                           "trainer.optimizer.type: must be a name");
-  const char *name = type && type->kind == CO_NODE_SCALAR ? type->text : "adam";
-  out->optimizer = co_optimizer_find(name);
-  if (!out->optimizer) {
-    const char *names[32];
-    int64_t count = 0;
-    for (; co_optimizer_list()[count] && count < 32; count++)
-      names[count] = co_optimizer_list()[count]->name;
-    const char *near = co_nearest(name, names, count);
-    return co_node_problem(problems, type, "known: sgd, adam, adamw, rmsprop, adagrad",
-                           "trainer.optimizer.type: unknown optimizer '%s'%s%s%s", name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-  }
-  out->optimizer_options = co_arena_alloc(arena, 1, out->optimizer->options_size);
-  static const char *const chosen[] = {"type", NULL}; // by it the table; the rest is the table's
-  const co_node *rest;
-  if (!out->optimizer_options) return CO_ERR_MEMORY;
-  if (node && node->kind != CO_NODE_MAP && node->kind != CO_NODE_NULL)
-    return co_node_problem(problems, node, "for example {type: adam}",
-                           "trainer.optimizer: must be a map");
-  CO_RETURN_IF_FAILED(co_node_without(&rest, arena, node, chosen));
-  return co_fields_parse(out->optimizer_options, out->optimizer->fields, rest, "trainer.optimizer",
-                         arena, problems);
-}
-
 static co_status check_schedule(const co_schedule_options *schedule, const co_node *node,
                                 co_diagnostics *problems) {
   static const char path[] = "trainer.learning_rate_scheduler";
@@ -292,6 +274,25 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
                            "add decay: step or decay: exponential, or remove it",
                            "%s.decay_steps: this decay has none", path);
   return CO_OK;
+}
+
+// What goes by epochs needs a metric: the sum of losses that work against each other is none.
+static co_status check_choice(const co_trainer_settings *settings, const co_node *phases,
+                              co_diagnostics *problems) {
+  const char *key = settings->early_stop > 0                       ? "early_stop"
+                    : settings->schedule.decay == CO_DECAY_PLATEAU ? "learning_rate_scheduler"
+                                                                   : NULL;
+  if (!settings->phases.count || settings->validation_metric || !key) return CO_OK;
+  return co_node_problem(problems, phases, "add validation_metric: [OUTPUT.]ID",
+                         "trainer.%s: with phases it needs a metric to go by", key);
+}
+
+static co_status parse_phases(section_options *options, co_arena *arena, co_diagnostics *problems) {
+  const co_phase_settings trainer = {.learning_rate = options->settings.learning_rate,
+                                     .optimizer = options->settings.optimizer};
+  CO_RETURN_IF_FAILED(
+      co_phases_parse(&options->settings.phases, options->phases, &trainer, arena, problems));
+  return check_choice(&options->settings, options->phases, problems);
 }
 
 // "[OUTPUT.]ID" with the canonical id.
@@ -348,11 +349,13 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   CO_RETURN_IF_FAILED(parse_metric(&options.settings, arena));
   CO_RETURN_IF_FAILED(parse_precision(&options.settings, options.precision,
                                       co_node_get(root, "trainer"), problems));
-  CO_RETURN_IF_FAILED(parse_optimizer(&options.settings, options.optimizer, arena, problems));
+  CO_RETURN_IF_FAILED(co_optimizer_settings_parse(&options.settings.optimizer, options.optimizer,
+                                                  "trainer.optimizer", arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.schedule, co_schedule_fields,
                                       options.schedule, "trainer.learning_rate_scheduler", arena,
                                       problems));
   CO_RETURN_IF_FAILED(check_schedule(&options.settings.schedule, options.schedule, problems));
+  CO_RETURN_IF_FAILED(parse_phases(&options, arena, problems));
   CO_RETURN_IF_FAILED(co_fields_parse(&clipping, clipping_fields, options.clipping,
                                       "trainer.gradient_clipping", arena, problems));
   CO_RETURN_IF_FAILED(
@@ -375,6 +378,17 @@ co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *roo
   options.settings.keep_last = checkpoint.keep_last;
   *out = options.settings;
   return CO_OK;
+}
+
+co_status co_settings_phases(co_phase_options *out, int64_t *count,
+                             const co_trainer_settings *settings, const co_graph *graph,
+                             co_diagnostics *problems) {
+  const co_phase_options common = {.optimizer = settings->optimizer.class_,
+                                   .optimizer_options = settings->optimizer.options,
+                                   .clip_norm = settings->clip_norm,
+                                   .ema_decay = settings->ema_decay,
+                                   .clip_value = settings->clip_value};
+  return co_phases_resolve(out, count, &settings->phases, &common, graph, problems);
 }
 
 const char *co_settings_dataset(const co_node *root) {
@@ -401,11 +415,7 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   // Sections (fields of kind NODE) are absent here and follow in full.
   co_fields_render(json, trainer_fields, &options);
   co_json_key(json, "optimizer");
-  co_json_open(json, '{');
-  co_json_key(json, "type");
-  co_json_string(json, settings->optimizer->name);
-  co_fields_render(json, settings->optimizer->fields, settings->optimizer_options);
-  co_json_close(json);
+  co_optimizer_settings_render(json, &settings->optimizer);
   co_json_key(json, "learning_rate_scheduler");
   co_json_open(json, '{');
   co_fields_render(json, co_schedule_fields, &settings->schedule);
@@ -425,6 +435,10 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   co_json_open(json, '{');
   co_fields_render(json, checkpoint_fields, &checkpoint);
   co_json_close(json);
+  if (settings->phases.count) {
+    co_json_key(json, "phases");
+    co_phases_render(json, &settings->phases);
+  }
   co_json_close(json);
 }
 

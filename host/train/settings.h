@@ -7,8 +7,8 @@
 #include "host/config/config.h"
 #include "host/device/precision.h"
 #include "host/eval/baselines.h"
-#include "host/graph/optim/optimizer.h"
 #include "host/graph/schedule/schedule.h"
+#include "host/train/phases.h"
 
 // What becomes of a step whose gradient is not finite.
 typedef enum co_nan_policy { CO_NAN_STOP, CO_NAN_SKIP, CO_NAN_ROLLBACK } co_nan_policy;
@@ -20,11 +20,12 @@ typedef struct co_trainer_settings {
   int64_t seed, threads, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
   co_precision precision;
   bool deterministic;
+  bool refit;                    // once its length is chosen, train on validation rows as well
   int on_nan;                    // co_nan_policy
   const char *validation_metric; // "[OUTPUT.]ID", NULL = loss
-  const co_optimizer_class *optimizer;
-  void *optimizer_options;
+  co_optimizer_settings optimizer;
   co_schedule_options schedule;
+  co_phases phases;
   co_predictor_settings predictor; // what is trained
   co_baseline_settings baselines;  // beside it, if it is a network
 } co_trainer_settings;
@@ -44,6 +45,10 @@ co_status co_settings_read_text(co_node **root, co_arena *arena, const char *nam
                                 co_diagnostics *problems);
 co_status co_settings_parse_trainer(co_trainer_settings *out, const co_node *root, co_arena *arena,
                                     co_diagnostics *problems);
+// The phases of a program over the graph of such a model; `out` has room for CO_MAX_PHASES.
+co_status co_settings_phases(co_phase_options *out, int64_t *count,
+                             const co_trainer_settings *settings, const co_graph *graph,
+                             co_diagnostics *problems);
 // The dataset path a config names, NULL if none.
 const char *co_settings_dataset(const co_node *root);
 // The config with all defaults of the trainer section filled in, as a JSON object without anything

@@ -121,8 +121,11 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it holds no training state");
   CO_RETURN_IF_FAILED(check_config(t, file->config_text));
   CO_RETURN_IF_FAILED(check_fingerprint(t, file->dataset_fingerprint));
-  if (stored->sum_count != t->state.sum_count || stored->step < 0 || stored->updates < 0 ||
-      stored->batch < 0 || stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
+  bool good = stored->phase_count == t->state.phase_count;
+  for (int64_t i = 0; i < stored->phase_count; i++)
+    good = good && stored->updates[i] >= 0;
+  if (!good || stored->sum_count != t->state.sum_count || stored->step < 0 || stored->batch < 0 ||
+      stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
   CO_RETURN_IF_FAILED(
       co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
@@ -207,6 +210,7 @@ cleanup:
 // Weights and statistics as they are before the first step.
 static co_status start_state(co_session *t) {
   double *sums = t->state.sums;
+  const int64_t phases = t->settings.phases.count;
   int64_t count = t->model->network->metric_doubles + t->model->network->loss_count;
   if (!sums) sums = co_alloc_zero(t->ctx, (size_t)count + 1, sizeof *sums);
   if (!sums) return CO_ERR_MEMORY;
@@ -214,6 +218,7 @@ static co_status start_state(co_session *t) {
                                  .best = NAN,
                                  .rate = 1,
                                  .best_step = -1,
+                                 .phase_count = phases ? phases : 1,
                                  .sum_count = count,
                                  .sums = sums};
   return CO_OK;
@@ -234,6 +239,12 @@ static co_status restore_interval(co_session *t) {
   return co_program_write_metrics(t->program, false, sums);
 }
 
+// How often each phase's optimizer has made an update.
+static void set_updates(co_session *t) {
+  for (int64_t i = 0; !t->estimator && i < t->state.phase_count; i++)
+    co_program_set_updates(t->program, i, t->state.updates[i]);
+}
+
 // A run that is killed after this comes here again: all that it was is in checkpoints of the schedule.
 co_status co_session_roll_back(co_session *t) {
   const int64_t rollbacks = t->state.rollbacks + 1;
@@ -249,7 +260,7 @@ co_status co_session_roll_back(co_session *t) {
   t->state.rollbacks = rollbacks;
   t->state.rate = rate;
   t->checkpoint_step = step;
-  co_program_set_updates(t->program, 0, t->state.updates);
+  set_updates(t);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(restore_interval(t));
   co_log(t->ctx, CO_LOG_WARN, "train",
@@ -317,7 +328,7 @@ static co_status continue_run(co_session *t) {
   if (t->already_done) return CO_OK;
   warn_of_machine(t);
   t->begun = true;
-  if (!t->estimator) co_program_set_updates(t->program, 0, t->state.updates);
+  set_updates(t);
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
@@ -382,7 +393,8 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
   memcpy(t->state.sums + doubles, t->interval.weight_sum,
          (size_t)t->model->network->loss_count * sizeof(double));
   CO_RETURN_IF_FAILED(co_run_sync_metrics(&t->run, &t->state.metrics_bytes));
-  t->state.updates = co_program_updates(t->program, 0);
+  for (int64_t i = 0; i < t->state.phase_count; i++)
+    t->state.updates[i] = co_program_updates(t->program, i);
   int64_t carried_count;
   const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
@@ -423,9 +435,12 @@ static co_status choose_shipped(co_session *t) {
   if (!baseline)
     return co_fail(CO_ERR_DATA, "%s could not be fitted: there is nothing to blend with",
                    class_->name);
-  CO_RETURN_IF_FAILED(co_blend_fit(baseline, t->predictor, t->dataset,
-                                   t->samples[CO_SPLIT_VALIDATION],
-                                   t->sample_count[CO_SPLIT_VALIDATION], &options));
+  if (t->first)
+    CO_RETURN_IF_FAILED(co_session_take_decisions(t, baseline));
+  else
+    CO_RETURN_IF_FAILED(co_blend_fit(baseline, t->predictor, t->dataset,
+                                     t->samples[CO_SPLIT_VALIDATION],
+                                     t->sample_count[CO_SPLIT_VALIDATION], &options));
   t->shipped = NULL;
   return co_blend_attach(&t->shipped, t->predictor, baseline);
 }
@@ -435,6 +450,7 @@ static co_status decide(co_session *t) {
   const co_scoring_options options = {
       .watch = t->watch, .workers = t->options->workers, .stage = "calibrate"};
   co_evaluation evaluation;
+  if (t->first) return co_session_take_decisions(t, NULL);
   if (!t->sample_count[CO_SPLIT_VALIDATION] || !co_evaluation_needs_scores(t->model)) return CO_OK;
   co_status status;
   CO_TRY(co_evaluation_create(&evaluation, t->model));
@@ -450,8 +466,10 @@ cleanup:
 
 static co_status write_model(co_session *t, const co_model_golden *golden,
                              const co_model_profile *profile, const co_model_arrays *reference) {
-  char *path = co_path_join(t->ctx, t->run.path, "model.h5");
+  const bool selected = t->settings.refit && !t->first;
+  char *path = co_path_join(t->ctx, t->run.path, selected ? CO_SELECTED_MODEL : "model.h5");
   if (!path) return CO_ERR_MEMORY;
+  const co_dataset *fitted_to = t->first ? t->first->dataset : t->dataset;
   int64_t carried_count;
   const co_carried *carried = co_dataset_carried(t->dataset, &carried_count);
   co_model_file_content content = {.schema = &t->model->schema,
@@ -463,7 +481,7 @@ static co_status write_model(co_session *t, const co_model_golden *golden,
                                    .split = co_dataset_split_rule(t->dataset),
                                    .carried = carried,
                                    .carried_count = carried_count,
-                                   .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
+                                   .dataset_fingerprint = co_dataset_fingerprint(fitted_to),
                                    .predictor = t->estimator ? &t->estimator->arrays : NULL,
                                    .baselines = t->baselines.stored,
                                    .baseline_count = t->baselines.count,

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "host/tune/minimize.h"
+#include "host/eval/minimize.h"
 #include "host/tune/normal.h"
 
 static const double least_noise = 1e-6;

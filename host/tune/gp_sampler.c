@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/eval/minimize.h"
 #include "host/tune/gp.h"
-#include "host/tune/minimize.h"
 #include "host/tune/sampler.h"
 
 enum { MOST_ROWS = 256, CANDIDATES = 2048, STARTS = 8, ROUNDS = 6, FEW_VALUES = 16 };

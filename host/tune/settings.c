@@ -29,9 +29,10 @@ static const co_field section_fields[] = {
      "How values are chosen: {type: sobol}, or its type alone.", NULL},
     {"pruner", CO_FIELD_NODE, AT(pruner), "null", 0, 0, NULL,
      "Which trials are given up early: {type: median}, or its type alone.", NULL},
-    {"lag", CO_FIELD_INT, AT(settings.lag), "4", 1, 1024, NULL,
+    {"lag", CO_FIELD_INT, AT(settings.lag), "2", 1, 1024, NULL,
      "A trial's values are chosen from the results of those up to so many before it, whatever the "
-     "number of workers; more of them than that would wait.",
+     "number of workers: so many can run at once, and the more there are the less each one knows. "
+     "Samplers that look at no results have no such limit, unless there is a pruner.",
      NULL},
     {"threads", CO_FIELD_INT, AT(settings.threads), "1", 1, 4096, NULL, "Of each trial.", NULL},
     {"k_fold", CO_FIELD_INT, AT(settings.k_fold), "0", 0, CO_MAX_FOLDS, NULL,

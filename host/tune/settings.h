@@ -50,6 +50,12 @@ static inline int64_t co_tune_parts(const co_tune_settings *s) {
   return (s->k_fold ? s->k_fold : 1) * s->seeds;
 }
 
+// Whether results of trials decide on others, so that only `lag` of them can run at once.
+static inline bool co_tune_looks_back(const co_tune_settings *s) {
+  return s->pruner.type != CO_PRUNER_NONE || s->sampler == CO_SAMPLER_AUTO ||
+         s->sampler == CO_SAMPLER_TPE || s->sampler == CO_SAMPLER_GP;
+}
+
 // Field tables by where they stand in a config, for help: the i-th, false past the end.
 bool co_tune_describe(int i, const char **path, const char **doc, const co_field **fields);
 // Of the whole config `root`; its `hyperopt` must be there.

@@ -197,6 +197,7 @@ static co_status choose(crew *c, claim *out, co_arena *arena, bool *taken) {
   co_trials trials;
   int64_t running = 0, late = 0, thawed = 0; // late: those that the next one has to wait for
   const bool prunes = s->settings->pruner.type != CO_PRUNER_NONE;
+  const bool waits = co_tune_looks_back(s->settings);
   CO_RETURN_IF_FAILED(co_study_trials(&trials, s->study, &s->settings->space, arena, prunes));
   CO_RETURN_IF_FAILED(resume(c, &trials, out, arena, taken));
   c->over = 0;
@@ -204,7 +205,7 @@ static co_status choose(crew *c, claim *out, co_arena *arena, bool *taken) {
     bool runs = trials.item[i].state == CO_TRIAL_RUNNING && trials.item[i].own;
     c->over += is_over(&trials.item[i]);
     running += runs;
-    late += runs && i <= trials.count - s->settings->lag;
+    late += waits && runs && i <= trials.count - s->settings->lag;
   }
   if (!*taken) CO_RETURN_IF_FAILED(begin_waiting(c, &trials, out, arena, taken));
   out->trials = trials;

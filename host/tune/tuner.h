@@ -2,8 +2,8 @@
 // A search: trials of a study, several at once, each a session over the one dataset in memory and a
 // run in a folder of its own, which resumes exactly.
 //
-// Trial n is begun when all trials up to n - lag are over, and chosen by their results alone, however
-// many others have ended by then: so a study has the same trials whatever the number of workers. What
+// Where results decide, trial n is begun when all trials up to n - lag are over, and chosen by their
+// results alone, however many others have ended by then: so a study has the same trials whatever the number of workers. What
 // a killed process left running goes on; it may be of another process of the same study, too: a file
 // beside the run that is locked says that somebody works on it.
 #ifndef COHORT_HOST_TUNE_TUNER_H

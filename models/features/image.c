@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An image: pixels (H, W, C), mirrored and shifted at random in training, normalised per channel.
+#include <math.h>
+
 #include "host/core/rng.h"
 #include "models/features/numeric.h"
 
@@ -51,6 +53,18 @@ static co_status emit(co_section_builder *b, co_value *out) {
   CO_RETURN_IF_FAILED(cast(b, out));
   CO_RETURN_IF_FAILED(augment(b, out));
   return co_numeric_emit(b, out);
+}
+
+void co_image_pixels(const co_input_feature *feature, const float *values, int64_t count,
+                     uint8_t *pixels) {
+  const float *mean = co_feature_fitted(feature, "mean")->bytes;
+  const float *scale = co_feature_fitted(feature, "scale")->bytes;
+  const int64_t channels = feature->column->shape.dim[2];
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t c = i % channels;
+    const double value = (double)values[i] / (double)scale[c] + (double)mean[c];
+    pixels[i] = (uint8_t)(value > 0 ? value < 255 ? lround(value) : 255 : 0);
+  }
 }
 
 static const co_input_class input = {.preprocessing = preprocessing,

@@ -60,6 +60,23 @@ refused 4 "there is no column 'Customer'" -- predict -m l --source events=log.cs
   --population kunden.csv -O x.csv
 refused 2 'no output of the model' -- predict -m l --dataset d.h5 --top-k 3 -O x.csv
 
+# Whether, how often and for how much: beside a network stand models of customers who come and leave.
+expect 0 import -O v.h5 "${log[@]}" --amount 'Quantity*Price' --cutoff 2011-06-01 --gap 2d --label-window 30d \
+  --label repurchase --label-count purchases --label-amount spend
+expect 0 train -c /dev/stdin --dataset v.h5 --run-dir v <<<'{input_features: [{select: "rfm.*"}], trainer: {max_epochs: 1}}'
+grep -q 'bg_nbd: r .* ± .*log-likelihood' err || fail "BG/NBD tells nothing of its fit"
+expect 0 evaluate -m v --dataset v.h5 --split test --json
+for baseline in bg_nbd pareto_nbd; do
+  grep -Eq "\"$baseline\":\{\"repurchase\":\{.*\"purchases\":\{.*\"spend\":\{" out || fail "no $baseline beside the model"
+done
+grep -q '"total_error":' out || fail "no error of the sum"
+expect 0 inspect v --json
+grep -q '"bg_nbd":{"purchases":{"parameters":{"r":.*"standard_errors":.*"state":"' out || fail "no report of the fit: $(cat out)"
+expect 0 predict -m v --dataset v.h5 -O v.csv
+expect 0 predict -m v --source events=log.csv --as-of 2011-06-01 -O w.csv
+cmp -s v.csv w.csv || fail "the log scores otherwise than the dataset"
+refused 2 'needs --amount' -- import -O x.h5 "${log[@]}" --cutoff 2011-06-01 --label-window 30d --label-amount spend
+
 expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
 expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
 expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1' --json

@@ -97,6 +97,10 @@ sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
 "$cohort" train --resume timed --max-time 0:01 -q >out 2>err </dev/null
 [ $? = 75 ] || fail 'a run that stopped does not go on'
 
+hint 3 'choose another learning_rate_scheduler.decay' train "${with[@]}" --run-dir refit --refit \
+  --set trainer.learning_rate_scheduler.decay=plateau
+follow train "${with[@]}" --run-dir refit --refit --set trainer.learning_rate_scheduler.decay=cosine
+
 # ---- scores
 hint 9 'replace it with --force, or choose another -O' "${score[@]}" -O c.yaml
 follow "${score[@]}" -O s.csv
@@ -307,6 +311,8 @@ hint 4 'an earlier --cutoff or a shorter' "${log[@]}" --events log.csv --cutoff 
   --label-window 9d --label again
 hint 4 'another --label-window or --cutoff' "${log[@]}" --events log.csv --cutoff 2011-01-15 \
   --label-window 1d --label again
+hint 2 "for example --amount 'Quantity*UnitPrice'" "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend
+follow "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend --amount n
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
 sed '2s/,1$/,one/' log.csv >word.csv
 hint 4 'leave such events out with --where' "${log[@]}" --events word.csv "${cut[@]}" --amount n
@@ -324,6 +330,12 @@ hint 5 '--population FILE says whom both' predict -m logged -m some --source eve
 follow predict -m logged -m some --source events=log.csv --as-of 2011-01-15 --population whom.csv -O both-log.csv -q
 hint 5 'score a dataset.h5 with --dataset' predict -m run --source events=log.csv --as-of 2011-01-15 -O images.csv -q
 follow predict -m run --dataset d.h5 -O images.csv -q
+
+hint 5 'with -c models/presets/product-gan.yaml' generate -m run -O made.png
+follow train -c "$sources/models/presets/product-gan.yaml" --dataset d.h5 --run-dir gan --set trainer.max_steps=2 -q
+hint 2 'give -O FILE.png, or -O FILE.h5' generate -m gan -O made.txt
+follow generate -m gan -O made.png
+follow generate -m gan -O made.h5
 
 # ---- tables of every kind
 awk 'BEGIN { print "day,x,y"; for (i = 1; i <= 90; i++) printf "2011-01-%02d,%d,%d\n", i % 28 + 1, i, i % 2 }' >rows.csv
@@ -423,6 +435,20 @@ hint 4 'take it away, or leave such files out: --on-error skip' import -O t.h5 p
 hint 4 'that is more than --max-errors allows (default 1%)' import -O t.h5 photos/test --image-size 32x32 --on-error skip
 follow import -O t.h5 photos/test --image-size 32x32 --on-error skip --max-errors 1
 hint 5 "score a dataset.h5, or train on one that 'cohort import DIR' made" predict -m run --dataset photos/test -O p.csv -q
+
+# ---- models of Keras
+keras=$sources/tests/golden/keras/sequential.model.h5
+hint 2 '--input COLUMN:SCALE, for example image:1/255' convert "$keras" -O k.h5 --input image:much
+follow convert "$keras" -O k.h5 --input image:1/255
+hint 2 '--output NAME' convert "$keras" -O k2.h5 --input dense_1
+follow convert "$keras" -O k2.h5 --input dense_1 --output label
+follow convert "$keras" -O k3.h5
+printf 'a,b,t\n1,2,0\n2,1,1\n1,1,0\n2,2,1\n3,4,0\n' >few.csv
+follow import -O few.h5 few.csv --target t
+hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h5 -O p2.csv -q
+sed 's/GlobalAveragePooling1D/GlobalAveragePoolong1D/' "$sources/tests/golden/keras/convolutions.model.h5" >odd.h5
+hint 5 '`cohort help layers` lists those that there are' convert odd.h5 -O k4.h5
+follow help layers
 
 cat >>followed <<'END'
 show fewer: --rows N

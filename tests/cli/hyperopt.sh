@@ -153,7 +153,8 @@ expect 75 "${search[@]}" -O slow.db --n-trials 100000 --max-time 0:01 --set trai
 
 # ---- samplers that look at results: the same, whatever runs at once, killed as well
 for sampler in auto tpe; do
-  results=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 5 --set "hyperopt.sampler=$sampler" --n-trials 16)
+  results=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 5 --set "hyperopt.sampler=$sampler" --set hyperopt.lag=3
+    --n-trials 16)
   expect 0 "${results[@]}" -O "$sampler-1.db"
   expect 0 "${results[@]}" -O "$sampler-3.db" --n-jobs 3
   same "$sampler-1.db" "$sampler-3.db"
@@ -167,7 +168,7 @@ same tpe-1.db tpe-k.db
 
 # ---- pruned, and thawed where that was too early: what is complete is as if it had never been paused
 pruned=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 8 --n-trials 14 --set trainer.max_epochs=9
-  --set hyperopt.sampler=random --set hyperopt.metric=loss)
+  --set hyperopt.sampler=random --set hyperopt.metric=loss --set hyperopt.lag=3)
 expect 0 "${pruned[@]}" -O never.db
 expect 0 "${pruned[@]}" -O halving.db --set hyperopt.pruner=successive_halving
 thawed=$(sed -n 's/.*trial \([0-9]*\) goes on/\1/p' err)

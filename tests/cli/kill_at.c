@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Preloaded into the program (LD_PRELOAD): kills it in front of the operation on files whose number is
 // in the environment's COHORT_TEST_KILL_AT, counted from 1; with COHORT_TEST_KILL_REMOVING only the
-// removals of files whose names end so count. Without a number it counts only, into the file that
-// COHORT_TEST_COUNT names, when the program ends.
+// removals of files whose names end so count. From the number COHORT_TEST_FULL_AT on the disk is full:
+// what would write fails. Without a number it counts only, into the file that COHORT_TEST_COUNT names,
+// when the program ends.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +17,18 @@
 
 static atomic_long operations;
 
-// Of a removal, what is removed; else NULL.
-static void count(const char *removed) {
-  const char *at = getenv("COHORT_TEST_KILL_AT"), *end = getenv("COHORT_TEST_KILL_REMOVING");
+// Of a removal, what is removed; else NULL. True = the disk is full.
+static bool count(const char *removed) {
+  const char *at = getenv("COHORT_TEST_KILL_AT"), *end = getenv("COHORT_TEST_KILL_REMOVING"),
+             *full = getenv("COHORT_TEST_FULL_AT");
   size_t length = removed ? strlen(removed) : 0;
-  if (end && (length < strlen(end) || strcmp(removed + length - strlen(end), end) != 0)) return;
+  if (end && (length < strlen(end) || strcmp(removed + length - strlen(end), end) != 0))
+    return false;
   long number = atomic_fetch_add(&operations, 1) + 1;
   if (at && number == strtol(at, NULL, 10)) raise(SIGKILL);
+  if (!full || number < strtol(full, NULL, 10)) return false;
+  errno = ENOSPC;
+  return true;
 }
 
 __attribute__((destructor)) static void tell(void) {
@@ -67,29 +75,25 @@ int rename(const char *from, const char *to) {
 int symlink(const char *target, const char *path) {
   int (*next)(const char *, const char *);
   find(&next, "symlink");
-  count(NULL);
-  return next(target, path);
+  return count(NULL) ? -1 : next(target, path);
 }
 
 ssize_t write(int fd, const void *bytes, size_t size) {
   ssize_t (*next)(int, const void *, size_t);
   find(&next, "write");
-  if (fd > 2) count(NULL);
-  return next(fd, bytes, size);
+  return fd > 2 && count(NULL) ? -1 : next(fd, bytes, size);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
   ssize_t (*next)(int, const void *, size_t, off_t);
   find(&next, "pwrite");
-  count(NULL);
-  return next(fd, bytes, size, offset);
+  return count(NULL) ? -1 : next(fd, bytes, size, offset);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset) {
   ssize_t (*next)(int, const void *, size_t, off64_t);
   find(&next, "pwrite64");
-  count(NULL);
-  return next(fd, bytes, size, offset);
+  return count(NULL) ? -1 : next(fd, bytes, size, offset);
 }
 
 int fdatasync(int fd) {

@@ -10,7 +10,7 @@
 #include "host/graph/loss/loss.h"
 
 enum { ROWS = 64, GENERATED = 2000 };
-enum { DISCRIMINATOR, GENERATOR }; // phases; groups are 1 and 0
+enum { DISCRIMINATOR, GENERATOR }; // phases; groups are "d" and "g", 1 and 0
 
 static co_value discriminate(rig *r, co_value x) {
   co_value y = layer(r, "Dense", "d/hidden", "{units: 16, activation: relu}", &x, 1);
@@ -32,7 +32,6 @@ static void build(rig *r) {
   co_value yes = input(r, "yes", 1), no = input(r, "no", 1), weight = input(r, "row.weight", 0);
   co_value fake = layer(r, "Dense", "g/hidden", "{units: 16, activation: relu}", &noise, 1);
   fake = layer(r, "Dense", "g/out", "{units: 1}", &fake, 1);
-  r->graph->group = 1;
   co_value of_real = discriminate(r, real), of_fake = discriminate(r, fake);
   add_loss(r, "real", of_real, yes, weight);
   add_loss(r, "fake", of_fake, no, weight);

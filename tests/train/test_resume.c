@@ -59,6 +59,24 @@ static const char diverging_config[] = "input_features:\n"
                                        "  learning_rate: 3\n"
                                        "  optimizer: {type: sgd, momentum: 0.9}\n";
 
+// Two networks in turn, each with an optimizer of its own.
+static const char adversarial_config[] =
+    "input_features:\n"
+    "  - {name: image, encoder: {type: graph, layers: [Flatten, {Dense: 6}, LeakyReLU, {Dropout: "
+    "0.2}]}}\n"
+    "output_features:\n"
+    "  - {name: real, type: discriminator, loss: {label_smoothing: 0.1}}\n"
+    "  - {name: made, type: generator, noise_size: 3, decoder: {type: graph, layers: [{Dense: 8},\n"
+    "      BatchNormalization, ReLU, {Dense: {units: 36, activation: sigmoid}}]}}\n"
+    "trainer:\n"
+    "  max_epochs: 4\n"
+    "  batch_size: 16\n"
+    "  steps_per_checkpoint: 5\n"
+    "  ema: {decay: 0.9}\n"
+    "  phases:\n"
+    "    - {losses: [real], groups: [image, real], updates: 2}\n"
+    "    - {losses: [made], groups: [made], learning_rate: 0.01, optimizer: {type: rmsprop}}\n";
+
 static void kill_everywhere(const char *config, int64_t stride) {
   begin_with(config);
   assert_int_equal(train_apart(&whole), 0);
@@ -99,6 +117,11 @@ static void test_killed_with_averages(void **state) {
 static void test_killed_on_a_plateau(void **state) {
   (void)state;
   kill_everywhere(members_config, 23);
+}
+
+static void test_killed_between_phases(void **state) {
+  (void)state;
+  kill_everywhere(adversarial_config, 29);
 }
 
 static void test_killed_while_going_back(void **state) {
@@ -295,6 +318,7 @@ int main(void) {
       TRAINING_TEST(test_asked),
       TRAINING_TEST(test_time_is_over),
       TRAINING_TEST(test_killed_on_a_plateau),
+      TRAINING_TEST(test_killed_between_phases),
       TRAINING_TEST(test_killed_while_going_back),
       TRAINING_TEST(test_killed_again_and_again),
       TRAINING_TEST(test_killed_with_early_stop),

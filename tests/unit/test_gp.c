@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "host/eval/minimize.h"
 #include "host/tune/gp.h"
-#include "host/tune/minimize.h"
 #include "host/tune/sampler.h"
 
 #define OK(call) assert_int_equal((call), CO_OK)

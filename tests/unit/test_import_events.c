@@ -21,22 +21,23 @@ static const char log_text[] = "who,when,what,n,price,bill\n"
 
 static co_import_events_options options_of(const char *const *files, co_sampling sampling,
                                            const int64_t *cutoffs, int64_t count) {
-  co_import_events_options o = {.output = "out.h5",
-                                .files = files,
-                                .file_count = 1,
-                                .recipe = {.entity = "who",
-                                           .time = "when",
-                                           .item = "what",
-                                           .amount = "n*price",
-                                           .where = "n > 0",
-                                           .rfm = true},
-                                .sampling = sampling,
-                                .cutoffs = cutoffs,
-                                .cutoff_count = count,
-                                .window = 7 * 86400,
-                                .label = "again",
-                                .force = true,
-                                .split = {.share = {0.7, 0.1, 0.2}}};
+  co_import_events_options o = {
+      .output = "out.h5",
+      .files = files,
+      .file_count = 1,
+      .recipe = {.entity = "who",
+                 .time = "when",
+                 .item = "what",
+                 .amount = "n*price",
+                 .where = "n > 0",
+                 .rfm = true},
+      .sampling = sampling,
+      .cutoffs = cutoffs,
+      .cutoff_count = count,
+      .window = 7 * 86400,
+      .labels = {[CO_LABEL_ANY] = "again", [CO_LABEL_COUNT] = "times", [CO_LABEL_SUM] = "spend"},
+      .force = true,
+      .split = {.share = {0.7, 0.1, 0.2}}};
   return o;
 }
 
@@ -99,6 +100,10 @@ static void samples_see_the_past(void **state) {
   assert_true(recency[1] == 1 && frequency[1] == 2 && monetary[1] == 12 && tenure[1] == 4);
   const float *again = values(d, "again", 2);
   assert_true(again[0] == 1 && again[1] == 0);
+  const float *times = values(d, "times", 2), *spend = values(d, "spend", 2);
+  assert_true(times[0] == 1 && times[1] == 0 && spend[0] == 9 && spend[1] == 0);
+  const co_label *label = &co_schema_find(co_dataset_schema(d), "spend")->label;
+  assert_true(label->kind == CO_LABEL_SUM && label->gap == o.gap && label->window == o.window);
   assert_int_equal(co_dataset_key(d, 1, key, sizeof key), CO_OK);
   assert_string_equal(key, "b");
   co_dataset_close(d);

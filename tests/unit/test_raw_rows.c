@@ -3,6 +3,7 @@
 #include "tests/unit/data_fixture.h"
 
 #include <errno.h>
+#include <math.h>
 
 #include "datasets/dataset.h"
 #include "datasets/raw_rows.h"
@@ -143,6 +144,61 @@ static void keys_that_repeat_are_told(void **state) {
   }
 }
 
+// Every part has the joined table, of which each row finds its own; what is counted is counted once.
+static void joined_rows_come_in_parts(void **state) {
+  fixture *f = *state;
+  static co_recipe_column columns[] = {
+      {.name = "c", .type = CO_RECIPE_CATEGORY},
+      {.name = "size", .type = CO_RECIPE_NUMBER, .role = CO_RECIPE_INPUT}};
+  static co_recipe_join join = {
+      .table = {.table = "kinds", .columns = &columns[1], .column_count = 1, .joined_by = "c"},
+      .on = "c"};
+  static const co_recipe with_join = {
+      .columns = columns, .column_count = 1, .joins = &join, .join_count = 1};
+  static const co_column size = {.name = "size", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT};
+  static const co_schema schema = {.column_count = 1, .columns = &size};
+  static const char *const paths[] = {"kinds.csv"};
+  const co_raw_model model = {.schema = &schema, .recipe = &with_join, .joined = paths};
+  FILE *file = fopen("kinds.csv", "w");
+  write_table(-1, -1);
+  assert_non_null(file);
+  fprintf(file, "c,size\na,\nb,20\n"); // there is no "c"
+  assert_int_equal(fclose(file), 0);
+  for (size_t bytes = 0; bytes <= 2000; bytes += 2000) {
+    co_arena *arena;
+    co_raw_parts parts;
+    co_raw_rows_result result;
+    const co_raw_rows_options options = {.path = "t.csv",
+                                         .models = &model,
+                                         .model_count = 1,
+                                         .output = "out",
+                                         .parts = &parts,
+                                         .part_bytes = bytes,
+                                         .key = "id"};
+    assert_int_equal(co_arena_create(&arena, f->ctx), CO_OK);
+    assert_int_equal(co_raw_rows_write(&result, f->ctx, arena, &options), CO_OK);
+    assert_true(bytes ? parts.count > 5 : parts.count == 1);
+    assert_int_equal(result.rows, ROWS);
+    assert_int_equal(result.column_count, 1);
+    assert_int_equal(result.columns[0].missing, 1);
+    for (int64_t p = 0; p < parts.count; p++) {
+      co_dataset *dataset;
+      const void *sizes;
+      const int64_t *index;
+      int64_t rows;
+      assert_int_equal(co_dataset_open(&dataset, f->ctx, parts.items[p].files[0].temporary), CO_OK);
+      assert_int_equal(co_dataset_column(dataset, "size", &sizes, &rows, &index), CO_OK);
+      for (int64_t k = 0; k < parts.items[p].rows; k++) {
+        float found = ((const float *)sizes)[index[k]];
+        assert_true((parts.items[p].first + k) % 3 == 1 ? found == 20 : isnan(found));
+      }
+      co_dataset_close(dataset);
+    }
+    co_raw_parts_free(&parts);
+    co_arena_free(arena);
+  }
+}
+
 // Whatever fails, nothing is left behind.
 static void full_disks_leave_nothing(void **state) {
   fixture *f = *state;
@@ -164,8 +220,8 @@ static void full_disks_leave_nothing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {DATA_TEST(parts_are_the_rows_in_their_order),
-                                     DATA_TEST(keys_that_repeat_are_told),
-                                     DATA_TEST(full_disks_leave_nothing)};
+  const struct CMUnitTest tests[] = {
+      DATA_TEST(parts_are_the_rows_in_their_order), DATA_TEST(keys_that_repeat_are_told),
+      DATA_TEST(joined_rows_come_in_parts), DATA_TEST(full_disks_leave_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

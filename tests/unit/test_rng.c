@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,13 +143,42 @@ static void permutation_is_pinned(void **unused) {
     assert_int_equal(co_permute(42, 3, 1, 10, i), expected[i]);
 }
 
+// Moments of 40,000 numbers within five deviations of those of N(0, 1); numbers of a row do not depend on
+// how many rows there are.
+static void normals_are_normal(void **unused) {
+  (void)unused;
+  enum { ROWS = 8000, WIDTH = 5, ALL = ROWS * WIDTH };
+  static float z[ALL];
+  for (uint64_t row = 0; row < ROWS; row++)
+    co_normals(7, row, 2, 3, WIDTH, z + row * WIDTH);
+  double moments[5] = {0}, neighbours = 0, beyond = 0;
+  for (int i = 0; i < ALL; i++) {
+    for (int k = 1; k < 5; k++)
+      moments[k] += pow((double)z[i], k) / ALL;
+    if (i) neighbours += (double)z[i] * (double)z[i - 1] / ALL;
+    beyond += fabs((double)z[i]) > 1.959964;
+  }
+  const double deviation = 1 / sqrt(ALL);
+  assert_true(fabs(moments[1]) < 5 * deviation);
+  assert_true(fabs(moments[2] - 1) < 5 * sqrt(2) * deviation);
+  assert_true(fabs(moments[3]) < 5 * sqrt(15) * deviation);
+  assert_true(fabs(moments[4] - 3) < 5 * sqrt(96) * deviation);
+  assert_true(fabs(neighbours) < 5 * deviation);
+  assert_true(fabs(beyond / ALL - 0.05) < 5 * sqrt(0.05 * 0.95) * deviation);
+  float again[WIDTH], other[WIDTH];
+  co_normals(7, 4321, 2, 3, WIDTH, again);
+  assert_memory_equal(again, z + 4321 * WIDTH, sizeof again);
+  co_normals(7, 4321, 1, 3, WIDTH, other);
+  assert_memory_not_equal(again, other, sizeof again);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(philox_gives_known_answers),  cmocka_unit_test(elements_are_words_of_blocks),
       cmocka_unit_test(uniforms_stay_below_one),     cmocka_unit_test(purposes_are_fnv1a),
       cmocka_unit_test(permutations_are_bijections), cmocka_unit_test(the_largest_domains_work),
       cmocka_unit_test(small_orders_are_uniform),    cmocka_unit_test(keys_and_places_mix),
-      cmocka_unit_test(permutation_is_pinned),
+      cmocka_unit_test(permutation_is_pinned),       cmocka_unit_test(normals_are_normal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,38 @@ static double spearman(const co_number_scores *s) {
   return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
 }
 
+// NaN where the targets' sum is none to be compared with.
+static double total_error(const co_number_scores *s) {
+  double target = weighted_mean(s->target, s->weight, s->count);
+  double prediction = weighted_mean(s->prediction, s->weight, s->count);
+  return target > 0 ? fabs(prediction / target - 1) : NAN;
+}
+
+// Of rows in the order of `values`, equals side by side: 1 - twice the area below the targets'
+// cumulative share over that of the rows (Lorenz).
+static double concentration(const co_number_scores *s, const double *values, const int64_t *order) {
+  double sum = 0, weight = 0, area = 0;
+  for (int64_t i = 0; i < s->count;) {
+    double more = 0, rows = 0;
+    int64_t first = i;
+    for (; i < s->count && values[order[i]] == values[order[first]]; i++) {
+      more += s->weight[order[i]] * s->target[order[i]];
+      rows += s->weight[order[i]];
+    }
+    area += rows * (sum + more / 2);
+    sum += more;
+    weight += rows;
+  }
+  return 1 - 2 * area / (sum * weight);
+}
+
+// NaN of a constant target, and of one whose sum is not above 0.
+static double gini(const co_number_scores *s) {
+  double best = concentration(s, s->target, s->by_target);
+  if (!(weighted_mean(s->target, s->weight, s->count) > 0) || !(best > 1e-12)) return NAN;
+  return concentration(s, s->prediction, s->by_prediction) / best;
+}
+
 #define REGRESSION(symbol, id, function, higher, text)                                             \
   extern const co_metric_class symbol;                                                             \
   const co_metric_class symbol = {.name = id,                                                      \
@@ -92,3 +124,9 @@ REGRESSION(co_metric_r2, "r2", r2, true,
 REGRESSION(co_metric_spearman, "spearman", spearman, true,
            "Correlation of the ranks of prediction and target, ties at their middle (Spearman "
            "1904).");
+REGRESSION(
+    co_metric_gini, "gini", gini, true,
+    "Normalised Gini coefficient: how far the largest predictions gather what there is of the "
+    "target, 1 = as its own order does, 0 = as chance.");
+REGRESSION(co_metric_total_error, "total_error", total_error, false,
+           "How far the sum of predictions is from that of targets, as a share of it.");

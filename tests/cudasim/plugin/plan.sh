@@ -44,13 +44,15 @@ for config in "$@"; do
   [ ! -s err ] || fail "something on stderr: $config"
   grep -q '^cuda:0, planned for compute capability 9.0; no device was opened' out ||
     fail "does not say that it is planned: $config"
-  # Launches of a step: its inputs, the first training plan (the whole batch), the update.
+  # Launches of a step of each phase: its inputs, the training plan of the whole batch, the update.
+  rows=$(sed -n 's/^plan: train, \([0-9]*\) rows, .*/\1/p' out | head -1)
+  phases=$(grep -c '^plan: update, ' out)
   input=$(sed -n 's/^plan: train input, .*, \([0-9]*\) launches$/\1/p' out | head -1)
-  train=$(sed -n 's/^plan: train, .*, \([0-9]*\) launches$/\1/p' out | head -1)
-  update=$(sed -n 's/^plan: update, .*, \([0-9]*\) launches$/\1/p' out)
+  train=$(sed -n "s/^plan: train, $rows rows, .*, \\([0-9]*\\) launches\$/\\1/p" out | paste -sd+)
+  update=$(sed -n 's/^plan: update, .*, \([0-9]*\) launches$/\1/p' out | paste -sd+)
   step=$(step_of)
-  [ "$step" = $((input + train + update)) ] ||
-    fail "$step is not $input + $train + $update: $config"
+  [ "$step" = $((phases * input + train + update)) ] ||
+    fail "$step is not $phases * $input + $train + $update: $config"
   # What is no product of a library says why it is there.
   awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cuda  /' out >own
   [ -s own ] || fail "no kernels of our own: $config"

@@ -55,18 +55,17 @@ static void plan(job *j, int i, bool planning, bool bf16) {
   int64_t rows = settings->batch_size;
   const co_shape_class classes[2] = {{.rows = 2 * rows + 3}, {.rows = rows}};
   const co_shape_class evaluation = {.rows = settings->eval_batch_size};
-  const co_phase_options phase = {.optimizer = settings->optimizer,
-                                  .optimizer_options = settings->optimizer_options,
-                                  .clip_norm = settings->clip_norm,
-                                  .ema_decay = settings->ema_decay};
+  co_phase_options phases[CO_MAX_PHASES];
+  int64_t phase_count;
+  OK(co_settings_phases(phases, &phase_count, settings, j->model->network, &j->problems));
   const co_program_options options = {.rows = rows,
                                       .classes = classes,
                                       .class_count = 2,
                                       .evaluation_classes = &evaluation,
                                       .evaluation_class_count = 1,
                                       .evaluation_mode = CO_MODE_EVALUATE,
-                                      .phases = &phase,
-                                      .phase_count = 1,
+                                      .phases = phases,
+                                      .phase_count = phase_count,
                                       .real = CO_F32,
                                       .bf16 = bf16};
   const co_backend_options backend = {.planning = planning};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A smooth function's minimum within bounds: L-BFGS on the variables that are free (Nocedal & Wright,
 // Numerical Optimization, 2006, ch. 7 and 16.7), with a backtracking search along the projected path.
-#ifndef COHORT_HOST_TUNE_MINIMIZE_H
-#define COHORT_HOST_TUNE_MINIMIZE_H
+#ifndef COHORT_HOST_EVAL_MINIMIZE_H
+#define COHORT_HOST_EVAL_MINIMIZE_H
 
 #include "host/core/context.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/tune/minimize.h"
+#include "host/eval/minimize.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/cli/verbs.h"
+
+typedef struct convert_options {
+  cli_common common;
+  cli_list files;
+  const char *output, *input, *output_name;
+} convert_options;
+
+#define AT(member) offsetof(convert_options, member)
+
+static const cli_option options[] = {
+    {.name = "out",
+     .letter = 'O',
+     .kind = CLI_TEXT,
+     .offset = AT(output),
+     .value = "FILE",
+     .doc = "the model to write",
+     .required = true},
+    {.name = "input",
+     .kind = CLI_TEXT,
+     .offset = AT(input),
+     .value = "COLUMN[:SCALE]",
+     .doc = "the column that goes in, and what its values are multiplied with first (image:1/255); "
+            "default: the only input column, as it is"},
+    {.name = "output",
+     .kind = CLI_TEXT,
+     .offset = AT(output_name),
+     .value = "NAME",
+     .doc = "what is predicted: a target's name; default: the last layer's"},
+    {.name = NULL},
+};
+
+static co_status run(cli_job *cli, const void *options_) {
+  const convert_options *o = options_;
+  cohort_context *context;
+  cohort_result *result = NULL;
+  CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
+  const cohort_convert_options request = {.file = o->files.item[0],
+                                          .output = o->output,
+                                          .input = o->input,
+                                          .output_name = o->output_name,
+                                          .force = o->common.force};
+  cohort_status status = cohort_convert(context, &request, &result);
+  co_status taken = cli_library_take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
+}
+
+const cli_verb cli_verb_convert = {
+    .name = "convert",
+    .usage = "FILE -O model.h5 [options]",
+    .summary = "a model of Keras as one of Cohort",
+    .details =
+        "FILE: what model.save() of Keras 1 to 3 wrote in HDF5 (.h5, .hdf5): Sequential and\n"
+        "Functional models of one input and one output. The model scores the same, and trains on "
+        "as\n"
+        "any other. A softmax at the end makes a category of as many classes, called 0, 1, ...; a\n"
+        "sigmoid of one unit a binary; else numbers. Images are columns of that type, what has one "
+        "or\n"
+        "two dimensions columns of vectors, row by row.\n"
+        "\n"
+        "A layer or an option that Cohort has no equal for is refused by its name (exit code 5), "
+        "as is\n"
+        "what would run code. Left out is what counts in training alone: initialisers, "
+        "regularisers,\n"
+        "constraints, dropout within recurrent layers.\n",
+    .common = CLI_FORCE,
+    .options = options,
+    .options_size = sizeof(convert_options),
+    .operand = "FILE",
+    .min_operands = 1,
+    .max_operands = 1,
+    .operands = AT(files),
+    .run = run,
+};

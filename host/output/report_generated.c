@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a generator makes of noise.
+#include "datasets/image.h"
+#include "host/eval/generation.h"
+#include "host/output/page.h"
+#include "host/output/report.h"
+
+enum { SHOWN = 48, SEED = 1 };
+
+static bool generates(const co_model *model) {
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].generator) return true;
+  return false;
+}
+
+static co_status draw(co_report *r, co_generation *generation) {
+  const co_shape *shape = &co_generation_column(generation)->shape;
+  const int64_t bytes = co_shape_count(shape);
+  const co_image_info info = {.height = shape->dim[0],
+                              .width = shape->dim[1],
+                              .channels = (int)shape->dim[2],
+                              .orientation = 1};
+  if (info.channels != 1 && info.channels != 3) return CO_OK; // no picture
+  uint8_t *pixels = co_alloc(r->ctx, (size_t)(SHOWN * bytes));
+  if (!pixels) return CO_ERR_MEMORY;
+  co_status status = co_generation_run(generation, SEED, 0, SHOWN, pixels);
+  co_page_section(
+      &r->page, "images", "What it generates",
+      "As cohort generate --seed 1 makes them. Of images that were learned by heart they "
+      "would be no measure: look for variety as well.");
+  co_page_card(&r->page, "Of noise", NULL, true);
+  co_text_printf(&r->page, "<div class=\"pairs\">\n");
+  for (int64_t i = 0; status == CO_OK && i < SHOWN; i++) {
+    const co_image image = {info, pixels + i * bytes};
+    status = co_page_image(&r->page, r->ctx, &image, "generated");
+  }
+  co_text_printf(&r->page, "</div>\n");
+  co_page_card_end(&r->page);
+  co_page_section_end(&r->page);
+  co_free(r->ctx, pixels);
+  return status;
+}
+
+co_status co_report_generated(co_report *r) {
+  co_generation *generation;
+  const co_predictor_options options = {.model = r->predictor->path, .device = r->device};
+  if (!generates(r->predictor->model)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_generation_open(&generation, r->ctx, &options));
+  co_status status = draw(r, generation);
+  co_generation_close(generation);
+  return status;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models that Keras 1, 2 and 3 saved (HDF5 with `model_config` and `model_weights`), read as the config,
+// schema and weights of a model of Cohort's. A file is data only: what needs code (Lambda, custom classes) is
+// refused, as is every layer and option that Cohort has no equal for, by its name; what is left out is of
+// training alone (initialisers, regularisers, constraints, dropout within recurrent layers). All errors
+// are CO_ERR_MODEL.
+#ifndef COHORT_HOST_PERSIST_KERAS_KERAS_H
+#define COHORT_HOST_PERSIST_KERAS_KERAS_H
+
+#include "host/core/context.h"
+#include "host/core/schema.h"
+
+typedef struct co_keras_options {
+  const char *column; // that the input is read from; NULL = called as Keras' input
+  double scale;       // what its values are multiplied with first; 0 = they are taken as they are
+  const char *output; // what the output is called; NULL = as Keras' last layer
+} co_keras_options;
+
+typedef struct co_keras_weight {
+  const char *name; // of the parameter: "image/conv2d/kernel"
+  co_shape shape;   // as Cohort wants it; as many values as the parameter's shape where they agree
+  const float *values;
+  const char *layer; // that it is of, as Keras calls it
+} co_keras_weight;
+
+typedef struct co_keras_model {
+  const char *version; // of Keras, as the file says; "1" where it says nothing
+  const char *config;  // JSON
+  co_schema schema;    // the input, then the target
+  int64_t layer_count; // of Keras'
+  const co_keras_weight *weights;
+  int64_t weight_count;
+  const char **left_out; // what of training the model has no more, a line each
+  int64_t left_out_count;
+} co_keras_model;
+
+// All in the arena.
+co_status co_keras_read(co_keras_model *out, co_arena *arena, const char *path,
+                        const co_keras_options *options);
+
+#endif

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading models of Keras, shared by the files of this folder.
+#ifndef COHORT_HOST_PERSIST_KERAS_KERAS_PRIVATE_H
+#define COHORT_HOST_PERSIST_KERAS_KERAS_PRIVATE_H
+
+#include "host/config/config.h"
+#include "host/core/h5.h"
+#include "host/persist/keras/keras.h"
+
+enum { KERAS_MOST_LAYERS = 4096, KERAS_MOST_INPUTS = 64 };
+
+// ---- file.c ------------------------------------------------------------------------------------
+
+typedef struct keras_array {
+  co_shape shape;
+  float *values;
+} keras_array;
+
+typedef struct keras_file {
+  co_arena *arena;
+  const char *path;
+  co_h5 *h5;
+  co_node *model; // {class_name, config}
+  const char *version, *weights;
+  int major;   // of the version
+  bool theano; // convolution kernels are stored upside down
+} keras_file;
+
+co_status keras_file_open(keras_file *out, co_arena *arena, const char *path);
+void keras_file_close(keras_file *file); // legal on a zeroed struct
+// A layer's weights in Keras' order; none where the file has no such layer.
+co_status keras_file_arrays(keras_file *file, const char *layer, keras_array **out, int64_t *count);
+
+// ---- options.c: what a layer's config says -----------------------------------------------------
+
+typedef struct keras_layer {
+  keras_file *file;
+  const char *name, *class_;
+  const co_node *config; // a map
+  bool *used;            // its items that were read
+  keras_array *arrays;
+  int64_t array_count, taken;
+  int64_t call; // how often it was called before
+} keras_layer;
+
+co_status keras_layer_init(keras_layer *out, keras_file *file, const co_node *layer);
+// "FILE: layer 'NAME' (CLASS): …"
+co_status keras_refuse(const keras_layer *layer, const char *format, ...) CO_PRINTF(2, 3);
+// The readers take names of the option in several versions, `also` NULL where there is one alone; an
+// option that is absent or null is `fallback` (of texts NULL). What is of another type is refused.
+const co_node *keras_option(keras_layer *layer, const char *key, const char *also);
+co_status keras_int(keras_layer *layer, const char *key, const char *also, int64_t fallback,
+                    int64_t *out); // 1 to INT32_MAX; `fallback` 0 = required
+co_status keras_double(keras_layer *layer, const char *key, const char *also, double fallback,
+                       double *out);
+co_status keras_bool(keras_layer *layer, const char *key, const char *also, bool fallback,
+                     bool *out);
+co_status keras_text(keras_layer *layer, const char *key, const char *also, const char **out);
+// `count` integers of at least 1, from a list or one number for all; `fallback` as of keras_int.
+co_status keras_ints(keras_layer *layer, const char *key, const char *also, int count,
+                     int64_t fallback, int64_t *out);
+// A text that must be one of `words`, "word word"; *out is its place.
+co_status keras_word(keras_layer *layer, const char *key, const char *also,
+                     const char *const *words, int fallback, int *out);
+// An activation as Cohort calls it, or "softmax".
+co_status keras_activation(keras_layer *layer, const char *key, const char *fallback,
+                           const char **out);
+// Refuses channels that do not come last.
+co_status keras_channels_last(keras_layer *layer);
+// Refuses what was not read and is neither null, false nor of training alone.
+co_status keras_rest(keras_layer *layer);
+// The next weight, whose shape must be this.
+co_status keras_take(keras_layer *layer, const char *what, const co_shape *shape, float **out);
+
+// ---- network.c: what is made of the layers -----------------------------------------------------
+
+typedef struct keras_item { // a layer of Cohort
+  const char *name, *class_;
+  const char *options;    // within its braces, as JSON: "\"units\": 4"
+  const char *activation; // stands among them, unless it goes to the output; NULL = it has none
+  const char *shared;     // the item whose weights it uses; NULL = its own
+  const char *layer;      // of Keras
+  const int64_t *in;      // values
+  int64_t in_count;
+  bool trainable;
+} keras_item;
+
+typedef struct keras_value {
+  int64_t item;   // that gives it; -1 = the input
+  co_shape shape; // without the batch, as Keras has it
+  bool row;       // (T, C) is held as an image of one row, (1, T, C)
+  int64_t other;  // the same value held the other way, -1 = none yet
+} keras_value;
+
+typedef struct keras_item_weight {
+  int64_t item;
+  const char *name; // "kernel"
+  co_shape shape;
+  const float *values;
+} keras_item_weight;
+
+typedef struct keras_network {
+  keras_file *file;
+  co_arena *arena;
+  keras_item *items;
+  keras_value *values;
+  keras_item_weight *weights;
+  const char **left_out;
+  int64_t item_count, item_capacity, value_count, value_capacity, weight_count, weight_capacity,
+      left_out_count, left_out_capacity, layer_count;
+  const char *input; // its name
+  double scale;      // what its values are multiplied with first, 0 = they are not
+  int64_t output;    // the value
+  const char *output_name;
+} keras_network;
+
+// An item `options` (JSON without braces) called as the layer, with `suffix` behind where it makes several.
+// *out is its value, whose shape is that of `in[0]`, held likewise, until it is given another.
+co_status keras_emit(keras_network *net, const keras_layer *layer, const char *suffix,
+                     const char *class_, const char *options, const int64_t *in, int64_t count,
+                     int64_t *out);
+co_status keras_add_weight(keras_network *net, const keras_layer *layer, const char *name,
+                           const co_shape *shape, const float *values); // of the last item
+co_status keras_leave_out(keras_network *net, const keras_layer *layer, const char *what);
+// A value held as an image, or as Keras has it.
+co_status keras_as_image(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out);
+co_status keras_as_is(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out);
+
+// ---- layers.c ----------------------------------------------------------------------------------
+
+// Emits a layer of Keras.
+co_status keras_map(keras_network *net, keras_layer *layer, const int64_t *in, int64_t count,
+                    int64_t *out);
+
+// recurrent.c
+typedef struct keras_call {
+  const int64_t *in;
+  int64_t count;
+} keras_call;
+co_status keras_recurrent(keras_network *net, keras_layer *layer, const keras_call *call,
+                          int64_t *out);
+co_status keras_bidirectional(keras_network *net, keras_layer *layer, const keras_call *call,
+                              int64_t *out);
+
+// graph.c: goes through the layers in the order of their calls.
+co_status keras_build(keras_network *net);
+// finish.c: the network as config, schema and named weights.
+co_status keras_finish(keras_network *net, const co_keras_options *options, co_keras_model *out);
+
+#endif

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers of Cohort that are made of Keras', with their values and weights.
+#include <string.h>
+
+#include "host/persist/keras/keras_private.h"
+
+static co_status grow(keras_network *net, void **data, int64_t *capacity, int64_t count,
+                      size_t size) {
+  if (count < *capacity) return CO_OK;
+  int64_t more = *capacity ? 2 * *capacity : 64;
+  void *made = co_arena_alloc(net->arena, (size_t)more, size);
+  if (!made) return CO_ERR_MEMORY;
+  if (count) memcpy(made, *data, (size_t)count * size);
+  *data = made;
+  *capacity = more;
+  return CO_OK;
+}
+
+static bool is_taken(const keras_network *net, const char *name) {
+  for (int64_t i = 0; i < net->item_count; i++)
+    if (strcmp(net->items[i].name, name) == 0) return true;
+  return false;
+}
+
+// Names become names in files, where '/' parts folders.
+static const char *item_name(keras_network *net, const keras_layer *layer, const char *suffix) {
+  char *name = co_arena_format(net->arena, "%s%s", layer->name, suffix);
+  for (char *at = name; at && *at; at++)
+    if (*at == '/') *at = '.';
+  char *free_name = name;
+  for (int i = 1; free_name && is_taken(net, free_name); i++)
+    free_name = co_arena_format(net->arena, "%s_%d", name, i);
+  return free_name;
+}
+
+// The item of an earlier call that has the weights.
+static const char *first_call(const keras_network *net, const keras_layer *layer,
+                              const char *class_) {
+  for (int64_t i = 0; layer->call && i < net->item_count; i++)
+    if (!net->items[i].shared && strcmp(net->items[i].layer, layer->name) == 0 &&
+        strcmp(net->items[i].class_, class_) == 0)
+      return net->items[i].name;
+  return NULL;
+}
+
+co_status keras_emit(keras_network *net, const keras_layer *layer, const char *suffix,
+                     const char *class_, const char *options, const int64_t *in, int64_t count,
+                     int64_t *out) {
+  int64_t *values = co_arena_alloc(net->arena, (size_t)count, sizeof *values);
+  const char *name = item_name(net, layer, suffix);
+  const co_node *trainable = co_node_get(layer->config, "trainable");
+  bool trained = true;
+  if (!values || !name) return CO_ERR_MEMORY;
+  if (trainable && trainable->kind != CO_NODE_NULL && !co_node_bool(trainable, &trained))
+    return keras_refuse(layer, "trainable is neither true nor false");
+  memcpy(values, in, (size_t)count * sizeof *values);
+  CO_RETURN_IF_FAILED(
+      grow(net, (void **)&net->items, &net->item_capacity, net->item_count, sizeof *net->items));
+  CO_RETURN_IF_FAILED(grow(net, (void **)&net->values, &net->value_capacity, net->value_count,
+                           sizeof *net->values));
+  const char *first = first_call(net, layer, class_);
+  net->values[net->value_count] = net->values[in[0]];
+  net->values[net->value_count].item = net->item_count;
+  net->values[net->value_count].other = -1;
+  net->items[net->item_count++] = (keras_item){.name = name,
+                                               .class_ = class_,
+                                               .options = options ? options : "",
+                                               .shared = first,
+                                               .layer = layer->name,
+                                               .in = values,
+                                               .in_count = count,
+                                               .trainable = trained};
+  *out = net->value_count++;
+  return CO_OK;
+}
+
+co_status keras_add_weight(keras_network *net, const keras_layer *layer, const char *name,
+                           const co_shape *shape, const float *values) {
+  if (layer->call) return CO_OK; // those of the first
+  CO_RETURN_IF_FAILED(grow(net, (void **)&net->weights, &net->weight_capacity, net->weight_count,
+                           sizeof *net->weights));
+  net->weights[net->weight_count++] = (keras_item_weight){
+      .item = net->item_count - 1, .name = name, .shape = *shape, .values = values};
+  return CO_OK;
+}
+
+co_status keras_leave_out(keras_network *net, const keras_layer *layer, const char *what) {
+  CO_RETURN_IF_FAILED(grow(net, (void **)&net->left_out, &net->left_out_capacity,
+                           net->left_out_count, sizeof *net->left_out));
+  const char *line =
+      co_arena_format(net->arena, "layer '%s' (%s): %s", layer->name, layer->class_, what);
+  net->left_out[net->left_out_count++] = line;
+  return line ? CO_OK : CO_ERR_MEMORY;
+}
+
+// The same numbers in another shape.
+static co_status hold(keras_network *net, const keras_layer *layer, int64_t value, bool row,
+                      int64_t *out) {
+  *out = value;
+  if (net->values[value].row == row) return CO_OK;
+  if (net->values[value].other >= 0) {
+    *out = net->values[value].other;
+    return CO_OK;
+  }
+  const int64_t *dim = net->values[value].shape.dim;
+  const char *options = co_arena_format(
+      net->arena, row ? "\"target_shape\": [1, %lld, %lld]" : "\"target_shape\": [%lld, %lld]",
+      (long long)dim[0], (long long)dim[1]);
+  if (!options) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      keras_emit(net, layer, row ? "_row" : "_flat", "Reshape", options, &value, 1, out));
+  net->items[net->item_count - 1].shared = NULL;
+  net->values[*out].row = row;
+  net->values[*out].other = value;
+  net->values[value].other = *out;
+  return CO_OK;
+}
+
+co_status keras_as_image(keras_network *net, const keras_layer *layer, int64_t value,
+                         int64_t *out) {
+  return hold(net, layer, value, net->values[value].shape.rank == 2, out);
+}
+
+co_status keras_as_is(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out) {
+  return hold(net, layer, value, false, out);
+}

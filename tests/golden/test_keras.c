@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models that Keras 1 to 3 saved. Fixtures (scripts/gen_keras) must score as Keras did; of the model files in
+// the shared data the table of what is converted, what scores as is stored beside it, and why the others are
+// refused must be that of keras/imports.txt. `test_keras --table` prints it.
+#include "tests/train/training.h"
+
+#include "host/core/h5.h"
+
+#define GOLDEN COHORT_TEST_SOURCE_DIR "/tests/golden/keras"
+#define OK(expression) assert_int_equal(expression, CO_OK)
+enum { MOST_FILES = 512 };
+
+// ---- scores ------------------------------------------------------------------------------------
+
+typedef struct numbers {
+  co_shape shape;
+  float *values;
+} numbers;
+
+// The first dataset in a group.
+static bool read_first(co_h5 *file, const char *group, co_arena *arena, numbers *out) {
+  char **names, path[512];
+  int64_t count;
+  co_h5_info info;
+  if (!co_h5_exists(file, group)) return false;
+  OK(co_h5_list(file, group, arena, &names, &count));
+  assert_int_equal(count, 1);
+  snprintf(path, sizeof path, "%s/%s", group, names[0]);
+  OK(co_h5_get_info(file, path, &info));
+  out->shape = info.shape;
+  out->values = co_arena_alloc(arena, (size_t)co_shape_count(&info.shape) + 1, sizeof(float));
+  OK(co_h5_read(file, path, CO_F32, &info.shape, out->values));
+  return true;
+}
+
+// A data set with one input: the rows as the model's column has them.
+static void write_rows(co_context *ctx, const co_column *column, const numbers *x) {
+  co_dataset_writer *writer;
+  co_column stored = *column;
+  stored.name = "x";
+  const int64_t rows = x->shape.dim[0], count = co_shape_count(&x->shape);
+  uint8_t *bytes = co_alloc(ctx, (size_t)count);
+  assert_int_equal(co_shape_count(&column->shape) * rows, count);
+  for (int64_t i = 0; column->type == CO_COLUMN_IMAGE && i < count; i++)
+    bytes[i] = (uint8_t)x->values[i];
+  OK(co_dataset_writer_create(&writer, ctx, "rows.h5"));
+  OK(co_dataset_writer_column(writer, "e", &stored, rows));
+  OK(co_dataset_writer_rows(writer, rows,
+                            column->type == CO_COLUMN_IMAGE ? (void *)bytes : x->values));
+  OK(co_dataset_writer_samples(writer, "e", rows, NULL, NULL, NULL));
+  OK(co_dataset_writer_commit(writer, NULL));
+  co_dataset_writer_free(writer);
+  co_free(ctx, bytes);
+}
+
+typedef struct comparison {
+  const numbers *wanted;
+  int64_t columns; // of the scores, from the back
+  double most;
+} comparison;
+
+static void compare(void *user, const cohort_scores *scores) {
+  comparison *c = user;
+  const int64_t width = c->columns;
+  for (int64_t row = 0; row < scores->rows; row++)
+    for (int64_t i = 0; i < width; i++) {
+      const float have = ((const float *)scores->values[scores->column_count - width + i])[row];
+      const double off =
+          fabs((double)have - (double)c->wanted->values[(scores->first + row) * width + i]);
+      c->most = off > c->most || isnan(off) ? off : c->most;
+    }
+}
+
+// How far scores of a model are from those that are stored; -1 where none are.
+static double difference(cohort_context *context, const char *model, const char *stored,
+                         const char *device) {
+  co_context *ctx = context->ctx;
+  co_arena *arena;
+  co_h5 *file;
+  numbers x, y;
+  co_model_file opened;
+  if (access(stored, R_OK) != 0) return -1;
+  OK(co_arena_create(&arena, ctx));
+  OK(co_h5_open(&file, ctx, stored, CO_ERR_DATA));
+  assert_true(read_first(file, "/inputs", arena, &x));
+  assert_true(read_first(file, "/predictions", arena, &y) ||
+              read_first(file, "/outputs", arena, &y));
+  co_h5_abandon(file);
+  OK(co_model_file_read(&opened, arena, model));
+  write_rows(ctx, &opened.schema.columns[0], &x);
+  comparison c = {.wanted = &y, .columns = co_shape_count(&y.shape) / y.shape.dim[0]};
+  cohort_result *result;
+  const cohort_predict_options options = {
+      .model = model, .dataset = "rows.h5", .device = device, .take = compare, .take_user = &c};
+  if (cohort_predict(context, &options, &result) != 0) fail_msg("%s", cohort_result_json(result));
+  cohort_result_free(result);
+  co_arena_free(arena);
+  return c.most;
+}
+
+static cohort_status convert(cohort_context *context, const char *file) {
+  cohort_result *result;
+  const cohort_convert_options options = {.file = file, .output = "model.h5", .force = true};
+  cohort_status status = cohort_convert(context, &options, &result);
+  cohort_result_free(result);
+  return status;
+}
+
+// ---- the table ---------------------------------------------------------------------------------
+
+typedef struct table {
+  co_text text;
+  int64_t files, converted, stored, equal;
+  struct {
+    char why[200];
+    int64_t files;
+  } reason[MOST_FILES];
+  int64_t reasons;
+} table;
+
+// A reason without the layer's name: "CLASS: what".
+static void count_reason(table *t, const char *message) {
+  const char *at = strstr(message, "' (");
+  char why[200];
+  snprintf(why, sizeof why, "%.190s", strncmp(message, "layer '", 7) == 0 && at ? at + 3 : message);
+  char *close = strstr(why, "): ");
+  if (close) memmove(close, close + 1, strlen(close + 1) + 1);
+  for (int64_t i = 0; i < t->reasons; i++)
+    if (strcmp(t->reason[i].why, why) == 0) {
+      t->reason[i].files++;
+      return;
+    }
+  memcpy(t->reason[t->reasons].why, why, sizeof why);
+  t->reason[t->reasons++].files = 1;
+}
+
+static void add_file(table *t, cohort_context *context, const char *folder, const char *name) {
+  char path[1024], stored[1024];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  snprintf(stored, sizeof stored, "%s/%s", folder, name);
+  char *end = strstr(stored, "_model.h5");
+  if (end) snprintf(end, sizeof stored - (size_t)(end - stored), "_inputs_and_outputs.h5");
+  const cohort_status status = convert(context, path);
+  const char *message = co_error_last()->message;
+  if (status == CO_ERR_MODEL && strstr(message, "no model_config")) return; // weights, or rows
+  t->files++;
+  co_text_printf(&t->text, "%s\t", name);
+  if (status != CO_OK) {
+    if (status != CO_ERR_MODEL) fail_msg("%s: %s", name, message);
+    const char *cut = strstr(message, "' is not an HDF5");
+    co_text_printf(&t->text, "refused\t%s\n", cut ? cut + 2 : message);
+    count_reason(t, cut ? cut + 2 : message);
+    return;
+  }
+  t->converted++;
+  const double off = end ? difference(context, "model.h5", stored, "cpu") : -1;
+  t->stored += off >= 0;
+  t->equal += off >= 0 && off <= 1e-5;
+  co_text_printf(&t->text, "converted\t%s\n", off < 0 ? "" : off <= 1e-5 ? "equal" : "DIFFERENT");
+}
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int by_files(const void *a, const void *b) {
+  const int64_t *x = (const int64_t *)((const char *)a + 200),
+                *y = (const int64_t *)((const char *)b + 200);
+  return *x != *y ? (*x < *y) - (*x > *y) : strcmp(a, b);
+}
+
+static bool add_folder(table *t, cohort_context *context, const char *folder) {
+  char *names[MOST_FILES];
+  int64_t count = 0;
+  DIR *stream = opendir(folder);
+  if (!stream) return false;
+  for (struct dirent *entry; (entry = readdir(stream)) && count < MOST_FILES;)
+    if (strstr(entry->d_name, ".h5") || strstr(entry->d_name, ".hdf5") ||
+        strstr(entry->d_name, ".keras"))
+      names[count++] = strdup(entry->d_name);
+  closedir(stream);
+  qsort(names, (size_t)count, sizeof *names, by_name);
+  for (int64_t i = 0; i < count; i++) {
+    add_file(t, context, folder, names[i]);
+    free(names[i]);
+  }
+  return true;
+}
+
+// False where there is no shared data.
+static bool make_table(cohort_context *context, co_text *out) {
+  const char *root = getenv("COHORT_TEST_DATA");
+  char folder[1024];
+  table *t = calloc(1, sizeof *t);
+  assert_non_null(t);
+  co_text_init(&t->text, context->ctx);
+  snprintf(folder, sizeof folder, "%s/keras_h5/dl4j", root ? root : COHORT_TEST_DATA_DEFAULT);
+  bool there = add_folder(t, context, folder);
+  const int64_t counted = t->files, converted = t->converted;
+  if (there) {
+    folder[strlen(folder) - 5] = '\0';
+    add_folder(t, context, folder);
+    co_text_printf(out, "%lld models of dl4j, %lld of others\n", (long long)counted,
+                   (long long)(t->files - counted));
+    co_text_printf(out,
+                   "%lld and %lld are converted; of %lld with stored outputs %lld are equal\n\n",
+                   (long long)converted, (long long)(t->converted - converted),
+                   (long long)t->stored, (long long)t->equal);
+    qsort(t->reason, (size_t)t->reasons, sizeof *t->reason, by_files);
+    for (int64_t i = 0; i < t->reasons; i++)
+      co_text_printf(out, "%4lld refused: %s\n", (long long)t->reason[i].files, t->reason[i].why);
+    co_text_printf(out, "\n%s", t->text.data);
+  }
+  co_text_free(&t->text);
+  free(t);
+  return there;
+}
+
+static void test_shared_files(void **state) {
+  cohort_context *context;
+  co_text text;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  co_text_init(&text, context->ctx);
+  if (make_table(context, &text)) {
+    char *wanted;
+    size_t length;
+    OK(co_read_file(context->ctx, GOLDEN "/imports.txt", 1 << 20, CO_ERR_DATA, &wanted, &length));
+    assert_string_equal(text.data, wanted);
+    co_free(context->ctx, wanted);
+  } else {
+    print_message("NOT RUN: no keras_h5 (set COHORT_TEST_DATA; shared data)\n");
+  }
+  co_text_free(&text);
+  cohort_context_free(context);
+}
+
+// ---- fixtures ----------------------------------------------------------------------------------
+
+static void test_fixtures(void **state) {
+  cohort_context *context;
+  char path[1024], stored[1024];
+  int64_t count = 0;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  DIR *stream = opendir(GOLDEN);
+  assert_non_null(stream);
+  for (struct dirent *entry; (entry = readdir(stream));) {
+    const char *end = strstr(entry->d_name, ".model.");
+    if (!end) continue;
+    snprintf(path, sizeof path, "%s/%s", GOLDEN, entry->d_name);
+    snprintf(stored, sizeof stored, "%s/%.*s.rows.h5", GOLDEN, (int)(end - entry->d_name),
+             entry->d_name);
+    if (convert(context, path) != 0) fail_msg("%s: %s", path, co_error_last()->message);
+    static const char *const devices[] = {"cpu", "ref"};
+    for (int i = 0; i < 2; i++) {
+      const double off = difference(context, "model.h5", stored, devices[i]);
+      if (!(off >= 0 && off <= 1e-5)) fail_msg("%s: %g on %s", path, off, devices[i]);
+    }
+    count++;
+  }
+  closedir(stream);
+  assert_true(count > 0);
+  cohort_context_free(context);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--table") == 0) {
+    cohort_context *context;
+    co_text text;
+    void *state;
+    if (enter_folder(&state) != 0 || cohort_context_create(&context, NULL) != CO_OK) return 1;
+    co_text_init(&text, context->ctx);
+    const bool there = make_table(context, &text);
+    fputs(there ? text.data : "there is no keras_h5: set COHORT_TEST_DATA\n",
+          there ? stdout : stderr);
+    co_text_free(&text);
+    cohort_context_free(context);
+    return leave_folder(&state) || !there;
+  }
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures),
+                                     TRAINING_TEST(test_shared_files)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
