@@ -275,14 +275,12 @@ co_status co_dataset_key(co_dataset *d, int64_t sample, char *out, size_t size) 
     snprintf(out, size, "%" PRId64, sample);
     return CO_OK;
   }
-  CO_RETURN_IF_FAILED(co_dataset_make_ready(d, d->key));
   const dataset_column *part = &d->parts[d->key];
   const int64_t *index = d->reach[part->table].index;
   int64_t row = index ? index[sample] : sample;
   size_t length;
-  if (part->text) {
-    length = strlen(part->text[row]);
-    if (length < size) memcpy(out, part->text[row], length + 1);
+  if (!part->integer) {
+    CO_RETURN_IF_FAILED(co_dataset_key_text(d, row, out, size, &length));
   } else {
     char number[CO_NUMBER_PRINT];
     length = co_integer_print(part->integer[row], number);
@@ -320,6 +318,7 @@ void co_dataset_close(co_dataset *d) {
     co_free(d->ctx, d->reach[i].begin);
     co_free(d->ctx, d->reach[i].end);
   }
+  co_arena_free(d->keys.arena);
   if (d->map) munmap((void *)d->map, d->map_bytes);
   co_free(d->ctx, d->reach);
   co_free(d->ctx, d->tables);

@@ -216,13 +216,14 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   return CO_OK;
 }
 
-// Outputs carry keys; a text of pages is none.
-static co_status check_keys(const co_dataset *d, const co_column *c, const dataset_column *part) {
+// Outputs carry keys; a text of pages is none. The rows are those from `first` on.
+static co_status check_keys(const co_dataset *d, const co_column *c, const dataset_column *part,
+                            int64_t first) {
   for (int64_t i = 0; c->role == CO_ROLE_KEY && i < part->rows; i++)
     if (strlen(part->text[i]) > CO_DATASET_KEY_MAX)
       return co_dataset_bad(d, part->path,
-                            "row %" PRId64 " has a key of %zu bytes; at most %d are allowed", i,
-                            strlen(part->text[i]), (int)CO_DATASET_KEY_MAX);
+                            "row %" PRId64 " has a key of %zu bytes; at most %d are allowed",
+                            first + i, strlen(part->text[i]), (int)CO_DATASET_KEY_MAX);
   return CO_OK;
 }
 
@@ -234,7 +235,7 @@ static co_status load_text(co_dataset *d, co_h5 *h5, const co_column *c, dataset
     CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
     if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
     part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
-    return check_keys(d, c, part);
+    return check_keys(d, c, part, 0);
   } else {
     part->integer = co_arena_alloc(d->arena, (size_t)part->rows, sizeof *part->integer);
     if (!part->integer) return CO_ERR_MEMORY;
@@ -268,7 +269,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
   pthread_mutex_lock(&d->mutex);
   if (!atomic_load(&part->ready)) {
     if (d->columns[index].type != CO_COLUMN_TEXT) {
-      status = check_mapped(d, &d->columns[index], part, false);
+      status = check_mapped(d, &d->columns[index], part, true);
     } else {
       co_h5 *h5 = NULL;
       uint32_t stored = part->crc;
@@ -284,6 +285,83 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
   pthread_mutex_unlock(&d->mutex);
   return status;
 }
+
+// ---- keys --------------------------------------------------------------------------------------
+
+enum { KEYS_AT_ONCE = 1 << 18 };
+
+static co_status read_keys(co_dataset *d, co_h5 *h5, const dataset_column *part, int64_t first) {
+  dataset_keys *k = &d->keys;
+  co_arena_free(k->arena);
+  k->arena = NULL;
+  k->count = 0;
+  CO_RETURN_IF_FAILED(co_arena_create(&k->arena, d->ctx));
+  const int64_t left = part->rows - first, count = left < KEYS_AT_ONCE ? left : KEYS_AT_ONCE;
+  CO_RETURN_IF_FAILED(co_h5_read_string_rows(h5, part->path, k->arena, first, count, &k->text));
+  k->first = first;
+  k->count = count;
+  return CO_OK;
+}
+
+// That they are what the checksum is of, and that each can be shown.
+static co_status check_all_keys(co_dataset *d, co_h5 *h5, const dataset_column *part) {
+  const co_column *c = &d->columns[d->key];
+  uint32_t crc = 0;
+  for (int64_t first = 0; first < part->rows; first += KEYS_AT_ONCE) {
+    CO_RETURN_IF_FAILED(read_keys(d, h5, part, first));
+    dataset_column some = {.path = part->path, .rows = d->keys.count, .text = d->keys.text};
+    CO_RETURN_IF_FAILED(check_keys(d, c, &some, first));
+    for (int64_t i = 0; i < some.rows; i++)
+      crc = co_crc32c(crc, some.text[i], strlen(some.text[i]) + 1);
+  }
+  d->keys.checked = true;
+  return crc == part->crc ? CO_OK : corrupt(d, part->path);
+}
+
+static co_status turn_to(co_dataset *d, const dataset_column *part, int64_t row) {
+  co_h5 *h5 = NULL;
+  co_status status = co_h5_open(&h5, d->ctx, d->path, CO_ERR_DATA);
+  if (status == CO_OK && !d->keys.checked) status = check_all_keys(d, h5, part);
+  if (status == CO_OK) status = read_keys(d, h5, part, row / KEYS_AT_ONCE * KEYS_AT_ONCE);
+  if (status == CO_ERR_MEMORY) co_note("'%s': %s", d->path, part->path);
+  if (status != CO_OK) d->keys.count = 0;
+  co_h5_abandon(h5);
+  return status;
+}
+
+// Whether keys are so few, or wanted in such an order, that all are read.
+static bool wants_all_keys(const co_dataset *d, const dataset_column *part) {
+  return part->rows <= KEYS_AT_ONCE || d->keys.turns > 4 * (part->rows / KEYS_AT_ONCE + 4);
+}
+
+static co_status find_key(co_dataset *d, const dataset_column *part, int64_t row, char *out,
+                          size_t size, size_t *length) {
+  const dataset_keys *k = &d->keys;
+  if (row < k->first || row >= k->first + k->count) {
+    d->keys.turns++;
+    CO_RETURN_IF_FAILED(turn_to(d, part, row));
+  }
+  *length = strlen(k->text[row - k->first]);
+  if (*length < size) memcpy(out, k->text[row - k->first], *length + 1);
+  return CO_OK;
+}
+
+co_status co_dataset_key_text(co_dataset *d, int64_t row, char *out, size_t size, size_t *length) {
+  if (d->base) d = d->base;
+  const dataset_column *part = &d->parts[d->key];
+  co_status status = CO_OK;
+  pthread_mutex_lock(&d->mutex);
+  const bool all = atomic_load(&part->ready) || wants_all_keys(d, part);
+  if (!all) status = find_key(d, part, row, out, size, length);
+  pthread_mutex_unlock(&d->mutex);
+  if (!all) return status;
+  CO_RETURN_IF_FAILED(co_dataset_make_ready(d, d->key));
+  *length = strlen(part->text[row]);
+  if (*length < size) memcpy(out, part->text[row], *length + 1);
+  return CO_OK;
+}
+
+// ---- all columns -------------------------------------------------------------------------------
 
 // A few values are checked before threads are awake; and a process that opens small data sets can
 // still be forked.

@@ -402,29 +402,42 @@ co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
   return CO_OK;
 }
 
+// Sets *there, if there is such a list, and what is known of it.
+static co_status find_integers(co_dataset *d, const char *path, const char *what, int64_t *rows,
+                               co_h5_info *info, bool *there) {
+  *there = co_h5_exists(d->h5, path);
+  if (!*there) return CO_OK;
+  CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, path, info));
+  bool is_integer = info->dtype == CO_U8 || info->dtype == CO_I32 || info->dtype == CO_I64;
+  if (info->is_group || info->is_string || !is_integer || info->shape.rank != 1)
+    return co_dataset_bad(d, path, "must be a list of integers");
+  if (*rows >= 0 && info->shape.dim[0] != *rows)
+    return co_dataset_bad(d, path, "has %" PRId64 " rows, but there are %" PRId64 " %s",
+                          info->shape.dim[0], *rows, what);
+  *rows = info->shape.dim[0];
+  return *rows < 1 ? co_dataset_bad(d, path, "there are no rows") : CO_OK;
+}
+
+static co_status read_list(co_dataset *d, const char *path, co_dtype dtype, const co_shape *shape,
+                           void *out_pointer) {
+  void *values = co_alloc_zero(d->ctx, (size_t)shape->dim[0], co_dtype_size(dtype));
+  if (!values) co_note("'%s': %s", d->path, path);
+  if (!values) return CO_ERR_MEMORY;
+  co_status status = co_h5_read(d->h5, path, dtype, shape, values);
+  if (status == CO_OK)
+    memcpy(out_pointer, &values, sizeof values);
+  else
+    co_free(d->ctx, values);
+  return status;
+}
+
 co_status co_dataset_read_integers(co_dataset *d, const char *path, const char *what, int64_t *rows,
                                    int64_t **out) {
   co_h5_info info;
+  bool there;
   *out = NULL;
-  if (!co_h5_exists(d->h5, path)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, path, &info));
-  bool is_integer = info.dtype == CO_U8 || info.dtype == CO_I32 || info.dtype == CO_I64;
-  if (info.is_group || info.is_string || !is_integer || info.shape.rank != 1)
-    return co_dataset_bad(d, path, "must be a list of integers");
-  if (*rows >= 0 && info.shape.dim[0] != *rows)
-    return co_dataset_bad(d, path, "has %" PRId64 " rows, but there are %" PRId64 " %s",
-                          info.shape.dim[0], *rows, what);
-  *rows = info.shape.dim[0];
-  if (*rows < 1) return co_dataset_bad(d, path, "there are no rows");
-  *out = co_alloc_zero(d->ctx, (size_t)*rows, sizeof **out);
-  if (!*out) co_note("'%s': %s", d->path, path);
-  if (!*out) return CO_ERR_MEMORY;
-  co_status status = co_h5_read(d->h5, path, CO_I64, &info.shape, *out);
-  if (status != CO_OK) {
-    co_free(d->ctx, *out);
-    *out = NULL;
-  }
-  return status;
+  CO_RETURN_IF_FAILED(find_integers(d, path, what, rows, &info, &there));
+  return there ? read_list(d, path, CO_I64, &info.shape, out) : CO_OK;
 }
 
 void co_dataset_hash_text(co_dataset *d, const char *text) {
@@ -439,20 +452,54 @@ void co_dataset_hash_array(co_dataset *d, const char *name, const int64_t *value
   co_dataset_hash_text(d, line);
 }
 
-static co_status make_splits(co_dataset *d, const int64_t *split) {
+// The split of each row, as narrow as it is stored; of none there are none.
+typedef struct stored_splits {
+  uint8_t *narrow;
+  int64_t *wide;
+} stored_splits;
+
+static int64_t split_at(const stored_splits *s, int64_t row) {
+  return s->narrow ? s->narrow[row] : s->wide ? s->wide[row] : CO_SPLIT_TRAIN;
+}
+
+static co_status read_splits(co_dataset *d, int64_t *rows, stored_splits *out) {
+  static const char path[] = "/samples/split";
+  co_h5_info info;
+  bool there;
+  CO_RETURN_IF_FAILED(find_integers(d, path, "samples", rows, &info, &there));
+  if (!there) return CO_OK;
+  return info.dtype == CO_U8 ? read_list(d, path, CO_U8, &info.shape, &out->narrow)
+                             : read_list(d, path, CO_I64, &info.shape, &out->wide);
+}
+
+// As co_dataset_hash_array of the same numbers.
+static void hash_splits(co_dataset *d, const stored_splits *s) {
+  int64_t some[512];
+  const int64_t most = sizeof some / sizeof *some, rows = s->narrow || s->wide ? d->rows : 0;
+  uint32_t crc = 0;
+  char line[96];
+  for (int64_t row = 0, count; row < rows; row += count) {
+    count = rows - row < most ? rows - row : most;
+    for (int64_t i = 0; i < count; i++)
+      some[i] = split_at(s, row + i);
+    crc = co_crc32c(crc, some, (size_t)count * sizeof *some);
+  }
+  snprintf(line, sizeof line, "split %" PRId64 " %08" PRIx32, rows, crc);
+  co_dataset_hash_text(d, line);
+}
+
+static co_status make_splits(co_dataset *d, const stored_splits *splits) {
   int64_t *next[CO_SPLIT_COUNT];
-  if (!split) {
-    d->split_count[CO_SPLIT_TRAIN] = d->rows;
+  if (!splits->narrow && !splits->wide)
     co_log(d->ctx, CO_LOG_WARN, "dataset",
            "'%s' has no /samples/split: all %" PRId64 " rows are training rows", d->path, d->rows);
-  }
-  for (int64_t i = 0; split && i < d->rows; i++) {
-    if (split[i] < 0 || split[i] >= CO_SPLIT_COUNT)
-      return co_dataset_bad(d, "/samples/split",
-                            "row %" PRId64 " holds %" PRId64
-                            ", not 0 (train), 1 (validation) or 2 (test)",
-                            i, split[i]);
-    d->split_count[split[i]]++;
+  for (int64_t i = 0; i < d->rows; i++) {
+    const int64_t split = split_at(splits, i);
+    if (split < 0 || split >= CO_SPLIT_COUNT)
+      return co_dataset_bad(
+          d, "/samples/split",
+          "row %" PRId64 " holds %" PRId64 ", not 0 (train), 1 (validation) or 2 (test)", i, split);
+    d->split_count[split]++;
   }
   for (int s = 0; s < CO_SPLIT_COUNT; s++) {
     next[s] = d->split_rows[s] =
@@ -461,13 +508,14 @@ static co_status make_splits(co_dataset *d, const int64_t *split) {
     if (!next[s]) return CO_ERR_MEMORY;
   }
   for (int64_t i = 0; i < d->rows; i++)
-    *next[split ? split[i] : CO_SPLIT_TRAIN]++ = i;
+    *next[split_at(splits, i)]++ = i;
   return CO_OK;
 }
 
 static co_status read_samples(co_dataset *d) {
   co_status status = CO_OK;
-  int64_t *split = NULL, **entity_row = &d->reach[DATASET_ENTITY].index;
+  stored_splits splits = {0};
+  int64_t **entity_row = &d->reach[DATASET_ENTITY].index;
   int64_t entity_rows = d->tables[DATASET_ENTITY].rows, *rows = &d->tables[DATASET_SAMPLES].rows;
   bool present = co_h5_exists(d->h5, "/samples");
   if (present)
@@ -483,18 +531,19 @@ static co_status read_samples(co_dataset *d) {
   }
   if (present) {
     CO_TRY(co_dataset_read_integers(d, "/samples/as_of", "samples", rows, &d->as_of));
-    CO_TRY(co_dataset_read_integers(d, "/samples/split", "samples", rows, &split));
+    CO_TRY(read_splits(d, rows, &splits));
     CO_TRY(co_dataset_add_columns(d, DATASET_SAMPLES));
   }
   d->rows = *rows;
-  CO_TRY(make_splits(d, split));
+  CO_TRY(make_splits(d, &splits));
   co_dataset_hash_text(d, d->entity);
   co_dataset_hash_array(d, "entity_row", *entity_row, d->rows);
   co_dataset_hash_array(d, "as_of", d->as_of, d->rows);
-  co_dataset_hash_array(d, "split", split, d->rows);
+  hash_splits(d, &splits);
 
 cleanup:
-  co_free(d->ctx, split);
+  co_free(d->ctx, splits.narrow);
+  co_free(d->ctx, splits.wide);
   return status;
 }
 

@@ -54,6 +54,15 @@ typedef struct dataset_entity {
   int64_t *rows;    // what it holds
 } dataset_entity;
 
+// Of a long list of keys that are texts, those at hand.
+typedef struct dataset_keys {
+  co_arena *arena; // theirs; NULL = none are
+  char **text;
+  int64_t first, count;
+  int64_t turns; // how often others were wanted
+  bool checked;  // against the checksum
+} dataset_keys;
+
 struct co_dataset {
   co_context *ctx;
   co_dataset *base; // whose all but splits and fingerprint is; NULL = its own
@@ -76,6 +85,7 @@ struct co_dataset {
   int64_t *split_rows[CO_SPLIT_COUNT], split_count[CO_SPLIT_COUNT];
   int64_t *as_of; // NULL if absent
   int64_t key;    // index of the key column, -1 = none
+  dataset_keys keys;
   char fingerprint[65];
   co_sha256 hash;
   const unsigned char *map; // the whole file; NULL if nothing is mapped
@@ -131,6 +141,9 @@ co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column
                                const co_h5_info *info);
 // Makes sure that a column's contents are checked; any thread.
 co_status co_dataset_make_ready(co_dataset *d, int64_t index);
+// A copy of the text that names a row of the key's table. They are read some at a time, as they are wanted one
+// after the other; in another order all are.
+co_status co_dataset_key_text(co_dataset *d, int64_t row, char *out, size_t size, size_t *length);
 // Makes sure that a number column's values are there as they are stored; any thread.
 co_status co_dataset_make_stored(co_dataset *d, int64_t index);
 

@@ -17,21 +17,34 @@ typedef struct co_image_file {
   int8_t split;     // co_split; -1 = the folder does not say
 } co_image_file;
 
+// What a table says of images beside their names: one of several classes.
+typedef struct co_image_attribute {
+  const char *name;
+  const char **classes; // in the order of bytes
+  int64_t class_count;
+  int32_t *codes; // of each file; -1 = it is not known
+} co_image_attribute;
+
 typedef struct co_image_folder {
   co_context *ctx;
   co_image_file *files; // by path, in the order of bytes
   int64_t count, capacity;
   const char **classes; // in the order of bytes
   int64_t class_count;
-  bool splits[CO_SPLIT_COUNT]; // which of them are folders
-  int64_t others;              // files with endings other than .jpg, .jpeg, .png and .webp …
-  const char *other;           // … the first of them
-  co_arena *arena;             // of all texts
+  bool splits[CO_SPLIT_COUNT];    // which of them are folders
+  int64_t others;                 // files with endings other than .jpg, .jpeg, .png and .webp …
+  const char *other;              // … the first of them
+  co_image_attribute *attributes; // of a table
+  int64_t attribute_count;
+  co_arena *arena; // of all texts
 } co_image_folder;
 
 // Names that begin with a dot are passed over. CO_ERR_DATA: no folder, no image, images both in
 // folders of classes and outside.
 co_status co_image_folder_read(co_image_folder *out, co_context *ctx, const char *path);
+// The files that a table (CSV, JSON lines, …) names: in its column `file`, else the first; their splits,
+// where it has a column `split`; its other columns as attributes. CO_ERR_DATA names the line.
+co_status co_image_folder_list(co_image_folder *out, co_context *ctx, const char *table);
 void co_image_folder_free(co_image_folder *folder); // a zeroed one is legal
 
 #ifdef __cplusplus

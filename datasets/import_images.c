@@ -240,7 +240,9 @@ static co_status complete_recipe(images_import *m) {
 }
 
 static co_status look_at_all(images_import *m) {
-  CO_RETURN_IF_FAILED(co_image_folder_read(&m->folder, m->ctx, m->options->folder));
+  const char *labels = m->options->labels;
+  CO_RETURN_IF_FAILED(labels ? co_image_folder_list(&m->folder, m->ctx, labels)
+                             : co_image_folder_read(&m->folder, m->ctx, m->options->folder));
   m->result->files = m->folder.count;
   m->result->others = m->folder.others;
   m->photos = co_alloc_zero(m->ctx, (size_t)m->folder.count, sizeof *m->photos);
@@ -279,8 +281,9 @@ static co_status check_splits(const images_import *m) {
     return CO_OK;
   }
   if (rule)
-    return co_fail(CO_ERR_USAGE, "'%s' has folders of splits: --split does not go with them",
-                   m->options->folder);
+    return co_fail(CO_ERR_USAGE, "'%s' has %s of splits: --split does not go with them",
+                   m->options->labels ? m->options->labels : m->options->folder,
+                   m->options->labels ? "a column" : "folders");
   if (m->folder.splits[CO_SPLIT_TRAIN]) return CO_OK;
   co_status status =
       co_fail(CO_ERR_DATA, "'%s' has folders of splits, but none for training", m->options->folder);
@@ -441,23 +444,34 @@ static co_status write_keys(images_import *m) {
   return status;
 }
 
-static co_status write_labels(images_import *m) {
-  const co_column label = {.name = "label",
-                           .type = CO_COLUMN_CATEGORY,
-                           .role = CO_ROLE_TARGET,
-                           .dtype = CO_I32,
-                           .category_count = m->folder.class_count,
-                           .categories = m->folder.classes};
-  if (!m->folder.class_count || m->options->unlabelled) return CO_OK;
-  m->result->classes = m->folder.class_count;
+static co_status write_classes(images_import *m, const co_image_attribute *attribute) {
+  const co_column column = {.name = attribute->name,
+                            .type = CO_COLUMN_CATEGORY,
+                            .role = CO_ROLE_TARGET,
+                            .dtype = CO_I32,
+                            .category_count = attribute->class_count,
+                            .categories = attribute->classes};
   int32_t *codes = co_alloc(m->ctx, (size_t)m->rows * sizeof *codes);
   if (!codes) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->rows; i++)
-    codes[i] = m->folder.files[m->row_file[i]].class_;
-  co_status status = co_dataset_writer_column(m->writer, ENTITY, &label, m->rows);
+    codes[i] = attribute->codes ? attribute->codes[m->row_file[i]]
+                                : m->folder.files[m->row_file[i]].class_;
+  co_status status = co_dataset_writer_column(m->writer, ENTITY, &column, m->rows);
   if (status == CO_OK) status = co_dataset_writer_rows(m->writer, m->rows, codes);
   co_free(m->ctx, codes);
   return status;
+}
+
+static co_status write_labels(images_import *m) {
+  const co_image_folder *f = &m->folder;
+  const co_image_attribute label = {
+      .name = "label", .classes = f->classes, .class_count = f->class_count};
+  if (m->options->unlabelled) return CO_OK;
+  m->result->classes = f->class_count;
+  if (f->class_count) CO_RETURN_IF_FAILED(write_classes(m, &label));
+  for (int64_t a = 0; a < f->attribute_count; a++)
+    CO_RETURN_IF_FAILED(write_classes(m, &f->attributes[a]));
+  return CO_OK;
 }
 
 static co_status write_source(images_import *m) {
@@ -509,6 +523,13 @@ static co_status print_options(images_import *m) {
     const char *path = m->folder.files[i].path;
     co_sha256_update(&hash, path, strlen(path) + 1);
     co_sha256_update(&hash, &m->photos[i].hash, sizeof m->photos[i].hash);
+    for (int64_t a = 0; a < m->folder.attribute_count; a++) {
+      const co_image_attribute *attribute = &m->folder.attributes[a];
+      const char *value = attribute->codes[i] < 0 ? "" : attribute->classes[attribute->codes[i]];
+      co_sha256_update(&hash, attribute->name, strlen(attribute->name) + 1);
+      co_sha256_update(&hash, value, strlen(value) + 1);
+    }
+    if (m->folder.attributes) co_sha256_update(&hash, &m->folder.files[i].split, 1);
   }
   co_sha256_final(&hash, digest);
   co_text_printf(&m->text, "importer: images 1\nfiles: %s\n", digest);

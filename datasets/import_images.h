@@ -29,6 +29,7 @@ enum { CO_IMAGE_MOST_PIXELS = 100000000 }; // the default limit
 typedef struct co_import_images_options {
   const char *output;
   const char *folder;
+  const char *labels; // a table that names files of the folder, with attributes; NULL = all of it
   co_image_recipe recipe;
   // Of folders that say nothing of splits: by random or stratified rule, copies of a file together.
   const co_split_rule *split; // NULL = random

@@ -332,7 +332,7 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   return status;
 }
 
-static co_status complete(co_dataset_writer *w, char fingerprint[65]) {
+static co_status complete(co_dataset_writer *w) {
   CO_RETURN_IF_FAILED(end_column(w));
   for (int64_t i = 0; i < w->open_count; i++)
     CO_RETURN_IF_FAILED(end_filling(w, &w->open[i]));
@@ -340,18 +340,19 @@ static co_status complete(co_dataset_writer *w, char fingerprint[65]) {
     CO_RETURN_IF_FAILED(co_h5_set_int(w->h5, "/", "version", CO_DATASET_VERSION_RELATIONAL));
   co_h5 *h5 = w->h5;
   w->h5 = NULL; // closed in any case
-  CO_RETURN_IF_FAILED(co_h5_close(h5));
-  return verify(w, fingerprint);
+  return co_h5_close(h5);
 }
 
 co_status co_dataset_writer_commit(co_dataset_writer *w, char fingerprint[65]) {
-  CO_RETURN_IF_FAILED(complete(w, fingerprint));
+  CO_RETURN_IF_FAILED(complete(w));
+  CO_RETURN_IF_FAILED(verify(w, fingerprint));
   return co_atomic_commit(&w->file);
 }
 
 co_status co_dataset_writer_commit_temporary(co_dataset_writer *w, char fingerprint[65],
                                              co_atomic_file *out) {
-  CO_RETURN_IF_FAILED(complete(w, fingerprint));
+  CO_RETURN_IF_FAILED(complete(w));
+  if (fingerprint) CO_RETURN_IF_FAILED(verify(w, fingerprint));
   *out = w->file;
   w->file = (co_atomic_file){0};
   return CO_OK;

@@ -64,7 +64,8 @@ co_status co_dataset_writer_carried(co_dataset_writer *writer, const char *table
 // Closes, reads everything back, publishes. `fingerprint` as co_dataset_fingerprint, may be NULL.
 co_status co_dataset_writer_commit(co_dataset_writer *writer, char fingerprint[65]);
 // The same, but the temporary is handed out, not published: to be renamed, or removed by
-// co_atomic_abort, which ends its use in any case.
+// co_atomic_abort, which ends its use in any case. Without a `fingerprint` nothing is read back: it is opened
+// next.
 co_status co_dataset_writer_commit_temporary(co_dataset_writer *writer, char fingerprint[65],
                                              co_atomic_file *out);
 

@@ -194,9 +194,24 @@ typedef struct cohort_train_options {
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
+  bool profile; // of a network on the CPU: time by layer, in RUN/profile.json
+  // A rehearsal on so many batches for training and validation, with all that a run writes, in a
+  // temporary folder that goes; 0 = none.
+  int64_t fast_dev_run;
 } cohort_train_options;
 COHORT_API cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                                       cohort_result **out);
+
+// A range test: 100 steps at rates from 1e-6 to 10; of those the one at which the loss falls most.
+// Nothing is kept.
+COHORT_API cohort_status cohort_find_learning_rate(cohort_context *context,
+                                                   const cohort_train_options *options,
+                                                   cohort_result **out);
+// The largest power of two, from 16, for which a training fits into memory by its plan, or all training
+// rows are one batch. Nothing is trained.
+COHORT_API cohort_status cohort_find_batch_size(cohort_context *context,
+                                                const cohort_train_options *options,
+                                                cohort_result **out);
 
 // A training in the caller's hands. cohort_train opens one, advances it until it is done and closes it;
 // whoever does the same in other portions comes to the same bytes. Every call is the context's: one at
@@ -296,7 +311,8 @@ COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
 // A study as CSV, a line a trial, with columns as pandas has them of Optuna: number, value,
-// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text.
+// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text. Into a
+// file that ends in .log or .jsonl as Optuna's journal, a line of JSON an operation.
 COHORT_API cohort_status cohort_hyperopt_export(cohort_context *context,
                                                 const cohort_hyperopt_best_options *options,
                                                 cohort_result **out);
@@ -462,6 +478,20 @@ typedef struct cohort_explain_options {
 COHORT_API cohort_status cohort_explain(cohort_context *context,
                                         const cohort_explain_options *options, cohort_result **out);
 
+// The rows of a dataset whose embeddings are nearest to those of some: look-alikes. Of a model with a
+// bottleneck; of others exit code 3.
+typedef struct cohort_similar_options {
+  const char *model, *dataset; // a dataset.h5 or a folder of images
+  const char *split;           // among whose rows; NULL = all. The row itself is left out.
+  const char *const *keys;     // of the rows that others are compared to
+  int64_t key_count, top;      // so many of each; 0 = 10
+  const char *measure;         // "cosine" (also NULL) or "euclidean"
+  const char *device;
+  int threads, workers;
+} cohort_similar_options;
+COHORT_API cohort_status cohort_similar(cohort_context *context,
+                                        const cohort_similar_options *options, cohort_result **out);
+
 // Images that a model's output of type generator makes of noise, by the seed and the number of each alone. A
 // model without one is exit code 5.
 typedef struct cohort_generate_options {
@@ -598,6 +628,9 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
 typedef struct cohort_import_images_options {
   const char *output;
   const char *folder;
+  // A table (CSV, JSON lines) that names files of the folder, in its column `file` (else the first), and
+  // their splits, in `split`; its other columns are targets. NULL = all files, of the classes of their folders.
+  const char *labels;
   int64_t image_width, image_height; // 0 = all have one size, which it is
   const char *fit;   // "crop" (NULL): fills the size; "pad": lies within, on white; "stretch"
   int64_t channels;  // 1 (grey), 3; 0 = 1 where all are grey, else 3

@@ -144,12 +144,13 @@ extern "C" {
   X(DROPOUT, dropout, (x, step), (y), "DROPOUT dy step -> dx", "x -> y",                           \
     .types = "step:u8", .bf16 = "x -> y", .accumulate = "y",                                       \
     .why = "products draw no random numbers")                                                      \
-  X(RECURRENT, recurrent, (x, lengths, kernel, recurrent, bias), (last, (y), (saved)),              \
-    "RECURRENT_BACKWARD x lengths kernel recurrent saved (dlast) (dy) ->"                          \
+  X(RECURRENT, recurrent, (x, (lengths), kernel, recurrent, bias), (last, (y), (saved)),            \
+    "RECURRENT_BACKWARD x (lengths) kernel recurrent saved (dlast) (dy) ->"                        \
     " (dx) dkernel drecurrent dbias", "",                                                          \
     .types = "lengths:i32", .bf16 = "x -> last y", .flops = "x*kernel x*recurrent")                \
   X(RECURRENT_BACKWARD, recurrent_backward,                                                        \
-    (x, lengths, kernel, recurrent, saved, (dlast), (dy)), ((dx), dkernel, drecurrent, dbias), "", \
+    (x, (lengths), kernel, recurrent, saved, (dlast), (dy)),                                       \
+    ((dx), dkernel, drecurrent, dbias), "",                                                        \
     "", .types = "lengths:i32", .bf16 = "x dlast dy -> dx",                                        \
     .accumulate = "dx dkernel drecurrent dbias",                                                   \
     .flops = "x*kernel dx*kernel x*recurrent x*recurrent")                                         \
@@ -166,6 +167,16 @@ extern "C" {
   X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
     .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
     .why = "goes through the events of each row")                                                  \
+  X(MAX_EVENTS, max_events, (x, lengths), (y), "MAX_EVENTS_BACKWARD x lengths dy -> dx", "",       \
+    .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
+  X(MAX_EVENTS_BACKWARD, max_events_backward, (x, lengths, dy), (dx), "", "",                      \
+    .types = "lengths:i32", .bf16 = "x dy -> dx", .accumulate = "dx",                              \
+    .why = "goes through the events of each row")                                                  \
+  X(UNFOLD_EVENTS, unfold_events, (x, lengths), (y), "UNFOLD_EVENTS_BACKWARD lengths dy -> dx",    \
+    "", .types = "lengths:i32", .bf16 = "x -> y", .why = "picks neighbours of each event")         \
+  X(UNFOLD_EVENTS_BACKWARD, unfold_events_backward, (lengths, dy), (dx), "", "",                   \
+    .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
+    .why = "adds what the neighbours of each event got")                                           \
   X(COPY_EVENTS, copy_events, (x, score, codes, lengths), (y),                                     \
     "COPY_EVENTS_BACKWARD x score codes lengths y dy -> (dx) (dscore)", "",                        \
     .types = "codes:i32 lengths:i32", .flops = "y", .why = "goes through the events of each row")  \
@@ -250,6 +261,9 @@ extern "C" {
     .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
     .why = "augmentation")                                                                         \
   X(SHIFTED_CROP, shifted_crop, (x, ids, step), (y), "", "x -> y",                                 \
+    .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
+    .why = "augmentation")                                                                         \
+  X(AUGMENT, augment, (x, ids, step), (y), "", "x -> y",                                           \
     .types = "ids:i64 step:u8", .bf16 = "x -> y", .bf16_each = true, .input = true,                \
     .why = "augmentation")                                                                         \
   X(INPUT_ROWS, input_rows, (table, (index), (ids), (step), (mean), (scale)), (y), "", "",         \
@@ -352,7 +366,7 @@ extern "C" {
 //                if uniform(seed, e, step, purpose) >= rate, and scaled by 1 / (1 - rate) (inverted
 //                dropout, as Keras); else 0. Its own backward. Rates are compared with uniforms in
 //                float (FLIP too).
-// RECURRENT      x (N, T, I), lengths i32 (N); weights as in Keras, G gates of U units side by side:
+// RECURRENT      x (N, T, I), lengths i32 (N), absent where all rows have T events; weights as in Keras, G gates of U units side by side:
 //                kernel (I, G U), recurrent (U, G U), bias. For each row, from h = c = 0, for t = 0, 1,
 //                … < lengths[n] (attr.reverse: from lengths[n] - 1 down to 0), with zx = x[t] kernel + b
 //                and zh = h recurrent (+ b' of GRU), by attr.cell:
@@ -366,6 +380,8 @@ extern "C" {
 //                y (N, T, U) = h after event t, saved (N, T, S U) the values named; both are 0 for t >=
 //                lengths[n], where x is not read. last (N, U) = h after the last event gone through, 0
 //                for a row without. Lengths beyond T count as T. U is at most CO_RECURRENT_UNITS.
+//                attr.gates is in place of the sigmoid and attr.states of tanh: HARD_SIGMOID
+//                min(max(0.2 z + 0.5, 0), 1) (of Keras 1 and 2), RELU; slopes are 0 where they bend.
 //                RECURRENT_BACKWARD: dx is 0 for t >= lengths[n], and dy is not read there.
 // ATTENTION      (Vaswani et al. 2017; scores are never stored) q, k, v (N, T, E), lengths i32 (N),
 //                bias (H, B) or absent; H = attr.heads parts of E, each of D = E / H. Of row n, head
@@ -375,6 +391,11 @@ extern "C" {
 //                lengths[n], where nothing is read. ATTENTION_BACKWARD: dq, dk and dv are 0 there.
 // POOL_EVENTS    x (N, T, C), lengths i32 (N): y (N, C) over t < lengths[n], by attr.pooling: the
 //                last, the sum, the mean; 0 for a row without events. Others are not read.
+// MAX_EVENTS     x (N, T, C), lengths i32 (N): y (N, C) = the largest x over t < lengths[n], 0 for a row
+//                without events. Its gradient goes to the first of the largest.
+// UNFOLD_EVENTS  x (N, T, C), lengths i32 (N): y (N, T, K C), K = attr.kernel[0]: y[n, t, k C + c] =
+//                x[n, t + k attr.dilation[0] - attr.pad_begin[0], c] where t and that are both within
+//                [0, lengths[n]), else 0: a dense layer of it is a convolution over time.
 // COPY_EVENTS    x (N, K), score and codes i32 (N, T, 1), lengths i32 (N): y (N, K) = log(exp(x[n, k]) +
 //                attr.factor sum of exp(score[n, t]) over t < lengths[n] with codes[n, t] = k + 1), so
 //                that a softmax of y mixes that of x with a choice among the row's own events (copy
@@ -456,6 +477,12 @@ extern "C" {
 //                b = 2 blocks words of elements 2 ids[n] and 2 ids[n] + 1 of (seed, ·, epoch,
 //                purpose), d = ((bits * (2 pad + 1)) >> 32) - pad, dy from the first; y at (h, w)
 //                = x at (h - dy, w - dx); vacated pixels = fill.
+// AUGMENT        x (N, H, W, C), pixels 0 … 255: of each image, drawn as augment.h has it, a part of at
+//                least attr.least_area and of sides 3:4 to 4:3 of the image's, turned by up to
+//                attr.rotation degrees, fills the result (bilinear; beyond its borders the image is
+//                mirrored); then y = clip((y - 127.5) (1 + c) + 127.5 + 255 b, 0, 255) where |c| <=
+//                attr.contrast, |b| <= attr.brightness; then a square of attr.cutout pixels, whose
+//                middle is any pixel, = fill (DeVries & Taylor 2017).
 // INPUT_ROWS     GATHER (or, without index, the table's rows as they lie), CAST to attr.dtype, and,
 //                with ids and step, FLIP (rate, purpose) and SHIFTED_CROP (pad, fill, crop_purpose),
 //                with mean and scale, NORMALIZE: in this order, and to the bit what they give one
@@ -513,6 +540,9 @@ typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activat
 typedef enum co_event_pooling { CO_POOL_LAST, CO_POOL_SUM, CO_POOL_MEAN } co_event_pooling;
 
 // Of RECURRENT.
+// Functions in place of a recurrent cell's own.
+typedef enum co_rnn_function { CO_RNN_OWN, CO_RNN_HARD_SIGMOID, CO_RNN_RELU } co_rnn_function;
+
 typedef enum co_rnn_cell { CO_CELL_LSTM, CO_CELL_GRU, CO_CELL_SIMPLE_RNN } co_rnn_cell;
 
 // Of ACTIVATION.
@@ -549,12 +579,14 @@ typedef struct co_op_attr {
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
   double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
-  double rate;           // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
-  double fill;           // SHIFTED_CROP, INPUT_ROWS
-  int64_t pad;           // SHIFTED_CROP, INPUT_ROWS
-  uint32_t purpose;      // random operations, co_purpose(kind, path)
-  uint32_t crop_purpose; // INPUT_ROWS, which has two
-  int32_t output;        // losses: index into co_step.inv_norm
+  double rate; // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
+  double fill; // SHIFTED_CROP, INPUT_ROWS, AUGMENT, as the next ones
+  double least_area, rotation, brightness, contrast;
+  int64_t cutout;
+  int64_t pad;            // SHIFTED_CROP, INPUT_ROWS
+  uint32_t purpose;       // random operations, co_purpose(kind, path)
+  uint32_t crop_purpose;  // INPUT_ROWS, which has two
+  int32_t output;         // losses: index into co_step.inv_norm
   co_pointwise pointwise; // POINTWISE_LOSS, as the next ones
   double delta;           // HUBER, > 0
   double gamma;           // BINARY, >= 0
@@ -570,13 +602,14 @@ typedef struct co_op_attr {
   double weight_decay, beta1, beta2;
   double added; // RMSPROP
   int32_t nesterov, decoupled;
-  co_dtype dtype;        // CAST, INPUT_ROWS
-  co_shape shape;        // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
-  int64_t heads, causal; // ATTENTION; causal is 0 or 1
-  co_rnn_cell cell;      // RECURRENT
-  int64_t reverse;       // RECURRENT, 0 or 1
-  int64_t pooling;       // POOL_EVENTS: co_event_pooling
-  int64_t max_length;    // DROPOUT: the longest T there is; 0 = x has none
+  co_dtype dtype;                // CAST, INPUT_ROWS
+  co_shape shape;                // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
+  int64_t heads, causal;         // ATTENTION; causal is 0 or 1
+  co_rnn_cell cell;              // RECURRENT
+  int64_t reverse;               // RECURRENT, 0 or 1
+  co_rnn_function gates, states; // RECURRENT
+  int64_t pooling;               // POOL_EVENTS: co_event_pooling
+  int64_t max_length;            // DROPOUT: the longest T there is; 0 = x has none
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];

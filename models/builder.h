@@ -10,7 +10,7 @@ typedef struct co_model_builder {
   co_model *model;
   const co_schema *schema;
   co_diagnostics *problems;
-  double swap_noise; // of the network's inputs in training
+  double swap_noise, mask_noise; // of the network's inputs in training
 } co_model_builder;
 
 // Field tables, for help.

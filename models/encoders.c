@@ -18,6 +18,13 @@ typedef struct cnn_options {
   double dropout;
 } cnn_options;
 
+typedef struct resnet_options {
+  const char *type;
+  const co_node *filters;
+  int64_t blocks;
+  double dropout;
+} resnet_options;
+
 typedef struct decoder_options {
   const char *type;
   const co_node *filters;
@@ -63,6 +70,18 @@ typedef struct rnn_options {
   double dropout;
 } rnn_options;
 
+typedef struct parallel_options {
+  const char *type;
+  const co_node *kernel_sizes;
+  int64_t filters;
+  double dropout;
+} parallel_options;
+
+typedef struct bag_options {
+  const char *type;
+  int pooling;
+} bag_options;
+
 #define TYPE_FIELD(options)                                                                        \
   { "type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL }
 
@@ -85,6 +104,18 @@ static const co_field cnn_fields[] = {
      "Rate after the dense layer.", NULL},
     {"output_size", CO_FIELD_INT, offsetof(cnn_options, output_size), "128", 1, 1 << 20, NULL,
      "Features that come out.", NULL},
+    {.key = NULL}};
+
+static const co_field resnet_fields[] = {
+    TYPE_FIELD(resnet_options),
+    {"filters", CO_FIELD_NODE, offsetof(resnet_options, filters), "null", 0, 0, NULL,
+     "List: channels of each stage; a stage but the first halves the image. Default [16, 32, 64, "
+     "128].",
+     NULL},
+    {"blocks", CO_FIELD_INT, offsetof(resnet_options, blocks), "2", 1, 64, NULL,
+     "Residual blocks in a stage, of two convolutions each.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(resnet_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate of what comes out.", NULL},
     {.key = NULL}};
 
 static const char *const pixel_activations[] = {"linear", "sigmoid", NULL};
@@ -170,6 +201,24 @@ static const co_field transformer_fields[] = {
      "Rate after attention, and after the dense layers.", NULL},
     {.key = NULL}};
 
+static const co_field parallel_fields[] = {
+    TYPE_FIELD(parallel_options),
+    {"kernel_sizes", CO_FIELD_NODE, offsetof(parallel_options, kernel_sizes), "null", 0, 0, NULL,
+     "List: events that the convolutions side by side see at once. Default [2, 3, 4, 5].", NULL},
+    {"filters", CO_FIELD_INT, offsetof(parallel_options, filters), "32", 1, 1 << 20, NULL,
+     "Features of each, of which the largest over all events come out.", NULL},
+    {"dropout", CO_FIELD_DOUBLE, offsetof(parallel_options, dropout), "0.0", 0, 0.999, NULL,
+     "Rate after them.", NULL},
+    {.key = NULL}};
+
+static const char *const bag_poolings[] = {"mean", "sum", "max", NULL};
+
+static const co_field bag_fields[] = {TYPE_FIELD(bag_options),
+                                      {"pooling", CO_FIELD_ENUM, offsetof(bag_options, pooling),
+                                       "mean", 0, 0, bag_poolings,
+                                       "What comes out of the events, whatever their order.", NULL},
+                                      {.key = NULL}};
+
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
 
 // Reads a list of positive integers; absent = `fallback`. Returns the count, -1 after a problem.
@@ -218,6 +267,57 @@ static void expand_cnn(co_text *text, const void *options, const co_encoder_inpu
   co_text_printf(text, "Flatten, ");
   co_text_printf(text, "{Dense: {units: %lld, activation: relu}}", (long long)cnn->output_size);
   if (cnn->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", cnn->dropout);
+  co_text_printf(text, "]");
+}
+
+static void add_residual_convolution(co_text *text, int64_t filters, int kernel, int stride,
+                                     const char *input) {
+  co_text_printf(text,
+                 "{Conv2D: {filters: %lld, kernel_size: %d, strides: %d, padding: same, use_bias: "
+                 "false, kernel_initializer: he_normal}",
+                 (long long)filters, kernel, stride);
+  co_text_printf(text, input ? ", inputs: [%s]}, " : "}, ", input);
+}
+
+// A block of two convolutions that is added to what goes into it, projected where its shape is another.
+static void add_block(co_text *text, int64_t filters, int stride, bool projected, int number) {
+  char before[32], shortcut[32];
+  (void)snprintf(before, sizeof before, "block_%d", number - 1);
+  (void)snprintf(shortcut, sizeof shortcut, projected ? "shortcut_%d" : "block_%d",
+                 projected ? number : number - 1);
+  add_residual_convolution(text, filters, 3, stride, before);
+  co_text_printf(text, "BatchNormalization, ReLU, ");
+  add_residual_convolution(text, filters, 3, 1, NULL);
+  co_text_printf(text, "{BatchNormalization: {}, name: residual_%d}, ", number);
+  if (projected) {
+    add_residual_convolution(text, filters, 1, stride, before);
+    co_text_printf(text, "{BatchNormalization: {}, name: %s}, ", shortcut);
+  }
+  co_text_printf(text, "{Add: {}, inputs: [residual_%d, %s]}, {ReLU: {}, name: block_%d}, ", number,
+                 shortcut, number);
+}
+
+// Residual blocks (He et al. 2016) behind one convolution, as for small images: nothing is halved before
+// the second stage.
+static void expand_resnet(co_text *text, const void *options, const co_encoder_input *input,
+                          const char *path, co_diagnostics *problems) {
+  static const int64_t fallback[] = {16, 32, 64, 128};
+  const resnet_options *o = options;
+  int64_t filters[16];
+  int number = 0;
+  (void)input;
+  int stages = read_sizes(o->filters, path, "filters", fallback, 4, filters, 16, problems);
+  if (stages < 0) return;
+  co_text_printf(text, "[");
+  add_residual_convolution(text, filters[0], 3, 1, NULL);
+  co_text_printf(text, "BatchNormalization, {ReLU: {}, name: block_0}, ");
+  for (int stage = 0; stage < stages; stage++)
+    for (int64_t i = 0; i < o->blocks; i++) {
+      const bool first = stage > 0 && i == 0;
+      add_block(text, filters[stage], first ? 2 : 1, first, ++number);
+    }
+  co_text_printf(text, "GlobalAveragePooling2D");
+  if (o->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", o->dropout);
   co_text_printf(text, "]");
 }
 
@@ -407,11 +507,47 @@ typedef struct encoder {
 } encoder;
 
 // graph comes first: it needs no expansion.
+// Kim 2014: convolutions of several widths, the largest of each feature over time.
+static void expand_parallel(co_text *text, const void *options, const co_encoder_input *input,
+                            const char *path, co_diagnostics *problems) {
+  static const int64_t fallback[] = {2, 3, 4, 5};
+  const parallel_options *o = options;
+  int64_t sizes[16];
+  (void)input;
+  int count = read_sizes(o->kernel_sizes, path, "kernel_sizes", fallback, 4, sizes, 16, problems);
+  if (count < 0) return;
+  co_text_printf(text, "[");
+  for (int i = 0; i < count; i++)
+    co_text_printf(
+        text,
+        "{Conv1D: {filters: %lld, kernel_size: %lld, activation: relu}, inputs: [events, "
+        "lengths], name: seen%d}, {GlobalPooling1D: max, inputs: [seen%d, lengths], name: "
+        "most%d}, ",
+        (long long)o->filters, (long long)sizes[i], i, i, i);
+  co_text_printf(text, count > 1 ? "{Concatenate: {}, inputs: [" : "{Flatten: {}, inputs: [");
+  for (int i = 0; i < count; i++)
+    co_text_printf(text, "%smost%d", i ? ", " : "", i);
+  co_text_printf(text, "]}");
+  if (o->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", o->dropout);
+  co_text_printf(text, "]");
+}
+
+static void expand_bag(co_text *text, const void *options, const co_encoder_input *input,
+                       const char *path, co_diagnostics *problems) {
+  (void)input;
+  (void)path;
+  (void)problems;
+  co_text_printf(text, "[{GlobalPooling1D: %s, inputs: [events, lengths]}]",
+                 bag_poolings[((const bag_options *)options)->pooling]);
+}
+
 static const encoder encoders[] = {
     {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options),
      .expand = NULL},
     {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
      cnn_fields, sizeof(cnn_options), .expand = expand_cnn},
+    {"resnet", "Residual blocks of convolutions (He et al. 2016), then the mean of each channel.",
+     resnet_fields, sizeof(resnet_options), .expand = expand_resnet},
     {"stacked_cnn_decoder",
      "Of a decoder: a dense layer, then stages of convolutions, each doubling the image.",
      decoder_fields, sizeof(decoder_options), .expand = expand_decoder},
@@ -429,6 +565,10 @@ static const encoder encoders[] = {
      sizeof(rnn_options), .events = true, .expand = expand_rnn},
     {"transformer", "Causal attention over events, to the features of the last.",
      transformer_fields, sizeof(transformer_options), .events = true, .expand = expand_transformer},
+    {"parallel_cnn", "Convolutions of several widths over a sequence, side by side; their maxima.",
+     parallel_fields, sizeof(parallel_options), .events = true, .expand = expand_parallel},
+    {"bag", "Events of a sequence without their order: their mean, sum or maximum.", bag_fields,
+     sizeof(bag_options), .events = true, .expand = expand_bag},
     {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
      .expand = expand_passthrough}};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
@@ -485,12 +625,13 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(problems, type_node,
-                           "known: graph, stacked_cnn, stacked_cnn_decoder, mlp, embedding, "
-                           "piecewise_linear, periodic, rnn, "
-                           "transformer, passthrough",
-                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return co_node_problem(
+        problems, type_node,
+        "known: graph, stacked_cnn, resnet, stacked_cnn_decoder, mlp, embedding, "
+        "piecewise_linear, periodic, rnn, "
+        "transformer, passthrough",
+        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
+        near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,

@@ -34,7 +34,7 @@ const co_field co_combiner_fields[] = {
 typedef struct bottleneck_options {
   int64_t size;
   int activation;
-  double swap_noise;
+  double swap_noise, mask_noise;
 } bottleneck_options;
 
 const co_field co_bottleneck_fields[] = {
@@ -45,6 +45,11 @@ const co_field co_bottleneck_fields[] = {
     {"swap_noise", CO_FIELD_DOUBLE, offsetof(bottleneck_options, swap_noise), "0.0", 0, 0.999, NULL,
      "Share of the inputs' values that are those of another row of the batch in training; what is "
      "reconstructed are the row's own.",
+     NULL},
+    {"mask_noise", CO_FIELD_DOUBLE, offsetof(bottleneck_options, mask_noise), "0.0", 0, 0.999, NULL,
+     "Share of the inputs' numbers and pixels that are 0 in training, the others scaled up for it, "
+     "as by "
+     "Dropout (Vincent et al. 2008); what is reconstructed are the row's own.",
      NULL},
     {.key = NULL}};
 
@@ -153,18 +158,27 @@ static co_status network_input(co_model *model, co_input_block *block) {
   return co_model_add_feed(model, name, CO_I32, &rows, &feed, &block->lengths);
 }
 
-// What an encoder reads of a block: in training, values of other rows among it.
-static co_status add_noise(const co_model_builder *b, const co_input_block *block, co_value *out) {
-  co_graph *graph = b->model->network;
-  co_value in[2] = {block->network_input};
-  *out = block->network_input;
-  if (b->swap_noise == 0) return CO_OK;
-  const co_op_attr attr = {.rate = b->swap_noise, .purpose = co_purpose("swap_noise", block->name)};
-  CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[CO_SWAP_NOISE_step]));
+static co_status add_one_noise(co_graph *graph, const co_input_block *block, co_op op,
+                               const char *kind, double rate, co_value *value) {
+  const co_op_attr attr = {.rate = rate, .purpose = co_purpose(kind, block->name)};
+  co_value in[2] = {*value};
+  if (rate == 0) return CO_OK;
+  CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[1]));
   graph->layer = block->name;
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_SWAP_NOISE, &attr, 2, in, out));
+  CO_RETURN_IF_FAILED(co_emit(graph, op, &attr, 2, in, value));
   graph->layer = NULL;
   return CO_OK;
+}
+
+// What an encoder reads of a block: in training, values of other rows among it, and zeros. Codes are
+// not numbers, of which there is none that means nothing.
+static co_status add_noise(const co_model_builder *b, const co_input_block *block, co_value *out) {
+  co_graph *graph = b->model->network;
+  *out = block->network_input;
+  CO_RETURN_IF_FAILED(
+      add_one_noise(graph, block, CO_OP_SWAP_NOISE, "swap_noise", b->swap_noise, out));
+  if (graph->values[*out].desc.dtype != CO_F32) return CO_OK;
+  return add_one_noise(graph, block, CO_OP_DROPOUT, "mask_noise", b->mask_noise, out);
 }
 
 // Layers of an encoder name their input by the feature's name; of events, also `events` and
@@ -397,14 +411,17 @@ static co_status read_bottleneck(co_model_builder *b, bottleneck_options *option
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
   CO_RETURN_IF_FAILED(co_fields_parse(options, co_bottleneck_fields, node, "bottleneck",
                                       model->arena, b->problems));
-  if (b->problems->count > before || options->swap_noise == 0) return CO_OK;
+  const char *noise = options->swap_noise > 0   ? "swap_noise"
+                      : options->mask_noise > 0 ? "mask_noise"
+                                                : NULL;
+  if (b->problems->count > before || !noise) return CO_OK;
   b->swap_noise = options->swap_noise;
+  b->mask_noise = options->mask_noise;
   for (int64_t i = 0; i < model->block_count; i++)
     if (model->blocks[i].event_table >= 0)
-      return co_node_problem(b->problems, co_node_get(node, "swap_noise"), NULL,
-                             "bottleneck.swap_noise: the input '%s' is of events, whose values are "
-                             "not swapped",
-                             model->blocks[i].name);
+      return co_node_problem(b->problems, co_node_get(node, noise), NULL,
+                             "bottleneck.%s: the input '%s' is of events, which take no noise",
+                             noise, model->blocks[i].name);
   return CO_OK;
 }
 

@@ -96,6 +96,7 @@ static co_status write(conversion *c) {
                                    .fitted = c->model->fitted,
                                    .fitted_count = c->model->fitted_count,
                                    .store = c->store,
+                                   .network = c->model->network,
                                    .config = config.text.data,
                                    .dataset_fingerprint = ""};
   co_status status = config.text.status;

@@ -5,6 +5,7 @@
 
 #include "host/api/api.h"
 #include "host/eval/estimator.h"
+#include "host/eval/image_quality.h"
 #include "host/graph/layer.h"
 #include "host/graph/metric/metric.h"
 #include "host/train/settings.h"
@@ -96,6 +97,8 @@ static void describe_losses(cohort_result *result) {
 static void describe_metrics(cohort_result *result) {
   for (int i = 0; co_metric_list()[i]; i++)
     describe_entry(result, co_metric_list()[i]->name, co_metric_list()[i]->doc, NULL);
+  for (int i = 0; i < CO_IMAGE_METRICS; i++)
+    describe_entry(result, co_image_metrics[i].name, co_image_metrics[i].doc, NULL);
   for (int i = 0; co_loss_list()[i]; i++)
     describe_entry(result, co_loss_list()[i]->metric, co_loss_list()[i]->doc, NULL);
 }

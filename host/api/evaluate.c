@@ -283,6 +283,7 @@ static co_status measure(evaluating *e, evaluated *m, cohort_result *result) {
                                             .bootstrap = &e->bootstrap};
   CO_RETURN_IF_FAILED(co_compare_baselines(result, &comparison));
   CO_RETURN_IF_FAILED(co_evaluate_details(result, evaluation));
+  CO_RETURN_IF_FAILED(co_evaluate_classes(result, evaluation));
   if (!o->by) return CO_OK;
   return co_evaluate_slices(result, evaluation, m->dataset, o->by, m->samples, m->count);
 }

@@ -12,6 +12,9 @@ co_status co_parse_profit(co_profit *out, const char *const *items, int64_t coun
 // Adds to the result, of an evaluation whose scores were kept, by output: "thresholds",
 // "calibration" (metrics after temperature scaling), "deciles" and, where costs are known, "profit".
 co_status co_evaluate_details(cohort_result *result, const co_evaluation *evaluation);
+// Adds "classes", by output of one of several: {"classes": [{"class", "support", "precision", "recall",
+// "f1", "roc_auc" of one against the rest}], "confusion": rows by true class, columns by the likeliest}.
+co_status co_evaluate_classes(cohort_result *result, const co_evaluation *evaluation);
 // Adds "by": metrics by the value of a column.
 co_status co_evaluate_slices(cohort_result *result, const co_evaluation *evaluation,
                              co_dataset *dataset, const char *column, const int64_t *samples,

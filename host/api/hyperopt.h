@@ -52,6 +52,8 @@ co_status co_study_base(co_node **out, const co_node *config, const co_tune_sett
                         co_arena *arena, co_diagnostics *problems);
 // A text attribute; *out is NULL where there is none.
 co_status co_study_text(const char **out, co_study *study, co_arena *arena, const char *key);
+// The study as Optuna's journal, lines of JSON.
+co_status co_study_journal(co_text *journal, co_read_study *read);
 // cohort_report of a study.
 co_status co_report_study(cohort_context *context, const cohort_report_options *options,
                           cohort_result *result);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_hyperopt_export: a study as CSV.
+// cohort_hyperopt_export: a study as CSV, or as Optuna's journal.
 #include <math.h>
 #include <string.h>
 
@@ -67,30 +67,42 @@ static co_status write_file(exporting *e, const co_text *csv) {
   return status == CO_OK ? co_atomic_commit(&e->file) : status;
 }
 
-static co_status export(exporting *e, cohort_result *result) {
-  const cohort_hyperopt_best_options *o = e->options;
-  co_text *csv = &result->text;
-  CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt export", "a study"));
-  const char *const inputs[] = {o->study};
-  const co_output output = {o->output, o->force, inputs, 1};
-  if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&e->file, e->ctx, &output));
-  CO_RETURN_IF_FAILED(co_read_study_open(&e->read, e->ctx, o->study));
-  const co_space *space = &e->read.settings.space;
+static void add_table(co_text *csv, const co_read_study *r) {
+  const co_space *space = &r->settings.space;
   co_text_printf(csv, "number,value,datetime_start,datetime_complete");
   for (int64_t i = 0; i < space->count; i++) {
     co_text_printf(csv, ",params_");
     add_cell(csv, space->item[i].path);
   }
   co_text_printf(csv, ",state\n");
-  for (int64_t i = 0; i < e->read.trials.count; i++)
-    add_trial(csv, space, &e->read.trials.item[i]);
-  CO_RETURN_IF_FAILED(csv->status);
+  for (int64_t i = 0; i < r->trials.count; i++)
+    add_trial(csv, space, &r->trials.item[i]);
+}
+
+static bool is_journal(const char *path) {
+  const char *dot = path ? strrchr(path, '.') : NULL;
+  return dot && (strcmp(dot, ".log") == 0 || strcmp(dot, ".jsonl") == 0);
+}
+
+static co_status export(exporting *e, cohort_result *result) {
+  const cohort_hyperopt_best_options *o = e->options;
+  co_text *text = &result->text;
+  CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt export", "a study"));
+  const char *const inputs[] = {o->study};
+  const co_output output = {o->output, o->force, inputs, 1};
+  if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&e->file, e->ctx, &output));
+  CO_RETURN_IF_FAILED(co_read_study_open(&e->read, e->ctx, o->study));
+  if (is_journal(o->output))
+    CO_RETURN_IF_FAILED(co_study_journal(text, &e->read));
+  else
+    add_table(text, &e->read);
+  CO_RETURN_IF_FAILED(text->status);
   co_json_key(&result->json, "trials");
   co_json_int(&result->json, e->read.trials.count);
   if (!o->output) return CO_OK;
-  CO_RETURN_IF_FAILED(write_file(e, csv));
-  csv->length = 0;
-  co_text_printf(csv, "%s: %lld trials\n", o->output, (long long)e->read.trials.count);
+  CO_RETURN_IF_FAILED(write_file(e, text));
+  text->length = 0;
+  co_text_printf(text, "%s: %lld trials\n", o->output, (long long)e->read.trials.count);
   return CO_OK;
 }
 

@@ -42,15 +42,23 @@ static co_status choose_inputs(input_files *out, const cohort_import_csv_options
 
 // The files of the table, then those of the tables that are joined to it.
 static co_status begin_files(co_table_files *files, cohort_context *context, co_arena *arena,
-                             const input_files *in, const co_recipe *recipe,
+                             const input_files *in, co_recipe *recipe,
                              const cohort_source_options *source) {
-  const char **all = co_arena_alloc(arena, (size_t)(in->count + recipe->join_count), sizeof *all);
-  if (!all) return CO_ERR_MEMORY;
+  const int64_t count = in->count + recipe->join_count;
+  const char **all = co_arena_alloc(arena, (size_t)count, sizeof *all);
+  const co_rows_options **rows = co_arena_alloc(arena, (size_t)count, sizeof *rows);
+  if (!all || !rows) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_table_check_sources(recipe));
+  co_table_name_sources(recipe);
   memcpy(all, in->list, (size_t)in->count * sizeof *all);
-  for (int64_t i = 0; i < recipe->join_count; i++)
+  for (int64_t i = 0; i < recipe->join_count; i++) {
     all[in->count + i] = recipe->joins[i].table.file;
-  return co_table_files_begin(files, context, arena, all, in->count + recipe->join_count, source);
+    rows[in->count + i] = &recipe->joins[i].table.rows;
+  }
+  CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, all, rows, count, source));
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    co_table_files_adapt(&recipe->joins[i].table.rows, recipe->joins[i].table.file);
+  return CO_OK;
 }
 
 // The column of splits is told by --split, or by its role.

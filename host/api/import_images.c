@@ -77,6 +77,7 @@ static co_status run(cohort_context *context, const cohort_import_images_options
   co_import_images_options options = {
       .output = o->output,
       .folder = o->folder,
+      .labels = o->labels,
       .recipe = {.height = o->image_height, .width = o->image_width, .channels = (int)o->channels},
       .validation_fraction = o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
       .seed = o->seed,

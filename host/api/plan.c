@@ -24,7 +24,8 @@ typedef struct planning {
   co_backend *backend;
   co_resident *resident;
   co_program *program;
-  int64_t rows, step_rows; // of a micro-batch, of an effective batch
+  int64_t rows, step_rows;  // of a micro-batch, of an effective batch
+  co_shape_class evaluated; // of a batch that is scored, of events the longest
 } planning;
 
 static co_status read_inputs(planning *p) {
@@ -95,6 +96,10 @@ static co_status create_program(planning *p) {
                                       .strict_f32 = settings->precision == CO_PRECISION_F32,
                                       .planning = true};
   CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
+  p->evaluated = evaluation[evaluation_count - 1];
+  if (inference) // each row is needed once: it comes with its batch
+    return co_resident_create(&p->resident, &p->program, p->model, NULL, p->backend, &options,
+                              CO_PLACEMENT_HOST);
   return co_resident_create(&p->resident, &p->program, p->model, p->dataset, p->backend, &options,
                             CO_PLACEMENT_AUTO);
 }
@@ -311,6 +316,44 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
   }
 }
 
+static int64_t batch_launches(const planning *p) {
+  int64_t launches = 0;
+  for (int64_t i = 0;; i++) {
+    const co_plan *plan = co_program_plan(p->program, i);
+    if (!plan) return launches;
+    if (plan->options.mode == CO_MODE_INFER &&
+        co_shape_class_equal(&plan->options.shape, &p->evaluated))
+      launches += co_plan_launches(plan);
+  }
+}
+
+// What scoring a batch takes of a device with memory of its own.
+static void report_scoring(const planning *p, cohort_result *result) {
+  const co_staging_layout *staging = co_program_staging(p->program, true);
+  int64_t launches = batch_launches(p), back = 0;
+  if (!launches || !staging) return;
+  for (int64_t i = 0; i < co_model_score_count(p->model); i++)
+    back += p->evaluated.rows * co_model_score_width(p->model, i) * (int64_t)sizeof(float);
+  const int64_t bytes = (int64_t)co_staging_bytes(staging, &p->evaluated);
+  const long long batches = co_program_submission_limit(p->program, true);
+  co_json *json = &result->json;
+  co_json_key(json, "launches_per_batch");
+  co_json_int(json, launches);
+  co_json_key(json, "bytes_to_device_per_batch");
+  co_json_int(json, bytes);
+  co_json_key(json, "bytes_from_device_per_batch");
+  co_json_int(json, back);
+  co_json_key(json, "batches_per_graph_launch");
+  co_json_int(json, batches);
+  co_text_printf(&result->text,
+                 "launches %lld in a batch of %lld rows (a library call counts as one), whose "
+                 "stored values, %lld bytes,\n         are copied to the device at once, and %lld "
+                 "bytes of scores back; recorded, so that the host\n         launches up to %lld "
+                 "batch%s at once, as one CUDA graph\n\n",
+                 (long long)launches, (long long)p->evaluated.rows, (long long)bytes,
+                 (long long)back, batches, batches > 1 ? "es" : "");
+}
+
 static void report_launches(const planning *p, cohort_result *result) {
   int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false);
   if (!launches) return;
@@ -392,7 +435,7 @@ static co_status plan(planning *p, cohort_result *result) {
   co_json_string(&result->json, co_precision_name(p->settings.precision));
   report_layers(p, result);
   report_plans(p, result);
-  report_launches(p, result);
+  p->options->inference ? report_scoring(p, result) : report_launches(p, result);
   report_memory(p, result);
   return CO_OK;
 }

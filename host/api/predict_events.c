@@ -255,7 +255,8 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
   CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
   if (o->population)
     CO_RETURN_IF_FAILED(read_population(s, o->population, s->readings[0].recipe.entity));
-  CO_RETURN_IF_FAILED(co_table_files_begin(&s->log, s->context, s->arena, &log, 1, &o->source));
+  CO_RETURN_IF_FAILED(
+      co_table_files_begin(&s->log, s->context, s->arena, &log, NULL, 1, &o->source));
   for (int64_t i = 0; i < s->count; i++)
     CO_RETURN_IF_FAILED(write_events(s, &s->readings[i]));
   return list_datasets(s, list);

@@ -38,6 +38,8 @@ static co_status open_part(co_scoring *s, int64_t part) {
     CO_RETURN_IF_FAILED(
         co_dataset_open(&s->datasets[i], s->ctx,
                         s->parts ? s->parts->items[part].files[i].temporary : s->paths[i]));
+  for (int64_t i = 0; !s->parts && i < s->dataset_count; i++)
+    co_dataset_release(s->datasets[i]); // which opening has looked through
   for (int64_t i = 0; i < s->model_count; i++) {
     const co_scored_model *m = &s->models[i];
     s->of_model[i] = s->datasets[m->dataset];

@@ -69,6 +69,10 @@ static void forget_place(co_recipe *recipe) {
 
 // ---- sources -----------------------------------------------------------------------------------
 
+static bool same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void forget_query(co_recipe *recipe, const char *path) {
   if (path && !co_rows_is_database(path)) recipe->rows.table = recipe->rows.query = NULL;
 }
@@ -100,57 +104,75 @@ static co_status read_joins(co_table_scoring *t, const cohort_predict_options *o
   for (int64_t i = 0; i < recipe->join_count; i++)
     forget_place(&recipe->joins[i].table);
   CO_RETURN_IF_FAILED(co_table_read_joins(recipe, &given, t->arena));
-  return co_table_refuse_servers(recipe);
+  co_table_name_sources(recipe);
+  return CO_OK;
 }
 
-// Where the tables are: the first, then those joined to it for each of the recipes, NULL where one is not
-// given. What is read once only is taken once: *same is the file before with that path.
+// What tables are read from, and what of it: the first, then those joined to it for each of the recipes, NULL
+// where one is not given. What is read once only is taken once: it is the `same` as the file before.
+typedef struct co_listed_sources {
+  const char **paths;
+  const co_rows_options **rows;
+  int64_t *same, count;
+} co_listed_sources;
+
+static bool is_same_source(const co_listed_sources *l, int64_t at, const co_recipe *table) {
+  return !l->same[at] && l->paths[at] && strcmp(l->paths[at], table->file) == 0 && l->rows[at] &&
+         same_text(l->rows[at]->table, table->rows.table) &&
+         same_text(l->rows[at]->query, table->rows.query);
+}
+
+static void add_source(co_listed_sources *l, const co_recipe *table) {
+  int64_t before = 1;
+  while (table->file && before < l->count && !is_same_source(l, before, table))
+    before++;
+  const bool repeated = table->file && before < l->count;
+  l->same[l->count] = repeated ? before : 0;
+  l->rows[l->count] = &table->rows;
+  l->paths[l->count++] = repeated ? NULL : table->file;
+}
+
 static co_status list_sources(co_table_scoring *t, const cohort_predict_options *o,
-                              const char ***paths, int64_t **same, int64_t *count) {
+                              co_listed_sources *l) {
   int64_t most = 1;
-  *count = 1;
   for (int64_t k = 0; k < t->table_count; k++) {
     CO_RETURN_IF_FAILED(read_joins(t, o, &t->tables[k].recipe));
     t->tables[k].joined = most;
     most += t->tables[k].recipe.join_count;
   }
-  *paths = co_arena_alloc(t->arena, (size_t)most, sizeof **paths);
-  *same = co_arena_alloc(t->arena, (size_t)most, sizeof **same);
-  if (!*paths || !*same) return CO_ERR_MEMORY;
+  *l = (co_listed_sources){.paths = co_arena_alloc(t->arena, (size_t)most, sizeof *l->paths),
+                           .rows = co_arena_alloc(t->arena, (size_t)most, sizeof *l->rows),
+                           .same = co_arena_alloc(t->arena, (size_t)most, sizeof *l->same),
+                           .count = 1};
+  if (!l->paths || !l->rows || !l->same) return CO_ERR_MEMORY;
   const co_recipe *first = &t->tables[0].recipe;
-  (*paths)[0] = o->dataset ? o->dataset : first->file;
-  if (!(*paths)[0]) return co_table_no_source(first, first->table);
+  l->paths[0] = o->dataset ? o->dataset : first->file;
+  if (!l->paths[0]) return co_table_no_source(first, first->table);
   for (int64_t k = 0; k < t->table_count; k++)
-    for (int64_t i = 0; i < t->tables[k].recipe.join_count; i++) {
-      const char *path = t->tables[k].recipe.joins[i].table.file;
-      int64_t before = 0;
-      while (path && before < *count &&
-             ((*same)[before] || !(*paths)[before] || strcmp((*paths)[before], path) != 0))
-        before++;
-      bool repeated = path && before && before < *count;
-      (*same)[*count] = repeated ? before : 0;
-      (*paths)[(*count)++] = repeated ? NULL : path;
-    }
+    for (int64_t i = 0; i < t->tables[k].recipe.join_count; i++)
+      add_source(l, &t->tables[k].recipe.joins[i].table);
   return CO_OK;
 }
 
 static co_status find_sources(co_table_scoring *t, const cohort_predict_options *o) {
-  const char **paths;
-  int64_t *same, count;
-  CO_RETURN_IF_FAILED(list_sources(t, o, &paths, &same, &count));
+  co_listed_sources l;
+  CO_RETURN_IF_FAILED(list_sources(t, o, &l));
   CO_RETURN_IF_FAILED(
-      co_table_files_begin(&t->files, t->context, t->arena, paths, count, &o->source));
-  for (int64_t i = 0; i < count; i++) {
-    if (!same[i]) continue;
-    t->files.paths[i] = t->files.paths[same[i]];
-    t->files.shown[i] = t->files.shown[same[i]];
+      co_table_files_begin(&t->files, t->context, t->arena, l.paths, l.rows, l.count, &o->source));
+  for (int64_t i = 0; i < l.count; i++) {
+    if (!l.same[i]) continue;
+    t->files.paths[i] = t->files.paths[l.same[i]];
+    t->files.shown[i] = t->files.shown[l.same[i]];
   }
   // What is looked into lies in a file by now: a pipe is read once.
   for (int64_t k = 0; k < t->table_count; k++) {
     co_scored_table *table = &t->tables[k];
     forget_query(&table->recipe, t->files.paths[0]);
-    for (int64_t i = 0; i < table->recipe.join_count; i++)
-      forget_query(&table->recipe.joins[i].table, t->files.paths[table->joined + i]);
+    for (int64_t i = 0; i < table->recipe.join_count; i++) {
+      co_recipe *joined = &table->recipe.joins[i].table;
+      forget_query(joined, t->files.paths[table->joined + i]);
+      co_table_files_adapt(&joined->rows, joined->file);
+    }
   }
   return CO_OK;
 }
@@ -194,10 +216,6 @@ static co_status find_split(co_table_scoring *t, const co_model_file *file, cons
 }
 
 // ---- models ------------------------------------------------------------------------------------
-
-static bool same_text(const char *a, const char *b) {
-  return a && b ? strcmp(a, b) == 0 : a == b;
-}
 
 bool co_table_same_columns(const co_model_file *a, const co_model_file *b) {
   bool same = a->schema.column_count == b->schema.column_count && same_text(a->recipe, b->recipe) &&

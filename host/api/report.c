@@ -53,6 +53,18 @@ static co_status read_run(reporting *p) {
   return status;
 }
 
+static co_status read_profile(reporting *p) {
+  char *path = co_arena_format(p->arena, "%s/profile.json", p->options->run), *text = NULL;
+  co_node *profile = NULL;
+  if (!path) return CO_ERR_MEMORY;
+  if (!co_path_exists(path)) return CO_OK;
+  CO_RETURN_IF_FAILED(read_file(p, "profile.json", &path, &text));
+  co_status status = parse(p, path, text, strlen(text), &profile);
+  p->report.profile = profile;
+  co_free(p->context->ctx, text);
+  return status;
+}
+
 // A last line that is cut off is left out: the run was killed amid it.
 static co_status read_records(reporting *p) {
   char *path, *text = NULL;
@@ -216,6 +228,7 @@ static co_status report(reporting *p, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->context->ctx));
   CO_RETURN_IF_FAILED(read_run(p));
   CO_RETURN_IF_FAILED(read_records(p));
+  CO_RETURN_IF_FAILED(read_profile(p));
   CO_RETURN_IF_FAILED(open_model(p));
   CO_RETURN_IF_FAILED(choose_rows(p));
   CO_RETURN_IF_FAILED(measure(p));
@@ -266,6 +279,7 @@ cohort_status cohort_report(cohort_context *context, const cohort_report_options
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   reporting p = {.context = context, .options = options};
   p.report.ctx = context->ctx;
+  p.report.path = options->run;
   p.report.name = options->run ? base_name(options->run) : "";
   co_text_init(&p.report.page, context->ctx);
   co_status status = is_study(options) ? co_report_study(context, options, *out) : report(&p, *out);

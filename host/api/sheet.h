@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Contact sheets: images of one size side by side, as one PNG file.
+// Contact sheets as output files.
 #ifndef COHORT_HOST_API_SHEET_H
 #define COHORT_HOST_API_SHEET_H
 
-#include "host/core/context.h"
+#include "datasets/image_sheet.h"
 #include "host/core/output.h"
 
-typedef struct co_sheet {
-  int64_t count, height, width, channels; // of the images; 1 or 3 channels
-  const uint8_t *pixels;                  // (count, height, width, channels)
-} co_sheet;
-
-// CO_ERR_USAGE for sheets that are too large to be one picture; `option` says how to ask for fewer.
-co_status co_sheet_check(const co_sheet *sheet, const char *option);
 co_status co_sheet_write(const co_sheet *sheet, co_context *ctx, const co_output *output);
 
 #endif

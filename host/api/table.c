@@ -87,10 +87,11 @@ static const char *folder_of(const cohort_source_options *o) {
 }
 
 static co_status spool_server(co_table_files *f, int64_t i, cohort_context *context,
-                              co_arena *arena, const cohort_source_options *o) {
+                              co_arena *arena, const co_rows_options *rows,
+                              const cohort_source_options *o) {
   const co_postgres_read read = {.url = f->paths[i],
-                                 .table = o->source_table,
-                                 .query = o->query,
+                                 .table = rows ? rows->table : o->source_table,
+                                 .query = rows ? rows->query : o->query,
                                  .folder = folder_of(o),
                                  .stop = context->options.stop};
   char *shown = co_postgres_shown(context->ctx, f->paths[i]);
@@ -101,7 +102,7 @@ static co_status spool_server(co_table_files *f, int64_t i, cohort_context *cont
 }
 
 void co_table_files_adapt(co_rows_options *rows, const char *path) {
-  if (!co_postgres_is_url(path)) return;
+  if (!path || !co_postgres_is_url(path)) return;
   rows->queried = true;
   rows->delimiter = ',';
   rows->encoding = NULL;
@@ -111,8 +112,8 @@ void co_table_files_adapt(co_rows_options *rows, const char *path) {
 }
 
 co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_arena *arena,
-                               const char *const *paths, int64_t count,
-                               const cohort_source_options *o) {
+                               const char *const *paths, const co_rows_options *const *rows,
+                               int64_t count, const cohort_source_options *o) {
   size_t room = (size_t)count + 1;
   *f = (co_table_files){.paths = co_arena_alloc(arena, room, sizeof *f->paths),
                         .shown = co_arena_alloc(arena, room, sizeof *f->shown),
@@ -123,7 +124,7 @@ co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_ar
     f->count++;
     bool server = paths[i] && co_postgres_is_url(paths[i]);
     if (!paths[i] || (!server && !co_spool_is_needed(paths[i]))) continue;
-    CO_RETURN_IF_FAILED(server ? spool_server(f, i, context, arena, o)
+    CO_RETURN_IF_FAILED(server ? spool_server(f, i, context, arena, rows ? rows[i] : NULL, o)
                                : co_spool(&f->spooled[i], context->ctx, paths[i], folder_of(o),
                                           context->options.stop));
     f->paths[i] = f->spooled[i].temporary;

@@ -17,11 +17,13 @@ typedef struct co_table_files {
   co_atomic_file *spooled; // parallel to them
   int64_t count;
 } co_table_files;
+// What is read of a server: the options say it of the first file, of another its `rows`, where there are
+// some.
 co_status co_table_files_begin(co_table_files *files, cohort_context *context, co_arena *arena,
-                               const char *const *paths, int64_t count,
-                               const cohort_source_options *options);
+                               const char *const *paths, const co_rows_options *const *rows,
+                               int64_t count, const cohort_source_options *options);
 void co_table_files_end(co_table_files *files);
-// How a file is to be read, if `path` names the server that it was read from.
+// How a file is to be read, if `path` (NULL is legal) names the server that it was read from.
 void co_table_files_adapt(co_rows_options *rows, const char *path);
 
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
@@ -54,10 +56,10 @@ void co_table_share_pseudonyms(co_recipe *recipe);
 co_status co_table_refuse_both(void);
 // CO_ERR_DATA: nobody said where the table is.
 co_status co_table_no_source(const co_recipe *recipe, const char *table);
-// CO_ERR_USAGE where a joined table is on a server of databases.
-co_status co_table_refuse_servers(const co_recipe *recipe);
-// Both; CO_ERR_DATA where a joined table has no file.
+// CO_ERR_DATA where a joined table has no file.
 co_status co_table_check_sources(const co_recipe *recipe);
+// Of a joined table in a database, where nothing says which, the one of its name there.
+void co_table_name_sources(co_recipe *recipe);
 // One character, or "tab". CO_ERR_USAGE.
 co_status co_table_parse_delimiter(char *out, const char *text);
 

@@ -98,21 +98,18 @@ co_status co_table_no_source(const co_recipe *recipe, const char *table) {
   return status;
 }
 
-co_status co_table_refuse_servers(const co_recipe *recipe) {
-  for (int64_t i = 0; i < recipe->join_count; i++) {
-    const co_recipe *table = &recipe->joins[i].table;
-    if (!table->file || !co_postgres_is_url(table->file)) continue;
-    co_status status =
-        co_fail(CO_ERR_USAGE, "joined table '%.200s' cannot be read from a server", table->table);
-    co_hint("join the tables there by --query SQL, or copy it into a file");
-    return status;
-  }
-  return CO_OK;
-}
-
 co_status co_table_check_sources(const co_recipe *recipe) {
   for (int64_t i = 0; i < recipe->join_count; i++)
     if (!recipe->joins[i].table.file)
       return co_table_no_source(recipe, recipe->joins[i].table.table);
-  return co_table_refuse_servers(recipe);
+  return CO_OK;
+}
+
+void co_table_name_sources(co_recipe *recipe) {
+  for (int64_t i = 0; i < recipe->join_count; i++) {
+    co_recipe *table = &recipe->joins[i].table;
+    const bool database =
+        table->file && (co_rows_is_database(table->file) || co_postgres_is_url(table->file));
+    if (database && !table->rows.table && !table->rows.query) table->rows.table = table->table;
+  }
 }

@@ -2,6 +2,7 @@
 // cohort_train and cohort_training_…: config and dataset to a run directory with a model.
 #include <stdint.h>
 
+#include "host/api/rehearse.h"
 #include "host/api/table.h"
 #include "host/train/session.h"
 
@@ -82,6 +83,7 @@ cohort_status cohort_training_close(cohort_training *t, cohort_result **out) {
 cohort_status cohort_train(cohort_context *context, const cohort_train_options *options,
                            cohort_result **out) {
   cohort_training *training;
+  if (options->fast_dev_run > 0) return co_rehearse(context, options, out);
   (void)cohort_training_open(&training, context, options);
   *out = NULL;
   if (!training) return CO_ERR_MEMORY;

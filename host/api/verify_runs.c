@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cohort_verify_resume and cohort_verify_determinism: two trainings of one config that have to end
 // with the same bytes, one of them killed and gone on with, or with other loader threads.
-#define _XOPEN_SOURCE 700 // nftw, mkdtemp
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,11 +27,6 @@ typedef struct verifying {
 
 // ---- the folder --------------------------------------------------------------------------------
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *at) {
-  (void)info, (void)kind, (void)at;
-  return remove(path);
-}
-
 static co_status make_folder(verifying *v) {
   const char *kept = v->options->run_dir;
   CO_RETURN_IF_FAILED(co_require_config_files(&v->options->training.config, "verify"));
@@ -42,11 +35,9 @@ static co_status make_folder(verifying *v) {
     v->folder = co_arena_strdup(v->arena, kept);
     if (v->folder) CO_RETURN_IF_FAILED(co_make_directories(v->ctx, v->folder));
   } else {
-    const char *root = v->options->temporary_folder;
-    v->folder = co_arena_format(v->arena, "%s/cohort-verify-XXXXXX", root ? root : "/tmp");
-    v->temporary = v->folder && mkdtemp(v->folder);
-    if (v->folder && !v->temporary)
-      return co_fail_at(CO_ERR_IO, v->folder, 0, 0, "cannot make a temporary folder");
+    CO_RETURN_IF_FAILED(co_make_temporary_folder(&v->folder, v->arena, v->options->temporary_folder,
+                                                 "cohort-verify"));
+    v->temporary = true;
   }
   if (!v->folder) return CO_ERR_MEMORY;
   v->first = co_arena_format(v->arena, "%s/undisturbed", v->folder);
@@ -189,7 +180,7 @@ static cohort_status verify(cohort_context *context, const cohort_verify_runs_op
   if (status == CO_OK || *v.compared.difference) report(&v, *out);
   co_error error;
   co_error_copy(&error);
-  if (v.temporary) nftw(v.folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  if (v.temporary) co_remove_folder(v.folder);
   co_arena_free(v.arena);
   if (status != CO_OK) co_error_raise(&error);
   return co_result_finish(*out, "verify", status);

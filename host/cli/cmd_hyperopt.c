@@ -12,7 +12,8 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(output),
      .value = "FILE",
-     .doc = "run: the study, a database of SQLite; best: the config, as YAML; export: CSV"},
+     .doc =
+         "run: the study, a database of SQLite; best: the config, as YAML; export: CSV, or .log"},
     {.name = "n-trials",
      .kind = CLI_INT,
      .offset = AT(trials),
@@ -243,7 +244,8 @@ const cli_verb cli_verb_hyperopt = {
         "tells what they come to then (over validation rows still: the test split is for the "
         "end).\n"
         "show: lists the trials. best: writes the complete config of the best one; `train -c`\n"
-        "with it gives that trial's model byte for byte. export: the trials as CSV.\n",
+        "with it gives that trial's model byte for byte. export: the trials as CSV; into\n"
+        "FILE.log as Optuna's journal, which JournalStorage and the dashboard read, too.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_hyperopt_options),

@@ -52,6 +52,13 @@ static const cli_option options_table[] = {
      .offset = AT(class_names),
      .value = "A,B,...",
      .doc = "idx: names of the classes 0, 1, ..."},
+    {.name = "labels",
+     .kind = CLI_TEXT,
+     .offset = AT(images.labels),
+     .value = "FILE",
+     .doc =
+         "images: a table (CSV, JSON lines) with a column file, names within the folder; perhaps\n"
+         "split; other columns are targets"},
     {.name = "image-size",
      .kind = CLI_TEXT,
      .offset = AT(images.size),
@@ -377,7 +384,7 @@ static co_status check_images(const cli_import_options *o) {
 
 static bool has_image_options(const cli_import_options *o) {
   const cli_image_options *i = &o->images;
-  return i->size || i->fit || i->channels != CLI_UNSET || i->max_pixels != CLI_UNSET;
+  return i->size || i->fit || i->labels || i->channels != CLI_UNSET || i->max_pixels != CLI_UNSET;
 }
 
 static bool is_folder(const cli_list *files) {

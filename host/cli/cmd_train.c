@@ -61,6 +61,30 @@ static const cli_option options[] = {
      .offset = AT(eager),
      .doc = "on a GPU, run operations one by one instead of recorded: to debug"},
     CLI_ROW_WORKERS(cli_train_options),
+    {.name = "profile",
+     .kind = CLI_FLAG,
+     .offset = AT(profile),
+     .doc = "time by layer, beside what the machine can do; RUN/profile.json, and in the report"},
+    {.name = "fast-dev-run",
+     .kind = CLI_OPTIONAL,
+     .offset = AT(fast_dev_run),
+     .value = "N",
+     .doc = "rehearse all of it on N batches, by default one, and keep nothing"},
+    {.name = "overfit-batches",
+     .kind = CLI_INT,
+     .offset = AT(overfit_batches),
+     .value = "N",
+     .doc = "train and validate on N batches of rows alone: can it learn at all?",
+     .minimum = 1,
+     .maximum = 1e9},
+    {.name = "find-learning-rate",
+     .kind = CLI_FLAG,
+     .offset = AT(find_learning_rate),
+     .doc = "100 steps at rising rates: tells a good one, and keeps nothing"},
+    {.name = "find-batch-size",
+     .kind = CLI_FLAG,
+     .offset = AT(find_batch_size),
+     .doc = "tells the largest that fits into memory, by plans alone"},
     {.name = "max-time",
      .kind = CLI_TEXT,
      .offset = AT(max_time),
@@ -89,14 +113,44 @@ co_status cli_read_time(const char *text, double *seconds) {
                            : co_fail(CO_ERR_USAGE, "--max-time is not [[DD:]HH:]MM:SS above zero");
 }
 
+// One more assignment, after the others.
+static co_status add_overfit(cohort_config *config, cli_job *cli, int64_t batches) {
+  if (batches == CLI_UNSET) return CO_OK;
+  const char **all = co_arena_alloc(cli->arena, (size_t)config->assignment_count + 1, sizeof *all);
+  char *text = co_arena_format(cli->arena, "trainer.overfit_batches=%lld", (long long)batches);
+  if (!all || !text) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < config->assignment_count; i++)
+    all[i] = config->assignments[i];
+  all[config->assignment_count++] = text;
+  config->assignments = all;
+  return CO_OK;
+}
+
+static co_status read_batches(const char *text, int64_t *out) {
+  char *end;
+  *out = text ? *text ? strtoll(text, &end, 10) : 1 : 0;
+  if (!text || !*text || (!*end && *out > 0 && *out <= 1000000)) return CO_OK;
+  return co_fail(CO_ERR_USAGE, "--fast-dev-run=%s is no number of batches", text);
+}
+
+static co_status check_one(const cli_train_options *o) {
+  if ((o->fast_dev_run != NULL) + o->find_learning_rate + o->find_batch_size <= 1) return CO_OK;
+  return co_fail(CO_ERR_USAGE, "give one of --fast-dev-run, --find-learning-rate and "
+                               "--find-batch-size");
+}
+
 static co_status run(cli_job *cli, const void *options_) {
   const cli_train_options *o = options_;
   cohort_context *context;
   cohort_result *result = NULL;
   cohort_config config;
   double max_seconds = 0;
+  int64_t batches;
+  CO_RETURN_IF_FAILED(check_one(o));
+  CO_RETURN_IF_FAILED(read_batches(o->fast_dev_run, &batches));
   if (o->max_time) CO_RETURN_IF_FAILED(cli_read_time(o->max_time, &max_seconds));
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
+  CO_RETURN_IF_FAILED(add_overfit(&config, cli, o->overfit_batches));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_train_options request = {.config = config,
                                   .dataset = o->dataset,
@@ -120,8 +174,13 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .dry_run = o->common.dry_run,
                                   .eager = o->eager,
                                   .refit = o->refit,
-                                  .max_seconds = max_seconds};
-  cohort_status status = cohort_train(context, &request, &result);
+                                  .max_seconds = max_seconds,
+                                  .profile = o->profile,
+                                  .fast_dev_run = batches};
+  cohort_status status = o->find_learning_rate
+                             ? cohort_find_learning_rate(context, &request, &result)
+                         : o->find_batch_size ? cohort_find_batch_size(context, &request, &result)
+                                              : cohort_train(context, &request, &result);
   co_status taken = cli_library_take(cli, status, result);
   cohort_context_free(context);
   return taken;
@@ -136,6 +195,9 @@ const cli_verb cli_verb_train = {
     .details =
         "On a terminal epochs are lines of a table. Elsewhere, and with --json, --verbose,\n"
         "--progress plain or --log-format json, there is a log with dates.\n"
+        "Before a long one: --fast-dev-run trains, validates, writes and scores on a few batches;\n"
+        "--overfit-batches 1 shows whether the network can learn at all (its loss goes to 0);\n"
+        "--find-learning-rate and --find-batch-size tell what to begin with.\n"
         "SIGINT and SIGTERM finish the step and write a checkpoint; a second one, or ten seconds "
         "and\n"
         "twice the longest step in which nothing moves (a minute for a disk), end it at once.\n"

@@ -29,6 +29,7 @@ co_status cli_import_images(cohort_context *context, const cli_import_options *o
       .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
       .on_error = o->source.on_error,
       .max_errors = o->source.max_errors,
+      .labels = i->labels,
       .max_pixels = i->max_pixels == CLI_UNSET ? 0 : i->max_pixels,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force};

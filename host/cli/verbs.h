@@ -9,7 +9,7 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
     cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_convert, cli_verb_report,
     cli_verb_verify, cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_schema,
     cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt,
-    cli_verb_compare, cli_verb_explain, cli_verb_generate, cli_verb_help;
+    cli_verb_compare, cli_verb_explain, cli_verb_similar, cli_verb_generate, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -22,7 +22,7 @@ typedef struct cli_event_options {
 
 // Of images in files.
 typedef struct cli_image_options {
-  const char *size, *fit;
+  const char *size, *fit, *labels;
   int64_t channels, max_pixels; // CLI_UNSET = 0
 } cli_image_options;
 
@@ -83,8 +83,10 @@ typedef struct cli_train_options {
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
   int64_t workers;
-  bool eager, refit;
-  const char *max_time; // NULL = no limit
+  bool eager, refit, profile, find_learning_rate, find_batch_size;
+  const char *fast_dev_run; // NULL = no, "" = one batch, else how many
+  int64_t overfit_batches;  // CLI_UNSET = not given
+  const char *max_time;     // NULL = no limit
   cli_source source;
   cli_tables tables;
 } cli_train_options;
@@ -160,6 +162,14 @@ typedef struct cli_generate_options {
   const char *model, *output;
   int64_t count;
 } cli_generate_options;
+
+typedef struct cli_similar_options {
+  cli_common common; // --device, --threads
+  const char *model, *dataset, *split, *measure;
+  cli_list keys;
+  int64_t top; // CLI_UNSET = by default
+  int64_t workers;
+} cli_similar_options;
 
 typedef struct cli_export_options {
   cli_common common; // --force

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -432,6 +433,26 @@ co_status co_make_directories(co_context *ctx, const char *path) {
   if (status == CO_OK) status = make_directory(ctx, part);
   co_free(ctx, part);
   return status;
+}
+
+co_status co_make_temporary_folder(char **out, co_arena *arena, const char *root,
+                                   const char *name) {
+  char *path = co_arena_format(arena, "%s/%s-XXXXXX", root ? root : "/tmp", name);
+  *out = NULL;
+  if (!path) return CO_ERR_MEMORY;
+  if (!mkdtemp(path))
+    return co_fail_errno(CO_ERR_IO, errno, "cannot make the temporary folder '%s'", path);
+  *out = path;
+  return CO_OK;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *at) {
+  (void)info, (void)kind, (void)at;
+  return remove(path);
+}
+
+void co_remove_folder(const char *path) {
+  nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 co_status co_truncate_file(co_context *ctx, const char *path, int64_t length) {

@@ -54,6 +54,9 @@ char *co_path_join(co_context *ctx, const char *directory, const char *name); //
 bool co_path_exists(const char *path);
 bool co_path_is_directory(const char *path);
 co_status co_make_directories(co_context *ctx, const char *path); // like mkdir -p
+// A new folder of a name of its own, ROOT/NAME-xxxxxx; `root` NULL = /tmp. *out is the arena's.
+co_status co_make_temporary_folder(char **out, co_arena *arena, const char *root, const char *name);
+void co_remove_folder(const char *path); // with all that is in it, as far as that can be
 co_status co_truncate_file(co_context *ctx, const char *path, int64_t length);
 co_status co_rename(co_context *ctx, const char *from, const char *to); // and fsync of the folder
 co_status co_remove_file(co_context *ctx, const char *path);            // a missing one is no error

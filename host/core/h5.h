@@ -106,6 +106,9 @@ co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t
 // error that says where.
 co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
                              int64_t *count);
+// Of a list, `count` of them from `begin` on.
+co_status co_h5_read_string_rows(co_h5 *file, const char *path, co_arena *arena, int64_t begin,
+                                 int64_t count, char ***out);
 co_status co_h5_get_string(co_h5 *file, const char *object, const char *name, co_arena *arena,
                            char **out);
 co_status co_h5_get_strings(co_h5 *file, const char *object, const char *name, co_arena *arena,

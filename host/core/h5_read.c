@@ -164,13 +164,13 @@ static void pool_free(void *pointer, void *user) {
   (void)pointer, (void)user; // the arena frees all at once
 }
 
-static co_status read_variable_strings(co_h5 *file, const char *path, h5_dataset *d,
+static co_status read_variable_strings(co_h5 *file, const char *path, h5_dataset *d, hid_t memory,
                                        co_arena *arena, char **text) {
   string_pool pool = {.arena = arena, .budget = H5_FREE_BYTES};
   co_status status = CO_OK;
   hid_t plist = H5Pcreate(H5P_DATASET_XFER);
   if (H5Pset_vlen_mem_manager(plist, pool_alloc, &pool, pool_free, &pool) < 0 ||
-      H5Dread(d->id, d->type, H5S_ALL, H5S_ALL, plist, text) < 0)
+      H5Dread(d->id, d->type, memory, d->space, plist, text) < 0)
     status = pool.no_memory   ? CO_ERR_MEMORY
              : pool.exhausted ? co_h5_refuse(file, path, "holds too much text")
                               : co_h5_library_failed(file, "read", path);
@@ -197,15 +197,15 @@ co_status co_h5_cut_fixed_strings(const char *bytes, int64_t count, size_t size,
   return CO_OK;
 }
 
-static co_status read_fixed_strings(co_h5 *file, const char *path, h5_dataset *d, co_arena *arena,
-                                    char **text) {
+static co_status read_fixed_strings(co_h5 *file, const char *path, h5_dataset *d, hid_t memory,
+                                    int64_t count, co_arena *arena, char **text) {
   size_t size = d->element.size;
-  char *bytes = co_alloc_zero(file->ctx, (size_t)d->count, size);
+  char *bytes = co_alloc_zero(file->ctx, (size_t)count, size);
   if (!bytes) return CO_ERR_MEMORY;
   co_status status =
-      H5Dread(d->id, d->type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0
+      H5Dread(d->id, d->type, memory, d->space, H5P_DEFAULT, bytes) < 0
           ? co_h5_library_failed(file, "read", path)
-          : co_h5_cut_fixed_strings(bytes, d->count, size, H5Tget_strpad(d->type), arena, text);
+          : co_h5_cut_fixed_strings(bytes, count, size, H5Tget_strpad(d->type), arena, text);
   co_free(file->ctx, bytes);
   return status;
 }
@@ -233,28 +233,53 @@ co_status co_h5_check_utf8(co_h5 *file, const char *object, const char *name, ch
   return CO_OK;
 }
 
+static co_status read_selected(co_h5 *file, const char *path, h5_dataset *d, int64_t begin,
+                               int64_t count, co_arena *arena, char **text) {
+  hid_t memory = co_h5_select_rows(d, begin, count);
+  if (memory < 0) return co_h5_library_failed(file, "read", path);
+  co_status status = d->element.variable
+                         ? read_variable_strings(file, path, d, memory, arena, text)
+                         : read_fixed_strings(file, path, d, memory, count, arena, text);
+  co_h5_drop(memory);
+  return status;
+}
+
+// `count` -1 = all.
 static co_status read_strings(co_h5 *file, const char *path, h5_dataset *d, co_arena *arena,
-                              char ***out, int64_t *count) {
+                              int64_t begin, int64_t *count, char ***out) {
   if (!d->element.is_string) return co_h5_refuse(file, path, "holds no text");
   if (d->shape.rank > 1) return co_h5_refuse(file, path, "is not a list");
-  char **text = co_arena_alloc(arena, (size_t)d->count, sizeof *text);
+  if (*count < 0)
+    *count = d->count;
+  else
+    CO_RETURN_IF_FAILED(co_h5_check_rows(file, path, d, begin, *count));
+  char **text = co_arena_alloc(arena, (size_t)*count, sizeof *text);
   if (!text) return CO_ERR_MEMORY;
-  if (d->count > 0)
-    CO_RETURN_IF_FAILED(d->element.variable ? read_variable_strings(file, path, d, arena, text)
-                                            : read_fixed_strings(file, path, d, arena, text));
-  CO_RETURN_IF_FAILED(fill_missing(arena, text, d->count));
+  if (*count > 0) CO_RETURN_IF_FAILED(read_selected(file, path, d, begin, *count, arena, text));
+  CO_RETURN_IF_FAILED(fill_missing(arena, text, *count));
   *out = text;
-  *count = d->count;
   return CO_OK;
+}
+
+static co_status open_and_read(co_h5 *file, const char *path, co_arena *arena, int64_t begin,
+                               int64_t *count, char ***out) {
+  h5_dataset d;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(co_h5_dataset_open(file, path, &d));
+  co_status status = read_strings(file, path, &d, arena, begin, count, out);
+  co_h5_dataset_close(&d);
+  return status == CO_OK ? co_h5_check_utf8(file, path, "", *out, *count) : status;
 }
 
 co_status co_h5_read_strings(co_h5 *file, const char *path, co_arena *arena, char ***out,
                              int64_t *count) {
-  h5_dataset d;
-  *out = NULL;
-  *count = 0;
-  CO_RETURN_IF_FAILED(co_h5_dataset_open(file, path, &d));
-  co_status status = read_strings(file, path, &d, arena, out, count);
-  co_h5_dataset_close(&d);
-  return status == CO_OK ? co_h5_check_utf8(file, path, "", *out, *count) : status;
+  *count = -1;
+  co_status status = open_and_read(file, path, arena, 0, count, out);
+  if (status != CO_OK) *count = 0;
+  return status;
+}
+
+co_status co_h5_read_string_rows(co_h5 *file, const char *path, co_arena *arena, int64_t begin,
+                                 int64_t count, char ***out) {
+  return open_and_read(file, path, arena, begin, &count, out);
 }

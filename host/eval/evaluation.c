@@ -6,6 +6,7 @@
 
 #include "host/eval/units.h"
 #include "host/feed/collate.h"
+#include "models/feature.h"
 
 // Metrics in the list.
 static int64_t metric_classes(void) {
@@ -26,9 +27,15 @@ static bool has_scores(const co_output_feature *output) {
   return false;
 }
 
+// Of an image that is given back.
+static const co_column *image_of(const co_output_feature *output) {
+  const co_column *column = output->reconstructs ? output->reconstructs->column : NULL;
+  return column && column->type == CO_COLUMN_IMAGE && column->shape.rank == 3 ? column : NULL;
+}
+
 bool co_evaluation_needs_scores(const co_model *model) {
   for (int64_t i = 0; i < model->output_count; i++)
-    if (has_scores(&model->outputs[i])) return true;
+    if (has_scores(&model->outputs[i]) || image_of(&model->outputs[i])) return true;
   return false;
 }
 
@@ -43,7 +50,9 @@ co_status co_evaluation_create(co_evaluation *e, const co_model *model) {
   e->scored = co_alloc_zero(ctx, scored + 1, sizeof(double));
   e->scores = co_alloc_zero(ctx, outputs + 1, sizeof *e->scores);
   e->collects = co_alloc_zero(ctx, outputs + 1, sizeof *e->collects);
-  if (!e->sums || !e->weight_sum || !e->scored || !e->scores || !e->collects) return CO_ERR_MEMORY;
+  e->quality = co_alloc_zero(ctx, outputs + 1, sizeof *e->quality);
+  if (!e->sums || !e->weight_sum || !e->scored || !e->scores || !e->collects || !e->quality)
+    return CO_ERR_MEMORY;
   for (size_t i = 0; i < scored; i++)
     e->scored[i] = NAN;
   for (size_t i = 0; i < outputs; i++)
@@ -54,6 +63,7 @@ co_status co_evaluation_create(co_evaluation *e, const co_model *model) {
 void co_evaluation_collect_all(co_evaluation *e) {
   for (int64_t i = 0; i < e->model->output_count; i++)
     e->collects[i] = has_scores(&e->model->outputs[i]);
+  e->looks = true;
 }
 
 void co_evaluation_free(co_evaluation *e) {
@@ -61,6 +71,9 @@ void co_evaluation_free(co_evaluation *e) {
   co_context *ctx = e->model->ctx;
   for (int64_t i = 0; e->scores && i < e->model->output_count; i++)
     co_scores_free(&e->scores[i]);
+  for (int64_t i = 0; e->quality && i < e->model->output_count; i++)
+    co_image_quality_free(&e->quality[i]);
+  co_free(ctx, e->quality);
   co_free(ctx, e->sums);
   co_free(ctx, e->weight_sum);
   co_free(ctx, e->scored);
@@ -79,6 +92,9 @@ typedef struct evaluating {
   co_collator *collator;             // of targets and weights
   int64_t *units;                    // by sample, of events; NULL = each sample is one
   float *target, *weight;
+  co_dataset *dataset;
+  uint8_t *pixels;      // of one image given back, as it was
+  float *image, *given; // its values within [0, 1], as it was and is
 } evaluating;
 
 enum { ROWS_AT_ONCE = 4096, MOST_METRICS = 64 };
@@ -114,10 +130,54 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
 
 static void close_scores(evaluating *e) {
   co_context *ctx = e->model->ctx;
+  co_free(ctx, e->pixels);
+  co_free(ctx, e->image);
+  co_free(ctx, e->given);
   co_free(ctx, e->target);
   co_free(ctx, e->weight);
   co_free(ctx, e->units);
   co_collator_free(e->collator);
+}
+
+// ---- images given back
+
+static co_status open_quality(evaluating *e, co_dataset *dataset) {
+  co_context *ctx = e->model->ctx;
+  int64_t most = 0;
+  for (int64_t i = 0; e->out->looks && i < e->model->output_count; i++) {
+    const co_column *column = image_of(&e->model->outputs[i]);
+    if (!column) continue;
+    const int64_t *dim = column->shape.dim, values = dim[0] * dim[1] * dim[2];
+    co_image_quality_free(&e->out->quality[i]);
+    CO_RETURN_IF_FAILED(co_image_quality_create(&e->out->quality[i], ctx, dim[0], dim[1], dim[2]));
+    if (values > most) most = values;
+  }
+  e->dataset = dataset;
+  e->pixels = co_alloc(ctx, (size_t)most + 1);
+  e->image = co_alloc(ctx, (size_t)(most + 1) * sizeof(float));
+  e->given = co_alloc(ctx, (size_t)(most + 1) * sizeof(float));
+  return e->pixels && e->image && e->given ? CO_OK : CO_ERR_MEMORY;
+}
+
+// Back from what the network is fed, to parts of the range that pixels have.
+static co_status look_at(evaluating *e, int64_t output, const int64_t *samples, int64_t rows,
+                         const float *scores) {
+  const co_input_feature *of = e->model->outputs[output].reconstructs;
+  const float *mean = co_feature_fitted(of, "mean")->bytes;
+  const float *scale = co_feature_fitted(of, "scale")->bytes;
+  const int64_t width = e->model->outputs[output].width, channels = of->column->shape.dim[2];
+  for (int64_t row = 0; row < rows; row++) {
+    CO_RETURN_IF_FAILED(
+        co_dataset_gather(e->dataset, of->column->name, &samples[row], 1, e->pixels));
+    for (int64_t i = 0; i < width; i++) {
+      const int64_t c = i % channels;
+      const double value = (double)scores[row * width + i] / (double)scale[c] + (double)mean[c];
+      e->image[i] = (float)(e->pixels[i] / 255.0);
+      e->given[i] = (float)(fmin(fmax(value, 0), 255) / 255.0);
+    }
+    co_image_quality_add(&e->out->quality[output], e->image, e->given, 1);
+  }
+  return CO_OK;
 }
 
 // Targets and weights come from the dataset, by sample id.
@@ -141,6 +201,8 @@ static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
     for (int64_t first = 0; e->out->collects[i] && first < rows; first += ROWS_AT_ONCE)
       add_scores(e, i, samples + first, rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE,
                  scores[i] + first * e->model->outputs[i].width);
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    if (e->out->quality[i].ctx) CO_RETURN_IF_FAILED(look_at(e, i, samples, rows, scores[i]));
   return e->options->sink ? e->options->sink(e->options->user, samples, rows, scores) : CO_OK;
 }
 
@@ -159,6 +221,7 @@ bool co_evaluation_has(const co_evaluation *e, int64_t output, const co_metric_c
   const co_output_feature *feature = &e->model->outputs[output];
   return feature->column && co_metric_is_scored(metric, feature->column->type) &&
          (!metric->needs_profit || profit_of(e, output)) &&
+         feature->width >= metric->needs_classes &&
          (is_catalogue(feature) ? !metric->needs_scores : !metric->needs_catalogue);
 }
 
@@ -183,13 +246,14 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   bool scored = false;
   co_status status = CO_OK;
   for (int64_t i = 0; i < e.model->output_count; i++)
-    scored = scored || out->collects[i];
+    scored = scored || out->collects[i] || (out->looks && image_of(&e.model->outputs[i]));
   own.sums = out->sums;
   own.weight_sum = out->weight_sum;
   own.user = &e;
   own.sink = scored || options->sink ? take_scores : NULL;
   out->rows = count;
   if (scored) CO_TRY(open_scores(&e, dataset, count));
+  if (scored) CO_TRY(open_quality(&e, dataset));
   CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));
   for (int64_t i = 0; i < e.model->output_count; i++)
     if (out->collects[i]) CO_TRY(measure(out, i));
@@ -324,7 +388,15 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
     *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;
   }
-  return false;
+  if (!image_of(feature) || i >= CO_IMAGE_METRICS) return false;
+  const co_image_metric *metric = &co_image_metrics[i];
+  const co_image_quality *quality = &e->quality[output];
+  *out = (co_evaluation_value){.name = metric->name,
+                               .value = quality->ctx ? metric->of(quality) : NAN,
+                               .higher_is_better = metric->higher_is_better,
+                               .scored = quality->ctx != NULL,
+                               .interval = {NAN, NAN}};
+  return true;
 }
 
 void co_evaluation_render(co_json *json, const co_evaluation *e, bool scored) {
@@ -350,7 +422,7 @@ void co_evaluation_render_intervals(co_json *json, const co_evaluation *e) {
     co_json_key(json, e->model->outputs[i].name);
     co_json_open(json, '{');
     for (int64_t k = 0; co_evaluation_metric(e, i, k, &value); k++) {
-      if (!value.scored) continue;
+      if (!value.scored || !e->collects[i]) continue;
       co_json_key(json, value.name);
       co_json_open(json, '[');
       co_json_double(json, value.interval.low);

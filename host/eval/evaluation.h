@@ -8,6 +8,7 @@
 #include "host/core/json.h"
 #include "host/core/watch.h"
 #include "host/eval/bootstrap.h"
+#include "host/eval/image_quality.h"
 #include "host/eval/predictor.h"
 
 typedef struct co_evaluation {
@@ -17,9 +18,11 @@ typedef struct co_evaluation {
   double *scored;          // per output and metric of co_metric_list; NaN where it does not apply
   co_interval *intervals;  // the same; NULL before co_evaluation_bootstrap
   bool *collects;          // per output: scores of all rows, for metrics over them
+  bool looks;              // at images that are given back (quality)
   bool keeps;              // … after co_evaluate, too
   const co_profit *profit; // of all binary outputs; NULL = as the model says
   co_scores *scores;
+  co_image_quality *quality; // per output; of images given back, once all is collected
   int64_t rows;
   bool training; // of training steps: losses as they are trained, not as they are reported
 } co_evaluation;

@@ -2,6 +2,7 @@
 #include "host/exec/executor.h"
 
 #include <string.h>
+#include <time.h>
 
 typedef struct bound_op {
   void *in[CO_OP_MAX_OPERANDS], *out[CO_OP_MAX_OPERANDS];
@@ -25,6 +26,8 @@ struct co_executor {
   moving_use *uses;
   int64_t use_count, use_capacity;
   void **constants; // device copies
+  double *seconds;  // by operation, where they are timed
+  int64_t runs;
   const void **inputs;
 };
 
@@ -175,6 +178,7 @@ void co_executor_free(co_executor *executor) {
     for (int64_t i = 0; i < executor->plan->graph->constant_count; i++)
       executor->backend->api->buffer_free(executor->backend, executor->constants[i]);
   co_free(executor->ctx, executor->constants);
+  co_free(executor->ctx, executor->seconds);
   co_free(executor->ctx, executor->inputs);
   co_free(executor->ctx, executor->uses);
   co_free(executor->ctx, executor->ops);
@@ -204,19 +208,41 @@ void co_executor_bind_all(co_executor *executor, const void *const *inputs, void
   move_operands(executor);
 }
 
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+co_status co_executor_time(co_executor *executor) {
+  co_free(executor->ctx, executor->seconds);
+  executor->runs = 0;
+  executor->seconds =
+      co_alloc_zero(executor->ctx, (size_t)executor->plan->op_count + 1, sizeof *executor->seconds);
+  return executor->seconds ? CO_OK : CO_ERR_MEMORY;
+}
+
+const double *co_executor_times(const co_executor *executor, int64_t *runs) {
+  *runs = executor->runs;
+  return executor->seconds;
+}
+
 co_status co_executor_run(co_executor *executor) {
   const co_plan *plan = executor->plan;
   const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < plan->op_count; i++) {
     bound_op *bound = &executor->ops[i];
     co_alive(executor->ctx, CO_PATIENCE);
+    double begun = executor->seconds ? now() : 0;
     co_status status =
         api->run(executor->backend, plan->ops[i].prepared, bound->in, bound->out, bound->workspace);
+    if (executor->seconds) executor->seconds[i] += now() - begun;
     if (status != CO_OK) {
       if (plan->ops[i].layer) co_note("layer '%s'", plan->ops[i].layer);
       return status;
     }
   }
+  executor->runs++;
   return CO_OK;
 }
 

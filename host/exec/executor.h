@@ -29,6 +29,10 @@ void co_executor_bind(co_executor *executor, int64_t input, const void *address)
 void co_executor_bind_all(co_executor *executor, const void *const *inputs, void *step,
                           double *results);
 co_status co_executor_run(co_executor *executor);
+// From now on runs are timed, operation by operation; on devices that are done when an operation returns.
+co_status co_executor_time(co_executor *executor);
+// Seconds by operation since then, and how many runs; NULL where they are not timed.
+const double *co_executor_times(const co_executor *executor, int64_t *runs);
 // Where a plan value lies; valid between runs for observed values.
 void *co_executor_address(const co_executor *executor, co_value value);
 // Downloads output `output` (its position in graph->outputs), canonical, plan's element type.

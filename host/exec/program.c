@@ -445,3 +445,36 @@ const co_plan *co_program_plan(const co_program *program, int64_t i) {
   }
   return i < program->evaluation_count ? program->evaluations[i].plan : NULL;
 }
+
+// ---- times -------------------------------------------------------------------------------------
+
+co_status co_program_time(co_program *program) {
+  if (co_program_is_on_device(program)) {
+    co_status status = co_fail(CO_ERR_DEVICE, "operations of a GPU are not timed one by one");
+    co_hint("NVIDIA's Nsight Systems sees the kernels of a run; or use --device cpu");
+    return status;
+  }
+  for (int64_t i = 0; i < program->options.phase_count; i++) {
+    co_phase *phase = &program->phases[i];
+    for (int64_t k = 0; k < phase->unit_count; k++)
+      CO_RETURN_IF_FAILED(co_executor_time(phase->units[k].executor));
+    CO_RETURN_IF_FAILED(co_executor_time(phase->update.executor));
+  }
+  return CO_OK;
+}
+
+static void visit_unit(const co_unit *unit, bool update, co_time_visitor *visit, void *user) {
+  int64_t runs;
+  const double *seconds = co_executor_times(unit->executor, &runs);
+  for (int64_t i = 0; seconds && runs && i < unit->plan->op_count; i++)
+    visit(user, unit->plan, &unit->plan->ops[i], update, seconds[i], runs);
+}
+
+void co_program_visit_times(const co_program *program, co_time_visitor *visit, void *user) {
+  for (int64_t i = 0; i < program->options.phase_count; i++) {
+    const co_phase *phase = &program->phases[i];
+    for (int64_t k = 0; k < phase->unit_count; k++)
+      visit_unit(&phase->units[k], false, visit, user);
+    visit_unit(&phase->update, true, visit, user);
+  }
+}

@@ -68,6 +68,12 @@ void co_program_free(co_program *program);
 co_store *co_program_store(co_program *program);
 bool co_program_is_bf16(const co_program *program);
 
+// From now on the operations of training are timed. CO_ERR_DEVICE where the device works beside the host.
+co_status co_program_time(co_program *program);
+typedef void co_time_visitor(void *user, const co_plan *plan, const co_plan_op *op, bool update,
+                             double seconds, int64_t runs);
+void co_program_visit_times(const co_program *program, co_time_visitor *visit, void *user);
+
 // ---- submissions ----
 // Steps are submitted one or more at a time and collected in the same order. A device that
 // works beside the host runs them meanwhile, as one recorded graph where it can; the CPU runs them

@@ -91,10 +91,12 @@ co_status co_layer_apply(co_graph *graph, const co_layer_class *class_, const ch
                          const void *options, const co_value *in, int count, co_value *out) {
   const char *outer = graph->layer;
   graph->layer = co_arena_strdup(graph->arena, path);
-  if (!graph->layer) return CO_ERR_MEMORY;
+  co_value *read = co_arena_alloc(graph->arena, (size_t)count + 1, sizeof *read);
+  if (!graph->layer || !read) return CO_ERR_MEMORY;
+  memcpy(read, in, (size_t)count * sizeof *read); // `out` may be where an input stands
   int64_t operations = graph->op_count, first = graph->declared_count;
-  co_status status = build(graph, class_, options, in, count, out);
-  if (status == CO_OK) status = record(graph, class_, path, options, in, count, first, *out);
+  co_status status = build(graph, class_, options, read, count, out);
+  if (status == CO_OK) status = record(graph, class_, path, options, read, count, first, *out);
   // co_graph_add_op names the layer itself; only checks before the first operation do not.
   else if (graph->op_count == operations && !strstr(co_error_last()->message, "layer '"))
     co_note("layer '%s'", path);

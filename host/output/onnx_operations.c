@@ -415,6 +415,13 @@ static void recurrent(const call *c) {
   static const int64_t events_first[] = {1, 0, 2};
   static const char *const names[] = {"LSTM", "GRU", "RNN"}; // as co_rnn_cell
   co_value x = c->op->in[CO_RECURRENT_x];
+  const co_op_attr *attr = &c->op->desc.attr;
+  if (c->op->in[CO_RECURRENT_lengths] == CO_NO_VALUE || attr->gates || attr->states) {
+    co_onnx_fail(c->x,
+                 co_fail(CO_ERR_MODEL, "ONNX: recurrent layers of a fixed length, or with other "
+                                       "functions than sigmoid and tanh, are not exported"));
+    return;
+  }
   int64_t units = shape_of(c, c->op->in[CO_RECURRENT_recurrent])->dim[0];
   co_onnx_attribute attributes[4] = {{"hidden_size", 'i', .i = units}};
   int given = 1;

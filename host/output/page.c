@@ -112,15 +112,19 @@ static const char style[] =
     "color:var(--soft);font-size:11.5px;line-height:1.3;margin-top:3px}\n"
     "@media print{nav{display:none}.card,.tile{break-inside:avoid}}\n";
 
+void co_page_png(co_text *page, const void *bytes, size_t length, const char *what) {
+  co_text_printf(page, "<img alt=\"");
+  co_page_text(page, what);
+  co_text_printf(page, "\" src=\"data:image/png;base64,");
+  co_page_base64(page, bytes, length);
+  co_text_printf(page, "\">");
+}
+
 co_status co_page_image(co_text *page, co_context *ctx, const co_image *image, const char *what) {
   co_text png;
   co_text_init(&png, ctx);
   co_status status = co_image_write_png(&png, image);
-  co_text_printf(page, "<img alt=\"");
-  co_page_text(page, what);
-  co_text_printf(page, "\" src=\"data:image/png;base64,");
-  co_page_base64(page, png.data, png.length);
-  co_text_printf(page, "\">");
+  co_page_png(page, png.data, png.length, what);
   co_text_free(&png);
   return status;
 }

@@ -12,7 +12,8 @@ void co_page_text(co_text *page, const char *text);
 // RFC 4648, section 4.
 void co_page_base64(co_text *page, const void *bytes, size_t length);
 
-// A picture within the page; `what` it is, for those who do not see it.
+// A picture within the page, and what it shows for those who do not see it.
+void co_page_png(co_text *page, const void *bytes, size_t length, const char *what);
 co_status co_page_image(co_text *page, co_context *ctx, const co_image *image, const char *what);
 
 void co_page_open(co_text *page, const char *title);

@@ -55,12 +55,18 @@ static void add_output_tiles(co_report *r, int64_t output) {
   co_page_tiles_end(&r->page);
 }
 
+// Not of networks that are trained in turn, unless a metric tells which epoch is best.
+static bool chose_epoch(const co_report *r) {
+  const co_node *trainer = co_node_get(r->config, "trainer");
+  return r->split == CO_SPLIT_VALIDATION &&
+         (!co_node_get(trainer, "phases") || co_report_text(trainer, "validation_metric"));
+}
+
 void co_report_overview(co_report *r) {
   char note[256];
   const co_model *model = r->predictor->model;
   snprintf(note, sizeof note, "Measured on %s %s rows%s.%s", co_show((double)r->count).text,
-           co_split_name(r->split),
-           r->split == CO_SPLIT_VALIDATION ? ", which also chose the best epoch" : "",
+           co_split_name(r->split), chose_epoch(r) ? ", which also chose the best epoch" : "",
            co_evaluation_needs_scores(model)
                ? " Below each number: the middle 95 % of bootstrap draws of those rows."
                : "");
@@ -225,6 +231,30 @@ static void draw_time(co_report *r) {
   co_page_card_end(&r->page);
 }
 
+static void draw_layers(co_report *r) {
+  enum { MOST = 20 };
+  co_bar bars[MOST];
+  char text[MOST][64];
+  int count = 0;
+  const co_node *layers = r->profile ? co_node_get(r->profile, "layers") : NULL;
+  for (int64_t i = 0; layers && i < layers->count && count < MOST; i++) {
+    const co_node *l = layers->items[i];
+    double seconds = co_report_number(l, "seconds");
+    const char *name = co_report_text(l, "layer"), *ceiling = co_report_text(l, "ceiling");
+    if (!name || !ceiling || !(seconds >= 0)) continue;
+    snprintf(text[count], sizeof text[count], "%.3g s, %.0f %% of %s", seconds,
+             100 * co_report_number(l, "share_of_ceiling"), ceiling);
+    bars[count] = (co_bar){.name = name, .value = seconds, .text = text[count]};
+    count++;
+  }
+  if (!count) return;
+  co_page_card(&r->page, "Time by layer",
+               "Seconds of the steps, and how near to what the machine can compute or move.",
+               false);
+  co_chart_bars(&r->page, "Seconds by layer", NULL, bars, count, 'a');
+  co_page_card_end(&r->page);
+}
+
 void co_report_facts(co_report *r) {
   static const char *const heads[] = {"", "", NULL};
   char text[128];
@@ -251,6 +281,7 @@ void co_report_facts(co_report *r) {
   co_page_table_end(&r->page);
   co_page_card_end(&r->page);
   draw_time(r);
+  draw_layers(r);
   co_page_grid_end(&r->page);
   co_page_section_end(&r->page);
 }

@@ -14,8 +14,9 @@
 typedef struct co_report {
   co_context *ctx;
   co_text page;
-  const char *name;            // of the run
+  const char *path, *name;     // of the run
   const co_node *run, *config; // run.json, the model's config
+  const co_node *profile;      // profile.json; NULL = there is none
   co_node *const *records;     // lines of metrics.jsonl
   int64_t record_count;
   co_predictor *predictor;

@@ -1,16 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a generator makes of noise.
+#include <string.h>
+
 #include "datasets/image.h"
 #include "host/eval/generation.h"
 #include "host/output/page.h"
 #include "host/output/report.h"
+#include "host/train/run.h"
 
-enum { SHOWN = 48, SEED = 1 };
+enum { SHOWN = 48, SEED = 1, EPOCHS = 8, MOST_BYTES = 1 << 26 };
 
 static bool generates(const co_model *model) {
   for (int64_t i = 0; i < model->output_count; i++)
     if (model->outputs[i].generator) return true;
   return false;
+}
+
+static co_status draw_samples(co_report *r, int64_t step, double epoch) {
+  char *path = co_run_samples_path(r->ctx, r->path, step), *bytes = NULL;
+  size_t length = 0;
+  if (!path) return CO_ERR_MEMORY;
+  co_status status = CO_OK;
+  if (co_path_exists(path)) // of a copied run there may be none
+    status = co_read_file(r->ctx, path, MOST_BYTES, CO_ERR_MODEL, &bytes, &length);
+  if (bytes) {
+    co_text_printf(&r->page, "<figure>");
+    co_page_png(&r->page, bytes, length, "generated");
+    co_text_printf(&r->page, "<figcaption>Epoch %s</figcaption></figure>\n",
+                   co_show(epoch + 1).text);
+  }
+  co_free(r->ctx, bytes);
+  co_free(r->ctx, path);
+  return status;
+}
+
+static bool is_of_epoch(const co_node *record) {
+  const char *split = co_report_text(record, "split");
+  return split && strcmp(split, "validation") == 0;
+}
+
+// At the ends of some epochs, of the same noise.
+static co_status draw_over_time(co_report *r) {
+  int64_t count = 0, seen = 0;
+  for (int64_t i = 0; i < r->record_count; i++)
+    count += is_of_epoch(r->records[i]);
+  co_page_card(&r->page, "As it learned", "The same noise at the ends of epochs.", true);
+  for (int64_t i = 0; i < r->record_count; i++) {
+    if (!is_of_epoch(r->records[i])) continue;
+    const int64_t shown = count < EPOCHS ? count : EPOCHS, place = seen++;
+    // Evenly spaced, the last among them.
+    if ((place + 1) * shown / count == place * shown / count) continue;
+    CO_RETURN_IF_FAILED(draw_samples(r, (int64_t)co_report_number(r->records[i], "step"),
+                                     co_report_number(r->records[i], "epoch")));
+  }
+  co_page_card_end(&r->page);
+  return CO_OK;
 }
 
 static co_status draw(co_report *r, co_generation *generation) {
@@ -36,6 +80,7 @@ static co_status draw(co_report *r, co_generation *generation) {
   }
   co_text_printf(&r->page, "</div>\n");
   co_page_card_end(&r->page);
+  if (status == CO_OK) status = draw_over_time(r);
   co_page_section_end(&r->page);
   co_free(r->ctx, pixels);
   return status;

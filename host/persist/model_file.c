@@ -7,6 +7,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/core/hash.h"
+#include "host/persist/keras/write.h"
 #include "host/persist/model_arrays.h"
 #include "host/persist/model_schema.h"
 
@@ -111,14 +112,28 @@ static co_status write_layer(co_h5 *file, co_store *store, co_arena *arena, int6
   return co_h5_set_strings(file, group, "weight_names", names, count);
 }
 
-static co_status write_weights(co_h5 *file, co_store *store, co_arena *arena) {
+// What keras.models.load_model wants beside the weights; of models that Keras has no equal for nothing.
+static co_status write_keras_config(co_h5 *file, co_arena *arena, const co_graph *network,
+                                    const char **layers, int64_t count) {
+  co_keras_config keras = {.json = NULL};
+  if (network) CO_RETURN_IF_FAILED(co_keras_describe(&keras, arena, network));
+  if (keras.json) CO_RETURN_IF_FAILED(co_h5_set_string(file, "/", "model_config", keras.json));
+  if (keras.why_not)
+    CO_RETURN_IF_FAILED(co_h5_set_string(file, "/model_weights", "not_for_keras", keras.why_not));
+  return co_h5_set_strings(file, "/model_weights", "layer_names",
+                           keras.json ? keras.weighted : layers,
+                           keras.json ? keras.weighted_count : count);
+}
+
+static co_status write_weights(co_h5 *file, const co_graph *network, co_store *store,
+                               co_arena *arena) {
   const char **layers = co_arena_alloc(arena, (size_t)store->count + 1, sizeof *layers);
   if (!layers) return CO_ERR_MEMORY;
   int64_t count = 0;
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/model_weights"));
   for (int64_t i = 0; i < store->count; count++)
     CO_RETURN_IF_FAILED(write_layer(file, store, arena, i, &i, &layers[count]));
-  CO_RETURN_IF_FAILED(co_h5_set_strings(file, "/model_weights", "layer_names", layers, count));
+  CO_RETURN_IF_FAILED(write_keras_config(file, arena, network, layers, count));
   // Readers of Keras files ask for these two at both places.
   static const char *const places[] = {"/", "/model_weights"};
   for (int i = 0; i < 2; i++) {
@@ -221,7 +236,8 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
 static co_status write_content(co_h5 *file, const co_model_file_content *content,
                                const char *schema, co_arena *arena) {
   char hex[65], checksum[65];
-  if (!content->predictor) CO_RETURN_IF_FAILED(write_weights(file, content->store, arena));
+  if (!content->predictor)
+    CO_RETURN_IF_FAILED(write_weights(file, content->network, content->store, arena));
   CO_RETURN_IF_FAILED(co_h5_make_group(file, "/cohort"));
   CO_RETURN_IF_FAILED(co_h5_set_string(file, "/cohort", "format", "cohort-model"));
   CO_RETURN_IF_FAILED(co_h5_set_int(file, "/cohort", "format_version", FORMAT_VERSION));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.h5 and checkpoints: one HDF5 file with the weights in Keras orientation under
-// /model_weights (what Keras' load_weights reads), and Cohort's own groups beside them: /cohort
+// /model_weights and the attribute model_config (what Keras' load_model reads, of networks that it has
+// layers for), and Cohort's own groups beside them: /cohort
 // (config, schema, preprocessing), and in checkpoints /optimizer and /trainer. Where a training keeps
 // a moving average of its weights (trainer.ema), that is what /model_weights holds, and
 // /optimizer/weights those that it goes on with. No clock, host or
@@ -71,7 +72,8 @@ typedef struct co_model_file_content {
   co_fitted *const *fitted;
   int64_t fitted_count;
   co_store *store;
-  const char *config; // JSON
+  const co_graph *network; // that the store is of, for Keras
+  const char *config;      // JSON
   const char *dataset_fingerprint;
   const char *recipe;        // of raw rows (datasets/recipe.h), NULL = none
   const char *split;         // by which such a table is split (co_dataset_split_rule), or NULL

@@ -79,13 +79,6 @@ static bool is_narrow_output(const narrowing *n, int64_t output) {
   return n->plan->options.narrow_outputs && n->plan->options.narrow_outputs[output];
 }
 
-static bool stays_wide(const narrowing *n, co_value value) {
-  if (n->plan->values[value].info.storage != CO_STORAGE_ARENA) return true;
-  for (int64_t i = 0; i < n->plan->graph->output_count; i++)
-    if (n->plan->outputs[i] == value && !is_narrow_output(n, i)) return true;
-  return false;
-}
-
 // Softmax, losses and metrics compute in f32 from what there is. Operations of the input section
 // read what there is, and write bf16 only for the network: raw features are not rounded before they
 // are normalised.
@@ -113,6 +106,14 @@ static bool needs_wide(co_op op, const co_value *in, co_value value) {
 static bool is_read_wide(const narrowing *n, co_value value) {
   for (int64_t i = 0; i < n->old_count; i++)
     if (needs_wide(n->old[i].desc.op, n->old[i].in, value)) return true;
+  return false;
+}
+
+static bool stays_wide(const narrowing *n, co_value value) {
+  if (n->plan->values[value].info.storage != CO_STORAGE_ARENA || is_read_wide(n, value))
+    return true;
+  for (int64_t i = 0; i < n->plan->graph->output_count; i++)
+    if (n->plan->outputs[i] == value && !is_narrow_output(n, i)) return true;
   return false;
 }
 

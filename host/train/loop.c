@@ -187,6 +187,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   const int64_t number = (int64_t)t->state.epoch + 1;
   log_epoch(t);
   CO_RETURN_IF_FAILED(co_session_validate(t, &value));
+  CO_RETURN_IF_FAILED(co_session_write_samples(t));
   bool last = co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
     t->state.epoch++;

@@ -206,6 +206,7 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
                    t->state.best, (long long)t->state.best_step);
   if (t->settings.refit && t->state.best_step > 0) report_refit(t, json, text);
   co_text_printf(text, "model    %s/model.h5\nweights  sha256 %s\n", t->run.path, hex);
+  if (t->profile.text.length) co_text_append(text, t->profile.text.data, t->profile.text.length);
   return CO_OK;
 }
 

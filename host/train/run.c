@@ -425,6 +425,20 @@ co_status co_run_write_status(co_run *run, const char *json) {
   return write_named(run->ctx, run->path, "run.json", json);
 }
 
+char *co_run_samples_path(co_context *ctx, const char *run, int64_t step) {
+  return co_format(ctx, "%s/samples/step-%08lld.png", run, (long long)step);
+}
+
+co_status co_run_write_samples(co_run *run, int64_t step, const void *bytes, size_t length) {
+  char *folder = co_path_join(run->ctx, run->path, "samples");
+  char *path = co_run_samples_path(run->ctx, run->path, step);
+  co_status status = folder && path ? co_make_directories(run->ctx, folder) : CO_ERR_MEMORY;
+  if (status == CO_OK) status = co_write_file_atomic(run->ctx, path, bytes, length);
+  co_free(run->ctx, folder);
+  co_free(run->ctx, path);
+  return status;
+}
+
 // ---- checkpoints -------------------------------------------------------------------------------
 
 char *co_run_checkpoint_path(co_run *run, int64_t step, bool scheduled) {

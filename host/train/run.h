@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run directory: config, metrics stream, events, checkpoints, model, status; and the same metrics for
-// TensorBoard in tb/train and tb/validation. It appears whole (a folder prepared aside and renamed), is
-// locked while in use, and everything in it but metrics.jsonl, events.jsonl and tb/ is replaced
-// atomically.
+// TensorBoard in tb/train and tb/validation; of a generator samples/, a picture at the end of each epoch. It
+// appears whole (a folder prepared aside and renamed), is locked while in use, and everything in it but
+// metrics.jsonl, events.jsonl and tb/ is replaced atomically.
 #ifndef COHORT_HOST_TRAIN_RUN_H
 #define COHORT_HOST_TRAIN_RUN_H
 
@@ -46,6 +46,10 @@ void co_run_close(co_run *run); // legal on a zeroed struct
 // called so and is no link is left alone.
 void co_run_mark_latest(co_context *ctx, const char *path);
 char *co_run_default_path(co_context *ctx, const char *root, const char *experiment);
+
+// A PNG of the run's samples at a step. co_free the path; NULL = no memory.
+co_status co_run_write_samples(co_run *run, int64_t step, const void *bytes, size_t length);
+char *co_run_samples_path(co_context *ctx, const char *run, int64_t step);
 
 // One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
 co_status co_run_write_metrics(co_run *run, const char *json);

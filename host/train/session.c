@@ -107,8 +107,41 @@ static co_status render_config(co_session *t) {
   return status == CO_OK ? t->config_json.status : status;
 }
 
+// At most `count` rows of a split, from all over it.
+static co_status mark_few(co_session *t, co_split split, int64_t count, uint8_t *marks) {
+  const int64_t *rows;
+  int64_t all;
+  CO_RETURN_IF_FAILED(co_dataset_split(t->dataset, split, &rows, &all));
+  for (int64_t i = 0; i < count && i < all; i++)
+    marks[rows[count < all ? i * (all / count) : i]] = (uint8_t)split;
+  return CO_OK;
+}
+
+// Of a rehearsal, and where it is to overfit: the data set is a view of a few batches.
+static co_status take_few(co_session *t) {
+  const int64_t fast = t->options->fast_dev_run, overfit = t->settings.overfit_batches;
+  const int64_t rows = t->settings.batch_size * t->settings.accumulate_grad_batches;
+  co_dataset *view = NULL;
+  if (!fast && !overfit) return CO_OK;
+  if (overfit && t->settings.refit)
+    return co_fail(CO_ERR_CONFIG, "trainer.overfit_batches and trainer.refit do not go together");
+  uint8_t *marks = co_alloc(t->ctx, (size_t)co_dataset_rows(t->dataset) + 1);
+  if (!marks) return CO_ERR_MEMORY;
+  memset(marks, CO_SPLIT_COUNT, (size_t)co_dataset_rows(t->dataset));
+  co_status status = mark_few(t, CO_SPLIT_TRAIN, (overfit ? overfit : fast) * rows, marks);
+  if (status == CO_OK && !overfit)
+    status = mark_few(t, CO_SPLIT_VALIDATION, fast * t->settings.eval_batch_size, marks);
+  if (status == CO_OK) status = co_dataset_resplit(&view, t->dataset, marks);
+  co_free(t->ctx, marks);
+  CO_RETURN_IF_FAILED(status);
+  t->whole = t->dataset;
+  t->dataset = view;
+  return CO_OK;
+}
+
 static co_status open_data_and_model(co_session *t) {
   if (!t->dataset) CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
+  CO_RETURN_IF_FAILED(take_few(t));
   co_status status =
       co_model_create(&t->model, t->ctx, t->config, co_dataset_schema(t->dataset), t->problems);
   if (status != CO_OK && status != CO_ERR_CONFIG) return status;
@@ -126,6 +159,10 @@ static co_status open_data_and_model(co_session *t) {
   }
   if (!t->sample_count[CO_SPLIT_TRAIN])
     return co_fail_at(CO_ERR_DATA, t->dataset_path, 0, 0, "there is no training row");
+  if (t->settings.overfit_batches) {
+    t->samples[CO_SPLIT_VALIDATION] = t->samples[CO_SPLIT_TRAIN];
+    t->sample_count[CO_SPLIT_VALIDATION] = t->sample_count[CO_SPLIT_TRAIN];
+  }
   CO_RETURN_IF_FAILED(co_fit_lengths(t->model, t->dataset));
   CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_TRAIN));
   CO_RETURN_IF_FAILED(co_check_labels(t->model, t->dataset, CO_SPLIT_VALIDATION));
@@ -139,6 +176,8 @@ static co_status open_data_and_model(co_session *t) {
   t->total_steps = t->settings.max_epochs * t->batches_per_epoch;
   if (t->settings.max_steps && t->settings.max_steps < t->total_steps)
     t->total_steps = t->settings.max_steps;
+  if (t->options->fast_dev_run && t->options->fast_dev_run < t->total_steps)
+    t->total_steps = t->options->fast_dev_run;
   return CO_OK;
 }
 
@@ -295,7 +334,8 @@ static co_status prepare(co_session *t) {
     t->threads = (int)number;
     t->threads_why = "as the run began";
   }
-  return t->model->scored ? create_estimator(t) : create_program(t);
+  CO_RETURN_IF_FAILED(t->model->scored ? create_estimator(t) : create_program(t));
+  return t->options->dry_run ? CO_OK : co_session_start_profile(t);
 }
 
 static void free_session(co_session *t) {
@@ -312,8 +352,10 @@ static void free_session(co_session *t) {
   co_estimator_free(t->estimator);
   co_baselines_free(&t->baselines);
   co_model_free(t->model);
-  if (!t->dataset_is_borrowed) co_dataset_close(t->dataset);
+  if (t->whole || !t->dataset_is_borrowed) co_dataset_close(t->dataset);
+  if (!t->dataset_is_borrowed) co_dataset_close(t->whole);
   co_text_free(&t->config_json);
+  co_text_free(&t->profile.text);
   co_free(t->ctx, t->kept);
   co_free(t->ctx, t->dataset_path);
   co_free(t->ctx, t->run_path);
@@ -344,6 +386,7 @@ static co_status open_session(co_session **out, co_context *ctx, const co_watch 
   if (watch->checkpoint) t->checkpoints_asked = *watch->checkpoint;
   if (watch->status) t->statuses_asked = *watch->status;
   co_text_init(&t->config_json, ctx);
+  co_text_init(&t->profile.text, ctx);
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, ctx));
   CO_RETURN_IF_FAILED(prepare(t));
   t->started = co_session_now();
@@ -402,6 +445,7 @@ double co_session_followed(const co_session *t, const char *metric) {
 co_status co_session_finish(co_session *t) {
   co_session_close_batches(t);
   if (t->already_done) return CO_OK;
+  CO_RETURN_IF_FAILED(co_session_write_profile(t));
   if (t->settings.refit && !t->first && co_session_run_has(t, CO_SELECTED_MODEL)) return CO_OK;
   CO_RETURN_IF_FAILED(co_session_fit_baselines(t));
   return co_session_write_model(t);

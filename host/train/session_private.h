@@ -20,6 +20,12 @@
 
 #define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
 
+// Of a training whose operations are timed: what the machine can do, and what there is to tell.
+typedef struct co_step_profile {
+  double flops_per_second, bytes_per_second;
+  co_text text;
+} co_step_profile;
+
 struct co_session {
   co_context *ctx;
   const co_watch *watch;
@@ -34,6 +40,7 @@ struct co_session {
   co_text config_json;                  // what models store
   char *dataset_path, *run_path;
   co_dataset *dataset;
+  co_dataset *whole; // of which `dataset` is a view of few rows, else NULL
   bool dataset_is_borrowed;
   co_model *model;
   co_backend *backend;
@@ -64,6 +71,7 @@ struct co_session {
   int64_t epoch_step;
   double epoch_rate;  // steps a second of the last epoch
   double epoch_shown; // clock when co_session_show_epoch was last called, 0 = not yet
+  co_step_profile profile;
   co_epoch_hook *hook;
   void *hook_user;
   // Steps on their way to the device and back (loop.c).
@@ -95,6 +103,8 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
                             bool training);
 // Measures on validation rows, where there are any, and keeps the best.
 co_status co_session_validate(co_session *t, double *value);
+// Of a model that generates images: what it makes now, as a picture in the run.
+co_status co_session_write_samples(co_session *t);
 // Writes model.h5; selected.h5, where another is to be trained on more rows.
 co_status co_session_write_model(co_session *t);
 // Opens a refit of a session.
@@ -107,6 +117,9 @@ co_status co_session_take_decisions(co_session *t, co_estimator *blended);
 int64_t co_session_refit_epochs(const co_session *t); // how long one is
 // Which run goes on where this one is stopped.
 const char *co_session_resumable(const co_session *t);
+// Where it is asked for: begins to time operations, and measures the machine; writes RUN/profile.json.
+co_status co_session_start_profile(co_session *t);
+co_status co_session_write_profile(co_session *t);
 // Seconds on a clock that only goes forward.
 double co_session_now(void);
 // Opens the batches; closes them again, waiting for what is in flight.

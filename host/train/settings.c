@@ -25,6 +25,11 @@ static const co_field trainer_fields[] = {
      "Rows of a (micro-)batch.", NULL},
     {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL,
      "Rows of a batch in evaluation and scoring.", NULL},
+    {"overfit_batches", CO_FIELD_INT, IN(overfit_batches), "0", 0, 1e9, NULL,
+     "Training on so many batches of rows alone, on which is validated, too: a network that can "
+     "learn "
+     "comes to a loss of about 0; 0 = all rows.",
+     NULL},
     {"accumulate_grad_batches", CO_FIELD_INT, IN(accumulate_grad_batches), "1", 1, 65536, NULL,
      "Micro-batches whose gradients add up to one update.", NULL},
     {"learning_rate", CO_FIELD_DOUBLE, IN(learning_rate), "1.0e-3", 0, 1e6, NULL, "Base step size.",
@@ -279,7 +284,8 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
 // What goes by epochs needs a metric: the sum of losses that work against each other is none.
 static co_status check_choice(const co_trainer_settings *settings, const co_node *phases,
                               co_diagnostics *problems) {
-  const char *key = settings->early_stop > 0                       ? "early_stop"
+  const char *key = settings->refit                                ? "refit"
+                    : settings->early_stop > 0                     ? "early_stop"
                     : settings->schedule.decay == CO_DECAY_PLATEAU ? "learning_rate_scheduler"
                                                                    : NULL;
   if (!settings->phases.count || settings->validation_metric || !key) return CO_OK;

@@ -17,7 +17,8 @@ typedef struct co_trainer_settings {
   int64_t max_epochs, max_steps, batch_size, eval_batch_size, accumulate_grad_batches;
   double learning_rate, clip_norm, clip_value, ema_decay;
   double early_stop_min_delta;
-  int64_t seed, threads, steps_per_checkpoint, keep_last, early_stop, log_every_n_steps;
+  int64_t overfit_batches, seed, threads, steps_per_checkpoint, keep_last, early_stop,
+      log_every_n_steps;
   co_precision precision;
   bool deterministic;
   bool refit;                    // once its length is chosen, train on validation rows as well

@@ -200,6 +200,7 @@ static co_status create_run(co_session *t) {
                         .dataset = dataset};
   CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
   if (dataset) CO_TRY(co_dataset_renamed(t->dataset, t->dataset_path));
+  if (dataset && t->whole) CO_TRY(co_dataset_renamed(t->whole, t->dataset_path));
 cleanup:
   co_free(t->ctx, dataset);
   co_text_free(&yaml);
@@ -401,6 +402,7 @@ co_status co_session_checkpoint(co_session *t, bool scheduled) {
                                    .fitted = t->model->fitted,
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
+                                   .network = t->model->network,
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
                                    .split = co_dataset_split_rule(t->dataset),
@@ -476,6 +478,7 @@ static co_status write_model(co_session *t, const co_model_golden *golden,
                                    .fitted = t->model->fitted,
                                    .fitted_count = t->model->fitted_count,
                                    .store = co_program_store(t->program),
+                                   .network = t->model->network,
                                    .config = t->config_json.data,
                                    .recipe = co_dataset_recipe(t->dataset),
                                    .split = co_dataset_split_rule(t->dataset),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The input section, run by loader threads: gather, cast, augment, normalise.
 #include "host/core/rng.h"
+#include "kernels/augment.h"
 #include "kernels/cpu/cpu.h"
 
 static int64_t row_size(const co_shape *shape) {
@@ -309,6 +310,48 @@ static co_status run_flip(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   return CO_OK;
 }
 
+// One row of an image (H, W, C).
+static void augment_row(const co_augmented *a, const co_op_desc *desc, const float *image,
+                        int64_t h, float *y) {
+  const int64_t H = desc->in[0].shape.dim[1], W = desc->in[0].shape.dim[2];
+  const int64_t C = desc->in[0].shape.dim[3];
+  for (int64_t w = 0; w < W; w++) {
+    int64_t rows[2], columns[2];
+    const double down = co_augment_around(a->top + a->hh * (double)h + a->hw * (double)w, H, rows);
+    const double right =
+        co_augment_around(a->left + a->wh * (double)h + a->ww * (double)w, W, columns);
+    const float *above = image + rows[0] * W * C, *below = image + rows[1] * W * C;
+    const bool cut = co_augment_is_cut(a, h, w);
+    for (int64_t c = 0; c < C; c++) {
+      const double first = (double)above[columns[0] * C + c];
+      const double second = (double)below[columns[0] * C + c];
+      const double upper = first + right * ((double)above[columns[1] * C + c] - first);
+      const double lower = second + right * ((double)below[columns[1] * C + c] - second);
+      y[w * C + c] =
+          (float)(cut ? desc->attr.fill : co_augment_coloured(a, upper + down * (lower - upper)));
+    }
+  }
+}
+
+static co_status run_augment(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                             void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t *d = desc->in[0].shape.dim;
+  const int64_t N = d[0], H = d[1], row = d[2] * d[3];
+  const float *x = in[0];
+  const int64_t *ids = in[1];
+  float *y = out[0];
+#pragma omp parallel for schedule(static) if (N * H * row > CO_CPU_SERIAL)
+  for (int64_t n = 0; n < N; n++) {
+    const co_augmented a = co_augment_draw(in[2], &desc->attr, ids[n], H, d[2]);
+    for (int64_t h = 0; h < H; h++)
+      augment_row(&a, desc, x + n * H * row, h, y + (n * H + h) * row);
+  }
+  return CO_OK;
+}
+
 static void fill(float *y, int64_t n, float value) {
   for (int64_t i = 0; i < n; i++)
     y[i] = value;
@@ -450,6 +493,12 @@ const co_cpu_impl co_cpu_input[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_shifted_crop,
+     .f32_in = 1,
+     .f32_out = 1},
+    {.op = CO_OP_AUGMENT,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_augment,
      .f32_in = 1,
      .f32_out = 1},
     {.op = CO_OP_INPUT_ROWS,

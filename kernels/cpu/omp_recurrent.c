@@ -188,17 +188,24 @@ static co_status run_recurrent(co_cpu *cpu, co_prepared *prepared, void *const *
   return CO_OK;
 }
 
+static co_status plan(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc, bool strict,
+                      co_cpu_answer *answer, co_prepared **out) {
+  if (desc->attr.gates || desc->attr.states)
+    return co_cpu_refuse(answer, "has gates by sigmoid and states by tanh alone");
+  return co_cpu_plan_simple(cpu, impl, desc, strict, answer, out);
+}
+
 const co_cpu_impl co_cpu_recurrent[] = {
     {.op = CO_OP_RECURRENT,
      .name = "omp",
-     .plan = co_cpu_plan_simple,
+     .plan = plan,
      .run = run_recurrent,
      .workspace = forward_workspace,
      .f32_in = 0x1D,
      .f32_out = 0x7},
     {.op = CO_OP_RECURRENT_BACKWARD,
      .name = "omp",
-     .plan = co_cpu_plan_simple,
+     .plan = plan,
      .run = co_cpu_run_recurrent_backward,
      .workspace = co_cpu_recurrent_backward_workspace,
      .f32_in = 0x7D,

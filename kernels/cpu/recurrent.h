@@ -104,18 +104,22 @@ static inline order take_order(const sizes *s, float *base, int64_t *used) {
   return (order){row, (int32_t *)take(base, used, s->N + s->T + 2)};
 }
 
+static inline int64_t length_of(const sizes *s, const int32_t *lengths, int64_t n) {
+  return lengths ? co_clamp_length(lengths[n], s->T) : s->T;
+}
+
 static inline void sort_rows(const sizes *s, const int32_t *lengths, const order *o) {
   int32_t *place = o->length + s->N; // of the next row of each length
   memset(place, 0, (size_t)(s->T + 2) * sizeof *place);
   for (int64_t n = 0; n < s->N; n++)
-    place[co_clamp_length(lengths[n], s->T)]++;
+    place[length_of(s, lengths, n)]++;
   for (int64_t t = s->T, before = 0; t >= 0; t--) {
     const int32_t rows = place[t];
     place[t] = (int32_t)before;
     before += rows;
   }
   for (int64_t n = 0; n < s->N; n++) {
-    const int64_t length = co_clamp_length(lengths[n], s->T);
+    const int64_t length = length_of(s, lengths, n);
     const int32_t at = place[length]++;
     o->row[at] = (int32_t)n;
     o->length[at] = (int32_t)length;

@@ -14,6 +14,7 @@ struct Recurrent {
   int I, U, width, saved, groups; // width: gates U; saved: S U
   co_rnn_cell cell;
   bool reverse;
+  co_rnn_function gates, states;
 };
 
 static Recurrent recurrent_of(const co_op_desc *desc) { // places are the same in the backward
@@ -28,10 +29,13 @@ static Recurrent recurrent_of(const co_op_desc *desc) { // places are the same i
           static_cast<int>(co_rnn_saved(cell)) * U,
           cell == CO_CELL_SIMPLE_RNN ? 1 : 4,
           cell,
-          desc->attr.reverse != 0};
+          desc->attr.reverse != 0,
+          desc->attr.gates,
+          desc->attr.states};
 }
 
 __device__ __forceinline__ int64_t length_of(const int32_t *lengths, int64_t n, int64_t T) {
+  if (lengths == nullptr) return T;
   int64_t length = lengths[n];
   return length < 0 ? 0 : length < T ? length : T;
 }
@@ -44,6 +48,31 @@ __device__ __forceinline__ int64_t place_of(const Recurrent &s, int64_t n, int64
 
 __device__ __forceinline__ float sigmoid(float z) {
   return 1.0f / (1.0f + expf(-z));
+}
+
+__device__ __forceinline__ float bend(co_rnn_function function, float z) {
+  return function == CO_RNN_RELU ? fmaxf(z, 0.0f) : fminf(fmaxf(0.2f * z + 0.5f, 0.0f), 1.0f);
+}
+
+__device__ __forceinline__ float gate(const Recurrent &s, float z) {
+  return s.gates == CO_RNN_OWN ? sigmoid(z) : bend(s.gates, z);
+}
+
+__device__ __forceinline__ float squash(const Recurrent &s, float z) {
+  return s.states == CO_RNN_OWN ? tanhf(z) : bend(s.states, z);
+}
+
+// Slopes by the functions' values.
+__device__ __forceinline__ float bent_slope(co_rnn_function function, float y) {
+  return function == CO_RNN_RELU ? (y > 0 ? 1.0f : 0.0f) : (y > 0 && y < 1 ? 0.2f : 0.0f);
+}
+
+__device__ __forceinline__ float gate_slope(const Recurrent &s, float y) {
+  return s.gates == CO_RNN_OWN ? y * (1 - y) : bent_slope(s.gates, y);
+}
+
+__device__ __forceinline__ float squash_slope(const Recurrent &s, float y) {
+  return s.states == CO_RNN_OWN ? (1 - y) * (1 + y) : bent_slope(s.states, y);
 }
 
 // The column of the sums that a column of the recurrent kernel adds to; the kernel's are in place.
@@ -73,17 +102,19 @@ __device__ __forceinline__ void next_state(const Recurrent &s, const float *z, i
                                            float *h, float *c) {
   int U = s.U;
   if (s.cell == CO_CELL_SIMPLE_RNN) {
-    v[0] = *h = tanhf(z[u]);
+    v[0] = *h = squash(s, z[u]);
   } else if (s.cell == CO_CELL_GRU) {
-    float keep = sigmoid(z[u]), reset = sigmoid(z[U + u]), part = z[3 * U + u];
-    float fresh = tanhf(z[2 * U + u] + reset * part);
-    *h = keep * *h + sigmoid(-z[u]) * fresh; // 1 - keep would cancel
+    float keep = gate(s, z[u]), reset = gate(s, z[U + u]), part = z[3 * U + u];
+    float fresh = squash(s, z[2 * U + u] + reset * part);
+    float take =
+        s.gates == CO_RNN_OWN ? sigmoid(-z[u]) : 1 - keep; // of sigmoids 1 - keep would cancel
+    *h = keep * *h + take * fresh;
     v[0] = keep, v[U] = reset, v[2 * U] = fresh, v[3 * U] = part, v[4 * U] = *h;
   } else {
-    float i = sigmoid(z[u]), f = sigmoid(z[U + u]), g = tanhf(z[2 * U + u]);
-    float o = sigmoid(z[3 * U + u]);
+    float i = gate(s, z[u]), f = gate(s, z[U + u]), g = squash(s, z[2 * U + u]);
+    float o = gate(s, z[3 * U + u]);
     *c = f * *c + i * g;
-    *h = o * tanhf(*c);
+    *h = o * squash(s, *c);
     v[0] = i, v[U] = f, v[2 * U] = g, v[3 * U] = o, v[4 * U] = *c;
   }
 }
@@ -139,7 +170,7 @@ struct RecurrentBackward {
 // The h of unit u after an event.
 __device__ __forceinline__ float state_of(const Recurrent &s, const float *saved, int u) {
   float last = saved[s.saved - s.U + u];
-  return s.cell == CO_CELL_LSTM ? saved[3 * s.U + u] * tanhf(last) : last;
+  return s.cell == CO_CELL_LSTM ? saved[3 * s.U + u] * squash(s, last) : last;
 }
 
 // dz of unit u at one event; dc passes on to the event before, *dh is left with what reaches the
@@ -153,22 +184,22 @@ __device__ __forceinline__ void unit_backward(const RecurrentBackward &b, const 
   float *dz = b.dz + row * s.groups * U + u, h = first ? 0.0f : state_of(s, past, u);
   b.before[row * U + u] = h;
   if (s.cell == CO_CELL_SIMPLE_RNN) {
-    dz[0] = *dh * (1 - v[0]) * (1 + v[0]);
+    dz[0] = *dh * squash_slope(s, v[0]);
     *dh = 0;
   } else if (s.cell == CO_CELL_GRU) {
-    float z = v[0], r = v[U], n = v[2 * U], dn = *dh * (1 - z) * (1 - n) * (1 + n);
-    dz[0] = *dh * (h - n) * z * (1 - z);
-    dz[U] = dn * v[3 * U] * r * (1 - r);
+    float z = v[0], r = v[U], n = v[2 * U], dn = *dh * (1 - z) * squash_slope(s, n);
+    dz[0] = *dh * (h - n) * gate_slope(s, z);
+    dz[U] = dn * v[3 * U] * gate_slope(s, r);
     dz[2 * U] = dn;
     dz[3 * U] = dn * r;
     *dh *= z;
   } else {
-    float i = v[0], f = v[U], g = v[2 * U], o = v[3 * U], bent = tanhf(v[4 * U]);
-    float c = first ? 0.0f : past[4 * U + u], d = *dc + *dh * o * (1 - bent) * (1 + bent);
-    dz[0] = d * g * i * (1 - i);
-    dz[U] = d * c * f * (1 - f);
-    dz[2 * U] = d * i * (1 - g) * (1 + g);
-    dz[3 * U] = *dh * bent * o * (1 - o);
+    float i = v[0], f = v[U], g = v[2 * U], o = v[3 * U], bent = squash(s, v[4 * U]);
+    float c = first ? 0.0f : past[4 * U + u], d = *dc + *dh * o * squash_slope(s, bent);
+    dz[0] = d * g * gate_slope(s, i);
+    dz[U] = d * c * gate_slope(s, f);
+    dz[2 * U] = d * i * squash_slope(s, g);
+    dz[3 * U] = *dh * bent * gate_slope(s, o);
     *dc = d * f;
     *dh = 0;
   }

@@ -9,6 +9,7 @@ typedef struct sizes {
   int64_t N, T, I, U, width, saved; // width: G U, saved: S U
   co_rnn_cell cell;
   bool reverse;
+  co_rnn_function gates, states;
 } sizes;
 
 static sizes sizes_of(const co_op_desc *desc) { // places are the same in the backward
@@ -22,11 +23,43 @@ static sizes sizes_of(const co_op_desc *desc) { // places are the same in the ba
                  .width = co_rnn_gates(cell) * U,
                  .saved = co_rnn_saved(cell) * U,
                  .cell = cell,
-                 .reverse = desc->attr.reverse != 0};
+                 .reverse = desc->attr.reverse != 0,
+                 .gates = desc->attr.gates,
+                 .states = desc->attr.states};
 }
 
-static double sigmoid(double z) {
-  return 1 / (1 + exp(-z));
+static double bend(co_rnn_function function, double z, double own) {
+  if (function == CO_RNN_OWN) return own;
+  if (function == CO_RNN_RELU) return z > 0 ? z : 0;
+  const double line = 0.2 * z + 0.5;
+  return line < 0 ? 0 : line > 1 ? 1 : line;
+}
+
+// By the function's value.
+static double slope(co_rnn_function function, double y, double own) {
+  if (function == CO_RNN_OWN) return own;
+  if (function == CO_RNN_RELU) return y > 0 ? 1 : 0;
+  return y > 0 && y < 1 ? 0.2 : 0;
+}
+
+static double gate(const sizes *s, double z) {
+  return bend(s->gates, z, 1 / (1 + exp(-z)));
+}
+
+static double gate_slope(const sizes *s, double y) {
+  return slope(s->gates, y, y * (1 - y));
+}
+
+static double squash(const sizes *s, double z) {
+  return bend(s->states, z, tanh(z));
+}
+
+static double squash_slope(const sizes *s, double y) {
+  return slope(s->states, y, 1 - y * y);
+}
+
+static int64_t length_of(const sizes *s, const void *lengths, int64_t n) {
+  return lengths != NULL ? co_clamp_length(((const int32_t *)lengths)[n], s->T) : s->T;
 }
 
 // z (G U) = bias, or 0.
@@ -50,18 +83,18 @@ static void next_state(const sizes *s, const double *zx, const double *zh, doubl
     for (int k = 0; k < s->saved / U; k++)
       v[k] = &saved[k * U + u];
     if (s->cell == CO_CELL_SIMPLE_RNN) {
-      h[u] = *v[0] = tanh(zx[u] + zh[u]);
+      h[u] = *v[0] = squash(s, zx[u] + zh[u]);
     } else if (s->cell == CO_CELL_GRU) {
-      const double z = sigmoid(zx[u] + zh[u]), r = sigmoid(zx[U + u] + zh[U + u]);
-      const double a = zh[2 * U + u], n = tanh(zx[2 * U + u] + r * a);
+      const double z = gate(s, zx[u] + zh[u]), r = gate(s, zx[U + u] + zh[U + u]);
+      const double a = zh[2 * U + u], n = squash(s, zx[2 * U + u] + r * a);
       h[u] = z * h[u] + (1 - z) * n;
       *v[0] = z, *v[1] = r, *v[2] = n, *v[3] = a, *v[4] = h[u];
     } else {
-      const double i = sigmoid(zx[u] + zh[u]), f = sigmoid(zx[U + u] + zh[U + u]);
-      const double g = tanh(zx[2 * U + u] + zh[2 * U + u]);
-      const double o = sigmoid(zx[3 * U + u] + zh[3 * U + u]);
+      const double i = gate(s, zx[u] + zh[u]), f = gate(s, zx[U + u] + zh[U + u]);
+      const double g = squash(s, zx[2 * U + u] + zh[2 * U + u]);
+      const double o = gate(s, zx[3 * U + u] + zh[3 * U + u]);
       c[u] = f * c[u] + i * g;
-      h[u] = o * tanh(c[u]);
+      h[u] = o * squash(s, c[u]);
       *v[0] = i, *v[1] = f, *v[2] = g, *v[3] = o, *v[4] = c[u];
     }
   }
@@ -81,7 +114,7 @@ void CO_REF(recurrent)(const co_op_desc *desc, void *const *in, void *const *out
   const real *x = in[CO_RECURRENT_x], *bias = in[CO_RECURRENT_bias];
   const real *bias_h = s.cell == CO_CELL_GRU ? bias + s.width : NULL;
   for (int64_t n = 0; n < s.N; n++) {
-    const int64_t length = co_clamp_length(((const int32_t *)in[CO_RECURRENT_lengths])[n], s.T);
+    const int64_t length = length_of(&s, in[CO_RECURRENT_lengths], n);
     double h[CO_RECURRENT_UNITS] = {0}, c[CO_RECURRENT_UNITS] = {0};
     double zx[MOST_GATES * CO_RECURRENT_UNITS], zh[MOST_GATES * CO_RECURRENT_UNITS];
     double saved[MOST_SAVED * CO_RECURRENT_UNITS];
@@ -109,7 +142,7 @@ void CO_REF(recurrent)(const co_op_desc *desc, void *const *in, void *const *out
 static double state_of(const sizes *s, const real *saved, int64_t u) {
   if (saved == NULL) return 0;
   const double last = (double)saved[s->saved - s->U + u];
-  return s->cell == CO_CELL_LSTM ? (double)saved[3 * s->U + u] * tanh(last) : last;
+  return s->cell == CO_CELL_LSTM ? (double)saved[3 * s->U + u] * squash(s, last) : last;
 }
 
 // The gradients of zx and zh (G U) at one event. dh and dc (U) are those of its states on the way in;
@@ -122,24 +155,24 @@ static void gates_backward(const sizes *s, const real *saved, const real *before
     for (int k = 0; k < s->saved / U; k++)
       v[k] = (double)saved[k * U + u];
     if (s->cell == CO_CELL_SIMPLE_RNN) {
-      dzx[u] = dh[u] * (1 - v[0] * v[0]);
+      dzx[u] = dh[u] * squash_slope(s, v[0]);
       dh[u] = 0;
     } else if (s->cell == CO_CELL_GRU) {
       const double z = v[0], r = v[1], n = v[2], a = v[3], h = state_of(s, before, u);
-      const double dn = dh[u] * (1 - z) * (1 - n * n);
-      dzx[u] = dh[u] * (h - n) * z * (1 - z);
-      dzx[U + u] = dn * a * r * (1 - r);
+      const double dn = dh[u] * (1 - z) * squash_slope(s, n);
+      dzx[u] = dh[u] * (h - n) * gate_slope(s, z);
+      dzx[U + u] = dn * a * gate_slope(s, r);
       dzx[2 * U + u] = dn;
       dzh[2 * U + u] = dn * r;
       dh[u] *= z;
     } else {
-      const double i = v[0], f = v[1], g = v[2], o = v[3], bent = tanh(v[4]);
+      const double i = v[0], f = v[1], g = v[2], o = v[3], bent = squash(s, v[4]);
       const double c = before != NULL ? (double)before[4 * U + u] : 0;
-      const double d = dc[u] + dh[u] * o * (1 - bent * bent);
-      dzx[u] = d * g * i * (1 - i);
-      dzx[U + u] = d * c * f * (1 - f);
-      dzx[2 * U + u] = d * i * (1 - g * g);
-      dzx[3 * U + u] = dh[u] * bent * o * (1 - o);
+      const double d = dc[u] + dh[u] * o * squash_slope(s, bent);
+      dzx[u] = d * g * gate_slope(s, i);
+      dzx[U + u] = d * c * gate_slope(s, f);
+      dzx[2 * U + u] = d * i * squash_slope(s, g);
+      dzx[3 * U + u] = dh[u] * bent * gate_slope(s, o);
       dc[u] = d * f;
       dh[u] = 0;
     }
@@ -178,8 +211,7 @@ void CO_REF(recurrent_backward)(const co_op_desc *desc, void *const *in, void *c
   for (int k = 0; k < 4; k++)
     clear(desc, k, out[k]);
   for (int64_t n = 0; n < s.N; n++) {
-    const int64_t length =
-        co_clamp_length(((const int32_t *)in[CO_RECURRENT_BACKWARD_lengths])[n], s.T);
+    const int64_t length = length_of(&s, in[CO_RECURRENT_BACKWARD_lengths], n);
     double dh[CO_RECURRENT_UNITS] = {0}, dc[CO_RECURRENT_UNITS] = {0};
     double dzx[MOST_GATES * CO_RECURRENT_UNITS], dzh[MOST_GATES * CO_RECURRENT_UNITS];
     for (int64_t u = 0; with_last && u < U; u++)
@@ -214,8 +246,10 @@ co_status co_infer_recurrent(co_op_desc *desc) {
   const co_shape *x = &desc->in[CO_RECURRENT_x].shape, rows = co_shape_vector(x->dim[0]);
   CO_RETURN_IF_FAILED(co_check_rank(desc, CO_RECURRENT_x, 3, 3));
   CO_RETURN_IF_FAILED(co_check_rank(desc, CO_RECURRENT_recurrent, 2, 2));
-  CO_RETURN_IF_FAILED(co_check_dtype(desc, CO_RECURRENT_lengths, CO_I32));
-  CO_RETURN_IF_FAILED(co_check_shape(desc, CO_RECURRENT_lengths, &rows));
+  if (desc->has_in >> CO_RECURRENT_lengths & 1) {
+    CO_RETURN_IF_FAILED(co_check_dtype(desc, CO_RECURRENT_lengths, CO_I32));
+    CO_RETURN_IF_FAILED(co_check_shape(desc, CO_RECURRENT_lengths, &rows));
+  }
   for (int i = CO_RECURRENT_kernel; i <= CO_RECURRENT_bias; i++)
     CO_RETURN_IF_FAILED(co_check_real(desc, i, 0));
   const int64_t units = desc->in[CO_RECURRENT_recurrent].shape.dim[0];

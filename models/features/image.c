@@ -8,6 +8,8 @@
 typedef struct augmentation_options {
   double flip;
   int64_t crop;
+  double resized_crop, rotation, brightness, contrast;
+  int64_t cutout;
 } augmentation_options;
 
 static const char *const words[] = {"none", "zscore", "minmax", "scale", NULL};
@@ -22,6 +24,22 @@ static const co_field augmentation[] = {
      "Probability of a left-right mirror image.", NULL},
     {"crop", CO_FIELD_INT, offsetof(augmentation_options, crop), "0", 0, 1024, NULL,
      "Largest random shift in pixels.", NULL},
+    {"resized_crop", CO_FIELD_DOUBLE, offsetof(augmentation_options, resized_crop), "1.0", 0.01, 1,
+     NULL,
+     "Least part of the area that a random crop keeps, which is then as large as the image; its "
+     "sides "
+     "are 3:4 to 4:3 of the image's.",
+     NULL},
+    {"rotation", CO_FIELD_DOUBLE, offsetof(augmentation_options, rotation), "0.0", 0, 180, NULL,
+     "Largest random turn in degrees, either way; what comes in from outside is the image "
+     "mirrored.",
+     NULL},
+    {"brightness", CO_FIELD_DOUBLE, offsetof(augmentation_options, brightness), "0.0", 0, 1, NULL,
+     "Largest random change of all pixels, in parts of their range.", NULL},
+    {"contrast", CO_FIELD_DOUBLE, offsetof(augmentation_options, contrast), "0.0", 0, 1, NULL,
+     "Largest random change of the distance from the middle grey, in parts of it.", NULL},
+    {"cutout", CO_FIELD_INT, offsetof(augmentation_options, cutout), "0", 0, 1024, NULL,
+     "Side in pixels of a random black square.", NULL},
     {.key = NULL}};
 
 static co_status cast(co_section_builder *b, co_value *value) {
@@ -35,7 +53,10 @@ static co_status augment(co_section_builder *b, co_value *value) {
   const augmentation_options *options = b->block->features[0].augmentation;
   co_graph *graph = b->section->graph;
   co_value in[3] = {*value, b->ids, CO_NO_VALUE};
-  if (options->flip > 0 || options->crop > 0) CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[2]));
+  const bool more = options->resized_crop < 1 || options->rotation > 0 || options->brightness > 0 ||
+                    options->contrast > 0 || options->cutout > 0;
+  if (options->flip > 0 || options->crop > 0 || more)
+    CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[2]));
   if (options->flip > 0) {
     co_op_attr flip = {.rate = options->flip, .purpose = co_purpose("flip", b->block->name)};
     CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_FLIP, &flip, 3, in, &in[0]));
@@ -43,6 +64,15 @@ static co_status augment(co_section_builder *b, co_value *value) {
   if (options->crop > 0) {
     co_op_attr crop = {.pad = options->crop, .purpose = co_purpose("crop", b->block->name)};
     CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_SHIFTED_CROP, &crop, 3, in, &in[0]));
+  }
+  if (more) {
+    co_op_attr attr = {.least_area = options->resized_crop,
+                       .rotation = options->rotation,
+                       .brightness = options->brightness,
+                       .contrast = options->contrast,
+                       .cutout = options->cutout,
+                       .purpose = co_purpose("augment", b->block->name)};
+    CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_AUGMENT, &attr, 3, in, &in[0]));
   }
   *value = in[0];
   return CO_OK;

@@ -36,6 +36,8 @@ expect 0 train -c run/config.full.yaml --dataset d.h5 --run-dir full --quiet
 cmp -s run/model.h5 full/model.h5 || fail 'the config written out trains another model'
 expect 0 train -c gan.yaml --dataset d.h5 --run-dir first --quiet --set trainer.max_steps=1 --set trainer.log_every_n_steps=1
 grep -q '"generated":{"log_loss":null,' first/metrics.jsonl || fail 'the loss of a phase that had no turn'
+expect 0 train -c gan.yaml --dataset d.h5 --run-dir narrow --quiet --precision bf16 --set trainer.max_steps=6
+expect 0 evaluate -m narrow --dataset d.h5 --split train --precision bf16
 expect 0 verify resume -c gan.yaml --dataset d.h5 --kills 1 --set trainer.max_epochs=2 --json
 json ok=true
 
@@ -46,7 +48,8 @@ grep -q '"real":{"log_loss":[0-9.]*,"score":[0-9.]*},"generated":{"log_loss":' o
 expect 0 predict -m run --dataset d.h5 -O scores.csv
 [ "$(head -1 scores.csv)" = row,real_score ] || fail 'what rows are told of'
 expect 0 report run -O run.html
-[ "$(grep -o 'src="data:image/png' run.html | wc -l)" -ge 1 ] || fail 'pictures in the report'
+[ "$(grep -o 'src="data:image/png' run.html | wc -l)" = 54 ] || fail 'pictures in the report: 48, and one of each epoch'
+cmp -s run/samples/step-00000051.png again/samples/step-00000051.png || fail 'samples of an epoch'
 refused 5 "the generator 'generated' cannot be exported to C" -- export c -m run -O m.c
 refused 5 "the generator 'generated' cannot be exported to ONNX" -- export onnx -m run -O m.onnx
 
@@ -80,6 +83,20 @@ YAML
 expect 0 train -c plain.yaml --dataset d.h5 --run-dir plain --quiet
 refused 5 'has no generator' -- generate -m plain -O x.png
 
+# ---- noise on the inputs of an autoencoder
+cat >codes.yaml <<'YAML'
+input_features: [{name: image, encoder: {type: graph, layers: [Flatten]}}]
+bottleneck: {size: 8, mask_noise: 0.5}
+output_features: [{name: back, type: reconstruction, of: image, decoder: {type: graph, layers: [{Dense: 64}]}}]
+trainer: {max_epochs: 8, batch_size: 16}
+YAML
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir masked --quiet
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir clear --quiet --set bottleneck.mask_noise=0
+cmp -s masked/model.h5 clear/model.h5 && fail 'noise makes another model'
+expect 0 evaluate -m masked --dataset d.h5 --split train --require 'mse<=0.05' # of what was without noise
+expect 0 verify parity -m masked --dataset d.h5 --device cpu
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir all --quiet --set back.of=all --precision bf16
+
 # ---- configs
 wrong() { # MESSAGE, then how the config above is changed
   local message=$1
@@ -92,6 +109,7 @@ wrong "trainer.phases[1].groups: there is no 'g'" 's/groups: \[generated\]/group
 wrong 'trainer.phases[0].groups: must be a list of names' 's/groups: \[image, real\]/groups: image/'
 wrong 'trainer.phases: must be a list of 2 to 8 phases' '/losses: \[generated\]/d'
 wrong 'with phases it needs a metric' 's/max_epochs: 6/early_stop: 2/'
+wrong 'trainer.refit: with phases it needs a metric' 's/max_epochs: 6/refit: true/'
 wrong 'one generator goes with one discriminator' '/type: discriminator/d'
 wrong 'decoder: is required' 's/, decoder:.*}}/}/'
 wrong 'there is no combiner, no bottleneck' '1s/^/bottleneck: {size: 3}\n/'

@@ -453,7 +453,6 @@ follow help layers
 cat >>followed <<'END'
 show fewer: --rows N
 --query 'SELECT * FROM customers'
-join the tables there by --query SQL, or copy it into a file
 --resume goes on behind row
 --resume takes it as done
 without --resume it is begun anew

@@ -103,6 +103,15 @@ awk -F, -v best="$best" -v value="$(sed -E 's/.*"best":\{"number":[0-9]+,"value"
   fail "the CSV: $(cat one.csv)"
 refused 9 'exists' -- hyperopt export one.db -O one.csv
 
+# ---- as Optuna's journal: a study, what is known of it, a line a trial
+expect 0 hyperopt export one.db -O one.log
+[ "$(wc -l <one.log)" = $((1 + 1 + 3 + 8)) ] || fail "lines of the journal: $(cut -c1-80 one.log)"
+while read -r line; do
+  "$check_json" worker_id=cohort <<<"$line" || fail "a line of the journal: $line"
+done <one.log
+[ "$(grep -c '"op_code":4,.*"state":1,"values":\[' one.log)" = 8 ] || fail 'trials of the journal'
+grep -qE '"datetime_start":"[0-9-]{10}T[0-9:.]{15}[+]00:00"' one.log || fail 'times of the journal'
+
 # ---- a page of it
 expect 0 report one.db -O one.html --json
 json trials=8

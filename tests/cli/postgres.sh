@@ -43,6 +43,25 @@ refused 2 'needs --source-table TABLE or --query SQL' -- predict -m run --datase
 refused 4 'read-only transaction' -- predict -m run --dataset "$url" --query 'SELECT 1; DROP TABLE crm.customers' -O x.csv
 refused 4 'the query cannot be run' -- predict -m run --dataset "$url" --query 'DELETE FROM crm.customers' -O x.csv
 
+# ---- a table on the server that is joined
+printf 'plan,price\nye\303\244rly,90\nother,1\n' >plans.csv
+sql 'CREATE TABLE plans (plan text, price real)'
+"$server_of/psql" "$url" -q -c '\copy plans FROM plans.csv CSV HEADER'
+expect 0 train --target bought --key customer --dataset t.csv --join plans.csv:plan --run-dir joined --set trainer.max_epochs=1
+expect 0 predict -m joined --source t=t.csv --source plans=plans.csv -O joined.csv
+expect 0 predict -m joined --source t=t.csv --source "plans=$url" -O served.csv
+same served.csv joined.csv 'a joined table on a server'
+cat >joined.yaml <<YAML
+tables:
+  t: {file: t.csv, key: customer, columns: {plan: {}, visits: {}, spend: {}, bought: {role: target}}}
+  plans: {file: '$url', query: 'SELECT * FROM plans WHERE price > 0', key: plan}
+joins: [{table: plans, to: t, on: plan}]
+YAML
+expect 0 import -O joined.h5 --target bought --key customer t.csv --join plans.csv:plan --json
+fingerprint=$(grep -o '"fingerprint":"[0-9a-f]*"' out)
+expect 0 import -O served.h5 --schema joined.yaml --json
+[ "$(grep -o '"fingerprint":"[0-9a-f]*"' out)" = "$fingerprint" ] || fail 'a joined table on a server makes another dataset'
+
 # ---- sink
 score=(predict -m run --dataset t.csv --quiet --batch-size 100 --save-rows 100)
 rows() { "$server_of/psql" "$url" -qAt --csv -c "SELECT * FROM $1 ORDER BY substr(customer, 3)::integer, 2"; }

@@ -267,7 +267,7 @@ bad 3 'a: [1, 2\nb: }\n' 'bad.yaml:'
 bad 3 '- a\n- b\n' 'bad.yaml:1:'
 bad 3 'output_features: [{name: label, loss: {type: hinge}}]\n' 'bad.yaml:1:' hinge
 bad 3 'output_features: [{name: price, type: number}]\n' 'bad.yaml:1:' price
-bad 3 'input_features: [{name: image, encoder: {type: resnet}}]\n' 'bad.yaml:1:' resnet
+bad 3 'input_features: [{name: image, encoder: {type: vggnet}}]\n' 'bad.yaml:1:' vggnet
 graph() { # graph LAYERS TEXT...: an encoder written out
   printf 'input_features:\n  - {name: image, encoder: {type: graph, layers: [%s]}}\n' "$1" >bad.yaml
   printf 'output_features: [{name: label}]\n' >>bad.yaml

@@ -229,6 +229,9 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
   for (int c = 0; c < 3; c++)
     if (is(key, length, cells[c])) return attr->cell = (co_rnn_cell)c, true;
   if (is(key, length, "reverse")) return (attr->reverse = 1) == 1;
+  if (is(key, length, "hard_gates")) return attr->gates = CO_RNN_HARD_SIGMOID, true;
+  if (is(key, length, "relu_gates")) return attr->gates = CO_RNN_RELU, true;
+  if (is(key, length, "relu_states")) return attr->states = CO_RNN_RELU, true;
   if (is(key, length, "nesterov")) return (attr->nesterov = 1) == 1;
   if (is(key, length, "decoupled")) return (attr->decoupled = 1) == 1;
   if (!numeric) return false;
@@ -252,6 +255,16 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->alpha = number;
   else if (is(key, length, "rate"))
     attr->rate = number;
+  else if (is(key, length, "least_area"))
+    attr->least_area = number;
+  else if (is(key, length, "rotation"))
+    attr->rotation = number;
+  else if (is(key, length, "brightness"))
+    attr->brightness = number;
+  else if (is(key, length, "contrast"))
+    attr->contrast = number;
+  else if (is(key, length, "cutout"))
+    attr->cutout = (int64_t)number;
   else if (is(key, length, "fill"))
     attr->fill = number;
   else if (is(key, length, "pad"))
@@ -292,6 +305,7 @@ static bool parse(ops_problem *p) {
       attr->stride[axis] = attr->dilation[axis] = 1;
     }
   }
+  if (p->desc.op == CO_OP_AUGMENT) attr->least_area = 1;
   if (p->desc.op == CO_OP_POINTWISE_LOSS) attr->positive_weight = 1;
   if (p->desc.op == CO_OP_MAX_POOL2D || p->desc.op == CO_OP_AVERAGE_POOL2D)
     attr->stride[0] = attr->stride[1] = 1;

@@ -184,6 +184,15 @@ static const char autoencoder[] =
     "output_features: [{name: back, type: reconstruction, of: all,\n"
     "                   decoder: {type: mlp, sizes: [5]}}]\n";
 
+// Sequences of a length that the shape says, gates that bend.
+static const char fixed_length[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [Flatten, {Dense: 12}, {Reshape: {target_shape: [4, 3]}},\n"
+    "      {Bidirectional: {units: 2, layer: GRU, return_sequences: true}},\n"
+    "      {LSTM: {units: 3, recurrent_activation: hard_sigmoid, go_backwards: true}}]}\n"
+    "output_features: [{name: label}]\n";
+
 // An image from a few numbers and back: repeated pixels behind a dense layer, and between convolutions.
 static const char decoded[] =
     "input_features:\n"
@@ -279,6 +288,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"objectives", objectives, NULL},
                                {"members", members, NULL},
                                {"autoencoder", autoencoder, NULL},
+                               {"fixed_length", fixed_length, NULL},
                                {"decoded", decoded, NULL},
                                {"periodic", periodic, NULL},
                                {"crossed_table", crossed_table, NULL},

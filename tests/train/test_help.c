@@ -117,6 +117,7 @@ static void read_configs(cohort_context *context) {
              names[i], strcmp(names[i], "graph") == 0 ? ", layers: [Flatten]" : "");
     bool of_images = strcmp(names[i], "embedding") != 0 && strcmp(names[i], "rnn") != 0 &&
                      strcmp(names[i], "transformer") != 0 &&
+                     strcmp(names[i], "parallel_cnn") != 0 && strcmp(names[i], "bag") != 0 &&
                      strcmp(names[i], "piecewise_linear") != 0 &&
                      strcmp(names[i], "stacked_cnn_decoder") != 0;
     plan_to(context, text, of_images ? 0 : CO_ERR_CONFIG);

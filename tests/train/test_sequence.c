@@ -41,7 +41,7 @@ static void build(rig *r, network kind) {
   }
   co_value last;
   if (kind == ATTENTIVE) {
-    co_value pooled[3];
+    co_value pooled[4];
     x[0] = layer(r, "Dense", "dense", "{units: 4}", x, 1);
     x[0] = layer(r, "LayerNormalization", "norm", "{}", x, 1);
     x[0] = layer(r, "MultiHeadAttention", "attention",
@@ -51,7 +51,13 @@ static void build(rig *r, network kind) {
     pooled[0] = layer(r, "GlobalPooling1D", "last", "{pooling: last}", x, 2);
     pooled[1] = layer(r, "GlobalPooling1D", "mean", "{pooling: mean}", x, 2);
     pooled[2] = layer(r, "GlobalPooling1D", "sum", "{pooling: sum}", x, 2);
-    last = layer(r, "Concatenate", "pooled", "{}", pooled, 3);
+    co_value wide[2] = {layer(r, "Conv1D", "causal",
+                              "{filters: 3, kernel_size: 3, dilation_rate: 2, padding: causal}", x,
+                              2),
+                        x[1]};
+    wide[0] = layer(r, "Conv1D", "same", "{filters: 2, kernel_size: 4, use_bias: false}", wide, 2);
+    pooled[3] = layer(r, "GlobalPooling1D", "max", "{pooling: max}", wide, 2);
+    last = layer(r, "Concatenate", "pooled", "{}", pooled, 4);
   } else {
     last = layer(r, "LSTM", "lstm", "{units: 6}", x, 2);
   }

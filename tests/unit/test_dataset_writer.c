@@ -266,6 +266,43 @@ static void the_writer_refuses_misuse(void **state) {
   co_dataset_writer_free(NULL);
 }
 
+// Of very many keys some are in memory: as they come, and in an order in which all have to be.
+static void many_keys_are_read_in_turn(void **state) {
+  fixture *f = *state;
+  enum { MANY = 550000 };
+  static char text[MANY][8];
+  static const char *key[MANY];
+  static float number[MANY];
+  co_dataset_writer *w;
+  co_dataset *d;
+  char found[CO_DATASET_KEY_MAX + 1];
+  for (int i = 0; i < MANY; i++) {
+    snprintf(text[i], sizeof text[i], "k%d", i);
+    key[i] = text[i];
+  }
+  const co_column n = {.name = "n", .role = CO_ROLE_INPUT, .dtype = CO_F32};
+  assert_int_equal(co_dataset_writer_create(&w, f->ctx, "d.h5"), CO_OK);
+  assert_int_equal(co_dataset_writer_texts(w, "e", "id", CO_ROLE_KEY, key, MANY), CO_OK);
+  assert_int_equal(co_dataset_writer_column(w, "e", &n, MANY), CO_OK);
+  assert_int_equal(co_dataset_writer_rows(w, MANY, number), CO_OK);
+  assert_int_equal(co_dataset_writer_samples(w, "e", MANY, NULL, NULL, NULL), CO_OK);
+  assert_int_equal(co_dataset_writer_commit(w, NULL), CO_OK);
+  co_dataset_writer_free(w);
+  assert_int_equal(co_dataset_open(&d, f->ctx, "d.h5"), CO_OK);
+  const int64_t before = co_alloc_get_stats(f->ctx).live_bytes;
+  for (int64_t i = 0; i < MANY; i++) {
+    assert_int_equal(co_dataset_key(d, i, found, sizeof found), CO_OK);
+    assert_string_equal(found, text[i]);
+  }
+  assert_true(co_alloc_get_stats(f->ctx).live_bytes - before < (int64_t)MANY * 16);
+  for (int i = 0; i < 200; i++) {
+    const int64_t at = i % 2 ? i : MANY - 1 - i;
+    assert_int_equal(co_dataset_key(d, at, found, sizeof found), CO_OK);
+    assert_string_equal(found, text[at]);
+  }
+  co_dataset_close(d);
+}
+
 static void words_of_types_roles_and_splits(void **state) {
   (void)state;
   for (int i = 0; i < CO_COLUMN_TYPE_COUNT; i++)
@@ -288,6 +325,7 @@ int main(void) {
       DATA_TEST(failing_allocations_while_reading_are_clean),
       DATA_TEST(failing_writes_leave_nothing),
       DATA_TEST(the_writer_refuses_misuse),
+      DATA_TEST(many_keys_are_read_in_turn),
       cmocka_unit_test(words_of_types_roles_and_splits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

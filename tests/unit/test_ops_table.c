@@ -417,6 +417,17 @@ static void test_infer(void **state) {
   const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
   assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));
 
+  co_op_desc unfolded = {.op = CO_OP_UNFOLD_EVENTS,
+                         .has_in = 3,
+                         .attr = {.kernel = {3}, .dilation = {1}, .pad_begin = {1}}};
+  unfolded.in[0] = f32(of_events);
+  unfolded.in[1] = lstm.in[CO_RECURRENT_lengths];
+  assert_int_equal(co_op_infer(&unfolded), CO_OK);
+  assert_true(unfolded.out[0].shape.dim[1] == of_events.dim[1] &&
+              unfolded.out[0].shape.dim[2] == 18);
+  unfolded.attr.dilation[0] = 0;
+  assert_int_equal(co_op_infer(&unfolded), CO_ERR_INTERNAL);
+
   co_op_desc copied = {.op = CO_OP_COPY_EVENTS, .has_in = 15, .attr.factor = 2};
   copied.in[CO_COPY_EVENTS_x] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
   copied.in[CO_COPY_EVENTS_score] = f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)1));
@@ -475,6 +486,16 @@ static void test_infer(void **state) {
   wide.attr.pad_end[1] = 0;
   wide.in[1].shape.dim[3] = 2;
   assert_int_equal(co_op_infer(&wide), CO_ERR_CONFIG);
+
+  co_op_desc augment = {.op = CO_OP_AUGMENT, .has_in = 7, .attr = {.least_area = 0.5}};
+  augment.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)7, (int64_t)3));
+  augment.in[1] = (co_tensor_desc){.dtype = CO_I64, .shape = co_shape_make(1, CO_DIM_N)};
+  augment.in[2] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&augment), CO_OK);
+  assert_true(co_shape_equal(&augment.out[0].shape, &augment.in[0].shape));
+  augment.attr.least_area = 0;
+  assert_int_equal(co_op_infer(&augment), CO_ERR_CONFIG);
 
   co_op_desc grouped = {.op = CO_OP_CONV2D,
                         .has_in = 3,

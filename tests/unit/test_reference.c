@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference against values worked out by hand: what finite differences do not see (running
 // statistics, ties, random draws).
+#include <stdlib.h>
+
 #include "tests/unit/reference_run.h"
 
 static void test_max_pool(void **state) {
@@ -107,6 +109,60 @@ static void test_windows(void **state) {
   const double moved[4] = {4, 9, 0, 0};
   for (int i = 0; i < 4; i++)
     near_to(y[i], moved[i]);
+}
+
+// By the draws: where a square is cut out; of a turn, that it is one about the middle; that parts are
+// within the image and light changes all pixels alike.
+static void test_augment(void **state) {
+  (void)state;
+  enum { N = 40, S = 5, SIZE = S * S };
+  double x[N * SIZE], y[N * SIZE];
+  int64_t ids[N];
+  co_step step;
+  memset(&step, 0, sizeof step);
+  step.seed = 3;
+  co_op_desc desc = {.op = CO_OP_AUGMENT, .attr = {.least_area = 1, .cutout = 3, .fill = -9}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(4, (int64_t)N, (int64_t)S, (int64_t)S, (int64_t)1));
+  operand(&desc, true, 1, CO_I64, vector(N));
+  operand(&desc, true, 2, CO_U8, vector((int64_t)sizeof step));
+  for (int n = 0; n < N; n++) {
+    ids[n] = 7 + n;
+    for (int i = 0; i < SIZE; i++) // a slope: row by row 20, column by column 1
+      x[n * SIZE + i] = 50 + 20 * (i / S) + i % S;
+  }
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, ids, &step}, (void *[CO_OP_MAX_OPERANDS]){y});
+  for (int n = 0; n < N; n++) {
+    const double u =
+        (double)co_uniform_from_bits(co_random_bits(3, (uint64_t)ids[n] * 16 + 7, 0, 0));
+    const double v =
+        (double)co_uniform_from_bits(co_random_bits(3, (uint64_t)ids[n] * 16 + 8, 0, 0));
+    for (int i = 0; i < SIZE; i++) {
+      bool cut = abs(i / S - (int)(u * S)) <= 1 && abs(i % S - (int)(v * S)) <= 1;
+      near_to(y[n * SIZE + i], cut ? -9 : x[n * SIZE + i]);
+    }
+  }
+  desc.attr.cutout = 0;
+  desc.attr.rotation = 20;
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, ids, &step}, (void *[CO_OP_MAX_OPERANDS]){y});
+  for (int n = 0; n < N; n++) {
+    const double u =
+        (double)co_uniform_from_bits(co_random_bits(3, (uint64_t)ids[n] * 16 + 4, 0, 0));
+    const double angle = (2 * u - 1) * 20 * 3.14159265358979323846 / 180;
+    near_to(y[n * SIZE + 12], 92);
+    // One pixel to the right of the middle shows what is cos right and sin below it.
+    near_to(y[n * SIZE + 13], 92 + cos(angle) + 20 * sin(angle));
+  }
+  desc.attr.rotation = 0;
+  desc.attr.least_area = 0.25;
+  desc.attr.brightness = 0.1;
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, ids, &step}, (void *[CO_OP_MAX_OPERANDS]){y});
+  for (int n = 0; n < N; n++) {
+    const double *image = y + n * SIZE, right = image[13] - image[12], down = image[17] - image[12];
+    assert_true(right > 0.4 &&
+                right < 1 + 1e-12); // columns are that far apart, rows 20 times as far
+    assert_true(down / 20 > 0.4 && down / 20 < 1 + 1e-12 && right * down / 20 > 0.25 - 1e-9);
+    assert_true(image[12] > 92 - 0.1 * 255 - 21 && image[12] < 92 + 0.1 * 255 + 21);
+  }
 }
 
 static void test_batch_norm(void **state) {
@@ -549,16 +605,16 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),         cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_upsample),         cmocka_unit_test(test_convolution_variants),
-      cmocka_unit_test(test_windows),          cmocka_unit_test(test_batch_norm),
-      cmocka_unit_test(test_concat),           cmocka_unit_test(test_impute),
-      cmocka_unit_test(test_piecewise_linear), cmocka_unit_test(test_piecewise_dense),
-      cmocka_unit_test(test_activations),      cmocka_unit_test(test_curves),
-      cmocka_unit_test(test_layer_norm),       cmocka_unit_test(test_factorization),
-      cmocka_unit_test(test_members),          cmocka_unit_test(test_dropout),
-      cmocka_unit_test(test_swap_noise),       cmocka_unit_test(test_periodic),
-      cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),        cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_upsample),        cmocka_unit_test(test_convolution_variants),
+      cmocka_unit_test(test_windows),         cmocka_unit_test(test_augment),
+      cmocka_unit_test(test_batch_norm),      cmocka_unit_test(test_concat),
+      cmocka_unit_test(test_impute),          cmocka_unit_test(test_piecewise_linear),
+      cmocka_unit_test(test_piecewise_dense), cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_curves),          cmocka_unit_test(test_layer_norm),
+      cmocka_unit_test(test_factorization),   cmocka_unit_test(test_members),
+      cmocka_unit_test(test_dropout),         cmocka_unit_test(test_swap_noise),
+      cmocka_unit_test(test_periodic),        cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

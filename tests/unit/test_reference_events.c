@@ -153,6 +153,35 @@ static void test_pool_events(void **state) {
   }
 }
 
+// Negative ones, too; an event beyond the length is not read.
+static void test_max_events(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_MAX_EVENTS, .has_out = 1};
+  operand(&desc, true, 0, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)3, (int64_t)1));
+  operand(&desc, true, 1, CO_I32, vector(2));
+  double x[6] = {-3, -2, 9, (double)NAN, (double)NAN, (double)NAN}, y[2];
+  int32_t lengths[2] = {2, 0};
+  run(&desc, (void *[16]){x, lengths}, (void *[16]){y});
+  near_to(y[0], -2);
+  near_to(y[1], 0);
+}
+
+// Each event beside the one two before it: dilation 2, causal.
+static void test_unfold_events(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_UNFOLD_EVENTS,
+                     .has_out = 1,
+                     .attr = {.kernel = {2}, .dilation = {2}, .pad_begin = {2}}};
+  operand(&desc, true, 0, CO_F64, co_shape_make(3, (int64_t)1, (int64_t)4, (int64_t)1));
+  operand(&desc, true, 1, CO_I32, vector(1));
+  double x[4] = {1, 2, 3, (double)NAN}, y[8];
+  int32_t lengths[1] = {3};
+  const double want[8] = {0, 1, 0, 2, 1, 3, 0, 0};
+  run(&desc, (void *[16]){x, lengths}, (void *[16]){y});
+  for (int i = 0; i < 8; i++)
+    near_to(y[i], want[i]);
+}
+
 static void test_lookup(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_LOOKUP};
@@ -223,6 +252,8 @@ int main(void) {
       cmocka_unit_test(test_simple_rnn),
       cmocka_unit_test(test_attention),
       cmocka_unit_test(test_pool_events),
+      cmocka_unit_test(test_max_events),
+      cmocka_unit_test(test_unfold_events),
       cmocka_unit_test(test_lookup),
       cmocka_unit_test(test_embedding),
       cmocka_unit_test(test_copy_events),

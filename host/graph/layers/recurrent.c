@@ -5,6 +5,7 @@
 typedef struct recurrent_options {
   int64_t units;
   bool return_sequences, go_backwards;
+  int activation, recurrent_activation; // co_rnn_function
 } recurrent_options;
 
 typedef struct bidirectional_options {
@@ -12,18 +13,61 @@ typedef struct bidirectional_options {
   int64_t units;
   bool return_sequences;
   int merge;
+  int activation, recurrent_activation; // co_rnn_function
 } bidirectional_options;
 
 #define SEQUENCES_DOC "The state after each event, not only after the last one."
 
+// As co_rnn_function.
+static const char *const gate_words[] = {"sigmoid", "hard_sigmoid", "relu", NULL};
+static const char *const state_words[] = {"tanh", "hard_sigmoid", "relu", NULL};
+
+#define ACTIVATION_FIELD(options)                                                                  \
+  {                                                                                                \
+    "activation", CO_FIELD_ENUM, offsetof(options, activation), "tanh", 0, 0, state_words,         \
+        "Of states; others than tanh are slower on CPUs.", NULL                                    \
+  }
+#define RECURRENT_ACTIVATION_FIELD(options)                                                        \
+  {                                                                                                \
+    "recurrent_activation", CO_FIELD_ENUM, offsetof(options, recurrent_activation), "sigmoid", 0,  \
+        0, gate_words,                                                                             \
+        "Of gates; hard_sigmoid is that of Keras 1 and 2, 0.2 x + 0.5 within 0 and 1; slower on "  \
+        "CPUs.",                                                                                   \
+        NULL                                                                                       \
+  }
+#define CELL_FIELDS                                                                                \
+  {"units",                                                                                        \
+   CO_FIELD_INT,                                                                                   \
+   offsetof(recurrent_options, units),                                                             \
+   NULL,                                                                                           \
+   1,                                                                                              \
+   CO_RECURRENT_UNITS,                                                                             \
+   NULL,                                                                                           \
+   "Number of output features.",                                                                   \
+   "output_size"},                                                                                 \
+      {"return_sequences",                                                                         \
+       CO_FIELD_BOOL,                                                                              \
+       offsetof(recurrent_options, return_sequences),                                              \
+       "false",                                                                                    \
+       0,                                                                                          \
+       0,                                                                                          \
+       NULL,                                                                                       \
+       SEQUENCES_DOC,                                                                              \
+       NULL},                                                                                      \
+      {"go_backwards",                                                                             \
+       CO_FIELD_BOOL,                                                                              \
+       offsetof(recurrent_options, go_backwards),                                                  \
+       "false",                                                                                    \
+       0,                                                                                          \
+       0,                                                                                          \
+       NULL,                                                                                       \
+       "From the last event to the first; states of events stay where these are.",                 \
+       NULL},                                                                                      \
+      ACTIVATION_FIELD(recurrent_options)
+
+static const co_field simple_fields[] = {CELL_FIELDS, {.key = NULL}};
 static const co_field fields[] = {
-    {"units", CO_FIELD_INT, offsetof(recurrent_options, units), NULL, 1, CO_RECURRENT_UNITS, NULL,
-     "Number of output features.", "output_size"},
-    {"return_sequences", CO_FIELD_BOOL, offsetof(recurrent_options, return_sequences), "false", 0,
-     0, NULL, SEQUENCES_DOC, NULL},
-    {"go_backwards", CO_FIELD_BOOL, offsetof(recurrent_options, go_backwards), "false", 0, 0, NULL,
-     "From the last event to the first; states of events stay where these are.", NULL},
-    {.key = NULL}};
+    CELL_FIELDS, RECURRENT_ACTIVATION_FIELD(recurrent_options), {.key = NULL}};
 
 static const char *const cells[] = {"LSTM", "GRU", "SimpleRNN", NULL}; // as co_rnn_cell
 enum { MERGE_CONCAT, MERGE_SUM };
@@ -38,6 +82,8 @@ static const co_field bidirectional_fields[] = {
      0, 0, NULL, SEQUENCES_DOC, NULL},
     {"merge_mode", CO_FIELD_ENUM, offsetof(bidirectional_options, merge), "concat", 0, 0, merges,
      "Both ways side by side, or added.", NULL},
+    ACTIVATION_FIELD(bidirectional_options),
+    RECURRENT_ACTIVATION_FIELD(bidirectional_options),
     {.key = NULL}};
 
 static const char *const weights[] = {"kernel", "recurrent_kernel", "bias", NULL};
@@ -69,8 +115,9 @@ static co_status add_params(co_graph *graph, const char *const *names, co_rnn_ce
   return co_graph_add_param(graph, names[2], &bias, &operands[CO_RECURRENT_bias]);
 }
 
+// Without lengths all rows have as many events as the shape says.
 static co_status emit(co_graph *graph, co_rnn_cell cell, const recurrent_options *o,
-                      const char *const *names, const co_value *in, co_value *out) {
+                      const char *const *names, const co_value *in, int count, co_value *out) {
   const co_shape *x = co_value_shape(graph, in[0]);
   if (x->rank != 3 || x->dim[2] < 1) {
     char have[96];
@@ -78,13 +125,18 @@ static co_status emit(co_graph *graph, co_rnn_cell cell, const recurrent_options
     return co_fail(CO_ERR_CONFIG, "input has shape %s, but (rows, events, features) is needed",
                    have);
   }
+  if (count < 2 && x->dim[1] < 1)
+    return co_fail(CO_ERR_CONFIG, "rows have different numbers of events: name `lengths`, too");
   co_value operands[CO_OP_MAX_OPERANDS], results[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     operands[i] = results[i] = CO_NO_VALUE;
   operands[CO_RECURRENT_x] = in[0];
-  operands[CO_RECURRENT_lengths] = in[1];
+  if (count > 1) operands[CO_RECURRENT_lengths] = in[1];
   CO_RETURN_IF_FAILED(add_params(graph, names, cell, x->dim[2], o->units, operands));
-  const co_op_attr attr = {.cell = cell, .reverse = o->go_backwards};
+  const co_op_attr attr = {.cell = cell,
+                           .reverse = o->go_backwards,
+                           .gates = (co_rnn_function)o->recurrent_activation,
+                           .states = (co_rnn_function)o->activation};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_RECURRENT, &attr, operands, results));
   *out = results[o->return_sequences ? CO_RECURRENT_y : CO_RECURRENT_last];
   return CO_OK;
@@ -92,56 +144,54 @@ static co_status emit(co_graph *graph, co_rnn_cell cell, const recurrent_options
 
 static co_status build_lstm(co_graph *graph, const void *options, const co_value *in, int count,
                             co_value *out) {
-  (void)count;
-  return emit(graph, CO_CELL_LSTM, options, weights, in, out);
+  return emit(graph, CO_CELL_LSTM, options, weights, in, count, out);
 }
 
 static co_status build_gru(co_graph *graph, const void *options, const co_value *in, int count,
                            co_value *out) {
-  (void)count;
-  return emit(graph, CO_CELL_GRU, options, weights, in, out);
+  return emit(graph, CO_CELL_GRU, options, weights, in, count, out);
 }
 
 static co_status build_simple(co_graph *graph, const void *options, const co_value *in, int count,
                               co_value *out) {
-  (void)count;
-  return emit(graph, CO_CELL_SIMPLE_RNN, options, weights, in, out);
+  return emit(graph, CO_CELL_SIMPLE_RNN, options, weights, in, count, out);
 }
 
 static co_status build_bidirectional(co_graph *graph, const void *options, const co_value *in,
                                      int count, co_value *out) {
   const bidirectional_options *o = options;
   co_value ways[2];
-  (void)count;
   for (int way = 0; way < 2; way++) {
-    const recurrent_options each = {o->units, o->return_sequences, way == 1};
+    const recurrent_options each = {o->units, o->return_sequences, way == 1, o->activation,
+                                    o->recurrent_activation};
     CO_RETURN_IF_FAILED(
-        emit(graph, (co_rnn_cell)o->layer, &each, both_weights + 3 * way, in, &ways[way]));
+        emit(graph, (co_rnn_cell)o->layer, &each, both_weights + 3 * way, in, count, &ways[way]));
   }
   return co_emit(graph, o->merge == MERGE_SUM ? CO_OP_ADD : CO_OP_CONCAT, NULL, 2, ways, out);
 }
 
-#define RECURRENT_LAYER(symbol, name_, doc_, build_)                                               \
+#define RECURRENT_LAYER(symbol, name_, doc_, fields_, build_)                                      \
   extern const co_layer_class symbol;                                                              \
   const co_layer_class symbol = {.name = name_,                                                    \
                                  .doc = doc_,                                                      \
-                                 .fields = fields,                                                 \
+                                 .fields = fields_,                                                \
                                  .options_size = sizeof(recurrent_options),                        \
                                  .shorthand = "units",                                             \
-                                 .inputs_min = 2,                                                  \
+                                 .inputs_min = 1,                                                  \
                                  .inputs_max = 2,                                                  \
                                  .build = build_,                                                  \
                                  .weights = weights}
 
 RECURRENT_LAYER(co_layer_lstm, "LSTM",
-                "Long short-term memory over a sequence and its lengths; tanh, sigmoid gates.",
+                "Long short-term memory over a sequence and its lengths, if these differ.", fields,
                 build_lstm);
 RECURRENT_LAYER(co_layer_gru, "GRU",
                 "Gated recurrent unit over a sequence and its lengths, with Keras' reset_after (as "
                 "PyTorch and cuDNN).",
-                build_gru);
+                fields, build_gru);
 RECURRENT_LAYER(co_layer_simple_rnn, "SimpleRNN",
-                "A plain recurrent layer over a sequence and its lengths; tanh.", build_simple);
+                "A plain recurrent layer over a sequence and its lengths, if these differ.",
+                simple_fields, build_simple);
 
 extern const co_layer_class co_layer_bidirectional;
 const co_layer_class co_layer_bidirectional = {
@@ -150,7 +200,7 @@ const co_layer_class co_layer_bidirectional = {
     .fields = bidirectional_fields,
     .options_size = sizeof(bidirectional_options),
     .shorthand = "units",
-    .inputs_min = 2,
+    .inputs_min = 1,
     .inputs_max = 2,
     .build = build_bidirectional,
     .weights = both_weights};

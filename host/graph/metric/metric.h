@@ -56,6 +56,17 @@ typedef struct co_class_scores {
   const int64_t *unit;
 } co_class_scores;
 
+// Of one class against the others; 0 where there is nothing to divide by.
+typedef struct co_class_rates {
+  double support, predicted; // weight of rows that are it, that were taken for it
+  double precision, recall, f1;
+} co_class_rates;
+// Counts rows by class in the scores' room, which rates then come from.
+void co_class_count(const co_class_scores *scores);
+co_class_rates co_class_rates_of(const co_class_scores *scores, int64_t class_);
+// ROC AUC of one class against the rest, where there is an order; NaN without rows of either.
+double co_class_roc_auc(const co_class_scores *scores, int64_t class_);
+
 typedef struct co_metric_class {
   const char *name; // canonical id: "accuracy"
   const char *doc;
@@ -66,9 +77,10 @@ typedef struct co_metric_class {
   double (*number_score)(const co_number_scores *scores);
   double (*class_score)(const co_class_scores *scores);
   bool higher_is_better;
-  bool needs_profit;    // is there only where costs are known
-  bool needs_catalogue; // … where classes are items of a catalogue (co_metric_is_catalogue)
-  bool needs_scores;    // … where they are not: the scores of all classes are not kept then
+  bool needs_profit;     // is there only where costs are known
+  bool needs_catalogue;  // … where classes are items of a catalogue (co_metric_is_catalogue)
+  int64_t needs_classes; // … where there are at least as many
+  bool needs_scores;     // … where they are not: the scores of all classes are not kept then
 } co_metric_class;
 
 const co_metric_class *const *co_metric_list(void);

@@ -126,21 +126,35 @@ co_status keras_leave_out(keras_network *net, const keras_layer *layer, const ch
 co_status keras_as_image(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out);
 co_status keras_as_is(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out);
 
-// ---- layers.c ----------------------------------------------------------------------------------
+// ---- shapes (network.c) -----------------------------------------------------------------------
 
-// Emits a layer of Keras.
-co_status keras_map(keras_network *net, keras_layer *layer, const int64_t *in, int64_t count,
-                    int64_t *out);
+const co_shape *keras_shape(const keras_network *net, int64_t value);
+void keras_set_shape(keras_network *net, int64_t value, co_shape shape);
+int64_t keras_channels(const co_shape *shape); // the last extent
+co_status keras_need_rank(const keras_network *net, const keras_layer *layer, int64_t value,
+                          int rank);
 
-// recurrent.c
+// ---- a layer of Keras --------------------------------------------------------------------------
+
 typedef struct keras_call {
   const int64_t *in;
   int64_t count;
 } keras_call;
-co_status keras_recurrent(keras_network *net, keras_layer *layer, const keras_call *call,
-                          int64_t *out);
-co_status keras_bidirectional(keras_network *net, keras_layer *layer, const keras_call *call,
-                              int64_t *out);
+
+// Emits a layer: reads its options, its inputs' shapes, takes its weights.
+typedef co_status keras_mapper(keras_network *net, keras_layer *layer, const keras_call *call,
+                               int64_t *out);
+
+typedef struct keras_mapping {
+  const char *class_; // NULL ends a table
+  keras_mapper *map;
+} keras_mapping;
+
+extern const keras_mapping keras_recurrent_mappings[]; // recurrent.c
+extern const keras_mapping keras_image_mappings[];     // images.c
+// layers.c: by all tables.
+co_status keras_map(keras_network *net, keras_layer *layer, const int64_t *in, int64_t count,
+                    int64_t *out);
 
 // graph.c: goes through the layers in the order of their calls.
 co_status keras_build(keras_network *net);

@@ -93,6 +93,26 @@ co_status keras_leave_out(keras_network *net, const keras_layer *layer, const ch
   return line ? CO_OK : CO_ERR_MEMORY;
 }
 
+const co_shape *keras_shape(const keras_network *net, int64_t value) {
+  return &net->values[value].shape;
+}
+
+void keras_set_shape(keras_network *net, int64_t value, co_shape shape) {
+  net->values[value].shape = shape;
+}
+
+int64_t keras_channels(const co_shape *shape) {
+  return shape->dim[shape->rank - 1];
+}
+
+co_status keras_need_rank(const keras_network *net, const keras_layer *layer, int64_t value,
+                          int rank) {
+  char has[96];
+  if (keras_shape(net, value)->rank == rank) return CO_OK;
+  co_shape_print(keras_shape(net, value), has, sizeof has);
+  return keras_refuse(layer, "its input has shape %s; %d dimensions are needed", has, rank);
+}
+
 // The same numbers in another shape.
 static co_status hold(keras_network *net, const keras_layer *layer, int64_t value, bool row,
                       int64_t *out) {

@@ -179,7 +179,8 @@ static bool is_harmless(const char *key) {
                                      "forget_bias_init",
                                      "build_input_shape",
                                      "autocast",
-                                     "renorm_momentum"};
+                                     "renorm_momentum",
+                                     "zero_output_for_mask"};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (ends_in(key, ends[i])) return true;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

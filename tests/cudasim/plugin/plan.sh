@@ -69,6 +69,10 @@ for config in "$@"; do
   check_count "$(basename "$config")" "$step,$(step_of)"
   plan -c "$config" --device cuda:3 --mode infer --batch-size 7
   grep -q '^cuda:3, planned' out || fail "not of the device asked for: $config"
+  batch=$(sed -n 's/^plan: infer.*, \([0-9]*\) launches$/\1/p' out | paste -sd+)
+  [ "$(sed -n 's/^launches \([0-9]*\) in a batch of 7 rows.*/\1/p' out)" = $((batch)) ] ||
+    fail "not the launches of a batch, $batch: $config"
+  grep -q 'stored values, [1-9][0-9]* bytes' out || fail "no bytes of a batch: $config"
   plan -c "$config" --device cpu
   grep -q launches out && fail "the CPU has no launches: $config"
 done

@@ -116,6 +116,33 @@ OPS_FAMILY(shifted_crop) = {
     .cases = shifted_crop_cases,
 };
 
+static int64_t augment_terms(const co_op_desc *desc, int output) {
+  (void)desc;
+  (void)output;
+  return 8; // four pixels, and colours around the middle
+}
+
+static const char *const augment_cases[] = {
+    "x=1x1x1x1",
+    "x=3x5x4x2", // nothing to do
+    "x=9x6x7x3 least_area=0.3",
+    "x=9x7x5x1 rotation=180",
+    "x=5x4x4x3 cutout=3 fill=-1",
+    "x=5x4x4x1 brightness=0.3 contrast=0.5",
+    "x=5x9x8x3 least_area=0.5 rotation=30 brightness=0.2 contrast=0.2 cutout=4",
+    "x=3x5x4x2 rotation=20 wide_in",
+    "x=3x5x4x2 least_area=0.8 wide_out",
+    OPS_SWEEP,
+    "x=4x28x28x3 least_area=0.2 rotation=45 brightness=0.5 contrast=0.9 cutout=9",
+    NULL,
+};
+
+OPS_FAMILY(augment) = {
+    .op = CO_OP_AUGMENT,
+    .terms = augment_terms,
+    .cases = augment_cases,
+};
+
 static const char *const reorder_cases[] = {
     "x=1", "x=1x1x1x1", "x=2x7x5x3", "x=3x3x16x33", "x=17x33", "x:i32=2x3x5x7", NULL,
 };

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// A study as Optuna's journal: a line of JSON an operation, as optuna.storages.JournalStorage reads them.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/api/hyperopt.h"
+
+// Operations and states by their numbers in a journal.
+enum { CREATE_STUDY = 0, STUDY_USER_ATTRIBUTE = 2, STUDY_SYSTEM_ATTRIBUTE = 3, CREATE_TRIAL = 4 };
+static const int states[] = {[CO_TRIAL_RUNNING] = 0,
+                             [CO_TRIAL_COMPLETE] = 1,
+                             [CO_TRIAL_PRUNED] = 2,
+                             [CO_TRIAL_FAIL] = 3,
+                             [CO_TRIAL_WAITING] = 4};
+
+static void begin(co_json *line, co_context *ctx, int operation) {
+  co_json_init(line, ctx, 0);
+  co_json_open(line, '{');
+  co_json_key(line, "op_code");
+  co_json_int(line, operation);
+  co_json_key(line, "worker_id");
+  co_json_string(line, "cohort");
+  if (operation == CREATE_STUDY) return;
+  co_json_key(line, "study_id");
+  co_json_int(line, 0);
+}
+
+static void end(co_json *line, co_text *journal) {
+  co_json_close(line);
+  co_text_append(journal, line->text.data, line->text.length);
+  co_text_append(journal, "\n", 1);
+  if (line->text.status != CO_OK) journal->status = line->text.status;
+  co_json_free(line);
+}
+
+// As Python's json has them, which Optuna reads.
+static void add_number(co_json *line, double value) {
+  if (isfinite(value))
+    co_json_double(line, value);
+  else
+    co_json_raw(line, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+}
+
+// "2026-01-31 23:59:59.000000" of the database, in UTC, with its zone.
+static void add_time(co_json *line, const char *key, const char *time) {
+  char text[64];
+  co_json_key(line, key);
+  if (!time || strlen(time) < 11 || strlen(time) > 32) {
+    co_json_null(line);
+    return;
+  }
+  snprintf(text, sizeof text, "%.10sT%s+00:00", time, time + 11);
+  co_json_string(line, text);
+}
+
+static co_status add_attribute(co_text *journal, co_read_study *r, const char *key) {
+  const char *value;
+  co_json line;
+  CO_RETURN_IF_FAILED(co_study_attribute(&value, r->study, r->arena, key));
+  if (!value) return CO_OK;
+  begin(&line, co_arena_context(r->arena), STUDY_USER_ATTRIBUTE);
+  co_json_key(&line, "user_attr");
+  co_json_open(&line, '{');
+  co_json_key(&line, key);
+  co_json_raw(&line, value);
+  co_json_close(&line);
+  end(&line, journal);
+  return CO_OK;
+}
+
+static void add_study(co_text *journal, co_read_study *r) {
+  co_json line;
+  begin(&line, co_arena_context(r->arena), CREATE_STUDY);
+  co_json_key(&line, "study_name");
+  co_json_string(&line, co_study_name(r->study));
+  co_json_key(&line, "directions");
+  co_json_open(&line, '[');
+  co_json_int(&line, co_study_maximizes(r->study) ? 2 : 1);
+  co_json_close(&line);
+  end(&line, journal);
+  begin(&line, co_arena_context(r->arena), STUDY_SYSTEM_ATTRIBUTE);
+  co_json_key(&line, "system_attr");
+  co_json_open(&line, '{');
+  co_json_key(&line, "study:metric_names");
+  co_json_open(&line, '[');
+  co_json_string(&line, r->settings.metric ? r->settings.metric : "loss");
+  co_json_close(&line);
+  co_json_close(&line);
+  end(&line, journal);
+}
+
+static void add_parameters(co_json *line, const co_space *space, const co_trial *t) {
+  co_json_key(line, "params");
+  co_json_open(line, '{');
+  for (int64_t i = 0; i < space->count; i++) {
+    if (isnan(t->values[i])) continue;
+    co_json_key(line, space->item[i].path);
+    co_json_double(line, t->values[i]);
+  }
+  co_json_close(line);
+  co_json_key(line, "distributions");
+  co_json_open(line, '{');
+  for (int64_t i = 0; i < space->count; i++) {
+    co_json distribution;
+    if (isnan(t->values[i])) continue;
+    co_json_init(&distribution, line->text.ctx, 0);
+    co_parameter_render_distribution(&distribution, &space->item[i]);
+    co_json_key(line, space->item[i].path);
+    co_json_string(line, distribution.text.data);
+    co_json_free(&distribution);
+  }
+  co_json_close(line);
+}
+
+static void add_notes(co_json *line, const co_trial *t) {
+  char run[40];
+  snprintf(run, sizeof run, "trial-%04lld", (long long)t->number);
+  co_json_key(line, "user_attrs");
+  co_json_open(line, '{');
+  if (t->own) {
+    co_json_key(line, "cohort:run");
+    co_json_string(line, run);
+  }
+  if (t->reason) {
+    co_json_key(line, "cohort:reason");
+    co_json_raw(line, t->reason);
+  }
+  co_json_close(line);
+  co_json_key(line, "system_attrs");
+  co_json_open(line, '{');
+  if (t->fixed) {
+    co_json_key(line, "fixed_params");
+    co_json_raw(line, t->fixed);
+  }
+  co_json_close(line);
+}
+
+static void add_steps(co_json *line, const co_trial *t) {
+  co_json_key(line, "intermediate_values");
+  co_json_open(line, '{');
+  for (int64_t i = 0; i < t->step_count; i++) {
+    char step[32];
+    snprintf(step, sizeof step, "%lld", (long long)t->steps[i].step);
+    co_json_key(line, step);
+    add_number(line, t->steps[i].value);
+  }
+  co_json_close(line);
+}
+
+static void add_trial(co_text *journal, const co_read_study *r, const co_trial *t) {
+  co_json line;
+  begin(&line, co_arena_context(r->arena), CREATE_TRIAL);
+  add_time(&line, "datetime_start", t->started);
+  co_json_key(&line, "state");
+  co_json_int(&line, states[t->state]);
+  co_json_key(&line, "values");
+  if (isnan(t->value)) {
+    co_json_null(&line);
+  } else {
+    co_json_open(&line, '[');
+    add_number(&line, t->value);
+    co_json_close(&line);
+  }
+  add_time(&line, "datetime_complete", t->ended);
+  add_parameters(&line, &r->settings.space, t);
+  add_notes(&line, t);
+  add_steps(&line, t);
+  end(&line, journal);
+}
+
+co_status co_study_journal(co_text *journal, co_read_study *r) {
+  static const char *const keys[] = {CO_STUDY_CONFIG, CO_STUDY_DATASET, CO_STUDY_DATASET_PATH,
+                                     CO_STUDY_CONFIRMED};
+  add_study(journal, r);
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    CO_RETURN_IF_FAILED(add_attribute(journal, r, keys[i]));
+  for (int64_t i = 0; i < r->trials.count; i++)
+    add_trial(journal, r, &r->trials.item[i]);
+  return journal->status;
+}
