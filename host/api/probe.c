@@ -6,6 +6,7 @@
 #include "host/core/h5.h"
 #include "host/eval/drift.h"
 #include "host/eval/golden.h"
+#include "host/persist/keras/keras.h"
 #include "host/persist/model_file.h"
 #include "models/model.h"
 
@@ -89,12 +90,25 @@ static co_status probe_model(cohort_context *context, const char *path) {
   return status;
 }
 
+static co_status probe_keras(co_context *ctx, const char *path) {
+  const co_keras_options options = {.column = NULL};
+  co_arena *arena;
+  co_keras_model model;
+  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
+  co_status status = co_keras_read(&model, arena, path, &options);
+  co_arena_free(arena);
+  // What there is no equal for could be read: whoever converts it says so.
+  return status == CO_ERR_MODEL || status == CO_ERR_USAGE ? CO_OK : status;
+}
+
 static co_status probe(cohort_context *context, const char *path) {
   co_h5 *file;
   CO_RETURN_IF_FAILED(co_require(path, "probe", "a file"));
   CO_RETURN_IF_FAILED(co_h5_open(&file, context->ctx, path, CO_ERR_DATA));
   bool model = co_h5_exists(file, "/cohort"), dataset = co_h5_has_attribute(file, "/", "format");
+  bool keras = !model && co_h5_has_attribute(file, "/", "model_config");
   co_h5_abandon(file);
+  if (keras) return probe_keras(context->ctx, path);
   if (dataset) return probe_dataset(context->ctx, path);
   return model ? probe_model(context, path) : CO_OK;
 }

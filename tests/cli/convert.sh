@@ -37,6 +37,12 @@ refused 9 'exists' -- convert "$models/sequential.model.h5" -O m.h5
 refused 5 'model of Cohort already' -- convert m.h5 -O x.h5
 refused 5 'no model_config' -- convert "$models/sequential.rows.h5" -O x.h5
 refused 5 'No such file' -- convert nothing.h5 -O x.h5
+head -c 9000 "$models/sequential.model.h5" >cut.h5
+refused 5 'cut.h5' -- convert cut.h5 -O x.h5
+sed 's/"units": 7/"units": 9/' "$models/sequential.model.h5" >shape.h5
+refused 5 'has shape' -- convert shape.h5 -O x.h5
+sed 's/"units": 7/"units": [/' "$models/sequential.model.h5" >type.h5
+refused 5 'no JSON' -- convert type.h5 -O x.h5
 refused 2 'no number follows' -- convert "$models/sequential.model.h5" -O x.h5 --input image:big
 expect 0 convert "$models/functional.model.h5" -O functional.h5 --quiet
 refused 4 "is of type image, the model's is vector" -- predict -m functional.h5 --dataset d.h5 -O x.csv

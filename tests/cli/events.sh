@@ -63,7 +63,8 @@ refused 2 'no output of the model' -- predict -m l --dataset d.h5 --top-k 3 -O x
 # Whether, how often and for how much: beside a network stand models of customers who come and leave.
 expect 0 import -O v.h5 "${log[@]}" --amount 'Quantity*Price' --cutoff 2011-06-01 --gap 2d --label-window 30d \
   --label repurchase --label-count purchases --label-amount spend
-expect 0 train -c /dev/stdin --dataset v.h5 --run-dir v <<<'{input_features: [{select: "rfm.*"}], trainer: {max_epochs: 1}}'
+echo '{input_features: [{select: "rfm.*"}], trainer: {max_epochs: 1}}' >rfm.yaml
+expect 0 train -c rfm.yaml --dataset v.h5 --run-dir v
 grep -q 'bg_nbd: r .* ± .*log-likelihood' err || fail "BG/NBD tells nothing of its fit"
 expect 0 evaluate -m v --dataset v.h5 --split test --json
 for baseline in bg_nbd pareto_nbd; do
@@ -73,6 +74,11 @@ grep -q '"total_error":' out || fail "no error of the sum"
 expect 0 inspect v --json
 grep -q '"bg_nbd":{"purchases":{"parameters":{"r":.*"standard_errors":.*"state":"' out || fail "no report of the fit: $(cat out)"
 expect 0 predict -m v --dataset v.h5 -O v.csv
+for encoder in 'parallel_cnn, kernel_sizes: [2, 3], filters: 4' 'bag, pooling: max'; do
+  rm -rf e
+  echo "{event_encoder: {type: $encoder}, trainer: {max_epochs: 1}, baselines: none}" >e.yaml
+  expect 0 train -c e.yaml --dataset v.h5 --run-dir e
+done
 expect 0 predict -m v --source events=log.csv --as-of 2011-06-01 -O w.csv
 cmp -s v.csv w.csv || fail "the log scores otherwise than the dataset"
 refused 2 'needs --amount' -- import -O x.h5 "${log[@]}" --cutoff 2011-06-01 --label-window 30d --label-amount spend
