@@ -15,7 +15,8 @@
 //                   without an OP passes the gradient on unchanged. An input that no rule produces
 //                   has no gradient. "" = not differentiable (an error if a gradient is needed).
 //                   A result in parentheses is left out where nobody needs that gradient or the
-//                   input is absent; the others are computed all the same.
+//                   input is absent; the others are computed all the same. Optional operands at
+//                   the end that a rule leaves out are for passes of the planner to give.
 //   inference       "" = the same; else a rule in the same language that replaces the operation in
 //                   evaluation and inference plans ("x -> y" = y is x).
 //   facts           initialisers of co_op_info, which explains them: .bf16 = "x w b -> y", …
@@ -109,8 +110,8 @@ extern "C" {
     .bf16 = "x -> y", .activation = true,                                                          \
     .may_alias = "new_mean=running_mean new_variance=running_variance",                            \
     .why = "needs sums over the whole batch first")                                                \
-  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy), (dx, dgamma, dbeta), \
-    "", "", .bf16 = "x dy -> dx", .accumulate = "dx dgamma dbeta",                                 \
+  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy, (y)),                 \
+    (dx, dgamma, dbeta), "", "", .bf16 = "x dy y -> dx", .accumulate = "dx dgamma dbeta",          \
     .why = "needs sums over the whole batch first")                                                \
   X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
     (y), "BATCH_NORM_INFERENCE_BACKWARD dy gamma running_variance -> dx", "",                      \
@@ -311,7 +312,7 @@ extern "C" {
 //                P = (H + pad_begin + pad_end - ((KH-1) dilation + 1)) / stride + 1, rounded
 //                down; zero padding; relu of NaN as in DENSE. The rules of DENSE and CONV2D, as those
 //                of BATCH_NORM, apply below the activation: the planner puts RELU_BACKWARD(y, dy) in
-//                front.
+//                front, and BATCH_NORM_BACKWARD takes it over where it has y.
 // CONV2D_TRANSPOSE  x (N, P, Q, I), w (KH, KW, O, I), b (O): y (N, H, W, O) = act(z + b), z what
 //                CONV2D_BACKWARD_DATA gives for dy = x: the gradient of a convolution from H to P by
 //                the same attributes (Dumoulin & Visin 2016). H = (P - 1) stride + (KH-1) dilation + 1
@@ -345,7 +346,8 @@ extern "C" {
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
 //                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
-//                running_*. BATCH_NORM_INFERENCE: with running statistics, then act; its gradient is that of x
+//                running_*. BATCH_NORM_BACKWARD: with y, the result of a relu, of y > 0 ? dy : 0 in place
+//                of dy. BATCH_NORM_INFERENCE: with running statistics, then act; its gradient is that of x
 //                alone, gamma dy / sqrt(running_variance + epsilon).
 // LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +

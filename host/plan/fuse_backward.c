@@ -135,6 +135,23 @@ static void join_bias_gradient(co_plan *plan, co_plan_op *mask) {
   weights->desc.accumulate &= ~(1u << WEIGHTS_db);
 }
 
+// BATCH_NORM_BACKWARD reads the gradient twice anyway: it masks it by itself.
+static void join_batch_norm(co_plan *plan, co_plan_op *mask) {
+  const co_value masked = mask->out[CO_RELU_BACKWARD_dx];
+  const co_value_info *info = &plan->values[masked].info;
+  int64_t reader;
+  if (mask->desc.attr.rate > 0 || info->observed || info->storage != CO_STORAGE_ARENA ||
+      co_plan_count_readers(plan, masked, &reader) != 1)
+    return;
+  co_plan_op *norm = &plan->ops[reader];
+  if (norm->desc.op != CO_OP_BATCH_NORM_BACKWARD || norm->in[CO_BATCH_NORM_BACKWARD_dy] != masked)
+    return;
+  norm->in[CO_BATCH_NORM_BACKWARD_dy] = mask->in[CO_RELU_BACKWARD_dy];
+  norm->in[CO_BATCH_NORM_BACKWARD_y] = mask->in[CO_RELU_BACKWARD_y];
+  norm->note = "fused relu";
+  mask->desc.op = CO_OP_COUNT;
+}
+
 co_status co_pass_fuse_backward(co_plan *plan) {
   CO_RETURN_IF_FAILED(order_masks(plan));
   for (int64_t i = 0; i < plan->op_count; i++)
@@ -142,5 +159,8 @@ co_status co_pass_fuse_backward(co_plan *plan) {
   co_plan_compact(plan);
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_bias_gradient(plan, &plan->ops[i]);
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_batch_norm(plan, &plan->ops[i]);
+  co_plan_compact(plan);
   return CO_OK;
 }

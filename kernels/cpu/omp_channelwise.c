@@ -123,21 +123,24 @@ CO_CPU_KERNEL(sum_squares, (block_rows r, const float *x, const float *center, f
   }
 }
 
-// sum of dy, and of dy (x - center).
+// sum of dy, and of dy (x - center); with y, of dy where that is positive.
 CO_CPU_KERNEL(sum_products,
-              (block_rows r, const float *x, const float *dy, const float *center, float *sum,
-               float *product),
-              (r, x, dy, center, sum, product)) {
+              (block_rows r, const float *x, const float *dy, const float *y, const float *center,
+               float *sum, float *product),
+              (r, x, dy, y, center, sum, product)) {
   int64_t l = 0;
   for (; l + 16 <= r.width; l += 16) {
     const co_lanes16 c = *(const co_lanes16_at *)(center + l);
+    const co_lanes16 zero = {0};
     co_lanes16 a = {0}, p = {0};
     for (int64_t o = 0; o < r.outers; o++) {
-      const float *xs = x + o * r.stride_outer + l, *ds = dy + o * r.stride_outer + l;
+      const int64_t base = o * r.stride_outer + l;
       for (int64_t i = 0; i < r.inner; i++) {
-        const co_lanes16 d = *(const co_lanes16_at *)(ds + i * r.stride_inner);
+        const int64_t at = base + i * r.stride_inner;
+        co_lanes16 d = *(const co_lanes16_at *)(dy + at);
+        if (y) d = (co_lanes16)((co_mask16)d & (co_mask16)(*(const co_lanes16_at *)(y + at) > zero));
         a += d;
-        p += d * (*(const co_lanes16_at *)(xs + i * r.stride_inner) - c);
+        p += d * (*(const co_lanes16_at *)(x + at) - c);
       }
     }
     *(co_lanes16_at *)(sum + l) = a;
@@ -148,8 +151,9 @@ CO_CPU_KERNEL(sum_products,
     for (int64_t o = 0; o < r.outers; o++)
       for (int64_t i = 0; i < r.inner; i++) {
         const int64_t at = o * r.stride_outer + i * r.stride_inner + l;
-        a += dy[at];
-        p += dy[at] * (x[at] - center[l]);
+        const float d = y == NULL || y[at] > 0 ? dy[at] : 0;
+        a += d;
+        p += d * (x[at] - center[l]);
       }
     sum[l] = a;
     product[l] = p;
@@ -206,19 +210,27 @@ CO_CPU_KERNEL(scale_rows,
     }
 }
 
-// dx = scale (dy - mean_dy - (x - center) slope)
+// dx = scale (dy - mean_dy - (x - center) slope); with y, dy counts where that is positive.
 CO_CPU_KERNEL(normalise_backward,
-              (block_rows r, const float *x, const float *dy, const float *center,
+              (block_rows r, const float *x, const float *dy, const float *y, const float *center,
                const float *scale, const float *mean_dy, const float *slope, float *dx),
-              (r, x, dy, center, scale, mean_dy, slope, dx)) {
+              (r, x, dy, y, center, scale, mean_dy, slope, dx)) {
   for (int64_t o = 0; o < r.outers; o++)
     for (int64_t i = 0; i < r.inner; i++) {
       const int64_t at = o * r.stride_outer + i * r.stride_inner;
-      const float *xs = x + at, *ds = dy + at;
+      const float *xs = x + at, *ds = dy + at, *ys = y ? y + at : NULL;
       float *gs = dx + at;
+      if (ys == NULL) {
 #pragma omp simd
-      for (int64_t l = 0; l < r.width; l++)
-        gs[l] = scale[l] * (ds[l] - mean_dy[l] - (xs[l] - center[l]) * slope[l]);
+        for (int64_t l = 0; l < r.width; l++)
+          gs[l] = scale[l] * (ds[l] - mean_dy[l] - (xs[l] - center[l]) * slope[l]);
+      } else {
+#pragma omp simd
+        for (int64_t l = 0; l < r.width; l++) {
+          const float d = ys[l] > 0 ? ds[l] : 0;
+          gs[l] = scale[l] * (d - mean_dy[l] - (xs[l] - center[l]) * slope[l]);
+        }
+      }
     }
 }
 // clang-format on
@@ -393,8 +405,8 @@ static co_status run_batch_norm_inference_backward(co_cpu *cpu, co_prepared *pre
 
 // Of few rows little is left after the subtractions: in double.
 static void normalise_backward_few(const co_cpu_tiles *t, const float *x, const float *dy,
-                                   const float *gamma, const float *mean, const float *variance,
-                                   double epsilon, float *dx) {
+                                   const float *y, const float *gamma, const float *mean,
+                                   const float *variance, double epsilon, float *dx) {
   const int64_t rows = t->outer * t->inner;
   for (int64_t c = 0; c < t->padded_channels; c++) {
     const int64_t tile = c / t->width, lane = tile * t->stride_tile + c % t->width;
@@ -406,11 +418,12 @@ static void normalise_backward_few(const co_cpu_tiles *t, const float *x, const 
       for (int64_t r = 0; r < rows; r++) {
         const int64_t at = r / t->inner * t->stride_outer + r % t->inner * t->stride_inner + lane;
         const double normal = padding ? 0 : ((double)x[at] - (double)mean[c]) * inverse;
+        const double d = y == NULL || y[at] > 0 ? (double)dy[at] : 0;
         if (pass == 0) {
-          sum += (double)dy[at];
-          product += (double)dy[at] * normal;
+          sum += d;
+          product += d * normal;
         } else {
-          const double through = (double)dy[at] - (sum + normal * product) / (double)rows;
+          const double through = d - (sum + normal * product) / (double)rows;
           dx[at] = padding ? 0 : (float)((double)gamma[c] * inverse * through);
         }
       }
@@ -422,7 +435,7 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
   const co_op_desc *desc = &prepared->desc;
   co_cpu_tiles t;
   (void)co_cpu_tiles_of(cpu, &desc->in[0], &t);
-  const float *x = in[0], *gamma = in[1], *mean = in[2], *variance = in[3], *dy = in[4];
+  const float *x = in[0], *gamma = in[1], *mean = in[2], *variance = in[3], *dy = in[4], *y = in[5];
   float *dx = out[0], *dgamma = out[1], *dbeta = out[2];
   float *sums = workspace, *products = sums + t.chunks * t.padded_channels;
   float *center = products + t.chunks * t.padded_channels, *scale = center + t.padded_channels;
@@ -435,7 +448,8 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
       int64_t offset;
       const block_rows rows = rows_of(&t, chunk, tile, &offset);
       const int64_t c = tile * t.width, at = chunk * t.padded_channels + c;
-      sum_products[cpu->isa](rows, x + offset, dy + offset, center + c, sums + at, products + at);
+      sum_products[cpu->isa](rows, x + offset, dy + offset, y ? y + offset : NULL, center + c,
+                             sums + at, products + at);
     }
   const double n = (double)(t.outer * t.inner);
   for (int64_t c = 0; c < t.channels; c++) {
@@ -452,7 +466,7 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
     slope[c] = (float)(product * inverse * inverse / n);
   }
   if (n <= FEW_ROWS) {
-    normalise_backward_few(&t, x, dy, gamma, mean, variance, desc->attr.epsilon, dx);
+    normalise_backward_few(&t, x, dy, y, gamma, mean, variance, desc->attr.epsilon, dx);
     return CO_OK;
   }
 #pragma omp parallel for collapse(2) schedule(static) if (t.large)
@@ -461,8 +475,8 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
       int64_t offset;
       const block_rows rows = rows_of(&t, chunk, tile, &offset);
       const int64_t c = tile * t.width;
-      normalise_backward[cpu->isa](rows, x + offset, dy + offset, center + c, scale + c,
-                                   mean_dy + c, slope + c, dx + offset);
+      normalise_backward[cpu->isa](rows, x + offset, dy + offset, y ? y + offset : NULL, center + c,
+                                   scale + c, mean_dy + c, slope + c, dx + offset);
     }
   return CO_OK;
 }
@@ -503,9 +517,9 @@ const co_cpu_impl co_cpu_channelwise[] = {
      .run = run_batch_norm_backward,
      .workspace = norm_bytes,
      .accepts = not_empty,
-     .f32_in = 31,
+     .f32_in = 63,
      .f32_out = 7,
-     .same_in = 17,
+     .same_in = 49,
      .same_out = 1,
      .channels = true,
      .accumulate = 6},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batch normalisation: sums by channel, then element by element with a few numbers a channel, which
 // lie at the start of the workspace.
+// Vectors: column_sums normalize_batch batch_norm_dx batch_norm_inference batch_norm_inference_dx
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/columns.cuh"
@@ -9,10 +10,20 @@ namespace co {
 
 template <typename T> struct AddMoments {
   const T *x;
+  template <int V> __device__ void add(int64_t i, double (*sums)[2]) const {
+    Pack<V> values = load<V>(x + i);
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+      double value = static_cast<double>(values.x[v]);
+      sums[v][0] += value;
+      sums[v][1] += value * value;
+    }
+  }
+  __device__ void four(int64_t i, int64_t, double (*sums)[2]) const {
+    add<4>(i, sums);
+  }
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
-    double value = static_cast<double>(static_cast<float>(x[i]));
-    sums[0] += value;
-    sums[1] += value * value;
+    add<1>(i, reinterpret_cast<double(*)[2]>(sums));
   }
 };
 
@@ -39,22 +50,54 @@ struct PutStatistics {
   }
 };
 
-template <typename T>
-__global__ void normalize_batch(T *y, const T *x, const float4 *scale, unsigned count,
-                                unsigned channels, co_activation activation) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    float4 s = scale[static_cast<unsigned>(i) % channels];
-    y[i] = static_cast<T>(activate(activation, (static_cast<float>(x[i]) - s.x) * s.y + s.z));
+template <int V, typename T>
+__global__ void normalize_batch(T *y, const T *x, const float4 *scale, Columns c,
+                                co_activation activation) {
+  int64_t channel, row, step;
+  if (!own_channels<V>(c, &channel, &row, &step)) return;
+  float4 s[V];
+#pragma unroll
+  for (int v = 0; v < V; v++)
+    s[v] = scale[channel + v];
+  for (; row < c.rows; row += step) {
+    Pack<V> values = load<V>(x + row * c.channels + channel);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      values.x[v] = activate(activation, (values.x[v] - s[v].x) * s[v].y + s[v].z);
+    store<V>(y + row * c.channels + channel, values);
   }
 }
 
-template <typename T> struct AddGradients { // of dy, and of dy times x - mean
-  const T *x, *dy;
+// Gradients below a relu that gave y, if there is one.
+template <bool Relu, int V, typename T>
+__device__ __forceinline__ Pack<V> load_gradients(const T *y, const T *dy, int64_t i) {
+  Pack<V> gradients = load<V>(dy + i);
+  if (Relu) {
+    Pack<V> results = load<V>(y + i);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      if (!(results.x[v] > 0.0f)) gradients.x[v] = 0.0f;
+  }
+  return gradients;
+}
+
+template <bool Relu, typename T> struct AddGradients { // of dy, and of dy times x - mean
+  const T *x, *dy, *y;
   const float *mean;
+  template <int V> __device__ void add(int64_t i, int64_t c, double (*sums)[2]) const {
+    Pack<V> values = load<V>(x + i), gradients = load_gradients<Relu, V>(y, dy, i);
+#pragma unroll
+    for (int v = 0; v < V; v++) {
+      double d = static_cast<double>(gradients.x[v]);
+      sums[v][0] += d;
+      sums[v][1] += d * (static_cast<double>(values.x[v]) - static_cast<double>(mean[c + v]));
+    }
+  }
+  __device__ void four(int64_t i, int64_t c, double (*sums)[2]) const {
+    add<4>(i, c, sums);
+  }
   __device__ void operator()(int64_t i, int64_t c, double *sums) const {
-    double d = static_cast<double>(static_cast<float>(dy[i]));
-    sums[0] += d;
-    sums[1] += d * (static_cast<double>(static_cast<float>(x[i])) - static_cast<double>(mean[c]));
+    add<1>(i, c, reinterpret_cast<double(*)[2]>(sums));
   }
 };
 
@@ -75,36 +118,64 @@ struct PutGradients {
   }
 };
 
-template <typename T>
-__global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const float4 *scale, unsigned count,
-                              unsigned channels, bool accumulate) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    float4 s = scale[static_cast<unsigned>(i) % channels];
-    float d = static_cast<float>(dy[i]);
-    put(&dx[i], d * s.y + (static_cast<float>(x[i]) - s.x) * s.z + s.w, accumulate);
+template <bool Relu, int V, typename T>
+__global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const T *y, const float4 *scale,
+                              Columns c, bool accumulate) {
+  int64_t channel, row, step;
+  if (!own_channels<V>(c, &channel, &row, &step)) return;
+  float4 s[V];
+#pragma unroll
+  for (int v = 0; v < V; v++)
+    s[v] = scale[channel + v];
+  for (; row < c.rows; row += step) {
+    int64_t i = row * c.channels + channel;
+    Pack<V> values = load<V>(x + i), d = load_gradients<Relu, V>(y, dy, i), before = {};
+    if (accumulate) before = load<V>(dx + i);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      d.x[v] = before.x[v] + (d.x[v] * s[v].y + (values.x[v] - s[v].x) * s[v].z + s[v].w);
+    store<V>(dx + i, d);
   }
 }
 
-template <typename T>
+template <int V, typename T>
 __global__ void batch_norm_inference(T *y, const T *x, const float *gamma, const float *beta,
-                                     const float *mean, const float *variance, unsigned count,
-                                     unsigned channels, float epsilon, co_activation activation) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned c = static_cast<unsigned>(i) % channels;
-    float scale = gamma[c] / sqrtf(variance[c] + epsilon);
-    float value = (static_cast<float>(x[i]) - mean[c]) * scale + beta[c];
-    y[i] = static_cast<T>(activate(activation, value));
+                                     const float *mean, const float *variance, Columns c,
+                                     float epsilon, co_activation activation) {
+  int64_t channel, row, step;
+  if (!own_channels<V>(c, &channel, &row, &step)) return;
+  Pack<V> center = load<V>(mean + channel), offset = load<V>(beta + channel);
+  Pack<V> scale = load<V>(gamma + channel), spread = load<V>(variance + channel);
+#pragma unroll
+  for (int v = 0; v < V; v++)
+    scale.x[v] /= sqrtf(spread.x[v] + epsilon);
+  for (; row < c.rows; row += step) {
+    Pack<V> values = load<V>(x + row * c.channels + channel);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      values.x[v] = activate(activation, (values.x[v] - center.x[v]) * scale.x[v] + offset.x[v]);
+    store<V>(y + row * c.channels + channel, values);
   }
 }
 
-template <typename T>
+template <int V, typename T>
 __global__ void batch_norm_inference_dx(T *dx, const T *dy, const float *gamma,
-                                        const float *variance, unsigned count, unsigned channels,
-                                        float epsilon, bool accumulate) {
-  for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned c = static_cast<unsigned>(i) % channels;
-    float scale = gamma[c] / sqrtf(variance[c] + epsilon);
-    put(&dx[i], static_cast<float>(dy[i]) * scale, accumulate);
+                                        const float *variance, Columns c, float epsilon,
+                                        bool accumulate) {
+  int64_t channel, row, step;
+  if (!own_channels<V>(c, &channel, &row, &step)) return;
+  Pack<V> scale = load<V>(gamma + channel), spread = load<V>(variance + channel);
+#pragma unroll
+  for (int v = 0; v < V; v++)
+    scale.x[v] /= sqrtf(spread.x[v] + epsilon);
+  for (; row < c.rows; row += step) {
+    int64_t i = row * c.channels + channel;
+    Pack<V> d = load<V>(dy + i), before = {};
+    if (accumulate) before = load<V>(dx + i);
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      d.x[v] = before.x[v] + d.x[v] * scale.x[v];
+    store<V>(dx + i, d);
   }
 }
 
@@ -113,13 +184,13 @@ static size_t scale_bytes(const Columns &c) {
 }
 
 static size_t scratch(const co_op_desc *desc) {
-  Columns c = columns_of(desc->in[0].shape);
+  Columns c = wide_columns_of(desc->in[0].shape);
   return scale_bytes(c) + column_scratch(c, 2);
 }
 
 template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  Columns c = columns_of(desc->in[0].shape);
+  Columns c = wide_columns_of(desc->in[0].shape);
   float *const *in = reinterpret_cast<float *const *>(call->in);
   float *const *out = reinterpret_cast<float *const *>(call->out);
   float4 *scale = static_cast<float4 *>(call->workspace);
@@ -135,24 +206,26 @@ template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *c
                           static_cast<double>(c.rows),
                           desc->attr.epsilon,
                           desc->attr.momentum};
-  cudaError_t error = sum_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c), call,
-                                     AddMoments<T>{static_cast<const T *>(call->in[0])}, finish);
+  cudaError_t error =
+      sum_wide_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c), call,
+                          AddMoments<T>{static_cast<const T *>(call->in[0])}, finish);
   if (error != cudaSuccess) return error;
-  int64_t count = c.rows * c.channels;
-  CO_LAUNCH(normalize_batch<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), scale,
-            static_cast<unsigned>(count), static_cast<unsigned>(c.channels), desc->attr.activation);
+  CO_LAUNCH_COLUMNS(c, (normalize_batch<4, T>), (normalize_batch<1, T>), call->stream,
+                    static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), scale, c,
+                    desc->attr.activation);
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
+template <bool Relu, typename T>
+static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  Columns c = columns_of(desc->in[0].shape);
-  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy
+  Columns c = wide_columns_of(desc->in[0].shape);
+  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy (y)
   float *const *out = reinterpret_cast<float *const *>(call->out);
   float4 *scale = static_cast<float4 *>(call->workspace);
-  AddGradients<T> add = {static_cast<const T *>(call->in[0]), static_cast<const T *>(call->in[4]),
-                         in[2]};
+  AddGradients<Relu, T> add = {static_cast<const T *>(call->in[0]),
+                               static_cast<const T *>(call->in[4]),
+                               static_cast<const T *>(call->in[5]), in[2]};
   PutGradients finish = {scale,
                          in[1],
                          in[2],
@@ -163,25 +236,28 @@ template <typename T> static cudaError_t launch_batch_norm_backward(const co_cud
                          desc->attr.epsilon,
                          co_cuda_accumulates(desc, 1),
                          co_cuda_accumulates(desc, 2)};
-  cudaError_t error =
-      sum_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c), call, add, finish);
+  cudaError_t error = sum_wide_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c),
+                                          call, add, finish);
   if (error != cudaSuccess) return error;
-  int64_t count = c.rows * c.channels;
-  CO_LAUNCH(batch_norm_dx<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), add.x, add.dy, scale, static_cast<unsigned>(count),
-            static_cast<unsigned>(c.channels), co_cuda_accumulates(desc, 0));
+  CO_LAUNCH_COLUMNS(c, (batch_norm_dx<Relu, 4, T>), (batch_norm_dx<Relu, 1, T>), call->stream,
+                    static_cast<T *>(call->out[0]), add.x, add.dy, add.y, scale, c,
+                    co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t choose_batch_norm_backward(const co_cuda_call *call) {
+  return co_cuda_has_in(call->desc, 5) ? launch_batch_norm_backward<true, T>(call)
+                                       : launch_batch_norm_backward<false, T>(call);
 }
 
 template <typename T> static cudaError_t launch_batch_norm_inference(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   float *const *in = reinterpret_cast<float *const *>(call->in);
-  int64_t count = co_cuda_count(&desc->in[0].shape);
-  CO_LAUNCH(batch_norm_inference<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), in[1], in[2],
-            in[3], in[4], static_cast<unsigned>(count),
-            static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
-            static_cast<float>(desc->attr.epsilon), desc->attr.activation);
+  Columns c = wide_columns_of(desc->in[0].shape);
+  CO_LAUNCH_COLUMNS(c, (batch_norm_inference<4, T>), (batch_norm_inference<1, T>), call->stream,
+                    static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), in[1],
+                    in[2], in[3], in[4], c, static_cast<float>(desc->attr.epsilon),
+                    desc->attr.activation);
   return cudaGetLastError();
 }
 
@@ -189,11 +265,11 @@ template <typename T>
 static cudaError_t launch_batch_norm_inference_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   float *const *in = reinterpret_cast<float *const *>(call->in);
-  int64_t count = co_cuda_count(&desc->in[0].shape);
-  CO_LAUNCH(batch_norm_inference_dx<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), in[1], in[2],
-            static_cast<unsigned>(count), static_cast<unsigned>(co_cuda_last(&desc->in[0].shape)),
-            static_cast<float>(desc->attr.epsilon), co_cuda_accumulates(desc, 0));
+  Columns c = wide_columns_of(desc->in[0].shape);
+  CO_LAUNCH_COLUMNS(c, (batch_norm_inference_dx<4, T>), (batch_norm_inference_dx<1, T>),
+                    call->stream, static_cast<T *>(call->out[0]),
+                    static_cast<const T *>(call->in[0]), in[1], in[2], c,
+                    static_cast<float>(desc->attr.epsilon), co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
 
@@ -218,8 +294,8 @@ extern "C" cudaError_t co_cuda_batch_norm(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_batch_norm_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_backward<co::bf16>(call)
-                                        : co::launch_batch_norm_backward<float>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::choose_batch_norm_backward<co::bf16>(call)
+                                        : co::choose_batch_norm_backward<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_batch_norm_inference(const co_cuda_call *call) {

@@ -185,7 +185,7 @@ extern "C" cudaError_t co_cuda_conv2d_backward_data(const co_cuda_call *call) {
 
 extern "C" size_t co_cuda_conv2d_backward_weights_scratch(const co_op_desc *desc) {
   if (!co_cuda_has_out(desc, 1)) return 0;
-  return co::column_scratch(co::columns_of(desc->in[1].shape), 1);
+  return co::column_scratch(co::wide_columns_of(desc->in[1].shape), 1);
 }
 
 extern "C" int co_cuda_conv2d_backward_weights_launches(const co_op_desc *desc) {

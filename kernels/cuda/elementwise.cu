@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Element by element, four at a time: any layout will do that all operands share.
+// Vectors: map
 #include "kernels/cuda/launch.h"
 
 #include "host/core/rng.h"

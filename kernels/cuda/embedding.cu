@@ -55,13 +55,13 @@ __device__ void add_listed(const TableRows<T> &a, const Columns &c, int64_t firs
     int wanted = row[i];
     float *sums = a.dtable + (first + wanted) * a.D;
     for (int64_t column = lane; column - lane < a.D; column += c.lanes) {
-      double sum[1] = {0};
+      double sum[1][1] = {{0}};
       if (column < a.D)
         for (int k = i + slot; k < count; k += c.slots)
           if (row[k] == wanted)
-            sum[0] += static_cast<double>(static_cast<float>(a.dy[position[k] * a.D + column]));
-      sum_slots<1>(c, slot, sum);
-      if (slot == 0 && column < a.D) put(&sums[column], static_cast<float>(sum[0]), true);
+            sum[0][0] += static_cast<double>(static_cast<float>(a.dy[position[k] * a.D + column]));
+      sum_slots<1, 1>(c, slot, sum);
+      if (slot == 0 && column < a.D) put(&sums[column], static_cast<float>(sum[0][0]), true);
     }
   }
 }

@@ -2,6 +2,7 @@
 // Gradient norm with its gate, and updates over flat parameter blocks, one launch whatever the
 // number of segments: a thread block takes a fixed range of elements and searches the segments in
 // it.
+// Vectors: gradient_norm sgd adam ema rmsprop
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
@@ -9,7 +10,42 @@
 
 namespace co {
 
-constexpr int64_t range = 4 * block_threads; // elements a block takes at once
+constexpr int64_t range = 4 * block_threads; // elements a block takes at once: four a thread
+
+// Elements at + first to at + last of the four at `at`, which is a multiple of four: those that one
+// segment lists.
+struct Quad {
+  int64_t at;
+  int first, last;
+  __device__ bool lists(int k) const {
+    return k >= first && k < last;
+  }
+  __device__ bool is_whole() const {
+    return first == 0 && last == 4;
+  }
+};
+
+using Four = Pack<4>; // 0 where the segment lists nothing
+
+template <typename T> __device__ __forceinline__ Four read(const T *from, const Quad &q) {
+  if (q.is_whole()) return load<4>(from + q.at);
+  Four four;
+#pragma unroll
+  for (int k = 0; k < 4; k++)
+    four.x[k] = q.lists(k) ? static_cast<float>(from[q.at + k]) : 0.0f;
+  return four;
+}
+
+template <typename T>
+__device__ __forceinline__ void write(T *to, const Quad &q, const Four &four) {
+  if (q.is_whole()) {
+    store<4>(to + q.at, four);
+    return;
+  }
+#pragma unroll
+  for (int k = 0; k < 4; k++)
+    if (q.lists(k)) to[q.at + k] = static_cast<T>(four.x[k]);
+}
 
 // The first segment that ends after `at`.
 __device__ __forceinline__ int64_t segment_after(const co_segment *segments, int64_t count,
@@ -25,7 +61,7 @@ __device__ __forceinline__ int64_t segment_after(const co_segment *segments, int
   return low;
 }
 
-// visit(element, segment) for the elements that segments list. Ranges go to blocks in turn.
+// visit(quad, segment) for the elements that segments list. Ranges go to blocks in turn.
 template <typename Visit>
 __device__ __forceinline__ void for_each_listed(const co_segment *segments, int64_t count,
                                                 int64_t elements, Visit visit) {
@@ -35,10 +71,11 @@ __device__ __forceinline__ void for_each_listed(const co_segment *segments, int6
     for (int64_t s = segment_after(segments, count, from); s < count; s++) {
       int64_t begin = segments[s].begin, end = begin + segments[s].count;
       if (begin >= to) break;
-      if (end > to) end = to;
       // Threads stay with elements of their own place in the range: aligned whatever begin is.
-      for (int64_t i = from + threadIdx.x; i < end; i += block_threads)
-        if (i >= begin) visit(i, segments[s]);
+      int64_t at = from + 4 * static_cast<int64_t>(threadIdx.x);
+      Quad q = {at, begin > at ? static_cast<int>(min(begin - at, int64_t{4})) : 0,
+                end < at + 4 ? static_cast<int>(max(end - at, int64_t{0})) : 4};
+      if (q.first < q.last) visit(q, segments[s]);
     }
   }
 }
@@ -58,9 +95,11 @@ __global__ void gradient_norm(double *sum, double *partials, const float *g,
                               const co_segment *segments, int64_t count, int64_t elements,
                               bool accumulate, Gate gate, unsigned *ticket) {
   double squares = 0;
-  for_each_listed(segments, count, elements, [&](int64_t i, const co_segment &) {
-    double value = static_cast<double>(g[i]);
-    squares += value * value;
+  for_each_listed(segments, count, elements, [&](const Quad &q, const co_segment &) {
+    Four four = read(g, q);
+#pragma unroll
+    for (int k = 0; k < 4; k++)
+      squares += static_cast<double>(four.x[k]) * static_cast<double>(four.x[k]);
   });
   grid_sums<1>(partials, ticket, &squares, [&](int, double total) {
     *sum = accumulate ? *sum + total : total;
@@ -92,18 +131,23 @@ __global__ void sgd(Update u, float limit, float weight_decay, float momentum, b
   if (u.gate[0] == 0) return;
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
-  for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
+  for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = weight_decay * static_cast<float>(segment.decay);
-    float direction = clipped(clip, limit, u.g[i]) + l2 * u.w[i];
-    if (u.m) {
-      float m = momentum * u.m[i] + direction;
-      u.m[i] = m;
-      direction = nesterov ? direction + momentum * m : m;
+    Four w = read(u.w, q), g = read(u.g, q), m = {};
+    if (u.m) m = read(u.m, q);
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      float direction = clipped(clip, limit, g.x[k]) + l2 * w.x[k];
+      if (u.m) {
+        m.x[k] = momentum * m.x[k] + direction;
+        direction = nesterov ? direction + momentum * m.x[k] : m.x[k];
+      }
+      w.x[k] -= rate * direction;
     }
-    float weight = u.w[i] - rate * direction;
-    u.w[i] = weight;
-    if (u.mirror) u.mirror[i] = static_cast<bf16>(weight);
+    write(u.w, q, w);
+    if (u.m) write(u.m, q, m);
+    if (u.mirror) write(u.mirror, q, w);
   });
 }
 
@@ -118,19 +162,24 @@ __global__ void adam(Update u, AdamFactors f) {
   float correction1 = static_cast<float>(u.step->bias_correction1);
   float correction2 = static_cast<float>(u.step->bias_correction2);
   double learning_rate = u.step->learning_rate;
-  for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
+  for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float decay = f.weight_decay * static_cast<float>(segment.decay);
-    float weight = u.w[i], gradient = clipped(clip, f.limit, u.g[i]);
-    if (!f.decoupled) gradient += decay * weight;
-    float first = f.beta1 * u.m[i] + f.one_minus_beta1 * gradient;
-    float second = f.beta2 * u.v[i] + f.one_minus_beta2 * gradient * gradient;
-    if (f.decoupled) weight -= rate * decay * weight;
-    weight -= rate * (first * correction1) / (sqrtf(second * correction2) + f.epsilon);
-    u.w[i] = weight;
-    if (u.mirror) u.mirror[i] = static_cast<bf16>(weight);
-    u.m[i] = first;
-    u.v[i] = second;
+    Four w = read(u.w, q), g = read(u.g, q), m = read(u.m, q), v = read(u.v, q);
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      float weight = w.x[k], gradient = clipped(clip, f.limit, g.x[k]);
+      if (!f.decoupled) gradient += decay * weight;
+      float first = f.beta1 * m.x[k] + f.one_minus_beta1 * gradient;
+      float second = f.beta2 * v.x[k] + f.one_minus_beta2 * gradient * gradient;
+      if (f.decoupled) weight -= rate * decay * weight;
+      weight -= rate * (first * correction1) / (sqrtf(second * correction2) + f.epsilon);
+      w.x[k] = weight, m.x[k] = first, v.x[k] = second;
+    }
+    write(u.w, q, w);
+    if (u.mirror) write(u.mirror, q, w);
+    write(u.m, q, m);
+    write(u.v, q, v);
   });
 }
 
@@ -138,8 +187,13 @@ __global__ void ema(float *average, const float *w, const co_segment *segments, 
                     int64_t elements, const co_step *step, const double *gate) {
   if (gate[0] == 0) return;
   float rate = static_cast<float>(step->ema_rate);
-  for_each_listed(segments, count, elements,
-                  [&](int64_t i, const co_segment &) { average[i] += rate * (w[i] - average[i]); });
+  for_each_listed(segments, count, elements, [&](const Quad &q, const co_segment &) {
+    Four mean = read(average, q), weight = read(w, q);
+#pragma unroll
+    for (int k = 0; k < 4; k++)
+      mean.x[k] += rate * (weight.x[k] - mean.x[k]);
+    write(average, q, mean);
+  });
 }
 
 struct RmspropFactors {
@@ -150,20 +204,23 @@ __global__ void rmsprop(Update u, RmspropFactors f) {
   if (u.gate[0] == 0) return;
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
-  for_each_listed(u.segments, u.count, u.elements, [&](int64_t i, const co_segment &segment) {
+  for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = f.weight_decay * static_cast<float>(segment.decay);
-    float gradient = clipped(clip, f.limit, u.g[i]) + l2 * u.w[i];
-    float second = f.kept * u.v[i] + f.added * gradient * gradient;
-    float direction = gradient / (sqrtf(second) + f.epsilon);
-    u.v[i] = second;
-    if (u.m) {
-      direction += f.momentum * u.m[i];
-      u.m[i] = direction;
+    Four w = read(u.w, q), g = read(u.g, q), v = read(u.v, q), m = {};
+    if (u.m) m = read(u.m, q);
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      float gradient = clipped(clip, f.limit, g.x[k]) + l2 * w.x[k];
+      v.x[k] = f.kept * v.x[k] + f.added * gradient * gradient;
+      float direction = gradient / (sqrtf(v.x[k]) + f.epsilon);
+      if (u.m) m.x[k] = direction += f.momentum * m.x[k];
+      w.x[k] -= rate * direction;
     }
-    float weight = u.w[i] - rate * direction;
-    u.w[i] = weight;
-    if (u.mirror) u.mirror[i] = static_cast<bf16>(weight);
+    write(u.w, q, w);
+    write(u.v, q, v);
+    if (u.m) write(u.m, q, m);
+    if (u.mirror) write(u.mirror, q, w);
   });
 }
 

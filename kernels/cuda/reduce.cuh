@@ -130,40 +130,52 @@ __device__ __forceinline__ void grid_sums(double *partials, unsigned *ticket, co
 
 // ---- four values at once, computed in float whatever they are stored as
 
-template <typename Pair> struct alignas(8) PairOfPairs {
-  Pair low;
-  Pair high;
-};
-
-// The address is a multiple of four elements: 16 bytes of float, 8 of half precision.
+// The address is a multiple of four elements: 16 bytes of float, 8 of bf16, in one access. (A struct
+// of two pairs is read in halves.)
 __device__ __forceinline__ float4 load4(const float *from) {
   return *reinterpret_cast<const float4 *>(from);
 }
-__device__ __forceinline__ float4 load4(const __half *from) {
-  PairOfPairs<__half2> four = *reinterpret_cast<const PairOfPairs<__half2> *>(from);
-  float2 low = __half22float2(four.low);
-  float2 high = __half22float2(four.high);
-  return make_float4(low.x, low.y, high.x, high.y);
-}
-__device__ __forceinline__ float4 load4(const __nv_bfloat16 *from) {
-  PairOfPairs<__nv_bfloat162> four = *reinterpret_cast<const PairOfPairs<__nv_bfloat162> *>(from);
-  float2 low = __bfloat1622float2(four.low);
-  float2 high = __bfloat1622float2(four.high);
-  return make_float4(low.x, low.y, high.x, high.y);
+__device__ __forceinline__ float4
+load4(const __nv_bfloat16 *from) { // the upper half of a float each
+  uint2 bits = *reinterpret_cast<const uint2 *>(from);
+  return make_float4(__uint_as_float(bits.x << 16), __uint_as_float(bits.x & 0xFFFF0000u),
+                     __uint_as_float(bits.y << 16), __uint_as_float(bits.y & 0xFFFF0000u));
 }
 
 __device__ __forceinline__ void store4(float *to, float4 four) {
   *reinterpret_cast<float4 *>(to) = four;
 }
-__device__ __forceinline__ void store4(__half *to, float4 four) {
-  PairOfPairs<__half2> pairs = {__float22half2_rn(make_float2(four.x, four.y)),
-                                __float22half2_rn(make_float2(four.z, four.w))};
-  *reinterpret_cast<PairOfPairs<__half2> *>(to) = pairs;
-}
 __device__ __forceinline__ void store4(__nv_bfloat16 *to, float4 four) {
-  PairOfPairs<__nv_bfloat162> pairs = {__float22bfloat162_rn(make_float2(four.x, four.y)),
-                                       __float22bfloat162_rn(make_float2(four.z, four.w))};
-  *reinterpret_cast<PairOfPairs<__nv_bfloat162> *>(to) = pairs;
+  __nv_bfloat162 low = __float22bfloat162_rn(make_float2(four.x, four.y));
+  __nv_bfloat162 high = __float22bfloat162_rn(make_float2(four.z, four.w));
+  *reinterpret_cast<uint2 *>(to) = make_uint2(*reinterpret_cast<const unsigned *>(&low),
+                                              *reinterpret_cast<const unsigned *>(&high));
+}
+
+// N values in registers; load and store are one access for N = 4, at a multiple of four elements.
+template <int N> struct Pack { float x[N]; };
+
+template <int N, typename T> __device__ __forceinline__ Pack<N> load(const T *from) {
+  Pack<N> pack;
+  if constexpr (N == 4) {
+    float4 four = load4(from);
+    pack.x[0] = four.x, pack.x[1] = four.y, pack.x[2] = four.z, pack.x[3] = four.w;
+  } else {
+#pragma unroll
+    for (int k = 0; k < N; k++)
+      pack.x[k] = static_cast<float>(from[k]);
+  }
+  return pack;
+}
+
+template <int N, typename T> __device__ __forceinline__ void store(T *to, const Pack<N> &pack) {
+  if constexpr (N == 4) {
+    store4(to, make_float4(pack.x[0], pack.x[1], pack.x[2], pack.x[3]));
+  } else {
+#pragma unroll
+    for (int k = 0; k < N; k++)
+      to[k] = static_cast<T>(pack.x[k]);
+  }
 }
 
 // The last `valid` < 4 elements of an array; the rest reads as `fill` and is not written.

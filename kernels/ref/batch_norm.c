@@ -37,20 +37,28 @@ void CO_REF(batch_norm)(const co_op_desc *desc, void *const *in, void *const *ou
   }
 }
 
+// The gradient below a relu, if there is one.
+static double CO_REF(below_relu)(const real *y, const real *dy, int64_t at) {
+  return y == NULL || y[at] > 0 ? (double)dy[at] : 0;
+}
+
 void CO_REF(batch_norm_backward)(const co_op_desc *desc, void *const *in, void *const *out) {
   int64_t C = channels(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
   const real *x = in[0], *gamma = in[1], *mean = in[2], *variance = in[3], *dy = in[4];
+  const real *y = in[5]; // or NULL
   real *dx = out[0], *dgamma = out[1], *dbeta = out[2];
   for (int64_t c = 0; c < C; c++) {
     double inverse = 1 / sqrt((double)variance[c] + desc->attr.epsilon);
     double sum = 0, product = 0; // of dy, and of dy times the normalised x
     for (int64_t r = 0; r < rows; r++) {
-      sum += (double)dy[r * C + c];
-      product += (double)dy[r * C + c] * ((double)x[r * C + c] - (double)mean[c]) * inverse;
+      double d = CO_REF(below_relu)(y, dy, r * C + c);
+      sum += d;
+      product += d * ((double)x[r * C + c] - (double)mean[c]) * inverse;
     }
     for (int64_t r = 0; r < rows; r++) {
       double normalised = ((double)x[r * C + c] - (double)mean[c]) * inverse;
-      double through = (double)dy[r * C + c] - (sum + normalised * product) / (double)rows;
+      double d = CO_REF(below_relu)(y, dy, r * C + c);
+      double through = d - (sum + normalised * product) / (double)rows;
       co_put(desc, 0, &dx[r * C + c], (double)gamma[c] * inverse * through);
     }
     co_put(desc, 1, &dgamma[c], product);

@@ -61,5 +61,4 @@ template cudaError_t launch_row_statistics(const float *, float *, float *, int,
 template cudaError_t launch_row_statistics(const double *, double *, double *, int, int, dim3,
                                            cudaStream_t);
 template cudaError_t launch_twice4(const float *, float *, int, cudaStream_t);
-template cudaError_t launch_twice4(const __half *, __half *, int, cudaStream_t);
 template cudaError_t launch_twice4(const __nv_bfloat16 *, __nv_bfloat16 *, int, cudaStream_t);

@@ -3,11 +3,12 @@
 
 #include "call.h"
 
-int main() {
-  const int64_t rows = 601, C = 5;
-  DeviceArray<float> x(static_cast<size_t>(rows * C)), gamma(C), beta(C), mean(C), variance(C);
-  DeviceArray<float> y(x.size()), batch_mean(C), batch_variance(C), dy(x.size()), dx(x.size());
-  DeviceArray<float> dgamma(C), dbeta(C);
+static void test_channels(int64_t C) {
+  const int64_t rows = 601;
+  const size_t n = static_cast<size_t>(C);
+  DeviceArray<float> x(static_cast<size_t>(rows * C)), gamma(n), beta(n), mean(n), variance(n);
+  DeviceArray<float> y(x.size()), batch_mean(n), batch_variance(n), dy(x.size()), dx(x.size());
+  DeviceArray<float> dgamma(n), dbeta(n);
   fill_integers(x, 3);
   fill_integers(dy, 4);
   fill_integers(gamma, 5);
@@ -34,12 +35,12 @@ int main() {
   backward.output(dgamma, CO_F32, {C});
   backward.output(dbeta, CO_F32, {C});
   backward.run(co_cuda_batch_norm_backward, co_cuda_batch_norm_backward_scratch);
-  for (size_t c = 0; c < C; c++) {
+  for (size_t c = 0; c < n; c++) {
     double sum = 0, squares = 0, gradient = 0;
     for (size_t r = 0; r < rows; r++) {
-      sum += static_cast<double>(x[r * C + c]);
-      squares += static_cast<double>(x[r * C + c]) * static_cast<double>(x[r * C + c]);
-      gradient += static_cast<double>(dy[r * C + c]);
+      sum += static_cast<double>(x[r * n + c]);
+      squares += static_cast<double>(x[r * n + c]) * static_cast<double>(x[r * n + c]);
+      gradient += static_cast<double>(dy[r * n + c]);
     }
     double center = sum / rows, spread = squares / rows - center * center;
     CHECK(std::fabs(static_cast<double>(batch_mean[c]) - center) < 1e-6, "channel %zu", c);
@@ -48,5 +49,10 @@ int main() {
     CHECK(std::isfinite(dgamma[c]) && std::isfinite(dx[c]) && std::isfinite(y[c]), "channel %zu",
           c);
   }
+}
+
+int main() {
+  test_channels(5);
+  test_channels(12); // four a thread
   return test_result();
 }

@@ -31,5 +31,8 @@ int main() {
   test_shape(4099, 1);
   test_shape(517, 3);
   test_shape(300, 33);
+  test_shape(300, 36); // four channels a thread, lanes without any
+  test_shape(9001, 4);
+  test_shape(40, 260);
   return test_result();
 }

@@ -70,7 +70,6 @@ int main() {
   test_rows<float>("float", 1e-6);
   test_rows<double>("double", 1e-14);
   test_four<float>("float");
-  test_four<__half>("half");
   test_four<__nv_bfloat16>("bfloat16");
   return test_result();
 }

@@ -145,8 +145,10 @@ static void test_metrics(void **state) {
   training t = {.run_dir = "run", .config = "c.yaml", .dataset = "d.h5", .records = "records"};
   assert_int_equal(train_apart(&t), CO_ERR_CONFIG);
   assert_true(file_has("records", "no output has a metric 'label.loss'"));
-  assert_true(file_has("records", "known: loss, label.log_loss, label.accuracy, label.macro_f1, "
-                                  "label.roc_auc; the output may"));
+  assert_true(file_has("records",
+                       "known: loss, label.log_loss, label.accuracy, label.macro_f1, "
+                       "label.macro_precision, label.macro_recall, label.weighted_precision, "
+                       "label.weighted_f1, label.roc_auc; the output may"));
   t.set[0] = "trainer.validation_metric=label.log_loss";
   assert_int_equal(train_apart(&t), 0);
   // Before any work, whatever other gates say.

@@ -42,6 +42,18 @@ static const char cnn[] =
     "      Flatten]}\n"
     "output_features: [{name: label}]\n";
 
+// A relu whose gradient its normalisation takes over, and one behind a sum, which two read.
+static const char residual[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3, padding: same, use_bias: false}},\n"
+    "      BatchNormalization, {ReLU: {}, name: stem},\n"
+    "      {Conv2D: {filters: 16, kernel_size: 3, padding: same, use_bias: false}},\n"
+    "      {BatchNormalization: {}, name: branch},\n"
+    "      {Add: {}, inputs: [stem, branch]}, ReLU, GlobalAveragePooling2D]}\n"
+    "output_features: [{name: label}]\n";
+
 // Names of the operations of a plan, in order.
 static void list(const co_plan *plan, char *out, size_t size) {
   size_t at = 0;
@@ -121,6 +133,14 @@ static void check_convolutions(const char *device) {
          "dense_backward_data dense_backward_weights relu_bias_backward max_pool2d_backward "
          "conv2d_backward_data conv2d_backward_weights max_pool2d_backward batch_norm_backward "
          "conv2d_backward_weights");
+  rig_free(&r);
+  rig_make(&r, &(setup){.backend = device, .real = CO_F32, .rows = 6}, residual);
+  expect(
+      &r, CO_MODE_TRAIN, false,
+      "conv2d batch_norm conv2d batch_norm add global_average_pool2d dense "
+      "softmax_cross_entropy dense_backward_data dense_backward_weights "
+      "global_average_pool2d_backward relu_backward batch_norm_backward conv2d_backward_data add "
+      "conv2d_backward_weights batch_norm_backward conv2d_backward_weights");
   rig_free(&r);
 }
 

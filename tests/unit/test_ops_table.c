@@ -238,7 +238,8 @@ static void test_masks(void **state) {
   uint32_t in, out;
   bool always;
   co_op_bf16_operands(CO_OP_BATCH_NORM_BACKWARD, &in, &out);
-  assert_int_equal(in, 1u << CO_BATCH_NORM_BACKWARD_x | 1u << CO_BATCH_NORM_BACKWARD_dy);
+  assert_int_equal(in, 1u << CO_BATCH_NORM_BACKWARD_x | 1u << CO_BATCH_NORM_BACKWARD_dy |
+                           1u << CO_BATCH_NORM_BACKWARD_y);
   assert_int_equal(out, 1u << CO_BATCH_NORM_BACKWARD_dx);
   co_op_bf16_operands(CO_OP_GRADIENT_NORM, &in, &out);
   assert_int_equal(in | out, 0);

@@ -50,6 +50,26 @@ OPS_FAMILY(batch_norm) = {
     .cases = cases,
 };
 
+// With the relu that the planner joins to it; without, the forward operation's cases make them.
+static const char *const relu_cases[] = {
+    "x=2x1 gamma=1 mean=1 variance=1 dy=2x1 y=2x1 dx=2x1 dgamma=1 dbeta=1 epsilon=1e-3",
+    "x=33x17 gamma=17 mean=17 variance=17 dy=33x17 y=33x17 dx=33x17 dgamma=17 dbeta=17 "
+    "epsilon=1e-3",
+    "x=3x5x7x16 gamma=16 mean=16 variance=16 dy=3x5x7x16 y=3x5x7x16 dx=3x5x7x16 dgamma=16 dbeta=16 "
+    "epsilon=1e-2",
+    OPS_SWEEP,
+    "x=4x14x14x33 gamma=33 mean=33 variance=33 dy=4x14x14x33 y=4x14x14x33 dx=4x14x14x33 dgamma=33 "
+    "dbeta=33 epsilon=1e-3",
+    NULL,
+};
+
+OPS_FAMILY(batch_norm_relu_backward) = {
+    .op = CO_OP_BATCH_NORM_BACKWARD,
+    .terms = terms,
+    .magnitude = magnitude,
+    .cases = relu_cases,
+};
+
 // A variance near zero: epsilon decides.
 static void adjust(ops_problem *p) {
   int variance = ops_problem_input(p, "running_variance");
