@@ -270,11 +270,12 @@ static void expand_cnn(co_text *text, const void *options, const co_encoder_inpu
   co_text_printf(text, "]");
 }
 
+// As much padding on either side as PyTorch's: cuDNN has few engines for uneven padding.
 static void add_residual_convolution(co_text *text, int64_t filters, int kernel, int stride,
                                      const char *input) {
   co_text_printf(text,
-                 "{Conv2D: {filters: %lld, kernel_size: %d, strides: %d, padding: same, use_bias: "
-                 "false, kernel_initializer: he_normal}",
+                 "{Conv2D: {filters: %lld, kernel_size: %d, strides: %d, padding: symmetric, "
+                 "use_bias: false, kernel_initializer: he_normal}",
                  (long long)filters, kernel, stride);
   co_text_printf(text, input ? ", inputs: [%s]}, " : "}, ", input);
 }
