@@ -260,7 +260,7 @@ typedef struct training {
   const char *run_dir, *resume; // as in cohort_train_options
   const char *config;           // a file; NULL = none given
   const char *dataset;          // NULL = as recorded
-  const char *set[5];           // assignments
+  const char *set[6];           // assignments
   const char *device;
   int threads, workers;
   int64_t kill_at; // the operation on files before which the process is killed; 0 = none
@@ -297,7 +297,7 @@ static inline void watch_progress(void *user, const char *stage, const char *uni
 
 static inline cohort_train_options training_options(const training *t) {
   int64_t count = 0;
-  while (count < 5 && t->set[count])
+  while (count < 6 && t->set[count])
     count++;
   return (cohort_train_options){.config = {.files = &t->config,
                                            .file_count = t->config != NULL,

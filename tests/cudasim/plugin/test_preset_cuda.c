@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_preset_cuda CONFIG: a preset trains on the emulated device as on the CPU, recorded as
+// test_preset_cuda CONFIG [LEARNING_RATE]: a preset trains on the emulated device as on the CPU, recorded as
 // operation by operation, on real images; in strict float, which the CPU computes in.
 #include "tests/train/fashion.h"
 
 enum { IMAGES = 60, MOST = 256 };
 
 static char config[4096];
+static const char *rate; // an assignment, or NULL
 
 static training training_of(const char *run_dir, const char *device) {
   return (training){.run_dir = run_dir,
@@ -15,7 +16,7 @@ static training training_of(const char *run_dir, const char *device) {
                     // Launches of 4, 4 and 1, with a record behind each.
                     .set = {"trainer.batch_size=4", "trainer.eval_batch_size=20",
                             "trainer.max_steps=9", "trainer.log_every_n_steps=4",
-                            "trainer.precision=32"},
+                            "trainer.precision=32", rate},
                     .records = "log",
                     .level = COHORT_LOG_DEBUG};
 }
@@ -55,9 +56,14 @@ static void test_preset(void **state) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 2 || !realpath(argv[1], config)) {
-    fprintf(stderr, "usage: test_preset_cuda CONFIG\n");
+  if (argc < 2 || argc > 3 || !realpath(argv[1], config)) {
+    fprintf(stderr, "usage: test_preset_cuda CONFIG [LEARNING_RATE]\n");
     return 2;
+  }
+  char assignment[64];
+  if (argc == 3) {
+    snprintf(assignment, sizeof assignment, "trainer.learning_rate=%s", argv[2]);
+    rate = assignment;
   }
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_preset)};
   return cmocka_run_group_tests(tests, NULL, NULL);
