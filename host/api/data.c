@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "host/api/table.h"
+#include "host/core/file.h"
 
 static co_status import(co_data_source *s, cohort_context *context, const cohort_data *data,
                         co_diagnostics *problems) {
-  const char *folder = data->source.temporary_folder ? data->source.temporary_folder : "/tmp";
+  const char *folder = co_temporary_root(data->source.temporary_folder);
   char *beside = co_arena_format(s->arena, "%s/cohort.data", folder);
   const cohort_import_csv_options request = {.output = beside,
                                              .files = &data->dataset,

@@ -112,15 +112,18 @@ static co_status tell_rate(const range_test *r, cohort_result *result) {
 
 static co_status find_rate(co_rehearsal *r, cohort_context *context,
                            const cohort_train_options *options, cohort_result *result) {
-  char decay[128];
+  char decay[128], rate[48], steps[48], epochs[48];
+  snprintf(rate, sizeof rate, "trainer.learning_rate=%.17g", lowest);
+  snprintf(steps, sizeof steps, "trainer.max_steps=%d", STEPS);
+  snprintf(epochs, sizeof epochs, "trainer.max_epochs=%d", STEPS);
   snprintf(
       decay, sizeof decay,
       "trainer.learning_rate_scheduler={decay: exponential, decay_rate: %.17g, decay_steps: %d}",
       highest / lowest, STEPS - 1);
-  const char *const assignments[] = {"trainer.learning_rate=1.0e-6",
+  const char *const assignments[] = {rate,
                                      decay,
-                                     "trainer.max_steps=100",
-                                     "trainer.max_epochs=100",
+                                     steps,
+                                     epochs,
                                      "trainer.log_every_n_steps=1",
                                      "trainer.steps_per_checkpoint=1000",
                                      "trainer.early_stop=0",

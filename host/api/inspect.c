@@ -21,22 +21,7 @@ static void render_column(cohort_result *result, const co_column *column, const 
     co_json_key(json, "table");
     co_json_string(json, table);
   }
-  co_json_key(json, "type");
-  co_json_string(json, co_column_type_name(column->type));
-  co_json_key(json, "role");
-  co_json_string(json, co_role_name(column->role));
-  co_json_key(json, "shape");
-  co_json_open(json, '[');
-  for (int i = 0; i < column->shape.rank; i++)
-    co_json_int(json, column->shape.dim[i]);
-  co_json_close(json);
-  if (column->category_count) {
-    co_json_key(json, "categories");
-    co_json_open(json, '[');
-    for (int64_t i = 0; i < column->category_count; i++)
-      co_json_string(json, column->categories[i]);
-    co_json_close(json);
-  }
+  co_column_render(json, column);
   co_json_close(json);
   co_text_printf(&result->text, "  %-24s %-10s %-8s ", column->name,
                  co_column_type_name(column->type), co_role_name(column->role));
@@ -268,7 +253,7 @@ static co_status report_baselines(co_context *ctx, const co_model_file *file,
     co_json_key(&result->json, class_->name);
     co_json_open(&result->json, '{');
     co_text_printf(&result->text, "  %s: ", class_->name);
-    class_->report(&arrays, &result->json, &result->text);
+    class_->report(class_, &arrays, &result->json, &result->text);
     co_text_printf(&result->text, "\n");
     co_json_close(&result->json);
   }

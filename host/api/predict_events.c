@@ -6,6 +6,7 @@
 #include "datasets/cell.h"
 #include "datasets/dictionary.h"
 #include "host/api/events.h"
+#include "host/core/file.h"
 #include "host/output/sink.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
@@ -201,7 +202,7 @@ static co_status check(const cohort_predict_options *o, const char **log) {
 
 static co_status write_events(co_event_scoring *s, co_event_reading *r) {
   const cohort_predict_options *o = &s->options;
-  const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
+  const char *folder = co_temporary_root(o->source.temporary_folder);
   char *beside = co_sink_file(o->output)
                      ? co_arena_format(s->arena, "%s.rows", co_sink_file(o->output))
                      : co_arena_format(s->arena, "%s/cohort.rows", folder);

@@ -5,6 +5,7 @@
 
 #include "host/api/images.h"
 #include "host/config/config.h"
+#include "host/core/file.h"
 #include "host/output/sink.h"
 #include "host/persist/model_file.h"
 
@@ -78,7 +79,7 @@ static co_status write_images(co_image_scoring *s, cohort_context *context,
   if (!path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, path));
   const char *output = co_sink_file(o->output);
-  const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
+  const char *folder = co_temporary_root(o->source.temporary_folder);
   char *beside = output && strcmp(o->output, "-") != 0
                      ? co_arena_format(s->arena, "%s.rows", output)
                      : co_arena_format(s->arena, "%s/cohort.rows", folder);

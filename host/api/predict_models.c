@@ -5,6 +5,7 @@
 
 #include "datasets/source.h"
 #include "host/api/predict.h"
+#include "host/core/file.h"
 #include "host/core/hash.h"
 #include "host/eval/opening.h"
 
@@ -140,7 +141,7 @@ static co_status open_model(co_scoring *s, co_scored_model *m, const char *path)
                                           .precision = o->precision,
                                           .threads = o->threads,
                                           .batch_size = o->batch_size};
-  const char *folder = o->source.temporary_folder ? o->source.temporary_folder : "/tmp";
+  const char *folder = co_temporary_root(o->source.temporary_folder);
   co_model_file file;
   CO_RETURN_IF_FAILED(co_predictor_open(&m->predictor, s->ctx, &predictor));
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, m->predictor->path));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/api/predict.h"
+#include "host/core/file.h"
 #include "host/eval/calibration.h"
 
 enum { SAVE_ROWS = 1 << 16 };
@@ -22,7 +23,7 @@ static co_status create_ranking(co_scoring *s, int64_t columns, int64_t width) {
   if (!folder && !file) folder = s->options->source.temporary_folder;
   char *beside = !folder && file
                      ? co_arena_format(s->arena, "%s.scores", file)
-                     : co_arena_format(s->arena, "%s/cohort.scores", folder ? folder : "/tmp");
+                     : co_arena_format(s->arena, "%s/cohort.scores", co_temporary_root(folder));
   const co_ranking_options options = {.columns = columns, .width = width, .beside = beside};
   return beside ? co_ranking_create(&s->ranking, s->ctx, &options) : CO_ERR_MEMORY;
 }

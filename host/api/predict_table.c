@@ -7,6 +7,7 @@
 #include "datasets/raw_rows.h"
 #include "datasets/spool.h"
 #include "host/api/table.h"
+#include "host/core/file.h"
 #include "host/output/sink.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
@@ -180,7 +181,7 @@ static co_status find_sources(co_table_scoring *t, const cohort_predict_options 
 // Joined tables that are not given, but are in the model: as it has them.
 static co_status take_carried(co_table_scoring *t, const cohort_source_options *o,
                               co_scored_table *scored) {
-  const char *folder = o->temporary_folder ? o->temporary_folder : "/tmp";
+  const char *folder = co_temporary_root(o->temporary_folder);
   const co_model_file *file = &scored->file;
   for (int64_t i = 0; i < scored->recipe.join_count; i++) {
     co_recipe *table = &scored->recipe.joins[i].table;
@@ -287,7 +288,7 @@ static char *beside_output(const co_table_scoring *t, const cohort_predict_optio
   const char *folder = o->temporary_folder, *output = co_sink_file(o->output);
   if (!folder && output) return co_arena_format(t->arena, "%s.rows", output);
   if (!folder) folder = o->source.temporary_folder;
-  return co_arena_format(t->arena, "%s/cohort.rows", folder ? folder : "/tmp");
+  return co_arena_format(t->arena, "%s/cohort.rows", co_temporary_root(folder));
 }
 
 // ---- rows --------------------------------------------------------------------------------------

@@ -82,17 +82,13 @@ co_status co_table_read_options(co_rows_options *out, const cohort_source_option
   return CO_OK;
 }
 
-static const char *folder_of(const cohort_source_options *o) {
-  return o->temporary_folder ? o->temporary_folder : "/tmp";
-}
-
 static co_status spool_server(co_table_files *f, int64_t i, cohort_context *context,
                               co_arena *arena, const co_rows_options *rows,
                               const cohort_source_options *o) {
   const co_postgres_read read = {.url = f->paths[i],
                                  .table = rows ? rows->table : o->source_table,
                                  .query = rows ? rows->query : o->query,
-                                 .folder = folder_of(o),
+                                 .folder = co_temporary_root(o->temporary_folder),
                                  .stop = context->options.stop};
   char *shown = co_postgres_shown(context->ctx, f->paths[i]);
   f->shown[i] = shown ? co_arena_strdup(arena, shown) : NULL;
@@ -125,7 +121,8 @@ co_status co_table_files_begin(co_table_files *f, cohort_context *context, co_ar
     bool server = paths[i] && co_postgres_is_url(paths[i]);
     if (!paths[i] || (!server && !co_spool_is_needed(paths[i]))) continue;
     CO_RETURN_IF_FAILED(server ? spool_server(f, i, context, arena, rows ? rows[i] : NULL, o)
-                               : co_spool(&f->spooled[i], context->ctx, paths[i], folder_of(o),
+                               : co_spool(&f->spooled[i], context->ctx, paths[i],
+                                          co_temporary_root(o->temporary_folder),
                                           context->options.stop));
     f->paths[i] = f->spooled[i].temporary;
     if (strcmp(paths[i], "-") == 0) f->shown[i] = "standard input";

@@ -435,9 +435,13 @@ co_status co_make_directories(co_context *ctx, const char *path) {
   return status;
 }
 
+const char *co_temporary_root(const char *given) {
+  return given ? given : "/tmp";
+}
+
 co_status co_make_temporary_folder(char **out, co_arena *arena, const char *root,
                                    const char *name) {
-  char *path = co_arena_format(arena, "%s/%s-XXXXXX", root ? root : "/tmp", name);
+  char *path = co_arena_format(arena, "%s/%s-XXXXXX", co_temporary_root(root), name);
   *out = NULL;
   if (!path) return CO_ERR_MEMORY;
   if (!mkdtemp(path))

@@ -54,7 +54,8 @@ char *co_path_join(co_context *ctx, const char *directory, const char *name); //
 bool co_path_exists(const char *path);
 bool co_path_is_directory(const char *path);
 co_status co_make_directories(co_context *ctx, const char *path); // like mkdir -p
-// A new folder of a name of its own, ROOT/NAME-xxxxxx; `root` NULL = /tmp. *out is the arena's.
+const char *co_temporary_root(const char *given);                 // that, or the system's if NULL
+// A new folder of a name of its own, ROOT/NAME-xxxxxx; `root` as above. *out is the arena's.
 co_status co_make_temporary_folder(char **out, co_arena *arena, const char *root, const char *name);
 void co_remove_folder(const char *path); // with all that is in it, as far as that can be
 co_status co_truncate_file(co_context *ctx, const char *path, int64_t length);

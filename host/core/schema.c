@@ -48,6 +48,25 @@ const char *co_role_name(co_role role) {
   return (unsigned)role < CO_ROLE_COUNT ? role_names[role] : "unknown";
 }
 
+void co_column_render(co_json *json, const co_column *column) {
+  co_json_key(json, "type");
+  co_json_string(json, co_column_type_name(column->type));
+  co_json_key(json, "role");
+  co_json_string(json, co_role_name(column->role));
+  co_json_key(json, "shape");
+  co_json_open(json, '[');
+  for (int i = 0; i < column->shape.rank; i++)
+    co_json_int(json, column->shape.dim[i]);
+  co_json_close(json);
+  if (column->category_count) {
+    co_json_key(json, "categories");
+    co_json_open(json, '[');
+    for (int64_t i = 0; i < column->category_count; i++)
+      co_json_string(json, column->categories[i]);
+    co_json_close(json);
+  }
+}
+
 const char *co_label_kind_name(co_label_kind kind) {
   return (unsigned)kind < CO_LABEL_KIND_COUNT ? label_names[kind] : "unknown";
 }

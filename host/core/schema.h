@@ -3,6 +3,7 @@
 #ifndef COHORT_CORE_SCHEMA_H
 #define COHORT_CORE_SCHEMA_H
 
+#include "host/core/json.h"
 #include "host/core/tensor.h"
 
 #ifdef __cplusplus
@@ -95,6 +96,8 @@ int co_column_type_rank(co_column_type type);       // of one row; -1: none is d
 bool co_column_type_has_names(co_column_type type); // of its classes
 const char *co_table_kind_name(co_table_kind kind); // "samples", "entity", "events"
 const char *co_role_name(co_role role);             // "input", …
+// type, role, shape and categories, if there are some, into an open object.
+void co_column_render(co_json *json, const co_column *column);
 const char *co_label_kind_name(co_label_kind kind); // "any", "count", "sum"; "none"
 int co_column_type_parse(const char *name);         // -1 if unknown
 int co_role_parse(const char *name);

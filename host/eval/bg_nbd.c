@@ -59,6 +59,7 @@ static double count(const double *p, const co_buyer *c, double from, double to) 
 }
 
 const co_buyers_model co_bg_nbd = {.names = {"r", "alpha", "a", "b"},
+                                   .is_time = {false, true, false, false},
                                    .log_likelihood = log_likelihood,
                                    .alive = alive,
                                    .any = any,
@@ -66,29 +67,16 @@ const co_buyers_model co_bg_nbd = {.names = {"r", "alpha", "a", "b"},
 
 static const co_field fields[] = {{.key = NULL}};
 
-static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
-  return co_buyers_fit(&co_bg_nbd, e, output, data);
-}
-
-static co_status score(const co_estimator *e, int64_t output, const co_history *history,
-                       const int64_t *samples, int64_t rows, float *heads) {
-  return co_buyers_score(&co_bg_nbd, e, output, history, samples, rows, heads);
-}
-
-static void report(const co_model_arrays *arrays, co_json *json, co_text *text) {
-  co_buyers_report(&co_bg_nbd, arrays, json, text);
-}
-
 extern const co_estimator_class co_estimator_bg_nbd;
 const co_estimator_class co_estimator_bg_nbd = {
     .name = "bg_nbd",
     .doc = "Of repurchase: customers who buy at random and may leave after each purchase.",
     .baseline = true,
-    .purchases = true,
+    .purchases = &co_bg_nbd,
     .fields = fields,
     .options_size = 1,
     .refuses = co_buyers_refuse,
     .row_bytes = co_buyers_row_bytes,
-    .fit = fit,
-    .score_history = score,
-    .report = report};
+    .fit = co_buyers_fit,
+    .score_history = co_buyers_score,
+    .report = co_buyers_report};

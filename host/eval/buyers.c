@@ -81,11 +81,11 @@ co_status co_buyers_maximize(co_likelihood_fit *out, co_context *ctx, const co_b
   if (!(repeats > 0)) return co_fail(CO_ERR_DATA, "no training customer bought a second time");
   co_likelihood l = {.count = CO_BUYERS_PARAMETERS,
                      .names = model->names,
-                     .start = {1, fmax(age, .1), 1, model == &co_bg_nbd ? 1 : fmax(age, .1)},
                      .cases = c.customers,
                      .mean = mean_buying,
                      .user = &c};
   for (int i = 0; i < l.count; i++) {
+    l.start[i] = model->is_time[i] ? fmax(age, .1) : 1;
     l.low[i] = 1e-4;
     l.high[i] = 1e5;
   }
@@ -291,9 +291,9 @@ static bool find_fit(told *t, const co_model_arrays *arrays, bool spending) {
   return t->parameters && t->errors && t->convergence;
 }
 
-void co_buyers_report(const co_buyers_model *model, const co_model_arrays *arrays, co_json *json,
-                      co_text *text) {
-  told buying = {.names = model->names, .count = CO_BUYERS_PARAMETERS};
+void co_buyers_report(const co_estimator_class *class_, const co_model_arrays *arrays,
+                      co_json *json, co_text *text) {
+  told buying = {.names = class_->purchases->names, .count = CO_BUYERS_PARAMETERS};
   told spending = {.names = spending_names, .count = CO_SPENDING_PARAMETERS};
   buying.alive = find(arrays, "alive", 1);
   if (find_fit(&buying, arrays, false)) {
@@ -336,7 +336,7 @@ static co_status keep(co_estimator *e, int64_t output, const co_likelihood_fit *
                                            [GRADIENT] = fit->gradient,
                                            [LOG_LIKELIHOOD] = fit->log_likelihood,
                                            [CUSTOMERS] = customers};
-  const co_buyers_model *model = e->state;
+  const co_buyers_model *model = e->class_->purchases;
   const told t = {.names = alive ? model->names : spending_names,
                   .parameters = fit->parameters,
                   .errors = fit->standard_errors,
@@ -359,8 +359,8 @@ static co_status fit_spending(co_estimator *e, int64_t output, const co_buyer *b
   return keep(e, output, &fit, count_customers(buyers, count, true), NULL);
 }
 
-static co_status fit_buying(const co_buyers_model *model, co_estimator *e, int64_t output,
-                            co_buyer *buyers, int64_t count) {
+static co_status fit_buying(co_estimator *e, int64_t output, co_buyer *buyers, int64_t count) {
+  const co_buyers_model *model = e->class_->purchases;
   co_likelihood_fit fit;
   double customers = (double)count, alive = 0, days = 0, purchases = 0;
   for (int64_t i = 0; i < count; i++) {
@@ -388,18 +388,16 @@ static co_status copy(co_estimator *e, int64_t output) {
   return CO_OK;
 }
 
-co_status co_buyers_fit(const co_buyers_model *model, co_estimator *e, int64_t output,
-                        const co_fit_data *data) {
+co_status co_buyers_fit(co_estimator *e, int64_t output, const co_fit_data *data) {
   const co_history *h = data->history;
   const bool sums = e->model->outputs[output].column->label.kind == CO_LABEL_SUM;
   co_buyer *buyers;
   int64_t count;
   if (sums && !h->amount.values) return co_fail(CO_ERR_DATA, "events have no column 'amount'");
-  e->state = (void *)(uintptr_t)model;
   co_status status = list_buyers(&buyers, &count, e, data);
   if (status == CO_OK && sums) status = fit_spending(e, output, buyers, count);
   if (status == CO_OK && output > 0) status = copy(e, output);
-  if (status == CO_OK && output == 0) status = fit_buying(model, e, output, buyers, count);
+  if (status == CO_OK && output == 0) status = fit_buying(e, output, buyers, count);
   co_free(e->ctx, buyers);
   return status;
 }
@@ -425,9 +423,8 @@ static double predict(const co_buyers_model *model, const co_label *label, const
   return label->kind == CO_LABEL_SUM ? count * co_spending_mean(spending, buyer) : count;
 }
 
-co_status co_buyers_score(const co_buyers_model *model, const co_estimator *e, int64_t output,
-                          const co_history *history, const int64_t *samples, int64_t rows,
-                          float *heads) {
+co_status co_buyers_score(const co_estimator *e, int64_t output, const co_history *history,
+                          const int64_t *samples, int64_t rows, float *heads) {
   const co_label *label = &e->model->outputs[output].column->label;
   const double *p, *purchases, *spending = NULL;
   CO_RETURN_IF_FAILED(get(e, output, "parameters", CO_BUYERS_PARAMETERS, &p));
@@ -437,7 +434,7 @@ co_status co_buyers_score(const co_buyers_model *model, const co_estimator *e, i
   for (int64_t i = 0; i < rows; i++) {
     const co_buyer buyer = look_at(history, samples[i]);
     double factor = label->kind == CO_LABEL_COUNT ? *purchases : 1;
-    heads[i] = (float)(factor * predict(model, label, p, spending, &buyer));
+    heads[i] = (float)(factor * predict(e->class_->purchases, label, p, spending, &buyer));
   }
   return CO_OK;
 }

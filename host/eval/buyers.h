@@ -3,8 +3,8 @@
 // between customers by gamma distributions. What all such models share: what they see of a customer,
 // how they are fitted, and what labels they predict; bg_nbd.c and pareto_nbd.c are those.
 //
-// As in the literature, purchases of one day (UTC) are one. Times are in weeks. Amounts are of Fader's and Hardie's gamma-gamma
-// model ("The Gamma-Gamma Model of Monetary Value", 2013).
+// As in the literature, purchases of one day (UTC) are one. Times are in weeks. Amounts are of Fader's
+// and Hardie's gamma-gamma model ("The Gamma-Gamma Model of Monetary Value", 2013).
 #ifndef COHORT_HOST_EVAL_BUYERS_H
 #define COHORT_HOST_EVAL_BUYERS_H
 
@@ -23,6 +23,8 @@ typedef struct co_buyer {
 
 typedef struct co_buyers_model {
   const char *names[CO_MOST_PARAMETERS];
+  bool is_time
+      [CO_MOST_PARAMETERS]; // in weeks: looked for from the customers' mean age on, else from 1
   // Of a customer's repeated purchases; p are parameters.
   double (*log_likelihood)(const double *p, const co_buyer *buyer);
   double (*alive)(const double *p, const co_buyer *buyer); // probability at the cut-off
@@ -49,14 +51,11 @@ double co_integrate(double (*f)(const void *user, double x), const void *user, d
 // ---- for classes of estimators -----------------------------------------------------------------
 const char *co_buyers_refuse(const co_output_feature *output);
 size_t co_buyers_row_bytes(const co_estimator *estimator);
-co_status co_buyers_fit(const co_buyers_model *model, co_estimator *estimator, int64_t output,
-                        const co_fit_data *data);
-co_status co_buyers_score(const co_buyers_model *model, const co_estimator *estimator,
-                          int64_t output, const co_history *history, const int64_t *samples,
-                          int64_t rows, float *heads);
-
-// What was learned and whether the data tell it: into an open object, and as text without a line's end.
-void co_buyers_report(const co_buyers_model *model, const co_model_arrays *arrays, co_json *json,
-                      co_text *text);
+co_status co_buyers_fit(co_estimator *estimator, int64_t output, const co_fit_data *data);
+co_status co_buyers_score(const co_estimator *estimator, int64_t output, const co_history *history,
+                          const int64_t *samples, int64_t rows, float *heads);
+// What was learned and whether the data tell it.
+void co_buyers_report(const co_estimator_class *class_, const co_model_arrays *arrays,
+                      co_json *json, co_text *text);
 
 #endif

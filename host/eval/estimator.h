@@ -38,9 +38,9 @@ typedef struct co_estimator_class {
   const char *name; // what `predictor: {type: …}` calls it
   const char *doc;
   bool baseline; // it stands beside networks alone and is no `predictor`
-  bool
-      purchases; // of those with score_history: it sees when and for how much, not items, and learns
-                 // from them alone, without targets
+  // Of those with score_history that see when and for how much, not items, and learn from that alone,
+  // without targets: the model behind them. Else NULL.
+  const struct co_buyers_model *purchases;
   const co_field *fields;
   size_t options_size;
   co_status (*find_library)(void); // that it needs; NULL = none
@@ -65,7 +65,8 @@ typedef struct co_estimator_class {
   co_status (*attribute)(const co_estimator *estimator, const co_estimator_attribution *asked);
   // Of the arrays of a model file: what they say, into an open object, and as text without a line's
   // end. NULL = nothing to be read.
-  void (*report)(const co_model_arrays *arrays, co_json *json, co_text *text);
+  void (*report)(const struct co_estimator_class *class_, const co_model_arrays *arrays,
+                 co_json *json, co_text *text);
   void (*close)(co_estimator *estimator); // NULL = nothing is to be done
 } co_estimator_class;
 

@@ -30,22 +30,7 @@ static void render_column(co_json *json, const co_schema *schema, const co_colum
   co_json_open(json, '{');
   co_json_key(json, "name");
   co_json_string(json, column->name);
-  co_json_key(json, "type");
-  co_json_string(json, co_column_type_name(column->type));
-  co_json_key(json, "role");
-  co_json_string(json, co_role_name(column->role));
-  co_json_key(json, "shape");
-  co_json_open(json, '[');
-  for (int i = 0; i < column->shape.rank; i++)
-    co_json_int(json, column->shape.dim[i]);
-  co_json_close(json);
-  if (column->category_count) {
-    co_json_key(json, "categories");
-    co_json_open(json, '[');
-    for (int64_t i = 0; i < column->category_count; i++)
-      co_json_string(json, column->categories[i]);
-    co_json_close(json);
-  }
+  co_column_render(json, column);
   if (column->label.kind) {
     co_json_key(json, "label");
     co_json_string(json, co_label_kind_name(column->label.kind));
