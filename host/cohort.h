@@ -379,7 +379,8 @@ typedef struct cohort_predict_options {
   // What is written of each row, in this order: "WHAT", "OUTPUT.WHAT" (else of the first output),
   // "WHAT=NAME" to rename it, WHAT being key, prediction, score, label, probabilities, top3 (the likeliest
   // classes with their scores), reasons (or reasons5: the three, or five, columns of the source with the
-  // largest shares in the score, what the row has there, and the share, of log-odds), rank, percentile, decile, reconstruction_error, embedding, model (its
+  // largest shares in the score, what the row has there, and the share, of log-odds), rank, percentile, decile, reconstruction_error, embedding, kl (of a variational
+  // bottleneck, of each of its numbers), model (its
   // weights_sha256), scored_at, holdout. Rank 1, the first percentile and decile have the highest scores; rows of equal
   // scores share them. They are of all rows scored. None = the key, and
   // what the outputs' types have.
@@ -496,8 +497,8 @@ typedef struct cohort_similar_options {
 COHORT_API cohort_status cohort_similar(cohort_context *context,
                                         const cohort_similar_options *options, cohort_result **out);
 
-// Images that a model's output of type generator makes of noise, by the seed and the number of each alone. A
-// model without one is exit code 5.
+// Images that a model's output of type generator, or a variational autoencoder, makes of noise, by the seed and
+// the number of each alone. A model without one is exit code 5.
 typedef struct cohort_generate_options {
   const char *model;
   const char *output; // a picture of all of them (.png), or a dataset (.h5)

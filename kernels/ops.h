@@ -222,6 +222,16 @@ extern "C" {
     .types = "columns:i32", .accumulate = "dx", .why = "goes through the columns of each row")     \
   X(SWAP_NOISE, swap_noise, (x, step), (y), "", "x -> y",                                          \
     .types = "x:any step:u8 y:any", .why = "values of other rows")                                 \
+  X(SAMPLE_NORMAL, sample_normal, (mean, log_variance, noise), (y),                                \
+    "dy -> dmean; SAMPLE_NORMAL_BACKWARD log_variance noise dy -> dlog_variance", "mean -> y",     \
+    .why = "two values meet, with noise")                                                          \
+  X(SAMPLE_NORMAL_BACKWARD, sample_normal_backward, (log_variance, noise, dy), (dlog_variance),    \
+    "", "", .accumulate = "dlog_variance", .why = "two values meet, with noise")                   \
+  X(KL_NORMAL, kl_normal, (mean, log_variance), (y),                                               \
+    "KL_NORMAL_BACKWARD mean log_variance dy -> dmean dlog_variance", "",                          \
+    .why = "two values meet")                                                                      \
+  X(KL_NORMAL_BACKWARD, kl_normal_backward, (mean, log_variance, dy), (dmean, dlog_variance), "",  \
+    "", .accumulate = "dmean dlog_variance", .why = "two values meet")                             \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
@@ -431,6 +441,11 @@ extern "C" {
 // SWAP_NOISE     (denoising autoencoders of tables: Jahrer 2017) x (N, …) of any type, element e counted
 //                as in DROPOUT: y = x of row (bits(seed, 2 e + 1, step, purpose) N) >> 32 in the same
 //                place where uniform(seed, 2 e, step, purpose) < rate, else x.
+// SAMPLE_NORMAL  (Kingma & Welling 2014) mean, log_variance and noise (N, D), the noise standard
+//                normal: y = mean + exp(log_variance / 2) noise. At inference y = mean.
+// KL_NORMAL      mean and log_variance (N, D): y (N, D) = (mean² + exp(log_variance) - 1 -
+//                log_variance) / 2, the divergence of each number's normal distribution from the
+//                standard one, in nats.
 // SOFTMAX        over the last dimension.
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =

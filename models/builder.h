@@ -83,6 +83,24 @@ co_status co_model_check_adversaries(co_model_builder *b);
 // Their losses, of images as the encoder gives them.
 co_status co_model_add_adversaries(co_model_builder *b, co_value encoded);
 
+// variational.c: the bottleneck of a variational autoencoder (Kingma & Welling 2014).
+typedef struct co_variational_options {
+  bool is_on;
+  double deviation, kl_weight, kl_warmup_fraction;
+  int64_t kl_cycles;
+} co_variational_options;
+typedef struct co_latent {
+  co_value mean, log_variance, sample; // (N, units)
+} co_latent;
+// Problems unless the only output is the reconstruction of one image or vector.
+co_status co_model_check_variational(co_model_builder *b, const co_node *node,
+                                     const co_variational_options *options);
+// Draws a sample of the bottleneck's distribution.
+co_status co_model_sample(co_model_builder *b, co_latent *latent);
+// The divergence as a loss, once the output's own is there, and the way from noise to image.
+co_status co_model_add_divergence(co_model_builder *b, const co_variational_options *options,
+                                  const co_latent *latent);
+
 // reconstruction.c: of all inputs, or of one that is a scalar.
 extern const co_feature_class co_reconstruction_of_columns;
 co_status co_model_add_reconstruction(co_model_builder *b, co_output_feature *feature,

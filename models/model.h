@@ -68,9 +68,17 @@ typedef struct co_decision {
 typedef struct co_generator {
   const co_input_feature *of; // the image: as it is fed, so the generator makes it
   int64_t noise_size;
-  co_value noise; // in the network's graph: (N, noise_size) …
+  co_value noise; // in the network's graph: (N, noise_size), an input or what stands for noise …
   co_value image; // … and (N, H, W, C)
 } co_generator;
+
+// Of a reconstruction behind a variational bottleneck: numbers that are given back are normal about
+// the row's own with this standard deviation, binary ones are probabilities.
+typedef struct co_variational {
+  double deviation;
+  int64_t units;      // of the bottleneck
+  int32_t loss_index; // of its divergence: mean over the units
+} co_variational;
 
 typedef struct co_output_feature {
   const char *name;
@@ -78,6 +86,7 @@ typedef struct co_output_feature {
   const co_column *column;              // NULL where it is no column's (a reconstruction)
   const co_input_feature *reconstructs; // the one input that it gives back, else NULL
   co_generator *generator;              // NULL = it is none
+  co_variational *variational;          // NULL = it is none
   const char *const *parts; // names of the `width` errors that a reconstruction of columns predicts
   const co_loss_class *loss;
   co_op_attr loss_attr;     // of its operation
@@ -99,7 +108,7 @@ typedef struct co_output_feature {
 
 // What a network gives of a row beside its outputs' predictions.
 typedef struct co_extra {
-  const char *name;                // "embedding", or "error" of an output
+  const char *name;                // "embedding", "kl", or "error" of an output
   const co_output_feature *output; // NULL = of none
   int64_t width;
   int64_t prediction; // its position in graph->outputs
@@ -161,6 +170,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
 double co_output_threshold(const co_output_feature *output);
 double co_output_temperature(const co_output_feature *output); // 1 = as it is
 
+// The evidence lower bound of a variational output, in nats a row, of its mean loss and divergence.
+double co_evidence_bound(const co_output_feature *output, double loss, double kl);
 // Numbers that are given of a row: of all outputs and extras, the i-th of which has so many.
 int64_t co_model_score_count(const co_model *model);
 int64_t co_model_score_width(const co_model *model, int64_t i);

@@ -35,6 +35,7 @@ typedef struct bottleneck_options {
   int64_t size;
   int activation;
   double swap_noise, mask_noise;
+  co_variational_options variational;
 } bottleneck_options;
 
 const co_field co_bottleneck_fields[] = {
@@ -51,6 +52,29 @@ const co_field co_bottleneck_fields[] = {
      "as by "
      "Dropout (Vincent et al. 2008); what is reconstructed are the row's own.",
      NULL},
+    {"variational", CO_FIELD_BOOL, offsetof(bottleneck_options, variational.is_on), "false", 0, 0,
+     NULL,
+     "A row becomes a normal distribution over the numbers, of which training draws one; scores "
+     "are "
+     "of its mean. `generate` makes images of what it draws (Kingma & Welling 2014).",
+     NULL},
+    {"deviation", CO_FIELD_DOUBLE, offsetof(bottleneck_options, variational.deviation), "0.1", 1e-6,
+     1e6, NULL,
+     "Of variational: the standard deviation of numbers about what is given back, with the loss "
+     "mean_squared_error. The smaller, the more the numbers tell.",
+     NULL},
+    {"kl_weight", CO_FIELD_DOUBLE, offsetof(bottleneck_options, variational.kl_weight), "1.0", 0,
+     1e9, NULL,
+     "Of variational: factor of the divergence from the standard normal; 1 = the evidence lower "
+     "bound is what is trained.",
+     NULL},
+    {"kl_warmup_fraction", CO_FIELD_DOUBLE,
+     offsetof(bottleneck_options, variational.kl_warmup_fraction), "0.0", 0, 1, NULL,
+     "Of variational: share of all steps, or of each cycle, in which that factor rises linearly "
+     "from zero.",
+     NULL},
+    {"kl_cycles", CO_FIELD_INT, offsetof(bottleneck_options, variational.kl_cycles), "1", 1, 1e6,
+     NULL, "Of variational: how often it begins again at zero (Fu et al. 2019).", NULL},
     {.key = NULL}};
 
 // ---- blocks ------------------------------------------------------------------------------------
@@ -414,7 +438,9 @@ static co_status read_bottleneck(co_model_builder *b, bottleneck_options *option
   const char *noise = options->swap_noise > 0   ? "swap_noise"
                       : options->mask_noise > 0 ? "mask_noise"
                                                 : NULL;
-  if (b->problems->count > before || !noise) return CO_OK;
+  if (b->problems->count > before) return CO_OK;
+  CO_RETURN_IF_FAILED(co_model_check_variational(b, node, &options->variational));
+  if (!noise) return CO_OK;
   b->swap_noise = options->swap_noise;
   b->mask_noise = options->mask_noise;
   for (int64_t i = 0; i < model->block_count; i++)
@@ -425,7 +451,22 @@ static co_status read_bottleneck(co_model_builder *b, bottleneck_options *option
   return CO_OK;
 }
 
-static co_status narrow(co_model_builder *b, const bottleneck_options *options, co_value *value) {
+// Mean and logarithm of the variance of each number, of the same layer's input.
+static co_status draw(co_model_builder *b, const char *text, co_value in, co_latent *latent,
+                      co_value *value) {
+  const int64_t before = b->problems->count;
+  const co_node *node = co_node_get(b->model->config, "bottleneck");
+  latent->mean = *value;
+  CO_RETURN_IF_FAILED(
+      join(b, "Dense", "combiner/log_variance", node, text, &in, 1, &latent->log_variance));
+  if (b->problems->count > before) return CO_OK;
+  CO_RETURN_IF_FAILED(co_model_sample(b, latent));
+  *value = latent->sample;
+  return CO_OK;
+}
+
+static co_status narrow(co_model_builder *b, const bottleneck_options *options, co_latent *latent,
+                        co_value *value) {
   co_model *model = b->model;
   const co_node *node = co_node_get(model->config, "bottleneck");
   if (!options->size) return CO_OK;
@@ -436,9 +477,13 @@ static co_status narrow(co_model_builder *b, const bottleneck_options *options, 
   if (!text) return CO_ERR_MEMORY;
   int64_t before = b->problems->count;
   CO_RETURN_IF_FAILED(co_model_flatten(model, "combiner", value));
-  CO_RETURN_IF_FAILED(join(b, "Dense", "combiner/bottleneck", node, text, value, 1, value));
+  const co_value in = *value;
+  CO_RETURN_IF_FAILED(join(b, "Dense", "combiner/bottleneck", node, text, &in, 1, value));
   if (b->problems->count > before) return CO_OK;
-  return co_model_add_extra(model, "combiner/embedding", NULL, *value);
+  CO_RETURN_IF_FAILED(co_model_add_extra(model, "combiner/embedding", NULL, *value));
+  if (!options->variational.is_on) return CO_OK;
+  char *linear = co_arena_format(model->arena, "{units: %lld}", (long long)options->size);
+  return linear ? draw(b, linear, in, latent, value) : CO_ERR_MEMORY;
 }
 
 // Of what is no network: its inputs, and the outputs on scores from outside.
@@ -454,22 +499,25 @@ static co_status build_scored(co_model_builder *b) {
 co_status co_model_build_network(co_model_builder *b) {
   co_model *model = b->model;
   bottleneck_options bottleneck;
+  co_latent latent;
   CO_RETURN_IF_FAILED(list_blocks(model));
   if (model->scored) return build_scored(b);
   model->extras =
-      co_arena_alloc(model->arena, (size_t)model->output_count + 1, sizeof *model->extras);
+      co_arena_alloc(model->arena, (size_t)model->output_count + 2, sizeof *model->extras);
   if (!model->extras) return CO_ERR_MEMORY;
+  int64_t before = b->problems->count, count = 0;
   CO_RETURN_IF_FAILED(read_bottleneck(b, &bottleneck));
   branch *branches = co_arena_alloc(model->arena, (size_t)model->block_count + 1, sizeof *branches);
   if (!branches) return CO_ERR_MEMORY;
-  int64_t before = b->problems->count, count = 0;
   CO_RETURN_IF_FAILED(encode_blocks(b, branches, &count));
   co_value combined;
   if (b->problems->count == before) CO_RETURN_IF_FAILED(combine(b, branches, count, &combined));
   if (b->problems->count > before || !model->block_count) return CO_OK;
-  CO_RETURN_IF_FAILED(narrow(b, &bottleneck, &combined));
+  CO_RETURN_IF_FAILED(narrow(b, &bottleneck, &latent, &combined));
   for (int64_t i = 0; b->problems->count == before && i < model->output_count; i++)
     if (!co_is_adversary(&model->outputs[i]))
       CO_RETURN_IF_FAILED(co_model_add_output(b, &model->outputs[i], combined));
+  if (b->problems->count == before && bottleneck.variational.is_on)
+    CO_RETURN_IF_FAILED(co_model_add_divergence(b, &bottleneck.variational, &latent));
   return b->problems->count == before ? co_model_add_adversaries(b, combined) : CO_OK;
 }

@@ -48,8 +48,11 @@ const cli_verb cli_verb_generate = {
     .usage = "-m MODEL [--count N] [--seed N] -O FILE.png [options]",
     .summary = "images that a trained generator makes of noise",
     .details =
-        "Of models with an output of type generator (models/presets/product-gan.yaml). Image i of\n"
-        "a seed is the same however many are made; other seeds are other images. A dataset has "
+        "Of models with an output of type generator (models/presets/product-gan.yaml), and of "
+        "image\n"
+        "autoencoders with bottleneck.variational=true (product-autoencoder.yaml). Image i of a "
+        "seed\n"
+        "is the same however many are made; other seeds are other images. A dataset has "
         "them\n"
         "in a column of the name that the generator was trained on, for example to be scored by\n"
         "another model.\n",

@@ -355,6 +355,19 @@ static bool is_sum(const co_evaluation *e, const co_output_feature *feature, con
   return false;
 }
 
+// Beside a variational output's loss: "kl", in nats a row, and the bound "elbo".
+static co_evaluation_value variational_value(const co_evaluation *e,
+                                             const co_output_feature *feature, bool bound) {
+  const co_variational *v = feature->variational;
+  const double kl = (double)v->units * mean_loss(e, v->loss_index);
+  return (co_evaluation_value){
+      .name = bound ? "elbo" : "kl",
+      .value = bound ? co_evidence_bound(feature, mean_loss(e, feature->loss_index), kl) : kl,
+      .higher_is_better = bound,
+      .summed = true,
+      .interval = {NAN, NAN}};
+}
+
 // The loss, then sums, then metrics over scores that are neither.
 bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
                           co_evaluation_value *out) {
@@ -370,6 +383,11 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
                                        .summed = true,
                                        .interval = {NAN, NAN}}
                : value_of(e, output, loss, mean, true, false);
+    return true;
+  }
+  for (int bound = 0; feature->variational && bound < 2; bound++) {
+    if (i-- != 0) continue;
+    *out = variational_value(e, feature, bound);
     return true;
   }
   for (int64_t k = 0; k < graph->metric_count; k++) {

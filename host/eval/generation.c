@@ -27,7 +27,8 @@ static co_status find_generator(co_generation *g) {
   if (g->output) return CO_OK;
   co_status status =
       co_fail_at(CO_ERR_MODEL, g->path, 0, 0, "the model has no generator: it makes no images");
-  co_hint("train one, for example with -c models/presets/product-gan.yaml");
+  co_hint("train one, for example with -c models/presets/product-gan.yaml, or an autoencoder with "
+          "--set bottleneck.variational=true");
   return status;
 }
 

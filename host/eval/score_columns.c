@@ -240,15 +240,17 @@ static co_status add_extra(co_score_columns *columns, co_arena *arena, int64_t e
   return add(columns, arena, name, &column);
 }
 
-static co_status choose_embedding(co_score_columns *columns, co_arena *arena, const choice *c) {
+// "embedding" and "kl": numbers of the bottleneck.
+static co_status choose_bottleneck(co_score_columns *columns, co_arena *arena, const choice *c) {
   const co_model *model = columns->model;
+  const bool kl = strcmp(c->what, "kl") == 0;
   int64_t at = 0;
-  while (at < model->extra_count && model->extras[at].output)
+  while (at < model->extra_count && strcmp(model->extras[at].name, c->what) != 0)
     at++;
   if (at == model->extra_count) {
-    co_status status =
-        co_fail(CO_ERR_USAGE, "--columns %.200s: the model has no bottleneck", c->text);
-    co_hint("bottleneck: {size: 16} in its config makes one");
+    co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: the model has no%s bottleneck",
+                               c->text, kl ? " variational" : "");
+    co_hint("bottleneck: {size: 16%s} in its config makes one", kl ? ", variational: true" : "");
     return status;
   }
   for (int64_t k = 0; k < model->extras[at].width; k++)
@@ -320,10 +322,11 @@ static co_status choose_one(co_score_columns *columns, co_arena *arena, const ch
     return choose_place(columns, arena, c, CO_SCORE_PERCENTILE);
   if (strcmp(c->what, "decile") == 0) return choose_place(columns, arena, c, CO_SCORE_DECILE);
   if (strcmp(c->what, "reconstruction_error") == 0) return choose_error(columns, arena, c);
-  if (strcmp(c->what, "embedding") == 0) return choose_embedding(columns, arena, c);
+  if (strcmp(c->what, "embedding") == 0 || strcmp(c->what, "kl") == 0)
+    return choose_bottleneck(columns, arena, c);
   co_status status = co_fail(CO_ERR_USAGE, "--columns %.200s: there is no such column", c->text);
   co_hint("key, prediction, score, label, probabilities, top3, reasons, rank, percentile, decile, "
-          "reconstruction_error, embedding, model; "
+          "reconstruction_error, embedding, kl, model; "
           "OUTPUT.score of one of several outputs; score=NAME renames");
   return status;
 }

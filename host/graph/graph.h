@@ -112,6 +112,10 @@ typedef struct co_loss_info {
   const char *loss_name; // "softmax_cross_entropy"
   int32_t op;            // index of the loss operation
   double weight;         // of this output in the total loss
+  // In each of so many equal parts of a training, the share in which its weight rises linearly from
+  // 0; with no part it is there from the first step.
+  double warmup_fraction;
+  int64_t warmup_cycles;
   co_value prediction, target, row_weight;
   co_value sum; // METRIC f64 (1): sum over rows of weight * loss
   // The same for evaluation, without what only training wants (class weights, smoothing); may be `sum`.

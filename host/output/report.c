@@ -298,10 +298,15 @@ static void add_header(co_report *r, const co_text *body) {
   const co_model *model = r->predictor->model;
   static const struct {
     const char *id, *name;
-  } parts[] = {{"overview", "How good it is"}, {"scores-0", "Scores"},
-               {"images", "Images"},           {"importance", "What it relies on"},
-               {"slices", "By group"},         {"training", "How it learned"},
-               {"data", "The data"},           {"run", "The run"}};
+  } parts[] = {{"overview", "How good it is"},
+               {"scores-0", "Scores"},
+               {"images", "Images"},
+               {"generated", "Generated"},
+               {"importance", "What it relies on"},
+               {"slices", "By group"},
+               {"training", "How it learned"},
+               {"data", "The data"},
+               {"run", "The run"}};
   co_text_printf(&r->page, "<header>\n<h1>");
   co_page_text(&r->page, r->name);
   co_text_printf(&r->page, "</h1>\n<p class=\"lead\">");

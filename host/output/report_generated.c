@@ -20,9 +20,7 @@ static co_status draw_samples(co_report *r, int64_t step, double epoch) {
   char *path = co_run_samples_path(r->ctx, r->path, step), *bytes = NULL;
   size_t length = 0;
   if (!path) return CO_ERR_MEMORY;
-  co_status status = CO_OK;
-  if (co_path_exists(path)) // of a copied run there may be none
-    status = co_read_file(r->ctx, path, MOST_BYTES, CO_ERR_MODEL, &bytes, &length);
+  co_status status = co_read_file(r->ctx, path, MOST_BYTES, CO_ERR_MODEL, &bytes, &length);
   if (bytes) {
     co_text_printf(&r->page, "<figure>");
     co_page_png(&r->page, bytes, length, "generated");
@@ -34,19 +32,24 @@ static co_status draw_samples(co_report *r, int64_t step, double epoch) {
   return status;
 }
 
-static bool is_of_epoch(const co_node *record) {
+static bool has_samples(const co_report *r, const co_node *record) {
   const char *split = co_report_text(record, "split");
-  return split && strcmp(split, "validation") == 0;
+  if (!split || strcmp(split, "validation") != 0) return false;
+  char *path = co_run_samples_path(r->ctx, r->path, (int64_t)co_report_number(record, "step"));
+  const bool exists = path && co_path_exists(path);
+  co_free(r->ctx, path);
+  return exists;
 }
 
 // At the ends of some epochs, of the same noise.
 static co_status draw_over_time(co_report *r) {
   int64_t count = 0, seen = 0;
   for (int64_t i = 0; i < r->record_count; i++)
-    count += is_of_epoch(r->records[i]);
+    count += has_samples(r, r->records[i]);
+  if (!count) return CO_OK;
   co_page_card(&r->page, "As it learned", "The same noise at the ends of epochs.", true);
   for (int64_t i = 0; i < r->record_count; i++) {
-    if (!is_of_epoch(r->records[i])) continue;
+    if (!has_samples(r, r->records[i])) continue;
     const int64_t shown = count < EPOCHS ? count : EPOCHS, place = seen++;
     // Evenly spaced, the last among them.
     if ((place + 1) * shown / count == place * shown / count) continue;
@@ -69,7 +72,7 @@ static co_status draw(co_report *r, co_generation *generation) {
   if (!pixels) return CO_ERR_MEMORY;
   co_status status = co_generation_run(generation, SEED, 0, SHOWN, pixels);
   co_page_section(
-      &r->page, "images", "What it generates",
+      &r->page, "generated", "What it generates",
       "As cohort generate --seed 1 makes them. Of images that were learned by heart they "
       "would be no measure: look for variety as well.");
   co_page_card(&r->page, "Of noise", NULL, true);

@@ -219,6 +219,15 @@ static int64_t steps_until(int64_t step, int64_t every) {
   return every ? every - step % every : INT64_MAX;
 }
 
+// What losses that are warmed up count at a step.
+static void warm_up(const co_session *t, co_step *step) {
+  const co_graph *network = t->model->network;
+  for (int64_t i = 0; i < network->loss_count; i++)
+    step->inv_norm[i] *=
+        co_cyclic_warmup(network->losses[i].warmup_fraction, network->losses[i].warmup_cycles,
+                         (int64_t)step->step, t->total_steps);
+}
+
 static int64_t least(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -253,6 +262,7 @@ static co_status submit(co_session *t) {
                          .epoch = item->views[i].batch->epoch,
                          .learning_rate = learning_rate(t, t->next_step + i)};
     co_view_inv_norm(t->model, &item->views[i], steps[i].inv_norm);
+    warm_up(t, &steps[i]);
   }
   t->next_step += item->count;
   t->next_batch += item->count;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a generator makes at the end of each epoch, always of the same noise: RUN/samples/step-00000844.png.
+// What a generator whose noise is an input makes at the end of each epoch, always of the same:
+// RUN/samples/step-00000844.png.
 #include "datasets/image_sheet.h"
 #include "host/core/rng.h"
 #include "host/eval/encoding.h"
@@ -20,7 +21,9 @@ typedef struct sampling {
 
 static const co_output_feature *find_generator(const co_model *model) {
   for (int64_t i = 0; i < model->output_count; i++)
-    if (model->outputs[i].generator) return &model->outputs[i];
+    if (model->outputs[i].generator &&
+        model->network->values[model->outputs[i].generator->noise].storage == CO_STORAGE_INPUT)
+      return &model->outputs[i];
   return NULL;
 }
 

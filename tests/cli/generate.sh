@@ -97,6 +97,20 @@ expect 0 evaluate -m masked --dataset d.h5 --split train --require 'mse<=0.05' #
 expect 0 verify parity -m masked --dataset d.h5 --device cpu
 expect 0 train -c codes.yaml --dataset d.h5 --run-dir all --quiet --set back.of=all --precision bf16
 
+# ---- a variational autoencoder makes images, too
+expect 0 train -c codes.yaml --dataset d.h5 --run-dir vae --quiet --set bottleneck.mask_noise=0 \
+  --set bottleneck.variational=true --set bottleneck.kl_warmup_fraction=0.5 --set bottleneck.kl_cycles=2
+expect 0 evaluate -m vae --dataset d.h5 --split train --require 'kl>=0.1' --require 'elbo>=-1000'
+expect 0 generate -m vae --count 64 --seed 1 -O v.png
+cmp -s v.png a.png && fail 'another model makes other images'
+expect 0 predict -m vae --dataset d.h5 --columns key,kl,embedding -O v.csv
+head -1 v.csv | grep -q '^row,kl_0,.*kl_7,embedding_0' || fail 'the divergence of each number'
+refused 2 'has no variational bottleneck' -- predict -m masked --dataset d.h5 --columns kl -O x.csv
+refused 3 'is of a variational bottleneck' -- train -c codes.yaml --dataset d.h5 --run-dir x --set bottleneck.kl_weight=2
+refused 3 'the reconstruction of one image or vector' -- train -c codes.yaml --dataset d.h5 --run-dir x \
+  --set bottleneck.variational=true --set back.of=all
+refused 5 "the generator 'back' cannot be exported" -- export onnx -m vae -O x.onnx
+
 # ---- configs
 wrong() { # MESSAGE, then how the config above is changed
   local message=$1

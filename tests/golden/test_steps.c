@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/core/h5.h"
+#include "host/graph/layer.h"
 #include "host/graph/loss/loss.h"
 #include "host/graph/schedule/schedule.h"
 #include "tests/train/helpers.h"
@@ -154,10 +155,11 @@ static void close_to(const char *what, const double *got, const double *wanted, 
 }
 
 static void check_weights(rig *r, co_h5 *file, const char *group, double tolerance) {
-  static const char *const names[][2] = {
-      {"one/kernel", "W1"}, {"one/bias", "b1"}, {"two/kernel", "W2"}, {"two/bias", "b2"}};
+  static const char *const names[][2] = {{"one/kernel", "W1"},   {"one/bias", "b1"},
+                                         {"two/kernel", "W2"},   {"two/bias", "b2"},
+                                         {"three/kernel", "W3"}, {"three/bias", "b3"}};
   const co_block block = r->setup.phase[0].ema_decay > 0 ? CO_BLOCK_EMA : CO_BLOCK_PARAM;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < r->store->count; i++) {
     char path[96];
     double wanted[IN * HIDDEN];
     const int64_t entry = entry_find(r, names[i][0]), count = entry_count(r, entry);
@@ -167,13 +169,23 @@ static void check_weights(rig *r, co_h5 *file, const char *group, double toleran
   }
 }
 
+static void check_losses(rig *r, const char *group, const double *got, double tolerance) {
+  co_h5 *file;
+  char path[96];
+  double wanted[STEPS];
+  OK(co_h5_open(&file, r->ctx, COHORT_TEST_SOURCE_DIR "/tests/golden/steps.h5", CO_ERR_DATA));
+  snprintf(path, sizeof path, "%s/losses", group);
+  read(file, path, STEPS, wanted);
+  close_to(path, got, wanted, STEPS, tolerance);
+  check_weights(r, file, group, tolerance);
+  OK(co_h5_close(file));
+}
+
 static void check(const lane *l, const char *group, const objective *o, const update *u,
                   double rate) {
   rig r;
   batch b;
-  co_h5 *file;
-  char path[96];
-  double wanted[STEPS], got[STEPS];
+  double got[STEPS];
   rig_open(&r, &(setup){.backend = l->backend,
                         .real = l->real,
                         .rows = ROWS,
@@ -189,12 +201,7 @@ static void check(const lane *l, const char *group, const objective *o, const up
     fill(&r, &b, o, step);
     got[step] = train(&r, 0, &b, (uint32_t)step, rate);
   }
-  OK(co_h5_open(&file, r.ctx, COHORT_TEST_SOURCE_DIR "/tests/golden/steps.h5", CO_ERR_DATA));
-  snprintf(path, sizeof path, "%s/losses", group);
-  read(file, path, STEPS, wanted);
-  close_to(path, got, wanted, STEPS, l->tolerance);
-  check_weights(&r, file, group, l->tolerance);
-  OK(co_h5_close(file));
+  check_losses(&r, group, got, l->tolerance);
   batch_free(&r, &b);
   rig_free(&r);
 }
@@ -218,6 +225,59 @@ static void optimizers_are_pytorchs(void **unused) {
       snprintf(group, sizeof group, "optimizers/%s", updates[k].name);
       check(&lanes[l], group, &objectives[0], &updates[k], 0.01);
     }
+}
+
+// Both losses have the rows' weights.
+static void build_variational(rig *r) {
+  const co_shape rows = co_shape_make(1, CO_DIM_N);
+  co_value weight, weights, divergence, in[3];
+  OK(co_graph_create(&r->graph, r->ctx));
+  co_value x = input(r, "x", IN);
+  in[0] = layer(r, "Dense", "one", "{units: 4}", &x, 1);
+  in[1] = layer(r, "Dense", "two", "{units: 4}", &x, 1);
+  in[2] = input(r, "noise", HIDDEN);
+  r->graph->layer = "drawn";
+  OK(co_emit(r->graph, CO_OP_SAMPLE_NORMAL, NULL, 3, in, &x));
+  OK(co_emit(r->graph, CO_OP_KL_NORMAL, NULL, 2, in, &divergence));
+  x = layer(r, "Dense", "three", "{units: 3}", &x, 1);
+  co_value target = input(r, "target", OUT);
+  OK(co_graph_add_input(r->graph, "target.weight", CO_F32, &rows, &weight));
+  OK(co_graph_add_input(r->graph, "kl.weight", CO_F32, &rows, &weights));
+  r->graph->layer = "target";
+  OK(co_loss_emit(r->graph, co_loss_find("mean_squared_error"), NULL, "target", 1, x, target,
+                  weight));
+  OK(co_loss_emit(r->graph, co_loss_find("kl_divergence"), NULL, "kl", 0.5, divergence, divergence,
+                  weights));
+  r->graph->layer = NULL;
+}
+
+static void variational_is_pytorchs(void **unused) {
+  (void)unused;
+  for (size_t l = 0; l < sizeof lanes / sizeof *lanes; l++) {
+    rig r;
+    batch b;
+    double got[STEPS];
+    rig_open(&r, &(setup){.backend = lanes[l].backend,
+                          .real = lanes[l].real,
+                          .rows = ROWS,
+                          .phase = {{.optimizer = "{sgd: {momentum: 0.9}}"}}});
+    build_variational(&r);
+    rig_program(&r);
+    start(&r);
+    batch_make(&r, &b, ROWS, 0);
+    for (int step = 0; step < STEPS; step++) {
+      fill(&r, &b, &objectives[0], step);
+      for (int n = 0; n < ROWS; n++)
+        batch_set(&r, &b, "kl.weight", n, n == step % ROWS ? 0 : (n + 1) / 4.0);
+      for (int i = 0; i < ROWS * HIDDEN; i++)
+        batch_set(&r, &b, "noise", i,
+                  ((3 * step + 5 * (i / HIDDEN) + 2 * (i % HIDDEN)) % 11 - 5) / 4.0);
+      got[step] = train(&r, 0, &b, (uint32_t)step, 0.1);
+    }
+    check_losses(&r, "variational", got, lanes[l].tolerance);
+    batch_free(&r, &b);
+    rig_free(&r);
+  }
 }
 
 static void schedules_are_pytorchs(void **unused) {
@@ -250,6 +310,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(losses_are_pytorchs),
       cmocka_unit_test(optimizers_are_pytorchs),
+      cmocka_unit_test(variational_is_pytorchs),
       cmocka_unit_test(schedules_are_pytorchs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

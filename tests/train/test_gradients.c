@@ -205,6 +205,16 @@ static const char decoded[] =
     "                   decoder: {type: stacked_cnn_decoder, filters: [3], activation: sigmoid}},\n"
     "                  {name: label}]\n";
 
+// A draw between encoder and decoder, with the divergence as a second loss.
+static const char variational[] =
+    "input_features:\n"
+    "  - {name: image, encoder: {type: graph, layers: [Flatten, {Dense: {units: 6, activation: "
+    "tanh}}]}}\n"
+    "bottleneck: {size: 3, variational: true, deviation: 2.0, kl_weight: 1.5}\n"
+    "output_features: [{name: back, type: reconstruction, of: image,\n"
+    "                   decoder: {type: graph, layers: [{Dense: {units: 5, activation: tanh}}, "
+    "{Dense: 72}]}}]\n";
+
 static const char members[] =
     "input_features: [{name: x}, {name: z}]\n"
     "combiner: {type: concat, members: 3, layers: [{Dense: {units: 6, activation: relu}},\n"
@@ -290,6 +300,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"autoencoder", autoencoder, NULL},
                                {"fixed_length", fixed_length, NULL},
                                {"decoded", decoded, NULL},
+                               {"variational", variational, NULL},
                                {"periodic", periodic, NULL},
                                {"crossed_table", crossed_table, NULL},
                                {"binary", binary, NULL},

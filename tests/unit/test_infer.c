@@ -373,6 +373,13 @@ static void test_infer(void **state) {
   periodic.in[1].shape.dim[0] = 4;
   assert_int_equal(co_op_infer(&periodic), CO_ERR_CONFIG);
 
+  co_op_desc sample = {.op = CO_OP_SAMPLE_NORMAL, .has_in = 7};
+  sample.in[0] = sample.in[1] = sample.in[2] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
+  assert_int_equal(co_op_infer(&sample), CO_OK);
+  assert_true(co_shape_equal(&sample.out[0].shape, &sample.in[0].shape));
+  sample.in[2].shape.dim[1] = 4;
+  assert_int_equal(co_op_infer(&sample), CO_ERR_CONFIG);
+
   co_op_desc means = {.op = CO_OP_ROW_MEANS, .has_in = 3};
   means.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)9));
   means.in[1] = f32(co_shape_make(1, CO_DIM_N));

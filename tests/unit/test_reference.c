@@ -549,6 +549,49 @@ static void test_periodic(void **state) {
   near_to(dx[0], turn * (0.25 * slopes[0] + 0.5 * slopes[1]));
 }
 
+// Of deviation 2 and mean 1.5; of the standard normal itself.
+static void test_normal(void **state) {
+  (void)state;
+  double mean[2] = {1.5, 0}, log_variance[2] = {2 * log(2), 0}, noise[2] = {-0.5, 3}, y[2];
+  double dy[2] = {10, 2}, dmean[2], dlog_variance[2];
+  const co_shape shape = co_shape_make(2, (int64_t)1, (int64_t)2);
+  co_op_desc desc = {.op = CO_OP_SAMPLE_NORMAL};
+  for (int i = 0; i < 3; i++)
+    operand(&desc, true, i, CO_F64, shape);
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){mean, log_variance, noise},
+      (void *[CO_OP_MAX_OPERANDS]){y});
+  near_to(y[0], 0.5);
+  near_to(y[1], 3);
+  desc = (co_op_desc){.op = CO_OP_SAMPLE_NORMAL_BACKWARD, .has_out = 1};
+  for (int i = 0; i < 3; i++)
+    operand(&desc, true, i, CO_F64, shape);
+  operand(&desc, false, 0, CO_F64, shape);
+  assert_int_equal(co_ref_run(&desc, (void *[CO_OP_MAX_OPERANDS]){log_variance, noise, dy},
+                              (void *[CO_OP_MAX_OPERANDS]){dlog_variance}),
+                   CO_OK);
+  near_to(dlog_variance[0], -5);
+  near_to(dlog_variance[1], 3);
+
+  desc = (co_op_desc){.op = CO_OP_KL_NORMAL};
+  operand(&desc, true, 0, CO_F64, shape);
+  operand(&desc, true, 1, CO_F64, shape);
+  run(&desc, (void *[CO_OP_MAX_OPERANDS]){mean, log_variance}, (void *[CO_OP_MAX_OPERANDS]){y});
+  near_to(y[0], (2.25 + 4 - 1) / 2 - log(2));
+  near_to(y[1], 0);
+  desc = (co_op_desc){.op = CO_OP_KL_NORMAL_BACKWARD, .has_out = 3};
+  for (int i = 0; i < 3; i++)
+    operand(&desc, true, i, CO_F64, shape);
+  operand(&desc, false, 0, CO_F64, shape);
+  operand(&desc, false, 1, CO_F64, shape);
+  assert_int_equal(co_ref_run(&desc, (void *[CO_OP_MAX_OPERANDS]){mean, log_variance, dy},
+                              (void *[CO_OP_MAX_OPERANDS]){dmean, dlog_variance}),
+                   CO_OK);
+  near_to(dmean[0], 15);
+  near_to(dlog_variance[0], 15);
+  near_to(dmean[1], 0);
+  near_to(dlog_variance[1], 0);
+}
+
 static void test_augmentation(void **state) {
   (void)state;
   enum { N = 64, W = 9 };
@@ -615,6 +658,7 @@ int main(void) {
       cmocka_unit_test(test_factorization),   cmocka_unit_test(test_members),
       cmocka_unit_test(test_dropout),         cmocka_unit_test(test_swap_noise),
       cmocka_unit_test(test_periodic),        cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_normal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,17 @@ static void test_factors(void **state) {
   is(&plateau, 50, 100, 1); // the training's state has the rest
 }
 
+static void test_cycles(void **state) {
+  (void)state;
+  assert_true(co_cyclic_warmup(0.5, 0, 0, 20) == 1); // of losses that have none
+  assert_true(co_cyclic_warmup(0.5, 1, 5, 20) == 0.5);
+  assert_true(co_cyclic_warmup(0.5, 1, 10, 20) == 1);
+  const double of_five[] = {0, 0.5, 1, 1, 1};
+  for (int64_t step = 0; step < 20; step++)
+    assert_true(fabs(co_cyclic_warmup(0.4, 4, step, 20) - of_five[step % 5]) <= 1e-12);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_factors)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_factors), cmocka_unit_test(test_cycles)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,3 +60,10 @@ double co_schedule_factor(const co_schedule_options *options, int64_t step, int6
     return 1;
   }
 }
+
+double co_cyclic_warmup(double fraction, int64_t cycles, int64_t step, int64_t total) {
+  if (cycles <= 0 || total <= 0) return 1;
+  const double length = (double)total / (double)cycles, done = fmod((double)step, length);
+  const double rise = fraction * length;
+  return done < rise ? done / rise : 1;
+}

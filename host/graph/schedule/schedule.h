@@ -37,6 +37,10 @@ extern const co_field co_schedule_fields[];
 // warm-up is off because its length is unknown).
 double co_schedule_factor(const co_schedule_options *options, int64_t step, int64_t total);
 
+// Of a weight that rises linearly to 1 in the first `fraction` of each of `cycles` equal parts of all
+// steps (Fu et al. 2019); with one cycle a warm-up. No cycles: 1.
+double co_cyclic_warmup(double fraction, int64_t cycles, int64_t step, int64_t total);
+
 #ifdef __cplusplus
 }
 #endif
