@@ -192,6 +192,13 @@ typedef struct cohort_train_options {
   const char *precision; // "tf32", "32" or "bf16" instead of the config's; NULL = the config's
   const char *command;   // recorded in the run; may be NULL
   int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
+  // On a GPU, of several ways in which its libraries compute an operation: "off" (NULL) takes each
+  // library's first; "auto" those of the run that goes on, else those that were the fastest earlier, with
+  // this device and library, else the fastest of eight that are timed now, for 20 seconds at most; "again"
+  // times them whatever was chosen. Which way decides roundings: equal bytes need equal choices. A run
+  // keeps them (autotune.tsv) and is resumed with them; one that there no longer is, is CO_ERR_DEVICE.
+  const char *autotune;
+  const char *autotune_cache; // a file for "earlier", made where it is not; NULL = none
   bool dry_run;          // validate and plan only
   bool eager;            // on a GPU, operation by operation instead of recorded: to debug
   bool refit;            // as trainer.refit: true in the config
@@ -559,6 +566,7 @@ typedef struct cohort_plan_options {
   bool inference;        // plan scoring instead of training
   int64_t batch_size;    // rows, at most 2^24; 0 = the config's
   int threads;           // 0 = the context's
+  const char *run_dir;   // tell in which ways this run computes on its GPU; NULL = in the libraries' first
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);

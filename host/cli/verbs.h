@@ -72,6 +72,7 @@ typedef struct cli_plan_options {
   const char *dataset;
   int mode;           // 0 = train, 1 = infer
   int64_t batch_size; // CLI_UNSET = the config's
+  const char *run_dir;
 } cli_plan_options;
 
 typedef struct cli_train_options {
@@ -83,6 +84,7 @@ typedef struct cli_train_options {
   const char *init_from;                               // NULL = no
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
+  const char *autotune, *autotune_cache;
   int64_t workers;
   bool eager, refit, profile, find_learning_rate, find_batch_size;
   const char *fast_dev_run; // NULL = no, "" = one batch, else how many

@@ -99,6 +99,7 @@ static co_status fill_folder(co_context *ctx, const char *folder, const co_run_s
   if (start->command) CO_TRY(write_named(ctx, folder, "command.txt", start->command));
   CO_TRY(write_named(ctx, folder, "metrics.jsonl", ""));
   CO_TRY(write_named(ctx, folder, "run.json", start->status));
+  if (start->choices) CO_TRY(write_named(ctx, folder, "autotune.tsv", start->choices));
   if (start->dataset) CO_TRY(move_dataset(ctx, folder, start->dataset));
 cleanup:
   co_free(ctx, checkpoints);
@@ -142,9 +143,9 @@ co_status co_run_check_free(co_context *ctx, const char *path) {
 // It is prepared aside, as a temporary folder that is in use as long as its LOCK is taken, and which
 // becomes the run's LOCK with it.
 
-static const char *const made_first[] = {
-    "config.full.yaml", "config.yaml", "command.txt", "metrics.jsonl",
-    "run.json",         "dataset.h5",  "LOCK"};
+static const char *const made_first[] = {"config.full.yaml", "config.yaml", "command.txt",
+                                         "metrics.jsonl",    "run.json",    "dataset.h5",
+                                         "autotune.tsv",     "LOCK"};
 enum { MADE_FIRST = sizeof made_first / sizeof *made_first };
 
 static bool is_made_first(void *user, const char *name) {
@@ -423,6 +424,10 @@ co_status co_run_sync_metrics(co_run *run, int64_t *position) {
 
 co_status co_run_write_status(co_run *run, const char *json) {
   return write_named(run->ctx, run->path, "run.json", json);
+}
+
+co_status co_run_write_choices(co_run *run, const char *text) {
+  return write_named(run->ctx, run->path, "autotune.tsv", text);
 }
 
 char *co_run_samples_path(co_context *ctx, const char *run, int64_t step) {

@@ -25,6 +25,7 @@ typedef struct co_run_start {
   const char *config_yaml; // as given, merged
   const char *command;     // may be NULL
   const char *status;      // run.json
+  const char *choices;     // of ways to compute, autotune.tsv; NULL = none
   const char *dataset;     // a file that becomes its dataset.h5; NULL = none
 } co_run_start;
 
@@ -59,7 +60,8 @@ co_status co_run_write_scalars(co_run *run, bool training, int64_t step, const c
 co_status co_run_write_event(co_run *run, const char *event, const char *json_fields);
 co_status co_run_sync_metrics(co_run *run, int64_t *position);
 
-co_status co_run_write_status(co_run *run, const char *json); // run.json
+co_status co_run_write_status(co_run *run, const char *json);  // run.json
+co_status co_run_write_choices(co_run *run, const char *text); // autotune.tsv
 
 // checkpoints/step-%08d.h5, or stop-%08d.h5 for one outside the schedule: written because of a
 // signal, it goes when the next regular one is there, so that a resumed run ends with the files of

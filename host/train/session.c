@@ -278,10 +278,10 @@ static co_status create_program(co_session *t) {
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
     device = co_session_recorded(t, "device");
-  CO_RETURN_IF_FAILED(
-      co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
+  CO_RETURN_IF_FAILED(co_session_open_backend(t, device));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, placement));
+  CO_RETURN_IF_FAILED(co_session_keep_choices(t));
   CO_RETURN_IF_FAILED(co_baselines_create(&t->baselines, t->model, &t->settings.baselines));
   return co_network_attach(&t->predictor, t->resident, t->program, NULL,
                            t->settings.eval_batch_size);
@@ -350,6 +350,7 @@ static void free_session(co_session *t) {
   co_program_free(t->program);
   co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
+  co_choices_free(t->choices);
   co_estimator_free(t->estimator);
   co_baselines_free(&t->baselines);
   co_model_free(t->model);

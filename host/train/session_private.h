@@ -3,6 +3,7 @@
 #ifndef COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 #define COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 
+#include "host/device/choices.h"
 #include "host/device/machine.h"
 #include "host/eval/calibration.h"
 #include "host/eval/drift.h"
@@ -18,6 +19,7 @@
 #include "host/train/session.h"
 #include "host/train/settings.h"
 
+#define CO_RUN_CHOICES "autotune.tsv"
 #define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
 
 // Of a training whose operations are timed: what the machine can do, and what there is to tell.
@@ -45,6 +47,7 @@ struct co_session {
   co_dataset *whole; // of which `dataset` is a view of few rows, else NULL
   bool dataset_is_borrowed;
   co_model *model;
+  co_choices *choices; // of ways to compute operations, NULL = none are made
   co_backend *backend;
   co_resident *resident;
   co_program *program;
@@ -89,6 +92,10 @@ struct co_session {
 const char *co_session_recorded(co_session *t, const char *key);
 // Whether the run directory has this file.
 bool co_session_run_has(co_session *t, const char *name);
+// Opens the backend of a network, with the choices of the run or the cache; once operations are planned,
+// tells what was chosen and keeps it in the cache.
+co_status co_session_open_backend(co_session *t, const char *device);
+co_status co_session_keep_choices(co_session *t);
 // Which model it begins with (`init_from`, of a run that goes on as run.json says), and that it fits.
 co_status co_session_find_initial(co_session *t);
 // Weights and statistics as they are before the first step: drawn, then those of that model.

@@ -181,8 +181,9 @@ static char *own_dataset_path(const co_session *t) {
 }
 
 static co_status create_run(co_session *t) {
-  co_text yaml, status_text;
+  co_text yaml, status_text, choices;
   co_text_init(&yaml, t->ctx);
+  co_text_init(&choices, t->ctx);
   co_text_init(&status_text, t->ctx);
   co_status status;
   char *dataset = NULL;
@@ -193,10 +194,13 @@ static co_status create_run(co_session *t) {
   }
   CO_TRY(co_node_to_yaml(&yaml, t->config));
   CO_TRY(co_session_render_status(t, &status_text, "running", 0));
+  if (t->choices) co_choices_render_run(t->choices, &choices);
+  CO_TRY(choices.status);
   co_run_start start = {.config_json = t->config_json.data,
                         .config_yaml = yaml.data ? yaml.data : "",
                         .command = t->options->command,
                         .status = status_text.data,
+                        .choices = choices.data,
                         .dataset = dataset};
   CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
   if (dataset) CO_TRY(co_dataset_renamed(t->dataset, t->dataset_path));
@@ -205,6 +209,19 @@ cleanup:
   co_free(t->ctx, dataset);
   co_text_free(&yaml);
   co_text_free(&status_text);
+  co_text_free(&choices);
+  return status;
+}
+
+// Of a run that goes on: those that were made anew.
+static co_status replace_choices(co_session *t) {
+  co_text choices;
+  if (!t->choices || !co_choices_count(t->choices, CO_CHOSEN_TUNED)) return CO_OK;
+  co_text_init(&choices, t->ctx);
+  co_choices_render_run(t->choices, &choices);
+  co_status status = choices.status;
+  if (status == CO_OK) status = co_run_write_choices(&t->run, choices.data);
+  co_text_free(&choices);
   return status;
 }
 
@@ -330,6 +347,7 @@ static co_status continue_run(co_session *t) {
   warn_of_machine(t);
   t->begun = true;
   set_updates(t);
+  CO_RETURN_IF_FAILED(replace_choices(t));
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,

@@ -90,7 +90,8 @@ hint 8 'lower trainer.learning_rate, or set trainer.gradient_clipping' train "${
   --set 'output_features=[{name: label, weight: 1.0e+9}]' --set trainer.max_epochs=30
 follow train "${with[@]}" --run-dir cool --set trainer.learning_rate=1e-3
 hint 2 'known: auto, device, host' train "${with[@]}" --run-dir p --dataset-placement nowhere
-follow train "${with[@]}" --run-dir p --dataset-placement host
+follow train "${with[@]}" --run-dir p --dataset-placement host --autotune off
+hint 5 'unless they are told --autotune off' plan "${with[@]}" --run-dir p --device cuda
 sed 's/max_epochs: 1/max_epochs: 100000/' c.yaml >long.yaml
 hint 75 'go on with --resume timed' train -c long.yaml --dataset d.h5 -q --run-dir timed --max-time 0:01
 sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
@@ -490,6 +491,8 @@ or use --device cpu
 give fewer --threads, or raise the limits
 give fewer --workers, or raise the limits
 use smaller batches, or fewer --workers
+resume where it was begun, or choose anew with --autotune again
+choose anew with --autotune again, or compute
 lower trainer.batch_size; raising
 use fewer rows at a time: trainer.batch_size
 lower trainer.eval_batch_size
