@@ -156,7 +156,8 @@ typedef struct cohort_source_options {
 // columns where none has. Where there is a schema file it names them.
 typedef struct cohort_tables {
   // "FILE:COLUMN", or "FILE:COLUMN=KEY" where the key of FILE has another name than the column with
-  // it in the first table. The table is called by its file, without folder and ending.
+  // it in the first table, or "FILE:TABLE.COLUMN" where that is in a table joined before; several
+  // columns have commas between them. The table is called by its file, without folder and ending.
   const char *const *joins;
   int64_t join_count;
   const char *const *carried; // names of those that travel in models
