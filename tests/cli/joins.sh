@@ -186,7 +186,7 @@ awk 'BEGIN {
     print "b" i "," (p < 3 && y ? p * 7 + y % 5 : "") "," (there ? s % 3 : "") "," (land ? s % 5 * 1.5 : "") >"wanted"
   }
 }'
-chain=(--target bought --key id --join shops.csv:shop --join lands.csv:shops.land=iso --join plans.csv:plan=name,since=year)
+chain=(--target bought --key id --join shops.csv:shop --join lands.csv:shops.land=iso --join 'plans.csv:plan=name,since=year')
 expect 0 train --dataset buyers.csv "${chain[@]}" --carry shops --carry plans --run-dir chain "${options[@]}"
 expect 0 data show chain/dataset.h5 --csv --rows 300
 awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } { print $at["id"] "," $at["price"] "," $at["size"] "," $at["gdp"] }' \
