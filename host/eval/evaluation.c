@@ -108,6 +108,15 @@ static int64_t middle_quantile(const co_output_feature *output) {
   return best;
 }
 
+co_status co_evaluation_make_room(co_evaluation *e, int64_t i, int64_t rows) {
+  const co_output_feature *output = &e->model->outputs[i];
+  co_scores_free(&e->scores[i]);
+  CO_RETURN_IF_FAILED(co_scores_create(&e->scores[i], e->model->ctx, output->column->type,
+                                       output->width, is_catalogue(output), rows));
+  e->scores[i].point = middle_quantile(output);
+  return CO_OK;
+}
+
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
   int64_t most = 1; // of a row's target
@@ -115,10 +124,7 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     const co_output_feature *output = &e->model->outputs[i];
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
-    co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
-                                         output->width, is_catalogue(output), count));
-    e->out->scores[i].point = middle_quantile(output);
+    CO_RETURN_IF_FAILED(co_evaluation_make_room(e->out, i, count));
     if (is_catalogue(output) && !e->units)
       CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
   }
@@ -141,15 +147,22 @@ static void close_scores(evaluating *e) {
 
 // ---- images given back
 
+co_status co_evaluation_make_quality(co_evaluation *e, int64_t i) {
+  const co_column *column = image_of(&e->model->outputs[i]);
+  co_image_quality_free(&e->quality[i]);
+  return column ? co_image_quality_create(&e->quality[i], e->model->ctx, column->shape.dim[0],
+                                          column->shape.dim[1], column->shape.dim[2])
+                : CO_OK;
+}
+
 static co_status open_quality(evaluating *e, co_dataset *dataset) {
   co_context *ctx = e->model->ctx;
   int64_t most = 0;
   for (int64_t i = 0; e->out->looks && i < e->model->output_count; i++) {
     const co_column *column = image_of(&e->model->outputs[i]);
     if (!column) continue;
-    const int64_t *dim = column->shape.dim, values = dim[0] * dim[1] * dim[2];
-    co_image_quality_free(&e->out->quality[i]);
-    CO_RETURN_IF_FAILED(co_image_quality_create(&e->out->quality[i], ctx, dim[0], dim[1], dim[2]));
+    const int64_t values = co_shape_count(&column->shape);
+    CO_RETURN_IF_FAILED(co_evaluation_make_quality(e->out, i));
     if (values > most) most = values;
   }
   e->dataset = dataset;
@@ -239,6 +252,12 @@ static co_status measure(co_evaluation *e, int64_t output) {
   return status;
 }
 
+co_status co_evaluation_measure_all(co_evaluation *e) {
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    if (e->collects[i]) CO_RETURN_IF_FAILED(measure(e, i));
+  return CO_OK;
+}
+
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options) {
   evaluating e = {.out = out, .model = predictor->model, .options = options};
@@ -255,8 +274,7 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   if (scored) CO_TRY(open_scores(&e, dataset, count));
   if (scored) CO_TRY(open_quality(&e, dataset));
   CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));
-  for (int64_t i = 0; i < e.model->output_count; i++)
-    if (out->collects[i]) CO_TRY(measure(out, i));
+  CO_TRY(co_evaluation_measure_all(out));
 cleanup:
   close_scores(&e);
   for (int64_t i = 0; i < e.model->output_count; i++)

@@ -39,6 +39,12 @@ bool co_evaluation_needs_scores(const co_model *model);
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options);
 
+// Room for the scores of so many rows of an output; for errors of images, of one that gives some back.
+co_status co_evaluation_make_room(co_evaluation *evaluation, int64_t output, int64_t rows);
+co_status co_evaluation_make_quality(co_evaluation *evaluation, int64_t output);
+// Metrics of the scores that are there.
+co_status co_evaluation_measure_all(co_evaluation *evaluation);
+
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.
 double co_evaluation_loss(const co_evaluation *evaluation);
 

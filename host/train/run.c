@@ -16,6 +16,7 @@
 #include "host/config/config.h"
 #include "host/core/hash.h"
 #include "host/core/temporary.h"
+#include "host/eval/kept_scores.h"
 
 enum { MAX_CONFIG = 1 << 24 };
 
@@ -261,7 +262,8 @@ cleanup:
 
 // The names under which a run writes: what it may clean up after itself.
 static bool is_own_name(void *user, const char *name) {
-  return is_made_first(user, name) || strcmp(name, "model.h5") == 0;
+  return is_made_first(user, name) || strcmp(name, "model.h5") == 0 ||
+         strcmp(name, CO_SCORES_FILE) == 0;
 }
 
 static bool is_own_checkpoint(void *user, const char *name) {

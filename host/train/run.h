@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run directory: config, metrics stream, events, checkpoints, model, status; and the same metrics for
-// TensorBoard in tb/train and tb/validation; of a generator samples/, a picture at the end of each epoch. It
+// TensorBoard in tb/train and tb/validation; the chosen model's scores of
+// validation rows (eval/kept_scores.h); of a generator samples/, a picture at the end of each epoch. It
 // appears whole (a folder prepared aside and renamed), is locked while in use, and everything in it but
 // metrics.jsonl, events.jsonl and tb/ is replaced atomically.
 #ifndef COHORT_HOST_TRAIN_RUN_H
@@ -10,6 +11,8 @@
 #include "host/core/file.h"
 #include "host/core/json.h"
 #include "host/train/tensorboard.h"
+
+#define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
 
 typedef struct co_run {
   co_context *ctx;

@@ -18,8 +18,6 @@
 #include "host/train/session.h"
 #include "host/train/settings.h"
 
-#define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
-
 // Of a training whose operations are timed: what the machine can do, and what there is to tell.
 typedef struct co_step_profile {
   double flops_per_second, bytes_per_second;
