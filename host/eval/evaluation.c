@@ -27,15 +27,14 @@ static bool has_scores(const co_output_feature *output) {
   return false;
 }
 
-// Of an image that is given back.
-static const co_column *image_of(const co_output_feature *output) {
+const co_column *co_output_image(const co_output_feature *output) {
   const co_column *column = output->reconstructs ? output->reconstructs->column : NULL;
   return column && column->type == CO_COLUMN_IMAGE && column->shape.rank == 3 ? column : NULL;
 }
 
 bool co_evaluation_needs_scores(const co_model *model) {
   for (int64_t i = 0; i < model->output_count; i++)
-    if (has_scores(&model->outputs[i]) || image_of(&model->outputs[i])) return true;
+    if (has_scores(&model->outputs[i]) || co_output_image(&model->outputs[i])) return true;
   return false;
 }
 
@@ -148,7 +147,7 @@ static void close_scores(evaluating *e) {
 // ---- images given back
 
 co_status co_evaluation_make_quality(co_evaluation *e, int64_t i) {
-  const co_column *column = image_of(&e->model->outputs[i]);
+  const co_column *column = co_output_image(&e->model->outputs[i]);
   co_image_quality_free(&e->quality[i]);
   return column ? co_image_quality_create(&e->quality[i], e->model->ctx, column->shape.dim[0],
                                           column->shape.dim[1], column->shape.dim[2])
@@ -159,7 +158,7 @@ static co_status open_quality(evaluating *e, co_dataset *dataset) {
   co_context *ctx = e->model->ctx;
   int64_t most = 0;
   for (int64_t i = 0; e->out->looks && i < e->model->output_count; i++) {
-    const co_column *column = image_of(&e->model->outputs[i]);
+    const co_column *column = co_output_image(&e->model->outputs[i]);
     if (!column) continue;
     const int64_t values = co_shape_count(&column->shape);
     CO_RETURN_IF_FAILED(co_evaluation_make_quality(e->out, i));
@@ -265,7 +264,7 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   bool scored = false;
   co_status status = CO_OK;
   for (int64_t i = 0; i < e.model->output_count; i++)
-    scored = scored || out->collects[i] || (out->looks && image_of(&e.model->outputs[i]));
+    scored = scored || out->collects[i] || (out->looks && co_output_image(&e.model->outputs[i]));
   own.sums = out->sums;
   own.weight_sum = out->weight_sum;
   own.user = &e;
@@ -406,7 +405,7 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
     *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;
   }
-  if (!image_of(feature) || i >= CO_IMAGE_METRICS) return false;
+  if (!co_output_image(feature) || i >= CO_IMAGE_METRICS) return false;
   const co_image_metric *metric = &co_image_metrics[i];
   const co_image_quality *quality = &e->quality[output];
   *out = (co_evaluation_value){.name = metric->name,

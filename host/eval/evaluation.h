@@ -31,6 +31,8 @@ co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model)
 void co_evaluation_collect_all(co_evaluation *evaluation); // … of all that have such metrics
 void co_evaluation_free(co_evaluation *evaluation);        // legal on a zeroed struct
 
+// The column of images that an output gives back; NULL = none.
+const co_column *co_output_image(const co_output_feature *output);
 // Whether some output of the model has metrics over scores: the program must then be made with
 // evaluation_outputs.
 bool co_evaluation_needs_scores(const co_model *model);

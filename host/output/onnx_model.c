@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "host/output/onnx.h"
-#include "host/output/protobuf.h"
+#include "host/core/protobuf.h"
 #include "models/feature.h"
 
 enum { IR_VERSION = 8, OPSET = 17 };

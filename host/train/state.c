@@ -338,6 +338,7 @@ static co_status continue_run(co_session *t) {
   if (step >= 0) {
     CO_RETURN_IF_FAILED(restore_interval(t));
   }
+  CO_RETURN_IF_FAILED(co_session_write_hparams(t));
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
   return co_session_write_status(t, "running", 0);
 }
@@ -380,6 +381,7 @@ co_status co_session_begin(co_session *t) {
     CO_RETURN_IF_FAILED(create_run(t));
     t->begun = true;
     CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0, 0));
+    CO_RETURN_IF_FAILED(co_session_write_hparams(t));
     CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "start", ""));
   }
   log_begin(t);
