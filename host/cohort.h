@@ -156,7 +156,8 @@ typedef struct cohort_source_options {
 // columns where none has. Where there is a schema file it names them.
 typedef struct cohort_tables {
   // "FILE:COLUMN", or "FILE:COLUMN=KEY" where the key of FILE has another name than the column with
-  // it in the first table. The table is called by its file, without folder and ending.
+  // it in the first table, or "FILE:TABLE.COLUMN" where that is in a table joined before; several
+  // columns have commas between them. The table is called by its file, without folder and ending.
   const char *const *joins;
   int64_t join_count;
   const char *const *carried; // names of those that travel in models
@@ -369,7 +370,7 @@ typedef struct cohort_scores {
 typedef void (*cohort_scores_function)(void *user, const cohort_scores *scores);
 
 typedef struct cohort_predict_options {
-  // The dataset: a dataset.h5, a raw table, or a folder of images, named by their files, of which those
+  // The dataset: a dataset.h5, a raw table, or a folder or archive (tar, zip) of images, named by their files, of which those
   // that cannot be read are left out (source.on_error "skip" or "fail", source.max_errors).
   const char *model, *dataset;
   const char *split; // NULL = all rows
@@ -441,7 +442,8 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
 
 // Several runs over one dataset, beside each other: in what their configs differ, their metrics with
-// intervals, and of each run but the first the paired differences from it, with a p-value.
+// intervals, and of each run but the first the paired differences from it, with a p-value. Validation rows
+// are not scored anew where a run has kept its scores of them (RUN/scores.h5).
 typedef struct cohort_compare_options {
   const char *const *runs; // directories; at least two
   int64_t run_count;
@@ -487,7 +489,7 @@ COHORT_API cohort_status cohort_explain(cohort_context *context,
 // The rows of a dataset whose embeddings are nearest to those of some: look-alikes. Of a model with a
 // bottleneck; of others exit code 3.
 typedef struct cohort_similar_options {
-  const char *model, *dataset; // a dataset.h5 or a folder of images
+  const char *model, *dataset; // a dataset.h5, a folder or an archive of images
   const char *split;           // among whose rows; NULL = all. The row itself is left out.
   const char *const *keys;     // of the rows that others are compared to
   int64_t key_count, top;      // so many of each; 0 = 10
@@ -629,7 +631,7 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
 
-// A folder of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
+// A folder or an archive (tar, zip) of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
 // with classes below. They become images of one size, upright, in grey or colour, named by their files.
 typedef struct cohort_import_images_options {
   const char *output;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "datasets/image_archive.h"
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_import_options, member)
@@ -23,7 +24,7 @@ static const cli_option options_table[] = {
      .value = "FORMAT",
      .doc = "idx (MNIST-like files), csv (tables in text), events (logs in text), all plain or "
             "gzip;\n"
-            "images (a folder of JPEG, PNG, WebP)",
+            "images (a folder, tar or zip of JPEG, PNG, WebP)",
      .words = formats},
     {.name = "training-set",
      .kind = CLI_ONE_OR_TWO,
@@ -372,7 +373,7 @@ static co_status check_events(const cli_import_options *o) {
 
 static co_status check_images(const cli_import_options *o) {
   if (!o->output) return missing("--output FILE");
-  if (o->files.count != 1) return missing("one folder: DIR");
+  if (o->files.count != 1) return missing("one folder or archive: DIR");
   if (o->training[0] || o->validation[0] || o->test[0] || o->events.logs.count)
     return refuse("an option of other formats", "images");
   if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
@@ -387,20 +388,21 @@ static bool has_image_options(const cli_import_options *o) {
   return i->size || i->fit || i->labels || i->channels != CLI_UNSET || i->max_pixels != CLI_UNSET;
 }
 
-static bool is_folder(const cli_list *files) {
+static bool are_images(const cli_list *files) {
   struct stat info;
-  return files->count == 1 && stat(files->item[0], &info) == 0 && S_ISDIR(info.st_mode);
+  if (files->count != 1 || stat(files->item[0], &info) != 0) return false;
+  return S_ISDIR(info.st_mode) || co_image_archive_is(files->item[0]);
 }
 
 static co_status run(cli_job *cli, const void *options_) {
   const cli_import_options *o = options_;
   bool fraction = !isnan(o->validation_fraction);
   // Images come with labels; a table does not.
-  int format = o->format >= 0         ? o->format
-               : o->events.logs.count ? EVENTS
-               : o->training[1]       ? IDX
-               : is_folder(&o->files) ? IMAGES
-                                      : CSV;
+  int format = o->format >= 0          ? o->format
+               : o->events.logs.count  ? EVENTS
+               : o->training[1]        ? IDX
+               : are_images(&o->files) ? IMAGES
+                                       : CSV;
   if (format != IMAGES && has_image_options(o))
     return refuse("an option of images", formats[format]);
   if (fraction && o->validation[0])
@@ -428,7 +430,7 @@ const cli_verb cli_verb_import = {
     .aliases = "preprocess",
     .usage = "-O FILE --target COL [options] FILE.csv...\n"
              "       cohort import -O FILE --events LOG.csv --entity COL --time COL [options]\n"
-             "       cohort import -O FILE [--image-size WxH] [options] DIR\n"
+             "       cohort import -O FILE [--image-size WxH] [options] DIR|ARCHIVE\n"
              "       cohort import -O FILE --training-set IMAGES LABELS [options]",
     .summary = "make a dataset.h5 from tables in text, event logs, or images",
     .details =

@@ -321,8 +321,9 @@ typedef struct cli_help_options {
    .kind = CLI_LIST,                                                                               \
    .offset = offsetof(struct_, tables.joins),                                                      \
    .value = "FILE:COL",                                                                            \
-   .doc = "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another " \
-          "name); repeatable"},                                                                    \
+   .doc =                                                                                          \
+       "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another "    \
+       "name, COL,COL2 if it has several columns, TABLE.COL to one joined before); repeatable"},   \
       {.name = "source",                                                                           \
        .kind = CLI_LIST,                                                                           \
        .offset = offsetof(struct_, tables.sources),                                                \
