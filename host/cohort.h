@@ -311,7 +311,9 @@ typedef struct cohort_hyperopt_best_options {
   const char *study;
   const char *output; // YAML file; NULL = only in the result
   bool force;
-} cohort_hyperopt_best_options; // and of an export
+  bool has_trial; // `trial` in place of the best, which a study with two goals has not
+  int64_t trial;
+} cohort_hyperopt_best_options; // and of an export, without a trial
 COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);

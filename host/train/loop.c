@@ -402,6 +402,24 @@ size_t co_session_planned_bytes(const co_session *t) {
   return (size_t)bytes.total;
 }
 
+int64_t co_session_parameters(const co_session *t) {
+  const co_store *store = co_program_store(t->program);
+  int64_t values = 0;
+  for (int64_t i = 0; !t->estimator && i < store->count; i++)
+    values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
+  return values;
+}
+
+double co_session_row_flops(const co_session *t) {
+  double most = 0;
+  for (int64_t i = 0; !t->estimator && co_program_plan(t->program, i); i++) {
+    const co_plan *plan = co_program_plan(t->program, i);
+    bool evaluates = plan->options.mode == CO_MODE_EVALUATE || plan->options.mode == CO_MODE_INFER;
+    if (evaluates) most = fmax(most, (double)plan->flops / (double)plan->options.shape.rows);
+  }
+  return floor(most); // what is done once a batch does not count
+}
+
 co_status co_session_advance(co_session *t) {
   if (t->estimator) return co_session_fit(t);
   bool paused = t->pause && t->next_step == t->pause;

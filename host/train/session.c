@@ -452,6 +452,12 @@ co_status co_session_finish(co_session *t) {
   return co_session_write_model(t);
 }
 
+int64_t co_session_model_bytes(co_session *t) {
+  const char *name = co_session_run_has(t, CO_SELECTED_MODEL) ? CO_SELECTED_MODEL : "model.h5";
+  char *path = co_arena_format(t->arena, "%s/%s", t->run.path, name);
+  return path ? co_file_bytes(path) : -1;
+}
+
 // The run's own record must not hide the error that ended it.
 static co_status record_end(co_session *t, co_status status) {
   if (t->already_done && status == CO_OK) {

@@ -345,10 +345,6 @@ static co_status continue_run(co_session *t) {
 
 static void log_begin(co_session *t) {
   const int64_t *count = t->sample_count;
-  const co_store *store = co_program_store(t->program);
-  int64_t values = 0;
-  for (int64_t i = 0; i < store->count; i++)
-    values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
   if (t->already_done) {
     co_log(t->ctx, CO_LOG_INFO, "begin", "%s is done since step %lld; nothing to do", t->run.path,
            (long long)t->state.step);
@@ -364,7 +360,7 @@ static void log_begin(co_session *t) {
   co_log(t->ctx, CO_LOG_INFO, "begin",
          "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads (%s)",
          t->run.path, (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
-         (long long)values, t->backend->api->name, t->threads, t->threads_why);
+         (long long)co_session_parameters(t), t->backend->api->name, t->threads, t->threads_why);
   co_log(t->ctx, CO_LOG_INFO, "begin",
          "%s at step %lld of %lld, %lld steps an epoch of %lld rows each",
          t->resumed ? "going on" : "beginning", (long long)t->state.step, (long long)t->total_steps,
