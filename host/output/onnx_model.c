@@ -3,8 +3,8 @@
 // mean stands in the model's metadata, as JSON.
 #include <string.h>
 
+#include "host/core/protobuf.h"
 #include "host/output/onnx.h"
-#include "host/output/protobuf.h"
 #include "models/feature.h"
 
 enum { IR_VERSION = 8, OPSET = 17 };

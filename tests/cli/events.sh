@@ -97,7 +97,8 @@ awk 'BEGIN { print "x,y"; for (i = 0; i < 60; i++) print i % 7 "," i / 4 }' >qua
 for loss in 'negative_binomial quarters.csv whole numbers' 'zero_inflated_lognormal debts.csv numbers'; do
   read -r name file what <<<"$loss"
   sed 's/,/,-/2; 1!s/,/,-/' quarters.csv >debts.csv
-  refused 4 "takes $what from 0 on" -- train --target y --dataset $file --run-dir x --set defaults.number.loss.type=$name
+  refused 4 "takes $what from 0 on" -- train --target y --dataset "$file" --run-dir x \
+    --set defaults.number.loss.type="$name"
 done
 echo '{output_features: [{name: spend, loss: {type: zero_inflated_lognormal}}], predictor: {type: linear}}' >line.yaml
 refused 3 'only networks have it' -- train -c line.yaml --dataset v.h5 --run-dir x
