@@ -17,6 +17,8 @@ typedef struct co_raw_join {
   co_scan_options scan;
   co_raw_columns columns;
   co_dictionary keys;
+  co_joined_field on[CO_JOIN_MOST_COLUMNS]; // of the rows, where it is joined to them
+  co_joined link;   // along a chain: the rows for those of the table that it is joined to
   co_joined joined; // of the part in work
   co_joined found;  // of all parts what was found, and no more
 } co_raw_join;

@@ -53,15 +53,20 @@ typedef struct co_recipe {
   const char *time; // the column of dates that a split by time goes by; NULL = not said
   struct co_recipe_join *joins;
   int64_t join_count;
-  const char *joined_by; // of a table that is joined to another: its key; else NULL
-  bool carry;            // … it travels in models
+  const char *const *key; // of a table that is joined to another: the columns of its key …
+  int64_t key_count;      // … of others 0
+  bool carry;             // it travels in models
 } co_recipe;
+
+enum { CO_JOIN_MOST_COLUMNS = 8 };
 
 // A table whose row belongs to those rows of another that have its key.
 typedef struct co_recipe_join {
   co_recipe table;
-  const char *on;  // column of the other, with the keys
-  bool one_to_one; // a row belongs to one row of the other at most
+  int64_t to;            // the other: a join before this one, -1 = the first table
+  const char *const *on; // its columns with the keys, parallel to table.key
+  const char *shown;     // … with commas between them
+  bool one_to_one;       // a row belongs to one row of the other at most
 } co_recipe_join;
 
 const char *co_recipe_type_name(co_recipe_type type); // "number", …; "any"
@@ -77,6 +82,10 @@ const char *co_recipe_joined_name(const co_recipe *recipe, co_arena *arena, int6
 // table, or -1 for the first.
 co_status co_recipe_locate(const co_recipe *recipe, co_arena *arena, const char *name,
                            int64_t *join, const char **local);
+// The table to which a joined one is joined.
+const co_recipe *co_recipe_parent(const co_recipe *recipe, int64_t join);
+// Whether other tables are joined to a joined one.
+bool co_recipe_leads_on(const co_recipe *recipe, int64_t join);
 // The schema file: YAML (its texts in quotes as in JSON).
 co_status co_recipe_print(co_text *out, const co_recipe *recipe);
 // The name of a table by its file: without folder and endings, and what names may not have.

@@ -105,11 +105,13 @@ typedef struct co_extra {
   int64_t prediction; // its position in graph->outputs
 } co_extra;
 
-// A table of events that inputs read; its number is that of CO_DIM_T.
+// What inputs read a sequence of: a table of events, or a text; its number is that of CO_DIM_T.
 typedef struct co_event_table {
-  const char *name;
-  int64_t most_events; // of a sample with more, the last so many are read
-  co_value joined;     // in the network: (N, T, features) of its events; CO_NO_VALUE = of none
+  const char *name;              // of the table, or of the feature
+  bool of_text;                  // it is no table of the dataset, but a text …
+  const co_derivation *sequence; // … of which this makes a sequence
+  int64_t most_events;           // of a sample with more, the last so many are read
+  co_value joined; // in the network: (N, T, features) of its events; CO_NO_VALUE = of none
 } co_event_table;
 
 enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded

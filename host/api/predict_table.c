@@ -54,7 +54,9 @@ static co_status check_pseudonyms(const co_recipe *recipe, const co_schema *sche
     const co_column *column = co_schema_find(schema, name);
     if (column && column->role == CO_ROLE_INPUT) return lacks_key_file(name, "input");
     for (int64_t k = 0; k < recipe->join_count; k++)
-      if (strcmp(recipe->joins[k].on, name) == 0) return lacks_key_file(name, "join by");
+      for (int64_t c = 0; c < recipe->joins[k].table.key_count; c++)
+        if (recipe->joins[k].to < 0 && strcmp(recipe->joins[k].on[c], name) == 0)
+          return lacks_key_file(name, "join by");
   }
   for (int64_t k = 0; !rows->pseudonym && k < recipe->join_count; k++)
     if (recipe->joins[k].table.rows.pseudonymized_count)

@@ -44,8 +44,10 @@ co_status co_table_parse_schema(co_recipe *recipe, const char *name, const char 
 // A column of the recipe, added where it is not listed; NULL = no memory.
 co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
 co_status co_table_set_key(co_recipe *recipe, co_arena *arena, const char *name);
-// Adds a joined table, whose key is called as `on` where it has none.
-co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join);
+// Adds a joined table, to the first or to one that is there, by so many columns; its key is called as `on`
+// where it has none.
+co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join,
+                            int64_t column_count);
 // What --join, --carry and --source say of tables besides the first; its own source becomes
 // recipe->file.
 co_status co_table_read_joins(co_recipe *recipe, const cohort_tables *tables, co_arena *arena);

@@ -109,7 +109,7 @@ typedef struct cli_hyperopt_options {
   const char *dataset; // NULL = the config's, else the study's
   const char *output;  // run: the study; best: a config
   const char *name, *placement, *max_time;
-  int64_t trials, jobs, k_fold, seeds, top; // CLI_UNSET = not given
+  int64_t trials, jobs, k_fold, seeds, top, trial; // CLI_UNSET = not given
   int64_t workers;
   bool retry_failed;
 } cli_hyperopt_options;
@@ -321,8 +321,9 @@ typedef struct cli_help_options {
    .kind = CLI_LIST,                                                                               \
    .offset = offsetof(struct_, tables.joins),                                                      \
    .value = "FILE:COL",                                                                            \
-   .doc = "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another " \
-          "name); repeatable"},                                                                    \
+   .doc =                                                                                          \
+       "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another "    \
+       "name, COL,COL2 if it has several columns, TABLE.COL to one joined before); repeatable"},   \
       {.name = "source",                                                                           \
        .kind = CLI_LIST,                                                                           \
        .offset = offsetof(struct_, tables.sources),                                                \

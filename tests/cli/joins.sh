@@ -167,4 +167,52 @@ json joins.0.rows=9
 refused 4 "there is no column 'kindness'" -- import -O y.h5 "${recipe[@]}" "${joined[@]}" --where 'kindness > 1'
 expect 0 import -O x.h5 --force "${recipe[@]}" "${joined[@]}" --where "visits > 24 and bought is not null" --json
 json excluded=450
+
+# ---- keys of several columns, and along a chain: as made by hand
+awk 'BEGIN {
+  print "name,year,price" >"plans.csv"
+  for (p = 0; p < 3; p++) for (y = 2019; y < 2022; y++) print "p" p "," y "," p * 7 + y % 5 >"plans.csv"
+  print "shop,land,size" >"shops.csv"
+  for (s = 0; s < 20; s++) print "s" s "," (s % 6 ? "L" s % 5 : "") "," s % 3 >"shops.csv"
+  print "iso,gdp" >"lands.csv"
+  for (l = 0; l < 4; l++) print "L" l "," l * 1.5 >"lands.csv"
+  print "id,shop,plan,since,bought" >"buyers.csv"
+  print "id,price,size,gdp" >"wanted"
+  for (i = 0; i < 300; i++) {
+    s = i * 7 % 23; p = i % 4; y = i % 11 ? 2019 + i % 3 : ""
+    print "b" i ",s" s ",p" p "," y "," (i % 5 < 2 ? "yes" : "no") >"buyers.csv"
+    there = s < 20
+    land = there && s % 6 && s % 5 < 4
+    print "b" i "," (p < 3 && y ? p * 7 + y % 5 : "") "," (there ? s % 3 : "") "," (land ? s % 5 * 1.5 : "") >"wanted"
+  }
+}'
+chain=(--target bought --key id --join shops.csv:shop --join lands.csv:shops.land=iso --join 'plans.csv:plan=name,since=year')
+expect 0 train --dataset buyers.csv "${chain[@]}" --carry shops --carry plans --run-dir chain "${options[@]}"
+expect 0 data show chain/dataset.h5 --csv --rows 300
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } { print $at["id"] "," $at["price"] "," $at["size"] "," $at["gdp"] }' \
+  out | cmp -s - wanted || fail 'rows joined by two columns and along a chain'
+expect 0 predict -m chain --dataset chain/dataset.h5 -O wanted.csv --force
+expect 0 predict -m chain --source buyers=buyers.csv --source lands=lands.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'raw rows of a chain score differently'
+refused 4 "there is no source of table 'lands'" -- predict -m chain --dataset buyers.csv -O x.csv
+printf 'input_features: [{name: gdp, type: number}]\noutput_features: targets\ntrainer: {max_epochs: 1}\n' >end.yaml
+expect 0 train -c end.yaml --dataset chain/dataset.h5 --run-dir end --quiet
+expect 0 predict -m end --dataset chain/dataset.h5 -O wanted.csv --force
+expect 0 predict -m end --source buyers=buyers.csv --source lands=lands.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'a model of the end of a chain alone scores raw rows differently'
+expect 0 import --print-schema buyers.csv "${chain[@]}"
+cp out chain.yaml
+expect 0 import -O x.h5 --force --schema chain.yaml --json
+json joins.1.table=lands joins.1.matched=12 joins.2.on='plan, since' joins.2.matched=204
+sed 's/"land", kind: many/"land", kind: one/' chain.yaml >one.yaml
+refused 4 "column 'land': the key 'L2' occurs in line 4 already" -- import -O y.h5 --schema one.yaml
+sed 's/to: "buyers", on: "shop"/to: "lands", on: "iso"/' chain.yaml >circle.yaml
+refused 3 "tables: 'shops' is joined to no other that leads to 'buyers'" -- import -O y.h5 --schema circle.yaml
+sed 's/key: \["name", "year"\]/key: "name"/' chain.yaml >short.yaml
+refused 3 "'plans' is joined by 2, but its key has 1 columns" -- import -O y.h5 --schema short.yaml
+echo p2,2021,1 >>plans.csv
+refused 4 "plans.csv:11: row 10, column 'name': the key 'p2,2021' occurs in line 10 already" -- \
+  import -O y.h5 buyers.csv "${chain[@]}"
+refused 2 'its columns are of two tables' -- import -O y.h5 --target bought buyers.csv --join shops.csv:shop \
+  --join lands.csv:shops.land,plan
 exit $failed
