@@ -85,7 +85,8 @@ typedef struct co_output_feature {
   bool balanced;            // they are learned from training rows
   double weight;
   const co_node *decoder; // NULL = one Dense layer
-  int64_t width;          // of a row of the prediction
+  int64_t width;          // of a row of the prediction …
+  int64_t head_width; // … and of what the head gives: a distribution's parameters, else the same
   co_value head; // in the network's graph, what its head gives (logits, numbers), of each member
                  // where there are some; CO_NO_VALUE of a reconstruction of columns
   int64_t prediction; // its position in graph->outputs
