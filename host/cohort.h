@@ -311,7 +311,9 @@ typedef struct cohort_hyperopt_best_options {
   const char *study;
   const char *output; // YAML file; NULL = only in the result
   bool force;
-} cohort_hyperopt_best_options; // and of an export
+  bool has_trial; // `trial` in place of the best, which a study with two goals has not
+  int64_t trial;
+} cohort_hyperopt_best_options; // and of an export, without a trial
 COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
@@ -440,7 +442,8 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
 
 // Several runs over one dataset, beside each other: in what their configs differ, their metrics with
-// intervals, and of each run but the first the paired differences from it, with a p-value.
+// intervals, and of each run but the first the paired differences from it, with a p-value. Validation rows
+// are not scored anew where a run has kept its scores of them (RUN/scores.h5).
 typedef struct cohort_compare_options {
   const char *const *runs; // directories; at least two
   int64_t run_count;

@@ -111,7 +111,7 @@ typedef struct cli_hyperopt_options {
   const char *dataset; // NULL = the config's, else the study's
   const char *output;  // run: the study; best: a config
   const char *name, *placement, *max_time;
-  int64_t trials, jobs, k_fold, seeds, top; // CLI_UNSET = not given
+  int64_t trials, jobs, k_fold, seeds, top, trial; // CLI_UNSET = not given
   int64_t workers;
   bool retry_failed;
 } cli_hyperopt_options;

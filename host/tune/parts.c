@@ -40,16 +40,16 @@ static bool goes_on(const co_trial_job *job, const co_trial_value *values, int64
   return co_pruner_keeps(v, values, count);
 }
 
-static void take_mean(co_trial_outcome *out) {
+static double mean_of(const co_trial_value *values, int64_t count) {
   double sum = 0;
-  for (int64_t i = 0; i < out->step_count; i++)
-    sum += out->steps[i].value;
-  out->value = sum / (double)out->step_count;
+  for (int64_t i = 0; i < count; i++)
+    sum += values[i].value;
+  return sum / (double)count;
 }
 
 static void take_failure(co_trial_outcome *out, const char *part, const char *reason) {
   out->state = CO_TRIAL_FAIL;
-  out->value = NAN;
+  out->value = out->second = NAN;
   snprintf(out->reason, sizeof out->reason, "%s: %.1100s", part, reason);
 }
 
@@ -57,8 +57,9 @@ static co_status train_parts(co_trial_outcome *out, const co_search *s, const co
                              int64_t parts, co_arena *arena) {
   const double begun = now();
   co_trial_value *values = co_arena_alloc(arena, (size_t)parts, sizeof *values);
+  co_trial_value *seconds = co_arena_alloc(arena, (size_t)parts, sizeof *seconds);
   *out = (co_trial_outcome){.state = CO_TRIAL_COMPLETE, .steps = values};
-  if (!values) return CO_ERR_MEMORY;
+  if (!values || !seconds) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_make_directories(s->ctx, job->path));
   for (int64_t i = 0; i < parts; i++) {
     co_trial_job own = *job; // its epochs are nobody's business
@@ -76,7 +77,9 @@ static co_status train_parts(co_trial_outcome *out, const co_search *s, const co
     }
     values[out->step_count++] =
         (co_trial_value){.trial = job->number, .step = i, .value = one.value};
-    take_mean(out);
+    seconds[i] = (co_trial_value){.value = one.second};
+    out->value = mean_of(values, out->step_count);
+    out->second = mean_of(seconds, out->step_count);
     if (job->report) CO_RETURN_IF_FAILED(job->report(job->user, i, one.value));
     if (i + 1 == parts || goes_on(job, values, out->step_count)) continue;
     out->state = CO_TRIAL_PRUNED;

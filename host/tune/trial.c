@@ -54,8 +54,9 @@ typedef struct reading {
   const char *path, *metric;
   co_trial_value *steps;
   int64_t count;
-  int64_t best_step; // updates done where the model's weights are from; -1 = not known
-  double value;
+  int64_t best_step;         // updates done where the model's weights are from; -1 = not known
+  const char *second_metric; // NULL = none
+  double value, second;
 } reading;
 
 static co_status read_record(reading *r, const char *line, size_t length) {
@@ -74,7 +75,9 @@ static co_status read_record(reading *r, const char *line, size_t length) {
     return co_fail_at(CO_ERR_MODEL, r->path, 0, 0, "it is damaged");
   double value = find_metric(record, r->metric);
   r->steps[r->count++] = (co_trial_value){.step = epoch + 1, .value = value};
-  if (step == r->best_step || r->best_step < 0) r->value = value;
+  if (step != r->best_step && r->best_step >= 0) return CO_OK;
+  r->value = value;
+  if (r->second_metric) r->second = find_metric(record, r->second_metric);
   return CO_OK;
 }
 
@@ -83,7 +86,7 @@ static co_status read_metrics(reading *r, const char *run) {
   char *text = NULL;
   size_t length;
   int64_t lines = 0;
-  r->value = NAN;
+  r->value = r->second = NAN;
   if (!(r->path = co_arena_format(r->arena, "%s/metrics.jsonl", run))) return CO_ERR_MEMORY;
   co_status status =
       co_read_file(co_arena_context(r->arena), r->path, 1u << 30, CO_ERR_MODEL, &text, &length);
@@ -110,6 +113,8 @@ typedef struct training {
   co_trial_value *values; // so far, for the pruner
   int64_t count, capacity;
   bool pruned;
+  int64_t best_step; // whose weights are the model's; -1 = none
+  double cost;       // what the model costs, where that is a goal
 } training;
 
 static void pass_log(void *user, co_log_level level, const char *event, const char *text) {
@@ -166,10 +171,34 @@ static co_status render(co_text *out, const training *t, co_arena *arena,
   return co_node_to_yaml(out, config);
 }
 
+// Every metric that is a goal is measured.
+static co_status follow(co_session *session, const co_tune_settings *settings, bool higher[2]) {
+  CO_RETURN_IF_FAILED(co_session_follow(session, settings->metric, &higher[0]));
+  higher[1] = false;
+  return settings->second && !settings->cost
+             ? co_session_follow(session, settings->second, &higher[1])
+             : CO_OK;
+}
+
+// Of a finished one.
+static double cost_of(co_session *session, co_tune_cost cost) {
+  switch (cost) {
+  case CO_COST_PARAMETERS:
+    return (double)co_session_parameters(session);
+  case CO_COST_FLOPS:
+    return co_session_row_flops(session);
+  case CO_COST_BYTES:
+    return (double)co_session_model_bytes(session);
+  case CO_COST_NONE:
+    break;
+  }
+  return NAN;
+}
+
 // CO_STOPPED where it is pruned: a checkpoint is written, from which it can go on.
 static co_status advance(training *t, co_session *session) {
-  bool better;
-  CO_RETURN_IF_FAILED(co_session_follow(session, t->search->settings->metric, &better));
+  bool higher[2];
+  CO_RETURN_IF_FAILED(follow(session, t->search->settings, higher));
   co_session_set_epoch_hook(session, take_epoch, t);
   while (!co_session_is_done(session) && !t->pruned) {
     CO_RETURN_IF_FAILED(co_session_advance(session));
@@ -183,7 +212,7 @@ static co_status advance(training *t, co_session *session) {
   return co_fail(CO_STOPPED, "pruned");
 }
 
-static co_status train(training *t, int64_t *best_step, co_arena *arena) {
+static co_status train(training *t, co_arena *arena) {
   const co_search *s = t->search;
   const char *run = t->part->run;
   co_text yaml;
@@ -203,7 +232,10 @@ static co_status train(training *t, int64_t *best_step, co_arena *arena) {
                                 &t->problems);
   if (status == CO_OK) status = take_past(t, run, arena);
   if (status == CO_OK) status = advance(t, session);
-  if (status == CO_OK) *best_step = co_session_best_step(session);
+  if (status == CO_OK) {
+    t->best_step = co_session_best_step(session);
+    t->cost = cost_of(session, s->settings->cost);
+  }
   status = co_session_close(session, status);
   co_text_free(&yaml);
   return status;
@@ -242,22 +274,30 @@ static co_status take_failure(co_trial_outcome *out, const training *t, co_statu
 }
 
 static co_status measure(co_trial_outcome *out, const training *t, const char *run,
-                         int64_t best_step, co_arena *arena) {
-  reading r = {.arena = arena, .metric = t->search->settings->metric, .best_step = best_step};
+                         co_arena *arena) {
+  const co_tune_settings *settings = t->search->settings;
+  reading r = {.arena = arena,
+               .metric = settings->metric,
+               .best_step = t->best_step,
+               .second_metric = settings->cost ? NULL : settings->second};
   CO_RETURN_IF_FAILED(read_metrics(&r, run));
   out->steps = r.steps;
   out->step_count = r.count;
   out->value = r.value;
+  out->second = settings->cost ? t->cost : r.second;
   out->state = CO_TRIAL_COMPLETE;
-  if (!isnan(r.value)) return CO_OK;
+  const char *missing = isnan(out->value)                        ? "the metric"
+                        : settings->second && isnan(out->second) ? settings->second
+                                                                 : NULL;
+  if (!missing) return CO_OK;
   out->state = CO_TRIAL_FAIL;
-  snprintf(out->reason, sizeof out->reason, "the metric has no value");
+  snprintf(out->reason, sizeof out->reason, "%s has no value", missing);
   return CO_OK;
 }
 
 co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
                               const co_trial_job *job, const co_trial_part *part, co_arena *arena) {
-  training t = {.search = search, .job = job, .part = part};
+  training t = {.search = search, .job = job, .part = part, .best_step = -1};
   const co_context_options options = {.threads = (int)search->settings->threads,
                                       .threads_why = "hyperopt.threads",
                                       .level = CO_LOG_WARN,
@@ -265,16 +305,15 @@ co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
                                       .sink_user = &t,
                                       .alive = pass_alive,
                                       .alive_user = &t};
-  int64_t best_step = -1;
-  *out = (co_trial_outcome){.value = NAN};
+  *out = (co_trial_outcome){.value = NAN, .second = NAN};
   CO_RETURN_IF_FAILED(co_context_create(&t.ctx, &options));
   co_diagnostics_init(&t.problems, t.ctx);
   co_arena *own;
   co_status status = co_arena_create(&own, t.ctx);
   if (status == CO_OK) {
-    status = train(&t, &best_step, own);
+    status = train(&t, own);
     if (status == CO_OK)
-      status = measure(out, &t, part->run, best_step, arena);
+      status = measure(out, &t, part->run, arena);
     else if (status == CO_STOPPED && t.pruned)
       status = measure_pruned(out, &t, part->run, arena);
     else
@@ -329,7 +368,19 @@ co_status co_trial_check(const co_search *search, const double *values, co_diagn
   return status == CO_OK ? CO_OK : problems->count ? co_diagnostics_result(problems) : status;
 }
 
-co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *search,
+// Trees and what else is no network have neither parameters nor a plan.
+static co_status check_cost(const co_session *session, const co_tune_settings *settings) {
+  if (!settings->cost || settings->cost == CO_COST_BYTES || co_session_parameters(session))
+    return CO_OK;
+  co_status status = co_fail(CO_ERR_CONFIG,
+                             "hyperopt.second_metric: %s is of networks, and this "
+                             "predictor is none",
+                             settings->second);
+  co_hint("take model_bytes");
+  return status;
+}
+
+co_status co_trial_plan(size_t *bytes, bool higher_is_better[2], const co_search *search,
                         const double *values, co_diagnostics *problems) {
   static const co_watch silent = {.progress = NULL};
   const co_trial_job job = {.values = values};
@@ -351,8 +402,8 @@ co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *
     status =
         co_session_open_on(&session, search->ctx, &silent, &options,
                            search->settings->k_fold ? search->folds[0] : search->dataset, problems);
-  if (status == CO_OK)
-    status = co_session_follow(session, search->settings->metric, higher_is_better);
+  if (status == CO_OK) status = follow(session, search->settings, higher_is_better);
+  if (status == CO_OK) status = check_cost(session, search->settings);
   if (status == CO_OK) *bytes = co_session_planned_bytes(session);
   status = co_session_close(session, status);
   co_text_free(&yaml);

@@ -21,7 +21,7 @@ typedef struct co_search {
   const co_tune_settings *settings;
   const co_node *base; // the trials' config, without hyperopt
   uint64_t seed;
-  bool maximize;
+  bool maximize, maximize_second;
   co_dataset *dataset;
   co_dataset *const *folds; // as each fold sees it, of settings->k_fold; else not read
   co_study *study;
@@ -64,7 +64,7 @@ typedef struct co_trial_job {
 
 typedef struct co_trial_outcome {
   co_trial_state state;
-  double value;
+  double value, second;        // of the goals
   char reason[1200];           // of a failure
   const co_trial_value *steps; // the metric by epoch, of several runs by run; the arena's
   int64_t step_count;
@@ -87,8 +87,9 @@ co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
                               const co_trial_job *job, const co_trial_part *part, co_arena *arena);
 // Whether a trial with these values has a config at all; problems with their places in the config.
 co_status co_trial_check(const co_search *search, const double *values, co_diagnostics *problems);
-// Plans it, and trains nothing: the bytes it will take.
-co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *search,
+// Plans it, and trains nothing: the bytes it will take, and what each goal's metric is better for (of a
+// cost less).
+co_status co_trial_plan(size_t *bytes, bool higher_is_better[2], const co_search *search,
                         const double *values, co_diagnostics *problems);
 
 #endif
