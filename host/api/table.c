@@ -258,7 +258,7 @@ static co_status check_pseudonyms(const co_recipe *recipe) {
   return co_fail(CO_ERR_USAGE, "the schema has pseudonymized columns: --key-file FILE is needed");
 }
 
-static co_status add_log(co_recipe *recipe, const struct cohort_import_events_options *o,
+static co_status add_log(co_recipe *recipe, const cohort_import_events_options *o,
                          co_arena *arena) {
   co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
   if (!events) return CO_ERR_MEMORY;
