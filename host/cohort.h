@@ -679,6 +679,12 @@ typedef struct cohort_import_csv_options {
   const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
   cohort_source_options source;
   cohort_tables tables;
+  // Rows as samples of the entity that a column names: splits part no entity's rows. With a column of
+  // dates (of a joined table TABLE.COLUMN) and a log each sees the events of its entity before its date.
+  // Of `events` count its files and what lines are: entity, time, item, amount, where, basket, columns,
+  // no_rfm. NULL = not samples, none.
+  const char *entity, *as_of;
+  const struct cohort_import_events_options *events;
 } cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
 COHORT_API cohort_status cohort_import_csv(cohort_context *context,
                                            const cohort_import_csv_options *options,

@@ -23,6 +23,15 @@ const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t
              : "network";
 }
 
+double co_comparison_value(const co_comparison *c, int64_t baseline, int64_t output, int64_t k,
+                           const co_evaluation_value *mine) {
+  co_evaluation_value theirs;
+  return co_evaluation_metric(&c->evaluations[baseline], output, k, &theirs) &&
+                 strcmp(theirs.name, mine->name) == 0
+             ? theirs.value
+             : NAN;
+}
+
 char co_comparison_sign(const co_paired *pair, bool higher_is_better) {
   if (pair->interval.low > 0) return higher_is_better ? '+' : '-';
   if (pair->interval.high < 0) return higher_is_better ? '-' : '+';
