@@ -63,22 +63,23 @@ static void show_key(char out[SHOWN_BYTES], const char *text, size_t length) {
 }
 
 static co_status take_key(co_dictionary *keys, const co_scan *scan, const co_row_place *place,
-                          int64_t column, const key_text *key) {
+                          int64_t column, const key_text *key, bool any) {
   int64_t repeated;
   char shown[SHOWN_BYTES];
+  if (any && (key->missing || key->too_long)) return CO_OK; // the keys of no row
   if (key->missing) return co_scan_wrong(scan, place, column, "the key is missing");
   if (key->too_long)
     return co_scan_wrong(scan, place, column, "the key has more than %d bytes", KEY_BYTES - 1);
   CO_RETURN_IF_FAILED(co_dictionary_add(keys, key->cell.text, key->cell.length,
                                         place->line ? place->line : place->row, &repeated));
-  if (!repeated) return CO_OK;
+  if (!repeated || any) return CO_OK;
   show_key(shown, key->cell.text, key->cell.length);
   return co_scan_wrong(scan, place, column, "the key '%s' occurs in %s %" PRId64 " already", shown,
                        place->line ? "line" : "row", repeated);
 }
 
 static co_status take_keys(co_dictionary *keys, co_scan *scan, const co_joined_field *on,
-                           int64_t count) {
+                           int64_t count, bool any) {
   co_scan_block block = {.count = 1};
   while (block.count) {
     CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
@@ -89,7 +90,7 @@ static co_status take_keys(co_dictionary *keys, co_scan *scan, const co_joined_f
         key.missing = key.too_long = false;
         for (int64_t c = 0; c < count; c++)
           add_cell(&key, co_block_cell(&block, part, i, on[c].column), on[c].suffix, c, count);
-        CO_RETURN_IF_FAILED(take_key(keys, scan, &part->places[i], on[0].column, &key));
+        CO_RETURN_IF_FAILED(take_key(keys, scan, &part->places[i], on[0].column, &key, any));
       }
     }
   }
@@ -109,13 +110,23 @@ co_status co_joined_on(co_joined_field *on, const co_rows *rows, const co_recipe
   return CO_OK;
 }
 
-co_status co_joined_keys(co_dictionary *keys, co_context *ctx, const co_recipe *table,
-                         co_scan *scan) {
+static co_status read_keys(co_dictionary *keys, co_context *ctx, const co_recipe *table,
+                           co_scan *scan, bool any) {
   co_joined_field on[CO_JOIN_MOST_COLUMNS];
   CO_RETURN_IF_FAILED(
       co_joined_on(on, co_scan_file(scan), table, table->key, table->key_count, table->table));
   CO_RETURN_IF_FAILED(co_dictionary_create(keys, ctx));
-  return take_keys(keys, scan, on, table->key_count);
+  return take_keys(keys, scan, on, table->key_count, any);
+}
+
+co_status co_joined_keys(co_dictionary *keys, co_context *ctx, const co_recipe *table,
+                         co_scan *scan) {
+  return read_keys(keys, ctx, table, scan, false);
+}
+
+co_status co_joined_any_keys(co_dictionary *keys, co_context *ctx, const co_recipe *table,
+                             co_scan *scan) {
+  return read_keys(keys, ctx, table, scan, true);
 }
 
 // ---- finding rows ------------------------------------------------------------------------------

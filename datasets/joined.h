@@ -46,6 +46,9 @@ co_status co_joined_on(co_joined_field *on, const co_rows *rows, const co_recipe
 // there twice.
 co_status co_joined_keys(co_dictionary *keys, co_context *ctx, const co_recipe *table,
                          co_scan *scan);
+// The same of a table in which keys may be missing, or there more than once: each is listed once.
+co_status co_joined_any_keys(co_dictionary *keys, co_context *ctx, const co_recipe *table,
+                             co_scan *scan);
 // `rows` is how many the other table has. `keys` and all else must stay.
 co_status co_joined_begin(co_joined *joined, co_context *ctx, const co_recipe_join *join,
                           const co_scan_options *scan, const co_dictionary *keys, int64_t rows);

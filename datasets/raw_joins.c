@@ -36,6 +36,10 @@ void co_raw_joins_free(co_raw_joins *joins) {
   joins->count = 0;
 }
 
+void co_raw_joins_use(co_raw_joins *joins, int64_t index) {
+  joins->items[index].used = true;
+}
+
 bool co_raw_joins_by(const co_raw_joins *joins, const char *column) {
   for (int64_t i = 0; i < joins->count; i++)
     for (int64_t k = 0; k < joins->items[i].join.table.key_count; k++)

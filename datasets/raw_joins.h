@@ -36,6 +36,8 @@ co_status co_raw_joins_begin(co_raw_joins *joins, co_context *ctx, co_arena *are
                              const co_recipe *recipe, const char *const *paths,
                              const char *const *shown, const co_scan_options *scan);
 void co_raw_joins_free(co_raw_joins *joins); // legal on a zeroed struct
+// Says that one is used whatever columns the model has.
+void co_raw_joins_use(co_raw_joins *joins, int64_t index);
 // Reads the keys of those that are used, and plans their columns. `rows`: the table that they are
 // joined to. CO_ERR_DATA where one is not there, or has a key twice.
 co_status co_raw_joins_read(co_raw_joins *joins, const co_schema *schema, const co_rows *rows);

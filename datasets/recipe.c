@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "datasets/format.h"
+#include "datasets/import_events.h"
 #include "host/core/json.h"
 
 static const char *const type_names[CO_RECIPE_TYPE_COUNT] = {"any",  "number", "binary", "category",
@@ -132,14 +133,41 @@ static void print_join(co_text *out, const co_recipe *recipe, int64_t index) {
   co_text_printf(out, ", kind: %s}\n", join->one_to_one ? "one_to_one" : "many_to_one");
 }
 
+static void print_samples(co_text *out, const co_recipe *recipe) {
+  const co_recipe_samples *s = &recipe->samples;
+  co_text_printf(out, "samples: {from: ");
+  print_text(out, recipe->table);
+  co_text_printf(out, ", entity: ");
+  print_text(out, s->entity);
+  if (s->as_of) co_text_printf(out, ", as_of: ");
+  if (s->as_of) print_text(out, s->as_of);
+  if (s->label_name) {
+    co_text_printf(out, ", label: {name: ");
+    print_text(out, s->label_name);
+    co_text_printf(out, ", exists_in: ");
+    print_text(out, s->label->table.table);
+    co_text_printf(out, ", on: ");
+    print_texts(out, s->label->on, s->label->table.key_count);
+    co_text_printf(out, "}");
+  }
+  co_text_printf(out, "}\n");
+}
+
 co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
   co_text_printf(out, "tables:\n");
   print_table(out, recipe);
   for (int64_t i = 0; i < recipe->join_count; i++)
     print_table(out, &recipe->joins[i].table);
+  if (recipe->samples.label) print_table(out, &recipe->samples.label->table);
   if (recipe->join_count) co_text_printf(out, "joins:\n");
   for (int64_t i = 0; i < recipe->join_count; i++)
     print_join(out, recipe, i);
+  if (recipe->samples.entity) print_samples(out, recipe);
+  if (!recipe->events) return out->status;
+  CO_RETURN_IF_FAILED(co_event_recipe_print(out, recipe->events));
+  if (recipe->log) co_text_printf(out, "  file: ");
+  if (recipe->log) print_text(out, recipe->log);
+  if (recipe->log) co_text_printf(out, "\n");
   return out->status;
 }
 

@@ -43,6 +43,14 @@ typedef struct co_recipe_column {
   bool reference;           // its cells are keys of a joined table: never amounts
 } co_recipe_column;
 
+// Rows that are samples: what is known of an entity before a date.
+typedef struct co_recipe_samples {
+  const char *entity;           // column that names it; NULL = rows are of themselves
+  const char *as_of;            // column with the date, TABLE.COLUMN of a joined table; NULL = none
+  const char *label_name;       // a target of whether another table has a row's key; NULL = none
+  struct co_recipe_join *label; // that table, in which a key may be there more than once
+} co_recipe_samples;
+
 typedef struct co_recipe {
   const char *table;    // its name
   const char *file;     // as it was given; NULL = not known
@@ -56,6 +64,9 @@ typedef struct co_recipe {
   const char *const *key; // of a table that is joined to another: the columns of its key …
   int64_t key_count;      // … of others 0
   bool carry;             // it travels in models
+  co_recipe_samples samples;
+  const struct co_event_recipe *events; // the log that samples see, NULL = none …
+  const char *log;                      // … its file, NULL = not known
 } co_recipe;
 
 enum { CO_JOIN_MOST_COLUMNS = 8 };

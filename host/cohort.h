@@ -654,36 +654,6 @@ COHORT_API cohort_status cohort_import_images(cohort_context *context,
                                               const cohort_import_images_options *options,
                                               cohort_result **out);
 
-// A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
-// tells the schema, which is stored in the dataset. Lists are pointers with a count.
-typedef struct cohort_import_csv_options {
-  const char *output;       // NULL = only the schema, as the result's text
-  const char *const *files; // one table, in one or several files …
-  int64_t file_count;
-  const char *training, *validation, *test; // … or one file for each split; NULL = not given
-  const char *schema;                       // YAML file; what is given below has the last word
-  const char *const *targets, *const *ignored, *const *types, *const *strip_suffixes,
-                                                                  *const *header;
-  int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
-  const char *key;      // column of texts that name rows; NULL = none
-  const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
-  const char *delimiter;     // one character, or "tab"; NULL = found out
-  const int64_t *skip_lines; // before the header: of each file, the last for all that follow
-  int64_t skip_line_count;
-  const char *
-      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
-  double validation_fraction; // of `training` without `validation`; < 0 = 0.1
-  uint64_t seed;
-  bool force;             // as for idx
-  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
-  const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
-  cohort_source_options source;
-  cohort_tables tables;
-} cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
-COHORT_API cohort_status cohort_import_csv(cohort_context *context,
-                                           const cohort_import_csv_options *options,
-                                           cohort_result **out);
-
 // A log of events in text, in any order and of any size: lines that name an entity (a customer), a
 // time, and what happened. The dataset has their events in order, and samples: an entity at a
 // cut-off with the events before it, and whether another one follows within the label's window; or
@@ -714,6 +684,43 @@ typedef struct cohort_import_events_options {
   uint64_t seed;
   bool force; // as for idx
 } cohort_import_events_options;
+
+// A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
+// tells the schema, which is stored in the dataset. Lists are pointers with a count.
+typedef struct cohort_import_csv_options {
+  const char *output;       // NULL = only the schema, as the result's text
+  const char *const *files; // one table, in one or several files …
+  int64_t file_count;
+  const char *training, *validation, *test; // … or one file for each split; NULL = not given
+  const char *schema;                       // YAML file; what is given below has the last word
+  const char *const *targets, *const *ignored, *const *types, *const *strip_suffixes,
+                                                                  *const *header;
+  int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
+  const char *key;      // column of texts that name rows; NULL = none
+  const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
+  const char *delimiter;     // one character, or "tab"; NULL = found out
+  const int64_t *skip_lines; // before the header: of each file, the last for all that follow
+  int64_t skip_line_count;
+  const char *
+      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
+  double validation_fraction; // of `training` without `validation`; < 0 = 0.1
+  uint64_t seed;
+  bool force;             // as for idx
+  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
+  const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
+  cohort_source_options source;
+  cohort_tables tables;
+  // Rows as samples of the entity that a column names: splits part no entity's rows. With a column of
+  // dates (of a joined table TABLE.COLUMN) and a log each sees the events of its entity before its date.
+  // Of `events` count its files and what lines are: entity, time, item, amount, where, basket, columns,
+  // no_rfm. NULL = not samples, none.
+  const char *entity, *as_of;
+  const cohort_import_events_options *events;
+} cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
+COHORT_API cohort_status cohort_import_csv(cohort_context *context,
+                                           const cohort_import_csv_options *options,
+                                           cohort_result **out);
+
 COHORT_API cohort_status cohort_import_events(cohort_context *context,
                                               const cohort_import_events_options *options,
                                               cohort_result **out);

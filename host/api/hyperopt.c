@@ -110,6 +110,7 @@ static co_status check(co_tuning *t) {
   CO_RETURN_IF_FAILED(check_space(t, values));
   t->search.maximize = maximizes(t->settings.goal, higher[0]);
   t->search.maximize_second = maximizes(t->settings.second_goal, higher[1]);
+  if (co_tune_is_together(&t->settings)) bytes *= (size_t)co_tune_parts(&t->settings);
   return check_memory(t, bytes, t->search.jobs);
 }
 

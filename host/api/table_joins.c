@@ -14,6 +14,8 @@ const char *co_table_joins_option(const cohort_tables *t) {
 }
 
 static co_recipe *find_table(co_recipe *recipe, const char *name) {
+  co_recipe_join *label = recipe->samples.label;
+  if (label && strcmp(label->table.table, name) == 0) return &label->table;
   if (recipe->table && strcmp(recipe->table, name) == 0) return recipe;
   for (int64_t i = 0; i < recipe->join_count; i++)
     if (strcmp(recipe->joins[i].table.table, name) == 0) return &recipe->joins[i].table;
@@ -125,6 +127,10 @@ static co_status read_source(co_recipe *recipe, const char *text, co_arena *aren
   if (!equals || equals == text || !equals[1])
     return co_fail(CO_ERR_USAGE, "--source %.200s: must be NAME=SOURCE", text);
   if (!name) return CO_ERR_MEMORY;
+  if (recipe->events && strcmp(name, "events") == 0) {
+    recipe->log = equals + 1;
+    return CO_OK;
+  }
   co_recipe *table = find_table(recipe, name);
   if (!table) return no_table(recipe, "--source", name);
   table->file = equals + 1;

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/row_samples.h"
+#include "host/api/events.h"
 #include "host/api/table.h"
 #include "host/config/config.h"
 
 typedef struct schema_options {
-  const co_node *tables, *joins;
+  const co_node *tables, *joins, *samples, *events;
 } schema_options;
 
 static const co_field schema_fields[] = {
@@ -16,7 +18,41 @@ static const co_field schema_fields[] = {
      NULL},
     {"joins", CO_FIELD_NODE, offsetof(schema_options, joins), "null", 0, 0, NULL,
      "Which tables are joined to which: [{table, to, on, kind}].", NULL},
+    {"samples", CO_FIELD_NODE, offsetof(schema_options, samples), "null", 0, 0, NULL,
+     "Rows of a table as samples of entities at dates: {from, entity, as_of, label}.", NULL},
+    {"events", CO_FIELD_NODE, offsetof(schema_options, events), "null", 0, 0, NULL,
+     "The log of which samples see what is before their dates.", NULL},
     {.key = NULL}};
+
+typedef struct sample_options {
+  const char *from, *entity, *as_of;
+  const co_node *label;
+} sample_options;
+
+static const co_field sample_fields[] = {
+    {"from", CO_FIELD_STRING, offsetof(sample_options, from), NULL, 0, 0, NULL,
+     "The table whose rows they are.", NULL},
+    {"entity", CO_FIELD_STRING, offsetof(sample_options, entity), NULL, 0, 0, NULL,
+     "The column there that says of whom; splits part no entity's rows.", NULL},
+    {"as_of", CO_FIELD_STRING, offsetof(sample_options, as_of), "null", 0, 0, NULL,
+     "The column with their dates, TABLE.COLUMN of a joined table.", NULL},
+    {"label", CO_FIELD_NODE, offsetof(sample_options, label), "null", 0, 0, NULL,
+     "A target of whether another table has the row's key: {name, exists_in, on}.", NULL},
+    {.key = NULL}};
+
+typedef struct label_options {
+  const char *name, *exists_in;
+  const co_node *on;
+} label_options;
+
+static const co_field label_fields[] = {{"name", CO_FIELD_STRING, offsetof(label_options, name),
+                                         NULL, 0, 0, NULL, "What the target is called.", NULL},
+                                        {"exists_in", CO_FIELD_STRING,
+                                         offsetof(label_options, exists_in), NULL, 0, 0, NULL,
+                                         "The table that has the keys of positive rows.", NULL},
+                                        {"on", CO_FIELD_NODE, offsetof(label_options, on), NULL, 0,
+                                         0, NULL, "The columns that both have.", NULL},
+                                        {.key = NULL}};
 
 typedef struct join_options {
   const char *table, *to, *kind;
@@ -328,7 +364,9 @@ typedef struct schema_tables {
   int64_t count;
   schema_join *joins;
   int64_t join_count;
-  const char *first; // to which the others are joined, by way of each other or not
+  sample_options samples; // from NULL = there are none
+  label_options label;    // name NULL = there is none
+  const char *first;      // to which the others are joined, by way of each other or not
 } schema_tables;
 
 static co_status read_join(schema_tables *t, schema_join *join, co_arena *arena,
@@ -357,6 +395,7 @@ static co_status read_join(schema_tables *t, schema_join *join, co_arena *arena,
 
 // The one that is joined to no other while others are to it.
 static const char *find_first(const schema_tables *t) {
+  if (t->samples.from) return t->samples.from;
   for (int64_t i = 0; i < t->join_count; i++) {
     bool joined = false;
     for (int64_t k = 0; k < t->join_count; k++)
@@ -401,7 +440,8 @@ static co_status add_joins(co_recipe *recipe, schema_tables *t, co_arena *arena,
 static co_status check_joined(const co_recipe *recipe, const schema_tables *t,
                               const schema_options *o, co_diagnostics *problems) {
   for (int64_t i = 0; i < t->count; i++)
-    if (find_added(recipe, t->recipes[i].table) == -2)
+    if (find_added(recipe, t->recipes[i].table) == -2 &&
+        (!t->label.name || strcmp(t->label.exists_in, t->recipes[i].table) != 0))
       return co_node_problem(problems, o->tables->items[i],
                              "joins: [{table: NAME, to: NAME, on: COLUMN}]",
                              "tables: '%s' is joined to no other that leads to '%s'",
@@ -421,6 +461,88 @@ static co_status check_joined(const co_recipe *recipe, const schema_tables *t,
   return CO_OK;
 }
 
+// ---- samples -----------------------------------------------------------------------------------
+
+static bool is_given(const co_node *node) {
+  return node && node->kind != CO_NODE_NULL;
+}
+
+static co_status read_samples(schema_tables *t, const schema_options *o, co_arena *arena,
+                              co_diagnostics *problems) {
+  if (!is_given(o->samples)) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&t->samples, sample_fields, o->samples, "samples", arena, problems));
+  if (!problems->count && is_given(t->samples.label))
+    CO_RETURN_IF_FAILED(co_fields_parse(&t->label, label_fields, t->samples.label, "samples.label",
+                                        arena, problems));
+  if (problems->count) return CO_OK;
+  const char *names[] = {t->samples.from, t->label.exists_in};
+  for (int i = 0; i < 2; i++)
+    if (names[i] && !find_table(t->recipes, t->count, names[i]))
+      return co_node_problem(problems, o->samples, NULL, "samples: there is no table '%s'",
+                             names[i]);
+  return CO_OK;
+}
+
+co_status co_table_set_samples(co_recipe *recipe, co_arena *arena, const char *entity,
+                               const char *as_of) {
+  co_recipe_column *column = co_table_column(recipe, arena, entity);
+  if (!column) return CO_ERR_MEMORY;
+  column->reference = true;
+  column->role = CO_RECIPE_IGNORE; // it is the key of the entities
+  recipe->samples.entity = entity;
+  recipe->samples.as_of = as_of;
+  const char *local;
+  int64_t dated = co_row_samples_dated(recipe, &local);
+  if (!as_of) return CO_OK;
+  column = co_table_column(dated < 0 ? recipe : &recipe->joins[dated].table, arena, local);
+  if (!column) return CO_ERR_MEMORY;
+  if (!column->type) column->type = CO_RECIPE_DATE;
+  if (!column->role) column->role = CO_RECIPE_IGNORE;
+  return CO_OK;
+}
+
+static co_status add_label(co_recipe *recipe, schema_tables *t, const schema_options *o,
+                           co_arena *arena, co_diagnostics *problems) {
+  co_recipe_join *label = co_arena_alloc(arena, 1, sizeof *label);
+  if (!label) return CO_ERR_MEMORY;
+  *label = (co_recipe_join){
+      .table = *find_table(t->recipes, t->count, t->label.exists_in), .to = -1, .shown = "label"};
+  if (strcmp(t->label.exists_in, t->samples.from) == 0 ||
+      find_added(recipe, t->label.exists_in) != -2)
+    return co_node_problem(problems, o->samples, "name the file as a table of its own",
+                           "samples.label: table '%s' is joined, too", t->label.exists_in);
+  CO_RETURN_IF_FAILED(read_name_or_names(&label->on, &label->table.key_count, t->label.on,
+                                         "samples.label", "on", arena, problems));
+  if (problems->count) return CO_OK;
+  if (!label->table.key_count)
+    return co_node_problem(problems, o->samples, NULL, "samples.label.on: must name a column");
+  label->table.key = label->on;
+  recipe->samples.label = label;
+  recipe->samples.label_name = t->label.name;
+  for (int64_t i = 0; i < label->table.key_count; i++)
+    CO_RETURN_IF_FAILED(mark_reference(recipe, arena, label->on[i]));
+  return CO_OK;
+}
+
+static co_status add_samples(co_recipe *recipe, schema_tables *t, const schema_options *o,
+                             co_arena *arena, co_diagnostics *problems) {
+  CO_RETURN_IF_FAILED(co_table_set_samples(recipe, arena, t->samples.entity, t->samples.as_of));
+  return t->label.name ? add_label(recipe, t, o, arena, problems) : CO_OK;
+}
+
+static co_status add_events(co_recipe *recipe, const schema_options *o, co_arena *arena,
+                            co_diagnostics *problems) {
+  if (!is_given(o->events)) return CO_OK;
+  co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
+  if (!events) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_event_recipe_parse(events, &recipe->log, o->events, arena, problems));
+  recipe->events = events;
+  if (problems->count || recipe->samples.as_of) return CO_OK;
+  return co_node_problem(problems, o->events, NULL,
+                         "events: samples need as_of, before which they see them");
+}
+
 static co_status read_joins(co_recipe *recipe, schema_tables *t, const schema_options *o,
                             co_arena *arena, co_diagnostics *problems) {
   bool none = !o->joins || o->joins->kind == CO_NODE_NULL;
@@ -433,10 +555,14 @@ static co_status read_joins(co_recipe *recipe, schema_tables *t, const schema_op
     t->joins[t->join_count].node = o->joins->items[t->join_count];
     CO_RETURN_IF_FAILED(read_join(t, &t->joins[t->join_count], arena, problems));
   }
+  CO_RETURN_IF_FAILED(read_samples(t, o, arena, problems));
   if (problems->count) return CO_OK;
   *recipe = *find_table(t->recipes, t->count, find_first(t));
   CO_RETURN_IF_FAILED(add_joins(recipe, t, arena, problems));
-  return problems->count ? CO_OK : check_joined(recipe, t, o, problems);
+  if (!problems->count) CO_RETURN_IF_FAILED(check_joined(recipe, t, o, problems));
+  if (!problems->count && t->samples.from)
+    CO_RETURN_IF_FAILED(add_samples(recipe, t, o, arena, problems));
+  return problems->count ? CO_OK : add_events(recipe, o, arena, problems);
 }
 
 static co_status read_schema(co_recipe *recipe, const co_node *root, co_arena *arena,

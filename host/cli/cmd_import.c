@@ -165,7 +165,18 @@ static const cli_option options_table[] = {
      .offset = AT(events.entity),
      .value = "COL",
      .aliases = "customer",
-     .doc = "events: whose they are"},
+     .doc = "events: whose they are; csv: of whom rows are samples, whom splits do not part"},
+    {.name = "samples",
+     .kind = CLI_LIST,
+     .offset = AT(events.samples),
+     .value = "FILE.csv",
+     .doc = "events: a table of samples, with --entity, --as-of and --target; --join adds to it"},
+    {.name = "as-of",
+     .kind = CLI_TEXT,
+     .offset = AT(events.as_of),
+     .value = "COL",
+     .doc = "samples: column of their dates, before which events are seen (TABLE.COL of a joined "
+            "one)"},
     {.name = "time",
      .kind = CLI_TEXT,
      .offset = AT(events.time),
@@ -298,10 +309,16 @@ static co_status read_lines(const int64_t **out, co_arena *arena, const cli_list
 
 static co_status import_csv(cohort_context *context, const cli_import_options *o,
                             const int64_t *skip_lines, cohort_result **result) {
+  const bool samples = o->events.samples.count > 0; // else it is a table without a log
+  const cli_list *files = samples ? &o->events.samples : &o->files;
+  const cohort_import_events_options events = cli_events_request(o);
   cohort_import_csv_options request = {
       .output = o->print_schema ? NULL : o->output,
-      .files = o->files.item,
-      .file_count = o->files.count,
+      .files = files->item,
+      .file_count = files->count,
+      .entity = o->events.entity,
+      .as_of = o->events.as_of,
+      .events = samples ? &events : NULL,
       .training = o->training[0],
       .validation = o->validation[0],
       .test = o->test[0],
@@ -326,7 +343,7 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force,
       .duplicates = o->duplicates,
-      .where = o->events.where,
+      .where = samples ? NULL : o->events.where,
       .source = cli_source_options(&o->source),
       .tables = cli_joined_tables(&o->tables)};
   return (co_status)cohort_import_csv(context, &request, result);
@@ -361,9 +378,15 @@ static co_status check_csv(const cli_import_options *o) {
 }
 
 static co_status check_events(const cli_import_options *o) {
-  if (!o->output) return missing("--output FILE");
+  if (!o->output && !(o->events.samples.count && o->print_schema)) return missing("--output FILE");
   if (!o->events.logs.count) return missing("--events FILE");
   if (o->files.count || o->training[0]) return refuse("a FILE but by --events", "events");
+  if (o->events.samples.count) {
+    if (o->events.cutoffs.count || o->events.next_item || o->events.label ||
+        o->events.label_count || o->events.label_amount || o->schema)
+      return refuse("--cutoff, --label, --next-item or --schema", "events with --samples");
+    return CO_OK;
+  }
   if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
       o->print_schema || o->split || o->tables.joins.count || o->tables.carried.count ||
       o->tables.sources.count)
@@ -416,8 +439,9 @@ static co_status run(cli_job *cli, const void *options_) {
   const int64_t *skip_lines = NULL;
   CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_status status = format == IDX      ? import_idx(context, o, &result)
-                         : format == CSV    ? import_csv(context, o, skip_lines, &result)
+  cohort_status status = format == IDX ? import_idx(context, o, &result)
+                         : format == CSV || o->events.samples.count
+                             ? import_csv(context, o, skip_lines, &result)
                          : format == IMAGES ? cli_import_images(context, o, &result)
                                             : cli_import_events(context, o, &result);
   co_status taken = cli_library_take(cli, status, result);

@@ -13,7 +13,8 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 
 // Of event logs.
 typedef struct cli_event_options {
-  cli_list logs, columns, cutoffs;
+  cli_list logs, columns, cutoffs, samples;
+  const char *as_of; // of samples
   const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
       *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
@@ -64,6 +65,7 @@ typedef struct cli_import_options {
 co_status cli_import_images(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
 // The import of event logs, as cohort_import_events.
+cohort_import_events_options cli_events_request(const cli_import_options *options);
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
 

@@ -80,7 +80,9 @@ static const co_field pruner_fields[] = {
      "median: worse than the median of the others at an epoch; successive_halving: at certain "
      "epochs "
      "not among the best; hyperband: the same, with several first epochs; wilcoxon: worse than the "
-     "best trial over folds and seeds so far, by a signed-rank test.",
+     "best trial over folds and seeds so far, by a signed-rank test. With k_fold or seeds the "
+     "others "
+     "train all of a trial's runs together, and compare their means by epoch.",
      NULL},
     {"startup_trials", CO_FIELD_INT, IN(startup_trials), "5", 1, 1e6, NULL,
      "Of the median: so many others must have come to an epoch.", NULL},
@@ -167,21 +169,17 @@ static co_status check_goals(co_tune_settings *s, const co_node *section,
   return CO_OK;
 }
 
-// What prunes by epochs sees one training, what prunes by folds and seeds needs several.
+// What prunes by folds and seeds needs several.
 static co_status check_parts(const section_options *o, co_diagnostics *problems) {
   const co_tune_settings *s = &o->settings;
   bool several = co_tune_parts(s) > 1, wilcoxon = s->pruner.type == CO_PRUNER_WILCOXON;
   if (s->k_fold == 1)
     CO_RETURN_IF_FAILED(
         wrong(problems, o->pruner, "hyperopt.k_fold: one fold leaves nothing to train"));
-  if (wilcoxon && !several)
-    return wrong(problems, o->pruner,
-                 "hyperopt.pruner: wilcoxon compares over folds and seeds; set k_fold or seeds");
-  if (several && !wilcoxon && s->pruner.type != CO_PRUNER_NONE)
-    return wrong(problems, o->pruner,
-                 "hyperopt.pruner: it prunes by the epochs of one training; with k_fold and seeds "
-                 "there is wilcoxon");
-  return CO_OK;
+  return wilcoxon && !several
+             ? wrong(problems, o->pruner,
+                     "hyperopt.pruner: wilcoxon compares over folds and seeds; set k_fold or seeds")
+             : CO_OK;
 }
 
 co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_arena *arena,

@@ -62,6 +62,12 @@ static inline int64_t co_tune_parts(const co_tune_settings *s) {
   return (s->k_fold ? s->k_fold : 1) * s->seeds;
 }
 
+// Whether those are trained together, epoch by epoch: then a trial's value at an epoch is their mean.
+static inline bool co_tune_is_together(const co_tune_settings *s) {
+  return co_tune_parts(s) > 1 && s->pruner.type != CO_PRUNER_NONE &&
+         s->pruner.type != CO_PRUNER_WILCOXON;
+}
+
 // Whether results of trials decide on others, so that only `lag` of them can run at once.
 static inline bool co_tune_looks_back(const co_tune_settings *s) {
   return s->pruner.type != CO_PRUNER_NONE || s->sampler == CO_SAMPLER_AUTO ||

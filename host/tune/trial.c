@@ -103,19 +103,22 @@ static co_status read_metrics(reading *r, const char *run) {
 
 // ---- training ----------------------------------------------------------------------------------
 
-typedef struct training {
+struct co_training {
   const co_search *search;
   const co_trial_job *job;
-  const co_trial_part *part;
+  co_trial_part part;
   co_context *ctx; // its own: its warnings stay apart, and it is quiet
+  co_arena *arena;
   co_diagnostics problems;
+  co_text yaml; // the config
+  cohort_train_options options;
+  co_session *session;
   co_status reported;
-  co_trial_value *values; // so far, for the pruner
+  co_trial_value *values; // so far
   int64_t count, capacity;
   bool pruned;
-  int64_t best_step; // whose weights are the model's; -1 = none
-  double cost;       // what the model costs, where that is a goal
-} training;
+};
+typedef co_training training;
 
 static void pass_log(void *user, co_log_level level, const char *event, const char *text) {
   const training *t = user;
@@ -127,6 +130,8 @@ static void pass_alive(void *user, int seconds) {
 }
 
 static co_status add_value(training *t, int64_t epoch, double value) {
+  while (t->count && t->values[t->count - 1].step >= epoch) // the training went back
+    t->count--;
   CO_RETURN_IF_FAILED(
       co_grow(t->ctx, (void **)&t->values, &t->capacity, t->count, sizeof *t->values));
   t->values[t->count++] = (co_trial_value){.step = epoch, .value = value};
@@ -144,12 +149,12 @@ static bool take_epoch(void *user, const co_session *session, int64_t epoch, dou
 }
 
 // What it came to before, if it goes on: the last value is decided on anew.
-static co_status take_past(training *t, const char *run, co_arena *arena) {
-  reading r = {.arena = arena, .metric = t->search->settings->metric};
-  char *path = co_arena_format(arena, "%s/metrics.jsonl", run);
+static co_status take_past(training *t) {
+  reading r = {.arena = t->arena, .metric = t->search->settings->metric};
+  char *path = co_arena_format(t->arena, "%s/metrics.jsonl", t->part.run);
   if (!path) return CO_ERR_MEMORY;
-  if (!t->job->pruner || !co_path_exists(path)) return CO_OK;
-  CO_RETURN_IF_FAILED(read_metrics(&r, run));
+  if (!co_path_exists(path)) return CO_OK;
+  CO_RETURN_IF_FAILED(read_metrics(&r, t->part.run));
   for (int64_t i = 0; i < r.count; i++)
     CO_RETURN_IF_FAILED(add_value(t, r.steps[i].step, r.steps[i].value));
   return CO_OK;
@@ -162,9 +167,9 @@ static co_status render(co_text *out, const training *t, co_arena *arena,
   CO_RETURN_IF_FAILED(co_trial_config(&config, s->base, &s->settings->space, t->job->values,
                                       co_dataset_schema(s->dataset), arena, problems));
   CO_RETURN_IF_FAILED(co_diagnostics_result(problems));
-  if (t->part && t->part->seed) {
+  if (t->part.seed) {
     char *seed = co_arena_format(arena, "trainer.seed=%llu",
-                                 (unsigned long long)s->seed + (unsigned long long)t->part->seed);
+                                 (unsigned long long)s->seed + (unsigned long long)t->part.seed);
     if (!seed) return CO_ERR_MEMORY;
     CO_RETURN_IF_FAILED(co_node_set(&config, arena, seed, problems));
   }
@@ -195,58 +200,87 @@ static double cost_of(co_session *session, co_tune_cost cost) {
   return NAN;
 }
 
-// CO_STOPPED where it is pruned: a checkpoint is written, from which it can go on.
-static co_status advance(training *t, co_session *session) {
+static co_status open_session(training *t) {
+  const co_search *s = t->search;
   bool higher[2];
-  CO_RETURN_IF_FAILED(follow(session, t->search->settings, higher));
-  co_session_set_epoch_hook(session, take_epoch, t);
-  while (!co_session_is_done(session) && !t->pruned) {
-    CO_RETURN_IF_FAILED(co_session_advance(session));
-    CO_RETURN_IF_FAILED(t->reported);
-  }
-  if (co_session_is_done(session)) {
-    t->pruned = false;
-    return co_session_finish(session);
-  }
-  CO_RETURN_IF_FAILED(co_session_save(session));
-  return co_fail(CO_STOPPED, "pruned");
+  CO_RETURN_IF_FAILED(render(&t->yaml, t, t->arena, &t->problems));
+  t->options = (cohort_train_options){.preset = t->yaml.data,
+                                      .run_dir = t->part.run,
+                                      .resume = "auto",
+                                      .device = s->device,
+                                      .placement = s->placement,
+                                      .command = s->command,
+                                      .workers = s->workers,
+                                      .max_seconds = t->job->max_seconds};
+  CO_RETURN_IF_FAILED(co_session_open_on(&t->session, t->ctx, t->job->watch, &t->options,
+                                         t->part.dataset, &t->problems));
+  CO_RETURN_IF_FAILED(take_past(t));
+  CO_RETURN_IF_FAILED(follow(t->session, s->settings, higher));
+  co_session_set_epoch_hook(t->session, take_epoch, t);
+  return CO_OK;
 }
 
-static co_status train(training *t, co_arena *arena) {
-  const co_search *s = t->search;
-  const char *run = t->part->run;
-  co_text yaml;
-  co_text_init(&yaml, t->ctx);
-  co_status status = render(&yaml, t, arena, &t->problems);
-  const cohort_train_options options = {.preset = yaml.data,
-                                        .run_dir = run,
-                                        .resume = "auto",
-                                        .device = s->device,
-                                        .placement = s->placement,
-                                        .command = s->command,
-                                        .workers = s->workers,
-                                        .max_seconds = t->job->max_seconds};
-  co_session *session = NULL;
-  if (status == CO_OK)
-    status = co_session_open_on(&session, t->ctx, t->job->watch, &options, t->part->dataset,
-                                &t->problems);
-  if (status == CO_OK) status = take_past(t, run, arena);
-  if (status == CO_OK) status = advance(t, session);
-  if (status == CO_OK) {
-    t->best_step = co_session_best_step(session);
-    t->cost = cost_of(session, s->settings->cost);
+co_status co_training_open(co_training **out, const co_search *search, const co_trial_job *job,
+                           const co_trial_part *part) {
+  training *t = *out = co_alloc_zero(search->ctx, 1, sizeof *t);
+  if (!t) return CO_ERR_MEMORY;
+  t->search = search;
+  t->job = job;
+  t->part = *part;
+  const co_context_options options = {.threads = (int)search->settings->threads,
+                                      .threads_why = "hyperopt.threads",
+                                      .level = CO_LOG_WARN,
+                                      .sink = pass_log,
+                                      .sink_user = t,
+                                      .alive = pass_alive,
+                                      .alive_user = t};
+  co_status status = co_context_create(&t->ctx, &options);
+  if (status != CO_OK) {
+    co_free(search->ctx, t);
+    *out = NULL;
+    return status;
   }
-  status = co_session_close(session, status);
-  co_text_free(&yaml);
-  return status;
+  co_diagnostics_init(&t->problems, t->ctx);
+  co_text_init(&t->yaml, t->ctx);
+  CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
+  return open_session(t);
+}
+
+int64_t co_training_epochs(const co_training *t) {
+  return t->count ? t->values[t->count - 1].step : 0;
+}
+
+bool co_training_is_done(const co_training *t) {
+  return co_session_is_done(t->session);
+}
+
+double co_training_value(const co_training *t, int64_t epoch) {
+  double value = NAN;
+  for (int64_t i = 0; i < t->count && t->values[i].step <= epoch; i++)
+    value = t->values[i].value;
+  return value;
+}
+
+co_status co_training_advance(co_training *t, int64_t epoch) {
+  while (!co_training_is_done(t) && !t->pruned && co_training_epochs(t) < epoch) {
+    CO_RETURN_IF_FAILED(co_session_advance(t->session));
+    CO_RETURN_IF_FAILED(t->reported);
+  }
+  if (!co_training_is_done(t)) return CO_OK;
+  t->pruned = false;
+  return co_session_finish(t->session);
+}
+
+co_status co_training_pause(co_training *t) {
+  t->pruned = !co_training_is_done(t);
+  return t->pruned ? co_session_save(t->session) : CO_OK;
 }
 
 // Of one that is pruned, what it came to last.
-static co_status measure_pruned(co_trial_outcome *out, const training *t, const char *run,
-                                co_arena *arena) {
+static co_status measure_pruned(co_trial_outcome *out, const training *t, co_arena *arena) {
   reading r = {.arena = arena, .metric = t->search->settings->metric};
   co_error_clear();
-  CO_RETURN_IF_FAILED(read_metrics(&r, run));
+  CO_RETURN_IF_FAILED(read_metrics(&r, t->part.run));
   out->steps = r.steps;
   out->step_count = r.count;
   out->state = CO_TRIAL_PRUNED;
@@ -273,18 +307,18 @@ static co_status take_failure(co_trial_outcome *out, const training *t, co_statu
   return CO_OK;
 }
 
-static co_status measure(co_trial_outcome *out, const training *t, const char *run,
+static co_status measure(co_trial_outcome *out, const training *t, int64_t best_step, double cost,
                          co_arena *arena) {
   const co_tune_settings *settings = t->search->settings;
   reading r = {.arena = arena,
                .metric = settings->metric,
-               .best_step = t->best_step,
+               .best_step = best_step,
                .second_metric = settings->cost ? NULL : settings->second};
-  CO_RETURN_IF_FAILED(read_metrics(&r, run));
+  CO_RETURN_IF_FAILED(read_metrics(&r, t->part.run));
   out->steps = r.steps;
   out->step_count = r.count;
   out->value = r.value;
-  out->second = settings->cost ? t->cost : r.second;
+  out->second = settings->cost ? cost : r.second;
   out->state = CO_TRIAL_COMPLETE;
   const char *missing = isnan(out->value)                        ? "the metric"
                         : settings->second && isnan(out->second) ? settings->second
@@ -295,37 +329,47 @@ static co_status measure(co_trial_outcome *out, const training *t, const char *r
   return CO_OK;
 }
 
-co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
-                              const co_trial_job *job, const co_trial_part *part, co_arena *arena) {
-  training t = {.search = search, .job = job, .part = part, .best_step = -1};
-  const co_context_options options = {.threads = (int)search->settings->threads,
-                                      .threads_why = "hyperopt.threads",
-                                      .level = CO_LOG_WARN,
-                                      .sink = pass_log,
-                                      .sink_user = &t,
-                                      .alive = pass_alive,
-                                      .alive_user = &t};
+static void free_training(training *t) {
+  co_context *owner = t->search->ctx;
+  co_text_free(&t->yaml);
+  co_free(t->ctx, t->values);
+  co_diagnostics_free(&t->problems);
+  co_arena_free(t->arena);
+  co_context_free(t->ctx);
+  co_free(owner, t);
+}
+
+co_status co_training_close(co_training *t, co_trial_outcome *out, co_status status,
+                            co_arena *arena) {
+  int64_t best_step = -1;
+  double cost = NAN;
   *out = (co_trial_outcome){.value = NAN, .second = NAN};
-  CO_RETURN_IF_FAILED(co_context_create(&t.ctx, &options));
-  co_diagnostics_init(&t.problems, t.ctx);
-  co_arena *own;
-  co_status status = co_arena_create(&own, t.ctx);
+  if (!t) return status;
+  if (status == CO_OK && t->pruned) status = co_fail(CO_STOPPED, "pruned");
   if (status == CO_OK) {
-    status = train(&t, own);
-    if (status == CO_OK)
-      status = measure(out, &t, part->run, arena);
-    else if (status == CO_STOPPED && t.pruned)
-      status = measure_pruned(out, &t, part->run, arena);
-    else
-      status = take_failure(out, &t, status);
-    co_arena_free(own);
+    best_step = co_session_best_step(t->session);
+    cost = cost_of(t->session, t->search->settings->cost);
   }
+  status = co_session_close(t->session, status);
+  if (status == CO_OK)
+    status = measure(out, t, best_step, cost, arena);
+  else if (status == CO_STOPPED && t->pruned)
+    status = measure_pruned(out, t, arena);
+  else
+    status = take_failure(out, t, status);
   co_error error;
   co_error_copy(&error);
-  co_free(t.ctx, t.values);
-  co_diagnostics_free(&t.problems);
-  co_context_free(t.ctx);
+  free_training(t);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
+}
+
+co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
+                              const co_trial_job *job, const co_trial_part *part, co_arena *arena) {
+  co_training *t;
+  co_status status = co_training_open(&t, search, job, part);
+  if (status == CO_OK) status = co_training_advance(t, INT64_MAX);
+  if (status == CO_OK) status = co_training_pause(t); // where it is pruned
+  return co_training_close(t, out, status, arena);
 }
 
 // ---- before all of them ------------------------------------------------------------------------

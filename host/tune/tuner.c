@@ -255,8 +255,10 @@ static void log_outcome(const crew *c, const claim *mine, const co_trial_outcome
   else
     co_log(ctx, CO_LOG_INFO, "trial", "number=%lld state=%s value=%.6g %s=%lld seconds=%.1f",
            number, co_trial_state_name(o->state), o->value,
-           co_tune_parts(c->search->settings) > 1 ? "runs" : "epochs", (long long)o->step_count,
-           seconds);
+           co_tune_parts(c->search->settings) > 1 && !co_tune_is_together(c->search->settings)
+               ? "runs"
+               : "epochs",
+           (long long)o->step_count, seconds);
 }
 
 typedef struct reporter {

@@ -215,4 +215,63 @@ refused 4 "plans.csv:11: row 10, column 'name': the key 'p2,2021' occurs in line
   import -O y.h5 buyers.csv "${chain[@]}"
 refused 2 'its columns are of two tables' -- import -O y.h5 --target bought buyers.csv --join shops.csv:shop \
   --join lands.csv:shops.land,plan
+
+# ---- rows that are samples: each of a customer at a date, sees what is before it alone
+awk 'BEGIN {
+  print "who,at,what,cost" >"log.csv"
+  for (i = 0; i < 40; i++) for (d = 1; d < 10; d++) if ((i + d) % 3) print "c" i ",2020-01-0" d ",i" (i * d) % 7 "," d >"log.csv"
+  print "who,campaign,bought" >"calls.csv"
+  print "campaign,start,kind" >"campaigns.csv"
+  print "campaign,who" >"answers.csv"
+  print "who,frequency,answered" >"wanted"
+  for (k = 0; k < 4; k++) print "k" k ",2020-01-0" 2 * k + 2 "," (k % 2 ? "mail" : "call") >"campaigns.csv"
+  for (i = 0; i < 44; i++) for (k = 0; k < 4; k++) {
+    answers = (i + k) % 3 == 0
+    n = 0
+    for (d = 1; d < 2 * k + 2; d++) n += i < 40 && (i + d) % 3 > 0
+    print "c" i ",k" k "," (answers ? "yes" : "no") >"calls.csv"
+    if (answers) { print "k" k ",c" i >"answers.csv"; print "k" k ",c" i >"answers.csv" }
+    print "c" i "," n "," (answers ? "yes" : "no") >"wanted"
+  }
+}'
+log=(--events log.csv --entity who --time at --item what --amount cost)
+expect 0 import -O s.h5 "${log[@]}" --samples calls.csv --join campaigns.csv:campaign --as-of campaigns.start \
+  --target bought --seed 2 --json
+json entities=44 events=240
+expect 0 data show s.h5 --csv --rows 200
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; print "who,frequency,answered"; next }
+  { print $at["who"] "," $at["rfm.frequency"] "," $at["bought"] }' out | cmp -s - wanted || fail 'samples see what they should not'
+expect 0 data check s.h5 --json
+grep -q 'entity_across_splits' out && fail 'a customer is in two splits'
+expect 0 import -O s.h5 "${log[@]}" --samples calls.csv --join campaigns.csv:campaign --as-of campaigns.start \
+  --target bought --seed 2
+grep -q 'up to date' out || fail 'equal samples are up to date'
+cat >samples.yaml <<'YAML'
+tables:
+  calls: {file: calls.csv, columns: {campaign: {}}}
+  campaigns: {file: campaigns.csv}
+  answers: {file: answers.csv}
+joins: [{table: campaigns, to: calls, on: campaign}]
+samples: {from: calls, entity: who, as_of: campaigns.start, label: {name: bought, exists_in: answers, on: [who, campaign]}}
+events: {file: log.csv, entity: who, time: at, item: what, amount: cost}
+YAML
+expect 0 import -O t.h5 --schema samples.yaml --seed 2
+expect 0 data show t.h5 --csv --rows 200
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; print "who,frequency,answered"; next }
+  { print $at["who"] "," $at["rfm.frequency"] "," $at["bought"] }' out | cmp -s - wanted || fail 'labels of another table'
+expect 0 import --print-schema --schema samples.yaml
+cp out printed.yaml
+expect 0 import -O u.h5 --schema printed.yaml --seed 2
+printf 'input_features: [{name: rfm.frequency, type: number},{name: kind, type: binary},{name: campaign, type: category}]\noutput_features: targets\n' >s.yaml
+expect 0 train -c s.yaml --dataset t.h5 --run-dir sampled "${options[@]}"
+expect 0 predict -m sampled --dataset t.h5 -O wanted.csv --force
+expect 0 predict -m sampled --source calls=calls.csv --source campaigns=campaigns.csv --source events=log.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'raw rows that are samples score differently'
+refused 4 "there is no source of table 'events'" -- predict -m sampled --source calls=calls.csv \
+  --source campaigns=campaigns.csv -O x.csv
+sed 's/2020-01-04/soon/' campaigns.csv >when.csv
+refused 4 "when.csv:3: row 2, column 'start': 'soon' is no date" -- import -O y.h5 --schema samples.yaml \
+  --source campaigns=when.csv
+refused 2 '--samples needs --as-of COL' -- import -O y.h5 "${log[@]}" --samples calls.csv --target bought
+refused 3 'samples: there is no table' -- import -O y.h5 --schema <(sed 's/exists_in: answers/exists_in: nobody/' samples.yaml)
 exit $failed
