@@ -453,6 +453,12 @@ co_status co_session_finish(co_session *t) {
   return co_session_write_model(t);
 }
 
+int64_t co_session_model_bytes(co_session *t) {
+  const char *name = co_session_run_has(t, CO_SELECTED_MODEL) ? CO_SELECTED_MODEL : "model.h5";
+  char *path = co_arena_format(t->arena, "%s/%s", t->run.path, name);
+  return path ? co_file_bytes(path) : -1;
+}
+
 // The run's own record must not hide the error that ended it.
 static co_status record_end(co_session *t, co_status status) {
   if (t->already_done && status == CO_OK) {
@@ -464,6 +470,8 @@ static co_status record_end(co_session *t, co_status status) {
   co_error error;
   co_error_copy(&error);
   if (t->run.events) co_run_write_event(&t->run, "end", "");
+  if (status != CO_INTERRUPTED && status != CO_STOPPED)
+    (void)co_session_end_hparams(t, status == CO_OK);
   co_status recorded = co_session_write_status(t, status_word(status), exit_code(t, status));
   if (status == CO_OK && recorded == CO_OK && !t->first) co_run_mark_latest(t->ctx, t->run.path);
   return status == CO_OK ? recorded : co_error_raise(&error);

@@ -20,7 +20,6 @@
 #include "host/train/settings.h"
 
 #define CO_RUN_CHOICES "autotune.tsv"
-#define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
 
 // Of a training whose operations are timed: what the machine can do, and what there is to tell.
 typedef struct co_step_profile {
@@ -118,6 +117,19 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
 co_status co_session_validate(co_session *t, double *value);
 // Of a model that generates images: what it makes now, as a picture in the run.
 co_status co_session_write_samples(co_session *t);
+// For TensorBoard (details.c), at the ends of some epochs: of training rows; of validation rows, by a sink of
+// scores (*out NULL = none now; freed with all it has); a picture of samples.
+bool co_session_details_due(const co_session *t);
+co_status co_session_write_details(co_session *t);
+typedef struct co_validation_pictures co_validation_pictures;
+co_status co_validation_pictures_open(co_validation_pictures **out, co_session *t);
+co_score_sink co_validation_pictures_take;
+co_status co_validation_pictures_write(const co_validation_pictures *pictures);
+void co_validation_pictures_free(co_validation_pictures *pictures); // NULL is legal
+co_status co_session_show_samples(co_session *t, const char *output, const co_text *png);
+// … and of the run its hyperparameters, when it begins or goes on, and that it ended.
+co_status co_session_write_hparams(co_session *t);
+co_status co_session_end_hparams(co_session *t, bool success);
 // Writes model.h5; selected.h5, where another is to be trained on more rows.
 co_status co_session_write_model(co_session *t);
 // Opens a refit of a session.

@@ -431,6 +431,12 @@ follow "${search[@]}" -c tune.yaml --dataset split.h5 -O study.db
 hint 9 'go on with it without -c and --set' "${search[@]}" -c tune.yaml --set trainer.max_epochs=2 --dataset split.h5 \
   -O study.db
 follow hyperopt run --dataset split.h5 --n-trials 3 -O study.db -q
+sed 's/trainer.learning_rate/predictor.l2/' tune.yaml >penalty.yaml
+hint 3 'take model_bytes' hyperopt run -c linear.yaml -c penalty.yaml --set hyperopt.second_metric=flops \
+  --dataset split.h5 --n-trials 2 -O two.db -q
+follow "${search[@]}" -c tune.yaml --set hyperopt.second_metric=model_bytes --dataset split.h5 -O two.db
+hint 2 'choose one by --trial N' hyperopt best two.db
+follow hyperopt best two.db --trial 1
 hint 9 'it is left as it is; choose another name for the study' hyperopt show rows.csv
 sed 's/{space: uniform.*}/{space: choice, categories: [9.0e+5, 8.0e+5]}}}/' tune.yaml >wild.yaml
 echo 'combiner: {layers: [{Dense: 8}, {Dense: 8}, {Dense: 8}]}' >>wild.yaml
