@@ -200,9 +200,9 @@ typedef struct cohort_train_options {
   // keeps them (autotune.tsv) and is resumed with them; one that there no longer is, is CO_ERR_DEVICE.
   const char *autotune;
   const char *autotune_cache; // a file for "earlier", made where it is not; NULL = none
-  bool dry_run;          // validate and plan only
-  bool eager;            // on a GPU, operation by operation instead of recorded: to debug
-  bool refit;            // as trainer.refit: true in the config
+  bool dry_run;               // validate and plan only
+  bool eager;                 // on a GPU, operation by operation instead of recorded: to debug
+  bool refit;                 // as trainer.refit: true in the config
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
@@ -570,7 +570,8 @@ typedef struct cohort_plan_options {
   bool inference;        // plan scoring instead of training
   int64_t batch_size;    // rows, at most 2^24; 0 = the config's
   int threads;           // 0 = the context's
-  const char *run_dir;   // tell in which ways this run computes on its GPU; NULL = in the libraries' first
+  const char
+      *run_dir; // tell in which ways this run computes on its GPU; NULL = in the libraries' first
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);

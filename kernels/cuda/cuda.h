@@ -56,7 +56,7 @@ typedef struct co_cuda {
   void *cublaslt;           // of cublas_dense.c, made when first needed
   void *cudnn;              // of cudnn_conv.c, likewise
   co_cuda_planned *planned; // latest first
-  const co_op_ways *tuning;  // NULL = nothing is timed
+  const co_op_ways *tuning; // NULL = nothing is timed
   double tuned_seconds;
   char machine[160]; // device and CUDA, for `tuning`
 } co_cuda;
