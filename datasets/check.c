@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "datasets/view.h"
+#include "datasets/look_alikes.h"
 
 enum {
   FOLDS = 5,         // of the rates of categories
@@ -182,6 +182,43 @@ static co_status check_duplicates(check *k, uint64_t *hashes) {
   return find_shared(k, hashes, "duplicates_across_splits", CO_SEVERITY_WARNING, NULL, "all inputs",
                      "keep copies in one split: import without --key splits by the row's content; "
                      "with few columns of few values, equal rows may well be different customers");
+}
+
+// The sample's key, else its number; the arena's.
+static const char *name_of(check *k, int64_t sample) {
+  char key[CO_DATASET_KEY_MAX + 1];
+  if (!co_dataset_key_column(k->dataset))
+    return co_arena_format(k->arena, "row %lld", (long long)sample);
+  if (co_dataset_key(k->dataset, sample, key, sizeof key) != CO_OK) return NULL;
+  return co_arena_format(k->arena, "'%s'", key);
+}
+
+static co_status check_look_alikes(check *k, const co_column *column) {
+  co_view view;
+  co_look_alikes found;
+  CO_RETURN_IF_FAILED(co_view_open(&view, k->dataset, column));
+  CO_RETURN_IF_FAILED(co_look_alikes_find(&found, k->ctx, k->dataset, &view, k->stop));
+  if (found.sample < 0) return CO_OK;
+  const char *sample = name_of(k, found.sample), *like = name_of(k, found.like);
+  if (!sample || !like) return CO_ERR_MEMORY;
+  char *text = co_arena_format(
+      k->arena, "%lld validation and %lld test images are nearly a training image, as %s is %s",
+      (long long)found.count[CO_SPLIT_VALIDATION], (long long)found.count[CO_SPLIT_TEST], sample,
+      like);
+  return find(k, "near_duplicates_across_splits", CO_SEVERITY_WARNING, column->name,
+              found.count[CO_SPLIT_VALIDATION] + found.count[CO_SPLIT_TEST], text ? text : "",
+              "look at them; keep the pictures of one product in one split");
+}
+
+static co_status check_images(check *k) {
+  for (int64_t i = 0; i < k->schema->column_count; i++) {
+    const co_column *c = &k->schema->columns[i];
+    const co_table *table = co_schema_table(k->schema, c->table);
+    if (c->type == CO_COLUMN_IMAGE && c->role == CO_ROLE_INPUT &&
+        !(table && table->kind == CO_TABLE_EVENTS))
+      CO_RETURN_IF_FAILED(check_look_alikes(k, c));
+  }
+  return CO_OK;
 }
 
 static co_status check_rows(check *k) {
@@ -574,6 +611,7 @@ co_status co_dataset_check(co_findings *out, co_context *ctx, co_arena *arena, c
   *out = (co_findings){0};
   co_status status = choose_rows(&k);
   if (status == CO_OK) status = check_rows(&k);
+  if (status == CO_OK) status = check_images(&k);
   if (status == CO_OK) status = check_times(&k);
   if (status == CO_OK) status = check_columns(&k);
   if (status == CO_OK) status = order(&k);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What in a dataset makes scores look better than they are, or cannot teach a model anything: rows
-// of one key in several splits, equal inputs across splits, columns that give the target away,
+// of one key in several splits, equal inputs and nearly equal images across splits, columns that give the target away,
 // constant or identifier-like columns, targets of one class. Columns are judged by training rows,
 // at most CO_CHECK_ROWS of them, one drawn from each of as many equal stretches. Held in memory: 16
 // bytes a sample, and 40 a row judged.

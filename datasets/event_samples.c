@@ -168,6 +168,36 @@ static co_status sample_time(co_events_import *m, int64_t entity, const co_event
   return CO_OK;
 }
 
+// Rows are by their entities, and keep their order among those of one.
+static co_status sort_rows(co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  int64_t entities = o->population_count;
+  m->row = co_arena_alloc(m->arena, (size_t)o->row_count + 1, sizeof *m->row);
+  m->row_begin = co_arena_alloc(m->arena, (size_t)entities + 2, sizeof *m->row_begin);
+  m->samples = co_alloc_zero(m->ctx, (size_t)o->row_count + 1, sizeof *m->samples);
+  if (!m->row || !m->row_begin || !m->samples) return CO_ERR_MEMORY;
+  m->sample_count = o->row_count;
+  for (int64_t i = 0; i < o->row_count; i++)
+    m->row_begin[o->row_entity[i] + 2]++;
+  for (int64_t e = 0; e < entities; e++)
+    m->row_begin[e + 2] += m->row_begin[e + 1];
+  for (int64_t i = 0; i < o->row_count; i++)
+    m->row[m->row_begin[o->row_entity[i] + 1]++] = i;
+  return CO_OK;
+}
+
+static co_status sample_rows(co_events_import *m, int64_t entity, const co_event *const *events,
+                             int64_t count) {
+  int64_t base = m->log.offsets[entity];
+  for (int64_t i = m->row_begin[entity]; i < m->row_begin[entity + 1]; i++) {
+    int64_t date = m->options->row_date[m->row[i]], seen = count_before(events, count, date);
+    co_event_sample *s = &m->samples[m->row[i]];
+    *s = (co_event_sample){.entity = entity, .begin = base, .end = base + seen, .as_of = date};
+    measure_rfm(m, events, seen, date, s->rfm);
+  }
+  return CO_OK;
+}
+
 co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_event *const *events,
                                int64_t count) {
   switch (m->options->sampling) {
@@ -175,6 +205,8 @@ co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_eve
     return sample_leave_one_out(m, entity, events, count);
   case CO_SAMPLE_TIME:
     return sample_time(m, entity, events, count);
+  case CO_SAMPLE_ROWS:
+    return sample_rows(m, entity, events, count);
   default:
     return sample_cutoffs(m, entity, events, count);
   }
@@ -183,6 +215,7 @@ co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_eve
 co_status co_event_samples_begin(co_events_import *m) {
   const co_event *const *events;
   int64_t first, end;
+  if (m->options->sampling == CO_SAMPLE_ROWS) return sort_rows(m);
   if (m->options->sampling != CO_SAMPLE_TIME) return CO_OK;
   m->known = co_arena_alloc(m->arena, (size_t)m->result->items, sizeof *m->known);
   if (!m->known) return CO_ERR_MEMORY;

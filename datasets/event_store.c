@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/event_store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "host/core/scratch.h"
 #include "host/core/status.h"
-#include "host/core/temporary.h"
 
 // A part: groups whose records are sorted at once. `at`: where the next of its records goes.
 typedef struct part {
@@ -20,10 +17,9 @@ typedef struct part {
 struct co_event_store {
   co_context *ctx;
   size_t record_bytes, memory;
-  const char *beside;
   unsigned char *records; // those in memory
   int64_t count, capacity, total;
-  int spill, placed; // descriptors, -1 = none
+  co_scratch spill, placed;
   size_t spilled;
   const int64_t *offsets;
   int64_t groups;
@@ -38,15 +34,14 @@ co_status co_event_store_create(co_event_store **out, co_context *ctx, size_t re
   s->ctx = ctx;
   s->record_bytes = record_bytes;
   s->memory = memory;
-  s->beside = beside;
-  s->spill = s->placed = -1;
+  s->spill = s->placed = co_scratch_make(ctx, beside);
   return CO_OK;
 }
 
 void co_event_store_free(co_event_store *s) {
   if (!s) return;
-  if (s->spill >= 0) close(s->spill);
-  if (s->placed >= 0) close(s->placed);
+  co_scratch_close(&s->spill);
+  co_scratch_close(&s->placed);
   for (int64_t i = 0; s->parts && i < s->part_count; i++)
     co_free(s->ctx, s->parts[i].waiting);
   co_free(s->ctx, s->parts);
@@ -58,57 +53,18 @@ size_t co_event_store_spilled(const co_event_store *s) {
   return s->spilled;
 }
 
-static co_status open_temporary(co_event_store *s, int *out) {
-  char *name;
-  int lock;
-  CO_RETURN_IF_FAILED(co_temporary_create(&name, &lock, s->ctx, s->beside));
-  *out = open(name, O_RDWR | O_CLOEXEC);
-  int error = errno;
-  co_status status = *out < 0 ? co_fail(CO_ERR_IO, "'%s': %s", name, strerror(error)) : CO_OK;
-  unlink(name); // it goes when it is closed, however the process ends
-  close(lock);
-  co_free(s->ctx, name);
+static co_status put(co_event_store *s, co_scratch *to, const void *bytes, size_t length,
+                     int64_t place) {
+  co_status status = co_scratch_write(to, bytes, length, place);
+  if (status == CO_OK) s->spilled += length;
+  if (status == CO_ERR_IO)
+    co_hint("events that do not fit into memory lie there: --tmp-dir names another folder");
   return status;
-}
-
-static co_status put(co_event_store *s, int file, const void *bytes, size_t length, int64_t at) {
-  for (const char *from = bytes; length;) {
-    int fault = co_io_fault(s->ctx);
-    ssize_t done = fault ? -1 : pwrite(file, from, length, at);
-    if (fault) errno = fault;
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) {
-      co_status status =
-          co_fail(CO_ERR_IO, "temporary file beside '%s': %s", s->beside, strerror(errno));
-      co_hint("events that do not fit into memory lie there: --tmp-dir names another folder");
-      return status;
-    }
-    from += done;
-    length -= (size_t)done;
-    at += done;
-    s->spilled += (size_t)done;
-  }
-  return CO_OK;
-}
-
-static co_status get(const co_event_store *s, int file, void *bytes, size_t length, int64_t at) {
-  for (char *to = bytes; length;) {
-    ssize_t done = pread(file, to, length, at);
-    if (done < 0 && errno == EINTR) continue;
-    if (done <= 0)
-      return co_fail(CO_ERR_IO, "temporary file beside '%s': %s", s->beside,
-                     done ? strerror(errno) : "it ends early");
-    to += done;
-    length -= (size_t)done;
-    at += done;
-  }
-  return CO_OK;
 }
 
 static co_status spill(co_event_store *s) {
   int64_t at = (s->total - s->count) * (int64_t)s->record_bytes;
-  if (s->spill < 0) CO_RETURN_IF_FAILED(open_temporary(s, &s->spill));
-  CO_RETURN_IF_FAILED(put(s, s->spill, s->records, (size_t)s->count * s->record_bytes, at));
+  CO_RETURN_IF_FAILED(put(s, &s->spill, s->records, (size_t)s->count * s->record_bytes, at));
   s->count = 0;
   return CO_OK;
 }
@@ -156,7 +112,7 @@ static part *part_of(co_event_store *s, int64_t group) {
 
 static co_status write_waiting(co_event_store *s, part *p) {
   CO_RETURN_IF_FAILED(
-      put(s, s->placed, p->waiting, p->waiting_bytes, p->at * (int64_t)s->record_bytes));
+      put(s, &s->placed, p->waiting, p->waiting_bytes, p->at * (int64_t)s->record_bytes));
   p->at += (int64_t)(p->waiting_bytes / s->record_bytes);
   p->waiting_bytes = 0;
   return CO_OK;
@@ -167,8 +123,8 @@ static co_status place(co_event_store *s, size_t room, co_event_store_group grou
   int64_t block = s->capacity < 65536 ? s->capacity : 65536;
   for (int64_t done = 0, count; done < s->total; done += count) {
     count = s->total - done < block ? s->total - done : block;
-    CO_RETURN_IF_FAILED(get(s, s->spill, s->records, (size_t)count * s->record_bytes,
-                            done * (int64_t)s->record_bytes));
+    CO_RETURN_IF_FAILED(co_scratch_read(&s->spill, s->records, (size_t)count * s->record_bytes,
+                                        done * (int64_t)s->record_bytes));
     for (int64_t i = 0; i < count; i++) {
       unsigned char *record = s->records + (size_t)i * s->record_bytes;
       part *p = part_of(s, group(user, record));
@@ -189,22 +145,20 @@ co_status co_event_store_arrange(co_event_store *s, const int64_t *offsets, int6
                                  co_event_store_group group, void *user) {
   s->offsets = offsets;
   s->groups = groups;
-  if (s->spill < 0) {
+  if (s->spill.file < 0) {
     for (int64_t i = 0; i < s->count; i++)
       group(user, s->records + (size_t)i * s->record_bytes);
     return CO_OK;
   }
   if (s->count) CO_RETURN_IF_FAILED(spill(s));
   CO_RETURN_IF_FAILED(cut_parts(s));
-  CO_RETURN_IF_FAILED(open_temporary(s, &s->placed));
   size_t room = s->memory / 2 / (size_t)s->part_count;
   if (room > 1 << 20) room = 1 << 20;
   if (room < 16 * s->record_bytes) room = 16 * s->record_bytes;
   for (int64_t i = 0; i < s->part_count; i++)
     if (!(s->parts[i].waiting = co_alloc(s->ctx, room))) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(place(s, room, group, user));
-  close(s->spill);
-  s->spill = -1;
+  co_scratch_close(&s->spill);
   return CO_OK;
 }
 
@@ -212,7 +166,7 @@ co_status co_event_store_next(co_event_store *s, unsigned char **records, int64_
                               int64_t *end) {
   *first = *end = s->groups;
   *records = s->records;
-  if (s->placed < 0) {
+  if (s->placed.file < 0) {
     if (s->part++ == 0) *first = 0; // all at once
     return CO_OK;
   }
@@ -228,8 +182,8 @@ co_status co_event_store_next(co_event_store *s, unsigned char **records, int64_
   *records = s->records;
   *first = p->first;
   *end = p->end;
-  return get(s, s->placed, s->records, (size_t)count * s->record_bytes,
-             s->offsets[p->first] * (int64_t)s->record_bytes);
+  return co_scratch_read(&s->placed, s->records, (size_t)count * s->record_bytes,
+                         s->offsets[p->first] * (int64_t)s->record_bytes);
 }
 
 void co_event_store_rewind(co_event_store *s) {

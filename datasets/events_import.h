@@ -39,7 +39,8 @@ typedef struct co_events_import {
   int64_t column_count, block_rows;
   co_event_sample *samples;
   int64_t sample_count, sample_capacity;
-  bool *known; // items that occur before the time that splits
+  int64_t *row, *row_begin; // of CO_SAMPLE_ROWS: rows by entity; where those of each begin
+  bool *known;              // items that occur before the time that splits
   co_text text;
 } co_events_import;
 

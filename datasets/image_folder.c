@@ -8,13 +8,15 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "datasets/image_archive.h"
 #include "datasets/split_rows.h"
+#include "host/core/file.h"
 
 enum { MAX_DEPTH = 32 }; // links may lead in circles
 
 // ---- files -------------------------------------------------------------------------------------
 
-static bool is_image(const char *name) {
+bool co_image_is_called(const char *name) {
   static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp"};
   const char *dot = strrchr(name, '.');
   for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
@@ -22,15 +24,40 @@ static bool is_image(const char *name) {
   return false;
 }
 
-static co_status add_file(co_image_folder *f, const char *path) {
-  if (!is_image(path)) {
-    if (!f->others++ || strcmp(path, f->other) < 0) f->other = path;
+co_status co_image_folder_add(co_image_folder *f, const co_image_file *file) {
+  if (!co_image_is_called(file->path)) {
+    if (!f->others++ || strcmp(file->path, f->other) < 0) f->other = file->path;
     return CO_OK;
   }
   CO_RETURN_IF_FAILED(
       co_grow(f->ctx, (void **)&f->files, &f->capacity, f->count, sizeof *f->files));
-  f->files[f->count++] = (co_image_file){.path = path, .class_ = -1, .split = -1};
+  f->files[f->count++] = *file;
   return CO_OK;
+}
+
+co_status co_image_folder_bytes(const co_image_folder *f, int64_t i, uint8_t **bytes,
+                                size_t *length) {
+  const co_image_file *file = &f->files[i];
+  *bytes = NULL;
+  *length = file->length > 0 ? (size_t)file->length : 0;
+  if (!f->archive) {
+    char *path = co_path_join(f->ctx, f->path, file->path);
+    if (!path) return CO_ERR_MEMORY;
+    co_status status =
+        co_read_file(f->ctx, path, CO_IMAGE_FILE_MOST, CO_ERR_DATA, (char **)bytes, length);
+    co_free(f->ctx, path);
+    return status;
+  }
+  if (file->length < 0)
+    return co_fail(CO_ERR_DATA, file->length == CO_IMAGE_TOO_LONG
+                                    ? "the file is longer than 256 MiB"
+                                    : "the archive has no such file");
+  if (!(*bytes = co_alloc(f->ctx, *length + 1))) return CO_ERR_MEMORY;
+  co_status status = co_scratch_read(&f->scratch, *bytes, *length, file->place);
+  if (status == CO_OK) return CO_OK;
+  co_free(f->ctx, *bytes);
+  *bytes = NULL;
+  return status;
 }
 
 // Of what lies in `root`, below `path` ("" = itself).
@@ -54,7 +81,7 @@ static co_status walk(co_image_folder *f, const char *root, const char *path, in
     } else if (S_ISDIR(info.st_mode)) {
       status = walk(f, root, name, depth + 1);
     } else if (S_ISREG(info.st_mode)) {
-      status = add_file(f, name);
+      status = co_image_folder_add(f, &(co_image_file){.path = name, .class_ = -1, .split = -1});
     }
     co_alive(f->ctx, CO_PATIENCE_DISK);
   }
@@ -135,22 +162,30 @@ static co_status classify(co_image_folder *f, const char *root) {
   return CO_OK;
 }
 
-static co_status read(co_image_folder *f, const char *path) {
-  CO_RETURN_IF_FAILED(walk(f, path, "", 0));
+static co_status read(co_image_folder *f, const co_image_folder_options *o) {
+  f->archive = !co_path_is_directory(o->path) && co_image_archive_is(o->path);
+  CO_RETURN_IF_FAILED(f->archive ? co_image_archive_read(f, o->path, o->stop)
+                                 : walk(f, o->path, "", 0));
   if (!f->count) {
-    co_status status = co_fail(CO_ERR_DATA, "'%s' holds no image", path);
+    co_status status = co_fail(CO_ERR_DATA, "'%s' holds no image", o->path);
     co_hint("files called .jpg, .jpeg, .png or .webp, in a folder for each class");
     return status;
   }
-  qsort(f->files, (size_t)f->count, sizeof *f->files, by_path);
+  if (!f->archive) qsort(f->files, (size_t)f->count, sizeof *f->files, by_path);
   if (has_splits(f)) place(f);
-  return classify(f, path);
+  return classify(f, o->path);
 }
 
-co_status co_image_folder_read(co_image_folder *out, co_context *ctx, const char *path) {
-  *out = (co_image_folder){.ctx = ctx};
-  co_status status = co_arena_create(&out->arena, ctx);
-  if (status == CO_OK) status = read(out, path);
+co_status co_image_folder_begin(co_image_folder *out, co_context *ctx,
+                                const co_image_folder_options *o) {
+  *out = (co_image_folder){.ctx = ctx, .path = o->path, .scratch = co_scratch_make(ctx, o->beside)};
+  return co_arena_create(&out->arena, ctx);
+}
+
+co_status co_image_folder_read(co_image_folder *out, co_context *ctx,
+                               const co_image_folder_options *options) {
+  co_status status = co_image_folder_begin(out, ctx, options);
+  if (status == CO_OK) status = read(out, options);
   if (status != CO_OK) {
     co_error error;
     co_error_copy(&error);
@@ -162,6 +197,7 @@ co_status co_image_folder_read(co_image_folder *out, co_context *ctx, const char
 
 void co_image_folder_free(co_image_folder *f) {
   if (!f->ctx) return;
+  co_scratch_close(&f->scratch);
   co_free(f->ctx, f->files);
   co_arena_free(f->arena);
   *f = (co_image_folder){0};

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "datasets/cell.h"
-#include "datasets/image_folder.h"
+#include "datasets/image_archive.h"
 #include "datasets/scan.h"
 #include "datasets/split_rows.h"
+#include "host/core/file.h"
 
 // One line: the file and its texts, NULL where one is missing.
 typedef struct listed {
@@ -79,6 +80,10 @@ static int by_path(const void *a, const void *b) {
   return strcmp(((const listed *)a)->path, ((const listed *)b)->path);
 }
 
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const co_image_file *)a)->path, ((const co_image_file *)b)->path);
+}
+
 static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -118,8 +123,10 @@ static co_status take_files(listing *l) {
       return co_fail_at(CO_ERR_DATA, l->table, 0, 0, "it names '%.200s' twice", l->lines[i].path);
     CO_RETURN_IF_FAILED(
         co_grow(f->ctx, (void **)&f->files, &f->capacity, f->count, sizeof *f->files));
-    f->files[f->count++] =
-        (co_image_file){.path = l->lines[i].path, .class_ = -1, .split = l->lines[i].split};
+    f->files[f->count++] = (co_image_file){.path = l->lines[i].path,
+                                           .class_ = -1,
+                                           .split = l->lines[i].split,
+                                           .length = CO_IMAGE_ABSENT};
     if (l->lines[i].split >= 0) f->splits[l->lines[i].split] = true;
   }
   for (int64_t a = 0; a < f->attribute_count; a++)
@@ -130,7 +137,6 @@ static co_status take_files(listing *l) {
 static co_status read(listing *l) {
   const co_scan_options options = {.paths = &l->table, .path_count = 1, .rows = {.unhashed = true}};
   co_scan_block block;
-  CO_RETURN_IF_FAILED(co_arena_create(&l->out->arena, l->out->ctx));
   CO_RETURN_IF_FAILED(co_scan_open(&l->scan, l->out->ctx, &options));
   CO_RETURN_IF_FAILED(find_columns(l));
   do {
@@ -143,11 +149,36 @@ static co_status read(listing *l) {
   return take_files(l);
 }
 
-co_status co_image_folder_list(co_image_folder *out, co_context *ctx, const char *table) {
-  listing l = {.out = out, .table = table};
+// Where the bytes of the files listed are in the archive.
+static co_status find_in_archive(co_image_folder *f, const co_image_folder_options *o) {
+  co_image_folder all;
+  CO_RETURN_IF_FAILED(co_image_folder_begin(&all, f->ctx, o));
+  co_status status = co_image_archive_read(&all, o->path, o->stop);
+  for (int64_t i = 0; status == CO_OK && i < f->count; i++) {
+    const co_image_file *found = all.count ? bsearch(&f->files[i], all.files, (size_t)all.count,
+                                                     sizeof all.files[0], by_name)
+                                           : NULL;
+    if (!found) continue;
+    f->files[i].place = found->place;
+    f->files[i].length = found->length;
+  }
+  f->archive = true;
+  f->scratch = all.scratch;
+  all.scratch.file = -1;
   co_error error;
-  *out = (co_image_folder){.ctx = ctx};
-  co_status status = read(&l);
+  co_error_copy(&error);
+  co_image_folder_free(&all);
+  return status == CO_OK ? CO_OK : co_error_raise(&error);
+}
+
+co_status co_image_folder_list(co_image_folder *out, co_context *ctx,
+                               const co_image_folder_options *o) {
+  listing l = {.out = out, .table = o->table};
+  co_error error;
+  co_status status = co_image_folder_begin(out, ctx, o);
+  if (status == CO_OK) status = read(&l);
+  if (status == CO_OK && !co_path_is_directory(o->path) && co_image_archive_is(o->path))
+    status = find_in_archive(out, o);
   co_error_copy(&error);
   co_scan_close(l.scan);
   co_free(ctx, l.lines);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/core/library.h"
+
 #include "datasets/image_private.h"
 
 #define LIBRARY "libwebp.so.7"
@@ -15,17 +17,11 @@ typedef struct webp_api {
   int (*version)(void);
 } webp_api;
 
-static bool find(void *library, const char *name, void *function) {
-  void *found = dlsym(library, name);
-  memcpy(function, &found, sizeof found);
-  return found != NULL;
-}
-
 static co_status load(webp_api *api) {
   void *l = api->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (l && find(l, "WebPGetInfo", &api->get_info) &&
-      find(l, "WebPDecodeRGBAInto", &api->decode_rgba_into) &&
-      find(l, "WebPGetDecoderVersion", &api->version))
+  if (l && co_library_find(l, "WebPGetInfo", &api->get_info) &&
+      co_library_find(l, "WebPDecodeRGBAInto", &api->decode_rgba_into) &&
+      co_library_find(l, "WebPGetDecoderVersion", &api->version))
     return CO_OK;
   if (l) dlclose(l);
   return co_fail(CO_ERR_DATA, "WebP is read by %s, which is missing (apt install libwebp7)",

@@ -13,6 +13,7 @@
 #include "datasets/import_columns.h"
 #include "datasets/import_joins.h"
 #include "datasets/place_rows.h"
+#include "datasets/row_samples.h"
 #include "datasets/source.h"
 #include "datasets/survey.h"
 #include "host/core/h5.h"
@@ -40,7 +41,13 @@ typedef struct csv_import {
   co_values *values;
   co_rejects rejects;
   co_reject_file *reject_file;
+  co_row_samples samples; // where the recipe has some
 } csv_import;
+
+// Of rows that are samples the columns are theirs: in no entity.
+static const char *rows_table(const csv_import *m) {
+  return m->options->recipe->samples.entity ? NULL : m->found.table;
+}
 
 // ---- up to date --------------------------------------------------------------------------------
 
@@ -77,6 +84,22 @@ static co_status write_recipe(csv_import *m, const char *digest) {
                    join->given->table.whole ? "ignored" : "found out");
     given.joins[i] = *join->given;
     given.joins[i].table.file = NULL;
+  }
+  given.log = NULL;
+  for (int64_t i = 0; o->events && i < o->events->file_count; i++) {
+    char hex[65];
+    CO_RETURN_IF_FAILED(co_source_hash_file(m->ctx, o->events->files[i], hex));
+    co_text_printf(t, "events: sha256 %s\n", hex);
+  }
+  if (o->exists) {
+    char hex[65];
+    co_recipe_join *label = co_arena_alloc(m->arena, 1, sizeof *label);
+    if (!label) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_source_hash_file(m->ctx, o->exists, hex));
+    co_text_printf(t, "label: sha256 %s\n", hex);
+    *label = *given.samples.label;
+    label->table.file = NULL;
+    given.samples.label = label;
   }
   return co_recipe_print(t, &given);
 }
@@ -135,7 +158,9 @@ static co_status describe_existing(csv_import *m, const char *schema, const char
   for (int64_t i = 0; status == CO_OK && i < columns->column_count; i++) { // against checksums
     const void *data;
     int64_t count;
-    if (columns->columns[i].type != CO_COLUMN_TEXT)
+    const co_table *table = co_schema_table(columns, columns->columns[i].table);
+    bool single = !table || table->kind != CO_TABLE_EVENTS; // of events: any number a sample
+    if (single && columns->columns[i].type != CO_COLUMN_TEXT)
       status = co_dataset_column(d, columns->columns[i].name, &data, &count, &rows);
   }
   m->result->schema = schema;
@@ -239,7 +264,7 @@ static co_status plan_columns(csv_import *m) {
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no column '%.200s'",
                       split_name);
   CO_RETURN_IF_FAILED(co_import_joins_plan(&m->joins, &m->found, &m->survey));
-  if (!inputs && !m->joins.count)
+  if (!inputs && !m->joins.count && !m->options->events)
     return co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                       "no column is left as an input");
   return CO_OK;
@@ -270,6 +295,7 @@ static co_status encode_rows(csv_import *m, co_encoder *encoder, co_scan *scan) 
     CO_RETURN_IF_FAILED(co_encoder_block(encoder, scan, &block));
     CO_RETURN_IF_FAILED(co_placer_block(&m->placer, scan, &block));
     CO_RETURN_IF_FAILED(co_import_joins_block(&m->joins, scan, &block));
+    if (m->samples.ctx) CO_RETURN_IF_FAILED(co_row_samples_block(&m->samples, scan, &block));
   }
   co_scan_digest(scan, digest);
   if (co_scan_rows(scan) != m->survey.rows || strcmp(digest, m->survey.digest) != 0)
@@ -286,7 +312,7 @@ static co_status write_keys(csv_import *m, co_dataset_writer *writer) {
   for (int64_t i = 0; i < m->survey.rows; i++)
     texts[i] = c->words.words[i].text;
   co_status status =
-      co_dataset_writer_texts(writer, m->found.table, c->name, CO_ROLE_KEY, texts, m->survey.rows);
+      co_dataset_writer_texts(writer, rows_table(m), c->name, CO_ROLE_KEY, texts, m->survey.rows);
   co_free(m->ctx, texts);
   return status;
 }
@@ -391,6 +417,37 @@ static co_status write_rows(csv_import *m, co_encoder *encoder) {
   return count_rows(m);
 }
 
+static co_status begin_samples(csv_import *m) {
+  const co_import_csv_options *o = m->options;
+  const co_scan_options *rows = &m->survey.scan;
+  const co_row_samples_files files = {rows, o->exists, o->exists_shown};
+  const char *column;
+  if (!o->recipe->samples.entity) return CO_OK;
+  CO_RETURN_IF_FAILED(co_row_samples_begin(&m->samples, m->ctx, m->arena, o->recipe,
+                                           rows->rows.keys, rows->rows.key_count, m->survey.rows,
+                                           &files));
+  int64_t dated = co_row_samples_dated(o->recipe, &column);
+  if (dated < 0) return CO_OK;
+  const co_import_join *table = &m->joins.items[dated];
+  return co_row_samples_dates(&m->samples, &table->survey.scan, &table->joined);
+}
+
+static co_status write_samples(csv_import *m, co_dataset_writer *writer) {
+  const co_import_csv_options *o = m->options;
+  if (!m->samples.ctx)
+    return co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL,
+                                     m->placer.split);
+  co_import_events_options events = {0};
+  if (o->events) {
+    events = *o->events;
+    events.recipe = *o->recipe->events;
+    events.output = o->output;
+  }
+  m->result->entities = m->samples.entities.count;
+  return co_row_samples_write(&m->samples, writer, m->placer.split, o->events ? &events : NULL,
+                              &m->result->events);
+}
+
 static co_status write_output(csv_import *m) {
   co_status status;
   co_dataset_writer *writer = NULL;
@@ -399,15 +456,15 @@ static co_status write_output(csv_import *m) {
   m->placer.split_column = m->split_column;
   m->placer.target = m->target;
   CO_TRY(begin_rejects(m));
+  CO_TRY(begin_samples(m));
   CO_TRY(co_dataset_writer_create(&writer, m->ctx, m->options->output));
   CO_TRY(write_keys(m, writer));
-  CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, m->found.table, m->columns, m->column_count,
+  CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, rows_table(m), m->columns, m->column_count,
                           m->survey.rows));
   CO_TRY(write_rows(m, &encoder));
-  CO_TRY(co_import_joins_write(&m->joins, writer, m->found.table, &m->result->joins));
+  CO_TRY(co_import_joins_write(&m->joins, writer, rows_table(m), &m->result->joins));
   m->result->join_count = m->joins.count;
-  CO_TRY(co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL,
-                                   m->placer.split));
+  CO_TRY(write_samples(m, writer));
   CO_TRY(write_source(m, writer));
   CO_TRY(co_reject_file_commit(m->reject_file));
   co_encoder_free(&encoder); // what is not needed while the dataset is checked
@@ -489,7 +546,8 @@ static co_status survey(csv_import *m) {
                           .validates = m->validates,
                           .validation_fraction = o->validation_fraction,
                           .survey = &m->survey};
-  bool kept = o->output && !m->joins.count; // of joins the cells with keys are wanted as well
+  // Of joins and samples the cells with keys are wanted as well.
+  bool kept = o->output && !m->joins.count && !o->recipe->samples.entity;
   if (kept) CO_RETURN_IF_FAILED(co_values_create(&m->values, m->ctx, o->output, MOST_VALUES));
   CO_RETURN_IF_FAILED(co_survey_run(&m->survey, m->ctx, m->arena, &m->scan, o->recipe,
                                     kept ? &placing : NULL, m->values));
@@ -561,5 +619,6 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
   co_reject_file_free(m.reject_file);
   co_survey_free(&m.survey);
   co_import_joins_free(&m.joins);
+  co_row_samples_free(&m.samples);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

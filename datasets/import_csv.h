@@ -8,6 +8,7 @@
 #define COHORT_DATASETS_IMPORT_CSV_H
 
 #include "datasets/import.h"
+#include "datasets/import_events.h"
 #include "datasets/joined.h"
 #include "datasets/personal.h"
 #include "datasets/recipe.h"
@@ -29,10 +30,13 @@ typedef struct co_import_csv_options {
   const int *file_splits;    // the split of each file's rows; NULL = by `split`
   const int64_t *skip_lines; // of each file; NULL = as the recipe says
   int64_t file_count;
-  const char *const *joined;       // the file of each of the recipe's joined tables …
-  const char *const *joined_shown; // … and what messages call them; NULL = as they are
-  const co_recipe *recipe;         // how files are read, and what is known of columns
-  co_split_rule split;             // the recipe gives its column, if it is of one, the role split
+  const char *const *joined;         // the file of each of the recipe's joined tables …
+  const char *const *joined_shown;   // … and what messages call them; NULL = as they are
+  const char *exists, *exists_shown; // of the recipe's samples: the table of their label
+  // The log that they see, of which there is one: files and memory; the recipe has the rest. NULL = none.
+  const co_import_events_options *events;
+  const co_recipe *recipe; // how files are read, and what is known of columns
+  co_split_rule split;     // the recipe gives its column, if it is of one, the role split
   // Where files have splits and none is of validation: the share of training rows that validates.
   double validation_fraction;
   uint64_t seed;
@@ -59,6 +63,8 @@ typedef struct co_import_csv_result {
   int64_t excluded;     // rows that the recipe's condition does not take
   co_join_count *joins; // what was joined, the arena's; of one that is up to date none
   int64_t join_count;
+  co_import_events_result events; // of one that is up to date nothing
+  int64_t entities;               // of samples
   int64_t duplicates; // rows whose inputs and targets occurred before; -1 = not counted (a key)
   bool up_to_date;
   char fingerprint[65];

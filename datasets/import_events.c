@@ -20,6 +20,14 @@ enum { BLOCK = 1 << 15 };
 static const char *const rfm_names[CO_EVENT_RFM] = {"rfm.recency", "rfm.frequency", "rfm.monetary",
                                                     "rfm.tenure"};
 
+bool co_event_column(const co_schema *schema, const co_column *column) {
+  const co_table *table = column->table ? co_schema_table(schema, column->table) : NULL;
+  if (table && table->kind == CO_TABLE_EVENTS) return true;
+  for (int i = 0; i < CO_EVENT_RFM; i++)
+    if (!strcmp(column->name, rfm_names[i])) return true;
+  return false;
+}
+
 // ---- recipe ------------------------------------------------------------------------------------
 
 // "  key: "text"", or with "  -" an item of a list.
@@ -381,8 +389,7 @@ static co_status write_targets(co_events_import *m) {
   const co_import_events_options *o = m->options;
   for (int k = CO_LABEL_ANY; o->sampling == CO_SAMPLE_CUTOFFS && k < CO_LABEL_KIND_COUNT; k++)
     CO_RETURN_IF_FAILED(write_label(m, (co_label_kind)k));
-  if (o->sampling == CO_SAMPLE_CUTOFFS) return CO_OK;
-  if (o->sampling == CO_SAMPLE_AS_OF) return CO_OK;
+  if (o->sampling != CO_SAMPLE_LEAVE_ONE_OUT && o->sampling != CO_SAMPLE_TIME) return CO_OK;
   const co_column next = {.name = "next_item",
                           .type = CO_COLUMN_CATEGORY,
                           .role = CO_ROLE_TARGET,
@@ -404,8 +411,9 @@ static co_status write_samples(co_events_import *m) {
   CO_TRY(take_out(m, read_split, 0, sizeof *split, &split));
   // Events of one time have an order, but none is before the other: there is no cut-off between.
   bool timed = o->sampling != CO_SAMPLE_LEAVE_ONE_OUT;
-  CO_TRY(co_dataset_writer_samples(m->writer, o->recipe.entity, m->sample_count, entity,
-                                   timed ? as_of : NULL, split));
+  if (!o->into)
+    CO_TRY(co_dataset_writer_samples(m->writer, o->recipe.entity, m->sample_count, entity,
+                                     timed ? as_of : NULL, split));
   CO_TRY(co_dataset_writer_ranges(m->writer, TABLE, m->sample_count, begin, end));
   for (int64_t i = 0; o->recipe.rfm && i < CO_EVENT_RFM; i++)
     CO_TRY(write_sample_column(
@@ -482,8 +490,24 @@ static co_status write_output(co_events_import *m) {
              : co_dataset_writer_commit(m->writer, m->result->fingerprint);
 }
 
+// Events and ranges alone; the rest is another's.
+static co_status write_into(co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  m->writer = o->into;
+  CO_RETURN_IF_FAILED(co_dataset_writer_events(m->writer, TABLE, o->entity, "time", m->log.entities,
+                                               m->log.offsets));
+  CO_RETURN_IF_FAILED(open_columns(m));
+  CO_RETURN_IF_FAILED(write_entities(m));
+  return write_samples(m);
+}
+
 static co_status run(co_events_import *m) {
   const co_import_events_options *o = m->options;
+  if (o->into) {
+    CO_RETURN_IF_FAILED(choose_values(m));
+    CO_RETURN_IF_FAILED(read_log(m));
+    return write_into(m);
+  }
   const co_output output = {o->output, true, o->files, o->file_count};
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
   CO_RETURN_IF_FAILED(choose_values(m));
@@ -519,7 +543,7 @@ co_status co_import_events(co_import_events_result *out, co_context *ctx, co_are
   co_error_copy(&error);
   for (int64_t i = 0; i < m->column_count; i++)
     co_free(ctx, m->columns[i].block);
-  co_dataset_writer_free(m->writer);
+  if (!options->into) co_dataset_writer_free(m->writer);
   co_event_log_free(&m->log);
   co_free(ctx, m->samples);
   co_text_free(&m->text);

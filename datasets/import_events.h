@@ -28,8 +28,11 @@ typedef enum co_sampling {
   CO_SAMPLE_CUTOFFS,       // an entity at each cut-off: does an event follow within the window?
   CO_SAMPLE_LEAVE_ONE_OUT, // an event and all before it: the last tests, the last but one validates
   CO_SAMPLE_TIME,          // the same; targets from a time on test
-  CO_SAMPLE_AS_OF          // an entity at one time, without a target: for scoring
+  CO_SAMPLE_AS_OF,         // an entity at one time, without a target: for scoring
+  CO_SAMPLE_ROWS           // rows that others write, each of an entity at a time of its own
 } co_sampling;
+
+struct co_dataset_writer;
 
 typedef struct co_import_events_options {
   const char *output;
@@ -56,6 +59,13 @@ typedef struct co_import_events_options {
   const co_schema *schema;
   const char *const *population;
   int64_t population_count;
+  // Of CO_SAMPLE_ROWS: the rows' entities, by their place in the population, and times. What is added to
+  // `into`, which has the entities and samples, are the events and their ranges; `output` is what
+  // temporaries may lie beside.
+  struct co_dataset_writer *into;
+  const char *entity; // what the entities are called there
+  const int64_t *row_entity, *row_date;
+  int64_t row_count;
   co_import_progress progress; // in bytes of the files; may be NULL
   void *progress_user;
   const volatile int *stop;
@@ -77,6 +87,9 @@ typedef struct co_import_events_result {
 // end after it.
 co_status co_import_events(co_import_events_result *out, co_context *ctx, co_arena *arena,
                            const co_import_events_options *options);
+
+// Whether a model's column is one that events bring: of theirs, or of rfm.
+bool co_event_column(const co_schema *schema, const co_column *column);
 
 // The recipe as YAML (its texts in quotes as in JSON), under the key `events`.
 co_status co_event_recipe_print(co_text *out, const co_event_recipe *recipe);

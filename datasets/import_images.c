@@ -21,7 +21,6 @@
 enum {
   BLOCK_FILES = 256,
   BLOCK_BYTES = 1 << 26,
-  MAX_FILE_BYTES = 1 << 28,
   MAX_ROW_BYTES = 1 << 26,
   MAX_NAMED = 20,      // files that the log names
   BIG_PIXELS = 1 << 24 // such images are decoded one at a time: their pixels fill much memory
@@ -64,13 +63,9 @@ typedef co_status photo_work(images_import *m, int64_t file, const uint8_t *byte
 static co_status work_on(images_import *m, photo_work *work, int64_t file, uint8_t *row) {
   uint8_t *bytes = NULL;
   size_t length;
-  char *path = co_path_join(m->ctx, m->options->folder, m->folder.files[file].path);
-  if (!path) return CO_ERR_MEMORY;
-  co_status status =
-      co_read_file(m->ctx, path, MAX_FILE_BYTES, CO_ERR_DATA, (char **)&bytes, &length);
+  co_status status = co_image_folder_bytes(&m->folder, file, &bytes, &length);
   if (status == CO_OK) status = work(m, file, bytes, length, row);
   co_free(m->ctx, bytes);
-  co_free(m->ctx, path);
   co_alive(m->ctx, CO_PATIENCE_DISK);
   return status;
 }
@@ -240,9 +235,12 @@ static co_status complete_recipe(images_import *m) {
 }
 
 static co_status look_at_all(images_import *m) {
-  const char *labels = m->options->labels;
-  CO_RETURN_IF_FAILED(labels ? co_image_folder_list(&m->folder, m->ctx, labels)
-                             : co_image_folder_read(&m->folder, m->ctx, m->options->folder));
+  const co_image_folder_options from = {.path = m->options->folder,
+                                        .beside = m->options->output,
+                                        .table = m->options->labels,
+                                        .stop = m->options->stop};
+  CO_RETURN_IF_FAILED(from.table ? co_image_folder_list(&m->folder, m->ctx, &from)
+                                 : co_image_folder_read(&m->folder, m->ctx, &from));
   m->result->files = m->folder.count;
   m->result->others = m->folder.others;
   m->photos = co_alloc_zero(m->ctx, (size_t)m->folder.count, sizeof *m->photos);

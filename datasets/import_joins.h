@@ -16,8 +16,9 @@ typedef struct co_import_join {
   co_rejects rejects;
   co_scan_options scan;
   co_survey survey;
-  int64_t key; // column of its
-  co_joined joined;
+  co_dictionary several; // the keys, where they are of several columns
+  co_joined link;        // along a chain: the rows for those of the table that it is joined to
+  co_joined joined;      // … for those of the first
   co_encoded_column *columns;
   int64_t column_count;
   char digest[65]; // as co_scan_digest

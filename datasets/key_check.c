@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/key_check.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "host/core/temporary.h"
+#include "host/core/scratch.h"
 
 enum { BUCKETS = 256, LEAST_KEYS = 1024 };
 
@@ -21,12 +19,11 @@ typedef struct run {
 
 struct co_key_check {
   co_context *ctx;
-  const char *beside;
   key *keys, *sorted; // room for `capacity` each
   int64_t count, capacity;
   run *runs;
   int64_t run_count, run_capacity, written;
-  int file;
+  co_scratch scratch;
   uint32_t *slots; // index + 1 of a key, 0 = free
   uint64_t mask;
 };
@@ -36,15 +33,16 @@ co_status co_key_check_create(co_key_check **out, co_context *ctx, size_t memory
   co_key_check *c = *out = co_alloc_zero(ctx, 1, sizeof *c);
   if (!c) return CO_ERR_MEMORY;
   int64_t most = (int64_t)(memory / 2 / sizeof *c->keys);
-  *c = (co_key_check){
-      .ctx = ctx, .beside = beside, .capacity = most < LEAST_KEYS ? LEAST_KEYS : most, .file = -1};
+  *c = (co_key_check){.ctx = ctx,
+                      .scratch = co_scratch_make(ctx, beside),
+                      .capacity = most < LEAST_KEYS ? LEAST_KEYS : most};
   c->keys = co_alloc(ctx, (size_t)c->capacity * sizeof *c->keys);
   return c->keys ? CO_OK : CO_ERR_MEMORY;
 }
 
 void co_key_check_free(co_key_check *c) {
   if (!c) return;
-  if (c->file >= 0) close(c->file);
+  co_scratch_close(&c->scratch);
   co_free(c->ctx, c->keys);
   co_free(c->ctx, c->sorted);
   co_free(c->ctx, c->runs);
@@ -54,47 +52,17 @@ void co_key_check_free(co_key_check *c) {
 
 // ---- the file ----------------------------------------------------------------------------------
 
-static co_status open_file(co_key_check *c) {
-  char *name;
-  CO_RETURN_IF_FAILED(co_temporary_create(&name, &c->file, c->ctx, c->beside));
-  int failed = unlink(name);
-  co_free(c->ctx, name);
-  return failed ? co_fail_errno(CO_ERR_IO, errno, "cannot remove a temporary of '%s'", c->beside)
-                : CO_OK;
-}
-
 static co_status write_keys(co_key_check *c, const key *keys, int64_t count) {
-  const char *from = (const char *)keys;
-  off_t at = (off_t)(c->written * (int64_t)sizeof *keys);
-  for (size_t left = (size_t)count * sizeof *keys; left;) {
-    int error = co_io_fault(c->ctx);
-    ssize_t done = error ? -1 : pwrite(c->file, from, left, at);
-    if (done < 0 && !error) error = errno;
-    if (done < 0 && error != EINTR)
-      return co_fail_errno(CO_ERR_IO, error, "cannot write a temporary of '%s'", c->beside);
-    if (done < 0) continue;
-    from += done;
-    at += done;
-    left -= (size_t)done;
-  }
+  const int64_t bytes = (int64_t)sizeof *keys;
+  CO_RETURN_IF_FAILED(
+      co_scratch_write(&c->scratch, keys, (size_t)(count * bytes), c->written * bytes));
   c->written += count;
   return CO_OK;
 }
 
 static co_status read_keys(const co_key_check *c, key *keys, int64_t count, int64_t from) {
-  char *to = (char *)keys;
-  off_t at = (off_t)(from * (int64_t)sizeof *keys);
-  for (size_t left = (size_t)count * sizeof *keys; left;) {
-    ssize_t done = pread(c->file, to, left, at);
-    if (done < 0 && errno == EINTR) continue;
-    if (done <= 0)
-      return co_fail_errno(CO_ERR_IO, done ? errno : EIO, "cannot read a temporary of '%s'",
-                           c->beside);
-    to += done;
-    at += done;
-    left -= (size_t)done;
-  }
-  return CO_OK;
+  const int64_t bytes = (int64_t)sizeof *keys;
+  return co_scratch_read(&c->scratch, keys, (size_t)(count * bytes), from * bytes);
 }
 
 // ---- adding ------------------------------------------------------------------------------------
@@ -105,7 +73,6 @@ static int bucket_of(const key *k) {
 
 static co_status spill(co_key_check *c) {
   int64_t next[BUCKETS] = {0}, at = c->written;
-  if (c->file < 0) CO_RETURN_IF_FAILED(open_file(c));
   if (!c->sorted && !(c->sorted = co_alloc(c->ctx, (size_t)c->capacity * sizeof *c->sorted)))
     return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "datasets/sqlite_api.h"
+#include "host/core/library.h"
 #include "host/core/temporary.h"
 
 #define LIBRARY "libpq.so.5"
@@ -15,24 +16,23 @@ enum { TRIES = 5, FIRST_WAIT = 500, FETCH_ROWS = 4096 }; // milliseconds
 
 // ---- the library -------------------------------------------------------------------------------
 
-static bool find(void *library, const char *name, void *function) {
-  void *found = dlsym(library, name);
-  memcpy(function, &found, sizeof found);
-  return found != NULL;
-}
-
 static co_status load(co_postgres_api *a) {
   void *l = a->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (l && find(l, "PQconnectdbParams", &a->connectdb_params) && find(l, "PQstatus", &a->status) &&
-      find(l, "PQerrorMessage", &a->error_message) && find(l, "PQfinish", &a->finish) &&
-      find(l, "PQexec", &a->exec) && find(l, "PQgetResult", &a->get_result) &&
-      find(l, "PQresultStatus", &a->result_status) &&
-      find(l, "PQresultErrorField", &a->result_error_field) && find(l, "PQclear", &a->clear) &&
-      find(l, "PQntuples", &a->ntuples) && find(l, "PQnfields", &a->nfields) &&
-      find(l, "PQfname", &a->fname) && find(l, "PQgetvalue", &a->getvalue) &&
-      find(l, "PQgetlength", &a->getlength) && find(l, "PQgetisnull", &a->getisnull) &&
-      find(l, "PQputCopyData", &a->put_copy_data) && find(l, "PQputCopyEnd", &a->put_copy_end) &&
-      find(l, "PQsetNoticeProcessor", &a->set_notice_processor))
+  if (l && co_library_find(l, "PQconnectdbParams", &a->connectdb_params) &&
+      co_library_find(l, "PQstatus", &a->status) &&
+      co_library_find(l, "PQerrorMessage", &a->error_message) &&
+      co_library_find(l, "PQfinish", &a->finish) && co_library_find(l, "PQexec", &a->exec) &&
+      co_library_find(l, "PQgetResult", &a->get_result) &&
+      co_library_find(l, "PQresultStatus", &a->result_status) &&
+      co_library_find(l, "PQresultErrorField", &a->result_error_field) &&
+      co_library_find(l, "PQclear", &a->clear) && co_library_find(l, "PQntuples", &a->ntuples) &&
+      co_library_find(l, "PQnfields", &a->nfields) && co_library_find(l, "PQfname", &a->fname) &&
+      co_library_find(l, "PQgetvalue", &a->getvalue) &&
+      co_library_find(l, "PQgetlength", &a->getlength) &&
+      co_library_find(l, "PQgetisnull", &a->getisnull) &&
+      co_library_find(l, "PQputCopyData", &a->put_copy_data) &&
+      co_library_find(l, "PQputCopyEnd", &a->put_copy_end) &&
+      co_library_find(l, "PQsetNoticeProcessor", &a->set_notice_processor))
     return CO_OK;
   co_status status = co_fail(CO_ERR_DEVICE, "%s cannot be used: %s", LIBRARY, dlerror());
   co_hint("PostgreSQL is read and written by it: apt install libpq5");
@@ -42,7 +42,7 @@ static co_status load(co_postgres_api *a) {
 void co_postgres_version(char out[64]) {
   int (*version)(void) = NULL;
   void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (library && find(library, "PQlibVersion", &version))
+  if (library && co_library_find(library, "PQlibVersion", &version))
     snprintf(out, 64, "%d.%d", version() / 10000, version() % 10000);
   else
     snprintf(out, 64, "missing (apt install libpq5)");

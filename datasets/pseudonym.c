@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "host/core/file.h"
+#include "host/core/library.h"
 
 #define LIBRARY "libsodium.so.23"
 
@@ -20,18 +21,12 @@ struct co_pseudonym {
   char check[CO_PSEUDONYM_CHECK + 1];
 };
 
-static bool find(void *library, const char *name, void *function) {
-  void *found = dlsym(library, name);
-  memcpy(function, &found, sizeof found);
-  return found != NULL;
-}
-
 // The library stays open.
 static co_status load(co_pseudonym *p) {
   int (*initialise)(void) = NULL;
   void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (library && find(library, "sodium_init", &initialise) &&
-      find(library, "crypto_generichash", &p->generichash) && initialise() >= 0)
+  if (library && co_library_find(library, "sodium_init", &initialise) &&
+      co_library_find(library, "crypto_generichash", &p->generichash) && initialise() >= 0)
     return CO_OK;
   const char *reason = dlerror();
   co_status status = co_fail(CO_ERR_DEVICE, "%s cannot be used%s%s", LIBRARY, reason ? ": " : "",
@@ -43,7 +38,7 @@ static co_status load(co_pseudonym *p) {
 void co_sodium_version(char out[64]) {
   const char *(*version)(void) = NULL;
   void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (library && find(library, "sodium_version_string", &version))
+  if (library && co_library_find(library, "sodium_version_string", &version))
     snprintf(out, 64, "%s", version());
   else
     snprintf(out, 64, "missing (apt install libsodium23)");

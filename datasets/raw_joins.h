@@ -17,6 +17,8 @@ typedef struct co_raw_join {
   co_scan_options scan;
   co_raw_columns columns;
   co_dictionary keys;
+  co_joined_field on[CO_JOIN_MOST_COLUMNS]; // of the rows, where it is joined to them
+  co_joined link;   // along a chain: the rows for those of the table that it is joined to
   co_joined joined; // of the part in work
   co_joined found;  // of all parts what was found, and no more
 } co_raw_join;
@@ -34,6 +36,8 @@ co_status co_raw_joins_begin(co_raw_joins *joins, co_context *ctx, co_arena *are
                              const co_recipe *recipe, const char *const *paths,
                              const char *const *shown, const co_scan_options *scan);
 void co_raw_joins_free(co_raw_joins *joins); // legal on a zeroed struct
+// Says that one is used whatever columns the model has.
+void co_raw_joins_use(co_raw_joins *joins, int64_t index);
 // Reads the keys of those that are used, and plans their columns. `rows`: the table that they are
 // joined to. CO_ERR_DATA where one is not there, or has a key twice.
 co_status co_raw_joins_read(co_raw_joins *joins, const co_schema *schema, const co_rows *rows);

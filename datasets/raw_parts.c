@@ -51,6 +51,28 @@ static co_status add_part(co_raw_rows *r, int64_t rows, co_raw_part **out) {
   return CO_OK;
 }
 
+static co_status begin_samples(co_raw_rows *r, co_raw_table *t, int64_t rows) {
+  const co_recipe *recipe = t->model->recipe;
+  const co_row_samples_files files = {&r->scan, NULL, NULL};
+  const char *column;
+  CO_RETURN_IF_FAILED(co_row_samples_begin(&t->samples, r->ctx, r->arena, recipe, r->names,
+                                           r->name_count, rows, &files));
+  int64_t dated = co_row_samples_dated(recipe, &column);
+  if (dated < 0) return CO_OK;
+  const co_raw_join *table = &t->joins.items[dated];
+  return co_row_samples_dates(&t->samples, &table->scan, &table->joined);
+}
+
+static co_status write_samples(const co_raw_rows *r, co_raw_table *t, int64_t rows,
+                               const uint8_t *split) {
+  if (!t->sampled) return co_dataset_writer_samples(t->writer, t->name, rows, NULL, NULL, split);
+  co_import_events_options events = *t->model->events;
+  events.recipe = *t->model->recipe->events;
+  events.output = r->options->output;
+  events.schema = t->model->schema;
+  return co_row_samples_write(&t->samples, t->writer, split, &events, &t->events);
+}
+
 co_status co_raw_part_begin(co_raw_rows *r, int64_t rows) {
   r->this_part = rows;
   r->taken = 0;
@@ -60,6 +82,7 @@ co_status co_raw_part_begin(co_raw_rows *r, int64_t rows) {
     CO_RETURN_IF_FAILED(co_encoder_begin(&t->encoder, r->ctx, t->writer, t->name, t->columns.items,
                                          t->columns.count, rows));
     CO_RETURN_IF_FAILED(co_raw_joins_begin_rows(&t->joins, rows));
+    if (t->sampled) CO_RETURN_IF_FAILED(begin_samples(r, t, rows));
   }
   return CO_OK;
 }
@@ -130,11 +153,11 @@ static co_status write_keys(co_raw_rows *r, int64_t rows) {
   return status;
 }
 
-static co_status end_table(co_raw_table *t, int64_t rows, const uint8_t *split,
+static co_status end_table(co_raw_rows *r, co_raw_table *t, int64_t rows, const uint8_t *split,
                            co_atomic_file *out) {
   CO_RETURN_IF_FAILED(co_encoder_flush(&t->encoder));
   CO_RETURN_IF_FAILED(co_raw_joins_write(&t->joins, t->writer, t->name));
-  CO_RETURN_IF_FAILED(co_dataset_writer_samples(t->writer, t->name, rows, NULL, NULL, split));
+  CO_RETURN_IF_FAILED(write_samples(r, t, rows, split));
   CO_RETURN_IF_FAILED(co_dataset_writer_commit_temporary(t->writer, NULL, out));
   co_encoder_free(&t->encoder);
   co_dataset_writer_free(t->writer);
@@ -153,7 +176,7 @@ co_status co_raw_part_end(co_raw_rows *r) {
   memset(split, CO_SPLIT_TEST, (size_t)rows);
   co_status status = CO_OK;
   for (int64_t i = 0; status == CO_OK && i < r->table_count; i++)
-    status = end_table(&r->tables[i], rows, r->options->split ? r->placer.split : split,
+    status = end_table(r, &r->tables[i], rows, r->options->split ? r->placer.split : split,
                        &part->files[i]);
   co_free(r->ctx, split);
   return status;

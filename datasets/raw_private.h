@@ -7,6 +7,7 @@
 #include "datasets/place_rows.h"
 #include "datasets/raw_joins.h"
 #include "datasets/raw_rows.h"
+#include "datasets/row_samples.h"
 
 // What is written for one model.
 typedef struct co_raw_table {
@@ -14,6 +15,9 @@ typedef struct co_raw_table {
   const char *name; // in its datasets
   co_raw_columns columns;
   co_raw_joins joins;
+  bool sampled; // rows see a log of events, all in one part:
+  co_row_samples samples;
+  co_import_events_result events;
   co_dataset_writer *writer; // of the part in work, as is:
   co_encoder encoder;
 } co_raw_table;
@@ -30,6 +34,8 @@ typedef struct co_raw_rows {
   int64_t key; // column of the table, -1 = none
   const char *key_name;
   co_key_check *key_check;
+  const char *const *names; // of the rows' columns
+  int64_t name_count;
   int64_t rows, part_rows, this_part; // all; of a part at most; of the one in work
   co_values *values;                  // of the part in work, where one reading suffices
   co_text key_texts;                  // its keys, each with a NUL

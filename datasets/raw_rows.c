@@ -44,6 +44,7 @@ static co_status plan_table(co_raw_rows *r, co_raw_table *t, const co_rows *rows
     const char *local;
     int64_t join;
     if (column->role == CO_ROLE_TARGET && !r->options->measured) continue;
+    if (t->sampled && co_event_column(schema, column)) continue;
     CO_RETURN_IF_FAILED(co_recipe_locate(recipe, r->arena, column->name, &join, &local));
     if (join < 0) CO_RETURN_IF_FAILED(co_raw_columns_add(&t->columns, column, local, rows));
   }
@@ -79,10 +80,23 @@ static void plan_parts(co_raw_rows *r) {
   r->part_rows = (int64_t)(r->options->part_bytes / bytes) + 1;
   if (r->part_rows > MOST_PART_ROWS) r->part_rows = MOST_PART_ROWS;
   if (r->part_rows < JOINED_TIMES * joined) r->part_rows = JOINED_TIMES * joined;
+  for (int64_t i = 0; i < r->table_count; i++)
+    if (r->tables[i].sampled) r->part_rows = INT64_MAX;
   if (!r->options->part_bytes) r->part_rows = INT64_MAX;
 }
 
+static co_status keep_names(co_raw_rows *r, const co_rows *rows) {
+  const char **names = co_arena_alloc(r->arena, (size_t)rows->column_count + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < rows->column_count; i++)
+    if (!(names[i] = co_arena_strdup(r->arena, rows->names[i]))) return CO_ERR_MEMORY;
+  r->names = names;
+  r->name_count = rows->column_count;
+  return CO_OK;
+}
+
 static co_status plan_columns(co_raw_rows *r, const co_rows *rows) {
+  CO_RETURN_IF_FAILED(keep_names(r, rows));
   CO_RETURN_IF_FAILED(plan_key(r, rows));
   for (int64_t i = 0; i < r->table_count; i++)
     CO_RETURN_IF_FAILED(plan_table(r, &r->tables[i], rows));
@@ -136,6 +150,8 @@ static co_status plan_split(co_raw_rows *r, const co_rows *rows) {
 static bool is_used(const co_raw_rows *r, const char *name) {
   for (int64_t i = 0; i < r->table_count; i++)
     if (co_schema_find(r->tables[i].model->schema, name) ||
+        (r->tables[i].sampled && (!strcmp(r->tables[i].model->recipe->samples.entity, name) ||
+                                  !strcmp(r->tables[i].model->recipe->samples.as_of, name))) ||
         co_raw_joins_by(&r->tables[i].joins, name))
       return true;
   return false;
@@ -337,7 +353,7 @@ static co_status keep_part(void *user, int slot, const co_scan *scan, const co_s
 static bool is_plain(const co_raw_rows *r) {
   bool plain = !r->options->split; // else their cells are wanted twice, as they are for joins
   for (int64_t i = 0; i < r->table_count; i++)
-    plain &= !r->tables[i].joins.count;
+    plain &= !r->tables[i].joins.count && !r->tables[i].sampled;
   for (int64_t i = 0; i < r->column_count; i++)
     plain &= r->columns[i]->column.type != CO_COLUMN_TEXT;
   return plain;
@@ -413,6 +429,8 @@ static co_status take_block(co_raw_rows *r, const co_scan *scan, const co_scan_b
   for (int64_t i = 0; i < r->table_count; i++) {
     CO_RETURN_IF_FAILED(co_encoder_block(&r->tables[i].encoder, scan, block));
     CO_RETURN_IF_FAILED(co_raw_joins_block(&r->tables[i].joins, scan, block));
+    if (r->tables[i].sampled)
+      CO_RETURN_IF_FAILED(co_row_samples_block(&r->tables[i].samples, scan, block));
   }
   if (r->options->split) CO_RETURN_IF_FAILED(co_placer_block(&r->placer, scan, block));
   for (int64_t k = 0; k < block->part_count; k++) {
@@ -540,6 +558,7 @@ static co_status report(co_raw_rows *r, co_raw_rows_result *out) {
     for (int64_t k = 0; k < t->joins.count; k++)
       report_columns(r, out, i, &t->joins.items[k].columns);
     co_raw_joins_tell(&t->joins);
+    if (t->sampled && !out->events.lines) out->events = t->events;
   }
   return CO_OK;
 }
@@ -560,9 +579,15 @@ static co_status begin_tables(co_raw_rows *r) {
   for (; r->table_count < o->model_count; r->table_count++) {
     const co_raw_model *m = &o->models[r->table_count];
     co_raw_table *t = &r->tables[r->table_count];
-    *t = (co_raw_table){.model = m, .name = m->recipe->table ? m->recipe->table : "rows"};
+    *t = (co_raw_table){.model = m,
+                        .name = m->recipe->table ? m->recipe->table : "rows",
+                        .sampled = m->events != NULL};
+    if (t->sampled) t->name = NULL; // columns are the samples'
     CO_RETURN_IF_FAILED(co_raw_joins_begin(&t->joins, r->ctx, r->arena, m->recipe, m->joined,
                                            m->joined_shown, &r->scan));
+    const char *column;
+    int64_t dated = co_row_samples_dated(m->recipe, &column);
+    if (t->sampled && dated >= 0) co_raw_joins_use(&t->joins, dated);
   }
   return CO_OK;
 }
@@ -572,6 +597,7 @@ static void end_tables(co_raw_rows *r) {
   for (int64_t i = 0; i < r->table_count; i++) {
     co_raw_columns_free(&r->tables[i].columns);
     co_raw_joins_free(&r->tables[i].joins);
+    co_row_samples_free(&r->tables[i].samples);
   }
 }
 

@@ -8,7 +8,7 @@
 #ifndef COHORT_DATASETS_RAW_ROWS_H
 #define COHORT_DATASETS_RAW_ROWS_H
 
-#include "datasets/import.h"
+#include "datasets/import_events.h"
 #include "datasets/recipe.h"
 #include "datasets/rejects.h"
 #include "datasets/split_rows.h"
@@ -25,6 +25,8 @@ typedef struct co_raw_model {
   const co_recipe *recipe;   // what is known of them
   const char *const *joined; // the file of each of the recipe's joined tables; NULL = none is there
   const char *const *joined_shown; // what messages call them
+  // The log that the recipe's samples see, of which there is one: files and memory. NULL = none.
+  const co_import_events_options *events;
 } co_raw_model;
 
 // From a row of a part on, rows have these numbers in the table, until the next one.
@@ -88,6 +90,7 @@ typedef struct co_raw_rows_result {
   char sha256[65];             // of the file as it is stored, or of what a query gave
   co_raw_rows_column *columns; // of the inputs, in the arena
   int64_t column_count;
+  co_import_events_result events; // of the first model with a log
 } co_raw_rows_result;
 
 // Every row has split test, but where a model is measured. Keys, and what is passed through, are in the

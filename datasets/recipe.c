@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "datasets/format.h"
+#include "datasets/import_events.h"
 #include "host/core/json.h"
 
 static const char *const type_names[CO_RECIPE_TYPE_COUNT] = {"any",  "number", "binary", "category",
@@ -78,14 +79,19 @@ static void print_value(co_text *out, const char *key, const char *text) {
   co_text_printf(out, "\n");
 }
 
-static void print_list(co_text *out, const char *key, const char *const *texts, int64_t count) {
-  if (!count) return;
-  co_text_printf(out, "    %s: ", key);
+static void print_texts(co_text *out, const char *const *texts, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     co_text_printf(out, i ? ", " : "[");
     print_text(out, texts[i]);
   }
-  co_text_printf(out, "]\n");
+  co_text_printf(out, "]");
+}
+
+static void print_list(co_text *out, const char *key, const char *const *texts, int64_t count) {
+  if (!count) return;
+  co_text_printf(out, "    %s: ", key);
+  print_texts(out, texts, count);
+  co_text_printf(out, "\n");
 }
 
 static void print_table(co_text *out, const co_recipe *recipe) {
@@ -106,20 +112,45 @@ static void print_table(co_text *out, const co_recipe *recipe) {
   print_list(out, "pseudonymized", rows->pseudonymized, rows->pseudonymized_count);
   if (rows->pseudonymized_count) print_value(out, "key_check", rows->key_check);
   print_list(out, "header", rows->header, rows->header ? rows->header_count : 0);
+  if (recipe->key_count > 1) print_list(out, "key", recipe->key, recipe->key_count);
   if (recipe->carry) co_text_printf(out, "    carry: true\n");
   co_text_printf(out, "    columns:%s\n", recipe->column_count ? "" : " {}");
   for (int64_t i = 0; i < recipe->column_count; i++)
     print_column(out, &recipe->columns[i]);
 }
 
-static void print_join(co_text *out, const co_recipe *recipe, const co_recipe_join *join) {
+static void print_join(co_text *out, const co_recipe *recipe, int64_t index) {
+  const co_recipe_join *join = &recipe->joins[index];
   co_text_printf(out, "  - {table: ");
   print_text(out, join->table.table);
   co_text_printf(out, ", to: ");
-  print_text(out, recipe->table);
+  print_text(out, co_recipe_parent(recipe, index)->table);
   co_text_printf(out, ", on: ");
-  print_text(out, join->on);
+  if (join->table.key_count > 1)
+    print_texts(out, join->on, join->table.key_count);
+  else
+    print_text(out, join->on[0]);
   co_text_printf(out, ", kind: %s}\n", join->one_to_one ? "one_to_one" : "many_to_one");
+}
+
+static void print_samples(co_text *out, const co_recipe *recipe) {
+  const co_recipe_samples *s = &recipe->samples;
+  co_text_printf(out, "samples: {from: ");
+  print_text(out, recipe->table);
+  co_text_printf(out, ", entity: ");
+  print_text(out, s->entity);
+  if (s->as_of) co_text_printf(out, ", as_of: ");
+  if (s->as_of) print_text(out, s->as_of);
+  if (s->label_name) {
+    co_text_printf(out, ", label: {name: ");
+    print_text(out, s->label_name);
+    co_text_printf(out, ", exists_in: ");
+    print_text(out, s->label->table.table);
+    co_text_printf(out, ", on: ");
+    print_texts(out, s->label->on, s->label->table.key_count);
+    co_text_printf(out, "}");
+  }
+  co_text_printf(out, "}\n");
 }
 
 co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
@@ -127,17 +158,35 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
   print_table(out, recipe);
   for (int64_t i = 0; i < recipe->join_count; i++)
     print_table(out, &recipe->joins[i].table);
+  if (recipe->samples.label) print_table(out, &recipe->samples.label->table);
   if (recipe->join_count) co_text_printf(out, "joins:\n");
   for (int64_t i = 0; i < recipe->join_count; i++)
-    print_join(out, recipe, &recipe->joins[i]);
+    print_join(out, recipe, i);
+  if (recipe->samples.entity) print_samples(out, recipe);
+  if (!recipe->events) return out->status;
+  CO_RETURN_IF_FAILED(co_event_recipe_print(out, recipe->events));
+  if (recipe->log) co_text_printf(out, "  file: ");
+  if (recipe->log) print_text(out, recipe->log);
+  if (recipe->log) co_text_printf(out, "\n");
   return out->status;
+}
+
+const co_recipe *co_recipe_parent(const co_recipe *recipe, int64_t join) {
+  int64_t to = recipe->joins[join].to;
+  return to < 0 ? recipe : &recipe->joins[to].table;
+}
+
+bool co_recipe_leads_on(const co_recipe *recipe, int64_t join) {
+  for (int64_t i = join + 1; i < recipe->join_count; i++)
+    if (recipe->joins[i].to == join) return true;
+  return false;
 }
 
 // Whether the dataset has the table's column of that name.
 static bool is_stored(const co_recipe *recipe, const char *name) {
   const co_recipe_column *column = co_recipe_find(recipe, name);
   if (!column) return false;
-  if (recipe->joined_by) return column->role == CO_RECIPE_INPUT;
+  if (recipe->key_count) return column->role == CO_RECIPE_INPUT;
   return column->role != CO_RECIPE_IGNORE && column->role != CO_RECIPE_SPLIT;
 }
 

@@ -43,6 +43,14 @@ typedef struct co_recipe_column {
   bool reference;           // its cells are keys of a joined table: never amounts
 } co_recipe_column;
 
+// Rows that are samples: what is known of an entity before a date.
+typedef struct co_recipe_samples {
+  const char *entity;           // column that names it; NULL = rows are of themselves
+  const char *as_of;            // column with the date, TABLE.COLUMN of a joined table; NULL = none
+  const char *label_name;       // a target of whether another table has a row's key; NULL = none
+  struct co_recipe_join *label; // that table, in which a key may be there more than once
+} co_recipe_samples;
+
 typedef struct co_recipe {
   const char *table;    // its name
   const char *file;     // as it was given; NULL = not known
@@ -53,15 +61,23 @@ typedef struct co_recipe {
   const char *time; // the column of dates that a split by time goes by; NULL = not said
   struct co_recipe_join *joins;
   int64_t join_count;
-  const char *joined_by; // of a table that is joined to another: its key; else NULL
-  bool carry;            // … it travels in models
+  const char *const *key; // of a table that is joined to another: the columns of its key …
+  int64_t key_count;      // … of others 0
+  bool carry;             // it travels in models
+  co_recipe_samples samples;
+  const struct co_event_recipe *events; // the log that samples see, NULL = none …
+  const char *log;                      // … its file, NULL = not known
 } co_recipe;
+
+enum { CO_JOIN_MOST_COLUMNS = 8 };
 
 // A table whose row belongs to those rows of another that have its key.
 typedef struct co_recipe_join {
   co_recipe table;
-  const char *on;  // column of the other, with the keys
-  bool one_to_one; // a row belongs to one row of the other at most
+  int64_t to;            // the other: a join before this one, -1 = the first table
+  const char *const *on; // its columns with the keys, parallel to table.key
+  const char *shown;     // … with commas between them
+  bool one_to_one;       // a row belongs to one row of the other at most
 } co_recipe_join;
 
 const char *co_recipe_type_name(co_recipe_type type); // "number", …; "any"
@@ -77,6 +93,10 @@ const char *co_recipe_joined_name(const co_recipe *recipe, co_arena *arena, int6
 // table, or -1 for the first.
 co_status co_recipe_locate(const co_recipe *recipe, co_arena *arena, const char *name,
                            int64_t *join, const char **local);
+// The table to which a joined one is joined.
+const co_recipe *co_recipe_parent(const co_recipe *recipe, int64_t join);
+// Whether other tables are joined to a joined one.
+bool co_recipe_leads_on(const co_recipe *recipe, int64_t join);
 // The schema file: YAML (its texts in quotes as in JSON).
 co_status co_recipe_print(co_text *out, const co_recipe *recipe);
 // The name of a table by its file: without folder and endings, and what names may not have.

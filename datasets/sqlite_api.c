@@ -6,32 +6,31 @@
 #include <string.h>
 
 #include "datasets/rows.h"
+#include "host/core/library.h"
 
 #define LIBRARY "libsqlite3.so.0"
 
-static bool find(void *library, const char *name, void *function) {
-  void *found = dlsym(library, name);
-  memcpy(function, &found, sizeof found);
-  return found != NULL;
-}
-
 co_status co_sqlite_load(co_sqlite_api *api) {
   void *l = api->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (l && find(l, "sqlite3_open_v2", &api->open_v2) && find(l, "sqlite3_close", &api->close) &&
-      find(l, "sqlite3_busy_timeout", &api->busy_timeout) && find(l, "sqlite3_exec", &api->exec) &&
-      find(l, "sqlite3_prepare_v2", &api->prepare_v2) && find(l, "sqlite3_step", &api->step) &&
-      find(l, "sqlite3_reset", &api->reset) && find(l, "sqlite3_finalize", &api->finalize) &&
-      find(l, "sqlite3_stmt_readonly", &api->stmt_readonly) &&
-      find(l, "sqlite3_bind_double", &api->bind_double) &&
-      find(l, "sqlite3_bind_int64", &api->bind_int64) &&
-      find(l, "sqlite3_bind_text", &api->bind_text) &&
-      find(l, "sqlite3_column_count", &api->column_count) &&
-      find(l, "sqlite3_column_name", &api->column_name) &&
-      find(l, "sqlite3_column_type", &api->column_type) &&
-      find(l, "sqlite3_column_text", &api->column_text) &&
-      find(l, "sqlite3_column_bytes", &api->column_bytes) &&
-      find(l, "sqlite3_column_double", &api->column_double) &&
-      find(l, "sqlite3_errmsg", &api->errmsg))
+  if (l && co_library_find(l, "sqlite3_open_v2", &api->open_v2) &&
+      co_library_find(l, "sqlite3_close", &api->close) &&
+      co_library_find(l, "sqlite3_busy_timeout", &api->busy_timeout) &&
+      co_library_find(l, "sqlite3_exec", &api->exec) &&
+      co_library_find(l, "sqlite3_prepare_v2", &api->prepare_v2) &&
+      co_library_find(l, "sqlite3_step", &api->step) &&
+      co_library_find(l, "sqlite3_reset", &api->reset) &&
+      co_library_find(l, "sqlite3_finalize", &api->finalize) &&
+      co_library_find(l, "sqlite3_stmt_readonly", &api->stmt_readonly) &&
+      co_library_find(l, "sqlite3_bind_double", &api->bind_double) &&
+      co_library_find(l, "sqlite3_bind_int64", &api->bind_int64) &&
+      co_library_find(l, "sqlite3_bind_text", &api->bind_text) &&
+      co_library_find(l, "sqlite3_column_count", &api->column_count) &&
+      co_library_find(l, "sqlite3_column_name", &api->column_name) &&
+      co_library_find(l, "sqlite3_column_type", &api->column_type) &&
+      co_library_find(l, "sqlite3_column_text", &api->column_text) &&
+      co_library_find(l, "sqlite3_column_bytes", &api->column_bytes) &&
+      co_library_find(l, "sqlite3_column_double", &api->column_double) &&
+      co_library_find(l, "sqlite3_errmsg", &api->errmsg))
     return CO_OK;
   co_status status = co_fail(CO_ERR_DEVICE, "%s cannot be used: %s", LIBRARY, dlerror());
   co_hint("SQLite databases are read and written by it: apt install libsqlite3-0");
@@ -46,7 +45,7 @@ void co_sqlite_unload(co_sqlite_api *api) {
 void co_sqlite_version(char out[64]) {
   const char *(*version)(void) = NULL;
   void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (library && find(library, "sqlite3_libversion", &version))
+  if (library && co_library_find(library, "sqlite3_libversion", &version))
     snprintf(out, 64, "%s", version());
   else
     snprintf(out, 64, "missing (apt install libsqlite3-0)");

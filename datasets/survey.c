@@ -229,7 +229,7 @@ co_status co_survey_run(co_survey *s, co_context *ctx, co_arena *arena, const co
                    .arena = arena,
                    .scan = *scan,
                    .rejects = scan->rejects,
-                   .joined = recipe->joined_by ? recipe->table : NULL,
+                   .joined = recipe->key_count ? recipe->table : NULL,
                    .guest = guest,
                    .values = values};
   CO_RETURN_IF_FAILED(begin(s, recipe));

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/values.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "host/core/temporary.h"
+#include "host/core/scratch.h"
 
 // A column of a block: what follows its header is at `at` of the block.
 typedef struct packed {
@@ -26,7 +24,6 @@ typedef struct block {
 
 struct co_values {
   co_context *ctx;
-  const char *beside;
   size_t most;
   co_value_kind *kinds;
   packed *plans;
@@ -34,7 +31,7 @@ struct co_values {
   block *blocks;
   int64_t count, capacity;
   size_t held;
-  int file;
+  co_scratch scratch;
   int64_t written;
   int64_t next;
   unsigned char *read; // of the file; the block at hand
@@ -45,7 +42,7 @@ struct co_values {
 co_status co_values_create(co_values **out, co_context *ctx, const char *beside, size_t most) {
   co_values *v = *out = co_alloc_zero(ctx, 1, sizeof *v);
   if (!v) return CO_ERR_MEMORY;
-  *v = (co_values){.ctx = ctx, .beside = beside, .most = most, .file = -1};
+  *v = (co_values){.ctx = ctx, .scratch = co_scratch_make(ctx, beside), .most = most};
   return CO_OK;
 }
 
@@ -59,7 +56,7 @@ static void drop_blocks(co_values *v) {
 void co_values_free(co_values *v) {
   if (!v) return;
   drop_blocks(v);
-  if (v->file >= 0) close(v->file);
+  co_scratch_close(&v->scratch);
   co_free(v->ctx, v->blocks);
   co_free(v->ctx, v->kinds);
   co_free(v->ctx, v->plans);
@@ -128,28 +125,8 @@ static void pack(const packed *p, const co_column_values *c, int64_t rows, unsig
 
 // ---- the file ----------------------------------------------------------------------------------
 
-static co_status open_file(co_values *v) {
-  char *name;
-  CO_RETURN_IF_FAILED(co_temporary_create(&name, &v->file, v->ctx, v->beside));
-  int failed = unlink(name);
-  co_free(v->ctx, name);
-  return failed ? co_fail_errno(CO_ERR_IO, errno, "cannot remove a temporary of '%s'", v->beside)
-                : CO_OK;
-}
-
 static co_status write_block(co_values *v, block *b) {
-  size_t done = 0;
-  if (v->file < 0) CO_RETURN_IF_FAILED(open_file(v));
-  while (done < b->bytes) {
-    int error = co_io_fault(v->ctx);
-    ssize_t some = error ? -1
-                         : pwrite(v->file, b->data + done, b->bytes - done,
-                                  (off_t)(v->written + (int64_t)done));
-    if (some < 0 && !error) error = errno;
-    if (some < 0 && error != EINTR)
-      return co_fail_errno(CO_ERR_IO, error, "cannot write a temporary of '%s'", v->beside);
-    if (some > 0) done += (size_t)some;
-  }
+  CO_RETURN_IF_FAILED(co_scratch_write(&v->scratch, b->data, b->bytes, v->written));
   b->place = v->written;
   v->written += (int64_t)b->bytes;
   co_free(v->ctx, b->data);
@@ -158,22 +135,13 @@ static co_status write_block(co_values *v, block *b) {
 }
 
 static co_status read_block(co_values *v, const block *b) {
-  size_t done = 0;
   if (b->bytes > v->room) {
     unsigned char *grown = co_realloc(v->ctx, v->read, b->bytes);
     if (!grown) return CO_ERR_MEMORY;
     v->read = grown;
     v->room = b->bytes;
   }
-  while (done < b->bytes) {
-    ssize_t some =
-        pread(v->file, v->read + done, b->bytes - done, (off_t)(b->place + (int64_t)done));
-    if (some <= 0 && !(some < 0 && errno == EINTR))
-      return co_fail_errno(CO_ERR_IO, some ? errno : EIO, "cannot read a temporary of '%s'",
-                           v->beside);
-    if (some > 0) done += (size_t)some;
-  }
-  return CO_OK;
+  return co_scratch_read(&v->scratch, v->read, b->bytes, b->place);
 }
 
 // ---- rows --------------------------------------------------------------------------------------

@@ -156,7 +156,8 @@ typedef struct cohort_source_options {
 // columns where none has. Where there is a schema file it names them.
 typedef struct cohort_tables {
   // "FILE:COLUMN", or "FILE:COLUMN=KEY" where the key of FILE has another name than the column with
-  // it in the first table. The table is called by its file, without folder and ending.
+  // it in the first table, or "FILE:TABLE.COLUMN" where that is in a table joined before; several
+  // columns have commas between them. The table is called by its file, without folder and ending.
   const char *const *joins;
   int64_t join_count;
   const char *const *carried; // names of those that travel in models
@@ -192,9 +193,16 @@ typedef struct cohort_train_options {
   const char *precision; // "tf32", "32" or "bf16" instead of the config's; NULL = the config's
   const char *command;   // recorded in the run; may be NULL
   int threads, workers;  // 0 = the run's where one goes on, else the context's; 0 = 1 loader thread
-  bool dry_run;          // validate and plan only
-  bool eager;            // on a GPU, operation by operation instead of recorded: to debug
-  bool refit;            // as trainer.refit: true in the config
+  // On a GPU, of several ways in which its libraries compute an operation: "off" (NULL) takes each
+  // library's first; "auto" those of the run that goes on, else those that were the fastest earlier, with
+  // this device and library, else the fastest of eight that are timed now, for 20 seconds at most; "again"
+  // times them whatever was chosen. Which way decides roundings: equal bytes need equal choices. A run
+  // keeps them (autotune.tsv) and is resumed with them; one that there no longer is, is CO_ERR_DEVICE.
+  const char *autotune;
+  const char *autotune_cache; // a file for "earlier", made where it is not; NULL = none
+  bool dry_run;               // validate and plan only
+  bool eager;                 // on a GPU, operation by operation instead of recorded: to debug
+  bool refit;                 // as trainer.refit: true in the config
   // Seconds after which the step in work is finished, a checkpoint written and 75 returned; 0 = no
   // limit.
   double max_seconds;
@@ -310,7 +318,9 @@ typedef struct cohort_hyperopt_best_options {
   const char *study;
   const char *output; // YAML file; NULL = only in the result
   bool force;
-} cohort_hyperopt_best_options; // and of an export
+  bool has_trial; // `trial` in place of the best, which a study with two goals has not
+  int64_t trial;
+} cohort_hyperopt_best_options; // and of an export, without a trial
 COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
@@ -367,7 +377,7 @@ typedef struct cohort_scores {
 typedef void (*cohort_scores_function)(void *user, const cohort_scores *scores);
 
 typedef struct cohort_predict_options {
-  // The dataset: a dataset.h5, a raw table, or a folder of images, named by their files, of which those
+  // The dataset: a dataset.h5, a raw table, or a folder or archive (tar, zip) of images, named by their files, of which those
   // that cannot be read are left out (source.on_error "skip" or "fail", source.max_errors).
   const char *model, *dataset;
   const char *split; // NULL = all rows
@@ -440,7 +450,8 @@ COHORT_API cohort_status cohort_predict(cohort_context *context,
                                         const cohort_predict_options *options, cohort_result **out);
 
 // Several runs over one dataset, beside each other: in what their configs differ, their metrics with
-// intervals, and of each run but the first the paired differences from it, with a p-value.
+// intervals, and of each run but the first the paired differences from it, with a p-value. Validation rows
+// are not scored anew where a run has kept its scores of them (RUN/scores.h5).
 typedef struct cohort_compare_options {
   const char *const *runs; // directories; at least two
   int64_t run_count;
@@ -486,7 +497,7 @@ COHORT_API cohort_status cohort_explain(cohort_context *context,
 // The rows of a dataset whose embeddings are nearest to those of some: look-alikes. Of a model with a
 // bottleneck; of others exit code 3.
 typedef struct cohort_similar_options {
-  const char *model, *dataset; // a dataset.h5 or a folder of images
+  const char *model, *dataset; // a dataset.h5, a folder or an archive of images
   const char *split;           // among whose rows; NULL = all. The row itself is left out.
   const char *const *keys;     // of the rows that others are compared to
   int64_t key_count, top;      // so many of each; 0 = 10
@@ -560,6 +571,8 @@ typedef struct cohort_plan_options {
   bool inference;        // plan scoring instead of training
   int64_t batch_size;    // rows, at most 2^24; 0 = the config's
   int threads;           // 0 = the context's
+  const char
+      *run_dir; // tell in which ways this run computes on its GPU; NULL = in the libraries' first
 } cohort_plan_options;
 COHORT_API cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,
                                      cohort_result **out);
@@ -628,7 +641,7 @@ COHORT_API cohort_status cohort_import_idx(cohort_context *context,
                                            const cohort_import_idx_options *options,
                                            cohort_result **out);
 
-// A folder of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
+// A folder or an archive (tar, zip) of images (JPEG, PNG, WebP): folders below it are classes, or train, validation and test
 // with classes below. They become images of one size, upright, in grey or colour, named by their files.
 typedef struct cohort_import_images_options {
   const char *output;
@@ -650,36 +663,6 @@ typedef struct cohort_import_images_options {
 COHORT_API cohort_status cohort_import_images(cohort_context *context,
                                               const cohort_import_images_options *options,
                                               cohort_result **out);
-
-// A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
-// tells the schema, which is stored in the dataset. Lists are pointers with a count.
-typedef struct cohort_import_csv_options {
-  const char *output;       // NULL = only the schema, as the result's text
-  const char *const *files; // one table, in one or several files …
-  int64_t file_count;
-  const char *training, *validation, *test; // … or one file for each split; NULL = not given
-  const char *schema;                       // YAML file; what is given below has the last word
-  const char *const *targets, *const *ignored, *const *types, *const *strip_suffixes,
-                                                                  *const *header;
-  int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
-  const char *key;      // column of texts that name rows; NULL = none
-  const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
-  const char *delimiter;     // one character, or "tab"; NULL = found out
-  const int64_t *skip_lines; // before the header: of each file, the last for all that follow
-  int64_t skip_line_count;
-  const char *
-      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
-  double validation_fraction; // of `training` without `validation`; < 0 = 0.1
-  uint64_t seed;
-  bool force;             // as for idx
-  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
-  const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
-  cohort_source_options source;
-  cohort_tables tables;
-} cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
-COHORT_API cohort_status cohort_import_csv(cohort_context *context,
-                                           const cohort_import_csv_options *options,
-                                           cohort_result **out);
 
 // A log of events in text, in any order and of any size: lines that name an entity (a customer), a
 // time, and what happened. The dataset has their events in order, and samples: an entity at a
@@ -711,6 +694,43 @@ typedef struct cohort_import_events_options {
   uint64_t seed;
   bool force; // as for idx
 } cohort_import_events_options;
+
+// A table (CSV, JSON lines, SQLite; cohort_source_options): types of columns are found out, or given; the result
+// tells the schema, which is stored in the dataset. Lists are pointers with a count.
+typedef struct cohort_import_csv_options {
+  const char *output;       // NULL = only the schema, as the result's text
+  const char *const *files; // one table, in one or several files …
+  int64_t file_count;
+  const char *training, *validation, *test; // … or one file for each split; NULL = not given
+  const char *schema;                       // YAML file; what is given below has the last word
+  const char *const *targets, *const *ignored, *const *types, *const *strip_suffixes,
+                                                                  *const *header;
+  int64_t target_count, ignored_count, type_count, strip_suffix_count, header_count;
+  const char *key;      // column of texts that name rows; NULL = none
+  const char *positive; // of binary targets: the positive value; NULL = by its text, else the rarer
+  const char *delimiter;     // one character, or "tab"; NULL = found out
+  const int64_t *skip_lines; // before the header: of each file, the last for all that follow
+  int64_t skip_line_count;
+  const char *
+      split; // "random:0.7,0.1,0.2" (NULL), "stratified:…", "hash:COL:…", "column:COL", "time:[COL:]DATE,DATE"
+  double validation_fraction; // of `training` without `validation`; < 0 = 0.1
+  uint64_t seed;
+  bool force;             // as for idx
+  const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
+  const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
+  cohort_source_options source;
+  cohort_tables tables;
+  // Rows as samples of the entity that a column names: splits part no entity's rows. With a column of
+  // dates (of a joined table TABLE.COLUMN) and a log each sees the events of its entity before its date.
+  // Of `events` count its files and what lines are: entity, time, item, amount, where, basket, columns,
+  // no_rfm. NULL = not samples, none.
+  const char *entity, *as_of;
+  const cohort_import_events_options *events;
+} cohort_import_csv_options; // types are "COLUMN=TYPE", suffixes "COLUMN=TEXT"
+COHORT_API cohort_status cohort_import_csv(cohort_context *context,
+                                           const cohort_import_csv_options *options,
+                                           cohort_result **out);
+
 COHORT_API cohort_status cohort_import_events(cohort_context *context,
                                               const cohort_import_events_options *options,
                                               cohort_result **out);

@@ -29,6 +29,14 @@ typedef struct co_op_engine {
   bool tensor_cores;
 } co_op_engine;
 
+// Why an operation is computed in the way it is, where a library offers several.
+typedef enum co_op_chosen {
+  CO_CHOSEN_HEURISTIC, // the library's own first
+  CO_CHOSEN_TUNED,     // the fastest of those that were timed, just now
+  CO_CHOSEN_CACHED,    // the same, at an earlier time
+  CO_CHOSEN_PINNED     // what the run that goes on was begun with
+} co_op_chosen;
+
 // Answer to a query.
 typedef struct co_op_choice {
   const char *implementation; // "dnnl:jit:avx512_core", "omp", "ref"; borrowed until backend free
@@ -39,6 +47,9 @@ typedef struct co_op_choice {
   const char *why; // why they are more than one; NULL where they are not
   bool planned;    // what a device is expected to say, which has not been asked
   co_op_engine engine;
+  // Of several ways: this one, in the library's words, borrowed as above; NULL where there are none.
+  const char *way;
+  co_op_chosen chosen;
 } co_op_choice;
 
 typedef struct co_backend_api {
@@ -112,6 +123,20 @@ struct co_backend {
   co_context *ctx;
 };
 
+// Ways to compute operations that were chosen by their times: found and kept by machine (device and
+// library) and operation, both as text. host/device/choices.h has one.
+typedef struct co_op_ways {
+  void *user;
+  double seconds; // that timing may take in all; what it does not reach is the library's first way
+  // The way that was chosen, NULL = none; borrowed until the next call. `machine` NULL: whichever. A
+  // run's own that was chosen elsewhere is CO_ERR_DEVICE.
+  co_status (*find)(void *user, const char *machine, const char *operation, const char **way,
+                    co_op_chosen *chosen);
+  // What is taken; `microseconds` 0 = not timed.
+  co_status (*keep)(void *user, const char *machine, const char *operation, const char *way,
+                    double microseconds, co_op_chosen chosen);
+} co_op_ways;
+
 typedef struct co_backend_options {
   int threads;       // 0 = the context's
   const char *force; // implementation name prefix to use where offered ("ref"), NULL = fastest
@@ -120,6 +145,7 @@ typedef struct co_backend_options {
   // said (co_op_choice.planned), with the most workspace that they may take; addresses are made up,
   // uploads do nothing, runs and downloads are CO_ERR_INTERNAL. The CPU does as always.
   bool planning;
+  const co_op_ways *ways; // borrowed until the backend is freed; NULL = the libraries' first ways
 } co_backend_options;
 
 // The reference: canonical layouts, one thread; takes f32 and f64 descriptors. Always complete.

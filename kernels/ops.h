@@ -242,6 +242,11 @@ extern "C" {
   X(POINTWISE_LOSS, pointwise_loss, (x, target, weight, step), (loss, sum, dx), "", "",            \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
     .why = "needs whole rows; makes loss and gradient")                                            \
+  X(DISTRIBUTION_LOSS, distribution_loss, (x, target, weight, step), (loss, sum, dx), "", "",      \
+    .types = "step:u8 sum:f64", .accumulate = "sum dx",                                            \
+    .why = "needs whole rows; makes loss and gradient")                                            \
+  X(DISTRIBUTION_MEAN, distribution_mean, (x), (y), "", "",                                        \
+    .why = "needs whole rows of a result")                                                         \
   X(ROW_MEANS, row_means, (x, weight), (sums), "", "",                                             \
     .types = "sums:f64", .accumulate = "sums", .why = "a metric beside the loss")                  \
   X(CATEGORICAL_HITS, categorical_hits, (x, target, weight), (sums), "", "",                       \
@@ -465,6 +470,14 @@ extern "C" {
 //                (1 - s)^gamma log(1 + exp(-x)) + (1 - t') s^gamma log(1 + exp(x)) where s =
 //                sigmoid(x) and t' = t (1 - label_smoothing) + label_smoothing / 2: the cross-entropy,
 //                for gamma > 0 the focal loss (Lin et al. 2017). At kinks: the slope 0.
+// DISTRIBUTION_LOSS  x (N, P) parameters of attr.distribution, target (N, 1), weight real (N): loss (N)
+//                = minus the log-likelihood of the target, NaN of one below 0; sum f64 (1) and dx (N, P)
+//                as of POINTWISE_LOSS. ZERO_INFLATED_LOGNORMAL (Wang, Liu, Miao 2019), P = 3: 0 with
+//                probability 1 - sigmoid(x0), else log t normal with mean x1 and deviation
+//                max(softplus(x2), 1e-3.5). NEGATIVE_BINOMIAL, P = 2: mean m = exp(x0), shape r =
+//                exp(x1), x1 within -12 … 12 (beyond: slope 0), variance m + m² / r.
+// DISTRIBUTION_MEAN  x (N, P): y (N, 1) = the expected value: sigmoid(x0) exp(x1 + deviation² / 2);
+//                exp(x0).
 // ROW_MEANS      x (N, …), weight (N): sums f64 (2) = {sum of weight times the mean of the row, sum of
 //                weight}; rows of weight 0 are not read.
 // CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
@@ -586,6 +599,9 @@ typedef enum co_pointwise {
 } co_pointwise;
 enum { CO_MAX_QUANTILES = 16 };
 
+// Of DISTRIBUTION_LOSS and DISTRIBUTION_MEAN.
+typedef enum co_distribution { CO_ZERO_INFLATED_LOGNORMAL, CO_NEGATIVE_BINOMIAL } co_distribution;
+
 // Attributes; each operation reads those named in its description, the others stay zero so that
 // descriptors compare bytewise.
 typedef struct co_op_attr {
@@ -609,11 +625,12 @@ typedef struct co_op_attr {
   double label_smoothing; // BINARY and SOFTMAX_CROSS_ENTROPY, within [0, 1)
   int64_t level_count;    // QUANTILE
   double levels[CO_MAX_QUANTILES];
-  int64_t members;   // MEMBER_MEAN, REPEAT
-  double factor;     // REPEAT
-  co_link link;      // MEMBER_MEAN
-  double clip_norm;  // GRADIENT_NORM, 0 = off
-  double clip_value; // SGD, ADAM, RMSPROP, 0 = off
+  co_distribution distribution; // DISTRIBUTION_LOSS, DISTRIBUTION_MEAN
+  int64_t members;              // MEMBER_MEAN, REPEAT
+  double factor;                // REPEAT
+  co_link link;                 // MEMBER_MEAN
+  double clip_norm;             // GRADIENT_NORM, 0 = off
+  double clip_value;            // SGD, ADAM, RMSPROP, 0 = off
   double weight_decay, beta1, beta2;
   double added; // RMSPROP
   int32_t nesterov, decoupled;

@@ -56,10 +56,17 @@ typedef struct periodic_options {
   double sigma;
 } periodic_options;
 
+// Of what goes through a sequence: codes are embedded first.
+typedef struct sequence_options {
+  int64_t embedding_size;
+  double embedding_dropout;
+} sequence_options;
+
 typedef struct transformer_options {
   const char *type;
   int64_t units, layers, num_heads, feed_forward, relative_positions;
   double dropout;
+  sequence_options of;
 } transformer_options;
 
 typedef struct rnn_options {
@@ -68,6 +75,7 @@ typedef struct rnn_options {
   int64_t units, layers;
   bool bidirectional;
   double dropout;
+  sequence_options of;
 } rnn_options;
 
 typedef struct parallel_options {
@@ -75,11 +83,13 @@ typedef struct parallel_options {
   const co_node *kernel_sizes;
   int64_t filters;
   double dropout;
+  sequence_options of;
 } parallel_options;
 
 typedef struct bag_options {
   const char *type;
   int pooling;
+  sequence_options of;
 } bag_options;
 
 #define TYPE_FIELD(options)                                                                        \
@@ -168,10 +178,26 @@ static const co_field periodic_fields[] = {
      "Deviation of the frequencies at first: how fine what can be told apart is.", NULL},
     {.key = NULL}};
 
+#define SEQUENCE_FIELDS(options)                                                                   \
+  {"embedding_size",                                                                               \
+   CO_FIELD_INT,                                                                                   \
+   offsetof(options, of.embedding_size),                                                           \
+   "0",                                                                                            \
+   0,                                                                                              \
+   4096,                                                                                           \
+   NULL,                                                                                           \
+   "Of words: numbers for each; 0: 64.",                                                           \
+   NULL},                                                                                          \
+  {                                                                                                \
+    "embedding_dropout", CO_FIELD_DOUBLE, offsetof(options, of.embedding_dropout), "0.0", 0,       \
+        0.999, NULL, "Of words: rate after the embedding.", NULL                                   \
+  }
+
 static const char *const cell_types[] = {"lstm", "gru", "rnn", NULL};
 
 static const co_field rnn_fields[] = {
     TYPE_FIELD(rnn_options),
+    SEQUENCE_FIELDS(rnn_options),
     {"cell_type", CO_FIELD_ENUM, offsetof(rnn_options, cell_type), "lstm", 0, 0, cell_types,
      "What goes through the events.", NULL},
     {"units", CO_FIELD_INT, offsetof(rnn_options, units), "32", 1, 1 << 20, NULL,
@@ -187,6 +213,7 @@ static const co_field rnn_fields[] = {
 
 static const co_field transformer_fields[] = {
     TYPE_FIELD(transformer_options),
+    SEQUENCE_FIELDS(transformer_options),
     {"units", CO_FIELD_INT, offsetof(transformer_options, units), "64", 1, 1 << 16, NULL,
      "Features of each event, and those that come out.", NULL},
     {"layers", CO_FIELD_INT, offsetof(transformer_options, layers), "2", 1, 64, NULL,
@@ -203,6 +230,7 @@ static const co_field transformer_fields[] = {
 
 static const co_field parallel_fields[] = {
     TYPE_FIELD(parallel_options),
+    SEQUENCE_FIELDS(parallel_options),
     {"kernel_sizes", CO_FIELD_NODE, offsetof(parallel_options, kernel_sizes), "null", 0, 0, NULL,
      "List: events that the convolutions side by side see at once. Default [2, 3, 4, 5].", NULL},
     {"filters", CO_FIELD_INT, offsetof(parallel_options, filters), "32", 1, 1 << 20, NULL,
@@ -214,6 +242,7 @@ static const co_field parallel_fields[] = {
 static const char *const bag_poolings[] = {"mean", "sum", "max", NULL};
 
 static const co_field bag_fields[] = {TYPE_FIELD(bag_options),
+                                      SEQUENCE_FIELDS(bag_options),
                                       {"pooling", CO_FIELD_ENUM, offsetof(bag_options, pooling),
                                        "mean", 0, 0, bag_poolings,
                                        "What comes out of the events, whatever their order.", NULL},
@@ -427,15 +456,29 @@ static void expand_periodic(co_text *text, const void *options, const co_encoder
       (long long)periodic->frequencies, (long long)periodic->embedding_size, periodic->sigma);
 }
 
+// Begins the list of layers; returns the name of what they go through.
+static const char *begin_sequence(co_text *text, const sequence_options *options,
+                                  const co_encoder_input *input) {
+  co_text_printf(text, "[");
+  if (!input->rows) return "events";
+  co_text_printf(text,
+                 "{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
+                 "fan_in_uniform, zero_first: true}%s}, ",
+                 (long long)input->rows,
+                 (long long)(options->embedding_size ? options->embedding_size : 64),
+                 options->embedding_dropout > 0 ? "" : ", name: embedded");
+  if (options->embedding_dropout > 0)
+    co_text_printf(text, "{Dropout: %.17g, name: embedded}, ", options->embedding_dropout);
+  return "embedded";
+}
+
 static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
                        const char *path, co_diagnostics *problems) {
   static const char *const layers[] = {"LSTM", "GRU", "SimpleRNN"}; // as cell_types
   const rnn_options *rnn = options;
-  const char *layer = layers[rnn->cell_type];
-  (void)input;
+  const char *layer = layers[rnn->cell_type], *events = begin_sequence(text, &rnn->of, input);
   (void)path;
   (void)problems;
-  co_text_printf(text, "[");
   for (long long i = 0; i < rnn->layers; i++) {
     const bool last = i + 1 == rnn->layers;
     if (rnn->bidirectional)
@@ -447,7 +490,7 @@ static void expand_rnn(co_text *text, const void *options, const co_encoder_inpu
     if (i)
       co_text_printf(text, ", inputs: [below%lld, lengths]", i);
     else
-      co_text_printf(text, ", inputs: [events, lengths]");
+      co_text_printf(text, ", inputs: [%s, lengths]", events);
     // What the layer above reads has a name.
     if (!last && rnn->dropout <= 0) co_text_printf(text, ", name: below%lld", i + 1);
     co_text_printf(text, "}%s", last ? "" : ", ");
@@ -465,7 +508,6 @@ static void expand_rnn(co_text *text, const void *options, const co_encoder_inpu
 static void expand_transformer(co_text *text, const void *options, const co_encoder_input *input,
                                const char *path, co_diagnostics *problems) {
   const transformer_options *o = options;
-  (void)input;
   if (o->units % o->num_heads != 0) {
     co_diagnostics_add(problems, CO_ERR_CONFIG, NULL, 0, 0, NULL,
                        "%s: units (%lld) must be a multiple of num_heads (%lld)", path,
@@ -475,7 +517,8 @@ static void expand_transformer(co_text *text, const void *options, const co_enco
   const long long units = o->units, wide = o->feed_forward ? o->feed_forward : 4 * units;
   char dropout[64] = "";
   if (o->dropout > 0) snprintf(dropout, sizeof dropout, "{Dropout: %.17g", o->dropout);
-  co_text_printf(text, "[{Dense: %lld, name: input0}, ", units);
+  (void)begin_sequence(text, &o->of, input);
+  co_text_printf(text, "{Dense: %lld, name: input0}, ", units);
   for (long long i = 0; i < o->layers; i++) {
     co_text_printf(text,
                    "{LayerNormalization: {}, name: norm%lld}, "
@@ -507,24 +550,22 @@ typedef struct encoder {
                  const char *path, co_diagnostics *problems);
 } encoder;
 
-// graph comes first: it needs no expansion.
 // Kim 2014: convolutions of several widths, the largest of each feature over time.
 static void expand_parallel(co_text *text, const void *options, const co_encoder_input *input,
                             const char *path, co_diagnostics *problems) {
   static const int64_t fallback[] = {2, 3, 4, 5};
   const parallel_options *o = options;
   int64_t sizes[16];
-  (void)input;
   int count = read_sizes(o->kernel_sizes, path, "kernel_sizes", fallback, 4, sizes, 16, problems);
   if (count < 0) return;
-  co_text_printf(text, "[");
+  const char *events = begin_sequence(text, &o->of, input);
   for (int i = 0; i < count; i++)
     co_text_printf(
         text,
-        "{Conv1D: {filters: %lld, kernel_size: %lld, activation: relu}, inputs: [events, "
+        "{Conv1D: {filters: %lld, kernel_size: %lld, activation: relu}, inputs: [%s, "
         "lengths], name: seen%d}, {GlobalPooling1D: max, inputs: [seen%d, lengths], name: "
         "most%d}, ",
-        (long long)o->filters, (long long)sizes[i], i, i, i);
+        (long long)o->filters, (long long)sizes[i], events, i, i, i);
   co_text_printf(text, count > 1 ? "{Concatenate: {}, inputs: [" : "{Flatten: {}, inputs: [");
   for (int i = 0; i < count; i++)
     co_text_printf(text, "%smost%d", i ? ", " : "", i);
@@ -535,13 +576,15 @@ static void expand_parallel(co_text *text, const void *options, const co_encoder
 
 static void expand_bag(co_text *text, const void *options, const co_encoder_input *input,
                        const char *path, co_diagnostics *problems) {
-  (void)input;
+  const bag_options *o = options;
   (void)path;
   (void)problems;
-  co_text_printf(text, "[{GlobalPooling1D: %s, inputs: [events, lengths]}]",
-                 bag_poolings[((const bag_options *)options)->pooling]);
+  const char *events = begin_sequence(text, &o->of, input);
+  co_text_printf(text, "{GlobalPooling1D: %s, inputs: [%s, lengths]}]", bag_poolings[o->pooling],
+                 events);
 }
 
+// graph comes first: it needs no expansion.
 static const encoder encoders[] = {
     {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options),
      .expand = NULL},
@@ -626,17 +669,16 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
     for (int i = 0; i < ENCODER_COUNT; i++)
       names[i] = encoders[i].name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
-    return co_node_problem(
-        problems, type_node,
-        "known: graph, stacked_cnn, resnet, stacked_cnn_decoder, mlp, embedding, "
-        "piecewise_linear, periodic, rnn, "
-        "transformer, passthrough",
-        "%s.type: unknown encoder '%s'%s%s%s", path, name, near ? "; did you mean '" : "",
-        near ? near : "", near ? "'?" : "");
+    return co_node_problem(problems, type_node, "`cohort help encoders` lists them",
+                           "%s.type: unknown encoder '%s'%s%s%s", path, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   }
   if ((found->codes && !input->rows) || (found->events && !input->events))
     return co_node_problem(problems, type_node, NULL, "%s.type: %s is for %s", path, name,
-                           found->codes ? "categories" : "inputs from events");
+                           found->codes ? "categories" : "events, and texts as sequences");
+  if (found->codes && input->events && !input->each)
+    return co_node_problem(problems, type_node, "for example bag, which embeds words",
+                           "%s.type: %s is not for a text", path, name);
   if (found->bins && !input->bins)
     return co_node_problem(problems, type_node, "preprocessing: {encoding: piecewise_linear}",
                            "%s.type: %s is for numbers encoded by bins", path, name);

@@ -32,8 +32,8 @@ const co_feature_class *co_feature_class_of(co_column_type type, bool of_events,
   return NULL;
 }
 
-const char *const co_count_names[CO_COUNT_KINDS] = {"rows", "missing", "outliers", "unseen",
-                                                    "dropped"};
+const char *const co_count_names[CO_COUNT_KINDS] = {"rows",   "missing", "outliers",
+                                                    "unseen", "dropped", "truncated"};
 
 co_status co_feature_declare(co_model *model, co_input_feature *feature, const co_fitted *arrays,
                              int64_t count) {

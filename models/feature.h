@@ -27,10 +27,11 @@ typedef struct co_section_builder {
 // What is counted of rows as a feature takes them.
 enum {
   CO_COUNT_ROWS,
-  CO_COUNT_MISSING,  // values that are missing, or taken as missing
-  CO_COUNT_OUTLIERS, // values beyond fitted bounds
-  CO_COUNT_UNSEEN,   // classes that have no row of their own: rare, or not seen in training
-  CO_COUNT_DROPPED,  // training rows that are left out for this feature's value
+  CO_COUNT_MISSING,   // values that are missing, or taken as missing
+  CO_COUNT_OUTLIERS,  // values beyond fitted bounds
+  CO_COUNT_UNSEEN,    // classes that have no row of their own: rare, or not seen in training
+  CO_COUNT_DROPPED,   // training rows that are left out for this feature's value
+  CO_COUNT_TRUNCATED, // texts of which not all is read
   CO_COUNT_KINDS,
   CO_COUNT_ROOM = 8 // of which models store so many
 };
@@ -62,7 +63,8 @@ typedef struct co_input_class {
   bool several;        // takes a list of `columns`
   int64_t (*table_rows)(const co_input_block *block); // that codes pick from; NULL or 0 = no codes
   int64_t (*bins)(const co_input_block *block);       // that places lie in; NULL or 0 = no places
-  int64_t (*most_events)(const co_input_feature *feature); // of events: how many are read at most
+  int64_t (*most_events)(
+      const co_input_feature *feature); // of sequences: how many are read at most
   // Neighbours with equal options and without an encoder of their own are fed as one block (N, C).
   bool packs;
   // Checks options beyond their fields, and those that are maps; `path` is the feature's. NULL =
@@ -150,6 +152,8 @@ int64_t co_feature_width(const co_input_feature *feature);
 co_status co_section_rows(co_section_builder *builder, bool pivots, co_value *out);
 // The same of a block whose columns belong to events: (N, T, …).
 co_status co_section_events(co_section_builder *builder, bool pivots, co_value *out);
+// The codes of a text: i32 (N, T).
+co_status co_section_sequence(co_section_builder *builder, co_value *out);
 // The fitted arrays of that name of all the block's features, one behind the other, as (length).
 co_status co_section_fitted(co_section_builder *builder, const char *name, co_value *out);
 

@@ -36,7 +36,7 @@ co_status co_model_add_head(co_model_builder *b, const char *output, const char 
 
 // Names of columns have no '/'.
 static co_status given_head(co_model *model, co_output_feature *feature, co_value *out) {
-  const co_shape shape = co_shape_make(2, CO_DIM_N, feature->width);
+  const co_shape shape = co_shape_make(2, CO_DIM_N, feature->head_width);
   char *name = co_arena_format(model->arena, "%s/%s", feature->name, feature->class_->output->head);
   if (!name) return CO_ERR_MEMORY;
   feature->head_input = (int32_t)model->network->input_count;
@@ -94,10 +94,10 @@ static co_status written_head(co_model_builder *b, const co_output_feature *feat
   *out = in;
   CO_RETURN_IF_FAILED(co_model_decode(b, feature, out, &pixels));
   const co_shape *shape = co_value_shape(b->model->network, *out);
-  if (b->problems->count == before && (shape->rank != 2 || shape->dim[1] != feature->width))
+  if (b->problems->count == before && (shape->rank != 2 || shape->dim[1] != feature->head_width))
     return co_node_problem(b->problems, feature->decoder, NULL,
                            "output_features.%s.decoder: must end in %lld units for '%s'",
-                           feature->name, (long long)feature->width, feature->name);
+                           feature->name, (long long)feature->head_width, feature->name);
   return CO_OK;
 }
 
@@ -209,25 +209,33 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
     return co_model_add_reconstruction(b, feature, combined);
   feature->width = feature->reconstructs ? co_shape_count(&feature->reconstructs->column->shape)
                                          : class_->width(feature);
+  feature->head_width = feature->loss->parameters ? feature->loss->parameters : feature->width;
   feature->head_input = -1;
   CO_RETURN_IF_FAILED(model->scored ? given_head(model, feature, &prediction)
                       : co_decoder_copies(feature->decoder)
                           ? co_model_add_copying_head(b, feature, combined, &prediction)
                       : feature->decoder
                           ? written_head(b, feature, combined, &prediction)
-                          : co_model_add_head(b, feature->name, class_->head, feature->width,
+                          : co_model_add_head(b, feature->name, class_->head, feature->head_width,
                                               combined, &prediction));
   if (b->problems->count > before) return CO_OK;
   const co_value predictions = feature->head = prediction;
   const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);
   model->network->layer = feature->name;
+  if (members && feature->loss->parameters)
+    return co_node_problem(b->problems, co_node_get(model->config, "combiner"), NULL,
+                           "output_features.%s.loss: %s has no mean of members' parameters; leave "
+                           "the members out",
+                           feature->name, feature->loss->name);
   if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, predictions, &prediction));
   CO_RETURN_IF_FAILED(add_loss(model, feature, predictions, prediction, &row_weight));
   co_value shown = prediction;
   // Whatever is learned as a probability is shown as one.
   co_op activation = feature->loss->logit ? CO_OP_SIGMOID : class_->activation;
+  const co_op_attr mean = {.distribution = feature->loss_attr.distribution};
+  if (feature->loss->parameters) activation = CO_OP_DISTRIBUTION_MEAN;
   if (activation != CO_OP_COUNT)
-    CO_RETURN_IF_FAILED(co_emit(model->network, activation, NULL, 1, &prediction, &shown));
+    CO_RETURN_IF_FAILED(co_emit(model->network, activation, &mean, 1, &prediction, &shown));
   char *name = co_arena_format(model->arena, "%s/%s", feature->name, class_->prediction);
   if (!name) return CO_ERR_MEMORY;
   feature->prediction = model->network->output_count;

@@ -27,21 +27,25 @@ const co_field co_input_fields[] = {
      "Layers from the input to features: {type: …}; `cohort help encoders`.", NULL},
     {.key = NULL}};
 
-// The number of the table of events that a feature's column belongs to.
+// The number of the table of events that a feature's column belongs to; a text is one for itself.
 static co_status number_event_table(co_model_builder *b, const co_node *item, const char *path,
                                     co_input_feature *feature) {
   co_model *model = b->model;
   feature->event_table = -1;
-  if (!feature->class_->of_events) return CO_OK;
+  if (!feature->class_->input->most_events) return CO_OK;
+  const bool events = feature->class_->of_events;
+  const char *name = events ? feature->column->table : feature->name;
   int64_t i = 0, most = feature->class_->input->most_events(feature);
   while (i < model->event_table_count &&
-         strcmp(model->event_tables[i].name, feature->column->table) != 0)
+         (model->event_tables[i].of_text != !events || strcmp(model->event_tables[i].name, name)))
     i++;
   if (i == CO_MAX_EVENT_TABLES)
-    return co_node_problem(b->problems, item, NULL, "%s: inputs of more than %d tables of events",
+    return co_node_problem(b->problems, item, NULL,
+                           "%s: inputs of more than %d tables of events and texts as sequences",
                            path, (int)CO_MAX_EVENT_TABLES);
   if (i == model->event_table_count) {
-    model->event_tables[i] = (co_event_table){feature->column->table, 0, CO_NO_VALUE};
+    model->event_tables[i] =
+        (co_event_table){.name = name, .of_text = !events, .joined = CO_NO_VALUE};
     model->event_table_count++;
   }
   if (most > model->event_tables[i].most_events) model->event_tables[i].most_events = most;

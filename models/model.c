@@ -95,11 +95,12 @@ static co_status list_schema(co_model *model) {
   co_table *tables =
       co_arena_alloc(model->arena, (size_t)model->event_table_count + 1, sizeof *tables);
   if (!tables) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < model->event_table_count; i++)
-    tables[i] = (co_table){.name = model->event_tables[i].name, .kind = CO_TABLE_EVENTS};
   model->schema.columns = columns;
   model->schema.tables = tables;
-  model->schema.table_count = model->event_table_count;
+  for (int64_t i = 0; i < model->event_table_count; i++)
+    if (!model->event_tables[i].of_text)
+      tables[model->schema.table_count++] =
+          (co_table){.name = model->event_tables[i].name, .kind = CO_TABLE_EVENTS};
   for (int64_t i = 0; i < model->input_count; i++)
     for (int64_t k = 0; k < model->inputs[i].column_count; k++)
       list_column(model, columns, model->inputs[i].columns[k]);

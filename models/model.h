@@ -94,7 +94,8 @@ typedef struct co_output_feature {
   bool balanced;            // they are learned from training rows
   double weight;
   const co_node *decoder; // NULL = one Dense layer
-  int64_t width;          // of a row of the prediction
+  int64_t width;          // of a row of the prediction …
+  int64_t head_width; // … and of what the head gives: a distribution's parameters, else the same
   co_value head; // in the network's graph, what its head gives (logits, numbers), of each member
                  // where there are some; CO_NO_VALUE of a reconstruction of columns
   int64_t prediction; // its position in graph->outputs
@@ -114,11 +115,13 @@ typedef struct co_extra {
   int64_t prediction; // its position in graph->outputs
 } co_extra;
 
-// A table of events that inputs read; its number is that of CO_DIM_T.
+// What inputs read a sequence of: a table of events, or a text; its number is that of CO_DIM_T.
 typedef struct co_event_table {
-  const char *name;
-  int64_t most_events; // of a sample with more, the last so many are read
-  co_value joined;     // in the network: (N, T, features) of its events; CO_NO_VALUE = of none
+  const char *name;              // of the table, or of the feature
+  bool of_text;                  // it is no table of the dataset, but a text …
+  const co_derivation *sequence; // … of which this makes a sequence
+  int64_t most_events;           // of a sample with more, the last so many are read
+  co_value joined; // in the network: (N, T, features) of its events; CO_NO_VALUE = of none
 } co_event_table;
 
 enum { CO_MAX_LENGTHS = 8 }; // vectors of lengths to which events are padded

@@ -178,7 +178,10 @@ static co_status network_input(co_model *model, co_input_block *block) {
   co_feed feed = {.kind = CO_FEED_LENGTHS,
                   .columns = &block->features[0].column,
                   .column_count = 1,
+                  .derivations = &block->features[0].derivation,
+                  .derivation_count = block->features[0].derivation != NULL,
                   .event_table = block->event_table};
+  if (!feed.derivation_count) feed.derivations = NULL;
   return co_model_add_feed(model, name, CO_I32, &rows, &feed, &block->lengths);
 }
 
@@ -255,7 +258,7 @@ typedef struct branch {
 static bool is_per_event(const co_input_block *block) {
   const co_node *encoder = block->features->encoder;
   const co_node *type = encoder ? co_node_get(encoder, "type") : NULL;
-  return block->event_table >= 0 &&
+  return block->class_->of_events &&
          (!encoder || (type && type->kind == CO_NODE_SCALAR && !strcmp(type->text, "embedding")));
 }
 

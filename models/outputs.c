@@ -178,6 +178,11 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
   } else if (type && type->kind != CO_NODE_NULL) {
     return co_node_problem(b->problems, type, NULL, "%s.type: must be a name", path);
   }
+  // A linear model or a forest predicts numbers, not a distribution's parameters.
+  if (loss->parameters && b->model->scored) {
+    if (strcmp(b->model->predictor, "network") == 0) return CO_OK; // as beside a network
+    return co_model_only_networks(b, node, loss->name);
+  }
   feature->loss = loss;
   if (feature->class_ == &co_reconstruction_of_columns)
     return co_node_problem(b->problems, node, "leave it out",

@@ -105,6 +105,13 @@ co_status co_section_events(co_section_builder *b, bool pivots, co_value *out) {
   return co_emit(b->section->graph, CO_OP_GATHER_EVENTS, &attr, 3, in, out);
 }
 
+co_status co_section_sequence(co_section_builder *b, co_value *out) {
+  const co_shape shape = co_shape_make(2, CO_DIM_N, CO_DIM_T(b->block->event_table));
+  co_feed feed = {.kind = CO_FEED_ROWS};
+  CO_RETURN_IF_FAILED(list_columns(b, false, &feed));
+  return add_feed(b, "rows", &feed, CO_I32, &shape, out);
+}
+
 co_status co_section_fitted(co_section_builder *b, const char *name, co_value *out) {
   co_fitted **fitted;
   int64_t length = 0;

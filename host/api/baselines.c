@@ -66,7 +66,7 @@ static void render(co_json *json, const co_comparison *c, const char *key, rende
 }
 
 static void print_output(co_text *text, const co_comparison *c, int64_t output) {
-  co_evaluation_value mine, theirs;
+  co_evaluation_value mine;
   co_text_printf(text, "  %-45s %-10s", c->model->outputs[output].name, "model");
   for (int64_t i = 0; i < c->count; i++)
     co_text_printf(text, "   %-18s", co_comparison_name(c, i, output));
@@ -75,13 +75,11 @@ static void print_output(co_text *text, const co_comparison *c, int64_t output) 
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {
     co_text_printf(text, "  %-24s %-20s %-10.6g", "", mine.name, mine.value);
-    for (int64_t i = 0; i < c->count; i++) {
-      co_evaluation_metric(&c->evaluations[i], output, k, &theirs);
+    for (int64_t i = 0; i < c->count; i++)
       co_text_printf(
           text, " %c %-18.6g",
           co_comparison_sign(&co_comparison_pairs(c, i, output)[k], mine.higher_is_better),
-          theirs.value);
-    }
+          co_comparison_value(c, i, output, k, &mine));
     co_text_printf(text, "\n");
   }
 }

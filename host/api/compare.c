@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "host/core/file.h"
+#include "host/eval/kept_scores.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
+#include "host/train/run.h"
 
 // ---- configs -----------------------------------------------------------------------------------
 
@@ -125,9 +127,7 @@ static const char *text_of(const co_node *node, const char *key) {
 // Paired differences are of the same rows.
 static co_status check_rows(co_compared *c, const co_compared_run *r) {
   const char *fingerprint = text_of(r->status, "dataset_fingerprint");
-  if (c->options->dataset || !fingerprint ||
-      strcmp(fingerprint, co_dataset_fingerprint(c->dataset)) == 0)
-    return CO_OK;
+  if (c->options->dataset || !fingerprint || strcmp(fingerprint, c->fingerprint) == 0) return CO_OK;
   co_status status = co_fail_at(CO_ERR_DATA, r->path, 0, 0,
                                 "it was trained on another dataset, or other splits of it, than %s",
                                 c->runs[0].path);
@@ -135,22 +135,19 @@ static co_status check_rows(co_compared *c, const co_compared_run *r) {
   return status;
 }
 
-static co_status open_run(co_compared *c, co_compared_run *r) {
-  const cohort_compare_options *o = c->options;
-  CO_RETURN_IF_FAILED(read_tree(c, r->path, "run.json", &r->status));
-  CO_RETURN_IF_FAILED(read_tree(c, r->path, "config.full.yaml", &r->config));
-  const char *path = o->dataset ? o->dataset : text_of(r->status, "dataset");
-  if (!path) return co_fail_at(CO_ERR_MODEL, r->path, 0, 0, "its run.json names no dataset");
-  if (!c->dataset) CO_RETURN_IF_FAILED(co_dataset_open(&c->dataset, c->ctx, path));
-  CO_RETURN_IF_FAILED(check_rows(c, r));
-  const co_predictor_options predictor = {
-      .model = r->path, .device = o->device, .threads = o->threads, .evaluate = true};
-  CO_RETURN_IF_FAILED(co_predictor_open(&r->predictor, c->ctx, &predictor));
-  return co_check_dataset(r->predictor->model, c->dataset, true);
+static co_status open_dataset(co_compared *c) {
+  if (c->dataset) return CO_OK;
+  CO_RETURN_IF_FAILED(co_dataset_open(&c->dataset, c->ctx, c->dataset_path));
+  c->dataset_path = co_dataset_path(c->dataset);
+  c->fingerprint = co_dataset_fingerprint(c->dataset);
+  return CO_OK;
 }
 
+// What rows there are is the first run's to say, unless the caller does.
 static co_status choose_rows(co_compared *c) {
-  const char *name = c->options->split ? c->options->split : "validation";
+  const cohort_compare_options *o = c->options;
+  const co_compared_run *first = &c->runs[0];
+  const char *name = o->split ? o->split : "validation";
   int split = co_split_parse(name);
   if (split < 0) {
     co_status status = co_fail(CO_ERR_USAGE, "--split %s: no such split", name);
@@ -158,25 +155,80 @@ static co_status choose_rows(co_compared *c) {
     return status;
   }
   c->split = (co_split)split;
-  CO_RETURN_IF_FAILED(co_dataset_split(c->dataset, c->split, &c->samples, &c->rows));
-  return c->rows ? CO_OK
-                 : co_fail_at(CO_ERR_DATA, co_dataset_path(c->dataset), 0, 0,
-                              "the %s split has no rows", co_split_name(c->split));
+  c->dataset_path = o->dataset ? o->dataset : text_of(first->status, "dataset");
+  if (!c->dataset_path)
+    return co_fail_at(CO_ERR_MODEL, first->path, 0, 0, "its run.json names no dataset");
+  c->fingerprint = text_of(first->status, "dataset_fingerprint");
+  return o->dataset || !c->fingerprint ? open_dataset(c) : CO_OK;
+}
+
+static co_status prepare_evaluation(co_compared_run *r) {
+  CO_RETURN_IF_FAILED(co_evaluation_create(&r->evaluation, r->model));
+  co_evaluation_collect_all(&r->evaluation);
+  r->evaluation.keeps = true;
+  return CO_OK;
+}
+
+// The model that a run's figures are of, and how it scored validation rows.
+static co_status read_scores(co_compared *c, co_compared_run *r, co_diagnostics *problems) {
+  co_model_file file;
+  bool found = false;
+  char *scores = co_arena_format(c->arena, "%s/%s", r->path, CO_SCORES_FILE);
+  char *selected = co_arena_format(c->arena, "%s/%s", r->path, CO_SELECTED_MODEL), *path = NULL;
+  if (!scores || !selected) return CO_ERR_MEMORY;
+  if (c->split != CO_SPLIT_VALIDATION || !co_path_exists(scores)) return CO_OK;
+  co_status status = co_model_open(&r->opened, &file, &path, c->arena,
+                                   co_path_exists(selected) ? selected : r->path, problems);
+  co_free(c->ctx, path);
+  CO_RETURN_IF_FAILED(status);
+  const co_scores_identity identity = {.split = co_split_name(c->split),
+                                       .dataset_fingerprint = c->fingerprint,
+                                       .weights_sha256 = file.weights_sha256};
+  r->model = r->opened;
+  CO_RETURN_IF_FAILED(prepare_evaluation(r));
+  CO_RETURN_IF_FAILED(co_kept_scores_read(&r->evaluation, scores, &identity, &found));
+  if (found) return CO_OK;
+  co_evaluation_free(&r->evaluation);
+  co_model_free(r->opened);
+  r->model = r->opened = NULL;
+  return CO_OK;
+}
+
+static co_status score_rows(co_compared *c, co_compared_run *r) {
+  const cohort_compare_options *o = c->options;
+  const co_scoring_options scoring = {
+      .watch = &c->context->watch, .stoppable = true, .workers = o->workers, .stage = "evaluate"};
+  const co_predictor_options predictor = {
+      .model = r->path, .device = o->device, .threads = o->threads, .evaluate = true};
+  const int64_t *samples;
+  int64_t rows;
+  CO_RETURN_IF_FAILED(open_dataset(c));
+  CO_RETURN_IF_FAILED(check_rows(c, r));
+  CO_RETURN_IF_FAILED(co_dataset_split(c->dataset, c->split, &samples, &rows));
+  if (!rows)
+    return co_fail_at(CO_ERR_DATA, co_dataset_path(c->dataset), 0, 0, "the %s split has no rows",
+                      co_split_name(c->split));
+  CO_RETURN_IF_FAILED(co_predictor_open(&r->predictor, c->ctx, &predictor));
+  co_model *model = (co_model *)r->predictor->model;
+  r->model = model;
+  CO_RETURN_IF_FAILED(co_check_dataset(model, c->dataset, true));
+  CO_RETURN_IF_FAILED(co_check_labels(model, c->dataset, c->split));
+  CO_RETURN_IF_FAILED(co_check_inputs(model, c->dataset, samples, rows, NULL));
+  CO_RETURN_IF_FAILED(prepare_evaluation(r));
+  return co_evaluate(&r->evaluation, r->predictor, c->dataset, samples, rows, &scoring);
 }
 
 static co_status measure_run(co_compared *c, co_compared_run *r) {
-  const co_scoring_options scoring = {.watch = &c->context->watch,
-                                      .stoppable = true,
-                                      .workers = c->options->workers,
-                                      .stage = "evaluate"};
-  co_model *model = (co_model *)r->predictor->model;
-  CO_RETURN_IF_FAILED(co_check_labels(model, c->dataset, c->split));
-  CO_RETURN_IF_FAILED(co_check_inputs(model, c->dataset, c->samples, c->rows, NULL));
-  CO_RETURN_IF_FAILED(co_evaluation_create(&r->evaluation, model));
-  co_evaluation_collect_all(&r->evaluation);
-  r->evaluation.keeps = true;
-  CO_RETURN_IF_FAILED(
-      co_evaluate(&r->evaluation, r->predictor, c->dataset, c->samples, c->rows, &scoring));
+  co_diagnostics problems;
+  CO_RETURN_IF_FAILED(read_tree(c, r->path, "run.json", &r->status));
+  CO_RETURN_IF_FAILED(read_tree(c, r->path, "config.full.yaml", &r->config));
+  if (r == c->runs) CO_RETURN_IF_FAILED(choose_rows(c));
+  CO_RETURN_IF_FAILED(check_rows(c, r));
+  co_diagnostics_init(&problems, c->ctx);
+  co_status status = read_scores(c, r, &problems);
+  co_diagnostics_free(&problems);
+  if (status == CO_OK && !r->model) status = score_rows(c, r);
+  CO_RETURN_IF_FAILED(status);
   return c->options->draws < 0 ? CO_OK : co_evaluation_bootstrap(&r->evaluation, &c->bootstrap);
 }
 
@@ -189,8 +241,8 @@ static co_status pair_output(co_compared *c, int64_t run, int64_t output) {
   for (int64_t k = 0; k < pairs.count; k++) {
     CO_RETURN_IF_FAILED(
         co_grow(c->ctx, (void **)&c->pairs, &c->pair_capacity, c->pair_count, sizeof *c->pairs));
-    c->pairs[c->pair_count++] = (co_compared_pair){
-        run, c->runs[run].predictor->model->outputs[output].name, pairs.metrics[k], pairs.found[k]};
+    c->pairs[c->pair_count++] = (co_compared_pair){run, c->runs[run].model->outputs[output].name,
+                                                   pairs.metrics[k], pairs.found[k]};
   }
   return CO_OK;
 }
@@ -208,13 +260,11 @@ static co_status run(co_compared *c) {
   for (; c->count < o->run_count; c->count++) {
     co_compared_run *r = &c->runs[c->count];
     r->path = o->runs[c->count];
-    CO_RETURN_IF_FAILED(open_run(c, r));
-    if (!c->count) CO_RETURN_IF_FAILED(choose_rows(c));
     CO_RETURN_IF_FAILED(measure_run(c, r));
   }
   CO_RETURN_IF_FAILED(compare_configs(c));
   for (int64_t i = 1; o->draws >= 0 && i < c->count; i++)
-    for (int64_t k = 0; k < c->runs[i].predictor->model->output_count; k++)
+    for (int64_t k = 0; k < c->runs[i].model->output_count; k++)
       CO_RETURN_IF_FAILED(pair_output(c, i, k));
   return CO_OK;
 }
@@ -233,6 +283,7 @@ cohort_status cohort_compare(cohort_context *context, const cohort_compare_optio
   for (int64_t i = 0; c.runs && i < options->run_count; i++) {
     co_evaluation_free(&c.runs[i].evaluation);
     co_predictor_close(c.runs[i].predictor);
+    co_model_free(c.runs[i].opened);
   }
   co_dataset_close(c.dataset);
   co_free(c.ctx, c.differences);

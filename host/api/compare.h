@@ -10,7 +10,9 @@
 typedef struct co_compared_run {
   const char *path;
   co_node *status, *config; // run.json, config.full.yaml
-  co_predictor *predictor;
+  const co_model *model;
+  co_model *opened;        // owned, where its scores were kept: nothing is scored
+  co_predictor *predictor; // else
   co_evaluation evaluation;
 } co_compared_run;
 
@@ -35,10 +37,9 @@ typedef struct co_compared {
   co_arena *arena;
   co_compared_run *runs;
   int64_t count;
-  co_dataset *dataset;
+  co_dataset *dataset; // NULL where no run needs it
+  const char *dataset_path, *fingerprint;
   co_split split;
-  const int64_t *samples;
-  int64_t rows;
   co_bootstrap_options bootstrap;
   co_config_difference *differences;
   int64_t difference_count, difference_capacity;

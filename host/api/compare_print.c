@@ -12,6 +12,8 @@ static void render_run(co_json *json, const co_compared *c, int64_t run) {
   co_json_open(json, '{');
   co_json_key(json, "run");
   co_json_string(json, r->path);
+  co_json_key(json, "scores"); // from scores.h5, or of now
+  co_json_string(json, r->opened ? "kept" : "computed");
   co_json_key(json, "loss");
   co_json_double(json, co_evaluation_loss(&r->evaluation));
   co_json_key(json, "metrics");
@@ -58,11 +60,11 @@ static void render_pair(co_json *json, const co_compared *c, const co_compared_p
 
 void co_compared_render(const co_compared *c, co_json *json) {
   co_json_key(json, "dataset");
-  co_json_string(json, co_dataset_path(c->dataset));
+  co_json_string(json, c->dataset_path);
   co_json_key(json, "split");
   co_json_string(json, co_split_name(c->split));
   co_json_key(json, "rows");
-  co_json_int(json, c->rows);
+  co_json_int(json, c->runs[0].evaluation.rows);
   co_json_key(json, "runs");
   co_json_open(json, '[');
   for (int64_t i = 0; i < c->count; i++)
@@ -119,7 +121,7 @@ static const co_compared_pair *find_pair(const co_compared *c, int64_t run, cons
 static double find_value(const co_compared *c, int64_t run, const char *output,
                          const char *metric) {
   const co_compared_run *r = &c->runs[run];
-  const co_model *model = r->predictor->model;
+  const co_model *model = r->model;
   co_evaluation_value value;
   for (int64_t i = 0; i < model->output_count; i++)
     for (int64_t k = 0; strcmp(model->outputs[i].name, output) == 0 &&
@@ -159,7 +161,7 @@ static void print_metric(const co_compared *c, co_text *text, const char *output
 
 void co_compared_print(const co_compared *c, co_text *text) {
   const co_compared_run *first = &c->runs[0];
-  const co_model *model = first->predictor->model;
+  const co_model *model = first->model;
   co_evaluation_value value;
   for (int64_t i = 0; i < c->count; i++)
     co_text_printf(text, "%lld  %s\n", (long long)i + 1, c->runs[i].path);
@@ -168,7 +170,7 @@ void co_compared_print(const co_compared *c, co_text *text) {
       text,
       "\non %lld %s rows; of each but the first its difference from that, with the 95 %% "
       "interval (+ better, - worse)\n",
-      (long long)c->rows, co_split_name(c->split));
+      (long long)first->evaluation.rows, co_split_name(c->split));
   for (int64_t i = 0; i < model->output_count; i++)
     for (int64_t k = 0; co_evaluation_metric(&first->evaluation, i, k, &value); k++)
       print_metric(c, text, model->outputs[i].name, &value);
@@ -188,7 +190,7 @@ static void print_cell(co_text *text, const char *value) {
 }
 
 void co_compared_print_csv(const co_compared *c, co_text *text) {
-  const co_model *model = c->runs[0].predictor->model;
+  const co_model *model = c->runs[0].model;
   co_evaluation_value value;
   char number[32];
   co_text_printf(text, "run");

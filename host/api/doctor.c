@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "datasets/image.h"
+#include "datasets/image_archive.h"
 #include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/rows.h"
@@ -207,6 +208,8 @@ static co_status report(co_context *ctx, cohort_result *result) {
   fact(result, "png", found);
   co_image_webp_version(found);
   fact(result, "webp", found);
+  co_image_archive_version(found);
+  fact(result, "archive", found);
   report_xgboost(result);
   co_sqlite_version(found);
   fact(result, "sqlite", found);

@@ -5,10 +5,15 @@
 
 #include "datasets/import_events.h"
 #include "host/api/table.h"
+#include "host/config/config.h"
 #include "host/persist/model_file.h"
 
 // A time that an option gives. CO_ERR_USAGE naming it.
 co_status co_events_time(int64_t *out, const char *option, const char *text);
+
+// What `node`, a map under the key events, says; *file is NULL where it does not say it.
+co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,
+                                co_arena *arena, co_diagnostics *problems);
 
 // How some of the models read a log, and the temporary dataset that it became for them.
 typedef struct co_event_reading {

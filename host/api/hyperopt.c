@@ -95,17 +95,22 @@ static co_status check_memory(const co_tuning *t, size_t bytes, int64_t at_once)
   return status;
 }
 
+static bool maximizes(int goal, bool higher_is_better) {
+  return goal == CO_GOAL_METRIC ? higher_is_better : goal == CO_GOAL_MAXIMIZE;
+}
+
 static co_status check(co_tuning *t) {
   size_t bytes = 0;
-  bool higher = false;
+  bool higher[2] = {false, false};
   double *values = co_arena_alloc(t->arena, (size_t)t->settings.space.count, sizeof *values);
   if (!values) return CO_ERR_MEMORY;
   set_values(&t->settings.space, values, -1, 0);
   CO_RETURN_IF_FAILED(co_trial_check(&t->search, values, t->problems));
-  CO_RETURN_IF_FAILED(co_trial_plan(&bytes, &higher, &t->search, values, t->problems));
+  CO_RETURN_IF_FAILED(co_trial_plan(&bytes, higher, &t->search, values, t->problems));
   CO_RETURN_IF_FAILED(check_space(t, values));
-  t->search.maximize =
-      t->settings.goal == CO_GOAL_METRIC ? higher : t->settings.goal == CO_GOAL_MAXIMIZE;
+  t->search.maximize = maximizes(t->settings.goal, higher[0]);
+  t->search.maximize_second = maximizes(t->settings.second_goal, higher[1]);
+  if (co_tune_is_together(&t->settings)) bytes *= (size_t)co_tune_parts(&t->settings);
   return check_memory(t, bytes, t->search.jobs);
 }
 
@@ -166,7 +171,9 @@ static co_status make(co_tuning *t) {
   free(absolute);
   const co_study_start start = {.name = study_name(t),
                                 .metric = t->settings.metric ? t->settings.metric : "loss",
+                                .second = t->settings.second,
                                 .maximize = t->search.maximize,
+                                .maximize_second = t->search.maximize_second,
                                 .keys = keys,
                                 .values = values,
                                 .count = 3};
@@ -268,12 +275,38 @@ static void count_states(const co_trials *trials, int64_t count[5]) {
     count[trials->item[i].state]++;
 }
 
+static co_status tell_front(co_tuning *t, const co_trials *trials, cohort_result *result) {
+  co_front front;
+  CO_RETURN_IF_FAILED(
+      co_front_find(&front, t->arena, trials, t->search.maximize, t->search.maximize_second));
+  co_render_front(&result->json, &t->settings.space, trials, &front);
+  if (!front.count) return CO_OK;
+  co_print_front(&result->text, &t->settings, trials, &front);
+  co_text_printf(&result->text, "next  cohort hyperopt best %s --trial N -O best.yaml\n",
+                 t->options->study);
+  return CO_OK;
+}
+
+static void tell_best(co_tuning *t, const co_trial *best, cohort_result *result) {
+  co_json params;
+  co_json_init(&params, t->context->ctx, 0);
+  co_space_render_values(&params, &t->settings.space, best->values);
+  co_text_printf(&result->text, "best  %s %.6g of trial %lld: %s\n",
+                 t->settings.metric ? t->settings.metric : "loss", best->value,
+                 (long long)best->number, params.text.data ? params.text.data : "");
+  co_text_printf(&result->text,
+                 "      (the best of many is too good by luck: cohort hyperopt confirm %s)\n"
+                 "next  cohort hyperopt best %s -O best.yaml\n",
+                 t->options->study, t->options->study);
+  co_json_free(&params);
+}
+
 static co_status tell(co_tuning *t, cohort_result *result) {
   co_trials trials;
   int64_t count[5] = {0};
   co_json *json = &result->json;
   CO_RETURN_IF_FAILED(co_study_trials(&trials, t->study, &t->settings.space, t->arena, false));
-  int64_t best = co_trials_best(&trials, t->search.maximize);
+  int64_t best = t->settings.second ? -1 : co_trials_best(&trials, t->search.maximize);
   const char *metric = t->settings.metric ? t->settings.metric : "loss";
   count_states(&trials, count);
   co_json_key(json, "study");
@@ -282,6 +315,10 @@ static co_status tell(co_tuning *t, cohort_result *result) {
   co_json_string(json, t->search.folder);
   co_json_key(json, "metric");
   co_json_string(json, metric);
+  if (t->settings.second) {
+    co_json_key(json, "second_metric");
+    co_json_string(json, t->settings.second);
+  }
   co_json_key(json, "trials");
   co_json_int(json, trials.count);
   co_json_key(json, "complete");
@@ -294,20 +331,8 @@ static co_status tell(co_tuning *t, cohort_result *result) {
   co_text_printf(&result->text, "%s: %lld trials, %lld complete, %lld pruned, %lld failed\n",
                  t->options->study, (long long)trials.count, (long long)count[CO_TRIAL_COMPLETE],
                  (long long)count[CO_TRIAL_PRUNED], (long long)count[CO_TRIAL_FAIL]);
-  if (best >= 0) {
-    co_json params;
-    co_json_init(&params, t->context->ctx, 0);
-    co_space_render_values(&params, &t->settings.space, trials.item[best].values);
-    co_text_printf(&result->text, "best  %s %.6g of trial %lld: %s\n", metric,
-                   trials.item[best].value, (long long)best,
-                   params.text.data ? params.text.data : "");
-    co_text_printf(&result->text,
-                   "      (the best of many is too good by luck: cohort hyperopt confirm %s)\n"
-                   "next  cohort hyperopt best %s -O best.yaml\n",
-                   t->options->study, t->options->study);
-    co_json_free(&params);
-    return CO_OK;
-  }
+  if (t->settings.second) CO_RETURN_IF_FAILED(tell_front(t, &trials, result));
+  if (best >= 0) tell_best(t, &trials.item[best], result);
   if (count[CO_TRIAL_FAIL] < trials.count || !trials.count) return CO_OK;
   co_status status =
       co_fail_at(CO_ERR_DIVERGED, t->options->study, 0, 0,

@@ -5,6 +5,7 @@
 
 #include "datasets/folds.h"
 #include "host/api/api.h"
+#include "host/tune/goals.h"
 #include "host/tune/study.h"
 #include "host/tune/tuner.h"
 
@@ -40,6 +41,8 @@ typedef struct co_read_study {
   co_node *config; // whole
   co_tune_settings settings;
   co_trials trials; // with their values on the way
+  int64_t best;     // -1 = none, as of two goals
+  co_front front;   // of two goals
 } co_read_study;
 
 // To be freed after failure, too.
@@ -60,5 +63,11 @@ co_status co_report_study(cohort_context *context, const cohort_report_options *
 // "best":{"number":…,"value":…,"params":{…}}, null where there is none.
 void co_render_best(co_json *json, const co_tune_settings *settings, const co_trials *trials,
                     int64_t best);
+// hyperopt_front.c: of two goals. "best_trials":[{"number":…,"values":[…],"params":{…}}], and for people.
+void co_render_front(co_json *json, const co_space *space, const co_trials *trials,
+                     const co_front *front);
+void co_print_front(co_text *text, const co_tune_settings *settings, const co_trials *trials,
+                    const co_front *front);
+bool co_front_has(const co_front *front, int64_t number);
 
 #endif

@@ -20,6 +20,16 @@ typedef struct confirming {
   co_mean *mean;
 } confirming;
 
+// Of two goals only those are worth it that no other one beats in both.
+static co_status keep_front(const confirming *c, co_trials *left) {
+  co_front front;
+  CO_RETURN_IF_FAILED(co_front_find(&front, c->tuning.arena, left, c->tuning.search.maximize,
+                                    c->tuning.search.maximize_second));
+  for (int64_t i = 0; i < left->count; i++)
+    if (!co_front_has(&front, i)) left->item[i].value = NAN;
+  return CO_OK;
+}
+
 // The complete trials, the best first, of equals the first.
 static co_status choose(confirming *c) {
   const co_tuning *t = &c->tuning;
@@ -32,6 +42,7 @@ static co_status choose(confirming *c) {
   if (!left.item) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < left.count; i++)
     left.item[i] = c->trials.item[i];
+  if (t->settings.second) CO_RETURN_IF_FAILED(keep_front(c, &left));
   while (c->count < most) {
     int64_t best = co_trials_best(&left, t->search.maximize);
     if (best < 0) break;

@@ -47,9 +47,14 @@ static void add_value(co_text *csv, const co_parameter *p, double value) {
   add_cell(csv, category);
 }
 
-static void add_trial(co_text *csv, const co_space *space, const co_trial *t) {
+static void add_trial(co_text *csv, const co_tune_settings *settings, const co_trial *t) {
+  const co_space *space = &settings->space;
   co_text_printf(csv, "%lld,", (long long)t->number);
   add_number(csv, t->value);
+  if (settings->second) {
+    co_text_printf(csv, ",");
+    add_number(csv, t->second);
+  }
   co_text_printf(csv, ",%s,%s", t->started ? t->started : "", t->ended ? t->ended : "");
   for (int64_t i = 0; i < space->count; i++) {
     co_text_printf(csv, ",");
@@ -69,14 +74,22 @@ static co_status write_file(exporting *e, const co_text *csv) {
 
 static void add_table(co_text *csv, const co_read_study *r) {
   const co_space *space = &r->settings.space;
-  co_text_printf(csv, "number,value,datetime_start,datetime_complete");
+  if (r->settings.second) {
+    co_text_printf(csv, "number,values_");
+    add_cell(csv, r->settings.metric ? r->settings.metric : "loss");
+    co_text_printf(csv, ",values_");
+    add_cell(csv, r->settings.second);
+  } else {
+    co_text_printf(csv, "number,value");
+  }
+  co_text_printf(csv, ",datetime_start,datetime_complete");
   for (int64_t i = 0; i < space->count; i++) {
     co_text_printf(csv, ",params_");
     add_cell(csv, space->item[i].path);
   }
   co_text_printf(csv, ",state\n");
   for (int64_t i = 0; i < r->trials.count; i++)
-    add_trial(csv, space, &r->trials.item[i]);
+    add_trial(csv, &r->settings, &r->trials.item[i]);
 }
 
 static bool is_journal(const char *path) {

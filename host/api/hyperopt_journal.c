@@ -76,7 +76,8 @@ static void add_study(co_text *journal, co_read_study *r) {
   co_json_string(&line, co_study_name(r->study));
   co_json_key(&line, "directions");
   co_json_open(&line, '[');
-  co_json_int(&line, co_study_maximizes(r->study) ? 2 : 1);
+  for (int goal = 0; goal < co_study_goals(r->study); goal++)
+    co_json_int(&line, co_study_maximizes(r->study, goal) ? 2 : 1);
   co_json_close(&line);
   end(&line, journal);
   begin(&line, co_arena_context(r->arena), STUDY_SYSTEM_ATTRIBUTE);
@@ -85,6 +86,7 @@ static void add_study(co_text *journal, co_read_study *r) {
   co_json_key(&line, "study:metric_names");
   co_json_open(&line, '[');
   co_json_string(&line, r->settings.metric ? r->settings.metric : "loss");
+  if (r->settings.second) co_json_string(&line, r->settings.second);
   co_json_close(&line);
   co_json_close(&line);
   end(&line, journal);
@@ -160,6 +162,7 @@ static void add_trial(co_text *journal, const co_read_study *r, const co_trial *
   } else {
     co_json_open(&line, '[');
     add_number(&line, t->value);
+    if (r->settings.second) add_number(&line, t->second);
     co_json_close(&line);
   }
   add_time(&line, "datetime_complete", t->ended);

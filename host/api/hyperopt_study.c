@@ -63,7 +63,17 @@ co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *pa
   co_status status = read_config(out, &problems);
   co_diagnostics_free(&problems);
   CO_RETURN_IF_FAILED(status);
-  return co_study_trials(&out->trials, out->study, &out->settings.space, out->arena, true);
+  CO_RETURN_IF_FAILED(
+      co_study_trials(&out->trials, out->study, &out->settings.space, out->arena, true));
+  if ((out->settings.second ? 2 : 1) != co_study_goals(out->study))
+    return co_fail_at(CO_ERR_IO, path, 0, 0, "it has %d goals, and its config another number",
+                      co_study_goals(out->study));
+  out->best = -1;
+  if (out->settings.second)
+    return co_front_find(&out->front, out->arena, &out->trials, co_study_maximizes(out->study, 0),
+                         co_study_maximizes(out->study, 1));
+  out->best = co_trials_best(&out->trials, co_study_maximizes(out->study, 0));
+  return CO_OK;
 }
 
 void co_read_study_free(co_read_study *r) {
@@ -90,7 +100,7 @@ void co_render_best(co_json *json, const co_tune_settings *settings, const co_tr
 
 // ---- show --------------------------------------------------------------------------------------
 
-static void render_trial(co_json *json, const co_space *space, const co_trial *t) {
+static void render_trial(co_json *json, const co_tune_settings *settings, const co_trial *t) {
   co_json_open(json, '{');
   co_json_key(json, "number");
   co_json_int(json, t->number);
@@ -98,8 +108,12 @@ static void render_trial(co_json *json, const co_space *space, const co_trial *t
   co_json_string(json, co_trial_state_name(t->state));
   co_json_key(json, "value");
   co_json_double(json, t->value);
+  if (settings->second) {
+    co_json_key(json, "second_value");
+    co_json_double(json, t->second);
+  }
   co_json_key(json, "params");
-  co_space_render_values(json, space, t->values);
+  co_space_render_values(json, &settings->space, t->values);
   co_json_key(json, "intermediate");
   co_json_open(json, '[');
   for (int64_t i = 0; i < t->step_count; i++) {
@@ -118,21 +132,28 @@ static void render_trial(co_json *json, const co_space *space, const co_trial *t
   co_json_close(json);
 }
 
-static void print_trials(co_text *text, const co_read_study *r, int64_t best) {
+static void print_value(co_text *text, double value) {
+  if (isnan(value))
+    co_text_printf(text, "  %-12s", "-");
+  else
+    co_text_printf(text, "  %-12.6g", value);
+}
+
+static void print_trials(co_text *text, const co_read_study *r) {
   const co_space *space = &r->settings.space;
   co_text_printf(text, "%5s  %-8s  %-12s", "trial", "state",
                  r->settings.metric ? r->settings.metric : "loss");
+  if (r->settings.second) co_text_printf(text, "  %-12s", r->settings.second);
   for (int64_t i = 0; i < space->count; i++)
     co_text_printf(text, "  %-14s", co_parameter_name(&space->item[i]));
   co_text_printf(text, "\n");
   for (int64_t i = 0; i < r->trials.count; i++) {
     const co_trial *t = &r->trials.item[i];
-    co_text_printf(text, "%5lld%c %-8s", (long long)t->number, i == best ? '*' : ' ',
+    bool best = i == r->best || co_front_has(&r->front, i);
+    co_text_printf(text, "%5lld%c %-8s", (long long)t->number, best ? '*' : ' ',
                    co_trial_state_name(t->state));
-    if (isnan(t->value))
-      co_text_printf(text, "  %-12s", "-");
-    else
-      co_text_printf(text, "  %-12.6g", t->value);
+    print_value(text, t->value);
+    if (r->settings.second) print_value(text, t->second);
     for (int64_t k = 0; k < space->count; k++) {
       char value[96];
       co_parameter_print_value(value, &space->item[k], t->values[k]);
@@ -176,7 +197,6 @@ static co_status show(co_read_study *r, co_context *ctx, const char *path, cohor
   CO_RETURN_IF_FAILED(co_require(path, "hyperopt show", "a study"));
   CO_RETURN_IF_FAILED(co_read_study_open(r, ctx, path));
   co_json *json = &result->json;
-  int64_t best = co_trials_best(&r->trials, co_study_maximizes(r->study));
   co_json_key(json, "study");
   co_json_string(json, path);
   co_json_key(json, "name");
@@ -184,14 +204,22 @@ static co_status show(co_read_study *r, co_context *ctx, const char *path, cohor
   co_json_key(json, "metric");
   co_json_string(json, r->settings.metric ? r->settings.metric : "loss");
   co_json_key(json, "goal");
-  co_json_string(json, co_study_maximizes(r->study) ? "maximize" : "minimize");
+  co_json_string(json, co_study_maximizes(r->study, 0) ? "maximize" : "minimize");
+  if (r->settings.second) {
+    co_json_key(json, "second_metric");
+    co_json_string(json, r->settings.second);
+    co_json_key(json, "second_goal");
+    co_json_string(json, co_study_maximizes(r->study, 1) ? "maximize" : "minimize");
+  }
   co_json_key(json, "trials");
   co_json_open(json, '[');
   for (int64_t i = 0; i < r->trials.count; i++)
-    render_trial(json, &r->settings.space, &r->trials.item[i]);
+    render_trial(json, &r->settings, &r->trials.item[i]);
   co_json_close(json);
-  co_render_best(json, &r->settings, &r->trials, best);
-  print_trials(&result->text, r, best);
+  co_render_best(json, &r->settings, &r->trials, r->best);
+  if (r->settings.second) co_render_front(json, &r->settings.space, &r->trials, &r->front);
+  print_trials(&result->text, r);
+  if (r->front.count) co_print_front(&result->text, &r->settings, &r->trials, &r->front);
   return tell_confirmed(r, result);
 }
 
@@ -253,6 +281,26 @@ static co_status write_file(writing *w, const co_text *yaml) {
   return status == CO_OK ? co_atomic_commit(&w->file) : status;
 }
 
+// The trial that is asked for, else the best.
+static co_status choose_trial(const co_read_study *r, const cohort_hyperopt_best_options *o,
+                              int64_t *number) {
+  if (o->has_trial && o->trial >= r->trials.count)
+    return co_fail_at(CO_ERR_USAGE, o->study, 0, 0, "there is no trial %lld; the last is %lld",
+                      (long long)o->trial, (long long)r->trials.count - 1);
+  *number = o->has_trial ? o->trial : r->best;
+  if (*number >= 0) return CO_OK;
+  if (!r->front.count)
+    return co_fail_at(CO_ERR_DATA, o->study, 0, 0, "no trial of the study is complete yet");
+  co_status status =
+      co_fail_at(CO_ERR_USAGE, o->study, 0, 0,
+                 "the study has two goals, and %lld trials that no other one beats in both",
+                 (long long)r->front.count);
+  co_hint(
+      "choose one by --trial N: `cohort hyperopt show` lists them; the best %s has --trial %lld",
+      r->settings.metric ? r->settings.metric : "loss", (long long)r->front.number[0]);
+  return status;
+}
+
 static co_status best(writing *w, cohort_result *result, co_json *json) {
   const cohort_hyperopt_best_options *o = w->options;
   co_node *config;
@@ -261,9 +309,8 @@ static co_status best(writing *w, cohort_result *result, co_json *json) {
   const co_output output = {o->output, o->force, inputs, 1};
   if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&w->file, w->ctx, &output));
   CO_RETURN_IF_FAILED(co_read_study_open(&w->read, w->ctx, o->study));
-  int64_t number = co_trials_best(&w->read.trials, co_study_maximizes(w->read.study));
-  if (number < 0)
-    return co_fail_at(CO_ERR_DATA, o->study, 0, 0, "no trial of the study is complete yet");
+  int64_t number = -1;
+  CO_RETURN_IF_FAILED(choose_trial(&w->read, o, &number));
   CO_RETURN_IF_FAILED(make_config(w, w->read.trials.item[number].values, &config));
   CO_RETURN_IF_FAILED(fill_in(w, config, json, &result->text));
   co_render_best(&result->json, &w->read.settings, &w->read.trials, number);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "datasets/dataset.h"
+#include "datasets/postgres.h"
 #include "host/api/table.h"
 #include "host/core/memory.h"
 
@@ -44,7 +45,7 @@ static co_status choose_inputs(input_files *out, const cohort_import_csv_options
 static co_status begin_files(co_table_files *files, cohort_context *context, co_arena *arena,
                              const input_files *in, co_recipe *recipe,
                              const cohort_source_options *source) {
-  const int64_t count = in->count + recipe->join_count;
+  const int64_t count = in->count + recipe->join_count + 2;
   const char **all = co_arena_alloc(arena, (size_t)count, sizeof *all);
   const co_rows_options **rows = co_arena_alloc(arena, (size_t)count, sizeof *rows);
   if (!all || !rows) return CO_ERR_MEMORY;
@@ -55,6 +56,18 @@ static co_status begin_files(co_table_files *files, cohort_context *context, co_
     all[in->count + i] = recipe->joins[i].table.file;
     rows[in->count + i] = &recipe->joins[i].table.rows;
   }
+  // Last the label's table, and the log.
+  if (recipe->samples.label) {
+    all[count - 2] = recipe->samples.label->table.file;
+    rows[count - 2] = &recipe->samples.label->table.rows;
+    if (!all[count - 2]) return co_table_no_source(recipe, recipe->samples.label->table.table);
+  }
+  all[count - 1] = recipe->log;
+  if (recipe->events && !recipe->log) return co_table_no_source(recipe, "events");
+  for (int64_t i = count - 2; i < count; i++)
+    if (all[i] && (co_rows_is_database(all[i]) || co_postgres_is_url(all[i])))
+      return co_fail(CO_ERR_USAGE, "%.200s: labels and events of samples are read from files alone",
+                     all[i]);
   CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, all, rows, count, source));
   for (int64_t i = 0; i < recipe->join_count; i++)
     co_table_files_adapt(&recipe->joins[i].table.rows, recipe->joins[i].table.file);
@@ -69,6 +82,11 @@ static co_status choose_split(co_split_rule *rule, co_recipe *recipe, co_arena *
     for (int64_t i = 0; i < recipe->column_count; i++)
       if (recipe->columns[i].role == CO_RECIPE_SPLIT)
         *rule = (co_split_rule){.kind = CO_SPLIT_COLUMN, .column = recipe->columns[i].name};
+  // Splits do not part what belongs to one entity.
+  if (rule->kind == CO_SPLIT_RANDOM && recipe->samples.entity) {
+    rule->kind = CO_SPLIT_HASH;
+    rule->column = recipe->samples.entity;
+  }
   if (rule->kind == CO_SPLIT_TIME && !rule->column) rule->column = recipe->time;
   if (rule->kind != CO_SPLIT_COLUMN) return CO_OK;
   co_recipe_column *column = co_table_column(recipe, arena, rule->column);
@@ -119,6 +137,15 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
   CO_RETURN_IF_FAILED(read_duplicates(&duplicates, o->duplicates));
   CO_RETURN_IF_FAILED(begin_files(files, context, arena, &in, &recipe, &o->source));
   co_table_files_adapt(&recipe.rows, in.list[0]);
+  const int64_t log = in.count + recipe.join_count + 1;
+  const co_import_events_options events = {.files = files->paths + log,
+                                           .shown = files->shown + log,
+                                           .file_count = 1,
+                                           .rows = co_table_log_rows(&recipe),
+                                           .temporary_folder = o->source.temporary_folder,
+                                           .progress = forward_progress,
+                                           .progress_user = context,
+                                           .stop = context->options.stop};
   co_import_csv_options options = {.temporary = temporary,
                                    .output = o->output,
                                    .files = files->paths,
@@ -127,6 +154,9 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
                                    .file_count = in.count,
                                    .joined = files->paths + in.count,
                                    .joined_shown = files->shown + in.count,
+                                   .exists = files->paths[in.count + recipe.join_count],
+                                   .exists_shown = files->shown[in.count + recipe.join_count],
+                                   .events = recipe.events ? &events : NULL,
                                    .recipe = &recipe,
                                    .validation_fraction =
                                        o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
@@ -262,6 +292,23 @@ static void report_joins(co_json *json, co_text *text, const co_import_csv_resul
   co_json_close(json);
 }
 
+static void report_samples(co_json *json, co_text *text, const co_import_csv_result *done) {
+  const co_import_events_result *e = &done->events;
+  if (!done->entities) return;
+  co_json_key(json, "entities");
+  co_json_int(json, done->entities);
+  co_text_printf(text, "samples  of %lld entities", (long long)done->entities);
+  if (e->lines) {
+    co_json_key(json, "events");
+    co_json_int(json, e->events);
+    co_json_key(json, "lines");
+    co_json_int(json, e->lines);
+    co_text_printf(text, ", with %lld events of theirs from %lld lines", (long long)e->events,
+                   (long long)e->lines);
+  }
+  co_text_printf(text, "\n");
+}
+
 static co_status report(cohort_result *result, const char *output,
                         const co_import_csv_result *done) {
   co_json *json = &result->json;
@@ -274,6 +321,7 @@ static co_status report(cohort_result *result, const char *output,
   report_rows(json, &result->text, done);
   report_columns(json, &result->text, co_dataset_schema(dataset));
   report_joins(json, &result->text, done);
+  report_samples(json, &result->text, done);
   co_dataset_close(dataset);
   if (done->duplicates >= 0) {
     co_json_key(json, "duplicates");

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "host/api/api.h"
+#include "host/core/file.h"
 #include "host/device/backend.h"
+#include "host/device/choices.h"
 #include "host/eval/opening.h"
 #include "host/feed/resident.h"
 #include "host/feed/shape_classes.h"
@@ -21,6 +23,7 @@ typedef struct planning {
   co_trainer_settings settings;
   co_dataset *dataset;
   co_model *model;
+  co_choices *choices; // of the run, NULL = none is given
   co_backend *backend;
   co_resident *resident;
   co_program *program;
@@ -54,6 +57,21 @@ static co_status read_inputs(planning *p) {
       co_model_create(&p->model, p->ctx, p->config, co_dataset_schema(p->dataset), p->problems);
   if (status != CO_OK && status != CO_ERR_CONFIG) return status;
   return p->problems->count ? co_diagnostics_result(p->problems) : CO_OK;
+}
+
+static co_status read_choices(planning *p) {
+  const char *run = p->options->run_dir;
+  if (!run) return CO_OK;
+  char *path = co_path_join(p->ctx, run, "autotune.tsv");
+  if (!path) return CO_ERR_MEMORY;
+  co_status status = co_choices_create(&p->choices, p->ctx, 0, false);
+  if (status == CO_OK && !co_path_exists(path)) {
+    status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "there is none: the run has chosen nothing");
+    co_hint("runs on a GPU choose, unless they are told --autotune off; plan without --run-dir");
+  }
+  if (status == CO_OK) status = co_choices_read_run(p->choices, path, true);
+  co_free(p->ctx, path);
+  return status;
 }
 
 static co_status create_program(planning *p) {
@@ -92,9 +110,11 @@ static co_status create_program(planning *p) {
                                 .bf16 = settings->precision == CO_PRECISION_BF16};
   p->rows = options.rows;
   p->step_rows = inference ? 0 : effective;
+  CO_RETURN_IF_FAILED(read_choices(p));
   const co_backend_options backend = {.threads = p->options->threads,
                                       .strict_f32 = settings->precision == CO_PRECISION_F32,
-                                      .planning = true};
+                                      .planning = true,
+                                      .ways = co_choices_ways(p->choices)};
   CO_RETURN_IF_FAILED(co_backend_open_device(&p->backend, p->ctx, p->options->device, &backend));
   p->evaluated = evaluation[evaluation_count - 1];
   if (inference) // each row is needed once: it comes with its batch
@@ -244,6 +264,14 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
     co_json_key(json, "tensor_cores");
     co_json_bool(json, op->choice.engine.tensor_cores);
     co_json_close(json);
+  }
+  if (op->choice.launches) {
+    co_json_key(json, "chosen");
+    co_json_string(json, co_chosen_name(op->choice.chosen));
+  }
+  if (op->choice.way) {
+    co_json_key(json, "way");
+    co_json_string(json, op->choice.way);
   }
   if (op->choice.refused) {
     co_json_key(json, "refused");
@@ -448,6 +476,7 @@ cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *op
   co_program_free(p.program);
   co_resident_free(p.resident);
   if (p.backend) p.backend->api->free(p.backend);
+  co_choices_free(p.choices);
   co_model_free(p.model);
   co_dataset_close(p.dataset);
   co_arena_free(p.arena);

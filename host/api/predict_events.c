@@ -13,39 +13,11 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
-typedef struct recipe_options {
-  const char *entity, *time, *item, *basket, *amount, *where;
-  const co_node *columns;
-  bool rfm;
-} recipe_options;
-
-static const co_field recipe_fields[] = {
-    {"entity", CO_FIELD_STRING, offsetof(recipe_options, entity), NULL, 0, 0, NULL, "", NULL},
-    {"time", CO_FIELD_STRING, offsetof(recipe_options, time), NULL, 0, 0, NULL, "", NULL},
-    {"item", CO_FIELD_STRING, offsetof(recipe_options, item), "null", 0, 0, NULL, "", NULL},
-    {"basket", CO_FIELD_STRING, offsetof(recipe_options, basket), "null", 0, 0, NULL, "", NULL},
-    {"amount", CO_FIELD_STRING, offsetof(recipe_options, amount), "null", 0, 0, NULL, "", NULL},
-    {"where", CO_FIELD_STRING, offsetof(recipe_options, where), "null", 0, 0, NULL, "", NULL},
-    {"columns", CO_FIELD_NODE, offsetof(recipe_options, columns), "null", 0, 0, NULL, "", NULL},
-    {"rfm", CO_FIELD_BOOL, offsetof(recipe_options, rfm), "false", 0, 0, NULL, "", NULL},
-    {.key = NULL}};
-
 static co_status no_recipe(const char *model) {
   co_status status =
       co_fail_at(CO_ERR_MODEL, model, 0, 0, "the model was not trained on an imported event log");
   co_hint("score a dataset.h5 with --dataset");
   return status;
-}
-
-static co_status list_columns(co_event_recipe *out, const co_node *node, co_arena *arena) {
-  if (!node || node->kind != CO_NODE_LIST) return CO_OK;
-  const char **columns = co_arena_alloc(arena, (size_t)node->count + 1, sizeof *columns);
-  if (!columns) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < node->count; i++)
-    columns[i] = node->items[i]->kind == CO_NODE_SCALAR ? node->items[i]->text : "";
-  out->columns = columns;
-  out->column_count = node->count;
-  return CO_OK;
 }
 
 static bool is_of_events(const co_model_file *file) {
@@ -55,20 +27,12 @@ static bool is_of_events(const co_model_file *file) {
 static co_status parse_recipe(co_event_recipe *out, const co_model_file *file, co_arena *arena,
                               co_diagnostics *problems) {
   co_node *root = NULL;
-  recipe_options o;
+  const char *log; // of a recipe, where it is said
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&root, arena, "recipe", file->recipe, strlen(file->recipe), problems));
   CO_RETURN_IF_FAILED(
-      co_fields_parse(&o, recipe_fields, co_node_get(root, "events"), "events", arena, problems));
-  if (problems->count) return no_recipe(file->path);
-  *out = (co_event_recipe){.entity = o.entity,
-                           .time = o.time,
-                           .item = o.item,
-                           .basket = o.basket,
-                           .amount = o.amount,
-                           .where = o.where,
-                           .rfm = o.rfm};
-  return list_columns(out, o.columns, arena);
+      co_event_recipe_parse(out, &log, co_node_get(root, "events"), arena, problems));
+  return problems->count ? no_recipe(file->path) : CO_OK;
 }
 
 // ---- population --------------------------------------------------------------------------------

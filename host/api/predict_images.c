@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scoring a folder of images: they become a temporary dataset beside the output, by the model's own
+// Scoring a folder or an archive of images: they become a temporary dataset beside the output, by the model's own
 // recipe, which is scored as any other and removed.
 #include <string.h>
 
+#include "datasets/image_archive.h"
 #include "host/api/images.h"
 #include "host/config/config.h"
 #include "host/core/file.h"
@@ -63,8 +64,7 @@ static co_status check(const cohort_predict_options *o) {
                        : s->key_file          ? "--key-file"
                        : o->passthrough_count ? "--passthrough"
                                               : NULL;
-  if (option)
-    return co_fail(CO_ERR_USAGE, "%s does not go with a folder of images as --dataset", option);
+  if (option) return co_fail(CO_ERR_USAGE, "%s does not go with images as --dataset", option);
   return CO_OK;
 }
 
@@ -103,7 +103,8 @@ static co_status write_images(co_image_scoring *s, cohort_context *context,
 co_status co_image_scoring_begin(co_image_scoring *s, cohort_context *context,
                                  const cohort_predict_options *o) {
   *s = (co_image_scoring){.ctx = context->ctx, .options = *o};
-  if (!o->model || !o->output || !o->dataset || !co_path_is_directory(o->dataset)) return CO_OK;
+  if (!o->model || !o->output || !o->dataset) return CO_OK;
+  if (!co_path_is_directory(o->dataset) && !co_image_archive_is(o->dataset)) return CO_OK;
   co_diagnostics problems;
   co_diagnostics_init(&problems, s->ctx);
   co_status status = co_arena_create(&s->arena, s->ctx);

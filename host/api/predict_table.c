@@ -20,7 +20,8 @@ enum { PART_BYTES = 24 << 20 };
 typedef struct co_scored_table {
   co_model_file file; // of the first of them
   co_recipe recipe;
-  int64_t joined; // of the files those of its recipe's joins, from here on
+  int64_t joined; // of the files those of its recipe's joins, from here on; behind them the log
+  co_import_events_options events; // where the recipe has some
 } co_scored_table;
 
 // What the model was trained on may come from elsewhere, with a note of another kind.
@@ -54,7 +55,9 @@ static co_status check_pseudonyms(const co_recipe *recipe, const co_schema *sche
     const co_column *column = co_schema_find(schema, name);
     if (column && column->role == CO_ROLE_INPUT) return lacks_key_file(name, "input");
     for (int64_t k = 0; k < recipe->join_count; k++)
-      if (strcmp(recipe->joins[k].on, name) == 0) return lacks_key_file(name, "join by");
+      for (int64_t c = 0; c < recipe->joins[k].table.key_count; c++)
+        if (recipe->joins[k].to < 0 && strcmp(recipe->joins[k].on[c], name) == 0)
+          return lacks_key_file(name, "join by");
   }
   for (int64_t k = 0; !rows->pseudonym && k < recipe->join_count; k++)
     if (recipe->joins[k].table.rows.pseudonymized_count)
@@ -64,7 +67,7 @@ static co_status check_pseudonyms(const co_recipe *recipe, const co_schema *sche
 
 // Columns are found by their names, and the rows may lie elsewhere than those of the training.
 static void forget_place(co_recipe *recipe) {
-  recipe->file = NULL;
+  recipe->file = recipe->log = NULL;
   recipe->rows.delimiter = 0;
 }
 
@@ -84,6 +87,7 @@ static bool has_table(const co_recipe *recipe, const char *source) {
     const char *name = i < 0 ? recipe->table : recipe->joins[i].table.table;
     if (name && strlen(name) == length && strncmp(name, source, length) == 0) return true;
   }
+  if (recipe->events && length == 6 && strncmp("events", source, length) == 0) return true;
   return false;
 }
 
@@ -139,7 +143,7 @@ static co_status list_sources(co_table_scoring *t, const cohort_predict_options 
   for (int64_t k = 0; k < t->table_count; k++) {
     CO_RETURN_IF_FAILED(read_joins(t, o, &t->tables[k].recipe));
     t->tables[k].joined = most;
-    most += t->tables[k].recipe.join_count;
+    most += t->tables[k].recipe.join_count + 1;
   }
   *l = (co_listed_sources){.paths = co_arena_alloc(t->arena, (size_t)most, sizeof *l->paths),
                            .rows = co_arena_alloc(t->arena, (size_t)most, sizeof *l->rows),
@@ -149,9 +153,15 @@ static co_status list_sources(co_table_scoring *t, const cohort_predict_options 
   const co_recipe *first = &t->tables[0].recipe;
   l->paths[0] = o->dataset ? o->dataset : first->file;
   if (!l->paths[0]) return co_table_no_source(first, first->table);
-  for (int64_t k = 0; k < t->table_count; k++)
+  for (int64_t k = 0; k < t->table_count; k++) {
     for (int64_t i = 0; i < t->tables[k].recipe.join_count; i++)
       add_source(l, &t->tables[k].recipe.joins[i].table);
+    const co_recipe log = {.file = t->tables[k].recipe.log};
+    add_source(l, &log);
+    l->rows[l->count - 1] = NULL;
+    if (t->tables[k].recipe.events && !log.file)
+      return co_table_no_source(&t->tables[k].recipe, "events");
+  }
   return CO_OK;
 }
 
@@ -298,12 +308,26 @@ static bool replaces_rejects(const cohort_predict_options *o) {
   return o->force || o->if_exists || o->resume;
 }
 
+// NULL where the model sees no log.
+static const co_import_events_options *find_log(const co_table_scoring *t, co_scored_table *table) {
+  const int64_t at = table->joined + table->recipe.join_count;
+  table->events = (co_import_events_options){.files = t->files.paths + at,
+                                             .shown = t->files.shown + at,
+                                             .file_count = 1,
+                                             .rows = co_table_log_rows(&table->recipe),
+                                             .progress = forward_progress,
+                                             .progress_user = t->context,
+                                             .stop = t->context->options.stop};
+  return table->recipe.events ? &table->events : NULL;
+}
+
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
                             const cohort_predict_options *o, co_model_list *list) {
   const co_split_rule *split;
   CO_RETURN_IF_FAILED(read_models(t, list));
   const co_model_file *file = &t->tables[0].file;
-  if (t->measured && file->recipe && strncmp(file->recipe, "events:", 7) == 0)
+  if (t->measured && file->recipe &&
+      (t->tables[0].recipe.events || strncmp(file->recipe, "events:", 7) == 0))
     return co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
   CO_RETURN_IF_FAILED(find_split(t, file, o->split, &split));
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&t->reject, o->source.on_error, o->source.max_errors,
@@ -318,7 +342,8 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
     models[i] = (co_raw_model){.schema = &table->file.schema,
                                .recipe = &table->recipe,
                                .joined = t->files.paths + table->joined,
-                               .joined_shown = t->files.shown + table->joined};
+                               .joined_shown = t->files.shown + table->joined,
+                               .events = find_log(t, table)};
   }
   CO_RETURN_IF_FAILED(check_rows_alike(t, list));
   const co_raw_rows_options request = {.path = t->files.paths[0],

@@ -157,7 +157,7 @@ static co_status permute(reporting *p) {
   CO_RETURN_IF_FAILED(co_importance_base(&base, &options));
   for (int64_t i = 0; i < model->input_count; i++) {
     r->importance[i] = (co_importance){NAN, NAN};
-    if (model->inputs[i].event_table < 0)
+    if (!model->inputs[i].class_->of_events)
       CO_RETURN_IF_FAILED(
           co_importance_of(&r->importance[i], &options, base, model->inputs[i].column->name));
   }

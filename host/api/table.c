@@ -240,6 +240,14 @@ void co_table_share_pseudonyms(co_recipe *recipe) {
   }
 }
 
+co_rows_options co_table_log_rows(const co_recipe *recipe) {
+  return (co_rows_options){.pseudonymized = recipe->rows.pseudonymized,
+                           .pseudonymized_count = recipe->rows.pseudonymized_count,
+                           .pseudonym = recipe->rows.pseudonym,
+                           .key_check = recipe->rows.key_check,
+                           .pseudonyms_by_recipe = true};
+}
+
 static co_status check_pseudonyms(const co_recipe *recipe) {
   bool lacking = recipe->rows.pseudonymized_count && !recipe->rows.pseudonym;
   for (int64_t i = 0; i < recipe->join_count; i++) {
@@ -248,6 +256,47 @@ static co_status check_pseudonyms(const co_recipe *recipe) {
   }
   if (!lacking) return CO_OK;
   return co_fail(CO_ERR_USAGE, "the schema has pseudonymized columns: --key-file FILE is needed");
+}
+
+static co_status add_log(co_recipe *recipe, const cohort_import_events_options *o,
+                         co_arena *arena) {
+  co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
+  if (!events) return CO_ERR_MEMORY;
+  if (o->file_count != 1)
+    return co_fail(CO_ERR_USAGE, "samples see one --events LOG, not %lld",
+                   (long long)o->file_count);
+  if (!o->entity || !o->time) {
+    co_status status = co_fail(CO_ERR_USAGE, "events need --entity COL and --time COL");
+    co_hint("--entity CustomerID --time InvoiceDate [--item StockCode]");
+    return status;
+  }
+  *events = (co_event_recipe){.entity = o->entity,
+                              .time = o->time,
+                              .item = o->item,
+                              .basket = o->basket,
+                              .amount = o->amount,
+                              .where = o->where,
+                              .columns = o->columns,
+                              .column_count = o->column_count,
+                              .rfm = !o->no_rfm};
+  recipe->events = events;
+  recipe->log = o->files[0];
+  return CO_OK;
+}
+
+// Rows that are samples, and the log they see.
+static co_status add_samples(co_recipe *recipe, const cohort_import_csv_options *o,
+                             co_arena *arena) {
+  if (o->events && !o->as_of) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--samples needs --as-of COL, the column with their dates");
+    co_hint("TABLE.COL of a joined table");
+    return status;
+  }
+  if (o->as_of && !o->entity)
+    return co_fail(CO_ERR_USAGE, "--as-of needs --entity COL, which says of whom samples are");
+  if (o->entity) CO_RETURN_IF_FAILED(co_table_set_samples(recipe, arena, o->entity, o->as_of));
+  return o->events ? add_log(recipe, o->events, arena) : CO_OK;
 }
 
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co_arena *arena,
@@ -269,6 +318,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
     out->rows.header_count = o->header_count;
   }
   if (o->where) out->rows.where = o->where;
+  CO_RETURN_IF_FAILED(add_samples(out, o, arena));
   CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
   co_table_share_pseudonyms(out);
   CO_RETURN_IF_FAILED(check_pseudonyms(out));

@@ -44,14 +44,21 @@ co_status co_table_parse_schema(co_recipe *recipe, const char *name, const char 
 // A column of the recipe, added where it is not listed; NULL = no memory.
 co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name);
 co_status co_table_set_key(co_recipe *recipe, co_arena *arena, const char *name);
-// Adds a joined table, whose key is called as `on` where it has none.
-co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join);
+// Adds a joined table, to the first or to one that is there, by so many columns; its key is called as `on`
+// where it has none.
+co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join,
+                            int64_t column_count);
+// Rows are samples of the entity in a column, at the date in another (NULL = at none).
+co_status co_table_set_samples(co_recipe *recipe, co_arena *arena, const char *entity,
+                               const char *as_of);
 // What --join, --carry and --source say of tables besides the first; its own source becomes
 // recipe->file.
 co_status co_table_read_joins(co_recipe *recipe, const cohort_tables *tables, co_arena *arena);
 // The first of these options that is given, NULL if none is.
 const char *co_table_joins_option(const cohort_tables *tables);
 void co_table_share_pseudonyms(co_recipe *recipe);
+// How the log of a recipe is read: with its pseudonyms.
+co_rows_options co_table_log_rows(const co_recipe *recipe);
 // --dataset and --source.
 co_status co_table_refuse_both(void);
 // CO_ERR_DATA: nobody said where the table is.

@@ -14,26 +14,92 @@ const char *co_table_joins_option(const cohort_tables *t) {
 }
 
 static co_recipe *find_table(co_recipe *recipe, const char *name) {
+  co_recipe_join *label = recipe->samples.label;
+  if (label && strcmp(label->table.table, name) == 0) return &label->table;
   if (recipe->table && strcmp(recipe->table, name) == 0) return recipe;
   for (int64_t i = 0; i < recipe->join_count; i++)
     if (strcmp(recipe->joins[i].table.table, name) == 0) return &recipe->joins[i].table;
   return NULL;
 }
 
-// "FILE:COLUMN", where both tables have the column, or "FILE:COLUMN=KEY".
+// What a column of --join is one of: of a table that was joined before, named before a dot, else of the
+// first. All of a join are of one.
+static co_status find_other(const co_recipe *recipe, const char *text, const char **column,
+                            bool begun, int64_t *to) {
+  int64_t found = -1;
+  const char *dot = strchr(*column, '.');
+  size_t length = dot ? (size_t)(dot - *column) : 0;
+  for (int64_t i = 0; dot && dot[1] && i < recipe->join_count; i++) {
+    const char *name = recipe->joins[i].table.table;
+    if (strlen(name) == length && strncmp(name, *column, length) == 0) found = i;
+  }
+  if (found >= 0) *column = dot + 1;
+  if (begun && found != *to)
+    return co_fail(CO_ERR_USAGE, "--join %.200s: its columns are of two tables", text);
+  *to = found;
+  return CO_OK;
+}
+
+typedef struct join_columns {
+  const char *on[CO_JOIN_MOST_COLUMNS], *key[CO_JOIN_MOST_COLUMNS];
+  int64_t count, to;
+  bool renamed; // some key has another name
+} join_columns;
+
+// "COLUMN" or "COLUMN=KEY", several with commas.
+static co_status read_join_columns(join_columns *out, const co_recipe *recipe, const char *text,
+                                   const char *list, co_arena *arena) {
+  for (const char *at = list, *end; at; at = *end ? end + 1 : NULL) {
+    end = at + strcspn(at, ",");
+    const size_t length = (size_t)(end - at), name = strcspn(at, "=,");
+    if (!name || (name < length && name + 1 == length))
+      return co_fail(CO_ERR_USAGE, "--join %.200s: a column's name is missing", text);
+    if (out->count == CO_JOIN_MOST_COLUMNS)
+      return co_fail(CO_ERR_USAGE, "--join %.200s: more than %d columns", text,
+                     CO_JOIN_MOST_COLUMNS);
+    const char *on = co_arena_strndup(arena, at, name);
+    const char *key =
+        name < length ? co_arena_strndup(arena, at + name + 1, length - name - 1) : NULL;
+    if (!on || (name < length && !key)) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(find_other(recipe, text, &on, out->count > 0, &out->to));
+    out->renamed |= key != NULL;
+    out->on[out->count] = on;
+    out->key[out->count++] = key ? key : on;
+  }
+  return CO_OK;
+}
+
+static co_status add_join(co_recipe *recipe, co_recipe_join *join, const join_columns *columns,
+                          co_arena *arena) {
+  const char **names = co_arena_alloc(arena, 2 * CO_JOIN_MOST_COLUMNS, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  memcpy(names, columns->on, sizeof columns->on);
+  memcpy(names + CO_JOIN_MOST_COLUMNS, columns->key, sizeof columns->key);
+  join->on = names;
+  join->to = columns->to;
+  if (columns->count > 1) {
+    join->table.key = names + CO_JOIN_MOST_COLUMNS;
+    join->table.key_count = columns->count;
+  } else if (columns->renamed) {
+    CO_RETURN_IF_FAILED(co_table_set_key(&join->table, arena, columns->key[0]));
+  }
+  return co_table_add_join(recipe, arena, join, columns->count);
+}
+
+// "FILE:COLUMN", where both tables have the column, or "FILE:COLUMN=KEY"; of a key of several columns
+// with commas between them.
 static co_status read_join(co_recipe *recipe, const char *text, co_arena *arena) {
   const char *colon = strrchr(text, ':');
+  join_columns columns = {.to = -1};
   if (!colon || colon == text || !colon[1]) {
     co_status status = co_fail(CO_ERR_USAGE, "--join %.200s: must be FILE:COLUMN", text);
     co_hint("FILE:COLUMN=KEY where the key of FILE has another name");
     return status;
   }
+  CO_RETURN_IF_FAILED(read_join_columns(&columns, recipe, text, colon + 1, arena));
   char *file = co_arena_strndup(arena, text, (size_t)(colon - text));
-  const char *equals = strchr(colon, '=');
-  char *on = co_arena_strndup(arena, colon + 1, equals ? (size_t)(equals - colon) - 1 : SIZE_MAX);
-  if (!file || !on) return CO_ERR_MEMORY;
-  co_recipe_join join = {.on = on};
-  join.table.file = file;
+  if (!file) return CO_ERR_MEMORY;
+  co_recipe_join join = {.table.file = file};
   join.table.table = co_recipe_table_name(arena, file);
   if (!join.table.table) return CO_ERR_MEMORY;
   if (find_table(recipe, join.table.table)) {
@@ -42,8 +108,7 @@ static co_status read_join(co_recipe *recipe, const char *text, co_arena *arena)
     co_hint("tables are called by their files; a schema file gives them other names");
     return status;
   }
-  if (equals) CO_RETURN_IF_FAILED(co_table_set_key(&join.table, arena, equals + 1));
-  return co_table_add_join(recipe, arena, &join);
+  return add_join(recipe, &join, &columns, arena);
 }
 
 static co_status no_table(const co_recipe *recipe, const char *option, const char *name) {
@@ -62,6 +127,10 @@ static co_status read_source(co_recipe *recipe, const char *text, co_arena *aren
   if (!equals || equals == text || !equals[1])
     return co_fail(CO_ERR_USAGE, "--source %.200s: must be NAME=SOURCE", text);
   if (!name) return CO_ERR_MEMORY;
+  if (recipe->events && strcmp(name, "events") == 0) {
+    recipe->log = equals + 1;
+    return CO_OK;
+  }
   co_recipe *table = find_table(recipe, name);
   if (!table) return no_table(recipe, "--source", name);
   table->file = equals + 1;

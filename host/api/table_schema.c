@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/row_samples.h"
+#include "host/api/events.h"
 #include "host/api/table.h"
 #include "host/config/config.h"
 
 typedef struct schema_options {
-  const co_node *tables, *joins;
+  const co_node *tables, *joins, *samples, *events;
 } schema_options;
 
 static const co_field schema_fields[] = {
@@ -16,28 +18,63 @@ static const co_field schema_fields[] = {
      NULL},
     {"joins", CO_FIELD_NODE, offsetof(schema_options, joins), "null", 0, 0, NULL,
      "Which tables are joined to which: [{table, to, on, kind}].", NULL},
+    {"samples", CO_FIELD_NODE, offsetof(schema_options, samples), "null", 0, 0, NULL,
+     "Rows of a table as samples of entities at dates: {from, entity, as_of, label}.", NULL},
+    {"events", CO_FIELD_NODE, offsetof(schema_options, events), "null", 0, 0, NULL,
+     "The log of which samples see what is before their dates.", NULL},
     {.key = NULL}};
 
+typedef struct sample_options {
+  const char *from, *entity, *as_of;
+  const co_node *label;
+} sample_options;
+
+static const co_field sample_fields[] = {
+    {"from", CO_FIELD_STRING, offsetof(sample_options, from), NULL, 0, 0, NULL,
+     "The table whose rows they are.", NULL},
+    {"entity", CO_FIELD_STRING, offsetof(sample_options, entity), NULL, 0, 0, NULL,
+     "The column there that says of whom; splits part no entity's rows.", NULL},
+    {"as_of", CO_FIELD_STRING, offsetof(sample_options, as_of), "null", 0, 0, NULL,
+     "The column with their dates, TABLE.COLUMN of a joined table.", NULL},
+    {"label", CO_FIELD_NODE, offsetof(sample_options, label), "null", 0, 0, NULL,
+     "A target of whether another table has the row's key: {name, exists_in, on}.", NULL},
+    {.key = NULL}};
+
+typedef struct label_options {
+  const char *name, *exists_in;
+  const co_node *on;
+} label_options;
+
+static const co_field label_fields[] = {{"name", CO_FIELD_STRING, offsetof(label_options, name),
+                                         NULL, 0, 0, NULL, "What the target is called.", NULL},
+                                        {"exists_in", CO_FIELD_STRING,
+                                         offsetof(label_options, exists_in), NULL, 0, 0, NULL,
+                                         "The table that has the keys of positive rows.", NULL},
+                                        {"on", CO_FIELD_NODE, offsetof(label_options, on), NULL, 0,
+                                         0, NULL, "The columns that both have.", NULL},
+                                        {.key = NULL}};
+
 typedef struct join_options {
-  const char *table, *to, *on, *kind;
+  const char *table, *to, *kind;
+  const co_node *on;
 } join_options;
 
 static const co_field join_fields[] = {
     {"table", CO_FIELD_STRING, offsetof(join_options, table), NULL, 0, 0, NULL,
      "The table that is joined; each of its rows has a key of its own.", NULL},
     {"to", CO_FIELD_STRING, offsetof(join_options, to), NULL, 0, 0, NULL,
-     "The table to which it is; each of its rows is a row of the dataset.", NULL},
-    {"on", CO_FIELD_STRING, offsetof(join_options, on), NULL, 0, 0, NULL,
-     "The column there with its keys.", NULL},
+     "The table to which it is: that with the dataset's rows, or one that is joined itself.", NULL},
+    {"on", CO_FIELD_NODE, offsetof(join_options, on), NULL, 0, 0, NULL,
+     "The column there with its keys, or a list of the columns.", NULL},
     {"kind", CO_FIELD_STRING, offsetof(join_options, kind), "many_to_one", 0, 0, NULL,
      "many_to_one, or one_to_one: a key must not be there twice.", NULL},
     {.key = NULL}};
 
 typedef struct table_options {
-  const char *file, *delimiter, *encoding, *source_table, *query, *key, *where, *time;
+  const char *file, *delimiter, *encoding, *source_table, *query, *where, *time;
   bool quotes, carry;
   int64_t skip_lines;
-  const co_node *header, *columns, *pseudonymized;
+  const co_node *key, *header, *columns, *pseudonymized;
   const char *key_check;
 } table_options;
 
@@ -54,8 +91,8 @@ static const co_field table_fields[] = {
      "Of a database: its table.", NULL},
     {"query", CO_FIELD_STRING, offsetof(table_options, query), "null", 0, 0, NULL,
      "Of a database: SQL that reads rows.", NULL},
-    {"key", CO_FIELD_STRING, offsetof(table_options, key), "null", 0, 0, NULL,
-     "The column that names rows.", NULL},
+    {"key", CO_FIELD_NODE, offsetof(table_options, key), "null", 0, 0, NULL,
+     "The column that names rows; of a joined table also a list of columns.", NULL},
     {"where", CO_FIELD_STRING, offsetof(table_options, where), "null", 0, 0, NULL,
      "Which rows count, e.g. Quantity > 0; all if absent.", NULL},
     {"time", CO_FIELD_STRING, offsetof(table_options, time), "null", 0, 0, NULL,
@@ -165,6 +202,37 @@ static co_status read_names(const char *const **out, int64_t *count, const co_no
   return CO_OK;
 }
 
+// A name, or a list of them.
+static co_status read_name_or_names(const char *const **out, int64_t *count, const co_node *node,
+                                    const char *path, const char *what, co_arena *arena,
+                                    co_diagnostics *problems) {
+  *count = 0;
+  if (node && node->kind == CO_NODE_SCALAR) {
+    const char **name = co_arena_alloc(arena, 1, sizeof *name);
+    if (!name) return CO_ERR_MEMORY;
+    *name = node->text;
+    *out = name;
+    *count = 1;
+    return CO_OK;
+  }
+  CO_RETURN_IF_FAILED(read_names(out, count, node, path, what, arena, problems));
+  if (*count <= CO_JOIN_MOST_COLUMNS) return CO_OK;
+  return co_node_problem(problems, node, NULL, "%s.%s: has %lld columns, more than %d", path, what,
+                         (long long)*count, CO_JOIN_MOST_COLUMNS);
+}
+
+// A key of several columns is for joins alone.
+static co_status read_key(co_recipe *recipe, const co_node *node, const char *path, co_arena *arena,
+                          co_diagnostics *problems) {
+  const char *const *names = NULL;
+  int64_t count;
+  CO_RETURN_IF_FAILED(read_name_or_names(&names, &count, node, path, "key", arena, problems));
+  if (count == 1) return co_table_set_key(recipe, arena, names[0]);
+  recipe->key = names;
+  recipe->key_count = count;
+  return CO_OK;
+}
+
 static co_status read_table(co_recipe *recipe, const char *name, const co_node *node,
                             co_arena *arena, co_diagnostics *problems) {
   table_options options;
@@ -196,7 +264,7 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
     if (!time->type) time->type = CO_RECIPE_DATE;
     if (!time->role) time->role = CO_RECIPE_IGNORE;
   }
-  return options.key ? co_table_set_key(recipe, arena, options.key) : CO_OK;
+  return read_key(recipe, options.key, path, arena, problems);
 }
 
 co_status co_table_set_key(co_recipe *recipe, co_arena *arena, const char *name) {
@@ -213,21 +281,53 @@ static const co_recipe_column *key_of(const co_recipe *recipe) {
   return NULL;
 }
 
-co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join) {
-  const co_recipe_column *key = key_of(&join->table);
+// Columns by which tables are joined are keys, whatever they look like.
+static co_status mark_reference(co_recipe *recipe, co_arena *arena, const char *name) {
+  bool known = co_recipe_find(recipe, name) != NULL;
+  co_recipe_column *column = co_table_column(recipe, arena, name);
+  if (!column) return CO_ERR_MEMORY;
+  column->reference = true;
+  if (!known && recipe->whole) column->role = CO_RECIPE_IGNORE;
+  return CO_OK;
+}
+
+// Its key: as its table says, else the columns' of the other. Those of several are no inputs unless the
+// schema says so: the other has them, too.
+static co_status set_join_key(co_recipe *table, co_arena *arena, const char *const *on) {
+  if (table->key_count == 1) {
+    const co_recipe_column *key = key_of(table);
+    const char **name = co_arena_alloc(arena, 1, sizeof *name);
+    if (!name) return CO_ERR_MEMORY;
+    *name = key ? key->name : on[0];
+    table->key = name;
+    return key ? CO_OK : co_table_set_key(table, arena, *name);
+  }
+  if (!table->key) table->key = on;
+  for (int64_t i = 0; i < table->key_count; i++) {
+    CO_RETURN_IF_FAILED(mark_reference(table, arena, table->key[i]));
+    co_recipe_column *column = co_recipe_find(table, table->key[i]);
+    if (!column->role) column->role = CO_RECIPE_IGNORE;
+  }
+  return CO_OK;
+}
+
+co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join,
+                            int64_t column_count) {
   co_recipe_join *grown = co_arena_alloc(arena, (size_t)recipe->join_count + 1, sizeof *grown);
   if (!grown) return CO_ERR_MEMORY;
   if (recipe->join_count) memcpy(grown, recipe->joins, (size_t)recipe->join_count * sizeof *grown);
   recipe->joins = grown;
   co_recipe_join *added = &grown[recipe->join_count++];
   *added = *join;
-  if (!key) CO_RETURN_IF_FAILED(co_table_set_key(&added->table, arena, join->on));
-  added->table.joined_by = key ? key->name : join->on;
-  bool known = co_recipe_find(recipe, join->on) != NULL;
-  co_recipe_column *on = co_table_column(recipe, arena, join->on);
-  if (!on) return CO_ERR_MEMORY;
-  on->reference = true;
-  if (!known && recipe->whole) on->role = CO_RECIPE_IGNORE;
+  added->table.key_count = column_count;
+  CO_RETURN_IF_FAILED(set_join_key(&added->table, arena, added->on));
+  co_recipe *other = join->to < 0 ? recipe : &grown[join->to].table;
+  added->shown = added->on[0];
+  for (int64_t i = 0; i < column_count; i++) {
+    if (i) added->shown = co_arena_format(arena, "%s, %s", added->shown, added->on[i]);
+    if (!added->shown) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(mark_reference(other, arena, added->on[i]));
+  }
   return CO_OK;
 }
 
@@ -251,35 +351,196 @@ static co_status check_roles(const co_recipe *table, const co_node *node,
   return CO_OK;
 }
 
+typedef struct schema_join {
+  join_options options;
+  const co_node *node;
+  const char *const *on;
+  int64_t on_count;
+  bool added;
+} schema_join;
+
 typedef struct schema_tables {
   co_recipe *recipes; // in the order of the file
   int64_t count;
-  const char *first; // to which the others are joined
+  schema_join *joins;
+  int64_t join_count;
+  sample_options samples; // from NULL = there are none
+  label_options label;    // name NULL = there is none
+  const char *first;      // to which the others are joined, by way of each other or not
 } schema_tables;
 
-static co_status read_join(co_recipe *recipe, schema_tables *t, const co_node *node,
-                           co_arena *arena, co_diagnostics *problems) {
-  join_options o;
-  CO_RETURN_IF_FAILED(co_fields_parse(&o, join_fields, node, "joins", arena, problems));
+static co_status read_join(schema_tables *t, schema_join *join, co_arena *arena,
+                           co_diagnostics *problems) {
+  join_options *o = &join->options;
+  CO_RETURN_IF_FAILED(co_fields_parse(o, join_fields, join->node, "joins", arena, problems));
   if (problems->count) return CO_OK;
-  const co_recipe *table = find_table(t->recipes, t->count, o.table);
-  const char *unknown = !table ? o.table : find_table(t->recipes, t->count, o.to) ? NULL : o.to;
-  bool one = strcmp(o.kind, "one_to_one") == 0;
+  const co_recipe *table = find_table(t->recipes, t->count, o->table);
+  const char *unknown = !table ? o->table : find_table(t->recipes, t->count, o->to) ? NULL : o->to;
   if (unknown)
-    return co_node_problem(problems, node, NULL, "joins: there is no table '%s'", unknown);
-  if (!one && strcmp(o.kind, "many_to_one") != 0)
-    return co_node_problem(problems, node, "known: many_to_one, one_to_one",
-                           "joins.kind: unknown kind '%s'", o.kind);
-  if (strcmp(o.to, t->first) != 0 || strcmp(o.table, t->first) == 0)
-    return co_node_problem(problems, node, "join to one table alone",
-                           "joins: '%s' to '%s': others are joined to '%s'", o.table, o.to,
-                           t->first);
-  for (int64_t i = 0; i < recipe->join_count; i++)
-    if (strcmp(recipe->joins[i].table.table, o.table) == 0)
-      return co_node_problem(problems, node, NULL, "joins: table '%s' is joined twice", o.table);
-  CO_RETURN_IF_FAILED(check_roles(table, node, problems));
-  const co_recipe_join join = {.table = *table, .on = o.on, .one_to_one = one};
-  return co_table_add_join(recipe, arena, &join);
+    return co_node_problem(problems, join->node, NULL, "joins: there is no table '%s'", unknown);
+  if (strcmp(o->kind, "one_to_one") != 0 && strcmp(o->kind, "many_to_one") != 0)
+    return co_node_problem(problems, join->node, "known: many_to_one, one_to_one",
+                           "joins.kind: unknown kind '%s'", o->kind);
+  for (const schema_join *before = t->joins; before < join; before++)
+    if (strcmp(before->options.table, o->table) == 0)
+      return co_node_problem(problems, join->node, NULL, "joins: table '%s' is joined twice",
+                             o->table);
+  CO_RETURN_IF_FAILED(check_roles(table, join->node, problems));
+  CO_RETURN_IF_FAILED(
+      read_name_or_names(&join->on, &join->on_count, o->on, "joins", "on", arena, problems));
+  if (problems->count || join->on_count) return CO_OK;
+  return co_node_problem(problems, join->node, NULL,
+                         "joins.on: must be a column, or a list of some");
+}
+
+// The one that is joined to no other while others are to it.
+static const char *find_first(const schema_tables *t) {
+  if (t->samples.from) return t->samples.from;
+  for (int64_t i = 0; i < t->join_count; i++) {
+    bool joined = false;
+    for (int64_t k = 0; k < t->join_count; k++)
+      joined |= strcmp(t->joins[k].options.table, t->joins[i].options.to) == 0;
+    if (!joined) return t->joins[i].options.to;
+  }
+  return t->recipes[0].table;
+}
+
+// Which table of the recipe has the name: a join, -1 = the first, -2 = none so far.
+static int64_t find_added(const co_recipe *recipe, const char *name) {
+  int64_t at = recipe->join_count - 1;
+  while (at >= 0 && strcmp(recipe->joins[at].table.table, name) != 0)
+    at--;
+  return at < 0 && strcmp(recipe->table, name) != 0 ? -2 : at;
+}
+
+// Those to tables that are in the recipe already, until none is left: of a chain the nearest first.
+static co_status add_joins(co_recipe *recipe, schema_tables *t, co_arena *arena,
+                           co_diagnostics *problems) {
+  for (int64_t i = 0; i < t->join_count;) {
+    schema_join *join = &t->joins[i++];
+    const join_options *o = &join->options;
+    int64_t to = find_added(recipe, o->to);
+    if (join->added || to == -2) continue;
+    const co_recipe_join made = {.table = *find_table(t->recipes, t->count, o->table),
+                                 .to = to,
+                                 .on = join->on,
+                                 .one_to_one = strcmp(o->kind, "one_to_one") == 0};
+    int64_t keys = made.table.key_count ? made.table.key_count : key_of(&made.table) != NULL;
+    if (keys && keys != join->on_count)
+      return co_node_problem(problems, join->node, NULL,
+                             "joins: '%s' is joined by %lld, but its key has %lld columns",
+                             o->table, (long long)join->on_count, (long long)keys);
+    CO_RETURN_IF_FAILED(co_table_add_join(recipe, arena, &made, join->on_count));
+    join->added = true;
+    i = 0;
+  }
+  return CO_OK;
+}
+
+static co_status check_joined(const co_recipe *recipe, const schema_tables *t,
+                              const schema_options *o, co_diagnostics *problems) {
+  for (int64_t i = 0; i < t->count; i++)
+    if (find_added(recipe, t->recipes[i].table) == -2 &&
+        (!t->label.name || strcmp(t->label.exists_in, t->recipes[i].table) != 0))
+      return co_node_problem(problems, o->tables->items[i],
+                             "joins: [{table: NAME, to: NAME, on: COLUMN}]",
+                             "tables: '%s' is joined to no other that leads to '%s'",
+                             t->recipes[i].table, recipe->table);
+  for (int64_t i = 0; i < t->join_count; i++)
+    if (!t->joins[i].added)
+      return co_node_problem(problems, t->joins[i].node, NULL, "joins: '%s' to '%s' is a circle",
+                             t->joins[i].options.table, t->joins[i].options.to);
+  if (recipe->carry)
+    return co_node_problem(problems, o->tables, NULL,
+                           "tables.%s.carry: is for a table that is joined to another",
+                           recipe->table);
+  if (recipe->key_count)
+    return co_node_problem(
+        problems, o->tables, NULL,
+        "tables.%s.key: several columns are for a table that is joined to another", recipe->table);
+  return CO_OK;
+}
+
+// ---- samples -----------------------------------------------------------------------------------
+
+static bool is_given(const co_node *node) {
+  return node && node->kind != CO_NODE_NULL;
+}
+
+static co_status read_samples(schema_tables *t, const schema_options *o, co_arena *arena,
+                              co_diagnostics *problems) {
+  if (!is_given(o->samples)) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_fields_parse(&t->samples, sample_fields, o->samples, "samples", arena, problems));
+  if (!problems->count && is_given(t->samples.label))
+    CO_RETURN_IF_FAILED(co_fields_parse(&t->label, label_fields, t->samples.label, "samples.label",
+                                        arena, problems));
+  if (problems->count) return CO_OK;
+  const char *names[] = {t->samples.from, t->label.exists_in};
+  for (int i = 0; i < 2; i++)
+    if (names[i] && !find_table(t->recipes, t->count, names[i]))
+      return co_node_problem(problems, o->samples, NULL, "samples: there is no table '%s'",
+                             names[i]);
+  return CO_OK;
+}
+
+co_status co_table_set_samples(co_recipe *recipe, co_arena *arena, const char *entity,
+                               const char *as_of) {
+  co_recipe_column *column = co_table_column(recipe, arena, entity);
+  if (!column) return CO_ERR_MEMORY;
+  column->reference = true;
+  column->role = CO_RECIPE_IGNORE; // it is the key of the entities
+  recipe->samples.entity = entity;
+  recipe->samples.as_of = as_of;
+  const char *local;
+  int64_t dated = co_row_samples_dated(recipe, &local);
+  if (!as_of) return CO_OK;
+  column = co_table_column(dated < 0 ? recipe : &recipe->joins[dated].table, arena, local);
+  if (!column) return CO_ERR_MEMORY;
+  if (!column->type) column->type = CO_RECIPE_DATE;
+  if (!column->role) column->role = CO_RECIPE_IGNORE;
+  return CO_OK;
+}
+
+static co_status add_label(co_recipe *recipe, schema_tables *t, const schema_options *o,
+                           co_arena *arena, co_diagnostics *problems) {
+  co_recipe_join *label = co_arena_alloc(arena, 1, sizeof *label);
+  if (!label) return CO_ERR_MEMORY;
+  *label = (co_recipe_join){
+      .table = *find_table(t->recipes, t->count, t->label.exists_in), .to = -1, .shown = "label"};
+  if (strcmp(t->label.exists_in, t->samples.from) == 0 ||
+      find_added(recipe, t->label.exists_in) != -2)
+    return co_node_problem(problems, o->samples, "name the file as a table of its own",
+                           "samples.label: table '%s' is joined, too", t->label.exists_in);
+  CO_RETURN_IF_FAILED(read_name_or_names(&label->on, &label->table.key_count, t->label.on,
+                                         "samples.label", "on", arena, problems));
+  if (problems->count) return CO_OK;
+  if (!label->table.key_count)
+    return co_node_problem(problems, o->samples, NULL, "samples.label.on: must name a column");
+  label->table.key = label->on;
+  recipe->samples.label = label;
+  recipe->samples.label_name = t->label.name;
+  for (int64_t i = 0; i < label->table.key_count; i++)
+    CO_RETURN_IF_FAILED(mark_reference(recipe, arena, label->on[i]));
+  return CO_OK;
+}
+
+static co_status add_samples(co_recipe *recipe, schema_tables *t, const schema_options *o,
+                             co_arena *arena, co_diagnostics *problems) {
+  CO_RETURN_IF_FAILED(co_table_set_samples(recipe, arena, t->samples.entity, t->samples.as_of));
+  return t->label.name ? add_label(recipe, t, o, arena, problems) : CO_OK;
+}
+
+static co_status add_events(co_recipe *recipe, const schema_options *o, co_arena *arena,
+                            co_diagnostics *problems) {
+  if (!is_given(o->events)) return CO_OK;
+  co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
+  if (!events) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_event_recipe_parse(events, &recipe->log, o->events, arena, problems));
+  recipe->events = events;
+  if (problems->count || recipe->samples.as_of) return CO_OK;
+  return co_node_problem(problems, o->events, NULL,
+                         "events: samples need as_of, before which they see them");
 }
 
 static co_status read_joins(co_recipe *recipe, schema_tables *t, const schema_options *o,
@@ -288,30 +549,20 @@ static co_status read_joins(co_recipe *recipe, schema_tables *t, const schema_op
   int64_t count = none ? 0 : o->joins->count;
   if (!none && o->joins->kind != CO_NODE_LIST)
     return co_node_problem(problems, o->joins, NULL, "joins: must be a list");
-  for (int64_t i = 0; i < count && !t->first; i++) {
-    const co_node *to = co_node_get(o->joins->items[i], "to");
-    t->first = to ? to->text : NULL;
+  t->joins = co_arena_alloc(arena, (size_t)count + 1, sizeof *t->joins);
+  if (!t->joins) return CO_ERR_MEMORY;
+  for (; t->join_count < count && !problems->count; t->join_count++) {
+    t->joins[t->join_count].node = o->joins->items[t->join_count];
+    CO_RETURN_IF_FAILED(read_join(t, &t->joins[t->join_count], arena, problems));
   }
-  if (!t->first) t->first = t->recipes[0].table;
-  const co_recipe *first = find_table(t->recipes, t->count, t->first);
-  *recipe = first ? *first : t->recipes[0];
-  for (int64_t i = 0; i < count; i++)
-    CO_RETURN_IF_FAILED(read_join(recipe, t, o->joins->items[i], arena, problems));
-  for (int64_t i = 0; i < t->count && !problems->count; i++) {
-    const char *name = t->recipes[i].table;
-    bool used = strcmp(name, t->first) == 0;
-    for (int64_t k = 0; k < recipe->join_count; k++)
-      used |= strcmp(name, recipe->joins[k].table.table) == 0;
-    if (!used)
-      return co_node_problem(problems, o->tables->items[i],
-                             "joins: [{table: NAME, to: NAME, on: COLUMN}]",
-                             "tables: '%s' is joined to no other", name);
-  }
-  if (!problems->count && recipe->carry)
-    return co_node_problem(problems, o->tables, NULL,
-                           "tables.%s.carry: is for a table that is joined to another",
-                           recipe->table);
-  return CO_OK;
+  CO_RETURN_IF_FAILED(read_samples(t, o, arena, problems));
+  if (problems->count) return CO_OK;
+  *recipe = *find_table(t->recipes, t->count, find_first(t));
+  CO_RETURN_IF_FAILED(add_joins(recipe, t, arena, problems));
+  if (!problems->count) CO_RETURN_IF_FAILED(check_joined(recipe, t, o, problems));
+  if (!problems->count && t->samples.from)
+    CO_RETURN_IF_FAILED(add_samples(recipe, t, o, arena, problems));
+  return problems->count ? CO_OK : add_events(recipe, o, arena, problems);
 }
 
 static co_status read_schema(co_recipe *recipe, const co_node *root, co_arena *arena,

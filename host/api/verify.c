@@ -447,7 +447,8 @@ static co_status verify(co_parity *p) {
                    "%s: a predictor of type %s is no network: it has no layers to compare", p->path,
                    p->model->predictor);
   if (p->model->event_table_count)
-    return co_fail(CO_ERR_CONFIG, "models that read events cannot be verified yet");
+    return co_fail(CO_ERR_CONFIG,
+                   "models that read events, or texts as sequences, cannot be verified yet");
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));
   CO_RETURN_IF_FAILED(make_differences(p));

@@ -57,7 +57,10 @@ const cli_verb cli_verb_compare = {
         "In what the runs' configs differ, and their metrics, measured on the same rows. Of each\n"
         "run but the first, metrics over scores are told with the difference from the first one,\n"
         "its 95 % interval and p, by a bootstrap that draws the same rows for both. Of runs of\n"
-        "different data that would say nothing: they are refused, unless --dataset names rows.\n",
+        "different data that would say nothing: they are refused, unless --dataset names rows. "
+        "How\n"
+        "validation rows were scored is kept by runs (RUN/scores.h5): they need neither data nor "
+        "time.\n",
     .common = CLI_DEVICE | CLI_THREADS | CLI_SEED,
     .options = options,
     .options_size = sizeof(cli_compare_options),

@@ -50,6 +50,13 @@ static const cli_option options[] = {
      .doc = "confirm: how many of the best trials (default 3)",
      .minimum = 1,
      .maximum = 1000},
+    {.name = "trial",
+     .kind = CLI_INT,
+     .offset = AT(trial),
+     .value = "N",
+     .doc = "best: that trial, in place of the best; a study with two goals needs it",
+     .minimum = 0,
+     .maximum = 1e6},
     {.name = "retry-failed",
      .kind = CLI_FLAG,
      .offset = AT(retry_failed),
@@ -125,8 +132,11 @@ static cohort_status show(cli_job *cli, cohort_context *context, const cli_hyper
 static cohort_status best(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                           cohort_result **result) {
   (void)cli;
-  const cohort_hyperopt_best_options request = {
-      .study = o->operands.item[1], .output = o->output, .force = o->common.force};
+  const cohort_hyperopt_best_options request = {.study = o->operands.item[1],
+                                                .output = o->output,
+                                                .force = o->common.force,
+                                                .has_trial = o->trial != CLI_UNSET,
+                                                .trial = o->trial};
   return cohort_hyperopt_best(context, &request, result);
 }
 
@@ -142,6 +152,7 @@ typedef struct action {
   const char *name;
   bool output; // takes -O
   bool trains; // takes --dataset and --seeds
+  bool picks;  // takes --trial
   cohort_status (*run)(cli_job *cli, cohort_context *context, const cli_hyperopt_options *options,
                        cohort_result **result); // NULL = the search
 } action;
@@ -149,7 +160,7 @@ typedef struct action {
 static const action actions[] = {{.name = "run", .output = true},
                                  {.name = "confirm", .trains = true, .run = confirm},
                                  {.name = "show", .run = show},
-                                 {.name = "best", .output = true, .run = best},
+                                 {.name = "best", .output = true, .picks = true, .run = best},
                                  {.name = "export", .output = true, .run = export}};
 
 static const action *find_action(const char *name) {
@@ -165,26 +176,29 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
                      o->operands.item[1]);
     if (!o->output) return co_fail(CO_ERR_USAGE, "hyperopt run needs a study: -O FILE");
     if (given(o->top)) return co_fail(CO_ERR_USAGE, "--top does not go with hyperopt run");
+    if (o->trial != CLI_UNSET)
+      return co_fail(CO_ERR_USAGE, "--trial does not go with hyperopt run");
     if (o->trials == CLI_UNSET)
       return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials: --n-trials N");
     return o->common.force ? co_fail(CO_ERR_USAGE, "a study is not replaced by --force: remove it")
                            : CO_OK;
   }
   if (o->operands.count < 2) return co_fail(CO_ERR_USAGE, "hyperopt %s needs a study", a->name);
-  const char *option = o->output && !a->output         ? "-O"
-                       : o->common.configs.count       ? "-c"
-                       : o->common.sets.count          ? "--set"
-                       : o->common.seed != CLI_UNSET   ? "--seed"
-                       : o->trials != CLI_UNSET        ? "--n-trials"
-                       : o->dataset && !a->trains      ? "--dataset"
-                       : given(o->seeds) && !a->trains ? "--seeds"
-                       : given(o->top) && !a->trains   ? "--top"
-                       : given(o->k_fold)              ? "--k-fold"
-                       : o->retry_failed               ? "--retry-failed"
-                       : o->name                       ? "--study-name"
-                       : o->max_time                   ? "--max-time"
-                       : o->common.force && !a->output ? "--force"
-                                                       : NULL;
+  const char *option = o->output && !a->output              ? "-O"
+                       : o->common.configs.count            ? "-c"
+                       : o->common.sets.count               ? "--set"
+                       : o->common.seed != CLI_UNSET        ? "--seed"
+                       : o->trials != CLI_UNSET             ? "--n-trials"
+                       : o->dataset && !a->trains           ? "--dataset"
+                       : given(o->seeds) && !a->trains      ? "--seeds"
+                       : given(o->top) && !a->trains        ? "--top"
+                       : o->trial != CLI_UNSET && !a->picks ? "--trial"
+                       : given(o->k_fold)                   ? "--k-fold"
+                       : o->retry_failed                    ? "--retry-failed"
+                       : o->name                            ? "--study-name"
+                       : o->max_time                        ? "--max-time"
+                       : o->common.force && !a->output      ? "--force"
+                                                            : NULL;
   return option ? co_fail(CO_ERR_USAGE, "%s does not go with hyperopt %s", option, a->name) : CO_OK;
 }
 
@@ -215,7 +229,7 @@ const cli_verb cli_verb_hyperopt = {
     .usage = "run -c CONFIG -c TUNE --dataset FILE -O STUDY --n-trials N [--n-jobs N] [options]\n"
              "       cohort hyperopt confirm STUDY [--top N] [--seeds N]\n"
              "       cohort hyperopt show STUDY\n"
-             "       cohort hyperopt best STUDY -O FILE.yaml\n"
+             "       cohort hyperopt best STUDY [--trial N] -O FILE.yaml\n"
              "       cohort hyperopt export STUDY -O FILE.csv",
     .summary = "search for good values of a config's parameters",
     .details =
@@ -236,7 +250,13 @@ const cli_verb cli_verb_hyperopt = {
         "fold\n"
         "and seed, in folders of their own, and its value their mean; test rows are in no fold.\n"
         "The pruner wilcoxon gives a trial up that is surely worse over the folds and seeds so "
-        "far.\n"
+        "far;\n"
+        "the others then train all runs of a trial together, and compare their means by epoch.\n"
+        "With hyperopt.second_metric (another metric, or what the model costs: parameters,\n"
+        "model_bytes, flops) a study has two goals, and in place of a best trial a Pareto front:\n"
+        "show and report list it, best takes one of it by --trial, confirm the first ones of it "
+        "by\n"
+        "the first goal. The samplers look at both; there is no pruner then.\n"
         "Networks have no baselines in trials unless the config names some.\n"
         "STUDY is a database in Optuna's form: optuna.load_study and optuna-dashboard read it,\n"
         "as sqlite:///STUDY.\n"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "datasets/image_archive.h"
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_import_options, member)
@@ -23,7 +24,7 @@ static const cli_option options_table[] = {
      .value = "FORMAT",
      .doc = "idx (MNIST-like files), csv (tables in text), events (logs in text), all plain or "
             "gzip;\n"
-            "images (a folder of JPEG, PNG, WebP)",
+            "images (a folder, tar or zip of JPEG, PNG, WebP)",
      .words = formats},
     {.name = "training-set",
      .kind = CLI_ONE_OR_TWO,
@@ -164,7 +165,18 @@ static const cli_option options_table[] = {
      .offset = AT(events.entity),
      .value = "COL",
      .aliases = "customer",
-     .doc = "events: whose they are"},
+     .doc = "events: whose they are; csv: of whom rows are samples, whom splits do not part"},
+    {.name = "samples",
+     .kind = CLI_LIST,
+     .offset = AT(events.samples),
+     .value = "FILE.csv",
+     .doc = "events: a table of samples, with --entity, --as-of and --target; --join adds to it"},
+    {.name = "as-of",
+     .kind = CLI_TEXT,
+     .offset = AT(events.as_of),
+     .value = "COL",
+     .doc = "samples: column of their dates, before which events are seen (TABLE.COL of a joined "
+            "one)"},
     {.name = "time",
      .kind = CLI_TEXT,
      .offset = AT(events.time),
@@ -297,10 +309,16 @@ static co_status read_lines(const int64_t **out, co_arena *arena, const cli_list
 
 static co_status import_csv(cohort_context *context, const cli_import_options *o,
                             const int64_t *skip_lines, cohort_result **result) {
+  const bool samples = o->events.samples.count > 0; // else it is a table without a log
+  const cli_list *files = samples ? &o->events.samples : &o->files;
+  const cohort_import_events_options events = cli_events_request(o);
   cohort_import_csv_options request = {
       .output = o->print_schema ? NULL : o->output,
-      .files = o->files.item,
-      .file_count = o->files.count,
+      .files = files->item,
+      .file_count = files->count,
+      .entity = o->events.entity,
+      .as_of = o->events.as_of,
+      .events = samples ? &events : NULL,
       .training = o->training[0],
       .validation = o->validation[0],
       .test = o->test[0],
@@ -325,7 +343,7 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force,
       .duplicates = o->duplicates,
-      .where = o->events.where,
+      .where = samples ? NULL : o->events.where,
       .source = cli_source_options(&o->source),
       .tables = cli_joined_tables(&o->tables)};
   return (co_status)cohort_import_csv(context, &request, result);
@@ -360,9 +378,15 @@ static co_status check_csv(const cli_import_options *o) {
 }
 
 static co_status check_events(const cli_import_options *o) {
-  if (!o->output) return missing("--output FILE");
+  if (!o->output && !(o->events.samples.count && o->print_schema)) return missing("--output FILE");
   if (!o->events.logs.count) return missing("--events FILE");
   if (o->files.count || o->training[0]) return refuse("a FILE but by --events", "events");
+  if (o->events.samples.count) {
+    if (o->events.cutoffs.count || o->events.next_item || o->events.label ||
+        o->events.label_count || o->events.label_amount || o->schema)
+      return refuse("--cutoff, --label, --next-item or --schema", "events with --samples");
+    return CO_OK;
+  }
   if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
       o->print_schema || o->split || o->tables.joins.count || o->tables.carried.count ||
       o->tables.sources.count)
@@ -372,7 +396,7 @@ static co_status check_events(const cli_import_options *o) {
 
 static co_status check_images(const cli_import_options *o) {
   if (!o->output) return missing("--output FILE");
-  if (o->files.count != 1) return missing("one folder: DIR");
+  if (o->files.count != 1) return missing("one folder or archive: DIR");
   if (o->training[0] || o->validation[0] || o->test[0] || o->events.logs.count)
     return refuse("an option of other formats", "images");
   if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
@@ -387,20 +411,21 @@ static bool has_image_options(const cli_import_options *o) {
   return i->size || i->fit || i->labels || i->channels != CLI_UNSET || i->max_pixels != CLI_UNSET;
 }
 
-static bool is_folder(const cli_list *files) {
+static bool are_images(const cli_list *files) {
   struct stat info;
-  return files->count == 1 && stat(files->item[0], &info) == 0 && S_ISDIR(info.st_mode);
+  if (files->count != 1 || stat(files->item[0], &info) != 0) return false;
+  return S_ISDIR(info.st_mode) || co_image_archive_is(files->item[0]);
 }
 
 static co_status run(cli_job *cli, const void *options_) {
   const cli_import_options *o = options_;
   bool fraction = !isnan(o->validation_fraction);
   // Images come with labels; a table does not.
-  int format = o->format >= 0         ? o->format
-               : o->events.logs.count ? EVENTS
-               : o->training[1]       ? IDX
-               : is_folder(&o->files) ? IMAGES
-                                      : CSV;
+  int format = o->format >= 0          ? o->format
+               : o->events.logs.count  ? EVENTS
+               : o->training[1]        ? IDX
+               : are_images(&o->files) ? IMAGES
+                                       : CSV;
   if (format != IMAGES && has_image_options(o))
     return refuse("an option of images", formats[format]);
   if (fraction && o->validation[0])
@@ -414,8 +439,9 @@ static co_status run(cli_job *cli, const void *options_) {
   const int64_t *skip_lines = NULL;
   CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_status status = format == IDX      ? import_idx(context, o, &result)
-                         : format == CSV    ? import_csv(context, o, skip_lines, &result)
+  cohort_status status = format == IDX ? import_idx(context, o, &result)
+                         : format == CSV || o->events.samples.count
+                             ? import_csv(context, o, skip_lines, &result)
                          : format == IMAGES ? cli_import_images(context, o, &result)
                                             : cli_import_events(context, o, &result);
   co_status taken = cli_library_take(cli, status, result);
@@ -428,7 +454,7 @@ const cli_verb cli_verb_import = {
     .aliases = "preprocess",
     .usage = "-O FILE --target COL [options] FILE.csv...\n"
              "       cohort import -O FILE --events LOG.csv --entity COL --time COL [options]\n"
-             "       cohort import -O FILE [--image-size WxH] [options] DIR\n"
+             "       cohort import -O FILE [--image-size WxH] [options] DIR|ARCHIVE\n"
              "       cohort import -O FILE --training-set IMAGES LABELS [options]",
     .summary = "make a dataset.h5 from tables in text, event logs, or images",
     .details =

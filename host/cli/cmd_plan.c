@@ -15,6 +15,11 @@ static const cli_option options[] = {
      .fallback = "train",
      .words = modes},
     CLI_ROW_BATCH_SIZE(cli_plan_options, "rows; overrides the config's"),
+    {.name = "run-dir",
+     .kind = CLI_TEXT,
+     .offset = AT(run_dir),
+     .value = "RUN",
+     .doc = "tell the ways that this run has chosen, see train --autotune"},
     {.name = NULL},
 };
 
@@ -31,6 +36,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                  .precision = o->common.precision,
                                  .inference = o->mode == 1,
                                  .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
+                                 .run_dir = o->run_dir,
                                  .threads =
                                      (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads)};
   cohort_status status = cohort_plan(context, &request, &result);

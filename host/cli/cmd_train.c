@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
+#include <string.h>
 
+#include "host/cli/environment.h"
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_train_options, member)
@@ -62,6 +64,17 @@ static const cli_option options[] = {
      .offset = AT(refit),
      .doc = "then train on validation rows, too, as long as was best; ship that"},
     CLI_ROW_PLACEMENT(cli_train_options),
+    {.name = "autotune",
+     .kind = CLI_TEXT,
+     .offset = AT(autotune),
+     .value = "WHEN",
+     .doc = "on a GPU, time its libraries' ways and take the fastest: auto, again or off",
+     .fallback = "auto"},
+    {.name = "autotune-cache",
+     .kind = CLI_TEXT,
+     .offset = AT(autotune_cache),
+     .value = "FILE",
+     .doc = "where they are kept; by default autotune.tsv in ~/.cache/cohort"},
     {.name = "eager",
      .kind = CLI_FLAG,
      .offset = AT(eager),
@@ -155,6 +168,8 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(check_one(o));
   CO_RETURN_IF_FAILED(read_batches(o->fast_dev_run, &batches));
   if (o->max_time) CO_RETURN_IF_FAILED(cli_read_time(o->max_time, &max_seconds));
+  const char *cache = o->autotune_cache;
+  if (!cache) CO_RETURN_IF_FAILED(cli_cache_file(&cache, cli->arena, "autotune.tsv"));
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(add_overfit(&config, cli, o->overfit_batches));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
@@ -173,6 +188,8 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .init_from = o->init_from,
                                   .device = o->common.device,
                                   .placement = o->placement,
+                                  .autotune = o->autotune,
+                                  .autotune_cache = cache,
                                   .precision = o->common.precision,
                                   .command = cli->command,
                                   .threads =
@@ -208,6 +225,13 @@ const cli_verb cli_verb_train = {
         "--init-from names and counts the weights it takes in the log; scales and vocabularies "
         "are\n"
         "fitted to the new rows, and layers with trainable: false keep what they begin with.\n"
+        "On a GPU the first training of a network times the ways its libraries offer, for 20 "
+        "seconds\n"
+        "at most, and takes the fastest; later ones find them in the cache. Timings choose, so "
+        "two\n"
+        "machines may choose, and round, differently: the run keeps its choices (autotune.tsv) "
+        "and\n"
+        "resumes with them. --autotune off takes the libraries' first ways, again times anew.\n"
         "SIGINT and SIGTERM finish the step and write a checkpoint; a second one, or ten seconds "
         "and\n"
         "twice the longest step in which nothing moves (a minute for a disk), end it at once.\n"

@@ -107,6 +107,18 @@ void cli_environment_read(cli_environment *out) {
   out->thread_limit = numbers[1];
 }
 
+co_status cli_cache_file(const char **out, co_arena *arena, const char *name) {
+  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  *out = NULL;
+  if (cache && *cache == '/') // others do not count, says the XDG Base Directory Specification
+    *out = co_arena_format(arena, "%s/cohort/%s", cache, name);
+  else if (home && *home)
+    *out = co_arena_format(arena, "%s/.cache/cohort/%s", home, name);
+  else
+    return CO_OK;
+  return *out ? CO_OK : CO_ERR_MEMORY;
+}
+
 // ---- spinning ----------------------------------------------------------------------------------
 
 void cli_bound_spinning(char *const *argv) {

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#include "host/core/context.h"
+
 typedef struct cli_environment {
   int threads;               // OMP_NUM_THREADS, its first number; 0 = not given
   int thread_limit;          // OMP_THREAD_LIMIT; 0 = not given
@@ -22,6 +24,10 @@ typedef struct cli_environment {
 } cli_environment;
 
 void cli_environment_read(cli_environment *out);
+
+// A file of Cohort's in the user's folder for what can be made again: $XDG_CACHE_HOME or ~/.cache. NULL
+// where the environment names neither. The folder is made when it is written to.
+co_status cli_cache_file(const char **out, co_arena *arena, const char *name);
 
 // The default spinning of GNU OpenMP's waiting threads slows a training down tenfold on a machine that
 // others use too. What a shorter spin costs and gives is measured roughly (tests/bench/README.md). The

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/cli/verbs.h"
 
-co_status cli_import_events(cohort_context *context, const cli_import_options *o,
-                            cohort_result **result) {
+cohort_import_events_options cli_events_request(const cli_import_options *o) {
   const cli_event_options *e = &o->events;
-  const cohort_import_events_options request = {
+  return (cohort_import_events_options){
       .output = o->output,
       .files = e->logs.item,
       .file_count = e->logs.count,
@@ -32,5 +31,10 @@ co_status cli_import_events(cohort_context *context, const cli_import_options *o
       .temporary_folder = e->temporary_folder,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force};
+}
+
+co_status cli_import_events(cohort_context *context, const cli_import_options *o,
+                            cohort_result **result) {
+  const cohort_import_events_options request = cli_events_request(o);
   return (co_status)cohort_import_events(context, &request, result);
 }

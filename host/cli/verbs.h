@@ -13,7 +13,8 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 
 // Of event logs.
 typedef struct cli_event_options {
-  cli_list logs, columns, cutoffs;
+  cli_list logs, columns, cutoffs, samples;
+  const char *as_of; // of samples
   const char *entity, *time, *item, *amount, *where, *basket, *gap, *label_window, *label,
       *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
@@ -64,6 +65,7 @@ typedef struct cli_import_options {
 co_status cli_import_images(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
 // The import of event logs, as cohort_import_events.
+cohort_import_events_options cli_events_request(const cli_import_options *options);
 co_status cli_import_events(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
 
@@ -72,6 +74,7 @@ typedef struct cli_plan_options {
   const char *dataset;
   int mode;           // 0 = train, 1 = infer
   int64_t batch_size; // CLI_UNSET = the config's
+  const char *run_dir;
 } cli_plan_options;
 
 typedef struct cli_train_options {
@@ -83,6 +86,7 @@ typedef struct cli_train_options {
   const char *init_from;                               // NULL = no
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
+  const char *autotune, *autotune_cache;
   int64_t workers;
   bool eager, refit, profile, find_learning_rate, find_batch_size;
   const char *fast_dev_run; // NULL = no, "" = one batch, else how many
@@ -109,7 +113,7 @@ typedef struct cli_hyperopt_options {
   const char *dataset; // NULL = the config's, else the study's
   const char *output;  // run: the study; best: a config
   const char *name, *placement, *max_time;
-  int64_t trials, jobs, k_fold, seeds, top; // CLI_UNSET = not given
+  int64_t trials, jobs, k_fold, seeds, top, trial; // CLI_UNSET = not given
   int64_t workers;
   bool retry_failed;
 } cli_hyperopt_options;
@@ -321,8 +325,9 @@ typedef struct cli_help_options {
    .kind = CLI_LIST,                                                                               \
    .offset = offsetof(struct_, tables.joins),                                                      \
    .value = "FILE:COL",                                                                            \
-   .doc = "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another " \
-          "name); repeatable"},                                                                    \
+   .doc =                                                                                          \
+       "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another "    \
+       "name, COL,COL2 if it has several columns, TABLE.COL to one joined before); repeatable"},   \
       {.name = "source",                                                                           \
        .kind = CLI_LIST,                                                                           \
        .offset = offsetof(struct_, tables.sources),                                                \

@@ -406,6 +406,11 @@ bool co_path_exists(const char *path) {
   return stat(path, &info) == 0;
 }
 
+int64_t co_file_bytes(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
+}
+
 bool co_path_is_directory(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);

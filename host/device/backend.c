@@ -8,18 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/core/library.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/ref/ref.h"
 
 enum { PATH_BYTES = 4096 };
 
 // ---- the driver --------------------------------------------------------------------------------
-
-// dlsym gives an object pointer, POSIX says it may be a function all the same.
-static void find(void *library, const char *name, void *function_pointer, size_t size) {
-  void *symbol = dlsym(library, name);
-  memcpy(function_pointer, &symbol, size);
-}
 
 static co_status no_driver(const char *format, int code) {
   co_status status = co_fail(CO_ERR_DEVICE, format, code);
@@ -34,7 +29,7 @@ static co_status check_driver(bool *found) {
   *found = driver != NULL;
   if (!driver) return no_driver("no NVIDIA driver: libcuda.so.1 cannot be loaded", 0);
   int (*initialise)(unsigned flags) = NULL;
-  find(driver, "cuInit", (void *)&initialise, sizeof initialise);
+  co_library_find(driver, "cuInit", &initialise);
   int code = initialise ? initialise(0) : -1;
   // It stays loaded if it works: the plugin needs it, and drivers do not like to be unloaded.
   if (code == 0) return CO_OK;
@@ -135,7 +130,7 @@ static co_status call_plugin(co_backend **out, co_context *ctx, int index,
   co_cuda_open_function *open_plugin = NULL;
   void *plugin;
   CO_RETURN_IF_FAILED(load_plugin(&plugin)); // stays loaded: CUDA cannot be unloaded safely
-  find(plugin, CO_CUDA_OPEN_SYMBOL, (void *)&open_plugin, sizeof open_plugin);
+  co_library_find(plugin, CO_CUDA_OPEN_SYMBOL, &open_plugin);
   co_error_clear();
   co_status status = open_plugin ? open_plugin(out, &host, CO_CUDA_ABI, index) : CO_ERR_DEVICE;
   if (status == CO_OK || co_error_last()->status == status) return status;

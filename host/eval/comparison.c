@@ -23,6 +23,15 @@ const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t
              : "network";
 }
 
+double co_comparison_value(const co_comparison *c, int64_t baseline, int64_t output, int64_t k,
+                           const co_evaluation_value *mine) {
+  co_evaluation_value theirs;
+  return co_evaluation_metric(&c->evaluations[baseline], output, k, &theirs) &&
+                 strcmp(theirs.name, mine->name) == 0
+             ? theirs.value
+             : NAN;
+}
+
 char co_comparison_sign(const co_paired *pair, bool higher_is_better) {
   if (pair->interval.low > 0) return higher_is_better ? '+' : '-';
   if (pair->interval.high < 0) return higher_is_better ? '-' : '+';
@@ -122,6 +131,19 @@ static int64_t find_output(const co_model *model, const co_output_feature *outpu
   return -1;
 }
 
+// Rows whose weight is 0, or whose target is missing, are not scored: which these are, a config may say.
+static co_status check_same_rows(const co_scores *mine, const co_scores *theirs,
+                                 const char *output) {
+  const size_t bytes = (size_t)mine->count * sizeof *mine->sample;
+  if (mine->count == theirs->count && memcmp(mine->sample, theirs->sample, bytes) == 0)
+    return CO_OK;
+  return co_fail(
+      CO_ERR_DATA,
+      "the models were measured on other rows of '%s' (%lld and %lld have a target and a "
+      "weight): there are no paired differences",
+      output, (long long)mine->count, (long long)theirs->count);
+}
+
 co_status co_comparison_of_output(co_output_pairs *out, const co_evaluation *a, int64_t output,
                                   const co_evaluation *b, const co_bootstrap_options *bootstrap) {
   const co_output_feature *feature = &a->model->outputs[output];
@@ -134,6 +156,7 @@ co_status co_comparison_of_output(co_output_pairs *out, const co_evaluation *a, 
     if (value.scored && co_evaluation_has(b, other, metric)) out->metrics[out->count++] = metric;
   }
   if (!out->count) return CO_OK;
+  CO_RETURN_IF_FAILED(check_same_rows(&a->scores[output], &b->scores[other], feature->name));
   co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
   co_status status = co_evaluation_measure(&mine, a, output, &a->scores[output]);
   if (status == CO_OK) status = co_evaluation_measure(&theirs, b, other, &b->scores[other]);

@@ -46,5 +46,9 @@ co_status co_comparison_of_output(co_output_pairs *out, const co_evaluation *a, 
                                   const co_evaluation *b, const co_bootstrap_options *bootstrap);
 // '+' where the model is better than the baseline beyond doubt, '-' where it is worse, else ' '.
 char co_comparison_sign(const co_paired *pair, bool higher_is_better);
+// A baseline's value of metric k, which is the model's `mine`; NaN where it has none such, as a loss that
+// is a likelihood.
+double co_comparison_value(const co_comparison *c, int64_t baseline, int64_t output, int64_t k,
+                           const co_evaluation_value *mine);
 
 #endif

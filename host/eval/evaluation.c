@@ -27,15 +27,14 @@ static bool has_scores(const co_output_feature *output) {
   return false;
 }
 
-// Of an image that is given back.
-static const co_column *image_of(const co_output_feature *output) {
+const co_column *co_output_image(const co_output_feature *output) {
   const co_column *column = output->reconstructs ? output->reconstructs->column : NULL;
   return column && column->type == CO_COLUMN_IMAGE && column->shape.rank == 3 ? column : NULL;
 }
 
 bool co_evaluation_needs_scores(const co_model *model) {
   for (int64_t i = 0; i < model->output_count; i++)
-    if (has_scores(&model->outputs[i]) || image_of(&model->outputs[i])) return true;
+    if (has_scores(&model->outputs[i]) || co_output_image(&model->outputs[i])) return true;
   return false;
 }
 
@@ -108,6 +107,15 @@ static int64_t middle_quantile(const co_output_feature *output) {
   return best;
 }
 
+co_status co_evaluation_make_room(co_evaluation *e, int64_t i, int64_t rows) {
+  const co_output_feature *output = &e->model->outputs[i];
+  co_scores_free(&e->scores[i]);
+  CO_RETURN_IF_FAILED(co_scores_create(&e->scores[i], e->model->ctx, output->column->type,
+                                       output->width, is_catalogue(output), rows));
+  e->scores[i].point = middle_quantile(output);
+  return CO_OK;
+}
+
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
   co_context *ctx = e->model->ctx;
   int64_t most = 1; // of a row's target
@@ -115,10 +123,7 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     const co_output_feature *output = &e->model->outputs[i];
     if (!e->out->collects[i]) continue;
     if (output->width > most) most = output->width;
-    co_scores_free(&e->out->scores[i]);
-    CO_RETURN_IF_FAILED(co_scores_create(&e->out->scores[i], ctx, output->column->type,
-                                         output->width, is_catalogue(output), count));
-    e->out->scores[i].point = middle_quantile(output);
+    CO_RETURN_IF_FAILED(co_evaluation_make_room(e->out, i, count));
     if (is_catalogue(output) && !e->units)
       CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
   }
@@ -141,15 +146,22 @@ static void close_scores(evaluating *e) {
 
 // ---- images given back
 
+co_status co_evaluation_make_quality(co_evaluation *e, int64_t i) {
+  const co_column *column = co_output_image(&e->model->outputs[i]);
+  co_image_quality_free(&e->quality[i]);
+  return column ? co_image_quality_create(&e->quality[i], e->model->ctx, column->shape.dim[0],
+                                          column->shape.dim[1], column->shape.dim[2])
+                : CO_OK;
+}
+
 static co_status open_quality(evaluating *e, co_dataset *dataset) {
   co_context *ctx = e->model->ctx;
   int64_t most = 0;
   for (int64_t i = 0; e->out->looks && i < e->model->output_count; i++) {
-    const co_column *column = image_of(&e->model->outputs[i]);
+    const co_column *column = co_output_image(&e->model->outputs[i]);
     if (!column) continue;
-    const int64_t *dim = column->shape.dim, values = dim[0] * dim[1] * dim[2];
-    co_image_quality_free(&e->out->quality[i]);
-    CO_RETURN_IF_FAILED(co_image_quality_create(&e->out->quality[i], ctx, dim[0], dim[1], dim[2]));
+    const int64_t values = co_shape_count(&column->shape);
+    CO_RETURN_IF_FAILED(co_evaluation_make_quality(e->out, i));
     if (values > most) most = values;
   }
   e->dataset = dataset;
@@ -239,6 +251,12 @@ static co_status measure(co_evaluation *e, int64_t output) {
   return status;
 }
 
+co_status co_evaluation_measure_all(co_evaluation *e) {
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    if (e->collects[i]) CO_RETURN_IF_FAILED(measure(e, i));
+  return CO_OK;
+}
+
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options) {
   evaluating e = {.out = out, .model = predictor->model, .options = options};
@@ -246,7 +264,7 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   bool scored = false;
   co_status status = CO_OK;
   for (int64_t i = 0; i < e.model->output_count; i++)
-    scored = scored || out->collects[i] || (out->looks && image_of(&e.model->outputs[i]));
+    scored = scored || out->collects[i] || (out->looks && co_output_image(&e.model->outputs[i]));
   own.sums = out->sums;
   own.weight_sum = out->weight_sum;
   own.user = &e;
@@ -255,8 +273,7 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
   if (scored) CO_TRY(open_scores(&e, dataset, count));
   if (scored) CO_TRY(open_quality(&e, dataset));
   CO_TRY(predictor->class_->run(predictor, dataset, samples, count, &own));
-  for (int64_t i = 0; i < e.model->output_count; i++)
-    if (out->collects[i]) CO_TRY(measure(out, i));
+  CO_TRY(co_evaluation_measure_all(out));
 cleanup:
   close_scores(&e);
   for (int64_t i = 0; i < e.model->output_count; i++)
@@ -406,7 +423,7 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
     *out = value_of(e, output, metric->name, NAN, false, metric->higher_is_better);
     return true;
   }
-  if (!image_of(feature) || i >= CO_IMAGE_METRICS) return false;
+  if (!co_output_image(feature) || i >= CO_IMAGE_METRICS) return false;
   const co_image_metric *metric = &co_image_metrics[i];
   const co_image_quality *quality = &e->quality[output];
   *out = (co_evaluation_value){.name = metric->name,

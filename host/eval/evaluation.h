@@ -31,6 +31,8 @@ co_status co_evaluation_create(co_evaluation *evaluation, const co_model *model)
 void co_evaluation_collect_all(co_evaluation *evaluation); // … of all that have such metrics
 void co_evaluation_free(co_evaluation *evaluation);        // legal on a zeroed struct
 
+// The column of images that an output gives back; NULL = none.
+const co_column *co_output_image(const co_output_feature *output);
 // Whether some output of the model has metrics over scores: the program must then be made with
 // evaluation_outputs.
 bool co_evaluation_needs_scores(const co_model *model);
@@ -38,6 +40,12 @@ bool co_evaluation_needs_scores(const co_model *model);
 // scores as well, if the predictor was opened for that.
 co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *dataset,
                       const int64_t *samples, int64_t count, const co_scoring_options *options);
+
+// Room for the scores of so many rows of an output; for errors of images, of one that gives some back.
+co_status co_evaluation_make_room(co_evaluation *evaluation, int64_t output, int64_t rows);
+co_status co_evaluation_make_quality(co_evaluation *evaluation, int64_t output);
+// Metrics of the scores that are there.
+co_status co_evaluation_measure_all(co_evaluation *evaluation);
 
 // Total loss: weighted mean losses of all outputs. NaN where there was no row.
 double co_evaluation_loss(const co_evaluation *evaluation);

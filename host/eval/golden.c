@@ -56,7 +56,8 @@ static co_status list_columns(column_list *out, co_arena *arena, const co_model 
 
 static const char *events_of(const co_model *model, const co_column *column) {
   for (int64_t i = 0; column->table && i < model->event_table_count; i++)
-    if (strcmp(model->event_tables[i].name, column->table) == 0) return column->table;
+    if (!model->event_tables[i].of_text && strcmp(model->event_tables[i].name, column->table) == 0)
+      return column->table;
   return NULL;
 }
 
@@ -132,7 +133,7 @@ static int64_t first_event(const making *m, const char *table, const int64_t *be
                            const int64_t *end, int64_t sample) {
   int64_t most = 0;
   for (int64_t i = 0; i < m->model->event_table_count; i++)
-    if (strcmp(m->model->event_tables[i].name, table) == 0)
+    if (!m->model->event_tables[i].of_text && strcmp(m->model->event_tables[i].name, table) == 0)
       most = m->model->event_tables[i].most_events;
   return end[sample] - begin[sample] > most ? end[sample] - most : begin[sample];
 }
@@ -368,6 +369,7 @@ static co_status write_events(const writing *w, const column_list *columns) {
   for (int64_t t = 0; t < w->model->event_table_count; t++) {
     const char *table = w->model->event_tables[t].name;
     const int64_t *offsets;
+    if (w->model->event_tables[t].of_text) continue;
     CO_RETURN_IF_FAILED(take_offsets(w, table, &offsets));
     CO_RETURN_IF_FAILED(
         co_dataset_writer_events(w->writer, table, rows_table, NULL, w->rows, offsets));
@@ -387,6 +389,7 @@ static co_status write_samples(const writing *w) {
   for (int64_t t = 0; t < w->model->event_table_count; t++) {
     const char *table = w->model->event_tables[t].name;
     const int64_t *offsets;
+    if (w->model->event_tables[t].of_text) continue;
     CO_RETURN_IF_FAILED(take_offsets(w, table, &offsets));
     CO_RETURN_IF_FAILED(co_dataset_writer_ranges(w->writer, table, w->rows, offsets, offsets + 1));
   }

@@ -4,13 +4,13 @@
 #include "host/eval/ranking.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "datasets/event_store.h"
 #include "host/core/file.h"
+#include "host/core/scratch.h"
 #include "host/core/temporary.h"
 
 enum {
@@ -40,7 +40,7 @@ typedef struct column {
   record *records, *scratch; // room for `capacity` each
   int64_t count, capacity;
   int64_t spilled; // records in the file, in runs of `capacity`
-  int file;
+  co_scratch runs;
   int64_t *offsets; // of groups
   co_event_store *store;
   int64_t told, last_rank; // while ranks are given
@@ -75,50 +75,6 @@ static co_status open_rows(co_ranking *r) {
   return status;
 }
 
-static co_status open_runs(const co_ranking *r, column *c) {
-  char *name;
-  CO_RETURN_IF_FAILED(co_temporary_create(&name, &c->file, r->ctx, r->beside));
-  int failed = unlink(name);
-  co_free(r->ctx, name);
-  return failed ? co_fail_errno(CO_ERR_IO, errno, "cannot remove a temporary of '%s'", r->beside)
-                : CO_OK;
-}
-
-static co_status write_records(const co_ranking *r, int file, const record *records, int64_t count,
-                               int64_t at) {
-  const char *from = (const char *)records;
-  off_t place = (off_t)(at * (int64_t)sizeof *records);
-  for (size_t left = (size_t)count * sizeof *records; left;) {
-    int error = co_io_fault(r->ctx);
-    ssize_t done = error ? -1 : pwrite(file, from, left, place);
-    if (done < 0 && !error) error = errno;
-    if (done < 0 && error != EINTR)
-      return co_fail_errno(CO_ERR_IO, error, "cannot write a temporary of '%s'", r->beside);
-    if (done < 0) continue;
-    from += done;
-    place += done;
-    left -= (size_t)done;
-  }
-  return CO_OK;
-}
-
-static co_status read_records(const co_ranking *r, int file, record *records, int64_t count,
-                              int64_t at) {
-  char *to = (char *)records;
-  off_t place = (off_t)(at * (int64_t)sizeof *records);
-  for (size_t left = (size_t)count * sizeof *records; left;) {
-    ssize_t done = pread(file, to, left, place);
-    if (done < 0 && errno == EINTR) continue;
-    if (done <= 0)
-      return co_fail_errno(CO_ERR_IO, done ? errno : EIO, "cannot read a temporary of '%s'",
-                           r->beside);
-    to += done;
-    place += done;
-    left -= (size_t)done;
-  }
-  return CO_OK;
-}
-
 // ---- adding ------------------------------------------------------------------------------------
 
 co_status co_ranking_create(co_ranking **out, co_context *ctx, const co_ranking_options *o) {
@@ -129,7 +85,7 @@ co_status co_ranking_create(co_ranking **out, co_context *ctx, const co_ranking_
   r->columns = co_alloc_zero(ctx, (size_t)o->columns, sizeof *r->columns);
   if (!r->columns) return CO_ERR_MEMORY; // freed by the caller
   for (int64_t i = 0; i < o->columns; i++)
-    r->columns[i].file = -1;
+    r->columns[i].runs = co_scratch_make(ctx, o->beside);
   return open_rows(r);
 }
 
@@ -137,7 +93,7 @@ void co_ranking_free(co_ranking *r) {
   if (!r) return;
   for (int64_t i = 0; i < r->column_count && r->columns; i++) {
     column *c = &r->columns[i];
-    if (c->file >= 0) close(c->file);
+    co_scratch_close(&c->runs);
     co_event_store_free(c->store);
     co_free(r->ctx, c->records);
     co_free(r->ctx, c->scratch);
@@ -177,10 +133,10 @@ static void sort_run(column *c) {
   }
 }
 
-static co_status spill(const co_ranking *r, column *c) {
-  if (c->file < 0) CO_RETURN_IF_FAILED(open_runs(r, c));
+static co_status spill(column *c) {
   sort_run(c);
-  CO_RETURN_IF_FAILED(write_records(r, c->file, c->records, c->count, c->spilled));
+  CO_RETURN_IF_FAILED(co_scratch_write(&c->runs, c->records, (size_t)c->count * sizeof *c->records,
+                                       c->spilled * (int64_t)sizeof *c->records));
   c->spilled += c->count;
   c->count = 0;
   return CO_OK;
@@ -194,7 +150,7 @@ static co_status add_score(const co_ranking *r, column *c, float score) {
     c->scratch = co_alloc(r->ctx, (size_t)c->capacity * sizeof *c->scratch);
     if (!c->records || !c->scratch) return CO_ERR_MEMORY;
   }
-  if (c->count == c->capacity) CO_RETURN_IF_FAILED(spill(r, c));
+  if (c->count == c->capacity) CO_RETURN_IF_FAILED(spill(c));
   c->records[c->count++] = (record){key_of(score), r->rows};
   return CO_OK;
 }
@@ -215,10 +171,11 @@ static co_status give_rank(column *c, const record *next) {
   return co_event_store_add(c->store, &p);
 }
 
-static co_status refill(const co_ranking *r, const column *c, run *u, int64_t room) {
+static co_status refill(const column *c, run *u, int64_t room) {
   u->next = 0;
   u->filled = u->end - u->at < room ? u->end - u->at : room;
-  CO_RETURN_IF_FAILED(read_records(r, c->file, u->buffer, u->filled, u->at));
+  CO_RETURN_IF_FAILED(co_scratch_read(&c->runs, u->buffer, (size_t)u->filled * sizeof *u->buffer,
+                                      u->at * (int64_t)sizeof *u->buffer));
   u->at += u->filled;
   return CO_OK;
 }
@@ -247,7 +204,7 @@ static co_status merge_runs(const co_ranking *r, column *c, run *runs, int64_t *
                     .end = (i + 1) * c->capacity < c->spilled ? (i + 1) * c->capacity : c->spilled,
                     .buffer = co_alloc(r->ctx, (size_t)room * sizeof *runs[i].buffer)};
     if (!runs[i].buffer) return CO_ERR_MEMORY;
-    CO_RETURN_IF_FAILED(refill(r, c, &runs[i], room));
+    CO_RETURN_IF_FAILED(refill(c, &runs[i], room));
     heap[i] = i;
     for (int64_t k = i; k && is_before(runs, heap[k], heap[(k - 1) / 2]); k = (k - 1) / 2) {
       heap[k] = heap[(k - 1) / 2];
@@ -257,7 +214,7 @@ static co_status merge_runs(const co_ranking *r, column *c, run *runs, int64_t *
   while (count) {
     run *u = &runs[heap[0]];
     CO_RETURN_IF_FAILED(give_rank(c, &u->buffer[u->next++]));
-    if (u->next == u->filled) CO_RETURN_IF_FAILED(refill(r, c, u, room));
+    if (u->next == u->filled) CO_RETURN_IF_FAILED(refill(c, u, room));
     if (!u->filled) heap[0] = heap[--count];
     sink_down(runs, heap, count);
   }
@@ -271,7 +228,7 @@ static void drop_records(const co_ranking *r, column *c) {
 }
 
 static co_status merge(const co_ranking *r, column *c) {
-  CO_RETURN_IF_FAILED(spill(r, c));
+  CO_RETURN_IF_FAILED(spill(c));
   drop_records(r, c);
   int64_t count = (c->spilled + c->capacity - 1) / c->capacity;
   run *runs = co_alloc_zero(r->ctx, (size_t)count, sizeof *runs);
@@ -281,8 +238,7 @@ static co_status merge(const co_ranking *r, column *c) {
     co_free(r->ctx, runs[i].buffer);
   co_free(r->ctx, runs);
   co_free(r->ctx, heap);
-  if (c->file >= 0) close(c->file);
-  c->file = -1;
+  co_scratch_close(&c->runs);
   return status;
 }
 

@@ -57,7 +57,7 @@ static co_status open_source(co_reasons *r, co_dataset *dataset, const co_encode
   const co_schema *schema = co_dataset_schema(dataset);
   out->name = part->name;
   if (part->events) return co_dataset_ranges(dataset, part->events, &out->begin, &out->end);
-  if (part->feature->event_table >= 0) {
+  if (part->feature->class_->of_events) {
     const char *table = part->feature->column->table;
     return co_dataset_ranges(dataset, table, &out->begin, &out->end);
   }

@@ -7,7 +7,7 @@
 
 enum { PROBABILITY, RANK, BEST, KEPT }; // of a catalogue
 
-static int64_t kept(const co_scores *s) {
+int64_t co_scores_kept(const co_scores *s) {
   return s->catalogue ? KEPT : s->width;
 }
 
@@ -15,7 +15,7 @@ co_status co_scores_create(co_scores *s, co_context *ctx, co_column_type type, i
                            bool catalogue, int64_t rows) {
   *s = (co_scores){
       .ctx = ctx, .type = type, .width = width, .catalogue = catalogue, .capacity = rows};
-  s->score = co_alloc(ctx, (size_t)(rows * kept(s) + 1) * sizeof *s->score);
+  s->score = co_alloc(ctx, (size_t)(rows * co_scores_kept(s) + 1) * sizeof *s->score);
   s->target = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->target);
   s->weight = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->weight);
   s->sample = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->sample);
@@ -51,7 +51,7 @@ void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, c
   for (int64_t i = 0; i < rows && s->count < s->capacity; i++) {
     if (!(weight[i] > 0)) continue;
     const float *from = score + i * s->width;
-    float *to = s->score + s->count * kept(s);
+    float *to = s->score + s->count * co_scores_kept(s);
     s->target[s->count] = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
                                                         : (double)((const float *)target)[i];
     if (s->catalogue)
@@ -65,8 +65,8 @@ void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, c
 }
 
 void co_scores_copy(co_scores *s, const co_scores *from, int64_t i) {
-  memcpy(s->score + s->count * kept(s), from->score + i * kept(s),
-         (size_t)kept(s) * sizeof *s->score);
+  memcpy(s->score + s->count * co_scores_kept(s), from->score + i * co_scores_kept(s),
+         (size_t)co_scores_kept(s) * sizeof *s->score);
   s->target[s->count] = from->target[i];
   s->sample[s->count] = from->sample[i];
   s->unit[s->count] = from->unit[i];
@@ -232,14 +232,14 @@ co_status co_measured_create(co_measured *m, const co_scores *s, const co_decisi
   m->finite = true;
   m->binary.threshold = rule ? rule->threshold : 0.5;
   m->binary.profit = rule ? rule->profit : NULL;
-  for (int64_t i = 0; i < s->count * kept(s); i++)
+  for (int64_t i = 0; i < s->count * co_scores_kept(s); i++)
     m->finite = m->finite && isfinite(s->score[i]);
   if (!m->finite) return CO_OK;
   m->drawn = take(m, m->rows, sizeof *m->drawn);
   ranked *rows = take(m, m->rows, sizeof *rows);
   if (!m->drawn || !rows) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->rows; i++)
-    rows[i] = (ranked){(double)s->score[i * kept(s)], s->target[i], s->weight[i], i};
+    rows[i] = (ranked){(double)s->score[i * co_scores_kept(s)], s->target[i], s->weight[i], i};
   CO_RETURN_IF_FAILED(s->type == CO_COLUMN_BINARY   ? prepare_binary(m, rows)
                       : s->type == CO_COLUMN_NUMBER ? prepare_number(m, s, rows)
                                                     : prepare_classes(m, s, rows));

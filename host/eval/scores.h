@@ -27,7 +27,8 @@ typedef struct co_scores {
 // `catalogue`: of a category, whose rows would take too much memory (metric.h).
 co_status co_scores_create(co_scores *scores, co_context *ctx, co_column_type type, int64_t width,
                            bool catalogue, int64_t rows);
-void co_scores_free(co_scores *scores); // legal on a zeroed struct
+void co_scores_free(co_scores *scores);          // legal on a zeroed struct
+int64_t co_scores_kept(const co_scores *scores); // numbers a row in `score`
 // Adds row i of others of the same kind.
 void co_scores_copy(co_scores *scores, const co_scores *from, int64_t i);
 // Adds rows; those of weight 0 are left out. `target`: i32 of a category, else float. `samples` may

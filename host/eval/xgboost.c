@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "host/core/library.h"
+
 static co_status missing(const char *what) {
   co_status status = co_fail(CO_ERR_DEVICE, "XGBoost, which trees are made by, %s", what);
   co_hint("install it (Debian: apt-get install libxgboost-dev); all but trees does without");
@@ -35,10 +37,8 @@ co_status co_xgboost_open(co_xgboost *out) {
     library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
   if (!library) return missing("is not here: libxgboost.so cannot be loaded");
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    // An object pointer that may be a function's, as POSIX has it.
-    void *symbol = dlsym(library, functions[i].name);
-    if (!symbol) return missing("is too old: it has not all functions");
-    memcpy(functions[i].function, &symbol, sizeof symbol);
+    if (!co_library_find(library, functions[i].name, functions[i].function))
+      return missing("is too old: it has not all functions");
   }
   return CO_OK;
 }

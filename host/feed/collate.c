@@ -253,6 +253,23 @@ const void *co_collator_fixed(const co_collator *c, int64_t i, void *room) {
 
 // ---- what a batch brings -----------------------------------------------------------------------
 
+// The length to which the events of a source are padded.
+static int64_t padded_length(const source *s, const co_shape_class *shape) {
+  return shape->t[s->feed->event_table];
+}
+
+// The codes of texts, 0 behind the last.
+static void write_sequences(const source *s, const co_shape_class *shape, const int64_t *samples,
+                            int32_t *out) {
+  const co_derivation *d = s->feed->derivations[0];
+  const int64_t most = padded_length(s, shape);
+  for (int64_t i = 0; i < shape->rows; i++, out += most) {
+    const char *text = s->columns->texts[row_of(s->columns, samples[i])];
+    const int64_t count = d->derive_sequence(d->user, text, most, out);
+    if (count < most) memset(out + count, 0, (size_t)(most - count) * sizeof *out);
+  }
+}
+
 static void write_rows(const co_collator *c, const source *s, const int64_t *samples, int64_t rows,
                        char *out) {
   for (int64_t i = 0; s->feed->derivations && i < rows; i++)
@@ -264,15 +281,17 @@ static void write_rows(const co_collator *c, const source *s, const int64_t *sam
     }
 }
 
-// How many events of a sample are taken where at most `most` fit.
-static int64_t events_of(const source *s, int64_t sample, int64_t most) {
-  int64_t count = s->end[sample] - s->begin[sample];
-  return count < most ? count : most;
+// Of a sample's events, or the sequence that is made of its text.
+static int64_t length_of(const source *s, int64_t sample) {
+  if (!co_feed_is_sequence(s->feed)) return s->end[sample] - s->begin[sample];
+  const co_derivation *d = s->feed->derivations[0];
+  return d->derive_sequence(d->user, s->columns->texts[row_of(s->columns, sample)], 0, NULL);
 }
 
-// The length to which the events of a source are padded.
-static int64_t padded_length(const source *s, const co_shape_class *shape) {
-  return shape->t[s->feed->event_table];
+// How many of them are taken where at most `most` fit.
+static int64_t events_of(const source *s, int64_t sample, int64_t most) {
+  int64_t count = length_of(s, sample);
+  return count < most ? count : most;
 }
 
 static void write_events(const co_collator *c, const source *s, const co_shape_class *shape,
@@ -384,6 +403,8 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
   case CO_FEED_ROWS:
     if (s->begin)
       write_events(c, s, shape, samples, out);
+    else if (co_feed_is_sequence(s->feed))
+      write_sequences(s, shape, samples, out);
     else
       write_rows(c, s, samples, shape->rows, out);
     break;
@@ -413,7 +434,9 @@ co_status co_block_table_rows(co_dataset *dataset, const co_input_block *block, 
   *rows = first.rows;
   for (int64_t i = 0; i < block->count; i++) {
     const co_input_feature *feature = &block->features[i];
-    if (feature->derivation && feature->derivation->of_sample) *rows = CO_DIM_N;
+    if (feature->derivation &&
+        (feature->derivation->of_sample || feature->derivation->derive_sequence))
+      *rows = CO_DIM_N;
     for (int64_t k = 0; k < feature->column_count; k++) {
       CO_RETURN_IF_FAILED(open_column(dataset, feature->columns[k]->name, &other));
       if (other.index != first.index || other.rows != first.rows) *rows = CO_DIM_N;

@@ -40,8 +40,8 @@ void co_collate(const co_collator *collator, int64_t i, const co_shape_class *sh
 void co_collate_noise(const co_collator *collator, int64_t i, const int64_t *samples, int64_t rows,
                       uint64_t seed, uint32_t epoch, float *out);
 
-// Rows of the table that a block's columns lie in; CO_DIM_N where they lie in several, or the block
-// differs between samples of one row.
+// Rows of the table that a block's columns lie in; CO_DIM_N where they lie in several, the block
+// differs between samples of one row, or is a sequence that is made of a text.
 co_status co_block_table_rows(co_dataset *dataset, const co_input_block *block, int64_t *rows);
 
 #endif

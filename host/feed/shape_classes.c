@@ -9,6 +9,29 @@ static int64_t *lengths_of(const co_model *model) {
   return model->lengths ? model->lengths->bytes : NULL;
 }
 
+// How long the sequences of a table of the model are.
+typedef struct lengths_reader {
+  const int64_t *begin, *end;
+  const char *const *texts; // of a text, NULL = of events
+  const int64_t *index;
+  const co_derivation *sequence;
+} lengths_reader;
+
+static co_status open_lengths(lengths_reader *out, const co_model *model, co_dataset *dataset,
+                              int64_t table) {
+  const co_event_table *t = &model->event_tables[table];
+  int64_t rows;
+  *out = (lengths_reader){.sequence = t->sequence};
+  if (!t->of_text) return co_dataset_ranges(dataset, t->name, &out->begin, &out->end);
+  return co_dataset_texts(dataset, t->sequence->columns[0]->name, &out->texts, &rows, &out->index);
+}
+
+static int64_t length_at(const lengths_reader *l, int64_t sample) {
+  if (!l->texts) return l->end[sample] - l->begin[sample];
+  return l->sequence->derive_sequence(l->sequence->user,
+                                      l->texts[l->index ? l->index[sample] : sample], 0, NULL);
+}
+
 static int by_value(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
   return (x > y) - (x < y);
@@ -19,14 +42,15 @@ static int64_t at_most(int64_t value, int64_t most) {
 }
 
 static co_status fit_table(const co_model *model, co_dataset *dataset, int64_t table) {
-  const int64_t *samples, *begin, *end;
+  const int64_t *samples;
   int64_t count;
+  lengths_reader of;
   CO_RETURN_IF_FAILED(co_dataset_split(dataset, CO_SPLIT_TRAIN, &samples, &count));
-  CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, model->event_tables[table].name, &begin, &end));
+  CO_RETURN_IF_FAILED(open_lengths(&of, model, dataset, table));
   int64_t *sorted = co_alloc(model->ctx, (size_t)(count + 1) * sizeof *sorted);
   if (!sorted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < count; i++)
-    sorted[i] = end[samples[i]] - begin[samples[i]];
+    sorted[i] = length_at(&of, samples[i]);
   qsort(sorted, (size_t)count, sizeof *sorted, by_value);
   for (int64_t i = 0; i < CO_MAX_LENGTHS; i++) {
     int64_t last = (i + 1) * count / CO_MAX_LENGTHS - 1;
@@ -86,12 +110,13 @@ co_status co_sample_classes(uint8_t **out, const co_model *model, co_dataset *da
   if (!classes) return CO_ERR_MEMORY;
   *out = classes;
   for (int64_t k = 0; k < model->event_table_count; k++) {
-    const int64_t *begin, *end;
-    CO_RETURN_IF_FAILED(co_dataset_ranges(dataset, model->event_tables[k].name, &begin, &end));
-    for (int64_t i = 0; i < count; i++)
-      while (classes[i] < last &&
-             co_shape_class_of(model, 1, classes[i]).t[k] < end[samples[i]] - begin[samples[i]])
+    lengths_reader of;
+    CO_RETURN_IF_FAILED(open_lengths(&of, model, dataset, k));
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t length = length_at(&of, samples[i]);
+      while (classes[i] < last && co_shape_class_of(model, 1, classes[i]).t[k] < length)
         classes[i]++;
+    }
   }
   return CO_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which shapes batches may have: numbers of rows, and vectors of lengths to which the events of each
-// table are padded. All of them are planned before the first step.
+// table, or words of each text, are padded. All of them are planned before the first step.
 #ifndef COHORT_HOST_FEED_SHAPE_CLASSES_H
 #define COHORT_HOST_FEED_SHAPE_CLASSES_H
 

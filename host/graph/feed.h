@@ -34,6 +34,9 @@ typedef struct co_derivation {
   // samples that were learned from; else -1. `out`: `width` values.
   void (*derive)(const void *user, const double *values, int64_t sample, void *out);
   void (*derive_text)(const void *user, const char *text, void *out); // in its place, of one text
+  // In their place, a sequence: writes at most `most` of a text's i32 codes, `width` is 1; returns how
+  // many it has.
+  int64_t (*derive_sequence)(const void *user, const char *text, int64_t most, int32_t *out);
   const void *user;
   // Prints what it does as the body of a C function of `values`, `text` and `out`, with what of
   // Cohort's sources stands there between the marks "scorer: NAME" (output/c_program.h); NULL = it
@@ -59,7 +62,8 @@ typedef enum co_feed_kind {
 } co_feed_kind;
 
 // One input of a graph. Columns that are fed together lie side by side in each row. BEGIN, LENGTHS
-// and rows of events take the last T of a sample's events, if there are more.
+// and rows of events take the last T of a sample's events, if there are more. Of a sequence that is
+// made of texts, ROWS are (N, T).
 typedef struct co_feed {
   co_feed_kind kind;
   bool network;  // of the network's graph, else of the input section's
@@ -83,6 +87,11 @@ typedef struct co_feed_list {
   co_feed *items;
   int64_t count, capacity;
 } co_feed_list;
+
+// Whether it is a sequence that is made of texts, or its lengths.
+static inline bool co_feed_is_sequence(const co_feed *feed) {
+  return feed->derivations && feed->derivations[0]->derive_sequence;
+}
 
 // Whether a feed differs from batch to batch.
 static inline bool co_feed_is_of_rows(const co_feed *feed) {

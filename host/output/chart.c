@@ -180,6 +180,77 @@ void co_chart_lines(co_text *page, const char *title, const char *description, c
   draw_key(page, series, count);
 }
 
+// ---- surfaces ----------------------------------------------------------------------------------
+
+enum { STEPS = 8 };
+
+static int step_of(const co_surface_chart *c, int row, int column) {
+  int step = (int)(c->weight[(int64_t)row * c->wide + column] * STEPS);
+  return step < STEPS ? step : STEPS - 1;
+}
+
+// Neighbours of one colour are one rectangle.
+static void draw_cells(co_text *page, const co_surface_chart *c, const scale *x, const scale *y) {
+  const double wide = (double)(x->to - x->from) / c->wide,
+               tall = (double)(y->from - y->to) / c->high;
+  for (int row = 0; row < c->high; row++)
+    for (int column = 0, end; column < c->wide; column = end) {
+      const int step = step_of(c, row, column);
+      for (end = column + 1; end < c->wide && step_of(c, row, end) == step; end++) {
+      }
+      co_text_printf(page,
+                     "<rect style=\"fill:rgba(var(--heat),%.2f)\" shape-rendering=\"crispEdges\" "
+                     "x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>\n",
+                     0.06 + 0.84 * step / (STEPS - 1.0), x->from + column * wide,
+                     y->from - (row + 1) * tall, (end - column) * wide, tall);
+    }
+}
+
+void co_chart_surface(co_text *page, const co_surface_chart *c) {
+  const scale x = make_scale(c->x, 0, 1, 5, LEFT, WIDTH - RIGHT),
+              y = make_scale(c->y, 0, 1, 5, HEIGHT - BOTTOM, TOP);
+  open_svg(page, c->title, c->description, WIDTH, HEIGHT);
+  draw_axes(page, &x, &y, c->x, c->y);
+  draw_cells(page, c, &x, &y);
+  for (int64_t i = 0; i < c->count; i++) {
+    if (!isfinite(c->across[i]) || !isfinite(c->up[i])) continue;
+    co_text_printf(page, "<circle class=\"fb\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\"><title>",
+                   place(&x, c->across[i]), place(&y, c->up[i]));
+    co_page_text(page, c->text[i]);
+    co_text_printf(page, "</title></circle>\n");
+  }
+  co_text_printf(page, "</svg>\n");
+}
+
+// ---- spans -------------------------------------------------------------------------------------
+
+void co_chart_spans(co_text *page, const char *title, const char *description, const co_axis *x,
+                    const co_axis *y, const co_span *spans, int64_t count, const co_series *key,
+                    int key_count) {
+  double last = 0;
+  for (int64_t i = 0; i < count; i++)
+    if (isfinite(spans[i].end)) last = fmax(last, spans[i].end);
+  const co_axis lines = {.label = y->label, .low = -0.5, .high = (double)count - 0.5};
+  scale across = make_scale(x, 0, last, 5, LEFT, WIDTH - RIGHT),
+        up = make_scale(&lines, 0, 1, 5, HEIGHT - BOTTOM, TOP);
+  up.step = fmax(up.step, 1);
+  open_svg(page, title, description, WIDTH, HEIGHT);
+  draw_axes(page, &across, &up, x, &lines);
+  for (int64_t i = 0; i < count; i++) {
+    if (!isfinite(spans[i].start)) continue;
+    double from = place(&across, spans[i].start), to = place(&across, spans[i].end);
+    double top = place(&up, (double)i + 0.4), bottom = place(&up, (double)i - 0.4);
+    co_text_printf(page,
+                   "<rect class=\"f%c\" x=\"%.1f\" y=\"%.2f\" width=\"%.1f\" "
+                   "height=\"%.2f\"><title>",
+                   spans[i].colour, from, top, fmax(to - from, 0.8), fmax(bottom - top, 0.6));
+    co_page_text(page, spans[i].text);
+    co_text_printf(page, "</title></rect>\n");
+  }
+  co_text_printf(page, "</svg>\n");
+  draw_key(page, key, key_count);
+}
+
 // ---- bars --------------------------------------------------------------------------------------
 
 // Bytes of a name that fit, whole characters only.

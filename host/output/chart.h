@@ -60,6 +60,29 @@ void co_chart_parallel(co_text *page, const char *title, const char *description
                        const co_parallel_axis *axes, int axis_count, const double *place,
                        const double *weight, int64_t lines);
 
+// A field of cells in steps of colour, the stronger for more, with dots above. Axes have a low and a high end.
+typedef struct co_surface_chart {
+  const char *title, *description;
+  const co_axis *x, *y;
+  int wide, high;
+  const double *weight;      // (high, wide), from the lower left corner: from 0 to 1
+  const double *across, *up; // of dots: where they are, as the axes say; not finite = left out
+  const char (*text)[96];    // what each dot is
+  int64_t count;
+} co_surface_chart;
+void co_chart_surface(co_text *page, const co_surface_chart *chart);
+
+// A bar for each span, the first at the bottom, from its start to its end; one without a start has none.
+typedef struct co_span {
+  double start, end;
+  char colour;
+  char text[96]; // what it is
+} co_span;
+// `key`: series whose names and colours are told.
+void co_chart_spans(co_text *page, const char *title, const char *description, const co_axis *x,
+                    const co_axis *y, const co_span *spans, int64_t count, const co_series *key,
+                    int key_count);
+
 // A square of shares, one row a true class: darker is more. `counts` (classes, classes).
 void co_chart_confusion(co_text *page, const char *title, const char *const *names, int classes,
                         const double *counts);

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "host/output/protobuf.h"
+#include "host/core/protobuf.h"
 
 void co_onnx_fail(co_onnx *x, co_status status) {
   if (x->status == CO_OK) x->status = status;

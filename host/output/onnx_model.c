@@ -3,8 +3,8 @@
 // mean stands in the model's metadata, as JSON.
 #include <string.h>
 
+#include "host/core/protobuf.h"
 #include "host/output/onnx.h"
-#include "host/output/protobuf.h"
 #include "models/feature.h"
 
 enum { IR_VERSION = 8, OPSET = 17 };
@@ -79,9 +79,13 @@ static const char *column_input(co_onnx *x, const co_column *column, int table,
 // What Cohort makes of columns on the host, under the feature's name.
 static const char *derived_input(co_onnx *x, const co_input_feature *feature) {
   const co_derivation *d = feature->derivation;
-  const co_shape shape = co_shape_make(2, CO_DIM_N, d->width);
+  const bool sequence = d->derive_sequence;
+  const co_shape shape =
+      co_shape_make(2, CO_DIM_N, sequence ? CO_DIM_T(feature->event_table) : d->width);
   describe(x, feature->name,
-           d->dtype == CO_I32
+           sequence
+               ? "made of a text before scoring, as the model's config says: rows of the vocabulary"
+           : d->dtype == CO_I32
                ? "made of columns before scoring, as the model's config says: a code; -1 is missing"
                : "made of columns before scoring, as the model's config says: numbers",
            NULL);
@@ -147,7 +151,7 @@ static void feed_events(co_onnx *x, int64_t table) {
   for (int64_t i = 0; i < model->block_count; i++) {
     const co_input_block *block = &model->blocks[i];
     if (block->event_table != table) continue;
-    events = block->features[0].column->name;
+    events = block->features[0].derivation ? block->name : block->features[0].column->name;
     if (block->lengths != CO_NO_VALUE) co_onnx_name(x, x->e->network, block->lengths, name);
   }
   const char *extents = co_onnx_node(x, "Shape", NULL, events, NULL);

@@ -365,11 +365,10 @@ static void add_metrics(co_report *r, int64_t output) {
 // "0.9012 +": the baseline's value, and whether the model is better.
 static void add_baseline_cell(co_report *r, int64_t baseline, int64_t output, int64_t k,
                               const co_evaluation_value *mine) {
-  co_evaluation_value theirs;
   const co_paired *pair = &co_comparison_pairs(&r->comparison, baseline, output)[k];
-  co_evaluation_metric(&r->comparison.evaluations[baseline], output, k, &theirs);
+  const double theirs = co_comparison_value(&r->comparison, baseline, output, k, mine);
   char sign = co_comparison_sign(pair, mine->higher_is_better);
-  co_page_cell(&r->page, "%s %s", co_show(theirs.value).text,
+  co_page_cell(&r->page, "%s %s", co_show(theirs).text,
                sign == '+'   ? "▲"
                : sign == '-' ? "▼"
                              : "\xe2\x80\x87"); // a space as wide as a digit

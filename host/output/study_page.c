@@ -9,9 +9,7 @@
 #include "host/output/chart.h"
 #include "host/output/page.h"
 
-static bool has_value(const co_trial *t) {
-  return t->state == CO_TRIAL_COMPLETE && isfinite(t->value);
-}
+enum { MOST_COLUMNS = 12, MOST_ROWS = 2000 };
 
 static bool is_better(const co_study_page *p, double a, double b) {
   return p->maximize ? a > b : a < b;
@@ -25,6 +23,29 @@ static int64_t count_state(const co_study_page *p, co_trial_state state) {
 }
 
 // ---- overview and history ------------------------------------------------------------------------
+
+// The trials that no other one beats in both goals.
+static void add_front_table(co_study_page *p) {
+  const char *heads[MOST_COLUMNS + 4] = {"trial of the front", p->metric, p->second};
+  int64_t columns = p->space->count < MOST_COLUMNS ? p->space->count : MOST_COLUMNS;
+  for (int64_t i = 0; i < columns; i++)
+    heads[3 + i] = p->space->item[i].path;
+  co_page_table(&p->page, NULL, heads);
+  for (int64_t k = 0; k < p->front->count && k < MOST_ROWS; k++) {
+    const co_trial *t = &p->trials->item[p->front->number[k]];
+    char text[96];
+    snprintf(text, sizeof text, "%lld", (long long)t->number);
+    co_page_row(&p->page, text);
+    co_page_cell(&p->page, "%s", co_show(t->value).text);
+    co_page_cell(&p->page, "%s", co_show(t->second).text);
+    for (int64_t i = 0; i < columns; i++) {
+      co_parameter_print_value(text, &p->space->item[i], t->values[i]);
+      co_page_cell(&p->page, "%s", text);
+    }
+    co_page_row_end(&p->page);
+  }
+  co_page_table_end(&p->page);
+}
 
 static void add_overview(co_study_page *p) {
   co_text *page = &p->page;
@@ -55,6 +76,7 @@ static void add_overview(co_study_page *p) {
     }
     co_page_table_end(page);
   }
+  if (p->second && p->front->count) add_front_table(p);
   co_page_section_end(page);
 }
 
@@ -69,7 +91,7 @@ static co_status value_range(const co_study_page *p, co_axis *axis) {
   double *values = co_alloc(p->ctx, (size_t)(p->trials->count + 1) * sizeof *values);
   if (!values) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < p->trials->count; i++)
-    if (has_value(&p->trials->item[i])) values[count++] = p->trials->item[i].value;
+    if (co_study_has_value(&p->trials->item[i])) values[count++] = p->trials->item[i].value;
   qsort(values, (size_t)count, sizeof *values, ascending);
   if (count) {
     double low = values[0], high = values[count - 1], quarter = values[count / 4],
@@ -94,8 +116,8 @@ static co_status add_history(co_study_page *p, const co_axis *y) {
   for (int64_t i = 0; i < count; i++) {
     const co_trial *t = &p->trials->item[i];
     number[i] = (double)i;
-    value[i] = has_value(t) ? t->value : NAN;
-    if (has_value(t) && (isnan(best) || is_better(p, t->value, best))) best = t->value;
+    value[i] = co_study_has_value(t) ? t->value : NAN;
+    if (co_study_has_value(t) && (isnan(best) || is_better(p, t->value, best))) best = t->value;
     so_far[i] = best;
   }
   const co_series series[] = {
@@ -143,7 +165,8 @@ static co_status add_curves(co_study_page *p, const co_axis *y) {
                                     .count = t->step_count};
       at += t->step_count;
     }
-  co_page_card(&p->page, "Values on the way", "By epoch; of the best trial in colour.", false);
+  co_page_card(&p->page, "Values on the way",
+               p->best >= 0 ? "By epoch; of the best trial in colour." : "By epoch.", false);
   if (room && series)
     co_chart_lines(&p->page, "Values on the way", "The metric of each trial by epoch.", &x, y,
                    series, (int)lines);
@@ -161,20 +184,18 @@ static int by_value(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
-static co_status add_importance(co_study_page *p) {
+static co_status add_importance(co_study_page *p, const char *title, const char *note,
+                                const double *shares) {
   co_bar *bars = co_alloc_zero(p->ctx, (size_t)p->space->count, sizeof *bars);
   co_number_text *texts = co_alloc_zero(p->ctx, (size_t)p->space->count, sizeof *texts);
   if (bars && texts) {
     for (int64_t i = 0; i < p->space->count; i++) {
-      texts[i] = co_show_percent(p->importance[i]);
-      bars[i] = (co_bar){
-          .name = p->space->item[i].path, .value = p->importance[i], .text = texts[i].text};
+      texts[i] = co_show_percent(shares[i]);
+      bars[i] = (co_bar){.name = p->space->item[i].path, .value = shares[i], .text = texts[i].text};
     }
     qsort(bars, (size_t)p->space->count, sizeof *bars, by_value);
-    co_page_card(&p->page, "Importance",
-                 "What decided whether a trial was among the best tenth (PED-ANOVA).", false);
-    co_chart_bars(&p->page, "Importance", "The share of each parameter.", bars,
-                  (int)p->space->count, 'a');
+    co_page_card(&p->page, title, note, false);
+    co_chart_bars(&p->page, title, "The share of each parameter.", bars, (int)p->space->count, 'a');
     co_page_card_end(&p->page);
   }
   co_status status = bars && texts ? CO_OK : CO_ERR_MEMORY;
@@ -215,7 +236,7 @@ static co_status add_parallel(co_study_page *p, const co_axis *y) {
   if (status == CO_OK) fill_axes(p, axes, text, y);
   for (int64_t k = 0; status == CO_OK && k < p->trials->count; k++) {
     const co_trial *t = &p->trials->item[k];
-    if (!has_value(t)) continue;
+    if (!co_study_has_value(t)) continue;
     for (int64_t i = 0; i < p->space->count; i++)
       place[lines * axis_count + i] = place_of(&p->space->item[i], t->values[i]);
     double at = y->high > y->low ? (t->value - y->low) / (y->high - y->low) : 0.5;
@@ -249,7 +270,7 @@ static co_status add_slice(co_study_page *p, int64_t i, const co_axis *y) {
   for (int64_t k = 0; k < count; k++) {
     const co_trial *t = &p->trials->item[k];
     room[k] = q->log ? log10(t->values[i]) : t->values[i];
-    room[count + k] = has_value(t) ? t->value : NAN;
+    room[count + k] = co_study_has_value(t) ? t->value : NAN;
   }
   snprintf(label, sizeof label, q->log ? "log10 %s" : "%s", q->path);
   for (int64_t k = 0; k < q->category_count && used < sizeof note - 1; k++)
@@ -268,13 +289,11 @@ static co_status add_slice(co_study_page *p, int64_t i, const co_axis *y) {
 
 // ---- trials ------------------------------------------------------------------------------------
 
-enum { MOST_COLUMNS = 12, MOST_ROWS = 2000 };
-
 static co_status add_trials(co_study_page *p) {
-  const char *heads[MOST_COLUMNS + 4] = {"trial", "state", p->metric};
+  const char *heads[MOST_COLUMNS + 5] = {"trial", "state", p->metric, p->second};
   int64_t columns = p->space->count < MOST_COLUMNS ? p->space->count : MOST_COLUMNS;
   for (int64_t i = 0; i < columns; i++)
-    heads[3 + i] = p->space->item[i].path;
+    heads[(p->second ? 4 : 3) + i] = p->space->item[i].path;
   co_page_section(&p->page, "trials", "Trials", NULL);
   co_page_table(&p->page, NULL, heads);
   for (int64_t k = 0; k < p->trials->count && k < MOST_ROWS; k++) {
@@ -287,6 +306,7 @@ static co_status add_trials(co_study_page *p) {
       co_page_cell(&p->page, "%.200s", t->reason);
     else
       co_page_cell(&p->page, "%s", co_show(t->value).text);
+    if (p->second) co_page_cell(&p->page, "%s", co_show(t->second).text);
     for (int64_t i = 0; i < columns; i++) {
       co_parameter_print_value(text, &p->space->item[i], t->values[i]);
       co_page_cell(&p->page, "%s", text);
@@ -308,14 +328,24 @@ static co_status add_charts(co_study_page *p) {
   CO_RETURN_IF_FAILED(value_range(p, &y));
   co_page_section(&p->page, "search", "How it went", NULL);
   co_page_grid(&p->page, false);
+  if (p->second) CO_RETURN_IF_FAILED(co_study_add_front(p));
   CO_RETURN_IF_FAILED(add_history(p, &y));
   CO_RETURN_IF_FAILED(add_curves(p, &y));
+  CO_RETURN_IF_FAILED(co_study_add_timeline(p));
   co_page_grid_end(&p->page);
   co_page_section_end(&p->page);
   co_page_section(&p->page, "parameters", "On what it depends", NULL);
   co_page_grid(&p->page, false);
-  CO_RETURN_IF_FAILED(add_importance(p));
+  CO_RETURN_IF_FAILED(add_importance(
+      p, "Importance among the best",
+      "What decided whether a trial was among the best tenth (PED-ANOVA).", p->importance));
+  if (p->forest)
+    CO_RETURN_IF_FAILED(add_importance(
+        p, "Importance over all",
+        "What each parameter alone explains of the differences between trials (fANOVA).",
+        p->explained));
   CO_RETURN_IF_FAILED(add_parallel(p, &y));
+  CO_RETURN_IF_FAILED(co_study_add_surface(p));
   for (int64_t i = 0; i < p->space->count; i++)
     CO_RETURN_IF_FAILED(add_slice(p, i, &y));
   co_page_grid_end(&p->page);
@@ -330,6 +360,10 @@ co_status co_study_page_render(co_study_page *p) {
   co_page_text(page, p->name);
   co_text_printf(page, "</h1>\n<p class=\"lead\">%s of ", p->maximize ? "Largest" : "Least");
   co_page_text(page, p->metric);
+  if (p->second) {
+    co_text_printf(page, " and %s of ", p->maximize_second ? "largest" : "least");
+    co_page_text(page, p->second);
+  }
   co_text_printf(page, " over %lld %s</p>\n</header>\n<nav aria-label=\"Parts\"><div>",
                  (long long)p->space->count, p->space->count == 1 ? "parameter" : "parameters");
   co_text_printf(page,

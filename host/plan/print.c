@@ -47,12 +47,22 @@ static void print_engine(co_text *out, const co_op_choice *choice, bool more) {
                  (double)choice->workspace / 1048576);
 }
 
+// "timed: 3: engine 58, 2 of 16": the way that a run computes in.
+static void print_way(co_text *out, const co_op_choice *choice, bool more) {
+  static const char *const chosen[] = {"the library's first", "timed", "from the cache",
+                                       "the run's"};
+  co_text_printf(out, "%s%s: %s", more ? "; " : "", chosen[choice->chosen], choice->way);
+}
+
 // Launches, note, why there are so many, and by which engine.
 static void print_launches(co_text *out, const co_plan_op *op) {
   const char *reason = co_op_get_info(op->desc.op)->why, *why = op->choice.why;
   co_text_printf(out, "  %8d  %-36s  %s%s%s", op->choice.launches, op->note ? op->note : "",
                  reason ? reason : "", reason && why ? "; " : "", why ? why : "");
-  print_engine(out, &op->choice, reason || why);
+  if (op->choice.way)
+    print_way(out, &op->choice, reason || why);
+  else
+    print_engine(out, &op->choice, reason || why);
   co_text_printf(out, "\n");
 }
 

@@ -27,29 +27,24 @@ static double learning_rate(const co_session *t, int64_t step) {
 
 // The same for TensorBoard, whose tags are "loss", "OUTPUT/metric", "learning_rate".
 static co_status record_scalars(co_session *t, const co_evaluation *evaluation, bool training,
-                                bool of_training) {
-  enum { MOST = 256 };
-  co_scalar scalars[MOST] = {{"loss", co_evaluation_loss(evaluation)}};
-  char *tags[MOST];
-  int64_t count = 1, made = 0;
+                                co_tb folder) {
   co_evaluation_value value;
-  co_status status = CO_OK;
+  co_text summary;
+  co_text_init(&summary, t->ctx);
+  co_summary_scalar(&summary, "loss", co_evaluation_loss(evaluation));
   if (training) {
-    scalars[count++] = (co_scalar){"learning_rate", learning_rate(t, t->state.step - 1)};
-    scalars[count++] = (co_scalar){"gradient_norm", t->norm};
+    co_summary_scalar(&summary, "learning_rate", learning_rate(t, t->state.step - 1));
+    co_summary_scalar(&summary, "gradient_norm", t->norm);
   }
   for (int64_t i = 0; i < t->model->output_count; i++)
-    for (int64_t k = 0; count < MOST && co_evaluation_metric(evaluation, i, k, &value); k++) {
+    for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &value); k++) {
       if (training && !value.summed) continue;
-      tags[made] = co_format(t->ctx, "%s/%s", t->model->outputs[i].name, value.name);
-      if (!tags[made]) status = CO_ERR_MEMORY;
-      scalars[count++] = (co_scalar){tags[made++], value.value};
+      char *tag = co_format(t->ctx, "%s/%s", t->model->outputs[i].name, value.name);
+      if (!tag) summary.status = CO_ERR_MEMORY;
+      if (tag) co_summary_scalar(&summary, tag, value.value);
+      co_free(t->ctx, tag);
     }
-  if (status == CO_OK)
-    status = co_run_write_scalars(&t->run, of_training, t->state.step, scalars, count);
-  while (made)
-    co_free(t->ctx, tags[--made]);
-  return status;
+  return co_run_write_summary(&t->run, folder, t->state.step, &summary);
 }
 
 co_status co_session_record(co_session *t, const char *split, const co_evaluation *evaluation,
@@ -77,7 +72,8 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
   co_status status = json.text.status;
   if (status == CO_OK) status = co_run_write_metrics(&t->run, json.text.data);
   if (status == CO_OK)
-    status = record_scalars(t, evaluation, training, strcmp(split, "train") == 0);
+    status = record_scalars(t, evaluation, training,
+                            strcmp(split, "train") == 0 ? CO_TB_TRAIN : CO_TB_VALIDATION);
   co_json_free(&json);
   return status;
 }
@@ -111,15 +107,28 @@ static void follow_plateau(co_session *t, bool better) {
       fmax(t->state.rate * schedule->decay_rate, fmin(t->state.rate, schedule->minimum_fraction));
 }
 
+// … with pictures for TensorBoard, where they are due.
+static co_status score_validation(co_session *t) {
+  co_validation_pictures *pictures;
+  co_status status = co_validation_pictures_open(&pictures, t);
+  const co_scoring_options options = {.watch = t->watch,
+                                      .workers = t->options->workers,
+                                      .stage = "validate",
+                                      .sink = pictures ? co_validation_pictures_take : NULL,
+                                      .user = pictures};
+  if (status == CO_OK)
+    status = co_evaluate(&t->validation, t->predictor, t->dataset, t->samples[CO_SPLIT_VALIDATION],
+                         t->sample_count[CO_SPLIT_VALIDATION], &options);
+  if (status == CO_OK && pictures) status = co_validation_pictures_write(pictures);
+  co_validation_pictures_free(pictures);
+  return status;
+}
+
 co_status co_session_validate(co_session *t, double *out) {
   if (!t->sample_count[CO_SPLIT_VALIDATION]) return CO_OK;
   double begun = co_session_now();
   co_evaluation_value found;
-  const co_scoring_options options = {
-      .watch = t->watch, .workers = t->options->workers, .stage = "validate"};
-  CO_RETURN_IF_FAILED(co_evaluate(&t->validation, t->predictor, t->dataset,
-                                  t->samples[CO_SPLIT_VALIDATION],
-                                  t->sample_count[CO_SPLIT_VALIDATION], &options));
+  CO_RETURN_IF_FAILED(score_validation(t));
   t->evaluation_seconds += co_session_now() - begun;
   CO_RETURN_IF_FAILED(co_session_record(t, "validation", &t->validation, false));
   show_progress(t);
@@ -187,6 +196,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   const int64_t number = (int64_t)t->state.epoch + 1;
   log_epoch(t);
   CO_RETURN_IF_FAILED(co_session_validate(t, &value));
+  CO_RETURN_IF_FAILED(co_session_write_details(t));
   CO_RETURN_IF_FAILED(co_session_write_samples(t));
   bool last = co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
   if (epoch_over) {
@@ -400,6 +410,24 @@ size_t co_session_planned_bytes(const co_session *t) {
   co_program_bytes bytes = {0};
   if (!t->estimator) co_program_get_bytes(t->program, &bytes);
   return (size_t)bytes.total;
+}
+
+int64_t co_session_parameters(const co_session *t) {
+  const co_store *store = co_program_store(t->program);
+  int64_t values = 0;
+  for (int64_t i = 0; !t->estimator && i < store->count; i++)
+    values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
+  return values;
+}
+
+double co_session_row_flops(const co_session *t) {
+  double most = 0;
+  for (int64_t i = 0; !t->estimator && co_program_plan(t->program, i); i++) {
+    const co_plan *plan = co_program_plan(t->program, i);
+    bool evaluates = plan->options.mode == CO_MODE_EVALUATE || plan->options.mode == CO_MODE_INFER;
+    if (evaluates) most = fmax(most, (double)plan->flops / (double)plan->options.shape.rows);
+  }
+  return floor(most); // what is done once a batch does not count
 }
 
 co_status co_session_advance(co_session *t) {

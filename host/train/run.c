@@ -16,6 +16,7 @@
 #include "host/config/config.h"
 #include "host/core/hash.h"
 #include "host/core/temporary.h"
+#include "host/eval/kept_scores.h"
 
 enum { MAX_CONFIG = 1 << 24 };
 
@@ -99,6 +100,7 @@ static co_status fill_folder(co_context *ctx, const char *folder, const co_run_s
   if (start->command) CO_TRY(write_named(ctx, folder, "command.txt", start->command));
   CO_TRY(write_named(ctx, folder, "metrics.jsonl", ""));
   CO_TRY(write_named(ctx, folder, "run.json", start->status));
+  if (start->choices) CO_TRY(write_named(ctx, folder, "autotune.tsv", start->choices));
   if (start->dataset) CO_TRY(move_dataset(ctx, folder, start->dataset));
 cleanup:
   co_free(ctx, checkpoints);
@@ -142,9 +144,9 @@ co_status co_run_check_free(co_context *ctx, const char *path) {
 // It is prepared aside, as a temporary folder that is in use as long as its LOCK is taken, and which
 // becomes the run's LOCK with it.
 
-static const char *const made_first[] = {
-    "config.full.yaml", "config.yaml", "command.txt", "metrics.jsonl",
-    "run.json",         "dataset.h5",  "LOCK"};
+static const char *const made_first[] = {"config.full.yaml", "config.yaml", "command.txt",
+                                         "metrics.jsonl",    "run.json",    "dataset.h5",
+                                         "autotune.tsv",     "LOCK"};
 enum { MADE_FIRST = sizeof made_first / sizeof *made_first };
 
 static bool is_made_first(void *user, const char *name) {
@@ -261,7 +263,8 @@ cleanup:
 
 // The names under which a run writes: what it may clean up after itself.
 static bool is_own_name(void *user, const char *name) {
-  return is_made_first(user, name) || strcmp(name, "model.h5") == 0;
+  return is_made_first(user, name) || strcmp(name, "model.h5") == 0 ||
+         strcmp(name, CO_SCORES_FILE) == 0;
 }
 
 static bool is_own_checkpoint(void *user, const char *name) {
@@ -314,17 +317,20 @@ static co_status check_length(const char *path, int64_t at_least) {
 static void close_streams(co_run *run) {
   co_writer_close(run->metrics);
   co_writer_close(run->events);
-  for (int i = 0; i < 2; i++)
-    co_writer_close(run->scalars[i]);
-  run->metrics = run->events = run->scalars[0] = run->scalars[1] = NULL;
+  run->metrics = run->events = NULL;
+  for (int i = 0; i < CO_TB_COUNT; i++) {
+    co_writer_close(run->tb[i]);
+    run->tb[i] = NULL;
+  }
 }
 
-static co_status open_scalars(co_run *run, int64_t step) {
-  static const char *const folders[] = {"tb/train", "tb/validation"};
+static co_status open_tb(co_run *run, int64_t step) {
+  static const char *const folders[CO_TB_COUNT] = {"tb/train", "tb/validation", "tb"};
   co_status status = CO_OK;
-  for (int i = 0; status == CO_OK && i < 2; i++) {
+  for (int i = 0; status == CO_OK && i < CO_TB_COUNT; i++) {
     char *folder = co_path_join(run->ctx, run->path, folders[i]);
-    status = folder ? co_events_open(&run->scalars[i], run->ctx, folder, step) : CO_ERR_MEMORY;
+    const int64_t kept = i == CO_TB_RUN ? -1 : step;
+    status = folder ? co_events_open(&run->tb[i], run->ctx, folder, kept) : CO_ERR_MEMORY;
     co_free(run->ctx, folder);
   }
   return status;
@@ -341,7 +347,7 @@ co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes, int64_t step)
   if (status == CO_OK) status = co_truncate_file(run->ctx, metrics, metrics_bytes);
   if (status == CO_OK) status = co_writer_open(&run->metrics, run->ctx, metrics, true);
   if (status == CO_OK) status = co_writer_open(&run->events, run->ctx, events, true);
-  if (status == CO_OK) status = open_scalars(run, step);
+  if (status == CO_OK) status = open_tb(run, step);
   co_free(run->ctx, metrics);
   co_free(run->ctx, events);
   co_free(run->ctx, checkpoints);
@@ -401,9 +407,8 @@ co_status co_run_write_metrics(co_run *run, const char *json) {
   return co_writer_flush(run->metrics);
 }
 
-co_status co_run_write_scalars(co_run *run, bool training, int64_t step, const co_scalar *scalars,
-                               int64_t count) {
-  return co_events_add(run->scalars[training ? 0 : 1], run->ctx, step, scalars, count);
+co_status co_run_write_summary(co_run *run, co_tb folder, int64_t step, co_text *summary) {
+  return co_events_add(run->tb[folder], run->ctx, step, summary);
 }
 
 co_status co_run_write_event(co_run *run, const char *event, const char *json_fields) {
@@ -423,6 +428,10 @@ co_status co_run_sync_metrics(co_run *run, int64_t *position) {
 
 co_status co_run_write_status(co_run *run, const char *json) {
   return write_named(run->ctx, run->path, "run.json", json);
+}
+
+co_status co_run_write_choices(co_run *run, const char *text) {
+  return write_named(run->ctx, run->path, "autotune.tsv", text);
 }
 
 char *co_run_samples_path(co_context *ctx, const char *run, int64_t step) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run directory: config, metrics stream, events, checkpoints, model, status; and the same metrics for
-// TensorBoard in tb/train and tb/validation; of a generator samples/, a picture at the end of each epoch. It
+// TensorBoard in tb/train and tb/validation, with histograms and pictures (details.c), its hyperparameters in tb/; the chosen model's scores of
+// validation rows (eval/kept_scores.h); of a generator samples/, a picture at the end of each epoch. It
 // appears whole (a folder prepared aside and renamed), is locked while in use, and everything in it but
 // metrics.jsonl, events.jsonl and tb/ is replaced atomically.
 #ifndef COHORT_HOST_TRAIN_RUN_H
@@ -11,12 +12,17 @@
 #include "host/core/json.h"
 #include "host/train/tensorboard.h"
 
+#define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
+
+// Folders of event files: RUN/tb/train, RUN/tb/validation, RUN/tb.
+typedef enum co_tb { CO_TB_TRAIN, CO_TB_VALIDATION, CO_TB_RUN, CO_TB_COUNT } co_tb;
+
 typedef struct co_run {
   co_context *ctx;
   char *path; // owned
   int lock;   // descriptor
   co_writer *metrics, *events;
-  co_writer *scalars[2]; // of training, of validation
+  co_writer *tb[CO_TB_COUNT]; // events.out.tfevents of each
 } co_run;
 
 // What a new run directory holds from the start.
@@ -25,6 +31,7 @@ typedef struct co_run_start {
   const char *config_yaml; // as given, merged
   const char *command;     // may be NULL
   const char *status;      // run.json
+  const char *choices;     // of ways to compute, autotune.tsv; NULL = none
   const char *dataset;     // a file that becomes its dataset.h5; NULL = none
 } co_run_start;
 
@@ -37,7 +44,8 @@ co_status co_run_create(co_run *run, co_context *ctx, const char *path, const co
 co_status co_run_open(co_run *run, co_context *ctx, const char *path);
 // Whether config.full.yaml says something else than this config.
 co_status co_run_config_differs(co_run *run, const char *config_json, bool *differs);
-// Opens metrics.jsonl, cut to `metrics_bytes`, events.jsonl, and tb/, cut behind `step`, for appending.
+// Opens metrics.jsonl, cut to `metrics_bytes`, events.jsonl, and tb/, cut behind `step`, for appending; what is
+// of the run as a whole (CO_TB_RUN) begins anew.
 co_status co_run_start_metrics(co_run *run, int64_t metrics_bytes, int64_t step);
 void co_run_close(co_run *run); // legal on a zeroed struct
 
@@ -53,13 +61,13 @@ char *co_run_samples_path(co_context *ctx, const char *run, int64_t step);
 
 // One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
 co_status co_run_write_metrics(co_run *run, const char *json);
-// Of training or validation, with a clock.
-co_status co_run_write_scalars(co_run *run, bool training, int64_t step, const co_scalar *scalars,
-                               int64_t count);
+// For TensorBoard, with a clock; frees the summary.
+co_status co_run_write_summary(co_run *run, co_tb folder, int64_t step, co_text *summary);
 co_status co_run_write_event(co_run *run, const char *event, const char *json_fields);
 co_status co_run_sync_metrics(co_run *run, int64_t *position);
 
-co_status co_run_write_status(co_run *run, const char *json); // run.json
+co_status co_run_write_status(co_run *run, const char *json);  // run.json
+co_status co_run_write_choices(co_run *run, const char *text); // autotune.tsv
 
 // checkpoints/step-%08d.h5, or stop-%08d.h5 for one outside the schedule: written because of a
 // signal, it goes when the next regular one is there, so that a resumed run ends with the files of

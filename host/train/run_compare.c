@@ -8,6 +8,7 @@
 
 #include "host/core/file.h"
 #include "host/core/h5.h"
+#include "host/eval/kept_scores.h"
 
 enum { MAX_METRICS = 1 << 30 };
 
@@ -139,7 +140,7 @@ static co_status compare_file(co_run_comparison *out, co_context *ctx, const cha
   co_status status = x && y ? CO_OK : CO_ERR_MEMORY;
   if (status == CO_OK && co_path_exists(x) != co_path_exists(y)) {
     differs(out, "%s is in one of them", name);
-  } else if (status == CO_OK) {
+  } else if (status == CO_OK && co_path_exists(x)) {
     status = compare_tensors(out, ctx, name, x, y);
     if (status == CO_OK && !*out->difference) status = compare_bytes(x, y, &at);
     if (at >= 0) differs(out, "%s: byte %lld, amid equal tensors", name, (long long)at);
@@ -219,6 +220,7 @@ co_status co_run_compare(co_run_comparison *out, co_context *ctx, const char *a,
   *out = (co_run_comparison){.tensors = 0};
   CO_RETURN_IF_FAILED(compare_file(out, ctx, "model.h5", a, b));
   int64_t tensors = out->tensors; // those of checkpoints are told by their number
+  if (!*out->difference) CO_RETURN_IF_FAILED(compare_file(out, ctx, CO_SCORES_FILE, a, b));
   if (!*out->difference) CO_RETURN_IF_FAILED(compare_metrics(out, ctx, a, b));
   if (!*out->difference) CO_RETURN_IF_FAILED(compare_checkpoints(out, ctx, a, b));
   out->tensors = tensors;

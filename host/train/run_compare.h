@@ -10,7 +10,7 @@ typedef struct co_run_comparison {
   char difference[640];                       // what differs first; "" if nothing does
 } co_run_comparison;
 
-// Compares model.h5 (tensor by tensor, then its bytes), metrics.jsonl (line by line) and the
+// Compares model.h5 (tensor by tensor, then its bytes), scores.h5, metrics.jsonl (line by line) and the
 // checkpoints (as model.h5) of two finished runs. What is in one alone is a difference.
 co_status co_run_compare(co_run_comparison *out, co_context *ctx, const char *a, const char *b);
 

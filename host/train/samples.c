@@ -62,7 +62,8 @@ static co_status write_sheet(sampling *s) {
                           .channels = shape[2],
                           .pixels = s->pixels};
   CO_RETURN_IF_FAILED(co_sheet_write_png(&s->png, t->ctx, &sheet));
-  return co_run_write_samples(&t->run, t->state.step, s->png.data, s->png.length);
+  CO_RETURN_IF_FAILED(co_run_write_samples(&t->run, t->state.step, s->png.data, s->png.length));
+  return co_session_show_samples(t, s->output->name, &s->png);
 }
 
 co_status co_session_write_samples(co_session *t) {

@@ -278,10 +278,10 @@ static co_status create_program(co_session *t) {
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
     device = co_session_recorded(t, "device");
-  CO_RETURN_IF_FAILED(
-      co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision));
+  CO_RETURN_IF_FAILED(co_session_open_backend(t, device));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, placement));
+  CO_RETURN_IF_FAILED(co_session_keep_choices(t));
   CO_RETURN_IF_FAILED(co_baselines_create(&t->baselines, t->model, &t->settings.baselines));
   return co_network_attach(&t->predictor, t->resident, t->program, NULL,
                            t->settings.eval_batch_size);
@@ -350,6 +350,7 @@ static void free_session(co_session *t) {
   co_program_free(t->program);
   co_resident_free(t->resident);
   if (t->backend) t->backend->api->free(t->backend);
+  co_choices_free(t->choices);
   co_estimator_free(t->estimator);
   co_baselines_free(&t->baselines);
   co_model_free(t->model);
@@ -452,6 +453,12 @@ co_status co_session_finish(co_session *t) {
   return co_session_write_model(t);
 }
 
+int64_t co_session_model_bytes(co_session *t) {
+  const char *name = co_session_run_has(t, CO_SELECTED_MODEL) ? CO_SELECTED_MODEL : "model.h5";
+  char *path = co_arena_format(t->arena, "%s/%s", t->run.path, name);
+  return path ? co_file_bytes(path) : -1;
+}
+
 // The run's own record must not hide the error that ended it.
 static co_status record_end(co_session *t, co_status status) {
   if (t->already_done && status == CO_OK) {
@@ -463,6 +470,8 @@ static co_status record_end(co_session *t, co_status status) {
   co_error error;
   co_error_copy(&error);
   if (t->run.events) co_run_write_event(&t->run, "end", "");
+  if (status != CO_INTERRUPTED && status != CO_STOPPED)
+    (void)co_session_end_hparams(t, status == CO_OK);
   co_status recorded = co_session_write_status(t, status_word(status), exit_code(t, status));
   if (status == CO_OK && recorded == CO_OK && !t->first) co_run_mark_latest(t->ctx, t->run.path);
   return status == CO_OK ? recorded : co_error_raise(&error);

@@ -42,6 +42,11 @@ bool co_session_is_done(const co_session *session);
 int64_t co_session_step(const co_session *session);      // updates done
 int64_t co_session_best_step(const co_session *session); // whose weights are the model; -1 = none
 size_t co_session_planned_bytes(const co_session *session); // of a network; else 0
+int64_t co_session_parameters(const co_session *session);   // likewise
+// Of the plan that evaluates, for one row: of sequences as long as they may be; of a network, else 0.
+double co_session_row_flops(const co_session *session);
+// Of the file of a finished one's model, before a refit if there is to be one.
+int64_t co_session_model_bytes(co_session *session);
 void co_session_get_state(const co_session *session, cohort_training_state *out);
 // Submits the next steps, or collects the oldest and does what is due behind them (a record,
 // validation, a checkpoint). CO_INTERRUPTED and CO_STOPPED after a checkpoint, where that was asked.

@@ -3,6 +3,7 @@
 #ifndef COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 #define COHORT_HOST_TRAIN_SESSION_PRIVATE_H
 
+#include "host/device/choices.h"
 #include "host/device/machine.h"
 #include "host/eval/calibration.h"
 #include "host/eval/drift.h"
@@ -18,7 +19,7 @@
 #include "host/train/session.h"
 #include "host/train/settings.h"
 
-#define CO_SELECTED_MODEL "selected.h5" // the first's, where another is trained on more rows
+#define CO_RUN_CHOICES "autotune.tsv"
 
 // Of a training whose operations are timed: what the machine can do, and what there is to tell.
 typedef struct co_step_profile {
@@ -45,6 +46,7 @@ struct co_session {
   co_dataset *whole; // of which `dataset` is a view of few rows, else NULL
   bool dataset_is_borrowed;
   co_model *model;
+  co_choices *choices; // of ways to compute operations, NULL = none are made
   co_backend *backend;
   co_resident *resident;
   co_program *program;
@@ -89,6 +91,10 @@ struct co_session {
 const char *co_session_recorded(co_session *t, const char *key);
 // Whether the run directory has this file.
 bool co_session_run_has(co_session *t, const char *name);
+// Opens the backend of a network, with the choices of the run or the cache; once operations are planned,
+// tells what was chosen and keeps it in the cache.
+co_status co_session_open_backend(co_session *t, const char *device);
+co_status co_session_keep_choices(co_session *t);
 // Which model it begins with (`init_from`, of a run that goes on as run.json says), and that it fits.
 co_status co_session_find_initial(co_session *t);
 // Weights and statistics as they are before the first step: drawn, then those of that model.
@@ -111,6 +117,19 @@ co_status co_session_record(co_session *t, const char *split, const co_evaluatio
 co_status co_session_validate(co_session *t, double *value);
 // Of a model that generates images: what it makes now, as a picture in the run.
 co_status co_session_write_samples(co_session *t);
+// For TensorBoard (details.c), at the ends of some epochs: of training rows; of validation rows, by a sink of
+// scores (*out NULL = none now; freed with all it has); a picture of samples.
+bool co_session_details_due(const co_session *t);
+co_status co_session_write_details(co_session *t);
+typedef struct co_validation_pictures co_validation_pictures;
+co_status co_validation_pictures_open(co_validation_pictures **out, co_session *t);
+co_score_sink co_validation_pictures_take;
+co_status co_validation_pictures_write(const co_validation_pictures *pictures);
+void co_validation_pictures_free(co_validation_pictures *pictures); // NULL is legal
+co_status co_session_show_samples(co_session *t, const char *output, const co_text *png);
+// … and of the run its hyperparameters, when it begins or goes on, and that it ended.
+co_status co_session_write_hparams(co_session *t);
+co_status co_session_end_hparams(co_session *t, bool success);
 // Writes model.h5; selected.h5, where another is to be trained on more rows.
 co_status co_session_write_model(co_session *t);
 // Opens a refit of a session.

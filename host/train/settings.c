@@ -55,6 +55,10 @@ static const co_field trainer_fields[] = {
      NULL},
     {"log_every_n_steps", CO_FIELD_INT, IN(log_every_n_steps), "50", 1, 1e9, NULL,
      "Updates between records in metrics.jsonl.", NULL},
+    {"tensorboard_details", CO_FIELD_INT, IN(tensorboard_details), "10", 0, 1e6, NULL,
+     "Epochs, evenly spread, after which histograms of weights and gradients and pictures go to "
+     "RUN/tb; 0 = scalars alone.",
+     NULL},
     {"precision", CO_FIELD_STRING, offsetof(section_options, precision), "tf32", 0, 0, NULL,
      "tf32: f32, products may round to TF32 where the device can; 32: f32 strictly; bf16: data in "
      "bf16, weights and sums in f32.",

@@ -6,6 +6,7 @@
 
 #include "host/eval/attribution.h"
 #include "host/eval/blend.h"
+#include "host/eval/kept_scores.h"
 #include "host/train/session_private.h"
 
 // A value of a run's run.json, NULL if there is none.
@@ -181,8 +182,9 @@ static char *own_dataset_path(const co_session *t) {
 }
 
 static co_status create_run(co_session *t) {
-  co_text yaml, status_text;
+  co_text yaml, status_text, choices;
   co_text_init(&yaml, t->ctx);
+  co_text_init(&choices, t->ctx);
   co_text_init(&status_text, t->ctx);
   co_status status;
   char *dataset = NULL;
@@ -193,10 +195,13 @@ static co_status create_run(co_session *t) {
   }
   CO_TRY(co_node_to_yaml(&yaml, t->config));
   CO_TRY(co_session_render_status(t, &status_text, "running", 0));
+  if (t->choices) co_choices_render_run(t->choices, &choices);
+  CO_TRY(choices.status);
   co_run_start start = {.config_json = t->config_json.data,
                         .config_yaml = yaml.data ? yaml.data : "",
                         .command = t->options->command,
                         .status = status_text.data,
+                        .choices = choices.data,
                         .dataset = dataset};
   CO_TRY(co_run_create(&t->run, t->ctx, t->run_path, &start));
   if (dataset) CO_TRY(co_dataset_renamed(t->dataset, t->dataset_path));
@@ -205,6 +210,19 @@ cleanup:
   co_free(t->ctx, dataset);
   co_text_free(&yaml);
   co_text_free(&status_text);
+  co_text_free(&choices);
+  return status;
+}
+
+// Of a run that goes on: those that were made anew.
+static co_status replace_choices(co_session *t) {
+  co_text choices;
+  if (!t->choices || !co_choices_count(t->choices, CO_CHOSEN_TUNED)) return CO_OK;
+  co_text_init(&choices, t->ctx);
+  co_choices_render_run(t->choices, &choices);
+  co_status status = choices.status;
+  if (status == CO_OK) status = co_run_write_choices(&t->run, choices.data);
+  co_text_free(&choices);
   return status;
 }
 
@@ -330,6 +348,7 @@ static co_status continue_run(co_session *t) {
   warn_of_machine(t);
   t->begun = true;
   set_updates(t);
+  CO_RETURN_IF_FAILED(replace_choices(t));
   CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, t->state.metrics_bytes, t->state.step));
   CO_RETURN_IF_FAILED(co_run_set_damaged_aside(&t->run, step, scheduled));
   CO_RETURN_IF_FAILED(co_run_settle_checkpoints(&t->run, step, scheduled, t->state.best_step,
@@ -337,16 +356,13 @@ static co_status continue_run(co_session *t) {
   if (step >= 0) {
     CO_RETURN_IF_FAILED(restore_interval(t));
   }
+  CO_RETURN_IF_FAILED(co_session_write_hparams(t));
   CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
   return co_session_write_status(t, "running", 0);
 }
 
 static void log_begin(co_session *t) {
   const int64_t *count = t->sample_count;
-  const co_store *store = co_program_store(t->program);
-  int64_t values = 0;
-  for (int64_t i = 0; i < store->count; i++)
-    values += store->entries[i].info.state ? 0 : co_shape_count(&store->entries[i].info.shape);
   if (t->already_done) {
     co_log(t->ctx, CO_LOG_INFO, "begin", "%s is done since step %lld; nothing to do", t->run.path,
            (long long)t->state.step);
@@ -362,7 +378,7 @@ static void log_begin(co_session *t) {
   co_log(t->ctx, CO_LOG_INFO, "begin",
          "%s: %lld training and %lld validation rows, %lld parameters, %s with %d threads (%s)",
          t->run.path, (long long)count[CO_SPLIT_TRAIN], (long long)count[CO_SPLIT_VALIDATION],
-         (long long)values, t->backend->api->name, t->threads, t->threads_why);
+         (long long)co_session_parameters(t), t->backend->api->name, t->threads, t->threads_why);
   co_log(t->ctx, CO_LOG_INFO, "begin",
          "%s at step %lld of %lld, %lld steps an epoch of %lld rows each",
          t->resumed ? "going on" : "beginning", (long long)t->state.step, (long long)t->total_steps,
@@ -379,6 +395,7 @@ co_status co_session_begin(co_session *t) {
     CO_RETURN_IF_FAILED(create_run(t));
     t->begun = true;
     CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0, 0));
+    CO_RETURN_IF_FAILED(co_session_write_hparams(t));
     CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "start", ""));
   }
   log_begin(t);
@@ -447,6 +464,27 @@ static co_status choose_shipped(co_session *t) {
   return co_blend_attach(&t->shipped, t->predictor, baseline);
 }
 
+// RUN/scores.h5, unless there are too many.
+static co_status keep_scores(co_session *t, const co_evaluation *evaluation) {
+  char hex[65];
+  const co_scores_identity identity = {.split = co_split_name(CO_SPLIT_VALIDATION),
+                                       .dataset_fingerprint = co_dataset_fingerprint(t->dataset),
+                                       .weights_sha256 = hex};
+  if (!co_kept_scores_fit(evaluation)) {
+    co_log(t->ctx, CO_LOG_INFO, "scores", "those of %lld validation rows are too many to be kept",
+           (long long)evaluation->rows);
+    return CO_OK;
+  }
+  if (t->estimator)
+    co_model_arrays_fingerprint(&t->estimator->arrays, hex);
+  else
+    CO_RETURN_IF_FAILED(co_store_fingerprint(co_program_store(t->program), hex));
+  char *path = co_path_join(t->ctx, t->run.path, CO_SCORES_FILE);
+  co_status status = path ? co_kept_scores_write(evaluation, path, &identity) : CO_ERR_MEMORY;
+  co_free(t->ctx, path);
+  return status;
+}
+
 // Temperature and threshold, from the validation rows.
 static co_status decide(co_session *t) {
   const co_scoring_options options = {
@@ -461,6 +499,7 @@ static co_status decide(co_session *t) {
   CO_TRY(co_evaluate(&evaluation, t->shipped, t->dataset, t->samples[CO_SPLIT_VALIDATION],
                      t->sample_count[CO_SPLIT_VALIDATION], &options));
   CO_TRY(co_decide(&evaluation));
+  CO_TRY(keep_scores(t, &evaluation));
 cleanup:
   co_evaluation_free(&evaluation);
   return status;

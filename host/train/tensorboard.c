@@ -6,41 +6,150 @@
 #include <time.h>
 
 #include "host/core/hash.h"
+#include "host/core/protobuf.h"
 
-enum { HEAD = 12, TAIL = 4, MOST_BYTES = 1 << 28 };
+enum { HEAD = 12, TAIL = 4, STEP_KEY = 2 << 3, MOST_BYTES = 1 << 30 };
 
-// ---- protocol buffers --------------------------------------------------------------------------
+// ---- values of a summary ------------------------------------------------------------------------
 
-static void put_fixed(co_text *out, uint64_t value, int bytes) {
-  char text[8];
-  for (int i = 0; i < bytes; i++)
-    text[i] = (char)(value >> (8 * i) & 0xff);
-  co_text_append(out, text, (size_t)bytes);
+static co_text begin_value(co_text *summary, const char *tag) {
+  co_text value;
+  co_text_init(&value, summary->ctx);
+  co_protobuf_string(&value, 1, tag);
+  return value;
 }
 
-static void put_varint(co_text *out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7)
-    put_fixed(out, (value & 0x7f) | 0x80, 1);
-  put_fixed(out, value, 1);
+void co_summary_scalar(co_text *summary, const char *tag, double number) {
+  if (isnan(number)) return;
+  co_text value = begin_value(summary, tag);
+  co_protobuf_float(&value, 2, (float)number);
+  co_protobuf_message(summary, 1, &value);
 }
 
-enum { VARINT = 0, DOUBLE = 1, BYTES = 2, FLOAT = 5 };
+typedef struct moments {
+  double least, greatest, count, sum, squares;
+} moments;
 
-static void put_key(co_text *out, int field, int type) {
-  put_varint(out, (uint64_t)(field << 3 | type));
+static moments measure(const float *values, int64_t count) {
+  moments m = {INFINITY, -INFINITY, 0, 0, 0};
+  for (int64_t i = 0; i < count; i++) {
+    const double value = (double)values[i];
+    if (!isfinite(value)) continue;
+    m.least = fmin(m.least, value);
+    m.greatest = fmax(m.greatest, value);
+    m.count++;
+    m.sum += value;
+    m.squares += value * value;
+  }
+  return m;
 }
 
-static void put_double(co_text *out, int field, double value) {
-  uint64_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  put_key(out, field, DOUBLE);
-  put_fixed(out, bits, 8);
+void co_summary_histogram(co_text *summary, const char *tag, const float *values, int64_t count) {
+  double edges[CO_HISTOGRAM_BUCKETS], counts[CO_HISTOGRAM_BUCKETS] = {0};
+  const moments m = measure(values, count);
+  const double width = m.greatest - m.least;
+  const int buckets = width > 0 ? CO_HISTOGRAM_BUCKETS : 1;
+  if (!(m.count > 0)) return;
+  for (int k = 0; k < buckets; k++)
+    edges[k] = k + 1 < buckets ? m.least + width * (k + 1) / buckets : m.greatest;
+  for (int64_t i = 0; i < count; i++) {
+    const double value = (double)values[i];
+    if (!isfinite(value)) continue;
+    const int k = width > 0 ? (int)((value - m.least) / width * buckets) : 0;
+    counts[k < buckets ? k : buckets - 1]++;
+  }
+  co_text value = begin_value(summary, tag), histogram;
+  co_text_init(&histogram, summary->ctx);
+  co_protobuf_double(&histogram, 1, m.least);
+  co_protobuf_double(&histogram, 2, m.greatest);
+  co_protobuf_double(&histogram, 3, m.count);
+  co_protobuf_double(&histogram, 4, m.sum);
+  co_protobuf_double(&histogram, 5, m.squares);
+  co_protobuf_doubles(&histogram, 6, edges, buckets);
+  co_protobuf_doubles(&histogram, 7, counts, buckets);
+  co_protobuf_message(&value, 5, &histogram);
+  co_protobuf_message(summary, 1, &value);
 }
 
-static void put_bytes(co_text *out, int field, const char *bytes, size_t length) {
-  put_key(out, field, BYTES);
-  put_varint(out, length);
-  co_text_append(out, bytes, length);
+// Where a PNG file tells its size and type of colour: in its first chunk, IHDR.
+enum { PNG_WIDTH = 16, PNG_HEIGHT = 20, PNG_COLOUR = 25, PNG_HEAD = 33 };
+
+static int64_t png_number(const co_text *png, int at) {
+  int64_t number = 0;
+  for (int i = 0; i < 4; i++)
+    number = number << 8 | (unsigned char)png->data[at + i];
+  return number;
+}
+
+void co_summary_image(co_text *summary, const char *tag, const char *description,
+                      const co_text *png) {
+  if (png->status != CO_OK) summary->status = png->status;
+  if (png->status != CO_OK || png->length < PNG_HEAD) return;
+  co_text value = begin_value(summary, tag), image, plugin, metadata;
+  co_text_init(&image, summary->ctx);
+  co_text_init(&plugin, summary->ctx);
+  co_text_init(&metadata, summary->ctx);
+  co_protobuf_int(&image, 1, png_number(png, PNG_HEIGHT));
+  co_protobuf_int(&image, 2, png_number(png, PNG_WIDTH));
+  co_protobuf_int(&image, 3, png->data[PNG_COLOUR] == 0 ? 1 : 3);
+  co_protobuf_bytes(&image, 4, png->data, png->length);
+  co_protobuf_message(&value, 4, &image);
+  co_protobuf_string(&plugin, 1, "images");
+  co_protobuf_message(&metadata, 1, &plugin);
+  co_protobuf_string(&metadata, 3, description);
+  co_protobuf_message(&value, 9, &metadata);
+  co_protobuf_message(summary, 1, &value);
+}
+
+// A value that is nothing but its metadata: the plugin reads HParamsPluginData there.
+static void put_hparams(co_text *summary, const char *tag, int field, co_text *info) {
+  co_text value = begin_value(summary, tag), tensor, shape, dim, content, plugin, metadata;
+  co_text *const texts[] = {&tensor, &shape, &dim, &content, &plugin, &metadata};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    co_text_init(texts[i], summary->ctx);
+  co_protobuf_message(&shape, 2, &dim); // of size 0
+  co_protobuf_int(&tensor, 1, 1);       // DT_FLOAT
+  co_protobuf_message(&tensor, 2, &shape);
+  co_protobuf_message(&value, 8, &tensor);
+  co_protobuf_message(&content, field, info);
+  co_protobuf_string(&plugin, 1, "hparams");
+  co_protobuf_message(&plugin, 2, &content);
+  co_protobuf_message(&metadata, 1, &plugin);
+  co_protobuf_message(&value, 9, &metadata);
+  co_protobuf_message(summary, 1, &value);
+}
+
+static void put_hparam(co_text *info, const co_hparam *hparam) {
+  co_text entry, value;
+  co_text_init(&entry, info->ctx);
+  co_text_init(&value, info->ctx);
+  if (hparam->kind == CO_HPARAM_NUMBER)
+    co_protobuf_double(&value, 2, hparam->number);
+  else if (hparam->kind == CO_HPARAM_BOOL)
+    co_protobuf_int(&value, 4, hparam->number != 0);
+  else
+    co_protobuf_string(&value, 3, hparam->text);
+  co_protobuf_string(&entry, 1, hparam->name);
+  co_protobuf_message(&entry, 2, &value);
+  co_protobuf_message(info, 1, &entry);
+}
+
+void co_summary_session_start(co_text *summary, const co_hparam *hparams, int64_t count,
+                              double wall_time) {
+  co_text info;
+  co_text_init(&info, summary->ctx);
+  for (int64_t i = 0; i < count; i++)
+    put_hparam(&info, &hparams[i]);
+  co_protobuf_double(&info, 5, wall_time);
+  put_hparams(summary, "_hparams_/session_start_info", 3, &info);
+}
+
+void co_summary_session_end(co_text *summary, bool success, double wall_time) {
+  co_text info;
+  co_text_init(&info, summary->ctx);
+  co_protobuf_int(&info, 1, success ? 1 : 2);
+  co_protobuf_double(&info, 2, wall_time);
+  put_hparams(summary, "_hparams_/session_end_info", 4, &info);
 }
 
 // ---- records -----------------------------------------------------------------------------------
@@ -50,57 +159,42 @@ static uint32_t masked_crc(const void *bytes, size_t length) {
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
 }
 
-static void put_record(co_text *out, const co_text *event) {
+static void put_fixed(co_text *out, uint64_t value, int bytes) {
+  char text[8];
+  for (int i = 0; i < bytes; i++)
+    text[i] = (char)(value >> (8 * i) & 0xff);
+  co_text_append(out, text, (size_t)bytes);
+}
+
+// Frees the event.
+static void put_record(co_text *out, co_text *event) {
   const char *bytes = event->data ? event->data : "";
   size_t head = out->length;
+  if (event->status != CO_OK) out->status = event->status;
   put_fixed(out, event->length, 8);
-  if (out->status != CO_OK) return;
-  put_fixed(out, masked_crc(out->data + head, 8), 4);
-  co_text_append(out, bytes, event->length);
-  put_fixed(out, masked_crc(bytes, event->length), 4);
+  if (out->status == CO_OK) {
+    put_fixed(out, masked_crc(out->data + head, 8), 4);
+    co_text_append(out, bytes, event->length);
+    put_fixed(out, masked_crc(bytes, event->length), 4);
+  }
+  co_text_free(event);
 }
 
 void co_event_version(co_text *out, double wall_time) {
-  static const char version[] = "brain.Event:2";
   co_text event;
   co_text_init(&event, out->ctx);
-  put_double(&event, 1, wall_time);
-  put_bytes(&event, 3, version, sizeof version - 1);
-  if (event.status != CO_OK) out->status = event.status;
+  co_protobuf_double(&event, 1, wall_time);
+  co_protobuf_string(&event, 3, "brain.Event:2");
   put_record(out, &event);
-  co_text_free(&event);
 }
 
-static void put_scalar(co_text *summary, const co_scalar *scalar) {
-  co_text value;
-  float number = (float)scalar->value;
-  uint32_t bits;
-  memcpy(&bits, &number, sizeof bits);
-  co_text_init(&value, summary->ctx);
-  put_bytes(&value, 1, scalar->tag, strlen(scalar->tag));
-  put_key(&value, 2, FLOAT);
-  put_fixed(&value, bits, 4);
-  if (value.status != CO_OK) summary->status = value.status;
-  put_bytes(summary, 1, value.data ? value.data : "", value.length);
-  co_text_free(&value);
-}
-
-void co_event_scalars(co_text *out, double wall_time, int64_t step, const co_scalar *scalars,
-                      int64_t count) {
-  co_text event, summary;
+void co_event_summary(co_text *out, double wall_time, int64_t step, co_text *summary) {
+  co_text event;
   co_text_init(&event, out->ctx);
-  co_text_init(&summary, out->ctx);
-  for (int64_t i = 0; i < count; i++)
-    if (!isnan(scalars[i].value)) put_scalar(&summary, &scalars[i]);
-  put_double(&event, 1, wall_time);
-  put_key(&event, 2, VARINT);
-  put_varint(&event, (uint64_t)step);
-  put_bytes(&event, 5, summary.data ? summary.data : "", summary.length);
-  if (summary.status != CO_OK) out->status = summary.status;
-  if (event.status != CO_OK) out->status = event.status;
+  co_protobuf_double(&event, 1, wall_time);
+  co_protobuf_int(&event, 2, step);
+  co_protobuf_message(&event, 5, summary);
   put_record(out, &event);
-  co_text_free(&summary);
-  co_text_free(&event);
 }
 
 // ---- files -------------------------------------------------------------------------------------
@@ -115,7 +209,7 @@ static uint64_t get_fixed(const unsigned char *at, int bytes) {
 // The step of an event of ours: behind the wall time; 0 of one without.
 static int64_t step_of(const unsigned char *event, size_t length) {
   uint64_t step = 0;
-  if (length < 11 || event[9] != (2 << 3 | VARINT)) return 0;
+  if (length < 11 || event[9] != STEP_KEY) return 0;
   for (size_t i = 10, shift = 0; i < length && shift < 64; i++, shift += 7) {
     step |= (uint64_t)(event[i] & 0x7f) << shift;
     if (!(event[i] & 0x80)) break;
@@ -149,7 +243,7 @@ static co_status cut(co_context *ctx, const char *path, int64_t step, size_t *ke
   return *kept < length ? co_truncate_file(ctx, path, (int64_t)*kept) : CO_OK;
 }
 
-static double now(void) {
+double co_events_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
@@ -171,7 +265,7 @@ co_status co_events_open(co_writer **out, co_context *ctx, const char *folder, i
   if (status == CO_OK) status = cut(ctx, path, step, &kept);
   if (status == CO_OK) status = co_writer_open(out, ctx, path, true);
   if (status == CO_OK && !kept) {
-    co_event_version(&begin, now());
+    co_event_version(&begin, co_events_now());
     status = write_text(*out, &begin);
   }
   co_text_free(&begin);
@@ -179,11 +273,10 @@ co_status co_events_open(co_writer **out, co_context *ctx, const char *folder, i
   return status;
 }
 
-co_status co_events_add(co_writer *writer, co_context *ctx, int64_t step, const co_scalar *scalars,
-                        int64_t count) {
+co_status co_events_add(co_writer *writer, co_context *ctx, int64_t step, co_text *summary) {
   co_text text;
   co_text_init(&text, ctx);
-  co_event_scalars(&text, now(), step, scalars, count);
+  co_event_summary(&text, co_events_now(), step, summary);
   co_status status = write_text(writer, &text);
   co_text_free(&text);
   return status;

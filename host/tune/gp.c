@@ -137,13 +137,17 @@ static double likelihood(co_gp *gp, double *gradient) {
   return value;
 }
 
+static void set_parameters(co_gp *gp, const double *theta) {
+  for (int64_t i = 0; i < gp->columns; i++)
+    gp->weight[i] = exp(theta[i]);
+  gp->scale = exp(theta[gp->columns]);
+  gp->noise = exp(theta[gp->columns + 1]) + least_noise;
+}
+
 static double posterior(void *user, const double *theta, double *gradient) {
   co_gp *gp = user;
   const int64_t d = gp->columns;
-  for (int64_t i = 0; i < d; i++)
-    gp->weight[i] = exp(theta[i]);
-  gp->scale = exp(theta[d]);
-  gp->noise = exp(theta[d + 1]) + least_noise;
+  set_parameters(gp, theta);
   if (!co_gp_factor(gp)) return NAN;
   double value = likelihood(gp, gradient);
   for (int64_t i = 0; i < d; i++) {
@@ -163,8 +167,9 @@ static double posterior(void *user, const double *theta, double *gradient) {
 co_status co_gp_fit(co_gp *gp) {
   enum { MOST = 258, STARTS = 2 };
   static const double weight[STARTS] = {0, 2}, noise[STARTS] = {0, -6};
-  const int64_t count = gp->columns + 2;
-  double theta[STARTS][MOST], low[MOST], high[MOST], value[STARTS], gradient[MOST];
+  const int64_t count = gp->columns + 2, rows = gp->rows;
+  double theta[STARTS][MOST], low[MOST], high[MOST], value[STARTS];
+  co_status status = CO_OK;
   for (int64_t i = 0; i < count; i++) {
     low[i] = i + 1 < count ? -12 : -20;
     high[i] = i + 1 < count ? 12 : 2;
@@ -176,13 +181,16 @@ co_status co_gp_fit(co_gp *gp) {
                                    .tolerance = 1e-2,
                                    .value = posterior,
                                    .user = gp};
-  for (int k = 0; k < STARTS; k++) {
+  if (rows > CO_GP_FITTED) gp->rows = CO_GP_FITTED;
+  for (int k = 0; status == CO_OK && k < STARTS; k++) {
     for (int64_t i = 0; i < count; i++)
       theta[k][i] = i < gp->columns ? weight[k] : i == gp->columns ? 0 : noise[k];
-    CO_RETURN_IF_FAILED(co_minimize(&value[k], theta[k], gp->ctx, &problem));
+    status = co_minimize(&value[k], theta[k], gp->ctx, &problem);
   }
-  int best = isfinite(value[1]) && !(value[0] <= value[1]);
-  if (isfinite(posterior(gp, theta[best], gradient))) return CO_OK;
+  gp->rows = rows;
+  CO_RETURN_IF_FAILED(status);
+  set_parameters(gp, theta[isfinite(value[1]) && !(value[0] <= value[1])]);
+  if (co_gp_factor(gp)) return CO_OK;
   return co_fail(CO_ERR_INTERNAL, "the covariances of trials have no factor");
 }
 

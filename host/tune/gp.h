@@ -30,7 +30,8 @@ typedef struct co_gp {
 co_status co_gp_create(co_gp *gp, co_context *ctx, int64_t rows, int64_t columns,
                        const bool *is_choice);
 void co_gp_free(co_gp *gp); // legal on a zeroed struct
-// Fits weights, scale and noise, and factors.
+// Fits weights, scale and noise, of many rows to the first CO_GP_FITTED of them, and factors.
+enum { CO_GP_FITTED = 128 };
 co_status co_gp_fit(co_gp *gp);
 // Factors with what there is; false where that cannot be.
 bool co_gp_factor(co_gp *gp);

@@ -10,7 +10,7 @@
 #include "host/tune/gp.h"
 #include "host/tune/sampler.h"
 
-enum { MOST_ROWS = 256, CANDIDATES = 2048, STARTS = 8, ROUNDS = 6, FEW_VALUES = 16 };
+enum { MOST_ROWS = 192, CANDIDATES = 2048, STARTS = 8, ROUNDS = 6, FEW_VALUES = 16 };
 
 typedef struct search {
   const co_suggestion *s;
@@ -87,6 +87,16 @@ static int64_t choose_rows(const co_suggestion *s, const co_known_trial **rows) 
   return kept + MOST_ROWS / 2;
 }
 
+// Evenly spaced ones to the front, which the process is fitted to.
+static void spread(const co_known_trial **rows, int64_t count) {
+  for (int64_t i = 0; count > CO_GP_FITTED && i < CO_GP_FITTED; i++) {
+    const int64_t from = i * count / CO_GP_FITTED;
+    const co_known_trial *kept = rows[i];
+    rows[i] = rows[from];
+    rows[from] = kept;
+  }
+}
+
 static void set_losses(search *t, const co_known_trial *const *rows) {
   co_gp *gp = &t->gp;
   double worst = co_known_worst(t->s), sum = 0, squares = 0;
@@ -129,6 +139,7 @@ static co_status make(search *t) {
   const co_known_trial **rows = co_alloc(s->ctx, (size_t)(s->known_count + 1) * sizeof *rows);
   if (!rows) return CO_ERR_MEMORY;
   int64_t count = choose_rows(s, rows);
+  spread(rows, count);
   for (int64_t i = 0; i < s->known_count; i++)
     running += is_running(&s->known[i]);
   co_status status = co_gp_create(&t->gp, s->ctx, count + running, t->space->count, t->is_choice);
@@ -221,7 +232,8 @@ static co_status look(search *t, start *starts, double *values) {
   double u[CO_MOST_PARAMETERS] = {0};
   const uint64_t seed = t->s->seed + 0x9e3779b97f4a7c15u * (uint64_t)(t->s->number + 1);
   int count = STARTS;
-  for (int64_t c = 0; c < CANDIDATES; c++) {
+  const int64_t candidates = t->gp.rows > CO_GP_FITTED ? CANDIDATES / 2 : CANDIDATES;
+  for (int64_t c = 0; c < candidates; c++) {
     for (int64_t i = 0; i < t->space->count; i++)
       u[i] = i < CO_SOBOL_DIMENSIONS ? co_sobol_scrambled(seed, c, (int)i)
                                      : co_sampler_uniform(seed, c, i);

@@ -4,7 +4,10 @@
 
 #include <math.h>
 
+#include <string.h>
+
 #include "host/core/rng.h"
+#include "host/tune/goals.h"
 
 double co_sampler_uniform(uint64_t seed, int64_t number, int64_t which) {
   co_philox_block block =
@@ -113,8 +116,30 @@ static co_sampler_kind choose(const co_suggestion *s) {
   return s->number < CO_FIRST_TRIALS || counted < 2 ? CO_SAMPLER_SOBOL : kind;
 }
 
+// Of two goals one: places in an order for the estimator, which asks for no more; for the process a mean
+// whose weights are other ones in each trial.
+static co_status suggest_of_two(const co_suggestion *s, co_sampler_kind kind, double *values) {
+  co_suggestion one = *s;
+  co_known_trial *known = co_alloc(s->ctx, ((size_t)s->known_count + 1) * sizeof *known);
+  if (!known) return CO_ERR_MEMORY;
+  memcpy(known, s->known, (size_t)s->known_count * sizeof *known);
+  one.known = known;
+  co_status status = CO_OK;
+  if (kind == CO_SAMPLER_TPE)
+    status = co_goals_order(known, s->known_count, s->ctx);
+  else
+    co_goals_weigh(known, s->known_count, s->seed, s->number);
+  if (status == CO_OK)
+    status = kind == CO_SAMPLER_TPE ? co_sample_tpe(&one, values) : co_sample_gp(&one, values);
+  co_free(s->ctx, known);
+  return status;
+}
+
 co_status co_suggest(const co_suggestion *s, double *values) {
-  switch (choose(s)) {
+  const co_sampler_kind kind = choose(s);
+  if (s->settings->second && (kind == CO_SAMPLER_TPE || kind == CO_SAMPLER_GP))
+    return suggest_of_two(s, kind, values);
+  switch (kind) {
   case CO_SAMPLER_RANDOM:
     co_sample_random(s, values);
     break;

@@ -13,7 +13,7 @@ extern "C" {
 // A trial that a suggestion may know of.
 typedef struct co_known_trial {
   const double *values; // per parameter, NaN where it does not count
-  double loss;          // less is better; NaN: not known yet, or there is none
+  double loss, second;  // less is better; NaN: not known yet, or there is none; of two goals
   bool failed;          // … and there will be none
 } co_known_trial;
 

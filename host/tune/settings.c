@@ -16,7 +16,8 @@ typedef struct sampler_options {
 } sampler_options;
 
 #define AT(member) offsetof(section_options, member)
-static const char *const goals[] = {"metric", "minimize", "maximize", NULL}; // co_goal
+static const char *const goals[] = {"metric", "minimize", "maximize", NULL};     // co_goal
+static const char *const costs[] = {NULL, "parameters", "model_bytes", "flops"}; // co_tune_cost
 static const char *const samplers[] = {"auto", "random", "grid", "sobol",
                                        "tpe",  "gp",     NULL}; // co_sampler_kind
 
@@ -25,6 +26,15 @@ static const co_field section_fields[] = {
      "[OUTPUT.]ID on validation rows that trials are compared by; the loss if absent.", NULL},
     {"goal", CO_FIELD_ENUM, AT(settings.goal), "metric", 0, 0, goals,
      "minimize or maximize; by default what the metric is better for.", NULL},
+    {"second_metric", CO_FIELD_STRING, AT(settings.second), "null", 0, 0, NULL,
+     "A second goal: [OUTPUT.]ID as metric has it, or what the model costs: parameters, "
+     "model_bytes "
+     "(of model.h5), flops (that scoring a row takes, by the plan); seconds are none, since they "
+     "would be others in each repetition. Then there is no best trial but a Pareto front: those "
+     "that no other one beats in both.",
+     NULL},
+    {"second_goal", CO_FIELD_ENUM, AT(settings.second_goal), "metric", 0, 0, goals,
+     "minimize or maximize; by default what the metric is better for, of costs minimize.", NULL},
     {"sampler", CO_FIELD_NODE, AT(sampler), "null", 0, 0, NULL,
      "How values are chosen: {type: sobol}, or its type alone.", NULL},
     {"pruner", CO_FIELD_NODE, AT(pruner), "null", 0, 0, NULL,
@@ -56,7 +66,8 @@ static const co_field sampler_fields[] = {
      "expected "
      "improvement; auto: gp below 200 trials and 20 parameters, else tpe. The first 10 trials of "
      "the "
-     "last three are of a Sobol sequence.",
+     "last three are of a Sobol sequence. Of two goals tpe ranks trials by fronts and hypervolume, "
+     "gp weighs the goals anew for each trial (ParEGO).",
      NULL},
     {.key = NULL}};
 
@@ -69,7 +80,9 @@ static const co_field pruner_fields[] = {
      "median: worse than the median of the others at an epoch; successive_halving: at certain "
      "epochs "
      "not among the best; hyperband: the same, with several first epochs; wilcoxon: worse than the "
-     "best trial over folds and seeds so far, by a signed-rank test.",
+     "best trial over folds and seeds so far, by a signed-rank test. With k_fold or seeds the "
+     "others "
+     "train all of a trial's runs together, and compare their means by epoch.",
      NULL},
     {"startup_trials", CO_FIELD_INT, IN(startup_trials), "5", 1, 1e6, NULL,
      "Of the median: so many others must have come to an epoch.", NULL},
@@ -129,21 +142,44 @@ static co_status wrong(co_diagnostics *problems, const co_node *at, const char *
                             at ? at->column : 0, NULL, "%s", message);
 }
 
-// What prunes by epochs sees one training, what prunes by folds and seeds needs several.
+static const char *canonical(co_arena *arena, const char *given) {
+  const char *dot = strrchr(given, '.');
+  return dot ? co_arena_format(arena, "%.*s%s", (int)(dot + 1 - given), given,
+                               co_metric_canonical(dot + 1))
+             : co_metric_canonical(given);
+}
+
+static co_status check_goals(co_tune_settings *s, const co_node *section,
+                             co_diagnostics *problems) {
+  const co_node *at = co_node_get(section, "second_metric");
+  const char *first = s->metric ? s->metric : "loss";
+  if (!s->second)
+    return s->second_goal == CO_GOAL_METRIC
+               ? CO_OK
+               : wrong(problems, section, "hyperopt.second_goal: there is no second_metric");
+  for (int i = 1; i <= CO_COST_FLOPS; i++)
+    if (strcmp(s->second, costs[i]) == 0) s->cost = (co_tune_cost)i;
+  if (strcmp(s->second, first) == 0)
+    CO_RETURN_IF_FAILED(
+        wrong(problems, at, "hyperopt.second_metric: it is the first goal already"));
+  if (s->pruner.type != CO_PRUNER_NONE)
+    return wrong(
+        problems, at,
+        "hyperopt.second_metric: a pruner compares by one goal; leave hyperopt.pruner out");
+  return CO_OK;
+}
+
+// What prunes by folds and seeds needs several.
 static co_status check_parts(const section_options *o, co_diagnostics *problems) {
   const co_tune_settings *s = &o->settings;
   bool several = co_tune_parts(s) > 1, wilcoxon = s->pruner.type == CO_PRUNER_WILCOXON;
   if (s->k_fold == 1)
     CO_RETURN_IF_FAILED(
         wrong(problems, o->pruner, "hyperopt.k_fold: one fold leaves nothing to train"));
-  if (wilcoxon && !several)
-    return wrong(problems, o->pruner,
-                 "hyperopt.pruner: wilcoxon compares over folds and seeds; set k_fold or seeds");
-  if (several && !wilcoxon && s->pruner.type != CO_PRUNER_NONE)
-    return wrong(problems, o->pruner,
-                 "hyperopt.pruner: it prunes by the epochs of one training; with k_fold and seeds "
-                 "there is wilcoxon");
-  return CO_OK;
+  return wilcoxon && !several
+             ? wrong(problems, o->pruner,
+                     "hyperopt.pruner: wilcoxon compares over folds and seeds; set k_fold or seeds")
+             : CO_OK;
 }
 
 co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_arena *arena,
@@ -161,13 +197,13 @@ co_status co_tune_settings_parse(co_tune_settings *out, const co_node *root, co_
   CO_RETURN_IF_FAILED(co_fields_parse(&options.settings.pruner, pruner_fields, options.pruner,
                                       "hyperopt.pruner", arena, problems));
   CO_RETURN_IF_FAILED(co_space_parse(&options.settings.space, options.parameters, arena, problems));
-  const char *given = options.settings.metric, *dot = given ? strrchr(given, '.') : NULL;
-  if (given)
-    options.settings.metric = dot ? co_arena_format(arena, "%.*s%s", (int)(dot + 1 - given), given,
-                                                    co_metric_canonical(dot + 1))
-                                  : co_metric_canonical(given);
-  if (given && !options.settings.metric) return CO_ERR_MEMORY;
+  const char *given[2] = {options.settings.metric, options.settings.second};
+  if (given[0]) options.settings.metric = canonical(arena, given[0]);
+  if (given[1]) options.settings.second = canonical(arena, given[1]);
+  if ((given[0] && !options.settings.metric) || (given[1] && !options.settings.second))
+    return CO_ERR_MEMORY;
   options.settings.sampler = sampler.type;
+  CO_RETURN_IF_FAILED(check_goals(&options.settings, section, problems));
   *out = options.settings;
   return problems->count ? CO_OK : check_parts(&options, problems);
 }

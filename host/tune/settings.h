@@ -33,9 +33,21 @@ typedef struct co_pruner_settings {
   bool thaw;
 } co_pruner_settings;
 
+// What a second goal may be besides a metric: what a trial's model costs. None is measured by a clock, so
+// all are the same in every repetition.
+typedef enum co_tune_cost {
+  CO_COST_NONE,
+  CO_COST_PARAMETERS, // of the network
+  CO_COST_BYTES,      // of model.h5
+  CO_COST_FLOPS       // that scoring a row takes, by the plan
+} co_tune_cost;
+
 typedef struct co_tune_settings {
   const char *metric; // "[OUTPUT.]ID", canonical; NULL = the loss
   int goal;           // co_goal: of METRIC as the metric has it
+  const char *second; // the second goal, likewise, or the name of a cost; NULL = there is none
+  int second_goal;    // co_goal; of METRIC costs are minimised
+  co_tune_cost cost;  // that `second` is
   int sampler;        // co_sampler_kind
   int64_t lag;        // a suggestion sees the results of trials up to so many before it
   int64_t threads;    // of a trial
@@ -48,6 +60,12 @@ typedef struct co_tune_settings {
 // Trainings of a trial: folds times seeds. Part p is of fold p modulo folds.
 static inline int64_t co_tune_parts(const co_tune_settings *s) {
   return (s->k_fold ? s->k_fold : 1) * s->seeds;
+}
+
+// Whether those are trained together, epoch by epoch: then a trial's value at an epoch is their mean.
+static inline bool co_tune_is_together(const co_tune_settings *s) {
+  return co_tune_parts(s) > 1 && s->pruner.type != CO_PRUNER_NONE &&
+         s->pruner.type != CO_PRUNER_WILCOXON;
 }
 
 // Whether results of trials decide on others, so that only `lag` of them can run at once.

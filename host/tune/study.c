@@ -213,7 +213,7 @@ static co_status check_schema(const co_study *s) {
 static co_status find_study(co_study *s) {
   void *statement;
   co_status status = CO_OK;
-  int64_t studies = 0, goals = 0;
+  int64_t studies = 0;
   CO_RETURN_IF_FAILED(
       co_study_query(s, &statement, "SELECT study_id, study_name FROM studies", ""));
   while (co_study_next(s, statement, &status)) {
@@ -237,12 +237,12 @@ static co_status find_study(co_study *s) {
                                      "i", s->id));
   while (co_study_next(s, statement, &status)) {
     const char *direction = co_study_cell(s, statement, 0);
-    s->maximizes = direction && strcmp(direction, "MAXIMIZE") == 0;
-    goals++;
+    if (s->goals < 2) s->maximizes[s->goals] = direction && strcmp(direction, "MAXIMIZE") == 0;
+    s->goals++;
   }
-  if (status == CO_OK && goals != 1)
-    status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "its study has %lld goals; there may be one",
-                        (long long)goals);
+  if (status == CO_OK && (s->goals < 1 || s->goals > 2))
+    status =
+        co_fail_at(CO_ERR_IO, s->path, 0, 0, "its study has %d goals; there may be two", s->goals);
   return status;
 }
 
@@ -280,8 +280,12 @@ const char *co_study_name(const co_study *s) {
   return s->name;
 }
 
-bool co_study_maximizes(const co_study *s) {
-  return s->maximizes;
+bool co_study_maximizes(const co_study *s, int goal) {
+  return s->maximizes[goal];
+}
+
+int co_study_goals(const co_study *s) {
+  return s->goals;
 }
 
 static co_status fill(co_study *s, const co_study_start *start) {
@@ -289,11 +293,17 @@ static co_status fill(co_study *s, const co_study_start *start) {
   int code = s->api.exec(s->database, schema, NULL, NULL, NULL);
   if (code != CO_SQL_OK) return failed(s, "the study cannot be made", code);
   CO_RETURN_IF_FAILED(run(s, "INSERT INTO studies VALUES (1, ?1)", "t", start->name));
-  CO_RETURN_IF_FAILED(run(s, "INSERT INTO study_directions VALUES (1, ?1, 1, 0)", "t",
-                          start->maximize ? "MAXIMIZE" : "MINIMIZE"));
+  for (int goal = 0; goal < (start->second ? 2 : 1); goal++) {
+    bool maximize = goal ? start->maximize_second : start->maximize;
+    CO_RETURN_IF_FAILED(run(s,
+                            "INSERT INTO study_directions (direction, study_id, objective) VALUES "
+                            "(?1, 1, ?2)",
+                            "ti", maximize ? "MAXIMIZE" : "MINIMIZE", (int64_t)goal));
+  }
   co_json_init(&names, s->ctx, 0);
   co_json_open(&names, '[');
   co_json_string(&names, start->metric);
+  if (start->second) co_json_string(&names, start->second);
   co_json_close(&names);
   co_status status = names.text.status;
   if (status == CO_OK)
@@ -455,18 +465,22 @@ co_status co_study_note(co_study *s, const char *key, const char *json) {
              "itt", s->id, key, json);
 }
 
+static co_status add_value(co_study *s, int64_t id, int64_t goal, double value) {
+  static const char finite[] = "INSERT OR REPLACE INTO trial_values (trial_id, objective, value, "
+                               "value_type) VALUES (?1, ?2, ?4, ?3)";
+  static const char other[] = "INSERT OR REPLACE INTO trial_values (trial_id, objective, value, "
+                              "value_type) VALUES (?1, ?2, NULL, ?3)";
+  if (isnan(value)) return CO_OK;
+  return isfinite(value) ? run(s, finite, "iitd", id, goal, value_type(value), value)
+                         : run(s, other, "iit", id, goal, value_type(value));
+}
+
 co_status co_study_finish(co_study *s, int64_t id, co_trial_state state, double value,
-                          const char *reason) {
+                          double second, const char *reason) {
   char now[64];
   print_now(now);
-  if (!isnan(value)) {
-    static const char finite[] = "INSERT OR REPLACE INTO trial_values (trial_id, objective, value, "
-                                 "value_type) VALUES (?1, 0, ?3, ?2)";
-    static const char other[] = "INSERT OR REPLACE INTO trial_values (trial_id, objective, value, "
-                                "value_type) VALUES (?1, 0, NULL, ?2)";
-    CO_RETURN_IF_FAILED(isfinite(value) ? run(s, finite, "itd", id, value_type(value), value)
-                                        : run(s, other, "it", id, value_type(value)));
-  }
+  CO_RETURN_IF_FAILED(add_value(s, id, 0, value));
+  CO_RETURN_IF_FAILED(add_value(s, id, 1, second));
   if (reason) CO_RETURN_IF_FAILED(add_reason(s, id, reason));
   return run(s, "UPDATE trials SET state = ?1, datetime_complete = ?2 WHERE trial_id = ?3", "tti",
              state_names[state], now, id);

@@ -29,7 +29,7 @@ typedef struct co_trial {
   int64_t id, number; // of the database; 0, 1, … within the study
   co_trial_state state;
   double *values;                       // per parameter of the space, NaN where it does not count
-  double value;                         // of the goal; NaN = none
+  double value, second;                 // of the goals; NaN = none
   const char *started, *ended, *reason; // NULL = none; why it failed
   const co_trial_value *steps;          // values on the way, ascending by step
   int64_t step_count;
@@ -51,8 +51,8 @@ typedef struct co_study co_study;
 co_status co_study_open(co_study **out, co_context *ctx, const char *path, bool writable);
 // Begins a new file, which appears by rename with its study in it, whole.
 typedef struct co_study_start {
-  const char *name, *metric; // of the study; of its goal, as people read it
-  bool maximize;
+  const char *name, *metric, *second; // of the study; of its goals, as people read them; NULL = one
+  bool maximize, maximize_second;
   const char *const *keys, *const *values; // user attributes, as JSON
   int64_t count;
 } co_study_start;
@@ -61,7 +61,8 @@ void co_study_close(co_study *study); // NULL is legal
 
 const char *co_study_path(const co_study *study);
 const char *co_study_name(const co_study *study);
-bool co_study_maximizes(const co_study *study);
+bool co_study_maximizes(const co_study *study, int goal); // 0 or 1
+int co_study_goals(const co_study *study);                // 1 or 2
 // A user attribute of the study, as JSON; *text is NULL where there is none, else the arena's.
 co_status co_study_attribute(const char **text, co_study *study, co_arena *arena, const char *key);
 
@@ -86,9 +87,9 @@ co_status co_study_thaw(co_study *study, int64_t id, int64_t round, int64_t last
 co_status co_study_retry(co_study *study, int64_t id);
 // Sets a user attribute of the study, JSON.
 co_status co_study_note(co_study *study, const char *key, const char *json);
-// Ends a trial. `value` NaN = none; `reason` NULL = none.
+// Ends a trial. A value NaN = none, as the second of a study of one goal; `reason` NULL = none.
 co_status co_study_finish(co_study *study, int64_t id, co_trial_state state, double value,
-                          const char *reason);
+                          double second, const char *reason);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,8 @@ struct co_study {
   void *database;
   char *path, *name;
   int64_t id;
-  bool maximizes;
+  int goals;
+  bool maximizes[2];
 };
 
 // Reads: rows go on with co_study_next. `types`: i int64_t, d double, t text (NULL is NULL).

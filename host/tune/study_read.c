@@ -82,7 +82,8 @@ static co_status read_trials(co_trials *out, co_study *s, const co_space *space,
     int64_t state = parse_state(co_study_cell(s, statement, 2));
     if (out->count == rows) break;
     co_trial *t = &out->item[out->count];
-    *t = (co_trial){.id = co_study_integer(s, statement, 0), .number = out->count, .value = NAN};
+    *t = (co_trial){
+        .id = co_study_integer(s, statement, 0), .number = out->count, .value = NAN, .second = NAN};
     t->state = (co_trial_state)state;
     t->values = co_arena_alloc(arena, (size_t)space->count + 1, sizeof *t->values);
     if (!t->values) status = CO_ERR_MEMORY;
@@ -121,14 +122,16 @@ static co_status read_parameters(co_trials *out, co_study *s, const co_space *sp
 static co_status read_values(co_trials *out, co_study *s) {
   void *statement;
   co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_study_query(s, &statement,
-                     "SELECT v.trial_id, v.value, v.value_type FROM trial_values v JOIN trials "
-                     "t ON t.trial_id = v.trial_id WHERE t.study_id = ?1 AND v.objective = 0",
-                     "i", s->id));
+  CO_RETURN_IF_FAILED(co_study_query(
+      s, &statement,
+      "SELECT v.trial_id, v.value, v.value_type, v.objective FROM trial_values v JOIN trials "
+      "t ON t.trial_id = v.trial_id WHERE t.study_id = ?1",
+      "i", s->id));
   while (co_study_next(s, statement, &status)) {
     co_trial *t = find_trial(out, co_study_integer(s, statement, 0));
-    if (t) t->value = read_value(s, statement, 1);
+    int64_t goal = co_study_integer(s, statement, 3);
+    if (t && goal == 0) t->value = read_value(s, statement, 1);
+    if (t && goal == 1) t->second = read_value(s, statement, 1);
   }
   return status;
 }

@@ -12,8 +12,12 @@
 #include "host/tune/sampler.h"
 
 enum { CANDIDATES = 48, MOST_GOOD = 25, HEAVY = 25 };
-enum { MANY_TRIALS = 250 }; // from then on half the candidates: a suggestion is to take under 1 ms
 static const double good_share = 0.15;
+
+// Fewer where there are many trials: a suggestion is to take under 1 ms.
+static int candidates_at(int64_t trials) {
+  return trials < 250 ? CANDIDATES : trials < 750 ? CANDIDATES / 2 : CANDIDATES / 3;
+}
 
 // A mixture over [0, 1] per parameter.
 typedef struct mixture {
@@ -203,7 +207,7 @@ static void draw(const mixture *m, co_draws *draws, double *values) {
 static void choose(const co_suggestion *s, const mixture *good, const mixture *others,
                    double *values) {
   double candidate[CO_MOST_PARAMETERS], best = -INFINITY;
-  const int candidates = s->known_count < MANY_TRIALS ? CANDIDATES : CANDIDATES / 2;
+  const int candidates = candidates_at(s->known_count);
   co_draws draws = co_draws_begin(s);
   for (int c = 0; c < candidates; c++) {
     draw(good, &draws, candidate);

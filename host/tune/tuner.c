@@ -85,6 +85,10 @@ static co_status resume(const crew *c, const co_trials *trials, claim *out, co_a
   return CO_OK;
 }
 
+static double as_loss(double value, bool maximize) {
+  return maximize ? -value : value;
+}
+
 // What the suggestion of trial `number` may know: of the last ones only what was chosen for them.
 static co_known_trial *know(const crew *c, const co_trials *trials, int64_t number,
                             co_arena *arena) {
@@ -93,11 +97,11 @@ static co_known_trial *know(const crew *c, const co_trials *trials, int64_t numb
   for (int64_t i = 0; known && i < number; i++) {
     const co_trial *t = &trials->item[i];
     bool complete = i <= told && (t->state == CO_TRIAL_COMPLETE || t->state == CO_TRIAL_PRUNED);
-    known[i] = (co_known_trial){.values = t->values,
-                                .loss = !complete             ? NAN
-                                        : c->search->maximize ? -t->value
-                                                              : t->value,
-                                .failed = i <= told && t->state == CO_TRIAL_FAIL};
+    known[i] =
+        (co_known_trial){.values = t->values,
+                         .loss = complete ? as_loss(t->value, c->search->maximize) : NAN,
+                         .second = complete ? as_loss(t->second, c->search->maximize_second) : NAN,
+                         .failed = i <= told && t->state == CO_TRIAL_FAIL};
   }
   return known;
 }
@@ -166,7 +170,7 @@ static co_status begin_waiting(const crew *c, const co_trials *trials, claim *ou
     co_unlock_file(out->lock);
     out->lock = -1;
     *taken = false;
-    CO_RETURN_IF_FAILED(co_study_finish(s->study, t->id, CO_TRIAL_FAIL, NAN, reason));
+    CO_RETURN_IF_FAILED(co_study_finish(s->study, t->id, CO_TRIAL_FAIL, NAN, NAN, reason));
   }
   return CO_OK;
 }
@@ -234,9 +238,9 @@ static co_status write_outcome(const crew *c, const claim *mine, const co_trial_
   co_study *study = c->search->study;
   for (int64_t i = 0; i < o->step_count; i++)
     CO_RETURN_IF_FAILED(co_study_report(study, mine->id, o->steps[i].step, o->steps[i].value));
-  CO_RETURN_IF_FAILED(co_study_finish(study, mine->id, o->state,
-                                      o->state == CO_TRIAL_FAIL ? NAN : o->value,
-                                      o->state == CO_TRIAL_FAIL ? o->reason : NULL));
+  CO_RETURN_IF_FAILED(co_study_finish(
+      study, mine->id, o->state, o->state == CO_TRIAL_FAIL ? NAN : o->value,
+      o->state == CO_TRIAL_FAIL ? NAN : o->second, o->state == CO_TRIAL_FAIL ? o->reason : NULL));
   // Before the trial is over for others: of one that is over nobody looks for a lock.
   unlink(mine->lock_path);
   return CO_OK;
@@ -251,8 +255,10 @@ static void log_outcome(const crew *c, const claim *mine, const co_trial_outcome
   else
     co_log(ctx, CO_LOG_INFO, "trial", "number=%lld state=%s value=%.6g %s=%lld seconds=%.1f",
            number, co_trial_state_name(o->state), o->value,
-           co_tune_parts(c->search->settings) > 1 ? "runs" : "epochs", (long long)o->step_count,
-           seconds);
+           co_tune_parts(c->search->settings) > 1 && !co_tune_is_together(c->search->settings)
+               ? "runs"
+               : "epochs",
+           (long long)o->step_count, seconds);
 }
 
 typedef struct reporter {

@@ -21,7 +21,7 @@ typedef struct co_search {
   const co_tune_settings *settings;
   const co_node *base; // the trials' config, without hyperopt
   uint64_t seed;
-  bool maximize;
+  bool maximize, maximize_second;
   co_dataset *dataset;
   co_dataset *const *folds; // as each fold sees it, of settings->k_fold; else not read
   co_study *study;
@@ -47,7 +47,8 @@ int64_t co_trials_best(const co_trials *trials, bool maximize);
 char *co_trial_run_path(co_arena *arena, const char *folder, int64_t number);
 
 // ---- parts.c -----------------------------------------------------------------------------------
-// A trial is one run, or one for each fold and seed, one after the other, in folders of its own.
+// A trial is one run, or one for each fold and seed, in folders of its own: one after the other, or, where
+// a pruner compares by epochs, together, epoch by epoch.
 
 typedef struct co_trial_job {
   int64_t id, number;
@@ -57,16 +58,18 @@ typedef struct co_trial_job {
   const co_watch *watch;
   double max_seconds;
   const co_pruner_view *pruner;
-  // Called after each epoch, of several runs after each, in the thread that trains.
+  // Called after each epoch, of several runs one after the other after each, in the thread that trains.
   co_status (*report)(void *user, int64_t step, double value);
   void *user;
 } co_trial_job;
 
 typedef struct co_trial_outcome {
   co_trial_state state;
-  double value;
-  char reason[1200];           // of a failure
-  const co_trial_value *steps; // the metric by epoch, of several runs by run; the arena's
+  double value, second; // of the goals
+  char reason[1200];    // of a failure
+  const co_trial_value
+      *steps; // the metric by epoch, of several runs one after the other by run; the
+              // arena's
   int64_t step_count;
 } co_trial_outcome;
 
@@ -82,13 +85,30 @@ typedef struct co_trial_part {
   co_dataset *dataset;
   int64_t seed; // what is added to trainer.seed
 } co_trial_part;
-// The same for one run.
+// One of its trainings: open, advance, close; several may be open.
+typedef struct co_training co_training;
+// Goes on where it was. To be closed after failure, too. `search` and `job` are borrowed.
+co_status co_training_open(co_training **out, const co_search *search, const co_trial_job *job,
+                           const co_trial_part *part);
+// Trains up to that epoch's value, or until it is done or the job's pruner gives it up.
+co_status co_training_advance(co_training *training, int64_t epoch);
+bool co_training_is_done(const co_training *training);
+int64_t co_training_epochs(const co_training *training); // with a value
+// After so many epochs, or after the last of fewer; NaN before the first.
+double co_training_value(const co_training *training, int64_t epoch);
+// Writes a checkpoint, from which it goes on exactly, unless it is done.
+co_status co_training_pause(co_training *training);
+// What it came to: done, pruned where it was paused, or failed by its own fault. Frees it; NULL is legal.
+co_status co_training_close(co_training *training, co_trial_outcome *out, co_status status,
+                            co_arena *arena);
+// All of that for one run.
 co_status co_trial_train_part(co_trial_outcome *out, const co_search *search,
                               const co_trial_job *job, const co_trial_part *part, co_arena *arena);
 // Whether a trial with these values has a config at all; problems with their places in the config.
 co_status co_trial_check(const co_search *search, const double *values, co_diagnostics *problems);
-// Plans it, and trains nothing: the bytes it will take.
-co_status co_trial_plan(size_t *bytes, bool *higher_is_better, const co_search *search,
+// Plans it, and trains nothing: the bytes it will take, and what each goal's metric is better for (of a
+// cost less).
+co_status co_trial_plan(size_t *bytes, bool higher_is_better[2], const co_search *search,
                         const double *values, co_diagnostics *problems);
 
 #endif

@@ -65,6 +65,11 @@ static co_status choose_among(co_cuda *cuda, const co_op_desc *desc, bool forced
     memset(answer, 0, sizeof *answer);
     answer->choice.implementation = impl->name;
     co_status status = impl->plan(cuda, impl, desc, answer, out);
+    if (status == CO_OK) {
+      status = co_cuda_tune(cuda, impl, desc, answer, out);
+      answer->failed = status != CO_OK; // no refusal, whatever it is
+      return status;
+    }
     if (status != CO_ERR_DEVICE || answer->failed) return status;
     (void)snprintf(reason, CO_CUDA_REASON, "%s", answer->reason);
     cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "choice", "op=%s refused_by=%s reason=\"%s\"",
@@ -498,6 +503,11 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
                              ? memory / CO_CUDA_WORKSPACE_SHARE
                              : CO_CUDA_WORKSPACE_LIMIT;
   cuda->strict_f32 = host->options->strict_f32;
+  cuda->tuning = host->options->ways;
+  (void)snprintf(cuda->machine, sizeof cuda->machine,
+                 "%.96s, %d.%d, %d multiprocessors, CUDA %d.%d", properties.name, properties.major,
+                 properties.minor, properties.multiProcessorCount, CUDART_VERSION / 1000,
+                 CUDART_VERSION % 1000 / 10);
   if (host->options->force)
     (void)snprintf(cuda->force, sizeof cuda->force, "%s", host->options->force);
   cuda->host.options = NULL; // borrowed only so far

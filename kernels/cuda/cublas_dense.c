@@ -3,6 +3,7 @@
 // cuBLASLt counts columns first, so a row-major matrix is its transpose there: y = x w is computed
 // as y' = w' x'.
 #include <cublasLt.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
@@ -115,11 +116,50 @@ static cublasStatus_t describe(const co_cuda *cuda, const shape *s, product *p) 
   return status;
 }
 
-// CO_ERR_DEVICE without a message where cuBLASLt has no algorithm for it.
-static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
+static void library(const co_cuda *cuda, char *out, size_t size) {
+  (void)cuda;
+  (void)snprintf(out, size, "cuBLASLt %zu", cublasLtGetVersion());
+}
+
+// An algorithm by all that makes it another: "algorithm 21, tile 18, …", less what is 0 or not known of
+// the device.
+static void describe_algorithm(const cublasLtMatmulAlgo_t *algo, char *out, size_t size) {
+  static const struct {
+    const char *name;
+    cublasLtMatmulAlgoConfigAttributes_t attribute;
+    size_t bytes;
+  } parts[] = {{"algorithm", CUBLASLT_ALGO_CONFIG_ID, 4},
+               {"tile", CUBLASLT_ALGO_CONFIG_TILE_ID, 4},
+               {"stages", CUBLASLT_ALGO_CONFIG_STAGES_ID, 4},
+               {"split", CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 4},
+               {"reduction", CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, 4},
+               {"swizzle", CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, 4},
+               {"custom", CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, 4},
+               {"inner", CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, 2},
+               {"cluster", CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 2}};
+  size_t length = 0;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts && length < size; i++) {
+    uint16_t small = 0;
+    uint32_t large = 0;
+    size_t written;
+    bool is_small = parts[i].bytes == sizeof small;
+    void *value = is_small ? (void *)&small : (void *)&large;
+    cublasStatus_t status = cublasLtMatmulAlgoConfigGetAttribute(algo, parts[i].attribute, value,
+                                                                 parts[i].bytes, &written);
+    unsigned number = is_small ? small : (unsigned)large;
+    if (status == CUBLAS_STATUS_SUCCESS && (i == 0 || number > 0))
+      length += (size_t)snprintf(out + length, size - length, "%s%s %u", length ? ", " : "",
+                                 parts[i].name, number);
+  }
+}
+
+// The candidate-th algorithm in cuBLASLt's order; its description becomes `way`. CO_ERR_DEVICE without
+// a message where cuBLASLt has none for it.
+static co_status product_create(co_cuda *cuda, const shape *s, int candidate, char *way,
+                                product *p) {
   cublasLtHandle_t handle;
   cublasLtMatmulPreference_t preference = NULL;
-  cublasLtMatmulHeuristicResult_t result;
+  cublasLtMatmulHeuristicResult_t results[CO_CUDA_CANDIDATES];
   const size_t limit = CO_CUDA_WORKSPACE_LIMIT;
   int found = 0;
   memset(p, 0, sizeof *p);
@@ -134,13 +174,16 @@ static co_status product_create(co_cuda *cuda, const shape *s, product *p) {
     status = cublasLtMatmulPreferenceSetAttribute(
         preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit, sizeof limit);
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatmulAlgoGetHeuristic(handle, p->desc, p->a, p->b, p->d, p->d, preference, 1,
-                                            &result, &found);
+    status = cublasLtMatmulAlgoGetHeuristic(handle, p->desc, p->a, p->b, p->d, p->d, preference,
+                                            candidate + 1, results, &found);
   if (preference) (void)cublasLtMatmulPreferenceDestroy(preference);
-  if (status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS) {
-    p->algo = result.algo;
-    p->workspace = result.workspaceSize;
+  const cublasLtMatmulHeuristicResult_t *result = &results[candidate];
+  if (status == CUBLAS_STATUS_SUCCESS && found > candidate &&
+      result->state == CUBLAS_STATUS_SUCCESS) {
+    p->algo = result->algo;
+    p->workspace = result->workspaceSize;
     p->beta = s->beta;
+    describe_algorithm(&p->algo, way, CO_CUDA_WAY);
     return CO_OK;
   }
   product_free(p);
@@ -294,20 +337,36 @@ static co_status (*run_of(co_op op))(co_cuda *, co_prepared *, const co_cuda_cal
   }
 }
 
+// The last candidates with a bias gradient leave it to our own kernel.
+static co_status create_candidate(co_cuda *cuda, const co_op_desc *desc, co_cuda_answer *answer,
+                                  dense *self) {
+  shape s = shape_of(desc);
+  bool has_bias = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS && co_cuda_has_out(desc, 1);
+  bool fused = s.epilogue == CUBLASLT_EPILOGUE_BGRADA;
+  char algorithm[CO_CUDA_WAY] = "";
+  int candidate = answer->candidate;
+  co_status status = CO_ERR_DEVICE;
+  if (!fused || candidate < CO_CUDA_FUSED_CANDIDATES)
+    status = product_create(cuda, &s, candidate, algorithm, &self->product);
+  else
+    candidate -= CO_CUDA_FUSED_CANDIDATES;
+  if (status == CO_ERR_DEVICE && fused &&
+      (answer->candidate == 0 || answer->candidate >= CO_CUDA_FUSED_CANDIDATES)) {
+    s.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    status = product_create(cuda, &s, candidate, algorithm, &self->product);
+  }
+  self->sums_bias = has_bias && s.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
+  (void)snprintf(answer->way, sizeof answer->way, "%d: %.100s%s", answer->candidate, algorithm,
+                 fused && self->sums_bias ? ", bias apart" : "");
+  return status;
+}
+
 static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                       co_cuda_answer *answer, co_prepared **out) {
   dense self;
   memset(&self, 0, sizeof self);
   CO_RETURN_IF_FAILED(check_operands(desc, answer));
-  shape s = shape_of(desc);
-  bool weights = desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS;
-  self.sums_bias = weights && co_cuda_has_out(desc, 1) && s.epilogue == CUBLASLT_EPILOGUE_DEFAULT;
-  co_status status = product_create(cuda, &s, &self.product);
-  if (status == CO_ERR_DEVICE && s.epilogue == CUBLASLT_EPILOGUE_BGRADA) {
-    s.epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-    self.sums_bias = true;
-    status = product_create(cuda, &s, &self.product);
-  }
+  co_status status = create_candidate(cuda, desc, answer, &self);
   if (status == CO_ERR_DEVICE) return co_cuda_refuse(answer, "cuBLASLt has no algorithm for it");
   CO_RETURN_IF_FAILED(status);
   answer->choice.workspace = self.product.workspace;
@@ -320,8 +379,9 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     answer->choice.workspace = self.sum_offset + co_cuda_column_sum_scratch(dy->dim[0], dy->dim[1]);
     answer->choice.launches++;
     answer->choice.why =
-        co_cuda_accumulates(desc, 1)
-            ? "bias gradient by our own kernel: cuBLASLt adds none"
+        co_cuda_accumulates(desc, 1) ? "bias gradient by our own kernel: cuBLASLt adds none"
+        : answer->candidate
+            ? "bias gradient by our own kernel: faster than in the product"
             : "bias gradient by our own kernel: cuBLASLt has none with this product";
   }
   co_prepared *prepared = NULL;
@@ -343,9 +403,9 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
 }
 
 const co_cuda_impl co_cuda_cublas[] = {
-    {.op = CO_OP_DENSE, .name = "cublaslt", .plan = plan},
-    {.op = CO_OP_DENSE_BACKWARD_DATA, .name = "cublaslt", .plan = plan},
-    {.op = CO_OP_DENSE_BACKWARD_WEIGHTS, .name = "cublaslt", .plan = plan},
-    {.op = CO_OP_DENSE_RELU_BACKWARD, .name = "cublaslt", .plan = plan},
+    {.op = CO_OP_DENSE, .name = "cublaslt", .plan = plan, .library = library},
+    {.op = CO_OP_DENSE_BACKWARD_DATA, .name = "cublaslt", .plan = plan, .library = library},
+    {.op = CO_OP_DENSE_BACKWARD_WEIGHTS, .name = "cublaslt", .plan = plan, .library = library},
+    {.op = CO_OP_DENSE_RELU_BACKWARD, .name = "cublaslt", .plan = plan, .library = library},
     {.name = NULL},
 };

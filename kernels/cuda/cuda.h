@@ -18,7 +18,11 @@
 enum {
   CO_CUDA_ALIGNMENT = 256,
   CO_CUDA_STAGING = 512 << 10, // bytes of pinned memory in each of the staging buffers
-  CO_CUDA_REASON = CO_CUDA_TEXT
+  CO_CUDA_REASON = CO_CUDA_TEXT,
+  CO_CUDA_WAY = 128,
+  CO_CUDA_CANDIDATES = 8, // ways that are timed
+  // Of these, ways to do all in one launch, where two can be faster: the rest.
+  CO_CUDA_FUSED_CANDIDATES = 5
 };
 // Scratch memory that a vendor library may ask for; the arena pays it once for all operations. Of
 // convolutions a share of the device's memory, where that is more: many that use tensor cores want
@@ -52,6 +56,9 @@ typedef struct co_cuda {
   void *cublaslt;           // of cublas_dense.c, made when first needed
   void *cudnn;              // of cudnn_conv.c, likewise
   co_cuda_planned *planned; // latest first
+  const co_op_ways *tuning; // NULL = nothing is timed
+  double tuned_seconds;
+  char machine[160]; // device and CUDA, for `tuning`
 } co_cuda;
 
 typedef struct co_cuda_impl co_cuda_impl;
@@ -61,10 +68,13 @@ struct co_prepared {
   co_op_desc desc;
   co_status (*run)(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call);
   void (*release)(co_cuda *cuda, co_prepared *prepared); // frees what it holds, not itself; or NULL
+  char way[CO_CUDA_WAY];
 };
 
 typedef struct co_cuda_answer {
-  co_op_choice choice; // all canonical at first
+  int candidate;         // which way is asked for, 0 = the library's first
+  char way[CO_CUDA_WAY]; // begins with that number
+  co_op_choice choice;   // all canonical at first
   char reason[CO_CUDA_REASON];
   bool accumulate; // refused only because of desc->accumulate
   bool failed;     // CO_ERR_DEVICE is no refusal but an error that host.fail has been given
@@ -77,6 +87,8 @@ struct co_cuda_impl {
   // through co_cuda_refuse: not by this implementation. Anything else: a failure.
   co_status (*plan)(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                     co_cuda_answer *answer, co_prepared **out);
+  // Of libraries with several ways: name and version.
+  void (*library)(const co_cuda *cuda, char *out, size_t size);
   // Our own kernels (plan is co_cuda_plan_kernel):
   co_cuda_launcher *launch;
   co_cuda_scratch *scratch;   // NULL = none
@@ -106,6 +118,10 @@ co_status co_cuda_planned_keep(co_cuda *cuda, const co_op_desc *desc, const co_o
                                co_prepared *prepared);
 void co_cuda_planned_free(co_cuda *cuda);
 void co_cuda_release(co_cuda *cuda, co_prepared *prepared);
+
+// tune.c: after a first plan by impl, takes the way that was chosen before, or times the candidates.
+co_status co_cuda_tune(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                       co_cuda_answer *answer, co_prepared **prepared);
 
 // Tables end with a row of name NULL; rows of one operation in order of preference.
 extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[];

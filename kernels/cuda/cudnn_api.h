@@ -67,11 +67,12 @@ typedef struct co_cudnn_plan {
   co_op_engine engine;
 } co_cudnn_plan;
 
-// The first engine with tensor cores in cuDNN's order, or else the first; in full precision never one
-// with them. CUDNN_STATUS_NOT_SUPPORTED where no engine will do: deterministic, compiled beforehand (unless
-// `compile`), in full precision if that is asked for.
+// Candidate 0: the first engine with tensor cores in cuDNN's order that takes the problem, or else the
+// first; in full precision never one with them. Further ones: the candidate-th, from 0, of the engines in
+// this order, whether or not those before it take the problem. CUDNN_STATUS_NOT_SUPPORTED where no engine
+// will do: deterministic, compiled beforehand (unless `compile`), in full precision if that is asked for.
 cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,
-                                   const co_cudnn_problem *problem, bool compile,
+                                   const co_cudnn_problem *problem, bool compile, int candidate,
                                    co_cudnn_plan *out);
 void co_cudnn_plan_free(const co_cudnn *dnn, co_cudnn_plan *plan);
 // `bias` is NULL where the problem has none.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions by cuDNN. What its engines do not take with a convolution (bias, relu, the gradient
 // of the bias) is done by our own kernels.
+#include <stdio.h>
 #include <string.h>
 
 #include "kernels/cuda/cudnn_api.h"
@@ -162,24 +163,38 @@ static void release(co_cuda *cuda, co_prepared *prepared) {
 
 // ---- plan --------------------------------------------------------------------------------------
 
-static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
-                            conv *self) {
+static void library(const co_cuda *cuda, char *out, size_t size) {
+  (void)snprintf(out, size, "cuDNN %zu", ((const co_cudnn *)cuda->cudnn)->get_version());
+}
+
+// The last candidates with bias and relu leave these to our own kernel.
+static cudnnStatus_t create_candidate(const co_cuda *cuda, const co_cudnn *dnn,
+                                      co_cudnn_problem problem, int candidate, conv *self) {
   self->fused = problem.bias || problem.relu;
-  cudnnStatus_t status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
-  if (status == CUDNN_STATUS_SUCCESS) return status;
+  if (self->fused && candidate >= CO_CUDA_FUSED_CANDIDATES) {
+    self->fused = problem.bias = problem.relu = false;
+    candidate -= CO_CUDA_FUSED_CANDIDATES;
+  }
+  return co_cudnn_plan_create(cuda, dnn, &problem, false, candidate, &self->plan);
+}
+
+static cudnnStatus_t create(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
+                            int candidate, conv *self) {
+  cudnnStatus_t status = create_candidate(cuda, dnn, problem, candidate, self);
+  if (status == CUDNN_STATUS_SUCCESS || candidate) return status;
   if (self->fused) {
     self->fused = problem.bias = problem.relu = false;
-    status = co_cudnn_plan_create(cuda, dnn, &problem, false, &self->plan);
+    status = co_cudnn_plan_create(cuda, dnn, &problem, false, 0, &self->plan);
     if (status == CUDNN_STATUS_SUCCESS) return status;
   }
-  return co_cudnn_plan_create(cuda, dnn, &problem, true, &self->plan);
+  return co_cudnn_plan_create(cuda, dnn, &problem, true, 0, &self->plan);
 }
 
 // Without a device: what cuDNN says of one that it is told the properties of. What it can say of an
 // opened one only, or where it is not installed, is taken for granted.
 static void create_planned(const co_cuda *cuda, const co_cudnn *dnn, co_cudnn_problem problem,
                            conv *self) {
-  if (dnn && create(cuda, dnn, problem, self) == CUDNN_STATUS_SUCCESS) return;
+  if (dnn && create(cuda, dnn, problem, 0, self) == CUDNN_STATUS_SUCCESS) return;
   memset(&self->plan, 0, sizeof self->plan);
   self->fused = problem.bias || problem.relu;
   self->plan.workspace = cuda->conv_workspace;
@@ -189,12 +204,15 @@ static size_t aligned(size_t bytes) {
   return (bytes + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
 }
 
-static void count_launches(const conv *self, const co_op_desc *desc, co_op_choice *choice) {
+static void count_launches(const conv *self, const co_op_desc *desc, bool timed,
+                           co_op_choice *choice) {
   bool forward = desc->op == CO_OP_CONV2D || desc->op == CO_OP_CONV2D_TRANSPOSE;
   bool follows = forward && !self->fused &&
                  (co_cuda_has_in(desc, 2) || desc->attr.activation != CO_ACTIVATION_NONE);
   choice->launches = follows ? 2 : 1;
-  if (follows) choice->why = "bias and relu by our own kernel: cuDNN has no engine with them";
+  if (follows)
+    choice->why = timed ? "bias and relu by our own kernel: faster than an engine with them"
+                        : "bias and relu by our own kernel: cuDNN has no engine with them";
   if (self->widens) {
     choice->launches++;
     choice->why = "cuDNN writes weight gradients in bf16: one launch widens them";
@@ -224,7 +242,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     create_planned(cuda, dnn, problem_of(desc), &self);
   } else {
     CO_RETURN_IF_FAILED(co_cudnn_get(cuda, answer, &dnn));
-    made = create(cuda, dnn, problem_of(desc), &self);
+    made = create(cuda, dnn, problem_of(desc), answer->candidate, &self);
   }
   if (made != CUDNN_STATUS_SUCCESS) {
     co_status refused =
@@ -239,6 +257,10 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
   answer->choice.workspace = self.plan.workspace;
   answer->choice.engine = self.plan.engine;
+  if (!cuda->planning)
+    (void)snprintf(answer->way, sizeof answer->way, "%d: engine %lld, %d of %d%s",
+                   answer->candidate, (long long)self.plan.engine.index, self.plan.engine.rank,
+                   self.plan.engine.offered, self.fused ? ", fused" : "");
   self.widens = widens(desc);
   if (self.widens) {
     self.widen_offset = aligned(answer->choice.workspace);
@@ -247,7 +269,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     answer->choice.implementation = "cudnn+widen";
   }
   answer->choice.planned = cuda->planning;
-  count_launches(&self, desc, &answer->choice);
+  count_launches(&self, desc, answer->candidate > 0, &answer->choice);
   if (weights && co_cuda_has_out(desc, 1)) {
     const co_shape *dy = &desc->in[1].shape;
     int64_t channels = co_cuda_last(dy);
@@ -273,10 +295,13 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
 }
 
 const co_cuda_impl co_cuda_cudnn[] = {
-    {.op = CO_OP_CONV2D, .name = "cudnn", .plan = plan},
-    {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "cudnn", .plan = plan},
-    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "cudnn", .plan = plan},
-    {.op = CO_OP_CONV2D_TRANSPOSE, .name = "cudnn", .plan = plan},
-    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS, .name = "cudnn", .plan = plan},
+    {.op = CO_OP_CONV2D, .name = "cudnn", .plan = plan, .library = library},
+    {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "cudnn", .plan = plan, .library = library},
+    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "cudnn", .plan = plan, .library = library},
+    {.op = CO_OP_CONV2D_TRANSPOSE, .name = "cudnn", .plan = plan, .library = library},
+    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS,
+     .name = "cudnn",
+     .plan = plan,
+     .library = library},
     {.name = NULL},
 };

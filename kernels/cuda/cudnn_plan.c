@@ -280,18 +280,21 @@ static int ask_heuristics(const co_cudnn *dnn, descriptor graph, cudnnBackendHeu
 }
 
 static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
-                          cudnnBackendHeurMode_t mode, bool compile, bool bf16) {
+                          cudnnBackendHeurMode_t mode, bool compile, bool bf16, int candidate) {
   const co_cudnn *dnn = b->dnn;
   descriptor configs[MOST_ENGINES] = {NULL};
   co_op_engine engines[MOST_ENGINES] = {{0}};
   bool welcome[MOST_ENGINES] = {false};
-  int count = ask_heuristics(dnn, graph, mode, configs), chosen = -1;
+  int count = ask_heuristics(dnn, graph, mode, configs), chosen = -1, seen = 0;
   for (int i = 0; i < count; i++)
     welcome[i] = is_welcome(cuda, dnn, configs[i], compile, bf16, &engines[i]);
   for (int plain = 0; plain < 2; plain++)
-    for (int i = 0; i < count && chosen < 0; i++)
-      if (welcome[i] && engines[i].tensor_cores != plain && try_engine(b, cuda, configs[i]))
-        chosen = i;
+    for (int i = 0; i < count && chosen < 0; i++) {
+      if (!welcome[i] || engines[i].tensor_cores == plain) continue;
+      bool asked = candidate == 0 || candidate == seen;
+      seen++;
+      if (asked && try_engine(b, cuda, configs[i])) chosen = i;
+    }
   for (int i = 0; i < MOST_ENGINES; i++)
     if (configs[i] && i != chosen) (void)dnn->destroy_descriptor(configs[i]);
   if (chosen < 0) return false;
@@ -302,14 +305,15 @@ static bool choose_engine(builder *b, const co_cuda *cuda, descriptor graph,
 }
 
 cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,
-                                   const co_cudnn_problem *problem, bool compile,
+                                   const co_cudnn_problem *problem, bool compile, int candidate,
                                    co_cudnn_plan *out) {
   memset(out, 0, sizeof *out);
   builder b = {.dnn = dnn, .plan = out, .status = CUDNN_STATUS_SUCCESS};
   descriptor graph = operation_graph(&b, problem);
   if (b.status == CUDNN_STATUS_SUCCESS &&
-      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_A, compile, problem->bf16) &&
-      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_FALLBACK, compile, problem->bf16))
+      !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_A, compile, problem->bf16, candidate) &&
+      (candidate ||
+       !choose_engine(&b, cuda, graph, CUDNN_HEUR_MODE_FALLBACK, compile, problem->bf16, 0)))
     b.status = CUDNN_STATUS_NOT_SUPPORTED;
   if (b.status != CUDNN_STATUS_SUCCESS) co_cudnn_plan_free(dnn, out);
   return b.status;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_samplers SAMPLER TRIALS LAG: how good a sampler's trials are on four functions, by seeds 0 to 9: the
-// best value after 25 and 50 trials (function,seed,at 25,at 50), and what a suggestion costs.
+// best value after 25 and 50 trials (function,seed,at 25,at 50); with --time what a suggestion costs.
+// bench_samplers --at TRIALS: milliseconds of CPU, of so many random trials, for a suggestion by each
+// sampler and for the importances (what,function,milliseconds).
 // scripts/bench_hyperopt has the same of Optuna.
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/tune/forest.h"
+#include "host/tune/importance.h"
 #include "host/tune/sampler.h"
 
 static double branin(const double *v) {
@@ -83,16 +87,21 @@ static double seconds(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int run(co_context *ctx, co_arena *arena, int f, int sampler, int64_t trials, int64_t lag,
-               bool timing) {
+static int read_space(co_context *ctx, co_arena *arena, int f, co_space *out) {
   co_diagnostics problems;
   co_node *root;
-  co_tune_settings settings = {.sampler = sampler, .lag = lag};
   co_diagnostics_init(&problems, ctx);
-  if (co_yaml_parse(&root, arena, "space", functions[f].space, strlen(functions[f].space),
-                    &problems) != CO_OK ||
-      co_space_parse(&settings.space, root, arena, &problems) != CO_OK || problems.count)
-    return 1;
+  bool read = co_yaml_parse(&root, arena, "space", functions[f].space, strlen(functions[f].space),
+                            &problems) == CO_OK &&
+              co_space_parse(out, root, arena, &problems) == CO_OK && !problems.count;
+  co_diagnostics_free(&problems);
+  return read ? 0 : 1;
+}
+
+static int run(co_context *ctx, co_arena *arena, int f, int sampler, int64_t trials, int64_t lag,
+               bool timing) {
+  co_tune_settings settings = {.sampler = sampler, .lag = lag};
+  if (read_space(ctx, arena, f, &settings.space)) return 1;
   for (uint64_t seed = 0; seed < (timing ? 1 : SEEDS); seed++) {
     static co_known_trial known[MOST];
     static double values[MOST][8], loss[MOST];
@@ -114,8 +123,59 @@ static int run(co_context *ctx, co_arena *arena, int f, int sampler, int64_t tri
     if (!timing) printf("%s,%d,%.9g,%.9g\n", functions[f].name, (int)seed, at25, best);
     fflush(stdout);
   }
-  co_diagnostics_free(&problems);
   return 0;
+}
+
+// ---- at so many trials -------------------------------------------------------------------------
+
+static int time_suggestions(co_context *ctx, co_tune_settings *settings, const char *name,
+                            const char *function, const co_known_trial *known, int64_t count) {
+  enum { TIMES = 20 };
+  double values[CO_MOST_PARAMETERS], begun = seconds();
+  for (int64_t i = 0; i < TIMES; i++) {
+    const co_suggestion ask = {settings, ctx, 0, count + i, known, count};
+    if (co_suggest(&ask, values) != CO_OK) return 1;
+  }
+  printf("%s,%s,%.3f\n", name, function, (seconds() - begun) / TIMES * 1e3);
+  return 0;
+}
+
+static int time_importances(co_context *ctx, const co_space *space, const char *function,
+                            const co_trials *trials) {
+  double out[CO_MOST_PARAMETERS], begun = seconds();
+  co_forest *forest;
+  if (co_study_importances(out, ctx, space, trials, false) != CO_OK) return 1;
+  printf("ped_anova,%s,%.3f\n", function, (seconds() - begun) * 1e3);
+  begun = seconds();
+  if (co_forest_create(&forest, ctx, space, trials) != CO_OK ||
+      co_forest_importances(out, forest) != CO_OK)
+    return 1;
+  co_forest_free(forest);
+  printf("fanova,%s,%.3f\n", function, (seconds() - begun) * 1e3);
+  return 0;
+}
+
+static int time_all(co_context *ctx, co_arena *arena, int f, int64_t count) {
+  static co_known_trial known[MOST];
+  static co_trial trials[MOST];
+  static double values[MOST][8];
+  const char *function = functions[f].name;
+  co_tune_settings settings = {.sampler = CO_SAMPLER_RANDOM, .lag = 1};
+  if (read_space(ctx, arena, f, &settings.space)) return 1;
+  for (int64_t n = 0; n < count; n++) {
+    const co_suggestion ask = {&settings, ctx, 0, n, known, n};
+    if (co_suggest(&ask, values[n]) != CO_OK) return 1;
+    double loss = functions[f].value(values[n]);
+    known[n] = (co_known_trial){.values = values[n], .loss = loss};
+    trials[n] =
+        (co_trial){.number = n, .state = CO_TRIAL_COMPLETE, .values = values[n], .value = loss};
+  }
+  const co_trials all = {trials, count};
+  settings.sampler = CO_SAMPLER_TPE;
+  if (time_suggestions(ctx, &settings, "tpe", function, known, count)) return 1;
+  settings.sampler = CO_SAMPLER_GP;
+  if (time_suggestions(ctx, &settings, "gp", function, known, count)) return 1;
+  return time_importances(ctx, &settings.space, function, &all);
 }
 
 int main(int argc, char **argv) {
@@ -123,17 +183,19 @@ int main(int argc, char **argv) {
   co_context *ctx;
   co_arena *arena;
   int sampler = -1, failed = 0;
+  const bool at = argc == 3 && strcmp(argv[1], "--at") == 0;
   for (int i = 0; argc > 3 && i < 6; i++)
     if (strcmp(argv[1], names[i]) == 0) sampler = i;
-  int64_t trials = argc > 3 ? strtoll(argv[2], NULL, 10) : 0,
-          lag = argc > 3 ? strtoll(argv[3], NULL, 10) : 0;
-  if (sampler < 0 || trials < 1 || trials > MOST || lag < 1) {
-    fprintf(stderr, "usage: bench_samplers SAMPLER TRIALS LAG [--time]\n");
+  int64_t trials = at || argc > 3 ? strtoll(argv[2], NULL, 10) : 0,
+          lag = argc > 3 ? strtoll(argv[3], NULL, 10) : at;
+  if ((sampler < 0 && !at) || trials < 1 || trials > MOST || lag < 1) {
+    fprintf(stderr, "usage: bench_samplers SAMPLER TRIALS LAG [--time] | --at TRIALS\n");
     return 2;
   }
   if (co_context_create(&ctx, NULL) != CO_OK || co_arena_create(&arena, ctx) != CO_OK) return 1;
   for (int f = 0; f < (int)(sizeof functions / sizeof *functions) && !failed; f++)
-    failed = run(ctx, arena, f, sampler, trials, lag, argc > 4);
+    failed =
+        at ? time_all(ctx, arena, f, trials) : run(ctx, arena, f, sampler, trials, lag, argc > 4);
   co_arena_free(arena);
   co_context_free(ctx);
   return failed;

@@ -54,6 +54,26 @@ has 'their configs say the same' out
 expect 0 compare few many --csv
 [ "$(head -1 out | cut -d, -f1-4)" = run,trainer.max_epochs,trainer.learning_rate,bought.log_loss ] || fail 'head of the CSV'
 [ "$(tail -1 out | cut -d, -f1-3)" = many,40,0.01 ] || fail 'line of the CSV'
+# Validation rows were scored when the training ended: without the data, the same bytes as when scored anew.
+mv d.h5 away.h5
+expect 0 compare few many --json
+json runs.0.scores=kept runs.1.scores=kept
+cmp -s out both.json || fail 'without the data other figures'
+mv away.h5 d.h5
+mv few/scores.h5 kept.h5
+expect 0 compare few many --json
+json runs.0.scores=computed runs.1.scores=kept
+[ "$(sed 's/"scores":"computed"/"scores":"kept"/' out)" = "$(cat both.json)" ] || fail 'scored anew, other figures'
+head -c 3000 kept.h5 >few/scores.h5
+refused 5 'few/scores.h5' -- compare few many
+printf 'no scores' >few/scores.h5
+refused 5 'no file of scores' -- compare few many
+cp many/scores.h5 few/scores.h5 # of other weights
+expect 0 compare few many --json
+json runs.0.scores=computed
+mv kept.h5 few/scores.h5
+expect 0 compare few other --dataset d.h5 --json
+json runs.0.scores=kept runs.1.scores=computed
 expect 0 compare few other --dataset d.h5 --split test --json
 json split=test
 refused 4 'was trained on another dataset' -- compare few other

@@ -79,6 +79,30 @@ for encoder in 'parallel_cnn, kernel_sizes: [2, 3], filters: 4' 'bag, pooling: m
   echo "{event_encoder: {type: $encoder}, trainer: {max_epochs: 1}, baselines: none}" >e.yaml
   expect 0 train -c e.yaml --dataset v.h5 --run-dir e
 done
+# Distributions of how often and for how much: a score is the mean, the loss a likelihood.
+cat >law.yaml <<'END'
+output_features: [{name: purchases, loss: {type: negative_binomial}}, {name: spend}]
+trainer: {max_epochs: 2}
+END
+expect 0 train -c "$presets/clv-lstm.yaml" -c law.yaml --dataset v.h5 --run-dir law
+expect 0 evaluate -m law --dataset v.h5 --split test
+[ "$(grep -c ' nll  *-*[0-9.]* * nan' out)" = 2 ] || fail "baselines have no likelihood: $(cat out)"
+expect 0 predict -m law --dataset v.h5 -O law.csv
+awk -F, 'NR > 1 && !($2 > 0 && $3 > 0 && $2 < 1e9 && $3 < 1e9) { exit 1 }' law.csv || fail "no expected values"
+expect 0 predict -m law --source events=log.csv --as-of 2011-06-01 -O law2.csv
+cmp -s law.csv law2.csv || fail "the log scores otherwise than the dataset"
+refused 5 "operation 'distribution_mean' cannot be exported" -- export onnx -m law -O law.onnx
+refused 3 'nothing is attributed to inputs' -- explain -m law --dataset v.h5 --split test
+awk 'BEGIN { print "x,y"; for (i = 0; i < 60; i++) print i % 7 "," i / 4 }' >quarters.csv
+for loss in 'negative_binomial quarters.csv whole numbers' 'zero_inflated_lognormal debts.csv numbers'; do
+  read -r name file what <<<"$loss"
+  sed 's/,/,-/2; 1!s/,/,-/' quarters.csv >debts.csv
+  refused 4 "takes $what from 0 on" -- train --target y --dataset "$file" --run-dir x \
+    --set defaults.number.loss.type="$name"
+done
+echo '{output_features: [{name: spend, loss: {type: zero_inflated_lognormal}}], predictor: {type: linear}}' >line.yaml
+refused 3 'only networks have it' -- train -c line.yaml --dataset v.h5 --run-dir x
+refused 3 "leave the members out" -- train -c rfm.yaml -c law.yaml --set combiner.members=2 --dataset v.h5 --run-dir x
 expect 0 predict -m v --source events=log.csv --as-of 2011-06-01 -O w.csv
 cmp -s v.csv w.csv || fail "the log scores otherwise than the dataset"
 refused 2 'needs --amount' -- import -O x.h5 "${log[@]}" --cutoff 2011-06-01 --label-window 30d --label-amount spend

@@ -195,6 +195,27 @@ run=./cnn.x
 head -c 500 images | wrong 'it ends amid an image'
 wrong 'no IDX file' <t.csv
 
+# ---- texts as sequences: rows and datasets score alike; C has none, ONNX takes rows of the vocabulary
+cat >texts.yaml <<'END'
+input_features: [{name: note, type: text_sequence, preprocessing: {max_length: 4}, encoder: {type: rnn, units: 4, embedding_size: 8}}]
+output_features: [{name: bought}]
+trainer: {max_epochs: 1, batch_size: 64}
+baselines: none
+END
+expect 0 train -c texts.yaml --target bought --schema schema.yaml --dataset t.csv --run-dir texts
+expect 0 predict -m texts --dataset t.csv -O texts.csv --json
+grep -q '"note": *{[^}]*"truncated": *[1-9]' out || fail 'nobody said that texts were cut'
+"$cohort" predict -m texts --dataset - -O piped.csv --quiet <t.csv || fail 'texts from a pipe'
+cmp -s texts.csv piped.csv || fail 'texts from a pipe score otherwise'
+expect 0 predict -m texts --dataset texts/dataset.h5 --split all -O stored.csv --quiet
+cmp -s texts.csv stored.csv || fail 'stored texts score otherwise'
+refused 5 "feature 'note' cannot be exported to C" -- export c -m texts -O texts.c
+expect 0 export onnx -m texts -O texts.onnx --json
+json format=onnx golden_rows=16
+grep -qa note_length texts.onnx || fail 'no lengths in ONNX'
+sed 's/type: rnn, units: 4,/type: embedding,/; s/, embedding_size: 8//' texts.yaml >wrong.yaml
+refused 3 'embedding is not for a text' -- train -c wrong.yaml --dataset texts/dataset.h5 --run-dir wrong
+
 # ---- what there is no such program of
 printf 'who,when,what\n' >log.csv
 awk 'BEGIN { srand(1); for (i = 0; i < 400; i++) printf "K%d,2011-%02d-%02d,item%d\n", rand() * 90, 1 + i % 9, 1 + i % 28, i % 7 }' >>log.csv

@@ -90,7 +90,8 @@ hint 8 'lower trainer.learning_rate, or set trainer.gradient_clipping' train "${
   --set 'output_features=[{name: label, weight: 1.0e+9}]' --set trainer.max_epochs=30
 follow train "${with[@]}" --run-dir cool --set trainer.learning_rate=1e-3
 hint 2 'known: auto, device, host' train "${with[@]}" --run-dir p --dataset-placement nowhere
-follow train "${with[@]}" --run-dir p --dataset-placement host
+follow train "${with[@]}" --run-dir p --dataset-placement host --autotune off
+hint 5 'unless they are told --autotune off' plan "${with[@]}" --run-dir p --device cuda
 sed 's/max_epochs: 1/max_epochs: 100000/' c.yaml >long.yaml
 hint 75 'go on with --resume timed' train -c long.yaml --dataset d.h5 -q --run-dir timed --max-time 0:01
 sed -i 's/max_epochs: 100000/max_epochs: 1/' long.yaml
@@ -430,6 +431,12 @@ follow "${search[@]}" -c tune.yaml --dataset split.h5 -O study.db
 hint 9 'go on with it without -c and --set' "${search[@]}" -c tune.yaml --set trainer.max_epochs=2 --dataset split.h5 \
   -O study.db
 follow hyperopt run --dataset split.h5 --n-trials 3 -O study.db -q
+sed 's/trainer.learning_rate/predictor.l2/' tune.yaml >penalty.yaml
+hint 3 'take model_bytes' hyperopt run -c linear.yaml -c penalty.yaml --set hyperopt.second_metric=flops \
+  --dataset split.h5 --n-trials 2 -O two.db -q
+follow "${search[@]}" -c tune.yaml --set hyperopt.second_metric=model_bytes --dataset split.h5 -O two.db
+hint 2 'choose one by --trial N' hyperopt best two.db
+follow hyperopt best two.db --trial 1
 hint 9 'it is left as it is; choose another name for the study' hyperopt show rows.csv
 sed 's/{space: uniform.*}/{space: choice, categories: [9.0e+5, 8.0e+5]}}}/' tune.yaml >wild.yaml
 echo 'combiner: {layers: [{Dense: 8}, {Dense: 8}, {Dense: 8}]}' >>wild.yaml
@@ -490,6 +497,8 @@ or use --device cpu
 give fewer --threads, or raise the limits
 give fewer --workers, or raise the limits
 use smaller batches, or fewer --workers
+resume where it was begun, or choose anew with --autotune again
+choose anew with --autotune again, or compute
 lower trainer.batch_size; raising
 use fewer rows at a time: trainer.batch_size
 lower trainer.eval_batch_size

@@ -228,6 +228,53 @@ YAML
 expect 0 hyperopt run -c c.yaml -c grid.yaml --dataset d.h5 -O grid.db --n-trials 100 --json
 json trials=6 complete=6
 
+# ---- two goals: a front in place of a best one
+cat >two.yaml <<'YAML'
+hyperopt:
+  metric: auc
+  second_metric: flops
+  sampler: tpe
+  lag: 3
+  parameters:
+    trainer.learning_rate: {space: loguniform, lower: 1.0e-3, upper: 1.0e-1}
+    combiner.layers: {space: choice, categories: [[{Dense: 2}], [{Dense: 16}], [{Dense: 7}]]}
+YAML
+two=(hyperopt run -c c.yaml -c two.yaml --dataset d.h5 --seed 5 --n-trials 12)
+expect 0 "${two[@]}" -O two.db --json
+json trials=12 complete=12 best=null second_metric=flops
+cp out two.json
+expect 0 "${two[@]}" -O two-3.db --n-jobs 3 --json
+same two.db two-3.db
+expect 0 hyperopt export two.db -O two.csv
+[ "$(head -1 two.csv | cut -d, -f1-4)" = number,values_roc_auc,values_flops,datetime_start ] || fail "head of two.csv: $(head -1 two.csv)"
+# Of the front by comparing each with each: more area or fewer operations than any other.
+tail -n +2 two.csv | cut -d, -f1-3 >pairs
+awk -F, '{ n[NR] = $1; a[NR] = $2; f[NR] = $3 } END {
+  for (i = 1; i <= NR; i++) { beaten = 0
+    for (k = 1; k <= NR; k++) beaten += a[k] >= a[i] && f[k] <= f[i] && (a[k] > a[i] || f[k] < f[i])
+    if (!beaten) print n[i] } }' pairs >front
+sed 's/.*"best_trials"//' two.json | grep -o '"number":[0-9]*' | cut -d: -f2 | sort -n | cmp -s - front || fail "the front is $(tr '\n' ' ' <front), not of $(cat two.json)"
+expect 0 hyperopt show two.db
+[ "$(grep -c '[*] COMPLETE' out)" = "$(wc -l <front)" ] || fail 'show marks others'
+refused 2 'the study has two goals' -- hyperopt best two.db -O best-two.yaml
+number=$(tail -1 front)
+expect 0 hyperopt best two.db --trial "$number" -O best-two.yaml
+expect 0 train -c best-two.yaml --dataset d.h5 --run-dir of-two
+cmp -s of-two/model.h5 "$(printf 'two.db.trials/trial-%04d/model.h5' "$number")" || fail 'the config of the front gives another model'
+expect 0 hyperopt export two.db -O two.log
+has '"directions":[2,1]' two.log
+expect 0 report two.db -O two.html
+has 'Pareto' two.html
+refused 2 'there is no trial 12' -- hyperopt best two.db --trial 12
+refused 3 'a pruner compares by one goal' -- "${two[@]}" -O x.db --set hyperopt.pruner=median
+refused 3 'it is the first goal already' -- "${two[@]}" -O x.db --set hyperopt.second_metric=auc
+refused 3 "no output has a metric 'seconds'" -- "${two[@]}" -O x.db --set hyperopt.second_metric=seconds
+cat >linear.yaml <<'YAML'
+predictor: {type: linear}
+hyperopt: {second_metric: flops, parameters: {predictor.l2: {space: uniform, lower: 1, upper: 2}}}
+YAML
+refused 3 'flops is of networks' -- hyperopt run -c linear.yaml --dataset d.h5 -O x.db --n-trials 1
+
 # ---- what diverges is one failed trial
 cat >far.yaml <<'YAML'
 hyperopt:

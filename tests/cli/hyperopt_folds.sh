@@ -74,9 +74,52 @@ tr -d '*' <out >never
 grep -vxFf never complete && fail 'complete ones have other values'
 expect 0 "${many[@]}" -O pruned-2.db "${wilcoxon[@]}" --n-jobs 2
 same pruned.db pruned-2.db
-refused 3 'it prunes by the epochs of one training' -- "${many[@]}" -O x.db --set hyperopt.pruner=median
 refused 3 'wilcoxon compares over folds and seeds' -- "${search[@]}" -O x.db --n-trials 1 --set hyperopt.pruner=wilcoxon
 refused 3 'one fold leaves nothing to train' -- "${search[@]}" -O x.db --n-trials 1 --set hyperopt.k_fold=1
+
+# ---- pruned by epochs: the folds train together, and what counts is their mean
+together=("${search[@]}" --seed 7 --n-trials 8 --k-fold 2 --set trainer.max_epochs=6 --set trainer.early_stop=2)
+halving=(--set hyperopt.pruner.type=successive_halving --set hyperopt.pruner.reduction_factor=2)
+expect 0 "${together[@]}" -O apart.db
+expect 0 "${together[@]}" -O folds.db "${halving[@]}"
+grep -q 'goes on' err || fail 'none was thawed'
+expect 0 hyperopt show folds.db
+cp out shown
+[ "$(grep -c PRUNED shown)" -gt 0 ] || fail 'none of the folds was pruned'
+grep COMPLETE shown | tr -d '*' >complete
+expect 0 hyperopt show apart.db
+tr -d '*' <out >apart
+grep -vxFf apart complete && fail 'complete ones have other values than alone'
+awk '{ printf "trial-%04d\n", $1 }' complete >runs
+same_folds() { # STUDY: trials as in folds.db, models as where nothing was pruned
+  local run fold
+  same folds.db "$1"
+  while read -r run; do
+    for fold in 0 1; do
+      cmp -s "apart.db.trials/$run/fold-$fold/model.h5" "$1.trials/$run/fold-$fold/model.h5" || fail "$1: $run, fold $fold differs"
+    done
+  done <runs
+}
+same_folds folds.db
+expect 0 "${together[@]}" -O folds-2.db "${halving[@]}" --n-jobs 2
+same_folds folds-2.db
+# Steps are epochs, of which the value is the mean over folds.
+"$cohort" hyperopt show folds.db --json | tr '{' '\n' | grep '"state":"PRUNED"' | head -1 >pruned
+number=$(sed -E 's/.*"number":([0-9]+).*/\1/' pruned)
+mean=$(cat "$(printf 'folds.db.trials/trial-%04d' "$number")"/fold-?/metrics.jsonl | grep '"epoch":0' | grep '"validation"' |
+  grep -o '"log_loss":[0-9.e-]*' | awk -F: '{ s += $2 } END { printf "%.9f", s / NR }')
+"$cohort" hyperopt show folds.db --json | tr '{' '\n' | grep -A1 "\"number\":$number," | grep -o '"intermediate":\[\[1,[0-9.]*' |
+  awk -F, -v mean="$mean" '{ exit ($2 - mean) ^ 2 > 1e-16 }' || fail "the first epoch of trial $number is not the mean $mean"
+env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+  "$cohort" "${together[@]}" -O counted.db "${halving[@]}" >out 2>err
+for part in 40 90; do
+  env COHORT_TEST_KILL_AT=$(($(cat operations) * part / 100)) LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
+    "$cohort" "${together[@]}" -O "folds-$part.db" "${halving[@]}" --n-jobs 2 >out 2>err
+  [ $? = 137 ] || fail "it was not killed at $part %"
+  expect 0 hyperopt run -O "folds-$part.db" --n-trials 8 --n-jobs 2
+  same_folds "folds-$part.db"
+done
+expect 75 "${together[@]}" -O long.db "${halving[@]}" --set trainer.max_epochs=1000000 --set trainer.early_stop=0 --max-time 0:01
 
 # ---- what the best are worth
 expect 0 hyperopt confirm one.db --top 2 --seeds 3 --json
@@ -99,7 +142,7 @@ refused 2 '--set does not go with hyperopt confirm' -- hyperopt confirm plain.db
 refused 9 'there is no study' -- hyperopt confirm none.db
 refused 2 '--seeds does not go with hyperopt show' -- hyperopt show one.db --seeds 2
 
-# ---- another chance
+# ---- another chance; where folds train together, too
 cat >far.yaml <<'YAML'
 hyperopt:
   sampler: grid
@@ -115,4 +158,8 @@ grep -q 'trial 1 failed' err && fail 'it was repeated unasked'
 expect 0 "${far[@]}" --retry-failed --json
 grep -q 'trial 1 failed' err || fail 'it was not repeated'
 json trials=2 complete=1 failed=1
+expect 0 "${far[@]}" -O far-2.db --set hyperopt.pruner=median --json
+json trials=2 complete=1 failed=1
+expect 0 hyperopt show far-2.db --json
+grep -qE '"reason":"seed-[01]: diverged: ' out || fail 'no reason with its run, of those together'
 exit $failed

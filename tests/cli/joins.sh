@@ -167,4 +167,111 @@ json joins.0.rows=9
 refused 4 "there is no column 'kindness'" -- import -O y.h5 "${recipe[@]}" "${joined[@]}" --where 'kindness > 1'
 expect 0 import -O x.h5 --force "${recipe[@]}" "${joined[@]}" --where "visits > 24 and bought is not null" --json
 json excluded=450
+
+# ---- keys of several columns, and along a chain: as made by hand
+awk 'BEGIN {
+  print "name,year,price" >"plans.csv"
+  for (p = 0; p < 3; p++) for (y = 2019; y < 2022; y++) print "p" p "," y "," p * 7 + y % 5 >"plans.csv"
+  print "shop,land,size" >"shops.csv"
+  for (s = 0; s < 20; s++) print "s" s "," (s % 6 ? "L" s % 5 : "") "," s % 3 >"shops.csv"
+  print "iso,gdp" >"lands.csv"
+  for (l = 0; l < 4; l++) print "L" l "," l * 1.5 >"lands.csv"
+  print "id,shop,plan,since,bought" >"buyers.csv"
+  print "id,price,size,gdp" >"wanted"
+  for (i = 0; i < 300; i++) {
+    s = i * 7 % 23; p = i % 4; y = i % 11 ? 2019 + i % 3 : ""
+    print "b" i ",s" s ",p" p "," y "," (i % 5 < 2 ? "yes" : "no") >"buyers.csv"
+    there = s < 20
+    land = there && s % 6 && s % 5 < 4
+    print "b" i "," (p < 3 && y ? p * 7 + y % 5 : "") "," (there ? s % 3 : "") "," (land ? s % 5 * 1.5 : "") >"wanted"
+  }
+}'
+chain=(--target bought --key id --join shops.csv:shop --join lands.csv:shops.land=iso --join 'plans.csv:plan=name,since=year')
+expect 0 train --dataset buyers.csv "${chain[@]}" --carry shops --carry plans --run-dir chain "${options[@]}"
+expect 0 data show chain/dataset.h5 --csv --rows 300
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } { print $at["id"] "," $at["price"] "," $at["size"] "," $at["gdp"] }' \
+  out | cmp -s - wanted || fail 'rows joined by two columns and along a chain'
+expect 0 predict -m chain --dataset chain/dataset.h5 -O wanted.csv --force
+expect 0 predict -m chain --source buyers=buyers.csv --source lands=lands.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'raw rows of a chain score differently'
+refused 4 "there is no source of table 'lands'" -- predict -m chain --dataset buyers.csv -O x.csv
+printf 'input_features: [{name: gdp, type: number}]\noutput_features: targets\ntrainer: {max_epochs: 1}\n' >end.yaml
+expect 0 train -c end.yaml --dataset chain/dataset.h5 --run-dir end --quiet
+expect 0 predict -m end --dataset chain/dataset.h5 -O wanted.csv --force
+expect 0 predict -m end --source buyers=buyers.csv --source lands=lands.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'a model of the end of a chain alone scores raw rows differently'
+expect 0 import --print-schema buyers.csv "${chain[@]}"
+cp out chain.yaml
+expect 0 import -O x.h5 --force --schema chain.yaml --json
+json joins.1.table=lands joins.1.matched=12 joins.2.on='plan, since' joins.2.matched=204
+sed 's/"land", kind: many/"land", kind: one/' chain.yaml >one.yaml
+refused 4 "column 'land': the key 'L2' occurs in line 4 already" -- import -O y.h5 --schema one.yaml
+sed 's/to: "buyers", on: "shop"/to: "lands", on: "iso"/' chain.yaml >circle.yaml
+refused 3 "tables: 'shops' is joined to no other that leads to 'buyers'" -- import -O y.h5 --schema circle.yaml
+sed 's/key: \["name", "year"\]/key: "name"/' chain.yaml >short.yaml
+refused 3 "'plans' is joined by 2, but its key has 1 columns" -- import -O y.h5 --schema short.yaml
+echo p2,2021,1 >>plans.csv
+refused 4 "plans.csv:11: row 10, column 'name': the key 'p2,2021' occurs in line 10 already" -- \
+  import -O y.h5 buyers.csv "${chain[@]}"
+refused 2 'its columns are of two tables' -- import -O y.h5 --target bought buyers.csv --join shops.csv:shop \
+  --join lands.csv:shops.land,plan
+
+# ---- rows that are samples: each of a customer at a date, sees what is before it alone
+awk 'BEGIN {
+  print "who,at,what,cost" >"log.csv"
+  for (i = 0; i < 40; i++) for (d = 1; d < 10; d++) if ((i + d) % 3) print "c" i ",2020-01-0" d ",i" (i * d) % 7 "," d >"log.csv"
+  print "who,campaign,bought" >"calls.csv"
+  print "campaign,start,kind" >"campaigns.csv"
+  print "campaign,who" >"answers.csv"
+  print "who,frequency,answered" >"wanted"
+  for (k = 0; k < 4; k++) print "k" k ",2020-01-0" 2 * k + 2 "," (k % 2 ? "mail" : "call") >"campaigns.csv"
+  for (i = 0; i < 44; i++) for (k = 0; k < 4; k++) {
+    answers = (i + k) % 3 == 0
+    n = 0
+    for (d = 1; d < 2 * k + 2; d++) n += i < 40 && (i + d) % 3 > 0
+    print "c" i ",k" k "," (answers ? "yes" : "no") >"calls.csv"
+    if (answers) { print "k" k ",c" i >"answers.csv"; print "k" k ",c" i >"answers.csv" }
+    print "c" i "," n "," (answers ? "yes" : "no") >"wanted"
+  }
+}'
+log=(--events log.csv --entity who --time at --item what --amount cost)
+expect 0 import -O s.h5 "${log[@]}" --samples calls.csv --join campaigns.csv:campaign --as-of campaigns.start \
+  --target bought --seed 2 --json
+json entities=44 events=240
+expect 0 data show s.h5 --csv --rows 200
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; print "who,frequency,answered"; next }
+  { print $at["who"] "," $at["rfm.frequency"] "," $at["bought"] }' out | cmp -s - wanted || fail 'samples see what they should not'
+expect 0 data check s.h5 --json
+grep -q 'entity_across_splits' out && fail 'a customer is in two splits'
+expect 0 import -O s.h5 "${log[@]}" --samples calls.csv --join campaigns.csv:campaign --as-of campaigns.start \
+  --target bought --seed 2
+grep -q 'up to date' out || fail 'equal samples are up to date'
+cat >samples.yaml <<'YAML'
+tables:
+  calls: {file: calls.csv, columns: {campaign: {}}}
+  campaigns: {file: campaigns.csv}
+  answers: {file: answers.csv}
+joins: [{table: campaigns, to: calls, on: campaign}]
+samples: {from: calls, entity: who, as_of: campaigns.start, label: {name: bought, exists_in: answers, on: [who, campaign]}}
+events: {file: log.csv, entity: who, time: at, item: what, amount: cost}
+YAML
+expect 0 import -O t.h5 --schema samples.yaml --seed 2
+expect 0 data show t.h5 --csv --rows 200
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; print "who,frequency,answered"; next }
+  { print $at["who"] "," $at["rfm.frequency"] "," $at["bought"] }' out | cmp -s - wanted || fail 'labels of another table'
+expect 0 import --print-schema --schema samples.yaml
+cp out printed.yaml
+expect 0 import -O u.h5 --schema printed.yaml --seed 2
+printf 'input_features: [{name: rfm.frequency, type: number},{name: kind, type: binary},{name: campaign, type: category}]\noutput_features: targets\n' >s.yaml
+expect 0 train -c s.yaml --dataset t.h5 --run-dir sampled "${options[@]}"
+expect 0 predict -m sampled --dataset t.h5 -O wanted.csv --force
+expect 0 predict -m sampled --source calls=calls.csv --source campaigns=campaigns.csv --source events=log.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'raw rows that are samples score differently'
+refused 4 "there is no source of table 'events'" -- predict -m sampled --source calls=calls.csv \
+  --source campaigns=campaigns.csv -O x.csv
+sed 's/2020-01-04/soon/' campaigns.csv >when.csv
+refused 4 "when.csv:3: row 2, column 'start': 'soon' is no date" -- import -O y.h5 --schema samples.yaml \
+  --source campaigns=when.csv
+refused 2 '--samples needs --as-of COL' -- import -O y.h5 "${log[@]}" --samples calls.csv --target bought
+refused 3 'samples: there is no table' -- import -O y.h5 --schema <(sed 's/exists_in: answers/exists_in: nobody/' samples.yaml)
 exit $failed

@@ -52,6 +52,7 @@ for tenth in 2 4 5 6 7 8 9 10; do
   [ $? = 137 ] || fail "not killed at $tenth tenths"
   expect 0 train --resume "killed$tenth"
   cmp -s "killed$tenth/model.h5" whole/model.h5 || fail "killed at $tenth tenths, another model"
+  cmp -s "killed$tenth/scores.h5" plain/scores.h5 || fail "killed at $tenth tenths, other scores"
 done
 expect 0 train --resume whole --json
 json ok=true weights_sha256="$(sum_weights whole)"

@@ -131,8 +131,18 @@ for i in 1 2 3 4 5 6; do
 done 2>/dev/null
 expect 0 train "${with[@]}" --run-dir killed --threads 1 --resume=auto
 grep -q 'going on at step' err || fail 'the last one began anew'
-for file in model.h5 metrics.jsonl $(cd run && ls checkpoints/*.h5); do
+for file in model.h5 scores.h5 metrics.jsonl $(cd run && ls checkpoints/*.h5); do
   cmp -s "run/$file" "killed/$file" || fail "$file differs after kills"
+done
+# For TensorBoard the same, but for the time of each record: what was cut off is there once.
+for part in . train validation; do
+  for run in run killed; do
+    LC_ALL=C grep -aoE '(weights|gradients|inputs|confusion|label|_hparams_)/[a-z0-9_/]*|PNG' \
+      $run/tb/$part/events.out.tfevents.cohort >$run.tags
+    wc -c <$run/tb/$part/events.out.tfevents.cohort >>$run.tags
+  done
+  [ "$(wc -l <run.tags)" -gt 2 ] || fail "little in tb/$part"
+  cmp -s run.tags killed.tags || fail "tb/$part differs after kills: $(diff run.tags killed.tags | head -3)"
 done
 no_temporaries killed
 

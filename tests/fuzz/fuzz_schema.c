@@ -52,7 +52,7 @@ static const char *const samples[] = {
     "{type: binary, role: target, positive: 'y', strip_suffix: .}}}}\n",
     "tables: {t: {query: SELECT 1, columns: {}}}\n",
     "tables: {a: {time: d, where: x > 0, columns: {x: {}}}, b: {key: i, carry: true}, c: {}}\n"
-    "joins: [{table: b, to: a, on: x}, {table: c, to: a, on: y, kind: one_to_one}]\n"};
+    "joins: [{table: b, to: a, on: x}, {table: c, to: b, on: [y, z], kind: one_to_one}]\n"};
 
 int main(int argc, char **argv) {
   long inputs = argc > 1 ? strtol(argv[1], NULL, 10) : 3000;

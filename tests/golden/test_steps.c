@@ -13,7 +13,7 @@
 
 enum { STEPS = 10, ROWS = 8, IN = 5, HIDDEN = 4, OUT = 3, FACTORS = 20 };
 
-typedef enum targets { NUMBERS, FIRST_NUMBER, FLAGS, CLASSES } targets;
+typedef enum targets { NUMBERS, FIRST_NUMBER, FLAGS, CLASSES, AMOUNT, COUNT } targets;
 
 typedef struct objective {
   const char *name, *loss; // in the fixture; ours
@@ -47,6 +47,8 @@ static const objective objectives[] = {
      .loss = "softmax_cross_entropy",
      .target = CLASSES,
      .class_weights = true},
+    {.name = "zero_inflated_lognormal", .loss = "zero_inflated_lognormal", .target = AMOUNT},
+    {.name = "negative_binomial", .loss = "negative_binomial", .target = COUNT},
 };
 
 typedef struct update {
@@ -68,6 +70,11 @@ static const update updates[] = {
 
 // ---- network and batches -----------------------------------------------------------------------
 
+// Of a row of the target.
+static int width_of(const objective *o) {
+  return o->target == NUMBERS || o->target == FLAGS ? OUT : 1;
+}
+
 static void build(rig *r, const objective *o) {
   static const double levels[OUT] = {0.1, 0.5, 0.9};
   const bool classes = o->target == CLASSES;
@@ -78,11 +85,11 @@ static void build(rig *r, const objective *o) {
   OK(co_graph_create(&r->graph, r->ctx));
   co_value y = input(r, "x", IN);
   y = layer(r, "Dense", "one", "{units: 4, activation: tanh}", &y, 1);
-  y = layer(r, "Dense", "two", "{units: 3}", &y, 1);
+  y = layer(r, "Dense", "two", o->target == COUNT ? "{units: 2}" : "{units: 3}", &y, 1);
   if (classes)
     OK(co_graph_add_input(r->graph, "target", CO_I32, &rows, &target));
   else
-    target = input(r, "target", o->target == FIRST_NUMBER ? 1 : OUT);
+    target = input(r, "target", width_of(o));
   OK(co_graph_add_input(r->graph, "target.weight", CO_F32, &rows, &weight));
   OK(co_loss_attributes(loss, NULL, &attr));
   if (o->gamma > 0) attr.gamma = o->gamma;
@@ -99,13 +106,17 @@ static void build(rig *r, const objective *o) {
 
 static double target_of(const objective *o, int b, int n, int k) {
   if (o->target == CLASSES) return (b + 2 * n) % 3;
+  if (o->target == AMOUNT || o->target == COUNT) {
+    const int count = (5 * b + 3 * n) % 13 - 6;
+    return count <= 0 ? 0 : o->target == COUNT ? count : count / 4.0;
+  }
   if (o->target == FLAGS) return (b + 3 * n + k) % 3 == 0;
   return ((5 * b + 3 * n + 7 * k) % 13 - 6) / 4.0;
 }
 
 static void fill(rig *r, batch *out, const objective *o, int b) {
   static const double class_weights[OUT] = {1, 2, 0.5};
-  const int width = o->target == FIRST_NUMBER || o->target == CLASSES ? 1 : OUT;
+  const int width = width_of(o);
   for (int n = 0; n < ROWS; n++) {
     double weight = n == b % ROWS ? 0 : (n + 1) / 4.0;
     for (int i = 0; i < IN; i++)

@@ -218,6 +218,9 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     return (attr->link = CO_LINK_SIGMOID) == CO_LINK_SIGMOID;
   if (p->desc.op == CO_OP_MEMBER_MEAN && is(key, length, "softmax"))
     return (attr->link = CO_LINK_SOFTMAX) == CO_LINK_SOFTMAX;
+  if (is(key, length, "zero_inflated_lognormal")) return true; // the first of them
+  if (is(key, length, "negative_binomial"))
+    return (attr->distribution = CO_NEGATIVE_BINOMIAL) == CO_NEGATIVE_BINOMIAL;
   if (is(key, length, "levels")) return parse_levels(value, attr);
   static const char *const functions[] = {"gelu", "silu", "elu", "leaky_relu"};
   for (int f = 0; f < (int)(sizeof functions / sizeof *functions); f++)

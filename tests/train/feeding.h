@@ -68,7 +68,9 @@ static inline void feed_block(const rig *r, int64_t block, double *out, int64_t 
   const co_graph *network = r->model->network;
   co_value input = r->model->blocks[block].network_input;
   const co_tensor_desc *desc = &network->values[input].desc;
-  assert_int_equal(desc->shape.dim[desc->shape.rank - 1], width);
+  co_shape shape = desc->shape;
+  co_shape_bind(&shape, &view.shape);
+  assert_int_equal(shape.dim[shape.rank - 1], width);
   const void *data = view.inputs[network->values[input].index];
   for (int64_t n = 0; n < r->count; n++) {
     int64_t to = 0;

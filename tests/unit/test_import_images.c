@@ -246,6 +246,77 @@ static void a_flat_folder_has_no_classes(void **state) {
   fails(f, &o, CO_ERR_USAGE, "needs folders of classes");
 }
 
+static void is_as_packed(fixture *f, const char *archive, const char *fingerprint) {
+  co_import_images_result r;
+  co_import_images_options o = defaults();
+  o.folder = archive;
+  o.force = true;
+  assert_int_equal(import(f, &o, &r), CO_OK);
+  if (strcmp(r.fingerprint, fingerprint) != 0) fail_msg("%s is not as the folder", archive);
+}
+
+static void archives_are_as_the_folder_that_was_packed(void **state) {
+  fixture *f = *state;
+  co_import_images_result r;
+  co_import_images_options o = defaults();
+  make_folder("photos", FILES, 0);
+  write_bytes("photos/notes.txt", "x", 1);
+  write_bytes("photos/.hidden.png", "x", 1);
+  assert_int_equal(link("photos/hat/000.png", "photos/shoe/second.png"), 0);
+  make_image("photos/hat/h\303\274tte.png", SIDE, SIDE, 9);
+  assert_int_equal(import(f, &o, &r), CO_OK);
+  assert_int_equal(r.duplicates, 1);
+  assert_int_equal(system("tar cf a.tar photos && tar czf b.tgz -C photos . && "
+                          "tar --format=pax -cf c.tar -C .. \"$(basename \"$PWD\")/photos\" && "
+                          "tar cf d.tar -C photos hat shoe notes.txt"),
+                   0);
+  is_as_packed(f, "a.tar", r.fingerprint);
+  is_as_packed(f, "b.tgz", r.fingerprint);
+  is_as_packed(f, "c.tar", r.fingerprint);
+  is_as_packed(f, "d.tar", r.fingerprint);
+  // Of two files with one name the later counts.
+  assert_int_equal(
+      system("mkdir -p old/photos/hat && cp photos/hat/002.png old/photos/hat/000.png && "
+             "tar cf e.tar -C old photos && tar rf e.tar photos"),
+      0);
+  is_as_packed(f, "e.tar", r.fingerprint);
+  remove("out.h5");
+
+  // A table names files as they are called in the folder.
+  const char *table = "file,colour\nhat/000.png,red\nshoe/001.png,blue\n";
+  write_bytes("names.csv", table, strlen(table));
+  o.labels = "names.csv";
+  o.folder = "a.tar";
+  assert_int_equal(import(f, &o, &r), CO_OK);
+  assert_int_equal(r.files, 2);
+  remove("out.h5");
+  table = "file,colour\nhat/000.png,red\nshoe/nobody.png,blue\n";
+  write_bytes("names.csv", table, strlen(table));
+  fails(f, &o, CO_ERR_DATA, "a.tar/shoe/nobody.png");
+}
+
+static void bad_archives_are_named(void **state) {
+  fixture *f = *state;
+  co_import_images_options o = defaults();
+  size_t length;
+  make_folder("photos", 4, 0);
+  assert_int_equal(system("tar cf a.tar photos && mkdir none && tar cf none.tar none"), 0);
+  unsigned char *bytes = read_bytes("a.tar", &length);
+  o.folder = "cut.tar";
+  write_bytes("cut.tar", bytes, 3 * 512 + 40);
+  fails(f, &o, CO_ERR_DATA, "cut.tar");
+  free(bytes);
+  o.folder = "none.tar";
+  fails(f, &o, CO_ERR_DATA, "holds no image");
+  o.folder = "text.tar";
+  write_bytes("text.tar", "PK\3\4text", 8);
+  fails(f, &o, CO_ERR_DATA, "text.tar");
+  const volatile int stop = 1;
+  o.folder = "a.tar";
+  o.stop = &stop;
+  fails(f, &o, CO_INTERRUPTED, "stopped");
+}
+
 // Nothing, or (where only the folder could not be synced) all of it.
 static void assert_clean(fixture *f) {
   co_dataset *d;
@@ -258,12 +329,10 @@ static void assert_clean(fixture *f) {
   remove("out.h5");
 }
 
-static void a_lack_of_memory_or_disk_leaves_nothing(void **state) {
-  fixture *f = *state;
+static void leaves_nothing(fixture *f, const char *folder) {
   co_import_images_result r;
-  const co_import_images_options o = defaults();
-  make_folder("photos", 4, 0);
-  co_context_set_threads(f->ctx, 1);
+  co_import_images_options o = defaults();
+  o.folder = folder;
   co_status status = CO_ERR_MEMORY;
   for (int64_t nth = 1; status != CO_OK; nth++) {
     co_alloc_fail_at(f->ctx, nth, false);
@@ -282,6 +351,15 @@ static void a_lack_of_memory_or_disk_leaves_nothing(void **state) {
   }
 }
 
+static void a_lack_of_memory_or_disk_leaves_nothing(void **state) {
+  fixture *f = *state;
+  make_folder("photos", 4, 0);
+  co_context_set_threads(f->ctx, 1);
+  leaves_nothing(f, "photos");
+  assert_int_equal(system("ln photos/hat/000.png photos/hat/second.png && tar cf a.tar photos"), 0);
+  leaves_nothing(f, "a.tar");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(folders_are_classes),
@@ -292,6 +370,8 @@ int main(void) {
       DATA_TEST(bad_files_are_named),
       DATA_TEST(folders_that_cannot_be_taken_are_refused),
       DATA_TEST(a_flat_folder_has_no_classes),
+      DATA_TEST(archives_are_as_the_folder_that_was_packed),
+      DATA_TEST(bad_archives_are_named),
       DATA_TEST(a_lack_of_memory_or_disk_leaves_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -425,6 +425,17 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&binary), CO_ERR_CONFIG);
   assert_non_null(strstr(co_error_last()->message, "2 quantiles need as many predictions, not 3"));
 
+  co_op_desc spending = {.op = CO_OP_DISTRIBUTION_LOSS, .has_in = 15};
+  memcpy(spending.in, binary.in, sizeof binary.in);
+  assert_int_equal(co_op_infer(&spending), CO_OK);
+  assert_int_equal(spending.out[2].shape.dim[1], 3);
+  spending.attr.distribution = CO_NEGATIVE_BINOMIAL;
+  assert_int_equal(co_op_infer(&spending), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "has 2 parameters, not 3"));
+  co_op_desc expected = {.op = CO_OP_DISTRIBUTION_MEAN, .has_in = 1, .in = {binary.in[0]}};
+  assert_int_equal(co_op_infer(&expected), CO_OK);
+  assert_int_equal(expected.out[0].shape.dim[1], 1);
+
   co_op_desc norm = {.op = CO_OP_LAYER_NORM, .has_in = 7, .attr = {.epsilon = 1e-3}};
   norm.in[0] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)5));
   norm.in[1] = norm.in[2] = f32(co_shape_make(1, (int64_t)5));

@@ -150,9 +150,15 @@ static void joined_rows_come_in_parts(void **state) {
   static co_recipe_column columns[] = {
       {.name = "c", .type = CO_RECIPE_CATEGORY},
       {.name = "size", .type = CO_RECIPE_NUMBER, .role = CO_RECIPE_INPUT}};
-  static co_recipe_join join = {
-      .table = {.table = "kinds", .columns = &columns[1], .column_count = 1, .joined_by = "c"},
-      .on = "c"};
+  static const char *const on[] = {"c"};
+  static co_recipe_join join = {.table = {.table = "kinds",
+                                          .columns = &columns[1],
+                                          .column_count = 1,
+                                          .key = on,
+                                          .key_count = 1},
+                                .to = -1,
+                                .on = on,
+                                .shown = "c"};
   static const co_recipe with_join = {
       .columns = columns, .column_count = 1, .joins = &join, .join_count = 1};
   static const co_column size = {.name = "size", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT};

@@ -92,6 +92,55 @@ static void test_losses(void **state) {
   near_to(counted[1], 7);
 }
 
+// A row's loss, slopes and expected value, worked out by hand.
+static void test_distributions(void **state) {
+  (void)state;
+  const double l3 = log(3), one = log(exp(1) - 1); // softplus of it is 1, its slope 1 - 1 / e
+  const double normal = 0.5 * log(2 * acos(-1));
+  const struct {
+    co_distribution distribution;
+    double x[3], t, loss, slope[3], mean;
+  } known[] = {
+      {CO_ZERO_INFLATED_LOGNORMAL, {l3, 0, one}, 0, log(4), {0.75, 0, 0}, 0.75 * exp(0.5)},
+      {CO_ZERO_INFLATED_LOGNORMAL,
+       {l3, 1, one},
+       exp(3),
+       log(4.0 / 3) + 3 + normal + 2,
+       {-0.25, -2, -3 * (1 - exp(-1))},
+       0.75 * exp(1.5)},
+      // Of shape 1 it is geometric: P(t) = 1/4 (3/4)^t where the mean is 3.
+      {CO_NEGATIVE_BINOMIAL, {l3, 0}, 0, log(4), {0.75, log(4) - 0.75}, 3},
+      {CO_NEGATIVE_BINOMIAL, {l3, 0}, 2, 2 * log(4.0 / 3) + log(4), {0.25, log(4) - 0.25 - 1.5}, 3},
+      // Beyond the greatest shape there is no slope.
+      {CO_NEGATIVE_BINOMIAL, {0, 40}, 0, exp(12) * log1p(exp(-12)), {1 / (1 + exp(-12)), 0}, 1},
+  };
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    const int64_t P = known[i].distribution == CO_NEGATIVE_BINOMIAL ? 2 : 3;
+    co_step step = {.inv_norm = {1}};
+    co_op_desc desc = {.op = CO_OP_DISTRIBUTION_LOSS, .attr.distribution = known[i].distribution};
+    co_op_desc mean = {.op = CO_OP_DISTRIBUTION_MEAN, .attr = desc.attr};
+    operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, P));
+    operand(&desc, true, 1, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)1));
+    operand(&desc, true, 2, CO_F64, vector(2));
+    operand(&desc, true, 3, CO_U8, vector((int64_t)sizeof step));
+    operand(&mean, true, 0, CO_F64, desc.in[0].shape);
+    // The second row is missing.
+    double x[6] = {0}, t[2] = {known[i].t, NAN}, weight[2] = {2, 0}, loss[2], sum, dx[6], y[2];
+    memcpy(x, known[i].x, (size_t)P * sizeof *x);
+    run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, t, weight, &step},
+        (void *[CO_OP_MAX_OPERANDS]){loss, &sum, dx});
+    run(&mean, (void *[CO_OP_MAX_OPERANDS]){x}, (void *[CO_OP_MAX_OPERANDS]){y});
+    near_to(loss[0], known[i].loss);
+    near_to(loss[1], 0);
+    near_to(sum, 2 * known[i].loss);
+    for (int64_t k = 0; k < P; k++) {
+      near_to(dx[k], 2 * known[i].slope[k]);
+      near_to(dx[P + k], 0);
+    }
+    near_to(y[0], known[i].mean);
+  }
+}
+
 // Loss and slope of one element, worked out by hand.
 static void test_pointwise_losses(void **state) {
   (void)state;
@@ -369,10 +418,15 @@ static void test_row_means(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_losses),    cmocka_unit_test(test_pointwise_losses),
-      cmocka_unit_test(test_sgd),       cmocka_unit_test(test_rmsprop),
-      cmocka_unit_test(test_adam),      cmocka_unit_test(test_gate),
-      cmocka_unit_test(test_ema),       cmocka_unit_test(test_column_loss),
+      cmocka_unit_test(test_losses),
+      cmocka_unit_test(test_distributions),
+      cmocka_unit_test(test_pointwise_losses),
+      cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_rmsprop),
+      cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_gate),
+      cmocka_unit_test(test_ema),
+      cmocka_unit_test(test_column_loss),
       cmocka_unit_test(test_row_means),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static void what_is_written_is_read(void **state) {
   make(f);
   OK(co_study_open(&s, f->ctx, "s.db", true));
   assert_string_equal(co_study_name(s), "mine");
-  assert_true(co_study_maximizes(s));
+  assert_true(co_study_maximizes(s, 0) && co_study_goals(s) == 1);
   OK(co_study_attribute(&text, s, f->arena, "note"));
   assert_string_equal(text, "{\"a\":1}");
   OK(co_study_attribute(&text, s, f->arena, "none"));
@@ -98,8 +98,8 @@ static void what_is_written_is_read(void **state) {
   OK(co_study_report(s, id[0], 2, 0.5));
   OK(co_study_report(s, id[0], 1, NAN));
   OK(co_study_report(s, id[0], 2, 0.75)); // in its place
-  OK(co_study_finish(s, id[0], CO_TRIAL_PRUNED, 0.75, NULL));
-  OK(co_study_finish(s, id[1], CO_TRIAL_FAIL, NAN, "it \"failed\""));
+  OK(co_study_finish(s, id[0], CO_TRIAL_PRUNED, 0.75, NAN, NULL));
+  OK(co_study_finish(s, id[1], CO_TRIAL_FAIL, NAN, NAN, "it \"failed\""));
   OK(co_study_begin(s)); // and none of this
   assert_int_equal(co_study_end(s, co_study_report(s, id[1], 1, 3) == CO_OK ? CO_ERR_DATA : CO_OK),
                    CO_ERR_DATA);
@@ -124,6 +124,24 @@ static void what_is_written_is_read(void **state) {
   assert_int_equal(trials.item[0].state, CO_TRIAL_RUNNING);
   assert_true(isnan(trials.item[0].value) && !trials.item[0].ended);
   assert_true(trials.item[0].thaw_round == 1 && trials.item[0].thaw_from == 2);
+  co_study_close(s);
+}
+
+static void two_goals_are_kept_apart(void **state) {
+  fixture *f = *state;
+  const co_study_start start = {
+      .name = "two", .metric = "roc_auc", .second = "flops", .maximize = true};
+  co_study *s;
+  co_trials trials;
+  int64_t id;
+  OK(co_study_create(f->ctx, "s.db", &start));
+  OK(co_study_open(&s, f->ctx, "s.db", true));
+  assert_int_equal(co_study_goals(s), 2);
+  assert_true(co_study_maximizes(s, 0) && !co_study_maximizes(s, 1));
+  OK(co_study_add(s, 0, &f->space, (const double[]){0.01, 0, NAN}, &id));
+  OK(co_study_finish(s, id, CO_TRIAL_COMPLETE, 0.75, 341, NULL));
+  OK(co_study_trials(&trials, s, &f->space, f->arena, false));
+  assert_true(trials.item[0].value == 0.75 && trials.item[0].second == 341);
   co_study_close(s);
 }
 
@@ -176,8 +194,8 @@ static void what_is_no_study_is_refused(void **state) {
             "INSERT INTO studies VALUES (2, 'another')");
   refused(f, "it holds 2 studies");
   write_sql("DELETE FROM studies WHERE study_id = 2;"
-            "INSERT INTO study_directions VALUES (2, 'MINIMIZE', 1, 1)");
-  refused(f, "2 goals");
+            "INSERT INTO study_directions VALUES (2, 'MINIMIZE', 1, 1), (3, 'MINIMIZE', 1, 2)");
+  refused(f, "3 goals");
   write_sql("DROP TABLE studies");
   refused(f, "no study of Optuna's");
   unlink("s.db");
@@ -206,6 +224,7 @@ static void failing_writes_leave_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
+      cmocka_unit_test_setup_teardown(two_goals_are_kept_apart, setup, teardown),
       cmocka_unit_test_setup_teardown(what_others_write_is_taken, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_no_study_is_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(failing_writes_leave_nothing, setup, teardown),

@@ -28,6 +28,7 @@ const co_loss_class *const *co_loss_list(void) {
 co_status co_loss_attributes(const co_loss_class *loss, const void *options, co_op_attr *attr) {
   *attr = (co_op_attr){.pointwise = loss->pointwise};
   if (loss->pointwise == CO_POINTWISE_BINARY) attr->positive_weight = 1;
+  if (loss->parameters) return loss->attributes(NULL, attr); // they are no options
   return options && loss->attributes ? loss->attributes(options, attr) : CO_OK;
 }
 

@@ -19,7 +19,8 @@ typedef struct co_loss_class {
   co_pointwise pointwise;                // of POINTWISE_LOSS
   bool category, number, vector, binary; // target types it takes
   bool logit;                            // predictions are logits, shown through a sigmoid
-  const co_field *fields;                // NULL = no options
+  int parameters; // of a distribution, in a row of the head; its mean is shown. 0 = it is of none
+  const co_field *fields; // NULL = no options
   size_t options_size;
   // Attributes from options; CO_ERR_CONFIG. NULL = they stay as they are.
   co_status (*attributes)(const void *options, co_op_attr *attr);

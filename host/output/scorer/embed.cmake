@@ -5,7 +5,7 @@ set(text "// Made by host/output/scorer/embed.cmake.\n#include \"host/output/sco
 math(EXPR last "${CMAKE_ARGC} - 1")
 foreach(i RANGE ${last})
   set(source "${CMAKE_ARGV${i}}")
-  if(NOT source MATCHES "\\.(c|inc)$" OR source MATCHES "^OUTPUT=")
+  if(NOT source MATCHES "\\.([ch]|inc)$" OR source MATCHES "^OUTPUT=")
     continue()
   endif()
   file(READ "${source}" content)

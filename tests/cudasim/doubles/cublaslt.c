@@ -10,6 +10,7 @@
 #include "gemm.h"
 
 enum {
+  ALGORITHMS = 3,           // for each problem
   FAST_WORKSPACE = 1 << 20, // what the fast algorithm asks for, if allowed
   WORKSPACE_ALIGNMENT = 16,
   MASK_LD_BITS = 128
@@ -57,11 +58,12 @@ typedef struct matmul_call {
   char *vector, *mask;
   void *workspace;
   size_t workspace_bytes;
+  uint64_t algorithm;
 } matmul_call;
 
 // What cublasLtMatmulAlgo_t holds.
 typedef struct algo_data {
-  uint64_t magic, hash, workspace;
+  uint64_t magic, hash, workspace, index;
   uint32_t alignment[4];
   uint64_t vector_alignment;
 } algo_data;
@@ -236,12 +238,32 @@ cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t des
   if (data.workspace > 0 && co_double_setting("COHORT_SIM_FICKLE", 0))
     data.workspace += 256 * asked++;
   memcpy(data.alignment, preference->alignment, sizeof data.alignment);
-  memset(&results[0], 0, sizeof results[0]);
-  memcpy(&results[0].algo, &data, sizeof data);
-  results[0].workspaceSize = data.workspace;
-  results[0].state = CUBLAS_STATUS_SUCCESS;
-  results[0].wavesCount = 1;
-  *returned = 1;
+  data.index = co_double_setting("COHORT_SIM_FEWER", 0);
+  for (int i = 0; i < requested && data.index < ALGORITHMS; i++, data.index++, ++*returned) {
+    memset(&results[i], 0, sizeof results[i]);
+    memcpy(&results[i].algo, &data, sizeof data);
+    results[i].workspaceSize = data.workspace;
+    results[i].state = CUBLAS_STATUS_SUCCESS;
+    results[i].wavesCount = 1;
+  }
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+// Of its numbers only the first makes an algorithm another; the newest ones are not known of old devices.
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *algo,
+                                                    cublasLtMatmulAlgoConfigAttributes_t name,
+                                                    void *value, size_t bytes, size_t *written) {
+  DOUBLE_ENTER();
+  algo_data data;
+  memcpy(&data, algo, sizeof data);
+  if (data.magic != algo_magic) co_double_die("algo did not come from the heuristics");
+  bool small =
+      name == CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID || name == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID;
+  if (bytes < (small ? sizeof(uint16_t) : sizeof(uint32_t))) return CUBLAS_STATUS_INVALID_VALUE;
+  if (name == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID) return CUBLAS_STATUS_NOT_SUPPORTED;
+  const uint32_t number = name == CUBLASLT_ALGO_CONFIG_ID ? (uint32_t)data.index : 0;
+  memcpy(value, &number, small ? sizeof(uint16_t) : sizeof number);
+  if (written) *written = small ? sizeof(uint16_t) : sizeof number;
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -289,6 +311,8 @@ static void finish_batch(const matmul_call *call, const double *product, const c
 static void run_matmul(void *closure) {
   const matmul_call *call = closure;
   const problem *p = &call->p;
+  bool fast = call->algorithm == co_double_setting("COHORT_SIM_FAST_ALGORITHM", UINT64_MAX);
+  co_double_charge(fast ? 1 : 10);
   co_double_poison_workspace(call->workspace, call->workspace_bytes);
   double *product = calloc((size_t)(p->d.rows * p->d.columns), sizeof *product);
   if (product == NULL) abort();
@@ -311,12 +335,13 @@ static void need_matrix(const char *name, const gemm_matrix *matrix, int64_t str
   co_double_need_device(name, matrix->data, gemm_bytes(matrix) + (size_t)((batch - 1) * stride));
 }
 
-static cublasStatus_t check_algo(const cublasLtMatmulAlgo_t *algo, const matmul_call *call,
+static cublasStatus_t check_algo(const cublasLtMatmulAlgo_t *algo, matmul_call *call,
                                  size_t workspace_bytes) {
   if (algo == NULL) return CUBLAS_STATUS_SUCCESS; // the library chooses, with what it is given
   algo_data data;
   memcpy(&data, algo, sizeof data);
   if (data.magic != algo_magic) co_double_die("algo did not come from the heuristics");
+  call->algorithm = data.index;
   if (data.hash != call->p.hash) {
     co_double_complain("algo belongs to another problem");
     return CUBLAS_STATUS_INVALID_VALUE;

@@ -23,6 +23,10 @@
 //   COHORT_SIM_RELU_MASKS=0    cuBLASLt has no algorithm for epilogues with a mask
 //   COHORT_SIM_FICKLE=1        cuBLASLt's algorithms want more workspace each time it is asked
 //   COHORT_SIM_CONV_WORKSPACE=bytes  of cuDNN's deterministic engine with tensor cores
+//   COHORT_SIM_FAST_ENGINE=n, COHORT_SIM_FAST_ALGORITHM=n  what of cuDNN, of cuBLASLt takes a microsecond on
+//                              the made-up clock, where others take ten
+//   COHORT_SIM_FUSION=n        microseconds more for each operation fused with a convolution
+//   COHORT_SIM_FEWER=n         cuBLASLt leaves out so many of its algorithms, the first ones
 //   COHORT_SIM_KERNELS=file    library with emulated kernels for binaries built by nvcc
 #ifndef COHORT_CUDASIM_CUDA_DOUBLE_H
 #define COHORT_CUDASIM_CUDA_DOUBLE_H

@@ -190,6 +190,9 @@ void dn_run(void *closure) {
   run_state run = {.call = call};
   co_double_poison_workspace(call->workspace, call->workspace_bytes);
   const dn_attribute *operations = dn_find(call->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  bool fast = (uint64_t)call->engine == co_double_setting("COHORT_SIM_FAST_ENGINE", UINT64_MAX);
+  co_double_charge((fast ? 1 : 10) + (double)(operations->count - 1) *
+                                         (double)co_double_setting("COHORT_SIM_FUSION", 0));
   for (int64_t i = 0; i < operations->count; i++) {
     dn_operation op = dn_resolve_operation(((dn_descriptor **)operations->data)[i]);
     if (op.kind == DN_POINTWISE)

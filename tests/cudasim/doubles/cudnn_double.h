@@ -93,6 +93,7 @@ typedef struct dn_binding {
 typedef struct dn_call {
   dn_descriptor *plan; // held
   const dn_descriptor *graph;
+  int64_t engine;
   bool nondeterministic;
   dn_operands operands;
   void *workspace;

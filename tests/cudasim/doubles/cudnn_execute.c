@@ -56,6 +56,7 @@ static dn_call *new_call(dn_descriptor *plan, const dn_descriptor *pack) {
   co_double_object_retain(plan);
   call->plan = plan;
   call->graph = dn_child(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
+  call->engine = index;
   call->nondeterministic = dn_engine_nondeterministic(call->graph, index);
   call->operands = dn_engine_operands(call->graph, index);
   call->workspace = workspace == NULL ? NULL : *(void *const *)workspace->data;

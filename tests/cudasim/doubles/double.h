@@ -134,6 +134,9 @@ typedef struct co_double_work {
 cudaError_t co_double_submit(cudaStream_t stream, co_double_work_kind kind, const char *what,
                              void (*run)(void *), void (*submit)(void *), void (*destroy)(void *),
                              void *closure);
+// Lets the device's clock, which is made up, go forward: a kernel takes a microsecond, a library's call
+// what it says beside that.
+void co_double_charge(double microseconds);
 bool co_double_stream_capturing(cudaStream_t stream);
 void co_double_need_stream(cudaStream_t stream); // aborts unless it is a live stream
 

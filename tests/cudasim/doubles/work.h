@@ -3,8 +3,6 @@
 #ifndef COHORT_CUDASIM_WORK_H
 #define COHORT_CUDASIM_WORK_H
 
-#include <time.h>
-
 #include "double.h"
 
 // A set of graph nodes, by index: what the next node of a capturing stream depends on.
@@ -42,8 +40,8 @@ typedef struct co_double_capture {
 struct CUevent_st {
   co_double_object object;
   unsigned flags;
-  long recorded, done; // generations
-  struct timespec when;
+  long recorded, done;           // generations
+  double when;                   // microseconds of the made-up clock
   unsigned long long capture_id; // the last record was captured; 0: it was not
   co_double_nodes captured;
 };

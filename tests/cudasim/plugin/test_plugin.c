@@ -2,6 +2,7 @@
 // test_plugin replay             a training step recorded once gives what single runs give
 // test_plugin refuse             what the backend refuses, and that it goes on working
 // test_plugin lost               a device that fails amid a step is an error, not a crash
+// test_plugin tune FUSION        ways to compute are timed, within the time that there is for it
 // test_plugin abi PLUGIN         a caller of another version
 // test_plugin message TEXT       opening cuda:0 fails with a message holding TEXT; auto is the CPU
 // test_plugin direct PLUGIN TEXT the same without the library's own check of the driver
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "host/device/backend.h"
+#include "host/device/choices.h"
 #include "kernels/cuda_plugin.h"
 
 enum { NOT_RUN = 77 };
@@ -445,6 +447,50 @@ static void lost(void) {
   close_machine(m);
 }
 
+// ---- ways to compute ---------------------------------------------------------------------------
+
+static void describe_operand(co_tensor_desc *out, co_shape shape) {
+  *out = (co_tensor_desc){.dtype = CO_F32, .layout = CO_LAYOUT_ANY, .shape = shape};
+}
+
+static co_op_choice choose(co_context *ctx, double seconds, co_op_chosen expected) {
+  co_op_desc conv = {.op = CO_OP_CONV2D, .has_in = 7, .has_out = 1};
+  co_backend *backend;
+  co_choices *choices;
+  co_op_choice choice, again;
+  for (int i = 0; i < 2; i++)
+    conv.attr.kernel[i] = conv.attr.stride[i] = conv.attr.dilation[i] = 1;
+  conv.attr.activation = CO_ACTIVATION_RELU;
+  describe_operand(&conv.in[CO_CONV2D_x],
+                   co_shape_make(4, INT64_C(2), INT64_C(4), INT64_C(4), INT64_C(3)));
+  describe_operand(&conv.in[CO_CONV2D_w],
+                   co_shape_make(4, INT64_C(1), INT64_C(1), INT64_C(3), INT64_C(5)));
+  describe_operand(&conv.in[CO_CONV2D_b], co_shape_make(1, INT64_C(5)));
+  describe_operand(&conv.out[CO_CONV2D_y],
+                   co_shape_make(4, INT64_C(2), INT64_C(4), INT64_C(4), INT64_C(5)));
+  OK(co_choices_create(&choices, ctx, seconds, false));
+  const co_backend_options options = {.ways = co_choices_ways(choices)};
+  OK(co_backend_open_device(&backend, ctx, "cuda:0", &options));
+  OK(backend->api->query(backend, &conv, &choice));
+  OK(backend->api->query(backend, &conv, &again));
+  CHECK(choice.chosen == expected && choice.way && again.way == choice.way);
+  CHECK(co_choices_count(choices, expected) == 1);
+  (void)printf("%s: %s, %d launches\n", co_chosen_name(choice.chosen), choice.way, choice.launches);
+  backend->api->free(backend);
+  choice.way = choice.why = NULL; // went with it
+  co_choices_free(choices);
+  return choice;
+}
+
+// Where bias and relu cost more in a convolution than in our own kernel, they come apart; never without
+// time to find out.
+static void tune(const char *fusion) {
+  co_context *ctx = open_context();
+  CHECK(choose(ctx, 0, CO_CHOSEN_HEURISTIC).launches == 1);
+  CHECK(choose(ctx, 100, CO_CHOSEN_TUNED).launches == (strcmp(fusion, "dear") == 0 ? 2 : 1));
+  close_context(ctx);
+}
+
 // ---- what is missing ---------------------------------------------------------------------------
 
 static void message(const char *text) {
@@ -506,6 +552,8 @@ int main(int argc, char **argv) {
     refuse();
   } else if (strcmp(what, "lost") == 0) {
     lost();
+  } else if (strcmp(what, "tune") == 0 && argc == 3) {
+    tune(argv[2]);
   } else if (strcmp(what, "abi") == 0 && argc == 3) {
     abi(argv[2]);
   } else if (strcmp(what, "message") == 0 && argc == 3) {
@@ -515,7 +563,7 @@ int main(int argc, char **argv) {
     skip_with_driver();
     direct(argv[2], argv[3]);
   } else {
-    (void)fprintf(stderr, "usage: test_plugin replay|refuse|lost|abi|message|direct ...\n");
+    (void)fprintf(stderr, "usage: test_plugin replay|refuse|lost|tune|abi|message|direct ...\n");
     return 2;
   }
   return 0;

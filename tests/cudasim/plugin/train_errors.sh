@@ -41,7 +41,7 @@ train() {
   done
   shift
   what="${settings[*]} $*"
-  env "${settings[@]}" "$cohort" train -c c.yaml --dataset d.h5 --device cuda --threads 1 --quiet \
+  env "${settings[@]}" "$cohort" train -c c.yaml --dataset d.h5 --device cuda --threads 1 --quiet --autotune off \
     "$@" >out 2>err </dev/null
   code=$?
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/output/protobuf.h"
+#include "host/core/protobuf.h"
 
 #include <string.h>
 
-enum { VARINT = 0, LENGTH = 2, FIXED32 = 5 }; // wire types
+enum { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 }; // wire types
 
 static void put_varint(co_text *out, uint64_t value) {
   char bytes[10];
@@ -32,6 +32,27 @@ void co_protobuf_float(co_text *out, int field, float value) {
     bytes[i] = (char)(bits >> 8 * i & 0xFF);
   put_tag(out, field, FIXED32);
   co_text_append(out, bytes, sizeof bytes);
+}
+
+static void put_double(co_text *out, double value) {
+  uint64_t bits;
+  char bytes[8];
+  memcpy(&bits, &value, sizeof bits);
+  for (int i = 0; i < 8; i++)
+    bytes[i] = (char)(bits >> 8 * i & 0xFF);
+  co_text_append(out, bytes, sizeof bytes);
+}
+
+void co_protobuf_double(co_text *out, int field, double value) {
+  put_tag(out, field, FIXED64);
+  put_double(out, value);
+}
+
+void co_protobuf_doubles(co_text *out, int field, const double *values, int64_t count) {
+  put_tag(out, field, LENGTH);
+  put_varint(out, (uint64_t)count * sizeof *values);
+  for (int64_t i = 0; i < count; i++)
+    put_double(out, values[i]);
 }
 
 void co_protobuf_bytes(co_text *out, int field, const void *bytes, size_t length) {

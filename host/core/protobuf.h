@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing protocol buffers: fields one behind the other into a text, inner messages first.
-#ifndef COHORT_HOST_OUTPUT_PROTOBUF_H
-#define COHORT_HOST_OUTPUT_PROTOBUF_H
+#ifndef COHORT_CORE_PROTOBUF_H
+#define COHORT_CORE_PROTOBUF_H
 
 #include "host/core/context.h"
 
@@ -11,6 +11,9 @@ extern "C" {
 
 void co_protobuf_int(co_text *out, int field, int64_t value);
 void co_protobuf_float(co_text *out, int field, float value);
+void co_protobuf_double(co_text *out, int field, double value);
+// A list of them, packed.
+void co_protobuf_doubles(co_text *out, int field, const double *values, int64_t count);
 void co_protobuf_bytes(co_text *out, int field, const void *bytes, size_t length);
 void co_protobuf_string(co_text *out, int field, const char *text);
 // A message that was written to a text of its own, which is emptied.

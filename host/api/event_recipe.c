@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a log of events is read, as models and schema files say it.
+#include "host/api/events.h"
+
+typedef struct recipe_options {
+  const char *file, *entity, *time, *item, *basket, *amount, *where;
+  const co_node *columns;
+  bool rfm;
+} recipe_options;
+
+static const co_field recipe_fields[] = {
+    {"file", CO_FIELD_STRING, offsetof(recipe_options, file), "null", 0, 0, NULL,
+     "Where its lines are.", NULL},
+    {"entity", CO_FIELD_STRING, offsetof(recipe_options, entity), NULL, 0, 0, NULL,
+     "The column that says whose events they are.", NULL},
+    {"time", CO_FIELD_STRING, offsetof(recipe_options, time), NULL, 0, 0, NULL,
+     "The column with their times.", NULL},
+    {"item", CO_FIELD_STRING, offsetof(recipe_options, item), "null", 0, 0, NULL,
+     "The column of what they are about.", NULL},
+    {"basket", CO_FIELD_STRING, offsetof(recipe_options, basket), "null", 0, 0, NULL,
+     "The column of what is bought at once.", NULL},
+    {"amount", CO_FIELD_STRING, offsetof(recipe_options, amount), "null", 0, 0, NULL,
+     "A number of the columns: Quantity*UnitPrice.", NULL},
+    {"where", CO_FIELD_STRING, offsetof(recipe_options, where), "null", 0, 0, NULL,
+     "Which lines count, e.g. Quantity > 0.", NULL},
+    {"columns", CO_FIELD_NODE, offsetof(recipe_options, columns), "null", 0, 0, NULL,
+     "Further columns: [COL, COL:number].", NULL},
+    {"rfm", CO_FIELD_BOOL, offsetof(recipe_options, rfm), "true", 0, 0, NULL,
+     "Whether samples have recency, frequency, monetary value and tenure.", NULL},
+    {.key = NULL}};
+
+static co_status list_columns(co_event_recipe *out, const co_node *node, co_arena *arena,
+                              co_diagnostics *problems) {
+  if (!node || node->kind == CO_NODE_NULL) return CO_OK;
+  if (node->kind != CO_NODE_LIST)
+    return co_node_problem(problems, node, NULL, "events.columns: must be a list of columns");
+  const char **columns = co_arena_alloc(arena, (size_t)node->count + 1, sizeof *columns);
+  if (!columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < node->count; i++)
+    columns[i] = node->items[i]->kind == CO_NODE_SCALAR ? node->items[i]->text : "";
+  out->columns = columns;
+  out->column_count = node->count;
+  return CO_OK;
+}
+
+co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,
+                                co_arena *arena, co_diagnostics *problems) {
+  recipe_options o;
+  CO_RETURN_IF_FAILED(co_fields_parse(&o, recipe_fields, node, "events", arena, problems));
+  if (problems->count) return CO_OK;
+  *out = (co_event_recipe){.entity = o.entity,
+                           .time = o.time,
+                           .item = o.item,
+                           .basket = o.basket,
+                           .amount = o.amount,
+                           .where = o.where,
+                           .rfm = o.rfm};
+  *file = o.file;
+  return list_columns(out, o.columns, arena, problems);
+}

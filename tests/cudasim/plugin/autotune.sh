@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: autotune.sh COHORT CHECK_JSON MAKE_IDX LIBRARY_PATH
+# train --autotune on a device whose clock is made up: the fastest way is taken, kept in the cache and in
+# the run, and a run that goes on takes its own, or says why it cannot.
+set -u
+cohort=$1
+check_json=$2
+make_idx=$3
+[ -w /dev/shm ] && export TMPDIR=/dev/shm
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export LD_LIBRARY_PATH=$4 COHORT_SIM_LEAKS=1 XDG_CACHE_HOME=$dir/cache
+cache=$dir/cache/cohort/autotune.tsv
+failed=0
+fail() {
+  echo "FAILED: $*"
+  sed 's/^/    | /' err
+  failed=1
+}
+cat >c.yaml <<'YAML'
+input_features:
+  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [3], output_size: 8}}
+output_features:
+  - {name: label, type: category}
+trainer: {max_epochs: 2, batch_size: 16, steps_per_checkpoint: 2, log_every_n_steps: 3}
+YAML
+"$make_idx" 64 6 3 1 i l
+"$make_idx" 12 6 3 2 ti tl
+"$cohort" import -O d.h5 --format idx --training-set i l --test-set ti tl >out 2>err || fail import
+
+train() { # EXIT [SETTING...] -- ARGUMENTS...
+  local expected=$1 settings=()
+  shift
+  while [ "$1" != -- ]; do
+    settings+=("$1")
+    shift
+  done
+  shift
+  env "${settings[@]}" "$cohort" train -c c.yaml --dataset d.h5 --device cuda --threads 1 "$@" >out 2>err </dev/null
+  code=$?
+  [ "$code" = "$expected" ] || fail "exit $code, not $expected: ${settings[*]} $*"
+}
+says() { grep -qF -- "$1" err || fail "stderr lacks '$1'"; }
+same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+count() { # FILE WORD: operations that were chosen so
+  awk -F '\t' -v word="$2" '$5 == word' "$1" | wc -l
+}
+fast='COHORT_SIM_FAST_ENGINE=2 COHORT_SIM_FAST_ALGORITHM=1'
+
+# The fastest: cuDNN's engine 2, cuBLASLt's algorithm 1. Neither is the library's first.
+# shellcheck disable=SC2086
+train 0 $fast -- --run-dir whole
+says 'were timed'
+timed=$(count whole/autotune.tsv tuned)
+((timed > 8)) || fail "$timed operations were timed"
+awk -F '\t' '$2 ~ /^conv/ && $3 !~ /engine 2,/ || $2 ~ /^dense/ && $3 !~ /algorithm 1$/' whole/autotune.tsv |
+  grep . && fail 'these are not the fastest'
+[ "$(count "$cache" tuned)" = "$timed" ] || fail 'the cache lacks some'
+cp "$cache" fastest.tsv
+train 0 -- --run-dir off --autotune off
+[ ! -e off/autotune.tsv ] || fail 'choices without a choice'
+cmp -s whole/model.h5 off/model.h5 && fail 'another engine rounds alike: the test sees nothing'
+
+# From the cache, whatever would be the fastest now: equal bytes.
+train 0 -- --run-dir again
+says ' 0 were timed'
+[ "$(count again/autotune.tsv cached)" = "$timed" ] || fail 'not all are from the cache'
+same whole/model.h5 again/model.h5
+train 0 -- --run-dir anew --autotune again
+[ "$(count anew/autotune.tsv tuned)" = "$timed" ] || fail 'not all were timed again'
+same anew/model.h5 off/model.h5 # all are as fast, so the first ones
+[ "$(count "$cache" tuned)" = "$timed" ] || fail 'the cache holds what is superseded'
+
+# A run that goes on takes its own choices; the cache says something else by now.
+train 6 COHORT_SIM_LEAKS=0 COHORT_SIM_FAIL_LAUNCH=90 -- --run-dir lost --autotune-cache fastest.tsv
+[ -n "$(find lost -name 'step-*.h5')" ] || fail 'the device was not lost amid the run'
+cp -r lost gone
+cp -r lost elsewhere
+cp -r lost torn
+train 0 -- --resume lost
+says "$timed from the run"
+same whole/model.h5 lost/model.h5
+same whole/metrics.jsonl lost/metrics.jsonl
+
+# What cannot be as it was is said, with a way out.
+train 6 COHORT_SIM_FEWER=2 -- --resume gone
+says 'is no longer offered by cuBLASLt'
+says '--autotune again'
+train 0 COHORT_SIM_FEWER=2 -- --resume gone --autotune again
+[ "$(count gone/autotune.tsv tuned)" -gt 0 ] || fail 'the run does not keep what was chosen anew'
+train 6 COHORT_SIM_CUDNN=92600 -- --resume elsewhere
+says 'cuDNN 91900; this is'
+train 0 COHORT_SIM_CUDNN=92600 -- --resume elsewhere --autotune off
+sed -i '3s/.*/no choice/' torn/autotune.tsv
+train 5 -- --resume torn
+says 'autotune.tsv:3: it is no line of a file of choices'
+# Of a cache no more than a warning: it is made anew.
+echo garbage >"$cache"
+train 0 -- --run-dir mended --json
+says 'is left out, and written anew'
+[ "$(count "$cache" tuned)" = "$timed" ] || fail 'the cache was not made anew'
+
+# Without memory to time in, and with a device that is lost.
+rm -r "$cache"
+train 0 COHORT_SIM_FAIL_ALLOC=2 -- --run-dir tight
+[ "$(count tight/autotune.tsv heuristic)" = 1 ] || fail 'what could not be timed is not the first'
+train 6 COHORT_SIM_LEAKS=0 COHORT_SIM_FAIL_LAUNCH=3 -- --run-dir early --autotune again
+[ ! -e early ] || fail 'a run was begun'
+
+# What a run has chosen, in its plan.
+plan() { "$cohort" plan -c c.yaml --dataset d.h5 --device cuda "$@" >out 2>err; }
+plan --run-dir whole || fail 'no plan'
+grep -q 'timed: [0-9]: engine 2,' out || fail 'the plan does not tell'
+plan --run-dir again --json || fail 'no plan'
+"$check_json" ok=true <out || fail 'no JSON'
+grep -q '"chosen": *"cached"' out || fail 'the plan does not tell of the cache'
+plan --run-dir off && fail 'a run that has chosen nothing has a plan of choices'
+says 'the run has chosen nothing'
+
+train 2 -- --run-dir r --autotune sometimes
+says 'known: auto, off, again'
+[ "$failed" = 0 ] && echo 'all passed'
+exit "$failed"
