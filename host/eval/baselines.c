@@ -135,7 +135,7 @@ static co_status add(co_baselines *out, const co_estimator_class *class_) {
 }
 
 static bool suits(const co_model *model, const co_estimator_class *class_) {
-  for (int64_t i = 0; class_->purchases && i < model->output_count; i++)
+  for (int64_t i = 0; i < model->output_count; i++)
     if (class_->refuses(&model->outputs[i])) return false;
   return is_table(model) &&
          (!class_->score_history || class_->purchases || co_history_is_there(model));

@@ -162,6 +162,15 @@ expect 0 evaluate -m alone --dataset binary.h5 --json
 grep -q '"baselines":{},"paired":{}' out || fail 'baselines: none'
 expect 0 evaluate -m network --dataset binary.h5 --draws 0
 grep -Eq '^ +bought +model +prior +logistic' out || fail 'the text has baselines beside the model'
+# What none can predict has none, unless they are asked for.
+cat >quantiles.yaml <<'END'
+output_features: [{name: worth, loss: {type: quantile}}]
+trainer: {max_epochs: 1}
+END
+expect 0 train -c quantiles.yaml --dataset number.h5 --run-dir quantiles --quiet
+expect 0 evaluate -m quantiles --dataset number.h5 --json
+grep -q '"baselines":{}' out || fail 'quantiles have no baselines'
+refused 3 'predictor prior cannot predict' train -c quantiles.yaml --set 'baselines=[prior]' --dataset number.h5 --run-dir x
 expect 0 train -c network.yaml --set 'baselines=[logistic]' --dataset number.h5 --run-dir numbers
 expect 0 evaluate -m numbers --dataset number.h5 --json
 grep -q '"baselines":{"linear":{"worth":' out || fail 'a number has a linear baseline'
