@@ -125,9 +125,12 @@ const co_feed *co_exported_feed(const co_exported *e, int32_t index) {
 }
 
 co_status co_exported_check(const co_exported *e, const char *format) {
-  for (int64_t i = 0; i < e->model->output_count; i++)
-    if (e->model->outputs[i].generator)
-      return co_exported_refuse(e, "the generator", e->model->outputs[i].name, format);
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    const co_output_feature *output = &e->model->outputs[i];
+    if (output->generator || output->variational)
+      return co_exported_refuse(e, output->variational ? "the variational output" : "the generator",
+                                output->name, format);
+  }
   return CO_OK;
 }
 

@@ -109,7 +109,7 @@ refused 2 'has no variational bottleneck' -- predict -m masked --dataset d.h5 --
 refused 3 'is of a variational bottleneck' -- train -c codes.yaml --dataset d.h5 --run-dir x --set bottleneck.kl_weight=2
 refused 3 'the reconstruction of one image or vector' -- train -c codes.yaml --dataset d.h5 --run-dir x \
   --set bottleneck.variational=true --set back.of=all
-refused 5 "the generator 'back' cannot be exported" -- export onnx -m vae -O x.onnx
+refused 5 "the variational output 'back' cannot be exported" -- export onnx -m vae -O x.onnx
 
 # ---- configs
 wrong() { # MESSAGE, then how the config above is changed
