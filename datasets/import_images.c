@@ -285,7 +285,10 @@ static co_status check_splits(const images_import *m) {
   if (m->folder.splits[CO_SPLIT_TRAIN]) return CO_OK;
   co_status status =
       co_fail(CO_ERR_DATA, "'%s' has folders of splits, but none for training", m->options->folder);
-  co_hint("it would be called train; to split one of them anew, name it: DIR/test --split RULE");
+  co_hint(m->folder.archive ? "it would be called train; to split one of them anew, unpack it and "
+                              "name that folder: DIR/test --split RULE"
+                            : "it would be called train; to split one of them anew, name it: "
+                              "DIR/test --split RULE");
   return status;
 }
 
