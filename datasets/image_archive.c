@@ -215,10 +215,6 @@ static int by_path(const void *a, const void *b) {
   return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(((const co_image_file *)a)->path, ((const co_image_file *)b)->path);
-}
-
 static void sort_files(co_image_folder *f) {
   int64_t count = 0;
   if (f->count) qsort(f->files, (size_t)f->count, sizeof *f->files, by_path);
@@ -233,9 +229,7 @@ static co_status follow_links(reader *r) {
   co_image_folder *f = r->out;
   const int64_t count = f->count;
   for (int64_t i = 0; i < r->link_count; i++) {
-    const co_image_file wanted = {.path = r->links[i].target};
-    const co_image_file *found =
-        count ? bsearch(&wanted, f->files, (size_t)count, sizeof *f->files, by_name) : NULL;
+    const co_image_file *found = co_image_folder_find(f, count, r->links[i].target);
     co_image_file file = {
         .path = r->links[i].path, .class_ = -1, .split = -1, .length = CO_IMAGE_ABSENT};
     if (found) {

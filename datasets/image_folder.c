@@ -24,6 +24,16 @@ bool co_image_is_called(const char *name) {
   return false;
 }
 
+static int by_path(const void *a, const void *b) {
+  return strcmp(((const co_image_file *)a)->path, ((const co_image_file *)b)->path);
+}
+
+const co_image_file *co_image_folder_find(const co_image_folder *f, int64_t count,
+                                          const char *path) {
+  const co_image_file wanted = {.path = path};
+  return count ? bsearch(&wanted, f->files, (size_t)count, sizeof wanted, by_path) : NULL;
+}
+
 co_status co_image_folder_add(co_image_folder *f, const co_image_file *file) {
   if (!co_image_is_called(file->path)) {
     if (!f->others++ || strcmp(file->path, f->other) < 0) f->other = file->path;
@@ -87,10 +97,6 @@ static co_status walk(co_image_folder *f, const char *root, const char *path, in
   }
   closedir(directory);
   return status;
-}
-
-static int by_path(const void *a, const void *b) {
-  return strcmp(((const co_image_file *)a)->path, ((const co_image_file *)b)->path);
 }
 
 // ---- splits and classes ------------------------------------------------------------------------

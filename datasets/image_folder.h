@@ -72,6 +72,9 @@ enum { CO_IMAGE_ABSENT = -1, CO_IMAGE_TOO_LONG = -2 }; // lengths
 bool co_image_is_called(const char *name);             // .jpg, .jpeg, .png, .webp
 co_status co_image_folder_begin(co_image_folder *out, co_context *ctx,
                                 const co_image_folder_options *options);
+// Among the first `count` files, which are in order; NULL = none is called so.
+const co_image_file *co_image_folder_find(const co_image_folder *folder, int64_t count,
+                                          const char *path);
 // A file that was found: an image, or one of `others`. The path is the arena's.
 co_status co_image_folder_add(co_image_folder *folder, const co_image_file *file);
 

@@ -80,10 +80,6 @@ static int by_path(const void *a, const void *b) {
   return strcmp(((const listed *)a)->path, ((const listed *)b)->path);
 }
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(((const co_image_file *)a)->path, ((const co_image_file *)b)->path);
-}
-
 static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -155,9 +151,7 @@ static co_status find_in_archive(co_image_folder *f, const co_image_folder_optio
   CO_RETURN_IF_FAILED(co_image_folder_begin(&all, f->ctx, o));
   co_status status = co_image_archive_read(&all, o->path, o->stop);
   for (int64_t i = 0; status == CO_OK && i < f->count; i++) {
-    const co_image_file *found = all.count ? bsearch(&f->files[i], all.files, (size_t)all.count,
-                                                     sizeof all.files[0], by_name)
-                                           : NULL;
+    const co_image_file *found = co_image_folder_find(&all, all.count, f->files[i].path);
     if (!found) continue;
     f->files[i].place = found->place;
     f->files[i].length = found->length;

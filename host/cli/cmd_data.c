@@ -195,13 +195,11 @@ const cli_verb cli_verb_data = {
              "       cohort data erase FILE.h5 --key VALUE... | --keys FILE",
     .summary = "look at data: leaks, columns, rows; erase customers",
     .details =
-        "check: what makes figures look better than they are, or teaches a model nothing: a key "
-        "or\n"
-        "equal inputs in several splits, a column that alone tells the target (ROC AUC above "
-        "0.99;\n"
-        "of categories by rates from other rows) or whose gaps do, columns that are constant, "
-        "name\n"
-        "rows or are missing in more than 95 % of them, a target with one class in a split.\n"
+        "check: what makes figures look better than they are, or teaches a model nothing: a key,\n"
+        "equal inputs or nearly equal images in several splits, a column that alone tells the\n"
+        "target (ROC AUC above 0.99; of categories by rates from other rows) or whose gaps do,\n"
+        "columns that are constant, name rows or are missing in more than 95 % of them, a target\n"
+        "with one class in a split.\n"
         "profile: of every column missing and different values, mean, spread and quantiles, or "
         "its\n"
         "most frequent classes; beyond 1,048,576 rows, quantiles are of as many of them, and\n"
