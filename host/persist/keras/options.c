@@ -173,7 +173,6 @@ static bool is_harmless(const char *key) {
                                      "unroll",
                                      "use_cudnn",
                                      "seed",
-                                     "noise_shape",
                                      "synchronized",
                                      "weights",
                                      "forget_bias_init",
