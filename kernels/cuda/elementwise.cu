@@ -147,8 +147,7 @@ __global__ void dropout_in_turn(T *y, const T *x, const co_step *step, int64_t c
                                 bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     int64_t element = (step->row_offset + i / row) * draws + i % draws;
-    uint32_t bits =
-        co_random_bits(step->seed, static_cast<uint64_t>(element), step->step, purpose);
+    uint32_t bits = co_random_bits(step->seed, static_cast<uint64_t>(element), step->step, purpose);
     bool kept = co_uniform_from_bits(bits) >= rate;
     put(&y[i], kept ? static_cast<float>(x[i]) * scale : 0.0f, accumulate);
   }
