@@ -313,6 +313,12 @@ COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
 // What a study holds.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
                                               cohort_result **out);
+// The same once no process works on the study any more. Until then `shown` gets its trials as text, whenever
+// they change; NULL = trials go to the log as they end.
+typedef void (*cohort_text_function)(void *user, const char *text);
+COHORT_API cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study,
+                                                cohort_text_function shown, void *user,
+                                                cohort_result **out);
 // The complete config of the best trial: trained with it, the trial's model comes out byte for byte.
 typedef struct cohort_hyperopt_best_options {
   const char *study;

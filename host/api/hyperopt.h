@@ -28,6 +28,7 @@ typedef struct co_tuning {
   const char *dataset_path;
   co_tune_settings settings;
   co_study *study; // NULL before a new one is made
+  int lock;        // shared by all that work on it, -1 = none yet
   co_folds folds;
   co_search search;
 } co_tuning;
@@ -45,9 +46,16 @@ typedef struct co_read_study {
   co_front front;   // of two goals
 } co_read_study;
 
+// A file in the folder of a study's runs, whose lock all that work on it share; the arena's.
+char *co_study_lock_path(co_arena *arena, const char *study);
 // To be freed after failure, too.
 co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path);
 void co_read_study_free(co_read_study *read);
+// The trials, a line each.
+void co_study_print_trials(co_text *text, const co_read_study *read);
+// All that there is to show: opens the study, which the caller frees.
+co_status co_study_show(co_read_study *read, co_context *ctx, const char *path,
+                        cohort_result *result);
 
 // The config that trials start from: without hyperopt and dataset, with the study's threads, and
 // without baselines where it says nothing of them. The arena's.
