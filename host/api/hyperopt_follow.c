@@ -13,7 +13,7 @@ enum { NAP = 500 }; // milliseconds between two looks
 typedef struct following {
   cohort_context *context;
   co_context *ctx;
-  const char *path;
+  const char *path, *name; // the study's in its file, NULL = the only one
   cohort_text_function shown;
   void *user;
   co_text text; // as it was shown last
@@ -86,7 +86,7 @@ static void show_progress(const following *f, const co_read_study *r) {
 
 static co_status look(following *f) {
   co_read_study r = {.study = NULL};
-  co_status status = co_read_study_open(&r, f->ctx, f->path);
+  co_status status = co_read_study_open(&r, f->ctx, f->path, f->name);
   if (status == CO_OK) status = f->shown ? show_trials(f, &r) : log_trials(f, &r);
   if (status == CO_OK) show_progress(f, &r);
   co_error error;
@@ -120,18 +120,22 @@ static co_status follow(following *f) {
 static void tell_unfinished(const co_read_study *r, co_text *text) {
   int64_t running = 0;
   for (int64_t i = 0; i < r->trials.count; i++)
-    running += r->trials.item[i].state == CO_TRIAL_RUNNING;
+    running += r->trials.item[i].own && r->trials.item[i].state == CO_TRIAL_RUNNING;
   if (running)
     co_text_printf(
         text, "nobody works on the study; the command that began it goes on with %lld trial%s\n",
         (long long)running, running == 1 ? "" : "s");
 }
 
-cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study,
+cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study, const char *name,
                                      cohort_text_function shown, void *user, cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
-  following f = {
-      .context = context, .ctx = context->ctx, .path = study, .shown = shown, .user = user};
+  following f = {.context = context,
+                 .ctx = context->ctx,
+                 .path = study,
+                 .name = name,
+                 .shown = shown,
+                 .user = user};
   co_read_study r = {.study = NULL};
   co_text_init(&f.text, f.ctx);
   co_status status = co_require(study, "hyperopt show", "a study");
@@ -139,7 +143,7 @@ cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study,
   co_error error;
   co_error_copy(&error);
   if (status == CO_OK || status == CO_INTERRUPTED) {
-    co_status told = co_study_show(&r, f.ctx, study, *out);
+    co_status told = co_study_show(&r, f.ctx, study, name, *out);
     if (status == CO_OK && told == CO_OK) tell_unfinished(&r, &(*out)->text);
     if (told != CO_OK) {
       co_error_copy(&error);

@@ -186,7 +186,7 @@ typedef struct cli_export_options {
 typedef struct cli_report_options {
   cli_common common; // --device, --threads, --force
   cli_list runs;     // exactly one
-  const char *output, *dataset, *split;
+  const char *output, *dataset, *split, *study;
   cli_list profit;
   int64_t workers;
 } cli_report_options;
