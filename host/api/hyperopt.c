@@ -174,14 +174,10 @@ static co_status make_folds(co_tuning *t) {
   return CO_OK;
 }
 
-char *co_study_lock_path(co_arena *arena, const char *study) {
-  return co_arena_format(arena, "%s.trials/LOCK", study);
-}
-
 // Whoever follows the study sees that somebody is at work.
 static co_status lock_study(co_tuning *t) {
   if (t->lock >= 0 || !co_path_is_directory(t->search.folder)) return CO_OK;
-  const char *path = co_study_lock_path(t->arena, t->options->study);
+  const char *path = co_arena_format(t->arena, "%s/" CO_STUDY_LOCK, t->search.folder);
   return path ? co_lock_file_shared(&t->lock, t->context->ctx, path) : CO_ERR_MEMORY;
 }
 

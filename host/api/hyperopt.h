@@ -17,6 +17,9 @@
 // What the best trials come to with new seeds: {"first_seed", "seeds", "trials": […]}.
 #define CO_STUDY_CONFIRMED "cohort:confirmed"
 
+// In the folder of a study's runs: a file whose lock all processes that work on the study share.
+#define CO_STUDY_LOCK "LOCK"
+
 // What a search, or the training of its best trials once more, works with.
 typedef struct co_tuning {
   cohort_context *context;
@@ -51,8 +54,6 @@ typedef struct co_read_study {
   co_front front;   // of two goals
 } co_read_study;
 
-// A file in the folder of a study's runs, whose lock all that work on it share; the arena's.
-char *co_study_lock_path(co_arena *arena, const char *study);
 // To be freed after failure, too.
 co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path,
                              const char *name);

@@ -84,35 +84,39 @@ static void show_progress(const following *f, const co_read_study *r) {
   co_watch_progress(&f->context->watch, "hyperopt", "trials", over, 0, detail);
 }
 
-static co_status look(following *f) {
+static co_status look(following *f, bool *at_work) {
   co_read_study r = {.study = NULL};
   co_status status = co_read_study_open(&r, f->ctx, f->path, f->name);
   if (status == CO_OK) status = f->shown ? show_trials(f, &r) : log_trials(f, &r);
   if (status == CO_OK) show_progress(f, &r);
+  const char *folder = status == CO_OK ? co_study_folder(r.study, r.arena, "trials") : NULL;
+  const char *lock = folder ? co_arena_format(r.arena, "%s/" CO_STUDY_LOCK, folder) : NULL;
+  if (status == CO_OK && !lock) status = CO_ERR_MEMORY;
+  *at_work = lock && co_lock_look(lock) == CO_LOCK_TAKEN;
   co_error error;
   co_error_copy(&error);
   co_read_study_free(&r);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }
 
-static co_status follow(following *f) {
+static co_status rest(const following *f) {
   const struct timespec nap = {0, NAP * 1000000L};
-  co_arena *arena;
-  CO_RETURN_IF_FAILED(co_arena_create(&arena, f->ctx));
-  const char *lock = co_study_lock_path(arena, f->path);
-  co_status status = lock ? CO_OK : CO_ERR_MEMORY;
-  for (bool at_work = true; status == CO_OK && at_work;) {
-    at_work =
-        co_lock_look(lock) == CO_LOCK_TAKEN; // what it wrote before its end is read behind this
-    status = look(f);
-    if (status != CO_OK || !at_work) break;
-    co_alive(f->ctx, CO_PATIENCE);
-    if (!co_watch_stopped(&f->context->watch)) nanosleep(&nap, NULL);
-    if (co_watch_stopped(&f->context->watch))
-      status = co_fail(CO_INTERRUPTED, "no longer followed; the study goes on");
+  co_alive(f->ctx, CO_PATIENCE);
+  if (!co_watch_stopped(&f->context->watch)) nanosleep(&nap, NULL);
+  if (!co_watch_stopped(&f->context->watch)) return CO_OK;
+  return co_fail(CO_INTERRUPTED, "no longer followed; the study goes on");
+}
+
+// Once nobody is at work, one look more: what was written until then.
+static co_status follow(following *f) {
+  co_status status = CO_OK;
+  for (bool at_work = true, was; status == CO_OK;) {
+    was = at_work;
+    status = look(f, &at_work);
+    if (!at_work && !was) break;
+    if (status == CO_OK && at_work) status = rest(f);
   }
   co_watch_progress(&f->context->watch, "hyperopt", "trials", -1, 0, NULL);
-  co_arena_free(arena);
   return status;
 }
 

@@ -162,7 +162,7 @@ follower=$!
 has raw $'\x1b\\[[0-9]*A\r\x1b\\[J'
 kill -TERM $pid
 wait $follower || fail 'a study is not followed to its end'
-sed 's/.*\x1b\[J//' raw | sed -n '/^trial /h; /^trial /!H; ${x; p}' >seen # what stays: the last table
+sed 's/.*\x1b\[J//' raw | awk '/^trial / { table = "" } { table = table $0 "\n" } END { printf "%s", table }' >seen # the last
 columns=40
 seen '^trial  state     loss  '
 seen '^ +[0-9]+[* ] COMPLETE  [0-9.]+  '
