@@ -34,11 +34,16 @@ typedef struct co_tuning {
 // Opens the study or begins it, and checks config, dataset and memory. To be freed after failure, too.
 co_status co_tuning_prepare(co_tuning *tuning);
 void co_tuning_free(co_tuning *tuning);
+// hyperopt_begin.c: makes the study; takes one over that Optuna has begun, or tells how it differs.
+co_status co_tuning_make(co_tuning *tuning);
+co_status co_tuning_adopt(co_tuning *tuning);
+// The study has this config and dataset, else it is refused.
+co_status co_tuning_check_same(co_tuning *tuning);
 
 typedef struct co_read_study {
   co_study *study;
   co_arena *arena;
-  co_node *config; // whole
+  co_node *config; // whole; NULL of a study that Optuna made
   co_tune_settings settings;
   co_trials trials; // with their values on the way
   int64_t best;     // -1 = none, as of two goals
@@ -46,7 +51,8 @@ typedef struct co_read_study {
 } co_read_study;
 
 // To be freed after failure, too.
-co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path);
+co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path,
+                             const char *name);
 void co_read_study_free(co_read_study *read);
 
 // The config that trials start from: without hyperopt and dataset, with the study's threads, and

@@ -65,7 +65,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(name),
      .value = "NAME",
-     .doc = "run: of a new study; by default the file's"},
+     .doc = "of a new study (default: the file's name); of one of several in a file"},
     {.name = "max-time",
      .kind = CLI_TEXT,
      .offset = AT(max_time),
@@ -113,6 +113,7 @@ static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyp
 static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                              cohort_result **result) {
   const cohort_hyperopt_confirm_options request = {.study = o->operands.item[1],
+                                                   .name = o->name,
                                                    .dataset = o->dataset,
                                                    .top = given(o->top),
                                                    .seeds = given(o->seeds),
@@ -126,13 +127,14 @@ static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hy
 static cohort_status show(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                           cohort_result **result) {
   (void)cli;
-  return cohort_hyperopt_show(context, o->operands.item[1], result);
+  return cohort_hyperopt_show(context, o->operands.item[1], o->name, result);
 }
 
 static cohort_status best(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                           cohort_result **result) {
   (void)cli;
   const cohort_hyperopt_best_options request = {.study = o->operands.item[1],
+                                                .name = o->name,
                                                 .output = o->output,
                                                 .force = o->common.force,
                                                 .has_trial = o->trial != CLI_UNSET,
@@ -144,7 +146,7 @@ static cohort_status export(cli_job *cli, cohort_context *context, const cli_hyp
                             cohort_result **result) {
   (void)cli;
   const cohort_hyperopt_best_options request = {
-      .study = o->operands.item[1], .output = o->output, .force = o->common.force};
+      .study = o->operands.item[1], .name = o->name, .output = o->output, .force = o->common.force};
   return cohort_hyperopt_export(context, &request, result);
 }
 
@@ -195,7 +197,6 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
                        : o->trial != CLI_UNSET && !a->picks ? "--trial"
                        : given(o->k_fold)                   ? "--k-fold"
                        : o->retry_failed                    ? "--retry-failed"
-                       : o->name                            ? "--study-name"
                        : o->max_time                        ? "--max-time"
                        : o->common.force && !a->output      ? "--force"
                                                             : NULL;
@@ -259,7 +260,10 @@ const cli_verb cli_verb_hyperopt = {
         "the first goal. The samplers look at both; there is no pruner then.\n"
         "Networks have no baselines in trials unless the config names some.\n"
         "STUDY is a database in Optuna's form: optuna.load_study and optuna-dashboard read it,\n"
-        "as sqlite:///STUDY.\n"
+        "as sqlite:///STUDY. What Optuna has made is read as well, and run goes on with a study "
+        "that it\n"
+        "began if its goals and parameters are the config's: its trials count, those that it "
+        "enqueued run.\n"
         "confirm: the best of many is too good by luck; trains the best trials with new seeds and\n"
         "tells what they come to then (over validation rows still: the test split is for the "
         "end).\n"

@@ -115,7 +115,7 @@ expect 0 hyperopt export one.db -O one.csv
 [ "$(head -1 one.csv | cut -d, -f1-5)" = number,value,datetime_start,datetime_complete,params_trainer.learning_rate ] ||
   fail "head of the CSV: $(head -1 one.csv)"
 awk -F, -v best="$best" -v value="$(sed -E 's/.*"best":\{"number":[0-9]+,"value":([0-9.]+).*/\1/' one.json)" '
-  NF != 9 { exit 1 } $1 == best { found = $2 == value && $NF == "COMPLETE" && $4 > $3 } END { exit !found }' one.csv ||
+  NF != 10 { exit 1 } $1 == best { found = $2 == value && $NF == "COMPLETE" && $4 > $3 } END { exit !found }' one.csv ||
   fail "the CSV: $(cat one.csv)"
 refused 9 'exists' -- hyperopt export one.db -O one.csv
 
