@@ -316,6 +316,12 @@ COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
 // What a study holds, of Optuna's making, too. `name`: of one of several in the file; NULL = the only one.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
                                               const char *name, cohort_result **out);
+// The same once no process works on the study any more. Until then `shown` gets its trials as text, whenever
+// they change; NULL = trials go to the log as they end.
+typedef void (*cohort_text_function)(void *user, const char *text);
+COHORT_API cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study,
+                                                const char *name, cohort_text_function shown,
+                                                void *user, cohort_result **out);
 // The complete config of the best trial: trained with it, the trial's model comes out byte for byte. Of a
 // study that Optuna made, which has no config, only the trial's values, and no output.
 typedef struct cohort_hyperopt_best_options {

@@ -116,7 +116,7 @@ typedef struct cli_hyperopt_options {
   const char *name, *placement, *max_time;
   int64_t trials, jobs, k_fold, seeds, top, trial; // CLI_UNSET = not given
   int64_t workers;
-  bool retry_failed;
+  bool retry_failed, follow;
 } cli_hyperopt_options;
 
 typedef struct cli_evaluate_options {
