@@ -449,6 +449,24 @@ static void test_infer(void **state) {
   norm.attr.epsilon = 0;
   assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
 
+  norm.attr = (co_op_attr){.epsilon = 1e-3, .groups = 5};
+  assert_int_equal(co_op_infer(&norm), CO_OK);
+  assert_int_equal(norm.out[CO_LAYER_NORM_mean].shape.dim[1], 5);
+  norm.attr.groups = 2;
+  assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "5 channels do not part into 2 groups"));
+  co_op_desc channels = {.op = CO_OP_SCALE_CHANNELS, .has_in = 3, .in = {norm.in[0]}};
+  channels.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
+  assert_int_equal(co_op_infer(&channels), CO_OK);
+  channels.in[1].shape.dim[1] = 4;
+  assert_int_equal(co_op_infer(&channels), CO_ERR_CONFIG);
+  co_op_desc dropped = {.op = CO_OP_DROPOUT, .has_in = 3, .attr = {.draws = 5}, .in = {norm.in[0]}};
+  dropped.in[1] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&dropped), CO_OK);
+  dropped.attr.draws = 3;
+  assert_int_equal(co_op_infer(&dropped), CO_ERR_CONFIG);
+
   co_op_desc scale = {.op = CO_OP_MEMBER_SCALE, .has_in = 3};
   scale.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
   scale.in[1] = f32(co_shape_make(2, (int64_t)8, (int64_t)5));
