@@ -9,6 +9,7 @@
 
 // ---- what the machine can do -------------------------------------------------------------------
 
+enum { MOST_WIDTH = 48 }; // of layers' names in the table
 enum { SIDE = 1024, SUMMED = 8 << 20, ROUNDS = 5 };
 
 // Seconds of the fastest of some runs of an operation over zeros, in the layouts it likes best.
@@ -53,22 +54,29 @@ static co_tensor_desc tensor(int64_t rows, int64_t columns) {
       .dtype = CO_F32, .layout = CO_LAYOUT_ANY, .shape = co_shape_make(2, rows, columns)};
 }
 
-co_status co_session_start_profile(co_session *t) {
+co_status co_session_measure_machine(co_session *t, double *flops_per_second,
+                                     double *bytes_per_second) {
   double seconds;
   co_op_desc product = {.op = CO_OP_DENSE, .has_in = 3, .has_out = 1};
   co_op_desc sum = {.op = CO_OP_ADD, .has_in = 3, .has_out = 1};
+  *flops_per_second = *bytes_per_second = NAN;
+  if (!t->backend->api->host_memory) return CO_OK;
+  product.in[0] = product.in[1] = product.out[0] = tensor(SIDE, SIDE);
+  CO_RETURN_IF_FAILED(time_operation(t, &product, &seconds));
+  *flops_per_second = (double)co_op_flops(&product) / seconds;
+  sum.in[0] = sum.in[1] = sum.out[0] = tensor(SUMMED / SIDE, SIDE);
+  CO_RETURN_IF_FAILED(time_operation(t, &sum, &seconds));
+  *bytes_per_second = 3.0 * SUMMED * sizeof(float) / seconds;
+  return CO_OK;
+}
+
+co_status co_session_start_profile(co_session *t) {
   if (!t->options->profile) return CO_OK;
   if (t->estimator)
     return co_fail(CO_ERR_USAGE, "--profile is for networks: a predictor of type %s has no layers",
                    t->model->predictor);
   CO_RETURN_IF_FAILED(co_program_time(t->program));
-  product.in[0] = product.in[1] = product.out[0] = tensor(SIDE, SIDE);
-  CO_RETURN_IF_FAILED(time_operation(t, &product, &seconds));
-  t->profile.flops_per_second = (double)co_op_flops(&product) / seconds;
-  sum.in[0] = sum.in[1] = sum.out[0] = tensor(SUMMED / SIDE, SIDE);
-  CO_RETURN_IF_FAILED(time_operation(t, &sum, &seconds));
-  t->profile.bytes_per_second = 3.0 * SUMMED * sizeof(float) / seconds;
-  return CO_OK;
+  return co_session_measure_machine(t, &t->profile.flops_per_second, &t->profile.bytes_per_second);
 }
 
 // ---- what the layers took ----------------------------------------------------------------------
@@ -183,17 +191,24 @@ static void render(const collecting *c, co_json *json, double seconds) {
 
 static void print(const collecting *c, co_text *text, double seconds) {
   const co_step_profile *p = &c->t->profile;
-  co_text_printf(text, "%-30s %9s %6s %9s %9s %9s %9s  %s\n", "layer", "seconds", "share",
+  bool cached = false;
+  int width = 20;
+  for (int64_t i = 0; i < c->count; i++)
+    if ((int)strlen(c->layers[i].name) > width) width = (int)strlen(c->layers[i].name);
+  if (width > MOST_WIDTH) width = MOST_WIDTH;
+  co_text_printf(text, "%-*s %9s %6s %9s %9s %9s %9s  %s\n", width, "layer", "seconds", "share",
                  "forward", "backward", "GFLOP/s", "GB/s", "of the ceiling");
   for (int64_t i = 0; i < c->count; i++) {
     const layer_time *l = &c->layers[i];
     bool compute;
     double s = l->forward + l->backward, share = share_of_ceiling(p, l, &compute);
-    co_text_printf(text, "%-30.30s %9.3f %5.1f%% %9.3f %9.3f %9.2f %9.2f  %3.0f %% of %s\n",
-                   l->name, s, 100 * s / seconds, l->forward, l->backward,
+    co_text_printf(text, "%-*.*s %9.3f %5.1f%% %9.3f %9.3f %9.2f %9.2f  %3.0f %% of %s\n", width,
+                   width, l->name, s, 100 * s / seconds, l->forward, l->backward,
                    s > 0 ? l->flops / s * 1e-9 : 0, s > 0 ? l->bytes / s * 1e-9 : 0, 100 * share,
                    compute ? "compute" : "memory");
+    cached |= !compute && share > 1;
   }
+  if (cached) co_text_printf(text, "(above the memory's ceiling: what stays in the caches)\n");
   co_text_printf(
       text,
       "steps in %.3f s, of which data was waited for %.3f s; the machine's ceilings here: "

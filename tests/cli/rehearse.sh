@@ -26,7 +26,7 @@ YAML
 
 # ---- a rehearsal: of a table, of a network, of what is none; it finds what would fail at the end
 expect 0 train "${table[@]}" --fast-dev-run
-grep -qF 'rehearsed on 1 batches' out || fail 'it does not say what it did'
+grep -qF 'rehearsed on 1 batch:' out || fail 'it does not say what it did'
 kept
 expect 0 train -c c.yaml --dataset d.h5 --fast-dev-run=3 --json
 json status=fast_dev_run batches=3
@@ -63,6 +63,15 @@ expect 0 train -c c.yaml --dataset d.h5 --find-learning-rate --json
 cmp -s out first || fail 'another rate the second time'
 expect 0 train "${table[@]}" --find-learning-rate
 grep -qE -- '--set trainer.learning_rate=0[.][0-9]+$' out || fail 'no rate to copy'
+# Of a target with a long tail single batches say little.
+awk 'BEGIN {
+  srand(7)
+  print "a,b,spent"
+  for (i = 0; i < 400; i++) { a = rand(); b = rand(); print a "," b "," 100 * exp(5 * a * a + 3 * rand() * rand() * rand()) }
+}' >tail.csv
+expect 0 train --target spent --dataset tail.csv --find-learning-rate --json
+rate=$(sed -E 's/.*"learning_rate":([0-9.e-]+),"steps".*/\1/' out)
+awk -v rate="$rate" 'BEGIN { exit !(rate > 5e-4 && rate < 1) }' || fail "a rate of $rate for a long tail"
 kept
 
 # ---- a batch size: by the rows, or by what is left of memory
@@ -73,6 +82,23 @@ if (ulimit -v 4000000 && "$cohort" --version) >out 2>err; then # not under sanit
     --set 'combiner={layers: [{Dense: 40000}]}' >out 2>err || fail 'by memory'
   json limit=memory tried.0.batch_size=16
 fi
+kept
+
+# ---- how fast a config trains and scores: figures in their order, whatever they are; nothing is kept
+bench=(bench --dataset d.h5 --rounds 2 --seconds 0.02)
+expect 0 "${bench[@]}" -c c.yaml --json
+json ok=true rounds=2 device=cpu training.batch_size=32 scoring.0.batch_size=1 scoring.1.batch_size=8 scoring.2.batch_size=64 \
+  scoring.3.batch_size=256
+grep -oE '"rows_per_second":[^,]*,"range":[^]]*\],"gflop_per_s":[^,]*,"share_of_ceiling":[^,]*' out | tr -d '[]' >figures
+awk -F'[:,]' '{ if (!($4 > 0 && $4 <= $2 && $2 <= $5 && $7 > 0 && $9 > 0)) exit 1 } END { if (NR != 5) exit 1 }' figures ||
+  fail "figures: $(cat figures)"
+for key in open_seconds first_step_seconds peak_bytes planned_bytes ceiling_gflop_per_s ceiling_gb_per_s; do
+  grep -qE "\"$key\":[0-9.]*[1-9]" out || fail "no $key"
+done
+expect 0 "${bench[@]}" -c linear.yaml
+[ "$(grep -c '^scoring ' out)" = 4 ] || fail 'not a line a batch size'
+grep -q '^training' out && fail 'steps of what has none'
+refused 4 'is not an HDF5 file' -- bench -c c.yaml --dataset customers.csv
 kept
 
 # ---- time by layer: it adds up, changes nothing, and is in the report
