@@ -42,7 +42,7 @@ co_status co_parse_profit(co_profit *out, const char *const *items, int64_t coun
   return CO_OK;
 }
 
-// ---- binary and category outputs ---------------------------------------------------------------
+// ---- parts of outputs --------------------------------------------------------------------------
 
 static void render_calibrated(cohort_result *result, const co_evaluation *e, int64_t output,
                               const co_measured *after) {
@@ -96,6 +96,33 @@ static void render_deciles(co_json *json, const co_binary_scores *scores) {
   co_json_close(json);
 }
 
+// Of a number: its tenths by falling prediction, and what was there.
+static void add_value_deciles(cohort_result *result, const char *output,
+                              const co_number_scores *scores) {
+  co_json *json = &result->json;
+  co_value_decile d[CO_DECILES];
+  co_value_deciles(d, scores);
+  co_text_printf(
+      &result->text,
+      "%s: tenths by falling prediction, means\n  tenth     rows  predicted     target   gain\n",
+      output);
+  co_json_key(json, output);
+  co_json_open(json, '[');
+  for (int i = 0; i < CO_DECILES; i++) {
+    co_json_open(json, '{');
+    co_json_key(json, "decile");
+    co_json_int(json, i + 1);
+    put(json, "rows", d[i].rows);
+    put(json, "mean_prediction", d[i].prediction);
+    put(json, "mean_target", d[i].target);
+    put(json, "gain", d[i].gain);
+    co_json_close(json);
+    co_text_printf(&result->text, "  %5d  %7.6g  %9.5g  %9.5g  %5.3f\n", i + 1, d[i].rows,
+                   d[i].prediction, d[i].target, d[i].gain);
+  }
+  co_json_close(json);
+}
+
 static void render_profit(co_json *json, const co_binary_scores *scores) {
   co_cutoff best = co_best_profit(scores);
   co_json_open(json, '{');
@@ -133,14 +160,17 @@ static void print_deciles(co_text *text, const char *output, const co_binary_sco
 
 typedef enum part { THRESHOLDS, DECILES, PROFIT } part;
 
-static co_status add_binary(cohort_result *result, const co_evaluation *e, int64_t output,
-                            part what) {
+static co_status add_part(cohort_result *result, const co_evaluation *e, int64_t output,
+                          part what) {
   co_json *json = &result->json;
   const char *name = e->model->outputs[output].name;
   co_measured measured;
   co_status status = co_evaluation_measure(&measured, e, output, &e->scores[output]);
   const co_binary_scores *scores = &measured.binary;
-  if (status == CO_OK && measured.finite && measured.rows && (what != PROFIT || scores->profit)) {
+  const bool known = status == CO_OK && measured.finite && measured.rows;
+  if (known && measured.type == CO_COLUMN_NUMBER) {
+    if (what == DECILES) add_value_deciles(result, name, &measured.number);
+  } else if (known && (what != PROFIT || scores->profit)) {
     co_json_key(json, name);
     if (what == THRESHOLDS) co_json_double(json, scores->threshold);
     if (what == DECILES) render_deciles(json, scores);
@@ -158,8 +188,8 @@ co_status co_evaluate_details(cohort_result *result, const co_evaluation *e) {
     co_json_key(json, keys[what]);
     co_json_open(json, '{');
     for (int64_t i = 0; i < e->model->output_count; i++)
-      if (e->collects[i] && e->scores[i].type == CO_COLUMN_BINARY)
-        CO_RETURN_IF_FAILED(add_binary(result, e, i, (part)what));
+      if (e->collects[i] && e->scores[i].type != CO_COLUMN_CATEGORY)
+        CO_RETURN_IF_FAILED(add_part(result, e, i, (part)what));
     co_json_close(json);
   }
   co_json_key(json, "calibration");

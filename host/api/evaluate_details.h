@@ -10,7 +10,7 @@
 co_status co_parse_profit(co_profit *out, const char *const *items, int64_t count);
 
 // Adds to the result, of an evaluation whose scores were kept, by output: "thresholds",
-// "calibration" (metrics after temperature scaling), "deciles" and, where costs are known, "profit".
+// "calibration" (metrics after temperature scaling), "deciles" (of numbers, too) and, where costs are known, "profit".
 co_status co_evaluate_details(cohort_result *result, const co_evaluation *evaluation);
 // Adds "classes", by output of one of several: {"classes": [{"class", "support", "precision", "recall",
 // "f1", "roc_auc" of one against the rest}], "confusion": rows by true class, columns by the likeliest}.

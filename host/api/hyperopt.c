@@ -33,6 +33,23 @@ static co_status set_given(co_tuning *t, const char *key, int64_t value) {
   return text ? co_node_set(&t->config, t->arena, text, t->problems) : CO_ERR_MEMORY;
 }
 
+// What a search itself decides on is nothing to be varied.
+static co_status check_paths(const co_space *space, co_diagnostics *problems) {
+  static const struct {
+    const char *path, *why;
+  } reserved[] = {{"trainer.refit", "trials are compared on validation rows, and do not refit"},
+                  {"trainer.seed", "hyperopt.seeds trains each trial with several"},
+                  {"trainer.threads", "threads change no score; hyperopt.threads sets them"},
+                  {"dataset.path", "all trials have one dataset"}};
+  for (int64_t i = 0; i < space->count; i++)
+    for (size_t k = 0; k < sizeof reserved / sizeof *reserved; k++)
+      if (strcmp(space->item[i].path, reserved[k].path) == 0)
+        CO_RETURN_IF_FAILED(co_node_problem(problems, space->item[i].node, NULL,
+                                            "hyperopt.parameters.%s: %s", reserved[k].path,
+                                            reserved[k].why));
+  return CO_OK;
+}
+
 static co_status read_config(co_tuning *t) {
   static const char *const apart[] = {"dataset", NULL};
   const cohort_hyperopt_run_options *o = t->options;
@@ -53,6 +70,7 @@ static co_status read_config(co_tuning *t) {
   CO_RETURN_IF_FAILED(set_given(t, "k_fold", o->k_fold));
   CO_RETURN_IF_FAILED(set_given(t, "seeds", o->seeds));
   CO_RETURN_IF_FAILED(co_tune_settings_parse(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(check_paths(&t->settings.space, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&trainer, t->config, t->arena, t->problems));
   t->search.seed = (uint64_t)trainer.seed;
   t->search.max_epochs = trainer.max_epochs;

@@ -7,6 +7,17 @@
 #include "host/core/output.h"
 #include "host/train/settings.h"
 
+// A trial is compared on validation rows, so it does not train on them; nor does its config then.
+static co_status leave_refit(co_node **config, co_arena *arena, co_diagnostics *problems) {
+  const co_node *trainer = co_node_get(*config, "trainer"),
+                *refit = trainer ? co_node_get(trainer, "refit") : NULL;
+  if (!refit || refit->kind != CO_NODE_SCALAR || strcmp(refit->text, "true") != 0) return CO_OK;
+  co_log(co_arena_context(arena), CO_LOG_WARN, "refit",
+         "trials leave trainer.refit aside, and so does the config of the best: add it then, by "
+         "`train -c BEST.yaml --refit`");
+  return co_node_set(config, arena, "trainer.refit=false", problems);
+}
+
 co_status co_study_base(co_node **out, const co_node *config, const co_tune_settings *settings,
                         co_arena *arena, co_diagnostics *problems) {
   static const char *const own[] = {"hyperopt", "dataset", NULL};
@@ -17,6 +28,7 @@ co_status co_study_base(co_node **out, const co_node *config, const co_tune_sett
   char *threads = co_arena_format(arena, "trainer.threads=%lld", (long long)settings->threads);
   if (!threads) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_node_set(out, arena, threads, problems));
+  CO_RETURN_IF_FAILED(leave_refit(out, arena, problems));
   const co_node *predictor = co_node_get(rest, "predictor"),
                 *type = predictor ? co_node_get(predictor, "type") : NULL;
   bool network = !type || (type->kind == CO_NODE_SCALAR && strcmp(type->text, "network") == 0);

@@ -264,7 +264,8 @@ const cli_verb cli_verb_hyperopt = {
         "tells what they come to then (over validation rows still: the test split is for the "
         "end).\n"
         "show: lists the trials. best: writes the complete config of the best one; `train -c`\n"
-        "with it gives that trial's model byte for byte. export: the trials as CSV; into\n"
+        "with it gives that trial's model byte for byte (trials leave trainer.refit aside, and so\n"
+        "does that config: `train -c FILE.yaml --refit`). export: the trials as CSV; into\n"
         "FILE.log as Optuna's journal, which JournalStorage and the dashboard read, too.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_FORCE,
     .options = options,

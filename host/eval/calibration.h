@@ -38,7 +38,6 @@ typedef struct co_decile {
   double gain;            // share of all positives in this and the higher ones
   double score;           // mean
 } co_decile;
-enum { CO_DECILES = 10 };
 void co_deciles(co_decile out[CO_DECILES], const co_binary_scores *scores);
 
 // Fits temperature and threshold of each output of the model to scores of the validation rows, which

@@ -332,6 +332,44 @@ static void draw_errors(co_report *r, const co_number_scores *s) {
   co_chart_lines(&r->page, "True value by prediction", NULL, &x_axis, &y_axis, series, 2);
 }
 
+// Of what is from 0 on, as spending and counts: whether tenths are worth what they were taken for.
+static void draw_value_calibration(co_report *r, const co_number_scores *s) {
+  co_value_decile d[CO_DECILES];
+  double predicted[CO_DECILES], target[CO_DECILES], high = 0;
+  const co_metric_class *error = co_metric_find("decile_error", CO_COLUMN_NUMBER);
+  char note[192];
+  co_value_deciles(d, s);
+  for (int i = 0; i < CO_DECILES; i++) {
+    predicted[i] = d[CO_DECILES - 1 - i].prediction;
+    target[i] = d[CO_DECILES - 1 - i].target;
+    high = fmax(high, fmax(predicted[i], target[i]));
+  }
+  const double ends[] = {0, high};
+  const co_axis x = {"mean prediction", 0, high, false}, y = {"mean target", 0, high, false};
+  const co_series series[] = {
+      {.name = "perfect", .colour = 'm', .dashed = true, .x = ends, .y = ends, .count = 2},
+      {.name = "tenths",
+       .colour = 'a',
+       .dots = true,
+       .x = predicted,
+       .y = target,
+       .count = CO_DECILES}};
+  snprintf(note, sizeof note, "Tenths of the rows by prediction. In sum they are off by %s.",
+           co_show_percent(error->number_score(s)).text);
+  co_page_card(&r->page, "Calibration", note, false);
+  co_chart_lines(&r->page, "Mean target by mean prediction", note, &x, &y, series, 2);
+  co_page_card_end(&r->page);
+}
+
+static bool from_zero(const co_number_scores *s) {
+  double sum = 0;
+  for (int64_t i = 0; i < s->count; i++) {
+    if (s->target[i] < 0 || s->prediction[i] < 0) return false;
+    sum += s->target[i];
+  }
+  return sum > 0;
+}
+
 static void add_number(co_report *r, const co_measured *m) {
   co_page_grid(&r->page, false);
   co_page_card(&r->page, "Predicted and true",
@@ -339,6 +377,7 @@ static void add_number(co_report *r, const co_measured *m) {
                false);
   draw_errors(r, &m->number);
   co_page_card_end(&r->page);
+  if (from_zero(&m->number)) draw_value_calibration(r, &m->number);
   co_page_grid_end(&r->page);
 }
 

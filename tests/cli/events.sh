@@ -70,7 +70,8 @@ expect 0 evaluate -m v --dataset v.h5 --split test --json
 for baseline in bg_nbd pareto_nbd; do
   grep -Eq "\"$baseline\":\{\"repurchase\":\{.*\"purchases\":\{.*\"spend\":\{" out || fail "no $baseline beside the model"
 done
-grep -q '"total_error":' out || fail "no error of the sum"
+grep -Eq '"total_error":.*"decile_error":.*"deciles":\{.*"spend":\[\{"decile":1,"rows":.*"mean_target":' out ||
+  fail "no calibration of what is spent"
 expect 0 inspect v --json
 grep -q '"bg_nbd":{"purchases":{"parameters":{"r":.*"standard_errors":.*"state":"' out || fail "no report of the fit: $(cat out)"
 expect 0 predict -m v --dataset v.h5 -O v.csv

@@ -93,6 +93,22 @@ expect 0 evaluate -m b --dataset d.h5 --split validation --json
 value=$(sed -E 's/.*"best":\{"number":[0-9]+,"value":([0-9.]+).*/\1/' one.json)
 has "\"roc_auc\":$value" out
 
+# ---- trials do not refit, nor does the best one's config, so it gives the trial's model again
+best_of=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 5 --n-trials 2 --set trainer.refit=true)
+expect 0 "${best_of[@]}" -O refit.db --json
+has 'trials leave trainer.refit aside' err
+best_refit=$(sed -E 's/.*"best":\{"number":([0-9]+).*/\1/' out)
+expect 0 hyperopt best refit.db -O best-refit.yaml
+has 'trials leave trainer.refit aside' err
+has 'refit: false' best-refit.yaml
+expect 0 train -c best-refit.yaml --dataset d.h5 --run-dir before
+cmp -s before/model.h5 "refit.db.trials/trial-000$best_refit/model.h5" || fail 'the best config of a study with refit gives another model'
+expect 0 train -c best-refit.yaml --dataset d.h5 --run-dir refitted --refit
+cmp -s before/model.h5 refitted/model.h5 && fail 'nothing was refitted'
+sed 's/learning_rate:.*/refit: {space: choice, categories: [true, false]}/' tune.yaml >wrong.yaml
+refused 3 'hyperopt.parameters.trainer.refit: trials are compared on validation rows' -- \
+  hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+
 # ---- as CSV
 expect 0 hyperopt export one.db -O one.csv
 [ "$(wc -l <one.csv)" = 9 ] || fail 'not a line a trial'

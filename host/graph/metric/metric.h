@@ -67,6 +67,16 @@ co_class_rates co_class_rates_of(const co_class_scores *scores, int64_t class_);
 // ROC AUC of one class against the rest, where there is an order; NaN without rows of either.
 double co_class_roc_auc(const co_class_scores *scores, int64_t class_);
 
+// A tenth of the rows, by falling prediction; of a tie on its border, a fraction.
+typedef struct co_value_decile {
+  double rows;               // weight
+  double prediction, target; // means
+  double
+      gain; // share of the sum of all targets in this and the higher ones; NaN if that is not above 0
+} co_value_decile;
+enum { CO_DECILES = 10 };
+void co_value_deciles(co_value_decile out[CO_DECILES], const co_number_scores *scores);
+
 typedef struct co_metric_class {
   const char *name; // canonical id: "accuracy"
   const char *doc;

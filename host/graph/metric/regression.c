@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metrics of predicted numbers.
 #include <math.h>
+#include <string.h>
 
 #include "host/graph/metric/metric.h"
 
@@ -110,6 +111,58 @@ static double gini(const co_number_scores *s) {
   return concentration(s, s->prediction, s->by_prediction) / best;
 }
 
+// Sums of predictions and targets in `out`, in place of means.
+static void sum_deciles(co_value_decile *out, const co_number_scores *s) {
+  double room = total_weight(s) / CO_DECILES, left = room;
+  int at = 0;
+  memset(out, 0, CO_DECILES * sizeof *out);
+  for (int64_t end = s->count, first; end > 0; end = first) { // equals, side by side
+    const double prediction = s->prediction[s->by_prediction[end - 1]];
+    double rows = 0, target = 0;
+    for (first = end; first > 0 && s->prediction[s->by_prediction[first - 1]] == prediction;) {
+      const int64_t row = s->by_prediction[--first];
+      rows += s->weight[row];
+      target += s->weight[row] * s->target[row];
+    }
+    for (double part, rest = rows; rest > 0; rest -= part) {
+      part = rest < left || at == CO_DECILES - 1 ? rest : left;
+      out[at].rows += part;
+      out[at].prediction += part * prediction;
+      out[at].target += target * (part / rows);
+      left -= part;
+      if (left > 0 || at == CO_DECILES - 1) continue;
+      at++;
+      left = room;
+    }
+  }
+}
+
+void co_value_deciles(co_value_decile out[CO_DECILES], const co_number_scores *s) {
+  double total = 0, gained = 0;
+  sum_deciles(out, s);
+  for (int k = 0; k < CO_DECILES; k++)
+    total += out[k].target;
+  for (int k = 0; k < CO_DECILES; k++) {
+    co_value_decile *d = &out[k];
+    gained += d->target;
+    d->gain = total > 0 ? gained / total : NAN;
+    d->prediction /= d->rows;
+    d->target /= d->rows;
+  }
+}
+
+// NaN where the targets' sum is none to be compared with.
+static double decile_error(const co_number_scores *s) {
+  co_value_decile deciles[CO_DECILES];
+  double off = 0, total = 0;
+  sum_deciles(deciles, s);
+  for (int k = 0; k < CO_DECILES; k++) {
+    off += fabs(deciles[k].prediction - deciles[k].target);
+    total += deciles[k].target;
+  }
+  return total > 0 ? off / total : NAN;
+}
+
 #define REGRESSION(symbol, id, function, higher, text)                                             \
   extern const co_metric_class symbol;                                                             \
   const co_metric_class symbol = {.name = id,                                                      \
@@ -130,3 +183,8 @@ REGRESSION(
     "target, 1 = as its own order does, 0 = as chance.");
 REGRESSION(co_metric_total_error, "total_error", total_error, false,
            "How far the sum of predictions is from that of targets, as a share of it.");
+REGRESSION(
+    co_metric_decile_error, "decile_error", decile_error, false,
+    "Calibration by tenths of the rows by prediction: how far the sum of predictions is from "
+    "that of targets in each, added up, as a share of the sum of targets (decile MAPE of "
+    "Wang, Liu, Miao 2019, tenths weighted by what they hold).");
