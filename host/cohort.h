@@ -466,6 +466,12 @@ typedef struct cohort_compare_options {
 COHORT_API cohort_status cohort_compare(cohort_context *context,
                                         const cohort_compare_options *options, cohort_result **out);
 
+// Follows a run that another process trains to its end, by what it writes: epochs go to the context's
+// `epoch` (and the log), where it stands to `progress`. Returns as the run ended: 0, 75 where it was stopped,
+// its own status where it failed, 137 where its process is gone. Nothing is changed.
+COHORT_API cohort_status cohort_watch(cohort_context *context, const char *run,
+                                      cohort_result **out);
+
 // What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes
 // the logit of the likeliest, or of `class_`; of a number its unit), against the mean training row; they
 // add up to what the row's value is above that row's. Integrated gradients of networks at `steps` points,

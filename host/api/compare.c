@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/api/run_record.h"
 #include "host/core/file.h"
 #include "host/eval/kept_scores.h"
 #include "host/eval/opening.h"
@@ -100,24 +101,6 @@ static co_status compare_configs(co_compared *c) {
 }
 
 // ---- runs --------------------------------------------------------------------------------------
-
-static co_status read_tree(co_compared *c, const char *run, const char *name, co_node **out) {
-  char *path = co_arena_format(c->arena, "%s/%s", run, name);
-  co_diagnostics problems;
-  if (!path) return CO_ERR_MEMORY;
-  *out = NULL;
-  if (!co_path_exists(path)) {
-    co_status status = co_fail_at(CO_ERR_MODEL, run, 0, 0, "there is no run: it lacks %s", name);
-    co_hint("compare takes directories of runs");
-    return status;
-  }
-  co_diagnostics_init(&problems, c->ctx);
-  co_status status = co_yaml_read_file(out, c->arena, path, &problems);
-  if (status == CO_ERR_CONFIG || (status == CO_OK && problems.count))
-    status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "it is damaged");
-  co_diagnostics_free(&problems);
-  return status;
-}
 
 static const char *text_of(const co_node *node, const char *key) {
   const co_node *value = node ? co_node_get(node, key) : NULL;
@@ -220,8 +203,8 @@ static co_status score_rows(co_compared *c, co_compared_run *r) {
 
 static co_status measure_run(co_compared *c, co_compared_run *r) {
   co_diagnostics problems;
-  CO_RETURN_IF_FAILED(read_tree(c, r->path, "run.json", &r->status));
-  CO_RETURN_IF_FAILED(read_tree(c, r->path, "config.full.yaml", &r->config));
+  CO_RETURN_IF_FAILED(co_record_read(&r->status, c->arena, r->path, "run.json", "compare"));
+  CO_RETURN_IF_FAILED(co_record_read(&r->config, c->arena, r->path, "config.full.yaml", "compare"));
   if (r == c->runs) CO_RETURN_IF_FAILED(choose_rows(c));
   CO_RETURN_IF_FAILED(check_rows(c, r));
   co_diagnostics_init(&problems, c->ctx);

@@ -6,6 +6,7 @@
 #include "datasets/rows.h"
 #include "host/api/evaluate_details.h"
 #include "host/api/hyperopt.h"
+#include "host/api/run_record.h"
 #include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
@@ -24,17 +25,6 @@ typedef struct reporting {
 
 enum { MOST_BYTES = 1 << 28 };
 
-static co_status parse(reporting *p, const char *name, const char *text, size_t length,
-                       co_node **out) {
-  co_diagnostics problems;
-  co_diagnostics_init(&problems, p->context->ctx);
-  co_status status = co_yaml_parse(out, p->arena, name, text, length, &problems);
-  if (status == CO_ERR_CONFIG || (status == CO_OK && problems.count))
-    status = co_fail_at(CO_ERR_MODEL, name, 0, 0, "it is damaged: not JSON");
-  co_diagnostics_free(&problems);
-  return status;
-}
-
 // A file of the run; *text is the caller's.
 static co_status read_file(reporting *p, const char *name, char **path, char **text) {
   size_t length;
@@ -47,7 +37,7 @@ static co_status read_run(reporting *p) {
   char *path, *text = NULL;
   co_node *run = NULL;
   CO_RETURN_IF_FAILED(read_file(p, "run.json", &path, &text));
-  co_status status = parse(p, path, text, strlen(text), &run);
+  co_status status = co_record_parse(&run, p->arena, path, text, strlen(text));
   p->report.run = run;
   co_free(p->context->ctx, text);
   return status;
@@ -59,7 +49,7 @@ static co_status read_profile(reporting *p) {
   if (!path) return CO_ERR_MEMORY;
   if (!co_path_exists(path)) return CO_OK;
   CO_RETURN_IF_FAILED(read_file(p, "profile.json", &path, &text));
-  co_status status = parse(p, path, text, strlen(text), &profile);
+  co_status status = co_record_parse(&profile, p->arena, path, text, strlen(text));
   p->report.profile = profile;
   co_free(p->context->ctx, text);
   return status;
@@ -75,7 +65,8 @@ static co_status read_records(reporting *p) {
   co_node **records = co_arena_alloc(p->arena, (size_t)lines + 1, sizeof *records);
   co_status status = records ? CO_OK : CO_ERR_MEMORY;
   for (char *at = text, *end; status == CO_OK && (end = strchr(at, '\n')); at = end + 1)
-    status = parse(p, path, at, (size_t)(end - at), &records[p->report.record_count++]);
+    status =
+        co_record_parse(&records[p->report.record_count++], p->arena, path, at, (size_t)(end - at));
   p->report.records = records;
   co_free(p->context->ctx, text);
   return status;

@@ -7,7 +7,7 @@ static const char exit_codes[] =
     "\nexit codes:\n"
     "  0 done, 1 internal error, 2 usage, 3 config, 4 data, 5 model, 6 device, 7 memory,\n"
     "  8 diverged, 9 input/output, 10 a gate failed, 75 the time was over (resumable),\n"
-    "  130/143 interrupted\n";
+    "  130/143 interrupted, 137 what is watched was killed\n";
 
 void cli_help_overview(co_text *text) {
   co_text_printf(text, "usage: cohort VERB [options]\n"

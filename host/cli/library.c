@@ -96,7 +96,7 @@ co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *re
   cli->document = co_strdup(cli->ctx, cohort_result_json(result));
   cohort_result_free(result);
   if (taken != CO_OK || !cli->document) return CO_ERR_MEMORY;
-  return status > 128 ? CO_INTERRUPTED : (co_status)status;
+  return status > 128 && status != CO_KILLED ? CO_INTERRUPTED : (co_status)status;
 }
 
 co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common) {

@@ -133,8 +133,9 @@ static void put_line(FILE *out, const cli_job *cli, bool colored, co_log_level l
 
 // The figures of an epoch, which stand in the table, and the checkpoints behind it.
 static bool is_in_table(co_log_level level, const char *event, const char *text) {
-  return level == CO_LOG_INFO && (strcmp(event, "eval") == 0 || strcmp(event, "checkpoint") == 0 ||
-                                  (strcmp(event, "train") == 0 && is_pairs(text)));
+  return level == CO_LOG_INFO &&
+         (strcmp(event, "eval") == 0 || strcmp(event, "checkpoint") == 0 ||
+          strcmp(event, "epoch") == 0 || (strcmp(event, "train") == 0 && is_pairs(text)));
 }
 
 // What a person reads has no dates, and says nothing twice.

@@ -534,3 +534,12 @@ co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path,
 void co_unlock_file(int descriptor) {
   if (descriptor >= 0) close(descriptor);
 }
+
+co_lock_state co_lock_look(const char *path) {
+  int error, fd = open_retry(path, O_RDONLY | O_NOFOLLOW, 0);
+  if (fd == -1) return errno == ENOENT ? CO_LOCK_FREE : CO_LOCK_UNKNOWN;
+  while ((error = flock(fd, LOCK_SH | LOCK_NB) == -1 ? errno : 0) == EINTR) {
+  }
+  close(fd); // and with it the lock
+  return !error ? CO_LOCK_FREE : error == EWOULDBLOCK ? CO_LOCK_TAKEN : CO_LOCK_UNKNOWN;
+}

@@ -156,6 +156,8 @@ const char *co_status_name(co_status status) {
     return "stopped";
   case CO_INTERRUPTED:
     return "interrupted";
+  case CO_KILLED:
+    return "killed";
   }
   return "unknown";
 }

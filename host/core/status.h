@@ -17,18 +17,19 @@ extern "C" {
 
 typedef enum co_status {
   CO_OK = 0,
-  CO_ERR_INTERNAL = 1, // a bug in Cohort
-  CO_ERR_USAGE = 2,    // command line
-  CO_ERR_CONFIG = 3,   // config invalid
-  CO_ERR_DATA = 4,     // data missing, malformed or failing checks
-  CO_ERR_MODEL = 5,    // model or checkpoint missing, incompatible or corrupt
-  CO_ERR_DEVICE = 6,   // device or library not usable
-  CO_ERR_MEMORY = 7,   // out of memory, host or device
-  CO_ERR_DIVERGED = 8, // training diverged
-  CO_ERR_IO = 9,       // disk full, permission, locked, exists
-  CO_ERR_GATE = 10,    // a gate or verification failed
-  CO_STOPPED = 75,     // stopped early on purpose, resumable
-  CO_INTERRUPTED = 130 // a signal asked to stop; the caller knows which
+  CO_ERR_INTERNAL = 1,  // a bug in Cohort
+  CO_ERR_USAGE = 2,     // command line
+  CO_ERR_CONFIG = 3,    // config invalid
+  CO_ERR_DATA = 4,      // data missing, malformed or failing checks
+  CO_ERR_MODEL = 5,     // model or checkpoint missing, incompatible or corrupt
+  CO_ERR_DEVICE = 6,    // device or library not usable
+  CO_ERR_MEMORY = 7,    // out of memory, host or device
+  CO_ERR_DIVERGED = 8,  // training diverged
+  CO_ERR_IO = 9,        // disk full, permission, locked, exists
+  CO_ERR_GATE = 10,     // a gate or verification failed
+  CO_STOPPED = 75,      // stopped early on purpose, resumable
+  CO_INTERRUPTED = 130, // a signal asked to stop; the caller knows which
+  CO_KILLED = 137       // what is watched, another process, is gone and has not said why
 } co_status;
 
 // The last error of this thread. Strings are NUL-terminated and truncated to fit.

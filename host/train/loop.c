@@ -198,7 +198,8 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   CO_RETURN_IF_FAILED(co_session_validate(t, &value));
   CO_RETURN_IF_FAILED(co_session_write_details(t));
   CO_RETURN_IF_FAILED(co_session_write_samples(t));
-  bool last = co_session_show_epoch(t, learning_rate(t, t->state.step - 1));
+  bool last;
+  CO_RETURN_IF_FAILED(co_session_show_epoch(t, learning_rate(t, t->state.step - 1), &last));
   if (epoch_over) {
     t->state.epoch++;
     t->state.batch = 0;

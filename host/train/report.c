@@ -89,7 +89,77 @@ co_status co_session_write_status(co_session *t, const char *status_word, int ex
   return status;
 }
 
-bool co_session_show_epoch(co_session *t, double learning_rate) {
+// ---- events.jsonl ------------------------------------------------------------------------------
+
+// `json` is an object, which it frees.
+static co_status record(co_session *t, const char *event, co_json *json) {
+  co_json_close(json);
+  co_status status = json->text.status;
+  if (status == CO_OK) {
+    // Without its brackets: the event has some.
+    json->text.data[--json->text.length] = '\0';
+    status = co_run_write_event(&t->run, event, json->text.data + 1);
+  }
+  co_json_free(json);
+  return status;
+}
+
+static void begin_event(co_session *t, co_json *json) {
+  co_json_init(json, t->ctx, 0);
+  co_json_open(json, '{');
+  co_json_key(json, "step");
+  co_json_int(json, t->state.step);
+}
+
+co_status co_session_record_begin(co_session *t, const char *event) {
+  co_json json;
+  begin_event(t, &json);
+  co_json_key(&json, "steps");
+  co_json_int(&json, t->estimator ? 0 : t->total_steps); // which it knows at its end
+  co_json_key(&json, "epochs");
+  co_json_int(&json, t->estimator ? 0 : t->settings.max_epochs);
+  return record(t, event, &json);
+}
+
+co_status co_session_record_end(co_session *t, const char *status_word, int exit_code,
+                                const co_error *error) {
+  co_json json;
+  begin_event(t, &json);
+  co_json_key(&json, "status");
+  co_json_string(&json, status_word);
+  co_json_key(&json, "exit");
+  co_json_int(&json, exit_code);
+  if (error) {
+    co_json_key(&json, "message");
+    co_json_string(&json, error->message);
+  }
+  return record(t, "end", &json);
+}
+
+static co_status record_epoch(co_session *t, const cohort_epoch *epoch) {
+  const struct {
+    const char *key;
+    double value;
+  } numbers[] = {
+      {"train_loss", epoch->train_loss},           {"validation_loss", epoch->validation_loss},
+      {"metric_value", epoch->metric_value},       {"learning_rate", epoch->learning_rate},
+      {"rows_per_second", epoch->rows_per_second}, {"seconds", epoch->seconds}};
+  co_json json;
+  begin_event(t, &json);
+  co_json_key(&json, "epoch");
+  co_json_int(&json, epoch->number);
+  co_json_key(&json, "metric");
+  co_json_string(&json, epoch->metric);
+  co_json_key(&json, "best");
+  co_json_bool(&json, epoch->best);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    co_json_key(&json, numbers[i].key);
+    co_json_double(&json, numbers[i].value);
+  }
+  return record(t, "epoch", &json);
+}
+
+co_status co_session_show_epoch(co_session *t, double learning_rate, bool *last) {
   co_evaluation_value found;
   double now = co_session_now();
   double rows = (double)t->sample_count[CO_SPLIT_TRAIN] / (double)t->batches_per_epoch; // of a step
@@ -111,7 +181,8 @@ bool co_session_show_epoch(co_session *t, double learning_rate) {
     epoch.metric_value = found.value;
   }
   t->epoch_shown = now;
-  return t->watch->epoch && t->watch->epoch(t->watch->epoch_user, &epoch);
+  *last = t->watch->epoch && t->watch->epoch(t->watch->epoch_user, &epoch);
+  return record_epoch(t, &epoch);
 }
 
 // Of what was trained last, which this session has not.

@@ -59,7 +59,9 @@ char *co_run_default_path(co_context *ctx, const char *root, const char *experim
 co_status co_run_write_samples(co_run *run, int64_t step, const void *bytes, size_t length);
 char *co_run_samples_path(co_context *ctx, const char *run, int64_t step);
 
-// One line each. Metrics hold no clock (they must be equal between equal runs); events carry time.
+// One line each. Metrics hold no clock (they must be equal between equal runs); events carry time, and
+// nothing is cut off them: start, resume, rollback (with step, steps, epochs), epoch (what a terminal
+// shows of it), checkpoint, diverged, end (status, exit, message). cohort_watch reads both.
 co_status co_run_write_metrics(co_run *run, const char *json);
 // For TensorBoard, with a clock; frees the summary.
 co_status co_run_write_summary(co_run *run, co_tb folder, int64_t step, co_text *summary);

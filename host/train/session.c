@@ -469,10 +469,13 @@ static co_status record_end(co_session *t, co_status status) {
   if (!t->begun) return status;
   co_error error;
   co_error_copy(&error);
-  if (t->run.events) co_run_write_event(&t->run, "end", "");
+  const char *word = status_word(status);
+  const bool failed = status != CO_OK && status != CO_INTERRUPTED && status != CO_STOPPED;
+  if (t->run.events)
+    (void)co_session_record_end(t, word, exit_code(t, status), failed ? &error : NULL);
   if (status != CO_INTERRUPTED && status != CO_STOPPED)
     (void)co_session_end_hparams(t, status == CO_OK);
-  co_status recorded = co_session_write_status(t, status_word(status), exit_code(t, status));
+  co_status recorded = co_session_write_status(t, word, exit_code(t, status));
   if (status == CO_OK && recorded == CO_OK && !t->first) co_run_mark_latest(t->ctx, t->run.path);
   return status == CO_OK ? recorded : co_error_raise(&error);
 }

@@ -150,8 +150,13 @@ double co_session_now(void);
 // Opens the batches; closes them again, waiting for what is in flight.
 co_status co_session_open_batches(co_session *t);
 void co_session_close_batches(co_session *t);
-// Tells whoever watches of the epoch that ended, after its validation. True: he wants it to be the last.
-bool co_session_show_epoch(co_session *t, double learning_rate);
+// Tells whoever watches, in this process or by events.jsonl, of the epoch that ended, after its
+// validation. *last: he wants it to be the last.
+co_status co_session_show_epoch(co_session *t, double learning_rate, bool *last);
+// In events.jsonl: that it begins, goes on or goes back, and where; how it ended (`error` of a failure).
+co_status co_session_record_begin(co_session *t, const char *event);
+co_status co_session_record_end(co_session *t, const char *status_word, int exit_code,
+                                const co_error *error);
 // run.json as text.
 co_status co_session_render_status(co_session *t, co_text *out, const char *status_word,
                                    int exit_code);

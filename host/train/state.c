@@ -285,7 +285,7 @@ co_status co_session_roll_back(co_session *t) {
   co_log(t->ctx, CO_LOG_WARN, "train",
          "the gradient was not finite: back to step %lld, at %g of the learning rate",
          (long long)t->state.step, rate);
-  return co_run_write_event(&t->run, "rollback", "");
+  return co_session_record_begin(t, "rollback");
 }
 
 static co_status load_best_weights(co_session *t) {
@@ -357,7 +357,7 @@ static co_status continue_run(co_session *t) {
     CO_RETURN_IF_FAILED(restore_interval(t));
   }
   CO_RETURN_IF_FAILED(co_session_write_hparams(t));
-  CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "resume", ""));
+  CO_RETURN_IF_FAILED(co_session_record_begin(t, "resume"));
   return co_session_write_status(t, "running", 0);
 }
 
@@ -396,7 +396,7 @@ co_status co_session_begin(co_session *t) {
     t->begun = true;
     CO_RETURN_IF_FAILED(co_run_start_metrics(&t->run, 0, 0));
     CO_RETURN_IF_FAILED(co_session_write_hparams(t));
-    CO_RETURN_IF_FAILED(co_run_write_event(&t->run, "start", ""));
+    CO_RETURN_IF_FAILED(co_session_record_begin(t, "start"));
   }
   log_begin(t);
   return CO_OK;

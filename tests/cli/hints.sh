@@ -79,6 +79,10 @@ hint 9 'continue it with --resume run' train "${with[@]}" --run-dir run
 follow train --resume run -q
 hint 9 'choose another --run-dir' train "${with[@]}" --run-dir c.yaml
 follow train "${with[@]}" --run-dir other
+{ "$cohort" --kill-at 2 train "${with[@]}" --run-dir killed; } >out 2>&1
+hint 137 'go on with: cohort train --resume killed' watch killed -q
+follow train --resume killed -q
+follow watch killed -q
 hint 2 'leave --run-dir out' train --resume run --run-dir other -q
 follow train --resume run -q
 hint 3 'resume without -c and --set' train --resume run --set trainer.seed=7 -q

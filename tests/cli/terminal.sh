@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: terminal.sh COHORT ON_TERMINAL MAKE_IDX. What a person sees of a training on a terminal, and
-# what programs see elsewhere.
+# usage: terminal.sh COHORT ON_TERMINAL MAKE_IDX CHECK_JSON. What a person sees of a training on a terminal,
+# and what programs see elsewhere; of his own one, and of one that is watched.
 set -u
 cohort=$1
 on_terminal=$2
 make_idx=$3
+check_json=$4
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -105,6 +106,47 @@ for text in ' INFO train step=' ' INFO eval step=' ' INFO checkpoint step='; do
 done
 grep -qE $'\r|\x1b|train loss' seen && fail 'what is for terminals in a file'
 cmp -s run1/model.h5 file/model.h5 || fail 'who watches changes the model'
+
+# ---- watched: the same table of a run of another process, which ends as that does
+watched() { # watched EXIT STATUS RUN
+  "$cohort" watch "$3" --json >out 2>seen </dev/null
+  local code=$?
+  [ $code = "$1" ] || fail "exit $code instead of $1: watch $3"
+  "$check_json" verb=watch "exit=$1" "status=$2" "run=$3" <out || fail "JSON of watch $3: $(cat out)"
+}
+begun() { until grep -qs "\"$1\"" live/events.jsonl || ! kill -0 $pid; do sleep 0.02; done; }
+watched 0 "done" run1
+"$check_json" step=27 steps=27 epochs.0.epoch=1 epochs.2.step=27 metric=accuracy <out || fail 'epochs'
+[ "$(grep -c ' INFO epoch step=.*accuracy=' seen)" = 3 ] || fail 'not one line an epoch'
+"$cohort" train -c c.yaml --dataset d.h5 --run-dir live --threads 1 --quiet --set trainer.max_epochs=1000000 >/dev/null 2>&1 &
+pid=$!
+begun epoch
+env -u NO_COLOR TERM=xterm "$on_terminal" 100 "$cohort" watch live >raw &
+watcher=$!
+sleep 0.6
+kill -KILL $pid
+wait $watcher
+[ $? = 137 ] || fail 'a killed run is not told by 137'
+sed 's/.*\r//; s/\x1b\[[0-9]*[Km]//g' raw >seen
+columns=100
+seen '^epoch +step  train loss  val\. loss  accuracy +rate +rows/s +time$'
+seen '^ +[0-9]+ +[0-9]+  +[0-9.e-]+  +[0-9.e-]+  +[01]\.[0-9]{4} +0\.01 +[0-9.e+]+ +[0-9.:]+s?(  best)?$'
+unseen "$dated"
+grep -q $'\rtrain \[' raw || fail 'there was no bar'
+seen '^error\[killed\]: live: process [0-9]+, which trained it, is gone'
+seen 'hint: go on with: cohort train --resume live$'
+watched 137 killed live
+"$cohort" train --resume live --quiet >/dev/null 2>&1 &
+pid=$!
+begun resume
+"$cohort" watch live --quiet >out 2>seen &
+watcher=$!
+sleep 0.3
+kill -TERM $pid
+wait $watcher
+[ $? = 75 ] || fail 'a stopped run is not told by 75'
+seen 'error\[stopped\]: live: it was stopped at step'
+watched 75 stopped live
 
 [ $failed = 0 ] && echo 'all passed'
 exit $failed

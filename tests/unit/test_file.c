@@ -286,7 +286,10 @@ static void locks_exclude(void **state) {
   snprintf(holder, sizeof holder, "process %ld", (long)getpid());
   assert_non_null(strstr(co_error_last()->message, holder));
   assert_non_null(strstr(co_error_last()->message, "it is taken: 'lock'"));
+  assert_int_equal(co_lock_look("lock"), CO_LOCK_TAKEN);
   co_unlock_file(first);
+  assert_int_equal(co_lock_look("lock"), CO_LOCK_FREE);
+  assert_int_equal(co_lock_look("no lock"), CO_LOCK_FREE);
   co_io_fail_at(ctx, 2, false, ENOSPC);
   assert_int_equal(co_lock_file(&second, ctx, "lock", "it is taken"), CO_ERR_IO);
   assert_int_equal(co_lock_file(&second, ctx, "lock", "it is taken"),
