@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "datasets/short_number.h"
 
 // scorer: cells
 static bool is_blank(char c) {
@@ -90,60 +91,6 @@ static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
 
 // scorer: end
 
-// `length` bytes, 8 at most, the first one lowest.
-static uint64_t load(const char *text, size_t length) {
-  uint32_t low, high;
-  if (length >= 4) {
-    memcpy(&low, text, 4);
-    memcpy(&high, text + length - 4, 4);
-    return low | (uint64_t)high << (8 * (length - 4));
-  }
-  uint64_t word = 0;
-  for (size_t i = 0; i < length; i++)
-    word |= (uint64_t)(unsigned char)text[i] << (8 * i);
-  return word;
-}
-
-// Eight digits, the first one lowest: pairs, fours, eight (D. Lemire, "Quickly parsing eight digits",
-// 2018). False: there are others among them.
-static bool read_eight(uint64_t word, uint64_t *value) {
-  uint64_t digits = word - UINT64_C(0x3030303030303030);
-  if (((word + UINT64_C(0x4646464646464646)) | digits) & UINT64_C(0x8080808080808080)) return false;
-  digits = digits * 10 + (digits >> 8);
-  uint64_t mask = UINT64_C(0x000000FF000000FF);
-  *value = ((digits & mask) * (100 + (UINT64_C(1000000) << 32)) +
-            (digits >> 16 & mask) * (1 + (UINT64_C(10000) << 32))) >>
-           32;
-  return true;
-}
-
-// Most numbers are [-]digits[.digits] with 8 characters at most behind the sign.
-static bool read_short(const co_cell *cell, double *out) {
-  bool negative = cell->length && *cell->text == '-';
-  size_t length = cell->length - negative;
-  if (!length || length > 8 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) return false;
-  uint64_t word = load(cell->text + negative, length), value;
-  // The first byte that is a point.
-  uint64_t other = word ^ UINT64_C(0x2E2E2E2E2E2E2E2E);
-  uint64_t point = (other - UINT64_C(0x0101010101010101)) & ~other & UINT64_C(0x8080808080808080);
-  size_t behind = 0;
-  if (point) {
-    size_t at = (size_t)__builtin_ctzll(point) / 8;
-    uint64_t before = word & ((UINT64_C(1) << (8 * at)) - 1);
-    word = before | word >> (8 * at) >> 8 << (8 * at);
-    behind = --length - at;
-    if (!length) return false;
-  }
-  // Zeros in front.
-  size_t missing = 8 * (8 - length);
-  if (missing) word = word << missing | UINT64_C(0x3030303030303030) >> (64 - missing);
-  if (!read_eight(word, &value)) return false;
-  double number = (double)value;
-  if (behind) number /= powers[behind];
-  *out = negative ? -number : number;
-  return true;
-}
-
 // scorer: cells
 // Where digits and power of ten are exact in double, one operation rounds right (Clinger, "How to
 // read floating point numbers accurately", PLDI 1990); else the C library does.
@@ -179,8 +126,9 @@ static bool has_commas(const co_cell *cell) {
 
 co_cell_kind co_cell_read(const co_cell *cell, double *value) {
   decimal d;
-  if (read_short(cell, value)) return CO_CELL_NUMBER;
+  if (co_cell_read_short(cell, value)) return CO_CELL_NUMBER;
   *value = NAN;
+  if (cell->length && (unsigned char)*cell->text > '9') return CO_CELL_TEXT; // as most words
   if (take_number_apart(cell->text, cell->text + cell->length, &d)) {
     *value = value_of(&d, cell);
     return fabs(*value) <= (double)FLT_MAX ? CO_CELL_NUMBER : CO_CELL_TOO_LARGE;

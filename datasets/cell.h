@@ -12,11 +12,17 @@ extern "C" {
 #endif
 
 co_cell co_cell_trim_blanks(const co_cell *field, const char *suffix);
+static inline bool co_cell_has_edge(const co_cell *field, const char *suffix) {
+  return suffix || (field->length && ((unsigned char)*field->text <= ' ' ||
+                                      (unsigned char)field->text[field->length - 1] <= ' '));
+}
 // The field without blanks around it, and without `suffix` (NULL = none) at its end.
 static inline co_cell co_cell_trim(const co_cell *field, const char *suffix) {
-  bool blank = field->length && ((unsigned char)*field->text <= ' ' ||
-                                 (unsigned char)field->text[field->length - 1] <= ' ');
-  return blank || suffix ? co_cell_trim_blanks(field, suffix) : *field;
+  return co_cell_has_edge(field, suffix) ? co_cell_trim_blanks(field, suffix) : *field;
+}
+// The same where it stands: most cells are not written, which a processor would wait for when it reads them.
+static inline void co_cell_trim_here(co_cell *field, const char *suffix) {
+  if (co_cell_has_edge(field, suffix)) *field = co_cell_trim_blanks(field, suffix);
 }
 
 bool co_cell_says_missing(const co_cell *cell);

@@ -458,6 +458,7 @@ static co_status write_output(csv_import *m) {
   CO_TRY(begin_rejects(m));
   CO_TRY(begin_samples(m));
   CO_TRY(co_dataset_writer_create(&writer, m->ctx, m->options->output));
+  if (m->options->dataset) co_dataset_writer_hand_out(writer, m->options->dataset);
   CO_TRY(write_keys(m, writer));
   CO_TRY(co_encoder_begin(&encoder, m->ctx, writer, rows_table(m), m->columns, m->column_count,
                           m->survey.rows));
@@ -586,6 +587,7 @@ static co_status run(csv_import *m) {
 co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *arena,
                         const co_import_csv_options *options) {
   *out = (co_import_csv_result){0};
+  if (options->dataset) *options->dataset = NULL;
   csv_import m = {.ctx = ctx,
                   .arena = arena,
                   .options = options,

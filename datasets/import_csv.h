@@ -24,6 +24,8 @@ extern "C" {
 typedef struct co_import_csv_options {
   // Not NULL: the dataset is not published but handed out here, a temporary beside `output`.
   co_atomic_file *temporary;
+  co_dataset *
+      *dataset; // where it goes, open, once it is read back; the caller closes it; NULL = nowhere
   const char *output;        // NULL = only find out the schema
   const char *const *files;  // one at least, of one table
   const char *const *shown;  // what messages call them; NULL = as they are

@@ -5,6 +5,7 @@
 
 #include "datasets/cell.h"
 #include "datasets/dictionary.h"
+#include "datasets/short_number.h"
 
 enum { FEWEST_SLOTS = 64, SHORT = 16 };
 
@@ -30,37 +31,39 @@ co_status co_part_words_clear(co_part_words *w, co_context *ctx) {
   return CO_OK;
 }
 
-// What a text is told by. Short ones by all of their bytes, some of them twice.
-static co_part_slot slot_for(const co_cell *cell) {
-  co_part_slot s = {.length = (uint32_t)cell->length};
+// What a text is told by. Short ones by all of their bytes, some of them twice. Single words, as a struct
+// that is written in parts and read as a whole keeps a processor waiting.
+static inline uint64_t told_by(const co_cell *cell, uint64_t *last) {
   const char *text = cell->text;
   size_t n = cell->length;
+  uint64_t first = 0;
+  *last = 0;
   if (n > SHORT) {
-    s.first = co_dictionary_hash(text, n);
+    first = co_dictionary_hash(text, n);
   } else if (n >= 8) {
-    memcpy(&s.first, text, 8);
-    memcpy(&s.last, text + n - 8, 8);
+    memcpy(&first, text, 8);
+    memcpy(last, text + n - 8, 8);
   } else if (n >= 4) {
-    memcpy(&s.first, text, 4);
-    memcpy(&s.last, text + n - 4, 4);
-  } else {
-    for (size_t i = 0; i < n; i++)
-      s.first = s.first << 8 | (unsigned char)text[i];
+    memcpy(&first, text, 4);
+    memcpy(last, text + n - 4, 4);
+  } else if (n) {
+    first = co_few_bytes(text, n);
   }
-  return s;
+  return first;
 }
 
-static uint64_t hash_of(const co_part_slot *s) {
-  uint64_t hash = (s->first ^ s->length) * UINT64_C(0x9E3779B97F4A7C15);
-  hash = (hash ^ hash >> 32 ^ s->last) * UINT64_C(0x9E3779B97F4A7C15);
+static inline uint64_t hash_of(uint64_t first, uint64_t last, size_t length) {
+  uint64_t hash = (first ^ length) * UINT64_C(0x9E3779B97F4A7C15);
+  hash = (hash ^ hash >> 32 ^ last) * UINT64_C(0x9E3779B97F4A7C15);
   return hash ^ hash >> 32;
 }
 
-static co_part_slot *find(const co_part_words *w, const co_part_slot *wanted, const co_cell *cell) {
-  uint64_t at = hash_of(wanted) & w->mask;
+static inline co_part_slot *find(const co_part_words *w, uint64_t first, uint64_t last,
+                                 const co_cell *cell) {
+  uint64_t at = hash_of(first, last, cell->length) & w->mask;
   for (; w->slots[at].word; at = (at + 1) & w->mask) {
     const co_part_slot *s = &w->slots[at];
-    if (s->first == wanted->first && s->last == wanted->last && s->length == wanted->length &&
+    if (s->first == first && s->last == last && s->length == cell->length &&
         (cell->length <= SHORT ||
          memcmp(w->words[s->word - 1].cell.text, cell->text, cell->length) == 0))
       break;
@@ -74,7 +77,7 @@ static co_status widen(co_part_words *w, co_context *ctx) {
   CO_RETURN_IF_FAILED(make_slots(w, ctx, 2 * slots));
   for (uint64_t i = 0; i < slots; i++) {
     if (!before[i].word) continue;
-    co_part_slot *to = find(w, &before[i], &w->words[before[i].word - 1].cell);
+    co_part_slot *to = find(w, before[i].first, before[i].last, &w->words[before[i].word - 1].cell);
     *to = before[i];
     if (w->last == &before[i]) w->last = to;
   }
@@ -84,8 +87,8 @@ static co_status widen(co_part_words *w, co_context *ctx) {
 
 co_status co_part_words_add(co_part_words *w, co_context *ctx, const co_cell *cell, int64_t row,
                             uint32_t *index) {
-  co_part_slot wanted = slot_for(cell), *slot = find(w, &wanted, cell);
-  w->last = slot;
+  uint64_t last, first = told_by(cell, &last);
+  co_part_slot *slot = w->last = find(w, first, last, cell);
   if (slot->word) {
     *index = slot->word - 1;
     slot->count++;
@@ -95,9 +98,7 @@ co_status co_part_words_add(co_part_words *w, co_context *ctx, const co_cell *ce
   *index = (uint32_t)w->count;
   uint64_t hash = co_dictionary_hash(cell->text, cell->length);
   w->words[w->count++] = (co_part_word){.cell = *cell, .hash = hash, .row = row};
-  wanted.word = (uint32_t)w->count;
-  wanted.count = 1;
-  *slot = wanted;
+  *slot = (co_part_slot){first, last, (uint32_t)cell->length, (uint32_t)w->count, 1};
   return 2 * (uint64_t)w->count > w->mask ? widen(w, ctx) : CO_OK;
 }
 

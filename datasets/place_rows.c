@@ -101,28 +101,52 @@ static co_status make_room(co_placer *p, co_placed_part *o, int64_t rows) {
   return CO_OK;
 }
 
+// As memcpy; a short cell is copied as two words that may overlap.
+static inline void copy_cell(char *to, const char *from, size_t length) {
+  uint64_t word[2];
+  uint32_t half[2];
+  if (length > 16) {
+    memcpy(to, from, length);
+  } else if (length >= 8) {
+    memcpy(&word[0], from, 8), memcpy(&word[1], from + length - 8, 8);
+    memcpy(to, &word[0], 8), memcpy(to + length - 8, &word[1], 8);
+  } else if (length >= 4) {
+    memcpy(&half[0], from, 4), memcpy(&half[1], from + length - 4, 4);
+    memcpy(to, &half[0], 4), memcpy(to + length - 4, &half[1], 4);
+  } else if (length) {
+    char first = from[0], middle = from[length / 2], last = from[length - 1];
+    to[0] = first, to[length / 2] = middle, to[length - 1] = last;
+  }
+}
+
+// Behind `used` bytes for the cells that count of a row.
+static co_status make_text_room(co_placer *p, co_placed_part *o, const co_scan_part *part,
+                                int64_t row, size_t used) {
+  size_t bytes = used;
+  for (int64_t k = 0; k < p->hashed_count; k++)
+    bytes += co_part_cell(part, row, p->hashed_columns[k])->length + 1;
+  if (bytes <= o->text_room) return CO_OK;
+  char *grown = co_realloc(p->ctx, o->text, 2 * bytes);
+  if (!grown) return CO_ERR_MEMORY;
+  o->text = grown;
+  o->text_room = 2 * bytes;
+  return CO_OK;
+}
+
 // The cells that count of all rows, one behind the other.
 static co_status join_cells(co_placer *p, co_placed_part *o, const co_scan_part *part) {
-  size_t bytes = 0;
-  for (int64_t i = 0; i < part->rows.count; i++)
-    for (int64_t k = 0; k < p->hashed_count; k++)
-      bytes += co_part_cell(part, i, p->hashed_columns[k])->length + 1;
-  if (bytes > o->text_room) {
-    co_free(p->ctx, o->text);
-    o->text_room = 0;
-    if (!(o->text = co_alloc(p->ctx, bytes))) return CO_ERR_MEMORY;
-    o->text_room = bytes;
-  }
-  char *to = o->text;
+  size_t used = 0;
   for (int64_t i = 0; i < part->rows.count; i++) {
+    CO_RETURN_IF_FAILED(make_text_room(p, o, part, i, used));
+    char *to = o->text + used;
     for (int64_t k = 0; k < p->hashed_count; k++) {
       const co_cell *cell = co_part_cell(part, i, p->hashed_columns[k]);
       size_t length = co_cell_is_missing(cell) ? 0 : cell->length;
-      memcpy(to, cell->text, length);
+      copy_cell(to, cell->text, length);
       to[length] = '\x1f';
       to += length + 1;
     }
-    o->end[i] = (size_t)(to - o->text);
+    o->end[i] = used = (size_t)(to - o->text);
   }
   return CO_OK;
 }

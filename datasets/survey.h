@@ -45,6 +45,7 @@ typedef struct co_column_survey {
   bool negative;                       // there is a number below 0
   co_survey_number few[CO_SURVEY_FEW]; // the different numbers, while there are so few
   int few_count;                       // CO_SURVEY_FEW + 1 = more
+  uint8_t few_at[64];                  // where among them a number of a hash was found last
   bool wants_words;                    // all cells, not only from the first that is no number on
   bool has_words, lacks_words;         // some; not all
   co_value_kind kind;                  // of its cells so far, where they are not words

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cells of a column in a part of the rows, and how parts add up.
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "datasets/cell.h"
 #include "datasets/date.h"
+#include "datasets/short_number.h"
 #include "datasets/survey.h"
 
 // A column of a part in work.
@@ -57,13 +59,25 @@ static co_status check_kind(const counting *w, int64_t row, co_cell_kind kind) {
   return kind == CO_CELL_NO_DATE ? keep_bad(w, row, CO_REJECT_NO_DATE) : CO_OK;
 }
 
+// A hash of numbers tells where one is likely to be among the few.
+static inline uint8_t *place_in_few(co_column_survey *f, double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return &f->few_at[bits * UINT64_C(0x9E3779B97F4A7C15) >> 58];
+}
+
 static void count_few(co_column_survey *f, double value, int64_t count, const co_cell *cell) {
   if (f->few_count > CO_SURVEY_FEW) return;
-  for (int i = 0; i < f->few_count; i++)
-    if (f->few[i].value == value) {
-      f->few[i].count += count;
-      return;
-    }
+  uint8_t *likely = place_in_few(f, value);
+  int at = *likely;
+  if (at >= f->few_count || f->few[at].value != value)
+    for (at = 0; at < f->few_count && f->few[at].value != value;)
+      at++;
+  if (at < f->few_count) {
+    f->few[at].count += count;
+    *likely = (uint8_t)at;
+    return;
+  }
   if (f->few_count < CO_SURVEY_FEW) {
     f->few[f->few_count] = (co_survey_number){.value = value, .count = count};
     keep_text(f->few[f->few_count].text, cell);
@@ -71,13 +85,19 @@ static void count_few(co_column_survey *f, double value, int64_t count, const co
   f->few_count++;
 }
 
-static inline void count_number(co_column_survey *f, double value, int64_t count,
-                                const co_cell *cell) {
-  f->numbers += count;
-  f->fractions |= fabs(value) < 0x1p53 && value != (double)(int64_t)value;
-  f->wide |= (double)(float)value != value;
-  f->negative |= value < 0;
-  count_few(f, value, count, cell);
+// What numbers are like, without NaN and those beyond float32. A sum with 2^52 is whole, and all numbers
+// from there on are.
+static void look_at_numbers(co_column_survey *f, const double *values, int64_t count) {
+  bool fractions = false, wide = false, negative = false;
+  for (int64_t i = 0; i < count; i++) {
+    const double value = values[i], size = fabs(value);
+    fractions |= (size < 0x1p52) & ((size + 0x1p52) - 0x1p52 != size);
+    wide |= ((double)(float)value != value) & (size <= (double)FLT_MAX);
+    negative |= (value < 0) & (size <= (double)FLT_MAX);
+  }
+  f->fractions |= fractions;
+  f->wide |= wide;
+  f->negative |= negative;
 }
 
 static bool is_sentence(const co_cell *cell) {
@@ -93,7 +113,9 @@ static void count_value(const counting *w, int64_t row, const co_cell *cell, co_
   co_column_survey *f = &w->out->found;
   switch (kind) {
   case CO_CELL_NUMBER:
-    count_number(f, value, count, cell);
+    f->numbers += count;
+    look_at_numbers(f, &value, 1);
+    count_few(f, value, count, cell);
     return;
   case CO_CELL_TOO_LARGE:
     keep_cell(&f->large, w, row, cell);
@@ -169,10 +191,12 @@ static inline void end_run(const counting *w, plain_run *run) {
   const co_cell *cell = &run->cell;
   if (cell->length >= 13 || *cell->text == '+')
     w->out->found.personal[co_personal_kind(cell)] += run->count;
-  if (run->kind == CO_CELL_NUMBER)
-    count_number(&w->out->found, run->value, run->count, cell);
-  else
+  if (run->kind == CO_CELL_NUMBER) {
+    w->out->found.numbers += run->count;
+    count_few(&w->out->found, run->value, run->count, cell);
+  } else {
     count_value(w, run->row, cell, run->kind, run->value, run->count);
+  }
   run->count = 0;
 }
 
@@ -189,6 +213,15 @@ static co_value_kind kind_of(const counting *w, co_cell_kind kind) {
   return date && w->column->recipe.role != CO_RECIPE_TARGET ? CO_VALUES_DATES : CO_VALUES_WORDS;
 }
 
+// The cells of a column lie far apart: they are asked for before they are needed, then what they point to.
+static inline void fetch_ahead(const counting *w, int64_t row) {
+#if defined(__GNUC__)
+  if (row + 16 >= w->part->rows.count) return;
+  __builtin_prefetch(co_part_cell(w->part, row + 16, w->index));
+  __builtin_prefetch(co_part_cell(w->part, row + 8, w->index)->text);
+#endif
+}
+
 // *plain false: there are others, which are words.
 static co_status count_plain(counting *w, bool *plain) {
   co_column_part *p = w->out;
@@ -199,6 +232,7 @@ static co_status count_plain(counting *w, bool *plain) {
   *plain = true;
   for (int64_t i = 0; i < w->part->rows.count; i++) {
     co_cell *cell = co_part_cell(w->part, i, w->index);
+    fetch_ahead(w, i);
     if (run.count && repeats(&alike, cell, &run.field)) {
       cell->text += run.cell.text - run.field.text;
       cell->length = run.cell.length;
@@ -208,7 +242,8 @@ static co_status count_plain(counting *w, bool *plain) {
     }
     end_run(w, &run);
     run.field = *cell;
-    *cell = run.cell = co_cell_trim(cell, w->column->suffix);
+    co_cell_trim_here(cell, w->column->suffix);
+    run.cell = *cell;
     w->trimmed = i + 1;
     if (co_cell_is_missing(cell)) {
       count_missing(w, i, cell);
@@ -217,6 +252,8 @@ static co_status count_plain(counting *w, bool *plain) {
     }
     if (given)
       read_given_date(w, &run);
+    else if (co_cell_read_short(cell, &run.value))
+      run.kind = CO_CELL_NUMBER;
     else
       run.kind = co_cell_read(cell, &run.value);
     co_value_kind kind = given ? CO_VALUES_DATES : kind_of(w, run.kind);
@@ -231,6 +268,7 @@ static co_status count_plain(counting *w, bool *plain) {
     end_run(w, &run);
   }
   end_run(w, &run);
+  if (p->kind == CO_VALUES_NUMBERS) look_at_numbers(&p->found, values, w->part->rows.count);
   return CO_OK;
 }
 
@@ -279,7 +317,7 @@ static co_status count_words(const counting *w) {
       values[i] = word;
     } else {
       co_cell as_it_stands = *cell;
-      if (i >= w->trimmed) *cell = co_cell_trim(cell, w->column->suffix);
+      if (i >= w->trimmed) co_cell_trim_here(cell, w->column->suffix);
       if (co_cell_is_missing(cell)) {
         count_missing(w, i, cell);
         values[i] = CO_NO_WORD;
@@ -301,10 +339,8 @@ static co_status count_words(const counting *w) {
 // ---- a part ------------------------------------------------------------------------------------
 
 static void trim_all(const counting *w) {
-  for (int64_t i = 0; i < w->part->rows.count; i++) {
-    co_cell *cell = co_part_cell(w->part, i, w->index);
-    *cell = co_cell_trim(cell, w->column->suffix);
-  }
+  for (int64_t i = 0; i < w->part->rows.count; i++)
+    co_cell_trim_here(co_part_cell(w->part, i, w->index), w->column->suffix);
 }
 
 static void count_texts(const counting *w) {

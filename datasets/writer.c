@@ -33,7 +33,8 @@ struct co_dataset_writer {
   co_arena *arena;
   const char *events[MAX_EVENT_TABLES]; // names of tables that are events
   int event_count;
-  bool relational; // holds what version 1 does not know
+  bool relational;        // holds what version 1 does not know
+  co_dataset **read_back; // where it goes, open; NULL = nobody wants it
 };
 
 co_status co_dataset_writer_create(co_dataset_writer **out, co_context *ctx, const char *path) {
@@ -328,7 +329,26 @@ static co_status verify(co_dataset_writer *w, char fingerprint[65]) {
   if (status != CO_OK) return status;
   status = co_dataset_check_all(dataset);
   if (fingerprint) snprintf(fingerprint, 65, "%s", co_dataset_fingerprint(dataset));
+  if (status != CO_OK || !w->read_back)
+    co_dataset_close(dataset);
+  else
+    *w->read_back = dataset;
+  return status;
+}
+
+void co_dataset_writer_hand_out(co_dataset_writer *w, co_dataset **dataset) {
+  *dataset = NULL;
+  w->read_back = dataset;
+}
+
+// Once it is published nothing may fail.
+static co_status publish(co_dataset_writer *w) {
+  co_dataset *dataset = w->read_back ? *w->read_back : NULL;
+  co_status status = dataset ? co_dataset_renamed(dataset, w->file.path) : CO_OK;
+  if (status == CO_OK) status = co_atomic_commit(&w->file);
+  if (status == CO_OK || !dataset) return status;
   co_dataset_close(dataset);
+  *w->read_back = NULL;
   return status;
 }
 
@@ -346,7 +366,7 @@ static co_status complete(co_dataset_writer *w) {
 co_status co_dataset_writer_commit(co_dataset_writer *w, char fingerprint[65]) {
   CO_RETURN_IF_FAILED(complete(w));
   CO_RETURN_IF_FAILED(verify(w, fingerprint));
-  return co_atomic_commit(&w->file);
+  return publish(w);
 }
 
 co_status co_dataset_writer_commit_temporary(co_dataset_writer *w, char fingerprint[65],

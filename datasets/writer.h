@@ -4,6 +4,7 @@
 #ifndef COHORT_DATASETS_WRITER_H
 #define COHORT_DATASETS_WRITER_H
 
+#include "datasets/dataset.h"
 #include "host/core/context.h"
 #include "host/core/file.h"
 #include "host/core/schema.h"
@@ -61,6 +62,8 @@ co_status co_dataset_writer_ranges(co_dataset_writer *writer, const char *table,
 co_status co_dataset_writer_source(co_dataset_writer *writer, const char *name, const char *value);
 // A joined table that models take along, as co_carried.
 co_status co_dataset_writer_carried(co_dataset_writer *writer, const char *table, const char *text);
+// Where the dataset goes, open, that a commit reads back; the caller closes it. Else the commit does.
+void co_dataset_writer_hand_out(co_dataset_writer *writer, co_dataset **dataset);
 // Closes, reads everything back, publishes. `fingerprint` as co_dataset_fingerprint, may be NULL.
 co_status co_dataset_writer_commit(co_dataset_writer *writer, char fingerprint[65]);
 // The same, but the temporary is handed out, not published: to be renamed, or removed by

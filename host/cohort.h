@@ -280,12 +280,14 @@ COHORT_API cohort_status cohort_experiment(cohort_context *context,
 // once in this process, over one dataset in memory; the test split is never opened. A study is a
 // database in Optuna's own form, with the trials' runs in the folder STUDY.trials. What is there goes on,
 // where it is of the same config, dataset and seed; else status 9. The same study, seed and number of
-// trials have the same trials and the same best model, whatever `jobs` is.
+// trials have the same trials and the same best model, whatever `jobs` is. A study that Optuna began goes
+// on, too, if its goals and parameters are the config's; its trials count, and what it has enqueued runs.
 typedef struct cohort_hyperopt_run_options {
   cohort_config config; // where a study goes on may be none: then its own
   const char *dataset;  // overrides the config's; NULL = the config's, else the study's
   const char *study;    // file
-  const char *name;     // of a new study; NULL = the file's, without folder and ending
+  const char *name;     // of the study; NULL = the only one of the file, of a new one the file's
+                        // name without folder and ending
   int64_t trials;       // in all, those included that are there
   int64_t jobs;         // at once; 0 = 1
   const char *device, *placement, *command; // as for training
@@ -302,6 +304,7 @@ COHORT_API cohort_status cohort_hyperopt_run(cohort_context *context,
 // folder STUDY.confirmed; of each the mean over those seeds and its 95 % t-interval. Kept in the study.
 typedef struct cohort_hyperopt_confirm_options {
   const char *study;
+  const char *name;                         // of one of several in the file; NULL = the only one
   const char *dataset;                      // NULL = the study's
   int64_t top, seeds;                       // trials, seeds of each (at least 2); 0 = 3, 5
   const char *device, *placement, *command; // as for training
@@ -310,12 +313,20 @@ typedef struct cohort_hyperopt_confirm_options {
 COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
                                                  const cohort_hyperopt_confirm_options *options,
                                                  cohort_result **out);
-// What a study holds.
+// What a study holds, of Optuna's making, too. `name`: of one of several in the file; NULL = the only one.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
-                                              cohort_result **out);
-// The complete config of the best trial: trained with it, the trial's model comes out byte for byte.
+                                              const char *name, cohort_result **out);
+// The same once no process works on the study any more. Until then `shown` gets its trials as text, whenever
+// they change; NULL = trials go to the log as they end.
+typedef void (*cohort_text_function)(void *user, const char *text);
+COHORT_API cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study,
+                                                const char *name, cohort_text_function shown,
+                                                void *user, cohort_result **out);
+// The complete config of the best trial: trained with it, the trial's model comes out byte for byte. Of a
+// study that Optuna made, which has no config, only the trial's values, and no output.
 typedef struct cohort_hyperopt_best_options {
   const char *study;
+  const char *name;   // as for show
   const char *output; // YAML file; NULL = only in the result
   bool force;
   bool has_trial; // `trial` in place of the best, which a study with two goals has not
@@ -325,7 +336,7 @@ COHORT_API cohort_status cohort_hyperopt_best(cohort_context *context,
                                               const cohort_hyperopt_best_options *options,
                                               cohort_result **out);
 // A study as CSV, a line a trial, with columns as pandas has them of Optuna: number, value,
-// datetime_start, datetime_complete, params_PATH, state. Without an output it is the result's text. Into a
+// datetime_start, datetime_complete, params_PATH, user_attrs_KEY, system_attrs_KEY, state. Without an output it is the result's text. Into a
 // file that ends in .log or .jsonl as Optuna's journal, a line of JSON an operation.
 COHORT_API cohort_status cohort_hyperopt_export(cohort_context *context,
                                                 const cohort_hyperopt_best_options *options,
@@ -472,6 +483,19 @@ COHORT_API cohort_status cohort_compare(cohort_context *context,
 COHORT_API cohort_status cohort_watch(cohort_context *context, const char *run,
                                       cohort_result **out);
 
+// How fast a config trains and scores the rows of a dataset: medians and ranges of rounds, beside what the
+// machine can do. Nothing is kept.
+typedef struct cohort_bench_options {
+  cohort_config config;
+  const char *dataset; // NULL = the config's
+  const char *device, *precision;
+  int threads, workers; // as for a training
+  int64_t rounds;       // 0 = 5, at most 100
+  double seconds;       // of a round, about; 0 = 1
+} cohort_bench_options;
+COHORT_API cohort_status cohort_bench(cohort_context *context, const cohort_bench_options *options,
+                                      cohort_result **out);
+
 // What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes
 // the logit of the likeliest, or of `class_`; of a number its unit), against the mean training row; they
 // add up to what the row's value is above that row's. Integrated gradients of networks at `steps` points,
@@ -555,12 +579,13 @@ COHORT_API cohort_status cohort_convert(cohort_context *context,
 // it learned, what its data are like. Rows of the split are scored; of no other is more than the
 // profile shown.
 typedef struct cohort_report_options {
-  const char *run;     // its directory, with run.json, metrics.jsonl and a model or checkpoint; or
-                       // the file of a study, of which only `output` and `force` count
-  const char *output;  // HTML file
-  const char *dataset; // NULL = the one that run.json names
-  const char *split;   // NULL = "validation"
-  const char *device;  // as for evaluation
+  const char *run; // its directory, with run.json, metrics.jsonl and a model or checkpoint; or
+      // the file of a study, of which only these count: `study_name`, `output`, `force`
+  const char *study_name; // of one of several in the file; NULL = the only one
+  const char *output;     // HTML file
+  const char *dataset;    // NULL = the one that run.json names
+  const char *split;      // NULL = "validation"
+  const char *device;     // as for evaluation
   int threads, workers;
   const char *const *profit; // as for evaluation
   int64_t profit_count;

@@ -26,8 +26,8 @@ static co_status import(co_data_source *s, cohort_context *context, const cohort
   co_import_csv_result done;
   if (!beside) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
-      co_table_import(&done, context, s->arena, &request, &s->file, NULL, problems));
-  return co_dataset_open(&s->dataset, s->ctx, s->file.temporary);
+      co_table_import(&done, context, s->arena, &request, &s->file, &s->dataset, NULL, problems));
+  return CO_OK;
 }
 
 co_status co_data_begin(co_data_source *s, cohort_context *context, const cohort_data *data,

@@ -19,7 +19,12 @@ static co_status read_given(co_tuning *t, co_node **out) {
     return co_settings_read(out, t->arena, o->config.files, o->config.file_count,
                             o->config.assignments, o->config.assignment_count, t->problems);
   CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
-  if (!stored) return co_fail(CO_ERR_USAGE, "there is no config; give -c CONFIG.yaml");
+  if (!stored) {
+    co_status status =
+        co_fail_at(CO_ERR_USAGE, o->study, 0, 0, "its study has no config: Optuna began it");
+    co_hint("`cohort hyperopt run -c CONFIG.yaml -O %s` goes on with it", o->study);
+    return status;
+  }
   CO_RETURN_IF_FAILED(co_settings_read_text(out, t->arena, o->study, stored, o->config.assignments,
                                             o->config.assignment_count, t->problems));
   return o->dataset ? CO_OK
@@ -132,78 +137,6 @@ static co_status check(co_tuning *t) {
   return check_memory(t, bytes, t->search.jobs);
 }
 
-// ---- the study ---------------------------------------------------------------------------------
-
-static co_status another(const co_tuning *t, const char *what, const char *was, const char *is) {
-  co_status status =
-      co_fail_at(CO_ERR_IO, t->options->study, 0, 0, "the file has a study of another %s%s%s%s%s",
-                 what, was ? ": it has " : "", was ? was : "", is ? ", not " : "", is ? is : "");
-  co_hint("go on with it without -c and --set, or choose another file");
-  return status;
-}
-
-static co_status check_same(co_tuning *t) {
-  const char *stored, *fingerprint;
-  co_node *then = NULL;
-  co_difference d;
-  char was[700];
-  CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
-  CO_RETURN_IF_FAILED(co_study_text(&fingerprint, t->study, t->arena, CO_STUDY_DATASET));
-  if (!stored) return another(t, "program", NULL, NULL);
-  CO_RETURN_IF_FAILED(
-      co_yaml_parse(&then, t->arena, t->options->study, stored, strlen(stored), t->problems));
-  if (co_node_differ(&d, then, t->config)) {
-    snprintf(was, sizeof was, "%s %s", d.path, co_node_brief(d.a));
-    return another(t, "config", was, co_node_brief(d.b));
-  }
-  if (!fingerprint || strcmp(fingerprint, co_dataset_fingerprint(t->search.dataset)) != 0)
-    return another(t, "dataset", NULL, NULL);
-  return CO_OK;
-}
-
-static char *as_json(co_arena *arena, const co_node *node, const char *text) {
-  co_json json;
-  co_json_init(&json, co_arena_context(arena), 0);
-  node ? co_node_render(&json, node) : co_json_string(&json, text);
-  char *out = json.text.status == CO_OK ? co_arena_strdup(arena, json.text.data) : NULL;
-  co_json_free(&json);
-  return out;
-}
-
-static const char *study_name(const co_tuning *t) {
-  const char *file = strrchr(t->options->study, '/');
-  file = file ? file + 1 : t->options->study;
-  const char *dot = strrchr(file, '.');
-  return t->options->name
-             ? t->options->name
-             : co_arena_strndup(t->arena, file,
-                                dot && dot > file ? (size_t)(dot - file) : strlen(file));
-}
-
-static co_status make(co_tuning *t) {
-  char *absolute = realpath(t->dataset_path, NULL);
-  const char *keys[] = {CO_STUDY_CONFIG, CO_STUDY_DATASET, CO_STUDY_DATASET_PATH};
-  const char *values[] = {as_json(t->arena, t->config, NULL),
-                          as_json(t->arena, NULL, co_dataset_fingerprint(t->search.dataset)),
-                          as_json(t->arena, NULL, absolute ? absolute : t->dataset_path)};
-  free(absolute);
-  const co_study_start start = {.name = study_name(t),
-                                .metric = t->settings.metric ? t->settings.metric : "loss",
-                                .second = t->settings.second,
-                                .maximize = t->search.maximize,
-                                .maximize_second = t->search.maximize_second,
-                                .keys = keys,
-                                .values = values,
-                                .count = 3};
-  if (!values[0] || !values[1] || !values[2] || !start.name) return CO_ERR_MEMORY;
-  co_status made = co_study_create(t->context->ctx, t->options->study, &start);
-  // Of several processes that begin at once, one makes it.
-  if (made != CO_OK && !co_path_exists(t->options->study)) return made;
-  co_error_clear();
-  CO_RETURN_IF_FAILED(co_study_open(&t->study, t->context->ctx, t->options->study, true));
-  return made == CO_OK ? CO_OK : check_same(t);
-}
-
 // ---- the search --------------------------------------------------------------------------------
 
 static co_status choose_jobs(co_tuning *t) {
@@ -241,14 +174,23 @@ static co_status make_folds(co_tuning *t) {
   return CO_OK;
 }
 
+// Whoever follows the study sees that somebody is at work.
+static co_status lock_study(co_tuning *t) {
+  if (t->lock >= 0 || !co_path_is_directory(t->search.folder)) return CO_OK;
+  const char *path = co_arena_format(t->arena, "%s/" CO_STUDY_LOCK, t->search.folder);
+  return path ? co_lock_file_shared(&t->lock, t->context->ctx, path) : CO_ERR_MEMORY;
+}
+
 co_status co_tuning_prepare(co_tuning *t) {
   const cohort_hyperopt_run_options *o = t->options;
   co_node *base;
+  const char *stored = NULL; // config
+  t->lock = -1;
   CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt run", "a study"));
   if (o->trials <= 0) return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials");
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->context->ctx));
   if (t->there || co_path_exists(o->study))
-    CO_RETURN_IF_FAILED(co_study_open(&t->study, t->context->ctx, o->study, true));
+    CO_RETURN_IF_FAILED(co_study_open(&t->study, t->context->ctx, o->study, o->name, true));
   CO_RETURN_IF_FAILED(read_config(t));
   if (!t->dataset_path) {
     co_status status = co_fail(CO_ERR_USAGE, "there is no dataset");
@@ -261,7 +203,8 @@ co_status co_tuning_prepare(co_tuning *t) {
   s->watch = &t->context->watch;
   s->settings = &t->settings;
   s->base = base;
-  s->folder = co_arena_format(t->arena, "%s.trials", o->study);
+  s->folder = t->study ? co_study_folder(t->study, t->arena, "trials")
+                       : co_arena_format(t->arena, "%s.trials", o->study);
   s->device = o->device;
   s->placement = o->placement;
   s->command = o->command;
@@ -269,20 +212,25 @@ co_status co_tuning_prepare(co_tuning *t) {
   s->max_seconds = o->max_seconds;
   s->retry = o->retry_failed;
   if (!s->folder) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(lock_study(t)); // of one that is there, before what takes long
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, t->dataset_path));
-  if (t->study) CO_RETURN_IF_FAILED(check_same(t));
+  if (t->study)
+    CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
+  if (stored) CO_RETURN_IF_FAILED(co_tuning_check_same(t));
   CO_RETURN_IF_FAILED(make_folds(t));
   CO_RETURN_IF_FAILED(choose_jobs(t));
   CO_RETURN_IF_FAILED(check(t));
-  if (!t->study) CO_RETURN_IF_FAILED(make(t));
+  if (!stored) CO_RETURN_IF_FAILED(t->study ? co_tuning_adopt(t) : co_tuning_make(t));
   s->study = t->study;
-  return co_make_directories(s->ctx, s->folder);
+  CO_RETURN_IF_FAILED(co_make_directories(s->ctx, s->folder));
+  return lock_study(t);
 }
 
 void co_tuning_free(co_tuning *t) {
   for (int64_t i = 0; t->search.folds && i < t->settings.k_fold; i++)
     co_dataset_close(t->search.folds[i]);
   co_folds_free(&t->folds);
+  co_unlock_file(t->lock);
   co_study_close(t->study);
   co_dataset_close(t->search.dataset);
   co_arena_free(t->arena);
@@ -293,6 +241,14 @@ static void count_states(const co_trials *trials, int64_t count[5]) {
     count[trials->item[i].state]++;
 }
 
+// The study as later commands take it.
+static const char *study_words(const co_tuning *t) {
+  const char *words = t->options->name ? co_arena_format(t->arena, "%s --study-name '%s'",
+                                                         t->options->study, t->options->name)
+                                       : NULL;
+  return words ? words : t->options->study;
+}
+
 static co_status tell_front(co_tuning *t, const co_trials *trials, cohort_result *result) {
   co_front front;
   CO_RETURN_IF_FAILED(
@@ -301,7 +257,7 @@ static co_status tell_front(co_tuning *t, const co_trials *trials, cohort_result
   if (!front.count) return CO_OK;
   co_print_front(&result->text, &t->settings, trials, &front);
   co_text_printf(&result->text, "next  cohort hyperopt best %s --trial N -O best.yaml\n",
-                 t->options->study);
+                 study_words(t));
   return CO_OK;
 }
 
@@ -315,7 +271,7 @@ static void tell_best(co_tuning *t, const co_trial *best, cohort_result *result)
   co_text_printf(&result->text,
                  "      (the best of many is too good by luck: cohort hyperopt confirm %s)\n"
                  "next  cohort hyperopt best %s -O best.yaml\n",
-                 t->options->study, t->options->study);
+                 study_words(t), study_words(t));
   co_json_free(&params);
 }
 

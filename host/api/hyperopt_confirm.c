@@ -40,8 +40,10 @@ static co_status choose(confirming *c) {
   co_trials left = {co_arena_alloc(t->arena, (size_t)c->trials.count + 1, sizeof *left.item),
                     c->trials.count};
   if (!left.item) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < left.count; i++)
+  for (int64_t i = 0; i < left.count; i++) {
     left.item[i] = c->trials.item[i];
+    if (!co_space_fits(&t->settings.space, left.item[i].values)) left.item[i].value = NAN;
+  }
   if (t->settings.second) CO_RETURN_IF_FAILED(keep_front(c, &left));
   while (c->count < most) {
     int64_t best = co_trials_best(&left, t->search.maximize);
@@ -88,7 +90,7 @@ static co_status train_all(confirming *c) {
   const size_t seeds = (size_t)c->options->seeds;
   c->values = co_arena_alloc(t->arena, (size_t)c->count, sizeof *c->values);
   c->mean = co_arena_alloc(t->arena, (size_t)c->count, sizeof *c->mean);
-  t->search.folder = co_arena_format(t->arena, "%s.confirmed", c->options->study);
+  t->search.folder = co_study_folder(t->study, t->arena, "confirmed");
   if (!c->values || !c->mean || !t->search.folder) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < c->count; i++) {
     c->values[i] = co_arena_alloc(t->arena, seeds, sizeof **c->values);
@@ -178,6 +180,7 @@ cohort_status cohort_hyperopt_confirm(cohort_context *context,
   if (given.seeds <= 0) given.seeds = 5;
   const cohort_hyperopt_run_options search = {.dataset = given.dataset,
                                               .study = given.study,
+                                              .name = given.name,
                                               .trials = 1,
                                               .device = given.device,
                                               .placement = given.placement,

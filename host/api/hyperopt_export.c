@@ -13,15 +13,19 @@ typedef struct exporting {
   co_atomic_file file;
 } exporting;
 
-static void add_cell(co_text *csv, const char *value) {
-  if (!value[strcspn(value, ",\"\r\n")]) {
-    co_text_printf(csv, "%s", value);
+static void add_text(co_text *csv, const char *value, size_t length) {
+  if (strcspn(value, ",\"\r\n") >= length) {
+    co_text_append(csv, value, length);
     return;
   }
   co_text_append(csv, "\"", 1);
-  for (; *value; value++)
-    co_text_append(csv, *value == '"' ? "\"\"" : value, *value == '"' ? 2 : 1);
+  for (size_t i = 0; i < length; i++)
+    co_text_append(csv, value[i] == '"' ? "\"\"" : value + i, value[i] == '"' ? 2 : 1);
   co_text_append(csv, "\"", 1);
+}
+
+static void add_cell(co_text *csv, const char *value) {
+  add_text(csv, value, strlen(value));
 }
 
 static void add_number(co_text *csv, double value) {
@@ -47,7 +51,19 @@ static void add_value(co_text *csv, const co_parameter *p, double value) {
   add_cell(csv, category);
 }
 
-static void add_trial(co_text *csv, const co_tune_settings *settings, const co_trial *t) {
+// A text without its quotes, all else as JSON.
+static void add_attribute(co_text *csv, const co_trial *t, const co_attribute *wanted) {
+  for (int64_t i = 0; i < t->attributes.count; i++) {
+    const co_attribute *a = &t->attributes.item[i];
+    if (a->system != wanted->system || strcmp(a->key, wanted->key) != 0) continue;
+    size_t length = strlen(a->json);
+    bool plain = *a->json == '"' && length > 2 && !memchr(a->json, '\\', length);
+    add_text(csv, a->json + plain, plain ? length - 2 : length);
+  }
+}
+
+static void add_trial(co_text *csv, const co_tune_settings *settings, const co_trial *t,
+                      const co_attributes *columns) {
   const co_space *space = &settings->space;
   co_text_printf(csv, "%lld,", (long long)t->number);
   add_number(csv, t->value);
@@ -60,7 +76,30 @@ static void add_trial(co_text *csv, const co_tune_settings *settings, const co_t
     co_text_printf(csv, ",");
     add_value(csv, &space->item[i], t->values[i]);
   }
+  for (int64_t i = 0; i < columns->count; i++) {
+    co_text_printf(csv, ",");
+    add_attribute(csv, t, &columns->item[i]);
+  }
   co_text_printf(csv, ",%s\n", co_trial_state_name(t->state));
+}
+
+// Each that some trial has, once, the user's first.
+static co_status find_columns(co_attributes *out, const co_read_study *r) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < r->trials.count; i++)
+    most += r->trials.item[i].attributes.count;
+  co_attribute *item = co_arena_alloc(r->arena, (size_t)most + 1, sizeof *item);
+  *out = (co_attributes){.item = item};
+  for (int pass = 0; item && pass < 2; pass++)
+    for (int64_t i = 0; i < r->trials.count; i++)
+      for (int64_t k = 0; k < r->trials.item[i].attributes.count; k++) {
+        const co_attribute *a = &r->trials.item[i].attributes.item[k];
+        bool there = a->system != (pass == 1);
+        for (int64_t c = 0; c < out->count && !there; c++)
+          there = item[c].system == a->system && strcmp(item[c].key, a->key) == 0;
+        if (!there) item[out->count++] = *a;
+      }
+  return item ? CO_OK : CO_ERR_MEMORY;
 }
 
 static co_status write_file(exporting *e, const co_text *csv) {
@@ -72,8 +111,10 @@ static co_status write_file(exporting *e, const co_text *csv) {
   return status == CO_OK ? co_atomic_commit(&e->file) : status;
 }
 
-static void add_table(co_text *csv, const co_read_study *r) {
+static co_status add_table(co_text *csv, const co_read_study *r) {
   const co_space *space = &r->settings.space;
+  co_attributes columns;
+  CO_RETURN_IF_FAILED(find_columns(&columns, r));
   if (r->settings.second) {
     co_text_printf(csv, "number,values_");
     add_cell(csv, r->settings.metric ? r->settings.metric : "loss");
@@ -87,9 +128,14 @@ static void add_table(co_text *csv, const co_read_study *r) {
     co_text_printf(csv, ",params_");
     add_cell(csv, space->item[i].path);
   }
+  for (int64_t i = 0; i < columns.count; i++) {
+    co_text_printf(csv, columns.item[i].system ? ",system_attrs_" : ",user_attrs_");
+    add_cell(csv, columns.item[i].key);
+  }
   co_text_printf(csv, ",state\n");
   for (int64_t i = 0; i < r->trials.count; i++)
-    add_trial(csv, &r->settings, &r->trials.item[i]);
+    add_trial(csv, &r->settings, &r->trials.item[i], &columns);
+  return csv->status;
 }
 
 static bool is_journal(const char *path) {
@@ -104,11 +150,11 @@ static co_status export(exporting *e, cohort_result *result) {
   const char *const inputs[] = {o->study};
   const co_output output = {o->output, o->force, inputs, 1};
   if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&e->file, e->ctx, &output));
-  CO_RETURN_IF_FAILED(co_read_study_open(&e->read, e->ctx, o->study));
+  CO_RETURN_IF_FAILED(co_read_study_open(&e->read, e->ctx, o->study, o->name));
   if (is_journal(o->output))
     CO_RETURN_IF_FAILED(co_study_journal(text, &e->read));
   else
-    add_table(text, &e->read);
+    CO_RETURN_IF_FAILED(add_table(text, &e->read));
   CO_RETURN_IF_FAILED(text->status);
   co_json_key(&result->json, "trials");
   co_json_int(&result->json, e->read.trials.count);

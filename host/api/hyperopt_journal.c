@@ -54,19 +54,15 @@ static void add_time(co_json *line, const char *key, const char *time) {
   co_json_string(line, text);
 }
 
-static co_status add_attribute(co_text *journal, co_read_study *r, const char *key) {
-  const char *value;
+static void add_attribute(co_text *journal, co_context *ctx, const co_attribute *a) {
   co_json line;
-  CO_RETURN_IF_FAILED(co_study_attribute(&value, r->study, r->arena, key));
-  if (!value) return CO_OK;
-  begin(&line, co_arena_context(r->arena), STUDY_USER_ATTRIBUTE);
-  co_json_key(&line, "user_attr");
+  begin(&line, ctx, a->system ? STUDY_SYSTEM_ATTRIBUTE : STUDY_USER_ATTRIBUTE);
+  co_json_key(&line, a->system ? "system_attr" : "user_attr");
   co_json_open(&line, '{');
-  co_json_key(&line, key);
-  co_json_raw(&line, value);
+  co_json_key(&line, a->key);
+  co_json_raw(&line, a->json);
   co_json_close(&line);
   end(&line, journal);
-  return CO_OK;
 }
 
 static void add_study(co_text *journal, co_read_study *r) {
@@ -78,16 +74,6 @@ static void add_study(co_text *journal, co_read_study *r) {
   co_json_open(&line, '[');
   for (int goal = 0; goal < co_study_goals(r->study); goal++)
     co_json_int(&line, co_study_maximizes(r->study, goal) ? 2 : 1);
-  co_json_close(&line);
-  end(&line, journal);
-  begin(&line, co_arena_context(r->arena), STUDY_SYSTEM_ATTRIBUTE);
-  co_json_key(&line, "system_attr");
-  co_json_open(&line, '{');
-  co_json_key(&line, "study:metric_names");
-  co_json_open(&line, '[');
-  co_json_string(&line, r->settings.metric ? r->settings.metric : "loss");
-  if (r->settings.second) co_json_string(&line, r->settings.second);
-  co_json_close(&line);
   co_json_close(&line);
   end(&line, journal);
 }
@@ -115,25 +101,14 @@ static void add_parameters(co_json *line, const co_space *space, const co_trial 
   co_json_close(line);
 }
 
-static void add_notes(co_json *line, const co_trial *t) {
-  char run[40];
-  snprintf(run, sizeof run, "trial-%04lld", (long long)t->number);
-  co_json_key(line, "user_attrs");
+static void add_notes(co_json *line, const co_trial *t, bool system) {
+  co_json_key(line, system ? "system_attrs" : "user_attrs");
   co_json_open(line, '{');
-  if (t->own) {
-    co_json_key(line, "cohort:run");
-    co_json_string(line, run);
-  }
-  if (t->reason) {
-    co_json_key(line, "cohort:reason");
-    co_json_raw(line, t->reason);
-  }
-  co_json_close(line);
-  co_json_key(line, "system_attrs");
-  co_json_open(line, '{');
-  if (t->fixed) {
-    co_json_key(line, "fixed_params");
-    co_json_raw(line, t->fixed);
+  for (int64_t i = 0; i < t->attributes.count; i++) {
+    const co_attribute *a = &t->attributes.item[i];
+    if (a->system != system) continue;
+    co_json_key(line, a->key);
+    co_json_raw(line, a->json);
   }
   co_json_close(line);
 }
@@ -165,19 +140,20 @@ static void add_trial(co_text *journal, const co_read_study *r, const co_trial *
     if (r->settings.second) add_number(&line, t->second);
     co_json_close(&line);
   }
-  add_time(&line, "datetime_complete", t->ended);
+  if (t->ended) add_time(&line, "datetime_complete", t->ended); // Optuna takes no null here
   add_parameters(&line, &r->settings.space, t);
-  add_notes(&line, t);
+  add_notes(&line, t, false);
+  add_notes(&line, t, true);
   add_steps(&line, t);
   end(&line, journal);
 }
 
 co_status co_study_journal(co_text *journal, co_read_study *r) {
-  static const char *const keys[] = {CO_STUDY_CONFIG, CO_STUDY_DATASET, CO_STUDY_DATASET_PATH,
-                                     CO_STUDY_CONFIRMED};
+  co_attributes attributes;
+  CO_RETURN_IF_FAILED(co_study_attributes(&attributes, r->study, r->arena));
   add_study(journal, r);
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-    CO_RETURN_IF_FAILED(add_attribute(journal, r, keys[i]));
+  for (int64_t i = 0; i < attributes.count; i++)
+    add_attribute(journal, co_arena_context(r->arena), &attributes.item[i]);
   for (int64_t i = 0; i < r->trials.count; i++)
     add_trial(journal, r, &r->trials.item[i]);
   return journal->status;

@@ -50,31 +50,40 @@ co_status co_study_text(const char **out, co_study *study, co_arena *arena, cons
   return status;
 }
 
-static co_status read_config(co_read_study *r, co_diagnostics *problems) {
-  const char *json;
-  co_arena *arena = r->arena;
-  CO_RETURN_IF_FAILED(co_study_attribute(&json, r->study, arena, CO_STUDY_CONFIG));
-  if (!json) {
-    co_status status = co_fail_at(CO_ERR_IO, co_study_path(r->study), 0, 0,
-                                  "its study was not made by cohort hyperopt");
-    co_hint("it is left as it is; choose another name for the study");
-    return status;
-  }
-  CO_RETURN_IF_FAILED(
-      co_settings_read_text(&r->config, arena, co_study_path(r->study), json, NULL, 0, problems));
-  CO_RETURN_IF_FAILED(co_tune_settings_parse(&r->settings, r->config, arena, problems));
+static co_status read_config(co_read_study *r, const char *json, co_diagnostics *problems) {
+  CO_RETURN_IF_FAILED(co_settings_read_text(&r->config, r->arena, co_study_path(r->study), json,
+                                            NULL, 0, problems));
+  CO_RETURN_IF_FAILED(co_tune_settings_parse(&r->settings, r->config, r->arena, problems));
   return co_diagnostics_result(problems);
 }
 
-co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path) {
+// What Optuna has of a study, in place of a config.
+static co_status read_without_config(co_read_study *r) {
+  char *names[2];
+  CO_RETURN_IF_FAILED(co_study_goal_names(names, r->study, r->arena));
+  CO_RETURN_IF_FAILED(co_study_space(&r->settings.space, r->study, r->arena));
+  r->settings.metric = names[0] ? names[0] : "value";
+  if (co_study_goals(r->study) == 2) r->settings.second = names[1] ? names[1] : "second value";
+  return CO_OK;
+}
+
+static co_status read_settings(co_read_study *r) {
+  const char *json;
   co_diagnostics problems;
+  CO_RETURN_IF_FAILED(co_study_attribute(&json, r->study, r->arena, CO_STUDY_CONFIG));
+  if (!json) return read_without_config(r);
+  co_diagnostics_init(&problems, co_arena_context(r->arena));
+  co_status status = read_config(r, json, &problems);
+  co_diagnostics_free(&problems);
+  return status;
+}
+
+co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path,
+                             const char *name) {
   memset(out, 0, sizeof *out);
   CO_RETURN_IF_FAILED(co_arena_create(&out->arena, ctx));
-  CO_RETURN_IF_FAILED(co_study_open(&out->study, ctx, path, false));
-  co_diagnostics_init(&problems, ctx);
-  co_status status = read_config(out, &problems);
-  co_diagnostics_free(&problems);
-  CO_RETURN_IF_FAILED(status);
+  CO_RETURN_IF_FAILED(co_study_open(&out->study, ctx, path, name, false));
+  CO_RETURN_IF_FAILED(read_settings(out));
   CO_RETURN_IF_FAILED(
       co_study_trials(&out->trials, out->study, &out->settings.space, out->arena, true));
   if ((out->settings.second ? 2 : 1) != co_study_goals(out->study))
@@ -151,7 +160,7 @@ static void print_value(co_text *text, double value) {
     co_text_printf(text, "  %-12.6g", value);
 }
 
-static void print_trials(co_text *text, const co_read_study *r) {
+void co_study_print_trials(co_text *text, const co_read_study *r) {
   const co_space *space = &r->settings.space;
   co_text_printf(text, "%5s  %-8s  %-12s", "trial", "state",
                  r->settings.metric ? r->settings.metric : "loss");
@@ -164,7 +173,9 @@ static void print_trials(co_text *text, const co_read_study *r) {
     bool best = i == r->best || co_front_has(&r->front, i);
     co_text_printf(text, "%5lld%c %-8s", (long long)t->number, best ? '*' : ' ',
                    co_trial_state_name(t->state));
-    print_value(text, t->value);
+    // Of one that runs, what it has come to so far.
+    const bool runs = t->state == CO_TRIAL_RUNNING && t->step_count > 0;
+    print_value(text, runs ? t->steps[t->step_count - 1].value : t->value);
     if (r->settings.second) print_value(text, t->second);
     for (int64_t k = 0; k < space->count; k++) {
       char value[96];
@@ -205,9 +216,10 @@ static co_status tell_confirmed(co_read_study *r, cohort_result *result) {
   return CO_OK;
 }
 
-static co_status show(co_read_study *r, co_context *ctx, const char *path, cohort_result *result) {
+co_status co_study_show(co_read_study *r, co_context *ctx, const char *path, const char *name,
+                        cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(path, "hyperopt show", "a study"));
-  CO_RETURN_IF_FAILED(co_read_study_open(r, ctx, path));
+  CO_RETURN_IF_FAILED(co_read_study_open(r, ctx, path, name));
   co_json *json = &result->json;
   co_json_key(json, "study");
   co_json_string(json, path);
@@ -215,6 +227,8 @@ static co_status show(co_read_study *r, co_context *ctx, const char *path, cohor
   co_json_string(json, co_study_name(r->study));
   co_json_key(json, "metric");
   co_json_string(json, r->settings.metric ? r->settings.metric : "loss");
+  co_json_key(json, "has_config");
+  co_json_bool(json, r->config != NULL);
   co_json_key(json, "goal");
   co_json_string(json, co_study_maximizes(r->study, 0) ? "maximize" : "minimize");
   if (r->settings.second) {
@@ -230,16 +244,22 @@ static co_status show(co_read_study *r, co_context *ctx, const char *path, cohor
   co_json_close(json);
   co_render_best(json, &r->settings, &r->trials, r->best);
   if (r->settings.second) co_render_front(json, &r->settings.space, &r->trials, &r->front);
-  print_trials(&result->text, r);
+  co_study_print_trials(&result->text, r);
   if (r->front.count) co_print_front(&result->text, &r->settings, &r->trials, &r->front);
+  if (!r->config)
+    co_text_printf(&result->text,
+                   "made by Optuna, without config and dataset: `cohort hyperopt run -c CONFIG "
+                   "--dataset FILE -O %s`\ngoes on with it, where its parameters are paths of that "
+                   "config\n",
+                   path);
   return tell_confirmed(r, result);
 }
 
-cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
+cohort_status cohort_hyperopt_show(cohort_context *context, const char *study, const char *name,
                                    cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_read_study r = {.study = NULL};
-  co_status status = show(&r, context->ctx, study, *out);
+  co_status status = co_study_show(&r, context->ctx, study, name, *out);
   co_error error;
   co_error_copy(&error);
   co_read_study_free(&r);
@@ -300,17 +320,47 @@ static co_status choose_trial(const co_read_study *r, const cohort_hyperopt_best
     return co_fail_at(CO_ERR_USAGE, o->study, 0, 0, "there is no trial %lld; the last is %lld",
                       (long long)o->trial, (long long)r->trials.count - 1);
   *number = o->has_trial ? o->trial : r->best;
+  if (*number >= 0 && r->config &&
+      !co_space_fits(&r->settings.space, r->trials.item[*number].values))
+    return co_fail_at(CO_ERR_DATA, o->study, 0, 0,
+                      "trial %lld is of Optuna's making, and its values are none of the config's "
+                      "spaces",
+                      (long long)*number);
   if (*number >= 0) return CO_OK;
   if (!r->front.count)
     return co_fail_at(CO_ERR_DATA, o->study, 0, 0, "no trial of the study is complete yet");
   co_status status =
       co_fail_at(CO_ERR_USAGE, o->study, 0, 0,
-                 "the study has two goals, and %lld trials that no other one beats in both",
-                 (long long)r->front.count);
+                 "the study has two goals, and %lld trial%s that no other one beats in both",
+                 (long long)r->front.count, r->front.count == 1 ? "" : "s");
   co_hint(
       "choose one by --trial N: `cohort hyperopt show` lists them; the best %s has --trial %lld",
       r->settings.metric ? r->settings.metric : "loss", (long long)r->front.number[0]);
   return status;
+}
+
+// Of a study without a config.
+static co_status tell_values(const co_read_study *r, const cohort_hyperopt_best_options *o,
+                             int64_t number, cohort_result *result) {
+  if (o->output) {
+    co_status status = co_fail_at(CO_ERR_IO, o->study, 0, 0,
+                                  "its study has no config to be written: Optuna made it");
+    co_hint("without -O the trial's values are told; `cohort hyperopt run -c CONFIG -O %s` goes on "
+            "with it",
+            o->study);
+    return status;
+  }
+  co_render_best(&result->json, &r->settings, &r->trials, number);
+  co_json_key(&result->json, "config");
+  co_json_null(&result->json);
+  for (int64_t i = 0; i < r->settings.space.count; i++) {
+    const co_parameter *p = &r->settings.space.item[i];
+    char value[96];
+    if (isnan(r->trials.item[number].values[i])) continue;
+    co_parameter_print_value(value, p, r->trials.item[number].values[i]);
+    co_text_printf(&result->text, "%s: %s\n", p->path, value);
+  }
+  return CO_OK;
 }
 
 static co_status best(writing *w, cohort_result *result, co_json *json) {
@@ -320,9 +370,10 @@ static co_status best(writing *w, cohort_result *result, co_json *json) {
   const char *const inputs[] = {o->study};
   const co_output output = {o->output, o->force, inputs, 1};
   if (o->output) CO_RETURN_IF_FAILED(co_output_begin(&w->file, w->ctx, &output));
-  CO_RETURN_IF_FAILED(co_read_study_open(&w->read, w->ctx, o->study));
+  CO_RETURN_IF_FAILED(co_read_study_open(&w->read, w->ctx, o->study, o->name));
   int64_t number = -1;
   CO_RETURN_IF_FAILED(choose_trial(&w->read, o, &number));
+  if (!w->read.config) return tell_values(&w->read, o, number, result);
   CO_RETURN_IF_FAILED(make_config(w, w->read.trials.item[number].values, &config));
   CO_RETURN_IF_FAILED(fill_in(w, config, json, &result->text));
   co_render_best(&result->json, &w->read.settings, &w->read.trials, number);

@@ -124,7 +124,7 @@ static co_status read_duplicates(co_duplicates *out, const char *text) {
 
 static co_status import_files(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                               const cohort_import_csv_options *o, co_atomic_file *temporary,
-                              const char *rejects, co_table_files *files,
+                              co_dataset **dataset, const char *rejects, co_table_files *files,
                               co_diagnostics *problems) {
   co_recipe recipe;
   input_files in;
@@ -147,6 +147,7 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
                                            .progress_user = context,
                                            .stop = context->options.stop};
   co_import_csv_options options = {.temporary = temporary,
+                                   .dataset = dataset,
                                    .output = o->output,
                                    .files = files->paths,
                                    .shown = files->shown,
@@ -179,9 +180,10 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
 
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                           const cohort_import_csv_options *o, co_atomic_file *temporary,
-                          const char *rejects, co_diagnostics *problems) {
+                          co_dataset **dataset, const char *rejects, co_diagnostics *problems) {
   co_table_files files = {0};
-  co_status status = import_files(out, context, arena, o, temporary, rejects, &files, problems);
+  co_status status =
+      import_files(out, context, arena, o, temporary, dataset, rejects, &files, problems);
   co_error error;
   co_error_copy(&error);
   co_table_files_end(&files);
@@ -309,11 +311,9 @@ static void report_samples(co_json *json, co_text *text, const co_import_csv_res
   co_text_printf(text, "\n");
 }
 
-static co_status report(cohort_result *result, const char *output,
-                        const co_import_csv_result *done) {
+static void report(cohort_result *result, const char *output, const co_import_csv_result *done,
+                   const co_dataset *dataset) {
   co_json *json = &result->json;
-  co_dataset *dataset;
-  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, result->ctx, output));
   co_json_key(json, "output");
   co_json_string(json, output);
   co_text_printf(&result->text, "dataset  %s%s\n", output,
@@ -322,7 +322,6 @@ static co_status report(cohort_result *result, const char *output,
   report_columns(json, &result->text, co_dataset_schema(dataset));
   report_joins(json, &result->text, done);
   report_samples(json, &result->text, done);
-  co_dataset_close(dataset);
   if (done->duplicates >= 0) {
     co_json_key(json, "duplicates");
     co_json_int(json, done->duplicates);
@@ -363,7 +362,6 @@ static co_status report(cohort_result *result, const char *output,
   if (done->duplicates > 0)
     co_text_printf(&result->text, "note     %lld rows repeat an earlier one\n",
                    (long long)done->duplicates);
-  return CO_OK;
 }
 
 cohort_status cohort_import_csv(cohort_context *context, const cohort_import_csv_options *options,
@@ -371,10 +369,14 @@ cohort_status cohort_import_csv(cohort_context *context, const cohort_import_csv
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_arena *arena;
   co_import_csv_result done;
+  co_dataset *dataset = NULL;
   co_status status = co_arena_create(&arena, context->ctx);
   if (status == CO_OK)
-    status = co_table_import(&done, context, arena, options, NULL, NULL, &(*out)->errors);
-  if (status == CO_OK && options->output) status = report(*out, options->output, &done);
+    status = co_table_import(&done, context, arena, options, NULL, &dataset, NULL, &(*out)->errors);
+  if (status == CO_OK && done.up_to_date)
+    status = co_dataset_open(&dataset, context->ctx, options->output);
+  if (status == CO_OK && options->output) report(*out, options->output, &done, dataset);
+  co_dataset_close(dataset);
   if (status == CO_OK && !options->output) {
     co_json_key(&(*out)->json, "schema");
     co_json_string(&(*out)->json, done.schema);

@@ -210,6 +210,8 @@ static co_status report(reporting *p, cohort_result *result) {
   const cohort_report_options *o = p->options;
   CO_RETURN_IF_FAILED(co_require(o->run, "report", "a run"));
   CO_RETURN_IF_FAILED(co_require(o->output, "report", "an output"));
+  if (o->study_name)
+    return co_fail(CO_ERR_USAGE, "--study-name is for reports of studies, and %s is none", o->run);
   CO_RETURN_IF_FAILED(co_parse_profit(&p->profit, o->profit, o->profit_count));
   if (!co_path_is_directory(o->run))
     return co_fail_at(CO_ERR_MODEL, o->run, 0, 0, "there is no run: it is no folder");

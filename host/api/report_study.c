@@ -58,7 +58,7 @@ static co_status report(reporting *r, cohort_result *result) {
   const co_output wanted = {o->output, o->force, inputs, 1};
   CO_RETURN_IF_FAILED(check_options(o));
   CO_RETURN_IF_FAILED(co_output_begin(&r->file, r->ctx, &wanted));
-  CO_RETURN_IF_FAILED(co_read_study_open(&r->read, r->ctx, o->run));
+  CO_RETURN_IF_FAILED(co_read_study_open(&r->read, r->ctx, o->run, o->study_name));
   const co_space *space = &r->read.settings.space;
   const bool two = r->read.settings.second != NULL;
   double *importance = co_arena_alloc(r->read.arena, (size_t)space->count, sizeof *importance);

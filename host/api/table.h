@@ -29,12 +29,12 @@ void co_table_files_adapt(co_rows_options *rows, const char *path);
 // The recipe that options and their schema file make. `problems` takes what is wrong in the file.
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *options, co_arena *arena,
                           co_diagnostics *problems);
-// Imports by the options; the result's schema is the arena's. `temporary` as of
-// co_import_csv_options; `rejects`: what their file is named after, NULL = the
+// Imports by the options; the result's schema is the arena's. `temporary` and `dataset` as
+// of co_import_csv_options; `rejects`: what their file is named after, NULL = the
 // output, of a temporary nothing.
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                           const cohort_import_csv_options *options, co_atomic_file *temporary,
-                          const char *rejects, co_diagnostics *problems);
+                          co_dataset **dataset, const char *rejects, co_diagnostics *problems);
 // Adds a schema file's table to a recipe; a file named there becomes recipe->file.
 co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
                                co_diagnostics *problems);

@@ -62,8 +62,10 @@ static co_status choose_output(co_table_training *t, const cohort_train_options 
   return t->output ? CO_OK : CO_ERR_MEMORY;
 }
 
+// *dataset: open, unless there was one already.
 static co_status import(co_table_training *t, cohort_context *context,
-                        const cohort_train_options *o, co_diagnostics *problems) {
+                        const cohort_train_options *o, co_dataset **dataset,
+                        co_diagnostics *problems) {
   const cohort_import_csv_options request = {.output = t->output,
                                              .files = &o->dataset,
                                              .file_count = o->dataset ? 1 : 0,
@@ -77,7 +79,8 @@ static co_status import(co_table_training *t, cohort_context *context,
                                              .tables = o->tables};
   co_import_csv_result done;
   CO_RETURN_IF_FAILED(co_table_import(&done, context, t->arena, &request,
-                                      t->resumed ? NULL : &t->file, t->options.run_dir, problems));
+                                      t->resumed ? NULL : &t->file, dataset, t->options.run_dir,
+                                      problems));
   t->training_rows = done.rows[CO_SPLIT_TRAIN];
   co_log(t->ctx, CO_LOG_INFO, "import", "'%s': %lld training, %lld validation, %lld test rows",
          o->dataset ? o->dataset : "the tables", (long long)done.rows[CO_SPLIT_TRAIN],
@@ -85,11 +88,8 @@ static co_status import(co_table_training *t, cohort_context *context,
   return CO_OK;
 }
 
-static co_status choose_preset(co_table_training *t) {
-  co_dataset *dataset;
-  CO_RETURN_IF_FAILED(co_dataset_open(&dataset, t->ctx, t->options.dataset));
+static co_status choose_preset(co_table_training *t, const co_dataset *dataset) {
   co_status status = co_preset_auto(&t->preset, co_dataset_schema(dataset), t->training_rows);
-  co_dataset_close(dataset);
   t->options.preset = t->preset.data;
   return status;
 }
@@ -116,10 +116,14 @@ co_status co_table_training_begin(co_table_training *t, cohort_context *context,
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
   CO_RETURN_IF_FAILED(choose_run(t, o));
   CO_RETURN_IF_FAILED(choose_output(t, o));
-  CO_RETURN_IF_FAILED(import(t, context, o, problems));
+  co_dataset *dataset = NULL;
+  co_status status = import(t, context, o, &dataset, problems);
   t->options.dataset = t->resumed ? t->output : t->file.temporary;
   t->options.own_dataset = !t->resumed && !o->dry_run;
-  return o->config.file_count || o->preset || t->resumed ? CO_OK : choose_preset(t);
+  if (status == CO_OK && !o->config.file_count && !o->preset && !t->resumed)
+    status = choose_preset(t, dataset);
+  co_dataset_close(dataset);
+  return status;
 }
 
 void co_table_training_end(co_table_training *t) {

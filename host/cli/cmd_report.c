@@ -23,6 +23,11 @@ static const cli_option options[] = {
      .offset = AT(profit),
      .value = "tp=N,fp=N,...",
      .doc = "what true and false positives and negatives (fn, tn) bring: a curve of the profit"},
+    {.name = "study-name",
+     .kind = CLI_TEXT,
+     .offset = AT(study),
+     .value = "NAME",
+     .doc = "of one of several studies in a file"},
     CLI_ROW_WORKERS(cli_report_options),
     {.name = NULL},
 };
@@ -34,6 +39,7 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_report_options request = {
       .run = o->runs.item[0],
+      .study_name = o->study,
       .output = o->output,
       .dataset = o->dataset,
       .split = o->split,

@@ -42,7 +42,7 @@ co_status co_front_find(co_front *out, co_arena *arena, const co_trials *trials,
   if (!points || !out->number) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < trials->count; i++) {
     const co_trial *t = &trials->item[i];
-    if (t->state == CO_TRIAL_COMPLETE && !isnan(t->value) && !isnan(t->second))
+    if (t->state == CO_TRIAL_COMPLETE && !t->infeasible && !isnan(t->value) && !isnan(t->second))
       points[count++] =
           (point){maximize ? -t->value : t->value, maximize_second ? -t->second : t->second, i};
   }

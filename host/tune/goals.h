@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-// The Pareto front: complete trials than which none is better in one goal and no worse in the other, the
+// The Pareto front: complete trials that break no constraint, and than which none is better in one goal and no worse in the other, the
 // best in the first goal first; equal ones are all on it, as in Optuna's study.best_trials.
 typedef struct co_front {
   int64_t *number; // of trials; the arena's

@@ -126,6 +126,7 @@ static double divergence(const co_parameter *p, const grid *good, const grid *al
 static double analyse(const analysis *a, int64_t i) {
   const co_parameter *p = &a->space->item[i];
   int64_t cells = cell_count(p), all = 0, best = 0;
+  if (cells < 2 || p->lower == p->upper) return 0;
   grid g = {cells, a->memory}, of_good = {cells, a->memory + cells};
   memset(a->memory, 0, 2 * (size_t)cells * sizeof *a->memory);
   for (int64_t k = 0; k < a->trials->count; k++) {
@@ -138,7 +139,7 @@ static double analyse(const analysis *a, int64_t i) {
     of_good.count[c]++;
     best++;
   }
-  if (cells < 2 || all < LEAST_TRIALS || !best) return 0;
+  if (all < LEAST_TRIALS || !best) return 0;
   double in_good = (double)best / (double)a->best, in_all = (double)all / (double)a->all;
   return in_good * in_good / in_all * divergence(p, &of_good, &g, a->memory + 2 * cells);
 }

@@ -22,7 +22,7 @@ typedef struct co_suggestion {
   co_context *ctx;
   uint64_t seed;
   int64_t number;              // of the trial, from 0
-  const co_known_trial *known; // trials 0, 1, …
+  const co_known_trial *known; // trials before it, in their order
   int64_t known_count;
 } co_suggestion;
 

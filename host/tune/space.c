@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct parameter_options {
@@ -215,7 +216,7 @@ static double value_count(const co_parameter *p) {
 }
 
 double co_parameter_value(const co_parameter *p, double u) {
-  if (p->kind == CO_SPACE_UNIFORM)
+  if (p->kind == CO_SPACE_UNIFORM && !p->step)
     return clamp(p->lower + u * (p->upper - p->lower), p->lower, p->upper);
   if (p->kind == CO_SPACE_LOGUNIFORM)
     return clamp(exp(log(p->lower) + u * (log(p->upper) - log(p->lower))), p->lower, p->upper);
@@ -227,7 +228,8 @@ double co_parameter_value(const co_parameter *p, double u) {
 }
 
 double co_parameter_place(const co_parameter *p, double value) {
-  if (p->kind == CO_SPACE_UNIFORM) return (value - p->lower) / (p->upper - p->lower);
+  if (p->lower == p->upper) return 0.5;
+  if (p->kind == CO_SPACE_UNIFORM && !p->step) return (value - p->lower) / (p->upper - p->lower);
   if (p->kind == CO_SPACE_LOGUNIFORM)
     return (log(value) - log(p->lower)) / (log(p->upper) - log(p->lower));
   if (p->log) {
@@ -267,17 +269,28 @@ bool co_parameter_holds(const co_parameter *p, double value) {
   if (!(value >= p->lower && value <= p->upper)) return false;
   if (!p->step) return true;
   double k = (value - p->lower) / p->step;
-  return k == floor(k);
+  return fabs(k - floor(k + 0.5)) < 1e-8; // steps of Optuna's may be fractions
+}
+
+bool co_category_equals(const char *a, const char *b) {
+  char *end_a, *end_b;
+  if (strcmp(a, b) == 0) return true;
+  double x = strtod(a, &end_a), y = strtod(b, &end_b);
+  return end_a != a && end_b != b && !*end_a && !*end_b && x == y;
 }
 
 bool co_parameter_read(const co_parameter *p, const co_node *node, co_arena *arena, double *value) {
   if (!p->category_count) return co_node_double(node, value) && co_parameter_holds(p, *value);
   const char *text = node_text(arena, node);
-  for (int64_t i = 0; text && i < p->category_count; i++)
-    if (strcmp(p->category[i], text) == 0) {
-      *value = (double)i;
-      return true;
-    }
+  const char *bare =
+      node->kind == CO_NODE_SCALAR ? node->text : ""; // of a list Optuna has its text
+  for (int64_t i = 0; text && i < p->category_count; i++) {
+    bool nested = *p->category[i] == '[' || *p->category[i] == '{';
+    if (!co_category_equals(p->category[i], text) && !(nested && !strcmp(p->category[i], bare)))
+      continue;
+    *value = (double)i;
+    return true;
+  }
   return false;
 }
 
@@ -285,6 +298,12 @@ bool co_space_counts(const co_space *space, const double *values, int64_t i) {
   const co_parameter *p = &space->item[i];
   return p->parent < 0 ||
          (co_space_counts(space, values, p->parent) && values[p->parent] == p->parent_value);
+}
+
+bool co_space_fits(const co_space *space, const double *values) {
+  for (int64_t i = 0; i < space->count; i++)
+    if (co_space_counts(space, values, i) == isnan(values[i])) return false;
+  return true;
 }
 
 void co_space_prune(const co_space *space, double *values) {
@@ -325,45 +344,6 @@ void co_parameter_render_value(co_json *json, const co_parameter *p, double valu
     co_json_int(json, (int64_t)value);
   else
     co_json_double(json, value);
-}
-
-// What Optuna takes for a category: a scalar; of a list or a section its text.
-static void render_category(co_json *json, const char *category) {
-  if (*category == '[' || *category == '{')
-    co_json_string(json, category);
-  else
-    co_json_raw(json, category);
-}
-
-void co_parameter_render_distribution(co_json *json, const co_parameter *p) {
-  static const char *const names[] = {"FloatDistribution", "FloatDistribution", "IntDistribution",
-                                      "CategoricalDistribution"};
-  co_json_open(json, '{');
-  co_json_key(json, "name");
-  co_json_string(json, names[p->kind]);
-  co_json_key(json, "attributes");
-  co_json_open(json, '{');
-  if (p->kind == CO_SPACE_CHOICE) {
-    co_json_key(json, "choices");
-    co_json_open(json, '[');
-    for (int64_t i = 0; i < p->category_count; i++)
-      render_category(json, p->category[i]);
-    co_json_close(json);
-  } else {
-    co_json_key(json, "step");
-    if (p->kind == CO_SPACE_INT)
-      co_json_int(json, (int64_t)p->step);
-    else
-      co_json_null(json);
-    co_json_key(json, "low");
-    p->kind == CO_SPACE_INT ? co_json_int(json, (int64_t)p->lower) : co_json_double(json, p->lower);
-    co_json_key(json, "high");
-    p->kind == CO_SPACE_INT ? co_json_int(json, (int64_t)p->upper) : co_json_double(json, p->upper);
-    co_json_key(json, "log");
-    co_json_bool(json, p->log);
-  }
-  co_json_close(json);
-  co_json_close(json);
 }
 
 void co_space_render_values(co_json *json, const co_space *space, const double *values) {

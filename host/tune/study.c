@@ -210,27 +210,42 @@ static co_status check_schema(const co_study *s) {
              : refuse(s, "its schema is Optuna's %s, this program reads %s", version);
 }
 
-static co_status find_study(co_study *s) {
+// Of several none, which is told with their names.
+static co_status refuse_several(const co_study *s, const char *wanted, int64_t studies,
+                                const co_text *names) {
+  co_status status = wanted ? co_fail_at(CO_ERR_IO, s->path, 0, 0, "it holds no study '%s', but %s",
+                                         wanted, studies ? names->data : "none")
+                            : co_fail_at(CO_ERR_IO, s->path, 0, 0, "it holds %lld studies: %s",
+                                         (long long)studies, studies ? names->data : "none");
+  if (studies) co_hint("--study-name NAME chooses one");
+  return status;
+}
+
+static co_status choose_study(co_study *s, const char *wanted, co_text *names) {
   void *statement;
   co_status status = CO_OK;
-  int64_t studies = 0;
-  CO_RETURN_IF_FAILED(
-      co_study_query(s, &statement, "SELECT study_id, study_name FROM studies", ""));
+  int64_t studies = 0, fitting = 0;
+  CO_RETURN_IF_FAILED(co_study_query(
+      s, &statement, "SELECT study_id, study_name FROM studies ORDER BY study_id", ""));
   while (co_study_next(s, statement, &status)) {
+    const char *name = co_study_cell(s, statement, 1);
+    if (!name) name = "";
+    co_text_printf(names, "%s'%s'", studies++ ? ", " : "", name);
+    if (wanted && strcmp(wanted, name) != 0) continue;
+    fitting++;
     s->id = co_study_integer(s, statement, 0);
     co_free(s->ctx, s->name);
-    s->name =
-        co_strdup(s->ctx, co_study_cell(s, statement, 1) ? co_study_cell(s, statement, 1) : "");
+    s->name = co_strdup(s->ctx, name);
     if (!s->name) status = CO_ERR_MEMORY;
-    studies++;
   }
   CO_RETURN_IF_FAILED(status);
-  if (studies != 1) {
-    status = co_fail_at(CO_ERR_IO, s->path, 0, 0, "it holds %lld studies, and must hold one",
-                        (long long)studies);
-    co_hint("`optuna.copy_study` puts one into a file of its own");
-    return status;
-  }
+  CO_RETURN_IF_FAILED(names->status);
+  return fitting == 1 ? CO_OK : refuse_several(s, wanted, studies, names);
+}
+
+static co_status find_goals(co_study *s) {
+  void *statement;
+  co_status status = CO_OK;
   CO_RETURN_IF_FAILED(co_study_query(s, &statement,
                                      "SELECT direction FROM study_directions WHERE study_id = "
                                      "?1 ORDER BY objective",
@@ -246,7 +261,16 @@ static co_status find_study(co_study *s) {
   return status;
 }
 
-co_status co_study_open(co_study **out, co_context *ctx, const char *path, bool writable) {
+static co_status find_study(co_study *s, const char *wanted) {
+  co_text names;
+  co_text_init(&names, s->ctx);
+  co_status status = choose_study(s, wanted, &names);
+  co_text_free(&names);
+  return status == CO_OK ? find_goals(s) : status;
+}
+
+co_status co_study_open(co_study **out, co_context *ctx, const char *path, const char *name,
+                        bool writable) {
   *out = NULL;
   if (!co_path_exists(path)) {
     co_status status = co_fail_at(CO_ERR_IO, path, 0, 0, "there is no study");
@@ -256,7 +280,7 @@ co_status co_study_open(co_study **out, co_context *ctx, const char *path, bool 
   co_status status =
       open_database(out, ctx, path, writable ? CO_SQL_OPEN_READWRITE : CO_SQL_OPEN_READONLY);
   if (status == CO_OK) status = check_schema(*out);
-  if (status == CO_OK) status = find_study(*out);
+  if (status == CO_OK) status = find_study(*out, name);
   if (status == CO_OK) return CO_OK;
   co_study_close(*out);
   *out = NULL;
@@ -284,12 +308,16 @@ bool co_study_maximizes(const co_study *s, int goal) {
   return s->maximizes[goal];
 }
 
+char *co_study_folder(const co_study *s, co_arena *arena, const char *kind) {
+  return s->id == 1 ? co_arena_format(arena, "%s.%s", s->path, kind)
+                    : co_arena_format(arena, "%s.%lld.%s", s->path, (long long)s->id, kind);
+}
+
 int co_study_goals(const co_study *s) {
   return s->goals;
 }
 
 static co_status fill(co_study *s, const co_study_start *start) {
-  co_json names;
   int code = s->api.exec(s->database, schema, NULL, NULL, NULL);
   if (code != CO_SQL_OK) return failed(s, "the study cannot be made", code);
   CO_RETURN_IF_FAILED(run(s, "INSERT INTO studies VALUES (1, ?1)", "t", start->name));
@@ -300,16 +328,8 @@ static co_status fill(co_study *s, const co_study_start *start) {
                             "(?1, 1, ?2)",
                             "ti", maximize ? "MAXIMIZE" : "MINIMIZE", (int64_t)goal));
   }
-  co_json_init(&names, s->ctx, 0);
-  co_json_open(&names, '[');
-  co_json_string(&names, start->metric);
-  if (start->second) co_json_string(&names, start->second);
-  co_json_close(&names);
-  co_status status = names.text.status;
-  if (status == CO_OK)
-    status = run(s, "INSERT INTO study_system_attributes VALUES (1, 1, 'study:metric_names', ?1)",
-                 "t", names.text.data);
-  co_json_free(&names);
+  s->id = 1;
+  co_status status = co_study_name_goals(s, start->metric, start->second);
   for (int64_t i = 0; status == CO_OK && i < start->count; i++)
     status = run(
         s, "INSERT INTO study_user_attributes (study_id, \"key\", value_json) VALUES (1, ?1, ?2)",
@@ -456,6 +476,24 @@ co_status co_study_retry(co_study *s, int64_t id) {
                           "DELETE FROM trial_user_attributes WHERE trial_id = ?1 AND \"key\" = ?2",
                           "it", id, "cohort:reason"));
   return run_again(s, id);
+}
+
+co_status co_study_name_goals(co_study *s, const char *metric, const char *second) {
+  co_json names;
+  co_json_init(&names, s->ctx, 0);
+  co_json_open(&names, '[');
+  co_json_string(&names, metric);
+  if (second) co_json_string(&names, second);
+  co_json_close(&names);
+  co_status status = names.text.status;
+  if (status == CO_OK)
+    status =
+        run(s,
+            "INSERT OR REPLACE INTO study_system_attributes (study_id, \"key\", value_json) VALUES "
+            "(?1, 'study:metric_names', ?2)",
+            "it", s->id, names.text.data);
+  co_json_free(&names);
+  return status;
 }
 
 co_status co_study_note(co_study *s, const char *key, const char *json) {

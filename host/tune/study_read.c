@@ -136,37 +136,172 @@ static co_status read_values(co_trials *out, co_study *s) {
   return status;
 }
 
-// What this program notes of trials.
+// Of which a number above zero breaks one.
+static bool breaks(const char *json, co_arena *arena) {
+  co_node *list = NULL;
+  co_diagnostics problems;
+  bool broken = false;
+  co_diagnostics_init(&problems, co_arena_context(arena));
+  co_yaml_parse(&list, arena, "constraints", json, strlen(json), &problems);
+  co_diagnostics_free(&problems);
+  for (int64_t i = 0; list && list->kind == CO_NODE_LIST && i < list->count; i++) {
+    double value;
+    broken |= !co_node_double(list->items[i], &value) || value > 0;
+  }
+  return broken;
+}
+
+// What this program, and Optuna, note of trials.
+static void take_attribute(co_trial *t, const co_attribute *a, co_arena *arena) {
+  long long round, from;
+  if (a->system) {
+    if (strcmp(a->key, "fixed_params") == 0 && t->state == CO_TRIAL_WAITING) t->fixed = a->json;
+    if (strcmp(a->key, "constraints") == 0) t->infeasible = breaks(a->json, arena);
+  } else if (strcmp(a->key, "cohort:reason") == 0) {
+    t->reason = a->json;
+  } else if (strcmp(a->key, "cohort:run") == 0) {
+    t->own = true;
+  } else if (strcmp(a->key, "cohort:thaw") == 0 &&
+             sscanf(a->json, "[%lld,%lld]", &round, &from) == 2) {
+    t->thaw_round = round;
+    t->thaw_from = from;
+  }
+}
+
+static co_status read_attribute(const co_study *s, void *statement, co_arena *arena,
+                                co_attribute *out) {
+  CO_RETURN_IF_FAILED(copy_cell(s, statement, 1, arena, &out->key));
+  CO_RETURN_IF_FAILED(copy_cell(s, statement, 2, arena, &out->json));
+  out->system = co_study_integer(s, statement, 3) == 1;
+  if (!out->key) out->key = "";
+  if (!out->json) out->json = "null";
+  return CO_OK;
+}
+
 static co_status read_notes(co_trials *out, co_study *s, co_arena *arena) {
+  static const char from[] =
+      " FROM (SELECT trial_id, \"key\", value_json, 0 AS system, trial_user_attribute_id AS id "
+      "FROM "
+      "trial_user_attributes UNION ALL SELECT trial_id, \"key\", value_json, 1, "
+      "trial_system_attribute_id FROM trial_system_attributes) a JOIN trials t ON t.trial_id = "
+      "a.trial_id WHERE t.study_id = ?1";
   void *statement;
   co_status status = CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_study_query(s, &statement,
-                     "SELECT a.trial_id, a.value_json, a.\"key\" FROM (SELECT trial_id, "
-                     "value_json, \"key\" FROM trial_user_attributes WHERE \"key\" IN "
-                     "('cohort:reason', 'cohort:thaw', 'cohort:run') UNION ALL SELECT trial_id, "
-                     "value_json, \"key\" FROM trial_system_attributes WHERE \"key\" = "
-                     "'fixed_params') a JOIN trials t ON t.trial_id = a.trial_id WHERE "
-                     "t.study_id = ?1",
-                     "i", s->id));
+  int64_t rows = 0, count = 0;
+  char sql[600];
+  snprintf(sql, sizeof sql, "SELECT count(*)%s", from);
+  CO_RETURN_IF_FAILED(count_rows(s, sql, &rows));
+  co_attribute *all = co_arena_alloc(arena, (size_t)rows + 1, sizeof *all);
+  if (!all) return CO_ERR_MEMORY;
+  snprintf(
+      sql, sizeof sql,
+      "SELECT a.trial_id, a.\"key\", a.value_json, a.system%s ORDER BY a.trial_id, a.system, a.id",
+      from);
+  CO_RETURN_IF_FAILED(co_study_query(s, &statement, sql, "i", s->id));
   while (co_study_next(s, statement, &status)) {
     co_trial *t = find_trial(out, co_study_integer(s, statement, 0));
-    const char *text = co_study_cell(s, statement, 1), *key = co_study_cell(s, statement, 2);
-    long long round, from;
-    if (!t || !text || !key) continue;
-    if (strcmp(key, "cohort:reason") == 0) {
-      status = copy_cell(s, statement, 1, arena, &t->reason);
-    } else if (strcmp(key, "fixed_params") == 0) {
-      if (t->state == CO_TRIAL_WAITING) status = copy_cell(s, statement, 1, arena, &t->fixed);
-    } else if (strcmp(key, "cohort:run") == 0) {
-      t->own = true;
-    } else if (sscanf(text, "[%lld,%lld]", &round, &from) == 2) {
-      t->thaw_round = round;
-      t->thaw_from = from;
-    }
+    if (!t || count == rows) continue;
+    if (!t->attributes.count) t->attributes.item = &all[count];
+    t->attributes.count++;
+    status = read_attribute(s, statement, arena, &all[count]);
+    if (status == CO_OK) take_attribute(t, &all[count++], arena);
   }
   return status;
 }
+
+co_status co_study_attributes(co_attributes *out, co_study *s, co_arena *arena) {
+  static const char both[] =
+      "SELECT 0, \"key\", value_json, 0, study_user_attribute_id FROM study_user_attributes WHERE "
+      "study_id = ?1 UNION ALL SELECT 0, \"key\", value_json, 1, study_system_attribute_id FROM "
+      "study_system_attributes WHERE study_id = ?1 ORDER BY 4, 5";
+  void *statement;
+  co_status status = CO_OK;
+  co_attribute *item = NULL;
+  int64_t capacity = 0;
+  *out = (co_attributes){.count = 0};
+  CO_RETURN_IF_FAILED(co_study_query(s, &statement, both, "i", s->id));
+  while (co_study_next(s, statement, &status)) {
+    if (out->count == capacity) {
+      co_attribute *larger =
+          co_arena_alloc(arena, (size_t)(capacity = 2 * capacity + 8), sizeof *item);
+      if (!larger) {
+        status = CO_ERR_MEMORY;
+        continue;
+      }
+      if (out->count) memcpy(larger, item, (size_t)out->count * sizeof *item);
+      out->item = item = larger;
+    }
+    status = read_attribute(s, statement, arena, &item[out->count++]);
+  }
+  return status;
+}
+
+co_status co_study_goal_names(char *names[2], co_study *s, co_arena *arena) {
+  co_attributes all;
+  co_node *list = NULL;
+  co_diagnostics problems;
+  names[0] = names[1] = NULL;
+  CO_RETURN_IF_FAILED(co_study_attributes(&all, s, arena));
+  co_diagnostics_init(&problems, co_arena_context(arena));
+  for (int64_t i = 0; i < all.count; i++)
+    if (all.item[i].system && strcmp(all.item[i].key, "study:metric_names") == 0)
+      co_yaml_parse(&list, arena, s->path, all.item[i].json, strlen(all.item[i].json), &problems);
+  co_diagnostics_free(&problems);
+  for (int64_t i = 0; list && list->kind == CO_NODE_LIST && i < list->count && i < 2; i++)
+    if (list->items[i]->kind == CO_NODE_SCALAR &&
+        !(names[i] = co_arena_strdup(arena, list->items[i]->text)))
+      return CO_ERR_MEMORY;
+  return CO_OK;
+}
+
+// ---- the space of others -------------------------------------------------------------------------
+
+static co_status add_distribution(co_space *space, const co_study *s, co_arena *arena,
+                                  const char *name, const char *json) {
+  co_parameter p, *known = NULL;
+  CO_RETURN_IF_FAILED(co_parameter_read_distribution(&p, name, json, arena));
+  for (int64_t i = 0; i < space->count; i++)
+    if (strcmp(space->item[i].path, name) == 0) known = &space->item[i];
+  if (!known && space->count == CO_MOST_PARAMETERS)
+    return co_fail_at(CO_ERR_IO, s->path, 0, 0, "its study has more than %d parameters",
+                      CO_MOST_PARAMETERS);
+  if (!known) {
+    space->item[space->count++] = p;
+    return CO_OK;
+  }
+  const char *why;
+  if (!co_parameter_agrees(known, &p, arena, &why))
+    return co_fail_at(CO_ERR_IO, s->path, 0, 0,
+                      "its parameter '%s' changes from trial to trial: %s", name,
+                      why ? why : "it cannot be read");
+  known->lower = fmin(known->lower, p.lower);
+  known->upper = fmax(known->upper, p.upper);
+  if (known->step != p.step) known->step = known->kind == CO_SPACE_INT ? 1 : 0;
+  return CO_OK;
+}
+
+co_status co_study_space(co_space *out, co_study *s, co_arena *arena) {
+  void *statement;
+  co_status status = CO_OK;
+  *out = (co_space){.item = co_arena_alloc(arena, CO_MOST_PARAMETERS, sizeof *out->item)};
+  if (!out->item) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_study_query(
+      s, &statement,
+      "SELECT p.param_name, p.distribution_json FROM trial_params p JOIN trials t ON "
+      "t.trial_id = p.trial_id WHERE t.study_id = ?1 GROUP BY p.param_name, "
+      "p.distribution_json ORDER BY min(p.param_id)",
+      "i", s->id));
+  while (co_study_next(s, statement, &status)) {
+    const char *name, *json;
+    status = copy_cell(s, statement, 0, arena, &name);
+    if (status == CO_OK) status = copy_cell(s, statement, 1, arena, &json);
+    if (status == CO_OK)
+      status = add_distribution(out, s, arena, name ? name : "", json ? json : "");
+  }
+  return status;
+}
+
+// ---- trials ------------------------------------------------------------------------------------
 
 static co_status read_steps(co_trials *out, co_study *s, co_arena *arena) {
   static const char from[] = " FROM trial_intermediate_values v JOIN trials t ON t.trial_id = "

@@ -15,7 +15,7 @@ int64_t co_trials_best(const co_trials *trials, bool maximize) {
   int64_t best = -1;
   for (int64_t i = 0; i < trials->count; i++) {
     const co_trial *t = &trials->item[i];
-    if (t->state != CO_TRIAL_COMPLETE || isnan(t->value)) continue;
+    if (t->state != CO_TRIAL_COMPLETE || t->infeasible || isnan(t->value)) continue;
     double gain = best < 0 ? 1 : t->value - trials->item[best].value;
     if (best < 0 || (maximize ? gain > 0 : gain < 0)) best = i;
   }
@@ -90,14 +90,16 @@ static double as_loss(double value, bool maximize) {
 }
 
 // What the suggestion of trial `number` may know: of the last ones only what was chosen for them.
-static co_known_trial *know(const crew *c, const co_trials *trials, int64_t number,
-                            co_arena *arena) {
+static co_known_trial *know(const crew *c, const co_trials *trials, int64_t number, co_arena *arena,
+                            int64_t *count) {
   int64_t told = number - c->search->settings->lag;
   co_known_trial *known = co_arena_alloc(arena, (size_t)number + 1, sizeof *known);
+  *count = 0;
   for (int64_t i = 0; known && i < number; i++) {
     const co_trial *t = &trials->item[i];
+    if (!co_space_fits(&c->search->settings->space, t->values)) continue; // one of Optuna's
     bool complete = i <= told && (t->state == CO_TRIAL_COMPLETE || t->state == CO_TRIAL_PRUNED);
-    known[i] =
+    known[(*count)++] =
         (co_known_trial){.values = t->values,
                          .loss = complete ? as_loss(t->value, c->search->maximize) : NAN,
                          .second = complete ? as_loss(t->second, c->search->maximize_second) : NAN,
@@ -109,13 +111,15 @@ static co_known_trial *know(const crew *c, const co_trials *trials, int64_t numb
 static co_status suggest(const crew *c, const co_trials *trials, claim *out, co_arena *arena) {
   const co_search *s = c->search;
   out->values = co_arena_alloc(arena, (size_t)s->settings->space.count, sizeof *out->values);
+  int64_t count;
+  const co_known_trial *known = know(c, trials, out->number, arena, &count);
   const co_suggestion suggestion = {.settings = s->settings,
                                     .ctx = s->ctx,
                                     .seed = s->seed,
                                     .number = out->number,
-                                    .known = know(c, trials, out->number, arena),
-                                    .known_count = out->number};
-  return out->values && suggestion.known ? co_suggest(&suggestion, out->values) : CO_ERR_MEMORY;
+                                    .known = known,
+                                    .known_count = count};
+  return out->values && known ? co_suggest(&suggestion, out->values) : CO_ERR_MEMORY;
 }
 
 static co_status begin(const crew *c, const co_trials *trials, claim *out, co_arena *arena,
@@ -187,7 +191,7 @@ static co_status thaw(const crew *c, const co_trials *trials, int64_t *thawed) {
                                  .number = i,
                                  .round = round,
                                  .max_epochs = s->max_epochs};
-    if (t->state != CO_TRIAL_PRUNED || !t->step_count) continue;
+    if (!t->own || t->state != CO_TRIAL_PRUNED || !t->step_count) continue;
     if (!co_pruner_keeps(&view, t->steps, t->step_count)) continue;
     CO_RETURN_IF_FAILED(co_study_thaw(s->study, t->id, round, t->steps[t->step_count - 1].step));
     co_log(s->ctx, CO_LOG_INFO, "trial", "trial %lld goes on", (long long)i);

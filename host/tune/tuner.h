@@ -41,7 +41,7 @@ co_status co_search_run(const co_search *search);
 co_status co_trial_config(co_node **out, const co_node *base, const co_space *space,
                           const double *values, const co_schema *schema, co_arena *arena,
                           co_diagnostics *problems);
-// The best of the trials that are complete, the first of equals; -1 = none.
+// The best of the trials that are complete and break no constraint, the first of equals; -1 = none.
 int64_t co_trials_best(const co_trials *trials, bool maximize);
 // Of a trial, its run below the folder, and the lock beside it; the arena's.
 char *co_trial_run_path(co_arena *arena, const char *folder, int64_t number);

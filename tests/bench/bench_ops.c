@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times one training step operation by operation, as the planner would lay it out on the CPU
-// backend: a convolutional network on 28 x 28 images (conv 32 3x3, pool, conv 64 3x3, pool, dense
-// 128, dense 10) or a dense one (64-256-128-1). Each operation runs in its place in the step, so
-// caches are as warm as they will be.
+// Times one training step operation by operation, as the planner would lay it out: a convolutional
+// network on 28 x 28 images (conv 32 3x3, pool, conv 64 3x3, pool, dense 128, dense 10) or a dense
+// one (64-256-128-1), or operations that both lack. On the CPU each operation runs in its place in
+// the step, so caches are as warm as they will be. On a GPU an operation is recorded once and
+// REPEATS times more, and the difference of the two launches is divided by REPEATS: what the device
+// takes, without the host's part of a launch, its operands where they were left (50 MB stay in L2).
 //     bench_ops [-m cnn|mlp|other] [-n batch] [-t threads] [-r rounds] [-f forced implementation]
-//     [-d]
-//         [-s image side, a multiple of 4] [-c image channels]
+//         [-d] [-s image side, a multiple of 4] [-c image channels]
+//         [-b cpu|cuda:N] [-x, f32 products without TF32] [-p side of the product that is the yardstick]
 // The gradient of relu is taken below the pooling, where it is four times smaller: the winner of a
 // window is positive where the pooled value is. With -d it is taken above, as the rules derive it.
 #include <getopt.h>
@@ -14,9 +16,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "kernels/backend.h"
+#include "host/device/backend.h"
 
-enum { MAX_TENSORS = 128, MAX_STEPS = 128 };
+enum { MAX_TENSORS = 128, MAX_STEPS = 128, REPEATS = 20 };
 
 typedef struct tensor {
   co_tensor_desc desc;
@@ -28,7 +30,7 @@ typedef struct step {
   co_prepared *prepared;
   const char *implementation;
   void *in[CO_OP_MAX_OPERANDS], *out[CO_OP_MAX_OPERANDS];
-  double flops, best, total, *times;
+  double flops, bytes, *times; // bytes: of all operands, each once
 } step;
 
 typedef struct bench {
@@ -61,6 +63,10 @@ static tensor *make(bench *b, co_dtype dtype, co_layout layout, co_shape shape) 
   return t;
 }
 
+static void put(bench *b, tensor *t, const void *values, size_t bytes) {
+  must(b->backend->api->upload(b->backend, t->data, values, bytes));
+}
+
 // Gives a tensor memory, zero; floats of plain tensors get small numbers.
 static void place(bench *b, tensor *t, float scale) {
   if (t->data) return;
@@ -68,11 +74,15 @@ static void place(bench *b, tensor *t, float scale) {
   must(b->backend->api->buffer_create(b->backend, bytes, &t->data));
   must(b->backend->api->fill_zero(b->backend, t->data, bytes));
   if (t->desc.dtype != CO_F32 || scale == 0) return;
+  float *values = malloc(bytes);
+  if (values == NULL) abort();
   uint32_t state = 1;
-  for (size_t i = 0; i < bytes / sizeof(float); i++) {
+  for (size_t i = 0; i < bytes / sizeof *values; i++) {
     state = state * 1664525u + 1013904223u;
-    ((float *)t->data)[i] = scale * ((float)(state >> 8) / 8388608.0f - 1.0f);
+    values[i] = scale * ((float)(state >> 8) / 8388608.0f - 1.0f);
   }
+  put(b, t, values, bytes);
+  free(values);
 }
 
 static tensor *filled(bench *b, co_shape shape, float scale) {
@@ -103,10 +113,12 @@ static void finish(bench *b, const co_op_desc *desc, const co_op_choice *choice,
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     if (desc->has_in >> i & 1) {
       place(b, in[i], 0.1f);
+      s->bytes += (double)b->backend->api->layout_bytes(b->backend, &in[i]->desc);
       s->in[i] = in[i]->data;
     }
     if (desc->has_out >> i & 1) {
       place(b, out[i], 0);
+      s->bytes += (double)b->backend->api->layout_bytes(b->backend, &out[i]->desc);
       s->out[i] = out[i]->data;
     }
   }
@@ -169,31 +181,69 @@ static int by_value(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+static void run(bench *b, const step *s) {
+  must(b->backend->api->run(b->backend, s->prepared, s->in, s->out, b->workspace));
+}
+
+static void *record(bench *b, const step *s, int times) {
+  const co_backend_api *api = b->backend->api;
+  void *graph = NULL;
+  must(api->capture_begin(b->backend));
+  for (int i = 0; i < times; i++)
+    run(b, s);
+  must(api->capture_end(b->backend, &graph));
+  return graph;
+}
+
+static double launch(bench *b, void *graph) {
+  const double start = now();
+  must(b->backend->api->graph_launch(b->backend, graph));
+  must(b->backend->api->synchronize(b->backend));
+  return now() - start;
+}
+
+static void time_on_device(bench *b, step *s) {
+  void *once = record(b, s, 1), *often = record(b, s, 1 + REPEATS);
+  (void)launch(b, once);
+  (void)launch(b, often);
+  for (int r = 0; r < b->rounds; r++) {
+    const double short_one = launch(b, once);
+    s->times[r] = (launch(b, often) - short_one) / REPEATS;
+  }
+  b->backend->api->graph_free(b->backend, once);
+  b->backend->api->graph_free(b->backend, often);
+}
+
 static void execute(bench *b) {
+  const bool host = b->backend->api->host_memory;
   must(b->backend->api->buffer_create(b->backend, b->workspace_bytes, &b->workspace));
-  for (int r = -3; r < b->rounds; r++)
+  for (int r = -3; r < (host ? b->rounds : -2); r++)
     for (int i = 0; i < b->step_count; i++) {
       step *s = &b->steps[i];
       const double start = now();
-      must(b->backend->api->run(b->backend, s->prepared, s->in, s->out, b->workspace));
+      run(b, s);
       if (r >= 0) s->times[r] = now() - start;
     }
+  if (host) return;
+  must(b->backend->api->synchronize(b->backend));
+  for (int i = 0; i < b->step_count; i++)
+    time_on_device(b, &b->steps[i]);
 }
 
 static double report(bench *b) {
   double sum = 0, flops = 0;
-  printf("%-34s %8s %8s %8s  %-26s %s\n", "operation", "ms", "best", "GFLOP/s", "implementation",
-         "layouts");
+  printf("%-34s %9s %9s %9s %9s  %-26s %s\n", "operation", "us", "best", "GFLOP/s", "GB/s",
+         "implementation", "layouts");
   for (int i = 0; i < b->step_count; i++) {
     step *s = &b->steps[i];
     qsort(s->times, (size_t)b->rounds, sizeof *s->times, by_value);
     const double median = s->times[b->rounds / 2];
     sum += median;
     flops += s->flops;
-    printf("%-34s %8.3f %8.3f %8.1f  %-26s %s\n", s->name, 1e3 * median, 1e3 * s->times[0],
-           s->flops / median * 1e-9, s->implementation, s->detail);
+    printf("%-34s %9.2f %9.2f %9.1f %9.1f  %-26s %s\n", s->name, 1e6 * median, 1e6 * s->times[0],
+           s->flops / median * 1e-9, s->bytes / median * 1e-9, s->implementation, s->detail);
   }
-  printf("%-34s %8.3f %8s %8.1f\n", "sum of medians", 1e3 * sum, "", flops / sum * 1e-9);
+  printf("%-34s %9.2f %9s %9.1f\n", "sum of medians", 1e6 * sum, "", flops / sum * 1e-9);
   return flops / sum * 1e-9;
 }
 
@@ -254,10 +304,10 @@ static void add_update(bench *b, int64_t count) {
   tensor *sum = make(b, CO_F64, 0, s1(1)), *gate = make(b, CO_F64, 0, s1(2));
   place(b, segments, 0);
   place(b, scalars, 0);
-  *(co_segment *)segments->data = (co_segment){.begin = 0, .count = count, .rate = 1, .decay = 1};
-  co_step *step_values = scalars->data;
-  step_values->learning_rate = 1e-3;
-  step_values->bias_correction1 = step_values->bias_correction2 = 1;
+  put(b, segments, &(co_segment){.begin = 0, .count = count, .rate = 1, .decay = 1},
+      sizeof(co_segment));
+  put(b, scalars, &(co_step){.learning_rate = 1e-3, .bias_correction1 = 1, .bias_correction2 = 1},
+      sizeof(co_step));
   add(b, CO_OP_GRADIENT_NORM, "", NULL, IN(g, segments), IN(sum, gate));
   add(b, CO_OP_ADAM, "", &attr, IN(w, g, m, v, segments, scalars, gate), IN(w, m, v));
 }
@@ -397,10 +447,10 @@ static void plan_other(bench *b, int64_t n) {
   add(b, CO_OP_SHIFTED_CROP, "", &crop, IN(flipped, index, scalars), IN(shifted));
 }
 
-// What a matrix product of 1024 x 1024 reaches: the yardstick.
-static double ceiling(bench *b) {
-  tensor *x = filled(b, s2(1024, 1024), 0.1f), *w = filled(b, s2(1024, 1024), 0.1f);
-  tensor *y = open_f32(b, s2(1024, 1024));
+// What a product of square matrices reaches: the yardstick.
+static double ceiling(bench *b, int64_t side) {
+  tensor *x = filled(b, s2(side, side), 0.1f), *w = filled(b, s2(side, side), 0.1f);
+  tensor *y = open_f32(b, s2(side, side));
   add(b, CO_OP_DENSE, "", NULL, IN(x, w), IN(y));
   execute(b);
   step *s = &b->steps[0];
@@ -410,14 +460,30 @@ static double ceiling(bench *b) {
   return rate;
 }
 
+// What the times are of; the double of a GPU (tests/cudasim) calls itself cudasim.
+static void describe(bench *b, const char *device) {
+  if (b->backend->api->host_memory) {
+    printf("%s\n", device);
+    return;
+  }
+  static co_cuda_machine machine;
+  co_backend_describe_cuda(&machine, b->ctx, true);
+  const char *number = strchr(device, ':');
+  const long index = number ? strtol(number + 1, NULL, 10) : 0;
+  const bool listed = index < machine.device_count && index < CO_CUDA_MOST_DEVICES;
+  const char *name = listed ? machine.devices[index].name : "?";
+  printf("%s, %s%s\n", device, name,
+         strcmp(name, "cudasim") == 0 ? ": a double, whose times say nothing of a GPU" : "");
+}
+
 int main(int argc, char **argv) {
   static bench b;
   co_backend_options options = {0};
-  const char *model = "cnn";
+  const char *model = "cnn", *device = "cpu";
   bool derived = false;
-  int64_t n = 128, side = 28, channels = 1;
+  int64_t n = 128, side = 28, channels = 1, yardstick = 0;
   b.rounds = 50;
-  for (int c; (c = getopt(argc, argv, "m:n:t:r:f:ds:c:")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "m:n:t:r:f:ds:c:b:xp:")) != -1;) {
     switch (c) {
     case 's':
       side = strtol(optarg, NULL, 10);
@@ -427,6 +493,15 @@ int main(int argc, char **argv) {
       break;
     case 'd':
       derived = true;
+      break;
+    case 'b':
+      device = optarg;
+      break;
+    case 'x':
+      options.strict_f32 = true;
+      break;
+    case 'p':
+      yardstick = strtol(optarg, NULL, 10);
       break;
     case 'm':
       model = optarg;
@@ -447,10 +522,12 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  if (b.rounds < 1 || n < 1 || side < 4 || side % 4 != 0 || channels < 1) return 2;
+  if (b.rounds < 1 || n < 1 || side < 4 || side % 4 != 0 || channels < 1 || yardstick < 0) return 2;
   must(co_context_create(&b.ctx, NULL));
-  must(co_cpu_backend_open(&b.backend, b.ctx, &options));
-  const double limit = ceiling(&b);
+  must(co_backend_open_device(&b.backend, b.ctx, device, &options));
+  if (yardstick == 0) yardstick = b.backend->api->host_memory ? 1024 : 8192;
+  describe(&b, device);
+  const double limit = ceiling(&b, yardstick);
   const double start = now();
   if (strcmp(model, "mlp") == 0)
     plan_mlp(&b, n);
@@ -462,7 +539,8 @@ int main(int argc, char **argv) {
   execute(&b);
   const double reached = report(&b);
   printf("planned and prepared in %.1f ms\n", 1e3 * planned);
-  printf("matmul 1024: %.1f GFLOP/s; share reached %.0f %%\n", limit, 100 * reached / limit);
+  printf("matmul %lld: %.1f GFLOP/s; share reached %.0f %%\n", (long long)yardstick, limit,
+         100 * reached / limit);
   clear(&b);
   b.backend->api->free(b.backend);
   co_context_free(b.ctx);

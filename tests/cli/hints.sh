@@ -442,6 +442,14 @@ follow "${search[@]}" -c tune.yaml --set hyperopt.second_metric=model_bytes --da
 hint 2 'choose one by --trial N' hyperopt best two.db
 follow hyperopt best two.db --trial 1
 hint 9 'it is left as it is; choose another name for the study' hyperopt show rows.csv
+cp "$sources/tests/golden/optuna/studies.db" optuna.db
+chmod u+w optuna.db
+hint 9 '--study-name NAME chooses one' hyperopt show optuna.db
+follow hyperopt show optuna.db --study-name free
+hint 9 "without -O the trial's values are told; "'`cohort hyperopt run -c CONFIG -O ' \
+  hyperopt best optuna.db --study-name begun -O best.yaml
+follow hyperopt best optuna.db --study-name begun
+hint 2 '`cohort hyperopt run -c CONFIG.yaml -O ' hyperopt confirm optuna.db --study-name begun
 sed 's/{space: uniform.*}/{space: choice, categories: [9.0e+5, 8.0e+5]}}}/' tune.yaml >wild.yaml
 echo 'combiner: {layers: [{Dense: 8}, {Dense: 8}, {Dense: 8}]}' >>wild.yaml
 hint 8 'cohort hyperopt show ' "${search[@]}" -c wild.yaml --dataset split.h5 -O wild.db --set trainer.optimizer.type=sgd \

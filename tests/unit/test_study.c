@@ -84,7 +84,7 @@ static void what_is_written_is_read(void **state) {
   const char *text;
   int64_t id[2];
   make(f);
-  OK(co_study_open(&s, f->ctx, "s.db", true));
+  OK(co_study_open(&s, f->ctx, "s.db", NULL, true));
   assert_string_equal(co_study_name(s), "mine");
   assert_true(co_study_maximizes(s, 0) && co_study_goals(s) == 1);
   OK(co_study_attribute(&text, s, f->arena, "note"));
@@ -104,7 +104,7 @@ static void what_is_written_is_read(void **state) {
   assert_int_equal(co_study_end(s, co_study_report(s, id[1], 1, 3) == CO_OK ? CO_ERR_DATA : CO_OK),
                    CO_ERR_DATA);
   co_study_close(s);
-  OK(co_study_open(&s, f->ctx, "s.db", true));
+  OK(co_study_open(&s, f->ctx, "s.db", NULL, true));
   OK(co_study_trials(&trials, s, &f->space, f->arena, true));
   assert_int_equal(trials.count, 2);
   for (int i = 0; i < 2; i++) {
@@ -135,7 +135,7 @@ static void two_goals_are_kept_apart(void **state) {
   co_trials trials;
   int64_t id;
   OK(co_study_create(f->ctx, "s.db", &start));
-  OK(co_study_open(&s, f->ctx, "s.db", true));
+  OK(co_study_open(&s, f->ctx, "s.db", NULL, true));
   assert_int_equal(co_study_goals(s), 2);
   assert_true(co_study_maximizes(s, 0) && !co_study_maximizes(s, 1));
   OK(co_study_add(s, 0, &f->space, (const double[]){0.01, 0, NAN}, &id));
@@ -159,7 +159,7 @@ static void what_others_write_is_taken(void **state) {
       "INSERT INTO trial_values VALUES (1, 1, 0, NULL, 'INF_NEG');"
       "INSERT INTO trials VALUES (2, 1, 1, 'WAITING', NULL, NULL);"
       "INSERT INTO trial_system_attributes VALUES (1, 2, 'fixed_params', '{\"rate\": 0.125}');");
-  OK(co_study_open(&s, f->ctx, "s.db", true));
+  OK(co_study_open(&s, f->ctx, "s.db", NULL, true));
   OK(co_study_trials(&trials, s, &f->space, f->arena, false));
   assert_int_equal(trials.count, 2);
   assert_false(trials.item[0].own);
@@ -175,9 +175,60 @@ static void what_others_write_is_taken(void **state) {
   co_study_close(s);
 }
 
+// Distributions by their names in Optuna 2 and 5, ranges that change, of one value alone.
+static void spaces_of_others_are_read(void **state) {
+  fixture *f = *state;
+  static const char *const wrong[] = {"{}",
+                                      "[",
+                                      "{\"name\":\"FloatDistribution\"}",
+                                      "{\"name\":\"NoDistribution\",\"attributes\":{}}",
+                                      "{\"name\":\"CategoricalDistribution\",\"attributes\":{"
+                                      "\"choices\":[]}}",
+                                      "{\"name\":\"IntDistribution\",\"attributes\":{\"low\":2,"
+                                      "\"high\":1}}"};
+  co_parameter p;
+  co_study *s;
+  co_space space;
+  make(f);
+  write_sql(
+      "INSERT INTO trials VALUES (1, 0, 1, 'COMPLETE', NULL, NULL), (2, 1, 1, 'FAIL', NULL, NULL);"
+      "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
+      "(1, 'a', 1, '{\"name\":\"LogUniformDistribution\",\"attributes\":{\"low\":1e-05,"
+      "\"high\":1}}'),"
+      "(1, 'b', 3, '{\"name\":\"DiscreteUniformDistribution\",\"attributes\":{\"low\":0,"
+      "\"high\":1,\"q\":0.1}}'),"
+      "(1, 'c', 1, '{\"name\":\"CategoricalDistribution\",\"attributes\":{\"choices\":[null,1e-2,"
+      "\"x\"]}}'),"
+      "(2, 'd', 2, '{\"name\":\"FloatDistribution\",\"attributes\":{\"step\":null,\"low\":2,"
+      "\"high\":2,\"log\":false}}'),"
+      "(2, 'a', 9, '{\"name\":\"FloatDistribution\",\"attributes\":{\"step\":null,\"low\":0.5,"
+      "\"high\":10,\"log\":true}}');");
+  OK(co_study_open(&s, f->ctx, "s.db", NULL, false));
+  OK(co_study_space(&space, s, f->arena));
+  assert_int_equal(space.count, 4);
+  const co_parameter *a = &space.item[0], *b = &space.item[1], *c = &space.item[2],
+                     *d = &space.item[3];
+  assert_true(a->kind == CO_SPACE_LOGUNIFORM && a->log && a->lower == 1e-5 && a->upper == 10);
+  assert_true(b->kind == CO_SPACE_UNIFORM && b->step == 0.1);
+  assert_true(co_parameter_holds(b, 0.1 + 0.2) && !co_parameter_holds(b, 0.25));
+  assert_true(c->category_count == 3 && co_category_equals(c->category[1], "0.01"));
+  assert_true(!co_category_equals(c->category[2], "x") && co_category_equals("null", "null"));
+  assert_true(d->lower == d->upper && co_parameter_place(d, 2) == 0.5);
+  co_study_close(s);
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    assert_int_equal(co_parameter_read_distribution(&p, "p", wrong[i], f->arena), CO_ERR_DATA);
+  write_sql(
+      "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
+      "(2, 'b', 3, '{\"name\":\"IntDistribution\",\"attributes\":{\"low\":0,\"high\":9}}')");
+  OK(co_study_open(&s, f->ctx, "s.db", NULL, false));
+  assert_int_equal(co_study_space(&space, s, f->arena), CO_ERR_IO);
+  assert_non_null(strstr(co_error_last()->message, "'b' changes"));
+  co_study_close(s);
+}
+
 static void refused(fixture *f, const char *says) {
   co_study *s;
-  assert_int_equal(co_study_open(&s, f->ctx, "s.db", false), CO_ERR_IO);
+  assert_int_equal(co_study_open(&s, f->ctx, "s.db", NULL, false), CO_ERR_IO);
   assert_null(s);
   assert_non_null(strstr(co_error_last()->message, says));
 }
@@ -192,7 +243,7 @@ static void what_is_no_study_is_refused(void **state) {
   refused(f, "its schema is Optuna's v2.6.0.a");
   write_sql("UPDATE alembic_version SET version_num = 'v3.2.0.a';"
             "INSERT INTO studies VALUES (2, 'another')");
-  refused(f, "it holds 2 studies");
+  refused(f, "it holds 2 studies: 'mine', 'another'");
   write_sql("DELETE FROM studies WHERE study_id = 2;"
             "INSERT INTO study_directions VALUES (2, 'MINIMIZE', 1, 1), (3, 'MINIMIZE', 1, 2)");
   refused(f, "3 goals");
@@ -226,6 +277,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
       cmocka_unit_test_setup_teardown(two_goals_are_kept_apart, setup, teardown),
       cmocka_unit_test_setup_teardown(what_others_write_is_taken, setup, teardown),
+      cmocka_unit_test_setup_teardown(spaces_of_others_are_read, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_no_study_is_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(failing_writes_leave_nothing, setup, teardown),
   };
