@@ -279,6 +279,7 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
                               .columns = o->columns,
                               .column_count = o->column_count,
                               .rfm = !o->no_rfm};
+  CO_RETURN_IF_FAILED(co_events_set_session_gap(events, o));
   recipe->events = events;
   recipe->log = o->files[0];
   return CO_OK;
