@@ -13,8 +13,9 @@ struct Pool { // extents fit 32 bits, as query makes sure
   co_activation activation; // forward
 };
 
-template <typename T>
-__global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool s) {
+// Of a window's positions a byte holds 255, and 255 for none; -1 in 32 bits.
+template <typename T, typename Index>
+__global__ void max_pool(T *y, Index *argmax, const T *x, unsigned count, Pool s) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
     int c = static_cast<int>(rest % s.C);
@@ -39,7 +40,8 @@ __global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool
       }
     }
     y[i] = static_cast<T>(activate(s.activation, best));
-    if (argmax) argmax[i] = s.activation == CO_ACTIVATION_RELU && !(best > 0) ? -1 : winner;
+    if (s.activation == CO_ACTIVATION_RELU && !(best > 0)) winner = -1;
+    if (argmax) argmax[i] = static_cast<Index>(winner);
   }
 }
 
@@ -50,8 +52,8 @@ __device__ __forceinline__ void windows_over(int at, int kernel, int stride, int
   *last = at / stride < positions ? at / stride : positions - 1;
 }
 
-template <typename T>
-__global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, unsigned count, Pool s,
+template <typename T, typename Index>
+__global__ void max_pool_backward(T *dx, const T *dy, const Index *argmax, unsigned count, Pool s,
                                   bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     unsigned rest = static_cast<unsigned>(i);
@@ -69,7 +71,7 @@ __global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, uns
       for (int q = first_q; q <= last_q; q++) {
         int64_t at = image + static_cast<int64_t>(p * s.Q + q) * s.C;
         int tap = (h - p * s.stride[0]) * s.kernel[1] + w - q * s.stride[1];
-        if (argmax[at] == tap) sum += static_cast<float>(dy[at]);
+        if (static_cast<int>(argmax[at]) == tap) sum += static_cast<float>(dy[at]);
       }
     put(&dx[i], sum, accumulate);
   }
@@ -165,22 +167,23 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
   return s;
 }
 
-template <typename T> static cudaError_t launch_max_pool(const co_cuda_call *call) {
+template <typename T, typename Index> static cudaError_t launch_max_pool(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(max_pool<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
+  CO_LAUNCH((max_pool<T, Index>), blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<Index *>(call->out[1]),
             static_cast<const T *>(call->in[0]), static_cast<unsigned>(count),
             pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_max_pool_backward(const co_cuda_call *call) {
+template <typename T, typename Index>
+static cudaError_t launch_max_pool_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(max_pool_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+  CO_LAUNCH((max_pool_backward<T, Index>), blocks_for(count), block_threads, 0, call->stream,
             static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const int32_t *>(call->in[1]), static_cast<unsigned>(count),
+            static_cast<const Index *>(call->in[1]), static_cast<unsigned>(count),
             pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
             co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
@@ -234,13 +237,19 @@ template <typename T> static cudaError_t launch_mean_backward(const co_cuda_call
 } // namespace co
 
 extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool<co::bf16>(call)
-                                        : co::launch_max_pool<float>(call);
+  if (call->desc->out[1].layout != CO_LAYOUT_CANONICAL)
+    return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool<co::bf16, uint8_t>(call)
+                                          : co::launch_max_pool<float, uint8_t>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool<co::bf16, int32_t>(call)
+                                        : co::launch_max_pool<float, int32_t>(call);
 }
 
 extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16>(call)
-                                        : co::launch_max_pool_backward<float>(call);
+  if (call->desc->in[1].layout != CO_LAYOUT_CANONICAL)
+    return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16, uint8_t>(call)
+                                          : co::launch_max_pool_backward<float, uint8_t>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16, int32_t>(call)
+                                        : co::launch_max_pool_backward<float, int32_t>(call);
 }
 
 extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {
