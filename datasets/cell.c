@@ -128,6 +128,7 @@ co_cell_kind co_cell_read(const co_cell *cell, double *value) {
   decimal d;
   if (co_cell_read_short(cell, value)) return CO_CELL_NUMBER;
   *value = NAN;
+  if (cell->length && (unsigned char)*cell->text > '9') return CO_CELL_TEXT; // as most words
   if (take_number_apart(cell->text, cell->text + cell->length, &d)) {
     *value = value_of(&d, cell);
     return fabs(*value) <= (double)FLT_MAX ? CO_CELL_NUMBER : CO_CELL_TOO_LARGE;

@@ -399,7 +399,7 @@ co_status co_dataset_add_columns(co_dataset *d, int64_t table) {
       if (status == CO_ERR_MEMORY) co_note("'%s': %s/%s", d->path, d->reach[table].path, names[i]);
       CO_RETURN_IF_FAILED(status);
     }
-  return CO_OK;
+  return co_dataset_check_pending(d);
 }
 
 // Sets *there, if there is such a list, and what is known of it.

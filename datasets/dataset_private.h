@@ -26,9 +26,11 @@ typedef struct dataset_column {
   char **text;
   int64_t *integer;
   atomic_bool ready; // contents checked
+  bool pending;      // they are mapped, and co_dataset_check_pending looks at them
   // Numbers that are not stored as float32: as they are stored, mapped or owned.
   co_dtype stored_dtype;
-  const void *stored; // NULL until first asked for, unless mapped
+  const void *stored;  // NULL until first asked for, unless mapped
+  uint32_t stored_crc; // of pending ones
   void *stored_owned;
 } dataset_column;
 
@@ -136,7 +138,9 @@ void co_dataset_hash_tables(co_dataset *d);
 // Maps or reads the values of a column whose description is complete.
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info);
-// The same for one of type text.
+// Checks, on all threads, what co_dataset_load mapped and left for it.
+co_status co_dataset_check_pending(co_dataset *d);
+// The same as co_dataset_load for one of type text.
 co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column *part,
                                const co_h5_info *info);
 // Makes sure that a column's contents are checked; any thread.

@@ -316,6 +316,12 @@ COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
 // What a study holds, of Optuna's making, too. `name`: of one of several in the file; NULL = the only one.
 COHORT_API cohort_status cohort_hyperopt_show(cohort_context *context, const char *study,
                                               const char *name, cohort_result **out);
+// The same once no process works on the study any more. Until then `shown` gets its trials as text, whenever
+// they change; NULL = trials go to the log as they end.
+typedef void (*cohort_text_function)(void *user, const char *text);
+COHORT_API cohort_status cohort_hyperopt_follow(cohort_context *context, const char *study,
+                                                const char *name, cohort_text_function shown,
+                                                void *user, cohort_result **out);
 // The complete config of the best trial: trained with it, the trial's model comes out byte for byte. Of a
 // study that Optuna made, which has no config, only the trial's values, and no output.
 typedef struct cohort_hyperopt_best_options {
@@ -475,6 +481,19 @@ COHORT_API cohort_status cohort_compare(cohort_context *context,
 // `epoch` (and the log), where it stands to `progress`. Returns as the run ended: 0, 75 where it was stopped,
 // its own status where it failed, 137 where its process is gone. Nothing is changed.
 COHORT_API cohort_status cohort_watch(cohort_context *context, const char *run,
+                                      cohort_result **out);
+
+// How fast a config trains and scores the rows of a dataset: medians and ranges of rounds, beside what the
+// machine can do. Nothing is kept.
+typedef struct cohort_bench_options {
+  cohort_config config;
+  const char *dataset; // NULL = the config's
+  const char *device, *precision;
+  int threads, workers; // as for a training
+  int64_t rounds;       // 0 = 5, at most 100
+  double seconds;       // of a round, about; 0 = 1
+} cohort_bench_options;
+COHORT_API cohort_status cohort_bench(cohort_context *context, const cohort_bench_options *options,
                                       cohort_result **out);
 
 // What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes

@@ -131,6 +131,11 @@ extern "C" {
     .why = "two values meet")                                                                      \
   X(MULTIPLY, multiply, (a, b), (y), "MULTIPLY dy b -> da; MULTIPLY dy a -> db", "",               \
     .bf16 = "a b -> y", .accumulate = "y", .why = "two values meet")                               \
+  X(SCALE_CHANNELS, scale_channels, (x, s), (y),                                                   \
+    "SCALE_CHANNELS dy s -> dx; SCALE_CHANNELS_BACKWARD x dy -> ds", "",                           \
+    .bf16 = "x s -> y", .accumulate = "y", .why = "two values meet")                               \
+  X(SCALE_CHANNELS_BACKWARD, scale_channels_backward, (x, dy), (ds), "", "",                       \
+    .bf16 = "x dy -> ds", .accumulate = "ds", .flops = "x", .why = "sums a whole gradient")        \
   X(CONCAT, concat,                                                                                \
     (a, b, (c), (d), (e), (f), (g), (h), (i), (j), (k), (l), (m), (n), (o), (p)), (y),             \
     "CONCAT_BACKWARD dy -> (da) (db) (dc) (dd) (de) (df) (dg) (dh) (di) (dj) (dk) (dl) (dm) (dn) " \
@@ -164,7 +169,8 @@ extern "C" {
     .why = "needs all events of a row")                                                            \
   X(POOL_EVENTS, pool_events, (x, lengths), (y), "POOL_EVENTS_BACKWARD lengths dy -> dx", "",      \
     .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
-  X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
+  X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx),                               \
+    "POOL_EVENTS ddx lengths -> ddy", "",                                                          \
     .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
     .why = "goes through the events of each row")                                                  \
   X(MAX_EVENTS, max_events, (x, lengths), (y), "MAX_EVENTS_BACKWARD x lengths dy -> dx", "",       \
@@ -366,9 +372,13 @@ extern "C" {
 //                alone, gamma dy / sqrt(running_variance + epsilon).
 // LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
-//                beta, gamma and beta (C).
+//                beta, gamma and beta (C). With G = attr.groups > 0 (Wu & He 2018) over all of a row of x
+//                (N, …, C) but in G groups of channels side by side: mean and inverse (N, G). Which
+//                elements belong together says kernels/norm.h.
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
 // MULTIPLY       y = a b, element by element, equal shapes. Its own backward.
+// SCALE_CHANNELS  x (N, …, C), s (N, C): y = x s, each channel of a row by a number of its own (Hu et
+//                al. 2018). SCALE_CHANNELS_BACKWARD: ds (N, C) = sum over all between of x dy.
 // CONCAT         a (…, A), b (…, B), …, equal but for the last of at least two dimensions: y (…, A +
 //                B + …) = a, then b, …. CONCAT_BACKWARD: da = the first A of dy, db = the next B, …;
 //                where each begins and ends says attr.parts, absent ones included.
@@ -380,7 +390,9 @@ extern "C" {
 //                max_length instead of T, so that a mask does not depend on the padding) is kept
 //                if uniform(seed, e, step, purpose) >= rate, and scaled by 1 / (1 - rate) (inverted
 //                dropout, as Keras); else 0. Its own backward. Rates are compared with uniforms in
-//                float (FLIP too).
+//                float (FLIP too). With D = attr.draws > 0, which divides the row size, a row has D draws,
+//                its elements take them in turn, e = (row_offset + n) D + offset in row modulo D: 1 drops
+//                whole rows (Huang et al. 2016), C whole channels (Tompson et al. 2015).
 // RECURRENT      x (N, T, I), lengths i32 (N), absent where all rows have T events; weights as in Keras, G gates of U units side by side:
 //                kernel (I, G U), recurrent (U, G U), bias. For each row, from h = c = 0, for t = 0, 1,
 //                … < lengths[n] (attr.reverse: from lengths[n] - 1 down to 0), with zx = x[t] kernel + b
@@ -405,7 +417,8 @@ extern "C" {
 //                sum_j p_j v[j]; logsum (N, H, T) = log(sum_j exp(s_j)). Both are 0 for t >=
 //                lengths[n], where nothing is read. ATTENTION_BACKWARD: dq, dk and dv are 0 there.
 // POOL_EVENTS    x (N, T, C), lengths i32 (N): y (N, C) over t < lengths[n], by attr.pooling: the
-//                last, the sum, the mean; 0 for a row without events. Others are not read.
+//                last, the sum, the mean; 0 for a row without events. Others are not read. Its backward,
+//                dx (N, T, C), is an operation of graphs, too; there T is attr.shape[0].
 // MAX_EVENTS     x (N, T, C), lengths i32 (N): y (N, C) = the largest x over t < lengths[n], 0 for a row
 //                without events. Its gradient goes to the first of the largest.
 // UNFOLD_EVENTS  x (N, T, C), lengths i32 (N): y (N, T, K C), K = attr.kernel[0]: y[n, t, k C + c] =
@@ -635,13 +648,15 @@ typedef struct co_op_attr {
   double added; // RMSPROP
   int32_t nesterov, decoupled;
   co_dtype dtype;                // CAST, INPUT_ROWS
-  co_shape shape;                // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
+  co_shape shape;                // RESHAPE; GATHER_EVENTS, POOL_EVENTS_BACKWARD: T; may be symbolic
   int64_t heads, causal;         // ATTENTION; causal is 0 or 1
   co_rnn_cell cell;              // RECURRENT
   int64_t reverse;               // RECURRENT, 0 or 1
   co_rnn_function gates, states; // RECURRENT
   int64_t pooling;               // POOL_EVENTS: co_event_pooling
   int64_t max_length;            // DROPOUT: the longest T there is; 0 = x has none
+  int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
+  int64_t groups;                // LAYER_NORM; 0 = over the last dimension
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];
@@ -768,6 +783,7 @@ static inline int64_t co_event_place(int64_t k, int64_t length, bool reverse) {
 static inline int64_t co_draws_of_row(const co_op_desc *desc) {
   const co_shape *x = &desc->in[0].shape;
   int64_t draws = 1;
+  if (desc->attr.draws > 0) return desc->attr.draws;
   for (int i = 1; i < x->rank; i++)
     draws *= i == 1 && desc->attr.max_length > 0 ? desc->attr.max_length : x->dim[i];
   return draws;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/core/rng.h"
+#include "kernels/norm.h"
 #include "kernels/ref/ref.h"
 
 // Of float: half the distance from 1 to the next number.
@@ -97,6 +98,7 @@ static kind kind_of(const co_op_desc *desc) {
   case CO_OP_MEMBER_SCALE_BACKWARD:
   case CO_OP_MEMBER_DENSE:
   case CO_OP_MEMBER_DENSE_BACKWARD:
+  case CO_OP_SCALE_CHANNELS_BACKWARD:
   case CO_OP_ADD:
     return SUMS;
   default:
@@ -288,55 +290,63 @@ static void round_factorization(rounding *r, const co_op_desc *desc, void *const
   }
 }
 
-// Rows less their mean, as in round_batch_norm.
+// Parts less their mean, as in round_batch_norm.
 static void round_layer_norm(rounding *r, const co_op_desc *desc, void *const *in,
                              void *const *out) {
-  const int64_t C = count_of(&desc->in[CO_LAYER_NORM_gamma]);
+  const co_norm_parts parts = co_norm_parts_of(desc);
   const double *x = in[CO_LAYER_NORM_x], *gamma = in[CO_LAYER_NORM_gamma];
-  double *y = out[CO_LAYER_NORM_y], *means = out[CO_LAYER_NORM_mean];
-  for (int64_t row = 0; row < count_of(&desc->in[0]) / C; row++, x += C, y += C) {
+  double *y = out[CO_LAYER_NORM_y], *means = out[CO_LAYER_NORM_mean], count = (double)parts.size;
+  for (int64_t p = 0; p < parts.count; p++) {
     double sum = 0, size = 0, squares = 0;
-    for (int64_t c = 0; c < C; c++) {
-      sum += x[c];
-      size += fabs(x[c]);
+    for (int64_t i = 0; i < parts.size; i++) {
+      sum += x[co_norm_place(&parts, p, i)];
+      size += fabs(x[co_norm_place(&parts, p, i)]);
     }
-    for (int64_t c = 0; c < C; c++)
-      squares += (x[c] - sum / (double)C) * (x[c] - sum / (double)C);
-    double off = sign(r) * growth((double)C) * size / (double)C;
-    double inverse = 1 / sqrt(squares / (double)C + desc->attr.epsilon);
-    for (int64_t c = 0; c < C; c++)
-      y[c] -= off * gamma[c] * inverse;
-    if (means != NULL) means[row] += off;
+    for (int64_t i = 0; i < parts.size; i++) {
+      const double off = x[co_norm_place(&parts, p, i)] - sum / count;
+      squares += off * off;
+    }
+    double off = sign(r) * growth(count) * size / count;
+    double inverse = 1 / sqrt(squares / count + desc->attr.epsilon);
+    for (int64_t i = 0; i < parts.size; i++)
+      y[co_norm_place(&parts, p, i)] -= off * gamma[co_norm_channel(&parts, p, i)] * inverse;
+    if (means != NULL) means[p] += off;
   }
 }
 
-// dx is a difference of dy and of two means over the row, dgamma and dbeta are sums over rows.
+// dx is a difference of dy and of two means over the part, dgamma and dbeta are sums over rows.
 static void round_layer_norm_backward(rounding *r, const co_op_desc *desc, void *const *in,
                                       void *const *out) {
-  const int64_t C = count_of(&desc->in[CO_LAYER_NORM_BACKWARD_gamma]);
-  const int64_t rows = count_of(&desc->in[0]) / C;
+  const co_norm_parts parts = co_norm_parts_of(desc);
+  const int64_t C = parts.channels, rows = count_of(&desc->in[0]) / C;
   const double *x = in[CO_LAYER_NORM_BACKWARD_x], *gamma = in[CO_LAYER_NORM_BACKWARD_gamma];
   const double *mean = in[CO_LAYER_NORM_BACKWARD_mean], *dy = in[CO_LAYER_NORM_BACKWARD_dy];
   const double *inverse = in[CO_LAYER_NORM_BACKWARD_inverse];
   double *dx = out[CO_LAYER_NORM_BACKWARD_dx], *dgamma = out[CO_LAYER_NORM_BACKWARD_dgamma];
   double *dbeta = out[CO_LAYER_NORM_BACKWARD_dbeta];
-  for (int64_t n = 0; n < rows; n++) {
+  for (int64_t p = 0; p < parts.count; p++) {
     double sum = 0, product = 0;
-    for (int64_t i = n * C; i < (n + 1) * C; i++) {
-      sum += fabs(gamma[i - n * C] * dy[i]);
-      product += fabs(gamma[i - n * C] * dy[i] * (x[i] - mean[n]) * inverse[n]);
+    for (int64_t i = 0; i < parts.size; i++) {
+      const int64_t at = co_norm_place(&parts, p, i);
+      const double g = gamma[co_norm_channel(&parts, p, i)] * dy[at];
+      sum += fabs(g);
+      product += fabs(g * (x[at] - mean[p]) * inverse[p]);
     }
-    double of_sum = sign(r) * growth((double)C) * sum;
-    double of_product = sign(r) * growth((double)C) * product;
-    for (int64_t i = n * C; i < (n + 1) * C; i++)
-      dx[i] += inverse[n] * (sign(r) * fabs(gamma[i - n * C] * dy[i]) +
-                             (of_sum + (x[i] - mean[n]) * inverse[n] * of_product) / (double)C);
+    double of_sum = sign(r) * growth((double)parts.size) * sum;
+    double of_product = sign(r) * growth((double)parts.size) * product;
+    for (int64_t i = 0; i < parts.size; i++) {
+      const int64_t at = co_norm_place(&parts, p, i);
+      const double normal = (x[at] - mean[p]) * inverse[p];
+      const double size = fabs(gamma[co_norm_channel(&parts, p, i)] * dy[at]);
+      dx[at] += inverse[p] * (sign(r) * size + (of_sum + normal * of_product) / (double)parts.size);
+    }
   }
   for (int64_t c = 0; c < C; c++) {
     double sum = 0, product = 0;
-    for (int64_t n = 0; n < rows; n++) {
-      sum += fabs(dy[n * C + c]);
-      product += fabs(dy[n * C + c] * (x[n * C + c] - mean[n]) * inverse[n]);
+    for (int64_t at = c; at < rows * C; at += C) {
+      const int64_t p = co_norm_part(&parts, at);
+      sum += fabs(dy[at]);
+      product += fabs(dy[at] * (x[at] - mean[p]) * inverse[p]);
     }
     dgamma[c] += sign(r) * growth((double)rows) * product;
     dbeta[c] += sign(r) * growth((double)rows) * sum;

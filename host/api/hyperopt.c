@@ -174,10 +174,18 @@ static co_status make_folds(co_tuning *t) {
   return CO_OK;
 }
 
+// Whoever follows the study sees that somebody is at work.
+static co_status lock_study(co_tuning *t) {
+  if (t->lock >= 0 || !co_path_is_directory(t->search.folder)) return CO_OK;
+  const char *path = co_arena_format(t->arena, "%s/" CO_STUDY_LOCK, t->search.folder);
+  return path ? co_lock_file_shared(&t->lock, t->context->ctx, path) : CO_ERR_MEMORY;
+}
+
 co_status co_tuning_prepare(co_tuning *t) {
   const cohort_hyperopt_run_options *o = t->options;
   co_node *base;
   const char *stored = NULL; // config
+  t->lock = -1;
   CO_RETURN_IF_FAILED(co_require(o->study, "hyperopt run", "a study"));
   if (o->trials <= 0) return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials");
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->context->ctx));
@@ -204,6 +212,7 @@ co_status co_tuning_prepare(co_tuning *t) {
   s->max_seconds = o->max_seconds;
   s->retry = o->retry_failed;
   if (!s->folder) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(lock_study(t)); // of one that is there, before what takes long
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, t->dataset_path));
   if (t->study)
     CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
@@ -213,13 +222,15 @@ co_status co_tuning_prepare(co_tuning *t) {
   CO_RETURN_IF_FAILED(check(t));
   if (!stored) CO_RETURN_IF_FAILED(t->study ? co_tuning_adopt(t) : co_tuning_make(t));
   s->study = t->study;
-  return co_make_directories(s->ctx, s->folder);
+  CO_RETURN_IF_FAILED(co_make_directories(s->ctx, s->folder));
+  return lock_study(t);
 }
 
 void co_tuning_free(co_tuning *t) {
   for (int64_t i = 0; t->search.folds && i < t->settings.k_fold; i++)
     co_dataset_close(t->search.folds[i]);
   co_folds_free(&t->folds);
+  co_unlock_file(t->lock);
   co_study_close(t->study);
   co_dataset_close(t->search.dataset);
   co_arena_free(t->arena);

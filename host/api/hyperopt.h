@@ -17,6 +17,9 @@
 // What the best trials come to with new seeds: {"first_seed", "seeds", "trials": […]}.
 #define CO_STUDY_CONFIRMED "cohort:confirmed"
 
+// In the folder of a study's runs: a file whose lock all processes that work on the study share.
+#define CO_STUDY_LOCK "LOCK"
+
 // What a search, or the training of its best trials once more, works with.
 typedef struct co_tuning {
   cohort_context *context;
@@ -28,6 +31,7 @@ typedef struct co_tuning {
   const char *dataset_path;
   co_tune_settings settings;
   co_study *study; // NULL before a new one is made
+  int lock;        // shared by all that work on it, -1 = none yet
   co_folds folds;
   co_search search;
 } co_tuning;
@@ -54,6 +58,11 @@ typedef struct co_read_study {
 co_status co_read_study_open(co_read_study *out, co_context *ctx, const char *path,
                              const char *name);
 void co_read_study_free(co_read_study *read);
+// The trials, a line each.
+void co_study_print_trials(co_text *text, const co_read_study *read);
+// All that there is to show: opens the study, which the caller frees.
+co_status co_study_show(co_read_study *read, co_context *ctx, const char *path, const char *name,
+                        cohort_result *result);
 
 // The config that trials start from: without hyperopt and dataset, with the study's threads, and
 // without baselines where it says nothing of them. The arena's.

@@ -160,7 +160,7 @@ static void print_value(co_text *text, double value) {
     co_text_printf(text, "  %-12.6g", value);
 }
 
-static void print_trials(co_text *text, const co_read_study *r) {
+void co_study_print_trials(co_text *text, const co_read_study *r) {
   const co_space *space = &r->settings.space;
   co_text_printf(text, "%5s  %-8s  %-12s", "trial", "state",
                  r->settings.metric ? r->settings.metric : "loss");
@@ -173,7 +173,9 @@ static void print_trials(co_text *text, const co_read_study *r) {
     bool best = i == r->best || co_front_has(&r->front, i);
     co_text_printf(text, "%5lld%c %-8s", (long long)t->number, best ? '*' : ' ',
                    co_trial_state_name(t->state));
-    print_value(text, t->value);
+    // Of one that runs, what it has come to so far.
+    const bool runs = t->state == CO_TRIAL_RUNNING && t->step_count > 0;
+    print_value(text, runs ? t->steps[t->step_count - 1].value : t->value);
     if (r->settings.second) print_value(text, t->second);
     for (int64_t k = 0; k < space->count; k++) {
       char value[96];
@@ -214,8 +216,8 @@ static co_status tell_confirmed(co_read_study *r, cohort_result *result) {
   return CO_OK;
 }
 
-static co_status show(co_read_study *r, co_context *ctx, const char *path, const char *name,
-                      cohort_result *result) {
+co_status co_study_show(co_read_study *r, co_context *ctx, const char *path, const char *name,
+                        cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(path, "hyperopt show", "a study"));
   CO_RETURN_IF_FAILED(co_read_study_open(r, ctx, path, name));
   co_json *json = &result->json;
@@ -242,7 +244,7 @@ static co_status show(co_read_study *r, co_context *ctx, const char *path, const
   co_json_close(json);
   co_render_best(json, &r->settings, &r->trials, r->best);
   if (r->settings.second) co_render_front(json, &r->settings.space, &r->trials, &r->front);
-  print_trials(&result->text, r);
+  co_study_print_trials(&result->text, r);
   if (r->front.count) co_print_front(&result->text, &r->settings, &r->trials, &r->front);
   if (!r->config)
     co_text_printf(&result->text,
@@ -257,7 +259,7 @@ cohort_status cohort_hyperopt_show(cohort_context *context, const char *study, c
                                    cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_read_study r = {.study = NULL};
-  co_status status = show(&r, context->ctx, study, name, *out);
+  co_status status = co_study_show(&r, context->ctx, study, name, *out);
   co_error error;
   co_error_copy(&error);
   co_read_study_free(&r);
@@ -329,8 +331,8 @@ static co_status choose_trial(const co_read_study *r, const cohort_hyperopt_best
     return co_fail_at(CO_ERR_DATA, o->study, 0, 0, "no trial of the study is complete yet");
   co_status status =
       co_fail_at(CO_ERR_USAGE, o->study, 0, 0,
-                 "the study has two goals, and %lld trials that no other one beats in both",
-                 (long long)r->front.count);
+                 "the study has two goals, and %lld trial%s that no other one beats in both",
+                 (long long)r->front.count, r->front.count == 1 ? "" : "s");
   co_hint(
       "choose one by --trial N: `cohort hyperopt show` lists them; the best %s has --trial %lld",
       r->settings.metric ? r->settings.metric : "loss", (long long)r->front.number[0]);

@@ -378,6 +378,12 @@ static co_status end(watching *w) {
 
 static co_status watch(watching *w, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(w->run, "watch", "a run"));
+  if (co_path_exists(w->run) && !co_path_is_directory(w->run)) {
+    co_status status =
+        co_fail_at(CO_ERR_MODEL, w->run, 0, 0, "it is a file, and no run's directory");
+    co_hint("studies are followed by hyperopt show");
+    return status;
+  }
   CO_RETURN_IF_FAILED(co_arena_create(&w->arena, w->ctx));
   char *refit = co_arena_format(w->arena, "%s/refit", w->run);
   if (!refit) return CO_ERR_MEMORY;

@@ -41,6 +41,7 @@ typedef struct cli_job {
   co_log_level level; // what is graver or equal is logged
   bool attended;      // a person reads stderr: no time stamps, and a training's epochs as a table
   cli_epoch_table table;
+  int live_lines; // of a table that is to be replaced, 0 = none is shown
   cli_probed probed;
   bool reader_gone;          // of standard output: needs no message
   int result;                // descriptor of standard output
@@ -90,6 +91,12 @@ void cli_epoch_line(char *out, size_t size, cli_epoch_table *table, const cohort
                     int available);
 // Shows it above the progress bar, if the job is attended.
 void cli_show_epoch(cli_job *cli, const cohort_epoch *epoch);
+
+// ---- live.c ------------------------------------------------------------------------------------
+// Shows a table of which the first line is the head, as far as it fits, in place of the one before; takes
+// it away.
+void cli_live_show(cli_job *cli, const char *text);
+void cli_live_clear(cli_job *cli);
 
 // ---- output.c ----------------------------------------------------------------------------------
 // Applies the common options: log, progress, colours, threads.

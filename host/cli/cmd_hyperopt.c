@@ -57,6 +57,10 @@ static const cli_option options[] = {
      .doc = "best: that trial, in place of the best; a study with two goals needs it",
      .minimum = 0,
      .maximum = 1e6},
+    {.name = "follow",
+     .kind = CLI_FLAG,
+     .offset = AT(follow),
+     .doc = "show: until nobody works on the study; on a terminal live"},
     {.name = "retry-failed",
      .kind = CLI_FLAG,
      .offset = AT(retry_failed),
@@ -124,10 +128,18 @@ static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hy
   return cohort_hyperopt_confirm(context, &request, result);
 }
 
+static void show_live(void *user, const char *text) {
+  cli_live_show(user, text);
+}
+
 static cohort_status show(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                           cohort_result **result) {
-  (void)cli;
-  return cohort_hyperopt_show(context, o->operands.item[1], o->name, result);
+  const char *study = o->operands.item[1];
+  if (!o->follow) return cohort_hyperopt_show(context, study, o->name, result);
+  cohort_status status = cohort_hyperopt_follow(context, study, o->name,
+                                                cli->attended ? show_live : NULL, cli, result);
+  cli_live_clear(cli);
+  return status;
 }
 
 static cohort_status best(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
@@ -155,13 +167,14 @@ typedef struct action {
   bool output; // takes -O
   bool trains; // takes --dataset and --seeds
   bool picks;  // takes --trial
+  bool shows;  // takes --follow
   cohort_status (*run)(cli_job *cli, cohort_context *context, const cli_hyperopt_options *options,
                        cohort_result **result); // NULL = the search
 } action;
 
 static const action actions[] = {{.name = "run", .output = true},
                                  {.name = "confirm", .trains = true, .run = confirm},
-                                 {.name = "show", .run = show},
+                                 {.name = "show", .shows = true, .run = show},
                                  {.name = "best", .output = true, .picks = true, .run = best},
                                  {.name = "export", .output = true, .run = export}};
 
@@ -180,6 +193,7 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
     if (given(o->top)) return co_fail(CO_ERR_USAGE, "--top does not go with hyperopt run");
     if (o->trial != CLI_UNSET)
       return co_fail(CO_ERR_USAGE, "--trial does not go with hyperopt run");
+    if (o->follow) return co_fail(CO_ERR_USAGE, "--follow does not go with hyperopt run");
     if (o->trials == CLI_UNSET)
       return co_fail(CO_ERR_USAGE, "hyperopt run needs a number of trials: --n-trials N");
     return o->common.force ? co_fail(CO_ERR_USAGE, "a study is not replaced by --force: remove it")
@@ -195,6 +209,7 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
                        : given(o->seeds) && !a->trains      ? "--seeds"
                        : given(o->top) && !a->trains        ? "--top"
                        : o->trial != CLI_UNSET && !a->picks ? "--trial"
+                       : o->follow && !a->shows             ? "--follow"
                        : given(o->k_fold)                   ? "--k-fold"
                        : o->retry_failed                    ? "--retry-failed"
                        : o->max_time                        ? "--max-time"
@@ -229,7 +244,7 @@ const cli_verb cli_verb_hyperopt = {
     .aliases = "tune",
     .usage = "run -c CONFIG -c TUNE --dataset FILE -O STUDY --n-trials N [--n-jobs N] [options]\n"
              "       cohort hyperopt confirm STUDY [--top N] [--seeds N]\n"
-             "       cohort hyperopt show STUDY\n"
+             "       cohort hyperopt show STUDY [--follow]\n"
              "       cohort hyperopt best STUDY [--trial N] -O FILE.yaml\n"
              "       cohort hyperopt export STUDY -O FILE.csv",
     .summary = "search for good values of a config's parameters",
@@ -267,8 +282,11 @@ const cli_verb cli_verb_hyperopt = {
         "confirm: the best of many is too good by luck; trains the best trials with new seeds and\n"
         "tells what they come to then (over validation rows still: the test split is for the "
         "end).\n"
-        "show: lists the trials. best: writes the complete config of the best one; `train -c`\n"
-        "with it gives that trial's model byte for byte (trials leave trainer.refit aside, and so\n"
+        "show: lists the trials; with --follow as long as a process works on the study: on a\n"
+        "terminal a table that is kept up to date, elsewhere a line of the log for each that "
+        "ends.\n"
+        "best: writes the complete config of the best one; `train -c` with it gives that trial's\n"
+        "model byte for byte (trials leave trainer.refit aside, and so\n"
         "does that config: `train -c FILE.yaml --refit`). export: the trials as CSV; into\n"
         "FILE.log as Optuna's journal, which JournalStorage and the dashboard read, too.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_THREADS | CLI_SEED | CLI_FORCE,

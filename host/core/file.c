@@ -535,10 +535,28 @@ void co_unlock_file(int descriptor) {
   if (descriptor >= 0) close(descriptor);
 }
 
+// Waits for those who only look.
+co_status co_lock_file_shared(int *out_descriptor, co_context *ctx, const char *path) {
+  int error, fd = -1;
+  *out_descriptor = -1;
+  DO_FAULTY(error, ctx, fd = open_retry(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0666));
+  if (error) return co_fail_errno(CO_ERR_IO, error, "cannot open the lock file '%s'", path);
+  while ((error = flock(fd, LOCK_SH) == -1 ? errno : 0) == EINTR) {
+  }
+  if (!error) {
+    *out_descriptor = fd;
+    return CO_OK;
+  }
+  close(fd);
+  return co_fail_errno(CO_ERR_IO, error, "cannot lock '%s'", path);
+}
+
 co_lock_state co_lock_look(const char *path) {
-  int error, fd = open_retry(path, O_RDONLY | O_NOFOLLOW, 0);
+  int error, fd = open_retry(path, O_RDWR | O_NOFOLLOW, 0);
+  if (fd == -1 && (errno == EACCES || errno == EROFS))
+    fd = open_retry(path, O_RDONLY | O_NOFOLLOW, 0);
   if (fd == -1) return errno == ENOENT ? CO_LOCK_FREE : CO_LOCK_UNKNOWN;
-  while ((error = flock(fd, LOCK_SH | LOCK_NB) == -1 ? errno : 0) == EINTR) {
+  while ((error = flock(fd, LOCK_EX | LOCK_NB) == -1 ? errno : 0) == EINTR) {
   }
   close(fd); // and with it the lock
   return !error ? CO_LOCK_FREE : error == EWOULDBLOCK ? CO_LOCK_TAKEN : CO_LOCK_UNKNOWN;

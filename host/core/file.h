@@ -68,7 +68,9 @@ co_status co_replace_symlink(co_context *ctx, const char *target, const char *pa
 // means ("another run has this folder") and the holder.
 co_status co_lock_file(int *out_descriptor, co_context *ctx, const char *path, const char *meaning);
 void co_unlock_file(int descriptor); // -1 is legal
-// Whether somebody has such a lock, without keeping it; unknown where the file system has no locks or
+// One that several have at once.
+co_status co_lock_file_shared(int *out_descriptor, co_context *ctx, const char *path);
+// Whether somebody has a lock of either kind, without keeping it; unknown where the file system has no locks or
 // the file cannot be read.
 typedef enum co_lock_state { CO_LOCK_FREE, CO_LOCK_TAKEN, CO_LOCK_UNKNOWN } co_lock_state;
 co_lock_state co_lock_look(const char *path);

@@ -100,6 +100,9 @@ co_status co_h5_read(co_h5 *file, const char *path, co_dtype dtype, const co_sha
                      void *out);
 // The same for numbers of any type, rounded to float; one beyond its range is an error.
 co_status co_h5_read_rounded(co_h5 *file, const char *path, const co_shape *shape, float *out);
+// The same of values in memory: the index of the first that is beyond float's range, and goes into
+// *beyond; -1 = none is.
+int64_t co_h5_round(co_dtype from, const void *in, float *out, int64_t count, double *beyond);
 co_status co_h5_read_rows(co_h5 *file, const char *path, co_dtype dtype, int64_t begin,
                           int64_t count, void *out);
 // String arrays, variable or fixed length, into the arena. What is not UTF-8, here and below, is an

@@ -156,7 +156,18 @@ int64_t co_h5_convert(co_dtype from, const void *in, co_dtype to, void *out, int
   return -1;
 }
 
+// Whether all of them could be; without branches, as columns are long.
+static bool round_doubles(const double *in, float *out, int64_t count) {
+  bool beyond = false;
+  for (int64_t i = 0; i < count; i++) {
+    out[i] = (float)in[i];
+    beyond |= (fabs(in[i]) > FLT_MAX) & (fabs(in[i]) < INFINITY);
+  }
+  return !beyond;
+}
+
 int64_t co_h5_round(co_dtype from, const void *in, float *out, int64_t count, double *beyond) {
+  if (from == CO_F64 && round_doubles(in, out, count)) return -1;
   for (int64_t i = 0; i < count; i++) {
     double value = is_float(from) ? load_float(from, in, i) : (double)load_integer(from, in, i);
     *beyond = value;

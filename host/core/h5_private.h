@@ -93,8 +93,6 @@ hid_t co_h5_memory_type(co_dtype dtype);
 bool co_h5_classify(hid_t type, h5_element *e); // false: not supported
 // The index of the first value that does not fit, or -1.
 int64_t co_h5_convert(co_dtype from, const void *in, co_dtype to, void *out, int64_t count);
-// The same, rounded to float: what does not fit is beyond its range, and goes into *beyond.
-int64_t co_h5_round(co_dtype from, const void *in, float *out, int64_t count, double *beyond);
 
 // ---- h5_dataset.c ------------------------------------------------------------------------------
 

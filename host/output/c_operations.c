@@ -246,6 +246,12 @@ static void rows_of_last(const call *c, co_value x) {
   number(c, last_of(c, x));
 }
 
+static void scale_channels(const call *c) {
+  begin(c, "scale_channels", 2, 1);
+  rows_of_last(c, c->op->in[0]);
+  end(c);
+}
+
 static void softmax(const call *c) {
   begin(c, "softmax", 1, 1);
   rows_of_last(c, c->op->in[0]);
@@ -260,8 +266,13 @@ static void batch_norm(const call *c) {
 }
 
 static void layer_norm(const call *c) {
+  const int64_t count = count_of(c, c->op->in[0]), C = last_of(c, c->op->in[0]);
+  const int64_t groups = c->op->desc.attr.groups;
   begin(c, "layer_norm", 3, 1);
-  rows_of_last(c, c->op->in[0]);
+  number(c, groups ? 1 : count / C);
+  number(c, groups ? count / C : 1);
+  number(c, groups ? groups : 1);
+  number(c, groups ? C / groups : C);
   real(c, c->op->desc.attr.epsilon);
   end(c);
 }
@@ -396,6 +407,7 @@ static const emitter emitters[] = {
     {CO_OP_LAYER_NORM, "layer_norm", layer_norm, NULL},
     {CO_OP_ADD, "add", add, NULL},
     {CO_OP_MULTIPLY, "multiply", multiply, NULL},
+    {CO_OP_SCALE_CHANNELS, "scale_channels", scale_channels, NULL},
     {CO_OP_CONCAT, "concat", concat, NULL},
     {CO_OP_EMBEDDING, "embedding", embedding, NULL},
     {CO_OP_PIECEWISE_DENSE, "piecewise_dense", piecewise_dense, NULL},

@@ -266,7 +266,53 @@ static void batch_norm(const call *c) {
   out(c, two(c, "Add", y, co_onnx_vector(c->x, NULL, summand, channels)));
 }
 
+// Channels in front, groups of them as channels of instances: GroupNormalization is not in opset 17.
+static void group_norm(const call *c) {
+  const co_onnx_attribute attributes[] = {{"epsilon", 'f', .f = c->op->desc.attr.epsilon}, {NULL}};
+  const co_shape *shape = shape_of(c, c->op->in[CO_LAYER_NORM_x]);
+  const int64_t groups = c->op->desc.attr.groups;
+  int64_t size = 1; // of a row
+  const int last = shape->rank - 1;
+  int64_t forth[CO_MAX_RANK] = {0, last}, back[CO_MAX_RANK] = {0};
+  co_shape first = *shape;
+  float *ones = room(c, groups, sizeof *ones), *zeros = room(c, groups, sizeof *zeros);
+  if (!ones || !zeros) return;
+  for (int64_t i = 0; i < groups; i++) {
+    ones[i] = 1;
+    zeros[i] = 0;
+  }
+  for (int i = 1; i < last; i++) {
+    forth[i + 1] = i;
+    back[i] = i + 1;
+  }
+  back[last] = 1;
+  for (int i = 1; i <= last; i++) {
+    first.dim[i] = shape->dim[forth[i]];
+    size *= shape->dim[i];
+  }
+  const co_shape parts = co_shape_make(3, CO_DIM_N, groups, size / groups);
+  const char *y = permute(c, in(c, CO_LAYER_NORM_x), shape->rank, forth);
+  y = co_onnx_node(c->x, "InstanceNormalization", attributes, co_onnx_reshape(c->x, y, &parts),
+                   co_onnx_vector(c->x, NULL, ones, groups),
+                   co_onnx_vector(c->x, NULL, zeros, groups), NULL);
+  y = permute(c, co_onnx_reshape(c->x, y, &first), shape->rank, back);
+  y = two(c, "Mul", y, in(c, CO_LAYER_NORM_gamma));
+  out(c, two(c, "Add", y, in(c, CO_LAYER_NORM_beta)));
+}
+
+static void scale_channels(const call *c) {
+  const co_shape *x = shape_of(c, c->op->in[CO_SCALE_CHANNELS_x]);
+  const char *s = in(c, CO_SCALE_CHANNELS_s);
+  for (int i = 2; i < x->rank; i++)
+    s = unsqueeze(c, s, 1);
+  out(c, two(c, "Mul", in(c, CO_SCALE_CHANNELS_x), s));
+}
+
 static void layer_norm(const call *c) {
+  if (c->op->desc.attr.groups) {
+    group_norm(c);
+    return;
+  }
   const co_onnx_attribute attributes[] = {
       {"axis", 'i', .i = -1}, {"epsilon", 'f', .f = c->op->desc.attr.epsilon}, {NULL}};
   out(c, co_onnx_node(c->x, "LayerNormalization", attributes, in(c, CO_LAYER_NORM_x),
@@ -582,6 +628,7 @@ static const struct {
     {CO_OP_LAYER_NORM, layer_norm},
     {CO_OP_ADD, add},
     {CO_OP_MULTIPLY, multiply},
+    {CO_OP_SCALE_CHANNELS, scale_channels},
     {CO_OP_CONCAT, concat},
     {CO_OP_EMBEDDING, embedding},
     {CO_OP_PIECEWISE_DENSE, piecewise_dense},

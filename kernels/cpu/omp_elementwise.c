@@ -485,6 +485,32 @@ static void drop(const dropout *d, co_cpu *cpu, uint64_t base, const float *x, f
   drop_some(d, base + (uint64_t)(n - tail), x + n - tail, y + n - tail, tail);
 }
 
+// A row whose elements take `draws` draws in turn, the first of them number `base`.
+static void drop_in_turn(const dropout *d, uint64_t base, int64_t draws, const float *x, float *y,
+                         int64_t row) {
+  enum { PART = 256 };
+  for (int64_t first = 0; first < draws; first += PART) {
+    const int64_t drawn = draws - first < PART ? draws - first : PART;
+    const int64_t step = draws == 1 ? PART : draws; // one draw fills the part
+    float factor[PART];
+    for (int64_t i = 0; i < (draws == 1 ? PART : drawn); i++) {
+      const uint64_t index = base + (uint64_t)(draws == 1 ? 0 : first + i);
+      factor[i] = i > 0 && draws == 1 ? factor[0]
+                  : co_random_bits(d->step->seed, index, d->step->step, d->purpose) >> 8 >= d->limit
+                      ? d->scale
+                      : 0;
+    }
+    for (int64_t at = first; at < row; at += step) {
+      const int64_t count = draws > 1 ? drawn : row - at < PART ? row - at : PART;
+#pragma omp simd
+      for (int64_t i = 0; i < count; i++) {
+        const float value = factor[i] > 0 ? x[at + i] * factor[i] : 0;
+        y[at + i] = d->sum ? y[at + i] + value : value;
+      }
+    }
+  }
+}
+
 static co_status run_dropout(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                              void *workspace) {
   (void)workspace;
@@ -504,6 +530,13 @@ static co_status run_dropout(co_cpu *cpu, co_prepared *prepared, void *const *in
                      .scale = co_cpu_dropout_scale(desc),
                      .sum = co_cpu_accumulates(desc, 0)};
   const int64_t rows = desc->in[0].shape.dim[0], row = n / rows, draws = co_draws_of_row(desc);
+  if (desc->attr.draws) {
+#pragma omp parallel for schedule(static) if (n > CO_CPU_SERIAL)
+    for (int64_t r = 0; r < rows; r++)
+      drop_in_turn(&d, (uint64_t)((step->row_offset + r) * draws), draws, x + r * row, y + r * row,
+                   row);
+    return CO_OK;
+  }
   if (draws == row) { // one stretch of elements
     drop(&d, cpu, (uint64_t)(step->row_offset * row), x, y, n);
     return CO_OK;

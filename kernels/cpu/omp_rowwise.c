@@ -17,6 +17,12 @@ static bool not_empty(const co_op_desc *desc, co_cpu_answer *answer) {
   return false;
 }
 
+static bool is_ungrouped(const co_op_desc *desc, co_cpu_answer *answer) {
+  if (!desc->attr.groups) return not_empty(desc, answer);
+  (void)co_cpu_refuse(answer, "groups");
+  return false;
+}
+
 // ---- layer_norm --------------------------------------------------------------------------------
 
 // clang-format off
@@ -469,7 +475,7 @@ const co_cpu_impl co_cpu_rowwise[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_layer_norm,
-     .accepts = not_empty,
+     .accepts = is_ungrouped,
      .f32_in = 7,
      .f32_out = 7},
     {.op = CO_OP_LAYER_NORM_BACKWARD,
@@ -477,7 +483,7 @@ const co_cpu_impl co_cpu_rowwise[] = {
      .plan = co_cpu_plan_simple,
      .run = run_layer_norm_backward,
      .workspace = layer_norm_backward_bytes,
-     .accepts = not_empty,
+     .accepts = is_ungrouped,
      .f32_in = 31,
      .f32_out = 7,
      .accumulate = 7},

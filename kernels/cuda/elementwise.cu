@@ -140,6 +140,19 @@ __global__ void dropout(T *y, const T *x, const co_step *step, int64_t count, in
   }
 }
 
+// The same where the elements of a row take its `draws` in turn.
+template <typename T>
+__global__ void dropout_in_turn(T *y, const T *x, const co_step *step, int64_t count, int64_t row,
+                                int64_t draws, float rate, float scale, uint32_t purpose,
+                                bool accumulate) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t element = (step->row_offset + i / row) * draws + i % draws;
+    uint32_t bits = co_random_bits(step->seed, static_cast<uint64_t>(element), step->step, purpose);
+    bool kept = co_uniform_from_bits(bits) >= rate;
+    put(&y[i], kept ? static_cast<float>(x[i]) * scale : 0.0f, accumulate);
+  }
+}
+
 template <typename Y, typename T, typename F>
 static cudaError_t launch_map_of(const co_cuda_call *call, const void *a, const void *b, F f) {
   int64_t count = co_cuda_count(&call->desc->in[0].shape);
@@ -157,13 +170,20 @@ static cudaError_t launch_map(const co_cuda_call *call, const void *a, const voi
 
 template <typename T> static cudaError_t launch_dropout(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->in[0].shape);
-  CO_LAUNCH(dropout<T>, blocks_for((count + 3) / 4), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const co_step *>(call->in[1]), count, co_cuda_row(&desc->in[0].shape),
-            co_draws_of_row(desc) - co_cuda_row(&desc->in[0].shape),
-            static_cast<float>(desc->attr.rate), static_cast<float>(1 / (1 - desc->attr.rate)),
-            desc->attr.purpose, co_cuda_accumulates(desc, 0));
+  int64_t count = co_cuda_count(&desc->in[0].shape), row = co_cuda_row(&desc->in[0].shape);
+  T *y = static_cast<T *>(call->out[0]);
+  const T *x = static_cast<const T *>(call->in[0]);
+  const co_step *step = static_cast<const co_step *>(call->in[1]);
+  float rate = static_cast<float>(desc->attr.rate);
+  float scale = static_cast<float>(1 / (1 - desc->attr.rate));
+  if (desc->attr.draws)
+    CO_LAUNCH(dropout_in_turn<T>, blocks_for(count), block_threads, 0, call->stream, y, x, step,
+              count, row, desc->attr.draws, rate, scale, desc->attr.purpose,
+              co_cuda_accumulates(desc, 0));
+  else
+    CO_LAUNCH(dropout<T>, blocks_for((count + 3) / 4), block_threads, 0, call->stream, y, x, step,
+              count, row, co_draws_of_row(desc) - row, rate, scale, desc->attr.purpose,
+              co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
 

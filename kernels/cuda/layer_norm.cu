@@ -1,42 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation: a group of threads a row. Gradients of gamma and beta are sums by column, in a
-// launch of their own.
+// Layer and group normalisation: a group of threads a part. Gradients of gamma and beta are sums by
+// column, in a launch of their own.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/columns.cuh"
 #include "kernels/cuda/rows.cuh"
+#include "kernels/norm.h"
 
 namespace co {
 
-template <typename T> struct NormRows {
+template <typename T> struct Norm {
   const T *x;
   const float *gamma, *beta;
   T *y;
   float *mean, *inverse; // may be NULL
-  int64_t rows, channels;
+  co_norm_parts parts;
   double epsilon;
 };
 
-template <int Width, typename T> __global__ void layer_norm(NormRows<T> a) {
+template <int Width, typename T> __global__ void layer_norm(Norm<T> a) {
   int lane = static_cast<int>(threadIdx.x) % Width;
-  float channels = static_cast<float>(a.channels);
-  for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
-    const T *x = a.x + n * a.channels;
+  float size = static_cast<float>(a.parts.size);
+  for (int64_t p = first_row<Width>(); p < a.parts.count; p += row_step<Width>()) {
     float sum = 0, squares = 0;
-    for (int64_t c = lane; c < a.channels; c += Width)
-      sum += static_cast<float>(x[c]);
-    float mean = Group<Width>::sum(sum) / channels;
-    for (int64_t c = lane; c < a.channels; c += Width) {
-      float off = static_cast<float>(x[c]) - mean;
+    for (int64_t i = lane; i < a.parts.size; i += Width)
+      sum += static_cast<float>(a.x[co_norm_place(&a.parts, p, i)]);
+    float mean = Group<Width>::sum(sum) / size;
+    for (int64_t i = lane; i < a.parts.size; i += Width) {
+      float off = static_cast<float>(a.x[co_norm_place(&a.parts, p, i)]) - mean;
       squares += off * off;
     }
-    double variance = static_cast<double>(Group<Width>::sum(squares) / channels);
+    double variance = static_cast<double>(Group<Width>::sum(squares) / size);
     float inverse = static_cast<float>(1 / sqrt(variance + a.epsilon));
-    for (int64_t c = lane; c < a.channels; c += Width)
-      a.y[n * a.channels + c] =
-          static_cast<T>(a.gamma[c] * ((static_cast<float>(x[c]) - mean) * inverse) + a.beta[c]);
-    if (lane == 0 && a.mean) a.mean[n] = mean;
-    if (lane == 0 && a.inverse) a.inverse[n] = inverse;
+    for (int64_t i = lane; i < a.parts.size; i += Width) {
+      int64_t at = co_norm_place(&a.parts, p, i), c = co_norm_channel(&a.parts, p, i);
+      a.y[at] =
+          static_cast<T>(a.gamma[c] * ((static_cast<float>(a.x[at]) - mean) * inverse) + a.beta[c]);
+    }
+    if (lane == 0 && a.mean) a.mean[p] = mean;
+    if (lane == 0 && a.inverse) a.inverse[p] = inverse;
   }
 }
 
@@ -44,28 +46,29 @@ template <typename T> struct NormGradient {
   const T *x, *dy;
   const float *gamma, *mean, *inverse;
   T *dx;
-  int64_t rows, channels;
+  co_norm_parts parts;
   bool accumulate;
 };
 
 // kernels/ref/layer_norm.c has the formula.
 template <int Width, typename T> __global__ void layer_norm_dx(NormGradient<T> a) {
   int lane = static_cast<int>(threadIdx.x) % Width;
-  float channels = static_cast<float>(a.channels);
-  for (int64_t n = first_row<Width>(); n < a.rows; n += row_step<Width>()) {
-    const T *x = a.x + n * a.channels, *dy = a.dy + n * a.channels;
-    float mean = a.mean[n], inverse = a.inverse[n], sum = 0, product = 0;
-    for (int64_t c = lane; c < a.channels; c += Width) {
-      float g = a.gamma[c] * static_cast<float>(dy[c]);
+  float size = static_cast<float>(a.parts.size);
+  for (int64_t p = first_row<Width>(); p < a.parts.count; p += row_step<Width>()) {
+    float mean = a.mean[p], inverse = a.inverse[p], sum = 0, product = 0;
+    for (int64_t i = lane; i < a.parts.size; i += Width) {
+      int64_t at = co_norm_place(&a.parts, p, i);
+      float g = a.gamma[co_norm_channel(&a.parts, p, i)] * static_cast<float>(a.dy[at]);
       sum += g;
-      product += g * ((static_cast<float>(x[c]) - mean) * inverse);
+      product += g * ((static_cast<float>(a.x[at]) - mean) * inverse);
     }
-    sum = Group<Width>::sum(sum) / channels;
-    product = Group<Width>::sum(product) / channels;
-    for (int64_t c = lane; c < a.channels; c += Width) {
-      float normal = (static_cast<float>(x[c]) - mean) * inverse;
-      float g = a.gamma[c] * static_cast<float>(dy[c]);
-      put(&a.dx[n * a.channels + c], inverse * (g - sum - normal * product), a.accumulate);
+    sum = Group<Width>::sum(sum) / size;
+    product = Group<Width>::sum(product) / size;
+    for (int64_t i = lane; i < a.parts.size; i += Width) {
+      int64_t at = co_norm_place(&a.parts, p, i);
+      float normal = (static_cast<float>(a.x[at]) - mean) * inverse;
+      float g = a.gamma[co_norm_channel(&a.parts, p, i)] * static_cast<float>(a.dy[at]);
+      put(&a.dx[at], inverse * (g - sum - normal * product), a.accumulate);
     }
   }
 }
@@ -73,11 +76,11 @@ template <int Width, typename T> __global__ void layer_norm_dx(NormGradient<T> a
 template <typename T> struct AddNormGradients { // of gamma, of beta
   const T *x, *dy;
   const float *mean, *inverse;
-  int64_t channels;
+  co_norm_parts parts;
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
-    int64_t n = i / channels;
+    int64_t p = co_norm_part(&parts, i);
     float d = static_cast<float>(dy[i]);
-    sums[0] += static_cast<double>(d * ((static_cast<float>(x[i]) - mean[n]) * inverse[n]));
+    sums[0] += static_cast<double>(d * ((static_cast<float>(x[i]) - mean[p]) * inverse[p]));
     sums[1] += static_cast<double>(d);
   }
 };
@@ -92,19 +95,16 @@ struct PutNormGradients {
 };
 
 template <typename T> static cudaError_t launch_layer_norm(const co_cuda_call *call) {
-  const co_shape *shape = &call->desc->in[0].shape;
-  int64_t channels = co_cuda_last(shape), rows = co_cuda_count(shape) / channels;
-  NormRows<T> a = {static_cast<const T *>(call->in[CO_LAYER_NORM_x]),
-                   static_cast<const float *>(call->in[CO_LAYER_NORM_gamma]),
-                   static_cast<const float *>(call->in[CO_LAYER_NORM_beta]),
-                   static_cast<T *>(call->out[CO_LAYER_NORM_y]),
-                   static_cast<float *>(call->out[CO_LAYER_NORM_mean]),
-                   static_cast<float *>(call->out[CO_LAYER_NORM_inverse]),
-                   rows,
-                   channels,
-                   call->desc->attr.epsilon};
-  int width = width_for(channels);
-  unsigned grid = blocks_for(rows * width);
+  Norm<T> a = {static_cast<const T *>(call->in[CO_LAYER_NORM_x]),
+               static_cast<const float *>(call->in[CO_LAYER_NORM_gamma]),
+               static_cast<const float *>(call->in[CO_LAYER_NORM_beta]),
+               static_cast<T *>(call->out[CO_LAYER_NORM_y]),
+               static_cast<float *>(call->out[CO_LAYER_NORM_mean]),
+               static_cast<float *>(call->out[CO_LAYER_NORM_inverse]),
+               co_norm_parts_of(call->desc),
+               call->desc->attr.epsilon};
+  int width = width_for(a.parts.size);
+  unsigned grid = blocks_for(a.parts.count * width);
   if (width == 1)
     CO_LAUNCH((layer_norm<1, T>), grid, block_threads, 0, call->stream, a);
   else if (width == warp_lanes)
@@ -123,11 +123,10 @@ template <typename T> static cudaError_t launch_layer_norm_backward(const co_cud
                        static_cast<const float *>(call->in[CO_LAYER_NORM_BACKWARD_mean]),
                        static_cast<const float *>(call->in[CO_LAYER_NORM_BACKWARD_inverse]),
                        static_cast<T *>(call->out[CO_LAYER_NORM_BACKWARD_dx]),
-                       c.rows,
-                       c.channels,
+                       co_norm_parts_of(desc),
                        co_cuda_accumulates(desc, CO_LAYER_NORM_BACKWARD_dx)};
-  int width = width_for(c.channels);
-  unsigned grid = blocks_for(c.rows * width);
+  int width = width_for(a.parts.size);
+  unsigned grid = blocks_for(a.parts.count * width);
   if (width == 1)
     CO_LAUNCH((layer_norm_dx<1, T>), grid, block_threads, 0, call->stream, a);
   else if (width == warp_lanes)
@@ -137,7 +136,7 @@ template <typename T> static cudaError_t launch_layer_norm_backward(const co_cud
   cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) return error;
   return sum_columns<2>(
-      c, call->workspace, call, AddNormGradients<T>{a.x, a.dy, a.mean, a.inverse, a.channels},
+      c, call->workspace, call, AddNormGradients<T>{a.x, a.dy, a.mean, a.inverse, a.parts},
       PutNormGradients{static_cast<float *>(call->out[CO_LAYER_NORM_BACKWARD_dgamma]),
                        static_cast<float *>(call->out[CO_LAYER_NORM_BACKWARD_dbeta]),
                        co_cuda_accumulates(desc, CO_LAYER_NORM_BACKWARD_dgamma),

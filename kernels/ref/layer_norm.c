@@ -1,57 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ref/real.h"
 
+#include "kernels/norm.h"
+
 void CO_REF(layer_norm)(const co_op_desc *desc, void *const *in, void *const *out) {
-  const co_shape *shape = &desc->in[CO_LAYER_NORM_x].shape;
-  const int64_t C = shape->dim[shape->rank - 1], rows = co_shape_count(shape) / C;
+  const co_norm_parts parts = co_norm_parts_of(desc);
+  const double size = (double)parts.size;
+  const real *x = in[CO_LAYER_NORM_x];
   const real *gamma = in[CO_LAYER_NORM_gamma], *beta = in[CO_LAYER_NORM_beta];   // (C)
-  real *means = out[CO_LAYER_NORM_mean], *inverses = out[CO_LAYER_NORM_inverse]; // (rows) or NULL
-  for (int64_t r = 0; r < rows; r++) {
-    const real *x = (const real *)in[CO_LAYER_NORM_x] + r * C;
-    real *y = (real *)out[CO_LAYER_NORM_y] + r * C;
+  real *means = out[CO_LAYER_NORM_mean], *inverses = out[CO_LAYER_NORM_inverse]; // or NULL
+  real *y = out[CO_LAYER_NORM_y];
+  for (int64_t p = 0; p < parts.count; p++) {
     double sum = 0, squares = 0;
-    for (int64_t c = 0; c < C; c++)
-      sum += (double)x[c];
-    const double mean = sum / (double)C;
-    for (int64_t c = 0; c < C; c++)
-      squares += ((double)x[c] - mean) * ((double)x[c] - mean);
-    const double inverse = 1 / sqrt(squares / (double)C + desc->attr.epsilon);
-    for (int64_t c = 0; c < C; c++)
-      y[c] = (real)((double)gamma[c] * ((double)x[c] - mean) * inverse + (double)beta[c]);
-    if (means != NULL) means[r] = (real)mean;
-    if (inverses != NULL) inverses[r] = (real)inverse;
+    for (int64_t i = 0; i < parts.size; i++)
+      sum += (double)x[co_norm_place(&parts, p, i)];
+    const double mean = sum / size;
+    for (int64_t i = 0; i < parts.size; i++) {
+      const double off = (double)x[co_norm_place(&parts, p, i)] - mean;
+      squares += off * off;
+    }
+    const double inverse = 1 / sqrt(squares / size + desc->attr.epsilon);
+    for (int64_t i = 0; i < parts.size; i++) {
+      const int64_t at = co_norm_place(&parts, p, i), c = co_norm_channel(&parts, p, i);
+      y[at] = (real)((double)gamma[c] * ((double)x[at] - mean) * inverse + (double)beta[c]);
+    }
+    if (means != NULL) means[p] = (real)mean;
+    if (inverses != NULL) inverses[p] = (real)inverse;
   }
 }
 
 // With n = (x - mean) inverse and g = gamma dy: dx = inverse (g - mean(g) - n mean(g n)).
 void CO_REF(layer_norm_backward)(const co_op_desc *desc, void *const *in, void *const *out) {
-  const co_shape *shape = &desc->in[CO_LAYER_NORM_BACKWARD_x].shape;
-  const int64_t C = shape->dim[shape->rank - 1], rows = co_shape_count(shape) / C;
+  const co_norm_parts parts = co_norm_parts_of(desc);
   const real *x = in[CO_LAYER_NORM_BACKWARD_x], *gamma = in[CO_LAYER_NORM_BACKWARD_gamma];
   const real *mean = in[CO_LAYER_NORM_BACKWARD_mean], *inverse = in[CO_LAYER_NORM_BACKWARD_inverse];
   const real *dy = in[CO_LAYER_NORM_BACKWARD_dy];
   real *dx = out[CO_LAYER_NORM_BACKWARD_dx];
   real *dgamma = out[CO_LAYER_NORM_BACKWARD_dgamma], *dbeta = out[CO_LAYER_NORM_BACKWARD_dbeta];
-  for (int64_t r = 0; r < rows; r++) {
+  for (int64_t p = 0; p < parts.count; p++) {
     double sum = 0, product = 0;
-    for (int64_t i = r * C; i < (r + 1) * C; i++) {
-      const double g = (double)gamma[i - r * C] * (double)dy[i];
+    for (int64_t i = 0; i < parts.size; i++) {
+      const int64_t at = co_norm_place(&parts, p, i);
+      const double g = (double)gamma[co_norm_channel(&parts, p, i)] * (double)dy[at];
       sum += g;
-      product += g * ((double)x[i] - (double)mean[r]) * (double)inverse[r];
+      product += g * ((double)x[at] - (double)mean[p]) * (double)inverse[p];
     }
-    for (int64_t i = r * C; i < (r + 1) * C; i++) {
-      const double normal = ((double)x[i] - (double)mean[r]) * (double)inverse[r];
-      const double through =
-          (double)gamma[i - r * C] * (double)dy[i] - (sum + normal * product) / (double)C;
-      co_put(desc, CO_LAYER_NORM_BACKWARD_dx, &dx[i], (double)inverse[r] * through);
+    for (int64_t i = 0; i < parts.size; i++) {
+      const int64_t at = co_norm_place(&parts, p, i);
+      const double g = (double)gamma[co_norm_channel(&parts, p, i)] * (double)dy[at];
+      const double normal = ((double)x[at] - (double)mean[p]) * (double)inverse[p];
+      const double through = g - (sum + normal * product) / (double)parts.size;
+      co_put(desc, CO_LAYER_NORM_BACKWARD_dx, &dx[at], (double)inverse[p] * through);
     }
   }
-  for (int64_t c = 0; c < C; c++) {
+  for (int64_t c = 0; c < parts.channels; c++) {
     double sum = 0, product = 0;
-    for (int64_t r = 0; r < rows; r++) {
-      sum += (double)dy[r * C + c];
-      product +=
-          (double)dy[r * C + c] * ((double)x[r * C + c] - (double)mean[r]) * (double)inverse[r];
+    for (int64_t at = c; at < parts.count * parts.size; at += parts.channels) {
+      const int64_t p = co_norm_part(&parts, at);
+      sum += (double)dy[at];
+      product += (double)dy[at] * ((double)x[at] - (double)mean[p]) * (double)inverse[p];
     }
     co_put(desc, CO_LAYER_NORM_BACKWARD_dgamma, &dgamma[c], product);
     co_put(desc, CO_LAYER_NORM_BACKWARD_dbeta, &dbeta[c], sum);
@@ -66,6 +73,13 @@ co_status co_infer_layer_norm(co_op_desc *desc) {
   rows.dim[--rows.rank] = 0;
   if (vector.dim[0] < 1)
     return co_fail(CO_ERR_CONFIG, "layer_norm: the last dimension must be known");
+  if (desc->attr.groups) {
+    const int64_t groups = desc->attr.groups, C = vector.dim[0];
+    if (groups < 1 || C % groups)
+      return co_fail(CO_ERR_CONFIG, "layer_norm: %lld channels do not part into %lld groups",
+                     (long long)C, (long long)groups);
+    rows = co_shape_make(2, x->shape.dim[0], groups);
+  }
   for (int i = CO_LAYER_NORM_gamma; i <= CO_LAYER_NORM_beta; i++) {
     CO_RETURN_IF_FAILED(co_check_real(desc, i, CO_LAYER_NORM_x));
     CO_RETURN_IF_FAILED(co_check_shape(desc, i, &vector));

@@ -182,7 +182,8 @@ input_features: [{name: image, type: image, augmentation: {flip: 0.5, crop: 1, r
   {ZeroPadding2D: [[1, 0], [2, 1]]}, {DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 2, activation: relu}},
   {AveragePooling2D: {pool_size: 2, strides: 1, padding: same}}, {Conv2D: {filters: 6, kernel_size: 2, groups: 2, padding: same}},
   {Conv2DTranspose: {filters: 5, kernel_size: 3, strides: 2, padding: same, activation: relu}}, {Cropping2D: 1},
-  {SeparableConv2D: {filters: 4, kernel_size: 2}}, Flatten, {Dense: 8}]}}]
+  {SeparableConv2D: {filters: 4, kernel_size: 2}, name: r}, {GroupNormalization: 2}, {SpatialDropout2D: 0.1}, {SqueezeExcitation: 2},
+  {GroupNormalization: -1}, {StochasticDepth: 0.2, name: s}, {Add: {}, inputs: [r, s]}, Flatten, {Dense: 8}]}}]
 output_features: [{name: label}]
 trainer: {max_epochs: 1, batch_size: 16}
 END

@@ -75,6 +75,11 @@ for file in model.h5 config.full.yaml run.json tb/{train,validation}/events.out.
 done
 expect 0 hyperopt show one.db
 [ "$(grep -c COMPLETE out)" = 8 ] || fail 'show does not list the trials'
+cp out shown
+expect 0 hyperopt show one.db --follow # nobody works on it
+cmp -s out shown || fail 'followed to its end, it shows another end'
+[ "$(grep -c ' INFO trial number=.* state=COMPLETE .* batch_size=' err)" = 8 ] || fail "not a line a trial: $(cat err)"
+refused 2 '--follow does not go with hyperopt best' -- hyperopt best one.db --follow
 # Momentum is there exactly where the optimizer has one.
 expect 0 hyperopt show one.db --json
 grep -o '"params":{[^}]*}' out >params
@@ -175,6 +180,8 @@ same one.db shared.db
 # ---- the time is over, and it goes on
 expect 75 "${search[@]}" -O slow.db --n-trials 100000 --max-time 0:01 --set trainer.max_epochs=1000000
 [ "$("$cohort" hyperopt show slow.db --json | grep -o RUNNING | wc -l)" = 1 ] || fail 'no trial waits'
+expect 0 hyperopt show slow.db --follow
+has 'nobody works on the study; the command that began it goes on with 1 trial' out
 
 # ---- samplers that look at results: the same, whatever runs at once, killed as well
 for sampler in auto tpe; do

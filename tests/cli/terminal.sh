@@ -114,16 +114,18 @@ watched() { # watched EXIT STATUS RUN
   [ $code = "$1" ] || fail "exit $code instead of $1: watch $3"
   "$check_json" verb=watch "exit=$1" "status=$2" "run=$3" <out || fail "JSON of watch $3: $(cat out)"
 }
-begun() { until grep -qs "\"$1\"" live/events.jsonl || ! kill -0 $pid; do sleep 0.02; done; }
+# has FILE PATTERN: waits until it has, as long as the process that is watched lives.
+has() { until grep -qs -- "$2" "$1" || ! kill -0 $pid; do sleep 0.02; done; }
 watched 0 "done" run1
 "$check_json" step=27 steps=27 epochs.0.epoch=1 epochs.2.step=27 metric=accuracy <out || fail 'epochs'
 [ "$(grep -c ' INFO epoch step=.*accuracy=' seen)" = 3 ] || fail 'not one line an epoch'
 "$cohort" train -c c.yaml --dataset d.h5 --run-dir live --threads 1 --quiet --set trainer.max_epochs=1000000 >/dev/null 2>&1 &
 pid=$!
-begun epoch
+has live/events.jsonl '"epoch"'
 env -u NO_COLOR TERM=xterm "$on_terminal" 100 "$cohort" watch live >raw &
 watcher=$!
-sleep 0.6
+has raw 'rows/s'
+has raw $'\rtrain \\['
 kill -KILL $pid
 wait $watcher
 [ $? = 137 ] || fail 'a killed run is not told by 137'
@@ -138,15 +140,33 @@ seen 'hint: go on with: cohort train --resume live$'
 watched 137 killed live
 "$cohort" train --resume live --quiet >/dev/null 2>&1 &
 pid=$!
-begun resume
-"$cohort" watch live --quiet >out 2>seen &
+has live/events.jsonl '"resume"'
+"$cohort" watch live >out 2>seen &
 watcher=$!
-sleep 0.3
+has seen ' INFO epoch'
 kill -TERM $pid
 wait $watcher
 [ $? = 75 ] || fail 'a stopped run is not told by 75'
 seen 'error\[stopped\]: live: it was stopped at step'
 watched 75 stopped live
+"$cohort" watch d.h5 >out 2>seen
+[ $? = 5 ] || fail 'a file is watched'
+
+# ---- a study that another process searches: a table that is drawn anew in its place
+printf 'hyperopt: {metric: loss, sampler: {type: random}, parameters: {trainer.learning_rate: {space: uniform, lower: 0.001, upper: 0.01}}}\n' >tune.yaml
+"$cohort" hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 -O s.db --n-trials 100000 --seed 1 --threads 1 --quiet >/dev/null 2>&1 &
+pid=$!
+until [ -e s.db.trials/trial-0000 ] || ! kill -0 $pid; do sleep 0.02; done
+env -u NO_COLOR TERM=xterm "$on_terminal" 40 "$cohort" hyperopt show s.db --follow >raw &
+follower=$!
+has raw $'\x1b\\[[0-9]*A\r\x1b\\[J'
+kill -TERM $pid
+wait $follower || fail 'a study is not followed to its end'
+sed 's/.*\x1b\[J//' raw | awk '/^trial / { table = "" } { table = table $0 "\n" } END { printf "%s", table }' >seen # the last
+columns=40
+seen '^trial  state     loss  '
+seen '^ +[0-9]+[* ] COMPLETE  [0-9.]+  '
+[ "$(grep -c '[*] COMPLETE' seen)" = 1 ] || fail 'not one best trial'
 
 [ $failed = 0 ] && echo 'all passed'
 exit $failed

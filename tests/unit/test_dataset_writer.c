@@ -120,6 +120,46 @@ static void damaged_contents_are_found(void **state) {
   free(image);
 }
 
+// Numbers that float32 does not hold lie in the file as double, and are mapped.
+static void wide_numbers_are_rounded_and_checked(void **state) {
+  fixture *f = *state;
+  co_dataset_writer *w;
+  co_dataset *d;
+  enum { WIDE = 20000 };
+  static double number[WIDE];
+  static uint8_t split[WIDE];
+  for (int i = 0; i < WIDE; i++)
+    number[i] = i % 7 ? i + 0.1 : NAN;
+  co_column c = {.name = "n", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F64};
+  OK(co_dataset_writer_create(&w, f->ctx, "d.h5"));
+  OK(co_dataset_writer_column(w, "e", &c, WIDE));
+  OK(co_dataset_writer_rows(w, WIDE, number));
+  OK(co_dataset_writer_samples(w, "e", WIDE, NULL, NULL, split));
+  co_dataset_writer_hand_out(w, &d);
+  OK(co_dataset_writer_commit(w, NULL));
+  co_dataset_writer_free(w);
+  assert_string_equal(co_dataset_path(d), "d.h5");
+  const void *data;
+  int64_t rows;
+  OK(co_dataset_column(d, "n", &data, &rows, NULL));
+  assert_int_equal(rows, WIDE);
+  for (int i = 0; i < WIDE; i++)
+    assert_true(i % 7 ? ((const float *)data)[i] == (float)number[i]
+                      : isnan(((const float *)data)[i]));
+  co_numbers stored;
+  OK(co_dataset_numbers(d, "n", &stored));
+  assert_true(co_numbers_at(&stored, 19998) == number[19998]);
+  co_dataset_close(d);
+
+  size_t length;
+  unsigned char *bytes = read_bytes("d.h5", &length);
+  bytes[0] ^= 1; // the file is not vouched for
+  bytes[find(bytes, length, &number[15000], sizeof(double))] ^= 1;
+  write_bytes("d.h5", bytes, length);
+  refused(f, "'/entities/e/n' is damaged", "checksum");
+  free(bytes);
+}
+
 static void the_fingerprint_is_that_of_the_contents(void **state) {
   fixture *f = *state;
   co_dataset *d;
@@ -320,6 +360,7 @@ static void words_of_types_roles_and_splits(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(damaged_contents_are_found),
+      DATA_TEST(wide_numbers_are_rounded_and_checked),
       DATA_TEST(the_fingerprint_is_that_of_the_contents),
       DATA_TEST(several_threads_may_be_the_first_to_read),
       DATA_TEST(failing_allocations_while_reading_are_clean),

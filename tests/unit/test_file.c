@@ -290,6 +290,13 @@ static void locks_exclude(void **state) {
   co_unlock_file(first);
   assert_int_equal(co_lock_look("lock"), CO_LOCK_FREE);
   assert_int_equal(co_lock_look("no lock"), CO_LOCK_FREE);
+  int shared[2];
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(co_lock_file_shared(&shared[i], ctx, "shared"), CO_OK);
+  co_unlock_file(shared[0]);
+  assert_int_equal(co_lock_look("shared"), CO_LOCK_TAKEN);
+  co_unlock_file(shared[1]);
+  assert_int_equal(co_lock_look("shared"), CO_LOCK_FREE);
   co_io_fail_at(ctx, 2, false, ENOSPC);
   assert_int_equal(co_lock_file(&second, ctx, "lock", "it is taken"), CO_ERR_IO);
   assert_int_equal(co_lock_file(&second, ctx, "lock", "it is taken"),

@@ -162,6 +162,16 @@ static void test_infer(void **state) {
   const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
   assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));
 
+  co_op_desc repeated = {.op = CO_OP_POOL_EVENTS_BACKWARD,
+                         .has_in = 3,
+                         .attr.shape = co_shape_make(1, of_events.dim[1])};
+  repeated.in[CO_POOL_EVENTS_BACKWARD_lengths] = lstm.in[CO_RECURRENT_lengths];
+  repeated.in[CO_POOL_EVENTS_BACKWARD_dy] = f32(pooled);
+  assert_int_equal(co_op_infer(&repeated), CO_OK);
+  assert_true(co_shape_equal(&repeated.out[0].shape, &of_events));
+  repeated.attr.shape.rank = 0;
+  assert_int_equal(co_op_infer(&repeated), CO_ERR_CONFIG);
+
   co_op_desc unfolded = {.op = CO_OP_UNFOLD_EVENTS,
                          .has_in = 3,
                          .attr = {.kernel = {3}, .dilation = {1}, .pad_begin = {1}}};
@@ -448,6 +458,24 @@ static void test_infer(void **state) {
   norm.in[2].shape.dim[0] = 5;
   norm.attr.epsilon = 0;
   assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
+
+  norm.attr = (co_op_attr){.epsilon = 1e-3, .groups = 5};
+  assert_int_equal(co_op_infer(&norm), CO_OK);
+  assert_int_equal(norm.out[CO_LAYER_NORM_mean].shape.dim[1], 5);
+  norm.attr.groups = 2;
+  assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "5 channels do not part into 2 groups"));
+  co_op_desc channels = {.op = CO_OP_SCALE_CHANNELS, .has_in = 3, .in = {norm.in[0]}};
+  channels.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
+  assert_int_equal(co_op_infer(&channels), CO_OK);
+  channels.in[1].shape.dim[1] = 4;
+  assert_int_equal(co_op_infer(&channels), CO_ERR_CONFIG);
+  co_op_desc dropped = {.op = CO_OP_DROPOUT, .has_in = 3, .attr = {.draws = 5}, .in = {norm.in[0]}};
+  dropped.in[1] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&dropped), CO_OK);
+  dropped.attr.draws = 3;
+  assert_int_equal(co_op_infer(&dropped), CO_ERR_CONFIG);
 
   co_op_desc scale = {.op = CO_OP_MEMBER_SCALE, .has_in = 3};
   scale.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));

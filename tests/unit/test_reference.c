@@ -401,6 +401,48 @@ static void test_layer_norm(void **state) {
   near_to(inverse[1], 1.0 / 3);
 }
 
+static void test_group_norm(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LAYER_NORM, .attr = {.epsilon = 3, .groups = 2}, .has_out = 7};
+  operand(&desc, true, CO_LAYER_NORM_x, CO_F64,
+          co_shape_make(3, (int64_t)1, (int64_t)2, (int64_t)4));
+  operand(&desc, true, CO_LAYER_NORM_gamma, CO_F64, vector(4));
+  operand(&desc, true, CO_LAYER_NORM_beta, CO_F64, vector(4));
+  // Group 0 is 5, 7, 7, 5: mean 6, variance 1; group 1 is 0, 0, 0, 4: mean 1, variance 3.
+  const double root = sqrt(6);
+  double x[8] = {5, 7, 0, 0, 7, 5, 0, 4}, gamma[4] = {4, 2, root, 1}, beta[4] = {1, 0, 0, 3};
+  double y[8], mean[2], inverse[2];
+  run(&desc, (void *[8]){x, gamma, beta}, (void *[8]){y, mean, inverse});
+  const double want[8] = {-1, 1, -1, 3 - 1 / root, 3, -1, -1, 3 + 3 / root};
+  for (int i = 0; i < 8; i++)
+    near_to(y[i], want[i]);
+  near_to(mean[0], 6);
+  near_to(mean[1], 1);
+  near_to(inverse[1], 1 / root);
+}
+
+static void test_scale_channels(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_SCALE_CHANNELS};
+  operand(&desc, true, CO_SCALE_CHANNELS_x, CO_F64,
+          co_shape_make(3, (int64_t)2, (int64_t)2, (int64_t)2));
+  operand(&desc, true, CO_SCALE_CHANNELS_s, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  double x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, s[4] = {1, 10, -1, 0}, y[8], ds[4];
+  run(&desc, (void *[8]){x, s}, (void *[8]){y});
+  const double want[8] = {1, 20, 3, 40, -5, 0, -7, 0};
+  for (int i = 0; i < 8; i++)
+    near_to(y[i], want[i]);
+  co_op_desc backward = {.op = CO_OP_SCALE_CHANNELS_BACKWARD};
+  backward.in[0] = backward.in[1] = desc.in[0];
+  backward.has_in = 3;
+  operand(&backward, false, CO_SCALE_CHANNELS_BACKWARD_ds, CO_F64, desc.in[1].shape);
+  const double dy[8] = {1, 0, 1, 1, 2, 0, 0, 3};
+  assert_int_equal(co_ref_run(&backward, (void *[8]){x, (void *)dy}, (void *[8]){ds}), CO_OK);
+  const double slopes[4] = {4, 4, 10, 24};
+  for (int i = 0; i < 4; i++)
+    near_to(ds[i], slopes[i]);
+}
+
 static void test_factorization(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_FACTORIZATION, .has_out = 3};
@@ -466,6 +508,7 @@ static void test_dropout(void **state) {
   (void)state;
   enum { ROWS = 100, SIZE = 50 };
   static float x[ROWS * SIZE], whole[ROWS * SIZE], half[ROWS * SIZE / 2];
+  static float together[ROWS * SIZE];
   for (int i = 0; i < ROWS * SIZE; i++)
     x[i] = 1;
   co_step step;
@@ -484,6 +527,15 @@ static void test_dropout(void **state) {
   }
   // 5000 draws: the mean is 1 with deviation 0.025.
   assert_true(fabs(sum / (ROWS * SIZE) - 1) < 0.1);
+  // Rows and channels together.
+  for (int draws = 1; draws <= 5; draws += 4) {
+    desc.attr.draws = draws;
+    run(&desc, (void *[CO_OP_MAX_OPERANDS]){x, &step}, (void *[CO_OP_MAX_OPERANDS]){together});
+    for (int i = 0; i < ROWS * SIZE; i++)
+      assert_true(together[i] == together[i / SIZE * SIZE + i % draws]);
+    assert_memory_not_equal(together, together + SIZE, 20 * SIZE * sizeof *together);
+  }
+  desc.attr.draws = 0;
   // A micro-batch of the second half of the rows draws what the whole batch draws.
   step.row_offset = ROWS / 2;
   desc.in[0].shape.dim[0] = ROWS / 2;
@@ -655,6 +707,7 @@ int main(void) {
       cmocka_unit_test(test_impute),          cmocka_unit_test(test_piecewise_linear),
       cmocka_unit_test(test_piecewise_dense), cmocka_unit_test(test_activations),
       cmocka_unit_test(test_curves),          cmocka_unit_test(test_layer_norm),
+      cmocka_unit_test(test_group_norm),      cmocka_unit_test(test_scale_channels),
       cmocka_unit_test(test_factorization),   cmocka_unit_test(test_members),
       cmocka_unit_test(test_dropout),         cmocka_unit_test(test_swap_noise),
       cmocka_unit_test(test_periodic),        cmocka_unit_test(test_augmentation),

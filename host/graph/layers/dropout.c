@@ -9,7 +9,7 @@ typedef struct dropout_options {
 } dropout_options;
 
 static const co_field fields[] = {{"rate", CO_FIELD_DOUBLE, offsetof(dropout_options, rate), NULL,
-                                   0, 0.999, NULL, "Share of elements set to zero in training.",
+                                   0, 0.999, NULL, "Share of what is set to zero in training.",
                                    NULL},
                                   {.key = NULL}};
 
@@ -43,18 +43,18 @@ static co_status fold(co_graph *graph, bool back, int64_t members, int64_t featu
   return co_emit(graph, CO_OP_RESHAPE, &attr, 1, x, x);
 }
 
-static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
-                       co_value *out) {
-  (void)count;
-  co_op_attr attr = {.rate = ((const dropout_options *)options)->rate};
+// `draws` of each row, which its elements take in turn; 0 = one each.
+static co_status drop(co_graph *graph, const dropout_options *options, co_value x, int64_t draws,
+                      co_value *out) {
+  co_op_attr attr = {.rate = options->rate, .draws = draws};
   CO_RETURN_IF_FAILED(purpose_of_call(graph, &attr.purpose));
   if (attr.rate == 0) {
-    *out = in[0];
+    *out = x;
     return CO_OK;
   }
-  CO_RETURN_IF_FAILED(length_of(graph, in[0], &attr.max_length));
-  co_value operands[2] = {in[0], CO_NO_VALUE};
-  const co_shape shape = *co_value_shape(graph, in[0]);
+  if (!draws) CO_RETURN_IF_FAILED(length_of(graph, x, &attr.max_length));
+  co_value operands[2] = {x, CO_NO_VALUE};
+  const co_shape shape = *co_value_shape(graph, x);
   const int64_t members = shape.rank == 2 ? co_dim_members(shape.dim[0]) : 0;
   if (members) CO_RETURN_IF_FAILED(fold(graph, false, members, shape.dim[1], &operands[0]));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands[1]));
@@ -62,12 +62,55 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   return members ? fold(graph, true, members, shape.dim[1], out) : CO_OK;
 }
 
-extern const co_layer_class co_layer_dropout;
-const co_layer_class co_layer_dropout = {.name = "Dropout",
-                                         .doc = "Sets random elements to zero in training.",
-                                         .fields = fields,
-                                         .options_size = sizeof(dropout_options),
-                                         .shorthand = "rate",
-                                         .inputs_min = 1,
-                                         .inputs_max = 1,
-                                         .build = build};
+static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
+                       co_value *out) {
+  (void)count;
+  return drop(graph, options, in[0], 0, out);
+}
+
+static co_status drop_channels(co_graph *graph, const void *options, const co_value *in, int rank,
+                               co_value *out) {
+  const co_shape *shape = co_value_shape(graph, in[0]);
+  if (shape->rank != rank)
+    return co_fail(CO_ERR_CONFIG, "the input has %d dimensions, rows included; %d are needed",
+                   shape->rank, rank);
+  return drop(graph, options, in[0], shape->dim[rank - 1], out);
+}
+
+static co_status build_spatial1d(co_graph *graph, const void *options, const co_value *in,
+                                 int count, co_value *out) {
+  (void)count;
+  return drop_channels(graph, options, in, 3, out);
+}
+
+static co_status build_spatial2d(co_graph *graph, const void *options, const co_value *in,
+                                 int count, co_value *out) {
+  (void)count;
+  return drop_channels(graph, options, in, 4, out);
+}
+
+static co_status build_depth(co_graph *graph, const void *options, const co_value *in, int count,
+                             co_value *out) {
+  (void)count;
+  return drop(graph, options, in[0], 1, out);
+}
+
+#define DROPOUT_LAYER(symbol, name_, doc_, build_)                                                 \
+  extern const co_layer_class symbol;                                                              \
+  const co_layer_class symbol = {.name = name_,                                                    \
+                                 .doc = doc_,                                                      \
+                                 .fields = fields,                                                 \
+                                 .options_size = sizeof(dropout_options),                          \
+                                 .shorthand = "rate",                                              \
+                                 .inputs_min = 1,                                                  \
+                                 .inputs_max = 1,                                                  \
+                                 .build = build_}
+
+DROPOUT_LAYER(co_layer_dropout, "Dropout", "Sets random elements to zero in training.", build);
+DROPOUT_LAYER(co_layer_spatial_dropout1d, "SpatialDropout1D",
+              "Sets random channels of each sequence to zero in training.", build_spatial1d);
+DROPOUT_LAYER(co_layer_spatial_dropout2d, "SpatialDropout2D",
+              "Sets random channels of each image to zero in training.", build_spatial2d);
+DROPOUT_LAYER(co_layer_stochastic_depth, "StochasticDepth",
+              "Sets random rows to zero in training: a residual branch, before it is added.",
+              build_depth);

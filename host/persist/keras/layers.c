@@ -64,13 +64,51 @@ static co_status elu(keras_network *net, keras_layer *layer, const keras_call *c
                     call->in, 1, out);
 }
 
-static co_status dropout(keras_network *net, keras_layer *layer, const keras_call *call,
-                         int64_t *out) {
+static co_status drop(keras_network *net, keras_layer *layer, const char *class_,
+                      const keras_call *call, int64_t *out) {
   double rate;
   CO_RETURN_IF_FAILED(keras_double(layer, "rate", "p", 0, &rate));
+  CO_RETURN_IF_FAILED(keras_channels_last(layer));
   CO_RETURN_IF_FAILED(keras_rest(layer));
-  return keras_emit(net, layer, "", "Dropout", format_number(net->arena, "\"rate\": %s", rate),
+  return keras_emit(net, layer, "", class_, format_number(net->arena, "\"rate\": %s", rate),
                     call->in, 1, out);
+}
+
+// Whether an extent of noise_shape is 1: what lies along it is dropped together.
+static bool is_together(const co_node *noise, int64_t i) {
+  int64_t value;
+  return co_node_int(noise->items[i], &value) && value == 1;
+}
+
+static co_status dropout(keras_network *net, keras_layer *layer, const keras_call *call,
+                         int64_t *out) {
+  const co_node *noise = keras_option(layer, "noise_shape", NULL);
+  const int rank = keras_shape(net, call->in[0])->rank;
+  bool rows = true;
+  if (!noise) return drop(net, layer, "Dropout", call, out);
+  if (noise->kind == CO_NODE_LIST && noise->count == rank + 1 && !is_together(noise, 0)) {
+    for (int i = 1; i <= rank; i++)
+      rows = rows && is_together(noise, i);
+    if (rows) return drop(net, layer, "StochasticDepth", call, out);
+  }
+  return keras_refuse(layer, "its noise_shape drops no whole rows: %.60s", co_node_brief(noise));
+}
+
+static co_status spatial_dropout(keras_network *net, keras_layer *layer, const keras_call *call,
+                                 int rank, int64_t *out) {
+  const bool image = net->values[call->in[0]].row || rank == 3;
+  CO_RETURN_IF_FAILED(keras_need_rank(net, layer, call->in[0], rank));
+  return drop(net, layer, image ? "SpatialDropout2D" : "SpatialDropout1D", call, out);
+}
+
+static co_status spatial_dropout1d(keras_network *net, keras_layer *layer, const keras_call *call,
+                                   int64_t *out) {
+  return spatial_dropout(net, layer, call, 2, out);
+}
+
+static co_status spatial_dropout2d(keras_network *net, keras_layer *layer, const keras_call *call,
+                                   int64_t *out) {
+  return spatial_dropout(net, layer, call, 3, out);
 }
 
 static co_status rescaling(keras_network *net, keras_layer *layer, const keras_call *call,
@@ -150,6 +188,33 @@ static co_status layer_normalization(keras_network *net, keras_layer *layer, con
                                  format_number(net->arena, "\"epsilon\": %s", epsilon), call->in, 1,
                                  out));
   const co_shape shape = co_shape_make(1, keras_channels(keras_shape(net, *out)));
+  CO_RETURN_IF_FAILED(take_or(net, layer, "gamma", scale, 1, &shape));
+  return take_or(net, layer, "beta", center, 0, &shape);
+}
+
+static co_status group_normalization(keras_network *net, keras_layer *layer, const keras_call *call,
+                                     int64_t *out) {
+  const co_node *given = keras_option(layer, "groups", NULL);
+  double epsilon;
+  bool scale, center;
+  int64_t groups = 32;
+  CO_RETURN_IF_FAILED(keras_double(layer, "epsilon", NULL, 1e-3, &epsilon));
+  CO_RETURN_IF_FAILED(keras_bool(layer, "scale", NULL, true, &scale));
+  CO_RETURN_IF_FAILED(keras_bool(layer, "center", NULL, true, &center));
+  CO_RETURN_IF_FAILED(need_last_axis(net, layer, call->in[0]));
+  const co_shape shape = co_shape_make(1, keras_channels(keras_shape(net, call->in[0])));
+  if (given && !co_node_int(given, &groups))
+    return keras_refuse(layer, "groups is no whole number: %.60s", co_node_brief(given));
+  if (groups != -1 && (groups < 1 || shape.dim[0] % groups))
+    return keras_refuse(layer, "%lld channels do not part into %lld groups",
+                        (long long)shape.dim[0], (long long)groups);
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  const char *number = format_number(net->arena, "\"epsilon\": %s", epsilon);
+  if (!number) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      keras_emit(net, layer, "", "GroupNormalization",
+                 co_arena_format(net->arena, "\"groups\": %lld, %s", (long long)groups, number),
+                 call->in, 1, out));
   CO_RETURN_IF_FAILED(take_or(net, layer, "gamma", scale, 1, &shape));
   return take_or(net, layer, "beta", center, 0, &shape);
 }
@@ -269,9 +334,35 @@ static co_status add(keras_network *net, keras_layer *layer, const keras_call *c
   return combine(net, layer, call, "Add", out);
 }
 
+// (C) or (1, …, C), which goes with all places of (…, C).
+static bool is_of_channels(const co_shape *s, const co_shape *x) {
+  if ((s->rank != 1 && s->rank != x->rank) || x->rank < 2) return false;
+  for (int i = 0; i + 1 < s->rank; i++)
+    if (s->dim[i] != 1) return false;
+  return keras_channels(s) == keras_channels(x);
+}
+
 static co_status multiply(keras_network *net, keras_layer *layer, const keras_call *call,
                           int64_t *out) {
-  return combine(net, layer, call, "Multiply", out);
+  int64_t first = 0, *in = co_arena_alloc(net->arena, (size_t)call->count, sizeof *in);
+  bool scaled = false;
+  if (!in) return CO_ERR_MEMORY;
+  for (int64_t i = 1; i < call->count; i++)
+    if (is_of_channels(keras_shape(net, call->in[first]), keras_shape(net, call->in[i]))) first = i;
+  const co_shape shape = *keras_shape(net, call->in[first]);
+  for (int64_t i = 0; i < call->count; i++) {
+    const co_shape *other = keras_shape(net, call->in[i]);
+    scaled = scaled || (!co_shape_equal(other, &shape) && is_of_channels(other, &shape));
+    if (!co_shape_equal(other, &shape) && !is_of_channels(other, &shape))
+      return keras_refuse(layer, "its inputs differ in shape");
+  }
+  if (!scaled) return combine(net, layer, call, "Multiply", out);
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  for (int64_t i = 0; i < call->count; i++)
+    CO_RETURN_IF_FAILED(keras_as_is(net, layer, call->in[i], &in[i]));
+  CO_RETURN_IF_FAILED(keras_emit(net, layer, "", "Multiply", NULL, in, call->count, out));
+  keras_set_shape(net, *out, shape);
+  return CO_OK;
 }
 
 // ---- the tables --------------------------------------------------------------------------------
@@ -282,9 +373,12 @@ static const keras_mapping mappings[] = {{"Activation", activation},
                                          {"LeakyReLU", leaky_relu},
                                          {"ELU", elu},
                                          {"Dropout", dropout},
+                                         {"SpatialDropout1D", spatial_dropout1d},
+                                         {"SpatialDropout2D", spatial_dropout2d},
                                          {"Rescaling", rescaling},
                                          {"BatchNormalization", batch_normalization},
                                          {"LayerNormalization", layer_normalization},
+                                         {"GroupNormalization", group_normalization},
                                          {"Flatten", flatten},
                                          {"Reshape", reshape},
                                          {"RepeatVector", repeat_vector},

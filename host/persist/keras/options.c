@@ -161,26 +161,12 @@ static bool ends_in(const char *text, const char *end) {
 static bool is_harmless(const char *key) {
   static const char *const ends[] = {"_initializer", "_regularizer", "_constraint",
                                      "init",         "init_arg",     "forget_bias"};
-  static const char *const keys[] = {"name",
-                                     "trainable",
-                                     "batch_input_shape",
-                                     "batch_shape",
-                                     "input_shape",
-                                     "input_dim",
-                                     "input_length",
-                                     "implementation",
-                                     "consume_less",
-                                     "unroll",
-                                     "use_cudnn",
-                                     "seed",
-                                     "noise_shape",
-                                     "synchronized",
-                                     "weights",
-                                     "forget_bias_init",
-                                     "build_input_shape",
-                                     "autocast",
-                                     "renorm_momentum",
-                                     "zero_output_for_mask"};
+  static const char *const keys[] = {
+      "name",         "trainable",       "batch_input_shape",   "batch_shape",
+      "input_shape",  "input_dim",       "input_length",        "implementation",
+      "consume_less", "unroll",          "use_cudnn",           "seed",
+      "synchronized", "weights",         "forget_bias_init",    "build_input_shape",
+      "autocast",     "renorm_momentum", "zero_output_for_mask"};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (ends_in(key, ends[i])) return true;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

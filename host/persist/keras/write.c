@@ -71,6 +71,7 @@ static const struct {
     {"Embedding", "Embedding", " input_dim output_dim "},
     {"Flatten", "Flatten", ""},
     {"GlobalAveragePooling2D", "GlobalAveragePooling2D", ""},
+    {"GroupNormalization", "GroupNormalization", " groups epsilon "},
     {"GRU", "GRU", " units return_sequences go_backwards activation recurrent_activation "},
     {"LayerNormalization", "LayerNormalization", " epsilon "},
     {"LeakyReLU", "LeakyReLU", " negative_slope "},
@@ -81,6 +82,9 @@ static const struct {
     {"Rescaling", "Rescaling", " scale offset "},
     {"Reshape", "Reshape", " target_shape "},
     {"SimpleRNN", "SimpleRNN", " units return_sequences go_backwards activation "},
+    {"SpatialDropout1D", "SpatialDropout1D", " rate "},
+    {"SpatialDropout2D", "SpatialDropout2D", " rate "},
+    {"StochasticDepth", "Dropout", " rate "}, // with the noise's shape of a row
     {"UpSampling2D", "UpSampling2D", " size "},
     {"ZeroPadding2D", "ZeroPadding2D", " padding "},
 };
@@ -128,6 +132,14 @@ static co_status render_options(writer *w, const co_layer_info *layer, const cha
     if (strcmp(key, "strides") == 0 && is_zero(value)) continue;
     co_json_key(json, key);
     co_node_render(json, value);
+  }
+  if (strcmp(layer->class_->name, "StochasticDepth") == 0) {
+    co_json_key(json, "noise_shape");
+    co_json_open(json, '[');
+    co_json_null(json);
+    for (int i = 1; i < w->graph->values[layer->output].desc.shape.rank; i++)
+      co_json_int(json, 1);
+    co_json_close(json);
   }
   if (strcmp(layer->class_->name, "DepthwiseConv2D") == 0) {
     const co_value_info *values = w->graph->values;

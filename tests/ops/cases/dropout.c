@@ -12,6 +12,10 @@ static const char *const cases[] = {
     "x=5x2x3 rate=0.5 max_length=2",
     "x=9x4 rate=0.4 max_length=1000003",
     "x=2x300x17 rate=0.3 max_length=301",
+    "x=5x3x2x7 rate=0.4 draws=7", // channels
+    "x=3x2x300 rate=0.4 draws=300",
+    "x=9x3x2x5 rate=0.5 draws=1", // rows
+    "x=2x300 rate=0.5 draws=1",
     OPS_SWEEP,
     "x=3x5 rate=0.5",
     "x=128x17 rate=0.25",
