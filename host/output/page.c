@@ -280,6 +280,17 @@ co_number_text co_show(double value) {
   return out;
 }
 
+co_number_text co_show_brief(double value) {
+  if (!(fabs(value) >= 1e6 && fabs(value) < 1e15)) return co_show(value);
+  static const char units[] = "MGT";
+  co_number_text out;
+  int unit = 0;
+  for (value /= 1e6; fabs(value) >= 1e3; value /= 1e3)
+    unit++;
+  snprintf(out.text, sizeof out.text, "%.4g %c", value, units[unit]);
+  return out;
+}
+
 co_number_text co_show_percent(double share) {
   co_number_text out;
   if (isnan(share))

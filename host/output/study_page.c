@@ -184,6 +184,14 @@ static int by_value(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
+// The end of its path, unless another one's has the same.
+static const char *short_name(const co_space *space, int64_t i) {
+  const char *name = co_parameter_name(&space->item[i]);
+  for (int64_t k = 0; k < space->count; k++)
+    if (k != i && strcmp(co_parameter_name(&space->item[k]), name) == 0) return space->item[i].path;
+  return name;
+}
+
 static co_status add_importance(co_study_page *p, const char *title, const char *note,
                                 const double *shares) {
   co_bar *bars = co_alloc_zero(p->ctx, (size_t)p->space->count, sizeof *bars);
@@ -191,7 +199,8 @@ static co_status add_importance(co_study_page *p, const char *title, const char 
   if (bars && texts) {
     for (int64_t i = 0; i < p->space->count; i++) {
       texts[i] = co_show_percent(shares[i]);
-      bars[i] = (co_bar){.name = p->space->item[i].path, .value = shares[i], .text = texts[i].text};
+      bars[i] =
+          (co_bar){.name = short_name(p->space, i), .value = shares[i], .text = texts[i].text};
     }
     qsort(bars, (size_t)p->space->count, sizeof *bars, by_value);
     co_page_card(&p->page, title, note, false);
