@@ -9,6 +9,7 @@
 #include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/spool.h"
+#include "host/api/events.h"
 #include "host/core/file.h"
 
 co_status co_table_parse_delimiter(char *out, const char *text) {
