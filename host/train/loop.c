@@ -446,7 +446,8 @@ double co_session_row_flops(const co_session *t) {
 
 double co_session_step_flops(const co_session *t) {
   double of_row = 0, update = 0;
-  for (int64_t i = 0; !t->estimator && co_program_plan(t->program, i); i++) {
+  const bool alike = !t->estimator && t->settings.phases.count <= 1;
+  for (int64_t i = 0; alike && co_program_plan(t->program, i); i++) {
     const co_plan *plan = co_program_plan(t->program, i);
     if (plan->options.mode == CO_MODE_TRAIN)
       of_row = fmax(of_row, (double)plan->flops / (double)plan->options.shape.rows);
