@@ -33,6 +33,7 @@ typedef struct co_experiment {
   int64_t seed;         // of the first run
   bool seeds;           // runs differ by their seeds, not by folds
   int64_t count;        // runs
+  const char *init_from, *init_sha256; // the model that runs begin with, its weights' hash; or NULL
   co_split measured;    // split that they are measured on
   co_dataset *dataset;
   co_folds folds;
