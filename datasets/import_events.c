@@ -440,11 +440,12 @@ static co_status write_source(co_events_import *m) {
   return co_dataset_writer_source(m->writer, "schema", m->text.data);
 }
 
+// NULL = there is none.
 static const char *first_label(const co_import_events_options *o) {
-  int k = CO_LABEL_ANY;
-  while (!o->labels[k])
-    k++;
-  return o->labels[k];
+  const char *found = NULL;
+  for (int k = CO_LABEL_KIND_COUNT - 1; k >= CO_LABEL_ANY; k--)
+    if (o->labels[k]) found = o->labels[k];
+  return found;
 }
 
 static co_status check_samples(co_events_import *m) {
@@ -458,7 +459,7 @@ static co_status check_samples(co_events_import *m) {
     co_hint("no entity has events enough before its cut-off");
     return status;
   }
-  if (o->sampling == CO_SAMPLE_CUTOFFS &&
+  if (o->sampling == CO_SAMPLE_CUTOFFS && first_label(o) &&
       (m->result->positives == 0 || m->result->positives == m->sample_count)) {
     co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
                                   "the label '%s' is %s of all samples", first_label(o),

@@ -488,6 +488,19 @@ COHORT_API cohort_status cohort_compare(cohort_context *context,
 COHORT_API cohort_status cohort_watch(cohort_context *context, const char *run,
                                       cohort_result **out);
 
+// How fast a config trains and scores the rows of a dataset: medians and ranges of rounds, beside what the
+// machine can do. Nothing is kept.
+typedef struct cohort_bench_options {
+  cohort_config config;
+  const char *dataset; // NULL = the config's
+  const char *device, *precision;
+  int threads, workers; // as for a training
+  int64_t rounds;       // 0 = 5, at most 100
+  double seconds;       // of a round, about; 0 = 1
+} cohort_bench_options;
+COHORT_API cohort_status cohort_bench(cohort_context *context, const cohort_bench_options *options,
+                                      cohort_result **out);
+
 // What made the scores of rows: effects of columns, in log-odds of a binary target (of one of several classes
 // the logit of the likeliest, or of `class_`; of a number its unit), against the mean training row; they
 // add up to what the row's value is above that row's. Integrated gradients of networks at `steps` points,

@@ -169,7 +169,8 @@ extern "C" {
     .why = "needs all events of a row")                                                            \
   X(POOL_EVENTS, pool_events, (x, lengths), (y), "POOL_EVENTS_BACKWARD lengths dy -> dx", "",      \
     .types = "lengths:i32", .bf16 = "x -> y", .why = "goes through the events of each row")        \
-  X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx), "", "",                       \
+  X(POOL_EVENTS_BACKWARD, pool_events_backward, (lengths, dy), (dx),                               \
+    "POOL_EVENTS ddx lengths -> ddy", "",                                                          \
     .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
     .why = "goes through the events of each row")                                                  \
   X(MAX_EVENTS, max_events, (x, lengths), (y), "MAX_EVENTS_BACKWARD x lengths dy -> dx", "",       \
@@ -418,7 +419,8 @@ extern "C" {
 //                sum_j p_j v[j]; logsum (N, H, T) = log(sum_j exp(s_j)). Both are 0 for t >=
 //                lengths[n], where nothing is read. ATTENTION_BACKWARD: dq, dk and dv are 0 there.
 // POOL_EVENTS    x (N, T, C), lengths i32 (N): y (N, C) over t < lengths[n], by attr.pooling: the
-//                last, the sum, the mean; 0 for a row without events. Others are not read.
+//                last, the sum, the mean; 0 for a row without events. Others are not read. Its backward,
+//                dx (N, T, C), is an operation of graphs, too; there T is attr.shape[0].
 // MAX_EVENTS     x (N, T, C), lengths i32 (N): y (N, C) = the largest x over t < lengths[n], 0 for a row
 //                without events. Its gradient goes to the first of the largest.
 // UNFOLD_EVENTS  x (N, T, C), lengths i32 (N): y (N, T, K C), K = attr.kernel[0]: y[n, t, k C + c] =
@@ -655,7 +657,7 @@ typedef struct co_op_attr {
   double added; // RMSPROP
   int32_t nesterov, decoupled;
   co_dtype dtype;                // CAST, INPUT_ROWS
-  co_shape shape;                // RESHAPE, GATHER_EVENTS (its length alone); may be symbolic
+  co_shape shape;                // RESHAPE; GATHER_EVENTS, POOL_EVENTS_BACKWARD: T; may be symbolic
   int64_t heads, causal;         // ATTENTION; causal is 0 or 1
   co_rnn_cell cell;              // RECURRENT
   int64_t reverse;               // RECURRENT, 0 or 1

@@ -260,6 +260,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
       {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
       {"output_features.decoder", "Of next items: what they bought may come again.",
        co_copy_fields},
+      {"output_features.event_decoder", "Of a reconstruction of events: what goes through them.",
+       co_event_decoder_fields},
       {"output_features.decision", "How scores of a binary target become labels.",
        co_decision_fields},
       {"output_features.decision.profit", "What a row brings, by label and truth.",

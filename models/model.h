@@ -93,8 +93,9 @@ typedef struct co_output_feature {
   co_fitted *class_weights; // f32 (classes), factors of rows in training; NULL = all count 1
   bool balanced;            // they are learned from training rows
   double weight;
-  const co_node *decoder; // NULL = one Dense layer
-  int64_t width;          // of a row of the prediction …
+  const co_node *decoder;       // NULL = one Dense layer
+  const co_node *event_decoder; // of a reconstruction; NULL = as its fields say
+  int64_t width;                // of a row of the prediction …
   int64_t head_width; // … and of what the head gives: a distribution's parameters, else the same
   co_value head; // in the network's graph, what its head gives (logits, numbers), of each member
                  // where there are some; CO_NO_VALUE of a reconstruction of columns

@@ -6,7 +6,7 @@
 
 typedef struct output_options {
   const char *name, *type, *of;
-  const co_node *loss, *decoder, *decision;
+  const co_node *loss, *decoder, *event_decoder, *decision;
   double weight;
   int64_t noise_size;
 } output_options;
@@ -27,6 +27,8 @@ const co_field co_output_fields[] = {
      "reconstruction of all, before it; of a generator, from noise to image. Of next items, {type: "
      "copy}.",
      NULL},
+    {"event_decoder", CO_FIELD_NODE, offsetof(output_options, event_decoder), "null", 0, 0, NULL,
+     "Of a reconstruction of events: {cell_type: gru, units: 64}.", NULL},
     {"decision", CO_FIELD_NODE, offsetof(output_options, decision), "null", 0, 0, NULL,
      "Of a binary target: {threshold: …, profit: {…}}; scores then come with OUTPUT_label.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
@@ -310,12 +312,17 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
     feature->class_ = class_;
     feature->name = options.name;
     feature->decoder = options.decoder;
+    feature->event_decoder = options.event_decoder;
     CO_RETURN_IF_FAILED(co_is_adversary(feature)
                             ? co_model_read_adversary(b, item, path, options.noise_size, feature)
                             : find_original(b, item, path, options.of, feature));
   } else {
     CO_RETURN_IF_FAILED(read_target(b, item, path, &options, feature));
   }
+  if (b->problems->count == before && options.event_decoder &&
+      feature->class_ != &co_reconstruction_of_columns)
+    return co_node_problem(b->problems, options.event_decoder, "leave it out",
+                           "%s.event_decoder: is of reconstructions of columns", path);
   if (b->problems->count > before) return CO_OK;
   feature->decoder = options.decoder;
   feature->weight = options.weight;

@@ -54,9 +54,10 @@ static co_status choose_sampling(co_import_events_options *out,
     co_hint("for example --amount 'Quantity*UnitPrice'");
     return status;
   }
-  if (!o->cutoff_count || !o->label_window || !has_label(o)) {
-    co_status status = co_fail(CO_ERR_USAGE, "events need --cutoff T, --label-window and --label; "
-                                             "or --next-item");
+  if (!o->cutoff_count || !o->label_window != !has_label(o)) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "events need --cutoff T, with --label-window and --label "
+                              "where there is a target; or --next-item");
     co_hint("--cutoff 2011-09-01 --label-window 90d --label repurchase");
     return status;
   }
@@ -70,7 +71,9 @@ static co_status choose_sampling(co_import_events_options *out,
   }
   CO_RETURN_IF_FAILED(read_duration(&out->gap, "gap", o->gap));
   CO_RETURN_IF_FAILED(read_duration(&out->window, "label-window", o->label_window));
-  return out->window > 0 ? CO_OK : co_fail(CO_ERR_USAGE, "--label-window must be longer than 0");
+  return out->window > 0 || !o->label_window
+             ? CO_OK
+             : co_fail(CO_ERR_USAGE, "--label-window must be longer than 0");
 }
 
 // Labels of training samples must be known when the last cut-off's are predicted.

@@ -18,8 +18,8 @@ static const cli_verb *const verbs[] = {
     &cli_verb_convert,  &cli_verb_report,     &cli_verb_verify,  &cli_verb_data,
     &cli_verb_select,   &cli_verb_synthesize, &cli_verb_inspect, &cli_verb_init_config,
     &cli_verb_render,   &cli_verb_schema,     &cli_verb_doctor,  &cli_verb_compare,
-    &cli_verb_watch,    &cli_verb_explain,    &cli_verb_similar, &cli_verb_generate,
-    &cli_verb_help,
+    &cli_verb_watch,    &cli_verb_bench,      &cli_verb_explain, &cli_verb_similar,
+    &cli_verb_generate, &cli_verb_help,
 };
 
 const cli_verb *cli_verb_at(int i) {

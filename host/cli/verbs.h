@@ -9,8 +9,8 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
     cli_verb_evaluate, cli_verb_predict, cli_verb_export, cli_verb_convert, cli_verb_report,
     cli_verb_verify, cli_verb_inspect, cli_verb_init_config, cli_verb_render, cli_verb_schema,
     cli_verb_doctor, cli_verb_data, cli_verb_select, cli_verb_synthesize, cli_verb_hyperopt,
-    cli_verb_compare, cli_verb_watch, cli_verb_explain, cli_verb_similar, cli_verb_generate,
-    cli_verb_help;
+    cli_verb_compare, cli_verb_watch, cli_verb_bench, cli_verb_explain, cli_verb_similar,
+    cli_verb_generate, cli_verb_help;
 
 // Of event logs.
 typedef struct cli_event_options {
@@ -195,6 +195,13 @@ typedef struct cli_watch_options {
   cli_common common;
   cli_list runs;
 } cli_watch_options;
+
+typedef struct cli_bench_options {
+  cli_common common; // -c, -s, --device, --precision, --threads, --seed
+  const char *dataset;
+  int64_t rounds, workers; // CLI_UNSET = the default
+  double seconds;          // NAN likewise
+} cli_bench_options;
 
 typedef struct cli_compare_options {
   cli_common common; // --device, --threads, --seed

@@ -431,6 +431,26 @@ double co_session_row_flops(const co_session *t) {
   return floor(most); // what is done once a batch does not count
 }
 
+double co_session_step_flops(const co_session *t) {
+  double of_row = 0, update = 0;
+  for (int64_t i = 0; !t->estimator && co_program_plan(t->program, i); i++) {
+    const co_plan *plan = co_program_plan(t->program, i);
+    if (plan->options.mode == CO_MODE_TRAIN)
+      of_row = fmax(of_row, (double)plan->flops / (double)plan->options.shape.rows);
+    if (plan->options.mode == CO_MODE_UPDATE) update = fmax(update, (double)plan->flops);
+  }
+  return of_row * (double)t->batch_rows + update;
+}
+
+int64_t co_session_batch_rows(const co_session *t) {
+  return t->batch_rows;
+}
+
+void co_session_get_seconds(const co_session *t, double *waited, double *apart) {
+  *waited = t->pipeline ? co_pipeline_wait_seconds(t->pipeline) : t->wait_seconds;
+  *apart = t->evaluation_seconds + t->checkpoint_seconds;
+}
+
 co_status co_session_advance(co_session *t) {
   if (t->estimator) return co_session_fit(t);
   bool paused = t->pause && t->next_step == t->pause;

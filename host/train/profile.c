@@ -53,22 +53,29 @@ static co_tensor_desc tensor(int64_t rows, int64_t columns) {
       .dtype = CO_F32, .layout = CO_LAYOUT_ANY, .shape = co_shape_make(2, rows, columns)};
 }
 
-co_status co_session_start_profile(co_session *t) {
+co_status co_session_measure_machine(co_session *t, double *flops_per_second,
+                                     double *bytes_per_second) {
   double seconds;
   co_op_desc product = {.op = CO_OP_DENSE, .has_in = 3, .has_out = 1};
   co_op_desc sum = {.op = CO_OP_ADD, .has_in = 3, .has_out = 1};
+  *flops_per_second = *bytes_per_second = NAN;
+  if (!t->backend->api->host_memory) return CO_OK;
+  product.in[0] = product.in[1] = product.out[0] = tensor(SIDE, SIDE);
+  CO_RETURN_IF_FAILED(time_operation(t, &product, &seconds));
+  *flops_per_second = (double)co_op_flops(&product) / seconds;
+  sum.in[0] = sum.in[1] = sum.out[0] = tensor(SUMMED / SIDE, SIDE);
+  CO_RETURN_IF_FAILED(time_operation(t, &sum, &seconds));
+  *bytes_per_second = 3.0 * SUMMED * sizeof(float) / seconds;
+  return CO_OK;
+}
+
+co_status co_session_start_profile(co_session *t) {
   if (!t->options->profile) return CO_OK;
   if (t->estimator)
     return co_fail(CO_ERR_USAGE, "--profile is for networks: a predictor of type %s has no layers",
                    t->model->predictor);
   CO_RETURN_IF_FAILED(co_program_time(t->program));
-  product.in[0] = product.in[1] = product.out[0] = tensor(SIDE, SIDE);
-  CO_RETURN_IF_FAILED(time_operation(t, &product, &seconds));
-  t->profile.flops_per_second = (double)co_op_flops(&product) / seconds;
-  sum.in[0] = sum.in[1] = sum.out[0] = tensor(SUMMED / SIDE, SIDE);
-  CO_RETURN_IF_FAILED(time_operation(t, &sum, &seconds));
-  t->profile.bytes_per_second = 3.0 * SUMMED * sizeof(float) / seconds;
-  return CO_OK;
+  return co_session_measure_machine(t, &t->profile.flops_per_second, &t->profile.bytes_per_second);
 }
 
 // ---- what the layers took ----------------------------------------------------------------------

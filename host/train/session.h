@@ -45,6 +45,15 @@ size_t co_session_planned_bytes(const co_session *session); // of a network; els
 int64_t co_session_parameters(const co_session *session);   // likewise
 // Of the plan that evaluates, for one row: of sequences as long as they may be; of a network, else 0.
 double co_session_row_flops(const co_session *session);
+// Of a step of a full batch, with its update; of a network, else 0.
+double co_session_step_flops(const co_session *session);
+int64_t co_session_batch_rows(const co_session *session);
+// Seconds in which steps waited for data, and those of validation and checkpoints, so far.
+void co_session_get_seconds(const co_session *session, double *waited, double *apart);
+// What the machine can do: operations a second in a large product, bytes a second in a large sum. NAN
+// where the device works beside the host.
+co_status co_session_measure_machine(co_session *session, double *flops_per_second,
+                                     double *bytes_per_second);
 // Of the file of a finished one's model, before a refit if there is to be one.
 int64_t co_session_model_bytes(co_session *session);
 void co_session_get_state(const co_session *session, cohort_training_state *out);

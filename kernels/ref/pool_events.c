@@ -53,5 +53,16 @@ co_status co_infer_pool_events(co_op_desc *desc) {
   return CO_OK;
 }
 
-CO_INFER_BACKWARD(pool_events_backward)
+co_status co_infer_pool_events_backward(co_op_desc *desc) {
+  const co_shape *dy = &desc->in[CO_POOL_EVENTS_BACKWARD_dy].shape, *length = &desc->attr.shape;
+  CO_RETURN_IF_FAILED(co_check_rank(desc, CO_POOL_EVENTS_BACKWARD_dy, 2, 2));
+  CO_RETURN_IF_FAILED(co_check_dtype(desc, CO_POOL_EVENTS_BACKWARD_lengths, CO_I32));
+  const co_shape rows = {1, {dy->dim[0]}};
+  CO_RETURN_IF_FAILED(co_check_shape(desc, CO_POOL_EVENTS_BACKWARD_lengths, &rows));
+  if (length->rank != 1 || length->dim[0] == 0)
+    return co_fail(CO_ERR_CONFIG, "pool_events_backward: one length is needed for all rows");
+  const co_shape dx = {3, {dy->dim[0], length->dim[0], dy->dim[1]}};
+  co_set_out(desc, CO_POOL_EVENTS_BACKWARD_dx, desc->in[CO_POOL_EVENTS_BACKWARD_dy].dtype, &dx);
+  return CO_OK;
+}
 #endif

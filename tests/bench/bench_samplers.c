@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_samplers SAMPLER TRIALS LAG: how good a sampler's trials are on four functions, by seeds 0 to 9: the
+// bench_samplers SAMPLER TRIALS LAG: how good a sampler's trials are on four functions, by seeds 0 to 9, of
+// tpe 0 to 99: the
 // best value after 25 and 50 trials (function,seed,at 25,at 50); with --time what a suggestion costs.
 // bench_samplers --at TRIALS: milliseconds of CPU, of so many random trials, for a suggestion by each
 // sampler and for the importances (what,function,milliseconds).
@@ -79,7 +80,7 @@ static const struct {
      "width: {space: uniform, lower: 0, upper: 1, when: {kind: b}}\n",
      conditional}};
 
-enum { SEEDS = 10, MOST = 2000 };
+enum { SEEDS = 10, SEEDS_OF_TPE = 100, MOST = 2000 };
 
 static double seconds(void) {
   struct timespec t;
@@ -102,7 +103,8 @@ static int run(co_context *ctx, co_arena *arena, int f, int sampler, int64_t tri
                bool timing) {
   co_tune_settings settings = {.sampler = sampler, .lag = lag};
   if (read_space(ctx, arena, f, &settings.space)) return 1;
-  for (uint64_t seed = 0; seed < (timing ? 1 : SEEDS); seed++) {
+  const uint64_t seeds = timing ? 1 : sampler == CO_SAMPLER_TPE ? SEEDS_OF_TPE : SEEDS;
+  for (uint64_t seed = 0; seed < seeds; seed++) {
     static co_known_trial known[MOST];
     static double values[MOST][8], loss[MOST];
     double best = INFINITY, at25 = 0, begun = seconds();

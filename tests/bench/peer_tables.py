@@ -299,4 +299,5 @@ def main():
     return score_file(path, target, positive, options.key, options.epochs, options.batch, output)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -80,6 +80,24 @@ for encoder in 'parallel_cnn, kernel_sizes: [2, 3], filters: 4' 'bag, pooling: m
   echo "{event_encoder: {type: $encoder}, trainer: {max_epochs: 1}, baselines: none}" >e.yaml
   expect 0 train -c e.yaml --dataset v.h5 --run-dir e
 done
+# Histories through a few numbers and back, with columns of the sample, or alone, without any target.
+expect 0 train -c "$presets/sequence-autoencoder.yaml" --dataset v.h5 --run-dir codes --set trainer.max_epochs=1
+expect 0 evaluate -m codes --dataset v.h5 --split test --json
+grep -q '"reconstruction":{"reconstruction_error":[0-9.]*,"mse":[0-9.]*,"log_loss":' out || fail "errors: $(cat out)"
+expect 0 import -O u.h5 "${log[@]}" --no-rfm --cutoff 2011-06-01
+expect 0 train -c "$presets/sequence-autoencoder.yaml" --dataset u.h5 --run-dir alone --set trainer.max_epochs=2
+expect 0 predict -m alone --dataset u.h5 -O u.csv
+[ "$(head -1 u.csv)" = 'Customer,reconstruction_error,reconstruction_error:dt,reconstruction_error:item' ] ||
+  fail "parts of the error: $(head -1 u.csv)"
+expect 0 predict -m alone --source events=log.csv --as-of 2011-06-01 -O u2.csv
+cmp -s u.csv u2.csv || fail "the log scores otherwise than the dataset"
+refused 3 'nothing but events is given back' -- train -c "$presets/sequence-autoencoder.yaml" --dataset u.h5 --run-dir x \
+  -c <(echo '{output_features: [{name: r, type: reconstruction, of: all, decoder: {type: mlp}}]}')
+refused 3 'no events are given back' -- train --dataset v.h5 --run-dir x \
+  -c <(echo '{input_features: [{select: "rfm.*"}], output_features: [{name: r, type: reconstruction, of: all, event_decoder: {}}]}')
+refused 3 'is of reconstructions' -- train --dataset v.h5 --run-dir x \
+  -c <(echo '{output_features: [{name: spend, event_decoder: {}}]}')
+
 # Distributions of how often and for how much: a score is the mean, the loss a likelihood.
 cat >law.yaml <<'END'
 output_features: [{name: purchases, loss: {type: negative_binomial}}, {name: spend}]

@@ -75,6 +75,23 @@ if (ulimit -v 4000000 && "$cohort" --version) >out 2>err; then # not under sanit
 fi
 kept
 
+# ---- how fast a config trains and scores: figures in their order, whatever they are; nothing is kept
+bench=(bench --dataset d.h5 --rounds 2 --seconds 0.02)
+expect 0 "${bench[@]}" -c c.yaml --json
+json ok=true rounds=2 device=cpu training.batch_size=32 scoring.0.batch_size=1 scoring.1.batch_size=8 scoring.2.batch_size=64 \
+  scoring.3.batch_size=256
+grep -oE '"rows_per_second":[^,]*,"range":[^]]*\],"gflop_per_s":[^,]*,"share_of_ceiling":[^,]*' out | tr -d '[]' >figures
+awk -F'[:,]' '{ if (!($4 > 0 && $4 <= $2 && $2 <= $5 && $7 > 0 && $9 > 0)) exit 1 } END { if (NR != 5) exit 1 }' figures ||
+  fail "figures: $(cat figures)"
+for key in open_seconds first_step_seconds peak_bytes planned_bytes ceiling_gflop_per_s ceiling_gb_per_s; do
+  grep -qE "\"$key\":[0-9.]*[1-9]" out || fail "no $key"
+done
+expect 0 "${bench[@]}" -c linear.yaml
+[ "$(grep -c '^scoring ' out)" = 4 ] || fail 'not a line a batch size'
+grep -q '^training' out && fail 'steps of what has none'
+refused 4 'is not an HDF5 file' -- bench -c c.yaml --dataset customers.csv
+kept
+
 # ---- time by layer: it adds up, changes nothing, and is in the report
 expect 0 train -c c.yaml --dataset d.h5 --run-dir timed --profile --set trainer.max_epochs=3
 grep -qE '^optimizer .* of (compute|memory)$' out || fail "no table: $(cat out)"

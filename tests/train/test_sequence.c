@@ -49,6 +49,9 @@ static void build(rig *r, network kind) {
     x[0] = layer(r, "Dropout", "dropout", "{rate: 0.3}", x, 1);
     x[0] = layer(r, "MultiHeadAttention", "all", "{num_heads: 1, key_dim: 2}", x, 2);
     pooled[0] = layer(r, "GlobalPooling1D", "last", "{pooling: last}", x, 2);
+    const co_value code[3] = {pooled[0], x[0], x[1]};
+    co_value again[2] = {layer(r, "RepeatVector", "repeat", "{}", code, 3), x[1]};
+    pooled[0] = layer(r, "GlobalPooling1D", "often", "{pooling: sum}", again, 2);
     pooled[1] = layer(r, "GlobalPooling1D", "mean", "{pooling: mean}", x, 2);
     pooled[2] = layer(r, "GlobalPooling1D", "sum", "{pooling: sum}", x, 2);
     co_value wide[2] = {layer(r, "Conv1D", "causal",

@@ -2,7 +2,11 @@
 // How many cores a process may use, from files as Linux writes them.
 #include "tests/unit/data_fixture.h"
 
+#include <math.h>
+#include <unistd.h>
+
 #include "host/core/cores.h"
+#include "host/core/load.h"
 
 static void put(const char *path, const char *text) {
   write_bytes(path, text, strlen(text));
@@ -75,9 +79,25 @@ static void this_machine_has_cores(void **state) {
   assert_true(cores.usable <= cores.affinity);
 }
 
+// What this process works is not others'.
+static void others_use_a_share(void **state) {
+  (void)state;
+  const double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
+  const co_load begun = {.time = 5, .machine = 100, .own = 7};
+  const co_load half = {.time = 7, .machine = 100 + cores + 1, .own = 8};
+  const co_load alone = {.time = 7, .machine = 101, .own = 8.25}; // clocks of ticks
+  const co_load untold = {.time = 7, .machine = -1, .own = 8};
+  co_load now;
+  assert_true(co_load_of_others(&begun, &half) == 0.5);
+  assert_true(co_load_of_others(&begun, &alone) == 0);
+  assert_true(isnan(co_load_of_others(&begun, &untold)));
+  co_load_look(&now);
+  assert_true(now.own > 0 && now.machine > now.own);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {DATA_TEST(the_least_quota_counts),
-                                     DATA_TEST(version_one_has_two_files),
-                                     DATA_TEST(this_machine_has_cores)};
+  const struct CMUnitTest tests[] = {
+      DATA_TEST(the_least_quota_counts), DATA_TEST(version_one_has_two_files),
+      DATA_TEST(this_machine_has_cores), DATA_TEST(others_use_a_share)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,16 @@ static void test_infer(void **state) {
   const co_shape pooled = co_shape_make(2, CO_DIM_N, (int64_t)6);
   assert_true(co_shape_equal(&events_pool.out[0].shape, &pooled));
 
+  co_op_desc repeated = {.op = CO_OP_POOL_EVENTS_BACKWARD,
+                         .has_in = 3,
+                         .attr.shape = co_shape_make(1, of_events.dim[1])};
+  repeated.in[CO_POOL_EVENTS_BACKWARD_lengths] = lstm.in[CO_RECURRENT_lengths];
+  repeated.in[CO_POOL_EVENTS_BACKWARD_dy] = f32(pooled);
+  assert_int_equal(co_op_infer(&repeated), CO_OK);
+  assert_true(co_shape_equal(&repeated.out[0].shape, &of_events));
+  repeated.attr.shape.rank = 0;
+  assert_int_equal(co_op_infer(&repeated), CO_ERR_CONFIG);
+
   co_op_desc unfolded = {.op = CO_OP_UNFOLD_EVENTS,
                          .has_in = 3,
                          .attr = {.kernel = {3}, .dilation = {1}, .pad_begin = {1}}};

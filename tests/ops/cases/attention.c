@@ -55,3 +55,12 @@ OPS_FAMILY(pool_events) = {
     .adjust = adjust,
     .cases = pool_cases,
 };
+
+static const char *const repeat_cases[] = {"pooling=1 lengths=5 dy=5x3 shape=7", NULL};
+
+OPS_FAMILY(repeat_events) = {
+    .op = CO_OP_POOL_EVENTS_BACKWARD,
+    .terms = pool_terms,
+    .adjust = adjust,
+    .cases = repeat_cases,
+};
