@@ -30,7 +30,7 @@ typedef struct co_tuning {
   co_diagnostics *problems;
   bool there; // the study must be there
   co_arena *arena;
-  co_node *config; // whole, with hyperopt and without dataset
+  co_node *config;                        // whole, with hyperopt and without dataset
   const char *dataset_path, *init_sha256; // of search.init_from; NULL = there is none
   co_tune_settings settings;
   co_study *study; // NULL before a new one is made
