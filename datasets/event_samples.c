@@ -25,9 +25,11 @@ static uint8_t split_at(const co_events_import *m, int64_t entity, bool tests) {
   return share_of(m, entity) < validating_share ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
 }
 
-// Whether an event is of the same purchase as the one before it: of the same basket, else of the
-// same time.
+// Whether an event `a` is of the same purchase as the one before it, `b`: of the same session, or of the same
+// basket, else of the same time.
 static bool same_basket(const co_events_import *m, const co_event *a, const co_event *b) {
+  const int64_t gap = m->options->recipe.session_gap;
+  if (gap) return a->time - b->time <= gap;
   if (m->basket >= 0 && a->value[m->basket] >= 0) return a->value[m->basket] == b->value[m->basket];
   return a->time == b->time;
 }
@@ -107,18 +109,34 @@ static co_status sample_cutoffs(co_events_import *m, int64_t entity, const co_ev
   return CO_OK;
 }
 
-static co_status sample_leave_one_out(co_events_import *m, int64_t entity,
-                                      const co_event *const *events, int64_t count) {
-  int64_t base = m->log.offsets[entity];
+// Where the last session of events[0, end) begins; 0 also of none.
+static int64_t last_session(const co_events_import *m, const co_event *const *events, int64_t end) {
+  int64_t from = end;
+  while (from > 0 && (from == end || same_basket(m, events[from], events[from - 1])))
+    from--;
+  return from;
+}
+
+// The last event tests, the last but one validates; or the last sessions, but an entity's only one trains, and
+// of two the first.
+static co_status sample_last(co_events_import *m, int64_t entity, const co_event *const *events,
+                             int64_t count) {
+  int64_t base = m->log.offsets[entity], test = count - 1, validation = count - 2;
   if (count < (m->options->least_events ? m->options->least_events : 1)) return CO_OK;
+  if (m->options->sampling == CO_SAMPLE_SESSIONS) {
+    test = last_session(m, events, count);
+    validation = last_session(m, events, test);
+    if (!test) test = count;
+    if (!validation) validation = test;
+  }
   for (int64_t i = 1; i < count; i++) {
     const co_event_sample s = {.entity = entity,
                                .begin = base,
                                .end = base + i,
                                .target = (int32_t)events[i]->value[m->item],
-                               .split = i == count - 1   ? CO_SPLIT_TEST
-                                        : i == count - 2 ? CO_SPLIT_VALIDATION
-                                                         : CO_SPLIT_TRAIN};
+                               .split = i >= test         ? CO_SPLIT_TEST
+                                        : i >= validation ? CO_SPLIT_VALIDATION
+                                                          : CO_SPLIT_TRAIN};
     CO_RETURN_IF_FAILED(add_sample(m, &s));
   }
   return CO_OK;
@@ -151,7 +169,8 @@ static co_status sample_purchase(co_events_import *m, int64_t entity, const co_e
   return CO_OK;
 }
 
-// All events of one time are one purchase; an entity tests with its first one from the time on.
+// All events of one time are one purchase, or those of a session; an entity tests with its first one from the
+// time on.
 static co_status sample_time(co_events_import *m, int64_t entity, const co_event *const *events,
                              int64_t count) {
   int64_t split = m->options->cutoffs[0];
@@ -159,7 +178,9 @@ static co_status sample_time(co_events_import *m, int64_t entity, const co_event
       (m->options->least_events ? m->options->least_events : 1))
     return CO_OK;
   for (int64_t from = 0, to; from < count; from = to) {
-    for (to = from + 1; to < count && events[to]->time == events[from]->time;)
+    for (to = from + 1;
+         to < count && (m->options->recipe.session_gap ? same_basket(m, events[to], events[to - 1])
+                                                       : events[to]->time == events[from]->time);)
       to++;
     bool tests = events[from]->time >= split;
     CO_RETURN_IF_FAILED(sample_purchase(m, entity, events, from, to, tests));
@@ -202,7 +223,8 @@ co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_eve
                                int64_t count) {
   switch (m->options->sampling) {
   case CO_SAMPLE_LEAVE_ONE_OUT:
-    return sample_leave_one_out(m, entity, events, count);
+  case CO_SAMPLE_SESSIONS:
+    return sample_last(m, entity, events, count);
   case CO_SAMPLE_TIME:
     return sample_time(m, entity, events, count);
   case CO_SAMPLE_ROWS:

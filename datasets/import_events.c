@@ -48,6 +48,7 @@ co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
   print_text(out, "time", r->time);
   print_text(out, "item", r->item);
   print_text(out, "basket", r->basket);
+  if (r->session_gap) co_text_printf(out, "  session_gap: %" PRId64 "\n", r->session_gap);
   print_text(out, "amount", r->amount);
   print_text(out, "where", r->where);
   if (r->column_count) co_text_printf(out, "  columns:\n");
@@ -138,10 +139,15 @@ static co_status add_column(co_events_import *m, const char *text) {
   return CO_OK;
 }
 
+static bool is_of_next_items(co_sampling sampling) {
+  return sampling == CO_SAMPLE_LEAVE_ONE_OUT || sampling == CO_SAMPLE_SESSIONS ||
+         sampling == CO_SAMPLE_TIME;
+}
+
 static co_status choose_values(co_events_import *m) {
   const co_import_events_options *o = m->options;
   const co_event_recipe *r = &o->recipe;
-  bool next = o->sampling == CO_SAMPLE_LEAVE_ONE_OUT || o->sampling == CO_SAMPLE_TIME;
+  const bool next = is_of_next_items(o->sampling);
   m->basket = m->item = m->amount = -1;
   if (next && !r->item) return co_fail(CO_ERR_USAGE, "--next-item needs --item COL");
   if (r->basket)
@@ -389,7 +395,7 @@ static co_status write_targets(co_events_import *m) {
   const co_import_events_options *o = m->options;
   for (int k = CO_LABEL_ANY; o->sampling == CO_SAMPLE_CUTOFFS && k < CO_LABEL_KIND_COUNT; k++)
     CO_RETURN_IF_FAILED(write_label(m, (co_label_kind)k));
-  if (o->sampling != CO_SAMPLE_LEAVE_ONE_OUT && o->sampling != CO_SAMPLE_TIME) return CO_OK;
+  if (!is_of_next_items(o->sampling)) return CO_OK;
   const co_column next = {.name = "next_item",
                           .type = CO_COLUMN_CATEGORY,
                           .role = CO_ROLE_TARGET,
@@ -410,7 +416,7 @@ static co_status write_samples(co_events_import *m) {
   CO_TRY(take_out(m, read_end, 0, sizeof *end, &end));
   CO_TRY(take_out(m, read_split, 0, sizeof *split, &split));
   // Events of one time have an order, but none is before the other: there is no cut-off between.
-  bool timed = o->sampling != CO_SAMPLE_LEAVE_ONE_OUT;
+  bool timed = o->sampling != CO_SAMPLE_LEAVE_ONE_OUT && o->sampling != CO_SAMPLE_SESSIONS;
   if (!o->into)
     CO_TRY(co_dataset_writer_samples(m->writer, o->recipe.entity, m->sample_count, entity,
                                      timed ? as_of : NULL, split));

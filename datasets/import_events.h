@@ -16,8 +16,10 @@ extern "C" {
 
 // How events are made of a log's lines: what a model has to know to score another log.
 typedef struct co_event_recipe {
-  const char *entity, *time;  // columns
-  const char *item, *basket;  // columns, NULL = none
+  const char *entity, *time; // columns
+  const char *item, *basket; // columns, NULL = none
+  int64_t
+      session_gap; // seconds: events no further apart are of one purchase; 0 = by basket, or time
   const char *amount, *where; // expressions, NULL = none
   const char *const *columns; // further ones, "COL" or "COL:category", "COL:number"
   int64_t column_count;
@@ -27,6 +29,7 @@ typedef struct co_event_recipe {
 typedef enum co_sampling {
   CO_SAMPLE_CUTOFFS,       // an entity at each cut-off: does an event follow within the window?
   CO_SAMPLE_LEAVE_ONE_OUT, // an event and all before it: the last tests, the last but one validates
+  CO_SAMPLE_SESSIONS,      // the same; the last session tests, the last but one validates
   CO_SAMPLE_TIME,          // the same; targets from a time on test
   CO_SAMPLE_AS_OF,         // an entity at one time, without a target: for scoring
   CO_SAMPLE_ROWS           // rows that others write, each of an entity at a time of its own

@@ -37,7 +37,11 @@ static co_status is_missing(const co_column *column, const char *local, const co
                  column->role == CO_ROLE_TARGET ? "target" : "input", column->name,
                  local == column->name ? "" : ": there is no column '",
                  local == column->name ? "" : local, local == column->name ? "" : "'");
-  co_hint("columns are found by their names, in any order");
+  const char *near = co_nearest(local, rows->names, rows->column_count);
+  if (near)
+    co_hint("columns are found by their names; is it '%.200s'?", near);
+  else
+    co_hint("columns are found by their names, in any order");
   return status;
 }
 

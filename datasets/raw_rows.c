@@ -61,10 +61,12 @@ static co_status plan_key(co_raw_rows *r, const co_rows *rows) {
   for (int64_t i = 0; !r->key_name && i < recipe->column_count; i++)
     if (recipe->columns[i].role == CO_RECIPE_KEY) r->key_name = recipe->columns[i].name;
   r->key = r->key_name ? co_rows_find(rows, r->key_name) : -1;
-  if (r->options->key && r->key < 0)
-    return co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
-                      "there is no column '%.200s' to name rows by", r->options->key);
-  return CO_OK;
+  if (!r->options->key || r->key >= 0) return CO_OK;
+  co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
+                                "there is no column '%.200s' to name rows by", r->options->key);
+  const char *near = co_nearest(r->options->key, rows->names, rows->column_count);
+  if (near) co_hint("did you mean '%.200s'?", near);
+  return status;
 }
 
 // How many rows a part has. Joined tables are written for each: it has several times as many rows as they.

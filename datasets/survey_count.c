@@ -215,11 +215,9 @@ static co_value_kind kind_of(const counting *w, co_cell_kind kind) {
 
 // The cells of a column lie far apart: they are asked for before they are needed, then what they point to.
 static inline void fetch_ahead(const counting *w, int64_t row) {
-#if defined(__GNUC__)
   if (row + 16 >= w->part->rows.count) return;
   __builtin_prefetch(co_part_cell(w->part, row + 16, w->index));
   __builtin_prefetch(co_part_cell(w->part, row + 8, w->index)->text);
-#endif
 }
 
 // *plain false: there are others, which are words.

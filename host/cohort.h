@@ -711,8 +711,9 @@ typedef struct cohort_import_events_options {
   const char *entity, *time, *item; // columns; item NULL = none
   const char *amount;               // a number of the columns: "Quantity*UnitPrice"; NULL = none
   const char *where;                // which lines count: "Quantity > 0"; NULL = all
-  const char *basket;               // column of what is bought at once; NULL = what has one time
-  const char *const *columns;       // further ones: "COL" (a category), "COL:number"
+  const char *basket;         // column of what is bought at once; NULL = what has one time …
+  const char *session_gap;    // … or "30m": events no further apart; NULL = none
+  const char *const *columns; // further ones: "COL" (a category), "COL:number"
   int64_t column_count;
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;
@@ -720,11 +721,12 @@ typedef struct cohort_import_events_options {
   // Names of targets, of which there is one at least: whether an event falls into the window, how
   // many purchases do, and the sum of their amounts.
   const char *label, *label_count, *label_amount;
-  bool allow_censored;   // windows may end after the last event
-  const char *next_item; // instead of labels: "leave-one-out", or "time:T": from T on is test
-  int64_t least_events;  // entities with fewer before a cut-off are left out
-  bool no_rfm;           // without recency, frequency, monetary value and tenure as columns
-  const char *delimiter; // one character, or "tab" (default: found out)
+  bool allow_censored; // windows may end after the last event
+  const char
+      *next_item; // instead of labels: "leave-one-out", "session", or "time:T": from T on is test
+  int64_t least_events;         // entities with fewer before a cut-off are left out
+  bool no_rfm;                  // without recency, frequency, monetary value and tenure as columns
+  const char *delimiter;        // one character, or "tab" (default: found out)
   cohort_source_options source; // but for on_error and max_errors
   const char *temporary_folder; // for what does not fit into memory; NULL = beside the output
   uint64_t seed;

@@ -189,11 +189,24 @@ extern "C" {
   X(COPY_EVENTS_BACKWARD, copy_events_backward, (x, score, codes, lengths, y, dy),                 \
     ((dx), (dscore)), "", "", .types = "codes:i32 lengths:i32", .accumulate = "dx dscore",         \
     .flops = "y", .why = "goes through the events of each row")                                    \
-  X(EMBEDDING, embedding, (index, table), (y), "EMBEDDING_BACKWARD index dy -> dtable", "",        \
-    .types = "index:i32", .bf16 = "-> y", .bf16_each = true, .why = "picks rows of a table")       \
-  X(EMBEDDING_BACKWARD, embedding_backward, (index, dy), (dtable), "", "",                         \
-    .types = "index:i32", .bf16 = "dy ->", .accumulate = "dtable", .flops = "dy",                  \
-    .why = "brings gradients of equal rows together")                                              \
+  X(EMBEDDING, embedding,                                                                          \
+    (index, table, (index2), (table2), (index3), (table3), (index4), (table4), (index5), (table5), \
+     (index6), (table6), (index7), (table7), (index8), (table8)),                                  \
+    (y, (y2), (y3), (y4), (y5), (y6), (y7), (y8)),                                                 \
+    "EMBEDDING_BACKWARD index dy (index2) (dy2) (index3) (dy3) (index4) (dy4) (index5) (dy5)"      \
+    " (index6) (dy6) (index7) (dy7) (index8) (dy8) ->"                                             \
+    " dtable (dtable2) (dtable3) (dtable4) (dtable5) (dtable6) (dtable7) (dtable8)", "",           \
+    .types = "index:i32 index2:i32 index3:i32 index4:i32 index5:i32 index6:i32 index7:i32 "        \
+             "index8:i32",                                                                         \
+    .bf16 = "-> *", .bf16_each = true, .why = "picks rows of tables")                              \
+  X(EMBEDDING_BACKWARD, embedding_backward,                                                        \
+    (index, dy, (index2), (dy2), (index3), (dy3), (index4), (dy4), (index5), (dy5), (index6),      \
+     (dy6), (index7), (dy7), (index8), (dy8)),                                                     \
+    (dtable, (dtable2), (dtable3), (dtable4), (dtable5), (dtable6), (dtable7), (dtable8)), "", "", \
+    .types = "index:i32 index2:i32 index3:i32 index4:i32 index5:i32 index6:i32 index7:i32 "        \
+             "index8:i32",                                                                         \
+    .bf16 = "dy dy2 dy3 dy4 dy5 dy6 dy7 dy8 ->", .accumulate = "*",                                \
+    .flops = "dy dy2 dy3 dy4 dy5 dy6 dy7 dy8", .why = "brings gradients of equal rows together")   \
   X(PIECEWISE_DENSE, piecewise_dense, (x, w, b), (y),                                              \
     "PIECEWISE_DENSE_BACKWARD x w dy -> (dx) dw db", "", .bf16 = "-> y", .bf16_each = true,        \
     .activation = true, .why = "picks rows of sums of weights")                                    \
@@ -434,7 +447,9 @@ extern "C" {
 // EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
-//                in an order that positions alone decide (on CPUs the ascending one).
+//                in an order that positions alone decide (on CPUs the ascending one). So does each
+//                further table with its index, of shapes of its own: operands come in pairs, the
+//                first ones first. Layers make one table an operation, the planner joins them.
 // PIECEWISE_DENSE  x (N, C) places in bins, as PIECEWISE_LINEAR gives them, w (C, B, D), b (C, D):
 //                y (N, C, D) = act(b[c] + sum over k of clip(x[n,c] - k, 0, 1) w[c,k]), for each c a
 //                dense layer over the piecewise linear encoding (Gorishniy et al. 2022) of a number,

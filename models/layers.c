@@ -2,6 +2,7 @@
 #include "models/layers.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 // A layer that was built, for `inputs:` and `shared:`.
@@ -93,10 +94,14 @@ static co_status suggest_value(list *l, const co_node *node, const char *path) {
 }
 
 // Reads `inputs: [a, b]`; without it the value before.
-static co_status find_inputs(list *l, const co_node *item, const char *path, co_value *in,
+static co_status find_inputs(list *l, const co_node *item, const char *path, co_value **out,
                              int *count) {
   const co_node *inputs = co_node_get(item, "inputs");
+  const bool listed = inputs && inputs->kind == CO_NODE_LIST && inputs->count < INT_MAX;
+  co_value *in = *out =
+      co_arena_alloc(l->arena, listed ? (size_t)inputs->count + 1 : 1, sizeof *in);
   *count = 0;
+  if (!in) return CO_ERR_MEMORY;
   if (!inputs) {
     in[0] = l->count ? l->done[l->count - 1].value : l->options->input;
     *count = in[0] == CO_NO_VALUE ? 0 : 1;
@@ -104,7 +109,7 @@ static co_status find_inputs(list *l, const co_node *item, const char *path, co_
     return co_node_problem(l->problems, item, NULL, "%s: the first layer needs `inputs:` here",
                            path);
   }
-  if (inputs->kind != CO_NODE_LIST || inputs->count > 64)
+  if (!listed)
     return co_node_problem(l->problems, inputs, NULL, "%s.inputs: must be a list of names", path);
   for (int64_t i = 0; i < inputs->count; i++) {
     const co_node *name = inputs->items[i];
@@ -164,10 +169,10 @@ static const co_node *options_node(list *l, const co_layer_class *class_, const 
 }
 
 static co_status apply(list *l, const co_node *item, const char *path, built *layer) {
-  co_value in[64];
+  co_value *in;
   int count;
   int64_t before = l->problems->count;
-  CO_RETURN_IF_FAILED(find_inputs(l, item, path, in, &count));
+  CO_RETURN_IF_FAILED(find_inputs(l, item, path, &in, &count));
   if (l->problems->count > before) return CO_OK;
   bool frozen = l->graph->frozen;
   const char *group = l->graph->group;

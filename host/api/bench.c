@@ -9,6 +9,7 @@
 #include "host/api/run_record.h"
 #include "host/core/load.h"
 #include "host/core/memory.h"
+#include "host/eval/network.h"
 #include "host/eval/predictor.h"
 #include "host/output/report.h"
 #include "host/train/session.h"
@@ -48,7 +49,7 @@ typedef struct bench {
   const char *device, *machine; // as run.json has them
   int64_t threads;
   int64_t parameters, planned_bytes;
-  double row_flops, flops_per_second, bytes_per_second;
+  double flops_per_second, bytes_per_second;
   double opened, first, waited; // until the first step, of it; share of the training's rounds
   times training, scoring[MOST_SIZES];
   int64_t size_count;
@@ -131,7 +132,6 @@ static co_status measure_session(bench *b) {
   b->opened = now() - begun;
   b->parameters = co_session_parameters(b->session);
   b->planned_bytes = (int64_t)co_session_planned_bytes(b->session);
-  b->row_flops = co_session_row_flops(b->session);
   if (b->network)
     CO_RETURN_IF_FAILED(
         co_session_measure_machine(b->session, &b->flops_per_second, &b->bytes_per_second));
@@ -162,24 +162,39 @@ static co_status score(bench *b, const int64_t *rows, int64_t count, int64_t pas
   return CO_OK;
 }
 
-// Of training rows; at first as few as tell how many a round has.
+// Operations for a row; 0 of what is no network.
+static double row_flops(const bench *b) {
+  co_network_parts parts;
+  double most = 0;
+  if (!b->network || !co_network_get_parts(&parts, b->predictor)) return 0;
+  for (int64_t i = 0; co_program_plan(parts.program, i); i++) {
+    const co_plan *plan = co_program_plan(parts.program, i);
+    if (plan->options.mode == CO_MODE_INFER)
+      most = fmax(most, (double)plan->flops / (double)plan->options.shape.rows);
+  }
+  return most;
+}
+
+// Of training rows: a batch tells about how many a round has, so many tell it well.
 static co_status measure_scoring(bench *b, times *t) {
   const int64_t *rows;
-  int64_t count;
+  int64_t count, part, passes = 1;
   double seconds;
   CO_RETURN_IF_FAILED(co_dataset_split(b->dataset, CO_SPLIT_TRAIN, &rows, &count));
-  const int64_t few = count < 16 * t->batch ? count : 16 * t->batch;
-  CO_RETURN_IF_FAILED(score(b, rows, few, 1, &seconds));
-  CO_RETURN_IF_FAILED(score(b, rows, few, 1, &seconds));
-  const int64_t wanted = pieces_for(b, seconds / (double)few);
-  const int64_t passes = wanted > count ? wanted / count : 1,
-                part = wanted < count ? wanted : count;
-  t->pieces = passes * part;
-  t->flops = b->row_flops;
-  for (int64_t i = 0; i < b->rounds; i++) {
+  part = t->pieces = t->batch < count ? t->batch : count;
+  for (int64_t i = -2; i < b->rounds; i++) {
     CO_RETURN_IF_FAILED(score(b, rows, part, passes, &seconds));
-    t->each[i] = seconds / (double)t->pieces;
+    if (i >= 0) {
+      t->each[i] = seconds / (double)t->pieces;
+      continue;
+    }
+    const int64_t about = pieces_for(b, seconds / (double)t->pieces);
+    const int64_t wanted = (about + t->batch - 1) / t->batch * t->batch; // whole ones
+    part = wanted < count ? wanted : count;
+    passes = wanted > count ? wanted / count : 1;
+    t->pieces = passes * part;
   }
+  t->flops = row_flops(b);
   sort(b, t);
   return CO_OK;
 }

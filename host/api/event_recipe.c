@@ -4,6 +4,7 @@
 
 typedef struct recipe_options {
   const char *file, *entity, *time, *item, *basket, *amount, *where;
+  int64_t session_gap;
   const co_node *columns;
   bool rfm;
 } recipe_options;
@@ -19,6 +20,8 @@ static const co_field recipe_fields[] = {
      "The column of what they are about.", NULL},
     {"basket", CO_FIELD_STRING, offsetof(recipe_options, basket), "null", 0, 0, NULL,
      "The column of what is bought at once.", NULL},
+    {"session_gap", CO_FIELD_INT, offsetof(recipe_options, session_gap), "0", 0, 1e9, NULL,
+     "Seconds: events no further apart are of one purchase; 0: by basket, or time.", NULL},
     {"amount", CO_FIELD_STRING, offsetof(recipe_options, amount), "null", 0, 0, NULL,
      "A number of the columns: Quantity*UnitPrice.", NULL},
     {"where", CO_FIELD_STRING, offsetof(recipe_options, where), "null", 0, 0, NULL,
@@ -52,6 +55,7 @@ co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const c
                            .time = o.time,
                            .item = o.item,
                            .basket = o.basket,
+                           .session_gap = o.session_gap,
                            .amount = o.amount,
                            .where = o.where,
                            .rfm = o.rfm};

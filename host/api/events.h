@@ -10,6 +10,11 @@
 
 // A time that an option gives. CO_ERR_USAGE naming it.
 co_status co_events_time(int64_t *out, const char *option, const char *text);
+// The same of a duration: "90d", "30m"; NULL leaves *out as it is.
+co_status co_events_duration(int64_t *out, const char *option, const char *text);
+// session_gap of the recipe.
+co_status co_events_set_session_gap(co_event_recipe *out,
+                                    const cohort_import_events_options *options);
 
 // What `node`, a map under the key events, says; *file is NULL where it does not say it.
 co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,

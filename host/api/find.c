@@ -14,8 +14,9 @@
 // The range test of Smith (2017): steps at rates that rise by the same factor each. Where the smoothed
 // loss falls most for a rise of the rate is a good one to begin with.
 
-enum { STEPS = 100, FIRST = 5 }; // of those the first few only settle the mean
-static const double lowest = 1e-6, highest = 10, smoothing = 0.9, too_far = 4;
+enum { STEPS = 100, FIRST = 5 };
+enum { MEDIAN = 6, MEAN = 12 }; // steps on either side that smooth one
+static const double lowest = 1e-6, highest = 10, too_far = 4;
 
 typedef struct range_test {
   co_context *ctx;
@@ -53,16 +54,39 @@ static co_status read_steps(range_test *r, const co_rehearsal *rehearsal) {
   return status;
 }
 
-// A mean that forgets, without its bias to zero; ends where the loss is far above its least.
+static int ascending(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+// Of the losses of the steps around one, as many as there are on either side.
+static double median_around(const range_test *r, int64_t step) {
+  double window[2 * MEDIAN + 1];
+  int64_t count = 0;
+  for (int64_t i = step - MEDIAN; i <= step + MEDIAN; i++)
+    if (i >= 0 && i < r->count) window[count++] = r->loss[i];
+  qsort(window, (size_t)count, sizeof *window, ascending);
+  return count % 2 ? window[count / 2] : (window[count / 2 - 1] + window[count / 2]) / 2;
+}
+
+// Medians first, as single batches of numbers with long tails would drown all else; then weighted means, with
+// the weights of a triangle. Ends where the loss is far above its least.
 static void smooth(range_test *r) {
-  double mean = 0, weight = 1, least = INFINITY;
-  int64_t count = r->count;
+  double medians[STEPS], least = INFINITY;
+  const int64_t count = r->count;
+  for (int64_t i = 0; i < count; i++)
+    medians[i] = median_around(r, i);
   for (r->count = 0; r->count < count; r->count++) {
-    mean = smoothing * mean + (1 - smoothing) * r->loss[r->count];
-    weight *= smoothing;
-    double value = r->smooth[r->count] = mean / (1 - weight);
+    double sum = 0, weight = 0;
+    for (int64_t i = r->count - MEAN; i <= r->count + MEAN; i++) {
+      if (i < 0 || i >= count) continue;
+      const double share = (double)(MEAN + 1 - llabs(i - r->count));
+      sum += share * medians[i];
+      weight += share;
+    }
+    const double value = r->smooth[r->count] = sum / weight;
     if (r->count >= FIRST && value > too_far * least) break;
-    if (value < least) least = value;
+    least = fmin(least, value);
   }
 }
 

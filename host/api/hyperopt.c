@@ -16,6 +16,11 @@
 static co_status read_given(co_tuning *t, co_node **out) {
   const cohort_hyperopt_run_options *o = t->options;
   const char *stored = NULL;
+  if (!t->study && !o->config.file_count && !o->config.assignment_count) {
+    co_status status = co_fail_at(CO_ERR_USAGE, o->study, 0, 0, "there is no study to go on with");
+    co_hint("give -c CONFIG.yaml to begin one");
+    return status;
+  }
   if (o->config.file_count || !t->study)
     return co_settings_read(out, t->arena, o->config.files, o->config.file_count,
                             o->config.assignments, o->config.assignment_count, t->problems);

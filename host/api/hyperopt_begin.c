@@ -17,11 +17,12 @@ static co_status another(const co_tuning *t, const char *what, const char *detai
 }
 
 co_status co_tuning_check_same(co_tuning *t) {
-  const char *stored, *fingerprint, *initial;
+  const char *stored, *fingerprint, *path, *initial;
   co_node *then = NULL;
   co_difference d;
   CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
   CO_RETURN_IF_FAILED(co_study_text(&fingerprint, t->study, t->arena, CO_STUDY_DATASET));
+  CO_RETURN_IF_FAILED(co_study_text(&path, t->study, t->arena, CO_STUDY_DATASET_PATH));
   if (!stored) return another(t, "program", NULL);
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&then, t->arena, t->options->study, stored, strlen(stored), t->problems));
@@ -33,7 +34,8 @@ co_status co_tuning_check_same(co_tuning *t) {
                           : co_arena_format(t->arena, "it has %s %s, not %s", d.path,
                                             co_node_brief(d.a), co_node_brief(d.b)));
   if (!fingerprint || strcmp(fingerprint, co_dataset_fingerprint(t->search.dataset)) != 0)
-    return another(t, "dataset", NULL);
+    return another(t, "dataset",
+                   path ? co_arena_format(t->arena, "it was begun on %s", path) : NULL);
   CO_RETURN_IF_FAILED(co_study_text(&initial, t->study, t->arena, CO_STUDY_INIT_SHA256));
   if (!t->init_sha256 && !initial) return CO_OK;
   return t->init_sha256 && initial && strcmp(t->init_sha256, initial) == 0

@@ -19,7 +19,7 @@ co_status co_events_time(int64_t *out, const char *option, const char *text) {
   return status;
 }
 
-static co_status read_duration(int64_t *out, const char *option, const char *text) {
+co_status co_events_duration(int64_t *out, const char *option, const char *text) {
   if (!text || co_duration_read(text, out)) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "--%s %.100s: no duration", option, text);
   co_hint("a whole number and w, d, h, m or s: 90d, 12w");
@@ -30,20 +30,36 @@ static bool has_label(const cohort_import_events_options *o) {
   return o->label || o->label_count || o->label_amount;
 }
 
-// leave-one-out, or time:T.
+// How purchases are told apart.
+co_status co_events_set_session_gap(co_event_recipe *out, const cohort_import_events_options *o) {
+  if (!o->session_gap) return CO_OK;
+  if (o->basket) return co_fail(CO_ERR_USAGE, "--session-gap does not go with --basket");
+  CO_RETURN_IF_FAILED(co_events_duration(&out->session_gap, "session-gap", o->session_gap));
+  return out->session_gap > 0 ? CO_OK
+                              : co_fail(CO_ERR_USAGE, "--session-gap must be longer than 0");
+}
+
+// leave-one-out, session, or time:T.
 static co_status choose_sampling(co_import_events_options *out,
                                  const cohort_import_events_options *o, co_arena *arena) {
   int64_t *times = co_arena_alloc(arena, (size_t)o->cutoff_count + 1, sizeof *times);
   if (!times) return CO_ERR_MEMORY;
   out->cutoffs = times;
   if (o->next_item) {
-    bool timed = strncmp(o->next_item, "time:", 5) == 0;
-    out->sampling = timed ? CO_SAMPLE_TIME : CO_SAMPLE_LEAVE_ONE_OUT;
+    const bool timed = strncmp(o->next_item, "time:", 5) == 0;
+    const bool session = strcmp(o->next_item, "session") == 0;
+    out->sampling = timed ? CO_SAMPLE_TIME : session ? CO_SAMPLE_SESSIONS : CO_SAMPLE_LEAVE_ONE_OUT;
+    if (session && !o->session_gap && !o->basket) {
+      co_status status =
+          co_fail(CO_ERR_USAGE, "--next-item session needs --session-gap or --basket");
+      co_hint("--session-gap 30m");
+      return status;
+    }
     if (o->cutoff_count || has_label(o) || o->label_window)
       return co_fail(CO_ERR_USAGE, "--next-item does not go with --cutoff and --label");
-    if (!timed && strcmp(o->next_item, "leave-one-out") != 0) {
+    if (!timed && !session && strcmp(o->next_item, "leave-one-out") != 0) {
       co_status status = co_fail(CO_ERR_USAGE, "--next-item %.100s: not understood", o->next_item);
-      co_hint("leave-one-out, or time:2011-09-01");
+      co_hint("leave-one-out, session, or time:2011-09-01");
       return status;
     }
     out->cutoff_count = timed;
@@ -69,8 +85,8 @@ static co_status choose_sampling(co_import_events_options *out,
       if (times[k] == times[i])
         return co_fail(CO_ERR_USAGE, "--cutoff %.100s is given twice", o->cutoffs[i]);
   }
-  CO_RETURN_IF_FAILED(read_duration(&out->gap, "gap", o->gap));
-  CO_RETURN_IF_FAILED(read_duration(&out->window, "label-window", o->label_window));
+  CO_RETURN_IF_FAILED(co_events_duration(&out->gap, "gap", o->gap));
+  CO_RETURN_IF_FAILED(co_events_duration(&out->window, "label-window", o->label_window));
   return out->window > 0 || !o->label_window
              ? CO_OK
              : co_fail(CO_ERR_USAGE, "--label-window must be longer than 0");
@@ -183,6 +199,7 @@ static co_status run(cohort_context *context, const cohort_import_events_options
   CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, arena));
   if (o->delimiter)
     CO_RETURN_IF_FAILED(co_table_parse_delimiter(&options.rows.delimiter, o->delimiter));
+  CO_RETURN_IF_FAILED(co_events_set_session_gap(&options.recipe, o));
   CO_RETURN_IF_FAILED(choose_sampling(&options, o, arena));
   CO_RETURN_IF_FAILED(check_windows(&options));
   CO_RETURN_IF_FAILED(co_split_rule_parse(&options.split, arena, NULL));

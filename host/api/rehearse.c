@@ -70,9 +70,9 @@ static co_status rehearse(co_rehearsal *r, cohort_context *context,
   co_json_int(&result->json, batches);
   co_text_printf(
       &result->text,
-      "rehearsed on %lld batches: training, validation, checkpoint and model; nothing is "
+      "rehearsed on %lld batch%s: training, validation, checkpoint and model; nothing is "
       "kept\n",
-      batches);
+      batches, batches == 1 ? "" : "es");
   return CO_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "datasets/postgres.h"
 #include "datasets/pseudonym.h"
 #include "datasets/spool.h"
+#include "host/api/events.h"
 #include "host/core/file.h"
 
 co_status co_table_parse_delimiter(char *out, const char *text) {
@@ -279,6 +280,7 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
                               .columns = o->columns,
                               .column_count = o->column_count,
                               .rfm = !o->no_rfm};
+  CO_RETURN_IF_FAILED(co_events_set_session_gap(events, o));
   recipe->events = events;
   recipe->log = o->files[0];
   return CO_OK;

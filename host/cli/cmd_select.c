@@ -72,12 +72,12 @@ static co_status run(cli_job *cli, const void *options_) {
 
 const cli_verb cli_verb_select = {
     .name = "select",
-    .usage = "-c CONFIG --dataset FILE -O FILE [--method METHOD] [--top N | --min-score S]",
+    .usage = "[-c CONFIG] --dataset FILE -O FILE [--method METHOD] [--top N | --min-score S]",
     .summary = "write a config with the columns that tell of the target",
     .details =
         "Each input is judged by itself, on training rows, or by a model. The config says why it "
         "was\n"
-        "chosen, and keeps the others as comments.\n"
+        "chosen, and keeps the others as comments. Without CONFIG it is one of all inputs.\n"
         "mutual_information: in nats, less its bias; numbers are cut at 19 quantiles.\n"
         "correlation: |r|, of a category the correlation ratio. By default those are chosen whose\n"
         "score is more than three standard deviations above what a column gives that tells "

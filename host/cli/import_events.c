@@ -13,6 +13,7 @@ cohort_import_events_options cli_events_request(const cli_import_options *o) {
       .amount = e->amount,
       .where = e->where,
       .basket = e->basket,
+      .session_gap = e->session_gap,
       .columns = e->columns.item,
       .column_count = e->columns.count,
       .cutoffs = e->cutoffs.item,

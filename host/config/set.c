@@ -168,6 +168,13 @@ static bool is_path(const char *path) {
   return strlen(path) <= 1000;
 }
 
+static co_status no_feature(const setter *s) {
+  char *message = co_arena_format(s->arena, "%s: there is no feature of that name", s->path);
+  return message ? refuse(s, "features.NAME is one that input_features or output_features lists",
+                          message)
+                 : CO_ERR_MEMORY;
+}
+
 co_status co_node_set(co_node **root, co_arena *arena, const char *assignment,
                       co_diagnostics *problems) {
   const char *equal = strchr(assignment, '=');
@@ -194,5 +201,7 @@ co_status co_node_set(co_node **root, co_arena *arena, const char *assignment,
   if ((*root)->kind != CO_NODE_MAP) return refuse(&s, NULL, "the config is not a map of sections");
   const char *path = s.path;
   co_node *list = feature_list(*root, &path);
+  if (!list && strncmp(path, "features.", 9) == 0 && !co_node_get(*root, "features"))
+    return no_feature(&s);
   return put(&s, list ? list : *root, path);
 }

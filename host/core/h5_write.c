@@ -260,6 +260,21 @@ static hid_t string_type(void) {
   return type;
 }
 
+// The library converts strings in a buffer of 1 MiB, which it clears for each dataset: short lists take
+// as much as they need. What a string is in the file has 16 bytes.
+static co_status put_strings(co_h5 *file, const char *path, const h5_dataset *to, hid_t memory,
+                             const char *const *text, int64_t count) {
+  hid_t type = string_type(), plist = H5Pcreate(H5P_DATASET_XFER);
+  size_t most = (size_t)1 << 16, strings = (size_t)count < most ? (size_t)count : most;
+  co_status status = CO_OK;
+  if (H5Pset_buffer(plist, 16 * strings, NULL, NULL) < 0 ||
+      H5Dwrite(to->id, type, memory, to->space, plist, text) < 0)
+    status = co_h5_library_failed(file, "write", path);
+  co_h5_drop(plist);
+  co_h5_drop(type);
+  return status;
+}
+
 // Creates a dataset of strings, and writes them where they are there.
 static co_status make_strings(co_h5 *file, const char *path, const char *const *text,
                               int64_t count) {
@@ -268,10 +283,11 @@ static co_status make_strings(co_h5 *file, const char *path, const char *const *
   CO_RETURN_IF_FAILED(ready_to_write(file));
   hid_t type = string_type();
   co_status status = create_dataset(file, path, type, 1, &shape, NULL, &id);
-  if (status == CO_OK && text && count > 0 &&
-      H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
-    status = co_h5_library_failed(file, "write", path);
   co_h5_drop(type);
+  if (status == CO_OK && text && count > 0) {
+    const h5_dataset d = {.id = id, .space = H5S_ALL};
+    status = put_strings(file, path, &d, H5S_ALL, text, count);
+  }
   return finish_dataset(file, path, id, status);
 }
 
@@ -292,11 +308,10 @@ co_status co_h5_write_string_rows(co_h5 *file, const char *path, int64_t begin, 
   co_status status = d.element.is_string ? co_h5_check_rows(file, path, &d, begin, count)
                                          : co_h5_refuse(file, path, "holds no strings");
   if (status == CO_OK && count > 0) {
-    hid_t type = string_type(), memory = co_h5_select_rows(&d, begin, count);
-    if (memory < 0 || H5Dwrite(d.id, type, memory, d.space, H5P_DEFAULT, text) < 0)
-      status = co_h5_library_failed(file, "write", path);
+    hid_t memory = co_h5_select_rows(&d, begin, count);
+    status = memory < 0 ? co_h5_library_failed(file, "write", path)
+                        : put_strings(file, path, &d, memory, text, count);
     co_h5_drop(memory);
-    co_h5_drop(type);
   }
   hid_t id = d.id;
   d.id = -1;

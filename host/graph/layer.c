@@ -44,10 +44,14 @@ const co_layer_class *const *co_layer_list(void) {
 
 static co_status build(co_graph *graph, const co_layer_class *class_, const void *options,
                        const co_value *in, int count, co_value *out) {
-  if (count < class_->inputs_min || count > class_->inputs_max)
+  const int least = class_->inputs_min, most = class_->inputs_max;
+  const int bound = count < least ? least : most;
+  if (count < least || count > most)
     return co_fail(CO_ERR_CONFIG, "%s takes %s%d input%s, not %d", class_->name,
-                   class_->inputs_max > class_->inputs_min ? "at least " : "", class_->inputs_min,
-                   class_->inputs_min == 1 ? "" : "s", count);
+                   least == most   ? ""
+                   : bound == most ? "at most "
+                                   : "at least ",
+                   bound, bound == 1 ? "" : "s", count);
   return class_->build(graph, options, in, count, out);
 }
 

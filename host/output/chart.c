@@ -58,8 +58,10 @@ static void tick_text(char out[32], const co_axis *axis, double value, double st
   if (fabs(value) < step / 1e6) value = 0;
   if (axis->percent)
     snprintf(out, 32, "%.*f%%", step < 0.0099 ? 1 : 0, 100 * value);
-  else if (fabs(value) >= 1e6 || (value != 0 && fabs(value) < 1e-4))
+  else if (fabs(value) >= 1e9 || (value != 0 && fabs(value) < 1e-4))
     snprintf(out, 32, "%.3g", value);
+  else if (fabs(value) >= 1e6 && step >= 1e5)
+    snprintf(out, 32, "%.4gM", value / 1e6);
   else if (fabs(value) >= 1e4 && step >= 1e3)
     snprintf(out, 32, "%.4gk", value / 1e3);
   else

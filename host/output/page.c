@@ -69,7 +69,8 @@ static const char style[] =
     "margin-top:12px}\n"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:12px;"
     "margin:0 0 12px}.tile,.card{background:var(--card);border:1px solid var(--line);"
-    "border-radius:10px}.tile{padding:12px 14px}.tile dt{color:var(--soft);font-size:12.5px}"
+    "border-radius:10px}.tile{padding:12px 14px}.tile dt{color:var(--soft);font-size:12.5px;"
+    "overflow:hidden;text-overflow:ellipsis}"
     ".tile dd{margin:0;font-size:23px;font-weight:600;letter-spacing:-.02em;line-height:1.3;"
     "font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.tile small{display:block;"
     "color:var(--soft);font-size:12px;font-weight:400;letter-spacing:0}\n"
@@ -277,6 +278,17 @@ co_number_text co_show(double value) {
   }
   grouped[at] = 0;
   memcpy(out.text, grouped, at + 1);
+  return out;
+}
+
+co_number_text co_show_brief(double value) {
+  if (!(fabs(value) >= 1e6 && fabs(value) < 1e15)) return co_show(value);
+  static const char units[] = "MGT";
+  co_number_text out;
+  int unit = 0;
+  for (value /= 1e6; fabs(value) >= 1e3; value /= 1e3)
+    unit++;
+  snprintf(out.text, sizeof out.text, "%.4g %c", value, units[unit]);
   return out;
 }
 

@@ -45,6 +45,7 @@ typedef struct co_number_text {
   char text[32];
 } co_number_text;
 co_number_text co_show(double value);
+co_number_text co_show_brief(double value); // from a million on in short: "15.82 M"
 co_number_text co_show_percent(double share);
 
 #endif

@@ -31,9 +31,9 @@ double co_report_number(const co_node *node, const char *path) {
 static void add_tile(co_report *r, const co_evaluation_value *value) {
   char note[96] = "";
   if (!isnan(value->interval.low))
-    snprintf(note, sizeof note, "%s – %s", co_show(value->interval.low).text,
-             co_show(value->interval.high).text);
-  co_page_tile(&r->page, value->name, co_show(value->value).text, *note ? note : NULL);
+    snprintf(note, sizeof note, "%s – %s", co_show_brief(value->interval.low).text,
+             co_show_brief(value->interval.high).text);
+  co_page_tile(&r->page, value->name, co_show_brief(value->value).text, *note ? note : NULL);
 }
 
 // A few of many; the others stand in the table of all.

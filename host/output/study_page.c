@@ -86,18 +86,27 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static co_status value_range(const co_study_page *p, co_axis *axis) {
+// Of a goal, 0 or 1; NaN of a trial without.
+static double value_of(const co_trial *t, int goal) {
+  double value = goal ? t->second : t->value;
+  return co_study_has_value(t) && isfinite(value) ? value : NAN;
+}
+
+static co_status value_range(const co_study_page *p, int goal, co_axis *axis) {
+  const bool maximize = goal ? p->maximize_second : p->maximize;
   int64_t count = 0;
+  axis->label = goal ? p->second : p->metric;
   double *values = co_alloc(p->ctx, (size_t)(p->trials->count + 1) * sizeof *values);
   if (!values) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < p->trials->count; i++)
-    if (co_study_has_value(&p->trials->item[i])) values[count++] = p->trials->item[i].value;
+    if (!isnan(value_of(&p->trials->item[i], goal)))
+      values[count++] = value_of(&p->trials->item[i], goal);
   qsort(values, (size_t)count, sizeof *values, ascending);
   if (count) {
     double low = values[0], high = values[count - 1], quarter = values[count / 4],
            three = values[count - 1 - count / 4], reach = 4 * (three - quarter);
-    if (p->maximize && reach > 0) low = fmax(low, quarter - reach);
-    if (!p->maximize && reach > 0) high = fmin(high, three + reach);
+    if (maximize && reach > 0) low = fmax(low, quarter - reach);
+    if (!maximize && reach > 0) high = fmin(high, three + reach);
     double room = 0.04 * (high - low);
     axis->low = low - room;
     axis->high = high + room;
@@ -184,6 +193,14 @@ static int by_value(const void *a, const void *b) {
   return (x < y) - (x > y);
 }
 
+// The end of its path, unless another one's has the same.
+static const char *short_name(const co_space *space, int64_t i) {
+  const char *name = co_parameter_name(&space->item[i]);
+  for (int64_t k = 0; k < space->count; k++)
+    if (k != i && strcmp(co_parameter_name(&space->item[k]), name) == 0) return space->item[i].path;
+  return name;
+}
+
 static co_status add_importance(co_study_page *p, const char *title, const char *note,
                                 const double *shares) {
   co_bar *bars = co_alloc_zero(p->ctx, (size_t)p->space->count, sizeof *bars);
@@ -191,7 +208,8 @@ static co_status add_importance(co_study_page *p, const char *title, const char 
   if (bars && texts) {
     for (int64_t i = 0; i < p->space->count; i++) {
       texts[i] = co_show_percent(shares[i]);
-      bars[i] = (co_bar){.name = p->space->item[i].path, .value = shares[i], .text = texts[i].text};
+      bars[i] =
+          (co_bar){.name = short_name(p->space, i), .value = shares[i], .text = texts[i].text};
     }
     qsort(bars, (size_t)p->space->count, sizeof *bars, by_value);
     co_page_card(&p->page, title, note, false);
@@ -212,21 +230,39 @@ static void fill_axes(const co_study_page *p, co_parallel_axis *axes, char (*tex
     co_parameter_print_value(text[2 * i + 1], q, q->upper);
     axes[i] = (co_parallel_axis){co_parameter_name(q), text[2 * i], text[2 * i + 1]};
   }
-  int64_t last = p->space->count;
-  snprintf(text[2 * last], 96, "%.4g", y->low);
-  snprintf(text[2 * last + 1], 96, "%.4g", y->high);
-  axes[last] = (co_parallel_axis){p->metric, text[2 * last], text[2 * last + 1]};
+  for (int goal = 0; goal < (p->second ? 2 : 1); goal++) {
+    char(*ends)[96] = text + 2 * (p->space->count + goal);
+    snprintf(ends[0], 96, "%.4g", y[goal].low);
+    snprintf(ends[1], 96, "%.4g", y[goal].high);
+    axes[p->space->count + goal] = (co_parallel_axis){y[goal].label, ends[0], ends[1]};
+  }
 }
 
 // Where a value lies between the ends, as the axis is labelled.
 static double place_of(const co_parameter *q, double value) {
   if (q->category_count) return q->upper > 0 ? value / q->upper : 0.5;
-  if (q->log) return (log(value) - log(q->lower)) / (log(q->upper) - log(q->lower));
-  return q->upper > q->lower ? (value - q->lower) / (q->upper - q->lower) : 0.5;
+  if (!(q->upper > q->lower)) return 0.5;
+  return q->log ? (log(value) - log(q->lower)) / (log(q->upper) - log(q->lower))
+                : (value - q->lower) / (q->upper - q->lower);
+}
+
+static double place_on(const co_axis *y, double value) {
+  double at = y->high > y->low ? (value - y->low) / (y->high - y->low) : 0.5;
+  return fmax(0, fmin(1, at));
+}
+
+// How dark its line is: by the goal, of two by whether it is of the front.
+static double weight_of(const co_study_page *p, const co_trial *t, const co_axis *y) {
+  double at = place_on(y, t->value), good = p->maximize ? at : 1 - at;
+  if (!p->second) return good * good * good;
+  for (int64_t i = 0; i < p->front->count; i++)
+    if (p->front->number[i] == t->number) return 1;
+  return 0;
 }
 
 static co_status add_parallel(co_study_page *p, const co_axis *y) {
-  int64_t axis_count = p->space->count + 1, lines = 0;
+  const int goals = p->second ? 2 : 1;
+  int64_t axis_count = p->space->count + goals, lines = 0;
   if (axis_count > 24) return CO_OK; // too many to be read
   co_parallel_axis *axes = co_alloc_zero(p->ctx, (size_t)axis_count, sizeof *axes);
   char(*text)[96] = co_alloc_zero(p->ctx, 2 * (size_t)axis_count, sizeof *text);
@@ -236,17 +272,17 @@ static co_status add_parallel(co_study_page *p, const co_axis *y) {
   if (status == CO_OK) fill_axes(p, axes, text, y);
   for (int64_t k = 0; status == CO_OK && k < p->trials->count; k++) {
     const co_trial *t = &p->trials->item[k];
-    if (!co_study_has_value(t)) continue;
+    if (isnan(value_of(t, 0)) || isnan(value_of(t, goals - 1))) continue;
     for (int64_t i = 0; i < p->space->count; i++)
       place[lines * axis_count + i] = place_of(&p->space->item[i], t->values[i]);
-    double at = y->high > y->low ? (t->value - y->low) / (y->high - y->low) : 0.5;
-    at = fmax(0, fmin(1, at));
-    place[lines * axis_count + axis_count - 1] = at;
-    double good = p->maximize ? at : 1 - at;
-    weight[lines++] = good * good * good;
+    for (int goal = 0; goal < goals; goal++)
+      place[lines * axis_count + p->space->count + goal] = place_on(&y[goal], value_of(t, goal));
+    weight[lines++] = weight_of(p, t, y);
   }
   if (status == CO_OK && lines) {
-    co_page_card(&p->page, "Trials side by side", "Each line is a trial; good ones are darker.",
+    co_page_card(&p->page, "Trials side by side",
+                 p->second ? "Each line is a trial; those of the front are darker."
+                           : "Each line is a trial; good ones are darker.",
                  true);
     co_chart_parallel(&p->page, "Parallel coordinates",
                       "Each trial's values and what came of them.", axes, (int)axis_count, place,
@@ -260,18 +296,19 @@ static co_status add_parallel(co_study_page *p, const co_axis *y) {
   return status;
 }
 
-static co_status add_slice(co_study_page *p, int64_t i, const co_axis *y) {
+static co_status add_slice(co_study_page *p, int64_t i, int goal, const co_axis *y) {
   const co_parameter *q = &p->space->item[i];
   const int64_t count = p->trials->count;
-  char label[160], note[200] = "";
+  char label[160], title[320], note[200] = "";
   size_t used = 0;
   double *room = co_alloc(p->ctx, (size_t)(2 * count + 1) * sizeof *room);
   if (!room) return CO_ERR_MEMORY;
   for (int64_t k = 0; k < count; k++) {
     const co_trial *t = &p->trials->item[k];
     room[k] = q->log ? log10(t->values[i]) : t->values[i];
-    room[count + k] = co_study_has_value(t) ? t->value : NAN;
+    room[count + k] = value_of(t, goal);
   }
+  snprintf(title, sizeof title, p->second ? "%s: %s" : "%s", q->path, y->label);
   snprintf(label, sizeof label, q->log ? "log10 %s" : "%s", q->path);
   for (int64_t k = 0; k < q->category_count && used < sizeof note - 1; k++)
     used += (size_t)snprintf(note + used, sizeof note - used, "%s%lld: %s", k ? ", " : "",
@@ -279,9 +316,8 @@ static co_status add_slice(co_study_page *p, int64_t i, const co_axis *y) {
   const co_axis x = {.label = label};
   const co_series series = {
       .colour = 'a', .dots = true, .scattered = true, .x = room, .y = room + count, .count = count};
-  co_page_card(&p->page, q->path, *note ? note : NULL, false);
-  co_chart_lines(&p->page, q->path, "The value of each trial by this parameter.", &x, y, &series,
-                 1);
+  co_page_card(&p->page, title, *note ? note : NULL, false);
+  co_chart_lines(&p->page, title, "The value of each trial by this parameter.", &x, y, &series, 1);
   co_page_card_end(&p->page);
   co_free(p->ctx, room);
   return CO_OK;
@@ -324,13 +360,15 @@ static co_status add_trials(co_study_page *p) {
 // ---- the page ----------------------------------------------------------------------------------
 
 static co_status add_charts(co_study_page *p) {
-  co_axis y = {.label = p->metric};
-  CO_RETURN_IF_FAILED(value_range(p, &y));
+  const int goals = p->second ? 2 : 1;
+  co_axis y[2] = {{.label = NULL}};
+  for (int goal = 0; goal < goals; goal++)
+    CO_RETURN_IF_FAILED(value_range(p, goal, &y[goal]));
   co_page_section(&p->page, "search", "How it went", NULL);
   co_page_grid(&p->page, false);
   if (p->second) CO_RETURN_IF_FAILED(co_study_add_front(p));
-  CO_RETURN_IF_FAILED(add_history(p, &y));
-  CO_RETURN_IF_FAILED(add_curves(p, &y));
+  CO_RETURN_IF_FAILED(add_history(p, y));
+  CO_RETURN_IF_FAILED(add_curves(p, y));
   CO_RETURN_IF_FAILED(co_study_add_timeline(p));
   co_page_grid_end(&p->page);
   co_page_section_end(&p->page);
@@ -344,10 +382,11 @@ static co_status add_charts(co_study_page *p) {
         p, "Importance over all",
         "What each parameter alone explains of the differences between trials (fANOVA).",
         p->explained));
-  CO_RETURN_IF_FAILED(add_parallel(p, &y));
+  CO_RETURN_IF_FAILED(add_parallel(p, y));
   CO_RETURN_IF_FAILED(co_study_add_surface(p));
   for (int64_t i = 0; i < p->space->count; i++)
-    CO_RETURN_IF_FAILED(add_slice(p, i, &y));
+    for (int goal = 0; goal < goals; goal++)
+      CO_RETURN_IF_FAILED(add_slice(p, i, goal, &y[goal]));
   co_page_grid_end(&p->page);
   co_page_section_end(&p->page);
   return p->page.status;

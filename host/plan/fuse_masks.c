@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 6: where the backend has it, a dense layer saves which of its units are active as bits, and
+// Pass 7: where the backend has it, a dense layer saves which of its units are active as bits, and
 // the product behind it in the backward pass applies them and sums the bias gradient: one pass over
 // the gradient less. The backend is asked about either operation; where it refuses one, the plan
 // keeps the pair. Where one masks but does not sum as well (never in bf16), the bias gradient is left

@@ -13,6 +13,8 @@ co_status co_pass_fuse_forward(co_plan *plan);
 co_status co_pass_backward(co_plan *plan, co_store *store);
 // Joins neighbouring backward operations.
 co_status co_pass_fuse_backward(co_plan *plan);
+// Joins operations on tables.
+co_status co_pass_fuse_tables(co_plan *plan);
 // Applies the element type policy.
 co_status co_pass_dtypes(co_plan *plan, co_store *store);
 // Lets dense products apply the relu of the layer below, where the backend does.

@@ -125,6 +125,7 @@ static co_status run_passes(co_plan *plan, co_store *store) {
   if (!plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_forward(plan));
   if (train) CO_RETURN_IF_FAILED(co_pass_backward(plan, store));
   if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_backward(plan));
+  if (!plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_tables(plan));
   CO_RETURN_IF_FAILED(co_pass_dtypes(plan, store));
   if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_masks(plan));
   CO_RETURN_IF_FAILED(co_pass_layouts(plan, store));

@@ -171,6 +171,18 @@ static co_status stop_diverged(co_session *t, const co_view *view) {
   return status;
 }
 
+// Updates that were left out leave weights of numbers, of which what they make may be none.
+static co_status check_left_out(const co_session *t) {
+  co_evaluation_value loss;
+  if (t->settings.on_nan != CO_NAN_SKIP || !t->state.finished || t->state.best_step >= 0 ||
+      !t->sample_count[CO_SPLIT_VALIDATION])
+    return CO_OK;
+  if (!co_evaluation_find(&t->validation, NULL, &loss) || isfinite(loss.value)) return CO_OK;
+  co_status status = co_fail(CO_ERR_DIVERGED, "after no epoch was the validation loss finite");
+  co_hint("lower trainer.learning_rate, or set trainer.gradient_clipping.clip_global_norm");
+  return status;
+}
+
 // Speed and waiting since the last call, without evaluation and checkpoints.
 static void log_epoch(co_session *t) {
   double now = co_session_now(), apart = t->evaluation_seconds + t->checkpoint_seconds;
@@ -207,6 +219,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   bool patience_over = t->settings.early_stop > 0 && t->state.bad_epochs >= t->settings.early_stop;
   if (t->hook) last |= t->hook(t->hook_user, t, number, value);
   t->state.finished = t->state.step >= t->total_steps || patience_over || last;
+  CO_RETURN_IF_FAILED(check_left_out(t));
   int64_t every = t->settings.steps_per_checkpoint;
   bool due = !every || t->state.step % every == 0 || t->state.finished ||
              t->state.best_step == t->state.step;
@@ -433,7 +446,8 @@ double co_session_row_flops(const co_session *t) {
 
 double co_session_step_flops(const co_session *t) {
   double of_row = 0, update = 0;
-  for (int64_t i = 0; !t->estimator && co_program_plan(t->program, i); i++) {
+  const bool alike = !t->estimator && t->settings.phases.count <= 1;
+  for (int64_t i = 0; alike && co_program_plan(t->program, i); i++) {
     const co_plan *plan = co_program_plan(t->program, i);
     if (plan->options.mode == CO_MODE_TRAIN)
       of_row = fmax(of_row, (double)plan->flops / (double)plan->options.shape.rows);

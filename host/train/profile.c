@@ -9,6 +9,7 @@
 
 // ---- what the machine can do -------------------------------------------------------------------
 
+enum { MOST_WIDTH = 48 }; // of layers' names in the table
 enum { SIDE = 1024, SUMMED = 8 << 20, ROUNDS = 5 };
 
 // Seconds of the fastest of some runs of an operation over zeros, in the layouts it likes best.
@@ -190,17 +191,24 @@ static void render(const collecting *c, co_json *json, double seconds) {
 
 static void print(const collecting *c, co_text *text, double seconds) {
   const co_step_profile *p = &c->t->profile;
-  co_text_printf(text, "%-30s %9s %6s %9s %9s %9s %9s  %s\n", "layer", "seconds", "share",
+  bool cached = false;
+  int width = 20;
+  for (int64_t i = 0; i < c->count; i++)
+    if ((int)strlen(c->layers[i].name) > width) width = (int)strlen(c->layers[i].name);
+  if (width > MOST_WIDTH) width = MOST_WIDTH;
+  co_text_printf(text, "%-*s %9s %6s %9s %9s %9s %9s  %s\n", width, "layer", "seconds", "share",
                  "forward", "backward", "GFLOP/s", "GB/s", "of the ceiling");
   for (int64_t i = 0; i < c->count; i++) {
     const layer_time *l = &c->layers[i];
     bool compute;
     double s = l->forward + l->backward, share = share_of_ceiling(p, l, &compute);
-    co_text_printf(text, "%-30.30s %9.3f %5.1f%% %9.3f %9.3f %9.2f %9.2f  %3.0f %% of %s\n",
-                   l->name, s, 100 * s / seconds, l->forward, l->backward,
+    co_text_printf(text, "%-*.*s %9.3f %5.1f%% %9.3f %9.3f %9.2f %9.2f  %3.0f %% of %s\n", width,
+                   width, l->name, s, 100 * s / seconds, l->forward, l->backward,
                    s > 0 ? l->flops / s * 1e-9 : 0, s > 0 ? l->bytes / s * 1e-9 : 0, 100 * share,
                    compute ? "compute" : "memory");
+    cached |= !compute && share > 1;
   }
+  if (cached) co_text_printf(text, "(above the memory's ceiling: what stays in the caches)\n");
   co_text_printf(
       text,
       "steps in %.3f s, of which data was waited for %.3f s; the machine's ceilings here: "

@@ -430,7 +430,10 @@ co_status co_session_follow(co_session *t, const char *metric, bool *higher_is_b
   if (!co_evaluation_find(&t->validation, metric, &found)) {
     char *known = co_evaluation_known(&t->validation);
     co_status status = co_fail(CO_ERR_CONFIG, "no output has a metric '%s'", metric);
-    if (known) co_hint("%s", known);
+    if (strstr(metric, "profit"))
+      co_hint("it needs output_features: [{name: …, decision: {profit: {true_positive: …}}}]");
+    else if (known)
+      co_hint("%s", known);
     co_free(t->ctx, known);
     return status;
   }

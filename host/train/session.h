@@ -45,7 +45,7 @@ size_t co_session_planned_bytes(const co_session *session); // of a network; els
 int64_t co_session_parameters(const co_session *session);   // likewise
 // Of the plan that evaluates, for one row: of sequences as long as they may be; of a network, else 0.
 double co_session_row_flops(const co_session *session);
-// Of a step of a full batch, with its update; of a network, else 0.
+// Of a step of a full batch, with its update; of a network whose steps are all alike, else 0.
 double co_session_step_flops(const co_session *session);
 int64_t co_session_batch_rows(const co_session *session);
 // Seconds in which steps waited for data, and those of validation and checkpoints, so far.

@@ -98,6 +98,10 @@ static co_status parse_range(co_parameter *p, const parameter_options *o, const 
   p->step = whole ? (double)o->step : 0;
   if (whole) p->upper = p->lower + floor((p->upper - p->lower) / p->step) * p->step;
   double values = whole ? (p->upper - p->lower) / p->step + 1 : 0;
+  if (p->lower == p->upper)
+    return co_node_problem(
+        problems, node, NULL,
+        "hyperopt.parameters.%s: the space is of one value: step goes beyond upper", p->path);
   p->points = o->points ? o->points : whole && values < 1e6 ? (int64_t)values : 5;
   if (whole && (double)p->points > values) p->points = (int64_t)values;
   return CO_OK;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of a table by index, and the gradient of the table: positions are sorted by index first, each
-// row of the gradient is summed by one thread, in the order of the positions.
+// Rows of tables by index, and gradients of tables: positions are sorted by index first, each row of
+// a gradient is summed by one thread, in the order of the positions.
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
 
-static void pick_rows(const co_op_desc *desc, const int32_t *index, const float *table, float *y,
+enum { MOST_TABLES = CO_OP_MAX_OPERANDS / 2 }; // each has two operands, the first at 2 t
+
+static void pick_rows(const co_shape *shape, const int32_t *index, const float *table, float *y,
                       int64_t begin, int64_t end) {
-  const int64_t V = desc->in[1].shape.dim[0], D = desc->in[1].shape.dim[1];
+  const int64_t V = shape->dim[0], D = shape->dim[1];
   for (int64_t i = begin; i < end; i++) {
     if (index[i] >= 0 && index[i] < V)
       memcpy(y + i * D, table + index[i] * D, (size_t)D * sizeof *y);
@@ -22,17 +24,20 @@ static co_status run_embedding(co_cpu *cpu, co_prepared *prepared, void *const *
                                void *const *out, void *workspace) {
   (void)cpu;
   (void)workspace;
-  const co_op_desc *desc = &prepared->desc;
-  const int64_t count = co_shape_count(&desc->in[0].shape);
-  if (count * desc->in[1].shape.dim[1] <= CO_CPU_SERIAL) {
-    pick_rows(desc, in[0], in[1], out[0], 0, count);
-    return CO_OK;
-  }
+  for (int t = 0; t < MOST_TABLES; t++) {
+    if (!co_cpu_has_out(&prepared->desc, t)) continue;
+    const co_tensor_desc *operands = &prepared->desc.in[2 * t];
+    const int64_t count = co_shape_count(&operands[0].shape);
+    if (count * operands[1].shape.dim[1] <= CO_CPU_SERIAL) {
+      pick_rows(&operands[1].shape, in[2 * t], in[2 * t + 1], out[t], 0, count);
+      continue;
+    }
 #pragma omp parallel
-  {
-    int64_t begin, end;
-    co_cpu_share(count, 1, &begin, &end);
-    pick_rows(desc, in[0], in[1], out[0], begin, end);
+    {
+      int64_t begin, end;
+      co_cpu_share(count, 1, &begin, &end);
+      pick_rows(&operands[1].shape, in[2 * t], in[2 * t + 1], out[t], begin, end);
+    }
   }
   return CO_OK;
 }
@@ -88,17 +93,23 @@ CO_CPU_KERNEL(add_rows,
 }
 // clang-format on
 
+// One table after the other uses it.
 static size_t backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
   (void)cpu;
-  return (size_t)(desc->out[0].shape.dim[0] + 1 + co_shape_count(&desc->in[0].shape)) *
-         sizeof(int32_t);
+  int64_t most = 0;
+  for (int t = 0; t < MOST_TABLES; t++) {
+    if (!co_cpu_has_out(desc, t)) continue;
+    const int64_t count = desc->out[t].shape.dim[0] + 1 + co_shape_count(&desc->in[2 * t].shape);
+    if (count > most) most = count;
+  }
+  return (size_t)most * sizeof(int32_t);
 }
 
-// Rows [first, last) of the gradient.
-static void sum_rows(const co_cpu *cpu, const co_op_desc *desc, const sorted *s, const float *dy,
-                     float *dtable, int64_t first, int64_t last) {
-  const int64_t D = desc->out[0].shape.dim[1];
-  if (!co_cpu_accumulates(desc, 0) && last > first)
+// Rows [first, last) of the gradient of table t.
+static void sum_rows(const co_cpu *cpu, const co_op_desc *desc, int t, const sorted *s,
+                     const float *dy, float *dtable, int64_t first, int64_t last) {
+  const int64_t D = desc->out[t].shape.dim[1];
+  if (!co_cpu_accumulates(desc, t) && last > first)
     memset(dtable + first * D, 0, (size_t)((last - first) * D) * sizeof *dtable);
   for (int64_t v = first; v < last; v++) {
     const int64_t begin = begin_of(s, v);
@@ -107,31 +118,40 @@ static void sum_rows(const co_cpu *cpu, const co_op_desc *desc, const sorted *s,
   }
 }
 
-static co_status run_embedding_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
-                                        void *const *out, void *workspace) {
-  const co_op_desc *desc = &prepared->desc;
-  const int64_t count = co_shape_count(&desc->in[0].shape);
-  const int64_t V = desc->out[0].shape.dim[0], D = desc->out[0].shape.dim[1];
-  const sorted s = sort_positions(in[0], count, V, workspace);
+static void sum_table(const co_cpu *cpu, const co_op_desc *desc, int t, const int32_t *index,
+                      const float *dy, float *dtable, int32_t *workspace) {
+  const int64_t count = co_shape_count(&desc->in[2 * t].shape);
+  const int64_t V = desc->out[t].shape.dim[0], D = desc->out[t].shape.dim[1];
+  const sorted s = sort_positions(index, count, V, workspace);
   const int64_t work = begin_of(&s, V) + V;
   if ((count + V) * D <= CO_CPU_SERIAL) {
-    sum_rows(cpu, desc, &s, in[1], out[0], 0, V);
-    return CO_OK;
+    sum_rows(cpu, desc, t, &s, dy, dtable, 0, V);
+    return;
   }
 #pragma omp parallel
   {
     const int64_t parts = co_cpu_parts(), part = co_cpu_part();
-    sum_rows(cpu, desc, &s, in[1], out[0], row_at(&s, V, work * part / parts),
+    sum_rows(cpu, desc, t, &s, dy, dtable, row_at(&s, V, work * part / parts),
              row_at(&s, V, work * (part + 1) / parts));
   }
+}
+
+static co_status run_embedding_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                        void *const *out, void *workspace) {
+  for (int t = 0; t < MOST_TABLES; t++)
+    if (co_cpu_has_out(&prepared->desc, t))
+      sum_table(cpu, &prepared->desc, t, in[2 * t], in[2 * t + 1], out[t], workspace);
   return CO_OK;
 }
 
 static bool is_counted(const co_op_desc *desc, co_cpu_answer *answer) {
-  if (co_shape_count(&desc->in[0].shape) < INT32_MAX && desc->out[0].shape.dim[0] < INT32_MAX)
-    return true;
-  (void)co_cpu_refuse(answer, "more than 2^31 - 2 positions or rows");
-  return false;
+  for (int t = 0; t < MOST_TABLES; t++)
+    if (co_cpu_has_out(desc, t) && (co_shape_count(&desc->in[2 * t].shape) >= INT32_MAX ||
+                                    desc->out[t].shape.dim[0] >= INT32_MAX)) {
+      (void)co_cpu_refuse(answer, "more than 2^31 - 2 positions or rows");
+      return false;
+    }
+  return true;
 }
 
 const co_cpu_impl co_cpu_embedding[] = {
@@ -139,16 +159,16 @@ const co_cpu_impl co_cpu_embedding[] = {
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_embedding,
-     .f32_in = 2,
-     .f32_out = 1},
+     .f32_in = 0xAAAA, // of each pair the second
+     .f32_out = 0xFF},
     {.op = CO_OP_EMBEDDING_BACKWARD,
      .name = "omp",
      .plan = co_cpu_plan_simple,
      .run = run_embedding_backward,
      .workspace = backward_workspace,
      .accepts = is_counted,
-     .f32_in = 2,
-     .f32_out = 1,
-     .accumulate = 1},
+     .f32_in = 0xAAAA,
+     .f32_out = 0xFF,
+     .accumulate = 0xFF},
     {.name = NULL},
 };

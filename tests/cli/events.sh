@@ -187,6 +187,10 @@ grep -q 'There are none here: what a blend makes' blend.html || fail 'why there 
 refused 3 'must be a baseline of next items' -- train -c "$presets/next-item-attention.yaml" \
   --dataset n.h5 --run-dir x --set blend=boosted_trees
 refused 3 'needs events' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x --set blend=markov
+expect 0 import -O o.h5 "${log[@]}" --next-item session --session-gap 10d --json
+json ok=true
+refused 2 'session needs --session-gap' -- import -O x.h5 "${log[@]}" --next-item session
+refused 2 'no duration' -- import -O x.h5 "${log[@]}" --next-item session --session-gap soon
 expect 0 import -O t.h5 "${log[@]}" --next-item time:2011-06-01
 expect 0 import -O m.h5 "${log[@]}" --cutoff 2011-04-01 --cutoff 2011-05-01 --cutoff 2011-06-01 \
   --label-window 30d --label again

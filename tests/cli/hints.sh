@@ -347,6 +347,8 @@ hint 4 'another --label-window or --cutoff' "${log[@]}" --events log.csv --cutof
   --label-window 1d --label again
 hint 2 "for example --amount 'Quantity*UnitPrice'" "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend
 follow "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend --amount n
+hint 2 '--session-gap 30m' import -O next.h5 --events log.csv --entity who --time when --item what --next-item session -q
+follow import -O next.h5 --events log.csv --entity who --time when --item what --next-item session --session-gap 30m -q
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
 sed '2s/,1$/,one/' log.csv >word.csv
 hint 4 'leave such events out with --where' "${log[@]}" --events word.csv "${cut[@]}" --amount n

@@ -288,6 +288,9 @@ expect 0 hyperopt export two.db -O two.log
 has '"directions":[2,1]' two.log
 expect 0 report two.db -O two.html
 has 'Pareto' two.html
+for part in 'trainer.learning_rate: roc_auc' 'trainer.learning_rate: flops' 'combiner.layers: flops' 'those of the front are darker'; do
+  has "$part" two.html
+done
 refused 2 'there is no trial 12' -- hyperopt best two.db --trial 12
 refused 3 'a pruner compares by one goal' -- "${two[@]}" -O x.db --set hyperopt.pruner=median
 refused 3 'it is the first goal already' -- "${two[@]}" -O x.db --set hyperopt.second_metric=auc
@@ -315,7 +318,7 @@ has '"reason":"diverged: ' out
 refused 9 'a study of another config: it has trainer.max_epochs 3, not 4' -- \
   "${search[@]}" -O one.db --n-trials 8 --set trainer.max_epochs=4
 refused 9 'another config: it has trainer.seed 5, not 6' -- "${search[@]}" -O one.db --n-trials 8 --seed 6
-refused 9 'a study of another dataset' -- "${search[@]}" --dataset other.h5 -O one.db --n-trials 8
+refused 9 'a study of another dataset: it was begun on /' -- "${search[@]}" --dataset other.h5 -O one.db --n-trials 8
 refused 9 'no database of SQLite' -- "${search[@]}" -O c.yaml --n-trials 8
 refused 9 'there is no study' -- hyperopt show none.db
 refused 2 '--n-trials' -- "${search[@]}" -O x.db
@@ -324,6 +327,16 @@ refused 3 'has no section hyperopt' -- hyperopt run -c c.yaml --dataset d.h5 -O 
 sed 's/learning_rate/learning_ratee/' tune.yaml >wrong.yaml
 refused 3 'wrong.yaml:4:5: trainer.learning_ratee: unknown key' -- \
   hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+sed 's/trainer.learning_rate/features.nothing.encoder.type/' tune.yaml >wrong.yaml
+refused 3 'wrong.yaml:4:5: features.nothing.encoder.type: there is no feature of that name' -- \
+  hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+sed 's/step: 16/step: 99/' tune.yaml >wrong.yaml
+refused 3 'hyperopt.parameters.trainer.batch_size: the space is of one value' -- \
+  hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1
+refused 2 'there is no study to go on with' -- hyperopt run -O x.db --n-trials 1
+sed 's/auc/profit/' tune.yaml >wrong.yaml
+refused 3 "no output has a metric 'profit'" -- "${search[@]}" -c wrong.yaml -O x.db --n-trials 1
+grep -q 'decision: {profit: {true_positive' err || fail 'no hint of how there is a profit'
 sed 's/adam, sgd/adam, sgdd, sgd/' tune.yaml >wrong.yaml
 refused 3 "unknown optimizer 'sgdd'" -- \
   hyperopt run -c c.yaml -c wrong.yaml --dataset d.h5 -O x.db --n-trials 1

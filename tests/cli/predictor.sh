@@ -141,6 +141,11 @@ expect 0 train -c network.yaml --dataset binary.h5 --run-dir network --json
 weights=$(grep -o '"weights_sha256":"[0-9a-f]*"' out)
 expect 0 train -c network.yaml --set baselines=none --dataset binary.h5 --run-dir alone --json
 grep -qF "$weights" out || fail 'baselines change the weights'
+# Updates that are left out do not save weights that have gone astray before.
+expect 8 train -c network.yaml --dataset binary.h5 --run-dir astray --set trainer.max_epochs=1 --set trainer.on_nan=skip \
+  --set trainer.learning_rate=1000000 --set trainer.optimizer.type=sgd \
+  --set 'combiner={type: concat, layers: [{Dense: {units: 32, activation: relu}}]}'
+grep -q 'after no epoch was the validation loss finite' err || fail 'a model of no numbers'
 cp -r network killed-network
 rm killed-network/model.h5
 sed -i 's/"status": "done"/"status": "running"/' killed-network/run.json

@@ -26,7 +26,7 @@ YAML
 
 # ---- a rehearsal: of a table, of a network, of what is none; it finds what would fail at the end
 expect 0 train "${table[@]}" --fast-dev-run
-grep -qF 'rehearsed on 1 batches' out || fail 'it does not say what it did'
+grep -qF 'rehearsed on 1 batch:' out || fail 'it does not say what it did'
 kept
 expect 0 train -c c.yaml --dataset d.h5 --fast-dev-run=3 --json
 json status=fast_dev_run batches=3
@@ -63,6 +63,15 @@ expect 0 train -c c.yaml --dataset d.h5 --find-learning-rate --json
 cmp -s out first || fail 'another rate the second time'
 expect 0 train "${table[@]}" --find-learning-rate
 grep -qE -- '--set trainer.learning_rate=0[.][0-9]+$' out || fail 'no rate to copy'
+# Of a target with a long tail single batches say little.
+awk 'BEGIN {
+  srand(7)
+  print "a,b,spent"
+  for (i = 0; i < 400; i++) { a = rand(); b = rand(); print a "," b "," 100 * exp(5 * a * a + 3 * rand() * rand() * rand()) }
+}' >tail.csv
+expect 0 train --target spent --dataset tail.csv --find-learning-rate --json
+rate=$(sed -E 's/.*"learning_rate":([0-9.e-]+),"steps".*/\1/' out)
+awk -v rate="$rate" 'BEGIN { exit !(rate > 5e-4 && rate < 1) }' || fail "a rate of $rate for a long tail"
 kept
 
 # ---- a batch size: by the rows, or by what is left of memory

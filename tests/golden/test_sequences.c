@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recurrent layers and attention must compute what PyTorch does (scripts/gen_sequences): the reference
+// Recurrent layers, attention and convolutions over time must compute what PyTorch does (scripts/gen_sequences): the reference
 // in double to its rounding, the CPU's loops to that of float.
 #include <math.h>
 #include <setjmp.h>
@@ -211,10 +211,75 @@ static void attention_is_that_of_pytorch(void **unused) {
   }
 }
 
+// ---- convolutions over time --------------------------------------------------------------------
+
+static void add_all(const fixture *f, co_op_desc *desc, const co_shape *in, const co_shape *out) {
+  for (int i = 0; in[i].rank; i++)
+    add(f, desc, true, i, in[i]);
+  for (int i = 0; out[i].rank; i++)
+    add(f, desc, false, i, out[i]);
+}
+
+// Conv1D is a dense layer of what stands around each event.
+static void check_convolution(fixture *f, int64_t size, int64_t dilation, bool causal) {
+  const int64_t reach = (size - 1) * dilation;
+  const co_op_attr attr = {
+      .kernel = {size}, .dilation = {dilation}, .pad_begin = {causal ? reach : reach / 2}};
+  const co_shape none = {0}, events = co_shape_make(3, (int64_t)N, (int64_t)T, (int64_t)I),
+                 around = co_shape_make(3, (int64_t)N, (int64_t)T, size * I),
+                 rows = co_shape_make(2, (int64_t)N * T, size * I),
+                 results = co_shape_make(2, (int64_t)N * T, (int64_t)U),
+                 kernel = co_shape_make(2, size * I, (int64_t)U),
+                 bias = co_shape_make(1, (int64_t)U), lengths = co_shape_make(1, (int64_t)N);
+  double x[MOST], w[MOST], b[MOST], y[MOST], wide[MOST], dy[MOST], dwide[MOST], d[3][MOST];
+  co_op_desc unfold = {.op = CO_OP_UNFOLD_EVENTS, .attr = attr}, dense = {.op = CO_OP_DENSE};
+  add_all(f, &unfold, (co_shape[]){events, lengths, none}, (co_shape[]){around, none});
+  unfold.in[CO_UNFOLD_EVENTS_lengths].dtype = CO_I32;
+  run(f, &unfold, (const void *[CO_OP_MAX_OPERANDS]){get(f, "x", x), f->lengths},
+      (double *[CO_OP_MAX_OPERANDS]){wide});
+  add_all(f, &dense, (co_shape[]){rows, kernel, bias, none}, (co_shape[]){results, none});
+  run(f, &dense, (const void *[CO_OP_MAX_OPERANDS]){wide, get(f, "kernel", w), get(f, "bias", b)},
+      (double *[CO_OP_MAX_OPERANDS]){y});
+  for (int64_t i = 0; i < N * T * U; i++) // behind a sequence stands the bias
+    if (i / U % T >= f->lengths[i / U / T]) y[i] -= b[i % U];
+  compare(f, "y", y, N * T * U);
+
+  co_op_desc data = {.op = CO_OP_DENSE_BACKWARD_DATA},
+             weights = {.op = CO_OP_DENSE_BACKWARD_WEIGHTS},
+             fold = {.op = CO_OP_UNFOLD_EVENTS_BACKWARD, .attr = attr};
+  add_all(f, &data, (co_shape[]){results, kernel, none}, (co_shape[]){rows, none});
+  run(f, &data, (const void *[CO_OP_MAX_OPERANDS]){get(f, "dy", dy), w},
+      (double *[CO_OP_MAX_OPERANDS]){dwide});
+  add_all(f, &weights, (co_shape[]){rows, results, none}, (co_shape[]){kernel, bias, none});
+  run(f, &weights, (const void *[CO_OP_MAX_OPERANDS]){wide, dy},
+      (double *[CO_OP_MAX_OPERANDS]){d[1], d[2]});
+  add_all(f, &fold, (co_shape[]){lengths, around, none}, (co_shape[]){events, none});
+  fold.in[CO_UNFOLD_EVENTS_BACKWARD_lengths].dtype = CO_I32;
+  run(f, &fold, (const void *[CO_OP_MAX_OPERANDS]){f->lengths, dwide},
+      (double *[CO_OP_MAX_OPERANDS]){d[0]});
+  compare(f, "dx", d[0], N * T * I);
+  compare(f, "dkernel", d[1], size * I * U);
+  compare(f, "dbias", d[2], U);
+}
+
+static void convolutions_over_time_are_those_of_pytorch(void **unused) {
+  (void)unused;
+  for (int single = 0; single < 2; single++) {
+    fixture f;
+    open_fixture(&f, single ? CO_F32 : CO_F64);
+    f.group = "conv1d";
+    check_convolution(&f, 4, 1, false);
+    f.group = "conv1d_causal";
+    check_convolution(&f, 3, 2, true);
+    close_fixture(&f);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(recurrent_layers_are_those_of_pytorch),
       cmocka_unit_test(attention_is_that_of_pytorch),
+      cmocka_unit_test(convolutions_over_time_are_those_of_pytorch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -378,7 +378,8 @@ static void fill_segments(co_segment *segment, int64_t segments, int64_t count) 
 // Rows of the table, both ends among them.
 static void fill_index(ops_problem *p, int i, uint32_t purpose) {
   const co_tensor_desc *operand = &p->desc.in[i];
-  uint64_t rows = (uint64_t)p->desc.in[ops_problem_input(p, "table")].shape.dim[0];
+  const int table = p->desc.op == CO_OP_EMBEDDING ? i + 1 : ops_problem_input(p, "table");
+  uint64_t rows = (uint64_t)p->desc.in[table].shape.dim[0];
   for (int64_t k = 0; k < co_shape_count(&operand->shape); k++) {
     uint64_t row = co_random_bits(1, (uint64_t)k, 0, purpose) % rows;
     if (k < 2) row = k == 0 ? rows - 1 : 0;
@@ -413,7 +414,7 @@ static void fill_input(ops_problem *p, int i) {
     for (int64_t k = 0; k < count; k++)
       ((int32_t *)p->in[i])[k] =
           (int32_t)(co_random_bits(1, (uint64_t)k, 0, purpose) % (uint64_t)first->dim[1]);
-  } else if (is_input(p, i, "index")) {
+  } else if (is_input(p, i, "index") || p->desc.op == CO_OP_EMBEDDING) {
     fill_index(p, i, purpose);
   } else if (operand->dtype == CO_U8) {
     for (int64_t k = 0; k < count; k++)

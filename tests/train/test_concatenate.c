@@ -132,6 +132,19 @@ static void test_layer(void **state) {
   check_plan(context,
              FEATURES "combiner: {type: graph, layers: [{Concatenate: {}, inputs: [p]}]}\n", 3,
              "Concatenate takes at least 2 inputs, not 1");
+  check_plan(context, FEATURES "combiner: {type: graph, layers: [{LSTM: 4, inputs: [p, q, p]}]}\n",
+             3, "LSTM takes at most 2 inputs, not 3");
+  // As many columns as tables have, of each combiner.
+  char many[4096], list[1024] = "p";
+  for (size_t length = 1; length < 900; length += 3)
+    memcpy(list + length, ", p", sizeof ", p");
+  static const char *const layers[] = {"Concatenate", "Add", "Multiply"};
+  for (int i = 0; i < 3; i++) {
+    snprintf(many, sizeof many,
+             FEATURES "combiner: {type: graph, layers: [{%s: {}, inputs: [%s]}]}\n", layers[i],
+             list);
+    check_plan(context, many, 0, "combiner/");
+  }
   cohort_context_free(context);
 }
 

@@ -168,6 +168,50 @@ static void next_items(void **state) {
   co_dataset_close(d);
 }
 
+// Sessions of a: 0 1 | 2 3 4 | 5 (six hours and more between); b has one of two events, c two.
+static void sessions(void **state) {
+  fixture *f = *state;
+  static const char text[] = "who,when,what,n,price,bill\n"
+                             "a,2011-01-01 08:00,x,1,1,1\na,2011-01-01 08:30,y,1,1,1\n"
+                             "a,2011-01-02 08:00,x,1,1,1\na,2011-01-02 08:30,y,1,1,1\n"
+                             "a,2011-01-02 09:00,z,1,1,2\na,2011-01-05 08:00,x,1,1,1\n"
+                             "b,2011-01-01 08:00,x,1,1,1\nb,2011-01-01 08:10,z,1,1,1\n"
+                             "c,2011-01-01 08:00,x,1,1,1\nc,2011-01-01 08:30,y,1,1,1\n"
+                             "c,2011-01-01 09:01,z,1,1,1\n";
+  co_import_events_result result;
+  co_dataset *d;
+  const int64_t cutoff = JANUARY_6, *rows;
+  int64_t count;
+  co_import_events_options o = options_of(files, CO_SAMPLE_SESSIONS, NULL, 0);
+  o.recipe.rfm = false;
+  o.recipe.session_gap = 1800;
+  assert_int_equal(import_log(f, text, &o, &result), CO_OK);
+  assert_int_equal(result.rows[CO_SPLIT_TRAIN], 3);      // y of a, z of b, y of c
+  assert_int_equal(result.rows[CO_SPLIT_VALIDATION], 3); // a's second session
+  assert_int_equal(result.rows[CO_SPLIT_TEST], 2);       // x of a, z of c: a minute too late
+  assert_int_equal(co_dataset_open(&d, f->ctx, "out.h5"), CO_OK);
+  assert_int_equal(co_dataset_split(d, CO_SPLIT_VALIDATION, &rows, &count), CO_OK);
+  assert_true(count == 3 && rows[0] == 1 && rows[2] == 3);
+  co_dataset_close(d);
+
+  o.recipe.session_gap = 0;
+  o.recipe.basket = "bill"; // of a: 0 to 3, 4, 5
+  assert_int_equal(import_log(f, NULL, &o, &result), CO_OK);
+  assert_true(result.rows[CO_SPLIT_TRAIN] == 6 && result.rows[CO_SPLIT_VALIDATION] == 1 &&
+              result.rows[CO_SPLIT_TEST] == 1);
+
+  o = options_of(files, CO_SAMPLE_CUTOFFS, &cutoff, 1);
+  o.labels[CO_LABEL_ANY] = o.labels[CO_LABEL_COUNT] = o.labels[CO_LABEL_SUM] = NULL;
+  o.window = 0;
+  o.recipe.session_gap = 1800;
+  o.cutoffs = (const int64_t[]){JANUARY_6 - 86400 + 3600 * 7}; // none is labelled
+  assert_int_equal(import_log(f, NULL, &o, &result), CO_OK);
+  assert_int_equal(co_dataset_open(&d, f->ctx, "out.h5"), CO_OK);
+  const float *frequency = values(d, "rfm.frequency", 3);
+  assert_true(frequency[0] == 2 && frequency[1] == 1 && frequency[2] == 2);
+  co_dataset_close(d);
+}
+
 static void mistakes(void **state) {
   fixture *f = *state;
   static const struct {
@@ -215,6 +259,9 @@ static void faults(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {DATA_TEST(samples_see_the_past),
                                      DATA_TEST(order_and_memory_do_not_matter),
-                                     DATA_TEST(next_items), DATA_TEST(mistakes), DATA_TEST(faults)};
+                                     DATA_TEST(next_items),
+                                     DATA_TEST(sessions),
+                                     DATA_TEST(mistakes),
+                                     DATA_TEST(faults)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -335,6 +335,16 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
   assert_non_null(strstr(co_error_last()->message, "index is of type f32 but i32 is needed"));
   embedding.in[0].dtype = CO_I32;
+  embedding.in[2] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  embedding.in[3] = f32(co_shape_make(2, (int64_t)9, (int64_t)4));
+  embedding.has_in = 15;
+  assert_int_equal(co_op_infer(&embedding), CO_OK);
+  assert_int_equal(embedding.has_out, 3);
+  assert_int_equal(embedding.out[1].shape.rank, 2);
+  assert_int_equal(embedding.out[1].shape.dim[1], 4);
+  embedding.has_in = 7; // an index without a table
+  assert_int_equal(co_op_infer(&embedding), CO_ERR_INTERNAL);
+  embedding.has_in = 3;
   embedding.in[1].shape.rank = 1;
   assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
 

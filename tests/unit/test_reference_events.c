@@ -224,6 +224,37 @@ static void test_embedding(void **state) {
     near_to(dtable[i], gradient[i]);
 }
 
+// A further table of another shape, with fewer positions.
+static void test_tables(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_EMBEDDING};
+  operand(&desc, true, CO_EMBEDDING_index, CO_I32, vector(3));
+  operand(&desc, true, CO_EMBEDDING_table, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)1));
+  operand(&desc, true, CO_EMBEDDING_index2, CO_I32, vector(2));
+  operand(&desc, true, CO_EMBEDDING_table2, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)2));
+  const int32_t index[3] = {1, 0, 1}, index2[2] = {0, 0};
+  const double table[2] = {1, 2}, table2[2] = {3, 4};
+  double y[3], y2[4];
+  run(&desc, (void *[16]){(void *)index, (void *)table, (void *)index2, (void *)table2},
+      (void *[16]){y, y2});
+  assert_memory_equal(y, ((double[]){2, 1, 2}), sizeof y);
+  assert_memory_equal(y2, ((double[]){3, 4, 3, 4}), sizeof y2);
+
+  co_op_desc backward = {.op = CO_OP_EMBEDDING_BACKWARD, .has_out = 3, .accumulate = 2};
+  operand(&backward, true, CO_EMBEDDING_BACKWARD_index, CO_I32, vector(3));
+  operand(&backward, true, CO_EMBEDDING_BACKWARD_dy, CO_F64, desc.out[0].shape);
+  operand(&backward, true, CO_EMBEDDING_BACKWARD_index2, CO_I32, vector(2));
+  operand(&backward, true, CO_EMBEDDING_BACKWARD_dy2, CO_F64, desc.out[1].shape);
+  operand(&backward, false, CO_EMBEDDING_BACKWARD_dtable, CO_F64, desc.in[1].shape);
+  operand(&backward, false, CO_EMBEDDING_BACKWARD_dtable2, CO_F64, desc.in[3].shape);
+  double dtable[2] = {7, 7}, dtable2[2] = {10, 20};
+  assert_int_equal(co_ref_run(&backward, (void *[16]){(void *)index, y, (void *)index2, y2},
+                              (void *[16]){dtable, dtable2}),
+                   CO_OK);
+  assert_memory_equal(dtable, ((double[]){1, 4}), sizeof dtable);
+  assert_memory_equal(dtable2, ((double[]){16, 28}), sizeof dtable2);
+}
+
 static void test_copy_events(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_COPY_EVENTS, .has_out = 1, .attr.factor = 2};
@@ -256,6 +287,7 @@ int main(void) {
       cmocka_unit_test(test_unfold_events),
       cmocka_unit_test(test_lookup),
       cmocka_unit_test(test_embedding),
+      cmocka_unit_test(test_tables),
       cmocka_unit_test(test_copy_events),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

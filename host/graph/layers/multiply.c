@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <limits.h>
+
 #include "host/graph/layer.h"
 
 static const co_field fields[] = {{.key = NULL}};
@@ -47,5 +49,5 @@ const co_layer_class co_layer_multiply = {
     .fields = fields,
     .options_size = 1,
     .inputs_min = 2,
-    .inputs_max = 64,
+    .inputs_max = INT_MAX,
     .build = build};

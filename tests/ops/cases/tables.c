@@ -67,18 +67,20 @@ OPS_FAMILY(impute) = {
 
 // "hot": nearly every position has one row. "wild": some have none.
 static void adjust_rows(ops_problem *p) {
-  int64_t count = co_shape_count(&p->desc.in[0].shape), V = p->desc.in[1].shape.dim[0];
-  int32_t *index = p->in[0];
-  const int32_t outside[4] = {-1, (int32_t)V, INT32_MAX, INT32_MIN};
-  for (int64_t i = 0; i < count; i++) {
-    if (ops_problem_has_flag(p, "hot") && i % 16 != 3) index[i] = (int32_t)(V / 2);
-    if (ops_problem_has_flag(p, "wild") && i % 5 == 2) index[i] = outside[i / 5 % 4];
+  for (int t = 0; p->desc.has_in >> 2 * t & 1; t++) {
+    int64_t count = co_shape_count(&p->desc.in[2 * t].shape),
+            V = p->desc.in[2 * t + 1].shape.dim[0];
+    int32_t *index = p->in[2 * t];
+    const int32_t outside[4] = {-1, (int32_t)V, INT32_MAX, INT32_MIN};
+    for (int64_t i = 0; i < count; i++) {
+      if (ops_problem_has_flag(p, "hot") && i % 16 != 3) index[i] = (int32_t)(V / 2);
+      if (ops_problem_has_flag(p, "wild") && i % 5 == 2) index[i] = outside[i / 5 % 4];
+    }
   }
 }
 
 static int64_t position_terms(const co_op_desc *desc, int output) {
-  (void)output;
-  return desc->op == CO_OP_EMBEDDING_BACKWARD ? co_shape_count(&desc->in[0].shape) : 1;
+  return desc->op == CO_OP_EMBEDDING_BACKWARD ? co_shape_count(&desc->in[2 * output].shape) : 1;
 }
 
 static const char *const embedding_cases[] = {
@@ -91,6 +93,10 @@ static const char *const embedding_cases[] = {
     "index=77 table=300x7",        // several rows of the table to a block of threads,
     "index=700x3 table=260x3 hot", // more positions than it takes down at once
     "index=6007 table=5x3 wild",
+    "index=9x1 table=3x2 index2=9x1 table2=5x3 wide_out",
+    "index=6x1 table=2x7 index2=33x2 table2=300x3 index3=9 table3=4x1 wild",
+    "index=5 table=2x1 index2=5 table2=3x2 index3=5 table3=4x3 index4=5 table4=5x4 index5=5 "
+    "table5=6x5 index6=5 table6=7x6 index7=5 table7=8x7 index8=5 table8=9x8 hot",
     NULL,
 };
 
