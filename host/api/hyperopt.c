@@ -121,7 +121,13 @@ static co_status check_memory(const co_tuning *t, size_t bytes, int64_t at_once)
   co_status status =
       co_fail(CO_ERR_MEMORY, "%lld trials at once take %.1f MiB each, and %.1f MiB are left",
               (long long)at_once, (double)bytes / 1048576, (double)left / 1048576);
-  co_hint("lower --n-jobs to %lld", (long long)(left / (bytes ? bytes : 1)));
+  const size_t fit = left / bytes;
+  if (fit)
+    co_hint("lower --n-jobs to %zu", fit);
+  else
+    co_hint(
+        "not even one fits, as its folds and seeds are trained together: lower --k-fold, --seeds "
+        "or trainer.batch_size");
   return status;
 }
 
