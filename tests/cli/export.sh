@@ -177,7 +177,7 @@ same bare.own bare.out 'rows without a header'
 "$make_idx" 60 8 3 1 images labels >out 2>err || fail 'images'
 expect 0 import -O i.h5 --format idx --training-set images labels --test-set images labels
 cat >cnn.yaml <<'END'
-input_features: [{name: image, type: image, augmentation: {flip: 0.5, crop: 1, resized_crop: 0.7, rotation: 10, brightness: 0.1, contrast: 0.2, cutout: 2}, encoder: {type: graph, layers: [
+input_features: [{name: image, type: image, augmentation: {flip: 0.5, crop: 1, resized_crop: 0.7, rotation: 10, brightness: 0.1, contrast: 0.2, cutout: 2, mixup: 0.2, cutmix: 1}, encoder: {type: graph, layers: [
   {Conv2D: {filters: 4, kernel_size: 3, padding: same, use_bias: false}}, BatchNormalization, ReLU, MaxPooling2D,
   {ZeroPadding2D: [[1, 0], [2, 1]]}, {DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 2, activation: relu}},
   {AveragePooling2D: {pool_size: 2, strides: 1, padding: same}}, {Conv2D: {filters: 6, kernel_size: 2, groups: 2, padding: same}},
