@@ -268,6 +268,7 @@ typedef struct cohort_experiment_options {
   const char *folds; // … a table with the columns fold and validation, a line for each row; or …
   int64_t seeds;     // … so many runs over the stored splits, which differ by trainer.seed alone
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
+  const char *init_from; // likewise, of every run; one that goes on has its own
   const char *device, *placement, *precision, *command;
   int threads, workers;
   bool eager; // these seven too
@@ -290,6 +291,9 @@ typedef struct cohort_hyperopt_run_options {
                         // name without folder and ending
   int64_t trials;       // in all, those included that are there
   int64_t jobs;         // at once; 0 = 1
+  const char
+      *init_from; // a model that each trial begins with, as for training; a study that goes on
+                  // has its own
   const char *device, *placement, *command; // as for training
   int threads;                              // of each trial; 0 = hyperopt.threads
   int workers;
@@ -306,6 +310,7 @@ typedef struct cohort_hyperopt_confirm_options {
   const char *study;
   const char *name;                         // of one of several in the file; NULL = the only one
   const char *dataset;                      // NULL = the study's
+  const char *init_from;                    // where the study's is now, NULL = where it was
   int64_t top, seeds;                       // trials, seeds of each (at least 2); 0 = 3, 5
   const char *device, *placement, *command; // as for training
   int workers;

@@ -241,6 +241,8 @@ extern "C" {
     .types = "columns:i32", .accumulate = "dx", .why = "goes through the columns of each row")     \
   X(SWAP_NOISE, swap_noise, (x, step), (y), "", "x -> y",                                          \
     .types = "x:any step:u8 y:any", .why = "values of other rows")                                 \
+  X(MIX_ROWS, mix_rows, (x, step), (y), "", "x -> y",                                              \
+    .types = "step:u8", .bf16 = "x -> y", .why = "values of other rows")                           \
   X(SAMPLE_NORMAL, sample_normal, (mean, log_variance, noise), (y),                                \
     "dy -> dmean; SAMPLE_NORMAL_BACKWARD log_variance noise dy -> dlog_variance", "mean -> y",     \
     .why = "two values meet, with noise")                                                          \
@@ -474,6 +476,13 @@ extern "C" {
 // SWAP_NOISE     (denoising autoencoders of tables: Jahrer 2017) x (N, …) of any type, element e counted
 //                as in DROPOUT: y = x of row (bits(seed, 2 e + 1, step, purpose) N) >> 32 in the same
 //                place where uniform(seed, 2 e, step, purpose) < rate, else x.
+// MIX_ROWS       x (N, H, W, C): images, each mixed with another of the N, both as kernels/mix.h draws
+//                them of (row_offset + n) and the step. attr.mixup = a > 0 (Zhang et al. 2018): y = s x
+//                + (1 - s) other, s of Beta(a, a). attr.cutmix = a > 0 (Yun et al. 2019): y = x but for
+//                a box of 1 - s of the area, which is the other's. Both above 0: either, half of the
+//                time. In place of two targets weighted by s and 1 - s, one of the two images is drawn
+//                with these probabilities, and x is put in its place: the expected loss is the same,
+//                and targets stay as they are.
 // SAMPLE_NORMAL  (Kingma & Welling 2014) mean, log_variance and noise (N, D), the noise standard
 //                normal: y = mean + exp(log_variance / 2) noise. At inference y = mean.
 // KL_NORMAL      mean and log_variance (N, D): y (N, D) = (mean² + exp(log_variance) - 1 -
@@ -670,6 +679,7 @@ typedef struct co_op_attr {
   co_rnn_function gates, states; // RECURRENT
   int64_t pooling;               // POOL_EVENTS: co_event_pooling
   int64_t max_length;            // DROPOUT: the longest T there is; 0 = x has none
+  double mixup, cutmix;          // MIX_ROWS, each within 0 (none) and 1
   int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
   int64_t groups;                // LAYER_NORM; 0 = over the last dimension
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made

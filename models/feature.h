@@ -86,6 +86,8 @@ typedef struct co_input_class {
   // counts[CO_COUNT_KINDS]; called as fit->add is. NULL = all are taken.
   co_status (*check)(const co_input_feature *feature, const void *values, int64_t rows,
                      const int64_t *samples, int64_t *counts);
+  // Whether training mixes whole rows of the batch, and how: attributes of MIX_ROWS. NULL = never.
+  bool (*mixes)(const co_input_feature *feature, co_op_attr *attr);
   // Of the block's input of the network.
   co_status (*describe)(const co_input_block *block, co_dtype *dtype, co_shape *shape);
   // The operations of the section, from stored values to the network's input.

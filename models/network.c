@@ -185,16 +185,36 @@ static co_status network_input(co_model *model, co_input_block *block) {
   return co_model_add_feed(model, name, CO_I32, &rows, &feed, &block->lengths);
 }
 
-static co_status add_one_noise(co_graph *graph, const co_input_block *block, co_op op,
-                               const char *kind, double rate, co_value *value) {
-  const co_op_attr attr = {.rate = rate, .purpose = co_purpose(kind, block->name)};
+// An operation of x and of the step's random numbers.
+static co_status add_random(co_graph *graph, const co_input_block *block, co_op op,
+                            const char *kind, co_op_attr attr, co_value *value) {
   co_value in[2] = {*value};
-  if (rate == 0) return CO_OK;
+  attr.purpose = co_purpose(kind, block->name);
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[1]));
   graph->layer = block->name;
   CO_RETURN_IF_FAILED(co_emit(graph, op, &attr, 2, in, value));
   graph->layer = NULL;
   return CO_OK;
+}
+
+static co_status add_one_noise(co_graph *graph, const co_input_block *block, co_op op,
+                               const char *kind, double rate, co_value *value) {
+  const co_op_attr attr = {.rate = rate};
+  return rate == 0 ? CO_OK : add_random(graph, block, op, kind, attr, value);
+}
+
+// Whole rows are mixed, of which the one input must be all.
+static co_status mix(co_model_builder *b, const co_input_block *block, co_value *value) {
+  const co_input_class *class_ = block->class_->input;
+  co_op_attr attr = {.mixup = 0};
+  if (!class_->mixes || !class_->mixes(block->features, &attr)) return CO_OK;
+  if (b->model->input_count > 1)
+    return co_node_problem(b->problems, co_node_get(b->model->config, "input_features"),
+                           "leave them out, or the other inputs",
+                           "input_features.%s.augmentation: mixup and cutmix mix whole rows, so "
+                           "there can be no other input",
+                           block->name);
+  return add_random(b->model->network, block, CO_OP_MIX_ROWS, "mix", attr, value);
 }
 
 // What an encoder reads of a block: in training, values of other rows among it, and zeros. Codes are
@@ -243,6 +263,7 @@ static co_status encode(co_model_builder *b, co_input_block *block, co_value *ou
   co_value in;
   CO_RETURN_IF_FAILED(network_input(b->model, block));
   CO_RETURN_IF_FAILED(add_noise(b, block, &in));
+  CO_RETURN_IF_FAILED(mix(b, block, &in));
   return co_model_encode(b, block, in, out);
 }
 

@@ -9,6 +9,7 @@
 
 #include "host/core/file.h"
 #include "host/core/temporary.h"
+#include "host/persist/model_file.h"
 #include "host/train/run.h"
 #include "host/train/session.h"
 #include "host/train/settings.h"
@@ -30,8 +31,9 @@ char *co_experiment_run_path(const co_experiment *e, int64_t run) {
 }
 
 // What an experiment writes besides its runs. One of the last two comes last: with it there is one.
-static const char *const own_names[] = {"LOCK",    "config.yaml", "experiment.json",
-                                        "oof.csv", "folds.csv",   "seeds.csv"};
+static const char *const own_names[] = {"LOCK",     "config.yaml",    "experiment.json",
+                                        "oof.csv",  "init_from.json", "folds.csv",
+                                        "seeds.csv"};
 enum { OWN_NAMES = sizeof own_names / sizeof *own_names };
 
 static bool is_own_name(void *user, const char *name) {
@@ -114,6 +116,25 @@ static co_status write_seeds(co_experiment *e, const char *path) {
   return status;
 }
 
+// Which model the runs begin with, so that --resume alone is enough.
+static co_status write_initial(co_experiment *e) {
+  co_json json;
+  char *path = co_experiment_path(e, "init_from.json");
+  if (!e->init_from) return CO_OK;
+  co_json_init(&json, e->ctx, 2);
+  co_json_open(&json, '{');
+  co_json_key(&json, "path");
+  co_json_string(&json, e->init_from);
+  co_json_key(&json, "sha256");
+  co_json_string(&json, e->init_sha256);
+  co_json_close(&json);
+  co_status status = path ? json.text.status : CO_ERR_MEMORY;
+  if (status == CO_OK)
+    status = co_write_file_atomic(e->ctx, path, json.text.data, json.text.length);
+  co_json_free(&json);
+  return status;
+}
+
 static co_status begin_folder(co_experiment *e, const co_node *config) {
   char *lock = co_experiment_path(e, "LOCK");
   char *runs = co_experiment_path(e, e->seeds ? "seeds.csv" : "folds.csv");
@@ -123,6 +144,7 @@ static co_status begin_folder(co_experiment *e, const co_node *config) {
   co_remove_stale_temporaries_in(e->path, is_own_name, NULL);
   if (e->resumed) return CO_OK;
   CO_RETURN_IF_FAILED(write_config(e, config));
+  CO_RETURN_IF_FAILED(write_initial(e));
   return e->seeds ? write_seeds(e, runs) : co_folds_write(&e->folds, runs);
 }
 
@@ -254,6 +276,19 @@ static co_status choose_folds(co_experiment *e) {
   return same ? CO_OK : differs(e, "the folds");
 }
 
+static co_status read_initial(co_experiment *e, const co_node **out) {
+  char *path = co_experiment_path(e, "init_from.json"), *text;
+  size_t length;
+  co_node *read = NULL;
+  if (!path) return CO_ERR_MEMORY;
+  if (!co_path_exists(path)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_read_file(e->ctx, path, 1 << 20, CO_ERR_MODEL, &text, &length));
+  co_status status = co_yaml_parse(&read, e->arena, path, text, length, e->problems);
+  co_free(e->ctx, text);
+  *out = read;
+  return status == CO_OK ? co_diagnostics_result(e->problems) : status;
+}
+
 static co_status choose_runs(co_experiment *e) {
   const cohort_experiment_options *o = e->options;
   bool none = !o->folds && !o->k_fold && !o->seeds;
@@ -273,6 +308,39 @@ static co_status choose_runs(co_experiment *e) {
   CO_RETURN_IF_FAILED(choose_folds(e));
   e->count = e->folds.count;
   return CO_OK;
+}
+
+static const char *text_of(const co_node *map, const char *key) {
+  const co_node *node = co_node_get(map, key);
+  return node && node->kind == CO_NODE_SCALAR ? node->text : NULL;
+}
+
+static co_status other_weights(const co_experiment *e) {
+  co_status status = co_fail_at(CO_ERR_CONFIG, e->path, 0, 0,
+                                "this experiment was not started with those weights");
+  co_hint("resume without --init-from, or choose another --run-dir");
+  return status;
+}
+
+// The model that was given, or that an experiment which goes on began with.
+static co_status choose_initial(co_experiment *e) {
+  const char *given = e->options->init_from, *path = NULL, *sha256 = NULL;
+  const co_node *record = NULL;
+  co_model_file file;
+  if (e->resumed) CO_RETURN_IF_FAILED(read_initial(e, &record));
+  if (record) {
+    path = text_of(record, "path");
+    sha256 = text_of(record, "sha256");
+  }
+  if (e->resumed && given && !sha256) return other_weights(e);
+  if (given) path = given;
+  if (!path) return CO_OK;
+  e->init_from = path;
+  // Where it is gone, runs go on that have begun.
+  if (!given && !co_path_exists(path)) return CO_OK;
+  CO_RETURN_IF_FAILED(co_model_file_find_and_read(&file, &e->init_from, e->arena, path));
+  e->init_sha256 = file.weights_sha256;
+  return !sha256 || strcmp(sha256, e->init_sha256) == 0 ? CO_OK : other_weights(e);
 }
 
 // ---- training ----------------------------------------------------------------------------------
@@ -303,6 +371,7 @@ static co_status train_and_measure(co_experiment *e, int64_t run, co_dataset *da
   const cohort_train_options options = {.config = config,
                                         .run_dir = path,
                                         .resume = "auto",
+                                        .init_from = e->init_from,
                                         .device = o->device,
                                         .placement = o->placement,
                                         .precision = o->precision,
@@ -337,6 +406,7 @@ static co_status run(co_experiment *e) {
   CO_RETURN_IF_FAILED(read_config(e, &config));
   CO_RETURN_IF_FAILED(open_dataset(e, &config));
   CO_RETURN_IF_FAILED(choose_runs(e));
+  CO_RETURN_IF_FAILED(choose_initial(e));
   e->rows = co_arena_alloc(e->arena, (size_t)e->count, sizeof *e->rows);
   e->row_cells = co_alloc_zero(e->ctx, (size_t)e->folds.rows + 1, sizeof *e->row_cells);
   if (!e->rows || !e->row_cells) return CO_ERR_MEMORY;

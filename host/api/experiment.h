@@ -29,11 +29,12 @@ typedef struct co_experiment {
   char *path; // of the folder
   int lock;
   bool resumed;
-  cohort_config config; // as given, else the folder's own
-  int64_t seed;         // of the first run
-  bool seeds;           // runs differ by their seeds, not by folds
-  int64_t count;        // runs
-  co_split measured;    // split that they are measured on
+  cohort_config config;                // as given, else the folder's own
+  int64_t seed;                        // of the first run
+  bool seeds;                          // runs differ by their seeds, not by folds
+  int64_t count;                       // runs
+  const char *init_from, *init_sha256; // the model that runs begin with, its weights' hash; or NULL
+  co_split measured;                   // split that they are measured on
   co_dataset *dataset;
   co_folds folds;
   int64_t (*rows)[CO_SPLIT_COUNT]; // of each fold

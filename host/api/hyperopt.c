@@ -8,6 +8,7 @@
 
 #include "host/core/file.h"
 #include "host/core/h5.h"
+#include "host/persist/model_file.h"
 #include "host/train/settings.h"
 
 // ---- the config --------------------------------------------------------------------------------
@@ -80,6 +81,7 @@ static co_status read_config(co_tuning *t) {
   CO_RETURN_IF_FAILED(set_given(t, "k_fold", o->k_fold));
   CO_RETURN_IF_FAILED(set_given(t, "seeds", o->seeds));
   CO_RETURN_IF_FAILED(co_tune_settings_parse(&t->settings, t->config, t->arena, t->problems));
+  CO_RETURN_IF_FAILED(co_diagnostics_result(t->problems)); // a space that is none has no path
   CO_RETURN_IF_FAILED(check_paths(&t->settings.space, t->problems));
   CO_RETURN_IF_FAILED(co_settings_parse_trainer(&trainer, t->config, t->arena, t->problems));
   t->search.seed = (uint64_t)trainer.seed;
@@ -186,6 +188,21 @@ static co_status lock_study(co_tuning *t) {
   return path ? co_lock_file_shared(&t->lock, t->context->ctx, path) : CO_ERR_MEMORY;
 }
 
+// The model that was given, or that a study which goes on began with.
+static co_status find_initial(co_tuning *t) {
+  const char *path = t->options->init_from;
+  co_model_file file;
+  if (!path && t->study)
+    CO_RETURN_IF_FAILED(co_study_text(&path, t->study, t->arena, CO_STUDY_INIT_FROM));
+  if (!path) return CO_OK;
+  co_status status = co_model_file_find_and_read(&file, &t->search.init_from, t->arena, path);
+  if (status != CO_OK && !t->options->init_from)
+    co_hint("the study's trials begin with it; --init-from MODEL says where it is now");
+  CO_RETURN_IF_FAILED(status);
+  t->init_sha256 = file.weights_sha256;
+  return CO_OK;
+}
+
 co_status co_tuning_prepare(co_tuning *t) {
   const cohort_hyperopt_run_options *o = t->options;
   co_node *base;
@@ -218,6 +235,7 @@ co_status co_tuning_prepare(co_tuning *t) {
   s->retry = o->retry_failed;
   if (!s->folder) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(lock_study(t)); // of one that is there, before what takes long
+  CO_RETURN_IF_FAILED(find_initial(t));
   CO_RETURN_IF_FAILED(co_dataset_open(&s->dataset, s->ctx, t->dataset_path));
   if (t->study)
     CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));

@@ -14,6 +14,9 @@
 #define CO_STUDY_CONFIG "cohort:config"
 #define CO_STUDY_DATASET "cohort:dataset"
 #define CO_STUDY_DATASET_PATH "cohort:dataset_path"
+// The model that trials begin with, if any: where it was, its weights' hash.
+#define CO_STUDY_INIT_FROM "cohort:init_from"
+#define CO_STUDY_INIT_SHA256 "cohort:init_from_sha256"
 // What the best trials come to with new seeds: {"first_seed", "seeds", "trials": […]}.
 #define CO_STUDY_CONFIRMED "cohort:confirmed"
 
@@ -27,8 +30,8 @@ typedef struct co_tuning {
   co_diagnostics *problems;
   bool there; // the study must be there
   co_arena *arena;
-  co_node *config; // whole, with hyperopt and without dataset
-  const char *dataset_path;
+  co_node *config;                        // whole, with hyperopt and without dataset
+  const char *dataset_path, *init_sha256; // of search.init_from; NULL = there is none
   co_tune_settings settings;
   co_study *study; // NULL before a new one is made
   int lock;        // shared by all that work on it, -1 = none yet
@@ -41,7 +44,7 @@ void co_tuning_free(co_tuning *tuning);
 // hyperopt_begin.c: makes the study; takes one over that Optuna has begun, or tells how it differs.
 co_status co_tuning_make(co_tuning *tuning);
 co_status co_tuning_adopt(co_tuning *tuning);
-// The study has this config and dataset, else it is refused.
+// The study has this config, dataset and model to begin with, else it is refused.
 co_status co_tuning_check_same(co_tuning *tuning);
 
 typedef struct co_read_study {

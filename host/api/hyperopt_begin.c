@@ -17,7 +17,7 @@ static co_status another(const co_tuning *t, const char *what, const char *detai
 }
 
 co_status co_tuning_check_same(co_tuning *t) {
-  const char *stored, *fingerprint, *path;
+  const char *stored, *fingerprint, *path, *initial;
   co_node *then = NULL;
   co_difference d;
   CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
@@ -36,7 +36,11 @@ co_status co_tuning_check_same(co_tuning *t) {
   if (!fingerprint || strcmp(fingerprint, co_dataset_fingerprint(t->search.dataset)) != 0)
     return another(t, "dataset",
                    path ? co_arena_format(t->arena, "it was begun on %s", path) : NULL);
-  return CO_OK;
+  CO_RETURN_IF_FAILED(co_study_text(&initial, t->study, t->arena, CO_STUDY_INIT_SHA256));
+  if (!t->init_sha256 && !initial) return CO_OK;
+  return t->init_sha256 && initial && strcmp(t->init_sha256, initial) == 0
+             ? CO_OK
+             : another(t, "model to begin with", NULL);
 }
 
 // ---- a new one ---------------------------------------------------------------------------------
@@ -60,17 +64,24 @@ static const char *study_name(const co_tuning *t) {
                                 dot && dot > file ? (size_t)(dot - file) : strlen(file));
 }
 
-enum { NOTES = 3 };
+enum { NOTES = 5 };
 static const char *const note_keys[NOTES] = {CO_STUDY_CONFIG, CO_STUDY_DATASET,
-                                             CO_STUDY_DATASET_PATH};
+                                             CO_STUDY_DATASET_PATH, CO_STUDY_INIT_FROM,
+                                             CO_STUDY_INIT_SHA256};
 
-static co_status make_notes(const co_tuning *t, const char *values[NOTES]) {
+// *count: the last two are of those that begin with a model.
+static co_status make_notes(const co_tuning *t, const char *values[NOTES], int *count) {
   char *absolute = realpath(t->dataset_path, NULL);
   values[0] = as_json(t->arena, t->config, NULL);
   values[1] = as_json(t->arena, NULL, co_dataset_fingerprint(t->search.dataset));
   values[2] = as_json(t->arena, NULL, absolute ? absolute : t->dataset_path);
   free(absolute);
-  return values[0] && values[1] && values[2] ? CO_OK : CO_ERR_MEMORY;
+  *count = t->init_sha256 ? NOTES : NOTES - 2;
+  for (int i = 3; i < *count; i++)
+    values[i] = as_json(t->arena, NULL, i == 3 ? t->search.init_from : t->init_sha256);
+  for (int i = 0; i < *count; i++)
+    if (!values[i]) return CO_ERR_MEMORY;
+  return CO_OK;
 }
 
 static const char *metric_name(const co_tuning *t) {
@@ -79,7 +90,8 @@ static const char *metric_name(const co_tuning *t) {
 
 co_status co_tuning_make(co_tuning *t) {
   const char *values[NOTES];
-  CO_RETURN_IF_FAILED(make_notes(t, values));
+  int count;
+  CO_RETURN_IF_FAILED(make_notes(t, values, &count));
   const co_study_start start = {.name = study_name(t),
                                 .metric = metric_name(t),
                                 .second = t->settings.second,
@@ -87,7 +99,7 @@ co_status co_tuning_make(co_tuning *t) {
                                 .maximize_second = t->search.maximize_second,
                                 .keys = note_keys,
                                 .values = values,
-                                .count = NOTES};
+                                .count = count};
   if (!start.name) return CO_ERR_MEMORY;
   co_status made = co_study_create(t->context->ctx, t->options->study, &start);
   // Of several processes that begin at once, one makes it.
@@ -149,11 +161,12 @@ static co_status check_parameters(const co_tuning *t) {
 
 static co_status note_adopted(co_tuning *t) {
   const char *values[NOTES], *stored;
-  CO_RETURN_IF_FAILED(make_notes(t, values));
+  int count;
+  CO_RETURN_IF_FAILED(make_notes(t, values, &count));
   // Another process may have been here before.
   CO_RETURN_IF_FAILED(co_study_attribute(&stored, t->study, t->arena, CO_STUDY_CONFIG));
   if (stored) return co_tuning_check_same(t);
-  for (int i = 0; i < NOTES; i++)
+  for (int i = 0; i < count; i++)
     CO_RETURN_IF_FAILED(co_study_note(t->study, note_keys[i], values[i]));
   return co_study_name_goals(t->study, metric_name(t), t->settings.second);
 }

@@ -180,6 +180,7 @@ cohort_status cohort_hyperopt_confirm(cohort_context *context,
   if (given.seeds <= 0) given.seeds = 5;
   const cohort_hyperopt_run_options search = {.dataset = given.dataset,
                                               .study = given.study,
+                                              .init_from = given.init_from,
                                               .name = given.name,
                                               .trials = 1,
                                               .device = given.device,

@@ -56,7 +56,9 @@ const cli_verb cli_verb_bench = {
         "predict scores those of a dataset, in batches of 1, 8, 64, … up to\n"
         "trainer.eval_batch_size. Each in rounds: the median and the range. Beside them how long\n"
         "it takes to be ready (config, data, plan) and the first step, the most memory, and, on\n"
-        "CPUs, what the machine reaches in one large product and sum. What is no network is\n"
+        "CPUs, what the machine reaches in one large product and sum. Operations are the plan's,\n"
+        "of sequences as long as they may be; a training in phases has none. What is no network "
+        "is\n"
         "fitted once. Nothing is kept. Figures are worth little while other processes work: how\n"
         "much of the machine they used is told.\n",
     .common = CLI_CONFIG | CLI_DEVICE | CLI_PRECISION | CLI_THREADS | CLI_SEED,

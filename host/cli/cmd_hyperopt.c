@@ -75,6 +75,12 @@ static const cli_option options[] = {
      .offset = AT(max_time),
      .value = "TIME",
      .doc = "run: stop after [[DD:]HH:]MM:SS with exit code 75; the same command goes on"},
+    {.name = "init-from",
+     .kind = CLI_TEXT,
+     .offset = AT(init_from),
+     .value = "MODEL",
+     .doc = "run: each trial begins with these weights, where name and shape agree",
+     .aliases = "model-load-path weights -mlp"},
     CLI_ROW_PLACEMENT(cli_hyperopt_options),
     {.name = "workers",
      .kind = CLI_INT,
@@ -102,6 +108,7 @@ static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyp
       .name = o->name,
       .trials = o->trials,
       .jobs = o->jobs,
+      .init_from = o->init_from,
       .device = o->common.device,
       .placement = o->placement,
       .command = cli->command,
@@ -119,6 +126,7 @@ static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hy
   const cohort_hyperopt_confirm_options request = {.study = o->operands.item[1],
                                                    .name = o->name,
                                                    .dataset = o->dataset,
+                                                   .init_from = o->init_from,
                                                    .top = given(o->top),
                                                    .seeds = given(o->seeds),
                                                    .device = o->common.device,
@@ -212,6 +220,7 @@ static co_status check_options(const action *a, const cli_hyperopt_options *o) {
                        : o->follow && !a->shows             ? "--follow"
                        : given(o->k_fold)                   ? "--k-fold"
                        : o->retry_failed                    ? "--retry-failed"
+                       : o->init_from && !a->trains         ? "--init-from"
                        : o->max_time                        ? "--max-time"
                        : o->common.force && !a->output      ? "--force"
                                                             : NULL;

@@ -104,7 +104,7 @@ typedef struct cli_experiment_options {
   int64_t seeds;       // CLI_UNSET = not given
   const char *folds;
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
-  const char *placement;
+  const char *placement, *init_from;
   int64_t workers;
 } cli_experiment_options;
 
@@ -113,7 +113,7 @@ typedef struct cli_hyperopt_options {
   cli_list operands;   // what to do; a study, but of run
   const char *dataset; // NULL = the config's, else the study's
   const char *output;  // run: the study; best: a config
-  const char *name, *placement, *max_time;
+  const char *name, *placement, *max_time, *init_from;
   int64_t trials, jobs, k_fold, seeds, top, trial; // CLI_UNSET = not given
   int64_t workers;
   bool retry_failed, follow;

@@ -53,9 +53,8 @@ static bool is_word(const co_node *node, const char *word) {
 static co_status parse_list(co_baseline_settings *out, const co_node *root,
                             co_diagnostics *problems) {
   static const char *const automatic[] = {
-      "prior",      "linear",     "boosted_trees",      "bg_nbd",
-      "pareto_nbd", "popularity", "personal_frequency", "markov",
-      "item_knn"};
+      "prior",      "linear",     "boosted_trees",      "bag_of_words", "bg_nbd",
+      "pareto_nbd", "popularity", "personal_frequency", "markov",       "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");
@@ -137,7 +136,7 @@ static co_status add(co_baselines *out, const co_estimator_class *class_) {
 static bool suits(const co_model *model, const co_estimator_class *class_) {
   for (int64_t i = 0; i < model->output_count; i++)
     if (class_->refuses(&model->outputs[i])) return false;
-  return is_table(model) &&
+  return is_table(model) && (!class_->reads_texts || class_->reads_texts(model)) &&
          (!class_->score_history || class_->purchases || co_history_is_there(model));
 }
 
@@ -292,6 +291,7 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
   const co_fit_data data = {.training = &training,
                             .validation = &validation,
                             .history = history.begin ? &history : NULL,
+                            .dataset = dataset,
                             .samples = request->training,
                             .sample_count = request->training_count,
                             .validation_samples = request->validation,

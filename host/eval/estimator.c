@@ -93,6 +93,8 @@ co_status co_estimator_choose_device(const char **device, const char *type) {
 // ---- creating ----------------------------------------------------------------------------------
 
 static co_status check_outputs(const co_estimator *e) {
+  if (e->class_->reads_texts && !e->class_->reads_texts(e->model))
+    return co_fail(CO_ERR_CONFIG, "%s: no input is a text", e->class_->name);
   if (e->class_->score_history && !e->class_->purchases && !co_history_is_there(e->model))
     return co_fail(CO_ERR_CONFIG,
                    "predictor %s needs events, and their items as classes of the one output",
@@ -231,7 +233,9 @@ static co_status score(const co_estimator *e, const co_design *rows, float *cons
 
 co_status co_estimator_start(co_estimator_run *run, const co_estimator *estimator,
                              co_dataset *dataset) {
-  *run = (co_estimator_run){.estimator = estimator};
+  *run = (co_estimator_run){.estimator = estimator, .dataset = dataset};
+  if (estimator->class_->score_texts) // no row: texts are read before several threads want them
+    return estimator->class_->score_texts(estimator, 0, dataset, NULL, 0, NULL);
   if (!estimator->class_->score_history) return CO_OK;
   CO_RETURN_IF_FAILED(co_history_open(&run->history, estimator->model, dataset));
   return estimator->class_->purchases ? co_history_check_times(&run->history) : CO_OK;
@@ -243,7 +247,9 @@ co_status co_estimator_fill_heads(void *user, const int64_t *samples, const void
   const co_estimator *e = run->estimator;
   for (int64_t i = 0; e->class_->score_history && i < e->model->output_count; i++)
     CO_RETURN_IF_FAILED(e->class_->score_history(e, i, &run->history, samples, rows, heads[i]));
-  if (e->class_->score_history) return CO_OK;
+  for (int64_t i = 0; e->class_->score_texts && i < e->model->output_count; i++)
+    CO_RETURN_IF_FAILED(e->class_->score_texts(e, i, run->dataset, samples, rows, heads[i]));
+  if (e->class_->score_history || e->class_->score_texts) return CO_OK;
   size_t count = (size_t)rows;
   co_design design = {.columns = &e->columns, .rows = rows};
   design.numbers = co_alloc(e->ctx, count * (size_t)(e->columns.numbers + 1) * sizeof(float));

@@ -17,6 +17,7 @@ typedef struct co_estimator co_estimator;
 typedef struct co_fit_data {
   const co_design *training, *validation; // the latter may have no rows
   const co_history *history;              // of classes with score_history: in place of both
+  co_dataset *dataset;                    // of classes with score_texts: where texts are
   const int64_t *samples, *validation_samples;
   int64_t sample_count, validation_count;
   int threads;
@@ -60,6 +61,10 @@ typedef struct co_estimator_class {
   co_status (*score_history)(const co_estimator *estimator, int64_t output,
                              const co_history *history, const int64_t *samples, int64_t rows,
                              float *heads);
+  // The same of those that see texts; whether a model reads some.
+  bool (*reads_texts)(const co_model *model);
+  co_status (*score_texts)(const co_estimator *estimator, int64_t output, co_dataset *dataset,
+                           const int64_t *samples, int64_t rows, float *heads);
   const char *attribution; // what `attribute` gives: "SHAP values"
   // NULL = it cannot be told.
   co_status (*attribute)(const co_estimator *estimator, const co_estimator_attribution *asked);
@@ -108,7 +113,8 @@ co_status co_estimator_read(co_estimator *estimator, const char *path, const cha
 // Scoring the rows of a dataset.
 typedef struct co_estimator_run {
   const co_estimator *estimator;
-  co_history history; // of classes that see it
+  co_history history;  // of classes that see it
+  co_dataset *dataset; // of those that see texts
 } co_estimator_run;
 co_status co_estimator_start(co_estimator_run *run, const co_estimator *estimator,
                              co_dataset *dataset);

@@ -142,5 +142,8 @@ co_status co_model_file_read_all(co_context *ctx, const char *path, const co_gra
 // Resolves a run directory, checkpoint or model file to the file to open (co_free it): of a run
 // directory model.h5, else the newest checkpoint; of a folder of runs that of its `latest`.
 co_status co_model_file_find(char **out, co_context *ctx, const char *path);
+// The same by an absolute path, the arena's, which is right in any folder; and reads it.
+co_status co_model_file_find_and_read(co_model_file *out, const char **absolute, co_arena *arena,
+                                      const char *path);
 
 #endif

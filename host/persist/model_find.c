@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which file is meant by a run's folder, or a folder of runs.
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,4 +58,15 @@ co_status co_model_file_find(char **out, co_context *ctx, const char *path) {
                        : "this folder holds no model.h5 and no checkpoint; is it a run directory?");
   if (folds) co_hint("give the run of a fold: %s/fold-0, …", path);
   return status;
+}
+
+co_status co_model_file_find_and_read(co_model_file *out, const char **absolute, co_arena *arena,
+                                      const char *path) {
+  char *found;
+  CO_RETURN_IF_FAILED(co_model_file_find(&found, co_arena_context(arena), path));
+  char *real = realpath(found, NULL);
+  *absolute = co_arena_strdup(arena, real ? real : found);
+  free(real);
+  co_free(co_arena_context(arena), found);
+  return *absolute ? co_model_file_read(out, arena, *absolute) : CO_ERR_MEMORY;
 }

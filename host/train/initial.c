@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a training begins with: weights that are drawn, or those of a model (`init_from`). A run that goes on
 // reads that model no more, unless it has no checkpoint yet, or goes on to a refit.
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/train/session_private.h"
@@ -9,15 +8,7 @@
 // ---- which model -------------------------------------------------------------------------------
 
 static co_status read_model(co_session *t, const char *given, co_model_file *file) {
-  char *path;
-  CO_RETURN_IF_FAILED(co_model_file_find(&path, t->ctx, given));
-  // Absolute, so that a run can be resumed from another folder.
-  char *absolute = realpath(path, NULL);
-  t->initial_path = co_arena_strdup(t->arena, absolute ? absolute : path);
-  free(absolute);
-  co_free(t->ctx, path);
-  if (!t->initial_path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_model_file_read(file, t->arena, t->initial_path));
+  CO_RETURN_IF_FAILED(co_model_file_find_and_read(file, &t->initial_path, t->arena, given));
   t->initial_sha256 = file->weights_sha256;
   return CO_OK;
 }

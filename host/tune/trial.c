@@ -207,6 +207,7 @@ static co_status open_session(training *t) {
   t->options = (cohort_train_options){.preset = t->yaml.data,
                                       .run_dir = t->part.run,
                                       .resume = "auto",
+                                      .init_from = s->init_from,
                                       .device = s->device,
                                       .placement = s->placement,
                                       .command = s->command,
@@ -438,6 +439,7 @@ co_status co_trial_plan(size_t *bytes, bool higher_is_better[2], const co_search
   char *run = co_arena_format(arena, "%s/plan", search->folder); // never made
   const cohort_train_options options = {.preset = yaml.data,
                                         .run_dir = run,
+                                        .init_from = search->init_from,
                                         .device = search->device,
                                         .placement = search->placement,
                                         .dry_run = true};

@@ -27,6 +27,7 @@ typedef struct co_search {
   co_study *study;
   const char *folder; // of the runs
   const char *device, *placement, *command;
+  const char *init_from; // a model that trials begin with; NULL = none
   int workers;
   int64_t trials, jobs; // trials there will be in all, begun before or now
   bool retry;           // what has failed runs once more

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalisation of groups of channels, and channels times numbers: whole rows (…, C) of x at a time.
+// Whole rows (…, C) at a time: normalisation of groups of channels, channels times numbers, images mixed.
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/mix.h"
 #include "kernels/norm.h"
 
 // The rows of x (N, …, C).
@@ -240,7 +241,45 @@ static co_status run_scale_backward(co_cpu *cpu, co_prepared *prepared, void *co
   return CO_OK;
 }
 
+// ---- mix_rows ----------------------------------------------------------------------------------
+
+static co_status run_mix(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                         void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const int64_t *dim = prepared->desc.in[CO_MIX_ROWS_x].shape.dim;
+  const int64_t N = dim[0], H = dim[1], W = dim[2], C = dim[3], size = H * W * C;
+#pragma omp parallel for schedule(static) if (N * size > CO_CPU_SERIAL)
+  for (int64_t n = 0; n < N; n++) {
+    const co_mixed m = co_mix_draw(in[CO_MIX_ROWS_step], &prepared->desc.attr, n, N, H, W);
+    const float *own = (const float *)in[CO_MIX_ROWS_x] + n * size;
+    const float *other = (const float *)in[CO_MIX_ROWS_x] + m.other * size;
+    float *y = (float *)out[CO_MIX_ROWS_y] + n * size;
+    const float share = (float)m.share, rest = (float)(1 - m.share);
+    if (!m.cut) {
+#pragma omp simd
+      for (int64_t i = 0; i < size; i++)
+        y[i] = share * own[i] + rest * other[i];
+      continue;
+    }
+    memcpy(y, m.own_inside ? other : own, (size_t)size * sizeof *y);
+    for (int64_t h = m.top; h < m.bottom; h++) {
+      const int64_t at = (h * W + m.left) * C;
+      memcpy(y + at, (m.own_inside ? own : other) + at,
+             (size_t)((m.right - m.left) * C) * sizeof *y);
+    }
+  }
+  return CO_OK;
+}
+
 const co_cpu_impl co_cpu_images[] = {
+    {.op = CO_OP_MIX_ROWS,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_mix,
+     .accepts = has_rows,
+     .f32_in = 1,
+     .f32_out = 1},
     {.op = CO_OP_LAYER_NORM,
      .name = "omp-groups",
      .plan = co_cpu_plan_simple,

@@ -13,6 +13,8 @@
 // CO_CUDA_MASK_BITS(O) bits. All other tensors are canonical.
 #define CO_CUDA_LAYOUT_OHWI ((co_layout)1)
 #define CO_CUDA_LAYOUT_MASK ((co_layout)2)
+// argmax of MAX_POOL2D with windows of at most 255 positions: a byte each, 255 where there is none.
+#define CO_CUDA_LAYOUT_ARGMAX ((co_layout)3)
 #define CO_CUDA_MASK_BITS(units) (((units) + 127) / 128 * 128)
 
 enum {

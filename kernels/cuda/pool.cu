@@ -4,6 +4,7 @@
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/reduce.cuh"
 
 namespace co {
 
@@ -13,33 +14,68 @@ struct Pool { // extents fit 32 bits, as query makes sure
   co_activation activation; // forward
 };
 
-template <typename T>
-__global__ void max_pool(T *y, int32_t *argmax, const T *x, unsigned count, Pool s) {
+// Of a window's positions a byte holds 255, and 255 for none; -1 in 32 bits.
+template <int N, typename Index>
+__device__ __forceinline__ void store_winners(Index *to, const int (&winner)[N]) {
+  if constexpr (N == 4) { // bytes
+    unsigned four = 0;
+    for (int k = 0; k < N; k++)
+      four |= (static_cast<unsigned>(winner[k]) & 255u) << 8 * k;
+    *reinterpret_cast<unsigned *>(to) = four;
+  } else {
+    for (int k = 0; k < N; k++)
+      to[k] = static_cast<Index>(winner[k]);
+  }
+}
+
+template <int N, typename Index>
+__device__ __forceinline__ void load_winners(int (&winner)[N], const Index *from) {
+  if constexpr (N == 4) {
+    unsigned four = *reinterpret_cast<const unsigned *>(from);
+    for (int k = 0; k < N; k++)
+      winner[k] = static_cast<int>(four >> 8 * k & 255u);
+  } else {
+    for (int k = 0; k < N; k++)
+      winner[k] = static_cast<int>(from[k]);
+  }
+}
+
+// A thread has N neighbouring channels: `count` such groups are in all images.
+template <int N, typename T, typename Index>
+__global__ void max_pool(T *y, Index *argmax, const T *x, unsigned count, Pool s) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned rest = static_cast<unsigned>(i);
-    int c = static_cast<int>(rest % s.C);
-    rest /= s.C;
+    unsigned rest = static_cast<unsigned>(i), groups = static_cast<unsigned>(s.C) / N;
+    int c = static_cast<int>(rest % groups) * N;
+    rest /= groups;
     int q = static_cast<int>(rest % s.Q);
     rest /= s.Q;
     int p = static_cast<int>(rest % s.P), top = p * s.stride[0] - s.pad[0];
     int left = q * s.stride[1] - s.pad[1];
     const T *image = x + static_cast<int64_t>(rest / s.P) * s.H * s.W * s.C + c;
-    float best = 0;
-    int winner = -1;
+    Pack<N> best;
+    int winner[N];
+    for (int k = 0; k < N; k++)
+      best.x[k] = 0, winner[k] = -1;
     for (int kh = 0; kh < s.kernel[0]; kh++) {
       int h = top + kh;
       if (h < 0 || h >= s.H) continue;
       for (int kw = 0; kw < s.kernel[1]; kw++) {
         int w = left + kw;
         if (w < 0 || w >= s.W) continue;
-        float value = static_cast<float>(image[static_cast<int64_t>(h * s.W + w) * s.C]);
-        if (winner >= 0 && !(value > best)) continue;
-        best = value;
-        winner = kh * s.kernel[1] + kw;
+        Pack<N> value = load<N>(image + static_cast<int64_t>(h * s.W + w) * s.C);
+        for (int k = 0; k < N; k++) {
+          if (winner[k] >= 0 && !(value.x[k] > best.x[k])) continue;
+          best.x[k] = value.x[k];
+          winner[k] = kh * s.kernel[1] + kw;
+        }
       }
     }
-    y[i] = static_cast<T>(activate(s.activation, best));
-    if (argmax) argmax[i] = s.activation == CO_ACTIVATION_RELU && !(best > 0) ? -1 : winner;
+    for (int k = 0; k < N; k++) {
+      if (s.activation == CO_ACTIVATION_RELU && !(best.x[k] > 0)) winner[k] = -1;
+      best.x[k] = activate(s.activation, best.x[k]);
+    }
+    store<N>(y + i * N, best);
+    if (argmax) store_winners<N>(argmax + i * N, winner);
   }
 }
 
@@ -50,13 +86,13 @@ __device__ __forceinline__ void windows_over(int at, int kernel, int stride, int
   *last = at / stride < positions ? at / stride : positions - 1;
 }
 
-template <typename T>
-__global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, unsigned count, Pool s,
+template <int N, typename T, typename Index>
+__global__ void max_pool_backward(T *dx, const T *dy, const Index *argmax, unsigned count, Pool s,
                                   bool accumulate) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    unsigned rest = static_cast<unsigned>(i);
-    int c = static_cast<int>(rest % s.C);
-    rest /= s.C;
+    unsigned rest = static_cast<unsigned>(i), groups = static_cast<unsigned>(s.C) / N;
+    int c = static_cast<int>(rest % groups) * N;
+    rest /= groups;
     int w = static_cast<int>(rest % s.W) + s.pad[1];
     rest /= s.W;
     int h = static_cast<int>(rest % s.H) + s.pad[0];
@@ -64,14 +100,24 @@ __global__ void max_pool_backward(T *dx, const T *dy, const int32_t *argmax, uns
     int first_p, last_p, first_q, last_q;
     windows_over(h, s.kernel[0], s.stride[0], s.P, &first_p, &last_p);
     windows_over(w, s.kernel[1], s.stride[1], s.Q, &first_q, &last_q);
-    float sum = 0;
+    Pack<N> sum;
+    for (int k = 0; k < N; k++)
+      sum.x[k] = 0;
     for (int p = first_p; p <= last_p; p++)
       for (int q = first_q; q <= last_q; q++) {
         int64_t at = image + static_cast<int64_t>(p * s.Q + q) * s.C;
-        int tap = (h - p * s.stride[0]) * s.kernel[1] + w - q * s.stride[1];
-        if (argmax[at] == tap) sum += static_cast<float>(dy[at]);
+        int tap = (h - p * s.stride[0]) * s.kernel[1] + w - q * s.stride[1], winner[N];
+        load_winners<N>(winner, argmax + at);
+        Pack<N> gradient = load<N>(dy + at);
+        for (int k = 0; k < N; k++)
+          if (winner[k] == tap) sum.x[k] += gradient.x[k];
       }
-    put(&dx[i], sum, accumulate);
+    if (accumulate) {
+      Pack<N> before = load<N>(dx + i * N);
+      for (int k = 0; k < N; k++)
+        sum.x[k] += before.x[k];
+    }
+    store<N>(dx + i * N, sum);
   }
 }
 
@@ -165,25 +211,44 @@ static Pool pool_of(const co_op_attr &attr, const co_shape &x, const co_shape &y
   return s;
 }
 
-template <typename T> static cudaError_t launch_max_pool(const co_cuda_call *call) {
+template <int N, typename T, typename Index>
+static cudaError_t launch_max_pool(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(max_pool<T>, blocks_for(count), block_threads, 0, call->stream,
-            static_cast<T *>(call->out[0]), static_cast<int32_t *>(call->out[1]),
+  int64_t count = co_cuda_count(&desc->out[0].shape) / N;
+  CO_LAUNCH((max_pool<N, T, Index>), blocks_for(count), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[0]), static_cast<Index *>(call->out[1]),
             static_cast<const T *>(call->in[0]), static_cast<unsigned>(count),
             pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
   return cudaGetLastError();
 }
 
-template <typename T> static cudaError_t launch_max_pool_backward(const co_cuda_call *call) {
+template <int N, typename T, typename Index>
+static cudaError_t launch_max_pool_backward(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  int64_t count = co_cuda_count(&desc->out[0].shape);
-  CO_LAUNCH(max_pool_backward<T>, blocks_for(count), block_threads, 0, call->stream,
+  int64_t count = co_cuda_count(&desc->out[0].shape) / N;
+  CO_LAUNCH((max_pool_backward<N, T, Index>), blocks_for(count), block_threads, 0, call->stream,
             static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]),
-            static_cast<const int32_t *>(call->in[1]), static_cast<unsigned>(count),
+            static_cast<const Index *>(call->in[1]), static_cast<unsigned>(count),
             pool_of(desc->attr, desc->out[0].shape, desc->in[0].shape),
             co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
+}
+
+template <int N, typename T, typename Index>
+static cudaError_t launch_max_pool_of(const co_cuda_call *call) {
+  return call->desc->op == CO_OP_MAX_POOL2D ? launch_max_pool<N, T, Index>(call)
+                                            : launch_max_pool_backward<N, T, Index>(call);
+}
+
+// Winners in 32 bits, which nobody asks for but tests, go one by one.
+template <typename T> static cudaError_t launch_max_pool_as(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  bool forward = desc->op == CO_OP_MAX_POOL2D, absent = forward && call->out[1] == nullptr;
+  const co_tensor_desc &argmax = forward ? desc->out[1] : desc->in[1];
+  if (!absent && argmax.layout == CO_LAYOUT_CANONICAL)
+    return launch_max_pool_of<1, T, int32_t>(call);
+  return co_cuda_last(&desc->out[0].shape) % 4 == 0 ? launch_max_pool_of<4, T, uint8_t>(call)
+                                                    : launch_max_pool_of<1, T, uint8_t>(call);
 }
 
 template <typename T> static cudaError_t launch_average_pool(const co_cuda_call *call) {
@@ -234,13 +299,12 @@ template <typename T> static cudaError_t launch_mean_backward(const co_cuda_call
 } // namespace co
 
 extern "C" cudaError_t co_cuda_max_pool2d(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool<co::bf16>(call)
-                                        : co::launch_max_pool<float>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_as<co::bf16>(call)
+                                        : co::launch_max_pool_as<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_max_pool2d_backward(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_max_pool_backward<co::bf16>(call)
-                                        : co::launch_max_pool_backward<float>(call);
+  return co_cuda_max_pool2d(call);
 }
 
 extern "C" cudaError_t co_cuda_global_average_pool2d(const co_cuda_call *call) {

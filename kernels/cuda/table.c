@@ -68,10 +68,11 @@ static co_status plan_reorder(co_cuda *cuda, const co_cuda_impl *impl, const co_
   if (in == CO_LAYOUT_ANY) in = CO_LAYOUT_CANONICAL;
   if (result == CO_LAYOUT_ANY) result = in;
   bool mask = desc->in[0].dtype == CO_U8 && desc->in[0].shape.rank == 2 &&
-              in != CO_CUDA_LAYOUT_OHWI && result != CO_CUDA_LAYOUT_OHWI;
+              (in == CO_LAYOUT_CANONICAL || in == CO_CUDA_LAYOUT_MASK) &&
+              (result == CO_LAYOUT_CANONICAL || result == CO_CUDA_LAYOUT_MASK);
   bool kernel = desc->in[0].shape.rank == 4 &&
                 (desc->in[0].dtype == CO_BF16 || co_cuda_element(desc->in[0].dtype) == 4) &&
-                in != CO_CUDA_LAYOUT_MASK && result != CO_CUDA_LAYOUT_MASK;
+                in <= CO_CUDA_LAYOUT_OHWI && result <= CO_CUDA_LAYOUT_OHWI;
   if (in != result && !mask && !kernel)
     return co_cuda_refuse(answer, "only masks and convolution kernels have two layouts");
   if (!fits(&desc->in[0])) return co_cuda_refuse(answer, "more than 2^31 - 1 elements");
@@ -93,6 +94,21 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
     answer->choice.out[0] = CO_CUDA_LAYOUT_OHWI;
   else
     answer->choice.in[1] = CO_CUDA_LAYOUT_OHWI;
+  return CO_OK;
+}
+
+// ---- pooling -----------------------------------------------------------------------------------
+
+// Winners are bytes, unless somebody wants to read them.
+static co_status plan_max_pool(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                               co_cuda_answer *answer, co_prepared **out) {
+  bool forward = desc->op == CO_OP_MAX_POOL2D;
+  const co_tensor_desc *argmax = forward ? &desc->out[1] : &desc->in[1];
+  bool bytes = (!forward || co_cuda_has_out(desc, 1)) && argmax->layout != CO_LAYOUT_CANONICAL &&
+               desc->attr.kernel[0] * desc->attr.kernel[1] <= UINT8_MAX;
+  CO_RETURN_IF_FAILED(co_cuda_plan_kernel(cuda, impl, desc, answer, out));
+  co_layout *chosen = forward ? &answer->choice.out[1] : &answer->choice.in[1];
+  if (bytes) *chosen = CO_CUDA_LAYOUT_ARGMAX;
   return CO_OK;
 }
 
@@ -157,9 +173,22 @@ const co_cuda_impl co_cuda_kernels[] = {
            .bf16_in = 1, .bf16_out = 1),
     KERNEL(BATCH_NORM_INFERENCE_BACKWARD, co_cuda_batch_norm_inference_backward, .f32_in = 7,
            .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
-    KERNEL(MAX_POOL2D, co_cuda_max_pool2d, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
-    KERNEL(MAX_POOL2D_BACKWARD, co_cuda_max_pool2d_backward, .f32_in = 1, .f32_out = 1,
-           .bf16_in = 1, .bf16_out = 1),
+    {.op = CO_OP_MAX_POOL2D,
+     .name = "cuda",
+     .plan = plan_max_pool,
+     .launch = co_cuda_max_pool2d,
+     .f32_in = 1,
+     .f32_out = 1,
+     .bf16_in = 1,
+     .bf16_out = 1},
+    {.op = CO_OP_MAX_POOL2D_BACKWARD,
+     .name = "cuda",
+     .plan = plan_max_pool,
+     .launch = co_cuda_max_pool2d_backward,
+     .f32_in = 1,
+     .f32_out = 1,
+     .bf16_in = 1,
+     .bf16_out = 1},
     KERNEL(GLOBAL_AVERAGE_POOL2D, co_cuda_global_average_pool2d, .f32_in = 1, .f32_out = 1,
            .bf16_in = 1, .bf16_out = 1),
     KERNEL(GLOBAL_AVERAGE_POOL2D_BACKWARD, co_cuda_global_average_pool2d_backward, .f32_in = 1,
@@ -208,6 +237,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(COLUMN_LOSS_BACKWARD, co_cuda_column_loss_backward, .f32_in = 11, .f32_out = 1,
            .large = true),
     KERNEL(SWAP_NOISE, co_cuda_swap_noise, .large = true),
+    KERNEL(MIX_ROWS, co_cuda_mix_rows, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(SAMPLE_NORMAL, co_cuda_sample_normal, .f32_in = 7, .f32_out = 1, .large = true),
     KERNEL(SAMPLE_NORMAL_BACKWARD, co_cuda_sample_normal_backward, .f32_in = 7, .f32_out = 1,
            .large = true),

@@ -10,6 +10,7 @@ typedef struct augmentation_options {
   int64_t crop;
   double resized_crop, rotation, brightness, contrast;
   int64_t cutout;
+  double mixup, cutmix;
 } augmentation_options;
 
 static const char *const words[] = {"none", "zscore", "minmax", "scale", NULL};
@@ -40,6 +41,15 @@ static const co_field augmentation[] = {
      "Largest random change of the distance from the middle grey, in parts of it.", NULL},
     {"cutout", CO_FIELD_INT, offsetof(augmentation_options, cutout), "0", 0, 1024, NULL,
      "Side in pixels of a random black square.", NULL},
+    {"mixup", CO_FIELD_DOUBLE, offsetof(augmentation_options, mixup), "0.0", 0, 1, NULL,
+     "Mixes each image with another of the batch, in shares of Beta(mixup, mixup); 0 = never. The "
+     "target is that of either, drawn by its share, which gives the expected loss of mixed "
+     "targets.",
+     NULL},
+    {"cutmix", CO_FIELD_DOUBLE, offsetof(augmentation_options, cutmix), "0.0", 0, 1, NULL,
+     "Likewise by a box of the other image, whose area Beta(cutmix, cutmix) decides; beside mixup, "
+     "either half of the time.",
+     NULL},
     {.key = NULL}};
 
 static co_status cast(co_section_builder *b, co_value *value) {
@@ -85,6 +95,13 @@ static co_status emit(co_section_builder *b, co_value *out) {
   return co_numeric_emit(b, out);
 }
 
+static bool mixes(const co_input_feature *feature, co_op_attr *attr) {
+  const augmentation_options *options = feature->augmentation;
+  attr->mixup = options->mixup;
+  attr->cutmix = options->cutmix;
+  return options->mixup > 0 || options->cutmix > 0;
+}
+
 void co_image_pixels(const co_input_feature *feature, const float *values, int64_t count,
                      uint8_t *pixels) {
   const float *mean = co_feature_fitted(feature, "mean")->bytes;
@@ -105,6 +122,7 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .declare = co_numeric_declare,
                                      .is_fitted = co_numeric_is_fitted,
                                      .fit = &co_numeric_fit,
+                                     .mixes = mixes,
                                      .describe = co_numeric_describe,
                                      .emit = emit};
 

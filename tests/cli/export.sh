@@ -178,7 +178,7 @@ same bare.own bare.out 'rows without a header'
 "$make_idx" 60 8 3 1 images labels >out 2>err || fail 'images'
 expect 0 import -O i.h5 --format idx --training-set images labels --test-set images labels
 cat >cnn.yaml <<'END'
-input_features: [{name: image, type: image, augmentation: {flip: 0.5, crop: 1, resized_crop: 0.7, rotation: 10, brightness: 0.1, contrast: 0.2, cutout: 2}, encoder: {type: graph, layers: [
+input_features: [{name: image, type: image, augmentation: {flip: 0.5, crop: 1, resized_crop: 0.7, rotation: 10, brightness: 0.1, contrast: 0.2, cutout: 2, mixup: 0.2, cutmix: 1}, encoder: {type: graph, layers: [
   {Conv2D: {filters: 4, kernel_size: 3, padding: same, use_bias: false}}, BatchNormalization, ReLU, MaxPooling2D,
   {ZeroPadding2D: [[1, 0], [2, 1]]}, {DepthwiseConv2D: {kernel_size: 3, depth_multiplier: 2, activation: relu}},
   {AveragePooling2D: {pool_size: 2, strides: 1, padding: same}}, {Conv2D: {filters: 6, kernel_size: 2, groups: 2, padding: same}},
@@ -211,6 +211,23 @@ grep -q '"note": *{[^}]*"truncated": *[1-9]' out || fail 'nobody said that texts
 cmp -s texts.csv piped.csv || fail 'texts from a pipe score otherwise'
 expect 0 predict -m texts --dataset texts/dataset.h5 --split all -O stored.csv --quiet
 cmp -s texts.csv stored.csv || fail 'stored texts score otherwise'
+# Beside a network of texts stands a regression over their words: here two of them together tell.
+awk 'BEGIN {
+  split("good bad fine poor", word); print "id,note,praise"
+  for (i = 0; i < 400; i++) {
+    no = i % 3 == 0; w = i % 4 + 1
+    printf "%d,it is %s%s %d,%s\n", i, no ? "not " : "", word[w], i % 7, (w % 2 == 1) != no ? "yes" : "no"
+  }
+}' >opinions.csv
+echo '{input_features: [{name: note, type: text_sequence, encoder: {type: bag}}], trainer: {max_epochs: 1}}' >opinions.yaml
+expect 0 import -O opinions.h5 --target praise --type note=text --key id opinions.csv
+expect 0 train -c opinions.yaml --dataset opinions.h5 --run-dir opinions
+for rows in opinions.h5 opinions.csv; do
+  expect 0 evaluate -m opinions --dataset $rows --split test --json
+  grep -Eq '"bag_of_words":\{"praise":\{"log_loss":0\.0[0-9]*,"roc_auc":1,' out || fail "words in pairs, of $rows: $(cat out)"
+done
+echo '{input_features: [{name: visits}], baselines: [bag_of_words]}' >wrong.yaml
+refused 3 'no input is a text' -- train -c wrong.yaml --target bought --schema schema.yaml --dataset t.csv --run-dir wrong
 refused 5 "feature 'note' cannot be exported to C" -- export c -m texts -O texts.c
 expect 0 export onnx -m texts -O texts.onnx --json
 json format=onnx golden_rows=16

@@ -124,6 +124,12 @@ printf 'predictor: {type: linear}\n' >linear.yaml
 linear=(train -c linear.yaml --dataset d.h5 -q --run-dir linear)
 hint 3 'leave --init-from out' "${linear[@]}" --init-from copy.h5
 follow "${linear[@]}"
+echo 'hyperopt: {parameters: {trainer.batch_size: {space: choice, categories: [32, 64]}}}' >space.yaml
+tuning=(hyperopt run -c tune.yaml -c space.yaml --dataset d.h5 -O begun.db --n-trials 1 -q --set trainer.max_epochs=1)
+follow "${tuning[@]}" --init-from copy.h5
+mv copy.h5 there.h5
+hint 5 '--init-from MODEL says where it is now' "${tuning[@]}"
+follow "${tuning[@]}" --init-from there.h5
 
 hint 3 'choose another learning_rate_scheduler.decay' train "${with[@]}" --run-dir refit --refit \
   --set trainer.learning_rate_scheduler.decay=plateau

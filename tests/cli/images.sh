@@ -39,6 +39,9 @@ output_features: [{name: colour}, {name: fit}]
 trainer: {max_epochs: 1, batch_size: 8}
 END
 expect 0 train -c two.yaml --dataset named.h5 --run-dir two --quiet
+expect 0 train -c "$presets/product-attributes.yaml" --dataset named.h5 --run-dir attributes --quiet --set trainer.max_epochs=1
+expect 0 predict -m attributes --dataset named.h5 -O attributes.csv --quiet
+[ "$(head -1 attributes.csv | grep -c '^file,.*colour.*fit')" = 1 ] || fail 'two attributes are scored'
 sed 's/^/{"file":"/; s/,.*/","split":"train"}/' names.csv | sed 1d >names.jsonl
 expect 0 import -O named.h5 --image-size 16x12 --labels names.jsonl photos --force
 echo 'nobody.png,red,' >>names.csv

@@ -68,6 +68,29 @@ refused 5 'cut.h5' -- train "${with[@]}" --run-dir none --init-from cut.h5
 printf 'predictor: {type: linear}\n' >linear.yaml
 refused 3 'predictor linear has no weights' -- train -c linear.yaml --dataset d.h5 --run-dir none --init-from m.h5
 
+# ---- the runs of an experiment and the trials of a search
+seeds=(experiment --run-dir seeds --set trainer.max_epochs=1 --set trainer.learning_rate=0)
+expect 0 "${seeds[@]}" -c still.yaml --dataset d.h5 --seeds 2 --init-from m.h5
+expect 0 predict -m seeds/seed-1 --dataset d.h5 -O seed.csv --quiet
+cmp -s m.csv seed.csv || fail 'a run of an experiment began with other weights'
+rm -r seeds/seed-1 seeds/experiment.json
+mv m.h5 moved.h5
+refused 5 'no such run directory' -- experiment --resume seeds
+expect 0 experiment --resume seeds --init-from moved.h5
+said 'init_from 11 of 11'
+refused 3 'not started with those weights' -- experiment --resume seeds --init-from drawn
+echo 'hyperopt: {parameters: {trainer.batch_size: {space: choice, categories: [32, 64]}}}' >space.yaml
+study=(hyperopt run -c still.yaml -c space.yaml --dataset d.h5 -O study.db --n-trials 1 "${still[@]}")
+expect 0 "${study[@]}" --init-from moved.h5
+expect 0 predict -m study.db.trials/trial-0000 --dataset d.h5 -O trial.csv --quiet
+cmp -s m.csv trial.csv || fail 'a trial began with other weights'
+refused 9 'another model to begin with' -- "${study[@]}" --init-from drawn
+expect 0 "${study[@]}"
+mv moved.h5 m.h5
+refused 5 'no such run directory' -- "${study[@]}"
+sed -i 's/choice/other/' space.yaml
+refused 3 'hyperopt.parameters.trainer.batch_size' -- "${study[@]}"
+
 # ---- killed anywhere and resumed: the same bytes
 preloaded() { env "ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-}" LD_PRELOAD="$kill_at" "$@"; }
 same() {

@@ -98,6 +98,9 @@ static void events(void **state) {
   assert_memory_equal(data, amount, sizeof amount);
   assert_int_equal(co_dataset_index(d, "shops", &index), CO_OK);
   assert_memory_equal(index, ((int64_t[]){1, 1, 0, 1}), 32);
+  const co_column *photo = co_schema_find(co_dataset_schema(d), "photo");
+  assert_true(photo->type == CO_COLUMN_IMAGE && photo->role == CO_ROLE_INPUT);
+  assert_string_equal(photo->table, "shops");
   float area[4], buys[4], seconds[5];
   assert_int_equal(co_dataset_gather(d, "area", (int64_t[]){0, 1, 2, 3}, 4, area), CO_OK);
   assert_true(area[0] == 80 && area[2] == 120);

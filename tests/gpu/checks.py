@@ -277,7 +277,7 @@ def make_images(checks, rows):
 def opens(checks):
     answer, _, _ = checks.cohort("doctor")
     if not answer.get("cuda_usable"):
-        raise Failed(answer.get("cuda", "doctor tells nothing of CUDA"))
+        raise Failed(answer.get("cuda_missing") or answer.get("cuda", "doctor tells nothing of CUDA"))
     return answer["cuda"]
 
 

@@ -282,6 +282,10 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->pooling = (int64_t)number;
   else if (is(key, length, "max_length"))
     attr->max_length = (int64_t)number;
+  else if (is(key, length, "mixup"))
+    attr->mixup = number;
+  else if (is(key, length, "cutmix"))
+    attr->cutmix = number;
   else if (is(key, length, "draws"))
     attr->draws = (int64_t)number;
   else if (is(key, length, "groups"))

@@ -475,6 +475,13 @@ static void test_infer(void **state) {
   norm.attr.groups = 2;
   assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
   assert_non_null(strstr(co_error_last()->message, "5 channels do not part into 2 groups"));
+  co_op_desc mixed = {.op = CO_OP_MIX_ROWS, .has_in = 3, .attr = {.mixup = 0.2}};
+  mixed.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)4, (int64_t)5, (int64_t)3));
+  mixed.in[1] =
+      (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, (int64_t)sizeof(co_step))};
+  assert_int_equal(co_op_infer(&mixed), CO_OK);
+  mixed.attr.cutmix = 1.5;
+  assert_int_equal(co_op_infer(&mixed), CO_ERR_CONFIG);
   co_op_desc channels = {.op = CO_OP_SCALE_CHANNELS, .has_in = 3, .in = {norm.in[0]}};
   channels.in[1] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
   assert_int_equal(co_op_infer(&channels), CO_OK);

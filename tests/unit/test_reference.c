@@ -544,6 +544,39 @@ static void test_dropout(void **state) {
 }
 
 // Values keep their column, a share of them leaves its row; a micro-batch swaps within itself.
+static void test_mix_rows(void **state) {
+  (void)state;
+  enum { ROWS = 500, H = 8, W = 6, SIZE = H * W };
+  static double x[ROWS * SIZE], y[ROWS * SIZE];
+  co_step step = {.seed = 5, .step = 3};
+  // Rows of 0 or 1: in expectation an image keeps E[s²] + E[(1 - s)²] of itself, 2/3 of a uniform share,
+  // 2 (a + 1) / (4 a + 2) of Beta(a, a).
+  for (int i = 0; i < ROWS * SIZE; i++)
+    x[i] = i / SIZE % 2;
+  for (int kind = 0; kind < 3; kind++) {
+    co_op_desc desc = {.op = CO_OP_MIX_ROWS, .attr = {.purpose = 9}};
+    desc.attr.mixup = kind == 0 ? 1 : kind == 1 ? 0.1 : 0;
+    desc.attr.cutmix = kind == 2 ? 1 : 0;
+    operand(&desc, true, 0, CO_F64,
+            co_shape_make(4, (int64_t)ROWS, (int64_t)H, (int64_t)W, (int64_t)1));
+    operand(&desc, true, 1, CO_U8, vector((int64_t)sizeof step));
+    run(&desc, (void *[8]){x, &step}, (void *[8]){y});
+    double kept = 0;
+    for (int n = 0; n < ROWS; n++) {
+      double same = 0;
+      for (int i = n * SIZE; i < (n + 1) * SIZE; i++) {
+        assert_true(y[i] >= 0 && y[i] <= 1 && (kind < 2 || y[i] == 0 || y[i] == 1));
+        assert_true(kind == 2 || y[i] == y[n * SIZE]);
+        same += 1 - fabs(y[i] - x[i]);
+      }
+      kept += same / SIZE / ROWS;
+    }
+    // The other is of the same kind half of the time: 1 - (1 - kept) / 2.
+    const double want[] = {0.8333, 0.9583, 0.8547};
+    assert_true(fabs(kept - want[kind]) < 0.03);
+  }
+}
+
 static void test_swap_noise(void **state) {
   (void)state;
   enum { ROWS = 400, SIZE = 3 };
@@ -707,11 +740,11 @@ int main(void) {
       cmocka_unit_test(test_impute),          cmocka_unit_test(test_piecewise_linear),
       cmocka_unit_test(test_piecewise_dense), cmocka_unit_test(test_activations),
       cmocka_unit_test(test_curves),          cmocka_unit_test(test_layer_norm),
-      cmocka_unit_test(test_group_norm),      cmocka_unit_test(test_scale_channels),
-      cmocka_unit_test(test_factorization),   cmocka_unit_test(test_members),
-      cmocka_unit_test(test_dropout),         cmocka_unit_test(test_swap_noise),
-      cmocka_unit_test(test_periodic),        cmocka_unit_test(test_augmentation),
-      cmocka_unit_test(test_normal),
+      cmocka_unit_test(test_group_norm),      cmocka_unit_test(test_mix_rows),
+      cmocka_unit_test(test_scale_channels),  cmocka_unit_test(test_factorization),
+      cmocka_unit_test(test_members),         cmocka_unit_test(test_dropout),
+      cmocka_unit_test(test_swap_noise),      cmocka_unit_test(test_periodic),
+      cmocka_unit_test(test_augmentation),    cmocka_unit_test(test_normal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

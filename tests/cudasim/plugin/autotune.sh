@@ -3,32 +3,11 @@
 # usage: autotune.sh COHORT CHECK_JSON MAKE_IDX LIBRARY_PATH
 # train --autotune on a device whose clock is made up: the fastest way is taken, kept in the cache and in
 # the run, and a run that goes on takes its own, or says why it cannot.
-set -u
-cohort=$1
-check_json=$2
-make_idx=$3
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export LD_LIBRARY_PATH=$4 COHORT_SIM_LEAKS=1 XDG_CACHE_HOME=$dir/cache
+# shellcheck source=tests/cudasim/plugin/lib.sh
+. "$(dirname "$0")/lib.sh"
+export XDG_CACHE_HOME=$dir/cache
 cache=$dir/cache/cohort/autotune.tsv
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' err
-  failed=1
-}
-cat >c.yaml <<'YAML'
-input_features:
-  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [3], output_size: 8}}
-output_features:
-  - {name: label, type: category}
-trainer: {max_epochs: 2, batch_size: 16, steps_per_checkpoint: 2, log_every_n_steps: 3}
-YAML
-"$make_idx" 64 6 3 1 i l
-"$make_idx" 12 6 3 2 ti tl
-"$cohort" import -O d.h5 --format idx --training-set i l --test-set ti tl >out 2>err || fail import
+make_inputs 2 64
 
 train() { # EXIT [SETTING...] -- ARGUMENTS...
   local expected=$1 settings=()
@@ -121,5 +100,4 @@ says 'the run has chosen nothing'
 
 train 2 -- --run-dir r --autotune sometimes
 says 'known: auto, off, again'
-[ "$failed" = 0 ] && echo 'all passed'
-exit "$failed"
+finish

@@ -4,33 +4,10 @@
 # Training on a device that fails, in every way the doubles know: one line and the way out, the right
 # exit code, nothing half-written, no leak, and a resumed run that ends with the bytes of an
 # undisturbed one. In each PLUGIN_FOLDER there is a plugin of another version.
-set -u
-cohort=$1
-check_json=$2
-make_idx=$3
-libraries=$4
+# shellcheck source=tests/cudasim/plugin/lib.sh
+. "$(dirname "$0")/lib.sh"
 shift 4
-[ -w /dev/shm ] && export TMPDIR=/dev/shm
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export LD_LIBRARY_PATH=$libraries COHORT_SIM_LEAKS=1
-failed=0
-fail() {
-  echo "FAILED: $*"
-  sed 's/^/    | /' err
-  failed=1
-}
-cat >c.yaml <<'YAML'
-input_features:
-  - {name: image, type: image, encoder: {type: stacked_cnn, filters: [3], output_size: 8}}
-output_features:
-  - {name: label, type: category}
-trainer: {max_epochs: 3, batch_size: 16, steps_per_checkpoint: 2, log_every_n_steps: 3}
-YAML
-"$make_idx" 60 6 3 1 i l
-"$make_idx" 12 6 3 2 ti tl
-"$cohort" import -O d.h5 --format idx --training-set i l --test-set ti tl >out 2>err || fail import
+make_inputs 3 60
 
 # train SETTING... -- ARGUMENTS...: sets $code; output in out and err.
 train() {
@@ -155,5 +132,4 @@ train -- --run-dir r --trainer.optimizer.type sgd --trainer.learning_rate 1e6
 one_error 8 diverged 'is not finite'
 rm -rf r
 
-[ "$failed" = 0 ] && echo 'all passed'
-exit "$failed"
+finish
