@@ -48,7 +48,7 @@ const co_field co_default_fields[] = {
     {"decoder", CO_FIELD_NODE, offsetof(default_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer.", NULL},
     {"normalization", CO_FIELD_NODE, offsetof(default_options, normalization), "null", 0, 0, NULL,
-     "Of numbers: none or zscore.", NULL},
+     "Of numbers: none, zscore or auto.", NULL},
     {.key = NULL}};
 
 typedef struct expansion {

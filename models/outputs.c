@@ -12,7 +12,8 @@ typedef struct output_options {
   int normalization;
 } output_options;
 
-static const char *const normalizations[] = {"none", "zscore", NULL};
+enum { NONE, ZSCORE, AUTO };
+static const char *const normalizations[] = {"none", "zscore", "auto", NULL};
 
 const co_field co_output_fields[] = {
     {"name", CO_FIELD_STRING, offsetof(output_options, name), NULL, 0, 0, NULL,
@@ -39,7 +40,9 @@ const co_field co_output_fields[] = {
     {"normalization", CO_FIELD_ENUM, offsetof(output_options, normalization), "none", 0, 0,
      normalizations,
      "zscore, of a number: a network learns it less the training rows' mean, in standard "
-     "deviations; scores and metrics are in its own units, `loss` in those.",
+     "deviations; scores and metrics are in its own units, `loss` in those. auto: zscore where "
+     "type "
+     "and loss take it.",
      NULL},
     {"noise_size", CO_FIELD_INT, offsetof(output_options, noise_size), "64", 1, 65536, NULL,
      "Of a generator: random numbers that an image is made of.", NULL},
@@ -329,10 +332,10 @@ static co_status declare_normalization(co_model *model, co_output_feature *featu
   return CO_OK;
 }
 
-static co_status read_normalization(co_model_builder *b, const co_node *item, const char *path,
-                                    co_output_feature *feature) {
+static co_status refuse_normalization(co_model_builder *b, const co_node *item, const char *path,
+                                      const co_output_feature *feature, bool number) {
   const co_node *at = co_node_get(item, "normalization");
-  if (!feature->column || feature->column->type != CO_COLUMN_NUMBER)
+  if (!number)
     return co_node_problem(b->problems, at, "leave it out",
                            "%s.normalization: zscore is of numbers, '%s' is %s", path,
                            feature->name, feature->class_->name);
@@ -341,9 +344,16 @@ static co_status read_normalization(co_model_builder *b, const co_node *item, co
                            "%s.normalization: zscore does not go with the loss %s, which needs "
                            "the numbers themselves",
                            path, feature->loss->name);
-  if (strcmp(b->model->predictor, "network") != 0)
-    return co_model_only_networks(b, at, "output_features[].normalization");
-  return declare_normalization(b->model, feature);
+  return co_model_only_networks(b, at, "output_features[].normalization");
+}
+
+static co_status read_normalization(co_model_builder *b, const co_node *item, const char *path,
+                                    int wanted, co_output_feature *feature) {
+  const bool number = feature->column && feature->column->type == CO_COLUMN_NUMBER;
+  if (number && !feature->loss->parameters && !feature->loss->logit &&
+      strcmp(b->model->predictor, "network") == 0)
+    return declare_normalization(b->model, feature);
+  return wanted == AUTO ? CO_OK : refuse_normalization(b, item, path, feature, number);
 }
 
 static co_status read_output(co_model_builder *b, const co_node *item, const char *path,
@@ -377,8 +387,8 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   if (!loss || !decision) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(read_decision(b, options.decision, decision, feature));
   CO_RETURN_IF_FAILED(read_loss(b, options.loss, loss, feature));
-  return b->problems->count == before && options.normalization
-             ? read_normalization(b, item, path, feature)
+  return b->problems->count == before && options.normalization != NONE
+             ? read_normalization(b, item, path, options.normalization, feature)
              : CO_OK;
 }
 

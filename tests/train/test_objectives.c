@@ -198,7 +198,7 @@ static void test_normalized(void **state) {
   check("50 %", scores[1][1], 100000 + 25000, 2000);
   forget();
   // Differences of less than two standard deviations.
-  learn("large, normalization: zscore", "type: huber, delta: 2.5", "row,large", 1, scores);
+  learn("large, normalization: auto", "type: huber, delta: 2.5", "row,large", 1, scores);
   check("mean", scores[0][0], 100000 + 10000 / 3.0, 200);
 }
 
@@ -234,7 +234,7 @@ static void test_classes(void **state) {
   (void)state;
   double scores[SETTINGS][8];
   write_dataset();
-  learn("class", "class_weights: balanced",
+  learn("class, normalization: auto", "class_weights: balanced",
         "row,class,class_score,class:none,class:some,class:much", 5, scores);
   for (int i = 2; i < 5; i++)
     check("balanced", scores[0][i], 1.0 / 3, 0.005);
