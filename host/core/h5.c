@@ -110,7 +110,7 @@ static htri_t looks_like_hdf5(const char *path, hid_t fapl) {
 
 static co_status open_failed(co_h5 *file, hid_t fapl) {
   reason r = library_reason();
-  htri_t signature = looks_like_hdf5(file->path, fapl);
+  htri_t signature = file->part.bytes ? 1 : looks_like_hdf5(file->path, fapl);
   if (r.no_memory) return co_fail(CO_ERR_MEMORY, "cannot open '%s': %s", file->path, r.text);
   if (r.error) return cannot_read(file, r.error);
   if (signature > 0)
