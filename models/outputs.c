@@ -347,10 +347,18 @@ static co_status refuse_normalization(co_model_builder *b, const co_node *item, 
   return co_model_only_networks(b, at, "output_features[].normalization");
 }
 
+// As the config says: what is scored beside such a network has another loss.
+static bool learns_distribution(const co_node *item) {
+  const co_node *given = co_node_get(item, "loss");
+  const co_node *type = given ? co_node_get(given, "type") : NULL;
+  const co_loss_class *loss = type && type->text ? co_loss_find(type->text) : NULL;
+  return loss && loss->parameters;
+}
+
 static co_status read_normalization(co_model_builder *b, const co_node *item, const char *path,
                                     int wanted, co_output_feature *feature) {
   const bool number = feature->column && feature->column->type == CO_COLUMN_NUMBER;
-  if (number && !feature->loss->parameters && !feature->loss->logit &&
+  if (number && !learns_distribution(item) && !feature->loss->logit &&
       strcmp(b->model->predictor, "network") == 0)
     return declare_normalization(b->model, feature);
   return wanted == AUTO ? CO_OK : refuse_normalization(b, item, path, feature, number);
