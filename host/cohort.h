@@ -569,8 +569,8 @@ typedef struct cohort_export_options {
 COHORT_API cohort_status cohort_export(cohort_context *context,
                                        const cohort_export_options *options, cohort_result **out);
 
-// A model of Keras 1 to 3 (`file`, HDF5) as a model of Cohort's that scores the same. What there is no
-// equal layer or option for is exit code 5, by its name.
+// A model of Keras 1 to 3 (`file`, HDF5 or a .keras archive) as a model of Cohort's that scores the
+// same. What there is no equal layer or option for is exit code 5, by its name.
 typedef struct cohort_convert_options {
   const char *file, *output;
   const char *input;       // COLUMN or COLUMN:SCALE; NULL = the only input column, as it is

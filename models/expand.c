@@ -33,7 +33,7 @@ const co_field co_selector_fields[] = {
     {.key = NULL}};
 
 typedef struct default_options {
-  const co_node *preprocessing, *augmentation, *encoder, *loss, *decoder;
+  const co_node *preprocessing, *augmentation, *encoder, *loss, *decoder, *normalization;
 } default_options;
 
 const co_field co_default_fields[] = {
@@ -44,9 +44,11 @@ const co_field co_default_fields[] = {
     {"encoder", CO_FIELD_NODE, offsetof(default_options, encoder), "null", 0, 0, NULL,
      "Layers from the input to features.", NULL},
     {"loss", CO_FIELD_NODE, offsetof(default_options, loss), "null", 0, 0, NULL,
-     "Of every output of that type; likewise the next.", NULL},
+     "Of every output of that type; likewise the next two.", NULL},
     {"decoder", CO_FIELD_NODE, offsetof(default_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer.", NULL},
+    {"normalization", CO_FIELD_NODE, offsetof(default_options, normalization), "null", 0, 0, NULL,
+     "Of numbers: none, zscore or auto.", NULL},
     {.key = NULL}};
 
 typedef struct expansion {
@@ -221,7 +223,7 @@ static const co_feature_class *class_of_item(const expansion *e, const co_node *
 
 static co_status add_defaults(const expansion *e, co_node **item, bool output) {
   static const char *const keys[2][3] = {{"preprocessing", "augmentation", "encoder"},
-                                         {"loss", "decoder", NULL}};
+                                         {"loss", "decoder", "normalization"}};
   const co_node *defaults = co_node_get(e->b->model->config, "defaults");
   const co_feature_class *class_ = class_of_item(e, *item, output);
   const co_node *own = class_ ? co_node_get(defaults, class_->name) : NULL;

@@ -144,6 +144,42 @@ static co_status join_members(co_model *model, const co_output_feature *feature,
   return co_emit(model->network, CO_OP_MEMBER_MEAN, &attr, 1, &predictions, out);
 }
 
+static co_status add_fitted(co_model *model, const co_output_feature *feature, int array,
+                            const char *of, int64_t count, co_value *out) {
+  const co_fitted *fitted = &feature->normalization[array];
+  const co_shape shape = co_shape_make(1, count);
+  char *name = co_arena_format(model->arena, "%s/%s/%s", feature->name, of, fitted->name);
+  if (!name) return CO_ERR_MEMORY;
+  return co_graph_add_variable(model->network, name, CO_F32, &shape, fitted->bytes, out);
+}
+
+// What a head has learned to give, in the target's units: mean + std z.
+static co_status denormalize(co_model *model, const co_output_feature *feature, co_value *value) {
+  co_value scale, offset;
+  CO_RETURN_IF_FAILED(
+      add_fitted(model, feature, CO_NORMALIZATION_std, "prediction", feature->width, &scale));
+  CO_RETURN_IF_FAILED(
+      add_fitted(model, feature, CO_NORMALIZATION_mean, "prediction", feature->width, &offset));
+  return co_emit_affine(model->network, feature->name, *value, scale, offset, value);
+}
+
+// The way back: of the target, of what no head has learned, and of what is reported where the loss
+// has no power of a unit.
+static co_status normalize(co_model *model, const co_output_feature *feature,
+                           co_loss_operands *trained, co_loss_operands *reported) {
+  co_value in[3] = {trained->target}, prediction;
+  CO_RETURN_IF_FAILED(add_fitted(model, feature, CO_NORMALIZATION_mean, "target", 1, &in[1]));
+  CO_RETURN_IF_FAILED(add_fitted(model, feature, CO_NORMALIZATION_scale, "target", 1, &in[2]));
+  CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_NORMALIZE, NULL, 3, in, &trained->target));
+  if (feature->loss->degree && !model->scored) return CO_OK;
+  in[0] = reported->prediction;
+  CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_NORMALIZE, NULL, 3, in, &prediction));
+  if (model->scored) trained->prediction = prediction;
+  if (!feature->loss->degree)
+    *reported = (co_loss_operands){prediction, trained->target, reported->row_weight};
+  return CO_OK;
+}
+
 // Each member has the whole target, and its share of the row's weight.
 static co_status repeat_target(co_graph *graph, int64_t members, co_loss_operands *operands) {
   const co_op_attr target = {.members = members, .factor = 1};
@@ -153,7 +189,8 @@ static co_status repeat_target(co_graph *graph, int64_t members, co_loss_operand
   return co_emit(graph, CO_OP_REPEAT, &weight, 1, &operands->row_weight, &operands->row_weight);
 }
 
-// `predictions` are those of the members, where there are some; else the prediction itself.
+// `predictions` are what is trained: of members, where there are some, and as numbers are normalised;
+// else the prediction itself.
 static co_status add_loss(co_model *model, co_output_feature *feature, co_value predictions,
                           co_value prediction, co_value *row_weight) {
   co_graph *graph = model->network;
@@ -171,12 +208,17 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
   feed.fitted = &feature->class_weights;
   feed.fitted_count = feature->class_weights ? 1 : 0;
   CO_RETURN_IF_FAILED(co_model_add_feed(model, weight, CO_F32, &rows, &feed, row_weight));
-  const co_loss_operands reported = {prediction, target, *row_weight};
+  co_loss_operands reported = {prediction, target, *row_weight};
   co_loss_operands trained = {predictions, target, *row_weight};
+  if (feature->normalization) CO_RETURN_IF_FAILED(normalize(model, feature, &trained, &reported));
   const int64_t members = co_dim_members(co_value_shape(graph, predictions)->dim[0]);
   if (members) CO_RETURN_IF_FAILED(repeat_target(graph, members, &trained));
   CO_RETURN_IF_FAILED(co_loss_emit_apart(graph, feature->loss, &feature->loss_attr, feature->name,
                                          feature->weight, &trained, &reported));
+  co_loss_info *loss = &graph->losses[feature->loss_index];
+  loss->prediction = prediction;
+  loss->degree = feature->loss->degree;
+  if (feature->normalization) loss->scale = feature->normalization[CO_NORMALIZATION_scale].bytes;
   if (!feature->column) return CO_OK;
   return co_metrics_emit(graph, feature->name, feature->column->type, prediction, target,
                          *row_weight);
@@ -219,15 +261,18 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
                           : co_model_add_head(b, feature->name, class_->head, feature->head_width,
                                               combined, &prediction));
   if (b->problems->count > before) return CO_OK;
-  const co_value predictions = feature->head = prediction;
+  const co_value predictions = prediction;
   const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);
   model->network->layer = feature->name;
+  if (feature->normalization && !model->scored)
+    CO_RETURN_IF_FAILED(denormalize(model, feature, &prediction));
+  feature->head = prediction;
   if (members && feature->loss->parameters)
     return co_node_problem(b->problems, co_node_get(model->config, "combiner"), NULL,
                            "output_features.%s.loss: %s has no mean of members' parameters; leave "
                            "the members out",
                            feature->name, feature->loss->name);
-  if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, predictions, &prediction));
+  if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, prediction, &prediction));
   CO_RETURN_IF_FAILED(add_loss(model, feature, predictions, prediction, &row_weight));
   co_value shown = prediction;
   // Whatever is learned as a probability is shown as one.

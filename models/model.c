@@ -65,7 +65,7 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
-  count += 2 * model->output_count;
+  count += (2 + CO_NORMALIZATION_ARRAYS) * model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
@@ -75,6 +75,8 @@ static co_status declare_fitted(co_model *model) {
     CO_RETURN_IF_FAILED(declare_decided(model, &model->outputs[i]));
     if (model->outputs[i].class_weights)
       model->fitted[model->fitted_count++] = model->outputs[i].class_weights;
+    for (int k = 0; model->outputs[i].normalization && k < CO_NORMALIZATION_ARRAYS; k++)
+      model->fitted[model->fitted_count++] = &model->outputs[i].normalization[k];
   }
   return CO_OK;
 }

@@ -80,6 +80,15 @@ typedef struct co_variational {
   int32_t loss_index; // of its divergence: mean over the units
 } co_variational;
 
+// What is learned of a number for it, f32: the mean and standard deviation of training rows, once for
+// each number that is predicted, and (1) what (target - mean) is multiplied by.
+enum {
+  CO_NORMALIZATION_mean,
+  CO_NORMALIZATION_std,
+  CO_NORMALIZATION_scale,
+  CO_NORMALIZATION_ARRAYS
+};
+
 typedef struct co_output_feature {
   const char *name;
   const co_feature_class *class_;
@@ -92,6 +101,8 @@ typedef struct co_output_feature {
   co_op_attr loss_attr;     // of its operation
   co_fitted *class_weights; // f32 (classes), factors of rows in training; NULL = all count 1
   bool balanced;            // they are learned from training rows
+  co_fitted *normalization; // CO_NORMALIZATION_ARRAYS: of a number that is trained with mean 0 and
+                            // standard deviation 1; NULL = as it is
   double weight;
   const co_node *decoder;       // NULL = one Dense layer
   const co_node *event_decoder; // of a reconstruction; NULL = as its fields say

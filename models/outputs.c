@@ -9,7 +9,11 @@ typedef struct output_options {
   const co_node *loss, *decoder, *event_decoder, *decision;
   double weight;
   int64_t noise_size;
+  int normalization;
 } output_options;
+
+enum { NONE, ZSCORE, AUTO };
+static const char *const normalizations[] = {"none", "zscore", "auto", NULL};
 
 const co_field co_output_fields[] = {
     {"name", CO_FIELD_STRING, offsetof(output_options, name), NULL, 0, 0, NULL,
@@ -33,6 +37,13 @@ const co_field co_output_fields[] = {
      "Of a binary target: {threshold: …, profit: {…}}; scores then come with OUTPUT_label.", NULL},
     {"weight", CO_FIELD_DOUBLE, offsetof(output_options, weight), "1.0", 0, 1e9, NULL,
      "Factor of this output in the total loss.", NULL},
+    {"normalization", CO_FIELD_ENUM, offsetof(output_options, normalization), "none", 0, 0,
+     normalizations,
+     "zscore, of a number: a network learns it less the training rows' mean, in standard "
+     "deviations; scores and metrics are in its own units, `loss` in those. auto: zscore where "
+     "type "
+     "and loss take it.",
+     NULL},
     {"noise_size", CO_FIELD_INT, offsetof(output_options, noise_size), "64", 1, 65536, NULL,
      "Of a generator: random numbers that an image is made of.", NULL},
     {.key = NULL}};
@@ -300,6 +311,59 @@ static co_status read_target(co_model_builder *b, const co_node *item, const cha
   return CO_OK;
 }
 
+static co_status declare_normalization(co_model *model, co_output_feature *feature) {
+  static const char *const names[] = {"mean", "std", "scale"};
+  const int64_t width = feature->class_->output->width(feature);
+  co_fitted *made = co_arena_alloc(model->arena, CO_NORMALIZATION_ARRAYS, sizeof *made);
+  if (!made) return CO_ERR_MEMORY;
+  for (int k = 0; k < CO_NORMALIZATION_ARRAYS; k++) {
+    const int64_t count = k == CO_NORMALIZATION_scale ? 1 : width;
+    float *values = co_arena_alloc(model->arena, (size_t)count, sizeof *values);
+    if (!values) return CO_ERR_MEMORY;
+    for (int64_t i = 0; i < count; i++)
+      values[i] = k != CO_NORMALIZATION_mean;
+    made[k] = (co_fitted){.feature = feature->name,
+                          .name = names[k],
+                          .dtype = CO_F32,
+                          .shape = co_shape_make(1, count),
+                          .bytes = values};
+  }
+  feature->normalization = made;
+  return CO_OK;
+}
+
+static co_status refuse_normalization(co_model_builder *b, const co_node *item, const char *path,
+                                      const co_output_feature *feature, bool number) {
+  const co_node *at = co_node_get(item, "normalization");
+  if (!number)
+    return co_node_problem(b->problems, at, "leave it out",
+                           "%s.normalization: zscore is of numbers, '%s' is %s", path,
+                           feature->name, feature->class_->name);
+  if (feature->loss->parameters || feature->loss->logit)
+    return co_node_problem(b->problems, at, "leave it out",
+                           "%s.normalization: zscore does not go with the loss %s, which needs "
+                           "the numbers themselves",
+                           path, feature->loss->name);
+  return co_model_only_networks(b, at, "output_features[].normalization");
+}
+
+// As the config says: what is scored beside such a network has another loss.
+static bool learns_distribution(const co_node *item) {
+  const co_node *given = co_node_get(item, "loss");
+  const co_node *type = given ? co_node_get(given, "type") : NULL;
+  const co_loss_class *loss = type && type->text ? co_loss_find(type->text) : NULL;
+  return loss && loss->parameters;
+}
+
+static co_status read_normalization(co_model_builder *b, const co_node *item, const char *path,
+                                    int wanted, co_output_feature *feature) {
+  const bool number = feature->column && feature->column->type == CO_COLUMN_NUMBER;
+  if (number && !learns_distribution(item) && !feature->loss->logit &&
+      strcmp(b->model->predictor, "network") == 0)
+    return declare_normalization(b->model, feature);
+  return wanted == AUTO ? CO_OK : refuse_normalization(b, item, path, feature, number);
+}
+
 static co_status read_output(co_model_builder *b, const co_node *item, const char *path,
                              co_output_feature *feature) {
   output_options options;
@@ -330,7 +394,10 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   char *decision = co_arena_format(b->model->arena, "%s.decision", path);
   if (!loss || !decision) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(read_decision(b, options.decision, decision, feature));
-  return read_loss(b, options.loss, loss, feature);
+  CO_RETURN_IF_FAILED(read_loss(b, options.loss, loss, feature));
+  return b->problems->count == before && options.normalization != NONE
+             ? read_normalization(b, item, path, options.normalization, feature)
+             : CO_OK;
 }
 
 static co_status too_many(co_model_builder *b, const co_node *item, const char *path) {

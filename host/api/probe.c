@@ -104,6 +104,7 @@ static co_status probe_keras(co_context *ctx, const char *path) {
 static co_status probe(cohort_context *context, const char *path) {
   co_h5 *file;
   CO_RETURN_IF_FAILED(co_require(path, "probe", "a file"));
+  if (co_keras_is_archive(path)) return probe_keras(context->ctx, path);
   CO_RETURN_IF_FAILED(co_h5_open(&file, context->ctx, path, CO_ERR_DATA));
   bool model = co_h5_exists(file, "/cohort"), dataset = co_h5_has_attribute(file, "/", "format");
   bool keras = !model && co_h5_has_attribute(file, "/", "model_config");

@@ -52,13 +52,11 @@ const cli_verb cli_verb_convert = {
     .usage = "FILE -O model.h5 [options]",
     .summary = "a model of Keras as one of Cohort",
     .details =
-        "FILE: what model.save() of Keras 1 to 3 wrote in HDF5 (.h5, .hdf5): Sequential and\n"
-        "Functional models of one input and one output. The model scores the same. A softmax at "
-        "the\n"
-        "end makes a category of as many classes, called 0, 1, ...; a sigmoid of one unit a "
-        "binary;\n"
-        "else numbers. Images are columns of that type, what has one or two dimensions columns of\n"
-        "vectors, row by row.\n"
+        "FILE: what model.save() of Keras 1 to 3 wrote, HDF5 (.h5, .hdf5) or an archive (.keras):\n"
+        "Sequential and Functional models of one input and one output. The model scores the same.\n"
+        "A softmax at the end makes a category of as many classes, called 0, 1, ...; a sigmoid of\n"
+        "one unit a binary; else numbers. Images are columns of that type, what has\n"
+        "one or two dimensions columns of vectors, row by row.\n"
         "\n"
         "It trains on by cohort train --init-from MODEL -c CONFIG: layers whose names and shapes "
         "are\n"

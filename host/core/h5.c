@@ -110,7 +110,7 @@ static htri_t looks_like_hdf5(const char *path, hid_t fapl) {
 
 static co_status open_failed(co_h5 *file, hid_t fapl) {
   reason r = library_reason();
-  htri_t signature = looks_like_hdf5(file->path, fapl);
+  htri_t signature = file->part.bytes ? 1 : looks_like_hdf5(file->path, fapl);
   if (r.no_memory) return co_fail(CO_ERR_MEMORY, "cannot open '%s': %s", file->path, r.text);
   if (r.error) return cannot_read(file, r.error);
   if (signature > 0)
@@ -155,6 +155,11 @@ static co_status open_for_reading(co_h5 *file) {
 #if H5_VERSION_GE(1, 10, 7)
   H5Pset_file_locking(fapl, 0, 1); // locks fail on some network file systems
 #endif
+  if (file->part.bytes) {
+    h5_driver_settings settings = {file};
+    file->methods = co_h5_driver_register();
+    H5Pset_driver(fapl, file->methods, &settings);
+  }
   co_status status = CO_OK;
   file->id = H5Fopen(file->path, H5F_ACC_RDONLY, fapl);
   if (file->id < 0) status = open_failed(file, fapl);
@@ -162,16 +167,22 @@ static co_status open_for_reading(co_h5 *file) {
   return status;
 }
 
-co_status co_h5_open(co_h5 **out, co_context *ctx, const char *path, co_status failure) {
+co_status co_h5_open_part(co_h5 **out, co_context *ctx, const char *path, uint64_t offset,
+                          uint64_t bytes, co_status failure) {
   *out = NULL;
   co_h5 *file = file_create(ctx, path, failure, false);
   if (!file) return CO_ERR_MEMORY;
+  file->part = (h5_range){offset, bytes};
   co_status status = open_for_reading(file);
   if (status == CO_OK)
     *out = file;
   else
     file_free(file);
   return status;
+}
+
+co_status co_h5_open(co_h5 **out, co_context *ctx, const char *path, co_status failure) {
+  return co_h5_open_part(out, ctx, path, 0, 0, failure);
 }
 
 void co_h5_set_group_properties(hid_t plist) {

@@ -35,6 +35,9 @@ typedef struct co_h5 co_h5;
 // Opens for reading. `failure` is the status of every error of this file (CO_ERR_DATA for datasets,
 // CO_ERR_MODEL for models and checkpoints). A missing, foreign or truncated file is said so.
 co_status co_h5_open(co_h5 **out, co_context *ctx, const char *path, co_status failure);
+// The same of an HDF5 file of `bytes` (not 0) that lies within another, as an archive's member that is stored.
+co_status co_h5_open_part(co_h5 **out, co_context *ctx, const char *path, uint64_t offset,
+                          uint64_t bytes, co_status failure);
 // Creates or truncates for writing (callers pass an atomic file's temporary).
 co_status co_h5_create(co_h5 **out, co_context *ctx, const char *path);
 // The same with a checksum over the file, written by co_h5_close. `kind`: what the file is, up to 7

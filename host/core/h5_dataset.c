@@ -152,7 +152,7 @@ co_status co_h5_get_offset(co_h5 *file, const char *path, int64_t *offset) {
   if (!file->writing &&
       (H5Fget_filesize(file->id, &size) < 0 || address > size || bytes > size - address))
     return co_h5_refuse(file, path, "lies beyond the end of the file");
-  *offset = (int64_t)address;
+  *offset = (int64_t)(file->part.offset + address);
   return CO_OK;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The driver for writing.
+// The driver for writing; and for reading a file that is a part of another.
 //
 // HDF5 writes much of a file only while closing it, and a close that fails leaves the library with
 // a file it can neither finish nor forget: it leaks, or aborts at exit. So it never sees a failed
@@ -30,6 +30,7 @@ static driver *driver_create(co_h5 *owner, int fd) {
   d->owner = owner;
   d->fd = fd;
   if (fstat(fd, &info) == 0) d->eof = (haddr_t)info.st_size;
+  if (owner->part.bytes) d->eof = owner->part.bytes;
   return d;
 }
 
@@ -92,7 +93,7 @@ static herr_t driver_read(H5FD_t *handle, H5FD_mem_t type, hid_t dxpl, haddr_t a
   char *p = buffer;
   (void)type, (void)dxpl;
   while (size > 0) {
-    ssize_t got = pread(d->fd, p, size, (off_t)address);
+    ssize_t got = pread(d->fd, p, size, (off_t)(d->owner->part.offset + address));
     if (got == -1 && errno == EINTR) continue;
     if (got == -1) return -1;
     if (got == 0) { // allocated, not written yet

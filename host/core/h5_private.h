@@ -20,13 +20,14 @@ typedef struct h5_range {
 } h5_range;
 
 struct co_h5 {
-  hid_t methods; // of the driver, when writing; 0 = none
+  hid_t methods; // of the driver, when writing or reading a part; 0 = none
   co_context *ctx;
   char *path;
   hid_t id;
   co_status failure;
   bool writing;
-  int error; // writing: the first errno; from then on nothing reaches the disk
+  h5_range part; // reading: of the file, 0 bytes = all of it
+  int error;     // writing: the first errno; from then on nothing reaches the disk
   // Writing: the group that was last written into, and what is the same for all links; -1 = none yet.
   hid_t parent, links;
   char *parent_path;
@@ -66,7 +67,7 @@ co_status co_h5_open_object(co_h5 *file, const char *path, hid_t *out);
 typedef struct h5_driver_settings {
   co_h5 *owner;
 } h5_driver_settings;
-hid_t co_h5_driver_register(void);                                        // the driver for writing
+hid_t co_h5_driver_register(void); // the driver for writing, and for reading a part of a file
 int co_h5_write_at(int fd, const char *bytes, size_t size, off_t offset); // 0, or the errno
 
 // ---- h5_checksum.c -----------------------------------------------------------------------------

@@ -320,13 +320,22 @@ static double mean_loss(const co_evaluation *e, int64_t loss) {
   return weight > 0 ? e->sums[at] / weight : NAN;
 }
 
+// In the units that it is trained in, where outputs count alike, or in those of the target.
+static double loss_in_units(const co_evaluation *e, int64_t loss, bool trained) {
+  const co_loss_info *info = &e->model->network->losses[loss];
+  const double mean = mean_loss(e, loss);
+  if (!info->scale || trained == e->training) return mean;
+  const double unit = pow((double)*info->scale, info->degree);
+  return trained ? mean * unit : mean / unit;
+}
+
 double co_evaluation_loss(const co_evaluation *e) {
   const co_graph *graph = e->model->network;
   double total = 0;
   bool any = false;
   for (int64_t i = 0; i < graph->loss_count; i++) {
     if (!(e->weight_sum[i] > 0)) continue; // nothing known of this output
-    total += graph->losses[i].weight * mean_loss(e, i);
+    total += graph->losses[i].weight * loss_in_units(e, i, true);
     any = true;
   }
   return any ? total : NAN;
@@ -393,7 +402,7 @@ bool co_evaluation_metric(const co_evaluation *e, int64_t output, int64_t i,
   const char *loss = co_loss_metric(feature);
   if (i-- == 0) {
     const co_loss_info *info = &graph->losses[feature->loss_index];
-    const double mean = mean_loss(e, feature->loss_index);
+    const double mean = loss_in_units(e, feature->loss_index, false);
     *out = e->training && info->sum != info->reported
                ? (co_evaluation_value){.name = info->loss_name,
                                        .value = mean,

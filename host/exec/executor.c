@@ -91,34 +91,44 @@ static bool moves(const co_plan *plan, co_value id) {
 }
 
 // As the plan's reals.
-static co_status upload_widened(co_executor *executor, const co_constant *constant, void **out) {
-  const co_backend_api *api = executor->backend->api;
+static co_status upload_widened(co_executor *executor, const co_constant *constant, void *to) {
   const size_t count = constant->size / sizeof(float);
   double *wide = co_alloc(executor->ctx, count * sizeof *wide);
   if (!wide) return CO_ERR_MEMORY;
   for (size_t i = 0; i < count; i++)
     wide[i] = (double)((const float *)constant->bytes)[i];
-  co_status status = api->buffer_create(executor->backend, count * sizeof *wide, out);
-  if (status == CO_OK) status = api->upload(executor->backend, *out, wide, count * sizeof *wide);
+  co_status status =
+      executor->backend->api->upload(executor->backend, to, wide, count * sizeof *wide);
   co_free(executor->ctx, wide);
   return status;
 }
 
-static co_status upload_constants(co_executor *executor) {
+static bool is_widened(const co_executor *executor, const co_constant *constant) {
+  return constant->dtype == CO_F32 && executor->plan->options.real == CO_F64;
+}
+
+co_status co_executor_upload_constants(co_executor *executor) {
   const co_graph *graph = executor->plan->graph;
-  const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < graph->constant_count; i++) {
     const co_constant *constant = &graph->constants[i];
-    if (constant->dtype == CO_F32 && executor->plan->options.real == CO_F64) {
-      CO_RETURN_IF_FAILED(upload_widened(executor, constant, &executor->constants[i]));
-      continue;
-    }
-    CO_RETURN_IF_FAILED(
-        api->buffer_create(executor->backend, constant->size, &executor->constants[i]));
-    CO_RETURN_IF_FAILED(
-        api->upload(executor->backend, executor->constants[i], constant->bytes, constant->size));
+    CO_RETURN_IF_FAILED(is_widened(executor, constant)
+                            ? upload_widened(executor, constant, executor->constants[i])
+                            : executor->backend->api->upload(executor->backend,
+                                                             executor->constants[i],
+                                                             constant->bytes, constant->size));
   }
   return CO_OK;
+}
+
+static co_status create_constants(co_executor *executor) {
+  const co_graph *graph = executor->plan->graph;
+  for (int64_t i = 0; i < graph->constant_count; i++) {
+    const co_constant *constant = &graph->constants[i];
+    const size_t bytes = constant->size * (is_widened(executor, constant) ? 2 : 1);
+    CO_RETURN_IF_FAILED(
+        executor->backend->api->buffer_create(executor->backend, bytes, &executor->constants[i]));
+  }
+  return co_executor_upload_constants(executor);
 }
 
 static co_status bind_operand(co_executor *executor, int64_t op, int operand, bool out) {
@@ -162,7 +172,7 @@ co_status co_executor_create(co_executor **out, const co_plan *plan, co_store *s
   executor->inputs =
       co_alloc_zero(plan->ctx, (size_t)graph->input_count + 1, sizeof *executor->inputs);
   if (!executor->ops || !executor->constants || !executor->inputs) goto cleanup;
-  CO_TRY(upload_constants(executor));
+  CO_TRY(create_constants(executor));
   for (int64_t i = 0; i < plan->op_count; i++)
     CO_TRY(bind_op(executor, i));
   *out = executor;

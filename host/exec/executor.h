@@ -22,6 +22,8 @@ typedef struct co_executor co_executor;
 co_status co_executor_create(co_executor **out, const co_plan *plan, co_store *store,
                              const co_memory *memory);
 void co_executor_free(co_executor *executor); // NULL is legal
+// The graph's constants as they are by now (co_graph_add_variable).
+co_status co_executor_upload_constants(co_executor *executor);
 // `address` is device memory holding graph input `input` (its position in graph->inputs).
 void co_executor_bind(co_executor *executor, int64_t input, const void *address);
 // All that changes from step to step: the inputs (per graph input; NULL leaves one as it is), the

@@ -399,6 +399,15 @@ co_executor *co_program_evaluator(co_program *program) {
   return program->evaluations[0].executor;
 }
 
+co_status co_program_upload_constants(co_program *program) {
+  for (int64_t i = 0; i < program->options.phase_count; i++)
+    for (int64_t k = 0; k < program->phases[i].unit_count; k++)
+      CO_RETURN_IF_FAILED(co_executor_upload_constants(program->phases[i].units[k].executor));
+  for (int64_t i = 0; i < program->evaluation_count; i++)
+    CO_RETURN_IF_FAILED(co_executor_upload_constants(program->evaluations[i].executor));
+  return CO_OK;
+}
+
 co_status co_program_read_metrics(co_program *program, bool evaluation, double *out) {
   return program->backend->api->download(program->backend, out, program->metrics[evaluation],
                                          (size_t)program->graph->metric_doubles * sizeof(double));

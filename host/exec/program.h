@@ -131,6 +131,8 @@ co_status co_program_step(co_program *program, int64_t phase, const co_shape_cla
 // executor.
 co_status co_program_evaluate(co_program *program, const void *const *inputs);
 co_executor *co_program_evaluator(co_program *program);
+// The network's constants as they are by now: after what was fitted has changed.
+co_status co_program_upload_constants(co_program *program);
 
 // Updates made by a phase so far (Adam's t); part of a checkpoint.
 int64_t co_program_updates(const co_program *program, int64_t phase);

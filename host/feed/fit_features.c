@@ -291,6 +291,40 @@ static co_status balance(const work *w, co_output_feature *output) {
   return status;
 }
 
+// Mean and standard deviation of a number; a constant one keeps 1.
+static co_status standardize(const work *w, const co_output_feature *output) {
+  enum { MOST = 1024 };
+  float values[MOST];
+  double pivot = 0, sum = 0, squares = 0; // of what the values differ from the first by
+  int64_t rows = 0;
+  for (int64_t i = 0; i < w->sample_count; i += MOST) {
+    const int64_t count = w->sample_count - i < MOST ? w->sample_count - i : MOST;
+    CO_RETURN_IF_FAILED(co_dataset_gather(w->dataset, output->name, w->samples + i, count, values));
+    for (int64_t k = 0; k < count; k++) {
+      if (isnan(values[k])) continue;
+      if (isinf(values[k]))
+        return co_fail(CO_ERR_DATA, "column '%s', row %lld: the value is infinite", output->name,
+                       (long long)w->samples[i + k]);
+      if (rows++ == 0) pivot = (double)values[k];
+      const double off = (double)values[k] - pivot;
+      sum += off;
+      squares += off * off;
+    }
+  }
+  const double mean = rows ? sum / (double)rows : 0;
+  const double variance = rows ? squares / (double)rows - mean * mean : 0;
+  const float std = variance > 0 ? (float)sqrt(variance) : 1;
+  float *means = output->normalization[CO_NORMALIZATION_mean].bytes;
+  float *stds = output->normalization[CO_NORMALIZATION_std].bytes;
+  float *scale = output->normalization[CO_NORMALIZATION_scale].bytes;
+  for (int64_t i = 0; i < output->normalization[CO_NORMALIZATION_mean].shape.dim[0]; i++) {
+    means[i] = (float)(pivot + mean);
+    stds[i] = isnormal(std) ? std : 1;
+  }
+  *scale = 1 / stds[0];
+  return CO_OK;
+}
+
 static void end_all(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
     w->items[i].class_->free(w->ctx, w->items[i].state);
@@ -419,8 +453,10 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   CO_TRY(co_training_rows(model, dataset, workers, &kept, &w.sample_count));
   if (kept) w.samples = kept;
   CO_TRY(fit_all(&w, model, workers, every));
-  for (int64_t i = 0; i < model->output_count; i++)
+  for (int64_t i = 0; i < model->output_count; i++) {
     if (model->outputs[i].balanced) CO_TRY(balance(&w, &model->outputs[i]));
+    if (model->outputs[i].normalization) CO_TRY(standardize(&w, &model->outputs[i]));
+  }
   CO_TRY(count_all(&w, model, workers));
 cleanup:
   co_free(w.ctx, w.items);

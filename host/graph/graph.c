@@ -239,10 +239,16 @@ co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtyp
   void *copy = co_arena_alloc(graph->arena, size ? size : 1, 1);
   if (!copy) return CO_ERR_MEMORY;
   memcpy(copy, bytes, size);
+  return co_graph_add_variable(graph, name, dtype, shape, copy, out);
+}
+
+co_status co_graph_add_variable(co_graph *graph, const char *name, co_dtype dtype,
+                                const co_shape *shape, const void *bytes, co_value *out) {
+  co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, *shape};
   CO_RETURN_IF_FAILED(GROW(graph, constants, constant_count, constant_capacity));
   CO_RETURN_IF_FAILED(
       add_value(graph, name, &desc, CO_STORAGE_CONSTANT, graph->constant_count, out));
-  graph->constants[graph->constant_count++] = (co_constant){copy, size, dtype};
+  graph->constants[graph->constant_count++] = (co_constant){bytes, co_tensor_bytes(&desc), dtype};
   return CO_OK;
 }
 

@@ -120,6 +120,9 @@ typedef struct co_loss_info {
   co_value sum; // METRIC f64 (1): sum over rows of weight * loss
   // The same for evaluation, without what only training wants (class weights, smoothing); may be `sum`.
   co_value reported;
+  // Of a target that is trained in units of its own: what `reported` times scale^degree is in these.
+  const float *scale; // NULL = 1
+  int degree;
 } co_loss_info;
 
 typedef struct co_metric_info {
@@ -190,6 +193,10 @@ int32_t co_graph_find_group(const co_graph *graph, const char *name);      // li
 co_status co_graph_add_op(co_graph *graph, co_op op, const co_op_attr *attr, const co_value *in,
                           co_value *out);
 co_status co_graph_add_constant(co_graph *graph, const char *name, co_dtype dtype,
+                                const co_shape *shape, const void *bytes, co_value *out);
+// The same of bytes that stay the caller's, who may change them: what executors have uploaded by then,
+// co_executor_upload_constants renews.
+co_status co_graph_add_variable(co_graph *graph, const char *name, co_dtype dtype,
                                 const co_shape *shape, const void *bytes, co_value *out);
 // A value that is a whole store block of `elements` reals (of the mirror, bf16).
 co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out);

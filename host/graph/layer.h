@@ -51,6 +51,9 @@ co_init_kind co_initializer_kind(int word); // index into co_initializer_words
 // Emits one operation with one output.
 co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, const co_value *in,
                   co_value *out);
+// scale x + offset, both (features); constants that this takes are called `path`/…
+co_status co_emit_affine(co_graph *graph, const char *path, co_value x, co_value scale,
+                         co_value offset, co_value *out);
 // Emits an activation (index into co_activation_words); linear emits nothing.
 co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_value *out);
 const co_shape *co_value_shape(const co_graph *graph, co_value value);

@@ -103,9 +103,18 @@ static bool needs_wide(co_op op, const co_value *in, co_value value) {
   return false;
 }
 
+static bool stays_wide(const narrowing *n, co_value value);
+
+// A network's last layer is an affine map: far from zero, bf16 would leave no digit of what it reads.
+static bool is_last_affine(const narrowing *n, const co_plan_op *op) {
+  return op->desc.op == CO_OP_BATCH_NORM_INFERENCE && stays_wide(n, op->out[0]);
+}
+
 static bool is_read_wide(const narrowing *n, co_value value) {
   for (int64_t i = 0; i < n->old_count; i++)
-    if (needs_wide(n->old[i].desc.op, n->old[i].in, value)) return true;
+    if (needs_wide(n->old[i].desc.op, n->old[i].in, value) ||
+        (n->old[i].in[0] == value && is_last_affine(n, &n->old[i])))
+      return true;
   return false;
 }
 
@@ -123,6 +132,7 @@ static bool narrows(const narrowing *n, const co_plan_op *op) {
   if (op->desc.op == CO_OP_RESHAPE && dtype_of(n, op->in[0]) == CO_F32 &&
       is_read_wide(n, op->out[0]))
     return false;
+  if (is_last_affine(n, op)) return false;
   if (info->follows) return dtype_of(n, op->in[0]) == CO_BF16;
   if (info->input) return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);
   return true;

@@ -116,6 +116,17 @@ static void warn_of_machine(co_session *t) {
            then, now);
 }
 
+// Some of it are constants of the network.
+static co_status upload_fitted(co_session *t) {
+  return t->estimator ? CO_OK : co_program_upload_constants(t->program);
+}
+
+static co_status read_fitted(co_session *t, const char *path) {
+  CO_RETURN_IF_FAILED(
+      co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
+  return upload_fitted(t);
+}
+
 static co_status load_state(co_session *t, const co_model_file *file, const char *path) {
   const co_training_state *stored = &file->training;
   if (!file->has_training)
@@ -128,8 +139,7 @@ static co_status load_state(co_session *t, const co_model_file *file, const char
   if (!good || stored->sum_count != t->state.sum_count || stored->step < 0 || stored->batch < 0 ||
       stored->batch >= t->batches_per_epoch || stored->metrics_bytes < 0)
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "its training state is damaged");
-  CO_RETURN_IF_FAILED(
-      co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
+  CO_RETURN_IF_FAILED(read_fitted(t, path));
   CO_RETURN_IF_FAILED(co_model_file_read_weights(t->ctx, path, co_program_store(t->program), true));
   double *sums = t->state.sums;
   memcpy(sums, stored->sums, (size_t)stored->sum_count * sizeof *sums);
@@ -163,7 +173,7 @@ static co_status load_model(co_session *t, const char *path, bool *damaged) {
   CO_TRY(co_model_file_read(&file, arena, path));
   CO_TRY(check_config(t, file.config_text));
   CO_TRY(check_fingerprint(t, file.dataset_fingerprint));
-  CO_TRY(co_model_file_read_fitted(t->ctx, path, t->model->fitted, t->model->fitted_count));
+  CO_TRY(read_fitted(t, path));
   if (t->estimator)
     CO_TRY(co_estimator_read(t->estimator, path, CO_MODEL_PREDICTOR_GROUP));
   else
@@ -245,6 +255,7 @@ static co_status start_state(co_session *t) {
 
 static co_status initialize(co_session *t) {
   CO_RETURN_IF_FAILED(co_fit_features(t->model, t->dataset, t->threads));
+  CO_RETURN_IF_FAILED(upload_fitted(t));
   CO_RETURN_IF_FAILED(co_check_inputs(t->model, t->dataset, t->samples[CO_SPLIT_VALIDATION],
                                       t->sample_count[CO_SPLIT_VALIDATION], NULL));
   return co_session_initial_weights(t);

@@ -33,6 +33,14 @@ cmp -s any.csv scaled.csv && fail 'the scale does nothing'
 expect 0 export c -m scaled.h5 -O scaled.c --quiet
 expect 0 export onnx -m scaled.h5 -O scaled.onnx --quiet
 
+# An archive is the same model.
+expect 0 convert "$models/sequential.model.keras" -O archive.h5 --output label --quiet
+cmp m.h5 archive.h5 || fail 'the model differs from that of the archive'
+head -c 20000 "$models/sequential.model.keras" >cut.keras
+refused 5 'cut.keras: the archive is truncated' -- convert cut.keras -O x.h5
+sed 's/"units": 7/"units": 9/' "$models/sequential.model.keras" >flipped.keras
+refused 5 'checksum of config.json' -- convert flipped.keras -O x.h5
+
 refused 9 'exists' -- convert "$models/sequential.model.h5" -O m.h5
 refused 5 'model of Cohort already' -- convert m.h5 -O x.h5
 refused 5 'no model_config' -- convert "$models/sequential.rows.h5" -O x.h5

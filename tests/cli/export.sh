@@ -157,7 +157,8 @@ for preset in shopper-mlp shopper-members shopper-logistic bank-wide-deep auto; 
 done
 
 # ---- classes, numbers; delimiters, a byte order mark, line ends
-expect 0 train --target plan --target visits --key customer --dataset t.csv --run-dir two --set trainer.max_epochs=1 --set baselines=none
+expect 0 train --target plan --target visits --key customer --dataset t.csv --run-dir two --set trainer.max_epochs=1 --set baselines=none \
+  --set defaults.number.normalization=zscore
 exported two
 expect 0 predict -m two --dataset t.csv -O two.csv --quiet
 { printf '\xef\xbb\xbf' && sed 's/$/\r/' t.csv; } | ./two.x >two.out 2>err || fail 'a byte order mark'

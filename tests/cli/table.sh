@@ -114,6 +114,8 @@ refused 3 'trainer.no_such_key' -- train --target bought --dataset customers.csv
 expect 0 train --target bought --dataset customers.csv --run-dir other --dry-run
 [ ! -e other ] || fail 'a dry run left a folder'
 expect 0 train --target visits --dataset customers.csv --run-dir number --set trainer.max_epochs=1
+expect 0 train --target visits --dataset customers.csv --run-dir counts --set trainer.max_epochs=1 \
+  --set defaults.number.loss.type=zero_inflated_lognormal
 expect 0 train --target plan --dataset customers.csv --run-dir class --set trainer.max_epochs=1
 
 # ---- scores of raw rows: those of the dataset, by name, without the target

@@ -276,6 +276,7 @@ bad 3 'trainers: {batch_size: 3}\n' 'bad.yaml:1:' trainers
 bad 3 'a: [1, 2\nb: }\n' 'bad.yaml:'
 bad 3 '- a\n- b\n' 'bad.yaml:1:'
 bad 3 'output_features: [{name: label, loss: {type: hinge}}]\n' 'bad.yaml:1:' hinge
+bad 3 'output_features: [{name: label, normalization: zscore}]\n' 'bad.yaml:1:' 'zscore is of numbers'
 bad 3 'output_features: [{name: price, type: number}]\n' 'bad.yaml:1:' price
 bad 3 'input_features: [{name: image, encoder: {type: vggnet}}]\n' 'bad.yaml:1:' vggnet
 graph() { # graph LAYERS TEXT...: an encoder written out

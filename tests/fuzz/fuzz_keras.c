@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input: the model_config of a file of Keras, whose layers `a` and `b` have weights. It becomes a model that
-// can be read, or one line that says why not. (Bytes that are not HDF5 are the library's business.)
+// Input: the model_config of a file of Keras, whose layers `a` and `b` have weights, or a .keras archive. It
+// becomes a model that can be read, or one line that says why not. (Bytes that are not HDF5 are the library's
+// business.)
 #include "tests/fuzz/driver.h"
 
 #include "host/api/api.h"
@@ -40,7 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FUZZ_CHECK(cohort_context_create(&context, NULL) == 0);
   const int64_t blocks = co_alloc_get_stats(context->ctx).live_blocks;
   FUZZ_CHECK(co_arena_create(&arena, context->ctx) == CO_OK);
-  write_file(context->ctx, co_arena_strndup(arena, (const char *)data, size));
+  if (size > 2 && memcmp(data, "PK", 2) == 0)
+    fuzz_write_file("f.h5", data, size);
+  else
+    write_file(context->ctx, co_arena_strndup(arena, (const char *)data, size));
   const cohort_convert_options options = {.file = "f.h5", .output = "m.h5", .force = true};
   const co_status status = (co_status)cohort_convert(context, &options, &result);
   if (status != CO_OK && status != CO_ERR_MODEL && status != CO_ERR_USAGE)
@@ -91,17 +95,42 @@ static const char *const samples[] = {
     "\"RepeatVector\","
     "\"config\":{\"n\":3}},{\"class_name\":\"ELU\",\"config\":{\"alpha\":0.5}}]}"};
 
+enum { ROOM = 1 << 16, DIRECTORY = 240 };
+
+static size_t read_archive(uint8_t *out) {
+  FILE *stream = fopen(COHORT_TEST_SOURCE_DIR "/tests/golden/keras/functional.model.keras", "rb");
+  FUZZ_CHECK(stream);
+  const size_t size = fread(out, 1, ROOM, stream);
+  FUZZ_CHECK(fclose(stream) == 0 && size > DIRECTORY && size < ROOM - DIRECTORY);
+  return size;
+}
+
+// Its directory and end, or its first header and text.
+static size_t mutate_archive(uint8_t *data, size_t size, uint64_t *random) {
+  if (fuzz_random(random) % 4 == 0) {
+    data[fuzz_random(random) % 200] ^= (uint8_t)(1u << fuzz_random(random) % 8);
+    return size;
+  }
+  const size_t end = size - DIRECTORY;
+  return end + fuzz_mutate(data + end, DIRECTORY, 2 * DIRECTORY, random);
+}
+
 int main(int argc, char **argv) {
   long inputs = argc > 1 ? strtol(argv[1], NULL, 10) : 1500;
   uint64_t random = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   enum { SAMPLES = sizeof samples / sizeof *samples };
-  static uint8_t data[1024];
+  static uint8_t data[ROOM], archive[ROOM];
   char folder[64];
+  const size_t archive_size = read_archive(archive);
   fuzz_enter_folder(folder, sizeof folder);
   for (long i = 0; i < inputs; i++) {
     size_t size = strlen(samples[i % SAMPLES]);
     memcpy(data, samples[i % SAMPLES], size);
-    if (i >= SAMPLES) size = fuzz_mutate(data, size, sizeof data, &random);
+    if (i >= SAMPLES) size = fuzz_mutate(data, size, 1024, &random);
+    if (i % 4 == 3) {
+      memcpy(data, archive, archive_size);
+      size = i > 3 ? mutate_archive(data, archive_size, &random) : archive_size;
+    }
     LLVMFuzzerTestOneInput(data, size);
   }
   printf("fuzz_keras: %ld inputs\n", inputs);

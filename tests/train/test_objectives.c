@@ -2,6 +2,7 @@
 // What losses make a network learn, where the answer is known: of one feature with two settings, each
 // setting's rows are a distribution of targets, and the prediction is that number of it which the loss
 // is about.
+#include "host/persist/model_file.h"
 #include "tests/train/training.h"
 
 enum { ROWS = 800, SETTINGS = 2, SHARE = 10 }; // one of so many is positive
@@ -21,10 +22,10 @@ static void add(co_dataset_writer *w, const char *name, co_column_type type, co_
 }
 
 // Row r has setting r % 2 and place (r / 2) / 400 within its distribution: `amount` is that place
-// squared, ten times it in the second setting. One row in ten is positive; of the classes, `some` has
+// squared, ten times it in the second setting, `large` 100,000 and 10,000 times that, where it is known. One row in ten is positive; of the classes, `some` has
 // three in ten, `much` one. Each flag of `tags` is so in a tenth, two tenths, … of the rows.
 static void write_dataset(void) {
-  static float x[ROWS][SETTINGS], amount[ROWS], bought[ROWS], tags[ROWS][3];
+  static float x[ROWS][SETTINGS], amount[ROWS], large[ROWS], bought[ROWS], tags[ROWS][3];
   static int32_t class_[ROWS];
   static uint8_t split[ROWS];
   co_context *ctx;
@@ -35,6 +36,7 @@ static void write_dataset(void) {
     int turn = r / SETTINGS % SHARE;
     x[r][r % SETTINGS] = 1;
     amount[r] = (float)(place * place * (r % SETTINGS ? 10 : 1));
+    large[r] = r % 40 == 39 ? NAN : 100000 + 10000 * amount[r];
     bought[r] = turn == 0;
     class_[r] = turn == 0 ? 2 : turn < 4;
     for (int i = 0; i < 3; i++)
@@ -43,6 +45,7 @@ static void write_dataset(void) {
   assert_int_equal(co_dataset_writer_create(&w, ctx, "d.h5"), CO_OK);
   add(w, "x", CO_COLUMN_VECTOR, CO_ROLE_INPUT, SETTINGS, x);
   add(w, "amount", CO_COLUMN_NUMBER, CO_ROLE_TARGET, 1, amount);
+  add(w, "large", CO_COLUMN_NUMBER, CO_ROLE_TARGET, 1, large);
   add(w, "bought", CO_COLUMN_BINARY, CO_ROLE_TARGET, 1, bought);
   add(w, "class", CO_COLUMN_CATEGORY, CO_ROLE_TARGET, 1, class_);
   add(w, "tags", CO_COLUMN_VECTOR, CO_ROLE_TARGET, 3, tags);
@@ -130,20 +133,73 @@ static void test_numbers(void **state) {
   assert_true(scores[1][0] > 2.5 && scores[1][0] < 10.0 / 3 - 0.05); // between median and mean
 }
 
-static double log_loss_of(const char *output) {
-  char key[64];
+static double evaluated(const char *key) {
   cohort_context *context;
   cohort_result *result;
   assert_int_equal(cohort_context_create(&context, &(cohort_context_options){.threads = 1}), 0);
   cohort_evaluate_options options = {.model = "run", .dataset = "d.h5", .split = "train"};
   if (cohort_evaluate(context, &options, &result) != 0) fail_msg("%s", cohort_result_json(result));
-  snprintf(key, sizeof key, "\"%s\":{\"log_loss\":", output);
   const char *at = strstr(cohort_result_json(result), key);
   if (!at) fail_msg("no %s in %s", key, cohort_result_json(result));
   double value = at ? strtod(at + strlen(key), NULL) : 0;
   cohort_result_free(result);
   cohort_context_free(context);
   return value;
+}
+
+static double log_loss_of(const char *output) {
+  char key[64];
+  snprintf(key, sizeof key, "\"%s\":{\"log_loss\":", output);
+  return evaluated(key);
+}
+
+static float fitted_of(const char *output, const char *name) {
+  float value = 0;
+  co_context *ctx;
+  co_fitted array = {.feature = output,
+                     .name = name,
+                     .dtype = CO_F32,
+                     .shape = co_shape_make(1, (int64_t)1),
+                     .bytes = &value};
+  co_fitted *arrays[] = {&array};
+  assert_int_equal(co_context_create(&ctx, NULL), CO_OK);
+  assert_int_equal(co_model_file_read_fitted(ctx, "run/model.h5", arrays, 1), CO_OK);
+  co_context_free(ctx);
+  return value;
+}
+
+// Numbers of any scale are learned alike, and scored as they are: 500 updates of .05 do not reach
+// 100,000 by themselves.
+static void test_normalized(void **state) {
+  (void)state;
+  double scores[SETTINGS][8];
+  write_dataset();
+  learn("amount, normalization: zscore}, {name: large, normalization: zscore", "",
+        "row,amount,large", 2, scores);
+  for (int s = 0; s < SETTINGS; s++) {
+    check("amount", scores[s][0], s ? 10.0 / 3 : 1.0 / 3, 0.02);
+    check("large", scores[s][1], 100000 + 10000 * scores[s][0], 900); // some of it is not known
+  }
+  // place² has the mean 1/3 and the mean square 1/5.
+  const double mean = 11.0 / 6, std = sqrt(101.0 / 10 - mean * mean);
+  check("mean", (double)fitted_of("amount", "mean"), mean, 1e-3);
+  check("std", (double)fitted_of("amount", "std"), std, 1e-3);
+  check("scale", (double)fitted_of("amount", "scale"), 1 / std, 1e-3);
+  const double amount = evaluated("\"amount\":{\"mean_squared_error\":");
+  const double large = evaluated("\"large\":{\"mean_squared_error\":");
+  const double unit = (double)fitted_of("large", "std");
+  check("squares", amount, (1 + 100) / 2.0 * 4 / 45, 0.1);
+  check("squares", large, 1e8 * 4 / 45 * (400 + 380 * 100) / 780, 5e6);
+  check("loss", evaluated("\"loss\":"), amount / (std * std) + large / (unit * unit), 1e-4);
+  forget();
+  learn("large, normalization: zscore", "type: quantile, quantiles: [0.1, 0.5]",
+        "row,large_q10,large_q50", 2, scores);
+  check("10 %", scores[1][0], 100000 + 1000, 1500);
+  check("50 %", scores[1][1], 100000 + 25000, 2000);
+  forget();
+  // Differences of less than two standard deviations.
+  learn("large, normalization: auto", "type: huber, delta: 2.5", "row,large", 1, scores);
+  check("mean", scores[0][0], 100000 + 10000 / 3.0, 200);
 }
 
 // One in ten is positive. A weight of 9, or balanced classes, make that one half; log loss is that of
@@ -178,7 +234,7 @@ static void test_classes(void **state) {
   (void)state;
   double scores[SETTINGS][8];
   write_dataset();
-  learn("class", "class_weights: balanced",
+  learn("class, normalization: auto", "class_weights: balanced",
         "row,class,class_score,class:none,class:some,class:much", 5, scores);
   for (int i = 2; i < 5; i++)
     check("balanced", scores[0][i], 1.0 / 3, 0.005);
@@ -200,7 +256,8 @@ static void test_multilabel(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_numbers), TRAINING_TEST(test_binary),
-                                     TRAINING_TEST(test_classes), TRAINING_TEST(test_multilabel)};
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_numbers), TRAINING_TEST(test_normalized),
+                                     TRAINING_TEST(test_binary), TRAINING_TEST(test_classes),
+                                     TRAINING_TEST(test_multilabel)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

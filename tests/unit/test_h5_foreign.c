@@ -6,6 +6,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "host/core/file.h"
 #include "host/core/hash.h"
 
 // ---- conversions -------------------------------------------------------------------------------
@@ -371,12 +372,41 @@ static void a_file_may_be_open_twice(void **state) {
   assert_true(version[0] >= '1' && strchr(version, '.'));
 }
 
+// As a member of an archive is.
+static void a_file_may_lie_within_another(void **state) {
+  fixture *f = *state;
+  co_shape one = co_shape_make(1, (int64_t)1);
+  int32_t value = 9, out = 0;
+  char *bytes;
+  size_t length;
+  co_h5 *h;
+  OK(co_h5_create(&h, f->ctx, "a.h5"));
+  OK(co_h5_write(h, "d", CO_I32, &one, &value, NULL, true));
+  OK(co_h5_close(h));
+  OK(co_read_file(f->ctx, "a.h5", 1 << 20, CO_ERR_DATA, &bytes, &length));
+  FILE *outer = fopen("outer", "w");
+  fputs("three", outer);
+  assert_int_equal(fwrite(bytes, 1, length, outer), length);
+  fputs("more", outer);
+  fclose(outer);
+  co_free(f->ctx, bytes);
+  FAILS(co_h5_open(&h, f->ctx, "outer", CO_ERR_DATA), CO_ERR_DATA, "is not an HDF5 file");
+  OK(co_h5_open_part(&h, f->ctx, "outer", 5, length, CO_ERR_DATA));
+  OK(co_h5_read(h, "d", CO_I32, NULL, &out));
+  assert_int_equal(out, 9);
+  OK(co_h5_close(h));
+  FAILS(co_h5_open_part(&h, f->ctx, "outer", 5, length - 1, CO_ERR_DATA), CO_ERR_DATA,
+        "'outer' is truncated or damaged: ");
+  FAILS(co_h5_open_part(&h, f->ctx, "outer", 4, length, CO_ERR_DATA), CO_ERR_DATA,
+        "'outer' is truncated or damaged: ");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       H5_TEST(foreign_numbers_are_widened), H5_TEST(conversions_lose_nothing),
       H5_TEST(flipped_bits_are_noticed),    H5_TEST(damaged_files_are_named),
       H5_TEST(links_are_refused),           H5_TEST(odd_datasets_are_refused),
-      H5_TEST(a_file_may_be_open_twice),
+      H5_TEST(a_file_may_be_open_twice),    H5_TEST(a_file_may_lie_within_another),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

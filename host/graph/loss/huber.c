@@ -7,10 +7,12 @@ typedef struct huber_options {
   double delta;
 } huber_options;
 
-static const co_field fields[] = {{"delta", CO_FIELD_DOUBLE, offsetof(huber_options, delta), "1.0",
-                                   1e-12, 1e12, NULL, "Difference from which on it grows linearly.",
-                                   NULL},
-                                  {.key = NULL}};
+static const co_field fields[] = {
+    {"delta", CO_FIELD_DOUBLE, offsetof(huber_options, delta), "1.0", 1e-12, 1e12, NULL,
+     "Difference from which on it grows linearly; with normalization: "
+     "zscore in standard deviations, as what is reported is.",
+     NULL},
+    {.key = NULL}};
 
 static co_status attributes(const void *options, co_op_attr *attr) {
   attr->delta = ((const huber_options *)options)->delta;

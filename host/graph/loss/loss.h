@@ -19,6 +19,9 @@ typedef struct co_loss_class {
   co_pointwise pointwise;                // of POINTWISE_LOSS
   bool category, number, vector, binary; // target types it takes
   bool logit;                            // predictions are logits, shown through a sigmoid
+  // Of a number, as many times as large where target and prediction are k times as large: k^degree; 0 =
+  // no such power.
+  int degree;
   int parameters; // of a distribution, in a row of the head; its mean is shown. 0 = it is of none
   const co_field *fields; // NULL = no options
   size_t options_size;

@@ -12,4 +12,5 @@ const co_loss_class co_loss_mean_absolute_error = {.name = "mean_absolute_error"
                                                    .pointwise = CO_POINTWISE_ABSOLUTE,
                                                    .number = true,
                                                    .vector = true,
+                                                   .degree = 1,
                                                    .elsewhere = elsewhere};

@@ -12,4 +12,5 @@ const co_loss_class co_loss_mean_squared_error = {.name = "mean_squared_error",
                                                   .pointwise = CO_POINTWISE_SQUARED,
                                                   .number = true,
                                                   .vector = true,
+                                                  .degree = 2,
                                                   .elsewhere = elsewhere};

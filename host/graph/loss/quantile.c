@@ -40,6 +40,7 @@ const co_loss_class co_loss_quantile = {
     .op = CO_OP_POINTWISE_LOSS,
     .pointwise = CO_POINTWISE_QUANTILE,
     .number = true,
+    .degree = 1,
     .fields = fields,
     .options_size = sizeof(quantile_options),
     .attributes = attributes,

@@ -25,8 +25,7 @@ typedef struct graph {
 } graph;
 
 static co_status damaged(const graph *g, const char *what) {
-  return co_fail_at(CO_ERR_MODEL, g->net->file->path, 0, 0, "its model_config is damaged: %s",
-                    what);
+  return co_fail_at(CO_ERR_MODEL, g->net->file->path, 0, 0, "its config is damaged: %s", what);
 }
 
 // ---- the input ---------------------------------------------------------------------------------
@@ -207,7 +206,7 @@ static co_status visit(graph *g, const tensor *wanted, int64_t *out) {
   member *m = find_member(g, wanted->layer);
   if (!m || wanted->node < 0 || wanted->node >= m->node_count)
     return co_fail_at(CO_ERR_MODEL, g->net->file->path, 0, 0,
-                      "its model_config is damaged: there is no call %lld of a layer '%.100s'",
+                      "its config is damaged: there is no call %lld of a layer '%.100s'",
                       (long long)wanted->node, wanted->layer);
   node *called = &m->nodes[wanted->node];
   if (!called->done) {
@@ -245,8 +244,10 @@ static co_status read_member(graph *g, const co_node *layer, member *m) {
   CO_RETURN_IF_FAILED(keras_layer_init(&m->layer, g->net->file, layer));
   const co_node *name = co_node_get(layer, "name"); // Functional models have it here as well
   if (name && name->kind == CO_NODE_SCALAR) m->layer.name = name->text;
-  CO_RETURN_IF_FAILED(
-      keras_file_arrays(g->net->file, m->layer.name, &m->layer.arrays, &m->layer.array_count));
+  int64_t nth = 0;
+  for (const member *before = g->members; before < m; before++)
+    nth += strcmp(before->layer.class_, m->layer.class_) == 0;
+  CO_RETURN_IF_FAILED(keras_file_arrays(&m->layer, nth));
   m->inbound = co_node_get(layer, "inbound_nodes");
   const bool list = m->inbound && m->inbound->kind == CO_NODE_LIST;
   m->node_count = list && m->inbound->count ? m->inbound->count : 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Models that Keras 1, 2 and 3 saved (HDF5 with `model_config` and `model_weights`), read as the config,
+// Models that Keras 1, 2 and 3 saved (HDF5 with `model_config` and `model_weights`, or .keras archives), read as the config,
 // schema and weights of a model of Cohort's. A file is data only: what needs code (Lambda, custom classes) is
 // refused, as is every layer and option that Cohort has no equal for, by its name; what is left out is of
 // training alone (initialisers, regularisers, constraints, dropout within recurrent layers). All errors
@@ -34,6 +34,7 @@ typedef struct co_keras_model {
   int64_t left_out_count;
 } co_keras_model;
 
+bool co_keras_is_archive(const char *path); // by its first bytes
 // All in the arena.
 co_status co_keras_read(co_keras_model *out, co_arena *arena, const char *path,
                         const co_keras_options *options);

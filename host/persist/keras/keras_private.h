@@ -20,16 +20,15 @@ typedef struct keras_file {
   co_arena *arena;
   const char *path;
   co_h5 *h5;
-  co_node *model; // {class_name, config}
-  const char *version, *weights;
-  int major;   // of the version
-  bool theano; // convolution kernels are stored upside down
+  co_node *model;                // {class_name, config}
+  const char *version, *weights; // `weights`: the group that the layers' groups are in
+  int major;                     // of the version
+  bool theano;                   // convolution kernels are stored upside down
+  bool archive; // the layers' groups are called after their classes: dense, dense_1
 } keras_file;
 
 co_status keras_file_open(keras_file *out, co_arena *arena, const char *path);
 void keras_file_close(keras_file *file); // legal on a zeroed struct
-// A layer's weights in Keras' order; none where the file has no such layer.
-co_status keras_file_arrays(keras_file *file, const char *layer, keras_array **out, int64_t *count);
 
 // ---- options.c: what a layer's config says -----------------------------------------------------
 
@@ -71,6 +70,15 @@ co_status keras_channels_last(keras_layer *layer);
 co_status keras_rest(keras_layer *layer);
 // The next weight, whose shape must be this.
 co_status keras_take(keras_layer *layer, const char *what, const co_shape *shape, float **out);
+
+// The layer's weights in Keras' order; none where the file has no such layer. `nth`: how many layers of its
+// class come before it.
+co_status keras_file_arrays(keras_layer *layer, int64_t nth);
+
+// ---- archive.c ---------------------------------------------------------------------------------
+
+// Opens the weights, file->h5; the texts are the arena's.
+co_status keras_archive_open(keras_file *file, char **metadata, char **config);
 
 // ---- network.c: what is made of the layers -----------------------------------------------------
 

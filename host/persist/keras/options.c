@@ -26,7 +26,7 @@ co_status keras_layer_init(keras_layer *out, keras_file *file, const co_node *la
   const char *class_ = text_of(layer, "class_name"), *name = text_of(config, "name");
   if (!class_ || !config || config->kind != CO_NODE_MAP)
     return co_fail_at(CO_ERR_MODEL, file->path, 0, 0,
-                      "its model_config is damaged: a layer has no class_name or config");
+                      "its config is damaged: a layer has no class_name or config");
   *out = (keras_layer){.file = file, .name = name ? name : class_, .class_ = class_};
   out->config = config;
   out->used = co_arena_alloc(file->arena, (size_t)config->count + 1, sizeof *out->used);

@@ -242,10 +242,35 @@ static co_status add_layer(writer *w, const co_layer_info *layer) {
   return w->why_not ? CO_OK : add_node(w, &made);
 }
 
+// Of an output that is normalised, the way back (models/heads.c): in every place by the same numbers.
+static co_status add_rescaling(writer *w, const co_loss_info *loss) {
+  const co_graph *g = w->graph;
+  const co_graph_op *op = NULL;
+  for (int64_t k = 0; loss->scale && k < g->op_count; k++)
+    if (g->ops[k].out[0] == loss->prediction) op = &g->ops[k];
+  int64_t *in = co_arena_alloc(w->arena, 1, sizeof *in);
+  if (!in) return CO_ERR_MEMORY;
+  if (!op || op->op != CO_OP_BATCH_NORM_INFERENCE) return CO_OK;
+  CO_RETURN_IF_FAILED(find_node(w, op->in[0], in));
+  if (*in < 0) return CO_OK;
+  const float *const values[2] = {
+      g->constants[g->values[op->in[CO_BATCH_NORM_INFERENCE_gamma]].index].bytes,
+      g->constants[g->values[op->in[CO_BATCH_NORM_INFERENCE_beta]].index].bytes};
+  const node made = {.name = plain_name(w, loss->name),
+                     .class_ = "Rescaling",
+                     .options = co_arena_format(w->arena, "\"scale\": %.9g, \"offset\": %.9g",
+                                                (double)*values[0], (double)*values[1]),
+                     .in = in,
+                     .in_count = 1,
+                     .value = loss->prediction};
+  return made.options ? add_node(w, &made) : CO_ERR_MEMORY;
+}
+
 // What is shown of a loss's prediction: itself, or its sigmoid or softmax.
 static co_status add_output(writer *w, const co_loss_info *loss) {
   const co_graph *g = w->graph;
   int64_t from;
+  CO_RETURN_IF_FAILED(add_rescaling(w, loss));
   CO_RETURN_IF_FAILED(find_node(w, loss->prediction, &from));
   if (from < 0) return give_up(w, "what it predicts is no layer's", loss->name);
   for (int64_t i = 0; i < g->output_count; i++) {
