@@ -527,6 +527,7 @@ give --threads
 give fewer --threads
 give fewer --workers
 lower --n-jobs to
+not even one fits, as its folds and seeds are trained together
 END
 follow doctor
 
