@@ -91,7 +91,7 @@ kill -TERM "$waiting"
 wait "$waiting"
 [ $? = 143 ] || fail "not ended by the signal"
 # A process that has ended may wait for whoever adopted it to take note.
-goes_on() { [ -n "$other" ] && grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$other/status"; }
+goes_on() { [ -n "$other" ] && grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$other/status"; }
 for _ in $(seq 100); do
   goes_on || break
   sleep 0.02
