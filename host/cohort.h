@@ -291,9 +291,8 @@ typedef struct cohort_hyperopt_run_options {
                         // name without folder and ending
   int64_t trials;       // in all, those included that are there
   int64_t jobs;         // at once; 0 = 1
-  const char
-      *init_from; // a model that each trial begins with, as for training; a study that goes on
-                  // has its own
+  // A model that each trial begins with, as for training; a study that goes on has its own.
+  const char *init_from;
   const char *device, *placement, *command; // as for training
   int threads;                              // of each trial; 0 = hyperopt.threads
   int workers;
@@ -711,9 +710,9 @@ typedef struct cohort_import_events_options {
   const char *entity, *time, *item; // columns; item NULL = none
   const char *amount;               // a number of the columns: "Quantity*UnitPrice"; NULL = none
   const char *where;                // which lines count: "Quantity > 0"; NULL = all
-  const char *basket;         // column of what is bought at once; NULL = what has one time …
-  const char *session_gap;    // … or "30m": events no further apart; NULL = none
-  const char *const *columns; // further ones: "COL" (a category), "COL:number"
+  const char *basket;               // column of what is bought at once; NULL = what has one time,
+  const char *session_gap;          // or by "30m": events no further apart; NULL = none
+  const char *const *columns;       // further ones: "COL" (a category), "COL:number"
   int64_t column_count;
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;
@@ -722,8 +721,8 @@ typedef struct cohort_import_events_options {
   // many purchases do, and the sum of their amounts.
   const char *label, *label_count, *label_amount;
   bool allow_censored; // windows may end after the last event
-  const char
-      *next_item; // instead of labels: "leave-one-out", "session", or "time:T": from T on is test
+  // Instead of labels: "leave-one-out", "session", or "time:T" (from T on is test).
+  const char *next_item;
   int64_t least_events;         // entities with fewer before a cut-off are left out
   bool no_rfm;                  // without recency, frequency, monetary value and tenure as columns
   const char *delimiter;        // one character, or "tab" (default: found out)
