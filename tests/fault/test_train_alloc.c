@@ -2,7 +2,7 @@
 // Every allocation and every operation on files of a training failing in turn: a clean error,
 // nothing leaked, and the run can be resumed to the bytes of one that never failed.
 // Labels: slow
-// Timeout: 240
+// Timeout: 600
 #include "tests/train/training.h"
 
 #include <errno.h>
