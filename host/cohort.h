@@ -755,6 +755,10 @@ typedef struct cohort_import_csv_options {
   bool force;             // as for idx
   const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
   const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
+  // Of columns of type image, whose cells name files from the table's folder: as for images; 0, NULL =
+  // as they are, or as the schema says.
+  int64_t image_width, image_height, channels;
+  const char *fit;
   cohort_source_options source;
   cohort_tables tables;
   // Rows as samples of the entity that a column names: splits part no entity's rows. With a column of

@@ -229,8 +229,9 @@ static void report_columns(co_json *json, co_text *text, const co_schema *schema
       inputs++;
     }
   static const co_column_type shown[] = {CO_COLUMN_NUMBER, CO_COLUMN_BINARY, CO_COLUMN_CATEGORY,
-                                         CO_COLUMN_DATE, CO_COLUMN_TEXT};
-  static const char *const names[] = {"numbers", "binaries", "categories", "dates", "texts"};
+                                         CO_COLUMN_DATE,   CO_COLUMN_TEXT,   CO_COLUMN_IMAGE};
+  static const char *const names[] = {"numbers", "binaries", "categories",
+                                      "dates",   "texts",    "images"};
   co_text_printf(text, "inputs   %lld:", inputs);
   for (size_t i = 0, told = 0; i < sizeof shown / sizeof *shown; i++)
     if (count[shown[i]])
