@@ -476,6 +476,9 @@ hint 2 'width and height in pixels: --image-size 64x64' import -O q.h5 photos/te
 follow import -O q.h5 photos/test --image-size 64x64
 hint 2 '--split random:0.7,0.1,0.2, --split stratified:0.7,0.1,0.2, or folders train' import -O u.h5 photos/test --split hash:a
 follow import -O u.h5 photos/test --split stratified:0.7,0.1,0.2
+hint 2 'import a folder of images first: cohort import --format images' train --target v --dataset photos/test
+follow import --format images photos/test -O dataset.h5 --split random:0.7,0.1,0.2
+hint 2 'give --dataset TABLE.csv, or leave --target out' train --target v --dataset d.h5
 hint 2 'fail, or skip: the log and --json name what is left out' import -O r.h5 photos/test --on-error quarantine
 "$make_images" photos/test/v 1 41 30
 hint 4 'give them one: --image-size 32x32' import -O r.h5 photos/test
