@@ -439,6 +439,12 @@ follow "${table[@]}" -O split.h5 rows.csv --split random:0.7,0.1,0.2
 follow train -c linear.yaml --dataset split.h5 --run-dir parted -q
 hint 4 '--dataset FILE measures all of them on the rows of one' compare lined parted -q
 follow compare lined parted --dataset split.h5 -q
+cp -a parted again
+rm -f parted/scores.h5 again/scores.h5
+mv split.h5 moved.h5
+hint 4 'where it is now: --dataset FILE' compare parted again -q
+follow compare parted again --dataset moved.h5 -q
+mv moved.h5 split.h5
 follow "${search[@]}" -c tune.yaml --dataset split.h5 -O study.db
 hint 9 'go on with it without -c and --set' "${search[@]}" -c tune.yaml --set trainer.max_epochs=2 --dataset split.h5 \
   -O study.db
