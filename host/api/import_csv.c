@@ -5,7 +5,6 @@
 #include "datasets/dataset.h"
 #include "datasets/postgres.h"
 #include "host/api/table.h"
-#include "host/core/memory.h"
 
 // The files of a table, and which splits they are.
 typedef struct input_files {
@@ -257,15 +256,6 @@ static void report_rows(co_json *json, co_text *text, const co_import_csv_result
                  (long long)done->rows[0], (long long)done->rows[1], (long long)done->rows[2]);
 }
 
-// Of the process, with what was read and written.
-static void report_memory(co_json *json, co_text *text) {
-  char amount[32];
-  size_t peak = co_memory_peak();
-  co_json_key(json, "peak_memory_bytes");
-  co_json_int(json, (int64_t)peak);
-  co_text_printf(text, "memory   %s at most\n", co_memory_print(amount, (double)peak));
-}
-
 static void report_joins(co_json *json, co_text *text, const co_import_csv_result *done) {
   if (!done->join_count) return;
   co_json_key(json, "joins");
@@ -350,7 +340,7 @@ static void report(cohort_result *result, const char *output, const co_import_cs
   co_json_close(json);
   co_json_key(json, "rejected");
   co_json_int(json, done->rejected);
-  report_memory(json, &result->text);
+  co_result_memory(result);
   co_json_key(json, "up_to_date");
   co_json_bool(json, done->up_to_date);
   co_json_key(json, "fingerprint");
