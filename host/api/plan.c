@@ -62,14 +62,14 @@ static co_status read_inputs(planning *p) {
 static co_status read_choices(planning *p) {
   const char *run = p->options->run_dir;
   if (!run) return CO_OK;
-  char *path = co_path_join(p->ctx, run, "autotune.tsv");
+  char *path = co_path_join(p->ctx, run, CO_RUN_CHOICES);
   if (!path) return CO_ERR_MEMORY;
   co_status status = co_choices_create(&p->choices, p->ctx, 0, false);
   if (status == CO_OK && !co_path_exists(path)) {
     status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "there is none: the run has chosen nothing");
     co_hint("runs on a GPU choose, unless they are told --autotune off; plan without --run-dir");
   }
-  if (status == CO_OK) status = co_choices_read_run(p->choices, path, true);
+  if (status == CO_OK) status = co_choices_read_run(p->choices, path, CO_RUN_TELLS);
   co_free(p->ctx, path);
   return status;
 }
