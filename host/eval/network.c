@@ -35,13 +35,18 @@ typedef struct running {
   co_unseen unseen; // where seen items are excluded
   bool done;        // all is submitted
   int64_t rows, of;
+  int64_t submitted; // rows
 } running;
 
 static co_status submit(running *r) {
   co_queued_submission *item;
-  CO_RETURN_IF_FAILED(
-      co_submission_queue_take(&r->queue, co_program_submission_limit(r->n->program, true), &item));
+  const int64_t batches = (r->of - r->submitted + r->n->rows - 1) / r->n->rows;
+  CO_RETURN_IF_FAILED(co_submission_queue_take(
+      &r->queue, co_program_submission_size(r->n->program, true, batches > 0 ? batches : 1),
+      &item));
   r->done = !item;
+  for (int64_t i = 0; item && i < item->count; i++)
+    r->submitted += item->views[i].valid;
   return item ? co_program_submit_evaluation(r->n->program, &item->views[0].shape, item->count,
                                              item->batches)
               : CO_OK;
