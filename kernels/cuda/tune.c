@@ -156,7 +156,7 @@ static void take(co_cuda *cuda, candidate *from, co_cuda_answer *answer, co_prep
   from->prepared = NULL;
 }
 
-// With the layouts that an answer has chosen: all candidates have the same.
+// With the layouts that an answer has chosen.
 static void offer(const co_op_desc *desc, const co_op_choice *choice, co_op_desc *out) {
   *out = *desc;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
@@ -271,7 +271,11 @@ co_status co_cuda_tune(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc
   describe(cuda, desc, operation);
   if (cuda->planning) { // what is known of it, whichever machine it was chosen on
     CO_RETURN_IF_FAILED(tuning->find(tuning->user, NULL, operation, &way, &chosen));
-    if (way) tell(answer, *prepared, way, chosen);
+    if (!way) return CO_OK;
+    (void)snprintf(chosen_way, sizeof chosen_way, "%s", way);
+    bool same; // those of a library that a device chooses among cannot be told apart here
+    CO_RETURN_IF_FAILED(restore(cuda, impl, desc, chosen_way, answer, prepared, &same));
+    tell(answer, *prepared, chosen_way, chosen);
     return CO_OK;
   }
   impl->library(cuda, library, sizeof library);
